@@ -1,0 +1,99 @@
+import * as z from "zod/mini";
+import { isBase64 } from "./bytes.ts";
+import { Id } from "./names.ts";
+
+/** Version of this protocol; `info` lists what a relay speaks. */
+export const PROTOCOL_VERSION = 1;
+
+/** The MLS cipher suite of version 1, by name: its number is not registered yet. */
+export const CIPHER_SUITE = "MLS_256_XWING_AES256GCM_SHA512_Ed25519";
+
+const Base64 = z.string().check(z.refine(isBase64));
+const Name = z.string().check(z.maxLength(64));
+const Millis = z.int().check(z.nonnegative());
+const Seq = z.int().check(z.nonnegative());
+const Epoch = z.int().check(z.nonnegative());
+/** A group's id: 32 random bytes in lower-case hex. */
+export const GroupId = z.string().check(z.regex(/^[0-9a-f]{64}$/));
+
+const Empty = z.optional(z.nullable(z.looseObject({})));
+
+/** Data of each frame that a client sends, by its type. Unknown fields are ignored. */
+export const clientFrames = {
+  /** A token account if there is no `identity_key`; else a key account, or a new device of one. */
+  register: z.object({
+    // Length and characters are judged by the handler: they have error strings of their own.
+    username: z._default(z.string(), ""),
+    identity_key: z.exactOptional(Base64),
+    device: z.exactOptional(z.object({ id: Id, key: Base64, certificate: Base64 })),
+    key_packages: z.exactOptional(z.array(Base64).check(z.maxLength(100))),
+    last_resort: z.exactOptional(Base64),
+    /** The relay's name as the client knows it, and the device key's signature of `registrationBytes`. */
+    relay: z.exactOptional(z.string().check(z.maxLength(300))),
+    signature: z.exactOptional(Base64),
+  }),
+  /**
+   * First without `challenge` (token account) or `signature` (key account): asks for a challenge. Then with one of them:
+   * the sealed challenge, or the device key's signature of `loginBytes`.
+   */
+  authenticate: z.object({
+    username: z._default(z.string(), ""),
+    token: z.exactOptional(z.string()),
+    challenge: z.exactOptional(z.string()),
+    device: z.exactOptional(Id),
+    relay: z.exactOptional(z.string().check(z.maxLength(300))),
+    counter: z.exactOptional(z.int().check(z.positive())),
+    signature: z.exactOptional(Base64),
+  }),
+  send: z.object({
+    to: Name,
+    message: z.string(),
+    session_id: z.exactOptional(z.string().check(z.maxLength(256))),
+    group_id: z.exactOptional(GroupId),
+    epoch: z.exactOptional(Epoch),
+    message_id: z.exactOptional(Id),
+    expires_at: z.exactOptional(Millis),
+    /** Lifts `send_blocked`: the sender has seen the refusal and sends again in order. */
+    resume: z.exactOptional(z.boolean()),
+  }),
+  listen: Empty,
+  list_users: Empty,
+  heartbeat: Empty,
+  key_exchange: z.object({ to: Name, public_key: z.string(), session_id: z._default(z.string(), "") }),
+  key_response: z.object({ to: Name, public_key: z.string(), session_id: z._default(z.string(), "") }),
+  info: Empty,
+  lookup: z.object({ username: Name }),
+  publish_keys: z.object({
+    key_packages: z._default(z.array(Base64).check(z.maxLength(100)), []),
+    last_resort: z.exactOptional(Base64),
+  }),
+  claim_keys: z.object({ username: Name }),
+  /** Epoch 0 opens a conversation; any later epoch is ended by `commit`. */
+  commit: z.object({
+    commit_id: Id,
+    group_id: GroupId,
+    epoch: Epoch,
+    members: z.exactOptional(z.array(z.object({ username: Name, device: Id })).check(z.maxLength(1000))),
+    commit: z.exactOptional(Base64),
+    welcomes: z.exactOptional(z.array(z.object({ to: Name, device: Id, welcome: Base64 })).check(z.maxLength(1000))),
+    /** Application messages in the new epoch, in order. */
+    messages: z.exactOptional(
+      z
+        .array(z.object({ to: Name, message: Base64, message_id: Id, expires_at: z.exactOptional(Millis) }))
+        .check(z.maxLength(100)),
+    ),
+  }),
+  /** Cumulative. Answered only if it has an id, or if it is refused. */
+  received: z.object({ log_id: z.string().check(z.maxLength(64)), seq: Seq }),
+  /** Removes the account that is logged in; `release` lets its name be registered again. */
+  unregister: z.optional(z.nullable(z.object({ release: z.exactOptional(z.boolean()) }))),
+} as const;
+
+export type ClientFrameType = keyof typeof clientFrames;
+export type ClientFrameData<T extends ClientFrameType> = z.output<(typeof clientFrames)[T]>;
+/** A frame from a client, checked. */
+export type ClientFrame = {
+  [T in ClientFrameType]: { type: T; id: string | undefined; data: ClientFrameData<T> };
+}[ClientFrameType];
+/** What a client writes: the data before defaults. */
+export type ClientFrameInput<T extends ClientFrameType> = z.input<(typeof clientFrames)[T]>;

@@ -1,0 +1,65 @@
+import * as z from "zod/mini";
+import { clientFrames, type ClientFrame, type ClientFrameInput, type ClientFrameType } from "./client-frames.ts";
+import type { WireReason } from "./errors.ts";
+import { relayFrames, type RelayFrame, type RelayFrameType } from "./relay-frames.ts";
+
+/** `{"type", "id"?, "timestamp", "data"?}`; answers also carry `reply_to`. */
+const Envelope = z.object({
+  type: z.string(),
+  id: z.exactOptional(z.string().check(z.maxLength(128))),
+  reply_to: z.exactOptional(z.string().check(z.maxLength(128))),
+  data: z.optional(z.unknown()),
+});
+
+/** A frame that could not be read: why, and what little of it was readable, so that the answer can name its request. */
+export interface BadFrame {
+  reason: WireReason;
+  type: string | undefined;
+  id: string | undefined;
+}
+
+/** Reads a client's frame: the one edge where its input is checked. */
+export function decodeClientFrame(text: string): { frame: ClientFrame } | { bad: BadFrame } {
+  const envelope = parseEnvelope(text);
+  if (envelope === undefined) return { bad: { reason: "invalid_frame", type: undefined, id: undefined } };
+  const { type, id } = envelope;
+  if (!Object.hasOwn(clientFrames, type)) return { bad: { reason: "unknown_type", type, id } };
+  const data = clientFrames[type as ClientFrameType].safeParse(envelope.data);
+  if (!data.success) return { bad: { reason: "invalid_data", type, id } };
+  return { frame: { type, id, data: data.data } as ClientFrame };
+}
+
+/** Reads a relay's frame; undefined if it is none that this version understands. */
+export function decodeRelayFrame(text: string): RelayFrame | undefined {
+  const envelope = parseEnvelope(text);
+  if (envelope === undefined || !Object.hasOwn(relayFrames, envelope.type)) return undefined;
+  const data = relayFrames[envelope.type as RelayFrameType].safeParse(envelope.data);
+  if (!data.success) return undefined;
+  return { type: envelope.type, replyTo: envelope.reply_to, data: data.data } as RelayFrame;
+}
+
+/** Writes a client's frame. `timestamp` is Unix seconds, as in the original. */
+export function encodeClientFrame<T extends ClientFrameType>(type: T, id: string, data: ClientFrameInput<T>): string {
+  return JSON.stringify({ type, id, timestamp: Math.floor(Date.now() / 1000), data });
+}
+
+/** Writes a relay's frame. */
+export function encodeRelayFrame<T extends RelayFrameType>(
+  type: T,
+  id: string,
+  replyTo: string | undefined,
+  data: z.input<(typeof relayFrames)[T]>,
+): string {
+  return JSON.stringify({ type, id, timestamp: Math.floor(Date.now() / 1000), reply_to: replyTo, data });
+}
+
+function parseEnvelope(text: string): z.output<typeof Envelope> | undefined {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+  const envelope = Envelope.safeParse(value);
+  return envelope.success ? envelope.data : undefined;
+}

@@ -1,0 +1,44 @@
+export {
+  concat,
+  equal,
+  fromBase64,
+  fromUint64,
+  fromUtf8,
+  isBase64,
+  lengthPrefixed,
+  splitLengthPrefixed,
+  toBase32,
+  toBase64,
+  utf8,
+} from "./bytes.ts";
+export {
+  CIPHER_SUITE,
+  type ClientFrame,
+  type ClientFrameData,
+  type ClientFrameInput,
+  type ClientFrameType,
+  clientFrames,
+  PROTOCOL_VERSION,
+} from "./client-frames.ts";
+export { type BadFrame, decodeClientFrame, decodeRelayFrame, encodeClientFrame, encodeRelayFrame } from "./codec.ts";
+export { closeCodes, wireErrors, type WireReason } from "./errors.ts";
+export { randomId, relayName, Id, Username, usernameKey, usernameObjection } from "./names.ts";
+export {
+  type Delivery,
+  type DeliveryKind,
+  Limits,
+  type RelayFrame,
+  type RelayFrameData,
+  relayFrames,
+  type RelayFrameType,
+} from "./relay-frames.ts";
+export {
+  certificateBody,
+  type DeviceCertificate,
+  encodeCertificate,
+  fingerprintBytes,
+  loginBytes,
+  readCertificate,
+  registrationBytes,
+  type VerifySignature,
+} from "./signing.ts";

@@ -1,0 +1,140 @@
+import * as z from "zod/mini";
+import { isBase64 } from "./bytes.ts";
+import { GroupId } from "./client-frames.ts";
+import { Id, Username } from "./names.ts";
+
+const Base64 = z.string().check(z.refine(isBase64));
+const Count = z.int().check(z.nonnegative());
+const Millis = z.int().check(z.nonnegative());
+const Text = z.string().check(z.maxLength(1024));
+
+/** What a relay says of its limits, so that clients refuse before they send. Bytes, counts and milliseconds. */
+export const Limits = z.object({
+  /** Largest frame after and before authentication; beyond it the connection is closed with 1009. */
+  frame_bytes: Count,
+  frame_bytes_unauthenticated: Count,
+  /** Capacity of one mailbox. */
+  mailbox_messages: Count,
+  mailbox_bytes: Count,
+  /** A stored message lives so long at most. */
+  mailbox_age_ms: Millis,
+  /** Pushed but not acknowledged, on one connection. */
+  in_flight_messages: Count,
+  in_flight_bytes: Count,
+  /** Frames a second and burst for an account after authentication. 0: no limit. */
+  frames_per_second: Count,
+  frames_burst: Count,
+  /** Unclaimed key packages of one device. */
+  key_packages: Count,
+});
+export type Limits = z.output<typeof Limits>;
+
+/** What a mailbox holds: an application message, an MLS Welcome or commit, or the relay's word on an earlier message. */
+export const DeliveryKind = z.enum(["application", "welcome", "commit", "notice"]);
+export type DeliveryKind = z.output<typeof DeliveryKind>;
+
+const Delivery = z.object({
+  from: z.string().check(z.maxLength(64)),
+  /** Sender's device; absent if the sender is a token account or the relay. */
+  device: z.exactOptional(Id),
+  kind: z.exactOptional(DeliveryKind),
+  message: z._default(z.string(), ""),
+  session_id: z.exactOptional(Text),
+  group_id: z.exactOptional(GroupId),
+  epoch: z.exactOptional(Count),
+  message_id: z.string().check(z.maxLength(128)),
+  expires_at: z.exactOptional(Millis),
+  seq: Count,
+  /** Unix seconds, as in the original. */
+  timestamp: z.number(),
+  /** Of a notice: what became of `message_id`, and why. */
+  status: z.exactOptional(z.enum(["expired", "refused", "dropped"])),
+  reason: z.exactOptional(Text),
+});
+export type Delivery = z.output<typeof Delivery>;
+
+const DeviceInfo = z.object({ id: Id, key: Base64, certificate: Base64 });
+const KeyExchange = z.object({
+  from: z.string(),
+  to: z.exactOptional(z.string()),
+  public_key: z.string(),
+  session_id: z.string(),
+});
+
+/** Data of each frame that a relay sends, by its type. Unknown fields are ignored. */
+export const relayFrames = {
+  registered: z.object({
+    username: Username,
+    /** Of a token account: 32 bytes in URL-safe base64, and 16 bytes in base64. */
+    token: z.exactOptional(z.string()),
+    salt: z.exactOptional(z.string()),
+    device: z.exactOptional(Id),
+  }),
+  /** `time` is the relay's clock in Unix milliseconds; `expires_at` fields are in it. */
+  challenge: z.object({ challenge: z.string().check(z.maxLength(256)), timestamp: z.number(), time: Millis }),
+  /**
+   * The answer to everything that has no frame of its own. `status`: authenticated, listening, delivered, stored_offline,
+   * committed, published, received, unregistered, ok, key_exchange_initiated, key_response_forwarded.
+   */
+  ack: z.object({
+    status: z.string().check(z.maxLength(64)),
+    message_id: z.exactOptional(z.string().check(z.maxLength(128))),
+    /** Of `listening`: the mailbox log's id, renewed when a relay is restored from a backup. */
+    log_id: z.exactOptional(z.string().check(z.maxLength(64))),
+    /** Of `listening` and `committed`: the highest `seq` of the device's own mailbox. */
+    high_water: z.exactOptional(Count),
+    /** Of `listening` and `published`: unclaimed key packages at the relay, without the last resort. */
+    key_packages: z.exactOptional(Count),
+    commit_id: z.exactOptional(Id),
+  }),
+  message: Delivery,
+  offline_message: Delivery,
+  user_list: z.object({ users: z.array(z.string().check(z.maxLength(64))) }),
+  key_request: KeyExchange,
+  key_response: KeyExchange,
+  /** Protocol version, the relay's own version, names that may be signed at login, clock, limits. */
+  info: z.object({
+    protocol: z.int(),
+    version: Text,
+    suite: Text,
+    names: z.array(Text),
+    time: Millis,
+    features: z.array(Text),
+    limits: Limits,
+  }),
+  agent: z.object({
+    username: Username,
+    kind: z.enum(["key", "token"]),
+    identity_key: z.exactOptional(Base64),
+    device: z.exactOptional(DeviceInfo),
+  }),
+  keys: z.object({
+    username: Username,
+    identity_key: Base64,
+    device: DeviceInfo,
+    key_package: Base64,
+    last_resort: z.boolean(),
+  }),
+  /** Unasked: the stock of key packages is low. */
+  keys_low: z.object({ remaining: Count }),
+  error: z.object({
+    code: z.int(),
+    message: Text,
+    /** A word of the table in errors.ts; a newer relay may have others. */
+    reason: z._default(z.string().check(z.maxLength(64)), "internal"),
+    hint: z.exactOptional(Text),
+    retry_after_ms: z.exactOptional(Millis),
+    /** Of `login_counter` and `device_counter`: the highest that the relay knows. */
+    highest: z.exactOptional(Count),
+    /** The request's `message_id` or `commit_id`. */
+    message_id: z.exactOptional(Id),
+    commit_id: z.exactOptional(Id),
+  }),
+} as const;
+
+export type RelayFrameType = keyof typeof relayFrames;
+export type RelayFrameData<T extends RelayFrameType> = z.output<(typeof relayFrames)[T]>;
+/** A frame from a relay, checked. */
+export type RelayFrame = {
+  [T in RelayFrameType]: { type: T; replyTo: string | undefined; data: RelayFrameData<T> };
+}[RelayFrameType];
