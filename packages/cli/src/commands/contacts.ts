@@ -1,0 +1,71 @@
+import type { Command } from "commander";
+import { openAgent } from "../agent.ts";
+import { table } from "../output.ts";
+import type { Act, Call } from "../call.ts";
+import type { Agent, Contact } from "../sdk.ts";
+
+const EXAMPLES = `
+Examples:
+  aimessage contacts list
+  aimessage contacts trust bob          accepts the identity that bob shows now, after it has changed
+  aimessage contacts block mallory
+`;
+
+export function configure(command: Command, act: Act): void {
+  command.description("List, trust, block and allow contacts.").helpCommand(false).addHelpText("after", EXAMPLES);
+  command.command("list", { isDefault: true }).description("List all contacts.").action(act(list));
+  command
+    .command("trust <name>")
+    .description("Accept a contact's changed identity; NAME#FINGERPRINT only if it is this one.")
+    .action(act(change((agent, name, signal) => agent.trust(name, { signal }))));
+  command
+    .command("block <name>")
+    .description("Take no more messages from a contact.")
+    .action(act(change((agent, name) => agent.block(name))));
+  command
+    .command("allow <name>")
+    .description("Take messages from a blocked contact again.")
+    .action(act(change((agent, name) => agent.allow(name))));
+}
+
+async function list(call: Call): Promise<void> {
+  await using agent = await openAgent(call, "contacts");
+  const contacts = await agent.contacts();
+  const lines =
+    contacts.length === 0 ? ["No contacts."] : table([["NAME", "STATE", "FINGERPRINT"], ...contacts.map(row)]);
+  await call.out.data(lines, { contacts: contacts.map(contactJson) });
+}
+
+type Change = (agent: Agent, name: string, signal: AbortSignal) => Promise<Contact>;
+
+function change(apply: Change): (call: Call, options: object, name: string) => Promise<void> {
+  return async (call, _options, name) => {
+    await using agent = await openAgent(call, "contacts");
+    const contact = await apply(agent, name, call.context.interrupted);
+    await call.out.confirm(table([row(contact)]), contactJson(contact));
+  };
+}
+
+function row(contact: Contact): string[] {
+  const { username, fingerprint, newFingerprint } = contact;
+  const now = newFingerprint === undefined ? "" : ` (shows now: ${newFingerprint})`;
+  return [username, state(contact), fingerprint + now];
+}
+
+function state({ blocked, stopped, verified }: Contact): string {
+  if (blocked) return "blocked";
+  return stopped ?? (verified ? "verified" : "pinned");
+}
+
+/** A contact as JSON. Times are Unix milliseconds. */
+export function contactJson(contact: Contact): object {
+  return {
+    username: contact.username,
+    fingerprint: contact.fingerprint,
+    verified: contact.verified,
+    blocked: contact.blocked,
+    stopped: contact.stopped,
+    new_fingerprint: contact.newFingerprint,
+    pinned_at: contact.pinnedAt,
+  };
+}

@@ -1,0 +1,65 @@
+import { Option, type Command } from "commander";
+import { openAgent } from "../agent.ts";
+import { localTime, table } from "../output.ts";
+import type { Act, Call } from "../call.ts";
+import { packageVersion } from "../version.ts";
+import type { Alert, Diagnosis } from "../sdk.ts";
+import { seconds } from "../values.ts";
+
+type Check = Diagnosis["checks"][number];
+
+/** The exit code that fits when a check fails. */
+const EXIT: Readonly<Record<Check["name"], number>> = {
+  home: 1,
+  store: 1,
+  link: 7,
+  relay: 4,
+  protocol: 5,
+  login: 5,
+  clock: 1,
+  keys: 1,
+  contacts: 6,
+  outbox: 1,
+};
+
+const SHOWN_ALERTS = 10;
+
+export function configure(command: Command, act: Act): void {
+  command
+    .description(
+      "Check store, link, relay, login, clock, keys and contacts, and say what is wrong. Exit code 0 if all is well.",
+    )
+    .addOption(
+      new Option("--timeout <seconds>", "how long to wait for the relay").argParser(seconds).default(10_000, "10"),
+    )
+    .addHelpText("after", "\nExample:\n  aimessage doctor\n")
+    .action(act(doctor));
+}
+
+async function doctor(call: Call, { timeout }: { timeout: number }): Promise<number> {
+  await using agent = await openAgent(call, "doctor");
+  const { checks, limits, versions } = await agent.diagnose({ timeout, signal: call.context.interrupted });
+  const alerts = (await agent.alerts()).slice(-SHOWN_ALERTS);
+  const failed = checks.find(({ ok }) => !ok);
+  const report = { ok: failed === undefined, checks, limits, versions: { cli: packageVersion(), ...versions }, alerts };
+  await call.out.data([...checkLines(checks), ...factLines(report.versions, limits), ...alertLines(alerts)], report);
+  return failed === undefined ? 0 : EXIT[failed.name];
+}
+
+function checkLines(checks: readonly Check[]): string[] {
+  const rows = checks.flatMap(({ name, ok, text, hint }) => {
+    const found = [ok ? "ok" : "problem", name, text];
+    return ok || hint === undefined ? [found] : [found, ["", "", `hint: ${hint}`]];
+  });
+  return table(rows);
+}
+
+function factLines(versions: Diagnosis["versions"], limits: Diagnosis["limits"]): string[] {
+  const rows = [...Object.entries(versions), ...Object.entries(limits ?? {})];
+  return ["", ...table(rows.map(([name, value]) => [name, String(value)]))];
+}
+
+function alertLines(alerts: readonly Alert[]): string[] {
+  if (alerts.length === 0) return [];
+  return ["", "Latest alerts:", ...table(alerts.map(({ at, text }) => [localTime(at), text]))];
+}

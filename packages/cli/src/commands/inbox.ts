@@ -1,0 +1,33 @@
+import type { Command } from "commander";
+import { openAgent } from "../agent.ts";
+import { localTime, table } from "../output.ts";
+import type { Act, Call } from "../call.ts";
+import type { InboxEntry } from "../sdk.ts";
+
+export function configure(command: Command, act: Act): void {
+  command
+    .description("Look at the messages that this agent has received. Consumes none; works without the relay.")
+    .addHelpText("after", "\nExample:\n  aimessage inbox --json\n")
+    .action(act(inbox));
+}
+
+async function inbox(call: Call): Promise<void> {
+  await using agent = await openAgent(call, "inbox");
+  const entries = await agent.inbox();
+  const rows = entries.map(({ id, state, sentAt, from, body }) => [id, state, localTime(sentAt), from, preview(body)]);
+  const lines = rows.length === 0 ? ["No messages."] : table([["ID", "STATE", "SENT", "FROM", "TEXT"], ...rows]);
+  await call.out.data(lines, { messages: entries.map(entryJson) });
+}
+
+function entryJson(entry: InboxEntry): object {
+  const { id, from, to, body, content_type, sentAt, receivedAt, offline, verified, state } = entry;
+  const times = { sent_at: sentAt, received_at: receivedAt };
+  return { message_id: id, from, to, body, content_type, ...times, offline, verified, state };
+}
+
+/** The beginning of a body, whole characters only. */
+function preview(body: string): string {
+  const characters = Array.from(body.slice(0, 200));
+  const cut = characters.length > 60 || body.length > 200;
+  return characters.slice(0, 60).join("") + (cut ? "..." : "");
+}

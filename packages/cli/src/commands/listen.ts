@@ -1,0 +1,58 @@
+import { Option, type Command } from "commander";
+import { openAgent } from "../agent.ts";
+import { messageJson, messageLine } from "../message.ts";
+import type { Act, Call } from "../call.ts";
+import { count, seconds } from "../values.ts";
+
+interface Options {
+  count?: number;
+  timeout?: number;
+  from?: string;
+  share?: true;
+}
+
+const EXAMPLES = `
+Examples:
+  aimessage listen
+  aimessage listen --json --count 1 --timeout 60
+
+A message counts as handled once its line is written. JSON keys: message_id, from, to, body, content_type, sent_at,
+received_at (Unix milliseconds), offline, verified; body_base64 instead of body if it is not UTF-8 text.
+`;
+
+export function configure(command: Command, act: Act): void {
+  command
+    .description("Print messages as they arrive, those that waited first.")
+    .addOption(new Option("--count <n>", "stop after so many messages").argParser(count))
+    .addOption(
+      new Option("--timeout <seconds>", "stop after this time; exit 7 if --count is not reached").argParser(seconds),
+    )
+    .option("--from <name>", "only messages of this sender; others stay unread")
+    .option("--share", "take turns with the other listeners of this agent that share")
+    .addHelpText("after", EXAMPLES)
+    .action(act(listen));
+}
+
+async function listen(call: Call, options: Options): Promise<number> {
+  const { context, out } = call;
+  const overdue = options.timeout === undefined ? undefined : AbortSignal.timeout(options.timeout);
+  const signal = overdue === undefined ? context.interrupted : AbortSignal.any([context.interrupted, overdue]);
+  context.interrupted.addEventListener("abort", () => out.note("Stopping listener..."));
+  await using agent = await openAgent(call, "listen");
+  agent.onLink(({ state, detail }) => void (state === "connected" || out.note(detail)));
+  out.note(`Listening for messages as ${agent.username}... (Press Ctrl+C to stop)`);
+
+  const filter = { ...(options.from === undefined ? {} : { from: options.from }), share: options.share === true };
+  let missing = options.count ?? Number.POSITIVE_INFINITY;
+  try {
+    for await (const message of agent.messages({ ...filter, signal })) {
+      await out.data([messageLine(message)], messageJson(message));
+      await message.handled();
+      missing -= 1;
+      if (missing === 0) return 0;
+    }
+  } catch (error) {
+    if (!signal.aborted) throw error;
+  }
+  return overdue?.aborted === true && options.count !== undefined ? 7 : 0;
+}

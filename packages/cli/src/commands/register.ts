@@ -1,0 +1,35 @@
+import { dirname } from "node:path";
+import type { Command } from "commander";
+import { openOptions } from "../agent.ts";
+import { UsageError } from "../errors.ts";
+import { escapeLine } from "../escape.ts";
+import type { Act, Call } from "../call.ts";
+
+export function configure(command: Command, act: Act): void {
+  command
+    .description("Register a new agent at a relay. Its keys are made here and never leave this machine.")
+    .addHelpText("after", "\nExample:\n  aimessage register -u alice -s ws://localhost:8080\n")
+    .action(act(register));
+}
+
+async function register(call: Call): Promise<void> {
+  const { username, server } = call.settings;
+  if (username === undefined) throw new UsageError("a username is required", "name it: register -u NAME");
+  if (server === undefined) throw new UsageError("a relay is required", "name it: register -u NAME -s ws://HOST:PORT");
+  const { Agent } = await import("../sdk.ts");
+  await using agent = await Agent.register({ ...openOptions(call, "register"), username, server });
+  await call.out.confirm(
+    [
+      "Registration successful!",
+      `Username: ${escapeLine(agent.username)}`,
+      `Fingerprint: ${escapeLine(agent.fingerprint)}`,
+      `Saved to: ${escapeLine(agent.folder)}`,
+    ],
+    {
+      username: agent.username,
+      fingerprint: agent.fingerprint,
+      server: agent.server,
+      home: dirname(agent.folder),
+    },
+  );
+}

@@ -1,0 +1,79 @@
+import { buffer } from "node:stream/consumers";
+import { Option, type Command } from "commander";
+import { openAgent } from "../agent.ts";
+import type { Context } from "../context.ts";
+import { SendError, UsageError } from "../errors.ts";
+import { escapeLine } from "../escape.ts";
+import { utf8 } from "../message.ts";
+import type { Act, Call } from "../call.ts";
+import type { MessageStatus, Sent, Wait } from "../sdk.ts";
+import { duration, seconds } from "../values.ts";
+
+interface Options {
+  to: string;
+  message?: string;
+  wait?: "stored" | "received" | "handled";
+  timeout: number;
+  expires?: number;
+}
+
+const EXAMPLES = `
+Examples:
+  aimessage send -t bob -m "hello"
+  git diff | aimessage send -t bob
+  aimessage send -t bob -m "deploy now" --wait handled --timeout 120
+
+A message that cannot be sent in time stays in the outbox and is sent by the next command that reaches the relay.
+`;
+
+export function configure(command: Command, act: Act): void {
+  command
+    .description("Send an end-to-end encrypted message. Done when the relay has it on its disk.")
+    .requiredOption("-t, --to <name>", "recipient: NAME, or NAME#FINGERPRINT to pin before first contact")
+    .option("-m, --message <text>", "the message; - or no -m with a pipe: exactly what stdin holds")
+    .addOption(new Option("--wait <state>", "wait until the message is").choices(["stored", "received", "handled"]))
+    .addOption(new Option("--timeout <seconds>", "how long to wait").argParser(seconds).default(30_000, "30"))
+    .option("--expires <duration>", "not worth delivering after this: 30s, 15m, 1h, 7d", duration)
+    .addHelpText("after", EXAMPLES)
+    .action(act(send));
+}
+
+async function send(call: Call, options: Options): Promise<void> {
+  const body = await readBody(options.message, call.context);
+  await using agent = await openAgent(call, "send");
+  const expiry = options.expires === undefined ? {} : { expiresIn: options.expires };
+  const sent = await agent.send(options.to, body, expiry);
+  const status = await confirmed(sent, options.wait, { timeout: options.timeout, signal: call.context.interrupted });
+  const at = status.delivered === true ? "delivered" : "stored_offline";
+  const text = options.wait ?? (at === "delivered" ? at : "stored for offline delivery");
+  await call.out.confirm([`Message sent to ${escapeLine(sent.to)} (${text})`], {
+    message_id: sent.id,
+    to: sent.to,
+    status: options.wait ?? at,
+  });
+}
+
+async function confirmed(sent: Sent, state: Options["wait"], wait: Wait): Promise<MessageStatus> {
+  try {
+    return await sent[state ?? "stored"](wait);
+  } catch (error) {
+    throw new SendError(sent.id, error);
+  }
+}
+
+/** Text stays a string, so that it is sent as text; anything else is sent as the bytes that it is. */
+async function readBody(message: string | undefined, { stdin }: Context): Promise<string | Uint8Array> {
+  if (message !== undefined && message !== "-") {
+    if (message === "") throw new UsageError("the message is empty", "write it after -m, or give -m - and a pipe");
+    return message;
+  }
+  if (message === undefined && stdin.isTTY === true) {
+    throw new UsageError("a message is required", 'write -m "text", or pipe it in');
+  }
+  const bytes = await buffer(stdin);
+  // An empty pipe that nobody named is a mistake upstream: a failed command, or a job without stdin.
+  if (bytes.length === 0 && message === undefined) {
+    throw new UsageError("standard input is empty", 'write -m "text", or -m - if an empty message is meant');
+  }
+  return utf8(bytes) ?? bytes;
+}

@@ -1,0 +1,19 @@
+import { Option, type Command } from "commander";
+import { openAgent } from "../agent.ts";
+import { escapeLine } from "../escape.ts";
+import type { Act, Call } from "../call.ts";
+import { seconds } from "../values.ts";
+
+export function configure(command: Command, act: Act): void {
+  command
+    .description("List the other users that are online: those that listen now.")
+    .addOption(new Option("--timeout <seconds>", "how long to wait").argParser(seconds).default(30_000, "30"))
+    .addHelpText("after", "\nExample:\n  aimessage users --json\n")
+    .action(act(users));
+}
+
+async function users(call: Call, { timeout }: { timeout: number }): Promise<void> {
+  await using agent = await openAgent(call, "users");
+  const names = await agent.users({ timeout, signal: call.context.interrupted });
+  await call.out.data(["Online users:", ...names.map((name) => `- ${escapeLine(name)}`)], { users: names });
+}

@@ -1,0 +1,33 @@
+import type { Command } from "commander";
+import { openAgent } from "../agent.ts";
+import { escapeLine } from "../escape.ts";
+import { table } from "../output.ts";
+import type { Act, Call } from "../call.ts";
+import { contactJson } from "./contacts.ts";
+
+const EXAMPLES = `
+Examples:
+  aimessage verify bob                  shows both fingerprints, to be compared by another way than this relay
+  aimessage verify bob ABCD EFGH ...    compares what bob told you, and marks bob as verified
+`;
+
+export function configure(command: Command, act: Act): void {
+  command
+    .description("Compare a contact's fingerprint with the one that it told you. Exit code 6 if they differ.")
+    .argument("<name>", "the contact")
+    .argument("[fingerprint...]", "what the contact's own `aimessage whoami` shows, with or without spaces")
+    .addHelpText("after", EXAMPLES)
+    .action(act(verify));
+}
+
+async function verify(call: Call, _options: object, name: string, words: string[]): Promise<void> {
+  await using agent = await openAgent(call, "verify");
+  const fingerprint = words.length === 0 ? undefined : words.join(" ");
+  const contact = await agent.verify(name, fingerprint, { signal: call.context.interrupted });
+  const rows = [
+    [`${contact.username}:`, contact.fingerprint, contact.verified ? "(verified)" : "(not verified)"],
+    [`${agent.username}:`, agent.fingerprint, "(this agent)"],
+  ];
+  const lines = fingerprint === undefined ? table(rows) : [`${escapeLine(contact.username)} is verified.`];
+  await call.out.data(lines, contactJson(contact));
+}

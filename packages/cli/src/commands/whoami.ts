@@ -1,0 +1,24 @@
+import { dirname } from "node:path";
+import type { Command } from "commander";
+import { openAgent } from "../agent.ts";
+import { table } from "../output.ts";
+import type { Act, Call } from "../call.ts";
+
+export function configure(command: Command, act: Act): void {
+  command
+    .description("Show this agent's name, fingerprint, relay and home. Works without the relay.")
+    .addHelpText("after", "\nExample:\n  aimessage whoami\n")
+    .action(act(whoami));
+}
+
+async function whoami(call: Call): Promise<void> {
+  await using agent = await openAgent(call, "whoami");
+  const { username, fingerprint, server, folder } = agent;
+  const rows = [
+    ["Username:", username],
+    ["Fingerprint:", fingerprint],
+    ["Server:", server],
+    ["Saved to:", folder],
+  ];
+  await call.out.data(table(rows), { username, fingerprint, server, home: dirname(folder) });
+}

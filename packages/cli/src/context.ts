@@ -1,0 +1,28 @@
+import type { Readable, Writable } from "node:stream";
+
+/** Everything that a command takes from its process. Tests give their own. */
+export interface Context {
+  readonly stdout: Writable;
+  readonly stderr: Writable;
+  readonly stdin: Readable & { isTTY?: boolean };
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly cwd: string;
+  /** Aborted by the first SIGINT or SIGTERM. */
+  readonly interrupted: AbortSignal;
+}
+
+/** The context of this process. A second signal ends it the hard way. */
+export function processContext(): Context {
+  const interrupt = new AbortController();
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => interrupt.abort());
+  // Each write reports its own failure; without a listener the stream would report it a second time, as a crash.
+  for (const stream of [process.stdout, process.stderr]) stream.on("error", () => undefined);
+  return {
+    stdout: process.stdout,
+    stderr: process.stderr,
+    stdin: process.stdin,
+    env: process.env,
+    cwd: process.cwd(),
+    interrupted: interrupt.signal,
+  };
+}

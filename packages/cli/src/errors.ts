@@ -1,0 +1,88 @@
+import type { Writable } from "node:stream";
+import { CommanderError } from "commander";
+import { escapeJson, escapeLine } from "./escape.ts";
+import type { AgentError } from "./sdk.ts";
+
+/** What was typed makes no sense: exit code 2. */
+export class UsageError extends Error {
+  override name = "UsageError";
+  readonly hint: string;
+  constructor(message: string, hint: string) {
+    super(message);
+    this.hint = hint;
+  }
+}
+
+/** A message that did not get as far as its sender asked. `id` names it in the outbox. */
+export class SendError extends Error {
+  override name = "SendError";
+  readonly id: string;
+  constructor(id: string, cause: unknown) {
+    super("not confirmed", { cause });
+    this.id = id;
+  }
+}
+
+/** Standard output does not take any more. */
+export class StdoutError extends Error {
+  override name = "StdoutError";
+}
+
+/** Says on stderr what went wrong and what to do, and returns the exit code. `command` is the one that was called. */
+export async function reportError(
+  error: unknown,
+  stderr: Writable,
+  json: boolean,
+  command: string | undefined,
+): Promise<number> {
+  const { code, message, hint, reason, messageId, exit } =
+    error instanceof CommanderError ? explainCommander(error, command) : await explain(error);
+  if (json) {
+    stderr.write(`${escapeJson({ error: code, message, hint, reason, message_id: messageId })}\n`);
+  } else {
+    stderr.write(`Error: ${escapeLine(message)}\n`);
+    if (hint !== undefined) stderr.write(`Hint: ${escapeLine(hint)}\n`);
+  }
+  return exit;
+}
+
+interface Explained {
+  code: string;
+  message: string;
+  hint?: string | undefined;
+  reason?: string | undefined;
+  messageId?: string;
+  exit: number;
+}
+
+async function explain(error: unknown): Promise<Explained> {
+  if (error instanceof SendError) return explainSend(error.id, await explain(error.cause));
+  if (error instanceof UsageError) return { code: "usage", message: error.message, hint: error.hint, exit: 2 };
+  if (error instanceof StdoutError) return { code: "stdout", message: error.message, exit: 1 };
+  if (isAgentError(error)) {
+    // Already loaded, since the error came from there; a command that never needs the SDK never loads it.
+    const { localErrors } = await import("./sdk.ts");
+    const { code, message, hint, reason } = error;
+    return { code, message, hint, reason, exit: localErrors[code].exit };
+  }
+  const message = error instanceof Error ? error.message : String(error);
+  return { code: "internal", message, hint: "this is a fault of aimessage: please report it", exit: 1 };
+}
+
+/** Whether the SDK threw it. */
+export function isAgentError(error: unknown): error is AgentError {
+  return error instanceof Error && error.name === "AgentError";
+}
+
+function explainSend(messageId: string, why: Explained): Explained {
+  if (!["timeout", "relay_unreachable", "aborted"].includes(why.code)) return { ...why, messageId };
+  const kept = `the message stays in the outbox and is sent as soon as possible: aimessage status ${messageId}`;
+  return { ...why, messageId, hint: why.hint === undefined ? kept : `${why.hint}; ${kept}` };
+}
+
+function explainCommander(error: CommanderError, command: string | undefined): Explained {
+  const [message = "", suggestion] = error.message.replace(/^error: /, "").split("\n");
+  const help = command === undefined ? "see: aimessage --help" : `see: aimessage ${command} --help`;
+  const hint = suggestion?.replace(/^\(Did you mean (.*)\?\)$/, "did you mean $1?") ?? help;
+  return { code: "usage", message, hint, exit: 2 };
+}

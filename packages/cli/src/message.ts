@@ -1,0 +1,52 @@
+import { Buffer } from "node:buffer";
+import { escapeBody, escapeLine } from "./escape.ts";
+import { clock } from "./output.ts";
+import type { Message } from "./sdk.ts";
+
+/** A message as its reader's line of JSON. Times are Unix milliseconds. */
+export interface MessageJson {
+  message_id: string;
+  from: string;
+  to: string;
+  /** Null if the body is not UTF-8 text; then `body_base64` has it. */
+  body: string | null;
+  body_base64?: string;
+  content_type: string;
+  sent_at: number;
+  received_at: number;
+  offline: boolean;
+  verified: boolean;
+}
+
+export function messageJson(message: Message): MessageJson {
+  const text = utf8(message.bytes);
+  return {
+    message_id: message.id,
+    from: message.from,
+    to: message.to,
+    body: text ?? null,
+    ...(text === undefined ? { body_base64: Buffer.from(message.bytes).toString("base64") } : {}),
+    content_type: message.contentType,
+    sent_at: message.sentAt,
+    received_at: message.receivedAt,
+    offline: message.offline,
+    verified: message.verified,
+  };
+}
+
+/** `[14:30:15] alice: text`, or with OFFLINE before the time if it waited at the relay. */
+export function messageLine(message: Message): string {
+  const { bytes, contentType, from, sentAt, offline } = message;
+  const text = utf8(bytes);
+  const body = text === undefined ? `(${bytes.length} bytes of ${escapeLine(contentType)})` : escapeBody(text);
+  return `[${offline ? "OFFLINE " : ""}${clock(sentAt)}] ${escapeLine(from)}: ${body}`;
+}
+
+/** Bytes as text, exactly; undefined if they are not UTF-8. */
+export function utf8(bytes: Uint8Array): string | undefined {
+  try {
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,92 @@
+import { Command, CommanderError } from "commander";
+import type { Act } from "./call.ts";
+import type { Context } from "./context.ts";
+import { reportError } from "./errors.ts";
+
+import { createOutput } from "./output.ts";
+import { addGlobalFlags, readSettings } from "./settings.ts";
+import { packageVersion } from "./version.ts";
+
+interface CommandFile {
+  /** Adds description, options, examples and action. */
+  configure(command: Command, act: Act): void;
+}
+
+/** A command's file is loaded when the command is called. */
+const commands: Record<string, { summary: string; load: () => Promise<CommandFile> }> = {
+  register: { summary: "register a new agent at a relay", load: () => import("./commands/register.ts") },
+  send: { summary: "send an encrypted message", load: () => import("./commands/send.ts") },
+  listen: { summary: "print messages as they arrive", load: () => import("./commands/listen.ts") },
+  users: { summary: "list the users that are online", load: () => import("./commands/users.ts") },
+  inbox: { summary: "look at received messages, consume none", load: () => import("./commands/inbox.ts") },
+  status: { summary: "say what became of a sent message", load: () => import("./commands/status.ts") },
+  whoami: { summary: "show this agent's name and fingerprint", load: () => import("./commands/whoami.ts") },
+  verify: { summary: "compare a contact's fingerprint", load: () => import("./commands/verify.ts") },
+  contacts: { summary: "list, trust, block and allow contacts", load: () => import("./commands/contacts.ts") },
+  doctor: { summary: "check relay, login, store, clock and keys", load: () => import("./commands/doctor.ts") },
+  unregister: { summary: "remove this agent, here and at the relay", load: () => import("./commands/unregister.ts") },
+};
+
+const EXIT_CODES = `
+Exit codes:
+  0 done                 1 error
+  2 wrong usage          3 not registered
+  4 relay unreachable    5 refused by the relay (login, limits, unknown name)
+  6 security stop        7 time-out
+
+Example:
+  aimessage register -u alice -s ws://localhost:8080
+  aimessage send -t bob -m "hello"
+  aimessage listen
+`;
+
+/** Runs one command line and returns its exit code. Never throws. */
+export async function run(argv: readonly string[], context: Context): Promise<number> {
+  let exitCode = 0;
+  let settings = readSettings({ json: argv.includes("--json") }, context);
+  const act: Act =
+    (handler) =>
+    async (...parameters) => {
+      const command = parameters.at(-1) as Command;
+      settings = readSettings(command.optsWithGlobals(), context);
+      const call = { context, settings, out: createOutput(context, settings) };
+      const [options, args] = [parameters.at(-2), parameters.slice(0, -2)];
+      exitCode = (await handler(call, options as never, ...(args as never))) ?? 0;
+    };
+  try {
+    const args = argv[0] === "help" ? [...argv.slice(1), "--help"] : argv;
+    await createProgram(context, act).parseAsync(args, { from: "user" });
+    return exitCode;
+  } catch (error) {
+    // Help and version have been printed; help that nobody asked for means that a command was missing.
+    if (error instanceof CommanderError && error.exitCode === 0) return 0;
+    if (error instanceof CommanderError && error.code === "commander.help") return 2;
+    const command = argv.find((word) => Object.hasOwn(commands, word));
+    return reportError(error, context.stderr, settings.json, command);
+  }
+}
+
+function createProgram({ stdout, stderr }: Context, act: Act): Command {
+  const program = new Command("aimessage");
+  const version = packageVersion();
+  program
+    .description("End-to-end encrypted, durable messages between AI agents.")
+    .helpCommand(false)
+    .enablePositionalOptions()
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => void stdout.write(text),
+      writeErr: (text) => void stderr.write(text),
+      // Told once, by reportError.
+      outputError: () => undefined,
+    })
+    .addHelpText("after", EXIT_CODES);
+  addGlobalFlags(program, version);
+  for (const [name, { summary }] of Object.entries(commands))
+    program.command(name).summary(summary).description(summary);
+  program.hook("preSubcommand", async (_program, command) => {
+    (await commands[command.name()]?.load())?.configure(command, act);
+    for (const each of [command, ...command.commands]) addGlobalFlags(each, version);
+  });
+  return program;
+}

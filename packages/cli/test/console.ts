@@ -1,0 +1,63 @@
+import { PassThrough, Readable, Writable } from "node:stream";
+import type { Context } from "../src/context.ts";
+import { run } from "../src/program.ts";
+
+/** What a command line printed, and how it ended. */
+export interface Transcript {
+  exit: number;
+  stdout: string;
+  stderr: string;
+}
+
+export interface ConsoleOptions {
+  env?: Record<string, string>;
+  /** What a pipe brings; undefined: stdin is a terminal where nobody types. */
+  stdin?: string | Uint8Array;
+  interrupted?: AbortSignal;
+  stdout?: Writable;
+}
+
+/** Runs a command line in this process, as a terminal would. */
+export async function aimessage(argv: readonly string[], options: ConsoleOptions = {}): Promise<Transcript> {
+  const [stdout, stderr] = [new Recorder(), new Recorder()];
+  const context: Context = {
+    stdout: options.stdout ?? stdout,
+    stderr,
+    stdin: options.stdin === undefined ? Object.assign(new PassThrough(), { isTTY: true }) : pipe(options.stdin),
+    env: options.env ?? {},
+    cwd: process.cwd(),
+    interrupted: options.interrupted ?? new AbortController().signal,
+  };
+  const exit = await run(argv, context);
+  return { exit, stdout: stdout.text, stderr: stderr.text };
+}
+
+/** A stream that keeps what is written to it. */
+export class Recorder extends Writable {
+  text = "";
+  readonly #waiting = new Set<() => void>();
+
+  override _write(chunk: Buffer, _encoding: string, done: () => void): void {
+    this.text += chunk.toString("utf8");
+    for (const check of this.#waiting) check();
+    done();
+  }
+
+  /** Resolves when the text so far matches. */
+  async until(pattern: RegExp): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const check = (): void => {
+        if (!pattern.test(this.text)) return;
+        this.#waiting.delete(check);
+        resolve();
+      };
+      this.#waiting.add(check);
+      check();
+    });
+  }
+}
+
+function pipe(content: string | Uint8Array): Readable {
+  const bytes = Buffer.from(content as string);
+  return Readable.from(bytes.length === 0 ? [] : [bytes], { objectMode: false });
+}

@@ -1,0 +1,80 @@
+import { describe, expect, test } from "vitest";
+import { aimessage } from "./console.ts";
+
+describe("help", () => {
+  test("the main help lists every command and the exit codes", async () => {
+    const { exit, stdout, stderr } = await aimessage(["--help"]);
+    expect({ exit, stderr }).toEqual({ exit: 0, stderr: "" });
+    for (const name of ["register", "send", "listen", "users", "whoami", "contacts", "verify", "status", "inbox"]) {
+      expect(stdout).toMatch(new RegExp(`^  ${name} `, "m"));
+    }
+    expect(stdout).toContain("Exit codes:");
+  });
+
+  const commands = "register send listen users inbox status whoami verify contacts doctor unregister".split(" ");
+  test.each(commands)("%s --help shows an example", async (name) => {
+    const asked = await aimessage([name, "--help"]);
+    expect(asked).toMatchObject({ exit: 0, stderr: "" });
+    expect(asked.stdout).toMatch(/Examples?:\n {2}aimessage/);
+    expect(await aimessage(["help", name])).toEqual(asked);
+  });
+
+  test("--version prints the version, before and after a command", async () => {
+    const before = await aimessage(["--version"]);
+    expect(before.stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
+    expect(await aimessage(["send", "--version"])).toEqual(before);
+  });
+});
+
+describe("wrong usage ends with exit code 2, one line and a hint", () => {
+  const cases: [argv: string, message: string, hint: string][] = [
+    ["sned", "unknown command 'sned'", "did you mean send?"],
+    ["send -m hello", "required option '-t, --to <name>' not specified", "see: aimessage send --help"],
+    ["send -t bob --wiat", "unknown option '--wiat'", "did you mean --wait?"],
+    ["send -t bob -m", "option '-m, --message <text>' argument missing", "see: aimessage send --help"],
+    ["send -t bob", "a message is required", 'write -m "text", or pipe it in'],
+    ["register -s ws://localhost:1", "a username is required", "name it: register -u NAME"],
+    ["register -u bob", "a relay is required", "name it: register -u NAME -s ws://HOST:PORT"],
+    [
+      "users now",
+      "too many arguments for 'users'. Expected 0 arguments but got 1: now.",
+      "see: aimessage users --help",
+    ],
+    ["status", "missing required argument 'message-id'", "see: aimessage status --help"],
+  ];
+  test.each(cases)("aimessage %s", async (argv, message, hint) => {
+    expect(await aimessage(argv.split(" "))).toEqual({
+      exit: 2,
+      stdout: "",
+      stderr: `Error: ${message}\nHint: ${hint}\n`,
+    });
+  });
+
+  test("no command at all prints the help on stderr", async () => {
+    const { exit, stdout, stderr } = await aimessage([]);
+    expect({ exit, stdout }).toEqual({ exit: 2, stdout: "" });
+    expect(stderr).toContain("Usage: aimessage");
+  });
+
+  test("an empty message is refused unless stdin is named", async () => {
+    const expected = { exit: 2, stdout: "" };
+    expect(await aimessage(["send", "-t", "bob", "-m", ""])).toMatchObject(expected);
+    expect(await aimessage(["send", "-t", "bob"], { stdin: "" })).toMatchObject(expected);
+  });
+
+  test("with --json the error is one object on stderr", async () => {
+    const { exit, stdout, stderr } = await aimessage(["--json", "send", "-t", "bob"]);
+    expect({ exit, stdout }).toEqual({ exit: 2, stdout: "" });
+    expect(JSON.parse(stderr)).toMatchObject({ error: "usage", message: "a message is required" });
+  });
+
+  test.each(["0", "-1", "abc", "1e3", "99999999999", ""])("--timeout %j is refused", async (value) => {
+    expect((await aimessage(["send", "-t", "bob", "-m", "x", "--timeout", value])).exit).toBe(2);
+  });
+  test.each(["1", "1w", "0s", "1.5h", "h", "-1h"])("--expires %j is refused", async (value) => {
+    expect((await aimessage(["send", "-t", "bob", "-m", "x", "--expires", value])).exit).toBe(2);
+  });
+  test.each(["0", "-1", "1.5", "x"])("--count %j is refused", async (value) => {
+    expect((await aimessage(["listen", "--count", value])).exit).toBe(2);
+  });
+});
