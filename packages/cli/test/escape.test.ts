@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import { escapeBody, escapeJson, escapeLine } from "../src/escape.ts";
 

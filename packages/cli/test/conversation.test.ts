@@ -1,0 +1,255 @@
+import { access } from "node:fs/promises";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { Recorder } from "./console.ts";
+import { createWorld } from "./world.ts";
+
+const FINGERPRINT = /^[A-Z2-7]{4}( [A-Z2-7]{4}){12}$/;
+
+test("register prints name, fingerprint and folder, and whoami remembers them", async () => {
+  await using world = await createWorld();
+  const { exit, stdout, stderr } = await world.cli("register -u Alice");
+  expect({ exit, stderr }).toEqual({ exit: 0, stderr: "" });
+  const lines = stdout.split("\n");
+  expect(lines).toEqual([
+    "Registration successful!",
+    "Username: Alice",
+    expect.stringMatching(/^Fingerprint: /),
+    `Saved to: ${join(world.home, "alice")}`,
+    "",
+  ]);
+  const who = JSON.parse((await world.cli("whoami --json")).stdout) as Record<string, string>;
+  expect(who).toEqual({
+    username: "Alice",
+    fingerprint: expect.stringMatching(FINGERPRINT),
+    server: expect.any(String),
+    home: world.home,
+  });
+  expect(lines[2]).toBe(`Fingerprint: ${who["fingerprint"]}`);
+  const text = await world.cli("whoami", { env: { AIMESSAGE_SERVER: "" } });
+  expect(text.stdout).toMatch(/^Username: {5}Alice\nFingerprint: {2}[A-Z2-7 ]+\nServer: .*\nSaved to: .*\n$/);
+});
+
+test("register --json prints one object", async () => {
+  await using world = await createWorld();
+  const { stdout } = await world.cli("--json register -u alice");
+  expect(stdout.match(/\n/g)).toHaveLength(1);
+  expect(Object.keys(JSON.parse(stdout) as object)).toEqual(["username", "fingerprint", "server", "home"]);
+});
+
+test("a message to a listener is delivered; one to nobody waits and arrives as offline", async () => {
+  await using world = await createWorld();
+  await world.register("alice", "bob");
+  const [stop, heard] = [new AbortController(), new Recorder()];
+  const listening = world.cli("-u bob listen", { interrupted: stop.signal, stdout: heard });
+  await untilOnline(world, "bob");
+
+  expect(await world.cli(["send", "-u", "alice", "-t", "bob", "-m", "hello bob"])).toEqual({
+    exit: 0,
+    stdout: "Message sent to bob (delivered)\n",
+    stderr: "",
+  });
+  await heard.until(/\n/);
+  expect(heard.text).toMatch(/^\[\d\d:\d\d:\d\d\] alice: hello bob\n$/);
+  stop.abort();
+  const { exit, stderr } = await listening;
+  expect({ exit, stderr }).toEqual({
+    exit: 0,
+    stderr: "Listening for messages as bob... (Press Ctrl+C to stop)\nStopping listener...\n",
+  });
+
+  expect((await world.cli("send -u alice -t bob -m later")).stdout).toBe(
+    "Message sent to bob (stored for offline delivery)\n",
+  );
+  const offline = await world.cli("-u bob listen --count 1 --timeout 30 --quiet");
+  expect(offline).toMatchObject({ exit: 0, stderr: "" });
+  expect(offline.stdout).toMatch(/^\[OFFLINE \d\d:\d\d:\d\d\] alice: later\n$/);
+});
+
+test("in JSON, stdout is one object a line and nothing else", async () => {
+  await using world = await createWorld();
+  await world.register("alice", "bob");
+  const body = "two\nlines\u2028\u202e\u0000 and 😀";
+  const sent = await world.cli("send --json -u alice -t bob -m -", { stdin: body });
+  const { message_id } = JSON.parse(sent.stdout) as { message_id: string };
+  expect(JSON.parse(sent.stdout)).toEqual({ message_id, to: "bob", status: "stored_offline" });
+
+  const inbox = await world.cli("inbox --json -u bob");
+  expect(JSON.parse(inbox.stdout)).toEqual({ messages: [] });
+
+  const { stdout } = await world.cli("listen --json -u bob --count 1");
+  expect(stdout.match(/\n/g)).toHaveLength(1);
+  expect(JSON.parse(stdout)).toEqual({
+    message_id,
+    from: "alice",
+    to: "bob",
+    body,
+    content_type: "text/plain",
+    sent_at: expect.any(Number),
+    received_at: expect.any(Number),
+    offline: true,
+    verified: false,
+  });
+});
+
+test("stdin is sent byte by byte, text or not", async () => {
+  await using world = await createWorld();
+  await world.register("alice", "bob");
+  const bodies = [
+    "x",
+    "no newline at the end",
+    "\n",
+    "\ufeffbom\r\n\u0000",
+    new Uint8Array([0x00, 0xff, 0xfe, 0x80]),
+    "",
+  ];
+  for (const body of bodies) {
+    expect((await world.cli("send -u alice -t bob -m -", { stdin: body })).exit).toBe(0);
+  }
+  expect((await world.cli("send -u alice -t bob", { stdin: "a pipe" })).exit).toBe(0);
+  const { stdout } = await world.cli(`listen --json -u bob --count ${bodies.length + 1}`);
+  const lines = stdout
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line) as { body: string | null; body_base64?: string });
+  expect(lines.map((line) => line.body_base64 ?? line.body)).toEqual([...bodies.slice(0, 4), "AP/+gA==", "", "a pipe"]);
+});
+
+test("send --wait says how far the message came, and status agrees", async () => {
+  await using world = await createWorld();
+  await world.register("alice", "bob");
+  const late = await world.cli("send -u alice -t bob -m early --wait handled --timeout 0.5 --json");
+  expect(late).toMatchObject({ exit: 7, stdout: "" });
+  const error = JSON.parse(late.stderr) as Record<string, string>;
+  expect(error).toMatchObject({
+    error: "timeout",
+    hint: expect.stringContaining(`aimessage status ${error["message_id"]}`),
+  });
+  expect(await world.cli(`status -u alice ${error["message_id"]}`)).toMatchObject({
+    exit: 0,
+    stdout: expect.stringMatching(/^Message: .*\nTo: +bob\nStatus: +stored\nSent: .*\nSince: .*\n$/),
+  });
+
+  const stop = new AbortController();
+  const listening = world.cli("-u bob listen", { interrupted: stop.signal });
+  expect((await world.cli("send -u alice -t bob -m now --wait handled")).stdout).toBe(
+    "Message sent to bob (handled)\n",
+  );
+  const after = await world.cli(`status --json -u alice ${error["message_id"]}`);
+  expect(JSON.parse(after.stdout)).toMatchObject({ message_id: error["message_id"], to: "bob", status: "handled" });
+  stop.abort();
+  expect((await listening).stdout).toMatch(/alice: early\n\[.*alice: now\n$/);
+});
+
+test("the inbox shows what was received and consumes nothing", async () => {
+  await using world = await createWorld();
+  await world.register("alice", "bob", "carol");
+  await world.cli(["send", "-u", "alice", "-t", "bob", "-m", "one\nof alice"]);
+  await world.cli("send -u carol -t bob -m two");
+  expect((await world.cli("listen -u bob --from carol --count 1")).stdout).toContain("carol: two");
+  const { stdout } = await world.cli("inbox -u bob");
+  expect(stdout).toMatch(/unhandled .* alice +one\\x0aof alice$/m);
+  expect(stdout).toMatch(/ handled .* carol +two$/m);
+  expect((await world.cli("listen -u bob --count 1")).stdout).toContain("alice: one\n    of alice");
+});
+
+test("listen with --count and too little to count times out with 7, without --count it just ends", async () => {
+  await using world = await createWorld();
+  await world.register("bob");
+  expect(await world.cli("listen --count 1 --timeout 0.3")).toMatchObject({ exit: 7, stdout: "" });
+  expect(await world.cli("listen --timeout 0.3")).toMatchObject({ exit: 0, stdout: "" });
+});
+
+test("users lists the others that listen", async () => {
+  await using world = await createWorld();
+  await world.register("alice", "bob");
+  expect((await world.cli("users -u alice")).stdout).toBe("Online users:\n");
+  const stop = new AbortController();
+  const listening = world.cli("-u bob listen", { interrupted: stop.signal });
+  await untilOnline(world, "bob");
+  expect((await world.cli("users -u alice")).stdout).toBe("Online users:\n- bob\n");
+  expect((await world.cli("users -u alice --json")).stdout).toBe('{"users":["bob"]}\n');
+  stop.abort();
+  await listening;
+});
+
+test("a fingerprint is compared, and a contact can be blocked and allowed", async () => {
+  await using world = await createWorld();
+  await world.register("alice", "bob");
+  const { fingerprint } = JSON.parse((await world.cli("whoami -u bob --json")).stdout) as { fingerprint: string };
+  const shown = await world.cli("verify -u alice bob");
+  expect(shown.stdout).toContain(`bob:    ${fingerprint}  (not verified)`);
+
+  const words = fingerprint.toLowerCase().split(" ");
+  expect(await world.cli(["verify", "-u", "alice", "bob", ...words])).toMatchObject({
+    exit: 0,
+    stdout: "bob is verified.\n",
+  });
+  const wrong = fingerprint.replace(/^./, fingerprint.startsWith("A") ? "B" : "A");
+  expect(await world.cli(["verify", "-u", "alice", "bob", wrong])).toMatchObject({ exit: 6, stdout: "" });
+
+  expect((await world.cli("contacts list -u alice")).stdout).toBe(
+    `NAME  STATE     FINGERPRINT\nbob   verified  ${fingerprint}\n`,
+  );
+  expect(JSON.parse((await world.cli("contacts block bob -u alice --json")).stdout)).toMatchObject({ blocked: true });
+  expect((await world.cli("contacts -u alice")).stdout).toContain("blocked");
+  expect((await world.cli("contacts allow bob -u alice")).stdout).toContain("verified");
+});
+
+test("several agents and none named: exit 2, and their names", async () => {
+  await using world = await createWorld();
+  await world.register("alice", "bob");
+  expect(await world.cli("whoami")).toEqual({
+    exit: 2,
+    stdout: "",
+    stderr: "Error: several agents live here and none is named\nHint: name one with -u: alice, bob\n",
+  });
+  expect((await world.cli("whoami", { env: { AIMESSAGE_USERNAME: "bob" } })).stdout).toContain("bob");
+  expect((await world.cli("whoami -u alice", { env: { AIMESSAGE_USERNAME: "bob" } })).stdout).toContain("alice");
+  expect((await world.cli("-u alice whoami", { env: { AIMESSAGE_USERNAME: "bob" } })).stdout).toContain("alice");
+});
+
+test("unregister asks for a word of confirmation, and removes the agent here and at the relay", async () => {
+  await using world = await createWorld();
+  await world.register("alice", "bob");
+  expect(await world.cli("unregister -u bob", { stdin: "" })).toMatchObject({ exit: 2, stdout: "" });
+  await access(join(world.home, "bob"));
+  const gone = await world.cli("unregister -u bob --yes --release");
+  expect(gone).toEqual({ exit: 0, stdout: "bob is no longer registered, and its folder is deleted.\n", stderr: "" });
+  await expect(access(join(world.home, "bob"))).rejects.toThrow("ENOENT");
+  expect((await world.cli("whoami")).stdout).toContain("alice");
+  await world.register("bob");
+});
+
+test("doctor finds a healthy agent healthy, in text and in JSON", async () => {
+  await using world = await createWorld();
+  await world.register("alice");
+  const text = await world.cli("doctor");
+  expect(text).toMatchObject({ exit: 0, stderr: "" });
+  for (const check of ["store", "link", "relay", "protocol", "login", "clock", "keys"]) {
+    expect(text.stdout).toMatch(new RegExp(`^ok +${check} `, "m"));
+  }
+  const report = JSON.parse((await world.cli("doctor --json")).stdout) as object;
+  expect(report).toMatchObject({ ok: true, limits: { frame_bytes: expect.any(Number) }, versions: { cli: "0.1.0" } });
+});
+
+test("a message that stdout does not take stays unhandled and is shown again", async () => {
+  await using world = await createWorld();
+  await world.register("alice", "bob");
+  await world.cli("send -u alice -t bob -m precious");
+  const broken = new Recorder();
+  broken._write = (_chunk, _encoding, done) => done(Object.assign(new Error("write EPIPE"), { code: "EPIPE" }));
+  broken.on("error", () => undefined);
+  expect(await world.cli("listen -q -u bob", { stdout: broken })).toMatchObject({
+    exit: 1,
+    stderr: "Error: nobody reads standard output any more\n",
+  });
+  expect((await world.cli("listen -u bob --count 1")).stdout).toContain("alice: precious");
+});
+
+/** Resolves when the relay calls a listener online. */
+async function untilOnline(world: Awaited<ReturnType<typeof createWorld>>, name: string): Promise<void> {
+  while (!(await world.cli("users -u alice")).stdout.includes(`- ${name}\n`)) {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}

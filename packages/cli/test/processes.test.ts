@@ -1,0 +1,128 @@
+import { fileURLToPath } from "node:url";
+import { expect, test } from "vitest";
+import { startCli, startScript, type Child } from "./process.ts";
+import { createWorld, type World } from "./world.ts";
+
+const SENDER = fileURLToPath(new URL("sender.ts", import.meta.url));
+
+function listen(world: World, username: string, ...more: string[]): Child {
+  return startCli(["listen", "-u", username, ...more], world.env);
+}
+
+/** Resolves when the relay calls `username` online, as `other` sees it. */
+async function online(world: World, username: string, other: string): Promise<void> {
+  while (!(await world.cli(`users -u ${other}`)).stdout.includes(`- ${username}\n`)) await pause(50);
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+/** The bodies that a listener has printed with `--json`. */
+function bodies(listener: Child): string[] {
+  const lines = listener.stdout.text.split("\n").filter((line) => line !== "");
+  return lines.map((line) => (JSON.parse(line) as { body: string }).body);
+}
+
+/** `prefix 1` to `prefix count`. */
+function series(prefix: string, count: number): string[] {
+  return Array.from({ length: count }, (_, i) => `${prefix} ${i + 1}`);
+}
+
+/** Each series once and in order, however they are mixed. */
+function expectSeries(heard: string[], prefixes: readonly string[], count: number): void {
+  for (const prefix of prefixes) {
+    expect(heard.filter((body) => body.startsWith(`${prefix} `))).toEqual(series(prefix, count));
+  }
+  expect(heard).toHaveLength(prefixes.length * count);
+}
+
+test("SIGINT and SIGTERM stop a listener with exit code 0", async () => {
+  await using world = await createWorld();
+  await world.register("alice");
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    await using listener = listen(world, "alice");
+    await listener.stderr.until(/Listening for messages as alice\.\.\. \(Press Ctrl\+C to stop\)\n/);
+    listener.process.kill(signal);
+    expect(await listener.exit).toBe(0);
+    expect(listener.stderr.text).toMatch(/\nStopping listener\.\.\.\n$/);
+    expect(listener.stdout.text).toBe("");
+  }
+});
+
+test("a reader that closes the pipe ends the listener, and the message is shown again later", async () => {
+  await using world = await createWorld();
+  await world.register("alice", "bob");
+  await using listener = listen(world, "bob");
+  await online(world, "bob", "alice");
+  listener.process.stdout?.destroy();
+  expect((await world.cli("send -u alice -t bob -m precious")).exit).toBe(0);
+  expect(await listener.exit).toBe(1);
+  expect(listener.stderr.text).toContain("Error: nobody reads standard output any more\n");
+  expect((await world.cli("listen -u bob --count 1 --timeout 20")).stdout).toContain("alice: precious");
+});
+
+test("a stopped process that holds the link is named when the time is out", async () => {
+  await using world = await createWorld();
+  await world.register("alice", "bob");
+  await using listener = listen(world, "alice");
+  await online(world, "alice", "bob");
+  listener.process.kill("SIGSTOP");
+  const { exit, stderr } = await world.cli("send -u alice -t bob -m hello --timeout 3");
+  expect(exit).toBe(7);
+  expect(stderr).toContain(String(listener.pid));
+  expect(stderr).toContain("aimessage status ");
+
+  listener.process.kill("SIGCONT");
+  expect((await world.cli("listen -u bob --count 1 --timeout 20")).stdout).toContain("alice: hello");
+});
+
+test("four senders and two listeners of one agent: every listener shows each message once, each sender's in order", async () => {
+  await using world = await createWorld();
+  await world.register("alice", "bob");
+  await using first = listen(world, "alice", "--json");
+  await using second = listen(world, "alice", "--json");
+  await using bobFirst = listen(world, "bob", "--json", "--count", "200");
+  await using bobSecond = listen(world, "bob", "--json", "--count", "200");
+  await online(world, "alice", "bob");
+
+  const names = ["a", "b", "c", "d"];
+  await using stack = new AsyncDisposableStack();
+  const start = (from: string, to: string, prefix: string): Child =>
+    stack.use(startScript(SENDER, [from, to, prefix, "50"], world.env));
+  const senders = [...names.map((prefix) => start("alice", "bob", prefix)), start("bob", "alice", "back")];
+  for (const sender of senders) expect([await sender.exit, sender.stderr.text]).toEqual([0, ""]);
+
+  expect(await bobFirst.exit).toBe(0);
+  expect(await bobSecond.exit).toBe(0);
+  for (const listener of [bobFirst, bobSecond]) expectSeries(bodies(listener), names, 50);
+  for (const listener of [first, second]) {
+    await listener.stdout.until(/"back 50"/);
+    expectSeries(bodies(listener), ["back"], 50);
+  }
+});
+
+test("four senders without any listener: everything arrives later, each sender's in order", async () => {
+  await using world = await createWorld();
+  await world.register("alice", "bob");
+  const names = ["a", "b", "c", "d"];
+  await using stack = new AsyncDisposableStack();
+  const senders = names.map((prefix) => stack.use(startScript(SENDER, ["alice", "bob", prefix, "50"], world.env)));
+  for (const sender of senders) expect([await sender.exit, sender.stderr.text]).toEqual([0, ""]);
+  await using listener = listen(world, "bob", "--json", "--count", "200");
+  expect(await listener.exit).toBe(0);
+  expectSeries(bodies(listener), names, 50);
+});
+
+test("when the process that holds the link is killed, another takes over", async () => {
+  await using world = await createWorld();
+  await world.register("alice", "bob");
+  await using first = listen(world, "alice", "--json");
+  await online(world, "alice", "bob");
+  await using second = listen(world, "alice", "--json");
+  await second.stderr.until(/Listening/);
+  first.process.kill("SIGKILL");
+  expect(await first.exit).toBe("SIGKILL");
+  expect((await world.cli("send -u bob -t alice -m hello --wait handled --timeout 20")).exit).toBe(0);
+  expect(bodies(second)).toEqual(["hello"]);
+});

@@ -1,0 +1,144 @@
+import { createServer } from "node:http";
+import { once } from "node:events";
+import { mkdir, writeFile } from "node:fs/promises";
+import type { AddressInfo } from "node:net";
+import { dirname, join } from "node:path";
+import { expect, test } from "vitest";
+import { WebSocketServer } from "ws";
+import { createWorld } from "./world.ts";
+import type { Transcript } from "./console.ts";
+
+/** One line of error, one of hint, nothing on stdout. */
+function expectError(transcript: Transcript, exit: number, message: RegExp): void {
+  const { stdout, stderr } = transcript;
+  expect({ exit: transcript.exit, stdout, stderr }).toEqual({
+    exit,
+    stdout: "",
+    stderr: expect.stringMatching(/^Error: [^\n]+\nHint: [^\n]+\n$/),
+  });
+  expect(stderr).toMatch(message);
+}
+
+test("no relay", async () => {
+  await using world = await createWorld();
+  expectError(await world.cli("register -u alice -s ws://127.0.0.1:1"), 4, /127\.0\.0\.1:1/);
+  await world.register("alice");
+  const sent = await world.cli("send -t bob -m hello -s ws://127.0.0.1:1 --timeout 5");
+  expectError(sent, 4, /stays in the outbox .*aimessage status [A-Za-z0-9_-]+/);
+});
+
+test("a wrong URL", async () => {
+  await using world = await createWorld();
+  for (const url of ["nonsense", "ftp://localhost", "ws://", "http://user:secret@localhost"]) {
+    expectError(await world.cli(["register", "-u", "alice", "-s", url]), 2, /./);
+  }
+  expectError(await world.cli("register -u alice -s ws://relay.example.org"), 2, /--insecure|wss:/);
+});
+
+test("a web server that is no relay", async () => {
+  await using world = await createWorld();
+  await using server = createServer((_request, response) => void response.writeHead(404).end());
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  expectError(await world.cli(`register -u alice -s http://127.0.0.1:${port}`), 4, new RegExp(String(port)));
+});
+
+test("a relay of another protocol version", async () => {
+  await using world = await createWorld();
+  using server = await futureRelay();
+  expectError(await world.cli(`register -u alice -s ${server.url}`), 5, /protocol.*99/);
+});
+
+test("an unknown recipient", async () => {
+  await using world = await createWorld();
+  await world.register("alice");
+  expectError(await world.cli("send -t nobody -m hello"), 5, /nobody|not found/i);
+});
+
+test("not registered", async () => {
+  await using world = await createWorld();
+  for (const line of ["whoami", "send -t bob -m hello", "listen", "users", "doctor", "whoami -u alice"]) {
+    expectError(await world.cli(line), 3, /register/);
+  }
+});
+
+test("bad usernames", async () => {
+  await using world = await createWorld();
+  for (const name of ["ab", "-ab", "a b c", "al/ice", "../alice", "con", "x".repeat(33), "álice"]) {
+    expectError(await world.cli(["register", "-u", name]), 2, /username|name/i);
+  }
+});
+
+test("a name that is taken, here or at the relay", async () => {
+  await using world = await createWorld();
+  await world.register("alice");
+  expectError(await world.cli("register -u Alice"), 1, /alice/i);
+  expectError(await world.cli(["register", "-u", "alice", "--home", join(world.home, "other")]), 5, /alice|exists/);
+});
+
+test("a home that is no folder", async () => {
+  await using world = await createWorld();
+  await mkdir(dirname(world.home), { recursive: true });
+  await writeFile(world.home, "a file");
+  expectError(await world.cli("register -u alice"), 1, new RegExp(world.home));
+});
+
+test("a message that is too large is refused before it is sent, with the limit", async () => {
+  await using world = await createWorld();
+  await world.register("alice", "bob");
+  expectError(await world.cli("send -u alice -t bob", { stdin: "x".repeat(2_000_000) }), 1, /\d{6}/);
+});
+
+test("an unknown message id", async () => {
+  await using world = await createWorld();
+  await world.register("alice");
+  expectError(await world.cli("status nonsense"), 1, /nonsense/);
+});
+
+test("an unknown contact", async () => {
+  await using world = await createWorld();
+  await world.register("alice");
+  expectError(await world.cli("contacts block nobody"), 1, /nobody/);
+});
+
+/** A relay from the future: whatever it is asked, it answers with its `info`. */
+async function futureRelay(): Promise<{ url: string } & Disposable> {
+  const server = new WebSocketServer({ port: 0, host: "127.0.0.1" });
+  await once(server, "listening");
+  server.on("connection", (socket) => {
+    socket.on("message", (bytes) => {
+      const { id } = JSON.parse((bytes as Buffer).toString("utf8")) as { id: string };
+      const limits = Object.fromEntries(LIMITS.map((name) => [name, 1_000_000]));
+      const facts = {
+        protocol: 99,
+        version: "9.0.0",
+        suite: "future",
+        names: [],
+        time: Date.now(),
+        features: [],
+        limits,
+      };
+      socket.send(JSON.stringify({ type: "info", id: "1", reply_to: id, timestamp: 1, data: facts }));
+    });
+  });
+  const { port } = server.address() as AddressInfo;
+  const end = (): void => {
+    for (const socket of server.clients) socket.terminate();
+    server.close();
+  };
+  return { url: `ws://127.0.0.1:${port}`, [Symbol.dispose]: end };
+}
+
+const LIMITS = [
+  "frame_bytes",
+  "frame_bytes_unauthenticated",
+  "mailbox_messages",
+  "mailbox_bytes",
+  "mailbox_age_ms",
+  "in_flight_messages",
+  "in_flight_bytes",
+  "frames_per_second",
+  "frames_burst",
+  "key_packages",
+];
