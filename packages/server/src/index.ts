@@ -1,1 +1,6 @@
-export {};
+export { type Config, defaultConfig, readConfig, UsageError } from "./config.ts";
+export { defaultLimits, type LimitName, limitOptions, type Limits } from "./limits.ts";
+export { createRelay, type Relay, type RelayOptions } from "./relay.ts";
+export { StartupError } from "./startup-error.ts";
+export { openMemoryStore, openSqliteStore, type StoreOptions } from "./store/sqlite.ts";
+export type { RelayStore } from "./store/store.ts";

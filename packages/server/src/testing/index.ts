@@ -1,1 +1,1 @@
-export {};
+export { relayStoreCases } from "./relay-store-cases.ts";

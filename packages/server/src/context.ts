@@ -1,0 +1,33 @@
+import type { Config } from "./config.ts";
+import type { Delivery } from "./delivery.ts";
+import type { Hub } from "./hub.ts";
+import type { Log } from "./log.ts";
+import type { Metrics } from "./metrics.ts";
+import type { Buckets } from "./rate-limit.ts";
+import type { Session } from "./session.ts";
+import type { RelayStore } from "./store/store.ts";
+import type { TokenKeys } from "./token-keys.ts";
+
+/** What handlers work with. */
+export interface Context {
+  config: Config;
+  store: RelayStore;
+  hub: Hub;
+  /** Names of this relay that may be signed at login. [P-4.3] */
+  names: string[];
+  rates: {
+    frames: Buckets;
+    lightFrames: Buckets;
+    registrations: Buckets;
+    claims: Buckets;
+    addressClaims: Buckets;
+  };
+  tokenKeys: TokenKeys;
+  metrics: Metrics;
+  log: Log;
+  clock: () => number;
+  /** A push of a mailbox to a connection, not begun. */
+  deliver(mailbox: number, session: Session): Delivery;
+  /** Turns what has expired or lost its mailbox into notices, soon. */
+  sweepSoon(): void;
+}

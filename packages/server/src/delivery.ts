@@ -1,0 +1,136 @@
+import type { Session } from "./session.ts";
+import type { Entry, RelayStore } from "./store/store.ts";
+import { deliveryFrame } from "./delivery-frame.ts";
+
+export interface DeliveryOptions {
+  store: RelayStore;
+  inFlightMessages: number;
+  inFlightBytes: number;
+  clock: () => number;
+  /** Told of an entry that has expired before it could be pushed. */
+  onExpired: () => void;
+  /** Told of a store that cannot be read. */
+  onError: (error: unknown) => void;
+}
+
+/**
+ * Pushes one mailbox to one connection, oldest first, at most so much ahead of the acknowledgements. Entries that arrive
+ * while everything before them is pushed go out from memory; all others are read from the store. [P-5]
+ */
+export class Delivery {
+  readonly mailbox: number;
+  readonly session: Session;
+  readonly #options: DeliveryOptions;
+  /** Everything up to here was pushed, or needs not be. */
+  #cursor = 0;
+  /** Entries up to here were stored before the push began. */
+  #backlogEnd = Number.MAX_SAFE_INTEGER;
+  #highestPushed = 0;
+  #inFlight: { seq: number; bytes: number }[] = [];
+  #inFlightBytes = 0;
+  #active = true;
+  #caughtUp = false;
+  #reading = false;
+  /** An entry has arrived that was not pushed from memory. */
+  #missed = false;
+  #backlogPushed: () => void = () => {};
+
+  constructor(mailbox: number, session: Session, options: DeliveryOptions) {
+    this.mailbox = mailbox;
+    this.session = session;
+    this.#options = options;
+  }
+
+  /** Highest `seq` that was pushed on this connection: what may be acknowledged. [P-5.3] */
+  get highestPushed(): number {
+    return this.#highestPushed;
+  }
+
+  /** Begins the push; resolves when all that waited before has been pushed. */
+  async start(): Promise<void> {
+    const done = new Promise<void>((resolve) => (this.#backlogPushed = resolve));
+    this.#backlogEnd = await this.#options.store.highWater(this.mailbox);
+    this.#pump();
+    return done;
+  }
+
+  /** Stops pushing: another connection has the mailbox now, or this one is gone. */
+  suspend(): void {
+    this.#active = false;
+    this.#caughtUp = false;
+    this.#backlogPushed();
+  }
+
+  /** Goes on where it stopped. */
+  resume(): void {
+    this.#active = true;
+    this.#pump();
+  }
+
+  /** An entry is on disk. */
+  stored(entry: Entry): void {
+    if (!this.#active) return;
+    if (this.#caughtUp && this.#hasRoom(entry.bytes)) {
+      this.#push(entry);
+      return;
+    }
+    this.#caughtUp = false;
+    this.#missed = true;
+    this.#pump();
+  }
+
+  /** The client has everything up to `seq`. */
+  acknowledged(seq: number): void {
+    let count = 0;
+    for (const { seq: pushed, bytes } of this.#inFlight) {
+      if (pushed > seq) break;
+      this.#inFlightBytes -= bytes;
+      count += 1;
+    }
+    if (count > 0) this.#inFlight = this.#inFlight.slice(count);
+    this.#pump();
+  }
+
+  #pump(): void {
+    if (this.#reading || !this.#active || this.#caughtUp || !this.#hasRoom(0)) return;
+    this.#reading = true;
+    this.#read()
+      .catch((error: unknown) => this.#options.onError(error))
+      .finally(() => (this.#reading = false));
+  }
+
+  async #read(): Promise<void> {
+    while (this.#active && !this.#caughtUp && this.#hasRoom(0)) {
+      this.#missed = false;
+      const room = {
+        messages: this.#options.inFlightMessages - this.#inFlight.length,
+        bytes: this.#options.inFlightBytes - this.#inFlightBytes,
+      };
+      const { entries, more } = await this.#options.store.entries(this.mailbox, this.#cursor, room);
+      if (!this.#active) return;
+      for (const entry of entries) this.#push(entry);
+      if (!more || this.#cursor >= this.#backlogEnd) this.#backlogPushed();
+      this.#caughtUp = !more && !this.#missed;
+    }
+  }
+
+  #push(entry: Entry): void {
+    this.#cursor = entry.seq;
+    if (entry.expiresAt !== undefined && entry.expiresAt <= this.#options.clock()) {
+      this.#options.onExpired();
+      return;
+    }
+    this.#highestPushed = entry.seq;
+    this.#inFlight.push({ seq: entry.seq, bytes: entry.bytes });
+    this.#inFlightBytes += entry.bytes;
+    this.session.write(deliveryFrame(entry, entry.seq > this.#backlogEnd));
+    if (this.session.login?.kind === "token") this.session.pingUpTo(entry.seq);
+  }
+
+  /** A single entry larger than the whole window goes alone. */
+  #hasRoom(bytes: number): boolean {
+    const { inFlightMessages, inFlightBytes } = this.#options;
+    if (this.#inFlight.length === 0) return true;
+    return this.#inFlight.length < inFlightMessages && this.#inFlightBytes + bytes < inFlightBytes;
+  }
+}

@@ -1,0 +1,37 @@
+import { type IncomingMessage, STATUS_CODES } from "node:http";
+import type { Duplex } from "node:stream";
+import type { Config } from "./config.ts";
+import { addressOf, isSocketPath, originAllowed, pathOf } from "./http.ts";
+import { Bucket, Buckets } from "./rate-limit.ts";
+
+/** Decides which upgrade requests become connections. [P-1] */
+export function gate(config: Config, names: () => string[], open: () => number) {
+  const { limits, origins, trustProxy } = config;
+  const all = new Bucket(limits.connectionsPerSecond, limits.connectionsBurst);
+  const each = new Buckets(limits.addressConnectionsPerSecond, limits.addressConnectionsBurst);
+
+  /** The client's address, or undefined if the request was refused and the socket closed. */
+  return (request: IncomingMessage, socket: Duplex): string | undefined => {
+    const address = addressOf(request, trustProxy);
+    const { origin } = request.headers;
+    if (!isSocketPath(pathOf(request))) return refuse(socket, 404, "Not found");
+    if (!originAllowed(origin, origins, names())) return refuse(socket, 403, "Origin not allowed");
+    if (open() >= limits.maxConnections) return refuse(socket, 503, "Too many connections");
+    // The address first: one that is over its limit must not use up that of all.
+    const wait = each.take(address) || all.take();
+    if (wait > 0) return refuse(socket, 429, "Rate limit exceeded", Math.ceil(wait / 1000));
+    return address;
+  };
+}
+
+export function refuse(socket: Duplex, status: number, text: string, retryAfter?: number): undefined {
+  const head = [
+    `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ""}`,
+    "Connection: close",
+    "Content-Type: text/plain; charset=utf-8",
+    `Content-Length: ${Buffer.byteLength(text)}`,
+    ...(retryAfter === undefined ? [] : [`Retry-After: ${retryAfter}`]),
+  ];
+  socket.end(`${head.join("\r\n")}\r\n\r\n${text}`);
+  return undefined;
+}

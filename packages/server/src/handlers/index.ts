@@ -1,0 +1,81 @@
+import type { ClientFrame, ClientFrameType } from "@aimessage/sdk/protocol";
+import type { Context } from "../context.ts";
+import { type Answer, refuse, type Session } from "../session.ts";
+import { authenticate } from "./authenticate.ts";
+import { claimKeys } from "./claim-keys.ts";
+import { commit } from "./commit.ts";
+import { heartbeat } from "./heartbeat.ts";
+import { info } from "./info.ts";
+import { keyExchange } from "./key-exchange.ts";
+import { listUsers } from "./list-users.ts";
+import { listen } from "./listen.ts";
+import { lookup } from "./lookup.ts";
+import { publishKeys } from "./publish-keys.ts";
+import { received } from "./received.ts";
+import { register } from "./register.ts";
+import { send } from "./send.ts";
+import { unregister } from "./unregister.ts";
+
+const beforeLogin = new Set<string>(["register", "authenticate", "heartbeat", "info"]);
+const alone = new Set<ClientFrameType>(["register", "authenticate", "listen", "unregister"]);
+
+/** Whether a frame is for connections that are logged in. */
+export function needsLogin(type: string): boolean {
+  return !beforeLogin.has(type);
+}
+
+/** Whether a frame changes what its connection is, so that no other may be on its way meanwhile. */
+export function runsAlone(type: ClientFrameType): boolean {
+  return alone.has(type);
+}
+
+/** Finds the handler of a frame: one file for each type. */
+export function handle(context: Context, session: Session, frame: ClientFrame): Answer | Promise<Answer> {
+  switch (frame.type) {
+    case "register":
+      return register(context, session, frame.data);
+    case "authenticate":
+      return authenticate(context, session, frame.data);
+    case "heartbeat":
+      return heartbeat();
+    case "info":
+      return info(context);
+    default:
+      return handleLoggedIn(context, session, frame);
+  }
+}
+
+function handleLoggedIn(
+  context: Context,
+  session: Session,
+  frame: Exclude<ClientFrame, { type: "register" | "authenticate" | "heartbeat" | "info" }>,
+): Answer | Promise<Answer> {
+  const { login } = session;
+  if (login === undefined) return refuse("not_authenticated");
+  switch (frame.type) {
+    case "send":
+      return send(context, session, login, frame.data);
+    case "listen":
+      return listen(context, session, login);
+    case "received":
+      return received(context, session, login, frame.data);
+    case "commit":
+      return commit(context, login, frame.data);
+    case "list_users":
+      return listUsers(context, login);
+    case "key_exchange":
+      return keyExchange(context, login, "key_request", frame.data);
+    case "key_response":
+      return keyExchange(context, login, "key_response", frame.data);
+    case "lookup":
+      return lookup(context, frame.data);
+    case "publish_keys":
+      return publishKeys(context, login, frame.data);
+    case "claim_keys":
+      return claimKeys(context, session, login, frame.data);
+    case "unregister":
+      return unregister(context, session, login, frame.data);
+    default:
+      return frame satisfies never;
+  }
+}

@@ -1,0 +1,21 @@
+import type { Context } from "../context.ts";
+import { ack, type Answer, type Login, type Session } from "../session.ts";
+
+/** [P-5.1] The answer leaves before the first message. */
+export async function listen(context: Context, session: Session, login: Login): Promise<Answer> {
+  const { store, hub } = context;
+  const data = {
+    status: "listening",
+    log_id: store.logId,
+    high_water: await store.highWater(login.mailbox),
+    ...(login.kind === "key" ? { key_packages: await store.countKeys(login.mailbox) } : {}),
+  };
+  // Token accounts listen since their login; a second `listen` changes nothing.
+  if (login.kind === "token" || (session.delivery !== undefined && hub.has(session.delivery))) return ack(data);
+  return ack(data, () => {
+    const delivery = context.deliver(login.mailbox, session);
+    session.delivery = delivery;
+    hub.listen(delivery);
+    delivery.start().catch((error: unknown) => context.log.error({ err: error }, "mailbox cannot be read"));
+  });
+}

@@ -1,0 +1,15 @@
+import { type ClientFrameData, fromBase64 } from "@aimessage/sdk/protocol";
+import type { Context } from "../context.ts";
+import { ack, type Answer, type Login, refuse } from "../session.ts";
+
+/** [P-8.1] */
+export async function publishKeys(
+  { store }: Context,
+  login: Login,
+  data: ClientFrameData<"publish_keys">,
+): Promise<Answer> {
+  if (login.kind === "token") return refuse("token_account");
+  const lastResort = data.last_resort === undefined ? undefined : fromBase64(data.last_resort);
+  const count = await store.publishKeys(login.mailbox, data.key_packages.map(fromBase64), lastResort);
+  return ack({ status: "published", key_packages: count });
+}

@@ -1,0 +1,19 @@
+import type { ClientFrameData } from "@aimessage/sdk/protocol";
+import type { Context } from "../context.ts";
+import { ack, type Answer, type Login, refuse, type Session } from "../session.ts";
+
+/** [P-5.3] */
+export async function received(
+  { store, metrics }: Context,
+  session: Session,
+  login: Login,
+  { log_id, seq }: ClientFrameData<"received">,
+): Promise<Answer> {
+  const { delivery } = session;
+  if (login.kind === "token") return refuse("token_account");
+  if (delivery === undefined) return refuse("not_listening");
+  if (log_id !== store.logId || seq > delivery.highestPushed) return refuse("received_out_of_range");
+  metrics.delivered.inc(await store.received(login.mailbox, seq));
+  delivery.acknowledged(seq);
+  return ack({ status: "received" });
+}

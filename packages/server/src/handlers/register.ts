@@ -1,0 +1,106 @@
+import { randomBytes } from "node:crypto";
+import {
+  type ClientFrameData,
+  closeCodes,
+  equal,
+  fromBase64,
+  readCertificate,
+  registrationBytes,
+  Username,
+  usernameKey,
+} from "@aimessage/sdk/protocol";
+import type { Context } from "../context.ts";
+import { type Answer, refuse, refused, type Session } from "../session.ts";
+import { verifySignature } from "../signatures.ts";
+import type { NewDevice, Refused } from "../store/store.ts";
+import { randomToken } from "../token-keys.ts";
+import { invalidData } from "./invalid-data.ts";
+
+type Data = ClientFrameData<"register">;
+
+/** [P-3.2], [P-3.3] */
+export async function register(context: Context, session: Session, data: Data): Promise<Answer> {
+  const { username } = data;
+  if (username.length < 3 || username.length > 32) return refuse("username_length");
+  if (!Username.safeParse(username).success) return refuse("username_characters");
+  const retryAfterMs = context.rates.registrations.take(session.address);
+  if (retryAfterMs > 0) return refuse("rate_limited", { retry_after_ms: retryAfterMs });
+  return data.identity_key === undefined ? registerToken(context, username) : registerDevice(context, data);
+}
+
+async function registerToken({ store, tokenKeys, log }: Context, username: string): Promise<Answer> {
+  // A name that is taken must not cost a derivation.
+  if ((await store.account(username)) !== undefined) return taken({ refused: "username_taken" }, username);
+  const token = randomToken();
+  const salt = randomBytes(16);
+  const result = await store.registerToken(username, await tokenKeys.derive(token, salt));
+  if ("refused" in result) return taken(result, username);
+  log.info({ user: username, kind: "token" }, "registered");
+  return { type: "registered", data: { username, token, salt: salt.toString("base64") } };
+}
+
+async function registerDevice(context: Context, data: Data): Promise<Answer> {
+  const { store, hub, log, names } = context;
+  if (data.relay === undefined) return invalidData("register");
+  if (!names.includes(data.relay)) return refuse("wrong_relay_name");
+  const device = await readDevice(data);
+  if (device === undefined) return refuse("invalid_certificate");
+  const result = await store.registerDevice(device);
+  if ("refused" in result) return taken(result, data.username);
+  const { account, replaced } = result;
+  if (replaced !== undefined) {
+    log.info({ user: account.username, device: account.device.id }, "device replaced");
+    hub.evict(replaced, closeCodes.deviceReplaced, "device_replaced");
+    context.sweepSoon();
+  } else log.info({ user: account.username, kind: "key", device: account.device.id }, "registered");
+  return { type: "registered", data: { username: account.username, device: account.device.id } };
+}
+
+/** The frame's device, if the identity key certifies it and the device key has signed the frame. */
+async function readDevice(data: Data): Promise<NewDevice | undefined> {
+  const { username, identity_key, device, key_packages, last_resort, relay, signature } = data;
+  if (
+    identity_key === undefined ||
+    device === undefined ||
+    last_resort === undefined ||
+    relay === undefined ||
+    signature === undefined
+  )
+    return undefined;
+  const identityKey = fromBase64(identity_key);
+  const key = fromBase64(device.key);
+  const certificateBytes = fromBase64(device.certificate);
+  const keyPackages = (key_packages ?? []).map(fromBase64);
+  const lastResort = fromBase64(last_resort);
+  const certificate = await readCertificate(certificateBytes, verifySignature);
+  if (
+    certificate === undefined ||
+    !equal(certificate.identityKey, identityKey) ||
+    !equal(certificate.deviceKey, key) ||
+    certificate.username !== usernameKey(username) ||
+    certificate.deviceId !== device.id
+  )
+    return undefined;
+  const signed = registrationBytes({
+    relay,
+    username,
+    identityKey,
+    device: device.id,
+    certificate: certificateBytes,
+    keyPackages,
+    lastResort,
+  });
+  if (!verifySignature(key, signed, fromBase64(signature))) return undefined;
+  return {
+    username,
+    identityKey,
+    device: { id: device.id, key, certificate: certificateBytes, counter: certificate.counter },
+    keyPackages,
+    lastResort,
+  };
+}
+
+function taken(decision: Refused, username: string): Answer {
+  if (decision.refused !== "username_taken") return refused(decision);
+  return refuse("username_taken", { message: `Registration failed: user ${username} already exists` });
+}

@@ -1,0 +1,30 @@
+import type { ClientFrameData } from "@aimessage/sdk/protocol";
+import type { Context } from "../context.ts";
+import { ack, type Answer, type Login, refused, type Session } from "../session.ts";
+
+/** [P-6.1] */
+export async function send(
+  { store, hub }: Context,
+  session: Session,
+  login: Login,
+  data: ClientFrameData<"send">,
+): Promise<Answer> {
+  const { group_id: groupId, message_id: messageId } = data;
+  if (data.resume === true && groupId !== undefined) session.blocked.delete(groupId);
+  const result = await store.send(
+    {
+      sender: login.mailbox,
+      to: data.to,
+      message: data.message,
+      sessionId: data.session_id,
+      groupId,
+      epoch: data.epoch,
+      messageId,
+      expiresAt: data.expires_at,
+    },
+    session.blocked,
+  );
+  if ("refused" in result) return refused(result, messageId === undefined ? {} : { message_id: messageId });
+  const status = !result.waiting || hub.isListening(result.mailbox) ? "delivered" : "stored_offline";
+  return ack({ status, message_id: result.messageId });
+}

@@ -1,0 +1,68 @@
+import { readFileSync } from "node:fs";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { createServer as createTlsServer } from "node:https";
+import { relayName } from "@aimessage/sdk/protocol";
+import type { Config } from "./config.ts";
+import type { Metrics } from "./metrics.ts";
+
+/** The bytes are the original's. [P-10.1] */
+const HEALTH = '{"status":"ok","service":"aimessage-server"}';
+
+/** The HTTP side of the relay's port. [P-10] */
+export function httpServer(config: Config, metrics: Metrics, isReady: () => Promise<boolean>): Server {
+  const onRequest = (request: IncomingMessage, response: ServerResponse): void => {
+    respond(request, response, metrics, isReady).catch(() => response.destroy());
+  };
+  const { tls } = config;
+  return tls === undefined
+    ? createServer(onRequest)
+    : createTlsServer({ cert: readFileSync(tls.cert), key: readFileSync(tls.key) }, onRequest);
+}
+
+async function respond(
+  request: IncomingMessage,
+  response: ServerResponse,
+  metrics: Metrics,
+  isReady: () => Promise<boolean>,
+): Promise<void> {
+  const path = pathOf(request);
+  if (request.method !== "GET" && request.method !== "HEAD") return answer(response, 405, "Method not allowed");
+  if (path === "/health") return answer(response, 200, HEALTH, "application/json");
+  if (path === "/ready") {
+    const ready = await isReady();
+    return answer(response, ready ? 200 : 503, `{"status":"${ready ? "ready" : "not_ready"}"}`, "application/json");
+  }
+  if (path === "/metrics") return answer(response, 200, await metrics.text(), metrics.contentType);
+  if (isSocketPath(path)) return answer(response, 426, "Connect here with a WebSocket");
+  return answer(response, 404, "Not found");
+}
+
+function answer(response: ServerResponse, status: number, body: string, type = "text/plain; charset=utf-8"): void {
+  response.writeHead(status, { "content-type": type, "content-length": Buffer.byteLength(body) });
+  response.end(body);
+}
+
+export function pathOf(request: IncomingMessage): string {
+  return (request.url ?? "/").split("?", 1)[0] ?? "/";
+}
+
+/** The original's README uses both. [P-1.1] */
+export function isSocketPath(path: string): boolean {
+  return path === "/ws" || path === "/";
+}
+
+/**
+ * Whether a web page may connect: programs send no origin; pages of the relay's own names and of the configured origins
+ * may. Never judged by the Host header, which a page can point here by DNS rebinding. [P-1.4]
+ */
+export function originAllowed(origin: string | undefined, origins: string[], names: string[]): boolean {
+  if (origin === undefined || origins.includes(origin)) return true;
+  return URL.canParse(origin) && names.includes(relayName(new URL(origin)));
+}
+
+/** The client's address: the socket's, or the one that a trusted proxy has added. */
+export function addressOf(request: IncomingMessage, trustProxy: boolean): string {
+  const forwarded = trustProxy ? request.headers["x-forwarded-for"] : undefined;
+  const last = (Array.isArray(forwarded) ? forwarded.join(",") : forwarded)?.split(",").at(-1)?.trim();
+  return last === undefined || last === "" ? (request.socket.remoteAddress ?? "") : last;
+}

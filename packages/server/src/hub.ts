@@ -1,0 +1,90 @@
+import type { closeCodes, WireReason } from "@aimessage/sdk/protocol";
+import type { Delivery } from "./delivery.ts";
+import { refuse, type Session } from "./session.ts";
+import type { Entry } from "./store/store.ts";
+
+interface Place {
+  username: string;
+  sessions: Set<Session>;
+  /** The last one has the mailbox. Token accounts may have several, key accounts one. */
+  deliveries: Delivery[];
+}
+
+/** Who is connected, and which connection each mailbox is pushed to. */
+export class Hub {
+  readonly #places = new Map<number, Place>();
+
+  /** A connection has logged in. */
+  join(session: Session): void {
+    const login = session.login;
+    if (login === undefined) return;
+    let place = this.#places.get(login.mailbox);
+    if (place === undefined)
+      this.#places.set(login.mailbox, (place = { username: login.username, sessions: new Set(), deliveries: [] }));
+    place.sessions.add(session);
+  }
+
+  /** A connection is gone. Of a token account, an older connection gets the messages again. [P-5.5] */
+  leave(session: Session): void {
+    const mailbox = session.login?.mailbox;
+    const place = mailbox === undefined ? undefined : this.#places.get(mailbox);
+    if (mailbox === undefined || place === undefined) return;
+    place.sessions.delete(session);
+    const { delivery } = session;
+    if (delivery !== undefined) {
+      const had = place.deliveries.at(-1) === delivery;
+      place.deliveries = place.deliveries.filter((other) => other !== delivery);
+      delivery.suspend();
+      if (had) place.deliveries.at(-1)?.resume();
+    }
+    if (place.sessions.size === 0) this.#places.delete(mailbox);
+  }
+
+  /** A connection takes over the mailbox. That of a key account is told when it loses it. [P-5.6] */
+  listen(delivery: Delivery): void {
+    const place = this.#places.get(delivery.mailbox);
+    if (place === undefined) return;
+    const previous = place.deliveries.at(-1);
+    previous?.suspend();
+    if (delivery.session.login?.kind === "key") {
+      previous?.session.push("error", refuse("listen_superseded").data);
+      place.deliveries = [delivery];
+    } else place.deliveries.push(delivery);
+  }
+
+  /** Whether a delivery still has its mailbox. */
+  has(delivery: Delivery): boolean {
+    return this.#places.get(delivery.mailbox)?.deliveries.includes(delivery) ?? false;
+  }
+
+  isListening(mailbox: number): boolean {
+    return this.listener(mailbox) !== undefined;
+  }
+
+  /** The connection that the mailbox is pushed to. */
+  listener(mailbox: number): Session | undefined {
+    return this.#places.get(mailbox)?.deliveries.at(-1)?.session;
+  }
+
+  stored(entries: Entry[]): void {
+    for (const entry of entries) this.#places.get(entry.mailbox)?.deliveries.at(-1)?.stored(entry);
+  }
+
+  /** Usernames with a mailbox that is being pushed. */
+  online(): string[] {
+    const names: string[] = [];
+    for (const { username, deliveries } of this.#places.values()) if (deliveries.length > 0) names.push(username);
+    return names;
+  }
+
+  /** Ends all connections of a mailbox that is no more, but for one. */
+  evict(
+    mailbox: number,
+    code: (typeof closeCodes)[keyof typeof closeCodes],
+    reason: WireReason,
+    except?: Session,
+  ): void {
+    for (const session of this.#places.get(mailbox)?.sessions ?? [])
+      if (session !== except) session.close(code, reason);
+  }
+}

@@ -1,0 +1,95 @@
+/** What a limit counts: decides how it is written on the command line (`1MiB`, `14d`, `200`). */
+export type LimitUnit = "bytes" | "milliseconds" | "count" | "per second" | "per hour";
+
+interface LimitOption {
+  unit: LimitUnit;
+  value: number;
+  why: string;
+  /** What `--no-limits` sets: 0 is no limit for a rate, a huge number none for a capacity. Absent: it always holds. */
+  lifted?: number;
+}
+
+const NONE = 0;
+const HUGE = Number.MAX_SAFE_INTEGER;
+const KIB = 1024;
+const MIB = 1024 * KIB;
+const SECOND = 1000;
+const DAY = 24 * 3600 * SECOND;
+
+/** Every limit of a relay. The flag is the name in kebab-case; so is the environment variable, in capitals. A rate of 0 is none. */
+export const limitOptions = {
+  frameBytes: { unit: "bytes", value: MIB, why: "largest frame; bounds what one connection can make the relay hold" },
+  frameBytesUnauthenticated: { unit: "bytes", value: 64 * KIB, why: "the same before login, where anybody may send" },
+  mailboxMessages: { unit: "count", value: 50_000, lifted: HUGE, why: "weeks of mail for an agent that sleeps" },
+  mailboxBytes: { unit: "bytes", value: 256 * MIB, lifted: HUGE, why: "disk that one mailbox may take" },
+  mailboxAge: {
+    unit: "milliseconds",
+    value: 14 * DAY,
+    why: "who was away for longer reads the sender's notice instead",
+  },
+  handshakeMessages: { unit: "count", value: 5_000, lifted: HUGE, why: "room of their own for Welcomes and commits" },
+  handshakeBytes: { unit: "bytes", value: 32 * MIB, lifted: HUGE, why: "the same in bytes" },
+  noticeMessages: { unit: "count", value: 10_000, lifted: HUGE, why: "room of their own for the relay's notices" },
+  unknownUserMessages: {
+    unit: "count",
+    value: 100,
+    lifted: HUGE,
+    why: "what one sender may leave for names nobody has",
+  },
+  keyPackages: { unit: "count", value: 100, why: "unclaimed key packages of one device" },
+  inFlightMessages: { unit: "count", value: 256, why: "pushed and not acknowledged, on one connection" },
+  inFlightBytes: { unit: "bytes", value: 8 * MIB, why: "the same in bytes" },
+  framesPerSecond: {
+    unit: "per second",
+    value: 200,
+    lifted: NONE,
+    why: "frames of an account, over all its connections",
+  },
+  framesBurst: { unit: "count", value: 400, why: "how many of them at once" },
+  lightFramesPerSecond: {
+    unit: "per second",
+    value: 2_000,
+    lifted: NONE,
+    why: "`received` and `heartbeat` of an account",
+  },
+  lightFramesBurst: { unit: "count", value: 4_000, why: "how many of them at once" },
+  loginFramesPerSecond: { unit: "per second", value: 10, lifted: NONE, why: "frames of a connection before its login" },
+  loginFramesBurst: { unit: "count", value: 20, why: "how many of them at once" },
+  connectionsPerSecond: { unit: "per second", value: 100, lifted: NONE, why: "new connections of all addresses" },
+  connectionsBurst: { unit: "count", value: 200, why: "how many of them at once" },
+  addressConnectionsPerSecond: { unit: "per second", value: 50, lifted: NONE, why: "new connections of one address" },
+  addressConnectionsBurst: { unit: "count", value: 150, why: "how many of them at once" },
+  maxConnections: { unit: "count", value: 20_000, lifted: HUGE, why: "open connections; each takes some 20 KB" },
+  registrationsPerSecond: {
+    unit: "per second",
+    value: 1,
+    lifted: NONE,
+    why: "of one address; a token account costs 50 ms of CPU",
+  },
+  registrationsBurst: { unit: "count", value: 60, why: "how many of them at once" },
+  claimsPerHour: { unit: "per hour", value: 10, lifted: NONE, why: "key packages that one device takes of another" },
+  addressClaimsPerSecond: { unit: "per second", value: 5, lifted: NONE, why: "key packages claimed from one address" },
+  addressClaimsBurst: { unit: "count", value: 200, why: "how many of them at once" },
+  loginTimeout: { unit: "milliseconds", value: 120 * SECOND, why: "a connection that never logs in is closed" },
+  pingInterval: { unit: "milliseconds", value: 54 * SECOND, why: "keep-alive, below the usual 60 s of proxies" },
+  readDeadline: { unit: "milliseconds", value: 60 * SECOND, why: "a connection that is silent for so long is dead" },
+  bufferedBytes: {
+    unit: "bytes",
+    value: 32 * MIB,
+    why: "unsent answers of a client that does not read; beyond it, 4003",
+  },
+} as const satisfies Record<string, LimitOption>;
+
+export type LimitName = keyof typeof limitOptions;
+export type Limits = Record<LimitName, number>;
+
+/** The defaults; without limits, those of rates and capacities are lifted. */
+export function defaultLimits(lifted = false): Limits {
+  const limits: Partial<Limits> = {};
+  for (const [name, option] of limitEntries()) limits[name] = lifted ? (option.lifted ?? option.value) : option.value;
+  return limits as Limits;
+}
+
+export function limitEntries(): [LimitName, LimitOption][] {
+  return Object.entries(limitOptions) as [LimitName, LimitOption][];
+}

@@ -1,0 +1,56 @@
+import { pino, type Logger } from "pino";
+import type { Config } from "./config.ts";
+
+export type Log = Logger;
+
+/** What never appears in a log, whatever is handed to it. */
+const SECRETS = [
+  "token",
+  "salt",
+  "challenge",
+  "signature",
+  "certificate",
+  "message",
+  "body",
+  "data",
+  "public_key",
+  "key",
+  "key_package",
+  "key_packages",
+  "last_resort",
+  "welcome",
+  "welcomes",
+  "messages",
+  "commit",
+  "identity_key",
+  "identityKey",
+  "derivedKey",
+];
+
+/** One line an event: JSON on stdout, or a short line for people on stderr. */
+export function createLog(format: Config["log"]): Log {
+  return createLogTo(format, format === "json" ? process.stdout : process.stderr);
+}
+
+export function createLogTo(format: Config["log"], stream: { write(line: string): unknown }): Log {
+  return pino(
+    {
+      base: null,
+      level: format === "silent" ? "silent" : "info",
+      redact: { paths: SECRETS.flatMap((name) => [name, `*.${name}`]), remove: true },
+    },
+    format === "json" ? stream : { write: (line: string) => stream.write(readable(line)) },
+  );
+}
+
+function readable(line: string): string {
+  const { time, level, msg, ...rest } = JSON.parse(line) as Record<string, unknown>;
+  const clock = new Date(Number(time)).toISOString().slice(11, 19);
+  const mark = Number(level) >= 50 ? "error: " : Number(level) >= 40 ? "warning: " : "";
+  const fields = Object.entries(rest).map(([name, value]) => ` ${name}=${plain(value)}`);
+  return `${clock} ${mark}${String(msg)}${fields.join("")}\n`;
+}
+
+function plain(value: unknown): string {
+  return typeof value === "string" && /^[\w.:@/-]+$/.test(value) ? value : JSON.stringify(value);
+}

@@ -1,0 +1,48 @@
+import { type Config, readConfig, UsageError } from "./config.ts";
+import { createLog } from "./log.ts";
+import { isWildcard } from "./names.ts";
+import { createRelay, type Relay } from "./relay.ts";
+import { StartupError } from "./startup-error.ts";
+
+await main();
+
+async function main(): Promise<void> {
+  try {
+    const config = readConfig(process.argv.slice(2), process.env);
+    if ("print" in config) process.stdout.write(config.print);
+    else await serve(config);
+  } catch (error) {
+    const expected = error instanceof UsageError || error instanceof StartupError;
+    const text = expected ? error.message : error instanceof Error ? (error.stack ?? error.message) : String(error);
+    process.stderr.write(`error: ${text}\n`);
+    process.exitCode = error instanceof UsageError ? 2 : 1;
+  }
+}
+
+async function serve(config: Config): Promise<void> {
+  const stopped = signalled();
+  await using relay = await createRelay(config);
+  announce(relay, config);
+  await stopped;
+}
+
+function signalled(): Promise<void> {
+  return new Promise((resolve) => {
+    for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => resolve());
+  });
+}
+
+function announce(relay: Relay, config: Config): void {
+  const health = relay.url.replace(/^ws/, "http").replace(/ws$/, "health");
+  const lines = [
+    `AI Message Server starting on :${relay.port}`,
+    `WebSocket endpoint: ${relay.url}`,
+    `Health check: ${health}`,
+  ];
+  if (config.log === "json") {
+    const log = createLog("json");
+    for (const line of lines) log.info(line);
+  } else process.stdout.write(`${lines.join("\n")}\n`);
+  if (isWildcard(config.host) && config.publicUrls.length === 0)
+    createLog(config.log).warn("agents on other machines cannot log in without --public-url");
+}

@@ -1,0 +1,63 @@
+import { clientFrames } from "@aimessage/sdk/protocol";
+import { Counter, Gauge, Histogram, Registry } from "prom-client";
+
+export interface Metrics {
+  connections: { inc(): void; dec(): void };
+  stored: { inc(count: number): void };
+  delivered: { inc(count: number): void };
+  expired: { inc(count: number): void };
+  committed(milliseconds: number): void;
+  frame(type: string | undefined): void;
+  refused(reason: string): void;
+  /** The text of `GET /metrics`. */
+  text(): Promise<string>;
+  contentType: string;
+}
+
+/** Prometheus metrics. Labels are words of ours only: nothing that a client chooses. */
+export function createMetrics(depth: () => Promise<number>): Metrics {
+  const registers = [new Registry()];
+  const name = (rest: string): string => `aimessage_${rest}`;
+  const counter = (rest: string, help: string): Counter => new Counter({ name: name(rest), help, registers });
+  const frames = new Counter({
+    name: name("frames_total"),
+    help: "Frames from clients, by type",
+    labelNames: ["type"],
+    registers,
+  });
+  const refusals = new Counter({
+    name: name("refusals_total"),
+    help: "Requests that were refused, by reason",
+    labelNames: ["reason"],
+    registers,
+  });
+  const latency = new Histogram({
+    name: name("commit_seconds"),
+    help: "Time that a commit to disk took",
+    buckets: [0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1],
+    registers,
+  });
+  void new Gauge({
+    name: name("mailbox_entries"),
+    help: "Entries that wait in all mailboxes",
+    registers,
+    async collect() {
+      this.set(await depth());
+    },
+  });
+  const byType = new Map<string, { inc(): void }>();
+  for (const type of [...Object.keys(clientFrames), "unknown"]) byType.set(type, frames.labels(type));
+  const unknown = frames.labels("unknown");
+  const registry = registers[0] as Registry;
+  return {
+    connections: new Gauge({ name: name("connections"), help: "Open connections", registers }),
+    stored: counter("stored_total", "Entries stored in mailboxes"),
+    delivered: counter("delivered_total", "Entries that their recipients have acknowledged"),
+    expired: counter("expired_total", "Entries that expired"),
+    committed: (milliseconds) => latency.observe(milliseconds / 1000),
+    frame: (type) => (byType.get(type ?? "") ?? unknown).inc(),
+    refused: (reason) => refusals.inc({ reason }),
+    text: () => registry.metrics(),
+    contentType: registry.contentType,
+  };
+}

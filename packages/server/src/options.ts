@@ -1,0 +1,69 @@
+import { type LimitName, type LimitUnit, limitEntries } from "./limits.ts";
+
+const BYTES: Record<string, number> = { "": 1, B: 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 };
+const MILLISECONDS: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+/** An option of the command line; its environment variable; how its text becomes a value. */
+export interface Option {
+  name: string;
+  flag: string;
+  env: string;
+  /** What it takes, in the help; a switch takes nothing. */
+  takes: string | undefined;
+  repeatable: boolean;
+  about: string;
+}
+
+export const generalOptions: Option[] = [
+  option("port", "PORT", "number", "TCP port, 0 for any free one (default 8080)"),
+  option("host", "HOST", "address", "address to listen on (default 127.0.0.1)"),
+  option("db", "DB_PATH", "folder", "folder of the database (default ./data)"),
+  option("publicUrl", "PUBLIC_URL", "url", "URL by which clients know this relay; they sign its name", true),
+  option("origin", "ORIGINS", "origin", "web origin that may connect (default http and https://localhost:8080)", true),
+  option("tlsCert", "TLS_CERT", "file", "certificate chain in PEM: serves wss and https"),
+  option("tlsKey", "TLS_KEY", "file", "its private key in PEM"),
+  option("trustProxy", "TRUST_PROXY", undefined, "take client addresses from the last X-Forwarded-For"),
+  option("logFormat", "LOG_FORMAT", "text|json", "format of the log (default text)"),
+  option(
+    "restored",
+    "RESTORED",
+    undefined,
+    "the database is a restored backup: clients must not trust their positions",
+  ),
+  option("noLimits", "NO_LIMITS", undefined, "lift rates and quotas, for benchmarks; only on a loopback address"),
+];
+
+export const limitFlags: (Option & { name: LimitName; unit: LimitUnit })[] = limitEntries().map(
+  ([name, { unit, value, why }]) => {
+    const about = `${why} (default ${format(unit, value)})`;
+    return Object.assign(option(name, `AIMESSAGE_${snake(name).toUpperCase()}`, takes(unit), about), { name, unit });
+  },
+);
+
+/** Reads a limit: `64KiB`, `54s`, `200`. Undefined if it is none. */
+export function parseLimit(unit: LimitUnit, text: string): number | undefined {
+  const [, digits, suffix] = /^(\d{1,15})([A-Za-z]{0,3})$/.exec(text) ?? [];
+  if (digits === undefined || suffix === undefined) return undefined;
+  const factors: Record<string, number> = unit === "bytes" ? BYTES : unit === "milliseconds" ? MILLISECONDS : { "": 1 };
+  const value = Number(digits) * (Object.hasOwn(factors, suffix) ? (factors[suffix] ?? Number.NaN) : Number.NaN);
+  return Number.isSafeInteger(value) ? value : undefined;
+}
+
+function format(unit: LimitUnit, value: number): string {
+  const factors = unit === "bytes" ? BYTES : unit === "milliseconds" ? MILLISECONDS : {};
+  for (const [suffix, factor] of Object.entries(factors).reverse())
+    if (factor > 1 && value % factor === 0 && value >= factor) return `${value / factor}${suffix}`;
+  return String(value);
+}
+
+function takes(unit: LimitUnit): string {
+  return unit === "bytes" ? "size" : unit === "milliseconds" ? "time" : "number";
+}
+
+function option(name: string, env: string, takes: string | undefined, about: string, repeatable = false): Option {
+  return { name, flag: `--${snake(name).replaceAll("_", "-")}`, env, takes, repeatable, about };
+}
+
+function snake(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+}

@@ -1,0 +1,64 @@
+/** A token bucket: `burst` at once, refilled by `perSecond`. A rate of 0 lets everything through. */
+export class Bucket {
+  readonly #perMillisecond: number;
+  readonly #burst: number;
+  #tokens: number;
+  #at: number;
+
+  constructor(perSecond: number, burst: number) {
+    this.#perMillisecond = perSecond / 1000;
+    this.#burst = burst;
+    this.#tokens = burst;
+    this.#at = performance.now();
+  }
+
+  /** Takes a token. Returns 0, or the milliseconds until there is one. */
+  take(): number {
+    if (this.#perMillisecond === 0) return 0;
+    this.#refill();
+    if (this.#tokens < 1) return Math.ceil((1 - this.#tokens) / this.#perMillisecond);
+    this.#tokens -= 1;
+    return 0;
+  }
+
+  get isFull(): boolean {
+    this.#refill();
+    return this.#tokens >= this.#burst;
+  }
+
+  #refill(): void {
+    const now = performance.now();
+    this.#tokens = Math.min(this.#burst, this.#tokens + (now - this.#at) * this.#perMillisecond);
+    this.#at = now;
+  }
+}
+
+/** A bucket for each key (account, address, pair). A full one is the same as none, so full ones are dropped. */
+export class Buckets {
+  readonly #perSecond: number;
+  readonly #burst: number;
+  readonly #buckets = new Map<string, Bucket>();
+  #pruneAt = 1024;
+
+  constructor(perSecond: number, burst: number) {
+    this.#perSecond = perSecond;
+    this.#burst = burst;
+  }
+
+  /** Takes a token of a key's bucket. Returns 0, or the milliseconds until there is one. */
+  take(key: string): number {
+    if (this.#perSecond === 0) return 0;
+    let bucket = this.#buckets.get(key);
+    if (bucket === undefined) {
+      this.#prune();
+      this.#buckets.set(key, (bucket = new Bucket(this.#perSecond, this.#burst)));
+    }
+    return bucket.take();
+  }
+
+  #prune(): void {
+    if (this.#buckets.size < this.#pruneAt) return;
+    for (const [key, bucket] of this.#buckets) if (bucket.isFull) this.#buckets.delete(key);
+    this.#pruneAt = Math.max(1024, this.#buckets.size * 2);
+  }
+}

@@ -1,0 +1,151 @@
+import { once } from "node:events";
+import type { AddressInfo } from "node:net";
+import { WebSocketServer } from "ws";
+import { type Config, defaultConfig } from "./config.ts";
+import { Connection } from "./connection.ts";
+import type { Context } from "./context.ts";
+import { Delivery } from "./delivery.ts";
+import { gate, refuse } from "./gate.ts";
+import { httpServer } from "./http.ts";
+import { Hub } from "./hub.ts";
+import { keepAlive } from "./keep-alive.ts";
+import { defaultLimits, type Limits } from "./limits.ts";
+import { createLog } from "./log.ts";
+import { createMetrics } from "./metrics.ts";
+import { ownUrl, relayNames } from "./names.ts";
+import { Buckets } from "./rate-limit.ts";
+import { shutDown } from "./shutdown.ts";
+import { asStartupError } from "./startup-error.ts";
+import { openMemoryStore, openSqliteStore } from "./store/sqlite.ts";
+import { startSweeps } from "./sweeps.ts";
+import { tokenKeys } from "./token-keys.ts";
+
+/** What differs from the defaults. Limits that are not named keep theirs; `noLimits` lifts rates and quotas. */
+export type RelayOptions = Partial<Omit<Config, "limits">> & { limits?: Partial<Limits>; noLimits?: boolean };
+
+/** A relay that serves. Disposing of it shuts it down gracefully. */
+export interface Relay extends AsyncDisposable {
+  /** `ws://localhost:8080/ws` */
+  readonly url: string;
+  readonly port: number;
+  /** Names that clients may sign at login. */
+  readonly names: readonly string[];
+}
+
+/**
+ * Starts a relay.
+ * @throws StartupError if the port or the database is not to be had; its message is a sentence for people.
+ */
+export async function createRelay(options: RelayOptions = {}): Promise<Relay> {
+  const { limits, noLimits = false, ...rest } = options;
+  const config: Config = {
+    ...defaultConfig,
+    log: "silent",
+    ...rest,
+    limits: { ...defaultLimits(noLimits), ...limits },
+  };
+  try {
+    return await start(config);
+  } catch (error) {
+    throw asStartupError(error, config);
+  }
+}
+
+async function start(config: Config): Promise<Relay> {
+  const log = createLog(config.log);
+  await using parts = new AsyncDisposableStack();
+  const metrics = createMetrics(() => store.depth());
+  const storeOptions = {
+    limits: config.limits,
+    clock: config.clock,
+    onCommit: (milliseconds: number) => metrics.committed(milliseconds),
+    restored: config.restored,
+  };
+  const store = parts.use(
+    typeof config.store === "function"
+      ? config.store(storeOptions)
+      : config.store === "memory"
+        ? openMemoryStore(storeOptions)
+        : openSqliteStore(config.db, storeOptions),
+  );
+  const hub = new Hub();
+  store.watch((entries) => {
+    metrics.stored.inc(entries.length);
+    hub.stored(entries);
+  });
+  const sweeps = parts.use(startSweeps(store, metrics, log));
+  const context: Context = {
+    config,
+    store,
+    hub,
+    metrics,
+    log,
+    names: [],
+    clock: config.clock,
+    rates: rates(config.limits),
+    tokenKeys: tokenKeys(),
+    sweepSoon: sweeps.soon,
+    deliver: (mailbox, session) =>
+      new Delivery(mailbox, session, {
+        store,
+        inFlightMessages: config.limits.inFlightMessages,
+        inFlightBytes: config.limits.inFlightBytes,
+        clock: config.clock,
+        onExpired: sweeps.soon,
+        onError: (error) => log.error({ err: error }, "mailbox cannot be read"),
+      }),
+  };
+
+  const connections = new Set<Connection>();
+  const server = httpServer(config, metrics, async () => server.listening && (await store.depth()) >= 0);
+  const sockets = new WebSocketServer({
+    noServer: true,
+    perMessageDeflate: false,
+    maxPayload: config.limits.frameBytes,
+    clientTracking: false,
+  });
+  const admit = gate(
+    config,
+    () => context.names,
+    () => connections.size,
+  );
+  server.on("upgrade", (request, socket, head) => {
+    socket.on("error", () => socket.destroy());
+    if (!server.listening) return refuse(socket, 503, "Shutting down");
+    const address = admit(request, socket);
+    if (address === undefined) return undefined;
+    return sockets.handleUpgrade(request, socket, head, (webSocket) => {
+      const connection = new Connection(context, webSocket, socket, address);
+      connections.add(connection);
+      metrics.connections.inc();
+      webSocket.on("close", () => {
+        connections.delete(connection);
+        metrics.connections.dec();
+        hub.leave(connection);
+      });
+    });
+  });
+  server.listen(config.port, config.host);
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  context.names.push(...relayNames(config, port));
+  parts.use(keepAlive(connections, config.limits));
+  parts.defer(() => shutDown(server, connections));
+  const running = parts.move();
+  return {
+    url: ownUrl(config, port),
+    port,
+    names: context.names,
+    [Symbol.asyncDispose]: () => running.disposeAsync(),
+  };
+}
+
+function rates(limits: Limits): Context["rates"] {
+  return {
+    frames: new Buckets(limits.framesPerSecond, limits.framesBurst),
+    lightFrames: new Buckets(limits.lightFramesPerSecond, limits.lightFramesBurst),
+    registrations: new Buckets(limits.registrationsPerSecond, limits.registrationsBurst),
+    claims: new Buckets(limits.claimsPerHour / 3600, limits.claimsPerHour),
+    addressClaims: new Buckets(limits.addressClaimsPerSecond, limits.addressClaimsBurst),
+  };
+}

@@ -1,0 +1,73 @@
+import type { closeCodes, RelayFrameType, relayFrames, WireReason } from "@aimessage/sdk/protocol";
+import { wireErrors } from "@aimessage/sdk/protocol";
+import type { Delivery } from "./delivery.ts";
+import type { Refused } from "./store/store.ts";
+import type * as z from "zod/mini";
+
+/** Who a connection is logged in as. */
+export interface Login {
+  kind: "token" | "key";
+  /** Lower case. */
+  name: string;
+  username: string;
+  mailbox: number;
+  /** Of a key account. */
+  device: string | undefined;
+}
+
+/** A challenge that waits for its answer on one connection. [P-4.1] */
+export interface Challenge {
+  name: string;
+  device: string | undefined;
+  challenge: string;
+  /** On the clock of `performance.now()`. */
+  expiresAt: number;
+}
+
+export type FrameData<T extends RelayFrameType> = z.input<(typeof relayFrames)[T]>;
+
+/** The answer to a request. */
+export type Answer = {
+  [T in RelayFrameType]: {
+    type: T;
+    data: FrameData<T>;
+    /** Done right after the answer has left. */
+    afterwards?: () => void;
+  };
+}[RelayFrameType];
+
+/** A connection as handlers see it. */
+export interface Session {
+  readonly address: string;
+  login: Login | undefined;
+  challenge: Challenge | undefined;
+  /** Groups in which a `send` was refused: nothing more is stored there until the client has noticed. [P-6.5] */
+  readonly blocked: Set<string>;
+  delivery: Delivery | undefined;
+  /** Sends a frame that answers nothing. */
+  push<T extends RelayFrameType>(type: T, data: FrameData<T>): void;
+  /** Sends text that is a frame already. */
+  write(text: string): void;
+  /** Pings with a place in the mailbox, once a turn: its pong acknowledges. [P-5.4] */
+  pingUpTo(seq: number): void;
+  close(code: (typeof closeCodes)[keyof typeof closeCodes], reason: WireReason): void;
+}
+
+export function ack(data: FrameData<"ack">, afterwards?: () => void): Answer {
+  return afterwards === undefined ? { type: "ack", data } : { type: "ack", data, afterwards };
+}
+
+/** An error by its reason; `extra` adds to the row of the table or replaces its message. */
+export function refuse(reason: WireReason, extra: Partial<FrameData<"error">> = {}): Answer & { type: "error" } {
+  const { code, message, hint } = wireErrors[reason];
+  return { type: "error", data: { code, message, reason, hint, ...extra } };
+}
+
+/** The error that a store's decision means. */
+export function refused(decision: Refused, extra: Partial<FrameData<"error">> = {}): Answer & { type: "error" } {
+  return refuse(decision.refused, {
+    ...(decision.highest === undefined ? {} : { highest: decision.highest }),
+    ...(decision.retryAfterMs === undefined ? {} : { retry_after_ms: decision.retryAfterMs }),
+    ...extra,
+  });
+}

@@ -1,0 +1,218 @@
+import type { DatabaseSync } from "node:sqlite";
+import { equal, usernameKey } from "@aimessage/sdk/protocol";
+import { BoundedMap } from "./bounded-map.ts";
+import type { Account, Device, KeyAccount, NewDevice, Refused, TokenAccount } from "./store.ts";
+
+interface Row {
+  name: string;
+  username: string;
+  kind: Account["kind"];
+  mailbox: number | null;
+  derived_key: Uint8Array | null;
+  identity_key: Uint8Array | null;
+}
+interface MailboxRow {
+  mailbox: number;
+  name: string;
+  device: string;
+  device_key: Uint8Array;
+  certificate: Uint8Array;
+  counter: number;
+  login_counter: number;
+  closed: string | null;
+}
+
+/** Whose a mailbox is, and whether anybody still reads it. */
+export interface Owner {
+  name: string;
+  device: string;
+  closed: boolean;
+}
+
+export type Accounts = ReturnType<typeof accountsTable>;
+
+/** Accounts, their devices, and the mailboxes that belong to them. */
+export function accountsTable(db: DatabaseSync) {
+  const selectAccount = db.prepare("SELECT * FROM accounts WHERE name = ?");
+  const putAccount = db.prepare("INSERT OR REPLACE INTO accounts VALUES (?, ?, ?, ?, ?, ?)");
+  const deleteAccount = db.prepare("DELETE FROM accounts WHERE name = ?");
+  const selectMailbox = db.prepare("SELECT * FROM mailboxes WHERE mailbox = ?");
+  const selectDevice = db.prepare(
+    "SELECT * FROM mailboxes WHERE name = ? AND device = ? AND closed IS NOT 'unregistered' ORDER BY mailbox DESC LIMIT 1",
+  );
+  const insertMailbox = db.prepare(
+    "INSERT INTO mailboxes (name, device, device_key, certificate, counter) VALUES (?, ?, ?, ?, ?)",
+  );
+  const closeMailbox = db.prepare("UPDATE mailboxes SET closed = ? WHERE mailbox = ?");
+  const closeAll = db.prepare("UPDATE mailboxes SET closed = 'unregistered', drained = NULL WHERE name = ?");
+  const setLogin = db.prepare("UPDATE mailboxes SET login_counter = ? WHERE mailbox = ?");
+  const nameIsKnown = db.prepare("UPDATE entries SET unknown = NULL WHERE mailbox = ?");
+
+  const accounts = new BoundedMap<string, Account | undefined>();
+  const owners = new BoundedMap<number, Owner | undefined>();
+
+  function find(username: string): Account | undefined {
+    const name = usernameKey(username);
+    if (accounts.has(name)) return accounts.get(name);
+    const row = selectAccount.get(name) as Row | undefined;
+    const account = row && fromRow(row);
+    accounts.set(name, account);
+    return account;
+  }
+
+  function fromRow(row: Row): Account {
+    const { name, username } = row;
+    if (row.kind === "removed" || row.mailbox === null) return { kind: "removed", name, username };
+    if (row.kind === "token")
+      return { kind: "token", name, username, mailbox: row.mailbox, derivedKey: row.derived_key as Uint8Array };
+    const device = toDevice(selectMailbox.get(row.mailbox) as unknown as MailboxRow);
+    return {
+      kind: "key",
+      name,
+      username,
+      mailbox: row.mailbox,
+      identityKey: row.identity_key as Uint8Array,
+      device,
+    };
+  }
+
+  function put(account: Account): void {
+    putAccount.run(
+      account.name,
+      account.username,
+      account.kind,
+      account.kind === "removed" ? null : account.mailbox,
+      account.kind === "token" ? account.derivedKey : null,
+      account.kind === "key" ? account.identityKey : null,
+    );
+    accounts.set(account.name, account);
+  }
+
+  function owner(mailbox: number): Owner | undefined {
+    if (owners.has(mailbox)) return owners.get(mailbox);
+    const row = selectMailbox.get(mailbox) as MailboxRow | undefined;
+    const found = row && { name: row.name, device: row.device, closed: row.closed !== null };
+    owners.set(mailbox, found);
+    return found;
+  }
+
+  function close(mailbox: number, reason: "device_replaced" | "unregistered"): void {
+    closeMailbox.run(reason, mailbox);
+    owners.delete(mailbox);
+  }
+
+  function createMailbox(name: string, device: NewDevice["device"] | undefined): number {
+    const { lastInsertRowid } = insertMailbox.run(
+      name,
+      device?.id ?? "",
+      device?.key ?? null,
+      device?.certificate ?? null,
+      device?.counter ?? 0,
+    );
+    owners.delete(Number(lastInsertRowid));
+    return Number(lastInsertRowid);
+  }
+
+  /** The mailbox in which messages for a name wait that nobody has registered. */
+  function unknownMailbox(name: string): number | undefined {
+    const row = selectDevice.get(name, "") as MailboxRow | undefined;
+    return row === undefined || row.closed !== null ? undefined : row.mailbox;
+  }
+
+  return {
+    find,
+    owner,
+
+    forget(): void {
+      accounts.clear();
+      owners.clear();
+    },
+
+    device(username: string, id: string): (Device & { active: boolean }) | undefined {
+      const row = selectDevice.get(usernameKey(username), id) as MailboxRow | undefined;
+      if (row === undefined || row.device_key === null) return undefined;
+      return { ...toDevice(row), active: row.closed === null };
+    },
+
+    /** The mailbox of a name that nobody has registered, made if there is none. */
+    mailboxOfUnknown(username: string): number {
+      const name = usernameKey(username);
+      return unknownMailbox(name) ?? createMailbox(name, undefined);
+    },
+
+    registerToken(username: string, derivedKey: Uint8Array): TokenAccount | Refused {
+      if (find(username) !== undefined) return { refused: "username_taken" };
+      const name = usernameKey(username);
+      const mailbox = unknownMailbox(name) ?? createMailbox(name, undefined);
+      nameIsKnown.run(mailbox);
+      const account: TokenAccount = { kind: "token", name, username, mailbox, derivedKey };
+      put(account);
+      return account;
+    },
+
+    registerDevice({
+      username,
+      identityKey,
+      device,
+    }: NewDevice): { account: KeyAccount; replaced: number | undefined; repeat: boolean } | Refused {
+      const name = usernameKey(username);
+      const known = find(username);
+      if (known !== undefined) {
+        if (known.kind !== "key" || !equal(known.identityKey, identityKey)) return { refused: "username_taken" };
+        const current = known.device;
+        if (current.id === device.id && equal(current.key, device.key))
+          return { account: known, replaced: undefined, repeat: true };
+        if (device.counter <= current.counter) return { refused: "device_counter", highest: current.counter };
+        close(known.mailbox, "device_replaced");
+      } else {
+        // Token accounts may have written to this name; a key account cannot read that.
+        const waiting = unknownMailbox(name);
+        if (waiting !== undefined) close(waiting, "unregistered");
+      }
+      const mailbox = createMailbox(name, device);
+      const account: KeyAccount = {
+        kind: "key",
+        name,
+        username: known?.username ?? username,
+        mailbox,
+        identityKey,
+        device: { ...device, mailbox, loginCounter: 0 },
+      };
+      put(account);
+      return { account, replaced: known?.kind === "key" ? known.mailbox : undefined, repeat: false };
+    },
+
+    login(mailbox: number, counter: number): Refused | undefined {
+      const account = find(owner(mailbox)?.name ?? "");
+      if (account?.kind !== "key" || account.mailbox !== mailbox) return { refused: "device_replaced" };
+      const { device } = account;
+      if (counter <= device.loginCounter) return { refused: "login_counter", highest: device.loginCounter };
+      setLogin.run(counter, mailbox);
+      accounts.set(account.name, { ...account, device: { ...device, loginCounter: counter } });
+      return undefined;
+    },
+
+    remove(username: string, release: boolean): number | undefined {
+      const account = find(username);
+      if (account === undefined || account.kind === "removed") return undefined;
+      closeAll.run(account.name);
+      owners.clear();
+      if (release) {
+        deleteAccount.run(account.name);
+        accounts.delete(account.name);
+      } else put({ kind: "removed", name: account.name, username: account.username });
+      return account.mailbox;
+    },
+  };
+}
+
+function toDevice(row: MailboxRow): Device {
+  return {
+    id: row.device,
+    mailbox: row.mailbox,
+    key: row.device_key,
+    certificate: row.certificate,
+    counter: row.counter,
+    loginCounter: row.login_counter,
+  };
+}

@@ -1,0 +1,120 @@
+import type { DatabaseSync } from "node:sqlite";
+import { StorageError, type Entry } from "./store.ts";
+
+interface Waiting {
+  succeed: () => void;
+  fail: (error: StorageError) => void;
+}
+
+/** SQLite's result codes for a disk that cannot take more (https://sqlite.org/rescode.html): READONLY, IOERR, FULL. */
+const DISK_ERRORS = new Set([8, 10, 13]);
+
+/**
+ * Writes of one turn of the event loop share a transaction and its fsync; their promises settle after it. If one of them
+ * or the commit fails, all of them are undone and all of them fail.
+ */
+export class GroupCommit {
+  readonly #db: DatabaseSync;
+  readonly #forget: () => void;
+  readonly #onCommit: (milliseconds: number) => void;
+  #waiting: Waiting[] = [];
+  #stored: Entry[] = [];
+  #failure: StorageError | undefined;
+  #listener: (entries: Entry[]) => void = () => {};
+
+  /** @param forget Drops everything that is remembered of the database: it may never have been stored. */
+  constructor(db: DatabaseSync, forget: () => void, onCommit: (milliseconds: number) => void) {
+    this.#db = db;
+    this.#forget = forget;
+    this.#onCommit = onCommit;
+  }
+
+  watch(listener: (entries: Entry[]) => void): void {
+    this.#listener = listener;
+  }
+
+  /** Runs `work` now, inside this turn's transaction; resolves with what it returned when that is on disk. */
+  write<T>(work: () => T): Promise<T> {
+    return new Promise((resolve, reject) => {
+      this.#open();
+      let value: T | undefined;
+      if (this.#failure === undefined) {
+        try {
+          value = work();
+        } catch (error) {
+          this.#undo(error);
+        }
+      }
+      this.#waiting.push({ succeed: () => resolve(value as T), fail: reject });
+    });
+  }
+
+  /** Runs `work` when nothing is pending: what it sees is on disk. */
+  read<T>(work: () => T): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const run = (): void => {
+        try {
+          resolve(work());
+        } catch (error) {
+          reject(storageError(error));
+        }
+      };
+      if (this.#waiting.length === 0) run();
+      else this.#waiting.push({ succeed: run, fail: run });
+    });
+  }
+
+  /** Announces an entry once this turn's transaction is on disk. */
+  announce(entry: Entry): void {
+    this.#stored.push(entry);
+  }
+
+  /** Ends the turn's transaction now. */
+  flush(): void {
+    if (this.#waiting.length === 0) return;
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    if (this.#failure === undefined) {
+      try {
+        const before = performance.now();
+        this.#db.exec("COMMIT");
+        this.#onCommit(performance.now() - before);
+      } catch (error) {
+        this.#undo(error);
+      }
+    }
+    const failure = this.#failure;
+    const stored = this.#stored;
+    this.#failure = undefined;
+    this.#stored = [];
+    if (failure !== undefined) {
+      for (const { fail } of waiting) fail(failure);
+      return;
+    }
+    if (stored.length > 0) this.#listener(stored);
+    for (const { succeed } of waiting) succeed();
+  }
+
+  #open(): void {
+    if (this.#waiting.length > 0) return;
+    setImmediate(() => this.flush());
+    try {
+      this.#db.exec("BEGIN");
+    } catch (error) {
+      this.#undo(error);
+    }
+  }
+
+  #undo(error: unknown): void {
+    this.#failure = storageError(error);
+    this.#stored = [];
+    // After some errors SQLite has rolled back by itself (https://sqlite.org/lang_transaction.html).
+    if (this.#db.isTransaction) this.#db.exec("ROLLBACK");
+    this.#forget();
+  }
+}
+
+function storageError(error: unknown): StorageError {
+  const code = (error as { errcode?: number }).errcode;
+  return new StorageError(code !== undefined && DISK_ERRORS.has(code & 0xff) ? "storage_full" : "internal", error);
+}

@@ -1,0 +1,247 @@
+import type { DatabaseSync } from "node:sqlite";
+import type { DeliveryKind } from "@aimessage/sdk/protocol";
+import { BoundedMap } from "./bounded-map.ts";
+import type { Entry, StoreLimits } from "./store.ts";
+
+/** What an entry takes up beside its message: names, ids and indexes, roughly. */
+const OVERHEAD_BYTES = 200;
+
+export interface EntryRow {
+  seq: number;
+  mailbox: number;
+  sender: string;
+  from_name: string;
+  device: string | null;
+  kind: DeliveryKind;
+  message: string;
+  session_id: string | null;
+  group_id: string | null;
+  epoch: number | null;
+  message_id: string;
+  expires_at: number | null;
+  stored_at: number;
+  bytes: number;
+  status: Entry["status"] | null;
+  reason: string | null;
+}
+type Size = Pick<EntryRow, "mailbox" | "sender" | "kind" | "bytes">;
+
+export type NewEntry = Omit<Entry, "seq" | "bytes" | "storedAt"> & {
+  /** Lower-case name of who is charged for the entry. */
+  sender: string;
+  /** Nobody has registered the recipient's name. */
+  unknown?: boolean;
+};
+
+interface Room {
+  messages: number;
+  bytes: number;
+  senders: Map<string, { messages: number; bytes: number }>;
+}
+/** Application messages, what opens and moves groups, and notices each have room of their own. */
+type RoomName = "application" | "handshake" | "notice";
+type Usage = Record<RoomName, Room>;
+
+export type Mail = ReturnType<typeof mailTable>;
+
+/** The mailboxes' entries, and how full each mailbox is. */
+export function mailTable(
+  db: DatabaseSync,
+  limits: StoreLimits,
+  clock: () => number,
+  announce: (entry: Entry) => void,
+) {
+  const insert = db.prepare(
+    `INSERT INTO entries (mailbox, sender, from_name, device, kind, message, session_id, group_id, epoch, message_id,
+      expires_at, stored_at, bytes, status, reason, unknown) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+  );
+  const select = db.prepare("SELECT * FROM entries WHERE mailbox = ? AND seq > ? ORDER BY seq LIMIT ?");
+  const deleteUpTo = db.prepare(
+    "DELETE FROM entries WHERE mailbox = ? AND seq <= ? RETURNING mailbox, sender, kind, bytes",
+  );
+  const deleteOne = db.prepare("DELETE FROM entries WHERE seq = ?");
+  const exists = db.prepare("SELECT 1 FROM entries WHERE seq = ?");
+  const highest = db.prepare("SELECT max(seq) AS seq FROM entries WHERE mailbox = ?");
+  const sums = db.prepare(
+    "SELECT kind, sender, count(*) AS messages, sum(bytes) AS bytes FROM entries WHERE mailbox = ? GROUP BY kind, sender",
+  );
+  const countUnknown = db.prepare("SELECT count(*) AS count FROM entries WHERE sender = ? AND unknown = 1");
+  const countAll = db.prepare("SELECT count(*) AS count FROM entries");
+
+  const usages = new BoundedMap<number, Usage>();
+
+  function usage(mailbox: number): Usage {
+    const known = usages.get(mailbox);
+    if (known !== undefined) return known;
+    const fresh: Usage = { application: emptyRoom(), handshake: emptyRoom(), notice: emptyRoom() };
+    for (const row of sums.all(mailbox) as unknown as (Size & { messages: number })[])
+      charge(fresh[roomName(row.kind)], row.sender, row.messages, row.bytes);
+    usages.set(mailbox, fresh);
+    return fresh;
+  }
+
+  function release(size: Size): void {
+    const known = usages.get(size.mailbox);
+    if (known !== undefined) charge(known[roomName(size.kind)], size.sender, -1, -size.bytes);
+  }
+
+  const capacity = {
+    application: { messages: limits.mailboxMessages, bytes: limits.mailboxBytes },
+    handshake: { messages: limits.handshakeMessages, bytes: limits.handshakeBytes },
+    notice: { messages: limits.noticeMessages, bytes: Number.MAX_SAFE_INTEGER },
+  };
+
+  return {
+    forget(): void {
+      usages.clear();
+    },
+
+    /** Whether messages of one sender fit: a sender may take a quarter of what the others leave. */
+    hasRoom(mailbox: number, kind: DeliveryKind, sender: string, messages: string[]): boolean {
+      const name = roomName(kind);
+      const room = usage(mailbox)[name];
+      const all = capacity[name];
+      const count = messages.length;
+      const bytes = messages.reduce((sum, message) => sum + sizeOf(message), 0);
+      if (name === "notice") return room.messages + count <= all.messages;
+      const own = room.senders.get(sender) ?? { messages: 0, bytes: 0 };
+      return (
+        own.messages + count <= share(all.messages - (room.messages - own.messages)) &&
+        own.bytes + bytes <= share(all.bytes - (room.bytes - own.bytes))
+      );
+    },
+
+    add(entry: NewEntry): number {
+      const bytes = sizeOf(entry.message);
+      const storedAt = clock();
+      const { lastInsertRowid } = insert.run(
+        entry.mailbox,
+        entry.sender,
+        entry.from,
+        entry.device ?? null,
+        entry.kind,
+        entry.message,
+        entry.sessionId ?? null,
+        entry.groupId ?? null,
+        entry.epoch ?? null,
+        entry.messageId,
+        entry.expiresAt ?? null,
+        storedAt,
+        bytes,
+        entry.status ?? null,
+        entry.reason ?? null,
+        entry.unknown === true ? 1 : null,
+      );
+      const seq = Number(lastInsertRowid);
+      const known = usages.get(entry.mailbox);
+      if (known !== undefined) charge(known[roomName(entry.kind)], entry.sender, 1, bytes);
+      announce({
+        seq,
+        mailbox: entry.mailbox,
+        from: entry.from,
+        device: entry.device,
+        kind: entry.kind,
+        message: entry.message,
+        sessionId: entry.sessionId,
+        groupId: entry.groupId,
+        epoch: entry.epoch,
+        messageId: entry.messageId,
+        expiresAt: entry.expiresAt,
+        storedAt,
+        bytes,
+        status: entry.status,
+        reason: entry.reason,
+      });
+      return seq;
+    },
+
+    isWaiting(seq: number): boolean {
+      return exists.get(seq) !== undefined;
+    },
+
+    after(mailbox: number, after: number, room: { messages: number; bytes: number }) {
+      const entries: Entry[] = [];
+      let bytes = 0;
+      // One more than fits is asked for, to know whether there is more.
+      for (const row of select.iterate(mailbox, after, room.messages + 1)) {
+        const entry = toEntry(row as unknown as EntryRow);
+        bytes += entry.bytes;
+        if (entries.length === room.messages || (entries.length > 0 && bytes > room.bytes))
+          return { entries, more: true };
+        entries.push(entry);
+      }
+      return { entries, more: false };
+    },
+
+    received(mailbox: number, seq: number): number {
+      const rows = deleteUpTo.all(mailbox, seq) as unknown as Size[];
+      for (const row of rows) release(row);
+      return rows.length;
+    },
+
+    remove(row: EntryRow): void {
+      deleteOne.run(row.seq);
+      release(row);
+    },
+
+    highWater(mailbox: number): number {
+      return (highest.get(mailbox) as { seq: number | null }).seq ?? 0;
+    },
+
+    waitingForUnknown(sender: string): number {
+      return (countUnknown.get(sender) as { count: number }).count;
+    },
+
+    depth(): number {
+      return (countAll.get() as { count: number }).count;
+    },
+  };
+}
+
+function share(left: number): number {
+  return Math.floor(left / 4);
+}
+
+function sizeOf(message: string): number {
+  return OVERHEAD_BYTES + Buffer.byteLength(message);
+}
+
+function roomName(kind: DeliveryKind): RoomName {
+  return kind === "application" || kind === "notice" ? kind : "handshake";
+}
+
+function emptyRoom(): Room {
+  return { messages: 0, bytes: 0, senders: new Map() };
+}
+
+function charge(room: Room, sender: string, messages: number, bytes: number): void {
+  room.messages += messages;
+  room.bytes += bytes;
+  const own = room.senders.get(sender);
+  if (own === undefined) room.senders.set(sender, { messages, bytes });
+  else if (own.messages + messages === 0) room.senders.delete(sender);
+  else {
+    own.messages += messages;
+    own.bytes += bytes;
+  }
+}
+
+function toEntry(row: EntryRow): Entry {
+  return {
+    seq: row.seq,
+    mailbox: row.mailbox,
+    from: row.from_name,
+    device: row.device ?? undefined,
+    kind: row.kind,
+    message: row.message,
+    sessionId: row.session_id ?? undefined,
+    groupId: row.group_id ?? undefined,
+    epoch: row.epoch ?? undefined,
+    messageId: row.message_id,
+    expiresAt: row.expires_at ?? undefined,
+    storedAt: row.stored_at,
+    bytes: row.bytes,
+    status: row.status ?? undefined,
+    reason: row.reason ?? undefined,
+  };
+}

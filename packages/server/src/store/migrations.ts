@@ -1,0 +1,111 @@
+import type { DatabaseSync } from "node:sqlite";
+
+/** Each entry lifts the database by one version (`PRAGMA user_version`). Append; never change one that was released. */
+const migrations: string[] = [
+  `
+  CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+
+  CREATE TABLE accounts (
+    name TEXT PRIMARY KEY,           -- lower case
+    username TEXT NOT NULL,          -- as registered
+    kind TEXT NOT NULL,              -- token, key, removed
+    mailbox INTEGER,
+    derived_key BLOB,                -- of a token account
+    identity_key BLOB                -- of a key account
+  ) WITHOUT ROWID;
+
+  -- A mailbox belongs to a device; that of a token account, and of a name that nobody has registered, to the device ''.
+  CREATE TABLE mailboxes (
+    mailbox INTEGER PRIMARY KEY AUTOINCREMENT,
+    name TEXT NOT NULL,
+    device TEXT NOT NULL,
+    device_key BLOB,
+    certificate BLOB,
+    counter INTEGER NOT NULL DEFAULT 0,
+    login_counter INTEGER NOT NULL DEFAULT 0,
+    closed TEXT,                     -- why nobody reads it any more: device_replaced, unregistered
+    drained INTEGER                  -- 1 when a closed mailbox has been emptied
+  );
+  CREATE INDEX mailboxes_by_name ON mailboxes (name, device);
+  CREATE INDEX mailboxes_closed ON mailboxes (mailbox) WHERE closed IS NOT NULL AND drained IS NULL;
+
+  -- AUTOINCREMENT: without it, seq would start again when the table is empty, and a late 'received' delete unread mail.
+  CREATE TABLE entries (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    mailbox INTEGER NOT NULL,
+    sender TEXT NOT NULL,            -- lower-case name of who is charged for it
+    from_name TEXT NOT NULL,
+    device TEXT,
+    kind TEXT NOT NULL,
+    message TEXT NOT NULL,
+    session_id TEXT,
+    group_id TEXT,
+    epoch INTEGER,
+    message_id TEXT NOT NULL,
+    expires_at INTEGER,
+    stored_at INTEGER NOT NULL,
+    bytes INTEGER NOT NULL,
+    status TEXT,
+    reason TEXT,
+    unknown INTEGER                  -- 1 if nobody has registered the recipient's name
+  );
+  CREATE INDEX entries_by_mailbox ON entries (mailbox);
+  CREATE INDEX entries_by_expiry ON entries (expires_at) WHERE expires_at IS NOT NULL;
+  CREATE INDEX entries_unknown ON entries (sender) WHERE unknown = 1;
+
+  -- What a device has sent, so that a repeat is known as one.
+  CREATE TABLE requests (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    sender INTEGER NOT NULL,
+    kind TEXT NOT NULL,              -- message, commit
+    id TEXT NOT NULL,
+    digest BLOB NOT NULL,
+    mailbox INTEGER NOT NULL,        -- the recipient's
+    seq INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    UNIQUE (sender, kind, id)
+  );
+
+  CREATE TABLE groups (group_id TEXT PRIMARY KEY, epoch INTEGER NOT NULL) WITHOUT ROWID;
+  CREATE TABLE members (
+    group_id TEXT NOT NULL,
+    mailbox INTEGER NOT NULL,
+    PRIMARY KEY (group_id, mailbox)
+  ) WITHOUT ROWID;
+  CREATE INDEX members_by_mailbox ON members (mailbox);
+
+  -- A package that was handed out keeps its row without the bytes, so that publishing it again does not hand it out twice.
+  CREATE TABLE key_packages (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    mailbox INTEGER NOT NULL,
+    digest BLOB NOT NULL,
+    package BLOB,
+    published_at INTEGER NOT NULL,
+    UNIQUE (mailbox, digest)
+  );
+  CREATE TABLE last_resorts (mailbox INTEGER PRIMARY KEY, package BLOB NOT NULL, published_at INTEGER NOT NULL);
+  CREATE TABLE claims (
+    claimant INTEGER NOT NULL,
+    mailbox INTEGER NOT NULL,
+    package BLOB NOT NULL,
+    published_at INTEGER NOT NULL,
+    PRIMARY KEY (claimant, mailbox)
+  ) WITHOUT ROWID;
+  `,
+];
+
+/** The database is of a newer version than this program knows. */
+export class NewerSchemaError extends Error {
+  override readonly name = "NewerSchemaError";
+  constructor(found: number) {
+    super(`The database has schema version ${found}, this relay knows up to ${migrations.length}`);
+  }
+}
+
+/** Brings a database to the newest version, one transaction a step. */
+export function migrate(db: DatabaseSync): void {
+  const { user_version: version } = db.prepare("PRAGMA user_version").get() as { user_version: number };
+  if (version > migrations.length) throw new NewerSchemaError(version);
+  for (let step = version; step < migrations.length; step++)
+    db.exec(`BEGIN; ${migrations[step]}; PRAGMA user_version = ${step + 1}; COMMIT`);
+}

@@ -1,0 +1,51 @@
+import { hash } from "node:crypto";
+import type { DatabaseSync } from "node:sqlite";
+
+/** How long a repeat is known as one. */
+const MEMORY_MS = 48 * 3600 * 1000;
+
+export interface PastRequest {
+  digest: Uint8Array;
+  /** The recipient's mailbox and the entry's place in it. */
+  mailbox: number;
+  seq: number;
+}
+
+export type Requests = ReturnType<typeof requestsTable>;
+
+/** What devices have sent: makes `send` and `commit` idempotent. */
+export function requestsTable(db: DatabaseSync, clock: () => number) {
+  const select = db.prepare("SELECT digest, mailbox, seq FROM requests WHERE sender = ? AND kind = ? AND id = ?");
+  const insert = db.prepare(
+    "INSERT INTO requests (sender, kind, id, digest, mailbox, seq, at) VALUES (?, ?, ?, ?, ?, ?, ?)",
+  );
+  // Rows are in the order of time, so the oldest are found without an index.
+  const forget = db.prepare(
+    "DELETE FROM requests WHERE number IN (SELECT number FROM requests ORDER BY number LIMIT ?) AND at < ?",
+  );
+
+  return {
+    find(sender: number, kind: "message" | "commit", id: string): PastRequest | undefined {
+      return select.get(sender, kind, id) as PastRequest | undefined;
+    },
+    add(
+      sender: number,
+      kind: "message" | "commit",
+      id: string,
+      digest: Uint8Array,
+      mailbox: number,
+      seq: number,
+    ): void {
+      insert.run(sender, kind, id, digest, mailbox, seq, clock());
+    },
+    /** Forgets some of the old ones; returns how many. */
+    sweep(limit: number): number {
+      return Number(forget.run(limit, clock() - MEMORY_MS).changes);
+    },
+  };
+}
+
+/** SHA-256 of a request's fields; two requests share it only if they are the same. */
+export function digestOf(...fields: unknown[]): Uint8Array {
+  return hash("sha256", JSON.stringify(fields), "buffer");
+}

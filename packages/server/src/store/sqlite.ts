@@ -1,0 +1,151 @@
+import { randomBytes } from "node:crypto";
+import { chmodSync, existsSync, mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { accountsTable } from "./accounts.ts";
+import { commit } from "./commit.ts";
+import { GroupCommit } from "./group-commit.ts";
+import { groupsTable } from "./groups.ts";
+import { keyPackagesTable } from "./key-packages.ts";
+import { lockFolder } from "./lock.ts";
+import { mailTable } from "./mail.ts";
+import { migrate } from "./migrations.ts";
+import { requestsTable } from "./requests.ts";
+import { send } from "./send.ts";
+import type { ClaimedKeys, Refused, RelayStore, StoreLimits } from "./store.ts";
+import { sweeper } from "./sweep.ts";
+
+export interface StoreOptions {
+  limits: StoreLimits;
+  /** Unix milliseconds. Default: the system's clock. */
+  clock?: () => number;
+  /** Told of each commit's duration in milliseconds. */
+  onCommit?: (milliseconds: number) => void;
+  /** The database was restored from a backup: its logs get a new id, since clients may know entries that it does not. */
+  restored?: boolean;
+  /** Largest size of the database in pages of 4096 bytes: a small disk, for tests. */
+  maxPages?: number;
+}
+
+/**
+ * Opens the store in a folder, making it if there is none. Only one relay at a time can.
+ * @throws NewerSchemaError, FolderLockedError, or what the file system says.
+ */
+export function openSqliteStore(folder: string, options: StoreOptions): RelayStore {
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  chmodSync(folder, 0o700);
+  const lock = lockFolder(folder);
+  try {
+    const file = join(folder, "relay.db");
+    const db = new DatabaseSync(file);
+    chmodSync(file, 0o600);
+    try {
+      db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 4000");
+      const store = openStore(db, options, () => lock.close());
+      // SQLite gives its side files the mode of the database, but not if an older umask made them.
+      for (const side of ["-wal", "-shm"]) if (existsSync(file + side)) chmodSync(file + side, 0o600);
+      return store;
+    } catch (error) {
+      db.close();
+      throw error;
+    }
+  } catch (error) {
+    lock.close();
+    throw error;
+  }
+}
+
+/** A store that is gone with its process: the same tables, in memory. */
+export function openMemoryStore(options: StoreOptions): RelayStore {
+  return openStore(new DatabaseSync(":memory:"), options, () => {});
+}
+
+function openStore(db: DatabaseSync, options: StoreOptions, closed: () => void): RelayStore {
+  const { limits, clock = Date.now, onCommit = () => {} } = options;
+  db.exec("PRAGMA temp_store = MEMORY; PRAGMA cache_size = -65536");
+  migrate(db);
+  if (options.maxPages !== undefined) db.exec(`PRAGMA max_page_count = ${options.maxPages}`);
+  const logId = readLogId(db, options.restored ?? false);
+
+  const group = new GroupCommit(
+    db,
+    () => {
+      accounts.forget();
+      groups.forget();
+      mail.forget();
+    },
+    onCommit,
+  );
+  const accounts = accountsTable(db);
+  const groups = groupsTable(db);
+  const requests = requestsTable(db, clock);
+  const keyPackages = keyPackagesTable(db, limits.keyPackages, clock);
+  const mail = mailTable(db, limits, clock, (entry) => group.announce(entry));
+  const tables = { accounts, groups, requests, mail, limits, clock };
+  const sweep = sweeper(db, { accounts, mail, requests, keyPackages }, limits, clock);
+
+  function claimKeys(claimant: number, username: string, admit: () => number): ClaimedKeys | Refused {
+    const account = accounts.find(username);
+    if (account === undefined || account.kind === "removed") return { refused: "unknown_user" };
+    if (account.kind === "token") return { refused: "encryption_required" };
+    const { mailbox } = account;
+    if (mailbox === claimant) return { refused: "self_send" };
+    const unused = keyPackages.unusedClaim(claimant, mailbox);
+    if (unused !== undefined) return { account, keyPackage: unused, lastResort: false, remaining: undefined };
+    const retryAfterMs = admit();
+    if (retryAfterMs > 0) return { refused: "rate_limited", retryAfterMs };
+    const fresh = keyPackages.take(claimant, mailbox);
+    const keyPackage = fresh ?? keyPackages.lastResort(mailbox);
+    if (keyPackage === undefined) return { refused: "no_key_packages" };
+    return { account, keyPackage, lastResort: fresh === undefined, remaining: keyPackages.count(mailbox) };
+  }
+
+  return {
+    logId,
+    watch: (stored) => group.watch(stored),
+    account: (username) => group.read(() => accounts.find(username)),
+    device: (username, id) => group.read(() => accounts.device(username, id)),
+    registerToken: (username, derivedKey) => group.write(() => accounts.registerToken(username, derivedKey)),
+    registerDevice: (device) =>
+      group.write(() => {
+        const result = accounts.registerDevice(device);
+        if ("refused" in result) return result;
+        const { account, replaced, repeat } = result;
+        if (replaced !== undefined) keyPackages.removeAll(replaced);
+        // A repeat brings nothing new: its packages were stored with the first, or replaced since.
+        if (!repeat) keyPackages.publish(account.mailbox, device.keyPackages, device.lastResort);
+        return { account, replaced };
+      }),
+    login: (mailbox, counter) => group.write(() => accounts.login(mailbox, counter)),
+    removeAccount: (username, release) =>
+      group.write(() => {
+        const mailbox = accounts.remove(username, release);
+        if (mailbox === undefined) return undefined;
+        groups.removeMember(mailbox);
+        keyPackages.removeAll(mailbox);
+        return mailbox;
+      }),
+    send: (request, blocked) => group.write(() => send(tables, request, blocked)),
+    commit: (request) => group.write(() => commit(tables, keyPackages, request)),
+    entries: (mailbox, after, room) => group.read(() => mail.after(mailbox, after, room)),
+    received: (mailbox, seq) => group.write(() => mail.received(mailbox, seq)),
+    highWater: (mailbox) => group.read(() => mail.highWater(mailbox)),
+    publishKeys: (mailbox, packages, lastResort) =>
+      group.write(() => keyPackages.publish(mailbox, packages, lastResort)),
+    countKeys: (mailbox) => group.read(() => keyPackages.count(mailbox)),
+    claimKeys: (claimant, username, admit) => group.write(() => claimKeys(claimant, username, admit)),
+    sweep: () => group.write(sweep),
+    depth: () => group.read(() => mail.depth()),
+    async [Symbol.asyncDispose]() {
+      group.flush();
+      db.close();
+      closed();
+    },
+  };
+}
+
+function readLogId(db: DatabaseSync, renew: boolean): string {
+  if (renew) db.exec("DELETE FROM meta WHERE key = 'log_id'");
+  db.prepare("INSERT OR IGNORE INTO meta VALUES ('log_id', ?)").run(randomBytes(16).toString("hex"));
+  return (db.prepare("SELECT value FROM meta WHERE key = 'log_id'").get() as { value: string }).value;
+}

@@ -1,0 +1,195 @@
+import type { DeliveryKind, WireReason } from "@aimessage/sdk/protocol";
+
+/** A decision against a request: nothing of it was stored. */
+export interface Refused {
+  refused: WireReason;
+  /** Of `login_counter` and `device_counter`: the highest known. */
+  highest?: number;
+  /** Of `rate_limited`: milliseconds. */
+  retryAfterMs?: number;
+}
+
+/** The disk refused a write: nothing of the batch was stored. */
+export class StorageError extends Error {
+  override readonly name = "StorageError";
+  readonly reason: "storage_full" | "internal";
+  constructor(reason: "storage_full" | "internal", cause: unknown) {
+    super(`The store could not write: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+    this.reason = reason;
+  }
+}
+
+/** A device of a key account. One is active; replaced ones are remembered, so that they can be told. */
+export interface Device {
+  id: string;
+  /** Number of the device's mailbox at this relay. */
+  mailbox: number;
+  /** Ed25519 public key. */
+  key: Uint8Array;
+  certificate: Uint8Array;
+  counter: number;
+  /** Highest login counter that was accepted; 0 before the first login. */
+  loginCounter: number;
+}
+
+interface Named {
+  /** Lower case. */
+  name: string;
+  /** As it was registered. */
+  username: string;
+}
+
+/** The original's kind: logs in by a key derived from its token. */
+export interface TokenAccount extends Named {
+  kind: "token";
+  mailbox: number;
+  derivedKey: Uint8Array;
+}
+
+/** A full agent: logs in by its device's signature. */
+export interface KeyAccount extends Named {
+  kind: "key";
+  mailbox: number;
+  identityKey: Uint8Array;
+  device: Device;
+}
+
+/** A name that stays reserved after its account was removed. */
+export interface RemovedAccount extends Named {
+  kind: "removed";
+}
+
+export type Account = TokenAccount | KeyAccount | RemovedAccount;
+
+/** One entry of a mailbox's log. */
+export interface Entry {
+  /** Rises within a mailbox, is never used again, may have gaps. */
+  seq: number;
+  mailbox: number;
+  /** Username of the sender; of a notice, of the message's recipient. */
+  from: string;
+  device: string | undefined;
+  kind: DeliveryKind;
+  message: string;
+  sessionId: string | undefined;
+  groupId: string | undefined;
+  epoch: number | undefined;
+  messageId: string;
+  /** Unix milliseconds. */
+  expiresAt: number | undefined;
+  storedAt: number;
+  /** What the entry counts for in its mailbox. */
+  bytes: number;
+  status: "expired" | "refused" | "dropped" | undefined;
+  reason: string | undefined;
+}
+
+export interface NewDevice {
+  username: string;
+  identityKey: Uint8Array;
+  device: { id: string; key: Uint8Array; certificate: Uint8Array; counter: number };
+  keyPackages: Uint8Array[];
+  lastResort: Uint8Array;
+}
+
+export interface SendRequest {
+  /** The sender's mailbox. */
+  sender: number;
+  to: string;
+  message: string;
+  sessionId: string | undefined;
+  groupId: string | undefined;
+  epoch: number | undefined;
+  messageId: string | undefined;
+  expiresAt: number | undefined;
+}
+
+export interface Sent {
+  messageId: string;
+  /** The recipient's mailbox. */
+  mailbox: number;
+  /** False if this is a repeat of a message that has left the mailbox since. */
+  waiting: boolean;
+}
+
+export interface CommitRequest {
+  sender: number;
+  commitId: string;
+  groupId: string;
+  epoch: number;
+  members: { username: string; device: string }[] | undefined;
+  commit: string | undefined;
+  welcomes: { to: string; device: string; welcome: string }[];
+  messages: { to: string; message: string; messageId: string; expiresAt: number | undefined }[];
+}
+
+export interface ClaimedKeys {
+  account: KeyAccount;
+  keyPackage: Uint8Array;
+  lastResort: boolean;
+  /** Unclaimed packages that the owner has left; undefined if none was taken. */
+  remaining: number | undefined;
+}
+
+/** How much may wait, and how long; see the table in limits.ts. */
+export interface StoreLimits {
+  mailboxMessages: number;
+  mailboxBytes: number;
+  mailboxAge: number;
+  handshakeMessages: number;
+  handshakeBytes: number;
+  noticeMessages: number;
+  unknownUserMessages: number;
+  keyPackages: number;
+}
+
+/**
+ * Everything that a relay keeps. A promise resolves when its effect is on disk, and rejects with {@link StorageError} if it
+ * is not; requests are decided in the order of the calls. The suite in `@aimessage/server/testing` says the rest.
+ */
+export interface RelayStore extends AsyncDisposable {
+  /** Random id of the mailboxes' logs; new when a database is created or restored. */
+  readonly logId: string;
+  /** `stored` gets new entries in the order of `seq`, once they are on disk, and before their requests are answered. */
+  watch(stored: (entries: Entry[]) => void): void;
+
+  account(username: string): Promise<Account | undefined>;
+  /** A device by its id, replaced or not. */
+  device(username: string, id: string): Promise<(Device & { active: boolean }) | undefined>;
+  registerToken(username: string, derivedKey: Uint8Array): Promise<TokenAccount | Refused>;
+  /** A new key account, a new device of one (`replaced`: the mailbox of the old one), or a repeat of either. */
+  registerDevice(device: NewDevice): Promise<{ account: KeyAccount; replaced: number | undefined } | Refused>;
+  /** Accepts a login counter that is higher than the last. */
+  login(mailbox: number, counter: number): Promise<Refused | undefined>;
+  /** Removes an account; its name stays reserved unless it is released. Returns the mailbox that is gone. */
+  removeAccount(username: string, release: boolean): Promise<number | undefined>;
+
+  /**
+   * Stores a message. `blocked` holds the groups in which this connection was refused: the store refuses what is in
+   * it, and adds the group of what it refuses, so that a later message is never stored before an earlier one.
+   */
+  send(request: SendRequest, blocked: Set<string>): Promise<Sent | Refused>;
+  /** Opens a group or ends an epoch. `highWater` is the highest `seq` that waits in the sender's own mailbox. */
+  commit(request: CommitRequest): Promise<{ highWater: number } | Refused>;
+  /** What waits behind `after`, oldest first, as much as fits (but at least one entry). */
+  entries(
+    mailbox: number,
+    after: number,
+    room: { messages: number; bytes: number },
+  ): Promise<{ entries: Entry[]; more: boolean }>;
+  /** Deletes up to `seq`; returns how many. */
+  received(mailbox: number, seq: number): Promise<number>;
+  /** Highest `seq` that waits, 0 if nothing does. */
+  highWater(mailbox: number): Promise<number>;
+
+  /** Adds to a device's stock; returns its size. */
+  publishKeys(mailbox: number, keyPackages: Uint8Array[], lastResort: Uint8Array | undefined): Promise<number>;
+  countKeys(mailbox: number): Promise<number>;
+  /** Hands out a key package. `admit` is asked before a new one leaves the stock: milliseconds to wait, or 0. */
+  claimKeys(claimant: number, username: string, admit: () => number): Promise<ClaimedKeys | Refused>;
+
+  /** Turns what has expired or lost its mailbox into notices, and forgets old records. True if there is more to do. */
+  sweep(): Promise<{ expired: number; more: boolean }>;
+  /** Entries in all mailboxes. */
+  depth(): Promise<number>;
+}
