@@ -1,1 +1,109 @@
-export {};
+/** AI Message for Node and Bun: agents that live in a folder. */
+import { existsSync, readdirSync, rmSync } from "node:fs";
+import { homedir } from "node:os";
+import { join } from "node:path";
+import {
+  Agent as CoreAgent,
+  AgentError,
+  checkUsername,
+  openAgent,
+  type OpenOptions as CoreOptions,
+  type Wait,
+} from "../index.ts";
+import { usernameKey } from "../protocol/index.ts";
+import { nodeCryptoProvider } from "./provider.ts";
+import { SqliteStore } from "./sqlite-store.ts";
+
+export * from "../index.ts";
+export { nodeCryptoProvider } from "./provider.ts";
+export { SqliteStore } from "./sqlite-store.ts";
+
+export interface OpenOptions extends Omit<CoreOptions, "store" | "provider"> {
+  /** Folder of all agents of this user; default `AIMESSAGE_HOME` or `~/.aimessage`. */
+  home?: string | undefined;
+}
+
+export function defaultHome(): string {
+  const named = process.env["AIMESSAGE_HOME"];
+  return named === undefined || named === "" ? join(homedir(), ".aimessage") : named;
+}
+
+/** Names of the agents in a home, sorted. */
+export async function listAgents(home: string = defaultHome()): Promise<string[]> {
+  if (!existsSync(home)) return [];
+  try {
+    return readdirSync(home)
+      .filter((name) => SqliteStore.exists(join(home, name)))
+      .sort();
+  } catch (cause) {
+    throw new AgentError("home_unwritable", `cannot read ${home}`, {
+      hint: "check its permissions, or name another folder by --home or AIMESSAGE_HOME",
+      cause,
+    });
+  }
+}
+
+/** An agent in a folder of its own, `<home>/<username>`. */
+export class Agent extends CoreAgent {
+  folder = "";
+
+  /** Registers once, then loads. */
+  static async open(options: OpenOptions = {}): Promise<Agent> {
+    const home = options.home ?? defaultHome();
+    const username =
+      options.username ?? (await onlyAgent(home, options.create !== false && options.server !== undefined));
+    checkUsername(username);
+    const folder = join(home, usernameKey(username));
+    const existed = SqliteStore.exists(folder);
+    if (!existed && options.create === false)
+      throw new AgentError("not_registered", `${username} is not registered in ${home}`, {
+        hint: `aimessage register -u ${username} -s ws://localhost:8080/ws`,
+      });
+    const store = await SqliteStore.open(folder);
+    try {
+      const agent = (await openAgent({ ...options, username, store, provider: nodeCryptoProvider }, Agent)) as Agent;
+      agent.folder = folder;
+      return agent;
+    } catch (error) {
+      const empty = await store.read(async (tx) => (await tx.get("meta/identity")) === undefined).catch(() => false);
+      await store.close();
+      if (!existed && empty) rmSync(folder, { recursive: true, force: true });
+      throw error;
+    }
+  }
+
+  /** Registers; refuses if the agent exists already. */
+  static async register(options: OpenOptions & { username: string }): Promise<Agent> {
+    const home = options.home ?? defaultHome();
+    const folder = join(home, usernameKey(options.username));
+    if (SqliteStore.exists(folder)) {
+      await using store = await SqliteStore.open(folder);
+      const relay = await store.read((tx) => tx.get("meta/relay"));
+      if (relay !== undefined && (JSON.parse(relay as string) as { registered: boolean }).registered)
+        throw new AgentError("already_registered", `${options.username} is registered in ${home} already`, {
+          hint: "use it as it is, or choose another username or home",
+        });
+    }
+    return Agent.open(options);
+  }
+
+  /** Removes the agent at its relay, and its folder. */
+  override async unregister(options: Wait & { release?: boolean } = {}): Promise<void> {
+    await super.unregister(options);
+    await this.close();
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}
+
+async function onlyAgent(home: string, toRegister: boolean): Promise<string> {
+  const names = await listAgents(home);
+  if (names.length === 1 && names[0] !== undefined) return names[0];
+  if (names.length > 1)
+    throw new AgentError("several_agents", `there are several agents in ${home}: ${names.join(", ")}`, {
+      hint: "name one by -u or AIMESSAGE_USERNAME",
+    });
+  if (toRegister) throw new AgentError("usage", "a username is needed to register", { hint: "name one by -u" });
+  throw new AgentError("not_registered", `no agent is registered in ${home}`, {
+    hint: "aimessage register -u NAME -s ws://localhost:8080/ws",
+  });
+}

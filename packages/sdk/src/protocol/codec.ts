@@ -29,17 +29,22 @@ export function decodeClientFrame(text: string): { frame: ClientFrame } | { bad:
   return { frame: { type, id, data: data.data } as ClientFrame };
 }
 
-/** Reads a relay's frame; undefined if it is none that this version understands. */
-export function decodeRelayFrame(text: string): RelayFrame | undefined {
+/** Reads a relay's frame. What cannot be read still names its request, if it was an answer. */
+export function decodeRelayFrame(text: string): { frame: RelayFrame } | { bad: { replyTo: string | undefined } } {
   const envelope = parseEnvelope(text);
-  if (envelope === undefined || !Object.hasOwn(relayFrames, envelope.type)) return undefined;
+  const bad = { bad: { replyTo: envelope?.reply_to } };
+  if (envelope === undefined || !Object.hasOwn(relayFrames, envelope.type)) return bad;
   const data = relayFrames[envelope.type as RelayFrameType].safeParse(envelope.data);
-  if (!data.success) return undefined;
-  return { type: envelope.type, replyTo: envelope.reply_to, data: data.data } as RelayFrame;
+  if (!data.success) return bad;
+  return { frame: { type: envelope.type, replyTo: envelope.reply_to, data: data.data } as RelayFrame };
 }
 
 /** Writes a client's frame. `timestamp` is Unix seconds, as in the original. */
-export function encodeClientFrame<T extends ClientFrameType>(type: T, id: string, data: ClientFrameInput<T>): string {
+export function encodeClientFrame<T extends ClientFrameType>(
+  type: T,
+  id: string | undefined,
+  data: ClientFrameInput<T>,
+): string {
   return JSON.stringify({ type, id, timestamp: Math.floor(Date.now() / 1000), data });
 }
 

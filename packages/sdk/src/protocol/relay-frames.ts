@@ -86,6 +86,8 @@ export const relayFrames = {
     /** Of `listening` and `published`: unclaimed key packages at the relay, without the last resort. */
     key_packages: z.exactOptional(Count),
     commit_id: z.exactOptional(Id),
+    /** Of `committed`: whether every other member was listening. */
+    delivered: z.exactOptional(z.boolean()),
   }),
   message: Delivery,
   offline_message: Delivery,

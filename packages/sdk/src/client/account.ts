@@ -1,0 +1,225 @@
+import { AgentError } from "../errors.ts";
+import { type GroupCrypto, type KeyPackagePair } from "../crypto/group.ts";
+import { createDevice, type Device, type Identity } from "../crypto/identity.ts";
+import {
+  fromBase64,
+  loginBytes,
+  PROTOCOL_VERSION,
+  registrationBytes,
+  relayName,
+  type RelayFrameData,
+  toBase64,
+  usernameKey,
+} from "../protocol/index.ts";
+import type { ClientStore, ReadTransaction, WriteTransaction } from "../store/store.ts";
+import { type Connection, type Refusal, refused } from "./connection.ts";
+import { type DeviceRecord, get, put, type RelayRecord } from "./records.ts";
+
+/** Key packages in the stock at the relay, and how many travel with `register`, whose frame is small. */
+export const STOCK = 20;
+const REGISTER_PACKAGES = 10;
+
+/** The agent as its store has it. */
+export interface Account {
+  identity: Identity;
+  device: Device;
+  relay: RelayRecord;
+}
+
+/** Reads the agent, or undefined if the store is new. */
+export async function readAccount(tx: ReadTransaction): Promise<Account | undefined> {
+  const identity = await get(tx, "meta/identity");
+  const device = await get(tx, "meta/device");
+  const relay = await get(tx, "meta/relay");
+  if (identity === undefined || device === undefined || relay === undefined) return undefined;
+  return {
+    identity: {
+      username: identity.username,
+      privateKey: fromBase64(identity.private_key),
+      publicKey: fromBase64(identity.public_key),
+    },
+    device: fromDeviceRecord(device),
+    relay,
+  };
+}
+
+/** Makes the identity and its first device, and saves them: before anybody else hears of them. */
+export async function createAccount(
+  store: ClientStore,
+  crypto: GroupCrypto,
+  username: string,
+  server: URL,
+  insecure: boolean,
+): Promise<Account> {
+  const identity: Identity = { username, ...(await crypto.generateKeys()) };
+  const device = await createDevice(crypto, identity, 1, Date.now());
+  const relay: RelayRecord = {
+    server: server.href,
+    insecure,
+    registered: false,
+    login_counter: 0,
+    position: 0,
+    clock_offset: 0,
+    frame_bytes: 0,
+  };
+  await store.write(async (tx) => {
+    await put(tx, "meta/identity", "", {
+      username,
+      private_key: toBase64(identity.privateKey),
+      public_key: toBase64(identity.publicKey),
+    });
+    await put(tx, "meta/device", "", toDeviceRecord(device));
+    await put(tx, "meta/relay", "", relay);
+  });
+  return { identity, device, relay };
+}
+
+/**
+ * Registers the account's device, with a first stock of key packages. Repeating it is safe: the relay answers the same.
+ * @returns why the relay refused, if it did
+ * @throws AgentError relay_unreachable
+ */
+export async function registerDevice(
+  store: ClientStore,
+  crypto: GroupCrypto,
+  account: Account,
+  connection: Connection,
+): Promise<Refusal | undefined> {
+  const { identity, device } = account;
+  const lastResort = await crypto.makeKeyPackage(device, Date.now());
+  const packages: KeyPackagePair[] = [];
+  for (let index = 0; index < REGISTER_PACKAGES; index++)
+    packages.push(await crypto.makeKeyPackage(device, Date.now()));
+  await store.write(async (tx) => {
+    await saveKeyPackages(tx, packages, false);
+    await saveKeyPackages(tx, [lastResort], true);
+  });
+  const relay = relayName(new URL(account.relay.server));
+  const signature = await crypto.sign(
+    device.privateKey,
+    registrationBytes({
+      relay,
+      username: identity.username,
+      identityKey: identity.publicKey,
+      device: device.id,
+      certificate: device.certificate,
+      keyPackages: packages.map((pair) => pair.public),
+      lastResort: lastResort.public,
+    }),
+  );
+  const answer = await connection.ask("register", {
+    username: identity.username,
+    identity_key: toBase64(identity.publicKey),
+    device: { id: device.id, key: toBase64(device.publicKey), certificate: toBase64(device.certificate) },
+    key_packages: packages.map((pair) => toBase64(pair.public)),
+    last_resort: toBase64(lastResort.public),
+    relay,
+    signature: toBase64(signature),
+  });
+  if ("refusal" in answer) return answer.refusal;
+  account.relay = await updateRelay(store, (record) => ({ ...record, registered: true }));
+  return undefined;
+}
+
+/** Saves the private parts of key packages, before their public parts are published. */
+export async function saveKeyPackages(
+  tx: WriteTransaction,
+  pairs: KeyPackagePair[],
+  lastResort: boolean,
+): Promise<void> {
+  for (const pair of pairs) {
+    await put(tx, "key/", pair.ref, { ref: pair.ref, last_resort: lastResort, created_at: Date.now() });
+    await tx.put(`key-secret/${pair.ref}`, pair.secret);
+  }
+}
+
+/** How a login ended: we are in, or the relay knows a higher login counter than this store. */
+export type Login =
+  | { kind: "in"; info: RelayFrameData<"info">; listening: RelayFrameData<"ack"> }
+  | { kind: "old_copy"; highest: number };
+
+/**
+ * Logs in and listens. The login counter is committed before it is used, so that the relay's being higher means that
+ * this store is an old copy.
+ * @throws AgentError refused, relay_unreachable, relay_protocol
+ */
+export async function login(
+  store: ClientStore,
+  crypto: GroupCrypto,
+  account: Account,
+  connection: Connection,
+): Promise<Login> {
+  const { identity, device } = account;
+  const relay = relayName(new URL(account.relay.server));
+  const who = { username: usernameKey(identity.username), device: device.id, relay };
+  const [info, challenge] = await Promise.all([
+    readInfo(connection),
+    connection.request("authenticate", who, "challenge"),
+  ]);
+  account.relay = await updateRelay(store, (record) => ({
+    ...record,
+    login_counter: record.login_counter + 1,
+    clock_offset: challenge.time - Date.now(),
+    frame_bytes: info.limits.frame_bytes,
+  }));
+  const counter = account.relay.login_counter;
+  const signature = await crypto.sign(
+    device.privateKey,
+    loginBytes({ ...who, counter, challenge: challenge.challenge }),
+  );
+  const answer = await connection.ask("authenticate", { ...who, counter, signature: toBase64(signature) });
+  if ("refusal" in answer) {
+    if (answer.refusal.reason === "login_counter")
+      return { kind: "old_copy", highest: answer.refusal.highest ?? counter };
+    throw refused(answer.refusal);
+  }
+  const listening = await connection.request("listen", {}, "ack");
+  const log = listening.log_id ?? "";
+  if (account.relay.log_id !== log)
+    account.relay = await updateRelay(store, (record) => ({ ...record, log_id: log, position: 0 }));
+  return { kind: "in", info, listening };
+}
+
+/** @throws AgentError relay_protocol if the relay speaks another version */
+export async function readInfo(connection: Connection): Promise<RelayFrameData<"info">> {
+  const info = await connection.request("info", {}, "info");
+  if (info.protocol !== PROTOCOL_VERSION)
+    throw new AgentError(
+      "relay_protocol",
+      `the relay speaks protocol ${info.protocol}, this agent ${PROTOCOL_VERSION}`,
+      {
+        hint: info.protocol > PROTOCOL_VERSION ? "update aimessage" : "ask the relay's operator to update it",
+      },
+    );
+  return info;
+}
+
+export function updateRelay(store: ClientStore, change: (record: RelayRecord) => RelayRecord): Promise<RelayRecord> {
+  return store.write(async (tx) => {
+    const before = await get(tx, "meta/relay");
+    if (before === undefined) throw new AgentError("not_registered", "the store has no agent");
+    const after = change(before);
+    await put(tx, "meta/relay", "", after);
+    return after;
+  });
+}
+
+export function toDeviceRecord(device: Device): DeviceRecord {
+  return {
+    id: device.id,
+    counter: device.counter,
+    private_key: toBase64(device.privateKey),
+    public_key: toBase64(device.publicKey),
+    certificate: toBase64(device.certificate),
+  };
+}
+
+function fromDeviceRecord(record: DeviceRecord): Device {
+  return {
+    id: record.id,
+    counter: record.counter,
+    privateKey: fromBase64(record.private_key),
+    publicKey: fromBase64(record.public_key),
+    certificate: fromBase64(record.certificate),
+  };
+}

@@ -1,0 +1,140 @@
+import { AgentError } from "../errors.ts";
+import type { GroupCrypto } from "../crypto/group.ts";
+import { fingerprint, formatFingerprint, verifyCertificate } from "../crypto/identity.ts";
+import { type DeviceCertificate, fromBase64, toBase64, usernameKey } from "../protocol/index.ts";
+import type { ClientStore } from "../store/store.ts";
+import type { Account } from "./account.ts";
+import { meet } from "./contacts.ts";
+import { type ContactRecord, get, list, put } from "./records.ts";
+import { stoppedError } from "./sent.ts";
+import { Cache, pin, Turn } from "./turn.ts";
+import type { Wait } from "./waiting.ts";
+
+/** Another agent, as this one knows it. */
+export interface Contact {
+  username: string;
+  /** Of the pinned identity key, in groups of four. */
+  fingerprint: string;
+  verified: boolean;
+  blocked: boolean;
+  /** A hard stop: nothing is sent or read until `trust`. */
+  stopped?: "identity_changed" | "device_changed";
+  /** What it shows now, if its identity changed. */
+  newFingerprint?: string;
+  /** Unix milliseconds. */
+  pinnedAt: number;
+  deviceCounter: number;
+}
+
+type Lookup = (username: string, wait: Wait | undefined) => Promise<Record<string, unknown>>;
+
+/** Contacts and their pins. */
+export class AddressBook {
+  readonly #store: ClientStore;
+  readonly #crypto: GroupCrypto;
+  readonly #account: Account;
+  readonly #lookup: Lookup;
+
+  constructor(store: ClientStore, crypto: GroupCrypto, account: Account, lookup: Lookup) {
+    this.#store = store;
+    this.#crypto = crypto;
+    this.#account = account;
+    this.#lookup = lookup;
+  }
+
+  async list(): Promise<Contact[]> {
+    const records = await this.#store.read((tx) => list(tx, "contact/"));
+    return Promise.all(records.map((record) => show(record)));
+  }
+
+  /** @throws AgentError fingerprint_mismatch if `expected` is given and is another one */
+  async compare(record: ContactRecord, expected: string | undefined): Promise<void> {
+    if (expected !== undefined && expected !== (await fingerprint(record.username, fromBase64(record.identity_key))))
+      throw stoppedError("fingerprint_mismatch", record.username);
+  }
+
+  async verify(username: string, expected: string | undefined, wait: Wait | undefined): Promise<Contact> {
+    const known = await this.#store.read((tx) => get(tx, "contact/", username));
+    const record = known ?? (await this.#meet(username, wait));
+    if (expected === undefined) return show(record);
+    await this.compare(record, expected);
+    return this.#change(username, (before) => ({ ...before, verified: true }));
+  }
+
+  async setBlocked(username: string, blocked: boolean): Promise<Contact> {
+    return this.#change(username, (record) => ({ ...record, blocked }));
+  }
+
+  async trust(username: string, expected: string | undefined, wait: Wait | undefined): Promise<Contact> {
+    const certificate = await this.#certificate(username, wait);
+    const shown = await fingerprint(username, certificate.identityKey);
+    if (expected !== undefined && shown !== expected) throw stoppedError("fingerprint_mismatch", username);
+    const record = await this.#store.write(async (tx) => {
+      const before = await get(tx, "contact/", username);
+      const same = before?.identity_key === toBase64(certificate.identityKey);
+      if (before !== undefined && same && before.stopped === undefined && expected === undefined) return before;
+      const fresh = pin(username, certificate, same ? (before?.pinned_at ?? Date.now()) : Date.now());
+      const after = { ...fresh, blocked: before?.blocked ?? false, verified: expected !== undefined };
+      await put(tx, "contact/", username, after);
+      return after;
+    });
+    return show(record);
+  }
+
+  async #meet(username: string, wait: Wait | undefined): Promise<ContactRecord> {
+    const certificate = await this.#certificate(username, wait);
+    return this.#store.write(async (tx) => {
+      const turn = new Turn(tx, this.#crypto, this.#account, new Cache());
+      await meet(turn, certificate, false);
+      await turn.flush();
+      const record = await get(tx, "contact/", username);
+      if (record === undefined) throw unknown(username);
+      return record;
+    });
+  }
+
+  async #certificate(username: string, wait: Wait | undefined): Promise<DeviceCertificate> {
+    const agent = (await this.#lookup(username, wait)) as { kind?: string; device?: { certificate: string } };
+    const encoded = agent.device?.certificate;
+    const certificate = encoded === undefined ? undefined : await verifyCertificate(this.#crypto, fromBase64(encoded));
+    if (certificate === undefined || certificate.username !== usernameKey(username))
+      throw new AgentError("refused", `${username} has no identity key at this relay`, {
+        reason: "encryption_required",
+        hint: "only full agents can be verified",
+      });
+    return certificate;
+  }
+
+  async #change(username: string, change: (record: ContactRecord) => ContactRecord): Promise<Contact> {
+    const record = await this.#store.write(async (tx) => {
+      const before = await get(tx, "contact/", username);
+      if (before === undefined) throw unknown(username);
+      const after = change(before);
+      await put(tx, "contact/", username, after);
+      return after;
+    });
+    return show(record);
+  }
+}
+
+function unknown(username: string): AgentError {
+  return new AgentError("unknown_contact", `${username} is not among the contacts`, {
+    hint: `aimessage verify ${username} looks it up`,
+  });
+}
+
+async function show(record: ContactRecord): Promise<Contact> {
+  const shown = async (key: string) => formatFingerprint(await fingerprint(record.username, fromBase64(key)));
+  return {
+    username: record.username,
+    fingerprint: await shown(record.identity_key),
+    verified: record.verified,
+    blocked: record.blocked,
+    ...(record.stopped === undefined ? {} : { stopped: record.stopped }),
+    ...(record.new_identity_key === undefined || record.stopped === undefined
+      ? {}
+      : { newFingerprint: await shown(record.new_identity_key) }),
+    pinnedAt: record.pinned_at,
+    deviceCounter: record.device_counter,
+  };
+}

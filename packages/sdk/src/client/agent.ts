@@ -1,0 +1,346 @@
+import { AgentError } from "../errors.ts";
+import { largestBody } from "../crypto/content.ts";
+import type { GroupCrypto } from "../crypto/group.ts";
+import { fingerprint, formatFingerprint, parseFingerprint } from "../crypto/identity.ts";
+import { randomId, Username, usernameKey, utf8 } from "../protocol/index.ts";
+import type { ClientStore } from "../store/store.ts";
+import type { Account } from "./account.ts";
+import { AddressBook, type Contact } from "./address-book.ts";
+import { type AskType, dropRequest, leaveRequest, takeAnswer } from "./asks.ts";
+import { diagnose, type Diagnosis } from "./diagnosis.ts";
+import { Link } from "./link.ts";
+import { listen, type ListenOptions } from "./listen.ts";
+import { erase, type InboxEntry, type Message, readMessage, settleMessage } from "./message.ts";
+import { type AlertRecord, get, list, nextSeq, type OutboxRecord, pad, put } from "./records.ts";
+import { type MessageStatus, Sent, stoppedError, toStatus } from "./sent.ts";
+import { type Wait, waitFor } from "./waiting.ts";
+
+export interface SendOptions {
+  /** Default `text/plain` for text, `application/octet-stream` for bytes. */
+  contentType?: string;
+  /** Id of the message that this one answers. */
+  replyTo?: string;
+  thread?: string;
+  /** Milliseconds after which it is not delivered any more. */
+  expiresIn?: number;
+  /** An id of one's own, 1 to 60 of `A-Za-z0-9_-`, unique among the messages of this agent. */
+  messageId?: string;
+}
+
+/** What happened that the owner should know: a changed key, a lost message, a relay that contradicts itself. */
+export type Alert = AlertRecord;
+
+/** How it stands between this process and the relay. */
+export interface LinkEvent {
+  state: "connected" | "reconnecting" | "waiting";
+  detail: string;
+}
+
+/** A received message with its handles. */
+export interface IncomingMessage extends Message {
+  reply(body: string | Uint8Array, options?: SendOptions): Promise<Sent>;
+  /** Its handler succeeded; its sender hears of it. */
+  handled(): Promise<void>;
+  /** Its handler has given up; its sender hears why. */
+  failed(reason: string): Promise<void>;
+}
+
+/** An agent: sends and receives end-to-end encrypted messages. Everything it is given is on disk before it answers. */
+export class Agent implements AsyncDisposable {
+  readonly username: string;
+  /** All 256 bits, in groups of four. */
+  readonly fingerprint: string;
+  readonly server: string;
+  readonly #store: ClientStore;
+  readonly #account: Account;
+  readonly #crypto: GroupCrypto;
+  readonly #link: Link;
+  readonly #book: AddressBook;
+  #closed: Promise<void> | undefined;
+
+  protected constructor(
+    store: ClientStore,
+    crypto: GroupCrypto,
+    account: Account,
+    plainFingerprint: string,
+    role: string,
+  ) {
+    this.#store = store;
+    this.#crypto = crypto;
+    this.#account = account;
+    this.username = account.identity.username;
+    this.fingerprint = formatFingerprint(plainFingerprint);
+    this.server = account.relay.server;
+    this.#link = new Link(store, crypto, role);
+    this.#book = new AddressBook(store, crypto, account, (username, wait) => this.#ask("lookup", { username }, wait));
+  }
+
+  /** For whoever has a store and an account: see `openAgent`. */
+  static async over(store: ClientStore, crypto: GroupCrypto, account: Account, role: string): Promise<Agent> {
+    const { username, publicKey } = account.identity;
+    return new this(store, crypto, account, await fingerprint(username, publicKey), role);
+  }
+
+  /**
+   * Puts a message into the outbox; it is on disk when this resolves, and is sent as soon as the relay can be reached.
+   * `to` is a username, or `NAME#FINGERPRINT`, which pins before first contact.
+   * @throws AgentError bad_username, bad_fingerprint, message_too_large, identity_changed, device_changed,
+   * fingerprint_mismatch, blocked, usage, disk_full, device_replaced
+   */
+  async send(to: string, body: string | Uint8Array, options: SendOptions = {}): Promise<Sent> {
+    const address = parseAddress(to);
+    if (address.username === usernameKey(this.username))
+      throw usage("an agent cannot send to itself", "choose another recipient");
+    const bytes = typeof body === "string" ? utf8(body) : body;
+    const contentType = options.contentType ?? (typeof body === "string" ? "text/plain" : "application/octet-stream");
+    checkOptions(options, contentType);
+    const row = await this.#store.write(async (tx) => {
+      const relay = await get(tx, "meta/relay");
+      const largest = largestBody(relay?.frame_bytes ?? 0);
+      if (relay?.stopped !== undefined)
+        throw new AgentError("device_replaced", "another device has taken this agent over");
+      if (largest > 0 && bytes.length > largest)
+        throw new AgentError(
+          "message_too_large",
+          `the message has ${bytes.length} bytes; this relay takes up to ${largest}`,
+          {
+            hint: "split it, or send a link to it",
+          },
+        );
+      const contact = await get(tx, "contact/", address.username);
+      if (contact?.stopped !== undefined) throw stoppedError(contact.stopped, address.username);
+      if (contact?.blocked === true)
+        throw new AgentError("blocked", `${address.username} is blocked here`, {
+          hint: `aimessage contacts allow ${address.username}`,
+        });
+      if (contact !== undefined) await this.#book.compare(contact, address.fingerprint);
+      const id = options.messageId ?? randomId();
+      if ((await tx.get(`out-id/${id}`)) !== undefined)
+        throw usage(`message id ${id} was used before`, "choose another one");
+      const now = Date.now();
+      const seq = await nextSeq(tx, "out");
+      const record: OutboxRecord = {
+        seq,
+        id,
+        kind: "message",
+        to: address.username,
+        content_type: contentType,
+        created_at: now,
+        updated_at: now,
+        state: "queued",
+        attempt: 0,
+        ...(contact === undefined && address.fingerprint !== undefined ? { fingerprint: address.fingerprint } : {}),
+        ...(options.replyTo === undefined ? {} : { reply_to: options.replyTo }),
+        ...(options.thread === undefined ? {} : { thread: options.thread }),
+        ...(options.expiresIn === undefined ? {} : { expires_at: now + options.expiresIn }),
+      };
+      await put(tx, "out/", pad(seq), record);
+      await tx.put(`out-body/${pad(seq)}`, bytes);
+      await tx.put(`out-id/${id}`, String(seq));
+      await tx.put(`queue/${address.username}/${pad(seq)}`, "");
+      return record;
+    });
+    this.#link.start();
+    return new Sent(this.#store, this.#link, row);
+  }
+
+  /**
+   * Messages as they come, the unhandled ones of before first. Several listeners of one agent each get every message,
+   * unless they `share`: then each message goes to one of them.
+   */
+  async *messages(options: ListenOptions = {}): AsyncGenerator<IncomingMessage, void, undefined> {
+    this.#link.start();
+    for await (const { row, message } of listen(this.#store, this.#link, usernameKey(this.username), options))
+      yield {
+        ...message,
+        reply: (body, more) =>
+          this.send(row.from, body, {
+            replyTo: row.id,
+            ...(row.thread === undefined ? {} : { thread: row.thread }),
+            ...more,
+          }),
+        handled: () => settleMessage(this.#store, row.seq),
+        failed: (reason) => settleMessage(this.#store, row.seq, reason),
+      };
+  }
+
+  /** What is known of a message that this agent sent; undefined if nothing is. */
+  status(id: string): Promise<MessageStatus | undefined> {
+    return this.#store.read(async (tx) => {
+      const seq = await tx.get(`out-id/${id}`);
+      const row = seq === undefined ? undefined : await get(tx, "out/", pad(Number(seq)));
+      return row === undefined ? undefined : toStatus(row);
+    });
+  }
+
+  /** A message in the outbox, to wait for. */
+  async sent(id: string): Promise<Sent | undefined> {
+    const row = await this.#store.read(async (tx) => {
+      const seq = await tx.get(`out-id/${id}`);
+      return seq === undefined ? undefined : get(tx, "out/", pad(Number(seq)));
+    });
+    if (row === undefined) return undefined;
+    this.#link.start();
+    return new Sent(this.#store, this.#link, row);
+  }
+
+  /** Looks into the inbox, oldest first, and consumes nothing. */
+  inbox(): Promise<InboxEntry[]> {
+    return this.#store.read(async (tx) => {
+      const entries: InboxEntry[] = [];
+      for (const row of await list(tx, "in/")) {
+        const { bytes: _bytes, ...message } = await readMessage(tx, row, usernameKey(this.username));
+        entries.push({ ...message, state: row.state });
+      }
+      return entries;
+    });
+  }
+
+  /** Who is online at the relay, without oneself. @throws AgentError refused, timeout, relay_unreachable */
+  async users(wait?: Wait): Promise<string[]> {
+    const { users } = await this.#ask("list_users", {}, wait);
+    return users as string[];
+  }
+
+  contacts(): Promise<Contact[]> {
+    return this.#book.list();
+  }
+
+  /** Accepts what a stopped contact shows now; with `NAME#FINGERPRINT` only if it matches. */
+  trust(address: string, wait?: Wait): Promise<Contact> {
+    const { username, fingerprint: expected } = parseAddress(address);
+    return this.#book.trust(username, expected, wait);
+  }
+
+  block(username: string): Promise<Contact> {
+    return this.#book.setBlocked(parseAddress(username).username, true);
+  }
+
+  allow(username: string): Promise<Contact> {
+    return this.#book.setBlocked(parseAddress(username).username, false);
+  }
+
+  /**
+   * Without a fingerprint: the contact, looked up and pinned if it is new. With one: compares, and marks it as verified.
+   * @throws AgentError fingerprint_mismatch, refused (unknown_user), bad_fingerprint
+   */
+  verify(username: string, typed?: string, wait?: Wait): Promise<Contact> {
+    const address = parseAddress(typed === undefined ? username : `${username}#${typed}`);
+    return this.#book.verify(address.username, address.fingerprint, wait);
+  }
+
+  /** Removes the agent at its relay, and everything that it has here. `release`: the name may be registered again. */
+  async unregister(options: Wait & { release?: boolean } = {}): Promise<void> {
+    await this.#ask("unregister", options.release === undefined ? {} : { release: options.release }, options);
+    await this.#link.stop(0);
+    await erase(this.#store);
+    await this.#store.scrub();
+  }
+
+  /** Looks at everything that may be wrong. Reports, never throws for what it can report. */
+  diagnose(wait?: Wait): Promise<Diagnosis> {
+    return diagnose(
+      {
+        store: this.#store,
+        crypto: this.#crypto,
+        account: this.#account,
+        link: this.#link,
+        ask: (type, within) => this.#ask(type, {}, within),
+      },
+      wait,
+    );
+  }
+
+  alerts(): Promise<Alert[]> {
+    return this.#store.read((tx) => list(tx, "alert/"));
+  }
+
+  /** Calls `listener` with each alert from now on. */
+  onAlert(listener: (alert: Alert) => void): () => void {
+    let last: string | undefined;
+    let tail: Promise<void> = Promise.resolve();
+    const look = async (quietly: boolean) => {
+      const news = await this.#store.read((tx) => tx.list({ prefix: "alert/", after: last }));
+      last = news.at(-1)?.[0] ?? last;
+      if (!quietly) for (const [, text] of news) listener(JSON.parse(text as string) as Alert);
+    };
+    const next = (quietly: boolean) => {
+      tail = tail.then(() => look(quietly)).catch(() => undefined);
+    };
+    next(true);
+    return this.#store.onChange(() => next(false));
+  }
+
+  onLink(listener: (event: LinkEvent) => void): () => void {
+    return this.#link.onState(() => {
+      const { state } = this.#link;
+      if (state.state === "connected") listener({ state: "connected", detail: this.server });
+      else if (state.state === "unreachable") listener({ state: "reconnecting", detail: state.error.message });
+      else if (state.state === "waiting") listener({ state: "waiting", detail: "another process holds the link" });
+    });
+  }
+
+  /** Sends what waits, as far as the relay takes it within seconds, and lets go. What is left waits on disk. */
+  close(): Promise<void> {
+    this.#closed ??= (async () => {
+      await this.#link.stop(5_000);
+      await this.#store.close();
+    })();
+    return this.#closed;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  /** Has the link, in whatever process, make a request to the relay. */
+  async #ask(type: AskType, data: Record<string, unknown>, wait?: Wait): Promise<Record<string, unknown>> {
+    this.#link.start();
+    const id = await leaveRequest(this.#store, type, data);
+    try {
+      return await waitFor(
+        this.#store,
+        this.#link,
+        `the relay's answer to ${type}`,
+        () => takeAnswer(this.#store, id),
+        wait,
+      );
+    } catch (error) {
+      await dropRequest(this.#store, id).catch(() => undefined);
+      throw error;
+    }
+  }
+}
+
+/** @throws AgentError bad_username, bad_fingerprint */
+export function parseAddress(address: string): { username: string; fingerprint: string | undefined } {
+  const [name = "", ...rest] = address.split("#");
+  if (!Username.safeParse(name).success)
+    throw new AgentError("bad_username", `"${name}" is no username`, {
+      hint: "3 to 32 of A-Z, a-z, 0-9, dash and underscore",
+    });
+  if (rest.length === 0) return { username: usernameKey(name), fingerprint: undefined };
+  const parsed = parseFingerprint(rest.join("#"));
+  if (parsed === undefined)
+    throw new AgentError("bad_fingerprint", "the fingerprint is not complete", {
+      hint: "52 letters and digits, as `aimessage whoami` shows them",
+    });
+  return { username: usernameKey(name), fingerprint: parsed };
+}
+
+function checkOptions(options: SendOptions, contentType: string): void {
+  if (!/^[\x20-\x7e]{1,128}$/.test(contentType))
+    throw usage("the content type is not one", "1 to 128 printable ASCII characters");
+  if (options.thread !== undefined && !/^[\x20-\x7e]{1,64}$/.test(options.thread))
+    throw usage("the thread is too long", "1 to 64 printable ASCII characters");
+  if (options.replyTo !== undefined && !/^[A-Za-z0-9_-]{1,64}$/.test(options.replyTo))
+    throw usage("reply_to is no message id", "1 to 64 of A-Za-z0-9_-");
+  if (options.messageId !== undefined && !/^[A-Za-z0-9_-]{1,60}$/.test(options.messageId))
+    throw usage("the message id is not one", "1 to 60 of A-Za-z0-9_-");
+  if (options.expiresIn !== undefined && !(options.expiresIn > 0))
+    throw usage("the expiry is not in the future", "give it as milliseconds from now");
+}
+
+function usage(message: string, hint: string): AgentError {
+  return new AgentError("usage", message, { hint });
+}

@@ -1,0 +1,64 @@
+import { AgentError, type ErrorCode } from "../errors.ts";
+import { randomId, type ClientFrameType } from "../protocol/index.ts";
+import type { ClientStore } from "../store/store.ts";
+import type { Connection } from "./connection.ts";
+import { type AskRecord, get, list, put, remove } from "./records.ts";
+
+/** Requests older than this have nobody waiting for them. Milliseconds. */
+const STALE_MS = 120_000;
+
+/** Requests that any process may have the link make. */
+export type AskType = AskRecord["type"];
+
+/** Leaves a request for whoever holds the link. */
+export async function leaveRequest(store: ClientStore, type: AskType, data: Record<string, unknown>): Promise<string> {
+  const id = randomId();
+  await store.write((tx) => put(tx, "ask/", id, { id, type, data, at: Date.now() }));
+  return id;
+}
+
+/** The answer to a request, once; undefined while there is none. @throws AgentError what the link was refused */
+export async function takeAnswer(store: ClientStore, id: string): Promise<Record<string, unknown> | undefined> {
+  const answer = await store.read((tx) => get(tx, "answer/", id));
+  if (answer === undefined) return undefined;
+  await store.write((tx) => remove(tx, "answer/", id));
+  if ("ok" in answer) return answer.ok;
+  const { code, message, ...more } = answer.error;
+  throw new AgentError(code as ErrorCode, message, more);
+}
+
+/** Withdraws a request that nobody waits for any more. */
+export async function dropRequest(store: ClientStore, id: string): Promise<void> {
+  await store.write(async (tx) => {
+    await remove(tx, "ask/", id);
+    await remove(tx, "answer/", id);
+  });
+}
+
+/** Makes the requests that wait. @returns whether there were any */
+export async function serveRequests(store: ClientStore, connection: Connection): Promise<boolean> {
+  const waiting = await store.read((tx) => list(tx, "ask/", { limit: 100 }));
+  for (const ask of waiting) {
+    const stale = Date.now() - ask.at > STALE_MS;
+    const answer = stale ? undefined : await serve(connection, ask);
+    await store.write(async (tx) => {
+      await remove(tx, "ask/", ask.id);
+      if (answer !== undefined) await put(tx, "answer/", ask.id, answer);
+    });
+  }
+  return waiting.length > 0;
+}
+
+async function serve(connection: Connection, ask: AskRecord) {
+  const answer = await connection.ask(ask.type as ClientFrameType, ask.data as never);
+  if (!("refusal" in answer)) return { ok: answer.frame.data as Record<string, unknown> };
+  const { message, hint, reason } = answer.refusal;
+  return {
+    error: {
+      code: "refused",
+      message: `the relay refused: ${message}`,
+      ...(hint === undefined ? {} : { hint }),
+      reason,
+    },
+  };
+}

@@ -1,0 +1,192 @@
+import { AgentError } from "../errors.ts";
+import {
+  type ClientFrameInput,
+  type ClientFrameType,
+  decodeRelayFrame,
+  type Delivery,
+  encodeClientFrame,
+  type RelayFrame,
+  type RelayFrameData,
+  type RelayFrameType,
+} from "../protocol/index.ts";
+
+/** A wire error as the client sees it. */
+export type Refusal = RelayFrameData<"error">;
+
+/** A message that the relay has pushed, and whether it was stored before we listened. */
+export interface Pushed {
+  delivery: Delivery;
+  offline: boolean;
+}
+
+/** Frames wait this long for their answer before the connection counts as dead. Milliseconds. */
+const ANSWER_MS = 20_000;
+const CONNECT_MS = 10_000;
+/** After so long without a word from the relay we ask for one. */
+const QUIET_MS = 30_000;
+
+type Answer = { frame: RelayFrame } | { refusal: Refusal };
+type OnAnswer = (answer: Answer) => void;
+
+/**
+ * One WebSocket to the relay: requests and their answers, and the queue of pushed messages. Knows nothing of accounts or
+ * ratchets. `onEvent` is called whenever there is something to look at.
+ */
+export class Connection {
+  readonly pushed: Pushed[] = [];
+  /** Why it closed; undefined while it is open. */
+  closedBy: { code: number; reason: string } | undefined;
+  /** The last error that answered no request: the relay's reason to close, or for a `received` that it did not take. */
+  unasked: Refusal | undefined;
+  /** Key packages that are left at the relay, once it has said that they are few. */
+  keysLow: number | undefined;
+  readonly #socket: WebSocket;
+  readonly #onEvent: () => void;
+  readonly #waiting = new Map<string, { settle: OnAnswer; since: number }>();
+  readonly #watchdog: ReturnType<typeof setInterval>;
+  #next = 1;
+  #heard = Date.now();
+
+  private constructor(socket: WebSocket, onEvent: () => void) {
+    this.#socket = socket;
+    this.#onEvent = onEvent;
+    socket.addEventListener("message", (event) => this.#receive(event.data));
+    socket.addEventListener("close", (event) => this.#closed(event.code, event.reason));
+    this.#watchdog = setInterval(() => this.#watch(), ANSWER_MS / 4);
+  }
+
+  /** @throws AgentError relay_unreachable, aborted */
+  static open(url: URL, onEvent: () => void, signal?: AbortSignal): Promise<Connection> {
+    return new Promise((resolve, reject) => {
+      const socket = new WebSocket(url);
+      const fail = (code: "relay_unreachable" | "aborted", text: string) => {
+        clearTimeout(timer);
+        signal?.removeEventListener("abort", abort);
+        socket.close();
+        reject(new AgentError(code, text, { hint: "check the server URL, and that the relay runs" }));
+      };
+      const unreachable = (why: string) => fail("relay_unreachable", `no relay answers at ${url.href}${why}`);
+      const abort = () => fail("aborted", "aborted while connecting");
+      const timer = setTimeout(() => unreachable(" (time-out)"), CONNECT_MS);
+      signal?.addEventListener("abort", abort);
+      if (signal?.aborted === true) return abort();
+      socket.addEventListener("error", () => unreachable(""), { once: true });
+      socket.addEventListener(
+        "open",
+        () => {
+          clearTimeout(timer);
+          signal?.removeEventListener("abort", abort);
+          resolve(new Connection(socket, onEvent));
+        },
+        { once: true },
+      );
+    });
+  }
+
+  get open(): boolean {
+    return this.closedBy === undefined;
+  }
+
+  /** Sends a request; `settle` is called once with its answer, unless the connection closes before. */
+  post<T extends ClientFrameType>(type: T, data: ClientFrameInput<T>, settle: OnAnswer): void {
+    if (!this.open) return;
+    const id = String(this.#next++);
+    this.#waiting.set(id, { settle, since: Date.now() });
+    this.#socket.send(encodeClientFrame(type, id, data));
+  }
+
+  /** Sends a frame that is not answered unless it is refused. */
+  tell<T extends ClientFrameType>(type: T, data: ClientFrameInput<T>): void {
+    if (this.open) this.#socket.send(encodeClientFrame(type, undefined, data));
+  }
+
+  /**
+   * Sends a request and waits for its answer.
+   * @throws AgentError refused (with the relay's reason), relay_unreachable (closed before the answer), relay_protocol
+   */
+  async request<T extends ClientFrameType, A extends RelayFrameType>(
+    type: T,
+    data: ClientFrameInput<T>,
+    expected: A,
+  ): Promise<RelayFrameData<A>> {
+    const answer = await this.ask(type, data);
+    if ("refusal" in answer) throw refused(answer.refusal);
+    if (answer.frame.type !== expected)
+      throw new AgentError("relay_protocol", `the relay answered ${type} with ${answer.frame.type}`);
+    return answer.frame.data as RelayFrameData<A>;
+  }
+
+  /** As {@link request}, but a refusal is returned. @throws AgentError relay_unreachable */
+  ask<T extends ClientFrameType>(type: T, data: ClientFrameInput<T>): Promise<Answer> {
+    return new Promise((resolve, reject) => {
+      const lost = () => reject(new AgentError("relay_unreachable", "the connection to the relay was lost"));
+      if (!this.open) return lost();
+      const onClose = () => lost();
+      this.#socket.addEventListener("close", onClose, { once: true });
+      this.post(type, data, (answer) => {
+        this.#socket.removeEventListener("close", onClose);
+        resolve(answer);
+      });
+    });
+  }
+
+  close(): void {
+    this.#socket.close();
+    this.#closed(1000, "");
+  }
+
+  #receive(data: unknown): void {
+    this.#heard = Date.now();
+    if (typeof data !== "string") return;
+    const decoded = decodeRelayFrame(data);
+    if ("bad" in decoded) {
+      // Unasked frames that this version does not know are not for us; an answer that cannot be read ends its request.
+      if (decoded.bad.replyTo !== undefined) this.#settle(decoded.bad.replyTo, { refusal: unreadable });
+      return;
+    }
+    const { frame } = decoded;
+    if (frame.type === "message" || frame.type === "offline_message") {
+      this.pushed.push({ delivery: frame.data, offline: frame.type === "offline_message" });
+    } else if (frame.replyTo !== undefined) {
+      this.#settle(frame.replyTo, frame.type === "error" ? { refusal: frame.data } : { frame });
+    } else if (frame.type === "error") this.unasked = frame.data;
+    else if (frame.type === "keys_low") this.keysLow = frame.data.remaining;
+    this.#onEvent();
+  }
+
+  #settle(id: string, answer: Answer): void {
+    const waiting = this.#waiting.get(id);
+    this.#waiting.delete(id);
+    waiting?.settle(answer);
+  }
+
+  #closed(code: number, reason: string): void {
+    if (this.closedBy !== undefined) return;
+    this.closedBy = { code, reason };
+    clearInterval(this.#watchdog);
+    this.#waiting.clear();
+    this.#onEvent();
+  }
+
+  /** A half-open connection never says that it is closed; an answer that does not come does. */
+  #watch(): void {
+    const [oldest] = this.#waiting.values();
+    if (oldest !== undefined && Date.now() - oldest.since > ANSWER_MS) this.close();
+    else if (oldest === undefined && Date.now() - this.#heard > QUIET_MS) this.post("heartbeat", {}, () => undefined);
+  }
+}
+
+const unreadable: Refusal = { code: 0, reason: "unreadable_answer", message: "its answer could not be read" };
+
+/** The local error for a relay's refusal. */
+export function refused(refusal: Refusal): AgentError {
+  if (refusal === unreadable)
+    return new AgentError("relay_protocol", "the relay's answer could not be read", {
+      hint: "it may speak another version: update aimessage, or ask the relay's operator to update it",
+    });
+  return new AgentError("refused", `the relay refused: ${refusal.message}`, {
+    hint: refusal.hint,
+    reason: refusal.reason,
+    retryAfterMs: refusal.retry_after_ms,
+  });
+}

@@ -1,0 +1,111 @@
+import { looksLike } from "../crypto/identity.ts";
+import { type DeviceCertificate, fromBase64, toBase64, usernameKey } from "../protocol/index.ts";
+import { type ContactRecord, list } from "./records.ts";
+import { pin, type Turn } from "./turn.ts";
+
+/** Contacts that strangers may become by opening a conversation with us, in a day. */
+const STRANGERS_A_DAY = 200;
+const DAY_MS = 86_400_000;
+
+/** What checking a certificate against the pin came to. */
+export type Trust = "trusted" | "identity_changed" | "device_changed" | "too_many_strangers";
+
+/**
+ * Checks a verified certificate against what is pinned for its username, and keeps what is new in it: pins at first use,
+ * and takes a device with a higher counter. A changed identity key, a lower counter, or another key under the same
+ * counter is a hard stop, of which the owner hears.
+ */
+export async function meet(turn: Turn, certificate: DeviceCertificate, stranger: boolean): Promise<Trust> {
+  const known = await turn.contact(certificate.username);
+  if (known === undefined) {
+    if (stranger && !(await countStranger(turn))) return "too_many_strangers";
+    await warnOfLookalikes(turn, certificate.username);
+    turn.saveContact(pin(certificate.username, certificate, turn.now));
+    return "trusted";
+  }
+  if (known.identity_key !== toBase64(certificate.identityKey)) {
+    await stop(turn, known, "identity_changed", certificate);
+    return "identity_changed";
+  }
+  const sameKey = known.device_key === toBase64(certificate.deviceKey) && known.device_id === certificate.deviceId;
+  if (certificate.counter < known.device_counter || (certificate.counter === known.device_counter && !sameKey)) {
+    await stop(turn, known, "device_changed", certificate);
+    return "device_changed";
+  }
+  if (certificate.counter > known.device_counter) {
+    turn.saveContact({
+      ...known,
+      device_id: certificate.deviceId,
+      device_key: toBase64(certificate.deviceKey),
+      device_counter: certificate.counter,
+    });
+    await turn.alert(
+      "device_added",
+      known.username,
+      `${known.username} has a new device (number ${certificate.counter})`,
+    );
+  }
+  return known.stopped ?? "trusted";
+}
+
+async function stop(
+  turn: Turn,
+  known: ContactRecord,
+  why: "identity_changed" | "device_changed",
+  certificate: DeviceCertificate,
+): Promise<void> {
+  const seen = toBase64(certificate.identityKey);
+  if (known.stopped === why && known.new_identity_key === seen) return;
+  turn.saveContact({ ...known, stopped: why, new_identity_key: seen });
+  await turn.alert(
+    why,
+    known.username,
+    why === "identity_changed"
+      ? `${known.username} shows another identity key than the pinned one; nothing is sent to or read from it until you trust it`
+      : `${known.username} shows an older device than before; somebody may be using an old copy`,
+  );
+}
+
+/** A contact that shows up without an identity key (as a token account) is a changed key as well. */
+export async function stopWithoutKey(turn: Turn, username: string): Promise<boolean> {
+  const known = await turn.contact(username);
+  if (known === undefined) return false;
+  if (known.stopped === undefined) {
+    turn.saveContact({ ...known, stopped: "identity_changed" });
+    await turn.alert("identity_changed", username, `${username} shows up without its identity key`);
+  }
+  return true;
+}
+
+async function countStranger(turn: Turn): Promise<boolean> {
+  const day = Math.floor(turn.now / DAY_MS);
+  const [counted, count] = String((await turn.tx.get("meta/strangers")) ?? "0 0")
+    .split(" ")
+    .map(Number);
+  const today = counted === day ? (count ?? 0) : 0;
+  if (today === STRANGERS_A_DAY)
+    await turn.alert(
+      "too_many_strangers",
+      undefined,
+      `more than ${STRANGERS_A_DAY} strangers wrote today; the rest is refused`,
+    );
+  await turn.tx.put("meta/strangers", `${day} ${today + 1}`);
+  return today < STRANGERS_A_DAY;
+}
+
+async function warnOfLookalikes(turn: Turn, username: string): Promise<void> {
+  for (const contact of await list(turn.tx, "contact/"))
+    if (looksLike(contact.username, username))
+      await turn.alert(
+        "lookalike",
+        username,
+        `${username} looks like your contact ${contact.username}, but is another agent`,
+      );
+  if (looksLike(usernameKey(turn.account.identity.username), username))
+    await turn.alert("lookalike", username, `${username} looks like your own name`);
+}
+
+/** The identity key that is pinned, as bytes. */
+export function pinnedKey(contact: ContactRecord): Uint8Array {
+  return fromBase64(contact.identity_key);
+}

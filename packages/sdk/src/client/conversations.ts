@@ -1,0 +1,340 @@
+import { type Group, GroupError, groupIdOf } from "../crypto/group.ts";
+import { verifyCertificate } from "../crypto/identity.ts";
+import {
+  type DeviceCertificate,
+  equal,
+  fromBase64,
+  isBase64,
+  randomId,
+  type RelayFrameData,
+  toBase64,
+  usernameKey,
+} from "../protocol/index.ts";
+import { meet, type Trust } from "./contacts.ts";
+import { type ContactRecord, get, type GroupRecord, put, remove } from "./records.ts";
+import type { Conversation, Turn } from "./turn.ts";
+
+/** Messages (sent and received) and time after which a device commits new keys of its own. */
+const HEAL_MESSAGES = 100;
+const HEAL_MS = 24 * 3_600_000;
+/** Groups that are kept for one contact; beyond them the oldest goes. */
+const GROUPS_PER_CONTACT = 3;
+/** Back-off of re-openings: doubles from the first to the last. Milliseconds. */
+const REOPEN_FIRST_MS = 1_000;
+const REOPEN_LAST_MS = 3_600_000;
+const LAST_RESORT_GRACE_MS = 24 * 3_600_000;
+
+/**
+ * The conversation to send in: with the contact's present device, one that has been answered before one that has not,
+ * and between equals the smaller id, so that two sides that opened at once agree.
+ */
+export async function conversationFor(turn: Turn, contact: ContactRecord): Promise<Conversation | undefined> {
+  const usable = (await turn.conversationsWith(contact.username)).filter(
+    ({ record }) =>
+      (record.state === "open" || record.state === "opening") &&
+      record.peer_device === contact.device_id &&
+      // Older than the pin: opened with the identity key that was trusted before.
+      record.created_at >= contact.pinned_at,
+  );
+  usable.sort(({ record: a }, { record: b }) => Number(b.answered) - Number(a.answered) || (a.id < b.id ? -1 : 1));
+  return usable[0];
+}
+
+/** What a claimed key package led to. */
+export type Opening = { conversation: Conversation; welcome: Uint8Array } | { failed: Trust | "bad_key_package" };
+
+/** Opens a conversation by a claimed key package: everything but sending it. */
+export async function openConversation(turn: Turn, keys: RelayFrameData<"keys">): Promise<Opening> {
+  const certificate = await readExpected(turn, fromBase64(keys.device.certificate), keys.username);
+  if (certificate === undefined || toBase64(certificate.identityKey) !== keys.identity_key)
+    return { failed: "bad_key_package" };
+  const trust = await meet(turn, certificate, false);
+  if (trust !== "trusted") return { failed: trust };
+  const { device } = turn.account;
+  const encoded = fromBase64(keys.device.certificate);
+  let opened: { group: Group; welcome: Uint8Array };
+  try {
+    opened = await turn.crypto.open(
+      globalThis.crypto.getRandomValues(new Uint8Array(32)),
+      device,
+      fromBase64(keys.key_package),
+      turn.relayNow,
+      async (credential, key) =>
+        (equal(credential, device.certificate) && equal(key, device.publicKey)) ||
+        (equal(credential, encoded) && equal(key, certificate.deviceKey)),
+    );
+  } catch (error) {
+    if (!(error instanceof GroupError)) throw error;
+    await turn.alert(
+      "bad_key_package",
+      certificate.username,
+      `a key package of ${certificate.username} is not acceptable: ${error.message}`,
+    );
+    return { failed: "bad_key_package" };
+  }
+  const earlier = (await turn.conversationsWith(certificate.username)).filter(({ record }) => record.state === "open");
+  const lost = await get(turn.tx, "receipt/", certificate.username);
+  const record = newRecord(turn, opened.group, certificate, "opener");
+  record.state = "opening";
+  record.replaces = [
+    ...new Set([
+      ...(((await turn.tx.get(`replaces/${certificate.username}`)) as string | undefined) ?? "")
+        .split(" ")
+        .filter((id) => id !== ""),
+      ...earlier.filter(({ record: old }) => old.peer_device !== certificate.deviceId).map(({ record: old }) => old.id),
+    ]),
+  ].slice(-GROUPS_PER_CONTACT);
+  await turn.tx.delete(`replaces/${certificate.username}`);
+  if (lost !== undefined || record.replaces.length > 0) await backOff(turn, certificate.username);
+  const conversation = await turn.addConversation(record, opened.group);
+  await evict(turn, certificate.username, record.id);
+  return { conversation, welcome: opened.welcome };
+}
+
+/** Joins the group of a Welcome, if it may be joined. Whatever is wrong with it is reported, and it is dropped. */
+export async function acceptWelcome(
+  turn: Turn,
+  from: string,
+  fromDevice: string | undefined,
+  announcedGroup: string | undefined,
+  message: string,
+): Promise<void> {
+  const username = usernameKey(from);
+  const refuse = (kind: string, text: string) => turn.alert(kind, username, text);
+  if ((await turn.contact(username))?.blocked === true) return;
+  const welcome = isBase64(message) ? fromBase64(message) : new Uint8Array();
+  const known = announcedGroup !== undefined && (await isKnownGroup(turn, announcedGroup));
+  if (known) return refuse("welcome_replayed", `a Welcome from ${from} names a conversation that is known already`);
+  const refs = turn.crypto.welcomeRefs(welcome);
+  const ref = refs.length === 1 ? refs[0] : undefined;
+  const key = ref === undefined ? undefined : await get(turn.tx, "key/", ref);
+  const secret = ref === undefined ? undefined : await turn.tx.get(`key-secret/${ref}`);
+  if (key === undefined || secret === undefined)
+    return refuse("welcome_without_key", `a Welcome from ${from} uses a key package that this device does not have`);
+  const { device } = turn.account;
+  let peer: DeviceCertificate | undefined;
+  let group: Group;
+  try {
+    group = await turn.crypto.join(welcome, secret as Uint8Array, device, async (credential, leafKey) => {
+      if (equal(credential, device.certificate)) return equal(leafKey, device.publicKey);
+      peer = await readExpected(turn, credential, from);
+      return peer !== undefined && equal(peer.deviceKey, leafKey) && (fromDevice ?? peer.deviceId) === peer.deviceId;
+    });
+  } catch (error) {
+    if (!(error instanceof GroupError)) throw error;
+    return refuse("bad_welcome", `a Welcome from ${from} is not acceptable: ${error.message}`);
+  }
+  const id = groupIdOf(group);
+  if (peer === undefined || (announcedGroup ?? id) !== id || (await isKnownGroup(turn, id)))
+    return refuse("bad_welcome", `a Welcome from ${from} is not what the relay says it is`);
+  const trust = await meet(turn, peer, true);
+  if (trust !== "trusted") return;
+  await useKeyPackage(turn, key.ref, key.last_resort, from);
+  // First thing after joining, our own keys replace those of the published package.
+  const record = { ...newRecord(turn, group, peer, "joiner"), committed_at: 0 };
+  await turn.addConversation(record, group);
+  await evict(turn, record.contact, record.id);
+}
+
+/** A single-use private part is gone with its use; the last resort's a day later. */
+async function useKeyPackage(turn: Turn, ref: string, lastResort: boolean, from: string): Promise<void> {
+  if (!lastResort) {
+    await remove(turn.tx, "key/", ref);
+    await turn.tx.delete(`key-secret/${ref}`);
+    return;
+  }
+  const key = await get(turn.tx, "key/", ref);
+  if (key !== undefined && key.delete_at === undefined)
+    await put(turn.tx, "key/", ref, { ...key, delete_at: turn.now + LAST_RESORT_GRACE_MS });
+  const stock = Number((await turn.tx.get("meta/relay-stock")) ?? "0");
+  if (stock > 0)
+    await turn.alert(
+      "last_resort",
+      usernameKey(from),
+      `${from} was given the last-resort key package while ${stock} others were left`,
+    );
+}
+
+/** A commit of the other member. @returns false if it closed the conversation. */
+export async function acceptCommit(
+  turn: Turn,
+  conversation: Conversation,
+  epoch: number,
+  message: string,
+): Promise<boolean> {
+  const { record } = conversation;
+  const pending = turn.cache.commits.get(record.id);
+  if (
+    epoch < record.epoch ||
+    (pending?.kind === "update" && pending.high_water !== undefined && pending.epoch === epoch)
+  ) {
+    await closeConversation(
+      turn,
+      conversation,
+      "relay_fork",
+      `a second commit for epoch ${epoch} came from ${record.contact}`,
+    );
+    return false;
+  }
+  try {
+    const opened = await turn.crypto.decrypt(
+      conversation.group,
+      isBase64(message) ? fromBase64(message) : new Uint8Array(),
+    );
+    if (opened.kind !== "commit") throw new GroupError("not a commit");
+    conversation.group = opened.group;
+    turn.consumed.push(...opened.consumed);
+  } catch (error) {
+    if (!(error instanceof GroupError)) throw error;
+    await closeConversation(
+      turn,
+      conversation,
+      "bad_commit",
+      `a commit from ${record.contact} is not valid: ${error.message}`,
+    );
+    return false;
+  }
+  // The winner is applied: ours for the same epoch lost.
+  if (pending?.kind === "update") await turn.removeCommit(record.id);
+  record.epoch = epoch + 1;
+  record.stale_refusals = 0;
+  conversation.dirty = true;
+  return true;
+}
+
+/** Applies our own admitted commit, once our mailbox is processed up to where it stood when the commit was admitted. */
+export async function applyCommit(turn: Turn, group: string): Promise<void> {
+  const conversation = await turn.conversation(group);
+  const next = await turn.tx.get(`next/${group}`);
+  if (conversation !== undefined && next !== undefined) {
+    conversation.group = turn.crypto.applyUpdate(conversation.group, next as Uint8Array);
+    const { record } = conversation;
+    record.epoch += 1;
+    record.messages_since_commit = 0;
+    record.committed_at = turn.now;
+    record.stale_refusals = 0;
+    conversation.dirty = true;
+  }
+  await turn.removeCommit(group);
+}
+
+/** Applies the admitted commits for which everything below `seq` of our mailbox has been processed. */
+export async function applyAdmitted(turn: Turn, seq: number): Promise<void> {
+  for (const commit of turn.cache.commits.values())
+    if (commit.kind === "update" && commit.high_water !== undefined && commit.high_water < seq)
+      await applyCommit(turn, commit.group);
+}
+
+/** Makes the Update commits that are due in the conversations in use. Sent by the caller's `post`. */
+export async function heal(turn: Turn, post: (group: string) => void): Promise<void> {
+  for (const conversation of turn.cache.conversations.values()) {
+    const { record } = conversation;
+    if (record.state !== "open") continue;
+    const messages = record.messages_since_commit;
+    const age = turn.now - record.committed_at;
+    const pending = turn.cache.commits.get(record.id);
+    if (pending !== undefined) {
+      const blocked = messages >= 2 * HEAL_MESSAGES || (record.committed_at > 0 && age >= 2 * HEAL_MS);
+      // The relay has had every chance to admit it: what is sent on would be readable with stolen state.
+      if (blocked && pending.high_water === undefined && turn.now - record.created_at > REOPEN_FIRST_MS)
+        await closeConversation(
+          turn,
+          conversation,
+          "healing_blocked",
+          `new keys for ${record.contact} were not admitted for too long`,
+        );
+      continue;
+    }
+    if (messages < HEAL_MESSAGES && age < HEAL_MS) continue;
+    const { pending: next, commit } = await turn.crypto.update(conversation.group);
+    const commitId = randomId();
+    await turn.tx.put(`next/${record.id}`, next);
+    await turn.saveCommit({
+      group: record.id,
+      commit_id: commitId,
+      kind: "update",
+      epoch: record.epoch,
+      frame: JSON.stringify({
+        commit_id: commitId,
+        group_id: record.id,
+        epoch: record.epoch,
+        commit: toBase64(commit),
+      }),
+      rows: [],
+    });
+    turn.after.push(() => post(record.id));
+  }
+}
+
+/** Ends a conversation for good. The next one with this contact names it as replaced. */
+export async function closeConversation(
+  turn: Turn,
+  conversation: Conversation,
+  kind?: string,
+  text?: string,
+): Promise<void> {
+  const { record } = conversation;
+  if (kind !== undefined && text !== undefined) await turn.alert(kind, record.contact, text);
+  record.state = "closed";
+  const names = ((await turn.tx.get(`replaces/${record.contact}`)) ?? "") as string;
+  await turn.tx.put(`replaces/${record.contact}`, `${names} ${record.id}`.trim());
+  await turn.removeCommit(record.id);
+  await forget(turn, conversation);
+}
+
+/** Deletes the secrets of a conversation, and keeps its record, so that its id is known for ever. */
+export async function forget(turn: Turn, conversation: Conversation): Promise<void> {
+  const { record } = conversation;
+  conversation.dirty = false;
+  turn.cache.conversations.delete(record.id);
+  await turn.tx.delete(`mls/${record.id}`);
+  await turn.tx.delete(`contact-group/${record.contact}/${record.id}`);
+  await put(turn.tx, "group/", record.id, { ...record, state: "closed" });
+}
+
+/** Whether an opening of this contact has to wait for the back-off; milliseconds to go. */
+export function reopenDelay(contact: ContactRecord | undefined, now: number): number {
+  return contact === undefined ? 0 : Math.max(0, contact.reopen_at - now);
+}
+
+async function backOff(turn: Turn, username: string): Promise<void> {
+  const contact = await turn.contact(username);
+  if (contact === undefined) return;
+  const wait = Math.min(REOPEN_FIRST_MS * 2 ** contact.reopenings, REOPEN_LAST_MS);
+  turn.saveContact({ ...contact, reopenings: contact.reopenings + 1, reopen_at: turn.now + wait });
+}
+
+async function readExpected(turn: Turn, encoded: Uint8Array, username: string): Promise<DeviceCertificate | undefined> {
+  const certificate = await verifyCertificate(turn.crypto, encoded);
+  return certificate?.username === usernameKey(username) ? certificate : undefined;
+}
+
+async function isKnownGroup(turn: Turn, id: string): Promise<boolean> {
+  return (await turn.tx.get(`group/${id}`)) !== undefined || turn.cache.conversations.has(id);
+}
+
+function newRecord(turn: Turn, group: Group, peer: DeviceCertificate, role: GroupRecord["role"]): GroupRecord {
+  return {
+    id: groupIdOf(group),
+    contact: peer.username,
+    peer_device: peer.deviceId,
+    role,
+    state: "open",
+    epoch: 1,
+    answered: false,
+    created_at: turn.now,
+    send_counter: 0,
+    receive_counter: 0,
+    messages_since_commit: 0,
+    committed_at: turn.now,
+    wait_for_epoch: 0,
+    stale_refusals: 0,
+    replaces: [],
+  };
+}
+
+async function evict(turn: Turn, contact: string, keep: string): Promise<void> {
+  const all = (await turn.conversationsWith(contact)).filter(({ record }) => record.id !== keep);
+  all.sort(({ record: a }, { record: b }) => a.created_at - b.created_at);
+  for (const old of all.slice(0, Math.max(0, all.length + 1 - GROUPS_PER_CONTACT))) await closeConversation(turn, old);
+}

@@ -1,0 +1,96 @@
+import { AgentError } from "../errors.ts";
+import { largestBody } from "../crypto/content.ts";
+import type { GroupCrypto } from "../crypto/group.ts";
+import { CIPHER_SUITE, PROTOCOL_VERSION, type RelayFrameData } from "../protocol/index.ts";
+import type { ClientStore } from "../store/store.ts";
+import type { Account } from "./account.ts";
+import type { Link } from "./link.ts";
+import { get, list } from "./records.ts";
+import type { Wait } from "./waiting.ts";
+
+/** One thing that was looked at. */
+export interface Check {
+  name: "store" | "relay" | "protocol" | "login" | "clock" | "link" | "keys" | "contacts" | "outbox";
+  ok: boolean;
+  text: string;
+  hint?: string;
+}
+
+export interface Diagnosis {
+  checks: Check[];
+  limits?: Record<string, number>;
+  versions: Record<string, string>;
+}
+
+/** Clocks further apart than this make expiry times and key package lifetimes unreliable. Milliseconds. */
+const CLOCK_MS = 120_000;
+
+interface Parts {
+  store: ClientStore;
+  crypto: GroupCrypto;
+  account: Account;
+  link: Link;
+  ask: (type: "info", wait: Wait | undefined) => Promise<Record<string, unknown>>;
+}
+
+/** Looks at the store, the link, the relay and what is between them. */
+export async function diagnose({ store, account, link, ask }: Parts, wait: Wait | undefined): Promise<Diagnosis> {
+  const checks: Check[] = [];
+  const versions: Record<string, string> = { protocol: String(PROTOCOL_VERSION), suite: CIPHER_SUITE };
+  const add = (name: Check["name"], ok: boolean, text: string, hint?: string) =>
+    checks.push({ name, ok, text, ...(ok || hint === undefined ? {} : { hint }) });
+  const state = await store.read(async (tx) => ({
+    relay: await get(tx, "meta/relay"),
+    stopped: (await list(tx, "contact/")).filter((contact) => contact.stopped !== undefined),
+    queued: (await tx.list({ prefix: "queue/" })).length,
+    unhandled: (await tx.list({ prefix: "unhandled/" })).length,
+    keys: (await list(tx, "key/")).length,
+  }));
+  add("store", true, `readable; ${state.unhandled} unhandled, ${state.queued} to be sent`);
+  let info: RelayFrameData<"info"> | undefined;
+  try {
+    info = (await ask("info", wait)) as RelayFrameData<"info">;
+  } catch (error) {
+    const { code, message, hint } = error instanceof AgentError ? error : new AgentError("internal", String(error));
+    const name =
+      code === "relay_unreachable"
+        ? "relay"
+        : code === "relay_protocol"
+          ? "protocol"
+          : code === "timeout"
+            ? "link"
+            : "login";
+    add(name, false, message, hint);
+  }
+  if (info !== undefined) {
+    versions["relay"] = info.version;
+    add("relay", true, `${account.relay.server} answers`);
+    add("protocol", info.protocol === PROTOCOL_VERSION, `version ${info.protocol}`, "update the older side");
+    add("login", true, `logged in as ${account.identity.username}`);
+    const apart = Math.abs(info.time - Date.now());
+    add("clock", apart < CLOCK_MS, `${Math.round(apart / 1000)} s from the relay's`, "set this machine's clock");
+    add("keys", state.keys > 1, `${state.keys} key packages here`, "listen once, so that new ones are published");
+  }
+  const holder = await store.linkHolder();
+  const ours = link.state.state !== "waiting";
+  add(
+    "link",
+    holder?.stopped !== true,
+    ours || holder === undefined
+      ? "held by this process"
+      : `held by process ${holder.pid} (${holder.role})${holder.stopped ? ", which is stopped" : ""}`,
+    "resume that process, or end it",
+  );
+  add(
+    "contacts",
+    state.stopped.length === 0,
+    state.stopped.length === 0
+      ? "no contact is stopped"
+      : `stopped: ${state.stopped.map((contact) => contact.username).join(", ")}`,
+    "aimessage contacts list shows why",
+  );
+  if (state.relay?.stopped !== undefined)
+    add("login", false, "another device has taken this agent over", "use the agent there");
+  const limits = info === undefined ? undefined : { body_bytes: largestBody(info.limits.frame_bytes), ...info.limits };
+  return { checks, versions, ...(limits === undefined ? {} : { limits }) };
+}

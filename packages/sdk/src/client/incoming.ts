@@ -1,0 +1,194 @@
+import { type Content, decodeContent, isBoundTo, isFrameIdOf } from "../crypto/content.ts";
+import { GroupError } from "../crypto/group.ts";
+import { type Delivery, fromBase64, isBase64, usernameKey } from "../protocol/index.ts";
+import type { Pushed } from "./connection.ts";
+import { acceptCommit, acceptWelcome, applyAdmitted, applyCommit, closeConversation } from "./conversations.ts";
+import { applyReceipt, requeue, rowById, sendAgain, settle } from "./receipts.ts";
+import { fromBody, nextSeq, pad, put } from "./records.ts";
+import type { Conversation, Turn } from "./turn.ts";
+
+/** Counters that are asked for again after one gap, at most: more are lost only with the conversation itself. */
+const MISSING_AT_ONCE = 500;
+
+/**
+ * Processes what the relay has pushed, in the order of `seq`. Nothing in it can fail the turn: what is not readable is
+ * recorded, and asked for again. @returns whether a message for the owner arrived
+ */
+export async function receive(turn: Turn, batch: Pushed[]): Promise<void> {
+  for (const { delivery, offline } of batch) {
+    if (delivery.seq <= turn.position) continue;
+    await applyAdmitted(turn, delivery.seq);
+    switch (delivery.kind ?? "application") {
+      case "application":
+        await receiveApplication(turn, delivery, offline);
+        break;
+      case "welcome":
+        await acceptWelcome(turn, delivery.from, delivery.device, delivery.group_id, delivery.message);
+        break;
+      case "commit":
+        await receiveCommit(turn, delivery);
+        break;
+      case "notice":
+        await receiveNotice(turn, delivery);
+        break;
+    }
+    turn.position = delivery.seq;
+  }
+  await applyAdmitted(turn, turn.position + 1);
+}
+
+async function receiveCommit(turn: Turn, delivery: Delivery): Promise<void> {
+  const conversation = await find(turn, delivery.group_id);
+  // A commit of a conversation that is gone has nothing to advance.
+  if (conversation !== undefined) await acceptCommit(turn, conversation, delivery.epoch ?? -1, delivery.message);
+}
+
+async function receiveApplication(turn: Turn, delivery: Delivery, offline: boolean): Promise<void> {
+  const from = usernameKey(delivery.from);
+  const conversation = await find(turn, delivery.group_id);
+  if (conversation === undefined) return unreadable(turn, from, delivery.message_id);
+  const { record } = conversation;
+  const contact = await turn.contact(record.contact);
+  if (contact === undefined || record.created_at < contact.pinned_at) {
+    await closeConversation(turn, conversation);
+    return unreadable(turn, from, delivery.message_id);
+  }
+  if (contact.stopped !== undefined) return unreadable(turn, record.contact, delivery.message_id);
+  const pending = turn.cache.commits.get(record.id);
+  // The other side is in the epoch that our commit opens: it was admitted, though its answer has not reached us.
+  if (pending?.kind === "update" && delivery.epoch === pending.epoch + 1 && record.epoch === pending.epoch)
+    await applyCommit(turn, record.id);
+  const content = await open(turn, conversation, delivery);
+  if (content === undefined) return unreadable(turn, record.contact, delivery.message_id);
+  await countAndFollow(turn, conversation, content);
+  const { header } = content;
+  if (header.type === "receipt") return applyReceipt(turn, record.contact, content.body);
+  await keep(turn, conversation, content, offline);
+}
+
+/** Decrypts, and compares what was encrypted with what the relay says around it. */
+async function open(turn: Turn, conversation: Conversation, delivery: Delivery): Promise<Content | undefined> {
+  const { record } = conversation;
+  const bytes = isBase64(delivery.message) ? fromBase64(delivery.message) : new Uint8Array();
+  try {
+    const opened = await turn.crypto.decrypt(conversation.group, bytes);
+    if (opened.kind !== "application") throw new GroupError("a commit as an application message");
+    conversation.group = opened.group;
+    conversation.dirty = true;
+    turn.consumed.push(...opened.consumed);
+    const content = decodeContent(opened.plaintext);
+    const { device, identity } = turn.account;
+    const bound = isBoundTo(opened.authenticatedData, {
+      messageId: delivery.message_id,
+      from: delivery.from,
+      fromDevice: record.peer_device,
+      to: identity.username,
+      toDevice: device.id,
+      expiresAt: delivery.expires_at,
+    });
+    if (content === undefined) throw new GroupError("malformed content");
+    if (
+      !bound ||
+      usernameKey(delivery.from) !== record.contact ||
+      !isFrameIdOf(delivery.message_id, content.header.id)
+    ) {
+      await turn.alert(
+        "relay_mismatch",
+        record.contact,
+        `a message from ${record.contact} came with other names, ids or expiry than its sender gave it`,
+      );
+      return undefined;
+    }
+    return content;
+  } catch (error) {
+    if (!(error instanceof GroupError)) throw error;
+    return undefined;
+  }
+}
+
+/** Keeps the books of the conversation: counters, gaps, what it replaces, that it works. */
+async function countAndFollow(turn: Turn, conversation: Conversation, { header }: Content): Promise<void> {
+  const { record } = conversation;
+  const receipt = await turn.receipt(record.contact);
+  for (let counter = record.receive_counter + 1; counter < header.counter; counter++) {
+    if (counter > record.receive_counter + MISSING_AT_ONCE) break;
+    receipt.missing.push({ group: record.id, counter });
+  }
+  record.receive_counter = Math.max(record.receive_counter, header.counter);
+  record.messages_since_commit += 1;
+  if (record.role === "opener") record.answered = true;
+  // Receipts cause no receipts; what they carry is cumulative or is asked for again by its counter.
+  if (header.type === "message" || receipt.missing.length > 0) receipt.received[record.id] = record.receive_counter;
+  for (const id of header.replaces ?? []) {
+    const old = await turn.conversation(id);
+    if (old === undefined || old.record.contact !== record.contact || old.record.state === "replaced") continue;
+    old.record.state = "replaced";
+    old.dirty = true;
+  }
+  const contact = await turn.contact(record.contact);
+  if (contact !== undefined && (contact.reopenings > 0 || contact.reopen_at > 0))
+    turn.saveContact({ ...contact, reopenings: 0, reopen_at: 0 });
+}
+
+/** Puts a message into the inbox, once. */
+async function keep(turn: Turn, conversation: Conversation, content: Content, offline: boolean): Promise<void> {
+  const { header, body } = content;
+  const { contact: from } = conversation.record;
+  const contact = await turn.contact(from);
+  if (contact?.blocked === true) {
+    (await turn.receipt(from)).failed.push({ id: header.id, reason: "blocked" });
+    return;
+  }
+  const seen = `seen/${from}/${header.id}`;
+  if ((await turn.tx.get(seen)) !== undefined) return;
+  await turn.tx.put(seen, "");
+  await turn.tx.put(`seen-at/${pad(turn.now)}/${from}/${header.id}`, "");
+  const seq = await nextSeq(turn.tx, "in");
+  await put(turn.tx, "in/", pad(seq), {
+    seq,
+    id: header.id,
+    from,
+    content_type: header.content_type,
+    ...(header.reply_to === undefined ? {} : { reply_to: header.reply_to }),
+    ...(header.thread === undefined ? {} : { thread: header.thread }),
+    sent_at: header.sent_at,
+    received_at: turn.now,
+    ...(header.expires_at === undefined ? {} : { expires_at: header.expires_at - turn.account.relay.clock_offset }),
+    offline,
+    verified: contact?.verified ?? false,
+    state: "unhandled",
+  });
+  await turn.tx.put(`in-body/${pad(seq)}`, fromBody(body));
+  await turn.tx.put(`unhandled/${pad(seq)}`, "");
+}
+
+/** Something came that cannot be read: its sender hears of it, so that it sends it again. */
+async function unreadable(turn: Turn, from: string, messageId: string): Promise<void> {
+  const contact = await turn.contact(from);
+  if (contact?.blocked === true) return;
+  const receipt = await turn.receipt(from);
+  if (!receipt.undecryptable.includes(messageId)) receipt.undecryptable.push(messageId);
+}
+
+/** The relay's word on a message that it had stored. A receipt outweighs it. */
+async function receiveNotice(turn: Turn, delivery: Delivery): Promise<void> {
+  const row = await rowById(turn, delivery.message_id);
+  if (row === undefined || (row.state !== "stored" && row.state !== "queued")) return;
+  if (row.to !== usernameKey(delivery.from)) return;
+  if (row.kind === "receipt") return;
+  if (delivery.reason === "device_replaced") {
+    if (row.state === "stored") await sendAgainToNewDevice(turn, row);
+  } else if (delivery.status === "expired") await settle(turn, row, "expired", delivery.reason ?? "expired", true);
+  else await settle(turn, row, "refused", delivery.reason ?? "dropped", true);
+}
+
+async function sendAgainToNewDevice(turn: Turn, row: Parameters<typeof sendAgain>[2]): Promise<void> {
+  if (row.group !== undefined && row.counter !== undefined)
+    await turn.tx.delete(`sent/${row.group}/${pad(row.counter)}`);
+  // Not the message's fault, so it does not count as a failed sending; but its frame needs a new id.
+  await requeue(turn, { ...row, attempt: Math.min(row.attempt + 1, 9) });
+}
+
+async function find(turn: Turn, group: string | undefined): Promise<Conversation | undefined> {
+  return group === undefined ? undefined : turn.conversation(group);
+}

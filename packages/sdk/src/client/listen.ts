@@ -1,0 +1,71 @@
+import { AgentError } from "../errors.ts";
+import { randomId, usernameKey } from "../protocol/index.ts";
+import type { ClientStore } from "../store/store.ts";
+import type { Link } from "./link.ts";
+import {
+  CLAIM_MS,
+  claimNext,
+  dropClaim,
+  type Message,
+  nextFollowed,
+  readMessage,
+  renewClaim,
+  startCursor,
+} from "./message.ts";
+import type { InboxRecord } from "./records.ts";
+import { Changes } from "./waiting.ts";
+
+export interface ListenOptions {
+  /** Take turns with other listeners that share; else every listener gets every message. */
+  share?: boolean;
+  /** Only messages of this sender. */
+  from?: string;
+  signal?: AbortSignal;
+}
+
+/** The longest time without looking into the inbox: claims run out by themselves. */
+const LOOK_MS = 5_000;
+
+/** Messages from the inbox, whoever puts them there. Ends when `signal` aborts. */
+export async function* listen(
+  store: ClientStore,
+  link: Link,
+  to: string,
+  options: ListenOptions,
+): AsyncGenerator<{ row: InboxRecord; message: Message }, void, undefined> {
+  const { signal } = options;
+  const from = options.from === undefined ? undefined : usernameKey(options.from);
+  const wanted = (row: InboxRecord) => from === undefined || row.from === from;
+  const by = randomId();
+  const changes = new Changes(store, link, signal);
+  try {
+    const cursor = await startCursor(store);
+    while (signal?.aborted !== true) {
+      const row =
+        options.share === true ? await claimNext(store, by, wanted) : await nextFollowed(store, cursor, wanted);
+      if (row === undefined) {
+        if (link.state.state === "stopped") throw link.state.error;
+        await changes.next(LOOK_MS);
+        continue;
+      }
+      const message = await store.read((tx) => readMessage(tx, row, to));
+      if (options.share === true) yield* whileClaimed(store, row, by, message);
+      else yield { row, message };
+    }
+  } catch (error) {
+    // Closing the agent under its listeners ends them.
+    if (!(error instanceof AgentError && error.code === "closed")) throw error;
+  } finally {
+    changes.end();
+  }
+}
+
+async function* whileClaimed(store: ClientStore, row: InboxRecord, by: string, message: Message) {
+  const renewal = setInterval(() => void renewClaim(store, row.seq, by).catch(() => undefined), CLAIM_MS / 3);
+  try {
+    yield { row, message };
+  } finally {
+    clearInterval(renewal);
+    await dropClaim(store, row.seq, by).catch(() => undefined);
+  }
+}

@@ -1,0 +1,163 @@
+import { fromUtf8 } from "../protocol/index.ts";
+import type { ClientStore, ReadTransaction, WriteTransaction } from "../store/store.ts";
+import { get, type InboxRecord, list, pad, put, type ReceiptRecord, toBytes } from "./records.ts";
+
+/** A message that has arrived. It stays unhandled, and is shown again after a restart, until `handled` or `failed`. */
+export interface Message {
+  readonly id: string;
+  readonly from: string;
+  readonly to: string;
+  /** The body as text. Not valid UTF-8: "" (see `bytes`). */
+  readonly body: string;
+  readonly bytes: Uint8Array;
+  readonly contentType: string;
+  /** The sender's clock, Unix milliseconds. */
+  readonly sentAt: number;
+  /** Our clock, Unix milliseconds. */
+  readonly receivedAt: number;
+  /** It waited at the relay until we came. */
+  readonly offline: boolean;
+  /** The sender's fingerprint had been verified when it came. */
+  readonly verified: boolean;
+  readonly replyTo: string | undefined;
+  readonly thread: string | undefined;
+  readonly expiresAt: number | undefined;
+}
+
+/** An entry of the inbox as `inbox` shows it. `body` is "" once it is deleted. */
+export type InboxEntry = Omit<Message, "bytes"> & { readonly state: InboxRecord["state"] };
+
+/** How long a claim holds before another listener may take the message. Renewed while it is worked on. Milliseconds. */
+export const CLAIM_MS = 30_000;
+
+export async function readMessage(tx: ReadTransaction, row: InboxRecord, to: string): Promise<Message> {
+  const bytes = toBytes((await tx.get(`in-body/${pad(row.seq)}`)) ?? "");
+  return {
+    id: row.id,
+    from: row.from,
+    to,
+    body: fromUtf8(bytes) ?? "",
+    bytes,
+    contentType: row.content_type,
+    sentAt: row.sent_at,
+    receivedAt: row.received_at,
+    offline: row.offline,
+    verified: row.verified,
+    replyTo: row.reply_to,
+    thread: row.thread,
+    expiresAt: row.expires_at,
+  };
+}
+
+/** Settles a message: its sender hears of it by the next receipt. Repeating it does nothing. */
+export async function settleMessage(store: ClientStore, seq: number, failure?: string): Promise<void> {
+  await store.write(async (tx) => {
+    const row = await get(tx, "in/", pad(seq));
+    if (row?.state === "unhandled") await settleRow(tx, row, failure);
+  });
+}
+
+async function settleRow(tx: WriteTransaction, row: InboxRecord, failure: string | undefined): Promise<void> {
+  const { claim: _claim, ...rest } = row;
+  await put(tx, "in/", pad(row.seq), {
+    ...rest,
+    state: failure === undefined ? "handled" : "failed",
+    settled_at: Date.now(),
+    ...(failure === undefined ? {} : { reason: failure }),
+  });
+  await tx.delete(`unhandled/${pad(row.seq)}`);
+  const empty: ReceiptRecord = { received: {}, handled: [], failed: [], missing: [], undecryptable: [] };
+  const receipt = (await get(tx, "receipt/", row.from)) ?? empty;
+  if (failure === undefined) receipt.handled.push(row.id);
+  else receipt.failed.push({ id: row.id, reason: failure.slice(0, 1000) });
+  await put(tx, "receipt/", row.from, receipt);
+}
+
+/** Where a listener that follows the inbox begins: what is unhandled now, then all that comes. */
+export interface Cursor {
+  waiting: number[];
+  after: number;
+}
+
+export function startCursor(store: ClientStore): Promise<Cursor> {
+  return store.read(async (tx) => ({
+    waiting: (await tx.list({ prefix: "unhandled/" })).map(([key]) => Number(key.slice("unhandled/".length))),
+    after: Number((await tx.get("meta/next-in")) ?? "1") - 1,
+  }));
+}
+
+/** The next message behind a cursor, which it moves; undefined if there is none yet. */
+export async function nextFollowed(
+  store: ClientStore,
+  cursor: Cursor,
+  wanted: (row: InboxRecord) => boolean,
+): Promise<InboxRecord | undefined> {
+  for (;;) {
+    const first = cursor.waiting.shift();
+    const row = await store.read(async (tx) => {
+      if (first !== undefined) return get(tx, "in/", pad(first));
+      const [next] = await list(tx, "in/", { after: pad(cursor.after), limit: 1 });
+      return next;
+    });
+    if (first === undefined) {
+      if (row === undefined) return undefined;
+      cursor.after = row.seq;
+    }
+    if (row !== undefined && wanted(row) && !(await endIfExpired(store, row))) return row;
+  }
+}
+
+/** Claims the oldest unhandled message that nobody works on. */
+export async function claimNext(
+  store: ClientStore,
+  by: string,
+  wanted: (row: InboxRecord) => boolean,
+): Promise<InboxRecord | undefined> {
+  const row = await store.write(async (tx) => {
+    const now = Date.now();
+    for (const [key] of await tx.list({ prefix: "unhandled/" })) {
+      const seq = key.slice("unhandled/".length);
+      const candidate = await get(tx, "in/", seq);
+      if (candidate === undefined) await tx.delete(key);
+      else if (wanted(candidate) && (candidate.claim === undefined || candidate.claim.until < now)) {
+        const claimed = { ...candidate, claim: { by, until: now + CLAIM_MS } };
+        await put(tx, "in/", seq, claimed);
+        return claimed;
+      }
+    }
+    return undefined;
+  });
+  return row !== undefined && (await endIfExpired(store, row)) ? claimNext(store, by, wanted) : row;
+}
+
+/** Keeps a claim while its message is worked on. */
+export async function renewClaim(store: ClientStore, seq: number, by: string): Promise<void> {
+  await store.write(async (tx) => {
+    const row = await get(tx, "in/", pad(seq));
+    if (row?.state === "unhandled" && row.claim?.by === by)
+      await put(tx, "in/", pad(seq), { ...row, claim: { by, until: Date.now() + CLAIM_MS } });
+  });
+}
+
+/** Gives a claimed message back that was not settled. */
+export async function dropClaim(store: ClientStore, seq: number, by: string): Promise<void> {
+  await store.write(async (tx) => {
+    const row = await get(tx, "in/", pad(seq));
+    if (row?.state !== "unhandled" || row.claim?.by !== by) return;
+    const { claim: _claim, ...rest } = row;
+    await put(tx, "in/", pad(seq), rest);
+  });
+}
+
+async function endIfExpired(store: ClientStore, row: InboxRecord): Promise<boolean> {
+  if (row.state !== "unhandled" || row.expires_at === undefined || row.expires_at > Date.now()) return false;
+  await settleMessage(store, row.seq, "expired");
+  return true;
+}
+
+/** Deletes everything: the agent is gone. */
+export async function erase(store: ClientStore): Promise<void> {
+  await store.write(async (tx) => {
+    for (const [key] of await tx.list({ prefix: "" })) await tx.delete(key);
+  });
+}

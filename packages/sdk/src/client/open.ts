@@ -1,0 +1,103 @@
+import { AgentError } from "../errors.ts";
+import { type CryptoProvider, GroupCrypto } from "../crypto/group.ts";
+import { Username, usernameObjection } from "../protocol/index.ts";
+import type { ClientStore } from "../store/store.ts";
+import { type Account, createAccount, readAccount, readInfo, registerDevice, updateRelay } from "./account.ts";
+import { Agent } from "./agent.ts";
+import { Connection, refused } from "./connection.ts";
+import { erase } from "./message.ts";
+import { serverUrl } from "./server-url.ts";
+
+export interface OpenOptions {
+  store: ClientStore;
+  /** Needed to register. */
+  username?: string | undefined;
+  /** Needed to register; remembered afterwards. */
+  server?: string | undefined;
+  /** Register if the store is new (default), or only load. */
+  create?: boolean | undefined;
+  /** Allow `ws://` beyond this machine. */
+  insecure?: boolean | undefined;
+  /** A word that names this process to others which wait for the link. */
+  role?: string | undefined;
+  /** Faster cryptography where the runtime has it. */
+  provider?: CryptoProvider | undefined;
+  signal?: AbortSignal | undefined;
+}
+
+/**
+ * Opens the agent of a store. Registers it first if the store is new.
+ * @throws AgentError not_registered, bad_username, bad_server, insecure_server, refused (username_taken, rate_limited ...),
+ * relay_unreachable, relay_protocol
+ */
+export async function openAgent(options: OpenOptions, kind: typeof Agent = Agent): Promise<Agent> {
+  const crypto = await GroupCrypto.load(options.provider);
+  let account = await options.store.read((tx) => readAccount(tx));
+  if (account?.relay.registered !== true) {
+    if (options.create === false) throw notRegistered();
+    account = await register(crypto, account, options);
+  } else if (options.server !== undefined) account = await moveTo(account, options);
+  return kind.over(options.store, crypto, account, options.role ?? "agent");
+}
+
+/** The address of a relay may change (another name or port of the same one); what it knows of us does not. */
+async function moveTo(account: Account, options: OpenOptions): Promise<Account> {
+  const insecure = options.insecure ?? account.relay.insecure;
+  const server = serverUrl(options.server ?? account.relay.server, insecure).href;
+  if (server === account.relay.server) return account;
+  return { ...account, relay: await updateRelay(options.store, (relay) => ({ ...relay, server, insecure })) };
+}
+
+async function register(crypto: GroupCrypto, begun: Account | undefined, options: OpenOptions): Promise<Account> {
+  const { store } = options;
+  const username = begun?.identity.username ?? options.username;
+  if (username === undefined)
+    throw new AgentError("usage", "a username is needed to register", { hint: "aimessage register -u NAME" });
+  checkUsername(username);
+  const typed = options.server ?? begun?.relay.server;
+  if (typed === undefined)
+    throw new AgentError("usage", "a server is needed to register", {
+      hint: "aimessage register -u NAME -s ws://localhost:8080/ws",
+    });
+  const insecure = options.insecure ?? begun?.relay.insecure ?? false;
+  const server = serverUrl(typed, insecure);
+  const lock = await store.takeLink("register");
+  if (lock === undefined)
+    throw new AgentError("store_busy", "another process registers this agent just now", { hint: "wait for it" });
+  let connection: Connection | undefined;
+  try {
+    connection = await Connection.open(server, () => undefined, options.signal);
+    const info = await readInfo(connection);
+    const account = begun ?? (await createAccount(store, crypto, username, server, insecure));
+    account.relay = await updateRelay(store, (relay) => ({
+      ...relay,
+      server: server.href,
+      insecure,
+      frame_bytes: info.limits.frame_bytes,
+    }));
+    const refusal = await registerDevice(store, crypto, account, connection);
+    if (refusal === undefined) return account;
+    const error = refused(refusal);
+    // The relay does not know these keys, and never will under this name.
+    if (!error.shouldRetry()) await erase(store);
+    throw error;
+  } finally {
+    connection?.close();
+    await lock.release();
+  }
+}
+
+/** @throws AgentError bad_username */
+export function checkUsername(username: string): void {
+  const hint = "3 to 32 of A-Z, a-z, 0-9, dash and underscore, not beginning with a dash";
+  if (!Username.safeParse(username).success)
+    throw new AgentError("bad_username", `"${username}" is no username`, { hint });
+  const objection = usernameObjection(username);
+  if (objection !== undefined) throw new AgentError("bad_username", objection, { hint });
+}
+
+function notRegistered(): AgentError {
+  return new AgentError("not_registered", "no agent is registered here", {
+    hint: "aimessage register -u NAME -s ws://localhost:8080/ws",
+  });
+}

@@ -1,0 +1,185 @@
+import * as z from "zod/mini";
+import { isFrameIdOf, frameId } from "../crypto/content.ts";
+import { fromUtf8, utf8 } from "../protocol/index.ts";
+import { get, nextSeq, type OutboxRecord, pad, put, type ReceiptRecord } from "./records.ts";
+import type { Turn } from "./turn.ts";
+
+/** Sendings of one message, at most, that the other side could not read. */
+const RESENDS = 3;
+/** Ids and counters in one receipt, at most; the rest travels in the next. */
+const PER_RECEIPT = 500;
+
+const Ids = z.array(z.string().check(z.maxLength(64))).check(z.maxLength(PER_RECEIPT));
+const Counter = z.int().check(z.positive());
+
+/** The body of a receipt. Cumulative `received`; everything else by id. */
+const Receipt = z.object({
+  /** For a group: everything up to this counter was read and is on disk, but for `missing`. */
+  received: z._default(z.record(z.string().check(z.maxLength(64)), Counter), {}),
+  handled: z._default(Ids, []),
+  failed: z._default(
+    z.array(z.object({ id: z.string(), reason: z.string().check(z.maxLength(1024)) })).check(z.maxLength(PER_RECEIPT)),
+    [],
+  ),
+  /** Never arrived readably: send them again under the same id. */
+  missing: z._default(z.array(z.object({ group: z.string(), counter: Counter })).check(z.maxLength(PER_RECEIPT)), []),
+  undecryptable: z._default(Ids, []),
+});
+
+/** Puts the receipts that are due into the outbox, one for each contact at a time: what happens meanwhile joins the next. */
+export async function flushReceipts(turn: Turn, hasOneUnderWay: (contact: string) => boolean): Promise<void> {
+  for (const username of await turn.receiptsDue()) {
+    const contact = await turn.contact(username);
+    if (hasOneUnderWay(username) || contact?.stopped !== undefined) continue;
+    const record = await turn.receipt(username);
+    const body: ReceiptRecord = {
+      received: record.received,
+      handled: record.handled.splice(0, PER_RECEIPT),
+      failed: record.failed.splice(0, PER_RECEIPT),
+      missing: record.missing.splice(0, PER_RECEIPT),
+      undecryptable: record.undecryptable.splice(0, PER_RECEIPT),
+    };
+    record.received = {};
+    if (isEmpty(record)) await turn.clearReceipt(username);
+    if (!isEmpty(body)) await enqueueReceipt(turn, username, body);
+  }
+}
+
+function isEmpty({ received, handled, failed, missing, undecryptable }: ReceiptRecord): boolean {
+  return Object.keys(received).length + handled.length + failed.length + missing.length + undecryptable.length === 0;
+}
+
+async function enqueueReceipt(turn: Turn, to: string, body: ReceiptRecord): Promise<void> {
+  const seq = await nextSeq(turn.tx, "out");
+  const row: OutboxRecord = {
+    seq,
+    id: `r${seq}`,
+    kind: "receipt",
+    to,
+    content_type: "application/json",
+    created_at: turn.now,
+    updated_at: turn.now,
+    state: "queued",
+    attempt: 0,
+  };
+  await enqueue(turn, row, utf8(JSON.stringify(body)));
+}
+
+async function enqueue(turn: Turn, row: OutboxRecord, body: Uint8Array): Promise<void> {
+  await put(turn.tx, "out/", pad(row.seq), row);
+  await turn.tx.put(`out-body/${pad(row.seq)}`, body);
+  await turn.tx.put(`queue/${row.to}/${pad(row.seq)}`, "");
+}
+
+/** Applies a receipt from `from`. It counts only for messages that were sent to `from`. Malformed ones do nothing. */
+export async function applyReceipt(turn: Turn, from: string, body: Uint8Array): Promise<void> {
+  const receipt = parse(body);
+  if (receipt === undefined) return;
+  for (const { group, counter } of receipt.missing) {
+    const row = await rowByCounter(turn, group, counter);
+    if (row !== undefined) await sendAgain(turn, from, row);
+  }
+  for (const id of receipt.undecryptable) {
+    const row = await rowById(turn, id);
+    if (row !== undefined && isFrameIdOf(id, row.id) && id === frameId(row.id, row.attempt))
+      await sendAgain(turn, from, row);
+  }
+  for (const [group, counter] of Object.entries(receipt.received)) await receivedUpTo(turn, from, group, counter);
+  for (const id of receipt.handled) {
+    const row = await rowById(turn, id);
+    if (row?.to === from && !isFinalByReceipt(row)) await settle(turn, row, "handled");
+  }
+  for (const { id, reason } of receipt.failed) {
+    const row = await rowById(turn, id);
+    if (row?.to === from && !isFinalByReceipt(row)) await settle(turn, row, "failed", reason);
+  }
+}
+
+function parse(body: Uint8Array): z.output<typeof Receipt> | undefined {
+  try {
+    const parsed = Receipt.safeParse(JSON.parse(fromUtf8(body) ?? ""));
+    return parsed.success ? parsed.data : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+async function receivedUpTo(turn: Turn, from: string, group: string, counter: number): Promise<void> {
+  for (const [key, seq] of await turn.tx.list({ prefix: `sent/${group}/` })) {
+    if (Number(key.slice(key.lastIndexOf("/") + 1)) > counter) break;
+    const row = await get(turn.tx, "out/", pad(Number(seq)));
+    if (row !== undefined && row.to !== from) continue;
+    await turn.tx.delete(key);
+    if (row === undefined) continue;
+    if (row.kind === "receipt") await deleteRow(turn, row);
+    else if (!isFinalByReceipt(row)) await settle(turn, row, "received");
+  }
+}
+
+/** The other side could not read it: once more under the same id, or that was the last time. */
+export async function sendAgain(turn: Turn, from: string, row: OutboxRecord): Promise<void> {
+  if (row.to !== from || row.state === "queued" || row.state === "received" || isFinalByReceipt(row)) return;
+  await unlink(turn, row);
+  if (row.attempt >= RESENDS) {
+    if (row.kind === "receipt") await deleteRow(turn, row);
+    else await settle(turn, row, "failed", "undecryptable");
+    return;
+  }
+  await requeue(turn, { ...row, attempt: row.attempt + 1 });
+}
+
+/** Puts a row back into the queue, to be encrypted anew. */
+export async function requeue(turn: Turn, row: OutboxRecord): Promise<void> {
+  const { group: _group, counter: _counter, reason: _reason, delivered: _delivered, by_relay: _byRelay, ...rest } = row;
+  await put(turn.tx, "out/", pad(row.seq), { ...rest, state: "queued", updated_at: turn.now });
+  await turn.tx.put(`queue/${row.to}/${pad(row.seq)}`, "");
+  await turn.tx.put(`out-id/${frameId(row.id, row.attempt)}`, String(row.seq));
+}
+
+/** Moves a row to a later state. Its body goes when nobody will ask for it again. */
+export async function settle(
+  turn: Turn,
+  row: OutboxRecord,
+  state: OutboxRecord["state"],
+  reason?: string,
+  byRelay = false,
+): Promise<void> {
+  const { reason: _reason, by_relay: _byRelay, ...rest } = row;
+  await put(turn.tx, "out/", pad(row.seq), {
+    ...rest,
+    state,
+    updated_at: turn.now,
+    ...(reason === undefined ? {} : { reason }),
+    ...(byRelay ? { by_relay: true } : {}),
+  });
+  await turn.tx.delete(`queue/${row.to}/${pad(row.seq)}`);
+  await turn.tx.delete(`wire/${pad(row.seq)}`);
+  if (state !== "stored") await turn.tx.delete(`out-body/${pad(row.seq)}`);
+}
+
+/** Removes a receipt that needs no more attention. */
+export async function deleteRow(turn: Turn, row: OutboxRecord): Promise<void> {
+  await unlink(turn, row);
+  for (const prefix of ["out/", "out-body/", "wire/", `queue/${row.to}/`]) await turn.tx.delete(prefix + pad(row.seq));
+}
+
+async function unlink(turn: Turn, row: OutboxRecord): Promise<void> {
+  if (row.group !== undefined && row.counter !== undefined)
+    await turn.tx.delete(`sent/${row.group}/${pad(row.counter)}`);
+}
+
+export async function rowById(turn: Turn, id: string): Promise<OutboxRecord | undefined> {
+  const seq = await turn.tx.get(`out-id/${id}`);
+  return seq === undefined ? undefined : get(turn.tx, "out/", pad(Number(seq)));
+}
+
+async function rowByCounter(turn: Turn, group: string, counter: number): Promise<OutboxRecord | undefined> {
+  const seq = await turn.tx.get(`sent/${group}/${pad(counter)}`);
+  const row = seq === undefined ? undefined : await get(turn.tx, "out/", pad(Number(seq)));
+  return row?.group === group && row.counter === counter ? row : undefined;
+}
+
+/** Final states do not change, but for those that only the relay reported. */
+function isFinalByReceipt(row: OutboxRecord): boolean {
+  return row.by_relay !== true && ["handled", "failed", "expired", "refused"].includes(row.state);
+}

@@ -1,0 +1,263 @@
+/**
+ * What the records of an agent's store mean. Each kind has a prefix and a type; numbers in keys are padded, so that the
+ * order of keys is the order of numbers. Rows that are waited for have an index of their own (`queue/`, `unhandled/`).
+ */
+import { fromUtf8, utf8 } from "../protocol/index.ts";
+import type { ReadTransaction, Value, WriteTransaction } from "../store/store.ts";
+
+/** `meta/identity`, `meta/device`: private keys in base64. */
+export interface IdentityRecord {
+  username: string;
+  private_key: string;
+  public_key: string;
+}
+export interface DeviceRecord {
+  id: string;
+  counter: number;
+  private_key: string;
+  public_key: string;
+  certificate: string;
+}
+
+/** `meta/relay`: the relay of this agent and what we know of our mailbox there. */
+export interface RelayRecord {
+  server: string;
+  insecure: boolean;
+  /** False until the relay has answered `registered`: keys are saved before the request leaves. */
+  registered: boolean;
+  /** Committed before each login; rises by one. */
+  login_counter: number;
+  log_id?: string;
+  /** Highest `seq` of our mailbox that is processed. */
+  position: number;
+  /** Relay's clock minus ours, milliseconds. */
+  clock_offset: number;
+  frame_bytes: number;
+  /** Why this store may not be used any more. */
+  stopped?: "device_replaced" | "removed";
+}
+
+/** `contact/<username>` */
+export interface ContactRecord {
+  username: string;
+  identity_key: string;
+  pinned_at: number;
+  verified: boolean;
+  blocked: boolean;
+  device_id: string;
+  device_key: string;
+  /** Highest device counter seen. */
+  device_counter: number;
+  stopped?: "identity_changed" | "device_changed";
+  /** The identity key that stopped it, for `trust`. */
+  new_identity_key?: string;
+  /** Openings after a loss that nothing was received in yet, and when the next may be tried (Unix ms). */
+  reopenings: number;
+  reopen_at: number;
+}
+
+/** `group/<group id>`: a conversation; its MLS state is `mls/<group id>`. */
+export interface GroupRecord {
+  id: string;
+  contact: string;
+  peer_device: string;
+  role: "opener" | "joiner";
+  /**
+   * opening: the relay has not admitted it yet. open: in use. replaced: read, but not sent in again. closed: neither;
+   * kept so that a repeat of its Welcome is recognised.
+   */
+  state: "opening" | "open" | "replaced" | "closed";
+  epoch: number;
+  /** The contact has answered: sent in a group that we opened, or we in theirs. */
+  answered: boolean;
+  created_at: number;
+  send_counter: number;
+  receive_counter: number;
+  /** Since our own last commit. */
+  messages_since_commit: number;
+  committed_at: number;
+  /** Nothing is encrypted before the group has reached this epoch. */
+  wait_for_epoch: number;
+  stale_refusals: number;
+  /** Groups that it replaces, named in the first message. */
+  replaces: string[];
+}
+
+/** `commit/<group id>`: a commit that waits for the relay's answer, or to be applied. The next MLS state is `next/<group id>`. */
+export interface CommitRecord {
+  group: string;
+  commit_id: string;
+  kind: "open" | "update";
+  epoch: number;
+  /** The data of the frame, as JSON, so that a repeat is byte-identical. */
+  frame: string;
+  /** Outbox rows whose messages travel in it. */
+  rows: number[];
+  /** Set when admitted: our mailbox's highest `seq` at that moment, to be processed before it is applied. */
+  high_water?: number;
+}
+
+export type MessageState = "queued" | "stored" | "received" | "handled" | "expired" | "refused" | "failed";
+
+/** `out/<seq>`; its body is `out-body/<seq>`, its ciphertext until the relay has it `wire/<seq>`. */
+export interface OutboxRecord {
+  seq: number;
+  id: string;
+  kind: "message" | "receipt";
+  to: string;
+  /** Of `NAME#FINGERPRINT`, if the contact was not pinned yet. */
+  fingerprint?: string;
+  content_type: string;
+  reply_to?: string;
+  thread?: string;
+  created_at: number;
+  updated_at: number;
+  /** Our clock, Unix ms. */
+  expires_at?: number;
+  state: MessageState;
+  reason?: string;
+  delivered?: boolean;
+  /** The state is the relay's word, which a receipt outweighs. */
+  by_relay?: boolean;
+  /** How often it was sent again because the other side could not read it. */
+  attempt: number;
+  group?: string;
+  counter?: number;
+}
+
+/** `wire/<seq>`: the data of a `send` as it left, so that a repeat is byte-identical. */
+export interface WireRecord {
+  group: string;
+  epoch: number;
+  counter: number;
+  frame: string;
+}
+
+/** `in/<seq>`; its body is `in-body/<seq>`. */
+export interface InboxRecord {
+  seq: number;
+  id: string;
+  from: string;
+  content_type: string;
+  reply_to?: string;
+  thread?: string;
+  sent_at: number;
+  received_at: number;
+  expires_at?: number;
+  offline: boolean;
+  verified: boolean;
+  state: "unhandled" | "handled" | "failed";
+  reason?: string;
+  settled_at?: number;
+  /** Who works on it, and until when (Unix ms). */
+  claim?: { by: string; until: number };
+}
+
+/** `receipt/<username>`: what the next receipt to this contact says. */
+export interface ReceiptRecord {
+  /** Highest counter read in each group: everything up to it is received, but for `missing`. */
+  received: Record<string, number>;
+  handled: string[];
+  failed: { id: string; reason: string }[];
+  missing: { group: string; counter: number }[];
+  undecryptable: string[];
+}
+
+/** `key/<reference>`: a published key package's private part; its bytes are `key-secret/<reference>`. */
+export interface KeyRecord {
+  ref: string;
+  last_resort: boolean;
+  created_at: number;
+  /** The private part is deleted then (Unix ms). */
+  delete_at?: number;
+}
+
+/** `ask/<id>` and `answer/<id>`: a request to the relay that another process wants done by the link. */
+export interface AskRecord {
+  id: string;
+  type: "list_users" | "lookup" | "info" | "unregister";
+  data: Record<string, unknown>;
+  at: number;
+}
+export type AnswerRecord =
+  | { ok: Record<string, unknown> }
+  | { error: { code: string; message: string; hint?: string; reason?: string } };
+
+/** `alert/<seq>`: what the owner should know. */
+export interface AlertRecord {
+  at: number;
+  kind: string;
+  contact?: string;
+  text: string;
+}
+
+/** The JSON records, by prefix. */
+interface Tables {
+  "meta/identity": IdentityRecord;
+  "meta/device": DeviceRecord;
+  "meta/relay": RelayRecord;
+  "contact/": ContactRecord;
+  "group/": GroupRecord;
+  "commit/": CommitRecord;
+  "out/": OutboxRecord;
+  "wire/": WireRecord;
+  "in/": InboxRecord;
+  "receipt/": ReceiptRecord;
+  "key/": KeyRecord;
+  "ask/": AskRecord;
+  "answer/": AnswerRecord;
+  "alert/": AlertRecord;
+}
+type Table = keyof Tables;
+
+/** A number as part of a key. */
+export function pad(number: number): string {
+  return String(number).padStart(16, "0");
+}
+
+export async function get<T extends Table>(tx: ReadTransaction, table: T, key = ""): Promise<Tables[T] | undefined> {
+  const value = await tx.get(table + key);
+  return value === undefined ? undefined : (JSON.parse(value as string) as Tables[T]);
+}
+
+export function put<T extends Table>(tx: WriteTransaction, table: T, key: string, record: Tables[T]): Promise<void> {
+  return tx.put(table + key, JSON.stringify(record));
+}
+
+export function remove(tx: WriteTransaction, table: Table, key: string): Promise<void> {
+  return tx.delete(table + key);
+}
+
+export async function list<T extends Table>(
+  tx: ReadTransaction,
+  table: T,
+  range: { under?: string; after?: string; limit?: number; reverse?: boolean } = {},
+): Promise<Tables[T][]> {
+  const { under = "", after, ...rest } = range;
+  const found = await tx.list({
+    ...rest,
+    prefix: table + under,
+    after: after === undefined ? undefined : table + after,
+  });
+  return found.map(([, value]) => JSON.parse(value as string) as Tables[T]);
+}
+
+/** The next number of a sequence that never repeats. */
+export async function nextSeq(tx: WriteTransaction, sequence: "out" | "in" | "alert"): Promise<number> {
+  const key = `meta/next-${sequence}`;
+  const seq = Number((await tx.get(key)) ?? "1");
+  await tx.put(key, String(seq + 1));
+  return seq;
+}
+
+/** Bytes of a record that is kept as bytes, or as text where it is valid UTF-8. */
+export function toBytes(value: Value): Uint8Array {
+  return typeof value === "string" ? utf8(value) : value;
+}
+
+/** Bodies are kept as text where they are text: smaller, and readable by whoever looks into the store. */
+export function fromBody(body: Uint8Array): Value {
+  const text = fromUtf8(body);
+  // SQLite's text ends at a NUL for some of its functions; bytes have no such trap.
+  return text === undefined || text.includes("\0") ? body : text;
+}

@@ -1,0 +1,68 @@
+import { closeConversation } from "./conversations.ts";
+import { sweepKeyPackages } from "./key-packages.ts";
+import { get, list, remove } from "./records.ts";
+import { deleteRow } from "./receipts.ts";
+import type { Turn } from "./turn.ts";
+
+const DAY_MS = 86_400_000;
+/** Bodies of handled messages. */
+const BODY_MS = 7 * DAY_MS;
+/** Ids of messages that were received: longer than a relay keeps a message. */
+const SEEN_MS = 30 * DAY_MS;
+/** Rows of messages that are settled. */
+const ROW_MS = 30 * DAY_MS;
+/** A message lives at a relay so long at most: nothing comes in a replaced group after that. */
+const MAILBOX_MS = 14 * DAY_MS;
+/** Rows that one sweep looks at, so that no turn takes long. */
+const AT_ONCE = 500;
+
+/** Deletes what is kept no longer. Goes round the tables from sweep to sweep, some rows at a time. */
+export async function sweep(turn: Turn): Promise<void> {
+  const { tx, now } = turn;
+  await sweepKeyPackages(turn);
+  for (const [key] of await tx.list({ prefix: "seen-at/", limit: AT_ONCE })) {
+    const [, at, from, id] = key.split("/");
+    if (now - Number(at) < SEEN_MS) break;
+    await tx.delete(`seen/${from}/${id}`);
+    await tx.delete(key);
+  }
+  await round(turn, "in/", async (seq) => {
+    const row = await get(tx, "in/", seq);
+    if (row?.settled_at === undefined) return;
+    if (now - row.settled_at > BODY_MS) await tx.delete(`in-body/${seq}`);
+    if (now - row.settled_at > ROW_MS) await remove(tx, "in/", seq);
+  });
+  await round(turn, "out/", async (seq) => {
+    const row = await get(tx, "out/", seq);
+    if (row === undefined || row.state === "queued") return;
+    if (
+      row.kind === "receipt"
+        ? now - row.updated_at > MAILBOX_MS
+        : now - row.updated_at > ROW_MS && row.state !== "stored"
+    ) {
+      await tx.delete(`out-id/${row.id}`);
+      await deleteRow(turn, row);
+    }
+  });
+  for (const group of await list(tx, "group/"))
+    if (group.state === "replaced" && now - group.created_at > 2 * MAILBOX_MS) {
+      const conversation = await turn.conversation(group.id);
+      if (conversation !== undefined) await closeConversation(turn, conversation);
+    }
+}
+
+/** Brings the conversations in which new keys are due by age into memory, where healing looks. */
+export async function wakeHealing(turn: Turn): Promise<void> {
+  for (const group of await list(turn.tx, "group/"))
+    if (group.state === "open" && turn.now - group.committed_at >= DAY_MS) await turn.conversation(group.id);
+}
+
+async function round(turn: Turn, prefix: string, visit: (seq: string) => Promise<void>): Promise<void> {
+  const mark = `meta/swept-${prefix.slice(0, -1)}`;
+  const after = (await turn.tx.get(mark)) as string | undefined;
+  const rows = await turn.tx.list({ prefix, after, limit: AT_ONCE });
+  for (const [key] of rows) await visit(key.slice(prefix.length));
+  const last = rows.at(-1)?.[0];
+  const next = rows.length < AT_ONCE || last === undefined ? prefix : last;
+  if (next !== (after ?? prefix)) await turn.tx.put(mark, next);
+}

@@ -1,0 +1,204 @@
+import { epochOf, type Group, type GroupCrypto } from "../crypto/group.ts";
+import { fingerprint } from "../crypto/identity.ts";
+import { fromBase64, toBase64 } from "../protocol/index.ts";
+import type { WriteTransaction } from "../store/store.ts";
+import type { Account } from "./account.ts";
+import {
+  type CommitRecord,
+  type ContactRecord,
+  get,
+  type GroupRecord,
+  list,
+  nextSeq,
+  pad,
+  put,
+  type ReceiptRecord,
+  remove,
+} from "./records.ts";
+
+/** A conversation in memory: its record and its MLS state, which only the link changes. */
+export interface Conversation {
+  record: GroupRecord;
+  group: Group;
+  dirty: boolean;
+}
+
+/**
+ * What the link keeps in memory between turns, all of it read from the store: it is dropped whole when a transaction
+ * fails.
+ */
+export class Cache {
+  readonly conversations = new Map<string, Conversation>();
+  readonly commits = new Map<string, CommitRecord>();
+
+  clear(): void {
+    this.conversations.clear();
+    this.commits.clear();
+  }
+
+  async load(tx: WriteTransaction): Promise<void> {
+    this.clear();
+    for (const commit of await list(tx, "commit/")) this.commits.set(commit.group, commit);
+  }
+}
+
+/**
+ * One turn of the link: one write transaction in which everything that has arrived is processed and everything that waits
+ * is encrypted. What the outside may see (`after`) happens when it is committed.
+ */
+export class Turn {
+  readonly tx: WriteTransaction;
+  readonly crypto: GroupCrypto;
+  readonly account: Account;
+  readonly cache: Cache;
+  /** Our clock, Unix milliseconds. */
+  readonly now: number;
+  readonly after: (() => void)[] = [];
+  readonly consumed: Uint8Array[] = [];
+  /** Highest `seq` of our mailbox that is processed. */
+  position: number;
+  readonly #contacts = new Map<string, { record: ContactRecord | undefined; dirty: boolean }>();
+  readonly #receipts = new Map<string, ReceiptRecord>();
+
+  constructor(tx: WriteTransaction, crypto: GroupCrypto, account: Account, cache: Cache) {
+    this.tx = tx;
+    this.crypto = crypto;
+    this.account = account;
+    this.cache = cache;
+    this.now = Date.now();
+    this.position = account.relay.position;
+  }
+
+  /** Relay's clock, Unix milliseconds: what `expires_at` on the wire is in. */
+  get relayNow(): number {
+    return this.now + this.account.relay.clock_offset;
+  }
+
+  async contact(username: string): Promise<ContactRecord | undefined> {
+    let entry = this.#contacts.get(username);
+    if (entry === undefined) {
+      entry = { record: await get(this.tx, "contact/", username), dirty: false };
+      this.#contacts.set(username, entry);
+    }
+    return entry.record;
+  }
+
+  saveContact(record: ContactRecord): void {
+    this.#contacts.set(record.username, { record, dirty: true });
+  }
+
+  async conversation(id: string): Promise<Conversation | undefined> {
+    const cached = this.cache.conversations.get(id);
+    if (cached !== undefined) return cached;
+    const record = await get(this.tx, "group/", id);
+    const state = await this.tx.get(`mls/${id}`);
+    if (record === undefined || state === undefined) return undefined;
+    const conversation = { record, group: this.crypto.decode(state as Uint8Array), dirty: false };
+    this.cache.conversations.set(id, conversation);
+    return conversation;
+  }
+
+  async addConversation(record: GroupRecord, group: Group): Promise<Conversation> {
+    const conversation = { record, group, dirty: true };
+    this.cache.conversations.set(record.id, conversation);
+    await this.tx.put(`contact-group/${record.contact}/${record.id}`, "");
+    return conversation;
+  }
+
+  async conversationsWith(contact: string): Promise<Conversation[]> {
+    const prefix = `contact-group/${contact}/`;
+    const found: Conversation[] = [];
+    for (const [key] of await this.tx.list({ prefix })) {
+      const conversation = await this.conversation(key.slice(prefix.length));
+      if (conversation !== undefined) found.push(conversation);
+    }
+    return found;
+  }
+
+  async saveCommit(record: CommitRecord): Promise<void> {
+    this.cache.commits.set(record.group, record);
+    await put(this.tx, "commit/", record.group, record);
+  }
+
+  async removeCommit(group: string): Promise<void> {
+    this.cache.commits.delete(group);
+    await remove(this.tx, "commit/", group);
+    await this.tx.delete(`next/${group}`);
+  }
+
+  /** The next receipt to this contact, to be added to. */
+  async receipt(username: string): Promise<ReceiptRecord> {
+    let record = this.#receipts.get(username);
+    if (record === undefined) {
+      record = (await get(this.tx, "receipt/", username)) ?? {
+        received: {},
+        handled: [],
+        failed: [],
+        missing: [],
+        undecryptable: [],
+      };
+      this.#receipts.set(username, record);
+    }
+    return record;
+  }
+
+  /** Contacts for whom there is something to put into a receipt. */
+  async receiptsDue(): Promise<string[]> {
+    const stored = (await this.tx.list({ prefix: "receipt/" })).map(([key]) => key.slice("receipt/".length));
+    return [...new Set([...stored, ...this.#receipts.keys()])];
+  }
+
+  /** Nothing is left to put into the next receipt to this contact. */
+  async clearReceipt(username: string): Promise<void> {
+    this.#receipts.delete(username);
+    await remove(this.tx, "receipt/", username);
+  }
+
+  /** Fingerprint of an identity key (base64) under a username: 52 characters. */
+  fingerprintOf(username: string, identityKey: string): Promise<string> {
+    return fingerprint(username, fromBase64(identityKey));
+  }
+
+  async alert(kind: string, contact: string | undefined, text: string): Promise<void> {
+    const seq = await nextSeq(this.tx, "alert");
+    await put(this.tx, "alert/", pad(seq), { at: this.now, kind, ...(contact === undefined ? {} : { contact }), text });
+  }
+
+  /** Writes what the turn has changed in memory. */
+  async flush(): Promise<void> {
+    for (const { record, dirty } of this.#contacts.values())
+      if (dirty && record !== undefined) await put(this.tx, "contact/", record.username, record);
+    for (const [username, record] of this.#receipts) await put(this.tx, "receipt/", username, record);
+    for (const conversation of this.cache.conversations.values()) {
+      if (!conversation.dirty) continue;
+      conversation.dirty = false;
+      conversation.record.epoch = epochOf(conversation.group);
+      await put(this.tx, "group/", conversation.record.id, conversation.record);
+      await this.tx.put(`mls/${conversation.record.id}`, this.crypto.encode(conversation.group));
+    }
+    if (this.position !== this.account.relay.position) {
+      const relay = await get(this.tx, "meta/relay");
+      if (relay !== undefined) await put(this.tx, "meta/relay", "", { ...relay, position: this.position });
+    }
+  }
+}
+
+/** A contact's record when its key is pinned. */
+export function pin(
+  username: string,
+  key: { identityKey: Uint8Array; deviceId: string; deviceKey: Uint8Array; counter: number },
+  now: number,
+): ContactRecord {
+  return {
+    username,
+    identity_key: toBase64(key.identityKey),
+    pinned_at: now,
+    verified: false,
+    blocked: false,
+    device_id: key.deviceId,
+    device_key: toBase64(key.deviceKey),
+    device_counter: key.counter,
+    reopenings: 0,
+    reopen_at: 0,
+  };
+}

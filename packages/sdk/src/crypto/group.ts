@@ -1,0 +1,394 @@
+/**
+ * MLS (RFC 9420) behind our own seam: the only file that imports the library. States are values: every function takes one
+ * and returns the next, with the secrets that it used up. The caller commits the next state to its store, then sends,
+ * then wipes.
+ */
+import {
+  type CiphersuiteImpl,
+  type ClientConfig,
+  type ClientState,
+  createApplicationMessage,
+  createCommit,
+  createGroup,
+  type CryptoProvider,
+  decodeGroupState,
+  decodeMlsMessage,
+  defaultCryptoProvider,
+  defaultKeyPackageEqualityConfig,
+  emptyPskIndex,
+  encodeGroupState,
+  encodeMlsMessage,
+  generateKeyPackageWithKey,
+  getCiphersuiteFromName,
+  joinGroup,
+  type KeyPackage,
+  type MLSMessage,
+  type MlsPrivateMessage,
+  processPrivateMessage,
+  zeroOutUint8Array,
+} from "ts-mls";
+import { addHistoricalReceiverData } from "ts-mls/clientState.js";
+import { makeKeyPackageRef } from "ts-mls/keyPackage.js";
+import { CIPHER_SUITE, equal, lengthPrefixed, splitLengthPrefixed } from "../protocol/index.ts";
+
+export { type CryptoProvider, defaultCryptoProvider } from "ts-mls";
+
+/** Decides whether a leaf may be in the group: its credential (an encoded device certificate) and its signature key. */
+export type Authenticate = (credential: Uint8Array, signatureKey: Uint8Array) => Promise<boolean>;
+
+/** What a device signs with, and what vouches for it. Keys are raw Ed25519: a seed and a public key of 32 bytes each. */
+export interface LeafKeys {
+  privateKey: Uint8Array;
+  publicKey: Uint8Array;
+  certificate: Uint8Array;
+}
+
+/** A group as one member holds it. Opaque: only this file looks inside. */
+export interface Group {
+  readonly state: ClientState;
+}
+
+/** A key package: what is published, what stays, and the reference by which a Welcome names it (hex). */
+export interface KeyPackagePair {
+  ref: string;
+  public: Uint8Array;
+  secret: Uint8Array;
+}
+
+/** What decrypting one message gave. */
+export type Opened =
+  | { kind: "application"; group: Group; plaintext: Uint8Array; authenticatedData: Uint8Array; consumed: Uint8Array[] }
+  | { kind: "commit"; group: Group; consumed: Uint8Array[] };
+
+/** The input is not acceptable in this state; the state is unchanged. */
+export class GroupError extends Error {
+  override name = "GroupError";
+}
+
+const DAY = 86_400;
+const KEY_PACKAGE_DAYS = 90;
+
+export class GroupCrypto {
+  readonly #suite: CiphersuiteImpl;
+
+  private constructor(suite: CiphersuiteImpl) {
+    this.#suite = suite;
+  }
+
+  /** Loads the protocol's cipher suite, with a faster provider where the runtime has one. */
+  static async load(provider: CryptoProvider = defaultCryptoProvider): Promise<GroupCrypto> {
+    return new GroupCrypto(await provider.getCiphersuiteImpl(getCiphersuiteFromName(CIPHER_SUITE)));
+  }
+
+  /** A new Ed25519 key pair as raw 32-byte keys. */
+  async generateKeys(): Promise<{ privateKey: Uint8Array; publicKey: Uint8Array }> {
+    const { signKey, publicKey } = await this.#suite.signature.keygen();
+    // Some providers give PKCS #8 (RFC 8410), which ends in the seed.
+    return { privateKey: signKey.slice(-32), publicKey };
+  }
+
+  /** Ed25519 (RFC 8032). */
+  sign(privateKey: Uint8Array, message: Uint8Array): Promise<Uint8Array> {
+    return this.#suite.signature.sign(privateKey, message);
+  }
+
+  /** Ed25519 (RFC 8032). False for anything that is not a valid signature, malformed keys included. */
+  async verify(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): Promise<boolean> {
+    try {
+      return await this.#suite.signature.verify(publicKey, message, signature);
+    } catch {
+      return false;
+    }
+  }
+
+  /** A key package (RFC 9420, section 10), valid from a day before `now` (Unix milliseconds) for 90 days. */
+  async makeKeyPackage(leaf: LeafKeys, now: number): Promise<KeyPackagePair> {
+    const notBefore = BigInt(Math.floor(now / 1000) - DAY);
+    const { publicPackage, privatePackage } = await generateKeyPackageWithKey(
+      { credentialType: "basic", identity: leaf.certificate },
+      { versions: ["mls10"], ciphersuites: [CIPHER_SUITE], extensions: [], proposals: [], credentials: ["basic"] },
+      { notBefore, notAfter: notBefore + BigInt(KEY_PACKAGE_DAYS * DAY) },
+      [],
+      { signKey: leaf.privateKey, publicKey: leaf.publicKey },
+      this.#suite,
+    );
+    const encoded = encodeMlsMessage({ version: "mls10", wireformat: "mls_key_package", keyPackage: publicPackage });
+    return {
+      ref: hex(await makeKeyPackageRef(publicPackage, this.#suite.hash)),
+      public: encoded,
+      secret: lengthPrefixed(encoded, privatePackage.initPrivateKey, privatePackage.hpkePrivateKey),
+    };
+  }
+
+  /**
+   * Opens a group with exactly one other member (RFC 9420, section 11). The group that is returned is in epoch 1, the
+   * epoch that the Welcome opens.
+   * @throws GroupError if the package is malformed, of another suite, out of its lifetime, or not authentic.
+   */
+  async open(
+    groupId: Uint8Array,
+    leaf: LeafKeys,
+    peerPackage: Uint8Array,
+    now: number,
+    authenticate: Authenticate,
+  ): Promise<{ group: Group; welcome: Uint8Array }> {
+    const keyPackage = readKeyPackage(peerPackage);
+    checkLifetime(keyPackage, now);
+    if (equal(keyPackage.leafNode.signaturePublicKey, leaf.publicKey)) throw new GroupError("own key package");
+    const own = await this.makeKeyPackage(leaf, now);
+    const alone = await createGroup(
+      groupId,
+      readKeyPackage(own.public),
+      privatePackage(own.secret, leaf),
+      [],
+      this.#suite,
+      this.#config(authenticate),
+    );
+    const result = await guard("key package refused", () =>
+      createCommit(
+        { state: alone, cipherSuite: this.#suite },
+        { extraProposals: [{ proposalType: "add", add: { keyPackage } }], ratchetTreeExtension: true },
+      ),
+    );
+    if (result.welcome === undefined) throw new GroupError("no Welcome was made");
+    const state = { ...result.newState, historicalReceiverData: new Map() };
+    checkTwoLeaves(state);
+    return {
+      group: { state },
+      welcome: encodeMlsMessage({ version: "mls10", wireformat: "mls_welcome", welcome: result.welcome }),
+    };
+  }
+
+  /** The references (hex) of the key packages that a Welcome is for; none if it is malformed. */
+  welcomeRefs(welcome: Uint8Array): string[] {
+    const message = decodeWhole(welcome);
+    return message?.wireformat === "mls_welcome" ? message.welcome.secrets.map((secret) => hex(secret.newMember)) : [];
+  }
+
+  /**
+   * Joins by a Welcome (RFC 9420, section 12.4.3.1).
+   * @throws GroupError if it is malformed, not for this package, not authentic, or of other than two members.
+   */
+  async join(welcome: Uint8Array, secret: Uint8Array, leaf: LeafKeys, authenticate: Authenticate): Promise<Group> {
+    const message = decodeWhole(welcome);
+    const [encoded] = splitLengthPrefixed(secret) ?? [];
+    if (message?.wireformat !== "mls_welcome" || encoded === undefined) throw new GroupError("malformed Welcome");
+    const keyPackage = readKeyPackage(encoded);
+    const state = await guard("Welcome refused", () =>
+      joinGroup(
+        message.welcome,
+        keyPackage,
+        privatePackage(secret, leaf),
+        emptyPskIndex,
+        this.#suite,
+        undefined,
+        undefined,
+        this.#config(authenticate),
+      ),
+    );
+    if (state.groupContext.epoch !== 1n || state.groupContext.extensions.length > 0)
+      throw new GroupError("not a new two-party group");
+    checkTwoLeaves(state);
+    return { state };
+  }
+
+  /** Encrypts an application message (RFC 9420, section 6.3). */
+  async encrypt(
+    group: Group,
+    plaintext: Uint8Array,
+    authenticatedData: Uint8Array,
+  ): Promise<{ group: Group; message: Uint8Array; consumed: Uint8Array[] }> {
+    const result = await createApplicationMessage(group.state, plaintext, this.#suite, authenticatedData);
+    const message = encodeMlsMessage({
+      version: "mls10",
+      wireformat: "mls_private_message",
+      privateMessage: result.privateMessage,
+    });
+    return { group: { state: result.newState }, message, consumed: result.consumed };
+  }
+
+  /**
+   * Decrypts a PrivateMessage of the other member: an application message of this or the previous epoch, or a commit
+   * with an UpdatePath and no proposals.
+   * @throws GroupError for everything else; the group is unchanged then.
+   */
+  async decrypt(group: Group, bytes: Uint8Array): Promise<Opened> {
+    const message = readPrivateMessage(bytes);
+    const before = secretTreeOf(group.state, message.privateMessage.epoch);
+    if (!equal(message.privateMessage.groupId, group.state.groupContext.groupId) || before === undefined)
+      throw new GroupError("message of another group or epoch");
+    const result = await guard("message does not decrypt", () =>
+      processPrivateMessage(group.state, message.privateMessage, emptyPskIndex, this.#suite, (incoming) =>
+        incoming.kind === "commit" && incoming.proposals.length === 0 ? "accept" : "reject",
+      ),
+    );
+    if (result.kind === "newState") {
+      if (result.actionTaken === "reject") throw new GroupError("commit with proposals, or a proposal");
+      if (result.newState.groupContext.epoch !== group.state.groupContext.epoch + 1n)
+        throw new GroupError("not a commit");
+      checkTwoLeaves(result.newState);
+      return { kind: "commit", group: { state: result.newState }, consumed: result.consumed };
+    }
+    // The library does not say which leaf sent a message, but its ratchet is the one that moved.
+    const own = ownNodeIndex(group.state);
+    if (secretTreeOf(result.newState, message.privateMessage.epoch)?.[own] !== before[own])
+      throw new GroupError("message in our own name");
+    return {
+      kind: "application",
+      group: { state: result.newState },
+      plaintext: result.message,
+      authenticatedData: message.privateMessage.authenticatedData,
+      consumed: result.consumed,
+    };
+  }
+
+  /**
+   * Makes an Update commit: new keys for our leaf and the path above it. `pending` is the group after it, to be applied
+   * when the relay has admitted it. It holds no keys of the present epoch: those may still be used, and then be gone.
+   */
+  async update(group: Group): Promise<{ pending: Uint8Array; commit: Uint8Array }> {
+    const { newState, commit } = await createCommit({ state: group.state, cipherSuite: this.#suite });
+    return {
+      pending: encodeGroupState({ ...newState, historicalReceiverData: new Map() }),
+      commit: encodeMlsMessage(commit),
+    };
+  }
+
+  /** The group after its own admitted commit. Receives what is under way of the epoch that ends. */
+  applyUpdate(group: Group, pending: Uint8Array): Group {
+    const next = this.decode(pending);
+    const [history] = addHistoricalReceiverData(group.state);
+    return { state: { ...next.state, historicalReceiverData: history } };
+  }
+
+  encode(group: Group): Uint8Array {
+    return encodeGroupState(group.state);
+  }
+
+  /** @throws GroupError if the bytes are not a whole state. */
+  decode(bytes: Uint8Array): Group {
+    const decoded = decodeGroupState(bytes, 0);
+    if (decoded === undefined || decoded[1] !== bytes.length) throw new GroupError("malformed group state");
+    const state = decoded[0];
+    const members = leavesOf(state as ClientState);
+    // After the opening nobody's name, identity or device key may change: a leaf is one that the group has already.
+    const known: Authenticate = (credential, key) =>
+      Promise.resolve(members.some((leaf) => equal(leaf.credential, credential) && equal(leaf.signatureKey, key)));
+    return { state: { ...state, clientConfig: this.#config(known) } };
+  }
+
+  #config(authenticate: Authenticate): ClientConfig {
+    return {
+      // A skipped generation's ratchet secret would open all that follow it (RFC 9420, section 9.2).
+      keyRetentionConfig: { retainKeysForGenerations: 0, retainKeysForEpochs: 1, maximumForwardRatchetSteps: 2000 },
+      lifetimeConfig: { maximumTotalLifetime: BigInt((KEY_PACKAGE_DAYS + 1) * DAY), validateLifetimeOnReceive: false },
+      keyPackageEqualityConfig: defaultKeyPackageEqualityConfig,
+      paddingConfig: { kind: "padUntilLength", padUntilLength: 0 },
+      authService: {
+        validateCredential: (credential, key) =>
+          credential.credentialType === "basic" ? authenticate(credential.identity, key) : Promise.resolve(false),
+      },
+    };
+  }
+}
+
+/** The group's id in lower-case hex. */
+export function groupIdOf(group: Group): string {
+  return hex(group.state.groupContext.groupId);
+}
+
+export function epochOf(group: Group): number {
+  return Number(group.state.groupContext.epoch);
+}
+
+/** Group id (hex) and epoch of a PrivateMessage, read from its header; undefined if it is none. */
+export function privateMessageHeader(bytes: Uint8Array): { groupId: string; epoch: number } | undefined {
+  const message = decodeWhole(bytes);
+  if (message?.wireformat !== "mls_private_message") return undefined;
+  return { groupId: hex(message.privateMessage.groupId), epoch: Number(message.privateMessage.epoch) };
+}
+
+/** The credential (device certificate) of the member that is not us. */
+export function peerCredential(group: Group): Uint8Array {
+  const own = group.state.privatePath.leafIndex;
+  const peer = leavesOf(group.state).find((_, index) => index !== own);
+  if (peer === undefined) throw new GroupError("no other member");
+  return peer.credential;
+}
+
+/** Overwrites secrets that a committed step has used up. Best effort: the runtime may have copied them. */
+export function wipe(consumed: Uint8Array[]): void {
+  for (const secret of consumed) zeroOutUint8Array(secret);
+}
+
+function leavesOf(state: ClientState): { credential: Uint8Array; signatureKey: Uint8Array }[] {
+  return state.ratchetTree.flatMap((node) => {
+    if (node?.nodeType !== "leaf") return [];
+    const { credential, signaturePublicKey } = node.leaf;
+    const identity = credential.credentialType === "basic" ? credential.identity : new Uint8Array();
+    return [{ credential: identity, signatureKey: signaturePublicKey }];
+  });
+}
+
+function checkTwoLeaves(state: ClientState): void {
+  const leaves = leavesOf(state);
+  if (leaves.length !== 2 || state.ratchetTree.length > 3) throw new GroupError("not exactly two members");
+  if (state.groupActiveState.kind !== "active") throw new GroupError("group is not active");
+}
+
+function ownNodeIndex(state: ClientState): number {
+  return state.privatePath.leafIndex * 2;
+}
+
+function secretTreeOf(state: ClientState, epoch: bigint): ClientState["secretTree"] | undefined {
+  return epoch === state.groupContext.epoch ? state.secretTree : state.historicalReceiverData.get(epoch)?.secretTree;
+}
+
+function decodeWhole(bytes: Uint8Array): MLSMessage | undefined {
+  try {
+    const decoded = decodeMlsMessage(bytes, 0);
+    return decoded !== undefined && decoded[1] === bytes.length ? decoded[0] : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function readPrivateMessage(bytes: Uint8Array): MlsPrivateMessage {
+  const message = decodeWhole(bytes);
+  if (message?.wireformat !== "mls_private_message") throw new GroupError("not a PrivateMessage");
+  return message;
+}
+
+function readKeyPackage(bytes: Uint8Array): KeyPackage {
+  const message = decodeWhole(bytes);
+  if (message?.wireformat !== "mls_key_package") throw new GroupError("malformed key package");
+  if (message.keyPackage.cipherSuite !== CIPHER_SUITE) throw new GroupError("key package of another cipher suite");
+  return message.keyPackage;
+}
+
+function checkLifetime(keyPackage: KeyPackage, now: number): void {
+  const { notBefore, notAfter } = keyPackage.leafNode.lifetime;
+  const seconds = BigInt(Math.floor(now / 1000));
+  if (seconds < notBefore || seconds > notAfter) throw new GroupError("key package is out of its lifetime");
+}
+
+function privatePackage(secret: Uint8Array, leaf: LeafKeys) {
+  const [, init, hpke] = splitLengthPrefixed(secret) ?? [];
+  if (init === undefined || hpke === undefined) throw new GroupError("malformed key package secret");
+  return { initPrivateKey: init, hpkePrivateKey: hpke, signaturePrivateKey: leaf.privateKey };
+}
+
+/** The library throws errors of many classes on bad input; for the caller they are one. */
+async function guard<T>(what: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (cause) {
+    throw cause instanceof GroupError ? cause : new GroupError(what, { cause });
+  }
+}
+
+function hex(bytes: Uint8Array): string {
+  let text = "";
+  for (const byte of bytes) text += byte.toString(16).padStart(2, "0");
+  return text;
+}

@@ -1,0 +1,61 @@
+/**
+ * What an agent keeps, behind a small port: ordered records in transactions. Everything above it (what the records mean,
+ * which belong together) is the client's; everything below (files, locks, sealing) is the store's. One acceptance suite,
+ * exported from `@aimessage/sdk/testing`, tells whether an implementation is one.
+ */
+
+/** A record's content: JSON or other text, or bytes. */
+export type Value = string | Uint8Array;
+
+/** Which records, in the order of their keys (by UTF-16 code unit; keys are ASCII). */
+export interface Range {
+  prefix: string;
+  /** Only keys behind this one. */
+  after?: string | undefined;
+  limit?: number | undefined;
+  /** From the last key to the first. */
+  reverse?: boolean | undefined;
+}
+
+export interface ReadTransaction {
+  get(key: string): Promise<Value | undefined>;
+  list(range: Range): Promise<[key: string, value: Value][]>;
+}
+
+export interface WriteTransaction extends ReadTransaction {
+  put(key: string, value: Value): Promise<void>;
+  /** Deleting what is not there is no error. */
+  delete(key: string): Promise<void>;
+}
+
+/** The right to talk to the relay and to touch the ratchets of one agent. Freed by `release`, or when the process dies. */
+export interface LinkLock {
+  release(): Promise<void>;
+}
+
+/** Who holds the link, as far as the store can tell. */
+export interface LinkHolder {
+  pid: number;
+  role: string;
+  /** Stopped by a signal (Ctrl-Z), so it does nothing and frees nothing. */
+  stopped: boolean;
+}
+
+export interface ClientStore extends AsyncDisposable {
+  /** Runs `work` on one consistent state. */
+  read<T>(work: (tx: ReadTransaction) => Promise<T>): Promise<T>;
+  /**
+   * Runs `work` alone, and resolves when what it wrote is durable. If it throws, nothing of it is written. Only
+   * cryptography is awaited inside: whatever else waits would hold every other process up.
+   * @throws AgentError disk_full, store_busy (another process writes for seconds), closed
+   */
+  write<T>(work: (tx: WriteTransaction) => Promise<T>): Promise<T>;
+  /** Calls `listener` after each commit by anyone, this process included. May call it without need. */
+  onChange(listener: () => void): () => void;
+  /** Takes the link if nobody holds it; never waits. `role` names this process to those who wait. */
+  takeLink(role: string): Promise<LinkLock | undefined>;
+  linkHolder(): Promise<LinkHolder | undefined>;
+  /** Removes what deleted and overwritten records may have left in files beside the database. Never throws. */
+  scrub(): Promise<void>;
+  close(): Promise<void>;
+}
