@@ -5,7 +5,7 @@ set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 export PATH="$here/node_modules/.bin:$PATH"
-unset AIMESSAGE_SERVER AIMESSAGE_USERNAME AIMESSAGE_HOME LOG_FORMAT DB_PATH HOST
+unset AIMESSAGE_SERVER AIMESSAGE_USERNAME AIMESSAGE_HOME LOG_FORMAT DB_PATH HOST PUBLIC_URL TLS_CERT TLS_KEY
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/aimessage-demo.XXXXXX")
 relay_pid=""
