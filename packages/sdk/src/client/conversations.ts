@@ -17,6 +17,8 @@ import type { Conversation, Turn } from "./turn.ts";
 /** Messages (sent and received) and time after which a device commits new keys of its own. */
 const HEAL_MESSAGES = 100;
 const HEAL_MS = 24 * 3_600_000;
+/** However many messages pass meanwhile, the relay has so long to admit a commit. Milliseconds. */
+const HEAL_PATIENCE_MS = 60_000;
 /** Groups that are kept for one contact; beyond them the oldest goes. */
 const GROUPS_PER_CONTACT = 3;
 /** Back-off of re-openings: doubles from the first to the last. Milliseconds. */
@@ -236,7 +238,7 @@ export async function heal(turn: Turn, post: (group: string) => void): Promise<v
     if (pending !== undefined) {
       const blocked = messages >= 2 * HEAL_MESSAGES || (record.committed_at > 0 && age >= 2 * HEAL_MS);
       // The relay has had every chance to admit it: what is sent on would be readable with stolen state.
-      if (blocked && pending.high_water === undefined && turn.now - record.created_at > REOPEN_FIRST_MS)
+      if (blocked && pending.high_water === undefined && turn.now - pending.created_at > HEAL_PATIENCE_MS)
         await closeConversation(
           turn,
           conversation,
@@ -261,6 +263,7 @@ export async function heal(turn: Turn, post: (group: string) => void): Promise<v
         commit: toBase64(commit),
       }),
       rows: [],
+      created_at: turn.now,
     });
     turn.after.push(() => post(record.id));
   }

@@ -104,7 +104,10 @@ export class Link {
           if (this.#draining) return;
           this.#setState({ state: "waiting" });
           await this.#sleep(TAKE_MS * (0.7 + 0.6 * Math.random()));
-        } else await this.#hold(lock);
+        } else {
+          await this.#hold(lock);
+          if (this.#draining) return;
+        }
       }
     } finally {
       unsubscribe();
@@ -122,6 +125,8 @@ export class Link {
         }
         if (await this.#turns()) return;
         attempt = 1;
+        // However short-lived the connections to a relay are, they are not made in a tight loop.
+        await this.#sleep(FIRST_WAIT_MS * (0.5 + Math.random()), false);
       }
     } finally {
       this.#connection?.close();

@@ -226,6 +226,7 @@ export async function openWith(
     epoch: 0,
     frame: JSON.stringify(frame),
     rows: inside,
+    created_at: turn.now,
   });
   turn.after.push(() => flight.postCommit(record.id));
 }

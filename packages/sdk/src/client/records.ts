@@ -93,6 +93,8 @@ export interface CommitRecord {
   frame: string;
   /** Outbox rows whose messages travel in it. */
   rows: number[];
+  /** Unix milliseconds. */
+  created_at: number;
   /** Set when admitted: our mailbox's highest `seq` at that moment, to be processed before it is applied. */
   high_water?: number;
 }
