@@ -1,5 +1,5 @@
 import { Command, CommanderError, Option as Flag } from "commander";
-import * as z from "zod/mini";
+import * as z from "zod";
 import { defaultLimits, type Limits } from "./limits.ts";
 import { generalOptions, limitFlags, parseLimit } from "./options.ts";
 import type { StoreOptions } from "./store/sqlite.ts";
@@ -97,23 +97,25 @@ function parseFlags(argv: string[]): Given | string {
   return limits === false ? { ...flags, noLimits: true } : flags;
 }
 
-const urlWith = (...protocols: string[]) =>
-  z.string().check(z.refine((text) => URL.canParse(text) && protocols.includes(new URL(text).protocol)));
+const url = (...protocols: string[]) =>
+  z.string().refine((text) => URL.canParse(text) && protocols.includes(new URL(text).protocol));
 const General = z.object({
-  port: z._default(
-    z.pipe(z.pipe(z.string().check(z.regex(/^\d{1,5}$/)), z.transform(Number)), z.int().check(z.maximum(65_535))),
-    defaultConfig.port,
-  ),
-  host: z._default(z.string().check(z.minLength(1)), defaultConfig.host),
-  db: z._default(z.string().check(z.minLength(1)), defaultConfig.db),
-  publicUrl: z._default(z.array(urlWith("ws:", "wss:", "http:", "https:")), []),
-  origin: z._default(z.array(urlWith("http:", "https:")), defaultConfig.origins),
-  tlsCert: z.optional(z.string()),
-  tlsKey: z.optional(z.string()),
-  trustProxy: z._default(z.boolean(), false),
-  logFormat: z._default(z.enum(["text", "json"]), "text"),
-  restored: z._default(z.boolean(), false),
-  noLimits: z._default(z.boolean(), false),
+  port: z
+    .string()
+    .regex(/^\d{1,5}$/)
+    .transform(Number)
+    .pipe(z.int().max(65_535))
+    .default(defaultConfig.port),
+  host: z.string().min(1).default(defaultConfig.host),
+  db: z.string().min(1).default(defaultConfig.db),
+  publicUrl: z.array(url("ws:", "wss:", "http:", "https:")).default([]),
+  origin: z.array(url("http:", "https:")).default(defaultConfig.origins),
+  tlsCert: z.string().optional(),
+  tlsKey: z.string().optional(),
+  trustProxy: z.boolean().default(false),
+  logFormat: z.enum(["text", "json"]).default("text"),
+  restored: z.boolean().default(false),
+  noLimits: z.boolean().default(false),
 });
 
 function validate(given: Given): Config {

@@ -17,28 +17,27 @@ export interface Metrics {
 /** Prometheus metrics. Labels are words of ours only: nothing that a client chooses. */
 export function createMetrics(depth: () => Promise<number>): Metrics {
   const registers = [new Registry()];
-  const name = (rest: string): string => `aimessage_${rest}`;
-  const counter = (rest: string, help: string): Counter => new Counter({ name: name(rest), help, registers });
+  const counter = (rest: string, help: string): Counter => new Counter({ name: `aimessage_${rest}`, help, registers });
   const frames = new Counter({
-    name: name("frames_total"),
+    name: "aimessage_frames_total",
     help: "Frames from clients, by type",
     labelNames: ["type"],
     registers,
   });
   const refusals = new Counter({
-    name: name("refusals_total"),
+    name: "aimessage_refusals_total",
     help: "Requests that were refused, by reason",
     labelNames: ["reason"],
     registers,
   });
   const latency = new Histogram({
-    name: name("commit_seconds"),
+    name: "aimessage_commit_seconds",
     help: "Time that a commit to disk took",
     buckets: [0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1],
     registers,
   });
   void new Gauge({
-    name: name("mailbox_entries"),
+    name: "aimessage_mailbox_entries",
     help: "Entries that wait in all mailboxes",
     registers,
     async collect() {
@@ -50,7 +49,7 @@ export function createMetrics(depth: () => Promise<number>): Metrics {
   const unknown = frames.labels("unknown");
   const registry = registers[0] as Registry;
   return {
-    connections: new Gauge({ name: name("connections"), help: "Open connections", registers }),
+    connections: new Gauge({ name: "aimessage_connections", help: "Open connections", registers }),
     stored: counter("stored_total", "Entries stored in mailboxes"),
     delivered: counter("delivered_total", "Entries that their recipients have acknowledged"),
     expired: counter("expired_total", "Entries that expired"),

@@ -97,7 +97,7 @@ async function start(config: Config): Promise<Relay> {
   };
 
   const connections = new Set<Connection>();
-  const server = httpServer(config, metrics, async () => server.listening && (await store.depth()) >= 0);
+  const server = httpServer(config, metrics, async () => server.listening && (await store.highWater(0)) === 0);
   const sockets = new WebSocketServer({
     noServer: true,
     perMessageDeflate: false,

@@ -1,4 +1,4 @@
-import { type Answer, refuse } from "../session.ts";
+import { type Answer, type FrameData, refuse } from "../session.ts";
 
 const nouns: Record<string, string> = {
   register: "registration",
@@ -8,7 +8,7 @@ const nouns: Record<string, string> = {
 };
 
 /** The original names the frame whose data is wrong. */
-export function invalidData(type: string): Answer & { type: "error" } {
-  const noun = nouns[type];
-  return refuse("invalid_data", noun === undefined ? {} : { message: `Invalid ${noun} data` });
+export function invalidData(type: string, extra: Partial<FrameData<"error">> = {}): Answer & { type: "error" } {
+  const noun = Object.hasOwn(nouns, type) ? nouns[type] : undefined;
+  return refuse("invalid_data", noun === undefined ? extra : { message: `Invalid ${noun} data`, ...extra });
 }

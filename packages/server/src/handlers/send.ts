@@ -1,6 +1,7 @@
 import type { ClientFrameData } from "@aimessage/sdk/protocol";
 import type { Context } from "../context.ts";
 import { ack, type Answer, type Login, refused, type Session } from "../session.ts";
+import { invalidData } from "./invalid-data.ts";
 
 /** [P-6.1] */
 export async function send(
@@ -24,7 +25,11 @@ export async function send(
     },
     session.blocked,
   );
-  if ("refused" in result) return refused(result, messageId === undefined ? {} : { message_id: messageId });
+  if ("refused" in result) {
+    const named = messageId === undefined ? {} : { message_id: messageId };
+    // A full agent's message without group and epoch is the only one that the schema cannot refuse.
+    return result.refused === "invalid_data" ? invalidData("send", named) : refused(result, named);
+  }
   const status = !result.waiting || hub.isListening(result.mailbox) ? "delivered" : "stored_offline";
   return ack({ status, message_id: result.messageId });
 }

@@ -1,4 +1,4 @@
-import { chmodSync } from "node:fs";
+import { chmodSync, closeSync, openSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 
@@ -13,9 +13,9 @@ export class FolderLockedError extends Error {
  */
 export function lockFolder(folder: string): { close: () => void } {
   const file = join(folder, "lock.db");
+  makePrivate(file);
   const db = new DatabaseSync(file, { timeout: 0 });
   try {
-    chmodSync(file, 0o600);
     db.exec("BEGIN EXCLUSIVE");
   } catch (error) {
     db.close();
@@ -23,4 +23,10 @@ export function lockFolder(folder: string): { close: () => void } {
     throw error;
   }
   return { close: () => db.close() };
+}
+
+/** Makes a file that only its owner can read, before anything is written to it. */
+export function makePrivate(file: string): void {
+  closeSync(openSync(file, "a", 0o600));
+  chmodSync(file, 0o600);
 }

@@ -98,6 +98,7 @@ export function mailTable(
 
     /** Whether messages of one sender fit: a sender may take a quarter of what the others leave. */
     hasRoom(mailbox: number, kind: DeliveryKind, sender: string, messages: string[]): boolean {
+      if (messages.length === 0) return true;
       const name = roomName(kind);
       const room = usage(mailbox)[name];
       const all = capacity[name];

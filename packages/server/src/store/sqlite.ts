@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { chmodSync, existsSync, mkdirSync } from "node:fs";
+import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { accountsTable } from "./accounts.ts";
@@ -7,7 +7,7 @@ import { commit } from "./commit.ts";
 import { GroupCommit } from "./group-commit.ts";
 import { groupsTable } from "./groups.ts";
 import { keyPackagesTable } from "./key-packages.ts";
-import { lockFolder } from "./lock.ts";
+import { lockFolder, makePrivate } from "./lock.ts";
 import { mailTable } from "./mail.ts";
 import { migrate } from "./migrations.ts";
 import { requestsTable } from "./requests.ts";
@@ -33,18 +33,15 @@ export interface StoreOptions {
  */
 export function openSqliteStore(folder: string, options: StoreOptions): RelayStore {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
-  chmodSync(folder, 0o700);
   const lock = lockFolder(folder);
   try {
     const file = join(folder, "relay.db");
+    // SQLite gives its side files the mode of the database.
+    makePrivate(file);
     const db = new DatabaseSync(file);
-    chmodSync(file, 0o600);
     try {
       db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 4000");
-      const store = openStore(db, options, () => lock.close());
-      // SQLite gives its side files the mode of the database, but not if an older umask made them.
-      for (const side of ["-wal", "-shm"]) if (existsSync(file + side)) chmodSync(file + side, 0o600);
-      return store;
+      return openStore(db, options, () => lock.close());
     } catch (error) {
       db.close();
       throw error;
