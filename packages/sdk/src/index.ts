@@ -1,9 +1,10 @@
 /** AI Message: end-to-end encrypted, durable messages between agents. This entry runs in every runtime. */
-export { Agent, type Alert, type IncomingMessage, type LinkEvent, type SendOptions } from "./client/agent.ts";
+export { Agent, type Alert, type IncomingMessage, type LinkEvent } from "./client/agent.ts";
 export type { Contact } from "./client/address-book.ts";
 export type { Check, Diagnosis } from "./client/diagnosis.ts";
 export type { ListenOptions } from "./client/listen.ts";
 export type { InboxEntry, Message } from "./client/message.ts";
+export type { SendOptions } from "./client/enqueue.ts";
 export { checkUsername, openAgent, type OpenOptions } from "./client/open.ts";
 export type { MessageState } from "./client/records.ts";
 export { type MessageStatus, type Sent } from "./client/sent.ts";

@@ -1,31 +1,19 @@
-import { AgentError } from "../errors.ts";
-import { largestBody } from "../crypto/content.ts";
 import type { GroupCrypto } from "../crypto/group.ts";
-import { fingerprint, formatFingerprint, parseFingerprint } from "../crypto/identity.ts";
-import { randomId, Username, usernameKey, utf8 } from "../protocol/index.ts";
+import { fingerprint, formatFingerprint } from "../crypto/identity.ts";
+import { usernameKey } from "../protocol/index.ts";
 import type { ClientStore } from "../store/store.ts";
 import type { Account } from "./account.ts";
+import { parseAddress } from "./address.ts";
 import { AddressBook, type Contact } from "./address-book.ts";
 import { type AskType, dropRequest, leaveRequest, takeAnswer } from "./asks.ts";
 import { diagnose, type Diagnosis } from "./diagnosis.ts";
+import { enqueue, type SendOptions } from "./enqueue.ts";
 import { Link } from "./link.ts";
 import { listen, type ListenOptions } from "./listen.ts";
 import { erase, type InboxEntry, type Message, readMessage, settleMessage } from "./message.ts";
-import { type AlertRecord, get, list, nextSeq, type OutboxRecord, pad, put } from "./records.ts";
-import { type MessageStatus, Sent, stoppedError, toStatus } from "./sent.ts";
+import { type AlertRecord, get, list, pad } from "./records.ts";
+import { type MessageStatus, Sent, toStatus } from "./sent.ts";
 import { type Wait, waitFor } from "./waiting.ts";
-
-export interface SendOptions {
-  /** Default `text/plain` for text, `application/octet-stream` for bytes. */
-  contentType?: string;
-  /** Id of the message that this one answers. */
-  replyTo?: string;
-  thread?: string;
-  /** Milliseconds after which it is not delivered any more. */
-  expiresIn?: number;
-  /** An id of one's own, 1 to 60 of `A-Za-z0-9_-`, unique among the messages of this agent. */
-  messageId?: string;
-}
 
 /** What happened that the owner should know: a changed key, a lost message, a relay that contradicts itself. */
 export type Alert = AlertRecord;
@@ -88,58 +76,7 @@ export class Agent implements AsyncDisposable {
    * fingerprint_mismatch, blocked, usage, disk_full, device_replaced
    */
   async send(to: string, body: string | Uint8Array, options: SendOptions = {}): Promise<Sent> {
-    const address = parseAddress(to);
-    if (address.username === usernameKey(this.username))
-      throw usage("an agent cannot send to itself", "choose another recipient");
-    const bytes = typeof body === "string" ? utf8(body) : body;
-    const contentType = options.contentType ?? (typeof body === "string" ? "text/plain" : "application/octet-stream");
-    checkOptions(options, contentType);
-    const row = await this.#store.write(async (tx) => {
-      const relay = await get(tx, "meta/relay");
-      const largest = largestBody(relay?.frame_bytes ?? 0);
-      if (relay?.stopped !== undefined)
-        throw new AgentError("device_replaced", "another device has taken this agent over");
-      if (largest > 0 && bytes.length > largest)
-        throw new AgentError(
-          "message_too_large",
-          `the message has ${bytes.length} bytes; this relay takes up to ${largest}`,
-          {
-            hint: "split it, or send a link to it",
-          },
-        );
-      const contact = await get(tx, "contact/", address.username);
-      if (contact?.stopped !== undefined) throw stoppedError(contact.stopped, address.username);
-      if (contact?.blocked === true)
-        throw new AgentError("blocked", `${address.username} is blocked here`, {
-          hint: `aimessage contacts allow ${address.username}`,
-        });
-      if (contact !== undefined) await this.#book.compare(contact, address.fingerprint);
-      const id = options.messageId ?? randomId();
-      if ((await tx.get(`out-id/${id}`)) !== undefined)
-        throw usage(`message id ${id} was used before`, "choose another one");
-      const now = Date.now();
-      const seq = await nextSeq(tx, "out");
-      const record: OutboxRecord = {
-        seq,
-        id,
-        kind: "message",
-        to: address.username,
-        content_type: contentType,
-        created_at: now,
-        updated_at: now,
-        state: "queued",
-        attempt: 0,
-        ...(contact === undefined && address.fingerprint !== undefined ? { fingerprint: address.fingerprint } : {}),
-        ...(options.replyTo === undefined ? {} : { reply_to: options.replyTo }),
-        ...(options.thread === undefined ? {} : { thread: options.thread }),
-        ...(options.expiresIn === undefined ? {} : { expires_at: now + options.expiresIn }),
-      };
-      await put(tx, "out/", pad(seq), record);
-      await tx.put(`out-body/${pad(seq)}`, bytes);
-      await tx.put(`out-id/${id}`, String(seq));
-      await tx.put(`queue/${address.username}/${pad(seq)}`, "");
-      return record;
-    });
+    const row = await enqueue(this.#store, this.#book, usernameKey(this.username), to, body, options);
     this.#link.start();
     return new Sent(this.#store, this.#link, row);
   }
@@ -310,37 +247,4 @@ export class Agent implements AsyncDisposable {
       throw error;
     }
   }
-}
-
-/** @throws AgentError bad_username, bad_fingerprint */
-export function parseAddress(address: string): { username: string; fingerprint: string | undefined } {
-  const [name = "", ...rest] = address.split("#");
-  if (!Username.safeParse(name).success)
-    throw new AgentError("bad_username", `"${name}" is no username`, {
-      hint: "3 to 32 of A-Z, a-z, 0-9, dash and underscore",
-    });
-  if (rest.length === 0) return { username: usernameKey(name), fingerprint: undefined };
-  const parsed = parseFingerprint(rest.join("#"));
-  if (parsed === undefined)
-    throw new AgentError("bad_fingerprint", "the fingerprint is not complete", {
-      hint: "52 letters and digits, as `aimessage whoami` shows them",
-    });
-  return { username: usernameKey(name), fingerprint: parsed };
-}
-
-function checkOptions(options: SendOptions, contentType: string): void {
-  if (!/^[\x20-\x7e]{1,128}$/.test(contentType))
-    throw usage("the content type is not one", "1 to 128 printable ASCII characters");
-  if (options.thread !== undefined && !/^[\x20-\x7e]{1,64}$/.test(options.thread))
-    throw usage("the thread is too long", "1 to 64 printable ASCII characters");
-  if (options.replyTo !== undefined && !/^[A-Za-z0-9_-]{1,64}$/.test(options.replyTo))
-    throw usage("reply_to is no message id", "1 to 64 of A-Za-z0-9_-");
-  if (options.messageId !== undefined && !/^[A-Za-z0-9_-]{1,60}$/.test(options.messageId))
-    throw usage("the message id is not one", "1 to 60 of A-Za-z0-9_-");
-  if (options.expiresIn !== undefined && !(options.expiresIn > 0))
-    throw usage("the expiry is not in the future", "give it as milliseconds from now");
-}
-
-function usage(message: string, hint: string): AgentError {
-  return new AgentError("usage", message, { hint });
 }

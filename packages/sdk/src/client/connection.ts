@@ -8,6 +8,8 @@ import {
   type RelayFrame,
   type RelayFrameData,
   type RelayFrameType,
+  type WireReason,
+  wireErrors,
 } from "../protocol/index.ts";
 
 /** A wire error as the client sees it. */
@@ -189,4 +191,11 @@ export function refused(refusal: Refusal): AgentError {
     reason: refusal.reason,
     retryAfterMs: refusal.retry_after_ms,
   });
+}
+
+/** Whether the same frame may be taken later. */
+export function isTemporary(refusal: Refusal): boolean {
+  return Object.hasOwn(wireErrors, refusal.reason)
+    ? wireErrors[refusal.reason as WireReason].retry
+    : refusal.code >= 500;
 }

@@ -5,20 +5,15 @@ import {
   equal,
   fromBase64,
   isBase64,
-  randomId,
   type RelayFrameData,
   toBase64,
   usernameKey,
 } from "../protocol/index.ts";
+import type { ReadTransaction } from "../store/store.ts";
 import { meet, type Trust } from "./contacts.ts";
 import { type ContactRecord, get, type GroupRecord, put, remove } from "./records.ts";
 import type { Conversation, Turn } from "./turn.ts";
 
-/** Messages (sent and received) and time after which a device commits new keys of its own. */
-const HEAL_MESSAGES = 100;
-const HEAL_MS = 24 * 3_600_000;
-/** However many messages pass meanwhile, the relay has so long to admit a commit. Milliseconds. */
-const HEAL_PATIENCE_MS = 60_000;
 /** Groups that are kept for one contact; beyond them the oldest goes. */
 const GROUPS_PER_CONTACT = 3;
 /** Back-off of re-openings: doubles from the first to the last. Milliseconds. */
@@ -157,118 +152,6 @@ async function useKeyPackage(turn: Turn, ref: string, lastResort: boolean, from:
     );
 }
 
-/** A commit of the other member. @returns false if it closed the conversation. */
-export async function acceptCommit(
-  turn: Turn,
-  conversation: Conversation,
-  epoch: number,
-  message: string,
-): Promise<boolean> {
-  const { record } = conversation;
-  const pending = turn.cache.commits.get(record.id);
-  if (
-    epoch < record.epoch ||
-    (pending?.kind === "update" && pending.high_water !== undefined && pending.epoch === epoch)
-  ) {
-    await closeConversation(
-      turn,
-      conversation,
-      "relay_fork",
-      `a second commit for epoch ${epoch} came from ${record.contact}`,
-    );
-    return false;
-  }
-  try {
-    const opened = await turn.crypto.decrypt(
-      conversation.group,
-      isBase64(message) ? fromBase64(message) : new Uint8Array(),
-    );
-    if (opened.kind !== "commit") throw new GroupError("not a commit");
-    conversation.group = opened.group;
-    turn.consumed.push(...opened.consumed);
-  } catch (error) {
-    if (!(error instanceof GroupError)) throw error;
-    await closeConversation(
-      turn,
-      conversation,
-      "bad_commit",
-      `a commit from ${record.contact} is not valid: ${error.message}`,
-    );
-    return false;
-  }
-  // The winner is applied: ours for the same epoch lost.
-  if (pending?.kind === "update") await turn.removeCommit(record.id);
-  record.epoch = epoch + 1;
-  record.stale_refusals = 0;
-  conversation.dirty = true;
-  return true;
-}
-
-/** Applies our own admitted commit, once our mailbox is processed up to where it stood when the commit was admitted. */
-export async function applyCommit(turn: Turn, group: string): Promise<void> {
-  const conversation = await turn.conversation(group);
-  const next = await turn.tx.get(`next/${group}`);
-  if (conversation !== undefined && next !== undefined) {
-    conversation.group = turn.crypto.applyUpdate(conversation.group, next as Uint8Array);
-    const { record } = conversation;
-    record.epoch += 1;
-    record.messages_since_commit = 0;
-    record.committed_at = turn.now;
-    record.stale_refusals = 0;
-    conversation.dirty = true;
-  }
-  await turn.removeCommit(group);
-}
-
-/** Applies the admitted commits for which everything below `seq` of our mailbox has been processed. */
-export async function applyAdmitted(turn: Turn, seq: number): Promise<void> {
-  for (const commit of turn.cache.commits.values())
-    if (commit.kind === "update" && commit.high_water !== undefined && commit.high_water < seq)
-      await applyCommit(turn, commit.group);
-}
-
-/** Makes the Update commits that are due in the conversations in use. Sent by the caller's `post`. */
-export async function heal(turn: Turn, post: (group: string) => void): Promise<void> {
-  for (const conversation of turn.cache.conversations.values()) {
-    const { record } = conversation;
-    if (record.state !== "open") continue;
-    const messages = record.messages_since_commit;
-    const age = turn.now - record.committed_at;
-    const pending = turn.cache.commits.get(record.id);
-    if (pending !== undefined) {
-      const blocked = messages >= 2 * HEAL_MESSAGES || (record.committed_at > 0 && age >= 2 * HEAL_MS);
-      // The relay has had every chance to admit it: what is sent on would be readable with stolen state.
-      if (blocked && pending.high_water === undefined && turn.now - pending.created_at > HEAL_PATIENCE_MS)
-        await closeConversation(
-          turn,
-          conversation,
-          "healing_blocked",
-          `new keys for ${record.contact} were not admitted for too long`,
-        );
-      continue;
-    }
-    if (messages < HEAL_MESSAGES && age < HEAL_MS) continue;
-    const { pending: next, commit } = await turn.crypto.update(conversation.group);
-    const commitId = randomId();
-    await turn.tx.put(`next/${record.id}`, next);
-    await turn.saveCommit({
-      group: record.id,
-      commit_id: commitId,
-      kind: "update",
-      epoch: record.epoch,
-      frame: JSON.stringify({
-        commit_id: commitId,
-        group_id: record.id,
-        epoch: record.epoch,
-        commit: toBase64(commit),
-      }),
-      rows: [],
-      created_at: turn.now,
-    });
-    turn.after.push(() => post(record.id));
-  }
-}
-
 /** Ends a conversation for good. The next one with this contact names it as replaced. */
 export async function closeConversation(
   turn: Turn,
@@ -295,8 +178,9 @@ export async function forget(turn: Turn, conversation: Conversation): Promise<vo
   await put(turn.tx, "group/", record.id, { ...record, state: "closed" });
 }
 
-/** Whether an opening of this contact has to wait for the back-off; milliseconds to go. */
-export function reopenDelay(contact: ContactRecord | undefined, now: number): number {
+/** How long the next opening of this contact has to wait for the back-off. Milliseconds. */
+export async function reopenDelay(tx: ReadTransaction, username: string, now: number): Promise<number> {
+  const contact = await get(tx, "contact/", username);
   return contact === undefined ? 0 : Math.max(0, contact.reopen_at - now);
 }
 

@@ -2,7 +2,8 @@ import { type Content, decodeContent, isBoundTo, isFrameIdOf } from "../crypto/c
 import { GroupError } from "../crypto/group.ts";
 import { type Delivery, fromBase64, isBase64, usernameKey } from "../protocol/index.ts";
 import type { Pushed } from "./connection.ts";
-import { acceptCommit, acceptWelcome, applyAdmitted, applyCommit, closeConversation } from "./conversations.ts";
+import { acceptCommit, applyAdmitted, applyCommit } from "./commits.ts";
+import { acceptWelcome, closeConversation } from "./conversations.ts";
 import { applyReceipt, requeue, rowById, sendAgain, settle } from "./receipts.ts";
 import { fromBody, nextSeq, pad, put } from "./records.ts";
 import type { Conversation, Turn } from "./turn.ts";

@@ -34,7 +34,7 @@ export interface RelayRecord {
   clock_offset: number;
   frame_bytes: number;
   /** Why this store may not be used any more. */
-  stopped?: "device_replaced" | "removed";
+  stopped?: "device_replaced";
 }
 
 /** `contact/<username>` */

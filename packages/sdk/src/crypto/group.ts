@@ -301,21 +301,6 @@ export function epochOf(group: Group): number {
   return Number(group.state.groupContext.epoch);
 }
 
-/** Group id (hex) and epoch of a PrivateMessage, read from its header; undefined if it is none. */
-export function privateMessageHeader(bytes: Uint8Array): { groupId: string; epoch: number } | undefined {
-  const message = decodeWhole(bytes);
-  if (message?.wireformat !== "mls_private_message") return undefined;
-  return { groupId: hex(message.privateMessage.groupId), epoch: Number(message.privateMessage.epoch) };
-}
-
-/** The credential (device certificate) of the member that is not us. */
-export function peerCredential(group: Group): Uint8Array {
-  const own = group.state.privatePath.leafIndex;
-  const peer = leavesOf(group.state).find((_, index) => index !== own);
-  if (peer === undefined) throw new GroupError("no other member");
-  return peer.credential;
-}
-
 /** Overwrites secrets that a committed step has used up. Best effort: the runtime may have copied them. */
 export function wipe(consumed: Uint8Array[]): void {
   for (const secret of consumed) zeroOutUint8Array(secret);

@@ -1,8 +1,7 @@
 import { randomBytes } from "node:crypto";
-import { chmodSync, existsSync, mkdirSync, readFileSync, watch, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, watch, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
-import { setTimeout as sleep } from "node:timers/promises";
 import { AgentError } from "../errors.ts";
 import type {
   ClientStore,
@@ -13,11 +12,10 @@ import type {
   Value,
   WriteTransaction,
 } from "../store/store.ts";
+import { linkHolder, takeLink } from "./link-lock.ts";
+import { BUSY_MS, patiently, translate } from "./sqlite-errors.ts";
 
 const FORMAT = 1;
-// SQLite's own wait blocks the event loop, so it is short, and what is longer is waited for asynchronously.
-const BUSY_MS = 10;
-const BUSY_LIMIT_MS = 10_000;
 /** Time after which a change of another process is noticed even where the file system reports nothing. */
 const POLL_MS = 250;
 /** Writes that wait together share one transaction and one fsync, up to so many. */
@@ -99,37 +97,12 @@ export class SqliteStore implements ClientStore {
     };
   }
 
-  async takeLink(role: string): Promise<LinkLock | undefined> {
-    const file = join(this.folder, "link.db");
-    let lock: DatabaseSync | undefined;
-    try {
-      if (!existsSync(file)) writeFileSync(file, "", { mode: 0o600, flag: "a" });
-      lock = new DatabaseSync(file, { timeout: 0 });
-      // The system drops the lock the instant that this process dies, however it dies.
-      lock.exec("BEGIN EXCLUSIVE");
-      writeFileSync(join(this.folder, "link.json"), JSON.stringify({ pid: process.pid, role }), { mode: 0o600 });
-    } catch (error) {
-      lock?.close();
-      if (isBusy(error)) return undefined;
-      throw translate(error, this.folder);
-    }
-    const held = lock;
-    return {
-      release: async () => {
-        if (held.isOpen) held.close();
-        // Who waits for the link looks again now, not at its next poll.
-        this.#ring();
-      },
-    };
+  takeLink(role: string): Promise<LinkLock | undefined> {
+    return takeLink(this.folder, role, () => this.#ring());
   }
 
   async linkHolder(): Promise<LinkHolder | undefined> {
-    try {
-      const { pid, role } = JSON.parse(readFileSync(join(this.folder, "link.json"), "utf8")) as LinkHolder;
-      return { pid, role, stopped: isStopped(pid) };
-    } catch {
-      return undefined;
-    }
+    return linkHolder(this.folder);
   }
 
   async scrub(): Promise<void> {
@@ -301,60 +274,4 @@ function prepare(db: DatabaseSync): void {
     CREATE TABLE IF NOT EXISTS records (key TEXT PRIMARY KEY, value ANY NOT NULL) STRICT, WITHOUT ROWID;
     PRAGMA user_version = ${FORMAT};
     COMMIT`);
-}
-
-/** Tries again, without blocking, while another process writes. */
-async function patiently(attempt: () => void): Promise<void> {
-  for (const deadline = Date.now() + BUSY_LIMIT_MS; ; await sleep(2 + Math.random() * 10)) {
-    try {
-      return attempt();
-    } catch (error) {
-      if (!isBusy(error) || Date.now() > deadline) throw error;
-    }
-  }
-}
-
-interface SystemError {
-  code?: string;
-  errcode?: number;
-}
-
-// Primary result codes of SQLite are the low byte of errcode.
-const primary = (error: unknown) => ((error as SystemError | undefined)?.errcode ?? 0) & 0xff;
-const isBusy = (error: unknown) => [5, 6].includes(primary(error));
-
-function translate(error: unknown, folder: string): unknown {
-  if (error instanceof AgentError) return error;
-  const { code } = error as SystemError;
-  if (code === "ENOSPC" || code === "EDQUOT" || primary(error) === 13)
-    return new AgentError("disk_full", `no space left in ${folder}`, {
-      hint: "free some space; nothing was lost",
-      cause: error,
-    });
-  if (isBusy(error))
-    return new AgentError("store_busy", `another process keeps ${folder} busy`, { hint: "try again", cause: error });
-  if (primary(error) === 11 || primary(error) === 26)
-    return new AgentError("store_damaged", `${join(folder, "agent.db")} is damaged`, {
-      hint: "restore it from a backup, or move the folder away and register again",
-      cause: error,
-    });
-  if (
-    ["EACCES", "EPERM", "EROFS", "ENOTDIR", "EEXIST", "EISDIR"].includes(code ?? "") ||
-    [8, 10, 14].includes(primary(error))
-  )
-    return new AgentError("home_unwritable", `cannot write to ${folder}`, {
-      hint: "check its permissions, or name another folder by --home or AIMESSAGE_HOME",
-      cause: error,
-    });
-  return error;
-}
-
-function isStopped(pid: number): boolean {
-  try {
-    // The state is the first field behind the name in parentheses, which may itself contain any character.
-    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-    return stat.slice(stat.lastIndexOf(")") + 2).startsWith("T");
-  } catch {
-    return false;
-  }
 }

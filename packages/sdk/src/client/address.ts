@@ -1,0 +1,22 @@
+import { AgentError } from "../errors.ts";
+import { parseFingerprint } from "../crypto/identity.ts";
+import { Username, usernameKey } from "../protocol/index.ts";
+
+/**
+ * Reads `NAME` or `NAME#FINGERPRINT`. The name comes back in lower case.
+ * @throws AgentError bad_username, bad_fingerprint
+ */
+export function parseAddress(address: string): { username: string; fingerprint: string | undefined } {
+  const [name = "", ...rest] = address.split("#");
+  if (!Username.safeParse(name).success)
+    throw new AgentError("bad_username", `"${name}" is no username`, {
+      hint: "3 to 32 of A-Z, a-z, 0-9, dash and underscore",
+    });
+  if (rest.length === 0) return { username: usernameKey(name), fingerprint: undefined };
+  const parsed = parseFingerprint(rest.join("#"));
+  if (parsed === undefined)
+    throw new AgentError("bad_fingerprint", "the fingerprint is not complete", {
+      hint: "52 letters and digits, as `aimessage whoami` shows them",
+    });
+  return { username: usernameKey(name), fingerprint: parsed };
+}

@@ -1,0 +1,147 @@
+/** The relay's answers to what was sent. */
+import type { RelayFrameData, WireReason } from "../protocol/index.ts";
+import { applyAdmitted } from "./commits.ts";
+import { isTemporary, type Refusal } from "./connection.ts";
+import { closeConversation, forget } from "./conversations.ts";
+import type { Answered, Flight } from "./flight.ts";
+import { deleteRow, rowById, settle } from "./receipts.ts";
+import { type CommitRecord, get, type OutboxRecord, pad, remove } from "./records.ts";
+import type { Conversation, Turn } from "./turn.ts";
+
+/** Refusals for a stale epoch in a row after which the conversation is opened anew. */
+const STALE_LIMIT = 5;
+const RETRY_MS = 1_000;
+
+/** Applies the relay's answers to what was sent. */
+export async function applyAnswers(turn: Turn, flight: Flight): Promise<void> {
+  for (const { group, commitId, answer } of flight.commitAnswers.splice(0)) {
+    const commit = turn.cache.commits.get(group);
+    // Its conversation may have been closed, or its epoch lost, meanwhile.
+    if (commit?.commit_id === commitId) await applyCommitAnswer(turn, flight, commit, answer);
+  }
+  for (const { seq, answer } of flight.sendAnswers.splice(0)) {
+    flight.sends.delete(seq);
+    const row = await get(turn.tx, "out/", pad(seq));
+    if (row === undefined || row.state !== "queued") continue;
+    if ("ok" in answer) await stored(turn, row, answer.ok.status === "delivered");
+    else await refusedSend(turn, flight, row, answer.refusal);
+  }
+}
+
+async function stored(turn: Turn, row: OutboxRecord, delivered: boolean): Promise<void> {
+  await settle(turn, { ...row, delivered }, "stored");
+}
+
+async function refusedSend(turn: Turn, flight: Flight, row: OutboxRecord, refusal: Refusal): Promise<void> {
+  const wire = await get(turn.tx, "wire/", pad(row.seq));
+  const conversation = wire === undefined ? undefined : await turn.conversation(wire.group);
+  if (refusal.reason === "message_id_reused") return stored(turn, row, false);
+  if (wire !== undefined) {
+    flight.blocked.add(wire.group);
+    // Nobody has seen it, nor what was sent behind it: the counters are given out again, in order.
+    await remove(turn.tx, "wire/", pad(row.seq));
+    await turn.tx.delete(`sent/${wire.group}/${pad(wire.counter)}`);
+  }
+  if (conversation !== undefined && wire !== undefined) {
+    conversation.record.send_counter = Math.min(conversation.record.send_counter, wire.counter - 1);
+    conversation.dirty = true;
+  }
+  const { record } = conversation ?? {};
+  switch (refusal.reason as WireReason) {
+    case "send_blocked":
+      return;
+    case "stale_epoch":
+      if (conversation === undefined || record === undefined || wire === undefined) return;
+      record.wait_for_epoch = wire.epoch + 1;
+      record.stale_refusals += 1;
+      if (record.stale_refusals > STALE_LIMIT)
+        await closeConversation(
+          turn,
+          conversation,
+          "stale_epoch",
+          `the relay takes nothing for ${row.to} in this conversation any more`,
+        );
+      return;
+    case "device_replaced":
+    case "not_a_member":
+      if (conversation !== undefined) await closeConversation(turn, conversation);
+      return;
+    case "rate_limited":
+      flight.pausedUntil = turn.now + (refusal.retry_after_ms ?? RETRY_MS);
+      return;
+    default:
+      if (isTemporary(refusal)) flight.pause(row.to, turn.now + (refusal.retry_after_ms ?? RETRY_MS));
+      else if (row.kind === "receipt") await deleteRow(turn, row);
+      else await settle(turn, row, refusal.reason === "expired" ? "expired" : "refused", refusal.reason, true);
+  }
+}
+
+async function applyCommitAnswer(
+  turn: Turn,
+  flight: Flight,
+  commit: CommitRecord,
+  answer: Answered<RelayFrameData<"ack">>,
+): Promise<void> {
+  const conversation = await turn.conversation(commit.group);
+  if ("ok" in answer) {
+    if (commit.kind === "update") {
+      await turn.saveCommit({ ...commit, high_water: answer.ok.high_water ?? turn.position });
+      return applyAdmitted(turn, turn.position + 1);
+    }
+    await turn.removeCommit(commit.group);
+    if (conversation !== undefined) {
+      conversation.record.state = "open";
+      conversation.dirty = true;
+    }
+    for (const seq of commit.rows) {
+      flight.sends.delete(seq);
+      const row = await get(turn.tx, "out/", pad(seq));
+      if (row?.state === "queued") await stored(turn, row, answer.ok.delivered ?? false);
+    }
+    return;
+  }
+  const { refusal } = answer;
+  if (isTemporary(refusal)) {
+    const wait = refusal.retry_after_ms ?? RETRY_MS;
+    setTimeout(() => flight.postCommit(commit.group), wait);
+    return;
+  }
+  if (commit.kind === "update") {
+    // The winner is on its way to us; whatever else it was, a new conversation mends it.
+    if (refusal.reason === "epoch_taken") await turn.removeCommit(commit.group);
+    else if (conversation !== undefined) await closeConversation(turn, conversation);
+    return;
+  }
+  await undoOpening(turn, flight, commit, conversation, refusal);
+}
+
+/** The relay did not admit the opening: nobody has seen it. */
+async function undoOpening(
+  turn: Turn,
+  flight: Flight,
+  commit: CommitRecord,
+  conversation: Conversation | undefined,
+  refusal: Refusal,
+): Promise<void> {
+  await turn.removeCommit(commit.group);
+  if (conversation !== undefined) await forget(turn, conversation);
+  for (const seq of commit.rows) {
+    flight.sends.delete(seq);
+    await remove(turn.tx, "wire/", pad(seq));
+    const row = await get(turn.tx, "out/", pad(seq));
+    if (row?.group === commit.group && row.counter !== undefined)
+      await turn.tx.delete(`sent/${row.group}/${pad(row.counter)}`);
+  }
+  const retry: WireReason[] = ["device_replaced", "group_exists", "not_a_member"];
+  const culprit = refusal.message_id === undefined ? undefined : await rowById(turn, refusal.message_id);
+  if (culprit !== undefined && refusal.reason === "expired") await settle(turn, culprit, "expired", "expired", true);
+  else if (!retry.includes(refusal.reason as WireReason))
+    for (const seq of commit.rows) {
+      const row = await get(turn.tx, "out/", pad(seq));
+      if (row?.state !== "queued") continue;
+      if (row.kind === "receipt") await deleteRow(turn, row);
+      else await settle(turn, row, "refused", refusal.reason, true);
+    }
+  const contact = commit.rows.length === 0 ? undefined : conversation?.record.contact;
+  if (contact !== undefined) flight.pause(contact, turn.now + RETRY_MS);
+}

@@ -1,0 +1,123 @@
+/** Commits: new keys for our own leaf (healing), and those of the other member. */
+import { GroupError } from "../crypto/group.ts";
+import { fromBase64, isBase64, randomId, toBase64 } from "../protocol/index.ts";
+import { closeConversation } from "./conversations.ts";
+import type { Conversation, Turn } from "./turn.ts";
+
+/** Messages (sent and received) and time after which a device commits new keys of its own. */
+const HEAL_MESSAGES = 100;
+const HEAL_MS = 24 * 3_600_000;
+/** However many messages pass meanwhile, the relay has so long to admit a commit. Milliseconds. */
+const HEAL_PATIENCE_MS = 60_000;
+
+/** A commit of the other member. @returns false if it closed the conversation. */
+export async function acceptCommit(
+  turn: Turn,
+  conversation: Conversation,
+  epoch: number,
+  message: string,
+): Promise<boolean> {
+  const { record } = conversation;
+  const pending = turn.cache.commits.get(record.id);
+  if (
+    epoch < record.epoch ||
+    (pending?.kind === "update" && pending.high_water !== undefined && pending.epoch === epoch)
+  ) {
+    await closeConversation(
+      turn,
+      conversation,
+      "relay_fork",
+      `a second commit for epoch ${epoch} came from ${record.contact}`,
+    );
+    return false;
+  }
+  try {
+    const opened = await turn.crypto.decrypt(
+      conversation.group,
+      isBase64(message) ? fromBase64(message) : new Uint8Array(),
+    );
+    if (opened.kind !== "commit") throw new GroupError("not a commit");
+    conversation.group = opened.group;
+    turn.consumed.push(...opened.consumed);
+  } catch (error) {
+    if (!(error instanceof GroupError)) throw error;
+    await closeConversation(
+      turn,
+      conversation,
+      "bad_commit",
+      `a commit from ${record.contact} is not valid: ${error.message}`,
+    );
+    return false;
+  }
+  // The winner is applied: ours for the same epoch lost.
+  if (pending?.kind === "update") await turn.removeCommit(record.id);
+  record.epoch = epoch + 1;
+  record.stale_refusals = 0;
+  conversation.dirty = true;
+  return true;
+}
+
+/** Applies our own admitted commit, once our mailbox is processed up to where it stood when the commit was admitted. */
+export async function applyCommit(turn: Turn, group: string): Promise<void> {
+  const conversation = await turn.conversation(group);
+  const next = await turn.tx.get(`next/${group}`);
+  if (conversation !== undefined && next !== undefined) {
+    conversation.group = turn.crypto.applyUpdate(conversation.group, next as Uint8Array);
+    const { record } = conversation;
+    record.epoch += 1;
+    record.messages_since_commit = 0;
+    record.committed_at = turn.now;
+    record.stale_refusals = 0;
+    conversation.dirty = true;
+  }
+  await turn.removeCommit(group);
+}
+
+/** Applies the admitted commits for which everything below `seq` of our mailbox has been processed. */
+export async function applyAdmitted(turn: Turn, seq: number): Promise<void> {
+  for (const commit of turn.cache.commits.values())
+    if (commit.kind === "update" && commit.high_water !== undefined && commit.high_water < seq)
+      await applyCommit(turn, commit.group);
+}
+
+/** Makes the Update commits that are due in the conversations in use. Sent by the caller's `post`. */
+export async function heal(turn: Turn, post: (group: string) => void): Promise<void> {
+  for (const conversation of turn.cache.conversations.values()) {
+    const { record } = conversation;
+    if (record.state !== "open") continue;
+    const messages = record.messages_since_commit;
+    const age = turn.now - record.committed_at;
+    const pending = turn.cache.commits.get(record.id);
+    if (pending !== undefined) {
+      const blocked = messages >= 2 * HEAL_MESSAGES || (record.committed_at > 0 && age >= 2 * HEAL_MS);
+      // The relay has had every chance to admit it: what is sent on would be readable with stolen state.
+      if (blocked && pending.high_water === undefined && turn.now - pending.created_at > HEAL_PATIENCE_MS)
+        await closeConversation(
+          turn,
+          conversation,
+          "healing_blocked",
+          `new keys for ${record.contact} were not admitted for too long`,
+        );
+      continue;
+    }
+    if (messages < HEAL_MESSAGES && age < HEAL_MS) continue;
+    const { pending: next, commit } = await turn.crypto.update(conversation.group);
+    const commitId = randomId();
+    await turn.tx.put(`next/${record.id}`, next);
+    await turn.saveCommit({
+      group: record.id,
+      commit_id: commitId,
+      kind: "update",
+      epoch: record.epoch,
+      frame: JSON.stringify({
+        commit_id: commitId,
+        group_id: record.id,
+        epoch: record.epoch,
+        commit: toBase64(commit),
+      }),
+      rows: [],
+      created_at: turn.now,
+    });
+    turn.after.push(() => post(record.id));
+  }
+}

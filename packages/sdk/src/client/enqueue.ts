@@ -1,0 +1,103 @@
+import { AgentError } from "../errors.ts";
+import { largestBody } from "../crypto/content.ts";
+import { randomId, utf8 } from "../protocol/index.ts";
+import type { ClientStore } from "../store/store.ts";
+import { parseAddress } from "./address.ts";
+import type { AddressBook } from "./address-book.ts";
+import { get, nextSeq, type OutboxRecord, pad, put } from "./records.ts";
+import { stoppedError } from "./sent.ts";
+
+export interface SendOptions {
+  /** Default `text/plain` for text, `application/octet-stream` for bytes. */
+  contentType?: string;
+  /** Id of the message that this one answers. */
+  replyTo?: string;
+  thread?: string;
+  /** Milliseconds after which it is not delivered any more. */
+  expiresIn?: number;
+  /** An id of one's own, 1 to 60 of `A-Za-z0-9_-`, unique among the messages of this agent. */
+  messageId?: string;
+}
+
+/**
+ * Puts a message into the outbox of the agent `own`. It is on disk when this resolves.
+ * @throws AgentError bad_username, bad_fingerprint, message_too_large, identity_changed, device_changed,
+ * fingerprint_mismatch, blocked, usage, disk_full, device_replaced
+ */
+export async function enqueue(
+  store: ClientStore,
+  book: AddressBook,
+  own: string,
+  to: string,
+  body: string | Uint8Array,
+  options: SendOptions,
+): Promise<OutboxRecord> {
+  const address = parseAddress(to);
+  if (address.username === own) throw usage("an agent cannot send to itself", "choose another recipient");
+  const bytes = typeof body === "string" ? utf8(body) : body;
+  const contentType = options.contentType ?? (typeof body === "string" ? "text/plain" : "application/octet-stream");
+  checkOptions(options, contentType);
+  return store.write(async (tx) => {
+    const relay = await get(tx, "meta/relay");
+    const largest = largestBody(relay?.frame_bytes ?? 0);
+    if (relay?.stopped !== undefined)
+      throw new AgentError("device_replaced", "another device has taken this agent over");
+    if (largest > 0 && bytes.length > largest)
+      throw new AgentError(
+        "message_too_large",
+        `the message has ${bytes.length} bytes; this relay takes up to ${largest}`,
+        {
+          hint: "split it, or send a link to it",
+        },
+      );
+    const contact = await get(tx, "contact/", address.username);
+    if (contact?.stopped !== undefined) throw stoppedError(contact.stopped, address.username);
+    if (contact?.blocked === true)
+      throw new AgentError("blocked", `${address.username} is blocked here`, {
+        hint: `aimessage contacts allow ${address.username}`,
+      });
+    if (contact !== undefined) await book.compare(contact, address.fingerprint);
+    const id = options.messageId ?? randomId();
+    if ((await tx.get(`out-id/${id}`)) !== undefined)
+      throw usage(`message id ${id} was used before`, "choose another one");
+    const now = Date.now();
+    const seq = await nextSeq(tx, "out");
+    const record: OutboxRecord = {
+      seq,
+      id,
+      kind: "message",
+      to: address.username,
+      content_type: contentType,
+      created_at: now,
+      updated_at: now,
+      state: "queued",
+      attempt: 0,
+      ...(contact === undefined && address.fingerprint !== undefined ? { fingerprint: address.fingerprint } : {}),
+      ...(options.replyTo === undefined ? {} : { reply_to: options.replyTo }),
+      ...(options.thread === undefined ? {} : { thread: options.thread }),
+      ...(options.expiresIn === undefined ? {} : { expires_at: now + options.expiresIn }),
+    };
+    await put(tx, "out/", pad(seq), record);
+    await tx.put(`out-body/${pad(seq)}`, bytes);
+    await tx.put(`out-id/${id}`, String(seq));
+    await tx.put(`queue/${address.username}/${pad(seq)}`, "");
+    return record;
+  });
+}
+
+function checkOptions(options: SendOptions, contentType: string): void {
+  if (!/^[\x20-\x7e]{1,128}$/.test(contentType))
+    throw usage("the content type is not one", "1 to 128 printable ASCII characters");
+  if (options.thread !== undefined && !/^[\x20-\x7e]{1,64}$/.test(options.thread))
+    throw usage("the thread is too long", "1 to 64 printable ASCII characters");
+  if (options.replyTo !== undefined && !/^[A-Za-z0-9_-]{1,64}$/.test(options.replyTo))
+    throw usage("reply_to is no message id", "1 to 64 of A-Za-z0-9_-");
+  if (options.messageId !== undefined && !/^[A-Za-z0-9_-]{1,60}$/.test(options.messageId))
+    throw usage("the message id is not one", "1 to 60 of A-Za-z0-9_-");
+  if (options.expiresIn !== undefined && !(options.expiresIn > 0))
+    throw usage("the expiry is not in the future", "give it as milliseconds from now");
+}
+
+function usage(message: string, hint: string): AgentError {
+  return new AgentError("usage", message, { hint });
+}

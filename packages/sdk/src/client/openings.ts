@@ -1,0 +1,96 @@
+/** Opening conversations with those to whom something waits: claimed keys in, the first messages out. */
+import { largestBody } from "../crypto/content.ts";
+import { type RelayFrameData, randomId, toBase64, usernameKey } from "../protocol/index.ts";
+import { isTemporary, type Refusal } from "./connection.ts";
+import { stopWithoutKey } from "./contacts.ts";
+import { openConversation } from "./conversations.ts";
+import type { CommitData, Flight } from "./flight.ts";
+import { encryptRow } from "./outgoing.ts";
+import { endIfExpired, failAll, queuedRows } from "./queue.ts";
+import { deleteRow, settle } from "./receipts.ts";
+import { pad, toBytes } from "./records.ts";
+import type { Turn } from "./turn.ts";
+
+/** Messages in the frame that opens a conversation, at most. */
+const OPENING_MESSAGES = 32;
+const RETRY_MS = 1_000;
+
+/** Opens a conversation by claimed keys; the first messages that wait travel with the Welcome. */
+export async function openWith(
+  turn: Turn,
+  flight: Flight,
+  username: string,
+  keys: RelayFrameData<"keys">,
+): Promise<void> {
+  const rows = await queuedRows(turn, flight, username, OPENING_MESSAGES);
+  const asked = rows.find((row) => row.fingerprint !== undefined);
+  if (asked !== undefined && asked.fingerprint !== (await turn.fingerprintOf(username, keys.identity_key))) {
+    for (const row of rows.filter((one) => one.fingerprint === asked.fingerprint))
+      await settle(turn, row, "failed", "fingerprint_mismatch");
+    return;
+  }
+  const opening = await openConversation(turn, keys);
+  if ("failed" in opening) {
+    const contact = await turn.contact(username);
+    if (contact?.stopped !== undefined) await failAll(turn, flight, contact);
+    else flight.pause(username, turn.now + 10 * RETRY_MS);
+    return;
+  }
+  const { conversation, welcome } = opening;
+  const { record } = conversation;
+  const messages: NonNullable<CommitData["messages"]> = [];
+  const inside: number[] = [];
+  let room = turn.account.relay.frame_bytes - 4 * welcome.length;
+  for (const row of rows) {
+    if (await endIfExpired(turn, row)) continue;
+    const size = toBytes((await turn.tx.get(`out-body/${pad(row.seq)}`)) ?? "").length;
+    // What does not fit goes as a frame of its own, once the conversation is open.
+    if (size > largestBody(room)) break;
+    const data = await encryptRow(turn, conversation, row);
+    room -= data.message.length + 512;
+    inside.push(row.seq);
+    messages.push({
+      to: data.to,
+      message: data.message,
+      message_id: data.message_id ?? row.id,
+      ...(data.expires_at === undefined ? {} : { expires_at: data.expires_at }),
+    });
+    flight.sends.set(row.seq, { contact: username, group: record.id, kind: row.kind });
+  }
+  const commitId = randomId();
+  const frame: CommitData = {
+    commit_id: commitId,
+    group_id: record.id,
+    epoch: 0,
+    members: [
+      { username: usernameKey(turn.account.identity.username), device: turn.account.device.id },
+      { username, device: record.peer_device },
+    ],
+    welcomes: [{ to: username, device: record.peer_device, welcome: toBase64(welcome) }],
+    messages,
+  };
+  await turn.saveCommit({
+    group: record.id,
+    commit_id: commitId,
+    kind: "open",
+    epoch: 0,
+    frame: JSON.stringify(frame),
+    rows: inside,
+    created_at: turn.now,
+  });
+  turn.after.push(() => flight.postCommit(record.id));
+}
+
+/** The relay had no key package for us. */
+export async function cannotOpen(turn: Turn, flight: Flight, username: string, refusal: Refusal): Promise<void> {
+  const token = refusal.reason === "token_account" || refusal.reason === "encryption_required";
+  if (token && (await stopWithoutKey(turn, username))) return;
+  if (isTemporary(refusal) || refusal.reason === "no_key_packages") {
+    flight.pause(username, turn.now + (refusal.retry_after_ms ?? 5 * RETRY_MS));
+    return;
+  }
+  for (const row of await queuedRows(turn, flight, username, Number.MAX_SAFE_INTEGER)) {
+    if (row.kind === "receipt") await deleteRow(turn, row);
+    else await settle(turn, row, "refused", refusal.reason, true);
+  }
+}

@@ -1,0 +1,188 @@
+import { AgentError } from "../errors.ts";
+import { type GroupCrypto, wipe } from "../crypto/group.ts";
+import type { RelayFrameData } from "../protocol/index.ts";
+import type { ClientStore } from "../store/store.ts";
+import { type Account, STOCK } from "./account.ts";
+import { applyAnswers } from "./answers.ts";
+import { serveRequests } from "./asks.ts";
+import { applyCommit, heal } from "./commits.ts";
+import type { Connection, Refusal } from "./connection.ts";
+import { reopenDelay } from "./conversations.ts";
+import { type Answered, Flight } from "./flight.ts";
+import { receive } from "./incoming.ts";
+import { lastResortIsDue, replenish } from "./key-packages.ts";
+import { cannotOpen, openWith } from "./openings.ts";
+import { encryptQueued } from "./outgoing.ts";
+import { flushReceipts } from "./receipts.ts";
+import { sweep, wakeHealing } from "./retention.ts";
+import { Cache, Turn } from "./turn.ts";
+
+/** Frames that are processed in one transaction, at most. */
+const BATCH = 256;
+const SWEEP_MS = 60_000;
+/** An admitted commit is applied when our mailbox has been quiet for so long, even if its mark was never reached. */
+const QUIET_MS = 10_000;
+
+type Opening = { username: string; answer: Answered<RelayFrameData<"keys">> };
+
+/**
+ * What the link does while it is logged in on one connection. If a turn fails, all of it is undone: the session is over,
+ * the relay pushes again on the next, and what was sent is repeated.
+ */
+export class Session {
+  readonly #store: ClientStore;
+  readonly #crypto: GroupCrypto;
+  readonly #account: Account;
+  readonly #connection: Connection;
+  readonly #cache = new Cache();
+  readonly #flight: Flight;
+  #sweptAt = 0;
+  #heardAt = Date.now();
+
+  private constructor(store: ClientStore, crypto: GroupCrypto, account: Account, connection: Connection) {
+    this.#store = store;
+    this.#crypto = crypto;
+    this.#account = account;
+    this.#connection = connection;
+    this.#flight = new Flight(
+      (seq, data) =>
+        connection.post("send", data, (answer) => this.#flight.sendAnswers.push({ seq, answer: asAck(answer) })),
+      (group) => this.#postCommit(group),
+    );
+  }
+
+  /** Begins on a connection that is logged in and listens; repeats the commits that were not answered. */
+  static async begin(
+    store: ClientStore,
+    crypto: GroupCrypto,
+    account: Account,
+    connection: Connection,
+    listening: RelayFrameData<"ack">,
+  ): Promise<Session> {
+    const session = new Session(store, crypto, account, connection);
+    const stock = listening.key_packages ?? STOCK;
+    await store.write(async (tx) => {
+      await session.#cache.load(tx);
+      await tx.put("meta/relay-stock", String(stock));
+    });
+    for (const group of session.#cache.commits.keys()) session.#postCommit(group);
+    if (stock < STOCK / 2) connection.keysLow = stock;
+    return session;
+  }
+
+  /** Sends that the relay has not answered yet. */
+  get underWay(): number {
+    return this.#flight.sends.size;
+  }
+
+  /** One turn. @returns whether there is nothing more to do until something happens */
+  async turn(): Promise<boolean> {
+    const connection = this.#connection;
+    const flight = this.#flight;
+    const batch = connection.pushed.splice(0, BATCH);
+    if (batch.length > 0) this.#heardAt = Date.now();
+    const openings = await this.#claim();
+    const turn = await this.#store.write(async (tx) => {
+      const turn = new Turn(tx, this.#crypto, this.#account, this.#cache);
+      await applyAnswers(turn, flight);
+      await receive(turn, batch);
+      await this.#applyQuietCommits(turn);
+      for (const { username, answer } of openings)
+        if ("refusal" in answer) await cannotOpen(turn, flight, username, answer.refusal);
+        else await openWith(turn, flight, username, answer.ok);
+      await this.#sweepIfDue(turn);
+      await heal(turn, (group) => flight.postCommit(group));
+      await flushReceipts(turn, (contact) => flight.hasReceiptUnderWay(contact));
+      await encryptQueued(turn, flight);
+      await turn.flush();
+      return turn;
+    });
+    this.#publish(turn);
+    await this.#replenishIfLow();
+    const served = await serveRequests(this.#store, connection);
+    const waiting = connection.pushed.length + flight.sendAnswers.length + flight.commitAnswers.length;
+    return waiting === 0 && !served && turn.after.length === 0 && (await this.#openable()).length === 0;
+  }
+
+  /** Milliseconds until there is something to do even if nothing happens. */
+  untilNext(): number {
+    const now = Date.now();
+    const resume = this.#flight.nextResume(now) ?? Infinity;
+    return Math.max(5, Math.min(SWEEP_MS, resume - now, this.#cache.commits.size > 0 ? QUIET_MS : Infinity));
+  }
+
+  /** Lets the outside see what is committed. */
+  #publish(turn: Turn): void {
+    wipe(turn.consumed);
+    const { relay } = this.#account;
+    if (turn.position !== relay.position) {
+      relay.position = turn.position;
+      this.#connection.tell("received", { log_id: relay.log_id ?? "", seq: turn.position });
+    }
+    for (const effect of turn.after) effect();
+  }
+
+  #postCommit(group: string): void {
+    const commit = this.#cache.commits.get(group);
+    if (commit === undefined || commit.high_water !== undefined) return;
+    this.#connection.post("commit", JSON.parse(commit.frame), (answer) =>
+      this.#flight.commitAnswers.push({ group, commitId: commit.commit_id, answer: asAck(answer) }),
+    );
+  }
+
+  /** Claims key packages for those to whom something waits and with whom there is no conversation. */
+  async #claim(): Promise<Opening[]> {
+    const names = await this.#openable();
+    return Promise.all(
+      names.map(async (username) => {
+        const answer = await this.#connection.ask("claim_keys", { username });
+        if ("refusal" in answer) return { username, answer };
+        if (answer.frame.type !== "keys" || answer.frame.data.username.toLowerCase() !== username)
+          throw new AgentError("relay_protocol", "the relay answered claim_keys with something else");
+        return { username, answer: { ok: answer.frame.data } };
+      }),
+    );
+  }
+
+  /** Contacts that need a conversation, and for whom no back-off runs. */
+  async #openable(): Promise<string[]> {
+    const flight = this.#flight;
+    const now = Date.now();
+    if (flight.toOpen.size === 0 || flight.pausedUntil > now) return [];
+    return this.#store.read(async (tx) => {
+      const names: string[] = [];
+      for (const username of flight.toOpen) {
+        const wait = await reopenDelay(tx, username, now);
+        if (wait > 0) flight.pause(username, now + wait);
+        if (!flight.isPaused(username, now)) names.push(username);
+      }
+      return names;
+    });
+  }
+
+  async #applyQuietCommits(turn: Turn): Promise<void> {
+    if (Date.now() - this.#heardAt < QUIET_MS) return;
+    for (const commit of this.#cache.commits.values())
+      if (commit.kind === "update" && commit.high_water !== undefined) await applyCommit(turn, commit.group);
+  }
+
+  async #sweepIfDue(turn: Turn): Promise<void> {
+    if (Date.now() - this.#sweptAt < SWEEP_MS) return;
+    this.#sweptAt = Date.now();
+    await sweep(turn);
+    await wakeHealing(turn);
+    if (await lastResortIsDue(turn)) this.#connection.keysLow ??= STOCK;
+  }
+
+  async #replenishIfLow(): Promise<void> {
+    const stock = this.#connection.keysLow;
+    if (stock === undefined) return;
+    this.#connection.keysLow = undefined;
+    await this.#store.write((tx) => tx.put("meta/relay-stock", String(stock)));
+    await replenish(this.#store, this.#crypto, this.#account, this.#connection);
+  }
+}
+
+function asAck(answer: { frame: { data: unknown } } | { refusal: Refusal }): Answered<RelayFrameData<"ack">> {
+  return "refusal" in answer ? answer : { ok: answer.frame.data as RelayFrameData<"ack"> };
+}
