@@ -1,5 +1,5 @@
 import { AgentError, type ErrorCode } from "../errors.ts";
-import { randomId, type ClientFrameType } from "../protocol/index.ts";
+import { randomId } from "../protocol/index.ts";
 import type { ClientStore } from "../store/store.ts";
 import type { Connection } from "./connection.ts";
 import { type AskRecord, get, list, put, remove } from "./records.ts";
@@ -50,7 +50,7 @@ export async function serveRequests(store: ClientStore, connection: Connection):
 }
 
 async function serve(connection: Connection, ask: AskRecord) {
-  const answer = await connection.ask(ask.type as ClientFrameType, ask.data as never);
+  const answer = await connection.ask(ask.type, ask.data);
   if (!("refusal" in answer)) return { ok: answer.frame.data as Record<string, unknown> };
   const { message, hint, reason } = answer.refusal;
   return {

@@ -72,7 +72,9 @@ export function parseFingerprint(typed: string): string | undefined {
 
 /** Whether two different usernames could be taken for one another (`l`, `I` and `1`; `O` and `0`; dash and underscore). */
 export function looksLike(a: string, b: string): boolean {
-  const skeleton = (name: string) =>
-    usernameKey(name).replace(/[i1]/g, "l").replace(/0/g, "o").replace(/_/g, "-").replace(/rn/g, "m");
   return usernameKey(a) !== usernameKey(b) && skeleton(a) === skeleton(b);
+}
+
+function skeleton(name: string): string {
+  return usernameKey(name).replace(/[i1]/g, "l").replace(/0/g, "o").replace(/_/g, "-").replace(/rn/g, "m");
 }
