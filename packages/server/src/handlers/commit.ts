@@ -3,7 +3,7 @@ import type { Context } from "../context.ts";
 import { ack, type Answer, type Login, refuse, refused } from "../session.ts";
 
 /** [P-6.3] */
-export async function commit({ store }: Context, login: Login, data: ClientFrameData<"commit">): Promise<Answer> {
+export async function commit({ store, hub }: Context, login: Login, data: ClientFrameData<"commit">): Promise<Answer> {
   const { commit_id } = data;
   if (login.kind === "token") return refuse("token_account", { commit_id });
   const result = await store.commit({
@@ -22,5 +22,10 @@ export async function commit({ store }: Context, login: Login, data: ClientFrame
     })),
   });
   if ("refused" in result) return refused(result, { commit_id });
-  return ack({ status: "committed", commit_id, high_water: result.highWater });
+  return ack({
+    status: "committed",
+    commit_id,
+    high_water: result.highWater,
+    delivered: hub.isListening(result.mailbox),
+  });
 }

@@ -2,14 +2,10 @@ import type { WireReason } from "@aimessage/sdk/protocol";
 import type { KeyPackages } from "./key-packages.ts";
 import { digestOf } from "./requests.ts";
 import { messageDigest, senderOf, type Tables } from "./send.ts";
-import type { CommitRequest, KeyAccount, Refused } from "./store.ts";
+import type { CommitRequest, Committed, KeyAccount, Refused } from "./store.ts";
 
 /** Decides about a commit and stores all of it, or nothing. */
-export function commit(
-  tables: Tables,
-  keyPackages: KeyPackages,
-  request: CommitRequest,
-): { highWater: number } | Refused {
+export function commit(tables: Tables, keyPackages: KeyPackages, request: CommitRequest): Committed | Refused {
   const { accounts, mail, requests, groups } = tables;
   const sender = senderOf(accounts, request.sender);
   if (sender === undefined) return { refused: "device_replaced" };
@@ -19,7 +15,7 @@ export function commit(
   const past = requests.find(sender.mailbox, "commit", request.commitId);
   if (past !== undefined) {
     if (!Buffer.from(past.digest).equals(digest)) return { refused: "message_id_reused" };
-    return { highWater: mail.highWater(sender.mailbox) };
+    return { highWater: mail.highWater(sender.mailbox), mailbox: past.mailbox };
   }
 
   const opens = request.epoch === 0;
@@ -60,7 +56,7 @@ export function commit(
     const ownDigest = messageDigest({ to, message, sessionId: undefined, groupId: request.groupId, epoch, expiresAt });
     requests.add(sender.mailbox, "message", messageId, ownDigest, peer.mailbox, place);
   }
-  return { highWater: mail.highWater(sender.mailbox) };
+  return { highWater: mail.highWater(sender.mailbox), mailbox: peer.mailbox };
 }
 
 function openingPeer(

@@ -112,6 +112,12 @@ export interface Sent {
   waiting: boolean;
 }
 
+/** A commit that was admitted: the other member's mailbox, and the highest `seq` that waits in the sender's own. */
+export interface Committed {
+  mailbox: number;
+  highWater: number;
+}
+
 export interface CommitRequest {
   sender: number;
   commitId: string;
@@ -169,8 +175,8 @@ export interface RelayStore extends AsyncDisposable {
    * it, and adds the group of what it refuses, so that a later message is never stored before an earlier one.
    */
   send(request: SendRequest, blocked: Set<string>): Promise<Sent | Refused>;
-  /** Opens a group or ends an epoch. `highWater` is the highest `seq` that waits in the sender's own mailbox. */
-  commit(request: CommitRequest): Promise<{ highWater: number } | Refused>;
+  /** Opens a group or ends an epoch. */
+  commit(request: CommitRequest): Promise<Committed | Refused>;
   /** What waits behind `after`, oldest first, as much as fits (but at least one entry). */
   entries(
     mailbox: number,
@@ -179,6 +185,11 @@ export interface RelayStore extends AsyncDisposable {
   ): Promise<{ entries: Entry[]; more: boolean }>;
   /** Deletes up to `seq`; returns how many. */
   received(mailbox: number, seq: number): Promise<number>;
+  /**
+   * The same soon, without a promise: a relay that dies before has the messages pushed again. Whoever asks the store
+   * meanwhile finds them deleted. `deleted` is told how many.
+   */
+  receivedSoon(mailbox: number, seq: number, deleted: (count: number) => void): void;
   /** Highest `seq` that waits, 0 if nothing does. */
   highWater(mailbox: number): Promise<number>;
 
