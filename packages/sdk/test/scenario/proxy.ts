@@ -1,0 +1,151 @@
+import { once } from "node:events";
+import type { AddressInfo } from "node:net";
+import { WebSocket, WebSocketServer } from "ws";
+
+/** A frame as it passes; the fields that tests look at have types. */
+export interface Frame {
+  type: string;
+  id?: string;
+  reply_to?: string;
+  timestamp?: number;
+  data: {
+    [field: string]: unknown;
+    username?: string;
+    status?: string;
+    kind?: string;
+    from?: string;
+    device?: unknown;
+    message?: string;
+    message_id?: string;
+    group_id?: string;
+    epoch?: number;
+    seq?: number;
+    commit_id?: string;
+    commit?: string;
+    welcomes?: { to: string; device: string; welcome: string }[];
+    messages?: { to: string; message: string; message_id: string }[];
+  };
+}
+
+/** One frame on its way: whose connection it is on, and in which direction it goes. */
+export interface Passage {
+  agent: string;
+  toRelay: boolean;
+  frame: Frame;
+}
+
+/** What becomes of a frame: undefined passes it, frames replace it (none: it is lost), "cut" ends the connection instead. */
+export type Rule = (passage: Passage) => Frame[] | "cut" | undefined;
+
+interface Pair {
+  agent: string;
+  client: WebSocket;
+  relay: WebSocket;
+}
+
+/** A relay between agents and the relay that does as it is told: loses, holds, repeats, changes frames; and records all. */
+export class Proxy implements AsyncDisposable {
+  /** The relay behind it, which may be another one after a restart. */
+  target = "";
+  rule: Rule | undefined;
+  /** Every frame as its sender wrote it. */
+  readonly recorded: Passage[] = [];
+  readonly #server: WebSocketServer;
+  readonly #pairs = new Set<Pair>();
+
+  private constructor(server: WebSocketServer) {
+    this.#server = server;
+    server.on("connection", (client) => this.#connect(client));
+  }
+
+  static async listen(): Promise<Proxy> {
+    const server = new WebSocketServer({ port: 0, host: "127.0.0.1" });
+    await once(server, "listening");
+    return new Proxy(server);
+  }
+
+  get url(): string {
+    return `ws://127.0.0.1:${(this.#server.address() as AddressInfo).port}/ws`;
+  }
+
+  /** Sends a frame to an agent, as if the relay had. */
+  toAgent(agent: string, frame: Frame): void {
+    this.#pair(agent).client.send(JSON.stringify(frame));
+  }
+
+  /** Sends a frame to the relay, as if the agent had. */
+  toRelay(agent: string, frame: Frame): void {
+    this.#pair(agent).relay.send(JSON.stringify(frame));
+  }
+
+  /** Cuts the connections of an agent, or all. */
+  cut(agent?: string): void {
+    for (const pair of this.#pairs) if (agent === undefined || pair.agent === agent) end(pair);
+  }
+
+  /** Frames of a type that an agent has sent. */
+  sentBy(agent: string, type: string): Frame[] {
+    return this.recorded
+      .filter((passage) => passage.toRelay && passage.agent === agent && passage.frame.type === type)
+      .map(({ frame }) => frame);
+  }
+
+  /** Frames of a kind (application, welcome, commit, notice) that the relay has pushed to an agent. */
+  pushedTo(agent: string, kind: string): Frame[] {
+    return this.recorded
+      .filter((passage) => !passage.toRelay && passage.agent === agent && passage.frame.data?.kind === kind)
+      .map(({ frame }) => frame);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.cut();
+    this.#server.close();
+    await once(this.#server, "close");
+  }
+
+  #pair(agent: string): Pair {
+    const pair = [...this.#pairs].findLast((one) => one.agent === agent);
+    if (pair === undefined) throw new Error(`${agent} is not connected`);
+    return pair;
+  }
+
+  #connect(client: WebSocket): void {
+    const pair: Pair = { agent: "", client, relay: new WebSocket(this.target) };
+    const { relay } = pair;
+    const early: string[] = [];
+    this.#pairs.add(pair);
+    client.on("message", (data) => {
+      const frame = JSON.parse(String(data)) as Frame;
+      pair.agent = frame.data?.username?.toLowerCase() ?? pair.agent;
+      for (const text of this.#pass(pair, true, frame))
+        if (relay.readyState === WebSocket.CONNECTING) early.push(text);
+        else relay.send(text);
+    });
+    relay.on("open", () => early.forEach((text) => relay.send(text)));
+    relay.on("message", (data) => {
+      for (const text of this.#pass(pair, false, JSON.parse(String(data)) as Frame)) client.send(text);
+    });
+    for (const socket of [client, relay]) socket.on("error", () => end(pair));
+    client.on("close", () => end(pair));
+    relay.on("close", (code, reason) => {
+      if (code === 1001 || code >= 4000) client.close(code, reason);
+      else end(pair);
+    });
+    client.on("close", () => this.#pairs.delete(pair));
+  }
+
+  #pass(pair: Pair, toRelay: boolean, frame: Frame): string[] {
+    // Frames that were under way when the connection was cut are lost with it.
+    if (pair.client.readyState !== WebSocket.OPEN) return [];
+    const passage = { agent: pair.agent, toRelay, frame };
+    this.recorded.push({ ...passage, frame: structuredClone(frame) });
+    const verdict = this.rule?.(passage);
+    if (verdict === "cut") end(pair);
+    return verdict === "cut" ? [] : (verdict ?? [frame]).map((one) => JSON.stringify(one));
+  }
+}
+
+function end({ client, relay }: Pair): void {
+  client.terminate();
+  relay.terminate();
+}

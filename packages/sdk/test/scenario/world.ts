@@ -1,0 +1,156 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createRelay, type Relay, type RelayOptions } from "@aimessage/server";
+import type { Agent, IncomingMessage } from "../../src/client/agent.ts";
+import { openAgent } from "../../src/client/open.ts";
+import { AgentError } from "../../src/errors.ts";
+import { nodeCryptoProvider } from "../../src/node/provider.ts";
+import { SqliteStore } from "../../src/node/sqlite-store.ts";
+import { MemoryFolder, MemoryStore } from "../../src/store/memory.ts";
+import type { ClientStore } from "../../src/store/store.ts";
+import { Proxy } from "./proxy.ts";
+
+/** A relay, a proxy before it, and the agents that talk through it. */
+export class World implements AsyncDisposable {
+  readonly proxy: Proxy;
+  /** What the agents' stores have in common with other processes, by agent. */
+  readonly folders = new Map<string, MemoryFolder>();
+  readonly #options: RelayOptions;
+  readonly #agents = new Set<Agent>();
+  readonly #temporary: string[] = [];
+  #relay: Relay | undefined;
+
+  private constructor(proxy: Proxy, options: RelayOptions) {
+    this.proxy = proxy;
+    this.#options = options;
+  }
+
+  static async create(options: RelayOptions = {}): Promise<World> {
+    const world = new World(await Proxy.listen(), options);
+    await world.startRelay();
+    return world;
+  }
+
+  get server(): string {
+    return this.proxy.url;
+  }
+
+  async startRelay(): Promise<void> {
+    this.#relay = await createRelay({ port: 0, store: "memory", publicUrls: [this.server], ...this.#options });
+    this.proxy.target = this.#relay.url.replace("localhost", "127.0.0.1");
+  }
+
+  async stopRelay(): Promise<void> {
+    await this.#relay?.[Symbol.asyncDispose]();
+    this.#relay = undefined;
+  }
+
+  /** Opens an agent; a second time is another process over the same folder. */
+  open(username: string, store?: ClientStore): Promise<Agent> {
+    return this.openFrom(username, store ?? this.memory(username));
+  }
+
+  async openFrom(username: string, store: ClientStore): Promise<Agent> {
+    const agent = await openAgent({ store, username, server: this.server, provider: nodeCryptoProvider });
+    this.#agents.add(agent);
+    return agent;
+  }
+
+  /** The store of an agent in memory, as another process sees it. */
+  memory(username: string): MemoryStore {
+    let folder = this.folders.get(username);
+    if (folder === undefined) this.folders.set(username, (folder = new MemoryFolder()));
+    return new MemoryStore(folder);
+  }
+
+  /** A temporary folder, whose name has a space in it. */
+  folder(): string {
+    const folder = mkdtempSync(join(tmpdir(), "aimessage scenario "));
+    this.#temporary.push(folder);
+    return folder;
+  }
+
+  sqlite(folder: string): Promise<SqliteStore> {
+    return SqliteStore.open(folder);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.proxy.rule = undefined;
+    await Promise.all([...this.#agents].map((agent) => agent.close()));
+    await this.proxy[Symbol.asyncDispose]();
+    await this.stopRelay();
+    for (const folder of this.#temporary) rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** Goes online and handles whatever comes. The list grows; it ends with the agent. */
+export function follow(
+  agent: Agent,
+  react: (message: IncomingMessage) => Promise<unknown> = (message) => message.handled(),
+  options: { share?: boolean } = {},
+): IncomingMessage[] {
+  const got: IncomingMessage[] = [];
+  const run = async () => {
+    for await (const message of agent.messages(options)) {
+      got.push(message);
+      await react(message);
+    }
+  };
+  void run().catch((error: unknown) => {
+    if (!(error instanceof AgentError)) throw error;
+  });
+  return got;
+}
+
+/** Waits until `look` gives something other than false or undefined. Fails after `ms`. */
+export async function eventually<T>(
+  what: string,
+  look: () => T | Promise<T>,
+  ms = 20_000,
+): Promise<Exclude<T, false | undefined>> {
+  for (const end = performance.now() + ms; ;) {
+    const found = await look();
+    if (found !== false && found !== undefined) return found as Exclude<T, false | undefined>;
+    if (performance.now() > end) throw new Error(`it never came that ${what}`);
+    await pause(10);
+  }
+}
+
+export function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+/** The bodies in an agent's inbox once there are so many, after a moment in which one more would have come. */
+export async function bodies(agent: Agent, count: number, ms?: number): Promise<string[]> {
+  const read = async () => (await agent.inbox()).map((entry) => entry.body);
+  try {
+    await eventually(`${agent.username} has ${count} messages`, async () => (await read()).length >= count, ms);
+  } catch (error) {
+    throw new Error(`${String(error)}: it has ${JSON.stringify((await read()).map((body) => body.slice(0, 20)))}`);
+  }
+  await pause(60);
+  return read();
+}
+
+export function numbered(count: number, prefix = "message"): string[] {
+  return Array.from({ length: count }, (_, index) => `${prefix} ${index + 1}`);
+}
+
+/** The reason of an AgentError that a promise rejects with: its `code`, and `reason` if it has one. */
+export async function rejection(
+  promise: Promise<unknown>,
+): Promise<{ code: string; reason: string | undefined; hint: string | undefined; message: string }> {
+  try {
+    await promise;
+  } catch (error) {
+    if (error instanceof AgentError)
+      return { code: error.code, reason: error.reason, hint: error.hint, message: error.message };
+    throw error;
+  }
+  throw new Error("it was not rejected");
+}
+
+export async function alertKinds(agent: Agent): Promise<string[]> {
+  return (await agent.alerts()).map(({ kind }) => kind);
+}
