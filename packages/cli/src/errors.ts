@@ -1,7 +1,7 @@
 import type { Writable } from "node:stream";
 import { CommanderError } from "commander";
 import { escapeJson, escapeLine } from "./escape.ts";
-import type { AgentError } from "./sdk.ts";
+import type { AgentError } from "@aimessage/sdk/node";
 
 /** What was typed makes no sense: exit code 2. */
 export class UsageError extends Error {
@@ -61,7 +61,7 @@ async function explain(error: unknown): Promise<Explained> {
   if (error instanceof StdoutError) return { code: "stdout", message: error.message, exit: 1 };
   if (isAgentError(error)) {
     // Already loaded, since the error came from there; a command that never needs the SDK never loads it.
-    const { localErrors } = await import("./sdk.ts");
+    const { localErrors } = await import("@aimessage/sdk/node");
     const { code, message, hint, reason } = error;
     return { code, message, hint, reason, exit: localErrors[code].exit };
   }

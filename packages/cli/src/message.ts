@@ -1,7 +1,7 @@
 import { Buffer } from "node:buffer";
 import { escapeBody, escapeLine } from "./escape.ts";
 import { clock } from "./output.ts";
-import type { Message } from "./sdk.ts";
+import type { Message } from "@aimessage/sdk/node";
 
 /** A message as its reader's line of JSON. Times are Unix milliseconds. */
 export interface MessageJson {

@@ -1,5 +1,6 @@
 import { access } from "node:fs/promises";
 import { join } from "node:path";
+import { Writable } from "node:stream";
 import { expect, test } from "vitest";
 import { Recorder } from "./console.ts";
 import { createWorld } from "./world.ts";
@@ -7,7 +8,7 @@ import { createWorld } from "./world.ts";
 const FINGERPRINT = /^[A-Z2-7]{4}( [A-Z2-7]{4}){12}$/;
 
 test("register prints name, fingerprint and folder, and whoami remembers them", async () => {
-  await using world = await createWorld();
+  const world = await createWorld();
   const { exit, stdout, stderr } = await world.cli("register -u Alice");
   expect({ exit, stderr }).toEqual({ exit: 0, stderr: "" });
   const lines = stdout.split("\n");
@@ -31,14 +32,14 @@ test("register prints name, fingerprint and folder, and whoami remembers them", 
 });
 
 test("register --json prints one object", async () => {
-  await using world = await createWorld();
+  const world = await createWorld();
   const { stdout } = await world.cli("--json register -u alice");
   expect(stdout.match(/\n/g)).toHaveLength(1);
   expect(Object.keys(JSON.parse(stdout) as object)).toEqual(["username", "fingerprint", "server", "home"]);
 });
 
 test("a message to a listener is delivered; one to nobody waits and arrives as offline", async () => {
-  await using world = await createWorld();
+  const world = await createWorld();
   await world.register("alice", "bob");
   const [stop, heard] = [new AbortController(), new Recorder()];
   const listening = world.cli("-u bob listen", { interrupted: stop.signal, stdout: heard });
@@ -67,7 +68,7 @@ test("a message to a listener is delivered; one to nobody waits and arrives as o
 });
 
 test("in JSON, stdout is one object a line and nothing else", async () => {
-  await using world = await createWorld();
+  const world = await createWorld();
   await world.register("alice", "bob");
   const body = "two\nlines\u2028\u202e\u0000 and 😀";
   const sent = await world.cli("send --json -u alice -t bob -m -", { stdin: body });
@@ -93,7 +94,7 @@ test("in JSON, stdout is one object a line and nothing else", async () => {
 });
 
 test("stdin is sent byte by byte, text or not", async () => {
-  await using world = await createWorld();
+  const world = await createWorld();
   await world.register("alice", "bob");
   const bodies = [
     "x",
@@ -116,7 +117,7 @@ test("stdin is sent byte by byte, text or not", async () => {
 });
 
 test("send --wait says how far the message came, and status agrees", async () => {
-  await using world = await createWorld();
+  const world = await createWorld();
   await world.register("alice", "bob");
   const late = await world.cli("send -u alice -t bob -m early --wait handled --timeout 0.5 --json");
   expect(late).toMatchObject({ exit: 7, stdout: "" });
@@ -142,7 +143,7 @@ test("send --wait says how far the message came, and status agrees", async () =>
 });
 
 test("the inbox shows what was received and consumes nothing", async () => {
-  await using world = await createWorld();
+  const world = await createWorld();
   await world.register("alice", "bob", "carol");
   await world.cli(["send", "-u", "alice", "-t", "bob", "-m", "one\nof alice"]);
   await world.cli("send -u carol -t bob -m two");
@@ -154,14 +155,14 @@ test("the inbox shows what was received and consumes nothing", async () => {
 });
 
 test("listen with --count and too little to count times out with 7, without --count it just ends", async () => {
-  await using world = await createWorld();
+  const world = await createWorld();
   await world.register("bob");
   expect(await world.cli("listen --count 1 --timeout 0.3")).toMatchObject({ exit: 7, stdout: "" });
   expect(await world.cli("listen --timeout 0.3")).toMatchObject({ exit: 0, stdout: "" });
 });
 
 test("users lists the others that listen", async () => {
-  await using world = await createWorld();
+  const world = await createWorld();
   await world.register("alice", "bob");
   expect((await world.cli("users -u alice")).stdout).toBe("Online users:\n");
   const stop = new AbortController();
@@ -174,7 +175,7 @@ test("users lists the others that listen", async () => {
 });
 
 test("a fingerprint is compared, and a contact can be blocked and allowed", async () => {
-  await using world = await createWorld();
+  const world = await createWorld();
   await world.register("alice", "bob");
   const { fingerprint } = JSON.parse((await world.cli("whoami -u bob --json")).stdout) as { fingerprint: string };
   const shown = await world.cli("verify -u alice bob");
@@ -197,12 +198,12 @@ test("a fingerprint is compared, and a contact can be blocked and allowed", asyn
 });
 
 test("several agents and none named: exit 2, and their names", async () => {
-  await using world = await createWorld();
+  const world = await createWorld();
   await world.register("alice", "bob");
   expect(await world.cli("whoami")).toEqual({
     exit: 2,
     stdout: "",
-    stderr: "Error: several agents live here and none is named\nHint: name one with -u: alice, bob\n",
+    stderr: expect.stringMatching(/^Error: .*: alice, bob\nHint: .*-u.*\n$/),
   });
   expect((await world.cli("whoami", { env: { AIMESSAGE_USERNAME: "bob" } })).stdout).toContain("bob");
   expect((await world.cli("whoami -u alice", { env: { AIMESSAGE_USERNAME: "bob" } })).stdout).toContain("alice");
@@ -210,7 +211,7 @@ test("several agents and none named: exit 2, and their names", async () => {
 });
 
 test("unregister asks for a word of confirmation, and removes the agent here and at the relay", async () => {
-  await using world = await createWorld();
+  const world = await createWorld();
   await world.register("alice", "bob");
   expect(await world.cli("unregister -u bob", { stdin: "" })).toMatchObject({ exit: 2, stdout: "" });
   await access(join(world.home, "bob"));
@@ -222,7 +223,7 @@ test("unregister asks for a word of confirmation, and removes the agent here and
 });
 
 test("doctor finds a healthy agent healthy, in text and in JSON", async () => {
-  await using world = await createWorld();
+  const world = await createWorld();
   await world.register("alice");
   const text = await world.cli("doctor");
   expect(text).toMatchObject({ exit: 0, stderr: "" });
@@ -234,11 +235,12 @@ test("doctor finds a healthy agent healthy, in text and in JSON", async () => {
 });
 
 test("a message that stdout does not take stays unhandled and is shown again", async () => {
-  await using world = await createWorld();
+  const world = await createWorld();
   await world.register("alice", "bob");
   await world.cli("send -u alice -t bob -m precious");
-  const broken = new Recorder();
-  broken._write = (_chunk, _encoding, done) => done(Object.assign(new Error("write EPIPE"), { code: "EPIPE" }));
+  const broken = new Writable({
+    write: (_chunk, _encoding, done) => done(Object.assign(new Error(), { code: "EPIPE" })),
+  });
   broken.on("error", () => undefined);
   expect(await world.cli("listen -q -u bob", { stdout: broken })).toMatchObject({
     exit: 1,

@@ -19,8 +19,8 @@ function message(body: string | Uint8Array, more: object = {}) {
     offline: false,
     verified: true,
   };
-  const actions = { reply: vi.fn(), handled: vi.fn(), failed: vi.fn() };
-  return { ...basics, body: text, bytes, contentType, ...actions, ...more };
+  const links = { replyTo: undefined, thread: undefined, expiresAt: undefined };
+  return { ...basics, body: text, bytes, contentType, ...links, ...more };
 }
 
 describe("as text", () => {

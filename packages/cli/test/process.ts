@@ -1,12 +1,13 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
+import { onTestFinished } from "vitest";
 import { Recorder } from "./console.ts";
 
 const MAIN = fileURLToPath(new URL("../src/main.ts", import.meta.url));
 
-/** A process of its own; killed when it is disposed of. */
-export interface Child extends AsyncDisposable {
+/** A process of its own; killed when the test ends, however that ends. */
+export interface Child {
   readonly process: ChildProcess;
   readonly pid: number;
   readonly stdout: Recorder;
@@ -30,15 +31,9 @@ export function startScript(path: string, words: readonly string[], env: Record<
   child.stdout.pipe(stdout);
   child.stderr.pipe(stderr);
   const exit = once(child, "close").then(([code, signal]) => (code ?? signal) as number | NodeJS.Signals);
-  return {
-    process: child,
-    pid: child.pid ?? 0,
-    stdout,
-    stderr,
-    exit,
-    [Symbol.asyncDispose]: async () => {
-      child.kill("SIGKILL");
-      await exit;
-    },
-  };
+  onTestFinished(async () => {
+    child.kill("SIGKILL");
+    await exit;
+  });
+  return { process: child, pid: child.pid ?? 0, stdout, stderr, exit };
 }

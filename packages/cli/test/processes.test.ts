@@ -38,10 +38,10 @@ function expectSeries(heard: string[], prefixes: readonly string[], count: numbe
 }
 
 test("SIGINT and SIGTERM stop a listener with exit code 0", async () => {
-  await using world = await createWorld();
+  const world = await createWorld();
   await world.register("alice");
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
-    await using listener = listen(world, "alice");
+    const listener = listen(world, "alice");
     await listener.stderr.until(/Listening for messages as alice\.\.\. \(Press Ctrl\+C to stop\)\n/);
     listener.process.kill(signal);
     expect(await listener.exit).toBe(0);
@@ -51,9 +51,9 @@ test("SIGINT and SIGTERM stop a listener with exit code 0", async () => {
 });
 
 test("a reader that closes the pipe ends the listener, and the message is shown again later", async () => {
-  await using world = await createWorld();
+  const world = await createWorld();
   await world.register("alice", "bob");
-  await using listener = listen(world, "bob");
+  const listener = listen(world, "bob");
   await online(world, "bob", "alice");
   listener.process.stdout?.destroy();
   expect((await world.cli("send -u alice -t bob -m precious")).exit).toBe(0);
@@ -63,9 +63,9 @@ test("a reader that closes the pipe ends the listener, and the message is shown 
 });
 
 test("a stopped process that holds the link is named when the time is out", async () => {
-  await using world = await createWorld();
+  const world = await createWorld();
   await world.register("alice", "bob");
-  await using listener = listen(world, "alice");
+  const listener = listen(world, "alice");
   await online(world, "alice", "bob");
   listener.process.kill("SIGSTOP");
   const { exit, stderr } = await world.cli("send -u alice -t bob -m hello --timeout 3");
@@ -78,18 +78,17 @@ test("a stopped process that holds the link is named when the time is out", asyn
 });
 
 test("four senders and two listeners of one agent: every listener shows each message once, each sender's in order", async () => {
-  await using world = await createWorld();
+  const world = await createWorld();
   await world.register("alice", "bob");
-  await using first = listen(world, "alice", "--json");
-  await using second = listen(world, "alice", "--json");
-  await using bobFirst = listen(world, "bob", "--json", "--count", "200");
-  await using bobSecond = listen(world, "bob", "--json", "--count", "200");
+  const first = listen(world, "alice", "--json");
+  const second = listen(world, "alice", "--json");
+  const bobFirst = listen(world, "bob", "--json", "--count", "200");
+  const bobSecond = listen(world, "bob", "--json", "--count", "200");
   await online(world, "alice", "bob");
 
   const names = ["a", "b", "c", "d"];
-  await using stack = new AsyncDisposableStack();
   const start = (from: string, to: string, prefix: string): Child =>
-    stack.use(startScript(SENDER, [from, to, prefix, "50"], world.env));
+    startScript(SENDER, [from, to, prefix, "50"], world.env);
   const senders = [...names.map((prefix) => start("alice", "bob", prefix)), start("bob", "alice", "back")];
   for (const sender of senders) expect([await sender.exit, sender.stderr.text]).toEqual([0, ""]);
 
@@ -103,23 +102,22 @@ test("four senders and two listeners of one agent: every listener shows each mes
 });
 
 test("four senders without any listener: everything arrives later, each sender's in order", async () => {
-  await using world = await createWorld();
+  const world = await createWorld();
   await world.register("alice", "bob");
   const names = ["a", "b", "c", "d"];
-  await using stack = new AsyncDisposableStack();
-  const senders = names.map((prefix) => stack.use(startScript(SENDER, ["alice", "bob", prefix, "50"], world.env)));
+  const senders = names.map((prefix) => startScript(SENDER, ["alice", "bob", prefix, "50"], world.env));
   for (const sender of senders) expect([await sender.exit, sender.stderr.text]).toEqual([0, ""]);
-  await using listener = listen(world, "bob", "--json", "--count", "200");
+  const listener = listen(world, "bob", "--json", "--count", "200");
   expect(await listener.exit).toBe(0);
   expectSeries(bodies(listener), names, 50);
 });
 
 test("when the process that holds the link is killed, another takes over", async () => {
-  await using world = await createWorld();
+  const world = await createWorld();
   await world.register("alice", "bob");
-  await using first = listen(world, "alice", "--json");
+  const first = listen(world, "alice", "--json");
   await online(world, "alice", "bob");
-  await using second = listen(world, "alice", "--json");
+  const second = listen(world, "alice", "--json");
   await second.stderr.until(/Listening/);
   first.process.kill("SIGKILL");
   expect(await first.exit).toBe("SIGKILL");

@@ -2,10 +2,11 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createRelay } from "@aimessage/server";
+import { onTestFinished } from "vitest";
 import { aimessage, type ConsoleOptions, type Transcript } from "./console.ts";
 
-/** A relay and an empty home, and a command line that knows both. */
-export interface World extends AsyncDisposable {
+/** A relay and an empty home, and a command line that knows both. Gone when the test ends, however that ends. */
+export interface World {
   readonly server: string;
   readonly home: string;
   /** Environment of a process that belongs to this world. */
@@ -18,10 +19,10 @@ export interface World extends AsyncDisposable {
 
 /** Makes a world with a relay in this process. Its home has a space in its path. */
 export async function createWorld(): Promise<World> {
-  await using cleanup = new AsyncDisposableStack();
   const folder = await mkdtemp(join(tmpdir(), "aimessage cli "));
-  cleanup.defer(() => rm(folder, { recursive: true, force: true }));
-  const relay = cleanup.use(await createRelay({ port: 0, store: "memory" }));
+  onTestFinished(() => rm(folder, { recursive: true, force: true }));
+  const relay = await createRelay({ port: 0, store: "memory" });
+  onTestFinished(() => relay[Symbol.asyncDispose]());
   const home = join(folder, "agents");
   const env = { AIMESSAGE_HOME: home, AIMESSAGE_SERVER: relay.url };
   const cli: World["cli"] = (line, options = {}) =>
@@ -32,6 +33,5 @@ export async function createWorld(): Promise<World> {
       if (exit !== 0) throw new Error(`register ${name}: ${stderr}`);
     }
   };
-  const opened = cleanup.move();
-  return { server: relay.url, home, env, cli, register, [Symbol.asyncDispose]: () => opened.disposeAsync() };
+  return { server: relay.url, home, env, cli, register };
 }

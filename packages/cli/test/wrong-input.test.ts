@@ -20,7 +20,7 @@ function expectError(transcript: Transcript, exit: number, message: RegExp): voi
 }
 
 test("no relay", async () => {
-  await using world = await createWorld();
+  const world = await createWorld();
   expectError(await world.cli("register -u alice -s ws://127.0.0.1:1"), 4, /127\.0\.0\.1:1/);
   await world.register("alice");
   const sent = await world.cli("send -t bob -m hello -s ws://127.0.0.1:1 --timeout 5");
@@ -28,7 +28,7 @@ test("no relay", async () => {
 });
 
 test("a wrong URL", async () => {
-  await using world = await createWorld();
+  const world = await createWorld();
   for (const url of ["nonsense", "ftp://localhost", "ws://", "http://user:secret@localhost"]) {
     expectError(await world.cli(["register", "-u", "alice", "-s", url]), 2, /./);
   }
@@ -36,7 +36,7 @@ test("a wrong URL", async () => {
 });
 
 test("a web server that is no relay", async () => {
-  await using world = await createWorld();
+  const world = await createWorld();
   await using server = createServer((_request, response) => void response.writeHead(404).end());
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
@@ -45,59 +45,59 @@ test("a web server that is no relay", async () => {
 });
 
 test("a relay of another protocol version", async () => {
-  await using world = await createWorld();
+  const world = await createWorld();
   using server = await futureRelay();
   expectError(await world.cli(`register -u alice -s ${server.url}`), 5, /protocol.*99/);
 });
 
 test("an unknown recipient", async () => {
-  await using world = await createWorld();
+  const world = await createWorld();
   await world.register("alice");
   expectError(await world.cli("send -t nobody -m hello"), 5, /nobody|not found/i);
 });
 
 test("not registered", async () => {
-  await using world = await createWorld();
+  const world = await createWorld();
   for (const line of ["whoami", "send -t bob -m hello", "listen", "users", "doctor", "whoami -u alice"]) {
     expectError(await world.cli(line), 3, /register/);
   }
 });
 
 test("bad usernames", async () => {
-  await using world = await createWorld();
+  const world = await createWorld();
   for (const name of ["ab", "-ab", "a b c", "al/ice", "../alice", "con", "x".repeat(33), "álice"]) {
     expectError(await world.cli(["register", "-u", name]), 2, /username|name/i);
   }
 });
 
 test("a name that is taken, here or at the relay", async () => {
-  await using world = await createWorld();
+  const world = await createWorld();
   await world.register("alice");
   expectError(await world.cli("register -u Alice"), 1, /alice/i);
   expectError(await world.cli(["register", "-u", "alice", "--home", join(world.home, "other")]), 5, /alice|exists/);
 });
 
 test("a home that is no folder", async () => {
-  await using world = await createWorld();
+  const world = await createWorld();
   await mkdir(dirname(world.home), { recursive: true });
   await writeFile(world.home, "a file");
   expectError(await world.cli("register -u alice"), 1, new RegExp(world.home));
 });
 
 test("a message that is too large is refused before it is sent, with the limit", async () => {
-  await using world = await createWorld();
+  const world = await createWorld();
   await world.register("alice", "bob");
   expectError(await world.cli("send -u alice -t bob", { stdin: "x".repeat(2_000_000) }), 1, /\d{6}/);
 });
 
 test("an unknown message id", async () => {
-  await using world = await createWorld();
+  const world = await createWorld();
   await world.register("alice");
   expectError(await world.cli("status nonsense"), 1, /nonsense/);
 });
 
 test("an unknown contact", async () => {
-  await using world = await createWorld();
+  const world = await createWorld();
   await world.register("alice");
   expectError(await world.cli("contacts block nobody"), 1, /nobody/);
 });

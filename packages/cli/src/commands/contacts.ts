@@ -2,7 +2,7 @@ import type { Command } from "commander";
 import { openAgent } from "../agent.ts";
 import { table } from "../output.ts";
 import type { Act, Call } from "../call.ts";
-import type { Agent, Contact } from "../sdk.ts";
+import type { Agent, Contact } from "@aimessage/sdk/node";
 
 const EXAMPLES = `
 Examples:

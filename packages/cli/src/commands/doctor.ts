@@ -3,14 +3,13 @@ import { openAgent } from "../agent.ts";
 import { localTime, table } from "../output.ts";
 import type { Act, Call } from "../call.ts";
 import { packageVersion } from "../version.ts";
-import type { Alert, Diagnosis } from "../sdk.ts";
+import type { Alert, Diagnosis } from "@aimessage/sdk/node";
 import { seconds } from "../values.ts";
 
 type Check = Diagnosis["checks"][number];
 
 /** The exit code that fits when a check fails. */
 const EXIT: Readonly<Record<Check["name"], number>> = {
-  home: 1,
   store: 1,
   link: 7,
   relay: 4,

@@ -2,7 +2,7 @@ import type { Command } from "commander";
 import { openAgent } from "../agent.ts";
 import { localTime, table } from "../output.ts";
 import type { Act, Call } from "../call.ts";
-import type { InboxEntry } from "../sdk.ts";
+import type { InboxEntry } from "@aimessage/sdk/node";
 
 export function configure(command: Command, act: Act): void {
   command
@@ -20,9 +20,9 @@ async function inbox(call: Call): Promise<void> {
 }
 
 function entryJson(entry: InboxEntry): object {
-  const { id, from, to, body, content_type, sentAt, receivedAt, offline, verified, state } = entry;
-  const times = { sent_at: sentAt, received_at: receivedAt };
-  return { message_id: id, from, to, body, content_type, ...times, offline, verified, state };
+  const { id, from, to, body, contentType, offline, verified, state } = entry;
+  const facts = { content_type: contentType, sent_at: entry.sentAt, received_at: entry.receivedAt };
+  return { message_id: id, from, to, body, ...facts, offline, verified, state };
 }
 
 /** The beginning of a body, whole characters only. */

@@ -39,7 +39,7 @@ async function listen(call: Call, options: Options): Promise<number> {
   const signal = overdue === undefined ? context.interrupted : AbortSignal.any([context.interrupted, overdue]);
   context.interrupted.addEventListener("abort", () => out.note("Stopping listener..."));
   await using agent = await openAgent(call, "listen");
-  agent.onLink(({ state, detail }) => void (state === "connected" || out.note(detail)));
+  agent.onLink(({ state, detail }) => void (state === "reconnecting" && !signal.aborted && out.note(detail)));
   out.note(`Listening for messages as ${agent.username}... (Press Ctrl+C to stop)`);
 
   const filter = { ...(options.from === undefined ? {} : { from: options.from }), share: options.share === true };

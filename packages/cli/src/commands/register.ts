@@ -16,7 +16,7 @@ async function register(call: Call): Promise<void> {
   const { username, server } = call.settings;
   if (username === undefined) throw new UsageError("a username is required", "name it: register -u NAME");
   if (server === undefined) throw new UsageError("a relay is required", "name it: register -u NAME -s ws://HOST:PORT");
-  const { Agent } = await import("../sdk.ts");
+  const { Agent } = await import("@aimessage/sdk/node");
   await using agent = await Agent.register({ ...openOptions(call, "register"), username, server });
   await call.out.confirm(
     [

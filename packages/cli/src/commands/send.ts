@@ -6,7 +6,7 @@ import { SendError, UsageError } from "../errors.ts";
 import { escapeLine } from "../escape.ts";
 import { utf8 } from "../message.ts";
 import type { Act, Call } from "../call.ts";
-import type { MessageStatus, Sent, Wait } from "../sdk.ts";
+import type { MessageStatus, Sent, Wait } from "@aimessage/sdk/node";
 import { duration, seconds } from "../values.ts";
 
 interface Options {

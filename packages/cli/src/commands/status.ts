@@ -23,7 +23,7 @@ async function status(call: Call, _options: object, id: string): Promise<void> {
   await using agent = await openAgent(call, "status");
   const found = await agent.status(id);
   if (found === undefined) {
-    const { AgentError } = await import("../sdk.ts");
+    const { AgentError } = await import("@aimessage/sdk/node");
     const hint = "check the id; messages that are done are forgotten after a while";
     throw new AgentError("unknown_message", `no message ${id} was sent from here`, { hint });
   }
