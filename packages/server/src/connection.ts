@@ -247,14 +247,9 @@ export class Connection implements Session {
     const index = this.#pings.indexOf(seq);
     if (index < 0) return;
     this.#pings.splice(0, index + 1);
-    const { store, metrics, log } = this.#context;
-    store
-      .received(login.mailbox, seq)
-      .then((count) => {
-        metrics.delivered.inc(count);
-        delivery.acknowledged(seq);
-      })
-      .catch((error: unknown) => log.error({ err: error }, "acknowledgement failed"));
+    const { store, metrics } = this.#context;
+    store.receivedSoon(login.mailbox, seq, (count) => metrics.delivered.inc(count));
+    delivery.acknowledged(seq);
   }
 
   #dropSlowReader(): void {

@@ -108,6 +108,9 @@ export class Delivery {
       };
       const { entries, more } = await this.#options.store.entries(this.mailbox, this.#cursor, room);
       if (!this.#active) return;
+      // The store gives one entry at least; if it is too large for now, an acknowledgement brings it.
+      const [first] = entries;
+      if (first !== undefined && first.bytes > room.bytes && this.#inFlight.length > 0) return;
       for (const entry of entries) this.#push(entry);
       if (!more || this.#cursor >= this.#backlogEnd) this.#backlogPushed();
       this.#caughtUp = !more && !this.#missed;

@@ -11,25 +11,33 @@ export interface Frame {
   data: any;
 }
 
-/** A WebSocket client that knows JSON and nothing of our SDK. Frames are read one by one, in the order of arrival. */
+interface Reader {
+  wants: (frame: Frame) => boolean;
+  resolve: (frame: Frame) => void;
+  reject: (error: Error) => void;
+}
+
+/** A WebSocket client that knows JSON and nothing of our SDK. */
 export class RawClient implements Disposable {
   readonly socket: WebSocket;
-  readonly #frames: Frame[] = [];
-  #wake: () => void = () => {};
-  #closed: { code: number; reason: string } | undefined;
+  readonly closed: Promise<{ code: number; reason: string }>;
+  /** Frames that have arrived and were not read. */
+  readonly unread: Frame[] = [];
+  #readers: Reader[] = [];
+  #end: Error | undefined;
   #ids = 0;
 
   constructor(url: string, options: ClientOptions = {}) {
     this.socket = new WebSocket(url, options);
-    this.socket.on("message", (data: Buffer) => {
-      this.#frames.push(JSON.parse(data.toString()) as Frame);
-      this.#wake();
-    });
-    this.socket.on("close", (code, reason) => {
-      this.#closed = { code, reason: reason.toString() };
-      this.#wake();
-    });
+    this.socket.on("message", (data: Buffer) => this.#arrived(JSON.parse(data.toString()) as Frame));
     this.socket.on("error", () => {});
+    this.closed = new Promise((resolve) => {
+      this.socket.on("close", (code, reason) => {
+        this.#end = new Error(`closed ${code} ${reason.toString()}`);
+        for (const reader of this.#readers) reader.reject(this.#end);
+        resolve({ code, reason: reason.toString() });
+      });
+    });
   }
 
   static async open(url: string, options: ClientOptions = {}): Promise<RawClient> {
@@ -43,47 +51,36 @@ export class RawClient implements Disposable {
     return id;
   }
 
-  /** The next frame. */
-  async read(): Promise<Frame> {
-    for (;;) {
-      const frame = this.#frames.shift();
-      if (frame !== undefined) return frame;
-      if (this.#closed !== undefined) throw new Error(`closed ${this.#closed.code} ${this.#closed.reason}`);
-      await new Promise<void>((resolve) => (this.#wake = resolve));
-    }
+  /** The first frame that is wanted; others stay to be read. */
+  async read(wants: (frame: Frame) => boolean = () => true): Promise<Frame> {
+    const index = this.unread.findIndex(wants);
+    if (index >= 0) return this.unread.splice(index, 1)[0] as Frame;
+    if (this.#end !== undefined) throw this.#end;
+    return new Promise((resolve, reject) => this.#readers.push({ wants, resolve, reject }));
   }
 
-  /** The next frame that satisfies a condition; those before it are dropped. */
-  async readUntil(condition: (frame: Frame) => boolean): Promise<Frame> {
-    for (;;) {
-      const frame = await this.read();
-      if (condition(frame)) return frame;
-    }
-  }
-
-  /** Writes a frame and reads its answer; frames in between are dropped. */
+  /** Writes a frame and reads its answer. */
   async ask(type: string, data?: unknown): Promise<Frame> {
     const id = this.write(type, data);
-    return this.readUntil((frame) => frame.reply_to === id);
-  }
-
-  /** Frames that have arrived and were not read. */
-  get unread(): readonly Frame[] {
-    return this.#frames;
-  }
-
-  async closed(): Promise<{ code: number; reason: string }> {
-    while (this.#closed === undefined) await new Promise<void>((resolve) => (this.#wake = resolve));
-    return this.#closed;
+    return this.read((frame) => frame.reply_to === id);
   }
 
   async close(): Promise<void> {
     this.socket.close();
-    await this.closed();
+    await this.closed;
   }
 
   [Symbol.dispose](): void {
     this.socket.terminate();
+  }
+
+  #arrived(frame: Frame): void {
+    const reader = this.#readers.find(({ wants }) => wants(frame));
+    if (reader === undefined) this.unread.push(frame);
+    else {
+      this.#readers = this.#readers.filter((other) => other !== reader);
+      reader.resolve(frame);
+    }
   }
 }
 

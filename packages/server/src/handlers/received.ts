@@ -8,12 +8,14 @@ export async function received(
   session: Session,
   login: Login,
   { log_id, seq }: ClientFrameData<"received">,
+  isAsked: boolean,
 ): Promise<Answer> {
   const { delivery } = session;
   if (login.kind === "token") return refuse("token_account");
   if (delivery === undefined) return refuse("not_listening");
   if (log_id !== store.logId || seq > delivery.highestPushed) return refuse("received_out_of_range");
-  metrics.delivered.inc(await store.received(login.mailbox, seq));
   delivery.acknowledged(seq);
+  if (isAsked) metrics.delivered.inc(await store.received(login.mailbox, seq));
+  else store.receivedSoon(login.mailbox, seq, (count) => metrics.delivered.inc(count));
   return ack({ status: "received" });
 }

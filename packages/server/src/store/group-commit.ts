@@ -6,6 +6,9 @@ interface Waiting {
   fail: (error: StorageError) => void;
 }
 
+/** How long work may wait for a transaction to share. */
+const LATER_MS = 20;
+
 /** SQLite's result codes for a disk that cannot take more (https://sqlite.org/rescode.html): READONLY, IOERR, FULL. */
 const DISK_ERRORS = new Set([8, 10, 13]);
 
@@ -20,6 +23,8 @@ export class GroupCommit {
   #waiting: Waiting[] = [];
   #stored: Entry[] = [];
   #failure: StorageError | undefined;
+  #later: (() => void)[] = [];
+  #laterTimer: NodeJS.Timeout | undefined;
   #listener: (entries: Entry[]) => void = () => {};
 
   /** @param forget Drops everything that is remembered of the database: it may never have been stored. */
@@ -40,6 +45,7 @@ export class GroupCommit {
       let value: T | undefined;
       if (this.#failure === undefined) {
         try {
+          this.#runLater();
           value = work();
         } catch (error) {
           this.#undo(error);
@@ -49,8 +55,22 @@ export class GroupCommit {
     });
   }
 
+  /**
+   * Runs `work` inside a transaction soon: with the next write, before the next read, or after a moment. For what need
+   * not be on disk at once, and is done again if it is lost. It must not fail for any reason but the disk.
+   */
+  later(work: () => void): void {
+    this.#later.push(work);
+    this.#laterTimer ??= setTimeout(() => this.#catchUp(), LATER_MS);
+  }
+
+  #catchUp(): void {
+    if (this.#later.length > 0) this.write(() => {}).catch(() => {});
+  }
+
   /** Runs `work` when nothing is pending: what it sees is on disk. */
   read<T>(work: () => T): Promise<T> {
+    this.#catchUp();
     return new Promise((resolve, reject) => {
       const run = (): void => {
         try {
@@ -69,7 +89,13 @@ export class GroupCommit {
     this.#stored.push(entry);
   }
 
-  /** Ends the turn's transaction now. */
+  /** Does everything that waits now. */
+  finish(): void {
+    this.#catchUp();
+    this.flush();
+  }
+
+  /** Ends the turn's transaction. */
   flush(): void {
     if (this.#waiting.length === 0) return;
     const waiting = this.#waiting;
@@ -93,6 +119,15 @@ export class GroupCommit {
     }
     if (stored.length > 0) this.#listener(stored);
     for (const { succeed } of waiting) succeed();
+  }
+
+  #runLater(): void {
+    if (this.#later.length === 0) return;
+    clearTimeout(this.#laterTimer);
+    this.#laterTimer = undefined;
+    const later = this.#later;
+    this.#later = [];
+    for (const work of later) work();
   }
 
   #open(): void {

@@ -126,6 +126,7 @@ function openStore(db: DatabaseSync, options: StoreOptions, closed: () => void):
     commit: (request) => group.write(() => commit(tables, keyPackages, request)),
     entries: (mailbox, after, room) => group.read(() => mail.after(mailbox, after, room)),
     received: (mailbox, seq) => group.write(() => mail.received(mailbox, seq)),
+    receivedSoon: (mailbox, seq, deleted) => group.later(() => deleted(mail.received(mailbox, seq))),
     highWater: (mailbox) => group.read(() => mail.highWater(mailbox)),
     publishKeys: (mailbox, packages, lastResort) =>
       group.write(() => keyPackages.publish(mailbox, packages, lastResort)),
@@ -134,7 +135,7 @@ function openStore(db: DatabaseSync, options: StoreOptions, closed: () => void):
     sweep: () => group.write(sweep),
     depth: () => group.read(() => mail.depth()),
     async [Symbol.asyncDispose]() {
-      group.flush();
+      group.finish();
       db.close();
       closed();
     },
