@@ -1,0 +1,97 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const root = fileURLToPath(new URL("../..", import.meta.url));
+export const relayBin = join(root, "packages/server/bin/aimessage-server.js");
+export const cliBin = join(root, "packages/cli/bin/aimessage.js");
+
+/** A process of this test and what it has printed, over all its lives. */
+export class Program {
+  lines: string[] = [];
+  errors = "";
+  kills = 0;
+  readonly #args: string[];
+  #child: ChildProcess | undefined;
+  #rest = "";
+
+  constructor(args: string[]) {
+    this.#args = args;
+  }
+
+  start(more: string[] = []): void {
+    this.#rest = "";
+    const child = spawn(process.execPath, [...this.#args, ...more], { stdio: ["ignore", "pipe", "pipe"] });
+    this.#child = child;
+    child.stdout.on("data", (data: Buffer) => {
+      const parts = (this.#rest + data.toString()).split("\n");
+      this.#rest = parts.pop() ?? "";
+      this.lines.push(...parts);
+    });
+    child.stderr.on("data", (data: Buffer) => (this.errors += data.toString()));
+  }
+
+  get running(): boolean {
+    return this.#child !== undefined && this.#child.exitCode === null && this.#child.signalCode === null;
+  }
+
+  get pid(): number {
+    return this.#child?.pid ?? 0;
+  }
+
+  get exitCode(): number | null {
+    return this.#child?.exitCode ?? null;
+  }
+
+  /** Ends it, and resolves when it is gone and everything that it printed has been read. */
+  async end(signal: NodeJS.Signals): Promise<void> {
+    const child = this.#child;
+    if (child === undefined || !this.running) return;
+    const gone = once(child, "close");
+    child.kill(signal);
+    await gone;
+    if (signal === "SIGKILL") this.kills += 1;
+  }
+
+  async exited(): Promise<number | null> {
+    if (this.#child !== undefined && this.running) await once(this.#child, "close");
+    return this.exitCode;
+  }
+}
+
+/** A port that is free now, for a relay that is started again and again. */
+export async function freePort(): Promise<number> {
+  const server = createServer();
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const address = server.address();
+  server.close();
+  await once(server, "close");
+  return typeof address === "object" && address !== null ? address.port : 0;
+}
+
+/** A temporary folder with a space in its name, removed when it is disposed. */
+export function temporaryFolder(): { path: string; [Symbol.dispose](): void } {
+  const path = mkdtempSync(join(tmpdir(), "ai message "));
+  return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }) };
+}
+
+export async function until(what: string, check: () => boolean | Promise<boolean>, ms = 60_000): Promise<void> {
+  for (const end = Date.now() + ms; !(await check()); await new Promise((resolve) => setTimeout(resolve, 50)))
+    if (Date.now() > end) throw new Error(`time ran out: ${what}`);
+}
+
+/** A repeatable random number generator (mulberry32). */
+export function random(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
