@@ -171,7 +171,8 @@ export class Connection implements Session {
     const retryAfterMs = this.#charge("frame" in read ? read.frame.type : read.bad.type);
     if (retryAfterMs > 0) {
       this.#block(read);
-      return refuse("rate_limited", { retry_after_ms: retryAfterMs });
+      const named = "frame" in read ? requestId(read.frame) : {};
+      return refuse("rate_limited", { retry_after_ms: retryAfterMs, ...named });
     }
     if ("frame" in read) return handle(this.#context, this, read.frame);
     const { reason, type } = read.bad;
@@ -190,12 +191,13 @@ export class Connection implements Session {
 
   #failed(error: unknown, read: Read): Answer {
     this.#block(read);
+    const named = "frame" in read ? requestId(read.frame) : {};
     if (error instanceof StorageError && error.reason === "storage_full") {
       this.#context.log.error({ err: error.message }, "storage full");
-      return refuse("storage_full");
+      return refuse("storage_full", named);
     }
     this.#context.log.error({ err: error }, "request failed");
-    return refuse("internal");
+    return refuse("internal", named);
   }
 
   /** After a refused `send` nothing more is stored in its group, however it was refused. [P-6.5] */
@@ -257,4 +259,10 @@ export class Connection implements Session {
     this.close(closeCodes.slowReader, "rate_limited");
     setImmediate(() => this.#webSocket.terminate());
   }
+}
+
+/** The id that the client has given to what it sends: errors repeat it. */
+function requestId(frame: ClientFrame): { message_id?: string; commit_id?: string } {
+  if (frame.type === "commit") return { commit_id: frame.data.commit_id };
+  return frame.type === "send" && frame.data.message_id !== undefined ? { message_id: frame.data.message_id } : {};
 }

@@ -1,0 +1,71 @@
+import { readFileSync } from "node:fs";
+import { expect, test } from "vitest";
+import { type Config, defaultConfig, readConfig, UsageError } from "../src/index.ts";
+import { VERSION } from "../src/version.ts";
+
+const read = (argv: string[], env: Record<string, string> = {}) => readConfig(argv, env) as Config;
+
+test("flags outweigh the environment, and that the defaults", () => {
+  expect(read([])).toEqual(defaultConfig);
+  expect(read([], { PORT: "9090", HOST: "0.0.0.0", DB_PATH: "/data", LOG_FORMAT: "json" })).toMatchObject({
+    port: 9090,
+    host: "0.0.0.0",
+    db: "/data",
+    log: "json",
+  });
+  expect(read(["--port", "1", "--db", "x"], { PORT: "9090", DB_PATH: "/data" })).toMatchObject({ port: 1, db: "x" });
+  expect(read([], { PORT: "", DB_PATH: "" })).toMatchObject({ port: 8080, db: "./data" });
+});
+
+test("every limit is an option with sizes and times in plain units", () => {
+  const { limits } = read(["--mailbox-age", "3d", "--frame-bytes", "64KiB", "--frames-per-second", "0"], {
+    AIMESSAGE_IN_FLIGHT_MESSAGES: "7",
+    AIMESSAGE_FRAME_BYTES: "1",
+  });
+  expect(limits).toEqual({
+    ...defaultConfig.limits,
+    mailboxAge: 3 * 24 * 3600 * 1000,
+    frameBytes: 65_536,
+    framesPerSecond: 0,
+    inFlightMessages: 7,
+  });
+});
+
+test("lists are repeated as flags and separated in the environment", () => {
+  expect(read(["--public-url", "wss://a.example", "--public-url", "wss://b.example"]).publicUrls).toHaveLength(2);
+  expect(read([], { PUBLIC_URL: "wss://a.example, wss://b.example", ORIGINS: "https://c.example" })).toMatchObject({
+    publicUrls: ["wss://a.example", "wss://b.example"],
+    origins: ["https://c.example"],
+  });
+});
+
+test("limits are lifted only where nobody else can connect", () => {
+  expect(read(["--no-limits"]).limits).toMatchObject({ framesPerSecond: 0, registrationsPerSecond: 0 });
+  expect(read(["--no-limits", "--frames-per-second", "5"]).limits.framesPerSecond).toBe(5);
+  expect(() => read(["--no-limits", "--host", "0.0.0.0"])).toThrow(
+    "--no-limits is only for loopback addresses, not for 0.0.0.0",
+  );
+});
+
+test.each([
+  [["--port", "http"], "--port needs a valid number, not 'http'"],
+  [["--port", "65536"], "--port needs a valid number, not '65536'"],
+  [["--public-url", "relay.example"], "--public-url needs a valid url, not 'relay.example'"],
+  [["--mailbox-age", "14"], "--mailbox-age needs a time such as 54s or 14d, not '14'"],
+  [["--frame-bytes", "1MB"], "--frame-bytes needs a size such as 64KiB or 1MiB, not '1MB'"],
+  [["--mailbox-messages", "-1"], "--mailbox-messages needs a whole number, not '-1'"],
+  [["--tls-cert", "x"], "--tls-cert and --tls-key are needed together"],
+  [["--nope"], "unknown option '--nope'"],
+  [["extra"], "too many arguments"],
+])("%j: %s", (argv, message) => {
+  expect(() => read(argv)).toThrow(UsageError);
+  expect(() => read(argv)).toThrow(message);
+});
+
+test("help names every option and its default; version is the package's", () => {
+  const { print } = readConfig(["--help"], {}) as { print: string };
+  for (const part of ["--port", "--mailbox-age", "(default 14d)", "[DB_PATH]"]) expect(print).toContain(part);
+  expect(readConfig(["--version"], {})).toEqual({ print: `${VERSION}\n` });
+  const manifest = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as object;
+  expect(manifest).toMatchObject({ version: VERSION });
+});

@@ -1,0 +1,144 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { expect, test } from "vitest";
+import { loginToken, RawClient, tokenClient } from "./raw-client.ts";
+
+const main = new URL("../src/main.ts", import.meta.url).pathname;
+const folder = () => mkdtempSync(join(tmpdir(), "relay-"));
+
+/** The relay as a process of its own. */
+function relayProcess(args: string[], env: Record<string, string> = {}) {
+  const child = spawn(process.execPath, ["--conditions=source", main, ...args], {
+    env: { PATH: process.env["PATH"], ...env },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  const output = { stdout: "", stderr: "" };
+  child.stdout.on("data", (data: Buffer) => (output.stdout += data.toString()));
+  child.stderr.on("data", (data: Buffer) => (output.stderr += data.toString()));
+  const exited = once(child, "close").then(([code]) => code as number);
+  return {
+    child,
+    output,
+    exited,
+    async lines(count: number): Promise<string[]> {
+      while (output.stdout.split("\n").length <= count && child.exitCode === null)
+        await Promise.race([once(child.stdout, "data"), exited]);
+      return output.stdout.split("\n").slice(0, count);
+    },
+    [Symbol.dispose]: () => child.kill("SIGKILL"),
+  };
+}
+
+test("the start-up lines are the original's, with the real port; SIGTERM ends it with 0", async () => {
+  using relay = relayProcess(["--port", "0", "--db", folder()]);
+  const [first, second, third] = await relay.lines(3);
+  const port = /^AI Message Server starting on :(\d+)$/.exec(first ?? "")?.[1];
+  expect(second).toBe(`WebSocket endpoint: ws://localhost:${port}/ws`);
+  expect(third).toBe(`Health check: http://localhost:${port}/health`);
+  using client = await RawClient.open(`ws://localhost:${port}/ws`);
+  relay.child.kill("SIGTERM");
+  expect((await client.closed).code).toBe(1001);
+  expect(await relay.exited).toBe(0);
+  expect(relay.output.stderr).toBe("");
+});
+
+test("with LOG_FORMAT=json every line on stdout is JSON", async () => {
+  using relay = relayProcess(["--port", "0", "--db", folder()], { LOG_FORMAT: "json" });
+  const lines = await relay.lines(3);
+  const messages = lines.map((line) => (JSON.parse(line) as { msg: string }).msg);
+  const port = /:(\d+)$/.exec(messages[0] ?? "")?.[1];
+  using client = await tokenClient(`ws://localhost:${port}/ws`, "alice");
+  await client.close();
+  relay.child.kill("SIGINT");
+  expect(await relay.exited).toBe(0);
+  for (const line of relay.output.stdout.trim().split("\n")) expect(() => JSON.parse(line) as unknown).not.toThrow();
+  expect(relay.output.stderr).toBe("");
+});
+
+test("what was acknowledged survives kill -9", async () => {
+  const db = folder();
+  const first = relayProcess(["--port", "0", "--db", db]);
+  const url = (await first.lines(2))[1]?.replace("WebSocket endpoint: ", "") ?? "";
+  using a = await tokenClient(url, "alice");
+  const bob = await tokenClient(url, "bob");
+  await bob.close();
+  const acknowledged: string[] = [];
+  for (let count = 0; count < 200; count++) a.write("send", { to: "bob", message: `m${count}` });
+  for (let count = 0; count < 100; count++) {
+    expect((await a.read()).type).toBe("ack");
+    acknowledged.push(`m${count}`);
+  }
+  first.child.kill("SIGKILL");
+  await first.exited;
+  using second = relayProcess(["--port", "0", "--db", db]);
+  const again = (await second.lines(2))[1]?.replace("WebSocket endpoint: ", "") ?? "";
+  using b = await RawClient.open(again);
+  const bodies = (await loginToken(b, bob.user)).slice(0, -1).map(({ data }) => data.message);
+  expect(bodies.slice(0, 100)).toEqual(acknowledged);
+  expect(new Set(bodies).size).toBe(bodies.length);
+});
+
+async function failure(args: string[]): Promise<{ code: number; stderr: string }> {
+  using relay = relayProcess(args);
+  const code = await relay.exited;
+  expect(relay.output.stdout).toBe("");
+  expect(relay.output.stderr.split("\n")).toHaveLength(2);
+  return { code, stderr: relay.output.stderr };
+}
+
+test("a port in use, a locked database, a bad folder, a newer schema: one line each, exit 1", async () => {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as { port: number };
+  expect(await failure(["--port", `${port}`, "--db", folder()])).toEqual({
+    code: 1,
+    stderr: `error: Port ${port} is in use; stop what listens there or choose another with --port\n`,
+  });
+  server.close();
+
+  const db = folder();
+  using running = relayProcess(["--port", "0", "--db", db]);
+  await running.lines(3);
+  expect(await failure(["--port", "0", "--db", db])).toEqual({
+    code: 1,
+    stderr: `error: Database folder ${db} is locked by another relay; stop that one or choose another folder with --db\n`,
+  });
+  running.child.kill("SIGKILL");
+  await running.exited;
+  using taken = relayProcess(["--port", "0", "--db", db]);
+  expect(await taken.lines(1)).not.toEqual([""]);
+
+  const file = join(folder(), "file");
+  writeFileSync(file, "");
+  expect((await failure(["--port", "0", "--db", join(file, "data")])).stderr).toMatch(
+    /^error: Cannot use database folder .* \(ENOTDIR\); check its permissions or choose another with --db\n$/,
+  );
+
+  const newer = folder();
+  const database = new DatabaseSync(join(newer, "relay.db"));
+  database.exec("PRAGMA user_version = 99");
+  database.close();
+  expect(await failure(["--port", "0", "--db", newer])).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining("schema version 99"),
+  });
+
+  const corrupt = folder();
+  writeFileSync(join(corrupt, "relay.db"), "this is not a database, but it is long enough to be looked at".repeat(20));
+  expect(await failure(["--port", "0", "--db", corrupt])).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining("Cannot open the database"),
+  });
+});
+
+test("bad flags end with 2", async () => {
+  expect(await failure(["--no-limits", "--host", "0.0.0.0"])).toEqual({
+    code: 2,
+    stderr: "error: --no-limits is only for loopback addresses, not for 0.0.0.0\n",
+  });
+});
