@@ -20,6 +20,7 @@ import {
   encodeMlsMessage,
   generateKeyPackageWithKey,
   getCiphersuiteFromName,
+  type GroupState,
   joinGroup,
   type KeyPackage,
   type MLSMessage,
@@ -67,6 +68,7 @@ export class GroupError extends Error {
 
 const DAY = 86_400;
 const KEY_PACKAGE_DAYS = 90;
+const LONGEST_LIFETIME = BigInt((KEY_PACKAGE_DAYS + 1) * DAY);
 
 export class GroupCrypto {
   readonly #suite: CiphersuiteImpl;
@@ -154,7 +156,7 @@ export class GroupCrypto {
     const state = { ...result.newState, historicalReceiverData: new Map() };
     checkTwoLeaves(state);
     return {
-      group: { state },
+      group: this.#settled(state),
       welcome: encodeMlsMessage({ version: "mls10", wireformat: "mls_welcome", welcome: result.welcome }),
     };
   }
@@ -189,7 +191,7 @@ export class GroupCrypto {
     if (state.groupContext.epoch !== 1n || state.groupContext.extensions.length > 0)
       throw new GroupError("not a new two-party group");
     checkTwoLeaves(state);
-    return { state };
+    return this.#settled(state);
   }
 
   /** Encrypts an application message (RFC 9420, section 6.3). */
@@ -269,9 +271,12 @@ export class GroupCrypto {
   decode(bytes: Uint8Array): Group {
     const decoded = decodeGroupState(bytes, 0);
     if (decoded === undefined || decoded[1] !== bytes.length) throw new GroupError("malformed group state");
-    const state = decoded[0];
-    const members = leavesOf(state as ClientState);
-    // After the opening nobody's name, identity or device key may change: a leaf is one that the group has already.
+    return this.#settled(decoded[0]);
+  }
+
+  /** After the opening nobody's name, identity or device key may change: a leaf is one that the group has already. */
+  #settled(state: GroupState): Group {
+    const members = leavesOf(state);
     const known: Authenticate = (credential, key) =>
       Promise.resolve(members.some((leaf) => equal(leaf.credential, credential) && equal(leaf.signatureKey, key)));
     return { state: { ...state, clientConfig: this.#config(known) } };
@@ -281,7 +286,7 @@ export class GroupCrypto {
     return {
       // A skipped generation's ratchet secret would open all that follow it (RFC 9420, section 9.2).
       keyRetentionConfig: { retainKeysForGenerations: 0, retainKeysForEpochs: 1, maximumForwardRatchetSteps: 2000 },
-      lifetimeConfig: { maximumTotalLifetime: BigInt((KEY_PACKAGE_DAYS + 1) * DAY), validateLifetimeOnReceive: false },
+      lifetimeConfig: { maximumTotalLifetime: LONGEST_LIFETIME, validateLifetimeOnReceive: false },
       keyPackageEqualityConfig: defaultKeyPackageEqualityConfig,
       paddingConfig: { kind: "padUntilLength", padUntilLength: 0 },
       authService: {
@@ -306,7 +311,7 @@ export function wipe(consumed: Uint8Array[]): void {
   for (const secret of consumed) zeroOutUint8Array(secret);
 }
 
-function leavesOf(state: ClientState): { credential: Uint8Array; signatureKey: Uint8Array }[] {
+function leavesOf(state: GroupState): { credential: Uint8Array; signatureKey: Uint8Array }[] {
   return state.ratchetTree.flatMap((node) => {
     if (node?.nodeType !== "leaf") return [];
     const { credential, signaturePublicKey } = node.leaf;
@@ -351,9 +356,11 @@ function readKeyPackage(bytes: Uint8Array): KeyPackage {
   return message.keyPackage;
 }
 
+/** RFC 9420, section 7.2: now within the lifetime, and its length bounded. The library checks the first only. */
 function checkLifetime(keyPackage: KeyPackage, now: number): void {
   const { notBefore, notAfter } = keyPackage.leafNode.lifetime;
   const seconds = BigInt(Math.floor(now / 1000));
+  if (notAfter - notBefore > LONGEST_LIFETIME) throw new GroupError("key package lives too long");
   if (seconds < notBefore || seconds > notAfter) throw new GroupError("key package is out of its lifetime");
 }
 

@@ -1,0 +1,142 @@
+import { describe, expect, it } from "vitest";
+import { epochOf, GroupError, groupIdOf, wipe } from "../../src/crypto/group.ts";
+import { utf8 } from "../../src/protocol/index.ts";
+import { Random, seed } from "../random.ts";
+import { groupId, pair, receive, receiveText, send, update } from "./pair.ts";
+
+const hexId = Buffer.from(groupId).toString("hex");
+
+describe("a conversation", () => {
+  it("carries texts both ways with what they are bound to, over several epochs", async () => {
+    const { alice, bob } = await pair();
+    for (const [from, to] of [
+      [alice, bob],
+      [bob, alice],
+      [bob, alice],
+      [alice, bob],
+    ] as const) {
+      const opened = await receive(to, await send(from, "NUL \0, \u{1f512} and\nlines"));
+      if (opened.kind !== "application") throw new Error("not an application message");
+      expect(opened.plaintext).toEqual(utf8("NUL \0, \u{1f512} and\nlines"));
+      expect(opened.authenticatedData).toEqual(utf8("bound"));
+      await update(from, to);
+    }
+    expect([epochOf(alice.group), epochOf(bob.group)]).toEqual([5, 5]);
+    expect([groupIdOf(alice.group), groupIdOf(bob.group)]).toEqual([hexId, hexId]);
+  });
+
+  it("goes on after any state was encoded and decoded, used-up secrets wiped", async () => {
+    const { alice, bob } = await pair();
+    for (let round = 0; round < 12; round++) {
+      for (const side of [alice, bob]) {
+        const encoded = side.crypto.encode(side.group);
+        side.group = side.crypto.decode(encoded);
+        expect(side.crypto.encode(side.group)).toEqual(encoded);
+      }
+      const [from, to] = round % 2 === 0 ? [alice, bob] : [bob, alice];
+      const sent = await from.crypto.encrypt(from.group, utf8(`round ${round}`), utf8(""));
+      from.group = sent.group;
+      wipe(sent.consumed);
+      const opened = await receive(to, sent.message);
+      wipe(opened.consumed);
+      expect(opened).toMatchObject({ kind: "application", plaintext: utf8(`round ${round}`) });
+      if (round % 3 === 0) await update(to, from);
+    }
+  });
+
+  it("takes messages of the previous epoch, and none of the one before", async () => {
+    const { alice, bob } = await pair();
+    const [early, late] = [await send(alice, "early"), await send(alice, "late")];
+    await update(bob, alice);
+    expect(await receiveText(bob, early)).toBe("early");
+    await update(bob, alice);
+    await expect(receive(bob, late)).rejects.toThrow(GroupError);
+  });
+
+  it("takes messages that were under way while its own commit was admitted", async () => {
+    const { alice, bob } = await pair();
+    const { pending, commit } = await bob.crypto.update(bob.group);
+    const underWay = [await send(alice, "one"), await send(alice, "two")];
+    expect(await receiveText(bob, underWay[0]!)).toBe("one");
+    bob.group = bob.crypto.applyUpdate(bob.group, pending);
+    expect(await receiveText(bob, underWay[1]!)).toBe("two");
+    await receive(alice, commit);
+    expect(await receiveText(alice, await send(bob, "three"))).toBe("three");
+  });
+});
+
+describe("a message is refused, and the state stays as it was,", () => {
+  it("when it comes twice", async () => {
+    const { alice, bob } = await pair();
+    const messages = [await send(alice, "one"), await send(alice, "two")];
+    for (const message of messages) await receive(bob, message);
+    await refuses(bob, messages);
+    expect(await receiveText(bob, await send(alice, "three"))).toBe("three");
+  });
+
+  it("when it comes behind a later one", async () => {
+    const { alice, bob } = await pair();
+    const [first, second] = [await send(alice, "one"), await send(alice, "two")];
+    await receive(bob, second);
+    await refuses(bob, [first]);
+  });
+
+  it("when it is our own, also when our store is an old copy", async () => {
+    const { alice, bob } = await pair();
+    const before = alice.group;
+    const own = await send(alice, "hello");
+    await refuses(alice, [own]);
+    await refuses({ ...alice, group: before }, [own]);
+    expect(await receiveText(bob, own)).toBe("hello");
+  });
+
+  it("when it is our own commit", async () => {
+    const { alice } = await pair();
+    const { pending, commit } = await alice.crypto.update(alice.group);
+    await refuses(alice, [commit]);
+    alice.group = alice.crypto.applyUpdate(alice.group, pending);
+    await refuses(alice, [commit]);
+  });
+
+  it("when a commit comes twice, or is a second one for its epoch", async () => {
+    const { alice, bob } = await pair();
+    const second = await bob.crypto.update(bob.group);
+    const commit = await update(bob, alice);
+    await refuses(alice, [commit, second.commit]);
+  });
+
+  it("when it is of another conversation", async () => {
+    const [here, there] = [await pair(), await pair()];
+    await refuses(here.bob, [
+      await send(there.alice, "hello"),
+      (await there.alice.crypto.update(there.alice.group)).commit,
+    ]);
+  });
+
+  it(`when any byte of it was changed, or its end is missing (seed ${seed})`, async () => {
+    const { alice, bob } = await pair();
+    const random = new Random();
+    const message = await send(alice, "some text to be changed");
+    const { commit } = await alice.crypto.update(alice.group);
+    // Every byte of the message, and a sample of the much longer commit.
+    const places = [
+      ...Array.from(message, (_, at) => [message, at] as const),
+      ...Array.from({ length: 100 }, () => [commit, random.int(commit.length)] as const),
+    ];
+    for (const [whole, at] of places) {
+      const changed = whole.slice();
+      changed[at]! ^= 1 << random.int(8);
+      await refuses(bob, [changed, whole.slice(0, at)]);
+    }
+    await refuses(bob, [Uint8Array.of(...message, 0)]);
+    expect(await receiveText(bob, message)).toBe("some text to be changed");
+  });
+});
+
+type Side = Parameters<typeof receive>[0];
+
+async function refuses(side: Side, messages: Uint8Array[]): Promise<void> {
+  const before = side.crypto.encode(side.group);
+  for (const message of messages) await expect(side.crypto.decrypt(side.group, message)).rejects.toThrow(GroupError);
+  expect(Buffer.from(side.crypto.encode(side.group)).equals(before)).toBe(true);
+}
