@@ -13,6 +13,10 @@ const TAKE_MS = 300;
 const FIRST_WAIT_MS = 200;
 const LAST_WAIT_MS = 15_000;
 
+/** What overwritten records have left behind is removed in the first pause of so long, and at the latest after that. */
+const SCRUB_MS = 200;
+const SCRUB_LATEST_MS = 2_000;
+
 export type LinkState =
   | { state: "waiting" }
   | { state: "connecting"; attempt: number }
@@ -74,6 +78,7 @@ export class Link {
     const unsubscribe = this.#store.onChange(() => this.#wake());
     try {
       while (!this.#stopped) {
+        this.#woken = false;
         const lock = await this.#store.takeLink(this.#role);
         if (lock !== undefined) await this.#hold(lock);
         if (this.#draining) return;
@@ -137,12 +142,21 @@ export class Link {
 
   /** Turn after turn. @returns whether we let go, rather than lost the connection */
   async #work(connection: Connection, session: Session): Promise<boolean> {
+    let dirtySince: number | undefined;
     while (connection.open && !this.#stopped) {
       this.#woken = false;
-      if (!(await session.turn())) continue;
+      const idle = await session.turn();
+      if (session.hasWritten()) dirtySince ??= Date.now();
+      if (!idle) continue;
       if (this.#draining && session.underWay === 0) return true;
-      if (!this.#woken) await this.#store.scrub();
-      await this.#sleep(session.untilNext());
+      // A checkpoint costs two syncs, so it waits for a pause, but not for ever.
+      const scrubIn = dirtySince === undefined ? Infinity : SCRUB_MS;
+      await this.#sleep(Math.min(session.untilNext(), scrubIn));
+      const paused = !this.#woken && scrubIn !== Infinity;
+      if (paused || (dirtySince !== undefined && Date.now() - dirtySince > SCRUB_LATEST_MS)) {
+        await this.#store.scrub();
+        dirtySince = undefined;
+      }
     }
     return this.#stopped;
   }

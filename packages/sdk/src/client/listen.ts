@@ -37,20 +37,17 @@ export async function* listen(
   const from = options.from === undefined ? undefined : usernameKey(options.from);
   const wanted = (row: InboxRecord) => from === undefined || row.from === from;
   const by = randomId();
+  const share = options.share === true;
   const changes = new Changes(store, link, signal);
   try {
     const cursor = await startCursor(store);
     while (signal?.aborted !== true) {
-      const row =
-        options.share === true ? await claimNext(store, by, wanted) : await nextFollowed(store, cursor, wanted);
-      if (row === undefined) {
+      const next = share ? await claim(store, by, to, wanted) : await nextFollowed(store, cursor, to, wanted);
+      if (next === undefined) {
         if (link.state.state === "stopped") throw link.state.error;
         await changes.next(LOOK_MS);
-        continue;
-      }
-      const message = await store.read((tx) => readMessage(tx, row, to));
-      if (options.share === true) yield* whileClaimed(store, row, by, message);
-      else yield { row, message };
+      } else if (share) yield* whileClaimed(store, next.row, by, next.message);
+      else yield next;
     }
   } catch (error) {
     // Closing the agent under its listeners ends them.
@@ -58,6 +55,11 @@ export async function* listen(
   } finally {
     changes.end();
   }
+}
+
+async function claim(store: ClientStore, by: string, to: string, wanted: (row: InboxRecord) => boolean) {
+  const row = await claimNext(store, by, wanted);
+  return row === undefined ? undefined : { row, message: await store.read((tx) => readMessage(tx, row, to)) };
 }
 
 async function* whileClaimed(store: ClientStore, row: InboxRecord, by: string, message: Message) {

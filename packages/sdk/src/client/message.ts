@@ -73,16 +73,21 @@ async function settleRow(tx: WriteTransaction, row: InboxRecord, failure: string
   await put(tx, "receipt/", row.from, receipt);
 }
 
-/** Where a listener that follows the inbox begins: what is unhandled now, then all that comes. */
+/** Messages that a follower reads ahead. */
+const AHEAD = 32;
+
+/** Where a listener that follows the inbox is: first what was unhandled when it began, then all that comes. */
 export interface Cursor {
-  waiting: number[];
-  after: number;
+  waiting: string[];
+  after: string;
+  ready: { row: InboxRecord; message: Message }[];
 }
 
 export function startCursor(store: ClientStore): Promise<Cursor> {
   return store.read(async (tx) => ({
-    waiting: (await tx.list({ prefix: "unhandled/" })).map(([key]) => Number(key.slice("unhandled/".length))),
-    after: Number((await tx.get("meta/next-in")) ?? "1") - 1,
+    waiting: (await tx.list({ prefix: "unhandled/" })).map(([key]) => key.slice("unhandled/".length)),
+    after: pad(Number((await tx.get("meta/next-in")) ?? "1") - 1),
+    ready: [],
   }));
 }
 
@@ -90,21 +95,29 @@ export function startCursor(store: ClientStore): Promise<Cursor> {
 export async function nextFollowed(
   store: ClientStore,
   cursor: Cursor,
+  to: string,
   wanted: (row: InboxRecord) => boolean,
-): Promise<InboxRecord | undefined> {
+): Promise<{ row: InboxRecord; message: Message } | undefined> {
   for (;;) {
-    const first = cursor.waiting.shift();
-    const row = await store.read(async (tx) => {
-      if (first !== undefined) return get(tx, "in/", pad(first));
-      const [next] = await list(tx, "in/", { after: pad(cursor.after), limit: 1 });
-      return next;
-    });
-    if (first === undefined) {
-      if (row === undefined) return undefined;
-      cursor.after = row.seq;
-    }
-    if (row !== undefined && wanted(row) && !(await endIfExpired(store, row))) return row;
+    if (cursor.ready.length === 0 && !(await readAhead(store, cursor, to))) return undefined;
+    const next = cursor.ready.shift();
+    if (next !== undefined && wanted(next.row) && !(await endIfExpired(store, next.row))) return next;
   }
+}
+
+/** @returns whether there was anything behind the cursor */
+function readAhead(store: ClientStore, cursor: Cursor, to: string): Promise<boolean> {
+  return store.read(async (tx) => {
+    const first = cursor.waiting.splice(0, AHEAD);
+    const rows = first.length === 0 ? await list(tx, "in/", { after: cursor.after, limit: AHEAD }) : [];
+    for (const seq of first) {
+      const row = await get(tx, "in/", seq);
+      if (row !== undefined) rows.push(row);
+    }
+    if (first.length === 0) cursor.after = pad(rows.at(-1)?.seq ?? Number(cursor.after));
+    for (const row of rows) cursor.ready.push({ row, message: await readMessage(tx, row, to) });
+    return rows.length > 0 || first.length > 0;
+  });
 }
 
 /** Claims the oldest unhandled message that nobody works on. */

@@ -26,11 +26,10 @@ const Receipt = z.object({
   undecryptable: z._default(Ids, []),
 });
 
-/** Puts the receipts that are due into the outbox, one for each contact at a time: what happens meanwhile joins the next. */
-export async function flushReceipts(turn: Turn, hasOneUnderWay: (contact: string) => boolean): Promise<void> {
-  for (const username of await turn.receiptsDue()) {
-    const contact = await turn.contact(username);
-    if (hasOneUnderWay(username) || contact?.stopped !== undefined) continue;
+/** Puts the receipts to these contacts into the outbox. */
+export async function flushReceipts(turn: Turn, names: string[]): Promise<void> {
+  for (const username of names) {
+    if ((await turn.contact(username))?.stopped !== undefined) continue;
     const record = await turn.receipt(username);
     const body: ReceiptRecord = {
       received: record.received,

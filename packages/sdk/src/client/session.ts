@@ -20,6 +20,8 @@ import { Cache, Turn } from "./turn.ts";
 /** Frames that are processed in one transaction, at most. */
 const BATCH = 256;
 const SWEEP_MS = 60_000;
+/** How long what handlers report waits for more of it. Milliseconds. */
+const GATHER_MS = 5;
 /** An admitted commit is applied when our mailbox has been quiet for so long, even if its mark was never reached. */
 const QUIET_MS = 10_000;
 
@@ -38,6 +40,9 @@ export class Session {
   readonly #flight: Flight;
   #sweptAt = 0;
   #heardAt = Date.now();
+  #receiptsDueAt: number | undefined;
+  #asked = false;
+  #written = false;
 
   private constructor(store: ClientStore, crypto: GroupCrypto, account: Account, connection: Connection) {
     this.#store = store;
@@ -92,23 +97,48 @@ export class Session {
         else await openWith(turn, flight, username, answer.ok);
       await this.#sweepIfDue(turn);
       await heal(turn, (group) => flight.postCommit(group));
-      await flushReceipts(turn, (contact) => flight.hasReceiptUnderWay(contact));
+      await this.#flushReceipts(turn, batch.length > 0);
       await encryptQueued(turn, flight);
       await turn.flush();
+      this.#asked = (await tx.list({ prefix: "ask/", limit: 1 })).length > 0;
       return turn;
     });
     this.#publish(turn);
     await this.#replenishIfLow();
-    const served = await serveRequests(this.#store, connection);
+    const served = this.#asked && (await serveRequests(this.#store, connection));
+    this.#written ||= batch.length > 0 || turn.after.length > 0;
     const waiting = connection.pushed.length + flight.sendAnswers.length + flight.commitAnswers.length;
     return waiting === 0 && !served && turn.after.length === 0 && (await this.#openable()).length === 0;
+  }
+
+  /** Whether there was anything to write since this was asked last. */
+  hasWritten(): boolean {
+    const written = this.#written;
+    this.#written = false;
+    return written;
   }
 
   /** Milliseconds until there is something to do even if nothing happens. */
   untilNext(): number {
     const now = Date.now();
     const resume = this.#flight.nextResume(now) ?? Infinity;
-    return Math.max(5, Math.min(SWEEP_MS, resume - now, this.#cache.commits.size > 0 ? QUIET_MS : Infinity));
+    const receipts = this.#receiptsDueAt ?? Infinity;
+    const quiet = this.#cache.commits.size > 0 ? QUIET_MS : Infinity;
+    return Math.max(1, Math.min(SWEEP_MS, resume - now, receipts - now, quiet));
+  }
+
+  /** What arrived is confirmed at once; what handlers report one by one is gathered for a moment. */
+  async #flushReceipts(turn: Turn, arrived: boolean): Promise<void> {
+    const flight = this.#flight;
+    const names = (await turn.receiptsDue()).filter((contact) => !flight.hasReceiptUnderWay(contact));
+    if (names.length === 0) {
+      this.#receiptsDueAt = undefined;
+      return;
+    }
+    this.#receiptsDueAt ??= turn.now + GATHER_MS;
+    if (!arrived && turn.now < this.#receiptsDueAt) return;
+    this.#receiptsDueAt = undefined;
+    await flushReceipts(turn, names);
   }
 
   /** Lets the outside see what is committed. */

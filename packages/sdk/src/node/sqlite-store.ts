@@ -1,5 +1,14 @@
-import { randomBytes } from "node:crypto";
-import { chmodSync, existsSync, mkdirSync, watch, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  closeSync,
+  existsSync,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  watch,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { AgentError } from "../errors.ts";
@@ -36,6 +45,7 @@ export class SqliteStore implements ClientStore {
   readonly #pending: Pending[] = [];
   #tail: Promise<void> = Promise.resolve();
   #watching: (() => void) | undefined;
+  #doorbell: number | undefined;
   #closed = false;
 
   private constructor(folder: string, db: DatabaseSync) {
@@ -118,6 +128,7 @@ export class SqliteStore implements ClientStore {
     await this.scrub();
     this.#closed = true;
     this.#watching?.();
+    if (this.#doorbell !== undefined) closeSync(this.#doorbell);
     if (this.#db.isOpen) this.#db.close();
   }
 
@@ -179,7 +190,10 @@ export class SqliteStore implements ClientStore {
 
   #ring(): void {
     try {
-      writeFileSync(join(this.folder, "doorbell"), randomBytes(8).toString("hex"), { mode: 0o600 });
+      this.#doorbell ??= openSync(join(this.folder, "doorbell"), "a", 0o600);
+      // Any write will do, and the file must not grow.
+      ftruncateSync(this.#doorbell, 0);
+      writeSync(this.#doorbell, "!");
     } catch {
       // Others notice by polling.
     }
