@@ -182,7 +182,7 @@ export class Connection implements Session {
     return invalidData(type);
   }
 
-  /** Milliseconds to wait, or 0. Before login every frame counts; after it, those of the account together. [P-8.5] */
+  /** Milliseconds to wait, or 0. Before login every frame counts; after it, those of the account together. [P-11.2] */
   #charge(type: string | undefined): number {
     if (this.login === undefined) return this.#bucket.take();
     const { frames, lightFrames } = this.#context.rates;
