@@ -269,7 +269,12 @@ export class GroupCrypto {
 
   /** @throws GroupError if the bytes are not a whole state. */
   decode(bytes: Uint8Array): Group {
-    const decoded = decodeGroupState(bytes, 0);
+    let decoded: ReturnType<typeof decodeGroupState>;
+    try {
+      decoded = decodeGroupState(bytes, 0);
+    } catch (cause) {
+      throw new GroupError("malformed group state", { cause });
+    }
     if (decoded === undefined || decoded[1] !== bytes.length) throw new GroupError("malformed group state");
     return this.#settled(decoded[0]);
   }

@@ -90,7 +90,7 @@ describe("forward secrecy", () => {
       [alice, bob],
       [bob, alice],
     ] as const) {
-      const old = Object.values(stateOf(steal(by)).privatePath.privateKeys) as Uint8Array[];
+      const old = Object.values(stateOf(steal(by)).privatePath.privateKeys);
       await update(by, other);
       expect(old.filter((key) => Buffer.from(steal(by)).includes(Buffer.from(key)))).toEqual([]);
     }
