@@ -77,12 +77,9 @@ export async function stopWithoutKey(turn: Turn, username: string): Promise<bool
   return true;
 }
 
-async function countStranger(turn: Turn): Promise<boolean> {
-  const day = Math.floor(turn.now / DAY_MS);
-  const [counted, count] = String((await turn.tx.get("meta/strangers")) ?? "0 0")
-    .split(" ")
-    .map(Number);
-  const today = counted === day ? (count ?? 0) : 0;
+/** Counts one more stranger. @returns whether it may still cost us anything today */
+export async function countStranger(turn: Turn): Promise<boolean> {
+  const { day, today } = await strangers(turn);
   if (today === STRANGERS_A_DAY)
     await turn.alert(
       "too_many_strangers",
@@ -91,6 +88,14 @@ async function countStranger(turn: Turn): Promise<boolean> {
     );
   await turn.tx.put("meta/strangers", `${day} ${today + 1}`);
   return today < STRANGERS_A_DAY;
+}
+
+async function strangers(turn: Turn): Promise<{ day: number; today: number }> {
+  const day = Math.floor(turn.now / DAY_MS);
+  const [counted, count] = String((await turn.tx.get("meta/strangers")) ?? "0 0")
+    .split(" ")
+    .map(Number);
+  return { day, today: counted === day ? (count ?? 0) : 0 };
 }
 
 async function warnOfLookalikes(turn: Turn, username: string): Promise<void> {

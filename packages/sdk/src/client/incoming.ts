@@ -3,6 +3,7 @@ import { GroupError } from "../crypto/group.ts";
 import { type Delivery, fromBase64, isBase64, usernameKey } from "../protocol/index.ts";
 import type { Pushed } from "./connection.ts";
 import { acceptCommit, applyAdmitted, applyCommit } from "./commits.ts";
+import { countStranger } from "./contacts.ts";
 import { acceptWelcome, closeConversation } from "./conversations.ts";
 import { applyReceipt, requeue, rowById, sendAgain, settle } from "./receipts.ts";
 import { fromBody, nextSeq, pad, put } from "./records.ts";
@@ -167,6 +168,8 @@ async function keep(turn: Turn, conversation: Conversation, content: Content, of
 async function unreadable(turn: Turn, from: string, messageId: string): Promise<void> {
   const contact = await turn.contact(from);
   if (contact?.blocked === true) return;
+  // A relay could make us open conversations with whomever it names.
+  if (contact === undefined && !(await countStranger(turn))) return;
   const receipt = await turn.receipt(from);
   if (!receipt.undecryptable.includes(messageId)) receipt.undecryptable.push(messageId);
 }

@@ -117,7 +117,8 @@ async function receivedUpTo(turn: Turn, from: string, group: string, counter: nu
 
 /** The other side could not read it: once more under the same id, or that was the last time. */
 export async function sendAgain(turn: Turn, from: string, row: OutboxRecord): Promise<void> {
-  if (row.to !== from || row.state === "queued" || row.state === "received" || isFinalByReceipt(row)) return;
+  // Only a stored one has its body still, and nobody's word on what became of it.
+  if (row.to !== from || row.state !== "stored") return;
   await unlink(turn, row);
   if (row.attempt >= RESENDS) {
     if (row.kind === "receipt") await deleteRow(turn, row);
