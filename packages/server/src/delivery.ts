@@ -94,26 +94,29 @@ export class Delivery {
   #pump(): void {
     if (this.#reading || !this.#active || this.#caughtUp || !this.#hasRoom(0)) return;
     this.#reading = true;
-    this.#read()
-      .catch((error: unknown) => this.#options.onError(error))
-      .finally(() => (this.#reading = false));
+    this.#read().catch((error: unknown) => this.#options.onError(error));
   }
 
   async #read(): Promise<void> {
-    while (this.#active && !this.#caughtUp && this.#hasRoom(0)) {
-      this.#missed = false;
-      const room = {
-        messages: this.#options.inFlightMessages - this.#inFlight.length,
-        bytes: this.#options.inFlightBytes - this.#inFlightBytes,
-      };
-      const { entries, more } = await this.#options.store.entries(this.mailbox, this.#cursor, room);
-      if (!this.#active) return;
-      // The store gives one entry at least; if it is too large for now, an acknowledgement brings it.
-      const [first] = entries;
-      if (first !== undefined && first.bytes > room.bytes && this.#inFlight.length > 0) return;
-      for (const entry of entries) this.#push(entry);
-      if (!more || this.#cursor >= this.#backlogEnd) this.#backlogPushed();
-      this.#caughtUp = !more && !this.#missed;
+    try {
+      while (this.#active && !this.#caughtUp && this.#hasRoom(0)) {
+        this.#missed = false;
+        const room = {
+          messages: this.#options.inFlightMessages - this.#inFlight.length,
+          bytes: this.#options.inFlightBytes - this.#inFlightBytes,
+        };
+        const { entries, more } = await this.#options.store.entries(this.mailbox, this.#cursor, room);
+        if (!this.#active) return;
+        // The store gives one entry at least; if it is too large for now, an acknowledgement brings it.
+        const [first] = entries;
+        if (first !== undefined && first.bytes > room.bytes && this.#inFlight.length > 0) return;
+        for (const entry of entries) this.#push(entry);
+        if (!more || this.#cursor >= this.#backlogEnd) this.#backlogPushed();
+        this.#caughtUp = !more && !this.#missed;
+      }
+    } finally {
+      // In the same breath as the last look at the room: an acknowledgement right after it must find the way free.
+      this.#reading = false;
     }
   }
 

@@ -1,1 +1,2 @@
-export { relayStoreCases } from "./relay-store-cases.ts";
+export { relayStoreCases, type StoreCase } from "./relay-store-cases.ts";
+export type { OpenStore } from "./store-world.ts";

@@ -1,10 +1,238 @@
-import type { StoreOptions } from "../store/sqlite.ts";
-import type { RelayStore } from "../store/store.ts";
+import { strict as assert } from "node:assert";
+import { accepted, assertRefused, type OpenStore, StoreWorld } from "./store-world.ts";
 
 /** A case of the acceptance suite: a sentence, and a promise that rejects if the store does not do it. */
 export interface StoreCase {
   name: string;
-  run(open: (options: StoreOptions) => RelayStore): Promise<void>;
+  run: (open: OpenStore) => Promise<void>;
 }
 
-export const relayStoreCases: StoreCase[] = [];
+const HOUR = 3600 * 1000;
+const DAY = 24 * HOUR;
+
+const cases: Record<string, StoreCase["run"]> = {
+  async "names are unique without regard to case"(open) {
+    await using world = new StoreWorld(open);
+    await world.token("Alice");
+    assertRefused(await world.store.registerToken("alice", new Uint8Array(32)), "username_taken");
+    assertRefused(await world.store.registerDevice(world.newDevice("ALICE")), "username_taken");
+    assert.equal((await world.store.account("aLICE"))?.username, "Alice");
+  },
+
+  async "a login counter only rises"(open) {
+    await using world = new StoreWorld(open);
+    const alice = await world.agent("alice");
+    assert.equal(await world.store.login(alice.mailbox, 3), undefined);
+    for (const counter of [1, 3])
+      assert.deepEqual(await world.store.login(alice.mailbox, counter), { refused: "login_counter", highest: 3 });
+    assert.equal(await world.store.login(alice.mailbox, 4), undefined);
+  },
+
+  async "entries come in order, as much as fits, and are deleted by their position"(open) {
+    await using world = new StoreWorld(open);
+    const alice = await world.token("alice");
+    const bob = await world.token("bob");
+    await Promise.all(Array.from({ length: 10 }, () => world.send(alice, "bob")));
+    const ids = Array.from({ length: 10 }, (_, index) => `m${index + 1}`);
+    assert.deepEqual(await world.ids(bob.mailbox), ids);
+    const first = await world.store.entries(bob.mailbox, 0, { messages: 4, bytes: 1e6 });
+    assert.deepEqual([first.entries.length, first.more], [4, true]);
+    const one = await world.store.entries(bob.mailbox, 0, { messages: 4, bytes: 1 });
+    assert.deepEqual([one.entries.length, one.more], [1, true]);
+    const last = first.entries.at(-1)?.seq ?? 0;
+    assert.equal(await world.store.received(bob.mailbox, last), 4);
+    assert.equal(await world.store.received(bob.mailbox, last), 0);
+    assert.deepEqual(await world.ids(bob.mailbox), ids.slice(4));
+    assert.equal(await world.store.depth(), 6);
+  },
+
+  async "positions are never used again, even when a mailbox is empty"(open) {
+    await using world = new StoreWorld(open);
+    const alice = await world.token("alice");
+    await world.send(alice, "alice");
+    const before = await world.store.highWater(alice.mailbox);
+    await world.store.received(alice.mailbox, before);
+    assert.equal(await world.store.highWater(alice.mailbox), 0);
+    await world.send(alice, "alice");
+    assert.ok((await world.store.highWater(alice.mailbox)) > before);
+  },
+
+  async "what is received soon is gone for whoever asks next"(open) {
+    await using world = new StoreWorld(open);
+    const alice = await world.token("alice");
+    await world.send(alice, "alice");
+    let deleted = 0;
+    world.store.receivedSoon(alice.mailbox, 1_000_000, (count) => (deleted = count));
+    assert.deepEqual(await world.ids(alice.mailbox), []);
+    assert.equal(deleted, 1);
+  },
+
+  async "entries are announced in order, before their requests are answered"(open) {
+    await using world = new StoreWorld(open);
+    const alice = await world.token("alice");
+    const answers = [1, 2, 3].map(async () => {
+      await world.send(alice, "alice");
+      return world.stored.length;
+    });
+    assert.deepEqual(await Promise.all(answers), [3, 3, 3]);
+    assert.deepEqual(
+      world.stored.map(({ messageId }) => messageId),
+      ["m1", "m2", "m3"],
+    );
+  },
+
+  async "a message id is remembered for a day; a refused one is not"(open) {
+    await using world = new StoreWorld(open);
+    const alice = await world.token("alice");
+    const send = (message: string, extra = {}) => world.send(alice, "alice", { messageId: "id", message, ...extra });
+    assertRefused(await send("x", { expiresAt: world.now }), "expired");
+    assert.equal(accepted(await send("x")).waiting, true);
+    assert.equal(accepted(await send("x")).waiting, true);
+    assertRefused(await send("y"), "message_id_reused");
+    await world.store.received(alice.mailbox, 1_000_000);
+    world.now += DAY;
+    await world.sweep();
+    assert.equal(accepted(await send("x")).waiting, false);
+    assert.deepEqual(await world.ids(alice.mailbox), []);
+  },
+
+  async "a refused message blocks its group for what follows it in the same turn"(open) {
+    await using world = new StoreWorld(open);
+    const alice = await world.agent("alice");
+    const bob = await world.agent("bob");
+    accepted(await world.open(alice, bob, "g"));
+    const blocked = new Set<string>();
+    const results = await Promise.all(
+      [1, 5, 1].map((epoch) => world.send(alice, "bob", { groupId: "g", epoch }, blocked)),
+    );
+    assert.ok("messageId" in (results[0] ?? {}));
+    assertRefused(results[1], "stale_epoch");
+    assertRefused(results[2], "send_blocked");
+    assert.deepEqual([...blocked], ["g"]);
+  },
+
+  async "of commits at once for one epoch one is admitted"(open) {
+    await using world = new StoreWorld(open);
+    const alice = await world.agent("alice");
+    const bob = await world.agent("bob");
+    accepted(await world.open(alice, bob, "g"));
+    const [first, second] = await Promise.all([world.commit(alice, "g", 1, "a"), world.commit(bob, "g", 1, "b")]);
+    accepted(first ?? {});
+    assertRefused(second, "epoch_taken");
+    assert.deepEqual(await world.ids(bob.mailbox), ["open-g", "a"]);
+    assert.deepEqual(await world.ids(alice.mailbox), []);
+    accepted(await world.commit(alice, "g", 1, "a"));
+    assertRefused(await world.commit(alice, "g", 1, "a", "other"), "message_id_reused");
+  },
+
+  async "a commit that is refused stores nothing of it"(open) {
+    await using world = new StoreWorld(open, { mailboxMessages: 8 });
+    const alice = await world.agent("alice");
+    const bob = await world.agent("bob");
+    assertRefused(await world.open(alice, bob, "g", ["1", "2", "3"]), "mailbox_full");
+    assert.deepEqual(await world.waiting(bob.mailbox), []);
+    accepted(await world.open(alice, bob, "g", ["1", "2"]));
+    assertRefused(await world.open(alice, bob, "g"), "message_id_reused");
+  },
+
+  async "key packages are handed out once, and an unused claim again"(open) {
+    await using world = new StoreWorld(open);
+    const [alice, carol, dave] = [await world.agent("alice"), await world.agent("carol"), await world.agent("dave")];
+    const bob = await world.agent("bob");
+    const claim = async (by: { mailbox: number }) => accepted(await world.store.claimKeys(by.mailbox, "bob", () => 0));
+    const [first, second] = await Promise.all([claim(alice), claim(carol)]);
+    assert.notDeepEqual(first.keyPackage, second.keyPackage);
+    assert.deepEqual((await claim(alice)).keyPackage, first.keyPackage);
+    assert.equal((await claim(dave)).lastResort, true);
+    assert.equal(await world.store.countKeys(bob.mailbox), 0);
+    assert.deepEqual(await world.store.claimKeys(dave.mailbox, "bob", () => 7), {
+      refused: "rate_limited",
+      retryAfterMs: 7,
+    });
+    accepted(await world.open(alice, bob, "g"));
+    assert.equal((await claim(alice)).lastResort, true);
+  },
+
+  async "expired messages become notices for full agents"(open) {
+    await using world = new StoreWorld(open);
+    const alice = await world.agent("alice");
+    const bob = await world.agent("Bob");
+    accepted(await world.open(alice, bob, "g"));
+    await world.send(alice, "bob", { groupId: "g", epoch: 1, messageId: "short", expiresAt: world.now + 10 });
+    await world.send(alice, "bob", { groupId: "g", epoch: 1, messageId: "long", expiresAt: world.now + HOUR });
+    world.now += 10;
+    await world.sweep();
+    assert.deepEqual(await world.ids(bob.mailbox), ["open-g", "long"]);
+    const [notice] = await world.waiting(alice.mailbox);
+    assert.deepEqual(
+      [notice?.kind, notice?.from, notice?.messageId, notice?.status, notice?.reason],
+      ["notice", "Bob", "short", "expired", "expired"],
+    );
+  },
+
+  async "old messages expire; a Welcome stays while messages need it"(open) {
+    await using world = new StoreWorld(open);
+    const alice = await world.agent("alice");
+    const bob = await world.agent("bob");
+    accepted(await world.open(alice, bob, "g", ["old"]));
+    accepted(await world.open(alice, bob, "h"));
+    world.now += 13 * DAY;
+    await world.send(alice, "bob", { groupId: "g", epoch: 1, messageId: "young" });
+    world.now += 2 * DAY;
+    await world.sweep();
+    assert.deepEqual(await world.ids(bob.mailbox), ["open-g", "young"]);
+    const [notice] = await world.waiting(alice.mailbox);
+    assert.deepEqual([notice?.messageId, notice?.reason], ["old", "mailbox_age"]);
+  },
+
+  async "what a replaced or removed device leaves comes back to its senders"(open) {
+    await using world = new StoreWorld(open);
+    const alice = await world.agent("alice");
+    const bob = await world.agent("bob");
+    accepted(await world.open(alice, bob, "g", ["1"]));
+    const replaced = accepted(await world.store.registerDevice(world.newDevice("bob", 2)));
+    assert.equal(replaced.replaced, bob.mailbox);
+    assert.equal((await world.store.device("bob", "bob-1"))?.active, false);
+    accepted(await world.open(alice, replaced.account, "h", ["2"]));
+    await world.sweep();
+    assertRefused(await world.send(alice, "bob", { groupId: "g", epoch: 1 }), "device_replaced");
+    assert.equal(await world.store.removeAccount("bob", false), replaced.account.mailbox);
+    await world.sweep();
+    const notices = await world.waiting(alice.mailbox);
+    assert.deepEqual(
+      notices.map(({ messageId, status, reason }) => [messageId, status, reason]),
+      [
+        ["1", "dropped", "device_replaced"],
+        ["2", "dropped", "unregistered"],
+      ],
+    );
+    assert.equal(await world.store.depth(), 2);
+    assert.equal((await world.store.account("bob"))?.kind, "removed");
+    assertRefused(await world.open(alice, replaced.account, "i"), "unknown_user");
+  },
+
+  async "a sender takes a quarter of what the others leave, and room comes back"(open) {
+    await using world = new StoreWorld(open, { mailboxMessages: 20 });
+    const [alice, carol, bob] = [await world.token("alice"), await world.token("carol"), await world.token("bob")];
+    const fill = async (from: { mailbox: number }): Promise<number> => {
+      for (let count = 0; ; count++) if ("refused" in (await world.send(from, "bob"))) return count;
+    };
+    assert.deepEqual([await fill(alice), await fill(carol), await fill(alice)], [5, 3, 0]);
+    await world.store.received(bob.mailbox, 1_000_000);
+    assert.equal(await fill(alice), 5);
+  },
+
+  async "what waits for an unknown name is for the token account that takes it"(open) {
+    await using world = new StoreWorld(open, { unknownUserMessages: 2 });
+    const alice = await world.token("alice");
+    await world.send(alice, "Later");
+    await world.send(alice, "never");
+    assertRefused(await world.send(alice, "later"), "sender_quota");
+    assert.deepEqual(await world.ids((await world.token("later")).mailbox), ["m1"]);
+    accepted(await world.send(alice, "nobody"));
+    assert.deepEqual(await world.ids((await world.agent("never")).mailbox), []);
+  },
+};
+
+/** What every relay store must do. Run each case against a factory of empty stores, with any test runner. */
+export const relayStoreCases: StoreCase[] = Object.entries(cases).map(([name, run]) => ({ name, run }));

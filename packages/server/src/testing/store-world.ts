@@ -1,0 +1,109 @@
+import { strict as assert } from "node:assert";
+import { defaultLimits } from "../limits.ts";
+import type { StoreOptions } from "../store/sqlite.ts";
+import type { Entry, KeyAccount, NewDevice, Refused, RelayStore, SendRequest, TokenAccount } from "../store/store.ts";
+
+/** Opens an empty store. */
+export type OpenStore = (options: StoreOptions) => RelayStore;
+
+/** A store with a clock that cases move, and short ways to fill it. */
+export class StoreWorld implements AsyncDisposable {
+  now = 1_700_000_000_000;
+  readonly store: RelayStore;
+  /** What the store has announced as durable. */
+  readonly stored: Entry[] = [];
+  #ids = 0;
+
+  constructor(open: OpenStore, limits: Partial<StoreOptions["limits"]> = {}) {
+    this.store = open({ limits: { ...defaultLimits(), ...limits }, clock: () => this.now });
+    this.store.watch((entries) => this.stored.push(...entries));
+  }
+
+  async token(username: string): Promise<TokenAccount> {
+    return accepted(await this.store.registerToken(username, new Uint8Array(32)));
+  }
+
+  newDevice(username: string, counter = 1, identity = username): NewDevice {
+    return {
+      username,
+      identityKey: bytes(identity),
+      device: {
+        id: `${username}-${counter}`,
+        key: bytes(`key ${username} ${counter}`),
+        certificate: bytes("c"),
+        counter,
+      },
+      keyPackages: [bytes(`package 1 ${username} ${counter}`), bytes(`package 2 ${username} ${counter}`)],
+      lastResort: bytes(`last resort ${username} ${counter}`),
+    };
+  }
+
+  async agent(username: string, counter = 1): Promise<KeyAccount> {
+    return accepted(await this.store.registerDevice(this.newDevice(username, counter))).account;
+  }
+
+  send(from: { mailbox: number }, to: string, extra: Partial<SendRequest> = {}, blocked = new Set<string>()) {
+    const empty = { sessionId: undefined, groupId: undefined, epoch: undefined, expiresAt: undefined };
+    const messageId = `m${++this.#ids}`;
+    return this.store.send({ sender: from.mailbox, to, message: messageId, messageId, ...empty, ...extra }, blocked);
+  }
+
+  open(from: KeyAccount, to: KeyAccount, groupId: string, messages: string[] = []) {
+    return this.store.commit({
+      sender: from.mailbox,
+      commitId: `open-${groupId}`,
+      groupId,
+      epoch: 0,
+      members: [from, to].map(({ username, device }) => ({ username, device: device.id })),
+      commit: undefined,
+      welcomes: [{ to: to.username, device: to.device.id, welcome: "welcome" }],
+      messages: messages.map((id) => ({ to: to.username, message: id, messageId: id, expiresAt: undefined })),
+    });
+  }
+
+  commit(from: KeyAccount, groupId: string, epoch: number, commitId: string, commit = commitId) {
+    const { mailbox: sender } = from;
+    return this.store.commit({
+      sender,
+      commitId,
+      groupId,
+      epoch,
+      members: undefined,
+      commit,
+      welcomes: [],
+      messages: [],
+    });
+  }
+
+  async waiting(mailbox: number): Promise<Entry[]> {
+    return (await this.store.entries(mailbox, 0, { messages: 10_000, bytes: 1e9 })).entries;
+  }
+
+  async ids(mailbox: number): Promise<string[]> {
+    return (await this.waiting(mailbox)).map(({ messageId }) => messageId);
+  }
+
+  async sweep(): Promise<void> {
+    while ((await this.store.sweep()).more);
+  }
+
+  [Symbol.asyncDispose](): PromiseLike<void> {
+    return this.store[Symbol.asyncDispose]();
+  }
+}
+
+/** 32 bytes that stand for a key. */
+function bytes(text: string): Uint8Array {
+  return new TextEncoder().encode(text.padEnd(32).slice(0, 32));
+}
+
+/** What was accepted; fails the case if it was refused. */
+export function accepted<T extends object>(result: T | Refused): T {
+  if ("refused" in result) return assert.fail(`refused: ${result.refused}`);
+  return result;
+}
+
+/** Fails the case unless the store refused, and for this reason. */
+export function assertRefused(result: object | undefined, reason: string): void {
+  assert.equal((result as Refused | undefined)?.refused, reason);
+}
