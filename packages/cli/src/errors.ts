@@ -1,7 +1,7 @@
 import type { Writable } from "node:stream";
 import { CommanderError } from "commander";
 import { escapeJson, escapeLine } from "./escape.ts";
-import type { AgentError } from "@aimessage/sdk/node";
+import type { AgentError, MessageState, MessageStatus } from "@aimessage/sdk/node";
 
 /** What was typed makes no sense: exit code 2. */
 export class UsageError extends Error {
@@ -13,13 +13,13 @@ export class UsageError extends Error {
   }
 }
 
-/** A message that did not get as far as its sender asked. `id` names it in the outbox. */
+/** A message that did not get as far as its sender asked, and how far it got. */
 export class SendError extends Error {
   override name = "SendError";
-  readonly id: string;
-  constructor(id: string, cause: unknown) {
+  readonly status: MessageStatus;
+  constructor(status: MessageStatus, cause: unknown) {
     super("not confirmed", { cause });
-    this.id = id;
+    this.status = status;
   }
 }
 
@@ -56,7 +56,7 @@ interface Explained {
 }
 
 async function explain(error: unknown): Promise<Explained> {
-  if (error instanceof SendError) return explainSend(error.id, await explain(error.cause));
+  if (error instanceof SendError) return explainSend(error.status, await explain(error.cause));
   if (error instanceof UsageError) return { code: "usage", message: error.message, hint: error.hint, exit: 2 };
   if (error instanceof StdoutError) return { code: "stdout", message: error.message, exit: 1 };
   if (isAgentError(error)) {
@@ -74,10 +74,16 @@ export function isAgentError(error: unknown): error is AgentError {
   return error instanceof Error && error.name === "AgentError";
 }
 
-function explainSend(messageId: string, why: Explained): Explained {
-  if (!["timeout", "relay_unreachable", "aborted"].includes(why.code)) return { ...why, messageId };
-  const kept = `the message stays in the outbox and is sent as soon as possible: aimessage status ${messageId}`;
-  return { ...why, messageId, hint: why.hint === undefined ? kept : `${why.hint}; ${kept}` };
+function explainSend({ id, state }: MessageStatus, why: Explained): Explained {
+  const where: Partial<Record<MessageState, string>> = {
+    queued: "the message stays in the outbox and is sent as soon as possible",
+    stored: "the message waits at the relay until it is fetched",
+    received: "the message has arrived, and is not handled yet",
+  };
+  const kept = where[state];
+  if (kept === undefined) return { ...why, messageId: id };
+  const hint = `${kept}; see: aimessage status ${id}`;
+  return { ...why, messageId: id, hint: why.hint === undefined ? hint : `${why.hint}; ${hint}` };
 }
 
 function explainCommander(error: CommanderError, command: string | undefined): Explained {

@@ -13,6 +13,8 @@ export interface ConsoleOptions {
   env?: Record<string, string>;
   /** What a pipe brings; undefined: stdin is a terminal where nobody types. */
   stdin?: string | Uint8Array;
+  /** What somebody types at a terminal. */
+  terminal?: Readable;
   interrupted?: AbortSignal;
   stdout?: Writable;
 }
@@ -23,7 +25,7 @@ export async function aimessage(argv: readonly string[], options: ConsoleOptions
   const context: Context = {
     stdout: options.stdout ?? stdout,
     stderr,
-    stdin: options.stdin === undefined ? Object.assign(new PassThrough(), { isTTY: true }) : pipe(options.stdin),
+    stdin: options.stdin === undefined ? (options.terminal ?? idleTerminal()) : pipe(options.stdin),
     env: options.env ?? {},
     cwd: process.cwd(),
     interrupted: options.interrupted ?? new AbortController().signal,
@@ -55,6 +57,10 @@ export class Recorder extends Writable {
       check();
     });
   }
+}
+
+function idleTerminal(): Readable {
+  return Object.assign(new PassThrough(), { isTTY: true });
 }
 
 function pipe(content: string | Uint8Array): Readable {

@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createRelay } from "@aimessage/server";
+import { createRelay, type RelayOptions } from "@aimessage/server";
 import { onTestFinished } from "vitest";
 import { aimessage, type ConsoleOptions, type Transcript } from "./console.ts";
 
@@ -18,10 +18,10 @@ export interface World {
 }
 
 /** Makes a world with a relay in this process. Its home has a space in its path. */
-export async function createWorld(): Promise<World> {
+export async function createWorld(options: RelayOptions = {}): Promise<World> {
   const folder = await mkdtemp(join(tmpdir(), "aimessage cli "));
   onTestFinished(() => rm(folder, { recursive: true, force: true }));
-  const relay = await createRelay({ port: 0, store: "memory" });
+  const relay = await createRelay({ port: 0, store: "memory", ...options });
   onTestFinished(() => relay[Symbol.asyncDispose]());
   const home = join(folder, "agents");
   const env = { AIMESSAGE_HOME: home, AIMESSAGE_SERVER: relay.url };

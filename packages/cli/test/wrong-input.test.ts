@@ -1,9 +1,12 @@
-import { createServer } from "node:http";
+import { spawnSync } from "node:child_process";
 import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import { createServer } from "node:http";
 import { mkdir, writeFile } from "node:fs/promises";
 import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
 import { WebSocketServer } from "ws";
 import { createWorld } from "./world.ts";
 import type { Transcript } from "./console.ts";
@@ -90,6 +93,25 @@ test("a message that is too large is refused before it is sent, with the limit",
   expectError(await world.cli("send -u alice -t bob", { stdin: "x".repeat(2_000_000) }), 1, /\d{6}/);
 });
 
+test("a full mailbox", async () => {
+  const world = await createWorld({ limits: { mailboxMessages: 4 } });
+  await world.register("alice", "bob");
+  expect((await world.cli("send -u alice -t bob -m first")).exit).toBe(0);
+  expectError(await world.cli("send -u alice -t bob -m second"), 5, /mailbox full.*read/s);
+  expect((await world.cli("listen -u bob --count 1 --timeout 20")).stdout).toContain("alice: first");
+});
+
+// Making a file system takes rights that not everybody has.
+test("a full disk", async (context) => {
+  const world = await createWorld();
+  await world.register("bob");
+  const disk = tinyDisk() ?? context.skip("no right to make a file system");
+  expect((await world.cli(["register", "-u", "alice", "--home", disk])).exit).toBe(0);
+  const send = ["send", "-t", "bob", "--home", disk, "-u", "alice", "--timeout", "2"];
+  expectError(await world.cli(send, { stdin: "x".repeat(700_000) }), 1, /no space left/);
+  expectError(await world.cli([...send, "-m", "small"]), 1, /no space left/);
+});
+
 test("an unknown message id", async () => {
   const world = await createWorld();
   await world.register("alice");
@@ -101,6 +123,16 @@ test("an unknown contact", async () => {
   await world.register("alice");
   expectError(await world.cli("contacts block nobody"), 1, /nobody/);
 });
+
+/** A file system of 900 KiB; undefined if we may not make one. */
+function tinyDisk(): string | undefined {
+  const folder = mkdtempSync(join(tmpdir(), "aimessage-disk-"));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  const { status } = spawnSync("mount", ["-t", "tmpfs", "-o", "size=900k", "tmpfs", folder], { stdio: "ignore" });
+  if (status !== 0) return undefined;
+  onTestFinished(() => void spawnSync("umount", ["-l", folder]));
+  return folder;
+}
 
 /** A relay from the future: whatever it is asked, it answers with its `info`. */
 async function futureRelay(): Promise<{ url: string } & Disposable> {

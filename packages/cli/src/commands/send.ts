@@ -57,7 +57,7 @@ async function confirmed(sent: Sent, state: Options["wait"], wait: Wait): Promis
   try {
     return await sent[state ?? "stored"](wait);
   } catch (error) {
-    throw new SendError(sent.id, error);
+    throw new SendError(await sent.status(), error);
   }
 }
 

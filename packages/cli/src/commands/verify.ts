@@ -24,8 +24,10 @@ async function verify(call: Call, _options: object, name: string, words: string[
   await using agent = await openAgent(call, "verify");
   const fingerprint = words.length === 0 ? undefined : words.join(" ");
   const contact = await agent.verify(name, fingerprint, { signal: call.context.interrupted });
+  const { newFingerprint } = contact;
   const rows = [
     [`${contact.username}:`, contact.fingerprint, contact.verified ? "(verified)" : "(not verified)"],
+    ...(newFingerprint === undefined ? [] : [[`${contact.username}:`, newFingerprint, "(shown now, not trusted)"]]),
     [`${agent.username}:`, agent.fingerprint, "(this agent)"],
   ];
   const lines = fingerprint === undefined ? table(rows) : [`${escapeLine(contact.username)} is verified.`];

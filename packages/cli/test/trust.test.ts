@@ -1,0 +1,88 @@
+import { Readable } from "node:stream";
+import { expect, test } from "vitest";
+import { createWorld, type World } from "./world.ts";
+
+async function fingerprint(world: World, username: string): Promise<string> {
+  return (JSON.parse((await world.cli(`whoami --json -u ${username}`)).stdout) as { fingerprint: string }).fingerprint;
+}
+
+test("a changed identity stops everything with exit code 6, and names the way out, which works", async () => {
+  const world = await createWorld();
+  await world.register("alice", "bob");
+  expect((await world.cli("send -u alice -t bob -m before")).exit).toBe(0);
+  const old = await fingerprint(world, "bob");
+  expect((await world.cli("unregister -u bob --yes --release")).exit).toBe(0);
+  await world.register("bob");
+  const now = await fingerprint(world, "bob");
+
+  const stopped = await world.cli("send -u alice -t bob -m secret");
+  expect(stopped).toMatchObject({ exit: 6, stdout: "" });
+  expect(stopped.stderr).toMatch(/^Warning: bob .*\nError: .*bob.*changed.*\nHint: .*contacts trust bob.*\n$/);
+  const shown = (await world.cli("verify -u alice bob")).stdout;
+  expect(shown).toContain(`${old}  (not verified)`);
+  expect(shown).toContain(`${now}  (shown now, not trusted)`);
+  expect((await world.cli("doctor -u alice")).exit).toBe(6);
+
+  expect((await world.cli(["contacts", "trust", "-u", "alice", `bob#${old}`])).exit).toBe(6);
+  expect((await world.cli(["contacts", "trust", "-u", "alice", `bob#${now}`])).exit).toBe(0);
+  expect((await world.cli("send -u alice -t bob -m after")).exit).toBe(0);
+  const heard = await world.cli("listen -u bob --count 1 --timeout 20");
+  expect(heard.stdout).toMatch(/^\[OFFLINE .*\] alice: after\n$/);
+});
+
+test("an address with a fingerprint pins before first contact", async () => {
+  const world = await createWorld();
+  await world.register("alice", "bob", "carol");
+  const [right, wrong] = [await fingerprint(world, "bob"), await fingerprint(world, "carol")];
+  const refused = await world.cli(["send", "-u", "alice", "-t", `bob#${wrong}`, "-m", "secret"]);
+  expect(refused).toMatchObject({ exit: 6, stdout: "" });
+  const sent = await world.cli(["send", "-u", "alice", "-t", `bob#${right}`, "-m", "hello"]);
+  expect(sent.stdout).toBe("Message sent to bob (stored for offline delivery)\n");
+  expect((await world.cli("listen -u bob --count 1 --timeout 20")).stdout).toMatch(/alice: hello\n$/);
+});
+
+test("a blocked contact's messages are not shown, and none are sent to it", async () => {
+  const world = await createWorld();
+  await world.register("alice", "bob");
+  await world.cli("verify -u alice bob");
+  await world.cli("contacts block -u alice bob");
+  expect(await world.cli("send -u alice -t bob -m hello")).toMatchObject({
+    exit: 1,
+    stderr: expect.stringContaining("contacts allow bob"),
+  });
+  await world.cli("send -u bob -t alice -m spam");
+  expect(await world.cli("listen -u alice --timeout 1")).toMatchObject({ exit: 0, stdout: "" });
+});
+
+test("listeners that share take turns, and together show each message once", async () => {
+  const world = await createWorld();
+  await world.register("alice", "bob");
+  for (let i = 1; i <= 6; i += 1) await world.cli(`send -u alice -t bob -m message-${i}`);
+  const both = await Promise.all([1, 2].map(() => world.cli("listen -u bob --share --timeout 3 --quiet")));
+  const heard = both.flatMap(({ stdout }) => stdout.match(/message-\d/g) ?? []);
+  expect(heard.sort()).toEqual([1, 2, 3, 4, 5, 6].map((i) => `message-${i}`));
+});
+
+test("a message that expires before it is fetched is not shown, and its sender is told", async () => {
+  const world = await createWorld();
+  await world.register("alice", "bob");
+  const { stdout } = await world.cli("send --json -u alice -t bob -m late --expires 1s");
+  const { message_id } = JSON.parse(stdout) as { message_id: string };
+  await new Promise((resolve) => setTimeout(resolve, 1100));
+  expect((await world.cli("listen -u bob --timeout 1")).stdout).toBe("");
+  await world.cli("listen -u alice --timeout 1");
+  expect((await world.cli(`status -u alice ${message_id}`)).stdout).toMatch(/^Status: +expired$/m);
+});
+
+test("unregister on a terminal asks for the name", async () => {
+  const world = await createWorld();
+  await world.register("alice");
+  const spared = await world.cli("unregister", { terminal: typing("no\n") });
+  expect(spared).toMatchObject({ exit: 1, stdout: "", stderr: expect.stringContaining("Nothing was removed.\n") });
+  expect((await world.cli("unregister", { terminal: typing("alice\n") })).exit).toBe(0);
+  expect((await world.cli("whoami")).exit).toBe(3);
+});
+
+function typing(text: string): Readable {
+  return Object.assign(Readable.from([text]), { isTTY: true });
+}
