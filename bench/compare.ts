@@ -1,0 +1,56 @@
+/** A figure beside its floor: what was measured in the same run, in turns. */
+export interface Result {
+  /** What `--only` selects it by. */
+  figure: string;
+  title: string;
+  unit: string;
+  /** Medians of the rounds. */
+  value: number;
+  floor: number;
+  /** Median of the rounds' ratios, value to floor: what changes of the machine's speed between rounds do not move. */
+  ratio: number;
+  /** What the ratio should reach, or stay below; undefined if it is only shown. */
+  aim: { atLeast: number } | { atMost: number } | undefined;
+}
+
+/** How a figure is measured. */
+export interface Plan {
+  seconds: number;
+  /** An empty folder on disk for this figure alone. */
+  folder: string;
+  progress: (text: string) => void;
+}
+
+const ROUNDS = 5;
+
+/** Measures value and floor in turns, the order changing from round to round, after one round that does not count. */
+export async function compare(
+  about: Pick<Result, "figure" | "title" | "unit" | "aim">,
+  progress: Plan["progress"],
+  measure: { value: () => Promise<number>; floor: () => Promise<number> },
+  rounds = ROUNDS,
+): Promise<Result> {
+  const values: number[] = [];
+  const floors: number[] = [];
+  for (let round = 0; round <= rounds; round++) {
+    progress(`${about.title}: ${round === 0 ? "warm-up" : `round ${round} of ${rounds}`}`);
+    const order = round % 2 === 0 ? (["floor", "value"] as const) : (["value", "floor"] as const);
+    for (const side of order) {
+      const measured = await measure[side]();
+      if (round > 0) (side === "value" ? values : floors).push(measured);
+    }
+  }
+  return {
+    ...about,
+    value: median(values),
+    floor: median(floors),
+    ratio: median(values.map((value, index) => value / (floors[index] as number))),
+  };
+}
+
+function median(numbers: number[]): number {
+  const sorted = [...numbers].sort((a, b) => a - b);
+  const middle = Math.floor(sorted.length / 2);
+  const upper = sorted[middle] as number;
+  return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] as number) + upper) / 2;
+}

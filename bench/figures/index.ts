@@ -1,0 +1,13 @@
+import type { Plan, Result } from "../compare.ts";
+import { encrypted } from "./encrypted.ts";
+import { logins } from "./logins.ts";
+import { memory } from "./memory.ts";
+import { relayed } from "./relayed.ts";
+import { send } from "./send.ts";
+
+/** What can be measured, in the order of the table. */
+export const figures = { relayed, logins, encrypted, memory, send } satisfies Record<
+  string,
+  (plan: Plan) => Promise<Result[]>
+>;
+export type FigureName = keyof typeof figures;

@@ -1,0 +1,49 @@
+/** An agent of the SDK in a process of its own, its store on disk: the sender or the receiver of encrypted messages. */
+import { randomBytes } from "node:crypto";
+import { Agent, type Sent } from "@aimessage/sdk/node";
+import { serve } from "../serve.ts";
+
+/** Messages that are put into the outbox at once; the last but one such batch must have been received before the next. */
+const BATCH = 64;
+
+let agent: Agent;
+let handled = 0;
+let expected = Infinity;
+let reached: () => void = () => {};
+
+serve({ open, listen, arrived, run, close: () => agent.close() });
+
+async function open(options: { server: string; username: string; home: string }): Promise<void> {
+  agent = await Agent.open(options);
+}
+
+/** Handles every message, as a program would. */
+function listen(): void {
+  void (async () => {
+    for await (const message of agent.messages()) {
+      await message.handled();
+      if (++handled >= expected) reached();
+    }
+  })();
+}
+
+/** Resolves when so many messages have been handled, since the start. */
+async function arrived(count: number): Promise<void> {
+  expected = count;
+  if (handled < count) await new Promise<void>((resolve) => (reached = resolve));
+}
+
+/** Sends for so many seconds, at least one batch. @returns how many messages */
+async function run({ to, bytes, seconds }: { to: string; bytes: number; seconds: number }): Promise<number> {
+  const body = randomBytes(bytes);
+  const end = performance.now() + seconds * 1000;
+  let count = 0;
+  let before: Sent | undefined;
+  do {
+    const batch = await Promise.all(Array.from({ length: BATCH }, () => agent.send(to, body)));
+    count += batch.length;
+    await before?.received();
+    before = batch.at(-1);
+  } while (performance.now() < end);
+  return count;
+}

@@ -1,0 +1,52 @@
+/** Load generator of logins: a fresh connection for each, several at a time. */
+import { serve } from "../serve.ts";
+import { type KeyAccount, loginKey, registerKey } from "./key-account.ts";
+import { LoadSocket } from "./socket.ts";
+import { loginToken, registerToken, type TokenAccount } from "./token-account.ts";
+
+/** Connections at a time, each with accounts of its own. */
+const LANES = 32;
+/** A text of the size of a login frame. */
+const PROBE = { type: "authenticate", id: "2", data: { username: "bench", challenge: "x".repeat(128) } };
+
+let tokens: TokenAccount[] = [];
+let keys: KeyAccount[] = [];
+
+serve({ register, run });
+
+async function register({ port }: { port: number }): Promise<void> {
+  const lanes = Array.from({ length: LANES }, (_, lane) => lane);
+  tokens = await Promise.all(lanes.map((lane) => once(port, (socket) => registerToken(socket, `token-${lane}`))));
+  keys = await Promise.all(
+    lanes.map((lane) => once(port, (socket) => registerKey(socket, `127.0.0.1:${port}`, `key-${lane}`))),
+  );
+}
+
+/** @returns logins a second; of `echo`, connections with two round trips */
+async function run({ port, kind, seconds }: { port: number; kind: string; seconds: number }): Promise<number> {
+  const started = performance.now();
+  const end = started + seconds * 1000;
+  let count = 0;
+  const lane = async (_: unknown, index: number): Promise<void> => {
+    for (; performance.now() < end; count++)
+      await once(port, async (socket) => {
+        if (kind === "token") await loginToken(socket, tokens[index] as TokenAccount);
+        else if (kind === "key") await loginKey(socket, `127.0.0.1:${port}`, keys[index] as KeyAccount);
+        else {
+          await socket.ask(PROBE);
+          await socket.ask(PROBE);
+        }
+      });
+  };
+  await Promise.all(Array.from({ length: LANES }, lane));
+  return count / ((performance.now() - started) / 1000);
+}
+
+async function once<T>(port: number, use: (socket: LoadSocket) => Promise<T>): Promise<T> {
+  const socket = await LoadSocket.open(port);
+  try {
+    return await use(socket);
+  } finally {
+    await socket.close();
+  }
+}

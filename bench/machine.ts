@@ -1,0 +1,42 @@
+import { closeSync, fdatasyncSync, openSync, writeSync } from "node:fs";
+import { availableParallelism, cpus, loadavg, platform, release } from "node:os";
+import { join } from "node:path";
+
+/** What the figures were measured on. */
+export interface Machine {
+  cores: number;
+  processor: string;
+  system: string;
+  node: string;
+  /** Processes that want a core, on average, when the benchmark began: well below the number of cores is quiet. */
+  load: number;
+  /** Median of writing 4 KiB to disk for good. Durable figures follow it. */
+  syncMilliseconds: number;
+}
+
+const SYNCS = 100;
+
+/** @param folder where the databases of the benchmark will be */
+export function describeMachine(folder: string): Machine {
+  return {
+    cores: availableParallelism(),
+    processor: cpus()[0]?.model ?? "unknown",
+    system: `${platform()} ${release()}`,
+    node: process.version,
+    load: loadavg()[0] ?? 0,
+    syncMilliseconds: timeSync(join(folder, "sync-probe")),
+  };
+}
+
+function timeSync(file: string): number {
+  const descriptor = openSync(file, "w");
+  const page = Buffer.alloc(4096);
+  const times = Array.from({ length: SYNCS }, (_, index) => {
+    const started = performance.now();
+    writeSync(descriptor, page, 0, page.length, index * page.length);
+    fdatasyncSync(descriptor);
+    return performance.now() - started;
+  });
+  closeSync(descriptor);
+  return times.sort((a, b) => a - b)[SYNCS / 2] as number;
+}

@@ -1,0 +1,45 @@
+import type { Result } from "./compare.ts";
+import type { Machine } from "./machine.ts";
+
+const HEAD = ["figure", "value", "floor", "ratio", "aim", ""];
+
+/** The table for people. */
+export function table(machine: Machine, results: Result[]): string {
+  const rows = [HEAD, ...results.map(row)];
+  const widths = HEAD.map((_, column) => Math.max(...rows.map((cells) => cells[column]?.length ?? 0)));
+  const lines = rows.map((cells) =>
+    cells
+      .map((cell, column) => (column === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart(widths[column] ?? 0)))
+      .join("  ")
+      .trimEnd(),
+  );
+  const { cores, processor, system, node, load, syncMilliseconds } = machine;
+  lines.push(
+    "",
+    `${cores} cores (${processor}), ${system}, Node ${node}, fdatasync ${syncMilliseconds.toFixed(2)} ms, load ${load.toFixed(1)}`,
+  );
+  return `${lines.join("\n")}\n`;
+}
+
+/** Whether a result reaches its aim; undefined if it has none. */
+export function reaches({ ratio, aim }: Result): boolean | undefined {
+  if (aim === undefined) return undefined;
+  return "atLeast" in aim ? ratio >= aim.atLeast : ratio <= aim.atMost;
+}
+
+function row(result: Result): string[] {
+  const { title, value, floor, unit, ratio, aim } = result;
+  const good = reaches(result);
+  return [
+    title,
+    number(value) + unit,
+    number(floor) + unit,
+    ratio.toFixed(2),
+    aim === undefined ? "-" : "atLeast" in aim ? `>= ${aim.atLeast}` : `<= ${aim.atMost}`,
+    good === undefined ? "" : good ? "ok" : aim !== undefined && "atMost" in aim ? "above" : "below",
+  ];
+}
+
+function number(value: number): string {
+  return value >= 100 ? Math.round(value).toLocaleString("en") : value.toFixed(1);
+}

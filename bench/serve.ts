@@ -1,0 +1,33 @@
+/** The other end of worker.ts: what a process of the benchmark can be asked to do. */
+type Tasks = Record<string, (argument: never) => unknown>;
+
+interface Request {
+  id: number;
+  task: string;
+  argument: never;
+}
+
+/** Serves tasks to the process that started this one, and ends with it. Each process can be asked for its `memory`. */
+export function serve(tasks: Tasks): void {
+  const all: Tasks = { memory, ...tasks };
+  process.on("message", (request: Request) => {
+    void run(all, request).then((answer) => process.send?.({ id: request.id, ...answer }));
+  });
+  process.on("disconnect", () => process.kill(process.pid, "SIGTERM"));
+}
+
+async function run(tasks: Tasks, { task, argument }: Request): Promise<{ result: unknown } | { error: string }> {
+  try {
+    return { result: await tasks[task]?.(argument) };
+  } catch (error) {
+    return { error: error instanceof Error ? (error.stack ?? error.message) : String(error) };
+  }
+}
+
+/** Resident bytes after a garbage collection. */
+function memory(): number {
+  // The first collection runs finalizers that free more.
+  globalThis.gc?.();
+  globalThis.gc?.();
+  return process.memoryUsage.rss();
+}

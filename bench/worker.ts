@@ -1,0 +1,61 @@
+import { type ChildProcess, fork } from "node:child_process";
+import { once } from "node:events";
+import { fileURLToPath } from "node:url";
+
+/** A process of the benchmark's own. It ends with `await using`, and by itself if this process is gone. */
+export interface Worker extends AsyncDisposable {
+  readonly pid: number;
+  /** Has the process do something that it serves by this name (see serve.ts). */
+  ask<T>(task: string, argument?: unknown): Promise<T>;
+}
+
+export interface WorkerOptions {
+  args?: string[];
+  /** Options of Node. */
+  execArgv?: string[];
+  /** File descriptor that takes stdout and stderr. */
+  log?: number;
+}
+
+/** Time that a process has to end by itself before it is killed. Milliseconds. */
+const PATIENCE_MS = 10_000;
+
+/** Starts a program. What it imports is what is built: no source condition. */
+export async function startWorker(file: URL, { args = [], execArgv = [], log }: WorkerOptions = {}): Promise<Worker> {
+  const output = log ?? "inherit";
+  const child = fork(fileURLToPath(file), args, {
+    execArgv: ["--expose-gc", ...execArgv],
+    stdio: ["ignore", log === undefined ? "ignore" : output, output, "ipc"],
+  });
+  const waiting = new Map<number, { resolve: (value: never) => void; reject: (error: Error) => void }>();
+  let next = 0;
+  child.on("message", ({ id, result, error }: { id: number; result: never; error?: string }) => {
+    const { resolve, reject } = waiting.get(id) ?? {};
+    waiting.delete(id);
+    if (error === undefined) resolve?.(result);
+    else reject?.(new Error(error));
+  });
+  child.on("exit", (code, signal) => {
+    for (const { reject } of waiting.values()) reject(new Error(`${file.pathname} ended early (${signal ?? code})`));
+  });
+  await once(child, "spawn");
+  return {
+    pid: child.pid as number,
+    ask: (task, argument) =>
+      new Promise((resolve, reject) => {
+        const id = ++next;
+        waiting.set(id, { resolve, reject });
+        child.send({ id, task, argument }, (error) => error !== null && reject(error));
+      }),
+    [Symbol.asyncDispose]: () => end(child),
+  };
+}
+
+async function end(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const ended = once(child, "exit");
+  child.kill("SIGTERM");
+  const timer = setTimeout(() => child.kill("SIGKILL"), PATIENCE_MS);
+  await ended;
+  clearTimeout(timer);
+}
