@@ -65,6 +65,10 @@ export class Connection implements Session {
     webSocket.on("error", (error) => context.log.debug({ err: error.message }, "connection failed"));
   }
 
+  get isOpen(): boolean {
+    return this.#webSocket.readyState === this.#webSocket.OPEN;
+  }
+
   get isIdle(): boolean {
     return this.#answers.pending === 0 && this.#queue.length === 0;
   }
@@ -74,7 +78,7 @@ export class Connection implements Session {
   }
 
   write(text: string): void {
-    if (this.#webSocket.readyState !== this.#webSocket.OPEN) return;
+    if (!this.isOpen) return;
     this.#cork();
     this.#webSocket.send(text);
     if (this.#webSocket.bufferedAmount > this.#context.config.limits.bufferedBytes) this.#dropSlowReader();
@@ -88,7 +92,7 @@ export class Connection implements Session {
   /** Keep-alive: its pong acknowledges nothing. */
   ping(): void {
     this.pingedAt = performance.now();
-    if (this.#webSocket.readyState === this.#webSocket.OPEN) this.#webSocket.ping();
+    if (this.isOpen) this.#webSocket.ping();
   }
 
   close(code: (typeof closeCodes)[keyof typeof closeCodes], reason: WireReason): void {
@@ -231,7 +235,7 @@ export class Connection implements Session {
   #uncork(): void {
     this.#corked = false;
     const last = this.#pings.at(-1) ?? 0;
-    if (this.#pingSeq > last && this.#webSocket.readyState === this.#webSocket.OPEN) {
+    if (this.#pingSeq > last && this.isOpen) {
       this.#pings.push(this.#pingSeq);
       this.pingedAt = performance.now();
       this.#webSocket.ping(`seq:${this.#pingSeq}`);

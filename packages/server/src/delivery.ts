@@ -48,6 +48,7 @@ export class Delivery {
 
   /** Begins the push; resolves when all that waited before has been pushed. */
   async start(): Promise<void> {
+    if (!this.#active) return;
     const done = new Promise<void>((resolve) => (this.#backlogPushed = resolve));
     this.#backlogEnd = await this.#options.store.highWater(this.mailbox);
     this.#pump();

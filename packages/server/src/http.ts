@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { isIP } from "node:net";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { createServer as createTlsServer } from "node:https";
 import { relayName } from "@aimessage/sdk/protocol";
@@ -60,9 +61,22 @@ export function originAllowed(origin: string | undefined, origins: string[], nam
   return URL.canParse(origin) && names.includes(relayName(new URL(origin)));
 }
 
-/** The client's address: the socket's, or the one that a trusted proxy has added. */
+/**
+ * Whom limits for each address count: the socket's address, or the one that a trusted proxy has added. Of an IPv6 address the
+ * first 64 bits: one customer has all the others (RFC 6177).
+ */
 export function addressOf(request: IncomingMessage, trustProxy: boolean): string {
   const forwarded = trustProxy ? request.headers["x-forwarded-for"] : undefined;
-  const last = (Array.isArray(forwarded) ? forwarded.join(",") : forwarded)?.split(",").at(-1)?.trim();
-  return last === undefined || last === "" ? (request.socket.remoteAddress ?? "") : last;
+  const last = (Array.isArray(forwarded) ? forwarded.join(",") : forwarded)?.split(",").at(-1)?.trim() ?? "";
+  const address = isIP(last) === 0 ? (request.socket.remoteAddress ?? "") : last;
+  const mapped = address.replace(/^::ffff:(?=\d+\.)/i, "");
+  return isIP(mapped) === 6 ? network(mapped) : mapped;
+}
+
+function network(address: string): string {
+  const [head = "", tail] = address.split("::", 2);
+  const groups = head === "" ? [] : head.split(":");
+  const after = tail === undefined || tail === "" ? [] : tail.split(":");
+  if (tail !== undefined) while (groups.length + after.length < 8) groups.push("0");
+  return `${[...groups, ...after].slice(0, 4).join(":").toLowerCase()}::/64`;
 }

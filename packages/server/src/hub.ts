@@ -16,8 +16,9 @@ export class Hub {
 
   /** A connection has logged in. */
   join(session: Session): void {
-    const login = session.login;
-    if (login === undefined) return;
+    const { login } = session;
+    // It may have closed while its login was on its way.
+    if (login === undefined || !session.isOpen) return;
     let place = this.#places.get(login.mailbox);
     if (place === undefined)
       this.#places.set(login.mailbox, (place = { username: login.username, sessions: new Set(), deliveries: [] }));
@@ -43,7 +44,10 @@ export class Hub {
   /** A connection takes over the mailbox. That of a key account is told when it loses it. [P-5.6] */
   listen(delivery: Delivery): void {
     const place = this.#places.get(delivery.mailbox);
-    if (place === undefined) return;
+    if (place === undefined || !place.sessions.has(delivery.session)) {
+      delivery.suspend();
+      return;
+    }
     const previous = place.deliveries.at(-1);
     previous?.suspend();
     if (delivery.session.login?.kind === "key") {

@@ -39,6 +39,7 @@ export type Answer = {
 /** A connection as handlers see it. */
 export interface Session {
   readonly address: string;
+  readonly isOpen: boolean;
   login: Login | undefined;
   challenge: Challenge | undefined;
   /** Groups in which a `send` was refused: nothing more is stored there until the client has noticed. [P-6.5] */

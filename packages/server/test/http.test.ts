@@ -1,6 +1,8 @@
 import { once } from "node:events";
+import type { IncomingMessage } from "node:http";
 import { expect, test } from "vitest";
 import { WebSocket } from "ws";
+import { addressOf } from "../src/http.ts";
 import { createRelay } from "../src/index.ts";
 import { loginToken, RawClient, registerToken, tokenClient } from "./raw-client.ts";
 
@@ -75,4 +77,16 @@ test("origins can be configured", async () => {
   await using relay = await createRelay({ port: 0, store: "memory", origins: ["https://console.example"] });
   expect(await statusFor(relay.port, { origin: "https://console.example" })).toBe(101);
   expect(await statusFor(relay.port, { origin: "http://localhost:8080" })).toBe(403);
+});
+
+test.each([
+  ["1.2.3.4", "1.2.3.4"],
+  ["::ffff:1.2.3.4", "1.2.3.4"],
+  ["2001:DB8:1:2:3:4:5:6", "2001:db8:1:2::/64"],
+  ["2001:db8::1", "2001:db8:0:0::/64"],
+  ["::1", "0:0:0:0::/64"],
+  ["not an address", "10.0.0.1"],
+])("limits count %s as %s", (forwarded, counted) => {
+  const request = { headers: { "x-forwarded-for": forwarded }, socket: { remoteAddress: "10.0.0.1" } };
+  expect(addressOf(request as unknown as IncomingMessage, true)).toBe(counted);
 });

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { createRelay } from "../src/index.ts";
-import { type Frame, loginToken, RawClient, registerToken, tokenClient } from "./raw-client.ts";
+import { type Frame, loginToken, RawClient, registerToken, seal, tokenClient } from "./raw-client.ts";
 
 const relayForTest = (limits = {}) => createRelay({ port: 0, store: "memory", noLimits: true, limits });
 const bodies = (frames: Frame[]) => frames.map(({ data }) => data.message);
@@ -154,4 +154,20 @@ test("a message with an id is stored once", async () => {
   });
   const frames = await loginToken(b, bob);
   expect(frames.map(({ data }) => data.message_id ?? data.status)).toEqual(["id-1", "authenticated"]);
+});
+
+test("a connection that closes while it logs in is not online", async () => {
+  await using relay = await relayForTest();
+  using a = await tokenClient(relay.url, "alice");
+  const bob = await tokenClient(relay.url, "bob");
+  await bob.close();
+  for (let round = 0; round < 10; round++) {
+    const client = await RawClient.open(relay.url);
+    const { data } = await client.ask("authenticate", { username: "bob" });
+    client.write("authenticate", { username: "bob", challenge: seal(bob.user.key, data.challenge) });
+    client.write("listen");
+    client.socket.terminate();
+  }
+  while ((await a.ask("list_users")).data.users.length > 0) await delay(10);
+  expect(await sendOne(a, "bob", "later")).toBe("stored_offline");
 });

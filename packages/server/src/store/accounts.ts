@@ -52,6 +52,8 @@ export function accountsTable(db: DatabaseSync) {
   const owners = new BoundedMap<number, Owner | undefined>();
 
   function find(username: string): Account | undefined {
+    // Nobody has a longer name: it is not worth remembering, and may be as long as a frame.
+    if (username.length > 32) return undefined;
     const name = usernameKey(username);
     if (accounts.has(name)) return accounts.get(name);
     const row = selectAccount.get(name) as Row | undefined;

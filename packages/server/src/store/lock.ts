@@ -1,4 +1,4 @@
-import { chmodSync, closeSync, openSync } from "node:fs";
+import { chmodSync, closeSync, existsSync, openSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 
@@ -27,6 +27,7 @@ export function lockFolder(folder: string): { close: () => void } {
 
 /** Makes a file that only its owner can read, before anything is written to it. */
 export function makePrivate(file: string): void {
-  closeSync(openSync(file, "a", 0o600));
-  chmodSync(file, 0o600);
+  // Never opened if it is there: closing it would drop the locks that this process holds on it (POSIX).
+  if (existsSync(file)) chmodSync(file, 0o600);
+  else closeSync(openSync(file, "a", 0o600));
 }
