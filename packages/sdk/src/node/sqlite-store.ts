@@ -5,30 +5,28 @@ import {
   ftruncateSync,
   mkdirSync,
   openSync,
+  readFileSync,
   watch,
   writeFileSync,
   writeSync,
 } from "node:fs";
 import { join } from "node:path";
-import { DatabaseSync, type StatementSync } from "node:sqlite";
+import { DatabaseSync } from "node:sqlite";
 import { AgentError } from "../errors.ts";
-import type {
-  ClientStore,
-  LinkHolder,
-  LinkLock,
-  Range,
-  ReadTransaction,
-  Value,
-  WriteTransaction,
-} from "../store/store.ts";
+import type { ClientStore, LinkHolder, LinkLock, ReadTransaction, WriteTransaction } from "../store/store.ts";
 import { linkHolder, takeLink } from "./link-lock.ts";
 import { BUSY_MS, patiently, translate } from "./sqlite-errors.ts";
+import { SqliteRecords } from "./sqlite-records.ts";
 
 const FORMAT = 1;
 /** Time after which a change of another process is noticed even where the file system reports nothing. */
 const POLL_MS = 250;
 /** Writes that wait together share one transaction and one fsync, up to so many. */
 const GROUP = 64;
+
+// What is written to the doorbell: a commit, which every look at the database shows too, or that the link is free.
+const CHANGED = "changed";
+const FREE = "free";
 
 interface Pending {
   work: (tx: WriteTransaction) => Promise<unknown>;
@@ -40,18 +38,19 @@ interface Pending {
 export class SqliteStore implements ClientStore {
   readonly folder: string;
   readonly #db: DatabaseSync;
-  readonly #tx: Statements;
+  readonly #tx: SqliteRecords;
   readonly #listeners = new Set<() => void>();
   readonly #pending: Pending[] = [];
   #tail: Promise<void> = Promise.resolve();
   #watching: (() => void) | undefined;
   #doorbell: number | undefined;
+  #closing: Promise<void> | undefined;
   #closed = false;
 
   private constructor(folder: string, db: DatabaseSync) {
     this.folder = folder;
     this.#db = db;
-    this.#tx = new Statements(db);
+    this.#tx = new SqliteRecords(db);
   }
 
   /**
@@ -59,16 +58,18 @@ export class SqliteStore implements ClientStore {
    * @throws AgentError home_unwritable, disk_full, store_newer, store_damaged
    */
   static async open(folder: string): Promise<SqliteStore> {
+    let db: DatabaseSync | undefined;
     try {
       mkdirSync(folder, { recursive: true, mode: 0o700 });
       const file = join(folder, "agent.db");
       // SQLite makes its -wal and -shm with the mode of the database.
       if (!existsSync(file)) writeFileSync(file, "", { mode: 0o600, flag: "a" });
       chmodSync(folder, 0o700);
-      const db = new DatabaseSync(file, { timeout: BUSY_MS });
-      await patiently(() => prepare(db));
-      return new SqliteStore(folder, db);
+      const opened = (db = new DatabaseSync(file, { timeout: BUSY_MS }));
+      await patiently(() => prepare(opened));
+      return new SqliteStore(folder, opened);
     } catch (error) {
+      db?.close();
       throw translate(error, folder);
     }
   }
@@ -80,13 +81,21 @@ export class SqliteStore implements ClientStore {
 
   read<T>(work: (tx: ReadTransaction) => Promise<T>): Promise<T> {
     return this.#alone(async () => {
-      this.#db.exec("BEGIN");
       try {
+        await patiently(() => this.#beginRead());
         return await work(this.#tx);
+      } catch (error) {
+        throw translate(error, this.folder);
       } finally {
-        this.#db.exec("COMMIT");
+        if (this.#db.isTransaction) this.#db.exec("COMMIT");
       }
     });
+  }
+
+  /** The snapshot is taken by the first statement, which waits while another process recovers the database. */
+  #beginRead(): void {
+    if (!this.#db.isTransaction) this.#db.exec("BEGIN");
+    this.#db.exec("SELECT 1 FROM records LIMIT 1");
   }
 
   write<T>(work: (tx: WriteTransaction) => Promise<T>): Promise<T> {
@@ -107,8 +116,9 @@ export class SqliteStore implements ClientStore {
     };
   }
 
-  takeLink(role: string): Promise<LinkLock | undefined> {
-    return takeLink(this.folder, role, () => this.#ring());
+  async takeLink(role: string): Promise<LinkLock | undefined> {
+    if (this.#closed) throw closed();
+    return takeLink(this.folder, role, () => this.#ring(FREE));
   }
 
   async linkHolder(): Promise<LinkHolder | undefined> {
@@ -122,8 +132,11 @@ export class SqliteStore implements ClientStore {
     }).catch(() => undefined);
   }
 
-  async close(): Promise<void> {
-    if (this.#closed) return;
+  close(): Promise<void> {
+    return (this.#closing ??= this.#shut());
+  }
+
+  async #shut(): Promise<void> {
     await this.#tail;
     await this.scrub();
     this.#closed = true;
@@ -139,7 +152,7 @@ export class SqliteStore implements ClientStore {
   /** One task at a time: a second one on the same connection would land in the first one's transaction. */
   #alone<T>(task: () => Promise<T>): Promise<T> {
     const result = this.#tail.then(() => {
-      if (this.#closed) throw new AgentError("closed", "the store is closed");
+      if (this.#closed) throw closed();
       return task();
     });
     this.#tail = result.then(
@@ -188,12 +201,13 @@ export class SqliteStore implements ClientStore {
     for (const listener of this.#listeners) listener();
   }
 
-  #ring(): void {
+  #ring(word: string = CHANGED): void {
     try {
+      // The link may be let go of after the store is closed.
+      if (this.#closed) return writeFileSync(join(this.folder, "doorbell"), word, { mode: 0o600 });
       this.#doorbell ??= openSync(join(this.folder, "doorbell"), "a", 0o600);
-      // Any write will do, and the file must not grow.
       ftruncateSync(this.#doorbell, 0);
-      writeSync(this.#doorbell, "!");
+      writeSync(this.#doorbell, word);
     } catch {
       // Others notice by polling.
     }
@@ -204,30 +218,30 @@ export class SqliteStore implements ClientStore {
     const current = () => Number(Object.values(version.get() ?? {})[0]);
     let last = current();
     let queued = false;
-    const look = () => {
+    const file = join(this.folder, "doorbell");
+    const look = (rung: boolean) => {
       if (queued || this.#closed) return;
       queued = true;
       void this.#alone(async () => {
         queued = false;
         const now = current();
         // Only another connection's commit changes it; our own listeners were told at our own commit.
-        if (now === last) return;
+        if (now === last && !(rung && readFileSync(file, "utf8") === FREE)) return;
         last = now;
         for (const listener of this.#listeners) listener();
       }).catch(() => undefined);
     };
-    const file = join(this.folder, "doorbell");
     let watcher: { close(): void } | undefined;
     try {
       if (!existsSync(file)) writeFileSync(file, "", { mode: 0o600 });
-      const fsWatcher = watch(file, look);
+      const fsWatcher = watch(file, () => look(true));
       fsWatcher.on("error", () => fsWatcher.close());
       fsWatcher.unref();
       watcher = fsWatcher;
     } catch {
       // Polling alone will do.
     }
-    const timer = setInterval(look, POLL_MS);
+    const timer = setInterval(() => look(false), POLL_MS);
     return () => {
       clearInterval(timer);
       watcher?.close();
@@ -235,46 +249,7 @@ export class SqliteStore implements ClientStore {
   }
 }
 
-class Statements implements WriteTransaction {
-  written = false;
-  readonly #get: StatementSync;
-  readonly #put: StatementSync;
-  readonly #delete: StatementSync;
-  readonly #up: StatementSync;
-  readonly #down: StatementSync;
-
-  constructor(db: DatabaseSync) {
-    this.#get = db.prepare("SELECT value FROM records WHERE key = ?");
-    this.#put = db.prepare(
-      "INSERT INTO records (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
-    );
-    this.#delete = db.prepare("DELETE FROM records WHERE key = ?");
-    this.#up = db.prepare("SELECT key, value FROM records WHERE key > ? AND key < ? ORDER BY key LIMIT ?");
-    this.#down = db.prepare("SELECT key, value FROM records WHERE key > ? AND key < ? ORDER BY key DESC LIMIT ?");
-  }
-
-  async get(key: string): Promise<Value | undefined> {
-    return this.#get.get(key)?.["value"] as Value | undefined;
-  }
-
-  async list({ prefix, after, limit, reverse }: Range): Promise<[string, Value][]> {
-    const end = `${prefix}\u{7f}`;
-    const rows =
-      reverse === true
-        ? this.#down.all(prefix, after ?? end, limit ?? -1)
-        : this.#up.all(after !== undefined && after > prefix ? after : prefix, end, limit ?? -1);
-    return rows.map((row) => [row["key"] as string, row["value"] as Value]);
-  }
-
-  async put(key: string, value: Value): Promise<void> {
-    this.#put.run(key, value);
-    this.written = true;
-  }
-
-  async delete(key: string): Promise<void> {
-    if (this.#delete.run(key).changes !== 0) this.written = true;
-  }
-}
+const closed = () => new AgentError("closed", "the store is closed");
 
 function prepare(db: DatabaseSync): void {
   db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON");

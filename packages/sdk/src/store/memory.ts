@@ -7,6 +7,10 @@ export class MemoryFolder {
   readonly listeners = new Set<() => void>();
   holder: LinkHolder | undefined;
   tail: Promise<unknown> = Promise.resolve();
+
+  changed(): void {
+    for (const listener of this.listeners) listener();
+  }
 }
 
 /** A store that is gone with the process. For tests, and for agents that live for one conversation. */
@@ -30,7 +34,7 @@ export class MemoryStore implements ClientStore {
       const value = await work(tx);
       if (tx.written) {
         this.#folder.records = tx.records;
-        for (const listener of this.#folder.listeners) listener();
+        this.#folder.changed();
       }
       return value;
     });
@@ -50,7 +54,9 @@ export class MemoryStore implements ClientStore {
     this.#folder.holder = holder;
     return {
       release: async () => {
-        if (this.#folder.holder === holder) this.#folder.holder = undefined;
+        if (this.#folder.holder !== holder) return;
+        this.#folder.holder = undefined;
+        this.#folder.changed();
       },
     };
   }
@@ -85,7 +91,8 @@ class Transaction implements WriteTransaction {
   }
 
   async get(key: string): Promise<Value | undefined> {
-    return this.records.get(key);
+    const value = this.records.get(key);
+    return value === undefined ? undefined : copy(value);
   }
 
   async list({ prefix, after, limit, reverse }: Range): Promise<[string, Value][]> {
@@ -94,16 +101,20 @@ class Transaction implements WriteTransaction {
     );
     found.sort(([a], [b]) => (a < b ? -1 : 1));
     if (reverse === true) found.reverse();
-    return found.slice(0, limit ?? found.length);
+    return found.slice(0, limit ?? found.length).map(([key, value]) => [key, copy(value)]);
   }
 
   async put(key: string, value: Value): Promise<void> {
-    // A copy: the caller may wipe its bytes.
-    this.records.set(key, typeof value === "string" ? value : value.slice());
+    this.records.set(key, copy(value));
     this.written = true;
   }
 
   async delete(key: string): Promise<void> {
     this.written = this.records.delete(key) || this.written;
   }
+}
+
+/** The caller may wipe its bytes. */
+function copy(value: Value): Value {
+  return typeof value === "string" ? value : value.slice();
 }

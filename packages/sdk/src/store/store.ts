@@ -50,7 +50,10 @@ export interface ClientStore extends AsyncDisposable {
    * @throws AgentError disk_full, store_busy (another process writes for seconds), closed
    */
   write<T>(work: (tx: WriteTransaction) => Promise<T>): Promise<T>;
-  /** Calls `listener` after each commit by anyone, this process included. May call it without need. */
+  /**
+   * Calls `listener` after each commit by anyone, this process included, and when the link becomes free. May call it
+   * without need.
+   */
   onChange(listener: () => void): () => void;
   /** Takes the link if nobody holds it; never waits. `role` names this process to those who wait. */
   takeLink(role: string): Promise<LinkLock | undefined>;

@@ -85,6 +85,8 @@ export function encodeWelcome(welcome: Welcome): Uint8Array {
   return encodeMlsMessage({ version: "mls10", wireformat: "mls_welcome", welcome });
 }
 
+const zeros = () => new Uint8Array(suite.kdf.size);
+
 /** A commit that is right in everything but that it brings no new keys. */
 export async function commitWithoutPath(state: ClientState): Promise<Uint8Array> {
   const sender = { senderType: "member", leafIndex: state.privatePath.leafIndex } as const;
@@ -106,7 +108,6 @@ export async function commitWithoutPath(state: ClientState): Promise<Uint8Array>
     state.confirmationTag,
     suite.hash,
   );
-  const zeros = () => new Uint8Array(suite.kdf.size);
   const { keySchedule } = await initializeEpoch(state.keySchedule.initSecret, zeros(), context, zeros(), suite.kdf);
   const confirmationTag = await createConfirmationTag(
     keySchedule.confirmationKey,

@@ -1,0 +1,135 @@
+import type { ClientStore } from "../store/store.ts";
+import { type ClientStoreCase, eventually, pause, same } from "./store-case.ts";
+
+const put = (store: ClientStore, key: string, value: string) => store.write((tx) => tx.put(key, value));
+const increment = (store: ClientStore) =>
+  store.write(async (tx) => tx.put("count", String(Number((await tx.get("count")) ?? 0) + 1)));
+
+/** What a store says to several that use it: changes, and the link. */
+export const sharingCases: ClientStoreCase[] = [
+  {
+    name: "shows each commit to everybody at once",
+    async run(open) {
+      const { store, again } = await open();
+      const other = await again();
+      await put(store, "a", "from one");
+      same(await other.read((tx) => tx.get("a")), "from one", "to the other");
+      await put(other, "a", "from the other");
+      same(await store.read((tx) => tx.get("a")), "from the other", "to the one");
+    },
+  },
+  {
+    name: "loses no increment of two that write at once",
+    async run(open) {
+      const { store, again } = await open();
+      const other = await again();
+      const writes: Promise<void>[] = [];
+      for (let round = 0; round < 50; round++) {
+        writes.push(increment(store), increment(other));
+        if (round % 7 === 0) await pause();
+      }
+      await Promise.all(writes);
+      same(await store.read((tx) => tx.get("count")), "100", "count");
+    },
+  },
+  {
+    name: "calls listeners for commits of its own and of others, until they are removed",
+    async run(open) {
+      const { store, again } = await open();
+      const other = await again();
+      let calls = 0;
+      const stop = store.onChange(() => calls++);
+      await put(store, "a", "own");
+      await eventually("own commit", () => calls > 0);
+      // Late calls for the first commit must not be taken for the second's.
+      await pause(50);
+      calls = 0;
+      await put(other, "a", "other's");
+      await eventually("commit of another", () => calls > 0);
+      stop();
+      await pause(50);
+      calls = 0;
+      await put(store, "a", "unheard");
+      await put(other, "a", "unheard");
+      await pause(50);
+      same(calls, 0, "calls after the listener was removed");
+    },
+  },
+  {
+    name: "shows a listener what it is called for",
+    async run(open) {
+      const { store, again } = await open();
+      const other = await again();
+      const seen: unknown[] = [];
+      const stop = other.onChange(() => {
+        void other.read((tx) => tx.get("a")).then((value) => seen.push(value));
+      });
+      await put(store, "a", "new");
+      await eventually("the new record", () => seen.includes("new"));
+      stop();
+    },
+  },
+  {
+    name: "gives the link to one at a time",
+    async run(open) {
+      const { store, again } = await open();
+      const other = await again();
+      const lock = await store.takeLink("the first");
+      same(lock === undefined, false, "the first takes it");
+      same(await other.takeLink("the second"), undefined, "the second is refused");
+      same(await store.takeLink("the first again"), undefined, "the first is refused a second one");
+      for (const view of [store, other]) {
+        const holder = await view.linkHolder();
+        same([holder?.role, holder?.stopped], ["the first", false], "its holder");
+      }
+      await lock?.release();
+      const next = await other.takeLink("the second");
+      same(next === undefined, false, "free after release");
+      same((await store.linkHolder())?.role, "the second", "its next holder");
+      // An old lock frees nothing any more.
+      await lock?.release();
+      same(await store.takeLink("the first"), undefined, "after the old lock is released again");
+      await next?.release();
+    },
+  },
+  {
+    name: "lets others write while one holds the link",
+    async run(open) {
+      const { store, again } = await open();
+      const other = await again();
+      const lock = await store.takeLink("link");
+      await put(other, "a", "work for the link");
+      same(await store.read((tx) => tx.get("a")), "work for the link", "what the link reads");
+      await lock?.release();
+    },
+  },
+  {
+    name: "tells those who wait that the link is free",
+    async run(open) {
+      const { store, again } = await open();
+      const other = await again();
+      const lock = await store.takeLink("link");
+      let calls = 0;
+      const stop = other.onChange(() => calls++);
+      await pause(50);
+      calls = 0;
+      await lock?.release();
+      await eventually("a call after release", () => calls > 0);
+      stop();
+    },
+  },
+  {
+    name: "takes a release of the link after it was closed",
+    async run(open) {
+      const { store, again } = await open();
+      const other = await again();
+      const lock = await store.takeLink("link");
+      await put(store, "a", "rings the bell");
+      await store.close();
+      await lock?.release();
+      const next = await other.takeLink("next");
+      same(next === undefined, false, "free after release");
+      await next?.release();
+    },
+  },
+];
