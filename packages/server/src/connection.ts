@@ -153,7 +153,7 @@ export class Connection implements Session {
     metrics.frame(type);
     const silent = type === "received" && id === undefined;
     const finish = this.#answers.reserve(id, silent);
-    const answer = this.#decide(read);
+    const answer = this.#decideSafely(read);
     if (!(answer instanceof Promise)) {
       finish(answer);
       return;
@@ -169,6 +169,14 @@ export class Connection implements Session {
         if (this.#queue.length > 0 || this.#paused) this.#startQueued();
       })
       .catch((error: unknown) => this.#context.log.error({ err: error }, "answer failed"));
+  }
+
+  #decideSafely(read: Read): Answer | Promise<Answer> {
+    try {
+      return this.#decide(read);
+    } catch (error) {
+      return this.#failed(error, read);
+    }
   }
 
   #decide(read: Read): Answer | Promise<Answer> {

@@ -122,6 +122,7 @@ async function start(config: Config): Promise<Relay> {
         connections.delete(connection);
         metrics.connections.dec();
         hub.leave(connection);
+        if (connection.login !== undefined) log.info({ user: connection.login.username }, "disconnected");
       });
     });
   });

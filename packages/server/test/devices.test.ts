@@ -1,3 +1,5 @@
+// [P-3.4], [P-3.5], [P-7.1], [P-7.3] of docs/protocol.md.
+
 import { expect, test } from "vitest";
 import { createRelay } from "../src/index.ts";
 import { Agent, newAgent, randomGroup } from "./agent.ts";

@@ -1,3 +1,5 @@
+// [P-6.3] to [P-6.5], [P-6.7] of docs/protocol.md.
+
 import { expect, test } from "vitest";
 import { createRelay } from "../src/index.ts";
 import { type Agent, newAgent, randomGroup } from "./agent.ts";

@@ -1,3 +1,5 @@
+// [P-1.4], [P-10] of docs/protocol.md.
+
 import { once } from "node:events";
 import type { IncomingMessage } from "node:http";
 import { expect, test } from "vitest";

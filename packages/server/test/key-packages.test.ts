@@ -1,3 +1,5 @@
+// [P-8] of docs/protocol.md.
+
 import { expect, test } from "vitest";
 import { createRelay } from "../src/index.ts";
 import { newAgent, randomGroup } from "./agent.ts";

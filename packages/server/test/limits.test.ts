@@ -1,3 +1,5 @@
+// [P-1.3], [P-1.5], [P-11] of docs/protocol.md.
+
 import { once } from "node:events";
 import { expect, test } from "vitest";
 import { WebSocket } from "ws";

@@ -1,3 +1,5 @@
+// [P-3.3], [P-4] of docs/protocol.md.
+
 import { expect, test } from "vitest";
 import { createRelay } from "../src/index.ts";
 import { Agent, newAgent } from "./agent.ts";

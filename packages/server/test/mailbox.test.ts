@@ -1,3 +1,5 @@
+// [P-5.1] to [P-5.9] of docs/protocol.md.
+
 import { expect, test } from "vitest";
 import { createRelay } from "../src/index.ts";
 import { newAgent, randomGroup } from "./agent.ts";

@@ -1,3 +1,5 @@
+// [P-2], [P-3.2], [P-4.1], [P-4.2], [P-6.6] of docs/protocol.md.
+
 import { expect, test } from "vitest";
 import { createRelay } from "../src/index.ts";
 import { loginToken, RawClient, registerToken, seal, tokenClient } from "./raw-client.ts";

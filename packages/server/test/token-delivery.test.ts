@@ -1,3 +1,5 @@
+// [P-5.4], [P-5.5], [P-6.1], [P-6.2] of docs/protocol.md.
+
 import { setTimeout as delay } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { createRelay } from "../src/index.ts";

@@ -180,7 +180,7 @@ export function mailTable(
       return rows.length;
     },
 
-    remove(row: EntryRow): void {
+    remove(row: Size & Pick<EntryRow, "seq">): void {
       deleteOne.run(row.seq);
       release(row);
     },

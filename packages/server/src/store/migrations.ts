@@ -37,7 +37,6 @@ const migrations: string[] = [
     from_name TEXT NOT NULL,
     device TEXT,
     kind TEXT NOT NULL,
-    message TEXT NOT NULL,
     session_id TEXT,
     group_id TEXT,
     epoch INTEGER,
@@ -47,7 +46,8 @@ const migrations: string[] = [
     bytes INTEGER NOT NULL,
     status TEXT,
     reason TEXT,
-    unknown INTEGER                  -- 1 if nobody has registered the recipient's name
+    unknown INTEGER,                 -- 1 if nobody has registered the recipient's name
+    message TEXT NOT NULL            -- last: what stands before a long value is read without it
   );
   CREATE INDEX entries_by_mailbox ON entries (mailbox);
   CREATE INDEX entries_by_expiry ON entries (expires_at) WHERE expires_at IS NOT NULL;
@@ -83,7 +83,9 @@ const migrations: string[] = [
     published_at INTEGER NOT NULL,
     UNIQUE (mailbox, digest)
   );
+  CREATE INDEX key_packages_by_age ON key_packages (published_at);
   CREATE TABLE last_resorts (mailbox INTEGER PRIMARY KEY, package BLOB NOT NULL, published_at INTEGER NOT NULL);
+  CREATE INDEX last_resorts_by_age ON last_resorts (published_at);
   CREATE TABLE claims (
     claimant INTEGER NOT NULL,
     mailbox INTEGER NOT NULL,
@@ -91,6 +93,7 @@ const migrations: string[] = [
     published_at INTEGER NOT NULL,
     PRIMARY KEY (claimant, mailbox)
   ) WITHOUT ROWID;
+  CREATE INDEX claims_by_age ON claims (published_at);
   `,
 ];
 

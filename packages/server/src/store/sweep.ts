@@ -8,6 +8,13 @@ import type { Entry, StoreLimits } from "./store.ts";
 /** Entries in one transaction: a long one would hold up everybody's messages. */
 const BATCH = 500;
 
+/** All of an entry but its message, which may be long. */
+type SweptRow = Pick<
+  EntryRow,
+  "seq" | "mailbox" | "sender" | "kind" | "bytes" | "group_id" | "message_id" | "stored_at"
+>;
+const COLUMNS = "seq, mailbox, sender, kind, bytes, group_id, message_id, stored_at";
+
 /** Turns what will never be delivered into notices for its senders, and forgets what is too old. */
 export function sweeper(
   db: DatabaseSync,
@@ -17,21 +24,20 @@ export function sweeper(
 ) {
   const { accounts, mail, requests, keyPackages } = tables;
   const expired = db.prepare(
-    "SELECT * FROM entries WHERE expires_at IS NOT NULL AND expires_at <= ? ORDER BY expires_at LIMIT ?",
+    `SELECT ${COLUMNS} FROM entries WHERE expires_at IS NOT NULL AND expires_at <= ? ORDER BY expires_at LIMIT ?`,
   );
   const closed = db.prepare(
     "SELECT mailbox, closed FROM mailboxes WHERE closed IS NOT NULL AND drained IS NULL LIMIT 1",
   );
-  const ofMailbox = db.prepare("SELECT * FROM entries WHERE mailbox = ? ORDER BY seq LIMIT ?");
+  const ofMailbox = db.prepare(`SELECT ${COLUMNS} FROM entries WHERE mailbox = ? ORDER BY seq LIMIT ?`);
   const drained = db.prepare("UPDATE mailboxes SET drained = 1 WHERE mailbox = ?");
   const removeMailbox = db.prepare("DELETE FROM mailboxes WHERE mailbox = ?");
-  const oldest = db.prepare("SELECT * FROM entries WHERE seq > ? AND stored_at < ? ORDER BY seq LIMIT ?");
-  const oldestTime = db.prepare("SELECT stored_at FROM entries ORDER BY seq LIMIT 1");
+  const oldest = db.prepare(`SELECT ${COLUMNS} FROM entries WHERE seq > ? ORDER BY seq LIMIT ?`);
   const followed = db.prepare(
     "SELECT 1 FROM entries WHERE mailbox = ? AND group_id = ? AND seq > ? AND kind = 'application' LIMIT 1",
   );
 
-  function drop(row: EntryRow, status: NonNullable<Entry["status"]>, reason: string): void {
+  function drop(row: SweptRow, status: NonNullable<Entry["status"]>, reason: string): void {
     mail.remove(row);
     const sender = accounts.find(row.sender);
     if (row.kind !== "application" || sender?.kind !== "key") return;
@@ -55,7 +61,7 @@ export function sweeper(
   }
 
   function sweepExpired(): number {
-    const rows = expired.all(clock(), BATCH) as unknown as EntryRow[];
+    const rows = expired.all(clock(), BATCH) as unknown as SweptRow[];
     for (const row of rows) drop(row, "expired", "expired");
     return rows.length;
   }
@@ -63,7 +69,7 @@ export function sweeper(
   function sweepClosed(): number {
     const mailbox = closed.get() as { mailbox: number; closed: string } | undefined;
     if (mailbox === undefined) return 0;
-    const rows = ofMailbox.all(mailbox.mailbox, BATCH) as unknown as EntryRow[];
+    const rows = ofMailbox.all(mailbox.mailbox, BATCH) as unknown as SweptRow[];
     for (const row of rows) drop(row, "dropped", mailbox.closed);
     if (rows.length < BATCH) {
       // A replaced device stays known, so that it can be told.
@@ -76,13 +82,13 @@ export function sweeper(
   let after = 0;
   function sweepOld(): number {
     const cutoff = clock() - limits.mailboxAge;
-    // Entries are in the order of time: if the oldest is young enough, so are all.
-    const first = oldestTime.get() as { stored_at: number } | undefined;
-    if (first === undefined || first.stored_at >= cutoff) return 0;
-    const rows = oldest.all(after, cutoff, BATCH) as unknown as EntryRow[];
-    after = rows.length < BATCH ? 0 : (rows.at(-1)?.seq ?? 0);
+    const rows = oldest.all(after, BATCH) as unknown as SweptRow[];
+    // Entries are in the order of time: behind the first that is young enough there is none that is too old.
+    const young = rows.findIndex((row) => row.stored_at >= cutoff);
+    const old = young < 0 ? rows : rows.slice(0, young);
+    after = old.length < BATCH ? 0 : (old.at(-1)?.seq ?? 0);
     let dropped = 0;
-    for (const row of rows) {
+    for (const row of old) {
       const handshake = row.kind === "welcome" || row.kind === "commit";
       // What opens or moves a group outlives the messages that need it.
       if (handshake && followed.get(row.mailbox, row.group_id, row.seq) !== undefined) continue;
@@ -97,6 +103,6 @@ export function sweeper(
     const closedNow = sweepClosed();
     const forgotten = requests.sweep(BATCH);
     keyPackages.sweep();
-    return { expired: expiredNow, more: expiredNow >= BATCH || closedNow > 0 || forgotten >= BATCH };
+    return { expired: expiredNow, more: expiredNow >= BATCH || after > 0 || closedNow > 0 || forgotten >= BATCH };
   };
 }
