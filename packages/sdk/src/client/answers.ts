@@ -1,4 +1,5 @@
 /** The relay's answers to what was sent. */
+import { frameId } from "../crypto/content.ts";
 import type { RelayFrameData, WireReason } from "../protocol/index.ts";
 import { applyAdmitted } from "./commits.ts";
 import { isTemporary, type Refusal } from "./connection.ts";
@@ -23,6 +24,9 @@ export async function applyAnswers(turn: Turn, flight: Flight): Promise<void> {
     flight.sends.delete(seq);
     const row = await get(turn.tx, "out/", pad(seq));
     if (row === undefined || row.state !== "queued") continue;
+    const answered = "ok" in answer ? answer.ok.message_id : answer.refusal.message_id;
+    // Meanwhile the other side may have asked for it again: it waits under another frame id.
+    if (answered !== undefined && answered !== frameId(row.id, row.attempt)) continue;
     if ("ok" in answer) await stored(turn, row, answer.ok.status === "delivered");
     else await refusedSend(turn, flight, row, answer.refusal);
   }

@@ -5,7 +5,7 @@ import type { Pushed } from "./connection.ts";
 import { acceptCommit, applyAdmitted, applyCommit } from "./commits.ts";
 import { countStranger } from "./contacts.ts";
 import { acceptWelcome, closeConversation } from "./conversations.ts";
-import { applyReceipt, requeue, rowById, sendAgain, settle } from "./receipts.ts";
+import { applyReceipt, leave, requeue, rowById, sendAgain, settle } from "./receipts.ts";
 import { fromBody, nextSeq, pad, put } from "./records.ts";
 import type { Conversation, Turn } from "./turn.ts";
 
@@ -64,7 +64,7 @@ async function receiveApplication(turn: Turn, delivery: Delivery, offline: boole
   if (content === undefined) return unreadable(turn, record.contact, delivery.message_id);
   await countAndFollow(turn, conversation, content);
   const { header } = content;
-  if (header.type === "receipt") return applyReceipt(turn, record.contact, content.body);
+  if (header.type === "receipt") return applyReceipt(turn, conversation, content.body);
   await keep(turn, conversation, content, offline);
 }
 
@@ -121,12 +121,7 @@ async function countAndFollow(turn: Turn, conversation: Conversation, { header }
   if (record.role === "opener") record.answered = true;
   // Receipts cause no receipts; what they carry is cumulative or is asked for again by its counter.
   if (header.type === "message" || receipt.missing.length > 0) receipt.received[record.id] = record.receive_counter;
-  for (const id of header.replaces ?? []) {
-    const old = await turn.conversation(id);
-    if (old === undefined || old.record.contact !== record.contact || old.record.state === "replaced") continue;
-    old.record.state = "replaced";
-    old.dirty = true;
-  }
+  for (const id of header.replaces ?? []) await leave(turn, record.contact, id);
   const contact = await turn.contact(record.contact);
   if (contact !== undefined && (contact.reopenings > 0 || contact.reopen_at > 0))
     turn.saveContact({ ...contact, reopenings: 0, reopen_at: 0 });

@@ -1,8 +1,8 @@
 import * as z from "zod/mini";
-import { isFrameIdOf, frameId } from "../crypto/content.ts";
-import { fromUtf8, utf8 } from "../protocol/index.ts";
+import { frameId } from "../crypto/content.ts";
+import { fromUtf8, randomId, utf8 } from "../protocol/index.ts";
 import { get, nextSeq, type OutboxRecord, pad, put, type ReceiptRecord } from "./records.ts";
-import type { Turn } from "./turn.ts";
+import type { Conversation, Turn } from "./turn.ts";
 
 /** Sendings of one message, at most, that the other side could not read. */
 const RESENDS = 3;
@@ -52,7 +52,7 @@ async function enqueueReceipt(turn: Turn, to: string, body: ReceiptRecord): Prom
   const seq = await nextSeq(turn.tx, "out");
   const row: OutboxRecord = {
     seq,
-    id: `r${seq}`,
+    id: randomId(),
     kind: "receipt",
     to,
     content_type: "application/json",
@@ -67,21 +67,28 @@ async function enqueueReceipt(turn: Turn, to: string, body: ReceiptRecord): Prom
 async function enqueue(turn: Turn, row: OutboxRecord, body: Uint8Array): Promise<void> {
   await put(turn.tx, "out/", pad(row.seq), row);
   await turn.tx.put(`out-body/${pad(row.seq)}`, body);
+  await turn.tx.put(`out-id/${row.id}`, String(row.seq));
   await turn.tx.put(`queue/${row.to}/${pad(row.seq)}`, "");
 }
 
-/** Applies a receipt from `from`. It counts only for messages that were sent to `from`. Malformed ones do nothing. */
-export async function applyReceipt(turn: Turn, from: string, body: Uint8Array): Promise<void> {
+/**
+ * Applies a receipt that came in `conversation`. It counts only for messages that were sent to its contact. Malformed ones
+ * do nothing.
+ */
+export async function applyReceipt(turn: Turn, conversation: Conversation, body: Uint8Array): Promise<void> {
   const receipt = parse(body);
   if (receipt === undefined) return;
+  const from = conversation.record.contact;
   for (const { group, counter } of receipt.missing) {
     const row = await rowByCounter(turn, group, counter);
     if (row !== undefined) await sendAgain(turn, from, row);
   }
   for (const id of receipt.undecryptable) {
     const row = await rowById(turn, id);
-    if (row !== undefined && isFrameIdOf(id, row.id) && id === frameId(row.id, row.attempt))
-      await sendAgain(turn, from, row);
+    if (row === undefined || row.to !== from || id !== frameId(row.id, row.attempt)) continue;
+    // The other side may not have that group: it never joined, or has closed it.
+    if (row.group !== undefined && row.group !== conversation.record.id) await leave(turn, from, row.group);
+    await sendAgain(turn, from, row);
   }
   for (const [group, counter] of Object.entries(receipt.received)) await receivedUpTo(turn, from, group, counter);
   for (const id of receipt.handled) {
@@ -92,6 +99,14 @@ export async function applyReceipt(turn: Turn, from: string, body: Uint8Array): 
     const row = await rowById(turn, id);
     if (row?.to === from && !isFinalByReceipt(row)) await settle(turn, row, "failed", reason);
   }
+}
+
+/** Nothing is sent in this group again; it is still read. */
+export async function leave(turn: Turn, contact: string, group: string): Promise<void> {
+  const old = await turn.conversation(group);
+  if (old === undefined || old.record.contact !== contact || old.record.state === "replaced") return;
+  old.record.state = "replaced";
+  old.dirty = true;
 }
 
 function parse(body: Uint8Array): z.output<typeof Receipt> | undefined {
@@ -117,8 +132,10 @@ async function receivedUpTo(turn: Turn, from: string, group: string, counter: nu
 
 /** The other side could not read it: once more under the same id, or that was the last time. */
 export async function sendAgain(turn: Turn, from: string, row: OutboxRecord): Promise<void> {
-  // Only a stored one has its body still, and nobody's word on what became of it.
-  if (row.to !== from || row.state !== "stored") return;
+  // Only these have their body still, and nobody's word on what became of them. One that is queued has left us if the
+  // relay's answer was lost.
+  if (row.to !== from || (row.state !== "stored" && row.state !== "queued")) return;
+  if (row.group === undefined) return;
   await unlink(turn, row);
   if (row.attempt >= RESENDS) {
     if (row.kind === "receipt") await deleteRow(turn, row);
@@ -132,6 +149,7 @@ export async function sendAgain(turn: Turn, from: string, row: OutboxRecord): Pr
 export async function requeue(turn: Turn, row: OutboxRecord): Promise<void> {
   const { group: _group, counter: _counter, reason: _reason, delivered: _delivered, by_relay: _byRelay, ...rest } = row;
   await put(turn.tx, "out/", pad(row.seq), { ...rest, state: "queued", updated_at: turn.now });
+  await turn.tx.delete(`wire/${pad(row.seq)}`);
   await turn.tx.put(`queue/${row.to}/${pad(row.seq)}`, "");
   await turn.tx.put(`out-id/${frameId(row.id, row.attempt)}`, String(row.seq));
 }
@@ -160,6 +178,7 @@ export async function settle(
 /** Removes a receipt that needs no more attention. */
 export async function deleteRow(turn: Turn, row: OutboxRecord): Promise<void> {
   await unlink(turn, row);
+  for (let attempt = 0; attempt <= row.attempt; attempt++) await turn.tx.delete(`out-id/${frameId(row.id, attempt)}`);
   for (const prefix of ["out/", "out-body/", "wire/", `queue/${row.to}/`]) await turn.tx.delete(prefix + pad(row.seq));
 }
 

@@ -39,10 +39,8 @@ export async function sweep(turn: Turn): Promise<void> {
       row.kind === "receipt"
         ? now - row.updated_at > MAILBOX_MS
         : now - row.updated_at > ROW_MS && row.state !== "stored"
-    ) {
-      await tx.delete(`out-id/${row.id}`);
+    )
       await deleteRow(turn, row);
-    }
   });
   for (const group of await list(tx, "group/"))
     if (group.state === "replaced" && now - group.created_at > 2 * MAILBOX_MS) {

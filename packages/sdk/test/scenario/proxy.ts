@@ -20,6 +20,7 @@ export interface Frame {
     group_id?: string;
     epoch?: number;
     seq?: number;
+    high_water?: number;
     commit_id?: string;
     commit?: string;
     welcomes?: { to: string; device: string; welcome: string }[];
@@ -41,7 +42,12 @@ interface Pair {
   agent: string;
   client: WebSocket;
   relay: WebSocket;
+  /** The highest place in the mailbox that was pushed. */
+  seq: number;
 }
+
+/** Places in the mailbox are spread, so that there is room for more between them. */
+const SPREAD = 1000;
 
 /** A relay between agents and the relay that does as it is told: loses, holds, repeats, changes frames; and records all. */
 export class Proxy implements AsyncDisposable {
@@ -68,9 +74,11 @@ export class Proxy implements AsyncDisposable {
     return `ws://127.0.0.1:${(this.#server.address() as AddressInfo).port}/ws`;
   }
 
-  /** Sends a frame to an agent, as if the relay had. */
-  toAgent(agent: string, frame: Frame): void {
-    this.#pair(agent).client.send(JSON.stringify(frame));
+  /** Pushes a frame to an agent, behind everything that the relay has pushed. */
+  push(agent: string, frame: Frame): void {
+    const pair = this.#pair(agent);
+    pair.seq += 1;
+    pair.client.send(JSON.stringify({ ...frame, data: { ...frame.data, seq: pair.seq } }));
   }
 
   /** Sends a frame to the relay, as if the agent had. */
@@ -110,12 +118,12 @@ export class Proxy implements AsyncDisposable {
   }
 
   #connect(client: WebSocket): void {
-    const pair: Pair = { agent: "", client, relay: new WebSocket(this.target) };
+    const pair: Pair = { agent: "", client, relay: new WebSocket(this.target), seq: 0 };
     const { relay } = pair;
     const early: string[] = [];
     this.#pairs.add(pair);
     client.on("message", (data) => {
-      const frame = JSON.parse(String(data)) as Frame;
+      const frame = JSON.parse((data as Buffer).toString()) as Frame;
       pair.agent = frame.data?.username?.toLowerCase() ?? pair.agent;
       for (const text of this.#pass(pair, true, frame))
         if (relay.readyState === WebSocket.CONNECTING) early.push(text);
@@ -123,7 +131,7 @@ export class Proxy implements AsyncDisposable {
     });
     relay.on("open", () => early.forEach((text) => relay.send(text)));
     relay.on("message", (data) => {
-      for (const text of this.#pass(pair, false, JSON.parse(String(data)) as Frame)) client.send(text);
+      for (const text of this.#pass(pair, false, JSON.parse((data as Buffer).toString()) as Frame)) client.send(text);
     });
     for (const socket of [client, relay]) socket.on("error", () => end(pair));
     client.on("close", () => end(pair));
@@ -137,12 +145,22 @@ export class Proxy implements AsyncDisposable {
   #pass(pair: Pair, toRelay: boolean, frame: Frame): string[] {
     // Frames that were under way when the connection was cut are lost with it.
     if (pair.client.readyState !== WebSocket.OPEN) return [];
+    spread(pair, toRelay, frame);
     const passage = { agent: pair.agent, toRelay, frame };
     this.recorded.push({ ...passage, frame: structuredClone(frame) });
     const verdict = this.rule?.(passage);
     if (verdict === "cut") end(pair);
     return verdict === "cut" ? [] : (verdict ?? [frame]).map((one) => JSON.stringify(one));
   }
+}
+
+function spread(pair: Pair, toRelay: boolean, { data }: Frame): void {
+  if (toRelay) {
+    if (data?.seq !== undefined) data.seq = Math.floor(data.seq / SPREAD);
+    return;
+  }
+  if (data?.seq !== undefined) pair.seq = data.seq *= SPREAD;
+  if (data?.high_water !== undefined) data.high_water *= SPREAD;
 }
 
 function end({ client, relay }: Pair): void {

@@ -127,7 +127,7 @@ export async function bodies(agent: Agent, count: number, ms?: number): Promise<
   try {
     await eventually(`${agent.username} has ${count} messages`, async () => (await read()).length >= count, ms);
   } catch (error) {
-    throw new Error(`${String(error)}: it has ${JSON.stringify((await read()).map((body) => body.slice(0, 20)))}`);
+    throw new Error(`it has only ${JSON.stringify((await read()).map((body) => body.slice(0, 20)))}`, { cause: error });
   }
   await pause(60);
   return read();

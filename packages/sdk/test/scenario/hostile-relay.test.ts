@@ -1,0 +1,192 @@
+import { describe, expect, test } from "vitest";
+import { fromBase64, toBase64 } from "../../src/protocol/index.ts";
+import { foreignWelcome } from "./forge.ts";
+import type { Frame } from "./proxy.ts";
+import { alertKinds, bodies, eventually, follow, pause, World } from "./world.ts";
+
+/** Alice and Bob with an open conversation, both online. */
+async function talking() {
+  const world = await World.create();
+  const [alice, bob] = [await world.open("alice"), await world.open("bob")];
+  const [toAlice, toBob] = [follow(alice), follow(bob)];
+  await (await alice.send("bob", "hello")).handled();
+  await (await bob.send("alice", "hello yourself")).handled();
+  return { world, alice, bob, toAlice, toBob };
+}
+
+const edit = (frame: Frame, change: Frame["data"]): Frame => ({ ...frame, data: { ...frame.data, ...change } });
+
+/** An alert of this kind comes; then everything still works, and nothing came twice. */
+async function survives(
+  { world, alice, bob }: Awaited<ReturnType<typeof talking>>,
+  kind: string,
+  expected: string[],
+): Promise<void> {
+  await eventually(`bob is told of ${kind}`, async () => (await alertKinds(bob)).includes(kind));
+  world.proxy.rule = undefined;
+  await (await alice.send("bob", "and on")).handled();
+  await (await bob.send("alice", "and back")).handled();
+  expect((await bodies(bob, expected.length + 1)).toSorted()).toEqual(["and on", ...expected].toSorted());
+}
+
+describe("a relay that lies about openings", () => {
+  test("a Welcome that is replayed changes nothing", async () => {
+    const all = await talking();
+    await using world = all.world;
+    const [welcome] = world.proxy.pushedTo("bob", "welcome");
+    const states = await groupStates(all);
+    world.proxy.push("bob", welcome!);
+    await survives(all, "welcome_replayed", ["hello"]);
+    expect([...(await groupStates(all)).keys()]).toEqual([...states.keys()]);
+  });
+
+  test("a Welcome that names a known conversation, and holds another, opens nothing", async () => {
+    const all = await talking();
+    await using world = all.world;
+    const [welcome] = world.proxy.pushedTo("bob", "welcome");
+    const forged = await foreignWelcome(world, { from: "carol", to: "bob", leaves: 2 });
+    const before = await groupStates(all);
+    world.proxy.push("bob", edit(welcome!, { from: "carol", device: forged.device, message: forged.welcome }));
+    await eventually("bob is told", async () => (await alertKinds(all.bob)).includes("welcome_replayed"));
+    expect([...(await groupStates(all)).keys()]).toEqual([...before.keys()]);
+    await survives(all, "welcome_replayed", ["hello"]);
+  });
+
+  test("a Welcome with a third leaf is refused", async () => {
+    const all = await talking();
+    await using world = all.world;
+    const [welcome] = world.proxy.pushedTo("bob", "welcome");
+    const forged = await foreignWelcome(world, { from: "carol", to: "bob", leaves: 3 });
+    const before = await groupStates(all);
+    world.proxy.push(
+      "bob",
+      edit(welcome!, {
+        from: "carol",
+        device: forged.device,
+        group_id: forged.groupId,
+        message: forged.welcome,
+      }),
+    );
+    await survives(all, "bad_welcome", ["hello"]);
+    expect([...(await groupStates(all)).keys()]).toEqual([...before.keys()]);
+  });
+
+  test("a Welcome under another name than its maker's is refused, and the message arrives by another opening", async () => {
+    await using world = await World.create();
+    const [alice, bob] = [await world.open("alice"), await world.open("bob")];
+    await world.open("carol");
+    follow(bob);
+    let once = true;
+    world.proxy.rule = ({ agent, toRelay, frame }) => {
+      if (agent !== "bob" || toRelay || frame.data?.kind !== "welcome" || !once) return undefined;
+      once = false;
+      return [edit(frame, { from: "carol" })];
+    };
+    const sent = await alice.send("bob", "from alice");
+    expect((await sent.handled()).state).toBe("handled");
+    expect(await bodies(bob, 1)).toEqual(["from alice"]);
+    expect((await bob.inbox())[0]?.from).toBe("alice");
+    expect(await alertKinds(bob)).toContain("bad_welcome");
+    expect((await bob.contacts()).map(({ username }) => username)).toEqual(["alice"]);
+  });
+});
+
+describe("a relay that lies about messages", () => {
+  const lies: [string, (frame: Frame) => Frame["data"]][] = [
+    ["sender", () => ({ from: "carol" })],
+    ["expiry", () => ({ expires_at: Date.now() + 3_600_000 })],
+    ["id", (frame) => ({ message_id: `${String(frame.data.message_id)}-7` })],
+  ];
+
+  test.each(lies)(
+    "a message under another %s is reported and not shown; sent again, it arrives once",
+    async (_, lie) => {
+      const all = await talking();
+      await using world = all.world;
+      await world.open("carol");
+      let once = true;
+      world.proxy.rule = ({ agent, toRelay, frame }) => {
+        if (agent !== "bob" || toRelay || frame.data?.kind !== "application" || !once) return undefined;
+        once = false;
+        return [edit(frame, lie(frame))];
+      };
+      const sent = await all.alice.send("bob", "who am I?");
+      await survives(all, "relay_mismatch", ["hello", "who am I?"]);
+      expect((await sent.handled()).state).toBe("handled");
+      expect((await all.bob.inbox()).every(({ from }) => from === "alice")).toBe(true);
+    },
+  );
+
+  test("two messages whose ids were swapped are both reported and both arrive once", async () => {
+    const all = await talking();
+    await using world = all.world;
+    const held: Frame[] = [];
+    world.proxy.rule = ({ agent, toRelay, frame }) => {
+      if (agent !== "bob" || toRelay || frame.data?.kind !== "application" || held.length >= 2) return undefined;
+      held.push(frame);
+      if (held.length < 2) return [];
+      const [one, two] = held as [Frame, Frame];
+      return [edit(one, { message_id: two.data.message_id! }), edit(two, { message_id: one.data.message_id! })];
+    };
+    const sent = [await all.alice.send("bob", "one"), await all.alice.send("bob", "two")];
+    await Promise.all(sent.map((message) => message.handled()));
+    expect((await bodies(all.bob, 3)).toSorted()).toEqual(["hello", "one", "two"]);
+    expect((await alertKinds(all.bob)).filter((kind) => kind === "relay_mismatch").length).toBe(2);
+  });
+
+  test("a message that is repeated, also under a later place in the mailbox, is shown once", async () => {
+    const all = await talking();
+    await using world = all.world;
+    world.proxy.rule = ({ agent, toRelay, frame }) =>
+      agent === "bob" && !toRelay && frame.data?.kind === "application" ? [frame, frame] : undefined;
+    await (await all.alice.send("bob", "once")).handled();
+    world.proxy.rule = undefined;
+    const push = world.proxy.pushedTo("bob", "application").at(-1);
+    world.proxy.push("bob", push!);
+    await pause(200);
+    await (await all.alice.send("bob", "twice")).handled();
+    expect(await bodies(all.bob, 3)).toEqual(["hello", "once", "twice"]);
+  });
+
+  test("a message with one bit flipped is asked for again and arrives once", async () => {
+    const all = await talking();
+    await using world = all.world;
+    let once = true;
+    world.proxy.rule = ({ agent, toRelay, frame }) => {
+      if (agent !== "bob" || toRelay || frame.data?.kind !== "application" || !once) return undefined;
+      once = false;
+      const bytes = fromBase64(frame.data.message!);
+      bytes[bytes.length - 20]! ^= 1;
+      return [edit(frame, { message: toBase64(bytes) })];
+    };
+    await (await all.alice.send("bob", "dented")).handled();
+    expect(await bodies(all.bob, 2)).toEqual(["hello", "dented"]);
+  });
+
+  test("rubbish in every field of a push is survived", async () => {
+    const all = await talking();
+    await using world = all.world;
+    const push = world.proxy.pushedTo("bob", "application").at(-1)!;
+    const rubbish: Frame["data"][] = [
+      { message: "" },
+      { message: "not base64 !" },
+      { message: "AAAA" },
+      { group_id: "0".repeat(64) },
+      { kind: "commit", message: "AAAA", group_id: "0".repeat(64) },
+      { kind: "welcome", message: "AAAA", group_id: "0".repeat(64) },
+      { kind: "notice", message: "", status: "expired", message_id: "unheard-of" },
+      { from: "" },
+      { from: "../../etc/passwd" },
+      { epoch: 4_000_000_000 },
+    ];
+    for (const change of rubbish) world.proxy.push("bob", edit(push, { message_id: "x", ...change }));
+    world.proxy.rule = undefined;
+    await (await all.alice.send("bob", "still here")).handled();
+    expect(await bodies(all.bob, 2)).toEqual(["hello", "still here"]);
+  });
+});
+
+/** MLS states in Bob's store, by group. */
+function groupStates({ world }: { world: World }): Promise<Map<string, unknown>> {
+  return world.memory("bob").read(async (tx) => new Map(await tx.list({ prefix: "mls/" })));
+}
