@@ -16,6 +16,7 @@ export function startSweeps(store: RelayStore, metrics: Metrics, log: Log): Asyn
       for (let more = true; more && !stop.signal.aborted;) {
         const result = await store.sweep();
         metrics.expired.inc(result.expired);
+        if (result.unnoticed > 0) log.warn({ count: result.unnoticed }, "no room to tell senders of dropped messages");
         ({ more } = result);
       }
     } while (again && !stop.signal.aborted);

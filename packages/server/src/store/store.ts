@@ -199,8 +199,11 @@ export interface RelayStore extends AsyncDisposable {
   /** Hands out a key package. `admit` is asked before a new one leaves the stock: milliseconds to wait, or 0. */
   claimKeys(claimant: number, username: string, admit: () => number): Promise<ClaimedKeys | Refused>;
 
-  /** Turns what has expired or lost its mailbox into notices, and forgets old records. True if there is more to do. */
-  sweep(): Promise<{ expired: number; more: boolean }>;
+  /**
+   * Turns what has expired or lost its mailbox into notices, and forgets old records. `unnoticed` counts those for which
+   * their sender's mailbox had no room; `more` says that there is more to do.
+   */
+  sweep(): Promise<{ expired: number; unnoticed: number; more: boolean }>;
   /** Entries in all mailboxes. */
   depth(): Promise<number>;
 }

@@ -37,11 +37,15 @@ export function sweeper(
     "SELECT 1 FROM entries WHERE mailbox = ? AND group_id = ? AND seq > ? AND kind = 'application' LIMIT 1",
   );
 
+  let unnoticed = 0;
   function drop(row: SweptRow, status: NonNullable<Entry["status"]>, reason: string): void {
     mail.remove(row);
     const sender = accounts.find(row.sender);
     if (row.kind !== "application" || sender?.kind !== "key") return;
-    if (!mail.hasRoom(sender.mailbox, "notice", row.sender, [""])) return;
+    if (!mail.hasRoom(sender.mailbox, "notice", row.sender, [""])) {
+      unnoticed += 1;
+      return;
+    }
     const recipient = accounts.find(accounts.owner(row.mailbox)?.name ?? "");
     mail.add({
       mailbox: sender.mailbox,
@@ -98,11 +102,16 @@ export function sweeper(
     return dropped;
   }
 
-  return (): { expired: number; more: boolean } => {
+  return (): { expired: number; unnoticed: number; more: boolean } => {
+    unnoticed = 0;
     const expiredNow = sweepExpired() + sweepOld();
     const closedNow = sweepClosed();
     const forgotten = requests.sweep(BATCH);
     keyPackages.sweep();
-    return { expired: expiredNow, more: expiredNow >= BATCH || after > 0 || closedNow > 0 || forgotten >= BATCH };
+    return {
+      expired: expiredNow,
+      unnoticed,
+      more: expiredNow >= BATCH || after > 0 || closedNow > 0 || forgotten >= BATCH,
+    };
   };
 }
