@@ -83,11 +83,12 @@ export class SqliteStore implements ClientStore {
     return this.#alone(async () => {
       try {
         await patiently(() => this.#beginRead());
-        return await work(this.#tx);
+        const value = await work(this.#tx);
+        this.#db.exec("COMMIT");
+        return value;
       } catch (error) {
+        if (this.#db.isTransaction) this.#db.exec("ROLLBACK");
         throw translate(error, this.folder);
-      } finally {
-        if (this.#db.isTransaction) this.#db.exec("COMMIT");
       }
     });
   }

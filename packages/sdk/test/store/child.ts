@@ -1,0 +1,34 @@
+/** A process of its own that uses the store: `child.ts FOLDER increment 200 | pairs | link`. Says a line when it has begun. */
+import { SqliteStore } from "../../src/node/sqlite-store.ts";
+
+const [, , folder = "", task = "", count = "0"] = process.argv;
+const store = await SqliteStore.open(folder);
+
+switch (task) {
+  case "increment":
+    console.log("begun");
+    for (let round = 0; round < Number(count); round++)
+      await store.write(async (tx) => {
+        await tx.put("count", String(Number((await tx.get("count")) ?? 0) + 1));
+        await tx.put(`by/${process.pid}/${round}`, "");
+      });
+    await store.close();
+    break;
+  case "pairs":
+    // Two records that always change together, each large enough for several pages.
+    for (let round = 1; ; round++) {
+      const value = `${round} `.repeat(5000);
+      await store.write(async (tx) => {
+        await tx.put("left", value);
+        await tx.put("right", value);
+      });
+      if (round === 1) console.log("begun");
+    }
+  case "link":
+    if ((await store.takeLink("the child")) === undefined) throw new Error("the link is taken");
+    console.log("begun");
+    setInterval(() => undefined, 1000);
+    break;
+  default:
+    throw new Error(`no such task: ${task}`);
+}

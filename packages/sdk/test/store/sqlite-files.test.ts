@@ -1,0 +1,198 @@
+/** The files of a store: who may read them, what is left in them, and what is said when they are not right. */
+import { execFileSync, spawnSync } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { closeSync, mkdirSync, openSync, readdirSync, statSync, writeFileSync, writeSync } from "node:fs";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { describe, expect, it, vi } from "vitest";
+import { SqliteStore } from "../../src/node/sqlite-store.ts";
+import { newFolder, openStore } from "./folder.ts";
+
+const modeOf = (path: string) => (statSync(path).mode & 0o777).toString(8);
+
+/** Files of the folder that contain the bytes. In a process of its own: to close a file here would free SQLite's locks. */
+function filesWith(folder: string, bytes: string): string[] {
+  return spawnSync("grep", ["-rlaF", "-e", bytes, folder], { encoding: "utf8" })
+    .stdout.split("\n")
+    .filter((line) => line !== "");
+}
+
+describe("files", () => {
+  it("are for their owner alone, whatever the umask", async () => {
+    const before = process.umask(0);
+    try {
+      const folder = join(newFolder(), "home", "alice");
+      const store = await openStore(folder);
+      const stop = store.onChange(() => undefined);
+      await store.write((tx) => tx.put("a", "secret"));
+      const lock = await store.takeLink("test");
+      expect(modeOf(folder)).toBe("700");
+      expect(modeOf(join(folder, ".."))).toBe("700");
+      const files = readdirSync(folder);
+      expect(files).toEqual(expect.arrayContaining(["agent.db", "agent.db-wal", "agent.db-shm", "link.db"]));
+      for (const file of files) expect(`${file} ${modeOf(join(folder, file))}`).toBe(`${file} 600`);
+      await lock?.release();
+      stop();
+    } finally {
+      process.umask(before);
+    }
+  });
+
+  it("a folder that was open to others is closed to them", async () => {
+    const folder = newFolder();
+    execFileSync("chmod", ["755", folder]);
+    await openStore(folder);
+    expect(modeOf(folder)).toBe("700");
+  });
+
+  it.each(["text", "bytes"])("hold no secret (%s) that was overwritten or deleted, after a scrub", async (kind) => {
+    const folder = newFolder();
+    const store = await openStore(folder);
+    const other = await openStore(folder);
+    const secrets = Array.from({ length: 20 }, () => randomBytes(24).toString("hex"));
+    for (const secret of secrets) {
+      const value = kind === "text" ? secret : new Uint8Array(Buffer.from(secret));
+      await store.write((tx) => tx.put("overwritten", value));
+      await store.write((tx) => tx.put(`deleted/${secret.slice(0, 8)}`, value));
+      // A long one has pages of its own.
+      await store.write((tx) => tx.put("long", `${secret}${"x".repeat(10_000)}`));
+    }
+    expect(filesWith(folder, secrets[19]!)).not.toEqual([]);
+    await store.write(async (tx) => {
+      await tx.put("overwritten", "nothing");
+      await tx.delete("long");
+      for (const [key] of await tx.list({ prefix: "deleted/" })) await tx.delete(key);
+    });
+    expect(await other.read((tx) => tx.get("overwritten"))).toBe("nothing");
+    await store.scrub();
+    for (const secret of secrets) expect(filesWith(folder, secret)).toEqual([]);
+    expect(await other.read((tx) => tx.get("overwritten"))).toBe("nothing");
+  });
+
+  it("hold no overwritten secret after a close either", async () => {
+    const folder = newFolder();
+    const secret = randomBytes(24).toString("hex");
+    {
+      await using store = await SqliteStore.open(folder);
+      await store.write((tx) => tx.put("a", secret));
+      await store.write((tx) => tx.put("a", "nothing"));
+    }
+    expect(filesWith(folder, secret)).toEqual([]);
+  });
+});
+
+describe("a store that cannot be used says why", () => {
+  it("written by a newer version", async () => {
+    const folder = newFolder();
+    const db = new DatabaseSync(join(folder, "agent.db"));
+    db.exec("PRAGMA user_version = 99");
+    db.close();
+    await expect(SqliteStore.open(folder)).rejects.toMatchObject({
+      code: "store_newer",
+      hint: expect.stringContaining("update"),
+    });
+  });
+
+  it("not a database", async () => {
+    const folder = newFolder();
+    writeFileSync(join(folder, "agent.db"), "this is no database, but long enough to be read as one".repeat(100));
+    await expect(SqliteStore.open(folder)).rejects.toMatchObject({
+      code: "store_damaged",
+      hint: expect.stringContaining("backup"),
+    });
+  });
+
+  it("damaged in the middle, when it is opened or read", async () => {
+    const folder = newFolder();
+    {
+      await using store = await SqliteStore.open(folder);
+      await store.write(async (tx) => {
+        for (let index = 0; index < 200; index++) await tx.put(`record/${index}`, "x".repeat(500));
+      });
+    }
+    const file = openSync(join(folder, "agent.db"), "r+");
+    writeSync(file, randomBytes(40_000), 0, 40_000, 4096);
+    closeSync(file);
+    const all = async () => {
+      await using store = await SqliteStore.open(folder);
+      await store.read((tx) => tx.list({ prefix: "" }));
+    };
+    await expect(all()).rejects.toMatchObject({ code: "store_damaged" });
+  });
+
+  it("whose folder is a file, or lies below one", async () => {
+    const file = join(newFolder(), "alice");
+    writeFileSync(file, "not a folder");
+    for (const folder of [file, join(file, "below")])
+      await expect(SqliteStore.open(folder)).rejects.toMatchObject({
+        code: "home_unwritable",
+        message: expect.stringContaining(folder),
+      });
+  });
+
+  it("whose database is a folder", async () => {
+    const folder = newFolder();
+    mkdirSync(join(folder, "agent.db"));
+    await expect(SqliteStore.open(folder)).rejects.toMatchObject({ code: "home_unwritable" });
+  });
+
+  it.skipIf(process.getuid?.() === 0)("whose folder may not be written", async () => {
+    const folder = newFolder();
+    execFileSync("chmod", ["500", folder]);
+    await expect(SqliteStore.open(join(folder, "alice"))).rejects.toMatchObject({ code: "home_unwritable" });
+  });
+});
+
+it("a write waits while another process writes, and readers do not", async () => {
+  const folder = newFolder();
+  const [store, reader] = [await openStore(folder), await openStore(folder)];
+  const other = new DatabaseSync(join(folder, "agent.db"));
+  other.exec("BEGIN IMMEDIATE");
+  const write = store.write((tx) => tx.put("a", "waited"));
+  for (let round = 0; round < 20; round++) expect(await reader.read((tx) => tx.get("a"))).toBeUndefined();
+  other.exec("COMMIT");
+  other.close();
+  await write;
+  expect(await reader.read((tx) => tx.get("a"))).toBe("waited");
+});
+
+describe("a full disk", () => {
+  it("is named, loses nothing, and is over when there is room again", async () => {
+    const exec = vi.spyOn(DatabaseSync.prototype, "exec");
+    const folder = newFolder();
+    const store = await openStore(folder);
+    const db = exec.mock.contexts.at(-1) as DatabaseSync;
+    exec.mockRestore();
+    await store.write((tx) => tx.put("kept", "before"));
+    const pages = Number(Object.values(db.prepare("PRAGMA page_count").get() ?? {})[0]);
+    db.exec(`PRAGMA max_page_count = ${pages + 5}`);
+
+    const large = () => store.write((tx) => tx.put("large", "x".repeat(1 << 20)));
+    await expect(large()).rejects.toMatchObject({
+      code: "disk_full",
+      hint: expect.stringContaining("nothing was lost"),
+    });
+    // In a group, each either is there afterwards or was refused.
+    const results = await Promise.allSettled([
+      store.write((tx) => tx.put("first", "1")),
+      large(),
+      store.write((tx) => tx.put("last", "1")),
+    ]);
+    expect(results[1].status).toBe("rejected");
+    for (const [index, key] of [
+      [0, "first"],
+      [2, "last"],
+    ] as const) {
+      const found = await store.read((tx) => tx.get(key));
+      expect(found === "1").toBe(results[index].status === "fulfilled");
+      if (results[index].status === "rejected")
+        expect(results[index]).toMatchObject({ reason: { code: "disk_full" } });
+    }
+    expect(await store.read((tx) => tx.get("kept"))).toBe("before");
+    expect(await store.read((tx) => tx.get("large"))).toBeUndefined();
+
+    db.exec("PRAGMA max_page_count = 1000000");
+    await large();
+    expect(await (await openStore(folder)).read((tx) => tx.get("large"))).toHaveLength(1 << 20);
+  });
+});
