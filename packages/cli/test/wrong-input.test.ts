@@ -30,6 +30,15 @@ test("no relay", async () => {
   expectError(sent, 4, /stays in the outbox .*aimessage status [A-Za-z0-9_-]+/);
 });
 
+test("a listener that does not reach the relay says so once, and ends with 4", async () => {
+  const world = await createWorld();
+  await world.register("alice");
+  const gone = await world.cli("listen --timeout 2 -s ws://127.0.0.1:1");
+  expect(gone).toMatchObject({ exit: 4, stdout: "" });
+  expect(gone.stderr.match(/no relay answers/g)).toHaveLength(2);
+  expect(gone.stderr).toMatch(/; trying again\nError: no relay answers.*\nHint: .*\n$/);
+});
+
 test("a wrong URL", async () => {
   const world = await createWorld();
   for (const url of ["nonsense", "ftp://localhost", "ws://", "http://user:secret@localhost"]) {

@@ -1,7 +1,9 @@
 import { Option, type Command } from "commander";
 import { openAgent } from "../agent.ts";
+import type { Agent } from "@aimessage/sdk/node";
 import { messageJson, messageLine } from "../message.ts";
 import type { Act, Call } from "../call.ts";
+import type { Output } from "../output.ts";
 import { count, seconds } from "../values.ts";
 
 interface Options {
@@ -39,7 +41,7 @@ async function listen(call: Call, options: Options): Promise<number> {
   const signal = overdue === undefined ? context.interrupted : AbortSignal.any([context.interrupted, overdue]);
   context.interrupted.addEventListener("abort", () => out.note("Stopping listener..."));
   await using agent = await openAgent(call, "listen");
-  agent.onLink(({ state, detail }) => void (state === "reconnecting" && !signal.aborted && out.note(detail)));
+  const outage = followOutages(agent, out, signal);
   out.note(`Listening for messages as ${agent.username}... (Press Ctrl+C to stop)`);
 
   const filter = { ...(options.from === undefined ? {} : { from: options.from }), share: options.share === true };
@@ -54,5 +56,24 @@ async function listen(call: Call, options: Options): Promise<number> {
   } catch (error) {
     if (!signal.aborted) throw error;
   }
-  return overdue?.aborted === true && options.count !== undefined ? 7 : 0;
+  if (context.interrupted.aborted) return 0;
+  if (outage.text !== undefined) {
+    const { AgentError } = await import("@aimessage/sdk/node");
+    throw new AgentError("relay_unreachable", outage.text, {
+      hint: "what waits at the relay comes with the next listen",
+    });
+  }
+  return options.count === undefined ? 0 : 7;
+}
+
+/** Says once that the relay is gone, and once that it is back. Its text is there while it is gone. */
+function followOutages(agent: Agent, out: Output, until: AbortSignal): { readonly text: string | undefined } {
+  const outage: { text: string | undefined } = { text: undefined };
+  agent.onLink(({ state, detail }) => {
+    if (until.aborted || state === "waiting") return;
+    if (state === "reconnecting" && outage.text === undefined) out.note(`${detail}; trying again`);
+    if (state === "connected" && outage.text !== undefined) out.note("Connected again.");
+    outage.text = state === "reconnecting" ? detail : undefined;
+  });
+  return outage;
 }
