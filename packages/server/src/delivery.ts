@@ -51,7 +51,11 @@ export class Delivery {
     if (!this.#active) return;
     const done = new Promise<void>((resolve) => (this.#backlogPushed = resolve));
     this.#backlogEnd = await this.#options.store.highWater(this.mailbox);
-    this.#pump();
+    // Most logins find an empty mailbox: there is nothing to read.
+    if (this.#backlogEnd === 0 && this.#cursor === 0 && !this.#missed && this.#active) {
+      this.#caughtUp = true;
+      this.#backlogPushed();
+    } else this.#pump();
     return done;
   }
 

@@ -90,7 +90,7 @@ async function readDevice(data: Data): Promise<NewDevice | undefined> {
     keyPackages,
     lastResort,
   });
-  if (!verifySignature(key, signed, fromBase64(signature))) return undefined;
+  if (!(await verifySignature(key, signed, fromBase64(signature)))) return undefined;
   return {
     username,
     identityKey,
