@@ -1,7 +1,7 @@
 import type { Writable } from "node:stream";
+import type { AgentError, MessageState, MessageStatus } from "@aimessage/sdk/node";
 import { CommanderError } from "commander";
 import { escapeJson, escapeLine } from "./escape.ts";
-import type { AgentError, MessageState, MessageStatus } from "@aimessage/sdk/node";
 
 /** What was typed makes no sense: exit code 2. */
 export class UsageError extends Error {
@@ -56,6 +56,8 @@ interface Explained {
 }
 
 async function explain(error: unknown): Promise<Explained> {
+  // What went wrong first matters, not that closing failed too.
+  if (error instanceof SuppressedError) return explain(error.suppressed);
   if (error instanceof SendError) return explainSend(error.status, await explain(error.cause));
   if (error instanceof UsageError) return { code: "usage", message: error.message, hint: error.hint, exit: 2 };
   if (error instanceof StdoutError) return { code: "stdout", message: error.message, exit: 1 };
@@ -69,8 +71,8 @@ async function explain(error: unknown): Promise<Explained> {
   return { code: "internal", message, hint: "this is a fault of aimessage: please report it", exit: 1 };
 }
 
-/** Whether the SDK threw it. */
-export function isAgentError(error: unknown): error is AgentError {
+/** By its name: the SDK, and its class with it, may not be loaded. */
+function isAgentError(error: unknown): error is AgentError {
   return error instanceof Error && error.name === "AgentError";
 }
 

@@ -2,7 +2,6 @@ import { Command, CommanderError } from "commander";
 import type { Act } from "./call.ts";
 import type { Context } from "./context.ts";
 import { reportError } from "./errors.ts";
-
 import { createOutput } from "./output.ts";
 import { addGlobalFlags, readSettings } from "./settings.ts";
 import { packageVersion } from "./version.ts";

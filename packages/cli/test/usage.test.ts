@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { aimessage } from "./console.ts";
+import { reportError, UsageError } from "../src/errors.ts";
+import { aimessage, Recorder } from "./console.ts";
 
 describe("help", () => {
   test("the main help lists every command and the exit codes", async () => {
@@ -77,4 +78,11 @@ describe("wrong usage ends with exit code 2, one line and a hint", () => {
   test.each(["0", "-1", "1.5", "x"])("--count %j is refused", async (value) => {
     expect((await aimessage(["listen", "--count", value])).exit).toBe(2);
   });
+});
+
+test("an error counts, not the failure to close behind it", async () => {
+  const stderr = new Recorder();
+  const error = new SuppressedError(new Error("close failed"), new UsageError("wrong", "do it right"));
+  expect(await reportError(error, stderr, false, undefined)).toBe(2);
+  expect(stderr.text).toBe("Error: wrong\nHint: do it right\n");
 });

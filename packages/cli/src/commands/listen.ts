@@ -1,8 +1,8 @@
+import type { Agent } from "@aimessage/sdk/node";
 import { Option, type Command } from "commander";
 import { openAgent } from "../agent.ts";
-import type { Agent } from "@aimessage/sdk/node";
-import { messageJson, messageLine } from "../message.ts";
 import type { Act, Call } from "../call.ts";
+import { messageJson, messageLine } from "../message.ts";
 import type { Output } from "../output.ts";
 import { count, seconds } from "../values.ts";
 
