@@ -1,0 +1,171 @@
+import { describe, expect, test } from "vitest";
+import { type Frame, type Passage, Proxy } from "./proxy.ts";
+import { alertKinds, bodies, eventually, follow, numbered, pause, rejection, World } from "./world.ts";
+
+const isPush = ({ toRelay, frame }: Passage, kind: string) => !toRelay && frame.data?.kind === kind;
+
+/** Does something to the first frames that match, and nothing afterwards. */
+function first(proxy: Proxy, count: number, matches: (passage: Passage) => boolean, verdict: Frame[] | "cut"): void {
+  let left = count;
+  proxy.rule = (passage) => (left > 0 && matches(passage) && left-- > 0 ? verdict : undefined);
+}
+
+async function talking() {
+  const world = await World.create();
+  const [alice, bob] = [await world.open("alice"), await world.open("bob")];
+  follow(alice);
+  follow(bob);
+  await (await alice.send("bob", "hello")).handled();
+  return { world, alice, bob };
+}
+
+describe("a message that the relay loses", () => {
+  test("is asked for by its number when the next one comes, and arrives once", async () => {
+    const { world: opened, alice, bob } = await talking();
+    await using world = opened;
+    first(world.proxy, 1, (passage) => passage.agent === "bob" && isPush(passage, "application"), []);
+    const lost = await alice.send("bob", "lost");
+    await lost.stored();
+    const next = await alice.send("bob", "next");
+    await Promise.all([lost.handled(), next.handled()]);
+    expect((await bodies(bob, 3)).toSorted()).toEqual(["hello", "lost", "next"]);
+  });
+
+  test("a receipt that is lost is asked for as well", async () => {
+    const { world: opened, alice, bob } = await talking();
+    await using world = opened;
+    first(world.proxy, 1, (passage) => passage.agent === "alice" && isPush(passage, "application"), []);
+    const sent = await alice.send("bob", "one");
+    await eventually("bob has it", async () => (await bob.inbox()).length === 2);
+    await (await alice.send("bob", "two")).handled();
+    expect((await sent.handled()).state).toBe("handled");
+  });
+
+  test("a receipt that cannot be decrypted is sent again, though nothing follows it", async () => {
+    const { world: opened, alice } = await talking();
+    await using world = opened;
+    // What handlers say is gathered, so the second receipt says that it was handled.
+    let seen = 0;
+    world.proxy.rule = (passage) => {
+      if (passage.agent !== "alice" || !isPush(passage, "application") || ++seen > 2) return undefined;
+      return [{ ...passage.frame, data: { ...passage.frame.data, message: "AAAA" } }];
+    };
+    expect((await (await alice.send("bob", "one")).handled()).state).toBe("handled");
+  });
+
+  test("after four sendings that could not be read it has failed as undecryptable", async () => {
+    const { world: opened, alice, bob } = await talking();
+    await using world = opened;
+    const sent = await alice.send("bob", "unlucky");
+    const broken: string[] = [];
+    world.proxy.rule = (passage) => {
+      const { frame } = passage;
+      if (passage.agent !== "bob" || !isPush(passage, "application")) return undefined;
+      if (!frame.data.message_id?.startsWith(sent.id)) return undefined;
+      broken.push(frame.data.message_id);
+      return [{ ...frame, data: { ...frame.data, message: "AAAA" } }];
+    };
+    expect(await rejection(sent.handled())).toMatchObject({ code: "failed", reason: "undecryptable" });
+    expect(broken).toEqual([sent.id, `${sent.id}-1`, `${sent.id}-2`, `${sent.id}-3`]);
+    world.proxy.rule = undefined;
+    await (await alice.send("bob", "luckier")).handled();
+    expect(await bodies(bob, 2)).toEqual(["hello", "luckier"]);
+  });
+
+  test("a long gap is filled", async () => {
+    const { world: opened, alice, bob } = await talking();
+    await using world = opened;
+    first(world.proxy, 60, (passage) => passage.agent === "bob" && isPush(passage, "application"), []);
+    const sent = [];
+    for (const text of numbered(80)) sent.push(await alice.send("bob", text));
+    await Promise.all(sent.map((one) => one.handled()));
+    expect((await bodies(bob, 81)).toSorted()).toEqual(["hello", ...numbered(80)].toSorted());
+    expect(await alertKinds(bob)).toEqual([]);
+  });
+
+  test("a Welcome that is lost: the conversation is opened anew, and the messages arrive once", async () => {
+    await using world = await World.create();
+    const [alice, bob] = [await world.open("alice"), await world.open("bob")];
+    follow(bob);
+    first(world.proxy, 1, (passage) => passage.agent === "bob" && isPush(passage, "welcome"), []);
+    const sent = [await alice.send("bob", "one"), await alice.send("bob", "two")];
+    await Promise.all(sent.map((one) => one.handled()));
+    expect((await bodies(bob, 2)).toSorted()).toEqual(["one", "two"]);
+  });
+});
+
+describe("an answer that is lost", () => {
+  const answers: [string, (passage: Passage) => boolean][] = [
+    ["the opening commit", ({ frame }) => frame.data?.status === "committed"],
+    ["a send", ({ frame }) => ["delivered", "stored_offline"].includes(frame.data?.status ?? "")],
+    ["a send, on its way there", ({ toRelay, frame }) => toRelay && frame.type === "send"],
+    ["the opening commit, on its way there", ({ toRelay, frame }) => toRelay && frame.type === "commit"],
+  ];
+  test.each(answers)("the connection is cut at %s: nothing is lost or doubled", async (_, matches) => {
+    await using world = await World.create();
+    const [alice, bob] = [await world.open("alice"), await world.open("bob")];
+    follow(alice);
+    follow(bob);
+    first(world.proxy, 1, (passage) => passage.agent === "alice" && matches(passage), "cut");
+    const sent = [];
+    for (const text of numbered(5)) sent.push(await alice.send("bob", text));
+    await sent[0]?.handled();
+    for (const text of numbered(40, "later")) sent.push(await alice.send("bob", text));
+    await Promise.all(sent.map((one) => one.handled()));
+    expect(await bodies(bob, 45)).toEqual([...numbered(5), ...numbered(40, "later")]);
+  });
+
+  test("a message that is asked for again before its lost ack has been repeated arrives once", async () => {
+    const { world: opened, alice, bob } = await talking();
+    await using world = opened;
+    const sent = await alice.send("bob", "twice unlucky");
+    let broken = false;
+    world.proxy.rule = (passage) => {
+      const { agent, frame, toRelay } = passage;
+      if (frame.data?.message_id !== sent.id) return undefined;
+      // Its ack never reaches Alice, however often she repeats it, until Bob's negative receipt has.
+      if (agent === "alice" && !toRelay && frame.type === "ack") return [];
+      if (agent !== "bob" || !isPush(passage, "application")) return undefined;
+      broken = true;
+      return [{ ...frame, data: { ...frame.data, message: "AAAA" } }];
+    };
+    await eventually("bob could not read it", () => broken);
+    await pause(150);
+    world.proxy.cut("alice");
+    expect((await sent.handled()).state).toBe("handled");
+    expect(await bodies(bob, 2)).toEqual(["hello", "twice unlucky"]);
+  });
+});
+
+test.each(["alice", "bob"])(
+  "the connection of %s is cut at every frame of a conversation's opening: nothing is lost or doubled",
+  async (victim) => {
+    await using world = await World.create({ noLimits: true });
+    const passed = new Map<string, number>();
+    world.proxy.rule = ({ agent }) => {
+      const [name, at] = agent.split("-");
+      if (name !== victim) return undefined;
+      passed.set(agent, (passed.get(agent) ?? 0) + 1);
+      return passed.get(agent) === Number(at) ? "cut" : undefined;
+    };
+    const cutAt = async (frame: number): Promise<void> => {
+      const [alice, bob] = [await world.open(`alice-${frame}`), await world.open(`bob-${frame}`)];
+      follow(alice);
+      follow(bob, async (message) => {
+        await message.reply(`re: ${message.body}`);
+        await message.handled();
+      });
+      const sent = [];
+      for (const text of numbered(3)) sent.push(await alice.send(bob.username, text));
+      await Promise.all(sent.map((one) => one.handled()));
+      expect(await bodies(bob, 3), `cut at frame ${frame}`).toEqual(numbered(3));
+      expect(await bodies(alice, 3), `cut at frame ${frame}`).toEqual(numbered(3).map((text) => `re: ${text}`));
+      expect([...(await alertKinds(alice)), ...(await alertKinds(bob))]).toEqual([]);
+      await Promise.all([alice.close(), bob.close()]);
+    };
+    // Registration takes the first four frames.
+    const frames = Array.from({ length: 24 }, (_, index) => index + 5);
+    for (let next = 0; next < frames.length; next += 8)
+      await Promise.all(frames.slice(next, next + 8).map((frame) => cutAt(frame)));
+  },
+);

@@ -1,0 +1,97 @@
+import { cpSync, rmSync } from "node:fs";
+import { describe, expect, test } from "vitest";
+import { alertKinds, bodies, eventually, follow, rejection, World } from "./world.ts";
+
+/** Alice with a store in files and Bob, who have talked; `copy` is her closed store as it was then. */
+async function copied() {
+  const world = await World.create();
+  const folder = world.folder();
+  const copy = world.folder();
+  const bob = await world.open("bob");
+  follow(bob);
+  const alice = await world.open("alice", await world.sqlite(folder));
+  follow(alice);
+  await (await alice.send("bob", "before the copy")).handled();
+  await (await bob.send("alice", "to the first")).handled();
+  await alice.close();
+  cpSync(folder, copy, { recursive: true });
+  return { world, folder, copy, bob };
+}
+
+describe("a store restored from an old copy", () => {
+  test("goes on as a new device: messages arrive in both directions, and nothing is sent in an old group", async () => {
+    const { world: opened, folder, copy, bob } = await copied();
+    await using world = opened;
+    const between = await world.open("alice", await world.sqlite(folder));
+    follow(between);
+    await (await between.send("bob", "after the copy")).handled();
+    await (await bob.send("alice", "to the second")).handled();
+    await between.close();
+    rmSync(folder, { recursive: true });
+    cpSync(copy, folder, { recursive: true });
+
+    const oldGroups = new Set(world.proxy.recorded.map(({ frame }) => frame.data?.group_id));
+    const sent = await bob.send("alice", "sent while she was away");
+    await sent.stored();
+    const since = world.proxy.recorded.length;
+    const alice = await world.open("alice", await world.sqlite(folder));
+    const got = follow(alice);
+    await (await alice.send("bob", "after the restore")).handled();
+    await sent.handled();
+    await (await bob.send("alice", "to the third")).handled();
+    expect(await bodies(bob, 3)).toEqual(["before the copy", "after the copy", "after the restore"]);
+    expect(got.map(({ body }) => body)).toEqual(["sent while she was away", "to the third"]);
+    expect(await alertKinds(alice)).toContain("old_copy");
+    expect(await alertKinds(bob)).toEqual(["device_added"]);
+    const [contact] = await bob.contacts();
+    expect(contact).toMatchObject({ username: "alice", deviceCounter: 2 });
+    expect(contact?.stopped).toBeUndefined();
+    const encrypted = world.proxy.recorded
+      .slice(since)
+      .filter(({ agent, toRelay, frame }) => agent === "alice" && toRelay && ["send", "commit"].includes(frame.type));
+    expect(encrypted.length).toBeGreaterThan(0);
+    expect(encrypted.filter(({ frame }) => oldGroups.has(frame.data.group_id))).toEqual([]);
+  });
+
+  test("what waited in its outbox is sent by the new device", async () => {
+    await using world = await World.create();
+    const folder = world.folder();
+    const copy = world.folder();
+    const bob = await world.open("bob");
+    const first = await world.open("alice", await world.sqlite(folder));
+    const sent = await first.send("bob", "stored, not received");
+    await sent.stored();
+    await first.close();
+    cpSync(folder, copy, { recursive: true });
+    const second = await world.open("alice", await world.sqlite(folder));
+    await second.users();
+    await second.close();
+    const restored = await world.open("alice", await world.sqlite(copy));
+    await restored.users();
+    follow(bob);
+    expect((await (await restored.sent(sent.id))?.handled())?.state).toBe("handled");
+    expect(await bodies(bob, 1)).toEqual(["stored, not received"]);
+  });
+
+  test("a second copy in use at the same time ends the older one with device_replaced", async () => {
+    const { world: opened, folder, copy, bob } = await copied();
+    await using world = opened;
+    const older = await world.open("alice", await world.sqlite(folder));
+    follow(older);
+    await (await older.send("bob", "by the older")).handled();
+    const newer = await world.open("alice", await world.sqlite(copy));
+    follow(newer);
+    await (await newer.send("bob", "by the newer")).handled();
+    await eventually("the older is told", async () => {
+      const error = await rejection(older.users({ timeout: 500 }));
+      return error.code === "device_replaced";
+    });
+    expect((await rejection(older.send("bob", "no more"))).code).toBe("device_replaced");
+    await (await bob.send("alice", "to the newer")).handled();
+    expect((await newer.inbox()).at(-1)?.body).toBe("to the newer");
+    await older.close();
+    const again = await world.open("alice", await world.sqlite(folder));
+    expect((await rejection(again.users())).code).toBe("device_replaced");
+    await (await newer.send("bob", "still here")).handled();
+  });
+});
