@@ -24,6 +24,8 @@ export interface Account {
   identity: Identity;
   device: Device;
   relay: RelayRecord;
+  /** URL by which this process reaches the relay: the remembered one, unless it was given another. */
+  server: string;
 }
 
 /** Reads the agent, or undefined if the store is new. */
@@ -40,6 +42,7 @@ export async function readAccount(tx: ReadTransaction): Promise<Account | undefi
     },
     device: fromDeviceRecord(device),
     relay,
+    server: relay.server,
   };
 }
 
@@ -71,7 +74,7 @@ export async function createAccount(
     await put(tx, "meta/device", "", toDeviceRecord(device));
     await put(tx, "meta/relay", "", relay);
   });
-  return { identity, device, relay };
+  return { identity, device, relay, server: server.href };
 }
 
 /**
@@ -94,7 +97,7 @@ export async function registerDevice(
     await saveKeyPackages(tx, packages, false);
     await saveKeyPackages(tx, [lastResort], true);
   });
-  const relay = relayName(new URL(account.relay.server));
+  const relay = relayName(new URL(account.server));
   const signature = await crypto.sign(
     device.privateKey,
     registrationBytes({
@@ -150,7 +153,7 @@ export async function login(
   connection: Connection,
 ): Promise<Login> {
   const { identity, device } = account;
-  const relay = relayName(new URL(account.relay.server));
+  const relay = relayName(new URL(account.server));
   const who = { username: usernameKey(identity.username), device: device.id, relay };
   const [info, challenge] = await Promise.all([
     readInfo(connection),

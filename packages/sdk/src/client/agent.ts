@@ -58,8 +58,8 @@ export class Agent implements AsyncDisposable {
     this.#account = account;
     this.username = account.identity.username;
     this.fingerprint = formatFingerprint(plainFingerprint);
-    this.server = account.relay.server;
-    this.#link = new Link(store, crypto, role);
+    this.server = account.server;
+    this.#link = new Link(store, crypto, role, account);
     this.#book = new AddressBook(store, crypto, account, (username, wait) => this.#ask("lookup", { username }, wait));
   }
 

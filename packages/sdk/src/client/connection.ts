@@ -65,7 +65,7 @@ export class Connection {
         clearTimeout(timer);
         signal?.removeEventListener("abort", abort);
         socket.close();
-        reject(new AgentError(code, text, { hint: "check the server URL, and that the relay runs" }));
+        reject(new AgentError(code, text, { hint: hintFor(url) }));
       };
       const unreachable = (why: string) => fail("relay_unreachable", `no relay answers at ${url.href}${why}`);
       const abort = () => fail("aborted", "aborted while connecting");
@@ -176,6 +176,11 @@ export class Connection {
     if (oldest !== undefined && Date.now() - oldest.since > ANSWER_MS) this.close();
     else if (oldest === undefined && Date.now() - this.#heard > QUIET_MS) this.post("heartbeat", {}, () => undefined);
   }
+}
+
+function hintFor(url: URL): string {
+  const certificate = url.protocol === "wss:" ? ", and that its certificate is trusted (NODE_EXTRA_CA_CERTS)" : "";
+  return `check the server URL, and that the relay runs${certificate}`;
 }
 
 const unreadable: Refusal = { code: 0, reason: "unreadable_answer", message: "its answer could not be read" };

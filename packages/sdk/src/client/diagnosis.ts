@@ -1,4 +1,4 @@
-import { AgentError } from "../errors.ts";
+import { AgentError, type ErrorCode } from "../errors.ts";
 import { largestBody } from "../crypto/content.ts";
 import type { GroupCrypto } from "../crypto/group.ts";
 import { CIPHER_SUITE, PROTOCOL_VERSION, type RelayFrameData } from "../protocol/index.ts";
@@ -24,6 +24,17 @@ export interface Diagnosis {
 
 /** Clocks further apart than this make expiry times and key package lifetimes unreliable. Milliseconds. */
 const CLOCK_MS = 120_000;
+
+/** Which check an error belongs to. */
+const PLACES: Partial<Record<ErrorCode, Check["name"]>> = {
+  relay_unreachable: "relay",
+  relay_protocol: "protocol",
+  timeout: "link",
+  disk_full: "store",
+  store_busy: "store",
+  store_damaged: "store",
+  home_unwritable: "store",
+};
 
 interface Parts {
   store: ClientStore;
@@ -52,19 +63,12 @@ export async function diagnose({ store, account, link, ask }: Parts, wait: Wait 
     info = (await ask("info", wait)) as RelayFrameData<"info">;
   } catch (error) {
     const { code, message, hint } = error instanceof AgentError ? error : new AgentError("internal", String(error));
-    const name =
-      code === "relay_unreachable"
-        ? "relay"
-        : code === "relay_protocol"
-          ? "protocol"
-          : code === "timeout"
-            ? "link"
-            : "login";
+    const name = PLACES[code] ?? "login";
     add(name, false, message, hint);
   }
   if (info !== undefined) {
     versions["relay"] = info.version;
-    add("relay", true, `${account.relay.server} answers`);
+    add("relay", true, `${account.server} answers`);
     add("protocol", info.protocol === PROTOCOL_VERSION, `version ${info.protocol}`, "update the older side");
     add("login", true, `logged in as ${account.identity.username}`);
     const apart = Math.abs(info.time - Date.now());

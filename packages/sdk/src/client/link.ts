@@ -35,6 +35,7 @@ export class Link {
   readonly #store: ClientStore;
   readonly #crypto: GroupCrypto;
   readonly #role: string;
+  readonly #opened: Account;
   readonly #listeners = new Set<() => void>();
   readonly #stopping = new AbortController();
   #running: Promise<void> | undefined;
@@ -42,10 +43,11 @@ export class Link {
   #woken = false;
   #draining = false;
 
-  constructor(store: ClientStore, crypto: GroupCrypto, role: string) {
+  constructor(store: ClientStore, crypto: GroupCrypto, role: string, opened: Account) {
     this.#store = store;
     this.#crypto = crypto;
     this.#role = role;
+    this.#opened = opened;
   }
 
   /** Calls `listener` whenever `state` has changed. */
@@ -115,12 +117,13 @@ export class Link {
     let worked = false;
     try {
       const account = await this.#account();
-      connection = await Connection.open(new URL(account.relay.server), () => this.#wake(), this.#stopping.signal);
+      connection = await Connection.open(new URL(account.server), () => this.#wake(), this.#stopping.signal);
       const result = await login(this.#store, this.#crypto, account, connection);
       if (result.kind === "old_copy") {
         await replaceDevice(this.#store, this.#crypto, account, connection, result.highest);
         return "worked";
       }
+      if (account.server !== account.relay.server) await this.#remember(account.server);
       const session = await Session.begin(this.#store, this.#crypto, account, connection, result.listening);
       this.#setState({ state: "connected", info: result.info });
       worked = true;
@@ -165,7 +168,12 @@ export class Link {
     const account = await this.#store.read((tx) => readAccount(tx));
     if (account === undefined) throw new AgentError("not_registered", "the store has no agent");
     if (account.relay.stopped !== undefined) throw replaced();
-    return account;
+    return { ...account, server: this.#opened.server };
+  }
+
+  /** The relay has let us in at another address than the one that the store has. */
+  async #remember(server: string): Promise<void> {
+    await updateRelay(this.#store, (relay) => ({ ...relay, server, insecure: this.#opened.relay.insecure }));
   }
 
   /** This device is not the agent's any more: nothing may be sent with it again. */

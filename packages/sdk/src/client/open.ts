@@ -36,16 +36,12 @@ export async function openAgent(options: OpenOptions, kind: typeof Agent = Agent
   if (account?.relay.registered !== true) {
     if (options.create === false) throw notRegistered();
     account = await register(crypto, account, options);
-  } else if (options.server !== undefined) account = await moveTo(account, options);
+  } else if (options.server !== undefined) {
+    // Remembered by the link, once the relay has let us in there.
+    const insecure = options.insecure ?? account.relay.insecure;
+    account = { ...account, server: serverUrl(options.server, insecure).href, relay: { ...account.relay, insecure } };
+  }
   return kind.over(options.store, crypto, account, options.role ?? "agent");
-}
-
-/** The address of a relay may change (another name or port of the same one); what it knows of us does not. */
-async function moveTo(account: Account, options: OpenOptions): Promise<Account> {
-  const insecure = options.insecure ?? account.relay.insecure;
-  const server = serverUrl(options.server ?? account.relay.server, insecure).href;
-  if (server === account.relay.server) return account;
-  return { ...account, relay: await updateRelay(options.store, (relay) => ({ ...relay, server, insecure })) };
 }
 
 async function register(crypto: GroupCrypto, begun: Account | undefined, options: OpenOptions): Promise<Account> {

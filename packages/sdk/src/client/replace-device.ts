@@ -37,7 +37,7 @@ export async function replaceDevice(
         registered: false,
       });
     });
-    const refusal = await register(store, crypto, connection);
+    const refusal = await register(store, crypto, account.server, connection);
     if (refusal === undefined) return;
     // The store that this one was copied from may have been replaced itself.
     if (refusal.reason !== "device_counter" || attempt > 0) throw refused(refusal);
@@ -45,9 +45,14 @@ export async function replaceDevice(
   }
 }
 
-async function register(store: ClientStore, crypto: GroupCrypto, connection: Connection): Promise<Refusal | undefined> {
+async function register(
+  store: ClientStore,
+  crypto: GroupCrypto,
+  server: string,
+  connection: Connection,
+): Promise<Refusal | undefined> {
   const account = await store.read((tx) => readAccount(tx));
-  return account === undefined ? undefined : registerDevice(store, crypto, account, connection);
+  return account === undefined ? undefined : registerDevice(store, crypto, { ...account, server }, connection);
 }
 
 /** Deletes all ratchets and key packages; what had not reached its recipient goes into the queue again. */

@@ -43,6 +43,9 @@ export class Session {
   #receiptsDueAt: number | undefined;
   #asked = false;
   #written = false;
+  /** Highest `seq` that was pushed, and that was acknowledged, on this connection. */
+  #pushedUpTo = 0;
+  #told = 0;
 
   private constructor(store: ClientStore, crypto: GroupCrypto, account: Account, connection: Connection) {
     this.#store = store;
@@ -86,6 +89,7 @@ export class Session {
     const flight = this.#flight;
     const batch = connection.pushed.splice(0, BATCH);
     if (batch.length > 0) this.#heardAt = Date.now();
+    for (const { delivery } of batch) this.#pushedUpTo = Math.max(this.#pushedUpTo, delivery.seq);
     const openings = await this.#claim();
     const turn = await this.#store.write(async (tx) => {
       const turn = new Turn(tx, this.#crypto, this.#account, this.#cache);
@@ -145,9 +149,12 @@ export class Session {
   #publish(turn: Turn): void {
     wipe(turn.consumed);
     const { relay } = this.#account;
-    if (turn.position !== relay.position) {
-      relay.position = turn.position;
-      this.#connection.tell("received", { log_id: relay.log_id ?? "", seq: turn.position });
+    relay.position = turn.position;
+    // Repeated on a new connection, for what was processed on one that was lost before the relay heard of it.
+    const seq = Math.min(turn.position, this.#pushedUpTo);
+    if (seq > this.#told) {
+      this.#told = seq;
+      this.#connection.tell("received", { log_id: relay.log_id ?? "", seq });
     }
     for (const effect of turn.after) effect();
   }
