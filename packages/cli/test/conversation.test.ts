@@ -98,6 +98,7 @@ test("stdin is sent byte by byte, text or not", async () => {
   await world.register("alice", "bob");
   const bodies = [
     "x",
+    "é😀\n".repeat(15_000),
     "no newline at the end",
     "\n",
     "\ufeffbom\r\n\u0000",
@@ -113,7 +114,7 @@ test("stdin is sent byte by byte, text or not", async () => {
     .trim()
     .split("\n")
     .map((line) => JSON.parse(line) as { body: string | null; body_base64?: string });
-  expect(lines.map((line) => line.body_base64 ?? line.body)).toEqual([...bodies.slice(0, 4), "AP/+gA==", "", "a pipe"]);
+  expect(lines.map((line) => line.body_base64 ?? line.body)).toEqual([...bodies.slice(0, 5), "AP/+gA==", "", "a pipe"]);
 });
 
 test("send --wait says how far the message came, and status agrees", async () => {

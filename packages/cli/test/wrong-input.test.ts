@@ -96,10 +96,16 @@ test("a home that is no folder", async () => {
   expectError(await world.cli("register -u alice"), 1, new RegExp(world.home));
 });
 
-test("a message that is too large is refused before it is sent, with the limit", async () => {
+test("the largest message arrives; one byte more is refused before it is sent, with the limit", async () => {
   const world = await createWorld();
   await world.register("alice", "bob");
-  expectError(await world.cli("send -u alice -t bob", { stdin: "x".repeat(2_000_000) }), 1, /\d{6}/);
+  const report = JSON.parse((await world.cli("doctor --json -u alice")).stdout) as { limits: { body_bytes: number } };
+  const limit = report.limits.body_bytes;
+  const largest = "x".repeat(limit);
+  expectError(await world.cli("send -u alice -t bob", { stdin: `${largest}y` }), 1, new RegExp(`\\b${limit}\\b`));
+  expect((await world.cli("send -u alice -t bob", { stdin: largest })).exit).toBe(0);
+  const heard = JSON.parse((await world.cli("listen --json -u bob --count 1 --timeout 20")).stdout) as { body: string };
+  expect(heard.body === largest).toBe(true);
 });
 
 test("a full mailbox", async () => {
