@@ -1,0 +1,169 @@
+/** Which room may know which, and what the packages show to the outside. */
+import { readdirSync, readFileSync } from "node:fs";
+import { dirname, join, relative } from "node:path";
+import { fileURLToPath } from "node:url";
+import { describe, expect, it } from "vitest";
+
+const packages = fileURLToPath(new URL("../../", import.meta.url));
+const sdk = join(packages, "sdk/src");
+
+const filesIn = (folder: string) =>
+  readdirSync(folder, { recursive: true, encoding: "utf8" })
+    .filter((name) => name.endsWith(".ts"))
+    .map((name) => join(folder, name));
+
+const IMPORT = /^(?:import|export|\}).* from "([^"]+)";$|^import "([^"]+)";$|\bimport\("([^"]+)"\)/gm;
+
+/** Everything that a file imports or exports again, types included. */
+const importsOf = (file: string) =>
+  [...readFileSync(file, "utf8").matchAll(IMPORT)].map((match) => (match[1] ?? match[2] ?? match[3])!);
+
+/** The files that an entry reaches, and what they import from outside of the package. */
+function reach(entry: string): { files: Set<string>; outside: Set<string> } {
+  const [files, outside] = [new Set([entry]), new Set<string>()];
+  for (const file of files)
+    for (const name of importsOf(file))
+      if (name.startsWith(".")) files.add(join(dirname(file), name));
+      else outside.add(name);
+  return { files, outside };
+}
+
+describe("the SDK", () => {
+  it("runs everywhere: its main entry, protocol and acceptance suite reach nothing of Node", () => {
+    for (const entry of ["index.ts", "protocol/index.ts", "testing/index.ts"]) {
+      const { files, outside } = reach(join(sdk, entry));
+      expect(files.size).toBeGreaterThan(3);
+      expect([...outside].filter((name) => !/^(zod\/mini|ts-mls(\/.*)?)$/.test(name))).toEqual([]);
+      expect([...files].filter((file) => file.startsWith(join(sdk, "node")))).toEqual([]);
+    }
+  });
+
+  it("has a protocol that knows nothing but schemas", () => {
+    const { files, outside } = reach(join(sdk, "protocol/index.ts"));
+    expect([...files].filter((file) => dirname(file) !== join(sdk, "protocol"))).toEqual([]);
+    expect([...outside]).toEqual(["zod/mini"]);
+  });
+
+  it("knows the MLS library in one file", () => {
+    const knowing = filesIn(sdk).filter((file) => importsOf(file).some((name) => name.startsWith("ts-mls")));
+    expect(knowing.map((file) => relative(sdk, file))).toEqual(["crypto/group.ts"]);
+  });
+
+  it("has cryptography and stores that know nothing of the client", () => {
+    for (const room of ["crypto", "store", "protocol"])
+      for (const file of filesIn(join(sdk, room)))
+        expect(importsOf(file).filter((name) => name.includes("client/"))).toEqual([]);
+  });
+});
+
+describe("the other packages", () => {
+  it("the relay knows the protocol and nothing else of the SDK", () => {
+    const names = filesIn(join(packages, "server/src")).flatMap(importsOf);
+    expect([...new Set(names.filter((name) => name.includes("sdk")))]).toEqual(["@aimessage/sdk/protocol"]);
+    expect(names.filter((name) => name.startsWith("ts-mls"))).toEqual([]);
+  });
+
+  it("the command line knows the SDK by its entries, and the relay not at all", () => {
+    const names = filesIn(join(packages, "cli/src")).flatMap(importsOf);
+    for (const name of names.filter((name) => name.includes("sdk")))
+      expect(["@aimessage/sdk", "@aimessage/sdk/node", "@aimessage/sdk/protocol"]).toContain(name);
+    expect(names.filter((name) => name.includes("aimessage/server") || name.startsWith("ts-mls"))).toEqual([]);
+  });
+});
+
+describe("the public face is exactly this list", () => {
+  const main = [
+    "Agent",
+    "AgentError",
+    "GroupCrypto",
+    "MemoryFolder",
+    "MemoryStore",
+    "checkUsername",
+    "localErrors",
+    "openAgent",
+  ];
+  const mainTypes = [
+    "Alert",
+    "Check",
+    "ClientStore",
+    "Contact",
+    "CryptoProvider",
+    "Diagnosis",
+    "ErrorCode",
+    "InboxEntry",
+    "IncomingMessage",
+    "LinkEvent",
+    "LinkHolder",
+    "LinkLock",
+    "ListenOptions",
+    "Message",
+    "MessageState",
+    "MessageStatus",
+    "OpenOptions",
+    "Range",
+    "ReadTransaction",
+    "SendOptions",
+    "Sent",
+    "Value",
+    "Wait",
+    "WriteTransaction",
+  ];
+  const node = [...main, "SqliteStore", "defaultHome", "listAgents", "nodeCryptoProvider"];
+  const protocol = [
+    "CIPHER_SUITE",
+    "Id",
+    "Limits",
+    "PROTOCOL_VERSION",
+    "Username",
+    "certificateBody",
+    "clientFrames",
+    "closeCodes",
+    "concat",
+    "decodeClientFrame",
+    "decodeRelayFrame",
+    "encodeCertificate",
+    "encodeClientFrame",
+    "encodeRelayFrame",
+    "equal",
+    "fingerprintBytes",
+    "fromBase64",
+    "fromUint64",
+    "fromUtf8",
+    "isBase64",
+    "lengthPrefixed",
+    "loginBytes",
+    "randomId",
+    "readCertificate",
+    "registrationBytes",
+    "relayFrames",
+    "relayName",
+    "splitLengthPrefixed",
+    "toBase32",
+    "toBase64",
+    "usernameKey",
+    "usernameObjection",
+    "utf8",
+    "wireErrors",
+  ];
+
+  it.each([
+    ["@aimessage/sdk", main],
+    ["@aimessage/sdk/node", node],
+    ["@aimessage/sdk/protocol", protocol],
+    ["@aimessage/sdk/testing", ["clientStoreCases"]],
+  ])("%s", async (entry, names) => {
+    expect(Object.keys((await import(entry)) as object).sort()).toEqual(names.toSorted());
+  });
+
+  it("types of @aimessage/sdk", () => {
+    const text = readFileSync(join(sdk, "index.ts"), "utf8");
+    const named = [...text.matchAll(/export( type)? \{([^}]*)\}/g)].flatMap(([, allTypes, list]) =>
+      list!
+        .split(",")
+        .map((name) => name.trim())
+        .filter((name) => name !== "" && (allTypes !== undefined || name.startsWith("type ")))
+        .map((name) => name.replace(/^type /, "")),
+    );
+    expect(named.sort()).toEqual(mainTypes);
+  });
+});
