@@ -1,3 +1,4 @@
+import { readFile } from "node:fs/promises";
 import { describe, expect, test } from "vitest";
 import { reportError, UsageError } from "../src/errors.ts";
 import { aimessage, Recorder } from "./console.ts";
@@ -18,6 +19,11 @@ describe("help", () => {
     expect(asked).toMatchObject({ exit: 0, stderr: "" });
     expect(asked.stdout).toMatch(/Examples?:\n {2}aimessage/);
     expect(await aimessage(["help", name])).toEqual(asked);
+  });
+
+  test("the README names every command", async () => {
+    const readme = await readFile(new URL("../../../README.md", import.meta.url), "utf8");
+    for (const name of commands) expect(readme).toContain(`| \`${name}`);
   });
 
   test("--version prints the version, before and after a command", async () => {
