@@ -140,10 +140,13 @@ async function useKeyPackage(turn: Turn, ref: string, lastResort: boolean, from:
     await turn.tx.delete(`key-secret/${ref}`);
     return;
   }
+  turn.lastResortUsed = true;
   const key = await get(turn.tx, "key/", ref);
   if (key !== undefined && key.delete_at === undefined)
     await put(turn.tx, "key/", ref, { ...key, delete_at: turn.now + LAST_RESORT_GRACE_MS });
-  const stock = Number((await turn.tx.get("meta/relay-stock")) ?? "0");
+  turn.lastResortUsed = true;
+  // The least since the login: what was published since may be newer than the claim.
+  const stock = Number((await turn.tx.get("meta/least-stock")) ?? "0");
   if (stock > 0)
     await turn.alert(
       "last_resort",

@@ -43,6 +43,7 @@ export class Session {
   #receiptsDueAt: number | undefined;
   #asked = false;
   #written = false;
+  #replenishDue = false;
   /** Highest `seq` that was pushed, and that was acknowledged, on this connection. */
   #pushedUpTo = 0;
   #told = 0;
@@ -72,6 +73,7 @@ export class Session {
     await store.write(async (tx) => {
       await session.#cache.load(tx);
       await tx.put("meta/relay-stock", String(stock));
+      await tx.put("meta/least-stock", String(stock));
     });
     for (const group of session.#cache.commits.keys()) session.#postCommit(group);
     if (stock < STOCK / 2) connection.keysLow = stock;
@@ -108,6 +110,7 @@ export class Session {
       return turn;
     });
     this.#publish(turn);
+    if (turn.lastResortUsed) connection.keysLow ??= STOCK;
     await this.#replenishIfLow();
     const served = this.#asked && (await serveRequests(this.#store, connection));
     this.#written ||= batch.length > 0 || turn.after.length > 0;
@@ -208,14 +211,15 @@ export class Session {
     this.#sweptAt = Date.now();
     await sweep(turn);
     await wakeHealing(turn);
-    if (await lastResortIsDue(turn)) this.#connection.keysLow ??= STOCK;
+    if (await lastResortIsDue(turn)) this.#replenishDue = true;
   }
 
   async #replenishIfLow(): Promise<void> {
     const stock = this.#connection.keysLow;
-    if (stock === undefined) return;
+    if (stock === undefined && !this.#replenishDue) return;
     this.#connection.keysLow = undefined;
-    await this.#store.write((tx) => tx.put("meta/relay-stock", String(stock)));
+    this.#replenishDue = false;
+    if (stock !== undefined) await this.#store.write((tx) => tx.put("meta/relay-stock", String(stock)));
     await replenish(this.#store, this.#crypto, this.#account, this.#connection);
   }
 }

@@ -55,8 +55,12 @@ export class Turn {
   readonly now: number;
   readonly after: (() => void)[] = [];
   readonly consumed: Uint8Array[] = [];
+  /** It has to be replaced. */
+  lastResortUsed = false;
   /** Highest `seq` of our mailbox that is processed. */
   position: number;
+  /** A conversation was opened by the last-resort key package, so a new one is needed. */
+  lastResortUsed = false;
   readonly #contacts = new Map<string, { record: ContactRecord | undefined; dirty: boolean }>();
   readonly #receipts = new Map<string, ReceiptRecord>();
 

@@ -144,6 +144,7 @@ test.each(["alice", "bob"])(
     const passed = new Map<string, number>();
     world.proxy.rule = ({ agent }) => {
       const [name, at] = agent.split("-");
+      // The first frames have no name yet.
       if (name !== victim) return undefined;
       passed.set(agent, (passed.get(agent) ?? 0) + 1);
       return passed.get(agent) === Number(at) ? "cut" : undefined;
@@ -163,8 +164,8 @@ test.each(["alice", "bob"])(
       expect([...(await alertKinds(alice)), ...(await alertKinds(bob))]).toEqual([]);
       await Promise.all([alice.close(), bob.close()]);
     };
-    // Registration takes the first four frames.
-    const frames = Array.from({ length: 24 }, (_, index) => index + 5);
+    // Registration takes the first frames.
+    const frames = Array.from({ length: 24 }, (_, index) => index + 4);
     for (let next = 0; next < frames.length; next += 8)
       await Promise.all(frames.slice(next, next + 8).map((frame) => cutAt(frame)));
   },

@@ -124,7 +124,7 @@ export class Proxy implements AsyncDisposable {
     this.#pairs.add(pair);
     client.on("message", (data) => {
       const frame = JSON.parse((data as Buffer).toString()) as Frame;
-      pair.agent = frame.data?.username?.toLowerCase() ?? pair.agent;
+      if (["register", "authenticate"].includes(frame.type)) pair.agent = frame.data.username?.toLowerCase() ?? "";
       for (const text of this.#pass(pair, true, frame))
         if (relay.readyState === WebSocket.CONNECTING) early.push(text);
         else relay.send(text);

@@ -1,0 +1,97 @@
+import { describe, expect, test } from "vitest";
+import type { Agent } from "../../src/client/agent.ts";
+import { type GroupRecord, list } from "../../src/client/records.ts";
+import { alertKinds, bodies, eventually, follow, numbered, World } from "./world.ts";
+
+function groups(world: World, username: string): Promise<GroupRecord[]> {
+  return world.memory(username).read((tx) => list(tx, "group/"));
+}
+
+describe("both open a conversation at once", () => {
+  test("all messages arrive, and after a while both send in the group with the smaller id", async () => {
+    await using world = await World.create();
+    const agents = [await world.open("alice"), await world.open("bob")] as [Agent, Agent];
+    const [alice, bob] = agents;
+    // Neither hears of the other's opening before its own is admitted.
+    let opened = 0;
+    const held: (() => void)[] = [];
+    world.proxy.rule = ({ agent, toRelay, frame }) => {
+      if (!toRelay || frame.type !== "commit" || frame.data.epoch !== 0 || opened === 2) return undefined;
+      held.push(() => world.proxy.toRelay(agent, frame));
+      if (++opened === 2) for (const release of held) release();
+      return [];
+    };
+    follow(alice);
+    follow(bob);
+    const sent = await Promise.all(
+      agents.map(async (agent, index) => {
+        const mine = [];
+        for (const text of numbered(5, agent.username)) mine.push(await agent.send(agents[1 - index]!.username, text));
+        return mine;
+      }),
+    );
+    await Promise.all(sent.flat().map((one) => one.handled()));
+    expect(await bodies(bob, 5)).toEqual(numbered(5, "alice"));
+    expect(await bodies(alice, 5)).toEqual(numbered(5, "bob"));
+    const ids = (await groups(world, "alice")).map(({ id }) => id);
+    expect(ids.length).toBe(2);
+    expect((await groups(world, "bob")).map(({ id }) => id)).toEqual(ids);
+    for (const text of numbered(3, "later")) {
+      await (await alice.send("bob", text)).handled();
+      await (await bob.send("alice", text)).handled();
+    }
+    const last = ["alice", "bob"].map((name) => world.proxy.sentBy(name, "send").at(-1)?.data.group_id);
+    expect(last).toEqual([ids.toSorted()[0], ids.toSorted()[0]]);
+    expect([...(await alertKinds(alice)), ...(await alertKinds(bob))]).toEqual([]);
+  });
+});
+
+describe("the last-resort key package", () => {
+  test("is used when the stock is gone, and replaced after its use, without an alert", async () => {
+    await using world = await World.create({ noLimits: true });
+    const bob = await world.open("bob");
+    const before = await lastResorts(world, "bob");
+    expect(before.length).toBe(1);
+    // Bob has never been online, so there are only the packages of his registration.
+    const openers = await Promise.all(numbered(11, "opener").map((name) => world.open(name.replace(" ", "-"))));
+    for (const opener of openers) await (await opener.send("bob", `from ${opener.username}`)).stored();
+    follow(bob);
+    expect((await bodies(bob, 11)).toSorted()).toEqual(openers.map(({ username }) => `from ${username}`).toSorted());
+    const after = await eventually("the last resort is replaced", async () => {
+      const keys = await lastResorts(world, "bob");
+      return keys.some(({ delete_at }) => delete_at === undefined) && keys.length > 1 ? keys : undefined;
+    });
+    expect(after.find(({ ref }) => ref === before[0]?.ref)?.delete_at).toBeDefined();
+    expect(await alertKinds(bob)).toEqual([]);
+  });
+
+  test("its use is reported when stock remained", async () => {
+    await using world = await World.create();
+    const [alice, bob] = [await world.open("alice"), await world.open("bob")];
+    const registration = world.proxy.sentBy("bob", "register")[0];
+    world.proxy.rule = ({ agent, frame }) =>
+      agent === "alice" && frame.type === "keys"
+        ? [{ ...frame, data: { ...frame.data, key_package: registration?.data["last_resort"], last_resort: false } }]
+        : undefined;
+    follow(bob);
+    await (await alice.send("bob", "hello")).handled();
+    expect(await alertKinds(bob)).toContain("last_resort");
+  });
+
+  test("single-use key packages are gone after their use", async () => {
+    await using world = await World.create();
+    const [alice, bob] = [await world.open("alice"), await world.open("bob")];
+    follow(bob);
+    await eventually("bob is online", async () => (await alice.users()).includes("bob"));
+    const refs = async () =>
+      new Set((await world.memory("bob").read((tx) => tx.list({ prefix: "key-secret/" }))).map(([key]) => key));
+    const before = await refs();
+    await (await alice.send("bob", "hello")).handled();
+    const after = await refs();
+    expect([...before].filter((key) => !after.has(key)).length).toBe(1);
+  });
+});
+
+function lastResorts(world: World, username: string) {
+  return world.memory(username).read(async (tx) => (await list(tx, "key/")).filter((key) => key.last_resort));
+}
