@@ -140,7 +140,6 @@ async function useKeyPackage(turn: Turn, ref: string, lastResort: boolean, from:
     await turn.tx.delete(`key-secret/${ref}`);
     return;
   }
-  turn.lastResortUsed = true;
   const key = await get(turn.tx, "key/", ref);
   if (key !== undefined && key.delete_at === undefined)
     await put(turn.tx, "key/", ref, { ...key, delete_at: turn.now + LAST_RESORT_GRACE_MS });

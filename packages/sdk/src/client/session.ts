@@ -110,7 +110,7 @@ export class Session {
       return turn;
     });
     this.#publish(turn);
-    if (turn.lastResortUsed) connection.keysLow ??= STOCK;
+    this.#replenishDue ||= turn.lastResortUsed;
     await this.#replenishIfLow();
     const served = this.#asked && (await serveRequests(this.#store, connection));
     this.#written ||= batch.length > 0 || turn.after.length > 0;

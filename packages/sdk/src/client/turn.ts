@@ -59,8 +59,6 @@ export class Turn {
   lastResortUsed = false;
   /** Highest `seq` of our mailbox that is processed. */
   position: number;
-  /** A conversation was opened by the last-resort key package, so a new one is needed. */
-  lastResortUsed = false;
   readonly #contacts = new Map<string, { record: ContactRecord | undefined; dirty: boolean }>();
   readonly #receipts = new Map<string, ReceiptRecord>();
 
