@@ -3,6 +3,7 @@ import { frameId } from "../crypto/content.ts";
 import type { RelayFrameData, WireReason } from "../protocol/index.ts";
 import { applyAdmitted } from "./commits.ts";
 import { isTemporary, type Refusal } from "./connection.ts";
+import { stopWithoutKey } from "./contacts.ts";
 import { closeConversation, forget } from "./conversations.ts";
 import type { Answered, Flight } from "./flight.ts";
 import { deleteRow, rowById, settle } from "./receipts.ts";
@@ -70,6 +71,9 @@ async function refusedSend(turn: Turn, flight: Flight, row: OutboxRecord, refusa
     case "not_a_member":
       if (conversation !== undefined) await closeConversation(turn, conversation);
       return;
+    case "encryption_required":
+      await refusedAsToken(turn, row);
+      return;
     case "rate_limited":
       flight.pausedUntil = turn.now + (refusal.retry_after_ms ?? RETRY_MS);
       return;
@@ -78,6 +82,11 @@ async function refusedSend(turn: Turn, flight: Flight, row: OutboxRecord, refusa
       else if (row.kind === "receipt") await deleteRow(turn, row);
       else await settle(turn, row, refusal.reason === "expired" ? "expired" : "refused", refusal.reason, true);
   }
+}
+
+/** A pinned contact without a key is stopped, and what waits for it fails; any other is refused. */
+async function refusedAsToken(turn: Turn, row: OutboxRecord): Promise<void> {
+  if (!(await stopWithoutKey(turn, row.to))) await settle(turn, row, "refused", "encryption_required", true);
 }
 
 async function applyCommitAnswer(
@@ -139,6 +148,8 @@ async function undoOpening(
   const retry: WireReason[] = ["device_replaced", "group_exists", "not_a_member"];
   const culprit = refusal.message_id === undefined ? undefined : await rowById(turn, refusal.message_id);
   if (culprit !== undefined && refusal.reason === "expired") await settle(turn, culprit, "expired", "expired", true);
+  else if (refusal.reason === "encryption_required" && conversation !== undefined)
+    await stopWithoutKey(turn, conversation.record.contact);
   else if (!retry.includes(refusal.reason as WireReason))
     for (const seq of commit.rows) {
       const row = await get(turn.tx, "out/", pad(seq));

@@ -2,7 +2,7 @@ import { AgentError, type ErrorCode } from "../errors.ts";
 import { randomId } from "../protocol/index.ts";
 import type { ClientStore } from "../store/store.ts";
 import type { Connection } from "./connection.ts";
-import { type AskRecord, get, list, put, remove } from "./records.ts";
+import { type AnswerRecord, type AskRecord, get, list, put, remove } from "./records.ts";
 
 /** Requests older than this have nobody waiting for them. Milliseconds. */
 const STALE_MS = 120_000;
@@ -49,16 +49,22 @@ export async function serveRequests(store: ClientStore, connection: Connection):
   return waiting.length > 0;
 }
 
-async function serve(connection: Connection, ask: AskRecord) {
-  const answer = await connection.ask(ask.type, ask.data);
-  if (!("refusal" in answer)) return { ok: answer.frame.data as Record<string, unknown> };
-  const { message, hint, reason } = answer.refusal;
-  return {
-    error: {
-      code: "refused",
-      message: `the relay refused: ${message}`,
-      ...(hint === undefined ? {} : { hint }),
-      reason,
-    },
-  };
+const ANSWERS = { list_users: "user_list", lookup: "agent", info: "info", unregister: "ack" } as const;
+
+async function serve(connection: Connection, { type, data }: AskRecord): Promise<AnswerRecord> {
+  try {
+    return { ok: await connection.request(type, data, ANSWERS[type]) };
+  } catch (error) {
+    // What was not asked to the end is asked on the next connection.
+    if (!(error instanceof AgentError) || error.code === "relay_unreachable") throw error;
+    const { code, message, hint, reason } = error;
+    return {
+      error: {
+        code,
+        message,
+        ...(hint === undefined ? {} : { hint }),
+        ...(reason === undefined ? {} : { reason }),
+      },
+    };
+  }
 }

@@ -24,6 +24,7 @@ export class World implements AsyncDisposable {
   private constructor(proxy: Proxy, options: RelayOptions) {
     this.proxy = proxy;
     this.#options = options;
+    if (options.db !== undefined) this.#temporary.push(options.db);
   }
 
   static async create(options: RelayOptions = {}): Promise<World> {
@@ -64,9 +65,9 @@ export class World implements AsyncDisposable {
     return new MemoryStore(folder);
   }
 
-  /** A temporary folder, whose name has a space in it. */
+  /** A folder that goes with the world. */
   folder(): string {
-    const folder = mkdtempSync(join(tmpdir(), "aimessage scenario "));
+    const folder = temporaryFolder();
     this.#temporary.push(folder);
     return folder;
   }
@@ -82,6 +83,11 @@ export class World implements AsyncDisposable {
     await this.stopRelay();
     for (const folder of this.#temporary) rmSync(folder, { recursive: true, force: true });
   }
+}
+
+/** A temporary folder, whose name has a space in it. */
+export function temporaryFolder(): string {
+  return mkdtempSync(join(tmpdir(), "aimessage scenario "));
 }
 
 /** Goes online and handles whatever comes. The list grows; it ends with the agent. */
