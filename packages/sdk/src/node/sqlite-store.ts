@@ -67,7 +67,10 @@ export class SqliteStore implements ClientStore {
       chmodSync(folder, 0o700);
       const opened = (db = new DatabaseSync(file, { timeout: BUSY_MS }));
       await patiently(() => prepare(opened));
-      return new SqliteStore(folder, opened);
+      const store = new SqliteStore(folder, opened);
+      // A process that was killed has left its -wal behind.
+      await store.scrub();
+      return store;
     } catch (error) {
       db?.close();
       throw translate(error, folder);

@@ -1,13 +1,13 @@
-/** A process of its own that uses the store: `child.ts FOLDER increment 200 | pairs | link`. Says a line when it has begun. */
+/** A process of its own that uses the store: `child.ts FOLDER TASK [ARGUMENT]`. Says a line when it has begun. */
 import { SqliteStore } from "../../src/node/sqlite-store.ts";
 
-const [, , folder = "", task = "", count = "0"] = process.argv;
+const [, , folder = "", task = "", argument = ""] = process.argv;
 const store = await SqliteStore.open(folder);
 
 switch (task) {
   case "increment":
     console.log("begun");
-    for (let round = 0; round < Number(count); round++)
+    for (let round = 0; round < Number(argument); round++)
       await store.write(async (tx) => {
         await tx.put("count", String(Number((await tx.get("count")) ?? 0) + 1));
         await tx.put(`by/${process.pid}/${round}`, "");
@@ -24,6 +24,12 @@ switch (task) {
       });
       if (round === 1) console.log("begun");
     }
+  case "overwrite":
+    await store.write((tx) => tx.put("a", argument));
+    await store.write((tx) => tx.put("a", "nothing"));
+    console.log("begun");
+    setInterval(() => undefined, 1000);
+    break;
   case "link":
     if ((await store.takeLink("the child")) === undefined) throw new Error("the link is taken");
     console.log("begun");

@@ -7,6 +7,7 @@ import { DatabaseSync } from "node:sqlite";
 import { describe, expect, it, vi } from "vitest";
 import { SqliteStore } from "../../src/node/sqlite-store.ts";
 import { newFolder, openStore } from "./folder.ts";
+import { startChild } from "./process.ts";
 
 const modeOf = (path: string) => (statSync(path).mode & 0o777).toString(8);
 
@@ -67,6 +68,33 @@ describe("files", () => {
     await store.scrub();
     for (const secret of secrets) expect(filesWith(folder, secret)).toEqual([]);
     expect(await other.read((tx) => tx.get("overwritten"))).toBe("nothing");
+  });
+
+  it("hold no overwritten secret of a killed process once the store is opened again", async () => {
+    const folder = newFolder();
+    const secret = randomBytes(24).toString("hex");
+    const child = await startChild(folder, "overwrite", secret);
+    child.process.kill("SIGKILL");
+    await child.exit;
+    expect(filesWith(folder, secret)).not.toEqual([]);
+    const store = await openStore(folder);
+    expect(filesWith(folder, secret)).toEqual([]);
+    expect(await store.read((tx) => tx.get("a"))).toBe("nothing");
+  });
+
+  it("hold none after the scrub behind a long read of another process, which fails no scrub", async () => {
+    const folder = newFolder();
+    const store = await openStore(folder);
+    const secret = randomBytes(24).toString("hex");
+    await store.write((tx) => tx.put("a", secret));
+    const other = new DatabaseSync(join(folder, "agent.db"));
+    other.exec("BEGIN; SELECT * FROM records");
+    await store.write((tx) => tx.put("a", "nothing"));
+    await store.scrub();
+    other.exec("COMMIT");
+    other.close();
+    await store.scrub();
+    expect(filesWith(folder, secret)).toEqual([]);
   });
 
   it("hold no overwritten secret after a close either", async () => {
@@ -185,8 +213,7 @@ describe("a full disk", () => {
     ] as const) {
       const found = await store.read((tx) => tx.get(key));
       expect(found === "1").toBe(results[index].status === "fulfilled");
-      if (results[index].status === "rejected")
-        expect(results[index]).toMatchObject({ reason: { code: "disk_full" } });
+      if (results[index].status === "rejected") expect(results[index]).toMatchObject({ reason: { code: "disk_full" } });
     }
     expect(await store.read((tx) => tx.get("kept"))).toBe("before");
     expect(await store.read((tx) => tx.get("large"))).toBeUndefined();
