@@ -121,8 +121,12 @@ async function applyCommitAnswer(
   }
   if (commit.kind === "update") {
     // The winner is on its way to us; whatever else it was, a new conversation mends it.
-    if (refusal.reason === "epoch_taken") await turn.removeCommit(commit.group);
-    else if (conversation !== undefined) await closeConversation(turn, conversation);
+    if (refusal.reason === "epoch_taken") {
+      await turn.removeCommit(commit.group);
+      if (conversation === undefined || conversation.record.lost_commit?.epoch === commit.epoch) return;
+      conversation.record.lost_commit = { epoch: commit.epoch, since: turn.now };
+      conversation.dirty = true;
+    } else if (conversation !== undefined) await closeConversation(turn, conversation);
     return;
   }
   await undoOpening(turn, flight, commit, conversation, refusal);

@@ -88,10 +88,12 @@ export async function heal(turn: Turn, post: (group: string) => void): Promise<v
     const messages = record.messages_since_commit;
     const age = turn.now - record.committed_at;
     const pending = turn.cache.commits.get(record.id);
-    if (pending !== undefined) {
+    const lost = record.lost_commit?.epoch === record.epoch ? record.lost_commit : undefined;
+    if (pending !== undefined || lost !== undefined) {
       const blocked = messages >= 2 * HEAL_MESSAGES || (record.committed_at > 0 && age >= 2 * HEAL_MS);
+      const since = lost?.since ?? (pending?.high_water === undefined ? pending?.created_at : undefined);
       // The relay has had every chance to admit it: what is sent on would be readable with stolen state.
-      if (blocked && pending.high_water === undefined && turn.now - pending.created_at > HEAL_PATIENCE_MS)
+      if (blocked && since !== undefined && turn.now - since > HEAL_PATIENCE_MS)
         await closeConversation(
           turn,
           conversation,

@@ -78,6 +78,8 @@ export interface GroupRecord {
   committed_at: number;
   /** Nothing is encrypted before the group has reached this epoch. */
   wait_for_epoch: number;
+  /** Our commit for this epoch lost to another, which has been on its way to us since then (Unix ms). */
+  lost_commit?: { epoch: number; since: number };
   stale_refusals: number;
   /** Groups that it replaces, named in the first message. */
   replaces: string[];
