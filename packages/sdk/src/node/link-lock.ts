@@ -1,8 +1,10 @@
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import type { LinkHolder, LinkLock } from "../store/store.ts";
 import { isBusy, translate } from "./sqlite-errors.ts";
+
+const HOLDER = "link.json";
 
 /** Takes the link of the agent in `folder`, if nobody holds it. `onRelease` tells those who wait. */
 export async function takeLink(folder: string, role: string, onRelease: () => void): Promise<LinkLock | undefined> {
@@ -13,7 +15,7 @@ export async function takeLink(folder: string, role: string, onRelease: () => vo
     lock = new DatabaseSync(file, { timeout: 0 });
     // The system drops the lock the instant that this process dies, however it dies.
     lock.exec("BEGIN EXCLUSIVE");
-    writeFileSync(join(folder, "link.json"), JSON.stringify({ pid: process.pid, role }), { mode: 0o600 });
+    writeFileSync(join(folder, HOLDER), JSON.stringify({ pid: process.pid, role }), { mode: 0o600 });
   } catch (error) {
     lock?.close();
     if (isBusy(error)) return undefined;
@@ -22,16 +24,19 @@ export async function takeLink(folder: string, role: string, onRelease: () => vo
   const held = lock;
   return {
     release: async () => {
-      if (held.isOpen) held.close();
+      if (!held.isOpen) return;
+      // While the lock is still ours: behind it, the file may be the next holder's.
+      rmSync(join(folder, HOLDER), { force: true });
+      held.close();
       onRelease();
     },
   };
 }
 
-/** Who took the link last, and whether it is stopped. */
+/** Who took the link last and has not let go of it: one that was killed is named until the next one takes it. */
 export function linkHolder(folder: string): LinkHolder | undefined {
   try {
-    const { pid, role } = JSON.parse(readFileSync(join(folder, "link.json"), "utf8")) as LinkHolder;
+    const { pid, role } = JSON.parse(readFileSync(join(folder, HOLDER), "utf8")) as LinkHolder;
     return { pid, role, stopped: isStopped(pid) };
   } catch {
     return undefined;

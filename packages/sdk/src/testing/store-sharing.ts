@@ -83,12 +83,14 @@ export const sharingCases: ClientStoreCase[] = [
         same([holder?.role, holder?.stopped], ["the first", false], "its holder");
       }
       await lock?.release();
+      same(await store.linkHolder(), undefined, "nobody holds it after release");
       const next = await other.takeLink("the second");
       same(next === undefined, false, "free after release");
       same((await store.linkHolder())?.role, "the second", "its next holder");
       // An old lock frees nothing any more.
       await lock?.release();
       same(await store.takeLink("the first"), undefined, "after the old lock is released again");
+      same((await store.linkHolder())?.role, "the second", "its holder, still");
       await next?.release();
     },
   },
