@@ -30,6 +30,13 @@ test("no relay", async () => {
   expectError(sent, 4, /stays in the outbox .*aimessage status [A-Za-z0-9_-]+/);
 });
 
+test("a relay that register did not name is for one command only", async () => {
+  const world = await createWorld();
+  await world.register("alice");
+  expect((await world.cli("users -s ws://127.0.0.1:1")).exit).toBe(4);
+  expect(await world.cli("users", { env: { AIMESSAGE_SERVER: "" } })).toMatchObject({ exit: 0, stderr: "" });
+});
+
 test("a listener that does not reach the relay says so once, and ends with 4", async () => {
   const world = await createWorld();
   await world.register("alice");
