@@ -98,7 +98,6 @@ export async function acceptWelcome(
 ): Promise<void> {
   const username = usernameKey(from);
   const refuse = (kind: string, text: string) => turn.alert(kind, username, text);
-  if ((await turn.contact(username))?.blocked === true) return;
   const welcome = isBase64(message) ? fromBase64(message) : new Uint8Array();
   const known = announcedGroup !== undefined && (await isKnownGroup(turn, announcedGroup));
   if (known) return refuse("welcome_replayed", `a Welcome from ${from} names a conversation that is known already`);

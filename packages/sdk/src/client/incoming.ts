@@ -162,7 +162,10 @@ async function keep(turn: Turn, conversation: Conversation, content: Content, of
 /** Something came that cannot be read: its sender hears of it, so that it sends it again. */
 async function unreadable(turn: Turn, from: string, messageId: string): Promise<void> {
   const contact = await turn.contact(from);
-  if (contact?.blocked === true) return;
+  if (contact?.blocked === true) {
+    (await turn.receipt(from)).failed.push({ id: messageId, reason: "blocked" });
+    return;
+  }
   // A relay could make us open conversations with whomever it names.
   if (contact === undefined && !(await countStranger(turn))) return;
   const receipt = await turn.receipt(from);

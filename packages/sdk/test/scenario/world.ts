@@ -37,8 +37,9 @@ export class World implements AsyncDisposable {
     return this.proxy.url;
   }
 
-  async startRelay(): Promise<void> {
-    this.#relay = await createRelay({ port: 0, store: "memory", publicUrls: [this.server], ...this.#options });
+  async startRelay(options: RelayOptions = {}): Promise<void> {
+    const common: RelayOptions = { port: 0, store: "memory", publicUrls: [this.server] };
+    this.#relay = await createRelay({ ...common, ...this.#options, ...options });
     this.proxy.target = this.#relay.url.replace("localhost", "127.0.0.1");
   }
 
