@@ -47,7 +47,8 @@ const providers: [string, CryptoProvider][] = [
 ];
 
 describe.skipIf(missing).each(providers)("official MLS vectors, %s", (_name, provider) => {
-  it.each(names)("%s", async (name) => {
+  // The longest has 200 epochs of a group of changing size.
+  it.each(names)("%s", { timeout: 180_000 }, async (name) => {
     const vectors = (JSON.parse(readFileSync(fileOf(name), "utf8")) as Vector[]).filter(
       (vector) => vector.cipher_suite === 1,
     );
