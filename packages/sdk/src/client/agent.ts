@@ -87,7 +87,7 @@ export class Agent implements AsyncDisposable {
    */
   async *messages(options: ListenOptions = {}): AsyncGenerator<IncomingMessage, void, undefined> {
     this.#link.start();
-    for await (const { row, message } of listen(this.#store, this.#link, usernameKey(this.username), options))
+    for await (const { row, message } of listen(this.#store, this.#link, this.username, options))
       yield {
         ...message,
         reply: (body, more) =>
@@ -126,7 +126,7 @@ export class Agent implements AsyncDisposable {
     return this.#store.read(async (tx) => {
       const entries: InboxEntry[] = [];
       for (const row of await list(tx, "in/")) {
-        const { bytes: _bytes, ...message } = await readMessage(tx, row, usernameKey(this.username));
+        const { bytes: _bytes, ...message } = await readMessage(tx, row, this.username);
         entries.push({ ...message, state: row.state });
       }
       return entries;

@@ -65,7 +65,7 @@ async function receiveApplication(turn: Turn, delivery: Delivery, offline: boole
   await countAndFollow(turn, conversation, content);
   const { header } = content;
   if (header.type === "receipt") return applyReceipt(turn, conversation, content.body);
-  await keep(turn, conversation, content, offline);
+  await keep(turn, conversation, content, delivery, offline);
 }
 
 /** Decrypts, and compares what was encrypted with what the relay says around it. */
@@ -128,7 +128,13 @@ async function countAndFollow(turn: Turn, conversation: Conversation, { header }
 }
 
 /** Puts a message into the inbox, once. */
-async function keep(turn: Turn, conversation: Conversation, content: Content, offline: boolean): Promise<void> {
+async function keep(
+  turn: Turn,
+  conversation: Conversation,
+  content: Content,
+  { from: name }: Delivery,
+  offline: boolean,
+): Promise<void> {
   const { header, body } = content;
   const { contact: from } = conversation.record;
   const contact = await turn.contact(from);
@@ -145,6 +151,7 @@ async function keep(turn: Turn, conversation: Conversation, content: Content, of
     seq,
     id: header.id,
     from,
+    from_name: name,
     content_type: header.content_type,
     ...(header.reply_to === undefined ? {} : { reply_to: header.reply_to }),
     ...(header.thread === undefined ? {} : { thread: header.thread }),

@@ -34,7 +34,7 @@ export async function readMessage(tx: ReadTransaction, row: InboxRecord, to: str
   const bytes = toBytes((await tx.get(`in-body/${pad(row.seq)}`)) ?? "");
   return {
     id: row.id,
-    from: row.from,
+    from: row.from_name,
     to,
     body: fromUtf8(bytes) ?? "",
     bytes,

@@ -78,6 +78,8 @@ export interface GroupRecord {
   committed_at: number;
   /** Nothing is encrypted before the group has reached this epoch. */
   wait_for_epoch: number;
+  /** Since when it waits for it (Unix ms). */
+  waiting_since?: number;
   /** Our commit for this epoch lost to another, which has been on its way to us since then (Unix ms). */
   lost_commit?: { epoch: number; since: number };
   stale_refusals: number;
@@ -142,6 +144,8 @@ export interface InboxRecord {
   seq: number;
   id: string;
   from: string;
+  /** As its sender spells it, and as it is shown. */
+  from_name: string;
   content_type: string;
   reply_to?: string;
   thread?: string;
