@@ -32,6 +32,8 @@ export function refuse(socket: Duplex, status: number, text: string, retryAfter?
     `Content-Length: ${Buffer.byteLength(text)}`,
     ...(retryAfter === undefined ? [] : [`Retry-After: ${retryAfter}`]),
   ];
+  // Not `end` alone: a client that keeps its side open would keep the socket for ever, and the relay from ending.
+  socket.once("finish", () => socket.destroy());
   socket.end(`${head.join("\r\n")}\r\n\r\n${text}`);
   return undefined;
 }
