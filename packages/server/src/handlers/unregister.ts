@@ -1,6 +1,6 @@
 import { type ClientFrameData, closeCodes } from "@aimessage/sdk/protocol";
 import type { Context } from "../context.ts";
-import { ack, type Answer, type Login, type Session } from "../session.ts";
+import { ack, type Answer, type Login, refuse, type Session } from "../session.ts";
 
 /** [P-3.5] */
 export async function unregister(
@@ -9,9 +9,9 @@ export async function unregister(
   login: Login,
   data: ClientFrameData<"unregister">,
 ): Promise<Answer> {
-  const mailbox = await context.store.removeAccount(login.name, data?.release ?? false);
+  if (!(await context.store.removeAccount(login.mailbox, data?.release ?? false))) return refuse("device_replaced");
   context.log.info({ user: login.username }, "unregistered");
-  if (mailbox !== undefined) context.hub.evict(mailbox, closeCodes.removed, "not_authenticated", session);
+  context.hub.evict(login.mailbox, closeCodes.removed, "not_authenticated", session);
   context.sweepSoon();
   return ack({ status: "unregistered" }, () => session.close(closeCodes.removed, "not_authenticated"));
 }

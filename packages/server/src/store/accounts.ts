@@ -194,16 +194,17 @@ export function accountsTable(db: DatabaseSync) {
       return undefined;
     },
 
-    remove(username: string, release: boolean): number | undefined {
-      const account = find(username);
-      if (account === undefined || account.kind === "removed") return undefined;
+    /** By its mailbox: the name may be somebody else's by now, and the device a replaced one. */
+    remove(mailbox: number, release: boolean): boolean {
+      const account = find(owner(mailbox)?.name ?? "");
+      if (account === undefined || account.kind === "removed" || account.mailbox !== mailbox) return false;
       closeAll.run(account.name);
       owners.clear();
       if (release) {
         deleteAccount.run(account.name);
         accounts.delete(account.name);
       } else put({ kind: "removed", name: account.name, username: account.username });
-      return account.mailbox;
+      return true;
     },
   };
 }

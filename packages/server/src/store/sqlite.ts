@@ -114,13 +114,12 @@ function openStore(db: DatabaseSync, options: StoreOptions, closed: () => void):
         return { account, replaced };
       }),
     login: (mailbox, counter) => group.write(() => accounts.login(mailbox, counter)),
-    removeAccount: (username, release) =>
+    removeAccount: (mailbox, release) =>
       group.write(() => {
-        const mailbox = accounts.remove(username, release);
-        if (mailbox === undefined) return undefined;
+        if (!accounts.remove(mailbox, release)) return false;
         groups.removeMember(mailbox);
         keyPackages.removeAll(mailbox);
-        return mailbox;
+        return true;
       }),
     send: (request, blocked) => group.write(() => send(tables, request, blocked)),
     commit: (request) => group.write(() => commit(tables, keyPackages, request)),

@@ -167,8 +167,8 @@ export interface RelayStore extends AsyncDisposable {
   registerDevice(device: NewDevice): Promise<{ account: KeyAccount; replaced: number | undefined } | Refused>;
   /** Accepts a login counter that is higher than the last. */
   login(mailbox: number, counter: number): Promise<Refused | undefined>;
-  /** Removes an account; its name stays reserved unless it is released. Returns the mailbox that is gone. */
-  removeAccount(username: string, release: boolean): Promise<number | undefined>;
+  /** Removes the account whose active mailbox this is, if there is one; its name stays reserved unless it is released. */
+  removeAccount(mailbox: number, release: boolean): Promise<boolean>;
 
   /**
    * Stores a message. `blocked` holds the groups in which this connection was refused: the store refuses what is in

@@ -196,7 +196,7 @@ const cases: Record<string, StoreCase["run"]> = {
     accepted(await world.open(alice, replaced.account, "h", ["2"]));
     await world.sweep();
     assertRefused(await world.send(alice, "bob", { groupId: "g", epoch: 1 }), "device_replaced");
-    assert.equal(await world.store.removeAccount("bob", false), replaced.account.mailbox);
+    assert.equal(await world.store.removeAccount(replaced.account.mailbox, false), true);
     await world.sweep();
     const notices = await world.waiting(alice.mailbox);
     assert.deepEqual(
