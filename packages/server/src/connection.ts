@@ -2,6 +2,7 @@ import type { Duplex } from "node:stream";
 import {
   type BadFrame,
   type ClientFrame,
+  type ClientFrameType,
   closeCodes,
   decodeClientFrame,
   encodeRelayFrame,
@@ -21,6 +22,10 @@ import { StorageError } from "./store/store.ts";
 /** Requests of one connection that may wait for the disk at once, and frames that may wait behind them. */
 const MAX_RUNNING = 1024;
 const MAX_QUEUED = 64;
+/** The same behind a login, which for a token account ends only when its pongs are read: there is no pausing then. */
+const MAX_QUEUED_AT_LOGIN = 1024;
+/** Groups in which a `send` was refused and not yet sent again. */
+const MAX_BLOCKED = 10_000;
 
 type Read = { frame: ClientFrame; text: string } | { bad: BadFrame; text: string };
 
@@ -43,7 +48,8 @@ export class Connection implements Session {
   readonly #answers = new Answers((answer, replyTo) => this.#answer(answer, replyTo));
   readonly #queue: Read[] = [];
   #running = 0;
-  #alone = false;
+  /** The type of a request during which no other may run. */
+  #alone: ClientFrameType | undefined;
   #paused = false;
   #closing = false;
   #corked = false;
@@ -97,7 +103,7 @@ export class Connection implements Session {
 
   close(code: (typeof closeCodes)[keyof typeof closeCodes], reason: WireReason): void {
     if (this.#closing) return;
-    this.#closing = true;
+    this.stopReading();
     if (code === closeCodes.deviceReplaced) this.push("error", refuse(reason).data);
     this.#webSocket.close(code, reason);
   }
@@ -128,7 +134,17 @@ export class Connection implements Session {
     const text = isBinary ? "" : bytes.toString();
     this.#queue.push({ ...decodeClientFrame(text), text });
     this.#startQueued();
-    if (this.#queue.length > MAX_QUEUED && !this.#paused) {
+    if (this.#queue.length > MAX_QUEUED) this.#holdBack();
+    if (this.blocked.size > MAX_BLOCKED) this.#dropSlowReader();
+  }
+
+  #holdBack(): void {
+    if (this.#alone === "authenticate") {
+      let bytes = 0;
+      for (const { text } of this.#queue) bytes += text.length;
+      if (this.#queue.length > MAX_QUEUED_AT_LOGIN || bytes > 4 * this.#context.config.limits.frameBytes)
+        this.#dropSlowReader();
+    } else if (!this.#paused) {
       this.#paused = true;
       this.#webSocket.pause();
     }
@@ -137,7 +153,7 @@ export class Connection implements Session {
   #startQueued(): void {
     for (let next = this.#queue[0]; next !== undefined; next = this.#queue[0]) {
       const alone = "frame" in next && runsAlone(next.frame.type);
-      if (this.#alone || this.#running >= MAX_RUNNING || (alone && this.#running > 0)) return;
+      if (this.#alone !== undefined || this.#running >= MAX_RUNNING || (alone && this.#running > 0)) return;
       this.#queue.shift();
       this.#start(next, alone);
     }
@@ -159,12 +175,12 @@ export class Connection implements Session {
       return;
     }
     this.#running += 1;
-    this.#alone = alone;
+    if (alone && "frame" in read) this.#alone = read.frame.type;
     answer
       .catch((error: unknown) => this.#failed(error, read))
       .then((settled) => {
         this.#running -= 1;
-        if (alone) this.#alone = false;
+        if (alone) this.#alone = undefined;
         finish(settled);
         if (this.#queue.length > 0 || this.#paused) this.#startQueued();
       })
