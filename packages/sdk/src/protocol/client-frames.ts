@@ -16,6 +16,9 @@ const Epoch = z.int().check(z.nonnegative());
 /** A group's id: 32 random bytes in lower-case hex. */
 export const GroupId = z.string().check(z.regex(/^[0-9a-f]{64}$/));
 
+/** A lone surrogate is no Unicode and has no UTF-8: it becomes U+FFFD at once, and not only where the text is stored. */
+const Text = z.string().check(z.overwrite((text) => text.toWellFormed()));
+
 const Empty = z.optional(z.nullable(z.looseObject({})));
 
 /** Data of each frame that a client sends, by its type. Unknown fields are ignored. */
@@ -47,8 +50,8 @@ export const clientFrames = {
   }),
   send: z.object({
     to: Name,
-    message: z.string(),
-    session_id: z.exactOptional(z.string().check(z.maxLength(256))),
+    message: Text,
+    session_id: z.exactOptional(Text.check(z.maxLength(256))),
     group_id: z.exactOptional(GroupId),
     epoch: z.exactOptional(Epoch),
     message_id: z.exactOptional(Id),
