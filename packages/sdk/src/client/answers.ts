@@ -1,7 +1,7 @@
 /** The relay's answers to what was sent. */
 import { frameId } from "../crypto/content.ts";
 import type { RelayFrameData, WireReason } from "../protocol/index.ts";
-import { applyAdmitted } from "./commits.ts";
+import { applyAdmitted, closeStale, isWaiting } from "./commits.ts";
 import { isTemporary, type Refusal } from "./connection.ts";
 import { stopWithoutKey } from "./contacts.ts";
 import { closeConversation, forget } from "./conversations.ts";
@@ -57,15 +57,10 @@ async function refusedSend(turn: Turn, flight: Flight, row: OutboxRecord, refusa
       return;
     case "stale_epoch":
       if (conversation === undefined || record === undefined || wire === undefined) return;
+      record.waiting_since = isWaiting(record) ? (record.waiting_since ?? turn.now) : turn.now;
       record.wait_for_epoch = wire.epoch + 1;
       record.stale_refusals += 1;
-      if (record.stale_refusals > STALE_LIMIT)
-        await closeConversation(
-          turn,
-          conversation,
-          "stale_epoch",
-          `the relay takes nothing for ${row.to} in this conversation any more`,
-        );
+      if (record.stale_refusals > STALE_LIMIT) await closeStale(turn, conversation);
       return;
     case "device_replaced":
     case "not_a_member":

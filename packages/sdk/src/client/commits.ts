@@ -2,6 +2,7 @@
 import { GroupError } from "../crypto/group.ts";
 import { fromBase64, isBase64, randomId, toBase64 } from "../protocol/index.ts";
 import { closeConversation } from "./conversations.ts";
+import type { GroupRecord } from "./records.ts";
 import type { Conversation, Turn } from "./turn.ts";
 
 /** Messages (sent and received) and time after which a device commits new keys of its own. */
@@ -9,6 +10,25 @@ const HEAL_MESSAGES = 100;
 const HEAL_MS = 24 * 3_600_000;
 /** However many messages pass meanwhile, the relay has so long to admit a commit. Milliseconds. */
 const HEAL_PATIENCE_MS = 60_000;
+
+/** After a refusal for a stale epoch the commit that the relay must have had comes within this time. Milliseconds. */
+const STALE_PATIENCE_MS = 10_000;
+
+/** Whether nothing is encrypted before the group has reached another epoch. */
+export function isWaiting({ epoch, wait_for_epoch }: GroupRecord): boolean {
+  return epoch < wait_for_epoch;
+}
+
+/** The relay knows no epoch that we know: it may have been restored from a backup. */
+export function closeStale(turn: Turn, conversation: Conversation): Promise<void> {
+  const { contact } = conversation.record;
+  return closeConversation(
+    turn,
+    conversation,
+    "stale_epoch",
+    `the relay takes nothing for ${contact} in this conversation any more`,
+  );
+}
 
 /** A commit of the other member. @returns false if it closed the conversation. */
 export async function acceptCommit(
@@ -85,6 +105,10 @@ export async function heal(turn: Turn, post: (group: string) => void): Promise<v
   for (const conversation of turn.cache.conversations.values()) {
     const { record } = conversation;
     if (record.state !== "open") continue;
+    if (isWaiting(record) && turn.now - (record.waiting_since ?? 0) >= STALE_PATIENCE_MS) {
+      await closeStale(turn, conversation);
+      continue;
+    }
     const messages = record.messages_since_commit;
     const age = turn.now - record.committed_at;
     const pending = turn.cache.commits.get(record.id);

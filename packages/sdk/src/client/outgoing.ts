@@ -1,5 +1,6 @@
 import { authenticatedData, encodeContent, frameId, type Header } from "../crypto/content.ts";
 import { toBase64 } from "../protocol/index.ts";
+import { isWaiting } from "./commits.ts";
 import { conversationFor } from "./conversations.ts";
 import type { Flight, SendData } from "./flight.ts";
 import { contactsWithQueue, endIfExpired, failAll, queuedRows } from "./queue.ts";
@@ -28,7 +29,7 @@ export async function encryptQueued(turn: Turn, flight: Flight): Promise<void> {
 }
 
 function isReady({ record }: Conversation, flight: Flight): boolean {
-  if (record.state !== "open" || record.epoch < record.wait_for_epoch) return false;
+  if (record.state !== "open" || isWaiting(record)) return false;
   if (!flight.blocked.has(record.id)) return true;
   for (const send of flight.sends.values()) if (send.group === record.id) return false;
   return true;

@@ -5,7 +5,7 @@ import type { ClientStore } from "../store/store.ts";
 import { type Account, STOCK } from "./account.ts";
 import { applyAnswers } from "./answers.ts";
 import { serveRequests } from "./asks.ts";
-import { applyCommit, heal } from "./commits.ts";
+import { applyCommit, heal, isWaiting } from "./commits.ts";
 import type { Connection, Refusal } from "./connection.ts";
 import { reopenDelay } from "./conversations.ts";
 import { type Answered, Flight } from "./flight.ts";
@@ -130,7 +130,8 @@ export class Session {
     const now = Date.now();
     const resume = this.#flight.nextResume(now) ?? Infinity;
     const receipts = this.#receiptsDueAt ?? Infinity;
-    const quiet = this.#cache.commits.size > 0 ? QUIET_MS : Infinity;
+    const waiting = [...this.#cache.conversations.values()].some(({ record }) => isWaiting(record));
+    const quiet = waiting || this.#cache.commits.size > 0 ? QUIET_MS : Infinity;
     return Math.max(1, Math.min(SWEEP_MS, resume - now, receipts - now, quiet));
   }
 
