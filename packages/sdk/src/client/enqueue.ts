@@ -15,7 +15,7 @@ export interface SendOptions {
   thread?: string;
   /** Milliseconds after which it is not delivered any more. */
   expiresIn?: number;
-  /** An id of one's own, 1 to 60 of `A-Za-z0-9_-`, unique among the messages of this agent. */
+  /** An id of one's own, 1 to 60 of `A-Za-z0-9_-`, not ending in `--` and a digit, unique among this agent's messages. */
   messageId?: string;
 }
 
@@ -94,6 +94,8 @@ function checkOptions(options: SendOptions, contentType: string): void {
     throw usage("reply_to is no message id", "1 to 64 of A-Za-z0-9_-");
   if (options.messageId !== undefined && !/^[A-Za-z0-9_-]{1,60}$/.test(options.messageId))
     throw usage("the message id is not one", "1 to 60 of A-Za-z0-9_-");
+  if (options.messageId !== undefined && /--[1-9]$/.test(options.messageId))
+    throw usage("a message id may not end in two dashes and a digit", "that names repeats of a message");
   if (options.expiresIn !== undefined && !(options.expiresIn > 0))
     throw usage("the expiry is not in the future", "give it as milliseconds from now");
 }

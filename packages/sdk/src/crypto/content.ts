@@ -109,10 +109,10 @@ export function isBoundTo(data: Uint8Array, message: Parameters<typeof authentic
  * with other bytes.
  */
 export function frameId(id: string, attempt: number): string {
-  return attempt === 0 ? id : `${id}-${attempt}`;
+  return attempt === 0 ? id : `${id}--${attempt}`;
 }
 
 /** Whether a frame's `message_id` belongs to an inner id. */
 export function isFrameIdOf(messageId: string, id: string): boolean {
-  return messageId === id || (messageId.startsWith(`${id}-`) && /^[1-9]$/.test(messageId.slice(id.length + 1)));
+  return messageId === id || (messageId.startsWith(`${id}--`) && /^[1-9]$/.test(messageId.slice(id.length + 2)));
 }

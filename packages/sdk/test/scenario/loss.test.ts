@@ -66,7 +66,7 @@ describe("a message that the relay loses", () => {
       return [{ ...frame, data: { ...frame.data, message: "AAAA" } }];
     };
     expect(await rejection(sent.handled())).toMatchObject({ code: "failed", reason: "undecryptable" });
-    expect(broken).toEqual([sent.id, `${sent.id}-1`, `${sent.id}-2`, `${sent.id}-3`]);
+    expect(broken).toEqual([sent.id, `${sent.id}--1`, `${sent.id}--2`, `${sent.id}--3`]);
     world.proxy.rule = undefined;
     await (await alice.send("bob", "luckier")).handled();
     expect(await bodies(bob, 2)).toEqual(["hello", "luckier"]);

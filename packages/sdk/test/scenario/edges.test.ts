@@ -1,0 +1,132 @@
+import { describe, expect, test } from "vitest";
+import { MemoryFolder, MemoryStore } from "../../src/store/memory.ts";
+import type { WriteTransaction } from "../../src/store/store.ts";
+import { bodies, eventually, follow, numbered, pause, rejection, World } from "./world.ts";
+
+/** How often an agent's store is written in the next `ms`. */
+async function writes(folder: MemoryFolder | undefined, ms: number): Promise<number> {
+  let count = 0;
+  const listener = () => (count += 1);
+  folder?.listeners.add(listener);
+  await pause(ms);
+  folder?.listeners.delete(listener);
+  return count;
+}
+
+/** Counts the transactions that might write. */
+class CountingStore extends MemoryStore {
+  turns = 0;
+
+  override write<T>(work: (tx: WriteTransaction) => Promise<T>): Promise<T> {
+    this.turns += 1;
+    return super.write(work);
+  }
+}
+
+describe("an agent that has nothing to do", () => {
+  test("does nothing", async () => {
+    await using world = await World.create();
+    const [alice, bob] = [await world.open("alice"), await world.open("bob")];
+    follow(alice);
+    follow(bob);
+    await (await alice.send("bob", "hello")).handled();
+    await pause(500);
+    const since = world.proxy.recorded.length;
+    expect(await writes(world.folders.get("alice"), 500)).toBe(0);
+    expect(await writes(world.folders.get("bob"), 500)).toBe(0);
+    expect(world.proxy.recorded.length).toBe(since);
+  });
+
+  test("does nothing either while a receipt waits for a contact that is stopped", async () => {
+    await using world = await World.create();
+    const folder = new MemoryFolder();
+    world.folders.set("alice", folder);
+    const store = new CountingStore(folder);
+    const [alice, bob] = [await world.open("alice", store), await world.open("bob")];
+    const messages = alice.messages();
+    await (await bob.send("alice", "hello")).stored();
+    const first = (await messages.next()).value;
+    await pause(300);
+    await bob.unregister({ release: true });
+    const other = await world.open("bob", new MemoryStore());
+    await (await other.send("alice", "I am bob, honestly")).stored();
+    await eventually("alice has stopped", async () => (await alice.contacts())[0]?.stopped !== undefined);
+    await first?.handled();
+    await pause(300);
+    const before = store.turns;
+    expect(await writes(world.folders.get("alice"), 500)).toBe(0);
+    expect(store.turns - before).toBe(0);
+  });
+});
+
+describe("message ids of one's own", () => {
+  test("may look like those that the protocol makes", async () => {
+    await using world = await World.create();
+    const [alice, bob] = [await world.open("alice"), await world.open("bob")];
+    follow(alice);
+    follow(bob, async (message) => {
+      await message.reply("re", { messageId: `re-${message.id}` });
+      await message.handled();
+    });
+    let once = true;
+    world.proxy.rule = ({ agent, toRelay, frame }) => {
+      if (agent !== "bob" || toRelay || frame.data?.message_id !== "job" || !once) return undefined;
+      once = false;
+      return [{ ...frame, data: { ...frame.data, message: "AAAA" } }];
+    };
+    const sent = [];
+    for (const messageId of ["job-1", "job-2", "job", "r1", "r2", "r3", "x-1-1", "x-1", "x"])
+      sent.push(await alice.send("bob", messageId, { messageId }));
+    await Promise.all(sent.map((one) => one.handled()));
+    expect((await bodies(bob, 9)).toSorted()).toEqual(sent.map(({ id }) => id).toSorted());
+    await bodies(alice, 9);
+  });
+
+  test("are used once", async () => {
+    await using world = await World.create();
+    const [alice, bob] = [await world.open("alice"), await world.open("bob")];
+    follow(bob);
+    await (await alice.send("bob", "hello", { messageId: "mine" })).handled();
+    expect((await rejection(alice.send("bob", "hello", { messageId: "mine" }))).code).toBe("usage");
+    expect((await rejection(alice.send("bob", "hello", { messageId: "mine--1" }))).code).toBe("usage");
+    expect((await rejection(alice.send("alice", "to myself"))).code).toBe("usage");
+    expect((await rejection(alice.send("no such name", "x"))).code).toBe("bad_username");
+  });
+});
+
+test("one agent writes to many, among them unknown ones; each gets its own", async () => {
+  await using world = await World.create({ noLimits: true });
+  const alice = await world.open("alice");
+  const names = numbered(12, "agent").map((name) => name.replace(" ", "-"));
+  const agents = await Promise.all(names.map((name) => world.open(name)));
+  for (const agent of agents) follow(agent);
+  const sent = [];
+  for (const text of numbered(5)) {
+    for (const name of names) sent.push(await alice.send(name.toUpperCase(), `${name} ${text}`));
+    const lost = await alice.send("nobody", text);
+    expect((await rejection(lost.stored())).reason).toBe("unknown_user");
+  }
+  await Promise.all(sent.map((one) => one.handled()));
+  for (const agent of agents)
+    expect(await bodies(agent, 5)).toEqual(numbered(5).map((text) => `${agent.username} ${text}`));
+});
+
+test("replies name the message and its thread", async () => {
+  await using world = await World.create();
+  const [alice, bob] = [await world.open("alice"), await world.open("bob")];
+  const got = follow(alice);
+  follow(bob, async (message) => {
+    await message.reply("pong", { contentType: "application/x-pong" });
+    await message.handled();
+  });
+  const sent = await alice.send("bob", "ping", { thread: "table tennis" });
+  await eventually("the reply comes", () => got.length > 0);
+  expect(got[0]).toMatchObject({
+    body: "pong",
+    replyTo: sent.id,
+    thread: "table tennis",
+    contentType: "application/x-pong",
+    from: "bob",
+    to: "alice",
+  });
+});
