@@ -1,3 +1,4 @@
+import { statfsSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { AgentError } from "../errors.ts";
@@ -30,7 +31,12 @@ export const isBusy = (error: unknown) => [5, 6].includes(primary(error));
 export function translate(error: unknown, folder: string): unknown {
   if (error instanceof AgentError) return error;
   const { code } = error as SystemError;
-  if (code === "ENOSPC" || code === "EDQUOT" || primary(error) === 13)
+  if (
+    code === "ENOSPC" ||
+    code === "EDQUOT" ||
+    primary(error) === 13 ||
+    ([10, 14].includes(primary(error)) && isFull(folder))
+  )
     return new AgentError("disk_full", `no space left in ${folder}`, {
       hint: "free some space; nothing was lost",
       cause: error,
@@ -51,4 +57,14 @@ export function translate(error: unknown, folder: string): unknown {
       cause: error,
     });
   return error;
+}
+
+/** What SQLite calls an input/output error is a full disk where there is no room for a page: for its -shm it does not say. */
+function isFull(folder: string): boolean {
+  try {
+    const { bavail, bsize } = statfsSync(folder);
+    return bavail * bsize < 65_536;
+  } catch {
+    return false;
+  }
 }
