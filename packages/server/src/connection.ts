@@ -221,7 +221,8 @@ export class Connection implements Session {
     this.#block(read);
     const named = "frame" in read ? requestId(read.frame) : {};
     if (error instanceof StorageError && error.reason === "storage_full") {
-      this.#context.log.error({ err: error.message }, "storage full");
+      // Once a minute: the log may be on the same disk.
+      if (this.#context.rates.diskErrors.take() === 0) this.#context.log.error({ err: error.message }, "storage full");
       return refuse("storage_full", named);
     }
     this.#context.log.error({ err: error }, "request failed");

@@ -3,7 +3,7 @@ import type { Delivery } from "./delivery.ts";
 import type { Hub } from "./hub.ts";
 import type { Log } from "./log.ts";
 import type { Metrics } from "./metrics.ts";
-import type { Buckets } from "./rate-limit.ts";
+import type { Bucket, Buckets } from "./rate-limit.ts";
 import type { Session } from "./session.ts";
 import type { RelayStore } from "./store/store.ts";
 import type { TokenKeys } from "./token-keys.ts";
@@ -21,6 +21,8 @@ export interface Context {
     registrations: Buckets;
     claims: Buckets;
     addressClaims: Buckets;
+    /** Lines of the log about a full disk. */
+    diskErrors: Bucket;
   };
   tokenKeys: TokenKeys;
   metrics: Metrics;

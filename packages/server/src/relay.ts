@@ -13,7 +13,7 @@ import { defaultLimits, type Limits } from "./limits.ts";
 import { createLog } from "./log.ts";
 import { createMetrics } from "./metrics.ts";
 import { ownUrl, relayNames } from "./names.ts";
-import { Buckets } from "./rate-limit.ts";
+import { Bucket, Buckets } from "./rate-limit.ts";
 import { shutDown } from "./shutdown.ts";
 import { asStartupError } from "./startup-error.ts";
 import { openMemoryStore, openSqliteStore } from "./store/sqlite.ts";
@@ -148,5 +148,6 @@ function rates(limits: Limits): Context["rates"] {
     registrations: new Buckets(limits.registrationsPerSecond, limits.registrationsBurst),
     claims: new Buckets(limits.claimsPerHour / 3600, limits.claimsPerHour),
     addressClaims: new Buckets(limits.addressClaimsPerSecond, limits.addressClaimsBurst),
+    diskErrors: new Bucket(1 / 60, 1),
   };
 }
