@@ -4,7 +4,6 @@ import { fileURLToPath } from "node:url";
 
 /** A process of the benchmark's own. It ends with `await using`, and by itself if this process is gone. */
 export interface Worker extends AsyncDisposable {
-  readonly pid: number;
   /** Has the process do something that it serves by this name (see serve.ts). */
   ask<T>(task: string, argument?: unknown): Promise<T>;
 }
@@ -40,7 +39,6 @@ export async function startWorker(file: URL, { args = [], execArgv = [], log }: 
   });
   await once(child, "spawn");
   return {
-    pid: child.pid as number,
     ask: (task, argument) =>
       new Promise((resolve, reject) => {
         const id = ++next;
