@@ -112,10 +112,14 @@ async function open(turn: Turn, conversation: Conversation, delivery: Delivery):
 async function countAndFollow(turn: Turn, conversation: Conversation, { header }: Content): Promise<void> {
   const { record } = conversation;
   const receipt = await turn.receipt(record.contact);
+  const gaps = new Set(record.gaps);
+  gaps.delete(header.counter);
   for (let counter = record.receive_counter + 1; counter < header.counter; counter++) {
     if (counter > record.receive_counter + MISSING_AT_ONCE) break;
     receipt.missing.push({ group: record.id, counter });
+    gaps.add(counter);
   }
+  record.gaps = [...gaps];
   record.receive_counter = Math.max(record.receive_counter, header.counter);
   record.messages_since_commit += 1;
   if (record.role === "opener") record.answered = true;

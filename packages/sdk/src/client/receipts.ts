@@ -39,8 +39,23 @@ export async function flushReceipts(turn: Turn, names: string[]): Promise<void> 
       undecryptable: record.undecryptable.splice(0, PER_RECEIPT),
     };
     record.received = {};
+    await addGaps(turn, body);
     if (isEmpty(record)) await turn.clearReceipt(username);
     if (!isEmpty(body)) await enqueueReceipt(turn, username, body);
+  }
+}
+
+/**
+ * Names every counter that was not read in the groups that the receipt is about: the one that asked for it may be lost,
+ * and without it this one would say that it was received. Who has sent it again already is not asked twice.
+ */
+async function addGaps(turn: Turn, body: ReceiptRecord): Promise<void> {
+  for (const group of Object.keys(body.received)) {
+    const gaps = (await turn.conversation(group))?.record.gaps ?? (await get(turn.tx, "group/", group))?.gaps ?? [];
+    const asked = new Set(body.missing.filter((one) => one.group === group).map(({ counter }) => counter));
+    const others = gaps.filter((counter) => !asked.has(counter));
+    if (body.missing.length + others.length > PER_RECEIPT) delete body.received[group];
+    else body.missing.push(...others.map((counter) => ({ group, counter })));
   }
 }
 

@@ -73,6 +73,8 @@ export interface GroupRecord {
   created_at: number;
   send_counter: number;
   receive_counter: number;
+  /** Counters below it that were not read. */
+  gaps?: number[];
   /** Since our own last commit. */
   messages_since_commit: number;
   committed_at: number;

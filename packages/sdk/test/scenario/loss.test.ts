@@ -41,6 +41,30 @@ describe("a message that the relay loses", () => {
     expect((await sent.handled()).state).toBe("handled");
   });
 
+  test("is not taken for received when the receipt that asks for it is lost as well", async () => {
+    const { world: opened, alice, bob } = await talking();
+    await using world = opened;
+    const lost = await alice.send("bob", "lost");
+    let toBob = 1;
+    let toAlice = 0;
+    world.proxy.rule = (passage) => {
+      if (!isPush(passage, "application")) return undefined;
+      if (passage.agent === "bob" && toBob-- > 0) {
+        toAlice = 1;
+        return [];
+      }
+      return passage.agent === "alice" && toAlice-- > 0 ? [] : undefined;
+    };
+    await lost.stored();
+    const others = [];
+    for (const text of numbered(3)) {
+      others.push(await alice.send("bob", text));
+      await pause(30);
+    }
+    await Promise.all([lost, ...others].map((one) => one.handled()));
+    expect((await bodies(bob, 5)).toSorted()).toEqual(["hello", "lost", ...numbered(3)].toSorted());
+  });
+
   test("a receipt that cannot be decrypted is sent again, though nothing follows it", async () => {
     const { world: opened, alice } = await talking();
     await using world = opened;
