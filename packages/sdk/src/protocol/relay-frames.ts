@@ -34,7 +34,8 @@ export const DeliveryKind = z.enum(["application", "welcome", "commit", "notice"
 export type DeliveryKind = z.output<typeof DeliveryKind>;
 
 const Delivery = z.object({
-  from: z.string().check(z.maxLength(64)),
+  /** Empty in a notice about a recipient that is gone. */
+  from: z.string().check(z.regex(/^[A-Za-z0-9_-]{0,32}$/)),
   /** Sender's device; absent if the sender is a token account or the relay. */
   device: z.exactOptional(Id),
   kind: z.exactOptional(DeliveryKind),
@@ -42,7 +43,7 @@ const Delivery = z.object({
   session_id: z.exactOptional(Text),
   group_id: z.exactOptional(GroupId),
   epoch: z.exactOptional(Count),
-  message_id: z.string().check(z.maxLength(128)),
+  message_id: Id,
   expires_at: z.exactOptional(Millis),
   seq: Count,
   /** Unix seconds, as in the original. */
