@@ -23,6 +23,9 @@ export interface Conversation {
   dirty: boolean;
 }
 
+/** Alerts that are kept. */
+const ALERTS = 1_000;
+
 /**
  * What the link keeps in memory between turns, all of it read from the store: it is dropped whole when a transaction
  * fails.
@@ -163,6 +166,8 @@ export class Turn {
 
   async alert(kind: string, contact: string | undefined, text: string): Promise<void> {
     const seq = await nextSeq(this.tx, "alert");
+    // The newest are kept: strangers and relays cause them, too.
+    await this.tx.delete(`alert/${pad(seq - ALERTS)}`);
     await put(this.tx, "alert/", pad(seq), { at: this.now, kind, ...(contact === undefined ? {} : { contact }), text });
   }
 
