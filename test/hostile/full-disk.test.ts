@@ -37,7 +37,10 @@ test("a relay on a full disk refuses, keeps what it has acknowledged, and goes o
   skip,
 }) => {
   using disk = smallDisk("2m");
-  if (disk === undefined) return skip("no right to mount a small disk");
+  if (disk === undefined) {
+    skip("no right to mount a small disk");
+    return;
+  }
   const db = join(disk.path, "data");
   const acknowledged: string[] = [];
   let bob;
@@ -71,7 +74,10 @@ test("a relay on a full disk refuses, keeps what it has acknowledged, and goes o
 
 test("an agent on a full disk says so, loses nothing, and goes on when there is room", async ({ skip }) => {
   using disk = smallDisk("2m");
-  if (disk === undefined) return skip("no right to mount a small disk");
+  if (disk === undefined) {
+    skip("no right to mount a small disk");
+    return;
+  }
   await using relay = await createRelay({ port: 0, store: "memory", noLimits: true });
   const { url: server } = relay;
   await using alice = await Agent.open({ username: "alice", server, home: join(disk.path, "alice") });

@@ -1,0 +1,43 @@
+import { expect, test } from "vitest";
+import type { Frame } from "../../packages/sdk/test/scenario/proxy.ts";
+import { follow, pause, World } from "../../packages/sdk/test/scenario/world.ts";
+
+const application = (data: Frame["data"]): Frame => ({
+  type: "message",
+  data: { kind: "application", message: "AAAA", group_id: "0".repeat(64), timestamp: 1, ...data },
+});
+
+test("names and ids that no agent has do not spoil the receipts for those that have one", async () => {
+  await using world = await World.create();
+  const [alice, bob] = [await world.open("alice"), await world.open("bob")];
+  follow(alice);
+  const got: string[] = [];
+  follow(bob, async (message) => {
+    got.push(message.body);
+    for (const [from, message_id] of [
+      ["alice", "x".repeat(100)],
+      ["alice", "\0"],
+      ["a/b", "m1"],
+      ["__proto__", "m2"],
+      ["", "m3"],
+    ] as const)
+      world.proxy.push("bob", application({ from, message_id }));
+    await pause(2);
+    await message.handled();
+  });
+  for (let count = 0; count < 5; count++) await (await alice.send("bob", String(count))).handled({ timeout: 10_000 });
+  expect(got).toEqual(["0", "1", "2", "3", "4"]);
+});
+
+test("false Welcomes do not fill the store of an agent", async () => {
+  await using world = await World.create();
+  const [alice, bob] = [await world.open("alice"), await world.open("bob")];
+  follow(bob);
+  await (await alice.send("bob", "hello")).handled({ timeout: 10_000 });
+  for (let count = 0; count < 1_100; count++) {
+    const [group_id, message_id] = [String(count).padStart(64, "0"), `w${count}`];
+    world.proxy.push("bob", application({ from: "eve", kind: "welcome", group_id, message_id }));
+  }
+  await (await alice.send("bob", "still there?")).handled({ timeout: 20_000 });
+  expect(await bob.alerts()).toHaveLength(1_000);
+});
