@@ -6,10 +6,15 @@ import { mkdir, writeFile } from "node:fs/promises";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { Readable } from "node:stream";
 import { expect, onTestFinished, test } from "vitest";
 import { WebSocketServer } from "ws";
 import { createWorld } from "./world.ts";
 import type { Transcript } from "./console.ts";
+
+function* zeros(): Generator<Buffer> {
+  for (;;) yield Buffer.alloc(65_536);
+}
 
 /** One line of error, one of hint, nothing on stdout. */
 function expectError(transcript: Transcript, exit: number, message: RegExp): void {
@@ -113,6 +118,15 @@ test("the largest message arrives; one byte more is refused before it is sent, w
   expect((await world.cli("send -u alice -t bob", { stdin: largest })).exit).toBe(0);
   const heard = JSON.parse((await world.cli("listen --json -u bob --count 1 --timeout 20")).stdout) as { body: string };
   expect(heard.body === largest).toBe(true);
+});
+
+test("standard input that never ends is refused as soon as it is too large", async () => {
+  const world = await createWorld();
+  await world.register("alice");
+  const endless = Readable.from(zeros(), { objectMode: false });
+  const { exit, stderr } = await world.cli("send -u alice -t bob", { terminal: endless });
+  expect(exit).toBe(1);
+  expect(stderr).toMatch(/more than \d+ bytes/);
 });
 
 test("a full mailbox", async () => {

@@ -1,4 +1,4 @@
-import { buffer } from "node:stream/consumers";
+import type { Readable } from "node:stream";
 import { Option, type Command } from "commander";
 import { openAgent } from "../agent.ts";
 import type { Context } from "../context.ts";
@@ -39,14 +39,16 @@ export function configure(command: Command, act: Act): void {
 }
 
 async function send(call: Call, options: Options): Promise<void> {
-  const body = await readBody(options.message, call.context);
+  const { stdin } = call.context;
+  const text = given(options.message, stdin);
   await using agent = await openAgent(call, "send");
+  const body = text ?? (await readBody(stdin, agent.largestBody, options.message === "-"));
   const expiry = options.expires === undefined ? {} : { expiresIn: options.expires };
   const sent = await agent.send(options.to, body, expiry);
   const status = await confirmed(sent, options.wait, { timeout: options.timeout, signal: call.context.interrupted });
   const at = status.delivered === true ? "delivered" : "stored_offline";
-  const text = options.wait ?? (at === "delivered" ? at : "stored for offline delivery");
-  await call.out.confirm([`Message sent to ${escapeLine(sent.to)} (${text})`], {
+  const reached = options.wait ?? (at === "delivered" ? at : "stored for offline delivery");
+  await call.out.confirm([`Message sent to ${escapeLine(sent.to)} (${reached})`], {
     message_id: sent.id,
     to: sent.to,
     status: options.wait ?? at,
@@ -61,19 +63,38 @@ async function confirmed(sent: Sent, state: Options["wait"], wait: Wait): Promis
   }
 }
 
-/** Text stays a string, so that it is sent as text; anything else is sent as the bytes that it is. */
-async function readBody(message: string | undefined, { stdin }: Context): Promise<string | Uint8Array> {
-  if (message !== undefined && message !== "-") {
-    if (message === "") throw new UsageError("the message is empty", "write it after -m, or give -m - and a pipe");
-    return message;
-  }
-  if (message === undefined && stdin.isTTY === true) {
+/** The text of `-m`; undefined if the message is what stdin holds. */
+function given(message: string | undefined, stdin: Context["stdin"]): string | undefined {
+  if (message === "") throw new UsageError("the message is empty", "write it after -m, or give -m - and a pipe");
+  if (message === undefined && stdin.isTTY === true)
     throw new UsageError("a message is required", 'write -m "text", or pipe it in');
+  return message === "-" ? undefined : message;
+}
+
+/** Reads stdin, and no more of it than can be sent: it may never end. Text stays a string, so that it is sent as text. */
+async function readBody(stdin: Readable, largest: number, mayBeEmpty: boolean): Promise<string | Uint8Array> {
+  const parts: Uint8Array[] = [];
+  let length = 0;
+  for await (const part of stdin as AsyncIterable<Buffer | string>) {
+    const bytes = Buffer.from(part as string);
+    parts.push(bytes);
+    length += bytes.length;
+    if (length > largest) throw await tooLarge(largest);
   }
-  const bytes = await buffer(stdin);
   // An empty pipe that nobody named is a mistake upstream: a failed command, or a job without stdin.
-  if (bytes.length === 0 && message === undefined) {
+  if (length === 0 && !mayBeEmpty)
     throw new UsageError("standard input is empty", 'write -m "text", or -m - if an empty message is meant');
-  }
-  return utf8(bytes) ?? bytes;
+  const body = Buffer.concat(parts);
+  return utf8(body) ?? body;
+}
+
+async function tooLarge(largest: number): Promise<Error> {
+  const { AgentError } = await import("@aimessage/sdk/node");
+  return new AgentError(
+    "message_too_large",
+    `the message has more than ${largest} bytes, the most that this relay takes`,
+    {
+      hint: "split it, or send a link to it",
+    },
+  );
 }

@@ -1,3 +1,4 @@
+import { largestBody } from "../crypto/content.ts";
 import type { GroupCrypto } from "../crypto/group.ts";
 import { fingerprint, formatFingerprint } from "../crypto/identity.ts";
 import { usernameKey } from "../protocol/index.ts";
@@ -99,6 +100,11 @@ export class Agent implements AsyncDisposable {
         handled: () => settleMessage(this.#store, row.seq),
         failed: (reason) => settleMessage(this.#store, row.seq, reason),
       };
+  }
+
+  /** The largest body that the relay takes, as it said last, in bytes. */
+  get largestBody(): number {
+    return largestBody(this.#account.relay.frame_bytes);
   }
 
   /** What is known of a message that this agent sent; undefined if nothing is. */
