@@ -84,6 +84,17 @@ export class GroupCommit {
     });
   }
 
+  /** Runs `work` at once: what it sees may not be on disk yet. */
+  glance<T>(work: () => T): Promise<T> {
+    return new Promise((resolve, reject) => {
+      try {
+        resolve(work());
+      } catch (error) {
+        reject(storageError(error));
+      }
+    });
+  }
+
   /** Announces an entry once this turn's transaction is on disk. */
   announce(entry: Entry): void {
     this.#stored.push(entry);

@@ -101,6 +101,7 @@ function openStore(db: DatabaseSync, options: StoreOptions, closed: () => void):
     logId,
     watch: (stored) => group.watch(stored),
     account: (username) => group.read(() => accounts.find(username)),
+    accountNow: (username) => group.glance(() => accounts.find(username)),
     device: (username, id) => group.read(() => accounts.device(username, id)),
     registerToken: (username, derivedKey) => group.write(() => accounts.registerToken(username, derivedKey)),
     registerDevice: (device) =>

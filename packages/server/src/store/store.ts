@@ -160,6 +160,8 @@ export interface RelayStore extends AsyncDisposable {
   watch(stored: (entries: Entry[]) => void): void;
 
   account(username: string): Promise<Account | undefined>;
+  /** The same without waiting for the disk: what it shows may be undone. Enough to ask for a challenge. */
+  accountNow(username: string): Promise<Account | undefined>;
   /** A device by its id, replaced or not. */
   device(username: string, id: string): Promise<(Device & { active: boolean }) | undefined>;
   registerToken(username: string, derivedKey: Uint8Array): Promise<TokenAccount | Refused>;
