@@ -135,7 +135,7 @@ export class Connection implements Session {
     this.#queue.push({ ...decodeClientFrame(text), text });
     this.#startQueued();
     if (this.#queue.length > MAX_QUEUED) this.#holdBack();
-    if (this.blocked.size > MAX_BLOCKED) this.#dropSlowReader();
+    if (this.blocked.size > MAX_BLOCKED) this.close(closeCodes.slowReader, "rate_limited");
   }
 
   #holdBack(): void {
