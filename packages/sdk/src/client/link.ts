@@ -135,7 +135,8 @@ export class Link {
       const known = asAgentError(error);
       await this.#endIfReplaced(known.reason);
       if (known.code === "aborted") return "done";
-      if (!known.shouldRetry()) throw known;
+      // A relay that has let us in speaks our protocol: one answer that makes no sense is no reason to give up.
+      if (!known.shouldRetry() && !(known.code === "relay_protocol" && this.everConnected)) throw known;
       this.#setState({ state: "unreachable", error: known, attempt: attempt + 1 });
     } finally {
       connection?.close();

@@ -38,7 +38,8 @@ const Delivery = z.object({
   from: z.string().check(z.regex(/^[A-Za-z0-9_-]{0,32}$/)),
   /** Sender's device; absent if the sender is a token account or the relay. */
   device: z.exactOptional(Id),
-  kind: z.exactOptional(DeliveryKind),
+  /** A {@link DeliveryKind}, or one of a later version: such an entry is skipped, and acknowledged. [P-13.2] */
+  kind: z.exactOptional(z.string().check(z.maxLength(32))),
   message: z._default(z.string(), ""),
   session_id: z.exactOptional(Text),
   group_id: z.exactOptional(GroupId),
