@@ -11,6 +11,7 @@ import {
 } from "../protocol/index.ts";
 import type { ReadTransaction } from "../store/store.ts";
 import { meet, type Trust } from "./contacts.ts";
+import { sendUnreadAgain } from "./receipts.ts";
 import { type ContactRecord, get, type GroupRecord, put, remove } from "./records.ts";
 import type { Conversation, Turn } from "./turn.ts";
 
@@ -167,6 +168,7 @@ export async function closeConversation(
   await turn.tx.put(`replaces/${record.contact}`, `${names} ${record.id}`.trim());
   await turn.removeCommit(record.id);
   await forget(turn, conversation);
+  await sendUnreadAgain(turn, record);
 }
 
 /** Deletes the secrets of a conversation, and keeps its record, so that its id is known for ever. */

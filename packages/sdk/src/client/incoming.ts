@@ -6,15 +6,18 @@ import { acceptCommit, applyAdmitted, applyCommit } from "./commits.ts";
 import { countStranger } from "./contacts.ts";
 import { acceptWelcome, closeConversation } from "./conversations.ts";
 import { applyReceipt, leave, requeue, rowById, sendAgain, settle } from "./receipts.ts";
-import { fromBody, nextSeq, pad, put } from "./records.ts";
+import { fromBody, get, nextSeq, pad, put } from "./records.ts";
 import type { Conversation, Turn } from "./turn.ts";
 
 /** Counters that are asked for again after one gap, at most: more are lost only with the conversation itself. */
 const MISSING_AT_ONCE = 500;
 
+/** Counters that one receipt still has to ask for, at most: a contact chooses how far it jumps. */
+const MISSING_AT_MOST = 2_000;
+
 /**
  * Processes what the relay has pushed, in the order of `seq`. Nothing in it can fail the turn: what is not readable is
- * recorded, and asked for again. @returns whether a message for the owner arrived
+ * recorded, and asked for again; a kind of entry that this version does not know is skipped. [P-13.2]
  */
 export async function receive(turn: Turn, batch: Pushed[]): Promise<void> {
   for (const { delivery, offline } of batch) {
@@ -115,7 +118,7 @@ async function countAndFollow(turn: Turn, conversation: Conversation, { header }
   const gaps = new Set(record.gaps);
   gaps.delete(header.counter);
   for (let counter = record.receive_counter + 1; counter < header.counter; counter++) {
-    if (counter > record.receive_counter + MISSING_AT_ONCE) break;
+    if (counter > record.receive_counter + MISSING_AT_ONCE || receipt.missing.length >= MISSING_AT_MOST) break;
     receipt.missing.push({ group: record.id, counter });
     gaps.add(counter);
   }
@@ -147,10 +150,11 @@ async function keep(
     return;
   }
   const seen = `seen/${from}/${header.id}`;
-  if ((await turn.tx.get(seen)) !== undefined) return;
-  await turn.tx.put(seen, "");
+  const before = await turn.tx.get(seen);
+  if (before !== undefined) return repeatOutcome(turn, Number(before));
   await turn.tx.put(`seen-at/${pad(turn.now)}/${from}/${header.id}`, "");
   const seq = await nextSeq(turn.tx, "in");
+  await turn.tx.put(seen, String(seq));
   await put(turn.tx, "in/", pad(seq), {
     seq,
     id: header.id,
@@ -168,6 +172,15 @@ async function keep(
   });
   await turn.tx.put(`in-body/${pad(seq)}`, fromBody(body));
   await turn.tx.put(`unhandled/${pad(seq)}`, "");
+}
+
+/** A message came once more: its sender may not have heard what became of it. */
+async function repeatOutcome(turn: Turn, seq: number): Promise<void> {
+  const row = await get(turn.tx, "in/", pad(seq));
+  if (row === undefined || row.state === "unhandled") return;
+  const receipt = await turn.receipt(row.from);
+  if (row.state === "handled") receipt.handled.push(row.id);
+  else receipt.failed.push({ id: row.id, reason: row.reason ?? "failed" });
 }
 
 /** Something came that cannot be read: its sender hears of it, so that it sends it again. */

@@ -1,11 +1,13 @@
 import * as z from "zod/mini";
 import { frameId } from "../crypto/content.ts";
 import { fromUtf8, randomId, utf8 } from "../protocol/index.ts";
-import { get, nextSeq, type OutboxRecord, pad, put, type ReceiptRecord } from "./records.ts";
+import { get, type GroupRecord, nextSeq, type OutboxRecord, pad, put, type ReceiptRecord } from "./records.ts";
 import type { Conversation, Turn } from "./turn.ts";
 
 /** Sendings of one message, at most, that the other side could not read. */
 const RESENDS = 3;
+/** Receipts at the end of a conversation that may not have been read. */
+const TAIL_RECEIPTS = 32;
 /** Ids and counters in one receipt, at most; the rest travels in the next. */
 const PER_RECEIPT = 500;
 
@@ -122,6 +124,28 @@ export async function leave(turn: Turn, contact: string, group: string): Promise
   if (old === undefined || old.record.contact !== contact || old.record.state === "replaced") return;
   old.record.state = "replaced";
   old.dirty = true;
+  await sendUnreadAgain(turn, old.record);
+}
+
+/**
+ * Nothing follows in this group by whose counter the other side could notice what it has not read at its end. What it
+ * has read already, it drops as a repeat.
+ */
+export async function sendUnreadAgain(
+  turn: Turn,
+  { id: group, contact: name, created_at }: GroupRecord,
+): Promise<void> {
+  const contact = await turn.contact(name);
+  // What was written to one identity is not sent to another.
+  if (contact === undefined || contact.stopped !== undefined || created_at < contact.pinned_at) return;
+  const messages: OutboxRecord[] = [];
+  const receipts: OutboxRecord[] = [];
+  for (const [, seq] of await turn.tx.list({ prefix: `sent/${group}/` })) {
+    const row = await get(turn.tx, "out/", pad(Number(seq)));
+    if (row?.state === "stored" && row.attempt < RESENDS) (row.kind === "message" ? messages : receipts).push(row);
+  }
+  // Receipts are confirmed only along with messages, so most of these were read long ago.
+  for (const row of [...messages, ...receipts.slice(-TAIL_RECEIPTS)]) await sendAgain(turn, row.to, row);
 }
 
 function parse(body: Uint8Array): z.output<typeof Receipt> | undefined {

@@ -118,6 +118,26 @@ describe("a message that the relay loses", () => {
   });
 });
 
+test("the end of a conversation that the relay lost is sent again when the conversation is replaced", async () => {
+  const { world: opened, alice, bob } = await talking();
+  await using world = opened;
+  await eventually("alice has bob's first commit", () => world.proxy.pushedTo("alice", "commit").length > 0);
+  let lost = true;
+  world.proxy.rule = (passage) => (passage.agent === "bob" && lost && isPush(passage, "application") ? [] : undefined);
+  const tail = await alice.send("bob", "the last one here");
+  await tail.stored();
+  await pause(50);
+  lost = false;
+  const welcome = world.proxy.pushedTo("bob", "welcome")[0]!;
+  // A commit that is not valid ends the conversation at Bob's end.
+  const { epoch } = world.proxy.sentBy("alice", "send").at(-1)!.data;
+  world.proxy.push("bob", { ...welcome, data: { ...welcome.data, kind: "commit", epoch: epoch!, message: "AAAA" } });
+  await eventually("bob is told", async () => (await alertKinds(bob)).includes("bad_commit"));
+  const next = await alice.send("bob", "the next");
+  await Promise.all([tail.handled(), next.handled()]);
+  expect((await bodies(bob, 3)).toSorted()).toEqual(["hello", "the last one here", "the next"]);
+});
+
 describe("an answer that is lost", () => {
   const answers: [string, (passage: Passage) => boolean][] = [
     ["the opening commit", ({ frame }) => frame.data?.status === "committed"],
@@ -189,7 +209,7 @@ test.each(["alice", "bob"])(
       await Promise.all([alice.close(), bob.close()]);
     };
     // Registration takes the first frames.
-    const frames = Array.from({ length: 24 }, (_, index) => index + 4);
+    const frames = Array.from({ length: 16 }, (_, index) => index + 4);
     for (let next = 0; next < frames.length; next += 8)
       await Promise.all(frames.slice(next, next + 8).map((frame) => cutAt(frame)));
   },

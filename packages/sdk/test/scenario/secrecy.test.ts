@@ -19,7 +19,7 @@ function gone(before: Uint8Array[], now: Uint8Array[]): Buffer[] {
     const pieces: Buffer[] = [];
     for (let at = 0; at + 32 <= value.length; at += 16) {
       const piece = Buffer.from(value.subarray(at, at + 32));
-      if (!kept.includes(piece) && new Set(piece).size > 8) pieces.push(piece);
+      if (kept.indexOf(piece) === -1 && new Set(piece).size > 8) pieces.push(piece);
     }
     return pieces;
   });
@@ -42,7 +42,7 @@ async function conversation(lose: boolean) {
   const earlier = { alice: await secrets(stores.alice), bob: await secrets(stores.bob) };
   const before = await steal(stores.bob);
   let middle = before;
-  for (let index = 0; index < 12; index++) {
+  for (let index = 0; index < 8; index++) {
     if (index === 3) middle = await steal(stores.bob);
     let once = lose && index === 5;
     world.proxy.rule = ({ agent, toRelay, frame }) => {
@@ -55,7 +55,7 @@ async function conversation(lose: boolean) {
     await (await bob.send("alice", `to alice ${index}`)).handled();
     for (const name of ["alice", "bob"] as const) earlier[name].push(...(await secrets(stores[name])));
   }
-  await eventually("bob has read all", async () => (await bob.inbox()).length === 24);
+  await eventually("bob has read all", async () => (await bob.inbox()).length === 16);
   return { world, folders, stores, earlier, before, middle };
 }
 
@@ -68,7 +68,7 @@ describe("forward secrecy", () => {
     await using world = opened;
     const frames = world.proxy.recorded.map(({ frame }) => frame);
     const messages = frames.filter(({ data }) => data?.kind === "application" || data?.kind === "welcome");
-    expect(messages.length).toBeGreaterThan(40);
+    expect(messages.length).toBeGreaterThan(25);
     // What was stolen earlier opens what came later, so the attack works.
     expect((await readWith(before, frames)).some((id) => id.startsWith("welcome"))).toBe(true);
     expect((await readWith(middle, frames)).length).toBeGreaterThan(5);
@@ -83,7 +83,7 @@ describe("forward secrecy", () => {
       expect(loot.packages.length).toBeGreaterThan(5);
       expect(await readWith(loot, frames)).toEqual([]);
       const pieces = gone(earlier[name], await secrets(stores[name]));
-      expect(pieces.length).toBeGreaterThan(100);
+      expect(pieces.length).toBeGreaterThan(50);
       const raw = bytesOf(folders[name]);
       expect(pieces.filter((piece) => raw.includes(piece)).length).toBe(0);
     }
