@@ -217,12 +217,17 @@ describe("a relay's frame that cannot be read", () => {
     expect(decodeRelayFrame("no JSON")).toEqual({ bad: { replyTo: undefined } });
   });
 
+  it("reads an entry of a later kind, so that it can be acknowledged [P-13.2]", () => {
+    const data = { from: "bob", message_id: "m", seq: 1, timestamp: 1, kind: "order" };
+    expect(relay({ type: "message", data })).toMatchObject({ frame: { data: { kind: "order", seq: 1 } } });
+  });
+
   it.each([
     ["message", { from: "bob", message_id: "m", seq: 1.5, timestamp: 1 }],
     ["message", { from: "bob", message_id: "m", seq: -1, timestamp: 1 }],
     ["message", { from: "bob", message_id: "m", seq: 1 }],
     ["message", { from: "b".repeat(65), message_id: "m", seq: 1, timestamp: 1 }],
-    ["message", { from: "bob", message_id: "m", seq: 1, timestamp: 1, kind: "order" }],
+    ["message", { from: "bob", message_id: "m", seq: 1, timestamp: 1, kind: "k".repeat(33) }],
     ["offline_message", { from: "bob", message_id: "m", seq: 1, timestamp: 1, group_id: "short" }],
     ["error", { code: 400, message: "m".repeat(1025) }],
     ["agent", { username: "no spaces", kind: "key" }],
