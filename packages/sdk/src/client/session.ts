@@ -1,6 +1,6 @@
 import { AgentError } from "../errors.ts";
 import { type GroupCrypto, wipe } from "../crypto/group.ts";
-import type { RelayFrameData } from "../protocol/index.ts";
+import type { RelayFrame, RelayFrameData } from "../protocol/index.ts";
 import type { ClientStore } from "../store/store.ts";
 import { type Account, STOCK } from "./account.ts";
 import { applyAnswers } from "./answers.ts";
@@ -225,6 +225,9 @@ export class Session {
   }
 }
 
-function asAck(answer: { frame: { data: unknown } } | { refusal: Refusal }): Answered<RelayFrameData<"ack">> {
-  return "refusal" in answer ? answer : { ok: answer.frame.data as RelayFrameData<"ack"> };
+function asAck(answer: { frame: RelayFrame } | { refusal: Refusal }): Answered<RelayFrameData<"ack">> {
+  if ("refusal" in answer) return answer;
+  if (answer.frame.type === "ack") return { ok: answer.frame.data };
+  // Anything else says nothing of what became of the message: it is sent again.
+  return { refusal: { code: 500, reason: "internal", message: `answered by ${answer.frame.type}` } };
 }
