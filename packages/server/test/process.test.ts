@@ -1,3 +1,4 @@
+import { fileURLToPath } from "node:url";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, writeFileSync } from "node:fs";
@@ -8,7 +9,7 @@ import { DatabaseSync } from "node:sqlite";
 import { expect, test } from "vitest";
 import { loginToken, RawClient, tokenClient } from "./raw-client.ts";
 
-const main = new URL("../src/main.ts", import.meta.url).pathname;
+const main = fileURLToPath(new URL("../src/main.ts", import.meta.url));
 const folder = () => mkdtempSync(join(tmpdir(), "relay-"));
 
 /** The relay as a process of its own. */

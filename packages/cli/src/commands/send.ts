@@ -41,8 +41,9 @@ export function configure(command: Command, act: Act): void {
 async function send(call: Call, options: Options): Promise<void> {
   const { stdin } = call.context;
   const text = given(options.message, stdin);
+  const input = text === undefined ? await begin(stdin, options.message === "-") : undefined;
   await using agent = await openAgent(call, "send");
-  const body = text ?? (await readBody(stdin, agent.largestBody, options.message === "-"));
+  const body = text ?? (await readBody(input ?? [], agent.largestBody));
   const expiry = options.expires === undefined ? {} : { expiresIn: options.expires };
   const sent = await agent.send(options.to, body, expiry);
   const status = await confirmed(sent, options.wait, { timeout: options.timeout, signal: call.context.interrupted });
@@ -71,19 +72,28 @@ function given(message: string | undefined, stdin: Context["stdin"]): string | u
   return message === "-" ? undefined : message;
 }
 
-/** Reads stdin, and no more of it than can be sent: it may never end. Text stays a string, so that it is sent as text. */
-async function readBody(stdin: Readable, largest: number, mayBeEmpty: boolean): Promise<string | Uint8Array> {
+type Input = AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
+
+/** Begins to read stdin. An empty pipe that nobody named is a mistake upstream: a failed command, or a job without stdin. */
+async function begin(stdin: Readable, mayBeEmpty: boolean): Promise<Input> {
+  const parts = stdin[Symbol.asyncIterator]() as AsyncIterator<Buffer | string>;
+  const first = await parts.next();
+  if (first.done === true && !mayBeEmpty)
+    throw new UsageError("standard input is empty", 'write -m "text", or -m - if an empty message is meant');
+  return (async function* () {
+    for (let part = first; part.done !== true; part = await parts.next()) yield Buffer.from(part.value as string);
+  })();
+}
+
+/** Reads no more than can be sent: stdin may never end. Text becomes a string, so that it is sent as text. */
+async function readBody(input: Input, largest: number): Promise<string | Uint8Array> {
   const parts: Uint8Array[] = [];
   let length = 0;
-  for await (const part of stdin as AsyncIterable<Buffer | string>) {
-    const bytes = Buffer.from(part as string);
-    parts.push(bytes);
-    length += bytes.length;
+  for await (const part of input) {
+    parts.push(part);
+    length += part.length;
     if (length > largest) throw await tooLarge(largest);
   }
-  // An empty pipe that nobody named is a mistake upstream: a failed command, or a job without stdin.
-  if (length === 0 && !mayBeEmpty)
-    throw new UsageError("standard input is empty", 'write -m "text", or -m - if an empty message is meant');
   const body = Buffer.concat(parts);
   return utf8(body) ?? body;
 }
