@@ -1,7 +1,7 @@
 import { fileURLToPath } from "node:url";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -119,6 +119,11 @@ test("a port in use, a locked database, a bad folder, a newer schema: one line e
   expect((await failure(["--port", "0", "--db", join(file, "data")])).stderr).toMatch(
     /^error: Cannot use database folder .* \(ENOTDIR\); check its permissions or choose another with --db\n$/,
   );
+
+  if (existsSync("/proc/self"))
+    expect((await failure(["--port", "0", "--db", "/proc/nothing"])).stderr).toMatch(
+      /^error: Cannot use database folder/,
+    );
 
   const newer = folder();
   const database = new DatabaseSync(join(newer, "relay.db"));

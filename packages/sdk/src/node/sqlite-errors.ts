@@ -49,7 +49,7 @@ export function translate(error: unknown, folder: string): unknown {
       cause: error,
     });
   if (
-    ["EACCES", "EPERM", "EROFS", "ENOTDIR", "EEXIST", "EISDIR"].includes(code ?? "") ||
+    ["EACCES", "EPERM", "EROFS", "ENOENT", "ENOTDIR", "EEXIST", "EISDIR"].includes(code ?? "") ||
     [8, 10, 14].includes(primary(error))
   )
     return new AgentError("home_unwritable", `cannot write to ${folder}`, {

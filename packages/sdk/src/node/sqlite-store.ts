@@ -5,12 +5,13 @@ import {
   ftruncateSync,
   mkdirSync,
   openSync,
+  statSync,
   readFileSync,
   watch,
   writeFileSync,
   writeSync,
 } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { AgentError } from "../errors.ts";
 import type { ClientStore, LinkHolder, LinkLock, ReadTransaction, WriteTransaction } from "../store/store.ts";
@@ -60,7 +61,7 @@ export class SqliteStore implements ClientStore {
   static async open(folder: string): Promise<SqliteStore> {
     let db: DatabaseSync | undefined;
     try {
-      mkdirSync(folder, { recursive: true, mode: 0o700 });
+      makeFolder(folder);
       const file = join(folder, "agent.db");
       // SQLite makes its -wal and -shm with the mode of the database.
       if (!existsSync(file)) writeFileSync(file, "", { mode: 0o600, flag: "a" });
@@ -267,4 +268,14 @@ function prepare(db: DatabaseSync): void {
     CREATE TABLE IF NOT EXISTS records (key TEXT PRIMARY KEY, value ANY NOT NULL) STRICT, WITHOUT ROWID;
     PRAGMA user_version = ${FORMAT};
     COMMIT`);
+}
+
+/** Makes a folder and its parents. Node's own recursive mkdir never returns where the system refuses a child (`/proc/x`). */
+function makeFolder(folder: string): void {
+  if (!existsSync(dirname(folder))) makeFolder(dirname(folder));
+  try {
+    mkdirSync(folder, { mode: 0o700 });
+  } catch (error) {
+    if (statSync(folder, { throwIfNoEntry: false })?.isDirectory() !== true) throw error;
+  }
 }

@@ -1,5 +1,5 @@
-import { chmodSync, closeSync, existsSync, openSync } from "node:fs";
-import { join } from "node:path";
+import { chmodSync, closeSync, existsSync, mkdirSync, openSync, statSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 
 /** Another process holds the folder. */
@@ -30,4 +30,14 @@ export function makePrivate(file: string): void {
   // Never opened if it is there: closing it would drop the locks that this process holds on it (POSIX).
   if (existsSync(file)) chmodSync(file, 0o600);
   else closeSync(openSync(file, "a", 0o600));
+}
+
+/** Makes a folder and its parents. Node's own recursive mkdir never returns where the system refuses a child (`/proc/x`). */
+export function makeFolder(folder: string): void {
+  if (!existsSync(dirname(folder))) makeFolder(dirname(folder));
+  try {
+    mkdirSync(folder, { mode: 0o700 });
+  } catch (error) {
+    if (statSync(folder, { throwIfNoEntry: false })?.isDirectory() !== true) throw error;
+  }
 }

@@ -1,5 +1,4 @@
 import { randomBytes } from "node:crypto";
-import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { accountsTable } from "./accounts.ts";
@@ -7,7 +6,7 @@ import { commit } from "./commit.ts";
 import { GroupCommit } from "./group-commit.ts";
 import { groupsTable } from "./groups.ts";
 import { keyPackagesTable } from "./key-packages.ts";
-import { lockFolder, makePrivate } from "./lock.ts";
+import { lockFolder, makeFolder, makePrivate } from "./lock.ts";
 import { mailTable } from "./mail.ts";
 import { migrate } from "./migrations.ts";
 import { requestsTable } from "./requests.ts";
@@ -32,7 +31,7 @@ export interface StoreOptions {
  * @throws NewerSchemaError, FolderLockedError, or what the file system says.
  */
 export function openSqliteStore(folder: string, options: StoreOptions): RelayStore {
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  makeFolder(folder);
   const lock = lockFolder(folder);
   try {
     const file = join(folder, "relay.db");
