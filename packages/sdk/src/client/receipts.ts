@@ -11,13 +11,21 @@ const TAIL_RECEIPTS = 32;
 /** Ids and counters in one receipt, at most; the rest travels in the next. */
 const PER_RECEIPT = 500;
 
+/** Groups that a receipt may name: a few are kept for a contact, and closed ones are named once more. */
+const GROUPS = 100;
+
 const Ids = z.array(z.string().check(z.maxLength(64))).check(z.maxLength(PER_RECEIPT));
 const Counter = z.int().check(z.positive());
 
 /** The body of a receipt. Cumulative `received`; everything else by id. */
 const Receipt = z.object({
   /** For a group: everything up to this counter was read and is on disk, but for `missing`. */
-  received: z._default(z.record(z.string().check(z.maxLength(64)), Counter), {}),
+  received: z._default(
+    z
+      .record(z.string().check(z.maxLength(64)), Counter)
+      .check(z.refine((groups) => Object.keys(groups).length <= GROUPS)),
+    {},
+  ),
   handled: z._default(Ids, []),
   failed: z._default(
     z.array(z.object({ id: z.string(), reason: z.string().check(z.maxLength(1024)) })).check(z.maxLength(PER_RECEIPT)),
