@@ -1,4 +1,7 @@
-import { createPublicKey, verify } from "node:crypto";
+import { createPublicKey, type KeyObject, verify } from "node:crypto";
+
+/** Keys that were parsed before, for as long as their account is remembered. */
+const parsed = new WeakMap<Uint8Array, KeyObject>();
 
 /**
  * Verifies an Ed25519 signature (RFC 8032, section 5.1.7), on another thread: it takes longer than the rest of a login.
@@ -8,11 +11,18 @@ export function verifySignature(publicKey: Uint8Array, message: Uint8Array, sign
   if (publicKey.length !== 32 || signature.length !== 64) return Promise.resolve(false);
   return new Promise((resolve) => {
     try {
-      const x = Buffer.from(publicKey).toString("base64url");
-      const key = createPublicKey({ key: { kty: "OKP", crv: "Ed25519", x }, format: "jwk" });
-      verify(null, message, key, signature, (error, valid) => resolve(error === null && valid));
+      verify(null, message, parse(publicKey), signature, (error, valid) => resolve(error === null && valid));
     } catch {
       resolve(false);
     }
   });
+}
+
+function parse(publicKey: Uint8Array): KeyObject {
+  const known = parsed.get(publicKey);
+  if (known !== undefined) return known;
+  const x = Buffer.from(publicKey).toString("base64url");
+  const key = createPublicKey({ key: { kty: "OKP", crv: "Ed25519", x }, format: "jwk" });
+  parsed.set(publicKey, key);
+  return key;
 }

@@ -1,9 +1,9 @@
-import { mkdtempSync, statSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { statSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { createRelay, openMemoryStore, type StoreOptions } from "../src/index.ts";
 import { Agent, newAgent, randomGroup } from "./agent.ts";
+import { folder } from "./folder.ts";
 import { loginToken, RawClient, registerToken, tokenClient } from "./raw-client.ts";
 
 /** A store on a small disk. */
@@ -14,8 +14,6 @@ async function open(url: string, agent: Agent): Promise<RawClient> {
   await agent.login(client);
   return client;
 }
-
-const folder = () => mkdtempSync(join(tmpdir(), "relay-"));
 
 test("a restart keeps accounts, messages, groups, key packages, ids and counters", async () => {
   const db = folder();

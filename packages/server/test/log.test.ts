@@ -1,6 +1,15 @@
 import { expect, test } from "vitest";
 import { createLogTo } from "../src/log.ts";
 
+test("errors are told with their stack", () => {
+  const lines: string[] = [];
+  createLogTo("json", { write: (line) => lines.push(line) }).error({ err: new TypeError("no such thing") }, "failed");
+  expect(JSON.parse(lines[0] as string)).toMatchObject({
+    msg: "failed",
+    err: { type: "TypeError", message: "no such thing", stack: expect.stringContaining("log.test") },
+  });
+});
+
 test("secrets do not reach the log, however they are handed to it", () => {
   const lines: string[] = [];
   const log = createLogTo("json", { write: (line) => lines.push(line) });

@@ -1,16 +1,15 @@
 import { fileURLToPath } from "node:url";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdtempSync, writeFileSync } from "node:fs";
+import { existsSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { expect, test } from "vitest";
+import { folder } from "./folder.ts";
 import { loginToken, RawClient, tokenClient } from "./raw-client.ts";
 
 const main = fileURLToPath(new URL("../src/main.ts", import.meta.url));
-const folder = () => mkdtempSync(join(tmpdir(), "relay-"));
 
 /** The relay as a process of its own. */
 function relayProcess(args: string[], env: Record<string, string> = {}) {

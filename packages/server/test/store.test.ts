@@ -1,12 +1,10 @@
-import { mkdtempSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { describe, test } from "vitest";
 import { openMemoryStore, openSqliteStore } from "../src/index.ts";
 import { type OpenStore, relayStoreCases } from "../src/testing/index.ts";
+import { folder } from "./folder.ts";
 
 const stores: Record<string, OpenStore> = {
-  "the SQLite store": (options) => openSqliteStore(mkdtempSync(join(tmpdir(), "relay-")), options),
+  "the SQLite store": (options) => openSqliteStore(folder(), options),
   "the memory store": (options) => openMemoryStore(options),
 };
 

@@ -7,7 +7,10 @@ interface Waiting {
 }
 
 /** How long work may wait for a transaction to share. */
-const LATER_MS = 20;
+const LATER_MS = 5;
+
+/** How long a transaction may stay open while each turn of the event loop adds to it. */
+const MAX_OPEN_MS = 2;
 
 /** SQLite's result codes for a disk that cannot take more (https://sqlite.org/rescode.html): READONLY, IOERR, FULL. */
 const DISK_ERRORS = new Set([8, 10, 13]);
@@ -43,24 +46,29 @@ export class GroupCommit {
     return new Promise((resolve, reject) => {
       this.#open();
       let value: T | undefined;
-      if (this.#failure === undefined) {
-        try {
-          this.#runLater();
-          value = work();
-        } catch (error) {
-          this.#undo(error);
-        }
-      }
       this.#waiting.push({ succeed: () => resolve(value as T), fail: reject });
+      this.#runLater();
+      this.#attempt(() => (value = work()));
+    });
+  }
+
+  /** As `write`, but `later`: for what is rare and need not be fast. */
+  writeSoon<T>(work: () => T): Promise<T> {
+    return new Promise((resolve, reject) => {
+      this.#soon(() => this.write(work).then(resolve, reject));
     });
   }
 
   /**
-   * Runs `work` inside a transaction soon: with the next write, before the next read, or after a moment. For what need
-   * not be on disk at once, and is done again if it is lost. It must not fail for any reason but the disk.
+   * Runs `work` inside a transaction soon: with the next write, before the next read, or after a moment, so that more
+   * share it. What it did may be undone without notice: for what need not be on disk at once, and is done again.
    */
   later(work: () => void): void {
-    this.#later.push(work);
+    this.#soon(() => this.#attempt(work));
+  }
+
+  #soon(start: () => void): void {
+    this.#later.push(start);
     this.#laterTimer ??= setTimeout(() => this.#catchUp(), LATER_MS);
   }
 
@@ -138,12 +146,29 @@ export class GroupCommit {
     this.#laterTimer = undefined;
     const later = this.#later;
     this.#later = [];
-    for (const work of later) work();
+    for (const start of later) start();
+  }
+
+  /** After a failure nothing more is done in this turn: it would be outside of any transaction. */
+  #attempt(work: () => void): void {
+    if (this.#failure !== undefined) return;
+    try {
+      work();
+    } catch (error) {
+      this.#undo(error);
+    }
+  }
+
+  /** While each turn of the event loop brings more, one commit for all of it costs less than one for each turn. */
+  #flushWhenQuiet(before: number, since: number): void {
+    const now = this.#waiting.length;
+    if (now === before || performance.now() - since > MAX_OPEN_MS) this.flush();
+    else setImmediate(() => this.#flushWhenQuiet(now, since));
   }
 
   #open(): void {
     if (this.#waiting.length > 0) return;
-    setImmediate(() => this.flush());
+    setImmediate(() => this.#flushWhenQuiet(0, performance.now()));
     try {
       this.#db.exec("BEGIN");
     } catch (error) {

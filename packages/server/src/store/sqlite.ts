@@ -113,7 +113,7 @@ function openStore(db: DatabaseSync, options: StoreOptions, closed: () => void):
         if (!repeat) keyPackages.publish(account.mailbox, device.keyPackages, device.lastResort);
         return { account, replaced };
       }),
-    login: (mailbox, counter) => group.write(() => accounts.login(mailbox, counter)),
+    login: (mailbox, counter) => group.writeSoon(() => accounts.login(mailbox, counter)),
     removeAccount: (mailbox, release) =>
       group.write(() => {
         if (!accounts.remove(mailbox, release)) return false;
