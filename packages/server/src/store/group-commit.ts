@@ -55,7 +55,9 @@ export class GroupCommit {
   /** As `write`, but `later`: for what is rare and need not be fast. */
   writeSoon<T>(work: () => T): Promise<T> {
     return new Promise((resolve, reject) => {
-      this.#soon(() => this.write(work).then(resolve, reject));
+      this.#soon(() => {
+        this.write(work).then(resolve, reject);
+      });
     });
   }
 
