@@ -217,9 +217,11 @@ export async function settle(
     ...(reason === undefined ? {} : { reason }),
     ...(byRelay ? { by_relay: true } : {}),
   });
-  await turn.tx.delete(`queue/${row.to}/${pad(row.seq)}`);
-  await turn.tx.delete(`wire/${pad(row.seq)}`);
-  if (state !== "stored") await turn.tx.delete(`out-body/${pad(row.seq)}`);
+  if (row.state === "queued") {
+    await turn.tx.delete(`queue/${row.to}/${pad(row.seq)}`);
+    await turn.tx.delete(`wire/${pad(row.seq)}`);
+  }
+  if (state !== "stored" && row.state !== "received") await turn.tx.delete(`out-body/${pad(row.seq)}`);
 }
 
 /** Removes a receipt that needs no more attention. */

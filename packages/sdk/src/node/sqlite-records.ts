@@ -1,9 +1,9 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
-import type { Range, Value, WriteTransaction } from "../store/store.ts";
+import type { Base } from "../store/layer.ts";
+import type { Range, Value } from "../store/store.ts";
 
 /** The records within whatever transaction the connection is in. */
-export class SqliteRecords implements WriteTransaction {
-  written = false;
+export class SqliteRecords implements Base {
   readonly #get: StatementSync;
   readonly #put: StatementSync;
   readonly #delete: StatementSync;
@@ -22,11 +22,11 @@ export class SqliteRecords implements WriteTransaction {
     this.#down = db.prepare("SELECT key, value FROM records WHERE key >= ? AND key < ? ORDER BY key DESC LIMIT ?");
   }
 
-  async get(key: string): Promise<Value | undefined> {
+  find(key: string): Value | undefined {
     return this.#get.get(key)?.["value"] as Value | undefined;
   }
 
-  async list({ prefix, after, limit, reverse }: Range): Promise<[string, Value][]> {
+  rows({ prefix, after, limit, reverse }: Range): [string, Value][] {
     const end = `${prefix}\u{7f}`;
     const most = limit ?? -1;
     const rows =
@@ -38,12 +38,9 @@ export class SqliteRecords implements WriteTransaction {
     return rows.map((row) => [row["key"] as string, row["value"] as Value]);
   }
 
-  async put(key: string, value: Value): Promise<void> {
+  write(key: string, value: Value | undefined): boolean {
+    if (value === undefined) return this.#delete.run(key).changes !== 0;
     this.#put.run(key, value);
-    this.written = true;
-  }
-
-  async delete(key: string): Promise<void> {
-    if (this.#delete.run(key).changes !== 0) this.written = true;
+    return true;
   }
 }

@@ -15,6 +15,7 @@ import { dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { AgentError } from "../errors.ts";
 import type { ClientStore, LinkHolder, LinkLock, ReadTransaction, WriteTransaction } from "../store/store.ts";
+import { Layer } from "../store/layer.ts";
 import { linkHolder, takeLink } from "./link-lock.ts";
 import { BUSY_MS, patiently, translate } from "./sqlite-errors.ts";
 import { SqliteRecords } from "./sqlite-records.ts";
@@ -39,7 +40,7 @@ interface Pending {
 export class SqliteStore implements ClientStore {
   readonly folder: string;
   readonly #db: DatabaseSync;
-  readonly #tx: SqliteRecords;
+  readonly #records: SqliteRecords;
   readonly #listeners = new Set<() => void>();
   readonly #pending: Pending[] = [];
   #tail: Promise<void> = Promise.resolve();
@@ -51,7 +52,7 @@ export class SqliteStore implements ClientStore {
   private constructor(folder: string, db: DatabaseSync) {
     this.folder = folder;
     this.#db = db;
-    this.#tx = new SqliteRecords(db);
+    this.#records = new SqliteRecords(db);
   }
 
   /**
@@ -87,7 +88,7 @@ export class SqliteStore implements ClientStore {
     return this.#alone(async () => {
       try {
         await patiently(() => this.#beginRead());
-        const value = await work(this.#tx);
+        const value = await work(new Layer(this.#records));
         this.#db.exec("COMMIT");
         return value;
       } catch (error) {
@@ -177,22 +178,21 @@ export class SqliteStore implements ClientStore {
     const group = this.#pending.splice(0, GROUP);
     if (this.#pending.length > 0) this.#scheduleWrites();
     const settle: (() => void)[] = [];
+    let changed: boolean;
     try {
       await patiently(() => this.#db.exec("BEGIN IMMEDIATE"));
-      this.#tx.written = false;
+      const whole = new Layer(this.#records);
       for (const { work, resolve, reject } of group) {
-        this.#db.exec("SAVEPOINT one");
+        const own = new Layer(whole);
         try {
-          const value = await work(this.#tx);
+          const value = await work(own);
+          own.settle();
           settle.push(() => resolve(value));
         } catch (error) {
-          // A full disk ends SQLite's transaction by itself; then the whole group fails.
-          if (!this.#db.isTransaction) throw error;
-          this.#db.exec("ROLLBACK TO one");
           settle.push(() => reject(translate(error, this.folder)));
         }
-        this.#db.exec("RELEASE one");
       }
+      changed = whole.settle();
       this.#db.exec("COMMIT");
     } catch (error) {
       if (this.#db.isOpen && this.#db.isTransaction) this.#db.exec("ROLLBACK");
@@ -201,7 +201,7 @@ export class SqliteStore implements ClientStore {
       return;
     }
     for (const done of settle) done();
-    if (!this.#tx.written) return;
+    if (!changed) return;
     this.#ring();
     for (const listener of this.#listeners) listener();
   }

@@ -1,9 +1,10 @@
 import { AgentError } from "../errors.ts";
+import { type Base, isWithin, Layer } from "./layer.ts";
 import type { ClientStore, LinkHolder, LinkLock, Range, ReadTransaction, Value, WriteTransaction } from "./store.ts";
 
 /** What several {@link MemoryStore}s share, as several processes share a folder. */
 export class MemoryFolder {
-  records = new Map<string, Value>();
+  readonly records = new Map<string, Value>();
   readonly listeners = new Set<() => void>();
   holder: LinkHolder | undefined;
   tail: Promise<unknown> = Promise.resolve();
@@ -24,18 +25,15 @@ export class MemoryStore implements ClientStore {
 
   async read<T>(work: (tx: ReadTransaction) => Promise<T>): Promise<T> {
     this.#check();
-    return work(new Transaction(new Map(this.#folder.records)));
+    return work(new Layer(new MapRecords(new Map(this.#folder.records))));
   }
 
   write<T>(work: (tx: WriteTransaction) => Promise<T>): Promise<T> {
     const result = this.#folder.tail.then(async () => {
       this.#check();
-      const tx = new Transaction(new Map(this.#folder.records));
+      const tx = new Layer(new MapRecords(this.#folder.records));
       const value = await work(tx);
-      if (tx.written) {
-        this.#folder.records = tx.records;
-        this.#folder.changed();
-      }
+      if (tx.settle()) this.#folder.changed();
       return value;
     });
     this.#folder.tail = result.catch(() => undefined);
@@ -82,39 +80,26 @@ export class MemoryStore implements ClientStore {
   }
 }
 
-class Transaction implements WriteTransaction {
-  readonly records: Map<string, Value>;
-  written = false;
+class MapRecords implements Base {
+  readonly #records: Map<string, Value>;
 
   constructor(records: Map<string, Value>) {
-    this.records = records;
+    this.#records = records;
   }
 
-  async get(key: string): Promise<Value | undefined> {
-    const value = this.records.get(key);
-    return value === undefined ? undefined : copy(value);
+  find(key: string): Value | undefined {
+    return this.#records.get(key);
   }
 
-  async list({ prefix, after, limit, reverse }: Range): Promise<[string, Value][]> {
-    const found = [...this.records].filter(
-      ([key]) => key.startsWith(prefix) && (after === undefined || (reverse === true ? key < after : key > after)),
-    );
-    found.sort(([a], [b]) => (a < b ? -1 : 1));
-    if (reverse === true) found.reverse();
-    return found.slice(0, limit ?? found.length).map(([key, value]) => [key, copy(value)]);
+  rows(range: Range): [string, Value][] {
+    const found = [...this.#records].filter(([key]) => isWithin(key, range));
+    found.sort(([a], [b]) => (a < b === (range.reverse === true) ? 1 : -1));
+    return found.slice(0, range.limit ?? found.length);
   }
 
-  async put(key: string, value: Value): Promise<void> {
-    this.records.set(key, copy(value));
-    this.written = true;
+  write(key: string, value: Value | undefined): boolean {
+    if (value === undefined) return this.#records.delete(key);
+    this.#records.set(key, value);
+    return true;
   }
-
-  async delete(key: string): Promise<void> {
-    this.written = this.records.delete(key) || this.written;
-  }
-}
-
-/** The caller may wipe its bytes. */
-function copy(value: Value): Value {
-  return typeof value === "string" ? value : value.slice();
 }
