@@ -1,6 +1,6 @@
 // [P-3.3], [P-4] of docs/protocol.md.
 
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { createRelay } from "../src/index.ts";
 import { Agent, newAgent } from "./agent.ts";
 import { RawClient, tokenClient } from "./raw-client.ts";
@@ -141,4 +141,17 @@ test("unknown names, unknown devices and the other kind of account get the same 
     { username: token.user.username, device: "d", relay: relayName },
   ])
     expect((await client.ask("authenticate", data)).data.reason).toBe("invalid_credentials");
+});
+
+test("a challenge can be answered for a minute [P-4.1]", async () => {
+  await using relay = await relayForTest();
+  const alice = await newAgent(relay.url, "alice");
+  using client = await RawClient.open(relay.url);
+  const answer = alice.answer(await alice.challenge(client));
+  const now = performance.now();
+  const later = vi.spyOn(performance, "now").mockReturnValue(now + 60_001);
+  onTestFinished(() => later.mockRestore());
+  expect((await client.ask("authenticate", answer)).data).toMatchObject({ code: 401, reason: "challenge_expired" });
+  later.mockRestore();
+  expect((await alice.login(client)).data.status).toBe("authenticated");
 });

@@ -1,4 +1,4 @@
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import type { Agent } from "../../src/client/agent.ts";
 import { GroupCrypto } from "../../src/crypto/group.ts";
 import { nodeCryptoProvider } from "../../src/node/provider.ts";
@@ -27,6 +27,13 @@ async function sendAll(from: Agent, to: string, texts: string[]): Promise<void> 
 
 const updates = (world: World, name: string) =>
   world.proxy.sentBy(name, "commit").filter(({ data }) => data.epoch !== 0);
+
+/** From now on the clock of this process is ahead. */
+function jump(milliseconds: number): void {
+  const now = Date.now;
+  const spy = vi.spyOn(Date, "now").mockImplementation(() => now() + milliseconds);
+  onTestFinished(() => spy.mockRestore());
+}
 
 describe("healing", () => {
   test("the joiner commits first thing, and after 100 messages both have committed", async () => {
@@ -69,6 +76,33 @@ describe("healing", () => {
     const opened2 = new Set(await readWith(loot, frames));
     expect(after.filter(({ data }) => opened2.has(data.message_id!))).toEqual([]);
     expect([...(await alertKinds(alice)), ...(await alertKinds(bob))]).toEqual([]);
+  });
+
+  test("a day after their last commit both have new keys, however little they say", async () => {
+    const { world: opened, alice, bob } = await talking();
+    await using world = opened;
+    const before = [updates(world, "alice").length, updates(world, "bob").length];
+    await (await alice.send("bob", "the same day")).handled();
+    expect([updates(world, "alice").length, updates(world, "bob").length]).toEqual(before);
+    jump(24 * 3_600_000);
+    await (await alice.send("bob", "a day later")).handled();
+    await eventually("alice has committed", () => updates(world, "alice").length > before[0]!);
+    await eventually("bob has committed", () => updates(world, "bob").length > before[1]!);
+    await (await bob.send("alice", "and on")).handled();
+    expect([...(await alertKinds(alice)), ...(await alertKinds(bob))]).toEqual([]);
+  });
+
+  test("a relay that does not admit new keys loses the conversation after 200 messages and a minute", async () => {
+    const { world: opened, alice, bob } = await talking();
+    await using world = opened;
+    world.proxy.rule = ({ toRelay, frame }) =>
+      toRelay && frame.type === "commit" && frame.data.epoch !== 0 ? [] : undefined;
+    for (let sent = 0; sent < 220; sent += 55) await sendAll(alice, "bob", numbered(55, `${sent}`));
+    expect(await alertKinds(alice)).toEqual([]);
+    jump(61_000);
+    await (await alice.send("bob", "in another conversation")).handled();
+    expect([...(await alertKinds(alice)), ...(await alertKinds(bob))]).toContain("healing_blocked");
+    expect((await bodies(bob, 223)).at(-1)).toBe("in another conversation");
   });
 
   test("1,000 messages in both directions, one side offline for long stretches: nothing is lost to epochs", async () => {
