@@ -20,9 +20,13 @@ export async function applyAnswers(turn: Turn, flight: Flight): Promise<void> {
     const commit = turn.cache.commits.get(group);
     // Its conversation may have been closed, or its epoch lost, meanwhile.
     if (commit?.commit_id === commitId) await applyCommitAnswer(turn, flight, commit, answer);
+    else if ((await turn.conversation(group)) === undefined)
+      for (const [seq, send] of flight.sends) if (send.group === group) flight.sends.delete(seq);
   }
   for (const { seq, answer } of flight.sendAnswers.splice(0)) {
+    const sent = flight.sends.get(seq);
     flight.sends.delete(seq);
+    if ("ok" in answer && sent !== undefined) flight.succeeded(sent.contact, sent.group);
     const row = await get(turn.tx, "out/", pad(seq));
     if (row === undefined || row.state !== "queued") continue;
     const answered = "ok" in answer ? answer.ok.message_id : answer.refusal.message_id;
@@ -41,16 +45,11 @@ async function refusedSend(turn: Turn, flight: Flight, row: OutboxRecord, refusa
   const wire = await get(turn.tx, "wire/", pad(row.seq));
   const conversation = wire === undefined ? undefined : await turn.conversation(wire.group);
   if (refusal.reason === "message_id_reused") return stored(turn, row, false);
-  if (wire !== undefined) {
-    flight.blocked.add(wire.group);
-    // Nobody has seen it, nor what was sent behind it: the counters are given out again, in order.
-    await remove(turn.tx, "wire/", pad(row.seq));
-    await turn.tx.delete(`sent/${wire.group}/${pad(wire.counter)}`);
-  }
-  if (conversation !== undefined && wire !== undefined) {
-    conversation.record.send_counter = Math.min(conversation.record.send_counter, wire.counter - 1);
-    conversation.dirty = true;
-  }
+  if (wire !== undefined) flight.blocked.add(wire.group);
+  if (refusal.reason === "send_blocked" || isTemporary(refusal)) {
+    // The same bytes can be taken another time, and so can those behind it: no keys are spent on waiting.
+    if (wire !== undefined) flight.repeat(wire.group, row.seq);
+  } else if (conversation !== undefined && wire !== undefined) await withdraw(turn, conversation, wire.counter);
   const { record } = conversation ?? {};
   switch (refusal.reason as WireReason) {
     case "send_blocked":
@@ -73,15 +72,37 @@ async function refusedSend(turn: Turn, flight: Flight, row: OutboxRecord, refusa
       flight.pausedUntil = turn.now + (refusal.retry_after_ms ?? RETRY_MS);
       return;
     default:
-      if (isTemporary(refusal)) flight.pause(row.to, turn.now + (refusal.retry_after_ms ?? RETRY_MS));
+      if (isTemporary(refusal)) flight.backOff(row.to, turn.now, refusal.retry_after_ms);
       else if (row.kind === "receipt") await deleteRow(turn, row);
       else await settle(turn, row, refusal.reason === "expired" ? "expired" : "refused", refusal.reason, true);
   }
 }
 
+/** Nobody has seen these, from a refused one on: they are encrypted again, in order, under the same counters. */
+async function withdraw(turn: Turn, conversation: Conversation, from: number): Promise<void> {
+  const { record } = conversation;
+  const prefix = `sent/${record.id}/`;
+  for (const [key, seq] of await turn.tx.list({ prefix, after: prefix + pad(from - 1) })) {
+    await remove(turn.tx, "wire/", pad(Number(seq)));
+    await turn.tx.delete(key);
+  }
+  record.send_counter = Math.min(record.send_counter, from - 1);
+  conversation.dirty = true;
+}
+
 /** A pinned contact without a key is stopped, and what waits for it fails; any other is refused. */
 async function refusedAsToken(turn: Turn, row: OutboxRecord): Promise<void> {
   if (!(await stopWithoutKey(turn, row.to))) await settle(turn, row, "refused", "encryption_required", true);
+}
+
+/** Sends the commits again that were refused for a while, once that is over. */
+export async function repeatCommits(turn: Turn, flight: Flight): Promise<void> {
+  for (const group of flight.commitsToRepeat) {
+    const contact = (await turn.conversation(group))?.record.contact;
+    if (contact !== undefined && flight.isPaused(contact, turn.now)) continue;
+    flight.commitsToRepeat.delete(group);
+    turn.after.push(() => flight.postCommit(group));
+  }
 }
 
 async function applyCommitAnswer(
@@ -104,14 +125,15 @@ async function applyCommitAnswer(
     for (const seq of commit.rows) {
       flight.sends.delete(seq);
       const row = await get(turn.tx, "out/", pad(seq));
-      if (row?.state === "queued") await stored(turn, row, answer.ok.delivered ?? false);
+      // One that waits again since its notice came is not in it any more.
+      if (row?.state === "queued" && row.group === commit.group) await stored(turn, row, answer.ok.delivered ?? false);
     }
     return;
   }
   const { refusal } = answer;
   if (isTemporary(refusal)) {
-    const wait = refusal.retry_after_ms ?? RETRY_MS;
-    setTimeout(() => flight.postCommit(commit.group), wait);
+    if (conversation !== undefined) flight.backOff(conversation.record.contact, turn.now, refusal.retry_after_ms);
+    flight.commitsToRepeat.add(commit.group);
     return;
   }
   if (commit.kind === "update") {
@@ -152,7 +174,7 @@ async function undoOpening(
   else if (!retry.includes(refusal.reason as WireReason))
     for (const seq of commit.rows) {
       const row = await get(turn.tx, "out/", pad(seq));
-      if (row?.state !== "queued") continue;
+      if (row?.state !== "queued" || row.group !== commit.group) continue;
       if (row.kind === "receipt") await deleteRow(turn, row);
       else await settle(turn, row, "refused", refusal.reason, true);
     }

@@ -10,6 +10,8 @@ const HEAL_MESSAGES = 100;
 const HEAL_MS = 24 * 3_600_000;
 /** However many messages pass meanwhile, the relay has so long to admit a commit. Milliseconds. */
 const HEAL_PATIENCE_MS = 60_000;
+/** An admitted commit waits so long for the messages that the relay says come before it. Milliseconds. */
+const CATCH_UP_PATIENCE_MS = 600_000;
 
 /** After a refusal for a stale epoch the commit that the relay must have had comes within this time. Milliseconds. */
 const STALE_PATIENCE_MS = 10_000;
@@ -115,9 +117,10 @@ export async function heal(turn: Turn, post: (group: string) => void): Promise<v
     const lost = record.lost_commit?.epoch === record.epoch ? record.lost_commit : undefined;
     if (pending !== undefined || lost !== undefined) {
       const blocked = messages >= 2 * HEAL_MESSAGES || (record.committed_at > 0 && age >= 2 * HEAL_MS);
-      const since = lost?.since ?? (pending?.high_water === undefined ? pending?.created_at : undefined);
+      const since = lost?.since ?? pending?.created_at ?? turn.now;
+      const patience = pending?.high_water === undefined ? HEAL_PATIENCE_MS : CATCH_UP_PATIENCE_MS;
       // The relay has had every chance to admit it: what is sent on would be readable with stolen state.
-      if (blocked && since !== undefined && turn.now - since > HEAL_PATIENCE_MS)
+      if (blocked && turn.now - since > patience)
         await closeConversation(
           turn,
           conversation,

@@ -6,17 +6,25 @@ export type Answered<T> = { ok: T } | { refusal: Refusal };
 export type SendData = ClientFrameInput<"send">;
 export type CommitData = ClientFrameInput<"commit">;
 
+const RETRY_MS = 1_000;
+const RETRY_LAST_MS = 60_000;
+
 /** What is under way on the present connection. Forgotten with it: what was not answered is sent again, byte by byte. */
 export class Flight {
   readonly sends = new Map<number, { contact: string; group: string; kind: OutboxRecord["kind"] }>();
   readonly sendAnswers: { seq: number; answer: Answered<RelayFrameData<"ack">> }[] = [];
   readonly commitAnswers: { group: string; commitId: string; answer: Answered<RelayFrameData<"ack">> }[] = [];
-  /** Groups in which a send was refused: what follows waits until all answers are in, and begins with `resume`. */
+  /** Groups whose commit was refused for a while: it is sent again when their contact's pause is over. */
+  readonly commitsToRepeat = new Set<string>();
+  /** Groups in which a send was refused: once all answers are in, one goes alone with `resume`, until one is taken. */
   readonly blocked = new Set<string>();
+  /** Outbox rows that are encrypted but were not taken, by group: they go first, byte by byte as they were. */
+  readonly repeats = new Map<string, Set<number>>();
   /** Contacts to whom something waits, but there is no conversation. */
   readonly toOpen = new Set<string>();
   /** Back-off of single contacts, and of all: Unix milliseconds. */
   readonly pausedContacts = new Map<string, number>();
+  readonly #delays = new Map<string, number>();
   pausedUntil = 0;
   readonly post: (seq: number, data: SendData) => void;
   readonly postCommit: (group: string) => void;
@@ -29,6 +37,26 @@ export class Flight {
   hasReceiptUnderWay(contact: string): boolean {
     for (const send of this.sends.values()) if (send.contact === contact && send.kind === "receipt") return true;
     return false;
+  }
+
+  repeat(group: string, seq: number): void {
+    const repeats = this.repeats.get(group) ?? new Set();
+    this.repeats.set(group, repeats.add(seq));
+  }
+
+  /** Waits for longer from time to time, up to a minute. */
+  backOff(contact: string, now: number, atLeast = 0): void {
+    const before = this.#delays.get(contact) ?? RETRY_MS / 2;
+    // What was under way together is refused together.
+    const delay = this.isPaused(contact, now) ? 0 : Math.min(2 * before, RETRY_LAST_MS);
+    this.#delays.set(contact, delay || before);
+    this.pause(contact, now + Math.max(delay, atLeast));
+  }
+
+  /** Something was taken: all is well again with this contact and this group. */
+  succeeded(contact: string, group: string): void {
+    this.#delays.delete(contact);
+    this.blocked.delete(group);
   }
 
   pause(contact: string, until: number): void {

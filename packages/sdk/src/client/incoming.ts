@@ -1,19 +1,16 @@
-import { type Content, decodeContent, isBoundTo, isFrameIdOf } from "../crypto/content.ts";
+import { type Content, decodeContent, frameId, isBoundTo, isFrameIdOf } from "../crypto/content.ts";
 import { GroupError } from "../crypto/group.ts";
 import { type Delivery, fromBase64, isBase64, usernameKey } from "../protocol/index.ts";
 import type { Pushed } from "./connection.ts";
 import { acceptCommit, applyAdmitted, applyCommit } from "./commits.ts";
 import { countStranger } from "./contacts.ts";
 import { acceptWelcome, closeConversation } from "./conversations.ts";
-import { applyReceipt, leave, requeue, rowById, sendAgain, settle } from "./receipts.ts";
+import { applyReceipt, leave, receivedUpTo, requeue, rowById, sendAgain, settle } from "./receipts.ts";
 import { fromBody, get, nextSeq, pad, put } from "./records.ts";
 import type { Conversation, Turn } from "./turn.ts";
 
-/** Counters that are asked for again after one gap, at most: more are lost only with the conversation itself. */
-const MISSING_AT_ONCE = 500;
-
-/** Counters that one receipt still has to ask for, at most: a contact chooses how far it jumps. */
-const MISSING_AT_MOST = 2_000;
+/** Counters of a conversation that were not read, at most. With more it is lost, and what is unread is sent in another. */
+const MISSING_AT_MOST = 400;
 
 /**
  * Processes what the relay has pushed, in the order of `seq`. Nothing in it can fail the turn: what is not readable is
@@ -45,7 +42,9 @@ export async function receive(turn: Turn, batch: Pushed[]): Promise<void> {
 async function receiveCommit(turn: Turn, delivery: Delivery): Promise<void> {
   const conversation = await find(turn, delivery.group_id);
   // A commit of a conversation that is gone has nothing to advance.
-  if (conversation !== undefined) await acceptCommit(turn, conversation, delivery.epoch ?? -1, delivery.message);
+  if (conversation === undefined) return;
+  await applyUnanswered(turn, conversation, delivery.epoch);
+  await acceptCommit(turn, conversation, delivery.epoch ?? -1, delivery.message);
 }
 
 async function receiveApplication(turn: Turn, delivery: Delivery, offline: boolean): Promise<void> {
@@ -59,16 +58,31 @@ async function receiveApplication(turn: Turn, delivery: Delivery, offline: boole
     return unreadable(turn, from, delivery.message_id);
   }
   if (contact.stopped !== undefined) return unreadable(turn, record.contact, delivery.message_id);
-  const pending = turn.cache.commits.get(record.id);
-  // The other side is in the epoch that our commit opens: it was admitted, though its answer has not reached us.
-  if (pending?.kind === "update" && delivery.epoch === pending.epoch + 1 && record.epoch === pending.epoch)
-    await applyCommit(turn, record.id);
+  await applyUnanswered(turn, conversation, delivery.epoch);
   const content = await open(turn, conversation, delivery);
   if (content === undefined) return unreadable(turn, record.contact, delivery.message_id);
   await countAndFollow(turn, conversation, content);
   const { header } = content;
   if (header.type === "receipt") return applyReceipt(turn, conversation, content.body);
   await keep(turn, conversation, content, delivery, offline);
+  if ((record.gaps ?? []).length >= MISSING_AT_MOST) {
+    // What it says was received would be a lie: not every loss can be named.
+    const receipt = await turn.receipt(record.contact);
+    delete receipt.received[record.id];
+    await closeConversation(
+      turn,
+      conversation,
+      "too_many_lost",
+      `more than ${MISSING_AT_MOST} messages of ${record.contact} were lost`,
+    );
+  }
+}
+
+/** The other side is in the epoch that our commit opens: it was admitted, though its answer has not reached us. */
+async function applyUnanswered(turn: Turn, { record }: Conversation, epoch: number | undefined): Promise<void> {
+  const pending = turn.cache.commits.get(record.id);
+  if (pending?.kind === "update" && epoch === pending.epoch + 1 && record.epoch === pending.epoch)
+    await applyCommit(turn, record.id);
 }
 
 /** Decrypts, and compares what was encrypted with what the relay says around it. */
@@ -117,13 +131,14 @@ async function countAndFollow(turn: Turn, conversation: Conversation, { header }
   const receipt = await turn.receipt(record.contact);
   const gaps = new Set(record.gaps);
   gaps.delete(header.counter);
-  for (let counter = record.receive_counter + 1; counter < header.counter; counter++) {
-    if (counter > record.receive_counter + MISSING_AT_ONCE || receipt.missing.length >= MISSING_AT_MOST) break;
+  const newest = Math.min(header.counter, record.receive_counter + MISSING_AT_MOST + 1);
+  for (let counter = record.receive_counter + 1; counter < newest; counter++) {
     receipt.missing.push({ group: record.id, counter });
     gaps.add(counter);
   }
   record.gaps = [...gaps];
   record.receive_counter = Math.max(record.receive_counter, header.counter);
+  if (header.read !== undefined) await receivedUpTo(turn, record.contact, record.id, header.read);
   record.messages_since_commit += 1;
   if (record.role === "opener") record.answered = true;
   // Receipts cause no receipts; what they carry is cumulative or is asked for again by its counter.
@@ -202,9 +217,10 @@ async function receiveNotice(turn: Turn, delivery: Delivery): Promise<void> {
   if (row === undefined || (row.state !== "stored" && row.state !== "queued")) return;
   if (row.to !== usernameKey(delivery.from)) return;
   if (row.kind === "receipt") return;
-  if (delivery.reason === "device_replaced") {
-    if (row.state === "stored") await sendAgainToNewDevice(turn, row);
-  } else if (delivery.status === "expired") await settle(turn, row, "expired", delivery.reason ?? "expired", true);
+  // Of an earlier sending: it was sent again since.
+  if (delivery.message_id !== frameId(row.id, row.attempt)) return;
+  if (delivery.reason === "device_replaced") await sendAgainToNewDevice(turn, row);
+  else if (delivery.status === "expired") await settle(turn, row, "expired", delivery.reason ?? "expired", true);
   else await settle(turn, row, "refused", delivery.reason ?? "dropped", true);
 }
 

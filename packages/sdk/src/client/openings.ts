@@ -6,9 +6,9 @@ import { stopWithoutKey } from "./contacts.ts";
 import { openConversation } from "./conversations.ts";
 import type { CommitData, Flight } from "./flight.ts";
 import { encryptRow } from "./outgoing.ts";
-import { endIfExpired, failAll, queuedRows } from "./queue.ts";
+import { bodyToSend, failAll, queuedRows } from "./queue.ts";
 import { deleteRow, settle } from "./receipts.ts";
-import { pad, toBytes } from "./records.ts";
+import type { OutboxRecord } from "./records.ts";
 import type { Turn } from "./turn.ts";
 
 /** Messages in the frame that opens a conversation, at most. */
@@ -23,12 +23,13 @@ export async function openWith(
   keys: RelayFrameData<"keys">,
 ): Promise<void> {
   const rows = await queuedRows(turn, flight, username, OPENING_MESSAGES);
-  const asked = rows.find((row) => row.fingerprint !== undefined);
-  if (asked !== undefined && asked.fingerprint !== (await turn.fingerprintOf(username, keys.identity_key))) {
-    for (const row of rows.filter((one) => one.fingerprint === asked.fingerprint))
-      await settle(turn, row, "failed", "fingerprint_mismatch");
-    return;
+  const bodies = new Map<OutboxRecord, Uint8Array>();
+  for (const row of rows) {
+    const body = await bodyToSend(turn, row, keys.identity_key);
+    if (body !== undefined) bodies.set(row, body);
   }
+  // Whoever was meant is not there: nobody is pinned for those who come later.
+  if (bodies.size === 0 || bodies.size < rows.length) return;
   const opening = await openConversation(turn, keys);
   if ("failed" in opening) {
     const contact = await turn.contact(username);
@@ -41,12 +42,10 @@ export async function openWith(
   const messages: NonNullable<CommitData["messages"]> = [];
   const inside: number[] = [];
   let room = turn.account.relay.frame_bytes - 4 * welcome.length;
-  for (const row of rows) {
-    if (await endIfExpired(turn, row)) continue;
-    const size = toBytes((await turn.tx.get(`out-body/${pad(row.seq)}`)) ?? "").length;
+  for (const [row, body] of bodies) {
     // What does not fit goes as a frame of its own, once the conversation is open.
-    if (size > largestBody(room)) break;
-    const data = await encryptRow(turn, conversation, row);
+    if (body.length > largestBody(room)) break;
+    const data = await encryptRow(turn, conversation, row, body);
     room -= data.message.length + 512;
     inside.push(row.seq);
     messages.push({
@@ -86,7 +85,7 @@ export async function cannotOpen(turn: Turn, flight: Flight, username: string, r
   const token = refusal.reason === "token_account" || refusal.reason === "encryption_required";
   if (token && (await stopWithoutKey(turn, username))) return;
   if (isTemporary(refusal) || refusal.reason === "no_key_packages") {
-    flight.pause(username, turn.now + (refusal.retry_after_ms ?? 5 * RETRY_MS));
+    flight.backOff(username, turn.now, refusal.retry_after_ms ?? 5 * RETRY_MS);
     return;
   }
   for (const row of await queuedRows(turn, flight, username, Number.MAX_SAFE_INTEGER)) {

@@ -3,8 +3,8 @@ import { toBase64 } from "../protocol/index.ts";
 import { isWaiting } from "./commits.ts";
 import { conversationFor } from "./conversations.ts";
 import type { Flight, SendData } from "./flight.ts";
-import { contactsWithQueue, endIfExpired, failAll, queuedRows } from "./queue.ts";
-import { get, type OutboxRecord, pad, put, toBytes } from "./records.ts";
+import { bodyToSend, contactsWithQueue, failAll, queuedRows } from "./queue.ts";
+import { type ContactRecord, get, type OutboxRecord, pad, put, type WireRecord } from "./records.ts";
 import type { Conversation, Turn } from "./turn.ts";
 
 /** Sends under way at a time. Half of what a relay lets an account burst by default. */
@@ -24,7 +24,8 @@ export async function encryptQueued(turn: Turn, flight: Flight): Promise<void> {
     }
     const conversation = contact === undefined ? undefined : await conversationFor(turn, contact);
     if (conversation === undefined) flight.toOpen.add(username);
-    else if (isReady(conversation, flight)) await encryptFor(turn, flight, username, conversation);
+    else if (contact !== undefined && isReady(conversation, flight))
+      await encryptFor(turn, flight, contact, conversation);
   }
 }
 
@@ -35,23 +36,52 @@ function isReady({ record }: Conversation, flight: Flight): boolean {
   return true;
 }
 
-async function encryptFor(turn: Turn, flight: Flight, username: string, conversation: Conversation): Promise<void> {
-  const { record } = conversation;
-  for (const row of await queuedRows(turn, flight, username, WINDOW - flight.sends.size)) {
-    if (await endIfExpired(turn, row)) continue;
-    const wire = await get(turn.tx, "wire/", pad(row.seq));
-    const data: SendData =
-      wire?.group === record.id && !flight.blocked.has(record.id)
-        ? (JSON.parse(wire.frame) as SendData)
-        : await encryptRow(turn, conversation, row);
-    const sent = flight.blocked.delete(record.id) ? { ...data, resume: true } : data;
-    flight.sends.set(row.seq, { contact: username, group: record.id, kind: row.kind });
-    turn.after.push(() => flight.post(row.seq, sent));
+/** First what is encrypted already, in the order of its counters, then more. After a refusal one goes alone. */
+async function encryptFor(
+  turn: Turn,
+  flight: Flight,
+  contact: ContactRecord,
+  conversation: Conversation,
+): Promise<void> {
+  const { username } = contact;
+  const { id: group } = conversation.record;
+  const blocked = flight.blocked.has(group);
+  let room = blocked ? 1 : WINDOW - flight.sends.size;
+  const send = (row: OutboxRecord, data: SendData): void => {
+    flight.sends.set(row.seq, { contact: username, group, kind: row.kind });
+    turn.after.push(() => flight.post(row.seq, blocked ? { ...data, resume: true } : data));
+    room -= 1;
+  };
+  for (const { row, wire } of await repeatsOf(turn, flight, group)) {
+    if (room <= 0) return;
+    flight.repeats.get(group)?.delete(row.seq);
+    send(row, JSON.parse(wire.frame) as SendData);
+  }
+  for (const row of await queuedRows(turn, flight, username, room)) {
+    const body = await bodyToSend(turn, row, contact.identity_key);
+    if (body !== undefined) send(row, await encryptRow(turn, conversation, row, body));
   }
 }
 
+async function repeatsOf(turn: Turn, flight: Flight, group: string) {
+  const repeats: { row: OutboxRecord; wire: WireRecord }[] = [];
+  for (const seq of flight.repeats.get(group) ?? []) {
+    const wire = await get(turn.tx, "wire/", pad(seq));
+    const row = await get(turn.tx, "out/", pad(seq));
+    // Meanwhile it may have been settled, or encrypted for another group.
+    if (wire?.group === group && row?.state === "queued") repeats.push({ row, wire });
+    else flight.repeats.get(group)?.delete(seq);
+  }
+  return repeats.toSorted((a, b) => a.wire.counter - b.wire.counter);
+}
+
 /** Encrypts one row in the present epoch, and remembers it as it leaves. */
-export async function encryptRow(turn: Turn, conversation: Conversation, row: OutboxRecord): Promise<SendData> {
+export async function encryptRow(
+  turn: Turn,
+  conversation: Conversation,
+  row: OutboxRecord,
+  body: Uint8Array,
+): Promise<SendData> {
   const { record } = conversation;
   const { device, identity } = turn.account;
   const messageId = frameId(row.id, row.attempt);
@@ -66,9 +96,9 @@ export async function encryptRow(turn: Turn, conversation: Conversation, row: Ou
     ...(expiresAt === undefined ? {} : { expires_at: expiresAt }),
     ...(row.reply_to === undefined ? {} : { reply_to: row.reply_to }),
     ...(row.thread === undefined ? {} : { thread: row.thread }),
+    ...(record.receive_counter === 0 || (record.gaps ?? []).length > 0 ? {} : { read: record.receive_counter }),
     ...(record.send_counter === 1 && record.replaces.length > 0 ? { replaces: record.replaces } : {}),
   };
-  const body = toBytes((await turn.tx.get(`out-body/${pad(row.seq)}`)) ?? "");
   const aad = authenticatedData({
     messageId,
     from: identity.username,

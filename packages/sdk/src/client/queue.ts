@@ -1,7 +1,8 @@
 /** The outbox's queue: what waits, for whom, in which order. */
+import { largestBody } from "../crypto/content.ts";
 import type { Flight } from "./flight.ts";
 import { deleteRow, settle } from "./receipts.ts";
-import { type ContactRecord, get, type OutboxRecord, pad } from "./records.ts";
+import { type ContactRecord, get, type OutboxRecord, pad, toBytes } from "./records.ts";
 import type { Turn } from "./turn.ts";
 
 /** Nothing goes to a contact that is stopped: its messages fail, visibly, rather than leave later by surprise. */
@@ -11,10 +12,21 @@ export async function failAll(turn: Turn, flight: Flight, contact: ContactRecord
     else await deleteRow(turn, row);
 }
 
-export async function endIfExpired(turn: Turn, row: OutboxRecord): Promise<boolean> {
-  if (row.expires_at === undefined || row.expires_at > turn.now) return false;
-  await settle(turn, row, "expired", "expired");
-  return true;
+/**
+ * The body of a row that may leave. Undefined if it never may, and is settled: it is too late, this relay does not take
+ * so much, or it was meant for another identity than the one that is there.
+ */
+export async function bodyToSend(turn: Turn, row: OutboxRecord, identityKey: string): Promise<Uint8Array | undefined> {
+  const body = toBytes((await turn.tx.get(`out-body/${pad(row.seq)}`)) ?? "");
+  if (row.expires_at !== undefined && row.expires_at <= turn.now)
+    // What has left us once may have arrived: a receipt outweighs this.
+    await settle(turn, row, "expired", "expired", row.group !== undefined);
+  else if (row.fingerprint !== undefined && row.fingerprint !== (await turn.fingerprintOf(row.to, identityKey)))
+    await settle(turn, row, "failed", "fingerprint_mismatch");
+  else if (body.length > largestBody(turn.account.relay.frame_bytes))
+    await settle(turn, row, "refused", "message_too_large", row.group !== undefined);
+  else return body;
+  return undefined;
 }
 
 /** Contacts with something in the queue, by skipping from one to the next. */

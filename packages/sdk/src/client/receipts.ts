@@ -1,7 +1,7 @@
 import * as z from "zod/mini";
 import { frameId } from "../crypto/content.ts";
 import { fromUtf8, randomId, utf8 } from "../protocol/index.ts";
-import { get, type GroupRecord, nextSeq, type OutboxRecord, pad, put, type ReceiptRecord } from "./records.ts";
+import { get, type GroupRecord, nextSeq, type OutboxRecord, pad, put, type ReceiptRecord, toBytes } from "./records.ts";
 import type { Conversation, Turn } from "./turn.ts";
 
 /** Sendings of one message, at most, that the other side could not read. */
@@ -49,7 +49,7 @@ export async function flushReceipts(turn: Turn, names: string[]): Promise<void> 
       undecryptable: record.undecryptable.splice(0, PER_RECEIPT),
     };
     record.received = {};
-    await addGaps(turn, body);
+    await addGaps(turn, username, body);
     if (isEmpty(record)) await turn.clearReceipt(username);
     if (!isEmpty(body)) await enqueueReceipt(turn, username, body);
   }
@@ -59,13 +59,18 @@ export async function flushReceipts(turn: Turn, names: string[]): Promise<void> 
  * Names every counter that was not read in the groups that the receipt is about: the one that asked for it may be lost,
  * and without it this one would say that it was received. Who has sent it again already is not asked twice.
  */
-async function addGaps(turn: Turn, body: ReceiptRecord): Promise<void> {
+async function addGaps(turn: Turn, username: string, body: ReceiptRecord): Promise<void> {
   for (const group of Object.keys(body.received)) {
     const gaps = (await turn.conversation(group))?.record.gaps ?? (await get(turn.tx, "group/", group))?.gaps ?? [];
     const asked = new Set(body.missing.filter((one) => one.group === group).map(({ counter }) => counter));
     const others = gaps.filter((counter) => !asked.has(counter));
-    if (body.missing.length + others.length > PER_RECEIPT) delete body.received[group];
-    else body.missing.push(...others.map((counter) => ({ group, counter })));
+    if (body.missing.length + others.length <= PER_RECEIPT)
+      body.missing.push(...others.map((counter) => ({ group, counter })));
+    else {
+      const next = await turn.receipt(username);
+      next.received[group] = Math.max(next.received[group] ?? 0, body.received[group] ?? 0);
+      delete body.received[group];
+    }
   }
 }
 
@@ -165,15 +170,29 @@ function parse(body: Uint8Array): z.output<typeof Receipt> | undefined {
   }
 }
 
-async function receivedUpTo(turn: Turn, from: string, group: string, counter: number): Promise<void> {
+/** The other side has everything on disk that we sent in this group up to this counter. */
+export async function receivedUpTo(turn: Turn, from: string, group: string, counter: number): Promise<void> {
   for (const [key, seq] of await turn.tx.list({ prefix: `sent/${group}/` })) {
     if (Number(key.slice(key.lastIndexOf("/") + 1)) > counter) break;
     const row = await get(turn.tx, "out/", pad(Number(seq)));
     if (row !== undefined && row.to !== from) continue;
     await turn.tx.delete(key);
     if (row === undefined) continue;
-    if (row.kind === "receipt") await deleteRow(turn, row);
-    else if (!isFinalByReceipt(row)) await settle(turn, row, "received");
+    if (row.kind === "receipt") {
+      await forgetGaps(turn, row);
+      await deleteRow(turn, row);
+    } else if (!isFinalByReceipt(row)) await settle(turn, row, "received");
+  }
+}
+
+/** What this receipt asked for was sent again, or never will be: the next ones need not name it. */
+async function forgetGaps(turn: Turn, row: OutboxRecord): Promise<void> {
+  const receipt = parse(toBytes((await turn.tx.get(`out-body/${pad(row.seq)}`)) ?? ""));
+  for (const { group, counter } of receipt?.missing ?? []) {
+    const conversation = await turn.conversation(group);
+    if (conversation?.record.gaps?.includes(counter) !== true) continue;
+    conversation.record.gaps = conversation.record.gaps.filter((gap) => gap !== counter);
+    conversation.dirty = true;
   }
 }
 

@@ -3,7 +3,7 @@ import { type GroupCrypto, wipe } from "../crypto/group.ts";
 import type { RelayFrame, RelayFrameData } from "../protocol/index.ts";
 import type { ClientStore } from "../store/store.ts";
 import { type Account, STOCK } from "./account.ts";
-import { applyAnswers } from "./answers.ts";
+import { applyAnswers, repeatCommits } from "./answers.ts";
 import { serveRequests } from "./asks.ts";
 import { applyCommit, heal, isWaiting } from "./commits.ts";
 import type { Connection, Refusal } from "./connection.ts";
@@ -14,6 +14,7 @@ import { lastResortIsDue, replenish } from "./key-packages.ts";
 import { cannotOpen, openWith } from "./openings.ts";
 import { encryptQueued } from "./outgoing.ts";
 import { flushReceipts } from "./receipts.ts";
+import type { WireRecord } from "./records.ts";
 import { sweep, wakeHealing } from "./retention.ts";
 import { Cache, Turn } from "./turn.ts";
 
@@ -72,6 +73,8 @@ export class Session {
     const stock = listening.key_packages ?? STOCK;
     await store.write(async (tx) => {
       await session.#cache.load(tx);
+      for (const [key, wire] of await tx.list({ prefix: "wire/" }))
+        session.#flight.repeat((JSON.parse(wire as string) as WireRecord).group, Number(key.slice("wire/".length)));
       await tx.put("meta/relay-stock", String(stock));
       await tx.put("meta/least-stock", String(stock));
     });
@@ -103,6 +106,7 @@ export class Session {
         else await openWith(turn, flight, username, answer.ok);
       await this.#sweepIfDue(turn);
       await heal(turn, (group) => flight.postCommit(group));
+      await repeatCommits(turn, flight);
       await this.#flushReceipts(turn, batch.length > 0);
       await encryptQueued(turn, flight);
       await turn.flush();

@@ -11,6 +11,8 @@ const Header = z.object({
   content_type: z.string().check(z.regex(/^[\x20-\x7e]{1,128}$/)),
   /** Rises by one with each message of this sender in this conversation, receipts included. Starts at 1. */
   counter: z.int().check(z.positive()),
+  /** Highest counter read in this group, if everything below it was read, too. */
+  read: z.exactOptional(z.int().check(z.positive())),
   /** Sender's clock, Unix milliseconds. */
   sent_at: z.int().check(z.nonnegative()),
   /** Relay's clock, Unix milliseconds. */

@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import type { Agent } from "../../src/client/agent.ts";
 import { MemoryStore } from "../../src/store/memory.ts";
 import { WebSocket } from "ws";
-import { alertKinds, bodies, eventually, follow, rejection, World } from "./world.ts";
+import { alertKinds, bodies, eventually, follow, numbered, rejection, World } from "./world.ts";
 
 /** Bob leaves, and somebody else registers under his name. */
 async function replaced(world: World, bob: Agent): Promise<Agent> {
@@ -152,6 +152,25 @@ describe("blocked contacts", () => {
     await (await again.send("bob", "and now?")).handled();
     expect(await bodies(bob, 2)).toEqual(["hello", "and now?"]);
   });
+});
+
+test("what is addressed by a fingerprint goes to nobody else, however the name came to another key", async () => {
+  await using world = await World.create({ noLimits: true });
+  await using elsewhere = await World.create();
+  const address = `bob#${(await elsewhere.open("bob")).fingerprint.replaceAll(" ", "")}`;
+  const impostor = await world.open("bob");
+  const got = follow(impostor);
+  const alice = await world.open("alice");
+  // The one who has the name here writes first: Alice pins its key when that comes in.
+  await (await impostor.send("alice", "hi")).stored();
+  const secret = await alice.send(address, "for bob alone");
+  expect(await rejection(secret.stored())).toMatchObject({ code: "fingerprint_mismatch" });
+  const carol = await world.open("carol");
+  const plain = Promise.all(numbered(40).map((text) => carol.send("bob", text)));
+  const another = await carol.send(address, "for bob alone");
+  await Promise.all((await plain).map((one) => one.handled()));
+  expect(await rejection(another.stored())).toMatchObject({ code: "fingerprint_mismatch" });
+  expect(got.map(({ body }) => body)).not.toContain("for bob alone");
 });
 
 /** Registers a token account by the original's frames. */

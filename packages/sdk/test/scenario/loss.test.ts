@@ -214,3 +214,60 @@ test.each(["alice", "bob"])(
       await Promise.all(frames.slice(next, next + 8).map((frame) => cutAt(frame)));
   },
 );
+
+/** The conversation of an agent with its one contact, as it is stored. */
+async function conversations(world: World, name: string): Promise<{ state: string; gaps?: number[] }[]> {
+  const rows = await world.memory(name).read((tx) => tx.list({ prefix: "group/" }));
+  return rows.map(([, value]) => JSON.parse(value as string) as { state: string; gaps?: number[] });
+}
+
+test("losses that were made good are not named for ever", async () => {
+  const { world: opened, alice, bob } = await talking();
+  await using world = opened;
+  let lose = false;
+  world.proxy.rule = (passage) => (lose && passage.agent === "bob" && isPush(passage, "application") ? [] : undefined);
+  for (let round = 0; round < 3; round++) {
+    lose = true;
+    const sent = await Promise.all(numbered(30, `round ${round}`).map((text) => alice.send("bob", text)));
+    await Promise.all(sent.map((one) => one.stored()));
+    lose = false;
+    await (await alice.send("bob", "end")).handled();
+    await Promise.all(sent.map((one) => one.handled()));
+  }
+  // What Alice sends says what of Bob's receipts she has read.
+  await eventually("bob knows that alice knows", async () => {
+    await (await alice.send("bob", "more")).handled();
+    return (await conversations(world, "bob")).every(({ gaps = [] }) => gaps.length === 0);
+  });
+  expect((await bodies(bob, 94)).filter((body) => body.startsWith("round"))).toHaveLength(90);
+});
+
+test("receipts that were read do not pile up, though their reader sends no receipts for them", async () => {
+  const { world: opened, alice } = await talking();
+  await using world = opened;
+  for (let sent = 0; sent < 40; sent++) await (await alice.send("bob", `message ${sent}`)).handled();
+  const waiting = (await world.memory("bob").read((tx) => tx.list({ prefix: "out/" }))).length;
+  expect(waiting).toBeLessThan(10);
+});
+
+test("who loses more than can be named gets what is unread in another conversation", async () => {
+  const { world: opened, alice, bob } = await talking();
+  await using world = opened;
+  const lost = await alice.send("bob", "lost at first");
+  await lost.handled();
+  await alice.close();
+  // Alice's counters jump, as if 1,000 messages had been lost.
+  const folder = world.folders.get("alice")!;
+  for (const [key, value] of folder.records)
+    if (key.startsWith("group/")) {
+      const record = JSON.parse(value as string) as { send_counter: number };
+      folder.records.set(key, JSON.stringify({ ...record, send_counter: record.send_counter + 1_000 }));
+    }
+  const again = await world.open("alice");
+  follow(again);
+  await (await again.send("bob", "after the jump")).handled();
+  await eventually("bob has given it up", async () => (await alertKinds(bob)).includes("too_many_lost"));
+  await (await again.send("bob", "in another conversation")).handled();
+  expect(await bodies(bob, 4)).toEqual(["hello", "lost at first", "after the jump", "in another conversation"]);
+  for (const { gaps = [] } of await conversations(world, "bob")) expect(gaps.length).toBeLessThanOrEqual(400);
+});
