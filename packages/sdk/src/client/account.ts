@@ -13,7 +13,7 @@ import {
 } from "../protocol/index.ts";
 import type { ClientStore, ReadTransaction, WriteTransaction } from "../store/store.ts";
 import { type Connection, type Refusal, refused } from "./connection.ts";
-import { type DeviceRecord, get, put, type RelayRecord } from "./records.ts";
+import { type DeviceRecord, get, list, put, type RelayRecord } from "./records.ts";
 
 /** Key packages in the stock at the relay, and how many travel with `register`, whose frame is small. */
 export const STOCK = 20;
@@ -136,7 +136,7 @@ export async function saveKeyPackages(
   }
 }
 
-/** How a login ended: we are in, or the relay knows a higher login counter than this store. */
+/** How a login ended: we are in, or the relay knows more of what this device has done than its store. */
 export type Login =
   | { kind: "in"; info: RelayFrameData<"info">; listening: RelayFrameData<"ack"> }
   | { kind: "old_copy"; highest: number };
@@ -178,9 +178,23 @@ export async function login(
   }
   const listening = await connection.request("listen", {}, "ack");
   const log = listening.log_id ?? "";
-  if (account.relay.log_id !== log)
-    account.relay = await updateRelay(store, (record) => ({ ...record, log_id: log, position: 0 }));
+  const last = listening.last_request;
+  if (account.relay.log_id === log) {
+    if (last !== undefined && !(await hasSent(store, last))) return { kind: "old_copy", highest: counter };
+    if (last !== undefined) await updateRelay(store, (record) => ({ ...record, last_taken: last }));
+  } else account.relay = await updateRelay(store, (record) => ({ ...record, log_id: log, position: 0 }));
   return { kind: "in", info, listening };
+}
+
+/**
+ * Whether this store knows the last request that the relay has taken from this device: if not, another copy of it has
+ * sent that. The login counter alone does not tell a copy that was taken between two logins.
+ */
+function hasSent(store: ClientStore, id: string): Promise<boolean> {
+  return store.read(async (tx) => {
+    if (id === (await get(tx, "meta/relay"))?.last_taken || (await tx.get(`out-id/${id}`)) !== undefined) return true;
+    return (await list(tx, "commit/")).some((commit) => commit.commit_id === id);
+  });
 }
 
 /** @throws AgentError relay_protocol if the relay speaks another version */

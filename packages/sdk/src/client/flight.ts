@@ -14,6 +14,8 @@ export class Flight {
   readonly sends = new Map<number, { contact: string; group: string; kind: OutboxRecord["kind"] }>();
   readonly sendAnswers: { seq: number; answer: Answered<RelayFrameData<"ack">> }[] = [];
   readonly commitAnswers: { group: string; commitId: string; answer: Answered<RelayFrameData<"ack">> }[] = [];
+  /** Id of the last `send` or `commit` that the relay has taken, in the order of its answers, until it is stored. */
+  taken: string | undefined;
   /** Groups whose commit was refused for a while: it is sent again when their contact's pause is over. */
   readonly commitsToRepeat = new Set<string>();
   /** Groups in which a send was refused: once all answers are in, one goes alone with `resume`, until one is taken. */

@@ -30,6 +30,8 @@ export interface RelayRecord {
   log_id?: string;
   /** Highest `seq` of our mailbox that is processed. */
   position: number;
+  /** Id of the last `send` or `commit` that the relay has taken. */
+  last_taken?: string;
   /** Relay's clock minus ours, milliseconds. */
   clock_offset: number;
   frame_bytes: number;

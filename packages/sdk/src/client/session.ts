@@ -56,7 +56,11 @@ export class Session {
     this.#connection = connection;
     this.#flight = new Flight(
       (seq, data) =>
-        connection.post("send", data, (answer) => this.#flight.sendAnswers.push({ seq, answer: asAck(answer) })),
+        connection.post("send", data, (frame) => {
+          const answer = asAck(frame);
+          if ("ok" in answer) this.#flight.taken = data.message_id;
+          this.#flight.sendAnswers.push({ seq, answer });
+        }),
       (group) => this.#postCommit(group),
     );
   }
@@ -109,7 +113,9 @@ export class Session {
       await repeatCommits(turn, flight);
       await this.#flushReceipts(turn, batch.length > 0);
       await encryptQueued(turn, flight);
-      await turn.flush();
+      const { taken } = flight;
+      flight.taken = undefined;
+      await turn.flush(taken);
       this.#asked = (await tx.list({ prefix: "ask/", limit: 1 })).length > 0;
       return turn;
     });
@@ -170,9 +176,11 @@ export class Session {
   #postCommit(group: string): void {
     const commit = this.#cache.commits.get(group);
     if (commit === undefined || commit.high_water !== undefined) return;
-    this.#connection.post("commit", JSON.parse(commit.frame), (answer) =>
-      this.#flight.commitAnswers.push({ group, commitId: commit.commit_id, answer: asAck(answer) }),
-    );
+    this.#connection.post("commit", JSON.parse(commit.frame), (frame) => {
+      const answer = asAck(frame);
+      if ("ok" in answer) this.#flight.taken = commit.commit_id;
+      this.#flight.commitAnswers.push({ group, commitId: commit.commit_id, answer });
+    });
   }
 
   /** Claims key packages for those to whom something waits and with whom there is no conversation. */

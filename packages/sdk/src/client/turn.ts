@@ -171,8 +171,8 @@ export class Turn {
     await put(this.tx, "alert/", pad(seq), { at: this.now, kind, ...(contact === undefined ? {} : { contact }), text });
   }
 
-  /** Writes what the turn has changed in memory. */
-  async flush(): Promise<void> {
+  /** Writes what the turn has changed in memory. `taken` is the last that the relay has said to have taken. */
+  async flush(taken?: string): Promise<void> {
     for (const { record, dirty } of this.#contacts.values())
       if (dirty && record !== undefined) await put(this.tx, "contact/", record.username, record);
     for (const [username, record] of this.#receipts) await put(this.tx, "receipt/", username, record);
@@ -183,9 +183,10 @@ export class Turn {
       await put(this.tx, "group/", conversation.record.id, conversation.record);
       await this.tx.put(`mls/${conversation.record.id}`, this.crypto.encode(conversation.group));
     }
-    if (this.position !== this.account.relay.position) {
+    if (this.position !== this.account.relay.position || taken !== undefined) {
       const relay = await get(this.tx, "meta/relay");
-      if (relay !== undefined) await put(this.tx, "meta/relay", "", { ...relay, position: this.position });
+      const last = taken === undefined ? {} : { last_taken: taken };
+      if (relay !== undefined) await put(this.tx, "meta/relay", "", { ...relay, position: this.position, ...last });
     }
   }
 }

@@ -87,6 +87,7 @@ export const relayFrames = {
     high_water: z.exactOptional(Count),
     /** Of `listening` and `published`: unclaimed key packages at the relay, without the last resort. */
     key_packages: z.exactOptional(Count),
+    last_request: z.exactOptional(z.string()),
     commit_id: z.exactOptional(Id),
     /** Of `committed`: whether every other member was listening. */
     delivered: z.exactOptional(z.boolean()),

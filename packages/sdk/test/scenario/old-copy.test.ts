@@ -1,6 +1,6 @@
 import { cpSync, rmSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { alertKinds, bodies, eventually, follow, rejection, World } from "./world.ts";
+import { alertKinds, bodies, eventually, follow, pause, rejection, World } from "./world.ts";
 
 /** Alice with a store in files and Bob, who have talked; `copy` is her closed store as it was then. */
 async function copied() {
@@ -51,6 +51,49 @@ describe("a store restored from an old copy", () => {
       .filter(({ agent, toRelay, frame }) => agent === "alice" && toRelay && ["send", "commit"].includes(frame.type));
     expect(encrypted.length).toBeGreaterThan(0);
     expect(encrypted.filter(({ frame }) => oldGroups.has(frame.data.group_id))).toEqual([]);
+  });
+
+  test("is noticed when the copy was taken in the middle of a session, too", async () => {
+    await using world = await World.create();
+    const [folder, copy] = [world.folder(), world.folder()];
+    const bob = await world.open("bob");
+    follow(bob);
+    const first = await world.open("alice", await world.sqlite(folder));
+    await (await first.send("bob", "before the copy")).handled();
+    cpSync(folder, copy, { recursive: true });
+    await (await first.send("bob", "after the copy")).handled();
+    await first.close();
+    const groups = new Set(world.proxy.sentBy("alice", "send").map(({ data }) => data.group_id));
+    const since = world.proxy.recorded.length;
+    const restored = await world.open("alice", await world.sqlite(copy));
+    await (await restored.send("bob", "after the restore")).handled();
+    expect(await alertKinds(restored)).toContain("old_copy");
+    expect(await bodies(bob, 3)).toEqual(["before the copy", "after the copy", "after the restore"]);
+    // Not one message was encrypted from the state that the other store has used since.
+    const sent = world.proxy.recorded.slice(since).filter(({ agent, toRelay }) => agent === "alice" && toRelay);
+    expect(sent.filter(({ frame }) => groups.has(frame.data?.group_id))).toEqual([]);
+  });
+
+  test("is no old copy if its last request was taken and the answer lost", async () => {
+    await using world = await World.create({ noLimits: true });
+    const bob = await world.open("bob");
+    follow(bob);
+    for (let round = 0; round < 8; round++) {
+      const alice = await world.open("alice");
+      follow(alice);
+      await (await alice.send("bob", `round ${round}`)).received();
+      await bob.send("alice", `and back ${round}`);
+      // Somewhere between a request and its answer, the last of them a receipt.
+      let left = round;
+      world.proxy.rule = ({ agent, toRelay, frame }) =>
+        agent === "alice" && !toRelay && frame.type === "ack" && left-- <= 0 ? "cut" : undefined;
+      await pause(100);
+      await alice.close();
+      world.proxy.rule = undefined;
+    }
+    const alice = await world.open("alice");
+    await (await alice.send("bob", "the end")).handled();
+    expect([...(await alertKinds(alice)), ...(await alertKinds(bob))]).toEqual([]);
   });
 
   test("what waited in its outbox is sent by the new device", async () => {

@@ -1,6 +1,11 @@
 import type { Context } from "../context.ts";
 import { ack, type Answer, type Login, type Session } from "../session.ts";
 
+async function ofDevice({ store }: Context, { mailbox }: Login) {
+  const last = await store.lastRequest(mailbox);
+  return { key_packages: await store.countKeys(mailbox), ...(last === undefined ? {} : { last_request: last }) };
+}
+
 /** [P-5.1] The answer leaves before the first message. */
 export async function listen(context: Context, session: Session, login: Login): Promise<Answer> {
   const { store, hub } = context;
@@ -8,7 +13,7 @@ export async function listen(context: Context, session: Session, login: Login): 
     status: "listening",
     log_id: store.logId,
     high_water: await store.highWater(login.mailbox),
-    ...(login.kind === "key" ? { key_packages: await store.countKeys(login.mailbox) } : {}),
+    ...(login.kind === "key" ? await ofDevice(context, login) : {}),
   };
   // Token accounts listen since their login; a second `listen` changes nothing.
   if (login.kind === "token" || (session.delivery !== undefined && hub.has(session.delivery))) return ack(data);

@@ -56,6 +56,7 @@ export function commit(tables: Tables, keyPackages: KeyPackages, request: Commit
     const ownDigest = messageDigest({ to, message, sessionId: undefined, groupId: request.groupId, epoch, expiresAt });
     requests.add(sender.mailbox, "message", messageId, ownDigest, peer.mailbox, place);
   }
+  requests.setLast(sender.mailbox, request.commitId);
   return { highWater: mail.highWater(sender.mailbox), mailbox: peer.mailbox };
 }
 

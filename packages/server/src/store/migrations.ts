@@ -95,6 +95,10 @@ const migrations: string[] = [
   ) WITHOUT ROWID;
   CREATE INDEX claims_by_age ON claims (published_at);
   `,
+  `
+  -- The newest id of each device in requests, which are forgotten: by it a client knows its own store from an old copy.
+  CREATE TABLE last_requests (sender INTEGER PRIMARY KEY, id TEXT NOT NULL);
+  `,
 ];
 
 /** The database is of a newer version than this program knows. */

@@ -19,6 +19,9 @@ export function requestsTable(db: DatabaseSync, clock: () => number) {
   const insert = db.prepare(
     "INSERT INTO requests (sender, kind, id, digest, mailbox, seq, at) VALUES (?, ?, ?, ?, ?, ?, ?)",
   );
+  const selectLast = db.prepare("SELECT id FROM last_requests WHERE sender = ?");
+  const putLast = db.prepare("INSERT OR REPLACE INTO last_requests VALUES (?, ?)");
+  const removeLast = db.prepare("DELETE FROM last_requests WHERE sender = ?");
   // Rows are in the order of time, so the oldest are found without an index.
   const forget = db.prepare(
     "DELETE FROM requests WHERE number IN (SELECT number FROM requests ORDER BY number LIMIT ?) AND at < ?",
@@ -37,6 +40,16 @@ export function requestsTable(db: DatabaseSync, clock: () => number) {
       seq: number,
     ): void {
       insert.run(sender, kind, id, digest, mailbox, seq, clock());
+    },
+    /** The id of the newest `send` or `commit` that was taken from a key account's device. */
+    last(sender: number): string | undefined {
+      return selectLast.get(sender)?.["id"] as string | undefined;
+    },
+    setLast(sender: number, id: string): void {
+      putLast.run(sender, id);
+    },
+    removeLast(sender: number): void {
+      removeLast.run(sender);
     },
     /** Forgets some of the old ones; returns how many. */
     sweep(limit: number): number {

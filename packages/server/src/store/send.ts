@@ -66,6 +66,7 @@ function decide(tables: Tables, request: SendRequest): Sent | Refused {
     unknown: target.unknown,
   });
   if (digest !== undefined) requests.add(senderMailbox, "message", id, digest, target.mailbox, seq);
+  if (sender.kind === "key") requests.setLast(senderMailbox, id);
   return { messageId: id, mailbox: target.mailbox, waiting: true };
 }
 

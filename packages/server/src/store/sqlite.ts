@@ -126,6 +126,7 @@ function openStore(db: DatabaseSync, options: StoreOptions, closed: () => void):
     entries: (mailbox, after, room) => group.read(() => mail.after(mailbox, after, room)),
     received: (mailbox, seq) => group.write(() => mail.received(mailbox, seq)),
     receivedSoon: (mailbox, seq, deleted) => group.later(() => deleted(mail.received(mailbox, seq))),
+    lastRequest: (mailbox) => group.read(() => requests.last(mailbox)),
     highWater: (mailbox) => group.read(() => mail.highWater(mailbox)),
     publishKeys: (mailbox, packages, lastResort) =>
       group.write(() => keyPackages.publish(mailbox, packages, lastResort)),

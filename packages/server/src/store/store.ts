@@ -192,6 +192,8 @@ export interface RelayStore extends AsyncDisposable {
    * meanwhile finds them deleted. `deleted` is told how many.
    */
   receivedSoon(mailbox: number, seq: number, deleted: (count: number) => void): void;
+  /** Id of the newest `send` or `commit` that was taken from this device of a key account. */
+  lastRequest(mailbox: number): Promise<string | undefined>;
   /** Highest `seq` that waits, 0 if nothing does. */
   highWater(mailbox: number): Promise<number>;
 

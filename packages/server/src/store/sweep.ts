@@ -77,6 +77,7 @@ export function sweeper(
     for (const row of rows) drop(row, "dropped", mailbox.closed);
     if (rows.length < BATCH) {
       // A replaced device stays known, so that it can be told.
+      requests.removeLast(mailbox.mailbox);
       if (mailbox.closed === "unregistered") removeMailbox.run(mailbox.mailbox);
       else drained.run(mailbox.mailbox);
     }

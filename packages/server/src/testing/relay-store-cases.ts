@@ -28,6 +28,24 @@ const cases: Record<string, StoreCase["run"]> = {
     assert.equal(await world.store.login(alice.mailbox, 4), undefined);
   },
 
+  async "the last request of a device is known for as long as the device, repeats and refusals do not change it"(open) {
+    await using world = new StoreWorld(open);
+    const alice = await world.agent("alice");
+    const bob = await world.agent("bob");
+    assert.equal(await world.store.lastRequest(alice.mailbox), undefined);
+    accepted(await world.open(alice, bob, "g", ["first"]));
+    assert.equal(await world.store.lastRequest(alice.mailbox), "open-g");
+    const message = { groupId: "g", epoch: 1, message: "m" };
+    accepted(await world.send(alice, "bob", { ...message, messageId: "second" }));
+    accepted(await world.send(alice, "bob", { ...message, messageId: "third" }));
+    accepted(await world.send(alice, "bob", { ...message, messageId: "second" }));
+    assertRefused(await world.send(alice, "bob", { ...message, epoch: 9, messageId: "fourth" }), "stale_epoch");
+    world.now += 90 * DAY;
+    await world.sweep();
+    assert.equal(await world.store.lastRequest(alice.mailbox), "third");
+    assert.equal(await world.store.lastRequest(bob.mailbox), undefined);
+  },
+
   async "entries come in order, as much as fits, and are deleted by their position"(open) {
     await using world = new StoreWorld(open);
     const alice = await world.token("alice");
