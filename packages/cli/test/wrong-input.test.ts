@@ -1,6 +1,6 @@
 import { spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
+import { appendFileSync, mkdtempSync, rmSync } from "node:fs";
 import { createServer } from "node:http";
 import { mkdir, writeFile } from "node:fs/promises";
 import type { AddressInfo } from "node:net";
@@ -143,8 +143,9 @@ test("a full disk", async (context) => {
   await world.register("bob");
   const disk = tinyDisk() ?? context.skip("no right to make a file system");
   expect((await world.cli(["register", "-u", "alice", "--home", disk])).exit).toBe(0);
+  fillUp(disk);
   const send = ["send", "-t", "bob", "--home", disk, "-u", "alice", "--timeout", "2"];
-  expectError(await world.cli(send, { stdin: "x".repeat(700_000) }), 1, /no space left/);
+  expectError(await world.cli(send, { stdin: "x".repeat(100_000) }), 1, /no space left/);
   expectError(await world.cli([...send, "-m", "small"]), 1, /no space left/);
 });
 
@@ -168,6 +169,14 @@ function tinyDisk(): string | undefined {
   if (status !== 0) return undefined;
   onTestFinished(() => void spawnSync("umount", ["-l", folder]));
   return folder;
+}
+
+/** In ever smaller pieces, so that no block is left. */
+function fillUp(disk: string): void {
+  for (const size of [65_536, 4_096, 1])
+    expect(() => {
+      for (;;) appendFileSync(join(disk, "filler"), Buffer.alloc(size));
+    }).toThrow("ENOSPC");
 }
 
 /** A relay from the future: whatever it is asked, it answers with its `info`. */

@@ -86,18 +86,15 @@ test("a message whose time ran out before we heard that the relay had it is not 
   const { world: opened, alice, bob } = await talking();
   await using world = opened;
   let away = false;
-  let hold = false;
   world.proxy.rule = ({ agent, toRelay, frame }) => {
-    if (agent === "bob") return hold && toRelay && frame.type === "send" ? "cut" : undefined;
-    if (away) return "cut";
-    if (toRelay || frame.type !== "ack" || frame.data.status !== "delivered") return undefined;
-    away = hold = true;
-    return "cut";
+    if (agent === "bob") return away && toRelay && frame.type === "send" ? "cut" : undefined;
+    away ||= !toRelay && frame.type === "ack" && frame.data.status === "delivered";
+    return away ? "cut" : undefined;
   };
   const sent = await alice.send("bob", "read in time", { expiresIn: 700 });
   await eventually("bob has it", async () => (await bob.inbox()).some((entry) => entry.body === "read in time"));
   await pause(800);
-  away = hold = false;
+  world.proxy.rule = undefined;
   expect((await sent.handled()).state).toBe("handled");
 });
 
