@@ -5,7 +5,7 @@ export type { Check, Diagnosis } from "./client/diagnosis.ts";
 export type { ListenOptions } from "./client/listen.ts";
 export type { InboxEntry, Message } from "./client/message.ts";
 export type { SendOptions } from "./client/enqueue.ts";
-export { checkUsername, openAgent, type OpenOptions } from "./client/open.ts";
+export { checkUsername, openAgent, type OpenAgentOptions } from "./client/open.ts";
 export type { MessageState } from "./client/records.ts";
 export { type MessageStatus, type Sent } from "./client/sent.ts";
 export type { Wait } from "./client/waiting.ts";

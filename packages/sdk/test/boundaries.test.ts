@@ -99,7 +99,7 @@ describe("the public face is exactly this list", () => {
     "Message",
     "MessageState",
     "MessageStatus",
-    "OpenOptions",
+    "OpenAgentOptions",
     "Range",
     "ReadTransaction",
     "SendOptions",

@@ -119,9 +119,7 @@ export async function registerDevice(
     relay,
     signature: toBase64(signature),
   });
-  if ("refusal" in answer) return answer.refusal;
-  account.relay = await updateRelay(store, (record) => ({ ...record, registered: true }));
-  return undefined;
+  return "refusal" in answer ? answer.refusal : undefined;
 }
 
 /** Saves the private parts of key packages, before their public parts are published. */
@@ -139,7 +137,7 @@ export async function saveKeyPackages(
 /** How a login ended: we are in, or the relay knows more of what this device has done than its store. */
 export type Login =
   | { kind: "in"; info: RelayFrameData<"info">; listening: RelayFrameData<"ack"> }
-  | { kind: "old_copy"; highest: number };
+  | { kind: "old_copy" };
 
 /**
  * Logs in and listens. The login counter is committed before it is used, so that the relay's being higher means that
@@ -172,15 +170,14 @@ export async function login(
   );
   const answer = await connection.ask("authenticate", { ...who, counter, signature: toBase64(signature) });
   if ("refusal" in answer) {
-    if (answer.refusal.reason === "login_counter")
-      return { kind: "old_copy", highest: answer.refusal.highest ?? counter };
+    if (answer.refusal.reason === "login_counter") return { kind: "old_copy" };
     throw refused(answer.refusal);
   }
   const listening = await connection.request("listen", {}, "ack");
   const log = listening.log_id ?? "";
   const last = listening.last_request;
   if (account.relay.log_id === log) {
-    if (last !== undefined && !(await hasSent(store, last))) return { kind: "old_copy", highest: counter };
+    if (last !== undefined && !(await hasSent(store, last))) return { kind: "old_copy" };
     if (last !== undefined) await updateRelay(store, (record) => ({ ...record, last_taken: last }));
   } else account.relay = await updateRelay(store, (record) => ({ ...record, log_id: log, position: 0 }));
   return { kind: "in", info, listening };
@@ -205,6 +202,7 @@ export async function readInfo(connection: Connection): Promise<RelayFrameData<"
       "relay_protocol",
       `the relay speaks protocol ${info.protocol}, this agent ${PROTOCOL_VERSION}`,
       {
+        reason: "protocol_version",
         hint: info.protocol > PROTOCOL_VERSION ? "update aimessage" : "ask the relay's operator to update it",
       },
     );

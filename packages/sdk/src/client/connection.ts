@@ -30,6 +30,13 @@ const QUIET_MS = 30_000;
 type Answer = { frame: RelayFrame } | { refusal: Refusal };
 type OnAnswer = (answer: Answer) => void;
 
+/** A request without its answer. `lost` is called if the connection ends before it came. */
+interface Waiting {
+  settle: OnAnswer;
+  lost?: () => void;
+  since: number;
+}
+
 /**
  * One WebSocket to the relay: requests and their answers, and the queue of pushed messages. Knows nothing of accounts or
  * ratchets. `onEvent` is called whenever there is something to look at.
@@ -44,7 +51,7 @@ export class Connection {
   keysLow: number | undefined;
   readonly #socket: WebSocket;
   readonly #onEvent: () => void;
-  readonly #waiting = new Map<string, { settle: OnAnswer; since: number }>();
+  readonly #waiting = new Map<string, Waiting>();
   readonly #watchdog: ReturnType<typeof setInterval>;
   #next = 1;
   #heard = Date.now();
@@ -78,7 +85,9 @@ export class Connection {
         () => {
           clearTimeout(timer);
           signal?.removeEventListener("abort", abort);
-          resolve(new Connection(socket, onEvent));
+          const connection = new Connection(socket, onEvent);
+          signal?.addEventListener("abort", () => connection.close());
+          resolve(connection);
         },
         { once: true },
       );
@@ -89,11 +98,11 @@ export class Connection {
     return this.closedBy === undefined;
   }
 
-  /** Sends a request; `settle` is called once with its answer, unless the connection closes before. */
-  post<T extends ClientFrameType>(type: T, data: ClientFrameInput<T>, settle: OnAnswer): void {
-    if (!this.open) return;
+  /** Sends a request; either `settle` is called once with its answer, or `lost` when the connection ends before. */
+  post<T extends ClientFrameType>(type: T, data: ClientFrameInput<T>, settle: OnAnswer, lost?: () => void): void {
+    if (!this.open) return lost?.();
     const id = String(this.#next++);
-    this.#waiting.set(id, { settle, since: Date.now() });
+    this.#waiting.set(id, { settle, ...(lost === undefined ? {} : { lost }), since: Date.now() });
     this.#socket.send(encodeClientFrame(type, id, data));
   }
 
@@ -121,17 +130,13 @@ export class Connection {
   /** As {@link request}, but a refusal is returned. @throws AgentError relay_unreachable */
   ask<T extends ClientFrameType>(type: T, data: ClientFrameInput<T>): Promise<Answer> {
     return new Promise((resolve, reject) => {
-      const lost = () => reject(new AgentError("relay_unreachable", "the connection to the relay was lost"));
-      if (!this.open) return lost();
-      const onClose = () => lost();
-      this.#socket.addEventListener("close", onClose, { once: true });
-      this.post(type, data, (answer) => {
-        this.#socket.removeEventListener("close", onClose);
-        resolve(answer);
-      });
+      this.post(type, data, resolve, () =>
+        reject(new AgentError("relay_unreachable", "the connection to the relay was lost")),
+      );
     });
   }
 
+  /** Ends it at once, whether or not the other side still lives. */
   close(): void {
     this.#socket.close();
     this.#closed(1000, "");
@@ -139,7 +144,7 @@ export class Connection {
 
   #receive(data: unknown): void {
     this.#heard = Date.now();
-    if (typeof data !== "string") return;
+    if (typeof data !== "string" || !this.open) return;
     const decoded = decodeRelayFrame(data);
     if ("bad" in decoded) {
       // Unasked frames that this version does not know are not for us; an answer that cannot be read ends its request.
@@ -151,8 +156,11 @@ export class Connection {
       this.pushed.push({ delivery: frame.data, offline: frame.type === "offline_message" });
     } else if (frame.replyTo !== undefined) {
       this.#settle(frame.replyTo, frame.type === "error" ? { refusal: frame.data } : { frame });
-    } else if (frame.type === "error") this.unasked = frame.data;
-    else if (frame.type === "keys_low") this.keysLow = frame.data.remaining;
+    } else if (frame.type === "error") {
+      this.unasked = frame.data;
+      // Somebody else listens with this device's keys. Who goes on is decided by the next login.
+      if (frame.data.reason === "listen_superseded") this.close();
+    } else if (frame.type === "keys_low") this.keysLow = frame.data.remaining;
     this.#onEvent();
   }
 
@@ -166,7 +174,9 @@ export class Connection {
     if (this.closedBy !== undefined) return;
     this.closedBy = { code, reason };
     clearInterval(this.#watchdog);
+    const waiting = [...this.#waiting.values()];
     this.#waiting.clear();
+    for (const { lost } of waiting) lost?.();
     this.#onEvent();
   }
 

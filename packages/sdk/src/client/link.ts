@@ -1,10 +1,10 @@
 import { AgentError } from "../errors.ts";
 import type { GroupCrypto } from "../crypto/group.ts";
 import { closeCodes, type RelayFrameData } from "../protocol/index.ts";
-import type { ClientStore, LinkLock } from "../store/store.ts";
+import type { ClientStore } from "../store/store.ts";
 import { type Account, login, readAccount, updateRelay } from "./account.ts";
 import { Connection } from "./connection.ts";
-import { replaceDevice } from "./replace-device.ts";
+import { registerReplacement, replaceDevice } from "./replace-device.ts";
 import { Session } from "./session.ts";
 
 /** How often a process that wants the link looks whether it is free. Milliseconds. */
@@ -12,14 +12,17 @@ const TAKE_MS = 300;
 /** Reconnecting: first wait, doubled up to the last, each with jitter. Milliseconds. */
 const FIRST_WAIT_MS = 200;
 const LAST_WAIT_MS = 15_000;
+/** Attempt at which we begin to wait once somebody else has begun to listen with our keys: not to chase each other. */
+const SUPERSEDED_ATTEMPT = 5;
 
 /** What overwritten records have left behind is removed in the first pause of so long, and at the latest after that. */
 const SCRUB_MS = 200;
 const SCRUB_LATEST_MS = 2_000;
 
 export type LinkState =
+  /** Another process holds the link. */
   | { state: "waiting" }
-  | { state: "connecting"; attempt: number }
+  | { state: "connecting" }
   | { state: "connected"; info: RelayFrameData<"info"> }
   | { state: "unreachable"; error: AgentError; attempt: number }
   | { state: "stopped"; error: AgentError };
@@ -29,7 +32,7 @@ export type LinkState =
  * there is sent, whatever comes is put there. Runs until it is stopped; takes the link whenever it is free.
  */
 export class Link {
-  state: LinkState = { state: "waiting" };
+  state: LinkState = { state: "connecting" };
   /** Whether the relay has let this process in at least once. */
   everConnected = false;
   readonly #store: ClientStore;
@@ -66,10 +69,15 @@ export class Link {
   async stop(patience: number): Promise<void> {
     if (this.#running === undefined) return;
     this.#draining = true;
-    const end = setTimeout(() => this.#stopping.abort(), this.state.state === "connected" ? patience : 0);
+    const end = setTimeout(() => this.#stopping.abort(), (await this.#mayStillSend()) ? patience : 0);
     this.#wake();
     await this.#running;
     clearTimeout(end);
+  }
+
+  async #mayStillSend(): Promise<boolean> {
+    if (this.state.state !== "connecting") return this.state.state === "connected";
+    return (await this.#store.read((tx) => tx.list({ prefix: "queue/", limit: 1 }))).length > 0;
   }
 
   get #stopped(): boolean {
@@ -81,67 +89,85 @@ export class Link {
     try {
       while (!this.#stopped) {
         this.#woken = false;
-        const lock = await this.#store.takeLink(this.#role);
-        if (lock !== undefined) await this.#hold(lock);
+        const held = await this.#takeAndHold().catch((error: unknown) => {
+          const known = asAgentError(error);
+          if (!known.shouldRetry()) throw known;
+          this.#failed(known);
+          return false;
+        });
         if (this.#draining) return;
-        if (lock !== undefined) continue;
-        this.#setState({ state: "waiting" });
-        await this.#sleep(TAKE_MS * (0.7 + 0.6 * Math.random()));
+        if (!held) await this.#sleep(TAKE_MS * (0.7 + 0.6 * Math.random()));
       }
     } finally {
       unsubscribe();
     }
   }
 
-  /** Connects, works, and reconnects, until it is stopped. */
-  async #hold(lock: LinkLock): Promise<void> {
+  /** @returns whether the link was free */
+  async #takeAndHold(): Promise<boolean> {
+    const lock = await this.#store.takeLink(this.#role);
+    if (lock === undefined) {
+      this.#setState({ state: "waiting" });
+      return false;
+    }
     try {
-      for (let attempt = 0; !this.#stopped && !(this.#draining && attempt > 0);) {
-        const lost = await this.#connectAndWork(attempt);
-        if (lost === "done") return;
-        attempt = lost === "worked" ? 1 : attempt + 1;
-        // However short-lived the connections to a relay are, they are not made in a tight loop.
-        const wait = Math.min(FIRST_WAIT_MS * 2 ** (attempt - 1), LAST_WAIT_MS);
-        await this.#sleep(wait * (0.5 + Math.random()), false);
-      }
-    } finally {
+      await this.#hold();
       await this.#store.scrub();
+    } finally {
       await lock.release();
+    }
+    return true;
+  }
+
+  /** Connects, works, and reconnects, until it is stopped. */
+  async #hold(): Promise<void> {
+    let attempt: number | undefined = 0;
+    while (!this.#stopped && !(this.#draining && attempt > 0)) {
+      attempt = await this.#connectAndWork(attempt);
+      if (attempt === undefined) return;
+      // However short-lived the connections to a relay are, they are not made in a tight loop.
+      const wait = Math.min(FIRST_WAIT_MS * 2 ** (attempt - 1), LAST_WAIT_MS);
+      await this.#sleep(wait * (0.5 + Math.random()), false);
     }
   }
 
-  /** @throws AgentError if going on is pointless: the relay refuses this agent, or another device has taken it over */
-  async #connectAndWork(attempt: number): Promise<"failed" | "worked" | "done"> {
-    if (attempt === 0) this.#setState({ state: "connecting", attempt });
+  /**
+   * @returns the number of the next attempt, by which we wait for it; undefined if there shall be none
+   * @throws AgentError if going on is pointless: the relay refuses this agent, or another device has taken it over
+   */
+  async #connectAndWork(attempt: number): Promise<number | undefined> {
+    if (attempt === 0) this.#setState({ state: "connecting" });
     let connection: Connection | undefined;
     let worked = false;
     try {
       const account = await this.#account();
       connection = await Connection.open(new URL(account.server), () => this.#wake(), this.#stopping.signal);
+      if (account.relay.new_device === true) await registerReplacement(this.#store, this.#crypto, account, connection);
       const result = await login(this.#store, this.#crypto, account, connection);
       if (result.kind === "old_copy") {
-        await replaceDevice(this.#store, this.#crypto, account, connection, result.highest);
-        return "worked";
+        await replaceDevice(this.#store, this.#crypto, account);
+        return attempt + 1;
       }
-      if (account.server !== account.relay.server) await this.#remember(account.server);
       const session = await Session.begin(this.#store, this.#crypto, account, connection, result.listening);
       this.#setState({ state: "connected", info: result.info });
       worked = true;
-      if (await this.#work(connection, session)) return "done";
-      await this.#endIfReplaced(
-        connection.closedBy?.code === closeCodes.deviceReplaced ? "device_replaced" : connection.unasked?.reason,
-      );
+      if (await this.#work(connection, session)) return undefined;
+      const reason =
+        connection.closedBy?.code === closeCodes.deviceReplaced ? "device_replaced" : connection.unasked?.reason;
+      await this.#endIfReplaced(reason);
+      return reason === "listen_superseded" ? SUPERSEDED_ATTEMPT : 1;
     } catch (error) {
       const known = asAgentError(error);
       await this.#endIfReplaced(known.reason);
-      if (known.code === "aborted") return "done";
+      if (known.code === "aborted" || this.#stopped) return undefined;
       // A relay that has let us in speaks our protocol: one answer that makes no sense is no reason to give up.
-      if (!known.shouldRetry() && !(known.code === "relay_protocol" && this.everConnected)) throw known;
-      this.#setState({ state: "unreachable", error: known, attempt: attempt + 1 });
+      const misread = known.code === "relay_protocol" && known.reason === undefined && this.everConnected;
+      if (!known.shouldRetry() && !misread) throw known;
+      this.#failed(known);
+      return worked ? 1 : attempt + 1;
     } finally {
       connection?.close();
     }
-    return worked ? "worked" : "failed";
   }
 
   /** Turn after turn. @returns whether we let go, rather than lost the connection */
@@ -172,16 +198,16 @@ export class Link {
     return { ...account, server: this.#opened.server };
   }
 
-  /** The relay has let us in at another address than the one that the store has. */
-  async #remember(server: string): Promise<void> {
-    await updateRelay(this.#store, (relay) => ({ ...relay, server, insecure: this.#opened.relay.insecure }));
-  }
-
   /** This device is not the agent's any more: nothing may be sent with it again. */
   async #endIfReplaced(reason: string | undefined): Promise<void> {
     if (reason !== "device_replaced") return;
     await updateRelay(this.#store, (relay) => ({ ...relay, stopped: "device_replaced" }));
     throw replaced();
+  }
+
+  #failed(error: AgentError): void {
+    const before = this.state.state === "unreachable" ? this.state.attempt : 0;
+    this.#setState({ state: "unreachable", error, attempt: before + 1 });
   }
 
   #setState(state: LinkState): void {

@@ -2,18 +2,20 @@ import { AgentError } from "../errors.ts";
 import { type CryptoProvider, GroupCrypto } from "../crypto/group.ts";
 import { Username, usernameObjection } from "../protocol/index.ts";
 import type { ClientStore } from "../store/store.ts";
-import { type Account, createAccount, readAccount, readInfo, registerDevice, updateRelay } from "./account.ts";
+import { type Account, createAccount, login, readAccount, readInfo, registerDevice, updateRelay } from "./account.ts";
 import { Agent } from "./agent.ts";
 import { Connection, refused } from "./connection.ts";
 import { erase } from "./message.ts";
 import { serverUrl } from "./server-url.ts";
 
-export interface OpenOptions {
+export interface OpenAgentOptions {
   store: ClientStore;
   /** Needed to register. */
   username?: string | undefined;
-  /** Needed to register; remembered afterwards. */
+  /** Needed to register, and remembered; afterwards another address of the same relay, for this process. */
   server?: string | undefined;
+  /** Remember `server` once the relay has let the agent in there. */
+  move?: boolean | undefined;
   /** Register if the store is new (default), or only load. */
   create?: boolean | undefined;
   /** Allow `ws://` beyond this machine. */
@@ -30,21 +32,21 @@ export interface OpenOptions {
  * @throws AgentError not_registered, bad_username, bad_server, insecure_server, refused (username_taken, rate_limited ...),
  * relay_unreachable, relay_protocol
  */
-export async function openAgent(options: OpenOptions, kind: typeof Agent = Agent): Promise<Agent> {
+export async function openAgent(options: OpenAgentOptions, kind: typeof Agent = Agent): Promise<Agent> {
   const crypto = await GroupCrypto.load(options.provider);
   let account = await options.store.read((tx) => readAccount(tx));
   if (account?.relay.registered !== true) {
     if (options.create === false) throw notRegistered();
     account = await register(crypto, account, options);
   } else if (options.server !== undefined) {
-    // Remembered by the link, once the relay has let us in there.
     const insecure = options.insecure ?? account.relay.insecure;
     account = { ...account, server: serverUrl(options.server, insecure).href, relay: { ...account.relay, insecure } };
+    if (options.move === true) await move(crypto, account, options);
   }
   return kind.over(options.store, crypto, account, options.role ?? "agent");
 }
 
-async function register(crypto: GroupCrypto, begun: Account | undefined, options: OpenOptions): Promise<Account> {
+async function register(crypto: GroupCrypto, begun: Account | undefined, options: OpenAgentOptions): Promise<Account> {
   const { store } = options;
   const username = begun?.identity.username ?? options.username;
   if (username === undefined)
@@ -57,26 +59,46 @@ async function register(crypto: GroupCrypto, begun: Account | undefined, options
     });
   const insecure = options.insecure ?? begun?.relay.insecure ?? false;
   const server = serverUrl(typed, insecure);
-  const lock = await store.takeLink("register");
-  if (lock === undefined)
-    throw new AgentError("store_busy", "another process registers this agent just now", { hint: "wait for it" });
-  let connection: Connection | undefined;
-  try {
-    connection = await Connection.open(server, () => undefined, options.signal);
+  return connected(server, options, async (connection) => {
     const info = await readInfo(connection);
     const account = begun ?? (await createAccount(store, crypto, username, server, insecure));
-    account.relay = await updateRelay(store, (relay) => ({
-      ...relay,
-      server: server.href,
-      insecure,
-      frame_bytes: info.limits.frame_bytes,
-    }));
+    account.server = server.href;
     const refusal = await registerDevice(store, crypto, account, connection);
-    if (refusal === undefined) return account;
+    if (refusal === undefined) {
+      const { frame_bytes } = info.limits;
+      const here = { server: server.href, insecure, frame_bytes, registered: true };
+      account.relay = await updateRelay(store, (relay) => ({ ...relay, ...here }));
+      return account;
+    }
     const error = refused(refusal);
-    // The relay does not know these keys, and never will under this name.
-    if (!error.shouldRetry()) await erase(store);
+    // Keys that were made just now are known to nobody. Those of an attempt before may be known to a relay.
+    if (begun === undefined && !error.shouldRetry()) await erase(store);
     throw error;
+  });
+}
+
+/** The relay of a registered agent has another address: it is the same one if it knows the agent's device. */
+function move(crypto: GroupCrypto, account: Account, options: OpenAgentOptions): Promise<void> {
+  return connected(new URL(account.server), options, async (connection) => {
+    await login(options.store, crypto, account, connection);
+    const { server, relay } = account;
+    account.relay = await updateRelay(options.store, (before) => ({ ...before, server, insecure: relay.insecure }));
+  });
+}
+
+/** Holds the link and a connection for as long as `work` takes. */
+async function connected<T>(
+  server: URL,
+  { store, signal }: OpenAgentOptions,
+  work: (connection: Connection) => Promise<T>,
+): Promise<T> {
+  const lock = await store.takeLink("register");
+  if (lock === undefined)
+    throw new AgentError("store_busy", "another process uses this agent just now", { hint: "wait for it, or end it" });
+  let connection: Connection | undefined;
+  try {
+    connection = await Connection.open(server, () => undefined, signal);
+    return await work(connection);
   } finally {
     connection?.close();
     await lock.release();

@@ -35,6 +35,8 @@ export interface RelayRecord {
   /** Relay's clock minus ours, milliseconds. */
   clock_offset: number;
   frame_bytes: number;
+  /** The relay does not know `meta/device` yet, which replaces the one that it knows. */
+  new_device?: true;
   /** Why this store may not be used any more. */
   stopped?: "device_replaced";
 }

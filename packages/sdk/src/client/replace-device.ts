@@ -1,58 +1,63 @@
+import { AgentError } from "../errors.ts";
 import type { GroupCrypto } from "../crypto/group.ts";
-import { createDevice } from "../crypto/identity.ts";
+import { createDevice, type Device } from "../crypto/identity.ts";
 import type { ClientStore, WriteTransaction } from "../store/store.ts";
-import { type Account, readAccount, registerDevice, toDeviceRecord } from "./account.ts";
-import { type Connection, type Refusal, refused } from "./connection.ts";
+import { type Account, registerDevice, toDeviceRecord, updateRelay } from "./account.ts";
+import { type Connection, refused } from "./connection.ts";
 import { get, list, nextSeq, pad, put } from "./records.ts";
 
+/** Copies of one agent that were put back one after another; more are a relay's invention, which would use counters up. */
+const MOST_REPLACED = 10_000;
+
 /**
- * This store is an old copy: the relay has seen a higher login counter than it ever used. Its ratchets may have been used
- * since by the store that it was copied from, and using them again would encrypt twice under one key. So they are
- * discarded, and the agent goes on as a new device of the same identity.
+ * This store is an old copy: the relay knows of things that this device has done and this store has not. Its ratchets may
+ * have been used since by the store that it was copied from, and using them again would encrypt twice under one key. So
+ * they are discarded, and the agent goes on as a new device of the same identity, as soon as the relay knows that.
  */
-export async function replaceDevice(
-  store: ClientStore,
-  crypto: GroupCrypto,
-  account: Account,
-  connection: Connection,
-  highestLogin: number,
-): Promise<void> {
+export async function replaceDevice(store: ClientStore, crypto: GroupCrypto, account: Account): Promise<void> {
+  const device = await createDevice(crypto, account.identity, account.device.counter + 1, Date.now());
   await store.write(async (tx) => {
     await discardConversations(tx);
+    await putNewDevice(tx, device);
     await put(tx, "alert/", pad(await nextSeq(tx, "alert")), {
       at: Date.now(),
       kind: "old_copy",
       text: "this store is an old copy; its keys were discarded, and conversations are opened anew by a new device",
     });
   });
-  let counter = account.device.counter + 1;
-  for (let attempt = 0; ; attempt++) {
-    const device = await createDevice(crypto, account.identity, counter, Date.now());
-    await store.write(async (tx) => {
-      await put(tx, "meta/device", "", toDeviceRecord(device));
-      await put(tx, "meta/relay", "", {
-        ...account.relay,
-        login_counter: highestLogin,
-        position: 0,
-        registered: false,
-      });
-    });
-    const refusal = await register(store, crypto, account.server, connection);
-    if (refusal === undefined) return;
-    // The store that this one was copied from may have been replaced itself.
-    if (refusal.reason !== "device_counter" || attempt > 0) throw refused(refusal);
-    counter = Math.max(refusal.highest ?? 0, counter) + 1;
-  }
 }
 
-async function register(
+/**
+ * Registers the device that replaces another one. May be repeated.
+ * @throws AgentError refused, relay_unreachable, relay_protocol
+ */
+export async function registerReplacement(
   store: ClientStore,
   crypto: GroupCrypto,
-  server: string,
+  account: Account,
   connection: Connection,
-): Promise<Refusal | undefined> {
-  const account = await store.read((tx) => readAccount(tx));
-  return account === undefined ? undefined : registerDevice(store, crypto, { ...account, server }, connection);
+): Promise<void> {
+  let refusal = await registerDevice(store, crypto, account, connection);
+  if (refusal?.reason === "device_counter") {
+    // The store that this one was copied from has been replaced itself.
+    const { counter } = account.device;
+    const highest = Math.max(refusal.highest ?? 0, counter);
+    if (highest > counter + MOST_REPLACED)
+      throw new AgentError("relay_protocol", `the relay says that this agent is on its device ${highest}`);
+    const device = await createDevice(crypto, account.identity, highest + 1, Date.now());
+    await store.write((tx) => putNewDevice(tx, device));
+    account.device = device;
+    refusal = await registerDevice(store, crypto, account, connection);
+  }
+  if (refusal !== undefined) throw refused(refusal);
+  account.relay = await updateRelay(store, ({ new_device: _, ...relay }) => relay);
+}
+
+async function putNewDevice(tx: WriteTransaction, device: Device): Promise<void> {
+  const relay = await get(tx, "meta/relay");
+  if (relay === undefined) return;
+  await put(tx, "meta/device", "", toDeviceRecord(device));
+  await put(tx, "meta/relay", "", { ...relay, position: 0, new_device: true });
 }
 
 /** Deletes all ratchets and key packages; what had not reached its recipient goes into the queue again. */

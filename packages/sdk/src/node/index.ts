@@ -7,9 +7,11 @@ import {
   AgentError,
   checkUsername,
   openAgent,
-  type OpenOptions as CoreOptions,
+  type OpenAgentOptions,
   type Wait,
 } from "../index.ts";
+import { readAccount } from "../client/account.ts";
+import { serverUrl } from "../client/server-url.ts";
 import { usernameKey } from "../protocol/index.ts";
 import { nodeCryptoProvider } from "./provider.ts";
 import { SqliteStore } from "./sqlite-store.ts";
@@ -18,7 +20,7 @@ export * from "../index.ts";
 export { nodeCryptoProvider } from "./provider.ts";
 export { SqliteStore } from "./sqlite-store.ts";
 
-export interface OpenOptions extends Omit<CoreOptions, "store" | "provider"> {
+export interface OpenOptions extends Omit<OpenAgentOptions, "store" | "provider" | "move"> {
   /** Folder of all agents of this user; default `AIMESSAGE_HOME` or `~/.aimessage`. */
   home?: string | undefined;
 }
@@ -45,10 +47,31 @@ export async function listAgents(home: string = defaultHome()): Promise<string[]
 
 /** An agent in a folder of its own, `<home>/<username>`. */
 export class Agent extends CoreAgent {
-  folder = "";
+  #folder = "";
+
+  get folder(): string {
+    return this.#folder;
+  }
 
   /** Registers once, then loads. */
-  static async open(options: OpenOptions = {}): Promise<Agent> {
+  static open(options: OpenOptions = {}): Promise<Agent> {
+    return Agent.#open(options);
+  }
+
+  /** Registers. For an agent that is registered, remembers another `server` if that is its relay, too; else refuses. */
+  static async register(options: OpenOptions & { username: string; server: string }): Promise<Agent> {
+    const home = options.home ?? defaultHome();
+    const folder = join(home, usernameKey(options.username));
+    const server = serverUrl(options.server, options.insecure ?? true);
+    const registeredAt = SqliteStore.exists(folder) ? await serverOf(folder) : undefined;
+    if (registeredAt === server.href)
+      throw new AgentError("already_registered", `${options.username} is registered in ${home} already`, {
+        hint: "use it as it is, or choose another username or home",
+      });
+    return Agent.#open({ ...options, move: registeredAt !== undefined });
+  }
+
+  static async #open(options: OpenOptions & { move?: boolean }): Promise<Agent> {
     const home = options.home ?? defaultHome();
     const username =
       options.username ?? (await onlyAgent(home, options.create !== false && options.server !== undefined));
@@ -62,7 +85,7 @@ export class Agent extends CoreAgent {
     const store = await SqliteStore.open(folder);
     try {
       const agent = (await openAgent({ ...options, username, store, provider: nodeCryptoProvider }, Agent)) as Agent;
-      agent.folder = folder;
+      agent.#folder = folder;
       return agent;
     } catch (error) {
       const empty = await store.read(async (tx) => (await tx.get("meta/identity")) === undefined).catch(() => false);
@@ -72,27 +95,19 @@ export class Agent extends CoreAgent {
     }
   }
 
-  /** Registers; refuses if the agent exists already. */
-  static async register(options: OpenOptions & { username: string }): Promise<Agent> {
-    const home = options.home ?? defaultHome();
-    const folder = join(home, usernameKey(options.username));
-    if (SqliteStore.exists(folder)) {
-      await using store = await SqliteStore.open(folder);
-      const relay = await store.read((tx) => tx.get("meta/relay"));
-      if (relay !== undefined && (JSON.parse(relay as string) as { registered: boolean }).registered)
-        throw new AgentError("already_registered", `${options.username} is registered in ${home} already`, {
-          hint: "use it as it is, or choose another username or home",
-        });
-    }
-    return Agent.open(options);
-  }
-
   /** Removes the agent at its relay, and its folder. */
   override async unregister(options: Wait & { release?: boolean } = {}): Promise<void> {
     await super.unregister(options);
     await this.close();
-    rmSync(this.folder, { recursive: true, force: true });
+    rmSync(this.#folder, { recursive: true, force: true });
   }
+}
+
+/** The relay at which the agent in a folder is registered; undefined if it is not. */
+async function serverOf(folder: string): Promise<string | undefined> {
+  await using store = await SqliteStore.open(folder);
+  const account = await store.read((tx) => readAccount(tx));
+  return account?.relay.registered === true ? account.relay.server : undefined;
 }
 
 async function onlyAgent(home: string, toRegister: boolean): Promise<string> {

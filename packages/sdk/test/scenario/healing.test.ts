@@ -1,11 +1,11 @@
-import { describe, expect, onTestFinished, test, vi } from "vitest";
+import { describe, expect, test } from "vitest";
 import type { Agent } from "../../src/client/agent.ts";
 import { GroupCrypto } from "../../src/crypto/group.ts";
 import { nodeCryptoProvider } from "../../src/node/provider.ts";
 import { fromBase64, toBase64 } from "../../src/protocol/index.ts";
 import { readWith, steal } from "./attacker.ts";
 import type { Frame } from "./proxy.ts";
-import { alertKinds, bodies, eventually, follow, numbered, pause, World } from "./world.ts";
+import { alertKinds, bodies, eventually, follow, jump, numbered, pause, World } from "./world.ts";
 
 /** Alice and Bob, who have talked; both have the keys of the joiner's first commit. */
 async function talking() {
@@ -27,13 +27,6 @@ async function sendAll(from: Agent, to: string, texts: string[]): Promise<void> 
 
 const updates = (world: World, name: string) =>
   world.proxy.sentBy(name, "commit").filter(({ data }) => data.epoch !== 0);
-
-/** From now on the clock of this process is ahead. */
-function jump(milliseconds: number): void {
-  const now = Date.now;
-  const spy = vi.spyOn(Date, "now").mockImplementation(() => now() + milliseconds);
-  onTestFinished(() => spy.mockRestore());
-}
 
 describe("healing", () => {
   test("the joiner commits first thing, and after 100 messages both have committed", async () => {

@@ -91,6 +91,12 @@ export class Proxy implements AsyncDisposable {
     for (const pair of this.#pairs) if (agent === undefined || pair.agent === agent) end(pair);
   }
 
+  /** The present connections of an agent neither carry anything any more, nor close: its network is gone. */
+  freeze(agent: string): void {
+    for (const pair of this.#pairs)
+      if (pair.agent === agent) for (const socket of [pair.client, pair.relay]) socket.pause();
+  }
+
   /** Frames of a type that an agent has sent. */
   sentBy(agent: string, type: string): Frame[] {
     return this.recorded

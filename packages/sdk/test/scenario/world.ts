@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createRelay, type Relay, type RelayOptions } from "@aimessage/server";
+import { onTestFinished, vi } from "vitest";
 import type { Agent, IncomingMessage } from "../../src/client/agent.ts";
 import { openAgent } from "../../src/client/open.ts";
 import { AgentError } from "../../src/errors.ts";
@@ -126,6 +127,13 @@ export async function eventually<T>(
 
 export function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+/** From now on the clock of this process is ahead. */
+export function jump(milliseconds: number): void {
+  const now = Date.now;
+  const spy = vi.spyOn(Date, "now").mockImplementation(() => now() + milliseconds);
+  onTestFinished(() => spy.mockRestore());
 }
 
 /** The bodies in an agent's inbox once there are so many, after a moment in which one more would have come. */
