@@ -50,7 +50,7 @@ export async function registerReplacement(
     refusal = await registerDevice(store, crypto, account, connection);
   }
   if (refusal !== undefined) throw refused(refusal);
-  account.relay = await updateRelay(store, ({ new_device: _, ...relay }) => relay);
+  account.relay = await updateRelay(store, ({ new_device: _known, ...relay }) => relay);
 }
 
 async function putNewDevice(tx: WriteTransaction, device: Device): Promise<void> {

@@ -72,8 +72,7 @@ test("a link that cannot be taken, since the disk is full, is taken when it is n
       return super.takeLink(role);
     }
   }
-  world.memory("alice");
-  const alice = await world.openFrom("alice", new FullStore(world.folders.get("alice")!));
+  const alice = await world.openFrom("alice", new FullStore());
   expect((await rejection(alice.users())).code).toBe("disk_full");
   full = false;
   expect(await alice.users()).toEqual([]);
@@ -93,6 +92,11 @@ test("an identity that a relay may know is kept when another relay refuses it", 
   expect(await alice.users()).toEqual([]);
 });
 
+async function connect(opened: Promise<NodeAgent>): Promise<void> {
+  await using agent = await opened;
+  await agent.users();
+}
+
 test("another address of the relay is used once, and remembered by register", async () => {
   await using world = await World.create();
   const [server, other] = [world.server, world.server.replace("127.0.0.1", "localhost")];
@@ -103,18 +107,14 @@ test("another address of the relay is used once, and remembered by register", as
     await using alice = await NodeAgent.open(options);
     return alice.server;
   };
-  const open = async (opened: Promise<NodeAgent>) => {
-    await using alice = await opened;
-    await alice.users();
-  };
-  await open(NodeAgent.register({ ...options, server }));
+  await connect(NodeAgent.register({ ...options, server }));
   expect((await rejection(NodeAgent.register({ ...options, server }))).code).toBe("already_registered");
-  await open(NodeAgent.open({ ...options, server: other }));
+  await connect(NodeAgent.open({ ...options, server: other }));
   expect(await remembered()).toBe(server);
   await using stranger = await World.create();
   expect((await rejection(NodeAgent.register({ ...options, server: stranger.server }))).code).toBe("refused");
   expect(await remembered()).toBe(server);
-  await open(NodeAgent.register({ ...options, server: other }));
+  await connect(NodeAgent.register({ ...options, server: other }));
   expect(await remembered()).toBe(other);
 });
 
