@@ -1,0 +1,27 @@
+import { expect, test } from "vitest";
+import { cliBin, freePort, Program, relayBin, temporaryFolder, until } from "./processes.ts";
+
+test("Ctrl+C ends a listener whose relay neither answers nor closes", async () => {
+  using folder = temporaryFolder();
+  const port = await freePort();
+  const agent = ["--home", `${folder.path}/home`, "-u", "alice", "-s", `ws://127.0.0.1:${port}`];
+  const relay = new Program([relayBin, "--port", String(port), "--db", `${folder.path}/data`]);
+  const listener = new Program([cliBin, ...agent, "listen"]);
+  try {
+    relay.start();
+    await until("the relay starts", () => relay.lines.some((line) => line.startsWith("Health check")));
+    const register = new Program([cliBin, ...agent, "register"]);
+    register.start();
+    expect(await register.exited()).toBe(0);
+    listener.start();
+    await until("it listens", async () => {
+      const metrics = await fetch(`http://127.0.0.1:${port}/metrics`);
+      return /^aimessage_frames_total\{type="listen"\} [1-9]/m.test(await metrics.text());
+    });
+    process.kill(relay.pid, "SIGSTOP");
+    await listener.end("SIGINT");
+    expect(listener.exitCode).toBe(0);
+  } finally {
+    for (const program of [listener, relay]) await program.end("SIGKILL");
+  }
+});
