@@ -24,6 +24,9 @@ export interface Pushed {
 /** Frames wait this long for their answer before the connection counts as dead. Milliseconds. */
 const ANSWER_MS = 20_000;
 const CONNECT_MS = 10_000;
+/** What a relay may push ahead of us. Honest ones stop far below, until we have acknowledged something. */
+const AHEAD_MESSAGES = 10_000;
+const AHEAD_CHARACTERS = 64 * 2 ** 20;
 /** After so long without a word from the relay we ask for one. */
 const QUIET_MS = 30_000;
 
@@ -42,7 +45,6 @@ interface Waiting {
  * ratchets. `onEvent` is called whenever there is something to look at.
  */
 export class Connection {
-  readonly pushed: Pushed[] = [];
   /** Why it closed; undefined while it is open. */
   closedBy: { code: number; reason: string } | undefined;
   /** The last error that answered no request: the relay's reason to close, or for a `received` that it did not take. */
@@ -51,6 +53,8 @@ export class Connection {
   keysLow: number | undefined;
   readonly #socket: WebSocket;
   readonly #onEvent: () => void;
+  readonly #pushed: (Pushed & { length: number })[] = [];
+  #pushedLength = 0;
   readonly #waiting = new Map<string, Waiting>();
   readonly #watchdog: ReturnType<typeof setInterval>;
   #next = 1;
@@ -92,6 +96,18 @@ export class Connection {
         { once: true },
       );
     });
+  }
+
+  /** Pushed messages that were not taken yet. */
+  get pushed(): number {
+    return this.#pushed.length;
+  }
+
+  /** The oldest pushed messages, at most `count`. */
+  take(count: number): Pushed[] {
+    const taken = this.#pushed.splice(0, count);
+    for (const { length } of taken) this.#pushedLength -= length;
+    return taken;
   }
 
   get open(): boolean {
@@ -153,7 +169,9 @@ export class Connection {
     }
     const { frame } = decoded;
     if (frame.type === "message" || frame.type === "offline_message") {
-      this.pushed.push({ delivery: frame.data, offline: frame.type === "offline_message" });
+      this.#pushed.push({ delivery: frame.data, offline: frame.type === "offline_message", length: data.length });
+      this.#pushedLength += data.length;
+      if (this.#pushed.length > AHEAD_MESSAGES || this.#pushedLength > AHEAD_CHARACTERS) this.close();
     } else if (frame.replyTo !== undefined) {
       this.#settle(frame.replyTo, frame.type === "error" ? { refusal: frame.data } : { frame });
     } else if (frame.type === "error") {

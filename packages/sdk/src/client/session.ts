@@ -96,7 +96,7 @@ export class Session {
   async turn(): Promise<boolean> {
     const connection = this.#connection;
     const flight = this.#flight;
-    const batch = connection.pushed.splice(0, BATCH);
+    const batch = connection.take(BATCH);
     if (batch.length > 0) this.#heardAt = Date.now();
     for (const { delivery } of batch) this.#pushedUpTo = Math.max(this.#pushedUpTo, delivery.seq);
     const openings = await this.#claim();
@@ -124,7 +124,7 @@ export class Session {
     await this.#replenishIfLow();
     const served = this.#asked && (await serveRequests(this.#store, connection));
     this.#written ||= batch.length > 0 || turn.after.length > 0;
-    const waiting = connection.pushed.length + flight.sendAnswers.length + flight.commitAnswers.length;
+    const waiting = connection.pushed + flight.sendAnswers.length + flight.commitAnswers.length;
     return waiting === 0 && !served && turn.after.length === 0 && (await this.#openable()).length === 0;
   }
 

@@ -186,6 +186,20 @@ describe("a relay that lies about messages", () => {
   });
 });
 
+test("a relay that pushes without end is left, and what is real arrives on the next connection", async () => {
+  const all = await talking();
+  await using world = all.world;
+  const push = world.proxy.pushedTo("bob", "application").at(-1)!;
+  const logins = () => world.proxy.sentBy("bob", "listen").length;
+  const before = logins();
+  // Bob's store is slow.
+  void world.memory("bob").write(() => pause(2_000));
+  for (let index = 0; index < 12_000; index++) world.proxy.push("bob", edit(push, { message: "", message_id: "x" }));
+  await (await all.alice.send("bob", "real")).handled();
+  expect(logins()).toBeGreaterThan(before);
+  expect(await bodies(all.bob, 2)).toEqual(["hello", "real"]);
+});
+
 /** MLS states in Bob's store, by group. */
 function groupStates({ world }: { world: World }): Promise<Map<string, unknown>> {
   return world.memory("bob").read(async (tx) => new Map(await tx.list({ prefix: "mls/" })));

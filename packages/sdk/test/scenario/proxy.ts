@@ -47,7 +47,7 @@ interface Pair {
 }
 
 /** Places in the mailbox are spread, so that there is room for more between them. */
-const SPREAD = 1000;
+const SPREAD = 100_000;
 
 /** A relay between agents and the relay that does as it is told: loses, holds, repeats, changes frames; and records all. */
 export class Proxy implements AsyncDisposable {
