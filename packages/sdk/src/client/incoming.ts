@@ -11,6 +11,8 @@ import type { Conversation, Turn } from "./turn.ts";
 
 /** Counters of a conversation that were not read, at most. With more it is lost, and what is unread is sent in another. */
 const MISSING_AT_MOST = 400;
+/** Messages of one contact whose failure it has not been told of, at most; of more it hears when they are sent again. */
+const OWED_AT_MOST = 1_000;
 
 /**
  * Processes what the relay has pushed, in the order of `seq`. Nothing in it can fail the turn: what is not readable is
@@ -201,14 +203,13 @@ async function repeatOutcome(turn: Turn, seq: number): Promise<void> {
 /** Something came that cannot be read: its sender hears of it, so that it sends it again. */
 async function unreadable(turn: Turn, from: string, messageId: string): Promise<void> {
   const contact = await turn.contact(from);
-  if (contact?.blocked === true) {
-    (await turn.receipt(from)).failed.push({ id: messageId, reason: "blocked" });
-    return;
-  }
   // A relay could make us open conversations with whomever it names.
   if (contact === undefined && !(await countStranger(turn))) return;
-  const receipt = await turn.receipt(from);
-  if (!receipt.undecryptable.includes(messageId)) receipt.undecryptable.push(messageId);
+  const { failed, undecryptable } = await turn.receipt(from);
+  // Nothing is told to a contact that is stopped, and anybody may write in its name.
+  if (failed.length + undecryptable.length >= OWED_AT_MOST) return;
+  if (contact?.blocked === true) failed.push({ id: messageId, reason: "blocked" });
+  else if (!undecryptable.includes(messageId)) undecryptable.push(messageId);
 }
 
 /** The relay's word on a message that it had stored. A receipt outweighs it. */

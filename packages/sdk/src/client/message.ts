@@ -73,7 +73,7 @@ async function settleRow(tx: WriteTransaction, row: InboxRecord, failure: string
   await put(tx, "receipt/", row.from, receipt);
 }
 
-/** Messages that a follower reads ahead. */
+/** Messages that are read at once. */
 const AHEAD = 32;
 
 /** Where a listener that follows the inbox is: first what was unhandled when it began, then all that comes. */
@@ -128,17 +128,21 @@ export async function claimNext(
 ): Promise<InboxRecord | undefined> {
   const row = await store.write(async (tx) => {
     const now = Date.now();
-    for (const [key] of await tx.list({ prefix: "unhandled/" })) {
-      const seq = key.slice("unhandled/".length);
-      const candidate = await get(tx, "in/", seq);
-      if (candidate === undefined) await tx.delete(key);
-      else if (wanted(candidate) && (candidate.claim === undefined || candidate.claim.until < now)) {
-        const claimed = { ...candidate, claim: { by, until: now + CLAIM_MS } };
-        await put(tx, "in/", seq, claimed);
-        return claimed;
+    for (let after: string | undefined; ;) {
+      const keys = await tx.list({ prefix: "unhandled/", after, limit: AHEAD });
+      for (const [key] of keys) {
+        const seq = key.slice("unhandled/".length);
+        const candidate = await get(tx, "in/", seq);
+        if (candidate === undefined) await tx.delete(key);
+        else if (wanted(candidate) && (candidate.claim === undefined || candidate.claim.until < now)) {
+          const claimed = { ...candidate, claim: { by, until: now + CLAIM_MS } };
+          await put(tx, "in/", seq, claimed);
+          return claimed;
+        }
       }
+      if (keys.length < AHEAD) return undefined;
+      after = keys.at(-1)?.[0];
     }
-    return undefined;
   });
   return row !== undefined && (await endIfExpired(store, row)) ? claimNext(store, by, wanted) : row;
 }
