@@ -173,6 +173,7 @@ export class Link {
   /** Turn after turn. @returns whether we let go, rather than lost the connection */
   async #work(connection: Connection, session: Session): Promise<boolean> {
     let dirtySince: number | undefined;
+    let patience = SCRUB_MS;
     while (connection.open && !this.#stopped) {
       this.#woken = false;
       const idle = await session.turn();
@@ -180,12 +181,13 @@ export class Link {
       if (!idle) continue;
       if (this.#draining && session.underWay === 0) return true;
       // A checkpoint costs two syncs, so it waits for a pause, but not for ever.
-      const scrubIn = dirtySince === undefined ? Infinity : SCRUB_MS;
+      const scrubIn = dirtySince === undefined ? Infinity : patience;
       await this.#sleep(Math.min(session.untilNext(), scrubIn));
       const paused = !this.#woken && scrubIn !== Infinity;
       if (paused || (dirtySince !== undefined && Date.now() - dirtySince > SCRUB_LATEST_MS)) {
-        await this.#store.scrub();
-        dirtySince = undefined;
+        const clean = await this.#store.scrub();
+        dirtySince = clean ? undefined : Date.now();
+        patience = clean ? SCRUB_MS : SCRUB_LATEST_MS;
       }
     }
     return this.#stopped;

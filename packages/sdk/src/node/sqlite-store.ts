@@ -131,24 +131,32 @@ export class SqliteStore implements ClientStore {
     return linkHolder(this.folder);
   }
 
-  async scrub(): Promise<void> {
-    await this.#alone(async () => {
-      // Without this, overwritten ratchet states stay readable in the -wal file.
-      this.#db.exec("PRAGMA wal_checkpoint(TRUNCATE)");
-    }).catch(() => undefined);
+  async scrub(): Promise<boolean> {
+    return this.#alone(async () => this.#checkpoint()).catch(() => false);
+  }
+
+  /** Without this, overwritten ratchet states stay readable in the -wal file. A reader holds it up. */
+  #checkpoint(): boolean {
+    return this.#db.prepare("PRAGMA wal_checkpoint(TRUNCATE)").get()?.["busy"] === 0;
   }
 
   close(): Promise<void> {
     return (this.#closing ??= this.#shut());
   }
 
+  /** What was begun is finished, what comes now is refused. */
   async #shut(): Promise<void> {
-    await this.#tail;
-    await this.scrub();
     this.#closed = true;
     this.#watching?.();
+    await this.#tail;
+    try {
+      this.#checkpoint();
+    } catch {
+      // The next one who opens it does this.
+    }
     if (this.#doorbell !== undefined) closeSync(this.#doorbell);
-    if (this.#db.isOpen) this.#db.close();
+    this.#db.close();
+    for (const listener of this.#listeners) listener();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -157,10 +165,8 @@ export class SqliteStore implements ClientStore {
 
   /** One task at a time: a second one on the same connection would land in the first one's transaction. */
   #alone<T>(task: () => Promise<T>): Promise<T> {
-    const result = this.#tail.then(() => {
-      if (this.#closed) throw closed();
-      return task();
-    });
+    if (this.#closed) return Promise.reject(closed());
+    const result = this.#tail.then(task);
     this.#tail = result.then(
       () => undefined,
       () => undefined,
@@ -195,7 +201,7 @@ export class SqliteStore implements ClientStore {
       changed = whole.settle();
       this.#db.exec("COMMIT");
     } catch (error) {
-      if (this.#db.isOpen && this.#db.isTransaction) this.#db.exec("ROLLBACK");
+      if (this.#db.isTransaction) this.#db.exec("ROLLBACK");
       const translated = translate(error, this.folder);
       for (const { reject } of group) reject(translated);
       return;
@@ -257,7 +263,10 @@ export class SqliteStore implements ClientStore {
 const closed = () => new AgentError("closed", "the store is closed");
 
 function prepare(db: DatabaseSync): void {
-  db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON");
+  // What SQLite sorts or rolls back by itself may hold secrets, and files for it would lie in the system's folder.
+  db.exec(
+    "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON; PRAGMA temp_store = MEMORY",
+  );
   const format = Number(Object.values(db.prepare("PRAGMA user_version").get() ?? {})[0]);
   if (format > FORMAT)
     throw new AgentError("store_newer", `the store was written by a newer version (format ${format})`, {

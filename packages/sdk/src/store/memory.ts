@@ -28,9 +28,9 @@ export class MemoryStore implements ClientStore {
     return work(new Layer(new MapRecords(new Map(this.#folder.records))));
   }
 
-  write<T>(work: (tx: WriteTransaction) => Promise<T>): Promise<T> {
+  async write<T>(work: (tx: WriteTransaction) => Promise<T>): Promise<T> {
+    this.#check();
     const result = this.#folder.tail.then(async () => {
-      this.#check();
       const tx = new Layer(new MapRecords(this.#folder.records));
       const value = await work(tx);
       if (tx.settle()) this.#folder.changed();
@@ -63,12 +63,15 @@ export class MemoryStore implements ClientStore {
     return this.#folder.holder;
   }
 
-  async scrub(): Promise<void> {
-    // Nothing is left behind in memory but what the collector has not reached.
+  /** Nothing is left behind in memory but what the collector has not reached. */
+  async scrub(): Promise<boolean> {
+    return true;
   }
 
   async close(): Promise<void> {
     this.#closed = true;
+    await this.#folder.tail;
+    this.#folder.changed();
   }
 
   [Symbol.asyncDispose](): Promise<void> {

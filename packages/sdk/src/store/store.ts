@@ -1,6 +1,6 @@
 /**
  * What an agent keeps, behind a small port: ordered records in transactions. Everything above it (what the records mean,
- * which belong together) is the client's; everything below (files, locks, sealing) is the store's. One acceptance suite,
+ * which belong together) is the client's; everything below (files, locks) is the store's. One acceptance suite,
  * exported from `@aimessage/sdk/testing`, tells whether an implementation is one.
  */
 
@@ -58,7 +58,11 @@ export interface ClientStore extends AsyncDisposable {
   /** Takes the link if nobody holds it; never waits. `role` names this process to those who wait. */
   takeLink(role: string): Promise<LinkLock | undefined>;
   linkHolder(): Promise<LinkHolder | undefined>;
-  /** Removes what deleted and overwritten records may have left in files beside the database. Never throws. */
-  scrub(): Promise<void>;
+  /**
+   * Removes what deleted and overwritten records may have left in files beside the database. Never throws.
+   * @returns false if somebody who reads just now held it up, or the disk did: it is to be repeated
+   */
+  scrub(): Promise<boolean>;
+  /** Finishes what was begun, and tells the listeners once more; what is asked for afterwards is refused with `closed`. */
   close(): Promise<void>;
 }

@@ -253,6 +253,30 @@ export const recordCases: ClientStoreCase[] = [
     },
   },
   {
+    name: "refuses whoever uses it while it is closed with nothing but `closed`, and wakes who waits for a change",
+    async run(open) {
+      const { store } = await open();
+      let changes = 0;
+      store.onChange(() => (changes += 1));
+      const work = async (kind: "read" | "write") => {
+        for (;;)
+          await store[kind](async (tx) => {
+            await tx.get("a");
+            await new Promise((resolve) => setTimeout(resolve));
+            await tx.list({ prefix: "" });
+          });
+      };
+      const workers = (["read", "write", "read", "write"] as const).map((kind) =>
+        refuses("closed", kind, () => work(kind)),
+      );
+      await put(store, ["a", "new"]);
+      const before = changes;
+      await store.close();
+      await Promise.all(workers);
+      same(changes > before, true, "the listener is told");
+    },
+  },
+  {
     name: "finishes or refuses what was begun before it is closed",
     async run(open) {
       const { store, again } = await open();

@@ -1,4 +1,6 @@
-import { cpSync } from "node:fs";
+import { cpSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { expect, test } from "vitest";
 import { Agent as NodeAgent } from "../../src/node/index.ts";
 import { AgentError } from "../../src/errors.ts";
@@ -50,6 +52,33 @@ test("closing does not wait for a relay that is not there", async () => {
   await alice.send("bob", "later");
   await alice.close();
   expect(performance.now() - started).toBeLessThan(4_000);
+});
+
+test("closing an agent ends the loops over its messages at once", async () => {
+  await using world = await World.create();
+  const alice = await world.open("alice");
+  const loop = (async () => {
+    for await (const message of alice.messages()) await message.handled();
+    return "ended";
+  })();
+  await alice.users();
+  const started = performance.now();
+  await alice.close();
+  expect(await loop).toBe("ended");
+  expect(performance.now() - started).toBeLessThan(4_000);
+});
+
+test("overwritten keys are removed from the files once a reader that held that up has gone", async () => {
+  await using world = await World.create();
+  const folder = world.folder();
+  const alice = await world.open("alice", await world.sqlite(folder));
+  follow(await world.open("bob"));
+  const reader = new DatabaseSync(join(folder, "agent.db"));
+  reader.exec("BEGIN; SELECT count(*) FROM records");
+  await (await alice.send("bob", "hello")).handled();
+  await pause(300);
+  reader.close();
+  await eventually("the log is empty", () => statSync(join(folder, "agent.db-wal")).size === 0);
 });
 
 test("a relay that speaks another version now is reported, and not asked again", async () => {
