@@ -55,7 +55,7 @@ export class AddressBook {
 
   async verify(username: string, expected: string | undefined, wait: Wait | undefined): Promise<Contact> {
     const known = await this.#store.read((tx) => get(tx, "contact/", username));
-    const record = known ?? (await this.#meet(username, wait));
+    const record = known ?? (await this.#meet(username, await this.#certificate(username, wait)));
     if (expected === undefined) return show(record);
     await this.compare(record, expected);
     return this.#change(username, (before) => ({ ...before, verified: true }));
@@ -69,20 +69,23 @@ export class AddressBook {
     const certificate = await this.#certificate(username, wait);
     const shown = await fingerprint(username, certificate.identityKey);
     if (expected !== undefined && shown !== expected) throw stoppedError("fingerprint_mismatch", username);
-    const record = await this.#store.write(async (tx) => {
-      const before = await get(tx, "contact/", username);
-      const same = before?.identity_key === toBase64(certificate.identityKey);
-      if (before !== undefined && same && before.stopped === undefined && expected === undefined) return before;
-      const fresh = pin(username, certificate, same ? (before?.pinned_at ?? Date.now()) : Date.now());
-      const after = { ...fresh, blocked: before?.blocked ?? false, verified: expected !== undefined };
-      await put(tx, "contact/", username, after);
-      return after;
-    });
-    return show(record);
+    const before = await this.#store.read((tx) => get(tx, "contact/", username));
+    const same = before?.identity_key === toBase64(certificate.identityKey);
+    if (before !== undefined && before.stopped === undefined && (same || expected === undefined)) {
+      // Nothing was stopped that trust could accept; what it shows now goes the way of every certificate.
+      await this.#meet(username, certificate);
+      return this.#change(username, (record) => {
+        if (record.stopped !== undefined) throw stoppedError(record.stopped, username);
+        return { ...record, verified: record.verified || expected !== undefined };
+      });
+    }
+    const pinnedAt = same ? (before?.pinned_at ?? Date.now()) : Date.now();
+    const after = { ...pin(username, certificate, pinnedAt), verified: expected !== undefined };
+    await this.#store.write((tx) => put(tx, "contact/", username, { ...after, blocked: before?.blocked ?? false }));
+    return show(after);
   }
 
-  async #meet(username: string, wait: Wait | undefined): Promise<ContactRecord> {
-    const certificate = await this.#certificate(username, wait);
+  #meet(username: string, certificate: DeviceCertificate): Promise<ContactRecord> {
     return this.#store.write(async (tx) => {
       const turn = new Turn(tx, this.#crypto, this.#account, new Cache());
       await meet(turn, certificate, false);

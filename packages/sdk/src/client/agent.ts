@@ -1,4 +1,5 @@
 import { largestBody } from "../crypto/content.ts";
+import { AgentError } from "../errors.ts";
 import type { GroupCrypto } from "../crypto/group.ts";
 import { fingerprint, formatFingerprint } from "../crypto/identity.ts";
 import { usernameKey } from "../protocol/index.ts";
@@ -174,7 +175,12 @@ export class Agent implements AsyncDisposable {
 
   /** Removes the agent at its relay, and everything that it has here. `release`: the name may be registered again. */
   async unregister(options: Wait & { release?: boolean } = {}): Promise<void> {
-    await this.#ask("unregister", options.release === undefined ? {} : { release: options.release }, options);
+    const { release } = options;
+    await this.#ask("unregister", release === undefined ? {} : { release }, options).catch((error: unknown) => {
+      // A process that died here before has done this already.
+      const gone = error instanceof AgentError && error.reason === "invalid_credentials";
+      if (!gone || this.server !== this.#account.relay.server) throw error;
+    });
     await this.#link.stop(0);
     await erase(this.#store);
     await this.#store.scrub();

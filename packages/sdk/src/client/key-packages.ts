@@ -3,7 +3,7 @@ import { toBase64 } from "../protocol/index.ts";
 import type { ClientStore } from "../store/store.ts";
 import { type Account, saveKeyPackages, STOCK } from "./account.ts";
 import type { Connection } from "./connection.ts";
-import { list, put, remove } from "./records.ts";
+import { type KeyRecord, list, put, remove } from "./records.ts";
 import type { Turn } from "./turn.ts";
 
 const DAY_MS = 86_400_000;
@@ -11,6 +11,9 @@ const DAY_MS = 86_400_000;
 const LAST_RESORT_MS = 7 * DAY_MS;
 /** Longer than any relay hands a package out. */
 const PACKAGE_MS = 91 * DAY_MS;
+
+/** Private parts that are kept for packages which others may have claimed: beyond it, the oldest go. */
+const KEPT = 10 * STOCK;
 
 /** Fills the stock at the relay up, and replaces the last resort if it was used or is old. */
 export async function replenish(
@@ -21,20 +24,15 @@ export async function replenish(
 ): Promise<void> {
   const now = Date.now();
   const keys = await store.read((tx) => list(tx, "key/"));
-  const fresh = keys.some(
-    (key) => key.last_resort && key.delete_at === undefined && now - key.created_at < LAST_RESORT_MS,
-  );
   const stock = Number((await store.read((tx) => tx.get("meta/relay-stock"))) ?? "0");
   const packages: KeyPackagePair[] = [];
   for (let count = stock; count < STOCK; count++) packages.push(await crypto.makeKeyPackage(account.device, now));
-  const lastResort = fresh ? undefined : await crypto.makeKeyPackage(account.device, now);
+  const lastResort = keys.some((key) => isFresh(key, now))
+    ? undefined
+    : await crypto.makeKeyPackage(account.device, now);
   await store.write(async (tx) => {
     await saveKeyPackages(tx, packages, false);
-    if (lastResort === undefined) return;
-    for (const key of keys)
-      if (key.last_resort && key.delete_at === undefined)
-        await put(tx, "key/", key.ref, { ...key, delete_at: now + DAY_MS });
-    await saveKeyPackages(tx, [lastResort], true);
+    if (lastResort !== undefined) await saveKeyPackages(tx, [lastResort], true);
   });
   const answer = await connection.ask("publish_keys", {
     key_packages: packages.map((pair) => toBase64(pair.public)),
@@ -42,21 +40,32 @@ export async function replenish(
   });
   if ("refusal" in answer || answer.frame.type !== "ack") return;
   const filled = answer.frame.data.key_packages ?? STOCK;
-  await store.write((tx) => tx.put("meta/relay-stock", String(filled)));
+  await store.write(async (tx) => {
+    await tx.put("meta/relay-stock", String(filled));
+    if (lastResort === undefined) return;
+    // Those before it may have been claimed just now. Until this answer the relay may have handed out any of them.
+    for (const key of await list(tx, "key/"))
+      if (key.ref === lastResort.ref) await put(tx, "key/", key.ref, { ...key, published: true });
+      else if (key.last_resort && key.delete_at === undefined)
+        await put(tx, "key/", key.ref, { ...key, delete_at: now + DAY_MS });
+  });
+}
+
+function isFresh(key: KeyRecord, now: number): boolean {
+  return key.published === true && key.delete_at === undefined && now - key.created_at < LAST_RESORT_MS;
 }
 
 /** Whether the last resort has to be replaced. */
 export async function lastResortIsDue(turn: Turn): Promise<boolean> {
   const keys = await list(turn.tx, "key/");
-  return !keys.some(
-    (key) => key.last_resort && key.delete_at === undefined && turn.now - key.created_at < LAST_RESORT_MS,
-  );
+  return !keys.some((key) => isFresh(key, turn.now));
 }
 
-/** Deletes private parts whose time is over. */
+/** Deletes private parts whose time is over, and the oldest of too many. */
 export async function sweepKeyPackages(turn: Turn): Promise<void> {
-  for (const key of await list(turn.tx, "key/")) {
-    if (turn.now < (key.delete_at ?? key.created_at + PACKAGE_MS)) continue;
+  const keys = (await list(turn.tx, "key/")).sort((one, other) => other.created_at - one.created_at);
+  for (const [index, key] of keys.entries()) {
+    if (index < KEPT && turn.now < (key.delete_at ?? key.created_at + PACKAGE_MS)) continue;
     await remove(turn.tx, "key/", key.ref);
     await turn.tx.delete(`key-secret/${key.ref}`);
   }

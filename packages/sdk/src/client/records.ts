@@ -181,6 +181,8 @@ export interface ReceiptRecord {
 export interface KeyRecord {
   ref: string;
   last_resort: boolean;
+  /** Of a last resort: the relay has said that it hands out this one now. */
+  published?: true;
   created_at: number;
   /** The private part is deleted then (Unix ms). */
   delete_at?: number;

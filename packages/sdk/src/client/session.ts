@@ -23,6 +23,8 @@ const BATCH = 256;
 const SWEEP_MS = 60_000;
 /** How long what handlers report waits for more of it. Milliseconds. */
 const GATHER_MS = 5;
+/** How long we wait between two fillings of the stock of key packages, whatever the relay says of it. */
+const REPLENISH_MS = 10_000;
 /** An admitted commit is applied when our mailbox has been quiet for so long, even if its mark was never reached. */
 const QUIET_MS = 10_000;
 
@@ -45,6 +47,7 @@ export class Session {
   #asked = false;
   #written = false;
   #replenishDue = false;
+  #replenishedAt = 0;
   /** Highest `seq` that was pushed, and that was acknowledged, on this connection. */
   #pushedUpTo = 0;
   #told = 0;
@@ -142,7 +145,9 @@ export class Session {
     const receipts = this.#receiptsDueAt ?? Infinity;
     const waiting = [...this.#cache.conversations.values()].some(({ record }) => isWaiting(record));
     const quiet = waiting || this.#cache.commits.size > 0 ? QUIET_MS : Infinity;
-    return Math.max(1, Math.min(SWEEP_MS, resume - now, receipts - now, quiet));
+    const low = this.#replenishDue || this.#connection.keysLow !== undefined;
+    const keys = low ? this.#replenishedAt + REPLENISH_MS : Infinity;
+    return Math.max(1, Math.min(SWEEP_MS, resume - now, receipts - now, keys - now, quiet));
   }
 
   /** What arrived is confirmed at once; what handlers report one by one is gathered for a moment. */
@@ -229,7 +234,8 @@ export class Session {
 
   async #replenishIfLow(): Promise<void> {
     const stock = this.#connection.keysLow;
-    if (stock === undefined && !this.#replenishDue) return;
+    if ((stock === undefined && !this.#replenishDue) || Date.now() - this.#replenishedAt < REPLENISH_MS) return;
+    this.#replenishedAt = Date.now();
     this.#connection.keysLow = undefined;
     this.#replenishDue = false;
     if (stock !== undefined) await this.#store.write((tx) => tx.put("meta/relay-stock", String(stock)));

@@ -64,6 +64,26 @@ describe("another identity key under a pinned name", () => {
     expect(await bodies(other, 1)).toEqual(["welcome back"]);
   });
 
+  test("trust of a contact that nothing has stopped accepts no changed key", async () => {
+    const { world: opened, alice, bob } = await talking();
+    await using world = opened;
+    await replaced(world, bob);
+    expect((await rejection(alice.trust("bob"))).code).toBe("identity_changed");
+    expect((await alice.contacts())[0]).toMatchObject({ stopped: "identity_changed", fingerprint: bob.fingerprint });
+    expect((await alice.trust("bob")).stopped).toBeUndefined();
+  });
+
+  test("trust of a contact that nothing has stopped accepts no older device", async () => {
+    const { world: opened, alice, bob } = await talking();
+    await using world = opened;
+    await world.memory("alice").write(async (tx) => {
+      const contact = JSON.parse((await tx.get("contact/bob")) as string) as object;
+      await tx.put("contact/bob", JSON.stringify({ ...contact, device_counter: 2 }));
+    });
+    expect((await rejection(alice.trust(`bob#${bob.fingerprint}`))).code).toBe("device_changed");
+    expect((await alice.contacts())[0]).toMatchObject({ stopped: "device_changed", deviceCounter: 2 });
+  });
+
   test("a pinned contact that shows up as a token account is a changed key", async () => {
     const { world: opened, alice, bob } = await talking();
     await using world = opened;

@@ -121,6 +121,23 @@ test("an identity that a relay may know is kept when another relay refuses it", 
   expect(await alice.users()).toEqual([]);
 });
 
+test("an agent that was removed at the relay by a process that died then can be removed here, too", async () => {
+  await using world = await World.create();
+  const options = { home: world.folder(), username: "alice", server: world.server };
+  const alice = await NodeAgent.open(options);
+  await alice.users();
+  world.proxy.rule = ({ toRelay, frame }) => (!toRelay && frame.data?.status === "unregistered" ? "cut" : undefined);
+  world.proxy.toRelay("alice", { type: "unregister", id: "u", data: { release: true } });
+  await eventually("the relay does not know it any more", async () => {
+    const error = await alice.users({ timeout: 1_000 }).catch((error: unknown) => error);
+    return error instanceof AgentError && error.reason === "invalid_credentials";
+  });
+  await alice.close();
+  world.proxy.rule = undefined;
+  await (await NodeAgent.open({ ...options, create: false })).unregister();
+  await (await NodeAgent.register(options)).close();
+});
+
 async function connect(opened: Promise<NodeAgent>): Promise<void> {
   await using agent = await opened;
   await agent.users();

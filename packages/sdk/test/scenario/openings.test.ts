@@ -78,6 +78,36 @@ describe("the last-resort key package", () => {
     expect(await alertKinds(bob)).toContain("last_resort");
   });
 
+  test("is kept until the relay has said that it hands out another one", async () => {
+    await using world = await World.create();
+    let lost = 0;
+    world.proxy.rule = ({ toRelay, frame }) => (toRelay && frame.type === "publish_keys" && ++lost ? "cut" : undefined);
+    const bob = await world.open("bob");
+    const [registered] = await lastResorts(world, "bob");
+    void bob.users().catch(() => undefined);
+    await eventually("two publications are lost", () => lost >= 2);
+    expect((await lastResorts(world, "bob")).filter(({ delete_at }) => delete_at !== undefined)).toEqual([]);
+    world.proxy.rule = undefined;
+    await eventually("another is published", async () =>
+      (await lastResorts(world, "bob")).some((key) => key.ref === registered?.ref && key.delete_at !== undefined),
+    );
+    expect((await lastResorts(world, "bob")).filter(({ published }) => published === true).length).toBe(1);
+  });
+
+  test("a relay that never has enough key packages does not get more and more of them", async () => {
+    await using world = await World.create();
+    const bob = await world.open("bob");
+    await bob.users();
+    const count = () => world.memory("bob").read(async (tx) => (await tx.list({ prefix: "key-secret/" })).length);
+    await eventually("the stock is full", async () => (await count()) > 20);
+    const before = await count();
+    for (let round = 0; round < 20; round++) {
+      world.proxy.push("bob", { type: "keys_low", data: { remaining: 0 } });
+      await bob.users();
+    }
+    expect(await count()).toBe(before);
+  });
+
   test("single-use key packages are gone after their use", async () => {
     await using world = await World.create();
     const [alice, bob] = [await world.open("alice"), await world.open("bob")];
