@@ -166,7 +166,7 @@ async function undoOpening(
     if (row?.group === commit.group && row.counter !== undefined)
       await turn.tx.delete(`sent/${row.group}/${pad(row.counter)}`);
   }
-  const retry: WireReason[] = ["device_replaced", "group_exists", "not_a_member"];
+  const retry: WireReason[] = ["device_replaced", "group_exists", "not_a_member", "message_too_large"];
   const culprit = refusal.message_id === undefined ? undefined : await rowById(turn, refusal.message_id);
   if (culprit !== undefined && refusal.reason === "expired") await settle(turn, culprit, "expired", "expired", true);
   else if (refusal.reason === "encryption_required" && conversation !== undefined)

@@ -3,7 +3,8 @@ import { toBase64 } from "../protocol/index.ts";
 import { isWaiting } from "./commits.ts";
 import { conversationFor } from "./conversations.ts";
 import type { Flight, SendData } from "./flight.ts";
-import { bodyToSend, contactsWithQueue, failAll, queuedRows } from "./queue.ts";
+import { bodyToSend, contactsWithQueue, failAll, isTooLarge, queuedRows } from "./queue.ts";
+import { settle } from "./receipts.ts";
 import { type ContactRecord, get, type OutboxRecord, pad, put, type WireRecord } from "./records.ts";
 import type { Conversation, Turn } from "./turn.ts";
 
@@ -55,7 +56,11 @@ async function encryptFor(
   for (const { row, wire } of await repeatsOf(turn, flight, group)) {
     if (room <= 0) return;
     flight.repeats.get(group)?.delete(row.seq);
-    send(row, JSON.parse(wire.frame) as SendData);
+    if (await isTooLarge(turn, row)) {
+      // The relay takes less than when it was encrypted. Its counter stays unused, since those behind it have theirs.
+      await turn.tx.delete(`sent/${group}/${pad(wire.counter)}`);
+      await settle(turn, row, "refused", "message_too_large", true);
+    } else send(row, JSON.parse(wire.frame) as SendData);
   }
   for (const row of await queuedRows(turn, flight, username, room)) {
     const body = await bodyToSend(turn, row, contact.identity_key);

@@ -17,16 +17,24 @@ export async function failAll(turn: Turn, flight: Flight, contact: ContactRecord
  * so much, or it was meant for another identity than the one that is there.
  */
 export async function bodyToSend(turn: Turn, row: OutboxRecord, identityKey: string): Promise<Uint8Array | undefined> {
-  const body = toBytes((await turn.tx.get(`out-body/${pad(row.seq)}`)) ?? "");
   if (row.expires_at !== undefined && row.expires_at <= turn.now)
     // What has left us once may have arrived: a receipt outweighs this.
     await settle(turn, row, "expired", "expired", row.group !== undefined);
   else if (row.fingerprint !== undefined && row.fingerprint !== (await turn.fingerprintOf(row.to, identityKey)))
     await settle(turn, row, "failed", "fingerprint_mismatch");
-  else if (body.length > largestBody(turn.account.relay.frame_bytes))
+  else if (await isTooLarge(turn, row))
     await settle(turn, row, "refused", "message_too_large", row.group !== undefined);
-  else return body;
+  else return bodyOf(turn, row);
   return undefined;
+}
+
+/** Whether the relay takes no messages of this size, now that we know its limit. */
+export async function isTooLarge(turn: Turn, row: OutboxRecord): Promise<boolean> {
+  return (await bodyOf(turn, row)).length > largestBody(turn.account.relay.frame_bytes);
+}
+
+async function bodyOf(turn: Turn, { seq }: OutboxRecord): Promise<Uint8Array> {
+  return toBytes((await turn.tx.get(`out-body/${pad(seq)}`)) ?? "");
 }
 
 /** Contacts with something in the queue, by skipping from one to the next. */

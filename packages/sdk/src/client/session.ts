@@ -21,6 +21,8 @@ import { Cache, Turn } from "./turn.ts";
 /** Frames that are processed in one transaction, at most. */
 const BATCH = 256;
 const SWEEP_MS = 60_000;
+/** What a frame holds beside its data, in bytes. */
+const ENVELOPE = 128;
 /** How long what handlers report waits for more of it. Milliseconds. */
 const GATHER_MS = 5;
 /** How long we wait between two fillings of the stock of key packages, whatever the relay says of it. */
@@ -181,11 +183,13 @@ export class Session {
   #postCommit(group: string): void {
     const commit = this.#cache.commits.get(group);
     if (commit === undefined || commit.high_water !== undefined) return;
-    this.#connection.post("commit", JSON.parse(commit.frame), (frame) => {
-      const answer = asAck(frame);
+    const answered = (answer: Answered<RelayFrameData<"ack">>) => {
       if ("ok" in answer) this.#flight.taken = commit.commit_id;
       this.#flight.commitAnswers.push({ group, commitId: commit.commit_id, answer });
-    });
+    };
+    // The relay takes less than when it was made, and would end the connection again and again.
+    if (commit.frame.length + ENVELOPE > this.#account.relay.frame_bytes) answered({ refusal: tooLarge });
+    else this.#connection.post("commit", JSON.parse(commit.frame), (frame) => answered(asAck(frame)));
   }
 
   /** Claims key packages for those to whom something waits and with whom there is no conversation. */
@@ -242,6 +246,8 @@ export class Session {
     await replenish(this.#store, this.#crypto, this.#account, this.#connection);
   }
 }
+
+const tooLarge: Refusal = { code: 413, reason: "message_too_large", message: "more than the relay takes" };
 
 function asAck(answer: { frame: RelayFrame } | { refusal: Refusal }): Answered<RelayFrameData<"ack">> {
   if ("refusal" in answer) return answer;

@@ -66,21 +66,31 @@ test("waiting for a relay whose disk is full spends no keys, and all of it arriv
   expect([...(await alertKinds(alice)), ...(await alertKinds(bob))]).toEqual([]);
 });
 
-test("what a relay does not take any more, since its limit shrank, is refused and stops nothing else", async () => {
-  await using world = await World.create({ noLimits: true, store: "sqlite", db: temporaryFolder() });
-  const [alice, bob] = [await world.open("alice"), await world.open("bob")];
-  follow(bob);
-  await (await alice.send("bob", "hello")).handled();
-  await world.stopRelay();
-  const large = await alice.send("bob", "x".repeat(300_000));
-  const small = await alice.send("bob", "small");
-  const before = world.proxy.sentBy("alice", "listen").length;
-  await world.startRelay({ limits: { frameBytes: 131_072 } });
-  await small.handled();
-  expect(await rejection(large.stored())).toMatchObject({ code: "refused", reason: "message_too_large" });
-  expect(await bodies(bob, 2)).toEqual(["hello", "small"]);
-  expect(world.proxy.sentBy("alice", "listen").length).toBe(before + 1);
-});
+test.each(["queued", "under way", "in an opening"])(
+  "what a relay does not take any more, since its limit shrank, is refused and stops nothing else (%s)",
+  async (kind) => {
+    await using world = await World.create({ noLimits: true, store: "sqlite", db: temporaryFolder() });
+    const [alice, bob] = [await world.open("alice"), await world.open("bob")];
+    follow(bob);
+    await alice.users();
+    if (kind !== "in an opening") await (await alice.send("bob", "hello")).handled();
+    if (kind === "queued") await world.stopRelay();
+    let lost = 0;
+    world.proxy.rule = ({ agent, toRelay, frame }) =>
+      agent === "alice" && toRelay && ["send", "commit"].includes(frame.type) && ++lost ? "cut" : undefined;
+    const large = await alice.send("bob", "x".repeat(300_000));
+    const small = await alice.send("bob", "small");
+    if (kind !== "queued") await eventually("it has left", () => lost > 0);
+    if (kind !== "queued") await world.stopRelay();
+    world.proxy.rule = undefined;
+    await world.startRelay({ limits: { frameBytes: 131_072 } });
+    await small.handled();
+    expect(await rejection(large.stored())).toMatchObject({ code: "refused", reason: "message_too_large" });
+    expect((await bodies(bob, kind === "in an opening" ? 1 : 2)).at(-1)).toBe("small");
+    await (await alice.send("bob", "and on")).handled();
+    expect((await large.status()).state).toBe("refused");
+  },
+);
 
 test("a message whose time ran out before we heard that the relay had it is not called expired", async () => {
   const { world: opened, alice, bob } = await talking();
