@@ -36,10 +36,13 @@ export function messageJson(message: Message): MessageJson {
 
 /** `[14:30:15] alice: text`, or with OFFLINE before the time if it waited at the relay. */
 export function messageLine(message: Message): string {
-  const { bytes, contentType, from, sentAt, offline } = message;
-  const text = utf8(bytes);
-  const body = text === undefined ? `(${bytes.length} bytes of ${escapeLine(contentType)})` : escapeBody(text);
-  return `[${offline ? "OFFLINE " : ""}${clock(sentAt)}] ${escapeLine(from)}: ${body}`;
+  const { from, sentAt, offline } = message;
+  return `[${offline ? "OFFLINE " : ""}${clock(sentAt)}] ${escapeLine(from)}: ${escapeBody(messageText(message))}`;
+}
+
+/** The body, or a word on a body that is no text. Not escaped yet. */
+export function messageText({ bytes, contentType }: Message): string {
+  return utf8(bytes) ?? `(${bytes.length} bytes of ${contentType})`;
 }
 
 /** Bytes as text, exactly; undefined if they are not UTF-8. */

@@ -115,6 +115,9 @@ test("stdin is sent byte by byte, text or not", async () => {
     .split("\n")
     .map((line) => JSON.parse(line) as { body: string | null; body_base64?: string });
   expect(lines.map((line) => line.body_base64 ?? line.body)).toEqual([...bodies.slice(0, 5), "AP/+gA==", "", "a pipe"]);
+  const inbox = JSON.parse((await world.cli("inbox --json -u bob")).stdout) as { messages: object[] };
+  expect(inbox.messages).toEqual(lines.map((line) => Object.assign(line, { state: "handled" })));
+  expect((await world.cli("inbox -u bob")).stdout).toContain("(4 bytes of application/octet-stream)\n");
 });
 
 test("send --wait says how far the message came, and status agrees", async () => {

@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import { openAgent } from "../agent.ts";
+import { messageJson, messageText } from "../message.ts";
 import { localTime, table } from "../output.ts";
 import type { Act, Call } from "../call.ts";
 import type { InboxEntry } from "@aimessage/sdk/node";
@@ -14,19 +15,16 @@ export function configure(command: Command, act: Act): void {
 async function inbox(call: Call): Promise<void> {
   await using agent = await openAgent(call, "inbox");
   const entries = await agent.inbox();
-  const rows = entries.map(({ id, state, sentAt, from, body }) => [id, state, localTime(sentAt), from, preview(body)]);
+  const rows = entries.map((entry) => [entry.id, entry.state, localTime(entry.sentAt), entry.from, preview(entry)]);
   const lines = rows.length === 0 ? ["No messages."] : table([["ID", "STATE", "SENT", "FROM", "TEXT"], ...rows]);
-  await call.out.data(lines, { messages: entries.map(entryJson) });
-}
-
-function entryJson(entry: InboxEntry): object {
-  const { id, from, to, body, contentType, offline, verified, state } = entry;
-  const facts = { content_type: contentType, sent_at: entry.sentAt, received_at: entry.receivedAt };
-  return { message_id: id, from, to, body, ...facts, offline, verified, state };
+  await call.out.data(lines, {
+    messages: entries.map((entry) => Object.assign(messageJson(entry), { state: entry.state })),
+  });
 }
 
 /** The beginning of a body, whole characters only. */
-function preview(body: string): string {
+function preview(entry: InboxEntry): string {
+  const body = messageText(entry);
   const characters = Array.from(body.slice(0, 200));
   const cut = characters.length > 60 || body.length > 200;
   return characters.slice(0, 60).join("") + (cut ? "..." : "");

@@ -43,7 +43,6 @@ export class Agent implements AsyncDisposable {
   readonly server: string;
   readonly #store: ClientStore;
   readonly #account: Account;
-  readonly #crypto: GroupCrypto;
   readonly #link: Link;
   readonly #book: AddressBook;
   #closed: Promise<void> | undefined;
@@ -56,7 +55,6 @@ export class Agent implements AsyncDisposable {
     role: string,
   ) {
     this.#store = store;
-    this.#crypto = crypto;
     this.#account = account;
     this.username = account.identity.username;
     this.fingerprint = formatFingerprint(plainFingerprint);
@@ -132,10 +130,8 @@ export class Agent implements AsyncDisposable {
   inbox(): Promise<InboxEntry[]> {
     return this.#store.read(async (tx) => {
       const entries: InboxEntry[] = [];
-      for (const row of await list(tx, "in/")) {
-        const { bytes: _bytes, ...message } = await readMessage(tx, row, this.username);
-        entries.push({ ...message, state: row.state });
-      }
+      for (const row of await list(tx, "in/"))
+        entries.push({ ...(await readMessage(tx, row, this.username)), state: row.state });
       return entries;
     });
   }
@@ -191,7 +187,6 @@ export class Agent implements AsyncDisposable {
     return diagnose(
       {
         store: this.#store,
-        crypto: this.#crypto,
         account: this.#account,
         link: this.#link,
         ask: (type, within) => this.#ask(type, {}, within),

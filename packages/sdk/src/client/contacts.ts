@@ -1,5 +1,5 @@
 import { looksLike } from "../crypto/identity.ts";
-import { type DeviceCertificate, fromBase64, toBase64, usernameKey } from "../protocol/index.ts";
+import { type DeviceCertificate, toBase64, usernameKey } from "../protocol/index.ts";
 import { type ContactRecord, list } from "./records.ts";
 import { pin, type Turn } from "./turn.ts";
 
@@ -108,9 +108,4 @@ async function warnOfLookalikes(turn: Turn, username: string): Promise<void> {
       );
   if (looksLike(usernameKey(turn.account.identity.username), username))
     await turn.alert("lookalike", username, `${username} looks like your own name`);
-}
-
-/** The identity key that is pinned, as bytes. */
-export function pinnedKey(contact: ContactRecord): Uint8Array {
-  return fromBase64(contact.identity_key);
 }

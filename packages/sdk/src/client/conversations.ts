@@ -171,7 +171,7 @@ export async function closeConversation(
   await sendUnreadAgain(turn, record);
 }
 
-/** Deletes the secrets of a conversation, and keeps its record, so that its id is known for ever. */
+/** Deletes the secrets of a conversation, and keeps its record, by which its id is known. */
 export async function forget(turn: Turn, conversation: Conversation): Promise<void> {
   const { record } = conversation;
   conversation.dirty = false;

@@ -1,11 +1,10 @@
 import { AgentError, type ErrorCode } from "../errors.ts";
 import { largestBody } from "../crypto/content.ts";
-import type { GroupCrypto } from "../crypto/group.ts";
 import { CIPHER_SUITE, PROTOCOL_VERSION, type RelayFrameData } from "../protocol/index.ts";
 import type { ClientStore } from "../store/store.ts";
 import type { Account } from "./account.ts";
 import type { Link } from "./link.ts";
-import { get, list } from "./records.ts";
+import { get, list, type OutboxRecord } from "./records.ts";
 import type { Wait } from "./waiting.ts";
 
 /** One thing that was looked at. */
@@ -24,6 +23,8 @@ export interface Diagnosis {
 
 /** Clocks further apart than this make expiry times and key package lifetimes unreliable. Milliseconds. */
 const CLOCK_MS = 120_000;
+/** A message that has waited for so long although the relay answers is stuck. Milliseconds. */
+const STUCK_MS = 300_000;
 
 /** Which check an error belongs to. */
 const PLACES: Partial<Record<ErrorCode, Check["name"]>> = {
@@ -38,7 +39,6 @@ const PLACES: Partial<Record<ErrorCode, Check["name"]>> = {
 
 interface Parts {
   store: ClientStore;
-  crypto: GroupCrypto;
   account: Account;
   link: Link;
   ask: (type: "info", wait: Wait | undefined) => Promise<Record<string, unknown>>;
@@ -74,6 +74,14 @@ export async function diagnose({ store, account, link, ask }: Parts, wait: Wait 
     const apart = Math.abs(info.time - Date.now());
     add("clock", apart < CLOCK_MS, `${Math.round(apart / 1000)} s from the relay's`, "set this machine's clock");
     add("keys", state.keys > 1, `${state.keys} key packages here`, "listen once, so that new ones are published");
+    const stuck = await stuckRows(store);
+    const ids = stuck.map(({ id, to }) => `${id} to ${to}`).join(", ");
+    add(
+      "outbox",
+      stuck.length === 0,
+      stuck.length === 0 ? "nothing is stuck" : `waiting for over 5 minutes: ${ids}`,
+      "aimessage status MESSAGE_ID says more; is a contact stopped, or its mailbox full?",
+    );
   }
   const holder = await store.linkHolder();
   const ours = link.state.state !== "waiting";
@@ -97,4 +105,18 @@ export async function diagnose({ store, account, link, ask }: Parts, wait: Wait 
     add("login", false, "another device has taken this agent over", "use the agent there");
   const limits = info === undefined ? undefined : { body_bytes: largestBody(info.limits.frame_bytes), ...info.limits };
   return { checks, versions, ...(limits === undefined ? {} : { limits }) };
+}
+
+/** The first messages of each recipient that wait though they should not, a few of them. */
+function stuckRows(store: ClientStore): Promise<OutboxRecord[]> {
+  return store.read(async (tx) => {
+    const first = new Map<string, OutboxRecord>();
+    for (const [key] of await tx.list({ prefix: "queue/" })) {
+      const [, to, seq] = key.split("/") as [string, string, string];
+      if (first.has(to)) continue;
+      const row = await get(tx, "out/", seq);
+      if (row?.kind === "message") first.set(to, row);
+    }
+    return [...first.values()].filter((row) => Date.now() - row.created_at > STUCK_MS).slice(0, 5);
+  });
 }

@@ -1,6 +1,6 @@
 import { fromUtf8 } from "../protocol/index.ts";
 import type { ClientStore, ReadTransaction, WriteTransaction } from "../store/store.ts";
-import { get, type InboxRecord, list, pad, put, type ReceiptRecord, toBytes } from "./records.ts";
+import { emptyReceipt, get, type InboxRecord, list, pad, put, toBytes } from "./records.ts";
 
 /** A message that has arrived. It stays unhandled, and is shown again after a restart, until `handled` or `failed`. */
 export interface Message {
@@ -24,8 +24,8 @@ export interface Message {
   readonly expiresAt: number | undefined;
 }
 
-/** An entry of the inbox as `inbox` shows it. `body` is "" once it is deleted. */
-export type InboxEntry = Omit<Message, "bytes"> & { readonly state: InboxRecord["state"] };
+/** An entry of the inbox as `inbox` shows it. Its body is empty once it is deleted. */
+export type InboxEntry = Message & { readonly state: InboxRecord["state"] };
 
 /** How long a claim holds before another listener may take the message. Renewed while it is worked on. Milliseconds. */
 export const CLAIM_MS = 30_000;
@@ -66,8 +66,7 @@ async function settleRow(tx: WriteTransaction, row: InboxRecord, failure: string
     ...(failure === undefined ? {} : { reason: failure }),
   });
   await tx.delete(`unhandled/${pad(row.seq)}`);
-  const empty: ReceiptRecord = { received: {}, handled: [], failed: [], missing: [], undecryptable: [] };
-  const receipt = (await get(tx, "receipt/", row.from)) ?? empty;
+  const receipt = (await get(tx, "receipt/", row.from)) ?? emptyReceipt();
   if (failure === undefined) receipt.handled.push(row.id);
   else receipt.failed.push({ id: row.id, reason: failure.slice(0, 1000) });
   await put(tx, "receipt/", row.from, receipt);

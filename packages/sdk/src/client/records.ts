@@ -68,7 +68,7 @@ export interface GroupRecord {
   role: "opener" | "joiner";
   /**
    * opening: the relay has not admitted it yet. open: in use. replaced: read, but not sent in again. closed: neither;
-   * kept so that a repeat of its Welcome is recognised.
+   * kept so that a repeat of its Welcome is recognised, for as long as one could be read.
    */
   state: "opening" | "open" | "replaced" | "closed";
   epoch: number;
@@ -175,6 +175,10 @@ export interface ReceiptRecord {
   failed: { id: string; reason: string }[];
   missing: { group: string; counter: number }[];
   undecryptable: string[];
+}
+
+export function emptyReceipt(): ReceiptRecord {
+  return { received: {}, handled: [], failed: [], missing: [], undecryptable: [] };
 }
 
 /** `key/<reference>`: a published key package's private part; its bytes are `key-secret/<reference>`. */

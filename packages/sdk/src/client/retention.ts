@@ -1,7 +1,7 @@
 import { closeConversation } from "./conversations.ts";
 import { sweepKeyPackages } from "./key-packages.ts";
 import { get, list, remove } from "./records.ts";
-import { deleteRow } from "./receipts.ts";
+import { deleteRow, settle } from "./receipts.ts";
 import type { Turn } from "./turn.ts";
 
 const DAY_MS = 86_400_000;
@@ -13,6 +13,8 @@ const SEEN_MS = 30 * DAY_MS;
 const ROW_MS = 30 * DAY_MS;
 /** A message lives at a relay so long at most: nothing comes in a replaced group after that. */
 const MAILBOX_MS = 14 * DAY_MS;
+/** Closed conversations: longer than any key package lives by which somebody could be welcomed to one again. */
+const CLOSED_MS = 120 * DAY_MS;
 /** Rows that one sweep looks at, so that no turn takes long. */
 const AT_ONCE = 500;
 
@@ -35,18 +37,18 @@ export async function sweep(turn: Turn): Promise<void> {
   await round(turn, "out/", async (seq) => {
     const row = await get(tx, "out/", seq);
     if (row === undefined || row.state === "queued") return;
-    if (
-      row.kind === "receipt"
-        ? now - row.updated_at > MAILBOX_MS
-        : now - row.updated_at > ROW_MS && row.state !== "stored"
-    )
-      await deleteRow(turn, row);
+    const age = now - row.updated_at;
+    if (row.kind === "receipt" ? age > MAILBOX_MS : age > ROW_MS && row.state !== "stored") await deleteRow(turn, row);
+    // No relay keeps it so long, and this one has not said what became of it.
+    else if (age > ROW_MS) await settle(turn, row, "expired", "mailbox_age", true);
   });
-  for (const group of await list(tx, "group/"))
+  for (const group of await list(tx, "group/")) {
     if (group.state === "replaced" && now - group.created_at > 2 * MAILBOX_MS) {
       const conversation = await turn.conversation(group.id);
       if (conversation !== undefined) await closeConversation(turn, conversation);
     }
+    if (group.state === "closed" && now - group.created_at > CLOSED_MS) await remove(tx, "group/", group.id);
+  }
 }
 
 /** Brings the conversations in which new keys are due by age into memory, where healing looks. */

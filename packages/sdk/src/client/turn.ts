@@ -4,6 +4,7 @@ import { fromBase64, toBase64 } from "../protocol/index.ts";
 import type { WriteTransaction } from "../store/store.ts";
 import type { Account } from "./account.ts";
 import {
+  emptyReceipt,
   type CommitRecord,
   type ContactRecord,
   get,
@@ -135,13 +136,7 @@ export class Turn {
   async receipt(username: string): Promise<ReceiptRecord> {
     let record = this.#receipts.get(username);
     if (record === undefined) {
-      record = (await get(this.tx, "receipt/", username)) ?? {
-        received: {},
-        handled: [],
-        failed: [],
-        missing: [],
-        undecryptable: [],
-      };
+      record = (await get(this.tx, "receipt/", username)) ?? emptyReceipt();
       this.#receipts.set(username, record);
     }
     return record;

@@ -1,5 +1,5 @@
 import { expect, onTestFinished, test, vi } from "vitest";
-import { eventually, follow, World } from "./world.ts";
+import { eventually, follow, jump, rejection, World } from "./world.ts";
 
 const DAY = 86_400_000;
 
@@ -35,4 +35,16 @@ test("bodies of handled messages are kept for a week, their rows and ids for thi
   await eventually("its id, too", async () => (await keys("bob", `seen/alice/${first.id}`)).length === 0);
   await eventually("alice has forgotten it", async () => !(await keys("alice", "out-id/")).includes(sentRow[0]!));
   expect((await bob.inbox()).map(({ body }) => body)).toContain("day 31");
+});
+
+test("a message of which the relay says nothing any more expires", async () => {
+  await using world = await World.create();
+  const alice = await world.open("alice");
+  await world.open("bob");
+  const sent = await alice.send("bob", "nobody comes");
+  await sent.stored();
+  world.proxy.rule = ({ frame }) => (frame.data?.kind === "notice" ? [] : undefined);
+  jump(31 * DAY);
+  world.proxy.cut("alice");
+  expect(await rejection(sent.handled())).toMatchObject({ code: "expired", reason: "mailbox_age" });
 });
