@@ -13,7 +13,7 @@ import {
 } from "../protocol/index.ts";
 import type { ClientStore, ReadTransaction, WriteTransaction } from "../store/store.ts";
 import { type Connection, type Refusal, refused } from "./connection.ts";
-import { type DeviceRecord, get, list, put, type RelayRecord } from "./records.ts";
+import { type DeviceRecord, get, type KeyRecord, list, put, type RelayRecord } from "./records.ts";
 
 /** Key packages in the stock at the relay, and how many travel with `register`, whose frame is small. */
 export const STOCK = 20;
@@ -94,8 +94,8 @@ export async function registerDevice(
   for (let index = 0; index < REGISTER_PACKAGES; index++)
     packages.push(await crypto.makeKeyPackage(device, Date.now()));
   await store.write(async (tx) => {
-    await saveKeyPackages(tx, packages, false);
-    await saveKeyPackages(tx, [lastResort], true);
+    await saveKeyPackages(tx, packages, { last_resort: false });
+    await saveKeyPackages(tx, [lastResort], { last_resort: true });
   });
   const relay = relayName(new URL(account.server));
   const signature = await crypto.sign(
@@ -126,10 +126,10 @@ export async function registerDevice(
 export async function saveKeyPackages(
   tx: WriteTransaction,
   pairs: KeyPackagePair[],
-  lastResort: boolean,
+  state: Pick<KeyRecord, "last_resort" | "published">,
 ): Promise<void> {
   for (const pair of pairs) {
-    await put(tx, "key/", pair.ref, { ref: pair.ref, last_resort: lastResort, created_at: Date.now() });
+    await put(tx, "key/", pair.ref, { ref: pair.ref, ...state, created_at: Date.now() });
     await tx.put(`key-secret/${pair.ref}`, pair.secret);
   }
 }

@@ -12,7 +12,7 @@ const LAST_RESORT_MS = 7 * DAY_MS;
 /** Longer than any relay hands a package out. */
 const PACKAGE_MS = 91 * DAY_MS;
 
-/** Private parts that are kept for packages which others may have claimed: beyond it, the oldest go. */
+/** Private parts that are kept for packages which others may have claimed, at most. */
 const KEPT = 10 * STOCK;
 
 /** Fills the stock at the relay up, and replaces the last resort if it was used or is old. */
@@ -31,8 +31,8 @@ export async function replenish(
     ? undefined
     : await crypto.makeKeyPackage(account.device, now);
   await store.write(async (tx) => {
-    await saveKeyPackages(tx, packages, false);
-    if (lastResort !== undefined) await saveKeyPackages(tx, [lastResort], true);
+    await saveKeyPackages(tx, packages, { last_resort: false, published: false });
+    if (lastResort !== undefined) await saveKeyPackages(tx, [lastResort], { last_resort: true, published: false });
   });
   const answer = await connection.ask("publish_keys", {
     key_packages: packages.map((pair) => toBase64(pair.public)),
@@ -40,13 +40,13 @@ export async function replenish(
   });
   if ("refusal" in answer || answer.frame.type !== "ack") return;
   const filled = answer.frame.data.key_packages ?? STOCK;
+  const published = new Set([...packages, lastResort].map((pair) => pair?.ref));
   await store.write(async (tx) => {
     await tx.put("meta/relay-stock", String(filled));
-    if (lastResort === undefined) return;
-    // Those before it may have been claimed just now. Until this answer the relay may have handed out any of them.
     for (const key of await list(tx, "key/"))
-      if (key.ref === lastResort.ref) await put(tx, "key/", key.ref, { ...key, published: true });
-      else if (key.last_resort && key.delete_at === undefined)
+      if (published.has(key.ref)) await put(tx, "key/", key.ref, { ...key, published: true });
+      // May have been claimed just now. Until this answer the relay may have handed out any last resort before.
+      else if (lastResort !== undefined && key.last_resort && key.delete_at === undefined)
         await put(tx, "key/", key.ref, { ...key, delete_at: now + DAY_MS });
   });
 }
@@ -61,12 +61,20 @@ export async function lastResortIsDue(turn: Turn): Promise<boolean> {
   return !keys.some((key) => isFresh(key, turn.now));
 }
 
-/** Deletes private parts whose time is over, and the oldest of too many. */
+/** Deletes private parts whose time is over, and of too many those that are missed least. */
 export async function sweepKeyPackages(turn: Turn): Promise<void> {
-  const keys = (await list(turn.tx, "key/")).sort((one, other) => other.created_at - one.created_at);
+  const keys = (await list(turn.tx, "key/")).sort(
+    (one, other) => worth(other) - worth(one) || other.created_at - one.created_at,
+  );
   for (const [index, key] of keys.entries()) {
     if (index < KEPT && turn.now < (key.delete_at ?? key.created_at + PACKAGE_MS)) continue;
     await remove(turn.tx, "key/", key.ref);
     await turn.tx.delete(`key-secret/${key.ref}`);
   }
+}
+
+/** The present last resort is missed most, and least what perhaps never came to the relay. */
+function worth(key: KeyRecord): number {
+  if (key.published === false) return 0;
+  return key.last_resort && key.delete_at === undefined ? 2 : 1;
 }

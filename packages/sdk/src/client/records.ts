@@ -185,8 +185,8 @@ export function emptyReceipt(): ReceiptRecord {
 export interface KeyRecord {
   ref: string;
   last_resort: boolean;
-  /** Of a last resort: the relay has said that it hands out this one now. */
-  published?: true;
+  /** Whether the relay has said that it has it. Missing: it came with the registration. */
+  published?: boolean;
   created_at: number;
   /** The private part is deleted then (Unix ms). */
   delete_at?: number;

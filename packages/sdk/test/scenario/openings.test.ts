@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { Agent } from "../../src/client/agent.ts";
-import { type GroupRecord, list } from "../../src/client/records.ts";
+import { type GroupRecord, list, put } from "../../src/client/records.ts";
 import { alertKinds, bodies, eventually, follow, numbered, World } from "./world.ts";
 
 function groups(world: World, username: string): Promise<GroupRecord[]> {
@@ -106,6 +106,23 @@ describe("the last-resort key package", () => {
       await bob.users();
     }
     expect(await count()).toBe(before);
+  });
+
+  test("key packages that the relay has are kept, however many others were lost on the way", async () => {
+    await using world = await World.create();
+    const [alice, bob] = [await world.open("alice"), await world.open("bob")];
+    const refs = () => world.memory("bob").read(async (tx) => (await list(tx, "key/")).map(({ ref }) => ref));
+    const registered = await refs();
+    await world.memory("bob").write(async (tx) => {
+      for (const ref of numbered(300, "lost"))
+        await put(tx, "key/", ref, { ref, last_resort: false, published: false, created_at: Date.now() });
+    });
+    await (await alice.send("bob", "hello")).stored();
+    follow(bob);
+    await eventually("too many are gone", async () => (await refs()).length < 300);
+    expect(await bodies(bob, 1)).toEqual(["hello"]);
+    const kept = await refs();
+    expect(registered.filter((ref) => !kept.includes(ref)).length).toBe(1);
   });
 
   test("single-use key packages are gone after their use", async () => {
