@@ -26,7 +26,7 @@ const SHOWN_ALERTS = 10;
 export function configure(command: Command, act: Act): void {
   command
     .description(
-      "Check store, link, relay, login, clock, keys and contacts, and say what is wrong. Exit code 0 if all is well.",
+      "Check store, link, relay, login, clock, keys, outbox and contacts, and say what is wrong. Exit code 0 if all is well.",
     )
     .addOption(
       new Option("--timeout <seconds>", "how long to wait for the relay").argParser(seconds).default(10_000, "10"),

@@ -4,8 +4,8 @@ import { CIPHER_SUITE, PROTOCOL_VERSION, type RelayFrameData } from "../protocol
 import type { ClientStore } from "../store/store.ts";
 import type { Account } from "./account.ts";
 import type { Link } from "./link.ts";
-import { get, list, type OutboxRecord } from "./records.ts";
-import type { Wait } from "./waiting.ts";
+import { get, list, type OutboxRecord, pad } from "./records.ts";
+import { type Wait, waitFor } from "./waiting.ts";
 
 /** One thing that was looked at. */
 export interface Check {
@@ -25,6 +25,10 @@ export interface Diagnosis {
 const CLOCK_MS = 120_000;
 /** A message that has waited for so long although the relay answers is stuck. Milliseconds. */
 const STUCK_MS = 300_000;
+/** What has waited because there was no link until now leaves within this, or makes way for the next. Milliseconds. */
+const LEAVES_MS = 3_000;
+/** Stuck messages that are named. */
+const NAMED = 5;
 
 /** Which check an error belongs to. */
 const PLACES: Partial<Record<ErrorCode, Check["name"]>> = {
@@ -74,8 +78,11 @@ export async function diagnose({ store, account, link, ask }: Parts, wait: Wait 
     const apart = Math.abs(info.time - Date.now());
     add("clock", apart < CLOCK_MS, `${Math.round(apart / 1000)} s from the relay's`, "set this machine's clock");
     add("keys", state.keys > 1, `${state.keys} key packages here`, "listen once, so that new ones are published");
-    const stuck = await stuckRows(store);
-    const ids = stuck.map(({ id, to }) => `${id} to ${to}`).join(", ");
+    const stuck = await stuckRows(store, link, wait?.signal);
+    const ids = stuck
+      .slice(0, NAMED)
+      .map(({ id, to }) => `${id} to ${to}`)
+      .join(", ");
     add(
       "outbox",
       stuck.length === 0,
@@ -107,9 +114,9 @@ export async function diagnose({ store, account, link, ask }: Parts, wait: Wait 
   return { checks, versions, ...(limits === undefined ? {} : { limits }) };
 }
 
-/** The first messages of each recipient that wait though they should not, a few of them. */
-function stuckRows(store: ClientStore): Promise<OutboxRecord[]> {
-  return store.read(async (tx) => {
+/** Of each recipient the message in front, if it has waited for long and goes on waiting. */
+async function stuckRows(store: ClientStore, link: Link, signal: AbortSignal | undefined): Promise<OutboxRecord[]> {
+  const front = await store.read(async (tx) => {
     const first = new Map<string, OutboxRecord>();
     for (const [key] of await tx.list({ prefix: "queue/" })) {
       const [, to, seq] = key.split("/") as [string, string, string];
@@ -117,6 +124,17 @@ function stuckRows(store: ClientStore): Promise<OutboxRecord[]> {
       const row = await get(tx, "out/", seq);
       if (row?.kind === "message") first.set(to, row);
     }
-    return [...first.values()].filter((row) => Date.now() - row.created_at > STUCK_MS).slice(0, 5);
+    return [...first.values()].filter((row) => Date.now() - row.created_at > STUCK_MS);
   });
+  const left = () =>
+    store.read(async (tx) => {
+      const rows: OutboxRecord[] = [];
+      for (const { seq } of front) {
+        const row = await get(tx, "out/", pad(seq));
+        if (row?.state === "queued") rows.push(row);
+      }
+      return rows;
+    });
+  const none = async () => ((await left()).length === 0 ? [] : undefined);
+  return waitFor(store, link, "the outbox", none, { timeout: LEAVES_MS, signal }).catch(left);
 }

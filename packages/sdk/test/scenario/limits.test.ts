@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { bodies, follow, numbered, pause, rejection, temporaryFolder, World } from "./world.ts";
+import { bodies, follow, jump, numbered, pause, rejection, temporaryFolder, World } from "./world.ts";
 
 describe("in the middle of 300 messages", () => {
   test("rate limits slow them down; all arrive once, in order", async () => {
@@ -31,6 +31,35 @@ describe("in the middle of 300 messages", () => {
     await world.startRelay();
     await Promise.all(sent.map((one) => one.handled()));
     expect(await bodies(bob, 300)).toEqual([...numbered(100), ...numbered(100, "second"), ...numbered(100, "third")]);
+  });
+});
+
+describe("diagnose", () => {
+  const minutes = 6 * 60_000;
+
+  test("names a message that waits although the relay answers", async () => {
+    await using world = await World.create();
+    const [alice] = [await world.open("alice"), await world.open("bob")];
+    world.proxy.rule = ({ toRelay, frame }) => (toRelay && frame.type === "commit" ? [] : undefined);
+    const sent = await alice.send("bob", "hello");
+    jump(minutes);
+    const { checks } = await alice.diagnose();
+    const outbox = checks.find(({ name }) => name === "outbox");
+    expect(outbox).toMatchObject({ ok: false, text: expect.stringContaining(`${sent.id} to bob`) });
+    world.proxy.rule = undefined;
+    world.proxy.cut("alice");
+    await sent.stored();
+  });
+
+  test("finds nothing wrong with messages that have only waited for a relay", async () => {
+    await using world = await World.create();
+    const [alice] = [await world.open("alice"), await world.open("bob")];
+    world.proxy.rule = ({ agent }) => (agent === "alice" ? "cut" : undefined);
+    for (const text of numbered(3)) await alice.send("bob", text);
+    jump(minutes);
+    world.proxy.rule = undefined;
+    const { checks } = await alice.diagnose();
+    expect(checks.find(({ name }) => name === "outbox")).toMatchObject({ ok: true });
   });
 });
 
