@@ -113,7 +113,7 @@ export class SqliteStore implements ClientStore {
 
   onChange(listener: () => void): () => void {
     this.#listeners.add(listener);
-    this.#watching ??= this.#watch();
+    if (!this.#closed) this.#watching ??= this.#watch();
     return () => {
       this.#listeners.delete(listener);
       if (this.#listeners.size > 0) return;

@@ -239,7 +239,7 @@ export const recordCases: ClientStoreCase[] = [
     },
   },
   {
-    name: "is closed once, and refuses everything then",
+    name: "is closed once, and refuses everything then but listeners, who hear nothing",
     async run(open) {
       const { store, again } = await open();
       await put(store, ["a", "kept"]);
@@ -249,6 +249,7 @@ export const recordCases: ClientStoreCase[] = [
       await refuses("closed", "write", () => put(store, ["a", "new"]));
       await refuses("closed", "takeLink", () => store.takeLink("late"));
       await store.scrub();
+      store.onChange(() => undefined)();
       same(await get(await again(), "a"), "kept", "what others see");
     },
   },
