@@ -33,7 +33,9 @@ async function unregister(call: Call, { yes, release, timeout }: Options): Promi
   }
   await agent.unregister({ timeout, signal: context.interrupted, release: release === true });
   const value = { username, released: release === true };
-  await out.confirm([`${escapeLine(username)} is no longer registered, and its folder is deleted.`], value);
+  const lines = [`${escapeLine(username)} is no longer registered, and its folder is deleted.`];
+  if (release !== true) lines.push("Its name stays reserved at the relay.");
+  await out.confirm(lines, value);
   return 0;
 }
 
