@@ -63,6 +63,9 @@ export interface ClientStore extends AsyncDisposable {
    * @returns false if somebody who reads just now held it up, or the disk did: it is to be repeated
    */
   scrub(): Promise<boolean>;
-  /** Finishes what was begun, and tells the listeners once more; what is asked for afterwards is refused with `closed`; listeners may come and go. */
+  /**
+   * Finishes what was begun, and tells the listeners once more. What is asked for afterwards is refused with `closed`;
+   * listeners may come and go.
+   */
   close(): Promise<void>;
 }
