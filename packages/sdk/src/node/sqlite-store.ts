@@ -181,6 +181,8 @@ export class SqliteStore implements ClientStore {
   }
 
   async #writeGroup(): Promise<void> {
+    // What is written in the same turn of the event loop shares the fsync.
+    await new Promise((resolve) => setImmediate(resolve));
     const group = this.#pending.splice(0, GROUP);
     if (this.#pending.length > 0) this.#scheduleWrites();
     const settle: (() => void)[] = [];
