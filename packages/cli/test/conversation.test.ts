@@ -155,6 +155,11 @@ test("the inbox shows what was received and consumes nothing", async () => {
   const { stdout } = await world.cli("inbox -u bob");
   expect(stdout).toMatch(/unhandled .* alice +one\\x0aof alice$/m);
   expect(stdout).toMatch(/ handled .* carol +two$/m);
+  const newest = await world.cli("inbox -u bob --last 1");
+  expect(newest.stdout).not.toContain("alice");
+  expect(newest.stdout).toContain("carol");
+  expect(newest.stderr).toContain("There are older ones");
+  expect((await world.cli("inbox -u bob --last 2")).stderr).toBe("");
   expect((await world.cli("listen -u bob --count 1")).stdout).toContain("alice: one\n    of alice");
 });
 

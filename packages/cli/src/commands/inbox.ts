@@ -1,20 +1,24 @@
-import type { Command } from "commander";
+import { Option, type Command } from "commander";
 import { openAgent } from "../agent.ts";
 import { messageJson, messageText } from "../message.ts";
 import { localTime, table } from "../output.ts";
+import { count } from "../values.ts";
 import type { Act, Call } from "../call.ts";
 import type { InboxEntry } from "@aimessage/sdk/node";
 
 export function configure(command: Command, act: Act): void {
   command
     .description("Look at the messages that this agent has received. Consumes none; works without the relay.")
+    .addOption(new Option("--last <n>", "how many, the newest").argParser(count).default(50))
     .addHelpText("after", "\nExample:\n  aimessage inbox --json\n")
     .action(act(inbox));
 }
 
-async function inbox(call: Call): Promise<void> {
+async function inbox(call: Call, { last }: { last: number }): Promise<void> {
   await using agent = await openAgent(call, "inbox");
-  const entries = await agent.inbox();
+  const [older, ...newest] = await agent.inbox({ last: last + 1 });
+  const entries = newest.length === last ? newest : [older, ...newest].filter((entry) => entry !== undefined);
+  if (newest.length === last) call.out.note(`There are older ones: inbox --last ${2 * last} shows more.`);
   const rows = entries.map((entry) => [entry.id, entry.state, localTime(entry.sentAt), entry.from, preview(entry)]);
   const lines = rows.length === 0 ? ["No messages."] : table([["ID", "STATE", "SENT", "FROM", "TEXT"], ...rows]);
   await call.out.data(lines, {

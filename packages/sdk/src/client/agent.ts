@@ -126,11 +126,12 @@ export class Agent implements AsyncDisposable {
     return new Sent(this.#store, this.#link, row);
   }
 
-  /** Looks into the inbox, oldest first, and consumes nothing. */
-  inbox(): Promise<InboxEntry[]> {
+  /** Looks into the inbox, oldest first, and consumes nothing. With `last`: only at so many, the newest. */
+  inbox({ last }: { last?: number } = {}): Promise<InboxEntry[]> {
     return this.#store.read(async (tx) => {
       const entries: InboxEntry[] = [];
-      for (const row of await list(tx, "in/"))
+      const rows = await list(tx, "in/", last === undefined ? {} : { reverse: true, limit: last });
+      for (const row of rows.toSorted((a, b) => a.seq - b.seq))
         entries.push({ ...(await readMessage(tx, row, this.username)), state: row.state });
       return entries;
     });
