@@ -1,5 +1,5 @@
 import { AgentError } from "../errors.ts";
-import type { ClientStore } from "../store/store.ts";
+import type { ClientStore, LinkHolder } from "../store/store.ts";
 import type { Link } from "./link.ts";
 
 /** How long to wait, and how to stop waiting. */
@@ -48,11 +48,17 @@ async function overdue(store: ClientStore, link: Link, what: string): Promise<Ag
   const { state } = link;
   if (state.state === "unreachable") return state.error;
   const holder = state.state === "waiting" ? await store.linkHolder() : undefined;
-  if (holder?.stopped === true)
-    return new AgentError("timeout", `process ${holder.pid} (${holder.role}) holds the link and is stopped`, {
-      hint: `resume it (fg, or kill -CONT ${holder.pid}) or end it (kill -9 ${holder.pid})`,
-    });
-  return new AgentError("timeout", `time ran out while waiting for ${what}`);
+  return holder?.stopped === true
+    ? heldByStopped(holder)
+    : new AgentError("timeout", `time ran out while waiting for ${what}`);
+}
+
+/** A stopped process (Ctrl-Z) does nothing, and frees nothing either. */
+export function heldByStopped({ pid, role }: LinkHolder, cause?: unknown): AgentError {
+  return new AgentError("timeout", `process ${pid} (${role}) holds the link and is stopped`, {
+    hint: `resume it (fg, or kill -CONT ${pid}) or end it (kill -9 ${pid})`,
+    cause,
+  });
 }
 
 /** Wakes whoever waits when the store or the link has changed. A change between two waits is not lost. */

@@ -16,8 +16,9 @@ import { DatabaseSync } from "node:sqlite";
 import { AgentError } from "../errors.ts";
 import type { ClientStore, LinkHolder, LinkLock, ReadTransaction, WriteTransaction } from "../store/store.ts";
 import { Layer } from "../store/layer.ts";
+import { heldByStopped } from "../client/waiting.ts";
 import { linkHolder, takeLink } from "./link-lock.ts";
-import { BUSY_MS, patiently, translate } from "./sqlite-errors.ts";
+import { BUSY_MS, isBusy, patiently, translate } from "./sqlite-errors.ts";
 import { SqliteRecords } from "./sqlite-records.ts";
 
 const FORMAT = 1;
@@ -93,7 +94,7 @@ export class SqliteStore implements ClientStore {
         return value;
       } catch (error) {
         if (this.#db.isTransaction) this.#db.exec("ROLLBACK");
-        throw translate(error, this.folder);
+        throw this.#explain(error);
       }
     });
   }
@@ -197,14 +198,14 @@ export class SqliteStore implements ClientStore {
           own.settle();
           settle.push(() => resolve(value));
         } catch (error) {
-          settle.push(() => reject(translate(error, this.folder)));
+          settle.push(() => reject(this.#explain(error)));
         }
       }
       changed = whole.settle();
       this.#db.exec("COMMIT");
     } catch (error) {
       if (this.#db.isTransaction) this.#db.exec("ROLLBACK");
-      const translated = translate(error, this.folder);
+      const translated = this.#explain(error);
       for (const { reject } of group) reject(translated);
       return;
     }
@@ -212,6 +213,12 @@ export class SqliteStore implements ClientStore {
     if (!changed) return;
     this.#ring();
     for (const listener of this.#listeners) listener();
+  }
+
+  /** Who was stopped in the midst of a transaction keeps the database, too. */
+  #explain(error: unknown): unknown {
+    const holder = isBusy(error) ? linkHolder(this.folder) : undefined;
+    return holder?.stopped === true ? heldByStopped(holder, error) : translate(error, this.folder);
   }
 
   #ring(word: string = CHANGED): void {

@@ -35,6 +35,14 @@ switch (task) {
     console.log("begun");
     setInterval(() => undefined, 1000);
     break;
+  case "link and transaction":
+    await store.takeLink("the child");
+    await store.write(async () => {
+      console.log("begun");
+      setInterval(() => undefined, 1000);
+      await new Promise(() => undefined);
+    });
+    break;
   default:
     throw new Error(`no such task: ${task}`);
 }

@@ -64,4 +64,22 @@ describe("the link", () => {
     child.process.kill("SIGCONT");
     await expect.poll(async () => (await store.linkHolder())?.stopped, { timeout: 10_000 }).toBe(false);
   });
+
+  it.runIf(process.platform === "linux")(
+    "names a holder that was stopped within a transaction to those who want to write",
+    async () => {
+      const folder = newFolder();
+      const store = await openStore(folder);
+      const child = await startChild(folder, "link and transaction");
+      child.process.kill("SIGSTOP");
+      await expect(store.write((tx) => tx.put("a", "1"))).rejects.toMatchObject({
+        code: "timeout",
+        message: `process ${child.process.pid} (the child) holds the link and is stopped`,
+      });
+      child.process.kill("SIGKILL");
+      await child.exit;
+      await store.write((tx) => tx.put("a", "1"));
+    },
+    30_000,
+  );
 });
