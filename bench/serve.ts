@@ -7,9 +7,9 @@ interface Request {
   argument: never;
 }
 
-/** Serves tasks to the process that started this one, and ends with it. Each process can be asked for its `memory`. */
+/** Serves tasks to the process that started this one, and ends with it. Each process can be asked for `memory` and `cpu`. */
 export function serve(tasks: Tasks): void {
-  const all: Tasks = { memory, ...tasks };
+  const all: Tasks = { memory, cpu, ...tasks };
   process.on("message", (request: Request) => {
     void run(all, request).then((answer) => process.send?.({ id: request.id, ...answer }));
   });
@@ -29,4 +29,10 @@ function memory(): number {
   // The first collection runs finalizers that free more.
   for (let round = 0; round < 2; round++) globalThis.gc?.({ type: "major", execution: "sync", flavor: "last-resort" });
   return process.memoryUsage.rss();
+}
+
+/** Microseconds of all cores that this process has used so far. */
+function cpu(): number {
+  const { user, system } = process.cpuUsage();
+  return user + system;
 }

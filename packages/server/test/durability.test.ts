@@ -1,10 +1,19 @@
 import { statSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { createRelay, openMemoryStore, type StoreOptions } from "../src/index.ts";
+import { createRelay, openMemoryStore, openSqliteStore, type StoreOptions } from "../src/index.ts";
+import { defaultLimits } from "../src/limits.ts";
 import { Agent, newAgent, randomGroup } from "./agent.ts";
 import { folder } from "./folder.ts";
 import { loginToken, RawClient, registerToken, tokenClient } from "./raw-client.ts";
+
+const emptySend = {
+  sessionId: undefined,
+  groupId: undefined,
+  epoch: undefined,
+  messageId: undefined,
+  expiresAt: undefined,
+};
 
 /** A store on a small disk. */
 const smallStore = (maxPages: number) => (options: StoreOptions) => openMemoryStore({ ...options, maxPages });
@@ -63,6 +72,21 @@ test("a relay that was restored from a backup has a new log id", async () => {
   }
   expect(ids[0]).toBe(ids[1]);
   expect(ids[2]).not.toBe(ids[1]);
+});
+
+test("what is not on disk yet is not handed out", async () => {
+  await using store = openSqliteStore(folder(), { limits: defaultLimits(true) });
+  const room = { messages: 10, bytes: 1_000_000 };
+  const key = new Uint8Array(32);
+  const [alice, bob] = [await store.registerToken("alice", key), await store.registerToken("bob", key)];
+  if ("refused" in alice || "refused" in bob) throw new Error("refused");
+  const stored: number[] = [];
+  store.watch((entries) => stored.push(...entries.map(({ seq }) => seq)));
+  const request = { to: "bob", message: "x", ...emptySend };
+  const sent = store.send({ sender: alice.mailbox, ...request }, new Set());
+  expect((await store.entries(bob.mailbox, 0, room)).entries).toEqual([]);
+  await sent;
+  expect((await store.entries(bob.mailbox, 0, room)).entries.map(({ seq }) => seq)).toEqual(stored);
 });
 
 test("only the owner can read the database", async () => {

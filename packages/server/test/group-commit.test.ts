@@ -1,13 +1,14 @@
 import { DatabaseSync } from "node:sqlite";
 import { expect, test } from "vitest";
-import { GroupCommit } from "../src/store/group-commit.ts";
+import { GroupCommit, type Sync } from "../src/store/group-commit.ts";
 
-function world() {
+function world(sync?: Sync) {
   const db = new DatabaseSync(":memory:");
   db.exec("CREATE TABLE numbers (n)");
   const commits: number[] = [];
   const group = new GroupCommit(
     db,
+    sync,
     () => {},
     (milliseconds) => commits.push(milliseconds),
   );
@@ -20,17 +21,64 @@ function world() {
   return { group, commits, add, numbers };
 }
 
+/** A disk that works until it is told that it is done. */
+function disk() {
+  const works: ((error: Error | null) => void)[] = [];
+  const sync: Sync = (done) => works.push(done);
+  return { sync, works };
+}
+
+const turn = () => new Promise((resolve) => setImmediate(resolve));
+
 const fails = (): never => {
   throw new Error("no");
 };
 
-test("work of one turn and of those that follow without a pause shares one commit", async () => {
+test("work of one turn shares one commit", async () => {
   const { group, commits, add, numbers } = world();
-  const first = group.write(add(1));
-  const later = new Promise((resolve) => setImmediate(() => resolve(group.write(add(2)))));
-  await Promise.all([first, later]);
+  await Promise.all([group.write(add(1)), group.write(add(2))]);
   expect(numbers()).toEqual([1, 2]);
   expect(commits).toHaveLength(1);
+});
+
+test("nothing resolves before the disk has it, and what comes meanwhile shares the next commit", async () => {
+  const { sync, works } = disk();
+  const { group, commits, add } = world(sync);
+  const resolved: number[] = [];
+  const write = (n: number) => void group.write(add(n)).then(() => resolved.push(n));
+  write(1);
+  await turn();
+  for (const n of [2, 3]) {
+    write(n);
+    await turn();
+  }
+  expect([works.length, resolved]).toEqual([1, []]);
+  works[0]?.(null);
+  await turn();
+  await turn();
+  expect([works.length, resolved]).toEqual([2, [1]]);
+  works[1]?.(null);
+  await turn();
+  expect(resolved).toEqual([1, 2, 3]);
+  expect(commits).toHaveLength(2);
+});
+
+test("a disk that has failed is not believed any more: all that waits fails, and all that follows", async () => {
+  const { sync, works } = disk();
+  const { group, add } = world(sync);
+  const outcomes = Promise.allSettled([
+    group.write(add(1)),
+    turn().then(() => group.write(add(2))),
+    turn().then(() => group.writeSoon(add(3))),
+  ]);
+  await turn();
+  await turn();
+  works[0]?.(new Error("input/output error"));
+  expect((await outcomes).map(({ status }) => status)).toEqual(["rejected", "rejected", "rejected"]);
+  await expect(group.write(add(4))).rejects.toThrow("input/output error");
+  await expect(group.read(() => 1)).rejects.toThrow("input/output error");
+  await group.finish();
+  expect(works).toHaveLength(1);
 });
 
 test("work that can wait is done with the next, or by itself", async () => {

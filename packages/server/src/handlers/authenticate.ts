@@ -12,7 +12,7 @@ const CHALLENGE_LIFETIME_MS = 60_000;
 
 /** [P-4] */
 export async function authenticate(context: Context, session: Session, data: Data): Promise<Answer> {
-  const account = await context.store.accountNow(data.username);
+  const account = await context.store.account(data.username);
   if (account === undefined || account.kind === "removed") return refuse("invalid_credentials");
   if (session.login !== undefined && session.login.name !== account.name) return refuse("already_authenticated");
   if (account.kind === "token") return authenticateToken(context, session, account, data);

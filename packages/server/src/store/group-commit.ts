@@ -9,34 +9,50 @@ interface Waiting {
 /** How long work may wait for a transaction to share. */
 const LATER_MS = 5;
 
-/** How long a transaction may stay open while each turn of the event loop adds to it. */
-const MAX_OPEN_MS = 2;
-
 /** SQLite's result codes for a disk that cannot take more (https://sqlite.org/rescode.html): READONLY, IOERR, FULL. */
 const DISK_ERRORS = new Set([8, 10, 13]);
 
+/** Has the disk take what was committed. Node's callback: null if all is well. */
+export type Sync = (done: (error: Error | null) => void) => void;
+
 /**
- * Writes of one turn of the event loop share a transaction and its fsync; their promises settle after it. If one of them
- * or the commit fails, all of them are undone and all of them fail.
+ * Writes of one turn of the event loop share a transaction; their promises settle when the disk has it. While the disk
+ * works for one transaction, what comes joins the next. If one of them or the commit fails, all of them are undone and
+ * all of them fail.
  */
 export class GroupCommit {
   readonly #db: DatabaseSync;
+  readonly #sync: Sync | undefined;
   readonly #forget: () => void;
   readonly #onCommit: (milliseconds: number) => void;
   #waiting: Waiting[] = [];
   #stored: Entry[] = [];
   #failure: StorageError | undefined;
+  /** What the disk has once failed to take may be gone although it can be read: nothing is built upon it. */
+  #broken: StorageError | undefined;
+  #syncing = false;
   #later: (() => void)[] = [];
   #laterTimer: NodeJS.Timeout | undefined;
   #listener: (entries: Entry[]) => void = () => {};
 
-  /** @param forget Drops everything that is remembered of the database: it may never have been stored. */
-  constructor(db: DatabaseSync, forget: () => void, onCommit: (milliseconds: number) => void) {
+  /**
+   * @param sync Undefined: nothing is to be kept beyond this process.
+   * @param forget Drops everything that is remembered of the database: it may never have been stored.
+   * @param onCommit Told how long a commit took, the disk's work included.
+   */
+  constructor(
+    db: DatabaseSync,
+    sync: Sync | undefined,
+    forget: () => void,
+    onCommit: (milliseconds: number) => void = () => {},
+  ) {
     this.#db = db;
+    this.#sync = sync;
     this.#forget = forget;
     this.#onCommit = onCommit;
   }
 
+  /** `listener` gets the announced entries when the disk has them, before their writes resolve. */
   watch(listener: (entries: Entry[]) => void): void {
     this.#listener = listener;
   }
@@ -48,7 +64,7 @@ export class GroupCommit {
       let value: T | undefined;
       this.#waiting.push({ succeed: () => resolve(value as T), fail: reject });
       this.#runLater();
-      this.#attempt(() => (value = work()));
+      return this.#attempt(() => (value = work()));
     });
   }
 
@@ -78,29 +94,15 @@ export class GroupCommit {
     if (this.#later.length > 0) this.write(() => {}).catch(() => {});
   }
 
-  /** Runs `work` when nothing is pending: what it sees is on disk. */
+  /** Runs `work` at once: what it sees may not be on disk yet, and may be undone. */
   read<T>(work: () => T): Promise<T> {
     this.#catchUp();
     return new Promise((resolve, reject) => {
-      const run = (): void => {
-        try {
-          resolve(work());
-        } catch (error) {
-          reject(storageError(error));
-        }
-      };
-      if (this.#waiting.length === 0) run();
-      else this.#waiting.push({ succeed: run, fail: run });
-    });
-  }
-
-  /** Runs `work` at once: what it sees may not be on disk yet. */
-  glance<T>(work: () => T): Promise<T> {
-    return new Promise((resolve, reject) => {
+      if (this.#broken !== undefined) return reject(this.#broken);
       try {
-        resolve(work());
+        return resolve(work());
       } catch (error) {
-        reject(storageError(error));
+        return reject(storageError(error));
       }
     });
   }
@@ -110,36 +112,54 @@ export class GroupCommit {
     this.#stored.push(entry);
   }
 
-  /** Does everything that waits now. */
-  finish(): void {
-    this.#catchUp();
-    this.flush();
+  /** Resolves when everything that waits is done. */
+  finish(): Promise<void> {
+    return this.write(() => {}).catch(() => {});
   }
 
-  /** Ends the turn's transaction. */
-  flush(): void {
-    if (this.#waiting.length === 0) return;
+  /** Ends the transaction, unless the disk is still at work for the one before. */
+  #commit(): void {
+    if (this.#waiting.length === 0 || this.#syncing) return;
     const waiting = this.#waiting;
     this.#waiting = [];
+    const before = performance.now();
     if (this.#failure === undefined) {
       try {
-        const before = performance.now();
         this.#db.exec("COMMIT");
-        this.#onCommit(performance.now() - before);
       } catch (error) {
         this.#undo(error);
       }
     }
     const failure = this.#failure;
     const stored = this.#stored;
-    this.#failure = undefined;
+    this.#failure = this.#broken;
     this.#stored = [];
     if (failure !== undefined) {
       for (const { fail } of waiting) fail(failure);
       return;
     }
-    if (stored.length > 0) this.#listener(stored);
-    for (const { succeed } of waiting) succeed();
+    const done = (): void => {
+      this.#onCommit(performance.now() - before);
+      if (stored.length > 0) this.#listener(stored);
+      for (const { succeed } of waiting) succeed();
+    };
+    if (this.#sync === undefined) return done();
+    this.#syncing = true;
+    return this.#sync((error) => {
+      this.#syncing = false;
+      if (error === null) done();
+      else {
+        this.#undo(error);
+        const broken = (this.#broken = storageError(error));
+        for (const { fail } of waiting) fail(broken);
+      }
+      this.#commitSoon();
+    });
+  }
+
+  /** At the end of this turn of the event loop. */
+  #commitSoon(): void {
+    setImmediate(() => this.#commit());
   }
 
   #runLater(): void {
@@ -161,16 +181,10 @@ export class GroupCommit {
     }
   }
 
-  /** While each turn of the event loop brings more, one commit for all of it costs less than one for each turn. */
-  #flushWhenQuiet(before: number, since: number): void {
-    const now = this.#waiting.length;
-    if (now === before || performance.now() - since > MAX_OPEN_MS) this.flush();
-    else setImmediate(() => this.#flushWhenQuiet(now, since));
-  }
-
   #open(): void {
     if (this.#waiting.length > 0) return;
-    setImmediate(() => this.#flushWhenQuiet(0, performance.now()));
+    this.#commitSoon();
+    if (this.#broken !== undefined) return;
     try {
       this.#db.exec("BEGIN");
     } catch (error) {

@@ -55,7 +55,7 @@ export function mailTable(
     `INSERT INTO entries (mailbox, sender, from_name, device, kind, message, session_id, group_id, epoch, message_id,
       expires_at, stored_at, bytes, status, reason, unknown) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   );
-  const select = db.prepare("SELECT * FROM entries WHERE mailbox = ? AND seq > ? ORDER BY seq LIMIT ?");
+  const select = db.prepare("SELECT * FROM entries WHERE mailbox = ? AND seq > ? AND seq <= ? ORDER BY seq LIMIT ?");
   const deleteUpTo = db.prepare(
     "DELETE FROM entries WHERE mailbox = ? AND seq <= ? RETURNING mailbox, sender, kind, bytes",
   );
@@ -160,11 +160,11 @@ export function mailTable(
       return exists.get(seq) !== undefined;
     },
 
-    after(mailbox: number, after: number, room: { messages: number; bytes: number }) {
+    between(mailbox: number, after: number, upTo: number, room: { messages: number; bytes: number }) {
       const entries: Entry[] = [];
       let bytes = 0;
       // One more than fits is asked for, to know whether there is more.
-      for (const row of select.iterate(mailbox, after, room.messages + 1)) {
+      for (const row of select.iterate(mailbox, after, upTo, room.messages + 1)) {
         const entry = toEntry(row as unknown as EntryRow);
         bytes += entry.bytes;
         if (entries.length === room.messages || (entries.length > 0 && bytes > room.bytes))

@@ -1,9 +1,10 @@
 import { randomBytes } from "node:crypto";
+import { closeSync, fdatasync, openSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { accountsTable } from "./accounts.ts";
 import { commit } from "./commit.ts";
-import { GroupCommit } from "./group-commit.ts";
+import { GroupCommit, type Sync } from "./group-commit.ts";
 import { groupsTable } from "./groups.ts";
 import { keyPackagesTable } from "./key-packages.ts";
 import { lockFolder, makeFolder, makePrivate } from "./lock.ts";
@@ -11,7 +12,7 @@ import { mailTable } from "./mail.ts";
 import { migrate } from "./migrations.ts";
 import { requestsTable } from "./requests.ts";
 import { send } from "./send.ts";
-import type { ClaimedKeys, Refused, RelayStore, StoreLimits } from "./store.ts";
+import type { ClaimedKeys, Entry, Refused, RelayStore, StoreLimits } from "./store.ts";
 import { sweeper } from "./sweep.ts";
 
 export interface StoreOptions {
@@ -40,7 +41,11 @@ export function openSqliteStore(folder: string, options: StoreOptions): RelaySto
     const db = new DatabaseSync(file);
     try {
       db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 4000");
-      return openStore(db, options, () => lock.close());
+      const log = syncOf(`${file}-wal`);
+      return openStore(db, options, log.sync, () => {
+        log.close();
+        lock.close();
+      });
     } catch (error) {
       db.close();
       throw error;
@@ -53,18 +58,42 @@ export function openSqliteStore(folder: string, options: StoreOptions): RelaySto
 
 /** A store that is gone with its process: the same tables, in memory. */
 export function openMemoryStore(options: StoreOptions): RelayStore {
-  return openStore(new DatabaseSync(":memory:"), options, () => {});
+  return openStore(new DatabaseSync(":memory:"), options, undefined, () => {});
 }
 
-function openStore(db: DatabaseSync, options: StoreOptions, closed: () => void): RelayStore {
-  const { limits, clock = Date.now, onCommit = () => {} } = options;
+/**
+ * With `synchronous = FULL` SQLite does this at the end of each commit, and the event loop stands still meanwhile. Done
+ * by another thread it takes as long, but frames are read and decided. (https://sqlite.org/wal.html: in WAL mode the log
+ * is all that a commit writes; a checkpoint syncs it first also with `synchronous = NORMAL`.)
+ */
+function syncOf(log: string): { sync: Sync; close: () => void } {
+  let file: number | undefined;
+  return {
+    sync(done) {
+      // SQLite makes the file with the first write, and keeps it until the database is closed.
+      file ??= openSync(log, "r+");
+      fdatasync(file, done);
+    },
+    close() {
+      if (file !== undefined) closeSync(file);
+    },
+  };
+}
+
+function openStore(db: DatabaseSync, options: StoreOptions, sync: Sync | undefined, closed: () => void): RelayStore {
+  const { limits, clock = Date.now, onCommit } = options;
   db.exec("PRAGMA temp_store = MEMORY; PRAGMA cache_size = -65536");
   migrate(db);
   if (options.maxPages !== undefined) db.exec(`PRAGMA max_page_count = ${options.maxPages}`);
   const logId = readLogId(db, options.restored ?? false);
+  db.exec("PRAGMA synchronous = NORMAL");
 
+  /** Entries up to here are on disk. What is not is not handed out: the next start could use its `seq` again. */
+  let onDisk = highestSeq(db);
+  let listener: (entries: Entry[]) => void = () => {};
   const group = new GroupCommit(
     db,
+    sync,
     () => {
       accounts.forget();
       groups.forget();
@@ -72,6 +101,10 @@ function openStore(db: DatabaseSync, options: StoreOptions, closed: () => void):
     },
     onCommit,
   );
+  group.watch((entries) => {
+    onDisk = entries.at(-1)?.seq ?? onDisk;
+    listener(entries);
+  });
   const accounts = accountsTable(db);
   const groups = groupsTable(db);
   const requests = requestsTable(db, clock);
@@ -98,9 +131,8 @@ function openStore(db: DatabaseSync, options: StoreOptions, closed: () => void):
 
   return {
     logId,
-    watch: (stored) => group.watch(stored),
+    watch: (stored) => void (listener = stored),
     account: (username) => group.read(() => accounts.find(username)),
-    accountNow: (username) => group.glance(() => accounts.find(username)),
     device: (username, id) => group.read(() => accounts.device(username, id)),
     registerToken: (username, derivedKey) => group.write(() => accounts.registerToken(username, derivedKey)),
     registerDevice: (device) =>
@@ -123,7 +155,7 @@ function openStore(db: DatabaseSync, options: StoreOptions, closed: () => void):
       }),
     send: (request, blocked) => group.write(() => send(tables, request, blocked)),
     commit: (request) => group.write(() => commit(tables, keyPackages, request)),
-    entries: (mailbox, after, room) => group.read(() => mail.after(mailbox, after, room)),
+    entries: (mailbox, after, room) => group.read(() => mail.between(mailbox, after, onDisk, room)),
     received: (mailbox, seq) => group.write(() => mail.received(mailbox, seq)),
     receivedSoon: (mailbox, seq, deleted) => group.later(() => deleted(mail.received(mailbox, seq))),
     lastRequest: (mailbox) => group.read(() => requests.last(mailbox)),
@@ -135,11 +167,17 @@ function openStore(db: DatabaseSync, options: StoreOptions, closed: () => void):
     sweep: () => group.write(sweep),
     depth: () => group.read(() => mail.depth()),
     async [Symbol.asyncDispose]() {
-      group.finish();
+      await group.finish();
       db.close();
       closed();
     },
   };
+}
+
+/** Highest `seq` that was ever given, also to what has left since. */
+function highestSeq(db: DatabaseSync): number {
+  const row = db.prepare("SELECT seq FROM sqlite_sequence WHERE name = 'entries'").get() as { seq: number } | undefined;
+  return row?.seq ?? 0;
 }
 
 function readLogId(db: DatabaseSync, renew: boolean): string {

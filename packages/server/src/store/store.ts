@@ -159,9 +159,8 @@ export interface RelayStore extends AsyncDisposable {
   /** `stored` gets new entries in the order of `seq`, once they are on disk, and before their requests are answered. */
   watch(stored: (entries: Entry[]) => void): void;
 
+  /** What is asked for here and below may not be on disk yet, and may be undone: but for {@link entries}. */
   account(username: string): Promise<Account | undefined>;
-  /** The same without waiting for the disk: what it shows may be undone. Enough to ask for a challenge. */
-  accountNow(username: string): Promise<Account | undefined>;
   /** A device by its id, replaced or not. */
   device(username: string, id: string): Promise<(Device & { active: boolean }) | undefined>;
   registerToken(username: string, derivedKey: Uint8Array): Promise<TokenAccount | Refused>;
@@ -179,7 +178,7 @@ export interface RelayStore extends AsyncDisposable {
   send(request: SendRequest, blocked: Set<string>): Promise<Sent | Refused>;
   /** Opens a group or ends an epoch. */
   commit(request: CommitRequest): Promise<Committed | Refused>;
-  /** What waits behind `after`, oldest first, as much as fits (but at least one entry). */
+  /** What waits on disk behind `after`, oldest first, as much as fits (but at least one entry). */
   entries(
     mailbox: number,
     after: number,
