@@ -12,10 +12,14 @@ import { diagnose, type Diagnosis } from "./diagnosis.ts";
 import { enqueue, type SendOptions } from "./enqueue.ts";
 import { Link } from "./link.ts";
 import { listen, type ListenOptions } from "./listen.ts";
-import { erase, type InboxEntry, type Message, readMessage, settleMessage } from "./message.ts";
+import { erase, failAllWaiting, type InboxEntry, type Message, readMessage, settleMessage } from "./message.ts";
 import { type AlertRecord, get, list, pad } from "./records.ts";
+import { receiptsAreOut } from "./receipts.ts";
 import { type MessageStatus, Sent, toStatus } from "./sent.ts";
 import { type Wait, waitFor } from "./waiting.ts";
+
+/** How long what others shall still hear of a leaving agent may take. Milliseconds. */
+const LEAVE_MS = 5_000;
 
 /** What happened that the owner should know: a changed key, a lost message, a relay that contradicts itself. */
 export type Alert = AlertRecord;
@@ -170,9 +174,32 @@ export class Agent implements AsyncDisposable {
     return this.#book.verify(address.username, address.fingerprint, wait);
   }
 
-  /** Removes the agent at its relay, and everything that it has here. `release`: the name may be registered again. */
+  /**
+   * Resolves when everything that had waited at the relay, receipts too, is in the store.
+   * @throws AgentError relay_unreachable, timeout, aborted, and what ended the link
+   */
+  async sync(wait?: Wait): Promise<void> {
+    this.#link.start();
+    const current = async () => {
+      const { state } = this.#link;
+      // Another process that holds the link receives all the time.
+      return state.state === "waiting" || (state.state === "connected" && state.current) ? true : undefined;
+    };
+    await waitFor(this.#store, this.#link, "what waits at the relay", current, wait);
+  }
+
+  /**
+   * Removes the agent at its relay, and everything that it has here. Who wrote what is not handled hears that it failed.
+   * `release`: the name may be registered again.
+   */
   async unregister(options: Wait & { release?: boolean } = {}): Promise<void> {
     const { release } = options;
+    await this.sync(options).catch(() => undefined);
+    await failAllWaiting(this.#store, "unregistered");
+    await waitFor(this.#store, this.#link, "the last receipts", () => receiptsAreOut(this.#store), {
+      timeout: LEAVE_MS,
+      signal: options.signal,
+    }).catch(() => undefined);
     await this.#ask("unregister", release === undefined ? {} : { release }, options).catch((error: unknown) => {
       // A process that died here before has done this already.
       const gone = error instanceof AgentError && error.reason === "invalid_credentials";

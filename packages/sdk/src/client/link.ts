@@ -23,7 +23,8 @@ export type LinkState =
   /** Another process holds the link. */
   | { state: "waiting" }
   | { state: "connecting" }
-  | { state: "connected"; info: RelayFrameData<"info"> }
+  /** `current`: everything that waited for us when we connected has been processed. */
+  | { state: "connected"; info: RelayFrameData<"info">; current: boolean }
   | { state: "unreachable"; error: AgentError; attempt: number }
   | { state: "stopped"; error: AgentError };
 
@@ -149,7 +150,7 @@ export class Link {
         return attempt + 1;
       }
       const session = await Session.begin(this.#store, this.#crypto, account, connection, result.listening);
-      this.#setState({ state: "connected", info: result.info });
+      this.#setState({ state: "connected", info: result.info, current: session.current });
       worked = true;
       if (await this.#work(connection, session)) return undefined;
       const reason =
@@ -176,7 +177,9 @@ export class Link {
     let patience = SCRUB_MS;
     while (connection.open && !this.#stopped) {
       this.#woken = false;
-      const idle = await session.turn();
+      const idle = await session.turn(this.#draining);
+      if (session.current && this.state.state === "connected" && !this.state.current)
+        this.#setState({ ...this.state, current: true });
       if (session.hasWritten()) dirtySince ??= Date.now();
       if (!idle) continue;
       if (this.#draining && session.underWay === 0) return true;

@@ -57,6 +57,16 @@ export async function settleMessage(store: ClientStore, seq: number, failure?: s
   });
 }
 
+/** Settles everything that is not handled. */
+export async function failAllWaiting(store: ClientStore, reason: string): Promise<void> {
+  await store.write(async (tx) => {
+    for (const [key] of await tx.list({ prefix: "unhandled/" })) {
+      const row = await get(tx, "in/", key.slice("unhandled/".length));
+      if (row?.state === "unhandled") await settleRow(tx, row, reason);
+    }
+  });
+}
+
 async function settleRow(tx: WriteTransaction, row: InboxRecord, failure: string | undefined): Promise<void> {
   const { claim: _claim, ...rest } = row;
   await put(tx, "in/", pad(row.seq), {

@@ -2,6 +2,7 @@ import * as z from "zod/mini";
 import { frameId } from "../crypto/content.ts";
 import { fromUtf8, randomId, utf8 } from "../protocol/index.ts";
 import { get, type GroupRecord, nextSeq, type OutboxRecord, pad, put, type ReceiptRecord, toBytes } from "./records.ts";
+import type { ClientStore } from "../store/store.ts";
 import type { Conversation, Turn } from "./turn.ts";
 
 /** Sendings of one message, at most, that the other side could not read. */
@@ -72,6 +73,18 @@ async function addGaps(turn: Turn, username: string, body: ReceiptRecord): Promi
       delete body.received[group];
     }
   }
+}
+
+/** True when the relay has all that was to be said of what has been received; undefined until then. */
+export function receiptsAreOut(store: ClientStore): Promise<true | undefined> {
+  return store.read(async (tx) => {
+    if ((await tx.list({ prefix: "receipt/", limit: 1 })).length > 0) return undefined;
+    for (const [key] of await tx.list({ prefix: "queue/" })) {
+      const row = await get(tx, "out/", key.slice(key.lastIndexOf("/") + 1));
+      if (row?.kind === "receipt") return undefined;
+    }
+    return true;
+  });
 }
 
 function isEmpty({ received, handled, failed, missing, undecryptable }: ReceiptRecord): boolean {

@@ -95,12 +95,15 @@ export class Sent {
   }
 }
 
-const WAYS_OUT: Record<string, string> = {
-  mailbox_full: "the recipient must read its messages first",
-  unknown_user: "check the spelling of the name",
-  undecryptable: "the recipient could not read it, four times over; send it again",
-  blocked: "the recipient does not take messages from you",
-};
+/** By reason: words of the relay and of the other side among them. */
+const WAYS_OUT = new Map([
+  ["mailbox_full", "the recipient must read its messages first"],
+  ["unknown_user", "check the spelling of the name; it may have been unregistered"],
+  ["undecryptable", "the recipient could not read it, four times over; send it again"],
+  ["blocked", "the recipient does not take messages from you"],
+  ["unregistered", "the recipient was removed before it handled the message"],
+  ["expired", "send it again with a later expiry"],
+]);
 
 function whyNever(row: OutboxRecord): AgentError {
   const reason = row.reason ?? row.state;
@@ -113,7 +116,7 @@ function whyNever(row: OutboxRecord): AgentError {
       : row.state === "refused"
         ? `was refused by the relay: ${reason.replaceAll("_", " ")}`
         : `failed: ${reason}`;
-  return new AgentError(code, `message ${row.id} to ${row.to} ${said}`, { reason, hint: WAYS_OUT[reason] });
+  return new AgentError(code, `message ${row.id} to ${row.to} ${said}`, { reason, hint: WAYS_OUT.get(reason) });
 }
 
 /** A contact is stopped, or is not who it was expected to be. Says the way out. */

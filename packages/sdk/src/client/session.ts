@@ -53,12 +53,21 @@ export class Session {
   /** Highest `seq` that was pushed, and that was acknowledged, on this connection. */
   #pushedUpTo = 0;
   #told = 0;
+  /** Where our mailbox stood when we began to listen. */
+  readonly #highWater: number;
 
-  private constructor(store: ClientStore, crypto: GroupCrypto, account: Account, connection: Connection) {
+  private constructor(
+    store: ClientStore,
+    crypto: GroupCrypto,
+    account: Account,
+    connection: Connection,
+    listening: RelayFrameData<"ack">,
+  ) {
     this.#store = store;
     this.#crypto = crypto;
     this.#account = account;
     this.#connection = connection;
+    this.#highWater = listening.high_water ?? 0;
     this.#flight = new Flight(
       (seq, data) =>
         connection.post("send", data, (frame) => {
@@ -78,7 +87,7 @@ export class Session {
     connection: Connection,
     listening: RelayFrameData<"ack">,
   ): Promise<Session> {
-    const session = new Session(store, crypto, account, connection);
+    const session = new Session(store, crypto, account, connection, listening);
     const stock = listening.key_packages ?? STOCK;
     await store.write(async (tx) => {
       await session.#cache.load(tx);
@@ -97,8 +106,13 @@ export class Session {
     return this.#flight.sends.size;
   }
 
-  /** One turn. @returns whether there is nothing more to do until something happens */
-  async turn(): Promise<boolean> {
+  /** Whether everything that waited when this session began has been processed. */
+  get current(): boolean {
+    return this.#account.relay.position >= this.#highWater;
+  }
+
+  /** One turn. `last`: nothing is gathered any more. @returns whether there is nothing more to do until something happens */
+  async turn(last = false): Promise<boolean> {
     const connection = this.#connection;
     const flight = this.#flight;
     const batch = connection.take(BATCH);
@@ -116,7 +130,7 @@ export class Session {
       await this.#sweepIfDue(turn);
       await heal(turn, (group) => flight.postCommit(group));
       await repeatCommits(turn, flight);
-      await this.#flushReceipts(turn, batch.length > 0);
+      await this.#flushReceipts(turn, last || batch.length > 0);
       await encryptQueued(turn, flight);
       const { taken } = flight;
       flight.taken = undefined;
@@ -153,7 +167,7 @@ export class Session {
   }
 
   /** What arrived is confirmed at once; what handlers report one by one is gathered for a moment. */
-  async #flushReceipts(turn: Turn, arrived: boolean): Promise<void> {
+  async #flushReceipts(turn: Turn, atOnce: boolean): Promise<void> {
     const flight = this.#flight;
     const names = (await turn.receiptsDue()).filter((contact) => !flight.hasReceiptUnderWay(contact));
     if (names.length === 0) {
@@ -161,7 +175,7 @@ export class Session {
       return;
     }
     this.#receiptsDueAt ??= turn.now + GATHER_MS;
-    if (!arrived && turn.now < this.#receiptsDueAt) return;
+    if (!atOnce && turn.now < this.#receiptsDueAt) return;
     this.#receiptsDueAt = undefined;
     await flushReceipts(turn, names);
   }

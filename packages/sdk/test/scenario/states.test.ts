@@ -19,6 +19,39 @@ describe("states of a message", () => {
     expect((await sent.handled()).state).toBe("handled");
   });
 
+  test("an agent that closes right after it has handled a message has told its sender", async () => {
+    await using world = await World.create();
+    const [alice, bob] = [await world.open("alice"), await world.open("bob")];
+    const sent = [await alice.send("bob", "one"), await alice.send("bob", "two")];
+    for await (const message of bob.messages()) {
+      await message.handled();
+      if (message.body === "two") break;
+    }
+    await bob.close();
+    for (const one of sent) expect((await one.handled({ timeout: 5_000 })).state).toBe("handled");
+  });
+
+  test("an agent that is removed tells the senders of what it never handled", async () => {
+    await using world = await World.create();
+    const [alice, bob] = [await world.open("alice"), await world.open("bob")];
+    const [first, second] = [await alice.send("bob", "never read"), await alice.send("bob", "nor this")];
+    await second.stored();
+    await alice.close();
+    await bob.unregister();
+    const again = await world.open("alice");
+    await again.sync();
+    for (const { id } of [first, second])
+      expect(await again.status(id)).toMatchObject({ state: "failed", reason: "unregistered" });
+  });
+
+  test("reasons are words of others: none of them is looked up as code", async () => {
+    await using world = await World.create();
+    const [alice, bob] = [await world.open("alice"), await world.open("bob")];
+    follow(bob, (message) => message.failed("constructor"));
+    const error = await rejection((await alice.send("bob", "x")).handled());
+    expect(error).toMatchObject({ code: "failed", reason: "constructor", hint: undefined });
+  });
+
   test("handled() rejects with the reason of the handler that gave up", async () => {
     await using world = await World.create();
     const [alice, bob] = [await world.open("alice"), await world.open("bob")];
