@@ -1,10 +1,7 @@
 import type { Duplex } from "node:stream";
 import {
-  type BadFrame,
-  type ClientFrame,
   type ClientFrameType,
   closeCodes,
-  decodeClientFrame,
   encodeRelayFrame,
   type RelayFrameType,
   type WireReason,
@@ -15,9 +12,11 @@ import type { Context } from "./context.ts";
 import type { Delivery } from "./delivery.ts";
 import { handle, needsLogin, runsAlone } from "./handlers/index.ts";
 import { invalidData } from "./handlers/invalid-data.ts";
-import { Bucket } from "./rate-limit.ts";
+import { frameWeight, groupOf, Intake, type Read, requestId } from "./intake.ts";
 import { type Answer, type Challenge, type FrameData, type Login, refuse, type Session } from "./session.ts";
 import { StorageError } from "./store/store.ts";
+import { Valve } from "./valve.ts";
+import { Writer } from "./writer.ts";
 
 /** Requests of one connection that may wait for the disk at once, and frames that may wait behind them. */
 const MAX_RUNNING = 1024;
@@ -26,8 +25,13 @@ const MAX_QUEUED = 64;
 const MAX_QUEUED_AT_LOGIN = 1024;
 /** Groups in which a `send` was refused and not yet sent again. */
 const MAX_BLOCKED = 10_000;
-
-type Read = { frame: ClientFrame; text: string } | { bad: BadFrame; text: string };
+/** Unsent bytes beyond which nothing more is read of a client: it shall first read what it has asked for. */
+const UNREAD = 2 ** 20;
+const UNREAD_BEFORE_LOGIN = 2 ** 16;
+/** How long a client may take to close its side. Milliseconds. */
+const CLOSE_MS = 2_000;
+/** The longest time for which a client over its rate is not read. Milliseconds. */
+const PAUSE_MS = 1_000;
 
 /** One socket: reads frames, starts their handlers in order, and writes. [P-2] */
 export class Connection implements Session {
@@ -42,29 +46,28 @@ export class Connection implements Session {
   pingedAt = this.openedAt;
 
   readonly #context: Context;
-  readonly #socket: Duplex;
   readonly #webSocket: WebSocket;
-  readonly #bucket: Bucket;
+  readonly #writer: Writer;
+  readonly #intake: Intake;
   readonly #answers = new Answers((answer, replyTo) => this.#answer(answer, replyTo));
   readonly #queue: Read[] = [];
   #running = 0;
   /** The type of a request during which no other may run. */
   #alone: ClientFrameType | undefined;
-  #paused = false;
+  readonly #valve: Valve;
   #closing = false;
-  #corked = false;
   #frames = 0;
-  #pingSeq = 0;
-  #pings: number[] = [];
 
   constructor(context: Context, webSocket: WebSocket, socket: Duplex, address: string) {
     this.#context = context;
     this.#webSocket = webSocket;
-    this.#socket = socket;
+    this.#writer = new Writer(webSocket, socket);
+    this.#valve = new Valve(webSocket);
     this.address = address;
-    const { loginFramesPerSecond, loginFramesBurst } = context.config.limits;
-    this.#bucket = new Bucket(loginFramesPerSecond, loginFramesBurst);
+    this.#intake = new Intake(context.config.limits);
     webSocket.on("message", (data, isBinary) => this.#receive(data, isBinary));
+    socket.on("drain", () => this.#valve.open("unread"));
+    this.#countUntilLogin(socket);
     webSocket.on("pong", (data) => this.#pong(data.toString("latin1")));
     webSocket.on("ping", () => (this.heardAt = performance.now()));
     // 'close' follows; ws has closed with the right code (1009, 1007, 1002).
@@ -85,14 +88,14 @@ export class Connection implements Session {
 
   write(text: string): void {
     if (!this.isOpen) return;
-    this.#cork();
-    this.#webSocket.send(text);
-    if (this.#webSocket.bufferedAmount > this.#context.config.limits.bufferedBytes) this.#dropSlowReader();
+    this.#writer.write(text);
+    const { buffered } = this.#writer;
+    if (buffered > this.#context.config.limits.bufferedBytes) this.dropSlowReader();
+    else if (buffered > (this.login === undefined ? UNREAD_BEFORE_LOGIN : UNREAD)) this.#valve.close("unread");
   }
 
   pingUpTo(seq: number): void {
-    this.#pingSeq = seq;
-    this.#cork();
+    this.#writer.pingUpTo(seq);
   }
 
   /** Keep-alive: its pong acknowledges nothing. */
@@ -106,6 +109,8 @@ export class Connection implements Session {
     this.stopReading();
     if (code === closeCodes.deviceReplaced) this.push("error", refuse(reason).data);
     this.#webSocket.close(code, reason);
+    // Whoever does not read the reason keeps what was written to it.
+    setTimeout(() => this.terminate(), CLOSE_MS).unref();
   }
 
   /** Takes no more requests; those that have begun are answered. */
@@ -118,6 +123,11 @@ export class Connection implements Session {
     this.#webSocket.close(closeCodes.goingAway, "shutting_down");
   }
 
+  /** Bytes that the client has not read yet. */
+  get unread(): number {
+    return this.#writer.buffered;
+  }
+
   terminate(): void {
     this.#webSocket.terminate();
   }
@@ -126,13 +136,12 @@ export class Connection implements Session {
     this.heardAt = performance.now();
     if (this.#closing) return;
     const bytes = data as Buffer;
-    if (this.login === undefined && bytes.length > this.#context.config.limits.frameBytesUnauthenticated) {
-      this.push("error", refuse("message_too_large").data);
-      this.close(closeCodes.frameTooLarge, "message_too_large");
-      return;
-    }
-    const text = isBinary ? "" : bytes.toString();
-    this.#queue.push({ ...decodeClientFrame(text), text });
+    // Behind a login whose answer is on its way frames are the account's.
+    const known = this.login !== undefined || this.#alone === "authenticate";
+    const read = known ? this.#intake.read(bytes, isBinary) : this.#intake.readStranger(bytes, isBinary);
+    if (read === "too_large") return this.#tooLarge();
+    if (read === "flood") return this.dropSlowReader();
+    this.#queue.push(read);
     this.#startQueued();
     if (this.#queue.length > MAX_QUEUED) this.#holdBack();
     if (this.blocked.size > MAX_BLOCKED) this.close(closeCodes.slowReader, "rate_limited");
@@ -143,11 +152,24 @@ export class Connection implements Session {
       let bytes = 0;
       for (const { text } of this.#queue) bytes += text.length;
       if (this.#queue.length > MAX_QUEUED_AT_LOGIN || bytes > 4 * this.#context.config.limits.frameBytes)
-        this.#dropSlowReader();
-    } else if (!this.#paused) {
-      this.#paused = true;
-      this.#webSocket.pause();
-    }
+        this.dropSlowReader();
+    } else this.#valve.close("queue");
+  }
+
+  /** Of a frame that is not whole there is no other sign: before login little may be held for anybody. */
+  #countUntilLogin(socket: Duplex): void {
+    const count = (chunk: Buffer): void => {
+      if (this.login !== undefined) socket.off("data", count);
+      else if (this.#intake.isTooMuch(chunk.length) && !this.#closing) this.#tooLarge();
+    };
+    socket.on("data", count);
+  }
+
+  #tooLarge(): void {
+    this.push("error", refuse("message_too_large").data);
+    this.close(closeCodes.frameTooLarge, "message_too_large");
+    // The rest of it is not taken in.
+    this.#valve.close("end");
   }
 
   #startQueued(): void {
@@ -157,10 +179,7 @@ export class Connection implements Session {
       this.#queue.shift();
       this.#start(next, alone);
     }
-    if (this.#paused) {
-      this.#paused = false;
-      this.#webSocket.resume();
-    }
+    this.#valve.open("queue");
   }
 
   #start(read: Read, alone: boolean): void {
@@ -182,7 +201,7 @@ export class Connection implements Session {
         this.#running -= 1;
         if (alone) this.#alone = undefined;
         finish(settled);
-        if (this.#queue.length > 0 || this.#paused) this.#startQueued();
+        if (this.#queue.length > 0 || this.#valve.isClosedFor("queue")) this.#startQueued();
       })
       .catch((error: unknown) => this.#context.log.error({ err: error }, "answer failed"));
   }
@@ -196,11 +215,11 @@ export class Connection implements Session {
   }
 
   #decide(read: Read): Answer | Promise<Answer> {
-    const retryAfterMs = this.#charge("frame" in read ? read.frame.type : read.bad.type);
+    const retryAfterMs = this.#charge(read);
     if (retryAfterMs > 0) {
       this.#block(read);
-      const named = "frame" in read ? requestId(read.frame) : {};
-      return refuse("rate_limited", { retry_after_ms: retryAfterMs, ...named });
+      this.#pauseFor(Math.min(retryAfterMs, PAUSE_MS));
+      return refuse("rate_limited", { retry_after_ms: retryAfterMs, ...requestId(read) });
     }
     if ("frame" in read) return handle(this.#context, this, read.frame);
     const { reason, type } = read.bad;
@@ -211,15 +230,24 @@ export class Connection implements Session {
   }
 
   /** Milliseconds to wait, or 0. Before login every frame counts; after it, those of the account together. [P-11.2] */
-  #charge(type: string | undefined): number {
-    if (this.login === undefined) return this.#bucket.take();
+  #charge(read: Read): number {
+    if (this.login === undefined) return read.wait ?? this.#intake.charge(read.text.length);
+    if (read.wait !== undefined) return read.wait;
     const { frames, lightFrames } = this.#context.rates;
-    return (type === "received" || type === "heartbeat" ? lightFrames : frames).take(this.login.name);
+    const type = "frame" in read ? read.frame.type : read.bad.type;
+    const bucket = type === "received" || type === "heartbeat" ? lightFrames : frames;
+    return bucket.take(this.login.name, frameWeight(read));
+  }
+
+  #pauseFor(milliseconds: number): void {
+    if (this.#valve.isClosedFor("rate")) return;
+    this.#valve.close("rate");
+    setTimeout(() => this.#valve.open("rate"), milliseconds).unref();
   }
 
   #failed(error: unknown, read: Read): Answer {
     this.#block(read);
-    const named = "frame" in read ? requestId(read.frame) : {};
+    const named = requestId(read);
     if (error instanceof StorageError && error.reason === "storage_full") {
       // Once a minute: the log may be on the same disk.
       if (this.#context.rates.diskErrors.take() === 0) this.#context.log.error({ err: error.message }, "storage full");
@@ -231,13 +259,8 @@ export class Connection implements Session {
 
   /** After a refused `send` nothing more is stored in its group, however it was refused. [P-6.5] */
   #block(read: Read): void {
-    if ("frame" in read) {
-      if (read.frame.type === "send" && read.frame.data.group_id !== undefined)
-        this.blocked.add(read.frame.data.group_id);
-    } else if (read.bad.type === "send") {
-      const group: unknown = (JSON.parse(read.text) as { data?: { group_id?: unknown } }).data?.group_id;
-      if (typeof group === "string" && group.length === 64) this.blocked.add(group);
-    }
+    const group = groupOf(read);
+    if (group !== undefined) this.blocked.add(group);
   }
 
   #answer(answer: Answer, replyTo: string | undefined): void {
@@ -249,49 +272,21 @@ export class Connection implements Session {
     return `r${++this.#frames}`;
   }
 
-  /** What is written in one turn leaves together, and one ping behind it. */
-  #cork(): void {
-    if (this.#corked) return;
-    this.#corked = true;
-    this.#socket.cork();
-    setImmediate(() => this.#uncork());
-  }
-
-  #uncork(): void {
-    this.#corked = false;
-    const last = this.#pings.at(-1) ?? 0;
-    if (this.#pingSeq > last && this.isOpen) {
-      this.#pings.push(this.#pingSeq);
-      this.pingedAt = performance.now();
-      this.#webSocket.ping(`seq:${this.#pingSeq}`);
-      this.#pingSeq = 0;
-    }
-    this.#socket.uncork();
-  }
-
   /** Acknowledges up to the place that the ping named; other pongs only show life. [P-5.4] */
   #pong(payload: string): void {
     this.heardAt = performance.now();
+    const seq = this.#writer.acknowledgedBy(payload);
     const { delivery, login } = this;
-    if (!payload.startsWith("seq:") || delivery === undefined || login === undefined) return;
-    const seq = Number(payload.slice(4));
-    const index = this.#pings.indexOf(seq);
-    if (index < 0) return;
-    this.#pings.splice(0, index + 1);
+    if (seq === undefined || delivery === undefined || login === undefined) return;
     const { store, metrics } = this.#context;
     store.receivedSoon(login.mailbox, seq, (count) => metrics.delivered.inc(count));
     delivery.acknowledged(seq);
   }
 
-  #dropSlowReader(): void {
+  /** Ends a connection whose client lets too much wait. */
+  dropSlowReader(): void {
     this.#context.log.warn({ user: this.login?.username }, "slow reader dropped");
     this.close(closeCodes.slowReader, "rate_limited");
     setImmediate(() => this.#webSocket.terminate());
   }
-}
-
-/** The id that the client has given to what it sends: errors repeat it. */
-function requestId(frame: ClientFrame): { message_id?: string; commit_id?: string } {
-  if (frame.type === "commit") return { commit_id: frame.data.commit_id };
-  return frame.type === "send" && frame.data.message_id !== undefined ? { message_id: frame.data.message_id } : {};
 }

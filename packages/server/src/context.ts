@@ -6,6 +6,7 @@ import type { Metrics } from "./metrics.ts";
 import type { Bucket, Buckets } from "./rate-limit.ts";
 import type { Session } from "./session.ts";
 import type { RelayStore } from "./store/store.ts";
+import type { Strangers } from "./strangers.ts";
 import type { TokenKeys } from "./token-keys.ts";
 
 /** What handlers work with. */
@@ -13,6 +14,7 @@ export interface Context {
   config: Config;
   store: RelayStore;
   hub: Hub;
+  strangers: Strangers;
   /** Names of this relay that may be signed at login. [P-4.3] */
   names: string[];
   rates: {
@@ -21,6 +23,7 @@ export interface Context {
     registrations: Buckets;
     claims: Buckets;
     addressClaims: Buckets;
+    publishes: Buckets;
     /** Lines of the log about a full disk. */
     diskErrors: Bucket;
   };

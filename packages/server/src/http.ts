@@ -9,15 +9,24 @@ import type { Metrics } from "./metrics.ts";
 /** The bytes are the original's. [P-10.1] */
 const HEALTH = '{"status":"ok","service":"aimessage-server"}';
 
+/** How long a request may take to come in, and how often that is looked at. Milliseconds. */
+const TIMES = { headersTimeout: 10_000, requestTimeout: 10_000, connectionsCheckingInterval: 2_000 };
+/** Sockets beside those of WebSockets. */
+const MORE_SOCKETS = 1_000;
+
 /** The HTTP side of the relay's port. [P-10] */
 export function httpServer(config: Config, metrics: Metrics, isReady: () => Promise<boolean>): Server {
   const onRequest = (request: IncomingMessage, response: ServerResponse): void => {
     respond(request, response, metrics, isReady).catch(() => response.destroy());
   };
-  const { tls } = config;
-  return tls === undefined
-    ? createServer(onRequest)
-    : createTlsServer({ cert: readFileSync(tls.cert), key: readFileSync(tls.key) }, onRequest);
+  const { tls, limits } = config;
+  const server =
+    tls === undefined
+      ? createServer(TIMES, onRequest)
+      : createTlsServer({ ...TIMES, cert: readFileSync(tls.cert), key: readFileSync(tls.key) }, onRequest);
+  // A socket that asks for nothing is no connection yet, but it takes a descriptor of the system, too.
+  server.maxConnections = Math.min(limits.maxConnections + MORE_SOCKETS, 2 ** 31 - 1);
+  return server;
 }
 
 async function respond(
@@ -67,10 +76,16 @@ export function originAllowed(origin: string | undefined, origins: string[], nam
  */
 export function addressOf(request: IncomingMessage, trustProxy: boolean): string {
   const forwarded = trustProxy ? request.headers["x-forwarded-for"] : undefined;
-  const last = (Array.isArray(forwarded) ? forwarded.join(",") : forwarded)?.split(",").at(-1)?.trim() ?? "";
+  const last = withoutPort((Array.isArray(forwarded) ? forwarded.join(",") : forwarded)?.split(",").at(-1) ?? "");
   const address = isIP(last) === 0 ? (request.socket.remoteAddress ?? "") : last;
   const mapped = address.replace(/^::ffff:(?=\d+\.)/i, "");
   return isIP(mapped) === 6 ? network(mapped) : mapped;
+}
+
+/** Some proxies write `10.0.0.1:5000`, and `[2001:db8::1]:5000`. */
+function withoutPort(address: string): string {
+  const [, bracketed, plain] = /^\[([^\]]*)\](?::\d+)?$|^([^:]*):\d+$/.exec(address.trim()) ?? [];
+  return bracketed ?? plain ?? address.trim();
 }
 
 function network(address: string): string {

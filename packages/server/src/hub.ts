@@ -1,4 +1,4 @@
-import type { closeCodes, WireReason } from "@aimessage/sdk/protocol";
+import { closeCodes, type WireReason } from "@aimessage/sdk/protocol";
 import type { Delivery } from "./delivery.ts";
 import { refuse, type Session } from "./session.ts";
 import type { Entry } from "./store/store.ts";
@@ -13,6 +13,12 @@ interface Place {
 /** Who is connected, and which connection each mailbox is pushed to. */
 export class Hub {
   readonly #places = new Map<number, Place>();
+  readonly #connections: number;
+
+  /** @param connections How many of one account there may be. */
+  constructor(connections: number) {
+    this.#connections = connections;
+  }
 
   /** A connection has logged in. */
   join(session: Session): void {
@@ -23,6 +29,11 @@ export class Hub {
     if (place === undefined)
       this.#places.set(login.mailbox, (place = { username: login.username, sessions: new Set(), deliveries: [] }));
     place.sessions.add(session);
+    for (const oldest of place.sessions) {
+      if (place.sessions.size <= this.#connections) break;
+      place.sessions.delete(oldest);
+      oldest.close(closeCodes.tooMany, "rate_limited");
+    }
   }
 
   /** A connection is gone. Of a token account, an older connection gets the messages again. [P-5.5] */

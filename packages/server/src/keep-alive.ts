@@ -1,12 +1,16 @@
 import type { Connection } from "./connection.ts";
 import type { Limits } from "./limits.ts";
 
-/** Pings quiet connections, ends dead ones and those that never log in: one timer for all of them. [P-1.5] */
+/**
+ * Pings quiet connections, ends dead ones, those that never log in, and those that read too little while all hold too
+ * much: one timer for all of them. [P-1.5]
+ */
 export function keepAlive(connections: Set<Connection>, limits: Limits): Disposable {
   const { pingInterval, readDeadline, loginTimeout } = limits;
   const timer = setInterval(
     () => {
       const now = performance.now();
+      dropSlowReaders(connections, limits.bufferedBytesOfAll);
       for (const connection of connections) {
         if (now - connection.heardAt > readDeadline) connection.terminate();
         else if (connection.login === undefined && now - connection.openedAt > loginTimeout) connection.terminate();
@@ -17,4 +21,15 @@ export function keepAlive(connections: Set<Connection>, limits: Limits): Disposa
   );
   timer.unref();
   return { [Symbol.dispose]: () => clearInterval(timer) };
+}
+
+function dropSlowReaders(connections: Set<Connection>, most: number): void {
+  let unread = 0;
+  for (const connection of connections) unread += connection.unread;
+  if (unread <= most) return;
+  for (const connection of [...connections].sort((a, b) => b.unread - a.unread)) {
+    if (unread <= most) return;
+    unread -= connection.unread;
+    connection.dropSlowReader();
+  }
 }

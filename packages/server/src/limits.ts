@@ -27,7 +27,12 @@ export const limitOptions = {
     value: 14 * DAY,
     why: "who was away for longer reads the sender's notice instead",
   },
-  handshakeMessages: { unit: "count", value: 5_000, lifted: HUGE, why: "room of their own for Welcomes and commits" },
+  handshakeMessages: {
+    unit: "count",
+    value: 5_000,
+    lifted: HUGE,
+    why: "room for Welcomes in a mailbox, and the same for commits",
+  },
   handshakeBytes: { unit: "bytes", value: 32 * MIB, lifted: HUGE, why: "the same in bytes" },
   noticeMessages: { unit: "count", value: 10_000, lifted: HUGE, why: "room of their own for the relay's notices" },
   unknownUserMessages: {
@@ -60,6 +65,19 @@ export const limitOptions = {
   addressConnectionsPerSecond: { unit: "per second", value: 50, lifted: NONE, why: "new connections of one address" },
   addressConnectionsBurst: { unit: "count", value: 150, why: "how many of them at once" },
   maxConnections: { unit: "count", value: 20_000, lifted: HUGE, why: "open connections; each takes some 20 KB" },
+  strangers: {
+    unit: "count",
+    value: 2_000,
+    lifted: HUGE,
+    why: "connections that have not logged in; each may hold 200 KB",
+  },
+  addressStrangers: { unit: "count", value: 200, lifted: HUGE, why: "those of one address" },
+  accountConnections: {
+    unit: "count",
+    value: 16,
+    lifted: HUGE,
+    why: "of one account; a further login ends the oldest",
+  },
   registrationsPerSecond: {
     unit: "per second",
     value: 1,
@@ -70,6 +88,7 @@ export const limitOptions = {
   claimsPerHour: { unit: "per hour", value: 10, lifted: NONE, why: "key packages that one device takes of another" },
   addressClaimsPerSecond: { unit: "per second", value: 5, lifted: NONE, why: "key packages claimed from one address" },
   addressClaimsBurst: { unit: "count", value: 200, why: "how many of them at once" },
+  publishesPerHour: { unit: "per hour", value: 360, lifted: NONE, why: "stocks of key packages of one device" },
   loginTimeout: { unit: "milliseconds", value: 120 * SECOND, why: "a connection that never logs in is closed" },
   pingInterval: { unit: "milliseconds", value: 54 * SECOND, why: "keep-alive, below the usual 60 s of proxies" },
   readDeadline: { unit: "milliseconds", value: 60 * SECOND, why: "a connection that is silent for so long is dead" },
@@ -77,6 +96,11 @@ export const limitOptions = {
     unit: "bytes",
     value: 32 * MIB,
     why: "unsent answers of a client that does not read; beyond it, 4003",
+  },
+  bufferedBytesOfAll: {
+    unit: "bytes",
+    value: 512 * MIB,
+    why: "those of all clients; beyond it, the largest are ended",
   },
 } as const satisfies Record<string, LimitOption>;
 

@@ -12,12 +12,13 @@ export class Bucket {
     this.#at = performance.now();
   }
 
-  /** Takes a token. Returns 0, or the milliseconds until there is one. */
-  take(): number {
+  /** Takes tokens, a burst at most. Returns 0, or the milliseconds until there are so many. */
+  take(count = 1): number {
     if (this.#perMillisecond === 0) return 0;
     this.#refill();
-    if (this.#tokens < 1) return Math.ceil((1 - this.#tokens) / this.#perMillisecond);
-    this.#tokens -= 1;
+    const wanted = Math.min(count, this.#burst);
+    if (this.#tokens < wanted) return Math.ceil((wanted - this.#tokens) / this.#perMillisecond);
+    this.#tokens -= wanted;
     return 0;
   }
 
@@ -45,15 +46,15 @@ export class Buckets {
     this.#burst = burst;
   }
 
-  /** Takes a token of a key's bucket. Returns 0, or the milliseconds until there is one. */
-  take(key: string): number {
+  /** Takes tokens of a key's bucket. Returns 0, or the milliseconds until there are so many. */
+  take(key: string, count = 1): number {
     if (this.#perSecond === 0) return 0;
     let bucket = this.#buckets.get(key);
     if (bucket === undefined) {
       this.#prune();
       this.#buckets.set(key, (bucket = new Bucket(this.#perSecond, this.#burst)));
     }
-    return bucket.take();
+    return bucket.take(count);
   }
 
   #prune(): void {

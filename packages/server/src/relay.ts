@@ -17,8 +17,13 @@ import { Bucket, Buckets } from "./rate-limit.ts";
 import { shutDown } from "./shutdown.ts";
 import { asStartupError } from "./startup-error.ts";
 import { openMemoryStore, openSqliteStore } from "./store/sqlite.ts";
+import { Strangers } from "./strangers.ts";
 import { startSweeps } from "./sweeps.ts";
 import { tokenKeys } from "./token-keys.ts";
+
+/** Pieces of one message, and of what the system has read of it: each takes a hundred bytes, however small it is. [P-1.3] */
+const MAX_FRAGMENTS = 256;
+const MAX_CHUNKS = 4096;
 
 /** What differs from the defaults. Limits that are not named keep theirs; `noLimits` lifts rates and quotas. */
 export type RelayOptions = Partial<Omit<Config, "limits">> & { limits?: Partial<Limits>; noLimits?: boolean };
@@ -68,7 +73,8 @@ async function start(config: Config): Promise<Relay> {
         ? openMemoryStore(storeOptions)
         : openSqliteStore(config.db, storeOptions),
   );
-  const hub = new Hub();
+  const strangers = new Strangers();
+  const hub = new Hub(config.limits.accountConnections);
   store.watch((entries) => {
     metrics.stored.inc(entries.length);
     hub.stored(entries);
@@ -78,6 +84,7 @@ async function start(config: Config): Promise<Relay> {
     config,
     store,
     hub,
+    strangers,
     metrics,
     log,
     names: [],
@@ -102,12 +109,15 @@ async function start(config: Config): Promise<Relay> {
     noServer: true,
     perMessageDeflate: false,
     maxPayload: config.limits.frameBytes,
+    maxFragments: MAX_FRAGMENTS,
+    maxBufferedChunks: MAX_CHUNKS,
     clientTracking: false,
   });
   const admit = gate(
     config,
     () => context.names,
     () => connections.size,
+    (address) => strangers.count(address),
   );
   server.on("upgrade", (request, socket, head) => {
     socket.on("error", () => socket.destroy());
@@ -117,9 +127,11 @@ async function start(config: Config): Promise<Relay> {
     return sockets.handleUpgrade(request, socket, head, (webSocket) => {
       const connection = new Connection(context, webSocket, socket, address);
       connections.add(connection);
+      strangers.add(connection);
       metrics.connections.inc();
       webSocket.on("close", () => {
         connections.delete(connection);
+        strangers.delete(connection);
         metrics.connections.dec();
         hub.leave(connection);
         if (connection.login !== undefined) log.info({ user: connection.login.username }, "disconnected");
@@ -148,6 +160,7 @@ function rates(limits: Limits): Context["rates"] {
     registrations: new Buckets(limits.registrationsPerSecond, limits.registrationsBurst),
     claims: new Buckets(limits.claimsPerHour / 3600, limits.claimsPerHour),
     addressClaims: new Buckets(limits.addressClaimsPerSecond, limits.addressClaimsBurst),
+    publishes: new Buckets(limits.publishesPerHour / 3600, limits.publishesPerHour),
     diskErrors: new Bucket(1 / 60, 1),
   };
 }

@@ -40,6 +40,8 @@ export type Answer = {
 export interface Session {
   readonly address: string;
   readonly isOpen: boolean;
+  /** Bytes that the client has not read yet. */
+  readonly unread: number;
   login: Login | undefined;
   challenge: Challenge | undefined;
   /** Groups in which a `send` was refused: nothing more is stored there until the client has noticed. [P-6.5] */

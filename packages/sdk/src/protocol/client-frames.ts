@@ -19,6 +19,17 @@ export const GroupId = z.string().check(z.regex(/^[0-9a-f]{64}$/));
 /** A lone surrogate is no Unicode and has no UTF-8: it becomes U+FFFD at once, and not only where the text is stored. */
 const Text = z.string().check(z.overwrite((text) => text.toWellFormed()));
 
+/** A key, and room to spare: it is pushed to somebody who has not asked for it. */
+const KeyExchange = z.object({
+  to: Name,
+  public_key: z.string().check(z.maxLength(8192)),
+  session_id: z._default(z.string().check(z.maxLength(256)), ""),
+});
+
+/** A key package has 2,693 bytes, a Welcome of two 4,395. */
+const KeyPackage = Base64.check(z.maxLength(16_384));
+const Welcome = Base64.check(z.maxLength(16_384));
+
 const Empty = z.optional(z.nullable(z.looseObject({})));
 
 /** Data of each frame that a client sends, by its type. Unknown fields are ignored. */
@@ -29,8 +40,8 @@ export const clientFrames = {
     username: z._default(z.string(), ""),
     identity_key: z.exactOptional(Base64),
     device: z.exactOptional(z.object({ id: Id, key: Base64, certificate: Base64 })),
-    key_packages: z.exactOptional(z.array(Base64).check(z.maxLength(100))),
-    last_resort: z.exactOptional(Base64),
+    key_packages: z.exactOptional(z.array(KeyPackage).check(z.maxLength(100))),
+    last_resort: z.exactOptional(KeyPackage),
     /** The relay's name as the client knows it, and the device key's signature of `registrationBytes`. */
     relay: z.exactOptional(z.string().check(z.maxLength(300))),
     signature: z.exactOptional(Base64),
@@ -62,13 +73,13 @@ export const clientFrames = {
   listen: Empty,
   list_users: Empty,
   heartbeat: Empty,
-  key_exchange: z.object({ to: Name, public_key: z.string(), session_id: z._default(z.string(), "") }),
-  key_response: z.object({ to: Name, public_key: z.string(), session_id: z._default(z.string(), "") }),
+  key_exchange: KeyExchange,
+  key_response: KeyExchange,
   info: Empty,
   lookup: z.object({ username: Name }),
   publish_keys: z.object({
-    key_packages: z._default(z.array(Base64).check(z.maxLength(100)), []),
-    last_resort: z.exactOptional(Base64),
+    key_packages: z._default(z.array(KeyPackage).check(z.maxLength(100)), []),
+    last_resort: z.exactOptional(KeyPackage),
   }),
   claim_keys: z.object({ username: Name }),
   /** Epoch 0 opens a conversation; any later epoch is ended by `commit`. */
@@ -78,7 +89,7 @@ export const clientFrames = {
     epoch: Epoch,
     members: z.exactOptional(z.array(z.object({ username: Name, device: Id })).check(z.maxLength(1000))),
     commit: z.exactOptional(Base64),
-    welcomes: z.exactOptional(z.array(z.object({ to: Name, device: Id, welcome: Base64 })).check(z.maxLength(1000))),
+    welcomes: z.exactOptional(z.array(z.object({ to: Name, device: Id, welcome: Welcome })).check(z.maxLength(1000))),
     /** Application messages in the new epoch, in order. */
     messages: z.exactOptional(
       z

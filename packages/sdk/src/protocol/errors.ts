@@ -212,4 +212,5 @@ export const closeCodes = {
   deviceReplaced: 4001,
   removed: 4002,
   slowReader: 4003,
+  tooMany: 4004,
 } as const;

@@ -83,6 +83,8 @@ export const relayFrames = {
     message_id: z.exactOptional(z.string().check(z.maxLength(128))),
     /** Of `listening`: the mailbox log's id, renewed when a relay is restored from a backup. */
     log_id: z.exactOptional(z.string().check(z.maxLength(64))),
+    /** Of `listening`: the highest `seq` that any mailbox of this log was ever given. */
+    last_seq: z.exactOptional(Count),
     /** Of `listening` and `committed`: the highest `seq` of the device's own mailbox. */
     high_water: z.exactOptional(Count),
     /** Of `listening` and `published`: unclaimed key packages at the relay, without the last resort. */
@@ -131,6 +133,8 @@ export const relayFrames = {
     retry_after_ms: z.exactOptional(Millis),
     /** Of `login_counter` and `device_counter`: the highest that the relay knows. */
     highest: z.exactOptional(Count),
+    /** Of `device_replaced` at login: the certificate of the device that took its place. */
+    certificate: z.exactOptional(Base64),
     /** The request's `message_id` or `commit_id`. */
     message_id: z.exactOptional(Id),
     commit_id: z.exactOptional(Id),

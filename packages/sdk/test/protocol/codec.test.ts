@@ -14,6 +14,8 @@ const types = [...new Set([...Object.keys(clientFrames), ...Object.keys(relayFra
 const client = (frame: unknown) => decodeClientFrame(JSON.stringify(frame));
 const relay = (frame: unknown) => decodeRelayFrame(JSON.stringify(frame));
 const publish = (key: string) => client({ type: "publish_keys", data: { key_packages: [key] } });
+const commit = (bytes: string) =>
+  client({ type: "commit", data: { commit_id: "c", group_id: "a".repeat(64), epoch: 1, commit: bytes } });
 const invalid = (type: string, id?: string) => ({ bad: { reason: "invalid_data", type, id } });
 
 describe("a frame", () => {
@@ -156,8 +158,9 @@ describe("hostile input", () => {
 
   it("of many megabytes of base64, valid or not, is judged", () => {
     const large = "A".repeat(20_000_000);
-    expect(publish(large)).toHaveProperty("frame");
-    expect(publish(`${large}!!!!`)).toEqual(invalid("publish_keys"));
+    expect(commit(large)).toHaveProperty("frame");
+    expect(commit(`${large}!!!!`)).toEqual(invalid("commit"));
+    expect(publish(large)).toEqual(invalid("publish_keys"));
   });
 
   it.each(types)("cannot pollute a prototype: %s", (type) => {

@@ -1,4 +1,4 @@
-import { type ClientFrameData, fromBase64, loginBytes } from "@aimessage/sdk/protocol";
+import { type ClientFrameData, fromBase64, loginBytes, toBase64 } from "@aimessage/sdk/protocol";
 import type { Context } from "../context.ts";
 import { ack, type Answer, type Challenge, type Login, refuse, refused, type Session } from "../session.ts";
 import { verifySignature } from "../signatures.ts";
@@ -54,7 +54,9 @@ async function authenticateDevice(
   if (!context.names.includes(data.relay)) return refuse("wrong_relay_name");
   if (data.device !== account.device.id) {
     const known = await context.store.device(account.name, data.device);
-    return refuse(known === undefined ? "invalid_credentials" : "device_replaced");
+    if (known === undefined) return refuse("invalid_credentials");
+    // The newer certificate, signed by the agent's own identity, is the proof of it.
+    return refuse("device_replaced", { certificate: toBase64(account.device.certificate) });
   }
   if (data.signature === undefined) return challenge(context, session, account.name, data.device);
   if (data.counter === undefined) return invalidData("authenticate");
@@ -79,8 +81,9 @@ async function authenticateDevice(
   return ack({ status: "authenticated" });
 }
 
-function enter({ hub, log }: Context, session: Session, login: Login): void {
+function enter({ hub, strangers, log }: Context, session: Session, login: Login): void {
   session.login = login;
+  strangers.delete(session);
   hub.join(session);
   log.info({ user: login.username, kind: login.kind }, "authenticated");
 }

@@ -12,6 +12,7 @@ export async function listen(context: Context, session: Session, login: Login): 
   const data = {
     status: "listening",
     log_id: store.logId,
+    last_seq: await store.lastSeq(),
     high_water: await store.highWater(login.mailbox),
     ...(login.kind === "key" ? await ofDevice(context, login) : {}),
   };

@@ -4,11 +4,13 @@ import { ack, type Answer, type Login, refuse } from "../session.ts";
 
 /** [P-8.1] */
 export async function publishKeys(
-  { store }: Context,
+  { store, rates }: Context,
   login: Login,
   data: ClientFrameData<"publish_keys">,
 ): Promise<Answer> {
   if (login.kind === "token") return refuse("token_account");
+  const retryAfterMs = rates.publishes.take(login.name);
+  if (retryAfterMs > 0) return refuse("rate_limited", { retry_after_ms: retryAfterMs });
   const lastResort = data.last_resort === undefined ? undefined : fromBase64(data.last_resort);
   const count = await store.publishKeys(login.mailbox, data.key_packages.map(fromBase64), lastResort);
   return ack({ status: "published", key_packages: count });

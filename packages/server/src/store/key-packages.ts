@@ -4,6 +4,9 @@ import type { DatabaseSync } from "node:sqlite";
 /** A key package is valid for 90 days (its MLS lifetime); an older one is not handed out. */
 const LIFETIME_MS = 90 * 24 * 3600 * 1000;
 
+/** Packages that were handed out, of one device, that are known again if they are published once more. */
+const REMEMBERED = 1_000;
+
 export type KeyPackages = ReturnType<typeof keyPackagesTable>;
 
 /** Stocks of key packages (RFC 9750, section 5.1): each is handed out once, the last resort when none is left. */
@@ -14,6 +17,10 @@ export function keyPackagesTable(db: DatabaseSync, capacity: number, clock: () =
   const trim = db.prepare(
     `UPDATE key_packages SET package = NULL WHERE number IN (SELECT number FROM key_packages
       WHERE mailbox = ? AND package IS NOT NULL ORDER BY number DESC LIMIT -1 OFFSET ?)`,
+  );
+  const forget = db.prepare(
+    `DELETE FROM key_packages WHERE number IN (SELECT number FROM key_packages
+      WHERE mailbox = ? AND package IS NULL ORDER BY number DESC LIMIT -1 OFFSET ?)`,
   );
   const countLeft = db.prepare(
     "SELECT count(*) AS count FROM key_packages WHERE mailbox = ? AND package IS NOT NULL AND published_at > ?",
@@ -52,7 +59,10 @@ export function keyPackagesTable(db: DatabaseSync, capacity: number, clock: () =
     /** Adds to a stock. Of more than fit the newest are kept. */
     publish(mailbox: number, packages: Uint8Array[], lastResort: Uint8Array | undefined): number {
       for (const bytes of packages) insert.run(mailbox, hash("sha256", bytes, "buffer"), bytes, clock());
-      trim.run(mailbox, capacity);
+      if (packages.length > 0) {
+        trim.run(mailbox, capacity);
+        forget.run(mailbox, REMEMBERED);
+      }
       if (lastResort !== undefined) putLastResort.run(mailbox, lastResort, clock());
       return count(mailbox);
     },

@@ -38,9 +38,12 @@ interface Room {
   bytes: number;
   senders: Map<string, { messages: number; bytes: number }>;
 }
-/** Application messages, what opens and moves groups, and notices each have room of their own. */
-type RoomName = "application" | "handshake" | "notice";
-type Usage = Record<RoomName, Room>;
+/** Each kind has room of its own: strangers send Welcomes, and may fill nobody's room but theirs. */
+type Usage = Record<DeliveryKind, Room>;
+
+/** Welcomes of one sender that may wait, and commits for which there is room however many others send. */
+const WELCOMES = 16;
+const COMMITS = 4;
 
 export type Mail = ReturnType<typeof mailTable>;
 
@@ -73,21 +76,27 @@ export function mailTable(
   function usage(mailbox: number): Usage {
     const known = usages.get(mailbox);
     if (known !== undefined) return known;
-    const fresh: Usage = { application: emptyRoom(), handshake: emptyRoom(), notice: emptyRoom() };
+    const fresh: Usage = {
+      application: emptyRoom(),
+      welcome: emptyRoom(),
+      commit: emptyRoom(),
+      notice: emptyRoom(),
+    };
     for (const row of sums.all(mailbox) as unknown as (Size & { messages: number })[])
-      charge(fresh[roomName(row.kind)], row.sender, row.messages, row.bytes);
+      charge(fresh[row.kind], row.sender, row.messages, row.bytes);
     usages.set(mailbox, fresh);
     return fresh;
   }
 
   function release(size: Size): void {
     const known = usages.get(size.mailbox);
-    if (known !== undefined) charge(known[roomName(size.kind)], size.sender, -1, -size.bytes);
+    if (known !== undefined) charge(known[size.kind], size.sender, -1, -size.bytes);
   }
 
   const capacity = {
     application: { messages: limits.mailboxMessages, bytes: limits.mailboxBytes },
-    handshake: { messages: limits.handshakeMessages, bytes: limits.handshakeBytes },
+    welcome: { messages: limits.handshakeMessages, bytes: limits.handshakeBytes },
+    commit: { messages: limits.handshakeMessages, bytes: limits.handshakeBytes },
     notice: { messages: limits.noticeMessages, bytes: Number.MAX_SAFE_INTEGER },
   };
 
@@ -99,13 +108,14 @@ export function mailTable(
     /** Whether messages of one sender fit: a sender may take a quarter of what the others leave. */
     hasRoom(mailbox: number, kind: DeliveryKind, sender: string, messages: string[]): boolean {
       if (messages.length === 0) return true;
-      const name = roomName(kind);
-      const room = usage(mailbox)[name];
-      const all = capacity[name];
+      const room = usage(mailbox)[kind];
+      const all = capacity[kind];
       const count = messages.length;
       const bytes = messages.reduce((sum, message) => sum + sizeOf(message), 0);
-      if (name === "notice") return room.messages + count <= all.messages;
+      if (kind === "notice") return room.messages + count <= all.messages;
       const own = room.senders.get(sender) ?? { messages: 0, bytes: 0 };
+      if (kind === "commit" && own.messages + count <= COMMITS) return true;
+      if (kind === "welcome" && own.messages + count > WELCOMES) return false;
       return (
         own.messages + count <= share(all.messages - (room.messages - own.messages)) &&
         own.bytes + bytes <= share(all.bytes - (room.bytes - own.bytes))
@@ -135,7 +145,7 @@ export function mailTable(
       );
       const seq = Number(lastInsertRowid);
       const known = usages.get(entry.mailbox);
-      if (known !== undefined) charge(known[roomName(entry.kind)], entry.sender, 1, bytes);
+      if (known !== undefined) charge(known[entry.kind], entry.sender, 1, bytes);
       announce({
         seq,
         mailbox: entry.mailbox,
@@ -205,10 +215,6 @@ function share(left: number): number {
 
 function sizeOf(message: string): number {
   return OVERHEAD_BYTES + Buffer.byteLength(message);
-}
-
-function roomName(kind: DeliveryKind): RoomName {
-  return kind === "application" || kind === "notice" ? kind : "handshake";
 }
 
 function emptyRoom(): Room {

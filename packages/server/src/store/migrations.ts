@@ -99,6 +99,11 @@ const migrations: string[] = [
   -- The newest id of each device in requests, which are forgotten: by it a client knows its own store from an old copy.
   CREATE TABLE last_requests (sender INTEGER PRIMARY KEY, id TEXT NOT NULL);
   `,
+  `
+  -- What is left of a stock, and what was handed out: each is counted without reading the other.
+  CREATE INDEX key_packages_left ON key_packages (mailbox, number) WHERE package IS NOT NULL;
+  CREATE INDEX key_packages_gone ON key_packages (mailbox, number) WHERE package IS NULL;
+  `,
 ];
 
 /** The database is of a newer version than this program knows. */

@@ -90,7 +90,7 @@ function openStore(db: DatabaseSync, options: StoreOptions, sync: Sync | undefin
 
   /** Entries up to here are on disk. What is not is not handed out: the next start could use its `seq` again. */
   let onDisk = highestSeq(db);
-  let listener: (entries: Entry[]) => void = () => {};
+  let listener: ((entries: Entry[]) => void) | undefined;
   const group = new GroupCommit(
     db,
     sync,
@@ -103,7 +103,7 @@ function openStore(db: DatabaseSync, options: StoreOptions, sync: Sync | undefin
   );
   group.watch((entries) => {
     onDisk = entries.at(-1)?.seq ?? onDisk;
-    listener(entries);
+    listener?.(entries);
   });
   const accounts = accountsTable(db);
   const groups = groupsTable(db);
@@ -160,6 +160,7 @@ function openStore(db: DatabaseSync, options: StoreOptions, sync: Sync | undefin
     receivedSoon: (mailbox, seq, deleted) => group.later(() => deleted(mail.received(mailbox, seq))),
     lastRequest: (mailbox) => group.read(() => requests.last(mailbox)),
     highWater: (mailbox) => group.read(() => mail.highWater(mailbox)),
+    lastSeq: () => group.read(() => onDisk),
     publishKeys: (mailbox, packages, lastResort) =>
       group.write(() => keyPackages.publish(mailbox, packages, lastResort)),
     countKeys: (mailbox) => group.read(() => keyPackages.count(mailbox)),

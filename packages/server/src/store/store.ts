@@ -195,6 +195,8 @@ export interface RelayStore extends AsyncDisposable {
   lastRequest(mailbox: number): Promise<string | undefined>;
   /** Highest `seq` that waits, 0 if nothing does. */
   highWater(mailbox: number): Promise<number>;
+  /** Highest `seq` that was ever given to an entry that is on disk. */
+  lastSeq(): Promise<number>;
 
   /** Adds to a device's stock; returns its size. */
   publishKeys(mailbox: number, keyPackages: Uint8Array[], lastResort: Uint8Array | undefined): Promise<number>;

@@ -1,0 +1,27 @@
+import type { WebSocket } from "ws";
+
+/** Why nothing more is read from a client: too much waits to be done, or to be read by it, it is over its rate, or ends. */
+export type Why = "queue" | "unread" | "rate" | "end";
+
+/** Lets a client's frames in, or has them wait in the network: its own system holds it back then. */
+export class Valve {
+  readonly #webSocket: WebSocket;
+  readonly #closedFor = new Set<Why>();
+
+  constructor(webSocket: WebSocket) {
+    this.#webSocket = webSocket;
+  }
+
+  close(why: Why): void {
+    if (this.#closedFor.size === 0) this.#webSocket.pause();
+    this.#closedFor.add(why);
+  }
+
+  open(why: Why): void {
+    if (this.#closedFor.delete(why) && this.#closedFor.size === 0) this.#webSocket.resume();
+  }
+
+  isClosedFor(why: Why): boolean {
+    return this.#closedFor.has(why);
+  }
+}

@@ -1,0 +1,60 @@
+import type { Duplex } from "node:stream";
+import type { WebSocket } from "ws";
+
+/** The writing side of one socket: what is written in one turn of the event loop leaves together, and one ping behind it. */
+export class Writer {
+  readonly #webSocket: WebSocket;
+  readonly #socket: Duplex;
+  #corked = false;
+  #pingSeq = 0;
+  #pings: number[] = [];
+
+  constructor(webSocket: WebSocket, socket: Duplex) {
+    this.#webSocket = webSocket;
+    this.#socket = socket;
+  }
+
+  /** Bytes that the system has not taken yet. */
+  get buffered(): number {
+    return this.#webSocket.bufferedAmount;
+  }
+
+  write(text: string): void {
+    this.#cork();
+    this.#webSocket.send(text);
+  }
+
+  /** Pings with a place in the mailbox at the end of this turn. [P-5.4] */
+  pingUpTo(seq: number): void {
+    this.#pingSeq = seq;
+    this.#cork();
+  }
+
+  /** The place that a pong acknowledges; undefined if it only shows life. */
+  acknowledgedBy(payload: string): number | undefined {
+    if (!payload.startsWith("seq:")) return undefined;
+    const seq = Number(payload.slice(4));
+    const index = this.#pings.indexOf(seq);
+    if (index < 0) return undefined;
+    this.#pings.splice(0, index + 1);
+    return seq;
+  }
+
+  #cork(): void {
+    if (this.#corked) return;
+    this.#corked = true;
+    this.#socket.cork();
+    setImmediate(() => this.#uncork());
+  }
+
+  #uncork(): void {
+    this.#corked = false;
+    const last = this.#pings.at(-1) ?? 0;
+    if (this.#pingSeq > last && this.#webSocket.readyState === this.#webSocket.OPEN) {
+      this.#pings.push(this.#pingSeq);
+      this.#webSocket.ping(`seq:${this.#pingSeq}`);
+      this.#pingSeq = 0;
+    }
+    this.#socket.uncork();
+  }
+}

@@ -1,0 +1,149 @@
+/** Floods: what strangers and single accounts may hold, and that others are served meanwhile. */
+import { once } from "node:events";
+import { createRelay, type RelayOptions } from "@aimessage/server";
+import { expect, test } from "vitest";
+import { newAgent, randomGroup } from "../../packages/server/test/agent.ts";
+import { loginToken, RawClient, registerToken, tokenClient } from "../../packages/server/test/raw-client.ts";
+
+const start = (options: RelayOptions = {}) => createRelay({ port: 0, store: "memory", noLimits: true, ...options });
+
+/** A client frame of RFC 6455, section 5.2, masked with zeros; its payload may be shorter than it announces. */
+function frame(opcode: number, payload: Buffer, announced = payload.length): Buffer {
+  const head = Buffer.alloc(14);
+  head[0] = opcode;
+  head[1] = 0x80 | 127;
+  head.writeBigUInt64BE(BigInt(announced), 2);
+  return Buffer.concat([head, payload]);
+}
+
+/** The TCP connection below a client's WebSocket. */
+function tcp(client: RawClient): { write(bytes: Buffer): void } {
+  return (client.socket as unknown as { _socket: { write(bytes: Buffer): void } })._socket;
+}
+
+test("a message in very many pieces ends its connection [P-1.3]", async () => {
+  await using relay = await start();
+  using client = await RawClient.open(relay.url);
+  const pieces = Array.from({ length: 300 }, (_, index) => frame(index === 0 ? 0x01 : 0x00, Buffer.from(" ")));
+  tcp(client).write(Buffer.concat(pieces));
+  expect((await client.closed).code).toBe(1008);
+});
+
+test("of a stranger's frame that is never whole little is held [P-1.3]", async () => {
+  await using relay = await start();
+  using client = await RawClient.open(relay.url);
+  tcp(client).write(frame(0x81, Buffer.alloc(400_000, " "), 1_000_000));
+  expect((await client.read()).data.reason).toBe("message_too_large");
+  expect((await client.closed).code).toBe(1009);
+});
+
+test("a stranger over its rate is refused without being read, and sent away after a hundred frames [P-11.2]", async () => {
+  await using relay = await start({ noLimits: false });
+  using client = await RawClient.open(relay.url);
+  const large = { filler: "x".repeat(5_000) };
+  for (let count = 0; count < 400; count++) client.write("heartbeat", count < 50 ? large : {});
+  expect((await client.closed).code).toBe(4003);
+  const refused = client.unread.filter(({ data }) => data.reason === "rate_limited");
+  expect(refused.length).toBeGreaterThanOrEqual(100);
+  expect(client.unread.length).toBeLessThan(300);
+  // Large ones are not even read for their id.
+  expect(refused.filter(({ reply_to }) => reply_to === undefined).length).toBeGreaterThan(10);
+});
+
+test("large frames count for more [P-11.2]", async () => {
+  await using relay = await start({ noLimits: false, limits: { framesPerSecond: 1, framesBurst: 20 } });
+  using client = await tokenClient(relay.url, "alice");
+  const message = "x".repeat(900_000);
+  const answers = [await client.ask("send", { to: "bob", message }), await client.ask("send", { to: "bob", message })];
+  expect(answers.map(({ data }) => data.status ?? data.reason)).toEqual(["stored_offline", "rate_limited"]);
+});
+
+test("connections without a login are bounded for each address, and a login makes room", async () => {
+  await using relay = await start({ limits: { addressStrangers: 3 } });
+  const clients = await Promise.all([1, 2, 3].map(() => RawClient.open(relay.url)));
+  const refused = new RawClient(relay.url);
+  const [, response] = (await once(refused.socket, "unexpected-response")) as [unknown, { statusCode: number }];
+  expect(response.statusCode).toBe(429);
+  const first = clients[0] as RawClient;
+  await loginToken(first, await registerToken(first, "alice"));
+  using another = await RawClient.open(relay.url);
+  expect((await another.ask("heartbeat")).data.status).toBe("ok");
+  for (const client of clients) client.socket.terminate();
+});
+
+test("a further login of an account ends its oldest connection [P-1.6]", async () => {
+  await using relay = await start({ limits: { accountConnections: 2 } });
+  using first = await tokenClient(relay.url, "alice");
+  const others = [await RawClient.open(relay.url), await RawClient.open(relay.url)];
+  for (const client of others) await loginToken(client, first.user);
+  expect((await first.closed).code).toBe(4004);
+  using bob = await tokenClient(relay.url, "bob");
+  expect((await bob.ask("send", { to: "alice", message: "hello" })).data.status).toBe("delivered");
+  expect((await others[1]?.read())?.data.message).toBe("hello");
+  for (const client of others) client.socket.terminate();
+});
+
+test("when all clients together leave too much unread, the worst of them go [P-1.6]", async () => {
+  await using relay = await start({ limits: { bufferedBytesOfAll: 2 ** 21, pingInterval: 200 } });
+  using alice = await tokenClient(relay.url, "alice");
+  using bob = await tokenClient(relay.url, "bob");
+  bob.socket.pause();
+  for (let count = 0; count < 12; count++) await alice.ask("send", { to: "bob", message: "x".repeat(1_000_000) });
+  bob.socket.resume();
+  await bob.closed;
+  expect((await alice.ask("heartbeat")).data.status).toBe("ok");
+});
+
+test("nobody is cut off by keys that it has not asked for [P-6.6]", async () => {
+  await using relay = await start({ limits: { bufferedBytes: 2 ** 20 } });
+  using eve = await tokenClient(relay.url, "eve");
+  using victim = await tokenClient(relay.url, "victim");
+  victim.socket.pause();
+  const reasons = new Set<string>();
+  for (let count = 0; count < 1_500; count++) {
+    const { data } = await eve.ask("key_exchange", { to: "victim", public_key: "x".repeat(8_000), session_id: "s" });
+    reasons.add(data.status ?? data.reason);
+  }
+  expect([...reasons].sort()).toEqual(["key_exchange_initiated", "unreachable_user"]);
+  victim.socket.resume();
+  expect((await victim.ask("heartbeat")).data.status).toBe("ok");
+  expect((await eve.ask("key_exchange", { to: "victim", public_key: "x".repeat(9_000) })).data.reason).toBe(
+    "invalid_data",
+  );
+});
+
+test("stocks of key packages are published at a rate, and what is remembered of them is bounded [P-8.1]", async () => {
+  await using relay = await start({ noLimits: false, limits: { publishesPerHour: 3 } });
+  const alice = await newAgent(relay.url, "alice");
+  using client = await alice.connect();
+  const answers: string[] = [];
+  for (let count = 0; count < 4; count++) {
+    const { data } = await client.ask("publish_keys", {
+      key_packages: [Buffer.from(`key ${count}`).toString("base64")],
+    });
+    answers.push(data.status ?? data.reason);
+  }
+  expect(answers).toEqual(["published", "published", "published", "rate_limited"]);
+  expect((await client.ask("publish_keys", { last_resort: "A".repeat(16_388) })).data.reason).toBe("invalid_data");
+});
+
+test("Welcomes of strangers fill only their own room, and commits of members find room in any case [P-5.9]", async () => {
+  await using relay = await start({ limits: { handshakeMessages: 4 * 16 } });
+  const [bob, alice, eve] = await Promise.all(["bob", "alice", "eve"].map((name) => newAgent(relay.url, name)));
+  if (bob === undefined || alice === undefined || eve === undefined) throw new Error("no agents");
+  using a = await alice.connect();
+  using e = await eve.connect();
+  const group = randomGroup();
+  await a.ask("commit", alice.opening(bob, group));
+  const outcomes: string[] = [];
+  for (let count = 0; count < 20; count++) {
+    const { data } = await e.ask("commit", eve.opening(bob, randomGroup()));
+    outcomes.push(data.status ?? data.reason);
+  }
+  expect(outcomes.filter((word) => word === "committed").length).toBeLessThanOrEqual(16);
+  expect(outcomes.at(-1)).toBe("mailbox_full");
+  for (let epoch = 1; epoch <= 4; epoch++) {
+    const commit = { commit_id: `c${epoch}`, group_id: group, epoch, commit: "A".repeat(8_000) };
+    expect((await a.ask("commit", commit)).data.status).toBe("committed");
+  }
+});
