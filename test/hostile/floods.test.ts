@@ -18,7 +18,7 @@ function frame(opcode: number, payload: Buffer, announced = payload.length): Buf
 
 /** The TCP connection below a client's WebSocket. */
 function tcp(client: RawClient): { write(bytes: Buffer): void } {
-  return (client.socket as unknown as { _socket: { write(bytes: Buffer): void } })._socket;
+  return (client.socket as unknown as Record<"_socket", { write(bytes: Buffer): void }>)["_socket"];
 }
 
 test("a message in very many pieces ends its connection [P-1.3]", async () => {

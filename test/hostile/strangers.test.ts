@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { newAgent, randomGroup } from "../../packages/server/test/agent.ts";
 import type { Frame } from "../../packages/sdk/test/scenario/proxy.ts";
 import { follow, pause, World } from "../../packages/sdk/test/scenario/world.ts";
 
@@ -40,4 +41,21 @@ test("false Welcomes do not fill the store of an agent", async () => {
   }
   await (await alice.send("bob", "still there?")).handled({ timeout: 20_000 });
   expect(await bob.alerts()).toHaveLength(1_000);
+});
+
+test("a stranger who writes much that is not readable takes nobody else's place", async () => {
+  await using world = await World.create({ noLimits: true });
+  const [bob, carol] = [await world.open("bob"), await world.open("carol")];
+  follow(bob);
+  await bob.users();
+  const eve = await newAgent(world.server, "eve");
+  using client = await eve.connect();
+  const { device } = (await client.ask("lookup", { username: "bob" })).data;
+  const group = randomGroup();
+  const peer = Object.assign(Object.create(eve) as typeof eve, { username: "bob", deviceId: device.id });
+  await client.ask("commit", eve.opening(peer, group));
+  const junk = { to: "bob", message: "AAAA", group_id: group, epoch: 1 };
+  for (let count = 0; count < 300; count++) client.write("send", { ...junk, message_id: `junk-${count}` });
+  await client.ask("heartbeat");
+  expect((await (await carol.send("bob", "I am new here")).handled({ timeout: 20_000 })).state).toBe("handled");
 });

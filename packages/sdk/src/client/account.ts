@@ -1,7 +1,8 @@
 import { AgentError } from "../errors.ts";
 import { type GroupCrypto, type KeyPackagePair } from "../crypto/group.ts";
-import { createDevice, type Device, type Identity } from "../crypto/identity.ts";
+import { createDevice, type Device, type Identity, verifyCertificate } from "../crypto/identity.ts";
 import {
+  equal,
   fromBase64,
   loginBytes,
   PROTOCOL_VERSION,
@@ -18,6 +19,8 @@ import { type DeviceRecord, get, type KeyRecord, list, put, type RelayRecord } f
 /** Key packages in the stock at the relay, and how many travel with `register`, whose frame is small. */
 export const STOCK = 20;
 const REGISTER_PACKAGES = 10;
+/** With frames smaller than this no conversation could be opened; nothing is refused for such a limit. Bytes. */
+const LEAST_FRAME = 16_384;
 
 /** The agent as its store has it. */
 export interface Account {
@@ -153,25 +156,22 @@ export async function login(
   const { identity, device } = account;
   const relay = relayName(new URL(account.server));
   const who = { username: usernameKey(identity.username), device: device.id, relay };
-  const [info, challenge] = await Promise.all([
+  const [info, { challenge, time }] = await Promise.all([
     readInfo(connection),
-    connection.request("authenticate", who, "challenge"),
+    askForChallenge(crypto, account, connection, who),
   ]);
   account.relay = await updateRelay(store, (record) => ({
     ...record,
     login_counter: record.login_counter + 1,
-    clock_offset: challenge.time - Date.now(),
+    clock_offset: time - Date.now(),
     frame_bytes: info.limits.frame_bytes,
   }));
   const counter = account.relay.login_counter;
-  const signature = await crypto.sign(
-    device.privateKey,
-    loginBytes({ ...who, counter, challenge: challenge.challenge }),
-  );
+  const signature = await crypto.sign(device.privateKey, loginBytes({ ...who, counter, challenge }));
   const answer = await connection.ask("authenticate", { ...who, counter, signature: toBase64(signature) });
   if ("refusal" in answer) {
     if (answer.refusal.reason === "login_counter") return { kind: "old_copy" };
-    throw refused(answer.refusal);
+    throw await refusedLogin(crypto, account, answer.refusal);
   }
   const listening = await connection.request("listen", {}, "ack");
   const log = listening.log_id ?? "";
@@ -179,8 +179,42 @@ export async function login(
   if (account.relay.log_id === log) {
     if (last !== undefined && !(await hasSent(store, last))) return { kind: "old_copy" };
     if (last !== undefined) await updateRelay(store, (record) => ({ ...record, last_taken: last }));
+    // No honest relay has given what we remember: mail that we have not seen waits below it.
+    if (account.relay.position > (listening.last_seq ?? Infinity))
+      account.relay = await updateRelay(store, (record) => ({ ...record, position: 0 }));
   } else account.relay = await updateRelay(store, (record) => ({ ...record, log_id: log, position: 0 }));
   return { kind: "in", info, listening };
+}
+
+async function askForChallenge(
+  crypto: GroupCrypto,
+  account: Account,
+  connection: Connection,
+  who: { username: string; device: string; relay: string },
+): Promise<RelayFrameData<"challenge">> {
+  const answer = await connection.ask("authenticate", who);
+  if ("refusal" in answer) throw await refusedLogin(crypto, account, answer.refusal);
+  if (answer.frame.type === "challenge") return answer.frame.data;
+  throw new AgentError("relay_protocol", `the relay answered authenticate with ${answer.frame.type}`);
+}
+
+/**
+ * The error for a refused login. That another device has taken over ends this one for good, so the relay's word is not
+ * enough: it shows the newer certificate, which only our own identity can have signed.
+ */
+async function refusedLogin(crypto: GroupCrypto, { identity, device }: Account, refusal: Refusal): Promise<AgentError> {
+  if (refusal.reason !== "device_replaced") return refused(refusal);
+  const shown = refusal.certificate;
+  const certificate = shown === undefined ? undefined : await verifyCertificate(crypto, fromBase64(shown));
+  const proven =
+    certificate !== undefined &&
+    equal(certificate.identityKey, identity.publicKey) &&
+    certificate.username === usernameKey(identity.username) &&
+    certificate.counter > device.counter;
+  if (proven) return refused(refusal);
+  return new AgentError("relay_protocol", "the relay says that this device was replaced, and cannot prove it", {
+    hint: "ask the relay's operator; another device of yours would have signed that",
+  });
 }
 
 /**
@@ -204,6 +238,14 @@ export async function readInfo(connection: Connection): Promise<RelayFrameData<"
       {
         reason: "protocol_version",
         hint: info.protocol > PROTOCOL_VERSION ? "update aimessage" : "ask the relay's operator to update it",
+      },
+    );
+  if (info.limits.frame_bytes < LEAST_FRAME)
+    throw new AgentError(
+      "relay_protocol",
+      `the relay says that it takes no more than ${info.limits.frame_bytes} bytes`,
+      {
+        hint: "ask the relay's operator",
       },
     );
   return info;

@@ -131,7 +131,8 @@ async function applyCommitAnswer(
     return;
   }
   const { refusal } = answer;
-  if (isTemporary(refusal)) {
+  // A commit that finds no room in the mailbox loses nothing by waiting.
+  if (isTemporary(refusal) || (commit.kind === "update" && refusal.reason === "mailbox_full")) {
     if (conversation !== undefined) flight.backOff(conversation.record.contact, turn.now, refusal.retry_after_ms);
     flight.commitsToRepeat.add(commit.group);
     return;

@@ -4,7 +4,9 @@ import { type ContactRecord, list } from "./records.ts";
 import { pin, type Turn } from "./turn.ts";
 
 /** Contacts that strangers may become by opening a conversation with us, in a day. */
-const STRANGERS_A_DAY = 200;
+const STRANGERS_A_DAY = 1_000;
+/** Names without a conversation to whom we owe word of what we could not read, in a day: anybody may write in them. */
+const UNKNOWN_A_DAY = 200;
 const DAY_MS = 86_400_000;
 
 /** What checking a certificate against the pin came to. */
@@ -77,8 +79,19 @@ export async function stopWithoutKey(turn: Turn, username: string): Promise<bool
   return true;
 }
 
+/** Whether a name that is no contact may still be written to today, to say that its message was not readable. */
+export async function mayAnswer(turn: Turn, username: string): Promise<boolean> {
+  const today = String(Math.floor(turn.now / DAY_MS));
+  const [day, ...before] = String((await turn.tx.get("meta/unknown")) ?? "").split(" ");
+  const names = day === today ? before : [];
+  if (names.includes(username)) return true;
+  if (names.length >= UNKNOWN_A_DAY) return false;
+  await turn.tx.put("meta/unknown", [today, ...names, username].join(" "));
+  return true;
+}
+
 /** Counts one more stranger. @returns whether it may still cost us anything today */
-export async function countStranger(turn: Turn): Promise<boolean> {
+async function countStranger(turn: Turn): Promise<boolean> {
   const { day, today } = await strangers(turn);
   if (today === STRANGERS_A_DAY)
     await turn.alert(

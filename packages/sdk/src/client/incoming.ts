@@ -3,7 +3,7 @@ import { GroupError } from "../crypto/group.ts";
 import { type Delivery, fromBase64, isBase64, usernameKey } from "../protocol/index.ts";
 import type { Pushed } from "./connection.ts";
 import { acceptCommit, applyAdmitted, applyCommit } from "./commits.ts";
-import { countStranger } from "./contacts.ts";
+import { mayAnswer } from "./contacts.ts";
 import { acceptWelcome, closeConversation } from "./conversations.ts";
 import { applyReceipt, leave, receivedUpTo, requeue, rowById, sendAgain, settle } from "./receipts.ts";
 import { fromBody, get, nextSeq, pad, put } from "./records.ts";
@@ -204,7 +204,7 @@ async function repeatOutcome(turn: Turn, seq: number): Promise<void> {
 async function unreadable(turn: Turn, from: string, messageId: string): Promise<void> {
   const contact = await turn.contact(from);
   // A relay could make us open conversations with whomever it names.
-  if (contact === undefined && !(await countStranger(turn))) return;
+  if (contact === undefined && !(await mayAnswer(turn, from))) return;
   const { failed, undecryptable } = await turn.receipt(from);
   // Nothing is told to a contact that is stopped, and anybody may write in its name.
   if (failed.length + undecryptable.length >= OWED_AT_MOST) return;

@@ -1,6 +1,6 @@
 import { AgentError } from "../errors.ts";
 import type { GroupCrypto } from "../crypto/group.ts";
-import { closeCodes, type RelayFrameData } from "../protocol/index.ts";
+import type { RelayFrameData } from "../protocol/index.ts";
 import type { ClientStore } from "../store/store.ts";
 import { type Account, login, readAccount, updateRelay } from "./account.ts";
 import { Connection } from "./connection.ts";
@@ -14,6 +14,8 @@ const FIRST_WAIT_MS = 200;
 const LAST_WAIT_MS = 15_000;
 /** Attempt at which we begin to wait once somebody else has begun to listen with our keys: not to chase each other. */
 const SUPERSEDED_ATTEMPT = 5;
+/** A store that was found to be an old copy is not found to be one again within this time. Milliseconds. */
+const REPLACE_AGAIN_MS = 600_000;
 
 /** What overwritten records have left behind is removed in the first pause of so long, and at the latest after that. */
 const SCRUB_MS = 200;
@@ -146,6 +148,8 @@ export class Link {
       if (account.relay.new_device === true) await registerReplacement(this.#store, this.#crypto, account, connection);
       const result = await login(this.#store, this.#crypto, account, connection);
       if (result.kind === "old_copy") {
+        if (Date.now() - (account.relay.replaced_at ?? 0) < REPLACE_AGAIN_MS)
+          throw new AgentError("relay_protocol", "the relay says again and again that this store is an old copy");
         await replaceDevice(this.#store, this.#crypto, account);
         return attempt + 1;
       }
@@ -153,10 +157,8 @@ export class Link {
       this.#setState({ state: "connected", info: result.info, current: session.current });
       worked = true;
       if (await this.#work(connection, session)) return undefined;
-      const reason =
-        connection.closedBy?.code === closeCodes.deviceReplaced ? "device_replaced" : connection.unasked?.reason;
-      await this.#endIfReplaced(reason);
-      return reason === "listen_superseded" ? SUPERSEDED_ATTEMPT : 1;
+      // Whatever the reason, the next login tells what it is worth.
+      return connection.unasked?.reason === "listen_superseded" ? SUPERSEDED_ATTEMPT : 1;
     } catch (error) {
       const known = asAgentError(error);
       await this.#endIfReplaced(known.reason);
@@ -165,7 +167,7 @@ export class Link {
       const misread = known.code === "relay_protocol" && known.reason === undefined && this.everConnected;
       if (!known.shouldRetry() && !misread) throw known;
       this.#failed(known);
-      return worked ? 1 : attempt + 1;
+      return worked && !misread ? 1 : attempt + 1;
     } finally {
       connection?.close();
     }

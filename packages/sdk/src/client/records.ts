@@ -37,6 +37,8 @@ export interface RelayRecord {
   frame_bytes: number;
   /** The relay does not know `meta/device` yet, which replaces the one that it knows. */
   new_device?: true;
+  /** When this store was found to be an old copy (Unix ms). */
+  replaced_at?: number;
   /** Why this store may not be used any more. */
   stopped?: "device_replaced";
 }

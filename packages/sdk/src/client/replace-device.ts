@@ -19,6 +19,8 @@ export async function replaceDevice(store: ClientStore, crypto: GroupCrypto, acc
   await store.write(async (tx) => {
     await discardConversations(tx);
     await putNewDevice(tx, device);
+    const relay = await get(tx, "meta/relay");
+    if (relay !== undefined) await put(tx, "meta/relay", "", { ...relay, replaced_at: Date.now() });
     await put(tx, "alert/", pad(await nextSeq(tx, "alert")), {
       at: Date.now(),
       kind: "old_copy",

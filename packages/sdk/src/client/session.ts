@@ -6,7 +6,7 @@ import { type Account, STOCK } from "./account.ts";
 import { applyAnswers, repeatCommits } from "./answers.ts";
 import { serveRequests } from "./asks.ts";
 import { applyCommit, heal, isWaiting } from "./commits.ts";
-import type { Connection, Refusal } from "./connection.ts";
+import type { Connection, Pushed, Refusal } from "./connection.ts";
 import { reopenDelay } from "./conversations.ts";
 import { type Answered, Flight } from "./flight.ts";
 import { receive } from "./incoming.ts";
@@ -115,14 +115,14 @@ export class Session {
   async turn(last = false): Promise<boolean> {
     const connection = this.#connection;
     const flight = this.#flight;
-    const batch = connection.take(BATCH);
+    const { batch, disorder } = this.#inOrder(connection.take(BATCH));
     if (batch.length > 0) this.#heardAt = Date.now();
-    for (const { delivery } of batch) this.#pushedUpTo = Math.max(this.#pushedUpTo, delivery.seq);
     const openings = await this.#claim();
     const turn = await this.#store.write(async (tx) => {
       const turn = new Turn(tx, this.#crypto, this.#account, this.#cache);
       await applyAnswers(turn, flight);
       await receive(turn, batch);
+      if (disorder) await turn.alertOnce("relay_order", "the relay pushed something twice or out of order");
       await this.#applyQuietCommits(turn);
       for (const { username, answer } of openings)
         if ("refusal" in answer) await cannotOpen(turn, flight, username, answer.refusal);
@@ -139,12 +139,25 @@ export class Session {
       return turn;
     });
     this.#publish(turn);
+    if (disorder || connection.unasked?.reason === "received_out_of_range") connection.close();
     this.#replenishDue ||= turn.lastResortUsed;
     await this.#replenishIfLow();
     const served = this.#asked && (await serveRequests(this.#store, connection));
     this.#written ||= batch.length > 0 || turn.after.length > 0;
     const waiting = connection.pushed + flight.sendAnswers.length + flight.commitAnswers.length;
     return waiting === 0 && !served && turn.after.length === 0 && (await this.#openable()).length === 0;
+  }
+
+  /**
+   * On one connection `seq` rises. [P-5.2] What comes behind an entry that does not is left alone: the next connection
+   * brings it, and tells whether we were lied to.
+   */
+  #inOrder(pushed: Pushed[]): { batch: Pushed[]; disorder: boolean } {
+    for (const [index, { delivery }] of pushed.entries()) {
+      if (delivery.seq <= this.#pushedUpTo) return { batch: pushed.slice(0, index), disorder: true };
+      this.#pushedUpTo = delivery.seq;
+    }
+    return { batch: pushed, disorder: false };
   }
 
   /** Whether there was anything to write since this was asked last. */

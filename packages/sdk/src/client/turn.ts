@@ -24,8 +24,9 @@ export interface Conversation {
   dirty: boolean;
 }
 
-/** Alerts that are kept. */
+/** Alerts that are kept, and the time in which the same one is not repeated. Milliseconds. */
 const ALERTS = 1_000;
+const ALERT_AGAIN_MS = 3_600_000;
 
 /**
  * What the link keeps in memory between turns, all of it read from the store: it is dropped whole when a transaction
@@ -164,6 +165,12 @@ export class Turn {
     // The newest are kept: strangers and relays cause them, too.
     await this.tx.delete(`alert/${pad(seq - ALERTS)}`);
     await put(this.tx, "alert/", pad(seq), { at: this.now, kind, ...(contact === undefined ? {} : { contact }), text });
+  }
+
+  /** The same for what a relay may do without end: not again while it is the newest, for an hour. */
+  async alertOnce(kind: string, text: string): Promise<void> {
+    const [last] = await list(this.tx, "alert/", { reverse: true, limit: 1 });
+    if (last?.kind !== kind || this.now - last.at > ALERT_AGAIN_MS) await this.alert(kind, undefined, text);
   }
 
   /** Writes what the turn has changed in memory. `taken` is the last that the relay has said to have taken. */

@@ -204,3 +204,51 @@ test("a relay that pushes without end is left, and what is real arrives on the n
 function groupStates({ world }: { world: World }): Promise<Map<string, unknown>> {
   return world.memory("bob").read(async (tx) => new Map(await tx.list({ prefix: "mls/" })));
 }
+
+describe("a relay that lies about positions and devices", () => {
+  test("an absurd place in the mailbox makes nobody deaf: the next login tells, and nothing is lost", async () => {
+    const all = await talking();
+    await using world = all.world;
+    const [known] = world.proxy.pushedTo("bob", "application");
+    let once = true;
+    world.proxy.rule = ({ agent, toRelay, frame }) => {
+      if (agent !== "bob" || toRelay || frame.data?.kind !== "application" || !once) return undefined;
+      once = false;
+      return [edit(known!, { seq: Number.MAX_SAFE_INTEGER }), frame];
+    };
+    const sent = await all.alice.send("bob", "still heard?");
+    expect((await sent.handled()).state).toBe("handled");
+    await survives(all, "relay_order", ["hello", "still heard?"]);
+  });
+
+  test("that a device was replaced is believed only with the newer certificate", async () => {
+    const all = await talking();
+    await using world = all.world;
+    let lies = 0;
+    world.proxy.rule = ({ agent, toRelay, frame }) => {
+      if (agent !== "bob" || toRelay || frame.type !== "challenge" || lies >= 2) return undefined;
+      lies += 1;
+      const data = { code: 409, message: "Device replaced by a newer one", reason: "device_replaced" };
+      return [{ ...frame, type: "error", data }];
+    };
+    world.proxy.cut("bob");
+    await eventually("bob was lied to", () => lies === 2);
+    expect((await (await all.alice.send("bob", "not replaced")).handled()).state).toBe("handled");
+  });
+
+  test("a relay that calls a store an old copy at each login makes it no new device each time", async () => {
+    const all = await talking();
+    await using world = all.world;
+    world.proxy.rule = ({ agent, toRelay, frame }) =>
+      agent === "bob" && !toRelay && frame.data?.status === "listening"
+        ? [edit(frame, { last_request: "never-sent" })]
+        : undefined;
+    world.proxy.cut("bob");
+    await eventually("bob was called old", async () => (await alertKinds(all.bob)).includes("old_copy"));
+    await pause(2_000);
+    const devices = world.proxy.sentBy("bob", "register").map(({ data }) => data.device);
+    expect(devices.length).toBeLessThanOrEqual(2);
+    world.proxy.rule = undefined;
+    expect((await (await all.alice.send("bob", "again")).handled()).state).toBe("handled");
+  });
+});

@@ -21,6 +21,7 @@ export interface Frame {
     epoch?: number;
     seq?: number;
     high_water?: number;
+    last_seq?: number;
     commit_id?: string;
     commit?: string;
     welcomes?: { to: string; device: string; welcome: string }[];
@@ -167,6 +168,7 @@ function spread(pair: Pair, toRelay: boolean, { data }: Frame): void {
   }
   if (data?.seq !== undefined) pair.seq = data.seq *= SPREAD;
   if (data?.high_water !== undefined) data.high_water *= SPREAD;
+  if (data?.last_seq !== undefined) data.last_seq = (data.last_seq + 1) * SPREAD;
 }
 
 function end({ client, relay }: Pair): void {
