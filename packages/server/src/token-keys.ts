@@ -9,6 +9,12 @@ const TAG_BYTES = 16;
 /** Derivations at a time: each takes a core for tens of milliseconds. */
 const CONCURRENCY = 2;
 
+/** Random bytes that are drawn at once: each call of the system costs as much as a hundred of these. */
+const TOKEN_BYTES = 32;
+const POOL_BYTES = 128 * TOKEN_BYTES;
+let pool = Buffer.alloc(0);
+let poolAt = 0;
+
 export interface TokenKeys {
   /** PBKDF2-SHA256 (RFC 8018, section 5.2) of the token's text. */
   derive(token: string, salt: Uint8Array): Promise<Uint8Array>;
@@ -34,7 +40,12 @@ export function tokenKeys(): TokenKeys {
 
 /** 32 random bytes in URL-safe base64 with padding, as the original writes tokens and challenges. */
 export function randomToken(): string {
-  return randomBytes(32).toString("base64").replaceAll("+", "-").replaceAll("/", "_");
+  if (poolAt === pool.length) {
+    pool = randomBytes(POOL_BYTES);
+    poolAt = 0;
+  }
+  const bytes = pool.subarray(poolAt, (poolAt += TOKEN_BYTES));
+  return bytes.toString("base64").replaceAll("+", "-").replaceAll("/", "_");
 }
 
 /** Whether an answer is the challenge under AES-256-GCM: base64 of a 12-byte nonce, the ciphertext and its tag. */

@@ -70,8 +70,7 @@ async function authenticateDevice(
     challenge: pending.challenge,
   });
   // The signature first: a stranger must neither learn nor move a counter.
-  if (!(await verifySignature(account.device.key, signed, fromBase64(data.signature))))
-    return refuse("challenge_response");
+  if (!verifySignature(account.device.key, signed, fromBase64(data.signature))) return refuse("challenge_response");
   const decision = await context.store.login(account.mailbox, data.counter);
   if (decision !== undefined) return refused(decision);
   if (session.login === undefined) {

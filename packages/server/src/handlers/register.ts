@@ -72,7 +72,7 @@ async function readDevice(data: Data): Promise<NewDevice | undefined> {
   const certificateBytes = fromBase64(device.certificate);
   const keyPackages = (key_packages ?? []).map(fromBase64);
   const lastResort = fromBase64(last_resort);
-  const certificate = await readCertificate(certificateBytes, verifySignature);
+  const certificate = await readCertificate(certificateBytes, async (...signed) => verifySignature(...signed));
   if (
     certificate === undefined ||
     !equal(certificate.identityKey, identityKey) ||
@@ -90,7 +90,7 @@ async function readDevice(data: Data): Promise<NewDevice | undefined> {
     keyPackages,
     lastResort,
   });
-  if (!(await verifySignature(key, signed, fromBase64(signature)))) return undefined;
+  if (!verifySignature(key, signed, fromBase64(signature))) return undefined;
   return {
     username,
     identityKey,

@@ -94,9 +94,14 @@ export class GroupCommit {
     if (this.#later.length > 0) this.write(() => {}).catch(() => {});
   }
 
-  /** Runs `work` at once: what it sees may not be on disk yet, and may be undone. */
+  /** Runs `work` at once, behind what was to be done later: what it sees may not be on disk yet, and may be undone. */
   read<T>(work: () => T): Promise<T> {
     this.#catchUp();
+    return this.glance(work);
+  }
+
+  /** The same, but before what was to be done later: what is asked often must not keep that from sharing a transaction. */
+  glance<T>(work: () => T): Promise<T> {
     return new Promise((resolve, reject) => {
       if (this.#broken !== undefined) return reject(this.#broken);
       try {

@@ -132,8 +132,8 @@ function openStore(db: DatabaseSync, options: StoreOptions, sync: Sync | undefin
   return {
     logId,
     watch: (stored) => void (listener = stored),
-    account: (username) => group.read(() => accounts.find(username)),
-    device: (username, id) => group.read(() => accounts.device(username, id)),
+    account: (username) => group.glance(() => accounts.find(username)),
+    device: (username, id) => group.glance(() => accounts.device(username, id)),
     registerToken: (username, derivedKey) => group.write(() => accounts.registerToken(username, derivedKey)),
     registerDevice: (device) =>
       group.write(() => {
@@ -158,12 +158,12 @@ function openStore(db: DatabaseSync, options: StoreOptions, sync: Sync | undefin
     entries: (mailbox, after, room) => group.read(() => mail.between(mailbox, after, onDisk, room)),
     received: (mailbox, seq) => group.write(() => mail.received(mailbox, seq)),
     receivedSoon: (mailbox, seq, deleted) => group.later(() => deleted(mail.received(mailbox, seq))),
-    lastRequest: (mailbox) => group.read(() => requests.last(mailbox)),
+    lastRequest: (mailbox) => group.glance(() => requests.last(mailbox)),
     highWater: (mailbox) => group.read(() => mail.highWater(mailbox)),
-    lastSeq: () => group.read(() => onDisk),
+    lastSeq: () => group.glance(() => onDisk),
     publishKeys: (mailbox, packages, lastResort) =>
       group.write(() => keyPackages.publish(mailbox, packages, lastResort)),
-    countKeys: (mailbox) => group.read(() => keyPackages.count(mailbox)),
+    countKeys: (mailbox) => group.glance(() => keyPackages.count(mailbox)),
     claimKeys: (claimant, username, admit) => group.write(() => claimKeys(claimant, username, admit)),
     sweep: () => group.write(sweep),
     depth: () => group.read(() => mail.depth()),
