@@ -8,6 +8,7 @@ import type { Account } from "./account.ts";
 import { parseAddress } from "./address.ts";
 import { AddressBook, type Contact } from "./address-book.ts";
 import { type AskType, dropRequest, leaveRequest, takeAnswer } from "./asks.ts";
+import type { Explain } from "./connect.ts";
 import { diagnose, type Diagnosis } from "./diagnosis.ts";
 import { enqueue, type SendOptions } from "./enqueue.ts";
 import { Link } from "./link.ts";
@@ -57,20 +58,27 @@ export class Agent implements AsyncDisposable {
     account: Account,
     plainFingerprint: string,
     role: string,
+    explain: Explain | undefined,
   ) {
     this.#store = store;
     this.#account = account;
     this.username = account.identity.username;
     this.fingerprint = formatFingerprint(plainFingerprint);
     this.server = account.server;
-    this.#link = new Link(store, crypto, role, account);
+    this.#link = new Link(store, crypto, role, account, explain);
     this.#book = new AddressBook(store, crypto, account, (username, wait) => this.#ask("lookup", { username }, wait));
   }
 
   /** For whoever has a store and an account: see `openAgent`. */
-  static async over(store: ClientStore, crypto: GroupCrypto, account: Account, role: string): Promise<Agent> {
+  static async over(
+    store: ClientStore,
+    crypto: GroupCrypto,
+    account: Account,
+    role: string,
+    explain?: Explain,
+  ): Promise<Agent> {
     const { username, publicKey } = account.identity;
-    return new this(store, crypto, account, await fingerprint(username, publicKey), role);
+    return new this(store, crypto, account, await fingerprint(username, publicKey), role, explain);
   }
 
   /**

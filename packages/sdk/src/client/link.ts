@@ -3,7 +3,8 @@ import type { GroupCrypto } from "../crypto/group.ts";
 import type { RelayFrameData } from "../protocol/index.ts";
 import type { ClientStore } from "../store/store.ts";
 import { type Account, login, readAccount, updateRelay } from "./account.ts";
-import { Connection } from "./connection.ts";
+import { connect, type Explain } from "./connect.ts";
+import type { Connection } from "./connection.ts";
 import { registerReplacement, replaceDevice } from "./replace-device.ts";
 import { Session } from "./session.ts";
 
@@ -42,6 +43,7 @@ export class Link {
   readonly #crypto: GroupCrypto;
   readonly #role: string;
   readonly #opened: Account;
+  readonly #explain: Explain | undefined;
   readonly #listeners = new Set<() => void>();
   readonly #stopping = new AbortController();
   #running: Promise<void> | undefined;
@@ -49,11 +51,12 @@ export class Link {
   #woken = false;
   #draining = false;
 
-  constructor(store: ClientStore, crypto: GroupCrypto, role: string, opened: Account) {
+  constructor(store: ClientStore, crypto: GroupCrypto, role: string, opened: Account, explain?: Explain) {
     this.#store = store;
     this.#crypto = crypto;
     this.#role = role;
     this.#opened = opened;
+    this.#explain = explain;
   }
 
   /** Calls `listener` whenever `state` has changed. */
@@ -144,7 +147,8 @@ export class Link {
     let worked = false;
     try {
       const account = await this.#account();
-      connection = await Connection.open(new URL(account.server), () => this.#wake(), this.#stopping.signal);
+      const url = new URL(account.server);
+      connection = await connect(url, () => this.#wake(), this.#stopping.signal, this.#explain);
       if (account.relay.new_device === true) await registerReplacement(this.#store, this.#crypto, account, connection);
       const result = await login(this.#store, this.#crypto, account, connection);
       if (result.kind === "old_copy") {

@@ -4,7 +4,8 @@ import { Username, usernameObjection } from "../protocol/index.ts";
 import type { ClientStore } from "../store/store.ts";
 import { type Account, createAccount, login, readAccount, readInfo, registerDevice, updateRelay } from "./account.ts";
 import { Agent } from "./agent.ts";
-import { Connection, refused } from "./connection.ts";
+import { connect, type Explain } from "./connect.ts";
+import { type Connection, refused } from "./connection.ts";
 import { erase } from "./message.ts";
 import { serverUrl } from "./server-url.ts";
 
@@ -24,6 +25,8 @@ export interface OpenAgentOptions {
   role?: string | undefined;
   /** Faster cryptography where the runtime has it. */
   provider?: CryptoProvider | undefined;
+  /** Finds out why a relay cannot be reached, where the runtime has a way to. */
+  explain?: Explain | undefined;
   signal?: AbortSignal | undefined;
 }
 
@@ -43,7 +46,7 @@ export async function openAgent(options: OpenAgentOptions, kind: typeof Agent = 
     account = { ...account, server: serverUrl(options.server, insecure).href, relay: { ...account.relay, insecure } };
     if (options.move === true) await move(crypto, account, options);
   }
-  return kind.over(options.store, crypto, account, options.role ?? "agent");
+  return kind.over(options.store, crypto, account, options.role ?? "agent", options.explain);
 }
 
 async function register(crypto: GroupCrypto, begun: Account | undefined, options: OpenAgentOptions): Promise<Account> {
@@ -89,7 +92,7 @@ function move(crypto: GroupCrypto, account: Account, options: OpenAgentOptions):
 /** Holds the link and a connection for as long as `work` takes. */
 async function connected<T>(
   server: URL,
-  { store, signal }: OpenAgentOptions,
+  { store, signal, explain }: OpenAgentOptions,
   work: (connection: Connection) => Promise<T>,
 ): Promise<T> {
   const lock = await store.takeLink("register");
@@ -97,7 +100,7 @@ async function connected<T>(
     throw new AgentError("store_busy", "another process uses this agent just now", { hint: "wait for it, or end it" });
   let connection: Connection | undefined;
   try {
-    connection = await Connection.open(server, () => undefined, signal);
+    connection = await connect(server, () => undefined, signal, explain);
     return await work(connection);
   } finally {
     connection?.close();

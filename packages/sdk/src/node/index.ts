@@ -13,6 +13,7 @@ import {
 import { readAccount } from "../client/account.ts";
 import { serverUrl } from "../client/server-url.ts";
 import { usernameKey } from "../protocol/index.ts";
+import { explainUnreachable } from "./probe.ts";
 import { nodeCryptoProvider } from "./provider.ts";
 import { SqliteStore } from "./sqlite-store.ts";
 
@@ -20,7 +21,7 @@ export * from "../index.ts";
 export { nodeCryptoProvider } from "./provider.ts";
 export { SqliteStore } from "./sqlite-store.ts";
 
-export interface OpenOptions extends Omit<OpenAgentOptions, "store" | "provider" | "move"> {
+export interface OpenOptions extends Omit<OpenAgentOptions, "store" | "provider" | "explain" | "move"> {
   /** Folder of all agents of this user; default `AIMESSAGE_HOME` or `~/.aimessage`. */
   home?: string | undefined;
 }
@@ -84,7 +85,8 @@ export class Agent extends CoreAgent {
       });
     const store = await SqliteStore.open(folder);
     try {
-      const agent = (await openAgent({ ...options, username, store, provider: nodeCryptoProvider }, Agent)) as Agent;
+      const node = { username, store, provider: nodeCryptoProvider, explain: explainUnreachable };
+      const agent = (await openAgent({ ...options, ...node }, Agent)) as Agent;
       agent.#folder = folder;
       return agent;
     } catch (error) {
