@@ -1,9 +1,14 @@
 #!/usr/bin/env node
-const major = Number(process.versions.node.split(".")[0]);
-if (major >= 24) await import("../dist/main.js");
-else {
+// Plain JavaScript that an old Node can read too, so that it gets a sentence and not a stack.
+if (Number(process.versions.node.split(".")[0]) < 24) {
   process.stderr.write(
-    `error: aimessage-server needs Node.js 24 or newer, this is ${process.versions.node}; install it from https://nodejs.org\n`,
+    `aimessage-server needs Node 24 or newer; this is ${process.versions.node}. Install it, or run npx aimessage-server in a clone.\n`,
   );
   process.exitCode = 1;
+} else {
+  import("../dist/main.js").catch((error) => {
+    if (error.code !== "ERR_MODULE_NOT_FOUND") throw error;
+    process.stderr.write(`aimessage-server is not built yet: run \`npm run build\` in the clone. (${error.message})\n`);
+    process.exitCode = 1;
+  });
 }

@@ -45,9 +45,14 @@ export const defaultConfig: Config = {
   clock: Date.now,
 };
 
-/** The command line or the environment is wrong; one sentence says what. */
+/** The command line or the environment is wrong; one sentence says what, and the hint what to do. */
 export class UsageError extends Error {
   override readonly name = "UsageError";
+  readonly hint: string;
+  constructor(message: string, hint = "aimessage-server --help lists every option") {
+    super(message);
+    this.hint = hint;
+  }
 }
 
 type Given = Record<string, string | string[] | boolean | undefined>;
@@ -76,7 +81,7 @@ function parseFlags(argv: string[]): Given | string {
   const command = new Command("aimessage-server")
     .description("AI Message: the relay. Stores and forwards messages that only the two ends can read.")
     .version(VERSION, "--version", "print the version")
-    .helpOption("--help", "print this help")
+    .helpOption("-h, --help", "print this help")
     .addHelpText("after", "\nEach option has an environment variable; a flag outweighs it. A rate of 0 is no limit.")
     .allowExcessArguments(false)
     .exitOverride()
@@ -90,7 +95,8 @@ function parseFlags(argv: string[]): Given | string {
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     if (error.exitCode === 0) return output;
-    throw new UsageError(error.message.replace(/^error: /, ""));
+    const [message = "", suggestion] = error.message.replace(/^error: /, "").split("\n");
+    throw new UsageError(message, suggestion?.replace(/^\(Did you mean (.*)\?\)$/, "did you mean $1?"));
   }
   // Commander reads `--no-limits` as the option `limits`, set to false.
   const { limits, ...flags } = command.opts<Given>();
@@ -127,9 +133,12 @@ function validate(given: Given): Config {
   }
   const { publicUrl, origin, tlsCert, tlsKey, logFormat, noLimits, ...rest } = result.data;
   if ((tlsCert === undefined) !== (tlsKey === undefined))
-    throw new UsageError("--tls-cert and --tls-key are needed together");
+    throw new UsageError("--tls-cert and --tls-key are needed together", "give both, or neither behind a TLS proxy");
   if (noLimits && !isLoopback(rest.host))
-    throw new UsageError(`--no-limits is only for loopback addresses, not for ${rest.host}`);
+    throw new UsageError(
+      `--no-limits is only for loopback addresses, not for ${rest.host}`,
+      "leave it out, and set single limits instead",
+    );
   return {
     ...defaultConfig,
     ...rest,

@@ -1,6 +1,6 @@
 import { type Config, readConfig, UsageError } from "./config.ts";
 import { createLog } from "./log.ts";
-import { isWildcard } from "./names.ts";
+import { isWildcard, shownUrls } from "./names.ts";
 import { createRelay, type Relay } from "./relay.ts";
 import { StartupError } from "./startup-error.ts";
 
@@ -12,11 +12,16 @@ async function main(): Promise<void> {
     if ("print" in config) process.stdout.write(config.print);
     else await serve(config);
   } catch (error) {
-    const expected = error instanceof UsageError || error instanceof StartupError;
-    const text = expected ? error.message : error instanceof Error ? (error.stack ?? error.message) : String(error);
-    process.stderr.write(`error: ${text}\n`);
+    const { message, hint } = explain(error);
+    process.stderr.write(`Error: ${message}\nHint: ${hint}\n`);
     process.exitCode = error instanceof UsageError ? 2 : 1;
   }
+}
+
+function explain(error: unknown): { message: string; hint: string } {
+  if (error instanceof UsageError || error instanceof StartupError) return error;
+  const message = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  return { message, hint: "this is a fault of aimessage-server: please report it" };
 }
 
 async function serve(config: Config): Promise<void> {
@@ -36,7 +41,7 @@ function announce(relay: Relay, config: Config): void {
   const health = relay.url.replace(/^ws/, "http").replace(/ws$/, "health");
   const lines = [
     `AI Message Server starting on :${relay.port}`,
-    `WebSocket endpoint: ${relay.url}`,
+    `WebSocket endpoint: ${shownUrls(config, relay.port).join(", ")}`,
     `Health check: ${health}`,
   ];
   if (config.log === "json") {

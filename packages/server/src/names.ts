@@ -8,7 +8,26 @@ export function relayNames(config: Config, port: number): string[] {
   return [...new Set(urls.map((url) => relayName(new URL(url))))];
 }
 
-/** The URL to show: localhost if the relay listens there. */
+/** The URLs to show: those by which agents know the relay, as they connect to them. */
+export function shownUrls(config: Config, port: number): string[] {
+  if (config.publicUrls.length === 0) return [ownUrl(config, port)];
+  return config.publicUrls.map((text) => {
+    const url = new URL(text.replace(/^http/i, "ws"));
+    if (url.pathname === "/") url.pathname = "/ws";
+    return url.href;
+  });
+}
+
+/** Names in a hint: a client reads no longer one than 1024 characters, and a name may have 255. */
+const NAMED = 3;
+
+/** What tells a client that has come by a wrong name which ones are right. [P-4.3] */
+export function namesHint(names: readonly string[]): string {
+  const known = [...names.slice(0, NAMED), ...(names.length > NAMED ? ["..."] : [])].join(", ");
+  return `connect by a name that it knows (${known}), or have its operator add --public-url`;
+}
+
+/** The URL at which it listens: localhost if that is there. */
 export function ownUrl(config: Config, port: number): string {
   return `${config.tls === undefined ? "ws" : "wss"}://${shownHost(config.host)}:${port}/ws`;
 }

@@ -2,20 +2,25 @@ import type { Config } from "./config.ts";
 import { FolderLockedError } from "./store/lock.ts";
 import { NewerSchemaError } from "./store/migrations.ts";
 
-/** A relay could not start; the message is one sentence for people, with a hint. */
+/** A relay could not start; the message is one sentence for people that says why, and the hint what to do. */
 export class StartupError extends Error {
   override readonly name = "StartupError";
+  readonly hint: string;
+  constructor(message: string, hint: string, cause: unknown) {
+    super(message, { cause });
+    this.hint = hint;
+  }
 }
 
 export function asStartupError(error: unknown, config: Config): unknown {
-  const sentence = explain(error, config);
-  return sentence === undefined ? error : new StartupError(sentence, { cause: error });
+  const known = explain(error, config);
+  return known === undefined ? error : new StartupError(...known, error);
 }
 
-function explain(error: unknown, { port, host, db }: Config): string | undefined {
+function explain(error: unknown, { port, host, db }: Config): [message: string, hint: string] | undefined {
   if (error instanceof FolderLockedError)
-    return `Database folder ${db} is locked by another relay; stop that one or choose another folder with --db`;
-  if (error instanceof NewerSchemaError) return `${error.message}; install a newer aimessage-server`;
+    return [`Database folder ${db} is locked by another relay`, "stop that one or choose another folder with --db"];
+  if (error instanceof NewerSchemaError) return [error.message, "install a newer aimessage-server"];
   const { code, errcode, syscall, path, message } = error as {
     code?: string;
     errcode?: number;
@@ -23,16 +28,17 @@ function explain(error: unknown, { port, host, db }: Config): string | undefined
     path?: string;
     message?: string;
   };
-  if (code === "EADDRINUSE") return `Port ${port} is in use; stop what listens there or choose another with --port`;
+  if (code === "EADDRINUSE") return [`Port ${port} is in use`, "stop what listens there or choose another with --port"];
   if (code === "EADDRNOTAVAIL" || code === "ENOTFOUND")
-    return `Address ${host} is not one of this machine; choose another with --host`;
-  if (syscall === "listen") return `Cannot listen on ${host}:${port} (${code}); choose another port with --port`;
+    return [`Address ${host} is not one of this machine`, "choose another with --host"];
+  if (syscall === "listen") return [`Cannot listen on ${host}:${port} (${code})`, "choose another port with --port"];
   if (path !== undefined && path !== db && syscall === "open")
-    return `Cannot read ${path} (${code}); check --tls-cert and --tls-key`;
+    return [`Cannot read ${path} (${code})`, "check --tls-cert and --tls-key"];
   if (syscall !== undefined && path !== undefined)
-    return `Cannot use database folder ${db} (${code}); check its permissions or choose another with --db`;
+    return [`Cannot use database folder ${db} (${code})`, "check its permissions or choose another with --db"];
   if (errcode !== undefined)
-    return `Cannot open the database in ${db} (${message}); check the folder or choose another with --db`;
-  if (code?.startsWith("ERR_OSSL") === true) return `Cannot use the TLS certificate or key (${code})`;
+    return [`Cannot open the database in ${db} (${message})`, "check the folder or choose another with --db"];
+  if (code?.startsWith("ERR_OSSL") === true)
+    return [`Cannot use the TLS certificate or key (${code})`, "check --tls-cert and --tls-key, both in PEM"];
   return undefined;
 }

@@ -65,6 +65,7 @@ test.each([
 test("help names every option and its default; version is the package's", () => {
   const { print } = readConfig(["--help"], {}) as { print: string };
   for (const part of ["--port", "--mailbox-age", "(default 14d)", "[DB_PATH]"]) expect(print).toContain(part);
+  expect(readConfig(["-h"], {})).toEqual({ print });
   expect(readConfig(["--version"], {})).toEqual({ print: `${VERSION}\n` });
   const manifest = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as object;
   expect(manifest).toMatchObject({ version: VERSION });

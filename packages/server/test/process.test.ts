@@ -1,5 +1,5 @@
 import { fileURLToPath } from "node:url";
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
@@ -47,6 +47,15 @@ test("the start-up lines are the original's, with the real port; SIGTERM ends it
   expect(relay.output.stderr).toBe("");
 });
 
+test("with public URLs the endpoints are those, as agents connect to them", async () => {
+  const urls = ["--public-url", "https://relay.example.org", "--public-url", "ws://localhost:1234/ws"];
+  using relay = relayProcess(["--port", "0", "--db", folder(), ...urls]);
+  const [first, second, third] = await relay.lines(3);
+  const port = /:(\d+)$/.exec(first ?? "")?.[1];
+  expect(second).toBe("WebSocket endpoint: wss://relay.example.org/ws, ws://localhost:1234/ws");
+  expect(third).toBe(`Health check: http://localhost:${port}/health`);
+});
+
 test("with LOG_FORMAT=json every line on stdout is JSON", async () => {
   using relay = relayProcess(["--port", "0", "--db", folder()], { LOG_FORMAT: "json" });
   const lines = await relay.lines(3);
@@ -87,17 +96,17 @@ async function failure(args: string[]): Promise<{ code: number; stderr: string }
   using relay = relayProcess(args);
   const code = await relay.exited;
   expect(relay.output.stdout).toBe("");
-  expect(relay.output.stderr.split("\n")).toHaveLength(2);
+  expect(relay.output.stderr).toMatch(/^Error: .+\nHint: .+\n$/);
   return { code, stderr: relay.output.stderr };
 }
 
-test("a port in use, a locked database, a bad folder, a newer schema: one line each, exit 1", async () => {
+test("a port in use, a locked database, a bad folder, a newer schema: one line and a hint each, exit 1", async () => {
   const server = createServer().listen(0, "127.0.0.1");
   await once(server, "listening");
   const { port } = server.address() as { port: number };
   expect(await failure(["--port", `${port}`, "--db", folder()])).toEqual({
     code: 1,
-    stderr: `error: Port ${port} is in use; stop what listens there or choose another with --port\n`,
+    stderr: `Error: Port ${port} is in use\nHint: stop what listens there or choose another with --port\n`,
   });
   server.close();
 
@@ -106,7 +115,7 @@ test("a port in use, a locked database, a bad folder, a newer schema: one line e
   await running.lines(3);
   expect(await failure(["--port", "0", "--db", db])).toEqual({
     code: 1,
-    stderr: `error: Database folder ${db} is locked by another relay; stop that one or choose another folder with --db\n`,
+    stderr: `Error: Database folder ${db} is locked by another relay\nHint: stop that one or choose another folder with --db\n`,
   });
   running.child.kill("SIGKILL");
   await running.exited;
@@ -116,12 +125,12 @@ test("a port in use, a locked database, a bad folder, a newer schema: one line e
   const file = join(folder(), "file");
   writeFileSync(file, "");
   expect((await failure(["--port", "0", "--db", join(file, "data")])).stderr).toMatch(
-    /^error: Cannot use database folder .* \(ENOTDIR\); check its permissions or choose another with --db\n$/,
+    /^Error: Cannot use database folder .* \(ENOTDIR\)\nHint: check its permissions or choose another with --db\n$/,
   );
 
   if (existsSync("/proc/self"))
     expect((await failure(["--port", "0", "--db", "/proc/nothing"])).stderr).toMatch(
-      /^error: Cannot use database folder/,
+      /^Error: Cannot use database folder/,
     );
 
   const newer = folder();
@@ -142,8 +151,24 @@ test("a port in use, a locked database, a bad folder, a newer schema: one line e
 });
 
 test("bad flags end with 2", async () => {
+  expect(await failure(["--prot", "8080"])).toEqual({
+    code: 2,
+    stderr: "Error: unknown option '--prot'\nHint: did you mean --port?\n",
+  });
   expect(await failure(["--no-limits", "--host", "0.0.0.0"])).toEqual({
     code: 2,
-    stderr: "error: --no-limits is only for loopback addresses, not for 0.0.0.0\n",
+    stderr: expect.stringMatching(/^Error: --no-limits is only for loopback addresses, not for 0\.0\.0\.0\n/),
   });
+});
+
+test("an older Node gets one line that says what to do", () => {
+  const bin = fileURLToPath(new URL("../bin/aimessage-server.js", import.meta.url));
+  const asNode20 = "Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '20.20.2' } })";
+  const { status, stdout, stderr } = spawnSync(
+    process.execPath,
+    ["--import", `data:text/javascript,${encodeURIComponent(asNode20)}`, bin, "--version"],
+    { encoding: "utf8" },
+  );
+  expect({ status, stdout }).toEqual({ status: 1, stdout: "" });
+  expect(stderr).toMatch(/^aimessage-server needs Node 24 or newer; this is 20\.20\.2\..*\n$/);
 });
