@@ -83,6 +83,18 @@ test("an account that unregisters is gone; its senders are told and its name sta
   await expect(bob.challenge(late)).rejects.toThrow("invalid_credentials");
 });
 
+test("a name that was unregistered and not released stays reserved, and its hint says so", async () => {
+  await using relay = await relayForTest();
+  using bob = await tokenClient(relay.url, "bob");
+  await bob.ask("unregister");
+  await bob.closed;
+  using late = await RawClient.open(relay.url);
+  expect((await late.ask("register", { username: "Bob" })).data).toMatchObject({
+    reason: "username_taken",
+    hint: expect.stringContaining("stays reserved"),
+  });
+});
+
 test("a released name can be registered again, and inherits nothing", async () => {
   await using relay = await relayForTest();
   using sender = await tokenClient(relay.url, "sender");

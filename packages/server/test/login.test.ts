@@ -110,6 +110,7 @@ test("a login names this relay, so that another one cannot pass it on", async ()
   expect((await client.ask("register", alice.registration())).data).toMatchObject({
     code: 401,
     reason: "wrong_relay_name",
+    hint: expect.stringContaining("(relay.example, localhost:1234)"),
   });
   alice.relay = "relay.example";
   expect((await client.ask("register", alice.registration())).type).toBe("registered");

@@ -1,5 +1,6 @@
 import { type ClientFrameData, fromBase64, loginBytes, toBase64 } from "@aimessage/sdk/protocol";
 import type { Context } from "../context.ts";
+import { namesHint } from "../names.ts";
 import { ack, type Answer, type Challenge, type Login, refuse, refused, type Session } from "../session.ts";
 import { verifySignature } from "../signatures.ts";
 import type { KeyAccount, TokenAccount } from "../store/store.ts";
@@ -51,7 +52,7 @@ async function authenticateDevice(
 ): Promise<Answer> {
   if (data.device === undefined) return refuse("invalid_credentials");
   if (data.relay === undefined) return invalidData("authenticate");
-  if (!context.names.includes(data.relay)) return refuse("wrong_relay_name");
+  if (!context.names.includes(data.relay)) return refuse("wrong_relay_name", { hint: namesHint(context.names) });
   if (data.device !== account.device.id) {
     const known = await context.store.device(account.name, data.device);
     if (known === undefined) return refuse("invalid_credentials");

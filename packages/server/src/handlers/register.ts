@@ -10,11 +10,14 @@ import {
   usernameKey,
 } from "@aimessage/sdk/protocol";
 import type { Context } from "../context.ts";
+import { namesHint } from "../names.ts";
 import { type Answer, refuse, refused, type Session } from "../session.ts";
 import { verifySignature } from "../signatures.ts";
-import type { NewDevice, Refused } from "../store/store.ts";
+import type { NewDevice, Refused, RelayStore } from "../store/store.ts";
 import { randomToken } from "../token-keys.ts";
 import { invalidData } from "./invalid-data.ts";
+
+const RESERVED = "choose another username: this one was unregistered without being released, and stays reserved";
 
 type Data = ClientFrameData<"register">;
 
@@ -30,11 +33,11 @@ export async function register(context: Context, session: Session, data: Data): 
 
 async function registerToken({ store, tokenKeys, log }: Context, username: string): Promise<Answer> {
   // A name that is taken must not cost a derivation.
-  if ((await store.account(username)) !== undefined) return taken({ refused: "username_taken" }, username);
+  if ((await store.account(username)) !== undefined) return taken(store, { refused: "username_taken" }, username);
   const token = randomToken();
   const salt = randomBytes(16);
   const result = await store.registerToken(username, await tokenKeys.derive(token, salt));
-  if ("refused" in result) return taken(result, username);
+  if ("refused" in result) return taken(store, result, username);
   log.info({ user: username, kind: "token" }, "registered");
   return { type: "registered", data: { username, token, salt: salt.toString("base64") } };
 }
@@ -42,11 +45,11 @@ async function registerToken({ store, tokenKeys, log }: Context, username: strin
 async function registerDevice(context: Context, data: Data): Promise<Answer> {
   const { store, hub, log, names } = context;
   if (data.relay === undefined) return invalidData("register");
-  if (!names.includes(data.relay)) return refuse("wrong_relay_name");
+  if (!names.includes(data.relay)) return refuse("wrong_relay_name", { hint: namesHint(names) });
   const device = await readDevice(data);
   if (device === undefined) return refuse("invalid_certificate");
   const result = await store.registerDevice(device);
-  if ("refused" in result) return taken(result, data.username);
+  if ("refused" in result) return taken(store, result, data.username);
   const { account, replaced } = result;
   if (replaced !== undefined) {
     log.info({ user: account.username, device: account.device.id }, "device replaced");
@@ -100,7 +103,9 @@ async function readDevice(data: Data): Promise<NewDevice | undefined> {
   };
 }
 
-function taken(decision: Refused, username: string): Answer {
+async function taken(store: RelayStore, decision: Refused, username: string): Promise<Answer> {
   if (decision.refused !== "username_taken") return refused(decision);
-  return refuse("username_taken", { message: `Registration failed: user ${username} already exists` });
+  const message = `Registration failed: user ${username} already exists`;
+  const reserved = (await store.account(username))?.kind === "removed";
+  return refuse("username_taken", { message, ...(reserved ? { hint: RESERVED } : {}) });
 }
