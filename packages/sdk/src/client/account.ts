@@ -202,7 +202,10 @@ async function askForChallenge(
  * The error for a refused login. That another device has taken over ends this one for good, so the relay's word is not
  * enough: it shows the newer certificate, which only our own identity can have signed.
  */
-async function refusedLogin(crypto: GroupCrypto, { identity, device }: Account, refusal: Refusal): Promise<AgentError> {
+async function refusedLogin(crypto: GroupCrypto, account: Account, refusal: Refusal): Promise<AgentError> {
+  const { identity, device, relay, server } = account;
+  if (refusal.reason === "invalid_credentials" && server !== relay.server)
+    return refused({ ...refusal, hint: `this agent is registered at ${relay.server}: check -s or AIMESSAGE_SERVER` });
   if (refusal.reason !== "device_replaced") return refused(refusal);
   const shown = refusal.certificate;
   const certificate = shown === undefined ? undefined : await verifyCertificate(crypto, fromBase64(shown));

@@ -6,7 +6,7 @@ import type { ClientStore } from "../store/store.ts";
 import type { Account } from "./account.ts";
 import { meet } from "./contacts.ts";
 import { type ContactRecord, get, list, put } from "./records.ts";
-import { stoppedError } from "./sent.ts";
+import { mismatch, stoppedError } from "./sent.ts";
 import { Cache, pin, Turn } from "./turn.ts";
 import type { Wait } from "./waiting.ts";
 
@@ -47,17 +47,17 @@ export class AddressBook {
     return Promise.all(records.map((record) => show(record)));
   }
 
-  /** @throws AgentError fingerprint_mismatch if `expected` is given and is another one */
-  async compare(record: ContactRecord, expected: string | undefined): Promise<void> {
-    if (expected !== undefined && expected !== (await fingerprint(record.username, fromBase64(record.identity_key))))
-      throw stoppedError("fingerprint_mismatch", record.username);
+  /** Whether a contact's fingerprint is the one that is expected, if one is. */
+  async matches(record: ContactRecord, expected: string | undefined): Promise<boolean> {
+    return expected === undefined || expected === (await fingerprint(record.username, fromBase64(record.identity_key)));
   }
 
   async verify(username: string, expected: string | undefined, wait: Wait | undefined): Promise<Contact> {
+    this.#refuseSelf(username);
     const known = await this.#store.read((tx) => get(tx, "contact/", username));
     const record = known ?? (await this.#meet(username, await this.#certificate(username, wait)));
     if (expected === undefined) return show(record);
-    await this.compare(record, expected);
+    if (!(await this.matches(record, expected))) throw mismatch(username);
     return this.#change(username, (before) => ({ ...before, verified: true }));
   }
 
@@ -66,9 +66,10 @@ export class AddressBook {
   }
 
   async trust(username: string, expected: string | undefined, wait: Wait | undefined): Promise<Contact> {
+    this.#refuseSelf(username);
     const certificate = await this.#certificate(username, wait);
     const shown = await fingerprint(username, certificate.identityKey);
-    if (expected !== undefined && shown !== expected) throw stoppedError("fingerprint_mismatch", username);
+    if (expected !== undefined && shown !== expected) throw mismatch(username);
     const before = await this.#store.read((tx) => get(tx, "contact/", username));
     const same = before?.identity_key === toBase64(certificate.identityKey);
     if (before !== undefined && before.stopped === undefined && (same || expected === undefined)) {
@@ -83,6 +84,14 @@ export class AddressBook {
     const after = { ...pin(username, certificate, pinnedAt), verified: expected !== undefined };
     await this.#store.write((tx) => put(tx, "contact/", username, { ...after, blocked: before?.blocked ?? false }));
     return show(after);
+  }
+
+  /** An agent is no contact of its own: what the relay shows under its name would say nothing. */
+  #refuseSelf(username: string): void {
+    const own = this.#account.identity.username;
+    if (username !== usernameKey(own)) return;
+    const hint = `aimessage whoami -u ${own} shows your own fingerprint`;
+    throw new AgentError("usage", `${own}: this is you`, { hint });
   }
 
   #meet(username: string, certificate: DeviceCertificate): Promise<ContactRecord> {

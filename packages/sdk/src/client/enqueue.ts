@@ -56,7 +56,8 @@ export async function enqueue(
       throw new AgentError("blocked", `${address.username} is blocked here`, {
         hint: `aimessage contacts allow ${address.username}`,
       });
-    if (contact !== undefined) await book.compare(contact, address.fingerprint);
+    if (contact !== undefined && !(await book.matches(contact, address.fingerprint)))
+      throw stoppedError("fingerprint_mismatch", address.username);
     const id = options.messageId ?? randomId();
     if ((await tx.get(`out-id/${id}`)) !== undefined)
       throw usage(`message id ${id} was used before`, "choose another one");

@@ -39,7 +39,7 @@ export async function openAgent(options: OpenAgentOptions, kind: typeof Agent = 
   const crypto = await GroupCrypto.load(options.provider);
   let account = await options.store.read((tx) => readAccount(tx));
   if (account?.relay.registered !== true) {
-    if (options.create === false) throw notRegistered();
+    if (options.create === false) throw notRegistered(options.server);
     account = await register(crypto, account, options);
   } else if (options.server !== undefined) {
     const insecure = options.insecure ?? account.relay.insecure;
@@ -58,7 +58,7 @@ async function register(crypto: GroupCrypto, begun: Account | undefined, options
   const typed = options.server ?? begun?.relay.server;
   if (typed === undefined)
     throw new AgentError("usage", "a server is needed to register", {
-      hint: "aimessage register -u NAME -s ws://localhost:8080/ws",
+      hint: `aimessage register -u ${username} -s URL`,
     });
   const insecure = options.insecure ?? begun?.relay.insecure ?? false;
   const server = serverUrl(typed, insecure);
@@ -117,8 +117,8 @@ export function checkUsername(username: string): void {
   if (objection !== undefined) throw new AgentError("bad_username", objection, { hint });
 }
 
-function notRegistered(): AgentError {
+function notRegistered(server = "URL"): AgentError {
   return new AgentError("not_registered", "no agent is registered here", {
-    hint: "aimessage register -u NAME -s ws://localhost:8080/ws",
+    hint: `aimessage register -u NAME -s ${server}`,
   });
 }

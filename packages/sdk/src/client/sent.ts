@@ -119,7 +119,19 @@ function whyNever(row: OutboxRecord): AgentError {
   return new AgentError(code, `message ${row.id} to ${row.to} ${said}`, { reason, hint: WAYS_OUT.get(reason) });
 }
 
-/** A contact is stopped, or is not who it was expected to be. Says the way out. */
+/** The fingerprint that was given is not the contact's, and nothing was to be sent. */
+export function mismatch(contact: string): AgentError {
+  return new AgentError(
+    "fingerprint_mismatch",
+    `${contact} has another fingerprint than the one given: this may be somebody else`,
+    {
+      reason: "fingerprint_mismatch",
+      hint: `aimessage verify ${contact} shows the one known here; ask its owner, over another channel, for the right one`,
+    },
+  );
+}
+
+/** A contact is stopped, or is not who it was expected to be, and so a message was not sent. Says the way out. */
 export function stoppedError(
   why: "identity_changed" | "device_changed" | "fingerprint_mismatch",
   contact: string,

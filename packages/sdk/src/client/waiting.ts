@@ -50,7 +50,9 @@ async function overdue(store: ClientStore, link: Link, what: string): Promise<Ag
   const holder = state.state === "waiting" ? await store.linkHolder() : undefined;
   return holder?.stopped === true
     ? heldByStopped(holder)
-    : new AgentError("timeout", `time ran out while waiting for ${what}`);
+    : new AgentError("timeout", `time ran out while waiting for ${what}`, {
+        hint: "nothing is lost: wait again, or longer; aimessage doctor says whether link and relay are well",
+      });
 }
 
 /** A stopped process (Ctrl-Z) does nothing, and frees nothing either. */

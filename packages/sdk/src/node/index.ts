@@ -49,9 +49,15 @@ export async function listAgents(home: string = defaultHome()): Promise<string[]
 /** An agent in a folder of its own, `<home>/<username>`. */
 export class Agent extends CoreAgent {
   #folder = "";
+  #moved = false;
 
   get folder(): string {
     return this.#folder;
+  }
+
+  /** Whether `register` has found it registered, and has remembered another address of its relay. */
+  get moved(): boolean {
+    return this.#moved;
   }
 
   /** Registers once, then loads. */
@@ -74,20 +80,20 @@ export class Agent extends CoreAgent {
 
   static async #open(options: OpenOptions & { move?: boolean }): Promise<Agent> {
     const home = options.home ?? defaultHome();
-    const username =
-      options.username ?? (await onlyAgent(home, options.create !== false && options.server !== undefined));
+    const username = options.username ?? (await onlyAgent(home, options));
     checkUsername(username);
     const folder = join(home, usernameKey(username));
     const existed = SqliteStore.exists(folder);
     if (!existed && options.create === false)
       throw new AgentError("not_registered", `${username} is not registered in ${home}`, {
-        hint: `aimessage register -u ${username} -s ws://localhost:8080/ws`,
+        hint: `aimessage register -u ${username} -s ${options.server ?? "URL"}`,
       });
     const store = await SqliteStore.open(folder);
     try {
       const node = { username, store, provider: nodeCryptoProvider, explain: explainUnreachable };
       const agent = (await openAgent({ ...options, ...node }, Agent)) as Agent;
       agent.#folder = folder;
+      agent.#moved = options.move === true;
       return agent;
     } catch (error) {
       const empty = await store.read(async (tx) => (await tx.get("meta/identity")) === undefined).catch(() => false);
@@ -112,15 +118,16 @@ async function serverOf(folder: string): Promise<string | undefined> {
   return account?.relay.registered === true ? account.relay.server : undefined;
 }
 
-async function onlyAgent(home: string, toRegister: boolean): Promise<string> {
+async function onlyAgent(home: string, { create, server }: OpenOptions): Promise<string> {
   const names = await listAgents(home);
   if (names.length === 1 && names[0] !== undefined) return names[0];
   if (names.length > 1)
     throw new AgentError("several_agents", `there are several agents in ${home}: ${names.join(", ")}`, {
       hint: "name one by -u or AIMESSAGE_USERNAME",
     });
-  if (toRegister) throw new AgentError("usage", "a username is needed to register", { hint: "name one by -u" });
+  if (create !== false && server !== undefined)
+    throw new AgentError("usage", "a username is needed to register", { hint: "name one by -u" });
   throw new AgentError("not_registered", `no agent is registered in ${home}`, {
-    hint: "aimessage register -u NAME -s ws://localhost:8080/ws",
+    hint: `aimessage register -u NAME -s ${server ?? "URL"}`,
   });
 }

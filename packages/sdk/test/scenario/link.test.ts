@@ -158,9 +158,15 @@ test("another address of the relay is used once, and remembered by register", as
   await connect(NodeAgent.open({ ...options, server: other }));
   expect(await remembered()).toBe(server);
   await using stranger = await World.create();
-  expect((await rejection(NodeAgent.register({ ...options, server: stranger.server }))).code).toBe("refused");
+  expect(await rejection(NodeAgent.register({ ...options, server: stranger.server }))).toMatchObject({
+    code: "refused",
+    reason: "invalid_credentials",
+    hint: expect.stringContaining(`registered at ${server}`),
+  });
   expect(await remembered()).toBe(server);
-  await connect(NodeAgent.register({ ...options, server: other }));
+  const moved = await NodeAgent.register({ ...options, server: other });
+  expect(moved.moved).toBe(true);
+  await moved.close();
   expect(await remembered()).toBe(other);
 });
 
