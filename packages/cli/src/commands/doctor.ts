@@ -4,6 +4,7 @@ import { localTime, table } from "../output.ts";
 import type { Act, Call } from "../call.ts";
 import { packageVersion } from "../version.ts";
 import type { Alert, Diagnosis } from "@aimessage/sdk/node";
+import { readableLimit } from "../units.ts";
 import { seconds } from "../values.ts";
 
 type Check = Diagnosis["checks"][number];
@@ -54,8 +55,8 @@ function checkLines(checks: readonly Check[]): string[] {
 }
 
 function factLines(versions: Diagnosis["versions"], limits: Diagnosis["limits"]): string[] {
-  const rows = [...Object.entries(versions), ...Object.entries(limits ?? {})];
-  return ["", ...table(rows.map(([name, value]) => [name, String(value)]))];
+  const rows = Object.entries(limits ?? {}).map(([name, value]) => readableLimit(name, value));
+  return ["", ...table([...Object.entries(versions), ...rows])];
 }
 
 function alertLines(alerts: readonly Alert[]): string[] {
