@@ -25,6 +25,7 @@ test("register prints name, fingerprint and folder, and whoami remembers them", 
     fingerprint: expect.stringMatching(FINGERPRINT),
     server: expect.any(String),
     home: world.home,
+    folder: join(world.home, "alice"),
   });
   expect(lines[2]).toBe(`Fingerprint: ${who["fingerprint"]}`);
   const text = await world.cli("whoami", { env: { AIMESSAGE_SERVER: "" } });
@@ -35,7 +36,7 @@ test("register --json prints one object", async () => {
   const world = await createWorld();
   const { stdout } = await world.cli("--json register -u alice");
   expect(stdout.match(/\n/g)).toHaveLength(1);
-  expect(Object.keys(JSON.parse(stdout) as object)).toEqual(["username", "fingerprint", "server", "home"]);
+  expect(Object.keys(JSON.parse(stdout) as object)).toEqual(["username", "fingerprint", "server", "home", "folder"]);
 });
 
 test("a message to a listener is delivered; one to nobody waits and arrives as offline", async () => {
@@ -163,11 +164,16 @@ test("the inbox shows what was received and consumes nothing", async () => {
   expect((await world.cli("listen -u bob --count 1")).stdout).toContain("alice: one\n    of alice");
 });
 
-test("listen with --count and too little to count times out with 7, without --count it just ends", async () => {
+test("register again with another address of the relay says that it is remembered", async () => {
   const world = await createWorld();
-  await world.register("bob");
-  expect(await world.cli("listen --count 1 --timeout 0.3")).toMatchObject({ exit: 7, stdout: "" });
-  expect(await world.cli("listen --timeout 0.3")).toMatchObject({ exit: 0, stdout: "" });
+  await world.register("alice");
+  const other = world.server.replace("localhost", "127.0.0.1");
+  const { exit, stdout } = await world.cli(`register -u alice -s ${other}`);
+  expect(exit).toBe(0);
+  expect(stdout).toMatch(
+    /^alice was registered already; .* remembered: ws:\/\/127\.0\.0\.1:\d+\/ws\nUsername: alice\n/,
+  );
+  expect((await world.cli("whoami", { env: { AIMESSAGE_SERVER: "" } })).stdout).toContain(other);
 });
 
 test("users lists the others that listen", async () => {
@@ -196,7 +202,14 @@ test("a fingerprint is compared, and a contact can be blocked and allowed", asyn
     stdout: "bob is verified.\n",
   });
   const wrong = fingerprint.replace(/^./, fingerprint.startsWith("A") ? "B" : "A");
-  expect(await world.cli(["verify", "-u", "alice", "bob", wrong])).toMatchObject({ exit: 6, stdout: "" });
+  const different = await world.cli(["verify", "-u", "alice", "bob", wrong]);
+  expect(different).toMatchObject({ exit: 6, stdout: "" });
+  expect(different.stderr).not.toContain("sent");
+  expect(await world.cli("verify -u alice Alice")).toMatchObject({
+    exit: 2,
+    stdout: "",
+    stderr: "Error: alice: this is you\nHint: aimessage whoami -u alice shows your own fingerprint\n",
+  });
 
   expect((await world.cli("contacts list -u alice")).stdout).toBe(
     `NAME  STATE     FINGERPRINT\nbob   verified  ${fingerprint}\n`,
@@ -239,6 +252,8 @@ test("doctor finds a healthy agent healthy, in text and in JSON", async () => {
   for (const check of ["store", "link", "relay", "protocol", "login", "clock", "keys"]) {
     expect(text.stdout).toMatch(new RegExp(`^ok +${check} `, "m"));
   }
+  expect(text.stdout).toMatch(/^frame +1 MiB$/m);
+  expect(text.stdout).toMatch(/^mailbox_age +14 d$/m);
   const report = JSON.parse((await world.cli("doctor --json")).stdout) as object;
   expect(report).toMatchObject({ ok: true, limits: { frame_bytes: expect.any(Number) }, versions: { cli: "0.1.0" } });
 });

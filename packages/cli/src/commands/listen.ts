@@ -42,7 +42,7 @@ async function listen(call: Call, options: Options): Promise<number> {
   context.interrupted.addEventListener("abort", () => out.note("Stopping listener..."));
   await using agent = await openAgent(call, "listen");
   const outage = followOutages(agent, out, signal);
-  out.note(`Listening for messages as ${agent.username}... (Press Ctrl+C to stop)`);
+  if (!signal.aborted) out.note(`Listening for messages as ${agent.username}... (Press Ctrl+C to stop)`);
 
   const filter = { ...(options.from === undefined ? {} : { from: options.from }), share: options.share === true };
   let missing = options.count ?? Number.POSITIVE_INFINITY;
@@ -57,13 +57,16 @@ async function listen(call: Call, options: Options): Promise<number> {
     if (!signal.aborted) throw error;
   }
   if (context.interrupted.aborted) return 0;
-  if (outage.text !== undefined) {
-    const { AgentError } = await import("@aimessage/sdk/node");
+  const { AgentError } = await import("@aimessage/sdk/node");
+  if (outage.text !== undefined)
     throw new AgentError("relay_unreachable", outage.text, {
       hint: "what waits at the relay comes with the next listen",
     });
-  }
-  return options.count === undefined ? 0 : 7;
+  if (options.count === undefined) return 0;
+  const came = options.count - missing;
+  throw new AgentError("timeout", `time ran out: ${came} of ${options.count} messages came`, {
+    hint: "what comes later waits for the next listen",
+  });
 }
 
 /** Says once that the relay is gone, and once that it is back. Its text is there while it is gone. */

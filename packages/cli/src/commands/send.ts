@@ -1,4 +1,4 @@
-import type { Readable } from "node:stream";
+import { addAbortSignal, type Readable } from "node:stream";
 import { Option, type Command } from "commander";
 import { openAgent } from "../agent.ts";
 import type { Context } from "../context.ts";
@@ -7,6 +7,7 @@ import { escapeLine } from "../escape.ts";
 import { utf8 } from "../message.ts";
 import type { Act, Call } from "../call.ts";
 import type { MessageStatus, Sent, Wait } from "@aimessage/sdk/node";
+import type { Output } from "../output.ts";
 import { duration, seconds } from "../values.ts";
 
 interface Options {
@@ -16,6 +17,9 @@ interface Options {
   timeout: number;
   expires?: number;
 }
+
+/** How long a wait for the recipient is not worth a word. Milliseconds. */
+const SILENT_MS = 1_000;
 
 const EXAMPLES = `
 Examples:
@@ -39,14 +43,20 @@ export function configure(command: Command, act: Act): void {
 }
 
 async function send(call: Call, options: Options): Promise<void> {
-  const { stdin } = call.context;
+  const { stdin, interrupted } = call.context;
   const text = given(options.message, stdin);
-  const input = text === undefined ? await begin(stdin, options.message === "-") : undefined;
+  if (text === undefined) {
+    if (stdin.isTTY === true) call.out.note("The message is what you type now, until Ctrl+D on a line of its own.");
+    // Without this, Ctrl+C would be noticed only when the input ends.
+    addAbortSignal(interrupted, stdin);
+  }
+  const input = text === undefined ? await begin(stdin, options.message === "-").catch(unlessInterrupted) : undefined;
   await using agent = await openAgent(call, "send");
-  const body = text ?? (await readBody(input ?? [], agent.largestBody));
+  const body = text ?? (await readBody(input ?? [], agent.largestBody).catch(unlessInterrupted));
   const expiry = options.expires === undefined ? {} : { expiresIn: options.expires };
   const sent = await agent.send(options.to, body, expiry);
-  const status = await confirmed(sent, options.wait, { timeout: options.timeout, signal: call.context.interrupted });
+  const wait = { timeout: options.timeout, signal: interrupted };
+  const status = await confirmed(sent, options.wait, wait, call.out);
   const at = status.delivered === true ? "delivered" : "stored_offline";
   const reached = options.wait ?? (at === "delivered" ? at : "stored for offline delivery");
   await call.out.confirm([`Message sent to ${escapeLine(sent.to)} (${reached})`], {
@@ -56,12 +66,24 @@ async function send(call: Call, options: Options): Promise<void> {
   });
 }
 
-async function confirmed(sent: Sent, state: Options["wait"], wait: Wait): Promise<MessageStatus> {
+async function confirmed(sent: Sent, state: Options["wait"], wait: Wait, out: Output): Promise<MessageStatus> {
+  const waitsFor = `Waiting until ${sent.to} has ${state} the message...`;
+  const silence =
+    state === "received" || state === "handled" ? setTimeout(() => out.note(waitsFor), SILENT_MS) : undefined;
   try {
     return await sent[state ?? "stored"](wait);
   } catch (error) {
     throw new SendError(await sent.status(), error);
+  } finally {
+    clearTimeout(silence);
   }
+}
+
+/** An input that was given up is no fault; anything else is. */
+async function unlessInterrupted(error: unknown): Promise<never> {
+  if (!(error instanceof Error) || error.name !== "AbortError") throw error;
+  const { AgentError } = await import("@aimessage/sdk/node");
+  throw new AgentError("aborted", "interrupted while the message was read", { hint: "nothing was sent" });
 }
 
 /** The text of `-m`; undefined if the message is what stdin holds. */
