@@ -1,9 +1,9 @@
 import { Command, CommanderError } from "commander";
 import type { Act } from "./call.ts";
 import type { Context } from "./context.ts";
-import { reportError } from "./errors.ts";
+import { reportError, UsageError } from "./errors.ts";
 import { createOutput } from "./output.ts";
-import { addGlobalFlags, readSettings } from "./settings.ts";
+import { addGlobalFlags, readSettings, type Settings } from "./settings.ts";
 import { packageVersion } from "./version.ts";
 
 interface CommandFile {
@@ -54,18 +54,20 @@ export async function run(argv: readonly string[], context: Context): Promise<nu
     };
   try {
     const args = argv[0] === "help" ? [...argv.slice(1), "--help"] : argv;
-    await createProgram(context, act).parseAsync(args, { from: "user" });
+    await createProgram(context, settings, act).parseAsync(args, { from: "user" });
     return exitCode;
   } catch (error) {
     // Help and version have been printed; help that nobody asked for means that a command was missing.
     if (error instanceof CommanderError && error.exitCode === 0) return 0;
-    if (error instanceof CommanderError && error.code === "commander.help") return 2;
+    const missing = error instanceof CommanderError && error.code === "commander.help";
+    if (missing && !settings.json) return 2;
     const command = argv.find((word) => Object.hasOwn(commands, word));
-    return reportError(error, context.stderr, settings.json, command);
+    const reason = missing ? new UsageError("a command is required", "see: aimessage --help") : error;
+    return reportError(reason, context.stderr, settings.json, command);
   }
 }
 
-function createProgram({ stdout, stderr }: Context, act: Act): Command {
+function createProgram({ stdout, stderr }: Context, { json }: Settings, act: Act): Command {
   const program = new Command("aimessage");
   const version = packageVersion();
   program
@@ -75,7 +77,8 @@ function createProgram({ stdout, stderr }: Context, act: Act): Command {
     .exitOverride()
     .configureOutput({
       writeOut: (text) => void stdout.write(text),
-      writeErr: (text) => void stderr.write(text),
+      // Help that nobody asked for; programs get an error instead.
+      writeErr: (text) => void (json || stderr.write(text)),
       // Told once, by reportError.
       outputError: () => undefined,
     })

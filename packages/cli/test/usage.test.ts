@@ -21,6 +21,12 @@ describe("help", () => {
     expect(await aimessage(["help", name])).toEqual(asked);
   });
 
+  test.each(["list", "trust", "block", "allow"])("contacts %s --help shows an example", async (name) => {
+    const { exit, stdout } = await aimessage(["contacts", name, "--help"]);
+    expect(exit).toBe(0);
+    expect(stdout).toMatch(new RegExp(`Example:\n {2}aimessage contacts ${name}`));
+  });
+
   test("the README names every command", async () => {
     const readme = await readFile(new URL("../../../README.md", import.meta.url), "utf8");
     for (const name of commands) expect(readme).toContain(`| \`${name}`);
@@ -47,6 +53,7 @@ describe("wrong usage ends with exit code 2, one line and a hint", () => {
       "too many arguments for 'users'. Expected 0 arguments but got 1: now.",
       "see: aimessage users --help",
     ],
+    ["contacts nope", "unknown command 'contacts nope'", "contacts has the commands list, trust, block and allow"],
     ["status", "missing required argument 'message-id'", "see: aimessage status --help"],
   ];
   test.each(cases)("aimessage %s", async (argv, message, hint) => {
@@ -61,6 +68,16 @@ describe("wrong usage ends with exit code 2, one line and a hint", () => {
     const { exit, stdout, stderr } = await aimessage([]);
     expect({ exit, stdout }).toEqual({ exit: 2, stdout: "" });
     expect(stderr).toContain("Usage: aimessage");
+  });
+
+  test("no command at all with --json prints an error and no help", async () => {
+    const { exit, stdout, stderr } = await aimessage(["--json"]);
+    expect({ exit, stdout }).toEqual({ exit: 2, stdout: "" });
+    expect(JSON.parse(stderr)).toEqual({
+      error: "usage",
+      message: "a command is required",
+      hint: "see: aimessage --help",
+    });
   });
 
   test("an empty message is refused unless stdin is named", async () => {

@@ -80,11 +80,22 @@ test("an unknown recipient", async () => {
   expectError(await world.cli("send -t nobody -m hello"), 5, /nobody|not found/i);
 });
 
+test("a relay that does not know the agent", async () => {
+  const world = await createWorld();
+  const other = await createWorld();
+  await world.register("alice");
+  const lost = await world.cli("users", { env: { AIMESSAGE_SERVER: other.server } });
+  expectError(lost, 5, /Invalid credentials/);
+  expect(lost.stderr).toContain(`registered at ${world.server}`);
+});
+
 test("not registered", async () => {
   const world = await createWorld();
   for (const line of ["whoami", "send -t bob -m hello", "listen", "users", "doctor", "whoami -u alice"]) {
     expectError(await world.cli(line), 3, /register/);
   }
+  const { stderr } = await world.cli("whoami -u alice", { env: { AIMESSAGE_SERVER: "" } });
+  expect(stderr).toContain("Hint: aimessage register -u alice -s URL\n");
 });
 
 test("bad usernames", async () => {

@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import { openAgent } from "../agent.ts";
+import { UsageError } from "../errors.ts";
 import { table } from "../output.ts";
 import type { Act, Call } from "../call.ts";
 import type { Agent, Contact } from "@aimessage/sdk/node";
@@ -12,20 +13,41 @@ Examples:
 `;
 
 export function configure(command: Command, act: Act): void {
-  command.description("List, trust, block and allow contacts.").helpCommand(false).addHelpText("after", EXAMPLES);
-  command.command("list", { isDefault: true }).description("List all contacts.").action(act(list));
+  command
+    .description("List, trust, block and allow contacts. Without a command: list.")
+    .helpCommand(false)
+    .usage("[options] [command]")
+    .argument("[command]")
+    .addHelpText("after", EXAMPLES)
+    .action(act(listOrRefuse));
+  command
+    .command("list")
+    .description("List all contacts.")
+    .addHelpText("after", "\nExample:\n  aimessage contacts list --json\n")
+    .action(act(list));
   command
     .command("trust <name>")
     .description("Accept a contact's changed identity; NAME#FINGERPRINT only if it is this one.")
+    .addHelpText("after", `\nExample:\n  aimessage contacts trust "bob#ABCD EFGH ..."\n`)
     .action(act(change((agent, name, signal) => agent.trust(name, { signal }))));
   command
     .command("block <name>")
     .description("Take no more messages from a contact.")
+    .addHelpText("after", "\nExample:\n  aimessage contacts block mallory\n")
     .action(act(change((agent, name) => agent.block(name))));
   command
     .command("allow <name>")
     .description("Take messages from a blocked contact again.")
+    .addHelpText("after", "\nExample:\n  aimessage contacts allow mallory\n")
     .action(act(change((agent, name) => agent.allow(name))));
+}
+
+async function listOrRefuse(call: Call, _options: object, command: string | undefined): Promise<void> {
+  if (command === undefined) return list(call);
+  throw new UsageError(
+    `unknown command 'contacts ${command}'`,
+    "contacts has the commands list, trust, block and allow",
+  );
 }
 
 async function list(call: Call): Promise<void> {

@@ -20,7 +20,9 @@ async function register(call: Call): Promise<void> {
   await using agent = await Agent.register({ ...openOptions(call, "register"), username, server });
   await call.out.confirm(
     [
-      "Registration successful!",
+      agent.moved
+        ? `${escapeLine(agent.username)} was registered already; this address of its relay is remembered: ${escapeLine(agent.server)}`
+        : "Registration successful!",
       `Username: ${escapeLine(agent.username)}`,
       `Fingerprint: ${escapeLine(agent.fingerprint)}`,
       `Saved to: ${escapeLine(agent.folder)}`,
@@ -30,6 +32,7 @@ async function register(call: Call): Promise<void> {
       fingerprint: agent.fingerprint,
       server: agent.server,
       home: dirname(agent.folder),
+      folder: agent.folder,
     },
   );
 }

@@ -20,5 +20,5 @@ async function whoami(call: Call): Promise<void> {
     ["Server:", server],
     ["Saved to:", folder],
   ];
-  await call.out.data(table(rows), { username, fingerprint, server, home: dirname(folder) });
+  await call.out.data(table(rows), { username, fingerprint, server, home: dirname(folder), folder });
 }
