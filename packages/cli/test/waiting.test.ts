@@ -37,7 +37,9 @@ test("a long wait for the recipient says once what it waits for", async () => {
   await world.register("alice", "bob");
   const { exit, stderr } = await world.cli("send -u alice -t bob -m hello --wait handled --timeout 2");
   expect(exit).toBe(7);
-  expect(stderr).toMatch(/^Waiting until bob has handled the message\.\.\.\nError: .*\nHint: .*\n$/);
+  expect(stderr).toMatch(
+    /^Waiting until bob has handled the message\.\.\.\nError: .*\nHint: .*wait longer.*; see: aimessage status .*\n$/,
+  );
 });
 
 test("what is typed into a terminal is sent at its end, and thrown away at Ctrl+C", async () => {

@@ -48,11 +48,11 @@ async function overdue(store: ClientStore, link: Link, what: string): Promise<Ag
   const { state } = link;
   if (state.state === "unreachable") return state.error;
   const holder = state.state === "waiting" ? await store.linkHolder() : undefined;
-  return holder?.stopped === true
-    ? heldByStopped(holder)
-    : new AgentError("timeout", `time ran out while waiting for ${what}`, {
-        hint: "nothing is lost: wait again, or longer; aimessage doctor says whether link and relay are well",
-      });
+  if (holder?.stopped === true) return heldByStopped(holder);
+  const by = holder === undefined ? "" : ` (process ${holder.pid}, ${holder.role}, holds the link to the relay)`;
+  return new AgentError("timeout", `time ran out while waiting for ${what}`, {
+    hint: `nothing that was sent is lost: wait longer, or look again later${by}`,
+  });
 }
 
 /** A stopped process (Ctrl-Z) does nothing, and frees nothing either. */
