@@ -125,3 +125,14 @@ test("when the process that holds the link is killed, another takes over", async
   expect((await world.cli("send -u bob -t alice -m hello --wait handled --timeout 20")).exit).toBe(0);
   expect(bodies(second)).toEqual(["hello"]);
 });
+
+test("two processes that register one agent at the same moment leave one that works", async () => {
+  const world = await createWorld();
+  for (const name of ["one", "two", "three"]) {
+    const children = [0, 1].map(() => startCli(["register", "-u", name], world.env));
+    const exits = await Promise.all(children.map(({ exit }) => exit));
+    expect(exits).toContain(0);
+    expect((await world.cli(`whoami -u ${name}`)).exit).toBe(0);
+    expect((await world.cli(`users -u ${name}`)).exit).toBe(0);
+  }
+});

@@ -1,5 +1,6 @@
 import type { Session } from "./session.ts";
 import type { Entry, RelayStore } from "./store/store.ts";
+import { closeCodes } from "@aimessage/sdk/protocol";
 import { deliveryFrame } from "./delivery-frame.ts";
 
 export interface DeliveryOptions {
@@ -99,7 +100,12 @@ export class Delivery {
   #pump(): void {
     if (this.#reading || !this.#active || this.#caughtUp || !this.#hasRoom(0)) return;
     this.#reading = true;
-    this.#read().catch((error: unknown) => this.#options.onError(error));
+    this.#read().catch((error: unknown) => {
+      this.#options.onError(error);
+      // The client's next connection reads again; a login that waits for the backlog must not wait for ever.
+      this.#backlogPushed();
+      this.session.close(closeCodes.internal, "internal");
+    });
   }
 
   async #read(): Promise<void> {

@@ -16,7 +16,7 @@ export class Bucket {
   take(count = 1): number {
     if (this.#perMillisecond === 0) return 0;
     this.#refill();
-    const wanted = Math.min(count, this.#burst);
+    const wanted = Math.max(1, Math.min(count, this.#burst));
     if (this.#tokens < wanted) return Math.ceil((wanted - this.#tokens) / this.#perMillisecond);
     this.#tokens -= wanted;
     return 0;

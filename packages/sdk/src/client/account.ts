@@ -227,6 +227,12 @@ async function refusedLogin(crypto: GroupCrypto, account: Account, refusal: Refu
 function hasSent(store: ClientStore, id: string): Promise<boolean> {
   return store.read(async (tx) => {
     if (id === (await get(tx, "meta/relay"))?.last_taken || (await tx.get(`out-id/${id}`)) !== undefined) return true;
+    if (
+      String((await tx.get("meta/dropped")) ?? "")
+        .split(" ")
+        .includes(id)
+    )
+      return true;
     return (await list(tx, "commit/")).some((commit) => commit.commit_id === id);
   });
 }

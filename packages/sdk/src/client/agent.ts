@@ -14,7 +14,7 @@ import { enqueue, type SendOptions } from "./enqueue.ts";
 import { Link } from "./link.ts";
 import { listen, type ListenOptions } from "./listen.ts";
 import { erase, failAllWaiting, type InboxEntry, type Message, readMessage, settleMessage } from "./message.ts";
-import { type AlertRecord, get, list, pad } from "./records.ts";
+import { type AlertRecord, get, list, type OutboxRecord, pad } from "./records.ts";
 import { receiptsAreOut } from "./receipts.ts";
 import { type MessageStatus, Sent, toStatus } from "./sent.ts";
 import { type Wait, waitFor } from "./waiting.ts";
@@ -120,19 +120,20 @@ export class Agent implements AsyncDisposable {
 
   /** What is known of a message that this agent sent; undefined if nothing is. */
   status(id: string): Promise<MessageStatus | undefined> {
+    return this.#row(id).then((row) => (row === undefined ? undefined : toStatus(row)));
+  }
+
+  /** What is known of everything that was sent and is not forgotten, oldest first. */
+  outbox(): Promise<MessageStatus[]> {
     return this.#store.read(async (tx) => {
-      const seq = await tx.get(`out-id/${id}`);
-      const row = seq === undefined ? undefined : await get(tx, "out/", pad(Number(seq)));
-      return row === undefined ? undefined : toStatus(row);
+      const rows = await list(tx, "out/");
+      return rows.filter(({ kind }) => kind === "message").map(toStatus);
     });
   }
 
   /** A message in the outbox, to wait for. */
   async sent(id: string): Promise<Sent | undefined> {
-    const row = await this.#store.read(async (tx) => {
-      const seq = await tx.get(`out-id/${id}`);
-      return seq === undefined ? undefined : get(tx, "out/", pad(Number(seq)));
-    });
+    const row = await this.#row(id);
     if (row === undefined) return undefined;
     this.#link.start();
     return new Sent(this.#store, this.#link, row);
@@ -271,6 +272,13 @@ export class Agent implements AsyncDisposable {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  #row(id: string): Promise<OutboxRecord | undefined> {
+    return this.#store.read(async (tx) => {
+      const seq = await tx.get(`out-id/${id}`);
+      return seq === undefined ? undefined : get(tx, "out/", pad(Number(seq)));
+    });
   }
 
   /** Has the link, in whatever process, make a request to the relay. */

@@ -6,7 +6,8 @@ import { isTemporary, type Refusal } from "./connection.ts";
 import { stopWithoutKey } from "./contacts.ts";
 import { closeConversation, forget } from "./conversations.ts";
 import type { Answered, Flight } from "./flight.ts";
-import { deleteRow, rowById, settle } from "./receipts.ts";
+import { queuedRows } from "./queue.ts";
+import { deleteRow, LAST_ATTEMPT, requeue, rowById, settle } from "./outbox.ts";
 import { type CommitRecord, get, type OutboxRecord, pad, remove } from "./records.ts";
 import type { Conversation, Turn } from "./turn.ts";
 
@@ -44,15 +45,19 @@ async function stored(turn: Turn, row: OutboxRecord, delivered: boolean): Promis
 async function refusedSend(turn: Turn, flight: Flight, row: OutboxRecord, refusal: Refusal): Promise<void> {
   const wire = await get(turn.tx, "wire/", pad(row.seq));
   const conversation = wire === undefined ? undefined : await turn.conversation(wire.group);
-  if (refusal.reason === "message_id_reused") return stored(turn, row, false);
   if (wire !== undefined) flight.blocked.add(wire.group);
-  if (refusal.reason === "send_blocked" || isTemporary(refusal)) {
+  if (refusal.reason === "send_blocked" || mayBeTaken(row, refusal)) {
     // The same bytes can be taken another time, and so can those behind it: no keys are spent on waiting.
     if (wire !== undefined) flight.repeat(wire.group, row.seq);
   } else if (conversation !== undefined && wire !== undefined) await withdraw(turn, conversation, wire.counter);
   const { record } = conversation ?? {};
   switch (refusal.reason as WireReason) {
     case "send_blocked":
+      return;
+    case "message_id_reused":
+      // An earlier sending, in another conversation perhaps. Whoever has it drops this one by its inner id.
+      if (row.attempt < LAST_ATTEMPT) await requeue(turn, { ...row, attempt: row.attempt + 1 });
+      else await settle(turn, row, "failed", "message_id_reused");
       return;
     case "stale_epoch":
       if (conversation === undefined || record === undefined || wire === undefined) return;
@@ -72,10 +77,15 @@ async function refusedSend(turn: Turn, flight: Flight, row: OutboxRecord, refusa
       flight.pausedUntil = turn.now + (refusal.retry_after_ms ?? RETRY_MS);
       return;
     default:
-      if (isTemporary(refusal)) flight.backOff(row.to, turn.now, refusal.retry_after_ms);
+      if (mayBeTaken(row, refusal)) flight.backOff(row.to, turn.now, refusal.retry_after_ms);
       else if (row.kind === "receipt") await deleteRow(turn, row);
       else await settle(turn, row, refusal.reason === "expired" ? "expired" : "refused", refusal.reason, true);
   }
+}
+
+/** Whether the same bytes may be taken later. What a receipt says is said nowhere else: it waits for room. */
+function mayBeTaken({ kind }: OutboxRecord, refusal: Refusal): boolean {
+  return isTemporary(refusal) || (kind === "receipt" && refusal.reason === "mailbox_full");
 }
 
 /** Nobody has seen these, from a refused one on: they are encrypted again, in order, under the same counters. */
@@ -101,6 +111,11 @@ export async function repeatCommits(turn: Turn, flight: Flight): Promise<void> {
     const contact = (await turn.conversation(group))?.record.contact;
     if (contact !== undefined && flight.isPaused(contact, turn.now)) continue;
     flight.commitsToRepeat.delete(group);
+    if (!turn.cache.commits.has(group)) {
+      // Its conversation was closed meanwhile: no answer comes any more for what travelled in it.
+      for (const [seq, send] of flight.sends) if (send.group === group) flight.sends.delete(seq);
+      continue;
+    }
     turn.after.push(() => flight.postCommit(group));
   }
 }
@@ -150,6 +165,23 @@ async function applyCommitAnswer(
   await undoOpening(turn, flight, commit, conversation, refusal);
 }
 
+/** What travelled in an opening; where nothing had room in it, what it was made for. */
+async function inside(
+  turn: Turn,
+  flight: Flight,
+  commit: CommitRecord,
+  conversation: Conversation | undefined,
+): Promise<OutboxRecord[]> {
+  if (commit.rows.length === 0)
+    return conversation === undefined ? [] : queuedRows(turn, flight, conversation.record.contact, 1);
+  const rows: OutboxRecord[] = [];
+  for (const seq of commit.rows) {
+    const row = await get(turn.tx, "out/", pad(seq));
+    if (row?.state === "queued" && row.group === commit.group) rows.push(row);
+  }
+  return rows;
+}
+
 /** The relay did not admit the opening: nobody has seen it. */
 async function undoOpening(
   turn: Turn,
@@ -173,12 +205,9 @@ async function undoOpening(
   else if (refusal.reason === "encryption_required" && conversation !== undefined)
     await stopWithoutKey(turn, conversation.record.contact);
   else if (!retry.includes(refusal.reason as WireReason))
-    for (const seq of commit.rows) {
-      const row = await get(turn.tx, "out/", pad(seq));
-      if (row?.state !== "queued" || row.group !== commit.group) continue;
-      if (row.kind === "receipt") await deleteRow(turn, row);
+    for (const row of await inside(turn, flight, commit, conversation))
+      if (mayBeTaken(row, refusal)) continue;
+      else if (row.kind === "receipt") await deleteRow(turn, row);
       else await settle(turn, row, "refused", refusal.reason, true);
-    }
-  const contact = commit.rows.length === 0 ? undefined : conversation?.record.contact;
-  if (contact !== undefined) flight.pause(contact, turn.now + RETRY_MS);
+  if (conversation !== undefined) flight.backOff(conversation.record.contact, turn.now);
 }

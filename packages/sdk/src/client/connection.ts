@@ -57,6 +57,7 @@ export class Connection {
   #pushedLength = 0;
   readonly #waiting = new Map<string, Waiting>();
   readonly #watchdog: ReturnType<typeof setInterval>;
+  #forgetSignal: () => void = () => undefined;
   #next = 1;
   #heard = Date.now();
 
@@ -90,7 +91,7 @@ export class Connection {
           clearTimeout(timer);
           signal?.removeEventListener("abort", abort);
           const connection = new Connection(socket, onEvent);
-          signal?.addEventListener("abort", () => connection.close());
+          connection.#closeWith(signal);
           resolve(connection);
         },
         { once: true },
@@ -158,6 +159,13 @@ export class Connection {
     this.#closed(1000, "");
   }
 
+  /** A signal outlives many connections, and must not keep them. */
+  #closeWith(signal: AbortSignal | undefined): void {
+    const close = () => this.close();
+    signal?.addEventListener("abort", close);
+    this.#forgetSignal = () => signal?.removeEventListener("abort", close);
+  }
+
   #receive(data: unknown): void {
     this.#heard = Date.now();
     if (typeof data !== "string" || !this.open) return;
@@ -192,6 +200,7 @@ export class Connection {
     if (this.closedBy !== undefined) return;
     this.closedBy = { code, reason };
     clearInterval(this.#watchdog);
+    this.#forgetSignal();
     const waiting = [...this.#waiting.values()];
     this.#waiting.clear();
     for (const { lost } of waiting) lost?.();

@@ -82,6 +82,7 @@ export async function enqueue(
     await tx.put(`out-body/${pad(seq)}`, bytes);
     await tx.put(`out-id/${id}`, String(seq));
     await tx.put(`queue/${address.username}/${pad(seq)}`, "");
+    if (record.expires_at !== undefined) await tx.put(`expiry/${pad(record.expires_at)}/${pad(seq)}`, "");
     return record;
   });
 }

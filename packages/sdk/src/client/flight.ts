@@ -24,6 +24,10 @@ export class Flight {
   readonly repeats = new Map<string, Set<number>>();
   /** Contacts to whom something waits, but there is no conversation. */
   readonly toOpen = new Set<string>();
+  /** Contact whose messages left last. */
+  lastServed = "";
+  /** Packages of contacts that were not acceptable: another one is asked for. */
+  readonly badPackages = new Set<string>();
   /** Back-off of single contacts, and of all: Unix milliseconds. */
   readonly pausedContacts = new Map<string, number>();
   readonly #delays = new Map<string, number>();

@@ -5,7 +5,8 @@ import type { Pushed } from "./connection.ts";
 import { acceptCommit, applyAdmitted, applyCommit } from "./commits.ts";
 import { mayAnswer } from "./contacts.ts";
 import { acceptWelcome, closeConversation } from "./conversations.ts";
-import { applyReceipt, leave, receivedUpTo, requeue, rowById, sendAgain, settle } from "./receipts.ts";
+import { LAST_ATTEMPT, requeue, rowById, settle, unlink } from "./outbox.ts";
+import { applyReceipt, leave, receivedUpTo, sendAgain } from "./receipts.ts";
 import { fromBody, get, nextSeq, pad, put } from "./records.ts";
 import type { Conversation, Turn } from "./turn.ts";
 
@@ -163,7 +164,8 @@ async function keep(
   const { contact: from } = conversation.record;
   const contact = await turn.contact(from);
   if (contact?.blocked === true) {
-    (await turn.receipt(from)).failed.push({ id: header.id, reason: "blocked" });
+    const { failed } = await turn.receipt(from);
+    if (failed.length < OWED_AT_MOST) failed.push({ id: header.id, reason: "blocked" });
     return;
   }
   const seen = `seen/${from}/${header.id}`;
@@ -226,10 +228,10 @@ async function receiveNotice(turn: Turn, delivery: Delivery): Promise<void> {
 }
 
 async function sendAgainToNewDevice(turn: Turn, row: Parameters<typeof sendAgain>[2]): Promise<void> {
-  if (row.group !== undefined && row.counter !== undefined)
-    await turn.tx.delete(`sent/${row.group}/${pad(row.counter)}`);
+  await unlink(turn, row);
   // Not the message's fault, so it does not count as a failed sending; but its frame needs a new id.
-  await requeue(turn, { ...row, attempt: Math.min(row.attempt + 1, 9) });
+  if (row.attempt < LAST_ATTEMPT) await requeue(turn, { ...row, attempt: row.attempt + 1 });
+  else await settle(turn, row, "failed", "device_replaced");
 }
 
 async function find(turn: Turn, group: string | undefined): Promise<Conversation | undefined> {

@@ -9,6 +9,8 @@ import type { Turn } from "./turn.ts";
 const DAY_MS = 86_400_000;
 /** The last resort is replaced on first use or at this age; its private part lives a day longer. */
 const LAST_RESORT_MS = 7 * DAY_MS;
+/** What a package takes in a frame, and room to spare. */
+const PACKAGE_BYTES = 4_096;
 /** Longer than any relay hands a package out. */
 const PACKAGE_MS = 91 * DAY_MS;
 
@@ -34,15 +36,19 @@ export async function replenish(
     await saveKeyPackages(tx, packages, { last_resort: false, published: false });
     if (lastResort !== undefined) await saveKeyPackages(tx, [lastResort], { last_resort: true, published: false });
   });
-  const answer = await connection.ask("publish_keys", {
-    key_packages: packages.map((pair) => toBase64(pair.public)),
-    ...(lastResort === undefined ? {} : { last_resort: toBase64(lastResort.public) }),
-  });
-  if ("refusal" in answer || answer.frame.type !== "ack") return;
-  const filled = answer.frame.data.key_packages ?? STOCK;
+  const room = Math.max(1, Math.floor(account.relay.frame_bytes / PACKAGE_BYTES) - 1);
+  let filled: number | undefined;
+  for (let at = 0; at === 0 || at < packages.length; at += room) {
+    const answer = await connection.ask("publish_keys", {
+      key_packages: packages.slice(at, at + room).map((pair) => toBase64(pair.public)),
+      ...(lastResort === undefined || at > 0 ? {} : { last_resort: toBase64(lastResort.public) }),
+    });
+    if ("refusal" in answer || answer.frame.type !== "ack") return;
+    filled = answer.frame.data.key_packages;
+  }
   const published = new Set([...packages, lastResort].map((pair) => pair?.ref));
   await store.write(async (tx) => {
-    await tx.put("meta/relay-stock", String(filled));
+    await tx.put("meta/relay-stock", String(filled ?? STOCK));
     for (const key of await list(tx, "key/"))
       if (published.has(key.ref)) await put(tx, "key/", key.ref, { ...key, published: true });
       // May have been claimed just now. Until this answer the relay may have handed out any last resort before.

@@ -6,7 +6,9 @@ import { type Account, login, readAccount, updateRelay } from "./account.ts";
 import { connect, type Explain } from "./connect.ts";
 import type { Connection } from "./connection.ts";
 import { registerReplacement, replaceDevice } from "./replace-device.ts";
+import { expire } from "./outbox.ts";
 import { Session } from "./session.ts";
+import { Cache, Turn } from "./turn.ts";
 
 /** How often a process that wants the link looks whether it is free. Milliseconds. */
 const TAKE_MS = 300;
@@ -147,6 +149,8 @@ export class Link {
     let worked = false;
     try {
       const account = await this.#account();
+      // However long the relay is away.
+      await this.#store.write((tx) => expire(new Turn(tx, this.#crypto, account, new Cache())));
       const url = new URL(account.server);
       connection = await connect(url, () => this.#wake(), this.#stopping.signal, this.#explain);
       if (account.relay.new_device === true) await registerReplacement(this.#store, this.#crypto, account, connection);
@@ -183,12 +187,13 @@ export class Link {
     let patience = SCRUB_MS;
     while (connection.open && !this.#stopped) {
       this.#woken = false;
-      const idle = await session.turn(this.#draining);
+      const last = this.#draining;
+      const idle = await session.turn(last);
       if (session.current && this.state.state === "connected" && !this.state.current)
         this.#setState({ ...this.state, current: true });
       if (session.hasWritten()) dirtySince ??= Date.now();
       if (!idle) continue;
-      if (this.#draining && session.underWay === 0) return true;
+      if (last && session.underWay === 0) return true;
       // A checkpoint costs two syncs, so it waits for a pause, but not for ever.
       const scrubIn = dirtySince === undefined ? Infinity : patience;
       await this.#sleep(Math.min(session.untilNext(), scrubIn));

@@ -135,25 +135,30 @@ export async function claimNext(
   by: string,
   wanted: (row: InboxRecord) => boolean,
 ): Promise<InboxRecord | undefined> {
-  const row = await store.write(async (tx) => {
-    const now = Date.now();
-    for (let after: string | undefined; ;) {
-      const keys = await tx.list({ prefix: "unhandled/", after, limit: AHEAD });
-      for (const [key] of keys) {
-        const seq = key.slice("unhandled/".length);
-        const candidate = await get(tx, "in/", seq);
-        if (candidate === undefined) await tx.delete(key);
-        else if (wanted(candidate) && (candidate.claim === undefined || candidate.claim.until < now)) {
-          const claimed = { ...candidate, claim: { by, until: now + CLAIM_MS } };
-          await put(tx, "in/", seq, claimed);
-          return claimed;
+  const free = (row: InboxRecord | undefined) =>
+    row?.state === "unhandled" && wanted(row) && (row.claim === undefined || row.claim.until < Date.now());
+  for (;;) {
+    // Looked for without keeping others from writing.
+    const seq = await store.read(async (tx) => {
+      for (let after: string | undefined, keys; ; after = keys.at(-1)?.[0]) {
+        keys = await tx.list({ prefix: "unhandled/", after, limit: AHEAD });
+        for (const [key] of keys) {
+          const at = key.slice("unhandled/".length);
+          if (free(await get(tx, "in/", at))) return at;
         }
+        if (keys.length < AHEAD) return undefined;
       }
-      if (keys.length < AHEAD) return undefined;
-      after = keys.at(-1)?.[0];
-    }
-  });
-  return row !== undefined && (await endIfExpired(store, row)) ? claimNext(store, by, wanted) : row;
+    });
+    if (seq === undefined) return undefined;
+    const row = await store.write(async (tx) => {
+      const found = await get(tx, "in/", seq);
+      if (found === undefined || !free(found)) return undefined;
+      const claimed = { ...found, claim: { by, until: Date.now() + CLAIM_MS } };
+      await put(tx, "in/", seq, claimed);
+      return claimed;
+    });
+    if (row !== undefined && !(await endIfExpired(store, row))) return row;
+  }
 }
 
 /** Keeps a claim while its message is worked on. */

@@ -1,13 +1,17 @@
 import { AgentError } from "../errors.ts";
 import { type CryptoProvider, GroupCrypto } from "../crypto/group.ts";
 import { Username, usernameObjection } from "../protocol/index.ts";
-import type { ClientStore } from "../store/store.ts";
+import type { ClientStore, LinkLock } from "../store/store.ts";
 import { type Account, createAccount, login, readAccount, readInfo, registerDevice, updateRelay } from "./account.ts";
 import { Agent } from "./agent.ts";
 import { connect, type Explain } from "./connect.ts";
 import { type Connection, refused } from "./connection.ts";
 import { erase } from "./message.ts";
 import { serverUrl } from "./server-url.ts";
+
+/** How long another process may register or use the agent while we want to, and how often we look. Milliseconds. */
+const LINK_MS = 5_000;
+const LINK_LOOK_MS = 50;
 
 export interface OpenAgentOptions {
   store: ClientStore;
@@ -63,8 +67,11 @@ async function register(crypto: GroupCrypto, begun: Account | undefined, options
   const insecure = options.insecure ?? begun?.relay.insecure ?? false;
   const server = serverUrl(typed, insecure);
   return connected(server, options, async (connection) => {
+    // Another process may have registered the agent while this one waited for the link.
+    const known = await store.read((tx) => readAccount(tx));
+    if (known?.relay.registered === true) return known;
     const info = await readInfo(connection);
-    const account = begun ?? (await createAccount(store, crypto, username, server, insecure));
+    const account = known ?? (await createAccount(store, crypto, username, server, insecure));
     account.server = server.href;
     const refusal = await registerDevice(store, crypto, account, connection);
     if (refusal === undefined) {
@@ -75,7 +82,7 @@ async function register(crypto: GroupCrypto, begun: Account | undefined, options
     }
     const error = refused(refusal);
     // Keys that were made just now are known to nobody. Those of an attempt before may be known to a relay.
-    if (begun === undefined && !error.shouldRetry()) await erase(store);
+    if (known === undefined && !error.shouldRetry()) await erase(store);
     throw error;
   });
 }
@@ -95,9 +102,7 @@ async function connected<T>(
   { store, signal, explain }: OpenAgentOptions,
   work: (connection: Connection) => Promise<T>,
 ): Promise<T> {
-  const lock = await store.takeLink("register");
-  if (lock === undefined)
-    throw new AgentError("store_busy", "another process uses this agent just now", { hint: "wait for it, or end it" });
+  const lock = await patientlyTakeLink(store, signal);
   let connection: Connection | undefined;
   try {
     connection = await connect(server, () => undefined, signal, explain);
@@ -105,6 +110,19 @@ async function connected<T>(
   } finally {
     connection?.close();
     await lock.release();
+  }
+}
+
+async function patientlyTakeLink(store: ClientStore, signal: AbortSignal | undefined): Promise<LinkLock> {
+  for (const deadline = Date.now() + LINK_MS; ;) {
+    const lock = await store.takeLink("register");
+    if (lock !== undefined) return lock;
+    if (signal?.aborted === true) throw new AgentError("aborted", "aborted while waiting for another process");
+    if (Date.now() > deadline)
+      throw new AgentError("store_busy", "another process uses this agent just now", {
+        hint: "wait for it, or end it",
+      });
+    await new Promise((resolve) => setTimeout(resolve, LINK_LOOK_MS));
   }
 }
 

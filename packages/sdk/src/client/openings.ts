@@ -7,7 +7,7 @@ import { openConversation } from "./conversations.ts";
 import type { CommitData, Flight } from "./flight.ts";
 import { encryptRow } from "./outgoing.ts";
 import { bodyToSend, failAll, queuedRows } from "./queue.ts";
-import { deleteRow, settle } from "./receipts.ts";
+import { deleteRow, settle } from "./outbox.ts";
 import type { OutboxRecord } from "./records.ts";
 import type { Turn } from "./turn.ts";
 
@@ -34,9 +34,11 @@ export async function openWith(
   if ("failed" in opening) {
     const contact = await turn.contact(username);
     if (contact?.stopped !== undefined) await failAll(turn, flight, contact);
-    else flight.pause(username, turn.now + 10 * RETRY_MS);
+    else flight.backOff(username, turn.now, RETRY_MS);
+    if (opening.failed === "bad_key_package") flight.badPackages.add(username);
     return;
   }
+  flight.badPackages.delete(username);
   const { conversation, welcome } = opening;
   const { record } = conversation;
   const messages: NonNullable<CommitData["messages"]> = [];

@@ -4,7 +4,7 @@ import { isWaiting } from "./commits.ts";
 import { conversationFor } from "./conversations.ts";
 import type { Flight, SendData } from "./flight.ts";
 import { bodyToSend, contactsWithQueue, failAll, isTooLarge, queuedRows } from "./queue.ts";
-import { settle } from "./receipts.ts";
+import { settle, unlink } from "./outbox.ts";
 import { type ContactRecord, get, type OutboxRecord, pad, put, type WireRecord } from "./records.ts";
 import type { Conversation, Turn } from "./turn.ts";
 
@@ -15,18 +15,26 @@ const WINDOW = 128;
 export async function encryptQueued(turn: Turn, flight: Flight): Promise<void> {
   flight.toOpen.clear();
   if (flight.pausedUntil > turn.now) return;
-  for (const username of await contactsWithQueue(turn)) {
-    if (flight.sends.size >= WINDOW) return;
-    if (flight.isPaused(username, turn.now)) continue;
-    const contact = await turn.contact(username);
-    if (contact?.stopped !== undefined) {
-      await failAll(turn, flight, contact);
-      continue;
+  const names = await contactsWithQueue(turn);
+  // Each gets its share, beginning behind the one that was served last; then whoever has more gets what is left.
+  const next = names.findIndex((name) => name > flight.lastServed);
+  const inTurn = next < 0 ? names : [...names.slice(next), ...names.slice(0, next)];
+  for (const most of names.length > 1 ? [Math.ceil(WINDOW / names.length), WINDOW] : [WINDOW])
+    for (const username of inTurn) {
+      if (flight.sends.size >= WINDOW) return;
+      await serve(turn, flight, username, most);
     }
-    const conversation = contact === undefined ? undefined : await conversationFor(turn, contact);
-    if (conversation === undefined) flight.toOpen.add(username);
-    else if (contact !== undefined && isReady(conversation, flight))
-      await encryptFor(turn, flight, contact, conversation);
+}
+
+async function serve(turn: Turn, flight: Flight, username: string, most: number): Promise<void> {
+  if (flight.isPaused(username, turn.now)) return;
+  const contact = await turn.contact(username);
+  if (contact?.stopped !== undefined) return failAll(turn, flight, contact);
+  const conversation = contact === undefined ? undefined : await conversationFor(turn, contact);
+  if (conversation === undefined) flight.toOpen.add(username);
+  else if (contact !== undefined && isReady(conversation, flight)) {
+    flight.lastServed = username;
+    await encryptFor(turn, flight, contact, conversation, most);
   }
 }
 
@@ -43,11 +51,12 @@ async function encryptFor(
   flight: Flight,
   contact: ContactRecord,
   conversation: Conversation,
+  most: number,
 ): Promise<void> {
   const { username } = contact;
   const { id: group } = conversation.record;
   const blocked = flight.blocked.has(group);
-  let room = blocked ? 1 : WINDOW - flight.sends.size;
+  let room = blocked ? 1 : Math.min(most, WINDOW - flight.sends.size);
   const send = (row: OutboxRecord, data: SendData): void => {
     flight.sends.set(row.seq, { contact: username, group, kind: row.kind });
     turn.after.push(() => flight.post(row.seq, blocked ? { ...data, resume: true } : data));
@@ -130,8 +139,7 @@ export async function encryptRow(
     message_id: messageId,
     ...(expiresAt === undefined ? {} : { expires_at: expiresAt }),
   };
-  if (row.group !== undefined && row.counter !== undefined)
-    await turn.tx.delete(`sent/${row.group}/${pad(row.counter)}`);
+  await unlink(turn, row);
   await put(turn.tx, "wire/", pad(row.seq), {
     group: record.id,
     epoch: record.epoch,

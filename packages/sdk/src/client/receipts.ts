@@ -1,6 +1,7 @@
 import * as z from "zod/mini";
 import { frameId } from "../crypto/content.ts";
 import { fromUtf8, randomId, utf8 } from "../protocol/index.ts";
+import { deleteRow, requeue, rowByCounter, rowById, sentIn, settle, unlink } from "./outbox.ts";
 import { get, type GroupRecord, nextSeq, type OutboxRecord, pad, put, type ReceiptRecord, toBytes } from "./records.ts";
 import type { ClientStore } from "../store/store.ts";
 import type { Conversation, Turn } from "./turn.ts";
@@ -185,7 +186,7 @@ function parse(body: Uint8Array): z.output<typeof Receipt> | undefined {
 
 /** The other side has everything on disk that we sent in this group up to this counter. */
 export async function receivedUpTo(turn: Turn, from: string, group: string, counter: number): Promise<void> {
-  for (const [key, seq] of await turn.tx.list({ prefix: `sent/${group}/` })) {
+  for await (const [key, seq] of sentIn(turn, group)) {
     if (Number(key.slice(key.lastIndexOf("/") + 1)) > counter) break;
     const row = await get(turn.tx, "out/", pad(Number(seq)));
     if (row !== undefined && row.to !== from) continue;
@@ -222,61 +223,6 @@ export async function sendAgain(turn: Turn, from: string, row: OutboxRecord): Pr
     return;
   }
   await requeue(turn, { ...row, attempt: row.attempt + 1 });
-}
-
-/** Puts a row back into the queue, to be encrypted anew. */
-export async function requeue(turn: Turn, row: OutboxRecord): Promise<void> {
-  const { group: _group, counter: _counter, reason: _reason, delivered: _delivered, by_relay: _byRelay, ...rest } = row;
-  await put(turn.tx, "out/", pad(row.seq), { ...rest, state: "queued", updated_at: turn.now });
-  await turn.tx.delete(`wire/${pad(row.seq)}`);
-  await turn.tx.put(`queue/${row.to}/${pad(row.seq)}`, "");
-  await turn.tx.put(`out-id/${frameId(row.id, row.attempt)}`, String(row.seq));
-}
-
-/** Moves a row to a later state. Its body goes when nobody will ask for it again. */
-export async function settle(
-  turn: Turn,
-  row: OutboxRecord,
-  state: OutboxRecord["state"],
-  reason?: string,
-  byRelay = false,
-): Promise<void> {
-  const { reason: _reason, by_relay: _byRelay, ...rest } = row;
-  await put(turn.tx, "out/", pad(row.seq), {
-    ...rest,
-    state,
-    updated_at: turn.now,
-    ...(reason === undefined ? {} : { reason }),
-    ...(byRelay ? { by_relay: true } : {}),
-  });
-  if (row.state === "queued") {
-    await turn.tx.delete(`queue/${row.to}/${pad(row.seq)}`);
-    await turn.tx.delete(`wire/${pad(row.seq)}`);
-  }
-  if (state !== "stored" && row.state !== "received") await turn.tx.delete(`out-body/${pad(row.seq)}`);
-}
-
-/** Removes a receipt that needs no more attention. */
-export async function deleteRow(turn: Turn, row: OutboxRecord): Promise<void> {
-  await unlink(turn, row);
-  for (let attempt = 0; attempt <= row.attempt; attempt++) await turn.tx.delete(`out-id/${frameId(row.id, attempt)}`);
-  for (const prefix of ["out/", "out-body/", "wire/", `queue/${row.to}/`]) await turn.tx.delete(prefix + pad(row.seq));
-}
-
-async function unlink(turn: Turn, row: OutboxRecord): Promise<void> {
-  if (row.group !== undefined && row.counter !== undefined)
-    await turn.tx.delete(`sent/${row.group}/${pad(row.counter)}`);
-}
-
-export async function rowById(turn: Turn, id: string): Promise<OutboxRecord | undefined> {
-  const seq = await turn.tx.get(`out-id/${id}`);
-  return seq === undefined ? undefined : get(turn.tx, "out/", pad(Number(seq)));
-}
-
-async function rowByCounter(turn: Turn, group: string, counter: number): Promise<OutboxRecord | undefined> {
-  const seq = await turn.tx.get(`sent/${group}/${pad(counter)}`);
-  const row = seq === undefined ? undefined : await get(turn.tx, "out/", pad(Number(seq)));
-  return row?.group === group && row.counter === counter ? row : undefined;
 }
 
 /** Final states do not change, but for those that only the relay reported. */

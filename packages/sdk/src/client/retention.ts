@@ -1,7 +1,7 @@
 import { closeConversation } from "./conversations.ts";
 import { sweepKeyPackages } from "./key-packages.ts";
 import { get, list, remove } from "./records.ts";
-import { deleteRow, settle } from "./receipts.ts";
+import { deleteRow, settle } from "./outbox.ts";
 import type { Turn } from "./turn.ts";
 
 const DAY_MS = 86_400_000;
@@ -22,7 +22,7 @@ const AT_ONCE = 500;
 export async function sweep(turn: Turn): Promise<void> {
   const { tx, now } = turn;
   await sweepKeyPackages(turn);
-  for (const [key] of await tx.list({ prefix: "seen-at/", limit: AT_ONCE })) {
+  for (const [key] of await tx.list({ prefix: "seen-at/", limit: 10 * AT_ONCE })) {
     const [, at, from, id] = key.split("/");
     if (now - Number(at) < SEEN_MS) break;
     await tx.delete(`seen/${from}/${id}`);

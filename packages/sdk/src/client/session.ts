@@ -12,6 +12,7 @@ import { type Answered, Flight } from "./flight.ts";
 import { receive } from "./incoming.ts";
 import { lastResortIsDue, replenish } from "./key-packages.ts";
 import { cannotOpen, openWith } from "./openings.ts";
+import { expire } from "./outbox.ts";
 import { encryptQueued } from "./outgoing.ts";
 import { flushReceipts } from "./receipts.ts";
 import type { WireRecord } from "./records.ts";
@@ -46,6 +47,8 @@ export class Session {
   #sweptAt = 0;
   #heardAt = Date.now();
   #receiptsDueAt: number | undefined;
+  /** When something in the outbox expires next. Unix milliseconds. */
+  #expiresAt = Infinity;
   #asked = false;
   #written = false;
   #replenishDue = false;
@@ -101,9 +104,10 @@ export class Session {
     return session;
   }
 
-  /** Sends that the relay has not answered yet. */
+  /** Sends and openings that the relay has not answered yet. */
   get underWay(): number {
-    return this.#flight.sends.size;
+    const openings = [...this.#cache.commits.values()].filter(({ kind }) => kind === "open");
+    return this.#flight.sends.size + openings.length;
   }
 
   /** Whether everything that waited when this session began has been processed. */
@@ -131,6 +135,7 @@ export class Session {
       await heal(turn, (group) => flight.postCommit(group));
       await repeatCommits(turn, flight);
       await this.#flushReceipts(turn, last || batch.length > 0);
+      this.#expiresAt = await expire(turn);
       await encryptQueued(turn, flight);
       const { taken } = flight;
       flight.taken = undefined;
@@ -176,7 +181,7 @@ export class Session {
     const quiet = waiting || this.#cache.commits.size > 0 ? QUIET_MS : Infinity;
     const low = this.#replenishDue || this.#connection.keysLow !== undefined;
     const keys = low ? this.#replenishedAt + REPLENISH_MS : Infinity;
-    return Math.max(1, Math.min(SWEEP_MS, resume - now, receipts - now, keys - now, quiet));
+    return Math.max(1, Math.min(SWEEP_MS, this.#expiresAt - now, resume - now, receipts - now, keys - now, quiet));
   }
 
   /** What arrived is confirmed at once; what handlers report one by one is gathered for a moment. */
@@ -224,7 +229,8 @@ export class Session {
     const names = await this.#openable();
     return Promise.all(
       names.map(async (username) => {
-        const answer = await this.#connection.ask("claim_keys", { username });
+        const another = this.#flight.badPackages.has(username) ? { another: true } : {};
+        const answer = await this.#connection.ask("claim_keys", { username, ...another });
         if ("refusal" in answer) return { username, answer };
         if (answer.frame.type !== "keys" || answer.frame.data.username.toLowerCase() !== username)
           throw new AgentError("relay_protocol", "the relay answered claim_keys with something else");

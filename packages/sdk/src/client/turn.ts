@@ -24,6 +24,8 @@ export interface Conversation {
   dirty: boolean;
 }
 
+/** Ids of requests that are gone from the store and may be unanswered. */
+const REMEMBERED = 64;
 /** Alerts that are kept, and the time in which the same one is not repeated. Milliseconds. */
 const ALERTS = 1_000;
 const ALERT_AGAIN_MS = 3_600_000;
@@ -127,7 +129,15 @@ export class Turn {
     await put(this.tx, "commit/", record.group, record);
   }
 
+  /** An id that the relay may name as our last request, although nothing here bears it any more. */
+  async remember(id: string): Promise<void> {
+    const known = String((await this.tx.get("meta/dropped")) ?? "").split(" ");
+    await this.tx.put("meta/dropped", [...known, id].slice(-REMEMBERED).join(" "));
+  }
+
   async removeCommit(group: string): Promise<void> {
+    const commit = this.cache.commits.get(group);
+    if (commit !== undefined) await this.remember(commit.commit_id);
     this.cache.commits.delete(group);
     await remove(this.tx, "commit/", group);
     await this.tx.delete(`next/${group}`);

@@ -96,9 +96,8 @@ export class Agent extends CoreAgent {
       agent.#moved = options.move === true;
       return agent;
     } catch (error) {
-      const empty = await store.read(async (tx) => (await tx.get("meta/identity")) === undefined).catch(() => false);
+      if (!existed) await removeIfEmpty(store).catch(() => undefined);
       await store.close();
-      if (!existed && empty) rmSync(folder, { recursive: true, force: true });
       throw error;
     }
   }
@@ -108,6 +107,18 @@ export class Agent extends CoreAgent {
     await super.unregister(options);
     await this.close();
     rmSync(this.#folder, { recursive: true, force: true });
+  }
+}
+
+/** Removes a store that holds no agent. Under the link: another process may be registering in it just now. */
+async function removeIfEmpty(store: SqliteStore): Promise<void> {
+  const lock = await store.takeLink("register");
+  if (lock === undefined) return;
+  try {
+    const empty = await store.read(async (tx) => (await tx.get("meta/identity")) === undefined);
+    if (empty) rmSync(store.folder, { recursive: true, force: true });
+  } finally {
+    await lock.release();
   }
 }
 

@@ -25,10 +25,13 @@ export async function takeLink(folder: string, role: string, onRelease: () => vo
   return {
     release: async () => {
       if (!held.isOpen) return;
-      // While the lock is still ours: behind it, the file may be the next holder's.
-      rmSync(join(folder, HOLDER), { force: true });
-      held.close();
-      onRelease();
+      try {
+        // While the lock is still ours: behind it, the file may be the next holder's.
+        rmSync(join(folder, HOLDER), { force: true });
+      } finally {
+        held.close();
+        onRelease();
+      }
     },
   };
 }

@@ -1,27 +1,15 @@
-import {
-  chmodSync,
-  closeSync,
-  existsSync,
-  ftruncateSync,
-  mkdirSync,
-  openSync,
-  statSync,
-  readFileSync,
-  watch,
-  writeFileSync,
-  writeSync,
-} from "node:fs";
-import { dirname, join } from "node:path";
-import { DatabaseSync } from "node:sqlite";
-import { AgentError } from "../errors.ts";
-import type { ClientStore, LinkHolder, LinkLock, ReadTransaction, WriteTransaction } from "../store/store.ts";
-import { Layer } from "../store/layer.ts";
+import { closeSync, existsSync, ftruncateSync, openSync, readFileSync, watch, writeFileSync, writeSync } from "node:fs";
+import { join } from "node:path";
+import type { DatabaseSync } from "node:sqlite";
 import { heldByStopped } from "../client/waiting.ts";
+import { AgentError } from "../errors.ts";
+import { Layer } from "../store/layer.ts";
+import type { ClientStore, LinkHolder, LinkLock, ReadTransaction, WriteTransaction } from "../store/store.ts";
 import { linkHolder, takeLink } from "./link-lock.ts";
-import { BUSY_MS, isBusy, patiently, translate } from "./sqlite-errors.ts";
+import { isBusy, patiently, translate } from "./sqlite-errors.ts";
+import { openDatabase } from "./sqlite-open.ts";
 import { SqliteRecords } from "./sqlite-records.ts";
 
-const FORMAT = 1;
 /** Time after which a change of another process is noticed even where the file system reports nothing. */
 const POLL_MS = 250;
 /** Writes that wait together share one transaction and one fsync, up to so many. */
@@ -63,14 +51,8 @@ export class SqliteStore implements ClientStore {
   static async open(folder: string): Promise<SqliteStore> {
     let db: DatabaseSync | undefined;
     try {
-      makeFolder(folder);
-      const file = join(folder, "agent.db");
-      // SQLite makes its -wal and -shm with the mode of the database.
-      if (!existsSync(file)) writeFileSync(file, "", { mode: 0o600, flag: "a" });
-      chmodSync(folder, 0o700);
-      const opened = (db = new DatabaseSync(file, { timeout: BUSY_MS }));
-      await patiently(() => prepare(opened));
-      const store = new SqliteStore(folder, opened);
+      db = await openDatabase(folder);
+      const store = new SqliteStore(folder, db);
       // A process that was killed has left its -wal behind.
       await store.scrub();
       return store;
@@ -106,6 +88,7 @@ export class SqliteStore implements ClientStore {
   }
 
   write<T>(work: (tx: WriteTransaction) => Promise<T>): Promise<T> {
+    if (this.#closed) return Promise.reject(closed());
     return new Promise<T>((resolve, reject) => {
       this.#pending.push({ work, resolve: resolve as (value: unknown) => void, reject });
       if (this.#pending.length === 1) this.#scheduleWrites();
@@ -149,7 +132,7 @@ export class SqliteStore implements ClientStore {
   async #shut(): Promise<void> {
     this.#closed = true;
     this.#watching?.();
-    await this.#tail;
+    for (let tail: unknown; tail !== this.#tail; await tail) tail = this.#tail;
     try {
       this.#checkpoint();
     } catch {
@@ -166,7 +149,10 @@ export class SqliteStore implements ClientStore {
 
   /** One task at a time: a second one on the same connection would land in the first one's transaction. */
   #alone<T>(task: () => Promise<T>): Promise<T> {
-    if (this.#closed) return Promise.reject(closed());
+    return this.#closed ? Promise.reject(closed()) : this.#next(task);
+  }
+
+  #next<T>(task: () => Promise<T>): Promise<T> {
     const result = this.#tail.then(task);
     this.#tail = result.then(
       () => undefined,
@@ -176,9 +162,8 @@ export class SqliteStore implements ClientStore {
   }
 
   #scheduleWrites(): void {
-    this.#alone(() => this.#writeGroup()).catch((error: unknown) => {
-      for (const { reject } of this.#pending.splice(0)) reject(error);
-    });
+    // What was begun is finished, also when the store is being closed meanwhile.
+    void this.#next(() => this.#writeGroup());
   }
 
   async #writeGroup(): Promise<void> {
@@ -201,6 +186,8 @@ export class SqliteStore implements ClientStore {
           settle.push(() => reject(this.#explain(error)));
         }
       }
+      // After some errors SQLite has rolled back by itself: what is written now would stand alone.
+      if (!this.#db.isTransaction) throw new Error("the transaction was lost");
       changed = whole.settle();
       this.#db.exec("COMMIT");
     } catch (error) {
@@ -270,30 +257,3 @@ export class SqliteStore implements ClientStore {
 }
 
 const closed = () => new AgentError("closed", "the store is closed");
-
-function prepare(db: DatabaseSync): void {
-  // What SQLite sorts or rolls back by itself may hold secrets, and files for it would lie in the system's folder.
-  db.exec(
-    "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON; PRAGMA temp_store = MEMORY",
-  );
-  const format = Number(Object.values(db.prepare("PRAGMA user_version").get() ?? {})[0]);
-  if (format > FORMAT)
-    throw new AgentError("store_newer", `the store was written by a newer version (format ${format})`, {
-      hint: "update aimessage",
-    });
-  if (format === FORMAT) return;
-  db.exec(`BEGIN IMMEDIATE;
-    CREATE TABLE IF NOT EXISTS records (key TEXT PRIMARY KEY, value ANY NOT NULL) STRICT, WITHOUT ROWID;
-    PRAGMA user_version = ${FORMAT};
-    COMMIT`);
-}
-
-/** Makes a folder and its parents. Node's own recursive mkdir never returns where the system refuses a child (`/proc/x`). */
-function makeFolder(folder: string): void {
-  if (!existsSync(dirname(folder))) makeFolder(dirname(folder));
-  try {
-    mkdirSync(folder, { mode: 0o700 });
-  } catch (error) {
-    if (statSync(folder, { throwIfNoEntry: false })?.isDirectory() !== true) throw error;
-  }
-}

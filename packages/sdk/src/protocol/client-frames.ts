@@ -81,7 +81,8 @@ export const clientFrames = {
     key_packages: z._default(z.array(KeyPackage).check(z.maxLength(100)), []),
     last_resort: z.exactOptional(KeyPackage),
   }),
-  claim_keys: z.object({ username: Name }),
+  /** `another`: the one that the claimant holds is not acceptable. */
+  claim_keys: z.object({ username: Name, another: z.exactOptional(z.boolean()) }),
   /** Epoch 0 opens a conversation; any later epoch is ended by `commit`. */
   commit: z.object({
     commit_id: Id,

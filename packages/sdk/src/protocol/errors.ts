@@ -209,6 +209,7 @@ export type WireReason = keyof typeof wireErrors;
 export const closeCodes = {
   goingAway: 1001,
   frameTooLarge: 1009,
+  internal: 1011,
   deviceReplaced: 4001,
   removed: 4002,
   slowReader: 4003,

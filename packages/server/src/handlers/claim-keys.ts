@@ -11,13 +11,13 @@ export async function claimKeys(
   { store, hub, rates }: Context,
   session: Session,
   login: Login,
-  { username }: ClientFrameData<"claim_keys">,
+  { username, another }: ClientFrameData<"claim_keys">,
 ): Promise<Answer> {
   if (login.kind === "token") return refuse("token_account");
   const retryAfterMs = rates.addressClaims.take(session.address);
   if (retryAfterMs > 0) return refuse("rate_limited", { retry_after_ms: retryAfterMs });
   const pair = `${login.name}/${username.toLowerCase()}`;
-  const result = await store.claimKeys(login.mailbox, username, () => rates.claims.take(pair));
+  const result = await store.claimKeys(login.mailbox, username, another === true, () => rates.claims.take(pair));
   if ("refused" in result) return refused(result);
   const { account, keyPackage, lastResort, remaining } = result;
   if (remaining !== undefined && remaining < LOW_STOCK) hub.listener(account.mailbox)?.push("keys_low", { remaining });

@@ -15,6 +15,7 @@ export function commit(tables: Tables, keyPackages: KeyPackages, request: Commit
   const past = requests.find(sender.mailbox, "commit", request.commitId);
   if (past !== undefined) {
     if (!Buffer.from(past.digest).equals(digest)) return { refused: "message_id_reused" };
+    requests.setLast(sender.mailbox, request.commitId);
     return { highWater: mail.highWater(sender.mailbox), mailbox: past.mailbox };
   }
 

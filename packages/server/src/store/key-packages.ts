@@ -1,8 +1,8 @@
 import { hash } from "node:crypto";
 import type { DatabaseSync } from "node:sqlite";
 
-/** A key package is valid for 90 days (its MLS lifetime); an older one is not handed out. */
-const LIFETIME_MS = 90 * 24 * 3600 * 1000;
+/** A key package is valid for 89 days from when it was made; none is handed out that could end on its way. */
+const LIFETIME_MS = 88 * 24 * 3600 * 1000;
 
 /** Packages that were handed out, of one device, that are known again if they are published once more. */
 const REMEMBERED = 1_000;

@@ -37,6 +37,8 @@ function decide(tables: Tables, request: SendRequest): Sent | Refused {
     const past = requests.find(senderMailbox, "message", messageId);
     if (past !== undefined) {
       if (!Buffer.from(past.digest).equals(digest)) return { refused: "message_id_reused" };
+      // The newest is the one that was answered last: by that order the client knows it.
+      if (sender.kind === "key") requests.setLast(senderMailbox, messageId);
       return { messageId, mailbox: past.mailbox, waiting: mail.isWaiting(past.seq) };
     }
   }

@@ -113,13 +113,13 @@ function openStore(db: DatabaseSync, options: StoreOptions, sync: Sync | undefin
   const tables = { accounts, groups, requests, mail, limits, clock };
   const sweep = sweeper(db, { accounts, mail, requests, keyPackages }, limits, clock);
 
-  function claimKeys(claimant: number, username: string, admit: () => number): ClaimedKeys | Refused {
+  function claimKeys(claimant: number, username: string, another: boolean, admit: () => number): ClaimedKeys | Refused {
     const account = accounts.find(username);
     if (account === undefined || account.kind === "removed") return { refused: "unknown_user" };
     if (account.kind === "token") return { refused: "encryption_required" };
     const { mailbox } = account;
     if (mailbox === claimant) return { refused: "self_send" };
-    const unused = keyPackages.unusedClaim(claimant, mailbox);
+    const unused = another ? undefined : keyPackages.unusedClaim(claimant, mailbox);
     if (unused !== undefined) return { account, keyPackage: unused, lastResort: false, remaining: undefined };
     const retryAfterMs = admit();
     if (retryAfterMs > 0) return { refused: "rate_limited", retryAfterMs };
@@ -164,7 +164,7 @@ function openStore(db: DatabaseSync, options: StoreOptions, sync: Sync | undefin
     publishKeys: (mailbox, packages, lastResort) =>
       group.write(() => keyPackages.publish(mailbox, packages, lastResort)),
     countKeys: (mailbox) => group.glance(() => keyPackages.count(mailbox)),
-    claimKeys: (claimant, username, admit) => group.write(() => claimKeys(claimant, username, admit)),
+    claimKeys: (claimant, username, another, admit) => group.write(() => claimKeys(claimant, username, another, admit)),
     sweep: () => group.write(sweep),
     depth: () => group.read(() => mail.depth()),
     async [Symbol.asyncDispose]() {

@@ -201,8 +201,11 @@ export interface RelayStore extends AsyncDisposable {
   /** Adds to a device's stock; returns its size. */
   publishKeys(mailbox: number, keyPackages: Uint8Array[], lastResort: Uint8Array | undefined): Promise<number>;
   countKeys(mailbox: number): Promise<number>;
-  /** Hands out a key package. `admit` is asked before a new one leaves the stock: milliseconds to wait, or 0. */
-  claimKeys(claimant: number, username: string, admit: () => number): Promise<ClaimedKeys | Refused>;
+  /**
+   * Hands out a key package, the one that this claimant holds already unless it wants `another`. `admit` is asked before
+   * a new one leaves the stock: milliseconds to wait, or 0.
+   */
+  claimKeys(claimant: number, username: string, another: boolean, admit: () => number): Promise<ClaimedKeys | Refused>;
 
   /**
    * Turns what has expired or lost its mailbox into notices, and forgets old records. `unnoticed` counts those for which

@@ -1,0 +1,99 @@
+/** The outbox's books, without a relay: answers are made up. */
+import { expect, test } from "vitest";
+import { readAccount } from "../../src/client/account.ts";
+import { applyAnswers } from "../../src/client/answers.ts";
+import { Flight } from "../../src/client/flight.ts";
+import { encryptQueued } from "../../src/client/outgoing.ts";
+import { receivedUpTo, sendAgain } from "../../src/client/receipts.ts";
+import { get, list, pad, put } from "../../src/client/records.ts";
+import { Cache, Turn } from "../../src/client/turn.ts";
+import { GroupCrypto } from "../../src/crypto/group.ts";
+import { nodeCryptoProvider } from "../../src/node/provider.ts";
+import type { ClientStore, Range } from "../../src/store/store.ts";
+import { World } from "./world.ts";
+
+/** Runs turns over an agent's store, as a session does. */
+async function turns(store: ClientStore) {
+  const crypto = await GroupCrypto.load(nodeCryptoProvider);
+  const cache = new Cache();
+  const run = (work: (turn: Turn) => Promise<unknown>) =>
+    store.write(async (tx) => {
+      const account = await readAccount(tx);
+      if (account === undefined) throw new Error("no agent");
+      const turn = new Turn(tx, crypto, account, cache);
+      await work(turn);
+      await turn.flush();
+    });
+  return { run, cache };
+}
+
+test("each message keeps its place in the conversation when others are encrypted anew in another order", async () => {
+  await using world = await World.create();
+  const alice = await world.open("alice");
+  await world.open("bob");
+  await (await alice.send("bob", "1")).stored();
+  const repeated = await alice.send("bob", "asked for again");
+  await repeated.stored();
+  await alice.close();
+  const store = world.memory("alice");
+  const { run, cache } = await turns(store);
+  const flight = new Flight(
+    () => undefined,
+    () => undefined,
+  );
+  // Two that were never sent.
+  await run(async (turn) => {
+    for (const [seq, id] of [
+      [901, "b"],
+      [902, "c"],
+    ] as const) {
+      const row = { seq, id, kind: "message", to: "bob", content_type: "text/plain", state: "queued" } as const;
+      await put(turn.tx, "out/", pad(seq), { ...row, created_at: 1, updated_at: 1, attempt: 0 });
+      await turn.tx.put(`out-body/${pad(seq)}`, id);
+      await turn.tx.put(`out-id/${id}`, String(seq));
+      await turn.tx.put(`queue/bob/${pad(seq)}`, "");
+    }
+  });
+  await run((turn) => encryptQueued(turn, flight));
+  const rows = await store.read((tx) => list(tx, "out/"));
+  const old = rows.find(({ id }) => id === repeated.id);
+  await run(async (turn) => sendAgain(turn, "bob", (await get(turn.tx, "out/", pad(old?.seq ?? 0)))!));
+  await run((turn) => encryptQueued(turn, flight));
+  for (const [index, seq] of [...flight.sends.keys()].entries())
+    flight.sendAnswers.push({
+      seq,
+      answer: { refusal: { code: 409, reason: index === 0 ? "stale_epoch" : "send_blocked", message: "" } },
+    });
+  await run((turn) => applyAnswers(turn, flight));
+  for (const { record } of cache.conversations.values()) record.wait_for_epoch = 0;
+  for (let round = 0; round < 3; round++) {
+    await run((turn) => encryptQueued(turn, flight));
+    for (const seq of flight.sends.keys())
+      flight.sendAnswers.push({ seq, answer: { ok: { status: "stored_offline" } } });
+    await run((turn) => applyAnswers(turn, flight));
+  }
+  await store.read(async (tx) => {
+    for (const { group, counter, seq } of await list(tx, "out/"))
+      expect(await tx.get(`sent/${group}/${pad(counter ?? 0)}`)).toBe(String(seq));
+  });
+});
+
+test("what a message confirms is found without reading all that is not confirmed", async () => {
+  await using world = await World.create();
+  const alice = await world.open("alice");
+  await alice.close();
+  const { run } = await turns(world.memory("alice"));
+  const group = "a".repeat(64);
+  await run(async (turn) => {
+    for (let counter = 1; counter <= 1_000; counter++) await turn.tx.put(`sent/${group}/${pad(counter)}`, "1");
+    let read = 0;
+    const counting = async (range: Range) => {
+      const rows = await turn.tx.list(range);
+      read += rows.length;
+      return rows;
+    };
+    const tx = Object.assign(Object.create(turn.tx) as typeof turn.tx, { list: counting });
+    await receivedUpTo(Object.assign(Object.create(turn) as Turn, { tx }), "bob", group, 0);
+    expect(read).toBeLessThan(100);
+  });
+});
