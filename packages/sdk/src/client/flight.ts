@@ -69,6 +69,12 @@ export class Flight {
     this.pausedContacts.set(contact, Math.max(until, this.pausedContacts.get(contact) ?? 0));
   }
 
+  /** What was refused before, for want of room perhaps, may be taken now. */
+  endPause(contact: string): void {
+    this.#delays.delete(contact);
+    this.pausedContacts.delete(contact);
+  }
+
   isPaused(contact: string, now: number): boolean {
     return (this.pausedContacts.get(contact) ?? 0) > now;
   }

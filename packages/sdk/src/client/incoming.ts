@@ -131,6 +131,7 @@ async function open(turn: Turn, conversation: Conversation, delivery: Delivery):
 /** Keeps the books of the conversation: counters, gaps, what it replaces, that it works. */
 async function countAndFollow(turn: Turn, conversation: Conversation, { header }: Content): Promise<void> {
   const { record } = conversation;
+  turn.heard.add(record.contact);
   const receipt = await turn.receipt(record.contact);
   const gaps = new Set(record.gaps);
   gaps.delete(header.counter);

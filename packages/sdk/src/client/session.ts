@@ -126,6 +126,7 @@ export class Session {
       const turn = new Turn(tx, this.#crypto, this.#account, this.#cache);
       await applyAnswers(turn, flight);
       await receive(turn, batch);
+      for (const contact of turn.heard) flight.endPause(contact);
       if (disorder) await turn.alertOnce("relay_order", "the relay pushed something twice or out of order");
       await this.#applyQuietCommits(turn);
       for (const { username, answer } of openings)

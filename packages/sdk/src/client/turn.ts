@@ -62,6 +62,8 @@ export class Turn {
   readonly now: number;
   readonly after: (() => void)[] = [];
   readonly consumed: Uint8Array[] = [];
+  /** Contacts of whom something readable has come: they are there, and have read. */
+  readonly heard = new Set<string>();
   /** It has to be replaced. */
   lastResortUsed = false;
   /** Highest `seq` of our mailbox that is processed. */
