@@ -4,7 +4,7 @@ import { WebSocketServer } from "ws";
 import { type Config, defaultConfig } from "./config.ts";
 import { Connection } from "./connection.ts";
 import type { Context } from "./context.ts";
-import { Delivery } from "./delivery.ts";
+import { Delivery, type DeliveryOptions } from "./delivery.ts";
 import { gate, refuse } from "./gate.ts";
 import { httpServer } from "./http.ts";
 import { Hub } from "./hub.ts";
@@ -80,6 +80,14 @@ async function start(config: Config): Promise<Relay> {
     hub.stored(entries);
   });
   const sweeps = parts.use(startSweeps(store, metrics, log));
+  const deliveries: DeliveryOptions = {
+    store,
+    inFlightMessages: config.limits.inFlightMessages,
+    inFlightBytes: config.limits.inFlightBytes,
+    clock: config.clock,
+    onExpired: sweeps.soon,
+    onError: (error) => log.error({ err: error }, "mailbox cannot be read"),
+  };
   const context: Context = {
     config,
     store,
@@ -92,15 +100,7 @@ async function start(config: Config): Promise<Relay> {
     rates: rates(config.limits),
     tokenKeys: tokenKeys(),
     sweepSoon: sweeps.soon,
-    deliver: (mailbox, session) =>
-      new Delivery(mailbox, session, {
-        store,
-        inFlightMessages: config.limits.inFlightMessages,
-        inFlightBytes: config.limits.inFlightBytes,
-        clock: config.clock,
-        onExpired: sweeps.soon,
-        onError: (error) => log.error({ err: error }, "mailbox cannot be read"),
-      }),
+    deliver: (mailbox, session) => new Delivery(mailbox, session, deliveries),
   };
 
   const connections = new Set<Connection>();

@@ -6,22 +6,24 @@ export type Why = "queue" | "unread" | "rate" | "end";
 /** Lets a client's frames in, or has them wait in the network: its own system holds it back then. */
 export class Valve {
   readonly #webSocket: WebSocket;
-  readonly #closedFor = new Set<Why>();
+  /** Made when it is needed: most connections never are held back. */
+  #closedFor: Set<Why> | undefined;
 
   constructor(webSocket: WebSocket) {
     this.#webSocket = webSocket;
   }
 
   close(why: Why): void {
+    this.#closedFor ??= new Set();
     if (this.#closedFor.size === 0) this.#webSocket.pause();
     this.#closedFor.add(why);
   }
 
   open(why: Why): void {
-    if (this.#closedFor.delete(why) && this.#closedFor.size === 0) this.#webSocket.resume();
+    if (this.#closedFor?.delete(why) === true && this.#closedFor.size === 0) this.#webSocket.resume();
   }
 
   isClosedFor(why: Why): boolean {
-    return this.#closedFor.has(why);
+    return this.#closedFor?.has(why) === true;
   }
 }

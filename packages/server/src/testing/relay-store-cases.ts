@@ -28,7 +28,9 @@ const cases: Record<string, StoreCase["run"]> = {
     assert.equal(await world.store.login(alice.mailbox, 4), undefined);
   },
 
-  async "the last request of a device, a repeat too, is known for as long as the device; refusals do not change it"(open) {
+  async "the last request of a device, a repeat too, is known for as long as the device; refusals do not change it"(
+    open,
+  ) {
     await using world = new StoreWorld(open);
     const alice = await world.agent("alice");
     const bob = await world.agent("bob");
