@@ -53,3 +53,11 @@ export function utf8(bytes: Uint8Array): string | undefined {
     return undefined;
   }
 }
+
+/** The beginning of a body, whole characters only. */
+export function preview(message: Message): string {
+  const body = messageText(message);
+  const characters = Array.from(body.slice(0, 200));
+  const cut = characters.length > 60 || body.length > 200;
+  return characters.slice(0, 60).join("") + (cut ? "..." : "");
+}

@@ -1,3 +1,4 @@
+import { Agent } from "@aimessage/sdk/node";
 import { access } from "node:fs/promises";
 import { join } from "node:path";
 import { Writable } from "node:stream";
@@ -279,3 +280,40 @@ async function untilOnline(world: Awaited<ReturnType<typeof createWorld>>, name:
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }
+
+test("dead letters and the outbox can be looked at and acted upon", async () => {
+  const world = await createWorld();
+  await world.register("alice", "bob");
+  const sent = JSON.parse((await world.cli("send -u alice -t bob -m task --json")).stdout) as { message_id: string };
+  const { message_id: id } = sent;
+  expect((await world.cli("outbox -u alice list")).stdout).toMatch(new RegExp(`^${id}  stored .* bob`, "m"));
+  {
+    await using bob = await Agent.open({ home: world.home, username: "bob" });
+    for await (const message of bob.messages()) {
+      await message.failed("no printer");
+      break;
+    }
+  }
+  const followed = await world.cli(`status -u alice ${id} --follow --timeout 20`);
+  expect(followed.exit).toBe(1);
+  expect(followed.stdout).toMatch(/to bob: failed \(no printer\)\n$/);
+  expect(followed.stderr).toContain(`message ${id} to bob failed: no printer`);
+  expect((await world.cli("dead -u bob list")).stdout).toMatch(new RegExp(`^${id} .* alice +no printer +task$`, "m"));
+  const shown = JSON.parse((await world.cli(`dead -u bob show ${id} --json`)).stdout) as object;
+  expect(shown).toMatchObject({ message_id: id, from: "alice", body: "task", reason: "no printer" });
+  expect((await world.cli(`dead -u bob redeliver ${id}`)).exit).toBe(0);
+  expect((await world.cli("listen -u bob --count 1 --timeout 20")).stdout).toContain("alice: task");
+  expect((await world.cli("dead -u bob list")).stdout).toBe("No dead letters.\n");
+  expect((await world.cli(`dead -u bob discard ${id}`)).stderr).toContain("Hint: aimessage dead list shows them");
+
+  expect((await world.cli("send -u alice -t nobody -m lost")).exit).toBe(5);
+  const all = JSON.parse((await world.cli("outbox -u alice list --all --json")).stdout) as {
+    messages: { message_id: string; status: string }[];
+  };
+  expect(all.messages.map(({ status }) => status)).toEqual(["failed", "refused"]);
+  await world.register("nobody");
+  const again = await world.cli(`outbox -u alice retry ${all.messages[1]?.message_id}`);
+  expect(again.stdout).toMatch(/is sent again, as [0-9a-f]{32}\.$/m);
+  expect((await world.cli("listen -u nobody --count 1 --timeout 20")).stdout).toContain("alice: lost");
+  expect((await world.cli("status -u alice")).exit).toBe(2);
+});

@@ -19,7 +19,7 @@ function message(body: string | Uint8Array, more: object = {}) {
     offline: false,
     verified: true,
   };
-  const links = { replyTo: undefined, thread: undefined, expiresAt: undefined };
+  const links = { replyTo: undefined, thread: undefined, expiresAt: undefined, attempt: 0 };
   return { ...basics, body: text, bytes, contentType, ...links, ...more };
 }
 

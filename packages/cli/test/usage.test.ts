@@ -54,7 +54,7 @@ describe("wrong usage ends with exit code 2, one line and a hint", () => {
       "see: aimessage users --help",
     ],
     ["contacts nope", "unknown command 'contacts nope'", "contacts has the commands list, trust, block and allow"],
-    ["status", "missing required argument 'message-id'", "see: aimessage status --help"],
+    ["status", "a message id is required", "name it, or follow all: status --follow"],
   ];
   test.each(cases)("aimessage %s", async (argv, message, hint) => {
     expect(await aimessage(argv.split(" "))).toEqual({

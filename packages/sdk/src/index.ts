@@ -1,5 +1,7 @@
 /** AI Message: end-to-end encrypted, durable messages between agents. This entry runs in every runtime. */
 export { Agent, type Alert, type IncomingMessage, type LinkEvent } from "./client/agent.ts";
+export type { DeadLetter } from "./client/dead-letters.ts";
+export type { HandleOptions, Handler } from "./client/handle.ts";
 export type { Contact } from "./client/address-book.ts";
 export type { Check, Diagnosis } from "./client/diagnosis.ts";
 export type { ListenOptions } from "./client/listen.ts";

@@ -1,10 +1,9 @@
 import { Option, type Command } from "commander";
 import { openAgent } from "../agent.ts";
-import { messageJson, messageText } from "../message.ts";
+import { messageJson, preview } from "../message.ts";
 import { localTime, table } from "../output.ts";
 import { count } from "../values.ts";
 import type { Act, Call } from "../call.ts";
-import type { InboxEntry } from "@aimessage/sdk/node";
 
 export function configure(command: Command, act: Act): void {
   command
@@ -24,12 +23,4 @@ async function inbox(call: Call, { last }: { last: number }): Promise<void> {
   await call.out.data(lines, {
     messages: entries.map((entry) => Object.assign(messageJson(entry), { state: entry.state })),
   });
-}
-
-/** The beginning of a body, whole characters only. */
-function preview(entry: InboxEntry): string {
-  const body = messageText(entry);
-  const characters = Array.from(body.slice(0, 200));
-  const cut = characters.length > 60 || body.length > 200;
-  return characters.slice(0, 60).join("") + (cut ? "..." : "");
 }

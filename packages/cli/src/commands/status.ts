@@ -1,15 +1,26 @@
-import type { Command } from "commander";
+import { Option, type Command } from "commander";
 import { openAgent } from "../agent.ts";
-import { localTime, table } from "../output.ts";
 import type { Act, Call } from "../call.ts";
-import type { MessageState } from "@aimessage/sdk/node";
+import { UsageError } from "../errors.ts";
+import { escapeLine } from "../escape.ts";
+import { clock, localTime, table } from "../output.ts";
+import { statusJson } from "../status.ts";
+import { seconds } from "../values.ts";
+import type { Agent, MessageState, MessageStatus } from "@aimessage/sdk/node";
+
+interface Options {
+  follow?: true;
+  timeout?: number;
+}
 
 const STATES = `
 States: queued (here, in the outbox), stored (on the relay's disk), received (on the recipient's disk), handled (its handler
 succeeded); or, with a reason, expired, refused, failed.
 
-Example:
+Examples:
   aimessage status 1f0c9a52b7d84e3f
+  aimessage status 1f0c9a52b7d84e3f --follow    until it has ended; exit code 0 if it was handled
+  aimessage status --follow --json              every change of every message, a line each
 `;
 
 /** Receipts of these may wait at the relay. */
@@ -19,13 +30,19 @@ const SYNC_MS = 5_000;
 export function configure(command: Command, act: Act): void {
   command
     .description("Say what became of a message that was sent from here. Fetches the receipts that wait at the relay.")
-    .argument("<message-id>", "the id that send printed")
+    .argument("[message-id]", "the id that send printed; with --follow not needed")
+    .option("-f, --follow", "print each change of state as it comes")
+    .addOption(new Option("--timeout <seconds>", "stop following after this time").argParser(seconds))
     .addHelpText("after", STATES)
     .action(act(status));
 }
 
-async function status(call: Call, _options: object, id: string): Promise<void> {
+async function status(call: Call, options: Options, id: string | undefined): Promise<void> {
+  const { follow } = options;
+  if (id === undefined && follow !== true)
+    throw new UsageError("a message id is required", "name it, or follow all: status --follow");
   await using agent = await openAgent(call, "status");
+  if (id === undefined || follow === true) return await followChanges(call, agent, options, id);
   let found = await agent.status(id);
   if (found !== undefined && WAITING.has(found.state)) {
     const { context, out } = call;
@@ -47,13 +64,28 @@ async function status(call: Call, _options: object, id: string): Promise<void> {
     ["Since:", localTime(found.updatedAt)],
     ["Expires:", found.expiresAt === undefined ? "" : localTime(found.expiresAt)],
   ];
-  await call.out.data(table(rows.filter(([, value]) => value !== "")), {
-    message_id: found.id,
-    to: found.to,
-    status: found.state,
-    reason: found.reason,
-    sent_at: found.createdAt,
-    updated_at: found.updatedAt,
-    expires_at: found.expiresAt,
-  });
+  await call.out.data(table(rows.filter(([, value]) => value !== "")), statusJson(found));
+}
+
+async function followChanges(
+  { context, out }: Call,
+  agent: Agent,
+  { timeout }: Options,
+  id: string | undefined,
+): Promise<void> {
+  const overdue = timeout === undefined ? undefined : AbortSignal.timeout(timeout);
+  const signal = overdue === undefined ? context.interrupted : AbortSignal.any([context.interrupted, overdue]);
+  let last: MessageState | undefined;
+  for await (const change of agent.outbox.changes({ ...(id === undefined ? {} : { id }), signal })) {
+    await out.data([line(change)], statusJson(change));
+    last = change.state;
+  }
+  if (id === undefined || context.interrupted.aborted || last === "handled") return;
+  // Says why it will not be handled, or that the time is out.
+  const sent = await agent.sent(id);
+  await sent?.handled({ timeout: 1 });
+}
+
+function line({ id, to, state, reason, updatedAt }: MessageStatus): string {
+  return escapeLine(`[${clock(updatedAt)}] ${id} to ${to}: ${state}${reason === undefined ? "" : ` (${reason})`}`);
 }

@@ -6,14 +6,26 @@ import { usernameKey } from "../protocol/index.ts";
 import type { ClientStore } from "../store/store.ts";
 import type { Account } from "./account.ts";
 import { parseAddress } from "./address.ts";
+import { DeadLetters } from "./dead-letters.ts";
+import { type HandleOptions, handleAll, type Handler } from "./handle.ts";
+import { Outbox } from "./outbox.ts";
 import { AddressBook, type Contact } from "./address-book.ts";
-import { type AskType, dropRequest, leaveRequest, takeAnswer } from "./asks.ts";
+import { followAlerts } from "./alerts.ts";
+import { ask, type AskType } from "./asks.ts";
 import type { Explain } from "./connect.ts";
 import { diagnose, type Diagnosis } from "./diagnosis.ts";
 import { enqueue, type SendOptions } from "./enqueue.ts";
 import { Link } from "./link.ts";
 import { listen, type ListenOptions } from "./listen.ts";
-import { erase, failAllWaiting, type InboxEntry, type Message, readMessage, settleMessage } from "./message.ts";
+import {
+  erase,
+  failAllWaiting,
+  type InboxEntry,
+  type Message,
+  readMessage,
+  retryMessage,
+  settleMessage,
+} from "./message.ts";
 import { type AlertRecord, get, list, type OutboxRecord, pad } from "./records.ts";
 import { receiptsAreOut } from "./receipts.ts";
 import { type MessageStatus, Sent, toStatus } from "./sent.ts";
@@ -36,8 +48,10 @@ export interface IncomingMessage extends Message {
   reply(body: string | Uint8Array, options?: SendOptions): Promise<Sent>;
   /** Its handler succeeded; its sender hears of it. */
   handled(): Promise<void>;
-  /** Its handler has given up; its sender hears why. */
+  /** Its handler has given up: it is a dead letter, and its sender hears why. */
   failed(reason: string): Promise<void>;
+  /** Its handler has failed for now: whoever shares gets it again after `delay` milliseconds. */
+  retry(reason: string, delay: number): Promise<void>;
 }
 
 /** An agent: sends and receives end-to-end encrypted messages. Everything it is given is on disk before it answers. */
@@ -46,6 +60,8 @@ export class Agent implements AsyncDisposable {
   /** All 256 bits, in groups of four. */
   readonly fingerprint: string;
   readonly server: string;
+  readonly outbox: Outbox;
+  readonly deadLetters: DeadLetters;
   readonly #store: ClientStore;
   readonly #account: Account;
   readonly #link: Link;
@@ -66,6 +82,8 @@ export class Agent implements AsyncDisposable {
     this.fingerprint = formatFingerprint(plainFingerprint);
     this.server = account.server;
     this.#link = new Link(store, crypto, role, account, explain);
+    this.outbox = new Outbox(store, this.#link, (...message) => this.send(...message));
+    this.deadLetters = new DeadLetters(store, this.username);
     this.#book = new AddressBook(store, crypto, account, (username, wait) => this.#ask("lookup", { username }, wait));
   }
 
@@ -110,7 +128,16 @@ export class Agent implements AsyncDisposable {
           }),
         handled: () => settleMessage(this.#store, row.seq),
         failed: (reason) => settleMessage(this.#store, row.seq, reason),
+        retry: (reason, delay) => retryMessage(this.#store, row.seq, reason, delay),
       };
+  }
+
+  /**
+   * Gives each message to `handler`: handled when it resolves. When it rejects it is tried again with back-off, and at
+   * last a dead letter whose sender hears the error's message. Any number of processes may do so; they take turns.
+   */
+  handle(handler: Handler, options: HandleOptions = {}): Promise<void> {
+    return handleAll((listening) => this.messages(listening), handler, options);
   }
 
   /** The largest body that the relay takes, as it said last, in bytes. */
@@ -121,14 +148,6 @@ export class Agent implements AsyncDisposable {
   /** What is known of a message that this agent sent; undefined if nothing is. */
   status(id: string): Promise<MessageStatus | undefined> {
     return this.#row(id).then((row) => (row === undefined ? undefined : toStatus(row)));
-  }
-
-  /** What is known of everything that was sent and is not forgotten, oldest first. */
-  outbox(): Promise<MessageStatus[]> {
-    return this.#store.read(async (tx) => {
-      const rows = await list(tx, "out/");
-      return rows.filter(({ kind }) => kind === "message").map(toStatus);
-    });
   }
 
   /** A message in the outbox, to wait for. */
@@ -238,18 +257,7 @@ export class Agent implements AsyncDisposable {
 
   /** Calls `listener` with each alert from now on. */
   onAlert(listener: (alert: Alert) => void): () => void {
-    let last: string | undefined;
-    let tail: Promise<void> = Promise.resolve();
-    const look = async (quietly: boolean) => {
-      const news = await this.#store.read((tx) => tx.list({ prefix: "alert/", after: last }));
-      last = news.at(-1)?.[0] ?? last;
-      if (!quietly) for (const [, text] of news) listener(JSON.parse(text as string) as Alert);
-    };
-    const next = (quietly: boolean) => {
-      tail = tail.then(() => look(quietly)).catch(() => undefined);
-    };
-    next(true);
-    return this.#store.onChange(() => next(false));
+    return followAlerts(this.#store, listener);
   }
 
   onLink(listener: (event: LinkEvent) => void): () => void {
@@ -281,21 +289,7 @@ export class Agent implements AsyncDisposable {
     });
   }
 
-  /** Has the link, in whatever process, make a request to the relay. */
-  async #ask(type: AskType, data: Record<string, unknown>, wait?: Wait): Promise<Record<string, unknown>> {
-    this.#link.start();
-    const id = await leaveRequest(this.#store, type, data);
-    try {
-      return await waitFor(
-        this.#store,
-        this.#link,
-        `the relay's answer to ${type}`,
-        () => takeAnswer(this.#store, id),
-        wait,
-      );
-    } catch (error) {
-      await dropRequest(this.#store, id).catch(() => undefined);
-      throw error;
-    }
+  #ask(type: AskType, data: Record<string, unknown>, wait?: Wait): Promise<Record<string, unknown>> {
+    return ask(this.#store, this.#link, type, data, wait);
   }
 }

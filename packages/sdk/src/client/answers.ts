@@ -7,7 +7,7 @@ import { stopWithoutKey } from "./contacts.ts";
 import { closeConversation, forget } from "./conversations.ts";
 import type { Answered, Flight } from "./flight.ts";
 import { queuedRows } from "./queue.ts";
-import { deleteRow, LAST_ATTEMPT, requeue, rowById, settle } from "./outbox.ts";
+import { deleteRow, LAST_ATTEMPT, requeue, rowById, settle } from "./outbox-rows.ts";
 import { type CommitRecord, get, type OutboxRecord, pad, remove } from "./records.ts";
 import type { Conversation, Turn } from "./turn.ts";
 

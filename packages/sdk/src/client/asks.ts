@@ -2,7 +2,9 @@ import { AgentError, type ErrorCode } from "../errors.ts";
 import { randomId } from "../protocol/index.ts";
 import type { ClientStore } from "../store/store.ts";
 import type { Connection } from "./connection.ts";
+import type { Link } from "./link.ts";
 import { type AnswerRecord, type AskRecord, get, list, put, remove } from "./records.ts";
+import { type Wait, waitFor } from "./waiting.ts";
 
 /** Requests older than this have nobody waiting for them. Milliseconds. */
 const STALE_MS = 120_000;
@@ -10,15 +12,33 @@ const STALE_MS = 120_000;
 /** Requests that any process may have the link make. */
 export type AskType = AskRecord["type"];
 
+/** Has the link, in whatever process, make a request to the relay. @throws AgentError refused, timeout, relay_unreachable */
+export async function ask(
+  store: ClientStore,
+  link: Link,
+  type: AskType,
+  data: Record<string, unknown>,
+  wait?: Wait,
+): Promise<Record<string, unknown>> {
+  link.start();
+  const id = await leaveRequest(store, type, data);
+  try {
+    return await waitFor(store, link, `the relay's answer to ${type}`, () => takeAnswer(store, id), wait);
+  } catch (error) {
+    await dropRequest(store, id).catch(() => undefined);
+    throw error;
+  }
+}
+
 /** Leaves a request for whoever holds the link. */
-export async function leaveRequest(store: ClientStore, type: AskType, data: Record<string, unknown>): Promise<string> {
+async function leaveRequest(store: ClientStore, type: AskType, data: Record<string, unknown>): Promise<string> {
   const id = randomId();
   await store.write((tx) => put(tx, "ask/", id, { id, type, data, at: Date.now() }));
   return id;
 }
 
 /** The answer to a request, once; undefined while there is none. @throws AgentError what the link was refused */
-export async function takeAnswer(store: ClientStore, id: string): Promise<Record<string, unknown> | undefined> {
+async function takeAnswer(store: ClientStore, id: string): Promise<Record<string, unknown> | undefined> {
   const answer = await store.read((tx) => get(tx, "answer/", id));
   if (answer === undefined) return undefined;
   await store.write((tx) => remove(tx, "answer/", id));
@@ -28,7 +48,7 @@ export async function takeAnswer(store: ClientStore, id: string): Promise<Record
 }
 
 /** Withdraws a request that nobody waits for any more. */
-export async function dropRequest(store: ClientStore, id: string): Promise<void> {
+async function dropRequest(store: ClientStore, id: string): Promise<void> {
   await store.write(async (tx) => {
     await remove(tx, "ask/", id);
     await remove(tx, "answer/", id);

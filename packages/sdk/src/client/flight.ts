@@ -1,4 +1,4 @@
-import type { ClientFrameInput, RelayFrameData } from "../protocol/index.ts";
+import type { ClientFrameInput, RelayFrame, RelayFrameData } from "../protocol/index.ts";
 import type { Refusal } from "./connection.ts";
 import type { OutboxRecord } from "./records.ts";
 
@@ -84,4 +84,15 @@ export class Flight {
     const ends = [this.pausedUntil, ...this.pausedContacts.values()].filter((end) => end > now);
     return ends.length === 0 ? undefined : Math.min(...ends);
   }
+}
+
+/** What we would refuse ourselves, so that a relay need not. */
+export const tooLarge: Refusal = { code: 413, reason: "message_too_large", message: "more than the relay takes" };
+
+/** The answer to a `send` or `commit`. */
+export function asAck(answer: { frame: RelayFrame } | { refusal: Refusal }): Answered<RelayFrameData<"ack">> {
+  if ("refusal" in answer) return answer;
+  if (answer.frame.type === "ack") return { ok: answer.frame.data };
+  // Anything else says nothing of what became of the message: it is sent again.
+  return { refusal: { code: 500, reason: "internal", message: `answered by ${answer.frame.type}` } };
 }

@@ -5,7 +5,7 @@ import type { Pushed } from "./connection.ts";
 import { acceptCommit, applyAdmitted, applyCommit } from "./commits.ts";
 import { mayAnswer } from "./contacts.ts";
 import { acceptWelcome, closeConversation } from "./conversations.ts";
-import { LAST_ATTEMPT, requeue, rowById, settle, unlink } from "./outbox.ts";
+import { LAST_ATTEMPT, requeue, rowById, settle, unlink } from "./outbox-rows.ts";
 import { applyReceipt, leave, receivedUpTo, sendAgain } from "./receipts.ts";
 import { fromBody, get, nextSeq, pad, put } from "./records.ts";
 import type { Conversation, Turn } from "./turn.ts";

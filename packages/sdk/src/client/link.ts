@@ -6,7 +6,7 @@ import { type Account, login, readAccount, updateRelay } from "./account.ts";
 import { connect, type Explain } from "./connect.ts";
 import type { Connection } from "./connection.ts";
 import { registerReplacement, replaceDevice } from "./replace-device.ts";
-import { expire } from "./outbox.ts";
+import { expire } from "./outbox-rows.ts";
 import { Session } from "./session.ts";
 import { Cache, Turn } from "./turn.ts";
 

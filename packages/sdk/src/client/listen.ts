@@ -43,9 +43,9 @@ export async function* listen(
     const cursor = await startCursor(store);
     while (signal?.aborted !== true) {
       const next = share ? await claim(store, by, to, wanted) : await nextFollowed(store, cursor, to, wanted);
-      if (next === undefined) {
+      if (next === undefined || "until" in next) {
         if (link.state.state === "stopped") throw link.state.error;
-        await changes.next(LOOK_MS);
+        await changes.next(Math.min(LOOK_MS, Math.max(1, (next?.until ?? Infinity) - Date.now())));
       } else if (share) yield* whileClaimed(store, next.row, by, next.message);
       else yield next;
     }
@@ -58,8 +58,9 @@ export async function* listen(
 }
 
 async function claim(store: ClientStore, by: string, to: string, wanted: (row: InboxRecord) => boolean) {
-  const row = await claimNext(store, by, wanted);
-  return row === undefined ? undefined : { row, message: await store.read((tx) => readMessage(tx, row, to)) };
+  const next = await claimNext(store, by, wanted);
+  if ("until" in next) return next;
+  return { row: next.row, message: await store.read((tx) => readMessage(tx, next.row, to)) };
 }
 
 async function* whileClaimed(store: ClientStore, row: InboxRecord, by: string, message: Message) {

@@ -22,6 +22,8 @@ export interface Message {
   readonly replyTo: string | undefined;
   readonly thread: string | undefined;
   readonly expiresAt: number | undefined;
+  /** How often it has been given to a listener that shares, this time included; 0 for one that does not. */
+  readonly attempt: number;
 }
 
 /** An entry of the inbox as `inbox` shows it. Its body is empty once it is deleted. */
@@ -46,6 +48,7 @@ export async function readMessage(tx: ReadTransaction, row: InboxRecord, to: str
     replyTo: row.reply_to,
     thread: row.thread,
     expiresAt: row.expires_at,
+    attempt: row.attempts ?? 0,
   };
 }
 
@@ -54,6 +57,16 @@ export async function settleMessage(store: ClientStore, seq: number, failure?: s
   await store.write(async (tx) => {
     const row = await get(tx, "in/", pad(seq));
     if (row?.state === "unhandled") await settleRow(tx, row, failure);
+  });
+}
+
+/** Its handler has failed for now: it is given out again after `delay` milliseconds. */
+export async function retryMessage(store: ClientStore, seq: number, reason: string, delay: number): Promise<void> {
+  await store.write(async (tx) => {
+    const row = await get(tx, "in/", pad(seq));
+    if (row?.state !== "unhandled") return;
+    const { claim: _claim, ...rest } = row;
+    await put(tx, "in/", pad(seq), { ...rest, reason: reason.slice(0, 1000), retry_at: Date.now() + delay });
   });
 }
 
@@ -68,7 +81,9 @@ export async function failAllWaiting(store: ClientStore, reason: string): Promis
 }
 
 async function settleRow(tx: WriteTransaction, row: InboxRecord, failure: string | undefined): Promise<void> {
-  const { claim: _claim, ...rest } = row;
+  const { claim: _claim, retry_at: _retry, reason: _reason, ...rest } = row;
+  // What came too late interests nobody any more.
+  if (failure !== undefined && failure !== "expired") await tx.put(`dead/${pad(row.seq)}`, "");
   await put(tx, "in/", pad(row.seq), {
     ...rest,
     state: failure === undefined ? "handled" : "failed",
@@ -129,36 +144,51 @@ function readAhead(store: ClientStore, cursor: Cursor, to: string): Promise<bool
   });
 }
 
-/** Claims the oldest unhandled message that nobody works on. */
+/** A message to work on, or when to look again if nothing happens before (Unix ms). */
+export type Claimed = { row: InboxRecord } | { until: number };
+
+/** Claims the oldest unhandled message that nobody works on, and whose time has come. */
 export async function claimNext(
   store: ClientStore,
   by: string,
   wanted: (row: InboxRecord) => boolean,
-): Promise<InboxRecord | undefined> {
-  const free = (row: InboxRecord | undefined) =>
-    row?.state === "unhandled" && wanted(row) && (row.claim === undefined || row.claim.until < Date.now());
+): Promise<Claimed> {
   for (;;) {
     // Looked for without keeping others from writing.
-    const seq = await store.read(async (tx) => {
-      for (let after: string | undefined, keys; ; after = keys.at(-1)?.[0]) {
-        keys = await tx.list({ prefix: "unhandled/", after, limit: AHEAD });
-        for (const [key] of keys) {
-          const at = key.slice("unhandled/".length);
-          if (free(await get(tx, "in/", at))) return at;
-        }
-        if (keys.length < AHEAD) return undefined;
-      }
-    });
-    if (seq === undefined) return undefined;
+    const seen = await store.read((tx) => firstFree(tx, wanted));
+    if (typeof seen === "number") return { until: seen };
     const row = await store.write(async (tx) => {
-      const found = await get(tx, "in/", seq);
-      if (found === undefined || !free(found)) return undefined;
-      const claimed = { ...found, claim: { by, until: Date.now() + CLAIM_MS } };
-      await put(tx, "in/", seq, claimed);
+      const found = await get(tx, "in/", seen);
+      if (found === undefined || freeAt(found) > Date.now()) return undefined;
+      const { retry_at: _retry, ...rest } = found;
+      const claim = { by, until: Date.now() + CLAIM_MS };
+      const claimed = { ...rest, attempts: (found.attempts ?? 0) + 1, claim };
+      await put(tx, "in/", seen, claimed);
       return claimed;
     });
-    if (row !== undefined && !(await endIfExpired(store, row))) return row;
+    if (row !== undefined && !(await endIfExpired(store, row))) return { row };
   }
+}
+
+/** The place of the first that is free, or when the next will be. */
+async function firstFree(tx: ReadTransaction, wanted: (row: InboxRecord) => boolean): Promise<string | number> {
+  let next = Infinity;
+  for (let after: string | undefined, keys; ; after = keys.at(-1)?.[0]) {
+    keys = await tx.list({ prefix: "unhandled/", after, limit: AHEAD });
+    for (const [key] of keys) {
+      const seq = key.slice("unhandled/".length);
+      const row = await get(tx, "in/", seq);
+      if (row === undefined || !wanted(row)) continue;
+      const free = freeAt(row);
+      if (free <= Date.now()) return seq;
+      next = Math.min(next, free);
+    }
+    if (keys.length < AHEAD) return next;
+  }
+}
+
+function freeAt(row: InboxRecord): number {
+  return row.state === "unhandled" ? Math.max(row.claim?.until ?? 0, row.retry_at ?? 0) : Infinity;
 }
 
 /** Keeps a claim while its message is worked on. */

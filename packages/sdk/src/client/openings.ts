@@ -7,7 +7,7 @@ import { openConversation } from "./conversations.ts";
 import type { CommitData, Flight } from "./flight.ts";
 import { encryptRow } from "./outgoing.ts";
 import { bodyToSend, failAll, queuedRows } from "./queue.ts";
-import { deleteRow, settle } from "./outbox.ts";
+import { deleteRow, settle } from "./outbox-rows.ts";
 import type { OutboxRecord } from "./records.ts";
 import type { Turn } from "./turn.ts";
 

@@ -1,93 +1,160 @@
-/** The rows of the outbox, and what becomes of them. */
-import { frameId } from "../crypto/content.ts";
-import type { Value } from "../store/store.ts";
-import { get, type OutboxRecord, pad, put } from "./records.ts";
-import type { Turn } from "./turn.ts";
+import { AgentError } from "../errors.ts";
+import type { ClientStore, ReadTransaction } from "../store/store.ts";
+import type { SendOptions } from "./enqueue.ts";
+import type { Link } from "./link.ts";
+import { get, list, type OutboxRecord, pad, put, toBytes } from "./records.ts";
+import { isFinal, type MessageStatus, Sent, toStatus } from "./sent.ts";
+import { Changes } from "./waiting.ts";
 
-/** Sendings of one message for whatever reason: the id of a frame ends in a digit. */
-export const LAST_ATTEMPT = 9;
-/** Rows that are read at once. */
-const PAGE = 64;
+/** The longest time without a look, and the shortest between two: many states change together. Milliseconds. */
+const LOOK_MS = 5_000;
+const PAUSE_MS = 20;
 
-/** Puts a row back into the queue, to be encrypted anew. */
-export async function requeue(turn: Turn, row: OutboxRecord): Promise<void> {
-  const { group: _group, counter: _counter, reason: _reason, delivered: _delivered, by_relay: _byRelay, ...rest } = row;
-  await put(turn.tx, "out/", pad(row.seq), { ...rest, state: "queued", updated_at: turn.now });
-  await turn.tx.delete(`wire/${pad(row.seq)}`);
-  await turn.tx.put(`queue/${row.to}/${pad(row.seq)}`, "");
-  await turn.tx.put(`out-id/${frameId(row.id, row.attempt)}`, String(row.seq));
-  if (row.expires_at !== undefined) await turn.tx.put(`expiry/${pad(row.expires_at)}/${pad(row.seq)}`, "");
+/** Sends a body to a contact, as {@link Agent.send} does. */
+type Send = (to: string, body: Uint8Array, options: SendOptions) => Promise<Sent>;
+
+/** What this agent has sent, and what became of it. */
+export class Outbox {
+  readonly #store: ClientStore;
+  readonly #link: Link;
+  readonly #send: Send;
+
+  constructor(store: ClientStore, link: Link, send: Send) {
+    this.#store = store;
+    this.#link = link;
+    this.#send = send;
+  }
+
+  /** Oldest first: what has not ended yet, or with `all` everything that is not forgotten. */
+  list({ all = false }: { all?: boolean } = {}): Promise<MessageStatus[]> {
+    return this.#store.read(async (tx) => {
+      const rows = (await list(tx, "out/")).filter(({ kind }) => kind === "message");
+      return rows.filter((row) => all || !isFinal(row.state)).map(toStatus);
+    });
+  }
+
+  /**
+   * Tries again: what waits goes at once instead of when its back-off ends; what was refused, failed or has expired is
+   * sent as a new message, whose id differs.
+   * @throws AgentError unknown_message, and what {@link Agent.send} throws
+   */
+  async retry(id: string): Promise<Sent> {
+    const { row, body } = await this.#store.read(async (tx) => {
+      const row = await find(tx, id);
+      return { row, body: await tx.get(`out-body/${pad(row.seq)}`) };
+    });
+    if (!isFinal(row.state)) {
+      await this.#store.write((tx) => tx.put("meta/retry", `${row.to} ${Date.now()}`));
+      this.#link.start();
+      return new Sent(this.#store, this.#link, row);
+    }
+    if (row.state === "handled" || body === undefined)
+      throw new AgentError("unknown_message", `the text of message ${id} is not kept any more`, {
+        hint:
+          row.state === "handled"
+            ? "it was handled"
+            : "send it again; its recipient may have it among its dead letters",
+      });
+    return this.#send(row.to, toBytes(body), {
+      contentType: row.content_type,
+      ...(row.reply_to === undefined ? {} : { replyTo: row.reply_to }),
+      ...(row.thread === undefined ? {} : { thread: row.thread }),
+    });
+  }
+
+  /** Gives a message up that has not ended yet, or forgets the text of one that has. @throws AgentError unknown_message */
+  async discard(id: string): Promise<MessageStatus> {
+    const status = await this.#store.write(async (tx) => {
+      const row = await find(tx, id);
+      await tx.delete(`out-body/${pad(row.seq)}`);
+      if (isFinal(row.state)) return toStatus(row);
+      await tx.delete(`queue/${row.to}/${pad(row.seq)}`);
+      // What has left may have arrived: a receipt outweighs this.
+      const left = row.state !== "queued" || row.group !== undefined;
+      const given = { ...row, state: "failed" as const, reason: "discarded", updated_at: Date.now() };
+      const after = left ? { ...given, by_relay: true } : given;
+      await put(tx, "out/", pad(row.seq), after);
+      return toStatus(after);
+    });
+    this.#link.start();
+    return status;
+  }
+
+  /**
+   * Every change of a message's state from now on, whichever process made it. With `id`: of this message alone, its
+   * present state first, until it has ended. Changes that follow each other at once may be given as the last of them.
+   */
+  async *changes({ id, signal }: { id?: string; signal?: AbortSignal } = {}): AsyncGenerator<
+    MessageStatus,
+    void,
+    undefined
+  > {
+    this.#link.start();
+    const changes = new Changes(this.#store, this.#link, signal);
+    try {
+      const watch = new Watch(id);
+      await this.#store.read((tx) => watch.begin(tx));
+      while (signal?.aborted !== true) {
+        yield* await this.#store.read((tx) => watch.look(tx));
+        if (watch.isOver) return;
+        if (this.#link.state.state === "stopped") throw this.#link.state.error;
+        await changes.next(LOOK_MS);
+        await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+      }
+    } catch (error) {
+      // Closing the agent under its watchers ends them.
+      if (!(error instanceof AgentError && error.code === "closed")) throw error;
+    } finally {
+      changes.end();
+    }
+  }
 }
 
-/** Moves a row to a later state. Its body goes when nobody will ask for it again. */
-export async function settle(
-  turn: Turn,
-  row: OutboxRecord,
-  state: OutboxRecord["state"],
-  reason?: string,
-  byRelay = false,
-): Promise<void> {
-  const { reason: _reason, by_relay: _byRelay, ...rest } = row;
-  await put(turn.tx, "out/", pad(row.seq), {
-    ...rest,
-    state,
-    updated_at: turn.now,
-    ...(reason === undefined ? {} : { reason }),
-    ...(byRelay ? { by_relay: true } : {}),
+/** Which rows may still change, and as what they were seen last. */
+class Watch {
+  /** Of one message alone. */
+  readonly #id: string | undefined;
+  readonly #seen = new Map<number, string>();
+  #after = "";
+
+  constructor(id: string | undefined) {
+    this.#id = id;
+  }
+
+  get isOver(): boolean {
+    return this.#id !== undefined && this.#seen.size === 0;
+  }
+
+  async begin(tx: ReadTransaction): Promise<void> {
+    if (this.#id !== undefined) return void this.#seen.set((await find(tx, this.#id)).seq, "");
+    this.#after = pad(Number((await tx.get("meta/next-out")) ?? "1") - 1);
+    for (const row of await list(tx, "out/"))
+      if (row.kind === "message" && !isFinal(row.state)) this.#seen.set(row.seq, row.state);
+  }
+
+  async look(tx: ReadTransaction): Promise<MessageStatus[]> {
+    const found: MessageStatus[] = [];
+    if (this.#id === undefined)
+      for (const row of await list(tx, "out/", { after: this.#after })) {
+        this.#after = pad(row.seq);
+        if (row.kind === "message") this.#seen.set(row.seq, "");
+      }
+    for (const [seq, before] of this.#seen) {
+      const row = await get(tx, "out/", pad(seq));
+      if (row !== undefined && row.state !== before) found.push(toStatus(row));
+      // A state that only the relay or the owner has given may still be outweighed, but this is where waiting ends.
+      if (row === undefined || isFinal(row.state)) this.#seen.delete(seq);
+      else this.#seen.set(seq, row.state);
+    }
+    return found;
+  }
+}
+
+async function find(tx: ReadTransaction, id: string): Promise<OutboxRecord> {
+  const seq = await tx.get(`out-id/${id}`);
+  const row = seq === undefined ? undefined : await get(tx, "out/", pad(Number(seq)));
+  if (row?.kind === "message") return row;
+  throw new AgentError("unknown_message", `no message ${id} was sent from here`, {
+    hint: "check the id; messages that are done are forgotten after a while",
   });
-  if (row.state === "queued") {
-    await turn.tx.delete(`queue/${row.to}/${pad(row.seq)}`);
-    await turn.tx.delete(`wire/${pad(row.seq)}`);
-  }
-  if (state !== "stored" && row.state !== "received") await turn.tx.delete(`out-body/${pad(row.seq)}`);
-}
-
-/** Removes a receipt that needs no more attention. */
-export async function deleteRow(turn: Turn, row: OutboxRecord): Promise<void> {
-  await unlink(turn, row);
-  if (row.state === "queued" && row.group !== undefined) await turn.remember(frameId(row.id, row.attempt));
-  for (let attempt = 0; attempt <= row.attempt; attempt++) await turn.tx.delete(`out-id/${frameId(row.id, attempt)}`);
-  for (const prefix of ["out/", "out-body/", "wire/", `queue/${row.to}/`]) await turn.tx.delete(prefix + pad(row.seq));
-}
-
-/** Takes a row off its counter, unless that was freed meanwhile and is another one's. */
-export async function unlink(turn: Turn, row: OutboxRecord): Promise<void> {
-  if (row.group === undefined || row.counter === undefined) return;
-  const key = `sent/${row.group}/${pad(row.counter)}`;
-  if ((await turn.tx.get(key)) === String(row.seq)) await turn.tx.delete(key);
-}
-
-export async function rowById(turn: Turn, id: string): Promise<OutboxRecord | undefined> {
-  const seq = await turn.tx.get(`out-id/${id}`);
-  return seq === undefined ? undefined : get(turn.tx, "out/", pad(Number(seq)));
-}
-
-export async function rowByCounter(turn: Turn, group: string, counter: number): Promise<OutboxRecord | undefined> {
-  const seq = await turn.tx.get(`sent/${group}/${pad(counter)}`);
-  const row = seq === undefined ? undefined : await get(turn.tx, "out/", pad(Number(seq)));
-  return row?.group === group && row.counter === counter ? row : undefined;
-}
-
-/** What was sent in a group and is not confirmed, by counter: page by page, for most readers stop at once. */
-export async function* sentIn(turn: Turn, group: string): AsyncGenerator<[key: string, seq: Value]> {
-  const prefix = `sent/${group}/`;
-  for (let after: string | undefined, page; ; after = page.at(-1)?.[0]) {
-    page = await turn.tx.list({ prefix, after, limit: PAGE });
-    yield* page;
-    if (page.length < PAGE) return;
-  }
-}
-
-/** Ends what waits here and is worth nothing any more, whether or not it could leave. @returns when that is next, Unix ms */
-export async function expire(turn: Turn): Promise<number> {
-  for (const [key] of await turn.tx.list({ prefix: "expiry/", limit: PAGE })) {
-    const [, at, seq] = key.split("/") as [string, string, string];
-    if (Number(at) > turn.now) return Number(at);
-    const row = await get(turn.tx, "out/", seq);
-    await turn.tx.delete(key);
-    // What has left is judged by the relay: it may have it already.
-    const left = (await turn.tx.get(`wire/${seq}`)) !== undefined;
-    if (row?.state === "queued" && !left) await settle(turn, row, "expired", "expired", row.group !== undefined);
-  }
-  return Infinity;
 }

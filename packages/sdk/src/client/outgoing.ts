@@ -4,7 +4,7 @@ import { isWaiting } from "./commits.ts";
 import { conversationFor } from "./conversations.ts";
 import type { Flight, SendData } from "./flight.ts";
 import { bodyToSend, contactsWithQueue, failAll, isTooLarge, queuedRows } from "./queue.ts";
-import { settle, unlink } from "./outbox.ts";
+import { settle, unlink } from "./outbox-rows.ts";
 import { type ContactRecord, get, type OutboxRecord, pad, put, type WireRecord } from "./records.ts";
 import type { Conversation, Turn } from "./turn.ts";
 
@@ -84,7 +84,10 @@ async function repeatsOf(turn: Turn, flight: Flight, group: string) {
     const row = await get(turn.tx, "out/", pad(seq));
     // Meanwhile it may have been settled, or encrypted for another group.
     if (wire?.group === group && row?.state === "queued") repeats.push({ row, wire });
-    else flight.repeats.get(group)?.delete(seq);
+    else {
+      flight.repeats.get(group)?.delete(seq);
+      if (row?.state !== "queued") await turn.tx.delete(`wire/${pad(seq)}`);
+    }
   }
   return repeats.toSorted((a, b) => a.wire.counter - b.wire.counter);
 }

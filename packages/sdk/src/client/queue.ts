@@ -1,7 +1,7 @@
 /** The outbox's queue: what waits, for whom, in which order. */
 import { largestBody } from "../crypto/content.ts";
 import type { Flight } from "./flight.ts";
-import { deleteRow, settle } from "./outbox.ts";
+import { deleteRow, settle } from "./outbox-rows.ts";
 import { type ContactRecord, get, type OutboxRecord, pad, toBytes } from "./records.ts";
 import type { Turn } from "./turn.ts";
 

@@ -1,7 +1,7 @@
 import * as z from "zod/mini";
 import { frameId } from "../crypto/content.ts";
 import { fromUtf8, randomId, utf8 } from "../protocol/index.ts";
-import { deleteRow, requeue, rowByCounter, rowById, sentIn, settle, unlink } from "./outbox.ts";
+import { deleteRow, requeue, rowByCounter, rowById, sentIn, settle, unlink } from "./outbox-rows.ts";
 import { get, type GroupRecord, nextSeq, type OutboxRecord, pad, put, type ReceiptRecord, toBytes } from "./records.ts";
 import type { ClientStore } from "../store/store.ts";
 import type { Conversation, Turn } from "./turn.ts";

@@ -165,6 +165,10 @@ export interface InboxRecord {
   state: "unhandled" | "handled" | "failed";
   reason?: string;
   settled_at?: number;
+  /** How often it was given to a listener that shares. */
+  attempts?: number;
+  /** Not given to one before (Unix ms): its handler has failed. */
+  retry_at?: number;
   /** Who works on it, and until when (Unix ms). */
   claim?: { by: string; until: number };
 }

@@ -1,7 +1,8 @@
 import { closeConversation } from "./conversations.ts";
 import { sweepKeyPackages } from "./key-packages.ts";
 import { get, list, remove } from "./records.ts";
-import { deleteRow, settle } from "./outbox.ts";
+import { deleteRow, settle } from "./outbox-rows.ts";
+import { isFinal } from "./sent.ts";
 import type { Turn } from "./turn.ts";
 
 const DAY_MS = 86_400_000;
@@ -31,13 +32,19 @@ export async function sweep(turn: Turn): Promise<void> {
   await round(turn, "in/", async (seq) => {
     const row = await get(tx, "in/", seq);
     if (row?.settled_at === undefined) return;
-    if (now - row.settled_at > BODY_MS) await tx.delete(`in-body/${seq}`);
-    if (now - row.settled_at > ROW_MS) await remove(tx, "in/", seq);
+    // Dead letters are kept for as long as they are known.
+    const age = now - row.settled_at;
+    if (age > ROW_MS || (age > BODY_MS && row.state === "handled")) await tx.delete(`in-body/${seq}`);
+    if (age > ROW_MS) {
+      await tx.delete(`dead/${seq}`);
+      await remove(tx, "in/", seq);
+    }
   });
   await round(turn, "out/", async (seq) => {
     const row = await get(tx, "out/", seq);
     if (row === undefined || row.state === "queued") return;
     const age = now - row.updated_at;
+    if (isFinal(row.state) && age > BODY_MS) await tx.delete(`out-body/${seq}`);
     if (row.kind === "receipt" ? age > MAILBOX_MS : age > ROW_MS && row.state !== "stored") await deleteRow(turn, row);
     // No relay keeps it so long, and this one has not said what became of it.
     else if (age > ROW_MS) await settle(turn, row, "expired", "mailbox_age", true);

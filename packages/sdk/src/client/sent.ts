@@ -18,6 +18,11 @@ export interface MessageStatus {
   expiresAt?: number;
 }
 
+/** Whether nothing changes a state any more, but for a receipt that outweighs the relay's word. */
+export function isFinal(state: MessageState): boolean {
+  return !["queued", "stored", "received"].includes(state);
+}
+
 const ORDER: MessageState[] = ["queued", "stored", "received", "handled"];
 
 export function toStatus(row: OutboxRecord): MessageStatus {

@@ -1,18 +1,18 @@
 import { AgentError } from "../errors.ts";
 import { type GroupCrypto, wipe } from "../crypto/group.ts";
-import type { RelayFrame, RelayFrameData } from "../protocol/index.ts";
+import type { RelayFrameData } from "../protocol/index.ts";
 import type { ClientStore } from "../store/store.ts";
 import { type Account, STOCK } from "./account.ts";
 import { applyAnswers, repeatCommits } from "./answers.ts";
 import { serveRequests } from "./asks.ts";
 import { applyCommit, heal, isWaiting } from "./commits.ts";
-import type { Connection, Pushed, Refusal } from "./connection.ts";
+import type { Connection, Pushed } from "./connection.ts";
 import { reopenDelay } from "./conversations.ts";
-import { type Answered, Flight } from "./flight.ts";
+import { type Answered, asAck, Flight, tooLarge } from "./flight.ts";
 import { receive } from "./incoming.ts";
 import { lastResortIsDue, replenish } from "./key-packages.ts";
 import { cannotOpen, openWith } from "./openings.ts";
-import { expire } from "./outbox.ts";
+import { expire } from "./outbox-rows.ts";
 import { encryptQueued } from "./outgoing.ts";
 import { flushReceipts } from "./receipts.ts";
 import type { WireRecord } from "./records.ts";
@@ -135,6 +135,7 @@ export class Session {
       await this.#sweepIfDue(turn);
       await heal(turn, (group) => flight.postCommit(group));
       await repeatCommits(turn, flight);
+      await this.#retryIfAsked(turn);
       await this.#flushReceipts(turn, last || batch.length > 0);
       this.#expiresAt = await expire(turn);
       await encryptQueued(turn, flight);
@@ -270,6 +271,17 @@ export class Session {
     if (await lastResortIsDue(turn)) this.#replenishDue = true;
   }
 
+  /** The owner wants something to be tried at once. */
+  async #retryIfAsked(turn: Turn): Promise<void> {
+    const asked = (await turn.tx.get("meta/retry")) as string | undefined;
+    const contact = asked?.split(" ")[0];
+    if (contact === undefined) return;
+    await turn.tx.delete("meta/retry");
+    this.#flight.endPause(contact);
+    const record = await turn.contact(contact);
+    if (record !== undefined) turn.saveContact({ ...record, reopen_at: 0 });
+  }
+
   async #replenishIfLow(): Promise<void> {
     const stock = this.#connection.keysLow;
     if ((stock === undefined && !this.#replenishDue) || Date.now() - this.#replenishedAt < REPLENISH_MS) return;
@@ -279,13 +291,4 @@ export class Session {
     if (stock !== undefined) await this.#store.write((tx) => tx.put("meta/relay-stock", String(stock)));
     await replenish(this.#store, this.#crypto, this.#account, this.#connection);
   }
-}
-
-const tooLarge: Refusal = { code: 413, reason: "message_too_large", message: "more than the relay takes" };
-
-function asAck(answer: { frame: RelayFrame } | { refusal: Refusal }): Answered<RelayFrameData<"ack">> {
-  if ("refusal" in answer) return answer;
-  if (answer.frame.type === "ack") return { ok: answer.frame.data };
-  // Anything else says nothing of what became of the message: it is sent again.
-  return { refusal: { code: 500, reason: "internal", message: `answered by ${answer.frame.type}` } };
 }

@@ -95,7 +95,7 @@ test("many messages to one contact do not hold up one to another", async () => {
   }
   await Promise.all(numbered(1_500).map((text) => alice.send("bob", text)));
   await (await alice.send("zoe", "one")).stored({ timeout: 60_000 });
-  const waiting = (await alice.outbox()).filter(({ state }) => state === "queued").length;
+  const waiting = (await alice.outbox.list()).filter(({ state }) => state === "queued").length;
   expect(waiting).toBeGreaterThan(500);
 });
 

@@ -1,0 +1,77 @@
+import type { Command } from "commander";
+import { openAgent } from "../agent.ts";
+import type { Act, Call } from "../call.ts";
+import { escapeBody, escapeLine } from "../escape.ts";
+import { messageJson, messageText, preview } from "../message.ts";
+import { localTime, table } from "../output.ts";
+import type { DeadLetter } from "@aimessage/sdk/node";
+
+export function configure(command: Command, act: Act): void {
+  command
+    .description("Messages that no handler could handle. Their senders have been told; the text is kept for 30 days.")
+    .helpCommand(false)
+    .addHelpText("after", "\nExamples:\n  aimessage dead list\n  aimessage dead redeliver 1f0c9a52b7d84e3f\n");
+  const add = (name: string, what: string) =>
+    command
+      .command(name)
+      .description(what)
+      .addHelpText("after", `\nExample:\n  aimessage dead ${example(name)}\n`);
+  add("list", "List them, oldest first.").action(act(list));
+  add("show", "Show one: why it failed, and its text.").argument("<message-id>").action(act(show));
+  add("redeliver", "Give one to handlers again. For its sender it stays failed.")
+    .argument("<message-id>")
+    .action(act(redeliver));
+  add("discard", "Delete one.").argument("<message-id>").action(act(discard));
+}
+
+function example(name: string): string {
+  return name === "list" ? "list" : `${name} 1f0c9a52b7d84e3f`;
+}
+
+async function list(call: Call): Promise<void> {
+  await using agent = await openAgent(call, "dead");
+  const letters = await agent.deadLetters.list();
+  const rows = letters.map((letter) => [
+    letter.id,
+    localTime(letter.failedAt),
+    letter.from,
+    letter.reason,
+    preview(letter),
+  ]);
+  const lines = rows.length === 0 ? ["No dead letters."] : table([["ID", "FAILED", "FROM", "REASON", "TEXT"], ...rows]);
+  await call.out.data(lines, { dead_letters: letters.map(letterJson) });
+}
+
+async function show(call: Call, _options: object, id: string): Promise<void> {
+  await using agent = await openAgent(call, "dead");
+  const letter = await agent.deadLetters.show(id);
+  const rows = [
+    ["Message:", letter.id],
+    ["From:", letter.from],
+    ["Sent:", localTime(letter.sentAt)],
+    ["Failed:", localTime(letter.failedAt)],
+    ["Reason:", letter.reason],
+    ["Type:", letter.contentType],
+  ];
+  await call.out.data([...table(rows), "", escapeBody(messageText(letter))], letterJson(letter));
+}
+
+async function redeliver(call: Call, _options: object, id: string): Promise<void> {
+  await using agent = await openAgent(call, "dead");
+  await agent.deadLetters.redeliver(id);
+  await call.out.confirm([`Message ${escapeLine(id)} is given to handlers again.`], {
+    message_id: id,
+    state: "unhandled",
+  });
+}
+
+async function discard(call: Call, _options: object, id: string): Promise<void> {
+  await using agent = await openAgent(call, "dead");
+  await agent.deadLetters.discard(id);
+  await call.out.confirm([`Message ${escapeLine(id)} is deleted.`], { message_id: id, state: "discarded" });
+}
+
+/** A dead letter as JSON. Times are Unix milliseconds. */
+function letterJson(letter: DeadLetter): object {
+  return { ...messageJson(letter), reason: letter.reason, failed_at: letter.failedAt };
+}

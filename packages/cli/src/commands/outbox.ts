@@ -1,0 +1,59 @@
+import type { Command } from "commander";
+import { openAgent } from "../agent.ts";
+import type { Act, Call } from "../call.ts";
+import { escapeLine } from "../escape.ts";
+import { localTime, table } from "../output.ts";
+import { statusJson } from "../status.ts";
+
+export function configure(command: Command, act: Act): void {
+  command
+    .description("Messages that were sent from here and have not ended yet.")
+    .helpCommand(false)
+    .addHelpText("after", "\nExamples:\n  aimessage outbox list\n  aimessage outbox retry 1f0c9a52b7d84e3f\n");
+  command
+    .command("list")
+    .description("List them, oldest first. Works without the relay.")
+    .option("--all", "those that have ended, too")
+    .addHelpText("after", "\nExample:\n  aimessage outbox list --json\n")
+    .action(act(list));
+  command
+    .command("retry")
+    .description("Try one that waits at once; send one that was refused, failed or has expired as a new message.")
+    .argument("<message-id>")
+    .addHelpText("after", "\nExample:\n  aimessage outbox retry 1f0c9a52b7d84e3f\n")
+    .action(act(retry));
+  command
+    .command("discard")
+    .description("Give one up. If it has left already it may still arrive.")
+    .argument("<message-id>")
+    .addHelpText("after", "\nExample:\n  aimessage outbox discard 1f0c9a52b7d84e3f\n")
+    .action(act(discard));
+}
+
+async function list(call: Call, { all }: { all?: true }): Promise<void> {
+  await using agent = await openAgent(call, "outbox");
+  const messages = await agent.outbox.list({ all: all === true });
+  const rows = messages.map(({ id, state, to, updatedAt, reason }) => [
+    id,
+    state,
+    localTime(updatedAt),
+    to,
+    reason ?? "",
+  ]);
+  const lines = rows.length === 0 ? ["No messages."] : table([["ID", "STATE", "SINCE", "TO", "REASON"], ...rows]);
+  await call.out.data(lines, { messages: messages.map(statusJson) });
+}
+
+async function retry(call: Call, _options: object, id: string): Promise<void> {
+  await using agent = await openAgent(call, "outbox");
+  const sent = await agent.outbox.retry(id);
+  const { state } = await sent.status();
+  const said = sent.id === id ? `Message ${id} is tried again.` : `Message ${id} is sent again, as ${sent.id}.`;
+  await call.out.confirm([escapeLine(said)], { message_id: sent.id, to: sent.to, status: state, retry_of: id });
+}
+
+async function discard(call: Call, _options: object, id: string): Promise<void> {
+  await using agent = await openAgent(call, "outbox");
+  const status = await agent.outbox.discard(id);
+  await call.out.confirm([`Message ${escapeLine(id)} is given up.`], statusJson(status));
+}
