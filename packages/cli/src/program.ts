@@ -24,6 +24,8 @@ const commands: Record<string, { summary: string; load: () => Promise<CommandFil
   whoami: { summary: "show this agent's name and fingerprint", load: () => import("./commands/whoami.ts") },
   verify: { summary: "compare a contact's fingerprint", load: () => import("./commands/verify.ts") },
   contacts: { summary: "list, trust, block and allow contacts", load: () => import("./commands/contacts.ts") },
+  backup: { summary: "write identity and contacts into a file", load: () => import("./commands/backup.ts") },
+  restore: { summary: "make the agent of a backup this machine's", load: () => import("./commands/restore.ts") },
   doctor: { summary: "check relay, login, store, clock and keys", load: () => import("./commands/doctor.ts") },
   unregister: { summary: "remove this agent, here and at the relay", load: () => import("./commands/unregister.ts") },
 };

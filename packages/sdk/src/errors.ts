@@ -23,6 +23,8 @@ export const localErrors = {
   blocked: { exit: 1, retry: false },
   unknown_contact: { exit: 1, retry: false },
   unknown_message: { exit: 1, retry: false },
+  bad_backup: { exit: 1, retry: false },
+  wrong_passphrase: { exit: 1, retry: false },
   home_unwritable: { exit: 1, retry: false },
   disk_full: { exit: 1, retry: true },
   store_busy: { exit: 1, retry: true },

@@ -7,6 +7,7 @@ import { Agent } from "./agent.ts";
 import { connect, type Explain } from "./connect.ts";
 import { type Connection, refused } from "./connection.ts";
 import { erase } from "./message.ts";
+import { registerReplacement } from "./replace-device.ts";
 import { serverUrl } from "./server-url.ts";
 
 /** How long another process may register or use the agent while we want to, and how often we look. Milliseconds. */
@@ -73,7 +74,11 @@ async function register(crypto: GroupCrypto, begun: Account | undefined, options
     const info = await readInfo(connection);
     const account = known ?? (await createAccount(store, crypto, username, server, insecure));
     account.server = server.href;
-    const refusal = await registerDevice(store, crypto, account, connection);
+    // Of a backup: the relay may know an earlier device.
+    const refusal =
+      account.relay.new_device === true
+        ? await registerReplacement(store, crypto, account, connection).then(() => undefined)
+        : await registerDevice(store, crypto, account, connection);
     if (refusal === undefined) {
       const { frame_bytes } = info.limits;
       const here = { server: server.href, insecure, frame_bytes, registered: true };

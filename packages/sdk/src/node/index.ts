@@ -11,9 +11,11 @@ import {
   type Wait,
 } from "../index.ts";
 import { readAccount } from "../client/account.ts";
+import { makeBackup, readBackup, restoreBackup } from "../client/backup.ts";
 import { serverUrl } from "../client/server-url.ts";
 import { usernameKey } from "../protocol/index.ts";
 import { explainUnreachable } from "./probe.ts";
+import { openBackup, sealBackup } from "./backup-file.ts";
 import { nodeCryptoProvider } from "./provider.ts";
 import { SqliteStore } from "./sqlite-store.ts";
 
@@ -49,6 +51,7 @@ export async function listAgents(home: string = defaultHome()): Promise<string[]
 /** An agent in a folder of its own, `<home>/<username>`. */
 export class Agent extends CoreAgent {
   #folder = "";
+  #files!: SqliteStore;
   #moved = false;
 
   get folder(): string {
@@ -78,6 +81,27 @@ export class Agent extends CoreAgent {
     return Agent.#open({ ...options, move: registeredAt !== undefined });
   }
 
+  /**
+   * Makes the agent of a backup (see {@link backup}) this folder's, as a new device of the same identity: it takes the place
+   * of the one before, which stops.
+   * @throws AgentError bad_backup, wrong_passphrase, already_registered, and what {@link open} throws
+   */
+  static async restore(sealed: string, passphrase: string, options: OpenOptions = {}): Promise<Agent> {
+    const backup = readBackup(await openBackup(sealed, passphrase));
+    const { username } = backup;
+    const folder = join(options.home ?? defaultHome(), usernameKey(username));
+    {
+      await using store = await SqliteStore.open(folder);
+      await restoreBackup(store, backup, nodeCryptoProvider);
+    }
+    return Agent.#open({ ...options, username, create: true });
+  }
+
+  /** Identity and contacts in one encrypted file: no device's keys, no messages. The passphrase is all that protects it. */
+  async backup(passphrase: string): Promise<string> {
+    return sealBackup(JSON.stringify(await makeBackup(this.#files)), passphrase);
+  }
+
   static async #open(options: OpenOptions & { move?: boolean }): Promise<Agent> {
     const home = options.home ?? defaultHome();
     const username = options.username ?? (await onlyAgent(home, options));
@@ -93,6 +117,7 @@ export class Agent extends CoreAgent {
       const node = { username, store, provider: nodeCryptoProvider, explain: explainUnreachable };
       const agent = (await openAgent({ ...options, ...node }, Agent)) as Agent;
       agent.#folder = folder;
+      agent.#files = store;
       agent.#moved = options.move === true;
       return agent;
     } catch (error) {

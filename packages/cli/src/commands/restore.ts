@@ -1,0 +1,37 @@
+import { readFile } from "node:fs/promises";
+import { resolve } from "node:path";
+import type { Command } from "commander";
+import { openOptions } from "../agent.ts";
+import type { Act, Call } from "../call.ts";
+import { escapeLine } from "../escape.ts";
+import { backupPassphrase } from "../passphrase.ts";
+
+const EXAMPLES = `
+Example:
+  aimessage restore alice.backup
+
+This becomes the agent's one device: the one before stops, and contacts open their conversations anew by themselves. What waited for
+the old device is sent again by those who wrote it.
+`;
+
+export function configure(command: Command, act: Act): void {
+  command
+    .description("Make the agent of a backup this machine's, with a device of its own. Ends its device elsewhere.")
+    .argument("<file>", "what `backup` has written")
+    .option("--passphrase-file <file>", "file whose first line is the passphrase")
+    .addHelpText("after", EXAMPLES)
+    .action(act(restore));
+}
+
+async function restore(call: Call, { passphraseFile }: { passphraseFile?: string }, file: string): Promise<void> {
+  const { context, out } = call;
+  const sealed = await readFile(resolve(context.cwd, file), "utf8");
+  const passphrase = await backupPassphrase(context, passphraseFile, false);
+  const { Agent } = await import("@aimessage/sdk/node");
+  await using agent = await Agent.restore(sealed, passphrase, openOptions(call, "restore"));
+  const { username, fingerprint, server, folder } = agent;
+  await out.confirm(
+    [`${escapeLine(username)} is restored.`, `Fingerprint: ${fingerprint}`, `Saved to: ${escapeLine(folder)}`],
+    { username, fingerprint, server, folder },
+  );
+}

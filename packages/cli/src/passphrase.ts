@@ -1,0 +1,34 @@
+import { once } from "node:events";
+import { readFile } from "node:fs/promises";
+import { createInterface } from "node:readline/promises";
+import { Writable } from "node:stream";
+import type { Context } from "./context.ts";
+import { UsageError } from "./errors.ts";
+
+const VARIABLE = "AIMESSAGE_BACKUP_PASSPHRASE";
+
+/** The passphrase of a backup: of a file, of the environment, or typed without being shown, twice if it is `fresh`. */
+export async function backupPassphrase(context: Context, file: string | undefined, fresh: boolean): Promise<string> {
+  const given = file === undefined ? context.env[VARIABLE] : (await readFile(file, "utf8")).replace(/\r?\n$/, "");
+  const passphrase =
+    given ?? (await ask(context, fresh ? "Passphrase for the backup: " : "Passphrase of the backup: "));
+  if (passphrase === "") throw new UsageError("the passphrase is empty", "choose one that nobody guesses");
+  if (given === undefined && fresh && (await ask(context, "The same again: ")) !== passphrase)
+    throw new UsageError("the two passphrases differ", "type it again");
+  return passphrase;
+}
+
+async function ask({ stdin, stderr, interrupted }: Context, question: string): Promise<string> {
+  if (stdin.isTTY !== true)
+    throw new UsageError("a passphrase is required", `name a file by --passphrase-file, or set ${VARIABLE}`);
+  const silent = new Writable({ write: (_chunk, _encoding, done) => done() });
+  const lines = createInterface({ input: stdin, output: silent, terminal: true });
+  try {
+    stderr.write(question);
+    const ended = once(lines, "close").then(() => "");
+    return await Promise.race([lines.question("", { signal: interrupted }), ended]);
+  } finally {
+    stderr.write("\n");
+    lines.close();
+  }
+}

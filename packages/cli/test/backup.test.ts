@@ -1,0 +1,68 @@
+import { readFile, stat, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { Agent } from "@aimessage/sdk/node";
+import { expect, test } from "vitest";
+import { createWorld } from "./world.ts";
+
+const SECRET = { AIMESSAGE_BACKUP_PASSPHRASE: "correct horse battery staple" };
+
+test("an agent is restored on another machine: mail comes there alone, what waited too, and contacts go on by themselves", async () => {
+  const world = await createWorld();
+  await world.register("alice", "bob");
+  await world.cli("verify -u alice bob");
+  const { fingerprint } = JSON.parse((await world.cli("whoami -u alice --json")).stdout) as { fingerprint: string };
+  expect((await world.cli("send -u bob -t alice -m before")).exit).toBe(0);
+  expect((await world.cli("listen -u alice --count 1 --timeout 20")).stdout).toContain("bob: before");
+  const file = join(world.home, "alice.backup");
+  const made = await world.cli(["backup", "-u", "alice", file], { env: SECRET });
+  expect(made).toMatchObject({ exit: 0, stdout: `alice is backed up in ${file}.\n` });
+  expect((await stat(file)).mode & 0o777).toBe(0o600);
+  expect((await world.cli(["backup", "-u", "alice", file], { env: SECRET })).exit).toBe(2);
+
+  // Waits for the device that is going to be replaced.
+  const waits = JSON.parse((await world.cli("send -u bob -t alice -m waits --json")).stdout) as { message_id: string };
+  const elsewhere = { AIMESSAGE_HOME: join(world.home, "elsewhere") };
+  const wrong = await world.cli(["restore", file], {
+    env: { ...elsewhere, AIMESSAGE_BACKUP_PASSPHRASE: "wrong" },
+  });
+  expect(wrong.exit).toBe(1);
+  expect(wrong.stderr).toContain("the passphrase is not the one of this backup");
+  const restored = await world.cli(["restore", file, "--json"], { env: { ...SECRET, ...elsewhere } });
+  expect(JSON.parse(restored.stdout)).toMatchObject({ username: "alice", fingerprint });
+  const contacts = await world.cli("contacts list --json", { env: elsewhere });
+  expect(JSON.parse(contacts.stdout)).toMatchObject({ contacts: [{ username: "bob" }] });
+
+  expect((await world.cli("send -u bob -t alice -m after")).exit).toBe(0);
+  const heard = await world.cli("listen --count 2 --timeout 30", { env: elsewhere });
+  expect(heard.stdout.match(/bob: \w+/g)?.sort()).toEqual(["bob: after", "bob: waits"]);
+  expect((await world.cli(`status -u bob ${waits.message_id}`)).stdout).toMatch(/Status: +handled/);
+  // The old device stops, and has got nothing.
+  const old = await world.cli("listen -u alice --timeout 2");
+  expect(old).toMatchObject({ exit: 6, stdout: "" });
+  expect(old.stderr).toContain("another device has taken this agent over");
+  const bobs = await world.cli("contacts list -u bob --json");
+  expect(bobs.stdout).not.toContain("stopped");
+  expect(JSON.parse(bobs.stdout)).toMatchObject({ contacts: [{ username: "alice" }] });
+  // A second time is refused where there is an agent already.
+  expect((await world.cli(["restore", file], { env: { ...SECRET, ...elsewhere } })).stderr).toContain("already");
+});
+
+test("a backup holds neither secrets in the clear nor device keys, and damage is noticed", async () => {
+  const world = await createWorld();
+  await world.register("alice");
+  await using agent = await Agent.open({ home: world.home, username: "alice" });
+  const sealed = await agent.backup("passphrase");
+  const head = JSON.parse(sealed) as Record<string, unknown>;
+  expect(Object.keys(head)).toEqual(["aimessage_backup", "kdf", "nonce", "sealed"]);
+  expect(sealed).not.toContain("alice");
+  const file = join(world.home, "damaged");
+  for (const damaged of [sealed.slice(0, -20), sealed.replace(/.("\})/, "A$1"), "{}", ""]) {
+    await writeFile(file, damaged);
+    const { exit, stderr } = await world.cli(["restore", file], { env: { AIMESSAGE_BACKUP_PASSPHRASE: "passphrase" } });
+    expect(exit).toBe(1);
+    expect(stderr).toMatch(/backup/);
+  }
+  await writeFile(file, sealed);
+  expect((await world.cli(["restore", file], { stdin: "" })).stderr).toContain("a passphrase is required");
+  expect((await readFile(file, "utf8")).split("\n")).toHaveLength(2);
+});
