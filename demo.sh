@@ -59,7 +59,7 @@ echo "AI Message demo"
 
 step "1. Build"
 command -v tsc >/dev/null || fail "dependencies are missing: run npm ci first"
-(cd "$here" && tsc -b packages/server packages/cli) || fail "the build"
+(cd "$here" && npm run --silent build) || fail "the build"
 ok "built with Node $(node --version)"
 
 step "2. Start a relay"

@@ -6,7 +6,7 @@ if (Number(process.versions.node.split(".")[0]) < 24) {
   );
   process.exitCode = 1;
 } else {
-  import("../dist/main.js").catch((error) => {
+  import("../bundle/main.js").catch((error) => {
     if (error.code !== "ERR_MODULE_NOT_FOUND") throw error;
     process.stderr.write(`aimessage is not built yet: run \`npm run build\` in the clone. (${error.message})\n`);
     process.exitCode = 1;

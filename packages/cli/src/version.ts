@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 
-/** The version of this package; from src and from dist it is the same step up. */
+/** The version of this package; from src, dist and bundle it is the same step up. */
 export function packageVersion(): string {
   const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as {
     version: string;
