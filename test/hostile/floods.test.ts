@@ -29,7 +29,7 @@ test("a message in very many pieces ends its connection [P-1.3]", async () => {
   expect((await client.closed).code).toBe(1008);
 });
 
-test("of a stranger's frame that is never whole little is held [P-1.3]", async () => {
+test("[A-8] of a stranger's frame that is never whole little is held [P-1.3]", async () => {
   await using relay = await start();
   using client = await RawClient.open(relay.url);
   tcp(client).write(frame(0x81, Buffer.alloc(400_000, " "), 1_000_000));
@@ -58,7 +58,7 @@ test("large frames count for more [P-11.2]", async () => {
   expect(answers.map(({ data }) => data.status ?? data.reason)).toEqual(["stored_offline", "rate_limited"]);
 });
 
-test("connections without a login are bounded for each address, and a login makes room", async () => {
+test("[A-8] connections without a login are bounded for each address, and a login makes room", async () => {
   await using relay = await start({ limits: { addressStrangers: 3 } });
   const clients = await Promise.all([1, 2, 3].map(() => RawClient.open(relay.url)));
   const refused = new RawClient(relay.url);
@@ -83,7 +83,7 @@ test("a further login of an account ends its oldest connection [P-1.6]", async (
   for (const client of others) client.socket.terminate();
 });
 
-test("when all clients together leave too much unread, the worst of them go [P-1.6]", async () => {
+test("[A-8] when all clients together leave too much unread, the worst of them go [P-1.6]", async () => {
   await using relay = await start({ limits: { bufferedBytesOfAll: 2 ** 21, pingInterval: 200 } });
   using alice = await tokenClient(relay.url, "alice");
   using bob = await tokenClient(relay.url, "bob");
@@ -112,7 +112,7 @@ test("nobody is cut off by keys that it has not asked for [P-6.6]", async () => 
   );
 });
 
-test("stocks of key packages are published at a rate, and what is remembered of them is bounded [P-8.1]", async () => {
+test("[A-5] stocks of key packages are published at a rate, and what is remembered of them is bounded [P-8.1]", async () => {
   await using relay = await start({ noLimits: false, limits: { publishesPerHour: 3 } });
   const alice = await newAgent(relay.url, "alice");
   using client = await alice.connect();
@@ -127,7 +127,7 @@ test("stocks of key packages are published at a rate, and what is remembered of 
   expect((await client.ask("publish_keys", { last_resort: "A".repeat(16_388) })).data.reason).toBe("invalid_data");
 });
 
-test("Welcomes of strangers fill only their own room, and commits of members find room in any case [P-5.9]", async () => {
+test("[A-4] Welcomes of strangers fill only their own room, and commits of members find room in any case [P-5.9]", async () => {
   await using relay = await start({ limits: { handshakeMessages: 4 * 16 } });
   const [bob, alice, eve] = await Promise.all(["bob", "alice", "eve"].map((name) => newAgent(relay.url, name)));
   if (bob === undefined || alice === undefined || eve === undefined) throw new Error("no agents");

@@ -5,7 +5,7 @@ import { loginToken, RawClient, registerToken, seal, tokenClient } from "../../p
 
 const start = () => createRelay({ port: 0, store: "memory", noLimits: true });
 
-test("an answer to a challenge is good once, on its own connection, for its own user and device", async () => {
+test("[A-6] an answer to a challenge is good once, on its own connection, for its own user and device", async () => {
   await using relay = await start();
   const [alice, bob] = [await newAgent(relay.url, "alice"), await newAgent(relay.url, "bob")];
   using first = await RawClient.open(relay.url);

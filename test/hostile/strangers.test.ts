@@ -30,7 +30,7 @@ test("names and ids that no agent has do not spoil the receipts for those that h
   expect(got).toEqual(["0", "1", "2", "3", "4"]);
 });
 
-test("false Welcomes do not fill the store of an agent", async () => {
+test("[A-3] false Welcomes do not fill the store of an agent", async () => {
   await using world = await World.create();
   const [alice, bob] = [await world.open("alice"), await world.open("bob")];
   follow(bob);
@@ -43,7 +43,7 @@ test("false Welcomes do not fill the store of an agent", async () => {
   expect(await bob.alerts()).toHaveLength(1_000);
 });
 
-test("a stranger who writes much that is not readable takes nobody else's place", async () => {
+test("[A-3] a stranger who writes much that is not readable takes nobody else's place", async () => {
   await using world = await World.create({ noLimits: true });
   const [bob, carol] = [await world.open("bob"), await world.open("carol")];
   follow(bob);

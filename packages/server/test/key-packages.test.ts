@@ -86,7 +86,7 @@ test("packages older than 90 days are not handed out", async () => {
   expect((await a.ask("claim_keys", { username: "bob" })).data).toMatchObject({ code: 404, reason: "no_key_packages" });
 });
 
-test("claims of one pair are limited", async () => {
+test("[A-5] claims of one pair are limited", async () => {
   await using relay = await relayForTest({ claimsPerHour: 2 });
   const alice = await newAgent(relay.url, "alice");
   const bob = await newAgent(relay.url, "bob");

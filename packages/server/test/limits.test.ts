@@ -123,7 +123,7 @@ test("open connections are bounded", async () => {
   expect((await first.ask("heartbeat")).type).toBe("ack");
 });
 
-test("registrations of one address are limited, but not the repeats of another", async () => {
+test("[A-7] registrations of one address are limited, but not the repeats of another", async () => {
   await using relay = await createRelay({
     port: 0,
     store: "memory",
@@ -155,7 +155,7 @@ test("a silent connection is pinged, and ended if it does not answer", async () 
   expect((await alive.ask("heartbeat")).data.status).toBe("ok");
 });
 
-test("a client that asks and does not read is dropped before it fills the memory", async () => {
+test("[A-8] a client that asks and does not read is dropped before it fills the memory", async () => {
   await using relay = await relayWith({ bufferedBytes: 100_000 });
   using client = await tokenClient(relay.url, "alice");
   client.socket.pause();

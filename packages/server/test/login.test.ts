@@ -60,7 +60,7 @@ test("a registration with anything changed is refused", async () => {
   expect((await client.ask("register", good)).type).toBe("registered");
 });
 
-test("a login is accepted once: neither its replay nor its counter works again", async () => {
+test("[A-6] a login is accepted once: neither its replay nor its counter works again", async () => {
   await using relay = await relayForTest();
   const alice = await newAgent(relay.url, "alice");
   using client = await RawClient.open(relay.url);
@@ -98,7 +98,7 @@ test("a stranger neither learns nor moves a login counter", async () => {
   expect((await alice.login(client)).data.status).toBe("authenticated");
 });
 
-test("a login names this relay, so that another one cannot pass it on", async () => {
+test("[A-6] a login names this relay, so that another one cannot pass it on", async () => {
   await using relay = await createRelay({
     port: 0,
     store: "memory",

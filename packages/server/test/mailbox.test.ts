@@ -153,7 +153,7 @@ test("a message that has expired is refused, never delivered, and its sender is 
   });
 });
 
-test("one sender may take a quarter of what the others leave of a mailbox", async () => {
+test("[A-4] one sender may take a quarter of what the others leave of a mailbox", async () => {
   await using c = await conversation({ mailboxMessages: 40 });
   for (let count = 0; count < 10; count++) expect((await c.send()).status).toBe("stored_offline");
   expect(await c.send()).toMatchObject({ code: 507, reason: "mailbox_full", message_id: "m11" });

@@ -130,8 +130,10 @@ export async function applyReceipt(turn: Turn, conversation: Conversation, body:
   for (const id of receipt.undecryptable) {
     const row = await rowById(turn, id);
     if (row === undefined || row.to !== from || id !== frameId(row.id, row.attempt)) continue;
-    // The other side may not have that group: it never joined, or has closed it.
-    if (row.group !== undefined && row.group !== conversation.record.id) await leave(turn, from, row.group);
+    // The other side may not have that group, or be in an epoch that it cannot leave: it never joined, has closed it, or
+    // was not given a commit. What is not readable twice is sent in another one.
+    if (row.group !== undefined && (row.group !== conversation.record.id || row.attempt > 0))
+      await replace(turn, from, row.group);
     await sendAgain(turn, from, row);
   }
   for (const [group, counter] of Object.entries(receipt.received)) await receivedUpTo(turn, from, group, counter);
@@ -143,6 +145,14 @@ export async function applyReceipt(turn: Turn, conversation: Conversation, body:
     const row = await rowById(turn, id);
     if (row?.to === from && !isFinalByReceipt(row)) await settle(turn, row, "failed", reason);
   }
+}
+
+/** Leaves a group, and has the other side leave it: the next one names it as replaced. */
+async function replace(turn: Turn, contact: string, group: string): Promise<void> {
+  if ((await turn.conversation(group))?.record.state !== "open") return;
+  await leave(turn, contact, group);
+  const names = ((await turn.tx.get(`replaces/${contact}`)) ?? "") as string;
+  await turn.tx.put(`replaces/${contact}`, `${names} ${group}`.trim());
 }
 
 /** Nothing is sent in this group again; it is still read. */

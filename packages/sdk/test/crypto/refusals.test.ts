@@ -37,7 +37,7 @@ describe("a member may not", () => {
     await refused(bob, await commitWith(unruled(alice), { extraProposals: [proposal] }), alice);
   });
 
-  it("add a third one by a commit", async () => {
+  it("[A-1] add a third one by a commit", async () => {
     const { alice, bob } = await pair();
     const keyPackage = await newKeyPackage(alice.crypto, "carol");
     await refused(
@@ -71,7 +71,7 @@ describe("a member may not", () => {
     await refused(bob, other.welcome, alice);
   });
 
-  it("commit without new keys", async () => {
+  it("[A-1] commit without new keys", async () => {
     const { alice, bob } = await pair();
     await refused(bob, await commitWithoutPath(unruled(alice)), alice);
   });
@@ -85,7 +85,7 @@ describe("a member may not", () => {
     },
   );
 
-  it("change its name or certificate towards who opened the conversation", async () => {
+  it("[A-1] change its name or certificate towards who opened the conversation", async () => {
     const { alice, bob } = await pair();
     await refused(alice, await commitWith(withCredential(unruled(bob), "mallory"), {}), bob);
   });

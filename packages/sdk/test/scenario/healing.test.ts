@@ -85,7 +85,7 @@ describe("healing", () => {
     expect([...(await alertKinds(alice)), ...(await alertKinds(bob))]).toEqual([]);
   });
 
-  test("a relay that does not admit new keys loses the conversation after 200 messages and a minute", async () => {
+  test("[R-9] a relay that does not admit new keys loses the conversation after 200 messages and a minute", async () => {
     const { world: opened, alice, bob } = await talking();
     await using world = opened;
     world.proxy.rule = ({ toRelay, frame }) =>
@@ -189,7 +189,7 @@ describe("commits that meet", () => {
     expect([...(await alertKinds(alice)), ...(await alertKinds(bob))]).toEqual([]);
   });
 
-  test("a second commit for an epoch closes the conversation with an alert; it is opened anew and nothing is lost", async () => {
+  test("[R-9] a second commit for an epoch closes the conversation with an alert; it is opened anew and nothing is lost", async () => {
     const { world: opened, alice, bob } = await talking();
     await using world = opened;
     await pause(300);
@@ -214,7 +214,7 @@ describe("commits that meet", () => {
     expect(world.proxy.sentBy("alice", "send").at(-1)!.data.group_id).not.toBe(group);
   });
 
-  test("a commit that is not valid closes the conversation with an alert; it is opened anew and nothing is lost", async () => {
+  test("[R-9] a commit that is not valid closes the conversation with an alert; it is opened anew and nothing is lost", async () => {
     const { world: opened, alice, bob } = await talking();
     await using world = opened;
     let once = true;

@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import { fromBase64, toBase64 } from "../../src/protocol/index.ts";
 import { foreignWelcome } from "./forge.ts";
 import type { Frame } from "./proxy.ts";
+import { pad, put } from "../../src/client/records.ts";
 import { alertKinds, bodies, eventually, follow, pause, World } from "./world.ts";
 
 /** Alice and Bob with an open conversation, both online. */
@@ -30,7 +31,7 @@ async function survives(
 }
 
 describe("a relay that lies about openings", () => {
-  test("a Welcome that is replayed changes nothing", async () => {
+  test("[R-7] a Welcome that is replayed changes nothing", async () => {
     const all = await talking();
     await using world = all.world;
     const [welcome] = world.proxy.pushedTo("bob", "welcome");
@@ -52,7 +53,7 @@ describe("a relay that lies about openings", () => {
     await survives(all, "welcome_replayed", ["hello"]);
   });
 
-  test("a Welcome with a third leaf is refused", async () => {
+  test("[A-1] a Welcome with a third leaf is refused", async () => {
     const all = await talking();
     await using world = all.world;
     const [welcome] = world.proxy.pushedTo("bob", "welcome");
@@ -71,7 +72,7 @@ describe("a relay that lies about openings", () => {
     expect([...(await groupStates(all)).keys()]).toEqual([...before.keys()]);
   });
 
-  test("a Welcome under another name than its maker's is refused, and the message arrives by another opening", async () => {
+  test("[R-7] a Welcome under another name than its maker's is refused, and the message arrives by another opening", async () => {
     await using world = await World.create();
     const [alice, bob] = [await world.open("alice"), await world.open("bob")];
     await world.open("carol");
@@ -99,7 +100,7 @@ describe("a relay that lies about messages", () => {
   ];
 
   test.each(lies)(
-    "a message under another %s is reported and not shown; sent again, it arrives once",
+    "[R-4] a message under another %s is reported and not shown; sent again, it arrives once",
     async (_, lie) => {
       const all = await talking();
       await using world = all.world;
@@ -117,7 +118,7 @@ describe("a relay that lies about messages", () => {
     },
   );
 
-  test("two messages whose ids were swapped are both reported and both arrive once", async () => {
+  test("[R-4] two messages whose ids were swapped are both reported and both arrive once", async () => {
     const all = await talking();
     await using world = all.world;
     const held: Frame[] = [];
@@ -134,7 +135,7 @@ describe("a relay that lies about messages", () => {
     expect((await alertKinds(all.bob)).filter((kind) => kind === "relay_mismatch").length).toBe(2);
   });
 
-  test("a message that is repeated, also under a later place in the mailbox, is shown once", async () => {
+  test("[R-2] a message that is repeated, also under a later place in the mailbox, is shown once", async () => {
     const all = await talking();
     await using world = all.world;
     world.proxy.rule = ({ agent, toRelay, frame }) =>
@@ -163,7 +164,7 @@ describe("a relay that lies about messages", () => {
     expect(await bodies(all.bob, 2)).toEqual(["hello", "dented"]);
   });
 
-  test("rubbish in every field of a push is survived", async () => {
+  test("[R-15] rubbish in every field of a push is survived", async () => {
     const all = await talking();
     await using world = all.world;
     const push = world.proxy.pushedTo("bob", "application").at(-1)!;
@@ -186,7 +187,7 @@ describe("a relay that lies about messages", () => {
   });
 });
 
-test("a relay that pushes without end is left, and what is real arrives on the next connection", async () => {
+test("[R-15] a relay that pushes without end is left, and what is real arrives on the next connection", async () => {
   const all = await talking();
   await using world = all.world;
   const push = world.proxy.pushedTo("bob", "application").at(-1)!;
@@ -206,7 +207,7 @@ function groupStates({ world }: { world: World }): Promise<Map<string, unknown>>
 }
 
 describe("a relay that lies about positions and devices", () => {
-  test("an absurd place in the mailbox makes nobody deaf: the next login tells, and nothing is lost", async () => {
+  test("[R-14] an absurd place in the mailbox makes nobody deaf: the next login tells, and nothing is lost", async () => {
     const all = await talking();
     await using world = all.world;
     const [known] = world.proxy.pushedTo("bob", "application");
@@ -221,7 +222,7 @@ describe("a relay that lies about positions and devices", () => {
     await survives(all, "relay_order", ["hello", "still heard?"]);
   });
 
-  test("that a device was replaced is believed only with the newer certificate", async () => {
+  test("[R-13] that a device was replaced is believed only with the newer certificate", async () => {
     const all = await talking();
     await using world = all.world;
     let lies = 0;
@@ -236,7 +237,7 @@ describe("a relay that lies about positions and devices", () => {
     expect((await (await all.alice.send("bob", "not replaced")).handled()).state).toBe("handled");
   });
 
-  test("a relay that calls a store an old copy at each login makes it no new device each time", async () => {
+  test("[R-13] a relay that calls a store an old copy at each login makes it no new device each time", async () => {
     const all = await talking();
     await using world = all.world;
     world.proxy.rule = ({ agent, toRelay, frame }) =>
@@ -251,4 +252,31 @@ describe("a relay that lies about positions and devices", () => {
     world.proxy.rule = undefined;
     expect((await (await all.alice.send("bob", "again")).handled()).state).toBe("handled");
   });
+});
+
+test("[A-2] a receipt for messages that were sent to others changes nothing, nor does a malformed one", async () => {
+  await using world = await World.create();
+  const [alice, carol] = [await world.open("alice"), await world.open("carol")];
+  await world.open("bob");
+  follow(alice);
+  const sent = await alice.send("bob", "for bob alone");
+  await sent.stored();
+  await (await carol.send("alice", "hello")).handled();
+  const receipts = [
+    JSON.stringify({ handled: [sent.id], failed: [{ id: sent.id, reason: "no" }], undecryptable: [sent.id] }),
+    JSON.stringify({ handled: sent.id, received: { x: -1 } }),
+    "no JSON",
+  ];
+  await world.memory("carol").write(async (tx) => {
+    for (const [index, body] of receipts.entries()) {
+      const [seq, id] = [9_000 + index, `forged-${index}`];
+      const row = { seq, id, kind: "receipt", to: "alice", content_type: "application/json", state: "queued" } as const;
+      await put(tx, "out/", pad(seq), { ...row, created_at: 1, updated_at: 1, attempt: 0 });
+      await tx.put(`out-body/${pad(seq)}`, body);
+      await tx.put(`out-id/${id}`, String(seq));
+      await tx.put(`queue/alice/${pad(seq)}`, "");
+    }
+  });
+  await (await carol.send("alice", "behind them")).handled();
+  expect((await sent.status()).state).toBe("stored");
 });

@@ -22,7 +22,7 @@ async function talking() {
 }
 
 describe("another identity key under a pinned name", () => {
-  test("stops sending with the way out, and sends nothing", async () => {
+  test("[R-5] stops sending with the way out, and sends nothing", async () => {
     const { world: opened, alice, bob } = await talking();
     await using world = opened;
     const old = bob.fingerprint;
@@ -84,7 +84,7 @@ describe("another identity key under a pinned name", () => {
     expect((await alice.contacts())[0]).toMatchObject({ stopped: "device_changed", deviceCounter: 2 });
   });
 
-  test("a pinned contact that shows up as a token account is a changed key", async () => {
+  test("[R-5] a pinned contact that shows up as a token account is a changed key", async () => {
     const { world: opened, alice, bob } = await talking();
     await using world = opened;
     await bob.unregister({ release: true });
@@ -112,7 +112,7 @@ describe("NAME#FINGERPRINT", () => {
     expect((await alice.contacts())[0]).toMatchObject({ username: "bob", fingerprint: bob.fingerprint });
   });
 
-  test("sends nothing if it is the wrong one, before and after first contact", async () => {
+  test("[R-5] sends nothing if it is the wrong one, before and after first contact", async () => {
     await using world = await World.create();
     const [alice, bob] = [await world.open("alice"), await world.open("bob")];
     follow(bob);

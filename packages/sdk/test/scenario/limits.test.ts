@@ -78,7 +78,7 @@ describe("a relay that this version does not understand", () => {
     expect(await alice.users()).toEqual([]);
   });
 
-  test("nonsense for an answer is relay_protocol", async () => {
+  test("[R-15] nonsense for an answer is relay_protocol", async () => {
     await using world = await World.create();
     world.proxy.rule = ({ toRelay, frame }) =>
       !toRelay && frame.type === "info" ? [{ ...frame, data: { status: "fine, thanks" } }] : undefined;

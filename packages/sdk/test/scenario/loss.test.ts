@@ -118,7 +118,7 @@ describe("a message that the relay loses", () => {
   });
 });
 
-test("the end of a conversation that the relay lost is sent again when the conversation is replaced", async () => {
+test("[R-11] the end of a conversation that the relay lost is sent again when the conversation is replaced", async () => {
   const { world: opened, alice, bob } = await talking();
   await using world = opened;
   await eventually("alice has bob's first commit", () => world.proxy.pushedTo("alice", "commit").length > 0);

@@ -65,7 +65,7 @@ describe("the last-resort key package", () => {
     expect(await alertKinds(bob)).toEqual([]);
   });
 
-  test("its use is reported when stock remained", async () => {
+  test("[R-8] its use is reported when stock remained", async () => {
     await using world = await World.create();
     const [alice, bob] = [await world.open("alice"), await world.open("bob")];
     const registration = world.proxy.sentBy("bob", "register")[0];

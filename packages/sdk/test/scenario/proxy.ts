@@ -82,6 +82,16 @@ export class Proxy implements AsyncDisposable {
     pair.client.send(JSON.stringify({ ...frame, data: { ...frame.data, seq: pair.seq } }));
   }
 
+  /** Answers an agent's request instead of the relay. */
+  answer(agent: string, replyTo: string, frame: Frame): void {
+    this.raw(agent, JSON.stringify({ ...frame, reply_to: replyTo, timestamp: 1 }));
+  }
+
+  /** Sends an agent any text. */
+  raw(agent: string, text: string): void {
+    this.#pair(agent).client.send(text);
+  }
+
   /** Sends a frame to the relay, as if the agent had. */
   toRelay(agent: string, frame: Frame): void {
     this.#pair(agent).relay.send(JSON.stringify(frame));
