@@ -317,3 +317,14 @@ test("dead letters and the outbox can be looked at and acted upon", async () => 
   expect((await world.cli("listen -u nobody --count 1 --timeout 20")).stdout).toContain("alice: lost");
   expect((await world.cli("status -u alice")).exit).toBe(2);
 });
+
+test("bench measures a relay and leaves nothing behind", async () => {
+  const world = await createWorld();
+  const { exit, stdout } = await world.cli("bench --pairs 2 --window 4 --seconds 0.5 --json");
+  expect(exit).toBe(0);
+  const result = JSON.parse(stdout) as { messages: number; handled: { p50_ms: number } };
+  expect(result).toMatchObject({ pairs: 2, size: 128, window: 4 });
+  expect(result.messages).toBeGreaterThan(1);
+  expect(result.handled.p50_ms).toBeGreaterThan(0);
+  expect((await world.cli("whoami")).exit).toBe(3);
+});

@@ -1,0 +1,142 @@
+import { randomBytes } from "node:crypto";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Option, type Command } from "commander";
+import type { Act, Call } from "../call.ts";
+import { UsageError } from "../errors.ts";
+import { table } from "../output.ts";
+import { count, seconds } from "../values.ts";
+import type { Agent } from "@aimessage/sdk/node";
+
+interface Options {
+  pairs: number;
+  size: number;
+  window: number;
+  seconds: number;
+}
+
+/** One message's way, in milliseconds: until its sender knew that it was on the relay's disk, and that it was handled. */
+interface Way {
+  stored: number;
+  handled: number;
+}
+
+const NOTES = `
+Agents of its own, in a temporary folder, are registered for it and removed again. All of them run in this process, so with many
+pairs it is this machine that is measured. A relay's limits apply: by default 200 frames a second for each account.
+
+Example:
+  aimessage bench -s ws://localhost:8080 --pairs 2 --size 128 --window 16 --seconds 5
+`;
+
+export function configure(command: Command, act: Act): void {
+  command
+    .description("Measure a relay: encrypted messages between pairs of agents, until they are handled.")
+    .addOption(whole("--pairs <n>", "senders, each with a receiver of its own", 1))
+    .addOption(whole("--size <bytes>", "size of a message", 128))
+    .addOption(whole("--window <n>", "messages of one sender that are not handled yet, at most", 16))
+    .addOption(new Option("--seconds <s>", "how long they send").argParser(seconds).default(5_000, "5"))
+    .addHelpText("after", NOTES)
+    .action(act(bench));
+}
+
+async function bench(call: Call, options: Options): Promise<void> {
+  const { settings, context, out } = call;
+  if (settings.server === undefined) throw new UsageError("a relay is required", "name it: bench -s ws://HOST:PORT");
+  const home = await mkdtemp(join(tmpdir(), "aimessage-bench-"));
+  const agents: Agent[] = [];
+  try {
+    const { Agent } = await import("@aimessage/sdk/node");
+    const server = settings.server;
+    const register = async (role: string) => {
+      const username = `bench-${role}-${randomBytes(8).toString("hex")}`;
+      const insecure = settings.insecure ? { insecure: true } : {};
+      const agent = await Agent.open({ home, username, server, signal: context.interrupted, ...insecure });
+      agents.push(agent);
+      return agent;
+    };
+    const pairs: [Agent, Agent][] = [];
+    for (let index = 0; index < options.pairs; index++) pairs.push([await register("s"), await register("r")]);
+    out.note(`Measuring ${server} for ${options.seconds / 1000} s...`);
+    for (const [sender, receiver] of pairs) {
+      void answer(receiver);
+      // The first message opens the conversation, and does not count.
+      await (await sender.send(receiver.username, "hello")).handled();
+    }
+    const begun = performance.now();
+    const ways = (await Promise.all(pairs.map((pair) => run(pair, options, begun, context.interrupted)))).flat();
+    await report(call, options, ways, performance.now() - begun);
+  } finally {
+    for (const agent of agents) await agent.unregister({ release: true, timeout: 5_000 }).catch(() => agent.close());
+    await rm(home, { recursive: true, force: true });
+  }
+}
+
+async function answer(receiver: Agent): Promise<void> {
+  for await (const message of receiver.messages()) void message.handled().catch(() => undefined);
+}
+
+/** Sends with a window until the time is over; each message that is handled makes room for the next. */
+async function run(
+  [sender, { username }]: [Agent, Agent],
+  options: Options,
+  begun: number,
+  signal: AbortSignal,
+): Promise<Way[]> {
+  const body = randomBytes(options.size);
+  const ways: Way[] = [];
+  const lane = async (): Promise<void> => {
+    while (performance.now() - begun < options.seconds && !signal.aborted) {
+      const start = performance.now();
+      const sent = await sender.send(username, body);
+      await sent.stored({ signal });
+      const stored = performance.now() - start;
+      await sent.handled({ signal });
+      ways.push({ stored, handled: performance.now() - start });
+    }
+  };
+  await Promise.all(Array.from({ length: options.window }, lane));
+  return ways;
+}
+
+async function report({ out }: Call, { pairs, size, window }: Options, ways: Way[], elapsed: number): Promise<void> {
+  const stored = ways.map((way) => way.stored).toSorted((a, b) => a - b);
+  const handled = ways.map((way) => way.handled).toSorted((a, b) => a - b);
+  const perSecond = ways.length / (elapsed / 1000);
+  const times = (sorted: number[]) => [0.5, 0.99].map((share) => `${at(sorted, share).toFixed(1)} ms`);
+  const lines = [
+    `${ways.length} messages of ${size} bytes, pairs: ${pairs}, window: ${window}`,
+    `${Math.round(perSecond)} messages/s`,
+    "",
+    ...table([
+      ["", "p50", "p99"],
+      ["stored", ...times(stored)],
+      ["handled", ...times(handled)],
+    ]),
+  ];
+  const quantiles = (sorted: number[]) => ({ p50_ms: round(at(sorted, 0.5)), p99_ms: round(at(sorted, 0.99)) });
+  await out.data(lines, {
+    messages: ways.length,
+    seconds: round(elapsed / 1000),
+    per_second: round(perSecond),
+    pairs,
+    size,
+    window,
+    stored: quantiles(stored),
+    handled: quantiles(handled),
+  });
+}
+
+function whole(flags: string, about: string, value: number): Option {
+  return new Option(flags, about).argParser(count).default(value);
+}
+
+/** A quantile of sorted numbers; 0 of none. */
+function at(sorted: number[], share: number): number {
+  return sorted[Math.floor(share * (sorted.length - 1))] ?? 0;
+}
+
+function round(value: number): number {
+  return Math.round(value * 100) / 100;
+}
