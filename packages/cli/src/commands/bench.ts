@@ -104,7 +104,6 @@ async function report({ out }: Call, { pairs, size, window }: Options, ways: Way
   const stored = ways.map((way) => way.stored).toSorted((a, b) => a - b);
   const handled = ways.map((way) => way.handled).toSorted((a, b) => a - b);
   const perSecond = ways.length / (elapsed / 1000);
-  const times = (sorted: number[]) => [0.5, 0.99].map((share) => `${at(sorted, share).toFixed(1)} ms`);
   const lines = [
     `${ways.length} messages of ${size} bytes, pairs: ${pairs}, window: ${window}`,
     `${Math.round(perSecond)} messages/s`,
@@ -135,6 +134,10 @@ function whole(flags: string, about: string, value: number): Option {
 /** A quantile of sorted numbers; 0 of none. */
 function at(sorted: number[], share: number): number {
   return sorted[Math.floor(share * (sorted.length - 1))] ?? 0;
+}
+
+function times(sorted: number[]): string[] {
+  return [0.5, 0.99].map((share) => `${at(sorted, share).toFixed(1)} ms`);
 }
 
 function round(value: number): number {

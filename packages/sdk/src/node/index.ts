@@ -1,5 +1,5 @@
 /** AI Message for Node and Bun: agents that live in a folder. */
-import { existsSync, readdirSync, rmSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import {
@@ -26,6 +26,31 @@ export { SqliteStore } from "./sqlite-store.ts";
 export interface OpenOptions extends Omit<OpenAgentOptions, "store" | "provider" | "explain" | "move"> {
   /** Folder of all agents of this user; default `AIMESSAGE_HOME` or `~/.aimessage`. */
   home?: string | undefined;
+  /** Seals what the store holds; default `AIMESSAGE_PASSPHRASE`, or the file that `AIMESSAGE_PASSPHRASE_FILE` names. */
+  passphrase?: string | undefined;
+}
+
+/** Read once, and then gone from the environment: children do not inherit it. */
+let fromEnvironment: string | undefined;
+
+function passphraseOf({ passphrase }: OpenOptions): string | undefined {
+  if (passphrase !== undefined) return passphrase;
+  const { AIMESSAGE_PASSPHRASE: text = "", AIMESSAGE_PASSPHRASE_FILE: file = "" } = process.env;
+  delete process.env["AIMESSAGE_PASSPHRASE"];
+  if (text !== "") fromEnvironment = text;
+  else if (file !== "") fromEnvironment ??= readPassphrase(file);
+  return fromEnvironment;
+}
+
+function readPassphrase(file: string): string {
+  try {
+    return readFileSync(file, "utf8").replace(/\r?\n$/, "");
+  } catch (cause) {
+    throw new AgentError("wrong_passphrase", `the passphrase file ${file} cannot be read`, {
+      hint: "check AIMESSAGE_PASSPHRASE_FILE",
+      cause,
+    });
+  }
 }
 
 export function defaultHome(): string {
@@ -73,7 +98,7 @@ export class Agent extends CoreAgent {
     const home = options.home ?? defaultHome();
     const folder = join(home, usernameKey(options.username));
     const server = serverUrl(options.server, options.insecure ?? true);
-    const registeredAt = SqliteStore.exists(folder) ? await serverOf(folder) : undefined;
+    const registeredAt = SqliteStore.exists(folder) ? await serverOf(folder, passphraseOf(options)) : undefined;
     if (registeredAt === server.href)
       throw new AgentError("already_registered", `${options.username} is registered in ${home} already`, {
         hint: "use it as it is, or choose another username or home",
@@ -91,7 +116,7 @@ export class Agent extends CoreAgent {
     const { username } = backup;
     const folder = join(options.home ?? defaultHome(), usernameKey(username));
     {
-      await using store = await SqliteStore.open(folder);
+      await using store = await SqliteStore.open(folder, passphraseOf(options));
       await restoreBackup(store, backup, nodeCryptoProvider);
     }
     return Agent.#open({ ...options, username, create: true });
@@ -112,7 +137,7 @@ export class Agent extends CoreAgent {
       throw new AgentError("not_registered", `${username} is not registered in ${home}`, {
         hint: `aimessage register -u ${username} -s ${options.server ?? "URL"}`,
       });
-    const store = await SqliteStore.open(folder);
+    const store = await SqliteStore.open(folder, passphraseOf(options));
     try {
       const node = { username, store, provider: nodeCryptoProvider, explain: explainUnreachable };
       const agent = (await openAgent({ ...options, ...node }, Agent)) as Agent;
@@ -148,8 +173,8 @@ async function removeIfEmpty(store: SqliteStore): Promise<void> {
 }
 
 /** The relay at which the agent in a folder is registered; undefined if it is not. */
-async function serverOf(folder: string): Promise<string | undefined> {
-  await using store = await SqliteStore.open(folder);
+async function serverOf(folder: string, passphrase: string | undefined): Promise<string | undefined> {
+  await using store = await SqliteStore.open(folder, passphrase);
   const account = await store.read((tx) => readAccount(tx));
   return account?.relay.registered === true ? account.relay.server : undefined;
 }

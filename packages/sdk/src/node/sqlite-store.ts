@@ -3,9 +3,10 @@ import { join } from "node:path";
 import type { DatabaseSync } from "node:sqlite";
 import { heldByStopped } from "../client/waiting.ts";
 import { AgentError } from "../errors.ts";
-import { Layer } from "../store/layer.ts";
+import { type Base, Layer } from "../store/layer.ts";
 import type { ClientStore, LinkHolder, LinkLock, ReadTransaction, WriteTransaction } from "../store/store.ts";
 import { linkHolder, takeLink } from "./link-lock.ts";
+import { SealedRecords } from "./sealed-records.ts";
 import { isBusy, patiently, translate } from "./sqlite-errors.ts";
 import { openDatabase } from "./sqlite-open.ts";
 import { SqliteRecords } from "./sqlite-records.ts";
@@ -29,7 +30,7 @@ interface Pending {
 export class SqliteStore implements ClientStore {
   readonly folder: string;
   readonly #db: DatabaseSync;
-  readonly #records: SqliteRecords;
+  readonly #records: Base;
   readonly #listeners = new Set<() => void>();
   readonly #pending: Pending[] = [];
   #tail: Promise<void> = Promise.resolve();
@@ -38,21 +39,25 @@ export class SqliteStore implements ClientStore {
   #closing: Promise<void> | undefined;
   #closed = false;
 
-  private constructor(folder: string, db: DatabaseSync) {
+  private constructor(folder: string, db: DatabaseSync, records: Base) {
     this.folder = folder;
     this.#db = db;
-    this.#records = new SqliteRecords(db);
+    this.#records = records;
   }
 
   /**
-   * Opens the store in `folder`, which is made if need be (0700, files 0600).
-   * @throws AgentError home_unwritable, disk_full, store_newer, store_damaged
+   * Opens the store in `folder`, which is made if need be (0700, files 0600). With a passphrase its values are sealed.
+   * @throws AgentError home_unwritable, disk_full, store_newer, store_damaged, wrong_passphrase
    */
-  static async open(folder: string): Promise<SqliteStore> {
+  static async open(folder: string, passphrase?: string): Promise<SqliteStore> {
     let db: DatabaseSync | undefined;
     try {
       db = await openDatabase(folder);
-      const store = new SqliteStore(folder, db);
+      const store = new SqliteStore(
+        folder,
+        db,
+        await SealedRecords.over(new SqliteRecords(db), db, passphrase, folder),
+      );
       // A process that was killed has left its -wal behind.
       await store.scrub();
       return store;

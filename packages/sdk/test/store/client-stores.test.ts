@@ -13,6 +13,16 @@ describe("the SQLite store", () => {
   });
 });
 
+describe("the SQLite store with a passphrase", () => {
+  // Each opening costs half a second of scrypt, so these are the ones about what records are.
+  it.each(clientStoreCases.slice(0, 6))("$name", async ({ run }) => {
+    await run(async () => {
+      const folder = join(newFolder(), "alice");
+      return { store: await openStore(folder, "passphrase"), again: () => openStore(folder, "passphrase") };
+    });
+  });
+});
+
 describe("the memory store", () => {
   it.each(clientStoreCases)("$name", async ({ run }) => {
     await run(async () => {

@@ -22,8 +22,8 @@ export function newFolder(): string {
 }
 
 /** A store that is closed after the test. */
-export async function openStore(folder: string): Promise<SqliteStore> {
-  const store = await SqliteStore.open(folder);
+export async function openStore(folder: string, passphrase?: string): Promise<SqliteStore> {
+  const store = await SqliteStore.open(folder, passphrase);
   later(() => store.close());
   return store;
 }
