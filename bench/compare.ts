@@ -1,3 +1,5 @@
+import type { Worker } from "./worker.ts";
+
 /** A figure beside its floor: what was measured in the same run, in turns. */
 export interface Result {
   /** What `--only` selects it by. */
@@ -9,8 +11,10 @@ export interface Result {
   floor: number;
   /** Median of the rounds' ratios, value to floor: what changes of the machine's speed between rounds do not move. */
   ratio: number;
-  /** What the ratio should reach, or stay below; undefined if it is only shown. */
-  aim: { atLeast: number } | { atMost: number } | undefined;
+  /** What the ratio should reach or stay below, or the value itself; undefined if it is only shown. */
+  aim: { atLeast: number } | { atMost: number } | { under: number } | undefined;
+  /** Microseconds of CPU that the relay spent on each, in all its threads; undefined if that says nothing. */
+  relayCpu?: number | undefined;
 }
 
 /** How a figure is measured. */
@@ -48,7 +52,22 @@ export async function compare(
   };
 }
 
-function median(numbers: number[]): number {
+/** Counts what the relay's CPU does meanwhile. @returns the measured rate, and keeps microseconds for each */
+export function withCpu(relay: Worker, measure: () => Promise<number>) {
+  const spent: number[] = [];
+  return {
+    value: async () => {
+      const [cpu, started] = [await relay.ask<number>("cpu"), performance.now()];
+      const rate = await measure();
+      const count = (rate * (performance.now() - started)) / 1000;
+      spent.push(((await relay.ask<number>("cpu")) - cpu) / count);
+      return rate;
+    },
+    perItem: () => median(spent),
+  };
+}
+
+export function median(numbers: number[]): number {
   const sorted = [...numbers].sort((a, b) => a - b);
   const middle = Math.floor(sorted.length / 2);
   const upper = sorted[middle] as number;

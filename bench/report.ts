@@ -1,7 +1,7 @@
 import type { Result } from "./compare.ts";
 import type { Machine } from "./machine.ts";
 
-const HEAD = ["figure", "value", "floor", "ratio", "aim", ""];
+const HEAD = ["figure", "value", "floor", "ratio", "aim", "", "relay CPU"];
 
 /** The table for people. */
 export function table(machine: Machine, results: Result[]): string {
@@ -22,22 +22,30 @@ export function table(machine: Machine, results: Result[]): string {
 }
 
 /** Whether a result reaches its aim; undefined if it has none. */
-export function reaches({ ratio, aim }: Result): boolean | undefined {
+export function reaches({ value, ratio, aim }: Result): boolean | undefined {
   if (aim === undefined) return undefined;
+  if ("under" in aim) return value < aim.under;
   return "atLeast" in aim ? ratio >= aim.atLeast : ratio <= aim.atMost;
 }
 
 function row(result: Result): string[] {
-  const { title, value, floor, unit, ratio, aim } = result;
+  const { title, value, floor, unit, ratio, aim, relayCpu } = result;
   const good = reaches(result);
   return [
     title,
     number(value) + unit,
     number(floor) + unit,
     ratio.toFixed(2),
-    aim === undefined ? "-" : "atLeast" in aim ? `>= ${aim.atLeast}` : `<= ${aim.atMost}`,
-    good === undefined ? "" : good ? "ok" : aim !== undefined && "atMost" in aim ? "above" : "below",
+    written(aim, unit),
+    good === undefined ? "" : good ? "ok" : aim !== undefined && "atLeast" in aim ? "below" : "above",
+    relayCpu === undefined ? "" : `${relayCpu.toFixed(1)} us`,
   ];
+}
+
+function written(aim: Result["aim"], unit: string): string {
+  if (aim === undefined) return "-";
+  if ("under" in aim) return `< ${aim.under}${unit}`;
+  return "atLeast" in aim ? `>= ${aim.atLeast}` : `<= ${aim.atMost}`;
 }
 
 function number(value: number): string {

@@ -1,36 +1,105 @@
 import { join } from "node:path";
-import { compare, type Plan, type Result } from "../compare.ts";
-import { startRelay } from "../servers.ts";
+import { compare, type Plan, type Result, withCpu } from "../compare.ts";
+import { startFloor, startRelay } from "../servers.ts";
 import { startWorker } from "../worker.ts";
 
 const BODY_BYTES = 128;
+/** Messages that wait for an agent that wakes up. */
+const WAITING = 10_000;
+const DRAIN_ROUNDS = 3;
 const agent = new URL("../load/agent.ts", import.meta.url);
+const mlsFloor = new URL("../floors/mls.ts", import.meta.url);
 
 /** From one agent's `send` to the other's `handled`: two stores and a relay on disk, three processes. */
 export async function encrypted({ seconds, folder, progress }: Plan): Promise<Result[]> {
   await using relay = await startRelay(join(folder, "relay"));
   await using sender = await startWorker(agent);
   await using receiver = await startWorker(agent);
-  await using mls = await startWorker(new URL("../floors/mls.ts", import.meta.url));
+  await using mls = await startWorker(mlsFloor);
   const server = `ws://localhost:${relay.port}/ws`;
   await receiver.ask("open", { server, home: folder, username: "receiver" });
   await receiver.ask("listen");
   await sender.ask("open", { server, home: folder, username: "sender" });
   let sent = 0;
+  const passed = withCpu(relay, async () => {
+    const started = performance.now();
+    const count = await sender.ask<number>("run", { to: "receiver", bytes: BODY_BYTES, seconds });
+    sent += count;
+    await receiver.ask("arrived", sent);
+    return count / ((performance.now() - started) / 1000);
+  });
   const result = await compare(
-    { figure: "encrypted", title: "encrypted messages, end to end", unit: "/s", aim: { atLeast: 0.3 } },
+    { figure: "encrypted", title: "encrypted messages, end to end", unit: "/s", aim: { atLeast: 0.6 } },
     progress,
     {
-      value: async () => {
-        const started = performance.now();
-        const count = await sender.ask<number>("run", { to: "receiver", bytes: BODY_BYTES, seconds });
-        sent += count;
-        await receiver.ask("arrived", sent);
-        return count / ((performance.now() - started) / 1000);
-      },
+      value: passed.value,
       floor: () => mls.ask("run", { bytes: BODY_BYTES, seconds }),
     },
   );
   await Promise.all([sender.ask("close"), receiver.ask("close")]);
+  return [{ ...result, relayCpu: passed.perItem() }];
+}
+
+/** From `send` to the `handled` receipt, one message at a time, beside two bare exchanges. */
+export async function roundTrip({ seconds, folder, progress }: Plan): Promise<Result[]> {
+  await using relay = await startRelay(join(folder, "relay"));
+  await using echo = await startFloor("echo");
+  await using sender = await startWorker(agent);
+  await using receiver = await startWorker(agent);
+  await using bare = await startWorker(new URL("../load/hops.ts", import.meta.url));
+  const server = `ws://localhost:${relay.port}/ws`;
+  await receiver.ask("open", { server, home: folder, username: "receiver" });
+  await receiver.ask("listen");
+  await sender.ask("open", { server, home: folder, username: "sender" });
+  const results: Result[] = [];
+  for (const [name, share, under] of [
+    ["p50", 0.5, 8],
+    ["p99", 0.99, 40],
+  ] as const) {
+    const quantile = (took: number[]) => took.toSorted((a, b) => a - b)[Math.floor(share * (took.length - 1))] ?? 0;
+    results.push(
+      await compare({ figure: "roundtrip", title: `send to handled, ${name}`, unit: " ms", aim: { under } }, progress, {
+        value: async () => quantile(await sender.ask("roundTrips", { to: "receiver", bytes: BODY_BYTES, seconds })),
+        floor: async () => quantile(await bare.ask("hops", { port: echo.port, seconds })),
+      }),
+    );
+  }
+  await Promise.all([sender.ask("close"), receiver.ask("close")]);
+  return results;
+}
+
+/** What has waited for an agent, from its waking up to the last `handled`, beside the decryption of as many messages. */
+export async function drain({ folder, progress }: Plan): Promise<Result[]> {
+  await using relay = await startRelay(join(folder, "relay"));
+  await using sender = await startWorker(agent);
+  await using mls = await startWorker(mlsFloor);
+  const server = `ws://localhost:${relay.port}/ws`;
+  const receiver = { server, home: folder, username: "receiver" };
+  {
+    await using once = await startWorker(agent);
+    await once.ask("open", receiver);
+    await once.ask("close");
+  }
+  await sender.ask("open", { server, home: folder, username: "sender" });
+  const result = await compare(
+    { figure: "drain", title: `${WAITING} waiting messages drained`, unit: "/s", aim: { atLeast: 0.6 } },
+    progress,
+    {
+      value: async () => {
+        await sender.ask("leave", { to: "receiver", bytes: BODY_BYTES, count: WAITING });
+        await using awake = await startWorker(agent);
+        const started = performance.now();
+        await awake.ask("open", receiver);
+        await awake.ask("listen");
+        await awake.ask("arrived", WAITING);
+        const took = performance.now() - started;
+        await awake.ask("close");
+        return WAITING / (took / 1000);
+      },
+      floor: () => mls.ask("decrypt", { bytes: BODY_BYTES, count: WAITING }),
+    },
+    DRAIN_ROUNDS,
+  );
+  await sender.ask("close");
   return [result];
 }

@@ -1,13 +1,19 @@
 import type { Plan, Result } from "../compare.ts";
-import { encrypted } from "./encrypted.ts";
+import { drain, encrypted, roundTrip } from "./encrypted.ts";
 import { logins } from "./logins.ts";
 import { memory } from "./memory.ts";
-import { relayed } from "./relayed.ts";
+import { offline, relayed } from "./relayed.ts";
 import { send } from "./send.ts";
 
 /** What can be measured, in the order of the table. */
-export const figures = { relayed, logins, encrypted, memory, send } satisfies Record<
-  string,
-  (plan: Plan) => Promise<Result[]>
->;
+export const figures = {
+  relayed,
+  offline,
+  logins,
+  encrypted,
+  roundtrip: roundTrip,
+  drain,
+  memory,
+  send,
+} satisfies Record<string, (plan: Plan) => Promise<Result[]>>;
 export type FigureName = keyof typeof figures;

@@ -15,7 +15,7 @@ export async function send({ folder, progress }: Plan): Promise<Result[]> {
   const sendOne = () => command("send", "-u", "alice", "-t", "bob", "-m", "hello");
   await sendOne();
   const result = await compare(
-    { figure: "send", title: "whole `aimessage send` process", unit: " ms", aim: undefined },
+    { figure: "send", title: "whole `aimessage send` process", unit: " ms", aim: { atMost: 5 } },
     progress,
     { value: sendOne, floor: () => time(["-e", "0"]) },
     10,

@@ -12,7 +12,7 @@ const opened = await crypto.open(randomBytes(32), opener, keyPackage.public, now
 let sending = opened.group;
 let receiving = await crypto.join(opened.welcome, keyPackage.secret, joiner, anyone);
 
-serve({ run });
+serve({ run, decrypt });
 
 /** @returns messages a second */
 async function run({ bytes, seconds }: { bytes: number; seconds: number }): Promise<number> {
@@ -25,6 +25,20 @@ async function run({ bytes, seconds }: { bytes: number; seconds: number }): Prom
     sending = group;
     receiving = result.group;
   }
+  return count / ((performance.now() - started) / 1000);
+}
+
+/** @returns messages a second that are decrypted, having been encrypted before */
+async function decrypt({ bytes, count }: { bytes: number; count: number }): Promise<number> {
+  const body = randomBytes(bytes);
+  const waiting: Uint8Array[] = [];
+  for (let left = count; left > 0; left--) {
+    const { group, message } = await crypto.encrypt(sending, body, new Uint8Array());
+    sending = group;
+    waiting.push(message);
+  }
+  const started = performance.now();
+  for (const message of waiting) receiving = (await crypto.decrypt(receiving, message)).group;
   return count / ((performance.now() - started) / 1000);
 }
 

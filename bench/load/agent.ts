@@ -11,7 +11,7 @@ let handled = 0;
 let expected = Infinity;
 let reached: () => void = () => {};
 
-serve({ open, listen, arrived, run, close: () => agent.close() });
+serve({ open, listen, arrived, run, leave, roundTrips, close: () => agent.close() });
 
 async function open(options: { server: string; username: string; home: string }): Promise<void> {
   agent = await Agent.open(options);
@@ -46,4 +46,28 @@ async function run({ to, bytes, seconds }: { to: string; bytes: number; seconds:
     before = batch.at(-1);
   } while (performance.now() < end);
   return count;
+}
+
+/** Leaves so many messages for somebody who is away. */
+async function leave({ to, bytes, count }: { to: string; bytes: number; count: number }): Promise<void> {
+  const body = randomBytes(bytes);
+  let last: Sent | undefined;
+  for (let left = count; left > 0; left -= BATCH) {
+    const batch = await Promise.all(Array.from({ length: Math.min(BATCH, left) }, () => agent.send(to, body)));
+    await last?.stored({ timeout: 120_000 });
+    last = batch.at(-1);
+  }
+  await last?.stored({ timeout: 120_000 });
+}
+
+/** Sends one after another for so many seconds. @returns milliseconds from each `send` to its `handled` */
+async function roundTrips({ to, bytes, seconds }: { to: string; bytes: number; seconds: number }): Promise<number[]> {
+  const body = randomBytes(bytes);
+  const took: number[] = [];
+  for (const end = performance.now() + seconds * 1000; performance.now() < end;) {
+    const started = performance.now();
+    await (await agent.send(to, body)).handled();
+    took.push(performance.now() - started);
+  }
+  return took;
 }

@@ -16,17 +16,33 @@ interface Sender {
   frame: Buffer;
 }
 const senders: Sender[] = [];
+/** Whether what is sent is pushed to one of our own connections. */
+let pushed = true;
 
 serve({ connect, run });
 
-async function connect({ port, connections }: { port: number; connections: number }): Promise<void> {
+interface Plan {
+  port: number;
+  connections: number;
+  /** Each to the next (default), or to others that are not there: registered ones, or nobody at all. */
+  to?: "registered" | "nobody";
+}
+
+async function connect({ port, connections, to }: Plan): Promise<void> {
+  pushed = to === undefined;
   const names = Array.from({ length: connections }, (_, index) => `bench-${index}`);
   await Promise.all(
     names.map(async (username, index) => {
       const socket = await LoadSocket.open(port);
       await loginToken(socket, await registerToken(socket, username));
       const message = randomBytes(MESSAGE_BYTES).toString("base64").slice(0, MESSAGE_BYTES);
-      const data = { to: names[(index + 1) % connections], message };
+      const absent = `absent-${index}`;
+      if (to === "registered") {
+        const other = await LoadSocket.open(port);
+        await registerToken(other, absent);
+        await other.close();
+      }
+      const data = { to: pushed ? names[(index + 1) % connections] : absent, message };
       const timestamp = Math.floor(Date.now() / 1000);
       senders.push({ socket, frame: textFrame(JSON.stringify({ type: "send", id: "1", timestamp, data })) });
     }),
@@ -57,7 +73,7 @@ async function run({ window, seconds }: { window: number; seconds: number }): Pr
             socket.write(frame);
           }
         } else reject(new Error(buffer.toString("utf8", start, stop)));
-        if (arrived < sent || acknowledged < sent) return;
+        if ((pushed && arrived < sent) || acknowledged < sent) return;
         clearTimeout(timer);
         resolve();
       };
@@ -65,5 +81,5 @@ async function run({ window, seconds }: { window: number; seconds: number }): Pr
       for (let count = 0; count < window; count++) socket.write(frame);
     }
   });
-  return arrived / ((performance.now() - started) / 1000);
+  return acknowledged / ((performance.now() - started) / 1000);
 }
