@@ -47,6 +47,7 @@ export class Session {
   #sweptAt = 0;
   #heardAt = Date.now();
   #receiptsDueAt: number | undefined;
+  #flushedAt = 0;
   /** When something in the outbox expires next. Unix milliseconds. */
   #expiresAt = Infinity;
   #asked = false;
@@ -186,17 +187,15 @@ export class Session {
     return Math.max(1, Math.min(SWEEP_MS, this.#expiresAt - now, resume - now, receipts - now, keys - now, quiet));
   }
 
-  /** What arrived is confirmed at once; what handlers report one by one is gathered for a moment. */
+  /** What arrived is confirmed at once; of what handlers report the first at once, and what follows in a moment together. */
   async #flushReceipts(turn: Turn, atOnce: boolean): Promise<void> {
     const flight = this.#flight;
     const names = (await turn.receiptsDue()).filter((contact) => !flight.hasReceiptUnderWay(contact));
-    if (names.length === 0) {
-      this.#receiptsDueAt = undefined;
-      return;
-    }
-    this.#receiptsDueAt ??= turn.now + GATHER_MS;
-    if (!atOnce && turn.now < this.#receiptsDueAt) return;
-    this.#receiptsDueAt = undefined;
+    const due = this.#flushedAt + GATHER_MS;
+    const wait = names.length > 0 && !atOnce && turn.now < due && turn.now >= this.#flushedAt;
+    this.#receiptsDueAt = wait ? due : undefined;
+    if (names.length === 0 || wait) return;
+    this.#flushedAt = turn.now;
     await flushReceipts(turn, names);
   }
 
