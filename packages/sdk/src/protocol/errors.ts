@@ -214,4 +214,5 @@ export const closeCodes = {
   removed: 4002,
   slowReader: 4003,
   tooMany: 4004,
+  disabled: 4005,
 } as const;

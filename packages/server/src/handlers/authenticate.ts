@@ -16,6 +16,7 @@ export async function authenticate(context: Context, session: Session, data: Dat
   const account = await context.store.account(data.username);
   if (account === undefined || account.kind === "removed") return refuse("invalid_credentials");
   if (session.login !== undefined && session.login.name !== account.name) return refuse("already_authenticated");
+  if (account.disabled) return refuse("account_disabled");
   if (account.kind === "token") return authenticateToken(context, session, account, data);
   return authenticateDevice(context, session, account, data);
 }

@@ -1,7 +1,7 @@
 import type { DatabaseSync } from "node:sqlite";
 import { equal, usernameKey } from "@aimessage/sdk/protocol";
 import { BoundedMap } from "./bounded-map.ts";
-import type { Account, Device, KeyAccount, NewDevice, Refused, TokenAccount } from "./store.ts";
+import type { Account, Device, KeyAccount, NewDevice, Refused, RemovedAccount, TokenAccount } from "./store.ts";
 
 interface Row {
   name: string;
@@ -10,6 +10,7 @@ interface Row {
   mailbox: number | null;
   derived_key: Uint8Array | null;
   identity_key: Uint8Array | null;
+  disabled: number | null;
 }
 interface MailboxRow {
   mailbox: number;
@@ -34,7 +35,8 @@ export type Accounts = ReturnType<typeof accountsTable>;
 /** Accounts, their devices, and the mailboxes that belong to them. */
 export function accountsTable(db: DatabaseSync) {
   const selectAccount = db.prepare("SELECT * FROM accounts WHERE name = ?");
-  const putAccount = db.prepare("INSERT OR REPLACE INTO accounts VALUES (?, ?, ?, ?, ?, ?)");
+  const putAccount = db.prepare("INSERT OR REPLACE INTO accounts VALUES (?, ?, ?, ?, ?, ?, ?)");
+  const setDisabled = db.prepare("UPDATE accounts SET disabled = ? WHERE name = ?");
   const deleteAccount = db.prepare("DELETE FROM accounts WHERE name = ?");
   const selectMailbox = db.prepare("SELECT * FROM mailboxes WHERE mailbox = ?");
   const selectDevice = db.prepare(
@@ -64,15 +66,24 @@ export function accountsTable(db: DatabaseSync) {
 
   function fromRow(row: Row): Account {
     const { name, username } = row;
+    const disabled = row.disabled !== null;
     if (row.kind === "removed" || row.mailbox === null) return { kind: "removed", name, username };
     if (row.kind === "token")
-      return { kind: "token", name, username, mailbox: row.mailbox, derivedKey: row.derived_key as Uint8Array };
+      return {
+        kind: "token",
+        name,
+        username,
+        mailbox: row.mailbox,
+        disabled,
+        derivedKey: row.derived_key as Uint8Array,
+      };
     const device = toDevice(selectMailbox.get(row.mailbox) as unknown as MailboxRow);
     return {
       kind: "key",
       name,
       username,
       mailbox: row.mailbox,
+      disabled,
       identityKey: row.identity_key as Uint8Array,
       device,
     };
@@ -86,6 +97,7 @@ export function accountsTable(db: DatabaseSync) {
       account.kind === "removed" ? null : account.mailbox,
       account.kind === "token" ? account.derivedKey : null,
       account.kind === "key" ? account.identityKey : null,
+      account.kind !== "removed" && account.disabled ? 1 : null,
     );
     accounts.set(account.name, account);
   }
@@ -147,7 +159,7 @@ export function accountsTable(db: DatabaseSync) {
       const name = usernameKey(username);
       const mailbox = unknownMailbox(name) ?? createMailbox(name, undefined);
       nameIsKnown.run(mailbox);
-      const account: TokenAccount = { kind: "token", name, username, mailbox, derivedKey };
+      const account: TokenAccount = { kind: "token", name, username, mailbox, disabled: false, derivedKey };
       put(account);
       return account;
     },
@@ -161,6 +173,7 @@ export function accountsTable(db: DatabaseSync) {
       const known = find(username);
       if (known !== undefined) {
         if (known.kind !== "key" || !equal(known.identityKey, identityKey)) return { refused: "username_taken" };
+        if (known.disabled) return { refused: "account_disabled" };
         const current = known.device;
         if (current.id === device.id && equal(current.key, device.key))
           return { account: known, replaced: undefined, repeat: true };
@@ -177,6 +190,7 @@ export function accountsTable(db: DatabaseSync) {
         name,
         username: known?.username ?? username,
         mailbox,
+        disabled: false,
         identityKey,
         device: { ...device, mailbox, loginCounter: 0 },
       };
@@ -187,11 +201,23 @@ export function accountsTable(db: DatabaseSync) {
     login(mailbox: number, counter: number): Refused | undefined {
       const account = find(owner(mailbox)?.name ?? "");
       if (account?.kind !== "key" || account.mailbox !== mailbox) return { refused: "device_replaced" };
+      if (account.disabled) return { refused: "account_disabled" };
       const { device } = account;
       if (counter <= device.loginCounter) return { refused: "login_counter", highest: device.loginCounter };
       setLogin.run(counter, mailbox);
       accounts.set(account.name, { ...account, device: { ...device, loginCounter: counter } });
       return undefined;
+    },
+
+    setDisabled(account: TokenAccount | KeyAccount, disabled: boolean): void {
+      setDisabled.run(disabled ? 1 : null, account.name);
+      accounts.set(account.name, { ...account, disabled });
+    },
+
+    /** A name that stayed reserved can be registered again. */
+    release({ name }: RemovedAccount): void {
+      deleteAccount.run(name);
+      accounts.delete(name);
     },
 
     /** By its mailbox: the name may be somebody else's by now, and the device a replaced one. */

@@ -9,6 +9,7 @@ export function commit(tables: Tables, keyPackages: KeyPackages, request: Commit
   const { accounts, mail, requests, groups } = tables;
   const sender = senderOf(accounts, request.sender);
   if (sender === undefined) return { refused: "device_replaced" };
+  if (sender.disabled) return { refused: "account_disabled" };
   if (sender.kind !== "key") return { refused: "token_account" };
 
   const digest = digestOf(request);
@@ -76,6 +77,7 @@ function openingPeer(
   const peer = accounts.find(other.username);
   if (peer === undefined || peer.kind === "removed") return "unknown_user";
   if (peer.kind === "token") return "encryption_required";
+  if (peer.disabled) return "account_disabled";
   if (peer.device.id !== other.device) return "device_replaced";
   const welcome = welcomes[0];
   if (welcome?.to.toLowerCase() !== peer.name || welcome.device !== peer.device.id) return "invalid_data";
@@ -89,6 +91,7 @@ function groupPeer({ accounts, groups }: Tables, sender: KeyAccount, request: Co
   const other = group.members.find((member) => member !== sender.mailbox);
   const peer = senderOf(accounts, other ?? 0);
   if (peer?.kind !== "key") return "device_replaced";
+  if (peer.disabled) return "account_disabled";
   if (request.epoch < group.epoch) return "epoch_taken";
   return request.epoch > group.epoch ? "stale_epoch" : peer;
 }

@@ -104,7 +104,31 @@ const migrations: string[] = [
   CREATE INDEX key_packages_left ON key_packages (mailbox, number) WHERE package IS NOT NULL;
   CREATE INDEX key_packages_gone ON key_packages (mailbox, number) WHERE package IS NULL;
   `,
+  `
+  ALTER TABLE accounts ADD COLUMN disabled INTEGER;  -- 1 if the operator has disabled it
+
+  -- What administrators did, a row each, and what the relay refused, a row for each hour, reason and who.
+  CREATE TABLE audit (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    kind TEXT NOT NULL,              -- deed, refusal
+    at INTEGER NOT NULL,             -- of refusals, when the hour began
+    who TEXT NOT NULL,
+    what TEXT NOT NULL,              -- of refusals, the reason
+    target TEXT,
+    outcome TEXT,
+    count INTEGER
+  );
+  CREATE INDEX audit_by_kind ON audit (kind, number);
+  CREATE UNIQUE INDEX audit_refusals ON audit (at, what, who) WHERE kind = 'refusal';
+
+  -- Groups of devices that had been replaced when their account was removed.
+  DELETE FROM members WHERE group_id IN
+    (SELECT group_id FROM members WHERE mailbox NOT IN (SELECT mailbox FROM mailboxes));
+  `,
 ];
+
+/** The version to which {@link migrate} brings a database. */
+export const SCHEMA_VERSION = migrations.length;
 
 /** The database is of a newer version than this program knows. */
 export class NewerSchemaError extends Error {
@@ -116,8 +140,13 @@ export class NewerSchemaError extends Error {
 
 /** Brings a database to the newest version, one transaction a step. */
 export function migrate(db: DatabaseSync): void {
-  const { user_version: version } = db.prepare("PRAGMA user_version").get() as { user_version: number };
+  const version = schemaVersion(db);
   if (version > migrations.length) throw new NewerSchemaError(version);
   for (let step = version; step < migrations.length; step++)
     db.exec(`BEGIN; ${migrations[step]}; PRAGMA user_version = ${step + 1}; COMMIT`);
+}
+
+/** The version of a database; 0 if it is empty. */
+export function schemaVersion(db: DatabaseSync): number {
+  return (db.prepare("PRAGMA user_version").get() as { user_version: number }).user_version;
 }

@@ -30,6 +30,7 @@ function decide(tables: Tables, request: SendRequest): Sent | Refused {
   const { sender: senderMailbox, messageId } = request;
   const sender = senderOf(accounts, senderMailbox);
   if (sender === undefined) return { refused: "device_replaced" };
+  if (sender.disabled) return { refused: "account_disabled" };
 
   let digest: Uint8Array | undefined;
   if (messageId !== undefined) {
@@ -93,7 +94,7 @@ function tokenTarget(
   to: Account | undefined,
   request: SendRequest,
 ): Target | WireReason {
-  if (to?.kind === "token") return { mailbox: to.mailbox, unknown: false };
+  if (to?.kind === "token") return to.disabled ? "account_disabled" : { mailbox: to.mailbox, unknown: false };
   if (to?.kind === "key") return "encryption_required";
   // Nobody can ever read what waits for a name that cannot be registered.
   if (to?.kind === "removed" || !Username.safeParse(request.to).success) return "unknown_user";
@@ -110,6 +111,7 @@ function keyTarget(
   if (to === undefined || to.kind === "removed") return "unknown_user";
   if (to.kind === "token") return "encryption_required";
   if (to.name === sender.name) return "self_send";
+  if (to.disabled) return "account_disabled";
   // Between full agents there is nothing but encrypted groups.
   if (groupId === undefined || epoch === undefined) return "invalid_data";
   const group = groups.find(groupId);

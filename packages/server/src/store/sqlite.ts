@@ -3,7 +3,9 @@ import { closeSync, fdatasync, openSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { accountsTable } from "./accounts.ts";
+import { auditTable } from "./audit.ts";
 import { commit } from "./commit.ts";
+import { administer } from "./deeds.ts";
 import { GroupCommit, type Sync } from "./group-commit.ts";
 import { groupsTable } from "./groups.ts";
 import { keyPackagesTable } from "./key-packages.ts";
@@ -11,7 +13,7 @@ import { lockFolder, makeFolder, makePrivate } from "./lock.ts";
 import { mailTable } from "./mail.ts";
 import { migrate } from "./migrations.ts";
 import { requestsTable } from "./requests.ts";
-import { send } from "./send.ts";
+import { send, senderOf } from "./send.ts";
 import type { ClaimedKeys, Entry, Refused, RelayStore, StoreLimits } from "./store.ts";
 import { sweeper } from "./sweep.ts";
 
@@ -23,6 +25,8 @@ export interface StoreOptions {
   onCommit?: (milliseconds: number) => void;
   /** The database was restored from a backup: its logs get a new id, since clients may know entries that it does not. */
   restored?: boolean;
+  /** How long to wait, blocking, for a folder that another process holds. */
+  lockPatienceMs?: number;
   /** Largest size of the database in pages of 4096 bytes: a small disk, for tests. */
   maxPages?: number;
 }
@@ -33,7 +37,7 @@ export interface StoreOptions {
  */
 export function openSqliteStore(folder: string, options: StoreOptions): RelayStore {
   makeFolder(folder);
-  const lock = lockFolder(folder);
+  const lock = lockFolder(folder, options.lockPatienceMs);
   try {
     const file = join(folder, "relay.db");
     // SQLite gives its side files the mode of the database.
@@ -111,14 +115,26 @@ function openStore(db: DatabaseSync, options: StoreOptions, sync: Sync | undefin
   const keyPackages = keyPackagesTable(db, limits.keyPackages, clock);
   const mail = mailTable(db, limits, clock, (entry) => group.announce(entry));
   const tables = { accounts, groups, requests, mail, limits, clock };
-  const sweep = sweeper(db, { accounts, mail, requests, keyPackages }, limits, clock);
+  const sweep = sweeper(db, { accounts, mail, requests, keyPackages, groups }, limits, clock);
+
+  const audit = auditTable(db, clock);
+
+  function remove(mailbox: number, release: boolean): boolean {
+    if (!accounts.remove(mailbox, release)) return false;
+    groups.removeMember(mailbox);
+    keyPackages.removeAll(mailbox);
+    return true;
+  }
 
   function claimKeys(claimant: number, username: string, another: boolean, admit: () => number): ClaimedKeys | Refused {
+    const sender = senderOf(accounts, claimant);
+    if (sender === undefined) return { refused: "device_replaced" };
     const account = accounts.find(username);
     if (account === undefined || account.kind === "removed") return { refused: "unknown_user" };
     if (account.kind === "token") return { refused: "encryption_required" };
     const { mailbox } = account;
     if (mailbox === claimant) return { refused: "self_send" };
+    if (sender.disabled || account.disabled) return { refused: "account_disabled" };
     const unused = another ? undefined : keyPackages.unusedClaim(claimant, mailbox);
     if (unused !== undefined) return { account, keyPackage: unused, lastResort: false, remaining: undefined };
     const retryAfterMs = admit();
@@ -146,13 +162,7 @@ function openStore(db: DatabaseSync, options: StoreOptions, sync: Sync | undefin
         return { account, replaced };
       }),
     login: (mailbox, counter) => group.writeSoon(() => accounts.login(mailbox, counter)),
-    removeAccount: (mailbox, release) =>
-      group.write(() => {
-        if (!accounts.remove(mailbox, release)) return false;
-        groups.removeMember(mailbox);
-        keyPackages.removeAll(mailbox);
-        return true;
-      }),
+    removeAccount: (mailbox, release) => group.write(() => remove(mailbox, release)),
     send: (request, blocked) => group.write(() => send(tables, request, blocked)),
     commit: (request) => group.write(() => commit(tables, keyPackages, request)),
     entries: (mailbox, after, room) => group.read(() => mail.between(mailbox, after, onDisk, room)),
@@ -162,11 +172,17 @@ function openStore(db: DatabaseSync, options: StoreOptions, sync: Sync | undefin
     highWater: (mailbox) => group.read(() => mail.highWater(mailbox)),
     lastSeq: () => group.glance(() => onDisk),
     publishKeys: (mailbox, packages, lastResort) =>
-      group.write(() => keyPackages.publish(mailbox, packages, lastResort)),
+      // What a device publishes that was replaced or removed meanwhile would be left over.
+      group.write(() =>
+        senderOf(accounts, mailbox) === undefined ? 0 : keyPackages.publish(mailbox, packages, lastResort),
+      ),
     countKeys: (mailbox) => group.glance(() => keyPackages.count(mailbox)),
     claimKeys: (claimant, username, another, admit) => group.write(() => claimKeys(claimant, username, another, admit)),
     sweep: () => group.write(sweep),
     depth: () => group.read(() => mail.depth()),
+    administer: (deed) => group.write(() => administer(accounts, audit, remove, deed)),
+    countRefusals: (counts) => group.writeSoon(() => audit.countRefusals(counts)),
+    audit: (last) => group.read(() => audit.last(last)),
     async [Symbol.asyncDispose]() {
       await group.finish();
       db.close();
@@ -181,7 +197,8 @@ function highestSeq(db: DatabaseSync): number {
   return row?.seq ?? 0;
 }
 
-function readLogId(db: DatabaseSync, renew: boolean): string {
+/** Id of the logs in a database; `renew` gives it a new one. */
+export function readLogId(db: DatabaseSync, renew: boolean): string {
   if (renew) db.exec("DELETE FROM meta WHERE key = 'log_id'");
   db.prepare("INSERT OR IGNORE INTO meta VALUES ('log_id', ?)").run(randomBytes(16).toString("hex"));
   return (db.prepare("SELECT value FROM meta WHERE key = 'log_id'").get() as { value: string }).value;

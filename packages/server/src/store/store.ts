@@ -39,15 +39,20 @@ interface Named {
   username: string;
 }
 
+interface Usable extends Named {
+  /** The operator has disabled it: it logs in, sends and is written to by nobody, and keeps what it has. */
+  disabled: boolean;
+}
+
 /** The original's kind: logs in by a key derived from its token. */
-export interface TokenAccount extends Named {
+export interface TokenAccount extends Usable {
   kind: "token";
   mailbox: number;
   derivedKey: Uint8Array;
 }
 
 /** A full agent: logs in by its device's signature. */
-export interface KeyAccount extends Named {
+export interface KeyAccount extends Usable {
   kind: "key";
   mailbox: number;
   identityKey: Uint8Array;
@@ -137,6 +142,39 @@ export interface ClaimedKeys {
   remaining: number | undefined;
 }
 
+/** Something that an administrator does. */
+export interface Deed {
+  /** The user of the operating system who does it. */
+  who: string;
+  what: "remove" | "disable" | "enable" | "backup" | "restore";
+  /** The account's name; of a backup, its file. */
+  target: string;
+  /** Of `remove`: the name can be registered again. */
+  release: boolean;
+}
+
+export interface DeedDone {
+  /** `unchanged`: it was so already. */
+  outcome: "done" | "unchanged" | "unknown_user";
+  /** Of the account that was changed. */
+  mailbox: number | undefined;
+}
+
+/** Refusals of one reason within an hour. */
+export interface RefusalCount {
+  /** When the hour began: Unix milliseconds. */
+  hour: number;
+  reason: string;
+  /** Name of an account, or the address of a stranger. */
+  who: string;
+  count: number;
+}
+
+/** A line of the audit log: what an administrator did, or what the relay refused. Holds no body, key or token. */
+export type AuditLine =
+  | { kind: "deed"; at: number; who: string; what: string; target: string; outcome: DeedDone["outcome"] }
+  | ({ kind: "refusal" } & RefusalCount);
+
 /** How much may wait, and how long; see the table in limits.ts. */
 export interface StoreLimits {
   mailboxMessages: number;
@@ -214,4 +252,11 @@ export interface RelayStore extends AsyncDisposable {
   sweep(): Promise<{ expired: number; unnoticed: number; more: boolean }>;
   /** Entries in all mailboxes. */
   depth(): Promise<number>;
+
+  /** Does what an administrator asks for, and writes it down: both, or neither. */
+  administer(deed: Deed): Promise<DeedDone>;
+  /** Adds to what is written down of refusals. */
+  countRefusals(counts: RefusalCount[]): Promise<void>;
+  /** The newest lines of the audit log, oldest first. The newest 100,000 at most are kept, deeds and refusals apart. */
+  audit(last: number): Promise<AuditLine[]>;
 }

@@ -1,6 +1,7 @@
 import type { DatabaseSync } from "node:sqlite";
 import type { Accounts } from "./accounts.ts";
 import type { EntryRow, Mail } from "./mail.ts";
+import type { Groups } from "./groups.ts";
 import type { Requests } from "./requests.ts";
 import type { KeyPackages } from "./key-packages.ts";
 import type { Entry, StoreLimits } from "./store.ts";
@@ -18,11 +19,11 @@ const COLUMNS = "seq, mailbox, sender, kind, bytes, group_id, message_id, stored
 /** Turns what will never be delivered into notices for its senders, and forgets what is too old. */
 export function sweeper(
   db: DatabaseSync,
-  tables: { accounts: Accounts; mail: Mail; requests: Requests; keyPackages: KeyPackages },
+  tables: { accounts: Accounts; mail: Mail; requests: Requests; keyPackages: KeyPackages; groups: Groups },
   limits: StoreLimits,
   clock: () => number,
 ) {
-  const { accounts, mail, requests, keyPackages } = tables;
+  const { accounts, mail, requests, keyPackages, groups } = tables;
   const expired = db.prepare(
     `SELECT ${COLUMNS} FROM entries WHERE expires_at IS NOT NULL AND expires_at <= ? ORDER BY expires_at LIMIT ?`,
   );
@@ -78,8 +79,11 @@ export function sweeper(
     if (rows.length < BATCH) {
       // A replaced device stays known, so that it can be told.
       requests.removeLast(mailbox.mailbox);
-      if (mailbox.closed === "unregistered") removeMailbox.run(mailbox.mailbox);
-      else drained.run(mailbox.mailbox);
+      if (mailbox.closed === "unregistered") {
+        // Those of a device that had been replaced before are still there.
+        groups.removeMember(mailbox.mailbox);
+        removeMailbox.run(mailbox.mailbox);
+      } else drained.run(mailbox.mailbox);
     }
     return Math.max(rows.length, 1);
   }

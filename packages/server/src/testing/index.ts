@@ -1,2 +1,2 @@
-export { relayStoreCases, type StoreCase } from "./relay-store-cases.ts";
-export type { OpenStore } from "./store-world.ts";
+export { relayStoreCases } from "./relay-store-cases.ts";
+export type { OpenStore, StoreCase } from "./store-world.ts";

@@ -1,11 +1,6 @@
 import { strict as assert } from "node:assert";
-import { accepted, assertRefused, type OpenStore, StoreWorld } from "./store-world.ts";
-
-/** A case of the acceptance suite: a sentence, and a promise that rejects if the store does not do it. */
-export interface StoreCase {
-  name: string;
-  run: (open: OpenStore) => Promise<void>;
-}
+import { administrationCases } from "./administration-cases.ts";
+import { accepted, assertRefused, type StoreCase, StoreWorld } from "./store-world.ts";
 
 const HOUR = 3600 * 1000;
 const DAY = 24 * HOUR;
@@ -256,4 +251,7 @@ const cases: Record<string, StoreCase["run"]> = {
 };
 
 /** What every relay store must do. Run each case against a factory of empty stores, with any test runner. */
-export const relayStoreCases: StoreCase[] = Object.entries(cases).map(([name, run]) => ({ name, run }));
+export const relayStoreCases: StoreCase[] = Object.entries({ ...cases, ...administrationCases }).map(([name, run]) => ({
+  name,
+  run,
+}));

@@ -1,10 +1,25 @@
 import { strict as assert } from "node:assert";
 import { defaultLimits } from "../limits.ts";
 import type { StoreOptions } from "../store/sqlite.ts";
-import type { Entry, KeyAccount, NewDevice, Refused, RelayStore, SendRequest, TokenAccount } from "../store/store.ts";
+import type {
+  Deed,
+  Entry,
+  KeyAccount,
+  NewDevice,
+  Refused,
+  RelayStore,
+  SendRequest,
+  TokenAccount,
+} from "../store/store.ts";
 
 /** Opens an empty store. */
 export type OpenStore = (options: StoreOptions) => RelayStore;
+
+/** A case of the acceptance suite: a sentence, and a promise that rejects if the store does not do it. */
+export interface StoreCase {
+  name: string;
+  run: (open: OpenStore) => Promise<void>;
+}
 
 /** A store with a clock that cases move, and short ways to fill it. */
 export class StoreWorld implements AsyncDisposable {
@@ -73,6 +88,10 @@ export class StoreWorld implements AsyncDisposable {
       welcomes: [],
       messages: [],
     });
+  }
+
+  administer(what: Deed["what"], target: string, release = false) {
+    return this.store.administer({ who: "root", what, target, release });
   }
 
   async waiting(mailbox: number): Promise<Entry[]> {
