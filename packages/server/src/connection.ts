@@ -264,7 +264,11 @@ export class Connection implements Session {
   }
 
   #answer(answer: Answer, replyTo: string | undefined): void {
-    if (answer.type === "error") this.#context.metrics.refused(answer.data.reason ?? "internal");
+    if (answer.type === "error") {
+      const { reason = "internal" } = answer.data;
+      this.#context.metrics.refused(reason);
+      this.#context.refusals.count(reason, this.login?.name ?? this.address);
+    }
     this.write(encodeRelayFrame(answer.type, this.#nextId(), replyTo, answer.data));
   }
 

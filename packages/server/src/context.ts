@@ -4,6 +4,7 @@ import type { Hub } from "./hub.ts";
 import type { Log } from "./log.ts";
 import type { Metrics } from "./metrics.ts";
 import type { Bucket, Buckets } from "./rate-limit.ts";
+import type { Refusals } from "./refusals.ts";
 import type { Session } from "./session.ts";
 import type { RelayStore } from "./store/store.ts";
 import type { Strangers } from "./strangers.ts";
@@ -29,6 +30,7 @@ export interface Context {
   };
   tokenKeys: TokenKeys;
   metrics: Metrics;
+  refusals: Refusals;
   log: Log;
   clock: () => number;
   /** A push of a mailbox to a connection, not begun. */

@@ -4,12 +4,16 @@ import type { Config } from "./config.ts";
 import { addressOf, isSocketPath, originAllowed, pathOf } from "./http.ts";
 import { Bucket, Buckets } from "./rate-limit.ts";
 
-/** Decides which upgrade requests become connections. `strangers`: those that have not logged in, of an address or in all. [P-1] */
+/**
+ * Decides which upgrade requests become connections. `strangers`: those that have not logged in, of an address or in all.
+ * `onRefused` is told of the address and the HTTP status. [P-1]
+ */
 export function gate(
   config: Config,
   names: () => string[],
   open: () => number,
   strangers: (address?: string) => number,
+  onRefused: (address: string, status: number) => void,
 ) {
   const { limits, origins, trustProxy } = config;
   const all = new Bucket(limits.connectionsPerSecond, limits.connectionsBurst);
@@ -19,15 +23,18 @@ export function gate(
   return (request: IncomingMessage, socket: Duplex): string | undefined => {
     const address = addressOf(request, trustProxy);
     const { origin } = request.headers;
-    if (!isSocketPath(pathOf(request))) return refuse(socket, 404, "Not found");
-    if (!originAllowed(origin, origins, names())) return refuse(socket, 403, "Origin not allowed");
-    if (open() >= limits.maxConnections) return refuse(socket, 503, "Too many connections");
-    if (strangers() >= limits.strangers) return refuse(socket, 503, "Too many connections without a login");
-    if (strangers(address) >= limits.addressStrangers)
-      return refuse(socket, 429, "Too many connections without a login", 1);
+    const refused = (status: number, text: string, retryAfter?: number): undefined => {
+      onRefused(address, status);
+      return refuse(socket, status, text, retryAfter);
+    };
+    if (!isSocketPath(pathOf(request))) return refused(404, "Not found");
+    if (!originAllowed(origin, origins, names())) return refused(403, "Origin not allowed");
+    if (open() >= limits.maxConnections) return refused(503, "Too many connections");
+    if (strangers() >= limits.strangers) return refused(503, "Too many connections without a login");
+    if (strangers(address) >= limits.addressStrangers) return refused(429, "Too many connections without a login", 1);
     // The address first: one that is over its limit must not use up that of all.
     const wait = each.take(address) || all.take();
-    if (wait > 0) return refuse(socket, 429, "Rate limit exceeded", Math.ceil(wait / 1000));
+    if (wait > 0) return refused(429, "Rate limit exceeded", Math.ceil(wait / 1000));
     return address;
   };
 }

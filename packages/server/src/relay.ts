@@ -1,6 +1,8 @@
 import { once } from "node:events";
 import type { AddressInfo } from "node:net";
 import { WebSocketServer } from "ws";
+import { openDesk } from "./admin/desk.ts";
+import { administer } from "./administer.ts";
 import { type Config, defaultConfig } from "./config.ts";
 import { Connection } from "./connection.ts";
 import type { Context } from "./context.ts";
@@ -14,6 +16,7 @@ import { createLog } from "./log.ts";
 import { createMetrics } from "./metrics.ts";
 import { ownUrl, relayNames } from "./names.ts";
 import { Bucket, Buckets } from "./rate-limit.ts";
+import { Refusals } from "./refusals.ts";
 import { shutDown } from "./shutdown.ts";
 import { asStartupError } from "./startup-error.ts";
 import { openMemoryStore, openSqliteStore } from "./store/sqlite.ts";
@@ -24,6 +27,9 @@ import { tokenKeys } from "./token-keys.ts";
 /** Pieces of one message, and of what the system has read of it: each takes a hundred bytes, however small it is. [P-1.3] */
 const MAX_FRAGMENTS = 256;
 const MAX_CHUNKS = 4096;
+
+/** Longer than a command of an administrator holds the folder, and short beside a start. Milliseconds. */
+const LOCK_PATIENCE_MS = 500;
 
 /** What differs from the defaults. Limits that are not named keep theirs; `noLimits` lifts rates and quotas. */
 export type RelayOptions = Partial<Omit<Config, "limits">> & { limits?: Partial<Limits>; noLimits?: boolean };
@@ -65,6 +71,7 @@ async function start(config: Config): Promise<Relay> {
     clock: config.clock,
     onCommit: (milliseconds: number) => metrics.committed(milliseconds),
     restored: config.restored,
+    lockPatienceMs: LOCK_PATIENCE_MS,
   };
   const store = parts.use(
     typeof config.store === "function"
@@ -79,6 +86,7 @@ async function start(config: Config): Promise<Relay> {
     metrics.stored.inc(entries.length);
     hub.stored(entries);
   });
+  const refusals = parts.use(new Refusals(store, config.clock, log));
   const sweeps = parts.use(startSweeps(store, metrics, log));
   const deliveries: DeliveryOptions = {
     store,
@@ -94,6 +102,7 @@ async function start(config: Config): Promise<Relay> {
     hub,
     strangers,
     metrics,
+    refusals,
     log,
     names: [],
     clock: config.clock,
@@ -102,6 +111,9 @@ async function start(config: Config): Promise<Relay> {
     sweepSoon: sweeps.soon,
     deliver: (mailbox, session) => new Delivery(mailbox, session, deliveries),
   };
+
+  // Other processes cannot reach a store of another kind.
+  if (config.store === "sqlite") parts.use(await openDesk(config.db, (deed) => administer(context, deed), log));
 
   const connections = new Set<Connection>();
   const server = httpServer(config, metrics, async () => server.listening && (await store.highWater(0)) === 0);
@@ -118,6 +130,7 @@ async function start(config: Config): Promise<Relay> {
     () => context.names,
     () => connections.size,
     (address) => strangers.count(address),
+    (address, status) => refusals.count(`http_${status}`, address),
   );
   server.on("upgrade", (request, socket, head) => {
     socket.on("error", () => socket.destroy());
