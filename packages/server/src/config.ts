@@ -1,5 +1,6 @@
 import { Command, CommanderError, Option as Flag } from "commander";
 import * as z from "zod";
+import { commandsHelp, isAdminCommand } from "./admin/commands.ts";
 import { defaultLimits, type Limits } from "./limits.ts";
 import { generalOptions, limitFlags, parseLimit } from "./options.ts";
 import type { StoreOptions } from "./store/sqlite.ts";
@@ -82,6 +83,8 @@ function parseFlags(argv: string[]): Given | string {
     .description("AI Message: the relay. Stores and forwards messages that only the two ends can read.")
     .version(VERSION, "--version", "print the version")
     .helpOption("-h, --help", "print this help")
+    .usage("[serve] [options]\n       aimessage-server COMMAND --help")
+    .addHelpText("after", `\n${commandsHelp()}`)
     .addHelpText("after", "\nEach option has an environment variable; a flag outweighs it. A rate of 0 is no limit.")
     .allowExcessArguments(false)
     .exitOverride()
@@ -90,11 +93,17 @@ function parseFlags(argv: string[]): Given | string {
     const value = takes === undefined ? "" : repeatable ? ` <${takes}...>` : ` <${takes}>`;
     command.addOption(new Flag(flag + value, `${about} [${env}]`));
   }
+  const late = argv.find(isAdminCommand);
   try {
-    command.parse(argv, { from: "user" });
+    command.parse(argv[0] === "serve" ? argv.slice(1) : argv, { from: "user" });
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     if (error.exitCode === 0) return output;
+    if (error.code === "commander.excessArguments" && late !== undefined)
+      throw new UsageError(
+        `'${late}' stands behind options`,
+        `the command comes first: aimessage-server ${late} --help`,
+      );
     const [message = "", suggestion] = error.message.replace(/^error: /, "").split("\n");
     throw new UsageError(message, suggestion?.replace(/^\(Did you mean (.*)\?\)$/, "did you mean $1?"));
   }

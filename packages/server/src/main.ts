@@ -1,3 +1,6 @@
+import { AdminError } from "./admin/admin-error.ts";
+import { isAdminCommand } from "./admin/commands.ts";
+import { runAdmin } from "./admin/program.ts";
 import { type Config, readConfig, UsageError } from "./config.ts";
 import { createLog } from "./log.ts";
 import { isWildcard, shownUrls } from "./names.ts";
@@ -8,7 +11,9 @@ await main();
 
 async function main(): Promise<void> {
   try {
-    const config = readConfig(process.argv.slice(2), process.env);
+    const argv = process.argv.slice(2);
+    if (isAdminCommand(argv[0])) return await administer(argv);
+    const config = readConfig(argv, process.env);
     if ("print" in config) process.stdout.write(config.print);
     else await serve(config);
   } catch (error) {
@@ -19,9 +24,20 @@ async function main(): Promise<void> {
 }
 
 function explain(error: unknown): { message: string; hint: string } {
-  if (error instanceof UsageError || error instanceof StartupError) return error;
+  if (error instanceof UsageError || error instanceof StartupError || error instanceof AdminError) return error;
   const message = error instanceof Error ? (error.stack ?? error.message) : String(error);
   return { message, hint: "this is a fault of aimessage-server: please report it" };
+}
+
+async function administer(argv: string[]): Promise<void> {
+  // Whoever reads with `head` has read enough.
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code !== "EPIPE") throw error;
+  });
+  await runAdmin(argv, process.env, {
+    data: (line) => void process.stdout.write(`${line}\n`),
+    note: (line) => void process.stderr.write(`${line}\n`),
+  });
 }
 
 async function serve(config: Config): Promise<void> {

@@ -23,7 +23,7 @@ export class Agent {
   readonly deviceId: string;
   readonly deviceKey = newKey();
   readonly counter: number;
-  readonly url: string;
+  url: string;
   relay: string;
   logins = 0;
   keyPackages: string[];

@@ -1,5 +1,5 @@
 import { fileURLToPath } from "node:url";
-import { spawn, spawnSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
@@ -8,31 +8,7 @@ import { DatabaseSync } from "node:sqlite";
 import { expect, test } from "vitest";
 import { folder } from "./folder.ts";
 import { loginToken, RawClient, tokenClient } from "./raw-client.ts";
-
-const main = fileURLToPath(new URL("../src/main.ts", import.meta.url));
-
-/** The relay as a process of its own. */
-function relayProcess(args: string[], env: Record<string, string> = {}) {
-  const child = spawn(process.execPath, ["--conditions=source", main, ...args], {
-    env: { PATH: process.env["PATH"], ...env },
-    stdio: ["ignore", "pipe", "pipe"],
-  });
-  const output = { stdout: "", stderr: "" };
-  child.stdout.on("data", (data: Buffer) => (output.stdout += data.toString()));
-  child.stderr.on("data", (data: Buffer) => (output.stderr += data.toString()));
-  const exited = once(child, "close").then(([code]) => code as number);
-  return {
-    child,
-    output,
-    exited,
-    async lines(count: number): Promise<string[]> {
-      while (output.stdout.split("\n").length <= count && child.exitCode === null)
-        await Promise.race([once(child.stdout, "data"), exited]);
-      return output.stdout.split("\n").slice(0, count);
-    },
-    [Symbol.dispose]: () => child.kill("SIGKILL"),
-  };
-}
+import { relayProcess } from "./relay-process.ts";
 
 test("the start-up lines are the original's, with the real port; SIGTERM ends it with 0", async () => {
   using relay = relayProcess(["--port", "0", "--db", folder()]);

@@ -1,0 +1,86 @@
+import { closeSync, existsSync, openSync, realpathSync, renameSync, rmSync, statSync } from "node:fs";
+import { basename, dirname, join, resolve } from "node:path";
+import type { DatabaseSync } from "node:sqlite";
+import { schemaVersion } from "../store/migrations.ts";
+import { AdminError } from "./admin-error.ts";
+import { faultsOf } from "./faults.ts";
+import { databaseFile, openReadOnly, requireDatabase } from "./read-only.ts";
+import { syncFile } from "./sync.ts";
+
+export interface BackedUp {
+  /** The whole path. */
+  file: string;
+  bytes: number;
+  entries: number;
+  accounts: number;
+  schema_version: number;
+}
+
+/**
+ * Copies a database as it is at one moment, whether a relay runs on it or not. `VACUUM INTO` reads in one transaction, so
+ * what is written meanwhile neither gets in nor starts it again, and it leaves out what was deleted
+ * (https://sqlite.org/lang_vacuum.html).
+ */
+export function backup(db: string, target: string, force: boolean): BackedUp {
+  requireDatabase(db);
+  const file = wholePath(target);
+  if (dirname(file) === realpathSync(db) && /^(relay|lock)\.db/.test(basename(file)))
+    throw new AdminError(`${target} belongs to the relay itself`, "choose another file for the backup");
+  if (statSync(file, { throwIfNoEntry: false })?.isDirectory() === true)
+    throw new AdminError(`${target} is a folder`, "name a file in it");
+  if (!force && existsSync(file))
+    throw new AdminError(`${target} is there already`, "choose another file, or overwrite it with --force");
+  const partial = `${file}.partial`;
+  try {
+    rmSync(partial, { force: true });
+    closeSync(openSync(partial, "wx", 0o600));
+    copy(databaseFile(db), partial);
+    const copied = describe(partial, file);
+    syncFile(partial);
+    renameSync(partial, file);
+    syncFile(file);
+    return copied;
+  } finally {
+    for (const left of [partial, `${partial}-journal`]) rmSync(left, { force: true });
+  }
+}
+
+/** What is in a copy. @throws if it is damaged: no copy is better than one that cannot be restored */
+function describe(copy: string, file: string): BackedUp {
+  const database = openReadOnly(copy);
+  try {
+    const [fault] = faultsOf(database);
+    if (fault !== undefined)
+      throw new AdminError(`The copy is damaged: ${fault}`, "`aimessage-server check` says more about the database");
+    return {
+      file,
+      bytes: statSync(copy).size,
+      entries: count(database, "entries"),
+      accounts: count(database, "accounts"),
+      schema_version: schemaVersion(database),
+    };
+  } finally {
+    database.close();
+  }
+}
+
+function copy(from: string, to: string): void {
+  const database = openReadOnly(from);
+  try {
+    database.prepare("VACUUM INTO ?").run(to);
+  } finally {
+    database.close();
+  }
+}
+
+function count(database: DatabaseSync, table: "entries" | "accounts"): number {
+  return (database.prepare(`SELECT count(*) AS count FROM ${table}`).get() as { count: number }).count;
+}
+
+function wholePath(target: string): string {
+  const path = resolve(target);
+  const folder = dirname(path);
+  if (!existsSync(folder))
+    throw new AdminError(`There is no folder ${folder}`, "make it first, or choose another file");
+  return join(realpathSync(folder), basename(path));
+}

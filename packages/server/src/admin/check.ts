@@ -1,0 +1,128 @@
+import type { DatabaseSync } from "node:sqlite";
+import { SCHEMA_VERSION, schemaVersion } from "../store/migrations.ts";
+import { faultsOf, isDamage } from "./faults.ts";
+import { databaseFile, openReadOnly, requireDatabase } from "./read-only.ts";
+
+export interface Problem {
+  /** A stable word. */
+  problem: string;
+  /** Rows that are concerned. */
+  count: number;
+  about: string;
+}
+
+export interface Checked {
+  ok: boolean;
+  schema_version: number;
+  problems: Problem[];
+}
+
+const GONE = "NOT IN (SELECT mailbox FROM mailboxes)";
+
+/** Each counts rows that must not be there. Tables of the first schema and the second only: older databases are checked too. */
+const rules: [problem: string, about: string, sql: string][] = [
+  ["entries_without_mailbox", "entries of a mailbox that is gone", `FROM entries WHERE mailbox ${GONE}`],
+  [
+    "account_without_mailbox",
+    "accounts whose mailbox is gone, closed, or another's",
+    `FROM accounts a WHERE kind != 'removed' AND NOT EXISTS
+      (SELECT 1 FROM mailboxes m WHERE m.mailbox = a.mailbox AND m.name = a.name AND m.closed IS NULL)`,
+  ],
+  [
+    "account_without_key",
+    "accounts without the key by which they log in",
+    `FROM accounts WHERE (kind = 'token' AND derived_key IS NULL) OR (kind = 'key' AND identity_key IS NULL)
+      OR kind NOT IN ('token', 'key', 'removed')`,
+  ],
+  [
+    "device_without_account",
+    "open mailboxes of devices that are not their account's",
+    `FROM mailboxes m WHERE closed IS NULL AND device != '' AND NOT EXISTS
+      (SELECT 1 FROM accounts a WHERE a.mailbox = m.mailbox)`,
+  ],
+  // A group that an account has left has no members, and is kept so that its id is never used again.
+  [
+    "group_members",
+    "groups that have other than two members",
+    "FROM (SELECT 1 FROM members GROUP BY group_id HAVING count(*) != 2)",
+  ],
+  [
+    "members_without_group",
+    "members of groups that are not there",
+    "FROM members WHERE group_id NOT IN (SELECT group_id FROM groups)",
+  ],
+  // Version 4 has removed those that earlier versions left.
+  [
+    "members_without_mailbox",
+    "members whose mailbox is gone",
+    `FROM members WHERE mailbox ${GONE} AND (SELECT user_version FROM pragma_user_version) >= 4`,
+  ],
+  ["keys_without_mailbox", "key packages of a mailbox that is gone", `FROM key_packages WHERE mailbox ${GONE}`],
+  ["last_resorts_without_mailbox", "last resorts of a mailbox that is gone", `FROM last_resorts WHERE mailbox ${GONE}`],
+  [
+    "claims_without_mailbox",
+    "claims by or of a mailbox that is gone",
+    `FROM claims WHERE mailbox ${GONE} OR claimant ${GONE}`,
+  ],
+  [
+    "last_requests_without_mailbox",
+    "last requests of a mailbox that is gone",
+    `FROM last_requests WHERE sender ${GONE}`,
+  ],
+  [
+    "sequence_mailboxes",
+    "mailboxes beyond the highest number that was given: it could be given again",
+    "FROM mailboxes WHERE mailbox > coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'mailboxes'), 0)",
+  ],
+  [
+    "sequence_entries",
+    "entries beyond the highest position that was given: unread mail could be deleted by it",
+    "FROM entries WHERE seq > coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'entries'), 0)",
+  ],
+  // Requests outlive their entries and, for two days, their mailboxes; none can name what never was.
+  [
+    "sequence_requests",
+    "requests that name positions or mailboxes that were never given",
+    `FROM requests WHERE seq > coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'entries'), 0)
+      OR max(sender, mailbox) > coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'mailboxes'), 0)`,
+  ],
+  ["log_id", "the log has no id", "FROM (SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM meta WHERE key = 'log_id'))"],
+];
+
+/** Looks for what is wrong with a database, whether a relay runs on it or not. Changes nothing. */
+export function check(db: string): Checked {
+  requireDatabase(db);
+  const database = openReadOnly(databaseFile(db));
+  try {
+    database.exec("BEGIN");
+    const version = schemaVersion(database);
+    const problems = faultsOf(database).map((about) => ({ problem: "integrity", count: 1, about }));
+    if (version < 1 || version > SCHEMA_VERSION)
+      problems.push({
+        problem: "schema_version",
+        count: 1,
+        about: `schema version ${version}; this program knows 1 to ${SCHEMA_VERSION}`,
+      });
+    else if (problems.length === 0) problems.push(...broken(database, version));
+    return { ok: problems.length === 0, schema_version: version, problems };
+  } catch (error) {
+    if (!isDamage(error)) throw error;
+    return {
+      ok: false,
+      schema_version: 0,
+      problems: [{ problem: "integrity", count: 1, about: (error as Error).message }],
+    };
+  } finally {
+    database.close();
+  }
+}
+
+function broken(database: DatabaseSync, version: number): Problem[] {
+  const problems: Problem[] = [];
+  for (const [problem, about, sql] of rules) {
+    if (version < 2 && sql.includes("last_requests")) continue;
+    const { count } = database.prepare(`SELECT count(*) AS count ${sql}`).get() as { count: number };
+    if (count > 0) problems.push({ problem, count, about });
+  }
+  return problems;
+}

@@ -1,0 +1,85 @@
+import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { UsageError } from "../config.ts";
+import { actions, type Flags, type Out } from "./actions.ts";
+import { asAdminError } from "./admin-error.ts";
+import { type CommandName, commands, isAdminCommand } from "./commands.ts";
+
+type Env = Record<string, string | undefined>;
+
+/**
+ * Runs one command of an administrator.
+ * @param argv Arguments without the program's name.
+ * @throws UsageError or AdminError
+ */
+export async function runAdmin(argv: string[], env: Env, out: Out): Promise<void> {
+  const program = new Command("aimessage-server").exitOverride();
+  const user = group(program, out);
+  for (const name of Object.keys(commands) as CommandName[])
+    addCommand(isAdminCommand(name) ? program : user, name, env, out);
+  try {
+    await program.parseAsync(argv, { from: "user" });
+  } catch (error) {
+    if (error instanceof CommanderError && error.exitCode === 0) return;
+    throw error instanceof CommanderError ? usageError(error, argv) : error;
+  }
+}
+
+function group(program: Command, out: Out): Command {
+  const user = program.command("user").description("Look at accounts, and change them.");
+  writeTo(user, out);
+  return user.helpCommand(false).addHelpText("after", "\nExample:\n  aimessage-server user list");
+}
+
+function addCommand(parent: Command, name: CommandName, env: Env, out: Out): void {
+  const { usage, about, example, options } = commands[name];
+  const command = parent.command(usage).description(about).allowExcessArguments(false);
+  writeTo(command, out);
+  for (const [flag, what, fallback] of options)
+    if (fallback === undefined) command.option(flag, what);
+    else command.addOption(new Option(flag, `${what} (default ${fallback})`).argParser(wholeNumber));
+  command
+    .option("--db <folder>", "folder of the database (default ./data) [DB_PATH]")
+    .option("--json", "JSON on stdout, one object a line")
+    .addHelpText("after", `\nExample:\n  ${example}`)
+    .action(async () => {
+      const given = command.opts<Partial<Flags>>();
+      const flags: Flags = {
+        db: given.db ?? (env["DB_PATH"] || "./data"),
+        json: given.json ?? false,
+        force: given.force ?? false,
+        release: given.release ?? false,
+        last: given.last ?? defaultOf(name),
+        limit: given.limit ?? defaultOf(name),
+        only: given.only,
+      };
+      try {
+        await actions[name](flags, out, command.args[0] ?? "");
+      } catch (error) {
+        throw asAdminError(error, flags.db);
+      }
+    });
+}
+
+function writeTo(command: Command, out: Out): void {
+  command
+    .helpOption("-h, --help", "print this help")
+    .configureOutput({ writeOut: (text) => out.data(text.trimEnd()), writeErr: () => {} });
+}
+
+function defaultOf(name: CommandName): number {
+  return commands[name].options.find(([, , fallback]) => fallback !== undefined)?.[2] ?? 0;
+}
+
+function wholeNumber(given: string): number {
+  if (!/^\d{1,9}$/.test(given)) throw new InvalidArgumentError("It needs a whole number.");
+  return Number(given);
+}
+
+function usageError(error: CommanderError, [first, second]: string[]): UsageError {
+  if (error.code === "commander.help")
+    return new UsageError("`user` needs a command", "aimessage-server user --help lists them");
+  const [message = "", suggestion] = error.message.replace(/^error: /, "").split("\n");
+  const command = first === "user" && second !== undefined && second in commands ? `user ${second}` : first;
+  const help = `aimessage-server ${command} --help shows an example`;
+  return new UsageError(message, suggestion?.replace(/^\(Did you mean (.*)\?\)$/, "did you mean $1?") ?? help);
+}

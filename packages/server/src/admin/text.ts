@@ -1,0 +1,143 @@
+import type { AuditLine } from "../store/store.ts";
+import type { BackedUp } from "./backup.ts";
+import type { Checked } from "./check.ts";
+import type { Restored } from "./restore.ts";
+import type { Stats } from "./stats.ts";
+import type { User, UserDetails } from "./users.ts";
+
+/** C0 and C1 controls, DEL, bidirectional controls, line and paragraph separators: a file's name may hold them. */
+const UNSAFE = /[\p{Cc}\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu;
+
+/** Text as one line that cannot draw on a terminal. */
+export function plain(text: string): string {
+  return text.replace(UNSAFE, (character) => `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`);
+}
+
+/** One line of JSON. */
+export function json(value: unknown): string {
+  return JSON.stringify(value).replace(
+    UNSAFE,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
+}
+
+export function backupText({ file, bytes, entries, accounts }: BackedUp): string {
+  return `Backup written to ${plain(file)}: ${size(bytes)}, ${plural(entries, "entry", "entries")}, ${plural(accounts, "account")}`;
+}
+
+export function restoreText({ db, bytes, entries, kept }: Restored): string {
+  const lines = [
+    `Restored into ${plain(db)}: ${size(bytes)}, ${plural(entries, "entry", "entries")}; its log has a new id`,
+  ];
+  if (kept !== null) lines.push(`The database that was there is now ${plain(kept)}`);
+  return lines.join("\n");
+}
+
+export function checkText({ ok, schema_version, problems }: Checked): string {
+  if (ok) return `Nothing is wrong (schema version ${schema_version})`;
+  return problems.map(({ problem, count, about }) => `${problem} (${count}): ${plain(about)}`).join("\n");
+}
+
+export function statsText(stats: Stats): string {
+  const { accounts } = stats;
+  const rows: [string, string][] = [
+    [
+      "accounts",
+      `${accounts.key} key, ${accounts.token} token, ${accounts.removed} removed; ${accounts.disabled} disabled`,
+    ],
+    ["devices", `${stats.devices}`],
+    ["mailboxes with mail", `${stats.mailboxes_with_mail}`],
+    ["entries", `${stats.entries}, ${size(stats.bytes)}`],
+    ["oldest entry", time(stats.oldest_entry)],
+    ["groups", `${stats.groups}`],
+    ["key packages", `${stats.key_packages}`],
+    ["database", size(stats.database_bytes)],
+  ];
+  const fullest = stats.fullest.map(({ username, device, entries, bytes, oldest_entry }) => [
+    username,
+    device === "" ? "-" : device,
+    `${entries}`,
+    size(bytes),
+    time(oldest_entry),
+  ]);
+  return [
+    table(rows),
+    ...(fullest.length === 0 ? [] : ["", table([["FULLEST", "DEVICE", "ENTRIES", "SIZE", "OLDEST"], ...fullest])]),
+  ].join("\n");
+}
+
+export function usersText(users: User[]): string {
+  const rows = users.map((user) => [
+    user.username,
+    user.disabled ? `${user.kind}, disabled` : user.kind,
+    `${user.devices}`,
+    `${user.entries}`,
+    size(user.bytes),
+    `${user.login_counter ?? "-"}`,
+  ]);
+  return table([["NAME", "KIND", "DEVICES", "WAITING", "SIZE", "LAST LOGIN"], ...rows]);
+}
+
+export function userText(user: UserDetails): string {
+  const rows: [string, string][] = [
+    ["name", user.username],
+    ["kind", user.disabled ? `${user.kind}, disabled` : user.kind],
+    ["waiting", `${plural(user.entries, "entry", "entries")}, ${size(user.bytes)}`],
+    ["oldest entry", time(user.oldest_entry)],
+    ["key packages", `${user.key_packages}`],
+    ["groups", `${user.groups}`],
+    ["last login counter", `${user.login_counter ?? "-"}`],
+  ];
+  const devices = user.all_devices.map((device) => [
+    device.id,
+    `${device.counter}`,
+    `${device.login_counter}`,
+    device.state,
+    `${device.entries}`,
+    size(device.bytes),
+  ]);
+  return [
+    table(rows),
+    ...(devices.length === 0
+      ? []
+      : ["", table([["DEVICE", "COUNTER", "LAST LOGIN", "STATE", "WAITING", "SIZE"], ...devices])]),
+  ].join("\n");
+}
+
+export function auditText(lines: AuditLine[]): string {
+  if (lines.length === 0) return "Nothing is written down";
+  const rows = lines.map((line) =>
+    line.kind === "deed"
+      ? [time(line.at), plain(line.who), line.what, plain(line.target), line.outcome]
+      : [`${time(line.hour).slice(0, 13)}h`, plain(line.who), "refused", line.reason, `${line.count} times`],
+  );
+  return table([["WHEN (UTC)", "WHO", "WHAT", "TARGET", "OUTCOME"], ...rows]);
+}
+
+function table(rows: string[][]): string {
+  const widths = rows[0]?.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0))) ?? [];
+  return rows
+    .map((row) =>
+      row
+        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+        .join("  ")
+        .trimEnd(),
+    )
+    .join("\n");
+}
+
+function time(milliseconds: number | null): string {
+  return milliseconds === null ? "-" : new Date(milliseconds).toISOString().slice(0, 19).replace("T", " ");
+}
+
+function plural(count: number, one: string, many = `${one}s`): string {
+  return `${count} ${count === 1 ? one : many}`;
+}
+
+function size(bytes: number): string {
+  const units = ["B", "KiB", "MiB", "GiB", "TiB"];
+  let unit = 0;
+  let value = bytes;
+  for (; value >= 1024 && unit < units.length - 1; unit++) value /= 1024;
+  return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`;
+}

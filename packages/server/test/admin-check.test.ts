@@ -1,0 +1,87 @@
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { expect, test } from "vitest";
+import { check } from "../src/admin/check.ts";
+import { createRelay } from "../src/index.ts";
+import { newAgent, randomGroup } from "./agent.ts";
+import { folder } from "./folder.ts";
+import { tokenClient } from "./raw-client.ts";
+import { command, runningRelay } from "./relay-process.ts";
+
+/** A folder in which a relay has worked: groups, a replaced device, a removed account, mail for an unknown name. */
+async function usedFolder(): Promise<string> {
+  const db = folder();
+  await using relay = await createRelay({ port: 0, db, noLimits: true });
+  const alice = await newAgent(relay.url, "alice");
+  const bob = await newAgent(relay.url, "bob");
+  const carol = await newAgent(relay.url, "carol");
+  using a = await alice.connect();
+  using c = await carol.connect();
+  await a.ask("listen");
+  await a.ask("commit", alice.opening(bob, randomGroup(), [{ message_id: "m1" }]));
+  await a.ask("commit", alice.opening(carol, randomGroup(), [{ message_id: "m2" }]));
+  await a.ask("claim_keys", { username: "carol" });
+  const next = await newAgent(relay.url, "bob", { identity: bob.identity, counter: 2 });
+  await a.ask("commit", alice.opening(next, randomGroup(), [{ message_id: "m3" }]));
+  await a.read(({ data }) => data.message_id === "m1");
+  using b = await next.connect();
+  await b.ask("unregister");
+  await a.read(({ data }) => data.message_id === "m3");
+  await c.ask("claim_keys", { username: "alice" });
+  using token = await tokenClient(relay.url, "token-user");
+  await token.ask("send", { to: "nobody", message: "x" });
+  return db;
+}
+
+test("nothing is wrong where a relay has worked, stopped or running", async () => {
+  const db = await usedFolder();
+  expect(check(db)).toMatchObject({ ok: true, problems: [] });
+  using relay = await runningRelay(db);
+  expect(await command("check", "--db", db)).toEqual({
+    code: 0,
+    stdout: "Nothing is wrong (schema version 4)\n",
+    stderr: "",
+  });
+  await relay.end("SIGTERM");
+});
+
+test.each([
+  ["entries_without_mailbox", "UPDATE entries SET mailbox = 999"],
+  ["account_without_mailbox", "UPDATE accounts SET mailbox = 999 WHERE name = 'alice'"],
+  ["account_without_mailbox", "UPDATE mailboxes SET closed = 'unregistered' WHERE name = 'alice'"],
+  ["account_without_key", "UPDATE accounts SET identity_key = NULL WHERE name = 'alice'"],
+  ["device_without_account", "DELETE FROM accounts WHERE name = 'alice'"],
+  ["group_members", "DELETE FROM members WHERE mailbox = (SELECT mailbox FROM accounts WHERE name = 'alice')"],
+  ["members_without_group", "DELETE FROM groups"],
+  ["members_without_mailbox", "DELETE FROM mailboxes WHERE name = 'carol'"],
+  ["keys_without_mailbox", "UPDATE key_packages SET mailbox = mailbox + 900"],
+  ["last_resorts_without_mailbox", "UPDATE last_resorts SET mailbox = mailbox + 900"],
+  ["claims_without_mailbox", "UPDATE claims SET claimant = 999"],
+  ["last_requests_without_mailbox", "UPDATE last_requests SET sender = 999"],
+  ["sequence_mailboxes", "UPDATE sqlite_sequence SET seq = 1 WHERE name = 'mailboxes'"],
+  ["sequence_entries", "UPDATE sqlite_sequence SET seq = 1 WHERE name = 'entries'"],
+  ["sequence_requests", "UPDATE requests SET seq = 99999"],
+  ["log_id", "DELETE FROM meta"],
+  ["schema_version", "PRAGMA user_version = 99"],
+])("%s is found after: %s", async (problem, sql) => {
+  const db = await usedFolder();
+  const database = new DatabaseSync(join(db, "relay.db"));
+  database.exec(sql);
+  database.close();
+  const { ok, problems } = check(db);
+  expect(ok).toBe(false);
+  expect(problems.map((found) => found.problem)).toContain(problem);
+});
+
+test("a damaged file is found, and the exit code says so", async () => {
+  const db = await usedFolder();
+  const file = join(db, "relay.db");
+  const bytes = readFileSync(file);
+  bytes.fill(0xff, 4096 * 4, 4096 * 20);
+  writeFileSync(file, bytes);
+  const { code, stdout, stderr } = await command("check", "--db", db, "--json");
+  expect(code).toBe(1);
+  expect(JSON.parse(stdout)).toMatchObject({ ok: false, problems: [{ problem: "integrity" }] });
+  expect(stderr).toMatch(/^Error: The database in .* is not as it should be: integrity\nHint: .+\n$/);
+});
