@@ -80,6 +80,8 @@ function prepare(fresh: string, source: string): Pick<Restored, "bytes" | "entri
     const logId = readLogId(database, true);
     const deed = { who: operator(), what: "restore", target: source, release: false } as const;
     auditTable(database, Date.now).add(deed, "done");
+    // The mode of a relay: to change to it, that would have to be alone with the database when it starts.
+    database.exec("PRAGMA journal_mode = WAL");
     const { entries } = database.prepare("SELECT count(*) AS entries FROM entries").get() as { entries: number };
     return { bytes: statSync(fresh).size, entries, log_id: logId };
   } catch (error) {

@@ -25,7 +25,7 @@ export interface StoreOptions {
   onCommit?: (milliseconds: number) => void;
   /** The database was restored from a backup: its logs get a new id, since clients may know entries that it does not. */
   restored?: boolean;
-  /** How long to wait, blocking, for a folder that another process holds. */
+  /** How long to wait, blocking, for a folder or a database that another process holds. Milliseconds. */
   lockPatienceMs?: number;
   /** Largest size of the database in pages of 4096 bytes: a small disk, for tests. */
   maxPages?: number;
@@ -42,7 +42,8 @@ export function openSqliteStore(folder: string, options: StoreOptions): RelaySto
     const file = join(folder, "relay.db");
     // SQLite gives its side files the mode of the database.
     makePrivate(file);
-    const db = new DatabaseSync(file);
+    // A command of an administrator may be recovering the log of a relay that was killed.
+    const db = new DatabaseSync(file, { timeout: options.lockPatienceMs ?? 0 });
     try {
       db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 4000");
       const log = syncOf(`${file}-wal`);
