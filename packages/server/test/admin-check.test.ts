@@ -85,3 +85,35 @@ test("a damaged file is found, and the exit code says so", async () => {
   expect(JSON.parse(stdout)).toMatchObject({ ok: false, problems: [{ problem: "integrity" }] });
   expect(stderr).toMatch(/^Error: The database in .* is not as it should be: integrity\nHint: .+\n$/);
 });
+
+function version(path: string): number {
+  const database = new DatabaseSync(path);
+  const { user_version } = database.prepare("PRAGMA user_version").get() as { user_version: number };
+  database.close();
+  return user_version;
+}
+
+test("an older database is checked and backed up as it is; what needs the newer one says so", async () => {
+  const db = await usedFolder();
+  const file = join(db, "relay.db");
+  const database = new DatabaseSync(file);
+  database.exec("DROP TABLE audit; ALTER TABLE accounts DROP COLUMN disabled; PRAGMA user_version = 3");
+  database.close();
+  const copy = join(folder(), "copy.db");
+  expect(check(db)).toMatchObject({ ok: true, schema_version: 3 });
+  expect(await command("backup", copy, "--db", db)).toMatchObject({
+    code: 0,
+    stderr: expect.stringMatching(/^the audit log does not have this: The database has schema version 3, /),
+  });
+  for (const args of [["user", "list"], ["user", "disable", "alice"], ["stats"], ["audit"]])
+    expect(await command(...args, "--db", db)).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining("start the relay of this version on it once"),
+    });
+  expect([version(file), version(copy)]).toEqual([3, 3]);
+
+  const restored = folder();
+  expect(await command("restore", copy, "--db", restored)).toMatchObject({ code: 0 });
+  expect(await command("user", "disable", "alice", "--db", restored)).toMatchObject({ code: 0 });
+  expect(check(restored)).toMatchObject({ ok: true, schema_version: 4 });
+});

@@ -7,7 +7,7 @@ import { FolderLockedError, giveToOwner, lockFolder, writePrivate } from "../sto
 import { openSqliteStore } from "../store/sqlite.ts";
 import type { Deed, DeedDone } from "../store/store.ts";
 import { AdminError } from "./admin-error.ts";
-import { requireDatabase } from "./read-only.ts";
+import { openSnapshot } from "./read-only.ts";
 import { namesOf, Reply, requestsFolder } from "./request.ts";
 
 /** How long a running relay may take to begin, and then to be done. Milliseconds. */
@@ -21,7 +21,8 @@ type Outcome = DeedDone["outcome"];
 
 /** Has the relay that runs on a database do something, or does it here if none runs. */
 export async function perform(db: string, deed: Omit<Deed, "who">): Promise<Outcome> {
-  requireDatabase(db);
+  // Also so that nothing here lifts an older database to this version: the relay of that version may still be used.
+  openSnapshot(db).close();
   const mine = { ...deed, who: operator() };
   for (;;) {
     const outcome = (await performHere(db, mine)) ?? (await askRelay(db, mine));

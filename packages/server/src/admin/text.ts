@@ -109,7 +109,7 @@ export function auditText(lines: AuditLine[]): string {
   const rows = lines.map((line) =>
     line.kind === "deed"
       ? [time(line.at), plain(line.who), line.what, plain(line.target), line.outcome]
-      : [`${time(line.hour).slice(0, 13)}h`, plain(line.who), "refused", line.reason, `${line.count} times`],
+      : [`${time(line.hour).slice(0, 13)}h`, plain(line.who), "refused", line.reason, plural(line.count, "time")],
   );
   return table([["WHEN (UTC)", "WHO", "WHAT", "TARGET", "OUTCOME"], ...rows]);
 }
