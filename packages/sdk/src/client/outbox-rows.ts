@@ -80,14 +80,15 @@ export async function* sentIn(turn: Turn, group: string): AsyncGenerator<[key: s
 
 /** Ends what waits here and is worth nothing any more, whether or not it could leave. @returns when that is next, Unix ms */
 export async function expire(turn: Turn): Promise<number> {
-  for (const [key] of await turn.tx.list({ prefix: "expiry/", limit: PAGE })) {
-    const [, at, seq] = key.split("/") as [string, string, string];
+  for (;;) {
+    const [next] = await turn.tx.list({ prefix: "expiry/", limit: 1 });
+    if (next === undefined) return Infinity;
+    const [, at, seq] = next[0].split("/") as [string, string, string];
     if (Number(at) > turn.now) return Number(at);
+    await turn.tx.delete(next[0]);
     const row = await get(turn.tx, "out/", seq);
-    await turn.tx.delete(key);
     // What has left is judged by the relay: it may have it already.
     const left = (await turn.tx.get(`wire/${seq}`)) !== undefined;
     if (row?.state === "queued" && !left) await settle(turn, row, "expired", "expired", row.group !== undefined);
   }
-  return Infinity;
 }

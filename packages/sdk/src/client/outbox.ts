@@ -44,7 +44,7 @@ export class Outbox {
       return { row, body: await tx.get(`out-body/${pad(row.seq)}`) };
     });
     if (!isFinal(row.state)) {
-      await this.#store.write((tx) => tx.put("meta/retry", `${row.to} ${Date.now()}`));
+      await this.#store.write((tx) => tx.put(`retry/${row.to}`, ""));
       this.#link.start();
       return new Sent(this.#store, this.#link, row);
     }

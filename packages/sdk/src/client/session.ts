@@ -272,13 +272,13 @@ export class Session {
 
   /** The owner wants something to be tried at once. */
   async #retryIfAsked(turn: Turn): Promise<void> {
-    const asked = (await turn.tx.get("meta/retry")) as string | undefined;
-    const contact = asked?.split(" ")[0];
-    if (contact === undefined) return;
-    await turn.tx.delete("meta/retry");
-    this.#flight.endPause(contact);
-    const record = await turn.contact(contact);
-    if (record !== undefined) turn.saveContact({ ...record, reopen_at: 0 });
+    for (const [key] of await turn.tx.list({ prefix: "retry/" })) {
+      const contact = key.slice("retry/".length);
+      await turn.tx.delete(key);
+      this.#flight.endPause(contact);
+      const record = await turn.contact(contact);
+      if (record !== undefined) turn.saveContact({ ...record, reopen_at: 0 });
+    }
   }
 
   async #replenishIfLow(): Promise<void> {
