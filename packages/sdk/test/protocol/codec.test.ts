@@ -87,6 +87,20 @@ describe("a client's frame is refused", () => {
     expect(decodeClientFrame(text)).toEqual({ bad: { reason: "invalid_frame", type: undefined, id: undefined } });
   });
 
+  it.each(['{"id":"7"}', '{"type":1,"id":"7"}', '{"type":"info","id":"7","reply_to":1}'])(
+    "by its id, if that is all that can be read: %s",
+    (text) => {
+      expect(decodeClientFrame(text)).toEqual({ bad: { reason: "invalid_frame", type: undefined, id: "7" } });
+    },
+  );
+
+  it.each(['{"reply_to":"7"}', '{"type":1,"reply_to":"7"}', '{"type":"ack","id":1,"reply_to":"7"}'])(
+    "by what it answers, if that is all that can be read: %s",
+    (text) => {
+      expect(decodeRelayFrame(text)).toEqual({ bad: { replyTo: "7" } });
+    },
+  );
+
   it.each([1, null, {}, [], true, "i".repeat(129)])("if its id is no short text: %j", (id) => {
     expect(client({ type: "info", id })).toMatchObject({ bad: { reason: "invalid_frame" } });
   });
