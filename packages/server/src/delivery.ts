@@ -26,7 +26,7 @@ export class Delivery {
   #cursor = 0;
   /** Entries up to here were stored before the push began. */
   #backlogEnd = Number.MAX_SAFE_INTEGER;
-  #highestPushed = 0;
+  #highestPushed: number;
   #inFlight: { seq: number; bytes: number }[] = [];
   #inFlightBytes = 0;
   #active = true;
@@ -40,6 +40,8 @@ export class Delivery {
     this.mailbox = mailbox;
     this.session = session;
     this.#options = options;
+    // One that listens again may still acknowledge what it got before.
+    this.#highestPushed = session.delivery?.highestPushed ?? 0;
   }
 
   /** Highest `seq` that was pushed on this connection: what may be acknowledged. [P-5.3] */
@@ -137,7 +139,7 @@ export class Delivery {
       this.#options.onExpired();
       return;
     }
-    this.#highestPushed = entry.seq;
+    this.#highestPushed = Math.max(this.#highestPushed, entry.seq);
     this.#inFlight.push({ seq: entry.seq, bytes: entry.bytes });
     this.#inFlightBytes += entry.bytes;
     this.session.write(deliveryFrame(entry, entry.seq > this.#backlogEnd));

@@ -99,6 +99,26 @@ test("a newer connection takes over the mailbox, with everything that is not ack
   expect((await older.read()).data.message_id).toBe("m2");
 });
 
+test("what was pushed on a connection can be acknowledged there, also after it listens again", async () => {
+  let now = Date.now();
+  await using c = await conversation({}, () => now);
+  await c.send();
+  await c.send({ expires_at: now + 1000 });
+  using older = await c.bob.connect();
+  const { log_id } = (await older.ask("listen")).data;
+  const [first, , last] = [await older.read(), await older.read(), await older.read()];
+  using newer = await c.bob.connect();
+  await newer.ask("listen");
+  expect((await older.read()).data.reason).toBe("listen_superseded");
+  older.write("listen");
+  expect((await older.ask("received", { log_id, seq: first.data.seq })).data.status).toBe("received");
+  // What has expired is not pushed again, and all that is pushed is older.
+  now += 1000;
+  await newer.ask("listen");
+  await older.ask("listen");
+  expect((await older.ask("received", { log_id, seq: last.data.seq })).data.status).toBe("received");
+});
+
 test("only so many messages are in flight; an acknowledgement brings the next", async () => {
   await using c = await conversation({ inFlightMessages: 3 });
   using b = await c.bob.connect();
