@@ -69,7 +69,11 @@ export class Connection implements Session {
     socket.on("drain", () => this.#valve.open("unread"));
     this.#countUntilLogin(socket);
     webSocket.on("pong", (data) => this.#pong(data.toString("latin1")));
-    webSocket.on("ping", () => (this.heardAt = performance.now()));
+    webSocket.on("ping", (data) => {
+      this.heardAt = performance.now();
+      this.#writer.pong(data);
+      this.#limitUnread();
+    });
     // 'close' follows; ws has closed with the right code (1009, 1007, 1002).
     webSocket.on("error", (error) => context.log.debug({ err: error.message }, "connection failed"));
   }
@@ -89,9 +93,12 @@ export class Connection implements Session {
   write(text: string): void {
     if (!this.isOpen) return;
     this.#writer.write(text);
-    const { buffered } = this.#writer;
-    if (buffered > this.#context.config.limits.bufferedBytes) this.dropSlowReader();
-    else if (buffered > (this.login === undefined ? UNREAD_BEFORE_LOGIN : UNREAD)) this.#valve.close("unread");
+    this.#limitUnread();
+  }
+
+  #limitUnread(): void {
+    if (this.unread > this.#context.config.limits.bufferedBytes) this.dropSlowReader();
+    else if (this.unread > (this.login === undefined ? UNREAD_BEFORE_LOGIN : UNREAD)) this.#valve.close("unread");
   }
 
   pingUpTo(seq: number): void {

@@ -120,6 +120,8 @@ async function start(config: Config): Promise<Relay> {
   const sockets = new WebSocketServer({
     noServer: true,
     perMessageDeflate: false,
+    // By itself ws ends a connection that pings sixty times before what is written leaves, which is once a turn.
+    autoPong: false,
     maxPayload: config.limits.frameBytes,
     maxFragments: MAX_FRAGMENTS,
     maxBufferedChunks: MAX_CHUNKS,

@@ -8,6 +8,7 @@ export class Writer {
   #corked = false;
   #pingSeq = 0;
   #pings: number[] = [];
+  #pong: Buffer | undefined;
 
   constructor(webSocket: WebSocket, socket: Duplex) {
     this.#webSocket = webSocket;
@@ -30,6 +31,12 @@ export class Writer {
     this.#cork();
   }
 
+  /** Answers a ping at the end of this turn. Of several only the newest is answered (RFC 6455, section 5.5.3). */
+  pong(payload: Buffer): void {
+    this.#pong = payload;
+    this.#cork();
+  }
+
   /** The place that a pong acknowledges; undefined if it only shows life. */
   acknowledgedBy(payload: string): number | undefined {
     if (!payload.startsWith("seq:")) return undefined;
@@ -49,6 +56,9 @@ export class Writer {
 
   #uncork(): void {
     this.#corked = false;
+    if (this.#pong !== undefined && this.#webSocket.readyState === this.#webSocket.OPEN)
+      this.#webSocket.pong(this.#pong);
+    this.#pong = undefined;
     const last = this.#pings.at(-1) ?? 0;
     if (this.#pingSeq > last && this.#webSocket.readyState === this.#webSocket.OPEN) {
       this.#pings.push(this.#pingSeq);
