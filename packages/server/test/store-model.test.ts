@@ -1,0 +1,53 @@
+import { randomInt } from "node:crypto";
+import * as fc from "fast-check";
+import { describe, test } from "vitest";
+import { openMemoryStore, openSqliteStore } from "../src/index.ts";
+import { defaultLimits } from "../src/limits.ts";
+import type { StoreOptions } from "../src/store/sqlite.ts";
+import type { RelayStore } from "../src/store/store.ts";
+import { folder } from "./folder.ts";
+import type { Real } from "./store-model/command.ts";
+import { commands, prelude } from "./store-model/commands.ts";
+import { limits, Model } from "./store-model/model.ts";
+
+const seed = Number(process.env["SEED"] ?? randomInt(2 ** 31));
+/** Runs may end early, so that the suite stays fast where disks are slow. */
+const AT_MOST_MS = 12_000;
+
+/** A store, opened again as often as the commands say: the one in memory would be empty then. */
+function stores(kind: "sqlite" | "memory"): (options: StoreOptions) => { open: () => RelayStore; again: boolean } {
+  if (kind === "memory") return (options) => ({ open: () => openMemoryStore(options), again: false });
+  return (options) => {
+    const path = folder();
+    return { open: () => openSqliteStore(path, options), again: true };
+  };
+}
+
+async function run(kind: "sqlite" | "memory", numRuns: number): Promise<void> {
+  await fc.assert(
+    fc.asyncProperty(fc.commands([commands], { size: "max", maxCommands: 60 }), async (story) => {
+      const model = new Model();
+      const { open, again } = stores(kind)({ limits: { ...defaultLimits(), ...limits }, clock: () => model.now });
+      const real: Real = {
+        store: open(),
+        async reopen() {
+          if (!again) return;
+          await real.store[Symbol.asyncDispose]();
+          real.store = open();
+        },
+      };
+      try {
+        for (const command of prelude) await command.run(model, real);
+        await fc.asyncModelRun(() => ({ model, real }), story);
+      } finally {
+        await real.store[Symbol.asyncDispose]();
+      }
+    }),
+    { seed, numRuns, interruptAfterTimeLimit: AT_MOST_MS, markInterruptAsFailure: false },
+  );
+}
+
+describe(`whatever is asked of a store, it does what a simple model does; SEED=${seed}`, () => {
+  test("the memory store", { timeout: 60_000 }, () => run("memory", 300));
+  test("the SQLite store, which is opened again meanwhile", { timeout: 60_000 }, () => run("sqlite", 60));
+});

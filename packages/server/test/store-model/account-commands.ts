@@ -1,0 +1,73 @@
+import * as fc from "fast-check";
+import { expect } from "vitest";
+import { boxOf, bytes, type Command, command, name, old } from "./command.ts";
+
+export const registerToken = fc.tuple(name).map(([username]) =>
+  command(`register token ${username}`, async (model, { store }) => {
+    const result = await store.registerToken(username, bytes("key"));
+    if (model.account(username) !== undefined) return expect(result).toEqual({ refused: "username_taken" });
+    const own = username.toLowerCase();
+    const mailbox = model.unknownBox(own) ?? model.createBox(own, undefined);
+    for (const entry of model.waiting(mailbox)) entry.unknown = false;
+    model.accounts.set(own, { kind: "token", username, mailbox, identity: 0, counter: 0, logins: 0 });
+    expect(result).toMatchObject({ kind: "token", username, mailbox });
+  }),
+);
+
+export const asDevice = (username: string, identity: number, counter: number): Command =>
+  command(`register device ${counter} of ${username}, identity ${identity}`, async (model, { store }) => {
+    const own = username.toLowerCase();
+    const deviceId = `${own}-${counter}`;
+    const device = { id: deviceId, key: bytes(deviceId), certificate: bytes("c"), counter };
+    const first = `${deviceId} of ${identity}`;
+    const keys = { keyPackages: [bytes(first)], lastResort: bytes(`last ${first}`) };
+    const result = await store.registerDevice({ username, identityKey: bytes(`${identity}`), device, ...keys });
+    const known = model.account(username);
+    if (known !== undefined && (known.kind !== "key" || known.identity !== identity))
+      return expect(result).toEqual({ refused: "username_taken" });
+    if (known?.counter === counter) return expect(result).toMatchObject({ replaced: undefined });
+    if (known !== undefined && counter < known.counter)
+      return expect(result).toEqual({ refused: "device_counter", highest: known.counter });
+    const before = known?.mailbox ?? model.unknownBox(own);
+    if (before !== undefined) model.close(before, known === undefined ? "unregistered" : "device_replaced");
+    if (known !== undefined) model.removeKeys(known.mailbox);
+    const mailbox = model.createBox(own, counter);
+    const shown = known?.username ?? username;
+    model.accounts.set(own, { kind: "key", username: shown, mailbox, identity, counter, logins: 0 });
+    const at = model.now;
+    model.stocks.set(mailbox, { left: [{ name: first, at }], lastResort: { name: `last ${first}`, at } });
+    expect(result).toMatchObject({ replaced: known?.mailbox, account: { mailbox, username: shown } });
+  });
+export const registerDevice = fc
+  .tuple(name, fc.constantFrom(1, 1, 1, 2), fc.integer({ min: 1, max: 4 }))
+  .map((device) => asDevice(...device));
+
+export const login = fc.tuple(name, old, fc.integer({ min: 1, max: 5 })).map(([username, isOld, counter]) =>
+  command(`${username} logs in with ${counter}`, async (model, { store }) => {
+    const mailbox = boxOf(model, username, isOld);
+    const result = await store.login(mailbox, counter);
+    const account = model.active(mailbox);
+    if (account?.kind !== "key") return expect(result).toEqual({ refused: "device_replaced" });
+    if (counter <= account.logins) return expect(result).toEqual({ refused: "login_counter", highest: account.logins });
+    account.logins = counter;
+    expect(result).toBeUndefined();
+  }),
+);
+
+export const remove = fc.tuple(name, old, fc.boolean()).map(([username, isOld, release]) =>
+  command(`${username} unregisters${release ? ", released" : ""}`, async (model, { store }) => {
+    const mailbox = boxOf(model, username, isOld);
+    const account = model.active(mailbox);
+    expect(await store.removeAccount(mailbox, release)).toBe(account !== undefined);
+    if (account === undefined) return;
+    const own = username.toLowerCase();
+    for (const [box, { name: of }] of model.boxes) {
+      if (of !== own) continue;
+      model.close(box, "unregistered");
+    }
+    model.removeGroups(mailbox);
+    model.removeKeys(mailbox);
+    if (release) model.accounts.delete(own);
+    else model.accounts.set(own, { ...account, kind: "removed" });
+  }),
+);

@@ -1,0 +1,188 @@
+import type { WireReason } from "@aimessage/sdk/protocol";
+
+export const DAY = 24 * 3600 * 1000;
+/** Small, so that they are met. */
+export const limits = { mailboxMessages: 12, handshakeMessages: 12, unknownUserMessages: 2, mailboxAge: 14 * DAY };
+const REMEMBERED_MS = 2 * DAY;
+const KEYS_MS = 88 * DAY;
+
+export interface Entry {
+  seq: number;
+  mailbox: number;
+  /** Lower-case name of who is charged. */
+  sender: string;
+  from: string;
+  kind: "application" | "welcome" | "commit" | "notice";
+  id: string;
+  group: string | undefined;
+  expires: number | undefined;
+  at: number;
+  unknown: boolean;
+  reason: string | undefined;
+}
+export interface Account {
+  kind: "token" | "key" | "removed";
+  username: string;
+  mailbox: number;
+  identity: number;
+  counter: number;
+  logins: number;
+}
+interface Mailbox {
+  name: string;
+  counter: number | undefined;
+  closed: "device_replaced" | "unregistered" | undefined;
+  drained: boolean;
+}
+interface Past {
+  digest: string;
+  mailbox: number;
+  seq: number;
+  at: number;
+}
+export interface Package {
+  name: string;
+  at: number;
+}
+
+/** What a relay's store is to keep, in maps: written from docs/protocol.md, and slow. */
+export class Model {
+  now = 1_700_000_000_000;
+  seq = 0;
+  mailboxes = 0;
+  readonly accounts = new Map<string, Account>();
+  readonly boxes = new Map<number, Mailbox>();
+  entries: Entry[] = [];
+  readonly requests = new Map<string, Past>();
+  readonly last = new Map<number, string>();
+  readonly groups = new Map<string, { epoch: number; members: number[] }>();
+  readonly stocks = new Map<number, { left: Package[]; lastResort: Package | undefined }>();
+  readonly claims = new Map<string, Package>();
+  /** Of each mailbox's one connection. */
+  readonly blocked = new Map<number, Set<string>>();
+
+  account(name: string): Account | undefined {
+    return this.accounts.get(name.toLowerCase());
+  }
+
+  /** The account that a mailbox is the present one of. */
+  active(mailbox: number): Account | undefined {
+    const account = this.accounts.get(this.boxes.get(mailbox)?.name ?? "");
+    return account !== undefined && account.kind !== "removed" && account.mailbox === mailbox ? account : undefined;
+  }
+
+  name(mailbox: number): string {
+    return this.boxes.get(mailbox)?.name ?? "";
+  }
+
+  createBox(name: string, counter: number | undefined): number {
+    this.boxes.set(++this.mailboxes, { name, counter, closed: undefined, drained: false });
+    return this.mailboxes;
+  }
+
+  /** The mailbox in which messages wait for a name that nobody has. */
+  unknownBox(name: string): number | undefined {
+    const found = [...this.boxes].findLast(([, box]) => box.name === name && box.counter === undefined);
+    return found !== undefined && found[1].closed === undefined ? found[0] : undefined;
+  }
+
+  waiting(mailbox: number): Entry[] {
+    return this.entries.filter((entry) => entry.mailbox === mailbox);
+  }
+
+  add(entry: Omit<Entry, "seq" | "at">): number {
+    this.entries.push({ ...entry, seq: ++this.seq, at: this.now });
+    return this.seq;
+  }
+
+  hasRoom(mailbox: number, kind: "application" | "welcome" | "commit", sender: string, count: number): boolean {
+    if (count === 0) return true;
+    const room = this.waiting(mailbox).filter((entry) => entry.kind === kind);
+    const own = room.filter((entry) => entry.sender === sender).length;
+    if (kind === "commit" && own + count <= 4) return true;
+    if (kind === "welcome" && own + count > 16) return false;
+    const all = kind === "application" ? limits.mailboxMessages : limits.handshakeMessages;
+    return own + count <= Math.floor((all - (room.length - own)) / 4);
+  }
+
+  past(mailbox: number, kind: "message" | "commit", id: string): Past | undefined {
+    return this.requests.get(`${mailbox}/${kind}/${id}`);
+  }
+
+  remember(mailbox: number, kind: "message" | "commit", id: string, digest: string, to: number, seq: number): void {
+    this.requests.set(`${mailbox}/${kind}/${id}`, { digest, mailbox: to, seq, at: this.now });
+  }
+
+  close(mailbox: number, reason: "device_replaced" | "unregistered"): void {
+    const box = this.boxes.get(mailbox);
+    if (box !== undefined) Object.assign(box, { closed: reason, drained: false });
+  }
+
+  stock(mailbox: number): Package[] {
+    return (this.stocks.get(mailbox)?.left ?? []).filter(({ at }) => at > this.now - KEYS_MS);
+  }
+
+  lastResort(mailbox: number): Package | undefined {
+    const found = this.stocks.get(mailbox)?.lastResort;
+    return found !== undefined && found.at > this.now - KEYS_MS ? found : undefined;
+  }
+
+  claimed(claimant: number, mailbox: number): Package | undefined {
+    const found = this.claims.get(`${claimant}/${mailbox}`);
+    return found !== undefined && found.at > this.now - KEYS_MS ? found : undefined;
+  }
+
+  removeKeys(mailbox: number): void {
+    this.stocks.delete(mailbox);
+    for (const key of this.claims.keys()) if (key.split("/").includes(String(mailbox))) this.claims.delete(key);
+  }
+
+  removeGroups(mailbox: number): void {
+    for (const group of this.groups.values()) if (group.members.includes(mailbox)) group.members = [];
+  }
+
+  /** Everything that sweeps do until there is no more to do. */
+  sweep(): void {
+    const expired = this.entries.filter(({ expires }) => expires !== undefined && expires <= this.now);
+    for (const entry of expired.sort((a, b) => (a.expires ?? 0) - (b.expires ?? 0) || a.seq - b.seq))
+      this.#drop(entry, "expired");
+    for (const [key, { at }] of this.requests) if (at < this.now - REMEMBERED_MS) this.requests.delete(key);
+    for (;;) {
+      for (const entry of this.entries.filter(({ at }) => at < this.now - limits.mailboxAge))
+        if (!this.#isNeeded(entry)) this.#drop(entry, "mailbox_age");
+      const next = [...this.boxes].find(([, { closed, drained }]) => closed !== undefined && !drained);
+      if (next === undefined) return;
+      const [mailbox, box] = next;
+      for (const entry of this.waiting(mailbox)) this.#drop(entry, box.closed ?? "");
+      this.last.delete(mailbox);
+      if (box.closed === "unregistered") {
+        this.removeGroups(mailbox);
+        this.boxes.delete(mailbox);
+      } else box.drained = true;
+    }
+  }
+
+  /** A Welcome or commit, as long as messages of its group follow. [P-5.8] */
+  #isNeeded({ kind, mailbox, group, seq }: Entry): boolean {
+    if (kind !== "welcome" && kind !== "commit") return false;
+    return this.waiting(mailbox).some(
+      (other) => other.kind === "application" && other.group === group && other.seq > seq,
+    );
+  }
+
+  /** The sender of an application message is told. [P-5.7] */
+  #drop(entry: Entry, reason: string): void {
+    this.entries = this.entries.filter((other) => other !== entry);
+    const sender = this.accounts.get(entry.sender);
+    if (entry.kind !== "application" || sender?.kind !== "key") return;
+    const name = this.name(entry.mailbox);
+    const from = this.accounts.get(name)?.username ?? name;
+    const { id, group, sender: charged } = entry;
+    const rest = { expires: undefined, unknown: false, reason };
+    this.add({ mailbox: sender.mailbox, sender: charged, from, kind: "notice", id, group, ...rest });
+  }
+}
+
+export interface Refusal {
+  refused: WireReason;
+}
