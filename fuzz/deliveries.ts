@@ -1,0 +1,22 @@
+import type { RelayFrameData } from "@aimessage/sdk/protocol";
+import { readMarker } from "./marker.ts";
+import { Violation } from "./violation.ts";
+import type { User, World } from "./world.ts";
+
+/** Whoever gets something must be whom it was sent to, by whom the relay says, in a group of theirs. @throws Violation */
+export function checkDelivery(
+  world: World,
+  { user, device }: { user: User | undefined; device: string | undefined },
+  data: RelayFrameData<"message">,
+): void {
+  if (user === undefined) throw new Violation("a message for a connection that has not logged in");
+  const marker = readMarker(data.message);
+  if (marker === undefined) return;
+  const name = user.name.toLowerCase();
+  if (marker.to !== name) throw new Violation(`${name} got what was sent to ${marker.to}`);
+  if (marker.from !== data.from.toLowerCase())
+    throw new Violation(`what ${marker.from} sent came as from ${data.from}`);
+  if (marker.group !== data.group_id) throw new Violation(`what was sent in ${marker.group} came in ${data.group_id}`);
+  if (marker.group !== undefined && device !== undefined && !world.isMember(marker.group, device))
+    throw new Violation(`${device} got a message of a group in which it is not`);
+}

@@ -1,0 +1,114 @@
+import { mark, readMarker } from "./marker.ts";
+import type { Mutation, TextMutation } from "./plans.ts";
+
+interface Envelope {
+  type?: unknown;
+  id?: unknown;
+  data?: unknown;
+}
+type Fields = Record<string, unknown>;
+
+/** A frame's text after mutations of what it means, and then one of how it is written. */
+export function mutate(envelope: Envelope, mutations: Mutation[], text: TextMutation): string {
+  const copy = structuredClone(envelope);
+  // Values are shared between plans, and filled with further ones here.
+  for (const mutation of mutations) apply(copy, structuredClone(mutation));
+  remark(copy);
+  const written = rewrite(JSON.stringify(copy), copy, text);
+  // A body that names another recipient than its frame would be reported as misdelivered.
+  return isHonest(written) ? written : written.slice(0, -1);
+}
+
+function apply(envelope: Envelope, mutation: Mutation): void {
+  if (mutation.op === "type") envelope.type = mutation.type;
+  else if (mutation.op === "data") envelope.data = mutation.value;
+  else if (mutation.op === "envelope") define(envelope as Fields, mutation.name, mutation.value);
+  else if (mutation.op === "add") define(fieldsOf(envelope), mutation.name, mutation.value);
+  else {
+    const places = placesIn(fieldsOf(envelope));
+    const place = places[mutation.field % Math.max(1, places.length)];
+    if (place === undefined) return;
+    const [holder, name] = place;
+    if (mutation.op === "drop") delete holder[name];
+    else define(holder, name, mutation.value);
+  }
+}
+
+/** Not by assignment: that of `__proto__` sets no field. */
+function define(holder: Fields, name: string, value: unknown): void {
+  Object.defineProperty(holder, name, { value, enumerable: true, configurable: true, writable: true });
+}
+
+function fieldsOf(envelope: Envelope): Fields {
+  if (typeof envelope.data !== "object" || envelope.data === null) envelope.data = {};
+  return envelope.data as Fields;
+}
+
+/** Every field, also those of what lies in lists and objects. */
+function placesIn(value: Fields, depth = 0): [holder: Fields, name: string][] {
+  const places: [Fields, string][] = [];
+  for (const name of Object.keys(value).slice(0, 16)) {
+    places.push([value, name]);
+    const inner = value[name];
+    if (typeof inner === "object" && inner !== null && depth < 3) places.push(...placesIn(inner as Fields, depth + 1));
+  }
+  return places;
+}
+
+/** Has bodies name whom their frame names now. */
+function remark({ data }: Envelope): void {
+  if (typeof data !== "object" || data === null) return;
+  for (const holder of [data, ...listsOf(data as Fields)] as Fields[])
+    for (const name of ["message", "welcome"]) {
+      const marker = readMarker(holder[name]);
+      if (marker !== undefined && typeof holder["to"] === "string")
+        holder[name] = mark({ ...marker, to: holder["to"], group: groupIn(data as Fields) ?? marker.group });
+    }
+}
+
+function groupIn(data: Fields): string | undefined {
+  return typeof data["group_id"] === "string" ? data["group_id"] : undefined;
+}
+
+function listsOf(data: Fields): unknown[] {
+  const lists = [data["messages"], data["welcomes"]].filter((list) => Array.isArray(list)) as unknown[][];
+  return lists.flat().filter((item) => typeof item === "object" && item !== null);
+}
+
+function rewrite(text: string, { data }: Envelope, mutation: TextMutation): string {
+  switch (mutation.op) {
+    case "none":
+      return text;
+    case "truncate":
+      return text.slice(0, mutation.at % text.length);
+    case "insert": {
+      const at = mutation.at % text.length;
+      return text.slice(0, at) + mutation.text + text.slice(at);
+    }
+    case "number":
+      return text.replace(/(?<=[:[])-?\d[\d.e+]*/g, mutation.text);
+    case "deep":
+      return text.replace(/"data":/, () => `"deep":${"[".repeat(mutation.depth)}${"]".repeat(mutation.depth)},"data":`);
+    default: {
+      const names = typeof data === "object" && data !== null ? Object.keys(data) : [];
+      const name = names[mutation.field % Math.max(1, names.length)] ?? "type";
+      return text.replace(/"data":\{/, () => `"data":{${JSON.stringify(name)}:${JSON.stringify(mutation.value)},`);
+    }
+  }
+}
+
+function isHonest(text: string): boolean {
+  let data: unknown;
+  try {
+    data = (JSON.parse(text) as Envelope | null)?.data;
+  } catch {
+    return true;
+  }
+  if (typeof data !== "object" || data === null) return true;
+  return ([data, ...listsOf(data as Fields)] as Fields[]).every((holder) =>
+    ["message", "welcome"].every((name) => {
+      const marker = readMarker(holder[name]);
+      return marker === undefined || (typeof holder["to"] === "string" && holder["to"].toLowerCase() === marker.to);
+    }),
+  );
+}

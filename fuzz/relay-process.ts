@@ -1,0 +1,104 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { Violation } from "./violation.ts";
+
+const bin = fileURLToPath(new URL("../packages/server/bin/aimessage-server.js", import.meta.url));
+
+/**
+ * Rates would only slow the fuzzer down; room is small, so that it runs out: but for agents whose mailboxes are read, and
+ * those are the ones that must lose nothing.
+ */
+const LIMITS = [
+  "--no-limits",
+  "--mailbox-messages",
+  "4000",
+  "--unknown-user-messages",
+  "200",
+  "--handshake-messages",
+  "2000",
+];
+const PATIENCE_MS = 30_000;
+
+/** A relay as it is built, in a process of its own, with its database in a folder. */
+export class RelayProcess implements AsyncDisposable {
+  readonly port: number;
+  readonly #child: ReturnType<typeof spawn>;
+  readonly #exited: Promise<number | null>;
+
+  private constructor(child: ReturnType<typeof spawn>, exited: Promise<number | null>, port: number) {
+    this.#child = child;
+    this.#exited = exited;
+    this.port = port;
+  }
+
+  /** `fail` is told of everything in its log that must not be there, and of its end. */
+  static async start(folder: string, fail: (violation: Violation) => void): Promise<RelayProcess> {
+    const args = [bin, "--port", "0", "--db", join(folder, "db"), "--log-format", "json", ...LIMITS];
+    const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "pipe"] });
+    const exited = once(child, "close").then(([code]) => code as number | null);
+    let rest = "";
+    const port = new Promise<number>((resolve, reject) => {
+      child.stdout.setEncoding("utf8").on("data", (text: string) => {
+        const lines = (rest + text).split("\n");
+        rest = lines.pop() ?? "";
+        for (const line of lines) {
+          const found = /WebSocket endpoint: ws:\/\/[^"]*:(\d+)\//.exec(line)?.[1];
+          if (found !== undefined) resolve(Number(found));
+          if (isTrouble(line)) fail(new Violation(`the relay's log: ${line.slice(0, 2000)}`));
+        }
+      });
+      void exited.then((code) => reject(new Error(`the relay has ended with ${code}`)));
+    });
+    child.stderr
+      .setEncoding("utf8")
+      .on("data", (text: string) => fail(new Violation(`the relay's stderr: ${text.slice(0, 2000)}`)));
+    child.once("exit", (code, signal) => {
+      if (code !== 0) fail(new Violation(`the relay has ended with ${signal ?? code}`));
+    });
+    return new RelayProcess(child, exited, await port);
+  }
+
+  /** Resident bytes; undefined where the system does not tell. */
+  get residentBytes(): number | undefined {
+    try {
+      const [, kilobytes] = /VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${this.#child.pid}/status`, "utf8")) ?? [];
+      return kilobytes === undefined ? undefined : Number(kilobytes) * 1024;
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** The metrics by their names with labels. */
+  async metrics(): Promise<Map<string, number>> {
+    const response = await fetch(`http://127.0.0.1:${this.port}/metrics`);
+    const lines = (await response.text()).split("\n").filter((line) => line !== "" && !line.startsWith("#"));
+    return new Map(
+      lines.map((line) => [line.slice(0, line.lastIndexOf(" ")), Number(line.slice(line.lastIndexOf(" ") + 1))]),
+    );
+  }
+
+  /** Ends it as an operator does. @throws Violation if it does not end well */
+  async stop(): Promise<void> {
+    this.#child.kill("SIGTERM");
+    const late = setTimeout(() => this.#child.kill("SIGKILL"), PATIENCE_MS);
+    const code = await this.#exited;
+    clearTimeout(late);
+    if (code !== 0) throw new Violation(`the relay ended with ${code} after SIGTERM`);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
+    this.#child.kill("SIGKILL");
+    await this.#exited;
+  }
+}
+
+/** Errors, and warnings: the fuzzer reads what it is sent, so nobody is to be dropped as a slow reader. */
+function isTrouble(line: string): boolean {
+  if (!line.startsWith("{")) return true;
+  const { level } = JSON.parse(line) as { level: number };
+  return level >= 40;
+}

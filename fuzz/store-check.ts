@@ -1,0 +1,37 @@
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { Violation } from "./violation.ts";
+
+/** What a table must not hold: a row that nobody owns. */
+const ORPHANS: Record<string, string> = {
+  "entries without a mailbox": "FROM entries WHERE mailbox NOT IN (SELECT mailbox FROM mailboxes)",
+  "members without a mailbox": "FROM members WHERE mailbox NOT IN (SELECT mailbox FROM mailboxes)",
+  "members without a group": "FROM members WHERE group_id NOT IN (SELECT group_id FROM groups)",
+  "accounts without a mailbox":
+    "FROM accounts WHERE kind <> 'removed' AND mailbox NOT IN (SELECT mailbox FROM mailboxes WHERE closed IS NULL)",
+  "key packages without a mailbox": "FROM key_packages WHERE mailbox NOT IN (SELECT mailbox FROM mailboxes)",
+  "last resorts without a mailbox": "FROM last_resorts WHERE mailbox NOT IN (SELECT mailbox FROM mailboxes)",
+  "claims without a mailbox": "FROM claims WHERE mailbox NOT IN (SELECT mailbox FROM mailboxes)",
+  "claims without a claimant": "FROM claims WHERE claimant NOT IN (SELECT mailbox FROM mailboxes)",
+  "last requests without a sender": "FROM last_requests WHERE sender NOT IN (SELECT mailbox FROM mailboxes)",
+  "entries of unknown names in mailboxes of accounts":
+    "FROM entries WHERE unknown = 1 AND mailbox IN (SELECT mailbox FROM accounts WHERE mailbox IS NOT NULL)",
+  "entries of groups that never were":
+    "FROM entries WHERE kind IN ('welcome', 'commit') AND group_id NOT IN (SELECT group_id FROM groups)",
+};
+
+/** Reads the database that a relay has left. @throws Violation */
+export function checkStore(folder: string): void {
+  const db = new DatabaseSync(join(folder, "db", "relay.db"), { readOnly: true });
+  try {
+    const integrity = db.prepare("PRAGMA integrity_check").all();
+    if (integrity.length !== 1 || integrity[0]?.["integrity_check"] !== "ok")
+      throw new Violation(`integrity_check: ${JSON.stringify(integrity).slice(0, 1000)}`);
+    for (const [what, from] of Object.entries(ORPHANS)) {
+      const count = Number(db.prepare(`SELECT count(*) AS count ${from}`).get()?.["count"]);
+      if (count > 0) throw new Violation(`${count} ${what}`);
+    }
+  } finally {
+    db.close();
+  }
+}

@@ -1,0 +1,12 @@
+import { randomInt } from "node:crypto";
+import { expect, test } from "vitest";
+import { fuzz } from "../../fuzz/run.ts";
+
+test("frames of all kinds are answered, harm nobody, and leave a sound store", { timeout: 120_000 }, async () => {
+  const seed = Number(process.env["SEED"] ?? randomInt(2 ** 31));
+  console.log(`SEED=${seed}`);
+  const report = await fuzz({ frames: 5_000, seed, connections: 12, progress: () => {} });
+  expect(report.counts.frames).toBe(5_000);
+  expect(report.counts.plausible).toBeGreaterThan(2_500);
+  expect(report.honest).toMatchObject({ stored: report.honest.sent, received: report.honest.sent, wrong: [] });
+});
