@@ -8,6 +8,16 @@ import {
 } from "@aimessage/sdk/protocol";
 import type { RawData, WebSocket } from "ws";
 import { Answers } from "./answers.ts";
+import {
+  MAX_RUNNING,
+  MAX_QUEUED,
+  MAX_QUEUED_AT_LOGIN,
+  MAX_BLOCKED,
+  UNREAD,
+  UNREAD_BEFORE_LOGIN,
+  CLOSE_MS,
+  PAUSE_MS,
+} from "./bounds.ts";
 import type { Context } from "./context.ts";
 import type { Delivery } from "./delivery.ts";
 import { handle, needsLogin, runsAlone } from "./handlers/index.ts";
@@ -17,21 +27,6 @@ import { type Answer, type Challenge, type FrameData, type Login, refuse, type S
 import { StorageError } from "./store/store.ts";
 import { Valve } from "./valve.ts";
 import { Writer } from "./writer.ts";
-
-/** Requests of one connection that may wait for the disk at once, and frames that may wait behind them. */
-const MAX_RUNNING = 1024;
-const MAX_QUEUED = 64;
-/** The same behind a login, which for a token account ends only when its pongs are read: there is no pausing then. */
-const MAX_QUEUED_AT_LOGIN = 1024;
-/** Groups in which a `send` was refused and not yet sent again. */
-const MAX_BLOCKED = 10_000;
-/** Unsent bytes beyond which nothing more is read of a client: it shall first read what it has asked for. */
-const UNREAD = 2 ** 20;
-const UNREAD_BEFORE_LOGIN = 2 ** 16;
-/** How long a client may take to close its side. Milliseconds. */
-const CLOSE_MS = 2_000;
-/** The longest time for which a client over its rate is not read. Milliseconds. */
-const PAUSE_MS = 1_000;
 
 /** One socket: reads frames, starts their handlers in order, and writes. [P-2] */
 export class Connection implements Session {
