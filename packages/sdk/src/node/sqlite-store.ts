@@ -1,4 +1,4 @@
-import { closeSync, existsSync, ftruncateSync, openSync, readFileSync, watch, writeFileSync, writeSync } from "node:fs";
+import { closeSync, constants, existsSync, openSync, readFileSync, watch, writeFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import type { DatabaseSync } from "node:sqlite";
 import { heldByStopped } from "../client/waiting.ts";
@@ -16,9 +16,10 @@ const POLL_MS = 250;
 /** Writes that wait together share one transaction and one fsync, up to so many. */
 const GROUP = 64;
 
-// What is written to the doorbell: a commit, which every look at the database shows too, or that the link is free.
+// What is written to the doorbell, over what was there: a commit, which every look at the database shows too, or that the
+// link is free. Of one length, so that nothing needs to be cut off.
 const CHANGED = "changed";
-const FREE = "free";
+const FREE = "is free";
 
 interface Pending {
   work: (tx: WriteTransaction) => Promise<unknown>;
@@ -217,9 +218,8 @@ export class SqliteStore implements ClientStore {
     try {
       // The link may be let go of after the store is closed.
       if (this.#closed) return writeFileSync(join(this.folder, "doorbell"), word, { mode: 0o600 });
-      this.#doorbell ??= openSync(join(this.folder, "doorbell"), "a", 0o600);
-      ftruncateSync(this.#doorbell, 0);
-      writeSync(this.#doorbell, word);
+      this.#doorbell ??= openSync(join(this.folder, "doorbell"), constants.O_RDWR | constants.O_CREAT, 0o600);
+      writeSync(this.#doorbell, word, 0);
     } catch {
       // Others notice by polling.
     }
