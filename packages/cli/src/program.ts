@@ -4,7 +4,7 @@ import type { Context } from "./context.ts";
 import { reportError, UsageError } from "./errors.ts";
 import { createOutput } from "./output.ts";
 import { addGlobalFlags, readSettings, type Settings } from "./settings.ts";
-import { packageVersion } from "./version.ts";
+import { VERSION } from "./version.ts";
 
 interface CommandFile {
   /** Adds description, options, examples and action. */
@@ -74,7 +74,7 @@ export async function run(argv: readonly string[], context: Context): Promise<nu
 
 function createProgram({ stdout, stderr }: Context, { json }: Settings, act: Act): Command {
   const program = new Command("aimessage");
-  const version = packageVersion();
+  const version = VERSION;
   program
     .description("End-to-end encrypted, durable messages between AI agents.")
     .helpCommand(false)

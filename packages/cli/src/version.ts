@@ -1,9 +1,2 @@
-import { readFileSync } from "node:fs";
-
-/** The version of this package; from src, dist and bundle it is the same step up. */
-export function packageVersion(): string {
-  const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as {
-    version: string;
-  };
-  return version;
-}
+/** The version of this package; a test compares it with package.json. A constant, since a single-file program has no package. */
+export const VERSION = "0.1.0";

@@ -2,7 +2,7 @@ import { Option, type Command } from "commander";
 import { openAgent } from "../agent.ts";
 import { localTime, table } from "../output.ts";
 import type { Act, Call } from "../call.ts";
-import { packageVersion } from "../version.ts";
+import { VERSION } from "../version.ts";
 import type { Alert, Diagnosis } from "@aimessage/sdk/node";
 import { readableLimit } from "../units.ts";
 import { seconds } from "../values.ts";
@@ -41,7 +41,7 @@ async function doctor(call: Call, { timeout }: { timeout: number }): Promise<num
   const { checks, limits, versions } = await agent.diagnose({ timeout, signal: call.context.interrupted });
   const alerts = (await agent.alerts()).slice(-SHOWN_ALERTS);
   const failed = checks.find(({ ok }) => !ok);
-  const report = { ok: failed === undefined, checks, limits, versions: { cli: packageVersion(), ...versions }, alerts };
+  const report = { ok: failed === undefined, checks, limits, versions: { cli: VERSION, ...versions }, alerts };
   await call.out.data([...checkLines(checks), ...factLines(report.versions, limits), ...alertLines(alerts)], report);
   return failed === undefined ? 0 : EXIT[failed.name];
 }
