@@ -1,0 +1,133 @@
+import { cpSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import type { Bug } from "./bugs.ts";
+import type { Ledger } from "./ledger.ts";
+import type { Letter, Order } from "./orders.ts";
+import { Process, type Hooks } from "./process.ts";
+import type { Proxy } from "./proxy.ts";
+import { Turns } from "./turns.ts";
+
+const senderScript = fileURLToPath(new URL("sender.ts", import.meta.url));
+const listenerScript = fileURLToPath(new URL("listener.ts", import.meta.url));
+/** A copy is put back only if this device has not been replaced shortly before, by its own clock. */
+const BETWEEN_COPIES_MS = 11 * 60_000;
+export const HOUR_MS = 3_600_000;
+
+/** An agent: a store, the processes that use it, and its way to the relay. */
+export class Agent {
+  readonly name: string;
+  readonly folder: string;
+  readonly proxy: Proxy;
+  readonly sender: Process;
+  readonly listeners: Process[];
+  /** What happens to all of it happens one after the other. */
+  readonly turns = new Turns();
+  readonly share: boolean;
+  readonly #ledger: Ledger;
+  readonly #copyFolder: string;
+  #copiedAt: number | undefined;
+  #replaced = 0;
+  #clock = 0;
+  ended = false;
+
+  constructor(
+    name: string,
+    home: string,
+    logs: string,
+    server: string,
+    proxy: Proxy,
+    share: boolean,
+    bug: Bug | undefined,
+    ledger: Ledger,
+    hooks: Hooks,
+  ) {
+    this.name = name;
+    this.folder = join(home, name);
+    this.#copyFolder = `${this.folder}.copy`;
+    this.proxy = proxy;
+    this.share = share;
+    this.#ledger = ledger;
+    const process = (role: string, args: string[]) =>
+      new Process(`${name}-${role}`, "agent", args, join(logs, `${name}-${role}.log`), bug, hooks);
+    this.sender = process("sender", [senderScript, home, name, server]);
+    this.listeners = (share ? ["listener1", "listener2"] : ["listener"]).map((role) =>
+      process(role, [listenerScript, home, name, server, share ? "share" : "follow"]),
+    );
+  }
+
+  get processes(): Process[] {
+    return [this.sender, ...this.listeners];
+  }
+
+  start(process: Process): void {
+    if (!this.ended && !process.running) process.start(this.#clock);
+  }
+
+  startAll(): void {
+    for (const process of this.processes) this.start(process);
+  }
+
+  /** After `ready`: what it had not promised yet, and what it shall look after. */
+  resume(): void {
+    const { letters, watched } = this.#ledger.openOf(this.name);
+    if (watched.length > 0) this.sender.order({ kind: "watch", messages: watched });
+    if (letters.length > 0) this.sender.order({ kind: "send", messages: letters });
+  }
+
+  send(letter: Letter): void {
+    if (this.sender.ready) this.sender.order({ kind: "send", messages: [letter] });
+  }
+
+  async kill(process: Process): Promise<void> {
+    process.ready = false;
+    if (!process.running) return;
+    await process.end("SIGKILL");
+    this.#ledger.cutShort(lifeOf(process));
+  }
+
+  async killAll(): Promise<void> {
+    await Promise.all(this.processes.map((process) => this.kill(process)));
+  }
+
+  order(order: Order): boolean {
+    return this.processes.map((process) => process.order(order)).some((taken) => taken);
+  }
+
+  /** Its clock from the next start on, as far from what it was as an hour. */
+  setClock(offset: number): number {
+    this.#clock = this.#replaced * BETWEEN_COPIES_MS + offset;
+    return this.#clock;
+  }
+
+  rightClock(): void {
+    this.#clock = 0;
+  }
+
+  /** Its processes must have ended. */
+  copy(): void {
+    rmSync(this.#copyFolder, { recursive: true, force: true });
+    cpSync(this.folder, this.#copyFolder, { recursive: true });
+    this.#copiedAt = Date.now();
+  }
+
+  get copyAgeMs(): number {
+    return this.#copiedAt === undefined ? 0 : Date.now() - this.#copiedAt;
+  }
+
+  /** Its processes must have ended. A copy is put back once: a second time it would be of a device that was replaced. */
+  putBack(): void {
+    if (this.#copiedAt === undefined) return;
+    rmSync(this.folder, { recursive: true });
+    cpSync(this.#copyFolder, this.folder, { recursive: true });
+    this.#ledger.putBack(this.name, this.#copiedAt);
+    this.#copiedAt = undefined;
+    this.#replaced += 1;
+    // The latest clock that any of its lives had: by it, it was replaced long ago.
+    this.setClock(HOUR_MS);
+  }
+}
+
+export function lifeOf(process: Process): string {
+  return `${process.name}.${process.life}`;
+}

@@ -1,0 +1,31 @@
+import { hasReceived } from "./stores.ts";
+import type { World } from "./world.ts";
+
+/** What a recipient whose store was put back has at the relay is dropped, and sent again by its sender. */
+const AFTER_PUT_BACK_MS = 20_000;
+
+/**
+ * While the relay is down: everything that it had acknowledged must be on its disk, or on its recipient's. Senders would
+ * mend most of what it lost, so that the end alone does not tell.
+ */
+export async function checkRelayDisk(world: World, putBack: Map<string, number>): Promise<void> {
+  const acknowledged = [...world.ledger.entries.values()].filter(
+    ({ storedAt, got, letter, excused, ended, from }) =>
+      storedAt !== undefined &&
+      got.length === 0 &&
+      ended === undefined &&
+      letter.expiresIn === undefined &&
+      excused === undefined &&
+      Date.now() - Math.max(putBack.get(letter.to) ?? 0, putBack.get(from) ?? 0) > AFTER_PUT_BACK_MS,
+  );
+  if (acknowledged.length === 0) return;
+  const onDisk = world.relay.stored();
+  for (const { letter, from, got } of acknowledged) {
+    if (onDisk.has(letter.id) || got.length > 0) continue;
+    const folder = world.agents.find(({ name }) => name === letter.to)?.folder ?? "";
+    if (!(await hasReceived(folder, from, letter.id)) && got.length === 0)
+      world.ledger.violation(
+        `lost: ${letter.id} to ${letter.to} was acknowledged, and neither the relay's disk nor its recipient has it`,
+      );
+  }
+}

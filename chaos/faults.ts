@@ -1,0 +1,103 @@
+/**
+ * Loaded into a process before its program (`node --import`): lets its disk fail, its clock be wrong, or itself be killed
+ * at the worst moment, as the driver orders over IPC. The program knows nothing of it.
+ */
+import fs from "node:fs";
+import { syncBuiltinESMExports } from "node:module";
+import { DatabaseSync, StatementSync } from "node:sqlite";
+import type { Order } from "./orders.ts";
+
+const FULL = 13;
+const realNow = Date.now;
+let clockOffset = Number(process.env["CHAOS_CLOCK"] ?? 0);
+Date.now = () => realNow() + clockOffset;
+
+const isRelay = process.env["CHAOS_ROLE"] === "relay";
+/** The database with a write transaction, if there is one. */
+let writer: DatabaseSync | undefined;
+let refuse: Extract<Order, { kind: "refuse" }> | undefined;
+let die: Extract<Order, { kind: "die" }> | undefined;
+let syncFails = false;
+let fullUntil = 0;
+let fullReported = true;
+
+process.on("message", (order: Order) => {
+  if (order.kind === "refuse") refuse = order;
+  else if (order.kind === "die") die = order;
+  else if (order.kind === "sync") syncFails = true;
+  else if (order.kind === "clock") clockOffset = order.offset;
+  else if (order.kind === "full") {
+    fullUntil = performance.now() + order.ms;
+    fullReported = false;
+  } else if (order.kind === "lift") {
+    refuse = die = undefined;
+    syncFails = false;
+    fullUntil = 0;
+    clockOffset = 0;
+  }
+});
+process.once("disconnect", () => process.exit(0));
+// The channel alone keeps nobody alive who has nothing to do any more.
+process.channel?.unref();
+
+function hit(kind: string): void {
+  process.send?.({ hit: kind });
+}
+
+/** SQLite's error as node:sqlite throws it (https://sqlite.org/rescode.html). */
+function sqliteError(errcode: number): Error {
+  const text = (errcode & 0xff) === FULL ? "database or disk is full" : "disk I/O error";
+  return Object.assign(new Error(text), { code: "ERR_SQLITE_ERROR", errcode, errstr: text });
+}
+
+/** Fails as the disk does: now with, now without a rollback by SQLite itself. */
+function fail(errcode: number, rollBack: boolean): never {
+  if (rollBack && writer?.isTransaction === true) exec.call(writer, "ROLLBACK");
+  throw sqliteError(errcode);
+}
+
+function failIfDue(at: "commit" | "run"): void {
+  if (writer === undefined) return;
+  if (performance.now() < fullUntil) {
+    if (!fullReported) hit("disk-full");
+    fullReported = true;
+    fail(FULL, at === "commit");
+  }
+  if (refuse?.at !== at || refuse.after-- > 0) return;
+  const { errcode, rollBack } = refuse;
+  refuse = undefined;
+  hit("disk-refused");
+  fail(errcode, rollBack);
+}
+
+const exec = DatabaseSync.prototype.exec;
+DatabaseSync.prototype.exec = function (this: DatabaseSync, sql: string) {
+  if (sql === "COMMIT" && writer === this) {
+    failIfDue("commit");
+    const now = die !== undefined && die.after-- <= 0 ? die.when : undefined;
+    if (now === "before") process.kill(process.pid, "SIGKILL");
+    exec.call(this, sql);
+    writer = undefined;
+    if (now === "after") process.kill(process.pid, "SIGKILL");
+    return;
+  }
+  exec.call(this, sql);
+  // A client's store reads in transactions, too; those begin without a word.
+  if (sql === "BEGIN IMMEDIATE" || (isRelay && sql === "BEGIN")) writer = this;
+  else if (sql === "ROLLBACK" && writer === this) writer = undefined;
+};
+
+const run = StatementSync.prototype.run;
+StatementSync.prototype.run = function (this: StatementSync, ...values: Parameters<typeof run>) {
+  failIfDue("run");
+  return run.apply(this, values);
+} as typeof run;
+
+const { fdatasync } = fs;
+fs.fdatasync = ((file: number, done: (error: NodeJS.ErrnoException | null) => void) => {
+  if (!syncFails) return fdatasync(file, done);
+  syncFails = false;
+  hit("sync-failed");
+  fdatasync(file, () => done(Object.assign(new Error("EIO: i/o error, fdatasync"), { code: "EIO", errno: -5 })));
+}) as typeof fdatasync;
+syncBuiltinESMExports();

@@ -1,0 +1,42 @@
+import { rmSync } from "node:fs";
+import { readOptions, UsageError } from "./options.ts";
+import { faults } from "./plan.ts";
+import { type Outcome, run } from "./run.ts";
+
+try {
+  const options = readOptions(process.argv.slice(2));
+  process.stderr.write(`seed ${options.seed}\n`);
+  const outcome = await run(options, (text) => progress(text));
+  if (process.stderr.isTTY) progress("");
+  report(outcome, options.seed, options.json);
+} catch (error) {
+  process.stderr.write(`error: ${error instanceof UsageError ? error.message : String((error as Error).stack)}\n`);
+  process.exitCode = error instanceof UsageError ? 2 : 1;
+}
+
+function progress(text: string): void {
+  if (process.stderr.isTTY) process.stderr.write(`\r\u{1b}[K${text}`);
+}
+
+function report({ verdict, hits, folder, ...counts }: Outcome, seed: number, json: boolean): void {
+  const { lost, doubled, disordered, other } = verdict;
+  const violations = [...lost, ...doubled, ...disordered, ...other];
+  const ok = violations.length === 0;
+  if (json)
+    process.stdout.write(
+      `${JSON.stringify({ ok, seed, ...counts, outcomes: verdict.counts, hits: Object.fromEntries(hits), violations: violations.slice(0, 20), ...(ok ? {} : { folder }) }, null, 2)}\n`,
+    );
+  else {
+    const list = (entries: [string, number][]) => entries.map(([name, count]) => `  ${name}: ${count}`).join("\n");
+    process.stdout.write(
+      `${counts.messages} messages, ${counts.cycles} cycles, ${counts.seconds} seconds, at rest after ${counts.restSeconds}\n` +
+        `outcomes:\n${list(Object.entries(verdict.counts).sort())}\n` +
+        `faults:\n${list(faults.map((fault) => [fault, hits.get(fault) ?? 0]))}\n` +
+        `${lost.length} lost, ${doubled.length} doubled, ${disordered.length} out of order\n`,
+    );
+    for (const text of violations.slice(0, 5)) process.stdout.write(`violation: ${text}\n`);
+  }
+  if (ok) return rmSync(folder, { recursive: true, force: true });
+  process.stderr.write(`seed ${seed}: the logs and stores of all processes are in ${folder}\n`);
+  process.exitCode = 1;
+}

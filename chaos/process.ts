@@ -1,0 +1,124 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { appendFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import type { Line, Order } from "./orders.ts";
+
+const faults = fileURLToPath(new URL("faults.ts", import.meta.url));
+const planted = fileURLToPath(new URL("planted.ts", import.meta.url));
+
+export interface Hooks {
+  line: (process: Process, line: Line) => void;
+  /** Not ended by the driver. */
+  died: (process: Process, code: number | null, signal: NodeJS.Signals | null) => void;
+  hit: (fault: string) => void;
+}
+
+/** One of the processes under test, over all its lives. */
+export class Process {
+  readonly name: string;
+  /** Rises with each start. */
+  life = 0;
+  /** Lines of this life, if it prints none of ours. */
+  text = "";
+  /** Disk faults in this life: they explain an end with an error. */
+  injured = false;
+  ready = false;
+  readonly #role: string;
+  readonly #args: string[];
+  readonly #log: string;
+  readonly #hooks: Hooks;
+  readonly #bug: string | undefined;
+  #child: ChildProcess | undefined;
+  #ending = false;
+
+  constructor(name: string, role: string, args: string[], log: string, bug: string | undefined, hooks: Hooks) {
+    this.name = name;
+    this.#role = role;
+    this.#args = args;
+    this.#log = log;
+    this.#bug = bug;
+    this.#hooks = hooks;
+  }
+
+  start(clockOffset = 0): void {
+    this.life += 1;
+    this.text = "";
+    this.injured = false;
+    this.ready = false;
+    this.#ending = false;
+    const imports = ["--import", faults, ...(this.#bug === undefined ? [] : ["--import", planted])];
+    const child = spawn(process.execPath, [...imports, ...this.#args], {
+      stdio: ["ignore", "pipe", "pipe", "ipc"],
+      env: {
+        ...process.env,
+        CHAOS_ROLE: this.#role,
+        CHAOS_CLOCK: String(clockOffset),
+        CHAOS_BUG: this.#bug ?? "",
+      },
+    });
+    this.#child = child;
+    this.#note(`--- life ${this.life}, pid ${child.pid}, clock ${clockOffset} ms`);
+    let rest = "";
+    child.stdout?.setEncoding("utf8").on("data", (data: string) => {
+      const lines = (rest + data).split("\n");
+      rest = lines.pop() ?? "";
+      for (const line of lines) this.#read(line);
+    });
+    child.stderr?.setEncoding("utf8").on("data", (data: string) => {
+      this.#note(`stderr: ${data.trimEnd()}`);
+      this.text += data;
+    });
+    child.on("message", ({ hit }: { hit: string }) => {
+      this.injured = true;
+      this.#note(`--- fault: ${hit}`);
+      this.#hooks.hit(hit);
+    });
+    child.on("error", () => undefined);
+    child.once("close", (code, signal) => {
+      this.#note(`--- ended: ${code ?? signal}${this.#ending ? "" : ", by itself"}`);
+      if (!this.#ending) this.#hooks.died(this, code, signal);
+    });
+  }
+
+  #read(line: string): void {
+    this.#note(line.length > 300 ? `${line.slice(0, 300)}...` : line);
+    if (!line.startsWith('{"kind"')) {
+      this.text += `${line}\n`;
+      if (line.startsWith("Health check")) this.ready = true;
+      return;
+    }
+    const parsed = JSON.parse(line) as Line;
+    if (parsed.kind === "ready") this.ready = true;
+    this.#hooks.line(this, parsed);
+  }
+
+  #note(text: string): void {
+    const now = new Date().toISOString().slice(11, 23);
+    appendFileSync(this.#log, `${now} ${text}\n`);
+  }
+
+  get running(): boolean {
+    return this.#child !== undefined && this.#child.exitCode === null && this.#child.signalCode === null;
+  }
+
+  /** @returns whether there was a process to take it */
+  order(order: Order): boolean {
+    if (!this.running || this.#child?.connected !== true) return false;
+    this.#child.send(order, () => undefined);
+    return true;
+  }
+
+  /** Resolves when it is gone and everything that it printed has been read. @returns its exit code, null if it was killed */
+  async end(signal: NodeJS.Signals, patienceMs = 30_000): Promise<number | null | undefined> {
+    const child = this.#child;
+    if (child === undefined || !this.running) return undefined;
+    this.#ending = true;
+    const gone = once(child, "close");
+    child.kill(signal);
+    const stuck = setTimeout(() => child.kill("SIGKILL"), patienceMs);
+    await gone;
+    clearTimeout(stuck);
+    return child.exitCode;
+  }
+}

@@ -1,0 +1,163 @@
+import { writeBody } from "./body.ts";
+import { judge, TOLD, type Verdict } from "./check.ts";
+import { checkRelayDisk } from "./disk-promise.ts";
+import { inflict } from "./inflict.ts";
+import type { Options } from "./options.ts";
+import { type Fault, type Mail, plan } from "./plan.ts";
+import { type Books, integrity, readBooks } from "./stores.ts";
+import { pause, World } from "./world.ts";
+
+const CYCLE_MS = 700;
+const MESSAGES = 12;
+const LARGEST_FILLER = 3_000;
+const EXPIRING = 0.1;
+const FAILING = 0.05;
+/** How long everything may take to come to rest when the faults are over, and once more when all was started again. */
+const REST_MS = 120_000;
+
+export interface Outcome {
+  verdict: Verdict;
+  hits: Map<Fault, number>;
+  messages: number;
+  cycles: number;
+  seconds: number;
+  restSeconds: number;
+  folder: string;
+}
+
+/** One run, from the first process to the last. `progress` is told how far it is. */
+export async function run(options: Options, progress: (text: string) => void): Promise<Outcome> {
+  const begun = performance.now();
+  const world = await World.start(options);
+  const { ledger } = world;
+  const putBack = new Map<string, number>();
+  world.onRelayDeath = () => checkRelayDisk(world, putBack);
+  let cycles = 0;
+  const under = new Set<Promise<void>>();
+  const later = (at: number, work: () => Promise<void> | void) => {
+    const task = pause(at * CYCLE_MS)
+      .then(work)
+      .catch((error: unknown) => ledger.violation(`the driver failed: ${String((error as Error).stack)}`))
+      .finally(() => under.delete(task));
+    under.add(task);
+  };
+  for (const { faults, mail } of plan(options.seed, options.cycles, options.agents, MESSAGES)) {
+    for (const planned of faults)
+      later(planned.at, async () => {
+        await inflict(world, planned);
+        const name = world.agents[planned.agent]?.name;
+        if (planned.fault === "old-copy" && name !== undefined) putBack.set(name, Date.now());
+      });
+    for (const [index, one] of mail.entries()) later(one.at, () => post(world, one, `${cycles * MESSAGES + index}`));
+    await pause(CYCLE_MS);
+    cycles += 1;
+    progress(`cycle ${cycles} of ${options.cycles}, ${ledger.entries.size} messages`);
+    if (ledger.violations.length > 0) break;
+  }
+  await Promise.all(under);
+  await world.quiet();
+  lift(world);
+  progress("faults are over");
+  const resting = performance.now();
+  let books = await rest(world, REST_MS);
+  if (books.restless !== undefined) {
+    ledger.violation(`stuck: ${books.restless} after ${REST_MS / 1000} s without faults`);
+    for (const agent of world.agents) {
+      await agent.killAll();
+      agent.startAll();
+    }
+    books = await rest(world, REST_MS);
+  }
+  const restSeconds = Math.round((performance.now() - resting) / 1000);
+  await stop(world);
+  const verdict = judge(ledger, await allBooks(world));
+  for (const agent of world.agents)
+    for (const file of ["agent.db", "link.db"]) checkIntegrity(verdict, agent.folder, file);
+  checkIntegrity(verdict, world.relay.folder, "relay.db");
+  return {
+    verdict,
+    hits: world.hits,
+    messages: ledger.entries.size,
+    cycles,
+    seconds: Math.round((performance.now() - begun) / 1000),
+    restSeconds,
+    folder: world.folder,
+  };
+}
+
+function post(world: World, { from, to, dice: [first, second, third] }: Mail, number: string): void {
+  const [sender, recipient] = [world.agents[from], world.agents[to]];
+  if (sender === undefined || recipient === undefined) return;
+  const fails = first < FAILING ? TOLD : undefined;
+  const letter = {
+    id: `${sender.name}-${number}`,
+    to: recipient.name,
+    body: writeBody(
+      { workMs: second < 0.2 ? Math.floor(second * 100) : 0, ...(fails === undefined ? {} : { fails }) },
+      Math.floor(third * LARGEST_FILLER),
+    ),
+    ...(first > 1 - EXPIRING ? { expiresIn: 200 + Math.floor(second * 3_000) } : {}),
+  };
+  world.ledger.issue(sender.name, letter, fails !== undefined);
+  sender.send(letter);
+}
+
+function lift(world: World): void {
+  for (const agent of world.agents) {
+    agent.proxy.weather = { kind: "fair" };
+    agent.rightClock();
+    agent.order({ kind: "lift" });
+    agent.startAll();
+  }
+  world.relay.setClock(0);
+  world.relay.process.order({ kind: "lift" });
+}
+
+/** Waits until nothing waits any more. */
+async function rest(world: World, patienceMs: number): Promise<{ restless: string | undefined }> {
+  let restless: string | undefined;
+  for (const end = performance.now() + patienceMs; performance.now() < end; await pause(500)) {
+    await world.quiet();
+    restless = unfinished(world, await allBooks(world));
+    if (restless === undefined) return { restless };
+  }
+  return { restless };
+}
+
+function unfinished({ ledger }: World, books: Map<string, Books>): string | undefined {
+  for (const [name, { waiting }] of books) if (waiting.length > 0) return `${name} still has ${waiting[0]}`;
+  for (const { letter, from, excused, queuedAt } of ledger.entries.values()) {
+    if (excused !== undefined) continue;
+    const state = books.get(from)?.sent.get(letter.id)?.state;
+    if (queuedAt === undefined) return `${letter.id} is not queued`;
+    if (state === "queued" || state === "stored" || state === "received") return `${letter.id} is still ${state}`;
+  }
+  return undefined;
+}
+
+async function allBooks(world: World): Promise<Map<string, Books>> {
+  const books = new Map<string, Books>();
+  for (const { name, folder } of world.agents) books.set(name, await readBooks(folder));
+  return books;
+}
+
+async function stop(world: World): Promise<void> {
+  for (const agent of world.agents) agent.ended = true;
+  world.relay.ended = true;
+  const agents = world.agents.flatMap(({ processes }) => processes);
+  const ends = async (process: (typeof agents)[number]) => {
+    const code = await process.end("SIGTERM");
+    if (code !== 0) world.ledger.violation(`${process.name} ended with ${code} when it was asked to: ${process.text}`);
+  };
+  await Promise.all(agents.map(ends));
+  await ends(world.relay.process);
+  for (const { proxy } of world.agents) await proxy[Symbol.asyncDispose]();
+  for (const { name, text } of world.processes)
+    if (/^\s+at .*:\d+:\d+\)?$/m.test(text))
+      world.ledger.violation(`${name} has printed a stack: ${text.slice(0, 2000)}`);
+}
+
+function checkIntegrity(verdict: Verdict, folder: string, file: string): void {
+  const found = integrity(folder, file);
+  if (found !== "ok") verdict.other.push(`${folder}/${file} is damaged: ${found}`);
+}

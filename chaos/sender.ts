@@ -1,0 +1,84 @@
+/** Sends what the driver orders, and prints what the SDK promises of it: node sender.ts HOME USERNAME SERVER */
+import { setTimeout } from "node:timers/promises";
+import { Agent, AgentError, type Sent } from "@aimessage/sdk/node";
+import { type Letter, type Order, print, type Watched } from "./orders.ts";
+
+const [home, username, server] = process.argv.slice(2) as [string, string, string];
+/** Longer than any run: who waits for a promise here gives up only with its process. */
+const FOR_EVER_MS = 2 ** 31;
+const RETRY_MS = 100;
+/** Of these, the disk can be expected to recover while the program goes on. */
+const PASSING = new Set(["disk_full", "store_busy", "home_unwritable"]);
+
+process.on("message", (order: Order) => {
+  if (order.kind === "send") next(() => send(order.messages));
+  else if (order.kind === "watch") next(() => watchAll(order.messages));
+});
+
+// It lives for as long as it may be ordered to send something.
+process.channel?.ref();
+
+let tail: Promise<void> = Promise.resolve();
+function next(work: () => Promise<void>): void {
+  tail = tail.then(work).catch(end);
+}
+
+const agent = await Agent.open({ home, username, server, create: false, role: "sender" }).catch(end);
+print({ kind: "ready" });
+process.once("SIGTERM", () => void agent.close().then(() => process.exit(0), end));
+
+async function send(messages: Letter[]): Promise<void> {
+  for (const letter of messages) {
+    const sent = await patiently(async () => (await agent.sent(letter.id)) ?? (await post(letter)));
+    print({ kind: "queued", id: letter.id });
+    void watch(sent, "stored");
+    // Each promise looks into the store at each change, so only some are waited for to the end.
+    if (letter.id.endsWith("0")) void watch(sent, "handled");
+  }
+}
+
+function post({ id, to, body, expiresIn }: Letter): Promise<Sent> {
+  return agent.send(to, body, { messageId: id, ...(expiresIn === undefined ? {} : { expiresIn }) });
+}
+
+async function watchAll(messages: Watched[]): Promise<void> {
+  for (const { id, toTheEnd } of messages) {
+    const sent = await patiently(() => agent.sent(id));
+    if (sent === undefined) print({ kind: "lost", id });
+    else void watch(sent, toTheEnd ? "handled" : "stored");
+  }
+}
+
+async function watch(sent: Sent, state: "stored" | "handled"): Promise<void> {
+  for (;;) {
+    try {
+      await sent[state]({ timeout: FOR_EVER_MS });
+      return print({ kind: state, id: sent.id });
+    } catch (error) {
+      if (!(error instanceof AgentError)) return end(error);
+      const { code, reason } = error;
+      if (code === "closed" || code === "aborted") return;
+      if (["expired", "refused", "failed"].includes(code) && reason !== undefined)
+        return print({ kind: "ended", id: sent.id, code, reason });
+      if (!error.shouldRetry()) return end(error);
+      await setTimeout(RETRY_MS);
+    }
+  }
+}
+
+async function patiently<T>(work: () => Promise<T>): Promise<T> {
+  for (;;) {
+    try {
+      return await work();
+    } catch (error) {
+      if (!(error instanceof AgentError && PASSING.has(error.code))) throw error;
+      await setTimeout(RETRY_MS);
+    }
+  }
+}
+
+function end(error: unknown): never {
+  const code = error instanceof AgentError ? error.code : "internal";
+  print({ kind: "error", code, message: error instanceof Error ? (error.stack ?? error.message) : String(error) });
+  process.exit(1);
+}

@@ -1,0 +1,62 @@
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { SqliteStore } from "@aimessage/sdk/node";
+
+export interface Sent {
+  seq: number;
+  id: string;
+  to: string;
+  state: string;
+  reason?: string;
+  attempt: number;
+}
+
+export interface Received {
+  seq: number;
+  id: string;
+  from: string;
+  state: string;
+  reason?: string;
+}
+
+/** What an agent's store says of its messages, by id. */
+export interface Books {
+  sent: Map<string, Sent>;
+  received: Map<string, Received>;
+  /** Rows that wait for something, receipts included. */
+  waiting: string[];
+  alerts: { kind: string; contact?: string; text: string }[];
+}
+
+export async function readBooks(folder: string): Promise<Books> {
+  await using store = await SqliteStore.open(folder);
+  return store.read(async (tx) => {
+    const rows = async <T>(prefix: string): Promise<T[]> =>
+      (await tx.list({ prefix })).map(([, value]) => JSON.parse(value as string) as T);
+    const sent = await rows<Sent & { kind: string }>("out/");
+    const queued = await tx.list({ prefix: "queue/" });
+    const unhandled = await tx.list({ prefix: "unhandled/" });
+    return {
+      sent: new Map(sent.filter(({ kind }) => kind === "message").map((row) => [row.id, row])),
+      received: new Map((await rows<Received>("in/")).map((row) => [row.id, row])),
+      waiting: [...queued, ...unhandled].map(([key]) => key),
+      alerts: await rows("alert/"),
+    };
+  });
+}
+
+/** Whether a store has had a message. */
+export async function hasReceived(folder: string, from: string, id: string): Promise<boolean> {
+  await using store = await SqliteStore.open(folder);
+  return store.read(async (tx) => (await tx.get(`seen/${from}/${id}`)) !== undefined);
+}
+
+/** What SQLite says of a database: "ok". */
+export function integrity(folder: string, file: string): string {
+  const db = new DatabaseSync(join(folder, file), { timeout: 1000 });
+  try {
+    return Object.values(db.prepare("PRAGMA integrity_check").get() ?? {}).join();
+  } finally {
+    db.close();
+  }
+}

@@ -1,0 +1,117 @@
+import { mkdirSync, mkdtempSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Agent as SdkAgent } from "@aimessage/sdk/node";
+import { freePort, until } from "../test/processes/processes.ts";
+import { Agent, lifeOf } from "./agent.ts";
+import { Ledger } from "./ledger.ts";
+import type { Options } from "./options.ts";
+import type { Fault } from "./plan.ts";
+import type { Process, Hooks } from "./process.ts";
+import { Proxy } from "./proxy.ts";
+import { Relay } from "./relay.ts";
+
+const RESTART_MS = 100;
+/** Ends of a process that a fault of its disk explains. */
+const BY_DISK = new Set(["home_unwritable", "disk_full", "store_busy", "internal"]);
+
+/** Everything that takes part in a run. */
+export class World {
+  readonly folder = mkdtempSync(join(tmpdir(), "aimessage-chaos-"));
+  readonly ledger = new Ledger();
+  readonly hits = new Map<Fault, number>();
+  readonly agents: Agent[] = [];
+  relay!: Relay;
+  /** Called when the relay has died by itself, before it is started again. */
+  onRelayDeath: () => Promise<void> = async () => undefined;
+  readonly #dying = new Map<Process, Fault>();
+
+  static async start({ agents, bug }: Options): Promise<World> {
+    const world = new World();
+    const logs = join(world.folder, "logs");
+    mkdirSync(logs);
+    const home = join(world.folder, "home");
+    const ports: number[] = [];
+    for (let count = 0; count <= agents; count++) ports.push(await freePort());
+    const [relayPort = 0, ...proxyPorts] = ports;
+    const hooks: Hooks = {
+      line: (process, line) => {
+        if (line.kind === "ready") world.agents.find(({ sender }) => sender === process)?.resume();
+        else if (line.kind === "error") process.text += `${line.code}: ${line.message}\n`;
+        else world.ledger.read(lifeOf(process), line);
+      },
+      died: (process, code, signal) => world.#died(process, code, signal),
+      hit: (fault) => {
+        world.hit(fault as Fault);
+        if (fault === "sync-failed") void world.restartRelay(300);
+      },
+    };
+    world.relay = new Relay(join(world.folder, "relay"), logs, relayPort, proxyPorts, bug, hooks);
+    world.relay.start();
+    await until("the relay starts", () => world.relay.process.ready);
+    for (const [index, port] of proxyPorts.entries()) {
+      const proxy = await Proxy.start(port, relayPort);
+      const name = `agent${index}`;
+      const server = `ws://127.0.0.1:${port}/ws`;
+      await (await SdkAgent.open({ home, username: name, server })).close();
+      world.agents.push(new Agent(name, home, logs, server, proxy, index % 2 === 1, bug, world.ledger, hooks));
+    }
+    for (const agent of world.agents) agent.startAll();
+    await until("all agents start", () => world.agents.every(({ processes }) => processes.every(({ ready }) => ready)));
+    return world;
+  }
+
+  get processes(): Process[] {
+    return [this.relay.process, ...this.agents.flatMap(({ processes }) => processes)];
+  }
+
+  hit(fault: Fault): void {
+    this.hits.set(fault, (this.hits.get(fault) ?? 0) + 1);
+  }
+
+  /** This process was told to kill itself. */
+  expectDeath(process: Process, fault: Fault): void {
+    this.#dying.set(process, fault);
+  }
+
+  /** Kills the relay, and starts it after a while. */
+  restartRelay(afterMs: number, killAfterMs = 0): Promise<void> {
+    const { relay } = this;
+    return relay.turns.take(async () => {
+      await pause(killAfterMs);
+      await relay.process.end("SIGKILL");
+      await this.onRelayDeath();
+      await pause(afterMs);
+      relay.start();
+    });
+  }
+
+  #died(process: Process, code: number | null, signal: NodeJS.Signals | null): void {
+    const life = lifeOf(process);
+    const fault = this.#dying.get(process);
+    this.#dying.delete(process);
+    const [why = ""] = process.text.split(":", 1);
+    if (signal === "SIGKILL" && fault !== undefined) this.hit(fault);
+    else if (!(process.injured && code === 1 && BY_DISK.has(why)))
+      this.ledger.violation(`${life} has ended with ${code ?? signal}: ${process.text.slice(0, 2000)}`);
+    this.ledger.cutShort(life);
+    process.ready = false;
+    const agent = this.agents.find(({ processes }) => processes.includes(process));
+    if (agent !== undefined)
+      void agent.turns.take(async () => {
+        await pause(RESTART_MS);
+        agent.start(process);
+      });
+    else void this.restartRelay(RESTART_MS);
+  }
+
+  /** Resolves when nothing is being killed, started or put back. */
+  async quiet(): Promise<void> {
+    const all = [this.relay, ...this.agents].map(({ turns }) => turns);
+    while (!all.every((turns) => turns.idle)) await Promise.all(all.map((turns) => turns.finished()));
+  }
+}
+
+export function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
