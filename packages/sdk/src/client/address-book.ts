@@ -2,7 +2,7 @@ import { AgentError } from "../errors.ts";
 import type { GroupCrypto } from "../crypto/group.ts";
 import { fingerprint, formatFingerprint, verifyCertificate } from "../crypto/identity.ts";
 import { type DeviceCertificate, fromBase64, toBase64, usernameKey } from "../protocol/index.ts";
-import type { ClientStore } from "../store/store.ts";
+import type { ClientStore, ReadTransaction } from "../store/store.ts";
 import type { Account } from "./account.ts";
 import { meet } from "./contacts.ts";
 import { type ContactRecord, get, list, put } from "./records.ts";
@@ -80,9 +80,13 @@ export class AddressBook {
         return { ...record, verified: record.verified || expected !== undefined };
       });
     }
-    const pinnedAt = same ? (before?.pinned_at ?? Date.now()) : Date.now();
-    const after = { ...pin(username, certificate, pinnedAt), verified: expected !== undefined };
-    await this.#store.write((tx) => put(tx, "contact/", username, { ...after, blocked: before?.blocked ?? false }));
+    const after = await this.#store.write(async (tx) => {
+      const pinnedAt = same && before !== undefined ? before.pinned_at : await behindAllGroups(tx, username);
+      const trusted = { ...pin(username, certificate, pinnedAt), verified: expected !== undefined };
+      const record = { ...trusted, blocked: before?.blocked ?? false };
+      await put(tx, "contact/", username, record);
+      return record;
+    });
     return show(after);
   }
 
@@ -149,4 +153,10 @@ async function show(record: ContactRecord): Promise<Contact> {
     pinnedAt: record.pinned_at,
     deviceCounter: record.device_counter,
   };
+}
+
+/** Now, unless our clock has been set back: conversations with the identity that was trusted before end here. Unix ms. */
+async function behindAllGroups(tx: ReadTransaction, username: string): Promise<number> {
+  const groups = (await list(tx, "group/")).filter(({ contact }) => contact === username);
+  return Math.max(Date.now(), ...groups.map(({ created_at }) => created_at + 1));
 }

@@ -72,7 +72,7 @@ export async function openConversation(turn: Turn, keys: RelayFrameData<"keys">)
   }
   const earlier = (await turn.conversationsWith(certificate.username)).filter(({ record }) => record.state === "open");
   const lost = await get(turn.tx, "receipt/", certificate.username);
-  const record = newRecord(turn, opened.group, certificate, "opener");
+  const record = await newRecord(turn, opened.group, certificate, "opener");
   record.state = "opening";
   record.replaces = [
     ...new Set([
@@ -128,7 +128,7 @@ export async function acceptWelcome(
   if (trust !== "trusted") return;
   await useKeyPackage(turn, key.ref, key.last_resort, from);
   // First thing after joining, our own keys replace those of the published package.
-  const record = { ...newRecord(turn, group, peer, "joiner"), committed_at: 0 };
+  const record = { ...(await newRecord(turn, group, peer, "joiner")), committed_at: 0 };
   await turn.addConversation(record, group);
   await evict(turn, record.contact, record.id);
 }
@@ -203,7 +203,13 @@ async function isKnownGroup(turn: Turn, id: string): Promise<boolean> {
   return (await turn.tx.get(`group/${id}`)) !== undefined || turn.cache.conversations.has(id);
 }
 
-function newRecord(turn: Turn, group: Group, peer: DeviceCertificate, role: GroupRecord["role"]): GroupRecord {
+async function newRecord(
+  turn: Turn,
+  group: Group,
+  peer: DeviceCertificate,
+  role: GroupRecord["role"],
+): Promise<GroupRecord> {
+  const contact = await turn.contact(peer.username);
   return {
     id: groupIdOf(group),
     contact: peer.username,
@@ -212,7 +218,8 @@ function newRecord(turn: Turn, group: Group, peer: DeviceCertificate, role: Grou
     state: "open",
     epoch: 1,
     answered: false,
-    created_at: turn.now,
+    // Our clock may have been set back since it was pinned: a conversation that is older than its pin is not read.
+    created_at: Math.max(turn.now, contact?.pinned_at ?? 0),
     send_counter: 0,
     receive_counter: 0,
     messages_since_commit: 0,

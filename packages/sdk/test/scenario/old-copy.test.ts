@@ -1,5 +1,5 @@
 import { cpSync, rmSync } from "node:fs";
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { alertKinds, bodies, eventually, follow, pause, rejection, World } from "./world.ts";
 
 /** Alice with a store in files and Bob, who have talked; `copy` is her closed store as it was then. */
@@ -16,6 +16,14 @@ async function copied() {
   await alice.close();
   cpSync(folder, copy, { recursive: true });
   return { world, folder, copy, bob };
+}
+
+/** From now on the clock of all agents is ahead, until it is set back. */
+function ahead(milliseconds: number) {
+  const now = Date.now;
+  const spy = vi.spyOn(Date, "now").mockImplementation(() => now() + milliseconds);
+  onTestFinished(() => spy.mockRestore());
+  return { mockRestore: () => spy.mockRestore() };
 }
 
 describe("a store restored from an old copy", () => {
@@ -72,6 +80,20 @@ describe("a store restored from an old copy", () => {
     // Not one message was encrypted from the state that the other store has used since.
     const sent = world.proxy.recorded.slice(since).filter(({ agent, toRelay }) => agent === "alice" && toRelay);
     expect(sent.filter(({ frame }) => groups.has(frame.data?.group_id))).toEqual([]);
+  });
+
+  test("is talked to by those whose clock was set back since they knew it", async () => {
+    const { mockRestore } = ahead(3_600_000);
+    const { world: opened, folder, copy, bob } = await copied();
+    await using world = opened;
+    const between = await world.open("alice", await world.sqlite(folder));
+    await (await between.send("bob", "after the copy")).handled();
+    await between.close();
+    mockRestore();
+    const alice = await world.open("alice", await world.sqlite(copy));
+    follow(alice);
+    await (await alice.send("bob", "after the restore")).handled();
+    await (await bob.send("alice", "and back")).handled();
   });
 
   test("is no old copy if its last request was taken and the answer lost", async () => {
