@@ -182,6 +182,13 @@ async function inside(
   return rows;
 }
 
+/** By the relay's clock one of these has run out of time: if it does not say which, the first that does. */
+async function expireFirst(turn: Turn, rows: OutboxRecord[]): Promise<void> {
+  const endOf = ({ expires_at: end = Infinity }: OutboxRecord) => end;
+  const [first] = rows.toSorted((a, b) => endOf(a) - endOf(b));
+  if (first?.expires_at !== undefined) await settle(turn, first, "expired", "expired", true);
+}
+
 /** The relay did not admit the opening: nobody has seen it. */
 async function undoOpening(
   turn: Turn,
@@ -201,7 +208,8 @@ async function undoOpening(
   }
   const retry: WireReason[] = ["device_replaced", "group_exists", "not_a_member", "message_too_large"];
   const culprit = refusal.message_id === undefined ? undefined : await rowById(turn, refusal.message_id);
-  if (culprit !== undefined && refusal.reason === "expired") await settle(turn, culprit, "expired", "expired", true);
+  if (refusal.reason === "expired")
+    await expireFirst(turn, culprit === undefined ? await inside(turn, flight, commit, conversation) : [culprit]);
   else if (refusal.reason === "encryption_required" && conversation !== undefined)
     await stopWithoutKey(turn, conversation.record.contact);
   else if (!retry.includes(refusal.reason as WireReason))

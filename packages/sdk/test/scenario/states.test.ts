@@ -94,6 +94,26 @@ describe("states of a message", () => {
     expect((await bob.inbox()).map((entry) => entry.body)).toEqual(["fresh"]);
   });
 
+  test("one that expires in the frame that opens a conversation takes no other with it", async () => {
+    let ahead = 0;
+    await using world = await World.create({ clock: () => Date.now() + ahead });
+    const [alice, bob] = [await world.open("alice"), await world.open("bob")];
+    follow(bob);
+    world.proxy.rule = ({ agent, toRelay, frame }) => {
+      if (agent === "alice" && toRelay && frame.type === "commit") ahead = 60_000;
+      return undefined;
+    };
+    const sending = [
+      alice.send("bob", "first"),
+      alice.send("bob", "soon stale", { expiresIn: 30_000 }),
+      alice.send("bob", "last"),
+    ];
+    const [first, stale, last] = await Promise.all(sending);
+    expect(await rejection(stale!.handled())).toMatchObject({ code: "expired" });
+    for (const sent of [first, last]) await sent!.handled();
+    expect((await bob.inbox()).map(({ body }) => body)).toEqual(["first", "last"]);
+  });
+
   test("an expiry that passes at the relay is told by its notice", async () => {
     await using world = await World.create();
     const [alice, bob] = [await world.open("alice"), await world.open("bob")];
