@@ -222,10 +222,12 @@ async function forgetGaps(turn: Turn, row: OutboxRecord): Promise<void> {
 
 /** The other side could not read it: once more under the same id, or that was the last time. */
 export async function sendAgain(turn: Turn, from: string, row: OutboxRecord): Promise<void> {
+  if (row.to !== from || row.group === undefined) return;
+  // The relay did not keep it, for its time had run out, say. That what follows it was received says nothing of it.
+  if (row.by_relay === true) return unlink(turn, row);
   // Only these have their body still, and nobody's word on what became of them. One that is queued has left us if the
   // relay's answer was lost.
-  if (row.to !== from || (row.state !== "stored" && row.state !== "queued")) return;
-  if (row.group === undefined) return;
+  if (row.state !== "stored" && row.state !== "queued") return;
   await unlink(turn, row);
   if (row.attempt >= RESENDS) {
     if (row.kind === "receipt") await deleteRow(turn, row);

@@ -114,6 +114,24 @@ describe("states of a message", () => {
     expect((await bob.inbox()).map(({ body }) => body)).toEqual(["first", "last"]);
   });
 
+  test("one that has expired at the relay is not received by what follows it", async () => {
+    await using world = await World.create();
+    const [alice, bob] = [await world.open("alice"), await world.open("bob")];
+    follow(bob);
+    await (await alice.send("bob", "hello")).handled();
+    await bob.close();
+    const stale = await alice.send("bob", "soon stale", { expiresIn: 300 });
+    await stale.stored();
+    const next = await alice.send("bob", "next");
+    await next.stored();
+    await pause(400);
+    follow(await world.open("bob"));
+    await next.handled();
+    await eventually("its sender knows", async () => (await stale.status()).state === "expired");
+    await pause(300);
+    expect(await stale.status()).toMatchObject({ state: "expired" });
+  });
+
   test("an expiry that passes at the relay is told by its notice", async () => {
     await using world = await World.create();
     const [alice, bob] = [await world.open("alice"), await world.open("bob")];
