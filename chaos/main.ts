@@ -1,4 +1,5 @@
-import { rmSync } from "node:fs";
+import { rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { readOptions, UsageError } from "./options.ts";
 import { faults } from "./plan.ts";
 import { type Outcome, run } from "./run.ts";
@@ -37,6 +38,7 @@ function report({ verdict, hits, folder, ...counts }: Outcome, seed: number, jso
     for (const text of violations.slice(0, 5)) process.stdout.write(`violation: ${text}\n`);
   }
   if (ok) return rmSync(folder, { recursive: true, force: true });
+  writeFileSync(join(folder, "violations.txt"), `seed ${seed}\n${violations.join("\n")}\n`);
   process.stderr.write(`seed ${seed}: the logs and stores of all processes are in ${folder}\n`);
   process.exitCode = 1;
 }
