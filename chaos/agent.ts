@@ -30,6 +30,8 @@ export class Agent {
   #replaced = 0;
   #clock = 0;
   ended = false;
+  /** When a copy of its store was put back last. */
+  putBackAt = 0;
 
   constructor(
     name: string,
@@ -111,8 +113,9 @@ export class Agent {
     this.#copiedAt = Date.now();
   }
 
-  get copyAgeMs(): number {
-    return this.#copiedAt === undefined ? 0 : Date.now() - this.#copiedAt;
+  /** Whether there is a copy that will be put back. */
+  get copied(): boolean {
+    return this.#copiedAt !== undefined;
   }
 
   /** Its processes must have ended. A copy is put back once: a second time it would be of a device that was replaced. */
@@ -123,6 +126,7 @@ export class Agent {
     this.#ledger.putBack(this.name, this.#copiedAt);
     this.#copiedAt = undefined;
     this.#replaced += 1;
+    this.putBackAt = Date.now();
     // The latest clock that any of its lives had: by it, it was replaced long ago.
     this.setClock(HOUR_MS);
   }

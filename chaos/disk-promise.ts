@@ -8,7 +8,8 @@ const AFTER_PUT_BACK_MS = 20_000;
  * While the relay is down: everything that it had acknowledged must be on its disk, or on its recipient's. Senders would
  * mend most of what it lost, so that the end alone does not tell.
  */
-export async function checkRelayDisk(world: World, putBack: Map<string, number>): Promise<void> {
+export async function checkRelayDisk(world: World): Promise<void> {
+  const putBackAt = (agent: string) => world.agents.find(({ name }) => name === agent)?.putBackAt ?? 0;
   const acknowledged = [...world.ledger.entries.values()].filter(
     ({ storedAt, got, letter, excused, ended, from }) =>
       storedAt !== undefined &&
@@ -16,7 +17,7 @@ export async function checkRelayDisk(world: World, putBack: Map<string, number>)
       ended === undefined &&
       letter.expiresIn === undefined &&
       excused === undefined &&
-      Date.now() - Math.max(putBack.get(letter.to) ?? 0, putBack.get(from) ?? 0) > AFTER_PUT_BACK_MS,
+      Date.now() - Math.max(putBackAt(letter.to), putBackAt(from)) > AFTER_PUT_BACK_MS,
   );
   if (acknowledged.length === 0) return;
   const onDisk = world.relay.stored();

@@ -102,15 +102,15 @@ export async function inflict(world: World, { fault, agent: index, dice }: Plann
       } else if (agent.order({ kind: "clock", offset: agent.setClock(offset) })) world.hit(fault);
       return;
     }
-    case "copy":
-      return agent.turns.take(async () => {
+    case "old-copy":
+      if (agent.copied) return;
+      await agent.turns.take(async () => {
         await agent.killAll();
         agent.copy();
         agent.startAll();
       });
-    case "old-copy":
+      await pause(COPY_AGE_MS * (1 + 2 * first));
       return agent.turns.take(async () => {
-        if (agent.copyAgeMs < COPY_AGE_MS) return;
         world.hit(fault);
         await agent.killAll();
         agent.putBack();
@@ -124,7 +124,7 @@ function pickProcess(agent: Agent, dice: number) {
 }
 
 async function weather(world: World, agent: Agent, fault: Planned["fault"], bad: Weather, dice: number): Promise<void> {
-  if (agent.proxy.connections === 0 || fault === "copy") return;
+  if (agent.proxy.connections === 0) return;
   world.hit(fault);
   agent.proxy.weather = bad;
   await pause(200 + dice * BAD_MS);

@@ -24,12 +24,10 @@ export type Fault = (typeof faults)[number];
 /** Of an old copy an agent recovers only slowly, and of many in a row not at all. */
 const RARE: Partial<Record<Fault, number>> = { "old-copy": 0.4, "sync-failed": 0.5 };
 const MOST_IN_A_CYCLE = 3;
-/** How often an agent's folder is copied, to be put back later. */
-const COPIES_IN_A_CYCLE = 0.15;
 
 /** A fault of the schedule: when in its cycle, of whom, and numbers from 0 to 1 for whatever else is open about it. */
 export interface Planned {
-  fault: Fault | "copy";
+  fault: Fault;
   /** Part of the cycle that is over. */
   at: number;
   agent: number;
@@ -63,7 +61,6 @@ export function* plan(seed: number, cycles: number, agents: number, messages: nu
     const planned: Planned[] = [];
     for (let count = 1 + whole(MOST_IN_A_CYCLE); count > 0; count--)
       planned.push({ fault: pick(), at: next(), agent: whole(agents), dice: dice() });
-    if (next() < COPIES_IN_A_CYCLE) planned.push({ fault: "copy", at: next(), agent: whole(agents), dice: dice() });
     const mail: Mail[] = [];
     for (let count = 0; count < messages; count++) {
       const from = whole(agents);

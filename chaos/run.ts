@@ -30,8 +30,7 @@ export async function run(options: Options, progress: (text: string) => void): P
   const begun = performance.now();
   const world = await World.start(options);
   const { ledger } = world;
-  const putBack = new Map<string, number>();
-  world.onRelayDeath = () => checkRelayDisk(world, putBack);
+  world.onRelayDeath = () => checkRelayDisk(world);
   let cycles = 0;
   const under = new Set<Promise<void>>();
   const later = (at: number, work: () => Promise<void> | void) => {
@@ -42,12 +41,7 @@ export async function run(options: Options, progress: (text: string) => void): P
     under.add(task);
   };
   for (const { faults, mail } of plan(options.seed, options.cycles, options.agents, MESSAGES)) {
-    for (const planned of faults)
-      later(planned.at, async () => {
-        await inflict(world, planned);
-        const name = world.agents[planned.agent]?.name;
-        if (planned.fault === "old-copy" && name !== undefined) putBack.set(name, Date.now());
-      });
+    for (const planned of faults) later(planned.at, () => inflict(world, planned));
     for (const [index, one] of mail.entries()) later(one.at, () => post(world, one, `${cycles * MESSAGES + index}`));
     await pause(CYCLE_MS);
     cycles += 1;
