@@ -74,10 +74,10 @@ async function refusedSend(turn: Turn, flight: Flight, row: OutboxRecord, refusa
       await refusedAsToken(turn, row);
       return;
     case "rate_limited":
-      flight.pausedUntil = turn.now + (refusal.retry_after_ms ?? RETRY_MS);
+      flight.pausedUntil = turn.ticks + (refusal.retry_after_ms ?? RETRY_MS);
       return;
     default:
-      if (mayBeTaken(row, refusal)) flight.backOff(row.to, turn.now, refusal.retry_after_ms);
+      if (mayBeTaken(row, refusal)) flight.backOff(row.to, turn.ticks, refusal.retry_after_ms);
       else if (row.kind === "receipt") await deleteRow(turn, row);
       else await settle(turn, row, refusal.reason === "expired" ? "expired" : "refused", refusal.reason, true);
   }
@@ -109,7 +109,7 @@ async function refusedAsToken(turn: Turn, row: OutboxRecord): Promise<void> {
 export async function repeatCommits(turn: Turn, flight: Flight): Promise<void> {
   for (const group of flight.commitsToRepeat) {
     const contact = (await turn.conversation(group))?.record.contact;
-    if (contact !== undefined && flight.isPaused(contact, turn.now)) continue;
+    if (contact !== undefined && flight.isPaused(contact, turn.ticks)) continue;
     flight.commitsToRepeat.delete(group);
     if (!turn.cache.commits.has(group)) {
       // Its conversation was closed meanwhile: no answer comes any more for what travelled in it.
@@ -148,7 +148,7 @@ async function applyCommitAnswer(
   const { refusal } = answer;
   // A commit that finds no room in the mailbox loses nothing by waiting.
   if (isTemporary(refusal) || (commit.kind === "update" && refusal.reason === "mailbox_full")) {
-    if (conversation !== undefined) flight.backOff(conversation.record.contact, turn.now, refusal.retry_after_ms);
+    if (conversation !== undefined) flight.backOff(conversation.record.contact, turn.ticks, refusal.retry_after_ms);
     flight.commitsToRepeat.add(commit.group);
     return;
   }
@@ -217,5 +217,5 @@ async function undoOpening(
       if (mayBeTaken(row, refusal)) continue;
       else if (row.kind === "receipt") await deleteRow(turn, row);
       else await settle(turn, row, "refused", refusal.reason, true);
-  if (conversation !== undefined) flight.backOff(conversation.record.contact, turn.now);
+  if (conversation !== undefined) flight.backOff(conversation.record.contact, turn.ticks);
 }

@@ -59,7 +59,7 @@ export class Connection {
   readonly #watchdog: ReturnType<typeof setInterval>;
   #forgetSignal: () => void = () => undefined;
   #next = 1;
-  #heard = Date.now();
+  #heard = performance.now();
 
   private constructor(socket: WebSocket, onEvent: () => void) {
     this.#socket = socket;
@@ -119,7 +119,7 @@ export class Connection {
   post<T extends ClientFrameType>(type: T, data: ClientFrameInput<T>, settle: OnAnswer, lost?: () => void): void {
     if (!this.open) return lost?.();
     const id = String(this.#next++);
-    this.#waiting.set(id, { settle, ...(lost === undefined ? {} : { lost }), since: Date.now() });
+    this.#waiting.set(id, { settle, ...(lost === undefined ? {} : { lost }), since: performance.now() });
     this.#socket.send(encodeClientFrame(type, id, data));
   }
 
@@ -167,7 +167,7 @@ export class Connection {
   }
 
   #receive(data: unknown): void {
-    this.#heard = Date.now();
+    this.#heard = performance.now();
     if (typeof data !== "string" || !this.open) return;
     const decoded = decodeRelayFrame(data);
     if ("bad" in decoded) {
@@ -210,8 +210,9 @@ export class Connection {
   /** A half-open connection never says that it is closed; an answer that does not come does. */
   #watch(): void {
     const [oldest] = this.#waiting.values();
-    if (oldest !== undefined && Date.now() - oldest.since > ANSWER_MS) this.close();
-    else if (oldest === undefined && Date.now() - this.#heard > QUIET_MS) this.post("heartbeat", {}, () => undefined);
+    if (oldest !== undefined && performance.now() - oldest.since > ANSWER_MS) this.close();
+    else if (oldest === undefined && performance.now() - this.#heard > QUIET_MS)
+      this.post("heartbeat", {}, () => undefined);
   }
 }
 

@@ -184,14 +184,22 @@ export async function forget(turn: Turn, conversation: Conversation): Promise<vo
 /** How long the next opening of this contact has to wait for the back-off. Milliseconds. */
 export async function reopenDelay(tx: ReadTransaction, username: string, now: number): Promise<number> {
   const contact = await get(tx, "contact/", username);
-  return contact === undefined ? 0 : Math.max(0, contact.reopen_at - now);
+  if (contact === undefined) return 0;
+  const left = contact.reopen_at - now;
+  // Longer than it was told to wait: the clock was set back since.
+  return left > backOffMs(contact.reopenings - 1) ? 0 : Math.max(0, left);
 }
 
 async function backOff(turn: Turn, username: string): Promise<void> {
   const contact = await turn.contact(username);
   if (contact === undefined) return;
-  const wait = Math.min(REOPEN_FIRST_MS * 2 ** contact.reopenings, REOPEN_LAST_MS);
+  const wait = backOffMs(contact.reopenings);
   turn.saveContact({ ...contact, reopenings: contact.reopenings + 1, reopen_at: turn.now + wait });
+}
+
+/** How long the opening after so many waits. */
+function backOffMs(reopenings: number): number {
+  return Math.min(REOPEN_FIRST_MS * 2 ** reopenings, REOPEN_LAST_MS);
 }
 
 async function readExpected(turn: Turn, encoded: Uint8Array, username: string): Promise<DeviceCertificate | undefined> {

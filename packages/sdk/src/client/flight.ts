@@ -28,7 +28,7 @@ export class Flight {
   lastServed = "";
   /** Packages of contacts that were not acceptable: another one is asked for. */
   readonly badPackages = new Set<string>();
-  /** Back-off of single contacts, and of all: Unix milliseconds. */
+  /** Back-off of single contacts, and of all, until then: milliseconds by a clock that nobody sets. */
   readonly pausedContacts = new Map<string, number>();
   readonly #delays = new Map<string, number>();
   pausedUntil = 0;
@@ -79,7 +79,7 @@ export class Flight {
     return (this.pausedContacts.get(contact) ?? 0) > now;
   }
 
-  /** When the next pause ends, Unix milliseconds; undefined if nothing is paused. */
+  /** When the next pause ends; undefined if nothing is paused. */
   nextResume(now: number): number | undefined {
     const ends = [this.pausedUntil, ...this.pausedContacts.values()].filter((end) => end > now);
     return ends.length === 0 ? undefined : Math.min(...ends);

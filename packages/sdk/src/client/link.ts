@@ -191,16 +191,16 @@ export class Link {
       const idle = await session.turn(last);
       if (session.current && this.state.state === "connected" && !this.state.current)
         this.#setState({ ...this.state, current: true });
-      if (session.hasWritten()) dirtySince ??= Date.now();
+      if (session.hasWritten()) dirtySince ??= performance.now();
       if (!idle) continue;
       if (last && session.underWay === 0) return true;
       // A checkpoint costs two syncs, so it waits for a pause, but not for ever.
       const scrubIn = dirtySince === undefined ? Infinity : patience;
       await this.#sleep(Math.min(session.untilNext(), scrubIn));
       const paused = !this.#woken && scrubIn !== Infinity;
-      if (paused || (dirtySince !== undefined && Date.now() - dirtySince > SCRUB_LATEST_MS)) {
+      if (paused || (dirtySince !== undefined && performance.now() - dirtySince > SCRUB_LATEST_MS)) {
         const clean = await this.#store.scrub();
-        dirtySince = clean ? undefined : Date.now();
+        dirtySince = clean ? undefined : performance.now();
         patience = clean ? SCRUB_MS : SCRUB_LATEST_MS;
       }
     }

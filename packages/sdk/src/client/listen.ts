@@ -5,7 +5,9 @@ import type { Link } from "./link.ts";
 import {
   CLAIM_MS,
   claimNext,
+  claimWatch,
   dropClaim,
+  type EndOfClaim,
   type Message,
   nextFollowed,
   readMessage,
@@ -39,10 +41,13 @@ export async function* listen(
   const by = randomId();
   const share = options.share === true;
   const changes = new Changes(store, link, signal);
+  const endOfClaim = claimWatch();
   try {
     const cursor = await startCursor(store);
     while (signal?.aborted !== true) {
-      const next = share ? await claim(store, by, to, wanted) : await nextFollowed(store, cursor, to, wanted);
+      const next = share
+        ? await claim(store, by, to, wanted, endOfClaim)
+        : await nextFollowed(store, cursor, to, wanted);
       if (next === undefined || "until" in next) {
         if (link.state.state === "stopped") throw link.state.error;
         await changes.next(Math.min(LOOK_MS, Math.max(1, (next?.until ?? Infinity) - Date.now())));
@@ -57,8 +62,14 @@ export async function* listen(
   }
 }
 
-async function claim(store: ClientStore, by: string, to: string, wanted: (row: InboxRecord) => boolean) {
-  const next = await claimNext(store, by, wanted);
+async function claim(
+  store: ClientStore,
+  by: string,
+  to: string,
+  wanted: (row: InboxRecord) => boolean,
+  endOfClaim: EndOfClaim,
+) {
+  const next = await claimNext(store, by, wanted, endOfClaim);
   if ("until" in next) return next;
   return { row: next.row, message: await store.read((tx) => readMessage(tx, next.row, to)) };
 }

@@ -144,6 +144,26 @@ function readAhead(store: ClientStore, cursor: Cursor, to: string): Promise<bool
   });
 }
 
+/** When the claim of a message ends, if it has one: Unix ms. */
+export type EndOfClaim = (row: InboxRecord) => number;
+
+/**
+ * A claim that ends later than any can was made before the clock was set back: it is over when nobody has renewed it for
+ * as long as one holds.
+ */
+export function claimWatch(): EndOfClaim {
+  const seen = new Map<number, { until: number; at: number }>();
+  return ({ seq, claim }) => {
+    const until = claim?.until ?? 0;
+    const now = Date.now();
+    if (until - now <= CLAIM_MS) return until;
+    const before = seen.get(seq);
+    if (before?.until !== until) seen.set(seq, { until, at: performance.now() });
+    const waited = before?.until === until ? performance.now() - before.at : 0;
+    return now + CLAIM_MS - waited;
+  };
+}
+
 /** A message to work on, or when to look again if nothing happens before (Unix ms). */
 export type Claimed = { row: InboxRecord } | { until: number };
 
@@ -152,14 +172,15 @@ export async function claimNext(
   store: ClientStore,
   by: string,
   wanted: (row: InboxRecord) => boolean,
+  endOfClaim: EndOfClaim = claimWatch(),
 ): Promise<Claimed> {
   for (;;) {
     // Looked for without keeping others from writing.
-    const seen = await store.read((tx) => firstFree(tx, wanted));
+    const seen = await store.read((tx) => firstFree(tx, wanted, endOfClaim));
     if (typeof seen === "number") return { until: seen };
     const row = await store.write(async (tx) => {
       const found = await get(tx, "in/", seen);
-      if (found === undefined || freeAt(found) > Date.now()) return undefined;
+      if (found === undefined || freeAt(found, endOfClaim) > Date.now()) return undefined;
       const { retry_at: _retry, ...rest } = found;
       const claim = { by, until: Date.now() + CLAIM_MS };
       const claimed = { ...rest, attempts: (found.attempts ?? 0) + 1, claim };
@@ -171,7 +192,11 @@ export async function claimNext(
 }
 
 /** The place of the first that is free, or when the next will be. */
-async function firstFree(tx: ReadTransaction, wanted: (row: InboxRecord) => boolean): Promise<string | number> {
+async function firstFree(
+  tx: ReadTransaction,
+  wanted: (row: InboxRecord) => boolean,
+  endOfClaim: EndOfClaim,
+): Promise<string | number> {
   let next = Infinity;
   for (let after: string | undefined, keys; ; after = keys.at(-1)?.[0]) {
     keys = await tx.list({ prefix: "unhandled/", after, limit: AHEAD });
@@ -179,7 +204,7 @@ async function firstFree(tx: ReadTransaction, wanted: (row: InboxRecord) => bool
       const seq = key.slice("unhandled/".length);
       const row = await get(tx, "in/", seq);
       if (row === undefined || !wanted(row)) continue;
-      const free = freeAt(row);
+      const free = freeAt(row, endOfClaim);
       if (free <= Date.now()) return seq;
       next = Math.min(next, free);
     }
@@ -187,8 +212,8 @@ async function firstFree(tx: ReadTransaction, wanted: (row: InboxRecord) => bool
   }
 }
 
-function freeAt(row: InboxRecord): number {
-  return row.state === "unhandled" ? Math.max(row.claim?.until ?? 0, row.retry_at ?? 0) : Infinity;
+function freeAt(row: InboxRecord, endOfClaim: EndOfClaim): number {
+  return row.state === "unhandled" ? Math.max(endOfClaim(row), row.retry_at ?? 0) : Infinity;
 }
 
 /** Keeps a claim while its message is worked on. */

@@ -119,11 +119,11 @@ async function connected<T>(
 }
 
 async function patientlyTakeLink(store: ClientStore, signal: AbortSignal | undefined): Promise<LinkLock> {
-  for (const deadline = Date.now() + LINK_MS; ;) {
+  for (const deadline = performance.now() + LINK_MS; ;) {
     const lock = await store.takeLink("register");
     if (lock !== undefined) return lock;
     if (signal?.aborted === true) throw new AgentError("aborted", "aborted while waiting for another process");
-    if (Date.now() > deadline)
+    if (performance.now() > deadline)
       throw new AgentError("store_busy", "another process uses this agent just now", {
         hint: "wait for it, or end it",
       });

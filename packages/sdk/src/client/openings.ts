@@ -34,7 +34,7 @@ export async function openWith(
   if ("failed" in opening) {
     const contact = await turn.contact(username);
     if (contact?.stopped !== undefined) await failAll(turn, flight, contact);
-    else flight.backOff(username, turn.now, RETRY_MS);
+    else flight.backOff(username, turn.ticks, RETRY_MS);
     if (opening.failed === "bad_key_package") flight.badPackages.add(username);
     return;
   }
@@ -87,7 +87,7 @@ export async function cannotOpen(turn: Turn, flight: Flight, username: string, r
   const token = refusal.reason === "token_account" || refusal.reason === "encryption_required";
   if (token && (await stopWithoutKey(turn, username))) return;
   if (isTemporary(refusal) || refusal.reason === "no_key_packages") {
-    flight.backOff(username, turn.now, refusal.retry_after_ms ?? 5 * RETRY_MS);
+    flight.backOff(username, turn.ticks, refusal.retry_after_ms ?? 5 * RETRY_MS);
     return;
   }
   for (const row of await queuedRows(turn, flight, username, Number.MAX_SAFE_INTEGER)) {

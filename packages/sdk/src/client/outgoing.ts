@@ -14,7 +14,7 @@ const WINDOW = 128;
 /** Encrypts what waits, contact by contact, each in order, as far as the window goes. */
 export async function encryptQueued(turn: Turn, flight: Flight): Promise<void> {
   flight.toOpen.clear();
-  if (flight.pausedUntil > turn.now) return;
+  if (flight.pausedUntil > turn.ticks) return;
   const names = await contactsWithQueue(turn);
   // Each gets its share, beginning behind the one that was served last; then whoever has more gets what is left.
   const next = names.findIndex((name) => name > flight.lastServed);
@@ -27,7 +27,7 @@ export async function encryptQueued(turn: Turn, flight: Flight): Promise<void> {
 }
 
 async function serve(turn: Turn, flight: Flight, username: string, most: number): Promise<void> {
-  if (flight.isPaused(username, turn.now)) return;
+  if (flight.isPaused(username, turn.ticks)) return;
   const contact = await turn.contact(username);
   if (contact?.stopped !== undefined) return failAll(turn, flight, contact);
   const conversation = contact === undefined ? undefined : await conversationFor(turn, contact);

@@ -45,15 +45,15 @@ export class Session {
   readonly #cache = new Cache();
   readonly #flight: Flight;
   #sweptAt = 0;
-  #heardAt = Date.now();
+  #heardAt = performance.now();
   #receiptsDueAt: number | undefined;
-  #flushedAt = 0;
+  #flushedAt = -Infinity;
   /** When something in the outbox expires next. Unix milliseconds. */
   #expiresAt = Infinity;
   #asked = false;
   #written = false;
   #replenishDue = false;
-  #replenishedAt = 0;
+  #replenishedAt = -Infinity;
   /** Highest `seq` that was pushed, and that was acknowledged, on this connection. */
   #pushedUpTo = 0;
   #told = 0;
@@ -121,7 +121,7 @@ export class Session {
     const connection = this.#connection;
     const flight = this.#flight;
     const { batch, disorder } = this.#inOrder(connection.take(BATCH));
-    if (batch.length > 0) this.#heardAt = Date.now();
+    if (batch.length > 0) this.#heardAt = performance.now();
     const openings = await this.#claim();
     const turn = await this.#store.write(async (tx) => {
       const turn = new Turn(tx, this.#crypto, this.#account, this.#cache);
@@ -177,14 +177,17 @@ export class Session {
 
   /** Milliseconds until there is something to do even if nothing happens. */
   untilNext(): number {
-    const now = Date.now();
+    const now = performance.now();
     const resume = this.#flight.nextResume(now) ?? Infinity;
     const receipts = this.#receiptsDueAt ?? Infinity;
     const waiting = [...this.#cache.conversations.values()].some(({ record }) => isWaiting(record));
     const quiet = waiting || this.#cache.commits.size > 0 ? QUIET_MS : Infinity;
     const low = this.#replenishDue || this.#connection.keysLow !== undefined;
     const keys = low ? this.#replenishedAt + REPLENISH_MS : Infinity;
-    return Math.max(1, Math.min(SWEEP_MS, this.#expiresAt - now, resume - now, receipts - now, keys - now, quiet));
+    return Math.max(
+      1,
+      Math.min(SWEEP_MS, this.#expiresAt - Date.now(), resume - now, receipts - now, keys - now, quiet),
+    );
   }
 
   /** What arrived is confirmed at once; of what handlers report the first at once, and what follows in a moment together. */
@@ -192,10 +195,10 @@ export class Session {
     const flight = this.#flight;
     const names = (await turn.receiptsDue()).filter((contact) => !flight.hasReceiptUnderWay(contact));
     const due = this.#flushedAt + GATHER_MS;
-    const wait = names.length > 0 && !atOnce && turn.now < due && turn.now >= this.#flushedAt;
+    const wait = names.length > 0 && !atOnce && turn.ticks < due && turn.ticks >= this.#flushedAt;
     this.#receiptsDueAt = wait ? due : undefined;
     if (names.length === 0 || wait) return;
-    this.#flushedAt = turn.now;
+    this.#flushedAt = turn.ticks;
     await flushReceipts(turn, names);
   }
 
@@ -243,12 +246,12 @@ export class Session {
   /** Contacts that need a conversation, and for whom no back-off runs. */
   async #openable(): Promise<string[]> {
     const flight = this.#flight;
-    const now = Date.now();
+    const now = performance.now();
     if (flight.toOpen.size === 0 || flight.pausedUntil > now) return [];
     return this.#store.read(async (tx) => {
       const names: string[] = [];
       for (const username of flight.toOpen) {
-        const wait = await reopenDelay(tx, username, now);
+        const wait = await reopenDelay(tx, username, Date.now());
         if (wait > 0) flight.pause(username, now + wait);
         if (!flight.isPaused(username, now)) names.push(username);
       }
@@ -257,13 +260,14 @@ export class Session {
   }
 
   async #applyQuietCommits(turn: Turn): Promise<void> {
-    if (Date.now() - this.#heardAt < QUIET_MS) return;
+    if (performance.now() - this.#heardAt < QUIET_MS) return;
     for (const commit of this.#cache.commits.values())
       if (commit.kind === "update" && commit.high_water !== undefined) await applyCommit(turn, commit.group);
   }
 
   async #sweepIfDue(turn: Turn): Promise<void> {
-    if (Date.now() - this.#sweptAt < SWEEP_MS) return;
+    // Set back or forth: it is swept once too often rather than not for a long time.
+    if (Math.abs(Date.now() - this.#sweptAt) < SWEEP_MS) return;
     this.#sweptAt = Date.now();
     await sweep(turn);
     await wakeHealing(turn);
@@ -283,8 +287,8 @@ export class Session {
 
   async #replenishIfLow(): Promise<void> {
     const stock = this.#connection.keysLow;
-    if ((stock === undefined && !this.#replenishDue) || Date.now() - this.#replenishedAt < REPLENISH_MS) return;
-    this.#replenishedAt = Date.now();
+    if ((stock === undefined && !this.#replenishDue) || performance.now() - this.#replenishedAt < REPLENISH_MS) return;
+    this.#replenishedAt = performance.now();
     this.#connection.keysLow = undefined;
     this.#replenishDue = false;
     if (stock !== undefined) await this.#store.write((tx) => tx.put("meta/relay-stock", String(stock)));

@@ -60,6 +60,8 @@ export class Turn {
   readonly cache: Cache;
   /** Our clock, Unix milliseconds. */
   readonly now: number;
+  /** Milliseconds by a clock that nobody sets: for what is waited for in this process. */
+  readonly ticks: number;
   readonly after: (() => void)[] = [];
   readonly consumed: Uint8Array[] = [];
   /** Contacts of whom something readable has come: they are there, and have read. */
@@ -77,6 +79,7 @@ export class Turn {
     this.account = account;
     this.cache = cache;
     this.now = Date.now();
+    this.ticks = performance.now();
     this.position = account.relay.position;
   }
 

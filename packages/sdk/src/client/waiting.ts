@@ -25,7 +25,7 @@ export async function waitFor<T>(
   look: () => Promise<T | undefined>,
   wait: Wait = {},
 ): Promise<T> {
-  const deadline = Date.now() + (wait.timeout ?? DEFAULT_MS);
+  const deadline = performance.now() + (wait.timeout ?? DEFAULT_MS);
   const changes = new Changes(store, link, wait.signal);
   try {
     for (;;) {
@@ -35,7 +35,7 @@ export async function waitFor<T>(
       const { state } = link;
       if (state.state === "stopped") throw state.error;
       if (state.state === "unreachable" && !link.everConnected && state.attempt >= ATTEMPTS) throw state.error;
-      const left = deadline - Date.now();
+      const left = deadline - performance.now();
       if (left <= 0) throw await overdue(store, link, what);
       await changes.next(left);
     }

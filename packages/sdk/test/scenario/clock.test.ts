@@ -1,0 +1,80 @@
+/** Clocks that are set back: nothing waits until they are where they were. */
+import { expect, onTestFinished, test, vi } from "vitest";
+import { get, pad, put } from "../../src/client/records.ts";
+import { eventually, follow, pause, World } from "./world.ts";
+
+const HOUR_MS = 3_600_000;
+
+/** From now on the clock of all agents is wrong by what `offset` says. */
+function wrongClock(): { offset: number } {
+  const clock = { offset: 0 };
+  const now = Date.now;
+  const spy = vi.spyOn(Date, "now").mockImplementation(() => now() + clock.offset);
+  onTestFinished(() => spy.mockRestore());
+  return clock;
+}
+
+test("a message whose listener died before the clock was set back is handled by another one", async () => {
+  await using world = await World.create();
+  const [alice, bob] = [await world.open("alice"), await world.open("bob")];
+  await bob.sync();
+  const sent = await alice.send("bob", "hello");
+  await sent.received();
+  await world.memory("bob").write(async (tx) => {
+    const row = await get(tx, "in/", pad(1));
+    if (row !== undefined) await put(tx, "in/", pad(1), { ...row, claim: { by: "dead", until: Date.now() + HOUR_MS } });
+  });
+  const got = follow(bob, (message) => message.handled(), { share: true });
+  await pause(200);
+  expect(got).toEqual([]);
+  const monotonic = performance.now.bind(performance);
+  const spy = vi.spyOn(performance, "now").mockImplementation(() => monotonic() + 31_000);
+  onTestFinished(() => spy.mockRestore());
+  await sent.handled();
+});
+
+test("an opening whose turn was to come is made at once when the clock was set back", async () => {
+  await using world = await World.create();
+  const [alice, bob] = [await world.open("alice"), await world.open("bob")];
+  follow(bob);
+  await alice.verify("bob");
+  await world.memory("alice").write(async (tx) => {
+    const contact = await get(tx, "contact/", "bob");
+    if (contact !== undefined)
+      await put(tx, "contact/", "bob", { ...contact, reopenings: 1, reopen_at: Date.now() + HOUR_MS });
+  });
+  await (await alice.send("bob", "hello")).handled({ timeout: 10_000 });
+});
+
+test("a pause for want of room ends although the clock was set back", async () => {
+  const clock = wrongClock();
+  await using world = await World.create();
+  const [alice, bob] = [await world.open("alice"), await world.open("bob")];
+  follow(bob);
+  await (await alice.send("bob", "hello")).handled();
+  let refusals = 1;
+  world.proxy.rule = ({ agent, toRelay, frame }) => {
+    if (agent !== "alice" || toRelay || frame.type !== "ack" || refusals-- <= 0) return undefined;
+    const { message_id } = frame.data;
+    const data = { code: 429, reason: "rate_limited", message: "slowly", retry_after_ms: 500, message_id: message_id! };
+    return [{ ...frame, type: "error", data }];
+  };
+  await alice.send("bob", "refused");
+  await eventually("it is refused", () => refusals <= 0);
+  await pause(100);
+  clock.offset = -HOUR_MS;
+  await (await alice.send("bob", "later")).handled({ timeout: 10_000 });
+});
+
+test("a connection that has died is noticed although the clock was set back", async () => {
+  const clock = wrongClock();
+  await using world = await World.create();
+  const [alice, bob] = [await world.open("alice"), await world.open("bob")];
+  follow(bob);
+  await (await alice.send("bob", "hello")).handled();
+  world.proxy.freeze("alice");
+  const sent = await alice.send("bob", "into the void");
+  await pause(100);
+  clock.offset = -HOUR_MS;
+  await sent.handled({ timeout: 50_000 });
+});
