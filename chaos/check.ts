@@ -20,6 +20,7 @@ export function judge(ledger: Ledger, books: Map<string, Books>): Verdict {
     (text.startsWith("doubled:") ? verdict.doubled : text.startsWith("lost:") ? verdict.lost : verdict.other).push(
       text,
     );
+  if (books.size === 0) return verdict;
   for (const entry of ledger.entries.values()) {
     const sent = books.get(entry.from)?.sent.get(entry.letter.id);
     const received = books.get(entry.letter.to)?.received.get(entry.letter.id);

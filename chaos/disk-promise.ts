@@ -24,7 +24,7 @@ export async function checkRelayDisk(world: World): Promise<void> {
   for (const { letter, from, got } of acknowledged) {
     if (onDisk.has(letter.id) || got.length > 0) continue;
     const folder = world.agents.find(({ name }) => name === letter.to)?.folder ?? "";
-    if (!(await hasReceived(folder, from, letter.id)) && got.length === 0)
+    if (!(await hasReceived(folder, letter.id)) && got.length === 0)
       world.ledger.violation(
         `lost: ${letter.id} to ${letter.to} was acknowledged, and neither the relay's disk nor its recipient has it`,
       );

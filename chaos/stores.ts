@@ -2,6 +2,9 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { SqliteStore } from "@aimessage/sdk/node";
 
+/** More than can arrive between two looks. */
+const NEWEST = 1_000;
+
 export interface Sent {
   seq: number;
   id: string;
@@ -45,10 +48,13 @@ export async function readBooks(folder: string): Promise<Books> {
   });
 }
 
-/** Whether a store has had a message. */
-export async function hasReceived(folder: string, from: string, id: string): Promise<boolean> {
+/** Whether one of the newest messages in an inbox is this one. */
+export async function hasReceived(folder: string, id: string): Promise<boolean> {
   await using store = await SqliteStore.open(folder);
-  return store.read(async (tx) => (await tx.get(`seen/${from}/${id}`)) !== undefined);
+  return store.read(async (tx) => {
+    const rows = await tx.list({ prefix: "in/", reverse: true, limit: NEWEST });
+    return rows.some(([, value]) => (JSON.parse(value as string) as Received).id === id);
+  });
 }
 
 /** What SQLite says of a database: "ok". */
