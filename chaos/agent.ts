@@ -6,6 +6,7 @@ import type { Ledger } from "./ledger.ts";
 import type { Letter, Order } from "./orders.ts";
 import { Process, type Hooks } from "./process.ts";
 import type { Proxy } from "./proxy.ts";
+import { readBooks } from "./stores.ts";
 import { Turns } from "./turns.ts";
 
 const senderScript = fileURLToPath(new URL("sender.ts", import.meta.url));
@@ -119,8 +120,10 @@ export class Agent {
   }
 
   /** Its processes must have ended. A copy is put back once: a second time it would be of a device that was replaced. */
-  putBack(): void {
+  async putBack(): Promise<void> {
     if (this.#copiedAt === undefined) return;
+    const { sent } = await readBooks(this.#copyFolder);
+    this.#ledger.forget([...sent.values()].filter(({ state }) => state === "received").map(({ id }) => id));
     rmSync(this.folder, { recursive: true });
     cpSync(this.#copyFolder, this.folder, { recursive: true });
     this.#ledger.putBack(this.name, this.#copiedAt);

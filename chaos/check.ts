@@ -26,7 +26,12 @@ export function judge(ledger: Ledger, books: Map<string, Books>): Verdict {
     const received = books.get(entry.letter.to)?.received.get(entry.letter.id);
     const what =
       entry.excused === undefined ? (sent?.state ?? "never queued") : `excused (${entry.excused}'s old copy)`;
-    const count = what === "failed" ? `failed: ${sent?.reason}` : what;
+    const count =
+      what === "received" && entry.outcomeForgotten === true
+        ? "received (outcome forgotten with an old copy)"
+        : what === "failed"
+          ? `failed: ${sent?.reason}`
+          : what;
     verdict.counts[count] = (verdict.counts[count] ?? 0) + 1;
     if ((sent?.attempt ?? 0) > 0 && !entry.displaced)
       verdict.counts["sent again"] = (verdict.counts["sent again"] ?? 0) + 1;
@@ -47,6 +52,11 @@ function judgeOne(verdict: Verdict, entry: Entry, sent: Sent | undefined, receiv
       .join(", ")}, handled ${done.length} times`;
   if (sent === undefined) {
     if (queuedAt !== undefined) verdict.lost.push(`lost by its sender: ${story()}`);
+    return;
+  }
+  if (sent.state === "received" && entry.outcomeForgotten === true) {
+    if (received?.state !== "handled" && received?.state !== "failed")
+      verdict.lost.push(`received, and lost: ${story()}`);
     return;
   }
   if (!FINAL.has(sent.state)) verdict.lost.push(`for ever on its way: ${story()}`);

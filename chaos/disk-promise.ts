@@ -21,7 +21,7 @@ export async function checkRelayDisk(world: World): Promise<void> {
   );
   if (acknowledged.length === 0) return;
   const onDisk = world.relay.stored();
-  for (const { letter, from, got } of acknowledged) {
+  for (const { letter, got } of acknowledged) {
     if (onDisk.has(letter.id) || got.length > 0) continue;
     const folder = world.agents.find(({ name }) => name === letter.to)?.folder ?? "";
     if (!(await hasReceived(folder, letter.id)) && got.length === 0)

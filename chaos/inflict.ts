@@ -113,7 +113,7 @@ export async function inflict(world: World, { fault, agent: index, dice }: Plann
       return agent.turns.take(async () => {
         world.hit(fault);
         await agent.killAll();
-        agent.putBack();
+        await agent.putBack();
         agent.startAll();
       });
   }

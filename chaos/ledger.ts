@@ -16,6 +16,8 @@ export interface Entry {
   done: { by: string; at: number }[];
   /** A store was put back: its agent does not know this message any more, or not what became of it. */
   excused?: "sender" | "recipient";
+  /** Its sender's store was put back to before the receipt of its outcome, which is sent once. */
+  outcomeForgotten?: boolean;
   /** It was sent again by a store that did not know how far it had come, and has lost its place. */
   displaced: boolean;
 }
@@ -104,6 +106,14 @@ export class Ledger {
         );
     }
     entry.got.push({ by: life, at });
+  }
+
+  /** What became of these was told to a store that is not there any more. */
+  forget(ids: string[]): void {
+    for (const id of ids) {
+      const entry = this.entries.get(id);
+      if (entry !== undefined) entry.outcomeForgotten = true;
+    }
   }
 
   /** The store of `agent` was put back to what it was at `copiedAt`. */

@@ -124,11 +124,12 @@ async function rest(world: World): Promise<string | undefined> {
 
 function unfinished({ ledger }: World, books: Map<string, Books>): string | undefined {
   for (const [name, { waiting }] of books) if (waiting.length > 0) return `${name} still has ${waiting[0]}`;
-  for (const { letter, from, excused, queuedAt } of ledger.entries.values()) {
+  for (const { letter, from, excused, queuedAt, outcomeForgotten } of ledger.entries.values()) {
     if (excused !== undefined) continue;
     const state = books.get(from)?.sent.get(letter.id)?.state;
     if (queuedAt === undefined) return `${letter.id} is not queued`;
-    if (state === "queued" || state === "stored" || state === "received") return `${letter.id} is still ${state}`;
+    if (state === "queued" || state === "stored" || (state === "received" && outcomeForgotten !== true))
+      return `${letter.id} is still ${state}`;
   }
   return undefined;
 }
