@@ -156,7 +156,9 @@ export class Link {
       if (account.relay.new_device === true) await registerReplacement(this.#store, this.#crypto, account, connection);
       const result = await login(this.#store, this.#crypto, account, connection);
       if (result.kind === "old_copy") {
-        if (Date.now() - (account.relay.replaced_at ?? 0) < REPLACE_AGAIN_MS)
+        const since = Date.now() - (account.relay.replaced_at ?? 0);
+        // Where that is still to come, the clock was set back: how long ago it was is not known.
+        if (since >= 0 && since < REPLACE_AGAIN_MS)
           throw new AgentError("relay_protocol", "the relay says again and again that this store is an old copy");
         await replaceDevice(this.#store, this.#crypto, account);
         return attempt + 1;

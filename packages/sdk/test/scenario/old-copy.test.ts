@@ -96,6 +96,27 @@ describe("a store restored from an old copy", () => {
     await (await bob.send("alice", "and back")).handled();
   });
 
+  test("is replaced once more where the clock was set back since it was replaced", async () => {
+    const { mockRestore } = ahead(3_600_000);
+    const { world: opened, copy, folder, bob } = await copied();
+    await using world = opened;
+    const between = await world.open("alice", await world.sqlite(folder));
+    await between.users();
+    await between.close();
+    const again = world.folder();
+    const replaced = await world.open("alice", await world.sqlite(copy));
+    await (await replaced.send("bob", "by the second device")).handled();
+    await replaced.close();
+    cpSync(copy, again, { recursive: true });
+    const next = await world.open("alice", await world.sqlite(copy));
+    await (await next.send("bob", "after the second copy")).handled();
+    await next.close();
+    mockRestore();
+    const last = await world.open("alice", await world.sqlite(again));
+    await (await last.send("bob", "by the third device")).handled({ timeout: 15_000 });
+    expect((await bob.contacts())[0]).toMatchObject({ deviceCounter: 3 });
+  });
+
   test("is no old copy if its last request was taken and the answer lost", async () => {
     await using world = await World.create({ noLimits: true });
     const bob = await world.open("bob");
