@@ -70,6 +70,7 @@ function failIfDue(at: "commit" | "run"): void {
   fail(errcode, rollBack);
 }
 
+// oxlint-disable-next-line typescript/unbound-method -- it is called with the database that it is of
 const exec = DatabaseSync.prototype.exec;
 DatabaseSync.prototype.exec = function (this: DatabaseSync, sql: string) {
   if (sql === "COMMIT" && writer === this) {
@@ -83,10 +84,12 @@ DatabaseSync.prototype.exec = function (this: DatabaseSync, sql: string) {
   }
   exec.call(this, sql);
   // A client's store reads in transactions, too; those begin without a word.
+  // oxlint-disable-next-line typescript/no-this-alias -- it is remembered beyond this call
   if (sql === "BEGIN IMMEDIATE" || (isRelay && sql === "BEGIN")) writer = this;
   else if (sql === "ROLLBACK" && writer === this) writer = undefined;
 };
 
+// oxlint-disable-next-line typescript/unbound-method -- likewise
 const run = StatementSync.prototype.run;
 StatementSync.prototype.run = function (this: StatementSync, ...values: Parameters<typeof run>) {
   failIfDue("run");

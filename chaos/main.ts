@@ -19,6 +19,10 @@ function progress(text: string): void {
   if (process.stderr.isTTY) process.stderr.write(`\r\u{1b}[K${text}`);
 }
 
+function list(entries: [string, number][]): string {
+  return entries.map(([name, count]) => `  ${name}: ${count}`).join("\n");
+}
+
 function report({ verdict, hits, folder, ...counts }: Outcome, seed: number, json: boolean): void {
   const { lost, doubled, disordered, other } = verdict;
   const violations = [...lost, ...doubled, ...disordered, ...other];
@@ -28,10 +32,9 @@ function report({ verdict, hits, folder, ...counts }: Outcome, seed: number, jso
       `${JSON.stringify({ ok, seed, ...counts, outcomes: verdict.counts, hits: Object.fromEntries(hits), violations: violations.slice(0, 20), ...(ok ? {} : { folder }) }, null, 2)}\n`,
     );
   else {
-    const list = (entries: [string, number][]) => entries.map(([name, count]) => `  ${name}: ${count}`).join("\n");
     process.stdout.write(
       `${counts.messages} messages, ${counts.cycles} cycles, ${counts.seconds} seconds, at rest after ${counts.restSeconds}\n` +
-        `outcomes:\n${list(Object.entries(verdict.counts).sort())}\n` +
+        `outcomes:\n${list(Object.entries(verdict.counts))}\n` +
         `faults:\n${list(faults.map((fault) => [fault, hits.get(fault) ?? 0]))}\n` +
         `${lost.length} lost, ${doubled.length} doubled, ${disordered.length} out of order\n`,
     );

@@ -7,7 +7,9 @@ const LATE_MS = 300;
 
 const bug = process.env["CHAOS_BUG"] as Bug | "";
 const isRelay = process.env["CHAOS_ROLE"] === "relay";
+// oxlint-disable-next-line typescript/unbound-method -- it is called with the database that it is of
 const exec = DatabaseSync.prototype.exec;
+// oxlint-disable-next-line typescript/unbound-method -- likewise
 const run = StatementSync.prototype.run;
 
 if (bug === "ack-before-commit" && isRelay) acknowledgeBeforeCommit();
@@ -43,7 +45,8 @@ function reuseNumbers(): void {
 
 function forgetIds(): void {
   StatementSync.prototype.run = function (this: StatementSync, ...values: Parameters<typeof run>) {
-    if (String(values[0]).startsWith("seen/")) return { changes: 1, lastInsertRowid: 0 };
+    const key: unknown = values[0];
+    if (typeof key === "string" && key.startsWith("seen/")) return { changes: 1, lastInsertRowid: 0 };
     return run.apply(this, values);
   } as typeof run;
 }

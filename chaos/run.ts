@@ -122,7 +122,9 @@ async function rest(world: World): Promise<string | undefined> {
   }
 }
 
-function unfinished({ ledger }: World, books: Map<string, Books>): string | undefined {
+function unfinished({ ledger, processes }: World, books: Map<string, Books>): string | undefined {
+  const starting = processes.find(({ ready }) => !ready);
+  if (starting !== undefined) return `${starting.name} is not ready`;
   for (const [name, { waiting }] of books) if (waiting.length > 0) return `${name} still has ${waiting[0]}`;
   for (const { letter, from, excused, queuedAt, outcomeForgotten } of ledger.entries.values()) {
     if (excused !== undefined) continue;

@@ -184,9 +184,10 @@ async function inside(
 
 /** By the relay's clock one of these has run out of time: if it does not say which, the first that does. */
 async function expireFirst(turn: Turn, rows: OutboxRecord[]): Promise<void> {
-  const endOf = ({ expires_at: end = Infinity }: OutboxRecord) => end;
-  const [first] = rows.toSorted((a, b) => endOf(a) - endOf(b));
-  if (first?.expires_at !== undefined) await settle(turn, first, "expired", "expired", true);
+  const [first] = rows
+    .filter(({ expires_at }) => expires_at !== undefined)
+    .toSorted((a, b) => (a.expires_at ?? 0) - (b.expires_at ?? 0));
+  if (first !== undefined) await settle(turn, first, "expired", "expired", true);
 }
 
 /** The relay did not admit the opening: nobody has seen it. */

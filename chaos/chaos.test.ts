@@ -1,0 +1,40 @@
+import { execFile } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { expect, test } from "vitest";
+import { bugs } from "./bugs.ts";
+
+const program = fileURLToPath(new URL("main.ts", import.meta.url));
+const SEED = Number(process.env["CHAOS_SEED"] ?? Math.floor(Math.random() * 2 ** 31));
+const CYCLES = 15;
+
+interface Result {
+  ok: boolean;
+  messages: number;
+  violations: string[];
+  /** With the logs of all processes, if something is wrong. */
+  folder?: string;
+}
+
+function chaos(...args: string[]): Promise<Result> {
+  return new Promise((resolve, reject) => {
+    execFile(process.execPath, [program, "--json", ...args], { maxBuffer: 2 ** 24 }, (_, stdout, stderr) => {
+      if (stdout === "") reject(new Error(stderr));
+      else resolve(JSON.parse(stdout) as Result);
+    });
+  });
+}
+
+test(`whatever fails of relay, agents, network, disks and clocks: every promise is kept (seed ${SEED})`, async () => {
+  const { violations, folder, messages } = await chaos("--cycles", String(CYCLES), "--seed", String(SEED));
+  expect(violations, `the logs are in ${folder}`).toEqual([]);
+  expect(messages).toBe(12 * CYCLES);
+}, 300_000);
+
+/** A schedule in which each of them shows within a few cycles. */
+const BUG_SEED = "56";
+
+test.for(bugs)("finds a planted bug: %s", { timeout: 300_000 }, async (bug) => {
+  const { ok, violations } = await chaos("--cycles", "40", "--seed", BUG_SEED, "--bug", bug);
+  expect(ok).toBe(false);
+  expect(violations.join("\n")).toMatch(bug === "no-dedup" ? /^doubled: /m : /^lost: /m);
+});
