@@ -119,19 +119,25 @@ export class Agent {
     return this.#copiedAt !== undefined;
   }
 
-  /** Its processes must have ended. A copy is put back once: a second time it would be of a device that was replaced. */
-  async putBack(): Promise<void> {
-    if (this.#copiedAt === undefined) return;
-    const { sent } = await readBooks(this.#copyFolder);
+  /**
+   * Its processes must have ended. A copy is put back once, and not if its device was replaced since: a device that was
+   * replaced is refused for good. @returns whether it was put back
+   */
+  async putBack(): Promise<boolean> {
+    const copiedAt = this.#copiedAt;
+    this.#copiedAt = undefined;
+    if (copiedAt === undefined) return false;
+    const { sent, device } = await readBooks(this.#copyFolder);
+    if (device !== (await readBooks(this.folder)).device) return false;
     this.#ledger.forget([...sent.values()].filter(({ state }) => state === "received").map(({ id }) => id));
     rmSync(this.folder, { recursive: true });
     cpSync(this.#copyFolder, this.folder, { recursive: true });
-    this.#ledger.putBack(this.name, this.#copiedAt);
-    this.#copiedAt = undefined;
+    this.#ledger.putBack(this.name, copiedAt);
     this.#replaced += 1;
     this.putBackAt = Date.now();
     // The latest clock that any of its lives had: by it, it was replaced long ago.
     this.setClock(HOUR_MS);
+    return true;
   }
 }
 

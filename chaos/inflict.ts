@@ -111,9 +111,8 @@ export async function inflict(world: World, { fault, agent: index, dice }: Plann
       });
       await pause(COPY_AGE_MS * (1 + 2 * first));
       return agent.turns.take(async () => {
-        world.hit(fault);
         await agent.killAll();
-        await agent.putBack();
+        if (await agent.putBack()) world.hit(fault);
         agent.startAll();
       });
   }

@@ -28,7 +28,8 @@ export interface Books {
   received: Map<string, Received>;
   /** Rows that wait for something, receipts included. */
   waiting: string[];
-  alerts: { kind: string; contact?: string; text: string }[];
+  /** Id of its device. */
+  device: string;
 }
 
 export async function readBooks(folder: string): Promise<Books> {
@@ -43,7 +44,7 @@ export async function readBooks(folder: string): Promise<Books> {
       sent: new Map(sent.filter(({ kind }) => kind === "message").map((row) => [row.id, row])),
       received: new Map((await rows<Received>("in/")).map((row) => [row.id, row])),
       waiting: [...queued, ...unhandled].map(([key]) => key),
-      alerts: await rows("alert/"),
+      device: (await rows<{ id: string }>("meta/device"))[0]?.id ?? "",
     };
   });
 }
