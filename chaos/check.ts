@@ -25,7 +25,9 @@ export function judge(ledger: Ledger, books: Map<string, Books>): Verdict {
     const sent = books.get(entry.from)?.sent.get(entry.letter.id);
     const received = books.get(entry.letter.to)?.received.get(entry.letter.id);
     const what =
-      entry.excused === undefined ? (sent?.state ?? "never queued") : `excused (${entry.excused}'s old copy)`;
+      entry.excused.size === 0
+        ? (sent?.state ?? "never queued")
+        : `excused (old copy of the ${[...entry.excused].join(" and ")})`;
     const count =
       what === "received" && entry.outcomeForgotten === true
         ? "received (outcome forgotten with an old copy)"
@@ -35,7 +37,7 @@ export function judge(ledger: Ledger, books: Map<string, Books>): Verdict {
     verdict.counts[count] = (verdict.counts[count] ?? 0) + 1;
     if ((sent?.attempt ?? 0) > 0 && !entry.displaced)
       verdict.counts["sent again"] = (verdict.counts["sent again"] ?? 0) + 1;
-    if (entry.excused === undefined) judgeOne(verdict, entry, sent, received);
+    if (entry.excused.size === 0) judgeOne(verdict, entry, sent, received);
   }
   judgeOrder(verdict, ledger, books);
   return verdict;

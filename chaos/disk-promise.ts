@@ -16,7 +16,7 @@ export async function checkRelayDisk(world: World): Promise<void> {
       got.length === 0 &&
       ended === undefined &&
       letter.expiresIn === undefined &&
-      excused === undefined &&
+      excused.size === 0 &&
       Date.now() - Math.max(putBackAt(letter.to), putBackAt(from)) > AFTER_PUT_BACK_MS,
   );
   if (acknowledged.length === 0) return;

@@ -14,8 +14,8 @@ export interface Entry {
   /** Handed to a handler: by which life of which process. */
   got: { by: string; at: number }[];
   done: { by: string; at: number }[];
-  /** A store was put back: its agent does not know this message any more, or not what became of it. */
-  excused?: "sender" | "recipient";
+  /** Whose store was put back, so that it does not know this message any more, or not what became of it. */
+  excused: Set<"sender" | "recipient">;
   /** Its sender's store was put back to before the receipt of its outcome, which is sent once. */
   outcomeForgotten?: boolean;
   /** It was sent again by a store that did not know how far it had come, and has lost its place. */
@@ -41,6 +41,7 @@ export class Ledger {
       issuedAt: Date.now(),
       got: [],
       done: [],
+      excused: new Set(),
       displaced: false,
     });
   }
@@ -54,12 +55,12 @@ export class Ledger {
     const letters: Letter[] = [];
     const watched: Watched[] = [];
     for (const entry of this.entries.values()) {
-      if (entry.from !== sender || entry.ended !== undefined || entry.excused === "sender") continue;
+      if (entry.from !== sender || entry.ended !== undefined || entry.excused.has("sender")) continue;
       const { id } = entry.letter;
       const toTheEnd = id.endsWith("0");
       if (entry.queuedAt === undefined) letters.push(entry.letter);
       else if (entry.storedAt === undefined) watched.push({ id, toTheEnd: false });
-      if (entry.queuedAt !== undefined && toTheEnd && entry.handledAt === undefined && entry.excused === undefined)
+      if (entry.queuedAt !== undefined && toTheEnd && entry.handledAt === undefined && entry.excused.size === 0)
         watched.push({ id, toTheEnd });
     }
     return { letters, watched };
@@ -84,14 +85,15 @@ export class Ledger {
         entry.ended ??= { code: line.code, reason: line.reason };
         break;
       case "lost":
-        if (entry.excused !== "sender") this.violation(`${life} does not know ${line.id}, which it had in its outbox`);
+        if (!entry.excused.has("sender"))
+          this.violation(`${life} does not know ${line.id}, which it had in its outbox`);
         break;
       case "got":
         this.#got(life, entry, at);
         break;
       case "done":
         entry.done.push({ by: life, at });
-        if (entry.done.length > 1 && entry.excused !== "recipient")
+        if (entry.done.length > 1 && !entry.excused.has("recipient"))
           this.violation(`doubled: ${line.id} was handled twice, by ${entry.done.map(({ by }) => by).join(" and ")}`);
         break;
     }
@@ -100,7 +102,7 @@ export class Ledger {
   #got(life: string, entry: Entry, at: number): void {
     for (const earlier of entry.got) {
       const handled = entry.done.some(({ by }) => by === earlier.by);
-      if ((handled || !this.#cutShort.has(earlier.by)) && entry.excused !== "recipient")
+      if ((handled || !this.#cutShort.has(earlier.by)) && !entry.excused.has("recipient"))
         this.violation(
           `doubled: ${entry.letter.id} was handed to ${life} after ${earlier.by} had it${handled ? " handled" : " and lives"}`,
         );
@@ -122,8 +124,8 @@ export class Ledger {
       if (entry.from !== agent && entry.letter.to !== agent) continue;
       if (entry.done.length > 0 && entry.done.every(({ at }) => at < copiedAt)) continue;
       entry.displaced = true;
-      if (entry.from !== agent) entry.excused ??= "recipient";
-      else if (entry.queuedAt === undefined || entry.queuedAt >= copiedAt) entry.excused = "sender";
+      if (entry.from !== agent) entry.excused.add("recipient");
+      else if (entry.queuedAt === undefined || entry.queuedAt >= copiedAt) entry.excused.add("sender");
     }
   }
 }

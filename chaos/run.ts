@@ -127,7 +127,7 @@ function unfinished({ ledger, processes }: World, books: Map<string, Books>): st
   if (starting !== undefined) return `${starting.name} is not ready`;
   for (const [name, { waiting }] of books) if (waiting.length > 0) return `${name} still has ${waiting[0]}`;
   for (const { letter, from, excused, queuedAt, outcomeForgotten } of ledger.entries.values()) {
-    if (excused !== undefined) continue;
+    if (excused.size > 0) continue;
     const state = books.get(from)?.sent.get(letter.id)?.state;
     if (queuedAt === undefined) return `${letter.id} is not queued`;
     if (state === "queued" || state === "stored" || (state === "received" && outcomeForgotten !== true))
