@@ -9,10 +9,20 @@ export const LAST_ATTEMPT = 9;
 /** Rows that are read at once. */
 const PAGE = 64;
 
+/** Whether the other side may have it. */
+export function hasLeft({ state, group, left }: OutboxRecord): boolean {
+  return state !== "queued" || group !== undefined || left === true;
+}
+
 /** Puts a row back into the queue, to be encrypted anew. */
 export async function requeue(turn: Turn, row: OutboxRecord): Promise<void> {
   const { group: _group, counter: _counter, reason: _reason, delivered: _delivered, by_relay: _byRelay, ...rest } = row;
-  await put(turn.tx, "out/", pad(row.seq), { ...rest, state: "queued", updated_at: turn.now });
+  await put(turn.tx, "out/", pad(row.seq), {
+    ...rest,
+    state: "queued",
+    updated_at: turn.now,
+    ...(hasLeft(row) ? { left: true } : {}),
+  });
   await turn.tx.delete(`wire/${pad(row.seq)}`);
   await turn.tx.put(`queue/${row.to}/${pad(row.seq)}`, "");
   await turn.tx.put(`out-id/${frameId(row.id, row.attempt)}`, String(row.seq));
@@ -89,6 +99,6 @@ export async function expire(turn: Turn): Promise<number> {
     const row = await get(turn.tx, "out/", seq);
     // What has left is judged by the relay: it may have it already.
     const left = (await turn.tx.get(`wire/${seq}`)) !== undefined;
-    if (row?.state === "queued" && !left) await settle(turn, row, "expired", "expired", row.group !== undefined);
+    if (row?.state === "queued" && !left) await settle(turn, row, "expired", "expired", hasLeft(row));
   }
 }

@@ -2,6 +2,7 @@ import { AgentError } from "../errors.ts";
 import type { ClientStore, ReadTransaction } from "../store/store.ts";
 import type { SendOptions } from "./enqueue.ts";
 import type { Link } from "./link.ts";
+import { hasLeft } from "./outbox-rows.ts";
 import { get, list, type OutboxRecord, pad, put, toBytes } from "./records.ts";
 import { isFinal, type MessageStatus, Sent, toStatus } from "./sent.ts";
 import { Changes } from "./waiting.ts";
@@ -70,9 +71,8 @@ export class Outbox {
       if (isFinal(row.state)) return toStatus(row);
       await tx.delete(`queue/${row.to}/${pad(row.seq)}`);
       // What has left may have arrived: a receipt outweighs this.
-      const left = row.state !== "queued" || row.group !== undefined;
       const given = { ...row, state: "failed" as const, reason: "discarded", updated_at: Date.now() };
-      const after = left ? { ...given, by_relay: true } : given;
+      const after = hasLeft(row) ? { ...given, by_relay: true } : given;
       await put(tx, "out/", pad(row.seq), after);
       return toStatus(after);
     });

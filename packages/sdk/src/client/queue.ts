@@ -1,7 +1,7 @@
 /** The outbox's queue: what waits, for whom, in which order. */
 import { largestBody } from "../crypto/content.ts";
 import type { Flight } from "./flight.ts";
-import { deleteRow, settle } from "./outbox-rows.ts";
+import { deleteRow, hasLeft, settle } from "./outbox-rows.ts";
 import { type ContactRecord, get, type OutboxRecord, pad, toBytes } from "./records.ts";
 import type { Turn } from "./turn.ts";
 
@@ -19,11 +19,10 @@ export async function failAll(turn: Turn, flight: Flight, contact: ContactRecord
 export async function bodyToSend(turn: Turn, row: OutboxRecord, identityKey: string): Promise<Uint8Array | undefined> {
   if (row.expires_at !== undefined && row.expires_at <= turn.now)
     // What has left us once may have arrived: a receipt outweighs this.
-    await settle(turn, row, "expired", "expired", row.group !== undefined);
+    await settle(turn, row, "expired", "expired", hasLeft(row));
   else if (row.fingerprint !== undefined && row.fingerprint !== (await turn.fingerprintOf(row.to, identityKey)))
     await settle(turn, row, "failed", "fingerprint_mismatch");
-  else if (await isTooLarge(turn, row))
-    await settle(turn, row, "refused", "message_too_large", row.group !== undefined);
+  else if (await isTooLarge(turn, row)) await settle(turn, row, "refused", "message_too_large", hasLeft(row));
   else return bodyOf(turn, row);
   return undefined;
 }

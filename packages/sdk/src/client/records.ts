@@ -137,6 +137,8 @@ export interface OutboxRecord {
   attempt: number;
   group?: string;
   counter?: number;
+  /** It waits again, and has left before: it may have arrived. */
+  left?: true;
 }
 
 /** `wire/<seq>`: the data of a `send` as it left, so that a repeat is byte-identical. */

@@ -4,6 +4,7 @@ import { createDevice, type Device } from "../crypto/identity.ts";
 import type { ClientStore, WriteTransaction } from "../store/store.ts";
 import { type Account, registerDevice, toDeviceRecord, updateRelay } from "./account.ts";
 import { type Connection, refused } from "./connection.ts";
+import { hasLeft } from "./outbox-rows.ts";
 import { get, list, nextSeq, pad, put } from "./records.ts";
 
 /** Copies of one agent that were put back one after another; more are a relay's invention, which would use counters up. */
@@ -75,7 +76,8 @@ async function discardConversations(tx: WriteTransaction): Promise<void> {
   for (const row of await list(tx, "out/")) {
     if (row.state !== "stored" && row.state !== "queued") continue;
     const { group: _group, counter: _counter, ...rest } = (await get(tx, "out/", pad(row.seq))) ?? row;
-    await put(tx, "out/", pad(row.seq), { ...rest, state: "queued", attempt: 0 });
+    const left = hasLeft(row) ? ({ left: true } as const) : {};
+    await put(tx, "out/", pad(row.seq), { ...rest, ...left, state: "queued", attempt: 0 });
     await tx.put(`queue/${row.to}/${pad(row.seq)}`, "");
   }
 }

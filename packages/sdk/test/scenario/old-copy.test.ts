@@ -159,6 +159,31 @@ describe("a store restored from an old copy", () => {
     expect(await bodies(bob, 1)).toEqual(["stored, not received"]);
   });
 
+  test("takes nothing for expired for good that had left before: a receipt that comes still tells", async () => {
+    const { world: opened, folder, copy, bob } = await copied();
+    await using world = opened;
+    await bob.close();
+    const first = await world.open("alice", await world.sqlite(folder));
+    const sent = await first.send("bob", "read in time", { expiresIn: 60_000 });
+    await sent.stored();
+    await first.close();
+    rmSync(copy, { recursive: true });
+    cpSync(folder, copy, { recursive: true });
+    const again = await world.open("alice", await world.sqlite(folder));
+    await again.users();
+    await again.close();
+    const reader = await world.open("bob");
+    const got = follow(reader);
+    await eventually("bob has read it", () => got.length > 0);
+    await pause(200);
+    ahead(120_000);
+    const alice = await world.open("alice", await world.sqlite(copy));
+    await alice.users();
+    await eventually("it has expired here", async () => (await alice.status(sent.id))?.state === "expired");
+    await (await alice.send("bob", "hello again")).handled();
+    await eventually("alice knows", async () => (await alice.status(sent.id))?.state === "handled");
+  });
+
   test("a second copy in use at the same time ends the older one with device_replaced", async () => {
     const { world: opened, folder, copy, bob } = await copied();
     await using world = opened;
