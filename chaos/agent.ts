@@ -13,6 +13,8 @@ const senderScript = fileURLToPath(new URL("sender.ts", import.meta.url));
 const listenerScript = fileURLToPath(new URL("listener.ts", import.meta.url));
 /** A copy is put back only if this device has not been replaced shortly before, by its own clock. */
 const BETWEEN_COPIES_MS = 11 * 60_000;
+/** States of messages of whose outcome a store may still hear. */
+const OPEN = new Set(["queued", "stored", "received"]);
 export const HOUR_MS = 3_600_000;
 
 /** An agent: a store, the processes that use it, and its way to the relay. */
@@ -129,7 +131,7 @@ export class Agent {
     if (copiedAt === undefined) return false;
     const { sent, device } = await readBooks(this.#copyFolder);
     if (device !== (await readBooks(this.folder)).device) return false;
-    this.#ledger.forget([...sent.values()].filter(({ state }) => state === "received").map(({ id }) => id));
+    for (const { id, state } of sent.values()) if (OPEN.has(state)) this.#ledger.forget(id, state);
     rmSync(this.folder, { recursive: true });
     cpSync(this.#copyFolder, this.folder, { recursive: true });
     this.#ledger.putBack(this.name, copiedAt);

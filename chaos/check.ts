@@ -29,8 +29,8 @@ export function judge(ledger: Ledger, books: Map<string, Books>): Verdict {
         ? (sent?.state ?? "never queued")
         : `excused (old copy of the ${[...entry.excused].join(" and ")})`;
     const count =
-      what === "received" && entry.outcomeForgotten === true
-        ? "received (outcome forgotten with an old copy)"
+      entry.outcomeForgotten !== undefined && (what === "received" || what === "expired")
+        ? `${what} (outcome forgotten with an old copy)`
         : what === "failed"
           ? `failed: ${sent?.reason}`
           : what;
@@ -56,11 +56,13 @@ function judgeOne(verdict: Verdict, entry: Entry, sent: Sent | undefined, receiv
     if (queuedAt !== undefined) verdict.lost.push(`lost by its sender: ${story()}`);
     return;
   }
-  if (sent.state === "received" && entry.outcomeForgotten === true) {
+  if (entry.outcomeForgotten === "received" && sent.state === "received") {
     if (received?.state !== "handled" && received?.state !== "failed")
       verdict.lost.push(`received, and lost: ${story()}`);
     return;
   }
+  // It is sent again, and its outcome told again, unless its time is over.
+  if (entry.outcomeForgotten !== undefined && sent.state === "expired" && letter.expiresIn !== undefined) return;
   if (!FINAL.has(sent.state)) verdict.lost.push(`for ever on its way: ${story()}`);
   const handled = received?.state === "handled";
   const agree =

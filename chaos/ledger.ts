@@ -17,7 +17,7 @@ export interface Entry {
   /** Whose store was put back, so that it does not know this message any more, or not what became of it. */
   excused: Set<"sender" | "recipient">;
   /** Its sender's store was put back to before the receipt of its outcome, which is sent once. */
-  outcomeForgotten?: boolean;
+  outcomeForgotten?: "received" | "not received";
   /** It was sent again by a store that did not know how far it had come, and has lost its place. */
   displaced: boolean;
 }
@@ -110,12 +110,10 @@ export class Ledger {
     entry.got.push({ by: life, at });
   }
 
-  /** What became of these was told to a store that is not there any more. */
-  forget(ids: string[]): void {
-    for (const id of ids) {
-      const entry = this.entries.get(id);
-      if (entry !== undefined) entry.outcomeForgotten = true;
-    }
+  /** What became of a message after this state may have been told to a store that is not there any more. */
+  forget(id: string, state: string): void {
+    const entry = this.entries.get(id);
+    if (entry !== undefined) entry.outcomeForgotten = state === "received" ? "received" : "not received";
   }
 
   /** The store of `agent` was put back to what it was at `copiedAt`. */

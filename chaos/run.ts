@@ -130,7 +130,7 @@ function unfinished({ ledger, processes }: World, books: Map<string, Books>): st
     if (excused.size > 0) continue;
     const state = books.get(from)?.sent.get(letter.id)?.state;
     if (queuedAt === undefined) return `${letter.id} is not queued`;
-    if (state === "queued" || state === "stored" || (state === "received" && outcomeForgotten !== true))
+    if (state === "queued" || state === "stored" || (state === "received" && outcomeForgotten !== "received"))
       return `${letter.id} is still ${state}`;
   }
   return undefined;
