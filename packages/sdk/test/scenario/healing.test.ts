@@ -151,15 +151,15 @@ describe("commits that meet", () => {
     const held = new Map<string, Frame>();
     let until = 0;
     let released = false;
-    const kept: Frame[] = [];
+    let loser: string | undefined;
     world.proxy.rule = ({ agent, toRelay, frame }) => {
-      // The winner's commit takes its time to reach the loser.
-      if (!toRelay && frame.data?.kind === "commit" && released && kept.length === 0) {
-        kept.push(frame);
+      // The winner's commit takes its time to reach the loser, and so does all that the relay pushes behind it.
+      if (!toRelay && frame.data?.kind === "commit" && released && loser === undefined) {
+        loser = agent;
         setTimeout(() => world.proxy.cut(agent), 300);
         return [];
       }
-      if (kept.length > 0 && performance.now() < until && !toRelay && frame.data?.kind !== undefined) return [];
+      if (agent === loser && performance.now() < until && !toRelay && frame.data?.kind !== undefined) return [];
       if (!toRelay || frame.type !== "commit" || released) return undefined;
       held.set(agent, frame);
       if (held.size < 2) return [];
