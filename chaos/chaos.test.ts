@@ -1,4 +1,5 @@
 import { execFile } from "node:child_process";
+import { rmSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 import { bugs } from "./bugs.ts";
@@ -34,7 +35,8 @@ test(`whatever fails of relay, agents, network, disks and clocks: every promise 
 const BUG_SEED = "56";
 
 test.for(bugs)("finds a planted bug: %s", { timeout: 300_000 }, async (bug) => {
-  const { ok, violations } = await chaos("--cycles", "40", "--seed", BUG_SEED, "--bug", bug);
+  const { ok, violations, folder } = await chaos("--cycles", "40", "--seed", BUG_SEED, "--bug", bug);
+  if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
   expect(ok).toBe(false);
   expect(violations.join("\n")).toMatch(bug === "no-dedup" ? /^doubled: /m : /^lost: /m);
 });
