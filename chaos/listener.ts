@@ -1,12 +1,11 @@
 /** Handles messages and prints each before and after: node listener.ts HOME USERNAME SERVER follow|share */
 import { setTimeout } from "node:timers/promises";
-import { Agent, AgentError } from "@aimessage/sdk/node";
+import { Agent } from "@aimessage/sdk/node";
 import { readBody } from "./body.ts";
 import { print } from "./orders.ts";
+import { end, patiently } from "./patience.ts";
 
 const [home, username, server, manner] = process.argv.slice(2) as [string, string, string, string];
-const RETRY_MS = 100;
-const PASSING = new Set(["disk_full", "store_busy", "home_unwritable"]);
 
 const agent = await Agent.open({ home, username, server, create: false, role: "listener" }).catch(end);
 print({ kind: "ready" });
@@ -26,21 +25,4 @@ try {
   process.exit(0);
 } catch (error) {
   end(error);
-}
-
-async function patiently(work: () => Promise<void>): Promise<void> {
-  for (;;) {
-    try {
-      return await work();
-    } catch (error) {
-      if (!(error instanceof AgentError && PASSING.has(error.code))) throw error;
-      await setTimeout(RETRY_MS);
-    }
-  }
-}
-
-function end(error: unknown): never {
-  const code = error instanceof AgentError ? error.code : "internal";
-  print({ kind: "error", code, message: error instanceof Error ? (error.stack ?? error.message) : String(error) });
-  process.exit(1);
 }

@@ -2,13 +2,11 @@
 import { setTimeout } from "node:timers/promises";
 import { Agent, AgentError, type Sent } from "@aimessage/sdk/node";
 import { type Letter, type Order, print, type Watched } from "./orders.ts";
+import { end, patiently, RETRY_MS } from "./patience.ts";
 
 const [home, username, server] = process.argv.slice(2) as [string, string, string];
 /** Longer than any run: who waits for a promise here gives up only with its process. */
 const FOR_EVER_MS = 2 ** 31;
-const RETRY_MS = 100;
-/** Of these, the disk can be expected to recover while the program goes on. */
-const PASSING = new Set(["disk_full", "store_busy", "home_unwritable"]);
 
 process.on("message", (order: Order) => {
   if (order.kind === "send") next(() => send(order.messages));
@@ -64,21 +62,4 @@ async function watch(sent: Sent, state: "stored" | "handled"): Promise<void> {
       await setTimeout(RETRY_MS);
     }
   }
-}
-
-async function patiently<T>(work: () => Promise<T>): Promise<T> {
-  for (;;) {
-    try {
-      return await work();
-    } catch (error) {
-      if (!(error instanceof AgentError && PASSING.has(error.code))) throw error;
-      await setTimeout(RETRY_MS);
-    }
-  }
-}
-
-function end(error: unknown): never {
-  const code = error instanceof AgentError ? error.code : "internal";
-  print({ kind: "error", code, message: error instanceof Error ? (error.stack ?? error.message) : String(error) });
-  process.exit(1);
 }

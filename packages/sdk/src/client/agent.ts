@@ -8,6 +8,7 @@ import type { Account } from "./account.ts";
 import { parseAddress } from "./address.ts";
 import { DeadLetters } from "./dead-letters.ts";
 import { type HandleOptions, handleAll, type Handler } from "./handle.ts";
+import { rowById } from "./outbox-rows.ts";
 import { Outbox } from "./outbox.ts";
 import { AddressBook, type Contact } from "./address-book.ts";
 import { followAlerts } from "./alerts.ts";
@@ -26,7 +27,7 @@ import {
   retryMessage,
   settleMessage,
 } from "./message.ts";
-import { type AlertRecord, get, list, type OutboxRecord, pad } from "./records.ts";
+import { type AlertRecord, list, type OutboxRecord } from "./records.ts";
 import { receiptsAreOut } from "./receipts.ts";
 import { type MessageStatus, Sent, toStatus } from "./sent.ts";
 import { type Wait, waitFor } from "./waiting.ts";
@@ -283,10 +284,7 @@ export class Agent implements AsyncDisposable {
   }
 
   #row(id: string): Promise<OutboxRecord | undefined> {
-    return this.#store.read(async (tx) => {
-      const seq = await tx.get(`out-id/${id}`);
-      return seq === undefined ? undefined : get(tx, "out/", pad(Number(seq)));
-    });
+    return this.#store.read((tx) => rowById(tx, id));
   }
 
   #ask(type: AskType, data: Record<string, unknown>, wait?: Wait): Promise<Record<string, unknown>> {

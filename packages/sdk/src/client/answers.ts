@@ -208,7 +208,7 @@ async function undoOpening(
       await turn.tx.delete(`sent/${row.group}/${pad(row.counter)}`);
   }
   const retry: WireReason[] = ["device_replaced", "group_exists", "not_a_member", "message_too_large"];
-  const culprit = refusal.message_id === undefined ? undefined : await rowById(turn, refusal.message_id);
+  const culprit = refusal.message_id === undefined ? undefined : await rowById(turn.tx, refusal.message_id);
   if (refusal.reason === "expired")
     await expireFirst(turn, culprit === undefined ? await inside(turn, flight, commit, conversation) : [culprit]);
   else if (refusal.reason === "encryption_required" && conversation !== undefined)

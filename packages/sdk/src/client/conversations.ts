@@ -12,7 +12,7 @@ import {
 import type { ReadTransaction } from "../store/store.ts";
 import { meet, type Trust } from "./contacts.ts";
 import { sendUnreadAgain } from "./receipts.ts";
-import { type ContactRecord, get, type GroupRecord, put, remove } from "./records.ts";
+import { type ContactRecord, get, type GroupRecord, nameReplaced, put, remove } from "./records.ts";
 import type { Conversation, Turn } from "./turn.ts";
 
 /** Groups that are kept for one contact; beyond them the oldest goes. */
@@ -164,8 +164,7 @@ export async function closeConversation(
   const { record } = conversation;
   if (kind !== undefined && text !== undefined) await turn.alert(kind, record.contact, text);
   record.state = "closed";
-  const names = ((await turn.tx.get(`replaces/${record.contact}`)) ?? "") as string;
-  await turn.tx.put(`replaces/${record.contact}`, `${names} ${record.id}`.trim());
+  await nameReplaced(turn.tx, record.contact, record.id);
   await turn.removeCommit(record.id);
   await forget(turn, conversation);
   await sendUnreadAgain(turn, record);

@@ -217,7 +217,7 @@ async function unreadable(turn: Turn, from: string, messageId: string): Promise<
 
 /** The relay's word on a message that it had stored. A receipt outweighs it. */
 async function receiveNotice(turn: Turn, delivery: Delivery): Promise<void> {
-  const row = await rowById(turn, delivery.message_id);
+  const row = await rowById(turn.tx, delivery.message_id);
   if (row === undefined || (row.state !== "stored" && row.state !== "queued")) return;
   if (row.to !== usernameKey(delivery.from)) return;
   if (row.kind === "receipt") return;

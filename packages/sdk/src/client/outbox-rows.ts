@@ -1,6 +1,6 @@
 /** The rows of the outbox, and what becomes of them. */
 import { frameId } from "../crypto/content.ts";
-import type { Value } from "../store/store.ts";
+import type { ReadTransaction, Value } from "../store/store.ts";
 import { get, type OutboxRecord, pad, put } from "./records.ts";
 import type { Turn } from "./turn.ts";
 
@@ -67,9 +67,10 @@ export async function unlink(turn: Turn, row: OutboxRecord): Promise<void> {
   if ((await turn.tx.get(key)) === String(row.seq)) await turn.tx.delete(key);
 }
 
-export async function rowById(turn: Turn, id: string): Promise<OutboxRecord | undefined> {
-  const seq = await turn.tx.get(`out-id/${id}`);
-  return seq === undefined ? undefined : get(turn.tx, "out/", pad(Number(seq)));
+/** By the id of a message, or of any of its frames. */
+export async function rowById(tx: ReadTransaction, id: string): Promise<OutboxRecord | undefined> {
+  const seq = await tx.get(`out-id/${id}`);
+  return seq === undefined ? undefined : get(tx, "out/", pad(Number(seq)));
 }
 
 export async function rowByCounter(turn: Turn, group: string, counter: number): Promise<OutboxRecord | undefined> {

@@ -2,7 +2,7 @@ import { AgentError } from "../errors.ts";
 import type { ClientStore, ReadTransaction } from "../store/store.ts";
 import type { SendOptions } from "./enqueue.ts";
 import type { Link } from "./link.ts";
-import { hasLeft } from "./outbox-rows.ts";
+import { hasLeft, rowById } from "./outbox-rows.ts";
 import { get, list, type OutboxRecord, pad, put, toBytes } from "./records.ts";
 import { isFinal, type MessageStatus, Sent, toStatus } from "./sent.ts";
 import { Changes } from "./waiting.ts";
@@ -151,8 +151,7 @@ class Watch {
 }
 
 async function find(tx: ReadTransaction, id: string): Promise<OutboxRecord> {
-  const seq = await tx.get(`out-id/${id}`);
-  const row = seq === undefined ? undefined : await get(tx, "out/", pad(Number(seq)));
+  const row = await rowById(tx, id);
   if (row?.kind === "message") return row;
   throw new AgentError("unknown_message", `no message ${id} was sent from here`, {
     hint: "check the id; messages that are done are forgotten after a while",

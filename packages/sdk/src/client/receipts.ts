@@ -2,7 +2,17 @@ import * as z from "zod/mini";
 import { frameId } from "../crypto/content.ts";
 import { fromUtf8, randomId, utf8 } from "../protocol/index.ts";
 import { deleteRow, requeue, rowByCounter, rowById, sentIn, settle, unlink } from "./outbox-rows.ts";
-import { get, type GroupRecord, nextSeq, type OutboxRecord, pad, put, type ReceiptRecord, toBytes } from "./records.ts";
+import {
+  get,
+  type GroupRecord,
+  nextSeq,
+  type OutboxRecord,
+  pad,
+  put,
+  type ReceiptRecord,
+  toBytes,
+  nameReplaced,
+} from "./records.ts";
 import type { ClientStore } from "../store/store.ts";
 import type { Conversation, Turn } from "./turn.ts";
 
@@ -128,7 +138,7 @@ export async function applyReceipt(turn: Turn, conversation: Conversation, body:
     if (row !== undefined) await sendAgain(turn, from, row);
   }
   for (const id of receipt.undecryptable) {
-    const row = await rowById(turn, id);
+    const row = await rowById(turn.tx, id);
     if (row === undefined || row.to !== from || id !== frameId(row.id, row.attempt)) continue;
     // The other side may not have that group, or be in an epoch that it cannot leave: it never joined, has closed it, or
     // was not given a commit. What is not readable twice is sent in another one.
@@ -138,11 +148,11 @@ export async function applyReceipt(turn: Turn, conversation: Conversation, body:
   }
   for (const [group, counter] of Object.entries(receipt.received)) await receivedUpTo(turn, from, group, counter);
   for (const id of receipt.handled) {
-    const row = await rowById(turn, id);
+    const row = await rowById(turn.tx, id);
     if (row?.to === from && !isFinalByReceipt(row)) await settle(turn, row, "handled");
   }
   for (const { id, reason } of receipt.failed) {
-    const row = await rowById(turn, id);
+    const row = await rowById(turn.tx, id);
     if (row?.to === from && !isFinalByReceipt(row)) await settle(turn, row, "failed", reason);
   }
 }
@@ -151,8 +161,7 @@ export async function applyReceipt(turn: Turn, conversation: Conversation, body:
 async function replace(turn: Turn, contact: string, group: string): Promise<void> {
   if ((await turn.conversation(group))?.record.state !== "open") return;
   await leave(turn, contact, group);
-  const names = ((await turn.tx.get(`replaces/${contact}`)) ?? "") as string;
-  await turn.tx.put(`replaces/${contact}`, `${names} ${group}`.trim());
+  await nameReplaced(turn.tx, contact, group);
 }
 
 /** Nothing is sent in this group again; it is still read. */

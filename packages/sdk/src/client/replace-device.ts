@@ -5,7 +5,7 @@ import type { ClientStore, WriteTransaction } from "../store/store.ts";
 import { type Account, registerDevice, toDeviceRecord, updateRelay } from "./account.ts";
 import { type Connection, refused } from "./connection.ts";
 import { hasLeft } from "./outbox-rows.ts";
-import { get, list, nextSeq, pad, put } from "./records.ts";
+import { get, list, nameReplaced, nextSeq, pad, put } from "./records.ts";
 
 /** Copies of one agent that were put back one after another; more are a relay's invention, which would use counters up. */
 const MOST_REPLACED = 10_000;
@@ -70,8 +70,7 @@ async function discardConversations(tx: WriteTransaction): Promise<void> {
   for (const group of await list(tx, "group/")) {
     if (group.state === "closed") continue;
     await put(tx, "group/", group.id, { ...group, state: "closed" });
-    const names = ((await tx.get(`replaces/${group.contact}`)) ?? "") as string;
-    await tx.put(`replaces/${group.contact}`, `${names} ${group.id}`.trim());
+    await nameReplaced(tx, group.contact, group.id);
   }
   for (const row of await list(tx, "out/")) {
     if (row.state !== "stored" && row.state !== "queued") continue;
