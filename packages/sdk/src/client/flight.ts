@@ -79,9 +79,12 @@ export class Flight {
     return (this.pausedContacts.get(contact) ?? 0) > now;
   }
 
-  /** When the next pause ends; undefined if nothing is paused. */
-  nextResume(now: number): number | undefined {
-    const ends = [this.pausedUntil, ...this.pausedContacts.values()].filter((end) => end > now);
+  /**
+   * When the first of the pauses ends that ran at `since`, the time of the last turn: one that has ended meanwhile has
+   * kept something from that turn. Undefined if there is none.
+   */
+  nextResume(since: number): number | undefined {
+    const ends = [this.pausedUntil, ...this.pausedContacts.values()].filter((end) => end > since);
     return ends.length === 0 ? undefined : Math.min(...ends);
   }
 }

@@ -46,6 +46,8 @@ export class Session {
   readonly #flight: Flight;
   #sweptAt = 0;
   #heardAt = performance.now();
+  /** The time by which the last turn judged what is paused. */
+  #turnedAt = 0;
   #receiptsDueAt: number | undefined;
   #flushedAt = -Infinity;
   /** When something in the outbox expires next. Unix milliseconds. */
@@ -146,6 +148,7 @@ export class Session {
       this.#asked = (await tx.list({ prefix: "ask/", limit: 1 })).length > 0;
       return turn;
     });
+    this.#turnedAt = turn.ticks;
     this.#publish(turn);
     if (disorder || connection.unasked?.reason === "received_out_of_range") connection.close();
     this.#replenishDue ||= turn.lastResortUsed;
@@ -178,7 +181,7 @@ export class Session {
   /** Milliseconds until there is something to do even if nothing happens. */
   untilNext(): number {
     const now = performance.now();
-    const resume = this.#flight.nextResume(now) ?? Infinity;
+    const resume = this.#flight.nextResume(this.#turnedAt) ?? Infinity;
     const receipts = this.#receiptsDueAt ?? Infinity;
     const waiting = [...this.#cache.conversations.values()].some(({ record }) => isWaiting(record));
     const quiet = waiting || this.#cache.commits.size > 0 ? QUIET_MS : Infinity;

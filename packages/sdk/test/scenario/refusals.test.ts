@@ -1,5 +1,7 @@
 import { cpSync } from "node:fs";
 import { expect, test } from "vitest";
+import { MemoryFolder, MemoryStore } from "../../src/store/memory.ts";
+import type { WriteTransaction } from "../../src/store/store.ts";
 import { alertKinds, bodies, eventually, follow, numbered, pause, rejection, temporaryFolder, World } from "./world.ts";
 
 /** Alice and Bob, who have talked. */
@@ -34,6 +36,49 @@ test.each([
   const sent = await Promise.all(["1", "2", "3"].map((text) => alice.send("bob", text)));
   await Promise.all(sent.slice(-arrive.length).map((one) => one.handled()));
   expect(await bodies(bob, 1 + arrive.length)).toEqual(["hello", ...arrive]);
+});
+
+/** A store that takes so many milliseconds longer over each transaction that changes nothing. */
+class SluggishStore extends MemoryStore {
+  sluggish = 0;
+
+  override async write<T>(work: (tx: WriteTransaction) => Promise<T>): Promise<T> {
+    let changed = false;
+    const end = this.onChange(() => (changed = true));
+    const value = await super.write(work);
+    end();
+    if (!changed) await pause(this.sluggish);
+    return value;
+  }
+}
+
+test("a pause after a refusal that ends while a turn is under way is not slept over", async () => {
+  await using world = await World.create();
+  const folder = new MemoryFolder();
+  world.folders.set("alice", folder);
+  const store = new SluggishStore(folder);
+  const [alice, bob] = [await world.openFrom("alice", store), await world.open("bob")];
+  follow(bob);
+  await (await alice.send("bob", "hello")).handled();
+  let refusals = 1;
+  world.proxy.rule = ({ agent, toRelay, frame }) => {
+    if (agent !== "alice" || toRelay || frame.type !== "ack" || refusals-- <= 0) return undefined;
+    const { message_id } = frame.data;
+    const data = {
+      code: 429,
+      reason: "rate_limited",
+      message: "slowly",
+      retry_after_ms: 1_500,
+      message_id: message_id!,
+    };
+    return [{ ...frame, type: "error", data }];
+  };
+  await alice.send("bob", "refused");
+  await eventually("it is refused", () => refusals <= 0);
+  // Long enough for what else the link does after a while, and shorter than the pause.
+  await pause(600);
+  store.sluggish = 1_500;
+  await (await alice.send("bob", "behind it")).handled({ timeout: 15_000 });
 });
 
 test("waiting for a relay whose disk is full spends no keys, and all of it arrives in order", async () => {
