@@ -107,7 +107,7 @@ export class Agent implements AsyncDisposable {
    * fingerprint_mismatch, blocked, usage, disk_full, device_replaced
    */
   async send(to: string, body: string | Uint8Array, options: SendOptions = {}): Promise<Sent> {
-    const row = await enqueue(this.#store, this.#book, usernameKey(this.username), to, body, options);
+    const row = await this.#withLink(enqueue(this.#store, this.#book, usernameKey(this.username), to, body, options));
     this.#link.start();
     return new Sent(this.#store, this.#link, row);
   }
@@ -127,8 +127,8 @@ export class Agent implements AsyncDisposable {
             ...(row.thread === undefined ? {} : { thread: row.thread }),
             ...more,
           }),
-        handled: () => settleMessage(this.#store, row.seq),
-        failed: (reason) => settleMessage(this.#store, row.seq, reason),
+        handled: () => this.#withLink(settleMessage(this.#store, row.seq)),
+        failed: (reason) => this.#withLink(settleMessage(this.#store, row.seq, reason)),
         retry: (reason, delay) => retryMessage(this.#store, row.seq, reason, delay),
       };
   }
@@ -281,6 +281,12 @@ export class Agent implements AsyncDisposable {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  /** What is being written gives the link something to do: its turn shares the commit. */
+  #withLink<T>(writing: Promise<T>): Promise<T> {
+    this.#link.wake();
+    return writing;
   }
 
   #row(id: string): Promise<OutboxRecord | undefined> {

@@ -78,7 +78,7 @@ export class Link {
     if (this.#running === undefined) return;
     this.#draining = true;
     const end = setTimeout(() => this.#stopping.abort(), (await this.#mayStillSend()) ? patience : 0);
-    this.#wake();
+    this.wake();
     await this.#running;
     clearTimeout(end);
   }
@@ -93,7 +93,7 @@ export class Link {
   }
 
   async #run(): Promise<void> {
-    const unsubscribe = this.#store.onChange(() => this.#wake());
+    const unsubscribe = this.#store.onChange(() => this.wake());
     try {
       while (!this.#stopped) {
         this.#woken = false;
@@ -152,7 +152,7 @@ export class Link {
       // However long the relay is away.
       await this.#store.write((tx) => expire(new Turn(tx, this.#crypto, account, new Cache())));
       const url = new URL(account.server);
-      connection = await connect(url, () => this.#wake(), this.#stopping.signal, this.#explain);
+      connection = await connect(url, () => this.wake(), this.#stopping.signal, this.#explain);
       if (account.relay.new_device === true) await registerReplacement(this.#store, this.#crypto, account, connection);
       const result = await login(this.#store, this.#crypto, account, connection);
       if (result.kind === "old_copy") {
@@ -234,7 +234,8 @@ export class Link {
     for (const listener of this.#listeners) listener();
   }
 
-  #wake(): void {
+  /** There is, or will be in a moment, something to do. */
+  wake(): void {
     this.#woken = true;
     this.#wakeUp();
   }

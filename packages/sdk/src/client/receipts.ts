@@ -5,13 +5,14 @@ import { deleteRow, requeue, rowByCounter, rowById, sentIn, settle, unlink } fro
 import {
   get,
   type GroupRecord,
+  isEmptyReceipt,
+  nameReplaced,
   nextSeq,
   type OutboxRecord,
   pad,
   put,
   type ReceiptRecord,
   toBytes,
-  nameReplaced,
 } from "./records.ts";
 import type { ClientStore } from "../store/store.ts";
 import type { Conversation, Turn } from "./turn.ts";
@@ -51,7 +52,6 @@ const Receipt = z.object({
 /** Puts the receipts to these contacts into the outbox. */
 export async function flushReceipts(turn: Turn, names: string[]): Promise<void> {
   for (const username of names) {
-    if ((await turn.contact(username))?.stopped !== undefined) continue;
     const record = await turn.receipt(username);
     const body: ReceiptRecord = {
       received: record.received,
@@ -62,8 +62,7 @@ export async function flushReceipts(turn: Turn, names: string[]): Promise<void> 
     };
     record.received = {};
     await addGaps(turn, username, body);
-    if (isEmpty(record)) await turn.clearReceipt(username);
-    if (!isEmpty(body)) await enqueueReceipt(turn, username, body);
+    if (!isEmptyReceipt(body)) await enqueueReceipt(turn, username, body);
   }
 }
 
@@ -96,10 +95,6 @@ export function receiptsAreOut(store: ClientStore): Promise<true | undefined> {
     }
     return true;
   });
-}
-
-function isEmpty({ received, handled, failed, missing, undecryptable }: ReceiptRecord): boolean {
-  return Object.keys(received).length + handled.length + failed.length + missing.length + undecryptable.length === 0;
 }
 
 async function enqueueReceipt(turn: Turn, to: string, body: ReceiptRecord): Promise<void> {

@@ -189,6 +189,10 @@ export function emptyReceipt(): ReceiptRecord {
   return { received: {}, handled: [], failed: [], missing: [], undecryptable: [] };
 }
 
+export function isEmptyReceipt({ received, handled, failed, missing, undecryptable }: ReceiptRecord): boolean {
+  return Object.keys(received).length + handled.length + failed.length + missing.length + undecryptable.length === 0;
+}
+
 /** `key/<reference>`: a published key package's private part; its bytes are `key-secret/<reference>`. */
 export interface KeyRecord {
   ref: string;

@@ -24,7 +24,7 @@ const BATCH = 256;
 const SWEEP_MS = 60_000;
 /** What a frame holds beside its data, in bytes. */
 const ENVELOPE = 128;
-/** How long what handlers report waits for more of it. Milliseconds. */
+/** How long what a receipt says waits for more of it. Milliseconds. */
 const GATHER_MS = 5;
 /** How long we wait between two fillings of the stock of key packages, whatever the relay says of it. */
 const REPLENISH_MS = 10_000;
@@ -49,6 +49,7 @@ export class Session {
   /** The time by which the last turn judged what is paused. */
   #turnedAt = 0;
   #receiptsDueAt: number | undefined;
+  #gatheringSince: number | undefined;
   #flushedAt = -Infinity;
   /** When something in the outbox expires next. Unix milliseconds. */
   #expiresAt = Infinity;
@@ -139,7 +140,7 @@ export class Session {
       await heal(turn, (group) => flight.postCommit(group));
       await repeatCommits(turn, flight);
       await this.#retryIfAsked(turn);
-      await this.#flushReceipts(turn, last || batch.length > 0);
+      await this.#flushReceipts(turn, last);
       this.#expiresAt = await expire(turn);
       await encryptQueued(turn, flight);
       const { taken } = flight;
@@ -193,15 +194,26 @@ export class Session {
     );
   }
 
-  /** What arrived is confirmed at once; of what handlers report the first at once, and what follows in a moment together. */
-  async #flushReceipts(turn: Turn, atOnce: boolean): Promise<void> {
-    const flight = this.#flight;
-    const names = (await turn.receiptsDue()).filter((contact) => !flight.hasReceiptUnderWay(contact));
-    const due = this.#flushedAt + GATHER_MS;
-    const wait = names.length > 0 && !atOnce && turn.ticks < due && turn.ticks >= this.#flushedAt;
+  /**
+   * What handlers report leaves at once, and what follows in a moment together. What has only arrived waits for that long
+   * for its handler, so that most messages cause one receipt.
+   */
+  async #flushReceipts(turn: Turn, last: boolean): Promise<void> {
+    const names: string[] = [];
+    let reported = last;
+    for (const [contact, receipt] of await turn.receiptsDue()) {
+      if (this.#flight.hasReceiptUnderWay(contact) || (await turn.contact(contact))?.stopped !== undefined) continue;
+      names.push(contact);
+      reported ||= receipt.handled.length + receipt.failed.length > 0;
+    }
+    const { ticks } = turn;
+    this.#gatheringSince = names.length === 0 ? undefined : (this.#gatheringSince ?? ticks);
+    const due = (reported ? this.#flushedAt : (this.#gatheringSince ?? ticks)) + GATHER_MS;
+    const wait = names.length > 0 && !last && ticks < due;
     this.#receiptsDueAt = wait ? due : undefined;
     if (names.length === 0 || wait) return;
-    this.#flushedAt = turn.ticks;
+    this.#gatheringSince = undefined;
+    this.#flushedAt = ticks;
     await flushReceipts(turn, names);
   }
 

@@ -1,7 +1,7 @@
 import { epochOf, type Group, type GroupCrypto } from "../crypto/group.ts";
 import { fingerprint } from "../crypto/identity.ts";
 import { fromBase64, toBase64 } from "../protocol/index.ts";
-import type { WriteTransaction } from "../store/store.ts";
+import type { Value, WriteTransaction } from "../store/store.ts";
 import type { Account } from "./account.ts";
 import {
   emptyReceipt,
@@ -9,6 +9,7 @@ import {
   type ContactRecord,
   get,
   type GroupRecord,
+  isEmptyReceipt,
   list,
   nextSeq,
   pad,
@@ -71,7 +72,7 @@ export class Turn {
   /** Highest `seq` of our mailbox that is processed. */
   position: number;
   readonly #contacts = new Map<string, { record: ContactRecord | undefined; dirty: boolean }>();
-  readonly #receipts = new Map<string, ReceiptRecord>();
+  readonly #receipts = new Map<string, { record: ReceiptRecord; before: Value | undefined }>();
 
   constructor(tx: WriteTransaction, crypto: GroupCrypto, account: Account, cache: Cache) {
     this.tx = tx;
@@ -148,26 +149,25 @@ export class Turn {
     await this.tx.delete(`next/${group}`);
   }
 
-  /** The next receipt to this contact, to be added to. */
+  /** The next receipt to this contact, to be added to, or to be emptied. */
   async receipt(username: string): Promise<ReceiptRecord> {
-    let record = this.#receipts.get(username);
-    if (record === undefined) {
-      record = (await get(this.tx, "receipt/", username)) ?? emptyReceipt();
-      this.#receipts.set(username, record);
+    let entry = this.#receipts.get(username);
+    if (entry === undefined) {
+      const before = await this.tx.get(`receipt/${username}`);
+      entry = {
+        record: before === undefined ? emptyReceipt() : (JSON.parse(before as string) as ReceiptRecord),
+        before,
+      };
+      this.#receipts.set(username, entry);
     }
-    return record;
+    return entry.record;
   }
 
-  /** Contacts for whom there is something to put into a receipt. */
-  async receiptsDue(): Promise<string[]> {
-    const stored = (await this.tx.list({ prefix: "receipt/" })).map(([key]) => key.slice("receipt/".length));
-    return [...new Set([...stored, ...this.#receipts.keys()])];
-  }
-
-  /** Nothing is left to put into the next receipt to this contact. */
-  async clearReceipt(username: string): Promise<void> {
-    this.#receipts.delete(username);
-    await remove(this.tx, "receipt/", username);
+  /** What there is to put into receipts, by contact. */
+  async receiptsDue(): Promise<Map<string, ReceiptRecord>> {
+    for (const [key] of await this.tx.list({ prefix: "receipt/" })) await this.receipt(key.slice("receipt/".length));
+    const due = [...this.#receipts].filter(([, { record }]) => !isEmptyReceipt(record));
+    return new Map(due.map(([username, { record }]) => [username, record]));
   }
 
   /** Fingerprint of an identity key (base64) under a username: 52 characters. */
@@ -192,7 +192,11 @@ export class Turn {
   async flush(taken?: string): Promise<void> {
     for (const { record, dirty } of this.#contacts.values())
       if (dirty && record !== undefined) await put(this.tx, "contact/", record.username, record);
-    for (const [username, record] of this.#receipts) await put(this.tx, "receipt/", username, record);
+    for (const [username, { record, before }] of this.#receipts) {
+      const after = isEmptyReceipt(record) ? undefined : JSON.stringify(record);
+      if (after === undefined && before !== undefined) await this.tx.delete(`receipt/${username}`);
+      if (after !== undefined && after !== before) await this.tx.put(`receipt/${username}`, after);
+    }
     for (const conversation of this.cache.conversations.values()) {
       if (!conversation.dirty) continue;
       conversation.dirty = false;

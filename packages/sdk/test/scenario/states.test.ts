@@ -31,6 +31,18 @@ describe("states of a message", () => {
     for (const one of sent) expect((await one.handled({ timeout: 5_000 })).state).toBe("handled");
   });
 
+  test("what has arrived and is handled in the same moment is said by one receipt", async () => {
+    await using world = await World.create({ noLimits: true });
+    const [alice, bob] = [await world.open("alice"), await world.open("bob")];
+    follow(bob);
+    await (await alice.send("bob", "hello")).handled();
+    const before = world.proxy.sentBy("bob", "send").length;
+    const texts = numbered(20);
+    for (const text of texts) await (await alice.send("bob", text)).handled();
+    const receipts = world.proxy.sentBy("bob", "send").length - before;
+    expect(receipts).toBeLessThan(2 * texts.length);
+  });
+
   test("an agent that is removed tells the senders of what it never handled", async () => {
     await using world = await World.create();
     const [alice, bob] = [await world.open("alice"), await world.open("bob")];
