@@ -75,10 +75,10 @@ test("a process that dies in its handler counts as an attempt", async () => {
 test("what expires before it is handled is no dead letter, and its sender knows", async () => {
   await using world = await World.create();
   const [alice, bob] = [await world.open("alice"), await world.open("bob")];
-  const sent = await alice.send("bob", "soon stale", { expiresIn: 400 });
+  const sent = await alice.send("bob", "soon stale", { expiresIn: 2_500 });
   await bob.sync();
   await sent.received();
-  await pause(450);
+  await pause(2_550);
   follow(bob);
   await eventually("it has ended", async () => (await sent.status()).reason === "expired");
   expect(await bob.deadLetters.list()).toEqual([]);

@@ -106,9 +106,9 @@ describe("a clock that is an hour off", () => {
     await using world = await World.create({ clock: () => Date.now() + offset });
     const [alice, bob] = [await world.open("alice"), await world.open("bob")];
     await (await alice.send("bob", "hello", { expiresIn: 10_000 })).stored();
-    const stale = await alice.send("bob", "soon stale", { expiresIn: 500 });
+    const stale = await alice.send("bob", "soon stale", { expiresIn: 1_500 });
     await stale.stored();
-    await pause(600);
+    await pause(1_600);
     const got = follow(bob);
     expect(await rejection(stale.handled())).toMatchObject({ code: "expired" });
     await (await alice.send("bob", "still fresh", { expiresIn: 10_000 })).handled();

@@ -146,9 +146,9 @@ test("a message whose time ran out before we heard that the relay had it is not 
     away ||= !toRelay && frame.type === "ack" && frame.data.status === "delivered";
     return away ? "cut" : undefined;
   };
-  const sent = await alice.send("bob", "read in time", { expiresIn: 700 });
+  const sent = await alice.send("bob", "read in time", { expiresIn: 2_000 });
   await eventually("bob has it", async () => (await bob.inbox()).some((entry) => entry.body === "read in time"));
-  await pause(800);
+  await pause(2_100);
   world.proxy.rule = undefined;
   expect((await sent.handled()).state).toBe("handled");
 });

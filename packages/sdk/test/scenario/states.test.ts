@@ -132,11 +132,11 @@ describe("states of a message", () => {
     follow(bob);
     await (await alice.send("bob", "hello")).handled();
     await bob.close();
-    const stale = await alice.send("bob", "soon stale", { expiresIn: 300 });
+    const stale = await alice.send("bob", "soon stale", { expiresIn: 1_500 });
     await stale.stored();
     const next = await alice.send("bob", "next");
     await next.stored();
-    await pause(400);
+    await pause(1_600);
     follow(await world.open("bob"));
     await next.handled();
     await eventually("its sender knows", async () => (await stale.status()).state === "expired");
@@ -147,9 +147,9 @@ describe("states of a message", () => {
   test("an expiry that passes at the relay is told by its notice", async () => {
     await using world = await World.create();
     const [alice, bob] = [await world.open("alice"), await world.open("bob")];
-    const sent = await alice.send("bob", "soon stale", { expiresIn: 400 });
+    const sent = await alice.send("bob", "soon stale", { expiresIn: 2_500 });
     await sent.stored();
-    await pause(450);
+    await pause(2_550);
     follow(bob);
     expect(await rejection(sent.handled())).toMatchObject({ code: "expired" });
     expect(await alice.status(sent.id)).toMatchObject({ state: "expired" });
@@ -161,10 +161,10 @@ describe("states of a message", () => {
     await using world = await World.create();
     const [alice, bob] = [await world.open("alice"), await world.open("bob")];
     const first = await alice.send("bob", "takes its time");
-    const second = await alice.send("bob", "soon stale", { expiresIn: 600 });
+    const second = await alice.send("bob", "soon stale", { expiresIn: 2_500 });
     await second.stored();
     const got = follow(bob, async (message) => {
-      await pause(700);
+      await pause(2_600);
       await message.handled();
     });
     await first.handled();
