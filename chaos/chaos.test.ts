@@ -6,7 +6,7 @@ import { bugs } from "./bugs.ts";
 
 const program = fileURLToPath(new URL("main.ts", import.meta.url));
 const SEED = Number(process.env["CHAOS_SEED"] ?? Math.floor(Math.random() * 2 ** 31));
-const CYCLES = 15;
+const CYCLES = 50;
 
 interface Result {
   ok: boolean;

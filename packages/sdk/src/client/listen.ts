@@ -1,19 +1,9 @@
 import { AgentError } from "../errors.ts";
 import { randomId, usernameKey } from "../protocol/index.ts";
 import type { ClientStore } from "../store/store.ts";
+import { claimNext, dropClaim, RENEW_MS, renewClaim, WaitWatch } from "./claims.ts";
 import type { Link } from "./link.ts";
-import {
-  CLAIM_MS,
-  claimNext,
-  claimWatch,
-  dropClaim,
-  type EndOfClaim,
-  type Message,
-  nextFollowed,
-  readMessage,
-  renewClaim,
-  startCursor,
-} from "./message.ts";
+import { type Message, nextFollowed, readMessage, startCursor } from "./message.ts";
 import type { InboxRecord } from "./records.ts";
 import { Changes } from "./waiting.ts";
 
@@ -41,13 +31,11 @@ export async function* listen(
   const by = randomId();
   const share = options.share === true;
   const changes = new Changes(store, link, signal);
-  const endOfClaim = claimWatch();
+  const watch = new WaitWatch();
   try {
     const cursor = await startCursor(store);
     while (signal?.aborted !== true) {
-      const next = share
-        ? await claim(store, by, to, wanted, endOfClaim)
-        : await nextFollowed(store, cursor, to, wanted);
+      const next = share ? await claim(store, by, to, wanted, watch) : await nextFollowed(store, cursor, to, wanted);
       if (next === undefined || "until" in next) {
         if (link.state.state === "stopped") throw link.state.error;
         await changes.next(Math.min(LOOK_MS, Math.max(1, (next?.until ?? Infinity) - Date.now())));
@@ -67,15 +55,15 @@ async function claim(
   by: string,
   to: string,
   wanted: (row: InboxRecord) => boolean,
-  endOfClaim: EndOfClaim,
+  watch: WaitWatch,
 ) {
-  const next = await claimNext(store, by, wanted, endOfClaim);
+  const next = await claimNext(store, by, wanted, watch);
   if ("until" in next) return next;
   return { row: next.row, message: await store.read((tx) => readMessage(tx, next.row, to)) };
 }
 
 async function* whileClaimed(store: ClientStore, row: InboxRecord, by: string, message: Message) {
-  const renewal = setInterval(() => void renewClaim(store, row.seq, by).catch(() => undefined), CLAIM_MS / 3);
+  const renewal = setInterval(() => void renewClaim(store, row.seq, by).catch(() => undefined), RENEW_MS);
   try {
     yield { row, message };
   } finally {

@@ -29,9 +29,6 @@ export interface Message {
 /** An entry of the inbox as `inbox` shows it. Its body is empty once it is deleted. */
 export type InboxEntry = Message & { readonly state: InboxRecord["state"] };
 
-/** How long a claim holds before another listener may take the message. Renewed while it is worked on. Milliseconds. */
-export const CLAIM_MS = 30_000;
-
 export async function readMessage(tx: ReadTransaction, row: InboxRecord, to: string): Promise<Message> {
   const bytes = toBytes((await tx.get(`in-body/${pad(row.seq)}`)) ?? "");
   return {
@@ -66,7 +63,8 @@ export async function retryMessage(store: ClientStore, seq: number, reason: stri
     const row = await get(tx, "in/", pad(seq));
     if (row?.state !== "unhandled") return;
     const { claim: _claim, ...rest } = row;
-    await put(tx, "in/", pad(seq), { ...rest, reason: reason.slice(0, 1000), retry_at: Date.now() + delay });
+    const retry = { retry_at: Date.now() + delay, retry_after: delay };
+    await put(tx, "in/", pad(seq), { ...rest, reason: reason.slice(0, 1000), ...retry });
   });
 }
 
@@ -81,7 +79,7 @@ export async function failAllWaiting(store: ClientStore, reason: string): Promis
 }
 
 async function settleRow(tx: WriteTransaction, row: InboxRecord, failure: string | undefined): Promise<void> {
-  const { claim: _claim, retry_at: _retry, reason: _reason, ...rest } = row;
+  const { claim: _claim, retry_at: _at, retry_after: _after, reason: _reason, ...rest } = row;
   // What came too late interests nobody any more.
   if (failure !== undefined && failure !== "expired") await tx.put(`dead/${pad(row.seq)}`, "");
   await put(tx, "in/", pad(row.seq), {
@@ -98,7 +96,7 @@ async function settleRow(tx: WriteTransaction, row: InboxRecord, failure: string
 }
 
 /** Messages that are read at once. */
-const AHEAD = 32;
+export const AHEAD = 32;
 
 /** Where a listener that follows the inbox is: first what was unhandled when it began, then all that comes. */
 export interface Cursor {
@@ -144,98 +142,8 @@ function readAhead(store: ClientStore, cursor: Cursor, to: string): Promise<bool
   });
 }
 
-/** When the claim of a message ends, if it has one: Unix ms. */
-export type EndOfClaim = (row: InboxRecord) => number;
-
-/**
- * A claim that ends later than any can was made before the clock was set back: it is over when nobody has renewed it for
- * as long as one holds.
- */
-export function claimWatch(): EndOfClaim {
-  const seen = new Map<number, { until: number; at: number }>();
-  return ({ seq, claim }) => {
-    const until = claim?.until ?? 0;
-    const now = Date.now();
-    if (until - now <= CLAIM_MS) return until;
-    const before = seen.get(seq);
-    if (before?.until !== until) seen.set(seq, { until, at: performance.now() });
-    const waited = before?.until === until ? performance.now() - before.at : 0;
-    return now + CLAIM_MS - waited;
-  };
-}
-
-/** A message to work on, or when to look again if nothing happens before (Unix ms). */
-export type Claimed = { row: InboxRecord } | { until: number };
-
-/** Claims the oldest unhandled message that nobody works on, and whose time has come. */
-export async function claimNext(
-  store: ClientStore,
-  by: string,
-  wanted: (row: InboxRecord) => boolean,
-  endOfClaim: EndOfClaim = claimWatch(),
-): Promise<Claimed> {
-  for (;;) {
-    // Looked for without keeping others from writing.
-    const seen = await store.read((tx) => firstFree(tx, wanted, endOfClaim));
-    if (typeof seen === "number") return { until: seen };
-    const row = await store.write(async (tx) => {
-      const found = await get(tx, "in/", seen);
-      if (found === undefined || freeAt(found, endOfClaim) > Date.now()) return undefined;
-      const { retry_at: _retry, ...rest } = found;
-      const claim = { by, until: Date.now() + CLAIM_MS };
-      const claimed = { ...rest, attempts: (found.attempts ?? 0) + 1, claim };
-      await put(tx, "in/", seen, claimed);
-      return claimed;
-    });
-    if (row !== undefined && !(await endIfExpired(store, row))) return { row };
-  }
-}
-
-/** The place of the first that is free, or when the next will be. */
-async function firstFree(
-  tx: ReadTransaction,
-  wanted: (row: InboxRecord) => boolean,
-  endOfClaim: EndOfClaim,
-): Promise<string | number> {
-  let next = Infinity;
-  for (let after: string | undefined, keys; ; after = keys.at(-1)?.[0]) {
-    keys = await tx.list({ prefix: "unhandled/", after, limit: AHEAD });
-    for (const [key] of keys) {
-      const seq = key.slice("unhandled/".length);
-      const row = await get(tx, "in/", seq);
-      if (row === undefined || !wanted(row)) continue;
-      const free = freeAt(row, endOfClaim);
-      if (free <= Date.now()) return seq;
-      next = Math.min(next, free);
-    }
-    if (keys.length < AHEAD) return next;
-  }
-}
-
-function freeAt(row: InboxRecord, endOfClaim: EndOfClaim): number {
-  return row.state === "unhandled" ? Math.max(endOfClaim(row), row.retry_at ?? 0) : Infinity;
-}
-
-/** Keeps a claim while its message is worked on. */
-export async function renewClaim(store: ClientStore, seq: number, by: string): Promise<void> {
-  await store.write(async (tx) => {
-    const row = await get(tx, "in/", pad(seq));
-    if (row?.state === "unhandled" && row.claim?.by === by)
-      await put(tx, "in/", pad(seq), { ...row, claim: { by, until: Date.now() + CLAIM_MS } });
-  });
-}
-
-/** Gives a claimed message back that was not settled. */
-export async function dropClaim(store: ClientStore, seq: number, by: string): Promise<void> {
-  await store.write(async (tx) => {
-    const row = await get(tx, "in/", pad(seq));
-    if (row?.state !== "unhandled" || row.claim?.by !== by) return;
-    const { claim: _claim, ...rest } = row;
-    await put(tx, "in/", pad(seq), rest);
-  });
-}
-
-async function endIfExpired(store: ClientStore, row: InboxRecord): Promise<boolean> {
+/** Settles what came too late. @returns whether it did */
+export async function endIfExpired(store: ClientStore, row: InboxRecord): Promise<boolean> {
   if (row.state !== "unhandled" || row.expires_at === undefined || row.expires_at > Date.now()) return false;
   await settleMessage(store, row.seq, "expired");
   return true;

@@ -171,6 +171,8 @@ export interface InboxRecord {
   attempts?: number;
   /** Not given to one before (Unix ms): its handler has failed. */
   retry_at?: number;
+  /** Milliseconds from its failure to `retry_at`. */
+  retry_after?: number;
   /** Who works on it, and until when (Unix ms). */
   claim?: { by: string; until: number };
 }

@@ -1,5 +1,6 @@
 /** Clocks that are set back: nothing waits until they are where they were. */
 import { expect, onTestFinished, test, vi } from "vitest";
+import type { IncomingMessage } from "../../src/client/agent.ts";
 import { get, pad, put } from "../../src/client/records.ts";
 import { eventually, follow, pause, World } from "./world.ts";
 
@@ -31,6 +32,48 @@ test("a message whose listener died before the clock was set back is handled by 
   const spy = vi.spyOn(performance, "now").mockImplementation(() => monotonic() + 31_000);
   onTestFinished(() => spy.mockRestore());
   await sent.handled();
+});
+
+test("a message that somebody works on is given to nobody else when the clock is set forth", async () => {
+  const clock = wrongClock();
+  await using world = await World.create();
+  const [alice, bob] = [await world.open("alice"), await world.open("bob")];
+  await bob.sync();
+  const sent = await alice.send("bob", "takes its time");
+  await sent.received();
+  const done = Promise.withResolvers<void>();
+  const work = (message: IncomingMessage) => done.promise.then(() => message.handled());
+  const got = [follow(bob, work, { share: true }), follow(bob, work, { share: true })];
+  await eventually("one has it", () => got.flat().length > 0);
+  clock.offset = HOUR_MS;
+  // Wakes the one that has none. Long enough for it to take the first, if that were free.
+  await (await alice.send("bob", "something else")).received();
+  await eventually("the other one has the second", () => got.flat().length > 1);
+  expect(
+    got
+      .flat()
+      .map(({ body }) => body)
+      .toSorted(),
+  ).toEqual(["something else", "takes its time"]);
+  done.resolve();
+});
+
+test("a message whose handler has failed is tried again although the clock was set back", async () => {
+  const clock = wrongClock();
+  await using world = await World.create();
+  const [alice, bob] = [await world.open("alice"), await world.open("bob")];
+  let attempts = 0;
+  void bob.handle(
+    () => {
+      attempts += 1;
+      if (attempts === 1) throw new Error("not yet");
+    },
+    { firstRetryMs: 500 },
+  );
+  const sent = await alice.send("bob", "hello");
+  await eventually("it has failed once", () => attempts > 0);
+  clock.offset = -HOUR_MS;
+  await sent.handled({ timeout: 10_000 });
 });
 
 test("an opening whose turn was to come is made at once when the clock was set back", async () => {

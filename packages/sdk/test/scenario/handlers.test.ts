@@ -1,6 +1,6 @@
 /** Handlers that fail, and what the sender and the owner see. */
 import { expect, test } from "vitest";
-import { claimNext } from "../../src/client/message.ts";
+import { claimNext, WaitWatch } from "../../src/client/claims.ts";
 import { pad, put } from "../../src/client/records.ts";
 import { bodies, eventually, follow, pause, rejection, temporaryFolder, World } from "./world.ts";
 
@@ -57,7 +57,7 @@ test("a process that dies in its handler counts as an attempt", async () => {
   await bob.sync();
   const store = world.memory("bob");
   for (let life = 1; life <= 2; life++) {
-    const claimed = await claimNext(store, `life ${life}`, () => true);
+    const claimed = await claimNext(store, `life ${life}`, () => true, new WaitWatch());
     if (!("row" in claimed)) throw new Error("nothing to claim");
     expect(claimed.row.attempts).toBe(life);
     // Nothing is said any more, and the claim runs out.
@@ -70,6 +70,19 @@ test("a process that dies in its handler counts as an attempt", async () => {
   await bob.deadLetters.discard(letter.id);
   expect(await bob.deadLetters.list()).toEqual([]);
   expect(await rejection(bob.deadLetters.show(letter.id))).toMatchObject({ code: "unknown_message" });
+});
+
+test("a listener that takes a message and says nothing does not get it again and again without a pause", async () => {
+  await using world = await World.create();
+  const [alice, bob] = [await world.open("alice"), await world.open("bob")];
+  const got = follow(bob, () => Promise.resolve(), { share: true });
+  const sent = await alice.send("bob", "hello");
+  await eventually("it is given out", () => got.length > 0);
+  await pause(300);
+  expect(got.map(({ attempt }) => attempt)).toEqual([1]);
+  await eventually("it is given out again", () => got.length > 1);
+  await got[1]!.handled();
+  await sent.handled();
 });
 
 test("what expires before it is handled is no dead letter, and its sender knows", async () => {

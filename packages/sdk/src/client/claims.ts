@@ -1,0 +1,123 @@
+/** Listeners that share take turns: each claims a message for as long as it works on it. */
+import type { ClientStore, ReadTransaction } from "../store/store.ts";
+import { AHEAD, endIfExpired } from "./message.ts";
+import { get, type InboxRecord, pad, put } from "./records.ts";
+
+/** How long a claim holds that is not renewed. Milliseconds. */
+const CLAIM_MS = 20_000;
+/** How often it is renewed while its message is worked on. Milliseconds. */
+export const RENEW_MS = 5_000;
+/** How long a claim that has run out is watched: whoever is alive renews it within this time. Milliseconds. */
+const GRACE_MS = 7_500;
+/** How long a message waits that was given back without a word. Milliseconds. */
+const GIVEN_BACK_MS = 1_000;
+
+/**
+ * Judges how long messages have to wait: for a claim to run out, or for their next attempt. The clock of the day is asked
+ * when a wait is first seen; from then on one that nobody sets counts, and that stands still while a computer sleeps.
+ */
+export class WaitWatch {
+  readonly #startedAt = Date.now();
+  /** By place in the inbox: what it waits for, until when (by `performance.now()`), and the look that saw it last. */
+  readonly #seen = new Map<number, { what: string; end: number; look: number }>();
+  #look = 0;
+
+  /** When a message may be given out: Unix milliseconds, Infinity if never. */
+  freeAt(row: InboxRecord): number {
+    if (row.state !== "unhandled") return Infinity;
+    const { claim, retry_at, retry_after } = row;
+    const until = claim?.until ?? retry_at;
+    if (until === undefined) return 0;
+    const what = `${claim?.by} ${until}`;
+    let seen = this.#seen.get(row.seq);
+    if (seen?.what !== what) {
+      const longest = claim === undefined ? (retry_after ?? Infinity) : CLAIM_MS;
+      const left = Math.min(Math.max(until - Date.now(), 0), longest);
+      // Who made it may be alive and have slept, or its clock may have been set forth. Not if it ran out before we began.
+      const grace = claim !== undefined && until > this.#startedAt ? GRACE_MS : 0;
+      this.#seen.set(row.seq, (seen = { what, end: performance.now() + left + grace, look: 0 }));
+    }
+    seen.look = this.#look;
+    return Date.now() + seen.end - performance.now();
+  }
+
+  beginLook(): void {
+    this.#look += 1;
+  }
+
+  /** Everything that waits was looked at: what else was seen before is gone. */
+  endWholeLook(): void {
+    for (const [seq, { look }] of this.#seen) if (look !== this.#look) this.#seen.delete(seq);
+  }
+}
+
+/** A message to work on, or when to look again if nothing happens before (Unix ms). */
+export type Claimed = { row: InboxRecord } | { until: number };
+
+/** Claims the oldest unhandled message that nobody works on, and whose time has come. */
+export async function claimNext(
+  store: ClientStore,
+  by: string,
+  wanted: (row: InboxRecord) => boolean,
+  watch: WaitWatch,
+): Promise<Claimed> {
+  for (;;) {
+    // Looked for without keeping others from writing.
+    const seen = await store.read((tx) => firstFree(tx, wanted, watch));
+    if (typeof seen === "number") return { until: seen };
+    const row = await store.write(async (tx) => {
+      const found = await get(tx, "in/", seen);
+      if (found === undefined || watch.freeAt(found) > Date.now()) return undefined;
+      const { retry_at: _at, retry_after: _after, ...rest } = found;
+      const claim = { by, until: Date.now() + CLAIM_MS };
+      const claimed = { ...rest, attempts: (found.attempts ?? 0) + 1, claim };
+      await put(tx, "in/", seen, claimed);
+      return claimed;
+    });
+    if (row !== undefined && !(await endIfExpired(store, row))) return { row };
+  }
+}
+
+/** The place of the first that is free, or when the next will be. */
+async function firstFree(
+  tx: ReadTransaction,
+  wanted: (row: InboxRecord) => boolean,
+  watch: WaitWatch,
+): Promise<string | number> {
+  let next = Infinity;
+  watch.beginLook();
+  for (let after: string | undefined, keys; ; after = keys.at(-1)?.[0]) {
+    keys = await tx.list({ prefix: "unhandled/", after, limit: AHEAD });
+    for (const [key] of keys) {
+      const seq = key.slice("unhandled/".length);
+      const row = await get(tx, "in/", seq);
+      if (row === undefined || !wanted(row)) continue;
+      const free = watch.freeAt(row);
+      if (free <= Date.now()) return seq;
+      next = Math.min(next, free);
+    }
+    if (keys.length < AHEAD) break;
+  }
+  watch.endWholeLook();
+  return next;
+}
+
+/** Keeps a claim while its message is worked on. */
+export async function renewClaim(store: ClientStore, seq: number, by: string): Promise<void> {
+  await store.write(async (tx) => {
+    const row = await get(tx, "in/", pad(seq));
+    if (row?.state === "unhandled" && row.claim?.by === by)
+      await put(tx, "in/", pad(seq), { ...row, claim: { by, until: Date.now() + CLAIM_MS } });
+  });
+}
+
+/** Gives a claimed message back that was not settled. A listener that settles nothing must not get it in a tight loop. */
+export async function dropClaim(store: ClientStore, seq: number, by: string): Promise<void> {
+  await store.write(async (tx) => {
+    const row = await get(tx, "in/", pad(seq));
+    if (row?.state !== "unhandled" || row.claim?.by !== by) return;
+    const { claim: _claim, ...rest } = row;
+    const retry = { retry_at: Date.now() + GIVEN_BACK_MS, retry_after: GIVEN_BACK_MS };
+    await put(tx, "in/", pad(seq), { ...rest, ...retry });
+  });
+}
