@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { Agent } from "../../src/client/agent.ts";
 import { type GroupRecord, list, put } from "../../src/client/records.ts";
-import { alertKinds, bodies, eventually, follow, numbered, World } from "./world.ts";
+import { alertKinds, bodies, eventually, follow, numbered, pause, World } from "./world.ts";
 
 function groups(world: World, username: string): Promise<GroupRecord[]> {
   return world.memory(username).read((tx) => list(tx, "group/"));
@@ -65,7 +65,7 @@ describe("the last-resort key package", () => {
     expect(await alertKinds(bob)).toEqual([]);
   });
 
-  test("[R-8] its use is reported when stock remained", async () => {
+  test("[R-8] its use is reported when stock remained, and it is replaced at once", async () => {
     await using world = await World.create();
     const [alice, bob] = [await world.open("alice"), await world.open("bob")];
     const registration = world.proxy.sentBy("bob", "register")[0];
@@ -76,6 +76,34 @@ describe("the last-resort key package", () => {
     follow(bob);
     await (await alice.send("bob", "hello")).handled();
     expect(await alertKinds(bob)).toContain("last_resort");
+    await eventually("another last resort is published", () =>
+      world.proxy.sentBy("bob", "publish_keys").some(({ data }) => data["last_resort"] !== undefined),
+    );
+    const used = await lastResorts(world, "bob");
+    expect(used.filter(({ delete_at }) => delete_at !== undefined).length).toBe(1);
+  });
+
+  test("[R-7] a Welcome that used it joins no second time, where the relay does not say which conversation it is for", async () => {
+    await using world = await World.create();
+    const [alice, bob] = [await world.open("alice"), await world.open("bob")];
+    const registration = world.proxy.sentBy("bob", "register")[0];
+    world.proxy.rule = ({ agent, frame }) =>
+      agent === "alice" && frame.type === "keys"
+        ? [{ ...frame, data: { ...frame.data, key_package: registration?.data["last_resort"] } }]
+        : undefined;
+    follow(bob);
+    await (await alice.send("bob", "hello")).handled();
+    const states = () => world.memory("bob").read((tx) => tx.list({ prefix: "mls/" }));
+    await eventually("bob has committed", () => world.proxy.pushedTo("alice", "commit").length > 0);
+    await (await alice.send("bob", "on we go")).handled();
+    await pause(200);
+    const before = await states();
+    const { group_id: _group, ...data } = world.proxy.pushedTo("bob", "welcome")[0]!.data;
+    world.proxy.push("bob", { type: "message", data });
+    await eventually("bob is told", async () => (await alertKinds(bob)).includes("bad_welcome"));
+    expect(await states()).toEqual(before);
+    await (await alice.send("bob", "and on")).handled();
+    expect(await bodies(bob, 3)).toEqual(["hello", "on we go", "and on"]);
   });
 
   test("is kept until the relay has said that it hands out another one", async () => {
