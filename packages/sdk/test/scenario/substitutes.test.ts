@@ -7,7 +7,7 @@ import { verifyCertificate } from "../../src/crypto/identity.ts";
 import { nodeCryptoProvider } from "../../src/node/provider.ts";
 import { encodeCertificate, fromBase64, toBase64 } from "../../src/protocol/index.ts";
 import type { Frame } from "./proxy.ts";
-import { alertKinds, bodies, follow, rejection, World } from "./world.ts";
+import { alertKinds, bodies, eventually, follow, pause, rejection, World } from "./world.ts";
 
 const edit = (frame: Frame, change: Frame["data"]): Frame => ({ ...frame, data: { ...frame.data, ...change } });
 
@@ -110,6 +110,46 @@ test("[R-5] a contact that is known, but has never been written to, is stopped w
   expect((await rejection(sent.stored())).code).toBe("identity_changed");
   expect(await alertKinds(alice)).toEqual(["identity_changed"]);
   expect((await rejection(alice.send("bob", "again"))).code).toBe("identity_changed");
+});
+
+test("[R-5] a device of another identity than the relay says goes for none, though the one it says is the one expected", async () => {
+  await using world = await World.create();
+  await using elsewhere = await World.create();
+  const expected = await elsewhere.open("bob");
+  const impostor = await world.open("bob");
+  const got = follow(impostor);
+  const alice = await world.open("alice");
+  const identity_key = elsewhere.proxy.sentBy("bob", "register")[0]?.data["identity_key"];
+  world.proxy.rule = ({ agent, toRelay, frame }) =>
+    agent === "alice" && !toRelay && frame.type === "keys" ? [edit(frame, { identity_key })] : undefined;
+  const sent = await alice.send(`bob#${expected.fingerprint}`, "for bob alone");
+  await eventually("alice is told", async () => (await alertKinds(alice)).includes("bad_key_package"));
+  expect(welcomed(world)).toEqual([]);
+  world.proxy.rule = undefined;
+  expect((await rejection(sent.stored())).code).toBe("fingerprint_mismatch");
+  expect(got).toEqual([]);
+});
+
+test("[R-5] from a contact that is stopped nothing is read in the conversation from before, until it is trusted", async () => {
+  await using world = await World.create();
+  const [alice, bob] = [await world.open("alice"), await world.open("bob")];
+  follow(alice);
+  follow(bob);
+  await (await alice.send("bob", "hello")).handled();
+  await (await bob.send("alice", "hello yourself")).handled();
+  await world.memory("alice").write(async (tx) => {
+    const contact = JSON.parse((await tx.get("contact/bob")) as string) as object;
+    await tx.put("contact/bob", JSON.stringify({ ...contact, stopped: "identity_changed" }));
+  });
+  const pushed = world.proxy.pushedTo("alice", "application").length;
+  const sent = await bob.send("alice", "can you hear me?");
+  await eventually("it has come", () => world.proxy.pushedTo("alice", "application").length > pushed);
+  await pause(300);
+  expect(await bodies(alice, 1)).toEqual(["hello yourself"]);
+  await alice.trust(`bob#${bob.fingerprint}`);
+  await (await alice.send("bob", "now I can")).handled();
+  expect((await sent.handled()).state).toBe("handled");
+  expect(await bodies(alice, 2)).toEqual(["hello yourself", "can you hear me?"]);
 });
 
 test.each(["of another agent", "that was altered"])(
