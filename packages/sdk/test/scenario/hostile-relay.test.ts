@@ -204,9 +204,12 @@ test("[R-15] a relay that pushes without end is left, and what is real arrives o
   const push = world.proxy.pushedTo("bob", "application").at(-1)!;
   const logins = () => world.proxy.sentBy("bob", "listen").length;
   const before = logins();
-  // Bob's store is slow.
-  void world.memory("bob").write(() => pause(2_000));
+  // Bob's store is slow: nothing that comes is processed meanwhile.
+  const { promise, resolve: release } = Promise.withResolvers<void>();
+  void world.memory("bob").write(() => promise);
   for (let index = 0; index < 12_000; index++) world.proxy.push("bob", edit(push, { message: "", message_id: "x" }));
+  await eventually("bob has left", () => !world.proxy.isConnected("bob"));
+  release();
   await (await all.alice.send("bob", "real")).handled();
   expect(logins()).toBeGreaterThan(before);
   expect(await bodies(all.bob, 2)).toEqual(["hello", "real"]);
