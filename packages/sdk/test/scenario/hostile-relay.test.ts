@@ -208,8 +208,7 @@ test("[R-15] a relay that pushes without end is left, and what is real arrives o
   const { promise, resolve: release } = Promise.withResolvers<void>();
   void world.memory("bob").write(() => promise);
   for (let index = 0; index < 12_000; index++) world.proxy.push("bob", edit(push, { message: "", message_id: "x" }));
-  await eventually("bob has left", () => !world.proxy.isConnected("bob"));
-  release();
+  await eventually("bob has left", () => !world.proxy.isConnected("bob")).finally(release);
   await (await all.alice.send("bob", "real")).handled();
   expect(logins()).toBeGreaterThan(before);
   expect(await bodies(all.bob, 2)).toEqual(["hello", "real"]);
