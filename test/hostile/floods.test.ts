@@ -2,7 +2,7 @@
 import { once } from "node:events";
 import { createRelay, type RelayOptions } from "@aimessage/server";
 import { expect, test } from "vitest";
-import { newAgent, randomGroup } from "../../packages/server/test/agent.ts";
+import { type Agent, newAgent, randomGroup } from "../../packages/server/test/agent.ts";
 import { loginToken, RawClient, registerToken, tokenClient } from "../../packages/server/test/raw-client.ts";
 
 const start = (options: RelayOptions = {}) => createRelay({ port: 0, store: "memory", noLimits: true, ...options });
@@ -37,7 +37,7 @@ test("[A-8] of a stranger's frame that is never whole little is held [P-1.3]", a
   expect((await client.closed).code).toBe(1009);
 });
 
-test("a stranger over its rate is refused without being read, and sent away after a hundred frames [P-11.2]", async () => {
+test("[A-8] a stranger over its rate is refused without being read, and sent away after a hundred frames [P-11.2]", async () => {
   await using relay = await start({ noLimits: false });
   using client = await RawClient.open(relay.url);
   const large = { filler: "x".repeat(5_000) };
@@ -71,7 +71,7 @@ test("[A-8] connections without a login are bounded for each address, and a logi
   for (const client of clients) client.socket.terminate();
 });
 
-test("a further login of an account ends its oldest connection [P-1.6]", async () => {
+test("[A-8] a further login of an account ends its oldest connection [P-1.6]", async () => {
   await using relay = await start({ limits: { accountConnections: 2 } });
   using first = await tokenClient(relay.url, "alice");
   const others = [await RawClient.open(relay.url), await RawClient.open(relay.url)];
@@ -94,6 +94,43 @@ test("[A-8] when all clients together leave too much unread, the worst of them g
   expect((await alice.ask("heartbeat")).data.status).toBe("ok");
 });
 
+test("[A-8] who leaves too much unread of what it is pushed is cut off", async () => {
+  await using relay = await start({ limits: { bufferedBytes: 2 ** 20, inFlightBytes: 2 ** 26 } });
+  using alice = await tokenClient(relay.url, "alice");
+  using bob = await tokenClient(relay.url, "bob");
+  bob.socket.pause();
+  for (let count = 0; count < 24; count++) await alice.ask("send", { to: "bob", message: "x".repeat(1_000_000) });
+  bob.socket.resume();
+  await bob.closed;
+  expect((await alice.ask("heartbeat")).data.status).toBe("ok");
+});
+
+test("[A-8] of who does not read its answers nothing more is read, and all is answered once it does", async () => {
+  await using relay = await start({ limits: { bufferedBytes: 2 ** 23 } });
+  using client = await tokenClient(relay.url, "alice");
+  client.socket.pause();
+  const info = client.write("info");
+  // Several times what the system and the relay hold for it.
+  for (let count = 0; count < 40_000; count++) client.write("info");
+  const last = client.write("heartbeat");
+  setTimeout(() => client.socket.resume(), 1_000);
+  await client.read(({ reply_to }) => reply_to === last);
+  expect(client.unread.length).toBe(40_001);
+  expect(client.unread[0]?.reply_to).toBe(info);
+});
+
+test("[A-8] who is over its rate is not read for a while: less is refused than is sent", async () => {
+  await using relay = await start({ noLimits: false, limits: { framesPerSecond: 20, framesBurst: 5 } });
+  using client = await tokenClient(relay.url, "alice");
+  // Each of them fills what is read at once.
+  const filler = "x".repeat(60_000);
+  const ids = Array.from({ length: 60 }, () => client.write("list_users", { filler }));
+  await client.read(({ reply_to }) => reply_to === ids.at(-1));
+  const refused = client.unread.filter(({ data }) => data.reason === "rate_limited");
+  expect(refused.length).toBeGreaterThan(0);
+  expect(refused.length).toBeLessThan(45);
+});
+
 test("nobody is cut off by keys that it has not asked for [P-6.6]", async () => {
   await using relay = await start({ limits: { bufferedBytes: 2 ** 20 } });
   using eve = await tokenClient(relay.url, "eve");
@@ -112,7 +149,7 @@ test("nobody is cut off by keys that it has not asked for [P-6.6]", async () => 
   );
 });
 
-test("[A-5] stocks of key packages are published at a rate, and what is remembered of them is bounded [P-8.1]", async () => {
+test("[A-5] stocks of key packages are published at a rate, and a package has a largest size [P-8.1]", async () => {
   await using relay = await start({ noLimits: false, limits: { publishesPerHour: 3 } });
   const alice = await newAgent(relay.url, "alice");
   using client = await alice.connect();
@@ -127,23 +164,36 @@ test("[A-5] stocks of key packages are published at a rate, and what is remember
   expect((await client.ask("publish_keys", { last_resort: "A".repeat(16_388) })).data.reason).toBe("invalid_data");
 });
 
-test("[A-4] Welcomes of strangers fill only their own room, and commits of members find room in any case [P-5.9]", async () => {
-  await using relay = await start({ limits: { handshakeMessages: 4 * 16 } });
-  const [bob, alice, eve] = await Promise.all(["bob", "alice", "eve"].map((name) => newAgent(relay.url, name)));
-  if (bob === undefined || alice === undefined || eve === undefined) throw new Error("no agents");
+test("[A-4] of one stranger sixteen Welcomes wait, however much room there is, and they take nobody else's [P-5.9]", async () => {
+  await using relay = await start({ limits: { handshakeMessages: 400, mailboxMessages: 8 } });
+  const [bob, alice, eve] = await agents(relay.url, ["bob", "alice", "eve"]);
   using a = await alice.connect();
   using e = await eve.connect();
-  const group = randomGroup();
-  await a.ask("commit", alice.opening(bob, group));
   const outcomes: string[] = [];
   for (let count = 0; count < 20; count++) {
     const { data } = await e.ask("commit", eve.opening(bob, randomGroup()));
     outcomes.push(data.status ?? data.reason);
   }
-  expect(outcomes.filter((word) => word === "committed").length).toBeLessThanOrEqual(16);
-  expect(outcomes.at(-1)).toBe("mailbox_full");
-  for (let epoch = 1; epoch <= 4; epoch++) {
-    const commit = { commit_id: `c${epoch}`, group_id: group, epoch, commit: "A".repeat(8_000) };
-    expect((await a.ask("commit", commit)).data.status).toBe("committed");
-  }
+  expect(outcomes).toEqual([...Array(16).fill("committed"), ...Array(4).fill("mailbox_full")]);
+  const opening = alice.opening(bob, randomGroup(), [{ message_id: "m1" }, { message_id: "m2" }]);
+  expect((await a.ask("commit", opening)).data.status).toBe("committed");
 });
+
+test("[A-4] for four commits of a member there is room in any case [P-5.9]", async () => {
+  await using relay = await start({ limits: { handshakeMessages: 4 } });
+  const [bob, alice] = await agents(relay.url, ["bob", "alice"]);
+  using a = await alice.connect();
+  const group = randomGroup();
+  expect((await a.ask("commit", alice.opening(bob, group))).data.status).toBe("committed");
+  const outcomes: string[] = [];
+  for (let epoch = 1; epoch <= 5; epoch++) {
+    const commit = { commit_id: `c${epoch}`, group_id: group, epoch, commit: "A".repeat(8_000) };
+    const { data } = await a.ask("commit", commit);
+    outcomes.push(data.status ?? data.reason);
+  }
+  expect(outcomes).toEqual([...Array(4).fill("committed"), "mailbox_full"]);
+});
+
+async function agents<const N extends string[]>(url: string, names: N): Promise<{ [I in keyof N]: Agent }> {
+  return (await Promise.all(names.map((name) => newAgent(url, name)))) as { [I in keyof N]: Agent };
+}

@@ -23,6 +23,7 @@ test("[A-6] an answer to a challenge is good once, on its own connection, for it
   // Bob asks, Alice's answer comes; a new challenge replaces the old one.
   await bob.challenge(second);
   await attempt(second, stolen);
+  await attempt(second, alice.answer(await bob.challenge(second)));
   const outdated = alice.answer(await alice.challenge(second));
   await alice.challenge(second);
   await attempt(second, outdated);
@@ -33,6 +34,7 @@ test("[A-6] an answer to a challenge is good once, on its own connection, for it
   expect(reasons).toEqual([
     "challenge_invalid",
     "challenge_response",
+    "challenge_invalid",
     "challenge_invalid",
     "challenge_response",
     "challenge_response",

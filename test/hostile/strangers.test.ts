@@ -1,7 +1,10 @@
 import { expect, test } from "vitest";
 import { newAgent, randomGroup } from "../../packages/server/test/agent.ts";
+import type { ReceiptRecord } from "../../packages/sdk/src/client/records.ts";
 import type { Frame } from "../../packages/sdk/test/scenario/proxy.ts";
-import { follow, pause, World } from "../../packages/sdk/test/scenario/world.ts";
+import { alertKinds, bodies, eventually, follow, pause, World } from "../../packages/sdk/test/scenario/world.ts";
+
+const DAY_MS = 86_400_000;
 
 const application = (data: Frame["data"]): Frame => ({
   type: "message",
@@ -59,3 +62,70 @@ test("[A-3] a stranger who writes much that is not readable takes nobody else's 
   await client.ask("heartbeat");
   expect((await (await carol.send("bob", "I am new here")).handled({ timeout: 20_000 })).state).toBe("handled");
 });
+
+test("[A-3] of strangers that open conversations a thousand become contacts in a day, and those who are keep their place", async () => {
+  await using world = await World.create({ noLimits: true });
+  const [bob, alice] = [await world.open("bob"), await world.open("alice")];
+  follow(bob);
+  await (await alice.send("bob", "hello")).handled();
+  const yesterday = Math.floor(Date.now() / DAY_MS) - 1;
+  await remember(world, "meta/strangers", `${yesterday + 1} 999`);
+  // Nor are more names answered today whose messages were not readable.
+  const names = Array.from({ length: 200 }, (_, index) => `name-${index}`);
+  await remember(world, "meta/unknown", [yesterday + 1, ...names].join(" "));
+  await (await (await world.open("carol")).send("bob", "the last one")).handled();
+  const late = await (await world.open("dave")).send("bob", "one too many");
+  await eventually("bob is told", async () => (await alertKinds(bob)).includes("too_many_strangers"));
+  await (await alice.send("bob", "I am none")).handled();
+  expect(await bodies(bob, 3)).toEqual(["hello", "the last one", "I am none"]);
+  expect((await bob.contacts()).map(({ username }) => username).toSorted()).toEqual(["alice", "carol"]);
+  expect((await late.status()).state).toBe("stored");
+  // Of another day the count says nothing.
+  await remember(world, "meta/strangers", `${yesterday} 1001`);
+  await (await (await world.open("erin")).send("bob", "on the next day")).handled();
+});
+
+test("[A-3] two hundred names are answered in a day, however often, if nothing readable has come from them", async () => {
+  await using world = await World.create();
+  const bob = await world.open("bob");
+  for (const name of ["eve", "mallory", "trudy"]) await world.open(name);
+  await bob.users();
+  const names = Array.from({ length: 198 }, (_, index) => `name-${index}`);
+  await remember(world, "meta/unknown", [Math.floor(Date.now() / DAY_MS), ...names].join(" "));
+  for (const [index, from] of ["eve", "eve", "mallory", "trudy", "mallory"].entries())
+    world.proxy.push("bob", application({ from, message_id: `m${index}` }));
+  await eventually("mallory is answered", () => claimedBy(world, "bob").includes("mallory"));
+  await pause(300);
+  expect(new Set(claimedBy(world, "bob"))).toEqual(new Set(["eve", "mallory"]));
+});
+
+test("[A-3] what is written in the name of a contact that is stopped is remembered up to a thousand messages", async () => {
+  await using world = await World.create();
+  const [alice, bob] = [await world.open("alice"), await world.open("bob")];
+  follow(bob);
+  await (await alice.send("bob", "hello")).handled();
+  const contact = await world.memory("bob").read((tx) => tx.get("contact/alice"));
+  await remember(
+    world,
+    "contact/alice",
+    JSON.stringify({ ...JSON.parse(contact as string), stopped: "device_changed" }),
+  );
+  for (let count = 0; count < 1_100; count++)
+    world.proxy.push("bob", application({ from: "alice", message_id: `junk-${count}` }));
+  const owed = async (): Promise<number> => {
+    const receipt = await world.memory("bob").read((tx) => tx.get("receipt/alice"));
+    return receipt === undefined ? 0 : (JSON.parse(receipt as string) as ReceiptRecord).undecryptable.length;
+  };
+  await eventually("a thousand are remembered", async () => (await owed()) >= 1_000);
+  await pause(300);
+  expect(await owed()).toBe(1_000);
+});
+
+/** Writes into Bob's store, as if he had been through it. */
+function remember(world: World, key: string, value: string): Promise<void> {
+  return world.memory("bob").write((tx) => tx.put(key, value));
+}
+
+function claimedBy(world: World, agent: string): (string | undefined)[] {
+  return world.proxy.sentBy(agent, "claim_keys").map(({ data }) => data.username);
+}

@@ -3,7 +3,7 @@
 import { expect, test } from "vitest";
 import { createRelay } from "../src/index.ts";
 import { newAgent, randomGroup } from "./agent.ts";
-import { tokenClient } from "./raw-client.ts";
+import { RawClient, tokenClient } from "./raw-client.ts";
 
 const relayForTest = (limits = {}) => createRelay({ port: 0, store: "memory", noLimits: true, limits });
 
@@ -101,6 +101,41 @@ test("[A-5] claims of one pair are limited", async () => {
   expect(data.retry_after_ms).toBeGreaterThan(60_000);
 });
 
+test("[A-5] claims of one address are limited, whoever makes them", async () => {
+  await using relay = await createRelay({
+    port: 0,
+    store: "memory",
+    noLimits: true,
+    trustProxy: true,
+    limits: { addressClaimsPerSecond: 0.01, addressClaimsBurst: 2 },
+  });
+  const agents = await Promise.all(["alice", "carol", "dave", "erin"].map((name) => newAgent(relay.url, name)));
+  await newAgent(relay.url, "bob");
+  const reasons: string[] = [];
+  for (const [index, agent] of agents.entries()) {
+    const address = index < 3 ? "10.0.0.1" : "10.0.0.2";
+    using client = await RawClient.open(relay.url, { headers: { "x-forwarded-for": address } });
+    await agent.login(client);
+    const { type, data } = await client.ask("claim_keys", { username: "bob" });
+    reasons.push(data.reason ?? type);
+  }
+  expect(reasons).toEqual(["keys", "keys", "rate_limited", "keys"]);
+});
+
+test("[A-5] of packages that are gone a thousand are known again, and no more are remembered", async () => {
+  await using relay = await relayForTest({ keyPackages: 1 });
+  const [alice, bob] = [await newAgent(relay.url, "alice"), await newAgent(relay.url, "bob")];
+  using a = await alice.connect();
+  using b = await bob.connect();
+  for (let first = 0; first < 1_200; first += 100)
+    await b.ask("publish_keys", { key_packages: Array.from({ length: 100 }, (_, index) => named(first + index)) });
+  // Of more than fit the newest is kept: one that is known is not new.
+  await b.ask("publish_keys", { key_packages: [named(600)] });
+  expect((await a.ask("claim_keys", { username: "bob" })).data.key_package).toBe(named(1_199));
+  await b.ask("publish_keys", { key_packages: [named(0)] });
+  expect((await a.ask("claim_keys", { username: "bob", another: true })).data.key_package).toBe(named(0));
+});
+
 test("token accounts have no key packages", async () => {
   await using relay = await relayForTest();
   const alice = await newAgent(relay.url, "alice");
@@ -115,3 +150,7 @@ test("token accounts have no key packages", async () => {
   ] as const)
     expect((await token.ask(type, data)).data.reason).toBe("token_account");
 });
+
+function named(number: number): string {
+  return Buffer.from(`package ${number}`).toString("base64");
+}

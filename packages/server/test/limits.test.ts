@@ -102,7 +102,7 @@ async function connect(url: string): Promise<string> {
   return result;
 }
 
-test("new connections are limited, by address and together", async () => {
+test("[A-8] new connections are limited, by address and together", async () => {
   for (const limits of [
     { connectionsPerSecond: 1, connectionsBurst: 2 },
     { addressConnectionsPerSecond: 1, addressConnectionsBurst: 2 },
@@ -116,7 +116,7 @@ test("new connections are limited, by address and together", async () => {
   }
 });
 
-test("open connections are bounded", async () => {
+test("[A-8] open connections are bounded", async () => {
   await using relay = await relayWith({ maxConnections: 1 });
   using first = await RawClient.open(relay.url);
   expect(await connect(relay.url)).toMatch(/^503/);
@@ -135,6 +135,9 @@ test("[A-7] registrations of one address are limited, but not the repeats of ano
   const reasons = [];
   for (const username of ["aaa", "bbb", "ccc"]) reasons.push((await client.ask("register", { username })).data.reason);
   expect(reasons).toEqual([undefined, undefined, "rate_limited"]);
+  // What the client says of itself does not count.
+  using same = await RawClient.open(relay.url, { headers: { "x-forwarded-for": "10.0.0.3, 10.0.0.1" } });
+  expect((await same.ask("register", { username: "ccc" })).data.reason).toBe("rate_limited");
   using other = await RawClient.open(relay.url, { headers: { "x-forwarded-for": "10.0.0.2" } });
   expect((await other.ask("register", { username: "ddd" })).type).toBe("registered");
 });

@@ -193,10 +193,25 @@ test("[A-4] one sender may take a quarter of what the others leave of a mailbox"
   expect((await c.send()).status).toBe("delivered");
 });
 
-test("a mailbox is bounded in bytes", async () => {
+test("[A-4] a mailbox is bounded in bytes", async () => {
   await using c = await conversation({ mailboxBytes: 40_000 });
   expect((await c.send({ message: "x".repeat(9_000) })).status).toBe("stored_offline");
   expect((await c.send({ message: "x".repeat(9_000) })).reason).toBe("mailbox_full");
+});
+
+test("[A-4] notices have room of their own, which others do not share and which is bounded", async () => {
+  let now = Date.now();
+  await using c = await conversation({ mailboxMessages: 40, noticeMessages: 8 }, () => now);
+  for (let count = 0; count < 10; count++)
+    expect((await c.send({ expires_at: now + 1_000 })).status).toBe("stored_offline");
+  now += 1_000;
+  using b = await c.bob.connect();
+  await b.ask("listen");
+  await c.a.ask("listen");
+  for (let count = 0; count < 8; count++) expect((await c.a.read()).data.kind).toBe("notice");
+  // Nobody is told of the other two; what is sent now finds room again.
+  expect((await c.send()).status).toBe("delivered");
+  expect(c.a.unread).toEqual([]);
 });
 
 test("Welcomes and commits have a bounded room of their own", async () => {

@@ -44,8 +44,12 @@ export type Opening = { conversation: Conversation; welcome: Uint8Array } | { fa
 /** Opens a conversation by a claimed key package: everything but sending it. */
 export async function openConversation(turn: Turn, keys: RelayFrameData<"keys">): Promise<Opening> {
   const certificate = await readExpected(turn, fromBase64(keys.device.certificate), keys.username);
-  if (certificate === undefined || toBase64(certificate.identityKey) !== keys.identity_key)
+  const refuse = async (text: string): Promise<Opening> => {
+    await turn.alert("bad_key_package", usernameKey(keys.username), text);
     return { failed: "bad_key_package" };
+  };
+  if (certificate === undefined || toBase64(certificate.identityKey) !== keys.identity_key)
+    return refuse(`the relay shows a device of ${keys.username} that its identity key has not signed`);
   const trust = await meet(turn, certificate, false);
   if (trust !== "trusted") return { failed: trust };
   const { device } = turn.account;
@@ -63,12 +67,7 @@ export async function openConversation(turn: Turn, keys: RelayFrameData<"keys">)
     );
   } catch (error) {
     if (!(error instanceof GroupError)) throw error;
-    await turn.alert(
-      "bad_key_package",
-      certificate.username,
-      `a key package of ${certificate.username} is not acceptable: ${error.message}`,
-    );
-    return { failed: "bad_key_package" };
+    return refuse(`a key package of ${certificate.username} is not acceptable: ${error.message}`);
   }
   const earlier = (await turn.conversationsWith(certificate.username)).filter(({ record }) => record.state === "open");
   const lost = await get(turn.tx, "receipt/", certificate.username);

@@ -57,8 +57,9 @@ export async function replenish(
   });
 }
 
-function isFresh(key: KeyRecord, now: number): boolean {
-  return key.published === true && key.delete_at === undefined && now - key.created_at < LAST_RESORT_MS;
+/** Whether this is the last resort that the relay hands out, and may do so for longer. */
+function isFresh({ last_resort, published, delete_at, created_at }: KeyRecord, now: number): boolean {
+  return last_resort && published === true && delete_at === undefined && now - created_at < LAST_RESORT_MS;
 }
 
 /** Whether the last resort has to be replaced. */

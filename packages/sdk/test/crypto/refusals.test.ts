@@ -32,7 +32,7 @@ describe("a member may not", () => {
     ["remove the other", remove],
     ["reinitialise the group", reinit],
     ["set extensions", extensions],
-  ])("%s by a commit", async (_what, proposal) => {
+  ])("[A-1] %s by a commit", async (_what, proposal) => {
     const { alice, bob } = await pair();
     await refused(bob, await commitWith(unruled(alice), { extraProposals: [proposal] }), alice);
   });
@@ -57,7 +57,7 @@ describe("a member may not", () => {
     await refused(bob, await proposalOf(unruled(alice), isPublic, remove), alice);
   });
 
-  it("commit in the open", async () => {
+  it("[A-1] commit in the open", async () => {
     const { alice, bob } = await pair();
     await refused(bob, await commitWith(unruled(alice), { wireAsPublicMessage: true }), alice);
   });

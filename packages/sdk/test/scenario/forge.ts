@@ -11,13 +11,16 @@ import {
 } from "ts-mls";
 import { defaultClientConfig } from "ts-mls/clientConfig.js";
 import { readAccount } from "../../src/client/account.ts";
+import { GroupCrypto } from "../../src/crypto/group.ts";
+import { createDevice } from "../../src/crypto/identity.ts";
 import { nodeCryptoProvider } from "../../src/node/provider.ts";
 import { CIPHER_SUITE, fromBase64, toBase64 } from "../../src/protocol/index.ts";
 import type { World } from "./world.ts";
 
 /**
  * A Welcome that no honest client makes, by an agent that is really registered: into a group of two or three members, to
- * one of the key packages that `to` has really published.
+ * one of the key packages that `to` has really published. The third one is another device of its maker, which its identity
+ * has signed.
  */
 export async function foreignWelcome(
   world: World,
@@ -49,13 +52,13 @@ export async function foreignWelcome(
   });
   const packages = [publishedBy(world, to)];
   if (leaves === 3) {
-    const third = await suite.signature.keygen();
+    const third = await createDevice(await GroupCrypto.load(nodeCryptoProvider), account.identity, 2, Date.now());
     const extra = await generateKeyPackageWithKey(
-      { credentialType: "basic", identity: certificate },
+      { credentialType: "basic", identity: third.certificate },
       { ...defaultCapabilities(), versions: ["mls10"], ciphersuites: [CIPHER_SUITE] },
       lifetime,
       [],
-      third,
+      { signKey: third.privateKey, publicKey: third.publicKey },
       suite,
     );
     packages.push(extra.publicPackage);

@@ -77,7 +77,7 @@ describe("a message that the relay loses", () => {
     expect((await (await alice.send("bob", "one")).handled()).state).toBe("handled");
   });
 
-  test("after four sendings that could not be read it has failed as undecryptable", async () => {
+  test("[R-3] after four sendings that could not be read it has failed as undecryptable", async () => {
     const { world: opened, alice, bob } = await talking();
     await using world = opened;
     const sent = await alice.send("bob", "unlucky");

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { Agent } from "../../src/client/agent.ts";
 import { type GroupRecord, list, put } from "../../src/client/records.ts";
-import { alertKinds, bodies, eventually, follow, numbered, World } from "./world.ts";
+import { alertKinds, bodies, eventually, follow, jump, numbered, pause, World } from "./world.ts";
 
 function groups(world: World, username: string): Promise<GroupRecord[]> {
   return world.memory(username).read((tx) => list(tx, "group/"));
@@ -65,17 +65,78 @@ describe("the last-resort key package", () => {
     expect(await alertKinds(bob)).toEqual([]);
   });
 
-  test("[R-8] its use is reported when stock remained", async () => {
+  test("[R-8] its use is reported when stock remained, and it is replaced at once", async () => {
+    await using world = await World.create();
+    const alice = await world.open("alice");
+    const first = await world.open("bob");
+    await first.users();
+    const published = () =>
+      world.proxy
+        .sentBy("bob", "publish_keys")
+        .flatMap(({ data }) => (data["last_resort"] as string | undefined) ?? []);
+    // That of the registration is replaced when Bob is online for the first time.
+    const current = await eventually("the last resort is published", async () =>
+      (await lastResorts(world, "bob")).find((key) => key.published === true),
+    );
+    await first.close();
+    const [lastResort] = published();
+    world.proxy.rule = ({ agent, frame }) =>
+      agent === "alice" && frame.type === "keys"
+        ? [{ ...frame, data: { ...frame.data, key_package: lastResort, last_resort: false } }]
+        : undefined;
+    const bob = await world.open("bob");
+    follow(bob);
+    await (await alice.send("bob", "hello")).handled();
+    expect(await alertKinds(bob)).toContain("last_resort");
+    await eventually("another one is published", () => published().length > 1);
+    const used = (await lastResorts(world, "bob")).find(({ ref }) => ref === current.ref);
+    expect(used?.delete_at).toBeDefined();
+  });
+
+  test("is replaced after a week, however many others are left, and however new they are", async () => {
+    await using world = await World.create();
+    const first = await world.open("bob");
+    await first.users();
+    const fresh = async () =>
+      (await lastResorts(world, "bob")).find(
+        ({ published, delete_at }) => published === true && delete_at === undefined,
+      );
+    const before = await eventually("the last resort is published", fresh);
+    await first.close();
+    jump(7 * 24 * 3_600_000);
+    await world.memory("bob").write(async (tx) => {
+      for (const key of await list(tx, "key/"))
+        if (!key.last_resort) await put(tx, "key/", key.ref, { ...key, created_at: Date.now() });
+    });
+    const bob = await world.open("bob");
+    await bob.users();
+    await eventually("another one is published", async () => {
+      const after = await fresh();
+      return after !== undefined && after.ref !== before.ref;
+    });
+  });
+
+  test("[R-7] a Welcome that used it joins no second time, where the relay does not say which conversation it is for", async () => {
     await using world = await World.create();
     const [alice, bob] = [await world.open("alice"), await world.open("bob")];
     const registration = world.proxy.sentBy("bob", "register")[0];
     world.proxy.rule = ({ agent, frame }) =>
       agent === "alice" && frame.type === "keys"
-        ? [{ ...frame, data: { ...frame.data, key_package: registration?.data["last_resort"], last_resort: false } }]
+        ? [{ ...frame, data: { ...frame.data, key_package: registration?.data["last_resort"] } }]
         : undefined;
     follow(bob);
     await (await alice.send("bob", "hello")).handled();
-    expect(await alertKinds(bob)).toContain("last_resort");
+    const states = () => world.memory("bob").read((tx) => tx.list({ prefix: "mls/" }));
+    await eventually("bob has committed", () => world.proxy.pushedTo("alice", "commit").length > 0);
+    await (await alice.send("bob", "on we go")).handled();
+    await pause(200);
+    const before = await states();
+    const { group_id: _group, ...data } = world.proxy.pushedTo("bob", "welcome")[0]!.data;
+    world.proxy.push("bob", { type: "message", data });
+    await eventually("bob is told", async () => (await alertKinds(bob)).includes("bad_welcome"));
+    expect(await states()).toEqual(before);
+    await (await alice.send("bob", "and on")).handled();
+    expect(await bodies(bob, 3)).toEqual(["hello", "on we go", "and on"]);
   });
 
   test("is kept until the relay has said that it hands out another one", async () => {

@@ -108,6 +108,10 @@ export class Proxy implements AsyncDisposable {
       if (pair.agent === agent) for (const socket of [pair.client, pair.relay]) socket.pause();
   }
 
+  isConnected(agent: string): boolean {
+    return [...this.#pairs].some((pair) => pair.agent === agent);
+  }
+
   /** Frames of a type that an agent has sent. */
   sentBy(agent: string, type: string): Frame[] {
     return this.recorded
