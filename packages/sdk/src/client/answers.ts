@@ -1,7 +1,7 @@
 /** The relay's answers to what was sent. */
 import { frameId } from "../crypto/content.ts";
 import type { RelayFrameData, WireReason } from "../protocol/index.ts";
-import { applyAdmitted, closeStale, isWaiting } from "./commits.ts";
+import { applyAdmitted, isWaiting } from "./commits.ts";
 import { isTemporary, type Refusal } from "./connection.ts";
 import { stopWithoutKey } from "./contacts.ts";
 import { closeConversation, forget } from "./conversations.ts";
@@ -11,8 +11,6 @@ import { deleteRow, LAST_ATTEMPT, requeue, rowById, settle } from "./outbox-rows
 import { type CommitRecord, get, type OutboxRecord, pad, remove } from "./records.ts";
 import type { Conversation, Turn } from "./turn.ts";
 
-/** Refusals for a stale epoch in a row after which the conversation is opened anew. */
-const STALE_LIMIT = 5;
 const RETRY_MS = 1_000;
 
 /** Applies the relay's answers to what was sent. */
@@ -63,8 +61,6 @@ async function refusedSend(turn: Turn, flight: Flight, row: OutboxRecord, refusa
       if (conversation === undefined || record === undefined || wire === undefined) return;
       record.waiting_since = isWaiting(record) ? (record.waiting_since ?? turn.now) : turn.now;
       record.wait_for_epoch = wire.epoch + 1;
-      record.stale_refusals += 1;
-      if (record.stale_refusals > STALE_LIMIT) await closeStale(turn, conversation);
       return;
     case "device_replaced":
     case "not_a_member":

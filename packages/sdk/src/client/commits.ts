@@ -21,17 +21,6 @@ export function isWaiting({ epoch, wait_for_epoch }: GroupRecord): boolean {
   return epoch < wait_for_epoch;
 }
 
-/** The relay knows no epoch that we know: it may have been restored from a backup. */
-export function closeStale(turn: Turn, conversation: Conversation): Promise<void> {
-  const { contact } = conversation.record;
-  return closeConversation(
-    turn,
-    conversation,
-    "stale_epoch",
-    `the relay takes nothing for ${contact} in this conversation any more`,
-  );
-}
-
 /** A commit of the other member. @returns false if it closed the conversation. */
 export async function acceptCommit(
   turn: Turn,
@@ -74,7 +63,6 @@ export async function acceptCommit(
   // The winner is applied: ours for the same epoch lost.
   if (pending?.kind === "update") await turn.removeCommit(record.id);
   record.epoch = epoch + 1;
-  record.stale_refusals = 0;
   conversation.dirty = true;
   return true;
 }
@@ -89,7 +77,6 @@ export async function applyCommit(turn: Turn, group: string): Promise<void> {
     record.epoch += 1;
     record.messages_since_commit = 0;
     record.committed_at = turn.now;
-    record.stale_refusals = 0;
     conversation.dirty = true;
   }
   await turn.removeCommit(group);
@@ -107,8 +94,12 @@ export async function heal(turn: Turn, post: (group: string) => void): Promise<v
   for (const conversation of turn.cache.conversations.values()) {
     const { record } = conversation;
     if (record.state !== "open") continue;
-    if (isWaiting(record) && turn.now - (record.waiting_since ?? 0) >= STALE_PATIENCE_MS) {
-      await closeStale(turn, conversation);
+    // If that is still to come, the clock was set back: how long it has waited is not known.
+    if (isWaiting(record) && Math.abs(turn.now - (record.waiting_since ?? 0)) >= STALE_PATIENCE_MS) {
+      // The relay knows no epoch that we know: it may have been restored from a backup.
+      const { contact } = record;
+      const text = `the relay takes nothing for ${contact} in this conversation any more`;
+      await closeConversation(turn, conversation, "stale_epoch", text);
       continue;
     }
     const messages = record.messages_since_commit;

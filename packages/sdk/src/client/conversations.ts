@@ -231,7 +231,6 @@ async function newRecord(
     messages_since_commit: 0,
     committed_at: turn.now,
     wait_for_epoch: 0,
-    stale_refusals: 0,
     replaces: [],
   };
 }

@@ -90,7 +90,6 @@ export interface GroupRecord {
   waiting_since?: number;
   /** Our commit for this epoch lost to another, which has been on its way to us since then (Unix ms). */
   lost_commit?: { epoch: number; since: number };
-  stale_refusals: number;
   /** Groups that it replaces, named in the first message. */
   replaces: string[];
 }
