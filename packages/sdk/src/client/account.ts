@@ -178,7 +178,8 @@ export async function login(
   const last = listening.last_request;
   if (account.relay.log_id === log) {
     if (last !== undefined && !(await hasSent(store, last))) return { kind: "old_copy" };
-    if (last !== undefined) await updateRelay(store, (record) => ({ ...record, last_taken: last }));
+    if (last !== undefined && last !== account.relay.last_taken)
+      await updateRelay(store, (record) => ({ ...record, last_taken: last }));
     // No honest relay has given what we remember: mail that we have not seen waits below it.
     if (account.relay.position > (listening.last_seq ?? Infinity))
       account.relay = await updateRelay(store, (record) => ({ ...record, position: 0 }));

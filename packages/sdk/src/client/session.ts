@@ -100,8 +100,8 @@ export class Session {
       await session.#cache.load(tx);
       for (const [key, wire] of await tx.list({ prefix: "wire/" }))
         session.#flight.repeat((JSON.parse(wire as string) as WireRecord).group, Number(key.slice("wire/".length)));
-      await tx.put("meta/relay-stock", String(stock));
-      await tx.put("meta/least-stock", String(stock));
+      for (const key of ["meta/relay-stock", "meta/least-stock"])
+        if ((await tx.get(key)) !== String(stock)) await tx.put(key, String(stock));
     });
     for (const group of session.#cache.commits.keys()) session.#postCommit(group);
     if (stock < STOCK / 2) connection.keysLow = stock;
