@@ -1,19 +1,14 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { describeMachine, type Machine } from "../bench/machine.ts";
-import { columns, describe, number } from "../bench/report.ts";
-import { percentile } from "../fuzz/percentiles.ts";
-import { compare, type Row } from "./compare.ts";
+import { describeMachine } from "../bench/machine.ts";
+import { compare } from "./compare.ts";
 import { readOptions, UsageError } from "./options.ts";
-import { type Outcome, run } from "./run.ts";
-import { timings } from "./samples.ts";
-import type { Minute } from "./watch.ts";
+import { asJson, asText } from "./report.ts";
+import { run } from "./run.ts";
 
 /** Beside the minutes that were asked for: start, rest, and reading the stores. Milliseconds. */
 const MORE_MS = 10 * 60_000;
-/** Violations that are printed. */
-const SHOWN = 5;
 
 try {
   await soak(readOptions(process.argv.slice(2)));
@@ -41,33 +36,6 @@ async function soak({ minutes: length, json }: { minutes: number; json: boolean 
   keep = true;
   writeFileSync(join(folder, "violations.txt"), violations.join("\n"));
   process.stderr.write(`what is wrong is listed in ${folder}, beside the stores of all agents\n`);
-}
-
-function asJson(ok: boolean, machine: Machine, rows: Row[], { minutes, verdict }: Outcome): string {
-  return `${JSON.stringify({ ok, machine, rows, ...verdict, minutes: minutes.map(brief) }, null, 2)}\n`;
-}
-
-/** A minute without each of its latencies. */
-function brief({ figures, times, load }: Minute) {
-  const medians = timings.map((what) => [what, percentile(times[what], 0.5)]);
-  return { figures, p50: Object.fromEntries(medians), load };
-}
-
-const HEAD = ["figure", "first minute", "last minute", "ratio", "bound", ""];
-
-function asText(machine: Machine, rows: Row[], { verdict }: Outcome): string {
-  const { counts, lost, doubled, other } = verdict;
-  const first = [...lost, ...doubled, ...other].slice(0, SHOWN).map((text) => `violation: ${text}\n`);
-  return (
-    `${columns([HEAD, ...rows.map(cells)])}\n\n${number(counts.handled)} messages handled, ` +
-    `${number(counts.expired)} expired, ${lost.length} lost, ${doubled.length} doubled\n` +
-    `${first.join("")}${describe(machine)}\n`
-  );
-}
-
-function cells({ title, unit, first, last, ratio, atMost, ok }: Row): string[] {
-  const bound = atMost === undefined ? ["-", ""] : [`<= ${atMost}`, ok ? "ok" : "above"];
-  return [title, number(first) + unit, number(last) + unit, ratio.toFixed(2), ...bound];
 }
 
 /** One line that changes in a terminal, a line each elsewhere. */
