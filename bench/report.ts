@@ -5,20 +5,22 @@ const HEAD = ["figure", "value", "floor", "ratio", "aim", "", "relay CPU"];
 
 /** The table for people. */
 export function table(machine: Machine, results: Result[]): string {
-  const rows = [HEAD, ...results.map(row)];
-  const widths = HEAD.map((_, column) => Math.max(...rows.map((cells) => cells[column]?.length ?? 0)));
-  const lines = rows.map((cells) =>
+  return `${columns([HEAD, ...results.map(row)])}\n\n${describe(machine)}\n`;
+}
+
+/** Rows of cells as lines of text: the first column to the left, numbers to the right. */
+export function columns(rows: string[][]): string {
+  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((cells) => cells[column]?.length ?? 0)));
+  const line = (cells: string[]) =>
     cells
       .map((cell, column) => (column === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart(widths[column] ?? 0)))
       .join("  ")
-      .trimEnd(),
-  );
-  const { cores, processor, system, node, load, syncMilliseconds } = machine;
-  lines.push(
-    "",
-    `${cores} cores (${processor}), ${system}, Node ${node}, fdatasync ${syncMilliseconds.toFixed(2)} ms, load ${load.toFixed(1)}`,
-  );
-  return `${lines.join("\n")}\n`;
+      .trimEnd();
+  return rows.map(line).join("\n");
+}
+
+export function describe({ cores, processor, system, node, load, syncMilliseconds }: Machine): string {
+  return `${cores} cores (${processor}), ${system}, Node ${node}, fdatasync ${syncMilliseconds.toFixed(2)} ms, load ${load.toFixed(1)}`;
 }
 
 /** Whether a result reaches its aim; undefined if it has none. */
@@ -48,6 +50,6 @@ function written(aim: Result["aim"], unit: string): string {
   return "atLeast" in aim ? `>= ${aim.atLeast}` : `<= ${aim.atMost}`;
 }
 
-function number(value: number): string {
+export function number(value: number): string {
   return value >= 100 ? Math.round(value).toLocaleString("en") : value.toFixed(1);
 }

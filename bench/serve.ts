@@ -7,9 +7,9 @@ interface Request {
   argument: never;
 }
 
-/** Serves tasks to the process that started this one, and ends with it. Each process can be asked for `memory` and `cpu`. */
+/** Serves tasks to the process that started this one, and ends with it. Each process can be asked for `memory`, `resident` and `cpu`. */
 export function serve(tasks: Tasks): void {
-  const all: Tasks = { memory, cpu, ...tasks };
+  const all: Tasks = { memory, resident: () => process.memoryUsage.rss(), cpu, ...tasks };
   process.on("message", (request: Request) => {
     void run(all, request).then((answer) => process.send?.({ id: request.id, ...answer }));
   });

@@ -10,14 +10,14 @@ export interface Server extends Worker {
 
 const START_MS = 20_000;
 
-/** The relay as it is built, with its database in a folder on disk, and rates and quotas lifted. */
-export async function startRelay(folder: string): Promise<Server> {
+/** The relay as it is built, with its database in a folder on disk, and rates and quotas lifted unless it is `limited`. */
+export async function startRelay(folder: string, { limited = false } = {}): Promise<Server> {
   mkdirSync(folder, { recursive: true });
   const file = join(folder, "relay.log");
   const log = openSync(file, "a");
   const from = readFileSync(file, "utf8").length;
   const worker = await startWorker(new URL("../packages/server/bin/aimessage-server.js", import.meta.url), {
-    args: ["--port", "0", "--db", join(folder, "db"), "--no-limits", "--log-format", "json"],
+    args: ["--port", "0", "--db", join(folder, "db"), "--log-format", "json", ...(limited ? [] : ["--no-limits"])],
     execArgv: ["--import", new URL("./usage-probe.ts", import.meta.url).href],
     log,
   });

@@ -1,16 +1,10 @@
 /** Floor of encrypted messages: the MLS library alone, two members in one process, each message encrypted and decrypted. */
 import { randomBytes } from "node:crypto";
-import { GroupCrypto, nodeCryptoProvider } from "@aimessage/sdk/node";
 import { serve } from "../serve.ts";
+import { openPair } from "./pair.ts";
 
-const crypto = await GroupCrypto.load(nodeCryptoProvider);
-const anyone = () => Promise.resolve(true);
-const now = Date.now();
-const [opener, joiner] = await Promise.all([newLeaf("opener"), newLeaf("joiner")]);
-const keyPackage = await crypto.makeKeyPackage(joiner, now);
-const opened = await crypto.open(randomBytes(32), opener, keyPackage.public, now, anyone);
-let sending = opened.group;
-let receiving = await crypto.join(opened.welcome, keyPackage.secret, joiner, anyone);
+const { crypto, ...groups } = await openPair();
+let { sending, receiving } = groups;
 
 serve({ run, decrypt });
 
@@ -40,8 +34,4 @@ async function decrypt({ bytes, count }: { bytes: number; count: number }): Prom
   const started = performance.now();
   for (const message of waiting) receiving = (await crypto.decrypt(receiving, message)).group;
   return count / ((performance.now() - started) / 1000);
-}
-
-async function newLeaf(name: string) {
-  return { ...(await crypto.generateKeys()), certificate: new TextEncoder().encode(name) };
 }

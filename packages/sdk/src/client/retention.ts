@@ -1,11 +1,14 @@
 import { closeConversation } from "./conversations.ts";
 import { sweepKeyPackages } from "./key-packages.ts";
-import { get, list, remove } from "./records.ts";
+import { get, type InboxRecord, list, type OutboxRecord, remove } from "./records.ts";
 import { deleteRow, settle } from "./outbox-rows.ts";
 import { isFinal } from "./sent.ts";
 import type { Turn } from "./turn.ts";
 
 const DAY_MS = 86_400_000;
+/** From one sweep to the next, and while more is due than one deletes. */
+const SWEEP_MS = 60_000;
+const SWEEP_ON_MS = 200;
 /** Bodies of handled messages. */
 const BODY_MS = 7 * DAY_MS;
 /** Ids of messages that were received: longer than a relay keeps a message. */
@@ -16,20 +19,31 @@ const ROW_MS = 30 * DAY_MS;
 const MAILBOX_MS = 14 * DAY_MS;
 /** Closed conversations: longer than any key package lives by which somebody could be welcomed to one again. */
 const CLOSED_MS = 120 * DAY_MS;
+/** Most messages are settled so long after they came at the latest. The others are found on the way round. */
+const SETTLED_MS = 3_600_000;
 /** Rows that one sweep looks at, so that no turn takes long. */
 const AT_ONCE = 500;
 
-/** Deletes what is kept no longer. Goes round the tables from sweep to sweep, some rows at a time. */
-export async function sweep(turn: Turn): Promise<void> {
+type Visit = (seq: string) => Promise<void>;
+
+/**
+ * Deletes what is kept no longer, some rows at a time: those whose time is over in the order in which they came, and
+ * besides, from sweep to sweep, it goes round the tables. However many come, the first keep up with them.
+ * @returns milliseconds until the next sweep
+ */
+export async function sweep(turn: Turn): Promise<number> {
   const { tx, now } = turn;
   await sweepKeyPackages(turn);
-  for (const [key] of await tx.list({ prefix: "seen-at/", limit: 10 * AT_ONCE })) {
+  const seen = await tx.list({ prefix: "seen-at/", limit: AT_ONCE });
+  let forgotten = 0;
+  for (const [key] of seen) {
     const [, at, from, id] = key.split("/");
     if (now - Number(at) < SEEN_MS) break;
     await tx.delete(`seen/${from}/${id}`);
     await tx.delete(key);
+    forgotten += 1;
   }
-  await round(turn, "in/", async (seq) => {
+  const inbox: Visit = async (seq) => {
     const row = await get(tx, "in/", seq);
     if (row?.settled_at === undefined) return;
     // Dead letters are kept for as long as they are known.
@@ -39,8 +53,8 @@ export async function sweep(turn: Turn): Promise<void> {
       await tx.delete(`dead/${seq}`);
       await remove(tx, "in/", seq);
     }
-  });
-  await round(turn, "out/", async (seq) => {
+  };
+  const outbox: Visit = async (seq) => {
     const row = await get(tx, "out/", seq);
     if (row === undefined || row.state === "queued") return;
     const age = now - row.updated_at;
@@ -48,7 +62,15 @@ export async function sweep(turn: Turn): Promise<void> {
     if (row.kind === "receipt" ? age > MAILBOX_MS : age > ROW_MS && row.state !== "stored") await deleteRow(turn, row);
     // No relay keeps it so long, and this one has not said what became of it.
     else if (age > ROW_MS) await settle(turn, row, "expired", "mailbox_age", true);
-  });
+  };
+  const due = [
+    await ofAge(turn, "in/", BODY_MS, inbox),
+    await ofAge(turn, "in/", ROW_MS, inbox),
+    await ofAge(turn, "out/", BODY_MS, outbox),
+    await ofAge(turn, "out/", ROW_MS, outbox),
+  ];
+  await round(turn, "in/", inbox);
+  await round(turn, "out/", outbox);
   for (const group of await list(tx, "group/")) {
     if (group.state === "replaced" && now - group.created_at > 2 * MAILBOX_MS) {
       const conversation = await turn.conversation(group.id);
@@ -56,6 +78,7 @@ export async function sweep(turn: Turn): Promise<void> {
     }
     if (group.state === "closed" && now - group.created_at > CLOSED_MS) await remove(tx, "group/", group.id);
   }
+  return forgotten === AT_ONCE || due.includes(true) ? SWEEP_ON_MS : SWEEP_MS;
 }
 
 /** Brings the conversations in which new keys are due by age into memory, where healing looks. */
@@ -64,7 +87,23 @@ export async function wakeHealing(turn: Turn): Promise<void> {
     if (group.state === "open" && turn.now - group.committed_at >= DAY_MS) await turn.conversation(group.id);
 }
 
-async function round(turn: Turn, prefix: string, visit: (seq: string) => Promise<void>): Promise<void> {
+/** Visits the rows that have come to an age since the last sweep, in the order of time. @returns whether there may be more */
+async function ofAge(turn: Turn, prefix: "in/" | "out/", age: number, visit: Visit): Promise<boolean> {
+  const mark = `meta/aged-${age / DAY_MS}-${prefix.slice(0, -1)}`;
+  const after = (await turn.tx.get(mark)) as string | undefined;
+  const rows = await turn.tx.list({ prefix, after, limit: AT_ONCE });
+  let last: string | undefined;
+  for (const [key, value] of rows) {
+    const row = JSON.parse(value as string) as Partial<InboxRecord & OutboxRecord>;
+    if (turn.now - (row.received_at ?? row.created_at ?? 0) < age + SETTLED_MS) break;
+    await visit(key.slice(prefix.length));
+    last = key;
+  }
+  if (last !== undefined) await turn.tx.put(mark, last);
+  return rows.length === AT_ONCE && last === rows.at(-1)?.[0];
+}
+
+async function round(turn: Turn, prefix: string, visit: Visit): Promise<void> {
   const mark = `meta/swept-${prefix.slice(0, -1)}`;
   const after = (await turn.tx.get(mark)) as string | undefined;
   const rows = await turn.tx.list({ prefix, after, limit: AT_ONCE });

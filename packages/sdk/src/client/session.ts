@@ -21,7 +21,6 @@ import { Cache, Turn } from "./turn.ts";
 
 /** Frames that are processed in one transaction, at most. */
 const BATCH = 256;
-const SWEEP_MS = 60_000;
 /** What a frame holds beside its data, in bytes. */
 const ENVELOPE = 128;
 /** How long what a receipt says waits for more of it. Milliseconds. */
@@ -45,6 +44,7 @@ export class Session {
   readonly #cache = new Cache();
   readonly #flight: Flight;
   #sweptAt = 0;
+  #sweepAfter = 0;
   #heardAt = performance.now();
   /** The time by which the last turn judged what is paused. */
   #turnedAt = 0;
@@ -190,7 +190,7 @@ export class Session {
     const keys = low ? this.#replenishedAt + REPLENISH_MS : Infinity;
     return Math.max(
       1,
-      Math.min(SWEEP_MS, this.#expiresAt - Date.now(), resume - now, receipts - now, keys - now, quiet),
+      Math.min(this.#sweepAfter, this.#expiresAt - Date.now(), resume - now, receipts - now, keys - now, quiet),
     );
   }
 
@@ -282,9 +282,9 @@ export class Session {
 
   async #sweepIfDue(turn: Turn): Promise<void> {
     // Set back or forth: it is swept once too often rather than not for a long time.
-    if (Math.abs(Date.now() - this.#sweptAt) < SWEEP_MS) return;
+    if (Math.abs(Date.now() - this.#sweptAt) < this.#sweepAfter) return;
     this.#sweptAt = Date.now();
-    await sweep(turn);
+    this.#sweepAfter = await sweep(turn);
     await wakeHealing(turn);
     if (await lastResortIsDue(turn)) this.#replenishDue = true;
   }

@@ -37,6 +37,37 @@ test("bodies of handled messages are kept for a week, their rows and ids for thi
   expect((await bob.inbox()).map(({ body }) => body)).toContain("day 31");
 });
 
+test("however many messages come, what is kept no longer is forgotten as fast", async () => {
+  await using world = await World.create();
+  const store = world.memory("alice");
+  await (await world.open("alice")).close();
+  const COUNT = 1_700;
+  const now = Date.now();
+  const row = (seq: number, days: number) =>
+    JSON.stringify({
+      seq,
+      id: `old-${seq}`,
+      from: "bob",
+      received_at: now - days * DAY,
+      ...(seq === 1 ? { state: "unhandled" } : { state: "handled", settled_at: now - days * DAY + 1_000 }),
+    });
+  await store.write(async (tx) => {
+    for (let seq = 1; seq <= 2 * COUNT; seq++) {
+      const key = String(seq).padStart(16, "0");
+      await tx.put(`in/${key}`, row(seq, seq <= COUNT ? 31 : 8));
+      await tx.put(`in-body/${key}`, "once upon a time");
+      await tx.put(`seen-at/${String(now - 31 * DAY).padStart(16, "0")}/bob/old-${seq}`, "");
+    }
+  });
+  await using alice = await world.open("alice");
+  await alice.sync();
+  const count = (prefix: string) => store.read(async (tx) => (await tx.list({ prefix })).length);
+  // All but the unhandled one, which is in nobody's way.
+  await eventually("rows are forgotten", async () => (await count("in/")) === COUNT + 1);
+  await eventually("bodies are forgotten", async () => (await count("in-body/")) === 1);
+  await eventually("ids are forgotten", async () => (await count("seen-at/")) === 0);
+});
+
 test("a message of which the relay says nothing any more expires", async () => {
   await using world = await World.create();
   const alice = await world.open("alice");

@@ -1,0 +1,100 @@
+/** Token accounts of the soak: a ring that relays opaque messages at its pace, and logins on fresh connections. */
+import { setTimeout as delay } from "node:timers/promises";
+import { serve } from "../bench/serve.ts";
+import { type KeyAccount, loginKey, registerKey } from "../bench/load/key-account.ts";
+import { type Frame, LoadSocket, textFrame } from "../bench/load/socket.ts";
+import { loginToken, registerToken, type TokenAccount } from "../bench/load/token-account.ts";
+import { Reporter } from "./samples.ts";
+
+const ACCOUNTS = 8;
+const MESSAGE_BYTES = 128;
+/** One message of each account, and one login. */
+const EVERY_MS = 200;
+const DRAIN_MS = 20_000;
+
+const reporter = new Reporter();
+const sockets: LoadSocket[] = [];
+/** When a message left that has not arrived, by its text. */
+const underWay = new Map<string, number>();
+let port: number;
+let visitors: { key: KeyAccount; token: TokenAccount };
+let timer: NodeJS.Timeout;
+let number = 0;
+
+serve({
+  open,
+  send,
+  stop,
+  report: () => reporter.take(),
+  /** How many messages have not arrived. */
+  missing: () => underWay.size,
+});
+
+async function open(options: { port: number }): Promise<void> {
+  port = options.port;
+  for (let index = 0; index < ACCOUNTS; index++) {
+    const socket = await LoadSocket.open(port);
+    await loginToken(socket, await registerToken(socket, nameOf(index)));
+    socket.onText = (buffer, start, end) => read(JSON.parse(buffer.toString("utf8", start, end)) as Frame);
+    socket.onClose = () => reporter.failed("the relay has closed a token account's connection");
+    sockets.push(socket);
+  }
+  const key = await visit((socket) => registerKey(socket, `127.0.0.1:${port}`, "key-visitor"));
+  visitors = { key, token: await visit((socket) => registerToken(socket, "token-visitor")) };
+}
+
+function send(): void {
+  timer = setInterval(() => {
+    number += 1;
+    for (const [index, socket] of sockets.entries()) {
+      const message = `${index}-${number}-`.padEnd(MESSAGE_BYTES, "x");
+      underWay.set(message, performance.now());
+      socket.write(frameTo(nameOf((index + 1) % ACCOUNTS), message));
+    }
+    void login().catch((error: unknown) => reporter.failed(error));
+  }, EVERY_MS);
+}
+
+/** Resolves when everything has arrived, or never will. */
+async function stop(): Promise<void> {
+  clearInterval(timer);
+  for (const end = performance.now() + DRAIN_MS; underWay.size > 0 && performance.now() < end;) await delay(EVERY_MS);
+}
+
+function read({ type, data }: Frame): void {
+  if (type === "ack") return;
+  const left = underWay.get(data.message);
+  if (left === undefined) return reporter.failed(`a token account was sent what it does not expect: ${type}`);
+  underWay.delete(data.message);
+  reporter.timed("relayed", left);
+}
+
+/** Key and token accounts in turns: logs in, asks who is there, and is gone. */
+async function login(): Promise<void> {
+  const started = performance.now();
+  const kind = number % 2 === 0 ? "key" : "token";
+  await visit(async (socket) => {
+    if (kind === "key") await loginKey(socket, `127.0.0.1:${port}`, visitors.key);
+    else await loginToken(socket, visitors.token);
+    const { type } = await socket.ask({ type: "list_users", id: "4" });
+    if (type !== "user_list") throw new Error(`list_users was answered with ${type}`);
+  });
+  reporter.timed("login", started);
+}
+
+async function visit<T>(use: (socket: LoadSocket) => Promise<T>): Promise<T> {
+  const socket = await LoadSocket.open(port);
+  try {
+    return await use(socket);
+  } finally {
+    await socket.close();
+  }
+}
+
+function frameTo(to: string, message: string): Buffer {
+  return textFrame(JSON.stringify({ type: "send", id: "1", data: { to, message } }));
+}
+
+function nameOf(index: number): string {
+  return `token-${index}`;
+}

@@ -1,0 +1,141 @@
+import { loadavg } from "node:os";
+import { median } from "../bench/compare.ts";
+import type { Worker } from "../bench/worker.ts";
+import { type Contents, fileSize, logSize } from "./files.ts";
+import { newTimes, type Report, type Times, timings } from "./samples.ts";
+
+export type Group = "relay" | "awake" | "sleepy";
+export const groups: Group[] = ["relay", "awake", "sleepy"];
+
+/** A process that must not grow. */
+export interface Watched {
+  group: Group;
+  worker: Worker;
+  /** Its database. */
+  file: string;
+  contents: () => Contents;
+}
+
+/** What the processes of a group were in one minute, each on average. */
+export interface Figures {
+  /** Resident bytes as it runs, the median of the samples. */
+  resident: number;
+  /** Resident bytes at the end when all garbage was collected, if it was. */
+  collected?: number;
+  /** Bytes of the write-ahead log, the largest that was seen of any. */
+  log: number;
+  /** Bytes of the database's file at the end. */
+  file: number;
+  /** Messages that the database remembers at the end. */
+  kept: number;
+  /** Bytes by which the database has grown for each message that it began to remember, in this minute and the one before. */
+  bytesEach: number;
+  /** Rows at the end that belong to no message. */
+  others: number;
+  /** Microseconds of CPU for each message. */
+  cpuEach: number;
+  /** Rows of the first of them at the end, by table or prefix. */
+  rows: Record<string, number>;
+}
+
+export interface Minute {
+  figures: Record<Group, Figures>;
+  times: Times;
+  /** Processes of this machine that wanted a core at its end, by the system's average of a minute. */
+  load: number;
+}
+
+interface Mark {
+  contents: Contents;
+  cpu: number;
+}
+
+/** The minute that the last is compared with, from 1: the one before it warms up. */
+export const FIRST_MINUTE = 2;
+/** A log is emptied now and then: that it was full is seen only by looking often. Milliseconds. */
+const LOG_MS = 200;
+
+/** Looks at the processes, and makes minutes of what it sees. */
+export class Watch implements Disposable {
+  readonly minutes: Minute[] = [];
+  readonly #all: Watched[];
+  readonly #timer: NodeJS.Timeout;
+  #samples: { worker: Worker; resident: number }[] = [];
+  #logs = new Map<Group, number>();
+  #times = newTimes();
+  /** By minute, the latest last: what was at their ends. */
+  readonly #marks: Map<Watched, Mark>[] = [];
+
+  constructor(all: Watched[]) {
+    this.#all = all;
+    this.#timer = setInterval(() => {
+      for (const { group, file } of all) this.#logs.set(group, Math.max(this.#logs.get(group) ?? 0, logSize(file)));
+    }, LOG_MS);
+  }
+
+  [Symbol.dispose](): void {
+    clearInterval(this.#timer);
+  }
+
+  add({ times }: Report): void {
+    for (const what of timings) this.#times[what].push(...times[what]);
+  }
+
+  async sample(): Promise<void> {
+    for (const { worker } of this.#all) this.#samples.push({ worker, resident: await worker.ask<number>("resident") });
+  }
+
+  /** Begins the first minute, or ends one. `collect`: with a garbage collection behind it, which disturbs the next. */
+  async mark({ collect }: { collect: boolean }): Promise<void> {
+    const mark = new Map<Watched, Mark>();
+    for (const one of this.#all) mark.set(one, { contents: one.contents(), cpu: await one.worker.ask<number>("cpu") });
+    this.#marks.push(mark);
+    if (this.#marks.length > 1) {
+      const figures = Object.fromEntries(groups.map((group) => [group, this.#figures(group)])) as Minute["figures"];
+      this.minutes.push({ figures, times: this.#times, load: loadavg()[0] ?? 0 });
+      if (collect) for (const group of groups) figures[group].collected = await this.#collect(group);
+    }
+    this.#samples = [];
+    this.#logs = new Map();
+    this.#times = newTimes();
+  }
+
+  /** @returns resident bytes, on average */
+  async #collect(group: Group): Promise<number> {
+    const members = this.#membersOf(group);
+    let total = 0;
+    for (const { worker } of members) total += await worker.ask<number>("memory");
+    return total / members.length;
+  }
+
+  #membersOf(group: Group): Watched[] {
+    return this.#all.filter((one) => one.group === group);
+  }
+
+  #figures(group: Group): Figures {
+    const members = this.#membersOf(group);
+    const mean = (value: (one: Watched) => number) =>
+      members.reduce((total, one) => total + value(one), 0) / members.length;
+    const now = (one: Watched) => this.#marks.at(-1)?.get(one) as Mark;
+    const growth = (value: (mark: Mark) => number, minutes: number) => {
+      const then = this.#marks.at(-1 - minutes) ?? this.#marks[0];
+      return mean((one) => value(now(one)) - value(then?.get(one) as Mark));
+    };
+    const resident = ({ worker }: Watched) =>
+      median(this.#samples.filter((one) => one.worker === worker).map((one) => one.resident));
+    return {
+      resident: mean(resident),
+      log: this.#logs.get(group) ?? 0,
+      file: mean(({ file }) => fileSize(file)),
+      kept: mean((one) => kept(now(one))),
+      bytesEach: growth(({ contents }) => contents.bytes, 2) / growth(kept, 2),
+      others: mean((one) => now(one).contents.others),
+      cpuEach: growth(({ cpu }) => cpu, 1) / growth(kept, 1),
+      rows: now(members[0] as Watched).contents.rows,
+    };
+  }
+}
+
+function kept({ contents }: Mark): number {
+  return contents.kept;
+}

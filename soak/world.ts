@@ -1,0 +1,95 @@
+import { join } from "node:path";
+import { type Server, startFloor, startRelay } from "../bench/servers.ts";
+import { startWorker, type Worker } from "../bench/worker.ts";
+import { readAgent, readRelay } from "./files.ts";
+import { AWAKE, SLEEPY } from "./load.ts";
+import type { Report } from "./samples.ts";
+import { Visits } from "./visits.ts";
+import type { Watched } from "./watch.ts";
+
+/** Everything that takes part in a soak. Its processes end with it. */
+export class World implements AsyncDisposable {
+  readonly visits: Visits;
+  /** By username. */
+  readonly agents = new Map<string, Worker>();
+  readonly tokens: Worker;
+  readonly #floor: Worker;
+  readonly #relay: Server;
+  readonly #folder: string;
+  readonly #stack: AsyncDisposableStack;
+
+  private constructor(folder: string, relay: Server, tokens: Worker, floor: Worker, stack: AsyncDisposableStack) {
+    this.#folder = folder;
+    this.#relay = relay;
+    this.tokens = tokens;
+    this.#floor = floor;
+    this.#stack = stack;
+    this.visits = new Visits(join(folder, "home"));
+  }
+
+  /** The relay has its limits, as it has them by default. @param folder an empty folder on disk */
+  static async start(folder: string): Promise<World> {
+    const stack = new AsyncDisposableStack();
+    try {
+      const relay = stack.use(await startRelay(join(folder, "relay"), { limited: true }));
+      const echo = stack.use(await startFloor("echo"));
+      const tokens = stack.use(await startWorker(new URL("./tokens.ts", import.meta.url)));
+      await tokens.ask("open", { port: relay.port });
+      const floor = stack.use(await startWorker(new URL("./floor.ts", import.meta.url)));
+      await floor.ask("open", { echo: echo.port, file: join(folder, "floor") });
+      const world = new World(folder, relay, tokens, floor, stack);
+      for (const name of [...AWAKE, ...SLEEPY]) await world.startAgent(name);
+      await world.visits.register(world.#server);
+      return world;
+    } catch (error) {
+      await stack.disposeAsync();
+      throw error;
+    }
+  }
+
+  async startAgent(username: string): Promise<void> {
+    const worker = this.#stack.use(await startWorker(new URL("./agent.ts", import.meta.url)));
+    await worker.ask("open", { server: this.#server, home: join(this.#folder, "home"), username });
+    this.agents.set(username, worker);
+  }
+
+  /** Agents that are closed half of the time. */
+  get sleepers(): Worker[] {
+    return SLEEPY.map((name) => this.agents.get(name) as Worker);
+  }
+
+  get senders(): Worker[] {
+    return [this.#floor, this.tokens, ...this.agents.values()];
+  }
+
+  /** The relay and the agents. */
+  get watched(): Watched[] {
+    const relay = join(this.#folder, "relay", "db", "relay.db");
+    return [
+      { group: "relay", worker: this.#relay, file: relay, contents: () => readRelay(relay) },
+      ...[...this.agents].map(([name, worker]): Watched => {
+        const file = join(this.folderOf(name), "agent.db");
+        return { group: AWAKE.includes(name) ? "awake" : "sleepy", worker, file, contents: () => readAgent(file) };
+      }),
+    ];
+  }
+
+  /** What has happened since this was asked last. */
+  async reports(): Promise<Report[]> {
+    const reports = [this.visits.reporter.take()];
+    for (const worker of this.senders) reports.push(await worker.ask<Report>("report"));
+    return reports;
+  }
+
+  folderOf(username: string): string {
+    return join(this.#folder, "home", username);
+  }
+
+  get #server(): string {
+    return `ws://localhost:${this.#relay.port}/ws`;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#stack.disposeAsync();
+  }
+}
