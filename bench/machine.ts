@@ -7,7 +7,8 @@ export interface Machine {
   cores: number;
   processor: string;
   system: string;
-  node: string;
+  /** Node or Bun, and its version. */
+  runtime: string;
   /** Processes that want a core, on average, when the benchmark began: well below the number of cores is quiet. */
   load: number;
   /** Median of writing 4 KiB to disk for good. Durable figures follow it. */
@@ -22,7 +23,7 @@ export function describeMachine(folder: string): Machine {
     cores: availableParallelism(),
     processor: cpus()[0]?.model ?? "unknown",
     system: `${platform()} ${release()}`,
-    node: process.version,
+    runtime: process.versions["bun"] === undefined ? `Node ${process.version}` : `Bun ${process.versions["bun"]}`,
     load: loadavg()[0] ?? 0,
     syncMilliseconds: timeSync(join(folder, "sync-probe")),
   };

@@ -19,8 +19,8 @@ export function columns(rows: string[][]): string {
   return rows.map(line).join("\n");
 }
 
-export function describe({ cores, processor, system, node, load, syncMilliseconds }: Machine): string {
-  return `${cores} cores (${processor}), ${system}, Node ${node}, fdatasync ${syncMilliseconds.toFixed(2)} ms, load ${load.toFixed(1)}`;
+export function describe({ cores, processor, system, runtime, load, syncMilliseconds }: Machine): string {
+  return `${cores} cores (${processor}), ${system}, ${runtime}, fdatasync ${syncMilliseconds.toFixed(2)} ms, load ${load.toFixed(1)}`;
 }
 
 /** Whether a result reaches its aim; undefined if it has none. */

@@ -137,7 +137,7 @@ test("bad flags end with 2", async () => {
   });
 });
 
-test("an older Node gets one line that says what to do", () => {
+test.skipIf(process.versions["bun"] !== undefined)("an older Node gets one line that says what to do", () => {
   const bin = fileURLToPath(new URL("../bin/aimessage-server.js", import.meta.url));
   const asNode20 = "Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '20.20.2' } })";
   const { status, stdout, stderr } = spawnSync(

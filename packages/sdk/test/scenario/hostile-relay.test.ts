@@ -153,6 +153,7 @@ describe("a relay that lies about messages", () => {
     await (await all.alice.send("bob", "once")).handled();
     world.proxy.rule = undefined;
     const push = world.proxy.pushedTo("bob", "application").at(-1);
+    await eventually("bob is back", () => world.proxy.isConnected("bob"));
     world.proxy.push("bob", push!);
     await pause(200);
     await (await all.alice.send("bob", "twice")).handled();
