@@ -3,7 +3,7 @@ import { compare, type Plan, type Result } from "../compare.ts";
 import { type Server, startFloor, startRelay } from "../servers.ts";
 import { startWorker, type Worker } from "../worker.ts";
 
-const CONNECTIONS = 4000;
+const CONNECTIONS = 10_000;
 /** Opened and closed before the first measurement, so that code that is loaded and compiled once is not counted. */
 const WARM_UP = 200;
 const ROUNDS = 3;
