@@ -1,7 +1,10 @@
-import { hasReceived } from "./stores.ts";
+import { hasReceived, isQueued } from "./stores.ts";
 import type { World } from "./world.ts";
 
-/** What a recipient whose store was put back has at the relay is dropped, and sent again by its sender. */
+/**
+ * What a recipient whose store was put back has at the relay is dropped when its new device comes, and sent again by its
+ * sender. Until then, and for as long as that may take.
+ */
 const AFTER_PUT_BACK_MS = 20_000;
 
 /**
@@ -21,10 +24,12 @@ export async function checkRelayDisk(world: World): Promise<void> {
   );
   if (acknowledged.length === 0) return;
   const onDisk = world.relay.stored();
-  for (const { letter, got } of acknowledged) {
+  const folderOf = (agent: string) => world.agents.find(({ name }) => name === agent)?.folder ?? "";
+  for (const { letter, got, from } of acknowledged) {
     if (onDisk.has(letter.id) || got.length > 0) continue;
-    const folder = world.agents.find(({ name }) => name === letter.to)?.folder ?? "";
-    if (!(await hasReceived(folder, letter.id)) && got.length === 0)
+    // Its new device may have come late, and its sender has heard of that.
+    if (putBackAt(letter.to) > 0 && (await isQueued(folderOf(from), letter.id))) continue;
+    if (!(await hasReceived(folderOf(letter.to), letter.id)) && got.length === 0)
       world.ledger.violation(
         `lost: ${letter.id} to ${letter.to} was acknowledged, and neither the relay's disk nor its recipient has it`,
       );

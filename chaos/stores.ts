@@ -58,6 +58,12 @@ export async function hasReceived(folder: string, id: string): Promise<boolean> 
   });
 }
 
+/** Whether a message waits in its sender's outbox, to be sent again. */
+export async function isQueued(folder: string, id: string): Promise<boolean> {
+  const { sent } = await readBooks(folder);
+  return sent.get(id)?.state === "queued";
+}
+
 /** What SQLite says of a database: "ok". */
 export function integrity(folder: string, file: string): string {
   const db = new DatabaseSync(join(folder, file), { timeout: 1000 });

@@ -17,10 +17,14 @@ const GIVEN_BACK_MS = 1_000;
  * when a wait is first seen; from then on one that nobody sets counts, and that stands still while a computer sleeps.
  */
 export class WaitWatch {
-  readonly #startedAt = Date.now();
   /** By place in the inbox: what it waits for, until when (by `performance.now()`), and the look that saw it last. */
   readonly #seen = new Map<number, { what: string; end: number; look: number }>();
+  readonly #graceMs: number;
   #look = 0;
+
+  constructor(graceMs = GRACE_MS) {
+    this.#graceMs = graceMs;
+  }
 
   /** When a message may be given out: Unix milliseconds, Infinity if never. */
   freeAt(row: InboxRecord): number {
@@ -33,8 +37,8 @@ export class WaitWatch {
     if (seen?.what !== what) {
       const longest = claim === undefined ? (retry_after ?? Infinity) : CLAIM_MS;
       const left = Math.min(Math.max(until - Date.now(), 0), longest);
-      // Who made it may be alive and have slept, or its clock may have been set forth. Not if it ran out before we began.
-      const grace = claim !== undefined && until > this.#startedAt ? GRACE_MS : 0;
+      // Who made it may be alive, and have slept, or know another time of day than we do.
+      const grace = claim === undefined ? 0 : this.#graceMs;
       this.#seen.set(row.seq, (seen = { what, end: performance.now() + left + grace, look: 0 }));
     }
     seen.look = this.#look;

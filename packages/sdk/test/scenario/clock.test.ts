@@ -58,6 +58,23 @@ test("a message that somebody works on is given to nobody else when the clock is
   done.resolve();
 });
 
+test("a message that somebody works on is given to nobody else who began before the clock was set back", async () => {
+  const clock = wrongClock();
+  await using world = await World.create();
+  const [alice, bob] = [await world.open("alice"), await world.open("bob")];
+  await bob.sync();
+  const done = Promise.withResolvers<void>();
+  const work = (message: IncomingMessage) => done.promise.then(() => message.handled());
+  const got = [follow(bob, work, { share: true }), follow(bob, work, { share: true })];
+  await pause(50);
+  clock.offset = -HOUR_MS;
+  const sent = await alice.send("bob", "takes its time");
+  await sent.received();
+  await pause(300);
+  expect(got.flat().map(({ body }) => body)).toEqual(["takes its time"]);
+  done.resolve();
+});
+
 test("a message whose handler has failed is tried again although the clock was set back", async () => {
   const clock = wrongClock();
   await using world = await World.create();

@@ -57,7 +57,7 @@ test("a process that dies in its handler counts as an attempt", async () => {
   await bob.sync();
   const store = world.memory("bob");
   for (let life = 1; life <= 2; life++) {
-    const claimed = await claimNext(store, `life ${life}`, () => true, new WaitWatch());
+    const claimed = await claimNext(store, `life ${life}`, () => true, new WaitWatch(0));
     if (!("row" in claimed)) throw new Error("nothing to claim");
     expect(claimed.row.attempts).toBe(life);
     // Nothing is said any more, and the claim runs out.
