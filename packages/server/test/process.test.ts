@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { expect, test } from "vitest";
 import { folder } from "./folder.ts";
-import { loginToken, RawClient, tokenClient } from "./raw-client.ts";
+import { loginToken, onBun, RawClient, tokenClient } from "./raw-client.ts";
 import { relayProcess } from "./relay-process.ts";
 
 test("the start-up lines are the original's, with the real port; SIGTERM ends it with 0", async () => {
@@ -137,7 +137,7 @@ test("bad flags end with 2", async () => {
   });
 });
 
-test.skipIf(process.versions["bun"] !== undefined)("an older Node gets one line that says what to do", () => {
+test.skipIf(onBun)("an older Node gets one line that says what to do", () => {
   const bin = fileURLToPath(new URL("../bin/aimessage-server.js", import.meta.url));
   const asNode20 = "Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '20.20.2' } })";
   const { status, stdout, stderr } = spawnSync(

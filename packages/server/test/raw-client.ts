@@ -2,6 +2,9 @@ import { createCipheriv, pbkdf2Sync, randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { type ClientOptions, WebSocket } from "ws";
 
+/** Bun puts its own WebSockets in the place of ws: they show no sockets beneath, and answer pings in their own time. */
+export const onBun = process.versions["bun"] !== undefined;
+
 export interface Frame {
   type: string;
   id?: string;
