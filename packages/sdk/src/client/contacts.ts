@@ -1,5 +1,6 @@
 import { looksLike } from "../crypto/identity.ts";
 import { type DeviceCertificate, toBase64, usernameKey } from "../protocol/index.ts";
+import type { WriteTransaction } from "../store/store.ts";
 import { type ContactRecord, list } from "./records.ts";
 import { pin, type Turn } from "./turn.ts";
 
@@ -121,4 +122,10 @@ async function warnOfLookalikes(turn: Turn, username: string): Promise<void> {
       );
   if (looksLike(usernameKey(turn.account.identity.username), username))
     await turn.alert("lookalike", username, `${username} looks like your own name`);
+}
+
+/** The next group with a contact names this one as replaced. */
+export async function nameReplaced(tx: WriteTransaction, contact: string, group: string): Promise<void> {
+  const names = ((await tx.get(`replaces/${contact}`)) ?? "") as string;
+  await tx.put(`replaces/${contact}`, `${names} ${group}`.trim());
 }

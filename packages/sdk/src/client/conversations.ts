@@ -10,9 +10,9 @@ import {
   usernameKey,
 } from "../protocol/index.ts";
 import type { ReadTransaction } from "../store/store.ts";
-import { meet, type Trust } from "./contacts.ts";
+import { meet, nameReplaced, type Trust } from "./contacts.ts";
 import { sendUnreadAgain } from "./receipts.ts";
-import { type ContactRecord, get, type GroupRecord, nameReplaced, put, remove } from "./records.ts";
+import { type ContactRecord, get, type GroupRecord, put, remove } from "./records.ts";
 import type { Conversation, Turn } from "./turn.ts";
 
 /** Groups that are kept for one contact; beyond them the oldest goes. */

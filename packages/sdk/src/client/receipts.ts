@@ -1,12 +1,12 @@
 import * as z from "zod/mini";
 import { frameId } from "../crypto/content.ts";
 import { fromUtf8, randomId, utf8 } from "../protocol/index.ts";
+import { nameReplaced } from "./contacts.ts";
 import { deleteRow, requeue, rowByCounter, rowById, sentIn, settle, unlink } from "./outbox-rows.ts";
 import {
   get,
   type GroupRecord,
   isEmptyReceipt,
-  nameReplaced,
   nextSeq,
   type OutboxRecord,
   pad,

@@ -275,12 +275,6 @@ export async function list<T extends Table>(
   return found.map(([, value]) => JSON.parse(value as string) as Tables[T]);
 }
 
-/** The next group with a contact names this one as replaced. */
-export async function nameReplaced(tx: WriteTransaction, contact: string, group: string): Promise<void> {
-  const names = ((await tx.get(`replaces/${contact}`)) ?? "") as string;
-  await tx.put(`replaces/${contact}`, `${names} ${group}`.trim());
-}
-
 /** The next number of a sequence that never repeats. */
 export async function nextSeq(tx: WriteTransaction, sequence: "out" | "in" | "alert"): Promise<number> {
   const key = `meta/next-${sequence}`;

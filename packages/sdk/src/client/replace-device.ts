@@ -4,8 +4,9 @@ import { createDevice, type Device } from "../crypto/identity.ts";
 import type { ClientStore, WriteTransaction } from "../store/store.ts";
 import { type Account, registerDevice, toDeviceRecord, updateRelay } from "./account.ts";
 import { type Connection, refused } from "./connection.ts";
+import { nameReplaced } from "./contacts.ts";
 import { hasLeft } from "./outbox-rows.ts";
-import { get, list, nameReplaced, nextSeq, pad, put } from "./records.ts";
+import { get, list, nextSeq, pad, put } from "./records.ts";
 
 /** Copies of one agent that were put back one after another; more are a relay's invention, which would use counters up. */
 const MOST_REPLACED = 10_000;

@@ -9,12 +9,12 @@ import { applyCommit, heal, isWaiting } from "./commits.ts";
 import type { Connection, Pushed } from "./connection.ts";
 import { reopenDelay } from "./conversations.ts";
 import { type Answered, asAck, Flight, tooLarge } from "./flight.ts";
+import { Gathering } from "./gathering.ts";
 import { receive } from "./incoming.ts";
 import { lastResortIsDue, replenish } from "./key-packages.ts";
 import { cannotOpen, openWith } from "./openings.ts";
 import { expire } from "./outbox-rows.ts";
 import { encryptQueued } from "./outgoing.ts";
-import { flushReceipts } from "./receipts.ts";
 import type { WireRecord } from "./records.ts";
 import { sweep, wakeHealing } from "./retention.ts";
 import { Cache, Turn } from "./turn.ts";
@@ -23,8 +23,6 @@ import { Cache, Turn } from "./turn.ts";
 const BATCH = 256;
 /** What a frame holds beside its data, in bytes. */
 const ENVELOPE = 128;
-/** How long what a receipt says waits for more of it. Milliseconds. */
-const GATHER_MS = 5;
 /** How long we wait between two fillings of the stock of key packages, whatever the relay says of it. */
 const REPLENISH_MS = 10_000;
 /** An admitted commit is applied when our mailbox has been quiet for so long, even if its mark was never reached. */
@@ -48,9 +46,7 @@ export class Session {
   #heardAt = performance.now();
   /** The time by which the last turn judged what is paused. */
   #turnedAt = 0;
-  #receiptsDueAt: number | undefined;
-  #gatheringSince: number | undefined;
-  #flushedAt = -Infinity;
+  readonly #gathering = new Gathering();
   /** When something in the outbox expires next. Unix milliseconds. */
   #expiresAt = Infinity;
   #asked = false;
@@ -140,7 +136,7 @@ export class Session {
       await heal(turn, (group) => flight.postCommit(group));
       await repeatCommits(turn, flight);
       await this.#retryIfAsked(turn);
-      await this.#flushReceipts(turn, last);
+      await this.#gathering.flush(turn, flight, last);
       this.#expiresAt = await expire(turn);
       await encryptQueued(turn, flight);
       const { taken } = flight;
@@ -183,7 +179,7 @@ export class Session {
   untilNext(): number {
     const now = performance.now();
     const resume = this.#flight.nextResume(this.#turnedAt) ?? Infinity;
-    const receipts = this.#receiptsDueAt ?? Infinity;
+    const receipts = this.#gathering.dueAt;
     const waiting = [...this.#cache.conversations.values()].some(({ record }) => isWaiting(record));
     const quiet = waiting || this.#cache.commits.size > 0 ? QUIET_MS : Infinity;
     const low = this.#replenishDue || this.#connection.keysLow !== undefined;
@@ -192,29 +188,6 @@ export class Session {
       1,
       Math.min(this.#sweepAfter, this.#expiresAt - Date.now(), resume - now, receipts - now, keys - now, quiet),
     );
-  }
-
-  /**
-   * What handlers report leaves at once, and what follows in a moment together. What has only arrived waits for that long
-   * for its handler, so that most messages cause one receipt.
-   */
-  async #flushReceipts(turn: Turn, last: boolean): Promise<void> {
-    const names: string[] = [];
-    let reported = last;
-    for (const [contact, receipt] of await turn.receiptsDue()) {
-      if (this.#flight.hasReceiptUnderWay(contact) || (await turn.contact(contact))?.stopped !== undefined) continue;
-      names.push(contact);
-      reported ||= receipt.handled.length + receipt.failed.length > 0;
-    }
-    const { ticks } = turn;
-    this.#gatheringSince = names.length === 0 ? undefined : (this.#gatheringSince ?? ticks);
-    const due = (reported ? this.#flushedAt : (this.#gatheringSince ?? ticks)) + GATHER_MS;
-    const wait = names.length > 0 && !last && ticks < due;
-    this.#receiptsDueAt = wait ? due : undefined;
-    if (names.length === 0 || wait) return;
-    this.#gatheringSince = undefined;
-    this.#flushedAt = ticks;
-    await flushReceipts(turn, names);
   }
 
   /** Lets the outside see what is committed. */
