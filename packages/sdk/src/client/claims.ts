@@ -1,6 +1,6 @@
 /** Listeners that share take turns: each claims a message for as long as it works on it. */
 import type { ClientStore, ReadTransaction } from "../store/store.ts";
-import { AHEAD, endIfExpired } from "./message.ts";
+import { AHEAD, endIfExpired, notBefore } from "./message.ts";
 import { get, type InboxRecord, pad, put } from "./records.ts";
 
 /** How long a claim holds that is not renewed. Milliseconds. */
@@ -121,7 +121,6 @@ export async function dropClaim(store: ClientStore, seq: number, by: string): Pr
     const row = await get(tx, "in/", pad(seq));
     if (row?.state !== "unhandled" || row.claim?.by !== by) return;
     const { claim: _claim, ...rest } = row;
-    const retry = { retry_at: Date.now() + GIVEN_BACK_MS, retry_after: GIVEN_BACK_MS };
-    await put(tx, "in/", pad(seq), { ...rest, ...retry });
+    await put(tx, "in/", pad(seq), { ...rest, ...notBefore(GIVEN_BACK_MS) });
   });
 }

@@ -57,14 +57,18 @@ export async function settleMessage(store: ClientStore, seq: number, failure?: s
   });
 }
 
+/** What keeps a message from being given out for `delay` milliseconds. */
+export function notBefore(delay: number): Required<Pick<InboxRecord, "retry_at" | "retry_after">> {
+  return { retry_at: Date.now() + delay, retry_after: delay };
+}
+
 /** Its handler has failed for now: it is given out again after `delay` milliseconds. */
 export async function retryMessage(store: ClientStore, seq: number, reason: string, delay: number): Promise<void> {
   await store.write(async (tx) => {
     const row = await get(tx, "in/", pad(seq));
     if (row?.state !== "unhandled") return;
     const { claim: _claim, ...rest } = row;
-    const retry = { retry_at: Date.now() + delay, retry_after: delay };
-    await put(tx, "in/", pad(seq), { ...rest, reason: reason.slice(0, 1000), ...retry });
+    await put(tx, "in/", pad(seq), { ...rest, reason: reason.slice(0, 1000), ...notBefore(delay) });
   });
 }
 

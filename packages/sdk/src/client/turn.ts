@@ -151,21 +151,22 @@ export class Turn {
 
   /** The next receipt to this contact, to be added to, or to be emptied. */
   async receipt(username: string): Promise<ReceiptRecord> {
-    let entry = this.#receipts.get(username);
-    if (entry === undefined) {
-      const before = await this.tx.get(`receipt/${username}`);
-      entry = {
-        record: before === undefined ? emptyReceipt() : (JSON.parse(before as string) as ReceiptRecord),
-        before,
-      };
-      this.#receipts.set(username, entry);
-    }
-    return entry.record;
+    const known = this.#receipts.get(username);
+    return known?.record ?? this.#keepReceipt(username, await this.tx.get(`receipt/${username}`));
+  }
+
+  #keepReceipt(username: string, before: Value | undefined): ReceiptRecord {
+    const record = before === undefined ? emptyReceipt() : (JSON.parse(before as string) as ReceiptRecord);
+    this.#receipts.set(username, { record, before });
+    return record;
   }
 
   /** What there is to put into receipts, by contact. */
   async receiptsDue(): Promise<Map<string, ReceiptRecord>> {
-    for (const [key] of await this.tx.list({ prefix: "receipt/" })) await this.receipt(key.slice("receipt/".length));
+    for (const [key, before] of await this.tx.list({ prefix: "receipt/" })) {
+      const username = key.slice("receipt/".length);
+      if (!this.#receipts.has(username)) this.#keepReceipt(username, before);
+    }
     const due = [...this.#receipts].filter(([, { record }]) => !isEmptyReceipt(record));
     return new Map(due.map(([username, { record }]) => [username, record]));
   }

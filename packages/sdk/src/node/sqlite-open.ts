@@ -5,7 +5,7 @@ import { AgentError } from "../errors.ts";
 import { BUSY_MS, patiently } from "./sqlite-errors.ts";
 
 const FORMAT = 1;
-/** Pages of the database in memory, at most. */
+/** What the pages of the database may take in memory. KiB. */
 const CACHE_KIB = 16_384;
 /** Pages of 4 KiB after which a process that writes without pause empties the -wal file. */
 const CHECKPOINT_PAGES = 8_000;

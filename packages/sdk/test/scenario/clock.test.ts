@@ -3,7 +3,7 @@ import { expect, onTestFinished, test, vi } from "vitest";
 import type { IncomingMessage } from "../../src/client/agent.ts";
 import { claimNext, WaitWatch } from "../../src/client/claims.ts";
 import { get, pad, put } from "../../src/client/records.ts";
-import { eventually, follow, pause, World } from "./world.ts";
+import { eventually, follow, pause, refuseNext, World } from "./world.ts";
 
 const HOUR_MS = 3_600_000;
 
@@ -113,15 +113,9 @@ test("a pause for want of room ends although the clock was set back", async () =
   const [alice, bob] = [await world.open("alice"), await world.open("bob")];
   follow(bob);
   await (await alice.send("bob", "hello")).handled();
-  let refusals = 1;
-  world.proxy.rule = ({ agent, toRelay, frame }) => {
-    if (agent !== "alice" || toRelay || frame.type !== "ack" || refusals-- <= 0) return undefined;
-    const { message_id } = frame.data;
-    const data = { code: 429, reason: "rate_limited", message: "slowly", retry_after_ms: 500, message_id: message_id! };
-    return [{ ...frame, type: "error", data }];
-  };
+  const refused = refuseNext(world, "alice", 500);
   await alice.send("bob", "refused");
-  await eventually("it is refused", () => refusals <= 0);
+  await eventually("it is refused", refused);
   await pause(100);
   clock.offset = -HOUR_MS;
   await (await alice.send("bob", "later")).handled({ timeout: 10_000 });

@@ -2,7 +2,18 @@ import { cpSync } from "node:fs";
 import { expect, test } from "vitest";
 import { MemoryFolder, MemoryStore } from "../../src/store/memory.ts";
 import type { WriteTransaction } from "../../src/store/store.ts";
-import { alertKinds, bodies, eventually, follow, numbered, pause, rejection, temporaryFolder, World } from "./world.ts";
+import {
+  alertKinds,
+  bodies,
+  eventually,
+  follow,
+  numbered,
+  pause,
+  refuseNext,
+  rejection,
+  temporaryFolder,
+  World,
+} from "./world.ts";
 
 /** Alice and Bob, who have talked. */
 async function talking() {
@@ -60,21 +71,9 @@ test("a pause after a refusal that ends while a turn is under way is not slept o
   const [alice, bob] = [await world.openFrom("alice", store), await world.open("bob")];
   follow(bob);
   await (await alice.send("bob", "hello")).handled();
-  let refusals = 1;
-  world.proxy.rule = ({ agent, toRelay, frame }) => {
-    if (agent !== "alice" || toRelay || frame.type !== "ack" || refusals-- <= 0) return undefined;
-    const { message_id } = frame.data;
-    const data = {
-      code: 429,
-      reason: "rate_limited",
-      message: "slowly",
-      retry_after_ms: 1_500,
-      message_id: message_id!,
-    };
-    return [{ ...frame, type: "error", data }];
-  };
+  const refused = refuseNext(world, "alice", 1_500);
   await alice.send("bob", "refused");
-  await eventually("it is refused", () => refusals <= 0);
+  await eventually("it is refused", refused);
   // Long enough for what else the link does after a while, and shorter than the pause.
   await pause(600);
   store.sluggish = 1_500;

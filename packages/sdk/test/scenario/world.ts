@@ -169,3 +169,16 @@ export async function rejection(
 export async function alertKinds(agent: Agent): Promise<string[]> {
   return (await agent.alerts()).map(({ kind }) => kind);
 }
+
+/** Has the relay seem to refuse the next send of an agent for want of room. @returns whether it has */
+export function refuseNext({ proxy }: World, refused: string, retryAfterMs: number): () => boolean {
+  let done = false;
+  proxy.rule = ({ agent, toRelay, frame }) => {
+    if (agent !== refused || toRelay || frame.type !== "ack" || done) return undefined;
+    done = true;
+    const message_id = frame.data.message_id!;
+    const data = { code: 429, reason: "rate_limited", message: "slowly", retry_after_ms: retryAfterMs, message_id };
+    return [{ ...frame, type: "error", data }];
+  };
+  return () => done;
+}
