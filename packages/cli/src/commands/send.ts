@@ -1,4 +1,4 @@
-import { addAbortSignal, type Readable } from "node:stream";
+import { addAbortSignal } from "node:stream";
 import { Option, type Command } from "commander";
 import { openAgent } from "../agent.ts";
 import type { Context } from "../context.ts";
@@ -43,14 +43,9 @@ export function configure(command: Command, act: Act): void {
 }
 
 async function send(call: Call, options: Options): Promise<void> {
-  const { stdin, interrupted } = call.context;
-  const text = given(options.message, stdin);
-  if (text === undefined) {
-    if (stdin.isTTY === true) call.out.note("The message is what you type now, until Ctrl+D on a line of its own.");
-    // Without this, Ctrl+C would be noticed only when the input ends.
-    addAbortSignal(interrupted, stdin);
-  }
-  const input = text === undefined ? await begin(stdin, options.message === "-").catch(unlessInterrupted) : undefined;
+  const { interrupted } = call.context;
+  const text = given(options.message, call.context);
+  const input = text === undefined ? await begin(call, options.message === "-").catch(unlessInterrupted) : undefined;
   await using agent = await openAgent(call, "send");
   const body = text ?? (await readBody(input ?? [], agent.largestBody).catch(unlessInterrupted));
   const expiry = options.expires === undefined ? {} : { expiresIn: options.expires };
@@ -87,9 +82,9 @@ async function unlessInterrupted(error: unknown): Promise<never> {
 }
 
 /** The text of `-m`; undefined if the message is what stdin holds. */
-function given(message: string | undefined, stdin: Context["stdin"]): string | undefined {
+function given(message: string | undefined, context: Context): string | undefined {
   if (message === "") throw new UsageError("the message is empty", "write it after -m, or give -m - and a pipe");
-  if (message === undefined && stdin.isTTY === true)
+  if (message === undefined && context.stdin.isTTY === true)
     throw new UsageError("a message is required", 'write -m "text", or pipe it in');
   return message === "-" ? undefined : message;
 }
@@ -97,7 +92,10 @@ function given(message: string | undefined, stdin: Context["stdin"]): string | u
 type Input = AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
 
 /** Begins to read stdin. An empty pipe that nobody named is a mistake upstream: a failed command, or a job without stdin. */
-async function begin(stdin: Readable, mayBeEmpty: boolean): Promise<Input> {
+async function begin({ context: { stdin, interrupted }, out }: Call, mayBeEmpty: boolean): Promise<Input> {
+  if (stdin.isTTY === true) out.note("The message is what you type now, until Ctrl+D on a line of its own.");
+  // Without this, Ctrl+C would be noticed only when the input ends.
+  addAbortSignal(interrupted, stdin);
   const parts = stdin[Symbol.asyncIterator]() as AsyncIterator<Buffer | string>;
   const first = await parts.next();
   if (first.done === true && !mayBeEmpty)

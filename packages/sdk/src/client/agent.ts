@@ -13,7 +13,7 @@ import { Outbox } from "./outbox.ts";
 import { AddressBook, type Contact } from "./address-book.ts";
 import { followAlerts } from "./alerts.ts";
 import { ask, type AskType } from "./asks.ts";
-import type { Explain } from "./connect.ts";
+import { type Transport, webTransport } from "./connect.ts";
 import { diagnose, type Diagnosis } from "./diagnosis.ts";
 import { enqueue, type SendOptions } from "./enqueue.ts";
 import { Link } from "./link.ts";
@@ -75,14 +75,14 @@ export class Agent implements AsyncDisposable {
     account: Account,
     plainFingerprint: string,
     role: string,
-    explain: Explain | undefined,
+    transport: Transport,
   ) {
     this.#store = store;
     this.#account = account;
     this.username = account.identity.username;
     this.fingerprint = formatFingerprint(plainFingerprint);
     this.server = account.server;
-    this.#link = new Link(store, crypto, role, account, explain);
+    this.#link = new Link(store, crypto, role, account, transport);
     this.outbox = new Outbox(store, this.#link, (...message) => this.send(...message));
     this.deadLetters = new DeadLetters(store, this.username);
     this.#book = new AddressBook(store, crypto, account, (username, wait) => this.#ask("lookup", { username }, wait));
@@ -94,10 +94,10 @@ export class Agent implements AsyncDisposable {
     crypto: GroupCrypto,
     account: Account,
     role: string,
-    explain?: Explain,
+    transport = webTransport,
   ): Promise<Agent> {
     const { username, publicKey } = account.identity;
-    return new this(store, crypto, account, await fingerprint(username, publicKey), role, explain);
+    return new this(store, crypto, account, await fingerprint(username, publicKey), role, transport);
   }
 
   /**

@@ -1,5 +1,7 @@
 import { AgentError } from "../errors.ts";
-import { Connection } from "./connection.ts";
+import { Connection, type Socket } from "./connection.ts";
+
+export type { Socket };
 
 /** Why a relay cannot be reached, and what to do about it. */
 export interface Explanation {
@@ -8,25 +10,33 @@ export interface Explanation {
   hint: string;
 }
 
-/** Finds out why no connection to a URL can be made; undefined if it does not know, either. Never throws. */
-export type Explain = (url: URL, signal?: AbortSignal) => Promise<Explanation | undefined>;
+/** How a runtime reaches a relay. */
+export interface Transport {
+  /** Begins to open a WebSocket. */
+  dial(url: URL): Socket | Promise<Socket>;
+  /** Finds out why no connection to a URL can be made; undefined if it does not know, either. Never throws. */
+  explain?(url: URL, signal?: AbortSignal): Promise<Explanation | undefined>;
+}
+
+/** What every runtime has. */
+export const webTransport: Transport = { dial: (url) => new WebSocket(url) };
 
 /**
- * As {@link Connection.open}. A WebSocket does not say why it cannot connect: where the runtime has another way to find
- * out, the error does.
+ * Opens a connection. A WebSocket does not say why it cannot connect: where the runtime has another way to find out, the
+ * error does.
  * @throws AgentError relay_unreachable, aborted
  */
 export async function connect(
+  transport: Transport,
   url: URL,
   onEvent: () => void,
-  signal: AbortSignal | undefined,
-  explain: Explain | undefined,
+  signal?: AbortSignal,
 ): Promise<Connection> {
   try {
-    return await Connection.open(url, onEvent, signal);
+    return await Connection.over(await transport.dial(url), url, onEvent, signal);
   } catch (error) {
     if (!(error instanceof AgentError) || error.code !== "relay_unreachable") throw error;
-    const found = await explain?.(url, signal);
+    const found = await transport.explain?.(url, signal);
     if (found === undefined) throw error;
     const { why, hint } = found;
     throw new AgentError("relay_unreachable", `no relay answers at ${url.href}: ${why}`, { hint, cause: error });

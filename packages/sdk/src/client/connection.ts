@@ -33,6 +33,15 @@ const QUIET_MS = 30_000;
 type Answer = { frame: RelayFrame } | { refusal: Refusal };
 type OnAnswer = (answer: Answer) => void;
 
+/** What a connection needs of a WebSocket. (WHATWG WebSockets, section 3.1) */
+export interface Socket {
+  send(text: string): void;
+  close(): void;
+  addEventListener(type: "open" | "error", listener: () => void): void;
+  addEventListener(type: "message", listener: (event: { data: unknown }) => void): void;
+  addEventListener(type: "close", listener: (event: { code: number; reason: string }) => void): void;
+}
+
 /** A request without its answer. `lost` is called if the connection ends before it came. */
 interface Waiting {
   settle: OnAnswer;
@@ -51,7 +60,7 @@ export class Connection {
   unasked: Refusal | undefined;
   /** Key packages that are left at the relay, once it has said that they are few. */
   keysLow: number | undefined;
-  readonly #socket: WebSocket;
+  readonly #socket: Socket;
   readonly #onEvent: () => void;
   readonly #pushed: (Pushed & { length: number })[] = [];
   #pushedLength = 0;
@@ -61,7 +70,7 @@ export class Connection {
   #next = 1;
   #heard = performance.now();
 
-  private constructor(socket: WebSocket, onEvent: () => void) {
+  private constructor(socket: Socket, onEvent: () => void) {
     this.#socket = socket;
     this.#onEvent = onEvent;
     socket.addEventListener("message", (event) => this.#receive(event.data));
@@ -69,10 +78,9 @@ export class Connection {
     this.#watchdog = setInterval(() => this.#watch(), ANSWER_MS / 4);
   }
 
-  /** @throws AgentError relay_unreachable, aborted */
-  static open(url: URL, onEvent: () => void, signal?: AbortSignal): Promise<Connection> {
+  /** Waits until a socket to `url` that is being opened is open. @throws AgentError relay_unreachable, aborted */
+  static over(socket: Socket, url: URL, onEvent: () => void, signal?: AbortSignal): Promise<Connection> {
     return new Promise((resolve, reject) => {
-      const socket = new WebSocket(url);
       const fail = (code: "relay_unreachable" | "aborted", text: string) => {
         clearTimeout(timer);
         signal?.removeEventListener("abort", abort);
@@ -84,18 +92,15 @@ export class Connection {
       const timer = setTimeout(() => unreachable(" (time-out)"), CONNECT_MS);
       signal?.addEventListener("abort", abort);
       if (signal?.aborted === true) return abort();
-      socket.addEventListener("error", () => unreachable(""), { once: true });
-      socket.addEventListener(
-        "open",
-        () => {
-          clearTimeout(timer);
-          signal?.removeEventListener("abort", abort);
-          const connection = new Connection(socket, onEvent);
-          connection.#closeWith(signal);
-          resolve(connection);
-        },
-        { once: true },
-      );
+      // Listens for ever: a failure of an open socket is followed by its close, which is what counts.
+      socket.addEventListener("error", () => unreachable(""));
+      socket.addEventListener("open", () => {
+        clearTimeout(timer);
+        signal?.removeEventListener("abort", abort);
+        const connection = new Connection(socket, onEvent);
+        connection.#closeWith(signal);
+        resolve(connection);
+      });
     });
   }
 

@@ -3,7 +3,7 @@ import type { GroupCrypto } from "../crypto/group.ts";
 import type { RelayFrameData } from "../protocol/index.ts";
 import type { ClientStore } from "../store/store.ts";
 import { type Account, login, readAccount, updateRelay } from "./account.ts";
-import { connect, type Explain } from "./connect.ts";
+import { connect, type Transport } from "./connect.ts";
 import type { Connection } from "./connection.ts";
 import { registerReplacement, replaceDevice } from "./replace-device.ts";
 import { expire } from "./outbox-rows.ts";
@@ -45,7 +45,7 @@ export class Link {
   readonly #crypto: GroupCrypto;
   readonly #role: string;
   readonly #opened: Account;
-  readonly #explain: Explain | undefined;
+  readonly #transport: Transport;
   readonly #listeners = new Set<() => void>();
   readonly #stopping = new AbortController();
   #running: Promise<void> | undefined;
@@ -53,12 +53,12 @@ export class Link {
   #woken = false;
   #draining = false;
 
-  constructor(store: ClientStore, crypto: GroupCrypto, role: string, opened: Account, explain?: Explain) {
+  constructor(store: ClientStore, crypto: GroupCrypto, role: string, opened: Account, transport: Transport) {
     this.#store = store;
     this.#crypto = crypto;
     this.#role = role;
     this.#opened = opened;
-    this.#explain = explain;
+    this.#transport = transport;
   }
 
   /** Calls `listener` whenever `state` has changed. */
@@ -152,7 +152,7 @@ export class Link {
       // However long the relay is away.
       await this.#store.write((tx) => expire(new Turn(tx, this.#crypto, account, new Cache())));
       const url = new URL(account.server);
-      connection = await connect(url, () => this.wake(), this.#stopping.signal, this.#explain);
+      connection = await connect(this.#transport, url, () => this.wake(), this.#stopping.signal);
       if (account.relay.new_device === true) await registerReplacement(this.#store, this.#crypto, account, connection);
       const result = await login(this.#store, this.#crypto, account, connection);
       if (result.kind === "old_copy") {

@@ -4,7 +4,7 @@ import { Username, usernameObjection } from "../protocol/index.ts";
 import type { ClientStore, LinkLock } from "../store/store.ts";
 import { type Account, createAccount, login, readAccount, readInfo, registerDevice, updateRelay } from "./account.ts";
 import { Agent } from "./agent.ts";
-import { connect, type Explain } from "./connect.ts";
+import { connect, type Transport, webTransport } from "./connect.ts";
 import { type Connection, refused } from "./connection.ts";
 import { erase } from "./message.ts";
 import { registerReplacement } from "./replace-device.ts";
@@ -30,8 +30,8 @@ export interface OpenAgentOptions {
   role?: string | undefined;
   /** Faster cryptography where the runtime has it. */
   provider?: CryptoProvider | undefined;
-  /** Finds out why a relay cannot be reached, where the runtime has a way to. */
-  explain?: Explain | undefined;
+  /** Another way to the relay than the runtime's own WebSocket. */
+  transport?: Transport | undefined;
   signal?: AbortSignal | undefined;
 }
 
@@ -51,7 +51,7 @@ export async function openAgent(options: OpenAgentOptions, kind: typeof Agent = 
     account = { ...account, server: serverUrl(options.server, insecure).href, relay: { ...account.relay, insecure } };
     if (options.move === true) await move(crypto, account, options);
   }
-  return kind.over(options.store, crypto, account, options.role ?? "agent", options.explain);
+  return kind.over(options.store, crypto, account, options.role ?? "agent", options.transport);
 }
 
 async function register(crypto: GroupCrypto, begun: Account | undefined, options: OpenAgentOptions): Promise<Account> {
@@ -104,13 +104,13 @@ function move(crypto: GroupCrypto, account: Account, options: OpenAgentOptions):
 /** Holds the link and a connection for as long as `work` takes. */
 async function connected<T>(
   server: URL,
-  { store, signal, explain }: OpenAgentOptions,
+  { store, signal, transport = webTransport }: OpenAgentOptions,
   work: (connection: Connection) => Promise<T>,
 ): Promise<T> {
   const lock = await patientlyTakeLink(store, signal);
   let connection: Connection | undefined;
   try {
-    connection = await connect(server, () => undefined, signal, explain);
+    connection = await connect(transport, server, () => undefined, signal);
     return await work(connection);
   } finally {
     connection?.close();

@@ -32,7 +32,7 @@ import { addHistoricalReceiverData } from "ts-mls/clientState.js";
 import { makeKeyPackageRef } from "ts-mls/keyPackage.js";
 import { CIPHER_SUITE, equal, lengthPrefixed, splitLengthPrefixed } from "../protocol/index.ts";
 
-export { type CryptoProvider, defaultCryptoProvider } from "ts-mls";
+export { type CiphersuiteImpl, type CryptoProvider, defaultCryptoProvider } from "ts-mls";
 
 /** Decides whether a leaf may be in the group: its credential (an encoded device certificate) and its signature key. */
 export type Authenticate = (credential: Uint8Array, signatureKey: Uint8Array) => Promise<boolean>;

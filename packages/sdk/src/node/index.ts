@@ -14,16 +14,16 @@ import { readAccount } from "../client/account.ts";
 import { makeBackup, readBackup, restoreBackup } from "../client/backup.ts";
 import { serverUrl } from "../client/server-url.ts";
 import { usernameKey } from "../protocol/index.ts";
-import { explainUnreachable } from "./probe.ts";
 import { openBackup, sealBackup } from "./backup-file.ts";
 import { nodeCryptoProvider } from "./provider.ts";
 import { SqliteStore } from "./sqlite-store.ts";
+import { nodeTransport } from "./transport.ts";
 
 export * from "../index.ts";
 export { nodeCryptoProvider } from "./provider.ts";
 export { SqliteStore } from "./sqlite-store.ts";
 
-export interface OpenOptions extends Omit<OpenAgentOptions, "store" | "provider" | "explain" | "move"> {
+export interface OpenOptions extends Omit<OpenAgentOptions, "store" | "provider" | "transport" | "move"> {
   /** Folder of all agents of this user; default `AIMESSAGE_HOME` or `~/.aimessage`. */
   home?: string | undefined;
   /** Seals what the store holds; default `AIMESSAGE_PASSPHRASE`, or the file that `AIMESSAGE_PASSPHRASE_FILE` names. */
@@ -139,7 +139,7 @@ export class Agent extends CoreAgent {
       });
     const store = await SqliteStore.open(folder, passphraseOf(options));
     try {
-      const node = { username, store, provider: nodeCryptoProvider, explain: explainUnreachable };
+      const node = { username, store, provider: nodeCryptoProvider, transport: nodeTransport };
       const agent = (await openAgent({ ...options, ...node }, Agent)) as Agent;
       agent.#folder = folder;
       agent.#files = store;

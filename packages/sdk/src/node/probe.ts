@@ -1,5 +1,3 @@
-import { request as requestHttp } from "node:http";
-import { request as requestHttps } from "node:https";
 import type { Explanation } from "../client/connect.ts";
 
 /** Who does not answer within this is not waited for. Milliseconds. */
@@ -21,9 +19,9 @@ export async function explainUnreachable(url: URL, signal?: AbortSignal): Promis
 }
 
 /** The HTTP status of the answer, or the system's word for why there is none; undefined if it is neither. */
-function probe(url: URL, signal: AbortSignal | undefined): Promise<number | string | undefined> {
+async function probe(url: URL, signal: AbortSignal | undefined): Promise<number | string | undefined> {
+  const { request } = await (url.protocol === "wss:" ? import("node:https") : import("node:http"));
   return new Promise((resolve) => {
-    const request = url.protocol === "wss:" ? requestHttps : requestHttp;
     const timeOut = AbortSignal.timeout(PROBE_MS);
     const asking = request(new URL(url.href.replace(/^ws/, "http")), {
       headers: UPGRADE,

@@ -13,16 +13,19 @@ import {
   createSecretKey,
   generateKeyPairSync,
   type KeyObject,
+  randomBytes,
   sign,
   timingSafeEqual,
   verify,
 } from "node:crypto";
-import { type CryptoProvider, defaultCryptoProvider } from "../crypto/group.ts";
+import { type CiphersuiteImpl, type CryptoProvider, defaultCryptoProvider } from "../crypto/group.ts";
 
 // DER prefixes of raw Ed25519 keys (RFC 8410): PKCS #8 before a seed, SubjectPublicKeyInfo before a public key.
 const PKCS8 = Buffer.from("302e020100300506032b657004220420", "hex");
 const SPKI = Buffer.from("302a300506032b6570032100", "hex");
 const TAG_BYTES = 16;
+
+type Hpke = CiphersuiteImpl["hpke"];
 
 // A group's state keeps its keys as the same objects from message to message, so the parsed form is kept beside them.
 const parsed = new WeakMap<Uint8Array, KeyObject>();
@@ -30,7 +33,8 @@ const parsed = new WeakMap<Uint8Array, KeyObject>();
 /** The default provider with hash, HMAC, HKDF, AES-GCM and Ed25519 replaced. */
 export const nodeCryptoProvider: CryptoProvider = {
   async getCiphersuiteImpl(suite) {
-    const base = await defaultCryptoProvider.getCiphersuiteImpl(suite);
+    let loading: ReturnType<CryptoProvider["getCiphersuiteImpl"]> | undefined;
+    const load = () => (loading ??= defaultCryptoProvider.getCiphersuiteImpl(suite));
     const hash = suite.hash.replace("-", "").toLowerCase();
     const kdfHash = suite.hpke.kdf.replace("HKDF-", "").toLowerCase();
     const aead = { AES128GCM: "aes-128-gcm", AES256GCM: "aes-256-gcm", CHACHA20POLY1305: undefined }[
@@ -38,8 +42,10 @@ export const nodeCryptoProvider: CryptoProvider = {
     ] as "aes-128-gcm" | "aes-256-gcm" | undefined;
     const mac = (key: Uint8Array, data: Uint8Array) =>
       plain(createHmac(hash, createSecretKey(key)).update(data).digest());
+    const kdfBytes = createHash(kdfHash).digest().length;
     return {
-      ...base,
+      name: suite.name,
+      rng: { randomBytes: (bytes) => plain(randomBytes(bytes)) },
       hash: {
         digest: async (data) => plain(createHash(hash).update(data).digest()),
         mac: async (key, data) => mac(key, data),
@@ -49,12 +55,13 @@ export const nodeCryptoProvider: CryptoProvider = {
         },
       },
       kdf: {
-        size: base.kdf.size,
+        size: kdfBytes,
         extract: async (salt, ikm) => plain(createHmac(kdfHash, createSecretKey(salt)).update(ikm).digest()),
-        expand: async (prk, info, length) => expand(kdfHash, base.kdf.size, prk, info, length),
+        expand: async (prk, info, length) => expand(kdfHash, kdfBytes, prk, info, length),
       },
-      hpke: aead === undefined ? base.hpke : { ...base.hpke, ...aesGcm(aead) },
-      signature: suite.signature === "Ed25519" ? ed25519 : base.signature,
+      hpke:
+        aead === undefined ? (await load()).hpke : { ...lateHpke(async () => (await load()).hpke), ...aesGcm(aead) },
+      signature: suite.signature === "Ed25519" ? ed25519 : (await load()).signature,
     };
   },
 };
@@ -71,8 +78,26 @@ function expand(hash: string, size: number, prk: Uint8Array, info: Uint8Array, l
   return output.slice(0, length);
 }
 
+/** The library's HPKE, loaded when it is needed: an open conversation goes on for long without it. */
+function lateHpke(load: () => Promise<Hpke>): Omit<Hpke, keyof ReturnType<typeof aesGcm>> {
+  return {
+    open: async (...args) => (await load()).open(...args),
+    seal: async (...args) => (await load()).seal(...args),
+    exportSecret: async (...args) => (await load()).exportSecret(...args),
+    importSecret: async (...args) => (await load()).importSecret(...args),
+    importPrivateKey: async (...args) => (await load()).importPrivateKey(...args),
+    importPublicKey: async (...args) => (await load()).importPublicKey(...args),
+    exportPublicKey: async (...args) => (await load()).exportPublicKey(...args),
+    exportPrivateKey: async (...args) => (await load()).exportPrivateKey(...args),
+    deriveKeyPair: async (...args) => (await load()).deriveKeyPair(...args),
+    generateKeyPair: async (...args) => (await load()).generateKeyPair(...args),
+  };
+}
+
 function aesGcm(algorithm: "aes-128-gcm" | "aes-256-gcm") {
   return {
+    keyLength: algorithm === "aes-128-gcm" ? 16 : 32,
+    nonceLength: 12,
     async encryptAead(key: Uint8Array, nonce: Uint8Array, aad: Uint8Array | undefined, plaintext: Uint8Array) {
       const cipher = createCipheriv(algorithm, createSecretKey(key), nonce);
       if (aad !== undefined) cipher.setAAD(aad);

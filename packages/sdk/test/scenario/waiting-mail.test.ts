@@ -1,7 +1,8 @@
 /** What waits, and must not wait for ever: for room, for keys, for its turn, for the last moment of its sender. */
 import { getEventListeners } from "node:events";
 import { expect, test } from "vitest";
-import { Connection } from "../../src/client/connection.ts";
+import { connect } from "../../src/client/connect.ts";
+import { nodeTransport } from "../../src/node/transport.ts";
 import { alertKinds, eventually, follow, numbered, pause, World } from "./world.ts";
 
 const DAY_MS = 86_400_000;
@@ -140,6 +141,6 @@ test("a connection that is over leaves nothing on the signal that could end it",
   await using world = await World.create();
   const stopping = new AbortController();
   for (let count = 0; count < 5; count++)
-    (await Connection.open(new URL(world.server), () => undefined, stopping.signal)).close();
+    (await connect(nodeTransport, new URL(world.server), () => undefined, stopping.signal)).close();
   expect(getEventListeners(stopping.signal, "abort")).toEqual([]);
 });

@@ -1,0 +1,23 @@
+import type { Socket, Transport } from "../client/connect.ts";
+import { explainUnreachable } from "./probe.ts";
+
+const OPTIONS = {
+  perMessageDeflate: false,
+  /** What one frame of a relay may hold, in bytes: far more than any that is honest. */
+  maxPayload: 64 * 2 ** 20,
+  /** How long the other side has to close its end. Milliseconds. */
+  closeTimeout: 2_000,
+};
+
+/**
+ * Node's own WebSocket is a part of its `fetch`: loading that takes a fifth of a whole `aimessage send`, and each message
+ * costs it more.
+ */
+export const nodeTransport: Transport = {
+  dial: async (url): Promise<Socket> => {
+    if ("bun" in process.versions) return new WebSocket(url);
+    const ws = await import("ws");
+    return new ws.WebSocket(url, OPTIONS);
+  },
+  explain: explainUnreachable,
+};
