@@ -1,7 +1,7 @@
 import { AgentError } from "../errors.ts";
 import { type GroupCrypto, wipe } from "../crypto/group.ts";
 import type { RelayFrameData } from "../protocol/index.ts";
-import type { ClientStore } from "../store/store.ts";
+import type { ClientStore, WriteTransaction } from "../store/store.ts";
 import { type Account, STOCK } from "./account.ts";
 import { applyAnswers, repeatCommits } from "./answers.ts";
 import { serveRequests } from "./asks.ts";
@@ -122,7 +122,7 @@ export class Session {
     const { batch, disorder } = this.#inOrder(connection.take(BATCH));
     if (batch.length > 0) this.#heardAt = performance.now();
     const openings = await this.#claim();
-    const turn = await this.#store.write(async (tx) => {
+    const work = async (tx: WriteTransaction) => {
       const turn = new Turn(tx, this.#crypto, this.#account, this.#cache);
       await applyAnswers(turn, flight);
       await receive(turn, batch);
@@ -144,7 +144,9 @@ export class Session {
       await turn.flush(taken);
       this.#asked = (await tx.list({ prefix: "ask/", limit: 1 })).length > 0;
       return turn;
-    });
+    };
+    // What is sent and handled at the same moment leaves with it.
+    const turn = await this.#store.write(work, { last: true });
     this.#turnedAt = turn.ticks;
     this.#publish(turn);
     if (disorder || connection.unasked?.reason === "received_out_of_range") connection.close();

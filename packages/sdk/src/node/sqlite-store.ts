@@ -22,6 +22,7 @@ const CHANGED = "changed";
 const FREE = "is free";
 
 interface Pending {
+  last: boolean;
   work: (tx: WriteTransaction) => Promise<unknown>;
   resolve: (value: unknown) => void;
   reject: (error: unknown) => void;
@@ -93,10 +94,10 @@ export class SqliteStore implements ClientStore {
     this.#db.exec("SELECT 1 FROM records LIMIT 1");
   }
 
-  write<T>(work: (tx: WriteTransaction) => Promise<T>): Promise<T> {
+  write<T>(work: (tx: WriteTransaction) => Promise<T>, { last = false } = {}): Promise<T> {
     if (this.#closed) return Promise.reject(closed());
     return new Promise<T>((resolve, reject) => {
-      this.#pending.push({ work, resolve: resolve as (value: unknown) => void, reject });
+      this.#pending.push({ last, work, resolve: resolve as (value: unknown) => void, reject });
       if (this.#pending.length === 1) this.#scheduleWrites();
     });
   }
@@ -175,7 +176,7 @@ export class SqliteStore implements ClientStore {
   async #writeGroup(): Promise<void> {
     // What is written in the same turn of the event loop shares the fsync.
     await new Promise((resolve) => setImmediate(resolve));
-    const group = this.#pending.splice(0, GROUP);
+    const group = this.#pending.splice(0, GROUP).toSorted((a, b) => Number(a.last) - Number(b.last));
     if (this.#pending.length > 0) this.#scheduleWrites();
     const settle: (() => void)[] = [];
     let changed: boolean;
