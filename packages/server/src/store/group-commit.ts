@@ -87,7 +87,11 @@ export class GroupCommit {
 
   #soon(start: () => void): void {
     this.#later.push(start);
-    this.#laterTimer ??= setTimeout(() => this.#catchUp(), LATER_MS);
+    if (this.#laterTimer !== undefined) return;
+    this.#laterTimer = setTimeout(() => {
+      this.#laterTimer = undefined;
+      this.#catchUp();
+    }, LATER_MS);
   }
 
   #catchUp(): void {
@@ -169,8 +173,7 @@ export class GroupCommit {
 
   #runLater(): void {
     if (this.#later.length === 0) return;
-    clearTimeout(this.#laterTimer);
-    this.#laterTimer = undefined;
+    // The timer goes on: what comes next waits for less, and no timer is made for each.
     const later = this.#later;
     this.#later = [];
     for (const start of later) start();
