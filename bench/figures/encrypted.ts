@@ -4,6 +4,8 @@ import { startFloor, startRelay } from "../servers.ts";
 import { startWorker } from "../worker.ts";
 
 const BODY_BYTES = 128;
+/** Round trips before the first that counts: V8 takes hundreds to compile what they run through. */
+const WARM_UP = 500;
 /** Messages that wait for an agent that wakes up. */
 const WAITING = 10_000;
 const DRAIN_ROUNDS = 3;
@@ -51,6 +53,8 @@ export async function roundTrip({ seconds, folder, progress }: Plan): Promise<Re
   await receiver.ask("open", { server, home: folder, username: "receiver" });
   await receiver.ask("listen");
   await sender.ask("open", { server, home: folder, username: "sender" });
+  progress(`sends ${WARM_UP} messages, one at a time`);
+  await sender.ask("warmUp", { to: "receiver", bytes: BODY_BYTES, count: WARM_UP });
   const results: Result[] = [];
   for (const [name, share, under] of [
     ["p50", 0.5, 8],
@@ -88,6 +92,7 @@ export async function drain({ folder, progress }: Plan): Promise<Result[]> {
       value: async () => {
         await sender.ask("leave", { to: "receiver", bytes: BODY_BYTES, count: WAITING });
         await using awake = await startWorker(agent);
+        await awake.ask("loaded");
         const started = performance.now();
         await awake.ask("open", receiver);
         await awake.ask("listen");

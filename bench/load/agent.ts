@@ -11,7 +11,10 @@ let handled = 0;
 let expected = Infinity;
 let reached: () => void = () => {};
 
-serve({ open, listen, arrived, run, leave, roundTrips, close: () => agent.close() });
+serve({ loaded, open, listen, arrived, run, leave, warmUp, roundTrips, close: () => agent.close() });
+
+/** Answered when everything is loaded. */
+async function loaded(): Promise<void> {}
 
 async function open(options: { server: string; username: string; home: string }): Promise<void> {
   agent = await Agent.open(options);
@@ -58,6 +61,11 @@ async function leave({ to, bytes, count }: { to: string; bytes: number; count: n
     last = batch.at(-1);
   }
   await last?.stored({ timeout: 120_000 });
+}
+
+/** Sends so many one after another: what is measured afterwards is compiled. */
+async function warmUp({ to, bytes, count }: { to: string; bytes: number; count: number }): Promise<void> {
+  for (let left = count; left > 0; left--) await (await agent.send(to, randomBytes(bytes))).handled();
 }
 
 /** Sends one after another for so many seconds. @returns milliseconds from each `send` to its `handled` */

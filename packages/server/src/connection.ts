@@ -31,7 +31,6 @@ import { Writer } from "./writer.ts";
 /** One socket: reads frames, starts their handlers in order, and writes. [P-2] */
 export class Connection implements Session {
   readonly address: string;
-  readonly blocked = new Set<string>();
   readonly openedAt = performance.now();
   login: Login | undefined;
   challenge: Challenge | undefined;
@@ -46,6 +45,8 @@ export class Connection implements Session {
   readonly #intake: Intake;
   readonly #answers = new Answers((answer, replyTo) => this.#answer(answer, replyTo));
   readonly #queue: Read[] = [];
+  /** Made when it is needed: most connections wait, and send nothing. */
+  #blocked: Set<string> | undefined;
   #running = 0;
   /** The type of a request during which no other may run. */
   #alone: ClientFrameType | undefined;
@@ -69,8 +70,10 @@ export class Connection implements Session {
       this.#writer.pong(data);
       this.#limitUnread();
     });
-    // 'close' follows; ws has closed with the right code (1009, 1007, 1002).
-    webSocket.on("error", (error) => context.log.debug({ err: error.message }, "connection failed"));
+  }
+
+  get blocked(): Set<string> {
+    return (this.#blocked ??= new Set());
   }
 
   get isOpen(): boolean {
@@ -146,7 +149,7 @@ export class Connection implements Session {
     this.#queue.push(read);
     this.#startQueued();
     if (this.#queue.length > MAX_QUEUED) this.#holdBack();
-    if (this.blocked.size > MAX_BLOCKED) this.close(closeCodes.slowReader, "rate_limited");
+    if ((this.#blocked?.size ?? 0) > MAX_BLOCKED) this.close(closeCodes.slowReader, "rate_limited");
   }
 
   #holdBack(): void {

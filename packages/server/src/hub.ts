@@ -5,7 +5,8 @@ import type { Entry } from "./store/store.ts";
 
 interface Place {
   username: string;
-  sessions: Set<Session>;
+  /** Oldest first. */
+  sessions: Session[];
   /** The last one has the mailbox. Token accounts may have several, key accounts one. */
   deliveries: Delivery[];
 }
@@ -27,13 +28,9 @@ export class Hub {
     if (login === undefined || !session.isOpen) return;
     let place = this.#places.get(login.mailbox);
     if (place === undefined)
-      this.#places.set(login.mailbox, (place = { username: login.username, sessions: new Set(), deliveries: [] }));
-    place.sessions.add(session);
-    for (const oldest of place.sessions) {
-      if (place.sessions.size <= this.#connections) break;
-      place.sessions.delete(oldest);
-      oldest.close(closeCodes.tooMany, "rate_limited");
-    }
+      this.#places.set(login.mailbox, (place = { username: login.username, sessions: [], deliveries: [] }));
+    if (!place.sessions.includes(session)) place.sessions.push(session);
+    while (place.sessions.length > this.#connections) place.sessions.shift()?.close(closeCodes.tooMany, "rate_limited");
   }
 
   /** A connection is gone. Of a token account, an older connection gets the messages again. [P-5.5] */
@@ -41,7 +38,7 @@ export class Hub {
     const mailbox = session.login?.mailbox;
     const place = mailbox === undefined ? undefined : this.#places.get(mailbox);
     if (mailbox === undefined || place === undefined) return;
-    place.sessions.delete(session);
+    place.sessions = place.sessions.filter((other) => other !== session);
     const { delivery } = session;
     if (delivery !== undefined) {
       const had = place.deliveries.at(-1) === delivery;
@@ -49,13 +46,13 @@ export class Hub {
       delivery.suspend();
       if (had) place.deliveries.at(-1)?.resume();
     }
-    if (place.sessions.size === 0) this.#places.delete(mailbox);
+    if (place.sessions.length === 0) this.#places.delete(mailbox);
   }
 
   /** A connection takes over the mailbox. That of a key account is told when it loses it. [P-5.6] */
   listen(delivery: Delivery): void {
     const place = this.#places.get(delivery.mailbox);
-    if (place === undefined || !place.sessions.has(delivery.session)) {
+    if (place === undefined || !place.sessions.includes(delivery.session)) {
       delivery.suspend();
       return;
     }

@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import type { AddressInfo } from "node:net";
+import type { Duplex } from "node:stream";
 import { WebSocketServer } from "ws";
 import { openDesk } from "./admin/desk.ts";
 import { administer } from "./administer.ts";
@@ -116,6 +117,8 @@ async function start(config: Config): Promise<Relay> {
   if (config.store === "sqlite") parts.use(await openDesk(config.db, (deed) => administer(context, deed), log));
 
   const connections = new Set<Connection>();
+  // 'close' follows; ws has closed with the right code (1009, 1007, 1002).
+  const failed = (error: Error): void => log.debug({ err: error.message }, "connection failed");
   const server = httpServer(config, metrics, async () => server.listening && (await store.highWater(0)) === 0);
   const sockets = new WebSocketServer({
     noServer: true,
@@ -135,12 +138,13 @@ async function start(config: Config): Promise<Relay> {
     (address, status) => refusals.count(`http_${status}`, address),
   );
   server.on("upgrade", (request, socket, head) => {
-    socket.on("error", () => socket.destroy());
+    socket.on("error", destroy);
     if (!server.listening) return refuse(socket, 503, "Shutting down");
     const address = admit(request, socket);
     if (address === undefined) return undefined;
     return sockets.handleUpgrade(request, socket, head, (webSocket) => {
       const connection = new Connection(context, webSocket, socket, address);
+      webSocket.on("error", failed);
       connections.add(connection);
       strangers.add(connection);
       metrics.connections.inc();
@@ -166,6 +170,11 @@ async function start(config: Config): Promise<Relay> {
     names: context.names,
     [Symbol.asyncDispose]: () => running.disposeAsync(),
   };
+}
+
+/** A listener that all sockets share. */
+function destroy(this: Duplex): void {
+  this.destroy();
 }
 
 function rates(limits: Limits): Context["rates"] {
