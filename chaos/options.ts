@@ -1,21 +1,19 @@
 import { parseArgs } from "node:util";
 import { bugs, type Bug } from "./bugs.ts";
+import { type Fault, faults, type Schedule } from "./plan.ts";
 
-export interface Options {
-  seed: number;
-  cycles: number;
-  agents: number;
+export interface Options extends Schedule {
   json: boolean;
   bug: Bug | undefined;
 }
 
 export class UsageError extends Error {}
 
-const usage = `npm run chaos -- [--seed N] [--cycles N] [--agents N] [--json] [--bug ${bugs.join("|")}]`;
+const usage = `npm run chaos -- [--seed N] [--cycles N] [--agents N] [--without FAULT ...] [--json] [--bug ${bugs.join("|")}]`;
 
 /** @throws UsageError */
 export function readOptions(argv: string[]): Options {
-  let values: Record<string, string | boolean | undefined>;
+  let values: Record<string, string | string[] | boolean | undefined>;
   try {
     ({ values } = parseArgs({
       args: argv,
@@ -23,6 +21,7 @@ export function readOptions(argv: string[]): Options {
         seed: { type: "string" },
         cycles: { type: "string" },
         agents: { type: "string" },
+        without: { type: "string", multiple: true },
         json: { type: "boolean" },
         bug: { type: "string" },
       },
@@ -37,7 +36,11 @@ export function readOptions(argv: string[]): Options {
   };
   const bug = bugs.find((name) => name === values["bug"]);
   if (values["bug"] !== undefined && bug === undefined) throw new UsageError(`there is no such bug\n${usage}`);
+  const without = (values["without"] as string[] | undefined) ?? [];
+  if (!without.every((name) => faults.some((fault) => fault === name)) || without.length >= faults.length)
+    throw new UsageError(`--without takes some of: ${faults.join(", ")}\n${usage}`);
   return {
+    without: without as Fault[],
     seed: whole("seed", Math.floor(Math.random() * 2 ** 31), 0),
     cycles: whole("cycles", 50, 1),
     agents: whole("agents", 4, 2),

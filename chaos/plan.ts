@@ -46,12 +46,20 @@ export interface Cycle {
   mail: Mail[];
 }
 
-/** The schedule of a run: nothing of it depends on what happens. */
-export function* plan(seed: number, cycles: number, agents: number, messages: number): Generator<Cycle> {
+export interface Schedule {
+  seed: number;
+  cycles: number;
+  agents: number;
+  /** Faults that are left out. */
+  without: readonly Fault[];
+}
+
+/** The schedule of a run, with so many messages in each cycle: nothing of it depends on what happens. */
+export function* plan({ seed, cycles, agents, without }: Schedule, messages: number): Generator<Cycle> {
   const next = random(seed);
   const whole = (below: number) => Math.floor(next() * below);
   const dice = (): [number, number, number] => [next(), next(), next()];
-  const weights = faults.map((fault) => RARE[fault] ?? 1);
+  const weights = faults.map((fault) => (without.includes(fault) ? 0 : (RARE[fault] ?? 1)));
   const sum = weights.reduce((total, weight) => total + weight, 0);
   const pick = (): Fault => {
     let left = next() * sum;

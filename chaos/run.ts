@@ -40,7 +40,7 @@ export async function run(options: Options, progress: (text: string) => void): P
       .finally(() => under.delete(task));
     under.add(task);
   };
-  for (const { faults, mail } of plan(options.seed, options.cycles, options.agents, MESSAGES)) {
+  for (const { faults, mail } of plan(options, MESSAGES)) {
     for (const planned of faults) later(planned.at, () => inflict(world, planned));
     for (const [index, one] of mail.entries()) later(one.at, () => post(world, one, `${cycles * MESSAGES + index}`));
     await pause(CYCLE_MS);
