@@ -171,6 +171,23 @@ describe("a store that cannot be used says why", () => {
   });
 });
 
+it("a write that is last sees what is begun at the same moment, and shares its commit", async () => {
+  const store = await openStore(newFolder());
+  let commits = 0;
+  store.onChange(() => commits++);
+  const [seen] = await Promise.all([
+    store.write(
+      async (tx) => {
+        await tx.put("last", "");
+        return tx.get("beside");
+      },
+      { last: true },
+    ),
+    store.write((tx) => tx.put("beside", "written")),
+  ]);
+  expect({ seen, commits }).toEqual({ seen: "written", commits: 1 });
+});
+
 it("a write waits while another process writes, and readers do not", async () => {
   const folder = newFolder();
   const [store, reader] = [await openStore(folder), await openStore(folder)];
