@@ -1,7 +1,7 @@
 /**
  * Joins what the command line loads into a few files: a process that sends one message spends most of its time on finding
  * and reading 300 modules. Lazily imported parts stay apart, so that each command loads what it needs. CommonJS, since an
- * ESM import of a built-in module reads all that it exports, and so loads the half of Node that is loaded on demand.
+ * ESM import of a built-in module evaluates all its lazy getters, and so loads `fetch` and much else.
  */
 import { rmSync } from "node:fs";
 import { fileURLToPath } from "node:url";

@@ -64,6 +64,24 @@ export async function isQueued(folder: string, id: string): Promise<boolean> {
   return sent.get(id)?.state === "queued";
 }
 
+/** Whether a recipient could not read a message, and its word of that is still on its way to the sender. */
+export async function owesWord(folder: string, id: string): Promise<boolean> {
+  await using store = await SqliteStore.open(folder);
+  return store.read(async (tx) => {
+    const words = (await tx.list({ prefix: "receipt/" })).map(([, value]) => value);
+    for (const [key, value] of await tx.list({ prefix: "out/" })) {
+      const { kind, state } = JSON.parse(value as string) as Sent & { kind: string };
+      const body = await tx.get(key.replace("out/", "out-body/"));
+      if (kind === "receipt" && (state === "queued" || state === "stored") && body !== undefined) words.push(body);
+    }
+    const named = new RegExp(`"${id}(--\\d+)?"`);
+    return words.some((word) => {
+      const { undecryptable } = JSON.parse(Buffer.from(word).toString()) as { undecryptable?: unknown };
+      return named.test(JSON.stringify(undecryptable ?? []));
+    });
+  });
+}
+
 /** What SQLite says of a database: "ok". */
 export function integrity(folder: string, file: string): string {
   const db = new DatabaseSync(join(folder, file), { timeout: 1000 });

@@ -1,7 +1,10 @@
 #!/usr/bin/env node
 // Plain JavaScript that an old Node can read too, so that it gets a sentence and not a stack.
-import module from "node:module";
-import { fileURLToPath } from "node:url";
+import { statSync } from "fs";
+import module from "module";
+import { fileURLToPath } from "url";
+
+const bundle = fileURLToPath(new URL("../bundle/", import.meta.url));
 
 if (Number(process.versions.node.split(".")[0]) < 24) {
   process.stderr.write(
@@ -9,12 +12,13 @@ if (Number(process.versions.node.split(".")[0]) < 24) {
   );
   process.exitCode = 1;
 } else {
-  // What V8 has compiled lies beside the code, and is trusted like it; where that cannot be written nothing is kept.
-  module.enableCompileCache?.(fileURLToPath(new URL("../bundle/compiled", import.meta.url)));
   try {
-    module.createRequire(import.meta.url)("../bundle/main.cjs");
+    // What V8 has compiled lies beside the code, and is trusted like it. Written by its owner alone, who can remove it.
+    if (process.getuid && statSync(bundle).uid === process.getuid() && module.enableCompileCache)
+      module.enableCompileCache(`${bundle}compiled`);
+    module.createRequire(import.meta.url)(`${bundle}main.cjs`);
   } catch (error) {
-    if (error.code !== "MODULE_NOT_FOUND") throw error;
+    if (error.code !== "MODULE_NOT_FOUND" && error.code !== "ENOENT") throw error;
     process.stderr.write(`aimessage is not built yet: run \`npm run build\` in the clone. (${error.message})\n`);
     process.exitCode = 1;
   }

@@ -168,7 +168,11 @@ export async function login(
   }));
   const counter = account.relay.login_counter;
   const signature = await crypto.sign(device.privateKey, loginBytes({ ...who, counter, challenge }));
-  const answer = await connection.ask("authenticate", { ...who, counter, signature: toBase64(signature) });
+  // What is loaded is loaded while the relay's disk is at work.
+  const [answer] = await Promise.all([
+    connection.ask("authenticate", { ...who, counter, signature: toBase64(signature) }),
+    crypto.prepare(),
+  ]);
   if ("refusal" in answer) {
     if (answer.refusal.reason === "login_counter") return { kind: "old_copy" };
     throw await refusedLogin(crypto, account, answer.refusal);

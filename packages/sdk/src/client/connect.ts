@@ -12,7 +12,7 @@ export interface Explanation {
 
 /** How a runtime reaches a relay. */
 export interface Transport {
-  /** Begins to open a WebSocket. */
+  /** Begins to open a WebSocket; resolves in the turn of the event loop in which it is made, before any of its events. */
   dial(url: URL): Socket | Promise<Socket>;
   /** Finds out why no connection to a URL can be made; undefined if it does not know, either. Never throws. */
   explain?(url: URL, signal?: AbortSignal): Promise<Explanation | undefined>;

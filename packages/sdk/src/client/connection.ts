@@ -75,6 +75,7 @@ export class Connection {
     this.#onEvent = onEvent;
     socket.addEventListener("message", (event) => this.#receive(event.data));
     socket.addEventListener("close", (event) => this.#closed(event.code, event.reason));
+    socket.addEventListener("error", () => this.close());
     this.#watchdog = setInterval(() => this.#watch(), ANSWER_MS / 4);
   }
 
@@ -90,10 +91,10 @@ export class Connection {
       const unreachable = (why: string) => fail("relay_unreachable", `no relay answers at ${url.href}${why}`);
       const abort = () => fail("aborted", "aborted while connecting");
       const timer = setTimeout(() => unreachable(" (time-out)"), CONNECT_MS);
+      // Before anything can close it: that is an error of a socket that is not open yet.
+      socket.addEventListener("error", () => unreachable(""));
       signal?.addEventListener("abort", abort);
       if (signal?.aborted === true) return abort();
-      // Listens for ever: a failure of an open socket is followed by its close, which is what counts.
-      socket.addEventListener("error", () => unreachable(""));
       socket.addEventListener("open", () => {
         clearTimeout(timer);
         signal?.removeEventListener("abort", abort);

@@ -4,13 +4,13 @@
  * then wipes.
  */
 import {
+  type Ciphersuite,
   type CiphersuiteImpl,
   type ClientConfig,
   type ClientState,
   createApplicationMessage,
   createCommit,
   createGroup,
-  type CryptoProvider,
   decodeGroupState,
   decodeMlsMessage,
   defaultCryptoProvider,
@@ -32,7 +32,13 @@ import { addHistoricalReceiverData } from "ts-mls/clientState.js";
 import { makeKeyPackageRef } from "ts-mls/keyPackage.js";
 import { CIPHER_SUITE, equal, lengthPrefixed, splitLengthPrefixed } from "../protocol/index.ts";
 
-export { type CiphersuiteImpl, type CryptoProvider, defaultCryptoProvider } from "ts-mls";
+export { defaultCryptoProvider } from "ts-mls";
+
+/** A cipher suite's primitives. `prepare` loads what is loaded late, so that it is there in the midst of a transaction. */
+export type Primitives = CiphersuiteImpl & { prepare?: () => Promise<void> };
+export interface CryptoProvider {
+  getCiphersuiteImpl(suite: Ciphersuite): Promise<Primitives>;
+}
 
 /** Decides whether a leaf may be in the group: its credential (an encoded device certificate) and its signature key. */
 export type Authenticate = (credential: Uint8Array, signatureKey: Uint8Array) => Promise<boolean>;
@@ -71,15 +77,20 @@ const KEY_PACKAGE_DAYS = 90;
 const LONGEST_LIFETIME = BigInt((KEY_PACKAGE_DAYS + 1) * DAY);
 
 export class GroupCrypto {
-  readonly #suite: CiphersuiteImpl;
+  readonly #suite: Primitives;
 
-  private constructor(suite: CiphersuiteImpl) {
+  private constructor(suite: Primitives) {
     this.#suite = suite;
   }
 
   /** Loads the protocol's cipher suite, with a faster provider where the runtime has one. */
   static async load(provider: CryptoProvider = defaultCryptoProvider): Promise<GroupCrypto> {
     return new GroupCrypto(await provider.getCiphersuiteImpl(getCiphersuiteFromName(CIPHER_SUITE)));
+  }
+
+  /** To be awaited before anything is opened, joined or decrypted: what cannot be loaded must not look like bad input. */
+  async prepare(): Promise<void> {
+    await this.#suite.prepare?.();
   }
 
   /** A new Ed25519 key pair as raw 32-byte keys. */

@@ -18,23 +18,27 @@ import {
   timingSafeEqual,
   verify,
 } from "node:crypto";
-import { type CiphersuiteImpl, type CryptoProvider, defaultCryptoProvider } from "../crypto/group.ts";
+import { type CryptoProvider, defaultCryptoProvider, type Primitives } from "../crypto/group.ts";
 
 // DER prefixes of raw Ed25519 keys (RFC 8410): PKCS #8 before a seed, SubjectPublicKeyInfo before a public key.
 const PKCS8 = Buffer.from("302e020100300506032b657004220420", "hex");
 const SPKI = Buffer.from("302a300506032b6570032100", "hex");
 const TAG_BYTES = 16;
 
-type Hpke = CiphersuiteImpl["hpke"];
+type Hpke = Primitives["hpke"];
 
 // A group's state keeps its keys as the same objects from message to message, so the parsed form is kept beside them.
 const parsed = new WeakMap<Uint8Array, KeyObject>();
 
-/** The default provider with hash, HMAC, HKDF, AES-GCM and Ed25519 replaced. */
+/** The default provider with hash, HMAC, HKDF, AES-GCM, Ed25519 and randomness replaced. */
 export const nodeCryptoProvider: CryptoProvider = {
   async getCiphersuiteImpl(suite) {
     let loading: ReturnType<CryptoProvider["getCiphersuiteImpl"]> | undefined;
-    const load = () => (loading ??= defaultCryptoProvider.getCiphersuiteImpl(suite));
+    const load = () =>
+      (loading ??= defaultCryptoProvider.getCiphersuiteImpl(suite).catch((error: unknown) => {
+        loading = undefined;
+        throw error;
+      }));
     const hash = suite.hash.replace("-", "").toLowerCase();
     const kdfHash = suite.hpke.kdf.replace("HKDF-", "").toLowerCase();
     const aead = { AES128GCM: "aes-128-gcm", AES256GCM: "aes-256-gcm", CHACHA20POLY1305: undefined }[
@@ -44,6 +48,7 @@ export const nodeCryptoProvider: CryptoProvider = {
       plain(createHmac(hash, createSecretKey(key)).update(data).digest());
     const kdfBytes = createHash(kdfHash).digest().length;
     return {
+      prepare: async () => void (await load()),
       name: suite.name,
       rng: { randomBytes: (bytes) => plain(randomBytes(bytes)) },
       hash: {
@@ -78,7 +83,7 @@ function expand(hash: string, size: number, prk: Uint8Array, info: Uint8Array, l
   return output.slice(0, length);
 }
 
-/** The library's HPKE, loaded when it is needed: an open conversation goes on for long without it. */
+/** The library's HPKE, loaded with the first that is asked of it. */
 function lateHpke(load: () => Promise<Hpke>): Omit<Hpke, keyof ReturnType<typeof aesGcm>> {
   return {
     open: async (...args) => (await load()).open(...args),

@@ -48,8 +48,8 @@ export interface ClientStore extends AsyncDisposable {
    * Runs `work` alone, and resolves when what it wrote is durable. If it throws, nothing of it is written. Only
    * cryptography is awaited inside: whatever else waits would hold every other process up.
    *
-   * Writes run in the order in which they were begun, except that one which is `last` may let others by that were begun
-   * before it ran: a store that commits several together can so show it what they have written.
+   * Writes run in the order in which they were begun. A `last` one may run after some that were begun later, if they share
+   * its commit; it sees what they wrote.
    * @throws AgentError disk_full, store_busy (another process writes for seconds), closed
    */
   write<T>(work: (tx: WriteTransaction) => Promise<T>, options?: { last?: boolean }): Promise<T>;

@@ -1,4 +1,7 @@
 import { describe, expect, test } from "vitest";
+import { openAgent } from "../../src/client/open.ts";
+import type { CryptoProvider } from "../../src/crypto/group.ts";
+import { nodeCryptoProvider } from "../../src/node/provider.ts";
 import { MemoryFolder, MemoryStore } from "../../src/store/memory.ts";
 import type { WriteTransaction } from "../../src/store/store.ts";
 import { bodies, eventually, follow, numbered, pause, rejection, World } from "./world.ts";
@@ -129,4 +132,26 @@ test("replies name the message and its thread", async () => {
     from: "bob",
     to: "alice",
   });
+});
+
+test("cryptography that cannot be loaded ends the link, and is not taken for bad mail", async () => {
+  await using world = await World.create();
+  const alice = await world.open("alice");
+  const store = world.memory("bob");
+  await (await world.open("bob")).close();
+  const sent = await alice.send("bob", "hello");
+  await sent.stored();
+  const provider: CryptoProvider = {
+    getCiphersuiteImpl: async (suite) => ({
+      ...(await nodeCryptoProvider.getCiphersuiteImpl(suite)),
+      prepare: () => Promise.reject(new Error("too many open files")),
+    }),
+  };
+  const without = await openAgent({ store, server: world.server, provider });
+  expect(await rejection(without.users())).toMatchObject({ message: expect.stringContaining("too many open files") });
+  await without.close();
+  expect((await sent.status()).state).toBe("stored");
+  const bob = await world.open("bob");
+  follow(bob);
+  expect(await bodies(bob, 1)).toEqual(["hello"]);
 });

@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { type AddressInfo, createServer, type Socket } from "node:net";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { connect } from "../../src/client/connect.ts";
 import { nodeTransport } from "../../src/node/transport.ts";
 import { eventually } from "./world.ts";
@@ -102,4 +102,25 @@ test("whoever gives up while a server has not answered leaves no socket behind",
   stopping.abort();
   await expect(opening).rejects.toMatchObject({ code: "aborted" });
   await eventually("the socket is closed", () => server.sockets.size === 0);
+});
+
+test.each([
+  ["before it begins", true],
+  ["right after that", false],
+])("so does whoever gives up %s", async (_, before) => {
+  await using server = await serving(() => undefined);
+  const stopping = new AbortController();
+  if (before) stopping.abort();
+  const opening = connect(nodeTransport, server.url, () => undefined, stopping.signal);
+  stopping.abort();
+  await expect(opening).rejects.toMatchObject({ code: "aborted" });
+  await eventually("the socket is closed", () => server.sockets.size === 0);
+});
+
+test("where Node is told to use proxies its own WebSocket is used, which knows them", async () => {
+  vi.stubEnv("NODE_USE_ENV_PROXY", "1");
+  const socket = await nodeTransport.dial(new URL("ws://127.0.0.1:1/ws"));
+  socket.addEventListener("error", () => undefined);
+  expect(socket).toBeInstanceOf(WebSocket);
+  vi.unstubAllEnvs();
 });

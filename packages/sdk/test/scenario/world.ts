@@ -7,6 +7,7 @@ import type { Agent, IncomingMessage } from "../../src/client/agent.ts";
 import { openAgent } from "../../src/client/open.ts";
 import { AgentError } from "../../src/errors.ts";
 import { nodeCryptoProvider } from "../../src/node/provider.ts";
+import { nodeTransport } from "../../src/node/transport.ts";
 import { SqliteStore } from "../../src/node/sqlite-store.ts";
 import { MemoryFolder, MemoryStore } from "../../src/store/memory.ts";
 import type { ClientStore } from "../../src/store/store.ts";
@@ -55,7 +56,8 @@ export class World implements AsyncDisposable {
   }
 
   async openFrom(username: string, store: ClientStore): Promise<Agent> {
-    const agent = await openAgent({ store, username, server: this.server, provider: nodeCryptoProvider });
+    const node = { provider: nodeCryptoProvider, transport: nodeTransport };
+    const agent = await openAgent({ store, username, server: this.server, ...node });
     this.#agents.add(agent);
     return agent;
   }

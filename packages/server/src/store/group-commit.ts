@@ -173,7 +173,7 @@ export class GroupCommit {
 
   #runLater(): void {
     if (this.#later.length === 0) return;
-    // The timer goes on: what comes next waits for less, and no timer is made for each.
+    // The timer goes on: what comes next waits for less, so fewer share a transaction, but no timer is made for each.
     const later = this.#later;
     this.#later = [];
     for (const start of later) start();
