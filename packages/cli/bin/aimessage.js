@@ -1,10 +1,12 @@
 #!/usr/bin/env node
 // Plain JavaScript that an old Node can read too, so that it gets a sentence and not a stack.
-import { statSync } from "fs";
+import { statfsSync, statSync } from "fs";
 import module from "module";
 import { fileURLToPath } from "url";
 
 const bundle = fileURLToPath(new URL("../bundle/", import.meta.url));
+/** Free bytes that a disk must have. */
+const ROOM = 2 ** 26;
 
 if (Number(process.versions.node.split(".")[0]) < 24) {
   process.stderr.write(
@@ -13,8 +15,12 @@ if (Number(process.versions.node.split(".")[0]) < 24) {
   process.exitCode = 1;
 } else {
   try {
-    // What V8 has compiled lies beside the code, and is trusted like it. Written by its owner alone, who can remove it.
-    if (process.getuid && statSync(bundle).uid === process.getuid() && module.enableCompileCache)
+    // Nothing that it writes is for others.
+    process.umask(0o077);
+    // What V8 has compiled lies beside the code, and is trusted like it: only its owner writes it, who can remove it, too.
+    // Where a write fails for want of room, Node leaves an empty file behind each time.
+    const { bavail, bsize } = statfsSync(bundle);
+    if (process.getuid && statSync(bundle).uid === process.getuid() && bavail * bsize > ROOM)
       module.enableCompileCache(`${bundle}compiled`);
     module.createRequire(import.meta.url)(`${bundle}main.cjs`);
   } catch (error) {

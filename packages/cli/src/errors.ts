@@ -82,7 +82,8 @@ function explainSend({ id, state }: MessageStatus, why: Explained): Explained {
     stored: "the message waits at the relay until it is fetched",
     received: "the message has arrived, and is not handled yet",
   };
-  const kept = where[state];
+  // A device that was replaced sends nothing any more.
+  const kept = why.code === "device_replaced" ? undefined : where[state];
   if (kept === undefined) return { ...why, messageId: id };
   const hint = `${kept}; see: aimessage status ${id}`;
   return { ...why, messageId: id, hint: why.hint === undefined ? hint : `${why.hint}; ${hint}` };

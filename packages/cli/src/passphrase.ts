@@ -1,15 +1,17 @@
 import { once } from "node:events";
-import { readFile } from "node:fs/promises";
+import { resolve } from "node:path";
 import { createInterface } from "node:readline/promises";
 import { Writable } from "node:stream";
 import type { Context } from "./context.ts";
 import { UsageError } from "./errors.ts";
+import { readNamed } from "./files.ts";
 
 const VARIABLE = "AIMESSAGE_BACKUP_PASSPHRASE";
 
 /** The passphrase of a backup: of a file, of the environment, or typed without being shown, twice if it is `fresh`. */
 export async function backupPassphrase(context: Context, file: string | undefined, fresh: boolean): Promise<string> {
-  const given = file === undefined ? context.env[VARIABLE] : (await readFile(file, "utf8")).replace(/\r?\n$/, "");
+  const given =
+    file === undefined ? context.env[VARIABLE] : (await readNamed(resolve(context.cwd, file))).replace(/\r?\n$/, "");
   const passphrase =
     given ?? (await ask(context, fresh ? "Passphrase for the backup: " : "Passphrase of the backup: "));
   if (passphrase === "") throw new UsageError("the passphrase is empty", "choose one that nobody guesses");

@@ -26,6 +26,7 @@ const commands: Record<string, { summary: string; load: () => Promise<CommandFil
   contacts: { summary: "list, trust, block and allow contacts", load: () => import("./commands/contacts.ts") },
   backup: { summary: "write identity and contacts into a file", load: () => import("./commands/backup.ts") },
   restore: { summary: "make the agent of a backup this machine's", load: () => import("./commands/restore.ts") },
+  seal: { summary: "seal this agent's store with a passphrase", load: () => import("./commands/seal.ts") },
   doctor: { summary: "check relay, login, store, clock and keys", load: () => import("./commands/doctor.ts") },
   bench: { summary: "measure a relay", load: () => import("./commands/bench.ts") },
   unregister: { summary: "remove this agent, here and at the relay", load: () => import("./commands/unregister.ts") },

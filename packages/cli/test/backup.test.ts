@@ -40,11 +40,50 @@ test("an agent is restored on another machine: mail comes there alone, what wait
   const old = await world.cli("listen -u alice --timeout 2");
   expect(old).toMatchObject({ exit: 6, stdout: "" });
   expect(old.stderr).toContain("another device has taken this agent over");
+  expect(await world.cli("doctor -u alice --timeout 5")).toMatchObject({ exit: 6 });
+  const cannot = await world.cli("send -u alice -t bob -m never");
+  expect(cannot.exit).toBe(6);
+  expect(cannot.stderr).not.toContain("is sent as soon as possible");
   const bobs = await world.cli("contacts list -u bob --json");
   expect(bobs.stdout).not.toContain("stopped");
   expect(JSON.parse(bobs.stdout)).toMatchObject({ contacts: [{ username: "alice" }] });
   // A second time is refused where there is an agent already.
   expect((await world.cli(["restore", file], { env: { ...SECRET, ...elsewhere } })).stderr).toContain("already");
+  // What is left of the old device can be removed, and that touches nobody else.
+  const removed = await world.cli("unregister -u alice --yes");
+  expect(removed.exit).toBe(0);
+  expect(removed.stdout).toMatch(/^The folder of alice is deleted\. Its account at the relay is another device's/);
+  expect((await world.cli("whoami -u alice")).exit).toBe(3);
+  expect((await world.cli("send -t bob -m still", { env: elsewhere })).exit).toBe(0);
+});
+
+test("a backup of an identity that the relay does not take any more leaves nothing behind", async () => {
+  const world = await createWorld();
+  await world.register("alice");
+  const file = join(world.home, "alice.backup");
+  expect((await world.cli(["backup", file], { env: SECRET })).exit).toBe(0);
+  const there = await world.cli(["restore", file], { env: SECRET });
+  expect(there.stderr).toMatch(/move its folder away; unregistering it would end the identity/);
+  expect((await world.cli("unregister --yes")).exit).toBe(0);
+  expect((await world.cli(["restore", file], { env: SECRET })).exit).toBe(5);
+  expect((await world.cli("whoami")).stderr).toContain("no agent is registered");
+});
+
+test("a path that cannot be read or written is the user's to mend", async () => {
+  const world = await createWorld();
+  await world.register("alice");
+  const nowhere = join(world.home, "nowhere", "x");
+  for (const args of [
+    ["restore", nowhere],
+    ["restore", world.home],
+    ["backup", nowhere],
+    ["backup", world.home, "--force"],
+    ["backup", join(world.home, "y"), "--passphrase-file", nowhere],
+  ]) {
+    const { exit, stderr } = await world.cli(args, { env: SECRET });
+    expect(exit, args.join(" ")).toBe(2);
+    expect(stderr).toMatch(/^Error: cannot (read|write) .*: (there is no such file or folder|it is a folder)\nHint: /);
+  }
 });
 
 test("a backup holds neither secrets in the clear nor device keys, and damage is noticed", async () => {

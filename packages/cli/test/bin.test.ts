@@ -4,27 +4,48 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { createRelay } from "@aimessage/server";
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
 
 const BIN = fileURLToPath(new URL("../bin/aimessage.js", import.meta.url));
 const AS_NODE_20 = "Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '20.20.2' } })";
 
-test("what is installed sends what it is given, from an argument and from a pipe", async () => {
-  await using relay = await createRelay({ port: 0, host: "127.0.0.1", store: "memory" });
+/** The program as it is installed, in a home of its own. What it prints, or its error. */
+function installed() {
   const home = mkdtempSync(join(tmpdir(), "aimessage bin "));
-  const aimessage = (input: string, ...args: string[]) =>
+  onTestFinished(() => rmSync(home, { recursive: true }));
+  return (input: string, args: string[], more: Record<string, string> = {}) =>
     new Promise<string>((resolve, reject) => {
-      const child = execFile(process.execPath, [BIN, "--home", home, ...args], (error, stdout, stderr) =>
+      const env = { ...process.env, ...more };
+      const child = execFile(process.execPath, [BIN, "--home", home, ...args], { env }, (error, stdout, stderr) =>
         error === null ? resolve(stdout) : reject(new Error(stderr)),
       );
       child.stdin?.end(input);
     });
-  for (const name of ["alice", "bob"]) await aimessage("", "register", "-u", name, "-s", relay.url);
-  await aimessage("", "send", "-u", "alice", "-t", "bob", "-m", "from an argument");
-  await aimessage("from a pipe", "send", "-u", "alice", "-t", "bob", "-m", "-");
-  const shown = await aimessage("", "listen", "-u", "bob", "--count", "2", "--timeout", "30");
+}
+
+test("a store gets a passphrase by `seal`, and by no variable that is left over", async () => {
+  await using relay = await createRelay({ port: 0, host: "127.0.0.1", store: "memory" });
+  const aimessage = installed();
+  const secret = { AIMESSAGE_PASSPHRASE: "secret" };
+  await aimessage("", ["register", "-u", "alice", "-s", relay.url]);
+  const refusal = /this agent's store has no passphrase\nHint: unset AIMESSAGE_PASSPHRASE/;
+  await expect(aimessage("", ["whoami"], secret)).rejects.toThrow(refusal);
+  await aimessage("", ["whoami"]);
+  await expect(aimessage("", ["seal"])).rejects.toThrow("a passphrase is required");
+  expect(await aimessage("", ["seal"], secret)).toBe("The store of alice is sealed.\n");
+  expect(await aimessage("", ["whoami"], secret)).toContain("alice");
+  await expect(aimessage("", ["whoami"])).rejects.toThrow("sealed with a passphrase");
+}, 60_000);
+
+test("what is installed sends what it is given, from an argument and from a pipe", async () => {
+  await using relay = await createRelay({ port: 0, host: "127.0.0.1", store: "memory" });
+  const aimessage = installed();
+  for (const name of ["alice", "bob"]) await aimessage("", ["register", "-u", name, "-s", relay.url]);
+  const send = ["send", "-u", "alice", "-t", "bob", "-m"];
+  await aimessage("", [...send, "from an argument"]);
+  await aimessage("from a pipe", [...send, "-"]);
+  const shown = await aimessage("", ["listen", "-u", "bob", "--count", "2", "--timeout", "30"]);
   expect(shown).toMatch(/alice: from an argument\n.*alice: from a pipe\n$/);
-  rmSync(home, { recursive: true });
 }, 60_000);
 
 test.skipIf(process.versions["bun"] !== undefined)("an older Node gets one line that says what to do", () => {

@@ -5,6 +5,7 @@ import { openAgent } from "../agent.ts";
 import type { Act, Call } from "../call.ts";
 import { UsageError } from "../errors.ts";
 import { escapeLine } from "../escape.ts";
+import { asUsageError } from "../files.ts";
 import { backupPassphrase } from "../passphrase.ts";
 
 interface Options {
@@ -42,7 +43,7 @@ async function backup(call: Call, { passphraseFile, force }: Options, file: stri
     await handle.writeFile(sealed);
     await handle.sync();
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw asUsageError(error, "write", path);
     throw new UsageError(`${path} exists already`, "choose another file, or give --force");
   }
   await out.confirm([`${escapeLine(agent.username)} is backed up in ${escapeLine(path)}.`], {

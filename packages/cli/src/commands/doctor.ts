@@ -15,6 +15,7 @@ const EXIT: Readonly<Record<Check["name"], number>> = {
   link: 7,
   relay: 4,
   protocol: 5,
+  device: 6,
   login: 5,
   clock: 1,
   keys: 1,

@@ -18,7 +18,9 @@ export function configure(command: Command, act: Act): void {
     .action(act(list));
   command
     .command("retry")
-    .description("Try one that waits at once; send one that was refused, failed or has expired as a new message.")
+    .description(
+      "Try one that waits at once; send one that was refused or has expired as a new message. One that has failed is its recipient's to repeat: `dead redeliver`.",
+    )
     .argument("<message-id>")
     .addHelpText("after", "\nExample:\n  aimessage outbox retry 1f0c9a52b7d84e3f\n")
     .action(act(retry));

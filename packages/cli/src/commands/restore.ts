@@ -1,9 +1,9 @@
-import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import type { Command } from "commander";
 import { openOptions } from "../agent.ts";
 import type { Act, Call } from "../call.ts";
 import { escapeLine } from "../escape.ts";
+import { readNamed } from "../files.ts";
 import { backupPassphrase } from "../passphrase.ts";
 
 const EXAMPLES = `
@@ -11,7 +11,7 @@ Example:
   aimessage restore alice.backup
 
 This becomes the agent's one device: the one before stops, and contacts open their conversations anew by themselves. What waited for
-the old device is sent again by those who wrote it.
+the old device at the relay is sent again by those who wrote it; what it had fetched already stays with it.
 `;
 
 export function configure(command: Command, act: Act): void {
@@ -25,7 +25,7 @@ export function configure(command: Command, act: Act): void {
 
 async function restore(call: Call, { passphraseFile }: { passphraseFile?: string }, file: string): Promise<void> {
   const { context, out } = call;
-  const sealed = await readFile(resolve(context.cwd, file), "utf8");
+  const sealed = await readNamed(resolve(context.cwd, file));
   const passphrase = await backupPassphrase(context, passphraseFile, false);
   const { Agent } = await import("@aimessage/sdk/node");
   await using agent = await Agent.restore(sealed, passphrase, openOptions(call, "restore"));

@@ -15,7 +15,9 @@ interface Options {
 
 export function configure(command: Command, act: Act): void {
   command
-    .description("Remove this agent: its account and waiting messages at the relay, then its keys and messages here.")
+    .description(
+      "Remove this agent: its account and waiting messages at the relay, then its keys and messages here. Of a device that another one has replaced: only what is here.",
+    )
     .option("-y, --yes", "do not ask")
     .option("--release", "let the name be registered again, by anyone")
     .addOption(new Option("--timeout <seconds>", "how long to wait").argParser(seconds).default(30_000, "30"))
@@ -31,11 +33,14 @@ async function unregister(call: Call, { yes, release, timeout }: Options): Promi
     out.note("Nothing was removed.");
     return 1;
   }
-  await agent.unregister({ timeout, signal: context.interrupted, release: release === true });
-  const value = { username, released: release === true };
-  const lines = [`${escapeLine(username)} is no longer registered, and its folder is deleted.`];
-  if (release !== true) lines.push("Its name stays reserved at the relay.");
-  await out.confirm(lines, value);
+  const wasThere = await agent.unregister({ timeout, signal: context.interrupted, release: release === true });
+  const released = wasThere && release === true;
+  const name = escapeLine(username);
+  const lines = wasThere
+    ? [`${name} is no longer registered, and its folder is deleted.`]
+    : [`The folder of ${name} is deleted. Its account at the relay is another device's, or was removed before.`];
+  if (wasThere && !released) lines.push("Its name stays reserved at the relay.");
+  await out.confirm(lines, { username, unregistered: wasThere, released });
   return 0;
 }
 

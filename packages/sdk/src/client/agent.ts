@@ -27,7 +27,7 @@ import {
   retryMessage,
   settleMessage,
 } from "./message.ts";
-import { type AlertRecord, list, type OutboxRecord } from "./records.ts";
+import { type AlertRecord, get, list, type OutboxRecord } from "./records.ts";
 import { receiptsAreOut } from "./receipts.ts";
 import { type MessageStatus, Sent, toStatus } from "./sent.ts";
 import { type Wait, waitFor } from "./waiting.ts";
@@ -219,24 +219,36 @@ export class Agent implements AsyncDisposable {
 
   /**
    * Removes the agent at its relay, and everything that it has here. Who wrote what is not handled hears that it failed.
-   * `release`: the name may be registered again.
+   * `release`: the name may be registered again. Of a device that another one has replaced only what is here is removed.
+   * @returns whether the relay has removed its account
    */
-  async unregister(options: Wait & { release?: boolean } = {}): Promise<void> {
-    const { release } = options;
+  async unregister(options: Wait & { release?: boolean } = {}): Promise<boolean> {
     await this.sync(options).catch(() => undefined);
+    // Its account is another device's then.
+    const relay = await this.#store.read((tx) => get(tx, "meta/relay"));
+    const wasThere = relay?.stopped === undefined && (await this.#unregisterAtRelay(options));
+    await this.#link.stop(0);
+    await erase(this.#store);
+    await this.#store.scrub();
+    return wasThere;
+  }
+
+  async #unregisterAtRelay(options: Wait & { release?: boolean }): Promise<boolean> {
+    const { release } = options;
     await failAllWaiting(this.#store, "unregistered");
     await waitFor(this.#store, this.#link, "the last receipts", () => receiptsAreOut(this.#store), {
       timeout: LEAVE_MS,
       signal: options.signal,
     }).catch(() => undefined);
-    await this.#ask("unregister", release === undefined ? {} : { release }, options).catch((error: unknown) => {
-      // A process that died here before has done this already.
+    try {
+      await this.#ask("unregister", release === undefined ? {} : { release }, options);
+      return true;
+    } catch (error) {
+      // A process that died here before has done this already, or somebody else.
       const gone = error instanceof AgentError && error.reason === "invalid_credentials";
       if (!gone || this.server !== this.#account.relay.server) throw error;
-    });
-    await this.#link.stop(0);
-    await erase(this.#store);
-    await this.#store.scrub();
+      return false;
+    }
   }
 
   /** Looks at everything that may be wrong. Reports, never throws for what it can report. */

@@ -86,7 +86,7 @@ export async function restoreBackup(
     const registered = (await get(tx, "meta/relay"))?.registered === true;
     if (registered || (known !== undefined && known.private_key !== private_key))
       throw new AgentError("already_registered", `there is an agent here already`, {
-        hint: "restore into another home, or remove this agent first",
+        hint: "restore into another home (--home), or move its folder away; unregistering it would end the identity for good",
       });
     if (known !== undefined) return;
     await put(tx, "meta/identity", "", { username, private_key, public_key });

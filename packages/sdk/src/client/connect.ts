@@ -13,9 +13,9 @@ export interface Explanation {
 /** How a runtime reaches a relay. */
 export interface Transport {
   /** Begins to open a WebSocket; resolves in the turn of the event loop in which it is made, before any of its events. */
-  dial(url: URL): Socket | Promise<Socket>;
+  dial: (url: URL) => Socket | Promise<Socket>;
   /** Finds out why no connection to a URL can be made; undefined if it does not know, either. Never throws. */
-  explain?(url: URL, signal?: AbortSignal): Promise<Explanation | undefined>;
+  explain?: (url: URL, signal?: AbortSignal) => Promise<Explanation | undefined>;
 }
 
 /** What every runtime has. */
@@ -37,6 +37,7 @@ export async function connect(
   } catch (error) {
     if (!(error instanceof AgentError) || error.code !== "relay_unreachable") throw error;
     const found = await transport.explain?.(url, signal);
+    if (signal?.aborted === true) throw new AgentError("aborted", "aborted while connecting", { cause: error });
     if (found === undefined) throw error;
     const { why, hint } = found;
     throw new AgentError("relay_unreachable", `no relay answers at ${url.href}: ${why}`, { hint, cause: error });

@@ -85,8 +85,9 @@ export class Connection {
       const fail = (code: "relay_unreachable" | "aborted", text: string) => {
         clearTimeout(timer);
         signal?.removeEventListener("abort", abort);
-        socket.close();
         reject(new AgentError(code, text, { hint: hintFor(url) }));
+        // Behind it: to some sockets this is an error, which says less.
+        socket.close();
       };
       const unreachable = (why: string) => fail("relay_unreachable", `no relay answers at ${url.href}${why}`);
       const abort = () => fail("aborted", "aborted while connecting");

@@ -9,7 +9,7 @@ import { type Wait, waitFor } from "./waiting.ts";
 
 /** One thing that was looked at. */
 export interface Check {
-  name: "store" | "relay" | "protocol" | "login" | "clock" | "link" | "keys" | "contacts" | "outbox";
+  name: "store" | "relay" | "protocol" | "device" | "login" | "clock" | "link" | "keys" | "contacts" | "outbox";
   ok: boolean;
   text: string;
   hint?: string;
@@ -34,6 +34,7 @@ const NAMED = 5;
 const PLACES: Partial<Record<ErrorCode, Check["name"]>> = {
   relay_unreachable: "relay",
   relay_protocol: "protocol",
+  device_replaced: "device",
   timeout: "link",
   disk_full: "store",
   store_busy: "store",
@@ -108,8 +109,6 @@ export async function diagnose({ store, account, link, ask }: Parts, wait: Wait 
       : `stopped: ${state.stopped.map((contact) => contact.username).join(", ")}`,
     "aimessage contacts list shows why",
   );
-  if (state.relay?.stopped !== undefined)
-    add("login", false, "another device has taken this agent over", "use the agent there");
   const limits = info === undefined ? undefined : { body_bytes: largestBody(info.limits.frame_bytes), ...info.limits };
   return { checks, versions, ...(limits === undefined ? {} : { limits }) };
 }

@@ -45,6 +45,12 @@ export class Flight {
     return false;
   }
 
+  /** Whether something to this contact is unanswered that went in another group: what goes now could overtake it. */
+  isUnderWayElsewhere(contact: string, group: string | undefined): boolean {
+    for (const send of this.sends.values()) if (send.contact === contact && send.group !== group) return true;
+    return false;
+  }
+
   repeat(group: string, seq: number): void {
     const repeats = this.repeats.get(group) ?? new Set();
     this.repeats.set(group, repeats.add(seq));

@@ -52,6 +52,7 @@ export class Link {
   #wakeUp: () => void = () => undefined;
   #woken = false;
   #draining = false;
+  #startedAt = 0;
 
   constructor(store: ClientStore, crypto: GroupCrypto, role: string, opened: Account, transport: Transport) {
     this.#store = store;
@@ -68,6 +69,7 @@ export class Link {
   }
 
   start(): void {
+    if (this.#running === undefined) this.#startedAt = performance.now();
     this.#running ??= this.#run().catch((error: unknown) => {
       this.#setState({ state: "stopped", error: asAgentError(error) });
     });
@@ -77,15 +79,17 @@ export class Link {
   async stop(patience: number): Promise<void> {
     if (this.#running === undefined) return;
     this.#draining = true;
-    const end = setTimeout(() => this.#stopping.abort(), (await this.#mayStillSend()) ? patience : 0);
+    const end = setTimeout(() => this.#stopping.abort(), await this.#stillMaySend(patience));
     this.wake();
     await this.#running;
     clearTimeout(end);
   }
 
-  async #mayStillSend(): Promise<boolean> {
-    if (this.state.state !== "connecting") return this.state.state === "connected";
-    return (await this.#store.read((tx) => tx.list({ prefix: "queue/", limit: 1 }))).length > 0;
+  /** Who connects still has what is left of the time since it began. @returns milliseconds */
+  async #stillMaySend(patience: number): Promise<number> {
+    if (this.state.state !== "connecting") return this.state.state === "connected" ? patience : 0;
+    const waits = await this.#store.read((tx) => tx.list({ prefix: "queue/", limit: 1 }));
+    return waits.length === 0 ? 0 : Math.max(0, patience - (performance.now() - this.#startedAt));
   }
 
   get #stopped(): boolean {

@@ -35,8 +35,8 @@ export class Outbox {
   }
 
   /**
-   * Tries again: what waits goes at once instead of when its back-off ends; what was refused, failed or has expired is
-   * sent as a new message, whose id differs.
+   * Tries again: what waits goes at once instead of when its back-off ends; what was refused or has expired is sent
+   * as a new message, whose id differs. The text of what has arrived is not kept: its recipient has it, also where it failed.
    * @throws AgentError unknown_message, and what {@link Agent.send} throws
    */
   async retry(id: string): Promise<Sent> {

@@ -31,6 +31,7 @@ async function serve(turn: Turn, flight: Flight, username: string, most: number)
   const contact = await turn.contact(username);
   if (contact?.stopped !== undefined) return failAll(turn, flight, contact);
   const conversation = contact === undefined ? undefined : await conversationFor(turn, contact);
+  if (flight.isUnderWayElsewhere(username, conversation?.record.id)) return;
   if (conversation === undefined) flight.toOpen.add(username);
   else if (contact !== undefined && isReady(conversation, flight)) {
     flight.lastServed = username;

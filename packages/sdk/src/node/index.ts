@@ -28,6 +28,8 @@ export interface OpenOptions extends Omit<OpenAgentOptions, "store" | "provider"
   home?: string | undefined;
   /** Seals what the store holds; default `AIMESSAGE_PASSPHRASE`, or the file that `AIMESSAGE_PASSPHRASE_FILE` names. */
   passphrase?: string | undefined;
+  /** Give the passphrase to a store that has none yet. */
+  seal?: boolean | undefined;
 }
 
 /** Read once, and then gone from the environment: children do not inherit it. */
@@ -115,11 +117,19 @@ export class Agent extends CoreAgent {
     const backup = readBackup(await openBackup(sealed, passphrase));
     const { username } = backup;
     const folder = join(options.home ?? defaultHome(), usernameKey(username));
+    const existed = SqliteStore.exists(folder);
     {
       await using store = await SqliteStore.open(folder, passphraseOf(options));
       await restoreBackup(store, backup, nodeCryptoProvider);
     }
-    return Agent.#open({ ...options, username, create: true });
+    try {
+      return await Agent.#open({ ...options, username, create: true });
+    } catch (error) {
+      // The relay does not take it, and the backup has all that was in it.
+      if (!existed && error instanceof AgentError && error.code === "refused")
+        rmSync(folder, { recursive: true, force: true });
+      throw error;
+    }
   }
 
   /** Identity and contacts in one encrypted file: no device's keys, no messages. The passphrase is all that protects it. */
@@ -137,7 +147,7 @@ export class Agent extends CoreAgent {
       throw new AgentError("not_registered", `${username} is not registered in ${home}`, {
         hint: `aimessage register -u ${username} -s ${options.server ?? "URL"}`,
       });
-    const store = await SqliteStore.open(folder, passphraseOf(options));
+    const store = await SqliteStore.open(folder, passphraseOf(options), { seal: options.seal === true });
     try {
       const node = { username, store, provider: nodeCryptoProvider, transport: nodeTransport };
       const agent = (await openAgent({ ...options, ...node }, Agent)) as Agent;
@@ -152,11 +162,12 @@ export class Agent extends CoreAgent {
     }
   }
 
-  /** Removes the agent at its relay, and its folder. */
-  override async unregister(options: Wait & { release?: boolean } = {}): Promise<void> {
-    await super.unregister(options);
+  /** Removes the agent at its relay, and its folder. @returns whether it was there */
+  override async unregister(options: Wait & { release?: boolean } = {}): Promise<boolean> {
+    const wasThere = await super.unregister(options);
     await this.close();
     rmSync(this.#folder, { recursive: true, force: true });
+    return wasThere;
   }
 }
 

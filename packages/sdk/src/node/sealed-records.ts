@@ -28,15 +28,19 @@ export class SealedRecords implements Base {
   }
 
   /**
-   * The records of a store as its passphrase opens them. A store without one gets it: what is there is sealed.
-   * @throws AgentError wrong_passphrase (also if there is one and none was given)
+   * The records of a store as its passphrase opens them. An empty store gets the passphrase; one that has none, if `mayGet`:
+   * what is there is sealed. Not else: a variable that was mistyped or left over would lock the agent up.
+   * @throws AgentError wrong_passphrase (also if only one side has one)
    */
   static async over(
     records: SqliteRecords,
     db: DatabaseSync,
     passphrase: string | undefined,
     folder: string,
+    mayGet: boolean,
   ): Promise<Base> {
+    // In this order: another process may be about to give it one.
+    const isNew = records.rows({ prefix: "", limit: 1 }).length === 0;
     let found = records.find(SEAL);
     if (found === undefined && passphrase === undefined) return records;
     if (passphrase === undefined)
@@ -44,6 +48,10 @@ export class SealedRecords implements Base {
         hint: "set AIMESSAGE_PASSPHRASE, or AIMESSAGE_PASSPHRASE_FILE",
       });
     if (found === undefined) {
+      if (!mayGet && !isNew)
+        throw new AgentError("wrong_passphrase", "this agent's store has no passphrase", {
+          hint: "unset AIMESSAGE_PASSPHRASE and AIMESSAGE_PASSPHRASE_FILE, or seal the store with it: aimessage seal",
+        });
       await sealStore(records, db, passphrase, folder);
       found = records.find(SEAL);
     }

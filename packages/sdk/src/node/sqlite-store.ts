@@ -48,17 +48,18 @@ export class SqliteStore implements ClientStore {
   }
 
   /**
-   * Opens the store in `folder`, which is made if need be (0700, files 0600). With a passphrase its values are sealed.
+   * Opens the store in `folder`, which is made if need be (0700, files 0600). With a passphrase its values are sealed; one that
+   * has none yet gets it with `seal` only.
    * @throws AgentError home_unwritable, disk_full, store_newer, store_damaged, wrong_passphrase
    */
-  static async open(folder: string, passphrase?: string): Promise<SqliteStore> {
+  static async open(folder: string, passphrase?: string, { seal = false } = {}): Promise<SqliteStore> {
     let db: DatabaseSync | undefined;
     try {
       db = await openDatabase(folder);
       const store = new SqliteStore(
         folder,
         db,
-        await SealedRecords.over(new SqliteRecords(db), db, passphrase, folder),
+        await SealedRecords.over(new SqliteRecords(db), db, passphrase, folder, seal),
       );
       // A process that was killed has left its -wal behind.
       await store.scrub();

@@ -1,4 +1,5 @@
 import { cpSync, rmSync } from "node:fs";
+import type { Frame } from "./proxy.ts";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { alertKinds, bodies, eventually, follow, pause, rejection, World } from "./world.ts";
 
@@ -59,6 +60,39 @@ describe("a store restored from an old copy", () => {
       .filter(({ agent, toRelay, frame }) => agent === "alice" && toRelay && ["send", "commit"].includes(frame.type));
     expect(encrypted.length).toBeGreaterThan(0);
     expect(encrypted.filter(({ frame }) => oldGroups.has(frame.data.group_id))).toEqual([]);
+  });
+
+  test("what goes to its new device does not overtake what is unanswered in the old conversation", async () => {
+    const { world: opened, folder, copy, bob } = await copied();
+    await using world = opened;
+    const between = await world.open("alice", await world.sqlite(folder));
+    await (await between.send("bob", "after the copy")).stored();
+    await between.close();
+    rmSync(folder, { recursive: true });
+    cpSync(copy, folder, { recursive: true });
+
+    const held: Frame[] = [];
+    let holds = true;
+    world.proxy.rule = ({ agent, toRelay, frame }) => {
+      if (agent !== "bob" || !toRelay) return undefined;
+      if (!holds) return [...held.splice(0), frame];
+      if (frame.type !== "send") return undefined;
+      held.push(frame);
+      return [];
+    };
+    const ids = [(await bob.send("alice", "first")).id, (await bob.send("alice", "second")).id];
+    const left = (id: string) => held.some(({ data }) => data.message_id === id);
+    await eventually("both are on their way", () => ids.every(left));
+    const alice = await world.open("alice", await world.sqlite(folder));
+    const got = follow(alice);
+    await alice.send("bob", "from the new device");
+    await bodies(bob, 3);
+    await bob.send("alice", "third");
+    await pause(300);
+    holds = false;
+    await bob.users();
+    await eventually("all have arrived", () => got.length === 3);
+    expect(got.map(({ body }) => body)).toEqual(["first", "second", "third"]);
   });
 
   test("is noticed when the copy was taken in the middle of a session, too", async () => {

@@ -32,15 +32,19 @@ it("holds no value in the clear, and opens by its passphrase alone", async () =>
   expect(await again.read((tx) => tx.list({ prefix: "" }))).toHaveLength(3);
 });
 
-it("that has none yet gets one, and nothing of before is left in the clear", async () => {
+it("that has none yet gets one where that is meant, and nothing of before is left in the clear", async () => {
   const folder = join(newFolder(), "alice");
   const open = await openStore(folder);
   await open.write((tx) => tx.put("in-body/1", SECRET));
   const lock = await open.takeLink("test");
-  await expect(SqliteStore.open(folder, PASSPHRASE)).rejects.toMatchObject({ code: "store_busy" });
+  const meant = { seal: true };
+  await expect(SqliteStore.open(folder, PASSPHRASE)).rejects.toMatchObject({ code: "wrong_passphrase" });
+  await expect(SqliteStore.open(folder, PASSPHRASE, meant)).rejects.toMatchObject({ code: "store_busy" });
   await lock?.release();
   await open.close();
   expect(files(folder)).toContain(SECRET);
+  await (await openStore(folder)).close();
+  await (await SqliteStore.open(folder, PASSPHRASE, meant)).close();
   const sealed = await openStore(folder, PASSPHRASE);
   expect(await sealed.read((tx) => tx.get("in-body/1"))).toBe(SECRET);
   await sealed.close();

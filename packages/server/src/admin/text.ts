@@ -75,7 +75,7 @@ export function usersText(users: User[]): string {
     size(user.bytes),
     `${user.login_counter ?? "-"}`,
   ]);
-  return table([["NAME", "KIND", "DEVICES", "WAITING", "SIZE", "LAST LOGIN"], ...rows]);
+  return table([["NAME", "KIND", "DEVICES", "WAITING", "SIZE", "LOGINS"], ...rows]);
 }
 
 export function userText(user: UserDetails): string {
@@ -100,7 +100,7 @@ export function userText(user: UserDetails): string {
     table(rows),
     ...(devices.length === 0
       ? []
-      : ["", table([["DEVICE", "COUNTER", "LAST LOGIN", "STATE", "WAITING", "SIZE"], ...devices])]),
+      : ["", table([["DEVICE", "COUNTER", "LOGINS", "STATE", "WAITING", "SIZE"], ...devices])]),
   ].join("\n");
 }
 
