@@ -38,14 +38,12 @@ export class Connection implements Session {
   /** When the client was last heard of, and last pinged: `performance.now()`. */
   heardAt = this.openedAt;
   pingedAt = this.openedAt;
-
   readonly #context: Context;
   readonly #webSocket: WebSocket;
   readonly #writer: Writer;
   readonly #intake: Intake;
   readonly #answers = new Answers((answer, replyTo) => this.#answer(answer, replyTo));
   readonly #queue: Read[] = [];
-  /** Made when it is needed: most connections wait, and send nothing. */
   #blocked: Set<string> | undefined;
   #running = 0;
   /** The type of a request during which no other may run. */
@@ -72,6 +70,7 @@ export class Connection implements Session {
     });
   }
 
+  /** Made when it is needed: most connections send nothing. */
   get blocked(): Set<string> {
     return (this.#blocked ??= new Set());
   }
@@ -128,7 +127,6 @@ export class Connection implements Session {
     this.#webSocket.close(closeCodes.goingAway, "shutting_down");
   }
 
-  /** Bytes that the client has not read yet. */
   get unread(): number {
     return this.#writer.buffered;
   }

@@ -1,5 +1,4 @@
 import { largestBody } from "../crypto/content.ts";
-import { AgentError } from "../errors.ts";
 import type { GroupCrypto } from "../crypto/group.ts";
 import { fingerprint, formatFingerprint } from "../crypto/identity.ts";
 import { usernameKey } from "../protocol/index.ts";
@@ -16,24 +15,13 @@ import { ask, type AskType } from "./asks.ts";
 import { type Transport, webTransport } from "./connect.ts";
 import { diagnose, type Diagnosis } from "./diagnosis.ts";
 import { enqueue, type SendOptions } from "./enqueue.ts";
+import { leave, type LeaveOptions } from "./leave.ts";
 import { Link } from "./link.ts";
 import { listen, type ListenOptions } from "./listen.ts";
-import {
-  erase,
-  failAllWaiting,
-  type InboxEntry,
-  type Message,
-  readMessage,
-  retryMessage,
-  settleMessage,
-} from "./message.ts";
-import { type AlertRecord, get, list, type OutboxRecord } from "./records.ts";
-import { receiptsAreOut } from "./receipts.ts";
+import { type InboxEntry, type Message, readMessage, retryMessage, settleMessage } from "./message.ts";
+import { type AlertRecord, list, type OutboxRecord } from "./records.ts";
 import { type MessageStatus, Sent, toStatus } from "./sent.ts";
 import { type Wait, waitFor } from "./waiting.ts";
-
-/** How long what others shall still hear of a leaving agent may take. Milliseconds. */
-const LEAVE_MS = 5_000;
 
 /** What happened that the owner should know: a changed key, a lost message, a relay that contradicts itself. */
 export type Alert = AlertRecord;
@@ -219,36 +207,12 @@ export class Agent implements AsyncDisposable {
 
   /**
    * Removes the agent at its relay, and everything that it has here. Who wrote what is not handled hears that it failed.
-   * `release`: the name may be registered again. Of a device that another one has replaced only what is here is removed.
+   * Of a device that another one has replaced only what is here is removed.
    * @returns whether the relay has removed its account
    */
-  async unregister(options: Wait & { release?: boolean } = {}): Promise<boolean> {
+  async unregister(options: LeaveOptions = {}): Promise<boolean> {
     await this.sync(options).catch(() => undefined);
-    // Its account is another device's then.
-    const relay = await this.#store.read((tx) => get(tx, "meta/relay"));
-    const wasThere = relay?.stopped === undefined && (await this.#unregisterAtRelay(options));
-    await this.#link.stop(0);
-    await erase(this.#store);
-    await this.#store.scrub();
-    return wasThere;
-  }
-
-  async #unregisterAtRelay(options: Wait & { release?: boolean }): Promise<boolean> {
-    const { release } = options;
-    await failAllWaiting(this.#store, "unregistered");
-    await waitFor(this.#store, this.#link, "the last receipts", () => receiptsAreOut(this.#store), {
-      timeout: LEAVE_MS,
-      signal: options.signal,
-    }).catch(() => undefined);
-    try {
-      await this.#ask("unregister", release === undefined ? {} : { release }, options);
-      return true;
-    } catch (error) {
-      // A process that died here before has done this already, or somebody else.
-      const gone = error instanceof AgentError && error.reason === "invalid_credentials";
-      if (!gone || this.server !== this.#account.relay.server) throw error;
-      return false;
-    }
+    return leave({ store: this.#store, account: this.#account, link: this.#link }, options);
   }
 
   /** Looks at everything that may be wrong. Reports, never throws for what it can report. */
