@@ -76,7 +76,7 @@ test("backups of a relay under load are whole, and the relay neither notices the
   expect(openFiles(relay.child.pid ?? 0).filter((path) => path.endsWith("(deleted)"))).toEqual([]);
   await relay.end("SIGKILL");
   expect(messages(join(db, "relay.db"))).toEqual(traffic.acknowledged);
-});
+}, 180_000);
 
 /** What a process has open, where the system tells. */
 function openFiles(pid: number): string[] {
