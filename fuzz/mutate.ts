@@ -15,8 +15,8 @@ export function mutate(envelope: Envelope, mutations: Mutation[], text: TextMuta
   for (const mutation of mutations) apply(copy, structuredClone(mutation));
   remark(copy);
   const written = rewrite(JSON.stringify(copy), copy, text);
-  // A body that names another recipient than its frame would be reported as misdelivered.
-  return isHonest(written) ? written : written.slice(0, -1);
+  // A body that names another recipient or group than its frame would be reported as misdelivered.
+  return isHonest(written, groupIn(copy.data)) ? written : written.slice(0, -1);
 }
 
 function apply(envelope: Envelope, mutation: Mutation): void {
@@ -62,12 +62,13 @@ function remark({ data }: Envelope): void {
     for (const name of ["message", "welcome"]) {
       const marker = readMarker(holder[name]);
       if (marker !== undefined && typeof holder["to"] === "string")
-        holder[name] = mark({ ...marker, to: holder["to"], group: groupIn(data as Fields) ?? marker.group });
+        holder[name] = mark({ ...marker, to: holder["to"], group: groupIn(data) ?? marker.group });
     }
 }
 
-function groupIn(data: Fields): string | undefined {
-  return typeof data["group_id"] === "string" ? data["group_id"] : undefined;
+function groupIn(data: unknown): string | undefined {
+  const group = typeof data === "object" && data !== null ? (data as Fields)["group_id"] : undefined;
+  return typeof group === "string" ? group : undefined;
 }
 
 function listsOf(data: Fields): unknown[] {
@@ -97,7 +98,8 @@ function rewrite(text: string, { data }: Envelope, mutation: TextMutation): stri
   }
 }
 
-function isHonest(text: string): boolean {
+/** `group`: what bodies have been marked with. */
+function isHonest(text: string, group: string | undefined): boolean {
   let data: unknown;
   try {
     data = (JSON.parse(text) as Envelope | null)?.data;
@@ -105,6 +107,7 @@ function isHonest(text: string): boolean {
     return true;
   }
   if (typeof data !== "object" || data === null) return true;
+  if (groupIn(data) !== group) return false;
   return ([data, ...listsOf(data as Fields)] as Fields[]).every((holder) =>
     ["message", "welcome"].every((name) => {
       const marker = readMarker(holder[name]);
