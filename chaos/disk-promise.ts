@@ -1,4 +1,4 @@
-import { hasReceived, isQueued, owesWord } from "./stores.ts";
+import { hasReceived, isQueued } from "./stores.ts";
 import type { World } from "./world.ts";
 
 /**
@@ -29,8 +29,6 @@ export async function checkRelayDisk(world: World): Promise<void> {
     if (onDisk.has(letter.id) || got.length > 0) continue;
     // Its new device may have come late, and its sender has heard of that.
     if (putBackAt(letter.to) > 0 && (await isQueued(folderOf(from), letter.id))) continue;
-    // It has closed the conversation, for its clock has jumped, say: the sender will hear, and send again.
-    if (await owesWord(folderOf(letter.to), letter.id)) continue;
     if (!(await hasReceived(folderOf(letter.to), letter.id)) && got.length === 0)
       world.ledger.violation(
         `lost: ${letter.id} to ${letter.to} was acknowledged, and neither the relay's disk nor its recipient has it`,

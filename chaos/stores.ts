@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { SqliteStore } from "@aimessage/sdk/node";
+import { type ReadTransaction, SqliteStore } from "@aimessage/sdk/node";
 
 /** More than can arrive between two looks. */
 const NEWEST = 1_000;
@@ -49,12 +49,30 @@ export async function readBooks(folder: string): Promise<Books> {
   });
 }
 
-/** Whether one of the newest messages in an inbox is this one. */
+/**
+ * Whether a recipient has a message, as one of the newest in its inbox, or could not read it, and its word of that is still
+ * on its way to the sender.
+ */
 export async function hasReceived(folder: string, id: string): Promise<boolean> {
   await using store = await SqliteStore.open(folder);
   return store.read(async (tx) => {
     const rows = await tx.list({ prefix: "in/", reverse: true, limit: NEWEST });
-    return rows.some(([, value]) => (JSON.parse(value as string) as Received).id === id);
+    return rows.some(([, value]) => (JSON.parse(value as string) as Received).id === id) || owesWord(tx, id);
+  });
+}
+
+async function owesWord(tx: ReadTransaction, id: string): Promise<boolean> {
+  const words = (await tx.list({ prefix: "receipt/" })).map(([, value]) => value);
+  for (const [key, value] of await tx.list({ prefix: "out/" })) {
+    const { kind, state } = JSON.parse(value as string) as Sent & { kind: string };
+    if (kind !== "receipt" || (state !== "queued" && state !== "stored")) continue;
+    const body = await tx.get(key.replace("out/", "out-body/"));
+    if (body !== undefined) words.push(body);
+  }
+  const named = new RegExp(`"${id}(--\\d+)?"`);
+  return words.some((word) => {
+    const { undecryptable } = JSON.parse(Buffer.from(word).toString()) as { undecryptable?: unknown };
+    return named.test(JSON.stringify(undecryptable ?? []));
   });
 }
 
@@ -62,24 +80,6 @@ export async function hasReceived(folder: string, id: string): Promise<boolean> 
 export async function isQueued(folder: string, id: string): Promise<boolean> {
   const { sent } = await readBooks(folder);
   return sent.get(id)?.state === "queued";
-}
-
-/** Whether a recipient could not read a message, and its word of that is still on its way to the sender. */
-export async function owesWord(folder: string, id: string): Promise<boolean> {
-  await using store = await SqliteStore.open(folder);
-  return store.read(async (tx) => {
-    const words = (await tx.list({ prefix: "receipt/" })).map(([, value]) => value);
-    for (const [key, value] of await tx.list({ prefix: "out/" })) {
-      const { kind, state } = JSON.parse(value as string) as Sent & { kind: string };
-      const body = await tx.get(key.replace("out/", "out-body/"));
-      if (kind === "receipt" && (state === "queued" || state === "stored") && body !== undefined) words.push(body);
-    }
-    const named = new RegExp(`"${id}(--\\d+)?"`);
-    return words.some((word) => {
-      const { undecryptable } = JSON.parse(Buffer.from(word).toString()) as { undecryptable?: unknown };
-      return named.test(JSON.stringify(undecryptable ?? []));
-    });
-  });
 }
 
 /** What SQLite says of a database: "ok". */

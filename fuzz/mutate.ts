@@ -107,11 +107,11 @@ function isHonest(text: string, group: string | undefined): boolean {
     return true;
   }
   if (typeof data !== "object" || data === null) return true;
-  if (groupIn(data) !== group) return false;
   return ([data, ...listsOf(data as Fields)] as Fields[]).every((holder) =>
     ["message", "welcome"].every((name) => {
       const marker = readMarker(holder[name]);
-      return marker === undefined || (typeof holder["to"] === "string" && holder["to"].toLowerCase() === marker.to);
+      if (marker === undefined) return true;
+      return typeof holder["to"] === "string" && holder["to"].toLowerCase() === marker.to && groupIn(data) === group;
     }),
   );
 }

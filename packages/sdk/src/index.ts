@@ -3,7 +3,8 @@ export { Agent, type Alert, type IncomingMessage, type LinkEvent } from "./clien
 export type { DeadLetter } from "./client/dead-letters.ts";
 export type { HandleOptions, Handler } from "./client/handle.ts";
 export type { Contact } from "./client/address-book.ts";
-export type { Explanation, Socket, Transport } from "./client/connect.ts";
+export type { Explanation, Transport } from "./client/connect.ts";
+export type { Socket } from "./client/connection.ts";
 export type { Check, Diagnosis } from "./client/diagnosis.ts";
 export type { ListenOptions } from "./client/listen.ts";
 export type { InboxEntry, Message } from "./client/message.ts";

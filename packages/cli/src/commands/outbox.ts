@@ -19,7 +19,7 @@ export function configure(command: Command, act: Act): void {
   command
     .command("retry")
     .description(
-      "Try one that waits at once; send one that was refused or has expired as a new message. One that has failed is its recipient's to repeat: `dead redeliver`.",
+      "Try one that waits at once; send one that was refused, has expired or was never let out as a new message. One that has failed at its recipient is theirs to repeat: `dead redeliver`.",
     )
     .argument("<message-id>")
     .addHelpText("after", "\nExample:\n  aimessage outbox retry 1f0c9a52b7d84e3f\n")

@@ -1,8 +1,6 @@
 import { AgentError } from "../errors.ts";
 import { Connection, type Socket } from "./connection.ts";
 
-export type { Socket };
-
 /** Why a relay cannot be reached, and what to do about it. */
 export interface Explanation {
   /** Ends a sentence, e.g. `its certificate is not trusted (CERT_HAS_EXPIRED)`. */

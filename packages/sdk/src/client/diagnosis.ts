@@ -56,7 +56,6 @@ export async function diagnose({ store, account, link, ask }: Parts, wait: Wait 
   const add = (name: Check["name"], ok: boolean, text: string, hint?: string) =>
     checks.push({ name, ok, text, ...(ok || hint === undefined ? {} : { hint }) });
   const state = await store.read(async (tx) => ({
-    relay: await get(tx, "meta/relay"),
     stopped: (await list(tx, "contact/")).filter((contact) => contact.stopped !== undefined),
     queued: (await tx.list({ prefix: "queue/" })).length,
     unhandled: (await tx.list({ prefix: "unhandled/" })).length,

@@ -27,9 +27,10 @@ interface Parts {
  * what is not handled hears that it failed.
  * @returns whether the relay has removed its account
  */
-export async function leave({ store, account, link }: Parts, options: LeaveOptions): Promise<boolean> {
+export async function leave(parts: Parts, options: LeaveOptions): Promise<boolean> {
+  const { store, link } = parts;
   const relay = await store.read((tx) => get(tx, "meta/relay"));
-  const wasThere = relay?.stopped === undefined && (await leaveRelay({ store, account, link }, options));
+  const wasThere = relay?.stopped === undefined && (await leaveRelay(parts, options));
   await link.stop(0);
   await erase(store);
   await store.scrub();

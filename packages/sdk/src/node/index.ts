@@ -2,16 +2,10 @@
 import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
-import {
-  Agent as CoreAgent,
-  AgentError,
-  checkUsername,
-  openAgent,
-  type OpenAgentOptions,
-  type Wait,
-} from "../index.ts";
+import { Agent as CoreAgent, AgentError, checkUsername, openAgent, type OpenAgentOptions } from "../index.ts";
 import { readAccount } from "../client/account.ts";
 import { makeBackup, readBackup, restoreBackup } from "../client/backup.ts";
+import type { LeaveOptions } from "../client/leave.ts";
 import { serverUrl } from "../client/server-url.ts";
 import { usernameKey } from "../protocol/index.ts";
 import { openBackup, sealBackup } from "./backup-file.ts";
@@ -163,7 +157,7 @@ export class Agent extends CoreAgent {
   }
 
   /** Removes the agent at its relay, and its folder. @returns whether it was there */
-  override async unregister(options: Wait & { release?: boolean } = {}): Promise<boolean> {
+  override async unregister(options: LeaveOptions = {}): Promise<boolean> {
     const wasThere = await super.unregister(options);
     await this.close();
     rmSync(this.#folder, { recursive: true, force: true });

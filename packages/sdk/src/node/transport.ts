@@ -1,4 +1,5 @@
-import type { Socket, Transport } from "../client/connect.ts";
+import type { Transport } from "../client/connect.ts";
+import type { Socket } from "../client/connection.ts";
 import { explainUnreachable } from "./probe.ts";
 
 const OPTIONS = {
