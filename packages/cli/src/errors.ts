@@ -1,7 +1,7 @@
 import type { Writable } from "node:stream";
 import type { AgentError, MessageState, MessageStatus } from "@aimessage/sdk/node";
 import { CommanderError } from "commander";
-import { escapeJson, escapeLine } from "./escape.ts";
+import { escapeJson, escapeLine } from "@aimessage/sdk/program";
 
 /** What was typed makes no sense: exit code 2. */
 export class UsageError extends Error {

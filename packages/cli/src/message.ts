@@ -1,5 +1,5 @@
 import { Buffer } from "node:buffer";
-import { escapeBody, escapeLine } from "./escape.ts";
+import { escapeBody, escapeLine } from "@aimessage/sdk/program";
 import { clock } from "./output.ts";
 import type { Message } from "@aimessage/sdk/node";
 

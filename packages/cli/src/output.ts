@@ -1,7 +1,7 @@
 import type { Writable } from "node:stream";
 import type { Context } from "./context.ts";
 import { StdoutError } from "./errors.ts";
-import { escapeJson, escapeLine } from "./escape.ts";
+import { escapeJson, escapeLine } from "@aimessage/sdk/program";
 import type { Settings } from "./settings.ts";
 
 /** Where a command's words go: data to stdout, everything else to stderr. */

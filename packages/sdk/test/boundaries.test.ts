@@ -44,6 +44,12 @@ describe("the SDK", () => {
     expect([...outside]).toEqual(["zod/mini"]);
   });
 
+  it("has a room for what both programs share, behind which is nothing else of the SDK", () => {
+    const { files, outside } = reach(join(sdk, "node/program/index.ts"));
+    expect([...files].filter((file) => dirname(file) !== join(sdk, "node/program"))).toEqual([]);
+    expect([...outside].filter((name) => !name.startsWith("node:"))).toEqual([]);
+  });
+
   it("knows the MLS library in one file", () => {
     const knowing = filesIn(sdk).filter((file) => importsOf(file).some((name) => name.startsWith("ts-mls")));
     expect(knowing.map((file) => relative(sdk, file))).toEqual(["crypto/group.ts"]);
@@ -57,16 +63,19 @@ describe("the SDK", () => {
 });
 
 describe("the other packages", () => {
-  it("the relay knows the protocol and nothing else of the SDK", () => {
+  it("the relay knows the protocol and what both programs share, and nothing else of the SDK", () => {
     const names = filesIn(join(packages, "server/src")).flatMap(importsOf);
-    expect([...new Set(names.filter((name) => name.includes("sdk")))]).toEqual(["@aimessage/sdk/protocol"]);
+    for (const name of names.filter((name) => name.includes("sdk")))
+      expect(["@aimessage/sdk/protocol", "@aimessage/sdk/program"]).toContain(name);
     expect(names.filter((name) => name.startsWith("ts-mls"))).toEqual([]);
   });
 
   it("the command line knows the SDK by its entries, and the relay not at all", () => {
     const names = filesIn(join(packages, "cli/src")).flatMap(importsOf);
     for (const name of names.filter((name) => name.includes("sdk")))
-      expect(["@aimessage/sdk", "@aimessage/sdk/node", "@aimessage/sdk/protocol"]).toContain(name);
+      expect(["@aimessage/sdk", "@aimessage/sdk/node", "@aimessage/sdk/program", "@aimessage/sdk/protocol"]).toContain(
+        name,
+      );
     expect(names.filter((name) => name.includes("aimessage/server") || name.startsWith("ts-mls"))).toEqual([]);
   });
 });
@@ -156,6 +165,7 @@ describe("the public face is exactly this list", () => {
     ["@aimessage/sdk", main],
     ["@aimessage/sdk/node", node],
     ["@aimessage/sdk/protocol", protocol],
+    ["@aimessage/sdk/program", ["escapeBody", "escapeJson", "escapeLine"]],
     ["@aimessage/sdk/testing", ["clientStoreCases"]],
   ])("%s", async (entry, names) => {
     expect(Object.keys((await import(entry)) as object).sort()).toEqual(names.toSorted());

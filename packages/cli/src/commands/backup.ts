@@ -4,7 +4,7 @@ import type { Command } from "commander";
 import { openAgent } from "../agent.ts";
 import type { Act, Call } from "../call.ts";
 import { UsageError } from "../errors.ts";
-import { escapeLine } from "../escape.ts";
+import { escapeLine } from "@aimessage/sdk/program";
 import { asUsageError } from "../files.ts";
 import { backupPassphrase } from "../passphrase.ts";
 

@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import { openAgent } from "../agent.ts";
 import type { Act, Call } from "../call.ts";
-import { escapeBody, escapeLine } from "../escape.ts";
+import { escapeBody, escapeLine } from "@aimessage/sdk/program";
 import { messageJson, messageText, preview } from "../message.ts";
 import { localTime, table } from "../output.ts";
 import type { DeadLetter } from "@aimessage/sdk/node";

@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import { openAgent } from "../agent.ts";
 import type { Act, Call } from "../call.ts";
-import { escapeLine } from "../escape.ts";
+import { escapeLine } from "@aimessage/sdk/program";
 import { localTime, table } from "../output.ts";
 import { statusJson } from "../status.ts";
 

@@ -2,7 +2,7 @@ import { dirname } from "node:path";
 import type { Command } from "commander";
 import { openOptions } from "../agent.ts";
 import { UsageError } from "../errors.ts";
-import { escapeLine } from "../escape.ts";
+import { escapeLine } from "@aimessage/sdk/program";
 import type { Act, Call } from "../call.ts";
 
 export function configure(command: Command, act: Act): void {

@@ -2,7 +2,7 @@ import { resolve } from "node:path";
 import type { Command } from "commander";
 import { openOptions } from "../agent.ts";
 import type { Act, Call } from "../call.ts";
-import { escapeLine } from "../escape.ts";
+import { escapeLine } from "@aimessage/sdk/program";
 import { readNamed } from "../files.ts";
 import { backupPassphrase } from "../passphrase.ts";
 

@@ -2,7 +2,7 @@ import type { Command } from "commander";
 import { openOptions } from "../agent.ts";
 import type { Act, Call } from "../call.ts";
 import { UsageError } from "../errors.ts";
-import { escapeLine } from "../escape.ts";
+import { escapeLine } from "@aimessage/sdk/program";
 
 export function configure(command: Command, act: Act): void {
   command

@@ -3,7 +3,7 @@ import { Option, type Command } from "commander";
 import { openAgent } from "../agent.ts";
 import type { Context } from "../context.ts";
 import { SendError, UsageError } from "../errors.ts";
-import { escapeLine } from "../escape.ts";
+import { escapeLine } from "@aimessage/sdk/program";
 import { utf8 } from "../message.ts";
 import type { Act, Call } from "../call.ts";
 import type { MessageStatus, Sent, Wait } from "@aimessage/sdk/node";

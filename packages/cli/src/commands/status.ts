@@ -2,7 +2,7 @@ import { Option, type Command } from "commander";
 import { openAgent } from "../agent.ts";
 import type { Act, Call } from "../call.ts";
 import { UsageError } from "../errors.ts";
-import { escapeLine } from "../escape.ts";
+import { escapeLine } from "@aimessage/sdk/program";
 import { clock, localTime, table } from "../output.ts";
 import { statusJson } from "../status.ts";
 import { seconds } from "../values.ts";

@@ -3,7 +3,7 @@ import { Option, type Command } from "commander";
 import { openAgent } from "../agent.ts";
 import type { Context } from "../context.ts";
 import { UsageError } from "../errors.ts";
-import { escapeLine } from "../escape.ts";
+import { escapeLine } from "@aimessage/sdk/program";
 import type { Act, Call } from "../call.ts";
 import { seconds } from "../values.ts";
 

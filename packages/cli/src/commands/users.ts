@@ -1,6 +1,6 @@
 import { Option, type Command } from "commander";
 import { openAgent } from "../agent.ts";
-import { escapeLine } from "../escape.ts";
+import { escapeLine } from "@aimessage/sdk/program";
 import type { Act, Call } from "../call.ts";
 import { seconds } from "../values.ts";
 

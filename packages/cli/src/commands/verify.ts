@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import { openAgent } from "../agent.ts";
-import { escapeLine } from "../escape.ts";
+import { escapeLine } from "@aimessage/sdk/program";
 import { table } from "../output.ts";
 import type { Act, Call } from "../call.ts";
 import { contactJson } from "./contacts.ts";

@@ -1,6 +1,6 @@
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
-import { escapeBody, escapeJson, escapeLine } from "../src/escape.ts";
+import { escapeBody, escapeJson, escapeLine } from "../src/node/program/index.ts";
 
 // oxlint-disable-next-line no-control-regex
 const unsafe = /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/u;

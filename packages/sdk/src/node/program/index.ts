@@ -1,0 +1,5 @@
+/**
+ * What both programs, `aimessage` and `aimessage-server`, share: how text from outside is printed, and how files and
+ * output are written. Nothing of the SDK is behind it, so that a relay may use it, and a command loads it in no time.
+ */
+export { escapeBody, escapeJson, escapeLine } from "./escape.ts";
