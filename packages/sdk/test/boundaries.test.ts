@@ -145,6 +145,7 @@ describe("the public face is exactly this list", () => {
     "fromUint64",
     "fromUtf8",
     "isBase64",
+    "isLoopback",
     "lengthPrefixed",
     "loginBytes",
     "randomId",

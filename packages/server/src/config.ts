@@ -1,3 +1,4 @@
+import { isLoopback } from "@aimessage/sdk/protocol";
 import { Command, CommanderError, Option as Flag } from "commander";
 import * as z from "zod";
 import { commandsHelp, isAdminCommand } from "./admin/commands.ts";
@@ -178,11 +179,6 @@ const EXAMPLES = {
   "per second": "a whole number",
   "per hour": "a whole number",
 };
-
-/** Whether only programs of this machine can reach an address. */
-export function isLoopback(host: string): boolean {
-  return host === "localhost" || host === "::1" || host === "[::1]" || /^127\.\d+\.\d+\.\d+$/.test(host);
-}
 
 function truth(variable: string, text: string): boolean {
   if (["1", "true", "yes"].includes(text.toLowerCase())) return true;

@@ -1,5 +1,5 @@
-import { relayName } from "@aimessage/sdk/protocol";
-import { type Config, isLoopback } from "./config.ts";
+import { isLoopback, relayName } from "@aimessage/sdk/protocol";
+import type { Config } from "./config.ts";
 
 /** The names by which clients may know this relay, as they sign them at login. [P-4.3] */
 export function relayNames(config: Config, port: number): string[] {

@@ -1,4 +1,5 @@
 import { AgentError } from "../errors.ts";
+import { isLoopback } from "../protocol/index.ts";
 
 /**
  * The URL of a relay's WebSocket from what people type: `ws(s)://` or `http(s)://`, with or without `/ws`.
@@ -20,10 +21,6 @@ export function serverUrl(typed: string, insecure: boolean): URL {
       hint: "use wss://, or --insecure if somebody else may take over your login and see who writes to whom",
     });
   return url;
-}
-
-function isLoopback(host: string): boolean {
-  return host === "localhost" || host.endsWith(".localhost") || host === "[::1]" || /^127(\.\d+){3}$/.test(host);
 }
 
 function badServer(typed: string): AgentError {

@@ -22,6 +22,7 @@ export {
 } from "./client-frames.ts";
 export { type BadFrame, decodeClientFrame, decodeRelayFrame, encodeClientFrame, encodeRelayFrame } from "./codec.ts";
 export { closeCodes, wireErrors, type WireReason } from "./errors.ts";
+export { isLoopback } from "./loopback.ts";
 export { randomId, relayName, Id, Username, usernameKey, usernameObjection } from "./names.ts";
 export {
   type Delivery,
