@@ -1,37 +1,11 @@
-import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { createRelay } from "@aimessage/server";
 import { Agent, type AgentError } from "@aimessage/sdk/node";
 import { loginToken, RawClient, registerToken, tokenClient } from "../../packages/server/test/raw-client.ts";
-
-/** A disk of its own, or undefined where this user may not mount one. */
-function smallDisk(size: string): ({ path: string; fill(): void; free(): void } & Disposable) | undefined {
-  const path = mkdtempSync(join(tmpdir(), "small disk "));
-  const remove = (): void => rmSync(path, { recursive: true, force: true });
-  if (spawnSync("mount", ["-t", "tmpfs", "-o", `size=${size}`, "tmpfs", path]).status !== 0) {
-    remove();
-    return undefined;
-  }
-  const filler = join(path, "filler");
-  return {
-    path,
-    fill() {
-      try {
-        for (;;) writeFileSync(filler, Buffer.alloc(4096), { flag: "a" });
-      } catch (error) {
-        expect(error).toMatchObject({ code: "ENOSPC" });
-      }
-    },
-    free: () => rmSync(filler),
-    [Symbol.dispose]() {
-      spawnSync("umount", ["--lazy", path]);
-      remove();
-    },
-  };
-}
+import { smallDisk } from "../small-disk.ts";
 
 test("a relay on a full disk refuses, keeps what it has acknowledged, and goes on when there is room", async ({
   skip,

@@ -1,10 +1,13 @@
 import { readFile } from "node:fs/promises";
+import { writeWhole } from "@aimessage/sdk/program";
 import { UsageError } from "./errors.ts";
 
 const REASONS: Partial<Record<string, string>> = {
   ENOENT: "there is no such file or folder",
   ENOTDIR: "a part of it is no folder",
   EISDIR: "it is a folder",
+  EFTYPE: "it is no file",
+  ENAMETOOLONG: "its name is too long",
   EACCES: "this user may not",
   EPERM: "this user may not",
   EROFS: "the disk is read-only",
@@ -17,8 +20,22 @@ export async function readNamed(path: string): Promise<string> {
   });
 }
 
+/** Writes a file that the user has named, whole or not at all. @throws UsageError, AgentError disk_full */
+export async function writeNamed(path: string, content: string, replace: boolean): Promise<void> {
+  try {
+    writeWhole(path, content, { replace });
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "EEXIST") throw new UsageError(`${path} exists already`, "choose another file, or give --force");
+    if (code !== "ENOSPC" && code !== "EDQUOT") throw asUsageError(error, "write", path);
+    const { AgentError } = await import("@aimessage/sdk/node");
+    const hint = "free some space, or choose another disk; nothing was written, and what was there is as it was";
+    throw new AgentError("disk_full", `no space left for ${path}`, { hint, cause: error });
+  }
+}
+
 /** What the system says of a path that the user has named, as an error of the user's; anything else as it is. */
-export function asUsageError(error: unknown, what: "read" | "write", path: string): unknown {
+function asUsageError(error: unknown, what: "read" | "write", path: string): unknown {
   const reason = REASONS[(error as NodeJS.ErrnoException).code ?? ""];
   return reason === undefined ? error : new UsageError(`cannot ${what} ${path}: ${reason}`, "check the path");
 }

@@ -1,7 +1,8 @@
-import { readFile, stat, writeFile } from "node:fs/promises";
+import { readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Agent } from "@aimessage/sdk/node";
 import { expect, test } from "vitest";
+import { smallDisk } from "../../../test/small-disk.ts";
 import { createWorld } from "./world.ts";
 
 const SECRET = { AIMESSAGE_BACKUP_PASSPHRASE: "correct horse battery staple" };
@@ -104,4 +105,25 @@ test("a backup holds neither secrets in the clear nor device keys, and damage is
   await writeFile(file, sealed);
   expect((await world.cli(["restore", file], { stdin: "" })).stderr).toContain("a passphrase is required");
   expect((await readFile(file, "utf8")).split("\n")).toHaveLength(2);
+});
+
+test("a backup for which there is no room leaves the one before as it was, and a first try nothing at all", async ({
+  skip,
+}) => {
+  const world = await createWorld();
+  await world.register("alice");
+  using disk = smallDisk("256k") ?? skip("no right to mount a small disk");
+  const file = join(disk.path, "alice.backup");
+  expect((await world.cli(["backup", file], { env: SECRET })).exit).toBe(0);
+  const good = await readFile(file, "utf8");
+  disk.fill();
+  const refused = await world.cli(["backup", file, "--force"], { env: SECRET });
+  expect(refused).toMatchObject({ exit: 1, stdout: "" });
+  expect(refused.stderr).toMatch(/^Error: no space left for .*\nHint: free some space.*\n$/);
+  expect(await readFile(file, "utf8")).toBe(good);
+  const first = join(disk.path, "first.backup");
+  expect((await world.cli(["backup", first], { env: SECRET })).exit).toBe(1);
+  expect((await readdir(disk.path)).sort()).toEqual(["alice.backup", "filler"]);
+  disk.free();
+  expect((await world.cli(["backup", first], { env: SECRET })).exit).toBe(0);
 });

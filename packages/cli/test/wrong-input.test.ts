@@ -1,14 +1,12 @@
-import { spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { appendFileSync, mkdtempSync, rmSync } from "node:fs";
 import { createServer } from "node:http";
 import { mkdir, writeFile } from "node:fs/promises";
 import type { AddressInfo } from "node:net";
-import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { Readable } from "node:stream";
-import { expect, onTestFinished, test } from "vitest";
+import { expect, test } from "vitest";
 import { WebSocketServer } from "ws";
+import { smallDisk } from "../../../test/small-disk.ts";
 import { createWorld } from "./world.ts";
 import type { Transcript } from "./console.ts";
 
@@ -152,10 +150,10 @@ test("a full mailbox", async () => {
 test("a full disk", async (context) => {
   const world = await createWorld();
   await world.register("bob");
-  const disk = tinyDisk() ?? context.skip("no right to make a file system");
-  expect((await world.cli(["register", "-u", "alice", "--home", disk])).exit).toBe(0);
-  fillUp(disk);
-  const send = ["send", "-t", "bob", "--home", disk, "-u", "alice", "--timeout", "2"];
+  using disk = smallDisk("900k") ?? context.skip("no right to mount a small disk");
+  expect((await world.cli(["register", "-u", "alice", "--home", disk.path])).exit).toBe(0);
+  disk.fill();
+  const send = ["send", "-t", "bob", "--home", disk.path, "-u", "alice", "--timeout", "2"];
   expectError(await world.cli(send, { stdin: "x".repeat(100_000) }), 1, /no space left/);
   expectError(await world.cli([...send, "-m", "small"]), 1, /no space left/);
 });
@@ -171,24 +169,6 @@ test("an unknown contact", async () => {
   await world.register("alice");
   expectError(await world.cli("contacts block nobody"), 1, /nobody/);
 });
-
-/** A file system of 900 KiB; undefined if we may not make one. */
-function tinyDisk(): string | undefined {
-  const folder = mkdtempSync(join(tmpdir(), "aimessage-disk-"));
-  onTestFinished(() => rmSync(folder, { recursive: true }));
-  const { status } = spawnSync("mount", ["-t", "tmpfs", "-o", "size=900k", "tmpfs", folder], { stdio: "ignore" });
-  if (status !== 0) return undefined;
-  onTestFinished(() => void spawnSync("umount", ["-l", folder]));
-  return folder;
-}
-
-/** In ever smaller pieces, so that no block is left. */
-function fillUp(disk: string): void {
-  for (const size of [65_536, 4_096, 1])
-    expect(() => {
-      for (;;) appendFileSync(join(disk, "filler"), Buffer.alloc(size));
-    }).toThrow("ENOSPC");
-}
 
 /** A relay from the future: whatever it is asked, it answers with its `info`. */
 async function futureRelay(): Promise<{ url: string } & Disposable> {

@@ -1,11 +1,9 @@
-import { open } from "node:fs/promises";
 import { resolve } from "node:path";
 import type { Command } from "commander";
 import { openAgent } from "../agent.ts";
 import type { Act, Call } from "../call.ts";
-import { UsageError } from "../errors.ts";
 import { escapeLine } from "@aimessage/sdk/program";
-import { asUsageError } from "../files.ts";
+import { writeNamed } from "../files.ts";
 import { backupPassphrase } from "../passphrase.ts";
 
 interface Options {
@@ -37,15 +35,7 @@ async function backup(call: Call, { passphraseFile, force }: Options, file: stri
   await using agent = await openAgent(call, "backup");
   const sealed = await agent.backup(await backupPassphrase(context, passphraseFile, true));
   const path = resolve(context.cwd, file);
-  try {
-    await using handle = await open(path, force === true ? "w" : "wx", 0o600);
-    await handle.chmod(0o600);
-    await handle.writeFile(sealed);
-    await handle.sync();
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw asUsageError(error, "write", path);
-    throw new UsageError(`${path} exists already`, "choose another file, or give --force");
-  }
+  await writeNamed(path, sealed, force === true);
   await out.confirm([`${escapeLine(agent.username)} is backed up in ${escapeLine(path)}.`], {
     username: agent.username,
     file: path,

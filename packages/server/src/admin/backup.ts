@@ -1,11 +1,11 @@
-import { closeSync, existsSync, openSync, realpathSync, renameSync, rmSync, statSync } from "node:fs";
+import { existsSync, realpathSync, rmSync, statSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import type { DatabaseSync } from "node:sqlite";
+import { makeWhole } from "@aimessage/sdk/program";
 import { schemaVersion } from "../store/migrations.ts";
 import { AdminError } from "./admin-error.ts";
 import { faultsOf } from "./faults.ts";
 import { databaseFile, openReadOnly, requireDatabase } from "./read-only.ts";
-import { syncFile } from "./sync.ts";
 
 export interface BackedUp {
   /** The whole path. */
@@ -26,22 +26,20 @@ export function backup(db: string, target: string, force: boolean): BackedUp {
   const file = wholePath(target);
   if (dirname(file) === realpathSync(db) && /^(relay|lock)\.db/.test(basename(file)))
     throw new AdminError(`${target} belongs to the relay itself`, "choose another file for the backup");
-  if (statSync(file, { throwIfNoEntry: false })?.isDirectory() === true)
-    throw new AdminError(`${target} is a folder`, "name a file in it");
+  const there = statSync(file, { throwIfNoEntry: false });
+  if (there?.isDirectory() === true) throw new AdminError(`${target} is a folder`, "name a file in it");
+  if (there?.isFile() === false) throw new AdminError(`${target} is no file`, "choose another file for the backup");
   if (!force && existsSync(file))
     throw new AdminError(`${target} is there already`, "choose another file, or overwrite it with --force");
-  const partial = `${file}.partial`;
+  return makeWhole(file, (partial) => copyAndDescribe(databaseFile(db), partial.file, file), { replace: force });
+}
+
+function copyAndDescribe(database: string, partial: string, file: string): BackedUp {
   try {
-    rmSync(partial, { force: true });
-    closeSync(openSync(partial, "wx", 0o600));
-    copy(databaseFile(db), partial);
-    const copied = describe(partial, file);
-    syncFile(partial);
-    renameSync(partial, file);
-    syncFile(file);
-    return copied;
+    copy(database, partial);
+    return describe(partial, file);
   } finally {
-    for (const left of [partial, `${partial}-journal`]) rmSync(left, { force: true });
+    rmSync(`${partial}-journal`, { force: true });
   }
 }
 

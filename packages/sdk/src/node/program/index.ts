@@ -3,3 +3,4 @@
  * output are written. Nothing of the SDK is behind it, so that a relay may use it, and a command loads it in no time.
  */
 export { escapeBody, escapeJson, escapeLine } from "./escape.ts";
+export { type FileOptions, makeWhole, writeWhole } from "./files.ts";

@@ -1,0 +1,123 @@
+import {
+  closeSync,
+  fchmodSync,
+  fchownSync,
+  fsyncSync,
+  linkSync,
+  lstatSync,
+  openSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { dirname, join } from "node:path";
+
+export interface FileOptions {
+  /** Take the place of a file that is there. Else that is an error, `EEXIST`. */
+  replace?: boolean | undefined;
+  /** Whose file it becomes where root makes it: `folder`, of the folder's owner, who has to use it. Default: root's. */
+  owner?: "folder" | undefined;
+}
+
+/**
+ * Writes a file that is whole and on disk when it has its name, and that its owner alone can read. If that fails, for want
+ * of room or whatever, nothing is left of it, and what was there before is as it was.
+ * @throws what the system says: ENOSPC, EEXIST, EISDIR, EACCES ...; EFTYPE where something is that is no file, such as a device
+ */
+export function writeWhole(path: string, content: string | Uint8Array, options: FileOptions = {}): void {
+  makeWhole(path, ({ fd }) => writeFileSync(fd, content), options);
+}
+
+/**
+ * The same for a file that something else fills: `fill` gets it empty, open, under the name that it has until it is whole.
+ * @returns what `fill` returns
+ */
+export function makeWhole<T>(
+  path: string,
+  fill: (partial: { file: string; fd: number }) => T,
+  { replace = false, owner }: FileOptions = {},
+): T {
+  const target = replace ? replaceable(path) : path;
+  if (!replace && lstatSync(path, { throwIfNoEntry: false }) !== undefined) throw failure("EEXIST", path);
+  const folder = dirname(target);
+  const partial = join(folder, `.aimessage-${process.pid}-${Math.random().toString(36).slice(2)}.partial`);
+  // A new file only: a link that somebody has put there leads nowhere.
+  const fd = openSync(partial, "wx", 0o600);
+  let open = true;
+  try {
+    fchmodSync(fd, 0o600);
+    if (owner === "folder") giveToFoldersOwner(fd, folder);
+    const value = fill({ file: partial, fd });
+    fsyncSync(fd);
+    // Some file systems tell only now that there was no room.
+    open = false;
+    closeSync(fd);
+    if (replace) renameSync(partial, target);
+    else name(partial, target);
+    syncFolder(folder);
+    return value;
+  } finally {
+    if (open) closeSync(fd);
+    rmSync(partial, { force: true });
+  }
+}
+
+/** The file whose place a new one may take. A link is followed where nobody else can have put it, else replaced itself. */
+function replaceable(path: string): string {
+  const there = lstatSync(path, { throwIfNoEntry: false });
+  if (there === undefined) return path;
+  if (there.isSymbolicLink()) return isOurs(dirname(path)) ? replaceable(realpathSync(path)) : path;
+  if (there.isDirectory()) throw failure("EISDIR", path);
+  if (!there.isFile()) throw failure("EFTYPE", path);
+  return path;
+}
+
+function isOurs(folder: string): boolean {
+  const { uid, mode } = statSync(folder);
+  return process.geteuid === undefined || (uid === process.geteuid() && (mode & 0o022) === 0);
+}
+
+/** Gives a file its name unless there is one of that name, at once where the file system can. */
+function name(partial: string, target: string): void {
+  try {
+    linkSync(partial, target);
+  } catch (error) {
+    if (!["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS"].includes((error as NodeJS.ErrnoException).code ?? ""))
+      throw error;
+    if (lstatSync(target, { throwIfNoEntry: false }) !== undefined) throw failure("EEXIST", target);
+    renameSync(partial, target);
+  }
+}
+
+/** Where root is at work in the folder of another user, what it makes there is that user's. */
+function giveToFoldersOwner(fd: number, folder: string): void {
+  if (process.geteuid?.() !== 0) return;
+  const { uid, gid } = statSync(folder);
+  if (uid !== 0) fchownSync(fd, uid, gid);
+}
+
+/** Has the disk take the names in a folder. */
+function syncFolder(folder: string): void {
+  let fd: number;
+  try {
+    fd = openSync(folder, "r");
+  } catch {
+    // Windows opens no folder, and one may be for writing alone: the system keeps its names when it comes to it.
+    return;
+  }
+  try {
+    fsyncSync(fd);
+  } catch (error) {
+    // Some file systems of networks sync no folders.
+    if (!["EINVAL", "ENOTSUP", "EOPNOTSUPP"].includes((error as NodeJS.ErrnoException).code ?? "")) throw error;
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function failure(code: "EEXIST" | "EISDIR" | "EFTYPE", path: string): NodeJS.ErrnoException {
+  const words = { EEXIST: "file already exists", EISDIR: "it is a folder", EFTYPE: "it is no file" };
+  return Object.assign(new Error(`${code}: ${words[code]}, ${path}`), { code, path });
+}
