@@ -166,7 +166,10 @@ describe("the public face is exactly this list", () => {
     ["@aimessage/sdk", main],
     ["@aimessage/sdk/node", node],
     ["@aimessage/sdk/protocol", protocol],
-    ["@aimessage/sdk/program", ["escapeBody", "escapeJson", "escapeLine", "makeWhole", "writeWhole"]],
+    [
+      "@aimessage/sdk/program",
+      ["escapeBody", "escapeJson", "escapeLine", "guardStdio", "lossyLines", "makeWhole", "print", "writeWhole"],
+    ],
     ["@aimessage/sdk/testing", ["clientStoreCases"]],
   ])("%s", async (entry, names) => {
     expect(Object.keys((await import(entry)) as object).sort()).toEqual(names.toSorted());

@@ -1,3 +1,4 @@
+import { lossyLines } from "@aimessage/sdk/program";
 import { pino, type Logger } from "pino";
 import type { Config } from "./config.ts";
 
@@ -6,9 +7,12 @@ export type Log = Logger;
 /** What may stand in a log line; any other field is left out, so that no body, key or token gets there by mistake. */
 const FIELDS = ["user", "kind", "device", "count", "err"] as const;
 
-/** One line an event: JSON on stdout, or a short line for people on stderr. */
-export function createLog(format: Config["log"]): Log {
-  return createLogTo(format, format === "json" ? process.stdout : process.stderr);
+/**
+ * One line an event: JSON on stdout, or a short line for people on stderr. A line that cannot be written is given up, and
+ * `onLost` is told.
+ */
+export function createLog(format: Config["log"], onLost?: () => void): Log {
+  return createLogTo(format, lossyLines(format === "json" ? process.stdout : process.stderr, onLost));
 }
 
 export function createLogTo(format: Config["log"], stream: { write(line: string): unknown }): Log {

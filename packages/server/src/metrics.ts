@@ -9,6 +9,8 @@ export interface Metrics {
   committed(milliseconds: number): void;
   frame(type: string | undefined): void;
   refused(reason: string): void;
+  /** A line of the log could not be written. */
+  logLineLost(): void;
   /** The text of `GET /metrics`. */
   text(): Promise<string>;
   contentType: string;
@@ -44,6 +46,7 @@ export function createMetrics(depth: () => Promise<number>): Metrics {
       this.set(await depth());
     },
   });
+  const logLinesLost = counter("log_lines_lost_total", "Lines of the log that could not be written");
   const byType = new Map<string, { inc(): void }>();
   for (const type of [...Object.keys(clientFrames), "unknown"]) byType.set(type, frames.labels(type));
   const unknown = frames.labels("unknown");
@@ -56,6 +59,7 @@ export function createMetrics(depth: () => Promise<number>): Metrics {
     committed: (milliseconds) => latency.observe(milliseconds / 1000),
     frame: (type) => (byType.get(type ?? "") ?? unknown).inc(),
     refused: (reason) => refusals.inc({ reason }),
+    logLineLost: () => logLinesLost.inc(),
     text: () => registry.metrics(),
     contentType: registry.contentType,
   };

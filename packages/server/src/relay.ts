@@ -64,9 +64,9 @@ export async function createRelay(options: RelayOptions = {}): Promise<Relay> {
 }
 
 async function start(config: Config): Promise<Relay> {
-  const log = createLog(config.log);
-  await using parts = new AsyncDisposableStack();
   const metrics = createMetrics(() => store.depth());
+  const log = createLog(config.log, () => metrics.logLineLost());
+  await using parts = new AsyncDisposableStack();
   const storeOptions = {
     limits: config.limits,
     clock: config.clock,

@@ -4,3 +4,4 @@
  */
 export { escapeBody, escapeJson, escapeLine } from "./escape.ts";
 export { type FileOptions, makeWhole, writeWhole } from "./files.ts";
+export { guardStdio, lossyLines, type LossyLines, print } from "./stdio.ts";
