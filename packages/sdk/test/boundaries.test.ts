@@ -168,7 +168,18 @@ describe("the public face is exactly this list", () => {
     ["@aimessage/sdk/protocol", protocol],
     [
       "@aimessage/sdk/program",
-      ["escapeBody", "escapeJson", "escapeLine", "guardStdio", "lossyLines", "makeWhole", "print", "writeWhole"],
+      [
+        "asOwnerOf",
+        "becomeOwnerOf",
+        "escapeBody",
+        "escapeJson",
+        "escapeLine",
+        "guardStdio",
+        "lossyLines",
+        "makeWhole",
+        "print",
+        "writeWhole",
+      ],
     ],
     ["@aimessage/sdk/testing", ["clientStoreCases"]],
   ])("%s", async (entry, names) => {

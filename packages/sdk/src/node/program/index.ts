@@ -4,4 +4,5 @@
  */
 export { escapeBody, escapeJson, escapeLine } from "./escape.ts";
 export { type FileOptions, makeWhole, writeWhole } from "./files.ts";
+export { asOwnerOf, becomeOwnerOf } from "./owner.ts";
 export { guardStdio, lossyLines, type LossyLines, print } from "./stdio.ts";
