@@ -7,14 +7,19 @@ export interface Context {
   readonly stdin: Readable & { isTTY?: boolean };
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly cwd: string;
-  /** Aborted by the first SIGINT or SIGTERM. */
+  /** Aborted by the first SIGINT or SIGTERM, which is its reason. */
   readonly interrupted: AbortSignal;
+}
+
+/** The exit code of what was interrupted before it was done: 128 and the number of the signal, as shells have it. */
+export function interruptedExit({ interrupted }: Context): number {
+  return interrupted.reason === "SIGTERM" ? 143 : 130;
 }
 
 /** The context of this process. A second signal ends it the hard way. */
 export function processContext(): Context {
   const interrupt = new AbortController();
-  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => interrupt.abort());
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => interrupt.abort(signal));
   // Each write reports its own failure; without a listener the stream would report it a second time, as a crash.
   for (const stream of [process.stdout, process.stderr]) stream.on("error", () => undefined);
   return {

@@ -67,6 +67,9 @@ async function explain(error: unknown): Promise<Explained> {
     const { code, message, hint, reason } = error;
     return { code, message, hint, reason, exit: localErrors[code].exit };
   }
+  // A question, or another thing of the runtime's, that was given up.
+  if (error instanceof Error && error.name === "AbortError")
+    return { code: "aborted", message: "interrupted", exit: 1 };
   const message = error instanceof Error ? error.message : String(error);
   return { code: "internal", message, hint: "this is a fault of aimessage: please report it", exit: 1 };
 }

@@ -6,8 +6,15 @@ const LINGER_MS = 1_000;
 
 // A process that ends before its command has failed.
 process.exitCode = 1;
-void run(process.argv.slice(2), processContext()).then((code) => {
+void run(process.argv.slice(2), processContext()).then(async (code) => {
   process.exitCode = code;
   // All is printed and all is on disk; a socket to a dead network would keep the process for minutes.
   setTimeout(() => process.exit(), LINGER_MS).unref();
+  if (code === 130) await dieAtTerminal();
 });
+
+/** bash ends a loop at Ctrl+C only where the command has died of the signal itself. Its exit code is 130 either way. */
+async function dieAtTerminal(): Promise<void> {
+  const { isatty } = await import("node:tty");
+  if ([0, 1, 2].some((fd) => isatty(fd))) process.kill(process.pid, "SIGINT");
+}

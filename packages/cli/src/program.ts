@@ -1,6 +1,6 @@
 import { Command, CommanderError } from "commander";
 import type { Act } from "./call.ts";
-import type { Context } from "./context.ts";
+import { type Context, interruptedExit } from "./context.ts";
 import { reportError, UsageError } from "./errors.ts";
 import { createOutput } from "./output.ts";
 import { addGlobalFlags, readSettings, type Settings } from "./settings.ts";
@@ -38,6 +38,7 @@ Exit codes:
   2 wrong usage          3 not registered
   4 relay unreachable    5 refused by the relay (login, limits, unknown name)
   6 security stop        7 time-out
+  130, 143 interrupted before it was done (SIGINT as of Ctrl+C, SIGTERM)
 
 Example:
   aimessage register -u alice -s ws://localhost:8080
@@ -47,6 +48,11 @@ Example:
 
 /** Runs one command line and returns its exit code. Never throws. */
 export async function run(argv: readonly string[], context: Context): Promise<number> {
+  const exit = await runCommand(argv, context);
+  return exit !== 0 && context.interrupted.aborted ? interruptedExit(context) : exit;
+}
+
+async function runCommand(argv: readonly string[], context: Context): Promise<number> {
   let exitCode = 0;
   let settings = readSettings({ json: argv.includes("--json") }, context);
   const act: Act =

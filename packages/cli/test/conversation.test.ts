@@ -57,7 +57,7 @@ test("a message to a listener is delivered; one to nobody waits and arrives as o
   stop.abort();
   const { exit, stderr } = await listening;
   expect({ exit, stderr }).toEqual({
-    exit: 0,
+    exit: 130,
     stderr: "Listening for messages as bob... (Press Ctrl+C to stop)\nStopping listener...\n",
   });
 

@@ -1,6 +1,9 @@
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { fileURLToPath } from "node:url";
-import { expect, test } from "vitest";
-import { startCli, startScript, type Child } from "./process.ts";
+import { expect, onTestFinished, test } from "vitest";
+import { Recorder } from "./console.ts";
+import { MAIN, startCli, startScript, type Child } from "./process.ts";
 import { createWorld, type World } from "./world.ts";
 
 const SENDER = fileURLToPath(new URL("sender.ts", import.meta.url));
@@ -37,18 +40,38 @@ function expectSeries(heard: string[], prefixes: readonly string[], count: numbe
   expect(heard).toHaveLength(prefixes.length * count);
 }
 
-test("SIGINT and SIGTERM stop a listener with exit code 0", async () => {
+test("a listener that is interrupted ends with 130 or 143, so that a loop around it ends, too", async () => {
   const world = await createWorld();
   await world.register("alice");
-  for (const signal of ["SIGINT", "SIGTERM"] as const) {
-    const listener = listen(world, "alice");
+  for (const [signal, code, ...more] of [["SIGINT", 130, "--count", "1"] as const, ["SIGTERM", 143] as const]) {
+    const listener = listen(world, "alice", ...more);
     await listener.stderr.until(/Listening for messages as alice\.\.\. \(Press Ctrl\+C to stop\)\n/);
     listener.process.kill(signal);
-    expect(await listener.exit).toBe(0);
+    expect(await listener.exit).toBe(code);
     expect(listener.stderr.text).toMatch(/\nStopping listener\.\.\.\n$/);
     expect(listener.stdout.text).toBe("");
   }
 });
+
+test.skipIf(spawnSync("script", ["--version"]).status !== 0)(
+  "Ctrl+C at a terminal ends a shell's endless loop around a listener",
+  async () => {
+    const world = await createWorld();
+    await world.register("alice");
+    const command = `"${process.execPath}" --conditions=source "${MAIN}" listen -u alice --count 1`;
+    const child = spawn("script", ["-qec", `while true; do ${command}; echo went on; done`, "/dev/null"], {
+      env: { PATH: process.env["PATH"], SHELL: "/bin/bash", ...world.env },
+      stdio: ["pipe", "pipe", "ignore"],
+    });
+    onTestFinished(() => void child.kill("SIGKILL"));
+    const [terminal, ended] = [new Recorder(), once(child, "close")];
+    child.stdout.pipe(terminal);
+    await terminal.until(/Listening/);
+    child.stdin.write("\u0003");
+    await ended;
+    expect(terminal.text).not.toContain("went on");
+  },
+);
 
 test("a reader that closes the pipe ends the listener, and the message is shown again later", async () => {
   const world = await createWorld();

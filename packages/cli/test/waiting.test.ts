@@ -28,7 +28,7 @@ test("a listener that is stopped before it listens does not say afterwards that 
   const listening = world.cli("listen", { interrupted: stop.signal });
   stop.abort();
   const { exit, stderr } = await listening;
-  expect(exit).toBe(0);
+  expect(exit).toBe(130);
   expect(stderr).not.toContain("Listening");
 });
 
@@ -56,13 +56,40 @@ test("what is typed into a terminal is sent at its end, and thrown away at Ctrl+
   given.write("never mind\n");
   setTimeout(() => stop.abort(), 100);
   expect(await interrupted).toMatchObject({
-    exit: 1,
+    exit: 130,
     stdout: "",
     stderr: expect.stringMatching(/\nError: interrupted .*\nHint: nothing was sent\n$/),
   });
   const early = await world.cli("send -u alice -t bob -m -", { terminal: typed(), interrupted: AbortSignal.abort() });
-  expect(early).toMatchObject({ exit: 1, stderr: expect.stringContaining("interrupted") });
+  expect(early).toMatchObject({ exit: 130, stderr: expect.stringContaining("interrupted") });
   const heard = JSON.parse((await world.cli("listen -u bob --json --count 1")).stdout) as { body: string };
   expect(heard.body).toBe("hello\nbob\n");
   expect((await world.cli("listen -u bob --timeout 0.5")).stdout).toBe("");
+});
+
+test("every command that is interrupted before it is done ends with 130 or 143, and blames nobody", async () => {
+  const world = await createWorld();
+  await world.register("alice", "bob");
+  const sent = JSON.parse((await world.cli("send -u alice -t bob -m waits --json")).stdout) as { message_id: string };
+  const at = (line: string) => {
+    const stop = new AbortController();
+    setTimeout(() => stop.abort(line.includes("follow") ? "SIGTERM" : "SIGINT"), 200);
+    return world.cli(line, { interrupted: stop.signal, terminal: typed() });
+  };
+  for (const line of [
+    `status -u alice --follow ${sent.message_id}`,
+    "status -u alice --follow",
+    "send -u alice -t bob -m x --wait handled",
+    "unregister -u alice",
+    "backup -u alice never-made",
+    "bench",
+    "listen -u alice --share",
+  ]) {
+    const { exit, stderr } = await at(line);
+    expect({ line, exit, stderr }).toMatchObject({ exit: line.includes("follow") ? 143 : 130 });
+    expect(stderr).not.toContain("fault of aimessage");
+  }
+  // What was done is done, whatever comes then.
+  const done = await world.cli("whoami -u alice", { interrupted: AbortSignal.abort("SIGINT") });
+  expect(done).toMatchObject({ exit: 0, stderr: "" });
 });

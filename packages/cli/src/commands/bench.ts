@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Option, type Command } from "commander";
 import type { Act, Call } from "../call.ts";
+import { interruptedExit } from "../context.ts";
 import { UsageError } from "../errors.ts";
 import { table } from "../output.ts";
 import { count, seconds } from "../values.ts";
@@ -41,7 +42,7 @@ export function configure(command: Command, act: Act): void {
     .action(act(bench));
 }
 
-async function bench(call: Call, options: Options): Promise<void> {
+async function bench(call: Call, options: Options): Promise<number> {
   const { settings, context, out } = call;
   if (settings.server === undefined) throw new UsageError("a relay is required", "name it: bench -s ws://HOST:PORT");
   const home = await mkdtemp(join(tmpdir(), "aimessage-bench-"));
@@ -67,6 +68,7 @@ async function bench(call: Call, options: Options): Promise<void> {
     const begun = performance.now();
     const ways = (await Promise.all(pairs.map((pair) => run(pair, options, begun, context.interrupted)))).flat();
     await report(call, options, ways, performance.now() - begun);
+    return context.interrupted.aborted ? interruptedExit(context) : 0;
   } finally {
     for (const agent of agents) await agent.unregister({ release: true, timeout: 5_000 }).catch(() => agent.close());
     await rm(home, { recursive: true, force: true });

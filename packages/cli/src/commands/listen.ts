@@ -2,6 +2,7 @@ import type { Agent } from "@aimessage/sdk/node";
 import { Option, type Command } from "commander";
 import { openAgent } from "../agent.ts";
 import type { Act, Call } from "../call.ts";
+import { interruptedExit } from "../context.ts";
 import { messageJson, messageLine } from "../message.ts";
 import type { Output } from "../output.ts";
 import { count, seconds } from "../values.ts";
@@ -56,7 +57,7 @@ async function listen(call: Call, options: Options): Promise<number> {
   } catch (error) {
     if (!signal.aborted) throw error;
   }
-  if (context.interrupted.aborted) return 0;
+  if (context.interrupted.aborted) return interruptedExit(context);
   const { AgentError } = await import("@aimessage/sdk/node");
   if (outage.text !== undefined)
     throw new AgentError("relay_unreachable", outage.text, {

@@ -1,6 +1,7 @@
 import { Option, type Command } from "commander";
 import { openAgent } from "../agent.ts";
 import type { Act, Call } from "../call.ts";
+import { interruptedExit } from "../context.ts";
 import { UsageError } from "../errors.ts";
 import { escapeLine } from "@aimessage/sdk/program";
 import { clock, localTime, table } from "../output.ts";
@@ -37,15 +38,15 @@ export function configure(command: Command, act: Act): void {
     .action(act(status));
 }
 
-async function status(call: Call, options: Options, id: string | undefined): Promise<void> {
+async function status(call: Call, options: Options, id: string | undefined): Promise<number> {
   const { follow } = options;
   if (id === undefined && follow !== true)
     throw new UsageError("a message id is required", "name it, or follow all: status --follow");
+  const { context, out } = call;
   await using agent = await openAgent(call, "status");
   if (id === undefined || follow === true) return await followChanges(call, agent, options, id);
   let found = await agent.status(id);
   if (found !== undefined && WAITING.has(found.state)) {
-    const { context, out } = call;
     const wait = { timeout: SYNC_MS, signal: context.interrupted };
     await agent.sync(wait).catch((error: Error) => out.note(`This is what was known last: ${error.message}`));
     found = await agent.status(id);
@@ -65,6 +66,7 @@ async function status(call: Call, options: Options, id: string | undefined): Pro
     ["Expires:", found.expiresAt === undefined ? "" : localTime(found.expiresAt)],
   ];
   await call.out.data(table(rows.filter(([, value]) => value !== "")), statusJson(found));
+  return context.interrupted.aborted ? interruptedExit(context) : 0;
 }
 
 async function followChanges(
@@ -72,7 +74,7 @@ async function followChanges(
   agent: Agent,
   { timeout }: Options,
   id: string | undefined,
-): Promise<void> {
+): Promise<number> {
   const overdue = timeout === undefined ? undefined : AbortSignal.timeout(timeout);
   const signal = overdue === undefined ? context.interrupted : AbortSignal.any([context.interrupted, overdue]);
   let last: MessageState | undefined;
@@ -80,10 +82,11 @@ async function followChanges(
     await out.data([line(change)], statusJson(change));
     last = change.state;
   }
-  if (id === undefined || context.interrupted.aborted || last === "handled") return;
+  if (id !== undefined && last === "handled") return 0;
+  if (context.interrupted.aborted) return interruptedExit(context);
   // Says why it will not be handled, or that the time is out.
-  const sent = await agent.sent(id);
-  await sent?.handled({ timeout: 1 });
+  if (id !== undefined) await (await agent.sent(id))?.handled({ timeout: 1 });
+  return 0;
 }
 
 function line({ id, to, state, reason, updatedAt }: MessageStatus): string {
