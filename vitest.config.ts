@@ -9,5 +9,12 @@ export default defineConfig({
     hookTimeout: 60_000,
     // Relays, stores and child processes compete for the cores: more workers only make time-outs likelier.
     maxWorkers: 2,
+    tags: [
+      {
+        name: "long",
+        description: "takes many seconds, of processes, faults or time-outs: npm run test:long",
+        timeout: 180_000,
+      },
+    ],
   },
 });

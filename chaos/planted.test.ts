@@ -8,7 +8,7 @@ const BUG_SEEDS = ["56", "57", "58"];
 
 // Minutes, and on a slow machine many: a run that is stuck waits long before it says so.
 describe.skipIf(process.env["CHAOS_BUGS"] === undefined)("the checks of chaos", () => {
-  test.for(bugs)("finds a planted bug: %s", { timeout: 600_000 }, async (bug) => {
+  test.for(bugs)("finds a planted bug: %s", { tags: ["long"], timeout: 600_000 }, async (bug) => {
     const sign = bug === "no-dedup" ? "doubled: " : "lost: ";
     const all: string[] = [];
     for (const seed of BUG_SEEDS) {

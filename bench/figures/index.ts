@@ -1,5 +1,6 @@
 import type { Plan, Result } from "../compare.ts";
 import { drain, encrypted, roundTrip } from "./encrypted.ts";
+import { hostile } from "./hostile.ts";
 import { logins } from "./logins.ts";
 import { memory } from "./memory.ts";
 import { offline, relayed } from "./relayed.ts";
@@ -15,5 +16,6 @@ export const figures = {
   drain,
   memory,
   send,
+  hostile,
 } satisfies Record<string, (plan: Plan) => Promise<Result[]>>;
 export type FigureName = keyof typeof figures;

@@ -1,4 +1,5 @@
 /** Load generator of logins: a fresh connection for each, several at a time. */
+import { setTimeout as delay } from "node:timers/promises";
 import { serve } from "../serve.ts";
 import { type KeyAccount, loginKey, registerKey } from "./key-account.ts";
 import { LoadSocket } from "./socket.ts";
@@ -6,16 +7,18 @@ import { loginToken, registerToken, type TokenAccount } from "./token-account.ts
 
 /** Connections at a time, each with accounts of its own. */
 const LANES = 32;
+/** A relay with limits takes some tens a second of one address. */
+const BETWEEN_SINGLES_MS = 50;
 /** A text of the size of a login frame. */
 const PROBE = { type: "authenticate", id: "2", data: { username: "bench", challenge: "x".repeat(128) } };
 
 let tokens: TokenAccount[] = [];
 let keys: KeyAccount[] = [];
 
-serve({ register, run });
+serve({ register, run, singles });
 
-async function register({ port }: { port: number }): Promise<void> {
-  const lanes = Array.from({ length: LANES }, (_, lane) => lane);
+async function register({ port, accounts = LANES }: { port: number; accounts?: number }): Promise<void> {
+  const lanes = Array.from({ length: accounts }, (_, lane) => lane);
   tokens = await Promise.all(lanes.map((lane) => once(port, (socket) => registerToken(socket, `token-${lane}`))));
   keys = await Promise.all(
     lanes.map((lane) => once(port, (socket) => registerKey(socket, `127.0.0.1:${port}`, `key-${lane}`))),
@@ -40,6 +43,17 @@ async function run({ port, kind, seconds }: { port: number; kind: string; second
   };
   await Promise.all(Array.from({ length: LANES }, lane));
   return count / ((performance.now() - started) / 1000);
+}
+
+/** One after the other, of a key account. @returns milliseconds of each */
+async function singles({ port, seconds }: { port: number; seconds: number }): Promise<number[]> {
+  const took: number[] = [];
+  for (const end = performance.now() + seconds * 1000; performance.now() < end; await delay(BETWEEN_SINGLES_MS)) {
+    const started = performance.now();
+    await once(port, (socket) => loginKey(socket, `127.0.0.1:${port}`, keys[0] as KeyAccount));
+    took.push(performance.now() - started);
+  }
+  return took;
 }
 
 async function once<T>(port: number, use: (socket: LoadSocket) => Promise<T>): Promise<T> {

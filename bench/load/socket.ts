@@ -21,8 +21,9 @@ export class LoadSocket {
     this.#socket = socket;
   }
 
-  static async open(port: number): Promise<LoadSocket> {
-    const socket = connect({ port, host: "127.0.0.1", noDelay: true });
+  /** @param from the loopback address that the server sees, 127.0.0.1 by default */
+  static async open(port: number, from = "127.0.0.1"): Promise<LoadSocket> {
+    const socket = connect({ port, host: "127.0.0.1", localAddress: from, noDelay: true });
     const load = new LoadSocket(socket);
     let failure = "refused";
     socket.on("error", (error) => (failure = error.message));
@@ -58,6 +59,11 @@ export class LoadSocket {
     const answer = this.next();
     this.write(textFrame(JSON.stringify(value)));
     return answer;
+  }
+
+  /** Whether the server, or we, have closed it. */
+  get closed(): boolean {
+    return this.#socket.destroyed;
   }
 
   next(): Promise<Frame> {
@@ -114,12 +120,14 @@ export function textFrame(text: string): Buffer {
   return frameOf(TEXT, Buffer.from(text));
 }
 
-function frameOf(opcode: number, payload: Buffer): Buffer {
-  const wide = payload.length > 125;
-  const frame = Buffer.alloc((wide ? 8 : 6) + payload.length);
-  frame[0] = 0x80 | opcode;
-  frame[1] = 0x80 | (wide ? 126 : payload.length);
-  if (wide) frame.writeUInt16BE(payload.length, 2);
+/** A frame of RFC 6455, section 5.2, whose masking key is 0. `final` is false for one that others are to follow. */
+export function frameOf(opcode: number, payload: Buffer, final = true): Buffer {
+  const wide = payload.length > 125 ? (payload.length > 65_535 ? 8 : 2) : 0;
+  const frame = Buffer.alloc(6 + wide + payload.length);
+  frame[0] = (final ? 0x80 : 0) | opcode;
+  frame[1] = 0x80 | (wide === 0 ? payload.length : wide === 2 ? 126 : 127);
+  if (wide === 2) frame.writeUInt16BE(payload.length, 2);
+  if (wide === 8) frame.writeUInt32BE(payload.length, 6);
   payload.copy(frame, frame.length - payload.length);
   return frame;
 }

@@ -2,7 +2,7 @@ import { randomInt } from "node:crypto";
 import { expect, test } from "vitest";
 import { fuzz } from "../../fuzz/run.ts";
 
-test("frames of all kinds are answered, harm nobody, and leave a sound store", { timeout: 120_000 }, async () => {
+test("frames of all kinds are answered, harm nobody, and leave a sound store", { tags: ["long"] }, async () => {
   const seed = Number(process.env["SEED"] ?? randomInt(2 ** 31));
   console.log(`SEED=${seed}`);
   const report = await fuzz({ frames: 5_000, seed, connections: 12, progress: () => {} });

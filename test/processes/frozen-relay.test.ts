@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { cliBin, freePort, Program, relayBin, temporaryFolder, until } from "./processes.ts";
 
-test("Ctrl+C ends a listener whose relay neither answers nor closes", async () => {
+test("Ctrl+C ends a listener whose relay neither answers nor closes", { tags: ["long"] }, async () => {
   using folder = temporaryFolder();
   const port = await freePort();
   const agent = ["--home", `${folder.path}/home`, "-u", "alice", "-s", `ws://127.0.0.1:${port}`];

@@ -7,56 +7,62 @@ import { createWorld } from "./world.ts";
 
 const SECRET = { AIMESSAGE_BACKUP_PASSPHRASE: "correct horse battery staple" };
 
-test("an agent is restored on another machine: mail comes there alone, what waited too, and contacts go on by themselves", async () => {
-  const world = await createWorld();
-  await world.register("alice", "bob");
-  await world.cli("verify -u alice bob");
-  const { fingerprint } = JSON.parse((await world.cli("whoami -u alice --json")).stdout) as { fingerprint: string };
-  expect((await world.cli("send -u bob -t alice -m before")).exit).toBe(0);
-  expect((await world.cli("listen -u alice --count 1 --timeout 20")).stdout).toContain("bob: before");
-  const file = join(world.home, "alice.backup");
-  const made = await world.cli(["backup", "-u", "alice", file], { env: SECRET });
-  expect(made).toMatchObject({ exit: 0, stdout: `alice is backed up in ${file}.\n` });
-  expect((await stat(file)).mode & 0o777).toBe(0o600);
-  expect((await world.cli(["backup", "-u", "alice", file], { env: SECRET })).exit).toBe(2);
+test(
+  "an agent is restored on another machine: mail comes there alone, what waited too, and contacts go on by themselves",
+  { tags: ["long"] },
+  async () => {
+    const world = await createWorld();
+    await world.register("alice", "bob");
+    await world.cli("verify -u alice bob");
+    const { fingerprint } = JSON.parse((await world.cli("whoami -u alice --json")).stdout) as { fingerprint: string };
+    expect((await world.cli("send -u bob -t alice -m before")).exit).toBe(0);
+    expect((await world.cli("listen -u alice --count 1 --timeout 20")).stdout).toContain("bob: before");
+    const file = join(world.home, "alice.backup");
+    const made = await world.cli(["backup", "-u", "alice", file], { env: SECRET });
+    expect(made).toMatchObject({ exit: 0, stdout: `alice is backed up in ${file}.\n` });
+    expect((await stat(file)).mode & 0o777).toBe(0o600);
+    expect((await world.cli(["backup", "-u", "alice", file], { env: SECRET })).exit).toBe(2);
 
-  // Waits for the device that is going to be replaced.
-  const waits = JSON.parse((await world.cli("send -u bob -t alice -m waits --json")).stdout) as { message_id: string };
-  const elsewhere = { AIMESSAGE_HOME: join(world.home, "elsewhere") };
-  const wrong = await world.cli(["restore", file], {
-    env: { ...elsewhere, AIMESSAGE_BACKUP_PASSPHRASE: "wrong" },
-  });
-  expect(wrong.exit).toBe(1);
-  expect(wrong.stderr).toContain("the passphrase is not the one of this backup");
-  const restored = await world.cli(["restore", file, "--json"], { env: { ...SECRET, ...elsewhere } });
-  expect(JSON.parse(restored.stdout)).toMatchObject({ username: "alice", fingerprint });
-  const contacts = await world.cli("contacts list --json", { env: elsewhere });
-  expect(JSON.parse(contacts.stdout)).toMatchObject({ contacts: [{ username: "bob" }] });
+    // Waits for the device that is going to be replaced.
+    const waits = JSON.parse((await world.cli("send -u bob -t alice -m waits --json")).stdout) as {
+      message_id: string;
+    };
+    const elsewhere = { AIMESSAGE_HOME: join(world.home, "elsewhere") };
+    const wrong = await world.cli(["restore", file], {
+      env: { ...elsewhere, AIMESSAGE_BACKUP_PASSPHRASE: "wrong" },
+    });
+    expect(wrong.exit).toBe(1);
+    expect(wrong.stderr).toContain("the passphrase is not the one of this backup");
+    const restored = await world.cli(["restore", file, "--json"], { env: { ...SECRET, ...elsewhere } });
+    expect(JSON.parse(restored.stdout)).toMatchObject({ username: "alice", fingerprint });
+    const contacts = await world.cli("contacts list --json", { env: elsewhere });
+    expect(JSON.parse(contacts.stdout)).toMatchObject({ contacts: [{ username: "bob" }] });
 
-  expect((await world.cli("send -u bob -t alice -m after")).exit).toBe(0);
-  const heard = await world.cli("listen --count 2 --timeout 30", { env: elsewhere });
-  expect(heard.stdout.match(/bob: \w+/g)?.sort()).toEqual(["bob: after", "bob: waits"]);
-  expect((await world.cli(`status -u bob ${waits.message_id}`)).stdout).toMatch(/Status: +handled/);
-  // The old device stops, and has got nothing.
-  const old = await world.cli("listen -u alice --timeout 2");
-  expect(old).toMatchObject({ exit: 6, stdout: "" });
-  expect(old.stderr).toContain("another device has taken this agent over");
-  expect(await world.cli("doctor -u alice --timeout 5")).toMatchObject({ exit: 6 });
-  const cannot = await world.cli("send -u alice -t bob -m never");
-  expect(cannot.exit).toBe(6);
-  expect(cannot.stderr).not.toContain("is sent as soon as possible");
-  const bobs = await world.cli("contacts list -u bob --json");
-  expect(bobs.stdout).not.toContain("stopped");
-  expect(JSON.parse(bobs.stdout)).toMatchObject({ contacts: [{ username: "alice" }] });
-  // A second time is refused where there is an agent already.
-  expect((await world.cli(["restore", file], { env: { ...SECRET, ...elsewhere } })).stderr).toContain("already");
-  // What is left of the old device can be removed, and that touches nobody else.
-  const removed = await world.cli("unregister -u alice --yes");
-  expect(removed.exit).toBe(0);
-  expect(removed.stdout).toMatch(/^The folder of alice is deleted\. Its account at the relay is another device's/);
-  expect((await world.cli("whoami -u alice")).exit).toBe(3);
-  expect((await world.cli("send -t bob -m still", { env: elsewhere })).exit).toBe(0);
-});
+    expect((await world.cli("send -u bob -t alice -m after")).exit).toBe(0);
+    const heard = await world.cli("listen --count 2 --timeout 30", { env: elsewhere });
+    expect(heard.stdout.match(/bob: \w+/g)?.sort()).toEqual(["bob: after", "bob: waits"]);
+    expect((await world.cli(`status -u bob ${waits.message_id}`)).stdout).toMatch(/Status: +handled/);
+    // The old device stops, and has got nothing.
+    const old = await world.cli("listen -u alice --timeout 2");
+    expect(old).toMatchObject({ exit: 6, stdout: "" });
+    expect(old.stderr).toContain("another device has taken this agent over");
+    expect(await world.cli("doctor -u alice --timeout 5")).toMatchObject({ exit: 6 });
+    const cannot = await world.cli("send -u alice -t bob -m never");
+    expect(cannot.exit).toBe(6);
+    expect(cannot.stderr).not.toContain("is sent as soon as possible");
+    const bobs = await world.cli("contacts list -u bob --json");
+    expect(bobs.stdout).not.toContain("stopped");
+    expect(JSON.parse(bobs.stdout)).toMatchObject({ contacts: [{ username: "alice" }] });
+    // A second time is refused where there is an agent already.
+    expect((await world.cli(["restore", file], { env: { ...SECRET, ...elsewhere } })).stderr).toContain("already");
+    // What is left of the old device can be removed, and that touches nobody else.
+    const removed = await world.cli("unregister -u alice --yes");
+    expect(removed.exit).toBe(0);
+    expect(removed.stdout).toMatch(/^The folder of alice is deleted\. Its account at the relay is another device's/);
+    expect((await world.cli("whoami -u alice")).exit).toBe(3);
+    expect((await world.cli("send -t bob -m still", { env: elsewhere })).exit).toBe(0);
+  },
+);
 
 test("a backup of an identity that the relay does not take any more leaves nothing behind", async () => {
   const world = await createWorld();

@@ -47,36 +47,45 @@ function messages(file: string): string[] {
   }
 }
 
-test("backups of a relay under load are whole, and the relay neither notices them nor loses its log", async () => {
-  const db = folder();
-  const copies = folder();
-  using relay = await runningRelay(db, "--mailbox-bytes", "4GiB");
-  using traffic = await load(relay.url);
-  const log = join(db, "relay.db-wal");
-  while (traffic.acknowledged.length < 100) await new Promise((resolve) => setTimeout(resolve, 10));
-  const { ino } = statSync(log);
-  for (let round = 0; round < 5; round++) {
-    const before = traffic.acknowledged.length;
-    const file = join(copies, `${round}.db`);
-    const { code, stdout, stderr } = await command("backup", file, "--db", db, "--json");
-    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
-    const copied = messages(file);
-    expect(JSON.parse(stdout)).toMatchObject({ file, bytes: statSync(file).size, entries: copied.length, accounts: 2 });
-    // What was acknowledged before is in it, and nothing is missing in between.
-    expect(copied.length).toBeGreaterThanOrEqual(before);
-    expect(copied).toEqual(copied.map((_, index) => `m${index}`));
-    expect(statSync(file).mode & 0o777).toBe(0o600);
-    for (const more of [["check"], ["stats"], ["user", "list"], ["audit"]])
-      expect(await command(...more, "--db", db)).toMatchObject({ code: 0, stderr: "" });
-  }
-  expect(readdirSync(copies)).toHaveLength(5);
-  await traffic.stop();
-  // The file that the relay syncs is the log still, and what is in it counts after a crash.
-  expect(statSync(log).ino).toBe(ino);
-  expect(openFiles(relay.child.pid ?? 0).filter((path) => path.endsWith("(deleted)"))).toEqual([]);
-  await relay.end("SIGKILL");
-  expect(messages(join(db, "relay.db"))).toEqual(traffic.acknowledged);
-}, 180_000);
+test(
+  "backups of a relay under load are whole, and the relay neither notices them nor loses its log",
+  { tags: ["long"] },
+  async () => {
+    const db = folder();
+    const copies = folder();
+    using relay = await runningRelay(db, "--mailbox-bytes", "4GiB");
+    using traffic = await load(relay.url);
+    const log = join(db, "relay.db-wal");
+    while (traffic.acknowledged.length < 100) await new Promise((resolve) => setTimeout(resolve, 10));
+    const { ino } = statSync(log);
+    for (let round = 0; round < 5; round++) {
+      const before = traffic.acknowledged.length;
+      const file = join(copies, `${round}.db`);
+      const { code, stdout, stderr } = await command("backup", file, "--db", db, "--json");
+      expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+      const copied = messages(file);
+      expect(JSON.parse(stdout)).toMatchObject({
+        file,
+        bytes: statSync(file).size,
+        entries: copied.length,
+        accounts: 2,
+      });
+      // What was acknowledged before is in it, and nothing is missing in between.
+      expect(copied.length).toBeGreaterThanOrEqual(before);
+      expect(copied).toEqual(copied.map((_, index) => `m${index}`));
+      expect(statSync(file).mode & 0o777).toBe(0o600);
+      for (const more of [["check"], ["stats"], ["user", "list"], ["audit"]])
+        expect(await command(...more, "--db", db)).toMatchObject({ code: 0, stderr: "" });
+    }
+    expect(readdirSync(copies)).toHaveLength(5);
+    await traffic.stop();
+    // The file that the relay syncs is the log still, and what is in it counts after a crash.
+    expect(statSync(log).ino).toBe(ino);
+    expect(openFiles(relay.child.pid ?? 0).filter((path) => path.endsWith("(deleted)"))).toEqual([]);
+    await relay.end("SIGKILL");
+    expect(messages(join(db, "relay.db"))).toEqual(traffic.acknowledged);
+  },
+);
 
 /** What a process has open, where the system tells. */
 function openFiles(pid: number): string[] {

@@ -28,7 +28,7 @@ test("commands at once without a relay are all done, too", async () => {
   expect(readdirSync(requestsFolder(db))).toEqual([]);
 });
 
-test("a relay that is stopped is named, and does not do later what nobody waits for", async () => {
+test("a relay that is stopped is named, and does not do later what nobody waits for", { tags: ["long"] }, async () => {
   const db = folder();
   using relay = await runningRelay(db);
   using bob = await tokenClient(relay.url, "bob");

@@ -48,6 +48,8 @@ async function run(kind: "sqlite" | "memory", numRuns: number): Promise<void> {
 }
 
 describe(`whatever is asked of a store, it does what a simple model does; SEED=${seed}`, () => {
-  test("the memory store", { timeout: 60_000 }, () => run("memory", 300));
-  test("the SQLite store, which is opened again meanwhile", { timeout: 60_000 }, () => run("sqlite", 60));
+  test("the memory store", () => run("memory", 30));
+  test("the SQLite store, which is opened again meanwhile", () => run("sqlite", 10));
+  test("the memory store, at length", { tags: ["long"] }, () => run("memory", 300));
+  test("the SQLite store, at length", { tags: ["long"] }, () => run("sqlite", 60));
 });

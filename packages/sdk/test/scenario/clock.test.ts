@@ -16,24 +16,29 @@ function wrongClock(): { offset: number } {
   return clock;
 }
 
-test("a message whose listener died before the clock was set back is handled by another one", async () => {
-  await using world = await World.create();
-  const [alice, bob] = [await world.open("alice"), await world.open("bob")];
-  await bob.sync();
-  const sent = await alice.send("bob", "hello");
-  await sent.received();
-  await world.memory("bob").write(async (tx) => {
-    const row = await get(tx, "in/", pad(1));
-    if (row !== undefined) await put(tx, "in/", pad(1), { ...row, claim: { by: "dead", until: Date.now() + HOUR_MS } });
-  });
-  const got = follow(bob, (message) => message.handled(), { share: true });
-  await pause(200);
-  expect(got).toEqual([]);
-  const monotonic = performance.now.bind(performance);
-  const spy = vi.spyOn(performance, "now").mockImplementation(() => monotonic() + 31_000);
-  onTestFinished(() => spy.mockRestore());
-  await sent.handled();
-});
+test(
+  "a message whose listener died before the clock was set back is handled by another one",
+  { tags: ["long"] },
+  async () => {
+    await using world = await World.create();
+    const [alice, bob] = [await world.open("alice"), await world.open("bob")];
+    await bob.sync();
+    const sent = await alice.send("bob", "hello");
+    await sent.received();
+    await world.memory("bob").write(async (tx) => {
+      const row = await get(tx, "in/", pad(1));
+      if (row !== undefined)
+        await put(tx, "in/", pad(1), { ...row, claim: { by: "dead", until: Date.now() + HOUR_MS } });
+    });
+    const got = follow(bob, (message) => message.handled(), { share: true });
+    await pause(200);
+    expect(got).toEqual([]);
+    const monotonic = performance.now.bind(performance);
+    const spy = vi.spyOn(performance, "now").mockImplementation(() => monotonic() + 31_000);
+    onTestFinished(() => spy.mockRestore());
+    await sent.handled();
+  },
+);
 
 test("a message that somebody works on is given to nobody else when the clock is set forth", async () => {
   const clock = wrongClock();
@@ -121,7 +126,7 @@ test("a pause for want of room ends although the clock was set back", async () =
   await (await alice.send("bob", "later")).handled({ timeout: 10_000 });
 });
 
-test("a connection that has died is noticed although the clock was set back", async () => {
+test("a connection that has died is noticed although the clock was set back", { tags: ["long"] }, async () => {
   const clock = wrongClock();
   await using world = await World.create();
   const [alice, bob] = [await world.open("alice"), await world.open("bob")];

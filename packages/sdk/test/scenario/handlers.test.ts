@@ -50,7 +50,7 @@ test("after its last attempt a message is a dead letter; the sender hears the ha
   expect((await sent.status()).state).toBe("failed");
 });
 
-test("a process that dies in its handler counts as an attempt", async () => {
+test("a process that dies in its handler counts as an attempt", { tags: ["long"] }, async () => {
   await using world = await World.create();
   const [alice, bob] = [await world.open("alice"), await world.open("bob")];
   await (await alice.send("bob", "poison")).stored();

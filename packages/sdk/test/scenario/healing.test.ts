@@ -98,28 +98,32 @@ describe("healing", () => {
     expect((await bodies(bob, 223)).at(-1)).toBe("in another conversation");
   });
 
-  test("1,000 messages in both directions, one side offline for long stretches: nothing is lost to epochs", async () => {
-    await using world = await World.create({ noLimits: true });
-    const names = ["alice", "bob"];
-    for (const name of names) await (await world.open(name)).close();
-    for (let round = 0; round < 4; round++) {
-      const [sender, sleeper] = round % 2 === 0 ? names : names.toReversed();
-      const awake = await world.open(sender!);
-      follow(awake);
-      const sent = [];
-      for (const text of numbered(250, `round ${round}`)) sent.push(await awake.send(sleeper!, text));
-      await Promise.all(sent.map((one) => one.stored({ timeout: 60_000 })));
-      const other = await world.open(sleeper!);
-      follow(other);
-      await Promise.all(sent.map((one) => one.handled({ timeout: 60_000 })));
-      await Promise.all([awake.close(), other.close()]);
-    }
-    const [alice, bob] = [await world.open("alice"), await world.open("bob")];
-    expect(await bodies(bob, 500)).toEqual([...numbered(250, "round 0"), ...numbered(250, "round 2")]);
-    expect(await bodies(alice, 500)).toEqual([...numbered(250, "round 1"), ...numbered(250, "round 3")]);
-    expect([...(await alertKinds(alice)), ...(await alertKinds(bob))]).toEqual([]);
-    expect(world.proxy.pushedTo("bob", "welcome").length + world.proxy.pushedTo("alice", "welcome").length).toBe(1);
-  });
+  test(
+    "1,000 messages in both directions, one side offline for long stretches: nothing is lost to epochs",
+    { tags: ["long"] },
+    async () => {
+      await using world = await World.create({ noLimits: true });
+      const names = ["alice", "bob"];
+      for (const name of names) await (await world.open(name)).close();
+      for (let round = 0; round < 4; round++) {
+        const [sender, sleeper] = round % 2 === 0 ? names : names.toReversed();
+        const awake = await world.open(sender!);
+        follow(awake);
+        const sent = [];
+        for (const text of numbered(250, `round ${round}`)) sent.push(await awake.send(sleeper!, text));
+        await Promise.all(sent.map((one) => one.stored({ timeout: 60_000 })));
+        const other = await world.open(sleeper!);
+        follow(other);
+        await Promise.all(sent.map((one) => one.handled({ timeout: 60_000 })));
+        await Promise.all([awake.close(), other.close()]);
+      }
+      const [alice, bob] = [await world.open("alice"), await world.open("bob")];
+      expect(await bodies(bob, 500)).toEqual([...numbered(250, "round 0"), ...numbered(250, "round 2")]);
+      expect(await bodies(alice, 500)).toEqual([...numbered(250, "round 1"), ...numbered(250, "round 3")]);
+      expect([...(await alertKinds(alice)), ...(await alertKinds(bob))]).toEqual([]);
+      expect(world.proxy.pushedTo("bob", "welcome").length + world.proxy.pushedTo("alice", "welcome").length).toBe(1);
+    },
+  );
 });
 
 describe("commits that meet", () => {

@@ -7,20 +7,24 @@ import { AgentError } from "../../src/errors.ts";
 import { MemoryStore } from "../../src/store/memory.ts";
 import { alertKinds, bodies, eventually, follow, jump, pause, rejection, World } from "./world.ts";
 
-test("a network that is gone without a word is noticed, and what waited is sent on the next connection", async () => {
-  await using world = await World.create();
-  const [alice, bob] = [await world.open("alice"), await world.open("bob")];
-  await alice.users();
-  await bob.users();
-  world.proxy.freeze("alice");
-  // Bob is unknown to Alice, so the link waits for his key packages.
-  const sent = await alice.send("bob", "hello");
-  await pause(50);
-  jump(60_000);
-  expect((await sent.stored()).state).toBe("stored");
-});
+test(
+  "a network that is gone without a word is noticed, and what waited is sent on the next connection",
+  { tags: ["long"] },
+  async () => {
+    await using world = await World.create();
+    const [alice, bob] = [await world.open("alice"), await world.open("bob")];
+    await alice.users();
+    await bob.users();
+    world.proxy.freeze("alice");
+    // Bob is unknown to Alice, so the link waits for his key packages.
+    const sent = await alice.send("bob", "hello");
+    await pause(50);
+    jump(60_000);
+    expect((await sent.stored()).state).toBe("stored");
+  },
+);
 
-test("an agent whose network is gone closes within seconds", async () => {
+test("an agent whose network is gone closes within seconds", { tags: ["long"] }, async () => {
   await using world = await World.create();
   const alice = await world.open("alice");
   await world.open("bob");
@@ -205,24 +209,28 @@ test.each(["toRelay", "fromRelay"])("a replacement of the device that is interru
   expect(cuts).toBeGreaterThan(1);
 });
 
-test("of two copies that listen at the same time one becomes a new device, and nothing is lost", async () => {
-  await using world = await World.create();
-  const [folder, copy] = [world.folder(), world.folder()];
-  const bob = await world.open("bob");
-  follow(bob);
-  const original = await world.open("alice", await world.sqlite(folder));
-  const got = follow(original);
-  await (await original.send("bob", "hello")).handled();
-  cpSync(folder, copy, { recursive: true });
-  const clone = await world.open("alice", await world.sqlite(copy));
-  const stolen = follow(clone);
-  await eventually("the original notices", async () => (await alertKinds(original)).includes("old_copy"));
-  await eventually("the copy is told", async () => {
-    const error = await clone.users({ timeout: 500 }).catch((error: unknown) => error);
-    return error instanceof AgentError && error.code === "device_replaced";
-  });
-  await (await bob.send("alice", "for alice")).handled();
-  await (await original.send("bob", "from alice")).handled();
-  expect(await bodies(bob, 2)).toEqual(["hello", "from alice"]);
-  expect([...stolen, ...got].map(({ body }) => body)).toEqual(["for alice"]);
-});
+test(
+  "of two copies that listen at the same time one becomes a new device, and nothing is lost",
+  { tags: ["long"] },
+  async () => {
+    await using world = await World.create();
+    const [folder, copy] = [world.folder(), world.folder()];
+    const bob = await world.open("bob");
+    follow(bob);
+    const original = await world.open("alice", await world.sqlite(folder));
+    const got = follow(original);
+    await (await original.send("bob", "hello")).handled();
+    cpSync(folder, copy, { recursive: true });
+    const clone = await world.open("alice", await world.sqlite(copy));
+    const stolen = follow(clone);
+    await eventually("the original notices", async () => (await alertKinds(original)).includes("old_copy"));
+    await eventually("the copy is told", async () => {
+      const error = await clone.users({ timeout: 500 }).catch((error: unknown) => error);
+      return error instanceof AgentError && error.code === "device_replaced";
+    });
+    await (await bob.send("alice", "for alice")).handled();
+    await (await original.send("bob", "from alice")).handled();
+    expect(await bodies(bob, 2)).toEqual(["hello", "from alice"]);
+    expect([...stolen, ...got].map(({ body }) => body)).toEqual(["for alice"]);
+  },
+);

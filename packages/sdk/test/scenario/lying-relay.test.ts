@@ -175,24 +175,32 @@ test.each([
   90_000,
 );
 
-test("[R-10] a relay that calls every epoch stale is left behind by a new conversation, or its messages wait", async () => {
-  const { world: opened, alice, bob } = await talking();
-  await using world = opened;
-  let lies = 0;
-  const [group] = world.proxy.sentBy("alice", "commit").map(({ data }) => data.group_id);
-  world.proxy.rule = ({ agent, toRelay, frame }) => {
-    if (agent !== "alice" || !toRelay || frame.type !== "send" || frame.data.group_id !== group) return undefined;
-    lies += 1;
-    const id = (frame as unknown as { id: string }).id;
-    const data = { code: 409, message: "Epoch is too old or unknown", reason: "stale_epoch" };
-    world.proxy.answer("alice", id, edit({ type: "error", data: {} }, { ...data, message_id: frame.data.message_id! }));
-    return [];
-  };
-  expect((await (await alice.send("bob", "stale?")).handled({ timeout: 60_000 })).state).toBe("handled");
-  expect(lies).toBeGreaterThan(0);
-  expect(await alertKinds(alice)).toContain("stale_epoch");
-  expect(await bodies(bob, 2)).toEqual(["hello", "stale?"]);
-}, 90_000);
+test(
+  "[R-10] a relay that calls every epoch stale is left behind by a new conversation, or its messages wait",
+  { tags: ["long"] },
+  async () => {
+    const { world: opened, alice, bob } = await talking();
+    await using world = opened;
+    let lies = 0;
+    const [group] = world.proxy.sentBy("alice", "commit").map(({ data }) => data.group_id);
+    world.proxy.rule = ({ agent, toRelay, frame }) => {
+      if (agent !== "alice" || !toRelay || frame.type !== "send" || frame.data.group_id !== group) return undefined;
+      lies += 1;
+      const id = (frame as unknown as { id: string }).id;
+      const data = { code: 409, message: "Epoch is too old or unknown", reason: "stale_epoch" };
+      world.proxy.answer(
+        "alice",
+        id,
+        edit({ type: "error", data: {} }, { ...data, message_id: frame.data.message_id! }),
+      );
+      return [];
+    };
+    expect((await (await alice.send("bob", "stale?")).handled({ timeout: 60_000 })).state).toBe("handled");
+    expect(lies).toBeGreaterThan(0);
+    expect(await alertKinds(alice)).toContain("stale_epoch");
+    expect(await bodies(bob, 2)).toEqual(["hello", "stale?"]);
+  },
+);
 
 test("[R-12] its word that a message has expired is outweighed by the recipient's receipt", async () => {
   const { world: opened, alice } = await talking();

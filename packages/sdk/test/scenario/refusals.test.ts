@@ -63,7 +63,7 @@ class SluggishStore extends MemoryStore {
   }
 }
 
-test("a pause after a refusal that ends while a turn is under way is not slept over", async () => {
+test("a pause after a refusal that ends while a turn is under way is not slept over", { tags: ["long"] }, async () => {
   await using world = await World.create();
   const folder = new MemoryFolder();
   world.folders.set("alice", folder);

@@ -118,34 +118,42 @@ test.each([
   await eventually("the socket is closed", () => server.sockets.size === 0);
 });
 
-test.each([nodeTransport, webTransport])("who gives up is told so, and not that nobody answers", async ({ dial }) => {
-  await using server = await serving(() => undefined);
-  const stopping = new AbortController();
-  const opening = connect({ dial }, server.url, () => undefined, stopping.signal);
-  await eventually("it was asked", () => server.sockets.size === 1);
-  stopping.abort();
-  await expect(opening).rejects.toMatchObject({ code: "aborted" });
-  const during = new AbortController();
-  const explain = async () => {
-    during.abort();
-    return undefined;
-  };
-  const refused = connect({ dial, explain }, new URL("ws://127.0.0.1:1/ws"), () => undefined, during.signal);
-  await expect(refused).rejects.toMatchObject({ code: "aborted" });
-});
+test.each([nodeTransport, webTransport])(
+  "who gives up is told so, and not that nobody answers",
+  { tags: ["long"] },
+  async ({ dial }) => {
+    await using server = await serving(() => undefined);
+    const stopping = new AbortController();
+    const opening = connect({ dial }, server.url, () => undefined, stopping.signal);
+    await eventually("it was asked", () => server.sockets.size === 1);
+    stopping.abort();
+    await expect(opening).rejects.toMatchObject({ code: "aborted" });
+    const during = new AbortController();
+    const explain = async () => {
+      during.abort();
+      return undefined;
+    };
+    const refused = connect({ dial, explain }, new URL("ws://127.0.0.1:1/ws"), () => undefined, during.signal);
+    await expect(refused).rejects.toMatchObject({ code: "aborted" });
+  },
+);
 
-test("an agent that cannot connect waits no longer at its end for having waited before", async () => {
-  await using server = await serving(() => undefined);
-  await using world = await World.create();
-  const store = world.memory("alice");
-  await (await world.openFrom("alice", store)).close();
-  const agent = await openAgent({ store: world.memory("alice"), server: server.url.href, transport: nodeTransport });
-  const sent = await agent.send("bob", "hello");
-  await expect(sent.stored({ timeout: 2_500 })).rejects.toMatchObject({ code: "timeout" });
-  const closing = performance.now();
-  await agent.close();
-  expect(performance.now() - closing).toBeLessThan(4_000);
-});
+test(
+  "an agent that cannot connect waits no longer at its end for having waited before",
+  { tags: ["long"] },
+  async () => {
+    await using server = await serving(() => undefined);
+    await using world = await World.create();
+    const store = world.memory("alice");
+    await (await world.openFrom("alice", store)).close();
+    const agent = await openAgent({ store: world.memory("alice"), server: server.url.href, transport: nodeTransport });
+    const sent = await agent.send("bob", "hello");
+    await expect(sent.stored({ timeout: 2_500 })).rejects.toMatchObject({ code: "timeout" });
+    const closing = performance.now();
+    await agent.close();
+    expect(performance.now() - closing).toBeLessThan(4_000);
+  },
+);
 
 test("where Node is told to use proxies its own WebSocket is used, which knows them", async () => {
   vi.stubEnv("NODE_USE_ENV_PROXY", "1");

@@ -67,6 +67,7 @@ describe("the link", () => {
 
   it.runIf(process.platform === "linux")(
     "names a holder that was stopped within a transaction to those who want to write",
+    { tags: ["long"] },
     async () => {
       const folder = newFolder();
       const store = await openStore(folder);
@@ -80,6 +81,5 @@ describe("the link", () => {
       await child.exit;
       await store.write((tx) => tx.put("a", "1"));
     },
-    30_000,
   );
 });

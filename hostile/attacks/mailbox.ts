@@ -1,0 +1,53 @@
+import { randomBytes } from "node:crypto";
+import { LoadSocket } from "../../bench/load/socket.ts";
+import { type Attack, enlist, type Foe, frames, insist, login, persist, pour, randomGroup } from "../foe.ts";
+
+const STRANGERS = 28;
+const BYTES = 600_000;
+
+/** Strangers who fill the mailbox of an agent that is away. */
+export const mailbox: Attack = async (target, signal) => {
+  const message = randomBytes(BYTES).toString("base64");
+  await Promise.all(
+    Array.from({ length: STRANGERS }, async (_, index) => {
+      const foe = await enlist(target, `fill-${target.run}-${index}`, `127.0.2.${1 + (index % 4)}`, signal);
+      await persist(signal, async () => {
+        const socket = await login(target, foe);
+        const group = await openJunk(foe, socket, target.sleeper, signal);
+        const send = (id: string) => ({
+          type: "send",
+          id,
+          data: {
+            to: target.sleeper,
+            message,
+            group_id: group,
+            epoch: 1,
+            message_id: `${group.slice(0, 20)}-${id}`,
+            resume: true,
+          },
+        });
+        await pour(socket, frames(send), signal);
+        await socket.close();
+      });
+    }),
+  );
+};
+
+/** Opens a group by a Welcome that nobody can read. @returns its id */
+export async function openJunk(foe: Foe, socket: LoadSocket, to: string, signal: AbortSignal): Promise<string> {
+  const { data: peer } = await insist(socket, { type: "lookup", id: "l", data: { username: to } }, signal);
+  const group_id = randomGroup();
+  const data = {
+    commit_id: group_id.slice(0, 32),
+    group_id,
+    epoch: 0,
+    members: [
+      { username: foe.username, device: foe.device.id },
+      { username: to, device: peer.device.id },
+    ],
+    welcomes: [{ to, device: peer.device.id, welcome: randomBytes(1_000).toString("base64") }],
+    messages: [],
+  };
+  await insist(socket, { type: "commit", id: "c", data }, signal);
+  return group_id;
+}

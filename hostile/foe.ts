@@ -1,0 +1,153 @@
+import { randomBytes } from "node:crypto";
+import { LoadSocket, textFrame } from "../bench/load/socket.ts";
+import { GroupCrypto } from "../packages/sdk/src/crypto/group.ts";
+import { createDevice, type Device, type Identity } from "../packages/sdk/src/crypto/identity.ts";
+import { nodeCryptoProvider } from "../packages/sdk/src/node/provider.ts";
+import { loginBytes, registrationBytes, toBase64 } from "../packages/sdk/src/protocol/index.ts";
+
+/** What is attacked. */
+export interface Target {
+  port: number;
+  /** An agent that is online, and one that is not: both honest. */
+  victim: string;
+  sleeper: string;
+  /** Distinguishes the accounts of this attack from those of another run. */
+  run: string;
+}
+
+/** One way to do harm, as fast as the target lets it, until the signal. */
+export type Attack = (target: Target, signal: AbortSignal) => Promise<void>;
+
+/** Answers that may be outstanding on one connection of an attack. */
+const WINDOW = 8;
+const PAUSE_MS = 200;
+
+export const crypto = await GroupCrypto.load(nodeCryptoProvider);
+
+/** A key account that is registered like any other, and does not keep to anything else. */
+export interface Foe {
+  username: string;
+  /** The loopback address that it comes from. */
+  from: string;
+  device: Device;
+  logins: number;
+}
+
+/** Registers an account from the given loopback address. Waits while the relay takes no more of that address. */
+export async function enlist(target: Target, username: string, from: string, signal: AbortSignal): Promise<Foe> {
+  const identity: Identity = { username, ...(await crypto.generateKeys()) };
+  const device = await createDevice(crypto, identity, 1, Date.now());
+  const lastResort = (await crypto.makeKeyPackage(device, Date.now())).public;
+  const relay = `127.0.0.1:${target.port}`;
+  const signed = registrationBytes({
+    relay,
+    username,
+    identityKey: identity.publicKey,
+    device: device.id,
+    certificate: device.certificate,
+    keyPackages: [],
+    lastResort,
+  });
+  const data = {
+    username,
+    identity_key: toBase64(identity.publicKey),
+    device: { id: device.id, key: toBase64(device.publicKey), certificate: toBase64(device.certificate) },
+    key_packages: [],
+    last_resort: toBase64(lastResort),
+    relay,
+    signature: toBase64(await crypto.sign(device.privateKey, signed)),
+  };
+  for (;;) {
+    signal.throwIfAborted();
+    const socket = await LoadSocket.open(target.port, from);
+    const answer = await socket.ask({ type: "register", id: "1", data });
+    await socket.close();
+    if (answer.type === "registered") return { username, from, device, logins: 0 };
+    if (answer.data.reason !== "rate_limited") throw new Error(`${username}: ${answer.data.message}`);
+    await pause(PAUSE_MS, signal);
+  }
+}
+
+/** A connection that is logged in. */
+export async function login(target: Target, foe: Foe): Promise<LoadSocket> {
+  const { username, device, from } = foe;
+  const relay = `127.0.0.1:${target.port}`;
+  const socket = await LoadSocket.open(target.port, from);
+  const { data } = await socket.ask({ type: "authenticate", id: "2", data: { username, device: device.id, relay } });
+  const counter = ++foe.logins;
+  const bytes = loginBytes({ relay, username, device: device.id, counter, challenge: data.challenge });
+  const signature = toBase64(await crypto.sign(device.privateKey, bytes));
+  const answer = await socket.ask({
+    type: "authenticate",
+    id: "3",
+    data: { username, device: device.id, relay, counter, signature },
+  });
+  if (answer.data.status !== "authenticated") throw new Error(`${username}: ${answer.data.message}`);
+  return socket;
+}
+
+/** Sends one request, and again whenever the relay says that it comes too early. */
+export async function insist(socket: LoadSocket, value: object, signal: AbortSignal) {
+  for (;;) {
+    const answer = await socket.ask(value);
+    if (answer.data?.reason !== "rate_limited") return answer;
+    await pause(PAUSE_MS, signal);
+  }
+}
+
+/**
+ * Writes frames as fast as they are answered, with a few outstanding, until the signal, the end of the frames, or that of
+ * the connection.
+ */
+export async function pour(socket: LoadSocket, frames: Iterator<Buffer>, signal: AbortSignal): Promise<void> {
+  let outstanding = 0;
+  let proceed: (() => void) | undefined;
+  const stop = () => proceed?.();
+  socket.onText = () => {
+    outstanding -= 1;
+    proceed?.();
+  };
+  socket.onClose = stop;
+  signal.addEventListener("abort", stop, { once: true });
+  while (!signal.aborted && !socket.closed) {
+    if (outstanding < WINDOW) {
+      const { value, done } = frames.next();
+      if (done === true) break;
+      outstanding += 1;
+      socket.write(value);
+      // One turn of the event loop at least: the attacker is no more than one client.
+      if (outstanding < WINDOW) continue;
+    }
+    await new Promise<void>((resolve) => (proceed = resolve));
+  }
+  signal.removeEventListener("abort", stop);
+  socket.onClose = () => {};
+}
+
+/** Does the work again whenever it ends or fails, until the signal. */
+export async function persist(signal: AbortSignal, work: () => Promise<void>): Promise<void> {
+  while (!signal.aborted) {
+    await work().catch(() => {});
+    await pause(PAUSE_MS, signal);
+  }
+}
+
+export function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) return resolve();
+    const done = () => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", done);
+      resolve();
+    };
+    const timer = setTimeout(done, milliseconds);
+    return signal.addEventListener("abort", done);
+  });
+}
+
+/** Frames without end, each with another id. */
+export function* frames(make: (id: string) => unknown): Generator<Buffer, never> {
+  for (let count = 0; ; count++) yield textFrame(JSON.stringify(make(`${count}`)));
+}
+
+export const randomGroup = (): string => randomBytes(32).toString("hex");

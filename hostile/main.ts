@@ -1,0 +1,29 @@
+/** A process that attacks: all at once, or those that are named, from the moment that it is told to until it is told to stop. */
+import { serve } from "../bench/serve.ts";
+import { attacks } from "./attacks/index.ts";
+import type { Target } from "./foe.ts";
+
+let ending = new AbortController();
+let running: Promise<unknown> = Promise.resolve();
+
+serve({ start, stop });
+
+/** @returns how many attacks have begun */
+function start({ only, ...target }: Target & { only?: string[] }): number {
+  ending = new AbortController();
+  const { signal } = ending;
+  const chosen = Object.entries(attacks).filter(([name]) => only?.includes(name) ?? true);
+  running = Promise.all(
+    chosen.map(([name, attack]) =>
+      attack(target, signal).catch((error: unknown) => {
+        if (!signal.aborted) process.stderr.write(`${name} has ended: ${String((error as Error).stack)}\n`);
+      }),
+    ),
+  );
+  return chosen.length;
+}
+
+async function stop(): Promise<void> {
+  ending.abort();
+  await running;
+}

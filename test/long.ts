@@ -1,0 +1,18 @@
+/** Everything that takes minutes or hours, at full length, one after the other: `npm run long`. Ends with 1 if any of it fails. */
+import { spawnSync } from "node:child_process";
+
+const lengths = { KILL_MESSAGES: "1000", CHAOS_CYCLES: "200", CHAOS_BUGS: "1" };
+const steps = [
+  ["node_modules/vitest/vitest.mjs", "run", "--tagsFilter=long"],
+  ["chaos/main.ts", "--cycles", "1000"],
+  ["chaos/main.ts", "--cycles", "1000", "--without", "old-copy"],
+  ["--conditions=source", "fuzz/main.ts", "--frames", "1000000"],
+  ["--conditions=source", "soak/main.ts"],
+];
+
+const failed = steps.filter((step) => {
+  process.stdout.write(`\n$ node ${step.join(" ")}\n`);
+  return spawnSync(process.execPath, step, { stdio: "inherit", env: { ...process.env, ...lengths } }).status !== 0;
+});
+for (const step of failed) process.stdout.write(`failed: node ${step.join(" ")}\n`);
+process.exitCode = failed.length === 0 ? 0 : 1;
