@@ -12,6 +12,12 @@ import type { Conversation, Turn } from "./turn.ts";
 
 /** Counters of a conversation that were not read, at most. With more it is lost, and what is unread is sent in another. */
 const MISSING_AT_MOST = 400;
+/** What it costs to join or to follow a commit, to try to decrypt, and one step of a ratchet: ms of an ordinary core. */
+const HANDSHAKE = 10;
+const ATTEMPT = 0.5;
+const STEP = 0.02;
+/** Messages of both sides between two commits of the other one. What comes sooner, for its age or after a race, is rare. */
+const COMMIT_EVERY = 50;
 /** Messages of one contact whose failure it has not been told of, at most; of more it hears when they are sent again. */
 const OWED_AT_MOST = 1_000;
 
@@ -28,7 +34,7 @@ export async function receive(turn: Turn, batch: Pushed[]): Promise<void> {
         await receiveApplication(turn, delivery, offline);
         break;
       case "welcome":
-        await acceptWelcome(turn, delivery.from, delivery.device, delivery.group_id, delivery.message);
+        await receiveWelcome(turn, delivery);
         break;
       case "commit":
         await receiveCommit(turn, delivery);
@@ -42,12 +48,37 @@ export async function receive(turn: Turn, batch: Pushed[]): Promise<void> {
   await applyAdmitted(turn, turn.position + 1);
 }
 
+/** Of whoever is not read now, messages in another conversation are not readable: it hears of them as of those. */
+async function receiveWelcome(turn: Turn, { from, device, group_id, message }: Delivery): Promise<void> {
+  const username = usernameKey(from);
+  if ((await turn.contact(username))?.blocked === true || isSpent(turn, username)) return;
+  const alone = (await turn.conversationsWith(username)).length === 0;
+  const [ref] = turn.crypto.welcomeRefs(isBase64(message) ? fromBase64(message) : new Uint8Array());
+  const isTried = ref !== undefined && (await turn.tx.get(`key/${ref}`)) !== undefined;
+  await acceptWelcome(turn, from, device, group_id, message);
+  const joined = alone && (await turn.conversationsWith(username)).length > 0;
+  if (isTried && !joined) turn.wasted(username, HANDSHAKE);
+}
+
 async function receiveCommit(turn: Turn, delivery: Delivery): Promise<void> {
   const conversation = await find(turn, delivery.group_id);
   // A commit of a conversation that is gone has nothing to advance.
   if (conversation === undefined) return;
+  const { record } = conversation;
+  if (isSpent(turn, record.contact)) {
+    // Without it nothing that follows can be read.
+    const text = `${record.contact} keeps this agent busy with what leads to nothing`;
+    return closeConversation(turn, conversation, "wasteful", text);
+  }
   await applyUnanswered(turn, conversation, delivery.epoch);
-  await acceptCommit(turn, conversation, delivery.epoch ?? -1, delivery.message);
+  const accepted = await acceptCommit(turn, conversation, delivery.epoch ?? -1, delivery.message);
+  const said = record.send_counter + record.receive_counter;
+  if (!accepted || said - (record.said_at_commit ?? 0) < COMMIT_EVERY) turn.wasted(record.contact, HANDSHAKE);
+  record.said_at_commit = said;
+}
+
+function isSpent(turn: Turn, contact: string): boolean {
+  return turn.cache.waste.isSpent(contact, turn.clock());
 }
 
 async function receiveApplication(turn: Turn, delivery: Delivery, offline: boolean): Promise<void> {
@@ -60,7 +91,9 @@ async function receiveApplication(turn: Turn, delivery: Delivery, offline: boole
     await closeConversation(turn, conversation);
     return unreadable(turn, from, delivery.message_id);
   }
-  if (contact.stopped !== undefined) return unreadable(turn, record.contact, delivery.message_id);
+  // Before any work is done for it: what is not read is no reason for an attempt.
+  if (contact.stopped !== undefined || contact.blocked || isSpent(turn, record.contact))
+    return unreadable(turn, record.contact, delivery.message_id);
   await applyUnanswered(turn, conversation, delivery.epoch);
   const content = await open(turn, conversation, delivery);
   if (content === undefined) return unreadable(turn, record.contact, delivery.message_id);
@@ -91,7 +124,9 @@ async function applyUnanswered(turn: Turn, { record }: Conversation, epoch: numb
 /** Decrypts, and compares what was encrypted with what the relay says around it. */
 async function open(turn: Turn, conversation: Conversation, delivery: Delivery): Promise<Content | undefined> {
   const { record } = conversation;
+  const { waste } = turn.cache;
   const bytes = isBase64(delivery.message) ? fromBase64(delivery.message) : new Uint8Array();
+  if (waste.remembers && waste.hasFailed(await turn.crypto.digest(bytes))) return undefined;
   try {
     const opened = await turn.crypto.decrypt(conversation.group, bytes);
     if (opened.kind !== "application") throw new GroupError("a commit as an application message");
@@ -124,6 +159,10 @@ async function open(turn: Turn, conversation: Conversation, delivery: Delivery):
     return content;
   } catch (error) {
     if (!(error instanceof GroupError)) throw error;
+    if (error.steps !== undefined) {
+      waste.remember(await turn.crypto.digest(bytes));
+      turn.wasted(record.contact, ATTEMPT + error.steps * STEP);
+    }
     return undefined;
   }
 }
@@ -164,11 +203,6 @@ async function keep(
   const { header, body } = content;
   const { contact: from } = conversation.record;
   const contact = await turn.contact(from);
-  if (contact?.blocked === true) {
-    const { failed } = await turn.receipt(from);
-    if (failed.length < OWED_AT_MOST) failed.push({ id: header.id, reason: "blocked" });
-    return;
-  }
   const seen = `seen/${from}/${header.id}`;
   const before = await turn.tx.get(seen);
   if (before !== undefined) return repeatOutcome(turn, Number(before));

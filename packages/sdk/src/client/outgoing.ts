@@ -1,4 +1,5 @@
 import { authenticatedData, encodeContent, frameId, type Header } from "../crypto/content.ts";
+import { EPOCH_MESSAGES, sentInEpoch } from "../crypto/group.ts";
 import { toBase64 } from "../protocol/index.ts";
 import { isWaiting } from "./commits.ts";
 import { conversationFor } from "./conversations.ts";
@@ -72,6 +73,9 @@ async function encryptFor(
       await settle(turn, row, "refused", "message_too_large", true);
     } else send(row, JSON.parse(wire.frame) as SendData);
   }
+  // In this epoch the other side would not read more: the commit that ends it is under way.
+  room = Math.min(room, EPOCH_MESSAGES - sentInEpoch(conversation.group));
+  if (room <= 0) return;
   for (const row of await queuedRows(turn, flight, username, room)) {
     const body = await bodyToSend(turn, row, contact.identity_key);
     if (body !== undefined) send(row, await encryptRow(turn, conversation, row, body));

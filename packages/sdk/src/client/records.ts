@@ -84,6 +84,8 @@ export interface GroupRecord {
   /** Since our own last commit. */
   messages_since_commit: number;
   committed_at: number;
+  /** Counters of both sides when the other one last committed. */
+  said_at_commit?: number;
   /** Nothing is encrypted before the group has reached this epoch. */
   wait_for_epoch: number;
   /** Since when it waits for it (Unix ms). */

@@ -3,6 +3,7 @@ import { fingerprint } from "../crypto/identity.ts";
 import { fromBase64, toBase64 } from "../protocol/index.ts";
 import type { Value, WriteTransaction } from "../store/store.ts";
 import type { Account } from "./account.ts";
+import { Waste } from "./waste.ts";
 import {
   emptyReceipt,
   type CommitRecord,
@@ -38,6 +39,7 @@ const ALERT_AGAIN_MS = 3_600_000;
 export class Cache {
   readonly conversations = new Map<string, Conversation>();
   readonly commits = new Map<string, CommitRecord>();
+  readonly waste = new Waste();
 
   clear(): void {
     this.conversations.clear();
@@ -63,6 +65,8 @@ export class Turn {
   readonly now: number;
   /** Milliseconds by a clock that nobody sets: for what is waited for in this process. */
   readonly ticks: number;
+  /** The same clock, to be asked again. */
+  readonly clock: () => number;
   readonly after: (() => void)[] = [];
   readonly consumed: Uint8Array[] = [];
   /** Contacts of whom something readable has come: they are there, and have read. */
@@ -74,13 +78,20 @@ export class Turn {
   readonly #contacts = new Map<string, { record: ContactRecord | undefined; dirty: boolean }>();
   readonly #receipts = new Map<string, { record: ReceiptRecord; before: Value | undefined }>();
 
-  constructor(tx: WriteTransaction, crypto: GroupCrypto, account: Account, cache: Cache) {
+  constructor(
+    tx: WriteTransaction,
+    crypto: GroupCrypto,
+    account: Account,
+    cache: Cache,
+    clock: () => number = () => performance.now(),
+  ) {
     this.tx = tx;
     this.crypto = crypto;
     this.account = account;
     this.cache = cache;
     this.now = Date.now();
-    this.ticks = performance.now();
+    this.clock = clock;
+    this.ticks = clock();
     this.position = account.relay.position;
   }
 
@@ -169,6 +180,11 @@ export class Turn {
     }
     const due = [...this.#receipts].filter(([, { record }]) => !isEmptyReceipt(record));
     return new Map(due.map(([username, { record }]) => [username, record]));
+  }
+
+  /** Work for a contact that led to nothing, in {@link Waste}'s measure. */
+  wasted(contact: string, work: number): void {
+    this.cache.waste.add(contact, work, this.clock());
   }
 
   /** Fingerprint of an identity key (base64) under a username: 52 characters. */

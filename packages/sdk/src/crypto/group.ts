@@ -30,6 +30,7 @@ import {
 } from "ts-mls";
 import { addHistoricalReceiverData } from "ts-mls/clientState.js";
 import { makeKeyPackageRef } from "ts-mls/keyPackage.js";
+import { decryptSenderData } from "ts-mls/privateMessage.js";
 import { CIPHER_SUITE, equal, lengthPrefixed, splitLengthPrefixed } from "../protocol/index.ts";
 
 export { defaultCryptoProvider } from "ts-mls";
@@ -70,7 +71,20 @@ export type Opened =
 /** The input is not acceptable in this state; the state is unchanged. */
 export class GroupError extends Error {
   override name = "GroupError";
+  /** Of a message that did not decrypt although it is of this group and epoch: steps of the ratchet that it has cost. */
+  steps: number | undefined;
 }
+
+/**
+ * Messages that a member encrypts in one epoch, at most; beyond them it waits for the next epoch. So this is also how far
+ * ahead of a receiver's ratchet an honest message can be, however much before it was lost: a receiver goes no step further,
+ * since each costs it a key derivation (some 20 us), also for a message that turns out to be nothing.
+ *
+ * Healing begins at 100 messages, sent and received, receipts included, and gives a conversation up at 200 if the relay does
+ * not admit the commit. While the commit is under way two windows of 128 may leave; four hundred hold all of it, so that
+ * nobody waits who need not. What was refused and is encrypted again has used its generations up, and counts twice.
+ */
+export const EPOCH_MESSAGES = 400;
 
 const DAY = 86_400;
 const KEY_PACKAGE_DAYS = 90;
@@ -98,6 +112,11 @@ export class GroupCrypto {
     const { signKey, publicKey } = await this.#suite.signature.keygen();
     // Some providers give PKCS #8 (RFC 8410), which ends in the seed.
     return { privateKey: signKey.slice(-32), publicKey };
+  }
+
+  /** A digest by the suite's hash, in hex. */
+  async digest(bytes: Uint8Array): Promise<string> {
+    return hex(await this.#suite.hash.digest(bytes));
   }
 
   /** Ed25519 (RFC 8032). */
@@ -234,7 +253,10 @@ export class GroupCrypto {
       processPrivateMessage(group.state, message.privateMessage, emptyPskIndex, this.#suite, (incoming) =>
         incoming.kind === "commit" && incoming.proposals.length === 0 ? "accept" : "reject",
       ),
-    );
+    ).catch(async (error: GroupError) => {
+      error.steps = await this.#stepsTo(group.state, message.privateMessage);
+      throw error;
+    });
     if (result.kind === "newState") {
       if (result.actionTaken === "reject") throw new GroupError("commit with proposals, or a proposal");
       if (result.newState.groupContext.epoch !== group.state.groupContext.epoch + 1n)
@@ -253,6 +275,18 @@ export class GroupCrypto {
       authenticatedData: message.privateMessage.authenticatedData,
       consumed: result.consumed,
     };
+  }
+
+  /** Steps of the sender's ratchet to the generation that a message names, as far as they are taken. */
+  async #stepsTo(state: ClientState, message: MlsPrivateMessage["privateMessage"]): Promise<number> {
+    const past = state.historicalReceiverData.get(message.epoch);
+    const secret = past?.senderDataSecret ?? state.keySchedule.senderDataSecret;
+    const sender = await decryptSenderData(message, secret, this.#suite).catch(() => undefined);
+    const node = secretTreeOf(state, message.epoch)?.[2 * (sender?.leafIndex ?? 0)];
+    if (sender === undefined || node === undefined) return 0;
+    const { generation } = message.contentType === "application" ? node.application : node.handshake;
+    const steps = sender.generation - generation;
+    return steps < EPOCH_MESSAGES ? Math.max(0, steps) : 0;
   }
 
   /**
@@ -301,7 +335,11 @@ export class GroupCrypto {
   #config(authenticate: Authenticate): ClientConfig {
     return {
       // A skipped generation's ratchet secret would open all that follow it (RFC 9420, section 9.2).
-      keyRetentionConfig: { retainKeysForGenerations: 0, retainKeysForEpochs: 1, maximumForwardRatchetSteps: 2000 },
+      keyRetentionConfig: {
+        retainKeysForGenerations: 0,
+        retainKeysForEpochs: 1,
+        maximumForwardRatchetSteps: EPOCH_MESSAGES - 1,
+      },
       lifetimeConfig: { maximumTotalLifetime: LONGEST_LIFETIME, validateLifetimeOnReceive: false },
       keyPackageEqualityConfig: defaultKeyPackageEqualityConfig,
       paddingConfig: { kind: "padUntilLength", padUntilLength: 0 },
@@ -320,6 +358,11 @@ export function groupIdOf(group: Group): string {
 
 export function epochOf(group: Group): number {
   return Number(group.state.groupContext.epoch);
+}
+
+/** Messages that this member has encrypted in the present epoch, whether or not anybody got them. */
+export function sentInEpoch(group: Group): number {
+  return group.state.secretTree[ownNodeIndex(group.state)]?.application.generation ?? 0;
 }
 
 /** Overwrites secrets that a committed step has used up. Best effort: the runtime may have copied them. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { epochOf, GroupError, groupIdOf, wipe } from "../../src/crypto/group.ts";
+import { EPOCH_MESSAGES, epochOf, GroupError, groupIdOf, sentInEpoch, wipe } from "../../src/crypto/group.ts";
 import { utf8 } from "../../src/protocol/index.ts";
 import { Random, seed } from "../random.ts";
 import { groupId, pair, receive, receiveText, send, update } from "./pair.ts";
@@ -51,6 +51,18 @@ describe("a conversation", () => {
     expect(await receiveText(bob, early)).toBe("early");
     await update(bob, alice);
     await expect(receive(bob, late)).rejects.toThrow(GroupError);
+  });
+
+  it("takes the last message of an epoch when all before it were lost, and none that is further ahead", async () => {
+    const { alice, bob } = await pair();
+    let last: Uint8Array = new Uint8Array();
+    for (let count = 0; count < EPOCH_MESSAGES; count++) last = await send(alice, "lost, but for the last");
+    expect(sentInEpoch(alice.group)).toBe(EPOCH_MESSAGES);
+    const further = await send(alice, "further");
+    const error = await receive(bob, further).catch((thrown: unknown) => thrown);
+    expect(error).toBeInstanceOf(GroupError);
+    expect(error).toMatchObject({ steps: 0 });
+    expect(await receiveText(bob, last)).toBe("lost, but for the last");
   });
 
   it("takes messages that were under way while its own commit was admitted", async () => {

@@ -2,12 +2,13 @@
 import { expect, test } from "vitest";
 import { readAccount } from "../../src/client/account.ts";
 import { applyAnswers } from "../../src/client/answers.ts";
+import { heal } from "../../src/client/commits.ts";
 import { Flight } from "../../src/client/flight.ts";
 import { encryptQueued } from "../../src/client/outgoing.ts";
 import { receivedUpTo, sendAgain } from "../../src/client/receipts.ts";
 import { get, list, pad, put } from "../../src/client/records.ts";
 import { Cache, Turn } from "../../src/client/turn.ts";
-import { GroupCrypto } from "../../src/crypto/group.ts";
+import { EPOCH_MESSAGES, GroupCrypto } from "../../src/crypto/group.ts";
 import { nodeCryptoProvider } from "../../src/node/provider.ts";
 import type { ClientStore, Range } from "../../src/store/store.ts";
 import { World } from "./world.ts";
@@ -96,4 +97,51 @@ test("what a message confirms is found without reading all that is not confirmed
     await receivedUpTo(Object.assign(Object.create(turn) as Turn, { tx }), "bob", group, 0);
     expect(read).toBeLessThan(100);
   });
+});
+
+test("no more is encrypted in one epoch than the other side reads; once the commit is admitted it goes on", async () => {
+  await using world = await World.create();
+  const alice = await world.open("alice");
+  await world.open("bob");
+  await (await alice.send("bob", "hello")).stored();
+  await alice.close();
+  const { run, cache } = await turns(world.memory("alice"));
+  const counters: number[] = [];
+  const flight = new Flight(
+    (seq) => flight.sendAnswers.push({ seq, answer: { ok: { status: "stored_offline" } } }),
+    () => undefined,
+  );
+  await run(async (turn) => {
+    for (let seq = 1_001; seq <= 1_000 + EPOCH_MESSAGES; seq++) {
+      const row = {
+        seq,
+        id: `m${seq}`,
+        kind: "message",
+        to: "bob",
+        content_type: "text/plain",
+        state: "queued",
+      } as const;
+      await put(turn.tx, "out/", pad(seq), { ...row, created_at: 1, updated_at: 1, attempt: 0 });
+      await turn.tx.put(`queue/bob/${pad(seq)}`, "");
+    }
+  });
+  const sendAll = async () => {
+    for (let before = -1; before !== counters.length;) {
+      before = counters.length;
+      await run(async (turn) => {
+        await applyAnswers(turn, flight);
+        await encryptQueued(turn, flight);
+        for (const effect of turn.after) effect();
+        for (const { seq } of flight.sendAnswers) counters.push(seq);
+      });
+    }
+  };
+  await sendAll();
+  // One was the opening's.
+  expect(counters).toHaveLength(EPOCH_MESSAGES - 1);
+  await run((turn) => heal(turn, () => undefined));
+  const [group = "", commitId = ""] = [...cache.commits].flatMap(([id, commit]) => [id, commit.commit_id]);
+  flight.commitAnswers.push({ group, commitId, answer: { ok: { status: "committed", high_water: 0 } } });
+  await sendAll();
+  expect(counters.at(-1)).toBe(1_000 + EPOCH_MESSAGES);
 });
