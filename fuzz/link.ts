@@ -1,4 +1,10 @@
-import { type ClientFrame, decodeClientFrame, decodeRelayFrame, type RelayFrame } from "@aimessage/sdk/protocol";
+import {
+  type ClientFrame,
+  decodeClientFrame,
+  decodeRelayFrame,
+  lookAt,
+  type RelayFrame,
+} from "@aimessage/sdk/protocol";
 import { OwedAnswers } from "./answers.ts";
 import { checkDelivery } from "./deliveries.ts";
 import { FuzzSocket, maskedFrame, opcodes } from "./socket.ts";
@@ -168,7 +174,7 @@ export class Link {
     const text = bytes.toString();
     const decoded = decodeClientFrame(text);
     const request = "frame" in decoded ? decoded.frame : undefined;
-    const id = readableId(text);
+    const { id } = lookAt(text);
     if (request?.type === "unregister" && this.user !== undefined) this.user.leaving = true;
     const silent = request?.type === "received" && id === undefined;
     this.#owed.add({ id, silent, request: { request, answered, pushed: this.pushed } });
@@ -259,14 +265,4 @@ const UNASKED = new Set(["listen_superseded", "message_too_large"]);
 /** Ids that are given once: see slot.ts. */
 function isUnique(id: string | undefined): boolean {
   return id !== undefined && /^f\d+$/.test(id);
-}
-
-/** The id that an answer has to repeat: whatever else is wrong with the frame. [P-2.2] */
-function readableId(text: string): string | undefined {
-  try {
-    const { id } = JSON.parse(text) as { id?: unknown };
-    return typeof id === "string" && id.length <= 128 ? id : undefined;
-  } catch {
-    return undefined;
-  }
 }

@@ -147,6 +147,7 @@ describe("the public face is exactly this list", () => {
     "isBase64",
     "isLoopback",
     "lengthPrefixed",
+    "lookAt",
     "loginBytes",
     "randomId",
     "readCertificate",

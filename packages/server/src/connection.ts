@@ -1,7 +1,7 @@
 import type { Duplex } from "node:stream";
 import {
-  type ClientFrameType,
   closeCodes,
+  decodeClientFrame,
   encodeRelayFrame,
   type RelayFrameType,
   type WireReason,
@@ -47,7 +47,7 @@ export class Connection implements Session {
   #blocked: Set<string> | undefined;
   #running = 0;
   /** The type of a request during which no other may run. */
-  #alone: ClientFrameType | undefined;
+  #alone: string | undefined;
   readonly #valve: Valve;
   #closing = false;
   #frames = 0;
@@ -177,7 +177,7 @@ export class Connection implements Session {
 
   #startQueued(): void {
     for (let next = this.#queue[0]; next !== undefined; next = this.#queue[0]) {
-      const alone = "frame" in next && runsAlone(next.frame.type);
+      const alone = runsAlone(next.look.type);
       if (this.#alone !== undefined || this.#running >= MAX_RUNNING || (alone && this.#running > 0)) return;
       this.#queue.shift();
       this.#start(next, alone);
@@ -186,7 +186,7 @@ export class Connection implements Session {
   }
 
   #start(read: Read, alone: boolean): void {
-    const { type, id } = "frame" in read ? read.frame : read.bad;
+    const { type, id } = read.look;
     const { metrics } = this.#context;
     metrics.frame(type);
     const silent = type === "received" && id === undefined;
@@ -197,7 +197,7 @@ export class Connection implements Session {
       return;
     }
     this.#running += 1;
-    if (alone && "frame" in read) this.#alone = read.frame.type;
+    if (alone) this.#alone = type;
     answer
       .catch((error: unknown) => this.#failed(error, read))
       .then((settled) => {
@@ -224,12 +224,13 @@ export class Connection implements Session {
       this.#pauseFor(Math.min(retryAfterMs, PAUSE_MS));
       return refuse("rate_limited", { retry_after_ms: retryAfterMs, ...requestId(read) });
     }
-    if ("frame" in read) return handle(this.#context, this, read.frame);
-    const { reason, type } = read.bad;
-    if (reason !== "invalid_data" || type === undefined) return refuse(reason);
-    if (needsLogin(type) && this.login === undefined) return refuse("not_authenticated");
+    const decoded = decodeClientFrame(read.text, read.look);
+    if ("frame" in decoded) return handle(this.#context, this, decoded.frame);
+    const { reason, type } = decoded.bad;
+    if (reason === "invalid_data" && type !== undefined && needsLogin(type) && this.login === undefined)
+      return refuse("not_authenticated");
     this.#block(read);
-    return invalidData(type);
+    return reason === "invalid_data" && type !== undefined ? invalidData(type) : refuse(reason);
   }
 
   /** Milliseconds to wait, or 0. Before login every frame counts; after it, those of the account together. [P-11.2] */
@@ -237,9 +238,9 @@ export class Connection implements Session {
     if (this.login === undefined) return read.wait ?? this.#intake.charge(read.text.length);
     if (read.wait !== undefined) return read.wait;
     const { frames, lightFrames } = this.#context.rates;
-    const type = "frame" in read ? read.frame.type : read.bad.type;
-    const bucket = type === "received" || type === "heartbeat" ? lightFrames : frames;
-    return bucket.take(this.login.name, frameWeight(read));
+    const { type } = read.look;
+    const isLight = type === "received" || type === "heartbeat";
+    return (isLight ? lightFrames : frames).take(this.login.name, frameWeight(read, isLight));
   }
 
   #pauseFor(milliseconds: number): void {

@@ -1,19 +1,29 @@
-import { type BadFrame, type ClientFrame, decodeClientFrame } from "@aimessage/sdk/protocol";
+import { Id, type Look, lookAt } from "@aimessage/sdk/protocol";
 import type { Limits } from "./limits.ts";
 import { Bucket } from "./rate-limit.ts";
 
 /** What may come in beyond the largest frame before it is seen to be one: what the system reads at once, twice. */
 const READ_AHEAD = 2 ** 17;
-/** A frame counts once, and once more for each of these bytes: reading it costs as much. Before login and after it. */
+/**
+ * A frame counts once, and once more for each of these bytes, and for each of these fields and elements: reading it costs as
+ * much. Before login, after it, and of signs of life, of which an account may send many.
+ */
 const COUNTED_BEFORE_LOGIN = 2 ** 13;
 const COUNTED = 2 ** 16;
+const COUNTED_LIGHT = 2 ** 10;
+const COUNTED_ITEMS = 2 ** 9;
 /** Frames over the rate in a row after which a stranger is sent away. */
 const MOST_REFUSED = 100;
-/** A refused frame of a stranger is read for its id up to this size. */
-const READ_FOR_ID = 2 ** 12;
 
-/** A frame as it came in. `wait`: it was charged before it was read; 0, or milliseconds until it may be sent again. */
-export type Read = ({ frame: ClientFrame } | { bad: BadFrame }) & { text: string; wait?: number };
+/**
+ * A frame as it came in: looked at, and not parsed before it is charged. `wait`: a stranger was charged for it when it came;
+ * 0, or milliseconds until it may be sent again.
+ */
+export interface Read {
+  text: string;
+  look: Look;
+  wait?: number;
+}
 
 /** Reads the frames of one connection. Of strangers it holds little, and reads nothing that is over their rate. [P-1.3, P-11.2] */
 export class Intake {
@@ -34,11 +44,11 @@ export class Intake {
     return this.#unfinished > this.#largest + READ_AHEAD;
   }
 
-  /** Reads a frame of somebody who is logged in, or about to be. */
+  /** Takes a frame of somebody who is logged in, or about to be. */
   read(bytes: Buffer, isBinary: boolean): Read {
     this.#unfinished = 0;
     const text = isBinary ? "" : bytes.toString();
-    return { ...decodeClientFrame(text), text };
+    return { text, look: lookAt(text) };
   }
 
   /** Charges a stranger for a frame. @returns 0, or milliseconds until it may be sent again */
@@ -46,20 +56,20 @@ export class Intake {
     return this.#bucket.take(weight(bytes, COUNTED_BEFORE_LOGIN));
   }
 
-  /** Charges and reads a frame of a stranger, or says why the connection has to end. */
+  /** Charges for a frame of a stranger and takes it, or says why the connection has to end. */
   readStranger(bytes: Buffer, isBinary: boolean): Read | "too_large" | "flood" {
     this.#unfinished = 0;
     if (bytes.length > this.#largest) return "too_large";
     const wait = this.charge(bytes.length);
     this.#refusedInARow = wait > 0 ? this.#refusedInARow + 1 : 0;
     if (this.#refusedInARow > MOST_REFUSED) return "flood";
-    return { ...this.read(bytes, isBinary || (wait > 0 && bytes.length > READ_FOR_ID)), wait };
+    return { ...this.read(bytes, isBinary), wait };
   }
 }
 
 /** What a frame of an account counts for. */
-export function frameWeight({ text }: Read): number {
-  return weight(text.length, COUNTED);
+export function frameWeight({ look: { length, items } }: Read, isLight: boolean): number {
+  return weight(length, isLight ? COUNTED_LIGHT : COUNTED) + Math.floor(items / COUNTED_ITEMS);
 }
 
 function weight(bytes: number, each: number): number {
@@ -67,17 +77,16 @@ function weight(bytes: number, each: number): number {
 }
 
 /** The id that the client has given to what it sends: errors repeat it. */
-export function requestId(read: Read): { message_id?: string; commit_id?: string } {
-  if (!("frame" in read)) return {};
-  const { type, data } = read.frame;
-  if (type === "commit") return { commit_id: data.commit_id };
-  return type === "send" && data.message_id !== undefined ? { message_id: data.message_id } : {};
+export function requestId({ look: { type, message_id, commit_id } }: Read): {
+  message_id?: string;
+  commit_id?: string;
+} {
+  if (type === "commit" && Id.safeParse(commit_id).success) return { commit_id: commit_id as string };
+  if (type === "send" && Id.safeParse(message_id).success) return { message_id: message_id as string };
+  return {};
 }
 
-/** The group that a `send` is for, also one that is malformed otherwise. */
-export function groupOf(read: Read): string | undefined {
-  if ("frame" in read) return read.frame.type === "send" ? read.frame.data.group_id : undefined;
-  if (read.bad.type !== "send") return undefined;
-  const group: unknown = (JSON.parse(read.text) as { data?: { group_id?: unknown } }).data?.group_id;
-  return typeof group === "string" && group.length === 64 ? group : undefined;
+/** The group that a `send` is for, also one that is malformed otherwise, or was not parsed. */
+export function groupOf({ look: { type, group_id } }: Read): string | undefined {
+  return type === "send" && group_id?.length === 64 ? group_id : undefined;
 }

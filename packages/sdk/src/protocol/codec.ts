@@ -1,9 +1,11 @@
 import * as z from "zod/mini";
+import { clientObjection, relayObjection } from "./bounds.ts";
 import { clientFrames, type ClientFrame, type ClientFrameInput, type ClientFrameType } from "./client-frames.ts";
 import type { WireReason } from "./errors.ts";
+import { LONGEST_ID, lookAt } from "./look.ts";
 import { relayFrames, type RelayFrame, type RelayFrameType } from "./relay-frames.ts";
 
-const EnvelopeId = z.string().check(z.maxLength(128));
+const EnvelopeId = z.string().check(z.maxLength(LONGEST_ID));
 
 /** `{"type", "id"?, "timestamp", "data"?}`; answers also carry `reply_to`. */
 const Envelope = z.object({
@@ -20,25 +22,40 @@ export interface BadFrame {
   id: string | undefined;
 }
 
-/** Reads a client's frame: the one edge where its input is checked. */
-export function decodeClientFrame(text: string): { frame: ClientFrame } | { bad: BadFrame } {
-  const { value, envelope } = parseEnvelope(text);
-  if (envelope === undefined) return { bad: { reason: "invalid_frame", type: undefined, id: idIn(value, "id") } };
-  const { type, id } = envelope;
-  if (!Object.hasOwn(clientFrames, type)) return { bad: { reason: "unknown_type", type, id } };
+/** Reads a client's frame: the one edge where its input is checked. `look` is what {@link lookAt} has shown of it. */
+export function decodeClientFrame(text: string, look = lookAt(text)): { frame: ClientFrame } | { bad: BadFrame } {
+  const { type, id } = look;
+  const bad = (reason: WireReason): { bad: BadFrame } => ({
+    bad: { reason, type: reason === "invalid_frame" ? undefined : type, id },
+  });
+  const isKnown = type !== undefined && Object.hasOwn(clientFrames, type);
+  const objection = clientObjection(look);
+  if (objection !== undefined) return bad(isKnown ? objection : type === undefined ? "invalid_frame" : "unknown_type");
+  const envelope = parseEnvelope(text);
+  // What was bounded by its type must be of that type.
+  if (envelope === undefined || envelope.type !== type) return bad("invalid_frame");
+  if (!isKnown) return bad("unknown_type");
   const data = clientFrames[type as ClientFrameType].safeParse(envelope.data);
-  if (!data.success) return { bad: { reason: "invalid_data", type, id } };
-  return { frame: { type, id, data: data.data } as ClientFrame };
+  if (!data.success) return bad("invalid_data");
+  return { frame: { type, id: envelope.id, data: data.data } as ClientFrame };
 }
 
-/** Reads a relay's frame. What cannot be read still names its request, if it was an answer. */
-export function decodeRelayFrame(text: string): { frame: RelayFrame } | { bad: { replyTo: string | undefined } } {
-  const { value, envelope } = parseEnvelope(text);
-  const bad = { bad: { replyTo: idIn(value, "reply_to") } };
-  if (envelope === undefined || !Object.hasOwn(relayFrames, envelope.type)) return bad;
-  const data = relayFrames[envelope.type as RelayFrameType].safeParse(envelope.data);
+/**
+ * Reads a relay's frame. What cannot be read still names its request, if it was an answer. `look` is what {@link lookAt}
+ * has shown of it.
+ */
+export function decodeRelayFrame(
+  text: string,
+  look = lookAt(text),
+): { frame: RelayFrame } | { bad: { replyTo: string | undefined } } {
+  const { type } = look;
+  const bad = { bad: { replyTo: look.reply_to } };
+  if (type === undefined || !Object.hasOwn(relayFrames, type) || relayObjection(look) !== undefined) return bad;
+  const envelope = parseEnvelope(text);
+  if (envelope === undefined || envelope.type !== type) return bad;
+  const data = relayFrames[type as RelayFrameType].safeParse(envelope.data);
   if (!data.success) return bad;
-  return { frame: { type: envelope.type, replyTo: envelope.reply_to, data: data.data } as RelayFrame };
+  return { frame: { type, replyTo: envelope.reply_to, data: data.data } as RelayFrame };
 }
 
 /** Writes a client's frame. `timestamp` is Unix seconds, as in the original. */
@@ -60,20 +77,10 @@ export function encodeRelayFrame<T extends RelayFrameType>(
   return JSON.stringify({ type, id, timestamp: Math.floor(Date.now() / 1000), reply_to: replyTo, data });
 }
 
-function parseEnvelope(text: string): { value: unknown; envelope: z.output<typeof Envelope> | undefined } {
-  let value: unknown;
+function parseEnvelope(text: string): z.output<typeof Envelope> | undefined {
   try {
-    value = JSON.parse(text);
+    return Envelope.safeParse(JSON.parse(text)).data;
   } catch {
-    return { value: undefined, envelope: undefined };
+    return undefined;
   }
-  const envelope = Envelope.safeParse(value);
-  return { value, envelope: envelope.success ? envelope.data : undefined };
-}
-
-/** The id in what may be no frame otherwise: whoever waits for its answer is to be told all the same. [P-2.2] */
-function idIn(value: unknown, name: "id" | "reply_to"): string | undefined {
-  if (typeof value !== "object" || value === null || !Object.hasOwn(value, name)) return undefined;
-  const id = EnvelopeId.safeParse((value as Record<string, unknown>)[name]);
-  return id.success ? id.data : undefined;
 }

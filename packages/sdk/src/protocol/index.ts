@@ -23,6 +23,7 @@ export {
 export { type BadFrame, decodeClientFrame, decodeRelayFrame, encodeClientFrame, encodeRelayFrame } from "./codec.ts";
 export { closeCodes, wireErrors, type WireReason } from "./errors.ts";
 export { isLoopback } from "./loopback.ts";
+export { type Look, lookAt } from "./look.ts";
 export { randomId, relayName, Id, Username, usernameKey, usernameObjection } from "./names.ts";
 export {
   type Delivery,

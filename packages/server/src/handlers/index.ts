@@ -17,7 +17,12 @@ import { send } from "./send.ts";
 import { unregister } from "./unregister.ts";
 
 const beforeLogin = new Set<string>(["register", "authenticate", "heartbeat", "info"]);
-const alone = new Set<ClientFrameType>(["register", "authenticate", "listen", "unregister"]);
+const alone = new Set<string | undefined>([
+  "register",
+  "authenticate",
+  "listen",
+  "unregister",
+] satisfies ClientFrameType[]);
 
 /** Whether a frame is for connections that are logged in. */
 export function needsLogin(type: string): boolean {
@@ -25,7 +30,7 @@ export function needsLogin(type: string): boolean {
 }
 
 /** Whether a frame changes what its connection is, so that no other may be on its way meanwhile. */
-export function runsAlone(type: ClientFrameType): boolean {
+export function runsAlone(type: string | undefined): boolean {
   return alone.has(type);
 }
 

@@ -1,0 +1,86 @@
+import type { ClientFrameType } from "./client-frames.ts";
+import type { Look } from "./look.ts";
+import type { RelayFrameType } from "./relay-frames.ts";
+
+/** What a frame may hold, before anything of it is parsed. [P-2.7] */
+export interface FrameBounds {
+  /** UTF-16 code units: never more than bytes. */
+  length: number;
+  /** Fields, elements, objects and arrays, together. */
+  items: number;
+}
+
+/** How deep objects and arrays may be nested. What is defined takes 4; fields of later versions may be deeper. */
+export const MOST_DEPTH = 16;
+
+const KIB = 1024;
+/** Nothing but what bounds each frame of the connection. */
+const ANY_LENGTH = Number.MAX_SAFE_INTEGER;
+/** A question, a position, a sign of life; and what nobody knows. */
+const SMALL: FrameBounds = { length: 4 * KIB, items: 64 };
+/** A key of 8,192 characters, each of which may be written with an escape. */
+const KEY: FrameBounds = { length: 64 * KIB, items: 64 };
+/** A hundred key packages. */
+const PACKAGES: FrameBounds = { length: ANY_LENGTH, items: 512 };
+
+const clientBounds: Record<ClientFrameType, FrameBounds> = {
+  register: PACKAGES,
+  authenticate: SMALL,
+  send: { length: ANY_LENGTH, items: 64 },
+  listen: SMALL,
+  list_users: SMALL,
+  heartbeat: SMALL,
+  key_exchange: KEY,
+  key_response: KEY,
+  info: SMALL,
+  lookup: SMALL,
+  publish_keys: PACKAGES,
+  claim_keys: SMALL,
+  // A thousand members and Welcomes, and a hundred messages.
+  commit: { length: ANY_LENGTH, items: 10_000 },
+  received: SMALL,
+  unregister: SMALL,
+};
+
+/** Names, features and limits, or keys and a certificate. */
+const ANSWER: FrameBounds = { length: 64 * KIB, items: 2_048 };
+const DELIVERY: FrameBounds = { length: ANY_LENGTH, items: 64 };
+
+const relayBounds: Record<RelayFrameType, FrameBounds> = {
+  registered: ANSWER,
+  challenge: SMALL,
+  ack: SMALL,
+  message: DELIVERY,
+  offline_message: DELIVERY,
+  // Everybody who is online at a large relay.
+  user_list: { length: ANY_LENGTH, items: 200_000 },
+  key_request: KEY,
+  key_response: KEY,
+  info: ANSWER,
+  agent: ANSWER,
+  keys: ANSWER,
+  keys_low: SMALL,
+  error: ANSWER,
+};
+
+/** Why a client's frame is not read; undefined if it may be. */
+export function clientObjection(look: Look): "message_too_large" | "invalid_data" | undefined {
+  return objection(look, boundsOf(clientBounds, look.type));
+}
+
+/** Why a relay's frame is not read; undefined if it may be. */
+export function relayObjection(look: Look): "message_too_large" | "invalid_data" | undefined {
+  return objection(look, boundsOf(relayBounds, look.type));
+}
+
+function boundsOf<T extends string>(bounds: Record<T, FrameBounds>, type: string | undefined): FrameBounds {
+  return type !== undefined && Object.hasOwn(bounds, type) ? bounds[type as T] : SMALL;
+}
+
+function objection(
+  { length, items, depth }: Look,
+  most: FrameBounds,
+): "message_too_large" | "invalid_data" | undefined {
+  if (length > most.length) return "message_too_large";
+  return items > most.items || depth > MOST_DEPTH ? "invalid_data" : undefined;
+}

@@ -1,0 +1,97 @@
+// [P-2.7], [P-11.2] of docs/protocol.md.
+import { afterEach, expect, test, vi } from "vitest";
+import { createRelay, type Limits } from "../src/index.ts";
+import { newAgent, randomGroup } from "./agent.ts";
+import { RawClient, tokenClient } from "./raw-client.ts";
+
+const relayWith = (limits: Partial<Limits>) => createRelay({ port: 0, store: "memory", noLimits: true, limits });
+
+afterEach(() => void vi.restoreAllMocks());
+
+/** The longest text that was parsed since. The clients of these tests parse answers, which are short. */
+function parsed(): () => number {
+  const spy = vi.spyOn(JSON, "parse");
+  return () => Math.max(0, ...spy.mock.calls.map(([text]) => text.length));
+}
+
+const nested = (depth: number): string => `${"[".repeat(depth)}${"]".repeat(depth)}`;
+const keys = (count: number): string => `{${Array.from({ length: count }, (_, i) => `"k${i}":0`).join(",")}}`;
+const hostile: [string, string][] = [
+  ["a heartbeat of many fields", `{"type":"heartbeat","id":"h","data":${keys(70_000)}}`],
+  ["a heartbeat whose id comes last", `{"type":"heartbeat","data":${keys(70_000)},"id":"h"}`],
+  ["a long info", `{"type":"info","id":"h","data":{"x":"${"x".repeat(900_000)}"}}`],
+  ["a deep listen", `{"type":"listen","id":"h","data":{"x":${nested(400_000)}}}`],
+  ["a deep send", `{"type":"send","id":"h","data":{"x":${nested(400_000)}}}`],
+  ["a commit of many fields", `{"type":"commit","id":"h","data":${keys(70_000)}}`],
+  ["a received of many elements", `{"type":"received","id":"h","data":[${"0,".repeat(400_000)}0]}`],
+  ["an unknown frame", `{"type":"later","id":"h","data":{"x":${nested(400_000)}}}`],
+];
+
+test.each(hostile)("[A-9] %s is refused by its id, and not parsed", async (_, text) => {
+  await using relay = await relayWith({});
+  using client = await tokenClient(relay.url, "alice");
+  const longest = parsed();
+  client.socket.send(text);
+  const answer = await client.read(({ reply_to }) => reply_to === "h");
+  expect(["message_too_large", "invalid_data", "unknown_type"]).toContain(answer.data.reason);
+  expect((await client.ask("heartbeat")).data.status).toBe("ok");
+  expect(longest()).toBeLessThan(1000);
+});
+
+test("[A-9] before login a deep nest is not parsed either", async () => {
+  await using relay = await relayWith({});
+  using client = await RawClient.open(relay.url);
+  const longest = parsed();
+  for (const type of ["register", "authenticate", "heartbeat", "info", "send"])
+    client.socket.send(`{"type":"${type}","id":"${type}","data":{"x":${nested(30_000)}}}`);
+  for (const type of ["register", "authenticate", "heartbeat", "info", "send"])
+    expect((await client.read(({ reply_to }) => reply_to === type)).type).toBe("error");
+  expect(longest()).toBeLessThan(1000);
+});
+
+test("what is over the rate is answered by its id, blocks its group, and is not parsed", async () => {
+  await using relay = await relayWith({ framesPerSecond: 1, framesBurst: 2 });
+  const [alice, bob] = [await newAgent(relay.url, "alice"), await newAgent(relay.url, "bob")];
+  using client = await alice.connect();
+  const group = randomGroup();
+  await client.ask("commit", alice.opening(bob, group));
+  const longest = parsed();
+  const data = { to: "bob", message: "x".repeat(200_000), group_id: group, epoch: 1, message_id: "m1" };
+  const answer = await client.ask("send", data);
+  expect(answer.data).toMatchObject({ reason: "rate_limited", message_id: "m1" });
+  expect(longest()).toBeLessThan(1000);
+  await vi.waitFor(
+    async () => {
+      const { data: later } = await client.ask("send", { ...data, message: "x", message_id: "m2" });
+      expect(later.reason).toBe("send_blocked");
+    },
+    { timeout: 10_000, interval: 100 },
+  );
+});
+
+test("a send that is not parsed for its shape blocks its group [P-6.5]", async () => {
+  await using relay = await relayWith({});
+  const [alice, bob] = [await newAgent(relay.url, "alice"), await newAgent(relay.url, "bob")];
+  using client = await alice.connect();
+  const group = randomGroup();
+  await client.ask("commit", alice.opening(bob, group));
+  const data = { to: "bob", message: "x", group_id: group, epoch: 1 };
+  const deep = JSON.parse(nested(20)) as unknown;
+  expect((await client.ask("send", { deep, ...data })).data.reason).toBe("invalid_data");
+  expect((await client.ask("send", data)).data.reason).toBe("send_blocked");
+  expect((await client.ask("send", { ...data, resume: true })).data.status).toBe("stored_offline");
+});
+
+test("[A-9] signs of life count by their size, and frames by their fields", async () => {
+  await using relay = await relayWith({
+    lightFramesPerSecond: 1,
+    lightFramesBurst: 10,
+    framesPerSecond: 1,
+    framesBurst: 30,
+  });
+  using client = await tokenClient(relay.url, "alice");
+  const heartbeat = async () => (await client.ask("heartbeat", { x: "x".repeat(3500) })).data.reason;
+  expect([await heartbeat(), await heartbeat(), await heartbeat()]).toEqual([undefined, undefined, "rate_limited"]);
+  const list = async () => (await client.ask("commit", { x: Array.from({ length: 9000 }, () => 0) })).data.reason;
+  expect([await list(), await list()]).toEqual(["invalid_data", "rate_limited"]);
+});
