@@ -7,6 +7,9 @@ import { end, patiently } from "./patience.ts";
 
 const [home, username, server, manner] = process.argv.slice(2) as [string, string, string, string];
 
+/** Names of the agents whose mail counts; strangers have others. */
+const AGENTS = "agent";
+
 const agent = await Agent.open({ home, username, server, create: false, role: "listener" }).catch(end);
 print({ kind: "ready" });
 const ending = new AbortController();
@@ -15,6 +18,10 @@ process.once("SIGTERM", () => ending.abort());
 try {
   for await (const message of agent.messages({ share: manner === "share", signal: ending.signal })) {
     const { id, from, body } = message;
+    if (!from.startsWith(AGENTS)) {
+      await patiently(() => message.handled());
+      continue;
+    }
     print({ kind: "got", id, from, body });
     const { workMs, fails } = readBody(body);
     if (workMs > 0) await setTimeout(workMs);

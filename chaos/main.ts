@@ -36,6 +36,7 @@ function report({ verdict, hits, folder, ...counts }: Outcome, seed: number, jso
       `${counts.messages} messages, ${counts.cycles} cycles, ${counts.seconds} seconds, at rest after ${counts.restSeconds}\n` +
         `outcomes:\n${list(Object.entries(verdict.counts))}\n` +
         `faults:\n${list(faults.map((fault) => [fault, hits.get(fault) ?? 0]))}\n` +
+        `${counts.attacks} requests of hostile accounts\n` +
         `${lost.length} lost, ${doubled.length} doubled, ${disordered.length} out of order\n`,
     );
     for (const text of violations.slice(0, 5)) process.stdout.write(`violation: ${text}\n`);

@@ -5,11 +5,13 @@ import { type Fault, faults, type Schedule } from "./plan.ts";
 export interface Options extends Schedule {
   json: boolean;
   bug: Bug | undefined;
+  /** Hostile accounts attack relay and agents meanwhile. */
+  strangers: boolean;
 }
 
 export class UsageError extends Error {}
 
-const usage = `npm run chaos -- [--seed N] [--cycles N] [--agents N] [--without FAULT ...] [--json] [--bug ${bugs.join("|")}]`;
+const usage = `npm run chaos -- [--seed N] [--cycles N] [--agents N] [--without FAULT ...] [--no-strangers] [--json] [--bug ${bugs.join("|")}]`;
 
 /** @throws UsageError */
 export function readOptions(argv: string[]): Options {
@@ -22,6 +24,7 @@ export function readOptions(argv: string[]): Options {
         cycles: { type: "string" },
         agents: { type: "string" },
         without: { type: "string", multiple: true },
+        "no-strangers": { type: "boolean" },
         json: { type: "boolean" },
         bug: { type: "string" },
       },
@@ -46,5 +49,6 @@ export function readOptions(argv: string[]): Options {
     agents: whole("agents", 4, 2),
     json: values["json"] === true,
     bug,
+    strangers: values["no-strangers"] !== true,
   };
 }

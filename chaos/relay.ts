@@ -7,6 +7,15 @@ import type { Bug } from "./bugs.ts";
 import { Process, type Hooks } from "./process.ts";
 import { Turns } from "./turns.ts";
 
+/** Faults make many connections, openings and claims of honest agents; all other limits are as they are by default. */
+const ROOM_FOR_FAULTS = [
+  "--claims-per-hour=100000",
+  "--publishes-per-hour=100000",
+  "--connections-per-second=0",
+  "--address-connections-per-second=0",
+  "--address-claims-per-second=0",
+];
+
 /** The relay under test. */
 export class Relay {
   readonly process: Process;
@@ -17,9 +26,8 @@ export class Relay {
 
   constructor(folder: string, logs: string, port: number, proxies: number[], bug: Bug | undefined, hooks: Hooks) {
     this.folder = folder;
-    const names = proxies.flatMap((proxy) => ["--public-url", `ws://127.0.0.1:${proxy}/ws`]);
-    // Faults make many connections, openings and claims: what is counted here is delivery.
-    const args = [relayBin, "--port", String(port), "--db", folder, "--no-limits", ...names];
+    const names = [port, ...proxies].flatMap((own) => ["--public-url", `ws://127.0.0.1:${own}/ws`]);
+    const args = [relayBin, "--port", String(port), "--db", folder, ...ROOM_FOR_FAULTS, ...names];
     this.process = new Process("relay", "relay", args, join(logs, "relay.log"), bug, hooks);
   }
 

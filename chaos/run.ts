@@ -18,6 +18,8 @@ const REST_MS = 90_000;
 export interface Outcome {
   verdict: Verdict;
   hits: Map<Fault, number>;
+  /** Requests of hostile accounts. */
+  attacks: number;
   messages: number;
   cycles: number;
   seconds: number;
@@ -50,6 +52,7 @@ export async function run(options: Options, progress: (text: string) => void): P
   }
   await Promise.all(under);
   await world.quiet();
+  const attacks = await world.callOff();
   lift(world);
   progress("faults are over");
   const resting = performance.now();
@@ -65,6 +68,7 @@ export async function run(options: Options, progress: (text: string) => void): P
   return {
     verdict,
     hits: world.hits,
+    attacks,
     messages: ledger.entries.size,
     cycles,
     seconds: Math.round((performance.now() - begun) / 1000),

@@ -10,6 +10,7 @@ import type { Fault } from "./plan.ts";
 import type { Process, Hooks } from "./process.ts";
 import { Proxy } from "./proxy.ts";
 import { Relay } from "./relay.ts";
+import { unleash } from "./strangers.ts";
 
 const RESTART_MS = 100;
 /** Ends of a process that a fault of its disk explains. */
@@ -22,11 +23,13 @@ export class World {
   readonly hits = new Map<Fault, number>();
   readonly agents: Agent[] = [];
   relay!: Relay;
+  /** Ends the attacks of strangers. @returns how many requests they have made */
+  callOff: () => Promise<number> = async () => 0;
   /** Called when the relay has died by itself, before it is started again. */
   onRelayDeath: () => Promise<void> = async () => undefined;
   readonly #dying = new Map<Process, Fault>();
 
-  static async start({ agents, bug }: Options): Promise<World> {
+  static async start({ agents, bug, strangers }: Options): Promise<World> {
     const world = new World();
     const logs = join(world.folder, "logs");
     mkdirSync(logs);
@@ -57,6 +60,11 @@ export class World {
       world.agents.push(new Agent(name, home, logs, server, proxy, index % 2 === 1, bug, world.ledger, hooks));
     }
     for (const agent of world.agents) agent.startAll();
+    if (strangers)
+      world.callOff = await unleash(
+        relayPort,
+        world.agents.map(({ name }) => name),
+      );
     await until("all agents start", () => world.agents.every(({ processes }) => processes.every(({ ready }) => ready)));
     return world;
   }

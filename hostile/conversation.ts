@@ -3,30 +3,25 @@ import type { LoadSocket } from "../bench/load/socket.ts";
 import { authenticatedData, encodeContent, type Header } from "../packages/sdk/src/crypto/content.ts";
 import type { Group } from "../packages/sdk/src/crypto/group.ts";
 import { fromBase64, toBase64 } from "../packages/sdk/src/protocol/index.ts";
-import { crypto, type Foe, insist, randomGroup, type Target } from "./foe.ts";
+import { crypto, type Foe, insist, randomGroup } from "./foe.ts";
 
 /** A true conversation with the victim, in which the other side keeps to no rule about counters and generations. */
 export class Conversation {
-  readonly id = randomGroup();
+  readonly id: string;
   readonly #foe: Foe;
-  readonly #target: Target;
-  readonly #device: string;
+  readonly #to: { username: string; device: string };
   #group: Group;
 
-  private constructor(target: Target, foe: Foe, device: string, group: Group) {
-    this.#target = target;
+  private constructor(id: string, foe: Foe, to: { username: string; device: string }, group: Group) {
+    this.id = id;
     this.#foe = foe;
-    this.#device = device;
+    this.#to = to;
     this.#group = group;
   }
 
   /** Opens it by a claimed key package. */
-  static async open(target: Target, foe: Foe, socket: LoadSocket, signal: AbortSignal): Promise<Conversation> {
-    const { data: keys } = await insist(
-      socket,
-      { type: "claim_keys", id: "k", data: { username: target.victim } },
-      signal,
-    );
+  static async open(foe: Foe, socket: LoadSocket, username: string, signal: AbortSignal): Promise<Conversation> {
+    const { data: keys } = await insist(socket, { type: "claim_keys", id: "k", data: { username } }, signal);
     if (keys.key_package === undefined) throw new Error(`no key package: ${keys.reason}`);
     const id = randomGroup();
     const { group, welcome } = await crypto.open(
@@ -36,34 +31,30 @@ export class Conversation {
       Date.now(),
       () => Promise.resolve(true),
     );
-    const conversation = Object.assign(new Conversation(target, foe, keys.device.id, group), { id });
+    const peer = { username, device: keys.device.id as string };
     const data = {
       commit_id: id.slice(0, 32),
       group_id: id,
       epoch: 0,
-      members: [
-        { username: foe.username, device: foe.device.id },
-        { username: target.victim, device: keys.device.id },
-      ],
-      welcomes: [{ to: target.victim, device: keys.device.id, welcome: toBase64(welcome) }],
+      members: [{ username: foe.username, device: foe.device.id }, peer],
+      welcomes: [{ to: username, device: peer.device, welcome: toBase64(welcome) }],
       messages: [],
     };
     const answer = await insist(socket, { type: "commit", id: "c", data }, signal);
     if (answer.data.status !== "committed") throw new Error(`not opened: ${answer.data.reason}`);
-    return conversation;
+    return new Conversation(id, foe, peer, group);
   }
 
   /** Encrypts the next message; the generation rises with each, sent or not. */
   async encrypt(header: Pick<Header, "type" | "counter">, body: Uint8Array): Promise<{ id: string; message: string }> {
     const id = randomUUID();
-    const { victim } = this.#target;
     const { username, device } = this.#foe;
     const aad = authenticatedData({
       messageId: id,
       from: username,
       fromDevice: device.id,
-      to: victim,
-      toDevice: this.#device,
+      to: this.#to.username,
+      toDevice: this.#to.device,
       expiresAt: undefined,
     });
     const content = { header: { id, content_type: "text/plain", sent_at: Date.now(), ...header }, body };
@@ -77,7 +68,7 @@ export class Conversation {
     return {
       type: "send",
       id,
-      data: { to: this.#target.victim, message, group_id: this.id, epoch: 1, message_id: id, resume: true },
+      data: { to: this.#to.username, message, group_id: this.id, epoch: 1, message_id: id, resume: true },
     };
   }
 }

@@ -8,11 +8,11 @@ import { loginBytes, registrationBytes, toBase64 } from "../packages/sdk/src/pro
 /** What is attacked. */
 export interface Target {
   port: number;
-  /** An agent that is online, and one that is not: both honest. */
-  victim: string;
+  /** Honest agents that are online, and one that need not be. */
+  victims: string[];
   sleeper: string;
-  /** Distinguishes the accounts of this attack from those of another run. */
-  run: string;
+  /** Accounts of one attack, at most; each attack has a number that it takes otherwise. */
+  accounts?: number;
 }
 
 /** One way to do harm, as fast as the target lets it, until the signal. */
@@ -21,6 +21,9 @@ export type Attack = (target: Target, signal: AbortSignal) => Promise<void>;
 /** Answers that may be outstanding on one connection of an attack. */
 const WINDOW = 8;
 const PAUSE_MS = 200;
+
+/** What the attacks of this process have done so far. */
+export const counts = { accounts: 0, connections: 0, requests: 0 };
 
 export const crypto = await GroupCrypto.load(nodeCryptoProvider);
 
@@ -33,8 +36,33 @@ export interface Foe {
   logins: number;
 }
 
-/** Registers an account from the given loopback address. Waits while the relay takes no more of that address. */
-export async function enlist(target: Target, username: string, from: string, signal: AbortSignal): Promise<Foe> {
+/**
+ * Registers as many accounts as an attack wants, from the given loopback addresses in turn, and has each of them do its work
+ * again whenever that ends or fails, on a fresh connection that is logged in, until the signal.
+ */
+export async function besiege(
+  target: Target,
+  { name, accounts, from }: { name: string; accounts: number; from: string[] },
+  signal: AbortSignal,
+  work: (socket: LoadSocket, foe: Foe, index: number) => Promise<void>,
+): Promise<void> {
+  const all = Array.from({ length: Math.min(accounts, target.accounts ?? accounts) }, async (_, index) => {
+    let foe: Foe | undefined;
+    await persist(signal, async () => {
+      foe ??= await enlist(target, `${name}-${index}`, from[index % from.length] as string, signal);
+      const socket = await login(target, foe);
+      try {
+        await work(socket, foe, index);
+      } finally {
+        await socket.close();
+      }
+    });
+  });
+  await Promise.all(all);
+}
+
+/** Registers an account. Waits while the relay takes no more of that address. */
+async function enlist(target: Target, username: string, from: string, signal: AbortSignal): Promise<Foe> {
   const identity: Identity = { username, ...(await crypto.generateKeys()) };
   const device = await createDevice(crypto, identity, 1, Date.now());
   const lastResort = (await crypto.makeKeyPackage(device, Date.now())).public;
@@ -62,17 +90,21 @@ export async function enlist(target: Target, username: string, from: string, sig
     const socket = await LoadSocket.open(target.port, from);
     const answer = await socket.ask({ type: "register", id: "1", data });
     await socket.close();
-    if (answer.type === "registered") return { username, from, device, logins: 0 };
+    if (answer.type === "registered") {
+      counts.accounts += 1;
+      return { username, from, device, logins: 0 };
+    }
     if (answer.data.reason !== "rate_limited") throw new Error(`${username}: ${answer.data.message}`);
     await pause(PAUSE_MS, signal);
   }
 }
 
 /** A connection that is logged in. */
-export async function login(target: Target, foe: Foe): Promise<LoadSocket> {
+async function login(target: Target, foe: Foe): Promise<LoadSocket> {
   const { username, device, from } = foe;
   const relay = `127.0.0.1:${target.port}`;
   const socket = await LoadSocket.open(target.port, from);
+  counts.connections += 1;
   const { data } = await socket.ask({ type: "authenticate", id: "2", data: { username, device: device.id, relay } });
   const counter = ++foe.logins;
   const bytes = loginBytes({ relay, username, device: device.id, counter, challenge: data.challenge });
@@ -90,6 +122,7 @@ export async function login(target: Target, foe: Foe): Promise<LoadSocket> {
 export async function insist(socket: LoadSocket, value: object, signal: AbortSignal) {
   for (;;) {
     const answer = await socket.ask(value);
+    counts.requests += 1;
     if (answer.data?.reason !== "rate_limited") return answer;
     await pause(PAUSE_MS, signal);
   }
@@ -114,6 +147,7 @@ export async function pour(socket: LoadSocket, frames: Iterator<Buffer>, signal:
       const { value, done } = frames.next();
       if (done === true) break;
       outstanding += 1;
+      counts.requests += 1;
       socket.write(value);
       // One turn of the event loop at least: the attacker is no more than one client.
       if (outstanding < WINDOW) continue;
@@ -148,6 +182,11 @@ export function pause(milliseconds: number, signal: AbortSignal): Promise<void> 
 /** Frames without end, each with another id. */
 export function* frames(make: (id: string) => unknown): Generator<Buffer, never> {
   for (let count = 0; ; count++) yield textFrame(JSON.stringify(make(`${count}`)));
+}
+
+/** The victims in turn. */
+export function victimOf({ victims }: Target, index: number): string {
+  return victims[index % victims.length] as string;
 }
 
 export const randomGroup = (): string => randomBytes(32).toString("hex");

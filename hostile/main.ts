@@ -1,7 +1,7 @@
 /** A process that attacks: all at once, or those that are named, from the moment that it is told to until it is told to stop. */
 import { serve } from "../bench/serve.ts";
 import { attacks } from "./attacks/index.ts";
-import type { Target } from "./foe.ts";
+import { counts, type Target } from "./foe.ts";
 
 let ending = new AbortController();
 let running: Promise<unknown> = Promise.resolve();
@@ -23,7 +23,9 @@ function start({ only, ...target }: Target & { only?: string[] }): number {
   return chosen.length;
 }
 
-async function stop(): Promise<void> {
+/** @returns what was done */
+async function stop(): Promise<typeof counts> {
   ending.abort();
   await running;
+  return counts;
 }

@@ -43,7 +43,7 @@ export async function hostile({ seconds, folder, progress }: Plan): Promise<Resu
   progress("beside an honest pair: nothing");
   const quiet = await measure();
   progress("beside an honest pair: all attacks");
-  const target = { port: relay.port, victim: "receiver", sleeper: "sleeper", run: "a" };
+  const target = { port: relay.port, victims: ["receiver"], sleeper: "sleeper" };
   await foes.ask("start", target);
   const attacked = await measure();
   // Whatever strangers have left there, the sleeping agent's own contacts still reach it.

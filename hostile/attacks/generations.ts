@@ -1,23 +1,19 @@
 import { randomUUID } from "node:crypto";
 import { textFrame } from "../../bench/load/socket.ts";
 import { Conversation } from "../conversation.ts";
-import { type Attack, enlist, login, persist, pour } from "../foe.ts";
+import { type Attack, besiege, pour, victimOf } from "../foe.ts";
 
 const AHEAD = 1_900;
 
 /** One ciphertext of a far generation, again and again under new ids: the recipient winds its ratchet for each. */
-export const generations: Attack = async (target, signal) => {
-  const foe = await enlist(target, `ahead-${target.run}`, "127.0.1.7", signal);
-  await persist(signal, async () => {
-    const socket = await login(target, foe);
-    const conversation = await Conversation.open(target, foe, socket, signal);
+export const generations: Attack = (target, signal) =>
+  besiege(target, { name: "ahead", accounts: 1, from: ["127.0.1.7"] }, signal, async (socket, foe, index) => {
+    const conversation = await Conversation.open(foe, socket, victimOf(target, index), signal);
     let last = { id: "", message: "" };
-    for (let count = 0; count < AHEAD && !signal.aborted; count++)
-      last = await conversation.encrypt({ type: "message", counter: count + 1 }, Buffer.alloc(16));
+    for (let counter = 1; counter <= AHEAD && !signal.aborted; counter++)
+      last = await conversation.encrypt({ type: "message", counter }, Buffer.alloc(16));
     const again = {
       next: () => ({ value: textFrame(JSON.stringify(conversation.frame(randomUUID(), last.message))) }),
     };
     await pour(socket, again, signal);
-    await socket.close();
   });
-};

@@ -1,36 +1,24 @@
 import { randomBytes } from "node:crypto";
-import { LoadSocket } from "../../bench/load/socket.ts";
-import { type Attack, enlist, type Foe, frames, insist, login, persist, pour, randomGroup } from "../foe.ts";
+import type { LoadSocket } from "../../bench/load/socket.ts";
+import { type Attack, besiege, type Foe, frames, insist, pour, randomGroup } from "../foe.ts";
 
 const STRANGERS = 28;
 const BYTES = 600_000;
 
 /** Strangers who fill the mailbox of an agent that is away. */
-export const mailbox: Attack = async (target, signal) => {
+export const mailbox: Attack = (target, signal) => {
   const message = randomBytes(BYTES).toString("base64");
-  await Promise.all(
-    Array.from({ length: STRANGERS }, async (_, index) => {
-      const foe = await enlist(target, `fill-${target.run}-${index}`, `127.0.2.${1 + (index % 4)}`, signal);
-      await persist(signal, async () => {
-        const socket = await login(target, foe);
-        const group = await openJunk(foe, socket, target.sleeper, signal);
-        const send = (id: string) => ({
-          type: "send",
-          id,
-          data: {
-            to: target.sleeper,
-            message,
-            group_id: group,
-            epoch: 1,
-            message_id: `${group.slice(0, 20)}-${id}`,
-            resume: true,
-          },
-        });
-        await pour(socket, frames(send), signal);
-        await socket.close();
-      });
-    }),
-  );
+  const from = ["127.0.2.1", "127.0.2.2", "127.0.2.3", "127.0.2.4"];
+  return besiege(target, { name: "fill", accounts: STRANGERS, from }, signal, async (socket, foe) => {
+    const { sleeper: to } = target;
+    const group_id = await openJunk(foe, socket, to, signal);
+    const send = (id: string) => ({
+      type: "send",
+      id,
+      data: { to, message, group_id, epoch: 1, message_id: `${group_id.slice(0, 20)}-${id}`, resume: true },
+    });
+    await pour(socket, frames(send), signal);
+  });
 };
 
 /** Opens a group by a Welcome that nobody can read. @returns its id */
