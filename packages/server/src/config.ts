@@ -30,6 +30,8 @@ export interface Config {
   limits: Limits;
   /** Unix milliseconds. */
   clock: () => number;
+  /** Nothing but the relay is in this process: started by root, it becomes the user to whom `db` belongs once it listens. */
+  ownProcess: boolean;
 }
 
 export const defaultConfig: Config = {
@@ -45,6 +47,7 @@ export const defaultConfig: Config = {
   restored: false,
   limits: defaultLimits(),
   clock: Date.now,
+  ownProcess: false,
 };
 
 /** The command line or the environment is wrong; one sentence says what, and the hint what to do. */

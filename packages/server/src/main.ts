@@ -64,7 +64,7 @@ async function printing(work: (say: (text: string) => void) => void | Promise<vo
 
 async function serve(config: Config): Promise<void> {
   const stopped = signalled();
-  await using relay = await createRelay(config);
+  await using relay = await createRelay({ ...config, ownProcess: true });
   announce(relay, config);
   await stopped;
 }

@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import type { AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
+import { becomeOwnerOf } from "@aimessage/sdk/program";
 import { WebSocketServer } from "ws";
 import { openDesk } from "./admin/desk.ts";
 import { administer } from "./administer.ts";
@@ -113,9 +114,6 @@ async function start(config: Config): Promise<Relay> {
     deliver: (mailbox, session) => new Delivery(mailbox, session, deliveries),
   };
 
-  // Other processes cannot reach a store of another kind.
-  if (config.store === "sqlite") parts.use(await openDesk(config.db, (deed) => administer(context, deed), log));
-
   const connections = new Set<Connection>();
   // 'close' follows; ws has closed with the right code (1009, 1007, 1002).
   const failed = (error: Error): void => log.debug({ err: error.message }, "connection failed");
@@ -159,10 +157,13 @@ async function start(config: Config): Promise<Relay> {
   });
   server.listen(config.port, config.host);
   await once(server, "listening");
+  parts.defer(() => shutDown(server, connections));
+  if (config.ownProcess && config.store === "sqlite") becomeOwnerOf(config.db);
+  // Other processes cannot reach a store of another kind.
+  if (config.store === "sqlite") parts.use(await openDesk(config.db, (deed) => administer(context, deed), log));
   const { port } = server.address() as AddressInfo;
   context.names.push(...relayNames(config, port));
   parts.use(keepAlive(connections, config.limits));
-  parts.defer(() => shutDown(server, connections));
   const running = parts.move();
   return {
     url: ownUrl(config, port),

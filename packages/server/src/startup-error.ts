@@ -17,7 +17,7 @@ export function asStartupError(error: unknown, config: Config): unknown {
   return known === undefined ? error : new StartupError(...known, error);
 }
 
-function explain(error: unknown, { port, host, db }: Config): [message: string, hint: string] | undefined {
+function explain(error: unknown, { port, host, db, tls }: Config): [message: string, hint: string] | undefined {
   if (error instanceof FolderLockedError)
     return [`Database folder ${db} is locked by another relay`, "stop that one or choose another folder with --db"];
   if (error instanceof NewerSchemaError) return [error.message, "install a newer aimessage-server"];
@@ -32,7 +32,9 @@ function explain(error: unknown, { port, host, db }: Config): [message: string, 
   if (code === "EADDRNOTAVAIL" || code === "ENOTFOUND")
     return [`Address ${host} is not one of this machine`, "choose another with --host"];
   if (syscall === "listen") return [`Cannot listen on ${host}:${port} (${code})`, "choose another port with --port"];
-  if (path !== undefined && path !== db && syscall === "open")
+  if (code === "ELOOP")
+    return [`Cannot go by the link ${path}`, "put what it leads to in its place, or choose another folder with --db"];
+  if (path !== undefined && (path === tls?.cert || path === tls?.key))
     return [`Cannot read ${path} (${code})`, "check --tls-cert and --tls-key"];
   if (syscall !== undefined && path !== undefined)
     return [`Cannot use database folder ${db} (${code})`, "check its permissions or choose another with --db"];

@@ -1,3 +1,4 @@
+import { becomeOwnerOf } from "@aimessage/sdk/program";
 import { UsageError } from "../config.ts";
 import { lastLines } from "../store/audit.ts";
 import { AdminError } from "./admin-error.ts";
@@ -12,6 +13,8 @@ import * as text from "./text.ts";
 import { listUsers, showUser } from "./users.ts";
 
 export interface Flags {
+  /** The user of the operating system who does it. */
+  who: string;
   db: string;
   json: boolean;
   force: boolean;
@@ -35,7 +38,8 @@ export const actions: Record<CommandName, Action> = {
     const done = backup(flags.db, file, flags.force);
     say(flags, out, done, text.backupText(done));
     try {
-      await perform(flags.db, { what: "backup", target: done.file, release: false });
+      becomeOwnerOf(flags.db);
+      await perform(flags.db, { who: flags.who, what: "backup", target: done.file, release: false });
     } catch (error) {
       // The copy is there and whole: that nobody wrote it down does not spoil it.
       out.note(`the audit log does not have this: ${error instanceof Error ? error.message : String(error)}`);
@@ -43,7 +47,7 @@ export const actions: Record<CommandName, Action> = {
   },
 
   restore(flags, out, file) {
-    const done = restore(flags.db, file, flags.force);
+    const done = restore(flags.db, file, flags.force, flags.who);
     say(flags, out, done, text.restoreText(done));
   },
 
@@ -111,7 +115,7 @@ async function change(
   done: string,
   unchanged: string,
 ): Promise<void> {
-  const outcome = await perform(flags.db, { what, target: name, release: flags.release });
+  const outcome = await perform(flags.db, { who: flags.who, what, target: name, release: flags.release });
   if (outcome === "unknown_user") throw noAccount(name);
   say(flags, out, { username: name, what, outcome }, `${text.plain(name)} ${outcome === "done" ? done : unchanged}`);
 }

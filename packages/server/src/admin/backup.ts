@@ -1,7 +1,7 @@
 import { existsSync, realpathSync, rmSync, statSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import type { DatabaseSync } from "node:sqlite";
-import { makeWhole } from "@aimessage/sdk/program";
+import { asOwnerOf, makeWhole } from "@aimessage/sdk/program";
 import { schemaVersion } from "../store/migrations.ts";
 import { AdminError } from "./admin-error.ts";
 import { faultsOf } from "./faults.ts";
@@ -19,24 +19,38 @@ export interface BackedUp {
 /**
  * Copies a database as it is at one moment, whether a relay runs on it or not. `VACUUM INTO` reads in one transaction, so
  * what is written meanwhile neither gets in nor starts it again, and it leaves out what was deleted
- * (https://sqlite.org/lang_vacuum.html).
+ * (https://sqlite.org/lang_vacuum.html). Root reads and writes as whom the two folders belong to.
  */
 export function backup(db: string, target: string, force: boolean): BackedUp {
-  requireDatabase(db);
+  const { database, folder } = asOwnerOf(db, () => {
+    requireDatabase(db);
+    const opened = openReadOnly(databaseFile(db));
+    // From the first question on all its files are open.
+    count(opened, "accounts");
+    return { database: opened, folder: realpathSync(db) };
+  });
+  try {
+    return asOwnerOf(dirname(resolve(target)), () => write(database, folder, target, force));
+  } finally {
+    asOwnerOf(db, () => database.close());
+  }
+}
+
+function write(database: DatabaseSync, folder: string, target: string, force: boolean): BackedUp {
   const file = wholePath(target);
-  if (dirname(file) === realpathSync(db) && /^(relay|lock)\.db/.test(basename(file)))
+  if (dirname(file) === folder && /^(relay|lock)\.db/.test(basename(file)))
     throw new AdminError(`${target} belongs to the relay itself`, "choose another file for the backup");
   const there = statSync(file, { throwIfNoEntry: false });
   if (there?.isDirectory() === true) throw new AdminError(`${target} is a folder`, "name a file in it");
   if (there?.isFile() === false) throw new AdminError(`${target} is no file`, "choose another file for the backup");
   if (!force && existsSync(file))
     throw new AdminError(`${target} is there already`, "choose another file, or overwrite it with --force");
-  return makeWhole(file, (partial) => copyAndDescribe(databaseFile(db), partial.file, file), { replace: force });
+  return makeWhole(file, (partial) => copyAndDescribe(database, partial.file, file), { replace: force });
 }
 
-function copyAndDescribe(database: string, partial: string, file: string): BackedUp {
+function copyAndDescribe(database: DatabaseSync, partial: string, file: string): BackedUp {
   try {
-    copy(database, partial);
+    database.prepare("VACUUM INTO ?").run(partial);
     return describe(partial, file);
   } finally {
     rmSync(`${partial}-journal`, { force: true });
@@ -57,15 +71,6 @@ function describe(copy: string, file: string): BackedUp {
       accounts: count(database, "accounts"),
       schema_version: schemaVersion(database),
     };
-  } finally {
-    database.close();
-  }
-}
-
-function copy(from: string, to: string): void {
-  const database = openReadOnly(from);
-  try {
-    database.prepare("VACUUM INTO ?").run(to);
   } finally {
     database.close();
   }

@@ -74,7 +74,7 @@ async function serve(folder: string, id: string, perform: (deed: Deed) => Promis
   }
   const reply = await decide(names.taken, perform);
   if (reply !== undefined) {
-    await writeFile(names.draft, JSON.stringify(reply), { mode: 0o600 });
+    await writeFile(names.draft, JSON.stringify(reply), { flag: "wx", mode: 0o600 });
     await rename(names.draft, names.reply);
   }
   await unlink(names.taken);

@@ -1,9 +1,8 @@
 import { randomUUID } from "node:crypto";
-import { mkdirSync, readFileSync, renameSync, unlinkSync } from "node:fs";
-import { userInfo } from "node:os";
+import { mkdirSync, readFileSync, renameSync, unlinkSync, writeFileSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 import { defaultLimits } from "../limits.ts";
-import { FolderLockedError, giveToOwner, lockFolder, writePrivate } from "../store/lock.ts";
+import { FolderLockedError, lockFolder } from "../store/lock.ts";
 import { openSqliteStore } from "../store/sqlite.ts";
 import type { Deed, DeedDone } from "../store/store.ts";
 import { AdminError } from "./admin-error.ts";
@@ -20,23 +19,12 @@ const LOCK_MS = 500;
 type Outcome = DeedDone["outcome"];
 
 /** Has the relay that runs on a database do something, or does it here if none runs. */
-export async function perform(db: string, deed: Omit<Deed, "who">): Promise<Outcome> {
+export async function perform(db: string, deed: Deed): Promise<Outcome> {
   // Also so that nothing here lifts an older database to this version: the relay of that version may still be used.
   openSnapshot(db).close();
-  const mine = { ...deed, who: operator() };
   for (;;) {
-    const outcome = (await performHere(db, mine)) ?? (await askRelay(db, mine));
+    const outcome = (await performHere(db, deed)) ?? (await askRelay(db, deed));
     if (outcome !== "relay ended") return outcome;
-  }
-}
-
-/** The user of the operating system. */
-export function operator(): string {
-  try {
-    return userInfo().username;
-  } catch {
-    // In a container there may be no name for it.
-    return `uid ${process.getuid?.() ?? "unknown"}`;
   }
 }
 
@@ -56,7 +44,7 @@ async function askRelay(db: string, deed: Deed): Promise<Outcome | "relay ended"
   const names = namesOf(folder, randomUUID());
   makeRequestsFolder(folder);
   const until = Date.now() + TO_BEGIN_MS;
-  writePrivate(names.draft, JSON.stringify({ ...deed, until }));
+  writeFileSync(names.draft, JSON.stringify({ ...deed, until }), { flag: "wx", mode: 0o600 });
   renameSync(names.draft, names.asked);
 
   let lookAtLock = Date.now() + LOCK_MS;
@@ -103,7 +91,6 @@ function isLocked(db: string): boolean {
 function makeRequestsFolder(folder: string): void {
   try {
     mkdirSync(folder, { mode: 0o700 });
-    giveToOwner(folder);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
   }

@@ -1,3 +1,5 @@
+import { userInfo } from "node:os";
+import { becomeOwnerOf } from "@aimessage/sdk/program";
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { UsageError } from "../config.ts";
 import { actions, type Flags, type Out } from "./actions.ts";
@@ -44,6 +46,7 @@ function addCommand(parent: Command, name: CommandName, env: Env, out: Out): voi
     .action(async () => {
       const given = command.opts<Partial<Flags>>();
       const flags: Flags = {
+        who: operator(),
         db: given.db ?? (env["DB_PATH"] || "./data"),
         json: given.json ?? false,
         force: given.force ?? false,
@@ -53,11 +56,23 @@ function addCommand(parent: Command, name: CommandName, env: Env, out: Out): voi
         only: given.only,
       };
       try {
+        // Those two have to do with the folders of two users.
+        if (name !== "backup" && name !== "restore") becomeOwnerOf(flags.db);
         await actions[name](flags, out, command.args[0] ?? "");
       } catch (error) {
         throw asAdminError(error, flags.db);
       }
     });
+}
+
+/** The user of the operating system. */
+function operator(): string {
+  try {
+    return userInfo().username;
+  } catch {
+    // In a container there may be no name for it.
+    return `uid ${process.getuid?.() ?? "unknown"}`;
+  }
 }
 
 function writeTo(command: Command, out: Out): void {

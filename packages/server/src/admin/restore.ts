@@ -1,15 +1,14 @@
-import { copyFileSync, constants, existsSync, renameSync, rmSync, statSync } from "node:fs";
-import { join } from "node:path";
+import { closeSync, existsSync, openSync, readSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
 import { DatabaseSync } from "node:sqlite";
+import { asOwnerOf, makeWhole } from "@aimessage/sdk/program";
 import { auditTable } from "../store/audit.ts";
-import { FolderLockedError, giveToOwner, lockFolder, makeFolder, makePrivate } from "../store/lock.ts";
+import { FolderLockedError, lockFolder, makeFolder } from "../store/lock.ts";
 import { migrate, schemaVersion } from "../store/migrations.ts";
 import { readLogId } from "../store/sqlite.ts";
 import { AdminError } from "./admin-error.ts";
 import { faultsOf } from "./faults.ts";
-import { operator } from "./perform.ts";
 import { databaseFile } from "./read-only.ts";
-import { syncFile } from "./sync.ts";
 
 export interface Restored {
   db: string;
@@ -21,40 +20,61 @@ export interface Restored {
   kept: string | null;
 }
 
-/** Puts a copy of a database where a relay will use it. What was there is kept beside it. */
-export function restore(db: string, source: string, force: boolean): Restored {
+/** What is copied at once. */
+const PIECE_BYTES = 2 ** 20;
+
+/**
+ * Puts a copy of a database where a relay will use it. What was there is kept beside it. Root reads and writes as whom the
+ * two folders belong to.
+ * @param who The user of the operating system who does it.
+ */
+export function restore(db: string, source: string, force: boolean, who: string): Restored {
+  const from = asOwnerOf(dirname(resolve(source)), () => openSource(source));
+  try {
+    return asOwnerOf(db, () => putInPlace(db, from, source, force, who));
+  } finally {
+    closeSync(from);
+  }
+}
+
+function openSource(source: string): number {
   if (!existsSync(source)) throw new AdminError(`There is no file ${source}`, "name a file that `backup` has made");
   if (existsSync(`${source}-wal`) && statSync(`${source}-wal`).size > 0)
     throw new AdminError(
       `${source} is a database in use, or was copied from one: a part of it is in ${source}-wal`,
       "make a copy of it with `aimessage-server backup`, and restore that",
     );
-  if (!existsSync(db)) {
-    makeFolder(db);
-    giveToOwner(db);
-  }
+  return openSync(source, "r");
+}
+
+function putInPlace(db: string, from: number, source: string, force: boolean, who: string): Restored {
+  makeFolder(db);
   const lock = lockOrSay(db);
-  const fresh = join(db, "restoring.db");
   try {
     if (!force && existsSync(databaseFile(db)))
       throw new AdminError(
         `There is a database in ${db} already`,
         "choose an empty folder with --db; with --force that database is put aside",
       );
-    for (const side of ["", "-wal", "-shm", "-journal"]) rmSync(fresh + side, { force: true });
-    copyFileSync(source, fresh, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
-    // The copy has come with the mode and the owner of the backup.
-    makePrivate(fresh);
-    giveToOwner(fresh);
-    const prepared = prepare(fresh, source);
-    syncFile(fresh);
-    const kept = putAside(db);
-    renameSync(fresh, databaseFile(db));
-    syncFile(databaseFile(db));
-    return { db, ...prepared, kept };
+    return makeWhole(
+      databaseFile(db),
+      ({ file, fd }) => {
+        copy(from, fd);
+        return { db, ...prepare(file, source, who), kept: putAside(db) };
+      },
+      { replace: true },
+    );
   } finally {
-    for (const side of ["", "-wal", "-shm", "-journal"]) rmSync(fresh + side, { force: true });
     lock.close();
+  }
+}
+
+function copy(from: number, to: number): void {
+  const piece = new Uint8Array(PIECE_BYTES);
+  for (;;) {
+    const bytes = readSync(from, piece);
+    if (bytes === 0) return;
+    writeFileSync(to, piece.subarray(0, bytes));
   }
 }
 
@@ -68,7 +88,7 @@ function lockOrSay(db: string): { close: () => void } {
 }
 
 /** Makes a copy the database of another log than the one that it was taken from. */
-function prepare(fresh: string, source: string): Pick<Restored, "bytes" | "entries" | "log_id"> {
+function prepare(fresh: string, source: string, who: string): Pick<Restored, "bytes" | "entries" | "log_id"> {
   const database = new DatabaseSync(fresh);
   try {
     // In one file, whatever it was: nothing of it is left in a log beside it.
@@ -78,7 +98,7 @@ function prepare(fresh: string, source: string): Pick<Restored, "bytes" | "entri
     if (schemaVersion(database) < 1 || !hasAccounts(database)) throw notOurs(source);
     migrate(database);
     const logId = readLogId(database, true);
-    const deed = { who: operator(), what: "restore", target: source, release: false } as const;
+    const deed = { who, what: "restore", target: source, release: false } as const;
     auditTable(database, Date.now).add(deed, "done");
     // The mode of a relay: to change to it, that would have to be alone with the database when it starts.
     database.exec("PRAGMA journal_mode = WAL");
@@ -90,6 +110,7 @@ function prepare(fresh: string, source: string): Pick<Restored, "bytes" | "entri
     throw error;
   } finally {
     database.close();
+    for (const side of ["-wal", "-shm", "-journal"]) rmSync(fresh + side, { force: true });
   }
 }
 

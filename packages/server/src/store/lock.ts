@@ -1,14 +1,4 @@
-import {
-  chmodSync,
-  closeSync,
-  existsSync,
-  fchownSync,
-  lchownSync,
-  mkdirSync,
-  openSync,
-  statSync,
-  writeSync,
-} from "node:fs";
+import { chmodSync, existsSync, lstatSync, mkdirSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 
@@ -36,40 +26,26 @@ export function lockFolder(folder: string, patience = 0): { close: () => void } 
   return { close: () => db.close() };
 }
 
-/** Makes a file that only its owner can read, before anything is written to it. */
+/**
+ * Makes a file that only its owner can read, before anything is written to it.
+ * @throws ELOOP if a link is in its place: SQLite would follow it
+ */
 export function makePrivate(file: string): void {
+  const found = lstatSync(file, { throwIfNoEntry: false });
+  if (found === undefined) return writePrivate(file);
+  if (found.isSymbolicLink())
+    throw Object.assign(new Error(`ELOOP: it is a link, ${file}`), { code: "ELOOP", syscall: "open", path: file });
   // Never opened if it is there: closing it would drop the locks that this process holds on it (POSIX).
+  if ((found.mode & 0o077) !== 0 && found.uid === process.geteuid?.()) chmodSync(file, 0o600);
+}
+
+function writePrivate(file: string): void {
   try {
-    if (!existsSync(file)) return writePrivate(file, "");
+    writeFileSync(file, "", { flag: "ax", mode: 0o600 });
   } catch (error) {
     // Another process was faster.
     if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
   }
-  chmodSync(file, 0o600);
-}
-
-/** Writes a new file that only its owner can read. It belongs to whom the folder belongs: root may be at work for a relay. */
-export function writePrivate(file: string, text: string): void {
-  const fd = openSync(file, "ax", 0o600);
-  try {
-    const owner = ownerFor(file);
-    if (owner !== undefined) fchownSync(fd, owner.uid, owner.gid);
-    writeSync(fd, text);
-  } finally {
-    closeSync(fd);
-  }
-}
-
-/** Gives what root has made to whom the folder around it belongs: the relay of that user has to use it. */
-export function giveToOwner(path: string): void {
-  const owner = ownerFor(path);
-  if (owner !== undefined) lchownSync(path, owner.uid, owner.gid);
-}
-
-function ownerFor(path: string): { uid: number; gid: number } | undefined {
-  if (process.getuid?.() !== 0) return undefined;
-  const { uid, gid } = statSync(dirname(path));
-  return uid === 0 ? undefined : { uid, gid };
 }
 
 /** Makes a folder and its parents. Node's own recursive mkdir never returns where the system refuses a child (`/proc/x`). */

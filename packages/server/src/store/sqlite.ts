@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { closeSync, fdatasync, openSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
+import { asOwnerOf } from "@aimessage/sdk/program";
 import { accountsTable } from "./accounts.ts";
 import { auditTable } from "./audit.ts";
 import { commit } from "./commit.ts";
@@ -32,10 +33,14 @@ export interface StoreOptions {
 }
 
 /**
- * Opens the store in a folder, making it if there is none. Only one relay at a time can.
+ * Opens the store in a folder, making it if there is none. Only one relay at a time can. Root opens it as the folder's owner.
  * @throws NewerSchemaError, FolderLockedError, or what the file system says.
  */
 export function openSqliteStore(folder: string, options: StoreOptions): RelayStore {
+  return asOwnerOf(folder, () => openInFolder(folder, options));
+}
+
+function openInFolder(folder: string, options: StoreOptions): RelayStore {
   makeFolder(folder);
   const lock = lockFolder(folder, options.lockPatienceMs);
   try {
