@@ -1,5 +1,5 @@
+import type { Output } from "@aimessage/sdk/program";
 import type { Context } from "./context.ts";
-import type { Output } from "./output.ts";
 import type { Settings } from "./settings.ts";
 
 /** What a command has in hand when it runs. */

@@ -1,4 +1,5 @@
 import type { Readable, Writable } from "node:stream";
+import { guardStdio } from "@aimessage/sdk/program";
 
 /** Everything that a command takes from its process. Tests give their own. */
 export interface Context {
@@ -20,8 +21,7 @@ export function interruptedExit({ interrupted }: Context): number {
 export function processContext(): Context {
   const interrupt = new AbortController();
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => interrupt.abort(signal));
-  // Each write reports its own failure; without a listener the stream would report it a second time, as a crash.
-  for (const stream of [process.stdout, process.stderr]) stream.on("error", () => undefined);
+  guardStdio();
   return {
     stdout: process.stdout,
     stderr: process.stderr,

@@ -1,7 +1,6 @@
-import type { Writable } from "node:stream";
 import type { AgentError, MessageState, MessageStatus } from "@aimessage/sdk/node";
 import { CommanderError } from "commander";
-import { escapeJson, escapeLine } from "@aimessage/sdk/program";
+import { type Output, StdoutError } from "@aimessage/sdk/program";
 
 /** What was typed makes no sense: exit code 2. */
 export class UsageError extends Error {
@@ -23,26 +22,11 @@ export class SendError extends Error {
   }
 }
 
-/** Standard output does not take any more. */
-export class StdoutError extends Error {
-  override name = "StdoutError";
-}
-
 /** Says on stderr what went wrong and what to do, and returns the exit code. `command` is the one that was called. */
-export async function reportError(
-  error: unknown,
-  stderr: Writable,
-  json: boolean,
-  command: string | undefined,
-): Promise<number> {
+export async function reportError(error: unknown, out: Output, command: string | undefined): Promise<number> {
   const { code, message, hint, reason, messageId, exit } =
     error instanceof CommanderError ? explainCommander(error, command) : await explain(error);
-  if (json) {
-    stderr.write(`${escapeJson({ error: code, message, hint, reason, message_id: messageId })}\n`);
-  } else {
-    stderr.write(`Error: ${escapeLine(message)}\n`);
-    if (hint !== undefined) stderr.write(`Hint: ${escapeLine(hint)}\n`);
-  }
+  out.fail(message, hint, { error: code, message, hint, reason, message_id: messageId });
   return exit;
 }
 

@@ -1,6 +1,6 @@
 import { Buffer } from "node:buffer";
-import { escapeBody, escapeLine } from "@aimessage/sdk/program";
-import { clock } from "./output.ts";
+import type { Line } from "@aimessage/sdk/program";
+import { clock } from "./times.ts";
 import type { Message } from "@aimessage/sdk/node";
 
 /** A message as its reader's line of JSON. Times are Unix milliseconds. */
@@ -35,12 +35,12 @@ export function messageJson(message: Message): MessageJson {
 }
 
 /** `[14:30:15] alice: text`, or with OFFLINE before the time if it waited at the relay. */
-export function messageLine(message: Message): string {
+export function messageLine(message: Message): Line {
   const { from, sentAt, offline } = message;
-  return `[${offline ? "OFFLINE " : ""}${clock(sentAt)}] ${escapeLine(from)}: ${escapeBody(messageText(message))}`;
+  return { line: `[${offline ? "OFFLINE " : ""}${clock(sentAt)}] ${from}: `, body: messageText(message) };
 }
 
-/** The body, or a word on a body that is no text. Not escaped yet. */
+/** The body, or a word on a body that is no text. */
 export function messageText({ bytes, contentType }: Message): string {
   return utf8(bytes) ?? `(${bytes.length} bytes of ${contentType})`;
 }

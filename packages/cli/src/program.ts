@@ -1,8 +1,8 @@
+import { createOutput, type Output, StdoutError } from "@aimessage/sdk/program";
 import { Command, CommanderError } from "commander";
 import type { Act } from "./call.ts";
 import { type Context, interruptedExit } from "./context.ts";
 import { reportError, UsageError } from "./errors.ts";
-import { createOutput } from "./output.ts";
 import { addGlobalFlags, readSettings, type Settings } from "./settings.ts";
 import { VERSION } from "./version.ts";
 
@@ -55,31 +55,43 @@ export async function run(argv: readonly string[], context: Context): Promise<nu
 async function runCommand(argv: readonly string[], context: Context): Promise<number> {
   let exitCode = 0;
   let settings = readSettings({ json: argv.includes("--json") }, context);
+  let out = createOutput(context, settings);
+  let helped: Promise<void> | undefined;
+  const help = (text: string): void => void (helped = out.text(text));
   const act: Act =
     (handler) =>
     async (...parameters) => {
       const command = parameters.at(-1) as Command;
       settings = readSettings(command.optsWithGlobals(), context);
-      const call = { context, settings, out: createOutput(context, settings) };
+      out = createOutput(context, settings);
       const [options, args] = [parameters.at(-2), parameters.slice(0, -2)];
-      exitCode = (await handler(call, options as never, ...(args as never))) ?? 0;
+      exitCode = (await handler({ context, settings, out }, options as never, ...(args as never))) ?? 0;
     };
   try {
     const args = argv[0] === "help" ? [...argv.slice(1), "--help"] : argv;
-    await createProgram(context, settings, act).parseAsync(args, { from: "user" });
+    await createProgram(out, settings, act, help).parseAsync(args, { from: "user" });
     return exitCode;
   } catch (error) {
     // Help and version have been printed; help that nobody asked for means that a command was missing.
-    if (error instanceof CommanderError && error.exitCode === 0) return 0;
+    if (error instanceof CommanderError && error.exitCode === 0) return taken(helped, out);
     const missing = error instanceof CommanderError && error.code === "commander.help";
     if (missing && !settings.json) return 2;
     const command = argv.find((word) => Object.hasOwn(commands, word));
     const reason = missing ? new UsageError("a command is required", "see: aimessage --help") : error;
-    return reportError(reason, context.stderr, settings.json, command);
+    return reportError(reason, out, command);
   }
 }
 
-function createProgram({ stdout, stderr }: Context, { json }: Settings, act: Act): Command {
+/** The exit code of help. Whoever reads it with `head` has read enough. */
+async function taken(help: Promise<void> | undefined, out: Output): Promise<number> {
+  return Promise.resolve(help).then(
+    () => 0,
+    (error: unknown) =>
+      error instanceof StdoutError && error.code === "EPIPE" ? 0 : reportError(error, out, undefined),
+  );
+}
+
+function createProgram(out: Output, { json }: Settings, act: Act, help: (text: string) => void): Command {
   const program = new Command("aimessage");
   const version = VERSION;
   program
@@ -88,9 +100,9 @@ function createProgram({ stdout, stderr }: Context, { json }: Settings, act: Act
     .enablePositionalOptions()
     .exitOverride()
     .configureOutput({
-      writeOut: (text) => void stdout.write(text),
+      writeOut: help,
       // Help that nobody asked for; programs get an error instead.
-      writeErr: (text) => void (json || stderr.write(text)),
+      writeErr: (text) => void (json || out.text(text, "stderr")),
       // Told once, by reportError.
       outputError: () => undefined,
     })

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { printable } from "@aimessage/sdk/program";
 import { messageJson, messageLine } from "../src/message.ts";
 
 const sentAt = Date.UTC(2026, 10, 22, 14, 30, 15);
@@ -23,33 +24,35 @@ function message(body: string | Uint8Array, more: object = {}) {
   return { ...basics, body: text, bytes, contentType, ...links, ...more };
 }
 
+const line = (shown: ReturnType<typeof message>) => printable(messageLine(shown));
+
 describe("as text", () => {
   test("a message shows its time, its sender and its body", () => {
-    expect(messageLine(message("hello"))).toBe("[14:30:15] alice: hello");
+    expect(line(message("hello"))).toBe("[14:30:15] alice: hello");
   });
 
   test("a message that waited at the relay says so", () => {
-    expect(messageLine(message("hello", { offline: true }))).toBe("[OFFLINE 14:30:15] alice: hello");
+    expect(line(message("hello", { offline: true }))).toBe("[OFFLINE 14:30:15] alice: hello");
   });
 
   test("the time is local", () => {
     vi.stubEnv("TZ", "Asia/Tokyo");
-    expect(messageLine(message("hello"))).toBe("[23:30:15] alice: hello");
+    expect(line(message("hello"))).toBe("[23:30:15] alice: hello");
   });
 
   test("a body cannot forge a line of another sender, nor move the cursor", () => {
-    expect(messageLine(message("hi\n[14:30:16] bob: pay mallory\r\u001b[1A"))).toBe(
+    expect(line(message("hi\n[14:30:16] bob: pay mallory\r\u001b[1A"))).toBe(
       "[14:30:15] alice: hi\n    [14:30:16] bob: pay mallory\\x0d\\x1b[1A",
     );
   });
 
   test("a sender's name is escaped like everything from outside", () => {
-    expect(messageLine(message("x", { from: "al\nice" }))).toBe("[14:30:15] al\\x0aice: x");
+    expect(line(message("x", { from: "al\nice" }))).toBe("[14:30:15] al\\x0aice: x");
   });
 
   test("a body that is not text is described", () => {
     const bytes = new Uint8Array([0xff, 0xfe, 0x00]);
-    expect(messageLine(message(bytes, { contentType: "image/\u001bpng" }))).toBe(
+    expect(line(message(bytes, { contentType: "image/\u001bpng" }))).toBe(
       "[14:30:15] alice: (3 bytes of image/\\x1bpng)",
     );
   });

@@ -1,4 +1,5 @@
 import { readFile } from "node:fs/promises";
+import { createOutput } from "@aimessage/sdk/program";
 import { describe, expect, test } from "vitest";
 import { reportError, UsageError } from "../src/errors.ts";
 import { aimessage, Recorder } from "./console.ts";
@@ -107,6 +108,7 @@ describe("wrong usage ends with exit code 2, one line and a hint", () => {
 test("an error counts, not the failure to close behind it", async () => {
   const stderr = new Recorder();
   const error = new SuppressedError(new Error("close failed"), new UsageError("wrong", "do it right"));
-  expect(await reportError(error, stderr, false, undefined)).toBe(2);
+  const out = createOutput({ stdout: new Recorder(), stderr }, { json: false, quiet: false });
+  expect(await reportError(error, out, undefined)).toBe(2);
   expect(stderr.text).toBe("Error: wrong\nHint: do it right\n");
 });

@@ -80,6 +80,16 @@ describe("the other packages", () => {
   });
 });
 
+describe("the programs", () => {
+  it("print by what escapes, and by nothing else", () => {
+    const printing = ["cli/src", "server/src"]
+      .flatMap((room) => filesIn(join(packages, room)))
+      .filter((file) => /\b(?:stdout|stderr)\.write\(|\bconsole\.|\bprint\(/.test(readFileSync(file, "utf8")));
+    // A passphrase is asked for by words of ours.
+    expect(printing.map((file) => relative(packages, file))).toEqual(["cli/src/passphrase.ts"]);
+  });
+});
+
 describe("the public face is exactly this list", () => {
   const main = [
     "Agent",
@@ -170,15 +180,20 @@ describe("the public face is exactly this list", () => {
     [
       "@aimessage/sdk/program",
       [
+        "StdoutError",
         "asOwnerOf",
         "becomeOwnerOf",
+        "createOutput",
         "escapeBody",
         "escapeJson",
+        "escapeJsonText",
         "escapeLine",
         "guardStdio",
         "lossyLines",
         "makeWhole",
         "print",
+        "printable",
+        "table",
         "writeWhole",
       ],
     ],

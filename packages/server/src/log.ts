@@ -1,4 +1,4 @@
-import { lossyLines } from "@aimessage/sdk/program";
+import { escapeJsonText, escapeLine, lossyLines } from "@aimessage/sdk/program";
 import { pino, type Logger } from "pino";
 import type { Config } from "./config.ts";
 
@@ -24,8 +24,13 @@ export function createLogTo(format: Config["log"], stream: { write(line: string)
         log: (fields) => Object.fromEntries(FIELDS.flatMap((name) => (name in fields ? [[name, fields[name]]] : []))),
       },
     },
-    format === "json" ? stream : { write: (line: string) => stream.write(readable(line)) },
+    { write: (line: string) => stream.write(format === "json" ? jsonLine(line) : readable(line)) },
   );
+}
+
+/** pino ends each line. */
+function jsonLine(line: string): string {
+  return `${escapeJsonText(line.trimEnd())}\n`;
 }
 
 function readable(line: string): string {
@@ -33,7 +38,7 @@ function readable(line: string): string {
   const clock = new Date(Number(time)).toISOString().slice(11, 19);
   const mark = Number(level) >= 50 ? "error: " : Number(level) >= 40 ? "warning: " : "";
   const fields = Object.entries(rest).map(([name, value]) => ` ${name}=${plain(value)}`);
-  return `${clock} ${mark}${String(msg)}${fields.join("")}\n`;
+  return `${escapeLine(`${clock} ${mark}${String(msg)}${fields.join("")}`)}\n`;
 }
 
 function plain(value: unknown): string {

@@ -29,7 +29,7 @@ function explain(error: unknown, { port, host, db, tls }: Config): [message: str
     message?: string;
   };
   if (code === "EADDRINUSE") return [`Port ${port} is in use`, "stop what listens there or choose another with --port"];
-  if (code === "EADDRNOTAVAIL" || code === "ENOTFOUND")
+  if (code === "EADDRNOTAVAIL" || syscall === "getaddrinfo")
     return [`Address ${host} is not one of this machine`, "choose another with --host"];
   if (syscall === "listen") return [`Cannot listen on ${host}:${port} (${code})`, "choose another port with --port"];
   if (code === "ELOOP")

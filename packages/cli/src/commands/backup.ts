@@ -2,7 +2,6 @@ import { resolve } from "node:path";
 import type { Command } from "commander";
 import { openAgent } from "../agent.ts";
 import type { Act, Call } from "../call.ts";
-import { escapeLine } from "@aimessage/sdk/program";
 import { writeNamed } from "../files.ts";
 import { backupPassphrase } from "../passphrase.ts";
 
@@ -36,7 +35,7 @@ async function backup(call: Call, { passphraseFile, force }: Options, file: stri
   const sealed = await agent.backup(await backupPassphrase(context, passphraseFile, true));
   const path = resolve(context.cwd, file);
   await writeNamed(path, sealed, force === true);
-  await out.confirm([`${escapeLine(agent.username)} is backed up in ${escapeLine(path)}.`], {
+  await out.confirm([`${agent.username} is backed up in ${path}.`], {
     username: agent.username,
     file: path,
   });

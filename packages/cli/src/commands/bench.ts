@@ -6,7 +6,7 @@ import { Option, type Command } from "commander";
 import type { Act, Call } from "../call.ts";
 import { interruptedExit } from "../context.ts";
 import { UsageError } from "../errors.ts";
-import { table } from "../output.ts";
+import { table } from "@aimessage/sdk/program";
 import { count, seconds } from "../values.ts";
 import type { Agent } from "@aimessage/sdk/node";
 

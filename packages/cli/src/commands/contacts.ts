@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import { openAgent } from "../agent.ts";
 import { UsageError } from "../errors.ts";
-import { table } from "../output.ts";
+import { table } from "@aimessage/sdk/program";
 import type { Act, Call } from "../call.ts";
 import type { Agent, Contact } from "@aimessage/sdk/node";
 

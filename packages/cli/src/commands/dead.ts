@@ -1,9 +1,9 @@
 import type { Command } from "commander";
 import { openAgent } from "../agent.ts";
 import type { Act, Call } from "../call.ts";
-import { escapeBody, escapeLine } from "@aimessage/sdk/program";
 import { messageJson, messageText, preview } from "../message.ts";
-import { localTime, table } from "../output.ts";
+import { table } from "@aimessage/sdk/program";
+import { localTime } from "../times.ts";
 import type { DeadLetter } from "@aimessage/sdk/node";
 
 export function configure(command: Command, act: Act): void {
@@ -53,13 +53,13 @@ async function show(call: Call, _options: object, id: string): Promise<void> {
     ["Reason:", letter.reason],
     ["Type:", letter.contentType],
   ];
-  await call.out.data([...table(rows), "", escapeBody(messageText(letter))], letterJson(letter));
+  await call.out.data([...table(rows), "", { line: "", body: messageText(letter) }], letterJson(letter));
 }
 
 async function redeliver(call: Call, _options: object, id: string): Promise<void> {
   await using agent = await openAgent(call, "dead");
   await agent.deadLetters.redeliver(id);
-  await call.out.confirm([`Message ${escapeLine(id)} is given to handlers again.`], {
+  await call.out.confirm([`Message ${id} is given to handlers again.`], {
     message_id: id,
     state: "unhandled",
   });
@@ -68,7 +68,7 @@ async function redeliver(call: Call, _options: object, id: string): Promise<void
 async function discard(call: Call, _options: object, id: string): Promise<void> {
   await using agent = await openAgent(call, "dead");
   await agent.deadLetters.discard(id);
-  await call.out.confirm([`Message ${escapeLine(id)} is deleted.`], { message_id: id, state: "discarded" });
+  await call.out.confirm([`Message ${id} is deleted.`], { message_id: id, state: "discarded" });
 }
 
 /** A dead letter as JSON. Times are Unix milliseconds. */

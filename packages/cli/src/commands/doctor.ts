@@ -1,6 +1,7 @@
 import { Option, type Command } from "commander";
 import { openAgent } from "../agent.ts";
-import { localTime, table } from "../output.ts";
+import { table } from "@aimessage/sdk/program";
+import { localTime } from "../times.ts";
 import type { Act, Call } from "../call.ts";
 import { VERSION } from "../version.ts";
 import type { Alert, Diagnosis } from "@aimessage/sdk/node";

@@ -1,7 +1,8 @@
 import { Option, type Command } from "commander";
 import { openAgent } from "../agent.ts";
 import { messageJson, preview } from "../message.ts";
-import { localTime, table } from "../output.ts";
+import { table } from "@aimessage/sdk/program";
+import { localTime } from "../times.ts";
 import { count } from "../values.ts";
 import type { Act, Call } from "../call.ts";
 

@@ -4,7 +4,7 @@ import { openAgent } from "../agent.ts";
 import type { Act, Call } from "../call.ts";
 import { interruptedExit } from "../context.ts";
 import { messageJson, messageLine } from "../message.ts";
-import type { Output } from "../output.ts";
+import type { Output } from "@aimessage/sdk/program";
 import { count, seconds } from "../values.ts";
 
 interface Options {

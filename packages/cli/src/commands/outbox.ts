@@ -1,8 +1,8 @@
 import type { Command } from "commander";
 import { openAgent } from "../agent.ts";
 import type { Act, Call } from "../call.ts";
-import { escapeLine } from "@aimessage/sdk/program";
-import { localTime, table } from "../output.ts";
+import { table } from "@aimessage/sdk/program";
+import { localTime } from "../times.ts";
 import { statusJson } from "../status.ts";
 
 export function configure(command: Command, act: Act): void {
@@ -51,11 +51,11 @@ async function retry(call: Call, _options: object, id: string): Promise<void> {
   const sent = await agent.outbox.retry(id);
   const { state } = await sent.status();
   const said = sent.id === id ? `Message ${id} is tried again.` : `Message ${id} is sent again, as ${sent.id}.`;
-  await call.out.confirm([escapeLine(said)], { message_id: sent.id, to: sent.to, status: state, retry_of: id });
+  await call.out.confirm([said], { message_id: sent.id, to: sent.to, status: state, retry_of: id });
 }
 
 async function discard(call: Call, _options: object, id: string): Promise<void> {
   await using agent = await openAgent(call, "outbox");
   const status = await agent.outbox.discard(id);
-  await call.out.confirm([`Message ${escapeLine(id)} is given up.`], statusJson(status));
+  await call.out.confirm([`Message ${id} is given up.`], statusJson(status));
 }

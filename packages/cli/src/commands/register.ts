@@ -2,7 +2,6 @@ import { dirname } from "node:path";
 import type { Command } from "commander";
 import { openOptions } from "../agent.ts";
 import { UsageError } from "../errors.ts";
-import { escapeLine } from "@aimessage/sdk/program";
 import type { Act, Call } from "../call.ts";
 
 export function configure(command: Command, act: Act): void {
@@ -21,11 +20,11 @@ async function register(call: Call): Promise<void> {
   await call.out.confirm(
     [
       agent.moved
-        ? `${escapeLine(agent.username)} was registered already; this address of its relay is remembered: ${escapeLine(agent.server)}`
+        ? `${agent.username} was registered already; this address of its relay is remembered: ${agent.server}`
         : "Registration successful!",
-      `Username: ${escapeLine(agent.username)}`,
-      `Fingerprint: ${escapeLine(agent.fingerprint)}`,
-      `Saved to: ${escapeLine(agent.folder)}`,
+      `Username: ${agent.username}`,
+      `Fingerprint: ${agent.fingerprint}`,
+      `Saved to: ${agent.folder}`,
     ],
     {
       username: agent.username,

@@ -2,7 +2,6 @@ import { resolve } from "node:path";
 import type { Command } from "commander";
 import { openOptions } from "../agent.ts";
 import type { Act, Call } from "../call.ts";
-import { escapeLine } from "@aimessage/sdk/program";
 import { readNamed } from "../files.ts";
 import { backupPassphrase } from "../passphrase.ts";
 
@@ -30,8 +29,10 @@ async function restore(call: Call, { passphraseFile }: { passphraseFile?: string
   const { Agent } = await import("@aimessage/sdk/node");
   await using agent = await Agent.restore(sealed, passphrase, openOptions(call, "restore"));
   const { username, fingerprint, server, folder } = agent;
-  await out.confirm(
-    [`${escapeLine(username)} is restored.`, `Fingerprint: ${fingerprint}`, `Saved to: ${escapeLine(folder)}`],
-    { username, fingerprint, server, folder },
-  );
+  await out.confirm([`${username} is restored.`, `Fingerprint: ${fingerprint}`, `Saved to: ${folder}`], {
+    username,
+    fingerprint,
+    server,
+    folder,
+  });
 }

@@ -2,7 +2,6 @@ import type { Command } from "commander";
 import { openOptions } from "../agent.ts";
 import type { Act, Call } from "../call.ts";
 import { UsageError } from "../errors.ts";
-import { escapeLine } from "@aimessage/sdk/program";
 
 export function configure(command: Command, act: Act): void {
   command
@@ -19,5 +18,5 @@ async function seal(call: Call): Promise<void> {
     throw new UsageError("a passphrase is required", "set AIMESSAGE_PASSPHRASE, or AIMESSAGE_PASSPHRASE_FILE");
   const { Agent } = await import("@aimessage/sdk/node");
   await using agent = await Agent.open({ ...openOptions(call, "seal"), create: false, seal: true });
-  await call.out.confirm([`The store of ${escapeLine(agent.username)} is sealed.`], { username: agent.username });
+  await call.out.confirm([`The store of ${agent.username} is sealed.`], { username: agent.username });
 }

@@ -3,11 +3,10 @@ import { Option, type Command } from "commander";
 import { openAgent } from "../agent.ts";
 import type { Context } from "../context.ts";
 import { SendError, UsageError } from "../errors.ts";
-import { escapeLine } from "@aimessage/sdk/program";
 import { utf8 } from "../message.ts";
 import type { Act, Call } from "../call.ts";
 import type { MessageStatus, Sent, Wait } from "@aimessage/sdk/node";
-import type { Output } from "../output.ts";
+import type { Output } from "@aimessage/sdk/program";
 import { duration, seconds } from "../values.ts";
 
 interface Options {
@@ -54,7 +53,7 @@ async function send(call: Call, options: Options): Promise<void> {
   const status = await confirmed(sent, options.wait, wait, call.out);
   const at = status.delivered === true ? "delivered" : "stored_offline";
   const reached = options.wait ?? (at === "delivered" ? at : "stored for offline delivery");
-  await call.out.confirm([`Message sent to ${escapeLine(sent.to)} (${reached})`], {
+  await call.out.confirm([`Message sent to ${sent.to} (${reached})`], {
     message_id: sent.id,
     to: sent.to,
     status: options.wait ?? at,

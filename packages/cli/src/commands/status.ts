@@ -3,8 +3,8 @@ import { openAgent } from "../agent.ts";
 import type { Act, Call } from "../call.ts";
 import { interruptedExit } from "../context.ts";
 import { UsageError } from "../errors.ts";
-import { escapeLine } from "@aimessage/sdk/program";
-import { clock, localTime, table } from "../output.ts";
+import { table } from "@aimessage/sdk/program";
+import { clock, localTime } from "../times.ts";
 import { statusJson } from "../status.ts";
 import { seconds } from "../values.ts";
 import type { Agent, MessageState, MessageStatus } from "@aimessage/sdk/node";
@@ -90,5 +90,5 @@ async function followChanges(
 }
 
 function line({ id, to, state, reason, updatedAt }: MessageStatus): string {
-  return escapeLine(`[${clock(updatedAt)}] ${id} to ${to}: ${state}${reason === undefined ? "" : ` (${reason})`}`);
+  return `[${clock(updatedAt)}] ${id} to ${to}: ${state}${reason === undefined ? "" : ` (${reason})`}`;
 }

@@ -35,10 +35,9 @@ async function unregister(call: Call, { yes, release, timeout }: Options): Promi
   }
   const wasThere = await agent.unregister({ timeout, signal: context.interrupted, release: release === true });
   const released = wasThere && release === true;
-  const name = escapeLine(username);
   const lines = wasThere
-    ? [`${name} is no longer registered, and its folder is deleted.`]
-    : [`The folder of ${name} is deleted. Its account at the relay is another device's, or was removed before.`];
+    ? [`${username} is no longer registered, and its folder is deleted.`]
+    : [`The folder of ${username} is deleted. Its account at the relay is another device's, or was removed before.`];
   if (wasThere && !released) lines.push("Its name stays reserved at the relay.");
   await out.confirm(lines, { username, unregistered: wasThere, released });
   return 0;

@@ -1,6 +1,5 @@
 import { Option, type Command } from "commander";
 import { openAgent } from "../agent.ts";
-import { escapeLine } from "@aimessage/sdk/program";
 import type { Act, Call } from "../call.ts";
 import { seconds } from "../values.ts";
 
@@ -15,5 +14,5 @@ export function configure(command: Command, act: Act): void {
 async function users(call: Call, { timeout }: { timeout: number }): Promise<void> {
   await using agent = await openAgent(call, "users");
   const names = await agent.users({ timeout, signal: call.context.interrupted });
-  await call.out.data(["Online users:", ...names.map((name) => `- ${escapeLine(name)}`)], { users: names });
+  await call.out.data(["Online users:", ...names.map((name) => `- ${name}`)], { users: names });
 }

@@ -1,7 +1,6 @@
 import type { Command } from "commander";
 import { openAgent } from "../agent.ts";
-import { escapeLine } from "@aimessage/sdk/program";
-import { table } from "../output.ts";
+import { table } from "@aimessage/sdk/program";
 import type { Act, Call } from "../call.ts";
 import { contactJson } from "./contacts.ts";
 
@@ -30,6 +29,6 @@ async function verify(call: Call, _options: object, name: string, words: string[
     ...(newFingerprint === undefined ? [] : [[`${contact.username}:`, newFingerprint, "(shown now, not trusted)"]]),
     [`${agent.username}:`, agent.fingerprint, "(this agent)"],
   ];
-  const lines = fingerprint === undefined ? table(rows) : [`${escapeLine(contact.username)} is verified.`];
+  const lines = fingerprint === undefined ? table(rows) : [`${contact.username} is verified.`];
   await call.out.data(lines, contactJson(contact));
 }

@@ -1,7 +1,7 @@
 import { dirname } from "node:path";
 import type { Command } from "commander";
 import { openAgent } from "../agent.ts";
-import { table } from "../output.ts";
+import { table } from "@aimessage/sdk/program";
 import type { Act, Call } from "../call.ts";
 
 export function configure(command: Command, act: Act): void {

@@ -1,4 +1,4 @@
-import { becomeOwnerOf } from "@aimessage/sdk/program";
+import { becomeOwnerOf, type Output } from "@aimessage/sdk/program";
 import { UsageError } from "../config.ts";
 import { lastLines } from "../store/audit.ts";
 import { AdminError } from "./admin-error.ts";
@@ -24,19 +24,13 @@ export interface Flags {
   only: string | undefined;
 }
 
-/** Where a command writes: data, and what people should know beside it. */
-export interface Out {
-  data(line: string): void;
-  note(line: string): void;
-}
-
-type Action = (flags: Flags, out: Out, argument: string) => void | Promise<void>;
+type Action = (flags: Flags, out: Output, argument: string) => Promise<void>;
 
 /** What each command does, and how it says so. */
 export const actions: Record<CommandName, Action> = {
   async backup(flags, out, file) {
     const done = backup(flags.db, file, flags.force);
-    say(flags, out, done, text.backupText(done));
+    await out.data(text.backupText(done), done);
     try {
       becomeOwnerOf(flags.db);
       await perform(flags.db, { who: flags.who, what: "backup", target: done.file, release: false });
@@ -46,14 +40,14 @@ export const actions: Record<CommandName, Action> = {
     }
   },
 
-  restore(flags, out, file) {
+  async restore(flags, out, file) {
     const done = restore(flags.db, file, flags.force, flags.who);
-    say(flags, out, done, text.restoreText(done));
+    await out.data(text.restoreText(done), done);
   },
 
-  check(flags, out) {
+  async check(flags, out) {
     const checked = check(flags.db);
-    say(flags, out, checked, text.checkText(checked));
+    await out.data(text.checkText(checked), checked);
     if (checked.ok) return;
     const words = new Set(checked.problems.map(({ problem }) => problem));
     throw new AdminError(
@@ -62,35 +56,33 @@ export const actions: Record<CommandName, Action> = {
     );
   },
 
-  stats(flags, out) {
+  async stats(flags, out) {
     const found = stats(flags.db);
-    say(flags, out, found, text.statsText(found));
+    await out.data(text.statsText(found), found);
   },
 
-  audit({ db, json, last, only }, out) {
+  async audit({ db, last, only }, out) {
     if (only !== undefined && only !== "deed" && only !== "refusal")
       throw new UsageError(`--only needs deed or refusal, not '${only}'`, "for example: --only deed");
     const database = openSnapshot(db);
     try {
       const lines = lastLines(database, last, only);
-      if (!json) out.data(text.auditText(lines));
-      else for (const line of lines) out.data(text.json(line));
+      await out.each(text.auditText(lines), lines);
     } finally {
       database.close();
     }
   },
 
-  list({ db, json, limit }, out, prefix) {
+  async list({ db, limit }, out, prefix) {
     const { users, more } = listUsers(db, prefix, limit);
-    if (!json) out.data(text.usersText(users));
-    else for (const user of users) out.data(text.json(user));
+    await out.each(text.usersText(users), users);
     if (more > 0) out.note(`${more} more: see --limit`);
   },
 
-  show(flags, out, name) {
+  async show(flags, out, name) {
     const found = showUser(flags.db, name);
     if (found === undefined) throw noAccount(name);
-    say(flags, out, found, text.userText(found));
+    await out.data(text.userText(found), found);
   },
 
   async remove(flags, out, name) {
@@ -109,7 +101,7 @@ export const actions: Record<CommandName, Action> = {
 
 async function change(
   flags: Flags,
-  out: Out,
+  out: Output,
   name: string,
   what: "remove" | "disable" | "enable",
   done: string,
@@ -117,13 +109,9 @@ async function change(
 ): Promise<void> {
   const outcome = await perform(flags.db, { who: flags.who, what, target: name, release: flags.release });
   if (outcome === "unknown_user") throw noAccount(name);
-  say(flags, out, { username: name, what, outcome }, `${text.plain(name)} ${outcome === "done" ? done : unchanged}`);
-}
-
-function say(flags: Flags, out: Out, data: object, line: string): void {
-  out.data(flags.json ? text.json(data) : line);
+  await out.data([`${name} ${outcome === "done" ? done : unchanged}`], { username: name, what, outcome });
 }
 
 function noAccount(name: string): AdminError {
-  return new AdminError(`There is no account ${text.plain(name)}`, "aimessage-server user list names all");
+  return new AdminError(`There is no account ${name}`, "aimessage-server user list names all");
 }

@@ -1,41 +1,51 @@
 import { userInfo } from "node:os";
-import { becomeOwnerOf } from "@aimessage/sdk/program";
+import type { Writable } from "node:stream";
+import { becomeOwnerOf, createOutput } from "@aimessage/sdk/program";
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { UsageError } from "../config.ts";
-import { actions, type Flags, type Out } from "./actions.ts";
+import { actions, type Flags } from "./actions.ts";
 import { asAdminError } from "./admin-error.ts";
 import { type CommandName, commands, isAdminCommand } from "./commands.ts";
 
-type Env = Record<string, string | undefined>;
+interface Surroundings {
+  readonly stdout: Writable;
+  readonly stderr: Writable;
+  readonly env: Readonly<Record<string, string | undefined>>;
+}
+
+type Help = (text: string) => void;
 
 /**
  * Runs one command of an administrator.
  * @param argv Arguments without the program's name.
- * @throws UsageError or AdminError
+ * @throws UsageError, AdminError or StdoutError
  */
-export async function runAdmin(argv: string[], env: Env, out: Out): Promise<void> {
+export async function runAdmin(argv: string[], context: Surroundings): Promise<void> {
   const program = new Command("aimessage-server").exitOverride();
-  const user = group(program, out);
+  const out = createOutput(context, { json: false, quiet: false });
+  let helped: Promise<void> | undefined;
+  const help = (text: string): void => void (helped = out.text(text));
+  const user = group(program, help);
   for (const name of Object.keys(commands) as CommandName[])
-    addCommand(isAdminCommand(name) ? program : user, name, env, out);
+    addCommand(isAdminCommand(name) ? program : user, name, context, help);
   try {
     await program.parseAsync(argv, { from: "user" });
   } catch (error) {
-    if (error instanceof CommanderError && error.exitCode === 0) return;
+    if (error instanceof CommanderError && error.exitCode === 0) return helped;
     throw error instanceof CommanderError ? usageError(error, argv) : error;
   }
 }
 
-function group(program: Command, out: Out): Command {
+function group(program: Command, help: Help): Command {
   const user = program.command("user").description("Look at accounts, and change them.");
-  writeTo(user, out);
+  writeTo(user, help);
   return user.helpCommand(false).addHelpText("after", "\nExample:\n  aimessage-server user list");
 }
 
-function addCommand(parent: Command, name: CommandName, env: Env, out: Out): void {
+function addCommand(parent: Command, name: CommandName, context: Surroundings, help: Help): void {
   const { usage, about, example, options } = commands[name];
   const command = parent.command(usage).description(about).allowExcessArguments(false);
-  writeTo(command, out);
+  writeTo(command, help);
   for (const [flag, what, fallback] of options)
     if (fallback === undefined) command.option(flag, what);
     else command.addOption(new Option(flag, `${what} (default ${fallback})`).argParser(wholeNumber));
@@ -47,7 +57,7 @@ function addCommand(parent: Command, name: CommandName, env: Env, out: Out): voi
       const given = command.opts<Partial<Flags>>();
       const flags: Flags = {
         who: operator(),
-        db: given.db ?? (env["DB_PATH"] || "./data"),
+        db: given.db ?? (context.env["DB_PATH"] || "./data"),
         json: given.json ?? false,
         force: given.force ?? false,
         release: given.release ?? false,
@@ -58,6 +68,7 @@ function addCommand(parent: Command, name: CommandName, env: Env, out: Out): voi
       try {
         // Those two have to do with the folders of two users.
         if (name !== "backup" && name !== "restore") becomeOwnerOf(flags.db);
+        const out = createOutput(context, { json: flags.json, quiet: false });
         await actions[name](flags, out, command.args[0] ?? "");
       } catch (error) {
         throw asAdminError(error, flags.db);
@@ -75,10 +86,8 @@ function operator(): string {
   }
 }
 
-function writeTo(command: Command, out: Out): void {
-  command
-    .helpOption("-h, --help", "print this help")
-    .configureOutput({ writeOut: (text) => out.data(text.trimEnd()), writeErr: () => {} });
+function writeTo(command: Command, help: Help): void {
+  command.helpOption("-h, --help", "print this help").configureOutput({ writeOut: help, writeErr: () => {} });
 }
 
 function defaultOf(name: CommandName): number {

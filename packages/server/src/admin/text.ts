@@ -1,3 +1,4 @@
+import { table } from "@aimessage/sdk/program";
 import type { AuditLine } from "../store/store.ts";
 import type { BackedUp } from "./backup.ts";
 import type { Checked } from "./check.ts";
@@ -5,40 +6,24 @@ import type { Restored } from "./restore.ts";
 import type { Stats } from "./stats.ts";
 import type { User, UserDetails } from "./users.ts";
 
-/** C0 and C1 controls, DEL, bidirectional controls, line and paragraph separators: a file's name may hold them. */
-const UNSAFE = /[\p{Cc}\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu;
-
-/** Text as one line that cannot draw on a terminal. */
-export function plain(text: string): string {
-  return text.replace(UNSAFE, (character) => `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`);
-}
-
-/** One line of JSON. */
-export function json(value: unknown): string {
-  return JSON.stringify(value).replace(
-    UNSAFE,
-    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
-  );
-}
-
-export function backupText({ file, bytes, entries, accounts }: BackedUp): string {
-  return `Backup written to ${plain(file)}: ${size(bytes)}, ${plural(entries, "entry", "entries")}, ${plural(accounts, "account")}`;
-}
-
-export function restoreText({ db, bytes, entries, kept }: Restored): string {
-  const lines = [
-    `Restored into ${plain(db)}: ${size(bytes)}, ${plural(entries, "entry", "entries")}; its log has a new id`,
+export function backupText({ file, bytes, entries, accounts }: BackedUp): string[] {
+  return [
+    `Backup written to ${file}: ${size(bytes)}, ${plural(entries, "entry", "entries")}, ${plural(accounts, "account")}`,
   ];
-  if (kept !== null) lines.push(`The database that was there is now ${plain(kept)}`);
-  return lines.join("\n");
 }
 
-export function checkText({ ok, schema_version, problems }: Checked): string {
-  if (ok) return `Nothing is wrong (schema version ${schema_version})`;
-  return problems.map(({ problem, count, about }) => `${problem} (${count}): ${plain(about)}`).join("\n");
+export function restoreText({ db, bytes, entries, kept }: Restored): string[] {
+  const lines = [`Restored into ${db}: ${size(bytes)}, ${plural(entries, "entry", "entries")}; its log has a new id`];
+  if (kept !== null) lines.push(`The database that was there is now ${kept}`);
+  return lines;
 }
 
-export function statsText(stats: Stats): string {
+export function checkText({ ok, schema_version, problems }: Checked): string[] {
+  if (ok) return [`Nothing is wrong (schema version ${schema_version})`];
+  return problems.map(({ problem, count, about }) => `${problem} (${count}): ${about}`);
+}
+
+export function statsText(stats: Stats): string[] {
   const { accounts } = stats;
   const rows: [string, string][] = [
     [
@@ -61,12 +46,12 @@ export function statsText(stats: Stats): string {
     time(oldest_entry),
   ]);
   return [
-    table(rows),
-    ...(fullest.length === 0 ? [] : ["", table([["FULLEST", "DEVICE", "ENTRIES", "SIZE", "OLDEST"], ...fullest])]),
-  ].join("\n");
+    ...table(rows),
+    ...(fullest.length === 0 ? [] : ["", ...table([["FULLEST", "DEVICE", "ENTRIES", "SIZE", "OLDEST"], ...fullest])]),
+  ];
 }
 
-export function usersText(users: User[]): string {
+export function usersText(users: User[]): string[] {
   const rows = users.map((user) => [
     user.username,
     user.disabled ? `${user.kind}, disabled` : user.kind,
@@ -78,7 +63,7 @@ export function usersText(users: User[]): string {
   return table([["NAME", "KIND", "DEVICES", "WAITING", "SIZE", "LOGINS"], ...rows]);
 }
 
-export function userText(user: UserDetails): string {
+export function userText(user: UserDetails): string[] {
   const rows: [string, string][] = [
     ["name", user.username],
     ["kind", user.disabled ? `${user.kind}, disabled` : user.kind],
@@ -97,33 +82,21 @@ export function userText(user: UserDetails): string {
     size(device.bytes),
   ]);
   return [
-    table(rows),
+    ...table(rows),
     ...(devices.length === 0
       ? []
-      : ["", table([["DEVICE", "COUNTER", "LOGINS", "STATE", "WAITING", "SIZE"], ...devices])]),
-  ].join("\n");
+      : ["", ...table([["DEVICE", "COUNTER", "LOGINS", "STATE", "WAITING", "SIZE"], ...devices])]),
+  ];
 }
 
-export function auditText(lines: AuditLine[]): string {
-  if (lines.length === 0) return "Nothing is written down";
+export function auditText(lines: AuditLine[]): string[] {
+  if (lines.length === 0) return ["Nothing is written down"];
   const rows = lines.map((line) =>
     line.kind === "deed"
-      ? [time(line.at), plain(line.who), line.what, plain(line.target), line.outcome]
-      : [`${time(line.hour).slice(0, 13)}h`, plain(line.who), "refused", line.reason, plural(line.count, "time")],
+      ? [time(line.at), line.who, line.what, line.target, line.outcome]
+      : [`${time(line.hour).slice(0, 13)}h`, line.who, "refused", line.reason, plural(line.count, "time")],
   );
   return table([["WHEN (UTC)", "WHO", "WHAT", "TARGET", "OUTCOME"], ...rows]);
-}
-
-function table(rows: string[][]): string {
-  const widths = rows[0]?.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0))) ?? [];
-  return rows
-    .map((row) =>
-      row
-        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-        .join("  ")
-        .trimEnd(),
-    )
-    .join("\n");
 }
 
 function time(milliseconds: number | null): string {

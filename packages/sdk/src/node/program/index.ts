@@ -2,7 +2,8 @@
  * What both programs, `aimessage` and `aimessage-server`, share: how text from outside is printed, and how files and
  * output are written. Nothing of the SDK is behind it, so that a relay may use it, and a command loads it in no time.
  */
-export { escapeBody, escapeJson, escapeLine } from "./escape.ts";
+export { escapeBody, escapeJson, escapeJsonText, escapeLine } from "./escape.ts";
 export { type FileOptions, makeWhole, writeWhole } from "./files.ts";
 export { asOwnerOf, becomeOwnerOf } from "./owner.ts";
+export { createOutput, type Line, type Output, printable, StdoutError, table } from "./output.ts";
 export { guardStdio, lossyLines, type LossyLines, print } from "./stdio.ts";

@@ -9,7 +9,7 @@ const MOST_WAITING = 2 ** 20;
  * stream would report it a second time, as a crash.
  */
 export function guardStdio(): void {
-  for (const stream of [process.stdout, process.stderr]) stream.on("error", ignore);
+  for (const stream of [process.stdout, process.stderr]) guard(stream);
 }
 
 /**
@@ -33,7 +33,7 @@ export interface LossyLines {
 /** @param onLost Told of each line that was given up. */
 export function lossyLines(stream: Writable, onLost: () => void = ignore): LossyLines {
   const file = fileOf(stream);
-  stream.on("error", ignore);
+  guard(stream);
   let cut = false;
   return {
     write(line) {
@@ -63,6 +63,10 @@ function fileOf(stream: Writable & { fd?: unknown }): number | undefined {
   } catch {
     return undefined;
   }
+}
+
+function guard(stream: Writable): void {
+  if (!stream.listeners("error").includes(ignore)) stream.on("error", ignore);
 }
 
 function ignore(): void {}

@@ -1,0 +1,101 @@
+import type { Writable } from "node:stream";
+import { escapeBody, escapeJson, escapeLine } from "./escape.ts";
+import { print } from "./stdio.ts";
+
+/** A line of output, as it is meant: it is escaped when it is printed. A body may have several lines, which follow indented. */
+export type Line = string | { readonly line: string; readonly body: string };
+
+/** Where a command's words go: data to stdout, everything else to stderr. Nothing of it needs to be escaped before. */
+export interface Output {
+  /**
+   * Prints lines, or with `--json` the value in one line. Resolves when stdout has taken it, else rejects with
+   * {@link StdoutError}.
+   */
+  data(lines: readonly Line[], value: unknown): Promise<void>;
+  /** The same for many values, of which each gets a line. */
+  each(lines: readonly Line[], values: readonly unknown[]): Promise<void>;
+  /** The same for what only confirms what was asked for: `--quiet` leaves out the lines. */
+  confirm(lines: readonly Line[], value: unknown): Promise<void>;
+  /** Text that has lines already, such as help. */
+  text(text: string, to?: "stdout" | "stderr"): Promise<void>;
+  /** A notice on stderr; `--quiet` leaves it out. */
+  note(text: string): void;
+  /** Something that its reader must know, on stderr. */
+  warn(text: string): void;
+  /** What went wrong and what to do, on stderr; with `--json` the value, in a line. */
+  fail(message: Line, hint: string | undefined, value: unknown): void;
+}
+
+/** Standard output has not taken all of it. */
+export class StdoutError extends Error {
+  override name = "StdoutError";
+  /** The system's word; `EPIPE`: nobody reads any more. */
+  readonly code: string;
+  constructor(cause: NodeJS.ErrnoException) {
+    const code = cause.code ?? cause.message;
+    super(code === "EPIPE" ? "nobody reads standard output any more" : `cannot write to standard output (${code})`, {
+      cause,
+    });
+    this.code = code;
+  }
+}
+
+/** The output that streams and flags ask for. */
+export function createOutput(
+  { stdout, stderr }: { stdout: Writable; stderr: Writable },
+  { json, quiet }: { json: boolean; quiet: boolean },
+): Output {
+  const say = (...lines: Line[]): void => void stderr.write(joined(lines.map(printable)));
+  const each: Output["each"] = (lines, values) =>
+    write(stdout, joined(json ? values.map(escapeJson) : lines.map(printable)));
+  const data: Output["data"] = (lines, value) => each(lines, [value]);
+  return {
+    data,
+    each,
+    confirm: async (lines, value) => (quiet && !json ? undefined : data(lines, value)),
+    text: async (text, to = "stdout") => {
+      const lines = text.split("\n").map(escapeLine).join("\n");
+      if (to === "stdout") await write(stdout, lines);
+      else stderr.write(lines);
+    },
+    note: (text) => (quiet ? undefined : say(text)),
+    warn: (text) => say(`Warning: ${text}`),
+    fail(message, hint, value) {
+      if (json) stderr.write(joined([escapeJson(value)]));
+      else say(titled("Error: ", message), ...(hint === undefined ? [] : [`Hint: ${hint}`]));
+    },
+  };
+}
+
+/** Rows as aligned lines. */
+export function table(rows: readonly (readonly string[])[]): string[] {
+  // Escaped here already: that makes cells wider.
+  const safe = rows.map((row) => row.map(escapeLine));
+  const widths: number[] = [];
+  for (const row of safe) for (const [i, cell] of row.entries()) widths[i] = Math.max(widths[i] ?? 0, cell.length);
+  return safe.map((row) => {
+    const cells = row.map((cell, i) => cell.padEnd(widths[i] ?? 0));
+    return cells.join("  ").trimEnd();
+  });
+}
+
+/** A line as it is printed. */
+export function printable(line: Line): string {
+  return typeof line === "string" ? escapeLine(line) : escapeLine(line.line) + escapeBody(line.body);
+}
+
+function titled(title: string, line: Line): Line {
+  return typeof line === "string" ? title + line : { line: title + line.line, body: line.body };
+}
+
+function joined(lines: readonly string[]): string {
+  return lines.map((line) => `${line}\n`).join("");
+}
+
+async function write(stream: Writable, text: string): Promise<void> {
+  try {
+    await print(stream, text);
+  } catch (error) {
+    throw new StdoutError(error as NodeJS.ErrnoException);
+  }
+}

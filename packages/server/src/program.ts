@@ -1,0 +1,82 @@
+import type { Writable } from "node:stream";
+import { createOutput, type Line, lossyLines, printable, StdoutError } from "@aimessage/sdk/program";
+import { AdminError } from "./admin/admin-error.ts";
+import { isAdminCommand } from "./admin/commands.ts";
+import { runAdmin } from "./admin/program.ts";
+import { type Config, readConfig, UsageError } from "./config.ts";
+import { createLog } from "./log.ts";
+import { isWildcard, shownUrls } from "./names.ts";
+import { createRelay, type Relay } from "./relay.ts";
+import { StartupError } from "./startup-error.ts";
+
+/** Everything that the program takes from its process. Tests give their own. */
+export interface Context {
+  readonly stdout: Writable;
+  readonly stderr: Writable;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Resolves with the first SIGINT or SIGTERM. */
+  readonly stopped: () => Promise<void>;
+}
+
+export function processContext(): Context {
+  return { stdout: process.stdout, stderr: process.stderr, env: process.env, stopped: signalled };
+}
+
+/** Runs one command line and returns its exit code. Never throws. */
+export async function run(argv: string[], context: Context): Promise<number> {
+  const out = createOutput(context, { json: false, quiet: false });
+  try {
+    if (isAdminCommand(argv[0])) await runAdmin(argv, context);
+    else {
+      const config = readConfig(argv, context.env);
+      if ("print" in config) await out.text(config.print);
+      else await serve(config, context);
+    }
+    return 0;
+  } catch (error) {
+    // Whoever reads with `head` has read enough.
+    if (error instanceof StdoutError && error.code === "EPIPE") return 0;
+    const { message, hint } = explain(error);
+    out.fail(message, hint, undefined);
+    return error instanceof UsageError ? 2 : 1;
+  }
+}
+
+function explain(error: unknown): { message: Line; hint: string } {
+  if (error instanceof UsageError || error instanceof StartupError || error instanceof AdminError) return error;
+  if (error instanceof StdoutError)
+    return {
+      message: `Cannot write to standard output (${error.code})`,
+      hint: "what was printed is not whole: print it again where there is room",
+    };
+  const body = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  return { message: { line: "", body }, hint: "this is a fault of aimessage-server: please report it" };
+}
+
+async function serve(config: Config, context: Context): Promise<void> {
+  const stopped = context.stopped();
+  await using relay = await createRelay({ ...config, ownProcess: true });
+  announce(relay, config, context.stdout);
+  await stopped;
+}
+
+function signalled(): Promise<void> {
+  return new Promise((resolve) => {
+    for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => resolve());
+  });
+}
+
+function announce(relay: Relay, config: Config, stdout: Writable): void {
+  const health = relay.url.replace(/^ws/, "http").replace(/ws$/, "health");
+  const lines = [
+    `AI Message Server starting on :${relay.port}`,
+    `WebSocket endpoint: ${shownUrls(config, relay.port).join(", ")}`,
+    `Health check: ${health}`,
+  ];
+  if (config.log === "json") {
+    const log = createLog("json");
+    for (const line of lines) log.info(line);
+  } else lossyLines(stdout).write(lines.map((line) => `${printable(line)}\n`).join(""));
+  if (isWildcard(config.host) && config.publicUrls.length === 0)
+    createLog(config.log).warn("agents on other machines cannot log in without --public-url");
+}
