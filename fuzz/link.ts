@@ -191,11 +191,11 @@ export class Link {
     if (frame.replyTo === undefined && PUSHED.has(frame.type)) return this.#pushed(frame);
     if (frame.type === "error" && frame.data.reason === "internal") throw new Violation("an internal error");
     const isError = frame.type === "error";
-    if (isError && frame.replyTo === undefined && UNASKED.has(frame.data.reason)) return undefined;
+    if (isError && frame.replyTo === undefined && frame.data.reason === "listen_superseded") return undefined;
     const taken = this.#owed.take(frame.replyTo, isError);
     if (taken === undefined) {
       // At times it is an answer, too.
-      if (isError && frame.replyTo === undefined && frame.data.reason === "device_replaced") return undefined;
+      if (isError && frame.replyTo === undefined && UNASKED.has(frame.data.reason)) return undefined;
       throw new Violation(`an answer that nothing asked for: ${text.slice(0, 300)}; owed: ${this.#owed.describe()}`);
     }
     const { request, answered, pushed } = taken;
@@ -259,8 +259,8 @@ export class Link {
   }
 }
 
-/** Errors that answer nothing. */
-const UNASKED = new Set(["listen_superseded", "message_too_large"]);
+/** Errors that answer nothing, unless a request without an id is what they answer. */
+const UNASKED = new Set(["device_replaced", "message_too_large"]);
 
 /** Ids that are given once: see slot.ts. */
 function isUnique(id: string | undefined): boolean {

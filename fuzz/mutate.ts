@@ -1,5 +1,5 @@
 import { mark, readMarker } from "./marker.ts";
-import type { Mutation, TextMutation } from "./plans.ts";
+import type { Mutation, Shape, TextMutation } from "./plans.ts";
 
 interface Envelope {
   type?: unknown;
@@ -76,6 +76,25 @@ function listsOf(data: Fields): unknown[] {
   return lists.flat().filter((item) => typeof item === "object" && item !== null);
 }
 
+function shaped(shape: Shape, count: number): string {
+  const fields = (value: (index: number) => string) =>
+    `{${Array.from({ length: count }, (_, index) => `"k${index}":${value(index)}`).join()}}`;
+  switch (shape) {
+    case "arrays":
+      return "[".repeat(count) + "]".repeat(count);
+    case "objects":
+      return `${'{"a":'.repeat(count)}0${"}".repeat(count)}`;
+    case "fields":
+      return fields(() => "1.5");
+    case "elements":
+      return `[${"0,".repeat(count)}0]`;
+    case "both":
+      return fields((index) => (index % 2 === 0 ? "[{}]" : '{"a":[1e-7]}'));
+    default:
+      return `0.${"7".repeat(count)}`;
+  }
+}
+
 function rewrite(text: string, { data }: Envelope, mutation: TextMutation): string {
   switch (mutation.op) {
     case "none":
@@ -88,8 +107,12 @@ function rewrite(text: string, { data }: Envelope, mutation: TextMutation): stri
     }
     case "number":
       return text.replace(/(?<=[:[])-?\d[\d.e+]*/g, mutation.text);
-    case "deep":
-      return text.replace(/"data":/, () => `"deep":${"[".repeat(mutation.depth)}${"]".repeat(mutation.depth)},"data":`);
+    case "shape": {
+      const value = shaped(mutation.shape, mutation.count);
+      return mutation.inside
+        ? text.replace(/"data":\{/, () => `"data":{"shape":${value},`).replace(`${value},}`, `${value}}`)
+        : text.replace(/"data":/, () => `"shape":${value},"data":`);
+    }
     default: {
       const names = typeof data === "object" && data !== null ? Object.keys(data) : [];
       const name = names[mutation.field % Math.max(1, names.length)] ?? "type";

@@ -32,7 +32,9 @@ export type TextMutation =
   | { op: "twice"; field: number; value: unknown }
   | { op: "number"; text: string }
   | { op: "insert"; at: number; text: string }
-  | { op: "deep"; depth: number };
+  | { op: "shape"; shape: Shape; count: number; inside: boolean };
+/** What costs more to read than its length shows: nests, fields, elements, all of them, or a number of many digits. */
+export type Shape = "arrays" | "objects" | "fields" | "elements" | "both" | "digits";
 
 /** What breaks the WebSocket itself, and ends the connection. */
 export const breaches = [
@@ -99,7 +101,16 @@ const textMutation = weighed<TextMutation>(
       text: fc.constantFrom("\0", "\ufeff", "\ud800", "}", "[", "\\u0000", "\n", "/*", "\u2028"),
     }),
   ],
-  [0.1, fc.record({ op: fc.constant("deep" as const), depth: fc.constantFrom(100, 10_000) })],
+  [
+    0.4,
+    fc.record({
+      op: fc.constant("shape" as const),
+      shape: fc.constantFrom<Shape[]>("arrays", "objects", "fields", "elements", "both", "digits"),
+      // On both sides of what is bounded, and far beyond it.
+      count: fc.constantFrom(10, 16, 17, 63, 64, 65, 511, 513, 3_000, 30_000, 100_000),
+      inside: fc.boolean(),
+    }),
+  ],
 );
 const bytes = fc.uint8Array({ maxLength: 125 });
 const pong = weighed<PongPlan>(

@@ -17,7 +17,25 @@ export function mostly<T>(weight: number, common: T, ...rare: T[]): fc.Arbitrary
 export const odd: fc.Arbitrary<unknown> = weighed<unknown>(
   [
     3,
-    fc.constantFrom(null, true, false, 0, -1, 1, 1.5, -0.1, 2 ** 53, 2 ** 63, 1e308, 5e-324, Number.MAX_SAFE_INTEGER),
+    fc.constantFrom(
+      null,
+      true,
+      false,
+      0,
+      -1,
+      1,
+      1.5,
+      -0.1,
+      1100.5,
+      1e-7,
+      2 ** 31,
+      2 ** 32 + 0.5,
+      2 ** 53,
+      2 ** 63,
+      1e308,
+      5e-324,
+      Number.MAX_SAFE_INTEGER,
+    ),
   ],
   [
     3,
@@ -61,6 +79,7 @@ export const odd: fc.Arbitrary<unknown> = weighed<unknown>(
     1,
     fc.constantFrom(
       Array.from({ length: 101 }, () => "AAAA"),
+      Array.from({ length: 20_000 }, () => 0),
       Array.from({ length: 1001 }, () => ({ username: "abc", device: "d" })),
     ),
   ],
