@@ -10,6 +10,8 @@ export interface SmallDisk extends Disposable {
   fill(leave?: number): void;
   /** Gives the room back. */
   free(): void;
+  /** Lets nothing be written any more. */
+  freeze(): void;
 }
 
 /** A disk of its own, or undefined where this user may not mount one. */
@@ -34,6 +36,7 @@ export function smallDisk(size: string): SmallDisk | undefined {
       if (leave > 0) truncateSync(filler, statSync(filler).size - leave);
     },
     free: () => rmSync(filler),
+    freeze: () => expect(spawnSync("mount", ["-o", "remount,ro", path])).toMatchObject({ status: 0 }),
     [Symbol.dispose]() {
       spawnSync("umount", ["--lazy", path]);
       remove();

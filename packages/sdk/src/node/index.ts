@@ -2,7 +2,15 @@
 import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
-import { Agent as CoreAgent, AgentError, checkUsername, openAgent, type OpenAgentOptions } from "../index.ts";
+import {
+  Agent as CoreAgent,
+  AgentError,
+  checkUsername,
+  type IncomingMessage,
+  type ListenOptions,
+  openAgent,
+  type OpenAgentOptions,
+} from "../index.ts";
 import { readAccount } from "../client/account.ts";
 import { makeBackup, readBackup, restoreBackup } from "../client/backup.ts";
 import type { LeaveOptions } from "../client/leave.ts";
@@ -10,6 +18,8 @@ import { serverUrl } from "../client/server-url.ts";
 import { usernameKey } from "../protocol/index.ts";
 import { openBackup, sealBackup } from "./backup-file.ts";
 import { nodeCryptoProvider } from "./provider.ts";
+import { readOnly } from "./sqlite-errors.ts";
+import { asOwnerOf } from "./program/owner.ts";
 import { SqliteStore } from "./sqlite-store.ts";
 import { nodeTransport } from "./transport.ts";
 
@@ -120,8 +130,7 @@ export class Agent extends CoreAgent {
       return await Agent.#open({ ...options, username, create: true });
     } catch (error) {
       // The relay does not take it, and the backup has all that was in it.
-      if (!existed && error instanceof AgentError && error.code === "refused")
-        rmSync(folder, { recursive: true, force: true });
+      if (!existed && error instanceof AgentError && error.code === "refused") removeFolder(folder);
       throw error;
     }
   }
@@ -156,13 +165,23 @@ export class Agent extends CoreAgent {
     }
   }
 
+  /** @throws AgentError home_unwritable at once: what is shown could never be called handled */
+  override async *messages(options: ListenOptions = {}): AsyncGenerator<IncomingMessage, void, undefined> {
+    if (this.#files.readOnly) throw readOnly(this.#folder);
+    yield* super.messages(options);
+  }
+
   /** Removes the agent at its relay, and its folder. @returns whether it was there */
   override async unregister(options: LeaveOptions = {}): Promise<boolean> {
     const wasThere = await super.unregister(options);
     await this.close();
-    rmSync(this.#folder, { recursive: true, force: true });
+    removeFolder(this.#folder);
     return wasThere;
   }
+}
+
+function removeFolder(folder: string): void {
+  asOwnerOf(folder, () => rmSync(folder, { recursive: true, force: true }));
 }
 
 /** Removes a store that holds no agent. Under the link: another process may be registering in it just now. */
@@ -171,7 +190,7 @@ async function removeIfEmpty(store: SqliteStore): Promise<void> {
   if (lock === undefined) return;
   try {
     const empty = await store.read(async (tx) => (await tx.get("meta/identity")) === undefined);
-    if (empty) rmSync(store.folder, { recursive: true, force: true });
+    if (empty) removeFolder(store.folder);
   } finally {
     await lock.release();
   }

@@ -27,6 +27,19 @@ interface SystemError {
 const primary = (error: unknown) => ((error as SystemError | undefined)?.errcode ?? 0) & 0xff;
 export const isBusy = (error: unknown) => [5, 6].includes(primary(error));
 
+/** Whether nothing can be written there, be there room or not. */
+export function isUnwritable(error: unknown, folder: string): boolean {
+  const { code = "" } = error as SystemError;
+  return ["EACCES", "EPERM", "EROFS"].includes(code) || ([8, 14].includes(primary(error)) && !isFull(folder));
+}
+
+export function readOnly(folder: string, cause?: unknown): AgentError {
+  return new AgentError("home_unwritable", `${folder} is read-only here`, {
+    hint: "whoami, inbox, status, backup and the lists work; for anything else make it writable",
+    cause,
+  });
+}
+
 /** Our own error for what SQLite or the system reports. */
 export function translate(error: unknown, folder: string): unknown {
   if (error instanceof AgentError) return error;
@@ -48,9 +61,10 @@ export function translate(error: unknown, folder: string): unknown {
       hint: "restore it from a backup, or move the folder away and register again",
       cause: error,
     });
+  if (code === "EROFS" || primary(error) === 8) return readOnly(folder, error);
   if (
-    ["EACCES", "EPERM", "EROFS", "ENOENT", "ENOTDIR", "EEXIST", "EISDIR"].includes(code ?? "") ||
-    [8, 10, 14].includes(primary(error))
+    ["EACCES", "EPERM", "ENOENT", "ENOTDIR", "EEXIST", "EISDIR", "ELOOP"].includes(code ?? "") ||
+    [10, 14].includes(primary(error))
   )
     return new AgentError("home_unwritable", `cannot write to ${folder}`, {
       hint: "check its permissions, or name another folder by --home or AIMESSAGE_HOME",

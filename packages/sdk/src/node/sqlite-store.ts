@@ -7,8 +7,9 @@ import { type Base, Layer } from "../store/layer.ts";
 import type { ClientStore, LinkHolder, LinkLock, ReadTransaction, WriteTransaction } from "../store/store.ts";
 import { linkHolder, takeLink } from "./link-lock.ts";
 import { SealedRecords } from "./sealed-records.ts";
-import { isBusy, patiently, translate } from "./sqlite-errors.ts";
-import { openDatabase } from "./sqlite-open.ts";
+import { asOwnerOf } from "./program/owner.ts";
+import { isBusy, patiently, readOnly, translate } from "./sqlite-errors.ts";
+import { openDatabase, type Opened } from "./sqlite-open.ts";
 import { SqliteRecords } from "./sqlite-records.ts";
 
 /** Time after which a change of another process is noticed even where the file system reports nothing. */
@@ -31,6 +32,8 @@ interface Pending {
 /** The store of an agent in its own folder. Any number of processes may have it open. */
 export class SqliteStore implements ClientStore {
   readonly folder: string;
+  /** Whether it can only be read, since its files cannot be written. */
+  readonly readOnly: boolean;
   readonly #db: DatabaseSync;
   readonly #records: Base;
   readonly #listeners = new Set<() => void>();
@@ -41,31 +44,29 @@ export class SqliteStore implements ClientStore {
   #closing: Promise<void> | undefined;
   #closed = false;
 
-  private constructor(folder: string, db: DatabaseSync, records: Base) {
+  private constructor(folder: string, { db, readOnly }: Opened, records: Base) {
     this.folder = folder;
+    this.readOnly = readOnly;
     this.#db = db;
     this.#records = records;
   }
 
   /**
-   * Opens the store in `folder`, which is made if need be (0700, files 0600). With a passphrase its values are sealed; one that
+   * Opens the store in `folder`, which is made if need be (0700, files 0600); one that cannot be written, for reading. With a passphrase its values are sealed; one that
    * has none yet gets it with `seal` only.
    * @throws AgentError home_unwritable, disk_full, store_newer, store_damaged, wrong_passphrase
    */
   static async open(folder: string, passphrase?: string, { seal = false } = {}): Promise<SqliteStore> {
-    let db: DatabaseSync | undefined;
+    let opened: Opened | undefined;
     try {
-      db = await openDatabase(folder);
-      const store = new SqliteStore(
-        folder,
-        db,
-        await SealedRecords.over(new SqliteRecords(db), db, passphrase, folder, seal),
-      );
+      opened = await openDatabase(folder);
+      const records = await SealedRecords.over(new SqliteRecords(opened.db), opened.db, passphrase, folder, seal);
+      const store = new SqliteStore(folder, opened, records);
       // A process that was killed has left its -wal behind.
-      await store.scrub();
+      if (!opened.readOnly) await store.scrub();
       return store;
     } catch (error) {
-      db?.close();
+      opened?.db.close();
       throw translate(error, folder);
     }
   }
@@ -97,6 +98,7 @@ export class SqliteStore implements ClientStore {
 
   write<T>(work: (tx: WriteTransaction) => Promise<T>, { last = false } = {}): Promise<T> {
     if (this.#closed) return Promise.reject(closed());
+    if (this.readOnly) return Promise.reject(readOnly(this.folder));
     return new Promise<T>((resolve, reject) => {
       this.#pending.push({ last, work, resolve: resolve as (value: unknown) => void, reject });
       if (this.#pending.length === 1) this.#scheduleWrites();
@@ -116,6 +118,7 @@ export class SqliteStore implements ClientStore {
 
   async takeLink(role: string): Promise<LinkLock | undefined> {
     if (this.#closed) throw closed();
+    if (this.readOnly) throw readOnly(this.folder);
     return takeLink(this.folder, role, () => this.#ring(FREE));
   }
 
@@ -219,12 +222,18 @@ export class SqliteStore implements ClientStore {
   #ring(word: string = CHANGED): void {
     try {
       // The link may be let go of after the store is closed.
-      if (this.#closed) return writeFileSync(join(this.folder, "doorbell"), word, { mode: 0o600 });
-      this.#doorbell ??= openSync(join(this.folder, "doorbell"), constants.O_RDWR | constants.O_CREAT, 0o600);
+      if (this.#closed) return asOwnerOf(this.folder, () => writeFileSync(this.#bell, word, { mode: 0o600 }));
+      this.#doorbell ??= asOwnerOf(this.folder, () =>
+        openSync(this.#bell, constants.O_RDWR | constants.O_CREAT, 0o600),
+      );
       writeSync(this.#doorbell, word, 0);
     } catch {
       // Others notice by polling.
     }
+  }
+
+  get #bell(): string {
+    return join(this.folder, "doorbell");
   }
 
   #watch(): () => void {
@@ -232,7 +241,8 @@ export class SqliteStore implements ClientStore {
     const current = () => Number(Object.values(version.get() ?? {})[0]);
     let last = current();
     let queued = false;
-    const file = join(this.folder, "doorbell");
+    const file = this.#bell;
+    const isFree = () => asOwnerOf(this.folder, () => readFileSync(file, "utf8")) === FREE;
     const look = (rung: boolean) => {
       if (queued || this.#closed) return;
       queued = true;
@@ -240,15 +250,17 @@ export class SqliteStore implements ClientStore {
         queued = false;
         const now = current();
         // Only another connection's commit changes it; our own listeners were told at our own commit.
-        if (now === last && !(rung && readFileSync(file, "utf8") === FREE)) return;
+        if (now === last && !(rung && isFree())) return;
         last = now;
         for (const listener of this.#listeners) listener();
       }).catch(() => undefined);
     };
     let watcher: { close(): void } | undefined;
     try {
-      if (!existsSync(file)) writeFileSync(file, "", { mode: 0o600 });
-      const fsWatcher = watch(file, () => look(true));
+      const fsWatcher = asOwnerOf(this.folder, () => {
+        if (!existsSync(file)) writeFileSync(file, "", { mode: 0o600 });
+        return watch(file, () => look(true));
+      });
       fsWatcher.on("error", () => fsWatcher.close());
       fsWatcher.unref();
       watcher = fsWatcher;

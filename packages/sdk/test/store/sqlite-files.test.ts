@@ -1,11 +1,23 @@
 /** The files of a store: who may read them, what is left in them, and what is said when they are not right. */
 import { execFileSync, spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { closeSync, mkdirSync, openSync, readdirSync, statSync, writeFileSync, writeSync } from "node:fs";
+import {
+  chownSync,
+  closeSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { describe, expect, it, vi } from "vitest";
 import { SqliteStore } from "../../src/node/sqlite-store.ts";
+import { smallDisk } from "../../../../test/small-disk.ts";
 import { newFolder, openStore } from "./folder.ts";
 import { startChild } from "./process.ts";
 
@@ -44,6 +56,47 @@ describe("files", () => {
     execFileSync("chmod", ["755", folder]);
     await openStore(folder);
     expect(modeOf(folder)).toBe("700");
+  });
+
+  it("a folder that a link leads to is left as it is", async () => {
+    const [folder, home] = [newFolder(), newFolder()];
+    execFileSync("chmod", ["750", folder]);
+    symlinkSync(folder, join(home, "alice"));
+    const store = await openStore(join(home, "alice"));
+    await store.write((tx) => tx.put("a", "works"));
+    expect(modeOf(folder)).toBe("750");
+  });
+
+  it.runIf(process.geteuid?.() === 0)(
+    "are the folder's owner's where root is at work, also when it is killed",
+    async () => {
+      const folder = newFolder();
+      chownSync(folder, 12_345, 12_345);
+      const store = await openStore(folder);
+      await store.write((tx) => tx.put("a", "of root's process"));
+      store.onChange(() => undefined);
+      await store.takeLink("listen");
+      const files = readdirSync(folder);
+      expect(files).toEqual(expect.arrayContaining(["agent.db-wal", "agent.db-shm", "doorbell", "link.json"]));
+      for (const file of files) expect([file, statSync(join(folder, file)).uid]).toEqual([file, 12_345]);
+    },
+  );
+
+  it("say who holds the link, and lock nobody out where that cannot be said", async () => {
+    const folder = newFolder();
+    const store = await openStore(folder);
+    // Nothing that we may write or remove, as a file of another user's is.
+    mkdirSync(join(folder, "link.json", "x"), { recursive: true });
+    const lock = await store.takeLink("listen");
+    expect(lock).toBeDefined();
+    expect(await store.takeLink("send")).toBeUndefined();
+    expect(await store.linkHolder()).toBeUndefined();
+    await lock?.release();
+    rmSync(join(folder, "link.json"), { recursive: true });
+    writeFileSync(join(folder, "link.json"), "left behind by one that was killed", { mode: 0 });
+    const again = await store.takeLink("listen");
+    expect(await store.linkHolder()).toMatchObject({ pid: process.pid, role: "listen" });
+    await again?.release();
   });
 
   it.each(["text", "bytes"])("hold no secret (%s) that was overwritten or deleted, after a scrub", async (kind) => {
@@ -106,6 +159,41 @@ describe("files", () => {
       await store.write((tx) => tx.put("a", "nothing"));
     }
     expect(filesWith(folder, secret)).toEqual([]);
+  });
+});
+
+describe("a store that cannot be written", () => {
+  const readOnly = { code: "home_unwritable", message: expect.stringContaining("is read-only here") };
+
+  it("is read, and says at every write that it is read-only", async ({ skip }) => {
+    using disk = smallDisk("2m") ?? skip("no right to mount a small disk");
+    {
+      await using store = await SqliteStore.open(disk.path);
+      await store.write((tx) => tx.put("a", "readable"));
+    }
+    disk.freeze();
+    await using store = await SqliteStore.open(disk.path);
+    expect(await store.read((tx) => tx.get("a"))).toBe("readable");
+    await expect(store.write((tx) => tx.put("a", "never"))).rejects.toMatchObject(readOnly);
+    await expect(store.takeLink("listen")).rejects.toMatchObject(readOnly);
+    await expect(SqliteStore.open(join(disk.path, "new"))).rejects.toMatchObject(readOnly);
+  });
+
+  it("is read as its last process has left it, be it killed", async ({ skip }) => {
+    using disk = smallDisk("2m") ?? skip("no right to mount a small disk");
+    const child = await startChild(disk.path, "overwrite", "secret");
+    child.process.kill("SIGKILL");
+    await child.exit;
+    const part = join(disk.path, "agent.db-shm");
+    disk.freeze();
+    await using store = await SqliteStore.open(disk.path);
+    expect(await store.read((tx) => tx.get("a"))).toBe("nothing");
+    // Without what tells which part of the log counts nothing is guessed.
+    spawnSync("mount", ["-o", "remount,rw", disk.path]);
+    await store.close();
+    rmSync(part);
+    disk.freeze();
+    await expect(SqliteStore.open(disk.path)).rejects.toMatchObject({ hint: expect.stringContaining("copy it") });
   });
 });
 
