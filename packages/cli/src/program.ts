@@ -1,4 +1,4 @@
-import { createOutput, type Output, StdoutError } from "@aimessage/sdk/program";
+import { createOutput, eachOptionOnce, type Output, StdoutError } from "@aimessage/sdk/program";
 import { Command, CommanderError } from "commander";
 import type { Act } from "./call.ts";
 import { type Context, interruptedExit } from "./context.ts";
@@ -108,11 +108,14 @@ function createProgram(out: Output, { json }: Settings, act: Act, help: (text: s
     })
     .addHelpText("after", EXIT_CODES);
   addGlobalFlags(program, version);
+  const seen = new Set<string>();
+  eachOptionOnce(program, seen);
   for (const [name, { summary }] of Object.entries(commands))
     program.command(name).summary(summary).description(summary);
   program.hook("preSubcommand", async (_program, command) => {
     (await commands[command.name()]?.load())?.configure(command, act);
     for (const each of [command, ...command.commands]) addGlobalFlags(each, version);
+    eachOptionOnce(command, seen);
   });
   return program;
 }

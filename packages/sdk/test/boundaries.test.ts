@@ -184,6 +184,7 @@ describe("the public face is exactly this list", () => {
         "asOwnerOf",
         "becomeOwnerOf",
         "createOutput",
+        "eachOptionOnce",
         "escapeBody",
         "escapeJson",
         "escapeJsonText",

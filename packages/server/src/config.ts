@@ -1,3 +1,4 @@
+import { eachOptionOnce } from "@aimessage/sdk/program";
 import { isLoopback } from "@aimessage/sdk/protocol";
 import { Command, CommanderError, Option as Flag } from "commander";
 import * as z from "zod";
@@ -97,6 +98,7 @@ function parseFlags(argv: string[]): Given | string {
     const value = takes === undefined ? "" : repeatable ? ` <${takes}...>` : ` <${takes}>`;
     command.addOption(new Flag(flag + value, `${about} [${env}]`));
   }
+  eachOptionOnce(command, new Set());
   const late = argv.find(isAdminCommand);
   try {
     command.parse(argv[0] === "serve" ? argv.slice(1) : argv, { from: "user" });

@@ -1,6 +1,6 @@
 import { userInfo } from "node:os";
 import type { Writable } from "node:stream";
-import { becomeOwnerOf, createOutput } from "@aimessage/sdk/program";
+import { becomeOwnerOf, createOutput, eachOptionOnce } from "@aimessage/sdk/program";
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { UsageError } from "../config.ts";
 import { actions, type Flags } from "./actions.ts";
@@ -28,6 +28,7 @@ export async function runAdmin(argv: string[], context: Surroundings): Promise<v
   const user = group(program, help);
   for (const name of Object.keys(commands) as CommandName[])
     addCommand(isAdminCommand(name) ? program : user, name, context, help);
+  eachOptionOnce(program, new Set());
   try {
     await program.parseAsync(argv, { from: "user" });
   } catch (error) {

@@ -5,5 +5,6 @@
 export { escapeBody, escapeJson, escapeJsonText, escapeLine } from "./escape.ts";
 export { type FileOptions, makeWhole, writeWhole } from "./files.ts";
 export { asOwnerOf, becomeOwnerOf } from "./owner.ts";
+export { eachOptionOnce } from "./once.ts";
 export { createOutput, type Line, type Output, printable, StdoutError, table } from "./output.ts";
 export { guardStdio, lossyLines, type LossyLines, print } from "./stdio.ts";
