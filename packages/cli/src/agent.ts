@@ -12,6 +12,27 @@ export async function openAgent(call: Call, role: string): Promise<Agent> {
   // Here, not above: usage errors and help need not wait for the SDK to load.
   const { Agent } = await import("@aimessage/sdk/node");
   const agent = await Agent.open({ ...openOptions(call, role), create: false });
-  agent.onAlert(({ text }) => call.out.warn(text));
+  const stillPrinted = boundedWarnings();
+  agent.onAlert(({ kind, text }) => {
+    const left = stillPrinted(kind);
+    if (left >= 0) call.out.warn(text);
+    if (left === 0) call.out.warn("there is more of this kind, which is not printed: see aimessage doctor");
+  });
   return agent;
+}
+
+/** Warnings of one kind that a process prints in an hour. Whoever causes more shall not bury the others. */
+const WARNINGS = 5;
+const HOUR_MS = 3_600_000;
+
+/** @returns how many more of this kind may be printed after this one; below 0 not even this one. */
+function boundedWarnings(): (kind: string) => number {
+  const printed = new Map<string, { since: number; count: number }>();
+  return (kind) => {
+    const now = performance.now();
+    let window = printed.get(kind);
+    if (window === undefined || now - window.since > HOUR_MS) printed.set(kind, (window = { since: now, count: 0 }));
+    window.count += 1;
+    return WARNINGS - window.count;
+  };
 }

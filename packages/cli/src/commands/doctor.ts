@@ -24,7 +24,8 @@ const EXIT: Readonly<Record<Check["name"], number>> = {
   outbox: 1,
 };
 
-const SHOWN_ALERTS = 10;
+/** Alerts of one kind that are shown, the latest: those of another kind do not take their place. */
+const SHOWN_ALERTS = 3;
 
 export function configure(command: Command, act: Act): void {
   command
@@ -41,7 +42,7 @@ export function configure(command: Command, act: Act): void {
 async function doctor(call: Call, { timeout }: { timeout: number }): Promise<number> {
   await using agent = await openAgent(call, "doctor");
   const { checks, limits, versions } = await agent.diagnose({ timeout, signal: call.context.interrupted });
-  const alerts = (await agent.alerts()).slice(-SHOWN_ALERTS);
+  const alerts = await agent.alerts();
   const failed = checks.find(({ ok }) => !ok);
   const report = { ok: failed === undefined, checks, limits, versions: { cli: VERSION, ...versions }, alerts };
   await call.out.data([...checkLines(checks), ...factLines(report.versions, limits), ...alertLines(alerts)], report);
@@ -63,5 +64,16 @@ function factLines(versions: Diagnosis["versions"], limits: Diagnosis["limits"])
 
 function alertLines(alerts: readonly Alert[]): string[] {
   if (alerts.length === 0) return [];
-  return ["", "Latest alerts:", ...table(alerts.map(({ at, text }) => [localTime(at), text]))];
+  const kinds = Object.values(Object.groupBy(alerts, ({ kind }) => kind)) as Alert[][];
+  const rows = kinds.flatMap((ofKind) => {
+    const latest = ofKind.toSorted((a, b) => a.at - b.at);
+    const shown = latest.slice(-SHOWN_ALERTS).map((alert) => [localTime(alert.at), alertText(alert)]);
+    const hidden = latest.length - SHOWN_ALERTS;
+    return hidden > 0 ? shown.concat([["", `and ${hidden} more: ${latest[0]?.kind ?? ""}`]]) : shown;
+  });
+  return ["", "Alerts:", ...table(rows)];
+}
+
+function alertText({ text, count, first_at }: Alert): string {
+  return count === 1 ? text : `${text} (${count} times since ${localTime(first_at)})`;
 }

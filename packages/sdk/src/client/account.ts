@@ -177,7 +177,11 @@ export async function login(
     if (answer.refusal.reason === "login_counter") return { kind: "old_copy" };
     throw await refusedLogin(crypto, account, answer.refusal);
   }
-  const listening = await connection.request("listen", {}, "ack");
+  const listened = await connection.ask("listen", {});
+  if ("refusal" in listened) throw await refusedLogin(crypto, account, listened.refusal);
+  if (listened.frame.type !== "ack")
+    throw new AgentError("relay_protocol", `the relay answered listen with ${listened.frame.type}`);
+  const listening = listened.frame.data;
   const log = listening.log_id ?? "";
   const last = listening.last_request;
   if (account.relay.log_id === log) {
@@ -219,9 +223,17 @@ async function refusedLogin(crypto: GroupCrypto, account: Account, refusal: Refu
     equal(certificate.identityKey, identity.publicKey) &&
     certificate.username === usernameKey(identity.username) &&
     certificate.counter > device.counter;
-  if (proven) return refused(refusal);
+  if (proven) return deviceReplaced();
   return new AgentError("relay_protocol", "the relay says that this device was replaced, and cannot prove it", {
     hint: "ask the relay's operator; another device of yours would have signed that",
+  });
+}
+
+/** The error of a device that is not the agent's any more, for another one has taken its place. */
+export function deviceReplaced(): AgentError {
+  return new AgentError("device_replaced", "another device has taken this agent over", {
+    reason: "device_replaced",
+    hint: "use the agent there, or register under another name here",
   });
 }
 

@@ -17,7 +17,7 @@ export interface Contact {
   fingerprint: string;
   verified: boolean;
   blocked: boolean;
-  /** A hard stop: nothing is sent or read until `trust`. */
+  /** What the relay showed in its place last is not what is pinned: nothing is sent to that until `trust`. */
   stopped?: "identity_changed" | "device_changed";
   /** What it shows now, if its identity changed. */
   newFingerprint?: string;
@@ -25,6 +25,9 @@ export interface Contact {
   pinnedAt: number;
   deviceCounter: number;
 }
+
+/** How long who sends to a contact that is stopped waits for the relay's word on it. Milliseconds. */
+const FIND_MS = 5_000;
 
 type Lookup = (username: string, wait: Wait | undefined) => Promise<Record<string, unknown>>;
 
@@ -61,6 +64,19 @@ export class AddressBook {
     return this.#change(username, (before) => ({ ...before, verified: true }));
   }
 
+  /**
+   * Asks the relay once more for a contact in whose place it has shown another one: it may have lied.
+   * @throws AgentError identity_changed, device_changed if the contact is not shown again
+   */
+  async findAgain(username: string): Promise<void> {
+    const stopped = () => this.#store.read(async (tx) => (await get(tx, "contact/", username))?.stopped);
+    if ((await stopped()) === undefined) return;
+    const certificate = await this.#certificate(username, { timeout: FIND_MS }).catch(() => undefined);
+    if (certificate !== undefined) await this.#meet(username, certificate);
+    const why = await stopped();
+    if (why !== undefined) throw stoppedError(why, username);
+  }
+
   async setBlocked(username: string, blocked: boolean): Promise<Contact> {
     return this.#change(username, (record) => ({ ...record, blocked }));
   }
@@ -69,11 +85,16 @@ export class AddressBook {
     this.#refuseSelf(username);
     const certificate = await this.#certificate(username, wait);
     const shown = await fingerprint(username, certificate.identityKey);
-    if (expected !== undefined && shown !== expected) throw mismatch(username);
     const before = await this.#store.read((tx) => get(tx, "contact/", username));
-    const same = before?.identity_key === toBase64(certificate.identityKey);
-    if (before !== undefined && before.stopped === undefined && (same || expected === undefined)) {
-      // Nothing was stopped that trust could accept; what it shows now goes the way of every certificate.
+    if (expected !== undefined && shown !== expected) {
+      if (before !== undefined) await this.#meet(username, certificate);
+      throw mismatch(username);
+    }
+    const key = toBase64(certificate.identityKey);
+    const same = before?.identity_key === key;
+    const seen = before?.stopped !== undefined && before.new_identity_key === key;
+    if (before !== undefined && !seen && (same || expected === undefined)) {
+      // The owner has seen nothing that trust could accept; what it shows now goes the way of every certificate.
       await this.#meet(username, certificate);
       return this.#change(username, (record) => {
         if (record.stopped !== undefined) throw stoppedError(record.stopped, username);
@@ -82,9 +103,12 @@ export class AddressBook {
     }
     const after = await this.#store.write(async (tx) => {
       const pinnedAt = same && before !== undefined ? before.pinned_at : await behindAllGroups(tx, username);
-      const trusted = { ...pin(username, certificate, pinnedAt), verified: expected !== undefined };
+      const verified = expected !== undefined || (same && before.verified);
+      const trusted = { ...pin(username, certificate, pinnedAt), verified };
       const record = { ...trusted, blocked: before?.blocked ?? false };
       await put(tx, "contact/", username, record);
+      // What waits for it is tried at once.
+      await tx.put(`retry/${username}`, "");
       return record;
     });
     return show(after);
@@ -101,7 +125,7 @@ export class AddressBook {
   #meet(username: string, certificate: DeviceCertificate): Promise<ContactRecord> {
     return this.#store.write(async (tx) => {
       const turn = new Turn(tx, this.#crypto, this.#account, new Cache());
-      await meet(turn, certificate, false);
+      await meet(turn, certificate, "relay");
       await turn.flush();
       const record = await get(tx, "contact/", username);
       if (record === undefined) throw unknown(username);

@@ -95,6 +95,7 @@ export class Agent implements AsyncDisposable {
    * fingerprint_mismatch, blocked, usage, disk_full, device_replaced
    */
   async send(to: string, body: string | Uint8Array, options: SendOptions = {}): Promise<Sent> {
+    await this.#book.findAgain(parseAddress(to).username);
     const row = await this.#withLink(enqueue(this.#store, this.#book, usernameKey(this.username), to, body, options));
     this.#link.start();
     return new Sent(this.#store, this.#link, row);

@@ -1,7 +1,65 @@
-import type { ClientStore } from "../store/store.ts";
-import type { AlertRecord } from "./records.ts";
+/** Alerts: what the owner should know. There is one for each kind and contact, on which repeats are counted. */
+import type { ClientStore, WriteTransaction } from "../store/store.ts";
+import { type AlertRecord, get, nextSeq, pad, put, remove } from "./records.ts";
 
-/** Calls `listener` with each alert from now on, whichever process raised it. */
+const DAY_MS = 86_400_000;
+/**
+ * Contacts that have an alert of their own of one kind. What the others cause is counted on one more, so that nobody makes
+ * the list grow, and no alert goes because of another one.
+ */
+const ROOM = 100;
+/** Whoever follows alerts hears of a repeat this long after they heard of it last. Milliseconds. */
+const AGAIN_MS = DAY_MS;
+/** An alert that was not repeated for so long is forgotten. Milliseconds. */
+const KEPT_MS = 90 * DAY_MS;
+
+/** Raises an alert, or counts it as a repeat. `now` in Unix milliseconds. */
+export async function raiseAlert(
+  tx: WriteTransaction,
+  now: number,
+  kind: string,
+  contact: string | undefined,
+  text: string,
+): Promise<void> {
+  const about = contact === undefined || (await hasRoom(tx, kind, contact)) ? contact : undefined;
+  const index = indexOf(kind, about);
+  const known = (await tx.get(index)) as string | undefined;
+  const before = known === undefined ? undefined : await get(tx, "alert/", known);
+  const repeat = before !== undefined && Math.abs(now - before.announced_at) < AGAIN_MS;
+  if (known !== undefined && !repeat) await remove(tx, "alert/", known);
+  const seq = known !== undefined && repeat ? known : pad(await nextSeq(tx, "alert"));
+  await tx.put(index, seq);
+  await put(tx, "alert/", seq, {
+    at: now,
+    kind,
+    ...(about === undefined ? {} : { contact: about }),
+    text,
+    count: (before?.count ?? 0) + 1,
+    first_at: before?.first_at ?? now,
+    announced_at: repeat ? before.announced_at : now,
+  });
+}
+
+/** Forgets alerts that have not come again for long. */
+export async function sweepAlerts(tx: WriteTransaction, now: number): Promise<void> {
+  for (const [key, value] of await tx.list({ prefix: "alert/" })) {
+    const { at, kind, contact } = JSON.parse(value as string) as AlertRecord;
+    if (now - at < KEPT_MS) continue;
+    await tx.delete(key);
+    await tx.delete(indexOf(kind, contact));
+  }
+}
+
+async function hasRoom(tx: WriteTransaction, kind: string, contact: string): Promise<boolean> {
+  if ((await tx.get(indexOf(kind, contact))) !== undefined) return true;
+  return (await tx.list({ prefix: indexOf(kind, undefined), limit: ROOM })).length < ROOM;
+}
+
+function indexOf(kind: string, contact: string | undefined): string {
+  return `alert-of/${kind}/${contact ?? ""}`;
+}
+
+/** Calls `listener` with each alert from now on, whichever process raised it; with a repeat once a day. */
 export function followAlerts(store: ClientStore, listener: (alert: AlertRecord) => void): () => void {
   let last: string | undefined;
   let tail: Promise<void> = Promise.resolve();

@@ -3,7 +3,7 @@ import { frameId } from "../crypto/content.ts";
 import type { RelayFrameData, WireReason } from "../protocol/index.ts";
 import { applyAdmitted, isWaiting } from "./commits.ts";
 import { isTemporary, type Refusal } from "./connection.ts";
-import { stopWithoutKey } from "./contacts.ts";
+import { refuseWithoutKey } from "./contacts.ts";
 import { closeConversation, forget } from "./conversations.ts";
 import type { Answered, Flight } from "./flight.ts";
 import { queuedRows } from "./queue.ts";
@@ -53,10 +53,7 @@ async function refusedSend(turn: Turn, flight: Flight, row: OutboxRecord, refusa
     case "send_blocked":
       return;
     case "message_id_reused":
-      // An earlier sending, in another conversation perhaps. Whoever has it drops this one by its inner id.
-      if (row.attempt < LAST_ATTEMPT) await requeue(turn, { ...row, attempt: row.attempt + 1 });
-      else await settle(turn, row, "failed", "message_id_reused");
-      return;
+      return underAnotherId(turn, row);
     case "stale_epoch":
       if (conversation === undefined || record === undefined || wire === undefined) return;
       record.waiting_since = isWaiting(record) ? (record.waiting_since ?? turn.now) : turn.now;
@@ -67,7 +64,7 @@ async function refusedSend(turn: Turn, flight: Flight, row: OutboxRecord, refusa
       if (conversation !== undefined) await closeConversation(turn, conversation);
       return;
     case "encryption_required":
-      await refusedAsToken(turn, row);
+      await refusedAsToken(turn, flight, row);
       return;
     case "rate_limited":
       flight.pausedUntil = turn.ticks + (refusal.retry_after_ms ?? RETRY_MS);
@@ -77,6 +74,12 @@ async function refusedSend(turn: Turn, flight: Flight, row: OutboxRecord, refusa
       else if (row.kind === "receipt") await deleteRow(turn, row);
       else await settle(turn, row, refusal.reason === "expired" ? "expired" : "refused", refusal.reason, true);
   }
+}
+
+/** The relay has an earlier sending, in another conversation perhaps. Whoever has that drops this one by its inner id. */
+async function underAnotherId(turn: Turn, row: OutboxRecord): Promise<void> {
+  if (row.attempt < LAST_ATTEMPT) await requeue(turn, { ...row, attempt: row.attempt + 1 });
+  else await settle(turn, row, "failed", "message_id_reused");
 }
 
 /** Whether the same bytes may be taken later. What a receipt says is said nowhere else: it waits for room. */
@@ -96,9 +99,12 @@ async function withdraw(turn: Turn, conversation: Conversation, from: number): P
   conversation.dirty = true;
 }
 
-/** A pinned contact without a key is stopped, and what waits for it fails; any other is refused. */
-async function refusedAsToken(turn: Turn, row: OutboxRecord): Promise<void> {
-  if (!(await stopWithoutKey(turn, row.to))) await settle(turn, row, "refused", "encryption_required", true);
+/** A pinned contact without a key is a changed one; any other is refused. */
+async function refusedAsToken(turn: Turn, flight: Flight, row: OutboxRecord): Promise<void> {
+  const known = await refuseWithoutKey(turn, row.to);
+  if (row.kind === "receipt") flight.backOff(row.to, turn.ticks);
+  else if (known) await settle(turn, row, "failed", "identity_changed", true);
+  else await settle(turn, row, "refused", "encryption_required", true);
 }
 
 /** Sends the commits again that were refused for a while, once that is over. */
@@ -207,8 +213,11 @@ async function undoOpening(
   const culprit = refusal.message_id === undefined ? undefined : await rowById(turn.tx, refusal.message_id);
   if (refusal.reason === "expired")
     await expireFirst(turn, culprit === undefined ? await inside(turn, flight, commit, conversation) : [culprit]);
+  else if (refusal.reason === "message_id_reused")
+    // It does not say which.
+    for (const row of await inside(turn, flight, commit, conversation)) await underAnotherId(turn, row);
   else if (refusal.reason === "encryption_required" && conversation !== undefined)
-    await stopWithoutKey(turn, conversation.record.contact);
+    await refuseWithoutKey(turn, conversation.record.contact);
   else if (!retry.includes(refusal.reason as WireReason))
     for (const row of await inside(turn, flight, commit, conversation))
       if (mayBeTaken(row, refusal)) continue;

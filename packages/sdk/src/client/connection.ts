@@ -27,6 +27,8 @@ const CONNECT_MS = 10_000;
 /** What a relay may push ahead of us. Honest ones stop far below, until we have acknowledged something. */
 const AHEAD_MESSAGES = 10_000;
 const AHEAD_CHARACTERS = 64 * 2 ** 20;
+/** However long the relay says that a refusal holds: it may be honest before that. Milliseconds. */
+const RETRY_MOST_MS = 3_600_000;
 /** After so long without a word from the relay we ask for one. */
 const QUIET_MS = 30_000;
 
@@ -188,7 +190,7 @@ export class Connection {
       this.#pushedLength += data.length;
       if (this.#pushed.length > AHEAD_MESSAGES || this.#pushedLength > AHEAD_CHARACTERS) this.close();
     } else if (frame.replyTo !== undefined) {
-      this.#settle(frame.replyTo, frame.type === "error" ? { refusal: frame.data } : { frame });
+      this.#settle(frame.replyTo, frame.type === "error" ? { refusal: bounded(frame.data) } : { frame });
     } else if (frame.type === "error") {
       this.unasked = frame.data;
       // Somebody else listens with this device's keys. Who goes on is decided by the next login.
@@ -226,6 +228,11 @@ export class Connection {
 function hintFor(url: URL): string {
   const certificate = url.protocol === "wss:" ? ", and that its certificate is trusted (NODE_EXTRA_CA_CERTS)" : "";
   return `check the server URL, and that the relay runs${certificate}`;
+}
+
+function bounded(refusal: Refusal): Refusal {
+  const { retry_after_ms: wait } = refusal;
+  return wait === undefined ? refusal : { ...refusal, retry_after_ms: Math.min(wait, RETRY_MOST_MS) };
 }
 
 const unreadable: Refusal = { code: 0, reason: "unreadable_answer", message: "its answer could not be read" };

@@ -10,34 +10,42 @@ const STRANGERS_A_DAY = 1_000;
 const UNKNOWN_A_DAY = 200;
 const DAY_MS = 86_400_000;
 
+/** Why nothing is sent to whom the relay shows in the place of a contact. */
+export type Stop = "identity_changed" | "device_changed";
 /** What checking a certificate against the pin came to. */
-export type Trust = "trusted" | "identity_changed" | "device_changed" | "too_many_strangers";
+export type Trust = "trusted" | Stop | "too_many_strangers";
+
+/** How a certificate came to us: in a Welcome, which anybody may push, or as the relay's answer to our own question. */
+export type ShownBy = "welcome" | "relay";
 
 /**
  * Checks a verified certificate against what is pinned for its username, and keeps what is new in it: pins at first use,
  * and takes a device with a higher counter. A changed identity key, a lower counter, or another key under the same
- * counter is a hard stop, of which the owner hears.
+ * counter is refused, and the owner hears of it. That ends what it was shown for and nothing else: only the pinned
+ * identity could prove that it has ended, so a relay that has lied once stops no contact.
  */
-export async function meet(turn: Turn, certificate: DeviceCertificate, stranger: boolean): Promise<Trust> {
+export async function meet(turn: Turn, certificate: DeviceCertificate, shownBy: ShownBy): Promise<Trust> {
   const known = await turn.contact(certificate.username);
   if (known === undefined) {
-    if (stranger && !(await countStranger(turn))) return "too_many_strangers";
+    if (shownBy === "welcome" && !(await countStranger(turn))) return "too_many_strangers";
     await warnOfLookalikes(turn, certificate.username);
     turn.saveContact(pin(certificate.username, certificate, turn.now));
     return "trusted";
   }
   if (known.identity_key !== toBase64(certificate.identityKey)) {
-    await stop(turn, known, "identity_changed", certificate);
+    await refuse(turn, known, "identity_changed", certificate, shownBy);
     return "identity_changed";
   }
   const sameKey = known.device_key === toBase64(certificate.deviceKey) && known.device_id === certificate.deviceId;
   if (certificate.counter < known.device_counter || (certificate.counter === known.device_counter && !sameKey)) {
-    await stop(turn, known, "device_changed", certificate);
+    await refuse(turn, known, "device_changed", certificate, shownBy);
     return "device_changed";
   }
+  const { stopped: _stopped, new_identity_key: _newKey, ...shownAgain } = known;
+  if (known.stopped !== undefined) turn.saveContact(shownAgain);
   if (certificate.counter > known.device_counter) {
     turn.saveContact({
-      ...known,
+      ...shownAgain,
       device_id: certificate.deviceId,
       device_key: toBase64(certificate.deviceKey),
       device_counter: certificate.counter,
@@ -48,35 +56,35 @@ export async function meet(turn: Turn, certificate: DeviceCertificate, stranger:
       `${known.username} has a new device (number ${certificate.counter})`,
     );
   }
-  return known.stopped ?? "trusted";
+  return "trusted";
 }
 
-async function stop(
+async function refuse(
   turn: Turn,
   known: ContactRecord,
-  why: "identity_changed" | "device_changed",
+  why: Stop,
   certificate: DeviceCertificate,
+  shownBy: ShownBy,
 ): Promise<void> {
-  const seen = toBase64(certificate.identityKey);
-  if (known.stopped === why && known.new_identity_key === seen) return;
-  turn.saveContact({ ...known, stopped: why, new_identity_key: seen });
+  // Where the owner looks for what `trust` would accept. A Welcome says nothing of what the relay shows.
+  if (shownBy === "relay")
+    turn.saveContact({ ...known, stopped: why, new_identity_key: toBase64(certificate.identityKey) });
   await turn.alert(
     why,
     known.username,
     why === "identity_changed"
-      ? `${known.username} shows another identity key than the pinned one; nothing is sent to or read from it until you trust it`
+      ? `${known.username} shows another identity key than the pinned one; nothing is sent to that or read from it until you trust it`
       : `${known.username} shows an older device than before; somebody may be using an old copy`,
   );
 }
 
-/** A contact that shows up without an identity key (as a token account) is a changed key as well. */
-export async function stopWithoutKey(turn: Turn, username: string): Promise<boolean> {
+/** A contact that shows up without an identity key (as a token account) is a changed key as well. @returns whether it is one */
+export async function refuseWithoutKey(turn: Turn, username: string): Promise<boolean> {
   const known = await turn.contact(username);
   if (known === undefined) return false;
-  if (known.stopped === undefined) {
-    turn.saveContact({ ...known, stopped: "identity_changed" });
-    await turn.alert("identity_changed", username, `${username} shows up without its identity key`);
-  }
+  const { new_identity_key: _newKey, ...rest } = known;
+  turn.saveContact({ ...rest, stopped: "identity_changed" });
+  await turn.alert("identity_changed", username, `${username} shows up without its identity key`);
   return true;
 }
 
@@ -113,15 +121,11 @@ async function strangers(turn: Turn): Promise<{ day: number; today: number }> {
 }
 
 async function warnOfLookalikes(turn: Turn, username: string): Promise<void> {
-  for (const contact of await list(turn.tx, "contact/"))
-    if (looksLike(contact.username, username))
-      await turn.alert(
-        "lookalike",
-        username,
-        `${username} looks like your contact ${contact.username}, but is another agent`,
-      );
-  if (looksLike(usernameKey(turn.account.identity.username), username))
-    await turn.alert("lookalike", username, `${username} looks like your own name`);
+  const alike = (await list(turn.tx, "contact/")).filter((contact) => looksLike(contact.username, username));
+  const names = alike.map((contact) => `your contact ${contact.username}`);
+  if (looksLike(usernameKey(turn.account.identity.username), username)) names.unshift("your own name");
+  if (names.length > 0)
+    await turn.alert("lookalike", username, `${username} looks like ${names.join(" and ")}, but is another agent`);
 }
 
 /** The next group with a contact names this one as replaced. */

@@ -50,7 +50,7 @@ export async function openConversation(turn: Turn, keys: RelayFrameData<"keys">)
   };
   if (certificate === undefined || toBase64(certificate.identityKey) !== keys.identity_key)
     return refuse(`the relay shows a device of ${keys.username} that its identity key has not signed`);
-  const trust = await meet(turn, certificate, false);
+  const trust = await meet(turn, certificate, "relay");
   if (trust !== "trusted") return { failed: trust };
   const { device } = turn.account;
   const encoded = fromBase64(keys.device.certificate);
@@ -123,7 +123,7 @@ export async function acceptWelcome(
   const id = groupIdOf(group);
   if (peer === undefined || (announcedGroup ?? id) !== id || (await isKnownGroup(turn, id)))
     return refuse("bad_welcome", `a Welcome from ${from} is not what the relay says it is`);
-  const trust = await meet(turn, peer, true);
+  const trust = await meet(turn, peer, "welcome");
   if (trust !== "trusted") return;
   await useKeyPackage(turn, key.ref, key.last_resort, from);
   // First thing after joining, our own keys replace those of the published package.

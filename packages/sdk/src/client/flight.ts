@@ -26,6 +26,8 @@ export class Flight {
   readonly toOpen = new Set<string>();
   /** Contact whose messages left last. */
   lastServed = "";
+  /** Contacts in whose place the relay has shown somebody else: for receipts alone it is not asked again. */
+  readonly strange = new Set<string>();
   /** Packages of contacts that were not acceptable: another one is asked for. */
   readonly badPackages = new Set<string>();
   /** Back-off of single contacts, and of all, until then: milliseconds by a clock that nobody sets. */
@@ -75,10 +77,11 @@ export class Flight {
     this.pausedContacts.set(contact, Math.max(until, this.pausedContacts.get(contact) ?? 0));
   }
 
-  /** What was refused before, for want of room perhaps, may be taken now. */
-  endPause(contact: string): void {
+  /** Something readable came, or its owner says so: what was refused before, for want of room perhaps, may be taken now. */
+  found(contact: string): void {
     this.#delays.delete(contact);
     this.pausedContacts.delete(contact);
+    this.strange.delete(contact);
   }
 
   isPaused(contact: string, now: number): boolean {

@@ -20,7 +20,9 @@ export class Gathering {
     const names: string[] = [];
     let reported = false;
     for (const [contact, receipt] of await turn.receiptsDue()) {
-      if (flight.hasReceiptUnderWay(contact) || (await turn.contact(contact))?.stopped !== undefined) continue;
+      // What cannot leave now gathers here, and not as one receipt after another in the outbox.
+      if (flight.hasReceiptUnderWay(contact) || flight.isPaused(contact, turn.ticks) || flight.strange.has(contact))
+        continue;
       names.push(contact);
       reported ||= receipt.handled.length + receipt.failed.length > 0;
     }

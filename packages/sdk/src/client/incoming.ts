@@ -92,8 +92,7 @@ async function receiveApplication(turn: Turn, delivery: Delivery, offline: boole
     return unreadable(turn, from, delivery.message_id);
   }
   // Before any work is done for it: what is not read is no reason for an attempt.
-  if (contact.stopped !== undefined || contact.blocked || isSpent(turn, record.contact))
-    return unreadable(turn, record.contact, delivery.message_id);
+  if (contact.blocked || isSpent(turn, record.contact)) return unreadable(turn, record.contact, delivery.message_id);
   await applyUnanswered(turn, conversation, delivery.epoch);
   const content = await open(turn, conversation, delivery);
   if (content === undefined) return unreadable(turn, record.contact, delivery.message_id);
@@ -188,8 +187,10 @@ async function countAndFollow(turn: Turn, conversation: Conversation, { header }
   if (header.type === "message" || receipt.missing.length > 0) receipt.received[record.id] = record.receive_counter;
   for (const id of header.replaces ?? []) await leave(turn, record.contact, id);
   const contact = await turn.contact(record.contact);
-  if (contact !== undefined && (contact.reopenings > 0 || contact.reopen_at > 0))
-    turn.saveContact({ ...contact, reopenings: 0, reopen_at: 0 });
+  if (contact === undefined) return;
+  const { stopped, new_identity_key: _newKey, ...works } = contact;
+  if (contact.reopenings > 0 || contact.reopen_at > 0 || stopped !== undefined)
+    turn.saveContact({ ...works, reopenings: 0, reopen_at: 0 });
 }
 
 /** Puts a message into the inbox, once. */

@@ -2,7 +2,7 @@ import { AgentError } from "../errors.ts";
 import type { GroupCrypto } from "../crypto/group.ts";
 import type { RelayFrameData } from "../protocol/index.ts";
 import type { ClientStore } from "../store/store.ts";
-import { type Account, login, readAccount, updateRelay } from "./account.ts";
+import { type Account, deviceReplaced, login, readAccount, updateRelay } from "./account.ts";
 import { connect, type Transport } from "./connect.ts";
 import type { Connection } from "./connection.ts";
 import { registerReplacement, replaceDevice } from "./replace-device.ts";
@@ -175,7 +175,7 @@ export class Link {
       return connection.unasked?.reason === "listen_superseded" ? SUPERSEDED_ATTEMPT : 1;
     } catch (error) {
       const known = asAgentError(error);
-      await this.#endIfReplaced(known.reason);
+      if (known.code === "device_replaced") await this.#end();
       if (known.code === "aborted" || this.#stopped) return undefined;
       // A relay that has let us in speaks our protocol: one answer that makes no sense is no reason to give up.
       const misread = known.code === "relay_protocol" && known.reason === undefined && this.everConnected;
@@ -216,15 +216,13 @@ export class Link {
   async #account(): Promise<Account> {
     const account = await this.#store.read((tx) => readAccount(tx));
     if (account === undefined) throw new AgentError("not_registered", "the store has no agent");
-    if (account.relay.stopped !== undefined) throw replaced();
+    if (account.relay.stopped !== undefined) throw deviceReplaced();
     return { ...account, server: this.#opened.server };
   }
 
-  /** This device is not the agent's any more: nothing may be sent with it again. */
-  async #endIfReplaced(reason: string | undefined): Promise<void> {
-    if (reason !== "device_replaced") return;
+  /** This device is not the agent's any more, as its own identity has signed: nothing may be sent with it again. */
+  async #end(): Promise<void> {
     await updateRelay(this.#store, (relay) => ({ ...relay, stopped: "device_replaced" }));
-    throw replaced();
   }
 
   #failed(error: AgentError): void {
@@ -259,12 +257,6 @@ export class Link {
       }
     });
   }
-}
-
-function replaced(): AgentError {
-  return new AgentError("device_replaced", "another device has taken this agent over", {
-    hint: "use the agent there, or register under another name here",
-  });
 }
 
 function asAgentError(error: unknown): AgentError {

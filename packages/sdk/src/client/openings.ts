@@ -2,11 +2,11 @@
 import { largestBody } from "../crypto/content.ts";
 import { type RelayFrameData, randomId, toBase64, usernameKey } from "../protocol/index.ts";
 import { isTemporary, type Refusal } from "./connection.ts";
-import { stopWithoutKey } from "./contacts.ts";
+import { refuseWithoutKey } from "./contacts.ts";
 import { openConversation } from "./conversations.ts";
 import type { CommitData, Flight } from "./flight.ts";
 import { encryptRow } from "./outgoing.ts";
-import { bodyToSend, failAll, queuedRows } from "./queue.ts";
+import { bodyToSend, failWaiting, queuedRows } from "./queue.ts";
 import { deleteRow, settle } from "./outbox-rows.ts";
 import type { OutboxRecord } from "./records.ts";
 import type { Turn } from "./turn.ts";
@@ -32,13 +32,15 @@ export async function openWith(
   if (bodies.size === 0 || bodies.size < rows.length) return;
   const opening = await openConversation(turn, keys);
   if ("failed" in opening) {
-    const contact = await turn.contact(username);
-    if (contact?.stopped !== undefined) await failAll(turn, flight, contact);
-    else flight.backOff(username, turn.ticks, RETRY_MS);
-    if (opening.failed === "bad_key_package") flight.badPackages.add(username);
+    const { failed } = opening;
+    if (failed === "identity_changed" || failed === "device_changed")
+      return failWaiting(turn, flight, username, failed);
+    flight.backOff(username, turn.ticks, RETRY_MS);
+    if (failed === "bad_key_package") flight.badPackages.add(username);
     return;
   }
   flight.badPackages.delete(username);
+  flight.strange.delete(username);
   const { conversation, welcome } = opening;
   const { record } = conversation;
   const messages: NonNullable<CommitData["messages"]> = [];
@@ -85,7 +87,7 @@ export async function openWith(
 /** The relay had no key package for us. */
 export async function cannotOpen(turn: Turn, flight: Flight, username: string, refusal: Refusal): Promise<void> {
   const token = refusal.reason === "token_account" || refusal.reason === "encryption_required";
-  if (token && (await stopWithoutKey(turn, username))) return;
+  if (token && (await refuseWithoutKey(turn, username))) return failWaiting(turn, flight, username, "identity_changed");
   if (isTemporary(refusal) || refusal.reason === "no_key_packages") {
     flight.backOff(username, turn.ticks, refusal.retry_after_ms ?? 5 * RETRY_MS);
     return;

@@ -4,7 +4,7 @@ import { toBase64 } from "../protocol/index.ts";
 import { isWaiting } from "./commits.ts";
 import { conversationFor } from "./conversations.ts";
 import type { Flight, SendData } from "./flight.ts";
-import { bodyToSend, contactsWithQueue, failAll, isTooLarge, queuedRows } from "./queue.ts";
+import { bodyToSend, contactsWithQueue, hasMessage, isTooLarge, queuedRows } from "./queue.ts";
 import { settle, unlink } from "./outbox-rows.ts";
 import { type ContactRecord, get, type OutboxRecord, pad, put, type WireRecord } from "./records.ts";
 import type { Conversation, Turn } from "./turn.ts";
@@ -30,11 +30,11 @@ export async function encryptQueued(turn: Turn, flight: Flight): Promise<void> {
 async function serve(turn: Turn, flight: Flight, username: string, most: number): Promise<void> {
   if (flight.isPaused(username, turn.ticks)) return;
   const contact = await turn.contact(username);
-  if (contact?.stopped !== undefined) return failAll(turn, flight, contact);
   const conversation = contact === undefined ? undefined : await conversationFor(turn, contact);
   if (flight.isUnderWayElsewhere(username, conversation?.record.id)) return;
-  if (conversation === undefined) flight.toOpen.add(username);
-  else if (contact !== undefined && isReady(conversation, flight)) {
+  if (conversation === undefined) {
+    if (!flight.strange.has(username) || (await hasMessage(turn, username))) flight.toOpen.add(username);
+  } else if (contact !== undefined && isReady(conversation, flight)) {
     flight.lastServed = username;
     await encryptFor(turn, flight, contact, conversation, most);
   }

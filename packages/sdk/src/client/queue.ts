@@ -1,15 +1,28 @@
 /** The outbox's queue: what waits, for whom, in which order. */
 import { largestBody } from "../crypto/content.ts";
+import type { Stop } from "./contacts.ts";
 import type { Flight } from "./flight.ts";
-import { deleteRow, hasLeft, settle } from "./outbox-rows.ts";
-import { type ContactRecord, get, type OutboxRecord, pad, toBytes } from "./records.ts";
+import { hasLeft, settle } from "./outbox-rows.ts";
+import { get, type OutboxRecord, pad, toBytes } from "./records.ts";
 import type { Turn } from "./turn.ts";
 
-/** Nothing goes to a contact that is stopped: its messages fail, visibly, rather than leave later by surprise. */
-export async function failAll(turn: Turn, flight: Flight, contact: ContactRecord): Promise<void> {
-  for (const row of await queuedRows(turn, flight, contact.username, Number.MAX_SAFE_INTEGER))
-    if (row.kind === "message") await settle(turn, row, "failed", contact.stopped);
-    else await deleteRow(turn, row);
+/**
+ * The relay shows somebody else in the place of this contact. What waits for it fails, visibly, rather than leave later by
+ * surprise; what has left before may have arrived, so a receipt outweighs that. Receipts wait, for what they say is said
+ * nowhere else: until a message finds the contact again, or for the next connection.
+ */
+export async function failWaiting(turn: Turn, flight: Flight, username: string, why: Stop): Promise<void> {
+  flight.strange.add(username);
+  for (const row of await queuedRows(turn, flight, username, Number.MAX_SAFE_INTEGER))
+    if (row.kind === "message") await settle(turn, row, "failed", why, hasLeft(row));
+}
+
+/** Whether a message, and not only receipts, waits for this contact. */
+export async function hasMessage(turn: Turn, username: string): Promise<boolean> {
+  const prefix = `queue/${username}/`;
+  for (const [key] of await turn.tx.list({ prefix }))
+    if ((await get(turn.tx, "out/", key.slice(prefix.length)))?.kind === "message") return true;
+  return false;
 }
 
 /**

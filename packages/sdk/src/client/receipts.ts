@@ -178,7 +178,7 @@ export async function sendUnreadAgain(
 ): Promise<void> {
   const contact = await turn.contact(name);
   // What was written to one identity is not sent to another.
-  if (contact === undefined || contact.stopped !== undefined || created_at < contact.pinned_at) return;
+  if (contact === undefined || created_at < contact.pinned_at) return;
   const messages: OutboxRecord[] = [];
   const receipts: OutboxRecord[] = [];
   for (const [, seq] of await turn.tx.list({ prefix: `sent/${group}/` })) {

@@ -54,8 +54,9 @@ export interface ContactRecord {
   device_key: string;
   /** Highest device counter seen. */
   device_counter: number;
+  /** Why nothing was sent to what the relay showed in its place last, until it shows the pinned key again or `trust`. */
   stopped?: "identity_changed" | "device_changed";
-  /** The identity key that stopped it, for `trust`. */
+  /** The identity key that it showed, for `trust`. */
   new_identity_key?: string;
   /** Openings after a loss that nothing was received in yet, and when the next may be tried (Unix ms). */
   reopenings: number;
@@ -218,12 +219,20 @@ export type AnswerRecord =
   | { ok: Record<string, unknown> }
   | { error: { code: string; message: string; hint?: string; reason?: string } };
 
-/** `alert/<seq>`: what the owner should know. */
+/** `alert/<seq>`: what the owner should know; by kind and contact it is found in `alert-of/<kind>/<contact>`. Unix ms. */
 export interface AlertRecord {
+  /** When it came last. */
   at: number;
   kind: string;
+  /** Missing if it is about none, or about one more of so many that they are counted together. */
   contact?: string;
+  /** As it came last. */
   text: string;
+  /** How often it came, and when it did so first. */
+  count: number;
+  first_at: number;
+  /** When those who follow alerts were told. */
+  announced_at: number;
 }
 
 /** The JSON records, by prefix. */

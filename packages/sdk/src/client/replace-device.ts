@@ -3,10 +3,11 @@ import type { GroupCrypto } from "../crypto/group.ts";
 import { createDevice, type Device } from "../crypto/identity.ts";
 import type { ClientStore, WriteTransaction } from "../store/store.ts";
 import { type Account, registerDevice, toDeviceRecord, updateRelay } from "./account.ts";
+import { raiseAlert } from "./alerts.ts";
 import { type Connection, refused } from "./connection.ts";
 import { nameReplaced } from "./contacts.ts";
 import { hasLeft } from "./outbox-rows.ts";
-import { get, list, nextSeq, pad, put } from "./records.ts";
+import { get, list, pad, put } from "./records.ts";
 
 /** Copies of one agent that were put back one after another; more are a relay's invention, which would use counters up. */
 const MOST_REPLACED = 10_000;
@@ -23,11 +24,9 @@ export async function replaceDevice(store: ClientStore, crypto: GroupCrypto, acc
     await putNewDevice(tx, device);
     const relay = await get(tx, "meta/relay");
     if (relay !== undefined) await put(tx, "meta/relay", "", { ...relay, replaced_at: Date.now() });
-    await put(tx, "alert/", pad(await nextSeq(tx, "alert")), {
-      at: Date.now(),
-      kind: "old_copy",
-      text: "this store is an old copy; its keys were discarded, and conversations are opened anew by a new device",
-    });
+    const text =
+      "this store is an old copy; its keys were discarded, and conversations are opened anew by a new device";
+    await raiseAlert(tx, Date.now(), "old_copy", undefined, text);
   });
 }
 

@@ -1,3 +1,4 @@
+import { sweepAlerts } from "./alerts.ts";
 import { closeConversation } from "./conversations.ts";
 import { sweepKeyPackages } from "./key-packages.ts";
 import { get, type InboxRecord, list, type OutboxRecord, remove } from "./records.ts";
@@ -34,6 +35,7 @@ type Visit = (seq: string) => Promise<void>;
 export async function sweep(turn: Turn): Promise<number> {
   const { tx, now } = turn;
   await sweepKeyPackages(turn);
+  await sweepAlerts(tx, now);
   const seen = await tx.list({ prefix: "seen-at/", limit: AT_ONCE });
   let forgotten = 0;
   for (const [key] of seen) {
@@ -56,8 +58,11 @@ export async function sweep(turn: Turn): Promise<number> {
   };
   const outbox: Visit = async (seq) => {
     const row = await get(tx, "out/", seq);
-    if (row === undefined || row.state === "queued") return;
+    if (row === undefined) return;
     const age = now - row.updated_at;
+    // A receipt for a contact that was not found again. What it would say is of no use to anybody by now.
+    if (row.state === "queued" && row.kind === "receipt" && age > ROW_MS) return deleteRow(turn, row);
+    if (row.state === "queued") return;
     if (isFinal(row.state) && age > BODY_MS) await tx.delete(`out-body/${seq}`);
     if (row.kind === "receipt" ? age > MAILBOX_MS : age > ROW_MS && row.state !== "stored") await deleteRow(turn, row);
     // No relay keeps it so long, and this one has not said what became of it.

@@ -147,7 +147,7 @@ export function stoppedError(
       `${contact} has another fingerprint than the one given; nothing was sent`,
       {
         reason: why,
-        hint: "ask its owner, over another channel, for the right one",
+        hint: `ask its owner, over another channel, for the right one; if it is the one given: aimessage contacts trust ${contact}#FINGERPRINT`,
       },
     );
   return new AgentError(

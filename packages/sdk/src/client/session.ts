@@ -126,8 +126,8 @@ export class Session {
       const turn = new Turn(tx, this.#crypto, this.#account, this.#cache);
       await applyAnswers(turn, flight);
       await receive(turn, batch);
-      for (const contact of turn.heard) flight.endPause(contact);
-      if (disorder) await turn.alertOnce("relay_order", "the relay pushed something twice or out of order");
+      for (const contact of turn.heard) flight.found(contact);
+      if (disorder) await turn.alert("relay_order", undefined, "the relay pushed something twice or out of order");
       await this.#applyQuietCommits(turn);
       for (const { username, answer } of openings)
         if ("refusal" in answer) await cannotOpen(turn, flight, username, answer.refusal);
@@ -269,7 +269,7 @@ export class Session {
     for (const [key] of await turn.tx.list({ prefix: "retry/" })) {
       const contact = key.slice("retry/".length);
       await turn.tx.delete(key);
-      this.#flight.endPause(contact);
+      this.#flight.found(contact);
       const record = await turn.contact(contact);
       if (record !== undefined) turn.saveContact({ ...record, reopen_at: 0 });
     }

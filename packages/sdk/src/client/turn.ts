@@ -3,6 +3,7 @@ import { fingerprint } from "../crypto/identity.ts";
 import { fromBase64, toBase64 } from "../protocol/index.ts";
 import type { Value, WriteTransaction } from "../store/store.ts";
 import type { Account } from "./account.ts";
+import { raiseAlert } from "./alerts.ts";
 import { Waste } from "./waste.ts";
 import {
   emptyReceipt,
@@ -12,8 +13,6 @@ import {
   type GroupRecord,
   isEmptyReceipt,
   list,
-  nextSeq,
-  pad,
   put,
   type ReceiptRecord,
   remove,
@@ -28,9 +27,6 @@ export interface Conversation {
 
 /** Ids of requests that are gone from the store and may be unanswered. */
 const REMEMBERED = 64;
-/** Alerts that are kept, and the time in which the same one is not repeated. Milliseconds. */
-const ALERTS = 1_000;
-const ALERT_AGAIN_MS = 3_600_000;
 
 /**
  * What the link keeps in memory between turns, all of it read from the store: it is dropped whole when a transaction
@@ -192,17 +188,9 @@ export class Turn {
     return fingerprint(username, fromBase64(identityKey));
   }
 
-  async alert(kind: string, contact: string | undefined, text: string): Promise<void> {
-    const seq = await nextSeq(this.tx, "alert");
-    // The newest are kept: strangers and relays cause them, too.
-    await this.tx.delete(`alert/${pad(seq - ALERTS)}`);
-    await put(this.tx, "alert/", pad(seq), { at: this.now, kind, ...(contact === undefined ? {} : { contact }), text });
-  }
-
-  /** The same for what a relay may do without end: not again while it is the newest, for an hour. */
-  async alertOnce(kind: string, text: string): Promise<void> {
-    const [last] = await list(this.tx, "alert/", { reverse: true, limit: 1 });
-    if (last?.kind !== kind || this.now - last.at > ALERT_AGAIN_MS) await this.alert(kind, undefined, text);
+  /** Tells the owner. Strangers and relays cause it, too: however often, it is one for each kind and contact. */
+  alert(kind: string, contact: string | undefined, text: string): Promise<void> {
+    return raiseAlert(this.tx, this.now, kind, contact, text);
   }
 
   /** Writes what the turn has changed in memory. `taken` is the last that the relay has said to have taken. */

@@ -18,16 +18,16 @@ import { CIPHER_SUITE, fromBase64, toBase64 } from "../../src/protocol/index.ts"
 import type { World } from "./world.ts";
 
 /**
- * A Welcome that no honest client makes, by an agent that is really registered: into a group of two or three members, to
- * one of the key packages that `to` has really published. The third one is another device of its maker, which its identity
- * has signed.
+ * A Welcome that no honest client makes, by an agent that is really registered, here or at the relay of another world: into
+ * a group of two or three members, to one of the key packages that `to` has really published. The third one is another
+ * device of its maker, which its identity has signed.
  */
 export async function foreignWelcome(
   world: World,
-  { from, to, leaves }: { from: string; to: string; leaves: 2 | 3 },
+  { from, to, leaves, at = world }: { from: string; to: string; leaves: 2 | 3; at?: World },
 ): Promise<{ welcome: string; groupId: string; device: string }> {
-  await world.open(from);
-  const account = await world.memory(from).read((tx) => readAccount(tx));
+  if (!at.folders.has(from)) await at.open(from);
+  const account = await at.memory(from).read((tx) => readAccount(tx));
   if (account === undefined) throw new Error(`${from} is not registered`);
   const suite = await nodeCryptoProvider.getCiphersuiteImpl(getCiphersuiteFromName(CIPHER_SUITE));
   const { certificate, privateKey, publicKey, id } = account.device;
