@@ -20,9 +20,10 @@ import {
 } from "./bounds.ts";
 import type { Context } from "./context.ts";
 import type { Delivery } from "./delivery.ts";
+import { Framing } from "./framing.ts";
 import { handle, needsLogin, runsAlone } from "./handlers/index.ts";
 import { invalidData } from "./handlers/invalid-data.ts";
-import { frameWeight, groupOf, Intake, type Read, requestId } from "./intake.ts";
+import { chargeAccount, groupOf, Intake, type Read, requestId } from "./intake.ts";
 import { type Answer, type Challenge, type FrameData, type Login, refuse, type Session } from "./session.ts";
 import { StorageError } from "./store/store.ts";
 import { Valve } from "./valve.ts";
@@ -49,6 +50,7 @@ export class Connection implements Session {
   /** The type of a request during which no other may run. */
   #alone: string | undefined;
   readonly #valve: Valve;
+  readonly #framing = new Framing();
   #closing = false;
   #frames = 0;
 
@@ -61,7 +63,7 @@ export class Connection implements Session {
     this.#intake = new Intake(context.config.limits);
     webSocket.on("message", (data, isBinary) => this.#receive(data, isBinary));
     socket.on("drain", () => this.#valve.open("unread"));
-    this.#countUntilLogin(socket);
+    socket.on("data", (chunk: Buffer) => this.#follow(chunk));
     webSocket.on("pong", (data) => this.#pong(data.toString("latin1")));
     webSocket.on("ping", (data) => {
       this.heardAt = performance.now();
@@ -94,7 +96,7 @@ export class Connection implements Session {
   }
 
   #limitUnread(): void {
-    if (this.unread > this.#context.config.limits.bufferedBytes) this.dropSlowReader();
+    if (this.unread > this.#context.config.limits.bufferedBytes) this.drop("slow reader dropped");
     else if (this.unread > (this.login === undefined ? UNREAD_BEFORE_LOGIN : UNREAD)) this.#valve.close("unread");
   }
 
@@ -139,33 +141,36 @@ export class Connection implements Session {
     this.heardAt = performance.now();
     if (this.#closing) return;
     const bytes = data as Buffer;
-    // Behind a login whose answer is on its way frames are the account's.
-    const known = this.login !== undefined || this.#alone === "authenticate";
-    const read = known ? this.#intake.read(bytes, isBinary) : this.#intake.readStranger(bytes, isBinary);
+    const read = this.#isKnown ? this.#intake.read(bytes, isBinary) : this.#intake.readStranger(bytes, isBinary);
     if (read === "too_large") return this.#tooLarge();
-    if (read === "flood") return this.dropSlowReader();
+    if (read === "flood") return this.drop("flood before login dropped");
     this.#queue.push(read);
     this.#startQueued();
-    if (this.#queue.length > MAX_QUEUED) this.#holdBack();
+    if (this.#queue.length > 0) this.#holdBack();
     if ((this.#blocked?.size ?? 0) > MAX_BLOCKED) this.close(closeCodes.slowReader, "rate_limited");
   }
 
   #holdBack(): void {
-    if (this.#alone === "authenticate") {
-      let bytes = 0;
-      for (const { text } of this.#queue) bytes += text.length;
-      if (this.#queue.length > MAX_QUEUED_AT_LOGIN || bytes > 4 * this.#context.config.limits.frameBytes)
-        this.dropSlowReader();
-    } else this.#valve.close("queue");
+    const isLogin = this.#alone === "authenticate";
+    let bytes = 0;
+    for (const { text } of this.#queue) bytes += text.length;
+    const most = isLogin ? MAX_QUEUED_AT_LOGIN : MAX_QUEUED;
+    if (this.#queue.length <= most && bytes <= 4 * this.#context.config.limits.frameBytes) return;
+    if (isLogin) this.drop("slow reader dropped");
+    else this.#valve.close("queue");
   }
 
-  /** Of a frame that is not whole there is no other sign: before login little may be held for anybody. */
-  #countUntilLogin(socket: Duplex): void {
-    const count = (chunk: Buffer): void => {
-      if (this.login !== undefined) socket.off("data", count);
-      else if (this.#intake.isTooMuch(chunk.length) && !this.#closing) this.#tooLarge();
-    };
-    socket.on("data", count);
+  /** What a frame that is not whole takes is counted; before login little may be held for anybody. */
+  #follow(chunk: Buffer): void {
+    if (this.#closing) return;
+    this.#framing.read(chunk);
+    if (!this.#isKnown && this.#intake.isTooLarge(this.#framing.length)) this.#tooLarge();
+    else this.#context.unfinished.hold(this, this.#framing.held);
+  }
+
+  /** Behind a login whose answer is on its way frames are the account's. */
+  get #isKnown(): boolean {
+    return this.login !== undefined || this.#alone === "authenticate";
   }
 
   #tooLarge(): void {
@@ -221,7 +226,7 @@ export class Connection implements Session {
     const retryAfterMs = this.#charge(read);
     if (retryAfterMs > 0) {
       this.#block(read);
-      this.#pauseFor(Math.min(retryAfterMs, PAUSE_MS));
+      this.#valve.closeFor("rate", Math.min(retryAfterMs, PAUSE_MS));
       return refuse("rate_limited", { retry_after_ms: retryAfterMs, ...requestId(read) });
     }
     const decoded = decodeClientFrame(read.text, read.look);
@@ -237,16 +242,7 @@ export class Connection implements Session {
   #charge(read: Read): number {
     if (this.login === undefined) return read.wait ?? this.#intake.charge(read.text.length);
     if (read.wait !== undefined) return read.wait;
-    const { frames, lightFrames } = this.#context.rates;
-    const { type } = read.look;
-    const isLight = type === "received" || type === "heartbeat";
-    return (isLight ? lightFrames : frames).take(this.login.name, frameWeight(read, isLight));
-  }
-
-  #pauseFor(milliseconds: number): void {
-    if (this.#valve.isClosedFor("rate")) return;
-    this.#valve.close("rate");
-    setTimeout(() => this.#valve.open("rate"), milliseconds).unref();
+    return chargeAccount(this.#context.rates, this.login.name, read);
   }
 
   #failed(error: unknown, read: Read): Answer {
@@ -291,9 +287,9 @@ export class Connection implements Session {
     delivery.acknowledged(seq);
   }
 
-  /** Ends a connection whose client lets too much wait. */
-  dropSlowReader(): void {
-    this.#context.log.warn({ user: this.login?.username }, "slow reader dropped");
+  /** Ends a connection whose client lets too much wait. `why` is for the log. */
+  drop(why: string): void {
+    this.#context.log.warn({ user: this.login?.username }, why);
     this.close(closeCodes.slowReader, "rate_limited");
     setImmediate(() => this.#webSocket.terminate());
   }

@@ -9,6 +9,7 @@ import type { Session } from "./session.ts";
 import type { RelayStore } from "./store/store.ts";
 import type { Strangers } from "./strangers.ts";
 import type { TokenKeys } from "./token-keys.ts";
+import type { Unfinished } from "./unfinished.ts";
 
 /** What handlers work with. */
 export interface Context {
@@ -16,6 +17,7 @@ export interface Context {
   store: RelayStore;
   hub: Hub;
   strangers: Strangers;
+  unfinished: Unfinished;
   /** Names of this relay that may be signed at login. [P-4.3] */
   names: string[];
   rates: {

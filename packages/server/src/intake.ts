@@ -1,9 +1,7 @@
 import { Id, type Look, lookAt } from "@aimessage/sdk/protocol";
 import type { Limits } from "./limits.ts";
-import { Bucket } from "./rate-limit.ts";
+import { Bucket, type Buckets } from "./rate-limit.ts";
 
-/** What may come in beyond the largest frame before it is seen to be one: what the system reads at once, twice. */
-const READ_AHEAD = 2 ** 17;
 /**
  * A frame counts once, and once more for each of these bytes, and for each of these fields and elements: reading it costs as
  * much. Before login, after it, and of signs of life, of which an account may send many.
@@ -30,23 +28,19 @@ export class Intake {
   readonly #largest: number;
   readonly #bucket: Bucket;
   #refusedInARow = 0;
-  /** Bytes that have come since the last whole frame. */
-  #unfinished = 0;
 
   constructor({ frameBytesUnauthenticated, loginFramesPerSecond, loginFramesBurst }: Limits) {
     this.#largest = frameBytesUnauthenticated;
     this.#bucket = new Bucket(loginFramesPerSecond, loginFramesBurst);
   }
 
-  /** Counts bytes of a stranger. @returns whether the frame that they belong to is too large, though it is not whole */
-  isTooMuch(bytes: number): boolean {
-    this.#unfinished += bytes;
-    return this.#unfinished > this.#largest + READ_AHEAD;
+  /** Whether a stranger's frame is, whole or not. */
+  isTooLarge(bytes: number): boolean {
+    return bytes > this.#largest;
   }
 
   /** Takes a frame of somebody who is logged in, or about to be. */
   read(bytes: Buffer, isBinary: boolean): Read {
-    this.#unfinished = 0;
     const text = isBinary ? "" : bytes.toString();
     return { text, look: lookAt(text) };
   }
@@ -58,8 +52,7 @@ export class Intake {
 
   /** Charges for a frame of a stranger and takes it, or says why the connection has to end. */
   readStranger(bytes: Buffer, isBinary: boolean): Read | "too_large" | "flood" {
-    this.#unfinished = 0;
-    if (bytes.length > this.#largest) return "too_large";
+    if (this.isTooLarge(bytes.length)) return "too_large";
     const wait = this.charge(bytes.length);
     this.#refusedInARow = wait > 0 ? this.#refusedInARow + 1 : 0;
     if (this.#refusedInARow > MOST_REFUSED) return "flood";
@@ -67,9 +60,15 @@ export class Intake {
   }
 }
 
-/** What a frame of an account counts for. */
-export function frameWeight({ look: { length, items } }: Read, isLight: boolean): number {
-  return weight(length, isLight ? COUNTED_LIGHT : COUNTED) + Math.floor(items / COUNTED_ITEMS);
+/** Charges an account for a frame. @returns 0, or milliseconds until it may be sent again */
+export function chargeAccount(
+  { frames, lightFrames }: Record<"frames" | "lightFrames", Buckets>,
+  account: string,
+  { look: { type, length, items } }: Read,
+): number {
+  const isLight = type === "received" || type === "heartbeat";
+  const count = weight(length, isLight ? COUNTED_LIGHT : COUNTED) + Math.floor(items / COUNTED_ITEMS);
+  return (isLight ? lightFrames : frames).take(account, count);
 }
 
 function weight(bytes: number, each: number): number {

@@ -1,16 +1,18 @@
 import type { Connection } from "./connection.ts";
 import type { Limits } from "./limits.ts";
+import type { Unfinished } from "./unfinished.ts";
 
 /**
- * Pings quiet connections, ends dead ones, those that never log in, and those that read too little while all hold too
+ * Pings quiet connections, ends dead ones, those that never log in or end their message, and those that read too little while all hold too
  * much: one timer for all of them. [P-1.5]
  */
-export function keepAlive(connections: Set<Connection>, limits: Limits): Disposable {
+export function keepAlive(connections: Set<Connection>, unfinished: Unfinished, limits: Limits): Disposable {
   const { pingInterval, readDeadline, loginTimeout } = limits;
   const timer = setInterval(
     () => {
       const now = performance.now();
       dropSlowReaders(connections, limits.bufferedBytesOfAll);
+      unfinished.dropOverdue(now);
       for (const connection of connections) {
         if (now - connection.heardAt > readDeadline) connection.terminate();
         else if (connection.login === undefined && now - connection.openedAt > loginTimeout) connection.terminate();
@@ -30,6 +32,6 @@ function dropSlowReaders(connections: Set<Connection>, most: number): void {
   for (const connection of [...connections].sort((a, b) => b.unread - a.unread)) {
     if (unread <= most) return;
     unread -= connection.unread;
-    connection.dropSlowReader();
+    connection.drop("slow reader dropped");
   }
 }

@@ -102,6 +102,11 @@ export const limitOptions = {
     value: 512 * MIB,
     why: "those of all clients; beyond it, the largest are ended",
   },
+  unfinishedBytesOfAll: {
+    unit: "bytes",
+    value: 64 * MIB,
+    why: "messages that are not whole, a quarter for each address and account; beyond it, the largest are ended",
+  },
 } as const satisfies Record<string, LimitOption>;
 
 export type LimitName = keyof typeof limitOptions;

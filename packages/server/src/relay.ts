@@ -25,6 +25,7 @@ import { openMemoryStore, openSqliteStore } from "./store/sqlite.ts";
 import { Strangers } from "./strangers.ts";
 import { startSweeps } from "./sweeps.ts";
 import { tokenKeys } from "./token-keys.ts";
+import { Unfinished } from "./unfinished.ts";
 
 /** Pieces of one message, and of what the system has read of it: each takes a hundred bytes, however small it is. [P-1.3] */
 const MAX_FRAGMENTS = 256;
@@ -103,6 +104,7 @@ async function start(config: Config): Promise<Relay> {
     store,
     hub,
     strangers,
+    unfinished: new Unfinished(config.limits),
     metrics,
     refusals,
     log,
@@ -149,6 +151,7 @@ async function start(config: Config): Promise<Relay> {
       webSocket.on("close", () => {
         connections.delete(connection);
         strangers.delete(connection);
+        context.unfinished.hold(connection, 0);
         metrics.connections.dec();
         hub.leave(connection);
         if (connection.login !== undefined) log.info({ user: connection.login.username }, "disconnected");
@@ -163,7 +166,7 @@ async function start(config: Config): Promise<Relay> {
   if (config.store === "sqlite") parts.use(await openDesk(config.db, (deed) => administer(context, deed), log));
   const { port } = server.address() as AddressInfo;
   context.names.push(...relayNames(config, port));
-  parts.use(keepAlive(connections, config.limits));
+  parts.use(keepAlive(connections, context.unfinished, config.limits));
   const running = parts.move();
   return {
     url: ownUrl(config, port),

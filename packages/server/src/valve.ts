@@ -23,6 +23,13 @@ export class Valve {
     if (this.#closedFor?.delete(why) === true && this.#closedFor.size === 0) this.#webSocket.resume();
   }
 
+  /** Closes it for a while. */
+  closeFor(why: Why, milliseconds: number): void {
+    if (this.isClosedFor(why)) return;
+    this.close(why);
+    setTimeout(() => this.open(why), milliseconds).unref();
+  }
+
   isClosedFor(why: Why): boolean {
     return this.#closedFor?.has(why) === true;
   }

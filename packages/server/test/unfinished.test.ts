@@ -1,0 +1,113 @@
+// [P-1.7] of docs/protocol.md.
+import { randomBytes } from "node:crypto";
+import type { Socket } from "node:net";
+import { setTimeout as delay } from "node:timers/promises";
+import { expect, test } from "vitest";
+import { Framing } from "../src/framing.ts";
+import { createRelay, type Limits } from "../src/index.ts";
+import { RawClient, tokenClient } from "./raw-client.ts";
+
+const relayWith = (limits: Partial<Limits>) => createRelay({ port: 0, store: "memory", noLimits: true, limits });
+
+const TEXT = 1;
+const MORE = 0;
+const PING = 9;
+
+/** A frame of a client, or its beginning. */
+function frame(opcode: number, payload: Buffer, { fin = true, length = payload.length } = {}): Buffer {
+  const extended = length > 65_535 ? 8 : length > 125 ? 2 : 0;
+  const header = Buffer.alloc(2 + extended + 4);
+  header[0] = (fin ? 128 : 0) | opcode;
+  header[1] = 128 | (extended === 0 ? length : extended === 2 ? 126 : 127);
+  if (extended === 2) header.writeUInt16BE(length, 2);
+  if (extended === 8) header.writeBigUInt64BE(BigInt(length), 2);
+  return Buffer.concat([header, payload]);
+}
+
+const tcp = (client: RawClient) => Reflect.get(client.socket, "_socket") as Socket;
+
+test("what is held for a message that is not whole is known, however it comes", () => {
+  const text = (size: number, fin = true) => frame(TEXT, Buffer.alloc(size), { fin });
+  const stream = Buffer.concat([
+    text(10),
+    text(300),
+    frame(PING, Buffer.alloc(5)),
+    text(70_000, false),
+    frame(PING, Buffer.alloc(125)),
+    frame(MORE, Buffer.alloc(0), { fin: false }),
+    frame(MORE, Buffer.alloc(200)),
+    text(0),
+    text(70_000, false),
+    frame(MORE, Buffer.alloc(1000), { length: 5000 }),
+  ]);
+  for (const pieces of [1, 2, 7, 1000, stream.length]) {
+    const framing = new Framing();
+    const size = Math.ceil(stream.length / pieces);
+    const lengths = new Set<number>();
+    for (let at = 0; at < stream.length; at += size) {
+      framing.read(stream.subarray(at, at + size));
+      lengths.add(framing.length);
+    }
+    expect(framing.length).toBe(75_000);
+    expect(framing.held).toBeGreaterThanOrEqual(71_000);
+    expect(framing.held).toBeLessThan(71_000 + 128 * pieces + 128);
+    if (pieces === stream.length) expect(lengths).toEqual(new Set([0, 10, 300, 70_000, 70_200, 75_000]));
+    framing.read(Buffer.alloc(4000));
+    expect({ held: framing.held, length: framing.length }).toEqual({ held: 0, length: 0 });
+  }
+});
+
+test("bytes of every size of chunk are followed as a WebSocket reads them", () => {
+  const frames = Array.from({ length: 200 }, () => frame(TEXT, randomBytes(Math.floor(Math.random() * 200))));
+  const stream = Buffer.concat(frames);
+  const framing = new Framing();
+  for (let at = 0; at < stream.length;) {
+    const size = 1 + Math.floor(Math.random() * 40);
+    framing.read(stream.subarray(at, (at += size)));
+  }
+  expect(framing.held).toBe(0);
+});
+
+test("[A-8] a message that is not whole in time ends its connection, whatever pings come meanwhile", async () => {
+  await using relay = await relayWith({ readDeadline: 300, pingInterval: 50 });
+  using fragments = await tokenClient(relay.url, "alice");
+  using slow = await tokenClient(relay.url, "bob");
+  using quiet = await tokenClient(relay.url, "carol");
+  const byte = Buffer.from(" ");
+  tcp(fragments).write(frame(TEXT, byte, { fin: false }));
+  tcp(slow).write(frame(TEXT, byte, { length: 100_000 }));
+  const pings = setInterval(() => {
+    tcp(fragments).write(frame(PING, Buffer.alloc(0)));
+    tcp(slow).write(byte);
+  }, 20);
+  await Promise.all([fragments.closed, slow.closed]);
+  clearInterval(pings);
+  expect((await quiet.ask("heartbeat")).data.status).toBe("ok");
+});
+
+test("[A-8] messages that are not whole take a bounded part of memory, and whole ones go on", async () => {
+  await using relay = await relayWith({ unfinishedBytesOfAll: 2_000_000 });
+  const hoarders = await Promise.all(["aaa", "bbb", "ccc", "ddd"].map((name) => tokenClient(relay.url, name)));
+  using honest = await tokenClient(relay.url, "honest");
+  const rest = Buffer.alloc(300, "x");
+  const body = JSON.stringify({ type: "heartbeat", id: "h", data: { x: rest.toString() } });
+  tcp(honest).write(frame(TEXT, Buffer.from(body.slice(0, 20)), { length: body.length }));
+  let ended = 0;
+  for (const hoarder of hoarders) {
+    void hoarder.closed.then(() => (ended += 1));
+    for (const opcode of [TEXT, MORE]) tcp(hoarder).write(frame(opcode, Buffer.alloc(100_000, " "), { fin: false }));
+  }
+  // They are of one address, whose share is a quarter.
+  while (ended < 2) await delay(5);
+  tcp(honest).write(body.slice(20));
+  expect((await honest.read(({ reply_to }) => reply_to === "h")).data.status).toBe("ok");
+  expect(ended).toBeLessThan(4);
+  for (const hoarder of hoarders) hoarder[Symbol.dispose]();
+});
+
+test("[A-8] of a stranger's frame nothing is held once it says that it is too large", async () => {
+  await using relay = await relayWith({ frameBytesUnauthenticated: 1000 });
+  using client = await RawClient.open(relay.url);
+  tcp(client).write(frame(TEXT, Buffer.from(" "), { length: 1001 }));
+  expect((await client.read()).data.reason).toBe("message_too_large");
+});
