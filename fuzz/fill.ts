@@ -39,6 +39,15 @@ export function fill(plan: FramePlan, view: View): Filled {
       return { type: "lookup", data: { username: world.name(plan.name) } };
     case "claim_keys":
       return { type: "claim_keys", data: { username: world.name(plan.name), another: plan.another } };
+    case "peers":
+      return {
+        type: "peers",
+        data: {
+          allow: plan.allow.map((name) => world.name(name)),
+          block: plan.block.map((name) => world.name(name)),
+          clear: plan.clear,
+        },
+      };
     case "publish_keys":
       return { type: "publish_keys", data: publish(plan, user) };
     case "key_exchange":

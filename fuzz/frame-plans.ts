@@ -61,6 +61,7 @@ type OtherPlan =
   | { type: "listen" | "heartbeat" | "info" | "list_users" }
   | { type: "lookup"; name: number }
   | { type: "claim_keys"; name: number; another: boolean | undefined }
+  | { type: "peers"; allow: number[]; block: number[]; clear: "allow" | "block" | "all" | undefined }
   | { type: "key_exchange" | "key_response"; to: number; size: number }
   | { type: "unregister"; release: boolean | undefined };
 
@@ -126,6 +127,16 @@ export const frames = weighed<FramePlan>(
       count: fc.nat({ max: 4 }),
       repeat: fc.boolean(),
       lastResort: fc.boolean(),
+    }),
+  ],
+  // Blocks are rare, and forgotten soon: between those who have blocked each other nothing happens any more.
+  [
+    1,
+    fc.record({
+      type: fc.constant("peers" as const),
+      allow: fc.array(pick, { maxLength: 4 }),
+      block: mostly<number[]>(8, [], [1], [2, 3]),
+      clear: mostly<"allow" | "block" | "all" | undefined>(1, "block", "allow", "all", undefined),
     }),
   ],
   [2, fc.record({ type: fc.constant("key_exchange" as const), to: pick, size: mostly(6, 44, 0, 8192, 8193) })],

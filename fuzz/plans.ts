@@ -61,7 +61,9 @@ const NAMES = [
   "",
 ];
 const TYPES = [
-  ..."send commit received listen heartbeat info list_users lookup claim_keys publish_keys key_exchange".split(" "),
+  ..."send commit received listen heartbeat info list_users lookup claim_keys publish_keys peers key_exchange".split(
+    " ",
+  ),
   ..."key_response authenticate register ack message error registered keys".split(" "),
   ..."__proto__ constructor toString hasOwnProperty SEND unregister\0".split(" "),
   "",

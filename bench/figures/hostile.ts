@@ -22,14 +22,16 @@ export async function hostile({ seconds, folder, progress }: Plan): Promise<Resu
   await using newcomer = await startWorker(new URL("../load/logins.ts", import.meta.url));
   await using foes = await startWorker(new URL("../../hostile/main.ts", import.meta.url));
   const server = `ws://localhost:${relay.port}/ws`;
-  {
-    await using once = await startWorker(agent);
-    await once.ask("open", { server, home: folder, username: "sleeper" });
-    await once.ask("close");
-  }
   await receiver.ask("open", { server, home: folder, username: "receiver" });
   await receiver.ask("listen");
   await sender.ask("open", { server, home: folder, username: "sender" });
+  {
+    await using once = await startWorker(agent);
+    await once.ask("open", { server, home: folder, username: "sleeper" });
+    // Whom it has written to is one of its contacts.
+    await once.ask("leave", { to: "sender", bytes: BODY_BYTES, count: 1 });
+    await once.ask("close");
+  }
   await newcomer.ask("register", { port: relay.port, accounts: 1 });
   progress(`sends ${WARM_UP} messages, one at a time`);
   await sender.ask("warmUp", { to: "receiver", bytes: BODY_BYTES, count: WARM_UP });

@@ -169,6 +169,8 @@ test("[A-5] stocks of key packages are published at a rate, and a package has a 
 test("[A-4] of one stranger sixteen Welcomes wait, however much room there is, and they take nobody else's [P-5.9]", async () => {
   await using relay = await start({ limits: { handshakeMessages: 400, mailboxMessages: 8 } });
   const [bob, alice, eve] = await agents(relay.url, ["bob", "alice", "eve"]);
+  using b = await bob.connect();
+  await b.ask("peers", { allow: ["alice"] });
   using a = await alice.connect();
   using e = await eve.connect();
   const outcomes: string[] = [];
@@ -181,10 +183,12 @@ test("[A-4] of one stranger sixteen Welcomes wait, however much room there is, a
   expect((await a.ask("commit", opening)).data.status).toBe("committed");
 });
 
-test("[A-4] for four commits of a member there is room in any case [P-5.9]", async () => {
+test("[A-4] for four commits of a peer there is room in any case [P-5.9]", async () => {
   await using relay = await start({ limits: { handshakeMessages: 4 } });
   const [bob, alice] = await agents(relay.url, ["bob", "alice"]);
   using a = await alice.connect();
+  using b = await bob.connect();
+  await b.ask("peers", { allow: ["alice"] });
   const group = randomGroup();
   expect((await a.ask("commit", alice.opening(bob, group))).data.status).toBe("committed");
   const outcomes: string[] = [];

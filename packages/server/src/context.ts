@@ -27,6 +27,7 @@ export interface Context {
     claims: Buckets;
     addressClaims: Buckets;
     publishes: Buckets;
+    peers: Buckets;
     /** Lines of the log about a full disk. */
     diskErrors: Bucket;
   };

@@ -189,6 +189,7 @@ function rates(limits: Limits): Context["rates"] {
     claims: new Buckets(limits.claimsPerHour / 3600, limits.claimsPerHour),
     addressClaims: new Buckets(limits.addressClaimsPerSecond, limits.addressClaimsBurst),
     publishes: new Buckets(limits.publishesPerHour / 3600, limits.publishesPerHour),
+    peers: new Buckets(limits.peersPerSecond, limits.peersBurst),
     diskErrors: new Bucket(1 / 60, 1),
   };
 }

@@ -23,7 +23,7 @@ async function anothersFolder() {
   mkdirSync(db, 0o700);
   chownSync(db, OTHER, OTHER);
   await using store = openSqliteStore(db, { limits: defaultLimits() });
-  await store.registerToken("bob", new Uint8Array(32));
+  await store.registerToken("bob", new Uint8Array(32), "");
   const secret = join(root, "secret");
   writeFileSync(secret, SECRET, { mode: 0o644 });
   return { root, db, secret };

@@ -78,7 +78,7 @@ test("what is not on disk yet is not handed out", async () => {
   await using store = openSqliteStore(folder(), { limits: defaultLimits(true) });
   const room = { messages: 10, bytes: 1_000_000 };
   const key = new Uint8Array(32);
-  const [alice, bob] = [await store.registerToken("alice", key), await store.registerToken("bob", key)];
+  const [alice, bob] = [await store.registerToken("alice", key, ""), await store.registerToken("bob", key, "")];
   if ("refused" in alice || "refused" in bob) throw new Error("refused");
   const stored: number[] = [];
   store.watch((entries) => stored.push(...entries.map(({ seq }) => seq)));

@@ -8,6 +8,11 @@ async function conversation(limits = {}, clock = Date.now) {
   const relay = await createRelay({ port: 0, store: "memory", noLimits: true, limits, clock });
   const alice = await newAgent(relay.url, "alice");
   const bob = await newAgent(relay.url, "bob");
+  {
+    using b = await bob.connect();
+    await b.ask("peers", { allow: ["alice", "carol"] });
+    await b.close();
+  }
   const a = await alice.connect();
   const group = randomGroup();
   await a.ask("commit", alice.opening(bob, group));
@@ -173,7 +178,7 @@ test("a message that has expired is refused, never delivered, and its sender is 
   });
 });
 
-test("[A-4] one sender may take a quarter of what the others leave of a mailbox", async () => {
+test("[A-4] one peer may take a quarter of what the others leave of a mailbox", async () => {
   await using c = await conversation({ mailboxMessages: 40 });
   for (let count = 0; count < 10; count++) expect((await c.send()).status).toBe("stored_offline");
   expect(await c.send()).toMatchObject({ code: 507, reason: "mailbox_full", message_id: "m11" });
@@ -218,5 +223,54 @@ test("Welcomes and commits have a bounded room of their own", async () => {
   await using c = await conversation({ handshakeMessages: 8 });
   expect((await c.a.ask("commit", c.alice.opening(c.bob, randomGroup()))).data.status).toBe("committed");
   expect((await c.a.ask("commit", c.alice.opening(c.bob, randomGroup()))).data.reason).toBe("mailbox_full");
+  expect((await c.send()).status).toBe("stored_offline");
+});
+
+test("[A-4] strangers share half of a mailbox, by address and by account [P-5.9]", async () => {
+  await using c = await conversation({ mailboxMessages: 160 });
+  const taken: number[] = [];
+  for (let index = 0; index < 5; index++) {
+    const eve = await newAgent(c.relay.url, `eve-${index}`);
+    using client = await eve.connect();
+    const group = randomGroup();
+    await client.ask("commit", eve.opening(c.bob, group));
+    const junk = { to: "bob", message: "eA==", group_id: group, epoch: 1, resume: true };
+    for (let count = 0; ; count++) {
+      const { data } = await client.ask("send", { ...junk, message_id: `m${count}` });
+      if (data.status !== undefined) continue;
+      expect(data.reason).toBe("mailbox_full");
+      taken.push(count);
+      break;
+    }
+  }
+  expect(taken).toEqual([10, 5, 2, 1, 1]);
+  // 160 - 19 of the strangers leave 141 to each other, and a quarter of it is 35.
+  for (let count = 0; count < 35; count++) expect((await c.send()).status).toBe("stored_offline");
+  expect((await c.send()).reason).toBe("mailbox_full");
+});
+
+test("peers are named by whoever is logged in, at a rate, and a frame holds 500 of a kind at most [P-7.5]", async () => {
+  await using c = await conversation({ peersPerSecond: 1, peersBurst: 10 });
+  expect((await c.a.ask("peers")).data.reason).toBe("invalid_data");
+  expect((await c.a.ask("peers", {})).data).toEqual({ status: "peers" });
+  expect((await c.a.ask("peers", { allow: ["no name"] })).data.reason).toBe("invalid_data");
+  const many = Array.from({ length: 501 }, (_, index) => `name-${index}`);
+  expect((await c.a.ask("peers", { block: many })).data.reason).toBe("invalid_data");
+  expect((await c.a.ask("peers", { clear: "some" })).data.reason).toBe("invalid_data");
+  expect((await c.a.ask("peers", { allow: many.slice(0, 9) })).data.reason ?? "peers").toBe("peers");
+  expect((await c.a.ask("peers", { block: ["x-1", "x-2"] })).data).toMatchObject({
+    reason: "rate_limited",
+    retry_after_ms: expect.any(Number),
+  });
+});
+
+test("who is blocked is refused its sends, commits and claims, with the reason `blocked` [P-7.5]", async () => {
+  await using c = await conversation();
+  using b = await c.bob.connect();
+  await b.ask("peers", { block: ["Alice"] });
+  expect(await c.send()).toMatchObject({ code: 403, reason: "blocked", message_id: "m1" });
+  expect((await c.a.ask("claim_keys", { username: "bob" })).data.reason).toBe("blocked");
+  expect((await c.a.ask("commit", c.alice.opening(c.bob, randomGroup()))).data.reason).toBe("blocked");
+  await b.ask("peers", { allow: ["alice"] });
   expect((await c.send()).status).toBe("stored_offline");
 });

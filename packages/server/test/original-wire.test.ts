@@ -170,6 +170,8 @@ test("a key exchange passes both ways, with the sender's name", async () => {
   const response = await b.ask("key_response", { to: "alice", public_key: "cHVj", session_id: "s1" });
   expect(response.data.status).toBe("key_response_forwarded");
   expect(await a.read()).toMatchObject({ type: "key_response", data: { from: "bob", public_key: "cHVj" } });
+  expect((await b.ask("peers", { block: ["alice"] })).data.status).toBe("peers");
+  expect((await a.ask("key_exchange", { to: "bob", public_key: "cHVi" })).data.reason).toBe("blocked");
 });
 
 test("answers leave in the order of the requests, whether they wait for the disk or not", async () => {

@@ -5,6 +5,7 @@ import { type DeviceCertificate, fromBase64, toBase64, usernameKey } from "../pr
 import type { ClientStore, ReadTransaction } from "../store/store.ts";
 import type { Account } from "./account.ts";
 import { meet } from "./contacts.ts";
+import { setStanding } from "./peers.ts";
 import { type ContactRecord, get, list, put } from "./records.ts";
 import { mismatch, stoppedError } from "./sent.ts";
 import { Cache, pin, Turn } from "./turn.ts";
@@ -109,6 +110,7 @@ export class AddressBook {
       await put(tx, "contact/", username, record);
       // What waits for it is tried at once.
       await tx.put(`retry/${username}`, "");
+      await setStanding(tx, username, record.blocked ? "block" : "allow");
       return record;
     });
     return show(after);
@@ -151,6 +153,8 @@ export class AddressBook {
       if (before === undefined) throw unknown(username);
       const after = change(before);
       await put(tx, "contact/", username, after);
+      // Whatever changes here, the owner has said it of this contact.
+      await setStanding(tx, username, after.blocked ? "block" : "allow");
       return after;
     });
     return show(record);

@@ -6,6 +6,7 @@ import { createDevice } from "../crypto/identity.ts";
 import { fromBase64, isBase64, Id, Username, usernameKey } from "../protocol/index.ts";
 import type { ClientStore } from "../store/store.ts";
 import { toDeviceRecord } from "./account.ts";
+import { setStanding, standingOf } from "./peers.ts";
 import { get, list, put } from "./records.ts";
 
 const Key = z.string().check(z.refine((text) => isBase64(text) && fromBase64(text).length === 32));
@@ -27,6 +28,8 @@ const Backup = z.object({
       pinned_at: Millis,
       verified: z.boolean(),
       blocked: z.boolean(),
+      /** The owner has written to it or accepted it. */
+      accepted: z.exactOptional(z.boolean()),
       device_id: Id,
       device_key: Key,
       device_counter: z.int().check(z.positive()),
@@ -45,7 +48,9 @@ export function makeBackup(store: ClientStore): Promise<Backup> {
     if (identity === undefined || relay?.registered !== true)
       throw new AgentError("not_registered", "the store has no agent");
     const { username, private_key, public_key } = identity;
-    const contacts = (await list(tx, "contact/")).map(({ reopenings: _count, reopen_at: _at, ...contact }) => contact);
+    const contacts: Backup["contacts"] = [];
+    for (const { reopenings: _count, reopen_at: _at, ...contact } of await list(tx, "contact/"))
+      contacts.push({ ...contact, accepted: (await standingOf(tx, contact.username)) === "allow" });
     const { server, insecure } = relay;
     return { version: 1, made_at: Date.now(), username, private_key, public_key, server, insecure, contacts };
   });
@@ -101,7 +106,11 @@ export async function restoreBackup(
       clock_offset: 0,
       frame_bytes: 0,
     });
-    for (const contact of backup.contacts)
-      await put(tx, "contact/", usernameKey(contact.username), { ...contact, reopenings: 0, reopen_at: 0 });
+    for (const { accepted, ...contact } of backup.contacts) {
+      const name = usernameKey(contact.username);
+      await put(tx, "contact/", name, { ...contact, reopenings: 0, reopen_at: 0 });
+      if (contact.blocked) await setStanding(tx, name, "block");
+      else if (accepted === true || contact.verified) await setStanding(tx, name, "allow");
+    }
   });
 }

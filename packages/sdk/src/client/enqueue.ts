@@ -4,6 +4,7 @@ import { randomId, utf8 } from "../protocol/index.ts";
 import type { ClientStore } from "../store/store.ts";
 import { parseAddress } from "./address.ts";
 import type { AddressBook } from "./address-book.ts";
+import { letIn } from "./peers.ts";
 import { get, nextSeq, type OutboxRecord, pad, put } from "./records.ts";
 import { stoppedError } from "./sent.ts";
 
@@ -82,6 +83,7 @@ export async function enqueue(
     await tx.put(`out-body/${pad(seq)}`, bytes);
     await tx.put(`out-id/${id}`, String(seq));
     await tx.put(`queue/${address.username}/${pad(seq)}`, "");
+    await letIn(tx, address.username);
     if (record.expires_at !== undefined) await tx.put(`expiry/${pad(record.expires_at)}/${pad(seq)}`, "");
     return record;
   });

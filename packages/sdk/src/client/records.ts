@@ -63,6 +63,18 @@ export interface ContactRecord {
   reopen_at: number;
 }
 
+/**
+ * `peer/<username>`: it was written to or accepted (`allow`), or is blocked, also before its identity is known. What the
+ * relay has not confirmed yet stands in `peer-due/<username>`, too.
+ */
+export type PeerStanding = "allow" | "block";
+
+/** `meta/peers`: the relay's log that was told of them; `told`: it has heard of those up to this name, not yet of all. */
+export interface ToldRecord {
+  log: string;
+  told?: string;
+}
+
 /** `group/<group id>`: a conversation; its MLS state is `mls/<group id>`. */
 export interface GroupRecord {
   id: string;
@@ -240,6 +252,7 @@ interface Tables {
   "meta/identity": IdentityRecord;
   "meta/device": DeviceRecord;
   "meta/relay": RelayRecord;
+  "meta/peers": ToldRecord;
   "contact/": ContactRecord;
   "group/": GroupRecord;
   "commit/": CommitRecord;

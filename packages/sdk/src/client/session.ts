@@ -13,6 +13,7 @@ import { Gathering } from "./gathering.ts";
 import { receive } from "./incoming.ts";
 import { lastResortIsDue, replenish } from "./key-packages.ts";
 import { cannotOpen, openWith } from "./openings.ts";
+import { PeersAtRelay } from "./peers.ts";
 import { expire } from "./outbox-rows.ts";
 import { encryptQueued } from "./outgoing.ts";
 import type { WireRecord } from "./records.ts";
@@ -47,6 +48,7 @@ export class Session {
   /** The time by which the last turn judged what is paused. */
   #turnedAt = 0;
   readonly #gathering = new Gathering();
+  readonly #peers: PeersAtRelay;
   /** When something in the outbox expires next. Unix milliseconds. */
   #expiresAt = Infinity;
   #asked = false;
@@ -71,6 +73,7 @@ export class Session {
     this.#account = account;
     this.#connection = connection;
     this.#highWater = listening.high_water ?? 0;
+    this.#peers = new PeersAtRelay(connection, listening.log_id ?? "");
     this.#flight = new Flight(
       (seq, data) =>
         connection.post("send", data, (frame) => {
@@ -125,6 +128,7 @@ export class Session {
     const work = async (tx: WriteTransaction) => {
       const turn = new Turn(tx, this.#crypto, this.#account, this.#cache);
       await applyAnswers(turn, flight);
+      await this.#peers.turn(turn);
       await receive(turn, batch);
       for (const contact of turn.heard) flight.found(contact);
       if (disorder) await turn.alert("relay_order", undefined, "the relay pushed something twice or out of order");
@@ -181,7 +185,7 @@ export class Session {
   untilNext(): number {
     const now = performance.now();
     const resume = this.#flight.nextResume(this.#turnedAt) ?? Infinity;
-    const receipts = this.#gathering.dueAt;
+    const receipts = Math.min(this.#gathering.dueAt, this.#peers.dueAt);
     const waiting = [...this.#cache.conversations.values()].some(({ record }) => isWaiting(record));
     const quiet = waiting || this.#cache.commits.size > 0 ? QUIET_MS : Infinity;
     const low = this.#replenishDue || this.#connection.keysLow !== undefined;

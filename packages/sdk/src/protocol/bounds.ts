@@ -39,6 +39,8 @@ const clientBounds: Record<ClientFrameType, FrameBounds> = {
   // A thousand members and Welcomes, and a hundred messages.
   commit: { length: ANY_LENGTH, items: 10_000 },
   received: SMALL,
+  // A thousand names.
+  peers: { length: 64 * KIB, items: 1_100 },
   unregister: SMALL,
 };
 

@@ -1,6 +1,6 @@
 import * as z from "zod/mini";
 import { isBase64 } from "./bytes.ts";
-import { Id } from "./names.ts";
+import { Id, Username } from "./names.ts";
 
 /** Version of this protocol; `info` lists what a relay speaks. */
 export const PROTOCOL_VERSION = 1;
@@ -29,6 +29,10 @@ const KeyExchange = z.object({
 /** A key package has 2,693 bytes, a Welcome of two 4,395. */
 const KeyPackage = Base64.check(z.maxLength(16_384));
 const Welcome = Base64.check(z.maxLength(16_384));
+
+/** Names in one `peers` frame, of each kind. */
+const PEERS_AT_ONCE = 500;
+const Peers = z.exactOptional(z.array(Username).check(z.maxLength(PEERS_AT_ONCE)));
 
 const Empty = z.optional(z.nullable(z.looseObject({})));
 
@@ -100,6 +104,11 @@ export const clientFrames = {
   }),
   /** Cumulative. Answered only if it has an id, or if it is refused. */
   received: z.object({ log_id: z.string().check(z.maxLength(64)), seq: Seq }),
+  /**
+   * Whom the account's owner has written to or accepted, and whom it has blocked. `clear` forgets one list or both, before
+   * the names are added. A name that is in both lists is blocked.
+   */
+  peers: z.object({ clear: z.exactOptional(z.enum(["allow", "block", "all"])), allow: Peers, block: Peers }),
   /** Removes the account that is logged in; `release` lets its name be registered again. */
   unregister: z.optional(z.nullable(z.object({ release: z.exactOptional(z.boolean()) }))),
 } as const;

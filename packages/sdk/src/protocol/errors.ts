@@ -93,6 +93,12 @@ export const wireErrors = {
   self_send: { code: 403, message: "Cannot send to oneself", hint: "choose another recipient", retry: false },
   not_a_member: { code: 403, message: "Not a member of this group", hint: "open a conversation first", retry: false },
   account_disabled: { code: 403, message: "Account disabled", hint: "ask the operator of the relay", retry: false },
+  blocked: {
+    code: 403,
+    message: "Blocked by the recipient",
+    hint: "the recipient's owner has to allow you again",
+    retry: false,
+  },
   token_account: {
     code: 403,
     message: "Not available to token accounts",

@@ -76,7 +76,7 @@ export const relayFrames = {
   challenge: z.object({ challenge: z.string().check(z.maxLength(256)), timestamp: z.number(), time: Millis }),
   /**
    * The answer to everything that has no frame of its own. `status`: authenticated, listening, delivered, stored_offline,
-   * committed, published, received, unregistered, ok, key_exchange_initiated, key_response_forwarded.
+   * committed, published, received, peers, unregistered, ok, key_exchange_initiated, key_response_forwarded.
    */
   ack: z.object({
     status: z.string().check(z.maxLength(64)),

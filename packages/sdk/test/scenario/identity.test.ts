@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import type { Agent } from "../../src/client/agent.ts";
 import { MemoryStore } from "../../src/store/memory.ts";
 import { WebSocket } from "ws";
-import { alertKinds, bodies, eventually, follow, numbered, rejection, World } from "./world.ts";
+import { alertKinds, bodies, eventually, follow, numbered, rejection, withoutPeers, World } from "./world.ts";
 
 /** Bob leaves, and somebody else registers under his name. */
 async function replaced(world: World, bob: Agent): Promise<Agent> {
@@ -142,6 +142,7 @@ describe("blocked contacts", () => {
   test("their messages are not shown and fail as blocked; nothing is sent to them; allow undoes it", async () => {
     const { world: opened, alice, bob } = await talking();
     await using world = opened;
+    withoutPeers(world);
     await bob.block("alice");
     const sent = await alice.send("bob", "can you hear me?");
     expect(await rejection(sent.handled())).toMatchObject({ code: "failed", reason: "blocked" });
@@ -158,6 +159,7 @@ describe("blocked contacts", () => {
   test("a blocked contact that opens a conversation anew is told as well, and heard again when it is allowed", async () => {
     const { world: opened, alice, bob } = await talking();
     await using world = opened;
+    withoutPeers(world);
     await bob.block("alice");
     await alice.close();
     // A new device, as after a restored store: its conversation is new to Bob.

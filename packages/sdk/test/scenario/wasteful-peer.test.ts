@@ -6,7 +6,7 @@ import { EPOCH_MESSAGES, GroupCrypto } from "../../src/crypto/group.ts";
 import { nodeCryptoProvider } from "../../src/node/provider.ts";
 import { toBase64, utf8 } from "../../src/protocol/index.ts";
 import type { Frame } from "./proxy.ts";
-import { bodies, eventually, follow, rejection, World } from "./world.ts";
+import { bodies, eventually, follow, rejection, withoutPeers, World } from "./world.ts";
 
 /** Bob, whose contacts Mallory and Carol have both talked to him, and what he tries to decrypt from now on. */
 async function talking() {
@@ -87,6 +87,7 @@ test("[A-3] the same ciphertext under other ids is tried once", async () => {
 test("[A-3] what a blocked contact sends is not tried at all, and it is told", async () => {
   const { world: opened, bob, mallory, carol, decrypt } = await talking();
   await using world = opened;
+  withoutPeers(world);
   await bob.block("mallory");
   const sent = await mallory.send("bob", "can you hear me?");
   for (const frame of await ahead(world, "mallory", 20)) world.proxy.push("bob", frame);

@@ -172,6 +172,19 @@ export async function alertKinds(agent: Agent): Promise<string[]> {
   return (await agent.alerts()).map(({ kind }) => kind);
 }
 
+/** Has the relay seem older than the frame by which it hears of peers: what it does for them is not done. */
+export function withoutPeers({ proxy }: World): void {
+  proxy.rule = ({ toRelay, frame }) =>
+    toRelay && frame.type === "peers" ? [{ ...frame, type: "not_yet_known" }] : undefined;
+}
+
+/** Waits until the relay has confirmed everything that an agent has said of its peers. */
+export function peersAreTold(world: World, agent: string): Promise<true> {
+  return eventually(`the relay knows the peers of ${agent}`, () =>
+    world.memory(agent).read(async (tx) => (await tx.list({ prefix: "peer-due/", limit: 1 })).length === 0),
+  );
+}
+
 /** Has the relay seem to refuse the next send of an agent for want of room. @returns whether it has */
 export function refuseNext({ proxy }: World, refused: string, retryAfterMs: number): () => boolean {
   let done = false;

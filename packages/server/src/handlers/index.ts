@@ -10,6 +10,7 @@ import { keyExchange } from "./key-exchange.ts";
 import { listUsers } from "./list-users.ts";
 import { listen } from "./listen.ts";
 import { lookup } from "./lookup.ts";
+import { peers } from "./peers.ts";
 import { publishKeys } from "./publish-keys.ts";
 import { received } from "./received.ts";
 import { register } from "./register.ts";
@@ -74,6 +75,8 @@ function handleLoggedIn(
       return keyExchange(context, login, "key_response", frame.data);
     case "lookup":
       return lookup(context, frame.data);
+    case "peers":
+      return peers(context, login, frame.data);
     case "publish_keys":
       return publishKeys(context, login, frame.data);
     case "claim_keys":

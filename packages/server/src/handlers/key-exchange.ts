@@ -14,6 +14,7 @@ export async function keyExchange(
 ): Promise<Answer> {
   const account = await store.account(to);
   if (login.kind === "key" || account?.kind === "key") return refuse("encryption_required");
+  if (account?.kind === "token" && (await store.isBlocked(account.name, login.name))) return refuse("blocked");
   const recipient = account?.kind === "token" ? hub.listener(account.mailbox) : undefined;
   // It has not asked for this, so it must not be what fills its connection up.
   if (recipient === undefined || recipient.unread > MOST_UNREAD) return refuse("unreachable_user");

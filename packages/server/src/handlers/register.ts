@@ -28,25 +28,27 @@ export async function register(context: Context, session: Session, data: Data): 
   if (!Username.safeParse(username).success) return refuse("username_characters");
   const retryAfterMs = context.rates.registrations.take(session.address);
   if (retryAfterMs > 0) return refuse("rate_limited", { retry_after_ms: retryAfterMs });
-  return data.identity_key === undefined ? registerToken(context, username) : registerDevice(context, data);
+  return data.identity_key === undefined
+    ? registerToken(context, username, session.address)
+    : registerDevice(context, data, session.address);
 }
 
-async function registerToken({ store, tokenKeys, log }: Context, username: string): Promise<Answer> {
+async function registerToken({ store, tokenKeys, log }: Context, username: string, address: string): Promise<Answer> {
   // A name that is taken must not cost a derivation.
   if ((await store.account(username)) !== undefined) return taken(store, { refused: "username_taken" }, username);
   const token = randomToken();
   const salt = randomBytes(16);
-  const result = await store.registerToken(username, await tokenKeys.derive(token, salt));
+  const result = await store.registerToken(username, await tokenKeys.derive(token, salt), address);
   if ("refused" in result) return taken(store, result, username);
   log.info({ user: username, kind: "token" }, "registered");
   return { type: "registered", data: { username, token, salt: salt.toString("base64") } };
 }
 
-async function registerDevice(context: Context, data: Data): Promise<Answer> {
+async function registerDevice(context: Context, data: Data, address: string): Promise<Answer> {
   const { store, hub, log, names } = context;
   if (data.relay === undefined) return invalidData("register");
   if (!names.includes(data.relay)) return refuse("wrong_relay_name", { hint: namesHint(names) });
-  const device = await readDevice(data);
+  const device = await readDevice(data, address);
   if (device === undefined) return refuse("invalid_certificate");
   const result = await store.registerDevice(device);
   if ("refused" in result) return taken(store, result, data.username);
@@ -60,7 +62,7 @@ async function registerDevice(context: Context, data: Data): Promise<Answer> {
 }
 
 /** The frame's device, if the identity key certifies it and the device key has signed the frame. */
-async function readDevice(data: Data): Promise<NewDevice | undefined> {
+async function readDevice(data: Data, address: string): Promise<NewDevice | undefined> {
   const { username, identity_key, device, key_packages, last_resort, relay, signature } = data;
   if (
     identity_key === undefined ||
@@ -100,6 +102,7 @@ async function readDevice(data: Data): Promise<NewDevice | undefined> {
     device: { id: device.id, key, certificate: certificateBytes, counter: certificate.counter },
     keyPackages,
     lastResort,
+    address,
   };
 }
 

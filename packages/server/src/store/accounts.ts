@@ -1,5 +1,6 @@
 import type { DatabaseSync } from "node:sqlite";
 import { equal, usernameKey } from "@aimessage/sdk/protocol";
+import type { Addresses } from "./addresses.ts";
 import { BoundedMap } from "./bounded-map.ts";
 import type { Account, Device, KeyAccount, NewDevice, Refused, RemovedAccount, TokenAccount } from "./store.ts";
 
@@ -11,6 +12,7 @@ interface Row {
   derived_key: Uint8Array | null;
   identity_key: Uint8Array | null;
   disabled: number | null;
+  address: number | null;
 }
 interface MailboxRow {
   mailbox: number;
@@ -33,9 +35,9 @@ export interface Owner {
 export type Accounts = ReturnType<typeof accountsTable>;
 
 /** Accounts, their devices, and the mailboxes that belong to them. */
-export function accountsTable(db: DatabaseSync) {
+export function accountsTable(db: DatabaseSync, addresses: Addresses) {
   const selectAccount = db.prepare("SELECT * FROM accounts WHERE name = ?");
-  const putAccount = db.prepare("INSERT OR REPLACE INTO accounts VALUES (?, ?, ?, ?, ?, ?, ?)");
+  const putAccount = db.prepare("INSERT OR REPLACE INTO accounts VALUES (?, ?, ?, ?, ?, ?, ?, ?)");
   const setDisabled = db.prepare("UPDATE accounts SET disabled = ? WHERE name = ?");
   const deleteAccount = db.prepare("DELETE FROM accounts WHERE name = ?");
   const selectMailbox = db.prepare("SELECT * FROM mailboxes WHERE mailbox = ?");
@@ -67,6 +69,7 @@ export function accountsTable(db: DatabaseSync) {
   function fromRow(row: Row): Account {
     const { name, username } = row;
     const disabled = row.disabled !== null;
+    const address = row.address ?? undefined;
     if (row.kind === "removed" || row.mailbox === null) return { kind: "removed", name, username };
     if (row.kind === "token")
       return {
@@ -75,6 +78,7 @@ export function accountsTable(db: DatabaseSync) {
         username,
         mailbox: row.mailbox,
         disabled,
+        address,
         derivedKey: row.derived_key as Uint8Array,
       };
     const device = toDevice(selectMailbox.get(row.mailbox) as unknown as MailboxRow);
@@ -84,6 +88,7 @@ export function accountsTable(db: DatabaseSync) {
       username,
       mailbox: row.mailbox,
       disabled,
+      address,
       identityKey: row.identity_key as Uint8Array,
       device,
     };
@@ -98,6 +103,7 @@ export function accountsTable(db: DatabaseSync) {
       account.kind === "token" ? account.derivedKey : null,
       account.kind === "key" ? account.identityKey : null,
       account.kind !== "removed" && account.disabled ? 1 : null,
+      account.kind === "removed" ? null : (account.address ?? null),
     );
     accounts.set(account.name, account);
   }
@@ -127,6 +133,10 @@ export function accountsTable(db: DatabaseSync) {
     return Number(lastInsertRowid);
   }
 
+  function addressOf(address: string): number | undefined {
+    return address === "" ? undefined : addresses.idOf(address);
+  }
+
   /** The mailbox in which messages for a name wait that nobody has registered. */
   function unknownMailbox(name: string): number | undefined {
     const row = selectDevice.get(name, "") as MailboxRow | undefined;
@@ -154,12 +164,13 @@ export function accountsTable(db: DatabaseSync) {
       return unknownMailbox(name) ?? createMailbox(name, undefined);
     },
 
-    registerToken(username: string, derivedKey: Uint8Array): TokenAccount | Refused {
+    registerToken(username: string, derivedKey: Uint8Array, from: string): TokenAccount | Refused {
       if (find(username) !== undefined) return { refused: "username_taken" };
       const name = usernameKey(username);
       const mailbox = unknownMailbox(name) ?? createMailbox(name, undefined);
       nameIsKnown.run(mailbox);
-      const account: TokenAccount = { kind: "token", name, username, mailbox, disabled: false, derivedKey };
+      const address = addressOf(from);
+      const account: TokenAccount = { kind: "token", name, username, mailbox, disabled: false, address, derivedKey };
       put(account);
       return account;
     },
@@ -168,6 +179,7 @@ export function accountsTable(db: DatabaseSync) {
       username,
       identityKey,
       device,
+      address,
     }: NewDevice): { account: KeyAccount; replaced: number | undefined; repeat: boolean } | Refused {
       const name = usernameKey(username);
       const known = find(username);
@@ -191,6 +203,7 @@ export function accountsTable(db: DatabaseSync) {
         username: known?.username ?? username,
         mailbox,
         disabled: false,
+        address: known?.kind === "key" ? known.address : addressOf(address),
         identityKey,
         device: { ...device, mailbox, loginCounter: 0 },
       };

@@ -1,7 +1,8 @@
 import type { WireReason } from "@aimessage/sdk/protocol";
 import type { KeyPackages } from "./key-packages.ts";
 import { digestOf } from "./requests.ts";
-import { messageDigest, senderOf, type Tables } from "./send.ts";
+import type { Payer } from "./room.ts";
+import { messageDigest, payerOf, senderOf, type Tables } from "./send.ts";
 import type { CommitRequest, Committed, KeyAccount, Refused } from "./store.ts";
 
 /** Decides about a commit and stores all of it, or nothing. */
@@ -25,7 +26,9 @@ export function commit(tables: Tables, keyPackages: KeyPackages, request: Commit
   if (typeof peer === "string") return { refused: peer };
   const handshake = opens ? request.welcomes[0]?.welcome : request.commit;
   if (handshake === undefined) return { refused: "invalid_data" };
-  const refusal = refuseMessages(tables, sender, peer, request, handshake);
+  const payer = payerOf(tables, sender, peer.name);
+  if (payer === undefined) return { refused: "blocked" };
+  const refusal = refuseMessages(tables, payer, peer, request, handshake);
   if (refusal !== undefined) return { refused: refusal };
 
   if (opens) {
@@ -33,8 +36,8 @@ export function commit(tables: Tables, keyPackages: KeyPackages, request: Commit
     keyPackages.used(sender.mailbox, peer.mailbox);
   } else groups.advance(request.groupId, request.epoch + 1);
   const common = {
+    ...payer,
     mailbox: peer.mailbox,
-    sender: sender.name,
     from: sender.username,
     device: sender.device.id,
     groupId: request.groupId,
@@ -98,7 +101,7 @@ function groupPeer({ accounts, groups }: Tables, sender: KeyAccount, request: Co
 
 function refuseMessages(
   { mail, requests, clock }: Tables,
-  sender: KeyAccount,
+  payer: Payer,
   peer: KeyAccount,
   request: CommitRequest,
   handshake: string,
@@ -107,12 +110,12 @@ function refuseMessages(
   if (messages.some(({ to }) => to.toLowerCase() !== peer.name)) return "not_a_member";
   const ids = new Set(messages.map(({ messageId }) => messageId));
   if (ids.size < messages.length) return "message_id_reused";
-  if (messages.some(({ messageId }) => requests.find(sender.mailbox, "message", messageId) !== undefined))
+  if (messages.some(({ messageId }) => requests.find(request.sender, "message", messageId) !== undefined))
     return "message_id_reused";
   if (messages.some(({ expiresAt }) => expiresAt !== undefined && expiresAt <= clock())) return "expired";
   const bodies = messages.map(({ message }) => message);
-  return mail.hasRoom(peer.mailbox, opens(request) ? "welcome" : "commit", sender.name, [handshake]) &&
-    mail.hasRoom(peer.mailbox, "application", sender.name, bodies)
+  return mail.hasRoom(peer.mailbox, opens(request) ? "welcome" : "commit", payer, [handshake]) &&
+    mail.hasRoom(peer.mailbox, "application", payer, bodies)
     ? undefined
     : "mailbox_full";
 }

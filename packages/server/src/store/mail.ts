@@ -1,6 +1,7 @@
 import type { DatabaseSync } from "node:sqlite";
 import type { DeliveryKind } from "@aimessage/sdk/protocol";
 import { BoundedMap } from "./bounded-map.ts";
+import { charge, emptyRoom, fits, held, type Payer, type Room } from "./room.ts";
 import type { Entry, StoreLimits } from "./store.ts";
 
 /** What an entry takes up beside its message: names, ids and indexes, roughly. */
@@ -23,25 +24,22 @@ export interface EntryRow {
   bytes: number;
   status: Entry["status"] | null;
   reason: string | null;
+  stranger: number | null;
+  address: number | null;
 }
-type Size = Pick<EntryRow, "mailbox" | "sender" | "kind" | "bytes">;
+type SizeArray = [sender: string, kind: DeliveryKind, bytes: number, stranger: number | null, address: number | null];
+type Size = Pick<EntryRow, "mailbox" | "sender" | "kind" | "bytes" | "stranger" | "address">;
 
-export type NewEntry = Omit<Entry, "seq" | "bytes" | "storedAt"> & {
-  /** Lower-case name of who is charged for the entry. */
-  sender: string;
-  /** Nobody has registered the recipient's name. */
-  unknown?: boolean;
-};
+export type NewEntry = Omit<Entry, "seq" | "bytes" | "storedAt"> &
+  Payer & {
+    /** Nobody has registered the recipient's name. */
+    unknown?: boolean;
+  };
 
-interface Room {
-  messages: number;
-  bytes: number;
-  senders: Map<string, { messages: number; bytes: number }>;
-}
-/** Each kind has room of its own: strangers send Welcomes, and may fill nobody's room but theirs. */
+/** Each kind has room of its own. */
 type Usage = Record<DeliveryKind, Room>;
 
-/** Welcomes of one sender that may wait, and commits for which there is room however many others send. */
+/** Welcomes of one sender that may wait, and commits of a peer for which there is room however many others send. */
 const WELCOMES = 16;
 const COMMITS = 4;
 
@@ -56,18 +54,22 @@ export function mailTable(
 ) {
   const insert = db.prepare(
     `INSERT INTO entries (mailbox, sender, from_name, device, kind, message, session_id, group_id, epoch, message_id,
-      expires_at, stored_at, bytes, status, reason, unknown) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      expires_at, stored_at, bytes, status, reason, unknown, stranger, address)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   );
   const select = db.prepare("SELECT * FROM entries WHERE mailbox = ? AND seq > ? AND seq <= ? ORDER BY seq LIMIT ?");
   // Read as arrays, and then deleted: RETURNING fills a table of its own first, which takes twice as long.
-  const sizesUpTo = db.prepare("SELECT sender, kind, bytes FROM entries WHERE mailbox = ? AND seq <= ?");
+  const sizesUpTo = db.prepare(
+    "SELECT sender, kind, bytes, stranger, address FROM entries WHERE mailbox = ? AND seq <= ?",
+  );
   sizesUpTo.setReturnArrays(true);
   const deleteUpTo = db.prepare("DELETE FROM entries WHERE mailbox = ? AND seq <= ?");
   const deleteOne = db.prepare("DELETE FROM entries WHERE seq = ?");
   const exists = db.prepare("SELECT 1 FROM entries WHERE seq = ?");
   const highest = db.prepare("SELECT max(seq) AS seq FROM entries WHERE mailbox = ?");
   const sums = db.prepare(
-    "SELECT kind, sender, count(*) AS messages, sum(bytes) AS bytes FROM entries WHERE mailbox = ? GROUP BY kind, sender",
+    `SELECT kind, sender, stranger, address, count(*) AS messages, sum(bytes) AS bytes FROM entries
+      WHERE mailbox = ? GROUP BY kind, sender, stranger, address`,
   );
   const countUnknown = db.prepare("SELECT count(*) AS count FROM entries WHERE sender = ? AND unknown = 1");
   const countAll = db.prepare("SELECT count(*) AS count FROM entries");
@@ -84,14 +86,14 @@ export function mailTable(
       notice: emptyRoom(),
     };
     for (const row of sums.all(mailbox) as unknown as (Size & { messages: number })[])
-      charge(fresh[row.kind], row.sender, row.messages, row.bytes);
+      charge(fresh[row.kind], payerOf(row), row.messages, row.bytes);
     usages.set(mailbox, fresh);
     return fresh;
   }
 
-  function release(mailbox: number, kind: DeliveryKind, sender: string, bytes: number): void {
-    const known = usages.get(mailbox);
-    if (known !== undefined) charge(known[kind], sender, -1, -bytes);
+  function release(row: Size): void {
+    const known = usages.get(row.mailbox);
+    if (known !== undefined) charge(known[row.kind], payerOf(row), -1, -row.bytes);
   }
 
   const capacity = {
@@ -106,21 +108,17 @@ export function mailTable(
       usages.clear();
     },
 
-    /** Whether messages of one sender fit: a sender may take a quarter of what the others leave. */
-    hasRoom(mailbox: number, kind: DeliveryKind, sender: string, messages: string[]): boolean {
+    /** Whether messages of one sender fit. */
+    hasRoom(mailbox: number, kind: DeliveryKind, payer: Payer, messages: string[]): boolean {
       if (messages.length === 0) return true;
       const room = usage(mailbox)[kind];
-      const all = capacity[kind];
       const count = messages.length;
-      const bytes = messages.reduce((sum, message) => sum + sizeOf(message), 0);
-      if (kind === "notice") return room.messages + count <= all.messages;
-      const own = room.senders.get(sender) ?? { messages: 0, bytes: 0 };
-      if (kind === "commit" && own.messages + count <= COMMITS) return true;
+      if (kind === "notice") return room.messages + count <= capacity.notice.messages;
+      const own = held(room, payer.sender);
+      if (kind === "commit" && !payer.stranger && own.messages + count <= COMMITS) return true;
       if (kind === "welcome" && own.messages + count > WELCOMES) return false;
-      return (
-        own.messages + count <= share(all.messages - (room.messages - own.messages)) &&
-        own.bytes + bytes <= share(all.bytes - (room.bytes - own.bytes))
-      );
+      const bytes = messages.reduce((sum, message) => sum + sizeOf(message), 0);
+      return fits(room, capacity[kind], payer, count, bytes);
     },
 
     add(entry: NewEntry): number {
@@ -143,10 +141,12 @@ export function mailTable(
         entry.status ?? null,
         entry.reason ?? null,
         entry.unknown === true ? 1 : null,
+        entry.stranger ? 1 : null,
+        entry.address ?? null,
       );
       const seq = Number(lastInsertRowid);
       const known = usages.get(entry.mailbox);
-      if (known !== undefined) charge(known[entry.kind], entry.sender, 1, bytes);
+      if (known !== undefined) charge(known[entry.kind], entry, 1, bytes);
       announce({
         seq,
         mailbox: entry.mailbox,
@@ -186,15 +186,16 @@ export function mailTable(
     },
 
     received(mailbox: number, seq: number): number {
-      const rows = sizesUpTo.all(mailbox, seq) as unknown as [sender: string, kind: DeliveryKind, bytes: number][];
+      const rows = sizesUpTo.all(mailbox, seq) as unknown as SizeArray[];
       if (rows.length > 0) deleteUpTo.run(mailbox, seq);
-      for (const [sender, kind, bytes] of rows) release(mailbox, kind, sender, bytes);
+      for (const [sender, kind, bytes, stranger, address] of rows)
+        release({ mailbox, sender, kind, bytes, stranger, address });
       return rows.length;
     },
 
     remove(row: Size & Pick<EntryRow, "seq">): void {
       deleteOne.run(row.seq);
-      release(row.mailbox, row.kind, row.sender, row.bytes);
+      release(row);
     },
 
     highWater(mailbox: number): number {
@@ -211,28 +212,12 @@ export function mailTable(
   };
 }
 
-function share(left: number): number {
-  return Math.floor(left / 4);
-}
-
 function sizeOf(message: string): number {
   return OVERHEAD_BYTES + Buffer.byteLength(message);
 }
 
-function emptyRoom(): Room {
-  return { messages: 0, bytes: 0, senders: new Map() };
-}
-
-function charge(room: Room, sender: string, messages: number, bytes: number): void {
-  room.messages += messages;
-  room.bytes += bytes;
-  const own = room.senders.get(sender);
-  if (own === undefined) room.senders.set(sender, { messages, bytes });
-  else if (own.messages + messages === 0) room.senders.delete(sender);
-  else {
-    own.messages += messages;
-    own.bytes += bytes;
-  }
+function payerOf({ sender, stranger, address }: Pick<EntryRow, "sender" | "stranger" | "address">): Payer {
+  return { sender, stranger: stranger === 1, address: address ?? undefined };
 }
 
 function toEntry(row: EntryRow): Entry {

@@ -125,6 +125,59 @@ const migrations: string[] = [
   DELETE FROM members WHERE group_id IN
     (SELECT group_id FROM members WHERE mailbox NOT IN (SELECT mailbox FROM mailboxes));
   `,
+  `
+  -- Whom the owner of an account has written to or accepted, and whom it has blocked. Lower case.
+  CREATE TABLE peers (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    owner TEXT NOT NULL,
+    peer TEXT NOT NULL,
+    blocked INTEGER NOT NULL,        -- 0 or 1
+    UNIQUE (owner, peer)
+  );
+  CREATE INDEX peers_of_owner ON peers (owner, blocked, number);
+
+  -- From where accounts were registered: strangers of one address share their room.
+  CREATE TABLE addresses (id INTEGER PRIMARY KEY, address TEXT NOT NULL UNIQUE);
+  ALTER TABLE accounts ADD COLUMN address INTEGER;
+
+  -- The same table with two columns more in front of the message, which is read without it.
+  ALTER TABLE entries RENAME TO entries_before;
+  DROP INDEX entries_by_mailbox;
+  DROP INDEX entries_by_expiry;
+  DROP INDEX entries_unknown;
+  CREATE TABLE entries (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    mailbox INTEGER NOT NULL,
+    sender TEXT NOT NULL,            -- lower-case name of who is charged for it
+    from_name TEXT NOT NULL,
+    device TEXT,
+    kind TEXT NOT NULL,
+    session_id TEXT,
+    group_id TEXT,
+    epoch INTEGER,
+    message_id TEXT NOT NULL,
+    expires_at INTEGER,
+    stored_at INTEGER NOT NULL,
+    bytes INTEGER NOT NULL,
+    status TEXT,
+    reason TEXT,
+    unknown INTEGER,                 -- 1 if nobody has registered the recipient's name
+    stranger INTEGER,                -- 1 if the recipient had not let the sender in
+    address INTEGER,                 -- of the sender
+    message TEXT NOT NULL
+  );
+  INSERT INTO entries SELECT seq, mailbox, sender, from_name, device, kind, session_id, group_id, epoch, message_id,
+    expires_at, stored_at, bytes, status, reason, unknown, NULL, NULL, message FROM entries_before ORDER BY seq;
+  -- Also of entries that are gone no place is given again.
+  INSERT INTO sqlite_sequence (name, seq) SELECT 'entries', 0
+    WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'entries');
+  UPDATE sqlite_sequence SET seq = max(seq, coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'entries_before'), 0))
+    WHERE name = 'entries';
+  DROP TABLE entries_before;
+  CREATE INDEX entries_by_mailbox ON entries (mailbox);
+  CREATE INDEX entries_by_expiry ON entries (expires_at) WHERE expires_at IS NOT NULL;
+  CREATE INDEX entries_unknown ON entries (sender) WHERE unknown = 1;
+  `,
 ];
 
 /** The version to which {@link migrate} brings a database. */

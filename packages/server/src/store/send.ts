@@ -3,7 +3,9 @@ import { Username, type WireReason } from "@aimessage/sdk/protocol";
 import type { Accounts } from "./accounts.ts";
 import type { Groups } from "./groups.ts";
 import type { Mail } from "./mail.ts";
+import type { Peers } from "./peers.ts";
 import { digestOf, type Requests } from "./requests.ts";
+import type { Payer } from "./room.ts";
 import type { Account, KeyAccount, Refused, SendRequest, Sent, StoreLimits, TokenAccount } from "./store.ts";
 
 /** The tables that decide about messages. */
@@ -12,6 +14,7 @@ export interface Tables {
   mail: Mail;
   requests: Requests;
   groups: Groups;
+  peers: Peers;
   limits: StoreLimits;
   clock: () => number;
 }
@@ -49,12 +52,14 @@ function decide(tables: Tables, request: SendRequest): Sent | Refused {
   const target =
     sender.kind === "token" ? tokenTarget(tables, sender, to, request) : keyTarget(tables, sender, to, request);
   if (typeof target === "string") return { refused: target };
-  if (!mail.hasRoom(target.mailbox, "application", sender.name, [request.message])) return { refused: "mailbox_full" };
+  const payer = payerOf(tables, sender, to?.name);
+  if (payer === undefined) return { refused: "blocked" };
+  if (!mail.hasRoom(target.mailbox, "application", payer, [request.message])) return { refused: "mailbox_full" };
 
   const id = messageId ?? randomUUID();
   const seq = mail.add({
+    ...payer,
     mailbox: target.mailbox,
-    sender: sender.name,
     from: sender.username,
     device: sender.kind === "key" ? sender.device.id : undefined,
     kind: "application",
@@ -71,6 +76,16 @@ function decide(tables: Tables, request: SendRequest): Sent | Refused {
   if (digest !== undefined) requests.add(senderMailbox, "message", id, digest, target.mailbox, seq);
   if (sender.kind === "key") requests.setLast(senderMailbox, id);
   return { messageId: id, mailbox: target.mailbox, waiting: true };
+}
+
+/** Who is charged for what a sender leaves in another account's mailbox; undefined: it is blocked there. */
+export function payerOf(
+  { peers }: Pick<Tables, "peers">,
+  { name, address }: TokenAccount | KeyAccount,
+  to: string | undefined,
+): Payer | undefined {
+  const standing = to === undefined ? "stranger" : peers.standing(to, name);
+  return standing === "blocked" ? undefined : { sender: name, address, stranger: standing === "stranger" };
 }
 
 /** The account whose active mailbox this is. */

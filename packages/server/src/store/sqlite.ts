@@ -3,7 +3,9 @@ import { closeSync, fdatasync, openSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { asOwnerOf } from "@aimessage/sdk/program";
+import { usernameKey } from "@aimessage/sdk/protocol";
 import { accountsTable } from "./accounts.ts";
+import { addressesTable } from "./addresses.ts";
 import { auditTable } from "./audit.ts";
 import { commit } from "./commit.ts";
 import { administer } from "./deeds.ts";
@@ -13,9 +15,10 @@ import { keyPackagesTable } from "./key-packages.ts";
 import { lockFolder, makeFolder, makePrivate } from "./lock.ts";
 import { mailTable } from "./mail.ts";
 import { migrate } from "./migrations.ts";
+import { peersTable } from "./peers.ts";
 import { requestsTable } from "./requests.ts";
-import { send, senderOf } from "./send.ts";
-import type { ClaimedKeys, Entry, Refused, RelayStore, StoreLimits } from "./store.ts";
+import { payerOf, send, senderOf } from "./send.ts";
+import type { ClaimedKeys, Entry, PeersChange, Refused, RelayStore, StoreLimits } from "./store.ts";
 import { sweeper } from "./sweep.ts";
 
 export interface StoreOptions {
@@ -108,6 +111,7 @@ function openStore(db: DatabaseSync, options: StoreOptions, sync: Sync | undefin
       accounts.forget();
       groups.forget();
       mail.forget();
+      peers.forget();
     },
     onCommit,
   );
@@ -115,21 +119,35 @@ function openStore(db: DatabaseSync, options: StoreOptions, sync: Sync | undefin
     onDisk = entries.at(-1)?.seq ?? onDisk;
     listener?.(entries);
   });
-  const accounts = accountsTable(db);
+  const accounts = accountsTable(db, addressesTable(db));
+  const peers = peersTable(db, limits.peers);
   const groups = groupsTable(db);
   const requests = requestsTable(db, clock);
   const keyPackages = keyPackagesTable(db, limits.keyPackages, clock);
   const mail = mailTable(db, limits, clock, (entry) => group.announce(entry));
-  const tables = { accounts, groups, requests, mail, limits, clock };
+  const tables = { accounts, groups, requests, mail, peers, limits, clock };
   const sweep = sweeper(db, { accounts, mail, requests, keyPackages, groups }, limits, clock);
 
   const audit = auditTable(db, clock);
 
   function remove(mailbox: number, release: boolean): boolean {
+    const name = accounts.owner(mailbox)?.name ?? "";
     if (!accounts.remove(mailbox, release)) return false;
+    peers.removeAll(name);
     groups.removeMember(mailbox);
     keyPackages.removeAll(mailbox);
     return true;
+  }
+
+  function setPeers(mailbox: number, change: PeersChange): Refused | undefined {
+    const owner = senderOf(accounts, mailbox);
+    if (owner === undefined) return { refused: "device_replaced" };
+    peers.change(owner.name, {
+      clear: change.clear,
+      allow: change.allow.map(usernameKey),
+      block: change.block.map(usernameKey),
+    });
+    return undefined;
   }
 
   function claimKeys(claimant: number, username: string, another: boolean, admit: () => number): ClaimedKeys | Refused {
@@ -141,6 +159,7 @@ function openStore(db: DatabaseSync, options: StoreOptions, sync: Sync | undefin
     const { mailbox } = account;
     if (mailbox === claimant) return { refused: "self_send" };
     if (sender.disabled || account.disabled) return { refused: "account_disabled" };
+    if (payerOf(tables, sender, account.name) === undefined) return { refused: "blocked" };
     const unused = another ? undefined : keyPackages.unusedClaim(claimant, mailbox);
     if (unused !== undefined) return { account, keyPackage: unused, lastResort: false, remaining: undefined };
     const retryAfterMs = admit();
@@ -156,7 +175,8 @@ function openStore(db: DatabaseSync, options: StoreOptions, sync: Sync | undefin
     watch: (stored) => void (listener = stored),
     account: (username) => group.glance(() => accounts.find(username)),
     device: (username, id) => group.glance(() => accounts.device(username, id)),
-    registerToken: (username, derivedKey) => group.write(() => accounts.registerToken(username, derivedKey)),
+    registerToken: (username, derivedKey, address) =>
+      group.write(() => accounts.registerToken(username, derivedKey, address)),
     registerDevice: (device) =>
       group.write(() => {
         const result = accounts.registerDevice(device);
@@ -169,6 +189,8 @@ function openStore(db: DatabaseSync, options: StoreOptions, sync: Sync | undefin
       }),
     login: (mailbox, counter) => group.writeSoon(() => accounts.login(mailbox, counter)),
     removeAccount: (mailbox, release) => group.write(() => remove(mailbox, release)),
+    isBlocked: (owner, peer) => group.glance(() => peers.standing(owner, peer) === "blocked"),
+    setPeers: (mailbox, change) => group.writeSoon(() => setPeers(mailbox, change)),
     send: (request, blocked) => group.write(() => send(tables, request, blocked)),
     commit: (request) => group.write(() => commit(tables, keyPackages, request)),
     entries: (mailbox, after, room) => group.read(() => mail.between(mailbox, after, onDisk, room)),

@@ -42,6 +42,8 @@ interface Named {
 interface Usable extends Named {
   /** The operator has disabled it: it logs in, sends and is written to by nobody, and keeps what it has. */
   disabled: boolean;
+  /** Number of the address from which it was registered; undefined if that is not known. */
+  address: number | undefined;
 }
 
 /** The original's kind: logs in by a key derived from its token. */
@@ -95,6 +97,16 @@ export interface NewDevice {
   device: { id: string; key: Uint8Array; certificate: Uint8Array; counter: number };
   keyPackages: Uint8Array[];
   lastResort: Uint8Array;
+  /** From where it is registered, as limits count it; empty if that is not known. A known account keeps its first. */
+  address: string;
+}
+
+/** What an account's owner says of others. Usernames; `clear` forgets a list, or both, before they are added. [P-7.5] */
+export interface PeersChange {
+  clear: "allow" | "block" | "all" | undefined;
+  /** It has written to them or accepted them: they have room that strangers cannot take. */
+  allow: string[];
+  block: string[];
 }
 
 export interface SendRequest {
@@ -185,6 +197,7 @@ export interface StoreLimits {
   noticeMessages: number;
   unknownUserMessages: number;
   keyPackages: number;
+  peers: number;
 }
 
 /**
@@ -201,13 +214,18 @@ export interface RelayStore extends AsyncDisposable {
   account(username: string): Promise<Account | undefined>;
   /** A device by its id, replaced or not. */
   device(username: string, id: string): Promise<(Device & { active: boolean }) | undefined>;
-  registerToken(username: string, derivedKey: Uint8Array): Promise<TokenAccount | Refused>;
+  /** @param address As in {@link NewDevice}. */
+  registerToken(username: string, derivedKey: Uint8Array, address: string): Promise<TokenAccount | Refused>;
   /** A new key account, a new device of one (`replaced`: the mailbox of the old one), or a repeat of either. */
   registerDevice(device: NewDevice): Promise<{ account: KeyAccount; replaced: number | undefined } | Refused>;
   /** Accepts a login counter that is higher than the last. */
   login(mailbox: number, counter: number): Promise<Refused | undefined>;
   /** Removes the account whose active mailbox this is, if there is one; its name stays reserved unless it is released. */
   removeAccount(mailbox: number, release: boolean): Promise<boolean>;
+  /** Changes whom an account has let in and blocked. Of each kind the newest are kept, as many as `limits.peers`. */
+  setPeers(mailbox: number, change: PeersChange): Promise<Refused | undefined>;
+  /** Whether an account has blocked another. Names in lower case. */
+  isBlocked(owner: string, peer: string): Promise<boolean>;
 
   /**
    * Stores a message. `blocked` holds the groups in which this connection was refused: the store refuses what is in

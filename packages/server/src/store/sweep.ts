@@ -12,9 +12,9 @@ const BATCH = 500;
 /** All of an entry but its message, which may be long. */
 type SweptRow = Pick<
   EntryRow,
-  "seq" | "mailbox" | "sender" | "kind" | "bytes" | "group_id" | "message_id" | "stored_at"
+  "seq" | "mailbox" | "sender" | "kind" | "bytes" | "group_id" | "message_id" | "stored_at" | "stranger" | "address"
 >;
-const COLUMNS = "seq, mailbox, sender, kind, bytes, group_id, message_id, stored_at";
+const COLUMNS = "seq, mailbox, sender, kind, bytes, group_id, message_id, stored_at, stranger, address";
 
 /** Turns what will never be delivered into notices for its senders, and forgets what is too old. */
 export function sweeper(
@@ -43,14 +43,16 @@ export function sweeper(
     mail.remove(row);
     const sender = accounts.find(row.sender);
     if (row.kind !== "application" || sender?.kind !== "key") return;
-    if (!mail.hasRoom(sender.mailbox, "notice", row.sender, [""])) {
+    // Of what it has sent itself.
+    const payer = { sender: row.sender, address: sender.address, stranger: false };
+    if (!mail.hasRoom(sender.mailbox, "notice", payer, [""])) {
       unnoticed += 1;
       return;
     }
     const recipient = accounts.find(accounts.owner(row.mailbox)?.name ?? "");
     mail.add({
+      ...payer,
       mailbox: sender.mailbox,
-      sender: row.sender,
       from: recipient?.username ?? accounts.owner(row.mailbox)?.name ?? "",
       device: undefined,
       kind: "notice",

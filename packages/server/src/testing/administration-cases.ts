@@ -52,7 +52,7 @@ export const administrationCases: Record<string, StoreCase["run"]> = {
     await world.sweep();
     const [notice] = await world.waiting(alice.mailbox);
     assert.deepEqual([notice?.messageId, notice?.status, notice?.reason], ["1", "dropped", "unregistered"]);
-    assertRefused(await world.store.registerToken("bob", new Uint8Array(32)), "username_taken");
+    assertRefused(await world.store.registerToken("bob", new Uint8Array(32), ""), "username_taken");
     assert.equal((await world.administer("enable", "bob")).outcome, "unknown_user");
     assert.equal((await world.administer("remove", "bob")).outcome, "unchanged");
     assert.equal((await world.administer("remove", "bob", true)).outcome, "done");

@@ -6,6 +6,7 @@ import type {
   Entry,
   KeyAccount,
   NewDevice,
+  PeersChange,
   Refused,
   RelayStore,
   SendRequest,
@@ -24,6 +25,8 @@ export interface StoreCase {
 /** A store with a clock that cases move, and short ways to fill it. */
 export class StoreWorld implements AsyncDisposable {
   now = 1_700_000_000_000;
+  /** From where accounts are registered next; empty: from nowhere that is known. */
+  address = "";
   readonly store: RelayStore;
   /** What the store has announced as durable. */
   readonly stored: Entry[] = [];
@@ -35,7 +38,7 @@ export class StoreWorld implements AsyncDisposable {
   }
 
   async token(username: string): Promise<TokenAccount> {
-    return accepted(await this.store.registerToken(username, new Uint8Array(32)));
+    return accepted(await this.store.registerToken(username, new Uint8Array(32), this.address));
   }
 
   newDevice(username: string, counter = 1, identity = username): NewDevice {
@@ -50,6 +53,7 @@ export class StoreWorld implements AsyncDisposable {
       },
       keyPackages: [bytes(`package 1 ${username} ${counter}`), bytes(`package 2 ${username} ${counter}`)],
       lastResort: bytes(`last resort ${username} ${counter}`),
+      address: this.address,
     };
   }
 
@@ -88,6 +92,22 @@ export class StoreWorld implements AsyncDisposable {
       welcomes: [],
       messages: [],
     });
+  }
+
+  /** Lets these in, and blocks those. */
+  async peers(of: { mailbox: number }, change: Partial<PeersChange>): Promise<void> {
+    const all = { clear: undefined, allow: [], block: [], ...change };
+    assert.equal(await this.store.setPeers(of.mailbox, all), undefined);
+  }
+
+  /** Sends until the mailbox is full; returns how many were taken. */
+  async fill(from: { mailbox: number }, to: string, extra: Partial<SendRequest> = {}): Promise<number> {
+    for (let count = 0; ; count++) {
+      const result = await this.send(from, to, extra);
+      if (!("refused" in result)) continue;
+      assertRefused(result, "mailbox_full");
+      return count;
+    }
   }
 
   administer(what: Deed["what"], target: string, release = false) {

@@ -33,3 +33,4 @@ export const group = fc.constantFrom("g", "h");
 export const id = fc.constantFrom("1", "2", "3", "4", "5", "6", "7", "8");
 export const off = fc.constantFrom(0, 0, 0, 0, -1, -2, 1);
 export const expires = fc.constantFrom(undefined, undefined, undefined, 0, 1000, 3600_000);
+export const address = fc.constantFrom("", "192.0.2.1", "192.0.2.1", "192.0.2.2");

@@ -1,6 +1,6 @@
 import * as fc from "fast-check";
 import { expect } from "vitest";
-import { asDevice, login, registerDevice, registerToken, remove } from "./account-commands.ts";
+import { asDevice, login, registerDevice, registerToken, remove, setPeers } from "./account-commands.ts";
 import { type Command, command } from "./command.ts";
 import { claim, publish } from "./key-commands.ts";
 import { asCommit, commits, reads, received, sends } from "./mail-commands.ts";
@@ -24,6 +24,7 @@ const weights: [number, fc.Arbitrary<Command>][] = [
   [4, registerDevice],
   [2, login],
   [1, remove],
+  [3, setPeers],
   [10, sends],
   [8, commits],
   [2, received],

@@ -33,10 +33,14 @@ function decide(model: Model, request: SendRequest & { messageId: string }) {
   const refused = sender.kind === "token" ? tokenTo(model, name, to) : keyTo(model, mailbox, to, request);
   if (refused !== undefined) return { refused };
   const target = to?.mailbox ?? model.unknownBox(lower(request.to)) ?? model.createBox(lower(request.to), undefined);
+  const standing = model.standing(target, name);
+  if (standing === "blocked") return { refused: "blocked" } as const;
   if (!model.hasRoom(target, "application", name, 1)) return { refused: "mailbox_full" } as const;
-  const { username: from } = sender;
+  const { username: from, address } = sender;
   const unknown = to === undefined;
-  const entry = { mailbox: target, sender: name, from, kind: "application" as const, id, group, expires, unknown };
+  const stranger = standing === "stranger";
+  const rest = { sender: name, from, stranger, address, unknown };
+  const entry = { ...rest, mailbox: target, kind: "application" as const, id, group, expires };
   const seq = model.add({ ...entry, reason: undefined });
   model.remember(mailbox, "message", id, digest, target, seq);
   if (sender.kind === "key") model.last.set(mailbox, id);
@@ -84,12 +88,15 @@ export function commit(model: Model, request: CommitRequest): { mailbox: number;
   }
   const peer = epoch === 0 ? openingPeer(model, sender, request) : groupPeer(model, mailbox, request);
   if (typeof peer === "string") return { refused: peer };
+  const standing = model.standing(peer.mailbox, model.name(mailbox));
+  if (standing === "blocked") return { refused: "blocked" };
   const refused = refuseMessages(model, request, peer);
   if (refused !== undefined) return { refused };
 
   model.groups.set(group, { epoch: epoch + 1, members: model.groups.get(group)?.members ?? [mailbox, peer.mailbox] });
   if (epoch === 0) model.claims.delete(`${mailbox}/${peer.mailbox}`);
-  const rest = { mailbox: peer.mailbox, sender: model.name(mailbox), from: sender.username, group, unknown: false };
+  const payer = { sender: model.name(mailbox), address: sender.address, stranger: standing === "stranger" };
+  const rest = { ...payer, mailbox: peer.mailbox, from: sender.username, group, unknown: false };
   const kind = epoch === 0 ? "welcome" : "commit";
   const seq = model.add({ ...rest, kind, id, expires: undefined, reason: undefined });
   model.remember(mailbox, "commit", id, digest, peer.mailbox, seq);

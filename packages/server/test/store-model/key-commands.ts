@@ -14,6 +14,7 @@ export const claim = fc.tuple(name, old, name, fc.boolean()).map(([by, isOld, of
     if (owner === undefined || owner.kind === "removed") return expect(shown).toBe("unknown_user");
     if (owner.kind === "token") return expect(shown).toBe("encryption_required");
     if (owner.mailbox === claimant) return expect(shown).toBe("self_send");
+    if (model.standing(owner.mailbox, model.name(claimant)) === "blocked") return expect(shown).toBe("blocked");
     const held = another ? undefined : model.claimed(claimant, owner.mailbox);
     if (held !== undefined) return expect(shown).toBe(held.name);
     const [next] = model.stock(owner.mailbox);

@@ -2,7 +2,13 @@ import type { WireReason } from "@aimessage/sdk/protocol";
 
 export const DAY = 24 * 3600 * 1000;
 /** Small, so that they are met. */
-export const limits = { mailboxMessages: 12, handshakeMessages: 12, unknownUserMessages: 2, mailboxAge: 14 * DAY };
+export const limits = {
+  mailboxMessages: 32,
+  handshakeMessages: 32,
+  unknownUserMessages: 2,
+  mailboxAge: 14 * DAY,
+  peers: 2,
+};
 const REMEMBERED_MS = 2 * DAY;
 const KEYS_MS = 88 * DAY;
 
@@ -18,6 +24,8 @@ export interface Entry {
   expires: number | undefined;
   at: number;
   unknown: boolean;
+  stranger: boolean;
+  address: string;
   reason: string | undefined;
 }
 export interface Account {
@@ -27,6 +35,8 @@ export interface Account {
   identity: number;
   counter: number;
   logins: number;
+  /** From where it was registered; its own name if that is not known. */
+  address: string;
 }
 interface Mailbox {
   name: string;
@@ -58,6 +68,8 @@ export class Model {
   readonly groups = new Map<string, { epoch: number; members: number[] }>();
   readonly stocks = new Map<number, { left: Package[]; lastResort: Package | undefined }>();
   readonly claims = new Map<string, Package>();
+  /** Whom each name has let in (false) or blocked (true), in the order in which it has said so. */
+  readonly peers = new Map<string, Map<string, boolean>>();
   /** Of each mailbox's one connection. */
   readonly blocked = new Map<number, Set<string>>();
 
@@ -95,14 +107,42 @@ export class Model {
     return this.seq;
   }
 
+  /** Lets in or blocks, and forgets the oldest of too many. */
+  setPeers(owner: string, names: string[], blocked: boolean): void {
+    const list = this.peers.get(owner) ?? new Map<string, boolean>();
+    this.peers.set(owner, list);
+    for (const name of names.map((own) => own.toLowerCase())) {
+      if (list.get(name) === blocked) continue;
+      list.delete(name);
+      list.set(name, blocked);
+    }
+    const kind = [...list].filter(([, is]) => is === blocked);
+    for (const [name] of kind.slice(0, Math.max(0, kind.length - limits.peers))) list.delete(name);
+  }
+
+  /** What a name is to the owner of a mailbox. */
+  standing(mailbox: number, name: string): "peer" | "blocked" | "stranger" {
+    const owner = this.name(mailbox);
+    if (owner === name) return "peer";
+    const blocked = this.active(mailbox) === undefined ? undefined : this.peers.get(owner)?.get(name);
+    return blocked === undefined ? "stranger" : blocked ? "blocked" : "peer";
+  }
+
   hasRoom(mailbox: number, kind: "application" | "welcome" | "commit", sender: string, count: number): boolean {
     if (count === 0) return true;
     const room = this.waiting(mailbox).filter((entry) => entry.kind === kind);
     const own = room.filter((entry) => entry.sender === sender).length;
-    if (kind === "commit" && own + count <= 4) return true;
+    const stranger = this.standing(mailbox, sender) !== "peer";
+    if (kind === "commit" && !stranger && own + count <= 4) return true;
     if (kind === "welcome" && own + count > 16) return false;
     const all = kind === "application" ? limits.mailboxMessages : limits.handshakeMessages;
-    return own + count <= Math.floor((all - (room.length - own)) / 4);
+    if (!stranger) return own + count <= Math.floor((all - (room.length - own)) / 4);
+    const theirs = room.filter((entry) => entry.stranger);
+    const address = this.accounts.get(sender)?.address ?? sender;
+    const here = theirs.filter((entry) => entry.address === address).length;
+    const part = Math.min(Math.floor(all / 2), all - (room.length - theirs.length));
+    const ofAddress = Math.floor((part - (theirs.length - here)) / 4);
+    return own + count <= Math.floor((ofAddress - Math.max(0, here - own)) / 2);
   }
 
   past(mailbox: number, kind: "message" | "commit", id: string): Past | undefined {
@@ -178,7 +218,7 @@ export class Model {
     const name = this.name(entry.mailbox);
     const from = this.accounts.get(name)?.username ?? name;
     const { id, group, sender: charged } = entry;
-    const rest = { expires: undefined, unknown: false, reason };
+    const rest = { expires: undefined, unknown: false, stranger: false, address: sender.address, reason };
     this.add({ mailbox: sender.mailbox, sender: charged, from, kind: "notice", id, group, ...rest });
   }
 }

@@ -1,0 +1,61 @@
+import type { DatabaseSync } from "node:sqlite";
+import { BoundedMap } from "./bounded-map.ts";
+import type { PeersChange } from "./store.ts";
+
+/** What somebody is to an account: let in by its owner, blocked by it, or neither. */
+export type Standing = "peer" | "blocked" | "stranger";
+
+export type Peers = ReturnType<typeof peersTable>;
+
+/** Whom the owners of accounts have let in, and whom they have blocked. Names in lower case. [P-7.5] */
+export function peersTable(db: DatabaseSync, capacity: number) {
+  const select = db.prepare("SELECT blocked FROM peers WHERE owner = ? AND peer = ?");
+  // A new number: of too many the newest are kept.
+  const insert = db.prepare("INSERT OR REPLACE INTO peers (owner, peer, blocked) VALUES (?, ?, ?)");
+  const clear = db.prepare("DELETE FROM peers WHERE owner = ? AND blocked = ?");
+  const trim = db.prepare(
+    `DELETE FROM peers WHERE number IN (SELECT number FROM peers
+      WHERE owner = ? AND blocked = ? ORDER BY number DESC LIMIT -1 OFFSET ?)`,
+  );
+  const known = new BoundedMap<string, Standing>();
+
+  function read(owner: string, peer: string): Standing {
+    const row = select.get(owner, peer) as { blocked: number } | undefined;
+    return row === undefined ? "stranger" : row.blocked === 1 ? "blocked" : "peer";
+  }
+
+  function add(owner: string, peers: string[], blocked: boolean): void {
+    const standing = blocked ? "blocked" : "peer";
+    const fresh = peers.filter((peer) => read(owner, peer) !== standing);
+    for (const peer of fresh) insert.run(owner, peer, Number(blocked));
+    if (fresh.length > 0) trim.run(owner, Number(blocked), capacity);
+  }
+
+  return {
+    forget(): void {
+      known.clear();
+    },
+
+    standing(owner: string, peer: string): Standing {
+      // Nobody needs leave to write to oneself.
+      if (owner === peer) return "peer";
+      const pair = `${owner}/${peer}`;
+      let standing = known.get(pair);
+      if (standing === undefined) known.set(pair, (standing = read(owner, peer)));
+      return standing;
+    },
+
+    change(owner: string, { clear: list, allow, block }: PeersChange): void {
+      if (list === "allow" || list === "all") clear.run(owner, 0);
+      if (list === "block" || list === "all") clear.run(owner, 1);
+      add(owner, allow, false);
+      add(owner, block, true);
+      // What was remembered is read again: that costs less than to look for it.
+      known.clear();
+    },
+
+    removeAll(owner: string): void {
+      this.change(owner, { clear: "all", allow: [], block: [] });
+    },
+  };
+}

@@ -1,0 +1,96 @@
+/** How full one mailbox is with entries of one kind, and whether more fit. [P-5.9] */
+
+interface Amount {
+  messages: number;
+  bytes: number;
+}
+
+/** Who is charged for an entry. */
+export interface Payer {
+  /** Lower-case name. */
+  sender: string;
+  /** Number of the address from which the sender was registered; undefined: it is alone. */
+  address: number | undefined;
+  /** The mailbox's owner has not let it in. */
+  stranger: boolean;
+}
+
+export interface Room extends Amount {
+  senders: Map<string, Amount>;
+  strangers: Strangers | undefined;
+}
+
+/** Their part of it, by address. */
+interface Strangers extends Amount {
+  addresses: Map<number | string, Amount>;
+}
+
+const NOTHING: Amount = { messages: 0, bytes: 0 };
+
+export function emptyRoom(): Room {
+  return { ...NOTHING, senders: new Map(), strangers: undefined };
+}
+
+/** Adds to what is taken, or gives back. */
+export function charge(room: Room, payer: Payer, messages: number, bytes: number): void {
+  add(room, messages, bytes);
+  addTo(room.senders, payer.sender, messages, bytes);
+  if (!payer.stranger) return;
+  room.strangers ??= { ...NOTHING, addresses: new Map() };
+  add(room.strangers, messages, bytes);
+  addTo(room.strangers.addresses, placeOf(payer), messages, bytes);
+}
+
+/** What one sender has in it. */
+export function held({ senders }: Room, sender: string): Amount {
+  return senders.get(sender) ?? NOTHING;
+}
+
+/** Whether so much more of one sender fits. */
+export function fits(room: Room, all: Amount, payer: Payer, messages: number, bytes: number): boolean {
+  const own = held(room, payer.sender);
+  const most = (part: keyof Amount): number =>
+    payer.stranger ? strangersShare(room, all[part], payer, own, part) : quarter(all[part] - (room[part] - own[part]));
+  return own.messages + messages <= most("messages") && own.bytes + bytes <= most("bytes");
+}
+
+/**
+ * Strangers have what peers leave, and half of the room at most. An address takes a quarter of what the others leave of
+ * that, an account half of what the others leave its address: neither one name nor many of one address take it all.
+ */
+function strangersShare(
+  { strangers, ...room }: Room,
+  all: number,
+  payer: Payer,
+  own: Amount,
+  part: keyof Amount,
+): number {
+  const taken = strangers?.[part] ?? 0;
+  const theirs = Math.min(half(all), all - (room[part] - taken));
+  const place = strangers?.addresses.get(placeOf(payer))?.[part] ?? 0;
+  return half(quarter(theirs - (taken - place)) - Math.max(0, place - own[part]));
+}
+
+function placeOf({ address, sender }: Payer): number | string {
+  return address ?? sender;
+}
+
+function half(left: number): number {
+  return Math.floor(left / 2);
+}
+
+function quarter(left: number): number {
+  return Math.floor(left / 4);
+}
+
+function add(amount: Amount, messages: number, bytes: number): void {
+  amount.messages += messages;
+  amount.bytes += bytes;
+}
+
+function addTo<K>(amounts: Map<K, Amount>, key: K, messages: number, bytes: number): void {
+  const amount = amounts.get(key);
+  if (amount === undefined) amounts.set(key, { messages, bytes });
+  else if (amount.messages + messages === 0) amounts.delete(key);
+  else add(amount, messages, bytes);
+}
