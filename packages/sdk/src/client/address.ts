@@ -1,12 +1,14 @@
 import { AgentError } from "../errors.ts";
 import { parseFingerprint } from "../crypto/identity.ts";
 import { Username, usernameKey } from "../protocol/index.ts";
+import { check } from "./arguments.ts";
 
 /**
  * Reads `NAME` or `NAME#FINGERPRINT`. The name comes back in lower case.
  * @throws AgentError bad_username, bad_fingerprint
  */
 export function parseAddress(address: string): { username: string; fingerprint: string | undefined } {
+  check("text", { text: address }, "name");
   const [name = "", ...rest] = address.split("#");
   if (!Username.safeParse(name).success)
     throw new AgentError("bad_username", `"${name}" is no username`, {

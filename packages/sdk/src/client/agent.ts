@@ -10,6 +10,7 @@ import { type HandleOptions, handleAll, type Handler } from "./handle.ts";
 import { rowById } from "./outbox-rows.ts";
 import { Outbox } from "./outbox.ts";
 import { AddressBook, type Contact } from "./address-book.ts";
+import { check } from "./arguments.ts";
 import { followAlerts } from "./alerts.ts";
 import { ask, type AskType } from "./asks.ts";
 import { type Transport, webTransport } from "./connect.ts";
@@ -106,6 +107,7 @@ export class Agent implements AsyncDisposable {
    * unless they `share`: then each message goes to one of them.
    */
   async *messages(options: ListenOptions = {}): AsyncGenerator<IncomingMessage, void, undefined> {
+    check("listen", options, "options");
     this.#link.start();
     for await (const { row, message } of listen(this.#store, this.#link, this.username, options))
       yield {
@@ -117,8 +119,14 @@ export class Agent implements AsyncDisposable {
             ...more,
           }),
         handled: () => this.#withLink(settleMessage(this.#store, row.seq)),
-        failed: (reason) => this.#withLink(settleMessage(this.#store, row.seq, reason)),
-        retry: (reason, delay) => retryMessage(this.#store, row.seq, reason, delay),
+        failed: async (reason) => {
+          check("text", { text: reason }, "reason");
+          await this.#withLink(settleMessage(this.#store, row.seq, reason));
+        },
+        retry: async (reason, delay) => {
+          check("retry", { reason, delay });
+          await retryMessage(this.#store, row.seq, reason, delay);
+        },
       };
   }
 
@@ -126,7 +134,9 @@ export class Agent implements AsyncDisposable {
    * Gives each message to `handler`: handled when it resolves. When it rejects it is tried again with back-off, and at
    * last a dead letter whose sender hears the error's message. Any number of processes may do so; they take turns.
    */
-  handle(handler: Handler, options: HandleOptions = {}): Promise<void> {
+  async handle(handler: Handler, options: HandleOptions = {}): Promise<void> {
+    check("handler", { handler });
+    check("handle", options, "options");
     return handleAll((listening) => this.messages(listening), handler, options);
   }
 
@@ -149,7 +159,9 @@ export class Agent implements AsyncDisposable {
   }
 
   /** Looks into the inbox, oldest first, and consumes nothing. With `last`: only at so many, the newest. */
-  inbox({ last }: { last?: number } = {}): Promise<InboxEntry[]> {
+  async inbox(options: { last?: number } = {}): Promise<InboxEntry[]> {
+    check("look", options, "options");
+    const { last } = options;
     return this.#store.read(async (tx) => {
       const entries: InboxEntry[] = [];
       const rows = await list(tx, "in/", last === undefined ? {} : { reverse: true, limit: last });
@@ -170,16 +182,16 @@ export class Agent implements AsyncDisposable {
   }
 
   /** Accepts what a stopped contact shows now; with `NAME#FINGERPRINT` only if it matches. */
-  trust(address: string, wait?: Wait): Promise<Contact> {
+  async trust(address: string, wait?: Wait): Promise<Contact> {
     const { username, fingerprint: expected } = parseAddress(address);
     return this.#book.trust(username, expected, wait);
   }
 
-  block(username: string): Promise<Contact> {
+  async block(username: string): Promise<Contact> {
     return this.#book.setBlocked(parseAddress(username).username, true);
   }
 
-  allow(username: string): Promise<Contact> {
+  async allow(username: string): Promise<Contact> {
     return this.#book.setBlocked(parseAddress(username).username, false);
   }
 
@@ -187,7 +199,7 @@ export class Agent implements AsyncDisposable {
    * Without a fingerprint: the contact, looked up and pinned if it is new. With one: compares, and marks it as verified.
    * @throws AgentError fingerprint_mismatch, refused (unknown_user), bad_fingerprint
    */
-  verify(username: string, typed?: string, wait?: Wait): Promise<Contact> {
+  async verify(username: string, typed?: string, wait?: Wait): Promise<Contact> {
     const address = parseAddress(typed === undefined ? username : `${username}#${typed}`);
     return this.#book.verify(address.username, address.fingerprint, wait);
   }
@@ -212,6 +224,7 @@ export class Agent implements AsyncDisposable {
    * @returns whether the relay has removed its account
    */
   async unregister(options: LeaveOptions = {}): Promise<boolean> {
+    check("leave", options, "options");
     await this.sync(options).catch(() => undefined);
     return leave({ store: this.#store, account: this.#account, link: this.#link }, options);
   }
@@ -266,7 +279,8 @@ export class Agent implements AsyncDisposable {
     return writing;
   }
 
-  #row(id: string): Promise<OutboxRecord | undefined> {
+  async #row(id: string): Promise<OutboxRecord | undefined> {
+    check("text", { text: id }, "message id");
     return this.#store.read((tx) => rowById(tx, id));
   }
 

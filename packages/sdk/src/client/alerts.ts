@@ -1,6 +1,6 @@
 /** Alerts: what the owner should know. There is one for each kind and contact, on which repeats are counted. */
 import type { ClientStore, WriteTransaction } from "../store/store.ts";
-import { type AlertRecord, get, nextSeq, pad, put, remove } from "./records.ts";
+import { type AlertRecord, get, nextSeq, pad, parse, put, readable, remove } from "./records.ts";
 
 const DAY_MS = 86_400_000;
 /**
@@ -43,7 +43,7 @@ export async function raiseAlert(
 /** Forgets alerts that have not come again for long. */
 export async function sweepAlerts(tx: WriteTransaction, now: number): Promise<void> {
   for (const [key, value] of await tx.list({ prefix: "alert/" })) {
-    const { at, kind, contact } = JSON.parse(value as string) as AlertRecord;
+    const { at, kind, contact } = parse(key, value) as AlertRecord;
     if (now - at < KEPT_MS) continue;
     await tx.delete(key);
     await tx.delete(indexOf(kind, contact));
@@ -66,7 +66,8 @@ export function followAlerts(store: ClientStore, listener: (alert: AlertRecord) 
   const look = async (quietly: boolean) => {
     const news = await store.read((tx) => tx.list({ prefix: "alert/", after: last }));
     last = news.at(-1)?.[0] ?? last;
-    if (!quietly) for (const [, text] of news) listener(JSON.parse(text as string) as AlertRecord);
+    const alerts = news.map(([, text]) => readable(text) as AlertRecord | undefined);
+    if (!quietly) for (const alert of alerts) if (alert !== undefined) listener(alert);
   };
   const next = (quietly: boolean) => {
     tail = tail.then(() => look(quietly)).catch(() => undefined);

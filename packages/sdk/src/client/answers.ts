@@ -15,25 +15,29 @@ const RETRY_MS = 1_000;
 
 /** Applies the relay's answers to what was sent. */
 export async function applyAnswers(turn: Turn, flight: Flight): Promise<void> {
-  for (const { group, commitId, answer } of flight.commitAnswers.splice(0)) {
-    const commit = turn.cache.commits.get(group);
-    // Its conversation may have been closed, or its epoch lost, meanwhile.
-    if (commit?.commit_id === commitId) await applyCommitAnswer(turn, flight, commit, answer);
-    else if ((await turn.conversation(group)) === undefined)
-      for (const [seq, send] of flight.sends) if (send.group === group) flight.sends.delete(seq);
-  }
-  for (const { seq, answer } of flight.sendAnswers.splice(0)) {
-    const sent = flight.sends.get(seq);
-    flight.sends.delete(seq);
-    if ("ok" in answer && sent !== undefined) flight.succeeded(sent.contact, sent.group);
-    const row = await get(turn.tx, "out/", pad(seq));
-    if (row === undefined || row.state !== "queued") continue;
-    const answered = "ok" in answer ? answer.ok.message_id : answer.refusal.message_id;
-    // Meanwhile the other side may have asked for it again: it waits under another frame id.
-    if (answered !== undefined && answered !== frameId(row.id, row.attempt)) continue;
-    if ("ok" in answer) await stored(turn, row, answer.ok.status === "delivered");
-    else await refusedSend(turn, flight, row, answer.refusal);
-  }
+  for (const { group, commitId, answer } of flight.commitAnswers.splice(0))
+    await turn.on(`group/${group}`, async () => {
+      const commit = turn.cache.commits.get(group);
+      // Its conversation may have been closed, or its epoch lost, meanwhile.
+      if (commit !== undefined && commit.commit_id === commitId) await applyCommitAnswer(turn, flight, commit, answer);
+      else if ((await turn.conversation(group)) === undefined)
+        for (const [seq, send] of flight.sends) if (send.group === group) flight.sends.delete(seq);
+    });
+  for (const sent of flight.sendAnswers.splice(0))
+    await turn.on(`out/${pad(sent.seq)}`, () => applySendAnswer(turn, flight, sent));
+}
+
+async function applySendAnswer(turn: Turn, flight: Flight, { seq, answer }: Flight["sendAnswers"][0]): Promise<void> {
+  const sent = flight.sends.get(seq);
+  flight.sends.delete(seq);
+  if ("ok" in answer && sent !== undefined) flight.succeeded(sent.contact, sent.group);
+  const row = await get(turn.tx, "out/", pad(seq));
+  if (row === undefined || row.state !== "queued") return;
+  const answered = "ok" in answer ? answer.ok.message_id : answer.refusal.message_id;
+  // Meanwhile the other side may have asked for it again: it waits under another frame id.
+  if (answered !== undefined && answered !== frameId(row.id, row.attempt)) return;
+  if ("ok" in answer) await stored(turn, row, answer.ok.status === "delivered");
+  else await refusedSend(turn, flight, row, answer.refusal);
 }
 
 async function stored(turn: Turn, row: OutboxRecord, delivered: boolean): Promise<void> {

@@ -1,7 +1,7 @@
 /** Listeners that share take turns: each claims a message for as long as it works on it. */
 import type { ClientStore, ReadTransaction } from "../store/store.ts";
 import { AHEAD, endIfExpired, notBefore } from "./message.ts";
-import { get, type InboxRecord, pad, put } from "./records.ts";
+import { find, get, type InboxRecord, pad, put } from "./records.ts";
 
 /** How long a claim holds that is not renewed. Milliseconds. */
 const CLAIM_MS = 20_000;
@@ -94,7 +94,7 @@ async function firstFree(
     keys = await tx.list({ prefix: "unhandled/", after, limit: AHEAD });
     for (const [key] of keys) {
       const seq = key.slice("unhandled/".length);
-      const row = await get(tx, "in/", seq);
+      const row = await find(tx, "in/", seq);
       if (row === undefined || !wanted(row)) continue;
       const free = watch.freeAt(row);
       if (free <= Date.now()) return seq;

@@ -86,58 +86,61 @@ export async function applyCommit(turn: Turn, group: string): Promise<void> {
 export async function applyAdmitted(turn: Turn, seq: number): Promise<void> {
   for (const commit of turn.cache.commits.values())
     if (commit.kind === "update" && commit.high_water !== undefined && commit.high_water < seq)
-      await applyCommit(turn, commit.group);
+      await turn.on(`group/${commit.group}`, () => applyCommit(turn, commit.group));
 }
 
 /** Makes the Update commits that are due in the conversations in use. Sent by the caller's `post`. */
 export async function heal(turn: Turn, post: (group: string) => void): Promise<void> {
-  for (const conversation of turn.cache.conversations.values()) {
-    const { record } = conversation;
-    if (record.state !== "open") continue;
-    // If that is still to come, the clock was set back: how long it has waited is not known.
-    if (isWaiting(record) && Math.abs(turn.now - (record.waiting_since ?? 0)) >= STALE_PATIENCE_MS) {
-      // The relay knows no epoch that we know: it may have been restored from a backup.
-      const { contact } = record;
-      const text = `the relay takes nothing for ${contact} in this conversation any more`;
-      await closeConversation(turn, conversation, "stale_epoch", text);
-      continue;
-    }
-    const messages = record.messages_since_commit;
-    const age = turn.now - record.committed_at;
-    const pending = turn.cache.commits.get(record.id);
-    const lost = record.lost_commit?.epoch === record.epoch ? record.lost_commit : undefined;
-    if (pending !== undefined || lost !== undefined) {
-      const blocked = messages >= 2 * HEAL_MESSAGES || (record.committed_at > 0 && age >= 2 * HEAL_MS);
-      const since = lost?.since ?? pending?.created_at ?? turn.now;
-      const patience = pending?.high_water === undefined ? HEAL_PATIENCE_MS : CATCH_UP_PATIENCE_MS;
-      // The relay has had every chance to admit it: what is sent on would be readable with stolen state.
-      if (blocked && turn.now - since > patience)
-        await closeConversation(
-          turn,
-          conversation,
-          "healing_blocked",
-          `new keys for ${record.contact} were not admitted for too long`,
-        );
-      continue;
-    }
-    if (messages < HEAL_MESSAGES && age < HEAL_MS) continue;
-    const { pending: next, commit } = await turn.crypto.update(conversation.group);
-    const commitId = randomId();
-    await turn.tx.put(`next/${record.id}`, next);
-    await turn.saveCommit({
-      group: record.id,
-      commit_id: commitId,
-      kind: "update",
-      epoch: record.epoch,
-      frame: JSON.stringify({
-        commit_id: commitId,
-        group_id: record.id,
-        epoch: record.epoch,
-        commit: toBase64(commit),
-      }),
-      rows: [],
-      created_at: turn.now,
-    });
-    turn.after.push(() => post(record.id));
+  for (const conversation of turn.cache.conversations.values())
+    if (conversation.record.state === "open")
+      await turn.on(`group/${conversation.record.id}`, () => healOne(turn, conversation, post));
+}
+
+async function healOne(turn: Turn, conversation: Conversation, post: (group: string) => void): Promise<void> {
+  const { record } = conversation;
+  // If that is still to come, the clock was set back: how long it has waited is not known.
+  if (isWaiting(record) && Math.abs(turn.now - (record.waiting_since ?? 0)) >= STALE_PATIENCE_MS) {
+    // The relay knows no epoch that we know: it may have been restored from a backup.
+    const { contact } = record;
+    const text = `the relay takes nothing for ${contact} in this conversation any more`;
+    await closeConversation(turn, conversation, "stale_epoch", text);
+    return;
   }
+  const messages = record.messages_since_commit;
+  const age = turn.now - record.committed_at;
+  const pending = turn.cache.commits.get(record.id);
+  const lost = record.lost_commit?.epoch === record.epoch ? record.lost_commit : undefined;
+  if (pending !== undefined || lost !== undefined) {
+    const blocked = messages >= 2 * HEAL_MESSAGES || (record.committed_at > 0 && age >= 2 * HEAL_MS);
+    const since = lost?.since ?? pending?.created_at ?? turn.now;
+    const patience = pending?.high_water === undefined ? HEAL_PATIENCE_MS : CATCH_UP_PATIENCE_MS;
+    // The relay has had every chance to admit it: what is sent on would be readable with stolen state.
+    if (blocked && turn.now - since > patience)
+      await closeConversation(
+        turn,
+        conversation,
+        "healing_blocked",
+        `new keys for ${record.contact} were not admitted for too long`,
+      );
+    return;
+  }
+  if (messages < HEAL_MESSAGES && age < HEAL_MS) return;
+  const { pending: next, commit } = await turn.crypto.update(conversation.group);
+  const commitId = randomId();
+  await turn.tx.put(`next/${record.id}`, next);
+  await turn.saveCommit({
+    group: record.id,
+    commit_id: commitId,
+    kind: "update",
+    epoch: record.epoch,
+    frame: JSON.stringify({
+      commit_id: commitId,
+      group_id: record.id,
+      epoch: record.epoch,
+      commit: toBase64(commit),
+    }),
+    rows: [],
+    created_at: turn.now,
+  });
+  turn.after.push(() => post(record.id));
 }

@@ -1,7 +1,8 @@
 import { AgentError } from "../errors.ts";
+import { check } from "./arguments.ts";
 import type { ClientStore, ReadTransaction } from "../store/store.ts";
 import { type Message, readMessage } from "./message.ts";
-import { get, type InboxRecord, pad, put } from "./records.ts";
+import { find as findRecord, type InboxRecord, pad, put } from "./records.ts";
 
 /** A message that handlers have given up. Its sender has been told; its body is kept for 30 days. */
 export interface DeadLetter extends Message {
@@ -62,12 +63,13 @@ export class DeadLetters {
 
 async function* rows(tx: ReadTransaction): AsyncGenerator<InboxRecord> {
   for (const [key] of await tx.list({ prefix: "dead/" })) {
-    const row = await get(tx, "in/", key.slice("dead/".length));
+    const row = await findRecord(tx, "in/", key.slice("dead/".length));
     if (row !== undefined) yield row;
   }
 }
 
 async function find(tx: ReadTransaction, id: string): Promise<InboxRecord> {
+  check("text", { text: id }, "message id");
   for await (const row of rows(tx)) if (row.id === id) return row;
   throw new AgentError("unknown_message", `no message ${id} is among the dead letters`, {
     hint: "aimessage dead list shows them",

@@ -2,6 +2,7 @@ import { AgentError } from "../errors.ts";
 import { largestBody } from "../crypto/content.ts";
 import { randomId, utf8 } from "../protocol/index.ts";
 import type { ClientStore } from "../store/store.ts";
+import { check } from "./arguments.ts";
 import { parseAddress } from "./address.ts";
 import type { AddressBook } from "./address-book.ts";
 import { letIn } from "./peers.ts";
@@ -33,11 +34,12 @@ export async function enqueue(
   body: string | Uint8Array,
   options: SendOptions,
 ): Promise<OutboxRecord> {
+  check("body", { body });
+  check("send", options, "options");
   const address = parseAddress(to);
   if (address.username === own) throw usage("an agent cannot send to itself", "choose another recipient");
   const bytes = typeof body === "string" ? utf8(body) : body;
   const contentType = options.contentType ?? (typeof body === "string" ? "text/plain" : "application/octet-stream");
-  checkOptions(options, contentType);
   return store.write(async (tx) => {
     const relay = await get(tx, "meta/relay");
     const largest = largestBody(relay?.frame_bytes ?? 0);
@@ -87,21 +89,6 @@ export async function enqueue(
     if (record.expires_at !== undefined) await tx.put(`expiry/${pad(record.expires_at)}/${pad(seq)}`, "");
     return record;
   });
-}
-
-function checkOptions(options: SendOptions, contentType: string): void {
-  if (!/^[\x20-\x7e]{1,128}$/.test(contentType))
-    throw usage("the content type is not one", "1 to 128 printable ASCII characters");
-  if (options.thread !== undefined && !/^[\x20-\x7e]{1,64}$/.test(options.thread))
-    throw usage("the thread is too long", "1 to 64 printable ASCII characters");
-  if (options.replyTo !== undefined && !/^[A-Za-z0-9_-]{1,64}$/.test(options.replyTo))
-    throw usage("reply_to is no message id", "1 to 64 of A-Za-z0-9_-");
-  if (options.messageId !== undefined && !/^[A-Za-z0-9_-]{1,60}$/.test(options.messageId))
-    throw usage("the message id is not one", "1 to 60 of A-Za-z0-9_-");
-  if (options.messageId !== undefined && /--[1-9]$/.test(options.messageId))
-    throw usage("a message id may not end in two dashes and a digit", "that names repeats of a message");
-  if (options.expiresIn !== undefined && !(options.expiresIn > 0))
-    throw usage("the expiry is not in the future", "give it as milliseconds from now");
 }
 
 function usage(message: string, hint: string): AgentError {

@@ -42,6 +42,24 @@ export class Flight {
     this.postCommit = postCommit;
   }
 
+  /** @returns what puts everything back as it is now, but for the answers that have come since: for a turn that is undone */
+  keep(): () => void {
+    const maps = [this.sends, this.pausedContacts, this.#delays].map((map) => keepEntries<unknown, unknown>(map));
+    const sets = [this.commitsToRepeat, this.blocked, this.toOpen, this.strange, this.badPackages].map(keepMembers);
+    const repeats = [...this.repeats].map(([group, rows]) => [group, new Set(rows)] as const);
+    const [sends, commits] = [[...this.sendAnswers], [...this.commitAnswers]];
+    const { taken, lastServed, pausedUntil } = this;
+    return () => {
+      for (const restore of [...maps, ...sets]) restore();
+      this.repeats.clear();
+      for (const [group, rows] of repeats) this.repeats.set(group, new Set(rows));
+      this.sendAnswers.unshift(...sends.filter((answer) => !this.sendAnswers.includes(answer)));
+      this.commitAnswers.unshift(...commits.filter((answer) => !this.commitAnswers.includes(answer)));
+      this.taken ??= taken;
+      Object.assign(this, { lastServed, pausedUntil });
+    };
+  }
+
   hasReceiptUnderWay(contact: string): boolean {
     for (const send of this.sends.values()) if (send.contact === contact && send.kind === "receipt") return true;
     return false;
@@ -101,10 +119,29 @@ export class Flight {
 /** What we would refuse ourselves, so that a relay need not. */
 export const tooLarge: Refusal = { code: 413, reason: "message_too_large", message: "more than the relay takes" };
 
+/** What cannot be read any more is made anew, as where the relay does not know the group. */
+export const unsendable: Refusal = { code: 403, reason: "not_a_member", message: "not readable here" };
+
 /** The answer to a `send` or `commit`. */
 export function asAck(answer: { frame: RelayFrame } | { refusal: Refusal }): Answered<RelayFrameData<"ack">> {
   if ("refusal" in answer) return answer;
   if (answer.frame.type === "ack") return { ok: answer.frame.data };
   // Anything else says nothing of what became of the message: it is sent again.
   return { refusal: { code: 500, reason: "internal", message: `answered by ${answer.frame.type}` } };
+}
+
+function keepEntries<K, V>(map: Map<K, V>): () => void {
+  const before = [...map];
+  return () => {
+    map.clear();
+    for (const [key, value] of before) map.set(key, value);
+  };
+}
+
+function keepMembers<T>(set: Set<T>): () => void {
+  const before = [...set];
+  return () => {
+    set.clear();
+    for (const member of before) set.add(member);
+  };
 }

@@ -32,6 +32,6 @@ export class Gathering {
     this.#since = undefined;
     this.#flushedAt = turn.ticks;
     this.dueAt = Infinity;
-    await flushReceipts(turn, names);
+    for (const name of names) await turn.on(`receipt/${name}`, () => flushReceipts(turn, [name]));
   }
 }

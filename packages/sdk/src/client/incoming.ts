@@ -29,23 +29,33 @@ export async function receive(turn: Turn, batch: Pushed[]): Promise<void> {
   for (const { delivery, offline } of batch) {
     if (delivery.seq <= turn.position) continue;
     await applyAdmitted(turn, delivery.seq);
-    switch (delivery.kind ?? "application") {
-      case "application":
-        await receiveApplication(turn, delivery, offline);
-        break;
-      case "welcome":
-        await receiveWelcome(turn, delivery);
-        break;
-      case "commit":
-        await receiveCommit(turn, delivery);
-        break;
-      case "notice":
-        await receiveNotice(turn, delivery);
-        break;
-    }
+    const at = `pushed/${delivery.seq}`;
+    if (!turn.aside.has(at)) await turn.on(at, () => receiveOne(turn, delivery, offline));
+    else await leaveAlone(turn, delivery);
     turn.position = delivery.seq;
   }
   await applyAdmitted(turn, turn.position + 1);
+}
+
+/** What the turn has failed on: its sender hears that it was not readable, unless that fails, too. */
+async function leaveAlone(turn: Turn, { kind, seq, from, message_id }: Delivery): Promise<void> {
+  turn.wasted(usernameKey(from), HANDSHAKE);
+  const at = `unread/${seq}`;
+  if ((kind ?? "application") === "application" && !turn.aside.has(at))
+    await turn.on(at, () => unreadable(turn, usernameKey(from), message_id));
+}
+
+async function receiveOne(turn: Turn, delivery: Delivery, offline: boolean): Promise<void> {
+  switch (delivery.kind ?? "application") {
+    case "application":
+      return receiveApplication(turn, delivery, offline);
+    case "welcome":
+      return receiveWelcome(turn, delivery);
+    case "commit":
+      return receiveCommit(turn, delivery);
+    case "notice":
+      return receiveNotice(turn, delivery);
+  }
 }
 
 /** Of whoever is not read now, messages in another conversation are not readable: it hears of them as of those. */

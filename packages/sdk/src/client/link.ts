@@ -7,6 +7,7 @@ import { connect, type Transport } from "./connect.ts";
 import type { Connection } from "./connection.ts";
 import { registerReplacement, replaceDevice } from "./replace-device.ts";
 import { expire } from "./outbox-rows.ts";
+import { makeTurn } from "./set-aside.ts";
 import { Session } from "./session.ts";
 import { Cache, Turn } from "./turn.ts";
 
@@ -154,7 +155,10 @@ export class Link {
     try {
       const account = await this.#account();
       // However long the relay is away.
-      await this.#store.write((tx) => expire(new Turn(tx, this.#crypto, account, new Cache())));
+      await makeTurn(this.#store, {
+        begin: (tx) => new Turn(tx, this.#crypto, account, new Cache()),
+        work: (turn) => expire(turn).then(() => turn.flush()),
+      });
       const url = new URL(account.server);
       connection = await connect(this.#transport, url, () => this.wake(), this.#stopping.signal);
       if (account.relay.new_device === true) await registerReplacement(this.#store, this.#crypto, account, connection);

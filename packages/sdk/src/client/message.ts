@@ -1,6 +1,6 @@
 import { fromUtf8 } from "../protocol/index.ts";
 import type { ClientStore, ReadTransaction, WriteTransaction } from "../store/store.ts";
-import { emptyReceipt, get, type InboxRecord, list, pad, put, toBytes } from "./records.ts";
+import { emptyReceipt, find, get, type InboxRecord, isReceipt, list, pad, put, toBytes } from "./records.ts";
 
 /** A message that has arrived. It stays unhandled, and is shown again after a restart, until `handled` or `failed`. */
 export interface Message {
@@ -93,7 +93,9 @@ async function settleRow(tx: WriteTransaction, row: InboxRecord, failure: string
     ...(failure === undefined ? {} : { reason: failure }),
   });
   await tx.delete(`unhandled/${pad(row.seq)}`);
-  const receipt = (await get(tx, "receipt/", row.from)) ?? emptyReceipt();
+  const waiting = await find(tx, "receipt/", row.from);
+  // One that cannot be read is nobody's to repair here, and must not keep this message from being settled.
+  const receipt = waiting !== undefined && isReceipt(waiting) ? waiting : emptyReceipt();
   if (failure === undefined) receipt.handled.push(row.id);
   else receipt.failed.push({ id: row.id, reason: failure.slice(0, 1000) });
   await put(tx, "receipt/", row.from, receipt);
@@ -137,7 +139,7 @@ function readAhead(store: ClientStore, cursor: Cursor, to: string): Promise<bool
     const first = cursor.waiting.splice(0, AHEAD);
     const rows = first.length === 0 ? await list(tx, "in/", { after: cursor.after, limit: AHEAD }) : [];
     for (const seq of first) {
-      const row = await get(tx, "in/", seq);
+      const row = await find(tx, "in/", seq);
       if (row !== undefined) rows.push(row);
     }
     if (first.length === 0) cursor.after = pad(rows.at(-1)?.seq ?? Number(cursor.after));

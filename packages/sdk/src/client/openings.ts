@@ -8,7 +8,7 @@ import type { CommitData, Flight } from "./flight.ts";
 import { encryptRow } from "./outgoing.ts";
 import { bodyToSend, failWaiting, queuedRows } from "./queue.ts";
 import { deleteRow, settle } from "./outbox-rows.ts";
-import type { OutboxRecord } from "./records.ts";
+import { type OutboxRecord, pad } from "./records.ts";
 import type { Turn } from "./turn.ts";
 
 /** Messages in the frame that opens a conversation, at most. */
@@ -24,10 +24,11 @@ export async function openWith(
 ): Promise<void> {
   const rows = await queuedRows(turn, flight, username, OPENING_MESSAGES);
   const bodies = new Map<OutboxRecord, Uint8Array>();
-  for (const row of rows) {
-    const body = await bodyToSend(turn, row, keys.identity_key);
-    if (body !== undefined) bodies.set(row, body);
-  }
+  for (const row of rows)
+    await turn.on(`out/${pad(row.seq)}`, async () => {
+      const body = await bodyToSend(turn, row, keys.identity_key);
+      if (body !== undefined) bodies.set(row, body);
+    });
   // Whoever was meant is not there: nobody is pinned for those who come later.
   if (bodies.size === 0 || bodies.size < rows.length) return;
   const opening = await openConversation(turn, keys);
@@ -49,7 +50,7 @@ export async function openWith(
   for (const [row, body] of bodies) {
     // What does not fit goes as a frame of its own, once the conversation is open.
     if (body.length > largestBody(room)) break;
-    const data = await encryptRow(turn, conversation, row, body);
+    const data = await turn.on(`out/${pad(row.seq)}`, () => encryptRow(turn, conversation, row, body));
     room -= data.message.length + 512;
     inside.push(row.seq);
     messages.push({

@@ -97,9 +97,11 @@ export async function expire(turn: Turn): Promise<number> {
     const [, at, seq] = next[0].split("/") as [string, string, string];
     if (Number(at) > turn.now) return Number(at);
     await turn.tx.delete(next[0]);
-    const row = await get(turn.tx, "out/", seq);
-    // What has left is judged by the relay: it may have it already.
-    const left = (await turn.tx.get(`wire/${seq}`)) !== undefined;
-    if (row?.state === "queued" && !left) await settle(turn, row, "expired", "expired", hasLeft(row));
+    await turn.on(`out/${seq}`, async () => {
+      const row = await get(turn.tx, "out/", seq);
+      // What has left is judged by the relay: it may have it already.
+      const left = (await turn.tx.get(`wire/${seq}`)) !== undefined;
+      if (row?.state === "queued" && !left) await settle(turn, row, "expired", "expired", hasLeft(row));
+    });
   }
 }

@@ -1,5 +1,6 @@
 import { AgentError } from "../errors.ts";
 import type { ClientStore, ReadTransaction } from "../store/store.ts";
+import { check } from "./arguments.ts";
 import type { SendOptions } from "./enqueue.ts";
 import type { Link } from "./link.ts";
 import { hasLeft, rowById } from "./outbox-rows.ts";
@@ -27,7 +28,9 @@ export class Outbox {
   }
 
   /** Oldest first: what has not ended yet, or with `all` everything that is not forgotten. */
-  list({ all = false }: { all?: boolean } = {}): Promise<MessageStatus[]> {
+  async list(options: { all?: boolean } = {}): Promise<MessageStatus[]> {
+    check("look", options, "options");
+    const { all = false } = options;
     return this.#store.read(async (tx) => {
       const rows = (await list(tx, "out/")).filter(({ kind }) => kind === "message");
       return rows.filter((row) => all || !isFinal(row.state)).map(toStatus);
@@ -84,11 +87,9 @@ export class Outbox {
    * Every change of a message's state from now on, whichever process made it. With `id`: of this message alone, its
    * present state first, until it has ended. Changes that follow each other at once may be given as the last of them.
    */
-  async *changes({ id, signal }: { id?: string; signal?: AbortSignal } = {}): AsyncGenerator<
-    MessageStatus,
-    void,
-    undefined
-  > {
+  async *changes(options: { id?: string; signal?: AbortSignal } = {}): AsyncGenerator<MessageStatus, void, undefined> {
+    check("follow", options, "options");
+    const { id, signal } = options;
     this.#link.start();
     const changes = new Changes(this.#store, this.#link, signal);
     try {
@@ -151,6 +152,7 @@ class Watch {
 }
 
 async function find(tx: ReadTransaction, id: string): Promise<OutboxRecord> {
+  check("text", { text: id }, "message id");
   const row = await rowById(tx, id);
   if (row?.kind === "message") return row;
   throw new AgentError("unknown_message", `no message ${id} was sent from here`, {

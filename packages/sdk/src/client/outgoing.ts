@@ -6,7 +6,7 @@ import { conversationFor } from "./conversations.ts";
 import type { Flight, SendData } from "./flight.ts";
 import { bodyToSend, contactsWithQueue, hasMessage, isTooLarge, queuedRows } from "./queue.ts";
 import { settle, unlink } from "./outbox-rows.ts";
-import { type ContactRecord, get, type OutboxRecord, pad, put, type WireRecord } from "./records.ts";
+import { type ContactRecord, get, type OutboxRecord, pad, parse, put, type WireRecord } from "./records.ts";
 import type { Conversation, Turn } from "./turn.ts";
 
 /** Sends under way at a time. Half of what a relay lets an account burst by default. */
@@ -23,7 +23,7 @@ export async function encryptQueued(turn: Turn, flight: Flight): Promise<void> {
   for (const most of names.length > 1 ? [Math.ceil(WINDOW / names.length), WINDOW] : [WINDOW])
     for (const username of inTurn) {
       if (flight.sends.size >= WINDOW) return;
-      await serve(turn, flight, username, most);
+      await turn.on(`contact/${username}`, () => serve(turn, flight, username, most));
     }
 }
 
@@ -67,19 +67,22 @@ async function encryptFor(
   for (const { row, wire } of await repeatsOf(turn, flight, group)) {
     if (room <= 0) return;
     flight.repeats.get(group)?.delete(row.seq);
-    if (await isTooLarge(turn, row)) {
+    await turn.on(`out/${pad(row.seq)}`, async () => {
+      if (!(await isTooLarge(turn, row)))
+        return send(row, parse(`wire/${pad(row.seq)}`, wire.frame) as unknown as SendData);
       // The relay takes less than when it was encrypted. Its counter stays unused, since those behind it have theirs.
       await turn.tx.delete(`sent/${group}/${pad(wire.counter)}`);
       await settle(turn, row, "refused", "message_too_large", true);
-    } else send(row, JSON.parse(wire.frame) as SendData);
+    });
   }
   // In this epoch the other side would not read more: the commit that ends it is under way.
   room = Math.min(room, EPOCH_MESSAGES - sentInEpoch(conversation.group));
   if (room <= 0) return;
-  for (const row of await queuedRows(turn, flight, username, room)) {
-    const body = await bodyToSend(turn, row, contact.identity_key);
-    if (body !== undefined) send(row, await encryptRow(turn, conversation, row, body));
-  }
+  for (const row of await queuedRows(turn, flight, username, room))
+    await turn.on(`out/${pad(row.seq)}`, async () => {
+      const body = await bodyToSend(turn, row, contact.identity_key);
+      if (body !== undefined) send(row, await encryptRow(turn, conversation, row, body));
+    });
 }
 
 async function repeatsOf(turn: Turn, flight: Flight, group: string) {
@@ -129,10 +132,9 @@ export async function encryptRow(
     toDevice: record.peer_device,
     expiresAt,
   });
-  const { group, message, consumed } = await turn.crypto.encrypt(
-    conversation.group,
-    encodeContent({ header, body }),
-    aad,
+  const plaintext = encodeContent({ header, body });
+  const { group, message, consumed } = await turn.on(`group/${record.id}`, () =>
+    turn.crypto.encrypt(conversation.group, plaintext, aad),
   );
   conversation.group = group;
   conversation.dirty = true;

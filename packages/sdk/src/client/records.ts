@@ -3,6 +3,7 @@
  * order of keys is the order of numbers. Rows that are waited for have an index of their own (`queue/`, `unhandled/`).
  */
 import { fromUtf8, utf8 } from "../protocol/index.ts";
+import { Fault } from "./fault.ts";
 import type { ReadTransaction, Value, WriteTransaction } from "../store/store.ts";
 
 /** `meta/identity`, `meta/device`: private keys in base64. */
@@ -205,6 +206,11 @@ export function emptyReceipt(): ReceiptRecord {
   return { received: {}, handled: [], failed: [], missing: [], undecryptable: [] };
 }
 
+/** Whether what was read is one. */
+export function isReceipt({ received, handled, failed, missing, undecryptable }: Partial<ReceiptRecord>): boolean {
+  return typeof received === "object" && [handled, failed, missing, undecryptable].every(Array.isArray);
+}
+
 export function isEmptyReceipt({ received, handled, failed, missing, undecryptable }: ReceiptRecord): boolean {
   return Object.keys(received).length + handled.length + failed.length + missing.length + undecryptable.length === 0;
 }
@@ -274,7 +280,30 @@ export function pad(number: number): string {
 
 export async function get<T extends Table>(tx: ReadTransaction, table: T, key = ""): Promise<Tables[T] | undefined> {
   const value = await tx.get(table + key);
-  return value === undefined ? undefined : (JSON.parse(value as string) as Tables[T]);
+  return value === undefined ? undefined : (parse(table + key, value) as Tables[T]);
+}
+
+/** @throws Fault if it cannot be read, which blames this record alone */
+export function parse(key: string, value: Value): object {
+  const record = readable(value);
+  if (record === undefined) throw new Fault(key, new SyntaxError());
+  return record;
+}
+
+/** As {@link get}, but what cannot be read is not there. */
+export async function find<T extends Table>(tx: ReadTransaction, table: T, key = ""): Promise<Tables[T] | undefined> {
+  const value = await tx.get(table + key);
+  return value === undefined ? undefined : (readable(value) as Tables[T] | undefined);
+}
+
+/** The object that a text is; undefined if it is none. */
+export function readable(value: Value): object | undefined {
+  try {
+    const record: unknown = JSON.parse(value as string);
+    return typeof record === "object" && record !== null && !Array.isArray(record) ? record : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 export function put<T extends Table>(tx: WriteTransaction, table: T, key: string, record: Tables[T]): Promise<void> {
@@ -285,6 +314,7 @@ export function remove(tx: WriteTransaction, table: Table, key: string): Promise
   return tx.delete(table + key);
 }
 
+/** Without what cannot be read: that is set aside by the link when it comes to it. */
 export async function list<T extends Table>(
   tx: ReadTransaction,
   table: T,
@@ -296,7 +326,7 @@ export async function list<T extends Table>(
     prefix: table + under,
     after: after === undefined ? undefined : table + after,
   });
-  return found.map(([, value]) => JSON.parse(value as string) as Tables[T]);
+  return found.map(([, value]) => readable(value) as Tables[T]).filter((record) => record !== undefined);
 }
 
 /** The next number of a sequence that never repeats. */

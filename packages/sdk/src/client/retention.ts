@@ -1,7 +1,7 @@
 import { sweepAlerts } from "./alerts.ts";
 import { closeConversation } from "./conversations.ts";
 import { sweepKeyPackages } from "./key-packages.ts";
-import { get, type InboxRecord, list, type OutboxRecord, remove } from "./records.ts";
+import { get, type InboxRecord, list, type OutboxRecord, parse, remove } from "./records.ts";
 import { deleteRow, settle } from "./outbox-rows.ts";
 import { isFinal } from "./sent.ts";
 import type { Turn } from "./turn.ts";
@@ -79,7 +79,7 @@ export async function sweep(turn: Turn): Promise<number> {
   for (const group of await list(tx, "group/")) {
     if (group.state === "replaced" && now - group.created_at > 2 * MAILBOX_MS) {
       const conversation = await turn.conversation(group.id);
-      if (conversation !== undefined) await closeConversation(turn, conversation);
+      if (conversation !== undefined) await turn.on(`group/${group.id}`, () => closeConversation(turn, conversation));
     }
     if (group.state === "closed" && now - group.created_at > CLOSED_MS) await remove(tx, "group/", group.id);
   }
@@ -99,9 +99,9 @@ async function ofAge(turn: Turn, prefix: "in/" | "out/", age: number, visit: Vis
   const rows = await turn.tx.list({ prefix, after, limit: AT_ONCE });
   let last: string | undefined;
   for (const [key, value] of rows) {
-    const row = JSON.parse(value as string) as Partial<InboxRecord & OutboxRecord>;
+    const row = parse(key, value) as Partial<InboxRecord & OutboxRecord>;
     if (turn.now - (row.received_at ?? row.created_at ?? 0) < age + SETTLED_MS) break;
-    await visit(key.slice(prefix.length));
+    await turn.on(key, () => visit(key.slice(prefix.length)));
     last = key;
   }
   if (last !== undefined) await turn.tx.put(mark, last);
@@ -112,7 +112,7 @@ async function round(turn: Turn, prefix: string, visit: Visit): Promise<void> {
   const mark = `meta/swept-${prefix.slice(0, -1)}`;
   const after = (await turn.tx.get(mark)) as string | undefined;
   const rows = await turn.tx.list({ prefix, after, limit: AT_ONCE });
-  for (const [key] of rows) await visit(key.slice(prefix.length));
+  for (const [key] of rows) await turn.on(key, () => visit(key.slice(prefix.length)));
   const last = rows.at(-1)?.[0];
   const next = rows.length < AT_ONCE || last === undefined ? prefix : last;
   if (next !== (after ?? prefix)) await turn.tx.put(mark, next);

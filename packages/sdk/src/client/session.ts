@@ -1,14 +1,14 @@
 import { AgentError } from "../errors.ts";
 import { type GroupCrypto, wipe } from "../crypto/group.ts";
 import type { RelayFrameData } from "../protocol/index.ts";
-import type { ClientStore, WriteTransaction } from "../store/store.ts";
+import type { ClientStore } from "../store/store.ts";
 import { type Account, STOCK } from "./account.ts";
 import { applyAnswers, repeatCommits } from "./answers.ts";
 import { serveRequests } from "./asks.ts";
 import { applyCommit, heal, isWaiting } from "./commits.ts";
 import type { Connection, Pushed } from "./connection.ts";
 import { reopenDelay } from "./conversations.ts";
-import { type Answered, asAck, Flight, tooLarge } from "./flight.ts";
+import { type Answered, asAck, type CommitData, Flight, tooLarge, unsendable } from "./flight.ts";
 import { Gathering } from "./gathering.ts";
 import { receive } from "./incoming.ts";
 import { lastResortIsDue, replenish } from "./key-packages.ts";
@@ -16,8 +16,9 @@ import { cannotOpen, openWith } from "./openings.ts";
 import { PeersAtRelay } from "./peers.ts";
 import { expire } from "./outbox-rows.ts";
 import { encryptQueued } from "./outgoing.ts";
-import type { WireRecord } from "./records.ts";
+import { parse, readable, type WireRecord } from "./records.ts";
 import { sweep, wakeHealing } from "./retention.ts";
+import { makeTurn } from "./set-aside.ts";
 import { Cache, Turn } from "./turn.ts";
 
 /** Frames that are processed in one transaction, at most. */
@@ -42,6 +43,8 @@ export class Session {
   readonly #connection: Connection;
   readonly #cache = new Cache();
   readonly #flight: Flight;
+  /** Pushed and in order, and not processed yet, since one before them has failed by itself. */
+  readonly #kept: Pushed[] = [];
   #sweptAt = 0;
   #sweepAfter = 0;
   #heardAt = performance.now();
@@ -95,10 +98,11 @@ export class Session {
   ): Promise<Session> {
     const session = new Session(store, crypto, account, connection, listening);
     const stock = listening.key_packages ?? STOCK;
-    await store.write(async (tx) => {
+    await session.#turn(async (turn) => {
+      const { tx } = turn;
       await session.#cache.load(tx);
       for (const [key, wire] of await tx.list({ prefix: "wire/" }))
-        session.#flight.repeat((JSON.parse(wire as string) as WireRecord).group, Number(key.slice("wire/".length)));
+        session.#flight.repeat((parse(key, wire) as WireRecord).group, Number(key.slice("wire/".length)));
       for (const key of ["meta/relay-stock", "meta/least-stock"])
         if ((await tx.get(key)) !== String(stock)) await tx.put(key, String(stock));
     });
@@ -122,11 +126,10 @@ export class Session {
   async turn(last = false): Promise<boolean> {
     const connection = this.#connection;
     const flight = this.#flight;
-    const { batch, disorder } = this.#inOrder(connection.take(BATCH));
+    const { batch, disorder } = this.#kept.length > 0 ? this.#takeKept() : this.#inOrder(connection.take(BATCH));
     if (batch.length > 0) this.#heardAt = performance.now();
     const openings = await this.#claim();
-    const work = async (tx: WriteTransaction) => {
-      const turn = new Turn(tx, this.#crypto, this.#account, this.#cache);
+    const turn = await this.#turn(async (turn) => {
       await applyAnswers(turn, flight);
       await this.#peers.turn(turn);
       await receive(turn, batch);
@@ -134,8 +137,11 @@ export class Session {
       if (disorder) await turn.alert("relay_order", undefined, "the relay pushed something twice or out of order");
       await this.#applyQuietCommits(turn);
       for (const { username, answer } of openings)
-        if ("refusal" in answer) await cannotOpen(turn, flight, username, answer.refusal);
-        else await openWith(turn, flight, username, answer.ok);
+        await turn.on(`contact/${username}`, () =>
+          "refusal" in answer
+            ? cannotOpen(turn, flight, username, answer.refusal)
+            : openWith(turn, flight, username, answer.ok),
+        );
       await this.#sweepIfDue(turn);
       await heal(turn, (group) => flight.postCommit(group));
       await repeatCommits(turn, flight);
@@ -146,11 +152,8 @@ export class Session {
       const { taken } = flight;
       flight.taken = undefined;
       await turn.flush(taken);
-      this.#asked = (await tx.list({ prefix: "ask/", limit: 1 })).length > 0;
-      return turn;
-    };
-    // What is sent and handled at the same moment leaves with it.
-    const turn = await this.#store.write(work, { last: true });
+      this.#asked = (await turn.tx.list({ prefix: "ask/", limit: 1 })).length > 0;
+    }, batch);
     this.#turnedAt = turn.ticks;
     this.#publish(turn);
     if (disorder || connection.unasked?.reason === "received_out_of_range") connection.close();
@@ -158,8 +161,31 @@ export class Session {
     await this.#replenishIfLow();
     const served = this.#asked && (await serveRequests(this.#store, connection));
     this.#written ||= batch.length > 0 || turn.after.length > 0;
-    const waiting = connection.pushed + flight.sendAnswers.length + flight.commitAnswers.length;
+    const waiting = this.#kept.length + connection.pushed + flight.sendAnswers.length + flight.commitAnswers.length;
     return waiting === 0 && !served && turn.after.length === 0 && (await this.#openable()).length === 0;
+  }
+
+  /** One transaction, without the records on which it would fail by itself. */
+  #turn(work: (turn: Turn) => Promise<void>, batch: Pushed[] = []): Promise<Turn> {
+    const restore = this.#flight.keep();
+    return makeTurn(this.#store, {
+      begin: (tx) => new Turn(tx, this.#crypto, this.#account, this.#cache),
+      work: async (turn) => {
+        await work(turn);
+        return turn;
+      },
+      undo: ({ at }) => {
+        restore();
+        this.#cache.clear();
+        // What is behind it waits for the next turn: however many fail, each is processed twice, and not with each of them.
+        const index = batch.findIndex(({ delivery }) => at === `pushed/${delivery.seq}`);
+        if (index >= 0) this.#kept.unshift(...batch.splice(index + 1));
+      },
+    });
+  }
+
+  #takeKept(): { batch: Pushed[]; disorder: boolean } {
+    return { batch: this.#kept.splice(0), disorder: false };
   }
 
   /**
@@ -217,9 +243,11 @@ export class Session {
       if ("ok" in answer) this.#flight.taken = commit.commit_id;
       this.#flight.commitAnswers.push({ group, commitId: commit.commit_id, answer });
     };
+    const frame = readable(commit.frame) as CommitData | undefined;
+    if (frame === undefined) answered({ refusal: unsendable });
     // The relay takes less than when it was made, and would end the connection again and again.
-    if (commit.frame.length + ENVELOPE > this.#account.relay.frame_bytes) answered({ refusal: tooLarge });
-    else this.#connection.post("commit", JSON.parse(commit.frame), (frame) => answered(asAck(frame)));
+    else if (commit.frame.length + ENVELOPE > this.#account.relay.frame_bytes) answered({ refusal: tooLarge });
+    else this.#connection.post("commit", frame, (answer) => answered(asAck(answer)));
   }
 
   /** Claims key packages for those to whom something waits and with whom there is no conversation. */
@@ -256,7 +284,8 @@ export class Session {
   async #applyQuietCommits(turn: Turn): Promise<void> {
     if (performance.now() - this.#heardAt < QUIET_MS) return;
     for (const commit of this.#cache.commits.values())
-      if (commit.kind === "update" && commit.high_water !== undefined) await applyCommit(turn, commit.group);
+      if (commit.kind === "update" && commit.high_water !== undefined)
+        await turn.on(`group/${commit.group}`, () => applyCommit(turn, commit.group));
   }
 
   async #sweepIfDue(turn: Turn): Promise<void> {
@@ -274,8 +303,10 @@ export class Session {
       const contact = key.slice("retry/".length);
       await turn.tx.delete(key);
       this.#flight.found(contact);
-      const record = await turn.contact(contact);
-      if (record !== undefined) turn.saveContact({ ...record, reopen_at: 0 });
+      await turn.on(`contact/${contact}`, async () => {
+        const record = await turn.contact(contact);
+        if (record !== undefined) turn.saveContact({ ...record, reopen_at: 0 });
+      });
     }
   }
 

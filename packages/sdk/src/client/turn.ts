@@ -4,6 +4,7 @@ import { fromBase64, toBase64 } from "../protocol/index.ts";
 import type { Value, WriteTransaction } from "../store/store.ts";
 import type { Account } from "./account.ts";
 import { raiseAlert } from "./alerts.ts";
+import { Fault, isFromBelow } from "./fault.ts";
 import { Waste } from "./waste.ts";
 import {
   emptyReceipt,
@@ -12,7 +13,8 @@ import {
   get,
   type GroupRecord,
   isEmptyReceipt,
-  list,
+  isReceipt,
+  parse,
   put,
   type ReceiptRecord,
   remove,
@@ -44,7 +46,8 @@ export class Cache {
 
   async load(tx: WriteTransaction): Promise<void> {
     this.clear();
-    for (const commit of await list(tx, "commit/")) this.commits.set(commit.group, commit);
+    for (const [key, value] of await tx.list({ prefix: "commit/" }))
+      this.commits.set(key.slice("commit/".length), parse(key, value) as CommitRecord);
   }
 }
 
@@ -67,6 +70,8 @@ export class Turn {
   readonly consumed: Uint8Array[] = [];
   /** Contacts of whom something readable has come: they are there, and have read. */
   readonly heard = new Set<string>();
+  /** What has failed by itself in this turn before, and is left alone now: keys of records, and of what was pushed. */
+  readonly aside = new Set<string>();
   /** It has to be replaced. */
   lastResortUsed = false;
   /** Highest `seq` of our mailbox that is processed. */
@@ -96,6 +101,17 @@ export class Turn {
     return this.now + this.account.relay.clock_offset;
   }
 
+  /** Blames the record at `at` if `work` fails by itself, unless one inside is to blame, or the disk, or another process. */
+  async on<T>(at: string, work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      // What is left alone already is not to blame once more, but what comes to it again.
+      if (error instanceof Fault ? !this.aside.has(error.at) : isFromBelow(error)) throw error;
+      throw new Fault(at, error);
+    }
+  }
+
   async contact(username: string): Promise<ContactRecord | undefined> {
     let entry = this.#contacts.get(username);
     if (entry === undefined) {
@@ -115,7 +131,8 @@ export class Turn {
     const record = await get(this.tx, "group/", id);
     const state = await this.tx.get(`mls/${id}`);
     if (record === undefined || state === undefined) return undefined;
-    const conversation = { record, group: this.crypto.decode(state as Uint8Array), dirty: false };
+    const group = await this.on(`group/${id}`, async () => this.crypto.decode(state as Uint8Array));
+    const conversation = { record, group, dirty: false };
     this.cache.conversations.set(id, conversation);
     return conversation;
   }
@@ -163,7 +180,9 @@ export class Turn {
   }
 
   #keepReceipt(username: string, before: Value | undefined): ReceiptRecord {
-    const record = before === undefined ? emptyReceipt() : (JSON.parse(before as string) as ReceiptRecord);
+    const key = `receipt/${username}`;
+    const record = before === undefined ? emptyReceipt() : (parse(key, before) as ReceiptRecord);
+    if (!isReceipt(record)) throw new Fault(key, new SyntaxError());
     this.#receipts.set(username, { record, before });
     return record;
   }
@@ -205,9 +224,12 @@ export class Turn {
     for (const conversation of this.cache.conversations.values()) {
       if (!conversation.dirty) continue;
       conversation.dirty = false;
-      conversation.record.epoch = epochOf(conversation.group);
-      await put(this.tx, "group/", conversation.record.id, conversation.record);
-      await this.tx.put(`mls/${conversation.record.id}`, this.crypto.encode(conversation.group));
+      const { record, group } = conversation;
+      await this.on(`group/${record.id}`, async () => {
+        record.epoch = epochOf(group);
+        await put(this.tx, "group/", record.id, record);
+        await this.tx.put(`mls/${record.id}`, this.crypto.encode(group));
+      });
     }
     if (this.position !== this.account.relay.position || taken !== undefined) {
       const relay = await get(this.tx, "meta/relay");

@@ -1,5 +1,6 @@
 import { AgentError } from "../errors.ts";
 import type { ClientStore, LinkHolder } from "../store/store.ts";
+import { check } from "./arguments.ts";
 import type { Link } from "./link.ts";
 
 /** How long to wait, and how to stop waiting. */
@@ -25,6 +26,7 @@ export async function waitFor<T>(
   look: () => Promise<T | undefined>,
   wait: Wait = {},
 ): Promise<T> {
+  check("wait", wait, "wait");
   const deadline = performance.now() + (wait.timeout ?? DEFAULT_MS);
   const changes = new Changes(store, link, wait.signal);
   try {

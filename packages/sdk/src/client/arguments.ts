@@ -1,0 +1,84 @@
+/** What callers of the SDK may give: the one edge where it is checked. Inside, types are trusted. */
+import * as z from "zod/mini";
+import { AgentError } from "../errors.ts";
+
+/** The longest span that is counted from now: far beyond what relays keep, and within what a Date holds. Milliseconds. */
+const LONGEST_MS = 100 * 365 * 86_400_000;
+
+const Millis = z.int().check(z.nonnegative(), z.maximum(LONGEST_MS));
+const Whole = z.int().check(z.positive(), z.maximum(1_000_000_000));
+const Text = z.string();
+const Signal = z.custom<AbortSignal>((value) => typeof (value as AbortSignal | null)?.addEventListener === "function");
+const optional = <T extends z.ZodMiniType>(schema: T) => z.optional(schema);
+const matching = (pattern: RegExp) => Text.check(z.regex(pattern));
+
+const waiting = {
+  /** Zero: look once. */
+  timeout: optional(z.number().check(z.nonnegative(), z.maximum(LONGEST_MS))),
+  signal: optional(Signal),
+};
+const listening = { share: optional(z.boolean()), from: optional(Text), signal: optional(Signal) };
+
+/** Each kind of argument: its shape, and by the name of what is wrong in it what would be right. */
+const kinds = {
+  text: z.object({ text: Text }),
+  body: z.object({ body: z.custom<string | Uint8Array>((value) => typeof value === "string" || isBytes(value)) }),
+  send: z.object({
+    contentType: optional(matching(/^[\x20-\x7e]{1,128}$/)),
+    replyTo: optional(matching(/^[A-Za-z0-9_-]{1,64}$/)),
+    thread: optional(matching(/^[\x20-\x7e]{1,64}$/)),
+    expiresIn: optional(Millis.check(z.positive())),
+    messageId: optional(matching(/^(?!.*--[1-9]$)[A-Za-z0-9_-]{1,60}$/)),
+  }),
+  wait: z.object(waiting),
+  leave: z.object({ ...waiting, release: optional(z.boolean()) }),
+  listen: z.object(listening),
+  handle: z.object({
+    ...listening,
+    attempts: optional(Whole),
+    firstRetryMs: optional(Millis),
+    lastRetryMs: optional(Millis),
+    concurrency: optional(Whole.check(z.maximum(1_000))),
+  }),
+  handler: z.object({ handler: z.custom<object>((value) => typeof value === "function") }),
+  retry: z.object({ reason: Text, delay: Millis }),
+  look: z.object({ last: optional(Whole), all: optional(z.boolean()) }),
+  follow: z.object({ id: optional(Text), signal: optional(Signal) }),
+};
+
+const MILLIS = "whole milliseconds, 100 years at most";
+const HINTS: Record<string, string> = {
+  text: "give a string",
+  body: "give a string, or a Uint8Array",
+  contentType: "1 to 128 printable ASCII characters",
+  replyTo: "the id of a message: 1 to 64 of A-Za-z0-9_-",
+  thread: "1 to 64 printable ASCII characters",
+  expiresIn: `${MILLIS}, from now on, at least 1`,
+  messageId: "1 to 60 of A-Za-z0-9_-, not ending in two dashes and a digit, which names repeats of a message",
+  timeout: "milliseconds from 0, 100 years at most",
+  signal: "give an AbortSignal",
+  from: "give the name of a sender",
+  attempts: "a whole number from 1",
+  concurrency: "a whole number from 1 to 1000",
+  firstRetryMs: MILLIS,
+  lastRetryMs: MILLIS,
+  delay: MILLIS,
+  last: "a whole number from 1",
+  handler: "give a function",
+};
+
+/** @throws AgentError usage, if a caller's argument is not what it says it takes. `what` names it where its field does not */
+export function check(kind: keyof typeof kinds, given: unknown, what: string = kind): void {
+  const result = kinds[kind].safeParse(given);
+  if (result.success) return;
+  const field = String(result.error.issues[0]?.path[0] ?? "");
+  const name = field === "text" || field === "" ? what : field;
+  throw new AgentError("usage", `the ${name} given is not one`, {
+    hint: HINTS[field] ?? "see the documentation of the SDK",
+  });
+}
+
+/** Also those of another realm, as test runners and plugins have them. */
+function isBytes(value: unknown): boolean {
+  return Object.prototype.toString.call(value) === "[object Uint8Array]";
+}
