@@ -56,8 +56,7 @@ async function runCommand(argv: readonly string[], context: Context): Promise<nu
   let exitCode = 0;
   let settings = readSettings({ json: argv.includes("--json") }, context);
   let out = createOutput(context, settings);
-  let helped: Promise<void> | undefined;
-  const help = (text: string): void => void (helped = out.text(text));
+  let help = "";
   const act: Act =
     (handler) =>
     async (...parameters) => {
@@ -69,11 +68,11 @@ async function runCommand(argv: readonly string[], context: Context): Promise<nu
     };
   try {
     const args = argv[0] === "help" ? [...argv.slice(1), "--help"] : argv;
-    await createProgram(out, settings, act, help).parseAsync(args, { from: "user" });
+    await createProgram(out, settings, act, (text) => (help += text)).parseAsync(args, { from: "user" });
     return exitCode;
   } catch (error) {
-    // Help and version have been printed; help that nobody asked for means that a command was missing.
-    if (error instanceof CommanderError && error.exitCode === 0) return taken(helped, out);
+    // Help and version; help that nobody asked for means that a command was missing.
+    if (error instanceof CommanderError && error.exitCode === 0) return printHelp(help, out);
     const missing = error instanceof CommanderError && error.code === "commander.help";
     if (missing && !settings.json) return 2;
     const command = argv.find((word) => Object.hasOwn(commands, word));
@@ -82,16 +81,16 @@ async function runCommand(argv: readonly string[], context: Context): Promise<nu
   }
 }
 
-/** The exit code of help. Whoever reads it with `head` has read enough. */
-async function taken(help: Promise<void> | undefined, out: Output): Promise<number> {
-  return Promise.resolve(help).then(
+/** Whoever reads it with `head` has read enough. */
+async function printHelp(help: string, out: Output): Promise<number> {
+  return out.text(help).then(
     () => 0,
     (error: unknown) =>
       error instanceof StdoutError && error.code === "EPIPE" ? 0 : reportError(error, out, undefined),
   );
 }
 
-function createProgram(out: Output, { json }: Settings, act: Act, help: (text: string) => void): Command {
+function createProgram(out: Output, { json }: Settings, act: Act, writeHelp: (text: string) => void): Command {
   const program = new Command("aimessage");
   const version = VERSION;
   program
@@ -100,7 +99,7 @@ function createProgram(out: Output, { json }: Settings, act: Act, help: (text: s
     .enablePositionalOptions()
     .exitOverride()
     .configureOutput({
-      writeOut: help,
+      writeOut: writeHelp,
       // Help that nobody asked for; programs get an error instead.
       writeErr: (text) => void (json || out.text(text, "stderr")),
       // Told once, by reportError.

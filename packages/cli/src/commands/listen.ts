@@ -4,7 +4,7 @@ import { openAgent } from "../agent.ts";
 import type { Act, Call } from "../call.ts";
 import { interruptedExit } from "../context.ts";
 import { messageJson, messageLine } from "../message.ts";
-import type { Output } from "@aimessage/sdk/program";
+import { type Output, StdoutError } from "@aimessage/sdk/program";
 import { count, seconds } from "../values.ts";
 
 interface Options {
@@ -19,7 +19,7 @@ Examples:
   aimessage listen
   aimessage listen --json --count 1 --timeout 60
 
-A message counts as handled once its line is written. JSON keys: message_id, from, to, body, content_type, sent_at,
+A message counts as handled once its line is written whole, and on the disk if it goes into a file; else it is shown again. JSON keys: message_id, from, to, body, content_type, sent_at,
 received_at (Unix milliseconds), offline, verified; body_base64 instead of body if it is not UTF-8 text.
 `;
 
@@ -49,12 +49,13 @@ async function listen(call: Call, options: Options): Promise<number> {
   let missing = options.count ?? Number.POSITIVE_INFINITY;
   try {
     for await (const message of agent.messages({ ...filter, signal })) {
-      await out.data([messageLine(message)], messageJson(message));
+      await out.data([messageLine(message)], messageJson(message), { until: signal, onDisk: true });
       await message.handled();
       missing -= 1;
       if (missing === 0) return 0;
     }
   } catch (error) {
+    if (error instanceof StdoutError) throw await givenBack(error);
     if (!signal.aborted) throw error;
   }
   if (context.interrupted.aborted) return interruptedExit(context);
@@ -68,6 +69,14 @@ async function listen(call: Call, options: Options): Promise<number> {
   throw new AgentError("timeout", `time ran out: ${came} of ${options.count} messages came`, {
     hint: "what comes later waits for the next listen",
   });
+}
+
+/** What stdout has not taken whole is not handled. */
+async function givenBack(error: StdoutError): Promise<Error> {
+  if (error.code !== "ETIMEDOUT") return error;
+  const { AgentError } = await import("@aimessage/sdk/node");
+  const hint = "the message that came is shown again by the next listen";
+  return new AgentError("timeout", error.message, { hint, cause: error });
 }
 
 /** Says once that the relay is gone, and once that it is back. Its text is there while it is gone. */

@@ -79,7 +79,7 @@ async function followChanges(
   const signal = overdue === undefined ? context.interrupted : AbortSignal.any([context.interrupted, overdue]);
   let last: MessageState | undefined;
   for await (const change of agent.outbox.changes({ ...(id === undefined ? {} : { id }), signal })) {
-    await out.data([line(change)], statusJson(change));
+    await out.data([line(change)], statusJson(change), { until: signal });
     last = change.state;
   }
   if (id !== undefined && last === "handled") return 0;

@@ -1,6 +1,6 @@
 import type { Writable } from "node:stream";
 import { escapeBody, escapeJson, escapeLine } from "./escape.ts";
-import { print } from "./stdio.ts";
+import { print, type Printing } from "./stdio.ts";
 
 /** A line of output, as it is meant: it is escaped when it is printed. A body may have several lines, which follow indented. */
 export type Line = string | { readonly line: string; readonly body: string };
@@ -11,7 +11,7 @@ export interface Output {
    * Prints lines, or with `--json` the value in one line. Resolves when stdout has taken it, else rejects with
    * {@link StdoutError}.
    */
-  data(lines: readonly Line[], value: unknown): Promise<void>;
+  data(lines: readonly Line[], value: unknown, how?: Printing): Promise<void>;
   /** The same for many values, of which each gets a line. */
   each(lines: readonly Line[], values: readonly unknown[]): Promise<void>;
   /** The same for what only confirms what was asked for: `--quiet` leaves out the lines. */
@@ -26,36 +26,40 @@ export interface Output {
   fail(message: Line, hint: string | undefined, value: unknown): void;
 }
 
+const UNREAD: Partial<Record<string, string>> = {
+  EPIPE: "nobody reads standard output any more",
+  ETIMEDOUT: "standard output is not read",
+};
+
 /** Standard output has not taken all of it. */
 export class StdoutError extends Error {
   override name = "StdoutError";
-  /** The system's word; `EPIPE`: nobody reads any more. */
+  /** The system's word; `EPIPE`: nobody reads any more; `ETIMEDOUT`: it was not read in time. */
   readonly code: string;
   constructor(cause: NodeJS.ErrnoException) {
     const code = cause.code ?? cause.message;
-    super(code === "EPIPE" ? "nobody reads standard output any more" : `cannot write to standard output (${code})`, {
-      cause,
-    });
+    super(UNREAD[code] ?? `cannot write to standard output (${code})`, { cause });
     this.code = code;
   }
 }
 
-/** The output that streams and flags ask for. */
+/** The output that streams and flags ask for. Once it is `interrupted` it waits for nobody who does not read. */
 export function createOutput(
-  { stdout, stderr }: { stdout: Writable; stderr: Writable },
+  { stdout, stderr, interrupted }: { stdout: Writable; stderr: Writable; interrupted?: AbortSignal },
   { json, quiet }: { json: boolean; quiet: boolean },
 ): Output {
   const say = (...lines: Line[]): void => void stderr.write(joined(lines.map(printable)));
-  const each: Output["each"] = (lines, values) =>
-    write(stdout, joined(json ? values.map(escapeJson) : lines.map(printable)));
-  const data: Output["data"] = (lines, value) => each(lines, [value]);
+  const write = (text: string, how: Printing = { until: interrupted }) => toStdout(stdout, text, how);
+  const each: Output["each"] = (lines, values) => write(joined(json ? values.map(escapeJson) : lines.map(printable)));
+  const data: Output["data"] = (lines, value, how) =>
+    write(joined(json ? [escapeJson(value)] : lines.map(printable)), how);
   return {
     data,
     each,
     confirm: async (lines, value) => (quiet && !json ? undefined : data(lines, value)),
     text: async (text, to = "stdout") => {
       const lines = text.split("\n").map(escapeLine).join("\n");
-      if (to === "stdout") await write(stdout, lines);
+      if (to === "stdout") await write(lines);
       else stderr.write(lines);
     },
     note: (text) => (quiet ? undefined : say(text)),
@@ -92,9 +96,9 @@ function joined(lines: readonly string[]): string {
   return lines.map((line) => `${line}\n`).join("");
 }
 
-async function write(stream: Writable, text: string): Promise<void> {
+async function toStdout(stdout: Writable, text: string, how: Printing): Promise<void> {
   try {
-    await print(stream, text);
+    await print(stdout, text, how);
   } catch (error) {
     throw new StdoutError(error as NodeJS.ErrnoException);
   }
