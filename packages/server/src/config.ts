@@ -25,6 +25,8 @@ export interface Config {
   /** PEM files. */
   tls: { cert: string; key: string } | undefined;
   trustProxy: boolean;
+  /** Whether accounts without keys are taken. `loopback`: only where nobody but this machine can reach the relay. */
+  tokenAccounts: "on" | "off" | "loopback";
   log: "text" | "json" | "silent";
   /** The database was restored from a backup. */
   restored: boolean;
@@ -44,6 +46,7 @@ export const defaultConfig: Config = {
   origins: ["http://localhost:8080", "https://localhost:8080"],
   tls: undefined,
   trustProxy: false,
+  tokenAccounts: "loopback",
   log: "text",
   restored: false,
   limits: defaultLimits(),
@@ -134,6 +137,7 @@ const General = z.object({
   tlsCert: z.string().optional(),
   tlsKey: z.string().optional(),
   trustProxy: z.boolean().default(false),
+  tokenAccounts: z.enum(["on", "off", "loopback"]).default(defaultConfig.tokenAccounts),
   logFormat: z.enum(["text", "json"]).default("text"),
   restored: z.boolean().default(false),
   noLimits: z.boolean().default(false),

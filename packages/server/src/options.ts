@@ -23,6 +23,12 @@ export const generalOptions: Option[] = [
   option("tlsCert", "TLS_CERT", "file", "certificate chain in PEM: serves wss and https"),
   option("tlsKey", "TLS_KEY", "file", "its private key in PEM"),
   option("trustProxy", "TRUST_PROXY", undefined, "take client addresses from the last X-Forwarded-For"),
+  option(
+    "tokenAccounts",
+    "TOKEN_ACCOUNTS",
+    "on|off|loopback",
+    "take accounts without keys, whose messages nobody encrypts for them (default loopback: only if this machine alone can reach the relay)",
+  ),
   option("logFormat", "LOG_FORMAT", "text|json", "format of the log (default text)"),
   option(
     "restored",

@@ -8,6 +8,7 @@ import { createLog } from "./log.ts";
 import { isWildcard, shownUrls } from "./names.ts";
 import { createRelay, type Relay } from "./relay.ts";
 import { StartupError } from "./startup-error.ts";
+import { aboutTokenAccounts } from "./token-accounts.ts";
 
 /** Everything that the program takes from its process. Tests give their own. */
 export interface Context {
@@ -72,6 +73,7 @@ function announce(relay: Relay, config: Config, stdout: Writable): void {
     `AI Message Server starting on :${relay.port}`,
     `WebSocket endpoint: ${shownUrls(config, relay.port).join(", ")}`,
     `Health check: ${health}`,
+    aboutTokenAccounts(config),
   ];
   if (config.log === "json") {
     const log = createLog("json");

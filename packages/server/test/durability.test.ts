@@ -27,7 +27,7 @@ async function open(url: string, agent: Agent): Promise<RawClient> {
 test("a restart keeps accounts, messages, groups, key packages, ids and counters", async () => {
   const db = folder();
   const names = ["ws://relay.test"];
-  const start = () => createRelay({ port: 0, db, noLimits: true, publicUrls: names });
+  const start = () => createRelay({ port: 0, db, noLimits: true, publicUrls: names, tokenAccounts: "on" });
   const group = randomGroup();
   const first = await start();
   const alice = new Agent(first.url, "alice");

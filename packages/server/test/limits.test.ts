@@ -129,6 +129,7 @@ test("[A-7] registrations of one address are limited, but not the repeats of ano
     store: "memory",
     noLimits: true,
     trustProxy: true,
+    tokenAccounts: "on",
     limits: { registrationsPerSecond: 1, registrationsBurst: 2 },
   });
   using client = await RawClient.open(relay.url, { headers: { "x-forwarded-for": "spoofed, 10.0.0.1" } });

@@ -105,6 +105,12 @@ export const wireErrors = {
     hint: "register with an identity key",
     retry: false,
   },
+  token_accounts_off: {
+    code: 403,
+    message: "This relay takes no token accounts",
+    hint: "register with an identity key; the relay's operator can allow them by --token-accounts on",
+    retry: false,
+  },
   unreachable_user: {
     code: 404,
     message: "User not found or offline",

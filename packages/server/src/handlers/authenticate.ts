@@ -4,6 +4,7 @@ import { namesHint } from "../names.ts";
 import { ack, type Answer, type Challenge, type Login, refuse, refused, type Session } from "../session.ts";
 import { verifySignature } from "../signatures.ts";
 import type { KeyAccount, TokenAccount } from "../store/store.ts";
+import { takesTokenAccounts } from "../token-accounts.ts";
 import { answersChallenge, randomToken } from "../token-keys.ts";
 import { invalidData } from "./invalid-data.ts";
 
@@ -27,6 +28,8 @@ async function authenticateToken(
   account: TokenAccount,
   data: Data,
 ): Promise<Answer> {
+  // Also of an account that exists: what waits for it stays.
+  if (!takesTokenAccounts(context.config)) return refuse("token_accounts_off");
   if (data.device !== undefined) return refuse("invalid_credentials");
   if (data.challenge === undefined || data.challenge === "")
     return challenge(context, session, account.name, undefined);

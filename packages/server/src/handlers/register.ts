@@ -14,6 +14,7 @@ import { namesHint } from "../names.ts";
 import { type Answer, refuse, refused, type Session } from "../session.ts";
 import { verifySignature } from "../signatures.ts";
 import type { NewDevice, Refused, RelayStore } from "../store/store.ts";
+import { takesTokenAccounts } from "../token-accounts.ts";
 import { randomToken } from "../token-keys.ts";
 import { invalidData } from "./invalid-data.ts";
 
@@ -24,13 +25,13 @@ type Data = ClientFrameData<"register">;
 /** [P-3.2], [P-3.3] */
 export async function register(context: Context, session: Session, data: Data): Promise<Answer> {
   const { username } = data;
+  const isToken = data.identity_key === undefined;
   if (username.length < 3 || username.length > 32) return refuse("username_length");
   if (!Username.safeParse(username).success) return refuse("username_characters");
+  if (isToken && !takesTokenAccounts(context.config)) return refuse("token_accounts_off");
   const retryAfterMs = context.rates.registrations.take(session.address);
   if (retryAfterMs > 0) return refuse("rate_limited", { retry_after_ms: retryAfterMs });
-  return data.identity_key === undefined
-    ? registerToken(context, username, session.address)
-    : registerDevice(context, data, session.address);
+  return isToken ? registerToken(context, username, session.address) : registerDevice(context, data, session.address);
 }
 
 async function registerToken({ store, tokenKeys, log }: Context, username: string, address: string): Promise<Answer> {
