@@ -1,4 +1,6 @@
 import type { Explanation } from "../client/connect.ts";
+import type { ProxyError } from "./proxy.ts";
+import { wayTo } from "./way.ts";
 
 /** Who does not answer within this is not waited for. Milliseconds. */
 const PROBE_MS = 3_000;
@@ -12,29 +14,49 @@ const UPGRADE = {
 };
 
 /** Finds out why no WebSocket can be opened at a URL, by asking for one in plain HTTP. Never throws. */
-export async function explainUnreachable(url: URL, signal?: AbortSignal): Promise<Explanation | undefined> {
-  const found = await probe(url, signal).catch(() => undefined);
-  if (found === undefined) return undefined;
-  return typeof found === "number" ? explainStatus(found) : explainCode(found, url);
+export async function explainUnreachable(
+  url: URL,
+  signal?: AbortSignal,
+  patience = PROBE_MS,
+): Promise<Explanation | undefined> {
+  const found = await probe(url, signal, patience).catch(() => undefined);
+  if (typeof found === "number") return explainStatus(found);
+  return typeof found === "string" ? explainCode(found, url) : found;
 }
 
-/** The HTTP status of the answer, or the system's word for why there is none; undefined if it is neither. */
-async function probe(url: URL, signal: AbortSignal | undefined): Promise<number | string | undefined> {
+/** The HTTP status of the answer, or the system's word for why there is none, or what is known already; undefined if it is none. */
+async function probe(
+  url: URL,
+  asked: AbortSignal | undefined,
+  patience: number,
+): Promise<number | string | Explanation | undefined> {
+  const silence = AbortSignal.timeout(patience);
+  const signal = asked === undefined ? silence : AbortSignal.any([silence, asked]);
+  const way = await wayTo(url, signal);
   const { request } = await (url.protocol === "wss:" ? import("node:https") : import("node:http"));
   return new Promise((resolve) => {
-    const timeOut = AbortSignal.timeout(PROBE_MS);
+    let connected = false;
     const asking = request(new URL(url.href.replace(/^ws/, "http")), {
       headers: UPGRADE,
-      agent: false,
-      signal: signal === undefined ? timeOut : AbortSignal.any([timeOut, signal]),
+      // Without an agent of its own only where there is another way.
+      ...(way.createConnection === undefined ? { agent: false } : {}),
+      ...(way as object),
+      signal,
     });
-    const end = (found: number | string | undefined) => {
+    const end = (found: number | string | Explanation | undefined) => {
       resolve(found);
       asking.destroy();
     };
     asking.on("upgrade", () => end(undefined));
     asking.on("response", ({ statusCode }) => end(statusCode));
-    asking.on("error", ({ code }: NodeJS.ErrnoException) => end(code));
+    asking.on("socket", (socket) => {
+      if (socket.connecting) socket.once("connect", () => (connected = true));
+      else connected = true;
+    });
+    asking.on("error", (error: NodeJS.ErrnoException & Partial<ProxyError>) => {
+      if (silence.aborted && asked?.aborted !== true) end(connected ? SILENT : DROPPED);
+      else end(error.explanation ?? error.code);
+    });
     asking.end();
   });
 }
@@ -49,16 +71,43 @@ function explainStatus(status: number): Explanation | undefined {
       why: `it sends callers elsewhere (HTTP ${status})`,
       hint: "use its final address; with TLS that is wss://",
     };
+  if (status === UPGRADE_REQUIRED)
+    return {
+      why: `a proxy in front of it drops the WebSocket upgrade (HTTP ${status})`,
+      hint: "have it pass the upgrade on; nginx: proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection upgrade;",
+    };
+  if (status === 401 || status === 403 || status === 407)
+    return {
+      why: `what answers there lets us not in (HTTP ${status})`,
+      hint: "it is a proxy or a firewall, and no relay: ask its operator",
+    };
   return {
     why: `what answers there is no relay (HTTP ${status})`,
     hint: "check host, port and path of the server URL; a relay's path is /ws unless a proxy has another",
   };
 }
 
+/** What a relay says of a request that came without its upgrade. [P-1.1] */
+const UPGRADE_REQUIRED = 426;
+
+const DROPPED: Explanation = {
+  why: "nothing comes back (time-out)",
+  hint: "check the address, and whether a firewall on the way drops what is sent there",
+};
+const SILENT: Explanation = {
+  why: "it takes the connection and says nothing (time-out)",
+  hint: "check the port, and that the relay, or a proxy before it, is not stuck",
+};
+
 const REFUSED: Explanation = {
   why: "nothing listens there (ECONNREFUSED)",
   hint: "check the port, and that the relay runs",
 };
+
+/** A word to whoever has turned the check off, which agents do all the same. */
+function unchecked(): string {
+  return process.env["NODE_TLS_REJECT_UNAUTHORIZED"] === "0" ? "; NODE_TLS_REJECT_UNAUTHORIZED=0 is not followed" : "";
+}
 
 function explainCode(code: string, { protocol, hostname }: URL): Explanation | undefined {
   const secure = protocol === "wss:";
@@ -102,7 +151,7 @@ function explainCode(code: string, { protocol, hostname }: URL): Explanation | u
       return secure && /CERT|SIGNATURE|ISSUER|^CRL_/.test(code)
         ? {
             why: `its certificate is not trusted (${code})`,
-            hint: "if it is of a private authority, name that in the environment: NODE_EXTRA_CA_CERTS=authority.pem",
+            hint: `if it is of a private authority, name that in the environment: NODE_EXTRA_CA_CERTS=authority.pem${unchecked()}`,
           }
         : { why: `the connection fails (${code})`, hint: "check the server URL, and that the relay runs" };
   }

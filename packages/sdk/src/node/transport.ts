@@ -1,6 +1,7 @@
 import type { Transport } from "../client/connect.ts";
 import type { Socket } from "../client/connection.ts";
 import { explainUnreachable } from "./probe.ts";
+import { wayTo } from "./way.ts";
 
 const OPTIONS = {
   perMessageDeflate: false,
@@ -12,19 +13,16 @@ const OPTIONS = {
 
 /**
  * Node's own WebSocket is a part of its `fetch`: loading that takes a fifth of a whole `aimessage send`, and each message
- * costs it more. But it knows the proxies of the environment. Bun's own is small, and is what Bun puts in the place of `ws`.
+ * costs it more. Bun's own is small, and is what Bun puts in the place of `ws`.
  */
 export const nodeTransport: Transport = {
   dial: async (url): Promise<Socket> => {
-    if ("bun" in process.versions || usesProxies()) return new WebSocket(url);
+    if ("bun" in process.versions) return new WebSocket(url);
     const ws = await import("ws");
-    return new ws.WebSocket(url, OPTIONS);
+    const given = new AbortController();
+    const socket = new ws.WebSocket(url, { ...OPTIONS, ...(await wayTo(url, given.signal)) } as object);
+    socket.on("close", () => given.abort());
+    return socket;
   },
   explain: explainUnreachable,
 };
-
-/** Whether Node has been told to use HTTP_PROXY and the like (https://nodejs.org/api/cli.html#--use-env-proxy). */
-function usesProxies(): boolean {
-  const { NODE_USE_ENV_PROXY, NODE_OPTIONS = "" } = process.env;
-  return NODE_USE_ENV_PROXY === "1" || `${NODE_OPTIONS} ${process.execArgv.join(" ")}`.includes("--use-env-proxy");
-}

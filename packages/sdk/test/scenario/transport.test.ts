@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { type AddressInfo, createServer, type Socket } from "node:net";
-import { expect, test, vi } from "vitest";
+import { expect, test } from "vitest";
 import { connect, webTransport } from "../../src/client/connect.ts";
 import { openAgent } from "../../src/client/open.ts";
 import { nodeTransport } from "../../src/node/transport.ts";
@@ -154,11 +154,3 @@ test(
     expect(performance.now() - closing).toBeLessThan(4_000);
   },
 );
-
-test("where Node is told to use proxies its own WebSocket is used, which knows them", async () => {
-  vi.stubEnv("NODE_USE_ENV_PROXY", "1");
-  const socket = await nodeTransport.dial(new URL("ws://127.0.0.1:1/ws"));
-  socket.addEventListener("error", () => undefined);
-  expect(socket).toBeInstanceOf(WebSocket);
-  vi.unstubAllEnvs();
-});
