@@ -24,7 +24,7 @@ if (Number(process.versions.node.split(".")[0]) < 24) {
       module.enableCompileCache(`${bundle}compiled`);
     module.createRequire(import.meta.url)(`${bundle}main.cjs`);
   } catch (error) {
-    if (error.code !== "MODULE_NOT_FOUND" && error.code !== "ENOENT") throw error;
+    if (error.code !== "MODULE_NOT_FOUND" && error.path !== bundle) throw error;
     process.stderr.write(`aimessage is not built yet: run \`npm run build\` in the clone. (${error.message})\n`);
     process.exitCode = 1;
   }

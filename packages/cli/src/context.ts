@@ -30,7 +30,10 @@ export function processContext(): Context {
       return process.stdin;
     },
     env: process.env,
-    cwd: process.cwd(),
+    // Only where a path needs it: it may have been deleted.
+    get cwd() {
+      return process.cwd();
+    },
     interrupted: interrupt.signal,
   };
 }

@@ -1,5 +1,7 @@
 import { readFile } from "node:fs/promises";
+import { isAbsolute, resolve } from "node:path";
 import { writeWhole } from "@aimessage/sdk/program";
+import type { Context } from "./context.ts";
 import { UsageError } from "./errors.ts";
 
 const REASONS: Partial<Record<string, string>> = {
@@ -12,6 +14,17 @@ const REASONS: Partial<Record<string, string>> = {
   EPERM: "this user may not",
   EROFS: "the disk is read-only",
 };
+
+/** A path as it is meant in the working folder. @throws UsageError if it needs one and that was deleted */
+export function wholePath(context: Pick<Context, "cwd">, path: string): string {
+  if (isAbsolute(path)) return path;
+  try {
+    return resolve(context.cwd, path);
+  } catch {
+    const hint = `give the whole path instead of ${path}, such as --home /home/me/.aimessage, or change to another folder`;
+    throw new UsageError("the working folder was deleted", hint);
+  }
+}
 
 /** The text of a file that the user has named. @throws UsageError */
 export async function readNamed(path: string): Promise<string> {

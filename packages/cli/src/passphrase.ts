@@ -1,17 +1,18 @@
 import { once } from "node:events";
-import { resolve } from "node:path";
 import { createInterface } from "node:readline/promises";
 import { Writable } from "node:stream";
 import type { Context } from "./context.ts";
 import { UsageError } from "./errors.ts";
-import { readNamed } from "./files.ts";
+import { readNamed, wholePath } from "./files.ts";
 
 const VARIABLE = "AIMESSAGE_BACKUP_PASSPHRASE";
 
 /** The passphrase of a backup: of a file, of the environment, or typed without being shown, twice if it is `fresh`. */
 export async function backupPassphrase(context: Context, file: string | undefined, fresh: boolean): Promise<string> {
   const given =
-    file === undefined ? context.env[VARIABLE] : (await readNamed(resolve(context.cwd, file))).replace(/\r?\n$/, "");
+    file === undefined
+      ? context.env[VARIABLE] || undefined
+      : (await readNamed(wholePath(context, file))).replace(/\r?\n$/, "");
   const passphrase =
     given ?? (await ask(context, fresh ? "Passphrase for the backup: " : "Passphrase of the backup: "));
   if (passphrase === "") throw new UsageError("the passphrase is empty", "choose one that nobody guesses");

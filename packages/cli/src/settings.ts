@@ -1,6 +1,7 @@
-import { resolve } from "node:path";
 import { Option, type Command } from "commander";
 import type { Context } from "./context.ts";
+import { UsageError } from "./errors.ts";
+import { wholePath } from "./files.ts";
 
 /** What the global flags and the environment say. Undefined: nothing said; the SDK knows what to do. */
 export interface Settings {
@@ -29,17 +30,18 @@ export function addGlobalFlags(command: Command, version: string): Command {
   return command;
 }
 
-/** Flags, then environment. An empty variable counts as unset. */
-export function readSettings(flags: Readonly<Record<string, unknown>>, { env, cwd }: Context): Settings {
+/** Flags, then environment. An empty variable counts as unset; an empty flag is a mistake. @throws UsageError */
+export function readSettings(flags: Readonly<Record<string, unknown>>, context: Context): Settings {
   const text = (flag: string, variable: string): string | undefined => {
-    const value = flags[flag] ?? env[variable];
+    if (flags[flag] === "") throw new UsageError(`--${flag} is empty`, "give it a value, or leave it out");
+    const value = flags[flag] ?? context.env[variable];
     return typeof value === "string" && value !== "" ? value : undefined;
   };
   const home = text("home", "AIMESSAGE_HOME");
   return {
     server: text("server", "AIMESSAGE_SERVER"),
     username: text("username", "AIMESSAGE_USERNAME"),
-    home: home === undefined ? undefined : resolve(cwd, home),
+    home: home === undefined ? undefined : wholePath(context, home),
     json: flags["json"] === true,
     quiet: flags["quiet"] === true,
     insecure: flags["insecure"] === true,

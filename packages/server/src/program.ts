@@ -50,6 +50,8 @@ function explain(error: unknown): { message: Line; hint: string } {
       message: `Cannot write to standard output (${error.code})`,
       hint: "what was printed is not whole: print it again where there is room",
     };
+  if ((error as NodeJS.ErrnoException).syscall === "uv_cwd")
+    return { message: "The working folder was deleted", hint: "give whole paths, or change to another folder" };
   const body = error instanceof Error ? (error.stack ?? error.message) : String(error);
   return { message: { line: "", body }, hint: "this is a fault of aimessage-server: please report it" };
 }

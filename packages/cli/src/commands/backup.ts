@@ -1,8 +1,7 @@
-import { resolve } from "node:path";
 import type { Command } from "commander";
 import { openAgent } from "../agent.ts";
 import type { Act, Call } from "../call.ts";
-import { writeNamed } from "../files.ts";
+import { wholePath, writeNamed } from "../files.ts";
 import { backupPassphrase } from "../passphrase.ts";
 
 interface Options {
@@ -33,7 +32,7 @@ async function backup(call: Call, { passphraseFile, force }: Options, file: stri
   const { context, out } = call;
   await using agent = await openAgent(call, "backup");
   const sealed = await agent.backup(await backupPassphrase(context, passphraseFile, true));
-  const path = resolve(context.cwd, file);
+  const path = wholePath(context, file);
   await writeNamed(path, sealed, force === true);
   await out.confirm([`${agent.username} is backed up in ${path}.`], {
     username: agent.username,

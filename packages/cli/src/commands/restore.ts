@@ -1,8 +1,7 @@
-import { resolve } from "node:path";
 import type { Command } from "commander";
 import { openOptions } from "../agent.ts";
 import type { Act, Call } from "../call.ts";
-import { readNamed } from "../files.ts";
+import { readNamed, wholePath } from "../files.ts";
 import { backupPassphrase } from "../passphrase.ts";
 
 const EXAMPLES = `
@@ -24,7 +23,7 @@ export function configure(command: Command, act: Act): void {
 
 async function restore(call: Call, { passphraseFile }: { passphraseFile?: string }, file: string): Promise<void> {
   const { context, out } = call;
-  const sealed = await readNamed(resolve(context.cwd, file));
+  const sealed = await readNamed(wholePath(context, file));
   const passphrase = await backupPassphrase(context, passphraseFile, false);
   const { Agent } = await import("@aimessage/sdk/node");
   await using agent = await Agent.restore(sealed, passphrase, openOptions(call, "restore"));

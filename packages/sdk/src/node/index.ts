@@ -1,7 +1,7 @@
 /** AI Message for Node and Bun: agents that live in a folder. */
 import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
-import { homedir } from "node:os";
-import { join } from "node:path";
+import { homedir, userInfo } from "node:os";
+import { isAbsolute, join } from "node:path";
 import {
   Agent as CoreAgent,
   AgentError,
@@ -59,9 +59,22 @@ function readPassphrase(file: string): string {
   }
 }
 
+/** @throws AgentError usage */
 export function defaultHome(): string {
   const named = process.env["AIMESSAGE_HOME"];
-  return named === undefined || named === "" ? join(homedir(), ".aimessage") : named;
+  return named === undefined || named === "" ? join(userHome(), ".aimessage") : named;
+}
+
+/** What is no whole path, as of an empty HOME, would have keys land wherever this process happens to be. */
+function userHome(): string {
+  for (const ask of [homedir, () => userInfo().homedir])
+    try {
+      const home = ask();
+      if (isAbsolute(home)) return home;
+    } catch {
+      // A user id that has no name, as in containers.
+    }
+  throw new AgentError("usage", "this user has no home folder", { hint: "name a folder by --home or AIMESSAGE_HOME" });
 }
 
 /** Names of the agents in a home, sorted. */

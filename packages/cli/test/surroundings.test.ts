@@ -1,0 +1,91 @@
+/** Processes whose surroundings are not what one expects: no working folder, no home, no name. */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdirSync, readdirSync } from "node:fs";
+import { userInfo } from "node:os";
+import { join } from "node:path";
+import { defaultHome } from "@aimessage/sdk/node";
+import { expect, test, vi } from "vitest";
+import { Recorder } from "./console.ts";
+import { MAIN } from "./process.ts";
+import { createWorld, type World } from "./world.ts";
+
+/** Runs the command line in a folder that is deleted before it begins. */
+async function homeless(world: World, env: Record<string, string>, ...words: string[]) {
+  const folder = join(world.home, "..", "deleted");
+  mkdirSync(folder, { recursive: true });
+  const child = spawn(
+    "sh",
+    ["-c", 'rmdir "$PWD" && exec "$@"', "sh", process.execPath, "--conditions=source", MAIN, ...words],
+    { cwd: folder, env: { PATH: process.env["PATH"], ...world.env, ...env }, stdio: ["ignore", "pipe", "pipe"] },
+  );
+  const [stdout, stderr] = [new Recorder(), new Recorder()];
+  child.stdout.pipe(stdout);
+  child.stderr.pipe(stderr);
+  const [exit] = (await once(child, "close")) as [number];
+  return { exit, stdout: stdout.text, stderr: stderr.text };
+}
+
+test("a working folder that was deleted matters only to a path that needs it, which is said", async () => {
+  const world = await createWorld();
+  await world.register("alice", "bob");
+  expect(await homeless(world, {}, "send", "-u", "alice", "-t", "bob", "-m", "still here")).toMatchObject({
+    exit: 0,
+    stderr: "",
+  });
+  for (const words of [
+    ["whoami", "--home", "relative"],
+    ["restore", "relative"],
+  ])
+    expect(await homeless(world, {}, ...words)).toMatchObject({
+      exit: 2,
+      stderr: expect.stringMatching(/^Error: the working folder was deleted\nHint: give the whole path .* --home /),
+    });
+});
+
+test("an empty HOME, one that is no whole path, and none at all leave the keys in the user's own folder", () => {
+  const { homedir } = userInfo();
+  for (const home of ["", "relative", undefined]) {
+    vi.stubEnv("AIMESSAGE_HOME", "");
+    vi.stubEnv("HOME", home);
+    expect(defaultHome()).toBe(join(homedir, ".aimessage"));
+  }
+  vi.unstubAllEnvs();
+});
+
+test.runIf(process.geteuid?.() === 0)("a user without a home is told to name a folder", () => {
+  vi.stubEnv("AIMESSAGE_HOME", "");
+  vi.stubEnv("HOME", "");
+  process.seteuid?.(54_321);
+  try {
+    expect(() => defaultHome()).toThrow(
+      expect.objectContaining({ code: "usage", hint: expect.stringContaining("--home") }),
+    );
+    vi.stubEnv("AIMESSAGE_HOME", "/named");
+    expect(defaultHome()).toBe("/named");
+  } finally {
+    process.seteuid?.(0);
+    vi.unstubAllEnvs();
+  }
+});
+
+test("an empty variable is an unset one, an empty flag a mistake", async () => {
+  const world = await createWorld();
+  await world.register("alice");
+  const empty = {
+    AIMESSAGE_USERNAME: "",
+    AIMESSAGE_SERVER: "",
+    AIMESSAGE_PASSPHRASE: "",
+    AIMESSAGE_PASSPHRASE_FILE: "",
+    AIMESSAGE_BACKUP_PASSPHRASE: "",
+  };
+  expect(await world.cli("whoami", { env: empty })).toMatchObject({ exit: 0, stderr: "" });
+  const asked = await world.cli(["backup", join(world.home, "b")], { env: empty, stdin: "" });
+  expect(asked.stderr).toContain("a passphrase is required");
+  for (const flag of ["--home", "--username", "--server"])
+    expect(await world.cli(["whoami", flag, ""])).toMatchObject({
+      exit: 2,
+      stderr: expect.stringContaining(`${flag} is empty`),
+    });
+  expect(readdirSync(world.home)).toEqual(["alice"]);
+});
