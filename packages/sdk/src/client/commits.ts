@@ -91,7 +91,9 @@ export async function applyAdmitted(turn: Turn, seq: number): Promise<void> {
 
 /** Makes the Update commits that are due in the conversations in use. Sent by the caller's `post`. */
 export async function heal(turn: Turn, post: (group: string) => void): Promise<void> {
-  for (const conversation of turn.cache.conversations.values())
+  // Looking one up changes their order.
+  const conversations = [...turn.cache.conversations.values()];
+  for (const conversation of conversations)
     if (conversation.record.state === "open")
       await turn.on(`group/${conversation.record.id}`, () => healOne(turn, conversation, post));
 }

@@ -1,9 +1,11 @@
 import { looksLike } from "../crypto/identity.ts";
 import { type DeviceCertificate, toBase64, usernameKey } from "../protocol/index.ts";
-import type { WriteTransaction } from "../store/store.ts";
+import type { ReadTransaction, WriteTransaction } from "../store/store.ts";
 import { type ContactRecord, list } from "./records.ts";
 import { pin, type Turn } from "./turn.ts";
 
+/** Groups that are kept for one contact, and that the next one may replace. [P-9.10] */
+export const GROUPS_PER_CONTACT = 3;
 /** Contacts that strangers may become by opening a conversation with us, in a day. */
 const STRANGERS_A_DAY = 1_000;
 /** Names without a conversation to whom we owe word of what we could not read, in a day: anybody may write in them. */
@@ -128,8 +130,14 @@ async function warnOfLookalikes(turn: Turn, username: string): Promise<void> {
     await turn.alert("lookalike", username, `${username} looks like ${names.join(" and ")}, but is another agent`);
 }
 
-/** The next group with a contact names this one as replaced. */
+/** The next group with a contact names this one as replaced. Of more than it may name the newest are. */
 export async function nameReplaced(tx: WriteTransaction, contact: string, group: string): Promise<void> {
+  const names = [...(await replacedGroups(tx, contact)), group];
+  await tx.put(`replaces/${contact}`, names.slice(-GROUPS_PER_CONTACT).join(" "));
+}
+
+/** The groups that the next one with a contact names as replaced. */
+export async function replacedGroups(tx: ReadTransaction, contact: string): Promise<string[]> {
   const names = ((await tx.get(`replaces/${contact}`)) ?? "") as string;
-  await tx.put(`replaces/${contact}`, `${names} ${group}`.trim());
+  return names.split(" ").filter((id) => id !== "");
 }

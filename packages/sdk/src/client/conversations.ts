@@ -10,17 +10,17 @@ import {
   usernameKey,
 } from "../protocol/index.ts";
 import type { ReadTransaction } from "../store/store.ts";
-import { meet, nameReplaced, type Trust } from "./contacts.ts";
+import { GROUPS_PER_CONTACT, meet, nameReplaced, replacedGroups, type Trust } from "./contacts.ts";
 import { sendUnreadAgain } from "./receipts.ts";
-import { type ContactRecord, get, type GroupRecord, put, remove } from "./records.ts";
+import { type ContactRecord, get, type GroupRecord, put, removeKeyPackage } from "./records.ts";
 import type { Conversation, Turn } from "./turn.ts";
 
-/** Groups that are kept for one contact; beyond them the oldest goes. */
-const GROUPS_PER_CONTACT = 3;
 /** Back-off of re-openings: doubles from the first to the last. Milliseconds. */
 const REOPEN_FIRST_MS = 1_000;
 const REOPEN_LAST_MS = 3_600_000;
 const LAST_RESORT_GRACE_MS = 24 * 3_600_000;
+/** Conversations that one contact may open by the same last-resort package, which is there to be used again. */
+const LAST_RESORT_USES = 3;
 
 /**
  * The conversation to send in: with the contact's present device, one that has been answered before one that has not,
@@ -75,9 +75,7 @@ export async function openConversation(turn: Turn, keys: RelayFrameData<"keys">)
   record.state = "opening";
   record.replaces = [
     ...new Set([
-      ...(((await turn.tx.get(`replaces/${certificate.username}`)) as string | undefined) ?? "")
-        .split(" ")
-        .filter((id) => id !== ""),
+      ...(await replacedGroups(turn.tx, certificate.username)),
       ...earlier.filter(({ record: old }) => old.peer_device !== certificate.deviceId).map(({ record: old }) => old.id),
     ]),
   ].slice(-GROUPS_PER_CONTACT);
@@ -99,14 +97,17 @@ export async function acceptWelcome(
   const username = usernameKey(from);
   const refuse = (kind: string, text: string) => turn.alert(kind, username, text);
   const welcome = isBase64(message) ? fromBase64(message) : new Uint8Array();
-  const known = announcedGroup !== undefined && (await isKnownGroup(turn, announcedGroup));
-  if (known) return refuse("welcome_replayed", `a Welcome from ${from} names a conversation that is known already`);
+  if (announcedGroup !== undefined && (await isKnownGroup(turn, announcedGroup)))
+    return refuse("welcome_replayed", `a Welcome from ${from} names a conversation that is known already`);
   const refs = turn.crypto.welcomeRefs(welcome);
   const ref = refs.length === 1 ? refs[0] : undefined;
   const key = ref === undefined ? undefined : await get(turn.tx, "key/", ref);
   const secret = ref === undefined ? undefined : await turn.tx.get(`key-secret/${ref}`);
   if (key === undefined || secret === undefined)
     return refuse("welcome_without_key", `a Welcome from ${from} uses a key package that this device does not have`);
+  const uses = `joined/${key.ref}/${username}/`;
+  if ((await turn.tx.list({ prefix: uses, limit: LAST_RESORT_USES })).length === LAST_RESORT_USES)
+    return refuse("too_many_welcomes", `${from} opens more than ${LAST_RESORT_USES} conversations by one key package`);
   const { device } = turn.account;
   let peer: DeviceCertificate | undefined;
   let group: Group;
@@ -121,11 +122,14 @@ export async function acceptWelcome(
     return refuse("bad_welcome", `a Welcome from ${from} is not acceptable: ${error.message}`);
   }
   const id = groupIdOf(group);
-  if (peer === undefined || (announcedGroup ?? id) !== id || (await isKnownGroup(turn, id)))
+  const known = (await isKnownGroup(turn, id)) || (await turn.tx.get(uses + id)) !== undefined;
+  if (peer === undefined || (announcedGroup ?? id) !== id || known)
     return refuse("bad_welcome", `a Welcome from ${from} is not what the relay says it is`);
   const trust = await meet(turn, peer, "welcome");
   if (trust !== "trusted") return;
   await useKeyPackage(turn, key.ref, key.last_resort, from);
+  // By its Welcome this group could be joined once more, for as long as the private part is there.
+  if (key.last_resort) await turn.tx.put(uses + id, "");
   // First thing after joining, our own keys replace those of the published package.
   const record = { ...(await newRecord(turn, group, peer, "joiner")), committed_at: 0 };
   await turn.addConversation(record, group);
@@ -135,8 +139,7 @@ export async function acceptWelcome(
 /** A single-use private part is gone with its use; the last resort's a day later. */
 async function useKeyPackage(turn: Turn, ref: string, lastResort: boolean, from: string): Promise<void> {
   if (!lastResort) {
-    await remove(turn.tx, "key/", ref);
-    await turn.tx.delete(`key-secret/${ref}`);
+    await removeKeyPackage(turn.tx, ref);
     return;
   }
   const key = await get(turn.tx, "key/", ref);

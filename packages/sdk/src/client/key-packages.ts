@@ -3,7 +3,7 @@ import { toBase64 } from "../protocol/index.ts";
 import type { ClientStore } from "../store/store.ts";
 import { type Account, saveKeyPackages, STOCK } from "./account.ts";
 import type { Connection } from "./connection.ts";
-import { type KeyRecord, list, put, remove } from "./records.ts";
+import { type KeyRecord, list, put, removeKeyPackage } from "./records.ts";
 import type { Turn } from "./turn.ts";
 
 const DAY_MS = 86_400_000;
@@ -75,8 +75,7 @@ export async function sweepKeyPackages(turn: Turn): Promise<void> {
   );
   for (const [index, key] of keys.entries()) {
     if (index < KEPT && turn.now < (key.delete_at ?? key.created_at + PACKAGE_MS)) continue;
-    await remove(turn.tx, "key/", key.ref);
-    await turn.tx.delete(`key-secret/${key.ref}`);
+    await removeKeyPackage(turn.tx, key.ref);
   }
 }
 

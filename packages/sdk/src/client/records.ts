@@ -215,7 +215,10 @@ export function isEmptyReceipt({ received, handled, failed, missing, undecryptab
   return Object.keys(received).length + handled.length + failed.length + missing.length + undecryptable.length === 0;
 }
 
-/** `key/<reference>`: a published key package's private part; its bytes are `key-secret/<reference>`. */
+/**
+ * `key/<reference>`: a published key package's private part; its bytes are `key-secret/<reference>`. The groups that were
+ * joined by a last resort are `joined/<reference>/<contact>/<group id>`, for as long as it is there.
+ */
 export interface KeyRecord {
   ref: string;
   last_resort: boolean;
@@ -327,6 +330,13 @@ export async function list<T extends Table>(
     after: after === undefined ? undefined : table + after,
   });
   return found.map(([, value]) => readable(value) as Tables[T]).filter((record) => record !== undefined);
+}
+
+/** Removes a key package's private part, and what is known of its use. */
+export async function removeKeyPackage(tx: WriteTransaction, ref: string): Promise<void> {
+  await remove(tx, "key/", ref);
+  await tx.delete(`key-secret/${ref}`);
+  for (const [key] of await tx.list({ prefix: `joined/${ref}/` })) await tx.delete(key);
 }
 
 /** The next number of a sequence that never repeats. */

@@ -67,7 +67,18 @@ async function putNewDevice(tx: WriteTransaction, device: Device): Promise<void>
 
 /** Deletes all ratchets and key packages; what had not reached its recipient goes into the queue again. */
 async function discardConversations(tx: WriteTransaction): Promise<void> {
-  const secrets = ["mls/", "next/", "commit/", "wire/", "sent/", "key/", "key-secret/", "contact-group/", "replaces/"];
+  const secrets = [
+    "mls/",
+    "next/",
+    "commit/",
+    "wire/",
+    "sent/",
+    "key/",
+    "key-secret/",
+    "joined/",
+    "contact-group/",
+    "replaces/",
+  ];
   for (const prefix of secrets) for (const [key] of await tx.list({ prefix })) await tx.delete(key);
   for (const group of await list(tx, "group/")) {
     if (group.state === "closed") continue;

@@ -20,6 +20,8 @@ const ROW_MS = 30 * DAY_MS;
 const MAILBOX_MS = 14 * DAY_MS;
 /** Closed conversations: longer than any key package lives by which somebody could be welcomed to one again. */
 const CLOSED_MS = 120 * DAY_MS;
+/** Closed conversations of one contact that are known, at most: the oldest are the first to be forgotten. */
+const CLOSED_AT_MOST = 100;
 /** Most messages are settled so long after they came at the latest. The others are found on the way round. */
 const SETTLED_MS = 3_600_000;
 /** Rows that one sweep looks at, so that no turn takes long. */
@@ -76,12 +78,18 @@ export async function sweep(turn: Turn): Promise<number> {
   ];
   await round(turn, "in/", inbox);
   await round(turn, "out/", outbox);
-  for (const group of await list(tx, "group/")) {
+  const groups = await list(tx, "group/");
+  for (const group of groups)
     if (group.state === "replaced" && now - group.created_at > 2 * MAILBOX_MS) {
       const conversation = await turn.conversation(group.id);
       if (conversation !== undefined) await turn.on(`group/${group.id}`, () => closeConversation(turn, conversation));
     }
-    if (group.state === "closed" && now - group.created_at > CLOSED_MS) await remove(tx, "group/", group.id);
+  const closed = groups.filter(({ state }) => state === "closed").toSorted((a, b) => b.created_at - a.created_at);
+  const known = new Map<string, number>();
+  for (const { id, contact, created_at } of closed) {
+    const newer = known.get(contact) ?? 0;
+    known.set(contact, newer + 1);
+    if (newer >= CLOSED_AT_MOST || now - created_at > CLOSED_MS) await remove(tx, "group/", id);
   }
   return forgotten === AT_ONCE || due.includes(true) ? SWEEP_ON_MS : SWEEP_MS;
 }

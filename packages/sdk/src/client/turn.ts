@@ -27,6 +27,8 @@ export interface Conversation {
   dirty: boolean;
 }
 
+/** Conversations that are kept in memory, at most: anybody may open one more. */
+const IN_MEMORY = 500;
 /** Ids of requests that are gone from the store and may be unanswered. */
 const REMEMBERED = 64;
 
@@ -38,6 +40,14 @@ export class Cache {
   readonly conversations = new Map<string, Conversation>();
   readonly commits = new Map<string, CommitRecord>();
   readonly waste = new Waste();
+
+  /** Lets go of the conversations that were used least lately, but for those in which something is awaited. */
+  trim(): void {
+    for (const [id, { record, dirty }] of this.conversations) {
+      if (this.conversations.size <= IN_MEMORY) return;
+      if (!dirty && !this.commits.has(id) && record.epoch >= record.wait_for_epoch) this.conversations.delete(id);
+    }
+  }
 
   clear(): void {
     this.conversations.clear();
@@ -127,7 +137,12 @@ export class Turn {
 
   async conversation(id: string): Promise<Conversation | undefined> {
     const cached = this.cache.conversations.get(id);
-    if (cached !== undefined) return cached;
+    if (cached !== undefined) {
+      // The order of the map is that of use.
+      this.cache.conversations.delete(id);
+      this.cache.conversations.set(id, cached);
+      return cached;
+    }
     const record = await get(this.tx, "group/", id);
     const state = await this.tx.get(`mls/${id}`);
     if (record === undefined || state === undefined) return undefined;
@@ -231,6 +246,7 @@ export class Turn {
         await this.tx.put(`mls/${record.id}`, this.crypto.encode(group));
       });
     }
+    this.cache.trim();
     if (this.position !== this.account.relay.position || taken !== undefined) {
       const relay = await get(this.tx, "meta/relay");
       const last = taken === undefined ? {} : { last_taken: taken };

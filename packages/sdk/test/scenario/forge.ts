@@ -17,6 +17,16 @@ import { nodeCryptoProvider } from "../../src/node/provider.ts";
 import { CIPHER_SUITE, fromBase64, toBase64 } from "../../src/protocol/index.ts";
 import type { World } from "./world.ts";
 
+interface Forgery {
+  from: string;
+  to: string;
+  leaves: 2 | 3;
+  /** The world in which `from` is registered, if that is another one. */
+  at?: World;
+  /** Which of the key packages that `to` has published, by default the last: the relay hands out the oldest first. */
+  by?: number | "last resort";
+}
+
 /**
  * A Welcome that no honest client makes, by an agent that is really registered, here or at the relay of another world: into
  * a group of two or three members, to one of the key packages that `to` has really published. The third one is another
@@ -24,7 +34,7 @@ import type { World } from "./world.ts";
  */
 export async function foreignWelcome(
   world: World,
-  { from, to, leaves, at = world }: { from: string; to: string; leaves: 2 | 3; at?: World },
+  { from, to, leaves, at = world, by = -1 }: Forgery,
 ): Promise<{ welcome: string; groupId: string; device: string }> {
   if (!at.folders.has(from)) await at.open(from);
   const account = await at.memory(from).read((tx) => readAccount(tx));
@@ -50,7 +60,7 @@ export async function foreignWelcome(
     ...defaultClientConfig,
     authService: defaultAuthenticationService,
   });
-  const packages = [publishedBy(world, to)];
+  const packages = [publishedBy(world, to, by)];
   if (leaves === 3) {
     const third = await createDevice(await GroupCrypto.load(nodeCryptoProvider), account.identity, 2, Date.now());
     const extra = await generateKeyPackageWithKey(
@@ -80,12 +90,13 @@ export async function foreignWelcome(
   };
 }
 
-/** The last key package that an agent has published, as the proxy saw it: the relay hands out the oldest first. */
-function publishedBy(world: World, username: string): KeyPackage {
+/** A key package that an agent has published, as the proxy saw it. */
+function publishedBy(world: World, username: string, by: number | "last resort"): KeyPackage {
   const published = world.proxy.recorded
     .filter(({ agent, toRelay }) => agent === username && toRelay)
-    .flatMap(({ frame }) => (frame.data?.["key_packages"] as string[] | undefined) ?? []);
-  const message = decodeMlsMessage(fromBase64(published.at(-1) ?? ""), 0)?.[0];
+    .flatMap(({ frame }) => frame.data?.[by === "last resort" ? "last_resort" : "key_packages"] as string[] | string)
+    .filter((encoded) => encoded !== undefined);
+  const message = decodeMlsMessage(fromBase64(published.at(by === "last resort" ? -1 : by) ?? ""), 0)?.[0];
   if (message?.wireformat !== "mls_key_package") throw new Error(`${username} has published no key package`);
   return message.keyPackage;
 }
