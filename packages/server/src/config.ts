@@ -27,6 +27,8 @@ export interface Config {
   trustProxy: boolean;
   /** Whether accounts without keys are taken. `loopback`: only where nobody but this machine can reach the relay. */
   tokenAccounts: "on" | "off" | "loopback";
+  /** Where `/metrics` is answered. Undefined: on the relay's port, to programs of this machine. */
+  metrics: { host: string; port: number } | undefined;
   log: "text" | "json" | "silent";
   /** The database was restored from a backup. */
   restored: boolean;
@@ -47,6 +49,7 @@ export const defaultConfig: Config = {
   tls: undefined,
   trustProxy: false,
   tokenAccounts: "loopback",
+  metrics: undefined,
   log: "text",
   restored: false,
   limits: defaultLimits(),
@@ -123,13 +126,13 @@ function parseFlags(argv: string[]): Given | string {
 
 const url = (...protocols: string[]) =>
   z.string().refine((text) => URL.canParse(text) && protocols.includes(new URL(text).protocol));
+const port = z
+  .string()
+  .regex(/^\d{1,5}$/)
+  .transform(Number)
+  .pipe(z.int().max(65_535));
 const General = z.object({
-  port: z
-    .string()
-    .regex(/^\d{1,5}$/)
-    .transform(Number)
-    .pipe(z.int().max(65_535))
-    .default(defaultConfig.port),
+  port: port.default(defaultConfig.port),
   host: z.string().min(1).default(defaultConfig.host),
   db: z.string().min(1).default(defaultConfig.db),
   publicUrl: z.array(url("ws:", "wss:", "http:", "https:")).default([]),
@@ -138,6 +141,8 @@ const General = z.object({
   tlsKey: z.string().optional(),
   trustProxy: z.boolean().default(false),
   tokenAccounts: z.enum(["on", "off", "loopback"]).default(defaultConfig.tokenAccounts),
+  metricsHost: z.string().min(1).optional(),
+  metricsPort: port.optional(),
   logFormat: z.enum(["text", "json"]).default("text"),
   restored: z.boolean().default(false),
   noLimits: z.boolean().default(false),
@@ -150,9 +155,11 @@ function validate(given: Given): Config {
     const { flag, takes } = generalOptions.find((option) => option.name === name) ?? { flag: name, takes: "value" };
     throw new UsageError(`${flag} needs a valid ${takes}, not '${String(given[name])}'`);
   }
-  const { publicUrl, origin, tlsCert, tlsKey, logFormat, noLimits, ...rest } = result.data;
+  const { publicUrl, origin, tlsCert, tlsKey, metricsHost, metricsPort, logFormat, noLimits, ...rest } = result.data;
   if ((tlsCert === undefined) !== (tlsKey === undefined))
     throw new UsageError("--tls-cert and --tls-key are needed together", "give both, or neither behind a TLS proxy");
+  if (metricsHost !== undefined && metricsPort === undefined)
+    throw new UsageError("--metrics-host needs --metrics-port", "for example: --metrics-port 9090");
   if (noLimits && !isLoopback(rest.host))
     throw new UsageError(
       `--no-limits is only for loopback addresses, not for ${rest.host}`,
@@ -164,6 +171,7 @@ function validate(given: Given): Config {
     publicUrls: publicUrl,
     origins: origin,
     tls: tlsCert === undefined || tlsKey === undefined ? undefined : { cert: tlsCert, key: tlsKey },
+    metrics: metricsPort === undefined ? undefined : { host: metricsHost ?? defaultConfig.host, port: metricsPort },
     log: logFormat,
     limits: readLimits(given, noLimits),
   };

@@ -5,13 +5,13 @@ import { addressOf, isSocketPath, originAllowed, pathOf } from "./http.ts";
 import { Bucket, Buckets } from "./rate-limit.ts";
 
 /**
- * Decides which upgrade requests become connections. `strangers`: those that have not logged in, of an address or in all.
+ * Decides which upgrade requests become connections, and which others are answered. `strangers`: those that have not logged in, of an address or in all.
  * `onRefused` is told of the address and the HTTP status. [P-1]
  */
 export function gate(
   config: Config,
   names: () => string[],
-  open: () => number,
+  hasRoom: () => boolean,
   strangers: (address?: string) => number,
   onRefused: (address: string, status: number) => void,
 ) {
@@ -19,8 +19,16 @@ export function gate(
   const all = new Bucket(limits.connectionsPerSecond, limits.connectionsBurst);
   const each = new Buckets(limits.addressConnectionsPerSecond, limits.addressConnectionsBurst);
 
+  /** Counts a request for anything but a WebSocket. @returns 0, or milliseconds until its address may ask again */
+  const visit = (request: IncomingMessage): number => {
+    const address = addressOf(request, trustProxy);
+    const wait = each.take(address);
+    if (wait > 0) onRefused(address, 429);
+    return wait;
+  };
+
   /** The client's address, or undefined if the request was refused and the socket closed. */
-  return (request: IncomingMessage, socket: Duplex): string | undefined => {
+  const admit = (request: IncomingMessage, socket: Duplex): string | undefined => {
     const address = addressOf(request, trustProxy);
     const { origin } = request.headers;
     const refused = (status: number, text: string, retryAfter?: number): undefined => {
@@ -29,7 +37,7 @@ export function gate(
     };
     if (!isSocketPath(pathOf(request))) return refused(404, "Not found");
     if (!originAllowed(origin, origins, names())) return refused(403, "Origin not allowed");
-    if (open() >= limits.maxConnections) return refused(503, "Too many connections");
+    if (!hasRoom()) return refused(503, "Too many connections");
     if (strangers() >= limits.strangers) return refused(503, "Too many connections without a login");
     if (strangers(address) >= limits.addressStrangers) return refused(429, "Too many connections without a login", 1);
     // The address first: one that is over its limit must not use up that of all.
@@ -37,6 +45,7 @@ export function gate(
     if (wait > 0) return refused(429, "Rate limit exceeded", Math.ceil(wait / 1000));
     return address;
   };
+  return { admit, visit };
 }
 
 export function refuse(socket: Duplex, status: number, text: string, retryAfter?: number): undefined {

@@ -2,36 +2,69 @@ import { readFileSync } from "node:fs";
 import { isIP } from "node:net";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { createServer as createTlsServer } from "node:https";
-import { relayName } from "@aimessage/sdk/protocol";
+import { isLoopback, relayName } from "@aimessage/sdk/protocol";
 import type { Config } from "./config.ts";
 import type { Metrics } from "./metrics.ts";
 
 /** The bytes are the original's. [P-10.1] */
 const HEALTH = '{"status":"ok","service":"aimessage-server"}';
 
-/** How long a request may take to come in, and how often that is looked at. Milliseconds. */
-const TIMES = { headersTimeout: 10_000, requestTimeout: 10_000, connectionsCheckingInterval: 2_000 };
-/** Sockets beside those of WebSockets. */
-const MORE_SOCKETS = 1_000;
+/**
+ * How long a request may take to come in, and how often that is looked at; how long a socket may be idle, or a handshake may
+ * take. Milliseconds. A socket has one request: no program needs a second one, and what is open takes room.
+ */
+const TIMES = {
+  headersTimeout: 10_000,
+  requestTimeout: 10_000,
+  connectionsCheckingInterval: 2_000,
+  keepAliveTimeout: 1_000,
+  handshakeTimeout: 10_000,
+};
 
-/** The HTTP side of the relay's port. [P-10] */
-export function httpServer(config: Config, metrics: Metrics, isReady: () => Promise<boolean>): Server {
-  const onRequest = (request: IncomingMessage, response: ServerResponse): void => {
-    respond(request, response, metrics, isReady).catch(() => response.destroy());
+type Respond = (request: IncomingMessage, response: ServerResponse) => void | Promise<void>;
+
+/** The HTTP side of the relay's port. `visit` counts a request for its address: 0, or milliseconds to wait. [P-10] */
+export function httpServer(
+  config: Config,
+  metrics: Metrics,
+  isReady: () => Promise<boolean>,
+  visit: (request: IncomingMessage) => number,
+): Server {
+  const respond: Respond = (request, response) => {
+    const wait = visit(request);
+    if (wait === 0) return answerOwn(request, response, config, metrics, isReady);
+    response.setHeader("retry-after", Math.ceil(wait / 1000));
+    return answer(response, 429, "Rate limit exceeded");
   };
-  const { tls, limits } = config;
+  return serverFor(respond, config.tls);
+}
+
+/** `/metrics` on a port of its own. On a loopback address only programs of this machine are answered. [P-10.3] */
+export function metricsServer(host: string, metrics: Metrics): Server {
+  return serverFor((request, response) => {
+    if (pathOf(request) !== "/metrics") return answer(response, 404, "Not found");
+    if (isLoopback(host) && !isOfThisMachine(request))
+      return answer(response, 403, "Only for programs of this machine");
+    return answerMetrics(request, response, metrics);
+  }, undefined);
+}
+
+function serverFor(respond: Respond, tls: Config["tls"]): Server {
+  const onRequest = (request: IncomingMessage, response: ServerResponse): void => {
+    Promise.resolve(respond(request, response)).catch(() => response.destroy());
+  };
   const server =
     tls === undefined
       ? createServer(TIMES, onRequest)
       : createTlsServer({ ...TIMES, cert: readFileSync(tls.cert), key: readFileSync(tls.key) }, onRequest);
-  // A socket that asks for nothing is no connection yet, but it takes a descriptor of the system, too.
-  server.maxConnections = Math.min(limits.maxConnections + MORE_SOCKETS, 2 ** 31 - 1);
+  server.maxRequestsPerSocket = 1;
   return server;
 }
 
-async function respond(
+async function answerOwn(
   request: IncomingMessage,
   response: ServerResponse,
+  config: Config,
   metrics: Metrics,
   isReady: () => Promise<boolean>,
 ): Promise<void> {
@@ -42,13 +75,41 @@ async function respond(
     const ready = await isReady();
     return answer(response, ready ? 200 : 503, `{"status":"${ready ? "ready" : "not_ready"}"}`, "application/json");
   }
-  if (path === "/metrics") return answer(response, 200, await metrics.text(), metrics.contentType);
+  if (path === "/metrics" && config.metrics === undefined) {
+    if (isOfThisMachine(request)) return answerMetrics(request, response, metrics);
+    return answer(response, 403, "Only for programs of this machine: see --metrics-port");
+  }
   if (isSocketPath(path)) return answer(response, 426, "Connect here with a WebSocket");
   return answer(response, 404, "Not found");
 }
 
+async function answerMetrics(request: IncomingMessage, response: ServerResponse, metrics: Metrics): Promise<void> {
+  if (request.method !== "GET" && request.method !== "HEAD") return answer(response, 405, "Method not allowed");
+  return answer(response, 200, await metrics.text(), metrics.contentType);
+}
+
+const FORWARDING = ["forwarded", "via", "x-real-ip"];
+
+/**
+ * Whether a program of this machine asks for what is here: the socket comes from here, the name that it knows is that of this
+ * machine (a web page can point its own name here by DNS rebinding), and no proxy has passed it on.
+ */
+export function isOfThisMachine({ socket, headers }: IncomingMessage): boolean {
+  const { host = "" } = headers;
+  return (
+    isLoopback(socket.remoteAddress ?? "") &&
+    URL.canParse(`http://${host}`) &&
+    isLoopback(new URL(`http://${host}`).hostname) &&
+    !Object.keys(headers).some((name) => FORWARDING.includes(name) || name.startsWith("x-forwarded-"))
+  );
+}
+
 function answer(response: ServerResponse, status: number, body: string, type = "text/plain; charset=utf-8"): void {
-  response.writeHead(status, { "content-type": type, "content-length": Buffer.byteLength(body) });
+  response.writeHead(status, {
+    "content-type": type,
+    "content-length": Buffer.byteLength(body),
+    connection: "close",
+  });
   response.end(body);
 }
 
@@ -77,7 +138,11 @@ export function originAllowed(origin: string | undefined, origins: string[], nam
 export function addressOf(request: IncomingMessage, trustProxy: boolean): string {
   const forwarded = trustProxy ? request.headers["x-forwarded-for"] : undefined;
   const last = withoutPort((Array.isArray(forwarded) ? forwarded.join(",") : forwarded)?.split(",").at(-1) ?? "");
-  const address = isIP(last) === 0 ? (request.socket.remoteAddress ?? "") : last;
+  return countedAddress(isIP(last) === 0 ? (request.socket.remoteAddress ?? "") : last);
+}
+
+/** An address as limits count it. */
+export function countedAddress(address: string): string {
   const mapped = address.replace(/^::ffff:(?=\d+\.)/i, "");
   return isIP(mapped) === 6 ? network(mapped) : mapped;
 }

@@ -12,7 +12,7 @@ export function keepAlive(connections: Set<Connection>, unfinished: Unfinished, 
     () => {
       const now = performance.now();
       dropSlowReaders(connections, limits.bufferedBytesOfAll);
-      unfinished.dropOverdue(now);
+      unfinished.endAfter(readDeadline);
       for (const connection of connections) {
         if (now - connection.heardAt > readDeadline) connection.terminate();
         else if (connection.login === undefined && now - connection.openedAt > loginTimeout) connection.terminate();

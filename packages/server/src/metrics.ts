@@ -11,6 +11,10 @@ export interface Metrics {
   refused(reason: string): void;
   /** A line of the log could not be written. */
   logLineLost(): void;
+  /** A connection was refused, since no more can be open. */
+  noRoom(): void;
+  /** A socket that was no WebSocket gave way to a newer one. */
+  crowdedOut(): void;
   /** The text of `GET /metrics`. */
   text(): Promise<string>;
   contentType: string;
@@ -47,6 +51,8 @@ export function createMetrics(depth: () => Promise<number>): Metrics {
     },
   });
   const logLinesLost = counter("log_lines_lost_total", "Lines of the log that could not be written");
+  const noRoom = counter("connections_without_room_total", "Connections that were refused: no more can be open");
+  const crowdedOut = counter("sockets_crowded_out_total", "Sockets without a WebSocket that gave way to newer ones");
   const byType = new Map<string, { inc(): void }>();
   for (const type of [...Object.keys(clientFrames), "unknown"]) byType.set(type, frames.labels(type));
   const unknown = frames.labels("unknown");
@@ -60,6 +66,8 @@ export function createMetrics(depth: () => Promise<number>): Metrics {
     frame: (type) => (byType.get(type ?? "") ?? unknown).inc(),
     refused: (reason) => refusals.inc({ reason }),
     logLineLost: () => logLinesLost.inc(),
+    noRoom: () => noRoom.inc(),
+    crowdedOut: () => crowdedOut.inc(),
     text: () => registry.metrics(),
     contentType: registry.contentType,
   };

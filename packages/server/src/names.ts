@@ -32,6 +32,11 @@ export function ownUrl(config: Config, port: number): string {
   return `${config.tls === undefined ? "ws" : "wss"}://${shownHost(config.host)}:${port}/ws`;
 }
 
+/** Where `/metrics` has a port of its own. */
+export function metricsUrl({ host }: { host: string }, port: number): string {
+  return `http://${shownHost(host)}:${port}/metrics`;
+}
+
 function ownUrls({ host }: Config, scheme: string, port: number): string[] {
   const hosts = ["localhost", "127.0.0.1", "[::1]"];
   if (!isLoopback(host) && !isWildcard(host)) hosts.push(bracketed(host));

@@ -29,6 +29,13 @@ export const generalOptions: Option[] = [
     "on|off|loopback",
     "take accounts without keys, whose messages nobody encrypts for them (default loopback: only if this machine alone can reach the relay)",
   ),
+  option(
+    "metricsPort",
+    "METRICS_PORT",
+    "number",
+    "port of its own for /metrics (default: the relay's, for this machine alone)",
+  ),
+  option("metricsHost", "METRICS_HOST", "address", "address to listen on there (default 127.0.0.1)"),
   option("logFormat", "LOG_FORMAT", "text|json", "format of the log (default text)"),
   option(
     "restored",

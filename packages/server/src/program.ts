@@ -5,7 +5,7 @@ import { isAdminCommand } from "./admin/commands.ts";
 import { runAdmin } from "./admin/program.ts";
 import { type Config, readConfig, UsageError } from "./config.ts";
 import { createLog } from "./log.ts";
-import { isWildcard, shownUrls } from "./names.ts";
+import { isWildcard, metricsUrl, shownUrls } from "./names.ts";
 import { createRelay, type Relay } from "./relay.ts";
 import { StartupError } from "./startup-error.ts";
 import { aboutTokenAccounts } from "./token-accounts.ts";
@@ -76,6 +76,7 @@ function announce(relay: Relay, config: Config, stdout: Writable): void {
     `WebSocket endpoint: ${shownUrls(config, relay.port).join(", ")}`,
     `Health check: ${health}`,
     aboutTokenAccounts(config),
+    ...(config.metrics === undefined ? [] : [`Metrics: ${metricsUrl(config.metrics, relay.metricsPort ?? 0)}`]),
   ];
   if (config.log === "json") {
     const log = createLog("json");

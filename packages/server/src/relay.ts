@@ -1,4 +1,5 @@
 import { once } from "node:events";
+import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
 import { becomeOwnerOf } from "@aimessage/sdk/program";
@@ -10,12 +11,12 @@ import { Connection } from "./connection.ts";
 import type { Context } from "./context.ts";
 import { Delivery, type DeliveryOptions } from "./delivery.ts";
 import { gate, refuse } from "./gate.ts";
-import { httpServer } from "./http.ts";
+import { httpServer, metricsServer } from "./http.ts";
 import { Hub } from "./hub.ts";
 import { keepAlive } from "./keep-alive.ts";
 import { defaultLimits, type Limits } from "./limits.ts";
 import { createLog } from "./log.ts";
-import { createMetrics } from "./metrics.ts";
+import { createMetrics, type Metrics } from "./metrics.ts";
 import { ownUrl, relayNames } from "./names.ts";
 import { Bucket, Buckets } from "./rate-limit.ts";
 import { Refusals } from "./refusals.ts";
@@ -23,9 +24,10 @@ import { shutDown } from "./shutdown.ts";
 import { asStartupError } from "./startup-error.ts";
 import { openMemoryStore, openSqliteStore } from "./store/sqlite.ts";
 import { Strangers } from "./strangers.ts";
+import { boundSockets } from "./sockets.ts";
 import { startSweeps } from "./sweeps.ts";
 import { tokenKeys } from "./token-keys.ts";
-import { Unfinished } from "./unfinished.ts";
+import { unfinished } from "./unfinished.ts";
 
 /** Pieces of one message, and of what the system has read of it: each takes a hundred bytes, however small it is. [P-1.3] */
 const MAX_FRAGMENTS = 256;
@@ -42,6 +44,8 @@ export interface Relay extends AsyncDisposable {
   /** `ws://localhost:8080/ws` */
   readonly url: string;
   readonly port: number;
+  /** Where `/metrics` is, if it has a port of its own. */
+  readonly metricsPort: number | undefined;
   /** Names that clients may sign at login. */
   readonly names: readonly string[];
 }
@@ -104,7 +108,7 @@ async function start(config: Config): Promise<Relay> {
     store,
     hub,
     strangers,
-    unfinished: new Unfinished(config.limits),
+    unfinished: unfinished(config.limits),
     metrics,
     refusals,
     log,
@@ -119,7 +123,16 @@ async function start(config: Config): Promise<Relay> {
   const connections = new Set<Connection>();
   // 'close' follows; ws has closed with the right code (1009, 1007, 1002).
   const failed = (error: Error): void => log.debug({ err: error.message }, "connection failed");
-  const server = httpServer(config, metrics, async () => server.listening && (await store.highWater(0)) === 0);
+  const { admit, visit } = gate(
+    config,
+    () => context.names,
+    () => connections.size < bounds.most || bounds.refused(),
+    (address) => strangers.count(address),
+    (address, status) => refusals.count(`http_${status}`, address),
+  );
+  const isReady = async (): Promise<boolean> => server.listening && (await store.highWater(0)) === 0;
+  const server = httpServer(config, metrics, isReady, visit);
+  const bounds = boundSockets(server, config, metrics, log);
   const sockets = new WebSocketServer({
     noServer: true,
     perMessageDeflate: false,
@@ -130,19 +143,13 @@ async function start(config: Config): Promise<Relay> {
     maxBufferedChunks: MAX_CHUNKS,
     clientTracking: false,
   });
-  const admit = gate(
-    config,
-    () => context.names,
-    () => connections.size,
-    (address) => strangers.count(address),
-    (address, status) => refusals.count(`http_${status}`, address),
-  );
   server.on("upgrade", (request, socket, head) => {
     socket.on("error", destroy);
     if (!server.listening) return refuse(socket, 503, "Shutting down");
     const address = admit(request, socket);
     if (address === undefined) return undefined;
     return sockets.handleUpgrade(request, socket, head, (webSocket) => {
+      bounds.upgraded(socket);
       const connection = new Connection(context, webSocket, socket, address);
       webSocket.on("error", failed);
       connections.add(connection);
@@ -158,8 +165,8 @@ async function start(config: Config): Promise<Relay> {
       });
     });
   });
-  server.listen(config.port, config.host);
-  await once(server, "listening");
+  await listening(server, config);
+  const metricsPort = config.metrics === undefined ? undefined : await openMetrics(config.metrics, metrics, parts);
   parts.defer(() => shutDown(server, connections));
   if (config.ownProcess && config.store === "sqlite") becomeOwnerOf(config.db);
   // Other processes cannot reach a store of another kind.
@@ -171,9 +178,26 @@ async function start(config: Config): Promise<Relay> {
   return {
     url: ownUrl(config, port),
     port,
+    metricsPort,
     names: context.names,
     [Symbol.asyncDispose]: () => running.disposeAsync(),
   };
+}
+
+async function listening(server: Server, { port, host }: { port: number; host: string }): Promise<void> {
+  server.listen(port, host);
+  await once(server, "listening");
+}
+
+async function openMetrics(
+  where: NonNullable<Config["metrics"]>,
+  metrics: Metrics,
+  parts: AsyncDisposableStack,
+): Promise<number> {
+  const server = metricsServer(where.host, metrics);
+  await listening(server, where);
+  parts.defer(() => shutDown(server, new Set()));
+  return (server.address() as AddressInfo).port;
 }
 
 /** A listener that all sockets share. */

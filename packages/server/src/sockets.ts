@@ -1,0 +1,87 @@
+import type { Server } from "node:http";
+import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
+import type { Config } from "./config.ts";
+import { socketsLeft } from "./descriptors.ts";
+import { countedAddress } from "./http.ts";
+import type { Log } from "./log.ts";
+import type { Metrics } from "./metrics.ts";
+import { Bucket } from "./rate-limit.ts";
+import { Shares } from "./shares.ts";
+
+/** The largest number that the system takes for it. */
+const HUGE = 2 ** 31 - 1;
+
+/** The sockets of the relay's port. */
+export interface Sockets {
+  /** How many may be WebSockets. */
+  readonly most: number;
+  /** A socket has become a WebSocket. */
+  upgraded(socket: Duplex): void;
+  /** There is no room for a connection: that is counted and said. */
+  refused(): false;
+}
+
+/**
+ * Bounds the sockets of the relay's port. One that is no WebSocket has yet to ask for something, or waits for the answer:
+ * those are as many as strangers may be, of all and of each address, and the oldest give way to new ones, so that whoever
+ * wants a WebSocket comes through. Behind a proxy all have the proxy's address, which has no bound of its own. [P-1.4]
+ */
+export function boundSockets(server: Server, config: Config, metrics: Metrics, log: Log): Sockets {
+  const { maxConnections, strangers, addressStrangers } = config.limits;
+  const left = socketsLeft();
+  server.maxConnections = Math.min(maxConnections + strangers, left?.sockets ?? HUGE, HUGE);
+  const mostPlain = Math.min(strangers, Math.ceil(server.maxConnections / 4));
+  const most = Math.min(maxConnections, server.maxConnections - mostPlain);
+  const plain = new Shares<Socket>({
+    most: mostPlain,
+    share: addressStrangers,
+    ownersOf: ({ remoteAddress }) => (config.trustProxy ? [] : [countedAddress(remoteAddress ?? "")]),
+    end: (socket) => {
+      metrics.crowdedOut();
+      socket.destroy();
+    },
+  });
+  // Of TLS the server tells the socket beneath here, and the one above it when it is upgraded: both have the same ends.
+  const waiting = new Map<string, Socket>();
+  server.on("connection", (socket) => {
+    const name = nameOf(socket);
+    waiting.set(name, socket);
+    socket.once("close", () => {
+      plain.hold(socket, 0);
+      if (waiting.get(name) === socket) waiting.delete(name);
+    });
+    plain.hold(socket, 1);
+  });
+  const refused = sayRefused(most, metrics, log, most < maxConnections ? left?.files : undefined);
+  server.on("drop", refused);
+  return {
+    most,
+    refused,
+    upgraded(socket) {
+      const name = nameOf(socket as Socket);
+      const beneath = waiting.get(name);
+      waiting.delete(name);
+      if (beneath !== undefined) plain.hold(beneath, 0);
+    },
+  };
+}
+
+function nameOf({ remoteAddress, remotePort, localAddress }: Socket): string {
+  return `${remoteAddress} ${remotePort} ${localAddress}`;
+}
+
+/** What there is no room for is counted, and told of once a minute. */
+function sayRefused(most: number, metrics: Metrics, log: Log, files: number | undefined): () => false {
+  const lines = new Bucket(1 / 60, 1);
+  let count = 0;
+  const reason = files === undefined ? "see --max-connections" : `it may open ${files} files: raise ulimit -n`;
+  return () => {
+    metrics.noRoom();
+    count += 1;
+    if (lines.take() > 0) return false;
+    log.warn({ count }, `connections are refused: ${most} are open, and no more can be (${reason})`);
+    count = 0;
+    return false;
+  };
+}

@@ -1,0 +1,148 @@
+// [P-1.4], [P-10], [P-11.2] of docs/protocol.md.
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import type { IncomingMessage } from "node:http";
+import { connect, type Socket } from "node:net";
+import { setTimeout as delay } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { expect, test } from "vitest";
+import { isOfThisMachine } from "../src/http.ts";
+import { createRelay, type RelayOptions } from "../src/index.ts";
+import { folder } from "./folder.ts";
+import { RawClient } from "./raw-client.ts";
+
+const start = (options: RelayOptions = {}) => createRelay({ port: 0, store: "memory", noLimits: true, ...options });
+const get = (port: number, path: string, headers: Record<string, string> = {}) =>
+  fetch(`http://127.0.0.1:${port}${path}`, { headers });
+
+async function tcp(port: number, text = ""): Promise<Socket> {
+  const socket = connect({ port, host: "127.0.0.1" });
+  socket.on("error", () => {});
+  socket.on("data", () => {});
+  await once(socket, "connect");
+  socket.write(text);
+  return socket;
+}
+
+const GET = "GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: keep-alive\r\n\r\n";
+
+test("[A-8] an HTTP request has a socket for itself, which is closed behind the answer", async () => {
+  await using relay = await start();
+  const socket = await tcp(relay.port);
+  let answers = "";
+  socket.on("data", (data) => (answers += data.toString()));
+  socket.write(GET.repeat(50));
+  await once(socket, "close");
+  expect(answers.match(/^HTTP\/1.1 200/gm)).toHaveLength(1);
+  expect(answers).toContain("\r\nconnection: close\r\n");
+});
+
+test.each([
+  ["of one address", { addressStrangers: 5 }, {}],
+  ["behind a proxy", { strangers: 5 }, { trustProxy: true }],
+])(
+  "[A-8] sockets that ask for nothing give way to newer ones, and a WebSocket comes through: %s",
+  async (_, limits, more) => {
+    await using relay = await start({ limits, ...more });
+    const open = new Set<Socket>();
+    for (let count = 0; count < 20; count++) {
+      const socket = await tcp(relay.port, count % 2 === 0 ? "" : "GET /health HTTP/1.1\r\n");
+      open.add(socket);
+      socket.once("close", () => open.delete(socket));
+    }
+    while (open.size > 5) await delay(5);
+    using client = await RawClient.open(relay.url);
+    expect((await client.ask("heartbeat")).data.status).toBe("ok");
+    expect((await get(relay.port, "/health")).status).toBe(200);
+    expect((await client.ask("heartbeat")).data.status).toBe("ok");
+    for (const socket of open) socket.destroy();
+  },
+);
+
+test("[A-8] WebSockets leave some sockets to the rest, and the rest leaves some to them", async () => {
+  await using relay = await start({ limits: { maxConnections: 2, strangers: 10 } });
+  using one = await RawClient.open(relay.url);
+  using two = await RawClient.open(relay.url);
+  const refused = new RawClient(relay.url);
+  const [, response] = (await once(refused.socket, "unexpected-response")) as [unknown, IncomingMessage];
+  expect(response.statusCode).toBe(503);
+  expect((await get(relay.port, "/health")).status).toBe(200);
+  for (const client of [one, two]) expect((await client.ask("heartbeat")).data.status).toBe("ok");
+});
+
+test("[A-8] requests of one address are limited together, those for WebSockets and the others", async () => {
+  await using relay = await start({ limits: { addressConnectionsPerSecond: 1, addressConnectionsBurst: 3 } });
+  using client = await RawClient.open(relay.url);
+  expect((await client.ask("heartbeat")).data.status).toBe("ok");
+  const answers = [await get(relay.port, "/health"), await get(relay.port, "/ready"), await get(relay.port, "/health")];
+  expect(answers.map(({ status }) => status)).toEqual([200, 200, 429]);
+  expect(answers[2]?.headers.get("retry-after")).toBe("1");
+});
+
+const main = fileURLToPath(new URL("../src/main.ts", import.meta.url));
+
+test.skipIf(process.platform !== "linux")(
+  "a relay that may open few files says once that it refuses connections, and what to do",
+  async () => {
+    const script = 'ulimit -n 64; exec "$0" --conditions=source "$@"';
+    const child = spawn("bash", ["-c", script, process.execPath, main, "--port", "0", "--db", folder()], {
+      env: { PATH: process.env["PATH"] },
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    let [printed, log] = ["", ""];
+    child.stdout.on("data", (data: Buffer) => (printed += data.toString()));
+    child.stderr.on("data", (data: Buffer) => (log += data.toString()));
+    while (!printed.includes("health")) await once(child.stdout, "data");
+    const url = /ws:.*/.exec(printed)?.[0] ?? "";
+    const clients = Array.from({ length: 60 }, () => new RawClient(url));
+    const outcomes = await Promise.all(
+      clients.map(({ socket }) =>
+        Promise.race([once(socket, "open").then(() => 101), once(socket, "unexpected-response").then(() => 503)]),
+      ),
+    );
+    expect(new Set(outcomes)).toEqual(new Set([101, 503]));
+    const metrics = await (await fetch(url.replace(/^ws/, "http").replace(/ws$/, "metrics"))).text();
+    const refused = outcomes.filter((outcome) => outcome === 503).length;
+    expect(metrics).toContain(`aimessage_connections_without_room_total ${refused}\n`);
+    child.kill("SIGTERM");
+    expect((await once(child, "exit"))[0]).toBe(0);
+    expect(log.match(/connections are refused/g)).toHaveLength(1);
+    expect(log).toMatch(/it may open 64 files: raise ulimit -n/);
+    expect(log).not.toContain("EMFILE");
+    for (const client of clients) client[Symbol.dispose]();
+  },
+);
+
+const here = { host: "localhost:8080" };
+test.each([
+  ["a program of this machine", "127.0.0.1", here, true],
+  ["one that came by IPv6", "::1", { host: "[::1]:8080" }, true],
+  ["one whose socket takes both", "::ffff:127.0.0.1", { host: "127.0.0.1" }, true],
+  ["another machine", "10.0.0.2", here, false],
+  ["a web page that points its own name here", "127.0.0.1", { host: "evil.example:8080" }, false],
+  ["a name below localhost", "127.0.0.1", { host: "evil.localhost" }, false],
+  ["no name", "127.0.0.1", {}, false],
+  ["a broken name", "127.0.0.1", { host: "localhost evil" }, false],
+  ["a proxy on this machine", "127.0.0.1", { ...here, "x-forwarded-for": "10.0.0.2" }, false],
+  ["a proxy that says only by which scheme", "127.0.0.1", { ...here, "x-forwarded-proto": "https" }, false],
+  ["a proxy by the standard", "127.0.0.1", { ...here, forwarded: "for=10.0.0.2" }, false],
+  ["a proxy that names itself", "127.0.0.1", { ...here, via: "1.1 proxy" }, false],
+  ["a proxy that names the client alone", "127.0.0.1", { ...here, "x-real-ip": "10.0.0.2" }, false],
+])("metrics on the relay's port are for programs of this machine: %s", (_, remoteAddress, headers, allowed) => {
+  expect(isOfThisMachine({ socket: { remoteAddress }, headers } as unknown as IncomingMessage)).toBe(allowed);
+});
+
+test("metrics are answered on the relay's port, or on one of their own", async () => {
+  {
+    await using relay = await start();
+    expect((await get(relay.port, "/metrics")).status).toBe(200);
+    expect((await get(relay.port, "/metrics", { "x-forwarded-for": "10.0.0.1" })).status).toBe(403);
+  }
+  await using relay = await start({ metrics: { host: "127.0.0.1", port: 0 } });
+  const port = relay.metricsPort ?? 0;
+  expect(port).not.toBe(relay.port);
+  expect((await get(relay.port, "/metrics")).status).toBe(404);
+  expect(await (await get(port, "/metrics")).text()).toContain("aimessage_connections 0");
+  expect((await get(port, "/metrics", { via: "1.1 proxy" })).status).toBe(403);
+  expect((await get(port, "/health")).status).toBe(404);
+});
