@@ -15,7 +15,7 @@ import { followAlerts } from "./alerts.ts";
 import { ask, type AskType } from "./asks.ts";
 import { type Transport, webTransport } from "./connect.ts";
 import { diagnose, type Diagnosis } from "./diagnosis.ts";
-import { enqueue, type SendOptions } from "./enqueue.ts";
+import { enqueue, type Letter, type SendOptions } from "./enqueue.ts";
 import { leave, type LeaveOptions } from "./leave.ts";
 import { Link } from "./link.ts";
 import { listen, type ListenOptions } from "./listen.ts";
@@ -96,8 +96,12 @@ export class Agent implements AsyncDisposable {
    * fingerprint_mismatch, blocked, usage, disk_full, device_replaced
    */
   async send(to: string, body: string | Uint8Array, options: SendOptions = {}): Promise<Sent> {
-    await this.#book.findAgain(parseAddress(to).username);
-    const row = await this.#withLink(enqueue(this.#store, this.#book, usernameKey(this.username), to, body, options));
+    return this.#send({ to, body, options });
+  }
+
+  async #send(letter: Letter): Promise<Sent> {
+    await this.#book.findAgain(parseAddress(letter.to).username);
+    const row = await this.#withLink(enqueue(this.#store, this.#book, usernameKey(this.username), letter));
     this.#link.start();
     return new Sent(this.#store, this.#link, row);
   }
@@ -112,12 +116,11 @@ export class Agent implements AsyncDisposable {
     for await (const { row, message } of listen(this.#store, this.#link, this.username, options))
       yield {
         ...message,
-        reply: (body, more) =>
-          this.send(row.from, body, {
-            replyTo: row.id,
-            ...(row.thread === undefined ? {} : { thread: row.thread }),
-            ...more,
-          }),
+        reply: (body, more) => {
+          const thread = row.thread === undefined ? {} : { thread: row.thread };
+          const options = { replyTo: row.id, ...thread, ...more };
+          return this.#send({ to: row.from, body, options, identityKey: row.identity_key });
+        },
         handled: () => this.#withLink(settleMessage(this.#store, row.seq)),
         failed: async (reason) => {
           check("text", { text: reason }, "reason");

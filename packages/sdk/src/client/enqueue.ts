@@ -21,6 +21,15 @@ export interface SendOptions {
   messageId?: string;
 }
 
+/** A message as its sender gives it. */
+export interface Letter {
+  to: string;
+  body: string | Uint8Array;
+  options: SendOptions;
+  /** It is for this identity alone, whoever has the name meanwhile. */
+  identityKey?: string | undefined;
+}
+
 /**
  * Puts a message into the outbox of the agent `own`. It is on disk when this resolves.
  * @throws AgentError bad_username, bad_fingerprint, message_too_large, identity_changed, device_changed,
@@ -30,9 +39,7 @@ export async function enqueue(
   store: ClientStore,
   book: AddressBook,
   own: string,
-  to: string,
-  body: string | Uint8Array,
-  options: SendOptions,
+  { to, body, options, identityKey }: Letter,
 ): Promise<OutboxRecord> {
   check("body", { body });
   check("send", options, "options");
@@ -59,7 +66,11 @@ export async function enqueue(
       throw new AgentError("blocked", `${address.username} is blocked here`, {
         hint: `aimessage contacts allow ${address.username}`,
       });
-    if (contact !== undefined && !(await book.matches(contact, address.fingerprint)))
+    const meantFor = identityKey ?? contact?.identity_key;
+    if (
+      contact !== undefined &&
+      (meantFor !== contact.identity_key || !(await book.matches(contact, address.fingerprint)))
+    )
       throw stoppedError("fingerprint_mismatch", address.username);
     const id = options.messageId ?? randomId();
     if ((await tx.get(`out-id/${id}`)) !== undefined)
@@ -76,7 +87,8 @@ export async function enqueue(
       updated_at: now,
       state: "queued",
       attempt: 0,
-      ...(contact === undefined && address.fingerprint !== undefined ? { fingerprint: address.fingerprint } : {}),
+      ...(address.fingerprint === undefined ? {} : { fingerprint: address.fingerprint }),
+      ...(meantFor === undefined ? {} : { identity_key: meantFor }),
       ...(options.replyTo === undefined ? {} : { reply_to: options.replyTo }),
       ...(options.thread === undefined ? {} : { thread: options.thread }),
       ...(options.expiresIn === undefined ? {} : { expires_at: now + options.expiresIn }),

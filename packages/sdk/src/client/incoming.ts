@@ -225,6 +225,7 @@ async function keep(
     id: header.id,
     from,
     from_name: name,
+    ...(contact === undefined ? {} : { identity_key: contact.identity_key }),
     content_type: header.content_type,
     ...(header.reply_to === undefined ? {} : { reply_to: header.reply_to }),
     ...(header.thread === undefined ? {} : { thread: header.thread }),

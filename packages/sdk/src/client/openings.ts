@@ -23,10 +23,12 @@ export async function openWith(
   keys: RelayFrameData<"keys">,
 ): Promise<void> {
   const rows = await queuedRows(turn, flight, username, OPENING_MESSAGES);
+  // Whether it is who was pinned is seen when its certificate is met.
+  const identityKey = (await turn.contact(username))?.identity_key ?? keys.identity_key;
   const bodies = new Map<OutboxRecord, Uint8Array>();
   for (const row of rows)
     await turn.on(`out/${pad(row.seq)}`, async () => {
-      const body = await bodyToSend(turn, row, keys.identity_key);
+      const body = await bodyToSend(turn, row, identityKey);
       if (body !== undefined) bodies.set(row, body);
     });
   // Whoever was meant is not there: nobody is pinned for those who come later.

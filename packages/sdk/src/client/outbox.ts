@@ -59,7 +59,8 @@ export class Outbox {
             ? "it was handled"
             : "send it again; its recipient may have it among its dead letters",
       });
-    return this.#send(row.to, toBytes(body), {
+    const to = row.fingerprint === undefined ? row.to : `${row.to}#${row.fingerprint}`;
+    return this.#send(to, toBytes(body), {
       contentType: row.content_type,
       ...(row.reply_to === undefined ? {} : { replyTo: row.reply_to }),
       ...(row.thread === undefined ? {} : { thread: row.thread }),

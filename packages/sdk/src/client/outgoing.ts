@@ -156,7 +156,10 @@ export async function encryptRow(
     counter: record.send_counter,
     frame: JSON.stringify(data),
   });
-  await put(turn.tx, "out/", pad(row.seq), { ...row, group: record.id, counter: record.send_counter });
+  const now = { ...row, group: record.id, counter: record.send_counter };
+  const contact = row.kind === "message" ? await turn.contact(record.contact) : undefined;
+  if (contact !== undefined) now.identity_key ??= contact.identity_key;
+  await put(turn.tx, "out/", pad(row.seq), now);
   await turn.tx.put(`sent/${record.id}/${pad(record.send_counter)}`, String(row.seq));
   return data;
 }

@@ -33,11 +33,17 @@ export async function bodyToSend(turn: Turn, row: OutboxRecord, identityKey: str
   if (row.expires_at !== undefined && row.expires_at <= turn.now)
     // What has left us once may have arrived: a receipt outweighs this.
     await settle(turn, row, "expired", "expired", hasLeft(row));
-  else if (row.fingerprint !== undefined && row.fingerprint !== (await turn.fingerprintOf(row.to, identityKey)))
-    await settle(turn, row, "failed", "fingerprint_mismatch");
+  else if (!(await isFor(turn, row, identityKey)))
+    await settle(turn, row, "failed", "fingerprint_mismatch", hasLeft(row));
   else if (await isTooLarge(turn, row)) await settle(turn, row, "refused", "message_too_large", hasLeft(row));
   else return bodyOf(turn, row);
   return undefined;
+}
+
+/** Whether a row was meant for this identity: what was written to one is not sent to another that has its name now. */
+async function isFor(turn: Turn, row: OutboxRecord, identityKey: string): Promise<boolean> {
+  if (row.identity_key !== undefined) return row.identity_key === identityKey;
+  return row.fingerprint === undefined || row.fingerprint === (await turn.fingerprintOf(row.to, identityKey));
 }
 
 /** Whether the relay takes no messages of this size, now that we know its limit. */

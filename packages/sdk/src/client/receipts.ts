@@ -134,7 +134,7 @@ export async function applyReceipt(turn: Turn, conversation: Conversation, body:
   }
   for (const id of receipt.undecryptable) {
     const row = await rowById(turn.tx, id);
-    if (row === undefined || row.to !== from || id !== frameId(row.id, row.attempt)) continue;
+    if (row === undefined || !(await isTo(turn, row, from)) || id !== frameId(row.id, row.attempt)) continue;
     // The other side may not have that group, or be in an epoch that it cannot leave: it never joined, has closed it, or
     // was not given a commit. What is not readable twice is sent in another one.
     if (row.group !== undefined && (row.group !== conversation.record.id || row.attempt > 0))
@@ -144,11 +144,13 @@ export async function applyReceipt(turn: Turn, conversation: Conversation, body:
   for (const [group, counter] of Object.entries(receipt.received)) await receivedUpTo(turn, from, group, counter);
   for (const id of receipt.handled) {
     const row = await rowById(turn.tx, id);
-    if (row?.to === from && !isFinalByReceipt(row)) await settle(turn, row, "handled");
+    if (row !== undefined && (await isTo(turn, row, from)) && !isFinalByReceipt(row))
+      await settle(turn, row, "handled");
   }
   for (const { id, reason } of receipt.failed) {
     const row = await rowById(turn.tx, id);
-    if (row?.to === from && !isFinalByReceipt(row)) await settle(turn, row, "failed", reason);
+    if (row !== undefined && (await isTo(turn, row, from)) && !isFinalByReceipt(row))
+      await settle(turn, row, "failed", reason);
   }
 }
 
@@ -203,7 +205,7 @@ export async function receivedUpTo(turn: Turn, from: string, group: string, coun
   for await (const [key, seq] of sentIn(turn, group)) {
     if (Number(key.slice(key.lastIndexOf("/") + 1)) > counter) break;
     const row = await get(turn.tx, "out/", pad(Number(seq)));
-    if (row !== undefined && row.to !== from) continue;
+    if (row !== undefined && !(await isTo(turn, row, from))) continue;
     await turn.tx.delete(key);
     if (row === undefined) continue;
     if (row.kind === "receipt") {
@@ -226,7 +228,7 @@ async function forgetGaps(turn: Turn, row: OutboxRecord): Promise<void> {
 
 /** The other side could not read it: once more under the same id, or that was the last time. */
 export async function sendAgain(turn: Turn, from: string, row: OutboxRecord): Promise<void> {
-  if (row.to !== from || row.group === undefined) return;
+  if (!(await isTo(turn, row, from)) || row.group === undefined) return;
   // The relay did not keep it, for its time had run out, say. That what follows it was received says nothing of it.
   if (row.by_relay === true) return unlink(turn, row);
   // Only these have their body still, and nobody's word on what became of them. One that is queued has left us if the
@@ -239,6 +241,12 @@ export async function sendAgain(turn: Turn, from: string, row: OutboxRecord): Pr
     return;
   }
   await requeue(turn, { ...row, attempt: row.attempt + 1 });
+}
+
+/** Whether a contact has a say on a message: it was sent to it, and not to another identity that had its name before. */
+async function isTo(turn: Turn, { to, identity_key }: OutboxRecord, from: string): Promise<boolean> {
+  if (to !== from) return false;
+  return identity_key === undefined || identity_key === (await turn.contact(from))?.identity_key;
 }
 
 /** Final states do not change, but for those that only the relay reported. */

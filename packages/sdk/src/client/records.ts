@@ -134,8 +134,10 @@ export interface OutboxRecord {
   id: string;
   kind: "message" | "receipt";
   to: string;
-  /** Of `NAME#FINGERPRINT`, if the contact was not pinned yet. */
+  /** Of `NAME#FINGERPRINT`. */
   fingerprint?: string;
+  /** Of the identity that it is for: the one that was pinned when it was written, or else first encrypted. */
+  identity_key?: string;
   content_type: string;
   reply_to?: string;
   thread?: string;
@@ -171,6 +173,8 @@ export interface InboxRecord {
   from: string;
   /** As its sender spells it, and as it is shown. */
   from_name: string;
+  /** The identity that has sent it: answers go to no other. */
+  identity_key?: string;
   content_type: string;
   reply_to?: string;
   thread?: string;

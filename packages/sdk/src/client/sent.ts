@@ -144,7 +144,7 @@ export function stoppedError(
   if (why === "fingerprint_mismatch")
     return new AgentError(
       "fingerprint_mismatch",
-      `${contact} has another fingerprint than the one given; nothing was sent`,
+      `${contact} has another fingerprint than the one that this was meant for; nothing was sent`,
       {
         reason: why,
         hint: `ask its owner, over another channel, for the right one; if it is the one given: aimessage contacts trust ${contact}#FINGERPRINT`,

@@ -1,0 +1,117 @@
+/** To whom a message was written stands in its row: whoever has the name later gets none of it, and has no say on it. */
+import { expect, test } from "vitest";
+import { emptyReceipt, put, type ReceiptRecord } from "../../src/client/records.ts";
+import { MemoryFolder, MemoryStore } from "../../src/store/memory.ts";
+import { bodies, follow, pause, rejection, World } from "./world.ts";
+
+/** Alice and Bob, who have talked; what she writes to him is held back when `hold` is called. */
+async function talking() {
+  const world = await World.create({ noLimits: true });
+  const [alice, bob] = [await world.open("alice"), await world.open("bob")];
+  const fromBob = follow(alice, async () => undefined);
+  follow(bob);
+  await (await alice.send("bob", "hello")).handled();
+  await (await bob.send("alice", "a question")).received();
+  return { world, alice, bob, fromBob };
+}
+
+/** Nothing that Alice encrypts gets through. */
+function hold({ proxy }: World): void {
+  const held = new Set(["send", "commit"]);
+  proxy.rule = ({ agent, toRelay, frame }) => (agent === "alice" && toRelay && held.has(frame.type) ? [] : undefined);
+}
+
+function letGo({ proxy }: World): void {
+  proxy.rule = undefined;
+  proxy.cut("alice");
+}
+
+/** Bob's name is another one's from now on. */
+async function successor(world: World, bob: { unregister(options: { release: true }): Promise<boolean> }) {
+  await bob.unregister({ release: true });
+  const folder = new MemoryFolder();
+  const other = await world.open("bob", new MemoryStore(folder));
+  const got = follow(other);
+  /** What it says of Alice's messages, in a receipt of its making. */
+  const say = async (said: Partial<ReceiptRecord>) => {
+    await new MemoryStore(folder).write((tx) => put(tx, "receipt/", "alice", { ...emptyReceipt(), ...said }));
+    await (await other.send("alice", "a word")).received();
+  };
+  return { other, got, say };
+}
+
+test.each(["NAME", "NAME#FINGERPRINT"])(
+  "what waits for %s when the owner trusts another identity fails as fingerprint_mismatch, and never leaves",
+  async (how) => {
+    const { world: opened, alice, bob } = await talking();
+    await using world = opened;
+    hold(world);
+    const sent = await alice.send(how === "NAME" ? "bob" : `bob#${bob.fingerprint}`, "for the old bob alone");
+    const { other, got } = await successor(world, bob);
+    await alice.trust(`bob#${other.fingerprint}`);
+    letGo(world);
+    expect(await rejection(sent.handled())).toMatchObject({ code: "fingerprint_mismatch" });
+    expect(await sent.status()).toMatchObject({ state: "failed", reason: "fingerprint_mismatch" });
+    await (await alice.send("bob", "for the new one")).handled();
+    expect(got.map(({ body }) => body)).toEqual(["for the new one"]);
+    // That it shall be sent again is the owner's word: to whoever has the name now, but past no fingerprint.
+    if (how === "NAME") await (await alice.outbox.retry(sent.id)).handled();
+    else expect((await rejection(alice.outbox.retry(sent.id))).code).toBe("fingerprint_mismatch");
+  },
+);
+
+test("what was written to one who was not met yet is for the first who was encrypted to, also when it is sent again", async () => {
+  await using world = await World.create({ noLimits: true });
+  const [alice, bob] = [await world.open("alice"), await world.open("bob")];
+  hold(world);
+  const sent = await alice.send("bob", "for the first bob");
+  await pause(100);
+  const { other, got } = await successor(world, bob);
+  await alice.trust(`bob#${other.fingerprint}`);
+  letGo(world);
+  expect(await rejection(sent.handled())).toMatchObject({ code: "fingerprint_mismatch" });
+  expect(got).toEqual([]);
+});
+
+test("a trusted successor that asks for what was sent to the one before does not get it, nor is its word on it taken", async () => {
+  const { world: opened, alice, bob } = await talking();
+  await using world = opened;
+  await bob.close();
+  const [asked, handled, failed] = [
+    await alice.send("bob", "1 for the old bob"),
+    await alice.send("bob", "2 for the old bob"),
+    await alice.send("bob", "3 for the old bob"),
+  ];
+  await Promise.all([asked, handled, failed].map((one) => one.stored()));
+  const store = world.memory("alice");
+  const rows = await store.read(async (tx) => [
+    ...(await tx.list({ prefix: "out/" })),
+    ...(await tx.list({ prefix: "out-body/" })),
+  ]);
+  const { other, got, say } = await successor(world, await world.open("bob"));
+  await alice.trust(`bob#${other.fingerprint}`);
+  // As if the one before had been gone without a word on them.
+  await store.write(async (tx) => {
+    for (const [key, value] of rows) await tx.put(key, value);
+  });
+  await say({
+    undecryptable: [asked.id],
+    handled: [handled.id],
+    failed: [{ id: failed.id, reason: "as I say" }],
+  });
+  await (await alice.send("bob", "for the new one")).handled();
+  expect(got.map(({ body }) => body)).toEqual(["for the new one"]);
+  for (const one of [handled, failed]) expect((await one.status()).reason).not.toBe("as I say");
+  expect((await handled.status()).state).not.toBe("handled");
+});
+
+test("an answer to what one identity has written goes to no other", async () => {
+  const { world: opened, alice, bob, fromBob } = await talking();
+  await using world = opened;
+  const { other, got } = await successor(world, bob);
+  await alice.trust(`bob#${other.fingerprint}`);
+  expect((await rejection(fromBob[0]!.reply("an answer"))).code).toBe("fingerprint_mismatch");
+  await (await alice.send("bob", "no answer")).handled();
+  expect(await bodies(other, 1)).toEqual(["no answer"]);
+  expect(got).toHaveLength(1);
+});
