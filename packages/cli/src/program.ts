@@ -1,9 +1,9 @@
-import { createOutput, eachOptionOnce, type Output, StdoutError } from "@aimessage/sdk/program";
+import { createOutput, eachOptionOnce, garbledArgument, type Output, StdoutError } from "@aimessage/sdk/program";
 import { Command, CommanderError } from "commander";
 import type { Act } from "./call.ts";
 import { type Context, interruptedExit } from "./context.ts";
 import { reportError, UsageError } from "./errors.ts";
-import { addGlobalFlags, readSettings, type Settings } from "./settings.ts";
+import { addGlobalFlags, readSettings } from "./settings.ts";
 import { VERSION } from "./version.ts";
 
 interface CommandFile {
@@ -54,31 +54,41 @@ export async function run(argv: readonly string[], context: Context): Promise<nu
 
 async function runCommand(argv: readonly string[], context: Context): Promise<number> {
   let exitCode = 0;
-  let settings = readSettings({ json: argv.includes("--json") }, context);
-  let out = createOutput(context, settings);
+  let json = argv.includes("--json");
+  let out = createOutput(context, { json, quiet: false });
   let help = "";
   const act: Act =
     (handler) =>
     async (...parameters) => {
       const command = parameters.at(-1) as Command;
-      settings = readSettings(command.optsWithGlobals(), context);
+      const settings = readSettings(command.optsWithGlobals(), context);
       out = createOutput(context, settings);
+      json = settings.json;
       const [options, args] = [parameters.at(-2), parameters.slice(0, -2)];
       exitCode = (await handler({ context, settings, out }, options as never, ...(args as never))) ?? 0;
     };
   try {
     const args = argv[0] === "help" ? [...argv.slice(1), "--help"] : argv;
-    await createProgram(out, settings, act, (text) => (help += text)).parseAsync(args, { from: "user" });
+    refuseGarbled(argv);
+    await createProgram(out, json, act, (text) => (help += text)).parseAsync(args, { from: "user" });
     return exitCode;
   } catch (error) {
     // Help and version; help that nobody asked for means that a command was missing.
     if (error instanceof CommanderError && error.exitCode === 0) return printHelp(help, out);
     const missing = error instanceof CommanderError && error.code === "commander.help";
-    if (missing && !settings.json) return 2;
+    if (missing && !json) return 2;
     const command = argv.find((word) => Object.hasOwn(commands, word));
     const reason = missing ? new UsageError("a command is required", "see: aimessage --help") : error;
     return reportError(reason, out, command);
   }
+}
+
+/** A message that is not as it was meant must not leave, and a file not be made under another name. @throws UsageError */
+function refuseGarbled(argv: readonly string[]): void {
+  const garbled = garbledArgument(argv);
+  if (garbled === undefined) return;
+  const hint = "pipe a message as it is: ... | aimessage send -t NAME -m -; names and paths must be UTF-8";
+  throw new UsageError(`an argument is no UTF-8 text: ${garbled}`, hint);
 }
 
 /** Whoever reads it with `head` has read enough. */
@@ -90,7 +100,7 @@ async function printHelp(help: string, out: Output): Promise<number> {
   );
 }
 
-function createProgram(out: Output, { json }: Settings, act: Act, writeHelp: (text: string) => void): Command {
+function createProgram(out: Output, json: boolean, act: Act, writeHelp: (text: string) => void): Command {
   const program = new Command("aimessage");
   const version = VERSION;
   program

@@ -4,21 +4,26 @@ import { once } from "node:events";
 import { mkdirSync, readdirSync } from "node:fs";
 import { userInfo } from "node:os";
 import { join } from "node:path";
-import { defaultHome } from "@aimessage/sdk/node";
+import { Agent, defaultHome } from "@aimessage/sdk/node";
 import { expect, test, vi } from "vitest";
 import { Recorder } from "./console.ts";
 import { MAIN } from "./process.ts";
 import { createWorld, type World } from "./world.ts";
 
 /** Runs the command line in a folder that is deleted before it begins. */
-async function homeless(world: World, env: Record<string, string>, ...words: string[]) {
+function homeless(world: World, ...words: string[]) {
   const folder = join(world.home, "..", "deleted");
   mkdirSync(folder, { recursive: true });
-  const child = spawn(
-    "sh",
-    ["-c", 'rmdir "$PWD" && exec "$@"', "sh", process.execPath, "--conditions=source", MAIN, ...words],
-    { cwd: folder, env: { PATH: process.env["PATH"], ...world.env, ...env }, stdio: ["ignore", "pipe", "pipe"] },
-  );
+  return shell(world, 'rmdir "$PWD" && exec "$@"', words, folder);
+}
+
+/** Has a shell run the command line, which is its `$@`. */
+async function shell({ env }: World, script: string, words: string[], cwd?: string) {
+  const child = spawn("sh", ["-c", script, "sh", process.execPath, "--conditions=source", MAIN, ...words], {
+    cwd,
+    env: { PATH: process.env["PATH"], ...env },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
   const [stdout, stderr] = [new Recorder(), new Recorder()];
   child.stdout.pipe(stdout);
   child.stderr.pipe(stderr);
@@ -29,7 +34,7 @@ async function homeless(world: World, env: Record<string, string>, ...words: str
 test("a working folder that was deleted matters only to a path that needs it, which is said", async () => {
   const world = await createWorld();
   await world.register("alice", "bob");
-  expect(await homeless(world, {}, "send", "-u", "alice", "-t", "bob", "-m", "still here")).toMatchObject({
+  expect(await homeless(world, "send", "-u", "alice", "-t", "bob", "-m", "still here")).toMatchObject({
     exit: 0,
     stderr: "",
   });
@@ -37,7 +42,7 @@ test("a working folder that was deleted matters only to a path that needs it, wh
     ["whoami", "--home", "relative"],
     ["restore", "relative"],
   ])
-    expect(await homeless(world, {}, ...words)).toMatchObject({
+    expect(await homeless(world, ...words)).toMatchObject({
       exit: 2,
       stderr: expect.stringMatching(/^Error: the working folder was deleted\nHint: give the whole path .* --home /),
     });
@@ -88,4 +93,18 @@ test("an empty variable is an unset one, an empty flag a mistake", async () => {
       stderr: expect.stringContaining(`${flag} is empty`),
     });
   expect(readdirSync(world.home)).toEqual(["alice"]);
+});
+
+test("an argument that is no UTF-8 is refused and sends nothing, while U+FFFD itself can be sent", async () => {
+  const world = await createWorld();
+  await world.register("alice", "bob");
+  const send = ["send", "-u", "alice", "-t", "bob", "-m"];
+  const refused = await shell(world, `exec "$@" "$(printf 'caf\\351')"`, send);
+  expect(refused).toMatchObject({ exit: 2, stdout: "" });
+  expect(refused.stderr).toMatch(/^Error: an argument is no UTF-8 text: .*\nHint: pipe a message as it is: /);
+  expect((await world.cli("outbox list -u alice")).stdout).toBe("No messages.\n");
+  expect(await shell(world, `exec "$@" "$(printf '\\357\\277\\275')"`, send)).toMatchObject({ exit: 0, stderr: "" });
+  expect((await world.cli("listen -u bob --count 1 --timeout 20")).stdout).toContain("alice: \u{fffd}\n");
+  await using agent = await Agent.open({ home: world.home, username: "alice" });
+  await expect(agent.send("bob", "half \ud83d")).rejects.toMatchObject({ code: "usage" });
 });

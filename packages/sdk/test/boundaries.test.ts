@@ -189,6 +189,7 @@ describe("the public face is exactly this list", () => {
         "escapeJson",
         "escapeJsonText",
         "escapeLine",
+        "garbledArgument",
         "guardStdio",
         "lossyLines",
         "makeWhole",

@@ -1,5 +1,5 @@
 import type { Writable } from "node:stream";
-import { createOutput, type Line, lossyLines, printable, StdoutError } from "@aimessage/sdk/program";
+import { createOutput, garbledArgument, type Line, lossyLines, printable, StdoutError } from "@aimessage/sdk/program";
 import { AdminError } from "./admin/admin-error.ts";
 import { isAdminCommand } from "./admin/commands.ts";
 import { runAdmin } from "./admin/program.ts";
@@ -27,6 +27,8 @@ export function processContext(): Context {
 export async function run(argv: string[], context: Context): Promise<number> {
   const out = createOutput(context, { json: false, quiet: false });
   try {
+    const garbled = garbledArgument(argv);
+    if (garbled !== undefined) throw new UsageError(`An argument is no UTF-8 text: ${garbled}`);
     if (isAdminCommand(argv[0])) await runAdmin(argv, context);
     else {
       const config = readConfig(argv, context.env);

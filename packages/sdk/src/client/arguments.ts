@@ -22,7 +22,10 @@ const listening = { share: optional(z.boolean()), from: optional(Text), signal: 
 /** Each kind of argument: its shape, and by the name of what is wrong in it what would be right. */
 const kinds = {
   text: z.object({ text: Text }),
-  body: z.object({ body: z.custom<string | Uint8Array>((value) => typeof value === "string" || isBytes(value)) }),
+  // Half a character would arrive as another one.
+  body: z.object({
+    body: z.custom<string | Uint8Array>((value) => (typeof value === "string" ? value.isWellFormed() : isBytes(value))),
+  }),
   send: z.object({
     contentType: optional(matching(/^[\x20-\x7e]{1,128}$/)),
     replyTo: optional(matching(/^[A-Za-z0-9_-]{1,64}$/)),
@@ -49,7 +52,7 @@ const kinds = {
 const MILLIS = "whole milliseconds, 100 years at most";
 const HINTS: Record<string, string> = {
   text: "give a string",
-  body: "give a string, or a Uint8Array",
+  body: "give a string without unpaired surrogates, or a Uint8Array",
   contentType: "1 to 128 printable ASCII characters",
   replyTo: "the id of a message: 1 to 64 of A-Za-z0-9_-",
   thread: "1 to 64 printable ASCII characters",

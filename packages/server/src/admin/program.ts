@@ -23,8 +23,8 @@ type Help = (text: string) => void;
 export async function runAdmin(argv: string[], context: Surroundings): Promise<void> {
   const program = new Command("aimessage-server").exitOverride();
   const out = createOutput(context, { json: false, quiet: false });
-  let helped: Promise<void> | undefined;
-  const help = (text: string): void => void (helped = out.text(text));
+  let printed = "";
+  const help = (text: string): void => void (printed += text);
   const user = group(program, help);
   for (const name of Object.keys(commands) as CommandName[])
     addCommand(isAdminCommand(name) ? program : user, name, context, help);
@@ -32,7 +32,7 @@ export async function runAdmin(argv: string[], context: Surroundings): Promise<v
   try {
     await program.parseAsync(argv, { from: "user" });
   } catch (error) {
-    if (error instanceof CommanderError && error.exitCode === 0) return helped;
+    if (error instanceof CommanderError && error.exitCode === 0) return out.text(printed);
     throw error instanceof CommanderError ? usageError(error, argv) : error;
   }
 }

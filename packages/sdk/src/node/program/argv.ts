@@ -1,0 +1,28 @@
+import { isUtf8 } from "node:buffer";
+import { readFileSync } from "node:fs";
+
+/** What Node puts in the place of bytes of an argument that are no UTF-8. */
+const REPLACEMENT = "\u{fffd}";
+
+/**
+ * An argument that is not what was typed, since that was no UTF-8 text; undefined if none is. One in which U+FFFD was typed is
+ * as it should be, where the system can tell.
+ */
+export function garbledArgument(
+  argv: readonly string[],
+  typed: () => Uint8Array | undefined = commandLine,
+): string | undefined {
+  const suspect = argv.find((word) => word.includes(REPLACEMENT));
+  if (suspect === undefined) return undefined;
+  const bytes = typed();
+  return bytes !== undefined && isUtf8(bytes) ? undefined : suspect;
+}
+
+/** What this process was started with, byte by byte; undefined where there is no /proc. */
+function commandLine(): Uint8Array | undefined {
+  try {
+    return readFileSync("/proc/self/cmdline");
+  } catch {
+    return undefined;
+  }
+}
