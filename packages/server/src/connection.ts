@@ -248,10 +248,11 @@ export class Connection implements Session {
   #failed(error: unknown, read: Read): Answer {
     this.#block(read);
     const named = requestId(read);
-    if (error instanceof StorageError && error.reason === "storage_full") {
-      // Once a minute: the log may be on the same disk.
-      if (this.#context.rates.diskErrors.take() === 0) this.#context.log.error({ err: error.message }, "storage full");
-      return refuse("storage_full", named);
+    if (error instanceof StorageError && error.reason !== "internal") {
+      // Once a minute: the log may be on the same disk. Of what was not even tried it has heard.
+      if (error.cause !== undefined && this.#context.rates.diskErrors.take() === 0)
+        this.#context.log.error({ err: error.message }, "storage full");
+      return refuse(error.reason, named);
     }
     this.#context.log.error({ err: error }, "request failed");
     return refuse("internal", named);

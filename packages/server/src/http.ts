@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { isIP } from "node:net";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { createServer as createTlsServer } from "node:https";
-import { isLoopback, relayName } from "@aimessage/sdk/protocol";
+import { isLoopback, relayName, type WireReason } from "@aimessage/sdk/protocol";
 import type { Config } from "./config.ts";
 import type { Metrics } from "./metrics.ts";
 
@@ -27,12 +27,12 @@ type Respond = (request: IncomingMessage, response: ServerResponse) => void | Pr
 export function httpServer(
   config: Config,
   metrics: Metrics,
-  isReady: () => Promise<boolean>,
+  hindrance: () => Promise<WireReason | undefined>,
   visit: (request: IncomingMessage) => number,
 ): Server {
   const respond: Respond = (request, response) => {
     const wait = visit(request);
-    if (wait === 0) return answerOwn(request, response, config, metrics, isReady);
+    if (wait === 0) return answerOwn(request, response, config, metrics, hindrance);
     response.setHeader("retry-after", Math.ceil(wait / 1000));
     return answer(response, 429, "Rate limit exceeded");
   };
@@ -66,14 +66,15 @@ async function answerOwn(
   response: ServerResponse,
   config: Config,
   metrics: Metrics,
-  isReady: () => Promise<boolean>,
+  hindrance: () => Promise<WireReason | undefined>,
 ): Promise<void> {
   const path = pathOf(request);
   if (request.method !== "GET" && request.method !== "HEAD") return answer(response, 405, "Method not allowed");
   if (path === "/health") return answer(response, 200, HEALTH, "application/json");
   if (path === "/ready") {
-    const ready = await isReady();
-    return answer(response, ready ? 200 : 503, `{"status":"${ready ? "ready" : "not_ready"}"}`, "application/json");
+    const reason = await hindrance().catch(() => "internal");
+    const body = JSON.stringify(reason === undefined ? { status: "ready" } : { status: "not_ready", reason });
+    return answer(response, reason === undefined ? 200 : 503, body, "application/json");
   }
   if (path === "/metrics" && config.metrics === undefined) {
     if (isOfThisMachine(request)) return answerMetrics(request, response, metrics);

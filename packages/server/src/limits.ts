@@ -46,6 +46,12 @@ export const limitOptions = {
     value: 10_000,
     why: "names that one account has let in, and the same of those that it has blocked",
   },
+  reserveBytes: {
+    unit: "bytes",
+    value: 64 * MIB,
+    lifted: NONE,
+    why: "disk kept from mail, for logins and deletions, and as much in a file that is given back when others take the rest",
+  },
   keyPackages: { unit: "count", value: 100, why: "unclaimed key packages of one device" },
   inFlightMessages: { unit: "count", value: 256, why: "pushed and not acknowledged, on one connection" },
   inFlightBytes: { unit: "bytes", value: 8 * MIB, why: "the same in bytes" },

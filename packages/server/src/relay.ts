@@ -3,6 +3,7 @@ import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
 import { becomeOwnerOf } from "@aimessage/sdk/program";
+import type { WireReason } from "@aimessage/sdk/protocol";
 import { WebSocketServer } from "ws";
 import { openDesk } from "./admin/desk.ts";
 import { administer } from "./administer.ts";
@@ -22,6 +23,7 @@ import { Bucket, Buckets } from "./rate-limit.ts";
 import { Refusals } from "./refusals.ts";
 import { shutDown } from "./shutdown.ts";
 import { asStartupError } from "./startup-error.ts";
+import { sayWhatIsLost, storageLog } from "./storage-log.ts";
 import { openMemoryStore, openSqliteStore } from "./store/sqlite.ts";
 import { Strangers } from "./strangers.ts";
 import { boundSockets } from "./sockets.ts";
@@ -79,6 +81,7 @@ async function start(config: Config): Promise<Relay> {
     onCommit: (milliseconds: number) => metrics.committed(milliseconds),
     restored: config.restored,
     lockPatienceMs: LOCK_PATIENCE_MS,
+    onHindrance: storageLog(log, config),
   };
   const store = parts.use(
     typeof config.store === "function"
@@ -87,6 +90,7 @@ async function start(config: Config): Promise<Relay> {
         ? openMemoryStore(storeOptions)
         : openSqliteStore(config.db, storeOptions),
   );
+  parts.defer(() => sayWhatIsLost(store, log));
   const strangers = new Strangers();
   const hub = new Hub(config.limits.accountConnections);
   store.watch((entries) => {
@@ -130,8 +134,11 @@ async function start(config: Config): Promise<Relay> {
     (address) => strangers.count(address),
     (address, status) => refusals.count(`http_${status}`, address),
   );
-  const isReady = async (): Promise<boolean> => server.listening && (await store.highWater(0)) === 0;
-  const server = httpServer(config, metrics, isReady, visit);
+  const hindrance = async (): Promise<WireReason | undefined> => {
+    if (!server.listening) return "shutting_down";
+    return (await store.highWater(0)) === 0 ? store.hindrance() : "internal";
+  };
+  const server = httpServer(config, metrics, hindrance, visit);
   const bounds = boundSockets(server, config, metrics, log);
   const sockets = new WebSocketServer({
     noServer: true,

@@ -1,6 +1,12 @@
 import type { Config } from "./config.ts";
+import { freeBytes } from "./store/reserve.ts";
 import { FolderLockedError } from "./store/lock.ts";
 import { NewerSchemaError } from "./store/migrations.ts";
+
+/** SQLite's codes for what a full disk may be called (https://sqlite.org/rescode.html): IOERR, FULL, CANTOPEN. */
+const NO_ROOM = new Set([10, 13, 14]);
+/** Less than this, and it is called full. */
+const NO_ROOM_BYTES = 2 ** 20;
 
 /** A relay could not start; the message is one sentence for people that says why, and the hint what to do. */
 export class StartupError extends Error {
@@ -36,11 +42,25 @@ function explain(error: unknown, { port, host, db, tls }: Config): [message: str
     return [`Cannot go by the link ${path}`, "put what it leads to in its place, or choose another folder with --db"];
   if (path !== undefined && (path === tls?.cert || path === tls?.key))
     return [`Cannot read ${path} (${code})`, "check --tls-cert and --tls-key"];
+  if (code === "ENOSPC") return [`The disk of ${db} is full`, "make room on it, a MiB is enough to start"];
   if (syscall !== undefined && path !== undefined)
     return [`Cannot use database folder ${db} (${code})`, "check its permissions or choose another with --db"];
+  if (errcode !== undefined && NO_ROOM.has(errcode & 0xff) && isFull(db))
+    return [
+      `The disk of ${db} is full: not even the log of the database fits`,
+      "make room on it, a MiB is enough to start; what is read and deleted then makes more",
+    ];
   if (errcode !== undefined)
     return [`Cannot open the database in ${db} (${message})`, "check the folder or choose another with --db"];
   if (code?.startsWith("ERR_OSSL") === true)
     return [`Cannot use the TLS certificate or key (${code})`, "check --tls-cert and --tls-key, both in PEM"];
   return undefined;
+}
+
+function isFull(folder: string): boolean {
+  try {
+    return freeBytes(folder) < NO_ROOM_BYTES;
+  } catch {
+    return false;
+  }
 }

@@ -212,6 +212,12 @@ export const wireErrors = {
     hint: "nothing was stored; try again later",
     retry: true,
   },
+  storage_lost: {
+    code: 507,
+    message: "Relay has lost its disk",
+    hint: "nothing was stored; the operator must put the database back and start the relay again",
+    retry: true,
+  },
 } as const satisfies Record<string, { code: number; message: string; hint: string; retry: boolean }>;
 
 /** The stable word of a wire error. */

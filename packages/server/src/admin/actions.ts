@@ -21,6 +21,7 @@ export interface Flags {
   release: boolean;
   last: number;
   limit: number;
+  reserveBytes: number;
   only: string | undefined;
 }
 
@@ -46,10 +47,15 @@ export const actions: Record<CommandName, Action> = {
   },
 
   async check(flags, out) {
-    const checked = check(flags.db);
+    const checked = check(flags.db, flags.reserveBytes);
     await out.data(text.checkText(checked), checked);
     if (checked.ok) return;
     const words = new Set(checked.problems.map(({ problem }) => problem));
+    if (words.has("storage_full"))
+      throw new AdminError(
+        `There is no room for mail on the disk of ${flags.db}`,
+        "make room on it; deleting always works, and what is deleted is room for new mail",
+      );
     throw new AdminError(
       `The database in ${flags.db} is not as it should be: ${[...words].join(", ")}`,
       "make a backup of what can be read, and restore the newest good one",

@@ -1,5 +1,6 @@
 import type { DatabaseSync } from "node:sqlite";
 import { SCHEMA_VERSION, schemaVersion } from "../store/migrations.ts";
+import { freeBytes, isShort } from "../store/reserve.ts";
 import { faultsOf, isDamage } from "./faults.ts";
 import { databaseFile, openReadOnly, requireDatabase } from "./read-only.ts";
 
@@ -89,8 +90,11 @@ const rules: [problem: string, about: string, sql: string][] = [
   ["log_id", "the log has no id", "FROM (SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM meta WHERE key = 'log_id'))"],
 ];
 
-/** Looks for what is wrong with a database, whether a relay runs on it or not. Changes nothing. */
-export function check(db: string): Checked {
+/**
+ * Looks for what is wrong with a database, whether a relay runs on it or not. Changes nothing.
+ * @param reserveBytes What its relay keeps of the disk.
+ */
+export function check(db: string, reserveBytes: number): Checked {
   requireDatabase(db);
   const database = openReadOnly(databaseFile(db));
   try {
@@ -104,6 +108,7 @@ export function check(db: string): Checked {
         about: `schema version ${version}; this program knows 1 to ${SCHEMA_VERSION}`,
       });
     else if (problems.length === 0) problems.push(...broken(database, version));
+    if (problems.length === 0) problems.push(...shortOfRoom(database, db, reserveBytes));
     return { ok: problems.length === 0, schema_version: version, problems };
   } catch (error) {
     if (!isDamage(error)) throw error;
@@ -115,6 +120,16 @@ export function check(db: string): Checked {
   } finally {
     database.close();
   }
+}
+
+function shortOfRoom(database: DatabaseSync, db: string, reserveBytes: number): Problem[] {
+  const { reusable } = database
+    .prepare("SELECT freelist_count * page_size AS reusable FROM pragma_freelist_count, pragma_page_size")
+    .get() as { reusable: number };
+  const free = freeBytes(db);
+  if (!isShort(free, reusable, reserveBytes)) return [];
+  const about = `${free} bytes are free on the disk, and the relay keeps ${reserveBytes}: it takes no mail`;
+  return [{ problem: "storage_full", count: 1, about }];
 }
 
 function broken(database: DatabaseSync, version: number): Problem[] {

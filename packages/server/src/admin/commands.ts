@@ -39,7 +39,9 @@ export const commands: Record<CommandName, Described> = {
     about:
       "Look for what is wrong with a database, whether a relay runs on it or not. Changes nothing; 1 if something is.",
     example: "aimessage-server check --db /var/lib/aimessage",
-    options: [],
+    options: [
+      ["--reserve-bytes <size>", "disk that the relay keeps from mail (default 64MiB) [AIMESSAGE_RESERVE_BYTES]"],
+    ],
   },
   stats: {
     usage: "stats",

@@ -1,8 +1,7 @@
 import { type FSWatcher, watch } from "node:fs";
-import { readdir, readFile, rename, stat, unlink, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rename, stat, unlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Log } from "../log.ts";
-import { makeFolder } from "../store/lock.ts";
 import type { Deed, DeedDone } from "../store/store.ts";
 import { namesOf, type Reply, Request, requestsFolder } from "./request.ts";
 
@@ -21,7 +20,6 @@ export async function openDesk(
   log: Log,
 ): Promise<AsyncDisposable> {
   const folder = requestsFolder(db);
-  makeFolder(folder);
   let running: Promise<void> | undefined;
   let again = false;
   let open = true;
@@ -44,6 +42,7 @@ export async function openDesk(
       .finally(() => (running = undefined));
   }
 
+  await filesIn(folder);
   const watcher = watchOrNot(folder, look);
   const timer = setInterval(look, INTERVAL_MS);
   timer.unref();
@@ -58,9 +57,15 @@ export async function openDesk(
   };
 }
 
-/** Somebody may have tidied up: the folder is made again. */
+/** Somebody may have tidied up: the folder is made again. But that around it is not: it shall come back with the database. */
 async function filesIn(folder: string): Promise<string[]> {
-  makeFolder(folder);
+  try {
+    await mkdir(folder, { mode: 0o700 });
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "ENOENT") return [];
+    if (code !== "EEXIST") throw error;
+  }
   return readdir(folder);
 }
 

@@ -28,10 +28,10 @@ export async function perform(db: string, deed: Deed): Promise<Outcome> {
   }
 }
 
-/** Undefined if a relay runs. Notices for what is dropped are made at its next start, by its own limits. */
+/** Undefined if a relay runs. It may take what a relay keeps of the disk. Notices for what is dropped are made at its next start, by its own limits. */
 async function performHere(db: string, deed: Deed): Promise<Outcome | undefined> {
   try {
-    await using store = openSqliteStore(db, { limits: defaultLimits() });
+    await using store = openSqliteStore(db, { limits: { ...defaultLimits(), reserveBytes: 0 } });
     return (await store.administer(deed)).outcome;
   } catch (error) {
     if (error instanceof FolderLockedError) return undefined;

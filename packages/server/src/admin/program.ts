@@ -3,6 +3,8 @@ import type { Writable } from "node:stream";
 import { becomeOwnerOf, createOutput, eachOptionOnce } from "@aimessage/sdk/program";
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { UsageError } from "../config.ts";
+import { limitOptions } from "../limits.ts";
+import { parseLimit } from "../options.ts";
 import { actions, type Flags } from "./actions.ts";
 import { asAdminError } from "./admin-error.ts";
 import { type CommandName, commands, isAdminCommand } from "./commands.ts";
@@ -55,7 +57,7 @@ function addCommand(parent: Command, name: CommandName, context: Surroundings, h
     .option("--json", "JSON on stdout, one object a line")
     .addHelpText("after", `\nExample:\n  ${example}`)
     .action(async () => {
-      const given = command.opts<Partial<Flags>>();
+      const given = command.opts<Partial<Omit<Flags, "reserveBytes">> & { reserveBytes?: string }>();
       const flags: Flags = {
         who: operator(),
         db: given.db ?? (context.env["DB_PATH"] || "./data"),
@@ -64,6 +66,7 @@ function addCommand(parent: Command, name: CommandName, context: Surroundings, h
         release: given.release ?? false,
         last: given.last ?? defaultOf(name),
         limit: given.limit ?? defaultOf(name),
+        reserveBytes: reserveBytes(given.reserveBytes ?? context.env["AIMESSAGE_RESERVE_BYTES"]),
         only: given.only,
       };
       try {
@@ -93,6 +96,13 @@ function writeTo(command: Command, help: Help): void {
 
 function defaultOf(name: CommandName): number {
   return commands[name].options.find(([, , fallback]) => fallback !== undefined)?.[2] ?? 0;
+}
+
+function reserveBytes(given: string | undefined): number {
+  if (given === undefined || given === "") return limitOptions.reserveBytes.value;
+  const bytes = parseLimit("bytes", given);
+  if (bytes === undefined) throw new UsageError(`--reserve-bytes needs a size such as 64MiB, not '${given}'`);
+  return bytes;
 }
 
 function wholeNumber(given: string): number {

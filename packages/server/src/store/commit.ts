@@ -21,6 +21,7 @@ export function commit(tables: Tables, keyPackages: KeyPackages, request: Commit
     return { highWater: mail.highWater(sender.mailbox), mailbox: past.mailbox };
   }
 
+  if (tables.isFull()) return { refused: "storage_full" };
   const opens = request.epoch === 0;
   const peer = opens ? openingPeer(tables, sender, request) : groupPeer(tables, sender, request);
   if (typeof peer === "string") return { refused: peer };

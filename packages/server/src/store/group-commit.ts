@@ -1,4 +1,5 @@
 import type { DatabaseSync } from "node:sqlite";
+import type { Disk } from "./disk.ts";
 import { StorageError, type Entry } from "./store.ts";
 
 interface Waiting {
@@ -25,6 +26,9 @@ export class GroupCommit {
   readonly #sync: Sync | undefined;
   readonly #forget: () => void;
   readonly #onCommit: (milliseconds: number) => void;
+  readonly #disk: Disk | undefined;
+  /** Something of this turn is promised to be there at the next start. */
+  #promises = false;
   #waiting: Waiting[] = [];
   #stored: Entry[] = [];
   #failure: StorageError | undefined;
@@ -39,17 +43,20 @@ export class GroupCommit {
    * @param sync Undefined: nothing is to be kept beyond this process.
    * @param forget Drops everything that is remembered of the database: it may never have been stored.
    * @param onCommit Told how long a commit took, the disk's work included.
+   * @param disk Looked at before a transaction, and before it ends.
    */
   constructor(
     db: DatabaseSync,
     sync: Sync | undefined,
     forget: () => void,
     onCommit: (milliseconds: number) => void = () => {},
+    disk?: Disk,
   ) {
     this.#db = db;
     this.#sync = sync;
     this.#forget = forget;
     this.#onCommit = onCommit;
+    this.#disk = disk;
   }
 
   /** `listener` gets the announced entries when the disk has them, before their writes resolve. */
@@ -57,10 +64,14 @@ export class GroupCommit {
     this.#listener = listener;
   }
 
-  /** Runs `work` now, inside this turn's transaction; resolves with what it returned when that is on disk. */
-  write<T>(work: () => T): Promise<T> {
+  /**
+   * Runs `work` now, inside this turn's transaction; resolves with what it returned when that is on disk.
+   * @param promises False: it may as well be lost with this process.
+   */
+  write<T>(work: () => T, promises = true): Promise<T> {
     return new Promise((resolve, reject) => {
       this.#open();
+      this.#promises ||= promises;
       let value: T | undefined;
       this.#waiting.push({ succeed: () => resolve(value as T), fail: reject });
       this.#runLater();
@@ -69,10 +80,10 @@ export class GroupCommit {
   }
 
   /** As `write`, but `later`: for what is rare and need not be fast. */
-  writeSoon<T>(work: () => T): Promise<T> {
+  writeSoon<T>(work: () => T, promises = false): Promise<T> {
     return new Promise((resolve, reject) => {
       this.#soon(() => {
-        this.write(work).then(resolve, reject);
+        this.write(work, promises).then(resolve, reject);
       });
     });
   }
@@ -95,7 +106,7 @@ export class GroupCommit {
   }
 
   #catchUp(): void {
-    if (this.#later.length > 0) this.write(() => {}).catch(() => {});
+    if (this.#later.length > 0) this.write(() => {}, false).catch(() => {});
   }
 
   /** Runs `work` at once, behind what was to be done later: what it sees may not be on disk yet, and may be undone. */
@@ -123,7 +134,7 @@ export class GroupCommit {
 
   /** Resolves when everything that waits is done. */
   finish(): Promise<void> {
-    return this.write(() => {}).catch(() => {});
+    return this.write(() => {}, false).catch(() => {});
   }
 
   /** Ends the transaction, unless the disk is still at work for the one before. */
@@ -132,8 +143,11 @@ export class GroupCommit {
     const waiting = this.#waiting;
     this.#waiting = [];
     const before = performance.now();
+    const promises = this.#promises;
+    this.#promises = false;
     if (this.#failure === undefined) {
       try {
+        if (promises && this.#disk?.holdsMail() === false) throw new StorageError("storage_lost");
         this.#db.exec("COMMIT");
       } catch (error) {
         this.#undo(error);
@@ -193,6 +207,7 @@ export class GroupCommit {
     if (this.#waiting.length > 0) return;
     this.#commitSoon();
     if (this.#broken !== undefined) return;
+    this.#disk?.beforeWrite();
     try {
       this.#db.exec("BEGIN");
     } catch (error) {
@@ -206,10 +221,13 @@ export class GroupCommit {
     // After some errors SQLite has rolled back by itself (https://sqlite.org/lang_transaction.html).
     if (this.#db.isTransaction) this.#db.exec("ROLLBACK");
     this.#forget();
+    if (this.#failure.reason === "storage_full") this.#disk?.look();
   }
 }
 
 function storageError(error: unknown): StorageError {
+  if (error instanceof StorageError) return error;
   const code = (error as { errcode?: number }).errcode;
-  return new StorageError(code !== undefined && DISK_ERRORS.has(code & 0xff) ? "storage_full" : "internal", error);
+  const reason = code !== undefined && DISK_ERRORS.has(code & 0xff) ? "storage_full" : "internal";
+  return new StorageError(reason, error instanceof Error ? error : new Error("no error", { cause: error }));
 }

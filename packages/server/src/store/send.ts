@@ -17,6 +17,8 @@ export interface Tables {
   peers: Peers;
   limits: StoreLimits;
   clock: () => number;
+  /** What is left of the disk is kept for other things than mail. */
+  isFull: () => boolean;
 }
 
 /** Decides about a message and stores it. Nothing is written if it is refused. */
@@ -46,6 +48,7 @@ function decide(tables: Tables, request: SendRequest): Sent | Refused {
       return { messageId, mailbox: past.mailbox, waiting: mail.isWaiting(past.seq) };
     }
   }
+  if (tables.isFull()) return { refused: "storage_full" };
   if (request.expiresAt !== undefined && request.expiresAt <= tables.clock()) return { refused: "expired" };
 
   const to = accounts.find(request.to);

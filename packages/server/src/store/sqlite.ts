@@ -9,6 +9,7 @@ import { addressesTable } from "./addresses.ts";
 import { auditTable } from "./audit.ts";
 import { commit } from "./commit.ts";
 import { administer } from "./deeds.ts";
+import { Disk } from "./disk.ts";
 import { GroupCommit, type Sync } from "./group-commit.ts";
 import { groupsTable } from "./groups.ts";
 import { keyPackagesTable } from "./key-packages.ts";
@@ -16,9 +17,12 @@ import { lockFolder, makeFolder, makePrivate } from "./lock.ts";
 import { mailTable } from "./mail.ts";
 import { migrate } from "./migrations.ts";
 import { peersTable } from "./peers.ts";
+import { Place } from "./place.ts";
 import { requestsTable } from "./requests.ts";
+import { Reserve } from "./reserve.ts";
 import { payerOf, send, senderOf } from "./send.ts";
-import type { ClaimedKeys, Entry, PeersChange, Refused, RelayStore, StoreLimits } from "./store.ts";
+import { type ClaimedKeys, type Entry, type Hindrance, type Refused, type RelayStore, StorageError } from "./store.ts";
+import type { PeersChange, StoreLimits } from "./store.ts";
 import { sweeper } from "./sweep.ts";
 
 export interface StoreOptions {
@@ -29,6 +33,8 @@ export interface StoreOptions {
   onCommit?: (milliseconds: number) => void;
   /** The database was restored from a backup: its logs get a new id, since clients may know entries that it does not. */
   restored?: boolean;
+  /** Told of what keeps new mail from being stored when it is noticed, and with undefined when it is over. */
+  onHindrance?: (hindrance: Hindrance | undefined) => void;
   /** How long to wait, blocking, for a folder or a database that another process holds. Milliseconds. */
   lockPatienceMs?: number;
   /** Largest size of the database in pages of 4096 bytes: a small disk, for tests. */
@@ -45,55 +51,61 @@ export function openSqliteStore(folder: string, options: StoreOptions): RelaySto
 
 function openInFolder(folder: string, options: StoreOptions): RelayStore {
   makeFolder(folder);
-  const lock = lockFolder(folder, options.lockPatienceMs);
-  try {
-    const file = join(folder, "relay.db");
-    // SQLite gives its side files the mode of the database.
-    makePrivate(file);
-    // A command of an administrator may be recovering the log of a relay that was killed.
-    const db = new DatabaseSync(file, { timeout: options.lockPatienceMs ?? 0 });
-    try {
-      db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 4000");
-      const log = syncOf(`${file}-wal`);
-      return openStore(db, options, log.sync, () => {
-        log.close();
-        lock.close();
-      });
-    } catch (error) {
-      db.close();
-      throw error;
-    }
-  } catch (error) {
-    lock.close();
-    throw error;
-  }
-}
-
-/** A store that is gone with its process: the same tables, in memory. */
-export function openMemoryStore(options: StoreOptions): RelayStore {
-  return openStore(new DatabaseSync(":memory:"), options, undefined, () => {});
-}
-
-/**
- * With `synchronous = FULL` SQLite does this at the end of each commit, and the event loop stands still meanwhile. Done
- * by another thread it takes as long, but frames are read and decided. (https://sqlite.org/wal.html: in WAL mode the log
- * is all that a commit writes; a checkpoint syncs it first also with `synchronous = NORMAL`.)
- */
-function syncOf(log: string): { sync: Sync; close: () => void } {
-  let file: number | undefined;
+  using parts = new DisposableStack();
+  const reserve = new Reserve(folder, options.limits.reserveBytes);
+  // Already the lock takes a block.
+  reserve.yield();
+  parts.adopt(lockFolder(folder, options.lockPatienceMs), (lock) => lock.close());
+  const file = join(folder, "relay.db");
+  // SQLite gives its side files the mode of the database.
+  makePrivate(file);
+  // A command of an administrator may be recovering the log of a relay that was killed.
+  const db = parts.use(new DatabaseSync(file, { timeout: options.lockPatienceMs ?? 0 }));
+  db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 4000");
+  // It only reads, and so cannot delete the log when it is the last to close (https://sqlite.org/wal.html).
+  const reader = parts.use(new DatabaseSync(file, { readOnly: true }));
+  for (const each of [db, reader]) each.prepare("SELECT 1 FROM sqlite_schema").get();
+  const log = parts.adopt(openSync(`${file}-wal`, "r+"), closeSync);
+  const disk = new Disk(db, new Place(folder, log), reserve, options.onHindrance);
+  const store = openStore(db, options, { sync: (done) => fdatasync(log, done), disk });
+  const opened = parts.move();
   return {
-    sync(done) {
-      // SQLite makes the file with the first write, and keeps it until the database is closed.
-      file ??= openSync(log, "r+");
-      fdatasync(file, done);
-    },
-    close() {
-      if (file !== undefined) closeSync(file);
+    ...store,
+    async [Symbol.asyncDispose]() {
+      await store[Symbol.asyncDispose]();
+      await disk[Symbol.asyncDispose]();
+      // By its name SQLite would delete the log of another database that was put in the place of this one.
+      if (disk.hindrance === "storage_lost") db.close();
+      opened.dispose();
     },
   };
 }
 
-function openStore(db: DatabaseSync, options: StoreOptions, sync: Sync | undefined, closed: () => void): RelayStore {
+/** A store that is gone with its process: the same tables, in memory. */
+export function openMemoryStore(options: StoreOptions): RelayStore {
+  const db = new DatabaseSync(":memory:");
+  const store = openStore(db, options, undefined);
+  return {
+    ...store,
+    async [Symbol.asyncDispose]() {
+      await store[Symbol.asyncDispose]();
+      db.close();
+    },
+  };
+}
+
+/**
+ * What is below a database in a folder. With `synchronous = FULL` SQLite syncs at the end of each commit, and the event loop
+ * stands still meanwhile. Done by another thread it takes as long, but frames are read and decided.
+ * (https://sqlite.org/wal.html: in WAL mode the log is all that a commit writes; a checkpoint syncs it first also with
+ * `synchronous = NORMAL`.)
+ */
+interface Below {
+  sync: Sync;
+  disk: Disk;
+}
+
+function openStore(db: DatabaseSync, options: StoreOptions, below: Below | undefined): RelayStore {
   const { limits, clock = Date.now, onCommit } = options;
   db.exec("PRAGMA temp_store = MEMORY; PRAGMA cache_size = -65536");
   migrate(db);
@@ -106,7 +118,7 @@ function openStore(db: DatabaseSync, options: StoreOptions, sync: Sync | undefin
   let listener: ((entries: Entry[]) => void) | undefined;
   const group = new GroupCommit(
     db,
-    sync,
+    below?.sync,
     () => {
       accounts.forget();
       groups.forget();
@@ -114,7 +126,17 @@ function openStore(db: DatabaseSync, options: StoreOptions, sync: Sync | undefin
       peers.forget();
     },
     onCommit,
+    below?.disk,
   );
+  const hindrance = (): Hindrance | undefined => below?.disk.hindrance;
+  /** What is to be there at the next start is not even tried where it would not. */
+  const keep = <T>(work: () => T, when: "now" | "soon" = "now"): Promise<T> => {
+    if (hindrance() === "storage_lost") return Promise.reject(new StorageError("storage_lost"));
+    return when === "now" ? group.write(work) : group.writeSoon(work, true);
+  };
+  /** What makes the database grow; of mail the requests tell, since a repeat of what is stored is none. */
+  const grow = <T>(work: () => T): Promise<T> =>
+    hindrance() === "storage_full" ? Promise.reject(new StorageError("storage_full")) : keep(work);
   group.watch((entries) => {
     onDisk = entries.at(-1)?.seq ?? onDisk;
     listener?.(entries);
@@ -125,7 +147,8 @@ function openStore(db: DatabaseSync, options: StoreOptions, sync: Sync | undefin
   const requests = requestsTable(db, clock);
   const keyPackages = keyPackagesTable(db, limits.keyPackages, clock);
   const mail = mailTable(db, limits, clock, (entry) => group.announce(entry));
-  const tables = { accounts, groups, requests, mail, peers, limits, clock };
+  const isFull = (): boolean => hindrance() === "storage_full";
+  const tables = { accounts, groups, requests, mail, peers, limits, clock, isFull };
   const sweep = sweeper(db, { accounts, mail, requests, keyPackages, groups }, limits, clock);
 
   const audit = auditTable(db, clock);
@@ -172,13 +195,13 @@ function openStore(db: DatabaseSync, options: StoreOptions, sync: Sync | undefin
 
   return {
     logId,
+    hindrance,
     watch: (stored) => void (listener = stored),
     account: (username) => group.glance(() => accounts.find(username)),
     device: (username, id) => group.glance(() => accounts.device(username, id)),
-    registerToken: (username, derivedKey, address) =>
-      group.write(() => accounts.registerToken(username, derivedKey, address)),
+    registerToken: (username, derivedKey, address) => grow(() => accounts.registerToken(username, derivedKey, address)),
     registerDevice: (device) =>
-      group.write(() => {
+      grow(() => {
         const result = accounts.registerDevice(device);
         if ("refused" in result) return result;
         const { account, replaced, repeat } = result;
@@ -188,34 +211,28 @@ function openStore(db: DatabaseSync, options: StoreOptions, sync: Sync | undefin
         return { account, replaced };
       }),
     login: (mailbox, counter) => group.writeSoon(() => accounts.login(mailbox, counter)),
-    removeAccount: (mailbox, release) => group.write(() => remove(mailbox, release)),
+    removeAccount: (mailbox, release) => keep(() => remove(mailbox, release)),
     isBlocked: (owner, peer) => group.glance(() => peers.standing(owner, peer) === "blocked"),
-    setPeers: (mailbox, change) => group.writeSoon(() => setPeers(mailbox, change)),
-    send: (request, blocked) => group.write(() => send(tables, request, blocked)),
-    commit: (request) => group.write(() => commit(tables, keyPackages, request)),
+    setPeers: (mailbox, change) => keep(() => setPeers(mailbox, change), "soon"),
+    send: (request, blocked) => keep(() => send(tables, request, blocked)),
+    commit: (request) => keep(() => commit(tables, keyPackages, request)),
     entries: (mailbox, after, room) => group.read(() => mail.between(mailbox, after, onDisk, room)),
-    received: (mailbox, seq) => group.write(() => mail.received(mailbox, seq)),
+    received: (mailbox, seq) => group.write(() => mail.received(mailbox, seq), false),
     receivedSoon: (mailbox, seq, deleted) => group.later(() => deleted(mail.received(mailbox, seq))),
     lastRequest: (mailbox) => group.glance(() => requests.last(mailbox)),
     highWater: (mailbox) => group.read(() => mail.highWater(mailbox)),
     lastSeq: () => group.glance(() => onDisk),
     publishKeys: (mailbox, packages, lastResort) =>
       // What a device publishes that was replaced or removed meanwhile would be left over.
-      group.write(() =>
-        senderOf(accounts, mailbox) === undefined ? 0 : keyPackages.publish(mailbox, packages, lastResort),
-      ),
+      grow(() => (senderOf(accounts, mailbox) === undefined ? 0 : keyPackages.publish(mailbox, packages, lastResort))),
     countKeys: (mailbox) => group.glance(() => keyPackages.count(mailbox)),
-    claimKeys: (claimant, username, another, admit) => group.write(() => claimKeys(claimant, username, another, admit)),
-    sweep: () => group.write(sweep),
+    claimKeys: (claimant, username, another, admit) => grow(() => claimKeys(claimant, username, another, admit)),
+    sweep: () => group.write(sweep, false),
     depth: () => group.read(() => mail.depth()),
-    administer: (deed) => group.write(() => administer(accounts, audit, remove, deed)),
+    administer: (deed) => keep(() => administer(accounts, audit, remove, deed)),
     countRefusals: (counts) => group.writeSoon(() => audit.countRefusals(counts)),
     audit: (last) => group.read(() => audit.last(last)),
-    async [Symbol.asyncDispose]() {
-      await group.finish();
-      db.close();
-      closed();
-    },
+    [Symbol.asyncDispose]: () => group.finish(),
   };
 }
 

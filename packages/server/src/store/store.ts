@@ -9,12 +9,16 @@ export interface Refused {
   retryAfterMs?: number;
 }
 
+/** Why nothing new can be stored: what is left of the disk is kept for other things, or the database is not where it was opened. */
+export type Hindrance = "storage_full" | "storage_lost";
+
 /** The disk refused a write: nothing of the batch was stored. */
 export class StorageError extends Error {
   override readonly name = "StorageError";
-  readonly reason: "storage_full" | "internal";
-  constructor(reason: "storage_full" | "internal", cause: unknown) {
-    super(`The store could not write: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+  readonly reason: Hindrance | "internal";
+  /** @param cause Undefined if nothing was tried, since it is known that it could not be kept. */
+  constructor(reason: Hindrance | "internal", cause?: Error) {
+    super(`The store could not write: ${cause?.message ?? reason}`, { cause });
     this.reason = reason;
   }
 }
@@ -198,6 +202,8 @@ export interface StoreLimits {
   unknownUserMessages: number;
   keyPackages: number;
   peers: number;
+  /** Bytes of the disk that are kept from mail. */
+  reserveBytes: number;
 }
 
 /**
@@ -207,6 +213,11 @@ export interface StoreLimits {
 export interface RelayStore extends AsyncDisposable {
   /** Random id of the mailboxes' logs; new when a database is created or restored. */
   readonly logId: string;
+  /**
+   * Why nothing new is taken at the moment; undefined if all is well. Logins, reading and `received` go on in any case.
+   * Whoever asks for more is refused with it.
+   */
+  hindrance(): Hindrance | undefined;
   /** `stored` gets new entries in the order of `seq`, once they are on disk, and before their requests are answered. */
   watch(stored: (entries: Entry[]) => void): void;
 

@@ -1,0 +1,84 @@
+import { randomBytes } from "node:crypto";
+import { rmSync, statfsSync, statSync } from "node:fs";
+import { open } from "node:fs/promises";
+import { join } from "node:path";
+
+/** What is written at once. Random, so that no file system makes it smaller. */
+const PIECE_BYTES = 2 ** 20;
+
+/** Bytes that this user may still take of the disk on which a folder is. */
+export function freeBytes(folder: string): number {
+  const { bavail, bsize } = statfsSync(folder);
+  return bavail * bsize;
+}
+
+/**
+ * Whether mail has to wait because what is left is kept for logins, acknowledgements and sweeps: SQLite writes a log to delete, too.
+ * Pages of the database that are free count as room, but not for the log.
+ * @param before Whether it was so at the last look.
+ */
+export function isShort(free: number, reusable: number, reserve: number, before = true): boolean {
+  // Once mail waits it does until there is clearly more: not for one message, and then again.
+  const kept = before ? (reserve * 9) / 8 : reserve;
+  return free + reusable < kept || free < kept / 2;
+}
+
+/**
+ * Room on the disk that is kept from mail, and from others: a file of that size holds it, and is given back when somebody
+ * else has taken the rest.
+ */
+export class Reserve implements AsyncDisposable {
+  readonly #folder: string;
+  readonly #file: string;
+  readonly #bytes: number;
+  #making: Promise<void> | undefined;
+  #short: boolean;
+  #open = true;
+
+  /** @param bytes 0: nothing is kept. */
+  constructor(folder: string, bytes: number) {
+    this.#short = bytes > 0;
+    this.#folder = folder;
+    this.#file = join(folder, "reserve");
+    this.#bytes = bytes;
+  }
+
+  /** Whether mail was to wait at the last look. */
+  get isShort(): boolean {
+    return this.#short;
+  }
+
+  /** Gives back what is held if there is hardly anything else, as before a start. */
+  yield(): void {
+    if (this.#bytes === 0 || freeBytes(this.#folder) < this.#bytes / 2) rmSync(this.#file, { force: true });
+  }
+
+  /** @param reusable Bytes of the database that are free; asked for only where it matters. */
+  look(reusable: () => number): void {
+    if (this.#bytes === 0) return;
+    const free = freeBytes(this.#folder);
+    const asksForMore = free < 2 * this.#bytes;
+    this.#short = asksForMore && isShort(free, reusable(), this.#bytes, this.#short);
+    this.yield();
+    if (free >= 3 * this.#bytes) this.#making ??= this.#make().finally(() => (this.#making = undefined));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#open = false;
+    await this.#making;
+  }
+
+  async #make(): Promise<void> {
+    if (statSync(this.#file, { throwIfNoEntry: false }) !== undefined) return;
+    const piece = randomBytes(PIECE_BYTES);
+    try {
+      await using file = await open(this.#file, "wx", 0o600);
+      for (let left = this.#bytes; left > 0 && this.#open; left -= PIECE_BYTES)
+        await file.writeFile(piece.subarray(0, Math.min(left, PIECE_BYTES)));
+      if (this.#open) return await file.sync();
+    } catch {
+      // Then there is none, until the next look.
+    }
+    rmSync(this.#file, { force: true });
+  }
+}
