@@ -1,9 +1,11 @@
 import type { DatabaseSync } from "node:sqlite";
-import { BoundedMap } from "./bounded-map.ts";
 import type { PeersChange } from "./store.ts";
 
 /** What somebody is to an account: let in by its owner, blocked by it, or neither. */
 export type Standing = "peer" | "blocked" | "stranger";
+
+/** Pairs that are remembered; beyond them all are forgotten, and read again. */
+const REMEMBERED = 20_000;
 
 export type Peers = ReturnType<typeof peersTable>;
 
@@ -17,7 +19,23 @@ export function peersTable(db: DatabaseSync, capacity: number) {
     `DELETE FROM peers WHERE number IN (SELECT number FROM peers
       WHERE owner = ? AND blocked = ? ORDER BY number DESC LIMIT -1 OFFSET ?)`,
   );
-  const known = new BoundedMap<string, Standing>();
+  /** By owner and peer: each message asks. */
+  const known = new Map<string, Map<string, Standing>>();
+  let pairs = 0;
+
+  function forget(): void {
+    known.clear();
+    pairs = 0;
+  }
+
+  function remember(owner: string, peer: string): Standing {
+    if (++pairs > REMEMBERED) forget();
+    const standing = read(owner, peer);
+    const peers = known.get(owner);
+    if (peers === undefined) known.set(owner, new Map([[peer, standing]]));
+    else peers.set(peer, standing);
+    return standing;
+  }
 
   function read(owner: string, peer: string): Standing {
     const row = select.get(owner, peer) as { blocked: number } | undefined;
@@ -32,17 +50,12 @@ export function peersTable(db: DatabaseSync, capacity: number) {
   }
 
   return {
-    forget(): void {
-      known.clear();
-    },
+    forget,
 
     standing(owner: string, peer: string): Standing {
       // Nobody needs leave to write to oneself.
       if (owner === peer) return "peer";
-      const pair = `${owner}/${peer}`;
-      let standing = known.get(pair);
-      if (standing === undefined) known.set(pair, (standing = read(owner, peer)));
-      return standing;
+      return known.get(owner)?.get(peer) ?? remember(owner, peer);
     },
 
     change(owner: string, { clear: list, allow, block }: PeersChange): void {
@@ -51,7 +64,7 @@ export function peersTable(db: DatabaseSync, capacity: number) {
       add(owner, allow, false);
       add(owner, block, true);
       // What was remembered is read again: that costs less than to look for it.
-      known.clear();
+      forget();
     },
 
     removeAll(owner: string): void {

@@ -25,6 +25,9 @@ interface Strangers extends Amount {
   addresses: Map<number | string, Amount>;
 }
 
+/** Of those who have nothing there any more some are kept: mostly they come again. */
+const KEPT_EMPTY = 8;
+
 const NOTHING: Amount = { messages: 0, bytes: 0 };
 
 export function emptyRoom(): Room {
@@ -58,17 +61,12 @@ export function fits(room: Room, all: Amount, payer: Payer, messages: number, by
  * Strangers have what peers leave, and half of the room at most. An address takes a quarter of what the others leave of
  * that, an account half of what the others leave its address: neither one name nor many of one address take it all.
  */
-function strangersShare(
-  { strangers, ...room }: Room,
-  all: number,
-  payer: Payer,
-  own: Amount,
-  part: keyof Amount,
-): number {
-  const taken = strangers?.[part] ?? 0;
+function strangersShare(room: Room, all: number, payer: Payer, own: Amount, part: keyof Amount): number {
+  const taken = room.strangers === undefined ? 0 : room.strangers[part];
   const theirs = Math.min(half(all), all - (room[part] - taken));
-  const place = strangers?.addresses.get(placeOf(payer))?.[part] ?? 0;
-  return half(quarter(theirs - (taken - place)) - Math.max(0, place - own[part]));
+  const place = room.strangers?.addresses.get(placeOf(payer));
+  const here = place === undefined ? 0 : place[part];
+  return half(quarter(theirs - (taken - here)) - Math.max(0, here - own[part]));
 }
 
 function placeOf({ address, sender }: Payer): number | string {
@@ -91,6 +89,6 @@ function add(amount: Amount, messages: number, bytes: number): void {
 function addTo<K>(amounts: Map<K, Amount>, key: K, messages: number, bytes: number): void {
   const amount = amounts.get(key);
   if (amount === undefined) amounts.set(key, { messages, bytes });
-  else if (amount.messages + messages === 0) amounts.delete(key);
+  else if (amount.messages + messages === 0 && amounts.size > KEPT_EMPTY) amounts.delete(key);
   else add(amount, messages, bytes);
 }

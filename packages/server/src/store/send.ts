@@ -61,7 +61,9 @@ function decide(tables: Tables, request: SendRequest): Sent | Refused {
 
   const id = messageId ?? randomUUID();
   const seq = mail.add({
-    ...payer,
+    sender: payer.sender,
+    address: payer.address,
+    stranger: payer.stranger,
     mailbox: target.mailbox,
     from: sender.username,
     device: sender.kind === "key" ? sender.device.id : undefined,
