@@ -139,7 +139,7 @@ test("standard input that never ends is refused as soon as it is too large", asy
 });
 
 test("a full mailbox", async () => {
-  const world = await createWorld({ limits: { mailboxMessages: 4 } });
+  const world = await createWorld({ limits: { mailboxMessages: 16 } });
   await world.register("alice", "bob");
   expect((await world.cli("send -u alice -t bob -m first")).exit).toBe(0);
   expectError(await world.cli("send -u alice -t bob -m second"), 5, /mailbox full.*read/s);

@@ -131,7 +131,7 @@ test("a token account that is disabled is closed and cannot log in; its mail wai
 
 test("senders hear of what waited for an account that an operator removes, running or not", async () => {
   const db = folder();
-  const first = await runningRelay(db, "--public-url", "ws://relay.test");
+  const first = await runningRelay(db, "--public-url", "ws://relay.test", "--token-accounts", "on");
   const [alice, bob, carol] = [
     await agentOf(first.url, "alice"),
     await agentOf(first.url, "bob"),
@@ -155,7 +155,7 @@ test("senders hear of what waited for an account that an operator removes, runni
     code: 0,
     stdout: "carol is removed; the name can be registered again\n",
   });
-  using second = await runningRelay(db, "--public-url", "ws://relay.test");
+  using second = await runningRelay(db, "--public-url", "ws://relay.test", "--token-accounts", "on");
   alice.url = second.url;
   using again = await alice.connect();
   await again.ask("listen");
