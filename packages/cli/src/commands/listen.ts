@@ -1,4 +1,4 @@
-import type { Agent } from "@aimessage/sdk/node";
+import type { Agent, AgentError } from "@aimessage/sdk/node";
 import { Option, type Command } from "commander";
 import { openAgent } from "../agent.ts";
 import type { Act, Call } from "../call.ts";
@@ -59,12 +59,9 @@ async function listen(call: Call, options: Options): Promise<number> {
     if (!signal.aborted) throw error;
   }
   if (context.interrupted.aborted) return interruptedExit(context);
-  const { AgentError } = await import("@aimessage/sdk/node");
-  if (outage.text !== undefined)
-    throw new AgentError("relay_unreachable", outage.text, {
-      hint: "what waits at the relay comes with the next listen",
-    });
+  if (outage.error !== undefined) throw outage.error;
   if (options.count === undefined) return 0;
+  const { AgentError } = await import("@aimessage/sdk/node");
   const came = options.count - missing;
   throw new AgentError("timeout", `time ran out: ${came} of ${options.count} messages came`, {
     hint: "what comes later waits for the next listen",
@@ -79,14 +76,14 @@ async function givenBack(error: StdoutError): Promise<Error> {
   return new AgentError("timeout", error.message, { hint, cause: error });
 }
 
-/** Says once that the relay is gone, and once that it is back. Its text is there while it is gone. */
-function followOutages(agent: Agent, out: Output, until: AbortSignal): { readonly text: string | undefined } {
-  const outage: { text: string | undefined } = { text: undefined };
-  agent.onLink(({ state, detail }) => {
+/** Says once that there is no way to the relay, and once that there is again. The error is there while there is none. */
+function followOutages(agent: Agent, out: Output, until: AbortSignal): { readonly error: AgentError | undefined } {
+  const outage: { error: AgentError | undefined } = { error: undefined };
+  agent.onLink(({ state, detail, error }) => {
     if (until.aborted || state === "waiting") return;
-    if (state === "reconnecting" && outage.text === undefined) out.note(`${detail}; trying again`);
-    if (state === "connected" && outage.text !== undefined) out.note("Connected again.");
-    outage.text = state === "reconnecting" ? detail : undefined;
+    if (state === "reconnecting" && outage.error === undefined) out.note(`${detail}; trying again`);
+    if (state === "connected" && outage.error !== undefined) out.note("Connected again.");
+    outage.error = error;
   });
   return outage;
 }

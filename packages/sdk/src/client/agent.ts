@@ -1,4 +1,5 @@
 import { largestBody } from "../crypto/content.ts";
+import type { AgentError } from "../errors.ts";
 import type { GroupCrypto } from "../crypto/group.ts";
 import { fingerprint, formatFingerprint } from "../crypto/identity.ts";
 import { usernameKey } from "../protocol/index.ts";
@@ -13,7 +14,7 @@ import { AddressBook, type Contact } from "./address-book.ts";
 import { check } from "./arguments.ts";
 import { followAlerts } from "./alerts.ts";
 import { ask, type AskType } from "./asks.ts";
-import { type Transport, webTransport } from "./connect.ts";
+import { connect, type Transport, webTransport } from "./connect.ts";
 import { diagnose, type Diagnosis } from "./diagnosis.ts";
 import { enqueue, type Letter, type SendOptions } from "./enqueue.ts";
 import { leave, type LeaveOptions } from "./leave.ts";
@@ -31,6 +32,8 @@ export type Alert = AlertRecord;
 export interface LinkEvent {
   state: "connected" | "reconnecting" | "waiting";
   detail: string;
+  /** Of `reconnecting`: why. Not always the relay: a full disk keeps from it, too. */
+  error?: AgentError;
 }
 
 /** A received message with its handles. */
@@ -55,6 +58,7 @@ export class Agent implements AsyncDisposable {
   readonly #store: ClientStore;
   readonly #account: Account;
   readonly #link: Link;
+  readonly #transport: Transport;
   readonly #book: AddressBook;
   #closed: Promise<void> | undefined;
 
@@ -72,6 +76,7 @@ export class Agent implements AsyncDisposable {
     this.fingerprint = formatFingerprint(plainFingerprint);
     this.server = account.server;
     this.#link = new Link(store, crypto, role, account, transport);
+    this.#transport = transport;
     this.outbox = new Outbox(store, this.#link, (...message) => this.send(...message));
     this.deadLetters = new DeadLetters(store, this.username);
     this.#book = new AddressBook(store, crypto, account, (username, wait) => this.#ask("lookup", { username }, wait));
@@ -240,6 +245,10 @@ export class Agent implements AsyncDisposable {
         account: this.#account,
         link: this.#link,
         ask: (type, within) => this.#ask(type, {}, within),
+        reach: async (signal) => {
+          const connection = await connect(this.#transport, new URL(this.server), () => undefined, signal);
+          connection.close();
+        },
       },
       wait,
     );
@@ -258,7 +267,8 @@ export class Agent implements AsyncDisposable {
     return this.#link.onState(() => {
       const { state } = this.#link;
       if (state.state === "connected") listener({ state: "connected", detail: this.server });
-      else if (state.state === "unreachable") listener({ state: "reconnecting", detail: state.error.message });
+      else if (state.state === "unreachable")
+        listener({ state: "reconnecting", detail: state.error.message, error: state.error });
       else if (state.state === "waiting") listener({ state: "waiting", detail: "another process holds the link" });
     });
   }

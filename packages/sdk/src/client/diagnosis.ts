@@ -27,6 +27,8 @@ const CLOCK_MS = 120_000;
 const STUCK_MS = 300_000;
 /** What has waited because there was no link until now leaves within this, or makes way for the next. Milliseconds. */
 const LEAVES_MS = 3_000;
+/** How long a relay may take to let a process connect. Milliseconds. */
+const REACH_MS = 3_000;
 /** Stuck messages that are named. */
 const NAMED = 5;
 
@@ -47,10 +49,13 @@ interface Parts {
   account: Account;
   link: Link;
   ask: (type: "info", wait: Wait | undefined) => Promise<Record<string, unknown>>;
+  /** Whether the relay lets this process connect, without the link. @throws AgentError relay_unreachable */
+  reach: (signal: AbortSignal) => Promise<void>;
 }
 
 /** Looks at the store, the link, the relay and what is between them. */
-export async function diagnose({ store, account, link, ask }: Parts, wait: Wait | undefined): Promise<Diagnosis> {
+export async function diagnose(parts: Parts, wait: Wait | undefined): Promise<Diagnosis> {
+  const { store, account, link, ask } = parts;
   const checks: Check[] = [];
   const versions: Record<string, string> = { protocol: String(PROTOCOL_VERSION), suite: CIPHER_SUITE };
   const add = (name: Check["name"], ok: boolean, text: string, hint?: string) =>
@@ -61,15 +66,17 @@ export async function diagnose({ store, account, link, ask }: Parts, wait: Wait 
     unhandled: (await tx.list({ prefix: "unhandled/" })).length,
     keys: (await list(tx, "key/")).length,
   }));
-  add("store", true, `readable; ${state.unhandled} unhandled, ${state.queued} to be sent`);
+  let failed: Check["name"] | undefined;
   let info: RelayFrameData<"info"> | undefined;
   try {
     info = (await ask("info", wait)) as RelayFrameData<"info">;
   } catch (error) {
-    const { code, message, hint } = error instanceof AgentError ? error : new AgentError("internal", String(error));
-    const name = PLACES[code] ?? "login";
-    add(name, false, message, hint);
+    const { code, message, hint } = await causeOf(error, parts);
+    failed = PLACES[code] ?? "login";
+    add(failed, false, message, hint);
   }
+  const readable = `readable; ${state.unhandled} unhandled, ${state.queued} to be sent`;
+  if (failed !== "store") checks.unshift({ name: "store", ok: true, text: readable });
   if (info !== undefined) {
     versions["relay"] = info.version;
     add("relay", true, `${account.server} answers`);
@@ -90,16 +97,13 @@ export async function diagnose({ store, account, link, ask }: Parts, wait: Wait 
       "aimessage status MESSAGE_ID says more; is a contact stopped, or its mailbox full?",
     );
   }
-  const holder = await store.linkHolder();
   const ours = link.state.state !== "waiting";
-  add(
-    "link",
-    holder?.stopped !== true,
-    ours || holder === undefined
-      ? "held by this process"
-      : `held by process ${holder.pid} (${holder.role})${holder.stopped ? ", which is stopped" : ""}`,
-    "resume that process, or end it",
-  );
+  const holder = ours ? undefined : await store.linkHolder();
+  const suspended = holder?.stopped === true;
+  const held = `held by process ${holder?.pid} (${holder?.role})${suspended ? ", which is stopped" : ""}`;
+  // A link that this process holds, and that leads nowhere, is no news beside the reason.
+  if (holder !== undefined && failed !== "link") add("link", !suspended, held, "resume that process, or end it");
+  else if (failed === undefined) add("link", true, "held by this process");
   add(
     "contacts",
     state.stopped.length === 0,
@@ -110,6 +114,24 @@ export async function diagnose({ store, account, link, ask }: Parts, wait: Wait 
   );
   const limits = info === undefined ? undefined : { body_bytes: largestBody(info.limits.frame_bytes), ...info.limits };
   return { checks, versions, ...(limits === undefined ? {} : { limits }) };
+}
+
+/** The error that says most: behind a time-out there may be a relay that cannot be reached. */
+async function causeOf(thrown: unknown, { link, account, reach }: Parts): Promise<AgentError> {
+  const error = thrown instanceof AgentError ? thrown : new AgentError("internal", String(thrown));
+  if (error.code !== "timeout") return error;
+  const silent = () =>
+    new AgentError("relay_unreachable", `no answer from ${account.server} (time-out)`, {
+      hint: "check the address, the network, and whether a firewall drops what is sent there",
+    });
+  if (link.state.state === "connecting") return silent();
+  if (link.state.state !== "waiting") return error;
+  // Another process holds the link: whether it could connect is seen by connecting.
+  const patience = AbortSignal.timeout(REACH_MS);
+  return reach(patience).then(
+    () => error,
+    (why: AgentError) => (why.code === "relay_unreachable" ? why : silent()),
+  );
 }
 
 /** Of each recipient the message in front, if it has waited for long and goes on waiting. */
