@@ -4,7 +4,7 @@ import { Command, CommanderError, Option as Flag } from "commander";
 import * as z from "zod";
 import { commandsHelp, isAdminCommand } from "./admin/commands.ts";
 import { defaultLimits, type Limits } from "./limits.ts";
-import { generalOptions, limitFlags, parseLimit } from "./options.ts";
+import { formatLimit, generalOptions, limitFlags, parseLimit } from "./options.ts";
 import type { StoreOptions } from "./store/sqlite.ts";
 import type { RelayStore } from "./store/store.ts";
 import { VERSION } from "./version.ts";
@@ -179,11 +179,12 @@ function validate(given: Given): Config {
 
 function readLimits(given: Given, lifted: boolean): Limits {
   const limits = defaultLimits(lifted);
-  for (const { name, flag, unit } of limitFlags) {
+  for (const { name, flag, unit, most = Infinity } of limitFlags) {
     const text = given[name];
     if (typeof text !== "string") continue;
     const value = parseLimit(unit, text);
     if (value === undefined) throw new UsageError(`${flag} needs ${EXAMPLES[unit]}, not '${text}'`);
+    if (value > most) throw new UsageError(`${flag} is ${formatLimit(unit, most)} at most, not '${text}'`);
     limits[name] = value;
   }
   return limits;

@@ -89,7 +89,7 @@ async function answerMetrics(request: IncomingMessage, response: ServerResponse,
   return answer(response, 200, await metrics.text(), metrics.contentType);
 }
 
-const FORWARDING = ["forwarded", "via", "x-real-ip"];
+const FORWARDING = new Set(["forwarded", "via", "x-real-ip"]);
 
 /**
  * Whether a program of this machine asks for what is here: the socket comes from here, the name that it knows is that of this
@@ -101,7 +101,7 @@ export function isOfThisMachine({ socket, headers }: IncomingMessage): boolean {
     isLoopback(socket.remoteAddress ?? "") &&
     URL.canParse(`http://${host}`) &&
     isLoopback(new URL(`http://${host}`).hostname) &&
-    !Object.keys(headers).some((name) => FORWARDING.includes(name) || name.startsWith("x-forwarded-"))
+    !Object.keys(headers).some((name) => FORWARDING.has(name) || name.startsWith("x-forwarded-"))
   );
 }
 

@@ -1,3 +1,5 @@
+import { MOST_FRAME_BYTES } from "@aimessage/sdk/protocol";
+
 /** What a limit counts: decides how it is written on the command line (`1MiB`, `14d`, `200`). */
 export type LimitUnit = "bytes" | "milliseconds" | "count" | "per second" | "per hour";
 
@@ -7,6 +9,8 @@ interface LimitOption {
   why: string;
   /** What `--no-limits` sets: 0 is no limit for a rate, a huge number none for a capacity. Absent: it always holds. */
   lifted?: number;
+  /** More is refused. */
+  most?: number;
 }
 
 const NONE = 0;
@@ -18,7 +22,12 @@ const DAY = 24 * 3600 * SECOND;
 
 /** Every limit of a relay. The flag is the name in kebab-case; so is the environment variable, in capitals. A rate of 0 is none. */
 export const limitOptions = {
-  frameBytes: { unit: "bytes", value: MIB, why: "largest frame; bounds what one connection can make the relay hold" },
+  frameBytes: {
+    unit: "bytes",
+    value: MIB,
+    most: MOST_FRAME_BYTES,
+    why: "largest frame; bounds what one connection can make the relay hold",
+  },
   frameBytesUnauthenticated: { unit: "bytes", value: 64 * KIB, why: "the same before login, where anybody may send" },
   mailboxMessages: { unit: "count", value: 50_000, lifted: HUGE, why: "weeks of mail for an agent that sleeps" },
   mailboxBytes: { unit: "bytes", value: 256 * MIB, lifted: HUGE, why: "disk that one mailbox may take" },

@@ -46,12 +46,15 @@ export const generalOptions: Option[] = [
   option("noLimits", "NO_LIMITS", undefined, "lift rates and quotas, for benchmarks; only on a loopback address"),
 ];
 
-export const limitFlags: (Option & { name: LimitName; unit: LimitUnit })[] = limitEntries().map(
-  ([name, { unit, value, why }]) => {
-    const about = `${why} (default ${format(unit, value)})`;
-    return Object.assign(option(name, `AIMESSAGE_${snake(name).toUpperCase()}`, takes(unit), about), { name, unit });
-  },
-);
+export const limitFlags: (Option & { name: LimitName; unit: LimitUnit; most: number | undefined })[] =
+  limitEntries().map(([name, { unit, value, why, most }]) => {
+    const about = `${why} (default ${formatLimit(unit, value)})`;
+    return Object.assign(option(name, `AIMESSAGE_${snake(name).toUpperCase()}`, takes(unit), about), {
+      name,
+      unit,
+      most,
+    });
+  });
 
 /** Reads a limit: `64KiB`, `54s`, `200`. Undefined if it is none. */
 export function parseLimit(unit: LimitUnit, text: string): number | undefined {
@@ -62,7 +65,8 @@ export function parseLimit(unit: LimitUnit, text: string): number | undefined {
   return Number.isSafeInteger(value) ? value : undefined;
 }
 
-function format(unit: LimitUnit, value: number): string {
+/** A limit as {@link parseLimit} reads it. */
+export function formatLimit(unit: LimitUnit, value: number): string {
   const factors = unit === "bytes" ? BYTES : unit === "milliseconds" ? MILLISECONDS : {};
   for (const [suffix, factor] of Object.entries(factors).reverse())
     if (factor > 1 && value % factor === 0 && value >= factor) return `${value / factor}${suffix}`;

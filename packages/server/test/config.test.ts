@@ -31,6 +31,17 @@ test("every limit is an option with sizes and times in plain units", () => {
   });
 });
 
+test("no relay takes larger frames than its clients do", () => {
+  expect(read(["--frame-bytes", "16MiB"]).limits.frameBytes).toBe(2 ** 24);
+  expect(() => read(["--frame-bytes", "17MiB"])).toThrow("--frame-bytes is 16MiB at most, not '17MiB'");
+});
+
+test("metrics have a port of their own if they are given one", () => {
+  expect(read(["--metrics-port", "9090"]).metrics).toEqual({ host: "127.0.0.1", port: 9090 });
+  expect(read(["--metrics-port", "0"], { METRICS_HOST: "10.0.0.5" }).metrics).toEqual({ host: "10.0.0.5", port: 0 });
+  expect(() => read(["--metrics-host", "10.0.0.5"])).toThrow("--metrics-host needs --metrics-port");
+});
+
 test("lists are repeated as flags and separated in the environment", () => {
   expect(read(["--public-url", "wss://a.example", "--public-url", "wss://b.example"]).publicUrls).toHaveLength(2);
   expect(read([], { PUBLIC_URL: "wss://a.example, wss://b.example", ORIGINS: "https://c.example" })).toMatchObject({

@@ -5,6 +5,7 @@ import {
   equal,
   fromBase64,
   loginBytes,
+  MOST_FRAME_BYTES,
   PROTOCOL_VERSION,
   registrationBytes,
   relayName,
@@ -274,7 +275,8 @@ export async function readInfo(connection: Connection): Promise<RelayFrameData<"
         hint: "ask the relay's operator",
       },
     );
-  return info;
+  // Nobody takes larger ones, whatever their relay says.
+  return { ...info, limits: { ...info.limits, frame_bytes: Math.min(info.limits.frame_bytes, MOST_FRAME_BYTES) } };
 }
 
 export function updateRelay(store: ClientStore, change: (record: RelayRecord) => RelayRecord): Promise<RelayRecord> {

@@ -5,6 +5,9 @@ import {
   decodeRelayFrame,
   type Delivery,
   encodeClientFrame,
+  FIRST_FRAME_LENGTH,
+  longestFrame,
+  lookAt,
   type RelayFrame,
   type RelayFrameData,
   type RelayFrameType,
@@ -29,6 +32,13 @@ const AHEAD_MESSAGES = 10_000;
 const AHEAD_CHARACTERS = 64 * 2 ** 20;
 /** However long the relay says that a refusal holds: it may be honest before that. Milliseconds. */
 const RETRY_MOST_MS = 3_600_000;
+/** Frames of a relay that answer nothing, and mean something to a client. */
+const PUSHED: ReadonlySet<string | undefined> = new Set([
+  "message",
+  "offline_message",
+  "error",
+  "keys_low",
+] satisfies RelayFrameType[]);
 /** After so long without a word from the relay we ask for one. */
 const QUIET_MS = 30_000;
 
@@ -70,6 +80,8 @@ export class Connection {
   readonly #watchdog: ReturnType<typeof setInterval>;
   #forgetSignal: () => void = () => undefined;
   #next = 1;
+  /** The longest frame of the relay that is read. */
+  #longest = FIRST_FRAME_LENGTH;
   #heard = performance.now();
 
   private constructor(socket: Socket, onEvent: () => void) {
@@ -178,7 +190,11 @@ export class Connection {
   #receive(data: unknown): void {
     this.#heard = performance.now();
     if (typeof data !== "string" || !this.open) return;
-    const decoded = decodeRelayFrame(data);
+    if (data.length > this.#longest) return this.close();
+    const look = lookAt(data);
+    // What nobody has asked for, and an answer that nobody waits for any more, is not worth parsing.
+    if (look.reply_to === undefined ? !PUSHED.has(look.type) : !this.#waiting.has(look.reply_to)) return;
+    const decoded = decodeRelayFrame(data, look);
     if ("bad" in decoded) {
       // Unasked frames that this version does not know are not for us; an answer that cannot be read ends its request.
       if (decoded.bad.replyTo !== undefined) this.#settle(decoded.bad.replyTo, { refusal: unreadable });
@@ -190,6 +206,7 @@ export class Connection {
       this.#pushedLength += data.length;
       if (this.#pushed.length > AHEAD_MESSAGES || this.#pushedLength > AHEAD_CHARACTERS) this.close();
     } else if (frame.replyTo !== undefined) {
+      if (frame.type === "info") this.#longest = longestFrame(frame.data.limits.frame_bytes);
       this.#settle(frame.replyTo, frame.type === "error" ? { refusal: bounded(frame.data) } : { frame });
     } else if (frame.type === "error") {
       this.unasked = frame.data;

@@ -1,12 +1,15 @@
 import type { Transport } from "../client/connect.ts";
 import type { Socket } from "../client/connection.ts";
+import { MOST_FRAME_BYTES } from "../protocol/index.ts";
 import { explainUnreachable } from "./probe.ts";
 import { wayTo } from "./way.ts";
 
 const OPTIONS = {
   perMessageDeflate: false,
-  /** What one frame of a relay may hold, in bytes: far more than any that is honest. */
-  maxPayload: 64 * 2 ** 20,
+  /** What one frame of a relay may hold, in bytes, and in how many pieces it may come: each takes room, however small it is. */
+  maxPayload: MOST_FRAME_BYTES,
+  maxFragments: 256,
+  maxBufferedChunks: 2 ** 14,
   /** How long the other side has to close its end. Milliseconds. */
   closeTimeout: 2_000,
 };

@@ -14,6 +14,8 @@ export interface FrameBounds {
 export const MOST_DEPTH = 16;
 
 const KIB = 1024;
+/** The largest frame that any relay may allow, and any client takes. Bytes. [P-1.3] */
+export const MOST_FRAME_BYTES = 16 * KIB * KIB;
 /** Nothing but what bounds each frame of the connection. */
 const ANY_LENGTH = Number.MAX_SAFE_INTEGER;
 /** A question, a position, a sign of life; and what nobody knows. */
@@ -64,6 +66,17 @@ const relayBounds: Record<RelayFrameType, FrameBounds> = {
   keys_low: SMALL,
   error: ANSWER,
 };
+
+/** Until a relay has said how long its frames may be. */
+export const FIRST_FRAME_LENGTH = ANSWER.length;
+
+/**
+ * How long the frames of a relay may be that takes frames of `frameBytes`: four times as long, since a relay that takes
+ * shorter ones than before still holds what came then, and puts more around it.
+ */
+export function longestFrame(frameBytes: number): number {
+  return Math.min(4 * frameBytes + FIRST_FRAME_LENGTH, MOST_FRAME_BYTES);
+}
 
 /** Why a client's frame is not read; undefined if it may be. */
 export function clientObjection(look: Look): "message_too_large" | "invalid_data" | undefined {

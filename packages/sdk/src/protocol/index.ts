@@ -1,3 +1,4 @@
+export { FIRST_FRAME_LENGTH, longestFrame, MOST_FRAME_BYTES } from "./bounds.ts";
 export {
   concat,
   equal,

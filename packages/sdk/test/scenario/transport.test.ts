@@ -45,6 +45,8 @@ test.each([
   ["reserved bits", bytes("f10161")],
   ["text that is no UTF-8", bytes("8102c328")],
   ["a frame that says it has 2^62 bytes", bytes("817f4000000000000000")],
+  ["a frame that says it has 17 MiB", bytes("817f0000000001100000")],
+  ["a message in 300 pieces", bytes(`010161${"000161".repeat(300)}`)],
   ["a masked frame", bytes("81810000000061")],
   ["a ping of 200 bytes", bytes(`897e00c8${"00".repeat(200)}`)],
   ["a close of one byte", bytes("880103")],
