@@ -33,13 +33,17 @@ export async function readNamed(path: string): Promise<string> {
   });
 }
 
-/** Writes a file that the user has named, whole or not at all. @throws UsageError, AgentError disk_full */
-export async function writeNamed(path: string, content: string, replace: boolean): Promise<void> {
+/** Writes a file that the user has named, whole or not at all; `replace` if the user may say --force. @throws UsageError, AgentError disk_full */
+export async function writeNamed(path: string, content: string, replace?: boolean): Promise<void> {
   try {
     writeWhole(path, content, { replace });
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    if (code === "EEXIST") throw new UsageError(`${path} exists already`, "choose another file, or give --force");
+    if (code === "EEXIST")
+      throw new UsageError(
+        `${path} exists already`,
+        `choose another file${replace === undefined ? "" : ", or give --force"}`,
+      );
     if (code !== "ENOSPC" && code !== "EDQUOT") throw asUsageError(error, "write", path);
     const { AgentError } = await import("@aimessage/sdk/node");
     const hint = "free some space, or choose another disk; nothing was written, and what was there is as it was";

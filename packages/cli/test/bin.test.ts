@@ -26,7 +26,7 @@ function installed() {
 test("a store gets a passphrase by `seal`, and by no variable that is left over", async () => {
   await using relay = await createRelay({ port: 0, host: "127.0.0.1", store: "memory" });
   const aimessage = installed();
-  const secret = { AIMESSAGE_PASSPHRASE: "secret" };
+  const secret = { AIMESSAGE_PASSPHRASE: "correct horse" };
   await aimessage("", ["register", "-u", "alice", "-s", relay.url]);
   const refusal = /this agent's store has no passphrase\nHint: unset AIMESSAGE_PASSPHRASE/;
   await expect(aimessage("", ["whoami"], secret)).rejects.toThrow(refusal);

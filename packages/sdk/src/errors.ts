@@ -25,6 +25,7 @@ export const localErrors = {
   unknown_message: { exit: 1, retry: false },
   bad_backup: { exit: 1, retry: false },
   wrong_passphrase: { exit: 1, retry: false },
+  weak_passphrase: { exit: 2, retry: false },
   home_unwritable: { exit: 1, retry: false },
   disk_full: { exit: 1, retry: true },
   store_busy: { exit: 1, retry: true },

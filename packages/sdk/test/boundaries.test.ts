@@ -133,7 +133,7 @@ describe("the public face is exactly this list", () => {
     "Wait",
     "WriteTransaction",
   ];
-  const node = [...main, "SqliteStore", "defaultHome", "listAgents", "nodeCryptoProvider"];
+  const node = [...main, "SqliteStore", "defaultHome", "listAgents", "newPassphrase", "nodeCryptoProvider"];
   const protocol = [
     "CIPHER_SUITE",
     "Id",

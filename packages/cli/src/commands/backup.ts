@@ -1,11 +1,15 @@
+import { rmSync } from "node:fs";
+import { StdoutError } from "@aimessage/sdk/program";
 import type { Command } from "commander";
 import { openAgent } from "../agent.ts";
 import type { Act, Call } from "../call.ts";
+import { UsageError } from "../errors.ts";
 import { wholePath, writeNamed } from "../files.ts";
-import { backupPassphrase } from "../passphrase.ts";
+import { backupPassphrase, generatePassphrase } from "../passphrase.ts";
 
 interface Options {
   passphraseFile?: string;
+  generate?: string;
   force?: true;
 }
 
@@ -13,8 +17,10 @@ const EXAMPLES = `
 Examples:
   aimessage backup alice.backup
   aimessage backup alice.backup --passphrase-file secret.txt
+  aimessage backup alice.backup --generate secret.txt        makes a passphrase and leaves it in that file
 
-The passphrase is asked for, or comes from --passphrase-file or AIMESSAGE_BACKUP_PASSPHRASE. Messages are not in it. One
+The passphrase, of 8 characters or more, is asked for, or comes from --passphrase-file or AIMESSAGE_BACKUP_PASSPHRASE. Keep it elsewhere
+than the backup: whoever has both is the agent. Messages are not in it. One
 backup lasts for as long as the identity; make another to keep newer contacts.
 `;
 
@@ -23,19 +29,34 @@ export function configure(command: Command, act: Act): void {
     .description("Write this agent's identity and contacts into one encrypted file, for `restore` on another machine.")
     .argument("<file>", "the file to be made")
     .option("--passphrase-file <file>", "file whose first line is the passphrase")
+    .option("--generate <file>", "make a passphrase, and write it into this new file")
     .option("--force", "overwrite the file if it exists")
     .addHelpText("after", EXAMPLES)
     .action(act(backup));
 }
 
-async function backup(call: Call, { passphraseFile, force }: Options, file: string): Promise<void> {
+async function backup(call: Call, options: Options, file: string): Promise<void> {
   const { context, out } = call;
-  await using agent = await openAgent(call, "backup");
-  const sealed = await agent.backup(await backupPassphrase(context, passphraseFile, true));
+  const { passphraseFile, generate } = options;
+  if (passphraseFile !== undefined && generate !== undefined)
+    throw new UsageError("--generate makes the passphrase that --passphrase-file names", "give one of them");
   const path = wholePath(context, file);
-  await writeNamed(path, sealed, force === true);
-  await out.confirm([`${agent.username} is backed up in ${path}.`], {
-    username: agent.username,
-    file: path,
-  });
+  if (generate !== undefined && wholePath(context, generate) === path)
+    throw new UsageError("the backup and its passphrase cannot be one file", "choose another file for --generate");
+  await using agent = await openAgent(call, "backup");
+  const made = generate === undefined ? undefined : await generatePassphrase(context, generate);
+  try {
+    const sealed = await agent.backup(made?.passphrase ?? (await backupPassphrase(context, passphraseFile, true)));
+    await writeNamed(path, sealed, options.force === true);
+    const where = made === undefined ? [] : [`Its passphrase is in ${made.path}: keep it elsewhere than the backup.`];
+    await out.confirm([`${agent.username} is backed up in ${path}.`, ...where], {
+      username: agent.username,
+      file: path,
+      passphrase_file: made?.path,
+    });
+  } catch (error) {
+    // Of no backup.
+    if (made !== undefined && !(error instanceof StdoutError)) rmSync(made.path, { force: true });
+    throw error;
+  }
 }

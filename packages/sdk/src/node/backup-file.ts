@@ -1,7 +1,7 @@
 import * as z from "zod/mini";
 import { AgentError } from "../errors.ts";
 import { isBase64 } from "../protocol/index.ts";
-import { Kdf, keyOf, newKdf, seal, unseal } from "./passphrase.ts";
+import { checkNewPassphrase, Kdf, keyOf, newKdf, seal, unseal } from "./passphrase.ts";
 
 /** One line of JSON: sealed under a key of the passphrase; the line without `sealed` is associated data. */
 const BackupFile = z.object({
@@ -10,8 +10,9 @@ const BackupFile = z.object({
   sealed: z.string().check(z.refine(isBase64)),
 });
 
-/** Encrypts a backup's content. */
+/** Encrypts a backup's content. @throws AgentError weak_passphrase */
 export async function sealBackup(content: string, passphrase: string): Promise<string> {
+  checkNewPassphrase(passphrase);
   const head = { aimessage_backup: 1, kdf: newKdf() };
   const sealed = seal(await keyOf(passphrase, head.kdf), Buffer.from(content), JSON.stringify(head));
   return `${JSON.stringify({ ...head, sealed: Buffer.from(sealed).toString("base64") })}\n`;

@@ -24,6 +24,7 @@ import { SqliteStore } from "./sqlite-store.ts";
 import { nodeTransport } from "./transport.ts";
 
 export * from "../index.ts";
+export { newPassphrase } from "./passphrase.ts";
 export { nodeCryptoProvider } from "./provider.ts";
 export { SqliteStore } from "./sqlite-store.ts";
 
@@ -148,7 +149,7 @@ export class Agent extends CoreAgent {
     }
   }
 
-  /** Identity and contacts in one encrypted file: no device's keys, no messages. The passphrase is all that protects it. */
+  /** Identity and contacts in one encrypted file: no device's keys, no messages. The passphrase is all that protects it. @throws AgentError weak_passphrase */
   async backup(passphrase: string): Promise<string> {
     return sealBackup(JSON.stringify(await makeBackup(this.#files)), passphrase);
   }

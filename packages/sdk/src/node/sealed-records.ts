@@ -5,7 +5,7 @@ import { AgentError } from "../errors.ts";
 import { isBase64 } from "../protocol/index.ts";
 import type { Base } from "../store/layer.ts";
 import type { Range, Value } from "../store/store.ts";
-import { Kdf, keyOf, newKdf, seal, unseal } from "./passphrase.ts";
+import { checkNewPassphrase, Kdf, keyOf, newKdf, seal, unseal } from "./passphrase.ts";
 import { takeLink } from "./link-lock.ts";
 import { patiently } from "./sqlite-errors.ts";
 import type { SqliteRecords } from "./sqlite-records.ts";
@@ -30,7 +30,7 @@ export class SealedRecords implements Base {
   /**
    * The records of a store as its passphrase opens them. An empty store gets the passphrase; one that has none, if `mayGet`:
    * what is there is sealed. Not else: a variable that was mistyped or left over would lock the agent up.
-   * @throws AgentError wrong_passphrase (also if only one side has one)
+   * @throws AgentError wrong_passphrase (also if only one side has one), weak_passphrase
    */
   static async over(
     records: SqliteRecords,
@@ -52,6 +52,7 @@ export class SealedRecords implements Base {
         throw new AgentError("wrong_passphrase", "this agent's store has no passphrase", {
           hint: "unset AIMESSAGE_PASSPHRASE and AIMESSAGE_PASSPHRASE_FILE, or seal the store with it: aimessage seal",
         });
+      checkNewPassphrase(passphrase);
       await sealStore(records, db, passphrase, folder);
       found = records.find(SEAL);
     }

@@ -7,6 +7,7 @@ import { type Base, Layer } from "../store/layer.ts";
 import type { ClientStore, LinkHolder, LinkLock, ReadTransaction, WriteTransaction } from "../store/store.ts";
 import { linkHolder, takeLink } from "./link-lock.ts";
 import { SealedRecords } from "./sealed-records.ts";
+import { checkNewPassphrase } from "./passphrase.ts";
 import { asOwnerOf } from "./program/owner.ts";
 import { isBusy, patiently, readOnly, translate } from "./sqlite-errors.ts";
 import { openDatabase, type Opened } from "./sqlite-open.ts";
@@ -54,9 +55,11 @@ export class SqliteStore implements ClientStore {
   /**
    * Opens the store in `folder`, which is made if need be (0700, files 0600); one that cannot be written, for reading. With a passphrase its values are sealed; one that
    * has none yet gets it with `seal` only.
-   * @throws AgentError home_unwritable, disk_full, store_newer, store_damaged, wrong_passphrase
+   * @throws AgentError home_unwritable, disk_full, store_newer, store_damaged, wrong_passphrase, weak_passphrase
    */
   static async open(folder: string, passphrase?: string, { seal = false } = {}): Promise<SqliteStore> {
+    // Before a folder is made that would be in the way of the next attempt.
+    if (passphrase !== undefined && !SqliteStore.exists(folder)) checkNewPassphrase(passphrase);
     let opened: Opened | undefined;
     try {
       opened = await openDatabase(folder);

@@ -1,6 +1,8 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { expect, it } from "vitest";
+import { keyOf, newKdf, seal } from "../../src/node/passphrase.ts";
 import { SqliteStore } from "../../src/node/sqlite-store.ts";
 import { newFolder, openStore } from "./folder.ts";
 
@@ -78,4 +80,29 @@ it("is opened by two processes that give it the same passphrase at once", async 
   }
   const store = await openStore(folder, PASSPHRASE);
   await store.write((tx) => tx.put("a", "1"));
+});
+
+it("gets no passphrase that is empty or short, and opens still by one that it got when they were taken", async () => {
+  for (const weak of ["", "abc", "1234567", "        "]) {
+    const fresh = join(newFolder(), "alice");
+    await expect(SqliteStore.open(fresh, weak)).rejects.toMatchObject({
+      code: "weak_passphrase",
+      hint: expect.stringContaining("--generate"),
+    });
+    expect(existsSync(fresh)).toBe(false);
+    const folder = newFolder();
+    await (await SqliteStore.open(folder)).close();
+    await expect(SqliteStore.open(folder, weak, { seal: true })).rejects.toMatchObject({ code: "weak_passphrase" });
+    await (await SqliteStore.open(folder)).close();
+  }
+  const folder = newFolder();
+  await (await SqliteStore.open(folder)).close();
+  const kdf = { ...newKdf(), N: 1024 };
+  const dataKey = Buffer.from(seal(await keyOf("", kdf), new Uint8Array(32), "!seal")).toString("base64");
+  const db = new DatabaseSync(join(folder, "agent.db"));
+  db.prepare("INSERT INTO records VALUES ('!seal', ?)").run(JSON.stringify({ kdf, data_key: dataKey }));
+  db.close();
+  const store = await openStore(folder, "");
+  await store.write((tx) => tx.put("a", "works"));
+  expect(await store.read((tx) => tx.get("a"))).toBe("works");
 });
