@@ -1,4 +1,3 @@
-import { readFileSync } from "node:fs";
 import { isIP } from "node:net";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { createServer as createTlsServer } from "node:https";
@@ -23,7 +22,7 @@ const TIMES = {
 
 type Respond = (request: IncomingMessage, response: ServerResponse) => void | Promise<void>;
 
-/** The HTTP side of the relay's port. `visit` counts a request for its address: 0, or milliseconds to wait. [P-10] */
+/** The HTTP side of the relay's port; with TLS it has yet to be given its certificate. `visit` counts a request for its address: 0, or milliseconds to wait. [P-10] */
 export function httpServer(
   config: Config,
   metrics: Metrics,
@@ -53,10 +52,7 @@ function serverFor(respond: Respond, tls: Config["tls"]): Server {
   const onRequest = (request: IncomingMessage, response: ServerResponse): void => {
     Promise.resolve(respond(request, response)).catch(() => response.destroy());
   };
-  const server =
-    tls === undefined
-      ? createServer(TIMES, onRequest)
-      : createTlsServer({ ...TIMES, cert: readFileSync(tls.cert), key: readFileSync(tls.key) }, onRequest);
+  const server = tls === undefined ? createServer(TIMES, onRequest) : createTlsServer(TIMES, onRequest);
   server.maxRequestsPerSocket = 1;
   return server;
 }

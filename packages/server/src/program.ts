@@ -17,10 +17,18 @@ export interface Context {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Resolves with the first SIGINT or SIGTERM. */
   readonly stopped: () => Promise<void>;
+  /** Has something done at each SIGHUP, which ends nothing then. */
+  readonly onHangUp: (act: () => void) => void;
 }
 
 export function processContext(): Context {
-  return { stdout: process.stdout, stderr: process.stderr, env: process.env, stopped: signalled };
+  return {
+    stdout: process.stdout,
+    stderr: process.stderr,
+    env: process.env,
+    stopped: signalled,
+    onHangUp: (act) => void process.on("SIGHUP", act),
+  };
 }
 
 /** Runs one command line and returns its exit code. Never throws. */
@@ -60,7 +68,10 @@ function explain(error: unknown): { message: Line; hint: string } {
 
 async function serve(config: Config, context: Context): Promise<void> {
   const stopped = context.stopped();
+  let started: Relay | undefined;
+  context.onHangUp(() => started?.reload());
   await using relay = await createRelay({ ...config, ownProcess: true });
+  started = relay;
   announce(relay, config, context.stdout);
   await stopped;
 }

@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import type { Server } from "node:http";
+import type { Server as TlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
 import { becomeOwnerOf } from "@aimessage/sdk/program";
@@ -7,6 +8,7 @@ import type { WireReason } from "@aimessage/sdk/protocol";
 import { WebSocketServer } from "ws";
 import { openDesk } from "./admin/desk.ts";
 import { administer } from "./administer.ts";
+import { keepCertificate } from "./certificate.ts";
 import { type Config, defaultConfig } from "./config.ts";
 import { Connection } from "./connection.ts";
 import type { Context } from "./context.ts";
@@ -48,6 +50,8 @@ export interface Relay extends AsyncDisposable {
   readonly port: number;
   /** Where `/metrics` is, if it has a port of its own. */
   readonly metricsPort: number | undefined;
+  /** Reads the TLS certificate and its key anew. */
+  reload(): void;
   /** Names that clients may sign at login. */
   readonly names: readonly string[];
 }
@@ -172,6 +176,8 @@ async function start(config: Config): Promise<Relay> {
       });
     });
   });
+  const certificate =
+    config.tls === undefined ? undefined : parts.use(keepCertificate(server as TlsServer, config.tls, log));
   await listening(server, config);
   const metricsPort = config.metrics === undefined ? undefined : await openMetrics(config.metrics, metrics, parts);
   parts.defer(() => shutDown(server, connections));
@@ -186,6 +192,10 @@ async function start(config: Config): Promise<Relay> {
     url: ownUrl(config, port),
     port,
     metricsPort,
+    reload: () => {
+      if (certificate === undefined) log.info("there is no certificate to read anew");
+      else certificate.renew();
+    },
     names: context.names,
     [Symbol.asyncDispose]: () => running.disposeAsync(),
   };

@@ -23,18 +23,31 @@ export function asStartupError(error: unknown, config: Config): unknown {
   return known === undefined ? error : new StartupError(...known, error);
 }
 
-function explain(error: unknown, { port, host, db, tls }: Config): [message: string, hint: string] | undefined {
+function explain(
+  error: unknown,
+  { port, host, db, tls, metrics }: Config,
+): [message: string, hint: string] | undefined {
   if (error instanceof FolderLockedError)
     return [`Database folder ${db} is locked by another relay`, "stop that one or choose another folder with --db"];
   if (error instanceof NewerSchemaError) return [error.message, "install a newer aimessage-server"];
-  const { code, errcode, syscall, path, message } = error as {
+  const {
+    code,
+    errcode,
+    syscall,
+    path,
+    message,
+    port: taken = port,
+  } = error as {
+    port?: number;
     code?: string;
     errcode?: number;
     syscall?: string;
     path?: string;
     message?: string;
   };
-  if (code === "EADDRINUSE") return [`Port ${port} is in use`, "stop what listens there or choose another with --port"];
+  const its = metrics !== undefined && taken === metrics.port && taken !== port ? "--metrics-port" : "--port";
+  if (code === "EADDRINUSE")
+    return [`Port ${taken} is in use`, `stop what listens there or choose another with ${its}`];
   if (code === "EADDRNOTAVAIL" || syscall === "getaddrinfo")
     return [`Address ${host} is not one of this machine`, "choose another with --host"];
   if (syscall === "listen") return [`Cannot listen on ${host}:${port} (${code})`, "choose another port with --port"];

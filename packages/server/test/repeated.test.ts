@@ -14,7 +14,13 @@ async function aimessageServer(words: string[]): Promise<{ exit: number; stderr:
       done();
     },
   });
-  const exit = await run(words, { stdout: quiet, stderr: heard, env: {}, stopped: () => Promise.resolve() });
+  const exit = await run(words, {
+    stdout: quiet,
+    stderr: heard,
+    env: {},
+    stopped: () => Promise.resolve(),
+    onHangUp: () => {},
+  });
   return { exit, stderr };
 }
 
