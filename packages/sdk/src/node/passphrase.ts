@@ -31,7 +31,7 @@ export type Kdf = z.output<typeof Kdf>;
  * @throws AgentError weak_passphrase
  */
 export function checkNewPassphrase(passphrase: string): void {
-  const length = [...passphrase.normalize("NFKC").trim()].length;
+  const length = Array.from(passphrase.normalize("NFKC").trim()).length;
   const hint = `choose one of ${SHORTEST} characters or more, or have one made: seal --generate FILE, backup --generate FILE`;
   // What another encoding leaves of any character at all.
   if (passphrase.includes("\u{fffd}"))
