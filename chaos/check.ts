@@ -1,6 +1,8 @@
 import type { Entry, Ledger } from "./ledger.ts";
 import type { Books, Received, Sent } from "./stores.ts";
 
+/** As a recipient sees it. */
+const ENDED = new Set(["handled", "failed", "expired"]);
 const FINAL = new Set(["handled", "failed", "expired", "refused"]);
 /** The reason that handlers give which are told to fail. */
 export const TOLD = "told to fail";
@@ -57,8 +59,7 @@ function judgeOne(verdict: Verdict, entry: Entry, sent: Sent | undefined, receiv
     return;
   }
   if (entry.outcomeForgotten === "received" && sent.state === "received") {
-    if (received?.state !== "handled" && received?.state !== "failed")
-      verdict.lost.push(`received, and lost: ${story()}`);
+    if (!ENDED.has(received?.state ?? "")) verdict.lost.push(`received, and lost: ${story()}`);
     return;
   }
   // It is sent again, and its outcome told again, unless its time is over.
@@ -73,7 +74,7 @@ function judgeOne(verdict: Verdict, entry: Entry, sent: Sent | undefined, receiv
         : !handled;
   if (FINAL.has(sent.state) && !agree) verdict.lost.push(`the two sides disagree: ${story()}`);
   if (handledAt !== undefined && !handled) verdict.lost.push(`handled was promised: ${story()}`);
-  if (done.length > 0 && received?.state !== "handled" && received?.state !== "failed")
+  if (done.length > 0 && !ENDED.has(received?.state ?? ""))
     verdict.lost.push(`the recipient's store does not know what was done: ${story()}`);
   if (sent.state === "expired" && letter.expiresIn === undefined)
     verdict.lost.push(`expired without expiry: ${story()}`);

@@ -22,6 +22,6 @@ async function inbox(call: Call, { last }: { last: number }): Promise<void> {
   const rows = entries.map((entry) => [entry.id, entry.state, localTime(entry.sentAt), entry.from, preview(entry)]);
   const lines = rows.length === 0 ? ["No messages."] : table([["ID", "STATE", "SENT", "FROM", "TEXT"], ...rows]);
   await call.out.data(lines, {
-    messages: entries.map((entry) => Object.assign(messageJson(entry), { state: entry.state })),
+    messages: entries.map((entry) => Object.assign(messageJson(entry), { state: entry.state, reason: entry.reason })),
   });
 }

@@ -14,6 +14,8 @@ import {
   usernameKey,
 } from "../protocol/index.ts";
 import type { ClientStore, ReadTransaction, WriteTransaction } from "../store/store.ts";
+import { raiseAlert } from "./alerts.ts";
+import { APART_MS, span } from "./clock.ts";
 import { type Connection, type Refusal, refused } from "./connection.ts";
 import { type DeviceRecord, get, type KeyRecord, list, put, type RelayRecord } from "./records.ts";
 
@@ -161,12 +163,16 @@ export async function login(
     readInfo(connection),
     askForChallenge(crypto, account, connection, who),
   ]);
-  account.relay = await updateRelay(store, (record) => ({
-    ...record,
-    login_counter: record.login_counter + 1,
-    clock_offset: time - Date.now(),
-    frame_bytes: info.limits.frame_bytes,
-  }));
+  const offset = time - Date.now();
+  account.relay = await store.write(async (tx) => {
+    await warnOfClock(tx, offset);
+    return changeRelay(tx, (record) => ({
+      ...record,
+      login_counter: record.login_counter + 1,
+      clock_offset: offset,
+      frame_bytes: info.limits.frame_bytes,
+    }));
+  });
   const counter = account.relay.login_counter;
   const signature = await crypto.sign(device.privateKey, loginBytes({ ...who, counter, challenge }));
   // What is loaded is loaded while the relay's disk is at work.
@@ -280,13 +286,22 @@ export async function readInfo(connection: Connection): Promise<RelayFrameData<"
 }
 
 export function updateRelay(store: ClientStore, change: (record: RelayRecord) => RelayRecord): Promise<RelayRecord> {
-  return store.write(async (tx) => {
-    const before = await get(tx, "meta/relay");
-    if (before === undefined) throw new AgentError("not_registered", "the store has no agent");
-    const after = change(before);
-    await put(tx, "meta/relay", "", after);
-    return after;
-  });
+  return store.write((tx) => changeRelay(tx, change));
+}
+
+async function changeRelay(tx: WriteTransaction, change: (record: RelayRecord) => RelayRecord): Promise<RelayRecord> {
+  const before = await get(tx, "meta/relay");
+  if (before === undefined) throw new AgentError("not_registered", "the store has no agent");
+  const after = change(before);
+  await put(tx, "meta/relay", "", after);
+  return after;
+}
+
+/** One of two clocks that are far apart is wrong: expiry, and the lifetimes of keys, are judged by them. */
+async function warnOfClock(tx: WriteTransaction, offset: number): Promise<void> {
+  if (Math.abs(offset) <= APART_MS) return;
+  const text = `the relay's clock is ${span(offset)} ${offset > 0 ? "ahead of" : "behind"} this machine's; one of them is wrong`;
+  await raiseAlert(tx, Date.now(), "clock", undefined, text);
 }
 
 export function toDeviceRecord(device: Device): DeviceRecord {

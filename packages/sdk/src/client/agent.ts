@@ -174,7 +174,11 @@ export class Agent implements AsyncDisposable {
       const entries: InboxEntry[] = [];
       const rows = await list(tx, "in/", last === undefined ? {} : { reverse: true, limit: last });
       for (const row of rows.toSorted((a, b) => a.seq - b.seq))
-        entries.push({ ...(await readMessage(tx, row, this.username)), state: row.state });
+        entries.push({
+          ...(await readMessage(tx, row, this.username)),
+          state: row.state,
+          ...(row.reason === undefined ? {} : { reason: row.reason }),
+        });
       return entries;
     });
   }

@@ -1,6 +1,7 @@
 /** Listeners that share take turns: each claims a message for as long as it works on it. */
 import type { ClientStore, ReadTransaction } from "../store/store.ts";
-import { AHEAD, endIfExpired, notBefore } from "./message.ts";
+import { watchClock } from "./clock.ts";
+import { AHEAD, endIfLate, notBefore } from "./message.ts";
 import { find, get, type InboxRecord, pad, put } from "./records.ts";
 
 /** How long a claim holds that is not renewed. Milliseconds. */
@@ -22,7 +23,11 @@ export class WaitWatch {
   readonly #graceMs: number;
   #look = 0;
 
-  constructor(graceMs = GRACE_MS) {
+  /** Whether the clock of the day is not believed just now. */
+  readonly hasJumped: () => boolean;
+
+  constructor(graceMs = GRACE_MS, hasJumped: () => boolean = watchClock()) {
+    this.hasJumped = hasJumped;
     this.#graceMs = graceMs;
   }
 
@@ -78,7 +83,7 @@ export async function claimNext(
       await put(tx, "in/", seen, claimed);
       return claimed;
     });
-    if (row !== undefined && !(await endIfExpired(store, row))) return { row };
+    if (row !== undefined && !(await endIfLate(store, row, watch.hasJumped))) return { row };
   }
 }
 

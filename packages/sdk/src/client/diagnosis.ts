@@ -3,6 +3,7 @@ import { largestBody } from "../crypto/content.ts";
 import { CIPHER_SUITE, PROTOCOL_VERSION, type RelayFrameData } from "../protocol/index.ts";
 import type { ClientStore } from "../store/store.ts";
 import type { Account } from "./account.ts";
+import { APART_MS, span } from "./clock.ts";
 import type { Link } from "./link.ts";
 import { get, list, type OutboxRecord, pad } from "./records.ts";
 import { type Wait, waitFor } from "./waiting.ts";
@@ -21,8 +22,6 @@ export interface Diagnosis {
   versions: Record<string, string>;
 }
 
-/** Clocks further apart than this make expiry times and key package lifetimes unreliable. Milliseconds. */
-const CLOCK_MS = 120_000;
 /** A message that has waited for so long although the relay answers is stuck. Milliseconds. */
 const STUCK_MS = 300_000;
 /** What has waited because there was no link until now leaves within this, or makes way for the next. Milliseconds. */
@@ -82,8 +81,17 @@ export async function diagnose(parts: Parts, wait: Wait | undefined): Promise<Di
     add("relay", true, `${account.server} answers`);
     add("protocol", info.protocol === PROTOCOL_VERSION, `version ${info.protocol}`, "update the older side");
     add("login", true, `logged in as ${account.identity.username}`);
-    const apart = Math.abs(info.time - Date.now());
-    add("clock", apart < CLOCK_MS, `${Math.round(apart / 1000)} s from the relay's`, "set this machine's clock");
+    // What it says at login is what expiry is reckoned by, whatever it says elsewhere.
+    const known = await store.read((tx) => get(tx, "meta/relay"));
+    const offsets = [info.time - Date.now(), known?.clock_offset ?? 0];
+    const apart = Math.max(...offsets.map(Math.abs));
+    const said = apart < APART_MS ? `${Math.round(apart / 1000)} s` : span(apart);
+    add(
+      "clock",
+      apart <= APART_MS,
+      `${said} from the relay's`,
+      "set this machine's clock, or have the operator set the relay's",
+    );
     add("keys", state.keys > 1, `${state.keys} key packages here`, "listen once, so that new ones are published");
     const stuck = await stuckRows(store, link, wait?.signal);
     const ids = stuck

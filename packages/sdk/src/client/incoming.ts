@@ -1,4 +1,4 @@
-import { type Content, decodeContent, frameId, isBoundTo, isFrameIdOf } from "../crypto/content.ts";
+import { type Content, decodeContent, frameId, type Header, isBoundTo, isFrameIdOf } from "../crypto/content.ts";
 import { GroupError } from "../crypto/group.ts";
 import { type Delivery, fromBase64, isBase64, usernameKey } from "../protocol/index.ts";
 import type { Pushed } from "./connection.ts";
@@ -6,6 +6,7 @@ import { acceptCommit, applyAdmitted, applyCommit } from "./commits.ts";
 import { mayAnswer } from "./contacts.ts";
 import { acceptWelcome, closeConversation } from "./conversations.ts";
 import { LAST_ATTEMPT, requeue, rowById, settle, unlink } from "./outbox-rows.ts";
+import { failure } from "./message.ts";
 import { applyReceipt, leave, receivedUpTo, sendAgain } from "./receipts.ts";
 import { fromBody, get, nextSeq, pad, put } from "./records.ts";
 import type { Conversation, Turn } from "./turn.ts";
@@ -18,6 +19,8 @@ const ATTEMPT = 0.5;
 const STEP = 0.02;
 /** Messages of both sides between two commits of the other one. What comes sooner, for its age or after a race, is rare. */
 const COMMIT_EVERY = 50;
+/** What two measured clocks may be apart although they agree. Milliseconds. */
+const MEASURED_MS = 2_000;
 /** Messages of one contact whose failure it has not been told of, at most; of more it hears when they are sent again. */
 const OWED_AT_MOST = 1_000;
 
@@ -231,7 +234,7 @@ async function keep(
     ...(header.thread === undefined ? {} : { thread: header.thread }),
     sent_at: header.sent_at,
     received_at: turn.now,
-    ...(header.expires_at === undefined ? {} : { expires_at: header.expires_at - turn.account.relay.clock_offset }),
+    ...timesOf(turn, header),
     offline,
     verified: contact?.verified ?? false,
     state: "unhandled",
@@ -240,13 +243,23 @@ async function keep(
   await turn.tx.put(`unhandled/${pad(seq)}`, "");
 }
 
+/** When it ends by the relay's clock, and by its sender's where that is earlier by more than measuring them explains. */
+function timesOf(turn: Turn, { sent_at, lifetime, expires_at }: Header): { expires_at?: number; late_at?: number } {
+  const expires = expires_at === undefined ? Infinity : expires_at - turn.account.relay.clock_offset;
+  const late = lifetime === undefined ? Infinity : sent_at + lifetime;
+  return {
+    ...(expires === Infinity ? {} : { expires_at: expires }),
+    ...(late < expires - MEASURED_MS ? { late_at: late } : {}),
+  };
+}
+
 /** A message came once more: its sender may not have heard what became of it. */
 async function repeatOutcome(turn: Turn, seq: number): Promise<void> {
   const row = await get(turn.tx, "in/", pad(seq));
   if (row === undefined || row.state === "unhandled") return;
   const receipt = await turn.receipt(row.from);
   if (row.state === "handled") receipt.handled.push(row.id);
-  else receipt.failed.push({ id: row.id, reason: row.reason ?? "failed" });
+  else receipt.failed.push(failure(row));
 }
 
 /** Something came that cannot be read: its sender hears of it, so that it sends it again. */

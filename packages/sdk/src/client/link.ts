@@ -3,6 +3,7 @@ import type { GroupCrypto } from "../crypto/group.ts";
 import type { RelayFrameData } from "../protocol/index.ts";
 import type { ClientStore } from "../store/store.ts";
 import { type Account, deviceReplaced, login, readAccount, updateRelay } from "./account.ts";
+import { watchClock } from "./clock.ts";
 import { connect, type Transport } from "./connect.ts";
 import type { Connection } from "./connection.ts";
 import { registerReplacement, replaceDevice } from "./replace-device.ts";
@@ -42,6 +43,8 @@ export class Link {
   state: LinkState = { state: "connecting" };
   /** Whether the relay has let this process in at least once. */
   everConnected = false;
+  /** Whether the clock of the day is not believed just now: it was set while this process ran. */
+  readonly hasJumped = watchClock();
   readonly #store: ClientStore;
   readonly #crypto: GroupCrypto;
   readonly #role: string;

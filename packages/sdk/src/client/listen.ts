@@ -32,9 +32,9 @@ export async function* listen(
   const by = randomId();
   const share = options.share === true;
   const changes = new Changes(store, link, signal);
-  const watch = new WaitWatch();
+  const watch = new WaitWatch(undefined, link.hasJumped);
   try {
-    const cursor = await startCursor(store);
+    const cursor = await startCursor(store, link.hasJumped);
     while (signal?.aborted !== true) {
       const next = share ? await claim(store, by, to, wanted, watch) : await nextFollowed(store, cursor, to, wanted);
       if (next === undefined || "until" in next) {

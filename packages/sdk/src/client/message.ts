@@ -1,6 +1,17 @@
 import { fromUtf8 } from "../protocol/index.ts";
 import type { ClientStore, ReadTransaction, WriteTransaction } from "../store/store.ts";
-import { emptyReceipt, find, get, type InboxRecord, isReceipt, list, pad, put, toBytes } from "./records.ts";
+import {
+  emptyReceipt,
+  find,
+  get,
+  type InboxRecord,
+  isReceipt,
+  type ReceiptRecord,
+  list,
+  pad,
+  put,
+  toBytes,
+} from "./records.ts";
 
 /** A message that has arrived. It stays unhandled, and is shown again after a restart, until `handled` or `failed`. */
 export interface Message {
@@ -27,7 +38,7 @@ export interface Message {
 }
 
 /** An entry of the inbox as `inbox` shows it. Its body is empty once it is deleted. */
-export type InboxEntry = Message & { readonly state: InboxRecord["state"] };
+export type InboxEntry = Message & { readonly state: InboxRecord["state"]; readonly reason?: string };
 
 export async function readMessage(tx: ReadTransaction, row: InboxRecord, to: string): Promise<Message> {
   const bytes = toBytes((await tx.get(`in-body/${pad(row.seq)}`)) ?? "");
@@ -51,10 +62,28 @@ export async function readMessage(tx: ReadTransaction, row: InboxRecord, to: str
 
 /** Settles a message: its sender hears of it by the next receipt. Repeating it does nothing. */
 export async function settleMessage(store: ClientStore, seq: number, failure?: string): Promise<void> {
+  const outcome: Outcome = failure === undefined ? { state: "handled" } : { state: "failed", reason: failure };
+  await settleAs(store, seq, outcome);
+}
+
+/** What became of a message here. */
+interface Outcome {
+  state: "handled" | "failed" | "expired";
+  reason?: string;
+  /** It came too late: it interests nobody any more, and is no dead letter. */
+  late?: true;
+}
+
+async function settleAs(store: ClientStore, seq: number, outcome: Outcome): Promise<void> {
   await store.write(async (tx) => {
     const row = await get(tx, "in/", pad(seq));
-    if (row?.state === "unhandled") await settleRow(tx, row, failure);
+    if (row?.state === "unhandled") await settleRow(tx, row, outcome);
   });
+}
+
+/** How its sender hears of a message that was not handled. */
+export function failure({ id, state, reason = "failed" }: InboxRecord): ReceiptRecord["failed"][0] {
+  return { id, reason: reason.slice(0, 1000), ...(state === "expired" ? { expired: true } : {}) };
 }
 
 /** What keeps a message from being given out for `delay` milliseconds. */
@@ -77,27 +106,22 @@ export async function failAllWaiting(store: ClientStore, reason: string): Promis
   await store.write(async (tx) => {
     for (const [key] of await tx.list({ prefix: "unhandled/" })) {
       const row = await get(tx, "in/", key.slice("unhandled/".length));
-      if (row?.state === "unhandled") await settleRow(tx, row, reason);
+      if (row?.state === "unhandled") await settleRow(tx, row, { state: "failed", reason });
     }
   });
 }
 
-async function settleRow(tx: WriteTransaction, row: InboxRecord, failure: string | undefined): Promise<void> {
+async function settleRow(tx: WriteTransaction, row: InboxRecord, { state, reason, late }: Outcome): Promise<void> {
   const { claim: _claim, retry_at: _at, retry_after: _after, reason: _reason, ...rest } = row;
-  // What came too late interests nobody any more.
-  if (failure !== undefined && failure !== "expired") await tx.put(`dead/${pad(row.seq)}`, "");
-  await put(tx, "in/", pad(row.seq), {
-    ...rest,
-    state: failure === undefined ? "handled" : "failed",
-    settled_at: Date.now(),
-    ...(failure === undefined ? {} : { reason: failure }),
-  });
+  if (state === "failed" && late !== true) await tx.put(`dead/${pad(row.seq)}`, "");
+  const settled = { ...rest, state, settled_at: Date.now(), ...(reason === undefined ? {} : { reason }) };
+  await put(tx, "in/", pad(row.seq), settled);
   await tx.delete(`unhandled/${pad(row.seq)}`);
   const waiting = await find(tx, "receipt/", row.from);
   // One that cannot be read is nobody's to repair here, and must not keep this message from being settled.
   const receipt = waiting !== undefined && isReceipt(waiting) ? waiting : emptyReceipt();
-  if (failure === undefined) receipt.handled.push(row.id);
-  else receipt.failed.push({ id: row.id, reason: failure.slice(0, 1000) });
+  if (state === "handled") receipt.handled.push(row.id);
+  else receipt.failed.push(failure(settled));
   await put(tx, "receipt/", row.from, receipt);
 }
 
@@ -109,13 +133,15 @@ export interface Cursor {
   waiting: string[];
   after: string;
   ready: { row: InboxRecord; message: Message }[];
+  hasJumped: () => boolean;
 }
 
-export function startCursor(store: ClientStore): Promise<Cursor> {
+export function startCursor(store: ClientStore, hasJumped: () => boolean): Promise<Cursor> {
   return store.read(async (tx) => ({
     waiting: (await tx.list({ prefix: "unhandled/" })).map(([key]) => key.slice("unhandled/".length)),
     after: pad(Number((await tx.get("meta/next-in")) ?? "1") - 1),
     ready: [],
+    hasJumped,
   }));
 }
 
@@ -129,7 +155,7 @@ export async function nextFollowed(
   for (;;) {
     if (cursor.ready.length === 0 && !(await readAhead(store, cursor, to))) return undefined;
     const next = cursor.ready.shift();
-    if (next !== undefined && wanted(next.row) && !(await endIfExpired(store, next.row))) return next;
+    if (next !== undefined && wanted(next.row) && !(await endIfLate(store, next.row, cursor.hasJumped))) return next;
   }
 }
 
@@ -148,10 +174,19 @@ function readAhead(store: ClientStore, cursor: Cursor, to: string): Promise<bool
   });
 }
 
-/** Settles what came too late. @returns whether it did */
-export async function endIfExpired(store: ClientStore, row: InboxRecord): Promise<boolean> {
-  if (row.state !== "unhandled" || row.expires_at === undefined || row.expires_at > Date.now()) return false;
-  await settleMessage(store, row.seq, "expired");
+/**
+ * Settles what came too late: by the relay's clock, or by its sender's and ours. The latter is not asked where ours has
+ * jumped.
+ * @returns whether it did
+ */
+export async function endIfLate(store: ClientStore, row: InboxRecord, hasJumped: () => boolean): Promise<boolean> {
+  if (row.state !== "unhandled") return false;
+  const now = Date.now();
+  if ((row.expires_at ?? Infinity) <= now)
+    await settleAs(store, row.seq, { state: "failed", reason: "expired", late: true });
+  else if ((row.late_at ?? Infinity) <= now && !hasJumped())
+    await settleAs(store, row.seq, { state: "expired", reason: "clock", late: true });
+  else return false;
   return true;
 }
 

@@ -100,6 +100,10 @@ async function repeatsOf(turn: Turn, flight: Flight, group: string) {
   return repeats.toSorted((a, b) => a.wire.counter - b.wire.counter);
 }
 
+function lifetimeOf({ created_at, expires_at = 0 }: OutboxRecord): { lifetime?: number } {
+  return expires_at > created_at ? { lifetime: expires_at - created_at } : {};
+}
+
 /** Encrypts one row in the present epoch, and remembers it as it leaves. */
 export async function encryptRow(
   turn: Turn,
@@ -118,7 +122,7 @@ export async function encryptRow(
     content_type: row.content_type,
     counter: record.send_counter,
     sent_at: row.created_at,
-    ...(expiresAt === undefined ? {} : { expires_at: expiresAt }),
+    ...(expiresAt === undefined ? {} : { expires_at: expiresAt, ...lifetimeOf(row) }),
     ...(row.reply_to === undefined ? {} : { reply_to: row.reply_to }),
     ...(row.thread === undefined ? {} : { thread: row.thread }),
     ...(record.receive_counter === 0 || (record.gaps ?? []).length > 0 ? {} : { read: record.receive_counter }),

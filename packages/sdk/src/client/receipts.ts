@@ -41,7 +41,16 @@ const Receipt = z.object({
   ),
   handled: z._default(Ids, []),
   failed: z._default(
-    z.array(z.object({ id: z.string(), reason: z.string().check(z.maxLength(1024)) })).check(z.maxLength(PER_RECEIPT)),
+    z
+      .array(
+        z.object({
+          id: z.string(),
+          reason: z.string().check(z.maxLength(1024)),
+          /** It came too late. */
+          expired: z.exactOptional(z.literal(true)),
+        }),
+      )
+      .check(z.maxLength(PER_RECEIPT)),
     [],
   ),
   /** Never arrived readably: send them again under the same id. */
@@ -147,10 +156,10 @@ export async function applyReceipt(turn: Turn, conversation: Conversation, body:
     if (row !== undefined && (await isTo(turn, row, from)) && !isFinalByReceipt(row))
       await settle(turn, row, "handled");
   }
-  for (const { id, reason } of receipt.failed) {
+  for (const { id, reason, expired } of receipt.failed) {
     const row = await rowById(turn.tx, id);
     if (row !== undefined && (await isTo(turn, row, from)) && !isFinalByReceipt(row))
-      await settle(turn, row, "failed", reason);
+      await settle(turn, row, expired === true ? "expired" : "failed", reason);
   }
 }
 

@@ -181,9 +181,11 @@ export interface InboxRecord {
   sent_at: number;
   received_at: number;
   expires_at?: number;
+  /** When it is worth nothing any more by its sender's clock (Unix ms): only where that is earlier than `expires_at`. */
+  late_at?: number;
   offline: boolean;
   verified: boolean;
-  state: "unhandled" | "handled" | "failed";
+  state: "unhandled" | "handled" | "failed" | "expired";
   reason?: string;
   settled_at?: number;
   /** How often it was given to a listener that shares. */
@@ -201,7 +203,8 @@ export interface ReceiptRecord {
   /** Highest counter read in each group: everything up to it is received, but for `missing`. */
   received: Record<string, number>;
   handled: string[];
-  failed: { id: string; reason: string }[];
+  /** `expired`: it came too late, for the reason given. */
+  failed: { id: string; reason: string; expired?: true }[];
   missing: { group: string; counter: number }[];
   undecryptable: string[];
 }

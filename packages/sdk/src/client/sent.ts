@@ -108,6 +108,7 @@ const WAYS_OUT = new Map([
   ["blocked", "the recipient does not take messages from you"],
   ["unregistered", "the recipient was removed before it handled the message"],
   ["expired", "send it again with a later expiry"],
+  ["clock", "check this machine's clock, and have the recipient check theirs (aimessage doctor); then send it again"],
 ]);
 
 function whyNever(row: OutboxRecord): AgentError {
@@ -117,7 +118,9 @@ function whyNever(row: OutboxRecord): AgentError {
   const code: ErrorCode = Object.hasOwn(localErrors, row.state) ? (row.state as ErrorCode) : "failed";
   const said =
     row.state === "expired"
-      ? "expired before it was received"
+      ? reason === "clock"
+        ? "came too late, by the recipient's clock"
+        : "expired before it was received"
       : row.state === "refused"
         ? `was refused by the relay: ${reason.replaceAll("_", " ")}`
         : `failed: ${reason}`;

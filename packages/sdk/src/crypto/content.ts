@@ -1,6 +1,9 @@
 import * as z from "zod/mini";
 import { equal, fromUtf8, lengthPrefixed, usernameKey, utf8 } from "../protocol/index.ts";
 
+/** Some hundred years: a point in time so far ahead is still one that a Date holds. Milliseconds. */
+const LONGEST_LIFETIME = 2 ** 42;
+
 /**
  * What is inside the encryption. The plaintext of a PrivateMessage is: header length (4 bytes, big-endian), header (JSON
  * in UTF-8), body length (4 bytes), body (any bytes), zeros up to the Padme size.
@@ -15,6 +18,8 @@ const Header = z.object({
   read: z.exactOptional(z.int().check(z.positive())),
   /** Sender's clock, Unix milliseconds. */
   sent_at: z.int().check(z.nonnegative()),
+  /** Milliseconds from `sent_at` after which it is worth nothing, whatever a relay says of the time. */
+  lifetime: z.exactOptional(z.int().check(z.positive(), z.maximum(LONGEST_LIFETIME))),
   /** Relay's clock, Unix milliseconds. */
   expires_at: z.exactOptional(z.int().check(z.nonnegative())),
   reply_to: z.exactOptional(z.string().check(z.regex(/^[A-Za-z0-9_-]{1,64}$/))),

@@ -1,0 +1,35 @@
+/** Two clocks: the day's, which anybody may set, and `performance.now()`, which only goes on. */
+
+/** Clocks of two machines that are further apart than this are a fault of one of them. Milliseconds. */
+export const APART_MS = 300_000;
+/** What parts the two clocks of one machine by more was a hand, or a sleep. Milliseconds. */
+const JUMP_MS = 60_000;
+/** How long a clock that has jumped is not believed. Milliseconds. */
+const DOUBT_MS = 3_600_000;
+
+function apart(): number {
+  return Date.now() - performance.now();
+}
+
+/**
+ * Watches the clock of the day from now on.
+ * @returns whether it was set, or the machine slept, in the last hour: what cannot be taken back is not decided by it then
+ */
+export function watchClock(): () => boolean {
+  let before = apart();
+  let doubtedUntil = -Infinity;
+  return () => {
+    if (Math.abs(apart() - before) > JUMP_MS) {
+      before = apart();
+      doubtedUntil = performance.now() + DOUBT_MS;
+    }
+    return performance.now() < doubtedUntil;
+  };
+}
+
+/** A time between two clocks, as people say it: `3 min`, `25 h`, `40 d`. */
+export function span(ms: number): string {
+  const minutes = Math.round(Math.abs(ms) / 60_000);
+  if (minutes < 120) return `${minutes} min`;
+  return minutes < 4_320 ? `${Math.round(minutes / 60)} h` : `${Math.round(minutes / 1_440)} d`;
+}
