@@ -16,13 +16,20 @@ const KEY_BYTES = 32;
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
 
+/** Four times our own cost, so that it can be raised later: half a GiB and some seconds. */
+const MOST_N = 4 * COST.N;
+
 /** How a key is made of a passphrase. Bounds what a file of somebody else can make us compute. */
 export const Kdf = z.object({
   name: z.literal("scrypt"),
-  N: z.int().check(z.gte(2), z.lte(2 ** 20)),
-  r: z.int().check(z.positive(), z.lte(32)),
-  p: z.int().check(z.positive(), z.lte(16)),
-  salt: z.string().check(z.refine(isBase64)),
+  N: z.int().check(
+    z.gte(2),
+    z.lte(MOST_N),
+    z.refine((N) => Number.isInteger(Math.log2(N))),
+  ),
+  r: z.literal(COST.r),
+  p: z.literal(COST.p),
+  salt: z.string().check(z.maxLength(64), z.refine(isBase64)),
 });
 export type Kdf = z.output<typeof Kdf>;
 

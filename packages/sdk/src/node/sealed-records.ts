@@ -56,7 +56,7 @@ export class SealedRecords implements Base {
       await sealStore(records, db, passphrase, folder);
       found = records.find(SEAL);
     }
-    const { kdf, data_key } = Seal.parse(JSON.parse(found as string));
+    const { kdf, data_key } = readSeal(found as string);
     const dataKey = unseal(await keyOf(passphrase, kdf), Buffer.from(data_key, "base64"), SEAL);
     if (dataKey === undefined)
       throw new AgentError("wrong_passphrase", "the passphrase is not the one of this agent's store", {
@@ -137,4 +137,16 @@ function sealValue(dataKey: Uint8Array, key: string, value: Value): Value {
 
 function recordKey(dataKey: Uint8Array, key: string): Uint8Array {
   return new Uint8Array(hkdfSync("sha256", dataKey, "", `aimessage record 1 ${key}`, 32));
+}
+
+/** @throws AgentError store_damaged */
+function readSeal(found: string): z.output<typeof Seal> {
+  try {
+    return Seal.parse(JSON.parse(found));
+  } catch (cause) {
+    throw new AgentError("store_damaged", "what seals this agent's store cannot be read", {
+      hint: "restore it from a backup, or move the folder away and register again",
+      cause,
+    });
+  }
 }
