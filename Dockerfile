@@ -28,8 +28,9 @@ COPY packages/server/bin packages/server/bin
 COPY --from=dependencies /app/node_modules node_modules
 COPY --from=build /app/packages/sdk/dist packages/sdk/dist
 COPY --from=build /app/packages/server/dist packages/server/dist
-RUN mkdir -m 700 /data && chown node:node /data
-USER node
+RUN mkdir -m 700 /data && chown 1000:1000 /data
+# By number, since Kubernetes cannot tell of a name that it is not root's. It is `node` in this image.
+USER 1000:1000
 VOLUME /data
 EXPOSE 8080
 # With TLS in the relay itself, override the health check: this one asks in the clear, inside the container.

@@ -2,6 +2,7 @@
 import { execFileSync, spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import {
+  chmodSync,
   chownSync,
   closeSync,
   mkdirSync,
@@ -15,6 +16,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
+import { fileURLToPath } from "node:url";
 import { describe, expect, it, vi } from "vitest";
 import { SqliteStore } from "../../src/node/sqlite-store.ts";
 import { smallDisk } from "../../../../test/small-disk.ts";
@@ -81,6 +83,20 @@ describe("files", () => {
       for (const file of files) expect([file, statSync(join(folder, file)).uid]).toEqual([file, 12_345]);
     },
   );
+
+  const GROUP = { uid: 1000, gid: 2000 };
+  const child = fileURLToPath(new URL("child.ts", import.meta.url));
+  const readable = spawnSync("test", ["-r", child], GROUP).status === 0;
+  it.runIf(process.geteuid?.() === 0 && readable)("are made in a folder of root's that is open to our group", () => {
+    const folder = newFolder();
+    chownSync(folder, 0, GROUP.gid);
+    chmodSync(folder, 0o2775);
+    const words = ["--conditions=source", child, folder, "increment", "1"];
+    const { status, stderr } = spawnSync(process.execPath, words, { ...GROUP, encoding: "utf8" });
+    expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+    expect((statSync(folder).mode & 0o7777).toString(8)).toBe("2775");
+    for (const file of readdirSync(folder)) expect([file, modeOf(join(folder, file))]).toEqual([file, "600"]);
+  });
 
   it("say who holds the link, and lock nobody out where that cannot be said", async () => {
     const folder = newFolder();
