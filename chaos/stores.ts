@@ -62,14 +62,16 @@ export async function hasReceived(folder: string, id: string): Promise<boolean> 
 }
 
 async function owesWord(tx: ReadTransaction, id: string): Promise<boolean> {
-  const words = (await tx.list({ prefix: "receipt/" })).map(([, value]) => value);
+  const named = new RegExp(`"${id}(--\\d+)?"`);
+  const lost = (await tx.list({ prefix: "owed/" })).map(([key]) => key.split("/"));
+  if (lost.some(([, , kind, what]) => kind === "lost" && named.test(`"${what}"`))) return true;
+  const words: (string | Uint8Array)[] = [];
   for (const [key, value] of await tx.list({ prefix: "out/" })) {
     const { kind, state } = JSON.parse(value as string) as Sent & { kind: string };
     if (kind !== "receipt" || (state !== "queued" && state !== "stored")) continue;
     const body = await tx.get(key.replace("out/", "out-body/"));
     if (body !== undefined) words.push(body);
   }
-  const named = new RegExp(`"${id}(--\\d+)?"`);
   return words.some((word) => {
     const { undecryptable } = JSON.parse(Buffer.from(word).toString()) as { undecryptable?: unknown };
     return named.test(JSON.stringify(undecryptable ?? []));

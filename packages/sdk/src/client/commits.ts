@@ -126,7 +126,7 @@ async function healOne(turn: Turn, conversation: Conversation, post: (group: str
       );
     return;
   }
-  if (messages < HEAL_MESSAGES && age < HEAL_MS) return;
+  if ((messages < HEAL_MESSAGES && age < HEAL_MS) || !turn.mayGoOn()) return;
   const { pending: next, commit } = await turn.crypto.update(conversation.group);
   const commitId = randomId();
   await turn.tx.put(`next/${record.id}`, next);

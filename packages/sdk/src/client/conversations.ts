@@ -9,15 +9,17 @@ import {
   toBase64,
   usernameKey,
 } from "../protocol/index.ts";
-import type { ReadTransaction } from "../store/store.ts";
+import type { ReadTransaction, WriteTransaction } from "../store/store.ts";
 import { GROUPS_PER_CONTACT, meet, nameReplaced, replacedGroups, type Trust } from "./contacts.ts";
-import { sendUnreadAgain } from "./receipts.ts";
-import { type ContactRecord, get, type GroupRecord, put, removeKeyPackage } from "./records.ts";
+import { sendUnreadAgain } from "./resend.ts";
+import { type ContactRecord, get, type GroupRecord, owed, pad, put, remove, removeKeyPackage } from "./records.ts";
 import type { Conversation, Turn } from "./turn.ts";
 
 /** Back-off of re-openings: doubles from the first to the last. Milliseconds. */
 const REOPEN_FIRST_MS = 1_000;
 const REOPEN_LAST_MS = 3_600_000;
+/** Closed conversations of one contact that are known, at most: the oldest are the first to be forgotten. */
+const CLOSED_AT_MOST = 100;
 const LAST_RESORT_GRACE_MS = 24 * 3_600_000;
 /** Conversations that one contact may open by the same last-resort package, which is there to be used again. */
 const LAST_RESORT_USES = 3;
@@ -70,7 +72,7 @@ export async function openConversation(turn: Turn, keys: RelayFrameData<"keys">)
     return refuse(`a key package of ${certificate.username} is not acceptable: ${error.message}`);
   }
   const earlier = (await turn.conversationsWith(certificate.username)).filter(({ record }) => record.state === "open");
-  const lost = await get(turn.tx, "receipt/", certificate.username);
+  const owes = (await turn.tx.list({ prefix: owed(certificate.username), limit: 1 })).length > 0;
   const record = await newRecord(turn, opened.group, certificate, "opener");
   record.state = "opening";
   record.replaces = [
@@ -80,7 +82,7 @@ export async function openConversation(turn: Turn, keys: RelayFrameData<"keys">)
     ]),
   ].slice(-GROUPS_PER_CONTACT);
   await turn.tx.delete(`replaces/${certificate.username}`);
-  if (lost !== undefined || record.replaces.length > 0) await backOff(turn, certificate.username);
+  if (owes || record.replaces.length > 0) await backOff(turn, certificate.username);
   const conversation = await turn.addConversation(record, opened.group);
   await evict(turn, certificate.username, record.id);
   return { conversation, welcome: opened.welcome };
@@ -180,6 +182,24 @@ export async function forget(turn: Turn, conversation: Conversation): Promise<vo
   await turn.tx.delete(`mls/${record.id}`);
   await turn.tx.delete(`contact-group/${record.contact}/${record.id}`);
   await put(turn.tx, "group/", record.id, { ...record, state: "closed" });
+  await knowClosed(turn.tx, record);
+}
+
+/** Of the closed conversations of a contact the newest are known, by their order. */
+export async function knowClosed(tx: WriteTransaction, record: GroupRecord): Promise<void> {
+  const key = closedKey(record);
+  if ((await tx.get(key)) !== undefined) return;
+  await tx.put(key, "");
+  const closed = await tx.list({ prefix: `closed/${record.contact}/` });
+  for (const [old] of closed.slice(0, Math.max(0, closed.length - CLOSED_AT_MOST))) {
+    await remove(tx, "group/", old.slice(old.lastIndexOf("/") + 1));
+    await tx.delete(old);
+  }
+}
+
+/** In the order in which they began. */
+export function closedKey({ contact, created_at, id }: GroupRecord): string {
+  return `closed/${contact}/${pad(created_at)}/${id}`;
 }
 
 /** How long the next opening of this contact has to wait for the back-off. Milliseconds. */

@@ -1,5 +1,6 @@
 import type { ClientFrameInput, RelayFrame, RelayFrameData } from "../protocol/index.ts";
 import type { Refusal } from "./connection.ts";
+import type { End } from "./queue.ts";
 import type { OutboxRecord } from "./records.ts";
 
 export type Answered<T> = { ok: T } | { refusal: Refusal };
@@ -28,6 +29,8 @@ export class Flight {
   lastServed = "";
   /** Contacts in whose place the relay has shown somebody else: for receipts alone it is not asked again. */
   readonly strange = new Set<string>();
+  /** Contacts that cannot be reached, as long as not all that waits for them has ended. */
+  readonly ending = new Map<string, End>();
   /** Packages of contacts that were not acceptable: another one is asked for. */
   readonly badPackages = new Set<string>();
   /** Back-off of single contacts, and of all, until then: milliseconds by a clock that nobody sets. */
@@ -44,7 +47,9 @@ export class Flight {
 
   /** @returns what puts everything back as it is now, but for the answers that have come since: for a turn that is undone */
   keep(): () => void {
-    const maps = [this.sends, this.pausedContacts, this.#delays].map((map) => keepEntries<unknown, unknown>(map));
+    const maps = [this.sends, this.pausedContacts, this.#delays, this.ending].map((map) =>
+      keepEntries<unknown, unknown>(map),
+    );
     const sets = [this.commitsToRepeat, this.blocked, this.toOpen, this.strange, this.badPackages].map(keepMembers);
     const repeats = [...this.repeats].map(([group, rows]) => [group, new Set(rows)] as const);
     const [sends, commits] = [[...this.sendAnswers], [...this.commitAnswers]];
@@ -100,6 +105,7 @@ export class Flight {
     this.#delays.delete(contact);
     this.pausedContacts.delete(contact);
     this.strange.delete(contact);
+    this.ending.delete(contact);
   }
 
   isPaused(contact: string, now: number): boolean {

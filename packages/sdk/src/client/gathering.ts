@@ -1,9 +1,17 @@
+import { conversationFor } from "./conversations.ts";
 import type { Flight } from "./flight.ts";
-import { flushReceipts } from "./receipts.ts";
+import { flushReceipt } from "./receipts.ts";
+import { owed, partsUnder } from "./records.ts";
 import type { Turn } from "./turn.ts";
 
 /** How long what a receipt says waits for more of it. Milliseconds. */
 const GATHER_MS = 5;
+/**
+ * Receipts in a conversation that the other side has not confirmed, without consequences; with each one more they are so
+ * much further apart. However much it sends and never confirms, they do not pile up.
+ */
+const UNCONFIRMED = 200;
+const APART_MS = 20;
 
 /**
  * When receipts leave. What handlers report leaves at once, and what follows in a moment together. What has only arrived
@@ -14,24 +22,50 @@ export class Gathering {
   dueAt = Infinity;
   #since: number | undefined;
   #flushedAt = -Infinity;
+  /** When a receipt left for a contact that does not confirm them. */
+  readonly #leftAt = new Map<string, number>();
 
   /** Puts what is due into the outbox; everything, if this is the `last` turn. */
   async flush(turn: Turn, flight: Flight, last: boolean): Promise<void> {
     const names: string[] = [];
     let reported = false;
-    for (const [contact, receipt] of await turn.receiptsDue()) {
+    let later = Infinity;
+    for await (const contact of partsUnder(turn.tx, "owed/")) {
       // What cannot leave now gathers here, and not as one receipt after another in the outbox.
       if (flight.hasReceiptUnderWay(contact) || flight.isPaused(contact, turn.ticks) || flight.strange.has(contact))
         continue;
+      const at = await this.#earliest(turn, contact);
+      later = Math.min(later, at > turn.ticks ? at : Infinity);
+      if (at > turn.ticks && !last) continue;
       names.push(contact);
-      reported ||= receipt.handled.length + receipt.failed.length > 0;
+      reported ||= (await turn.tx.list({ prefix: owed(contact, "done"), limit: 1 })).length > 0;
     }
     this.#since = names.length === 0 ? undefined : (this.#since ?? turn.ticks);
-    this.dueAt = this.#since === undefined ? Infinity : (reported ? this.#flushedAt : this.#since) + GATHER_MS;
+    this.dueAt = this.#since === undefined ? later : (reported ? this.#flushedAt : this.#since) + GATHER_MS;
     if (names.length === 0 || (!last && turn.ticks < this.dueAt)) return;
     this.#since = undefined;
     this.#flushedAt = turn.ticks;
-    this.dueAt = Infinity;
-    for (const name of names) await turn.on(`receipt/${name}`, () => flushReceipts(turn, [name]));
+    this.dueAt = later;
+    for (const contact of names) {
+      if (!turn.mayGoOn()) return;
+      if (this.#leftAt.has(contact)) this.#leftAt.set(contact, turn.ticks);
+      await turn.on(`owed/${contact}`, () => flushReceipt(turn, contact));
+    }
   }
+
+  /** When the next receipt to a contact may leave, for want of confirmation of those before. */
+  async #earliest(turn: Turn, contact: string): Promise<number> {
+    const wait = await apart(turn, contact);
+    if (wait === 0) this.#leftAt.delete(contact);
+    else if (!this.#leftAt.has(contact)) this.#leftAt.set(contact, turn.ticks);
+    return (this.#leftAt.get(contact) ?? -Infinity) + wait;
+  }
+}
+
+/** How long after one receipt to a contact the next one leaves. Milliseconds. */
+async function apart(turn: Turn, username: string): Promise<number> {
+  const contact = await turn.contact(username);
+  const conversation = contact === undefined ? undefined : await conversationFor(turn, contact);
+  if (conversation === undefined) return 0;
+  return Math.max(0, (conversation.record.receipts_out ?? 0) - UNCONFIRMED) * APART_MS;
 }

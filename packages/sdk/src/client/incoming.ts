@@ -6,11 +6,14 @@ import { acceptCommit, applyAdmitted, applyCommit } from "./commits.ts";
 import { mayAnswer } from "./contacts.ts";
 import { acceptWelcome, closeConversation } from "./conversations.ts";
 import { LAST_ATTEMPT, requeue, rowById, settle, unlink } from "./outbox-rows.ts";
-import { failure } from "./message.ts";
-import { applyReceipt, leave, receivedUpTo, sendAgain } from "./receipts.ts";
-import { fromBody, get, nextSeq, pad, put } from "./records.ts";
+import { owe } from "./message.ts";
+import { applyReceipt, confirm } from "./reports.ts";
+import { leave, sendAgain } from "./resend.ts";
+import { fromBody, get, nextSeq, owed, pad, put } from "./records.ts";
 import type { Conversation, Turn } from "./turn.ts";
 
+/** The part of a turn that goes into what comes and into what was left of it before. */
+const SHARE = 0.8;
 /** Counters of a conversation that were not read, at most. With more it is lost, and what is unread is sent in another. */
 const MISSING_AT_MOST = 400;
 /** What it costs to join or to follow a commit, to try to decrypt, and one step of a ratchet: ms of an ordinary core. */
@@ -21,15 +24,22 @@ const STEP = 0.02;
 const COMMIT_EVERY = 50;
 /** What two measured clocks may be apart although they agree. Milliseconds. */
 const MEASURED_MS = 2_000;
-/** Messages of one contact whose failure it has not been told of, at most; of more it hears when they are sent again. */
+/**
+ * Messages of one contact that were not read and of which it has not been told, at most. Of more it hears by what it is told
+ * of: their counters are gaps in its conversation, or that is replaced.
+ */
 const OWED_AT_MOST = 1_000;
 
 /**
  * Processes what the relay has pushed, in the order of `seq`. Nothing in it can fail the turn: what is not readable is
  * recorded, and asked for again; a kind of entry that this version does not know is skipped. [P-13.2]
+ * @returns how many the turn had time for
  */
-export async function receive(turn: Turn, batch: Pushed[]): Promise<void> {
+export async function receive(turn: Turn, batch: Pushed[]): Promise<number> {
+  let count = 0;
   for (const { delivery, offline } of batch) {
+    if (count > 0 && !turn.mayGoOn(SHARE)) return count;
+    count += 1;
     if (delivery.seq <= turn.position) continue;
     await applyAdmitted(turn, delivery.seq);
     const at = `pushed/${delivery.seq}`;
@@ -38,6 +48,7 @@ export async function receive(turn: Turn, batch: Pushed[]): Promise<void> {
     turn.position = delivery.seq;
   }
   await applyAdmitted(turn, turn.position + 1);
+  return count;
 }
 
 /** What the turn has failed on: its sender hears that it was not readable, unless that fails, too. */
@@ -110,13 +121,11 @@ async function receiveApplication(turn: Turn, delivery: Delivery, offline: boole
   const content = await open(turn, conversation, delivery);
   if (content === undefined) return unreadable(turn, record.contact, delivery.message_id);
   await countAndFollow(turn, conversation, content);
-  const { header } = content;
-  if (header.type === "receipt") return applyReceipt(turn, conversation, content.body);
-  await keep(turn, conversation, content, delivery, offline);
+  if (content.header.type === "receipt") await applyReceipt(turn, conversation, content.body);
+  else await keep(turn, conversation, content, delivery, offline);
   if ((record.gaps ?? []).length >= MISSING_AT_MOST) {
     // What it says was received would be a lie: not every loss can be named.
-    const receipt = await turn.receipt(record.contact);
-    delete receipt.received[record.id];
+    await turn.tx.delete(owed(record.contact, "read", record.id));
     await closeConversation(
       turn,
       conversation,
@@ -183,21 +192,22 @@ async function open(turn: Turn, conversation: Conversation, delivery: Delivery):
 async function countAndFollow(turn: Turn, conversation: Conversation, { header }: Content): Promise<void> {
   const { record } = conversation;
   turn.heard.add(record.contact);
-  const receipt = await turn.receipt(record.contact);
   const gaps = new Set(record.gaps);
   gaps.delete(header.counter);
   const newest = Math.min(header.counter, record.receive_counter + MISSING_AT_MOST + 1);
-  for (let counter = record.receive_counter + 1; counter < newest; counter++) {
-    receipt.missing.push({ group: record.id, counter });
-    gaps.add(counter);
-  }
+  const hasGap = newest > record.receive_counter + 1;
+  for (let counter = record.receive_counter + 1; counter < newest; counter++) gaps.add(counter);
   record.gaps = [...gaps];
   record.receive_counter = Math.max(record.receive_counter, header.counter);
-  if (header.read !== undefined) await receivedUpTo(turn, record.contact, record.id, header.read);
+  if (header.read !== undefined && header.read > (record.confirmed ?? 0)) {
+    record.confirmed = Math.min(header.read, record.send_counter);
+    await confirm(turn, record.contact, record.id, header.read);
+  }
   record.messages_since_commit += 1;
   if (record.role === "opener") record.answered = true;
   // Receipts cause no receipts; what they carry is cumulative or is asked for again by its counter.
-  if (header.type === "message" || receipt.missing.length > 0) receipt.received[record.id] = record.receive_counter;
+  if (header.type === "message" || hasGap)
+    await turn.tx.put(owed(record.contact, "read", record.id), String(record.receive_counter));
   for (const id of header.replaces ?? []) await leave(turn, record.contact, id);
   const contact = await turn.contact(record.contact);
   if (contact === undefined) return;
@@ -257,9 +267,7 @@ function timesOf(turn: Turn, { sent_at, lifetime, expires_at }: Header): { expir
 async function repeatOutcome(turn: Turn, seq: number): Promise<void> {
   const row = await get(turn.tx, "in/", pad(seq));
   if (row === undefined || row.state === "unhandled") return;
-  const receipt = await turn.receipt(row.from);
-  if (row.state === "handled") receipt.handled.push(row.id);
-  else receipt.failed.push(failure(row));
+  await owe(turn.tx, row);
 }
 
 /** Something came that cannot be read: its sender hears of it, so that it sends it again. */
@@ -267,11 +275,10 @@ async function unreadable(turn: Turn, from: string, messageId: string): Promise<
   const contact = await turn.contact(from);
   // A relay could make us open conversations with whomever it names.
   if (contact === undefined && !(await mayAnswer(turn, from))) return;
-  const { failed, undecryptable } = await turn.receipt(from);
   // Nothing is told to a contact that is stopped, and anybody may write in its name.
-  if (failed.length + undecryptable.length >= OWED_AT_MOST) return;
-  if (contact?.blocked === true) failed.push({ id: messageId, reason: "blocked" });
-  else if (!undecryptable.includes(messageId)) undecryptable.push(messageId);
+  const limit = OWED_AT_MOST;
+  if ((await turn.tx.list({ prefix: owed(from, "lost"), limit })).length >= limit) return;
+  await turn.tx.put(owed(from, "lost", messageId), contact?.blocked === true ? "blocked" : "");
 }
 
 /** The relay's word on a message that it had stored. A receipt outweighs it. */

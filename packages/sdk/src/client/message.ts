@@ -1,17 +1,6 @@
 import { fromUtf8 } from "../protocol/index.ts";
 import type { ClientStore, ReadTransaction, WriteTransaction } from "../store/store.ts";
-import {
-  emptyReceipt,
-  find,
-  get,
-  type InboxRecord,
-  isReceipt,
-  type ReceiptRecord,
-  list,
-  pad,
-  put,
-  toBytes,
-} from "./records.ts";
+import { find, get, type InboxRecord, list, type OutcomeRecord, owed, pad, put, toBytes } from "./records.ts";
 
 /** A message that has arrived. It stays unhandled, and is shown again after a restart, until `handled` or `failed`. */
 export interface Message {
@@ -81,11 +70,6 @@ async function settleAs(store: ClientStore, seq: number, outcome: Outcome): Prom
   });
 }
 
-/** How its sender hears of a message that was not handled. */
-export function failure({ id, state, reason = "failed" }: InboxRecord): ReceiptRecord["failed"][0] {
-  return { id, reason: reason.slice(0, 1000), ...(state === "expired" ? { expired: true } : {}) };
-}
-
 /** What keeps a message from being given out for `delay` milliseconds. */
 export function notBefore(delay: number): Required<Pick<InboxRecord, "retry_at" | "retry_after">> {
   return { retry_at: Date.now() + delay, retry_after: delay };
@@ -117,12 +101,17 @@ async function settleRow(tx: WriteTransaction, row: InboxRecord, { state, reason
   const settled = { ...rest, state, settled_at: Date.now(), ...(reason === undefined ? {} : { reason }) };
   await put(tx, "in/", pad(row.seq), settled);
   await tx.delete(`unhandled/${pad(row.seq)}`);
-  const waiting = await find(tx, "receipt/", row.from);
-  // One that cannot be read is nobody's to repair here, and must not keep this message from being settled.
-  const receipt = waiting !== undefined && isReceipt(waiting) ? waiting : emptyReceipt();
-  if (state === "handled") receipt.handled.push(row.id);
-  else receipt.failed.push(failure(settled));
-  await put(tx, "receipt/", row.from, receipt);
+  await owe(tx, settled);
+}
+
+/** The next receipt tells the sender of a message what became of it. */
+export function owe(
+  tx: WriteTransaction,
+  { from, seq, id, state, reason = "failed" }: Pick<InboxRecord, "from" | "seq" | "id" | "state" | "reason">,
+): Promise<void> {
+  const failed = { failed: reason.slice(0, 1000), ...(state === "expired" ? { expired: true as const } : {}) };
+  const outcome: OutcomeRecord = { id, ...(state === "handled" ? {} : failed) };
+  return tx.put(owed(from, "done", pad(seq)), JSON.stringify(outcome));
 }
 
 /** Messages that are read at once. */

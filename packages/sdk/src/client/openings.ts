@@ -6,8 +6,7 @@ import { refuseWithoutKey } from "./contacts.ts";
 import { openConversation } from "./conversations.ts";
 import type { CommitData, Flight } from "./flight.ts";
 import { encryptRow } from "./outgoing.ts";
-import { bodyToSend, failWaiting, queuedRows } from "./queue.ts";
-import { deleteRow, settle } from "./outbox-rows.ts";
+import { bodyToSend, endWaiting, failWaiting, queuedRows } from "./queue.ts";
 import { type OutboxRecord, pad } from "./records.ts";
 import type { Turn } from "./turn.ts";
 
@@ -95,8 +94,5 @@ export async function cannotOpen(turn: Turn, flight: Flight, username: string, r
     flight.backOff(username, turn.ticks, refusal.retry_after_ms ?? 5 * RETRY_MS);
     return;
   }
-  for (const row of await queuedRows(turn, flight, username, Number.MAX_SAFE_INTEGER)) {
-    if (row.kind === "receipt") await deleteRow(turn, row);
-    else await settle(turn, row, "refused", refusal.reason, true);
-  }
+  await endWaiting(turn, flight, username, { state: "refused", reason: refusal.reason, keepsReceipts: false });
 }

@@ -92,16 +92,20 @@ export async function* sentIn(turn: Turn, group: string): AsyncGenerator<[key: s
 /** Ends what waits here and is worth nothing any more, whether or not it could leave. @returns when that is next, Unix ms */
 export async function expire(turn: Turn): Promise<number> {
   for (;;) {
-    const [next] = await turn.tx.list({ prefix: "expiry/", limit: 1 });
-    if (next === undefined) return Infinity;
-    const [, at, seq] = next[0].split("/") as [string, string, string];
-    if (Number(at) > turn.now) return Number(at);
-    await turn.tx.delete(next[0]);
-    await turn.on(`out/${seq}`, async () => {
-      const row = await get(turn.tx, "out/", seq);
-      // What has left is judged by the relay: it may have it already.
-      const left = (await turn.tx.get(`wire/${seq}`)) !== undefined;
-      if (row?.state === "queued" && !left) await settle(turn, row, "expired", "expired", hasLeft(row));
-    });
+    const page = await turn.tx.list({ prefix: "expiry/", limit: PAGE });
+    for (const [key] of page) {
+      const [, at, seq] = key.split("/") as [string, string, string];
+      if (Number(at) > turn.now || !turn.mayGoOn()) return Number(at);
+      await turn.tx.delete(key);
+      await turn.on(`out/${seq}`, () => expireRow(turn, seq));
+    }
+    if (page.length < PAGE) return Infinity;
   }
+}
+
+async function expireRow(turn: Turn, seq: string): Promise<void> {
+  const row = await get(turn.tx, "out/", seq);
+  // What has left is judged by the relay: it may have it already.
+  const left = (await turn.tx.get(`wire/${seq}`)) !== undefined;
+  if (row?.state === "queued" && !left) await settle(turn, row, "expired", "expired", hasLeft(row));
 }

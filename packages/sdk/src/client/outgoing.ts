@@ -4,31 +4,34 @@ import { toBase64 } from "../protocol/index.ts";
 import { isWaiting } from "./commits.ts";
 import { conversationFor } from "./conversations.ts";
 import type { Flight, SendData } from "./flight.ts";
-import { bodyToSend, contactsWithQueue, hasMessage, isTooLarge, queuedRows } from "./queue.ts";
+import { bodyToSend, contactsWithQueue, endWaiting, hasMessage, isTooLarge, queuedRows } from "./queue.ts";
 import { settle, unlink } from "./outbox-rows.ts";
 import { type ContactRecord, get, type OutboxRecord, pad, parse, put, type WireRecord } from "./records.ts";
 import type { Conversation, Turn } from "./turn.ts";
 
 /** Sends under way at a time. Half of what a relay lets an account burst by default. */
 const WINDOW = 128;
+/** Contacts to whom something waits that are looked at in one turn; most of them may have to wait for something else. */
+const LOOKED_AT = 8 * WINDOW;
+/** However much has come in this turn, something leaves as well. */
+const LATEST = 1.3;
 
 /** Encrypts what waits, contact by contact, each in order, as far as the window goes. */
 export async function encryptQueued(turn: Turn, flight: Flight): Promise<void> {
   flight.toOpen.clear();
   if (flight.pausedUntil > turn.ticks) return;
-  const names = await contactsWithQueue(turn);
+  for (const [username, end] of flight.ending) await endWaiting(turn, flight, username, end);
   // Each gets its share, beginning behind the one that was served last; then whoever has more gets what is left.
-  const next = names.findIndex((name) => name > flight.lastServed);
-  const inTurn = next < 0 ? names : [...names.slice(next), ...names.slice(0, next)];
+  const names = await contactsWithQueue(turn, flight, LOOKED_AT);
   for (const most of names.length > 1 ? [Math.ceil(WINDOW / names.length), WINDOW] : [WINDOW])
-    for (const username of inTurn) {
+    for (const username of names) {
       if (flight.sends.size >= WINDOW) return;
       await turn.on(`contact/${username}`, () => serve(turn, flight, username, most));
     }
 }
 
 async function serve(turn: Turn, flight: Flight, username: string, most: number): Promise<void> {
-  if (flight.isPaused(username, turn.ticks)) return;
+  if (flight.isPaused(username, turn.ticks) || turn.cache.isHeld(username) || flight.ending.has(username)) return;
   const contact = await turn.contact(username);
   const conversation = contact === undefined ? undefined : await conversationFor(turn, contact);
   if (flight.isUnderWayElsewhere(username, conversation?.record.id)) return;
@@ -78,11 +81,13 @@ async function encryptFor(
   // In this epoch the other side would not read more: the commit that ends it is under way.
   room = Math.min(room, EPOCH_MESSAGES - sentInEpoch(conversation.group));
   if (room <= 0) return;
-  for (const row of await queuedRows(turn, flight, username, room))
+  for (const row of await queuedRows(turn, flight, username, room)) {
+    if (flight.sends.size > 0 && !turn.mayGoOn(LATEST)) return;
     await turn.on(`out/${pad(row.seq)}`, async () => {
       const body = await bodyToSend(turn, row, contact.identity_key);
       if (body !== undefined) send(row, await encryptRow(turn, conversation, row, body));
     });
+  }
 }
 
 async function repeatsOf(turn: Turn, flight: Flight, group: string) {
@@ -143,6 +148,7 @@ export async function encryptRow(
   conversation.group = group;
   conversation.dirty = true;
   record.messages_since_commit += 1;
+  if (row.kind === "receipt") record.receipts_out = (record.receipts_out ?? 0) + 1;
   if (record.role === "joiner") record.answered = true;
   turn.consumed.push(...consumed);
   const data: SendData = {

@@ -2,9 +2,20 @@
 import { largestBody } from "../crypto/content.ts";
 import type { Stop } from "./contacts.ts";
 import type { Flight } from "./flight.ts";
-import { hasLeft, settle } from "./outbox-rows.ts";
-import { get, type OutboxRecord, pad, toBytes } from "./records.ts";
+import { deleteRow, hasLeft, settle } from "./outbox-rows.ts";
+import { get, type OutboxRecord, pad, partsUnder, toBytes } from "./records.ts";
 import type { Turn } from "./turn.ts";
+
+/** Rows that are read at once. */
+const PAGE = 64;
+
+/** What becomes of what waits for a contact that cannot be reached. */
+export interface End {
+  state: "failed" | "refused";
+  reason: string;
+  /** Whether receipts wait on, since what they say is said nowhere else. */
+  keepsReceipts: boolean;
+}
 
 /**
  * The relay shows somebody else in the place of this contact. What waits for it fails, visibly, rather than leave later by
@@ -13,8 +24,27 @@ import type { Turn } from "./turn.ts";
  */
 export async function failWaiting(turn: Turn, flight: Flight, username: string, why: Stop): Promise<void> {
   flight.strange.add(username);
-  for (const row of await queuedRows(turn, flight, username, Number.MAX_SAFE_INTEGER))
-    if (row.kind === "message") await settle(turn, row, "failed", why, hasLeft(row));
+  await endWaiting(turn, flight, username, { state: "failed", reason: why, keepsReceipts: true });
+}
+
+/** Ends what waits for a contact, over several turns if it is much. */
+export async function endWaiting(turn: Turn, flight: Flight, username: string, end: End): Promise<void> {
+  flight.ending.set(username, end);
+  const prefix = `queue/${username}/`;
+  let after: string | undefined;
+  for (let page; (page = await turn.tx.list({ prefix, after, limit: PAGE })).length > 0; after = page.at(-1)?.[0])
+    for (const [key] of page) {
+      if (!turn.mayGoOn()) return;
+      const seq = Number(key.slice(prefix.length));
+      if (!flight.sends.has(seq)) await turn.on(`out/${pad(seq)}`, () => endRow(turn, pad(seq), end));
+    }
+  flight.ending.delete(username);
+}
+
+async function endRow(turn: Turn, seq: string, { state, reason, keepsReceipts }: End): Promise<void> {
+  const row = await get(turn.tx, "out/", seq);
+  if (row?.kind === "message") await settle(turn, row, state, reason, state === "refused" || hasLeft(row));
+  else if (row !== undefined && !keepsReceipts) await deleteRow(turn, row);
 }
 
 /** Whether a message, and not only receipts, waits for this contact. */
@@ -55,16 +85,15 @@ async function bodyOf(turn: Turn, { seq }: OutboxRecord): Promise<Uint8Array> {
   return toBytes((await turn.tx.get(`out-body/${pad(seq)}`)) ?? "");
 }
 
-/** Contacts with something in the queue, by skipping from one to the next. */
-export async function contactsWithQueue(turn: Turn): Promise<string[]> {
-  const names: string[] = [];
-  for (let after: string | undefined; ;) {
-    const [next] = await turn.tx.list({ prefix: "queue/", after, limit: 1 });
-    if (next === undefined) return names;
-    const name = next[0].split("/")[1] ?? "";
-    names.push(name);
-    after = `queue/${name}/~`;
-  }
+/** Contacts to whom something waits and may leave now, some of them, beginning behind the one that was served last. */
+export async function contactsWithQueue(turn: Turn, flight: Flight, limit: number): Promise<string[]> {
+  const names = new Set<string>();
+  for (const behind of [flight.lastServed, undefined])
+    for await (const name of partsUnder(turn.tx, "queue/", behind)) {
+      if (!flight.isPaused(name, turn.ticks)) names.add(name);
+      if (names.size >= limit || (behind === undefined && name >= flight.lastServed)) break;
+    }
+  return [...names];
 }
 
 /** Rows that wait for this contact and are not under way, in order. */

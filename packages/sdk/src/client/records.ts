@@ -98,6 +98,9 @@ export interface GroupRecord {
   /** Since our own last commit. */
   messages_since_commit: number;
   committed_at: number;
+  /** Highest of our counters that the other side has confirmed, and receipts of ours that it has not; about. */
+  confirmed?: number;
+  receipts_out?: number;
   /** Counters of both sides when the other one last committed. */
   said_at_commit?: number;
   /** Nothing is encrypted before the group has reached this epoch. */
@@ -198,9 +201,29 @@ export interface InboxRecord {
   claim?: { by: string; until: number };
 }
 
-/** `receipt/<username>`: what the next receipt to this contact says. */
-export interface ReceiptRecord {
-  /** Highest counter read in each group: everything up to it is received, but for `missing`. */
+/**
+ * What the next receipts to a contact say, each thing in a row of its own, so that it costs the same however much waits:
+ * `owed/<username>/read/<group id>`: the highest counter read in a group, as text.
+ * `owed/<username>/done/<place in the inbox>`: what became of a message.
+ * `owed/<username>/lost/<message id>`: a message that was not read: "", or why it never will be.
+ */
+export interface OutcomeRecord {
+  id: string;
+  /** Why it failed; `expired`: since it came too late. */
+  failed?: string;
+  expired?: true;
+}
+
+export type OwedKind = "read" | "done" | "lost";
+
+/** The key of something that is owed to a contact; without `what`, the prefix of all of its kind; without `kind`, of all. */
+export function owed(username: string, kind?: OwedKind, what = ""): string {
+  return kind === undefined ? `owed/${username}/` : `owed/${username}/${kind}/${what}`;
+}
+
+/** `report/<username>/<seq>`: what of a contact's receipt is not applied yet, and the conversation in which it came. */
+export interface ReportRecord {
+  conversation: string;
   received: Record<string, number>;
   handled: string[];
   /** `expired`: it came too late, for the reason given. */
@@ -209,17 +232,11 @@ export interface ReceiptRecord {
   undecryptable: string[];
 }
 
-export function emptyReceipt(): ReceiptRecord {
-  return { received: {}, handled: [], failed: [], missing: [], undecryptable: [] };
-}
-
-/** Whether what was read is one. */
-export function isReceipt({ received, handled, failed, missing, undecryptable }: Partial<ReceiptRecord>): boolean {
-  return typeof received === "object" && [handled, failed, missing, undecryptable].every(Array.isArray);
-}
-
-export function isEmptyReceipt({ received, handled, failed, missing, undecryptable }: ReceiptRecord): boolean {
-  return Object.keys(received).length + handled.length + failed.length + missing.length + undecryptable.length === 0;
+/** `again/<group id>`: what is unread in a conversation that ended, and not all in the queue again yet. */
+export interface AgainRecord {
+  contact: string;
+  /** Up to this key under `sent/` it is. */
+  after?: string;
 }
 
 /**
@@ -275,7 +292,8 @@ interface Tables {
   "out/": OutboxRecord;
   "wire/": WireRecord;
   "in/": InboxRecord;
-  "receipt/": ReceiptRecord;
+  "report/": ReportRecord;
+  "again/": AgainRecord;
   "key/": KeyRecord;
   "ask/": AskRecord;
   "answer/": AnswerRecord;
@@ -346,8 +364,19 @@ export async function removeKeyPackage(tx: WriteTransaction, ref: string): Promi
   for (const [key] of await tx.list({ prefix: `joined/${ref}/` })) await tx.delete(key);
 }
 
+/** The next part of the keys under a prefix, each once, in order: by skipping from one to the next. */
+export async function* partsUnder(tx: ReadTransaction, prefix: string, behind?: string): AsyncGenerator<string> {
+  for (let after = behind === undefined ? undefined : `${prefix}${behind}/~`; ;) {
+    const [next] = await tx.list({ prefix, after, limit: 1 });
+    if (next === undefined) return;
+    const [part = ""] = next[0].slice(prefix.length).split("/");
+    yield part;
+    after = `${prefix}${part}/~`;
+  }
+}
+
 /** The next number of a sequence that never repeats. */
-export async function nextSeq(tx: WriteTransaction, sequence: "out" | "in" | "alert"): Promise<number> {
+export async function nextSeq(tx: WriteTransaction, sequence: "out" | "in" | "alert" | "report"): Promise<number> {
   const key = `meta/next-${sequence}`;
   const seq = Number((await tx.get(key)) ?? "1");
   await tx.put(key, String(seq + 1));

@@ -78,6 +78,7 @@ async function discardConversations(tx: WriteTransaction): Promise<void> {
     "joined/",
     "contact-group/",
     "replaces/",
+    "again/",
   ];
   for (const prefix of secrets) for (const [key] of await tx.list({ prefix })) await tx.delete(key);
   for (const group of await list(tx, "group/")) {

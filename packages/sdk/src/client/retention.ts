@@ -1,7 +1,7 @@
 import { sweepAlerts } from "./alerts.ts";
-import { closeConversation } from "./conversations.ts";
+import { closeConversation, closedKey, knowClosed } from "./conversations.ts";
 import { sweepKeyPackages } from "./key-packages.ts";
-import { get, type InboxRecord, list, type OutboxRecord, parse, remove } from "./records.ts";
+import { get, type InboxRecord, type OutboxRecord, parse, remove } from "./records.ts";
 import { deleteRow, settle } from "./outbox-rows.ts";
 import { isFinal } from "./sent.ts";
 import type { Turn } from "./turn.ts";
@@ -20,8 +20,6 @@ const ROW_MS = 30 * DAY_MS;
 const MAILBOX_MS = 14 * DAY_MS;
 /** Closed conversations: longer than any key package lives by which somebody could be welcomed to one again. */
 const CLOSED_MS = 120 * DAY_MS;
-/** Closed conversations of one contact that are known, at most: the oldest are the first to be forgotten. */
-const CLOSED_AT_MOST = 100;
 /** Most messages are settled so long after they came at the latest. The others are found on the way round. */
 const SETTLED_MS = 3_600_000;
 /** Rows that one sweep looks at, so that no turn takes long. */
@@ -42,7 +40,7 @@ export async function sweep(turn: Turn): Promise<number> {
   let forgotten = 0;
   for (const [key] of seen) {
     const [, at, from, id] = key.split("/");
-    if (now - Number(at) < SEEN_MS) break;
+    if (now - Number(at) < SEEN_MS || !turn.mayGoOn()) break;
     await tx.delete(`seen/${from}/${id}`);
     await tx.delete(key);
     forgotten += 1;
@@ -70,7 +68,23 @@ export async function sweep(turn: Turn): Promise<number> {
     // No relay keeps it so long, and this one has not said what became of it.
     else if (age > ROW_MS) await settle(turn, row, "expired", "mailbox_age", true);
   };
+  const group: Visit = async (id) => {
+    const record = await get(tx, "group/", id);
+    if (record === undefined) return;
+    const age = now - record.created_at;
+    if (record.state === "closed" && age <= CLOSED_MS) await knowClosed(tx, record);
+    if (record.state === "closed" && age > CLOSED_MS) {
+      await remove(tx, "group/", id);
+      await tx.delete(closedKey(record));
+    }
+    // Healing looks at what is in memory: new keys are due for it.
+    if (record.state === "open" && now - record.committed_at >= DAY_MS) await turn.conversation(id);
+    if (record.state !== "replaced" || age <= 2 * MAILBOX_MS) return;
+    const conversation = await turn.conversation(id);
+    if (conversation !== undefined) await closeConversation(turn, conversation);
+  };
   const due = [
+    forgotten === AT_ONCE,
     await ofAge(turn, "in/", BODY_MS, inbox),
     await ofAge(turn, "in/", ROW_MS, inbox),
     await ofAge(turn, "out/", BODY_MS, outbox),
@@ -78,26 +92,8 @@ export async function sweep(turn: Turn): Promise<number> {
   ];
   await round(turn, "in/", inbox);
   await round(turn, "out/", outbox);
-  const groups = await list(tx, "group/");
-  for (const group of groups)
-    if (group.state === "replaced" && now - group.created_at > 2 * MAILBOX_MS) {
-      const conversation = await turn.conversation(group.id);
-      if (conversation !== undefined) await turn.on(`group/${group.id}`, () => closeConversation(turn, conversation));
-    }
-  const closed = groups.filter(({ state }) => state === "closed").toSorted((a, b) => b.created_at - a.created_at);
-  const known = new Map<string, number>();
-  for (const { id, contact, created_at } of closed) {
-    const newer = known.get(contact) ?? 0;
-    known.set(contact, newer + 1);
-    if (newer >= CLOSED_AT_MOST || now - created_at > CLOSED_MS) await remove(tx, "group/", id);
-  }
-  return forgotten === AT_ONCE || due.includes(true) ? SWEEP_ON_MS : SWEEP_MS;
-}
-
-/** Brings the conversations in which new keys are due by age into memory, where healing looks. */
-export async function wakeHealing(turn: Turn): Promise<void> {
-  for (const group of await list(turn.tx, "group/"))
-    if (group.state === "open" && turn.now - group.committed_at >= DAY_MS) await turn.conversation(group.id);
+  await round(turn, "group/", group);
+  return turn.isCut || due.includes(true) ? SWEEP_ON_MS : SWEEP_MS;
 }
 
 /** Visits the rows that have come to an age since the last sweep, in the order of time. @returns whether there may be more */
@@ -108,7 +104,7 @@ async function ofAge(turn: Turn, prefix: "in/" | "out/", age: number, visit: Vis
   let last: string | undefined;
   for (const [key, value] of rows) {
     const row = parse(key, value) as Partial<InboxRecord & OutboxRecord>;
-    if (turn.now - (row.received_at ?? row.created_at ?? 0) < age + SETTLED_MS) break;
+    if (turn.now - (row.received_at ?? row.created_at ?? 0) < age + SETTLED_MS || !turn.mayGoOn()) break;
     await turn.on(key, () => visit(key.slice(prefix.length)));
     last = key;
   }
@@ -120,8 +116,13 @@ async function round(turn: Turn, prefix: string, visit: Visit): Promise<void> {
   const mark = `meta/swept-${prefix.slice(0, -1)}`;
   const after = (await turn.tx.get(mark)) as string | undefined;
   const rows = await turn.tx.list({ prefix, after, limit: AT_ONCE });
-  for (const [key] of rows) await turn.on(key, () => visit(key.slice(prefix.length)));
-  const last = rows.at(-1)?.[0];
-  const next = rows.length < AT_ONCE || last === undefined ? prefix : last;
+  let next = rows.length < AT_ONCE ? prefix : (rows.at(-1)?.[0] ?? prefix);
+  for (const [index, [key]] of rows.entries()) {
+    if (!turn.mayGoOn()) {
+      next = rows[index - 1]?.[0] ?? after ?? prefix;
+      break;
+    }
+    await turn.on(key, () => visit(key.slice(prefix.length)));
+  }
   if (next !== (after ?? prefix)) await turn.tx.put(mark, next);
 }

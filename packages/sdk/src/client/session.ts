@@ -16,19 +16,28 @@ import { cannotOpen, openWith } from "./openings.ts";
 import { PeersAtRelay } from "./peers.ts";
 import { expire } from "./outbox-rows.ts";
 import { encryptQueued } from "./outgoing.ts";
+import { continueReports } from "./reports.ts";
+import { continueAgain } from "./resend.ts";
 import { parse, readable, type WireRecord } from "./records.ts";
-import { sweep, wakeHealing } from "./retention.ts";
+import { sweep } from "./retention.ts";
 import { makeTurn } from "./set-aside.ts";
 import { Cache, Turn } from "./turn.ts";
 
 /** Frames that are processed in one transaction, at most. */
 const BATCH = 256;
+/** What other processes, which wait for the store, have between two turns of which the first had more to do than time. */
+const GIVE_WAY_MS = 5;
+/** Frames with ciphertexts that are read into memory at once. */
+const PAGE = 16;
 /** What a frame holds beside its data, in bytes. */
 const ENVELOPE = 128;
 /** How long we wait between two fillings of the stock of key packages, whatever the relay says of it. */
 const REPLENISH_MS = 10_000;
 /** An admitted commit is applied when our mailbox has been quiet for so long, even if its mark was never reached. */
 const QUIET_MS = 10_000;
+
+/** How long a receipt waits whose contact has wasted much. */
+const PUT_OFF_MS = 500;
 
 type Opening = { username: string; answer: Answered<RelayFrameData<"keys">> };
 
@@ -43,7 +52,7 @@ export class Session {
   readonly #connection: Connection;
   readonly #cache = new Cache();
   readonly #flight: Flight;
-  /** Pushed and in order, and not processed yet, since one before them has failed by itself. */
+  /** Pushed and in order, and not processed yet: the turn had no time for them, or one before them has failed by itself. */
   readonly #kept: Pushed[] = [];
   #sweptAt = 0;
   #sweepAfter = 0;
@@ -101,8 +110,12 @@ export class Session {
     await session.#turn(async (turn) => {
       const { tx } = turn;
       await session.#cache.load(tx);
-      for (const [key, wire] of await tx.list({ prefix: "wire/" }))
-        session.#flight.repeat((parse(key, wire) as WireRecord).group, Number(key.slice("wire/".length)));
+      for (let after: string | undefined, page; ; after = page.at(-1)?.[0]) {
+        page = await tx.list({ prefix: "wire/", after, limit: PAGE });
+        for (const [key, wire] of page)
+          session.#flight.repeat((parse(key, wire) as WireRecord).group, Number(key.slice("wire/".length)));
+        if (page.length < PAGE) break;
+      }
       for (const key of ["meta/relay-stock", "meta/least-stock"])
         if ((await tx.get(key)) !== String(stock)) await tx.put(key, String(stock));
     });
@@ -128,20 +141,22 @@ export class Session {
     const flight = this.#flight;
     const { batch, disorder } = this.#kept.length > 0 ? this.#takeKept() : this.#inOrder(connection.take(BATCH));
     if (batch.length > 0) this.#heardAt = performance.now();
+    let received = 0;
     const openings = await this.#claim();
     const turn = await this.#turn(async (turn) => {
       await applyAnswers(turn, flight);
       await this.#peers.turn(turn);
-      await receive(turn, batch);
+      await continueAgain(turn);
+      await continueReports(turn);
+      received = await receive(turn, batch);
       for (const contact of turn.heard) flight.found(contact);
       if (disorder) await turn.alert("relay_order", undefined, "the relay pushed something twice or out of order");
       await this.#applyQuietCommits(turn);
       for (const { username, answer } of openings)
-        await turn.on(`contact/${username}`, () =>
-          "refusal" in answer
-            ? cannotOpen(turn, flight, username, answer.refusal)
-            : openWith(turn, flight, username, answer.ok),
-        );
+        await turn.on(`contact/${username}`, async () => {
+          if ("refusal" in answer) await cannotOpen(turn, flight, username, answer.refusal);
+          else if (!this.#cache.isHeld(username)) await openWith(turn, flight, username, answer.ok);
+        });
       await this.#sweepIfDue(turn);
       await heal(turn, (group) => flight.postCommit(group));
       await repeatCommits(turn, flight);
@@ -161,8 +176,11 @@ export class Session {
     await this.#replenishIfLow();
     const served = this.#asked && (await serveRequests(this.#store, connection));
     this.#written ||= batch.length > 0 || turn.after.length > 0;
+    this.#kept.unshift(...batch.slice(received));
     const waiting = this.#kept.length + connection.pushed + flight.sendAnswers.length + flight.commitAnswers.length;
-    return waiting === 0 && !served && turn.after.length === 0 && (await this.#openable()).length === 0;
+    if (turn.isCut) await new Promise((resolve) => setTimeout(resolve, GIVE_WAY_MS));
+    const isDone = waiting === 0 && !served && !turn.isCut && turn.after.length === 0;
+    return isDone && (await this.#openable()).length === 0;
   }
 
   /** One transaction, without the records on which it would fail by itself. */
@@ -214,11 +232,13 @@ export class Session {
     const receipts = Math.min(this.#gathering.dueAt, this.#peers.dueAt);
     const waiting = [...this.#cache.conversations.values()].some(({ record }) => isWaiting(record));
     const quiet = waiting || this.#cache.commits.size > 0 ? QUIET_MS : Infinity;
+    // What was put off until some of the waste of its contact is forgiven.
+    const putOff = this.#cache.reporting.size > 0 ? PUT_OFF_MS : Infinity;
     const low = this.#replenishDue || this.#connection.keysLow !== undefined;
     const keys = low ? this.#replenishedAt + REPLENISH_MS : Infinity;
     return Math.max(
       1,
-      Math.min(this.#sweepAfter, this.#expiresAt - Date.now(), resume - now, receipts - now, keys - now, quiet),
+      Math.min(this.#sweepAfter, this.#expiresAt - Date.now(), resume - now, receipts - now, keys - now, quiet, putOff),
     );
   }
 
@@ -293,7 +313,6 @@ export class Session {
     if (Math.abs(Date.now() - this.#sweptAt) < this.#sweepAfter) return;
     this.#sweptAt = Date.now();
     this.#sweepAfter = await sweep(turn);
-    await wakeHealing(turn);
     if (await lastResortIsDue(turn)) this.#replenishDue = true;
   }
 

@@ -3,7 +3,8 @@ import type { ClientStore, WriteTransaction } from "../store/store.ts";
 import { nameReplaced } from "./contacts.ts";
 import { Fault } from "./fault.ts";
 import { hasLeft } from "./outbox-rows.ts";
-import { sendUnreadAgain } from "./receipts.ts";
+import { owe } from "./message.ts";
+import { sendUnreadAgain } from "./resend.ts";
 import { find, type GroupRecord, put } from "./records.ts";
 import type { Turn } from "./turn.ts";
 
@@ -63,9 +64,17 @@ const ENDS: Record<string, (turn: Turn, key: string) => Promise<string>> = {
   group: endConversation,
   commit: endConversation,
   contact: failAllTo,
-  receipt: async ({ tx }, username) => {
-    await tx.delete(`receipt/${username}`);
+  owed: async (turn, key) => {
+    const [username] = await dropAt(turn, `owed/${key}`);
     return `what was to be confirmed to ${username} was dropped`;
+  },
+  report: async (turn, key) => {
+    const [username] = await dropAt(turn, `report/${key}`);
+    return `what ${username} has confirmed was dropped`;
+  },
+  again: async (turn, key) => {
+    await dropAt(turn, `again/${key}`);
+    return "what was not received in a conversation was not sent again";
   },
   pushed: async () => "something that the relay pushed was left alone",
   unread: async () => "the sender of something that was left alone could not be told",
@@ -98,7 +107,7 @@ async function failReceived(turn: Turn, seq: string): Promise<string> {
   if (row !== undefined)
     await put(tx, "in/", seq, { ...row, state: "failed", reason: "internal", settled_at: turn.now });
   else for (const prefix of ["in/", "in-body/"]) await tx.delete(prefix + seq);
-  if (seen !== undefined) (await turn.receipt(seen.from)).failed.push({ id: seen.id, reason: "internal" });
+  if (seen !== undefined) await owe(tx, { ...seen, seq: Number(seq), state: "failed", reason: "internal" });
   return `a received message ${seen === undefined ? "" : `of ${seen.from} `}has failed`;
 }
 
@@ -152,6 +161,12 @@ async function failAllTo(turn: Turn, username: string): Promise<string> {
   for (const [key] of await turn.tx.list({ prefix: `queue/${username}/` }))
     await failMessage(turn, key.slice(key.lastIndexOf("/") + 1));
   return `nothing can be sent to ${username}`;
+}
+
+/** Deletes a record, and all under it. @returns the parts of its key, but for the table */
+async function dropAt({ tx }: Turn, at: string): Promise<string[]> {
+  for (const [key] of await tx.list({ prefix: at })) if (key === at || key.startsWith(`${at}/`)) await tx.delete(key);
+  return at.split("/").slice(1);
 }
 
 async function deleteEndingIn(tx: WriteTransaction, prefixes: string[], end: string): Promise<void> {

@@ -1,22 +1,19 @@
 import { epochOf, type Group, type GroupCrypto } from "../crypto/group.ts";
 import { fingerprint } from "../crypto/identity.ts";
 import { fromBase64, toBase64 } from "../protocol/index.ts";
-import type { Value, WriteTransaction } from "../store/store.ts";
+import type { WriteTransaction } from "../store/store.ts";
 import type { Account } from "./account.ts";
 import { raiseAlert } from "./alerts.ts";
 import { Fault, isFromBelow } from "./fault.ts";
 import { Waste } from "./waste.ts";
 import {
-  emptyReceipt,
   type CommitRecord,
   type ContactRecord,
   get,
   type GroupRecord,
-  isEmptyReceipt,
-  isReceipt,
   parse,
+  partsUnder,
   put,
-  type ReceiptRecord,
   remove,
 } from "./records.ts";
 
@@ -29,6 +26,8 @@ export interface Conversation {
 
 /** Conversations that are kept in memory, at most: anybody may open one more. */
 const IN_MEMORY = 500;
+/** How long a turn takes up more work. With what it has begun, and its commit, others wait for it twice as long at most. */
+const TURN_MS = 100;
 /** Ids of requests that are gone from the store and may be unanswered. */
 const REMEMBERED = 64;
 
@@ -40,6 +39,10 @@ export class Cache {
   readonly conversations = new Map<string, Conversation>();
   readonly commits = new Map<string, CommitRecord>();
   readonly waste = new Waste();
+  /** Contacts whose receipts are not applied whole yet. */
+  readonly reporting = new Set<string>();
+  /** Conversations that ended, of which not everything unread waits again yet; and their contacts. */
+  readonly again = new Map<string, string>();
 
   /** Lets go of the conversations that were used least lately, but for those in which something is awaited. */
   trim(): void {
@@ -52,12 +55,25 @@ export class Cache {
   clear(): void {
     this.conversations.clear();
     this.commits.clear();
+    this.reporting.clear();
+    this.again.clear();
+  }
+
+  /** Whether something older than what waits for a contact is still to be put before it. */
+  isHeld(contact: string): boolean {
+    for (const held of this.again.values()) if (held === contact) return true;
+    return false;
   }
 
   async load(tx: WriteTransaction): Promise<void> {
     this.clear();
     for (const [key, value] of await tx.list({ prefix: "commit/" }))
       this.commits.set(key.slice("commit/".length), parse(key, value) as CommitRecord);
+    for await (const contact of partsUnder(tx, "report/")) this.reporting.add(contact);
+    for await (const group of partsUnder(tx, "again/")) {
+      const record = await get(tx, "again/", group);
+      if (record !== undefined) this.again.set(group, record.contact);
+    }
   }
 }
 
@@ -84,10 +100,11 @@ export class Turn {
   readonly aside = new Set<string>();
   /** It has to be replaced. */
   lastResortUsed = false;
+  /** Work was left for the next turn, since the time of this one was over. */
+  isCut = false;
   /** Highest `seq` of our mailbox that is processed. */
   position: number;
   readonly #contacts = new Map<string, { record: ContactRecord | undefined; dirty: boolean }>();
-  readonly #receipts = new Map<string, { record: ReceiptRecord; before: Value | undefined }>();
 
   constructor(
     tx: WriteTransaction,
@@ -188,28 +205,11 @@ export class Turn {
     await this.tx.delete(`next/${group}`);
   }
 
-  /** The next receipt to this contact, to be added to, or to be emptied. */
-  async receipt(username: string): Promise<ReceiptRecord> {
-    const known = this.#receipts.get(username);
-    return known?.record ?? this.#keepReceipt(username, await this.tx.get(`receipt/${username}`));
-  }
-
-  #keepReceipt(username: string, before: Value | undefined): ReceiptRecord {
-    const key = `receipt/${username}`;
-    const record = before === undefined ? emptyReceipt() : (parse(key, before) as ReceiptRecord);
-    if (!isReceipt(record)) throw new Fault(key, new SyntaxError());
-    this.#receipts.set(username, { record, before });
-    return record;
-  }
-
-  /** What there is to put into receipts, by contact. */
-  async receiptsDue(): Promise<Map<string, ReceiptRecord>> {
-    for (const [key, before] of await this.tx.list({ prefix: "receipt/" })) {
-      const username = key.slice("receipt/".length);
-      if (!this.#receipts.has(username)) this.#keepReceipt(username, before);
-    }
-    const due = [...this.#receipts].filter(([, { record }]) => !isEmptyReceipt(record));
-    return new Map(due.map(([username, { record }]) => [username, record]));
+  /** To be asked before each piece of work of which there may be much: if there is no more time, it is left for the next turn. */
+  mayGoOn(share = 1): boolean {
+    if (this.clock() - this.ticks < share * TURN_MS) return true;
+    this.isCut = true;
+    return false;
   }
 
   /** Work for a contact that led to nothing, in {@link Waste}'s measure. */
@@ -231,11 +231,6 @@ export class Turn {
   async flush(taken?: string): Promise<void> {
     for (const { record, dirty } of this.#contacts.values())
       if (dirty && record !== undefined) await put(this.tx, "contact/", record.username, record);
-    for (const [username, { record, before }] of this.#receipts) {
-      const after = isEmptyReceipt(record) ? undefined : JSON.stringify(record);
-      if (after === undefined && before !== undefined) await this.tx.delete(`receipt/${username}`);
-      if (after !== undefined && after !== before) await this.tx.put(`receipt/${username}`, after);
-    }
     for (const conversation of this.cache.conversations.values()) {
       if (!conversation.dirty) continue;
       conversation.dirty = false;

@@ -1,6 +1,6 @@
 /** To whom a message was written stands in its row: whoever has the name later gets none of it, and has no say on it. */
 import { expect, test } from "vitest";
-import { emptyReceipt, put, type ReceiptRecord } from "../../src/client/records.ts";
+import { type OutcomeRecord, owed, pad } from "../../src/client/records.ts";
 import { MemoryFolder, MemoryStore } from "../../src/store/memory.ts";
 import { bodies, follow, pause, rejection, World } from "./world.ts";
 
@@ -33,8 +33,12 @@ async function successor(world: World, bob: { unregister(options: { release: tru
   const other = await world.open("bob", new MemoryStore(folder));
   const got = follow(other);
   /** What it says of Alice's messages, in a receipt of its making. */
-  const say = async (said: Partial<ReceiptRecord>) => {
-    await new MemoryStore(folder).write((tx) => put(tx, "receipt/", "alice", { ...emptyReceipt(), ...said }));
+  const say = async (lost: string[], outcomes: OutcomeRecord[]) => {
+    await new MemoryStore(folder).write(async (tx) => {
+      for (const id of lost) await tx.put(owed("alice", "lost", id), "");
+      for (const [place, outcome] of outcomes.entries())
+        await tx.put(owed("alice", "done", pad(place)), JSON.stringify(outcome));
+    });
     await (await other.send("alice", "a word")).received();
   };
   return { other, got, say };
@@ -94,11 +98,7 @@ test("a trusted successor that asks for what was sent to the one before does not
   await store.write(async (tx) => {
     for (const [key, value] of rows) await tx.put(key, value);
   });
-  await say({
-    undecryptable: [asked.id],
-    handled: [handled.id],
-    failed: [{ id: failed.id, reason: "as I say" }],
-  });
+  await say([asked.id], [{ id: handled.id }, { id: failed.id, failed: "as I say" }]);
   await (await alice.send("bob", "for the new one")).handled();
   expect(got.map(({ body }) => body)).toEqual(["for the new one"]);
   for (const one of [handled, failed]) expect((await one.status()).reason).not.toBe("as I say");

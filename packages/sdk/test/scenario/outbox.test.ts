@@ -1,32 +1,17 @@
 /** The outbox's books, without a relay: answers are made up. */
 import { expect, test } from "vitest";
-import { readAccount } from "../../src/client/account.ts";
 import { applyAnswers } from "../../src/client/answers.ts";
 import { heal } from "../../src/client/commits.ts";
 import { Flight } from "../../src/client/flight.ts";
 import { encryptQueued } from "../../src/client/outgoing.ts";
-import { receivedUpTo, sendAgain } from "../../src/client/receipts.ts";
+import { receivedUpTo } from "../../src/client/reports.ts";
+import { sendAgain } from "../../src/client/resend.ts";
 import { get, list, pad, put } from "../../src/client/records.ts";
-import { Cache, Turn } from "../../src/client/turn.ts";
-import { EPOCH_MESSAGES, GroupCrypto } from "../../src/crypto/group.ts";
-import { nodeCryptoProvider } from "../../src/node/provider.ts";
-import type { ClientStore, Range } from "../../src/store/store.ts";
+import type { Turn } from "../../src/client/turn.ts";
+import { EPOCH_MESSAGES } from "../../src/crypto/group.ts";
+import type { Range } from "../../src/store/store.ts";
+import { turns } from "./turns.ts";
 import { World } from "./world.ts";
-
-/** Runs turns over an agent's store, as a session does. */
-async function turns(store: ClientStore) {
-  const crypto = await GroupCrypto.load(nodeCryptoProvider);
-  const cache = new Cache();
-  const run = (work: (turn: Turn) => Promise<unknown>) =>
-    store.write(async (tx) => {
-      const account = await readAccount(tx);
-      if (account === undefined) throw new Error("no agent");
-      const turn = new Turn(tx, crypto, account, cache);
-      await work(turn);
-      await turn.flush();
-    });
-  return { run, cache };
-}
 
 test("each message keeps its place in the conversation when others are encrypted anew in another order", async () => {
   await using world = await World.create();

@@ -4,7 +4,7 @@ import type { Agent } from "../../src/client/agent.ts";
 import { GroupCrypto } from "../../src/crypto/group.ts";
 import { AgentError } from "../../src/errors.ts";
 import { MemoryFolder, MemoryStore } from "../../src/store/memory.ts";
-import { pad, put } from "../../src/client/records.ts";
+import { owed, pad, put } from "../../src/client/records.ts";
 import type { WriteTransaction } from "../../src/store/store.ts";
 import { alertKinds, eventually, follow, World } from "./world.ts";
 
@@ -38,8 +38,11 @@ const plants: Record<string, (tx: WriteTransaction, peer: string, group: string)
     await plantMessage(tx, 900, { group, counter: 77 }, peer);
     await put(tx, "wire/", pad(900), { group, epoch: 1, counter: 77, frame: "{" });
   },
-  "a receipt that is no JSON": (tx, peer) => tx.put(`receipt/${peer}`, BROKEN),
-  "a receipt of another shape": (tx, peer) => tx.put(`receipt/${peer}`, `{"received":{},"handled":7}`),
+  "what became of a message that is no JSON": (tx, peer) => tx.put(owed(peer, "done", pad(1)), BROKEN),
+  "the rest of a receipt that is no JSON": (tx, peer) => tx.put(`report/${peer}/${pad(1)}`, BROKEN),
+  "the rest of a receipt of another shape": (tx, peer) =>
+    tx.put(`report/${peer}/${pad(1)}`, `{"received":{},"handled":7}`),
+  "what is to be sent again that is no JSON": (tx, _peer, group) => tx.put(`again/${group}`, BROKEN),
   "a receipt in the outbox that is no JSON": async (tx, peer) => {
     await plantMessage(tx, 900, { kind: "receipt" }, peer);
     await tx.put(`out/${pad(900)}`, BROKEN);

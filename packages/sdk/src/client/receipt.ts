@@ -1,0 +1,50 @@
+import * as z from "zod/mini";
+import { fromUtf8 } from "../protocol/index.ts";
+
+/** Ids and counters in one receipt, at most; the rest travels in the next. */
+export const PER_RECEIPT = 500;
+/** Groups that a receipt may name: a few are kept for a contact, and closed ones are named once more. */
+export const GROUPS = 100;
+
+const Ids = z.array(z.string().check(z.maxLength(64))).check(z.maxLength(PER_RECEIPT));
+const Counter = z.int().check(z.positive());
+
+/** The body of a receipt. Cumulative `received`; everything else by id. */
+const Receipt = z.object({
+  /** For a group: everything up to this counter was read and is on disk, but for `missing`. */
+  received: z._default(
+    z
+      .record(z.string().check(z.maxLength(64)), Counter)
+      .check(z.refine((groups) => Object.keys(groups).length <= GROUPS)),
+    {},
+  ),
+  handled: z._default(Ids, []),
+  failed: z._default(
+    z
+      .array(
+        z.object({
+          id: z.string(),
+          reason: z.string().check(z.maxLength(1024)),
+          /** It came too late. */
+          expired: z.exactOptional(z.literal(true)),
+        }),
+      )
+      .check(z.maxLength(PER_RECEIPT)),
+    [],
+  ),
+  /** Never arrived readably: send them again under the same id. */
+  missing: z._default(z.array(z.object({ group: z.string(), counter: Counter })).check(z.maxLength(PER_RECEIPT)), []),
+  undecryptable: z._default(Ids, []),
+});
+
+export type Receipt = z.output<typeof Receipt>;
+
+/** The receipt in a message's body; undefined if it is malformed. */
+export function readReceipt(body: Uint8Array): Receipt | undefined {
+  try {
+    const parsed = Receipt.safeParse(JSON.parse(fromUtf8(body) ?? ""));
+    return parsed.success ? parsed.data : undefined;
+  } catch {
+    return undefined;
+  }
+}

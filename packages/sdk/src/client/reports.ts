@@ -1,0 +1,168 @@
+/** What contacts report of what was sent to them. */
+import { frameId } from "../crypto/content.ts";
+import { deleteRow, rowByCounter, rowById, sentIn, settle } from "./outbox-rows.ts";
+import { readReceipt } from "./receipt.ts";
+import { get, nextSeq, type OutboxRecord, pad, parse, put, type ReportRecord, toBytes } from "./records.ts";
+import { AT_LEAST, isTo, replace, sendAgain, SHARE } from "./resend.ts";
+import type { Conversation, Turn } from "./turn.ts";
+
+/** What a receipt costs that is none, and a word in one that names nothing that was sent to its sender. See `Waste`. */
+const MALFORMED = 2;
+const MISS = 0.02;
+/** A gap that is named again, as every receipt does until one was read. */
+const KNOWN_GAP = 0.002;
+
+/**
+ * Applies a receipt that came in `conversation`. It counts only for messages that were sent to its contact. Malformed ones
+ * do nothing.
+ */
+export async function applyReceipt(turn: Turn, { record }: Conversation, body: Uint8Array): Promise<void> {
+  const receipt = readReceipt(body);
+  if (receipt === undefined) turn.wasted(record.contact, MALFORMED);
+  else await report(turn, record.contact, { conversation: record.id, ...receipt });
+}
+
+/** The other side has everything on disk that we sent in this group up to this counter. */
+export function confirm(turn: Turn, contact: string, group: string, counter: number): Promise<void> {
+  const nothing = { handled: [], failed: [], missing: [], undecryptable: [] };
+  return report(turn, contact, { conversation: group, received: { [group]: counter }, ...nothing });
+}
+
+/** As far as the turn has time; the rest is on disk, and what its contact reports meanwhile comes behind it. */
+async function report(turn: Turn, contact: string, record: ReportRecord): Promise<void> {
+  const { reporting, waste } = turn.cache;
+  if (!reporting.has(contact) && (await apply(turn, contact, record, 1))) return;
+  reporting.add(contact);
+  turn.isCut ||= !waste.isSpent(contact, turn.clock());
+  await put(turn.tx, "report/", `${contact}/${pad(await nextSeq(turn.tx, "report"))}`, record);
+}
+
+/** Goes on with what earlier turns have left, contact by contact, each in order. */
+export async function continueReports(turn: Turn): Promise<void> {
+  const { reporting, waste } = turn.cache;
+  const contacts = [...reporting];
+  for (const contact of contacts) {
+    if (waste.isSpent(contact, turn.clock())) continue;
+    reporting.delete(contact);
+    if (await continueFor(turn, contact)) continue;
+    // In the next turn the others come first.
+    reporting.add(contact);
+    if (!turn.mayGoOn(SHARE)) return;
+  }
+}
+
+/** @returns whether nothing is left of this contact's */
+async function continueFor(turn: Turn, contact: string): Promise<boolean> {
+  for (;;) {
+    const [next] = await turn.tx.list({ prefix: `report/${contact}/`, limit: 1 });
+    if (next === undefined) return true;
+    const [key, value] = next;
+    const record = parse(key, value) as ReportRecord;
+    const isWhole = await turn.on(key, () => apply(turn, contact, record, SHARE));
+    if (isWhole) await turn.tx.delete(key);
+    else await turn.tx.put(key, JSON.stringify(record));
+    if (!isWhole || !turn.mayGoOn(SHARE)) return false;
+  }
+}
+
+/** Applies a report, and takes out of it what is applied. @returns whether that is all of it */
+async function apply(turn: Turn, from: string, record: ReportRecord, share: number): Promise<boolean> {
+  let count = 0;
+  const goesOn = () => !turn.cache.waste.isSpent(from, turn.clock()) && (count++ < AT_LEAST || turn.mayGoOn(share));
+  /** A row that was sent to whoever reports of it. */
+  const theirs = async (row: OutboxRecord | undefined): Promise<OutboxRecord | undefined> => {
+    if (row !== undefined && (await isTo(turn, row, from))) return row;
+    turn.wasted(from, MISS);
+    return undefined;
+  };
+  for (let one; (one = record.missing[0]) !== undefined; record.missing.shift()) {
+    if (!goesOn()) return false;
+    const row = await rowByCounter(turn, one.group, one.counter);
+    if (row?.to === from) await sendAgain(turn, from, row);
+    else turn.wasted(from, KNOWN_GAP);
+  }
+  for (let id; (id = record.undecryptable[0]) !== undefined; record.undecryptable.shift()) {
+    if (!goesOn()) return false;
+    const row = await theirs(await rowById(turn.tx, id));
+    if (row === undefined || id !== frameId(row.id, row.attempt)) continue;
+    // The other side may not have that group, or be in an epoch that it cannot leave: it never joined, has closed it, or
+    // was not given a commit. What is not readable twice is sent in another one.
+    if (row.group !== undefined && (row.group !== record.conversation || row.attempt > 0))
+      await replace(turn, from, row.group);
+    await sendAgain(turn, from, (await rowById(turn.tx, id)) ?? row);
+  }
+  for (const [group, counter] of Object.entries(record.received)) {
+    if (!(await receivedUpTo(turn, from, group, counter, goesOn))) return false;
+    delete record.received[group];
+    if (group !== record.conversation) turn.wasted(from, MISS);
+  }
+  for (let id; (id = record.handled[0]) !== undefined; record.handled.shift()) {
+    if (!goesOn()) return false;
+    await outcome(turn, await theirs(await rowById(turn.tx, id)), "handled");
+  }
+  for (let one; (one = record.failed[0]) !== undefined; record.failed.shift()) {
+    if (!goesOn()) return false;
+    const row = await theirs(await rowById(turn.tx, one.id));
+    await outcome(turn, row, one.expired === true ? "expired" : "failed", one.reason);
+  }
+  return true;
+}
+
+async function outcome(
+  turn: Turn,
+  row: OutboxRecord | undefined,
+  state: "handled" | "expired" | "failed",
+  reason?: string,
+): Promise<void> {
+  if (row === undefined || isFinalByReceipt(row)) return;
+  if (row.kind === "receipt") await deleteRow(turn, row);
+  else await settle(turn, row, state, reason);
+}
+
+/** @returns whether that is all of it; what is done is not there any more */
+export async function receivedUpTo(
+  turn: Turn,
+  from: string,
+  group: string,
+  counter: number,
+  goesOn: () => boolean = () => true,
+): Promise<boolean> {
+  for await (const [key, seq] of sentIn(turn, group)) {
+    if (Number(key.slice(key.lastIndexOf("/") + 1)) > counter) break;
+    if (!goesOn()) return false;
+    const row = await get(turn.tx, "out/", pad(Number(seq)));
+    // Another contact's conversation, or identity's.
+    if (row !== undefined && !(await isTo(turn, row, from))) break;
+    await turn.tx.delete(key);
+    if (row === undefined) continue;
+    if (row.kind === "receipt") {
+      await forgetGaps(turn, row);
+      await deleteRow(turn, row);
+      await oneReceiptLess(turn, group);
+    } else if (!isFinalByReceipt(row)) await settle(turn, row, "received");
+  }
+  return true;
+}
+
+async function oneReceiptLess(turn: Turn, group: string): Promise<void> {
+  const conversation = await turn.conversation(group);
+  if (conversation === undefined) return;
+  conversation.record.receipts_out = Math.max(0, (conversation.record.receipts_out ?? 0) - 1);
+  conversation.dirty = true;
+}
+
+/** What this receipt asked for was sent again, or never will be: the next ones need not name it. */
+async function forgetGaps(turn: Turn, row: OutboxRecord): Promise<void> {
+  const receipt = readReceipt(toBytes((await turn.tx.get(`out-body/${pad(row.seq)}`)) ?? ""));
+  for (const { group, counter } of receipt?.missing ?? []) {
+    const conversation = await turn.conversation(group);
+    if (conversation?.record.gaps?.includes(counter) !== true) continue;
+    conversation.record.gaps = conversation.record.gaps.filter((gap) => gap !== counter);
+    conversation.dirty = true;
+  }
+}
+
+/** Final states do not change, but for those that only the relay reported. */
+function isFinalByReceipt(row: OutboxRecord): boolean {
+  return row.by_relay !== true && ["handled", "failed", "expired", "refused"].includes(row.state);
+}

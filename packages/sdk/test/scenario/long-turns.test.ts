@@ -1,0 +1,138 @@
+/** Work of which there may be any amount is done in pieces: a turn takes up no more when its time is over. */
+import { expect, test } from "vitest";
+import { closeConversation } from "../../src/client/conversations.ts";
+import { Flight } from "../../src/client/flight.ts";
+import { receive } from "../../src/client/incoming.ts";
+import { encryptQueued } from "../../src/client/outgoing.ts";
+import { expire } from "../../src/client/outbox-rows.ts";
+import { failWaiting } from "../../src/client/queue.ts";
+import { list, pad, put } from "../../src/client/records.ts";
+import { applyReceipt, continueReports } from "../../src/client/reports.ts";
+import { continueAgain } from "../../src/client/resend.ts";
+import { sweep } from "../../src/client/retention.ts";
+import { type Conversation, Turn } from "../../src/client/turn.ts";
+import { utf8 } from "../../src/protocol/index.ts";
+import { turns, workClock } from "./turns.ts";
+import { World } from "./world.ts";
+
+const COUNT = 600;
+/** A turn's time, with what it has begun, in steps of the clock that counts work. */
+const BOUND = 160;
+
+/** Alice, who has sent so many messages to Bob that wait for a word of him, without a relay. */
+async function unconfirmed(state: "stored" | "queued" = "stored") {
+  await using world = await World.create();
+  const alice = await world.open("alice");
+  await world.open("bob");
+  await (await alice.send("bob", "hello")).stored();
+  await alice.close();
+  const store = world.memory("alice");
+  const { clock, counted } = workClock();
+  const { run, cache } = await turns(store, clock);
+  const [{ id: group } = { id: "" }] = await store.read((tx) => list(tx, "group/"));
+  await store.write(async (tx) => {
+    for (let seq = 1_001; seq <= 1_000 + COUNT; seq++) {
+      const row = { seq, id: `m${seq}`, kind: "message", to: "bob", content_type: "text/plain", state } as const;
+      const sent = state === "stored" ? { group, counter: seq } : {};
+      await put(tx, "out/", pad(seq), { ...row, ...sent, created_at: 1, updated_at: Date.now(), attempt: 0 });
+      await tx.put(`out-body/${pad(seq)}`, "text");
+      await tx.put(`out-id/m${seq}`, String(seq));
+      if (state === "stored") await tx.put(`sent/${group}/${pad(seq)}`, String(seq));
+      else await tx.put(`queue/bob/${pad(seq)}`, "");
+    }
+  });
+  /** One turn; it takes no longer than it may. @returns whether it has left something */
+  const turn = async (work: (turn: Turn) => Promise<unknown>): Promise<boolean> => {
+    const since = clock();
+    const isCut = await run(async (one) => {
+      await work(one);
+      return one.isCut;
+    }, counted);
+    expect(clock() - since).toBeLessThan(BOUND);
+    return isCut;
+  };
+  const inState = async (wanted: string) =>
+    (await store.read((tx) => list(tx, "out/")))
+      .filter((row) => row.seq > 1_000 && row.state === wanted)
+      .map(({ seq }) => seq);
+  const conversation = async (one: Turn) => (await one.conversation(group)) as Conversation;
+  return { store, run, turn, cache, group, inState, conversation };
+}
+
+const all = Array.from({ length: COUNT }, (_, index) => 1_001 + index);
+
+test("a receipt for many messages is applied over several turns, also when the link is another one in between", async () => {
+  const { store, turn, cache, group, inState, conversation } = await unconfirmed();
+  const receipt = { received: { [group]: 1_000 + COUNT }, handled: all.slice(0, 300).map((seq) => `m${seq}`) };
+  const cut = await turn(async (one) => applyReceipt(one, await conversation(one), utf8(JSON.stringify(receipt))));
+  expect(cut).toBe(true);
+  expect((await inState("received")).length).toBeLessThan(COUNT);
+  // What comes behind it is applied behind it.
+  const late = { failed: [{ id: "m1001", reason: "too late" }] };
+  await turn(async (one) => applyReceipt(one, await conversation(one), utf8(JSON.stringify(late))));
+  await store.write((tx) => cache.load(tx));
+  for (let count = 0; await turn(continueReports); count++) expect(count).toBeLessThan(100);
+  expect(await inState("handled")).toEqual(all.slice(0, 300));
+  expect(await inState("received")).toEqual(all.slice(300));
+  expect(await store.read((tx) => tx.list({ prefix: "report/" }))).toEqual([]);
+});
+
+test("a conversation with much that is unread ends over several turns; nothing newer leaves meanwhile, and all in order", async () => {
+  const { store, run, turn, cache, group, inState, conversation } = await unconfirmed();
+  expect(await turn(async (one) => closeConversation(one, await conversation(one)))).toBe(true);
+  const flight = new Flight(
+    () => undefined,
+    () => undefined,
+  );
+  await run((one) => encryptQueued(one, flight));
+  expect([...flight.toOpen]).toEqual([]);
+  await store.write((tx) => cache.load(tx));
+  for (let count = 0; await turn(continueAgain); count++) expect(count).toBeLessThan(100);
+  expect(await inState("queued")).toEqual(all);
+  await run((one) => encryptQueued(one, flight));
+  expect([...flight.toOpen]).toEqual(["bob"]);
+  expect(await store.read((tx) => tx.list({ prefix: `sent/${group}/` }))).toEqual([]);
+});
+
+test("what is pushed is processed as far as a turn has time, and acknowledged no further", async () => {
+  const { turn } = await unconfirmed();
+  const pushed = all.map((seq) => ({
+    delivery: { from: "bob", kind: "application", message: "", message_id: `x${seq}`, seq, timestamp: 1 },
+    offline: false,
+  }));
+  let count = 0;
+  let position = 0;
+  const cut = await turn(async (one) => {
+    count = await receive(one, pushed);
+    ({ position } = one);
+  });
+  expect(cut).toBe(true);
+  expect(count).toBeGreaterThan(0);
+  expect(position).toBe(pushed[count - 1]?.delivery.seq);
+});
+
+test("messages that expire, and such that fail with their contact, end over several turns", async () => {
+  const { store, turn, inState } = await unconfirmed("queued");
+  await store.write(async (tx) => {
+    for (const seq of all.slice(0, 300)) await tx.put(`expiry/${pad(1)}/${pad(seq)}`, "");
+  });
+  for (let count = 0; await turn(expire); count++) expect(count).toBeLessThan(100);
+  expect(await inState("expired")).toEqual(all.slice(0, 300));
+  const flight = new Flight(
+    () => undefined,
+    () => undefined,
+  );
+  for (let count = 0; await turn((one) => failWaiting(one, flight, "bob", "identity_changed")); count++)
+    expect(count).toBeLessThan(100);
+  expect(await inState("failed")).toEqual(all.slice(300));
+});
+
+test("a sweep stops when its turn's time is over, and comes again soon", async () => {
+  const { turn } = await unconfirmed();
+  let next = Infinity;
+  const cut = await turn(async (one) => {
+    next = await sweep(one);
+  });
+  expect(cut).toBe(true);
+  expect(next).toBeLessThan(1_000);
+});

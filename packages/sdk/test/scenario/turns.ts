@@ -1,0 +1,37 @@
+import { readAccount } from "../../src/client/account.ts";
+import { Cache, Turn } from "../../src/client/turn.ts";
+import { GroupCrypto } from "../../src/crypto/group.ts";
+import { nodeCryptoProvider } from "../../src/node/provider.ts";
+import type { ClientStore, WriteTransaction } from "../../src/store/store.ts";
+
+/** Runs turns over an agent's store, as a session does. */
+export async function turns(store: ClientStore, clock?: () => number) {
+  const crypto = await GroupCrypto.load(nodeCryptoProvider);
+  const cache = new Cache();
+  const run = <T>(work: (turn: Turn) => Promise<T>, over: (tx: WriteTransaction) => WriteTransaction = (tx) => tx) =>
+    store.write(async (tx) => {
+      const account = await readAccount(tx);
+      if (account === undefined) throw new Error("no agent");
+      const turn = new Turn(over(tx), crypto, account, cache, clock);
+      const result = await work(turn);
+      await turn.flush();
+      return result;
+    });
+  return { run, cache, crypto };
+}
+
+/** A clock that stands still but for work: each look into the store, and each change, takes a millisecond. */
+export function workClock() {
+  let now = 0;
+  const step = <T>(result: T): T => {
+    now += 1;
+    return result;
+  };
+  const counted = (tx: WriteTransaction): WriteTransaction => ({
+    get: (key) => step(tx.get(key)),
+    list: (range) => step(tx.list(range)),
+    put: (key, value) => step(tx.put(key, value)),
+    delete: (key) => step(tx.delete(key)),
+  });
+  return { clock: () => now, counted };
+}
