@@ -38,8 +38,9 @@ const rules: [problem: string, about: string, sql: string][] = [
   [
     "device_without_account",
     "open mailboxes of devices that are not their account's",
+    // By its name: a mailbox has that of its account, and by anything else each would be looked for among all accounts.
     `FROM mailboxes m WHERE closed IS NULL AND device != '' AND NOT EXISTS
-      (SELECT 1 FROM accounts a WHERE a.mailbox = m.mailbox)`,
+      (SELECT 1 FROM accounts a WHERE a.name = m.name AND a.mailbox = m.mailbox)`,
   ],
   // A group that an account has left has no members, and is kept so that its id is never used again.
   [

@@ -31,12 +31,7 @@ export function stats(db: string): Stats {
   const database = openSnapshot(db);
   try {
     const one = (sql: string): number => (database.prepare(`SELECT ${sql} AS value`).get() as { value: number }).value;
-    const all = database
-      .prepare(
-        `SELECT count(DISTINCT mailbox) AS mailboxes, count(*) AS entries, coalesce(sum(bytes), 0) AS bytes,
-          min(stored_at) AS oldest FROM entries`,
-      )
-      .get() as { mailboxes: number; entries: number; bytes: number; oldest: number | null };
+    const mailboxes = usages(database);
     const ofKind = (kind: string): number => one(`(SELECT count(*) FROM accounts WHERE kind = '${kind}')`);
     return {
       accounts: {
@@ -46,31 +41,54 @@ export function stats(db: string): Stats {
         disabled: one("(SELECT count(*) FROM accounts WHERE disabled = 1)"),
       },
       devices: one("(SELECT count(*) FROM mailboxes WHERE device != '' AND closed IS NULL)"),
-      mailboxes_with_mail: all.mailboxes,
-      entries: all.entries,
-      bytes: all.bytes,
-      oldest_entry: all.oldest,
+      mailboxes_with_mail: mailboxes.length,
+      entries: mailboxes.reduce((sum, { entries }) => sum + entries, 0),
+      bytes: mailboxes.reduce((sum, { bytes }) => sum + bytes, 0),
+      oldest_entry: mailboxes.reduce<number | null>(
+        (oldest, { oldest_entry }) => Math.min(oldest ?? oldest_entry, oldest_entry),
+        null,
+      ),
       // Of groups that somebody has left there is nothing but the id.
       groups: one("(SELECT count(DISTINCT group_id) FROM members)"),
       key_packages: one("(SELECT count(*) FROM key_packages WHERE package IS NOT NULL)"),
       database_bytes: sizeOnDisk(db),
-      fullest: fullest(database),
+      fullest: fullest(database, mailboxes),
     };
   } finally {
     database.close();
   }
 }
 
-function fullest(database: DatabaseSync): Stats["fullest"] {
+interface Usage {
+  mailbox: number;
+  entries: number;
+  bytes: number;
+  oldest_entry: number;
+}
+
+/** Of each mailbox with mail. In the order of the table: in that of the index each entry would be looked for. */
+function usages(database: DatabaseSync): Usage[] {
   return database
     .prepare(
-      `SELECT e.mailbox, coalesce(a.username, m.name, '') AS username, coalesce(m.device, '') AS device, e.entries, e.bytes,
-        e.oldest_entry FROM (SELECT mailbox, count(*) AS entries, sum(bytes) AS bytes, min(stored_at) AS oldest_entry
-          FROM entries GROUP BY mailbox ORDER BY bytes DESC, mailbox LIMIT 10) e
-        LEFT JOIN mailboxes m ON m.mailbox = e.mailbox LEFT JOIN accounts a ON a.name = m.name
-        ORDER BY e.bytes DESC, e.mailbox`,
+      `SELECT mailbox, count(*) AS entries, sum(bytes) AS bytes, min(stored_at) AS oldest_entry
+        FROM entries NOT INDEXED GROUP BY mailbox`,
     )
-    .all() as unknown as Stats["fullest"];
+    .all() as unknown as Usage[];
+}
+
+function fullest(database: DatabaseSync, mailboxes: Usage[]): Stats["fullest"] {
+  const owner = database.prepare(
+    `SELECT coalesce(a.username, m.name, '') AS username, coalesce(m.device, '') AS device
+      FROM (SELECT ? AS mailbox) e LEFT JOIN mailboxes m ON m.mailbox = e.mailbox LEFT JOIN accounts a ON a.name = m.name`,
+  );
+  return mailboxes
+    .toSorted((one, other) => other.bytes - one.bytes || one.mailbox - other.mailbox)
+    .slice(0, 10)
+    .map(({ mailbox, ...usage }) => ({
+      mailbox,
+      ...(owner.get(mailbox) as { username: string; device: string }),
+      ...usage,
+    }));
 }
 
 function sizeOnDisk(db: string): number {
