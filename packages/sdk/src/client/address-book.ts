@@ -6,6 +6,7 @@ import type { ClientStore, ReadTransaction } from "../store/store.ts";
 import type { Account } from "./account.ts";
 import { meet } from "./contacts.ts";
 import { setStanding } from "./peers.ts";
+import { noteName } from "./lookalikes.ts";
 import { type ContactRecord, get, list, put } from "./records.ts";
 import { mismatch, stoppedError } from "./sent.ts";
 import { Cache, pin, Turn } from "./turn.ts";
@@ -108,6 +109,7 @@ export class AddressBook {
       const trusted = { ...pin(username, certificate, pinnedAt), verified };
       const record = { ...trusted, blocked: before?.blocked ?? false };
       await put(tx, "contact/", username, record);
+      await noteName(tx, username);
       // What waits for it is tried at once.
       await tx.put(`retry/${username}`, "");
       await setStanding(tx, username, record.blocked ? "block" : "allow");

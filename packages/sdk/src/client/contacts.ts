@@ -1,7 +1,8 @@
 import { looksLike } from "../crypto/identity.ts";
 import { type DeviceCertificate, toBase64, usernameKey } from "../protocol/index.ts";
 import type { ReadTransaction, WriteTransaction } from "../store/store.ts";
-import { type ContactRecord, list } from "./records.ts";
+import { alike, noteName } from "./lookalikes.ts";
+import type { ContactRecord } from "./records.ts";
 import { pin, type Turn } from "./turn.ts";
 
 /** Groups that are kept for one contact, and that the next one may replace. [P-9.10] */
@@ -31,6 +32,7 @@ export async function meet(turn: Turn, certificate: DeviceCertificate, shownBy: 
   if (known === undefined) {
     if (shownBy === "welcome" && !(await countStranger(turn))) return "too_many_strangers";
     await warnOfLookalikes(turn, certificate.username);
+    await noteName(turn.tx, certificate.username);
     turn.saveContact(pin(certificate.username, certificate, turn.now));
     return "trusted";
   }
@@ -123,8 +125,7 @@ async function strangers(turn: Turn): Promise<{ day: number; today: number }> {
 }
 
 async function warnOfLookalikes(turn: Turn, username: string): Promise<void> {
-  const alike = (await list(turn.tx, "contact/")).filter((contact) => looksLike(contact.username, username));
-  const names = alike.map((contact) => `your contact ${contact.username}`);
+  const names = (await alike(turn.tx, username)).map((name) => `your contact ${name}`);
   if (looksLike(usernameKey(turn.account.identity.username), username)) names.unshift("your own name");
   if (names.length > 0)
     await turn.alert("lookalike", username, `${username} looks like ${names.join(" and ")}, but is another agent`);

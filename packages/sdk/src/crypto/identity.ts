@@ -70,11 +70,31 @@ export function parseFingerprint(typed: string): string | undefined {
   return /^[A-Z2-7]{52}$/.test(plain) ? plain : undefined;
 }
 
-/** Whether two different usernames could be taken for one another (`l`, `I` and `1`; `O` and `0`; dash and underscore). */
+/** Whether two different usernames could be taken for one another: their skeletons are the same. */
 export function looksLike(a: string, b: string): boolean {
   return usernameKey(a) !== usernameKey(b) && skeleton(a) === skeleton(b);
 }
 
-function skeleton(name: string): string {
-  return usernameKey(name).replace(/[i1]/g, "l").replace(/0/g, "o").replace(/_/g, "-").replace(/rn/g, "m");
+/** Letters that read like others, or like two of them. */
+const READS_AS: Readonly<Record<string, string>> = {
+  "0": "o",
+  "1": "l",
+  i: "l",
+  "2": "z",
+  "5": "s",
+  "8": "b",
+  q: "g",
+  d: "cl",
+  m: "rn",
+  w: "vv",
+};
+
+/**
+ * What is left of a username when it is read in haste, of `a-z0-9`: without dashes and underscores, and each letter as what it reads
+ * like. (As the skeletons of UTS #39, section 4, for the characters that names have.)
+ */
+export function skeleton(username: string): string {
+  return usernameKey(username)
+    .replace(/[-_]/g, "")
+    .replace(/[0-9a-z]/g, (letter) => READS_AS[letter] ?? letter);
 }

@@ -132,6 +132,19 @@ describe("usernames that could be taken for one another", () => {
     ["b0b-bot", "bob_bot"],
     ["modern", "modem"],
     ["ILL", "1l1"],
+    ["vvorker", "worker"],
+    ["clave", "dave"],
+    ["c1ave", "Dave"],
+    ["rnallory", "mallory"],
+    ["agent-1", "agent1"],
+    ["agent_1", "agent-l"],
+    ["-bob_", "bob"],
+    ["b_o-b", "BOB"],
+    ["5ales", "sales"],
+    ["dev-2", "devz"],
+    ["8ob", "bob"],
+    ["que", "gue"],
+    ["winclovv", "vvinDow"],
   ])("%s and %s", (a, b) => {
     expect(looksLike(a, b)).toBe(true);
     expect(looksLike(b, a)).toBe(true);
@@ -141,6 +154,9 @@ describe("usernames that could be taken for one another", () => {
     ["alice", "ALICE"],
     ["alice", "alicia"],
     ["bob", "rob"],
+    ["agent-1", "agent-2"],
+    ["agent1", "agent11"],
+    ["worker", "vorker"],
   ])("but not %s and %s", (a, b) => {
     expect(looksLike(a, b)).toBe(false);
   });
