@@ -3,12 +3,21 @@ import type { Command } from "commander";
 import { openOptions } from "../agent.ts";
 import { UsageError } from "../errors.ts";
 import type { Act, Call } from "../call.ts";
+import type { Agent } from "@aimessage/sdk/node";
 
 export function configure(command: Command, act: Act): void {
   command
-    .description("Register a new agent at a relay. Its keys are made here and never leave this machine.")
+    .description(
+      "Register a new agent at a relay. Its keys are made here and never leave this machine. One that its relay does not know any more is registered again.",
+    )
     .addHelpText("after", "\nExample:\n  aimessage register -u alice -s ws://localhost:8080\n")
     .action(act(register));
+}
+
+function outcome({ moved, anew, username, server }: Agent): string {
+  if (moved) return `${username} was registered already; this address of its relay is remembered: ${server}`;
+  if (anew) return `${username} is registered again, with the same keys: its relay did not know it any more.`;
+  return "Registration successful!";
 }
 
 async function register(call: Call): Promise<void> {
@@ -18,14 +27,7 @@ async function register(call: Call): Promise<void> {
   const { Agent } = await import("@aimessage/sdk/node");
   await using agent = await Agent.register({ ...openOptions(call, "register"), username, server });
   await call.out.confirm(
-    [
-      agent.moved
-        ? `${agent.username} was registered already; this address of its relay is remembered: ${agent.server}`
-        : "Registration successful!",
-      `Username: ${agent.username}`,
-      `Fingerprint: ${agent.fingerprint}`,
-      `Saved to: ${agent.folder}`,
-    ],
+    [outcome(agent), `Username: ${agent.username}`, `Fingerprint: ${agent.fingerprint}`, `Saved to: ${agent.folder}`],
     {
       username: agent.username,
       fingerprint: agent.fingerprint,

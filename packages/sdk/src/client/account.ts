@@ -222,6 +222,14 @@ async function refusedLogin(crypto: GroupCrypto, account: Account, refusal: Refu
   const { identity, device, relay, server } = account;
   if (refusal.reason === "invalid_credentials" && server !== relay.server)
     return refused({ ...refusal, hint: `this agent is registered at ${relay.server}: check -s or AIMESSAGE_SERVER` });
+  if (refusal.reason === "invalid_credentials") {
+    const again = `aimessage register -u ${identity.username} -s ${server}`;
+    return refused({
+      ...refusal,
+      message: `it does not know ${identity.username} any more`,
+      hint: `${again} registers it there again, with the same keys and contacts`,
+    });
+  }
   if (refusal.reason !== "device_replaced") return refused(refusal);
   const shown = refusal.certificate;
   const certificate = shown === undefined ? undefined : await verifyCertificate(crypto, fromBase64(shown));
@@ -234,6 +242,11 @@ async function refusedLogin(crypto: GroupCrypto, account: Account, refusal: Refu
   return new AgentError("relay_protocol", "the relay says that this device was replaced, and cannot prove it", {
     hint: "ask the relay's operator; another device of yours would have signed that",
   });
+}
+
+/** Whether a login was refused since the relay knows nothing of this agent. */
+export function isForgotten(error: unknown): boolean {
+  return error instanceof AgentError && error.reason === "invalid_credentials";
 }
 
 /** The error of a device that is not the agent's any more, for another one has taken its place. */

@@ -1,6 +1,5 @@
-import { AgentError } from "../errors.ts";
 import type { ClientStore } from "../store/store.ts";
-import type { Account } from "./account.ts";
+import { type Account, isForgotten } from "./account.ts";
 import { ask } from "./asks.ts";
 import type { Link } from "./link.ts";
 import { erase, failAllWaiting } from "./message.ts";
@@ -46,8 +45,7 @@ async function leaveRelay({ store, account, link }: Parts, { release, ...wait }:
     return true;
   } catch (error) {
     // A process that died here before has done this already, or somebody else.
-    const gone = error instanceof AgentError && error.reason === "invalid_credentials";
-    if (!gone || account.server !== account.relay.server) throw error;
+    if (!isForgotten(error) || account.server !== account.relay.server) throw error;
     return false;
   }
 }

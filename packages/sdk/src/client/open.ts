@@ -2,10 +2,19 @@ import { AgentError } from "../errors.ts";
 import { type CryptoProvider, GroupCrypto } from "../crypto/group.ts";
 import { Username, usernameObjection } from "../protocol/index.ts";
 import type { ClientStore, LinkLock } from "../store/store.ts";
-import { type Account, createAccount, login, readAccount, readInfo, registerDevice, updateRelay } from "./account.ts";
+import {
+  type Account,
+  createAccount,
+  isForgotten,
+  login,
+  readAccount,
+  readInfo,
+  registerDevice,
+  updateRelay,
+} from "./account.ts";
 import { Agent } from "./agent.ts";
 import { connect, type Transport, webTransport } from "./connect.ts";
-import { type Connection, refused } from "./connection.ts";
+import { type Connection, type Refusal, refused } from "./connection.ts";
 import { erase } from "./message.ts";
 import { registerReplacement } from "./replace-device.ts";
 import { serverUrl } from "./server-url.ts";
@@ -14,14 +23,20 @@ import { serverUrl } from "./server-url.ts";
 const LINK_MS = 5_000;
 const LINK_LOOK_MS = 50;
 
+/** Where an agent is registered that was to be: there already, at another address of its relay, or anew. */
+export type Again = "already" | "moved" | "anew";
+
 export interface OpenAgentOptions {
   store: ClientStore;
   /** Needed to register. */
   username?: string | undefined;
   /** Needed to register, and remembered; afterwards another address of the same relay, for this process. */
   server?: string | undefined;
-  /** Remember `server` once the relay has let the agent in there. */
-  move?: boolean | undefined;
+  /**
+   * Register an agent that is registered: remembers `server` once the relay has let it in there, and has a relay that does
+   * not know it any more know it again, with the same identity. Told which of them it was.
+   */
+  again?: ((how: Again) => void) | undefined;
   /** Register if the store is new (default), or only load. */
   create?: boolean | undefined;
   /** Allow `ws://` beyond this machine. */
@@ -49,7 +64,7 @@ export async function openAgent(options: OpenAgentOptions, kind: typeof Agent = 
   } else if (options.server !== undefined) {
     const insecure = options.insecure ?? account.relay.insecure;
     account = { ...account, server: serverUrl(options.server, insecure).href, relay: { ...account.relay, insecure } };
-    if (options.move === true) await move(crypto, account, options);
+    options.again?.(await registerAgain(crypto, account, options));
   }
   return kind.over(options.store, crypto, account, options.role ?? "agent", options.transport);
 }
@@ -92,13 +107,32 @@ async function register(crypto: GroupCrypto, begun: Account | undefined, options
   });
 }
 
-/** The relay of a registered agent has another address: it is the same one if it knows the agent's device. */
-function move(crypto: GroupCrypto, account: Account, options: OpenAgentOptions): Promise<void> {
-  return connected(new URL(account.server), options, async (connection) => {
-    await login(options.store, crypto, account, connection);
-    const { server, relay } = account;
-    account.relay = await updateRelay(options.store, (before) => ({ ...before, server, insecure: relay.insecure }));
-  });
+/** The relay of a registered agent knows its device, or has lost its account. */
+function registerAgain(crypto: GroupCrypto, account: Account, options: OpenAgentOptions): Promise<Again> {
+  const { store } = options;
+  const { server, relay } = account;
+  const moves = server !== relay.server;
+  const work = async (connection: Connection): Promise<Again> => {
+    try {
+      await login(store, crypto, account, connection);
+    } catch (error) {
+      if (moves || !isForgotten(error)) throw error;
+      const refusal = await registerDevice(store, crypto, account, connection);
+      if (refusal !== undefined) throw notTakenBack(refusal);
+      return "anew";
+    }
+    if (!moves) return "already";
+    account.relay = await updateRelay(store, (before) => ({ ...before, server, insecure: relay.insecure }));
+    return "moved";
+  };
+  // Who holds the link of an agent that stays where it is has been let in there.
+  return connected(new URL(server), options, work, moves ? LINK_MS : 0);
+}
+
+function notTakenBack(refusal: Refusal): AgentError {
+  if (refusal.reason !== "username_taken") return refused(refusal);
+  const hint = `its name is reserved or another one's: ask the relay's operator to release it (aimessage-server user remove NAME --release), or remove this agent here (aimessage unregister) and register under another name`;
+  return refused({ ...refusal, hint });
 }
 
 /** Holds the link and a connection for as long as `work` takes. */
@@ -106,8 +140,9 @@ async function connected<T>(
   server: URL,
   { store, signal, transport = webTransport }: OpenAgentOptions,
   work: (connection: Connection) => Promise<T>,
+  patience = LINK_MS,
 ): Promise<T> {
-  const lock = await patientlyTakeLink(store, signal);
+  const lock = await patientlyTakeLink(store, patience, signal);
   let connection: Connection | undefined;
   try {
     connection = await connect(transport, server, () => undefined, signal);
@@ -118,12 +153,16 @@ async function connected<T>(
   }
 }
 
-async function patientlyTakeLink(store: ClientStore, signal: AbortSignal | undefined): Promise<LinkLock> {
-  for (const deadline = performance.now() + LINK_MS; ;) {
+async function patientlyTakeLink(
+  store: ClientStore,
+  patience: number,
+  signal: AbortSignal | undefined,
+): Promise<LinkLock> {
+  for (const deadline = performance.now() + patience; ;) {
     const lock = await store.takeLink("register");
     if (lock !== undefined) return lock;
     if (signal?.aborted === true) throw new AgentError("aborted", "aborted while waiting for another process");
-    if (performance.now() > deadline)
+    if (performance.now() >= deadline)
       throw new AgentError("store_busy", "another process uses this agent just now", {
         hint: "wait for it, or end it",
       });

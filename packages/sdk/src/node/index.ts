@@ -12,6 +12,7 @@ import {
   type OpenAgentOptions,
 } from "../index.ts";
 import { readAccount } from "../client/account.ts";
+import type { Again } from "../client/open.ts";
 import { makeBackup, readBackup, restoreBackup } from "../client/backup.ts";
 import type { LeaveOptions } from "../client/leave.ts";
 import { serverUrl } from "../client/server-url.ts";
@@ -28,7 +29,7 @@ export { newPassphrase } from "./passphrase.ts";
 export { nodeCryptoProvider } from "./provider.ts";
 export { SqliteStore } from "./sqlite-store.ts";
 
-export interface OpenOptions extends Omit<OpenAgentOptions, "store" | "provider" | "transport" | "move"> {
+export interface OpenOptions extends Omit<OpenAgentOptions, "store" | "provider" | "transport" | "again"> {
   /** Folder of all agents of this user; default `AIMESSAGE_HOME` or `~/.aimessage`. */
   home?: string | undefined;
   /** Seals what the store holds; default `AIMESSAGE_PASSPHRASE`, or the file that `AIMESSAGE_PASSPHRASE_FILE` names. */
@@ -97,7 +98,7 @@ export async function listAgents(home: string = defaultHome()): Promise<string[]
 export class Agent extends CoreAgent {
   #folder = "";
   #files!: SqliteStore;
-  #moved = false;
+  #again: Again | undefined;
 
   get folder(): string {
     return this.#folder;
@@ -105,7 +106,12 @@ export class Agent extends CoreAgent {
 
   /** Whether `register` has found it registered, and has remembered another address of its relay. */
   get moved(): boolean {
-    return this.#moved;
+    return this.#again === "moved";
+  }
+
+  /** Whether `register` has found it registered, and its relay had lost its account. */
+  get anew(): boolean {
+    return this.#again === "anew";
   }
 
   /** Registers once, then loads. */
@@ -113,17 +119,33 @@ export class Agent extends CoreAgent {
     return Agent.#open(options);
   }
 
-  /** Registers. For an agent that is registered, remembers another `server` if that is its relay, too; else refuses. */
+  /**
+   * Registers. For an agent that is registered, remembers another `server` if that is its relay, too, and has its relay know
+   * it again if that has lost its account; else refuses.
+   * @throws AgentError already_registered, and what {@link open} throws
+   */
   static async register(options: OpenOptions & { username: string; server: string }): Promise<Agent> {
     const home = options.home ?? defaultHome();
     const folder = join(home, usernameKey(options.username));
     const server = serverUrl(options.server, options.insecure ?? true);
     const registeredAt = SqliteStore.exists(folder) ? await serverOf(folder, passphraseOf(options)) : undefined;
-    if (registeredAt === server.href)
-      throw new AgentError("already_registered", `${options.username} is registered in ${home} already`, {
+    if (registeredAt === undefined) return Agent.#open(options);
+    const stays = registeredAt === server.href;
+    const already = (cause?: unknown) =>
+      new AgentError("already_registered", `${options.username} is registered in ${home} already`, {
         hint: "use it as it is, or choose another username or home",
+        cause,
       });
-    return Agent.#open({ ...options, move: registeredAt !== undefined });
+    let how: Again | undefined;
+    const agent = await Agent.#open({ ...options, again: (found) => (how = found) }).catch((error: unknown) => {
+      // Whether its relay knows it cannot be told now.
+      const unknown = error instanceof AgentError && (error.shouldRetry() || error.code === "home_unwritable");
+      throw stays && unknown ? already(error) : error;
+    });
+    agent.#again = how;
+    if (how !== "already") return agent;
+    await agent.close();
+    throw already();
   }
 
   /**
@@ -154,7 +176,7 @@ export class Agent extends CoreAgent {
     return sealBackup(JSON.stringify(await makeBackup(this.#files)), passphrase);
   }
 
-  static async #open(options: OpenOptions & { move?: boolean }): Promise<Agent> {
+  static async #open(options: OpenOptions & Pick<OpenAgentOptions, "again">): Promise<Agent> {
     const home = options.home ?? defaultHome();
     const username = options.username ?? (await onlyAgent(home, options));
     checkUsername(username);
@@ -170,7 +192,6 @@ export class Agent extends CoreAgent {
       const agent = (await openAgent({ ...options, ...node }, Agent)) as Agent;
       agent.#folder = folder;
       agent.#files = store;
-      agent.#moved = options.move === true;
       return agent;
     } catch (error) {
       if (!existed) await removeIfEmpty(store).catch(() => undefined);
