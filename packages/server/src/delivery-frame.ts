@@ -9,7 +9,8 @@ export function deliveryFrame(entry: Entry, live: boolean): string {
     device: entry.device as string,
     kind: entry.kind,
     message: entry.message,
-    session_id: entry.sessionId as string,
+    // An empty one is left out, as in the original.
+    session_id: (entry.sessionId === "" ? undefined : entry.sessionId) as string,
     group_id: entry.groupId as string,
     epoch: entry.epoch as number,
     message_id: entry.messageId,

@@ -2,7 +2,7 @@
 
 import { expect, test } from "vitest";
 import { createRelay } from "../src/index.ts";
-import { loginToken, RawClient, registerToken, seal, tokenClient } from "./raw-client.ts";
+import { type Frame, loginToken, RawClient, registerToken, seal, tokenClient } from "./raw-client.ts";
 
 const relayForTest = () => createRelay({ port: 0, store: "memory", noLimits: true });
 
@@ -115,6 +115,36 @@ test("two logins on one connection crash nothing, and another user's is refused"
     reason: "already_authenticated",
   });
   expect((await client.ask("heartbeat")).data.status).toBe("ok");
+});
+
+/** Of each pushed frame whether it has a session_id, and which. */
+function sessions(frames: Frame[]) {
+  return frames.map(({ type, data }) => [type, Object.hasOwn(data, "session_id"), data.session_id]);
+}
+
+test("a message without a session has no session_id, also where its sender wrote an empty one", async () => {
+  await using relay = await relayForTest();
+  using alice = await tokenClient(relay.url, "alice");
+  using bob = await tokenClient(relay.url, "bob");
+  const sendAll = async () => {
+    for (const session of [{}, { session_id: "" }, { session_id: "s" }])
+      await alice.ask("send", { to: "bob", message: "hi", ...session });
+  };
+  await sendAll();
+  expect(sessions([await bob.read(), await bob.read(), await bob.read()])).toEqual([
+    ["message", false, undefined],
+    ["message", false, undefined],
+    ["message", true, "s"],
+  ]);
+  await bob.close();
+  await sendAll();
+  using again = await RawClient.open(relay.url);
+  const waited = (await loginToken(again, bob.user)).filter(({ type }) => type !== "ack");
+  expect(sessions(waited.slice(-3))).toEqual([
+    ["offline_message", false, undefined],
+    ["offline_message", false, undefined],
+    ["offline_message", true, "s"],
+  ]);
 });
 
 test("30 users at once never get each other's credentials", async () => {
