@@ -12,5 +12,5 @@ export const UNREAD = 2 ** 20;
 export const UNREAD_BEFORE_LOGIN = 2 ** 16;
 /** How long a client may take to close its side. Milliseconds. */
 export const CLOSE_MS = 2_000;
-/** The longest time for which a client over its rate is not read. Milliseconds. */
+/** The longest time for which nothing is read of a client over its rate. Milliseconds. */
 export const PAUSE_MS = 1_000;

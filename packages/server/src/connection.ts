@@ -8,22 +8,13 @@ import {
 } from "@aimessage/sdk/protocol";
 import type { RawData, WebSocket } from "ws";
 import { Answers } from "./answers.ts";
-import {
-  MAX_RUNNING,
-  MAX_QUEUED,
-  MAX_QUEUED_AT_LOGIN,
-  MAX_BLOCKED,
-  UNREAD,
-  UNREAD_BEFORE_LOGIN,
-  CLOSE_MS,
-  PAUSE_MS,
-} from "./bounds.ts";
+import * as bounds from "./bounds.ts";
 import type { Context } from "./context.ts";
 import type { Delivery } from "./delivery.ts";
 import { Framing } from "./framing.ts";
-import { handle, needsLogin, runsAlone } from "./handlers/index.ts";
-import { invalidData } from "./handlers/invalid-data.ts";
+import { handle, refuseBad, runsAlone } from "./handlers/index.ts";
 import { chargeAccount, groupOf, Intake, type Read, requestId } from "./intake.ts";
+import type { Over } from "./rate-limit.ts";
 import { type Answer, type Challenge, type FrameData, type Login, refuse, type Session } from "./session.ts";
 import { StorageError } from "./store/store.ts";
 import { Valve } from "./valve.ts";
@@ -66,7 +57,7 @@ export class Connection implements Session {
     socket.on("data", (chunk: Buffer) => this.#follow(chunk));
     webSocket.on("pong", (data) => this.#pong(data.toString("latin1")));
     webSocket.on("ping", (data) => {
-      this.heardAt = performance.now();
+      this.#heard();
       this.#writer.pong(data);
       this.#limitUnread();
     });
@@ -97,7 +88,8 @@ export class Connection implements Session {
 
   #limitUnread(): void {
     if (this.unread > this.#context.config.limits.bufferedBytes) this.drop("slow reader dropped");
-    else if (this.unread > (this.login === undefined ? UNREAD_BEFORE_LOGIN : UNREAD)) this.#valve.close("unread");
+    else if (this.unread > (this.login === undefined ? bounds.UNREAD_BEFORE_LOGIN : bounds.UNREAD))
+      this.#valve.close("unread");
   }
 
   pingUpTo(seq: number): void {
@@ -116,7 +108,7 @@ export class Connection implements Session {
     if (code === closeCodes.deviceReplaced) this.push("error", refuse(reason).data);
     this.#webSocket.close(code, reason);
     // Whoever does not read the reason keeps what was written to it.
-    setTimeout(() => this.terminate(), CLOSE_MS).unref();
+    setTimeout(() => this.terminate(), bounds.CLOSE_MS).unref();
   }
 
   /** Takes no more requests; those that have begun are answered. */
@@ -147,14 +139,14 @@ export class Connection implements Session {
     this.#queue.push(read);
     this.#startQueued();
     if (this.#queue.length > 0) this.#holdBack();
-    if ((this.#blocked?.size ?? 0) > MAX_BLOCKED) this.close(closeCodes.slowReader, "rate_limited");
+    if ((this.#blocked?.size ?? 0) > bounds.MAX_BLOCKED) this.close(closeCodes.slowReader, "rate_limited");
   }
 
   #holdBack(): void {
     const isLogin = this.#alone === "authenticate";
     let bytes = 0;
     for (const { text } of this.#queue) bytes += text.length;
-    const most = isLogin ? MAX_QUEUED_AT_LOGIN : MAX_QUEUED;
+    const most = isLogin ? bounds.MAX_QUEUED_AT_LOGIN : bounds.MAX_QUEUED;
     if (this.#queue.length <= most && bytes <= 4 * this.#context.config.limits.frameBytes) return;
     if (isLogin) this.drop("slow reader dropped");
     else this.#valve.close("queue");
@@ -183,7 +175,7 @@ export class Connection implements Session {
   #startQueued(): void {
     for (let next = this.#queue[0]; next !== undefined; next = this.#queue[0]) {
       const alone = runsAlone(next.look.type);
-      if (this.#alone !== undefined || this.#running >= MAX_RUNNING || (alone && this.#running > 0)) return;
+      if (this.#alone !== undefined || this.#running >= bounds.MAX_RUNNING || (alone && this.#running > 0)) return;
       this.#queue.shift();
       this.#start(next, alone);
     }
@@ -223,26 +215,31 @@ export class Connection implements Session {
   }
 
   #decide(read: Read): Answer | Promise<Answer> {
-    const retryAfterMs = this.#charge(read);
-    if (retryAfterMs > 0) {
+    const over = this.#charge(read);
+    if (over !== undefined) {
       this.#block(read);
-      this.#valve.closeFor("rate", Math.min(retryAfterMs, PAUSE_MS));
-      return refuse("rate_limited", { retry_after_ms: retryAfterMs, ...requestId(read) });
+      this.#valve.closeFor("rate", over.pauseMs);
+      return refuse("rate_limited", { retry_after_ms: over.retryAfterMs, ...requestId(read) });
     }
     const decoded = decodeClientFrame(read.text, read.look);
     if ("frame" in decoded) return handle(this.#context, this, decoded.frame);
-    const { reason, type } = decoded.bad;
-    if (reason === "invalid_data" && type !== undefined && needsLogin(type) && this.login === undefined)
-      return refuse("not_authenticated");
     this.#block(read);
-    return reason === "invalid_data" && type !== undefined ? invalidData(type) : refuse(reason);
+    return refuseBad(decoded.bad, this.login !== undefined);
   }
 
-  /** Milliseconds to wait, or 0. Before login every frame counts; after it, those of the account together. [P-11.2] */
-  #charge(read: Read): number {
-    if (this.login === undefined) return read.wait ?? this.#intake.charge(read.text.length);
-    if (read.wait !== undefined) return read.wait;
+  /** Before login every frame counts; after it, those of the account together. [P-11.2] */
+  #charge(read: Read): Over | undefined {
+    if (read.charged !== undefined) return read.charged.over;
+    if (this.login === undefined) return this.#intake.charge(read.text.length);
     return chargeAccount(this.#context.rates, this.login.name, read);
+  }
+
+  /** Pings and pongs are answered or heeded all the same; too many are read later. */
+  #heard(): void {
+    this.heardAt = performance.now();
+    const { login } = this;
+    const over = login === undefined ? this.#intake.charge(0) : this.#context.rates.lightFrames.charge(login.name, 1);
+    if (over !== undefined) this.#valve.closeFor("rate", over.pauseMs);
   }
 
   #failed(error: unknown, read: Read): Answer {
@@ -261,7 +258,7 @@ export class Connection implements Session {
   /** After a refused `send` nothing more is stored in its group, however it was refused. [P-6.5] */
   #block(read: Read): void {
     const group = groupOf(read);
-    if (group !== undefined) this.blocked.add(group);
+    if (group !== undefined && this.login !== undefined) this.blocked.add(group);
   }
 
   #answer(answer: Answer, replyTo: string | undefined): void {
@@ -279,7 +276,7 @@ export class Connection implements Session {
 
   /** Acknowledges up to the place that the ping named; other pongs only show life. [P-5.4] */
   #pong(payload: string): void {
-    this.heardAt = performance.now();
+    this.#heard();
     const seq = this.#writer.acknowledgedBy(payload);
     const { delivery, login } = this;
     if (seq === undefined || delivery === undefined || login === undefined) return;

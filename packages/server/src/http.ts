@@ -54,6 +54,7 @@ function serverFor(respond: Respond, tls: Config["tls"]): Server {
   };
   const server = tls === undefined ? createServer(TIMES, onRequest) : createTlsServer(TIMES, onRequest);
   server.maxRequestsPerSocket = 1;
+  server.once("listening", () => server.on("error", () => {}));
   return server;
 }
 

@@ -1,6 +1,6 @@
 import { Id, type Look, lookAt } from "@aimessage/sdk/protocol";
 import type { Limits } from "./limits.ts";
-import { Bucket, type Buckets } from "./rate-limit.ts";
+import { Bucket, type Buckets, type Over } from "./rate-limit.ts";
 
 /**
  * A frame counts once, and once more for each of these bytes, and for each of these fields and elements: reading it costs as
@@ -13,14 +13,11 @@ const COUNTED_ITEMS = 2 ** 9;
 /** Frames over the rate in a row after which a stranger is sent away. */
 const MOST_REFUSED = 100;
 
-/**
- * A frame as it came in: looked at, and not parsed before it is charged. `wait`: a stranger was charged for it when it came;
- * 0, or milliseconds until it may be sent again.
- */
+/** A frame as it came in: looked at, and not parsed before it is charged. Strangers are charged when it comes. */
 export interface Read {
   text: string;
   look: Look;
-  wait?: number;
+  charged?: { over: Over | undefined };
 }
 
 /** Reads the frames of one connection. Of strangers it holds little, and reads nothing that is over their rate. [P-1.3, P-11.2] */
@@ -45,30 +42,30 @@ export class Intake {
     return { text, look: lookAt(text) };
   }
 
-  /** Charges a stranger for a frame. @returns 0, or milliseconds until it may be sent again */
-  charge(bytes: number): number {
-    return this.#bucket.take(weight(bytes, COUNTED_BEFORE_LOGIN));
+  /** Charges a stranger for a frame. */
+  charge(bytes: number): Over | undefined {
+    return this.#bucket.charge(weight(bytes, COUNTED_BEFORE_LOGIN));
   }
 
   /** Charges for a frame of a stranger and takes it, or says why the connection has to end. */
   readStranger(bytes: Buffer, isBinary: boolean): Read | "too_large" | "flood" {
     if (this.isTooLarge(bytes.length)) return "too_large";
-    const wait = this.charge(bytes.length);
-    this.#refusedInARow = wait > 0 ? this.#refusedInARow + 1 : 0;
+    const over = this.charge(bytes.length);
+    this.#refusedInARow = over === undefined ? 0 : this.#refusedInARow + 1;
     if (this.#refusedInARow > MOST_REFUSED) return "flood";
-    return { ...this.read(bytes, isBinary), wait };
+    return { ...this.read(bytes, isBinary), charged: { over } };
   }
 }
 
-/** Charges an account for a frame. @returns 0, or milliseconds until it may be sent again */
+/** Charges an account for a frame. */
 export function chargeAccount(
   { frames, lightFrames }: Record<"frames" | "lightFrames", Buckets>,
   account: string,
   { look: { type, length, items } }: Read,
-): number {
+): Over | undefined {
   const isLight = type === "received" || type === "heartbeat";
   const count = weight(length, isLight ? COUNTED_LIGHT : COUNTED) + Math.floor(items / COUNTED_ITEMS);
-  return (isLight ? lightFrames : frames).take(account, count);
+  return (isLight ? lightFrames : frames).charge(account, count);
 }
 
 function weight(bytes: number, each: number): number {

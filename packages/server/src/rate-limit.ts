@@ -1,9 +1,20 @@
+import { PAUSE_MS } from "./bounds.ts";
+
+/** Something was over a rate. Milliseconds. */
+export interface Over {
+  /** Until there are so many tokens. */
+  retryAfterMs: number;
+  /** For so long nothing more is read of whoever is over it. */
+  pauseMs: number;
+}
+
 /** A token bucket: `burst` at once, refilled by `perSecond`. A rate of 0 lets everything through. */
 export class Bucket {
   readonly #perMillisecond: number;
   readonly #burst: number;
   #tokens: number;
   #at: number;
+  #pausedUntil = 0;
 
   constructor(perSecond: number, burst: number) {
     this.#perMillisecond = perSecond / 1000;
@@ -20,6 +31,15 @@ export class Bucket {
     if (this.#tokens < wanted) return Math.ceil((wanted - this.#tokens) / this.#perMillisecond);
     this.#tokens -= wanted;
     return 0;
+  }
+
+  /** The same, and how long to pause: the longer the more is over the rate, as each costs something to refuse. */
+  charge(count: number): Over | undefined {
+    const retryAfterMs = this.take(count);
+    if (retryAfterMs === 0) return undefined;
+    const now = performance.now();
+    this.#pausedUntil = Math.min(Math.max(this.#pausedUntil, now) + retryAfterMs, now + PAUSE_MS);
+    return { retryAfterMs, pauseMs: this.#pausedUntil - now };
   }
 
   get isFull(): boolean {
@@ -48,13 +68,21 @@ export class Buckets {
 
   /** Takes tokens of a key's bucket. Returns 0, or the milliseconds until there are so many. */
   take(key: string, count = 1): number {
-    if (this.#perSecond === 0) return 0;
+    return this.#perSecond === 0 ? 0 : this.#of(key).take(count);
+  }
+
+  /** The same, and how long to pause. */
+  charge(key: string, count: number): Over | undefined {
+    return this.#perSecond === 0 ? undefined : this.#of(key).charge(count);
+  }
+
+  #of(key: string): Bucket {
     let bucket = this.#buckets.get(key);
     if (bucket === undefined) {
       this.#prune();
       this.#buckets.set(key, (bucket = new Bucket(this.#perSecond, this.#burst)));
     }
-    return bucket.take(count);
+    return bucket;
   }
 
   #prune(): void {

@@ -55,6 +55,8 @@ export function boundSockets(server: Server, config: Config, metrics: Metrics, l
   });
   const refused = sayRefused(most, metrics, log, most < maxConnections ? left?.files : undefined);
   server.on("drop", refused);
+  // What the system says when it cannot accept one: nobody else hears it, and the next may come through.
+  server.once("listening", () => server.on("error", refused));
   return {
     most,
     refused,

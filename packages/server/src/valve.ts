@@ -8,6 +8,8 @@ export class Valve {
   readonly #webSocket: WebSocket;
   /** Made when it is needed: most connections never are held back. */
   #closedFor: Set<Why> | undefined;
+  /** When it opens again by itself. */
+  #until = 0;
 
   constructor(webSocket: WebSocket) {
     this.#webSocket = webSocket;
@@ -23,11 +25,17 @@ export class Valve {
     if (this.#closedFor?.delete(why) === true && this.#closedFor.size === 0) this.#webSocket.resume();
   }
 
-  /** Closes it for a while. */
+  /** Closes it for a while, or for longer if it is closed. */
   closeFor(why: Why, milliseconds: number): void {
+    this.#until = Math.max(this.#until, performance.now() + milliseconds);
     if (this.isClosedFor(why)) return;
     this.close(why);
-    setTimeout(() => this.open(why), milliseconds).unref();
+    this.#openLater(why);
+  }
+
+  #openLater(why: Why): void {
+    const left = Math.max(1, this.#until - performance.now());
+    setTimeout(() => (performance.now() < this.#until ? this.#openLater(why) : this.open(why)), left).unref();
   }
 
   isClosedFor(why: Why): boolean {

@@ -2,6 +2,7 @@
 import { afterEach, expect, test, vi } from "vitest";
 import { createRelay, type Limits } from "../src/index.ts";
 import { newAgent, randomGroup } from "./agent.ts";
+import { Bucket } from "../src/rate-limit.ts";
 import { RawClient, tokenClient } from "./raw-client.ts";
 
 const relayWith = (limits: Partial<Limits>) => createRelay({ port: 0, store: "memory", noLimits: true, limits });
@@ -94,4 +95,38 @@ test("[A-9] signs of life count by their size, and frames by their fields", asyn
   expect([await heartbeat(), await heartbeat(), await heartbeat()]).toEqual([undefined, undefined, "rate_limited"]);
   const list = async () => (await client.ask("commit", { x: Array.from({ length: 9000 }, () => 0) })).data.reason;
   expect([await list(), await list()]).toEqual(["invalid_data", "rate_limited"]);
+});
+
+test("[A-8] what is over a rate pauses all that sends it, the longer the more it is", () => {
+  const bucket = new Bucket(10, 1);
+  expect(bucket.charge(1)).toBeUndefined();
+  const pauses = Array.from({ length: 30 }, () => bucket.charge(1)?.pauseMs ?? 0);
+  expect(pauses[0]).toBeGreaterThan(50);
+  expect(pauses[3]).toBeGreaterThan(3 * 50);
+  expect(pauses.at(-1)).toBeLessThanOrEqual(1000);
+  expect(pauses.at(-1)).toBeGreaterThan(900);
+});
+
+test("[A-8] of a flood that is over its rate little is answered, and of pings little is read", async () => {
+  await using relay = await relayWith({
+    framesPerSecond: 100,
+    framesBurst: 10,
+    lightFramesPerSecond: 100,
+    lightFramesBurst: 10,
+  });
+  for (const flood of ["frames", "pings"]) {
+    using client = await tokenClient(relay.url, flood);
+    let heard = 0;
+    client.socket.on("message", () => (heard += 1));
+    client.socket.on("pong", () => (heard += 1));
+    const until = performance.now() + 500;
+    while (performance.now() < until) {
+      for (let count = 0; count < 1000; count++)
+        if (flood === "pings") client.socket.ping("x".repeat(100));
+        else client.write("list_users", { filler: "x".repeat(1000) });
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    // What the system reads at once is 64 KiB.
+    expect(heard).toBeLessThan(1000);
+  }
 });

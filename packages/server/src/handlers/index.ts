@@ -1,10 +1,11 @@
-import type { ClientFrame, ClientFrameType } from "@aimessage/sdk/protocol";
+import type { BadFrame, ClientFrame, ClientFrameType } from "@aimessage/sdk/protocol";
 import type { Context } from "../context.ts";
 import { type Answer, refuse, type Session } from "../session.ts";
 import { authenticate } from "./authenticate.ts";
 import { claimKeys } from "./claim-keys.ts";
 import { commit } from "./commit.ts";
 import { heartbeat } from "./heartbeat.ts";
+import { invalidData } from "./invalid-data.ts";
 import { info } from "./info.ts";
 import { keyExchange } from "./key-exchange.ts";
 import { listUsers } from "./list-users.ts";
@@ -25,11 +26,6 @@ const alone = new Set<string | undefined>([
   "unregister",
 ] satisfies ClientFrameType[]);
 
-/** Whether a frame is for connections that are logged in. */
-export function needsLogin(type: string): boolean {
-  return !beforeLogin.has(type);
-}
-
 /** Whether a frame changes what its connection is, so that no other may be on its way meanwhile. */
 export function runsAlone(type: string | undefined): boolean {
   return alone.has(type);
@@ -49,6 +45,12 @@ export function handle(context: Context, session: Session, frame: ClientFrame): 
     default:
       return handleLoggedIn(context, session, frame);
   }
+}
+
+/** Answers a frame that could not be read. */
+export function refuseBad({ reason, type }: BadFrame, isLoggedIn: boolean): Answer {
+  if (reason !== "invalid_data" || type === undefined) return refuse(reason);
+  return isLoggedIn || beforeLogin.has(type) ? invalidData(type) : refuse("not_authenticated");
 }
 
 function handleLoggedIn(
