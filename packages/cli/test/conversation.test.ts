@@ -328,3 +328,22 @@ test("bench measures a relay and leaves nothing behind", async () => {
   expect(result.handled.p50_ms).toBeGreaterThan(0);
   expect((await world.cli("whoami")).exit).toBe(3);
 });
+
+test("unregister names what waits, and has it sent before the agent is gone", async () => {
+  const world = await createWorld();
+  await world.register("alice", "bob");
+  for (const text of ["one", "two"])
+    expect((await world.cli(`send -u alice -t bob -m ${text}`, { env: { AIMESSAGE_SERVER: NOWHERE } })).exit).toBe(4);
+  await world.cli("send -u bob -t alice -m unread");
+  const asked = await world.cli("unregister -u alice", { stdin: "" });
+  expect(asked.exit).toBe(2);
+  expect(asked.stderr).toContain("it has 2 messages waiting to be sent");
+  const gone = await world.cli("unregister -u alice --yes --json");
+  expect(gone.exit).toBe(0);
+  expect(gone.stderr).toContain("2 messages waiting to be sent");
+  expect(JSON.parse(gone.stdout)).toMatchObject({ username: "alice", unregistered: true, unsent: 0 });
+  expect((await world.cli("listen -u bob --count 2 --timeout 20")).stdout).toMatch(/one\n.*two\n/);
+});
+
+/** A port that nothing listens on. */
+const NOWHERE = "ws://127.0.0.1:1";

@@ -5,6 +5,7 @@ import type { Context } from "../context.ts";
 import { UsageError } from "../errors.ts";
 import { escapeLine } from "@aimessage/sdk/program";
 import type { Act, Call } from "../call.ts";
+import type { Agent } from "@aimessage/sdk/node";
 import { seconds } from "../values.ts";
 
 interface Options {
@@ -16,11 +17,15 @@ interface Options {
 export function configure(command: Command, act: Act): void {
   command
     .description(
-      "Remove this agent: its account and waiting messages at the relay, then its keys and messages here. Of a device that another one has replaced: only what is here.",
+      "Remove this agent: its account and waiting messages at the relay, then its keys and messages here. What waits to be sent is sent first, as far as the time goes. Of a device that another one has replaced: only what is here.",
     )
     .option("-y, --yes", "do not ask")
     .option("--release", "let the name be registered again, by anyone")
-    .addOption(new Option("--timeout <seconds>", "how long to wait").argParser(seconds).default(30_000, "30"))
+    .addOption(
+      new Option("--timeout <seconds>", "how long to wait for what is still to be sent, and for the relay")
+        .argParser(seconds)
+        .default(30_000, "30"),
+    )
     .addHelpText("after", "\nExample:\n  aimessage unregister -u alice --yes\n")
     .action(act(unregister));
 }
@@ -28,24 +33,51 @@ export function configure(command: Command, act: Act): void {
 async function unregister(call: Call, { yes, release, timeout }: Options): Promise<number> {
   const { context, out } = call;
   await using agent = await openAgent(call, "unregister");
-  const { username, folder } = agent;
-  if (yes !== true && !(await confirmed(username, folder, context))) {
+  const { username } = agent;
+  if (yes !== true && !(await confirmed(agent, context))) {
     out.note("Nothing was removed.");
     return 1;
   }
-  const wasThere = await agent.unregister({ timeout, signal: context.interrupted, release: release === true });
+  const wait = { timeout, signal: context.interrupted };
+  for (const text of await whatWaits(agent)) out.note(`${text}.`);
+  const unsent = await agent.outbox.drained(wait);
+  const wasThere = await agent.unregister({ ...wait, release: release === true });
   const released = wasThere && release === true;
+  if (unsent > 0) out.warn(`${messages(unsent)} could not be sent in time, and ${unsent === 1 ? "is" : "are"} gone`);
   const lines = wasThere
     ? [`${username} is no longer registered, and its folder is deleted.`]
     : [`The folder of ${username} is deleted. Its account at the relay is another device's, or was removed before.`];
   if (wasThere && !released) lines.push("Its name stays reserved at the relay.");
-  await out.confirm(lines, { username, unregistered: wasThere, released });
+  await out.confirm(lines, { username, unregistered: wasThere, released, unsent });
   return 0;
 }
 
-async function confirmed(username: string, folder: string, { stdin, stderr, interrupted }: Context): Promise<boolean> {
-  if (stdin.isTTY !== true) throw new UsageError("removing an agent cannot be undone", "give --yes if it is meant");
-  const prompt = `Remove ${username} and delete ${folder}? This cannot be undone. Type its name: `;
+/** What would be lost with the agent, in sentences without their full stops. */
+async function whatWaits(agent: Agent): Promise<string[]> {
+  const toSend = (await agent.outbox.list()).filter(({ state }) => state === "queued").length;
+  const unhandled = await agent.unhandled();
+  return [
+    ...(toSend === 0 ? [] : [`${messages(toSend)} waiting to be sent`]),
+    ...(unhandled === 0
+      ? []
+      : [`${messages(unhandled)} received and not handled; their senders hear that they failed`]),
+  ];
+}
+
+function messages(count: number): string {
+  return count === 1 ? "1 message" : `${count} messages`;
+}
+
+async function confirmed(agent: Agent, { stdin, stderr, interrupted }: Context): Promise<boolean> {
+  const { username, folder } = agent;
+  const waiting = (await whatWaits(agent)).join(", and ");
+  if (stdin.isTTY !== true)
+    throw new UsageError(
+      waiting === "" ? "removing an agent cannot be undone" : `removing an agent cannot be undone; it has ${waiting}`,
+      "give --yes if it is meant",
+    );
+  const also = waiting === "" ? "" : ` It has ${waiting}.`;
+  const prompt = `Remove ${username} and delete ${folder}?${also} This cannot be undone. Type its name: `;
   const asking = createInterface({ input: stdin, output: stderr });
   try {
     return (await asking.question(escapeLine(prompt), { signal: interrupted })) === username;

@@ -226,7 +226,7 @@ async function refusedLogin(crypto: GroupCrypto, account: Account, refusal: Refu
     const again = `aimessage register -u ${identity.username} -s ${server}`;
     return refused({
       ...refusal,
-      message: `it does not know ${identity.username} any more`,
+      message: `${refusal.message}: it does not know ${identity.username} any more`,
       hint: `${again} registers it there again, with the same keys and contacts`,
     });
   }

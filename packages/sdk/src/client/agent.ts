@@ -183,6 +183,11 @@ export class Agent implements AsyncDisposable {
     });
   }
 
+  /** Messages that have come and wait for a handler. */
+  unhandled(): Promise<number> {
+    return this.#store.read(async (tx) => (await tx.list({ prefix: "unhandled/" })).length);
+  }
+
   /** Who is online at the relay, without oneself. @throws AgentError refused, timeout, relay_unreachable */
   async users(wait?: Wait): Promise<string[]> {
     const { users } = await this.#ask("list_users", {}, wait);

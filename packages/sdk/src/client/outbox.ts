@@ -6,7 +6,7 @@ import type { Link } from "./link.ts";
 import { hasLeft, rowById } from "./outbox-rows.ts";
 import { get, list, type OutboxRecord, pad, put, toBytes } from "./records.ts";
 import { isFinal, type MessageStatus, Sent, toStatus } from "./sent.ts";
-import { Changes } from "./waiting.ts";
+import { Changes, type Wait, waitFor } from "./waiting.ts";
 
 /** The longest time without a look, and the shortest between two: many states change together. Milliseconds. */
 const LOOK_MS = 5_000;
@@ -82,6 +82,20 @@ export class Outbox {
     });
     this.#link.start();
     return status;
+  }
+
+  /**
+   * Waits until the relay has everything that waits here to be sent, or has refused it.
+   * @returns how many messages still wait when the time is up, or when there is no more to be hoped for
+   * @throws AgentError usage
+   */
+  async drained(wait: Wait = {}): Promise<number> {
+    check("wait", wait, "wait");
+    const waiting = async () => (await this.list()).filter(({ state }) => state === "queued").length;
+    if ((await waiting()) === 0) return 0;
+    this.#link.start();
+    const none = async () => ((await waiting()) === 0 ? 0 : undefined);
+    return waitFor(this.#store, this.#link, "the outbox", none, wait).catch(waiting);
   }
 
   /**

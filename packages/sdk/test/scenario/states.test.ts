@@ -237,3 +237,18 @@ describe("states of a message", () => {
     expect((await sent.handled()).state).toBe("handled");
   });
 });
+
+test("waiting for an empty outbox ends when everything has left, or says how much has not", async () => {
+  await using world = await World.create();
+  const [alice] = [await world.open("alice"), await world.open("bob")];
+  expect(await alice.outbox.drained()).toBe(0);
+  await (await alice.send("bob", "hello")).stored();
+  world.proxy.rule = ({ agent, toRelay, frame }) =>
+    agent === "alice" && toRelay && frame.type === "send" ? [] : undefined;
+  await alice.send("bob", "held back");
+  await alice.send("bob", "held back, too");
+  expect(await alice.outbox.drained({ timeout: 50 })).toBe(2);
+  world.proxy.rule = undefined;
+  world.proxy.cut("alice");
+  expect(await alice.outbox.drained()).toBe(0);
+});
