@@ -7,6 +7,7 @@ import { defaultLimits, type Limits } from "./limits.ts";
 import { formatLimit, generalOptions, limitFlags, parseLimit } from "./options.ts";
 import type { StoreOptions } from "./store/sqlite.ts";
 import type { RelayStore } from "./store/store.ts";
+import { systemUptime } from "./steady-clock.ts";
 import { VERSION } from "./version.ts";
 
 /** Everything that a relay can be told. */
@@ -33,8 +34,10 @@ export interface Config {
   /** The database was restored from a backup. */
   restored: boolean;
   limits: Limits;
-  /** Unix milliseconds. */
+  /** The system's clock: Unix milliseconds. It is believed as far as it agrees with `uptime`. */
   clock: () => number;
+  /** Milliseconds on a clock that nobody sets. */
+  uptime: () => number;
   /** Nothing but the relay is in this process: started by root, it becomes the user to whom `db` belongs once it listens. */
   ownProcess: boolean;
 }
@@ -54,6 +57,7 @@ export const defaultConfig: Config = {
   restored: false,
   limits: defaultLimits(),
   clock: Date.now,
+  uptime: systemUptime,
   ownProcess: false,
 };
 

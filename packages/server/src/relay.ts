@@ -18,7 +18,7 @@ import { httpServer, metricsServer } from "./http.ts";
 import { Hub } from "./hub.ts";
 import { keepAlive } from "./keep-alive.ts";
 import { defaultLimits, type Limits } from "./limits.ts";
-import { createLog } from "./log.ts";
+import { createLog, type Log } from "./log.ts";
 import { createMetrics, type Metrics } from "./metrics.ts";
 import { ownUrl, relayNames } from "./names.ts";
 import { Bucket, Buckets } from "./rate-limit.ts";
@@ -29,6 +29,7 @@ import { sayWhatIsLost, storageLog } from "./storage-log.ts";
 import { openMemoryStore, openSqliteStore } from "./store/sqlite.ts";
 import { Strangers } from "./strangers.ts";
 import { boundSockets } from "./sockets.ts";
+import { SteadyClock } from "./steady-clock.ts";
 import { startSweeps } from "./sweeps.ts";
 import { tokenKeys } from "./token-keys.ts";
 import { unfinished } from "./unfinished.ts";
@@ -79,9 +80,10 @@ async function start(config: Config): Promise<Relay> {
   const metrics = createMetrics(() => store.depth());
   const log = createLog(config.log, () => metrics.logLineLost());
   await using parts = new AsyncDisposableStack();
+  const { now: clock } = parts.use(new SteadyClock(config.clock, config.uptime, clockLog(log)));
   const storeOptions = {
     limits: config.limits,
-    clock: config.clock,
+    clock,
     onCommit: (milliseconds: number) => metrics.committed(milliseconds),
     restored: config.restored,
     lockPatienceMs: LOCK_PATIENCE_MS,
@@ -101,13 +103,13 @@ async function start(config: Config): Promise<Relay> {
     metrics.stored.inc(entries.length);
     hub.stored(entries);
   });
-  const refusals = parts.use(new Refusals(store, config.clock, log));
+  const refusals = parts.use(new Refusals(store, clock, log));
   const sweeps = parts.use(startSweeps(store, metrics, log));
   const deliveries: DeliveryOptions = {
     store,
     inFlightMessages: config.limits.inFlightMessages,
     inFlightBytes: config.limits.inFlightBytes,
-    clock: config.clock,
+    clock,
     onExpired: sweeps.soon,
     onError: (error) => log.error({ err: error }, "mailbox cannot be read"),
   };
@@ -121,7 +123,7 @@ async function start(config: Config): Promise<Relay> {
     refusals,
     log,
     names: [],
-    clock: config.clock,
+    clock,
     rates: rates(config.limits),
     tokenKeys: tokenKeys(),
     sweepSoon: sweeps.soon,
@@ -183,7 +185,7 @@ async function start(config: Config): Promise<Relay> {
   parts.defer(() => shutDown(server, connections));
   if (config.ownProcess && config.store === "sqlite") becomeOwnerOf(config.db);
   // Other processes cannot reach a store of another kind.
-  if (config.store === "sqlite") parts.use(await openDesk(config.db, (deed) => administer(context, deed), log));
+  if (config.store === "sqlite") parts.use(await openDesk(config.db, (deed) => administer(context, deed), clock, log));
   const { port } = server.address() as AddressInfo;
   context.names.push(...relayNames(config, port));
   parts.use(keepAlive(connections, context.unfinished, config.limits));
@@ -215,6 +217,17 @@ async function openMetrics(
   await listening(server, where);
   parts.defer(() => shutDown(server, new Set()));
   return (server.address() as AddressInfo).port;
+}
+
+function clockLog(log: Log): (ahead: number) => void {
+  return (ahead) => {
+    const seconds = Math.round(Math.abs(ahead) / 1000);
+    if (ahead === 0) log.warn("the system's clock is believed again");
+    else
+      log.warn(
+        `the system's clock has jumped ${seconds} s ${ahead > 0 ? "ahead" : "back"}: the time before it goes on here for ten minutes, unless it is right again earlier`,
+      );
+  };
 }
 
 /** A listener that all sockets share. */

@@ -77,7 +77,8 @@ test("a stock has a limit: the newest are kept", async () => {
 
 test("packages older than 90 days are not handed out", async () => {
   let now = Date.now();
-  await using relay = await createRelay({ port: 0, store: "memory", noLimits: true, clock: () => now });
+  const clock = () => now;
+  await using relay = await createRelay({ port: 0, store: "memory", noLimits: true, clock, uptime: clock });
   const alice = await newAgent(relay.url, "alice");
   await newAgent(relay.url, "bob");
   using a = await alice.connect();

@@ -5,7 +5,7 @@ import { createRelay } from "../src/index.ts";
 import { newAgent, randomGroup } from "./agent.ts";
 
 async function conversation(limits = {}, clock = Date.now) {
-  const relay = await createRelay({ port: 0, store: "memory", noLimits: true, limits, clock });
+  const relay = await createRelay({ port: 0, store: "memory", noLimits: true, limits, clock, uptime: clock });
   const alice = await newAgent(relay.url, "alice");
   const bob = await newAgent(relay.url, "bob");
   {

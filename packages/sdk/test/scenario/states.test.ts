@@ -108,7 +108,7 @@ describe("states of a message", () => {
 
   test("one that expires in the frame that opens a conversation takes no other with it", async () => {
     let ahead = 0;
-    await using world = await World.create({ clock: () => Date.now() + ahead });
+    await using world = await World.create({ clock: () => Date.now() + ahead, uptime: () => Date.now() + ahead });
     const [alice, bob] = [await world.open("alice"), await world.open("bob")];
     follow(bob);
     world.proxy.rule = ({ agent, toRelay, frame }) => {

@@ -17,6 +17,7 @@ const FORGOTTEN_MS = 600_000;
 export async function openDesk(
   db: string,
   perform: (deed: Deed) => Promise<DeedDone>,
+  clock: () => number,
   log: Log,
 ): Promise<AsyncDisposable> {
   const folder = requestsFolder(db);
@@ -30,7 +31,7 @@ export async function openDesk(
       for (const file of await filesIn(folder)) {
         const [, id, ending] = /^([\w-]+)\.(\w+)$/.exec(file) ?? [];
         if (id !== undefined && ending === "asked" && open) await serve(folder, id, perform);
-        else await forget(join(folder, file));
+        else await forget(join(folder, file), clock());
       }
     } while (again && open);
   }
@@ -97,9 +98,9 @@ async function decide(file: string, perform: (deed: Deed) => Promise<DeedDone>):
 }
 
 /** Removes what an administrator's process has left that ended before its time. */
-async function forget(path: string): Promise<void> {
+async function forget(path: string, now: number): Promise<void> {
   const found = await stat(path).catch(() => undefined);
-  if (found !== undefined && Date.now() - found.mtimeMs > FORGOTTEN_MS) await unlink(path).catch(() => {});
+  if (found !== undefined && now - found.mtimeMs > FORGOTTEN_MS) await unlink(path).catch(() => {});
 }
 
 function watchOrNot(folder: string, look: () => void): FSWatcher | undefined {

@@ -47,22 +47,23 @@ async function askRelay(db: string, deed: Deed): Promise<Outcome | "relay ended"
   writeFileSync(names.draft, JSON.stringify({ ...deed, until }), { flag: "wx", mode: 0o600 });
   renameSync(names.draft, names.asked);
 
-  let lookAtLock = Date.now() + LOCK_MS;
+  const begun = performance.now();
+  let lookAtLock = performance.now() + LOCK_MS;
   for (let taken = false; ; await delay(LOOK_MS)) {
     // The lock first: what a relay has answered before it ended is found behind it.
-    const ended = Date.now() >= lookAtLock && !isLocked(db);
-    if (Date.now() >= lookAtLock) lookAtLock = Date.now() + LOCK_MS;
+    const ended = performance.now() >= lookAtLock && !isLocked(db);
+    if (performance.now() >= lookAtLock) lookAtLock = performance.now() + LOCK_MS;
     const reply = takeReply(names.reply);
     if (reply !== undefined) return reply;
     if (ended) {
       if (withdraw(names.asked)) return "relay ended";
       throw unclear(`The relay on ${db} ended before it said whether it is done`);
     }
-    if (!taken && Date.now() >= until) {
+    if (!taken && performance.now() >= begun + TO_BEGIN_MS) {
       if (withdraw(names.asked)) throw notAnswering(db);
       taken = true;
     }
-    if (Date.now() >= until + TO_END_MS)
+    if (performance.now() >= begun + TO_BEGIN_MS + TO_END_MS)
       throw unclear(`The relay on ${db} has begun, and does not say that it is done`);
   }
 }

@@ -84,11 +84,10 @@ function fullest(database: DatabaseSync, mailboxes: Usage[]): Stats["fullest"] {
   return mailboxes
     .toSorted((one, other) => other.bytes - one.bytes || one.mailbox - other.mailbox)
     .slice(0, 10)
-    .map(({ mailbox, ...usage }) => ({
-      mailbox,
-      ...(owner.get(mailbox) as { username: string; device: string }),
-      ...usage,
-    }));
+    .map(({ mailbox, entries, bytes, oldest_entry }) => {
+      const { username, device } = owner.get(mailbox) as { username: string; device: string };
+      return { mailbox, username, device, entries, bytes, oldest_entry };
+    });
 }
 
 function sizeOnDisk(db: string): number {
