@@ -62,6 +62,51 @@ export const limitOptions = {
     why: "disk kept from mail, for logins and deletions, and as much in a file that is given back when others take the rest",
   },
   keyPackages: { unit: "count", value: 100, why: "unclaimed key packages of one device" },
+  claimAge: {
+    unit: "milliseconds",
+    value: DAY,
+    why: "a claimant that has not used a key package gets the same again for so long; then it is gone",
+  },
+  groups: {
+    unit: "count",
+    value: 10_000,
+    why: "groups that one device has opened; of more, those not used for longest are forgotten",
+  },
+  groupAge: {
+    unit: "milliseconds",
+    value: 90 * DAY,
+    why: "a group that is not used for so long is forgotten, and opened anew when it is",
+  },
+  devices: { unit: "count", value: 16, why: "replaced devices of an account that are still told so" },
+  unusedAccountAge: {
+    unit: "milliseconds",
+    value: 90 * DAY,
+    why: "an account with which nothing was ever done is removed, and its name free; nobody could open a group with it any more",
+  },
+  addressAccounts: {
+    unit: "count",
+    value: 5_000,
+    lifted: HUGE,
+    why: "names registered from one address, those that stay reserved too",
+  },
+  addressBytes: {
+    unit: "bytes",
+    value: 4096 * MIB,
+    lifted: HUGE,
+    why: "what accounts of one address have lying here: mail that others have not read, key packages, groups, names",
+  },
+  accountBytes: {
+    unit: "bytes",
+    value: 1024 * MIB,
+    lifted: HUGE,
+    why: "mail of one account that others have not read, as far as it was sent since the relay was started",
+  },
+  rememberedRequests: {
+    unit: "count",
+    value: 20_000_000,
+    lifted: HUGE,
+    why: "sends and commits that are known again if they are repeated; each takes 150 bytes",
+  },
   inFlightMessages: { unit: "count", value: 256, why: "pushed and not acknowledged, on one connection" },
   inFlightBytes: { unit: "bytes", value: 8 * MIB, why: "the same in bytes" },
   framesPerSecond: {

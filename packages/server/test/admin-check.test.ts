@@ -59,6 +59,8 @@ test.each([
   ["keys_without_mailbox", "UPDATE key_packages SET mailbox = mailbox + 900"],
   ["last_resorts_without_mailbox", "UPDATE last_resorts SET mailbox = mailbox + 900"],
   ["claims_without_mailbox", "UPDATE claims SET claimant = 999"],
+  ["peers_without_account", "INSERT INTO peers (owner, peer, blocked) VALUES ('nobody', 'alice', 0)"],
+  ["address_totals", "UPDATE addresses SET bytes = bytes + 1"],
   ["last_requests_without_mailbox", "UPDATE last_requests SET sender = 999"],
   ["sequence_mailboxes", "UPDATE sqlite_sequence SET seq = 1 WHERE name = 'mailboxes'"],
   ["sequence_entries", "UPDATE sqlite_sequence SET seq = 1 WHERE name = 'entries'"],
@@ -99,6 +101,9 @@ test("an older database is checked and backed up as it is; what needs the newer 
   const file = join(db, "relay.db");
   const database = new DatabaseSync(file);
   database.exec(`DROP TABLE peers; DROP TABLE addresses; ALTER TABLE accounts DROP COLUMN address;
+    DROP INDEX claims_by_time; ALTER TABLE claims DROP COLUMN claimed_at; ALTER TABLE claims DROP COLUMN address;
+    ALTER TABLE key_packages DROP COLUMN address; ALTER TABLE last_resorts DROP COLUMN address;
+    ALTER TABLE accounts DROP COLUMN seen; ALTER TABLE accounts DROP COLUMN entered;
     ALTER TABLE entries DROP COLUMN stranger; ALTER TABLE entries DROP COLUMN address;
     DROP TABLE audit; ALTER TABLE accounts DROP COLUMN disabled; PRAGMA user_version = 3`);
   database.close();

@@ -1,6 +1,7 @@
 import { randomInt } from "node:crypto";
 import * as fc from "fast-check";
-import { describe, test } from "vitest";
+import { describe, expect, test } from "vitest";
+import { check } from "../src/admin/check.ts";
 import { openMemoryStore, openSqliteStore } from "../src/index.ts";
 import { defaultLimits } from "../src/limits.ts";
 import type { StoreOptions } from "../src/store/sqlite.ts";
@@ -15,11 +16,13 @@ const seed = Number(process.env["SEED"] ?? randomInt(2 ** 31));
 const AT_MOST_MS = 12_000;
 
 /** A store, opened again as often as the commands say: the one in memory would be empty then. */
-function stores(kind: "sqlite" | "memory"): (options: StoreOptions) => { open: () => RelayStore; again: boolean } {
-  if (kind === "memory") return (options) => ({ open: () => openMemoryStore(options), again: false });
+function stores(
+  kind: "sqlite" | "memory",
+): (options: StoreOptions) => { open: () => RelayStore; path: string | undefined } {
+  if (kind === "memory") return (options) => ({ open: () => openMemoryStore(options), path: undefined });
   return (options) => {
     const path = folder();
-    return { open: () => openSqliteStore(path, options), again: true };
+    return { open: () => openSqliteStore(path, options), path };
   };
 }
 
@@ -27,11 +30,11 @@ async function run(kind: "sqlite" | "memory", numRuns: number): Promise<void> {
   await fc.assert(
     fc.asyncProperty(fc.commands([commands], { size: "max", maxCommands: 60 }), async (story) => {
       const model = new Model();
-      const { open, again } = stores(kind)({ limits: { ...defaultLimits(), ...limits }, clock: () => model.now });
+      const { open, path } = stores(kind)({ limits: { ...defaultLimits(), ...limits }, clock: () => model.now });
       const real: Real = {
         store: open(),
         async reopen() {
-          if (!again) return;
+          if (path === undefined) return;
           await real.store[Symbol.asyncDispose]();
           real.store = open();
         },
@@ -42,6 +45,8 @@ async function run(kind: "sqlite" | "memory", numRuns: number): Promise<void> {
       } finally {
         await real.store[Symbol.asyncDispose]();
       }
+      // Nothing is left of what has gone, and to each address is charged what it has here.
+      if (path !== undefined) expect(check(path, 0).problems).toEqual([]);
     }),
     { seed, numRuns, interruptAfterTimeLimit: AT_MOST_MS, markInterruptAsFailure: false },
   );

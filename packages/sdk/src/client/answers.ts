@@ -88,7 +88,12 @@ async function underAnotherId(turn: Turn, row: OutboxRecord): Promise<void> {
 
 /** Whether the same bytes may be taken later. What a receipt says is said nowhere else: it waits for room. */
 function mayBeTaken({ kind }: OutboxRecord, refusal: Refusal): boolean {
-  return isTemporary(refusal) || (kind === "receipt" && refusal.reason === "mailbox_full");
+  return isTemporary(refusal) || (kind === "receipt" && isForRoom(refusal));
+}
+
+/** What is refused for want of room loses nothing by waiting; messages are refused, so that their owner hears of it. */
+function isForRoom({ reason }: Refusal): boolean {
+  return reason === "mailbox_full" || reason === "storage_quota";
 }
 
 /** Nobody has seen these, from a refused one on: they are encrypted again, in order, under the same counters. */
@@ -153,7 +158,7 @@ async function applyCommitAnswer(
   }
   const { refusal } = answer;
   // A commit that finds no room in the mailbox loses nothing by waiting.
-  if (isTemporary(refusal) || (commit.kind === "update" && refusal.reason === "mailbox_full")) {
+  if (isTemporary(refusal) || (commit.kind === "update" && isForRoom(refusal))) {
     if (conversation !== undefined) flight.backOff(conversation.record.contact, turn.ticks, refusal.retry_after_ms);
     flight.commitsToRepeat.add(commit.group);
     return;

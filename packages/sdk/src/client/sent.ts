@@ -103,6 +103,7 @@ export class Sent {
 /** By reason: words of the relay and of the other side among them. */
 const WAYS_OUT = new Map([
   ["mailbox_full", "the recipient must read its messages first"],
+  ["storage_quota", "others must read what you, or others of your address, have sent; or ask the relay's operator"],
   ["unknown_user", "check the spelling of the name; it may have been unregistered"],
   ["undecryptable", "the recipient could not read it, four times over; send it again"],
   ["blocked", "the recipient does not take messages from you"],

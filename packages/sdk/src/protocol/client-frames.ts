@@ -27,7 +27,7 @@ const KeyExchange = z.object({
 });
 
 /** A key package has 2,693 bytes, a Welcome of two 4,395. */
-const KeyPackage = Base64.check(z.maxLength(16_384));
+const KeyPackage = Base64.check(z.maxLength(8_192));
 const Welcome = Base64.check(z.maxLength(16_384));
 
 /** Names in one `peers` frame, of each kind. */

@@ -206,6 +206,12 @@ export const wireErrors = {
     hint: "check the recipients' names",
     retry: false,
   },
+  storage_quota: {
+    code: 507,
+    message: "Too much is stored for this account or its address",
+    hint: "wait until others have read what was sent, or ask the relay's operator",
+    retry: false,
+  },
   storage_full: {
     code: 507,
     message: "Relay cannot write to its disk",

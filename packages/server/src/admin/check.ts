@@ -1,4 +1,6 @@
 import type { DatabaseSync } from "node:sqlite";
+import { ROW_BYTES } from "../store/addresses.ts";
+import { GROUP_BYTES } from "../store/groups.ts";
 import { SCHEMA_VERSION, schemaVersion } from "../store/migrations.ts";
 import { freeBytes, isShort } from "../store/reserve.ts";
 import { faultsOf, isDamage } from "./faults.ts";
@@ -20,8 +22,21 @@ export interface Checked {
 
 const GONE = "NOT IN (SELECT mailbox FROM mailboxes)";
 
-/** Each counts rows that must not be there. Tables of the first schema and the second only: older databases are checked too. */
-const rules: [problem: string, about: string, sql: string][] = [
+/** What is charged to addresses, by address: sizes as the store counts them. */
+const CHARGED = `SELECT address, sum(bytes) AS bytes FROM (
+    SELECT address, bytes FROM entries
+    UNION ALL SELECT address, length(package) FROM key_packages
+    UNION ALL SELECT address, length(package) FROM last_resorts
+    UNION ALL SELECT address, length(package) FROM claims
+    UNION ALL SELECT address, ${GROUP_BYTES} FROM groups
+    UNION ALL SELECT address, ${ROW_BYTES} FROM peers
+  ) WHERE address IS NOT NULL GROUP BY address`;
+
+/**
+ * Each counts rows that must not be there. Tables of the first schema and the second only, unless a later version is named:
+ * older databases are checked too.
+ */
+const rules: [problem: string, about: string, sql: string, since?: number][] = [
   ["entries_without_mailbox", "entries of a mailbox that is gone", `FROM entries WHERE mailbox ${GONE}`],
   [
     "account_without_mailbox",
@@ -88,6 +103,20 @@ const rules: [problem: string, about: string, sql: string][] = [
     `FROM requests WHERE seq > coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'entries'), 0)
       OR max(sender, mailbox) > coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'mailboxes'), 0)`,
   ],
+  [
+    "peers_without_account",
+    "peers of an account that is gone",
+    "FROM peers WHERE owner NOT IN (SELECT name FROM accounts WHERE kind != 'removed')",
+    6,
+  ],
+  [
+    "address_totals",
+    "addresses to which something else is charged than what their accounts have here",
+    `FROM addresses d LEFT JOIN (${CHARGED}) c ON c.address = d.id
+      LEFT JOIN (SELECT address, count(*) AS accounts FROM accounts GROUP BY address) a ON a.address = d.id
+      WHERE d.bytes != coalesce(c.bytes, 0) OR d.accounts != coalesce(a.accounts, 0)`,
+    6,
+  ],
   ["log_id", "the log has no id", "FROM (SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM meta WHERE key = 'log_id'))"],
 ];
 
@@ -135,8 +164,8 @@ function shortOfRoom(database: DatabaseSync, db: string, reserveBytes: number): 
 
 function broken(database: DatabaseSync, version: number): Problem[] {
   const problems: Problem[] = [];
-  for (const [problem, about, sql] of rules) {
-    if (version < 2 && sql.includes("last_requests")) continue;
+  for (const [problem, about, sql, since = 1] of rules) {
+    if (version < since || (version < 2 && sql.includes("last_requests"))) continue;
     const { count } = database.prepare(`SELECT count(*) AS count ${sql}`).get() as { count: number };
     if (count > 0) problems.push({ problem, count, about });
   }

@@ -38,6 +38,7 @@ async function authenticateToken(
   if (!answersChallenge(data.challenge, pending.challenge, account.derivedKey)) return refuse("challenge_response");
   if (session.login === undefined) {
     const { name, username, mailbox } = account;
+    context.store.entered(mailbox);
     enter(context, session, { kind: "token", name, username, mailbox, device: undefined });
     const delivery = context.deliver(mailbox, session);
     session.delivery = delivery;

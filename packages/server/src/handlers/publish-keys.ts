@@ -1,6 +1,6 @@
 import { type ClientFrameData, fromBase64 } from "@aimessage/sdk/protocol";
 import type { Context } from "../context.ts";
-import { ack, type Answer, type Login, refuse } from "../session.ts";
+import { ack, type Answer, type Login, refuse, refused } from "../session.ts";
 
 /** [P-8.1] */
 export async function publishKeys(
@@ -12,6 +12,7 @@ export async function publishKeys(
   const retryAfterMs = rates.publishes.take(login.name);
   if (retryAfterMs > 0) return refuse("rate_limited", { retry_after_ms: retryAfterMs });
   const lastResort = data.last_resort === undefined ? undefined : fromBase64(data.last_resort);
-  const count = await store.publishKeys(login.mailbox, data.key_packages.map(fromBase64), lastResort);
-  return ack({ status: "published", key_packages: count });
+  const result = await store.publishKeys(login.mailbox, data.key_packages.map(fromBase64), lastResort);
+  if (typeof result !== "number") return refused(result);
+  return ack({ status: "published", key_packages: result });
 }

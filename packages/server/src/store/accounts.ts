@@ -13,6 +13,7 @@ interface Row {
   identity_key: Uint8Array | null;
   disabled: number | null;
   address: number | null;
+  seen: number | null;
 }
 interface MailboxRow {
   mailbox: number;
@@ -32,12 +33,18 @@ export interface Owner {
   closed: boolean;
 }
 
+const DAY_MS = 24 * 3600 * 1000;
+
 export type Accounts = ReturnType<typeof accountsTable>;
 
 /** Accounts, their devices, and the mailboxes that belong to them. */
-export function accountsTable(db: DatabaseSync, addresses: Addresses) {
+export function accountsTable(db: DatabaseSync, addresses: Addresses, clock: () => number) {
   const selectAccount = db.prepare("SELECT * FROM accounts WHERE name = ?");
-  const putAccount = db.prepare("INSERT OR REPLACE INTO accounts VALUES (?, ?, ?, ?, ?, ?, ?, ?)");
+  const putAccount = db.prepare(
+    `INSERT OR REPLACE INTO accounts (name, username, kind, mailbox, derived_key, identity_key, disabled, address, seen)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+  );
+  const setSeen = db.prepare("UPDATE accounts SET seen = ?, entered = 1 WHERE name = ?");
   const setDisabled = db.prepare("UPDATE accounts SET disabled = ? WHERE name = ?");
   const deleteAccount = db.prepare("DELETE FROM accounts WHERE name = ?");
   const selectMailbox = db.prepare("SELECT * FROM mailboxes WHERE mailbox = ?");
@@ -50,6 +57,19 @@ export function accountsTable(db: DatabaseSync, addresses: Addresses) {
   const closeMailbox = db.prepare("UPDATE mailboxes SET closed = ? WHERE mailbox = ?");
   const closeAll = db.prepare("UPDATE mailboxes SET closed = 'unregistered', drained = NULL WHERE name = ?");
   const setLogin = db.prepare("UPDATE mailboxes SET login_counter = ? WHERE mailbox = ?");
+  const deleteMailbox = db.prepare("DELETE FROM mailboxes WHERE mailbox = ?");
+  const surplus = db.prepare(
+    `SELECT mailbox FROM mailboxes WHERE name = ? AND closed = 'device_replaced' AND drained = 1
+      ORDER BY mailbox DESC LIMIT -1 OFFSET ?`,
+  );
+  // Those of before the day was written down count as used. A key account is used that has sent, talks, or knows somebody.
+  const page = db.prepare(
+    `SELECT name, kind, mailbox, seen, iif(seen IS NULL OR (kind = 'token' AND entered = 1), 1,
+        EXISTS (SELECT 1 FROM last_requests WHERE sender = a.mailbox) OR
+        EXISTS (SELECT 1 FROM members WHERE mailbox = a.mailbox) OR
+        EXISTS (SELECT 1 FROM peers WHERE owner = a.name)) AS used
+      FROM accounts a WHERE name > ? ORDER BY name LIMIT ?`,
+  );
   const nameIsKnown = db.prepare("UPDATE entries SET unknown = NULL WHERE mailbox = ?");
 
   const accounts = new BoundedMap<string, Account | undefined>();
@@ -70,7 +90,8 @@ export function accountsTable(db: DatabaseSync, addresses: Addresses) {
     const { name, username } = row;
     const disabled = row.disabled !== null;
     const address = row.address ?? undefined;
-    if (row.kind === "removed" || row.mailbox === null) return { kind: "removed", name, username };
+    const seen = row.seen ?? 0;
+    if (row.kind === "removed" || row.mailbox === null) return { kind: "removed", name, username, address };
     if (row.kind === "token")
       return {
         kind: "token",
@@ -79,6 +100,7 @@ export function accountsTable(db: DatabaseSync, addresses: Addresses) {
         mailbox: row.mailbox,
         disabled,
         address,
+        seen,
         derivedKey: row.derived_key as Uint8Array,
       };
     const device = toDevice(selectMailbox.get(row.mailbox) as unknown as MailboxRow);
@@ -89,6 +111,7 @@ export function accountsTable(db: DatabaseSync, addresses: Addresses) {
       mailbox: row.mailbox,
       disabled,
       address,
+      seen,
       identityKey: row.identity_key as Uint8Array,
       device,
     };
@@ -103,7 +126,8 @@ export function accountsTable(db: DatabaseSync, addresses: Addresses) {
       account.kind === "token" ? account.derivedKey : null,
       account.kind === "key" ? account.identityKey : null,
       account.kind !== "removed" && account.disabled ? 1 : null,
-      account.kind === "removed" ? null : (account.address ?? null),
+      account.address ?? null,
+      account.kind === "removed" ? null : account.seen,
     );
     accounts.set(account.name, account);
   }
@@ -133,8 +157,17 @@ export function accountsTable(db: DatabaseSync, addresses: Addresses) {
     return Number(lastInsertRowid);
   }
 
-  function addressOf(address: string): number | undefined {
-    return address === "" ? undefined : addresses.idOf(address);
+  function today(): number {
+    return Math.floor(clock() / DAY_MS);
+  }
+
+  /** A row is written once a day. */
+  function enter<A extends TokenAccount | KeyAccount>(account: A, isFirst: boolean): A {
+    if (account.seen === today() && !isFirst) return account;
+    setSeen.run(today(), account.name);
+    const seen = { ...account, seen: today() };
+    accounts.set(account.name, seen);
+    return seen;
   }
 
   /** The mailbox in which messages for a name wait that nobody has registered. */
@@ -158,6 +191,39 @@ export function accountsTable(db: DatabaseSync, addresses: Addresses) {
       return { ...toDevice(row), active: row.closed === null };
     },
 
+    /** Whether a mailbox is that of a name that nobody has registered. */
+    isUnknown(mailbox: number): boolean {
+      const of = owner(mailbox);
+      return of !== undefined && of.device === "" && !of.closed && find(of.name)?.kind !== "token";
+    },
+
+    /** Nothing waits any more for a name that nobody has. */
+    forgetUnknown(mailbox: number): void {
+      deleteMailbox.run(mailbox);
+      owners.delete(mailbox);
+    },
+
+    /** Devices of a name that were replaced and have been emptied, but for the newest. */
+    surplusDevices(name: string, kept: number): number[] {
+      return (surplus.all(name, kept) as { mailbox: number }[]).map(({ mailbox }) => mailbox);
+    },
+
+    forgetDevice(mailbox: number): void {
+      deleteMailbox.run(mailbox);
+      owners.delete(mailbox);
+    },
+
+    /** Some accounts behind a name, in order, and whether nothing was ever done with them. */
+    after(name: string, limit: number): { name: string; mailbox: number; seen: number; used: boolean }[] {
+      const rows = page.all(name, limit) as unknown as (Row & { mailbox: number; used: number })[];
+      return rows.map(({ name: of, mailbox, kind, seen, used }) => ({
+        name: of,
+        mailbox,
+        seen: seen ?? 0,
+        used: kind === "removed" || used === 1,
+      }));
+    },
+
     /** The mailbox of a name that nobody has registered, made if there is none. */
     mailboxOfUnknown(username: string): number {
       const name = usernameKey(username);
@@ -166,11 +232,14 @@ export function accountsTable(db: DatabaseSync, addresses: Addresses) {
 
     registerToken(username: string, derivedKey: Uint8Array, from: string): TokenAccount | Refused {
       if (find(username) !== undefined) return { refused: "username_taken" };
+      const address = addresses.idOf(from);
+      if (!addresses.takesAccount(address)) return { refused: "storage_quota" };
+      addresses.countAccount(address, 1);
       const name = usernameKey(username);
       const mailbox = unknownMailbox(name) ?? createMailbox(name, undefined);
       nameIsKnown.run(mailbox);
-      const address = addressOf(from);
-      const account: TokenAccount = { kind: "token", name, username, mailbox, disabled: false, address, derivedKey };
+      const common = { name, username, mailbox, disabled: false, address, seen: today() };
+      const account: TokenAccount = { kind: "token", ...common, derivedKey };
       put(account);
       return account;
     },
@@ -179,10 +248,11 @@ export function accountsTable(db: DatabaseSync, addresses: Addresses) {
       username,
       identityKey,
       device,
-      address,
+      address: from,
     }: NewDevice): { account: KeyAccount; replaced: number | undefined; repeat: boolean } | Refused {
       const name = usernameKey(username);
       const known = find(username);
+      const address = known === undefined ? addresses.idOf(from) : known.address;
       if (known !== undefined) {
         if (known.kind !== "key" || !equal(known.identityKey, identityKey)) return { refused: "username_taken" };
         if (known.disabled) return { refused: "account_disabled" };
@@ -192,6 +262,8 @@ export function accountsTable(db: DatabaseSync, addresses: Addresses) {
         if (device.counter <= current.counter) return { refused: "device_counter", highest: current.counter };
         close(known.mailbox, "device_replaced");
       } else {
+        if (!addresses.takesAccount(address)) return { refused: "storage_quota" };
+        addresses.countAccount(address, 1);
         // Token accounts may have written to this name; a key account cannot read that.
         const waiting = unknownMailbox(name);
         if (waiting !== undefined) close(waiting, "unregistered");
@@ -203,7 +275,8 @@ export function accountsTable(db: DatabaseSync, addresses: Addresses) {
         username: known?.username ?? username,
         mailbox,
         disabled: false,
-        address: known?.kind === "key" ? known.address : addressOf(address),
+        address,
+        seen: today(),
         identityKey,
         device: { ...device, mailbox, loginCounter: 0 },
       };
@@ -218,8 +291,15 @@ export function accountsTable(db: DatabaseSync, addresses: Addresses) {
       const { device } = account;
       if (counter <= device.loginCounter) return { refused: "login_counter", highest: device.loginCounter };
       setLogin.run(counter, mailbox);
-      accounts.set(account.name, { ...account, device: { ...device, loginCounter: counter } });
+      const entered = enter(account, device.loginCounter === 0);
+      accounts.set(account.name, { ...entered, device: { ...device, loginCounter: counter } });
       return undefined;
+    },
+
+    /** A token account has logged in. */
+    entered(mailbox: number): void {
+      const account = find(owner(mailbox)?.name ?? "");
+      if (account?.kind === "token" && account.mailbox === mailbox) enter(account, true);
     },
 
     setDisabled(account: TokenAccount | KeyAccount, disabled: boolean): void {
@@ -228,7 +308,8 @@ export function accountsTable(db: DatabaseSync, addresses: Addresses) {
     },
 
     /** A name that stayed reserved can be registered again. */
-    release({ name }: RemovedAccount): void {
+    release({ name, address }: RemovedAccount): void {
+      addresses.countAccount(address, -1);
       deleteAccount.run(name);
       accounts.delete(name);
     },
@@ -239,10 +320,12 @@ export function accountsTable(db: DatabaseSync, addresses: Addresses) {
       if (account === undefined || account.kind === "removed" || account.mailbox !== mailbox) return false;
       closeAll.run(account.name);
       owners.clear();
+      const { name, username, address } = account;
       if (release) {
+        addresses.countAccount(address, -1);
         deleteAccount.run(account.name);
         accounts.delete(account.name);
-      } else put({ kind: "removed", name: account.name, username: account.username });
+      } else put({ kind: "removed", name, username, address });
       return true;
     },
   };

@@ -33,7 +33,7 @@ export function commit(tables: Tables, keyPackages: KeyPackages, request: Commit
   if (refusal !== undefined) return { refused: refusal };
 
   if (opens) {
-    groups.open(request.groupId, [sender.mailbox, peer.mailbox]);
+    groups.open(request.groupId, sender.mailbox, sender.address, [sender.mailbox, peer.mailbox]);
     keyPackages.used(sender.mailbox, peer.mailbox);
   } else groups.advance(request.groupId, request.epoch + 1);
   const common = {
@@ -115,10 +115,10 @@ function refuseMessages(
     return "message_id_reused";
   if (messages.some(({ expiresAt }) => expiresAt !== undefined && expiresAt <= clock())) return "expired";
   const bodies = messages.map(({ message }) => message);
-  return mail.hasRoom(peer.mailbox, opens(request) ? "welcome" : "commit", payer, [handshake]) &&
-    mail.hasRoom(peer.mailbox, "application", payer, bodies)
-    ? undefined
-    : "mailbox_full";
+  return (
+    mail.objection(peer.mailbox, opens(request) ? "welcome" : "commit", payer, [handshake]) ??
+    mail.objection(peer.mailbox, "application", payer, bodies)
+  );
 }
 
 function opens(request: CommitRequest): boolean {

@@ -27,6 +27,7 @@ export class GroupCommit {
   readonly #forget: () => void;
   readonly #onCommit: (milliseconds: number) => void;
   readonly #disk: Disk | undefined;
+  readonly #flush: () => void;
   /** Something of this turn is promised to be there at the next start. */
   #promises = false;
   #waiting: Waiting[] = [];
@@ -44,6 +45,7 @@ export class GroupCommit {
    * @param forget Drops everything that is remembered of the database: it may never have been stored.
    * @param onCommit Told how long a commit took, the disk's work included.
    * @param disk Looked at before a transaction, and before it ends.
+   * @param flush Writes what was gathered during the transaction, at its end.
    */
   constructor(
     db: DatabaseSync,
@@ -51,12 +53,14 @@ export class GroupCommit {
     forget: () => void,
     onCommit: (milliseconds: number) => void = () => {},
     disk?: Disk,
+    flush: () => void = () => {},
   ) {
     this.#db = db;
     this.#sync = sync;
     this.#forget = forget;
     this.#onCommit = onCommit;
     this.#disk = disk;
+    this.#flush = flush;
   }
 
   /** `listener` gets the announced entries when the disk has them, before their writes resolve. */
@@ -148,6 +152,7 @@ export class GroupCommit {
     if (this.#failure === undefined) {
       try {
         if (promises && this.#disk?.holdsMail() === false) throw new StorageError("storage_lost");
+        this.#flush();
         this.#db.exec("COMMIT");
       } catch (error) {
         this.#undo(error);

@@ -1,25 +1,62 @@
 import type { DatabaseSync } from "node:sqlite";
+import { type Addresses, ROW_BYTES } from "./addresses.ts";
 import { BoundedMap } from "./bounded-map.ts";
+import type { StoreLimits } from "./store.ts";
+
+const DAY_MS = 24 * 3600 * 1000;
+/** A group, its two members, and their places in indexes. */
+export const GROUP_BYTES = 5 * ROW_BYTES;
 
 export interface Group {
   epoch: number;
   /** Mailboxes of the member devices; none if an account of the group was removed. */
   members: number[];
+  /** The day on which it was used last, counted from 1970. */
+  used: number;
 }
 
 export type Groups = ReturnType<typeof groupsTable>;
 
-/** Groups: who may send in them, and which epoch they are in (RFC 9750, section 5.2: one commit ends each epoch). */
-export function groupsTable(db: DatabaseSync) {
-  const selectGroup = db.prepare("SELECT epoch FROM groups WHERE group_id = ?");
+/** Groups: who may send in them, and which epoch they are in (RFC 9750, section 5.2: one commit ends each epoch). [P-6.3] */
+export function groupsTable(
+  db: DatabaseSync,
+  addresses: Addresses,
+  limits: Pick<StoreLimits, "groups" | "groupAge" | "mailboxAge">,
+  clock: () => number,
+) {
+  const selectGroup = db.prepare("SELECT epoch, used FROM groups WHERE group_id = ?");
   const selectMembers = db.prepare("SELECT mailbox FROM members WHERE group_id = ?");
-  const insertGroup = db.prepare("INSERT INTO groups VALUES (?, ?)");
+  const insertGroup = db.prepare("INSERT INTO groups (group_id, epoch, opener, address, used) VALUES (?, 1, ?, ?, ?)");
   const insertMember = db.prepare("INSERT INTO members VALUES (?, ?)");
-  const setEpoch = db.prepare("UPDATE groups SET epoch = ? WHERE group_id = ?");
-  const removeMember = db.prepare(
+  const setEpoch = db.prepare("UPDATE groups SET epoch = ?, used = ? WHERE group_id = ?");
+  const setUsed = db.prepare("UPDATE groups SET used = ? WHERE group_id = ?");
+  const end = db.prepare(
+    "UPDATE groups SET ended = ? WHERE ended IS NULL AND group_id IN (SELECT group_id FROM members WHERE mailbox = ?)",
+  );
+  const removeMembers = db.prepare(
     "DELETE FROM members WHERE group_id IN (SELECT group_id FROM members WHERE mailbox = ?)",
   );
+  const tooMany = db.prepare(
+    "SELECT group_id, address FROM groups WHERE opener = ? ORDER BY used DESC, rowid DESC LIMIT -1 OFFSET ?",
+  );
+  const unused = db.prepare("SELECT group_id, address FROM groups WHERE used < ? LIMIT ?");
+  const ended = db.prepare("SELECT group_id, address FROM groups WHERE ended < ? LIMIT ?");
+  const deleteGroup = db.prepare("DELETE FROM groups WHERE group_id = ?");
+  const deleteMembers = db.prepare("DELETE FROM members WHERE group_id = ?");
   const groups = new BoundedMap<string, Group | undefined>();
+
+  function today(): number {
+    return Math.floor(clock() / DAY_MS);
+  }
+
+  function remove(rows: unknown[]): void {
+    for (const { group_id, address } of rows as { group_id: string; address: number | null }[]) {
+      deleteGroup.run(group_id);
+      deleteMembers.run(group_id);
+      groups.delete(group_id);
+      addresses.charge(address ?? undefined, -GROUP_BYTES);
+    }
+  }
 
   return {
     forget(): void {
@@ -27,25 +64,46 @@ export function groupsTable(db: DatabaseSync) {
     },
     find(groupId: string): Group | undefined {
       if (groups.has(groupId)) return groups.get(groupId);
-      const row = selectGroup.get(groupId) as { epoch: number } | undefined;
+      const row = selectGroup.get(groupId) as { epoch: number; used: number } | undefined;
       const members = selectMembers.all(groupId) as { mailbox: number }[];
-      const group = row && { epoch: row.epoch, members: members.map(({ mailbox }) => mailbox) };
+      const group = row && { ...row, members: members.map(({ mailbox }) => mailbox) };
       groups.set(groupId, group);
       return group;
     },
-    open(groupId: string, members: number[]): void {
-      insertGroup.run(groupId, 1);
+    /** Whoever opens too many loses those that it has not used for longest. */
+    open(groupId: string, opener: number, address: number | undefined, members: number[]): void {
+      const used = today();
+      insertGroup.run(groupId, opener, address ?? null, used);
       for (const mailbox of members) insertMember.run(groupId, mailbox);
-      groups.set(groupId, { epoch: 1, members });
+      groups.set(groupId, { epoch: 1, members, used });
+      addresses.charge(address, GROUP_BYTES);
+      remove(tooMany.all(opener, limits.groups));
     },
     advance(groupId: string, epoch: number): void {
-      setEpoch.run(epoch, groupId);
+      setEpoch.run(epoch, today(), groupId);
       groups.delete(groupId);
     },
-    /** Nobody can send in a removed device's groups any more. Their ids stay, so that they are never used again. */
+    /** Something was sent in it: a row is written once a day. */
+    use(groupId: string): void {
+      const group = this.find(groupId);
+      const day = today();
+      if (group === undefined || group.used === day) return;
+      group.used = day;
+      setUsed.run(day, groupId);
+    },
+    /** Nobody can send in a removed device's groups any more. Their ids stay for as long as mail of them could. */
     removeMember(mailbox: number): void {
-      removeMember.run(mailbox);
+      end.run(today(), mailbox);
+      removeMembers.run(mailbox);
       groups.clear();
+    },
+    /** Forgets some of those that were not used for long, and the ids of those that have ended; returns how many. */
+    sweep(limit: number): number {
+      const mailDays = Math.ceil(limits.mailboxAge / DAY_MS) + 1;
+      const days = Math.max(Math.ceil(limits.groupAge / DAY_MS), mailDays);
+      const rows = [...unused.all(today() - days, limit), ...ended.all(today() - mailDays, limit)];
+      remove(rows);
+      return rows.length;
     },
   };
 }

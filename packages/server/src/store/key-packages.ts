@@ -1,8 +1,13 @@
 import { hash } from "node:crypto";
 import type { DatabaseSync } from "node:sqlite";
+import type { Addresses } from "./addresses.ts";
+import type { StoreLimits } from "./store.ts";
 
 /** A key package is valid for 89 days from when it was made; none is handed out that could end on its way. */
 const LIFETIME_MS = 88 * 24 * 3600 * 1000;
+
+/** What a row was charged: its package, wherever that is. */
+const CHARGED = "RETURNING address, length(package) AS bytes";
 
 /** Packages that were handed out, of one device, that are known again if they are published once more. */
 const REMEMBERED = 1_000;
@@ -10,13 +15,18 @@ const REMEMBERED = 1_000;
 export type KeyPackages = ReturnType<typeof keyPackagesTable>;
 
 /** Stocks of key packages (RFC 9750, section 5.1): each is handed out once, the last resort when none is left. */
-export function keyPackagesTable(db: DatabaseSync, capacity: number, clock: () => number) {
+export function keyPackagesTable(
+  db: DatabaseSync,
+  addresses: Addresses,
+  limits: Pick<StoreLimits, "keyPackages" | "claimAge">,
+  clock: () => number,
+) {
   const insert = db.prepare(
-    "INSERT OR IGNORE INTO key_packages (mailbox, digest, package, published_at) VALUES (?, ?, ?, ?)",
+    "INSERT OR IGNORE INTO key_packages (mailbox, digest, package, published_at, address) VALUES (?, ?, ?, ?, ?)",
   );
-  const trim = db.prepare(
-    `UPDATE key_packages SET package = NULL WHERE number IN (SELECT number FROM key_packages
-      WHERE mailbox = ? AND package IS NOT NULL ORDER BY number DESC LIMIT -1 OFFSET ?)`,
+  const tooMany = db.prepare(
+    `SELECT number, address, length(package) AS bytes FROM key_packages
+      WHERE mailbox = ? AND package IS NOT NULL ORDER BY number DESC LIMIT -1 OFFSET ?`,
   );
   const forget = db.prepare(
     `DELETE FROM key_packages WHERE number IN (SELECT number FROM key_packages
@@ -26,26 +36,36 @@ export function keyPackagesTable(db: DatabaseSync, capacity: number, clock: () =
     "SELECT count(*) AS count FROM key_packages WHERE mailbox = ? AND package IS NOT NULL AND published_at > ?",
   );
   const oldest = db.prepare(
-    `SELECT number, package, published_at FROM key_packages WHERE mailbox = ? AND package IS NOT NULL
+    `SELECT number, package, published_at, address FROM key_packages WHERE mailbox = ? AND package IS NOT NULL
       AND published_at > ? ORDER BY number LIMIT 1`,
   );
   const take = db.prepare("UPDATE key_packages SET package = NULL WHERE number = ?");
-  const putLastResort = db.prepare("INSERT OR REPLACE INTO last_resorts VALUES (?, ?, ?)");
+  const putLastResort = db.prepare("INSERT INTO last_resorts VALUES (?, ?, ?, ?)");
+  const removeLastResort = db.prepare(`DELETE FROM last_resorts WHERE mailbox = ? ${CHARGED}`);
   const selectLastResort = db.prepare("SELECT package FROM last_resorts WHERE mailbox = ? AND published_at > ?");
-  const selectClaim = db.prepare("SELECT package FROM claims WHERE claimant = ? AND mailbox = ? AND published_at > ?");
-  const putClaim = db.prepare("INSERT OR REPLACE INTO claims VALUES (?, ?, ?, ?)");
-  const deleteClaim = db.prepare("DELETE FROM claims WHERE claimant = ? AND mailbox = ?");
+  const selectClaim = db.prepare(
+    "SELECT package FROM claims WHERE claimant = ? AND mailbox = ? AND published_at > ? AND claimed_at > ?",
+  );
+  const putClaim = db.prepare("INSERT INTO claims VALUES (?, ?, ?, ?, ?, ?)");
+  const deleteClaim = db.prepare(`DELETE FROM claims WHERE claimant = ? AND mailbox = ? ${CHARGED}`);
   const deletions = [
-    db.prepare("DELETE FROM key_packages WHERE mailbox = ?"),
-    db.prepare("DELETE FROM last_resorts WHERE mailbox = ?"),
-    db.prepare("DELETE FROM claims WHERE mailbox = ?"),
-    db.prepare("DELETE FROM claims WHERE claimant = ?"),
+    db.prepare(`DELETE FROM key_packages WHERE mailbox = ? ${CHARGED}`),
+    removeLastResort,
+    db.prepare(`DELETE FROM claims WHERE mailbox = ? ${CHARGED}`),
+    db.prepare(`DELETE FROM claims WHERE claimant = ? ${CHARGED}`),
   ];
   const outdated = [
-    db.prepare("DELETE FROM key_packages WHERE published_at <= ?"),
-    db.prepare("DELETE FROM last_resorts WHERE published_at <= ?"),
-    db.prepare("DELETE FROM claims WHERE published_at <= ?"),
+    db.prepare(`DELETE FROM key_packages WHERE published_at <= ? ${CHARGED}`),
+    db.prepare(`DELETE FROM last_resorts WHERE published_at <= ? ${CHARGED}`),
+    db.prepare(`DELETE FROM claims WHERE published_at <= ? ${CHARGED}`),
   ];
+  const forgetClaims = db.prepare(`DELETE FROM claims WHERE claimed_at <= ? ${CHARGED}`);
+
+  /** Gives back what these rows were charged. */
+  function giveBack(rows: unknown[]): void {
+    for (const { address, bytes } of rows as { address: number | null; bytes: number | null }[])
+      addresses.charge(address ?? undefined, -(bytes ?? 0));
+  }
 
   const cutoff = (): number => clock() - LIFETIME_MS;
 
@@ -57,28 +77,47 @@ export function keyPackagesTable(db: DatabaseSync, capacity: number, clock: () =
     count,
 
     /** Adds to a stock. Of more than fit the newest are kept. */
-    publish(mailbox: number, packages: Uint8Array[], lastResort: Uint8Array | undefined): number {
-      for (const bytes of packages) insert.run(mailbox, hash("sha256", bytes, "buffer"), bytes, clock());
+    publish(
+      mailbox: number,
+      address: number | undefined,
+      packages: Uint8Array[],
+      lastResort: Uint8Array | undefined,
+    ): number {
+      const from = address ?? null;
+      for (const bytes of packages) {
+        const { changes } = insert.run(mailbox, hash("sha256", bytes, "buffer"), bytes, clock(), from);
+        if (Number(changes) > 0) addresses.charge(address, bytes.length);
+      }
       if (packages.length > 0) {
-        trim.run(mailbox, capacity);
+        const rows = tooMany.all(mailbox, limits.keyPackages) as { number: number }[];
+        for (const { number } of rows) take.run(number);
+        giveBack(rows);
         forget.run(mailbox, REMEMBERED);
       }
-      if (lastResort !== undefined) putLastResort.run(mailbox, lastResort, clock());
+      if (lastResort !== undefined) {
+        giveBack(removeLastResort.all(mailbox));
+        putLastResort.run(mailbox, lastResort, clock(), from);
+        addresses.charge(address, lastResort.length);
+      }
       return count(mailbox);
     },
 
     /** What this claimant holds already and has not used; it gets the same again. */
     unusedClaim(claimant: number, mailbox: number): Uint8Array | undefined {
-      return (selectClaim.get(claimant, mailbox, cutoff()) as { package: Uint8Array } | undefined)?.package;
+      return (
+        selectClaim.get(claimant, mailbox, cutoff(), clock() - limits.claimAge) as { package: Uint8Array } | undefined
+      )?.package;
     },
 
     take(claimant: number, mailbox: number): Uint8Array | undefined {
       const row = oldest.get(mailbox, cutoff()) as
-        | { number: number; package: Uint8Array; published_at: number }
+        | { number: number; package: Uint8Array; published_at: number; address: number | null }
         | undefined;
       if (row === undefined) return undefined;
+      // Still charged to its owner, until the claim is over.
       take.run(row.number);
-      putClaim.run(claimant, mailbox, row.package, row.published_at);
+      giveBack(deleteClaim.all(claimant, mailbox));
+      putClaim.run(claimant, mailbox, row.package, row.published_at, row.address, clock());
       return row.package;
     },
 
@@ -88,15 +127,16 @@ export function keyPackagesTable(db: DatabaseSync, capacity: number, clock: () =
 
     /** The claimant has opened a group with it. */
     used(claimant: number, mailbox: number): void {
-      deleteClaim.run(claimant, mailbox);
+      giveBack(deleteClaim.all(claimant, mailbox));
     },
 
     removeAll(mailbox: number): void {
-      for (const statement of deletions) statement.run(mailbox);
+      for (const statement of deletions) giveBack(statement.all(mailbox));
     },
 
     sweep(): void {
-      for (const statement of outdated) statement.run(cutoff());
+      for (const statement of outdated) giveBack(statement.all(cutoff()));
+      giveBack(forgetClaims.all(clock() - limits.claimAge));
     },
   };
 }

@@ -1,5 +1,6 @@
 import type { DatabaseSync } from "node:sqlite";
 import type { DeliveryKind } from "@aimessage/sdk/protocol";
+import type { Addresses } from "./addresses.ts";
 import { BoundedMap } from "./bounded-map.ts";
 import { charge, emptyRoom, fits, held, type Payer, type Room } from "./room.ts";
 import type { Entry, StoreLimits } from "./store.ts";
@@ -50,6 +51,7 @@ export function mailTable(
   db: DatabaseSync,
   limits: StoreLimits,
   clock: () => number,
+  addresses: Addresses,
   announce: (entry: Entry) => void,
 ) {
   const insert = db.prepare(
@@ -92,6 +94,7 @@ export function mailTable(
   }
 
   function release(row: Size): void {
+    addresses.chargeMail(row.address ?? undefined, row.sender, -row.bytes);
     const known = usages.get(row.mailbox);
     if (known !== undefined) charge(known[row.kind], payerOf(row), -1, -row.bytes);
   }
@@ -108,21 +111,28 @@ export function mailTable(
       usages.clear();
     },
 
-    /** Whether messages of one sender fit. */
-    hasRoom(mailbox: number, kind: DeliveryKind, payer: Payer, messages: string[]): boolean {
-      if (messages.length === 0) return true;
+    /** Whether messages of one sender fit; else what there is too little of. */
+    objection(
+      mailbox: number,
+      kind: DeliveryKind,
+      payer: Payer,
+      messages: string[],
+    ): "mailbox_full" | "storage_quota" | undefined {
+      if (messages.length === 0) return undefined;
       const room = usage(mailbox)[kind];
       const count = messages.length;
-      if (kind === "notice") return room.messages + count <= capacity.notice.messages;
+      if (kind === "notice") return room.messages + count <= capacity.notice.messages ? undefined : "mailbox_full";
+      const bytes = messages.reduce((sum, message) => sum + sizeOf(message, undefined), 0);
+      if (!addresses.hasRoom(payer.address, payer.sender, bytes)) return "storage_quota";
       const own = held(room, payer.sender);
-      if (kind === "commit" && !payer.stranger && own.messages + count <= COMMITS) return true;
-      if (kind === "welcome" && own.messages + count > WELCOMES) return false;
-      const bytes = messages.reduce((sum, message) => sum + sizeOf(message), 0);
-      return fits(room, capacity[kind], payer, count, bytes);
+      if (kind === "commit" && !payer.stranger && own.messages + count <= COMMITS) return undefined;
+      if (kind === "welcome" && own.messages + count > WELCOMES) return "mailbox_full";
+      return fits(room, capacity[kind], payer, count, bytes) ? undefined : "mailbox_full";
     },
 
     add(entry: NewEntry): number {
-      const bytes = sizeOf(entry.message);
+      const bytes = sizeOf(entry.message, entry.sessionId);
+      addresses.chargeMail(entry.address, entry.sender, bytes);
       const storedAt = clock();
       const { lastInsertRowid } = insert.run(
         entry.mailbox,
@@ -212,8 +222,9 @@ export function mailTable(
   };
 }
 
-function sizeOf(message: string): number {
-  return OVERHEAD_BYTES + Buffer.byteLength(message);
+function sizeOf(message: string, sessionId: string | undefined): number {
+  const bytes = OVERHEAD_BYTES + Buffer.byteLength(message);
+  return sessionId === undefined ? bytes : bytes + Buffer.byteLength(sessionId);
 }
 
 function payerOf({ sender, stranger, address }: Pick<EntryRow, "sender" | "stranger" | "address">): Payer {

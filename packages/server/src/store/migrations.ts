@@ -178,6 +178,41 @@ const migrations: string[] = [
   CREATE INDEX entries_by_expiry ON entries (expires_at) WHERE expires_at IS NOT NULL;
   CREATE INDEX entries_unknown ON entries (sender) WHERE unknown = 1;
   `,
+  `
+  -- What accounts of an address have lying here. Rows that are charged to it bear its number.
+  ALTER TABLE addresses ADD COLUMN accounts INTEGER NOT NULL DEFAULT 0;  -- names that are registered or reserved
+  ALTER TABLE addresses ADD COLUMN bytes INTEGER NOT NULL DEFAULT 0;
+  UPDATE addresses SET accounts = (SELECT count(*) FROM accounts a WHERE a.address = addresses.id),
+    bytes = (SELECT coalesce(sum(e.bytes), 0) FROM entries e WHERE e.address = addresses.id);
+  ALTER TABLE key_packages ADD COLUMN address INTEGER;
+  ALTER TABLE last_resorts ADD COLUMN address INTEGER;
+  ALTER TABLE claims ADD COLUMN address INTEGER;
+  ALTER TABLE claims ADD COLUMN claimed_at INTEGER;  -- forgotten a day later
+  CREATE INDEX claims_by_time ON claims (claimed_at);
+  ALTER TABLE peers ADD COLUMN address INTEGER;
+
+  -- The day of the last registration or login, counted from 1970: of an account that was never used.
+  ALTER TABLE accounts ADD COLUMN seen INTEGER;
+  ALTER TABLE accounts ADD COLUMN entered INTEGER;  -- 1 if it has ever logged in
+
+  -- Groups have a rowid now, by which those of one opener are ordered within a day.
+  ALTER TABLE groups RENAME TO groups_before;
+  CREATE TABLE groups (
+    group_id TEXT NOT NULL UNIQUE,
+    epoch INTEGER NOT NULL,
+    opener INTEGER,                  -- a mailbox
+    address INTEGER,
+    used INTEGER NOT NULL,           -- the day of its last use, counted from 1970
+    ended INTEGER                    -- the day on which its members went
+  );
+  INSERT INTO groups (group_id, epoch, used, ended) SELECT group_id, epoch, unixepoch() / 86400,
+    iif(EXISTS (SELECT 1 FROM members m WHERE m.group_id = groups_before.group_id), NULL, unixepoch() / 86400)
+    FROM groups_before;
+  DROP TABLE groups_before;
+  CREATE INDEX groups_by_opener ON groups (opener, used) WHERE opener IS NOT NULL;
+  CREATE INDEX groups_by_use ON groups (used);
+  CREATE INDEX groups_ended ON groups (ended) WHERE ended IS NOT NULL;
+  `,
 ];
 
 /** The version to which {@link migrate} brings a database. */

@@ -1,4 +1,5 @@
 import type { DatabaseSync } from "node:sqlite";
+import { type Addresses, ROW_BYTES } from "./addresses.ts";
 import type { PeersChange } from "./store.ts";
 
 /** What somebody is to an account: let in by its owner, blocked by it, or neither. */
@@ -10,14 +11,15 @@ const REMEMBERED = 20_000;
 export type Peers = ReturnType<typeof peersTable>;
 
 /** Whom the owners of accounts have let in, and whom they have blocked. Names in lower case. [P-7.5] */
-export function peersTable(db: DatabaseSync, capacity: number) {
+export function peersTable(db: DatabaseSync, addresses: Addresses, capacity: number) {
   const select = db.prepare("SELECT blocked FROM peers WHERE owner = ? AND peer = ?");
   // A new number: of too many the newest are kept.
-  const insert = db.prepare("INSERT OR REPLACE INTO peers (owner, peer, blocked) VALUES (?, ?, ?)");
-  const clear = db.prepare("DELETE FROM peers WHERE owner = ? AND blocked = ?");
+  const insert = db.prepare("INSERT INTO peers (owner, peer, blocked, address) VALUES (?, ?, ?, ?)");
+  const remove = db.prepare("DELETE FROM peers WHERE owner = ? AND peer = ? RETURNING address");
+  const clear = db.prepare("DELETE FROM peers WHERE owner = ? AND blocked = ? RETURNING address");
   const trim = db.prepare(
     `DELETE FROM peers WHERE number IN (SELECT number FROM peers
-      WHERE owner = ? AND blocked = ? ORDER BY number DESC LIMIT -1 OFFSET ?)`,
+      WHERE owner = ? AND blocked = ? ORDER BY number DESC LIMIT -1 OFFSET ?) RETURNING address`,
   );
   /** By owner and peer: each message asks. */
   const known = new Map<string, Map<string, Standing>>();
@@ -42,11 +44,19 @@ export function peersTable(db: DatabaseSync, capacity: number) {
     return row === undefined ? "stranger" : row.blocked === 1 ? "blocked" : "peer";
   }
 
-  function add(owner: string, peers: string[], blocked: boolean): void {
+  function add(owner: string, peers: string[], blocked: boolean, address: number | undefined): void {
     const standing = blocked ? "blocked" : "peer";
     const fresh = peers.filter((peer) => read(owner, peer) !== standing);
-    for (const peer of fresh) insert.run(owner, peer, Number(blocked));
-    if (fresh.length > 0) trim.run(owner, Number(blocked), capacity);
+    for (const peer of fresh) {
+      giveBack(remove.all(owner, peer));
+      insert.run(owner, peer, Number(blocked), address ?? null);
+      addresses.charge(address, ROW_BYTES);
+    }
+    if (fresh.length > 0) giveBack(trim.all(owner, Number(blocked), capacity));
+  }
+
+  function giveBack(rows: unknown[]): void {
+    for (const { address } of rows as { address: number | null }[]) addresses.charge(address ?? undefined, -ROW_BYTES);
   }
 
   return {
@@ -58,17 +68,18 @@ export function peersTable(db: DatabaseSync, capacity: number) {
       return known.get(owner)?.get(peer) ?? remember(owner, peer);
     },
 
-    change(owner: string, { clear: list, allow, block }: PeersChange): void {
-      if (list === "allow" || list === "all") clear.run(owner, 0);
-      if (list === "block" || list === "all") clear.run(owner, 1);
-      add(owner, allow, false);
-      add(owner, block, true);
+    /** @param address Of the owner, to which the rows are charged. */
+    change(owner: string, address: number | undefined, { clear: list, allow, block }: PeersChange): void {
+      if (list === "allow" || list === "all") giveBack(clear.all(owner, 0));
+      if (list === "block" || list === "all") giveBack(clear.all(owner, 1));
+      add(owner, allow, false, address);
+      add(owner, block, true, address);
       // What was remembered is read again: that costs less than to look for it.
       forget();
     },
 
     removeAll(owner: string): void {
-      this.change(owner, { clear: "all", allow: [], block: [] });
+      this.change(owner, undefined, { clear: "all", allow: [], block: [] });
     },
   };
 }

@@ -1,7 +1,7 @@
 import { hash } from "node:crypto";
 import type { DatabaseSync } from "node:sqlite";
 
-/** How long a repeat is known as one. */
+/** How long a repeat is known as one, if there are no more than are remembered. */
 const MEMORY_MS = 48 * 3600 * 1000;
 
 export interface PastRequest {
@@ -14,7 +14,7 @@ export interface PastRequest {
 export type Requests = ReturnType<typeof requestsTable>;
 
 /** What devices have sent: makes `send` and `commit` idempotent. */
-export function requestsTable(db: DatabaseSync, clock: () => number) {
+export function requestsTable(db: DatabaseSync, capacity: number, clock: () => number) {
   const select = db.prepare("SELECT digest, mailbox, seq FROM requests WHERE sender = ? AND kind = ? AND id = ?");
   const insert = db.prepare(
     "INSERT INTO requests (sender, kind, id, digest, mailbox, seq, at) VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -24,7 +24,8 @@ export function requestsTable(db: DatabaseSync, clock: () => number) {
   const removeLast = db.prepare("DELETE FROM last_requests WHERE sender = ?");
   // Rows are in the order of time, so the oldest are found without an index.
   const forget = db.prepare(
-    "DELETE FROM requests WHERE number IN (SELECT number FROM requests ORDER BY number LIMIT ?) AND at < ?",
+    `DELETE FROM requests WHERE number IN (SELECT number FROM requests ORDER BY number LIMIT ?1)
+      AND (at < ?2 OR number <= (SELECT max(number) FROM requests) - ?3)`,
   );
 
   return {
@@ -53,7 +54,7 @@ export function requestsTable(db: DatabaseSync, clock: () => number) {
     },
     /** Forgets some of the old ones; returns how many. */
     sweep(limit: number): number {
-      return Number(forget.run(limit, clock() - MEMORY_MS).changes);
+      return Number(forget.run(limit, clock() - MEMORY_MS, capacity).changes);
     },
   };
 }

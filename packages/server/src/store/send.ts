@@ -57,7 +57,8 @@ function decide(tables: Tables, request: SendRequest): Sent | Refused {
   if (typeof target === "string") return { refused: target };
   const payer = payerOf(tables, sender, to?.name);
   if (payer === undefined) return { refused: "blocked" };
-  if (!mail.hasRoom(target.mailbox, "application", payer, [request.message])) return { refused: "mailbox_full" };
+  const objection = mail.objection(target.mailbox, "application", payer, [request.message]);
+  if (objection !== undefined) return { refused: objection };
 
   const id = messageId ?? randomUUID();
   const seq = mail.add({
@@ -79,7 +80,10 @@ function decide(tables: Tables, request: SendRequest): Sent | Refused {
     unknown: target.unknown,
   });
   if (digest !== undefined) requests.add(senderMailbox, "message", id, digest, target.mailbox, seq);
-  if (sender.kind === "key") requests.setLast(senderMailbox, id);
+  if (sender.kind === "key") {
+    requests.setLast(senderMailbox, id);
+    tables.groups.use(request.groupId ?? "");
+  }
   return { messageId: id, mailbox: target.mailbox, waiting: true };
 }
 

@@ -5,7 +5,7 @@ import { DatabaseSync } from "node:sqlite";
 import { asOwnerOf } from "@aimessage/sdk/program";
 import { usernameKey } from "@aimessage/sdk/protocol";
 import { accountsTable } from "./accounts.ts";
-import { addressesTable } from "./addresses.ts";
+import { addressesTable, ROW_BYTES } from "./addresses.ts";
 import { auditTable } from "./audit.ts";
 import { commit } from "./commit.ts";
 import { administer } from "./deeds.ts";
@@ -124,9 +124,11 @@ function openStore(db: DatabaseSync, options: StoreOptions, below: Below | undef
       groups.forget();
       mail.forget();
       peers.forget();
+      addresses.forget();
     },
     onCommit,
     below?.disk,
+    () => addresses.flush(),
   );
   const hindrance = (): Hindrance | undefined => below?.disk.hindrance;
   /** What is to be there at the next start is not even tried where it would not. */
@@ -141,15 +143,16 @@ function openStore(db: DatabaseSync, options: StoreOptions, below: Below | undef
     onDisk = entries.at(-1)?.seq ?? onDisk;
     listener?.(entries);
   });
-  const accounts = accountsTable(db, addressesTable(db));
-  const peers = peersTable(db, limits.peers);
-  const groups = groupsTable(db);
-  const requests = requestsTable(db, clock);
-  const keyPackages = keyPackagesTable(db, limits.keyPackages, clock);
-  const mail = mailTable(db, limits, clock, (entry) => group.announce(entry));
+  const addresses = addressesTable(db, limits);
+  const accounts = accountsTable(db, addresses, clock);
+  const peers = peersTable(db, addresses, limits.peers);
+  const groups = groupsTable(db, addresses, limits, clock);
+  const requests = requestsTable(db, limits.rememberedRequests, clock);
+  const keyPackages = keyPackagesTable(db, addresses, limits, clock);
+  const mail = mailTable(db, limits, clock, addresses, (entry) => group.announce(entry));
   const isFull = (): boolean => hindrance() === "storage_full";
   const tables = { accounts, groups, requests, mail, peers, limits, clock, isFull };
-  const sweep = sweeper(db, { accounts, mail, requests, keyPackages, groups }, limits, clock);
+  const sweep = sweeper(db, { accounts, mail, requests, keyPackages, groups }, limits, clock, remove);
 
   const audit = auditTable(db, clock);
 
@@ -165,12 +168,23 @@ function openStore(db: DatabaseSync, options: StoreOptions, below: Below | undef
   function setPeers(mailbox: number, change: PeersChange): Refused | undefined {
     const owner = senderOf(accounts, mailbox);
     if (owner === undefined) return { refused: "device_replaced" };
-    peers.change(owner.name, {
+    if (!addresses.hasRoom(owner.address, owner.name, ROW_BYTES * (change.allow.length + change.block.length)))
+      return { refused: "storage_quota" };
+    peers.change(owner.name, owner.address, {
       clear: change.clear,
       allow: change.allow.map(usernameKey),
       block: change.block.map(usernameKey),
     });
     return undefined;
+  }
+
+  function publishKeys(mailbox: number, packages: Uint8Array[], lastResort: Uint8Array | undefined): number | Refused {
+    const owner = senderOf(accounts, mailbox);
+    // What a device publishes that was replaced or removed meanwhile would be left over.
+    if (owner === undefined) return { refused: "device_replaced" };
+    const bytes = packages.reduce((sum, { length }) => sum + length, lastResort?.length ?? 0);
+    if (!addresses.hasRoom(owner.address, owner.name, bytes)) return { refused: "storage_quota" };
+    return keyPackages.publish(mailbox, owner.address, packages, lastResort);
   }
 
   function claimKeys(claimant: number, username: string, another: boolean, admit: () => number): ClaimedKeys | Refused {
@@ -207,9 +221,10 @@ function openStore(db: DatabaseSync, options: StoreOptions, below: Below | undef
         const { account, replaced, repeat } = result;
         if (replaced !== undefined) keyPackages.removeAll(replaced);
         // A repeat brings nothing new: its packages were stored with the first, or replaced since.
-        if (!repeat) keyPackages.publish(account.mailbox, device.keyPackages, device.lastResort);
+        if (!repeat) keyPackages.publish(account.mailbox, account.address, device.keyPackages, device.lastResort);
         return { account, replaced };
       }),
+    entered: (mailbox) => group.later(() => accounts.entered(mailbox)),
     login: (mailbox, counter) => group.writeSoon(() => accounts.login(mailbox, counter)),
     removeAccount: (mailbox, release) => keep(() => remove(mailbox, release)),
     isBlocked: (owner, peer) => group.glance(() => peers.standing(owner, peer) === "blocked"),
@@ -222,9 +237,7 @@ function openStore(db: DatabaseSync, options: StoreOptions, below: Below | undef
     lastRequest: (mailbox) => group.glance(() => requests.last(mailbox)),
     highWater: (mailbox) => group.read(() => mail.highWater(mailbox)),
     lastSeq: () => group.glance(() => onDisk),
-    publishKeys: (mailbox, packages, lastResort) =>
-      // What a device publishes that was replaced or removed meanwhile would be left over.
-      grow(() => (senderOf(accounts, mailbox) === undefined ? 0 : keyPackages.publish(mailbox, packages, lastResort))),
+    publishKeys: (mailbox, packages, lastResort) => grow(() => publishKeys(mailbox, packages, lastResort)),
     countKeys: (mailbox) => group.glance(() => keyPackages.count(mailbox)),
     claimKeys: (claimant, username, another, admit) => grow(() => claimKeys(claimant, username, another, admit)),
     sweep: () => group.write(sweep, false),

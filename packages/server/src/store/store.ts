@@ -41,13 +41,15 @@ interface Named {
   name: string;
   /** As it was registered. */
   username: string;
+  /** Number of the address from which it was registered; undefined if that is not known. */
+  address: number | undefined;
 }
 
 interface Usable extends Named {
   /** The operator has disabled it: it logs in, sends and is written to by nobody, and keeps what it has. */
   disabled: boolean;
-  /** Number of the address from which it was registered; undefined if that is not known. */
-  address: number | undefined;
+  /** The day of its registration or last login, counted from 1970. */
+  seen: number;
 }
 
 /** The original's kind: logs in by a key derived from its token. */
@@ -202,6 +204,15 @@ export interface StoreLimits {
   unknownUserMessages: number;
   keyPackages: number;
   peers: number;
+  claimAge: number;
+  groups: number;
+  groupAge: number;
+  devices: number;
+  unusedAccountAge: number;
+  addressAccounts: number;
+  addressBytes: number;
+  accountBytes: number;
+  rememberedRequests: number;
   /** Bytes of the disk that are kept from mail. */
   reserveBytes: number;
 }
@@ -229,6 +240,8 @@ export interface RelayStore extends AsyncDisposable {
   registerToken(username: string, derivedKey: Uint8Array, address: string): Promise<TokenAccount | Refused>;
   /** A new key account, a new device of one (`replaced`: the mailbox of the old one), or a repeat of either. */
   registerDevice(device: NewDevice): Promise<{ account: KeyAccount; replaced: number | undefined } | Refused>;
+  /** A token account has logged in: what never does is forgotten. */
+  entered(mailbox: number): void;
   /** Accepts a login counter that is higher than the last. */
   login(mailbox: number, counter: number): Promise<Refused | undefined>;
   /** Removes the account whose active mailbox this is, if there is one; its name stays reserved unless it is released. */
@@ -266,7 +279,11 @@ export interface RelayStore extends AsyncDisposable {
   lastSeq(): Promise<number>;
 
   /** Adds to a device's stock; returns its size. */
-  publishKeys(mailbox: number, keyPackages: Uint8Array[], lastResort: Uint8Array | undefined): Promise<number>;
+  publishKeys(
+    mailbox: number,
+    keyPackages: Uint8Array[],
+    lastResort: Uint8Array | undefined,
+  ): Promise<number | Refused>;
   countKeys(mailbox: number): Promise<number>;
   /**
    * Hands out a key package, the one that this claimant holds already unless it wants `another`. `admit` is asked before
@@ -275,7 +292,7 @@ export interface RelayStore extends AsyncDisposable {
   claimKeys(claimant: number, username: string, another: boolean, admit: () => number): Promise<ClaimedKeys | Refused>;
 
   /**
-   * Turns what has expired or lost its mailbox into notices, and forgets old records. `unnoticed` counts those for which
+   * Turns what has expired or lost its mailbox into notices, and forgets old records and what is not used. `unnoticed` counts those for which
    * their sender's mailbox had no room; `more` says that there is more to do.
    */
   sweep(): Promise<{ expired: number; unnoticed: number; more: boolean }>;

@@ -8,6 +8,7 @@ import type { Entry, StoreLimits } from "./store.ts";
 
 /** Entries in one transaction: a long one would hold up everybody's messages. */
 const BATCH = 500;
+const DAY_MS = 24 * 3600 * 1000;
 
 /** All of an entry but its message, which may be long. */
 type SweptRow = Pick<
@@ -22,17 +23,17 @@ export function sweeper(
   tables: { accounts: Accounts; mail: Mail; requests: Requests; keyPackages: KeyPackages; groups: Groups },
   limits: StoreLimits,
   clock: () => number,
+  removeAccount: (mailbox: number, release: boolean) => boolean,
 ) {
   const { accounts, mail, requests, keyPackages, groups } = tables;
   const expired = db.prepare(
     `SELECT ${COLUMNS} FROM entries WHERE expires_at IS NOT NULL AND expires_at <= ? ORDER BY expires_at LIMIT ?`,
   );
   const closed = db.prepare(
-    "SELECT mailbox, closed FROM mailboxes WHERE closed IS NOT NULL AND drained IS NULL LIMIT 1",
+    "SELECT mailbox, name, closed FROM mailboxes WHERE closed IS NOT NULL AND drained IS NULL LIMIT 1",
   );
   const ofMailbox = db.prepare(`SELECT ${COLUMNS} FROM entries WHERE mailbox = ? ORDER BY seq LIMIT ?`);
   const drained = db.prepare("UPDATE mailboxes SET drained = 1 WHERE mailbox = ?");
-  const removeMailbox = db.prepare("DELETE FROM mailboxes WHERE mailbox = ?");
   const oldest = db.prepare(`SELECT ${COLUMNS} FROM entries WHERE seq > ? ORDER BY seq LIMIT ?`);
   const followed = db.prepare(
     "SELECT 1 FROM entries WHERE mailbox = ? AND group_id = ? AND seq > ? AND kind = 'application' LIMIT 1",
@@ -41,11 +42,12 @@ export function sweeper(
   let unnoticed = 0;
   function drop(row: SweptRow, status: NonNullable<Entry["status"]>, reason: string): void {
     mail.remove(row);
+    if (accounts.isUnknown(row.mailbox) && mail.highWater(row.mailbox) === 0) accounts.forgetUnknown(row.mailbox);
     const sender = accounts.find(row.sender);
     if (row.kind !== "application" || sender?.kind !== "key") return;
     // Of what it has sent itself.
     const payer = { sender: row.sender, address: sender.address, stranger: false };
-    if (!mail.hasRoom(sender.mailbox, "notice", payer, [""])) {
+    if (mail.objection(sender.mailbox, "notice", payer, [""]) !== undefined) {
       unnoticed += 1;
       return;
     }
@@ -74,7 +76,7 @@ export function sweeper(
   }
 
   function sweepClosed(): number {
-    const mailbox = closed.get() as { mailbox: number; closed: string } | undefined;
+    const mailbox = closed.get() as { mailbox: number; name: string; closed: string } | undefined;
     if (mailbox === undefined) return 0;
     const rows = ofMailbox.all(mailbox.mailbox, BATCH) as unknown as SweptRow[];
     for (const row of rows) drop(row, "dropped", mailbox.closed);
@@ -83,11 +85,29 @@ export function sweeper(
       requests.removeLast(mailbox.mailbox);
       if (mailbox.closed === "unregistered") {
         // Those of a device that had been replaced before are still there.
-        groups.removeMember(mailbox.mailbox);
-        removeMailbox.run(mailbox.mailbox);
-      } else drained.run(mailbox.mailbox);
+        forgetDevice(mailbox.mailbox);
+      } else {
+        drained.run(mailbox.mailbox);
+        accounts.surplusDevices(mailbox.name, limits.devices).forEach(forgetDevice);
+      }
     }
     return Math.max(rows.length, 1);
+  }
+
+  function forgetDevice(mailbox: number): void {
+    groups.removeMember(mailbox);
+    accounts.forgetDevice(mailbox);
+  }
+
+  /** Whose accounts are looked at next. */
+  let behind = "";
+  function sweepUnused(): number {
+    const cutoff = Math.floor((clock() - limits.unusedAccountAge) / DAY_MS);
+    const page = accounts.after(behind, BATCH);
+    behind = page.length < BATCH ? "" : (page.at(-1)?.name ?? "");
+    const unused = page.filter(({ seen, used }) => !used && seen < cutoff);
+    for (const { mailbox } of unused) removeAccount(mailbox, true);
+    return unused.length;
   }
 
   let after = 0;
@@ -114,11 +134,14 @@ export function sweeper(
     const expiredNow = sweepExpired() + sweepOld();
     const closedNow = sweepClosed();
     const forgotten = requests.sweep(BATCH);
+    const groupsNow = groups.sweep(BATCH);
+    const unusedNow = sweepUnused();
     keyPackages.sweep();
     return {
       expired: expiredNow,
       unnoticed,
-      more: expiredNow >= BATCH || after > 0 || closedNow > 0 || forgotten >= BATCH,
+      more:
+        expiredNow >= BATCH || after > 0 || closedNow > 0 || forgotten >= BATCH || groupsNow >= BATCH || unusedNow > 0,
     };
   };
 }

@@ -1,5 +1,6 @@
 import { strict as assert } from "node:assert";
 import { administrationCases } from "./administration-cases.ts";
+import { budgetCases } from "./budget-cases.ts";
 import { peerCases } from "./peer-cases.ts";
 import { accepted, assertRefused, type StoreCase, StoreWorld } from "./store-world.ts";
 
@@ -242,9 +243,12 @@ const cases: Record<string, StoreCase["run"]> = {
 };
 
 /** What every relay store must do. Run each case against a factory of empty stores, with any test runner. */
-export const relayStoreCases: StoreCase[] = Object.entries({ ...cases, ...peerCases, ...administrationCases }).map(
-  ([name, run]) => ({
-    name,
-    run,
-  }),
-);
+export const relayStoreCases: StoreCase[] = Object.entries({
+  ...cases,
+  ...peerCases,
+  ...budgetCases,
+  ...administrationCases,
+}).map(([name, run]) => ({
+  name,
+  run,
+}));

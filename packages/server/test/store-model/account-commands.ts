@@ -16,7 +16,7 @@ export const registerToken = fc.tuple(name, address).map(([username, from]) =>
       identity: 0,
       counter: 0,
       logins: 0,
-      address: from || own,
+      ...model.fresh(from || own),
     });
     expect(result).toMatchObject({ kind: "token", username, mailbox });
   }),
@@ -56,7 +56,7 @@ export const asDevice = (username: string, identity: number, counter: number, fr
         identity,
         counter,
         logins: 0,
-        address: known?.address ?? (from || own),
+        ...model.fresh(known?.address ?? (from || own)),
       });
       const at = model.now;
       model.stocks.set(mailbox, { left: [{ name: first, at }], lastResort: { name: `last ${first}`, at } });
@@ -72,9 +72,11 @@ export const login = fc.tuple(name, old, fc.integer({ min: 1, max: 5 })).map(([u
     const mailbox = boxOf(model, username, isOld);
     const result = await store.login(mailbox, counter);
     const account = model.active(mailbox);
+    store.entered(mailbox);
+    if (account?.kind === "token") Object.assign(account, { seen: model.today, entered: true });
     if (account?.kind !== "key") return expect(result).toEqual({ refused: "device_replaced" });
     if (counter <= account.logins) return expect(result).toEqual({ refused: "login_counter", highest: account.logins });
-    account.logins = counter;
+    Object.assign(account, { logins: counter, seen: model.today });
     expect(result).toBeUndefined();
   }),
 );
@@ -85,16 +87,7 @@ export const remove = fc.tuple(name, old, fc.boolean()).map(([username, isOld, r
     const account = model.active(mailbox);
     expect(await store.removeAccount(mailbox, release)).toBe(account !== undefined);
     if (account === undefined) return;
-    const own = username.toLowerCase();
-    for (const [box, { name: of }] of model.boxes) {
-      if (of !== own) continue;
-      model.close(box, "unregistered");
-    }
-    model.removeGroups(mailbox);
-    model.removeKeys(mailbox);
-    model.peers.delete(own);
-    if (release) model.accounts.delete(own);
-    else model.accounts.set(own, { ...account, kind: "removed" });
+    model.remove(mailbox, release);
   }),
 );
 

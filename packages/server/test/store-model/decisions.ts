@@ -44,6 +44,8 @@ function decide(model: Model, request: SendRequest & { messageId: string }) {
   const seq = model.add({ ...entry, reason: undefined });
   model.remember(mailbox, "message", id, digest, target, seq);
   if (sender.kind === "key") model.last.set(mailbox, id);
+  const known = sender.kind === "key" ? model.groups.get(group ?? "") : undefined;
+  if (known !== undefined) known.used = model.today;
   return { mailbox: target, waiting: true };
 }
 
@@ -93,7 +95,8 @@ export function commit(model: Model, request: CommitRequest): { mailbox: number;
   const refused = refuseMessages(model, request, peer);
   if (refused !== undefined) return { refused };
 
-  model.groups.set(group, { epoch: epoch + 1, members: model.groups.get(group)?.members ?? [mailbox, peer.mailbox] });
+  const members = model.groups.get(group)?.members ?? [mailbox, peer.mailbox];
+  model.groups.set(group, { epoch: epoch + 1, members, used: model.today, ended: undefined });
   if (epoch === 0) model.claims.delete(`${mailbox}/${peer.mailbox}`);
   const payer = { sender: model.name(mailbox), address: sender.address, stranger: standing === "stranger" };
   const rest = { ...payer, mailbox: peer.mailbox, from: sender.username, group, unknown: false };

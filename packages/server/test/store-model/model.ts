@@ -11,6 +11,10 @@ export const limits = {
 };
 const REMEMBERED_MS = 2 * DAY;
 const KEYS_MS = 88 * DAY;
+const UNUSED_MS = 90 * DAY;
+/** Groups are judged by whole days. */
+const GROUP_DAYS = 90;
+const ENDED_DAYS = 15;
 
 export interface Entry {
   seq: number;
@@ -37,6 +41,16 @@ export interface Account {
   logins: number;
   /** From where it was registered; its own name if that is not known. */
   address: string;
+  /** The day of its registration or last login. */
+  seen: number;
+  entered: boolean;
+}
+export interface Group {
+  epoch: number;
+  members: number[];
+  /** The days of its last use, and on which its members went. */
+  used: number;
+  ended: number | undefined;
 }
 interface Mailbox {
   name: string;
@@ -65,13 +79,22 @@ export class Model {
   entries: Entry[] = [];
   readonly requests = new Map<string, Past>();
   readonly last = new Map<number, string>();
-  readonly groups = new Map<string, { epoch: number; members: number[] }>();
+  readonly groups = new Map<string, Group>();
   readonly stocks = new Map<number, { left: Package[]; lastResort: Package | undefined }>();
-  readonly claims = new Map<string, Package>();
+  readonly claims = new Map<string, Package & { claimed: number }>();
   /** Whom each name has let in (false) or blocked (true), in the order in which it has said so. */
   readonly peers = new Map<string, Map<string, boolean>>();
   /** Of each mailbox's one connection. */
   readonly blocked = new Map<number, Set<string>>();
+
+  get today(): number {
+    return Math.floor(this.now / DAY);
+  }
+
+  /** What a new account has beside what it was given. */
+  fresh(address: string): Pick<Account, "address" | "seen" | "entered"> {
+    return { address, seen: this.today, entered: false };
+  }
 
   account(name: string): Account | undefined {
     return this.accounts.get(name.toLowerCase());
@@ -169,7 +192,7 @@ export class Model {
 
   claimed(claimant: number, mailbox: number): Package | undefined {
     const found = this.claims.get(`${claimant}/${mailbox}`);
-    return found !== undefined && found.at > this.now - KEYS_MS ? found : undefined;
+    return found !== undefined && found.at > this.now - KEYS_MS && found.claimed > this.now - DAY ? found : undefined;
   }
 
   removeKeys(mailbox: number): void {
@@ -178,7 +201,30 @@ export class Model {
   }
 
   removeGroups(mailbox: number): void {
-    for (const group of this.groups.values()) if (group.members.includes(mailbox)) group.members = [];
+    for (const group of this.groups.values()) {
+      if (!group.members.includes(mailbox)) continue;
+      group.members = [];
+      group.ended ??= this.today;
+    }
+  }
+
+  /** An account goes, and its mail with the next sweep. */
+  remove(mailbox: number, release: boolean): void {
+    const own = this.name(mailbox);
+    const account = this.accounts.get(own);
+    for (const [box, { name }] of this.boxes) if (name === own) this.close(box, "unregistered");
+    this.removeGroups(mailbox);
+    this.removeKeys(mailbox);
+    this.peers.delete(own);
+    if (release || account === undefined) this.accounts.delete(own);
+    else this.accounts.set(own, { ...account, kind: "removed" });
+  }
+
+  /** Whether anything was ever done with an account. */
+  #isUsed(own: string, { kind, mailbox, entered }: Account): boolean {
+    if (kind === "removed" || (kind === "token" && entered)) return true;
+    const talks = [...this.groups.values()].some(({ members }) => members.includes(mailbox));
+    return talks || this.last.has(mailbox) || (this.peers.get(own)?.size ?? 0) > 0;
   }
 
   /** Everything that sweeps do until there is no more to do. */
@@ -190,6 +236,11 @@ export class Model {
     for (;;) {
       for (const entry of this.entries.filter(({ at }) => at < this.now - limits.mailboxAge))
         if (!this.#isNeeded(entry)) this.#drop(entry, "mailbox_age");
+      for (const [id, { used, ended }] of this.groups)
+        if (used < this.today - GROUP_DAYS || (ended ?? Infinity) < this.today - ENDED_DAYS) this.groups.delete(id);
+      for (const [own, account] of this.accounts)
+        if (!this.#isUsed(own, account) && account.seen < Math.floor((this.now - UNUSED_MS) / DAY))
+          this.remove(account.mailbox, true);
       const next = [...this.boxes].find(([, { closed, drained }]) => closed !== undefined && !drained);
       if (next === undefined) return;
       const [mailbox, box] = next;
@@ -213,6 +264,10 @@ export class Model {
   /** The sender of an application message is told. [P-5.7] */
   #drop(entry: Entry, reason: string): void {
     this.entries = this.entries.filter((other) => other !== entry);
+    const box = this.boxes.get(entry.mailbox);
+    const isUnknown = box?.counter === undefined && this.accounts.get(box?.name ?? "")?.kind !== "token";
+    if (isUnknown && box?.closed === undefined && this.waiting(entry.mailbox).length === 0)
+      this.boxes.delete(entry.mailbox);
     const sender = this.accounts.get(entry.sender);
     if (entry.kind !== "application" || sender?.kind !== "key") return;
     const name = this.name(entry.mailbox);
