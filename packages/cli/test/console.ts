@@ -17,11 +17,13 @@ export interface ConsoleOptions {
   terminal?: Readable;
   interrupted?: AbortSignal;
   stdout?: Writable;
+  /** Where to watch what is said meanwhile. */
+  stderr?: Recorder;
 }
 
 /** Runs a command line in this process, as a terminal would. */
 export async function aimessage(argv: readonly string[], options: ConsoleOptions = {}): Promise<Transcript> {
-  const [stdout, stderr] = [new Recorder(), new Recorder()];
+  const [stdout, stderr] = [new Recorder(), options.stderr ?? new Recorder()];
   const context: Context = {
     stdout: options.stdout ?? stdout,
     stderr,

@@ -30,6 +30,23 @@ test("a changed identity stops everything with exit code 6, and names the way ou
   expect(heard.stdout).toMatch(/^\[OFFLINE .*\] alice: after\n$/);
 });
 
+test("trust names the messages that have failed meanwhile, and how one is sent again", async () => {
+  const world = await createWorld();
+  await world.register("alice", "bob");
+  expect((await world.cli("send -u alice -t bob -m before")).exit).toBe(0);
+  expect((await world.cli("unregister -u bob --yes --release")).exit).toBe(0);
+  await world.register("bob");
+  expect((await world.cli("send -u alice -t bob -m stopped")).exit).toBe(6);
+  const trusted = await world.cli("contacts trust -u alice bob");
+  expect(trusted).toMatchObject({
+    exit: 0,
+    stderr: expect.stringMatching(/^1 message to bob failed before\. /) as string,
+  });
+  const id = /aimessage outbox retry (\w+)/.exec(trusted.stderr)?.[1];
+  expect((await world.cli(`outbox retry -u alice ${id}`)).exit).toBe(0);
+  expect((await world.cli("listen -u bob --count 1 --timeout 20")).stdout).toMatch(/alice: stopped\n$/);
+});
+
 test("an address with a fingerprint pins before first contact", async () => {
   const world = await createWorld();
   await world.register("alice", "bob", "carol");

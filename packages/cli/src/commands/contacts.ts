@@ -29,7 +29,7 @@ export function configure(command: Command, act: Act): void {
     .command("trust <name>")
     .description("Accept a contact's changed identity; NAME#FINGERPRINT only if it is this one.")
     .addHelpText("after", `\nExample:\n  aimessage contacts trust "bob#ABCD EFGH ..."\n`)
-    .action(act(change((agent, name, signal) => agent.trust(name, { signal }))));
+    .action(act(trust));
   command
     .command("block <name>")
     .description("Take no more messages from a contact.")
@@ -66,6 +66,24 @@ function change(apply: Change): (call: Call, options: object, name: string) => P
     const contact = await apply(agent, name, call.context.interrupted);
     await call.out.confirm(table([row(contact)]), contactJson(contact));
   };
+}
+
+/** Reasons for which a message fails that may be meant for who is trusted now. */
+const STOPS: ReadonlySet<string | undefined> = new Set(["identity_changed", "device_changed", "fingerprint_mismatch"]);
+
+async function trust(call: Call, _options: object, name: string): Promise<void> {
+  await using agent = await openAgent(call, "contacts");
+  const contact = await agent.trust(name, { signal: call.context.interrupted });
+  await call.out.confirm(table([row(contact)]), contactJson(contact));
+  const stopped = (await agent.outbox.list({ all: true })).filter(
+    ({ to, state, reason }) => to === contact.username && state === "failed" && STOPS.has(reason),
+  );
+  const [last] = stopped.slice(-1);
+  if (last === undefined) return;
+  const some = stopped.length === 1 ? "1 message" : `${stopped.length} messages`;
+  call.out.note(
+    `${some} to ${contact.username} failed before. To send one again: aimessage outbox retry ${last.id} (outbox list --all shows them)`,
+  );
 }
 
 function row(contact: Contact): string[] {

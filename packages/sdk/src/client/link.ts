@@ -186,7 +186,9 @@ export class Link {
       if (known.code === "aborted" || this.#stopped) return undefined;
       // A relay that has let us in speaks our protocol: one answer that makes no sense is no reason to give up.
       const misread = known.code === "relay_protocol" && known.reason === undefined && this.everConnected;
-      if (!known.shouldRetry() && !misread) throw known;
+      // An operator who has disabled the account may enable it again: what waits, waits.
+      const disabled = known.reason === "account_disabled";
+      if (!known.shouldRetry() && !misread && !disabled) throw known;
       this.#failed(known);
       return worked && !misread ? 1 : attempt + 1;
     } finally {

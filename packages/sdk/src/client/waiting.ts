@@ -36,6 +36,9 @@ export async function waitFor<T>(
       if (wait.signal?.aborted === true) throw new AgentError("aborted", `aborted while waiting for ${what}`);
       const { state } = link;
       if (state.state === "stopped") throw state.error;
+      // The relay is there, and does not let us in.
+      if (state.state === "unreachable" && state.error.code === "refused" && !state.error.shouldRetry())
+        throw state.error;
       if (state.state === "unreachable" && !link.everConnected && state.attempt >= ATTEMPTS) throw state.error;
       const left = deadline - performance.now();
       if (left <= 0) throw await overdue(store, link, what);
