@@ -5,6 +5,7 @@ import type { Config } from "./config.ts";
 import { socketsLeft } from "./descriptors.ts";
 import { countedAddress } from "./http.ts";
 import type { Log } from "./log.ts";
+import { allowOneRequest } from "./one-request.ts";
 import type { Metrics } from "./metrics.ts";
 import { Bucket } from "./rate-limit.ts";
 import { Shares } from "./shares.ts";
@@ -53,6 +54,7 @@ export function boundSockets(server: Server, config: Config, metrics: Metrics, l
     });
     plain.hold(socket, 1);
   });
+  server.on(config.tls === undefined ? "connection" : "secureConnection", allowOneRequest);
   const refused = sayRefused(most, metrics, log, most < maxConnections ? left?.files : undefined);
   server.on("drop", refused);
   // What the system says when it cannot accept one: nobody else hears it, and the next may come through.

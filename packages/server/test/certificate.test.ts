@@ -3,11 +3,12 @@ import { X509Certificate } from "node:crypto";
 import { once } from "node:events";
 import { copyFileSync, cpSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { createServer } from "node:https";
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, connect as connectTcp } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { connect } from "node:tls";
 import { afterAll, expect, test, vi } from "vitest";
+import { createRelay } from "../src/index.ts";
 import { keepCertificate } from "../src/certificate.ts";
 import { createLogTo } from "../src/log.ts";
 import { folder } from "./folder.ts";
@@ -114,6 +115,22 @@ test.skipIf(without).each<[string, (files: Files) => void]>([
   await vi.waitFor(async () => expect(await shown(server.port)).toBe("second"));
   expect(server.said()[0]).toBe(REFUSED);
 });
+
+test.skipIf(without)(
+  "[A-8] sockets with TLS are bounded as others are, and WebSockets among them are left alone",
+  async () => {
+    const limits = { addressStrangers: 2 };
+    await using relay = await createRelay({ port: 0, store: "memory", noLimits: true, limits, tls: first });
+    const trusting = { rejectUnauthorized: false };
+    const clients = [await RawClient.open(relay.url, trusting), await RawClient.open(relay.url, trusting)];
+    const idle = Array.from({ length: 5 }, () => connectTcp({ port: relay.port, host: "127.0.0.1" }));
+    await Promise.race(idle.map((socket) => once(socket, "close")));
+    for (let count = 0; count < 5; count++) expect(await shown(relay.port)).toBe("first");
+    for (const client of clients) expect((await client.ask("heartbeat")).data.status).toBe("ok");
+    for (const socket of idle) socket.destroy();
+    for (const client of clients) client[Symbol.dispose]();
+  },
+);
 
 test.skipIf(without)("SIGHUP has a relay read its certificate anew, and ends nothing", async () => {
   const db = folder();

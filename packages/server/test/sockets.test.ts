@@ -31,10 +31,48 @@ test("[A-8] an HTTP request has a socket for itself, which is closed behind the 
   const socket = await tcp(relay.port);
   let answers = "";
   socket.on("data", (data) => (answers += data.toString()));
-  socket.write(GET.repeat(50));
+  socket.write(GET.repeat(500));
   await once(socket, "close");
-  expect(answers.match(/^HTTP\/1.1 200/gm)).toHaveLength(1);
+  expect(answers.match(/^HTTP.*/gm)).toEqual(["HTTP/1.1 200 OK"]);
   expect(answers).toContain("\r\nconnection: close\r\n");
+});
+
+const UPGRADE = "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+const HEARTBEAT = '{"type":"heartbeat","id":"h"}';
+
+test.each([
+  ["in one piece", 1, "Connection: Upgrade"],
+  ["byte by byte", 400, "connection: keep-alive, Upgrade"],
+])("what comes right behind a request for a WebSocket is read: %s", async (_, pieces, connection) => {
+  await using relay = await start();
+  const frame = Buffer.concat([Buffer.from([0x81, 128 + HEARTBEAT.length, 0, 0, 0, 0]), Buffer.from(HEARTBEAT)]);
+  const bytes = Buffer.concat([Buffer.from(`GET /ws HTTP/1.1\r\nHost: x\r\n${connection}\r\n${UPGRADE}\r\n`), frame]);
+  const socket = await tcp(relay.port);
+  socket.setNoDelay(true);
+  let answers = "";
+  socket.on("data", (data) => (answers += data.toString("latin1")));
+  const size = Math.ceil(bytes.length / pieces);
+  for (let at = 0; at < bytes.length; at += size) {
+    socket.write(bytes.subarray(at, at + size));
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  while (!answers.includes('"reply_to":"h"')) await once(socket, "data");
+  socket.destroy();
+});
+
+test.each([
+  "Connection: x-upgrade\r\nUpgrade: websocket",
+  "Connection: keep-alive\r\nUpgrade: websocket",
+  "Connection: Upgrade",
+  "X: Connection: upgrade, Upgrade: x",
+])("[A-8] requests behind one that only looks like an upgrade are not read either: %j", async (headers) => {
+  await using relay = await start();
+  const socket = await tcp(relay.port);
+  let answers = "";
+  socket.on("data", (data) => (answers += data.toString()));
+  socket.write(`GET /health HTTP/1.1\r\nHost: x\r\n${headers}\r\n\r\n${GET.repeat(500)}`);
+  await once(socket, "close");
+  expect(answers.match(/^HTTP.*/gm)).toEqual(["HTTP/1.1 200 OK"]);
 });
 
 test.each([

@@ -1,0 +1,38 @@
+import type { Duplex } from "node:stream";
+
+/** As `maxHeaderSize` of Node. */
+const MOST_HEAD = 2 ** 14;
+const END = "\r\n\r\n";
+
+/**
+ * Lets a socket ask for one thing. Node parses everything that has come, and 64 KiB of tiny requests cost it 20 ms, before
+ * anybody may count them: what comes behind the head of the first request is made illegible, so that it ends the socket at once.
+ * A request for an upgrade (RFC 9110, section 7.8) is left as it is. @returns what ends this
+ */
+export function allowOneRequest(socket: Duplex): () => void {
+  let head = "";
+  let isWhole = false;
+  const look = (chunk: Buffer): void => {
+    if (isWhole) return void chunk.fill(0);
+    const before = head.length;
+    // One character a byte.
+    head += chunk.toString("latin1", 0, MOST_HEAD + END.length);
+    const end = head.indexOf(END, Math.max(0, before - END.length));
+    if (end < 0) {
+      if (head.length > MOST_HEAD) chunk.fill(0);
+      return;
+    }
+    if (isUpgrade(head.slice(0, end))) return stop();
+    isWhole = true;
+    head = "";
+    chunk.fill(0, end + END.length - before);
+  };
+  const stop = (): void => void socket.off("data", look);
+  socket.prependListener("data", look);
+  return stop;
+}
+
+/** As Node's parser sees it: both headers, one of which names the other. */
+function isUpgrade(head: string): boolean {
+  return /^upgrade:/im.test(head) && /^connection:(?:[^\r\n]*,)?[ \t]*upgrade[ \t]*(?:,[^\r\n]*)?\r?$/im.test(head);
+}
