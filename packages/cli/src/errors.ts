@@ -1,6 +1,6 @@
 import type { AgentError, MessageState, MessageStatus } from "@aimessage/sdk/node";
 import { CommanderError } from "commander";
-import { type Output, StdoutError } from "@aimessage/sdk/program";
+import { explainParser, type Output, StdoutError } from "@aimessage/sdk/program";
 
 /** What was typed makes no sense: exit code 2. */
 export class UsageError extends Error {
@@ -77,8 +77,6 @@ function explainSend({ id, state }: MessageStatus, why: Explained): Explained {
 }
 
 function explainCommander(error: CommanderError, command: string | undefined): Explained {
-  const [message = "", suggestion] = error.message.replace(/^error: /, "").split("\n");
   const help = command === undefined ? "see: aimessage --help" : `see: aimessage ${command} --help`;
-  const hint = suggestion?.replace(/^\(Did you mean (.*)\?\)$/, "did you mean $1?") ?? help;
-  return { code: "usage", message, hint, exit: 2 };
+  return { code: "usage", ...explainParser(error.message, help), exit: 2 };
 }

@@ -1,4 +1,11 @@
-import { createOutput, eachOptionOnce, garbledArgument, type Output, StdoutError } from "@aimessage/sdk/program";
+import {
+  createOutput,
+  eachOptionOnce,
+  garbledArgument,
+  type Output,
+  StdoutError,
+  withHelpFlag,
+} from "@aimessage/sdk/program";
 import { Command, CommanderError } from "commander";
 import type { Act } from "./call.ts";
 import { type Context, interruptedExit } from "./context.ts";
@@ -31,6 +38,9 @@ const commands: Record<string, { summary: string; load: () => Promise<CommandFil
   bench: { summary: "measure a relay", load: () => import("./commands/bench.ts") },
   unregister: { summary: "remove this agent, here and at the relay", load: () => import("./commands/unregister.ts") },
 };
+
+/** Behind these there is no name of anybody, who may be called `help`. */
+const WITHOUT_NAMES = new Set(["backup", "restore", "contacts", "outbox", "dead"]);
 
 const EXIT_CODES = `
 Exit codes:
@@ -68,7 +78,7 @@ async function runCommand(argv: readonly string[], context: Context): Promise<nu
       exitCode = (await handler({ context, settings, out }, options as never, ...(args as never))) ?? 0;
     };
   try {
-    const args = argv[0] === "help" ? [...argv.slice(1), "--help"] : argv;
+    const args = withHelpFlag(argv, (command) => WITHOUT_NAMES.has(command));
     refuseGarbled(argv);
     await createProgram(out, json, act, (text) => (help += text)).parseAsync(args, { from: "user" });
     return exitCode;

@@ -28,6 +28,13 @@ describe("help", () => {
     expect(stdout).toMatch(new RegExp(`Example:\n {2}aimessage contacts ${name}`));
   });
 
+  test.each(["backup", "restore", "contacts", "outbox", "dead"])(
+    "%s help is the help, and makes no file",
+    async (name) => {
+      expect(await aimessage([name, "help"])).toEqual(await aimessage([name, "--help"]));
+    },
+  );
+
   test("the README names every command", async () => {
     const readme = await readFile(new URL("../../../README.md", import.meta.url), "utf8");
     for (const name of commands) expect(readme).toContain(`| \`${name}`);

@@ -1,4 +1,4 @@
-import { eachOptionOnce } from "@aimessage/sdk/program";
+import { eachOptionOnce, explainParser } from "@aimessage/sdk/program";
 import { isLoopback } from "@aimessage/sdk/protocol";
 import { Command, CommanderError, Option as Flag } from "commander";
 import * as z from "zod";
@@ -61,11 +61,13 @@ export const defaultConfig: Config = {
   ownProcess: false,
 };
 
+const LISTS = "aimessage-server --help lists every command and option";
+
 /** The command line or the environment is wrong; one sentence says what, and the hint what to do. */
 export class UsageError extends Error {
   override readonly name = "UsageError";
   readonly hint: string;
-  constructor(message: string, hint = "aimessage-server --help lists every option") {
+  constructor(message: string, hint = LISTS) {
     super(message);
     this.hint = hint;
   }
@@ -96,7 +98,7 @@ function parseFlags(argv: string[]): Given | string {
   let output = "";
   const command = new Command("aimessage-server")
     .description("AI Message: the relay. Stores and forwards messages that only the two ends can read.")
-    .version(VERSION, "--version", "print the version")
+    .version(VERSION, "-V, --version", "print the version")
     .helpOption("-h, --help", "print this help")
     .usage("[serve] [options]\n       aimessage-server COMMAND --help")
     .addHelpText("after", `\n${commandsHelp()}`)
@@ -108,6 +110,7 @@ function parseFlags(argv: string[]): Given | string {
     const value = takes === undefined ? "" : repeatable ? ` <${takes}...>` : ` <${takes}>`;
     command.addOption(new Flag(flag + value, `${about} [${env}]`));
   }
+  command.option("--json", "print errors as JSON");
   eachOptionOnce(command, new Set());
   const late = argv.find(isAdminCommand);
   try {
@@ -120,8 +123,9 @@ function parseFlags(argv: string[]): Given | string {
         `'${late}' stands behind options`,
         `the command comes first: aimessage-server ${late} --help`,
       );
-    const [message = "", suggestion] = error.message.replace(/^error: /, "").split("\n");
-    throw new UsageError(message, suggestion?.replace(/^\(Did you mean (.*)\?\)$/, "did you mean $1?"));
+    if (error.code === "commander.excessArguments") throw new UsageError(`unknown command '${command.args[0]}'`, LISTS);
+    const { message, hint } = explainParser(error.message, LISTS);
+    throw new UsageError(message, hint);
   }
   // Commander reads `--no-limits` as the option `limits`, set to false.
   const { limits, ...flags } = command.opts<Given>();

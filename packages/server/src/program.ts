@@ -1,5 +1,13 @@
 import type { Writable } from "node:stream";
-import { createOutput, garbledArgument, type Line, lossyLines, printable, StdoutError } from "@aimessage/sdk/program";
+import {
+  createOutput,
+  garbledArgument,
+  type Line,
+  lossyLines,
+  printable,
+  StdoutError,
+  withHelpFlag,
+} from "@aimessage/sdk/program";
 import { AdminError } from "./admin/admin-error.ts";
 import { isAdminCommand } from "./admin/commands.ts";
 import { runAdmin } from "./admin/program.ts";
@@ -33,13 +41,16 @@ export function processContext(): Context {
 
 /** Runs one command line and returns its exit code. Never throws. */
 export async function run(argv: string[], context: Context): Promise<number> {
-  const out = createOutput(context, { json: false, quiet: false });
+  const out = createOutput(context, { json: argv.includes("--json"), quiet: false });
   try {
     const garbled = garbledArgument(argv);
     if (garbled !== undefined) throw new UsageError(`An argument is no UTF-8 text: ${garbled}`);
-    if (isAdminCommand(argv[0])) await runAdmin(argv, context);
+    const words = wordsOf(argv);
+    if (isAdminCommand(words[0])) await runAdmin(words, context);
+    // Of a word that is no command it is said what may be meant.
+    else if (isCommand(words[0])) await runAdmin(words.slice(0, 1), context);
     else {
-      const config = readConfig(argv, context.env);
+      const config = readConfig(words, context.env);
       if ("print" in config) await out.text(config.print);
       else await serve(config, context);
     }
@@ -47,23 +58,46 @@ export async function run(argv: string[], context: Context): Promise<number> {
   } catch (error) {
     // Whoever reads with `head` has read enough.
     if (error instanceof StdoutError && error.code === "EPIPE") return 0;
-    const { message, hint } = explain(error);
-    out.fail(message, hint, undefined);
+    const { code, message, hint } = explain(error);
+    out.fail(message, hint, { error: code, message: typeof message === "string" ? message : message.body, hint });
     return error instanceof UsageError ? 2 : 1;
   }
 }
 
-function explain(error: unknown): { message: Line; hint: string } {
-  if (error instanceof UsageError || error instanceof StartupError || error instanceof AdminError) return error;
+/** The command first, and help by the flag: an account may be called `help`, a file and a command are not. */
+function wordsOf(argv: readonly string[]): string[] {
+  const words = argv[0] === "--json" ? [...argv.slice(1), "--json"] : argv;
+  return withHelpFlag(words, (command) => command === "serve" || isAdminCommand(command));
+}
+
+/** Whether a word is no option, and not that for the relay itself. */
+function isCommand(word: string | undefined): boolean {
+  return word !== undefined && word !== "serve" && !word.startsWith("-");
+}
+
+/** The code is stable, for programs. */
+function explain(error: unknown): { code: string; message: Line; hint: string } {
+  if (error instanceof UsageError) return { code: "usage", message: error.message, hint: error.hint };
+  if (error instanceof StartupError) return { code: "start", message: error.message, hint: error.hint };
+  if (error instanceof AdminError) return { code: "failed", message: error.message, hint: error.hint };
   if (error instanceof StdoutError)
     return {
+      code: "stdout",
       message: `Cannot write to standard output (${error.code})`,
       hint: "what was printed is not whole: print it again where there is room",
     };
   if ((error as NodeJS.ErrnoException).syscall === "uv_cwd")
-    return { message: "The working folder was deleted", hint: "give whole paths, or change to another folder" };
+    return {
+      code: "failed",
+      message: "The working folder was deleted",
+      hint: "give whole paths, or change to another folder",
+    };
   const body = error instanceof Error ? (error.stack ?? error.message) : String(error);
-  return { message: { line: "", body }, hint: "this is a fault of aimessage-server: please report it" };
+  return {
+    code: "internal",
+    message: { line: "", body },
+    hint: "this is a fault of aimessage-server: please report it",
+  };
 }
 
 async function serve(config: Config, context: Context): Promise<void> {

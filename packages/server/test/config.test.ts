@@ -67,7 +67,7 @@ test.each([
   [["--mailbox-messages", "-1"], "--mailbox-messages needs a whole number, not '-1'"],
   [["--tls-cert", "x"], "--tls-cert and --tls-key are needed together"],
   [["--nope"], "unknown option '--nope'"],
-  [["extra"], "too many arguments"],
+  [["extra"], "unknown command"],
 ])("%j: %s", (argv, message) => {
   expect(() => read(argv)).toThrow(UsageError);
   expect(() => read(argv)).toThrow(message);

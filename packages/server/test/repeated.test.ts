@@ -27,7 +27,11 @@ async function aimessageServer(words: string[]): Promise<{ exit: number; stderr:
 const refused = (words: string[], flags: string) =>
   expect(aimessageServer(words)).resolves.toEqual({
     exit: 2,
-    stderr: expect.stringMatching(`^Error: option '${flags}' is given more than once\nHint: give it once\n$`),
+    stderr: expect.stringMatching(
+      words.includes("--json")
+        ? `^{"error":"usage","message":"option '${flags}' is given more than once","hint":"give it once"}\n$`
+        : `^Error: option '${flags}' is given more than once\nHint: give it once\n$`,
+    ),
   });
 
 test("an option of the relay that is given again is refused, but for those that may be", async () => {

@@ -1,12 +1,13 @@
 import { userInfo } from "node:os";
 import type { Writable } from "node:stream";
-import { becomeOwnerOf, createOutput, eachOptionOnce } from "@aimessage/sdk/program";
+import { becomeOwnerOf, createOutput, eachOptionOnce, explainParser } from "@aimessage/sdk/program";
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { UsageError } from "../config.ts";
 import { limitOptions } from "../limits.ts";
 import { parseLimit } from "../options.ts";
 import { actions, type Flags } from "./actions.ts";
 import { asAdminError } from "./admin-error.ts";
+import { VERSION } from "../version.ts";
 import { type CommandName, commands, isAdminCommand } from "./commands.ts";
 
 interface Surroundings {
@@ -27,6 +28,9 @@ export async function runAdmin(argv: string[], context: Surroundings): Promise<v
   const out = createOutput(context, { json: false, quiet: false });
   let printed = "";
   const help = (text: string): void => void (printed += text);
+  writeTo(program, help);
+  // For what is meant by a word that is no command.
+  program.command("serve");
   const user = group(program, help);
   for (const name of Object.keys(commands) as CommandName[])
     addCommand(isAdminCommand(name) ? program : user, name, context, help);
@@ -42,7 +46,11 @@ export async function runAdmin(argv: string[], context: Surroundings): Promise<v
 function group(program: Command, help: Help): Command {
   const user = program.command("user").description("Look at accounts, and change them.");
   writeTo(user, help);
-  return user.helpCommand(false).addHelpText("after", "\nExample:\n  aimessage-server user list");
+  return user
+    .option("--json", "print errors as JSON")
+    .enablePositionalOptions()
+    .helpCommand(false)
+    .addHelpText("after", "\nExample:\n  aimessage-server user list");
 }
 
 function addCommand(parent: Command, name: CommandName, context: Surroundings, help: Help): void {
@@ -57,7 +65,7 @@ function addCommand(parent: Command, name: CommandName, context: Surroundings, h
     .option("--json", "JSON on stdout, one object a line")
     .addHelpText("after", `\nExample:\n  ${example}`)
     .action(async () => {
-      const given = command.opts<Partial<Omit<Flags, "reserveBytes">> & { reserveBytes?: string }>();
+      const given = command.optsWithGlobals<Partial<Omit<Flags, "reserveBytes">> & { reserveBytes?: string }>();
       const flags: Flags = {
         who: operator(),
         db: given.db ?? (context.env["DB_PATH"] || "./data"),
@@ -91,7 +99,10 @@ function operator(): string {
 }
 
 function writeTo(command: Command, help: Help): void {
-  command.helpOption("-h, --help", "print this help").configureOutput({ writeOut: help, writeErr: () => {} });
+  command
+    .version(VERSION, "-V, --version", "print the version")
+    .helpOption("-h, --help", "print this help")
+    .configureOutput({ writeOut: help, writeErr: () => {} });
 }
 
 function defaultOf(name: CommandName): number {
@@ -106,15 +117,18 @@ function reserveBytes(given: string | undefined): number {
 }
 
 function wholeNumber(given: string): number {
-  if (!/^\d{1,9}$/.test(given)) throw new InvalidArgumentError("It needs a whole number.");
+  if (!/^[1-9]\d{0,8}$/.test(given)) throw new InvalidArgumentError("It needs a whole number, 1 or more.");
   return Number(given);
 }
 
 function usageError(error: CommanderError, [first, second]: string[]): UsageError {
   if (error.code === "commander.help")
     return new UsageError("`user` needs a command", "aimessage-server user --help lists them");
-  const [message = "", suggestion] = error.message.replace(/^error: /, "").split("\n");
+  if (first === undefined || !isAdminCommand(first)) {
+    const { message, hint } = explainParser(error.message, "aimessage-server --help lists every command");
+    return new UsageError(message, hint);
+  }
   const command = first === "user" && second !== undefined && second in commands ? `user ${second}` : first;
-  const help = `aimessage-server ${command} --help shows an example`;
-  return new UsageError(message, suggestion?.replace(/^\(Did you mean (.*)\?\)$/, "did you mean $1?") ?? help);
+  const { message, hint } = explainParser(error.message, `aimessage-server ${command} --help shows an example`);
+  return new UsageError(message, hint);
 }

@@ -26,3 +26,20 @@ function commandLine(): Uint8Array | undefined {
     return undefined;
   }
 }
+
+/**
+ * A command line that asks for help by a word, as one that asks by the flag: `help send`, and `backup help`, which would make a
+ * file of that name.
+ * @param isHelp Whether `help` behind this command can be nothing else.
+ */
+export function withHelpFlag(argv: readonly string[], isHelp: (command: string) => boolean): string[] {
+  const [first = "", second, ...rest] = argv;
+  if (first === "help") return [...argv.slice(1), "--help"];
+  return second === "help" && isHelp(first) ? [first, ...rest, "--help"] : [...argv];
+}
+
+/** What commander says, as a sentence and what to do: what it takes for meant, or `otherwise`. */
+export function explainParser(said: string, otherwise: string): { message: string; hint: string } {
+  const [message = "", suggestion] = said.replace(/^error: /, "").split("\n");
+  return { message, hint: suggestion?.replace(/^\(Did you mean (.*)\?\)$/, "did you mean $1?") ?? otherwise };
+}

@@ -2,7 +2,7 @@
  * What both programs, `aimessage` and `aimessage-server`, share: how text from outside is printed, and how files and
  * output are written. Nothing of the SDK is behind it, so that a relay may use it, and a command loads it in no time.
  */
-export { garbledArgument } from "./argv.ts";
+export { explainParser, garbledArgument, withHelpFlag } from "./argv.ts";
 export { escapeBody, escapeJson, escapeJsonText, escapeLine } from "./escape.ts";
 export { type FileOptions, makeWhole, writeWhole } from "./files.ts";
 export { asOwnerOf, becomeOwnerOf } from "./owner.ts";
