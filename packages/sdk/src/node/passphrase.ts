@@ -13,7 +13,7 @@ const SHORTEST = 8;
 /** Of a passphrase that is made: 120 bits, which nobody guesses. */
 const MADE_BYTES = 15;
 const KEY_BYTES = 32;
-const NONCE_BYTES = 12;
+export const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
 
 /** Four times our own cost, so that it can be raised later: half a GiB and some seconds. */

@@ -56,7 +56,8 @@ export function translate(error: unknown, folder: string): unknown {
     });
   if (isBusy(error))
     return new AgentError("store_busy", `another process keeps ${folder} busy`, { hint: "try again", cause: error });
-  if (primary(error) === 11 || primary(error) === 26)
+  // Also where its tables are not ours.
+  if ([1, 11, 26].includes(primary(error)))
     return new AgentError("store_damaged", `${join(folder, "agent.db")} is damaged`, {
       hint: "restore it from a backup, or move the folder away and register again",
       cause: error,

@@ -7,6 +7,8 @@ import { asOwnerOf } from "./program/owner.ts";
 import { BUSY_MS, isUnwritable, patiently } from "./sqlite-errors.ts";
 
 const FORMAT = 1;
+/** The one table: as SQLite keeps its definition, behind `CREATE TABLE`. */
+export const RECORDS = "records (key TEXT PRIMARY KEY, value ANY NOT NULL) STRICT, WITHOUT ROWID";
 /** What the pages of the database may take in memory. KiB. */
 const CACHE_KIB = 16_384;
 /** Pages of 4 KiB after which a process that writes without pause empties the -wal file. */
@@ -69,7 +71,7 @@ function prepare(db: DatabaseSync): void {
     PRAGMA cache_size = -${CACHE_KIB}; PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES}`);
   if (format(db) === FORMAT) return;
   db.exec(`BEGIN IMMEDIATE;
-    CREATE TABLE IF NOT EXISTS records (key TEXT PRIMARY KEY, value ANY NOT NULL) STRICT, WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS ${RECORDS};
     PRAGMA user_version = ${FORMAT};
     COMMIT`);
 }

@@ -63,8 +63,9 @@ export class SqliteStore implements ClientStore {
     let opened: Opened | undefined;
     try {
       opened = await openDatabase(folder);
-      const records = await SealedRecords.over(new SqliteRecords(opened.db), opened.db, passphrase, folder, seal);
-      const store = new SqliteStore(folder, opened, records);
+      const records = new SqliteRecords(opened.db);
+      const base = await SealedRecords.over({ ...opened, records, folder, passphrase, mayGet: seal });
+      const store = new SqliteStore(folder, opened, base);
       // A process that was killed has left its -wal behind.
       if (!opened.readOnly) await store.scrub();
       return store;
@@ -203,8 +204,10 @@ export class SqliteStore implements ClientStore {
       // After some errors SQLite has rolled back by itself: what is written now would stand alone.
       if (!this.#db.isTransaction) throw new Error("the transaction was lost");
       changed = whole.settle();
+      this.#records.settled?.();
       this.#db.exec("COMMIT");
     } catch (error) {
+      this.#records.undone?.();
       if (this.#db.isTransaction) this.#db.exec("ROLLBACK");
       const translated = this.#explain(error);
       for (const { reject } of group) reject(translated);

@@ -7,6 +7,10 @@ export interface Base {
   rows(range: Range): [string, Value][];
   /** Deletes the record if there is no value. @returns whether that changed anything, as far as it can tell */
   write(key: string, value: Value | undefined): boolean;
+  /** Within a transaction, once all that it changes is written. */
+  settled?(): void;
+  /** The transaction was undone. */
+  undone?(): void;
 }
 
 /**
