@@ -1,5 +1,8 @@
 # The relay, and nothing else. Stage 1 compiles, stage 2 takes its runtime dependencies, stage 3 runs as a plain user.
-FROM node:24-slim AS manifests
+# By digest: what the tag names changes. `docker buildx imagetools inspect node:24-slim` shows the newest.
+FROM node:24.21.0-slim@sha256:0e0ff40c39bc087845bfb27465a0df4ea419520094bc35842ff83dd8cbe6f9b6 AS base
+
+FROM base AS manifests
 WORKDIR /app
 COPY package.json package-lock.json ./
 COPY packages/sdk/package.json packages/sdk/
@@ -18,7 +21,7 @@ RUN npx tsc -b packages/server
 FROM manifests AS dependencies
 RUN npm ci --ignore-scripts --omit=dev --omit=optional -w packages/server
 
-FROM node:24-slim
+FROM base
 ENV NODE_ENV=production PORT=8080 HOST=0.0.0.0 DB_PATH=/data LOG_FORMAT=json
 WORKDIR /app
 COPY package.json ./

@@ -24,7 +24,7 @@ export interface Context {
   readonly stderr: Writable;
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Resolves with the first SIGINT or SIGTERM. */
-  readonly stopped: () => Promise<void>;
+  readonly stopped: () => Promise<NodeJS.Signals>;
   /** Has something done at each SIGHUP, which ends nothing then. */
   readonly onHangUp: (act: () => void) => void;
 }
@@ -104,31 +104,43 @@ async function serve(config: Config, context: Context): Promise<void> {
   const stopped = context.stopped();
   let started: Relay | undefined;
   context.onHangUp(() => started?.reload());
-  await using relay = await createRelay({ ...config, ownProcess: true });
-  started = relay;
-  announce(relay, config, context.stdout);
-  await stopped;
+  const tell = teller(config, context.stdout);
+  {
+    await using relay = await createRelay({ ...config, ownProcess: true });
+    started = relay;
+    tell(announcement(relay, config));
+    if (isWildcard(config.host) && config.publicUrls.length === 0)
+      createLog(config.log).warn("agents on other machines cannot log in without --public-url");
+    tell([`AI Message Server stopping (${await stopped})`]);
+  }
+  tell(["AI Message Server stopped"]);
 }
 
-function signalled(): Promise<void> {
+function signalled(): Promise<NodeJS.Signals> {
   return new Promise((resolve) => {
-    for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => resolve());
+    for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => resolve(signal));
   });
 }
 
-function announce(relay: Relay, config: Config, stdout: Writable): void {
+/** Tells of what the relay as a whole does: on stdout, in a JSON log as lines of it. */
+function teller(config: Config, stdout: Writable): (lines: string[]) => void {
+  if (config.log !== "json") {
+    const out = lossyLines(stdout);
+    return (lines) => out.write(lines.map((line) => `${printable(line)}\n`).join(""));
+  }
+  const log = createLog("json");
+  return (lines) => {
+    for (const line of lines) log.info(line);
+  };
+}
+
+function announcement(relay: Relay, config: Config): string[] {
   const health = relay.url.replace(/^ws/, "http").replace(/ws$/, "health");
-  const lines = [
+  return [
     `AI Message Server starting on :${relay.port}`,
     `WebSocket endpoint: ${shownUrls(config, relay.port).join(", ")}`,
     `Health check: ${health}`,
     aboutTokenAccounts(config),
     ...(config.metrics === undefined ? [] : [`Metrics: ${metricsUrl(config.metrics, relay.metricsPort ?? 0)}`]),
   ];
-  if (config.log === "json") {
-    const log = createLog("json");
-    for (const line of lines) log.info(line);
-  } else lossyLines(stdout).write(lines.map((line) => `${printable(line)}\n`).join(""));
-  if (isWildcard(config.host) && config.publicUrls.length === 0)
-    createLog(config.log).warn("agents on other machines cannot log in without --public-url");
 }

@@ -20,7 +20,7 @@ async function here(...words: string[]): Promise<{ code: number; stdout: string;
     stdout: stream("stdout"),
     stderr: stream("stderr"),
     env: {},
-    stopped: () => Promise.resolve(),
+    stopped: () => Promise.resolve("SIGTERM" as const),
     onHangUp: () => {},
   });
   return { code, ...printed };

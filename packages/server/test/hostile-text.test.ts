@@ -39,7 +39,13 @@ function recorder(): Writable & { text: string } {
 /** Runs the program in this process, and sees that what it prints is safe. */
 async function aimessageServer(words: string[], env: Record<string, string> = {}) {
   const [stdout, stderr] = [recorder(), recorder()];
-  const exit = await run(words, { stdout, stderr, env, stopped: () => Promise.resolve(), onHangUp: () => {} });
+  const exit = await run(words, {
+    stdout,
+    stderr,
+    env,
+    stopped: () => Promise.resolve("SIGTERM" as const),
+    onHangUp: () => {},
+  });
   expect({ words, stdout: UNSAFE.exec(stdout.text), stderr: UNSAFE.exec(stderr.text) }).toEqual({
     words,
     stdout: null,

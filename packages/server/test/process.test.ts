@@ -23,6 +23,21 @@ test("the start-up lines are the original's, with the real port; SIGTERM ends it
   expect(relay.output.stderr).toBe("");
 });
 
+test.each([
+  ["text", "SIGTERM"],
+  ["json", "SIGINT"],
+] as const)("a relay with a log of %s says that it stops, on %s, and that it has stopped", async (format, signal) => {
+  using relay = relayProcess(["--port", "0", "--db", folder(), "--log-format", format]);
+  await relay.lines(3);
+  relay.child.kill(signal);
+  expect(await relay.exited).toBe(0);
+  const lines = relay.output.stdout.trimEnd().split("\n").slice(-2);
+  expect(format === "text" ? lines : lines.map((line) => (JSON.parse(line) as { msg: string }).msg)).toEqual([
+    `AI Message Server stopping (${signal})`,
+    "AI Message Server stopped",
+  ]);
+});
+
 test("with public URLs the endpoints are those, as agents connect to them", async () => {
   const urls = ["--public-url", "https://relay.example.org", "--public-url", "ws://localhost:1234/ws"];
   using relay = relayProcess(["--port", "0", "--db", folder(), ...urls]);

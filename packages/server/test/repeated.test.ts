@@ -18,7 +18,7 @@ async function aimessageServer(words: string[]): Promise<{ exit: number; stderr:
     stdout: quiet,
     stderr: heard,
     env: {},
-    stopped: () => Promise.resolve(),
+    stopped: () => Promise.resolve("SIGTERM" as const),
     onHangUp: () => {},
   });
   return { exit, stderr };

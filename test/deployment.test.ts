@@ -1,0 +1,79 @@
+/** What this repository says of where it runs: packages, services, images, CI, and the limits that README names. */
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { defaultLimits } from "@aimessage/server";
+import { expect, onTestFinished, test } from "vitest";
+import { largestBody } from "../packages/sdk/src/crypto/content.ts";
+
+const root = fileURLToPath(new URL("../", import.meta.url));
+/** npm brings it for Linux on x64 and arm64. */
+const NODE = join(root, "node_modules/.bin/node");
+const number = (count: number) => count.toLocaleString("en");
+const read = (path: string) => readFileSync(join(root, path), "utf8");
+
+test("every package names the Node that it needs, and an older one is told so by its commands", () => {
+  const folders = ["", ...readdirSync(join(root, "packages")).map((name) => `packages/${name}/`)];
+  expect(folders).toHaveLength(4);
+  for (const folder of folders) {
+    const { engines } = JSON.parse(read(`${folder}package.json`)) as { engines?: { node: string } };
+    expect({ folder, engines }).toEqual({ folder, engines: { node: ">=24" } });
+  }
+  for (const program of ["cli/bin/aimessage.js", "server/bin/aimessage-server.js"])
+    expect(read(`packages/${program}`)).toContain("< 24)");
+});
+
+test.skipIf(!existsSync(NODE))("the systemd unit runs the clone's Node, whatever the system's is", () => {
+  const unit = read("deploy/aimessage-server.service").replaceAll("/opt/aimessage", root.replace(/\/$/, ""));
+  const [node = "", ...words] = (/^ExecStart=(.*)$/m.exec(unit)?.[1] ?? "").split(" ");
+  expect(node).toBe(NODE);
+  const { status, stdout } = spawnSync(node, [...words, "--version"], { env: { PATH: "/nowhere" }, encoding: "utf8" });
+  expect({ status, stdout }).toEqual({ status: 0, stdout: expect.stringMatching(/^\d+\.\d+\.\d+\n$/) });
+});
+
+test("systemd finds nothing wrong with the unit", ({ skip }) => {
+  if (!existsSync(NODE) || spawnSync("systemd-analyze", ["--version"]).status !== 0)
+    skip("no systemd here, or no such Node");
+  const folder = mkdtempSync(join(tmpdir(), "unit-"));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  const path = join(folder, "aimessage-server.service");
+  writeFileSync(path, read("deploy/aimessage-server.service").replaceAll("/opt/aimessage", root.replace(/\/$/, "")));
+  const { status, stderr } = spawnSync("systemd-analyze", ["verify", path], { encoding: "utf8" });
+  expect({ status, stderr }).toEqual({ status: 0, stderr: expect.not.stringContaining("aimessage") });
+});
+
+test("what CI and the image take from outside is named by what it is, and not by a name that may move", () => {
+  for (const name of readdirSync(join(root, ".github/workflows"))) {
+    const uses = [...read(`.github/workflows/${name}`).matchAll(/uses: (.*)$/gm)].map(([, action]) => action);
+    for (const action of uses) expect(action).toMatch(/^[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$/);
+  }
+  const stages = [...read("Dockerfile").matchAll(/^FROM (\S+)(?: AS (\S+))?$/gm)].map(([, from, as]) => ({ from, as }));
+  const own = new Set(stages.map(({ as }) => as));
+  for (const { from } of stages.filter(({ from }) => !own.has(from)))
+    expect(from).toMatch(/^node:24[\w.-]*@sha256:[0-9a-f]{64}$/);
+});
+
+test("ports that README and CI publish are this machine's alone", () => {
+  const texts = ["README.md", "compose.yaml", ".github/workflows/ci.yml"].map(read).join("\n");
+  const published = [...texts.matchAll(/ -p (\S+)|^ +- "?(\S*:\d+)"?$/gm)];
+  expect(published.length).toBeGreaterThan(2);
+  for (const [, flag, entry] of published) expect(flag ?? entry).toMatch(/^127\.0\.0\.1:/);
+});
+
+test("README names the limits as they are", () => {
+  const limits = defaultLimits();
+  const [, section = ""] = /^## Limits\n([^]*?)^## /m.exec(read("README.md")) ?? [];
+  for (const words of [
+    `${number(largestBody(limits.frameBytes))} bytes of text`,
+    `${number(limits.mailboxMessages)} messages or ${limits.mailboxBytes / 2 ** 20} MiB wait for an agent, for ${limits.mailboxAge / 86_400_000} days`,
+    `${limits.framesPerSecond} frames a second, ${limits.framesBurst} at once, over ${limits.accountConnections} connections`,
+    `${limits.claimsPerHour} an hour`,
+    `${number(limits.maxConnections)} connections, ${number(limits.strangers)} of them not logged in`,
+    `less than ${limits.reserveBytes / 2 ** 20} MiB`,
+    `${limits.addressConnectionsPerSecond} connections a second; ${limits.registrationsBurst} registrations at once, then one a second`,
+  ])
+    expect(section).toContain(words);
+  expect(limits.registrationsPerSecond).toBe(1);
+});
