@@ -179,6 +179,7 @@ function publish(plan: PublishPlan, user: User | undefined) {
   return {
     key_packages: [...packages, ...Array.from({ length: plan.count }, () => base64(40))],
     last_resort: plan.lastResort ? base64(40) : undefined,
+    replace: plan.replace,
   };
 }
 

@@ -53,6 +53,7 @@ export interface PublishPlan {
   count: number;
   repeat: boolean;
   lastResort: boolean;
+  replace: boolean | undefined;
 }
 type OtherPlan =
   | AuthenticatePlan
@@ -127,6 +128,7 @@ export const frames = weighed<FramePlan>(
       count: fc.nat({ max: 4 }),
       repeat: fc.boolean(),
       lastResort: fc.boolean(),
+      replace: mostly<boolean | undefined>(3, undefined, true, false),
     }),
   ],
   // Blocks are rare, and forgotten soon: between those who have blocked each other nothing happens any more.

@@ -56,6 +56,33 @@ test("a package that was handed out is not handed out again because it is publis
   expect(published.data).toEqual({ status: "published", key_packages: 1 });
 });
 
+test("a stock that is replaced is not handed out any more, also not to who has claimed of it and not used that", async () => {
+  await using relay = await relayForTest();
+  const bob = await newAgent(relay.url, "bob", { packages: 3 });
+  const claimants = await Promise.all(["alice", "carol"].map((name) => newAgent(relay.url, name)));
+  const [a, c] = await Promise.all(claimants.map((agent) => agent.connect()));
+  using alice = a!;
+  using carol = c!;
+  using b = await bob.connect();
+  const claim = async (client: typeof alice) => {
+    const { data } = await client.ask("claim_keys", { username: "bob" });
+    return [data.key_package, data.last_resort];
+  };
+  expect(await claim(alice)).toEqual([bob.keyPackages[0], false]);
+  const replaced = await b.ask("publish_keys", {
+    key_packages: ["bmV3", "bmV4"],
+    last_resort: "bGFzdA==",
+    replace: true,
+  });
+  expect(replaced.data).toEqual({ status: "published", key_packages: 2 });
+  expect(await claim(alice)).toEqual(["bmV3", false]);
+  expect(await claim(carol)).toEqual(["bmV4", false]);
+  // What was withdrawn is known: it comes back by no repeat.
+  expect((await b.ask("publish_keys", { key_packages: bob.keyPackages })).data.key_packages).toBe(0);
+  await b.ask("publish_keys", { replace: true });
+  expect(await claim(carol)).toEqual(["bGFzdA==", true]);
+});
+
 test("the owner is told when its stock is low", async () => {
   await using relay = await relayForTest();
   const alice = await newAgent(relay.url, "alice");

@@ -95,13 +95,15 @@ export async function registerDevice(
   connection: Connection,
 ): Promise<Refusal | undefined> {
   const { identity, device } = account;
-  const lastResort = await crypto.makeKeyPackage(device, Date.now());
+  const now = Date.now();
+  // Others judge a lifetime by the relay's clock.
+  const there = now + account.relay.clock_offset;
+  const lastResort = await crypto.makeKeyPackage(device, there);
   const packages: KeyPackagePair[] = [];
-  for (let index = 0; index < REGISTER_PACKAGES; index++)
-    packages.push(await crypto.makeKeyPackage(device, Date.now()));
+  for (let index = 0; index < REGISTER_PACKAGES; index++) packages.push(await crypto.makeKeyPackage(device, there));
   await store.write(async (tx) => {
-    await saveKeyPackages(tx, packages, { last_resort: false });
-    await saveKeyPackages(tx, [lastResort], { last_resort: true });
+    await saveKeyPackages(tx, packages, { last_resort: false, created_at: now, made_at: there });
+    await saveKeyPackages(tx, [lastResort], { last_resort: true, created_at: now, made_at: there });
   });
   const relay = relayName(new URL(account.server));
   const signature = await crypto.sign(
@@ -132,10 +134,10 @@ export async function registerDevice(
 export async function saveKeyPackages(
   tx: WriteTransaction,
   pairs: KeyPackagePair[],
-  state: Pick<KeyRecord, "last_resort" | "published">,
+  state: Omit<KeyRecord, "ref">,
 ): Promise<void> {
   for (const pair of pairs) {
-    await put(tx, "key/", pair.ref, { ref: pair.ref, ...state, created_at: Date.now() });
+    await put(tx, "key/", pair.ref, { ref: pair.ref, ...state });
     await tx.put(`key-secret/${pair.ref}`, pair.secret);
   }
 }

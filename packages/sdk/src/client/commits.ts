@@ -78,6 +78,7 @@ export async function applyCommit(turn: Turn, group: string): Promise<void> {
     record.messages_since_commit = 0;
     record.committed_at = turn.now;
     conversation.dirty = true;
+    turn.healed = true;
   }
   await turn.removeCommit(group);
 }

@@ -5,6 +5,7 @@ import type { ClientStore } from "../store/store.ts";
 import type { Account } from "./account.ts";
 import { APART_MS, span } from "./clock.ts";
 import type { Link } from "./link.ts";
+import { countKeyPackages } from "./key-packages.ts";
 import { get, list, type OutboxRecord, pad } from "./records.ts";
 import { type Wait, waitFor } from "./waiting.ts";
 
@@ -63,7 +64,6 @@ export async function diagnose(parts: Parts, wait: Wait | undefined): Promise<Di
     stopped: (await list(tx, "contact/")).filter((contact) => contact.stopped !== undefined),
     queued: (await tx.list({ prefix: "queue/" })).length,
     unhandled: (await tx.list({ prefix: "unhandled/" })).length,
-    keys: (await list(tx, "key/")).length,
   }));
   let failed: Check["name"] | undefined;
   let info: RelayFrameData<"info"> | undefined;
@@ -92,7 +92,13 @@ export async function diagnose(parts: Parts, wait: Wait | undefined): Promise<Di
       `${said} from the relay's`,
       "set this machine's clock, or have the operator set the relay's",
     );
-    add("keys", state.keys > 1, `${state.keys} key packages here`, "listen once, so that new ones are published");
+    const keys = countKeyPackages(await store.read((tx) => list(tx, "key/")), info.time);
+    add(
+      "keys",
+      keys.valid > 1 && keys.invalid === 0,
+      `${keys.valid} key packages are at the relay${keys.invalid === 0 ? "" : `, and ${keys.invalid} that nobody can use by its clock`}`,
+      "listen for a moment, so that new ones are published",
+    );
     const stuck = await stuckRows(store, link, wait?.signal);
     const ids = stuck
       .slice(0, NAMED)

@@ -1,4 +1,4 @@
-import type { GroupCrypto, KeyPackagePair } from "../crypto/group.ts";
+import { type GroupCrypto, isInLifetime, type KeyPackagePair } from "../crypto/group.ts";
 import { toBase64 } from "../protocol/index.ts";
 import type { ClientStore } from "../store/store.ts";
 import { type Account, saveKeyPackages, STOCK } from "./account.ts";
@@ -17,24 +17,34 @@ const PACKAGE_MS = 91 * DAY_MS;
 /** Private parts that are kept for packages which others may have claimed, at most. */
 const KEPT = 10 * STOCK;
 
-/** Fills the stock at the relay up, and replaces the last resort if it was used or is old. */
-export async function replenish(
-  store: ClientStore,
-  crypto: GroupCrypto,
-  account: Account,
-  connection: Connection,
-): Promise<void> {
+/** What is needed to fill a stock. */
+export interface Filling {
+  store: ClientStore;
+  crypto: GroupCrypto;
+  account: Account;
+  connection: Connection;
+}
+
+/**
+ * Fills the stock at the relay up, and replaces the last resort if it was used or is old; or replaces all of it.
+ * @returns whether the relay has said that it is so now
+ */
+export async function replenish({ store, crypto, account, connection }: Filling, renew = false): Promise<boolean> {
   const now = Date.now();
+  const there = now + account.relay.clock_offset;
   const keys = await store.read((tx) => list(tx, "key/"));
-  const stock = Number((await store.read((tx) => tx.get("meta/relay-stock"))) ?? "0");
-  const packages: KeyPackagePair[] = [];
-  for (let count = stock; count < STOCK; count++) packages.push(await crypto.makeKeyPackage(account.device, now));
-  const lastResort = keys.some((key) => isFresh(key, now))
-    ? undefined
-    : await crypto.makeKeyPackage(account.device, now);
+  const stock = renew ? 0 : Number((await store.read((tx) => tx.get("meta/relay-stock"))) ?? "0");
+  const pairs: KeyPackagePair[] = [];
+  const withLastResort = renew || !keys.some((key) => isFresh(key, now, there));
+  const count = Math.max(0, STOCK - stock) + (withLastResort ? 1 : 0);
+  while (pairs.length < count && connection.open) pairs.push(await crypto.makeKeyPackage(account.device, there));
+  if (pairs.length < count) return false;
+  const lastResort = withLastResort ? pairs[0] : undefined;
+  const packages = withLastResort ? pairs.slice(1) : pairs;
   await store.write(async (tx) => {
-    await saveKeyPackages(tx, packages, { last_resort: false, published: false });
-    if (lastResort !== undefined) await saveKeyPackages(tx, [lastResort], { last_resort: true, published: false });
+    const made = { created_at: now, made_at: there, published: false };
+    await saveKeyPackages(tx, packages, { last_resort: false, ...made });
+    if (lastResort !== undefined) await saveKeyPackages(tx, [lastResort], { last_resort: true, ...made });
   });
   const room = Math.max(1, Math.floor(account.relay.frame_bytes / PACKAGE_BYTES) - 1);
   let filled: number | undefined;
@@ -42,30 +52,50 @@ export async function replenish(
     const answer = await connection.ask("publish_keys", {
       key_packages: packages.slice(at, at + room).map((pair) => toBase64(pair.public)),
       ...(lastResort === undefined || at > 0 ? {} : { last_resort: toBase64(lastResort.public) }),
+      ...(renew && at === 0 ? { replace: true } : {}),
     });
-    if ("refusal" in answer || answer.frame.type !== "ack") return;
+    if ("refusal" in answer || answer.frame.type !== "ack") return false;
     filled = answer.frame.data.key_packages;
   }
-  const published = new Set([...packages, lastResort].map((pair) => pair?.ref));
+  // A relay that replaces nothing has more now, and hands the others out for longer.
+  const withdrawn = renew && filled !== undefined && filled <= packages.length;
+  const isReplaced = (key: KeyRecord): boolean =>
+    key.last_resort ? lastResort !== undefined : withdrawn || (renew && !isInLifetime(madeAt(key), there));
+  const published = new Set(pairs.map((pair) => pair.ref));
   await store.write(async (tx) => {
     await tx.put("meta/relay-stock", String(filled ?? STOCK));
     for (const key of await list(tx, "key/"))
       if (published.has(key.ref)) await put(tx, "key/", key.ref, { ...key, published: true });
-      // May have been claimed just now. Until this answer the relay may have handed out any last resort before.
-      else if (lastResort !== undefined && key.last_resort && key.delete_at === undefined)
+      // May have been claimed just now. Until this answer the relay may have handed out any that was there before.
+      else if (key.delete_at === undefined && isReplaced(key))
         await put(tx, "key/", key.ref, { ...key, delete_at: now + DAY_MS });
   });
+  return true;
 }
 
-/** Whether this is the last resort that the relay hands out, and may do so for longer. */
-function isFresh({ last_resort, published, delete_at, created_at }: KeyRecord, now: number): boolean {
-  return last_resort && published === true && delete_at === undefined && now - created_at < LAST_RESORT_MS;
+/** Whether this is the last resort that the relay hands out, and by neither clock has done so for too long. */
+function isFresh(key: KeyRecord, now: number, there: number): boolean {
+  const { last_resort, published, delete_at, created_at } = key;
+  const age = Math.max(now - created_at, there - madeAt(key));
+  return last_resort && published === true && delete_at === undefined && age < LAST_RESORT_MS;
 }
 
 /** Whether the last resort has to be replaced. */
 export async function lastResortIsDue(turn: Turn): Promise<boolean> {
   const keys = await list(turn.tx, "key/");
-  return !keys.some((key) => isFresh(key, turn.now));
+  return !keys.some((key) => isFresh(key, turn.now, turn.relayNow));
+}
+
+/** By the relay's clock, Unix ms. */
+function madeAt({ made_at, created_at }: KeyRecord): number {
+  return made_at ?? created_at;
+}
+
+/** Of those that the relay may hand out, how many others can use by its clock, and how many they cannot. */
+export function countKeyPackages(keys: KeyRecord[], there: number): { valid: number; invalid: number } {
+  const offered = keys.filter(({ delete_at, published }) => delete_at === undefined && published !== false);
+  const valid = offered.filter((key) => isInLifetime(madeAt(key), there)).length;
+  return { valid, invalid: offered.length - valid };
 }
 
 /** Deletes private parts whose time is over, and of too many those that are missed least. */

@@ -154,6 +154,7 @@ export class Link {
   async #connectAndWork(attempt: number): Promise<number | undefined> {
     if (attempt === 0) this.#setState({ state: "connecting" });
     let connection: Connection | undefined;
+    let session: Session | undefined;
     let worked = false;
     try {
       const account = await this.#account();
@@ -174,7 +175,7 @@ export class Link {
         await replaceDevice(this.#store, this.#crypto, account);
         return attempt + 1;
       }
-      const session = await Session.begin(this.#store, this.#crypto, account, connection, result.listening);
+      session = await Session.begin(this.#store, this.#crypto, account, connection, result.listening);
       this.#setState({ state: "connected", info: result.info, current: session.current });
       worked = true;
       if (await this.#work(connection, session)) return undefined;
@@ -193,6 +194,7 @@ export class Link {
       return worked && !misread ? 1 : attempt + 1;
     } finally {
       connection?.close();
+      await session?.settled();
     }
   }
 

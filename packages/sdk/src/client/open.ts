@@ -89,6 +89,7 @@ async function register(crypto: GroupCrypto, begun: Account | undefined, options
     const info = await readInfo(connection);
     const account = known ?? (await createAccount(store, crypto, username, server, insecure));
     account.server = server.href;
+    account.relay = { ...account.relay, clock_offset: info.time - Date.now() };
     // Of a backup: the relay may know an earlier device.
     const refusal =
       account.relay.new_device === true

@@ -44,6 +44,12 @@ export interface RelayRecord {
   stopped?: "device_replaced";
 }
 
+/** `meta/renewal`: since when the stock of key packages is to be replaced, and when it was lately. Unix ms. */
+export interface RenewalRecord {
+  due?: number;
+  done?: number[];
+}
+
 /** `contact/<username>` */
 export interface ContactRecord {
   username: string;
@@ -249,6 +255,8 @@ export interface KeyRecord {
   /** Whether the relay has said that it has it. Missing: it came with the registration. */
   published?: boolean;
   created_at: number;
+  /** The same by the relay's clock, by which others judge its lifetime. Missing: as `created_at`. */
+  made_at?: number;
   /** The private part is deleted then (Unix ms). */
   delete_at?: number;
 }
@@ -286,6 +294,7 @@ interface Tables {
   "meta/device": DeviceRecord;
   "meta/relay": RelayRecord;
   "meta/peers": ToldRecord;
+  "meta/renewal": RenewalRecord;
   "contact/": ContactRecord;
   "group/": GroupRecord;
   "commit/": CommitRecord;

@@ -30,11 +30,12 @@ type Visit = (seq: string) => Promise<void>;
 /**
  * Deletes what is kept no longer, some rows at a time: those whose time is over in the order in which they came, and
  * besides, from sweep to sweep, it goes round the tables. However many come, the first keep up with them.
+ * @param isCurrent whether all is processed that has waited for us: what opens it is kept until then
  * @returns milliseconds until the next sweep
  */
-export async function sweep(turn: Turn): Promise<number> {
+export async function sweep(turn: Turn, isCurrent: boolean): Promise<number> {
   const { tx, now } = turn;
-  await sweepKeyPackages(turn);
+  if (isCurrent) await sweepKeyPackages(turn);
   await sweepAlerts(tx, now);
   const seen = await tx.list({ prefix: "seen-at/", limit: AT_ONCE });
   let forgotten = 0;

@@ -11,7 +11,7 @@ import { reopenDelay } from "./conversations.ts";
 import { type Answered, asAck, type CommitData, Flight, tooLarge, unsendable } from "./flight.ts";
 import { Gathering } from "./gathering.ts";
 import { receive } from "./incoming.ts";
-import { lastResortIsDue, replenish } from "./key-packages.ts";
+import { KeyStock } from "./key-stock.ts";
 import { cannotOpen, openWith } from "./openings.ts";
 import { PeersAtRelay } from "./peers.ts";
 import { expire } from "./outbox-rows.ts";
@@ -31,8 +31,6 @@ const GIVE_WAY_MS = 5;
 const PAGE = 16;
 /** What a frame holds beside its data, in bytes. */
 const ENVELOPE = 128;
-/** How long we wait between two fillings of the stock of key packages, whatever the relay says of it. */
-const REPLENISH_MS = 10_000;
 /** An admitted commit is applied when our mailbox has been quiet for so long, even if its mark was never reached. */
 const QUIET_MS = 10_000;
 
@@ -61,12 +59,11 @@ export class Session {
   #turnedAt = 0;
   readonly #gathering = new Gathering();
   readonly #peers: PeersAtRelay;
+  readonly #keys: KeyStock;
   /** When something in the outbox expires next. Unix milliseconds. */
   #expiresAt = Infinity;
   #asked = false;
   #written = false;
-  #replenishDue = false;
-  #replenishedAt = -Infinity;
   /** Highest `seq` that was pushed, and that was acknowledged, on this connection. */
   #pushedUpTo = 0;
   #told = 0;
@@ -86,6 +83,7 @@ export class Session {
     this.#connection = connection;
     this.#highWater = listening.high_water ?? 0;
     this.#peers = new PeersAtRelay(connection, listening.log_id ?? "");
+    this.#keys = new KeyStock({ store, crypto, account, connection });
     this.#flight = new Flight(
       (seq, data) =>
         connection.post("send", data, (frame) => {
@@ -116,11 +114,9 @@ export class Session {
           session.#flight.repeat((parse(key, wire) as WireRecord).group, Number(key.slice("wire/".length)));
         if (page.length < PAGE) break;
       }
-      for (const key of ["meta/relay-stock", "meta/least-stock"])
-        if ((await tx.get(key)) !== String(stock)) await tx.put(key, String(stock));
+      await session.#keys.begin(turn, stock);
     });
     for (const group of session.#cache.commits.keys()) session.#postCommit(group);
-    if (stock < STOCK / 2) connection.keysLow = stock;
     return session;
   }
 
@@ -133,6 +129,11 @@ export class Session {
   /** Whether everything that waited when this session began has been processed. */
   get current(): boolean {
     return this.#account.relay.position >= this.#highWater;
+  }
+
+  /** Resolves when nothing goes on beside the turns any more. */
+  settled(): Promise<void> {
+    return this.#keys.settled();
   }
 
   /** One turn. `last`: nothing is gathered any more. @returns whether there is nothing more to do until something happens */
@@ -164,6 +165,7 @@ export class Session {
       await this.#gathering.flush(turn, flight, last);
       this.#expiresAt = await expire(turn);
       await encryptQueued(turn, flight);
+      await this.#keys.turn(turn);
       const { taken } = flight;
       flight.taken = undefined;
       await turn.flush(taken);
@@ -172,8 +174,7 @@ export class Session {
     this.#turnedAt = turn.ticks;
     this.#publish(turn);
     if (disorder || connection.unasked?.reason === "received_out_of_range") connection.close();
-    this.#replenishDue ||= turn.lastResortUsed;
-    await this.#replenishIfLow();
+    await this.#keys.fill(last || !this.current ? undefined : this.#heardAt);
     const served = this.#asked && (await serveRequests(this.#store, connection));
     this.#written ||= batch.length > 0 || turn.after.length > 0;
     this.#kept.unshift(...batch.slice(received));
@@ -234,8 +235,7 @@ export class Session {
     const quiet = waiting || this.#cache.commits.size > 0 ? QUIET_MS : Infinity;
     // What was put off until some of the waste of its contact is forgiven.
     const putOff = this.#cache.reporting.size > 0 ? PUT_OFF_MS : Infinity;
-    const low = this.#replenishDue || this.#connection.keysLow !== undefined;
-    const keys = low ? this.#replenishedAt + REPLENISH_MS : Infinity;
+    const keys = this.#keys.dueAt;
     return Math.max(
       1,
       Math.min(this.#sweepAfter, this.#expiresAt - Date.now(), resume - now, receipts - now, keys - now, quiet, putOff),
@@ -312,8 +312,8 @@ export class Session {
     // Set back or forth: it is swept once too often rather than not for a long time.
     if (Math.abs(Date.now() - this.#sweptAt) < this.#sweepAfter) return;
     this.#sweptAt = Date.now();
-    this.#sweepAfter = await sweep(turn);
-    if (await lastResortIsDue(turn)) this.#replenishDue = true;
+    this.#sweepAfter = await sweep(turn, turn.position >= this.#highWater);
+    await this.#keys.sweep(turn);
   }
 
   /** The owner wants something to be tried at once. */
@@ -327,15 +327,5 @@ export class Session {
         if (record !== undefined) turn.saveContact({ ...record, reopen_at: 0 });
       });
     }
-  }
-
-  async #replenishIfLow(): Promise<void> {
-    const stock = this.#connection.keysLow;
-    if ((stock === undefined && !this.#replenishDue) || performance.now() - this.#replenishedAt < REPLENISH_MS) return;
-    this.#replenishedAt = performance.now();
-    this.#connection.keysLow = undefined;
-    this.#replenishDue = false;
-    if (stock !== undefined) await this.#store.write((tx) => tx.put("meta/relay-stock", String(stock)));
-    await replenish(this.#store, this.#crypto, this.#account, this.#connection);
   }
 }

@@ -102,6 +102,8 @@ export class Turn {
   lastResortUsed = false;
   /** Work was left for the next turn, since the time of this one was over. */
   isCut = false;
+  /** A commit of our own was applied: who had stolen the keys of before is locked out. */
+  healed = false;
   /** Highest `seq` of our mailbox that is processed. */
   position: number;
   readonly #contacts = new Map<string, { record: ContactRecord | undefined; dirty: boolean }>();

@@ -415,6 +415,11 @@ function readKeyPackage(bytes: Uint8Array): KeyPackage {
   return message.keyPackage;
 }
 
+/** Whether a key package that was made at `made` may be used at `now`, with a day for clocks to differ. Unix milliseconds. */
+export function isInLifetime(made: number, now: number): boolean {
+  return now >= made - DAY * 1_000 && now < made + (KEY_PACKAGE_DAYS - 2) * DAY * 1_000;
+}
+
 /** RFC 9420, section 7.2: now within the lifetime, and its length bounded. The library checks the first only. */
 function checkLifetime(keyPackage: KeyPackage, now: number): void {
   const { notBefore, notAfter } = keyPackage.leafNode.lifetime;

@@ -12,7 +12,8 @@ export async function publishKeys(
   const retryAfterMs = rates.publishes.take(login.name);
   if (retryAfterMs > 0) return refuse("rate_limited", { retry_after_ms: retryAfterMs });
   const lastResort = data.last_resort === undefined ? undefined : fromBase64(data.last_resort);
-  const result = await store.publishKeys(login.mailbox, data.key_packages.map(fromBase64), lastResort);
+  const packages = data.key_packages.map(fromBase64);
+  const result = await store.publishKeys(login.mailbox, packages, lastResort, data.replace === true);
   if (typeof result !== "number") return refused(result);
   return ack({ status: "published", key_packages: result });
 }

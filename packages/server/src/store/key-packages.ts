@@ -12,6 +12,18 @@ const CHARGED = "RETURNING address, length(package) AS bytes";
 /** Packages that were handed out, of one device, that are known again if they are published once more. */
 const REMEMBERED = 1_000;
 
+interface Owner {
+  mailbox: number;
+  address: number | undefined;
+}
+
+export interface Published {
+  packages: Uint8Array[];
+  lastResort: Uint8Array | undefined;
+  /** In the place of what was published before, the last resort aside. */
+  replace: boolean;
+}
+
 export type KeyPackages = ReturnType<typeof keyPackagesTable>;
 
 /** Stocks of key packages (RFC 9750, section 5.1): each is handed out once, the last resort when none is left. */
@@ -48,10 +60,11 @@ export function keyPackagesTable(
   );
   const putClaim = db.prepare("INSERT INTO claims VALUES (?, ?, ?, ?, ?, ?)");
   const deleteClaim = db.prepare(`DELETE FROM claims WHERE claimant = ? AND mailbox = ? ${CHARGED}`);
+  const deleteClaimsOf = db.prepare(`DELETE FROM claims WHERE mailbox = ? ${CHARGED}`);
   const deletions = [
     db.prepare(`DELETE FROM key_packages WHERE mailbox = ? ${CHARGED}`),
     removeLastResort,
-    db.prepare(`DELETE FROM claims WHERE mailbox = ? ${CHARGED}`),
+    deleteClaimsOf,
     db.prepare(`DELETE FROM claims WHERE claimant = ? ${CHARGED}`),
   ];
   const outdated = [
@@ -67,6 +80,13 @@ export function keyPackagesTable(
       addresses.charge(address ?? undefined, -(bytes ?? 0));
   }
 
+  /** Takes all but so many out of a stock. */
+  function keepNewest(mailbox: number, count: number): void {
+    const rows = tooMany.all(mailbox, count) as { number: number }[];
+    for (const { number } of rows) take.run(number);
+    giveBack(rows);
+  }
+
   const cutoff = (): number => clock() - LIFETIME_MS;
 
   function count(mailbox: number): number {
@@ -76,22 +96,28 @@ export function keyPackagesTable(
   return {
     count,
 
-    /** Adds to a stock. Of more than fit the newest are kept. */
-    publish(
-      mailbox: number,
-      address: number | undefined,
-      packages: Uint8Array[],
-      lastResort: Uint8Array | undefined,
-    ): number {
+    /** What a stock takes that may be replaced, in bytes. */
+    bytes(mailbox: number): number {
+      const rows = tooMany.all(mailbox, 0) as { bytes: number }[];
+      return rows.reduce((sum, { bytes }) => sum + bytes, 0);
+    },
+
+    /**
+     * Adds to a stock, or replaces it: then nobody is handed out again what was there before, not even by a claim that was
+     * not used. Of more than fit the newest are kept.
+     */
+    publish({ mailbox, address }: Owner, { packages, lastResort, replace }: Published): number {
       const from = address ?? null;
+      if (replace) {
+        keepNewest(mailbox, 0);
+        giveBack(deleteClaimsOf.all(mailbox));
+      }
       for (const bytes of packages) {
         const { changes } = insert.run(mailbox, hash("sha256", bytes, "buffer"), bytes, clock(), from);
         if (Number(changes) > 0) addresses.charge(address, bytes.length);
       }
       if (packages.length > 0) {
-        const rows = tooMany.all(mailbox, limits.keyPackages) as { number: number }[];
-        for (const { number } of rows) take.run(number);
-        giveBack(rows);
+        keepNewest(mailbox, limits.keyPackages);
         forget.run(mailbox, REMEMBERED);
       }
       if (lastResort !== undefined) {

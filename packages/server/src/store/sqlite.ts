@@ -12,7 +12,7 @@ import { administer } from "./deeds.ts";
 import { Disk } from "./disk.ts";
 import { GroupCommit, type Sync } from "./group-commit.ts";
 import { groupsTable } from "./groups.ts";
-import { keyPackagesTable } from "./key-packages.ts";
+import { keyPackagesTable, type Published } from "./key-packages.ts";
 import { lockFolder, makeFolder, makePrivate } from "./lock.ts";
 import { mailTable } from "./mail.ts";
 import { migrate } from "./migrations.ts";
@@ -178,13 +178,15 @@ function openStore(db: DatabaseSync, options: StoreOptions, below: Below | undef
     return undefined;
   }
 
-  function publishKeys(mailbox: number, packages: Uint8Array[], lastResort: Uint8Array | undefined): number | Refused {
+  function publishKeys(mailbox: number, published: Published): number | Refused {
     const owner = senderOf(accounts, mailbox);
     // What a device publishes that was replaced or removed meanwhile would be left over.
     if (owner === undefined) return { refused: "device_replaced" };
-    const bytes = packages.reduce((sum, { length }) => sum + length, lastResort?.length ?? 0);
-    if (!addresses.hasRoom(owner.address, owner.name, bytes)) return { refused: "storage_quota" };
-    return keyPackages.publish(mailbox, owner.address, packages, lastResort);
+    const { packages, lastResort, replace } = published;
+    const freed = replace ? keyPackages.bytes(mailbox) : 0;
+    const bytes = packages.reduce((sum, { length }) => sum + length, lastResort?.length ?? 0) - freed;
+    if (bytes > 0 && !addresses.hasRoom(owner.address, owner.name, bytes)) return { refused: "storage_quota" };
+    return keyPackages.publish({ mailbox, address: owner.address }, published);
   }
 
   function claimKeys(claimant: number, username: string, another: boolean, admit: () => number): ClaimedKeys | Refused {
@@ -221,7 +223,8 @@ function openStore(db: DatabaseSync, options: StoreOptions, below: Below | undef
         const { account, replaced, repeat } = result;
         if (replaced !== undefined) keyPackages.removeAll(replaced);
         // A repeat brings nothing new: its packages were stored with the first, or replaced since.
-        if (!repeat) keyPackages.publish(account.mailbox, account.address, device.keyPackages, device.lastResort);
+        const { keyPackages: packages, lastResort } = device;
+        if (!repeat) keyPackages.publish(account, { packages, lastResort, replace: false });
         return { account, replaced };
       }),
     entered: (mailbox) => group.later(() => accounts.entered(mailbox)),
@@ -237,7 +240,8 @@ function openStore(db: DatabaseSync, options: StoreOptions, below: Below | undef
     lastRequest: (mailbox) => group.glance(() => requests.last(mailbox)),
     highWater: (mailbox) => group.read(() => mail.highWater(mailbox)),
     lastSeq: () => group.glance(() => onDisk),
-    publishKeys: (mailbox, packages, lastResort) => grow(() => publishKeys(mailbox, packages, lastResort)),
+    publishKeys: (mailbox, packages, lastResort, replace) =>
+      grow(() => publishKeys(mailbox, { packages, lastResort, replace })),
     countKeys: (mailbox) => group.glance(() => keyPackages.count(mailbox)),
     claimKeys: (claimant, username, another, admit) => grow(() => claimKeys(claimant, username, another, admit)),
     sweep: () => group.write(sweep, false),

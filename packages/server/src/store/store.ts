@@ -278,11 +278,12 @@ export interface RelayStore extends AsyncDisposable {
   /** Highest `seq` that was ever given to an entry that is on disk. */
   lastSeq(): Promise<number>;
 
-  /** Adds to a device's stock; returns its size. */
+  /** Adds to a device's stock, or replaces all of it that nobody has used; returns its size. */
   publishKeys(
     mailbox: number,
     keyPackages: Uint8Array[],
     lastResort: Uint8Array | undefined,
+    replace: boolean,
   ): Promise<number | Refused>;
   countKeys(mailbox: number): Promise<number>;
   /**

@@ -64,7 +64,7 @@ export const administrationCases: Record<string, StoreCase["run"]> = {
     await using world = new StoreWorld(open);
     const bob = await world.agent("bob");
     await world.administer("remove", "bob");
-    const published = await world.store.publishKeys(bob.mailbox, [new Uint8Array(32)], new Uint8Array(32));
+    const published = await world.store.publishKeys(bob.mailbox, [new Uint8Array(32)], new Uint8Array(32), true);
     assertRefused(published as object, "device_replaced");
     assert.equal(await world.store.countKeys(bob.mailbox), 0);
     await world.agent("alice");

@@ -45,8 +45,14 @@ export const budgetCases: Record<string, StoreCase["run"]> = {
     const bob = await world.agent("bob");
     world.address = "192.0.2.1";
     const eve = await world.agent("eve");
-    assertRefused((await world.store.publishKeys(eve.mailbox, stock(5), undefined)) as object, "storage_quota");
-    assert.equal(await world.store.publishKeys(eve.mailbox, stock(3), undefined), 5);
+    assertRefused((await world.store.publishKeys(eve.mailbox, stock(5), undefined, false)) as object, "storage_quota");
+    assert.equal(await world.store.publishKeys(eve.mailbox, stock(3), undefined, false), 5);
+    // What is replaced is given back, and needs no room beside what takes its place.
+    assert.equal(await world.store.publishKeys(eve.mailbox, stock(3, 10), undefined, true), 3);
+    assertRefused(
+      (await world.store.publishKeys(eve.mailbox, stock(9, 20), undefined, true)) as object,
+      "storage_quota",
+    );
     const names = Array.from({ length: 12 }, (_, index) => `name-${index}`);
     const peers = { clear: undefined, allow: names, block: [] };
     assertRefused(await world.store.setPeers(eve.mailbox, peers), "storage_quota");
@@ -190,6 +196,6 @@ export const budgetCases: Record<string, StoreCase["run"]> = {
   },
 };
 
-function stock(count: number): Uint8Array[] {
-  return Array.from({ length: count }, (_, index) => new Uint8Array(1000).fill(index + 1));
+function stock(count: number, first = 1): Uint8Array[] {
+  return Array.from({ length: count }, (_, index) => new Uint8Array(1000).fill(index + first));
 }

@@ -27,17 +27,24 @@ export const claim = fc.tuple(name, old, name, fc.boolean()).map(([by, isOld, of
 );
 
 let published = 0;
-export const publish = fc.tuple(name, old, fc.nat({ max: 3 })).map(([username, isOld, count]) =>
-  command(`${username} publishes ${count} keys`, async (model, { store }) => {
-    const mailbox = boxOf(model, username, isOld);
-    const account = model.active(mailbox);
-    if (account?.kind === "token") return;
-    const names = Array.from({ length: count }, () => `published ${++published}`);
-    const result = await store.publishKeys(mailbox, names.map(bytes), undefined);
-    if (account === undefined) return expect(result).toEqual({ refused: "device_replaced" });
-    const stock = model.stocks.get(mailbox) ?? { left: [], lastResort: undefined };
-    model.stocks.set(mailbox, stock);
-    stock.left = [...model.stock(mailbox), ...names.map((own) => ({ name: own, at: model.now }))];
-    expect(result).toBe(stock.left.length);
-  }),
+export const publish = fc.tuple(name, old, fc.nat({ max: 3 }), fc.boolean()).map(([username, isOld, count, replace]) =>
+  command(
+    `${username} publishes ${count} keys${replace ? " in place of the others" : ""}`,
+    async (model, { store }) => {
+      const mailbox = boxOf(model, username, isOld);
+      const account = model.active(mailbox);
+      if (account?.kind === "token") return;
+      const names = Array.from({ length: count }, () => `published ${++published}`);
+      const result = await store.publishKeys(mailbox, names.map(bytes), undefined, replace);
+      if (account === undefined) return expect(result).toEqual({ refused: "device_replaced" });
+      const stock = model.stocks.get(mailbox) ?? { left: [], lastResort: undefined };
+      model.stocks.set(mailbox, stock);
+      if (replace) {
+        stock.left = [];
+        for (const key of model.claims.keys()) if (key.endsWith(`/${mailbox}`)) model.claims.delete(key);
+      }
+      stock.left = [...model.stock(mailbox), ...names.map((own) => ({ name: own, at: model.now }))];
+      expect(result).toBe(stock.left.length);
+    },
+  ),
 );
