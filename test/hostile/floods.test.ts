@@ -1,8 +1,9 @@
 /** Floods: what strangers and single accounts may hold, and that others are served meanwhile. */
+import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { createRelay, type RelayOptions } from "@aimessage/server";
 import { expect, test } from "vitest";
-import { type Agent, newAgent, randomGroup } from "../../packages/server/test/agent.ts";
+import { Agent, newAgent, randomGroup } from "../../packages/server/test/agent.ts";
 import { loginToken, onBun, RawClient, registerToken, tokenClient } from "../../packages/server/test/raw-client.ts";
 
 const start = (options: RelayOptions = {}) => createRelay({ port: 0, store: "memory", noLimits: true, ...options });
@@ -198,6 +199,30 @@ test("[A-4] for four commits of a peer there is room in any case [P-5.9]", async
     outcomes.push(data.status ?? data.reason);
   }
   expect(outcomes).toEqual([...Array(4).fill("committed"), "mailbox_full"]);
+});
+
+test("[A-10] what accounts of one address leave lying at a relay is bounded, and nobody else's [P-11.4]", async () => {
+  await using relay = await start({ trustProxy: true, limits: { addressBytes: 2 ** 20 } });
+  let left = 0;
+  const refusals: string[] = [];
+  for (let account = 0; account < 30; account++) {
+    const eve = new Agent(relay.url, `eve-${account}`);
+    using client = await RawClient.open(relay.url, { headers: { "x-forwarded-for": "192.0.2.1" } });
+    const { type, data } = await client.ask("register", eve.registration());
+    if (type === "error") {
+      refusals.push(data.reason);
+      continue;
+    }
+    await eve.login(client);
+    const key_packages = Array.from({ length: 100 }, () => randomBytes(6_000).toString("base64"));
+    const published = await client.ask("publish_keys", { key_packages });
+    if (published.type === "error") refusals.push(published.data.reason);
+    else left += published.data.key_packages * 6_000;
+  }
+  expect(left).toBeGreaterThan(0);
+  expect(left).toBeLessThan(2 ** 20);
+  expect(new Set(refusals)).toEqual(new Set(["storage_quota"]));
+  await (await newAgent(relay.url, "alice")).connect();
 });
 
 async function agents<const N extends string[]>(url: string, names: N): Promise<{ [I in keyof N]: Agent }> {
