@@ -6,7 +6,7 @@ const END = "\r\n\r\n";
 
 /**
  * Lets a socket ask for one thing. Node parses everything that has come, and 64 KiB of tiny requests cost it 20 ms, before
- * anybody may count them: what comes behind the head of the first request is made illegible, so that it ends the socket at once.
+ * anybody may count them: what comes behind the head of the first request is made illegible, so that the parser stops there.
  * A request for an upgrade (RFC 9110, section 7.8) is left as it is. @returns what ends this
  */
 export function allowOneRequest(socket: Duplex): () => void {
@@ -18,10 +18,8 @@ export function allowOneRequest(socket: Duplex): () => void {
     // One character a byte.
     head += chunk.toString("latin1", 0, MOST_HEAD + END.length);
     const end = head.indexOf(END, Math.max(0, before - END.length));
-    if (end < 0) {
-      if (head.length > MOST_HEAD) chunk.fill(0);
-      return;
-    }
+    // Node refuses one that is too long.
+    if (end < 0) return head.length > MOST_HEAD ? stop() : undefined;
     if (isUpgrade(head.slice(0, end))) return stop();
     isWhole = true;
     head = "";

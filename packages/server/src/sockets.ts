@@ -1,8 +1,9 @@
-import type { Server } from "node:http";
+import type { IncomingMessage, Server } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { Config } from "./config.ts";
 import { socketsLeft } from "./descriptors.ts";
+import { refuse } from "./gate.ts";
 import { countedAddress } from "./http.ts";
 import type { Log } from "./log.ts";
 import { allowOneRequest } from "./one-request.ts";
@@ -12,6 +13,9 @@ import { Shares } from "./shares.ts";
 
 /** The largest number that the system takes for it. */
 const HUGE = 2 ** 31 - 1;
+
+/** What a request that cannot be read is answered with, by what is wrong with it; else 400. */
+const STATUS: Record<string, number> = { ERR_HTTP_REQUEST_TIMEOUT: 408, HPE_HEADER_OVERFLOW: 431 };
 
 /** The sockets of the relay's port. */
 export interface Sockets {
@@ -55,6 +59,13 @@ export function boundSockets(server: Server, config: Config, metrics: Metrics, l
     plain.hold(socket, 1);
   });
   server.on(config.tls === undefined ? "connection" : "secureConnection", allowOneRequest);
+  // Of a socket that has asked for something what comes behind it may be anything.
+  const asked = new WeakSet<Duplex>();
+  server.prependListener("request", ({ socket }: IncomingMessage) => void asked.add(socket));
+  server.on("clientError", (error: NodeJS.ErrnoException, socket) => {
+    if (!socket.writable) socket.destroy();
+    else if (!asked.has(socket)) refuse(socket, STATUS[error.code ?? ""] ?? 400, "Bad request");
+  });
   const refused = sayRefused(most, metrics, log, most < maxConnections ? left?.files : undefined);
   server.on("drop", refused);
   // What the system says when it cannot accept one: nobody else hears it, and the next may come through.

@@ -1,5 +1,6 @@
 // [P-1.4], [P-10], [P-11.2] of docs/protocol.md.
 import { spawn } from "node:child_process";
+import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { once } from "node:events";
 import type { IncomingMessage } from "node:http";
 import { connect, type Socket } from "node:net";
@@ -24,18 +25,31 @@ async function tcp(port: number, text = ""): Promise<Socket> {
   return socket;
 }
 
-const GET = "GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: keep-alive\r\n\r\n";
+const GET = "GET /ready HTTP/1.1\r\nHost: localhost\r\nConnection: keep-alive\r\n\r\n";
 
 test("[A-8] an HTTP request has a socket for itself, which is closed behind the answer", async () => {
   await using relay = await start();
+  using parsed = requests();
   const socket = await tcp(relay.port);
   let answers = "";
   socket.on("data", (data) => (answers += data.toString()));
   socket.write(GET.repeat(500));
   await once(socket, "close");
   expect(answers.match(/^HTTP.*/gm)).toEqual(["HTTP/1.1 200 OK"]);
+  expect(parsed.count).toBe(1);
   expect(answers).toContain("\r\nconnection: close\r\n");
 });
+
+/** How many requests Node has parsed since, in this process. */
+function requests() {
+  const parsed = {
+    count: 0,
+    [Symbol.dispose]: () => unsubscribe("http.server.request.start", heard),
+  };
+  const heard = (): void => void (parsed.count += 1);
+  subscribe("http.server.request.start", heard);
+  return parsed;
+}
 
 const UPGRADE = "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
 const HEARTBEAT = '{"type":"heartbeat","id":"h"}';
@@ -67,12 +81,27 @@ test.each([
   "X: Connection: upgrade, Upgrade: x",
 ])("[A-8] requests behind one that only looks like an upgrade are not read either: %j", async (headers) => {
   await using relay = await start();
+  using parsed = requests();
   const socket = await tcp(relay.port);
   let answers = "";
   socket.on("data", (data) => (answers += data.toString()));
-  socket.write(`GET /health HTTP/1.1\r\nHost: x\r\n${headers}\r\n\r\n${GET.repeat(500)}`);
+  socket.write(`GET /ready HTTP/1.1\r\nHost: x\r\n${headers}\r\n\r\n${GET.repeat(500)}`);
   await once(socket, "close");
   expect(answers.match(/^HTTP.*/gm)).toEqual(["HTTP/1.1 200 OK"]);
+  expect(parsed.count).toBe(1);
+});
+
+test.each([
+  ["nonsense", "nonsense\r\n\r\n", 400],
+  ["too many headers", `GET / HTTP/1.1\r\n${"x: y\r\n".repeat(5000)}`, 431],
+])("a request that cannot be read is refused: %s", async (_, text, status) => {
+  await using relay = await start();
+  const socket = await tcp(relay.port);
+  let answers = "";
+  socket.on("data", (data) => (answers += data.toString()));
+  socket.write(text);
+  await once(socket, "close");
+  expect(answers).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
 });
 
 test.each([
@@ -132,12 +161,15 @@ test.skipIf(process.platform !== "linux")(
     child.stderr.on("data", (data: Buffer) => (log += data.toString()));
     while (!printed.includes("health")) await once(child.stdout, "data");
     const url = /ws:.*/.exec(printed)?.[0] ?? "";
-    const clients = Array.from({ length: 60 }, () => new RawClient(url));
-    const outcomes = await Promise.all(
-      clients.map(({ socket }) =>
-        Promise.race([once(socket, "open").then(() => 101), once(socket, "unexpected-response").then(() => 503)]),
-      ),
-    );
+    const clients: RawClient[] = [];
+    const outcomes: number[] = [];
+    while (outcomes.length < 60) {
+      const client = new RawClient(url);
+      clients.push(client);
+      const { socket } = client;
+      const refused = once(socket, "unexpected-response").then(() => 503);
+      outcomes.push(await Promise.race([once(socket, "open").then(() => 101), refused]));
+    }
     expect(new Set(outcomes)).toEqual(new Set([101, 503]));
     const metrics = await (await fetch(url.replace(/^ws/, "http").replace(/ws$/, "metrics"))).text();
     const refused = outcomes.filter((outcome) => outcome === 503).length;
