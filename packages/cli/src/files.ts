@@ -15,15 +15,18 @@ const REASONS: Partial<Record<string, string>> = {
   EROFS: "the disk is read-only",
 };
 
-/** A path as it is meant in the working folder. @throws UsageError if it needs one and that was deleted */
+/** A path as it is meant in the working folder. @throws UsageError if it needs one and that cannot be named */
 export function wholePath(context: Pick<Context, "cwd">, path: string): string {
   if (isAbsolute(path)) return path;
+  const hint = `give the whole path instead of ${path}, such as --home /home/me/.aimessage, or change to another folder`;
+  let folder: string;
   try {
-    return resolve(context.cwd, path);
+    folder = context.cwd;
   } catch {
-    const hint = `give the whole path instead of ${path}, such as --home /home/me/.aimessage, or change to another folder`;
     throw new UsageError("the working folder was deleted", hint);
   }
+  if (folder.includes("\u{fffd}")) throw new UsageError("the working folder's name is no UTF-8 text", hint);
+  return resolve(folder, path);
 }
 
 /** The text of a file that the user has named. @throws UsageError */

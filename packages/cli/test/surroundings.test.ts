@@ -1,7 +1,7 @@
 /** Processes whose surroundings are not what one expects: no working folder, no home, no name. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, readdirSync } from "node:fs";
+import { mkdirSync, readdirSync, renameSync, symlinkSync, writeFileSync } from "node:fs";
 import { userInfo } from "node:os";
 import { join } from "node:path";
 import { Agent, defaultHome } from "@aimessage/sdk/node";
@@ -107,4 +107,28 @@ test("an argument that is no UTF-8 is refused and sends nothing, while U+FFFD it
   expect((await world.cli("listen -u bob --count 1 --timeout 20")).stdout).toContain("alice: \u{fffd}\n");
   await using agent = await Agent.open({ home: world.home, username: "alice" });
   await expect(agent.send("bob", "half \ud83d")).rejects.toMatchObject({ code: "usage" });
+});
+
+test("a folder whose name Node cannot tell gets no keys", async () => {
+  const world = await createWorld();
+  const garbled = `HOME=/tmp AIMESSAGE_HOME="$(printf '/tmp/caf\\351')" exec "$@"`;
+  const named = await shell(world, garbled, ["register", "-u", "alice"]);
+  expect(named).toMatchObject({ exit: 2, stderr: expect.stringContaining("AIMESSAGE_HOME is no UTF-8 text") });
+  const inside = await shell(
+    world,
+    `t="$(mktemp -d)"; d="$t/$(printf 'caf\\351')"; mkdir "$d"; cd "$d"; "$@"; code=$?; cd /; rm -r "$t"; exit $code`,
+    ["register", "-u", "alice", "--home", "agents"],
+  );
+  expect(inside).toMatchObject({ exit: 2, stderr: expect.stringContaining("the working folder's name is no UTF-8") });
+});
+
+test("an agent whose folder is a link is removed with its keys, and with nothing else", async () => {
+  const world = await createWorld();
+  await world.register("alice");
+  const elsewhere = join(world.home, "..", "elsewhere");
+  renameSync(join(world.home, "alice"), elsewhere);
+  symlinkSync(elsewhere, join(world.home, "alice"));
+  writeFileSync(join(elsewhere, "notes"), "mine");
+  expect((await world.cli("unregister --yes")).exit).toBe(0);
+  expect([readdirSync(world.home), readdirSync(elsewhere)]).toEqual([[], ["notes"]]);
 });

@@ -1,5 +1,5 @@
 /** AI Message for Node and Bun: agents that live in a folder. */
-import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, lstatSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { homedir, userInfo } from "node:os";
 import { isAbsolute, join } from "node:path";
 import {
@@ -38,6 +38,9 @@ export interface OpenOptions extends Omit<OpenAgentOptions, "store" | "provider"
   seal?: boolean | undefined;
 }
 
+/** The files of a store. */
+const OURS = /^(agent\.db|link\.db|link\.json|doorbell)(-\w+)?$/;
+
 /** Read once, and then gone from the environment: children do not inherit it. */
 let fromEnvironment: string | undefined;
 
@@ -67,12 +70,12 @@ export function defaultHome(): string {
   return named === undefined || named === "" ? join(userHome(), ".aimessage") : named;
 }
 
-/** What is no whole path, as of an empty HOME, would have keys land wherever this process happens to be. */
+/** What is no whole path, as of an empty HOME, or no UTF-8 text would have keys land where nobody means them to. */
 function userHome(): string {
   for (const ask of [homedir, () => userInfo().homedir])
     try {
       const home = ask();
-      if (isAbsolute(home)) return home;
+      if (isAbsolute(home) && !home.includes("\u{fffd}")) return home;
     } catch {
       // A user id that has no name, as in containers.
     }
@@ -215,8 +218,13 @@ export class Agent extends CoreAgent {
   }
 }
 
+/** With its keys, also where a link leads to it: what else is in there stays then. */
 function removeFolder(folder: string): void {
-  asOwnerOf(folder, () => rmSync(folder, { recursive: true, force: true }));
+  asOwnerOf(folder, () => {
+    if (lstatSync(folder, { throwIfNoEntry: false })?.isSymbolicLink() === true)
+      for (const name of readdirSync(folder)) if (OURS.test(name)) rmSync(join(folder, name));
+    rmSync(folder, { recursive: true, force: true });
+  });
 }
 
 /** Removes a store that holds no agent. Under the link: another process may be registering in it just now. */
