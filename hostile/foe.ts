@@ -30,8 +30,6 @@ export const crypto = await GroupCrypto.load(nodeCryptoProvider);
 /** A key account that is registered like any other, and does not keep to anything else. */
 export interface Foe {
   username: string;
-  /** The loopback address that it comes from. */
-  from: string;
   device: Device;
   logins: number;
 }
@@ -47,11 +45,16 @@ export async function besiege(
   work: (socket: LoadSocket, foe: Foe, index: number) => Promise<void>,
 ): Promise<void> {
   const all = Array.from({ length: Math.min(accounts, target.accounts ?? accounts) }, async (_, index) => {
+    const own = from[index % from.length] as string;
     let foe: Foe | undefined;
+    let socket: LoadSocket | undefined;
+    // What waits for an answer waits no longer than the attack lasts.
+    signal.addEventListener("abort", () => socket?.drop(), { once: true });
     await persist(signal, async () => {
-      foe ??= await enlist(target, `${name}-${index}`, from[index % from.length] as string, signal);
-      const socket = await login(target, foe);
+      socket = await LoadSocket.open(target.port, own);
       try {
+        foe ??= await enlist(target, socket, `${name}-${index}`, signal);
+        await login(target, socket, foe);
         await work(socket, foe, index);
       } finally {
         await socket.close();
@@ -62,7 +65,7 @@ export async function besiege(
 }
 
 /** Registers an account. Waits while the relay takes no more of that address. */
-async function enlist(target: Target, username: string, from: string, signal: AbortSignal): Promise<Foe> {
+async function enlist(target: Target, socket: LoadSocket, username: string, signal: AbortSignal): Promise<Foe> {
   const identity: Identity = { username, ...(await crypto.generateKeys()) };
   const device = await createDevice(crypto, identity, 1, Date.now());
   const lastResort = (await crypto.makeKeyPackage(device, Date.now())).public;
@@ -85,25 +88,15 @@ async function enlist(target: Target, username: string, from: string, signal: Ab
     relay,
     signature: toBase64(await crypto.sign(device.privateKey, signed)),
   };
-  for (;;) {
-    signal.throwIfAborted();
-    const socket = await LoadSocket.open(target.port, from);
-    const answer = await socket.ask({ type: "register", id: "1", data });
-    await socket.close();
-    if (answer.type === "registered") {
-      counts.accounts += 1;
-      return { username, from, device, logins: 0 };
-    }
-    if (answer.data.reason !== "rate_limited") throw new Error(`${username}: ${answer.data.message}`);
-    await pause(PAUSE_MS, signal);
-  }
+  const answer = await insist(socket, { type: "register", id: "1", data }, signal);
+  if (answer.type !== "registered") throw new Error(`${username}: ${answer.data.message}`);
+  counts.accounts += 1;
+  return { username, device, logins: 0 };
 }
 
-/** A connection that is logged in. */
-async function login(target: Target, foe: Foe): Promise<LoadSocket> {
-  const { username, device, from } = foe;
+async function login(target: Target, socket: LoadSocket, foe: Foe): Promise<void> {
+  const { username, device } = foe;
   const relay = `127.0.0.1:${target.port}`;
-  const socket = await LoadSocket.open(target.port, from);
   counts.connections += 1;
   const { data } = await socket.ask({ type: "authenticate", id: "2", data: { username, device: device.id, relay } });
   const counter = ++foe.logins;
@@ -115,7 +108,6 @@ async function login(target: Target, foe: Foe): Promise<LoadSocket> {
     data: { username, device: device.id, relay, counter, signature },
   });
   if (answer.data.status !== "authenticated") throw new Error(`${username}: ${answer.data.message}`);
-  return socket;
 }
 
 /** Sends one request, and again whenever the relay says that it comes too early. */

@@ -73,6 +73,11 @@ export class LoadSocket {
     });
   }
 
+  /** Closes it as if the server had: whoever waits for an answer is told. */
+  drop(): void {
+    this.#socket.destroy();
+  }
+
   /** Closes without waiting for the server. */
   async close(): Promise<void> {
     this.onClose = () => {};

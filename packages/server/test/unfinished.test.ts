@@ -69,7 +69,7 @@ test("bytes of every size of chunk are followed as a WebSocket reads them", () =
 });
 
 test("[A-8] a message that is not whole in time ends its connection, whatever pings come meanwhile", async () => {
-  await using relay = await relayWith({ readDeadline: 300, pingInterval: 50 });
+  await using relay = await relayWith({ readDeadline: 1_500, pingInterval: 100 });
   using fragments = await tokenClient(relay.url, "alice");
   using slow = await tokenClient(relay.url, "bob");
   using quiet = await tokenClient(relay.url, "carol");
