@@ -11,6 +11,7 @@ export const localErrors = {
   bad_server: { exit: 2, retry: false },
   insecure_server: { exit: 2, retry: false },
   several_agents: { exit: 2, retry: false },
+  other_relay: { exit: 2, retry: false },
   bad_fingerprint: { exit: 2, retry: false },
   not_registered: { exit: 3, retry: false },
   already_registered: { exit: 1, retry: false },

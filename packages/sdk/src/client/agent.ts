@@ -1,5 +1,5 @@
 import { largestBody } from "../crypto/content.ts";
-import type { AgentError } from "../errors.ts";
+import { AgentError } from "../errors.ts";
 import type { GroupCrypto } from "../crypto/group.ts";
 import { fingerprint, formatFingerprint } from "../crypto/identity.ts";
 import { usernameKey } from "../protocol/index.ts";
@@ -105,6 +105,7 @@ export class Agent implements AsyncDisposable {
   }
 
   async #send(letter: Letter): Promise<Sent> {
+    await this.#link.begin();
     await this.#book.findAgain(parseAddress(letter.to).username);
     const row = await this.#withLink(enqueue(this.#store, this.#book, usernameKey(this.username), letter));
     this.#link.start();
@@ -117,7 +118,7 @@ export class Agent implements AsyncDisposable {
    */
   async *messages(options: ListenOptions = {}): AsyncGenerator<IncomingMessage, void, undefined> {
     check("listen", options, "options");
-    this.#link.start();
+    await this.#link.begin();
     for await (const { row, message } of listen(this.#store, this.#link, this.username, options))
       yield {
         ...message,
@@ -226,7 +227,7 @@ export class Agent implements AsyncDisposable {
    * @throws AgentError relay_unreachable, timeout, aborted, and what ended the link
    */
   async sync(wait?: Wait): Promise<void> {
-    this.#link.start();
+    await this.#link.begin();
     const current = async () => {
       const { state } = this.#link;
       // Another process that holds the link receives all the time.
@@ -242,7 +243,11 @@ export class Agent implements AsyncDisposable {
    */
   async unregister(options: LeaveOptions = {}): Promise<boolean> {
     check("leave", options, "options");
-    await this.sync(options).catch(() => undefined);
+    await this.sync(options).catch((error: unknown) => {
+      // Where the relay cannot be asked to, nothing is given up here either.
+      const code = error instanceof AgentError ? error.code : "internal";
+      if (["relay_unreachable", "other_relay", "aborted"].includes(code)) throw error;
+    });
     return leave({ store: this.#store, account: this.#account, link: this.#link }, options);
   }
 

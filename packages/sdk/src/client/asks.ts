@@ -21,7 +21,7 @@ export async function ask(
   data: Record<string, unknown>,
   wait?: Wait,
 ): Promise<Record<string, unknown>> {
-  link.start();
+  await link.begin();
   const id = await leaveRequest(store, type, data);
   try {
     return await waitFor(store, link, `the relay's answer to ${type}`, () => takeAnswer(store, id), wait);

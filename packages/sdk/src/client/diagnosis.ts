@@ -38,6 +38,7 @@ const PLACES: Partial<Record<ErrorCode, Check["name"]>> = {
   relay_protocol: "protocol",
   device_replaced: "device",
   timeout: "link",
+  other_relay: "link",
   disk_full: "store",
   store_busy: "store",
   store_damaged: "store",

@@ -26,6 +26,9 @@ const REPLACE_AGAIN_MS = 600_000;
 const SCRUB_MS = 200;
 const SCRUB_LATEST_MS = 2_000;
 
+/** The address by which the link talks to the relay, if that is not the one that is remembered. */
+const WHERE = "meta/link-server";
+
 export type LinkState =
   /** Another process holds the link. */
   | { state: "waiting" }
@@ -53,6 +56,8 @@ export class Link {
   readonly #listeners = new Set<() => void>();
   readonly #stopping = new AbortController();
   #running: Promise<void> | undefined;
+  /** Whether the link is free was looked at once. */
+  readonly #looked = Promise.withResolvers<void>();
   #wakeUp: () => void = () => undefined;
   #woken = false;
   #draining = false;
@@ -77,6 +82,18 @@ export class Link {
     this.#running ??= this.#run().catch((error: unknown) => {
       this.#setState({ state: "stopped", error: asAgentError(error) });
     });
+  }
+
+  /**
+   * Starts it, and looks whether this process may work for the address that it was given: that is the link's, or nobody
+   * holds it.
+   * @throws AgentError other_relay
+   */
+  async begin(): Promise<void> {
+    this.start();
+    if (this.#other === undefined) return;
+    await Promise.race([this.#looked.promise, this.#running]);
+    if (this.state.state === "stopped") throw this.state.error;
   }
 
   /** Sends what waits, as far as the relay takes it within `patience` milliseconds, and lets go of the link. */
@@ -109,6 +126,7 @@ export class Link {
           const known = asAgentError(error);
           if (!known.shouldRetry()) throw known;
           this.#failed(known);
+          this.#looked.resolve();
           return false;
         });
         if (this.#draining) return;
@@ -123,16 +141,47 @@ export class Link {
   async #takeAndHold(): Promise<boolean> {
     const lock = await this.#store.takeLink(this.#role);
     if (lock === undefined) {
+      await this.#refuseIfElsewhere();
       this.#setState({ state: "waiting" });
+      this.#looked.resolve();
       return false;
     }
     try {
+      await this.#sayWhere();
+      this.#looked.resolve();
       await this.#hold();
       await this.#store.scrub();
     } finally {
       await lock.release();
     }
     return true;
+  }
+
+  /** The address that this process was given, if it is not the one that is remembered. */
+  get #other(): string | undefined {
+    const { server, relay } = this.#opened;
+    return server === relay.server ? undefined : server;
+  }
+
+  /** For processes that were given an address of their own. */
+  async #sayWhere(): Promise<void> {
+    const server = this.#other;
+    const said = await this.#store.read((tx) => tx.get(WHERE));
+    if (said === server) return;
+    await this.#store.write((tx) => (server === undefined ? tx.delete(WHERE) : tx.put(WHERE, server)));
+  }
+
+  /** @throws AgentError other_relay if what is sent here would go by another address than this process was given */
+  async #refuseIfElsewhere(): Promise<void> {
+    const { server, relay } = this.#opened;
+    if (this.#other === undefined) return;
+    const there = String((await this.#store.read((tx) => tx.get(WHERE))) ?? relay.server);
+    if (there === server) return;
+    const holder = await this.#store.linkHolder();
+    const who = holder === undefined ? "another process" : `process ${holder.pid} (${holder.role})`;
+    throw new AgentError("other_relay", `${who} holds the link to the relay, and talks to ${there}, not to ${server}`, {
+      hint: "end it first, or leave -s and AIMESSAGE_SERVER out",
+    });
   }
 
   /** Connects, works, and reconnects, until it is stopped. */
