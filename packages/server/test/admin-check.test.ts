@@ -86,7 +86,10 @@ test("a damaged file is found, and the exit code says so", async () => {
   const { code, stdout, stderr } = await command("check", "--db", db, "--json");
   expect(code).toBe(1);
   expect(JSON.parse(stdout)).toMatchObject({ ok: false, problems: [{ problem: "integrity" }] });
-  expect(stderr).toMatch(/^Error: The database in .* is not as it should be: integrity\nHint: .+\n$/);
+  expect(JSON.parse(stderr)).toMatchObject({
+    error: "failed",
+    message: expect.stringMatching(/^The database in .* is not as it should be: integrity$/),
+  });
 });
 
 function version(path: string): number {

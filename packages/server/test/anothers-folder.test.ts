@@ -54,7 +54,10 @@ describe.skipIf(process.geteuid?.() !== 0)("as root in the folder of another use
       const { db, secret } = await anothersFolder();
       rmSync(join(db, name), { force: true });
       symlinkSync(secret, join(db, name));
-      await command("user", "disable", "bob", "--db", db);
+      expect(await command("user", "disable", "bob", "--db", db)).toMatchObject({
+        code: 1,
+        stderr: expect.stringContaining("ELOOP"),
+      });
       expect(readFileSync(secret, "utf8")).toBe(SECRET);
       expect(statSync(secret)).toMatchObject({ uid: 0, mode: 0o100644 });
     },

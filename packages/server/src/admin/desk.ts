@@ -1,7 +1,8 @@
 import { type FSWatcher, watch } from "node:fs";
-import { mkdir, readdir, readFile, rename, stat, unlink, writeFile } from "node:fs/promises";
+import { readdir, readFile, rename, stat, unlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Log } from "../log.ts";
+import { makeFolder } from "../store/lock.ts";
 import type { Deed, DeedDone } from "../store/store.ts";
 import { namesOf, type Reply, Request, requestsFolder } from "./request.ts";
 
@@ -43,7 +44,7 @@ export async function openDesk(
       .finally(() => (running = undefined));
   }
 
-  await filesIn(folder);
+  makeFolder(folder);
   const watcher = watchOrNot(folder, look);
   const timer = setInterval(look, INTERVAL_MS);
   timer.unref();
@@ -58,16 +59,14 @@ export async function openDesk(
   };
 }
 
-/** Somebody may have tidied up: the folder is made again. But that around it is not: it shall come back with the database. */
+/** Somebody may be at work to move or delete all of it: whoever leaves the next request makes the folder again. */
 async function filesIn(folder: string): Promise<string[]> {
   try {
-    await mkdir(folder, { mode: 0o700 });
+    return await readdir(folder);
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === "ENOENT") return [];
-    if (code !== "EEXIST") throw error;
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
+    throw error;
   }
-  return readdir(folder);
 }
 
 async function serve(folder: string, id: string, perform: (deed: Deed) => Promise<DeedDone>): Promise<void> {

@@ -1,6 +1,7 @@
-import { existsSync } from "node:fs";
+import { statSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
+import { refuseLinks } from "../store/lock.ts";
 import { NewerSchemaError, SCHEMA_VERSION, schemaVersion } from "../store/migrations.ts";
 import { AdminError } from "./admin-error.ts";
 
@@ -13,7 +14,8 @@ export function databaseFile(db: string): string {
 }
 
 export function requireDatabase(db: string): void {
-  if (!existsSync(databaseFile(db)))
+  refuseLinks(db);
+  if (statSync(databaseFile(db), { throwIfNoEntry: false })?.isFile() !== true)
     throw new AdminError(`There is no database in ${db}`, "name the folder of the relay with --db or DB_PATH");
 }
 

@@ -1,4 +1,4 @@
-import { chmodSync, existsSync, lstatSync, mkdirSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, lstatSync, mkdirSync, type Stats, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 
@@ -31,12 +31,21 @@ export function lockFolder(folder: string, patience = 0): { close: () => void } 
  * @throws ELOOP if a link is in its place: SQLite would follow it
  */
 export function makePrivate(file: string): void {
-  const found = lstatSync(file, { throwIfNoEntry: false });
+  const found = refuseLink(file);
   if (found === undefined) return writePrivate(file);
-  if (found.isSymbolicLink())
-    throw Object.assign(new Error(`ELOOP: it is a link, ${file}`), { code: "ELOOP", syscall: "open", path: file });
   // Never opened if it is there: closing it would drop the locks that this process holds on it (POSIX).
   if ((found.mode & 0o077) !== 0 && found.uid === process.geteuid?.()) chmodSync(file, 0o600);
+}
+
+/** Files of a database in a folder in which others may write, too. @throws ELOOP if one is a link: SQLite would follow it */
+export function refuseLinks(folder: string): void {
+  for (const name of ["relay.db", "relay.db-wal", "relay.db-shm"]) refuseLink(join(folder, name));
+}
+
+function refuseLink(file: string): Stats | undefined {
+  const found = lstatSync(file, { throwIfNoEntry: false });
+  if (found?.isSymbolicLink() !== true) return found;
+  throw Object.assign(new Error(`ELOOP: it is a link, ${file}`), { code: "ELOOP", syscall: "open", path: file });
 }
 
 function writePrivate(file: string): void {

@@ -13,7 +13,7 @@ import { Disk } from "./disk.ts";
 import { GroupCommit, type Sync } from "./group-commit.ts";
 import { groupsTable } from "./groups.ts";
 import { keyPackagesTable, type Published } from "./key-packages.ts";
-import { lockFolder, makeFolder, makePrivate } from "./lock.ts";
+import { lockFolder, makeFolder, makePrivate, refuseLinks } from "./lock.ts";
 import { mailTable } from "./mail.ts";
 import { migrate } from "./migrations.ts";
 import { peersTable } from "./peers.ts";
@@ -59,6 +59,7 @@ function openInFolder(folder: string, options: StoreOptions): RelayStore {
   const file = join(folder, "relay.db");
   // SQLite gives its side files the mode of the database.
   makePrivate(file);
+  refuseLinks(folder);
   // A command of an administrator may be recovering the log of a relay that was killed.
   const db = parts.use(new DatabaseSync(file, { timeout: options.lockPatienceMs ?? 0 }));
   db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 4000");
