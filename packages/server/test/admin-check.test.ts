@@ -104,6 +104,12 @@ test("an older database is checked and backed up as it is; what needs the newer 
   const file = join(db, "relay.db");
   const database = new DatabaseSync(file);
   database.exec(`DROP TABLE peers; DROP TABLE addresses; ALTER TABLE accounts DROP COLUMN address;
+    DROP INDEX key_packages_by_end; DROP INDEX last_resorts_by_end; DROP INDEX claims_by_end;
+    CREATE INDEX key_packages_by_age ON key_packages (published_at);
+    CREATE INDEX last_resorts_by_age ON last_resorts (published_at);
+    CREATE INDEX claims_by_age ON claims (published_at);
+    ALTER TABLE key_packages DROP COLUMN valid_until; ALTER TABLE last_resorts DROP COLUMN valid_until;
+    ALTER TABLE claims DROP COLUMN valid_until;
     DROP INDEX claims_by_time; ALTER TABLE claims DROP COLUMN claimed_at; ALTER TABLE claims DROP COLUMN address;
     ALTER TABLE key_packages DROP COLUMN address; ALTER TABLE last_resorts DROP COLUMN address;
     ALTER TABLE accounts DROP COLUMN seen; ALTER TABLE accounts DROP COLUMN entered;

@@ -1,10 +1,14 @@
 import { hash } from "node:crypto";
 import type { DatabaseSync } from "node:sqlite";
+import { lifetimeOf } from "../key-package.ts";
 import type { Addresses } from "./addresses.ts";
 import type { StoreLimits } from "./store.ts";
 
-/** A key package is valid for 89 days from when it was made; none is handed out that could end on its way. */
-const LIFETIME_MS = 88 * 24 * 3600 * 1000;
+const DAY_MS = 24 * 3600 * 1000;
+/** The longest time from its publication for which a package is handed out, whatever lifetime it says that it has. */
+const HANDED_OUT_MS = 88 * DAY_MS;
+/** None is handed out that could end on its way. */
+const BEFORE_END_MS = DAY_MS;
 
 /** What a row was charged: its package, wherever that is. */
 const CHARGED = "RETURNING address, length(package) AS bytes";
@@ -34,7 +38,8 @@ export function keyPackagesTable(
   clock: () => number,
 ) {
   const insert = db.prepare(
-    "INSERT OR IGNORE INTO key_packages (mailbox, digest, package, published_at, address) VALUES (?, ?, ?, ?, ?)",
+    `INSERT OR IGNORE INTO key_packages (mailbox, digest, package, published_at, address, valid_until)
+      VALUES (?, ?, ?, ?, ?, ?)`,
   );
   const tooMany = db.prepare(
     `SELECT number, address, length(package) AS bytes FROM key_packages
@@ -45,20 +50,20 @@ export function keyPackagesTable(
       WHERE mailbox = ? AND package IS NULL ORDER BY number DESC LIMIT -1 OFFSET ?)`,
   );
   const countLeft = db.prepare(
-    "SELECT count(*) AS count FROM key_packages WHERE mailbox = ? AND package IS NOT NULL AND published_at > ?",
+    "SELECT count(*) AS count FROM key_packages WHERE mailbox = ? AND package IS NOT NULL AND valid_until > ?",
   );
   const oldest = db.prepare(
-    `SELECT number, package, published_at, address FROM key_packages WHERE mailbox = ? AND package IS NOT NULL
-      AND published_at > ? ORDER BY number LIMIT 1`,
+    `SELECT number, package, published_at, address, valid_until FROM key_packages
+      WHERE mailbox = ? AND package IS NOT NULL AND valid_until > ? ORDER BY number LIMIT 1`,
   );
   const take = db.prepare("UPDATE key_packages SET package = NULL WHERE number = ?");
-  const putLastResort = db.prepare("INSERT INTO last_resorts VALUES (?, ?, ?, ?)");
+  const putLastResort = db.prepare("INSERT INTO last_resorts VALUES (?, ?, ?, ?, ?)");
   const removeLastResort = db.prepare(`DELETE FROM last_resorts WHERE mailbox = ? ${CHARGED}`);
-  const selectLastResort = db.prepare("SELECT package FROM last_resorts WHERE mailbox = ? AND published_at > ?");
+  const selectLastResort = db.prepare("SELECT package FROM last_resorts WHERE mailbox = ? AND valid_until > ?");
   const selectClaim = db.prepare(
-    "SELECT package FROM claims WHERE claimant = ? AND mailbox = ? AND published_at > ? AND claimed_at > ?",
+    "SELECT package FROM claims WHERE claimant = ? AND mailbox = ? AND valid_until > ? AND claimed_at > ?",
   );
-  const putClaim = db.prepare("INSERT INTO claims VALUES (?, ?, ?, ?, ?, ?)");
+  const putClaim = db.prepare("INSERT INTO claims VALUES (?, ?, ?, ?, ?, ?, ?)");
   const deleteClaim = db.prepare(`DELETE FROM claims WHERE claimant = ? AND mailbox = ? ${CHARGED}`);
   const deleteClaimsOf = db.prepare(`DELETE FROM claims WHERE mailbox = ? ${CHARGED}`);
   const deletions = [
@@ -68,9 +73,9 @@ export function keyPackagesTable(
     db.prepare(`DELETE FROM claims WHERE claimant = ? ${CHARGED}`),
   ];
   const outdated = [
-    db.prepare(`DELETE FROM key_packages WHERE published_at <= ? ${CHARGED}`),
-    db.prepare(`DELETE FROM last_resorts WHERE published_at <= ? ${CHARGED}`),
-    db.prepare(`DELETE FROM claims WHERE published_at <= ? ${CHARGED}`),
+    db.prepare(`DELETE FROM key_packages WHERE valid_until <= ? ${CHARGED}`),
+    db.prepare(`DELETE FROM last_resorts WHERE valid_until <= ? ${CHARGED}`),
+    db.prepare(`DELETE FROM claims WHERE valid_until <= ? ${CHARGED}`),
   ];
   const forgetClaims = db.prepare(`DELETE FROM claims WHERE claimed_at <= ? ${CHARGED}`);
 
@@ -87,10 +92,17 @@ export function keyPackagesTable(
     giveBack(rows);
   }
 
-  const cutoff = (): number => clock() - LIFETIME_MS;
+  /** Until when a package is handed out; 0 if it is not valid by our clock, now or for a day to come. */
+  function handedOutUntil(bytes: Uint8Array): number {
+    const now = clock();
+    // Of what is none of MLS its owner has to know what it is good for.
+    const { notBefore, notAfter } = lifetimeOf(bytes) ?? { notBefore: 0, notAfter: Infinity };
+    const until = Math.min(now + HANDED_OUT_MS, notAfter - BEFORE_END_MS);
+    return notBefore <= now && until > now ? until : 0;
+  }
 
   function count(mailbox: number): number {
-    return (countLeft.get(mailbox, cutoff()) as { count: number }).count;
+    return (countLeft.get(mailbox, clock()) as { count: number }).count;
   }
 
   return {
@@ -103,7 +115,7 @@ export function keyPackagesTable(
     },
 
     /**
-     * Adds to a stock, or replaces it: then nobody is handed out again what was there before, not even by a claim that was
+     * Adds to a stock what is valid, or replaces it: then nobody is handed out again what was there before, not even by a claim that was
      * not used. Of more than fit the newest are kept.
      */
     publish({ mailbox, address }: Owner, { packages, lastResort, replace }: Published): number {
@@ -113,16 +125,19 @@ export function keyPackagesTable(
         giveBack(deleteClaimsOf.all(mailbox));
       }
       for (const bytes of packages) {
-        const { changes } = insert.run(mailbox, hash("sha256", bytes, "buffer"), bytes, clock(), from);
+        const until = handedOutUntil(bytes);
+        if (until === 0) continue;
+        const { changes } = insert.run(mailbox, hash("sha256", bytes, "buffer"), bytes, clock(), from, until);
         if (Number(changes) > 0) addresses.charge(address, bytes.length);
       }
       if (packages.length > 0) {
         keepNewest(mailbox, limits.keyPackages);
         forget.run(mailbox, REMEMBERED);
       }
-      if (lastResort !== undefined) {
+      const lastUntil = lastResort === undefined ? 0 : handedOutUntil(lastResort);
+      if (lastResort !== undefined && lastUntil > 0) {
         giveBack(removeLastResort.all(mailbox));
-        putLastResort.run(mailbox, lastResort, clock(), from);
+        putLastResort.run(mailbox, lastResort, clock(), from, lastUntil);
         addresses.charge(address, lastResort.length);
       }
       return count(mailbox);
@@ -131,24 +146,24 @@ export function keyPackagesTable(
     /** What this claimant holds already and has not used; it gets the same again. */
     unusedClaim(claimant: number, mailbox: number): Uint8Array | undefined {
       return (
-        selectClaim.get(claimant, mailbox, cutoff(), clock() - limits.claimAge) as { package: Uint8Array } | undefined
+        selectClaim.get(claimant, mailbox, clock(), clock() - limits.claimAge) as { package: Uint8Array } | undefined
       )?.package;
     },
 
     take(claimant: number, mailbox: number): Uint8Array | undefined {
-      const row = oldest.get(mailbox, cutoff()) as
-        | { number: number; package: Uint8Array; published_at: number; address: number | null }
+      const row = oldest.get(mailbox, clock()) as
+        | { number: number; package: Uint8Array; published_at: number; address: number | null; valid_until: number }
         | undefined;
       if (row === undefined) return undefined;
       // Still charged to its owner, until the claim is over.
       take.run(row.number);
       giveBack(deleteClaim.all(claimant, mailbox));
-      putClaim.run(claimant, mailbox, row.package, row.published_at, row.address, clock());
+      putClaim.run(claimant, mailbox, row.package, row.published_at, row.address, clock(), row.valid_until);
       return row.package;
     },
 
     lastResort(mailbox: number): Uint8Array | undefined {
-      return (selectLastResort.get(mailbox, cutoff()) as { package: Uint8Array } | undefined)?.package;
+      return (selectLastResort.get(mailbox, clock()) as { package: Uint8Array } | undefined)?.package;
     },
 
     /** The claimant has opened a group with it. */
@@ -161,7 +176,7 @@ export function keyPackagesTable(
     },
 
     sweep(): void {
-      for (const statement of outdated) giveBack(statement.all(cutoff()));
+      for (const statement of outdated) giveBack(statement.all(clock()));
       giveBack(forgetClaims.all(clock() - limits.claimAge));
     },
   };

@@ -213,6 +213,21 @@ const migrations: string[] = [
   CREATE INDEX groups_by_use ON groups (used);
   CREATE INDEX groups_ended ON groups (ended) WHERE ended IS NOT NULL;
   `,
+  `
+  -- Until when a package is handed out: Unix milliseconds.
+  ALTER TABLE key_packages ADD COLUMN valid_until INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE last_resorts ADD COLUMN valid_until INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE claims ADD COLUMN valid_until INTEGER NOT NULL DEFAULT 0;
+  UPDATE key_packages SET valid_until = published_at + 7603200000;
+  UPDATE last_resorts SET valid_until = published_at + 7603200000;
+  UPDATE claims SET valid_until = published_at + 7603200000;
+  DROP INDEX key_packages_by_age;
+  DROP INDEX last_resorts_by_age;
+  DROP INDEX claims_by_age;
+  CREATE INDEX key_packages_by_end ON key_packages (valid_until);
+  CREATE INDEX last_resorts_by_end ON last_resorts (valid_until);
+  CREATE INDEX claims_by_end ON claims (valid_until);
+  `,
 ];
 
 /** The version to which {@link migrate} brings a database. */
