@@ -4,7 +4,6 @@
  * then wipes.
  */
 import {
-  type Ciphersuite,
   type CiphersuiteImpl,
   type ClientConfig,
   type ClientState,
@@ -13,7 +12,7 @@ import {
   createGroup,
   decodeGroupState,
   decodeMlsMessage,
-  defaultCryptoProvider,
+  defaultCryptoProvider as libraryProvider,
   defaultKeyPackageEqualityConfig,
   emptyPskIndex,
   encodeGroupState,
@@ -31,15 +30,13 @@ import {
 import { addHistoricalReceiverData } from "ts-mls/clientState.js";
 import { makeKeyPackageRef } from "ts-mls/keyPackage.js";
 import { decryptSenderData } from "ts-mls/privateMessage.js";
+import type { CryptoProvider, Primitives } from "./primitives.ts";
 import { CIPHER_SUITE, equal, lengthPrefixed, splitLengthPrefixed } from "../protocol/index.ts";
 
-export { defaultCryptoProvider } from "ts-mls";
+export type { CryptoProvider, Primitives } from "./primitives.ts";
 
-/** A cipher suite's primitives. `prepare` loads what is loaded late, so that it is there in the midst of a transaction. */
-export type Primitives = CiphersuiteImpl & { prepare?: () => Promise<void> };
-export interface CryptoProvider {
-  getCiphersuiteImpl(suite: Ciphersuite): Promise<Primitives>;
-}
+/** The library's own. */
+export const defaultCryptoProvider: CryptoProvider = libraryProvider;
 
 /** Decides whether a leaf may be in the group: its credential (an encoded device certificate) and its signature key. */
 export type Authenticate = (credential: Uint8Array, signatureKey: Uint8Array) => Promise<boolean>;
@@ -51,9 +48,9 @@ export interface LeafKeys {
   certificate: Uint8Array;
 }
 
-/** A group as one member holds it. Opaque: only this file looks inside. */
+/** A group as one member holds it. Opaque: only this file looks inside, and not even its type tells what is there. */
 export interface Group {
-  readonly state: ClientState;
+  readonly state: unknown;
 }
 
 /** A key package: what is published, what stays, and the reference by which a Welcome names it (hex). */
@@ -91,10 +88,11 @@ const KEY_PACKAGE_DAYS = 90;
 const LONGEST_LIFETIME = BigInt((KEY_PACKAGE_DAYS + 1) * DAY);
 
 export class GroupCrypto {
-  readonly #suite: Primitives;
+  readonly #suite: CiphersuiteImpl & Pick<Primitives, "prepare">;
 
-  private constructor(suite: Primitives) {
-    this.#suite = suite;
+  private constructor(primitives: Primitives) {
+    // In our words its keys are no CryptoKeys; they come from whoever takes them.
+    this.#suite = primitives as CiphersuiteImpl;
   }
 
   /** Loads the protocol's cipher suite, with a faster provider where the runtime has one. */
@@ -230,7 +228,7 @@ export class GroupCrypto {
     plaintext: Uint8Array,
     authenticatedData: Uint8Array,
   ): Promise<{ group: Group; message: Uint8Array; consumed: Uint8Array[] }> {
-    const result = await createApplicationMessage(group.state, plaintext, this.#suite, authenticatedData);
+    const result = await createApplicationMessage(stateOf(group), plaintext, this.#suite, authenticatedData);
     const message = encodeMlsMessage({
       version: "mls10",
       wireformat: "mls_private_message",
@@ -246,26 +244,26 @@ export class GroupCrypto {
    */
   async decrypt(group: Group, bytes: Uint8Array): Promise<Opened> {
     const message = readPrivateMessage(bytes);
-    const before = secretTreeOf(group.state, message.privateMessage.epoch);
-    if (!equal(message.privateMessage.groupId, group.state.groupContext.groupId) || before === undefined)
+    const before = secretTreeOf(stateOf(group), message.privateMessage.epoch);
+    if (!equal(message.privateMessage.groupId, stateOf(group).groupContext.groupId) || before === undefined)
       throw new GroupError("message of another group or epoch");
     const result = await guard("message does not decrypt", () =>
-      processPrivateMessage(group.state, message.privateMessage, emptyPskIndex, this.#suite, (incoming) =>
+      processPrivateMessage(stateOf(group), message.privateMessage, emptyPskIndex, this.#suite, (incoming) =>
         incoming.kind === "commit" && incoming.proposals.length === 0 ? "accept" : "reject",
       ),
     ).catch(async (error: GroupError) => {
-      error.steps = await this.#stepsTo(group.state, message.privateMessage);
+      error.steps = await this.#stepsTo(stateOf(group), message.privateMessage);
       throw error;
     });
     if (result.kind === "newState") {
       if (result.actionTaken === "reject") throw new GroupError("commit with proposals, or a proposal");
-      if (result.newState.groupContext.epoch !== group.state.groupContext.epoch + 1n)
+      if (result.newState.groupContext.epoch !== stateOf(group).groupContext.epoch + 1n)
         throw new GroupError("not a commit");
       checkTwoLeaves(result.newState);
       return { kind: "commit", group: { state: result.newState }, consumed: result.consumed };
     }
     // The library does not say which leaf sent a message, but its ratchet is the one that moved.
-    const own = ownNodeIndex(group.state);
+    const own = ownNodeIndex(stateOf(group));
     if (secretTreeOf(result.newState, message.privateMessage.epoch)?.[own] !== before[own])
       throw new GroupError("message in our own name");
     return {
@@ -294,7 +292,7 @@ export class GroupCrypto {
    * when the relay has admitted it. It holds no keys of the present epoch: those may still be used, and then be gone.
    */
   async update(group: Group): Promise<{ pending: Uint8Array; commit: Uint8Array }> {
-    const { newState, commit } = await createCommit({ state: group.state, cipherSuite: this.#suite });
+    const { newState, commit } = await createCommit({ state: stateOf(group), cipherSuite: this.#suite });
     return {
       pending: encodeGroupState({ ...newState, historicalReceiverData: new Map() }),
       commit: encodeMlsMessage(commit),
@@ -304,12 +302,12 @@ export class GroupCrypto {
   /** The group after its own admitted commit. Receives what is under way of the epoch that ends. */
   applyUpdate(group: Group, pending: Uint8Array): Group {
     const next = this.decode(pending);
-    const [history] = addHistoricalReceiverData(group.state);
-    return { state: { ...next.state, historicalReceiverData: history } };
+    const [history] = addHistoricalReceiverData(stateOf(group));
+    return { state: { ...stateOf(next), historicalReceiverData: history } };
   }
 
   encode(group: Group): Uint8Array {
-    return encodeGroupState(group.state);
+    return encodeGroupState(stateOf(group));
   }
 
   /** @throws GroupError if the bytes are not a whole state. */
@@ -353,16 +351,16 @@ export class GroupCrypto {
 
 /** The group's id in lower-case hex. */
 export function groupIdOf(group: Group): string {
-  return hex(group.state.groupContext.groupId);
+  return hex(stateOf(group).groupContext.groupId);
 }
 
 export function epochOf(group: Group): number {
-  return Number(group.state.groupContext.epoch);
+  return Number(stateOf(group).groupContext.epoch);
 }
 
 /** Messages that this member has encrypted in the present epoch, whether or not anybody got them. */
 export function sentInEpoch(group: Group): number {
-  return group.state.secretTree[ownNodeIndex(group.state)]?.application.generation ?? 0;
+  return stateOf(group).secretTree[ownNodeIndex(stateOf(group))]?.application.generation ?? 0;
 }
 
 /** Overwrites secrets that a committed step has used up. Best effort: the runtime may have copied them. */
@@ -391,6 +389,10 @@ function ownNodeIndex(state: ClientState): number {
 
 function secretTreeOf(state: ClientState, epoch: bigint): ClientState["secretTree"] | undefined {
   return epoch === state.groupContext.epoch ? state.secretTree : state.historicalReceiverData.get(epoch)?.secretTree;
+}
+
+function stateOf({ state }: Group): ClientState {
+  return state as ClientState;
 }
 
 function decodeWhole(bytes: Uint8Array): MLSMessage | undefined {

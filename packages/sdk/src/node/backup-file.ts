@@ -1,7 +1,8 @@
 import * as z from "zod/mini";
 import { AgentError } from "../errors.ts";
 import { isBase64 } from "../protocol/index.ts";
-import { checkNewPassphrase, Kdf, keyOf, newKdf, seal, unseal } from "./passphrase.ts";
+import { checkNewPassphrase } from "./new-passphrase.ts";
+import { Kdf, keyOf, newKdf, seal, unseal } from "./passphrase.ts";
 
 /** One line of JSON: sealed under a key of the passphrase; the line without `sealed` is associated data. */
 const BackupFile = z.object({

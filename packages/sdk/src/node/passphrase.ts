@@ -1,17 +1,12 @@
 import { createCipheriv, createDecipheriv, randomBytes, scrypt, type ScryptOptions } from "node:crypto";
 import { promisify } from "node:util";
 import * as z from "zod/mini";
-import { AgentError } from "../errors.ts";
-import { isBase64, toBase32 } from "../protocol/index.ts";
+import { isBase64 } from "../protocol/index.ts";
 
 const derive = promisify<string, Uint8Array, number, ScryptOptions, Buffer>(scrypt);
 
 // scrypt (RFC 7914) as OWASP recommends it for passwords: 128 MiB, about half a second.
 const COST = { N: 2 ** 17, r: 8, p: 1 };
-/** Characters that a new passphrase has at least. */
-const SHORTEST = 8;
-/** Of a passphrase that is made: 120 bits, which nobody guesses. */
-const MADE_BYTES = 15;
 const KEY_BYTES = 32;
 export const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
@@ -32,28 +27,6 @@ export const Kdf = z.object({
   salt: z.string().check(z.maxLength(64), z.refine(isBase64)),
 });
 export type Kdf = z.output<typeof Kdf>;
-
-/**
- * Of a passphrase that something shall be sealed with from now on. What was sealed with any other opens by it still.
- * @throws AgentError weak_passphrase
- */
-export function checkNewPassphrase(passphrase: string): void {
-  const length = Array.from(passphrase.normalize("NFKC").trim()).length;
-  const hint = `choose one of ${SHORTEST} characters or more, or have one made: seal --generate FILE, backup --generate FILE`;
-  // What another encoding leaves of any character at all.
-  if (passphrase.includes("\u{fffd}"))
-    throw new AgentError("weak_passphrase", "the passphrase is no UTF-8 text", { hint });
-  if (length < SHORTEST)
-    throw new AgentError("weak_passphrase", `the passphrase has ${length === 0 ? "no" : `only ${length}`} characters`, {
-      hint,
-    });
-}
-
-/** A passphrase that nobody guesses and that can be typed: six groups of four lower-case letters and digits. */
-export function newPassphrase(): string {
-  const letters = toBase32(randomBytes(MADE_BYTES)).toLowerCase();
-  return letters.match(/.{4}/g)?.join("-") ?? letters;
-}
 
 export function newKdf(): Kdf {
   return { name: "scrypt", ...COST, salt: randomBytes(16).toString("base64") };

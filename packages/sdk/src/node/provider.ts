@@ -18,14 +18,18 @@ import {
   timingSafeEqual,
   verify,
 } from "node:crypto";
-import { type CryptoProvider, defaultCryptoProvider, type Primitives } from "../crypto/group.ts";
+import { defaultCryptoProvider } from "../crypto/group.ts";
+import type { CryptoProvider, Hpke } from "../crypto/primitives.ts";
 
 // DER prefixes of raw Ed25519 keys (RFC 8410): PKCS #8 before a seed, SubjectPublicKeyInfo before a public key.
 const PKCS8 = Buffer.from("302e020100300506032b657004220420", "hex");
 const SPKI = Buffer.from("302a300506032b6570032100", "hex");
 const TAG_BYTES = 16;
-
-type Hpke = Primitives["hpke"];
+/** The others are the library's. */
+const AES: Readonly<Record<string, "aes-128-gcm" | "aes-256-gcm">> = {
+  AES128GCM: "aes-128-gcm",
+  AES256GCM: "aes-256-gcm",
+};
 
 // A group's state keeps its keys as the same objects from message to message, so the parsed form is kept beside them.
 const parsed = new WeakMap<Uint8Array, KeyObject>();
@@ -41,9 +45,7 @@ export const nodeCryptoProvider: CryptoProvider = {
       }));
     const hash = suite.hash.replace("-", "").toLowerCase();
     const kdfHash = suite.hpke.kdf.replace("HKDF-", "").toLowerCase();
-    const aead = { AES128GCM: "aes-128-gcm", AES256GCM: "aes-256-gcm", CHACHA20POLY1305: undefined }[
-      suite.hpke.aead
-    ] as "aes-128-gcm" | "aes-256-gcm" | undefined;
+    const aead = AES[suite.hpke.aead];
     const mac = (key: Uint8Array, data: Uint8Array) =>
       plain(createHmac(hash, createSecretKey(key)).update(data).digest());
     const kdfBytes = createHash(kdfHash).digest().length;

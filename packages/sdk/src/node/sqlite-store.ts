@@ -7,7 +7,7 @@ import { type Base, Layer } from "../store/layer.ts";
 import type { ClientStore, LinkHolder, LinkLock, ReadTransaction, WriteTransaction } from "../store/store.ts";
 import { linkHolder, takeLink } from "./link-lock.ts";
 import { SealedRecords } from "./sealed-records.ts";
-import { checkNewPassphrase } from "./passphrase.ts";
+import { checkNewPassphrase } from "./new-passphrase.ts";
 import { asOwnerOf } from "./program/owner.ts";
 import { isBusy, patiently, readOnly, translate } from "./sqlite-errors.ts";
 import { openDatabase, type Opened } from "./sqlite-open.ts";

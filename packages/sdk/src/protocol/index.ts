@@ -45,3 +45,10 @@ export {
   registrationBytes,
   type VerifySignature,
 } from "./signing.ts";
+
+declare global {
+  // What our types take from the runtime, which every runtime has. A project that names the libraries of ECMAScript alone has no types
+  // for it; where there are some, these add nothing.
+  interface URL {}
+  interface AbortSignal {}
+}

@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 /**
  * What an agent keeps, behind a small port: ordered records in transactions. Everything above it (what the records mean,
  * which belong together) is the client's; everything below (files, locks) is the store's. One acceptance suite,

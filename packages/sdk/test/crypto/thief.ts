@@ -13,7 +13,9 @@ import { defaultClientConfig } from "ts-mls/clientConfig.js";
 import { nodeCryptoProvider } from "../../src/node/provider.ts";
 import { CIPHER_SUITE } from "../../src/protocol/index.ts";
 
-export const suite: CiphersuiteImpl = await nodeCryptoProvider.getCiphersuiteImpl(getCiphersuiteFromName(CIPHER_SUITE));
+export const suite = (await nodeCryptoProvider.getCiphersuiteImpl(
+  getCiphersuiteFromName(CIPHER_SUITE),
+)) as CiphersuiteImpl;
 
 export function stateOf(encoded: Uint8Array): ClientState {
   const decoded = decodeGroupState(encoded.slice(), 0);

@@ -42,7 +42,7 @@ if (missing)
   );
 
 const providers: [string, CryptoProvider][] = [
-  ["node:crypto", nodeCryptoProvider],
+  ["node:crypto", nodeCryptoProvider as CryptoProvider],
   ["the library's default", defaultCryptoProvider],
 ];
 

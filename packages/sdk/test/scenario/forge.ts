@@ -1,4 +1,5 @@
 import {
+  type CiphersuiteImpl,
   createCommit,
   createGroup,
   decodeMlsMessage,
@@ -39,7 +40,7 @@ export async function foreignWelcome(
   if (!at.folders.has(from)) await at.open(from);
   const account = await at.memory(from).read((tx) => readAccount(tx));
   if (account === undefined) throw new Error(`${from} is not registered`);
-  const suite = await nodeCryptoProvider.getCiphersuiteImpl(getCiphersuiteFromName(CIPHER_SUITE));
+  const suite = (await nodeCryptoProvider.getCiphersuiteImpl(getCiphersuiteFromName(CIPHER_SUITE))) as CiphersuiteImpl;
   const { certificate, privateKey, publicKey, id } = account.device;
   const lifetime = {
     notBefore: BigInt(Math.floor(Date.now() / 1000) - 86_400),
