@@ -210,3 +210,30 @@ const LIMITS = [
   "frames_burst",
   "key_packages",
 ];
+
+test("a sender that cannot be one is refused; of one that is unknown a listener says what it waits for", async () => {
+  const world = await createWorld();
+  await world.register("alice", "bob");
+  for (const name of ["b d", "", "x", "bob#ABCD"])
+    expect([name, (await world.cli(["listen", "-u", "alice", "--from", name, "--timeout", "1"])).exit]).toEqual([
+      name,
+      2,
+    ]);
+  const unknown = await world.cli("listen -u alice --from nobody --timeout 0.1");
+  expect(unknown).toMatchObject({
+    exit: 0,
+    stderr: expect.stringMatching(/^Warning: nobody is not among the contacts: /) as string,
+  });
+  await world.cli("verify -u alice bob");
+  expect((await world.cli("listen -u alice --from BOB --timeout 0.1")).stderr).not.toContain("Warning");
+});
+
+test("an expiry beyond what the relay keeps is refused, and says how long that is", async () => {
+  const world = await createWorld();
+  await world.register("alice", "bob");
+  const refused = await world.cli("send -u alice -t bob -m hello --expires 100d");
+  expectError(refused, 2, /keeps no message for 100 d/);
+  expect(refused.stderr).toMatch(/^Hint: .* after 14 d: /m);
+  expect((await world.cli("outbox list -u alice --all")).stdout).toBe("No messages.\n");
+  expect((await world.cli("send -u alice -t bob -m hello --expires 14d")).exit).toBe(0);
+});

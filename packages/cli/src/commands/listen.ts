@@ -42,6 +42,7 @@ async function listen(call: Call, options: Options): Promise<number> {
   const signal = overdue === undefined ? context.interrupted : AbortSignal.any([context.interrupted, overdue]);
   context.interrupted.addEventListener("abort", () => out.note("Stopping listener..."));
   await using agent = await openAgent(call, "listen");
+  await warnOfStranger(agent, options.from, out);
   const outage = followOutages(agent, out, signal);
   if (!signal.aborted) out.note(`Listening for messages as ${agent.username}... (Press Ctrl+C to stop)`);
 
@@ -66,6 +67,12 @@ async function listen(call: Call, options: Options): Promise<number> {
   throw new AgentError("timeout", `time ran out: ${came} of ${options.count} messages came`, {
     hint: "what comes later waits for the next listen",
   });
+}
+
+/** Whoever waits for a name that nobody has waits for ever. @throws AgentError bad_username */
+async function warnOfStranger(agent: Agent, name: string | undefined, out: Output): Promise<void> {
+  if (name === undefined || (await agent.contact(name)) !== undefined) return;
+  out.warn(`${name} is not among the contacts: this waits until somebody of that name has written for the first time`);
 }
 
 /** What stdout has not taken whole is not handled. */

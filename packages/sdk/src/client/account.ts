@@ -173,6 +173,7 @@ export async function login(
       login_counter: record.login_counter + 1,
       clock_offset: offset,
       frame_bytes: info.limits.frame_bytes,
+      mailbox_age_ms: info.limits.mailbox_age_ms,
     }));
   });
   const counter = account.relay.login_counter;

@@ -22,3 +22,15 @@ export function parseAddress(address: string): { username: string; fingerprint: 
     });
   return { username: usernameKey(name), fingerprint: parsed };
 }
+
+/**
+ * Reads a name to which no fingerprint belongs: it would not be compared. In lower case.
+ * @throws AgentError bad_username
+ */
+export function parseName(name: string): string {
+  const { username, fingerprint } = parseAddress(name);
+  if (fingerprint === undefined) return username;
+  throw new AgentError("bad_username", `"${name}" is no username`, {
+    hint: "give the name alone; aimessage verify NAME FINGERPRINT compares",
+  });
+}

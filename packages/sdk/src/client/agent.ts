@@ -5,7 +5,7 @@ import { fingerprint, formatFingerprint } from "../crypto/identity.ts";
 import { usernameKey } from "../protocol/index.ts";
 import type { ClientStore } from "../store/store.ts";
 import type { Account } from "./account.ts";
-import { parseAddress } from "./address.ts";
+import { parseAddress, parseName } from "./address.ts";
 import { DeadLetters } from "./dead-letters.ts";
 import { type HandleOptions, handleAll, type Handler } from "./handle.ts";
 import { rowById } from "./outbox-rows.ts";
@@ -199,6 +199,12 @@ export class Agent implements AsyncDisposable {
     return this.#book.list();
   }
 
+  /** What is known of one contact; undefined if it is none. @throws AgentError bad_username */
+  async contact(username: string): Promise<Contact | undefined> {
+    const name = parseName(username);
+    return (await this.#book.list()).find((contact) => contact.username === name);
+  }
+
   /** Accepts what a stopped contact shows now; with `NAME#FINGERPRINT` only if it matches. */
   async trust(address: string, wait?: Wait): Promise<Contact> {
     const { username, fingerprint: expected } = parseAddress(address);
@@ -206,11 +212,11 @@ export class Agent implements AsyncDisposable {
   }
 
   async block(username: string): Promise<Contact> {
-    return this.#book.setBlocked(parseAddress(username).username, true);
+    return this.#book.setBlocked(parseName(username), true);
   }
 
   async allow(username: string): Promise<Contact> {
-    return this.#book.setBlocked(parseAddress(username).username, false);
+    return this.#book.setBlocked(parseName(username), false);
   }
 
   /**

@@ -27,8 +27,9 @@ export function watchClock(): () => boolean {
   };
 }
 
-/** A time between two clocks, as people say it: `3 min`, `25 h`, `40 d`. */
+/** A span of time as people say it: `30 s`, `3 min`, `25 h`, `40 d`. */
 export function span(ms: number): string {
+  if (Math.abs(ms) < 120_000) return `${Math.round(Math.abs(ms) / 1000)} s`;
   const minutes = Math.round(Math.abs(ms) / 60_000);
   if (minutes < 120) return `${minutes} min`;
   return minutes < 4_320 ? `${Math.round(minutes / 60)} h` : `${Math.round(minutes / 1_440)} d`;

@@ -86,7 +86,7 @@ export async function diagnose(parts: Parts, wait: Wait | undefined): Promise<Di
     const known = await store.read((tx) => get(tx, "meta/relay"));
     const offsets = [info.time - Date.now(), known?.clock_offset ?? 0];
     const apart = Math.max(...offsets.map(Math.abs));
-    const said = apart < APART_MS ? `${Math.round(apart / 1000)} s` : span(apart);
+    const said = apart <= APART_MS ? `${Math.round(apart / 1000)} s` : span(apart);
     add(
       "clock",
       apart <= APART_MS,

@@ -4,6 +4,7 @@ import { randomId, utf8 } from "../protocol/index.ts";
 import type { ClientStore } from "../store/store.ts";
 import { check } from "./arguments.ts";
 import { parseAddress } from "./address.ts";
+import { span } from "./clock.ts";
 import type { AddressBook } from "./address-book.ts";
 import { letIn } from "./peers.ts";
 import { get, nextSeq, type OutboxRecord, pad, put } from "./records.ts";
@@ -59,6 +60,12 @@ export async function enqueue(
         {
           hint: "split it, or send a link to it",
         },
+      );
+    const kept = relay?.mailbox_age_ms ?? Infinity;
+    if (options.expiresIn !== undefined && options.expiresIn > kept)
+      throw usage(
+        `this relay keeps no message for ${span(options.expiresIn)}`,
+        `it gives up what nobody has fetched after ${span(kept)}: choose an earlier expiry, or none`,
       );
     const contact = await get(tx, "contact/", address.username);
     if (contact?.stopped !== undefined) throw stoppedError(contact.stopped, address.username);

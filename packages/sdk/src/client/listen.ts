@@ -1,6 +1,6 @@
 import { AgentError } from "../errors.ts";
 import { randomId } from "../protocol/index.ts";
-import { parseAddress } from "./address.ts";
+import { parseName } from "./address.ts";
 import type { ClientStore } from "../store/store.ts";
 import { claimNext, dropClaim, RENEW_MS, renewClaim, WaitWatch } from "./claims.ts";
 import type { Link } from "./link.ts";
@@ -27,7 +27,7 @@ export async function* listen(
   options: ListenOptions,
 ): AsyncGenerator<{ row: InboxRecord; message: Message }, void, undefined> {
   const { signal } = options;
-  const from = options.from === undefined ? undefined : parseAddress(options.from).username;
+  const from = options.from === undefined ? undefined : parseName(options.from);
   const wanted = (row: InboxRecord) => from === undefined || row.from === from;
   const by = randomId();
   const share = options.share === true;

@@ -96,8 +96,8 @@ async function register(crypto: GroupCrypto, begun: Account | undefined, options
         ? await registerReplacement(store, crypto, account, connection).then(() => undefined)
         : await registerDevice(store, crypto, account, connection);
     if (refusal === undefined) {
-      const { frame_bytes } = info.limits;
-      const here = { server: server.href, insecure, frame_bytes, registered: true };
+      const { frame_bytes, mailbox_age_ms } = info.limits;
+      const here = { server: server.href, insecure, frame_bytes, mailbox_age_ms, registered: true };
       account.relay = await updateRelay(store, (relay) => ({ ...relay, ...here }));
       return account;
     }

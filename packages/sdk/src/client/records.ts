@@ -36,6 +36,8 @@ export interface RelayRecord {
   /** Relay's clock minus ours, milliseconds. */
   clock_offset: number;
   frame_bytes: number;
+  /** How long the relay keeps a message at most, as it said last. Milliseconds. */
+  mailbox_age_ms?: number;
   /** The relay does not know `meta/device` yet, which replaces the one that it knows. */
   new_device?: true;
   /** When this store was found to be an old copy (Unix ms). */
