@@ -33,7 +33,8 @@ export async function meet(turn: Turn, certificate: DeviceCertificate, shownBy: 
     if (shownBy === "welcome" && !(await countStranger(turn))) return "too_many_strangers";
     await warnOfLookalikes(turn, certificate.username);
     await noteName(turn.tx, certificate.username);
-    turn.saveContact(pin(certificate.username, certificate, turn.now));
+    const stranger = shownBy === "welcome" ? ({ stranger: true } as const) : {};
+    turn.saveContact({ ...pin(certificate.username, certificate, turn.now), ...stranger });
     return "trusted";
   }
   if (known.identity_key !== toBase64(certificate.identityKey)) {

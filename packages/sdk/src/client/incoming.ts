@@ -22,6 +22,7 @@ const ATTEMPT = 0.5;
 const STEP = 0.02;
 /** Messages of both sides between two commits of the other one. What comes sooner, for its age or after a race, is rare. */
 const COMMIT_EVERY = 50;
+const DAY_MS = 86_400_000;
 /** What two measured clocks may be apart although they agree. Milliseconds. */
 const MEASURED_MS = 2_000;
 /**
@@ -29,6 +30,7 @@ const MEASURED_MS = 2_000;
  * of: their counters are gaps in its conversation, or that is replaced.
  */
 const OWED_AT_MOST = 1_000;
+const OWED_TO_STRANGERS = 200;
 
 /**
  * Processes what the relay has pushed, in the order of `seq`. Nothing in it can fail the turn: what is not readable is
@@ -39,6 +41,7 @@ export async function receive(turn: Turn, batch: Pushed[]): Promise<number> {
   let count = 0;
   for (const { delivery, offline } of batch) {
     if (count > 0 && !turn.mayGoOn(SHARE)) return count;
+    if (await isLookedFor(turn, delivery)) return count;
     count += 1;
     if (delivery.seq <= turn.position) continue;
     await applyAdmitted(turn, delivery.seq);
@@ -49,6 +52,17 @@ export async function receive(turn: Turn, batch: Pushed[]): Promise<number> {
   }
   await applyAdmitted(turn, turn.position + 1);
   return count;
+}
+
+/** Whether room is still looked for, before what a stranger has sent is refused. */
+async function isLookedFor(turn: Turn, delivery: Delivery): Promise<boolean> {
+  if ((delivery.kind ?? "application") !== "application") return false;
+  if (await hasRoom(turn, usernameKey(delivery.from), delivery)) return false;
+  return !(await turn.cache.strangers.hasLooked(turn));
+}
+
+async function hasRoom(turn: Turn, contact: string, { message }: Delivery): Promise<boolean> {
+  return !(await turn.isStranger(contact)) || turn.cache.strangers.hasRoom(contact, (message.length * 3) / 4);
 }
 
 /** What the turn has failed on: its sender hears that it was not readable, unless that fails, too. */
@@ -117,6 +131,8 @@ async function receiveApplication(turn: Turn, delivery: Delivery, offline: boole
   }
   // Before any work is done for it: what is not read is no reason for an attempt.
   if (contact.blocked || isSpent(turn, record.contact)) return unreadable(turn, record.contact, delivery.message_id);
+  if (!(await hasRoom(turn, record.contact, delivery)))
+    return unreadable(turn, record.contact, delivery.message_id, "stranger_quota");
   await applyUnanswered(turn, conversation, delivery.epoch);
   const content = await open(turn, conversation, delivery);
   if (content === undefined) return unreadable(turn, record.contact, delivery.message_id);
@@ -204,6 +220,7 @@ async function countAndFollow(turn: Turn, conversation: Conversation, { header }
     await confirm(turn, record.contact, record.id, header.read);
   }
   record.messages_since_commit += 1;
+  record.heard_at = Math.floor(turn.now / DAY_MS) * DAY_MS;
   if (record.role === "opener") record.answered = true;
   // Receipts cause no receipts; what they carry is cumulative or is asked for again by its counter.
   if (header.type === "message" || hasGap)
@@ -247,6 +264,7 @@ async function keep(
     ...timesOf(turn, header),
     offline,
     verified: contact?.verified ?? false,
+    ...((await turn.isStranger(from)) ? { strange: turn.cache.strangers.add(from, body.length) } : {}),
     state: "unhandled",
   });
   await turn.tx.put(`in-body/${pad(seq)}`, fromBody(body));
@@ -271,14 +289,14 @@ async function repeatOutcome(turn: Turn, seq: number): Promise<void> {
 }
 
 /** Something came that cannot be read: its sender hears of it, so that it sends it again. */
-async function unreadable(turn: Turn, from: string, messageId: string): Promise<void> {
+async function unreadable(turn: Turn, from: string, messageId: string, why = ""): Promise<void> {
   const contact = await turn.contact(from);
   // A relay could make us open conversations with whomever it names.
   if (contact === undefined && !(await mayAnswer(turn, from))) return;
   // Nothing is told to a contact that is stopped, and anybody may write in its name.
-  const limit = OWED_AT_MOST;
+  const limit = (await turn.isStranger(from)) ? OWED_TO_STRANGERS : OWED_AT_MOST;
   if ((await turn.tx.list({ prefix: owed(from, "lost"), limit })).length >= limit) return;
-  await turn.tx.put(owed(from, "lost", messageId), contact?.blocked === true ? "blocked" : "");
+  await turn.tx.put(owed(from, "lost", messageId), contact?.blocked === true ? "blocked" : why);
 }
 
 /** The relay's word on a message that it had stored. A receipt outweighs it. */

@@ -31,6 +31,10 @@ export function noteName(tx: WriteTransaction, username: string): Promise<void> 
   return tx.put(`alike/${skeleton(username)}/${username}`, "");
 }
 
+export function forgetName(tx: WriteTransaction, username: string): Promise<void> {
+  return tx.delete(`alike/${skeleton(username)}/${username}`);
+}
+
 /** Contacts of a restored backup, or of an earlier version, are added once. */
 async function complete(tx: WriteTransaction): Promise<void> {
   if ((await tx.get("meta/alike")) !== undefined) return;

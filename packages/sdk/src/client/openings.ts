@@ -32,6 +32,7 @@ export async function openWith(
     });
   // Whoever was meant is not there: nobody is pinned for those who come later.
   if (bodies.size === 0 || bodies.size < rows.length) return;
+  const isNew = (await turn.contact(username)) === undefined;
   const opening = await openConversation(turn, keys);
   if ("failed" in opening) {
     const { failed } = opening;
@@ -43,6 +44,10 @@ export async function openWith(
   }
   flight.badPackages.delete(username);
   flight.strange.delete(username);
+  const pinned = await turn.contact(username);
+  // It was answered, and not written to.
+  if (isNew && pinned !== undefined && rows.every(({ kind }) => kind === "receipt"))
+    turn.saveContact({ ...pinned, stranger: true });
   const { conversation, welcome } = opening;
   const { record } = conversation;
   const messages: NonNullable<CommitData["messages"]> = [];

@@ -63,6 +63,8 @@ export interface ContactRecord {
   device_key: string;
   /** Highest device counter seen. */
   device_counter: number;
+  /** It has become one by writing to us, and nothing of that was handled: its pin lasts no longer than what it wrote. */
+  stranger?: true;
   /** Why nothing was sent to what the relay showed in its place last, until it shows the pinned key again or `trust`. */
   stopped?: "identity_changed" | "device_changed";
   /** The identity key that it showed, for `trust`. */
@@ -106,6 +108,8 @@ export interface GroupRecord {
   /** Since our own last commit. */
   messages_since_commit: number;
   committed_at: number;
+  /** When something readable came last, to the day (Unix ms). */
+  heard_at?: number;
   /** Highest of our counters that the other side has confirmed, and receipts of ours that it has not; about. */
   confirmed?: number;
   receipts_out?: number;
@@ -205,6 +209,8 @@ export interface InboxRecord {
   retry_at?: number;
   /** Milliseconds from its failure to `retry_at`. */
   retry_after?: number;
+  /** What it counts for among what strangers have sent; missing if its sender was none. Bytes. */
+  strange?: number;
   /** Who works on it, and until when (Unix ms). */
   claim?: { by: string; until: number };
 }

@@ -1,10 +1,22 @@
 import { sweepAlerts } from "./alerts.ts";
-import { closeConversation, closedKey, knowClosed } from "./conversations.ts";
+import { closeConversation, closedKey, forget, knowClosed } from "./conversations.ts";
+import { forgetName } from "./lookalikes.ts";
 import { sweepKeyPackages } from "./key-packages.ts";
-import { get, type InboxRecord, type OutboxRecord, parse, remove } from "./records.ts";
+import {
+  type ContactRecord,
+  find,
+  get,
+  type InboxRecord,
+  type OutboxRecord,
+  owed,
+  pad,
+  parse,
+  put,
+  remove,
+} from "./records.ts";
 import { deleteRow, settle } from "./outbox-rows.ts";
 import { isFinal } from "./sent.ts";
-import type { Turn } from "./turn.ts";
+import type { Conversation, Turn } from "./turn.ts";
 
 const DAY_MS = 86_400_000;
 /** From one sweep to the next, and while more is due than one deletes. */
@@ -16,6 +28,8 @@ const BODY_MS = 7 * DAY_MS;
 const SEEN_MS = 30 * DAY_MS;
 /** Rows of messages that are settled. */
 const ROW_MS = 30 * DAY_MS;
+/** Conversations of strangers in which nothing has come for so long: no relay keeps anything for longer. */
+const STRANGER_MS = 15 * DAY_MS;
 /** A message lives at a relay so long at most: nothing comes in a replaced group after that. */
 const MAILBOX_MS = 14 * DAY_MS;
 /** Closed conversations: longer than any key package lives by which somebody could be welcomed to one again. */
@@ -48,7 +62,10 @@ export async function sweep(turn: Turn, isCurrent: boolean): Promise<number> {
   }
   const inbox: Visit = async (seq) => {
     const row = await get(tx, "in/", seq);
+    if (row?.state === "unhandled" && row.strange !== undefined && now - row.received_at > ROW_MS)
+      await giveUp(turn, row);
     if (row?.settled_at === undefined) return;
+    if (row.strange !== undefined && row.state === "handled") await keepPin(turn, row.from);
     // Dead letters are kept for as long as they are known.
     const age = now - row.settled_at;
     if (age > ROW_MS || (age > BODY_MS && row.state === "handled")) await tx.delete(`in-body/${seq}`);
@@ -80,9 +97,23 @@ export async function sweep(turn: Turn, isCurrent: boolean): Promise<number> {
     }
     // Healing looks at what is in memory: new keys are due for it.
     if (record.state === "open" && now - record.committed_at >= DAY_MS) await turn.conversation(id);
-    if (record.state !== "replaced" || age <= 2 * MAILBOX_MS) return;
-    const conversation = await turn.conversation(id);
-    if (conversation !== undefined) await closeConversation(turn, conversation);
+    const silent = now - Math.max(record.heard_at ?? 0, record.created_at);
+    const conversation =
+      (record.state === "replaced" && age > 2 * MAILBOX_MS) || (record.state === "open" && silent > STRANGER_MS)
+        ? await turn.conversation(id)
+        : undefined;
+    if (conversation === undefined) return;
+    if (record.state === "replaced") await closeConversation(turn, conversation);
+    else if (await turn.isStranger(record.contact)) await forgetStranger(turn, conversation);
+  };
+  const contact: Visit = async (username) => {
+    // A pin that cannot be read stays as it is.
+    const record = await find(tx, "contact/", username);
+    if (record?.stranger !== true || now - record.pinned_at < ROW_MS || !(await isForgotten(turn, record))) return;
+    turn.forgetContact(username);
+    for (const [key] of await tx.list({ prefix: owed(username) })) await tx.delete(key);
+    await tx.delete(`replaces/${username}`);
+    await forgetName(tx, username);
   };
   const due = [
     forgotten === AT_ONCE,
@@ -94,7 +125,40 @@ export async function sweep(turn: Turn, isCurrent: boolean): Promise<number> {
   await round(turn, "in/", inbox);
   await round(turn, "out/", outbox);
   await round(turn, "group/", group);
+  await round(turn, "contact/", contact);
   return turn.isCut || due.includes(true) ? SWEEP_ON_MS : SWEEP_MS;
+}
+
+/** Nobody has handled it for a month: a stranger may not have more. By now its sender has forgotten it as well. */
+async function giveUp(turn: Turn, row: InboxRecord): Promise<void> {
+  if (!(await turn.isStranger(row.from))) return;
+  await put(turn.tx, "in/", pad(row.seq), { ...row, state: "failed", reason: "not_handled", settled_at: turn.now });
+  await turn.tx.delete(`unhandled/${pad(row.seq)}`);
+  await turn.tx.delete(`in-body/${pad(row.seq)}`);
+}
+
+/** Whoever's mail was handled is no stranger whose pin could be forgotten. */
+async function keepPin(turn: Turn, username: string): Promise<void> {
+  const contact = await turn.contact(username);
+  if (contact?.stranger === undefined) return;
+  const { stranger: _stranger, ...known } = contact;
+  turn.saveContact(known);
+}
+
+/** Nothing is said in it any more: what is still owed there interests nobody. */
+async function forgetStranger(turn: Turn, conversation: Conversation): Promise<void> {
+  const { contact, id } = conversation.record;
+  await turn.removeCommit(id);
+  await forget(turn, conversation);
+  for (const [key] of await turn.tx.list({ prefix: owed(contact) })) await turn.tx.delete(key);
+}
+
+/** Whether nothing is left of a stranger but its pin, and its owner has never said a word on that. */
+async function isForgotten(turn: Turn, { username, verified, blocked, stopped }: ContactRecord): Promise<boolean> {
+  if (verified || blocked || stopped !== undefined || !(await turn.isStranger(username))) return false;
+  for (const prefix of ["contact-group", "seen", "queue"])
+    if ((await turn.tx.list({ prefix: `${prefix}/${username}/`, limit: 1 })).length > 0) return false;
+  return true;
 }
 
 /** Visits the rows that have come to an age since the last sweep, in the order of time. @returns whether there may be more */

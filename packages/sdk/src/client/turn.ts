@@ -5,6 +5,8 @@ import type { WriteTransaction } from "../store/store.ts";
 import type { Account } from "./account.ts";
 import { raiseAlert } from "./alerts.ts";
 import { Fault, isFromBelow } from "./fault.ts";
+import { standingOf } from "./peers.ts";
+import { Strangers } from "./strangers.ts";
 import { Waste } from "./waste.ts";
 import {
   type CommitRecord,
@@ -39,6 +41,7 @@ export class Cache {
   readonly conversations = new Map<string, Conversation>();
   readonly commits = new Map<string, CommitRecord>();
   readonly waste = new Waste();
+  readonly strangers = new Strangers();
   /** Contacts whose receipts are not applied whole yet. */
   readonly reporting = new Set<string>();
   /** Conversations that ended, of which not everything unread waits again yet; and their contacts. */
@@ -69,6 +72,7 @@ export class Cache {
     this.clear();
     for (const [key, value] of await tx.list({ prefix: "commit/" }))
       this.commits.set(key.slice("commit/".length), parse(key, value) as CommitRecord);
+    await this.strangers.load(tx);
     for await (const contact of partsUnder(tx, "report/")) this.reporting.add(contact);
     for await (const group of partsUnder(tx, "again/")) {
       const record = await get(tx, "again/", group);
@@ -106,6 +110,7 @@ export class Turn {
   healed = false;
   /** Highest `seq` of our mailbox that is processed. */
   position: number;
+  readonly #strange = new Map<string, boolean>();
   readonly #contacts = new Map<string, { record: ContactRecord | undefined; dirty: boolean }>();
 
   constructor(
@@ -148,6 +153,19 @@ export class Turn {
       this.#contacts.set(username, entry);
     }
     return entry.record;
+  }
+
+  /** Whether the owner has neither written to somebody nor accepted or blocked it. */
+  async isStranger(username: string): Promise<boolean> {
+    const known = this.#strange.get(username);
+    if (known !== undefined) return known;
+    const is = (await standingOf(this.tx, username)) === undefined;
+    this.#strange.set(username, is);
+    return is;
+  }
+
+  forgetContact(username: string): void {
+    this.#contacts.set(username, { record: undefined, dirty: true });
   }
 
   saveContact(record: ContactRecord): void {
@@ -231,8 +249,9 @@ export class Turn {
 
   /** Writes what the turn has changed in memory. `taken` is the last that the relay has said to have taken. */
   async flush(taken?: string): Promise<void> {
-    for (const { record, dirty } of this.#contacts.values())
-      if (dirty && record !== undefined) await put(this.tx, "contact/", record.username, record);
+    for (const [username, { record, dirty }] of this.#contacts)
+      if (dirty && record !== undefined) await put(this.tx, "contact/", username, record);
+      else if (dirty) await remove(this.tx, "contact/", username);
     for (const conversation of this.cache.conversations.values()) {
       if (!conversation.dirty) continue;
       conversation.dirty = false;
@@ -244,6 +263,7 @@ export class Turn {
       });
     }
     this.cache.trim();
+    await this.cache.strangers.save(this);
     if (this.position !== this.account.relay.position || taken !== undefined) {
       const relay = await get(this.tx, "meta/relay");
       const last = taken === undefined ? {} : { last_taken: taken };
