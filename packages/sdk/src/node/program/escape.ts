@@ -9,14 +9,25 @@ const UNSAFE = String.raw`[[\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]--
 /** An emoji that people use holds some of these (UTS #51); it is one of a closed list, in which nothing can hide. */
 const EMOJI = String.raw`\p{RGI_Emoji_ZWJ_Sequence}|\p{RGI_Emoji_Tag_Sequence}|\p{Emoji_Keycap_Sequence}|\p{Extended_Pictographic}\ufe0f`;
 
-const ANY_UNSAFE = new RegExp(UNSAFE, "v");
-const EACH_UNSAFE = new RegExp(UNSAFE, "gv");
-const EACH_EMOJI_OR_UNSAFE = new RegExp(`(${EMOJI})|${UNSAFE}`, "gv");
+/** Most text: nothing in it is unsafe. */
+const PLAIN = /^[\x20-\x7e]*$/;
+
+/** Made by what needs them first: that takes several milliseconds, which most commands never spend. */
+const made = {
+  any: once(() => new RegExp(UNSAFE, "v")),
+  each: once(() => new RegExp(UNSAFE, "gv")),
+  eachOrEmoji: once(() => new RegExp(`(${EMOJI})|${UNSAFE}`, "gv")),
+};
+
+function once<T>(make: () => T): () => T {
+  let value: T | undefined;
+  return () => (value ??= make());
+}
 
 /** A string from outside as one printable line: unsafe characters as `\xNN` or `\u{...}`. Escaping twice is escaping once. */
 export function escapeLine(text: string): string {
-  if (!ANY_UNSAFE.test(text)) return text;
-  return text.replace(EACH_EMOJI_OR_UNSAFE, (found, emoji?: string) => emoji ?? visible(found.codePointAt(0) ?? 0));
+  if (PLAIN.test(text) || !made.any().test(text)) return text;
+  return text.replace(made.eachOrEmoji(), (found, emoji?: string) => emoji ?? visible(found.codePointAt(0) ?? 0));
 }
 
 /** A message body for a terminal: newline and tab stay; lines after the first are indented, so none can pose as a new message. */
@@ -34,7 +45,8 @@ export function escapeJson(value: unknown): string {
 
 /** The same for text that is JSON already. */
 export function escapeJsonText(json: string): string {
-  return json.replace(EACH_UNSAFE, (character) => {
+  if (PLAIN.test(json)) return json;
+  return json.replace(made.each(), (character) => {
     let escaped = "";
     for (let at = 0; at < character.length; at++)
       escaped += `\\u${character.charCodeAt(at).toString(16).padStart(4, "0")}`;
