@@ -1,4 +1,4 @@
-import { readFile } from "node:fs/promises";
+import { createReadStream } from "node:fs";
 import { isAbsolute, resolve } from "node:path";
 import { writeWhole } from "@aimessage/sdk/program";
 import type { Context } from "./context.ts";
@@ -29,11 +29,24 @@ export function wholePath(context: Pick<Context, "cwd">, path: string): string {
   return resolve(folder, path);
 }
 
+/** A backup of a hundred thousand contacts has a third of it. Bytes. */
+const MOST_READ = 2 ** 27;
+
 /** The text of a file that the user has named. @throws UsageError */
 export async function readNamed(path: string): Promise<string> {
-  return readFile(path, "utf8").catch((error: unknown) => {
+  const parts: Uint8Array[] = [];
+  let length = 0;
+  try {
+    // In parts: a device, or a pipe, may never end.
+    for await (const part of createReadStream(path) as AsyncIterable<Uint8Array>) {
+      parts.push(part);
+      length += part.length;
+      if (length > MOST_READ) throw new UsageError(`cannot read ${path}: it is too large`, "check the path");
+    }
+  } catch (error) {
     throw asUsageError(error, "read", path);
-  });
+  }
+  return Buffer.concat(parts).toString("utf8");
 }
 
 /** Writes a file that the user has named, whole or not at all; `replace` if the user may say --force. @throws UsageError, AgentError disk_full */

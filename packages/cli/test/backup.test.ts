@@ -1,4 +1,5 @@
-import { readdir, readFile, stat, writeFile } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Agent } from "@aimessage/sdk/node";
 import { expect, test } from "vitest";
@@ -132,4 +133,16 @@ test("a backup for which there is no room leaves the one before as it was, and a
   expect((await readdir(disk.path)).sort()).toEqual(["alice.backup", "filler"]);
   disk.free();
   expect((await world.cli(["backup", first], { env: SECRET })).exit).toBe(0);
+});
+
+test.skipIf(!existsSync("/dev/zero"))("a file that never ends is no backup, and no passphrase", async () => {
+  const world = await createWorld();
+  for (const words of [["/dev/zero"], [join(world.home, "x"), "--passphrase-file", "/dev/zero"]]) {
+    if (words.length > 1) await mkdir(world.home, { recursive: true }).then(() => writeFile(words[0]!, "{}"));
+    const { exit, stderr } = await world.cli(["restore", ...words]);
+    expect({ exit, stderr }).toEqual({
+      exit: 2,
+      stderr: "Error: cannot read /dev/zero: it is too large\nHint: check the path\n",
+    });
+  }
 });
