@@ -26,3 +26,6 @@ export function count(text: string): number {
   if (!/^[1-9][0-9]{0,8}$/.test(text)) throw new InvalidArgumentError("Write a whole number from 1.");
   return Number(text);
 }
+
+/** What help says of an argument that is a message id. */
+export const MESSAGE_ID = "its id, or the first six characters of it, or more";

@@ -345,5 +345,62 @@ test("unregister names what waits, and has it sent before the agent is gone", as
   expect((await world.cli("listen -u bob --count 2 --timeout 20")).stdout).toMatch(/one\n.*two\n/);
 });
 
+test("the beginning of a message id is enough wherever a command takes one; of several it is wrong usage", async () => {
+  const world = await createWorld();
+  await world.register("alice", "bob");
+  const sent = await world.cli("send -u alice -t bob -m hello --json");
+  const { message_id: id } = JSON.parse(sent.stdout) as { message_id: string };
+  const begin = id.slice(0, 6);
+  expect((await world.cli(`status -u alice ${begin}`)).stdout).toContain(id);
+  expect((await world.cli(`status -u alice --follow --timeout 0.1 ${begin}`)).stdout).toContain(`${id} to bob: stored`);
+  expect((await world.cli(`status -u alice ${id.slice(0, 5)}`)).exit).toBe(1);
+  expect((await world.cli(`outbox retry -u alice ${begin}`)).stdout).toBe(`Message ${id} is tried again.\n`);
+  expect((await world.cli(`outbox discard -u alice ${begin}`)).stdout).toBe(`Message ${id} is given up.\n`);
+  // Two whose ids begin alike, which by themselves they do not.
+  const { Agent } = await import("@aimessage/sdk/node");
+  {
+    await using alice = await Agent.open({ home: world.home, username: "alice" });
+    for (const messageId of ["likewise-1", "likewise-2", "likewise"]) await alice.send("bob", "x", { messageId });
+  }
+  for (const line of ["status", "outbox retry", "outbox discard"]) {
+    const unclear = await world.cli(`${line} likewise- -u alice`);
+    expect([line, unclear.exit]).toEqual([line, 2]);
+    expect(unclear.stderr).toMatch(/beginning of 2 message ids\nHint: give more of it: likewise-1, likewise-2\n/);
+  }
+  expect((await world.cli("status -u alice likewise")).stdout).toMatch(/^Message: +likewise$/m);
+
+  {
+    await using bob = await Agent.open({ home: world.home, username: "bob" });
+    for await (const message of bob.messages()) {
+      await message.failed("not for me");
+      if (message.id === "likewise") break;
+    }
+  }
+  expect((await world.cli("dead show likewise- -u bob")).exit).toBe(2);
+  expect((await world.cli("dead show likewise-2 -u bob")).stdout).toMatch(/^Message: +likewise-2$/m);
+  expect((await world.cli(`dead show ${begin} -u bob`)).stdout).toContain(id);
+  expect((await world.cli(`dead redeliver ${begin} -u bob`)).stdout).toBe(
+    `Message ${id} is given to handlers again.\n`,
+  );
+  expect((await world.cli("dead discard likewise-1 -u bob")).exit).toBe(0);
+});
+
+test("a command that has commands of its own lists where none is named, and refuses one that it does not have", async () => {
+  const world = await createWorld();
+  await world.register("alice");
+  for (const [name, nothing, names] of [
+    ["outbox", "No messages.", "list, retry and discard"],
+    ["dead", "No dead letters.", "list, show, redeliver and discard"],
+    ["contacts", "No contacts.", "list, trust, block and allow"],
+  ] as const) {
+    expect(await world.cli(name)).toMatchObject({ exit: 0, stdout: `${nothing}\n` });
+    expect((await world.cli(`${name} --json`)).stdout).toBe((await world.cli(`${name} list --json`)).stdout);
+    const unknown = await world.cli(`${name} bogus`);
+    expect(unknown).toMatchObject({ exit: 2, stdout: "" });
+    expect(unknown.stderr).toBe(`Error: unknown command '${name} bogus'\nHint: ${name} has the commands ${names}\n`);
+  }
+  expect((await world.cli("outbox --all")).exit).toBe(0);
+});
+
 /** A port that nothing listens on. */
 const NOWHERE = "ws://127.0.0.1:1";

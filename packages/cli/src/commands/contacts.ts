@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import { openAgent } from "../agent.ts";
-import { UsageError } from "../errors.ts";
+import { listUnlessNamed } from "../groups.ts";
 import { table } from "@aimessage/sdk/program";
 import type { Act, Call } from "../call.ts";
 import type { Agent, Contact } from "@aimessage/sdk/node";
@@ -13,13 +13,9 @@ Examples:
 `;
 
 export function configure(command: Command, act: Act): void {
-  command
+  listUnlessNamed(command, act, list)
     .description("List, trust, block and allow contacts. Without a command: list.")
-    .helpCommand(false)
-    .usage("[options] [command]")
-    .argument("[command]")
-    .addHelpText("after", EXAMPLES)
-    .action(act(listOrRefuse));
+    .addHelpText("after", EXAMPLES);
   command
     .command("list")
     .description("List all contacts.")
@@ -40,14 +36,6 @@ export function configure(command: Command, act: Act): void {
     .description("Take messages from a blocked contact again.")
     .addHelpText("after", "\nExample:\n  aimessage contacts allow mallory\n")
     .action(act(change((agent, name) => agent.allow(name))));
-}
-
-async function listOrRefuse(call: Call, _options: object, command: string | undefined): Promise<void> {
-  if (command === undefined) return list(call);
-  throw new UsageError(
-    `unknown command 'contacts ${command}'`,
-    "contacts has the commands list, trust, block and allow",
-  );
 }
 
 async function list(call: Call): Promise<void> {

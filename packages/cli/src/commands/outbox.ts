@@ -1,15 +1,17 @@
 import type { Command } from "commander";
 import { openAgent } from "../agent.ts";
 import type { Act, Call } from "../call.ts";
+import { listUnlessNamed } from "../groups.ts";
 import { table } from "@aimessage/sdk/program";
 import { localTime } from "../times.ts";
 import { statusJson } from "../status.ts";
+import { MESSAGE_ID } from "../values.ts";
 
 export function configure(command: Command, act: Act): void {
-  command
-    .description("Messages that were sent from here and have not ended yet.")
-    .helpCommand(false)
-    .addHelpText("after", "\nExamples:\n  aimessage outbox list\n  aimessage outbox retry 1f0c9a52b7d84e3f\n");
+  listUnlessNamed(command, act, list)
+    .description("Messages that were sent from here and have not ended yet. Without a command: list.")
+    .option("--all", "those that have ended, too")
+    .addHelpText("after", "\nExamples:\n  aimessage outbox\n  aimessage outbox retry 1f0c9a52b7d84e3f\n");
   command
     .command("list")
     .description("List them, oldest first. Works without the relay.")
@@ -21,13 +23,13 @@ export function configure(command: Command, act: Act): void {
     .description(
       "Try one that waits at once; send one that was refused, has expired or was never let out as a new message. One that has failed at its recipient is theirs to repeat: `dead redeliver`.",
     )
-    .argument("<message-id>")
+    .argument("<message-id>", MESSAGE_ID)
     .addHelpText("after", "\nExample:\n  aimessage outbox retry 1f0c9a52b7d84e3f\n")
     .action(act(retry));
   command
     .command("discard")
     .description("Give one up. If it has left already it may still arrive.")
-    .argument("<message-id>")
+    .argument("<message-id>", MESSAGE_ID)
     .addHelpText("after", "\nExample:\n  aimessage outbox discard 1f0c9a52b7d84e3f\n")
     .action(act(discard));
 }
@@ -46,16 +48,18 @@ async function list(call: Call, { all }: { all?: true }): Promise<void> {
   await call.out.data(lines, { messages: messages.map(statusJson) });
 }
 
-async function retry(call: Call, _options: object, id: string): Promise<void> {
+async function retry(call: Call, _options: object, typed: string): Promise<void> {
   await using agent = await openAgent(call, "outbox");
+  const id = await agent.outbox.idOf(typed);
   const sent = await agent.outbox.retry(id);
   const { state } = await sent.status();
   const said = sent.id === id ? `Message ${id} is tried again.` : `Message ${id} is sent again, as ${sent.id}.`;
   await call.out.confirm([said], { message_id: sent.id, to: sent.to, status: state, retry_of: id });
 }
 
-async function discard(call: Call, _options: object, id: string): Promise<void> {
+async function discard(call: Call, _options: object, typed: string): Promise<void> {
   await using agent = await openAgent(call, "outbox");
+  const id = await agent.outbox.idOf(typed);
   const status = await agent.outbox.discard(id);
   await call.out.confirm([`Message ${id} is given up.`], statusJson(status));
 }

@@ -31,19 +31,20 @@ const SYNC_MS = 5_000;
 export function configure(command: Command, act: Act): void {
   command
     .description("Say what became of a message that was sent from here. Fetches the receipts that wait at the relay.")
-    .argument("[message-id]", "the id that send printed; with --follow not needed")
+    .argument("[message-id]", "the id that send printed, or the first six characters of it; with --follow not needed")
     .option("-f, --follow", "print each change of state as it comes")
     .addOption(new Option("--timeout <seconds>", "stop following after this time").argParser(seconds))
     .addHelpText("after", STATES)
     .action(act(status));
 }
 
-async function status(call: Call, options: Options, id: string | undefined): Promise<number> {
+async function status(call: Call, options: Options, typed: string | undefined): Promise<number> {
   const { follow } = options;
-  if (id === undefined && follow !== true)
+  if (typed === undefined && follow !== true)
     throw new UsageError("a message id is required", "name it, or follow all: status --follow");
   const { context, out } = call;
   await using agent = await openAgent(call, "status");
+  const id = typed === undefined ? undefined : await agent.outbox.idOf(typed);
   if (id === undefined || follow === true) return await followChanges(call, agent, options, id);
   let found = await agent.status(id);
   if (found !== undefined && WAITING.has(found.state)) {

@@ -1,6 +1,7 @@
 import { AgentError } from "../errors.ts";
 import { check } from "./arguments.ts";
 import type { ClientStore, ReadTransaction } from "../store/store.ts";
+import { idMeantBy } from "./short-ids.ts";
 import { type Message, readMessage } from "./message.ts";
 import { find as findRecord, type InboxRecord, pad, put } from "./records.ts";
 
@@ -29,6 +30,16 @@ export class DeadLetters {
       for await (const row of rows(tx)) letters.push(await this.#read(tx, row));
       return letters;
     });
+  }
+
+  /** The id of one by its beginning, as {@link Outbox.idOf}. @throws AgentError usage if it is the beginning of several */
+  async idOf(typed: string): Promise<string> {
+    const ids = await this.#store.read(async (tx) => {
+      const found: string[] = [];
+      for await (const { id } of rows(tx)) found.push(id);
+      return found;
+    });
+    return idMeantBy(typed, ids);
   }
 
   /** @throws AgentError unknown_message */

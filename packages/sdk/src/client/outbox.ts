@@ -4,7 +4,8 @@ import { check } from "./arguments.ts";
 import type { SendOptions } from "./enqueue.ts";
 import type { Link } from "./link.ts";
 import { hasLeft, rowById } from "./outbox-rows.ts";
-import { get, list, type OutboxRecord, pad, put, toBytes } from "./records.ts";
+import { find as findRow, get, list, type OutboxRecord, pad, put, toBytes } from "./records.ts";
+import { idMeantBy } from "./short-ids.ts";
 import { isFinal, type MessageStatus, Sent, toStatus } from "./sent.ts";
 import { Changes, type Wait, waitFor } from "./waiting.ts";
 
@@ -34,6 +35,21 @@ export class Outbox {
     return this.#store.read(async (tx) => {
       const rows = (await list(tx, "out/")).filter(({ kind }) => kind === "message");
       return rows.filter((row) => all || !isFinal(row.state)).map(toStatus);
+    });
+  }
+
+  /**
+   * The id of a message that was sent from here, by its first six characters or more; what is the beginning of none comes
+   * back as it is. @throws AgentError usage if it is the beginning of several
+   */
+  idOf(typed: string): Promise<string> {
+    return this.#store.read(async (tx) => {
+      const ids: string[] = [];
+      for (const [, seq] of await tx.list({ prefix: `out-id/${typed}` })) {
+        const row = await findRow(tx, "out/", pad(Number(seq)));
+        if (row?.kind === "message") ids.push(row.id);
+      }
+      return idMeantBy(typed, ids);
     });
   }
 
