@@ -61,7 +61,7 @@ function copyAndDescribe(database: DatabaseSync, partial: string, file: string):
 function describe(copy: string, file: string): BackedUp {
   const database = openReadOnly(copy);
   try {
-    const [fault] = faultsOf(database);
+    const [fault] = faultsOf(database, true);
     if (fault !== undefined)
       throw new AdminError(`The copy is damaged: ${fault}`, "`aimessage-server check` says more about the database");
     return {
