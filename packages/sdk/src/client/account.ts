@@ -172,6 +172,7 @@ export async function login(
       ...record,
       login_counter: record.login_counter + 1,
       clock_offset: offset,
+      clock_since: isAsBefore(record, offset) ? record.clock_since : Date.now(),
       frame_bytes: info.limits.frame_bytes,
       mailbox_age_ms: info.limits.mailbox_age_ms,
     }));
@@ -311,6 +312,10 @@ async function changeRelay(tx: WriteTransaction, change: (record: RelayRecord) =
   const after = change(before);
   await put(tx, "meta/relay", "", after);
   return after;
+}
+
+function isAsBefore(record: RelayRecord, offset: number): record is RelayRecord & { clock_since: number } {
+  return record.clock_since !== undefined && Math.abs(offset - record.clock_offset) <= APART_MS;
 }
 
 /** One of two clocks that are far apart is wrong: expiry, and the lifetimes of keys, are judged by them. */

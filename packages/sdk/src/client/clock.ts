@@ -1,5 +1,7 @@
 /** Two clocks: the day's, which anybody may set, and `performance.now()`, which only goes on. */
 
+import type { RelayRecord } from "./records.ts";
+
 /** Clocks of two machines that are further apart than this are a fault of one of them. Milliseconds. */
 export const APART_MS = 300_000;
 /** What parts the two clocks of one machine by more was a hand, or a sleep. Milliseconds. */
@@ -24,6 +26,24 @@ export function watchClock(): () => boolean {
       doubtedUntil = performance.now() + DOUBT_MS;
     }
     return performance.now() < doubtedUntil;
+  };
+}
+
+/** How long a clock has to differ from the relay's in the same way until it is believed all the same. Milliseconds. */
+const BELIEVED_AFTER_MS = 24 * 3_600_000;
+
+/**
+ * Judges our clock from a login on, at which the relay's was `offset` ahead of it. It is believed while it agrees with the
+ * relay's, as far as a clock that nobody sets has carried that since; and where it does not, once it has differed in this way
+ * for a day, since `since` (Unix milliseconds). A machine that starts with a clock of another year, or whose clock is set for
+ * a moment, must not find its mail gone.
+ */
+export function judgeClock({ clock_offset, clock_since = 0 }: RelayRecord): () => boolean {
+  const atLogin = apart();
+  return () => {
+    const jump = apart() - atLogin;
+    if (Math.abs(clock_offset - jump) <= APART_MS) return true;
+    return Math.abs(jump) <= JUMP_MS && Math.abs(Date.now() - clock_since) >= BELIEVED_AFTER_MS;
   };
 }
 

@@ -209,7 +209,11 @@ export class Link {
       const account = await this.#account();
       // However long the relay is away.
       await makeTurn(this.#store, {
-        begin: (tx) => new Turn(tx, this.#crypto, account, new Cache()),
+        begin: (tx) => {
+          const turn = new Turn(tx, this.#crypto, account, new Cache());
+          turn.isTimeSure = !this.hasJumped();
+          return turn;
+        },
         work: (turn) => expire(turn).then(() => turn.flush()),
       });
       const url = new URL(account.server);

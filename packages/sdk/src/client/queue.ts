@@ -60,7 +60,8 @@ export async function hasMessage(turn: Turn, username: string): Promise<boolean>
  * so much, or it was meant for another identity than the one that is there.
  */
 export async function bodyToSend(turn: Turn, row: OutboxRecord, identityKey: string): Promise<Uint8Array | undefined> {
-  if (row.expires_at !== undefined && row.expires_at <= turn.now)
+  // Where our clock may be wrong, the relay judges by its own.
+  if (turn.isTimeSure && row.expires_at !== undefined && row.expires_at <= turn.now)
     // What has left us once may have arrived: a receipt outweighs this.
     await settle(turn, row, "expired", "expired", hasLeft(row));
   else if (!(await isFor(turn, row, identityKey)))

@@ -35,6 +35,8 @@ export interface RelayRecord {
   last_taken?: string;
   /** Relay's clock minus ours, milliseconds. */
   clock_offset: number;
+  /** Since when it is about as it is (our clock, Unix ms). */
+  clock_since?: number;
   frame_bytes: number;
   /** How long the relay keeps a message at most, as it said last. Milliseconds. */
   mailbox_age_ms?: number;

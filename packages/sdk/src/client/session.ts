@@ -5,6 +5,7 @@ import type { ClientStore } from "../store/store.ts";
 import { type Account, STOCK } from "./account.ts";
 import { applyAnswers, repeatCommits } from "./answers.ts";
 import { serveRequests } from "./asks.ts";
+import { judgeClock } from "./clock.ts";
 import { applyCommit, heal, isWaiting } from "./commits.ts";
 import type { Connection, Pushed } from "./connection.ts";
 import { reopenDelay } from "./conversations.ts";
@@ -60,6 +61,7 @@ export class Session {
   readonly #gathering = new Gathering();
   readonly #peers: PeersAtRelay;
   readonly #keys: KeyStock;
+  readonly #isTimeSure: () => boolean;
   /** When something in the outbox expires next. Unix milliseconds. */
   #expiresAt = Infinity;
   #asked = false;
@@ -83,6 +85,7 @@ export class Session {
     this.#connection = connection;
     this.#highWater = listening.high_water ?? 0;
     this.#peers = new PeersAtRelay(connection, listening.log_id ?? "");
+    this.#isTimeSure = judgeClock(account.relay);
     this.#keys = new KeyStock({ store, crypto, account, connection });
     this.#flight = new Flight(
       (seq, data) =>
@@ -188,7 +191,11 @@ export class Session {
   #turn(work: (turn: Turn) => Promise<void>, batch: Pushed[] = []): Promise<Turn> {
     const restore = this.#flight.keep();
     return makeTurn(this.#store, {
-      begin: (tx) => new Turn(tx, this.#crypto, this.#account, this.#cache),
+      begin: (tx) => {
+        const turn = new Turn(tx, this.#crypto, this.#account, this.#cache);
+        turn.isTimeSure = this.#isTimeSure();
+        return turn;
+      },
       work: async (turn) => {
         await work(turn);
         return turn;

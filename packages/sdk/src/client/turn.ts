@@ -102,6 +102,8 @@ export class Turn {
   readonly heard = new Set<string>();
   /** What has failed by itself in this turn before, and is left alone now: keys of records, and of what was pushed. */
   readonly aside = new Set<string>();
+  /** Whether `now` may decide what cannot be taken back: what is too old, or worth nothing any more. */
+  isTimeSure = true;
   /** It has to be replaced. */
   lastResortUsed = false;
   /** Work was left for the next turn, since the time of this one was over. */

@@ -1,14 +1,14 @@
 /** What somebody may leave whom the owner has neither written to nor accepted. */
 import { expect, onTestFinished, test, vi } from "vitest";
 import { get, list, pad, put } from "../../src/client/records.ts";
-import { eventually, follow, jump, rejection, World } from "./world.ts";
+import { eventually, follow, jump, rejection, SAME_CLOCK, World } from "./world.ts";
 
 const DAY = 86_400_000;
 const EACH = 16 * 2 ** 20;
 
 /** Bob, to whom Carol has written, and Dave. */
 async function written() {
-  const world = await World.create({ noLimits: true });
+  const world = await World.create({ ...SAME_CLOCK, noLimits: true });
   const [bob, carol, dave] = [await world.open("bob"), await world.open("carol"), await world.open("dave")];
   await bob.users();
   await (await carol.send("bob", "hello")).received();
