@@ -4,6 +4,8 @@ import { flushReceipt } from "./receipts.ts";
 import { owed, partsUnder } from "./records.ts";
 import type { Turn } from "./turn.ts";
 
+/** Contacts to whom something is owed that are looked at in one turn: anybody may become one. */
+const LOOKS = 500;
 /** How long what a receipt says waits for more of it. Milliseconds. */
 const GATHER_MS = 5;
 /**
@@ -21,6 +23,8 @@ export class Gathering {
   /** By `performance.now()`; Infinity if nothing waits. */
   dueAt = Infinity;
   #since: number | undefined;
+  /** Up to this contact the last turn has looked; undefined if to the end. */
+  #behind: string | undefined;
   #flushedAt = -Infinity;
   /** When a receipt left for a contact that does not confirm them. */
   readonly #leftAt = new Map<string, number>();
@@ -30,7 +34,14 @@ export class Gathering {
     const names: string[] = [];
     let reported = false;
     let later = Infinity;
-    for await (const contact of partsUnder(turn.tx, "owed/")) {
+    let looks = 0;
+    let behind: string | undefined;
+    for await (const contact of partsUnder(turn.tx, "owed/", this.#behind)) {
+      if ((looks += 1) > LOOKS) {
+        later = turn.ticks + GATHER_MS;
+        break;
+      }
+      behind = contact;
       // What cannot leave now gathers here, and not as one receipt after another in the outbox.
       if (flight.hasReceiptUnderWay(contact) || flight.isPaused(contact, turn.ticks) || flight.strange.has(contact))
         continue;
@@ -42,7 +53,9 @@ export class Gathering {
     }
     this.#since = names.length === 0 ? undefined : (this.#since ?? turn.ticks);
     this.dueAt = this.#since === undefined ? later : (reported ? this.#flushedAt : this.#since) + GATHER_MS;
-    if (names.length === 0 || (!last && turn.ticks < this.dueAt)) return;
+    if (names.length > 0 && !last && turn.ticks < this.dueAt) return;
+    this.#behind = looks > LOOKS ? behind : undefined;
+    if (names.length === 0) return;
     this.#since = undefined;
     this.#flushedAt = turn.ticks;
     this.dueAt = later;

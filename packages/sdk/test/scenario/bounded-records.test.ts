@@ -1,9 +1,10 @@
 /** Whatever a contact sends, what this agent keeps of it has a bound. Rows of SECURITY.md, "A peer that lies". */
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { Flight } from "../../src/client/flight.ts";
 import { Gathering } from "../../src/client/gathering.ts";
 import { list, owed, pad } from "../../src/client/records.ts";
 import { utf8 } from "../../src/protocol/index.ts";
+import { Layer } from "../../src/store/layer.ts";
 import { turns } from "./turns.ts";
 import { HostileMember } from "./hostile-member.ts";
 import { alertKinds, eventually, follow, World } from "./world.ts";
@@ -46,10 +47,18 @@ test("[A-2] receipts that name what was never sent are applied no further than t
   await using world = opened;
   const ids = Array.from({ length: 500 }, (_, index) => `never-sent-${index}`);
   const body = utf8(JSON.stringify({ handled: ids, undecryptable: ids }));
+  let lookedFor = 0;
+  const get = Reflect.get(Layer.prototype, "get");
+  const spy = vi.spyOn(Layer.prototype, "get").mockImplementation(function (this: Layer, key) {
+    if (key.startsWith("out-id/never-sent")) lookedFor += 1;
+    return get.call(this, key);
+  });
+  onTestFinished(() => spy.mockRestore());
   for (let index = 1; index <= 40; index++)
     world.proxy.push("bob", await member.frame({ id: `r-${index}`, type: "receipt", counter: 100 + index }, body));
   const carol = await world.open("carol");
   await (await carol.send("bob", "behind them")).handled();
+  expect(lookedFor).toBeLessThan(20_000);
   // What it is not read for is asked for again, and not lost; no more of it is kept than that.
   const rows = await world.memory("bob").read((tx) => tx.list({ prefix: "report/mallory/" }));
   expect(rows.length).toBeLessThan(20);

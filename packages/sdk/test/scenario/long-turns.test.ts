@@ -13,7 +13,7 @@ import { sweep } from "../../src/client/retention.ts";
 import { type Conversation, Turn } from "../../src/client/turn.ts";
 import { utf8 } from "../../src/protocol/index.ts";
 import { turns, workClock } from "./turns.ts";
-import { World } from "./world.ts";
+import { eventually, World } from "./world.ts";
 
 const COUNT = 600;
 /** A turn's time, with what it has begun, in steps of the clock that counts work. */
@@ -135,4 +135,52 @@ test("a sweep stops when its turn's time is over, and comes again soon", async (
   });
   expect(cut).toBe(true);
   expect(next).toBeLessThan(1_000);
+});
+
+test("while a receipt for thousands of messages is applied, another process of the agent writes", async () => {
+  await using world = await World.create();
+  const [alice, bob] = [await world.open("alice"), await world.open("bob")];
+  await (await alice.send("bob", "hello")).stored();
+  await bob.users();
+  await alice.close();
+  const many = 8_000;
+  const [{ id: group } = { id: "" }] = await world.memory("alice").read((tx) => list(tx, "group/"));
+  await world.memory("alice").write(async (tx) => {
+    for (let seq = 1_001; seq <= 1_000 + many; seq++) {
+      const row = {
+        seq,
+        id: `m${seq}`,
+        kind: "message",
+        to: "bob",
+        content_type: "text/plain",
+        state: "stored",
+      } as const;
+      await put(tx, "out/", pad(seq), {
+        ...row,
+        group,
+        counter: seq,
+        created_at: 1,
+        updated_at: Date.now(),
+        attempt: 0,
+      });
+      await tx.put(`sent/${group}/${pad(seq)}`, String(seq));
+    }
+  });
+  await (await world.open("alice")).users();
+  await world.memory("bob").write(async (tx) => {
+    const row = { seq: 900, id: "r", kind: "receipt", to: "alice", content_type: "application/json" } as const;
+    await put(tx, "out/", pad(900), { ...row, state: "queued", created_at: 1, updated_at: 1, attempt: 0 });
+    await tx.put(`out-body/${pad(900)}`, JSON.stringify({ received: { [group]: 1_000 + many } }));
+    await tx.put("queue/alice/0000000000000900", "");
+  });
+  const other = world.memory("alice");
+  const unconfirmed = () => other.write(async (tx) => (await tx.list({ prefix: `sent/${group}/` })).length);
+  const seen = new Set<number>();
+  await eventually("all is confirmed", async () => {
+    const count = await unconfirmed();
+    seen.add(count);
+    return count === 0;
+  });
+  // It got in between.
+  expect(seen.size).toBeGreaterThan(3);
 });
