@@ -1,7 +1,10 @@
-import { existsSync, readdirSync, readlinkSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, readlinkSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { expect, test } from "vitest";
+import { createRelay } from "@aimessage/server";
+import { smallDisk } from "../../../test/small-disk.ts";
+import { backup } from "../src/admin/backup.ts";
 import { openReadOnly } from "../src/admin/read-only.ts";
 import { folder } from "./folder.ts";
 import { tokenClient } from "./raw-client.ts";
@@ -130,6 +133,27 @@ test("a backup of a relay that does not run, too; nothing is overwritten but wit
   expect(await command("backup", file, "--db", db, "--force")).toMatchObject({ code: 0 });
   expect(messages(file)).toEqual(traffic.acknowledged);
   expect(readdirSync(join(file, ".."))).toEqual(["copy.db"]);
+});
+
+test("a backup for which there is no room leaves the one before as it was, and a first try nothing", async ({
+  skip,
+}) => {
+  const db = folder();
+  await using relay = await createRelay({ port: 0, db, noLimits: true });
+  using alice = await tokenClient(relay.url, "alice");
+  await (await tokenClient(relay.url, "bob")).close();
+  using disk = smallDisk("1m") ?? skip("no right to mount a small disk");
+  const file = join(disk.path, "copy.db");
+  backup(db, file, false);
+  const good = readFileSync(file);
+  for (let count = 0; count < 30; count++)
+    await alice.ask("send", { to: "bob", message: "x".repeat(50_000), message_id: `m${count}` });
+  for (const target of [file, join(disk.path, "first.db")])
+    expect(() => backup(db, target, true)).toThrow(
+      expect.objectContaining({ message: `There is no room for ${target}` }),
+    );
+  expect(readFileSync(file).equals(good)).toBe(true);
+  expect(readdirSync(disk.path)).toEqual(["copy.db"]);
 });
 
 test("a backup never replaces the database itself, and needs a database and a folder", async () => {

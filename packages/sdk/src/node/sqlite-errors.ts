@@ -64,7 +64,7 @@ export function translate(error: unknown, folder: string): unknown {
     });
   if (code === "EROFS" || primary(error) === 8) return readOnly(folder, error);
   if (
-    ["EACCES", "EPERM", "ENOENT", "ENOTDIR", "EEXIST", "EISDIR", "ELOOP"].includes(code ?? "") ||
+    ["EACCES", "EPERM", "ENOENT", "ENOTDIR", "EEXIST", "EINVAL", "EISDIR", "ELOOP"].includes(code ?? "") ||
     [10, 14].includes(primary(error))
   )
     return new AgentError("home_unwritable", `cannot write to ${folder}`, {

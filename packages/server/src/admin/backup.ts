@@ -16,6 +16,9 @@ export interface BackedUp {
   schema_version: number;
 }
 
+const FULL = new Set(["ENOSPC", "EDQUOT"]);
+const SQLITE_FULL = 13;
+
 /**
  * Copies a database as it is at one moment, whether a relay runs on it or not. `VACUUM INTO` reads in one transaction, so
  * what is written meanwhile neither gets in nor starts it again, and it leaves out what was deleted
@@ -45,7 +48,14 @@ function write(database: DatabaseSync, folder: string, target: string, force: bo
   if (there?.isFile() === false) throw new AdminError(`${target} is no file`, "choose another file for the backup");
   if (!force && existsSync(file))
     throw new AdminError(`${target} is there already`, "choose another file, or overwrite it with --force");
-  return makeWhole(file, (partial) => copyAndDescribe(database, partial.file, file), { replace: force });
+  try {
+    return makeWhole(file, (partial) => copyAndDescribe(database, partial.file, file), { replace: force });
+  } catch (error) {
+    const { code = "", errcode = 0 } = error as { code?: string; errcode?: number };
+    if (!FULL.has(code) && (errcode & 0xff) !== SQLITE_FULL) throw error;
+    const hint = "free some space, or choose another disk; nothing was written, and what was there is as it was";
+    throw new AdminError(`There is no room for ${target}`, hint, error);
+  }
 }
 
 function copyAndDescribe(database: DatabaseSync, partial: string, file: string): BackedUp {
