@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { expect, test } from "vitest";
-import { createRelay, type Relay } from "@aimessage/server";
+import { createRelay, defaultLimits, openSqliteStore, type Relay } from "@aimessage/server";
 import { Agent, type AgentError } from "@aimessage/sdk/node";
 import { check } from "../../packages/server/src/admin/check.ts";
 import { freeBytes } from "../../packages/server/src/store/reserve.ts";
@@ -91,47 +91,47 @@ async function readAll(bob: TestAgent, messages: number): Promise<void> {
   expect((await b.ask("received", { log_id, seq: last })).data.status).toBe("received");
 }
 
-test("where others have filled the disk, agents log in, read and delete, mail waits, and is taken when there is room", async ({
-  skip,
-}) => {
-  using disk = smallDisk("16m");
-  if (disk === undefined) {
-    skip("no right to mount a small disk");
-    return;
-  }
-  const db = join(disk.path, "data");
-  const held = async (): Promise<void> => {
-    while (statSync(join(db, "reserve"), { throwIfNoEntry: false })?.size !== RESERVE) await delay(5);
-  };
-  let bob: TestAgent;
-  {
-    await using relay = await reserving(db);
-    const pair = await pairWithMail(relay);
-    ({ bob } = pair);
-    using alice = pair.a;
-    await held();
+test.for([
+  ["16m", RESERVE],
+  ["4m", 2 * RESERVE],
+] as const)(
+  "on a disk of %s that others have filled agents log in, read and delete; mail waits until there is room",
+  async ([size, reserve], { skip }) => {
+    using disk = smallDisk(size) ?? skip("no right to mount a small disk");
+    const db = join(disk.path, "data");
+    const held = async (): Promise<void> => {
+      while ((statSync(join(db, "reserve"), { throwIfNoEntry: false })?.size ?? 0) < RESERVE / 4) await delay(5);
+    };
+    let bob: TestAgent;
+    {
+      await using relay = await reserving(db, reserve);
+      const pair = await pairWithMail(relay);
+      ({ bob } = pair);
+      using alice = pair.a;
+      await held();
+      disk.fill();
+      while ((await hindrance(relay)) === undefined) await delay(20);
+      expect(await hindrance(relay)).toBe("storage_full");
+      expect((await pair.send(40)).data).toMatchObject({ code: 507, reason: "storage_full" });
+      expect((await alice.ask("publish_keys", { key_packages: ["eHh4"] })).data.reason).toBe("storage_full");
+      expect(check(db, reserve).problems).toMatchObject([{ problem: "storage_full" }]);
+      using stranger = await RawClient.open(relay.url);
+      expect((await stranger.ask("register", { username: "carol" })).data.reason).toBe("storage_full");
+      await readAll(bob, 1);
+      disk.free();
+      while ((await hindrance(relay)) !== undefined) await delay(20);
+      expect((await pair.send(40)).data.status).toBe("stored_offline");
+      expect((await stranger.ask("register", { username: "carol" })).type).toBe("registered");
+      await held();
+    }
     disk.fill();
-    while ((await hindrance(relay)) === undefined) await delay(20);
-    expect(await hindrance(relay)).toBe("storage_full");
-    expect((await pair.send(40)).data).toMatchObject({ code: 507, reason: "storage_full" });
-    expect((await alice.ask("publish_keys", { key_packages: ["eHh4"] })).data.reason).toBe("storage_full");
-    expect(check(db, RESERVE).problems).toMatchObject([{ problem: "storage_full" }]);
-    using stranger = await RawClient.open(relay.url);
-    expect((await stranger.ask("register", { username: "carol" })).data.reason).toBe("storage_full");
-    await readAll(bob, 1);
-    disk.free();
-    while ((await hindrance(relay)) !== undefined) await delay(20);
-    expect((await pair.send(40)).data.status).toBe("stored_offline");
-    expect((await stranger.ask("register", { username: "carol" })).type).toBe("registered");
-    await held();
-  }
-  disk.fill();
-  // It starts on the full disk, too, and gives back what there is of it.
-  await using relay = await reserving(db);
-  bob.url = relay.url;
-  bob.relay = new URL(relay.url).host;
-  await readAll(bob, 0);
-});
+    // It starts on the full disk, too, and gives back what there is of it.
+    await using relay = await reserving(db, reserve);
+    bob.url = relay.url;
+    bob.relay = new URL(relay.url).host;
+    await readAll(bob, 0);
+  },
+);
 
 test("where mail has filled the disk, reading it makes room for more", async ({ skip }) => {
   using disk = smallDisk("64m");
@@ -158,6 +158,16 @@ test("where mail has filled the disk, reading it makes room for more", async ({ 
   while ((await hindrance(relay)) !== undefined) await delay(20);
   // What was deleted is free within the database: the disk itself is as full as before.
   expect(await fill()).toBeGreaterThan(stored / 2);
+});
+
+test("a small disk is not kept from mail altogether", async ({ skip }) => {
+  using disk = smallDisk("16m") ?? skip("no right to mount a small disk");
+  const log: unknown[] = [];
+  await using store = openSqliteStore(join(disk.path, "data"), {
+    limits: defaultLimits(),
+    onHindrance: (hindrance) => log.push(hindrance),
+  });
+  expect([store.hindrance(), log]).toEqual([undefined, []]);
 });
 
 test("a relay without any room says at its start what to do", async ({ skip }) => {

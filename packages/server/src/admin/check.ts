@@ -2,7 +2,7 @@ import type { DatabaseSync } from "node:sqlite";
 import { ROW_BYTES } from "../store/addresses.ts";
 import { GROUP_BYTES } from "../store/groups.ts";
 import { SCHEMA_VERSION, schemaVersion } from "../store/migrations.ts";
-import { freeBytes, isShort } from "../store/reserve.ts";
+import { freeBytes, isShort, reserveOn } from "../store/reserve.ts";
 import { faultsOf, isDamage } from "./faults.ts";
 import { databaseFile, openReadOnly, requireDatabase } from "./read-only.ts";
 
@@ -157,8 +157,9 @@ function shortOfRoom(database: DatabaseSync, db: string, reserveBytes: number): 
     .prepare("SELECT freelist_count * page_size AS reusable FROM pragma_freelist_count, pragma_page_size")
     .get() as { reusable: number };
   const free = freeBytes(db);
-  if (!isShort(free, reusable, reserveBytes)) return [];
-  const about = `${free} bytes are free on the disk, and the relay keeps ${reserveBytes}: it takes no mail`;
+  const reserve = reserveOn(db, reserveBytes);
+  if (!isShort(free, reusable, reserve)) return [];
+  const about = `${free} bytes are free on the disk, and the relay keeps ${reserve}: it takes no mail`;
   return [{ problem: "storage_full", count: 1, about }];
 }
 

@@ -5,11 +5,19 @@ import { join } from "node:path";
 
 /** What is written at once. Random, so that no file system makes it smaller. */
 const PIECE_BYTES = 2 ** 20;
+/** Less is of no use to anybody. */
+const LEAST_BYTES = 2 ** 18;
 
 /** Bytes that this user may still take of the disk on which a folder is. */
 export function freeBytes(folder: string): number {
   const { bavail, bsize } = statfsSync(folder);
   return bavail * bsize;
+}
+
+/** What is kept of the disk on which a folder is, if so much is asked for: never more than half of it. */
+export function reserveOn(folder: string, bytes: number): number {
+  const { blocks, bsize } = statfsSync(folder);
+  return Math.min(bytes, Math.floor((blocks * bsize) / 2));
 }
 
 /**
@@ -24,8 +32,8 @@ export function isShort(free: number, reusable: number, reserve: number, before 
 }
 
 /**
- * Room on the disk that is kept from mail, and from others: a file of that size holds it, and is given back when somebody
- * else has taken the rest.
+ * Room on the disk that is kept from mail, and from others: a file of that size, or of less on a small disk, holds as much again, and
+ * is given back when somebody else has taken the rest.
  */
 export class Reserve implements AsyncDisposable {
   readonly #folder: string;
@@ -37,10 +45,10 @@ export class Reserve implements AsyncDisposable {
 
   /** @param bytes 0: nothing is kept. */
   constructor(folder: string, bytes: number) {
-    this.#short = bytes > 0;
     this.#folder = folder;
     this.#file = join(folder, "reserve");
-    this.#bytes = bytes;
+    this.#bytes = reserveOn(folder, bytes);
+    this.#short = bytes > 0;
   }
 
   /** Whether mail was to wait at the last look. */
@@ -60,7 +68,9 @@ export class Reserve implements AsyncDisposable {
     const asksForMore = free < 2 * this.#bytes;
     this.#short = asksForMore && isShort(free, reusable(), this.#bytes, this.#short);
     this.yield();
-    if (free >= 3 * this.#bytes) this.#making ??= this.#make().finally(() => (this.#making = undefined));
+    // Of a small disk half of what mail could take.
+    const size = Math.min(this.#bytes, Math.floor((free - this.#bytes) / 2));
+    if (size >= LEAST_BYTES) this.#making ??= this.#make(size).finally(() => (this.#making = undefined));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -68,12 +78,12 @@ export class Reserve implements AsyncDisposable {
     await this.#making;
   }
 
-  async #make(): Promise<void> {
+  async #make(size: number): Promise<void> {
     if (statSync(this.#file, { throwIfNoEntry: false }) !== undefined) return;
     const piece = randomBytes(PIECE_BYTES);
     try {
       await using file = await open(this.#file, "wx", 0o600);
-      for (let left = this.#bytes; left > 0 && this.#open; left -= PIECE_BYTES)
+      for (let left = size; left > 0 && this.#open; left -= PIECE_BYTES)
         await file.writeFile(piece.subarray(0, Math.min(left, PIECE_BYTES)));
       if (this.#open) return await file.sync();
     } catch {
