@@ -91,7 +91,7 @@ function secure(socket: Socket, host: string): Socket {
 }
 
 /** The proxy for a URL. Loopback has none: it would be the proxy's own. */
-function proxyFor(url: URL, env: Environment): Proxy | ProxyError | undefined {
+export function proxyFor(url: URL, env: Environment): Proxy | ProxyError | undefined {
   const name = url.protocol === "wss:" ? "HTTPS_PROXY" : "HTTP_PROXY";
   // Both spellings are in use; of two values the one in lower case counts, as with curl and Node.
   const variable = isSet(env[name.toLowerCase()]) ? name.toLowerCase() : name;

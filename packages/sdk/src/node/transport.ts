@@ -2,7 +2,7 @@ import type { Transport } from "../client/connect.ts";
 import type { Socket } from "../client/connection.ts";
 import { MOST_FRAME_BYTES } from "../protocol/index.ts";
 import { explainUnreachable } from "./probe.ts";
-import { wayTo } from "./way.ts";
+import { bunWayTo, wayTo } from "./way.ts";
 
 const OPTIONS = {
   perMessageDeflate: false,
@@ -20,7 +20,7 @@ const OPTIONS = {
  */
 export const nodeTransport: Transport = {
   dial: async (url): Promise<Socket> => {
-    if ("bun" in process.versions) return new WebSocket(url);
+    if ("bun" in process.versions) return new WebSocket(url, (await bunWayTo(url)) as unknown as string[]);
     const ws = await import("ws");
     const given = new AbortController();
     const socket = new ws.WebSocket(url, { ...OPTIONS, ...(await wayTo(url, given.signal)) } as object);

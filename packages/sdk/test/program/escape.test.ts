@@ -45,6 +45,7 @@ test.each([
   ["a tag", "\u{e0001}a\u{e0041}\u{e007f}", "\\u{e0001}a\\u{e0041}\\u{e007f}"],
   ["a zero-width space, a joiner, a non-joiner", "a\u200bb\u200dc\u200cd", "a\\u{200b}b\\u{200d}c\\u{200c}d"],
   ["a byte-order mark and a word joiner", "\ufeffa\u2060", "\\u{feff}a\\u{2060}"],
+  ["a variation selector behind what is no emoji", "\u2605\ufe0f1\ufe0f", "\u2605\\u{fe0f}1\\u{fe0f}"],
   ["a variation selector", "a\ufe0fb\u{e0100}", "a\\u{fe0f}b\\u{e0100}"],
   ["a soft hyphen and a grapheme joiner", "a\u00adb\u034fc", "a\\xadb\\u{34f}c"],
   ["a Hangul filler", "\u115f\u1160\u3164\uffa0", "\\u{115f}\\u{1160}\\u{3164}\\u{ffa0}"],
