@@ -7,7 +7,7 @@
 const UNSAFE = String.raw`[[\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]--\p{Co}]`;
 
 /** An emoji that people use holds some of these (UTS #51); it is one of a closed list, in which nothing can hide. */
-const EMOJI = String.raw`\p{RGI_Emoji_ZWJ_Sequence}|\p{RGI_Emoji_Tag_Sequence}|\p{Emoji_Keycap_Sequence}|\p{Basic_Emoji}`;
+const EMOJI = String.raw`(?=\p{Emoji})(?:\p{RGI_Emoji_ZWJ_Sequence}|\p{RGI_Emoji_Tag_Sequence}|\p{Emoji_Keycap_Sequence}|\p{Basic_Emoji})`;
 
 /** Most text: nothing in it is unsafe. */
 const PLAIN = /^[\x20-\x7e]*$/;
