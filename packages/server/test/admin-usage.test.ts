@@ -1,37 +1,12 @@
 import { existsSync } from "node:fs";
-import { Writable } from "node:stream";
 import { expect, test } from "vitest";
 import { commands } from "../src/admin/commands.ts";
-import { run } from "../src/program.ts";
+import { adminCommands, aimessageServer } from "./console.ts";
 import { folder } from "./folder.ts";
 import { relayProcess } from "./relay-process.ts";
 
-/** Runs a command line in this process. */
-async function here(...words: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
-  const printed = { stdout: "", stderr: "" };
-  const stream = (name: "stdout" | "stderr"): Writable =>
-    new Writable({
-      write(chunk: Buffer, _encoding, done) {
-        printed[name] += chunk.toString();
-        done();
-      },
-    });
-  const code = await run(words, {
-    stdout: stream("stdout"),
-    stderr: stream("stderr"),
-    env: {},
-    stopped: () => Promise.resolve("SIGTERM" as const),
-    onHangUp: () => {},
-  });
-  return { code, ...printed };
-}
-
-const help: Record<string, string[]> = Object.fromEntries(
-  Object.keys(commands).map((name) => [
-    name,
-    ["backup", "restore", "check", "stats", "audit"].includes(name) ? [name] : ["user", name],
-  ]),
-);
+const help = adminCommands;
+const here = (...words: string[]) => aimessageServer(words);
 
 test.each(Object.entries(help))("%s --help shows an example", async (name, words) => {
   const { code, stdout, stderr } = await here(...words, "--help");

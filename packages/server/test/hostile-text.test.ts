@@ -1,15 +1,14 @@
 /** Whatever stands in a database, in the environment or on a command line, a terminal obeys none of it, and shows all of it. */
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { Writable } from "node:stream";
 import { DatabaseSync } from "node:sqlite";
 import { expect, test } from "vitest";
 import { commands } from "../src/admin/commands.ts";
 import { createLogTo } from "../src/log.ts";
 import { generalOptions, limitFlags } from "../src/options.ts";
-import { run } from "../src/program.ts";
 import { createRelay } from "../src/relay.ts";
 import { newAgent, randomGroup } from "./agent.ts";
+import { adminCommands, aimessageServer } from "./console.ts";
 import { folder } from "./folder.ts";
 import { onBun } from "./raw-client.ts";
 
@@ -18,41 +17,22 @@ const UNSAFE = /[[\p{Cc}\p{Cf}\p{Cs}\p{Cn}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_
 const HOSTILE =
   "\u001b[2J\u0007\r\n\u009b\u00ad\u034f\u061c\u115f\u180e\u200b\u200d\u2028\u202e\u2066\u3164\ufe0f\ufeff\uffff\u{e0041}\u{e0100}";
 
-const paths = Object.keys(commands).map((name) =>
-  ["backup", "restore", "check", "stats", "audit"].includes(name) ? [name] : ["user", name],
-);
+const paths = Object.values(adminCommands);
 
 /** Whether a command has an argument that it needs. */
 function needsOne(path: string[]): boolean {
   return commands[path.at(-1) as keyof typeof commands].usage.includes("<");
 }
 
-function recorder(): Writable & { text: string } {
-  const stream = Object.assign(new Writable(), { text: "" });
-  return Object.assign(stream, {
-    _write(chunk: Buffer, _encoding: string, done: () => void) {
-      stream.text += chunk.toString("utf8");
-      done();
-    },
-  });
-}
-
-/** Runs the program in this process, and sees that what it prints is safe. */
-async function aimessageServer(words: string[], env: Record<string, string> = {}) {
-  const [stdout, stderr] = [recorder(), recorder()];
-  const exit = await run(words, {
-    stdout,
-    stderr,
-    env,
-    stopped: () => Promise.resolve("SIGTERM" as const),
-    onHangUp: () => {},
-  });
-  expect({ words, stdout: UNSAFE.exec(stdout.text), stderr: UNSAFE.exec(stderr.text) }).toEqual({
+/** Runs the program, and sees that what it prints is safe. */
+async function safely(words: string[], env: Record<string, string> = {}) {
+  const said = await aimessageServer(words, env);
+  expect({ words, stdout: UNSAFE.exec(said.stdout), stderr: UNSAFE.exec(said.stderr) }).toEqual({
     words,
     stdout: null,
     stderr: null,
   });
-  return { exit, stdout: stdout.text, stderr: stderr.text };
+  return said;
 }
 
 // Bun takes no such host, and throws at once.
@@ -66,13 +46,13 @@ test.skipIf(onBun)("no command and no option prints what was typed as it is", as
     for (const flag of ["--last", "--limit", "--only"]) lines.push([...path, flag, HOSTILE]);
   }
   for (const words of lines) {
-    const { exit, stderr } = await aimessageServer(words);
-    expect({ words, exit: exit === 0 ? "done" : "refused" }).toEqual({ words, exit: "refused" });
+    const { code, stderr } = await safely(words);
+    expect({ words, exit: code === 0 ? "done" : "refused" }).toEqual({ words, exit: "refused" });
     expect(stderr).toMatch(/^Error: .*\nHint: .*\n$/);
   }
   for (const { env } of [...generalOptions, ...limitFlags]) {
-    const { exit } = await aimessageServer([], { PORT: "x", [env]: HOSTILE });
-    expect({ env, exit }).toEqual({ env, exit: 2 });
+    const { code } = await safely([], { PORT: "x", [env]: HOSTILE });
+    expect({ env, code }).toEqual({ env, code: 2 });
   }
 });
 
@@ -120,7 +100,7 @@ test("no command prints as it is what stands in a database, or what a folder is 
     ["user", "show", "nobody"],
   ])
     for (const more of [[], ["--json"]]) {
-      const { stdout, stderr } = await aimessageServer([...words, ...more, "--db", db]);
+      const { stdout, stderr } = await safely([...words, ...more, "--db", db]);
       texts.push(stdout);
       expect(stderr).not.toMatch(/internal|report it/);
     }

@@ -1,32 +1,13 @@
-import { Writable } from "node:stream";
 import { expect, test } from "vitest";
 import { commands } from "../src/admin/commands.ts";
 import { readConfig, UsageError } from "../src/config.ts";
 import { generalOptions, limitFlags } from "../src/options.ts";
-import { run } from "../src/program.ts";
-
-async function aimessageServer(words: string[]): Promise<{ exit: number; stderr: string }> {
-  let stderr = "";
-  const quiet = new Writable({ write: (_chunk, _encoding, done) => done() });
-  const heard = new Writable({
-    write(chunk: Buffer, _encoding, done) {
-      stderr += chunk.toString();
-      done();
-    },
-  });
-  const exit = await run(words, {
-    stdout: quiet,
-    stderr: heard,
-    env: {},
-    stopped: () => Promise.resolve("SIGTERM" as const),
-    onHangUp: () => {},
-  });
-  return { exit, stderr };
-}
+import { adminCommands, aimessageServer } from "./console.ts";
 
 const refused = (words: string[], flags: string) =>
   expect(aimessageServer(words)).resolves.toEqual({
-    exit: 2,
+    code: 2,
+    stdout: "",
     stderr: expect.stringMatching(
       words.includes("--json")
         ? `^{"error":"usage","message":"option '${flags}' is given more than once","hint":"give it once"}\n$`
@@ -45,7 +26,7 @@ test("an option of the relay that is given again is refused, but for those that 
 
 test("an option of an administrator's command that is given again is refused", async () => {
   for (const [name, { usage, options }] of Object.entries(commands)) {
-    const path = ["backup", "restore", "check", "stats", "audit"].includes(name) ? [name] : ["user", name];
+    const path = adminCommands[name]!;
     const place = usage.includes("<") ? ["x"] : [];
     for (const flags of ["--db <folder>", "--json", ...options.map(([flag]) => flag)]) {
       const once = flags.includes("<") ? [flags.split(" ")[0]!, "5"] : [flags];

@@ -1,0 +1,31 @@
+import { Writable } from "node:stream";
+import { commands } from "../src/admin/commands.ts";
+import { run } from "../src/program.ts";
+
+const stopped = () => Promise.resolve("SIGTERM" as const);
+
+/** Runs a command line of the relay's program in this process, as a terminal would. A relay that it starts is stopped at once. */
+export async function aimessageServer(
+  words: readonly string[],
+  env: Record<string, string> = {},
+): Promise<{ code: number; stdout: string; stderr: string }> {
+  const printed = { stdout: "", stderr: "" };
+  const stream = (name: "stdout" | "stderr") =>
+    new Writable({
+      write(chunk: Buffer, _encoding, done) {
+        printed[name] += chunk.toString();
+        done();
+      },
+    });
+  const [stdout, stderr] = [stream("stdout"), stream("stderr")];
+  const code = await run([...words], { stdout, stderr, env, stopped, onHangUp: () => undefined });
+  return { code, ...printed };
+}
+
+/** The words of each command of administrators, by its name. */
+export const adminCommands: Record<string, string[]> = Object.fromEntries(
+  Object.keys(commands).map((name) => [
+    name,
+    ["backup", "restore", "check", "stats", "audit"].includes(name) ? [name] : ["user", name],
+  ]),
+);
