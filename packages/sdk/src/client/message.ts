@@ -105,14 +105,15 @@ async function settleRow(tx: WriteTransaction, row: InboxRecord, { state, reason
 }
 
 /** The next receipt tells the sender of a message what became of it. */
-export function owe(
-  tx: WriteTransaction,
-  { from, seq, id, state, reason = "failed" }: Pick<InboxRecord, "from" | "seq" | "id" | "state" | "reason">,
-): Promise<void> {
+export function owe(tx: WriteTransaction, row: Owed): Promise<void> {
+  const { from, seq, id, identity_key, state, reason = "failed" } = row;
   const failed = { failed: reason.slice(0, 1000), ...(state === "expired" ? { expired: true as const } : {}) };
-  const outcome: OutcomeRecord = { id, ...(state === "handled" ? {} : failed) };
+  const whose = identity_key === undefined ? {} : { identity_key };
+  const outcome: OutcomeRecord = { id, ...whose, ...(state === "handled" ? {} : failed) };
   return tx.put(owed(from, "done", pad(seq)), JSON.stringify(outcome));
 }
+
+type Owed = Pick<InboxRecord, "from" | "seq" | "id" | "identity_key" | "state" | "reason">;
 
 /** Messages that are read at once. */
 export const AHEAD = 32;

@@ -3,6 +3,7 @@ import { largestBody } from "../crypto/content.ts";
 import type { Stop } from "./contacts.ts";
 import type { Flight } from "./flight.ts";
 import { deleteRow, hasLeft, settle } from "./outbox-rows.ts";
+import { withoutOutcomes } from "./receipt.ts";
 import { get, type OutboxRecord, pad, partsUnder, toBytes } from "./records.ts";
 import type { Turn } from "./turn.ts";
 
@@ -67,8 +68,17 @@ export async function bodyToSend(turn: Turn, row: OutboxRecord, identityKey: str
   else if (!(await isFor(turn, row, identityKey)))
     await settle(turn, row, "failed", "fingerprint_mismatch", hasLeft(row));
   else if (await isTooLarge(turn, row)) await settle(turn, row, "refused", "message_too_large", hasLeft(row));
-  else return bodyOf(turn, row);
+  else return row.kind === "receipt" ? receiptToSend(turn, row) : bodyOf(turn, row);
   return undefined;
+}
+
+async function receiptToSend(turn: Turn, row: OutboxRecord): Promise<Uint8Array | undefined> {
+  const contact = await turn.contact(row.to);
+  const body = await bodyOf(turn, row);
+  if (contact === undefined || row.created_at >= contact.pinned_at) return body;
+  const left = withoutOutcomes(body);
+  if (left === undefined) await deleteRow(turn, row);
+  return left;
 }
 
 /** Whether a row was meant for this identity: what was written to one is not sent to another that has its name now. */

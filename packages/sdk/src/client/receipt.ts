@@ -1,5 +1,5 @@
 import * as z from "zod/mini";
-import { fromUtf8 } from "../protocol/index.ts";
+import { fromUtf8, utf8 } from "../protocol/index.ts";
 
 /** Ids and counters in one receipt, at most; the rest travels in the next. */
 export const PER_RECEIPT = 500;
@@ -38,6 +38,13 @@ const Receipt = z.object({
 });
 
 export type Receipt = z.output<typeof Receipt>;
+
+/** What a receipt still says to another identity than the one that it was made for: send again what I could not read. */
+export function withoutOutcomes(body: Uint8Array): Uint8Array | undefined {
+  const { undecryptable = [] } = readReceipt(body) ?? {};
+  const left: Receipt = { received: {}, handled: [], failed: [], missing: [], undecryptable };
+  return undecryptable.length === 0 ? undefined : utf8(JSON.stringify(left));
+}
 
 /** The receipt in a message's body; undefined if it is malformed. */
 export function readReceipt(body: Uint8Array): Receipt | undefined {

@@ -23,11 +23,15 @@ export async function flushReceipt(turn: Turn, username: string): Promise<void> 
       body.received[group] = Number(counter);
       await turn.tx.delete(owed(username, "read", group));
     }
+  const present = (await turn.contact(username))?.identity_key;
   for (const [place, value] of await take(turn.tx, username, "done", PER_RECEIPT)) {
-    const { id, failed: reason, ...rest } = parse(owed(username, "done", place), value) as OutcomeRecord;
+    const record = parse(owed(username, "done", place), value) as OutcomeRecord;
+    const { id, failed: reason, identity_key = present, ...rest } = record;
+    await turn.tx.delete(owed(username, "done", place));
+    // What one identity has sent is nothing that another hears of.
+    if (identity_key !== present) continue;
     if (reason === undefined) body.handled.push(id);
     else body.failed.push({ id, reason, ...rest });
-    await turn.tx.delete(owed(username, "done", place));
   }
   for (const [id, reason] of await take(turn.tx, username, "lost", PER_RECEIPT - body.failed.length)) {
     if (reason === "") body.undecryptable.push(id);

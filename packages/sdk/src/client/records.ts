@@ -225,6 +225,8 @@ export interface InboxRecord {
  */
 export interface OutcomeRecord {
   id: string;
+  /** Of the identity that has sent the message: no other hears of it. */
+  identity_key?: string;
   /** Why it failed; `expired`: since it came too late. */
   failed?: string;
   expired?: true;

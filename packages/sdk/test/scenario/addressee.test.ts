@@ -1,8 +1,9 @@
 /** To whom a message was written stands in its row: whoever has the name later gets none of it, and has no say on it. */
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
+import { GroupCrypto } from "../../src/crypto/group.ts";
 import { type OutcomeRecord, owed, pad } from "../../src/client/records.ts";
 import { MemoryFolder, MemoryStore } from "../../src/store/memory.ts";
-import { bodies, follow, pause, rejection, World } from "./world.ts";
+import { bodies, eventually, follow, pause, rejection, World } from "./world.ts";
 
 /** Alice and Bob, who have talked; what she writes to him is held back when `hold` is called. */
 async function talking() {
@@ -114,4 +115,37 @@ test("an answer to what one identity has written goes to no other", async () => 
   await (await alice.send("bob", "no answer")).handled();
   expect(await bodies(other, 1)).toEqual(["no answer"]);
   expect(got).toHaveLength(1);
+});
+
+test("what became of the messages of one identity is told to no other, whether or not it was on its way already", async () => {
+  const { world: opened, alice, bob, fromBob } = await talking();
+  await using world = opened;
+  await (await bob.send("alice", "another question")).received();
+  hold(world);
+  await fromBob[0]!.failed("a word on the first");
+  await pause(50);
+  const { other } = await successor(world, bob);
+  await alice.trust(`bob#${other.fingerprint}`);
+  await fromBob[1]!.failed("a word on the second");
+  const decrypt = Reflect.get(GroupCrypto.prototype, "decrypt");
+  const read: string[] = [];
+  const spy = vi.spyOn(GroupCrypto.prototype, "decrypt").mockImplementation(async function (
+    this: GroupCrypto,
+    ...input
+  ) {
+    const result = await decrypt.apply(this, input);
+    if (result.kind === "application") read.push(new TextDecoder().decode(result.plaintext));
+    return result;
+  });
+  onTestFinished(() => spy.mockRestore());
+  letGo(world);
+  const answered = await other.send("alice", "hello from the new one");
+  const [third] = await Promise.all([alice.send("bob", "to the new one"), answered.received()]);
+  await third.handled();
+  await eventually("it is there", () => fromBob.length === 3);
+  await fromBob[2]!.handled();
+  await answered.handled();
+  expect(read.join()).toContain("to the new one");
+  expect(read.join()).not.toContain("a word on the");
+  expect(read.filter((text) => text.includes(fromBob[0]!.id) || text.includes(fromBob[1]!.id))).toEqual([]);
 });
