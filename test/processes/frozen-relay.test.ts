@@ -20,7 +20,7 @@ test("Ctrl+C ends a listener whose relay neither answers nor closes", { tags: ["
     });
     process.kill(relay.pid, "SIGSTOP");
     await listener.end("SIGINT");
-    expect(listener.exitCode).toBe(0);
+    expect(listener.exitCode).toBe(130);
   } finally {
     for (const program of [listener, relay]) await program.end("SIGKILL");
   }
