@@ -13,7 +13,7 @@ const REPLENISH_MS = 10_000;
 const RENEWALS = 4;
 const RENEWALS_MS = 2 * 3_600_000;
 /** It waits for a moment in which nothing happens, but no longer than that, and not at all if it is due for an hour. */
-const QUIET_MS = 1_000;
+const QUIET_MS = 3_000;
 const BUSY_MS = 30_000;
 const OVERDUE_MS = 3_600_000;
 
@@ -117,7 +117,8 @@ export class KeyStock {
 
   async #judgeLifetimes(turn: Turn): Promise<void> {
     const { invalid } = countKeyPackages(await list(turn.tx, "key/"), turn.relayNow);
-    if (invalid > 0) await renewalIsDue(turn.tx, turn.now);
+    // At once: nobody can open a conversation by these.
+    if (invalid > 0) await renewalIsDue(turn.tx, 0);
   }
 
   async #plan(turn: Turn): Promise<void> {
@@ -132,8 +133,8 @@ export class KeyStock {
   }
 }
 
-/** Has the stock be replaced, soon. `now` in Unix milliseconds. */
-async function renewalIsDue(tx: WriteTransaction, now: number): Promise<void> {
+/** Has the stock be replaced, as something that is due since then (Unix ms). */
+async function renewalIsDue(tx: WriteTransaction, since: number): Promise<void> {
   const renewal = (await get(tx, "meta/renewal")) ?? {};
-  if (renewal.due === undefined) await put(tx, "meta/renewal", "", { ...renewal, due: now });
+  if (since < (renewal.due ?? Infinity)) await put(tx, "meta/renewal", "", { ...renewal, due: since });
 }

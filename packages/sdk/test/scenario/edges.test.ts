@@ -4,7 +4,7 @@ import type { CryptoProvider } from "../../src/crypto/group.ts";
 import { nodeCryptoProvider } from "../../src/node/provider.ts";
 import { MemoryFolder, MemoryStore } from "../../src/store/memory.ts";
 import type { WriteTransaction } from "../../src/store/store.ts";
-import { bodies, eventually, follow, numbered, pause, rejection, World } from "./world.ts";
+import { bodies, eventually, follow, numbered, pause, rejection, replaceNoStock, World } from "./world.ts";
 
 /** How often an agent's store is written in the next `ms`. */
 async function writes(folder: MemoryFolder | undefined, ms: number): Promise<number> {
@@ -30,6 +30,7 @@ describe("an agent that has nothing to do", () => {
   test("does nothing", async () => {
     await using world = await World.create();
     const [alice, bob] = [await world.open("alice"), await world.open("bob")];
+    await replaceNoStock(world, "bob");
     follow(alice);
     follow(bob);
     await (await alice.send("bob", "hello")).handled();
@@ -46,6 +47,7 @@ describe("an agent that has nothing to do", () => {
     world.folders.set("alice", folder);
     const store = new CountingStore(folder);
     const [alice, bob] = [await world.open("alice", store), await world.open("bob")];
+    await replaceNoStock(world, "alice");
     const messages = alice.messages();
     await (await bob.send("alice", "hello")).stored();
     const first = (await messages.next()).value;

@@ -18,29 +18,29 @@ function setRenewal(world: World, name: string, record: RenewalRecord): Promise<
   return world.memory(name).write((tx) => put(tx, "meta/renewal", "", record));
 }
 
-/** Alice and Bob, who have talked; Bob has replaced his stock after his first commit. */
-async function talking() {
-  const world = await World.create({ noLimits: true });
-  const [alice, bob] = [await world.open("alice"), await world.open("bob")];
-  follow(alice);
-  follow(bob);
-  await (await alice.send("bob", "hello")).handled();
-  await eventually("bob's stock is replaced", () => renewals(world, "bob").length === 1);
-  await eventually("he knows it", async () => (await renewal(world))?.due === undefined);
-  return { world, alice, bob };
-}
-
 const renewal = (world: World) => world.memory("bob").read((tx) => get(tx, "meta/renewal"));
+
+/** Bob, whose stock has been due for so long that it is replaced as soon as he is online. */
+async function renewing(world: World) {
+  await setRenewal(world, "bob", { due: Date.now() - 2 * HOUR_MS });
+  const bob = await world.open("bob");
+  follow(bob);
+  await eventually("bob's stock is replaced", async () => (await renewal(world))?.due === undefined);
+  return bob;
+}
 
 describe("a commit that heals", () => {
   test("takes from a thief what the stolen private parts of key packages could open later", async () => {
-    const { world: opened, alice, bob } = await talking();
-    await using world = opened;
+    await using world = await World.create({ noLimits: true });
+    const [alice, bob] = [await world.open("alice"), await world.open("bob")];
+    follow(alice);
+    follow(bob);
+    await (await alice.send("bob", "hello")).handled();
     const loot = await steal(world.memory("bob"));
     expect(loot.packages.length).toBeGreaterThan(20);
     for (let sent = 0; sent < 100; sent += 50)
       await Promise.all(numbered(50).map(async (text) => (await alice.send("bob", text)).handled()));
-    await eventually("bob's stock is replaced once more", () => renewals(world, "bob").length === 2);
+    await eventually("bob's stock is replaced", () => renewals(world, "bob").length > 0);
     await eventually("he knows it", async () => (await renewal(world))?.due === undefined);
     const carol = await world.open("carol");
     await (await carol.send("bob", "for bob alone")).handled();
@@ -52,20 +52,15 @@ describe("a commit that heals", () => {
   });
 
   test("spoils no opening that is under way by a key package from before", async () => {
-    const { world: opened, bob } = await talking();
-    await using world = opened;
+    await using world = await World.create({ noLimits: true });
+    await (await world.open("bob")).close();
     const carol = await world.open("carol");
     const held: Frame[] = [];
     world.proxy.rule = ({ agent, toRelay, frame }) =>
       agent === "carol" && toRelay && frame.type === "commit" && held.push(frame) ? [] : undefined;
     const sent = await carol.send("bob", "by a package from before");
     await eventually("carol has a package", () => held.length > 0);
-    await bob.close();
-    await setRenewal(world, "bob", { due: Date.now() - 2 * HOUR_MS });
-    const again = await world.open("bob");
-    follow(again);
-    await eventually("bob's stock is replaced", async () => (await renewal(world))?.due === undefined);
-    await again.close();
+    await (await renewing(world)).close();
     // It waits for Bob beyond the time for which the private part is kept.
     world.proxy.rule = undefined;
     world.proxy.toRelay("carol", held[0]!);
@@ -76,20 +71,20 @@ describe("a commit that heals", () => {
       for (const key of (await list(tx, "key/")).filter(isOld))
         await put(tx, "key/", key.ref, { ...key, delete_at: Date.now() - 1 });
     });
-    const last = await world.open("bob");
-    follow(last);
+    const bob = await world.open("bob");
+    follow(bob);
     expect((await sent.handled()).state).toBe("handled");
-    expect(await alertKinds(last)).toEqual([]);
+    expect(await alertKinds(bob)).toEqual([]);
   });
 
   test("has the old private parts go a day later, and not before what has waited is processed", async () => {
-    const { world: opened, bob } = await talking();
-    await using world = opened;
+    await using world = await World.create({ noLimits: true });
+    await (await world.open("bob")).close();
+    await (await renewing(world)).close();
     const keys = await keysOf(world, "bob");
     const [old, fresh] = [keys.filter(isOld), keys.filter((key) => !isOld(key))];
     expect([old.length > 9, fresh.length]).toEqual([true, 21]);
     for (const { delete_at, created_at } of old) expect(delete_at! - created_at).toBeGreaterThan(DAY_MS - 60_000);
-    await bob.close();
     await world.memory("bob").write(async (tx) => {
       for (const key of old) await put(tx, "key/", key.ref, { ...key, delete_at: Date.now() - 1 });
     });

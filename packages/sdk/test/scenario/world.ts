@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { createRelay, type Relay, type RelayOptions } from "@aimessage/server";
 import { onTestFinished, vi } from "vitest";
 import type { Agent, IncomingMessage } from "../../src/client/agent.ts";
+import { put } from "../../src/client/records.ts";
 import { openAgent } from "../../src/client/open.ts";
 import { AgentError } from "../../src/errors.ts";
 import { nodeCryptoProvider } from "../../src/node/provider.ts";
@@ -133,6 +134,11 @@ export function pause(ms: number): Promise<void> {
 
 /** For a relay that goes by the clock of this process, wherever that is moved to: it is no jump that anybody could notice. */
 export const SAME_CLOCK: RelayOptions = { clock: () => Date.now(), uptime: () => Date.now() };
+
+/** Key packages of an agent are not replaced while its test runs, however often it heals. */
+export function replaceNoStock(world: World, username: string): Promise<void> {
+  return world.memory(username).write((tx) => put(tx, "meta/renewal", "", { done: Array<number>(4).fill(Date.now()) }));
+}
 
 /** From now on the clock of this process is ahead. */
 export function jump(milliseconds: number): void {
