@@ -35,6 +35,10 @@ describe("as text", () => {
     expect(line(message("hello", { offline: true }))).toBe("[OFFLINE 14:30:15] alice: hello");
   });
 
+  test("a time that no date is so far away as is shown as a number", () => {
+    expect(line(message("hello", { sentAt: Number.MAX_SAFE_INTEGER }))).toBe("[9007199254740991] alice: hello");
+  });
+
   test("the time is local", () => {
     vi.stubEnv("TZ", "Asia/Tokyo");
     expect(line(message("hello"))).toBe("[23:30:15] alice: hello");
