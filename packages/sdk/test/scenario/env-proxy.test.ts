@@ -1,14 +1,16 @@
 /** Relays that an agent reaches by way of what stands in between: proxies of its environment, and those before the relay. */
 import { once } from "node:events";
 import { createServer, type IncomingMessage, request, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, createServer as createTcpServer, type Socket } from "node:net";
 import { createRelay } from "@aimessage/server";
 import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
+import { connect } from "../../src/client/connect.ts";
 import { Agent } from "../../src/node/index.ts";
 import { explainUnreachable } from "../../src/node/probe.ts";
 import { throughProxy } from "../../src/node/proxy.ts";
+import { nodeTransport } from "../../src/node/transport.ts";
 import { connectProxy } from "./connect-proxy.ts";
-import { rejection, temporaryFolder } from "./world.ts";
+import { eventually, rejection, temporaryFolder } from "./world.ts";
 
 const home = () => temporaryFolder();
 
@@ -122,6 +124,27 @@ describe("a proxy of the environment", () => {
     expect(error.message + error.hint).not.toContain("secret");
   });
 });
+
+test.skipIf(process.versions["bun"] !== undefined)(
+  "a proxy that does not answer is let go of by whoever gives up",
+  async () => {
+    const sockets = new Set<Socket>();
+    const server = createTcpServer((socket) => {
+      sockets.add(socket.resume());
+      socket.on("error", () => undefined).on("close", () => sockets.delete(socket));
+    });
+    onTestFinished(() => void server.close());
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    vi.stubEnv("HTTP_PROXY", `http://127.0.0.1:${(server.address() as AddressInfo).port}`);
+    const stopping = new AbortController();
+    const opening = connect(nodeTransport, new URL(RELAY), () => undefined, stopping.signal);
+    await eventually("it was asked", () => sockets.size === 1);
+    stopping.abort();
+    await expect(opening).rejects.toMatchObject({ code: "aborted" });
+    await eventually("the socket is closed", () => sockets.size === 0);
+  },
+);
 
 /** A proxy before the relay that passes requests on without what asks for a WebSocket, as nginx does unless it is told otherwise. */
 async function withoutUpgrade(port: number): Promise<string> {
