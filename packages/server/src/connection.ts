@@ -157,7 +157,7 @@ export class Connection implements Session {
     if (this.#closing) return;
     this.#framing.read(chunk);
     if (!this.#isKnown && this.#intake.isTooLarge(this.#framing.length)) this.#tooLarge();
-    else this.#context.unfinished.hold(this, this.#framing.held);
+    else this.#context.unfinished.hold(this, this.#framing.reserved);
   }
 
   /** Behind a login whose answer is on its way frames are the account's. */
@@ -288,6 +288,8 @@ export class Connection implements Session {
   /** Ends a connection whose client lets too much wait. `why` is for the log. */
   drop(why: string): void {
     this.#context.log.warn({ user: this.login?.username }, why);
+    // What it has sent beside is not taken in.
+    this.#valve.close("end");
     this.close(closeCodes.slowReader, "rate_limited");
     setImmediate(() => this.#webSocket.terminate());
   }

@@ -6,10 +6,9 @@ const PIECE = 128;
  * there is no other sign. Frames that break the protocol end the connection elsewhere.
  */
 export class Framing {
-  /** What is held for the message that is not whole, in bytes; 0 if there is none. */
-  held = 0;
-  /** How long that message is, as far as it has been said. */
+  /** How long the message is that is not whole, as far as it has been said; 0 if there is none. */
   length = 0;
+  #pieces = 0;
   /** Payload of the present frame that is to come. */
   #left = 0;
   #header = 0;
@@ -28,11 +27,15 @@ export class Framing {
         const taken = Math.min(this.#left, chunk.length - at);
         this.#left -= taken;
         at += taken;
-        if (this.#isData) this.held += taken;
       } else this.#readHeader(chunk[at++] as number);
       if (this.#left === 0 && this.#header === 0) this.#endFrame();
     }
-    if (this.#begun) this.held += PIECE;
+    if (this.#begun) this.#pieces += 1;
+  }
+
+  /** What that message takes, or will, in bytes. */
+  get reserved(): number {
+    return Math.max(this.length, this.#pieces * PIECE);
   }
 
   get #isData(): boolean {
@@ -68,7 +71,7 @@ export class Framing {
   #endFrame(): void {
     if (!this.#isData || !this.#isLast) return;
     this.#begun = false;
-    this.held = 0;
+    this.#pieces = 0;
     this.length = 0;
   }
 }

@@ -12,13 +12,15 @@ export interface SharesOptions<H> {
   share: number;
   /** For whom a holder counts: its address, its account. */
   ownersOf: (holder: H) => string[];
+  /** Which one of those that hold equally much is ended. */
+  between: "oldest" | "newest";
   /** Has a holder let go of what it holds. */
   end: (holder: H) => void;
 }
 
 /**
  * Something of which there is only so much, and what each holds of it. Beyond what one owner may have, its largest holder is
- * ended, and beyond what there is, the largest of the owner that has most; between equals the one that began first.
+ * ended, and beyond what there is, the largest of the owner that has most.
  */
 export class Shares<H> {
   readonly #options: SharesOptions<H>;
@@ -65,13 +67,12 @@ export class Shares<H> {
   #keepWithin(owners: string[]): void {
     const over = owners.find((owner) => (this.#ofOwner.get(owner) ?? 0) > this.#options.share);
     if (over !== undefined) this.#endLargestOf(over);
-    if (this.#all > this.#options.most) this.#endLargestOf(largest(this.#ofOwner, (amount) => amount));
+    if (this.#all > this.#options.most) this.#endLargestOf(largest(this.#ofOwner, (amount) => amount, "oldest"));
   }
 
   #endLargestOf(owner: string | undefined): void {
-    const holder = largest(this.#held, ({ amount, owners }) =>
-      owner === undefined || owners.includes(owner) ? amount : 0,
-    );
+    const amountOf = ({ amount, owners }: Held) => (owner === undefined || owners.includes(owner) ? amount : 0);
+    const holder = largest(this.#held, amountOf, this.#options.between);
     if (holder !== undefined) this.#end(holder);
   }
 
@@ -81,13 +82,13 @@ export class Shares<H> {
   }
 }
 
-/** The key of the first of the largest. */
-function largest<K, V>(all: Map<K, V>, sizeOf: (value: V) => number): K | undefined {
+/** The key of the largest. */
+function largest<K, V>(all: Map<K, V>, sizeOf: (value: V) => number, between: "oldest" | "newest"): K | undefined {
   let most = 0;
   let found: K | undefined;
   for (const [key, value] of all) {
     const size = sizeOf(value);
-    if (size > most) [most, found] = [size, key];
+    if (size > most || (size === most && size > 0 && between === "newest")) [most, found] = [size, key];
   }
   return found;
 }

@@ -8,11 +8,14 @@ import { countedAddress } from "./http.ts";
 import type { Log } from "./log.ts";
 import { allowOneRequest } from "./one-request.ts";
 import type { Metrics } from "./metrics.ts";
-import { Bucket } from "./rate-limit.ts";
+import { Bucket, Buckets } from "./rate-limit.ts";
 import { Shares } from "./shares.ts";
 
 /** The largest number that the system takes for it. */
 const HUGE = 2 ** 31 - 1;
+
+/** An address that connects so many times as often as it may gets no answer any more: each costs more than a socket. */
+const HARSHER = 4;
 
 /** What a request that cannot be read is answered with, by what is wrong with it; else 400. */
 const STATUS: Record<string, number> = { ERR_HTTP_REQUEST_TIMEOUT: 408, HPE_HEADER_OVERFLOW: 431 };
@@ -33,7 +36,8 @@ export interface Sockets {
  * wants a WebSocket comes through. Behind a proxy all have the proxy's address, which has no bound of its own. [P-1.4]
  */
 export function boundSockets(server: Server, config: Config, metrics: Metrics, log: Log): Sockets {
-  const { maxConnections, strangers, addressStrangers } = config.limits;
+  const { maxConnections, strangers, addressStrangers, addressConnectionsPerSecond, addressConnectionsBurst } =
+    config.limits;
   const left = socketsLeft();
   server.maxConnections = Math.min(maxConnections + strangers, left?.sockets ?? HUGE, HUGE);
   const mostPlain = Math.min(strangers, Math.ceil(server.maxConnections / 4));
@@ -42,6 +46,7 @@ export function boundSockets(server: Server, config: Config, metrics: Metrics, l
     most: mostPlain,
     share: addressStrangers,
     ownersOf: ({ remoteAddress }) => (config.trustProxy ? [] : [countedAddress(remoteAddress ?? "")]),
+    between: "oldest",
     end: (socket) => {
       metrics.crowdedOut();
       socket.destroy();
@@ -49,14 +54,23 @@ export function boundSockets(server: Server, config: Config, metrics: Metrics, l
   });
   // Of TLS the server tells the socket beneath here, and the one above it when it is upgraded: both have the same ends.
   const waiting = new Map<string, Socket>();
+  const doors = new Buckets(HARSHER * addressConnectionsPerSecond, HARSHER * addressConnectionsBurst);
+  const [serve] = server.listeners("connection");
+  server.removeAllListeners("connection");
   server.on("connection", (socket) => {
+    const isFlood = !config.trustProxy && doors.take(countedAddress(socket.remoteAddress ?? "")) > 0;
+    if (isFlood) {
+      metrics.crowdedOut();
+      return void socket.destroy();
+    }
+    serve?.call(server, socket);
     const name = nameOf(socket);
     waiting.set(name, socket);
     socket.once("close", () => {
       plain.hold(socket, 0);
       if (waiting.get(name) === socket) waiting.delete(name);
     });
-    plain.hold(socket, 1);
+    return plain.hold(socket, 1);
   });
   server.on(config.tls === undefined ? "connection" : "secureConnection", allowOneRequest);
   // Of a socket that has asked for something what comes behind it may be anything.

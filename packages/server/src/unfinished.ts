@@ -10,7 +10,10 @@ export interface Writing {
   drop(why: string): void;
 }
 
-/** Bytes that are held for messages that are not whole. [P-1.7] */
+/**
+ * Bytes of messages that are not whole: what has come, and what they have said is to come, so that whatever finds no room is not
+ * read at all. [P-1.7]
+ */
 export type Unfinished = Shares<Writing>;
 
 export function unfinished({ unfinishedBytesOfAll }: Limits): Unfinished {
@@ -18,6 +21,7 @@ export function unfinished({ unfinishedBytesOfAll }: Limits): Unfinished {
     most: unfinishedBytesOfAll,
     share: unfinishedBytesOfAll / 4,
     ownersOf: ({ address, login }) => [`address ${address}`, ...(login === undefined ? [] : [`account ${login.name}`])],
+    between: "newest",
     end: (writing) => writing.drop("unfinished message dropped"),
   });
 }

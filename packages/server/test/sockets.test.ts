@@ -146,6 +146,21 @@ test("[A-8] requests of one address are limited together, those for WebSockets a
   expect(answers[2]?.headers.get("retry-after")).toBe("1");
 });
 
+test("[A-8] an address that connects far too often gets no answer", async () => {
+  await using relay = await start({ limits: { addressConnectionsPerSecond: 1, addressConnectionsBurst: 1 } });
+  const sockets = await Promise.all(Array.from({ length: 20 }, () => tcp(relay.port, GET)));
+  const answers = await Promise.all(
+    sockets.map(async (socket) => {
+      let answer = "";
+      socket.on("data", (data) => (answer += data.toString()));
+      if (!socket.closed) await new Promise((resolve) => socket.once("close", resolve));
+      return answer.split("\r\n", 1)[0];
+    }),
+  );
+  expect(answers.filter((answer) => answer === "HTTP/1.1 200 OK")).toHaveLength(1);
+  expect(answers.filter((answer) => answer === "").length).toBeGreaterThanOrEqual(15);
+});
+
 const main = fileURLToPath(new URL("../src/main.ts", import.meta.url));
 
 test.skipIf(process.platform !== "linux")(
