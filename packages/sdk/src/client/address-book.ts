@@ -72,7 +72,6 @@ export class AddressBook {
    */
   async findAgain(username: string): Promise<void> {
     const stopped = () => this.#store.read(async (tx) => (await get(tx, "contact/", username))?.stopped);
-    if ((await stopped()) === undefined) return;
     const certificate = await this.#certificate(username, { timeout: FIND_MS }).catch(() => undefined);
     if (certificate !== undefined) await this.#meet(username, certificate);
     const why = await stopped();

@@ -22,7 +22,7 @@ import { Link } from "./link.ts";
 import { listen, type ListenOptions } from "./listen.ts";
 import { type InboxEntry, type Message, readMessage, retryMessage, settleMessage } from "./message.ts";
 import { type AlertRecord, list, type OutboxRecord } from "./records.ts";
-import { type MessageStatus, Sent, toStatus } from "./sent.ts";
+import { isStop, type MessageStatus, Sent, toStatus } from "./sent.ts";
 import { type Wait, waitFor } from "./waiting.ts";
 
 /** What happened that the owner should know: a changed key, a lost message, a relay that contradicts itself. */
@@ -106,8 +106,12 @@ export class Agent implements AsyncDisposable {
 
   async #send(letter: Letter): Promise<Sent> {
     await this.#link.begin();
-    await this.#book.findAgain(parseAddress(letter.to).username);
-    const row = await this.#withLink(enqueue(this.#store, this.#book, usernameKey(this.username), letter));
+    const put = () => this.#withLink(enqueue(this.#store, this.#book, usernameKey(this.username), letter));
+    const row = await put().catch(async (error: unknown) => {
+      if (!isStop(error)) throw error;
+      await this.#book.findAgain(parseAddress(letter.to).username);
+      return put();
+    });
     this.#link.start();
     return new Sent(this.#store, this.#link, row);
   }

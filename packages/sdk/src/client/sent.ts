@@ -140,6 +140,11 @@ export function mismatch(contact: string): AgentError {
   );
 }
 
+/** Whether it says that nothing was sent since the relay showed somebody else in the place of a contact. */
+export function isStop(error: unknown): boolean {
+  return error instanceof AgentError && (error.code === "identity_changed" || error.code === "device_changed");
+}
+
 /** A contact is stopped, or is not who it was expected to be, and so a message was not sent. Says the way out. */
 export function stoppedError(
   why: "identity_changed" | "device_changed" | "fingerprint_mismatch",
