@@ -16,7 +16,7 @@ export interface SendOptions {
   /** Id of the message that this one answers. */
   replyTo?: string;
   thread?: string;
-  /** Milliseconds after which it is not delivered any more. */
+  /** Whole milliseconds after which it is not handled any more; at most what the relay keeps messages for. */
   expiresIn?: number;
   /** An id of one's own, 1 to 60 of `A-Za-z0-9_-`, not ending in `--` and a digit, unique among this agent's messages. */
   messageId?: string;

@@ -8,6 +8,7 @@ import { connect, type Transport } from "./connect.ts";
 import type { Connection } from "./connection.ts";
 import { registerReplacement, replaceDevice } from "./replace-device.ts";
 import { expire } from "./outbox-rows.ts";
+import { otherAddress, refuseIfElsewhere, sayWhere } from "./link-address.ts";
 import { makeTurn } from "./set-aside.ts";
 import { Session } from "./session.ts";
 import { Cache, Turn } from "./turn.ts";
@@ -25,9 +26,6 @@ const REPLACE_AGAIN_MS = 600_000;
 /** What overwritten records have left behind is removed in the first pause of so long, and at the latest after that. */
 const SCRUB_MS = 200;
 const SCRUB_LATEST_MS = 2_000;
-
-/** The address by which the link talks to the relay, if that is not the one that is remembered. */
-const WHERE = "meta/link-server";
 
 export type LinkState =
   /** Another process holds the link. */
@@ -91,7 +89,7 @@ export class Link {
    */
   async begin(): Promise<void> {
     this.start();
-    if (this.#other === undefined) return;
+    if (otherAddress(this.#opened) === undefined) return;
     await Promise.race([this.#looked.promise, this.#running]);
     if (this.state.state === "stopped") throw this.state.error;
   }
@@ -141,13 +139,13 @@ export class Link {
   async #takeAndHold(): Promise<boolean> {
     const lock = await this.#store.takeLink(this.#role);
     if (lock === undefined) {
-      await this.#refuseIfElsewhere();
+      await refuseIfElsewhere(this.#store, this.#opened);
       this.#setState({ state: "waiting" });
       this.#looked.resolve();
       return false;
     }
     try {
-      await this.#sayWhere();
+      await sayWhere(this.#store, this.#opened);
       this.#looked.resolve();
       await this.#hold();
       await this.#store.scrub();
@@ -155,33 +153,6 @@ export class Link {
       await lock.release();
     }
     return true;
-  }
-
-  /** The address that this process was given, if it is not the one that is remembered. */
-  get #other(): string | undefined {
-    const { server, relay } = this.#opened;
-    return server === relay.server ? undefined : server;
-  }
-
-  /** For processes that were given an address of their own. */
-  async #sayWhere(): Promise<void> {
-    const server = this.#other;
-    const said = await this.#store.read((tx) => tx.get(WHERE));
-    if (said === server) return;
-    await this.#store.write((tx) => (server === undefined ? tx.delete(WHERE) : tx.put(WHERE, server)));
-  }
-
-  /** @throws AgentError other_relay if what is sent here would go by another address than this process was given */
-  async #refuseIfElsewhere(): Promise<void> {
-    const { server, relay } = this.#opened;
-    if (this.#other === undefined) return;
-    const there = String((await this.#store.read((tx) => tx.get(WHERE))) ?? relay.server);
-    if (there === server) return;
-    const holder = await this.#store.linkHolder();
-    const who = holder === undefined ? "another process" : `process ${holder.pid} (${holder.role})`;
-    throw new AgentError("other_relay", `${who} holds the link to the relay, and talks to ${there}, not to ${server}`, {
-      hint: "end it first, or leave -s and AIMESSAGE_SERVER out",
-    });
   }
 
   /** Connects, works, and reconnects, until it is stopped. */
