@@ -10,6 +10,8 @@ const DAY_MS = 86_400_000;
 const ROOM = 100;
 /** Whoever follows alerts hears of a repeat this long after they heard of it last. Milliseconds. */
 const AGAIN_MS = DAY_MS;
+/** Whether there is room again is looked at after so long. Milliseconds. */
+const COUNT_AGAIN_MS = 3_600_000;
 /** An alert that was not repeated for so long is forgotten. Milliseconds. */
 const KEPT_MS = 90 * DAY_MS;
 
@@ -21,7 +23,7 @@ export async function raiseAlert(
   contact: string | undefined,
   text: string,
 ): Promise<void> {
-  const about = contact === undefined || (await hasRoom(tx, kind, contact)) ? contact : undefined;
+  const about = contact === undefined || (await hasRoom(tx, now, kind, contact)) ? contact : undefined;
   const index = indexOf(kind, about);
   const known = (await tx.get(index)) as string | undefined;
   const before = known === undefined ? undefined : await get(tx, "alert/", known);
@@ -50,9 +52,14 @@ export async function sweepAlerts(tx: WriteTransaction, now: number): Promise<vo
   }
 }
 
-async function hasRoom(tx: WriteTransaction, kind: string, contact: string): Promise<boolean> {
+async function hasRoom(tx: WriteTransaction, now: number, kind: string, contact: string): Promise<boolean> {
   if ((await tx.get(indexOf(kind, contact))) !== undefined) return true;
-  return (await tx.list({ prefix: indexOf(kind, undefined), limit: ROOM })).length < ROOM;
+  // A flood is counted without counting its list for each.
+  const fullAt = (await tx.get(`alerts-full/${kind}`)) as string | undefined;
+  if (fullAt !== undefined && Math.abs(now - Number(fullAt)) < COUNT_AGAIN_MS) return false;
+  if ((await tx.list({ prefix: indexOf(kind, undefined), limit: ROOM })).length < ROOM) return true;
+  await tx.put(`alerts-full/${kind}`, String(now));
+  return false;
 }
 
 function indexOf(kind: string, contact: string | undefined): string {

@@ -51,8 +51,10 @@ async function endRow(turn: Turn, seq: string, { state, reason, keepsReceipts }:
 /** Whether a message, and not only receipts, waits for this contact. */
 export async function hasMessage(turn: Turn, username: string): Promise<boolean> {
   const prefix = `queue/${username}/`;
-  for (const [key] of await turn.tx.list({ prefix }))
-    if ((await get(turn.tx, "out/", key.slice(prefix.length)))?.kind === "message") return true;
+  let after: string | undefined;
+  for (let page; (page = await turn.tx.list({ prefix, after, limit: PAGE })).length > 0; after = page.at(-1)?.[0])
+    for (const [key] of page)
+      if ((await get(turn.tx, "out/", key.slice(prefix.length)))?.kind === "message") return true;
   return false;
 }
 

@@ -284,7 +284,10 @@ export type AnswerRecord =
   | { ok: Record<string, unknown> }
   | { error: { code: string; message: string; hint?: string; reason?: string } };
 
-/** `alert/<seq>`: what the owner should know; by kind and contact it is found in `alert-of/<kind>/<contact>`. Unix ms. */
+/**
+ * `alert/<seq>`: what the owner should know; by kind and contact it is found in `alert-of/<kind>/<contact>`, and
+ * `alerts-full/<kind>` says when there was no room for one more contact. Unix ms.
+ */
 export interface AlertRecord {
   /** When it came last. */
   at: number;

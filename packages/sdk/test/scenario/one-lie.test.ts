@@ -1,9 +1,10 @@
 /** What one lie of a relay leaves behind: nothing. Rows of SECURITY.md, "A relay that lies". */
 import { cpSync } from "node:fs";
-import { describe, expect, onTestFinished, test, vi } from "vitest";
+import { describe, expect, test } from "vitest";
+import { Connection, type Socket } from "../../src/client/connection.ts";
 import { foreignWelcome } from "./forge.ts";
 import type { Frame } from "./proxy.ts";
-import { alertKinds, bodies, eventually, follow, pause, rejection, World } from "./world.ts";
+import { alertKinds, bodies, eventually, follow, rejection, World } from "./world.ts";
 
 const edit = (frame: Frame, change: Frame["data"]): Frame => ({ ...frame, data: { ...frame.data, ...change } });
 
@@ -200,29 +201,21 @@ test("[R-13] that a device was replaced is believed nowhere without proof, and e
   await (await again.send("bob", "still me")).handled();
 });
 
-test("[R-5] a relay that says to wait for a year is asked again after an hour", async () => {
-  const all = await talking();
-  await using world = all.world;
-  let refused = 0;
-  world.proxy.rule = ({ agent, toRelay, frame }) => {
-    if (agent !== "alice" || !toRelay || frame.type !== "send" || refused > 0) return undefined;
-    refused += 1;
-    const { message_id } = frame.data;
-    const data = { code: 429, reason: "rate_limited", message: "", message_id, retry_after_ms: 365 * 86_400_000 };
-    world.proxy.answer("alice", frame.id!, { type: "error", data: data as Frame["data"] });
-    return [];
+test("a relay that says to wait for a year is waited for no longer than an hour", async () => {
+  const listeners = new Map<string, (event: never) => void>();
+  const sent: Frame[] = [];
+  const socket: Socket = {
+    send: (text) => void sent.push(JSON.parse(text) as Frame),
+    close: () => undefined,
+    addEventListener: (type: string, listener: (event: never) => void) => void listeners.set(type, listener),
   };
-  const sent = await all.alice.send("bob", "later");
-  await eventually("it is refused", () => refused > 0);
-  await pause(50);
-  expect((await sent.status()).state).toBe("queued");
-  const logins = () => world.proxy.sentBy("alice", "listen").length;
-  const before = logins();
-  const monotonic = performance.now.bind(performance);
-  const spy = vi.spyOn(performance, "now").mockImplementation(() => monotonic() + 3_600_000);
-  onTestFinished(() => spy.mockRestore());
-  // Wakes her.
-  await all.bob.send("alice", "are you there?");
-  expect((await sent.handled()).state).toBe("handled");
-  expect(logins()).toBe(before);
+  const opening = Connection.over(socket, new URL("ws://localhost"), () => undefined);
+  listeners.get("open")?.({} as never);
+  const connection = await opening;
+  const answer = connection.ask("list_users", {});
+  const data = { code: 429, reason: "rate_limited", message: "", retry_after_ms: 365 * 86_400_000 };
+  const frame = { type: "error", reply_to: sent[0]?.id, timestamp: 1, data };
+  listeners.get("message")?.({ data: JSON.stringify(frame) } as never);
+  expect(await answer).toMatchObject({ refusal: { reason: "rate_limited", retry_after_ms: 3_600_000 } });
+  connection.close();
 });
