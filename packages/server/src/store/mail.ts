@@ -93,10 +93,11 @@ export function mailTable(
     return fresh;
   }
 
-  function release(row: Size): void {
+  /** Gives back what so many entries of one sender took. */
+  function release(row: Size, messages: number): void {
     addresses.chargeMail(row.address ?? undefined, row.sender, -row.bytes);
     const known = usages.get(row.mailbox);
-    if (known !== undefined) charge(known[row.kind], payerOf(row), -1, -row.bytes);
+    if (known !== undefined) charge(known[row.kind], payerOf(row), -messages, -row.bytes);
   }
 
   const capacity = {
@@ -198,14 +199,22 @@ export function mailTable(
     received(mailbox: number, seq: number): number {
       const rows = sizesUpTo.all(mailbox, seq) as unknown as SizeArray[];
       if (rows.length > 0) deleteUpTo.run(mailbox, seq);
-      for (const [sender, kind, bytes, stranger, address] of rows)
-        release({ mailbox, sender, kind, bytes, stranger, address });
+      // Mostly those of one sender stand together.
+      for (let first = 0, next = 0; first < rows.length; first = next) {
+        const [sender, kind, , stranger, address] = rows[first] as SizeArray;
+        let bytes = 0;
+        for (let row = rows[next]; row !== undefined && row[0] === sender && row[1] === kind; row = rows[++next]) {
+          if (row[3] !== stranger || row[4] !== address) break;
+          bytes += row[2];
+        }
+        release({ mailbox, sender, kind, bytes, stranger, address }, next - first);
+      }
       return rows.length;
     },
 
     remove(row: Size & Pick<EntryRow, "seq">): void {
       deleteOne.run(row.seq);
-      release(row);
+      release(row, 1);
     },
 
     highWater(mailbox: number): number {
