@@ -116,9 +116,12 @@ export class KeyStock {
   }
 
   async #judgeLifetimes(turn: Turn): Promise<void> {
-    const { invalid } = countKeyPackages(await list(turn.tx, "key/"), turn.relayNow);
+    const { valid, invalid } = countKeyPackages(await list(turn.tx, "key/"), turn.relayNow);
+    if (invalid === 0) return;
     // At once: nobody can open a conversation by these.
-    if (invalid > 0) await renewalIsDue(turn.tx, 0);
+    await renewalIsDue(turn.tx, 0);
+    const text = "by the relay's clock nobody could use the key packages of this agent; they are replaced";
+    if (valid === 0) await turn.alert("key_lifetime", undefined, text);
   }
 
   async #plan(turn: Turn): Promise<void> {

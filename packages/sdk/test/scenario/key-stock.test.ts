@@ -155,7 +155,7 @@ function lieAboutTime(world: World, agent: string, by: number): void {
 }
 
 describe("key packages that are out of their lifetime by the relay's clock", () => {
-  test("are replaced at the next login, and whoever wrote meanwhile is heard", async () => {
+  test("are replaced at the next login, which the owner is told, and whoever wrote meanwhile is heard", async () => {
     await using world = await World.create();
     world.proxy.rule = ({ toRelay, frame }) =>
       !toRelay && frame.type === "info"
@@ -169,7 +169,7 @@ describe("key packages that are out of their lifetime by the relay's clock", () 
     follow(first);
     await eventually("they are replaced", () => renewals(world, "bob").length === 1);
     expect((await sent.handled()).state).toBe("handled");
-    for (const agent of [first, alice]) expect(await alertKinds(agent)).toEqual([]);
+    expect([await alertKinds(first), await alertKinds(alice)]).toEqual([["key_lifetime"], []]);
   });
 
   test("are replaced four times in two hours at most, whatever a relay says of the time at each login", async () => {
