@@ -16,10 +16,11 @@ export interface Writing {
  */
 export type Unfinished = Shares<Writing>;
 
-export function unfinished({ unfinishedBytesOfAll }: Limits): Unfinished {
+export function unfinished({ unfinishedBytesOfAll, frameBytes }: Limits): Unfinished {
   return new Shares({
-    most: unfinishedBytesOfAll,
-    share: unfinishedBytesOfAll / 4,
+    // The largest frame always finds room.
+    most: Math.max(unfinishedBytesOfAll, frameBytes),
+    share: Math.max(unfinishedBytesOfAll / 4, frameBytes),
     ownersOf: ({ address, login }) => [`address ${address}`, ...(login === undefined ? [] : [`account ${login.name}`])],
     between: "newest",
     end: (writing) => writing.drop("unfinished message dropped"),

@@ -85,7 +85,7 @@ test("[A-8] a message that is not whole in time ends its connection, whatever pi
 });
 
 test("[A-8] messages that are not whole take a bounded part of memory, and whole ones go on", async () => {
-  await using relay = await relayWith({ unfinishedBytesOfAll: 2_000_000 });
+  await using relay = await relayWith({ unfinishedBytesOfAll: 2_000_000, frameBytes: 400_000 });
   const hoarders = await Promise.all(["aaa", "bbb", "ccc", "ddd"].map((name) => tokenClient(relay.url, name)));
   using honest = await tokenClient(relay.url, "honest");
   const rest = Buffer.alloc(300, "x");
@@ -105,7 +105,7 @@ test("[A-8] messages that are not whole take a bounded part of memory, and whole
 });
 
 test("[A-8] a message that says it is too much beside others is not read, and those go on", async () => {
-  await using relay = await relayWith({ unfinishedBytesOfAll: 400_000 });
+  await using relay = await relayWith({ unfinishedBytesOfAll: 400_000, frameBytes: 100_000 });
   using first = await tokenClient(relay.url, "first");
   using second = await tokenClient(relay.url, "second");
   const body = JSON.stringify({ type: "send", id: "s", data: { to: "first", message: "x".repeat(60_000) } });
@@ -116,6 +116,13 @@ test("[A-8] a message that says it is too much beside others is not read, and th
   await second.closed;
   tcp(first).write(body.slice(50_000));
   expect((await first.read(({ reply_to }) => reply_to === "s")).data.status).toBe("delivered");
+});
+
+test("the largest frame finds room, however little there is for messages that are not whole", async () => {
+  await using relay = await relayWith({ unfinishedBytesOfAll: 1000 });
+  using client = await tokenClient(relay.url, "alice");
+  const message = "x".repeat(900_000);
+  expect((await client.ask("send", { to: "alice", message })).data.status).toBe("delivered");
 });
 
 test("[A-8] of a stranger's frame nothing is held once it says that it is too large", async () => {
