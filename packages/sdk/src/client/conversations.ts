@@ -98,6 +98,8 @@ export async function acceptWelcome(
 ): Promise<void> {
   const username = usernameKey(from);
   const refuse = (kind: string, text: string) => turn.alert(kind, username, text);
+  if (username === usernameKey(turn.account.identity.username))
+    return refuse("bad_welcome", "a Welcome came in this agent's own name");
   const welcome = isBase64(message) ? fromBase64(message) : new Uint8Array();
   if (announcedGroup !== undefined && (await isKnownGroup(turn, announcedGroup)))
     return refuse("welcome_replayed", `a Welcome from ${from} names a conversation that is known already`);

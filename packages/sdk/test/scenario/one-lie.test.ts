@@ -89,6 +89,34 @@ describe("a forged Welcome under the name of a pinned contact", () => {
   });
 });
 
+test("[R-7] a Welcome in an agent's own name opens nothing, and makes it no contact of itself", async () => {
+  await using world = await World.create();
+  await using elsewhere = await World.create();
+  const alice = await world.open("alice");
+  await alice.sync();
+  const { welcome, groupId, device } = await foreignWelcome(world, {
+    from: "alice",
+    to: "alice",
+    leaves: 2,
+    at: elsewhere,
+  });
+  world.proxy.push("alice", {
+    type: "message",
+    data: {
+      from: "alice",
+      device,
+      kind: "welcome",
+      group_id: groupId,
+      message: welcome,
+      message_id: "w",
+      timestamp: 1,
+    },
+  });
+  await eventually("alice is told", async () => (await alice.alerts()).length > 0);
+  expect(await alertKinds(alice)).toEqual(["bad_welcome"]);
+  expect(await alice.contacts()).toEqual([]);
+});
+
 test("[R-5] another identity that a relay shows once ends what waits then, and nothing else", async () => {
   await using world = await World.create();
   await using elsewhere = await World.create();
