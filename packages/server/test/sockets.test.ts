@@ -171,6 +171,8 @@ test.skipIf(process.platform !== "linux")(
       env: { PATH: process.env["PATH"] },
       stdio: ["ignore", "pipe", "pipe"],
     });
+    using killed = new DisposableStack();
+    killed.defer(() => child.kill("SIGKILL"));
     let [printed, log] = ["", ""];
     child.stdout.on("data", (data: Buffer) => (printed += data.toString()));
     child.stderr.on("data", (data: Buffer) => (log += data.toString()));
