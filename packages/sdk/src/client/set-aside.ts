@@ -49,15 +49,21 @@ async function setAside(turn: Turn, fault: Fault): Promise<void> {
   turn.aside.add(fault.at);
   const [table = "", ...rest] = fault.at.split("/");
   const key = rest.join("/");
-  const what = await ENDS[table]?.(turn, key);
-  if (FORGOTTEN.has(table)) await turn.tx.delete(fault.at);
-  await turn.alert("internal", undefined, `${what ?? "a record was left alone"}: ${fault.message}`);
+  const what = await (ENDS[table] ?? forget)(turn, key, fault.at);
+  await turn.alert("internal", undefined, `${what}: ${fault.message}`);
 }
 
-/** Nobody waits for these. */
-const FORGOTTEN: ReadonlySet<string> = new Set(["alert", "key"]);
+/** Without these there is no agent. */
+const KEPT: ReadonlySet<string> = new Set(["meta/identity", "meta/device", "meta/relay"]);
 
-const ENDS: Record<string, (turn: Turn, key: string) => Promise<string>> = {
+/** Nobody waits for what it stood for. */
+async function forget({ tx }: Turn, _key: string, at: string): Promise<string> {
+  if (KEPT.has(at)) return "a record cannot be read";
+  await tx.delete(at);
+  return "a record was dropped";
+}
+
+const ENDS: Record<string, (turn: Turn, key: string, at: string) => Promise<string>> = {
   out: failMessage,
   wire: failMessage,
   in: failReceived,

@@ -66,6 +66,8 @@ const plants: Record<string, (tx: WriteTransaction, peer: string, group: string)
   "a request that is no JSON": (tx) => tx.put("ask/1", BROKEN),
   "a request that nobody knows": (tx) => tx.put("ask/1", `{"id":"1","type":"unheard_of","data":{},"at":${Date.now()}}`),
   "a key package that is no JSON": (tx) => tx.put("key/1", BROKEN),
+  "what the relay was told of peers that is no JSON": (tx) => tx.put("meta/peers", BROKEN),
+  "a renewal of keys that is no JSON": (tx) => tx.put("meta/renewal", BROKEN),
   "an alert that is no JSON": (tx) => tx.put(`alert/${pad(1)}`, BROKEN),
 };
 
