@@ -332,12 +332,16 @@ test("bench measures a relay and leaves nothing behind", async () => {
 test("unregister names what waits, and has it sent before the agent is gone", async () => {
   const world = await createWorld();
   await world.register("alice", "bob");
-  for (const text of ["one", "two"])
-    expect((await world.cli(`send -u alice -t bob -m ${text}`, { env: { AIMESSAGE_SERVER: NOWHERE } })).exit).toBe(4);
   await world.cli("send -u bob -t alice -m unread");
+  await world.cli("users -u alice");
+  const offline = { env: { AIMESSAGE_SERVER: NOWHERE } };
+  for (const text of ["one", "two"]) expect((await world.cli(`send -u alice -t bob -m ${text}`, offline)).exit).toBe(4);
   const asked = await world.cli("unregister -u alice", { stdin: "" });
   expect(asked.exit).toBe(2);
-  expect(asked.stderr).toContain("it has 2 messages waiting to be sent");
+  expect(asked.stderr).toContain("it has 2 messages waiting to be sent, and 1 message received and not handled");
+  // Where the relay cannot be asked to, nothing is given up.
+  expect(await world.cli("unregister -u alice --yes", offline)).toMatchObject({ exit: 4, stdout: "" });
+  expect((await world.cli("inbox -u alice")).stdout).toMatch(/ unhandled .* unread\n/);
   const gone = await world.cli("unregister -u alice --yes --json");
   expect(gone.exit).toBe(0);
   expect(gone.stderr).toContain("2 messages waiting to be sent");
