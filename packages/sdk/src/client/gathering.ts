@@ -45,7 +45,7 @@ export class Gathering {
       // What cannot leave now gathers here, and not as one receipt after another in the outbox.
       if (flight.hasReceiptUnderWay(contact) || flight.isPaused(contact, turn.ticks) || flight.strange.has(contact))
         continue;
-      const at = await this.#earliest(turn, contact);
+      const at = await turn.on(`owed/${contact}`, () => this.#earliest(turn, contact));
       later = Math.min(later, at > turn.ticks ? at : Infinity);
       if (at > turn.ticks && !last) continue;
       names.push(contact);

@@ -157,10 +157,11 @@ export class Session {
       if (disorder) await turn.alert("relay_order", undefined, "the relay pushed something twice or out of order");
       await this.#applyQuietCommits(turn);
       for (const { username, answer } of openings)
-        await turn.on(`contact/${username}`, async () => {
-          if ("refusal" in answer) await cannotOpen(turn, flight, username, answer.refusal);
-          else if (!this.#cache.isHeld(username)) await openWith(turn, flight, username, answer.ok);
-        });
+        if (!turn.aside.has(`contact/${username}`))
+          await turn.on(`contact/${username}`, async () => {
+            if ("refusal" in answer) await cannotOpen(turn, flight, username, answer.refusal);
+            else if (!this.#cache.isHeld(username)) await openWith(turn, flight, username, answer.ok);
+          });
       await this.#sweepIfDue(turn);
       await heal(turn, (group) => flight.postCommit(group));
       await repeatCommits(turn, flight);

@@ -62,6 +62,10 @@ const plants: Record<string, (tx: WriteTransaction, peer: string, group: string)
       created_at: Date.now(),
     }),
   "a commit of another shape": (tx, _peer, group) => tx.put(`commit/${group}`, "{}"),
+  "a contact that is no JSON, and is owed a receipt": async (tx, peer) => {
+    await tx.put(`contact/${peer}`, BROKEN);
+    await tx.put(`owed/${peer}/done/${pad(1)}`, JSON.stringify({ id: "one" }));
+  },
   "a contact that is no JSON": (tx, peer) => tx.put(`contact/${peer}`, BROKEN),
   "a request that is no JSON": (tx) => tx.put("ask/1", BROKEN),
   "a request that nobody knows": (tx) => tx.put("ask/1", `{"id":"1","type":"unheard_of","data":{},"at":${Date.now()}}`),
