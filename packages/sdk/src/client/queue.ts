@@ -67,18 +67,15 @@ export async function bodyToSend(turn: Turn, row: OutboxRecord, identityKey: str
   if (turn.isTimeSure && row.expires_at !== undefined && row.expires_at <= turn.now)
     // What has left us once may have arrived: a receipt outweighs this.
     await settle(turn, row, "expired", "expired", hasLeft(row));
-  else if (!(await isFor(turn, row, identityKey)))
+  else if (row.kind === "message" && !(await isFor(turn, row, identityKey)))
     await settle(turn, row, "failed", "fingerprint_mismatch", hasLeft(row));
   else if (await isTooLarge(turn, row)) await settle(turn, row, "refused", "message_too_large", hasLeft(row));
-  else return row.kind === "receipt" ? receiptToSend(turn, row) : bodyOf(turn, row);
+  else return (await isFor(turn, row, identityKey)) ? bodyOf(turn, row) : receiptToAnother(turn, row);
   return undefined;
 }
 
-async function receiptToSend(turn: Turn, row: OutboxRecord): Promise<Uint8Array | undefined> {
-  const contact = await turn.contact(row.to);
-  const body = await bodyOf(turn, row);
-  if (contact === undefined || row.created_at >= contact.pinned_at) return body;
-  const left = withoutOutcomes(body);
+async function receiptToAnother(turn: Turn, row: OutboxRecord): Promise<Uint8Array | undefined> {
+  const left = withoutOutcomes(await bodyOf(turn, row));
   if (left === undefined) await deleteRow(turn, row);
   return left;
 }

@@ -38,7 +38,8 @@ export async function flushReceipt(turn: Turn, username: string): Promise<void> 
     else body.failed.push({ id, reason: String(reason) });
     await turn.tx.delete(owed(username, "lost", id));
   }
-  if (Object.values(body).some((part) => Object.keys(part).length > 0)) await enqueueReceipt(turn, username, body);
+  if (Object.values(body).every((part) => Object.keys(part).length === 0)) return;
+  await enqueueReceipt(turn, { to: username, ...(present === undefined ? {} : { identity_key: present }) }, body);
 }
 
 async function take(tx: ReadTransaction, username: string, kind: OwedKind, limit: number): Promise<[string, Value][]> {
@@ -69,13 +70,17 @@ export function receiptsAreOut(store: ClientStore): Promise<true | undefined> {
   });
 }
 
-async function enqueueReceipt(turn: Turn, to: string, body: Receipt): Promise<void> {
+async function enqueueReceipt(
+  turn: Turn,
+  whom: Pick<OutboxRecord, "to" | "identity_key">,
+  body: Receipt,
+): Promise<void> {
   const seq = await nextSeq(turn.tx, "out");
   const row: OutboxRecord = {
     seq,
     id: randomId(),
     kind: "receipt",
-    to,
+    ...whom,
     content_type: "application/json",
     created_at: turn.now,
     updated_at: turn.now,
