@@ -83,6 +83,13 @@ export async function applyCommit(turn: Turn, group: string): Promise<void> {
   await turn.removeCommit(group);
 }
 
+/** The other side is in the epoch that our commit opens: it was admitted, though its answer has not reached us. */
+export async function applyUnanswered(turn: Turn, { record }: Conversation, epoch: number | undefined): Promise<void> {
+  const pending = turn.cache.commits.get(record.id);
+  if (pending?.kind === "update" && epoch === pending.epoch + 1 && record.epoch === pending.epoch)
+    await applyCommit(turn, record.id);
+}
+
 /** Applies the admitted commits for which everything below `seq` of our mailbox has been processed. */
 export async function applyAdmitted(turn: Turn, seq: number): Promise<void> {
   for (const commit of turn.cache.commits.values())

@@ -30,19 +30,19 @@ export function confirm(turn: Turn, contact: string, group: string, counter: num
 
 /** As far as the turn has time; the rest is on disk, and what its contact reports meanwhile comes behind it. */
 async function report(turn: Turn, contact: string, record: ReportRecord): Promise<void> {
-  const { reporting, waste } = turn.cache;
+  const { reporting } = turn.cache;
   if (!reporting.has(contact) && (await apply(turn, contact, record, 1))) return;
   reporting.add(contact);
-  turn.isCut ||= !waste.isSpent(contact, turn.clock());
+  turn.isCut ||= !turn.isSpent(contact);
   await put(turn.tx, "report/", `${contact}/${pad(await nextSeq(turn.tx, "report"))}`, record);
 }
 
 /** Goes on with what earlier turns have left, contact by contact, each in order. */
 export async function continueReports(turn: Turn): Promise<void> {
-  const { reporting, waste } = turn.cache;
+  const { reporting } = turn.cache;
   const contacts = [...reporting];
   for (const contact of contacts) {
-    if (waste.isSpent(contact, turn.clock())) continue;
+    if (turn.isSpent(contact)) continue;
     reporting.delete(contact);
     if (await continueFor(turn, contact)) continue;
     // In the next turn the others come first.
@@ -68,7 +68,7 @@ async function continueFor(turn: Turn, contact: string): Promise<boolean> {
 /** Applies a report, and takes out of it what is applied. @returns whether that is all of it */
 async function apply(turn: Turn, from: string, record: ReportRecord, share: number): Promise<boolean> {
   let count = 0;
-  const goesOn = () => !turn.cache.waste.isSpent(from, turn.clock()) && (count++ < AT_LEAST || turn.mayGoOn(share));
+  const goesOn = () => !turn.isSpent(from) && (count++ < AT_LEAST || turn.mayGoOn(share));
   /** A row that was sent to whoever reports of it. */
   const theirs = async (row: OutboxRecord | undefined): Promise<OutboxRecord | undefined> => {
     if (row !== undefined && (await isTo(turn, row, from))) return row;

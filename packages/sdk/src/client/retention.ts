@@ -116,6 +116,7 @@ export async function sweep(turn: Turn, isCurrent: boolean): Promise<number> {
     for (const [key] of await tx.list({ prefix: owed(username) })) await tx.delete(key);
     await tx.delete(`replaces/${username}`);
     await forgetName(tx, username);
+    turn.cache.strangers.forget(username);
   };
   const due = [
     forgotten === AT_ONCE,

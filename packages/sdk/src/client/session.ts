@@ -3,6 +3,7 @@ import { type GroupCrypto, wipe } from "../crypto/group.ts";
 import type { RelayFrameData } from "../protocol/index.ts";
 import type { ClientStore } from "../store/store.ts";
 import { type Account, STOCK } from "./account.ts";
+import { Arrivals } from "./arrivals.ts";
 import { applyAnswers, repeatCommits } from "./answers.ts";
 import { serveRequests } from "./asks.ts";
 import { judgeClock } from "./clock.ts";
@@ -24,8 +25,6 @@ import { sweep } from "./retention.ts";
 import { makeTurn } from "./set-aside.ts";
 import { Cache, Turn } from "./turn.ts";
 
-/** Frames that are processed in one transaction, at most. */
-const BATCH = 256;
 /** What other processes, which wait for the store, have between two turns of which the first had more to do than time. */
 const GIVE_WAY_MS = 5;
 /** Frames with ciphertexts that are read into memory at once. */
@@ -51,8 +50,7 @@ export class Session {
   readonly #connection: Connection;
   readonly #cache = new Cache();
   readonly #flight: Flight;
-  /** Pushed and in order, and not processed yet: the turn had no time for them, or one before them has failed by itself. */
-  readonly #kept: Pushed[] = [];
+  readonly #arrivals: Arrivals;
   #sweptAt = 0;
   #sweepAfter = 0;
   #heardAt = performance.now();
@@ -66,8 +64,7 @@ export class Session {
   #expiresAt = Infinity;
   #asked = false;
   #written = false;
-  /** Highest `seq` that was pushed, and that was acknowledged, on this connection. */
-  #pushedUpTo = 0;
+  /** Highest `seq` that was acknowledged on this connection. */
   #told = 0;
   /** Where our mailbox stood when we began to listen. */
   readonly #highWater: number;
@@ -83,6 +80,7 @@ export class Session {
     this.#crypto = crypto;
     this.#account = account;
     this.#connection = connection;
+    this.#arrivals = new Arrivals(connection);
     this.#highWater = listening.high_water ?? 0;
     this.#peers = new PeersAtRelay(connection, listening.log_id ?? "");
     this.#isTimeSure = judgeClock(account.relay);
@@ -143,7 +141,7 @@ export class Session {
   async turn(last = false): Promise<boolean> {
     const connection = this.#connection;
     const flight = this.#flight;
-    const { batch, disorder } = this.#kept.length > 0 ? this.#takeKept() : this.#inOrder(connection.take(BATCH));
+    const { batch, disorder } = this.#arrivals.take();
     if (batch.length > 0) this.#heardAt = performance.now();
     let received = 0;
     const openings = await this.#claim();
@@ -181,8 +179,8 @@ export class Session {
     await this.#keys.fill(last || !this.current ? undefined : this.#heardAt);
     const served = this.#asked && (await serveRequests(this.#store, connection));
     this.#written ||= batch.length > 0 || turn.after.length > 0;
-    this.#kept.unshift(...batch.slice(received));
-    const waiting = this.#kept.length + connection.pushed + flight.sendAnswers.length + flight.commitAnswers.length;
+    this.#arrivals.putBack(batch.slice(received));
+    const waiting = this.#arrivals.waiting + flight.sendAnswers.length + flight.commitAnswers.length;
     if (turn.isCut) await new Promise((resolve) => setTimeout(resolve, GIVE_WAY_MS));
     const isDone = waiting === 0 && !served && !turn.isCut && turn.after.length === 0;
     return isDone && (await this.#openable()).length === 0;
@@ -206,25 +204,9 @@ export class Session {
         this.#cache.clear();
         // What is behind it waits for the next turn: however many fail, each is processed twice, and not with each of them.
         const index = batch.findIndex(({ delivery }) => at === `pushed/${delivery.seq}`);
-        if (index >= 0) this.#kept.unshift(...batch.splice(index + 1));
+        if (index >= 0) this.#arrivals.putBack(batch.splice(index + 1));
       },
     });
-  }
-
-  #takeKept(): { batch: Pushed[]; disorder: boolean } {
-    return { batch: this.#kept.splice(0), disorder: false };
-  }
-
-  /**
-   * On one connection `seq` rises. [P-5.2] What comes behind an entry that does not is left alone: the next connection
-   * brings it, and tells whether we were lied to.
-   */
-  #inOrder(pushed: Pushed[]): { batch: Pushed[]; disorder: boolean } {
-    for (const [index, { delivery }] of pushed.entries()) {
-      if (delivery.seq <= this.#pushedUpTo) return { batch: pushed.slice(0, index), disorder: true };
-      this.#pushedUpTo = delivery.seq;
-    }
-    return { batch: pushed, disorder: false };
   }
 
   /** Whether there was anything to write since this was asked last. */
@@ -256,7 +238,7 @@ export class Session {
     const { relay } = this.#account;
     relay.position = turn.position;
     // Repeated on a new connection, for what was processed on one that was lost before the relay heard of it.
-    const seq = Math.min(turn.position, this.#pushedUpTo);
+    const seq = Math.min(turn.position, this.#arrivals.pushedUpTo);
     if (seq > this.#told) {
       this.#told = seq;
       this.#connection.tell("received", { log_id: relay.log_id ?? "", seq });

@@ -51,6 +51,12 @@ export class Strangers {
     return cost;
   }
 
+  /** Nothing of it is left. */
+  forget(contact: string): void {
+    this.#all -= this.#each.get(contact) ?? 0;
+    this.#set(contact, 0);
+  }
+
   #set(contact: string, bytes: number): void {
     this.#each.set(contact, bytes);
     this.#changed.add(contact);

@@ -239,6 +239,11 @@ export class Turn {
     this.cache.waste.add(contact, work, this.clock());
   }
 
+  /** Whether a contact has caused so much of it that it is not read for now. */
+  isSpent(contact: string): boolean {
+    return this.cache.waste.isSpent(contact, this.clock());
+  }
+
   /** Fingerprint of an identity key (base64) under a username: 52 characters. */
   fingerprintOf(username: string, identityKey: string): Promise<string> {
     return fingerprint(username, fromBase64(identityKey));
