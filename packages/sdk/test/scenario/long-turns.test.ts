@@ -171,7 +171,13 @@ test("while a receipt for thousands of messages is applied, another process of t
   await (await world.openFrom("alice", await world.sqlite(folder))).users();
   await world.memory("bob").write(async (tx) => {
     const row = { seq: 900, id: "r", kind: "receipt", to: "alice", content_type: "application/json" } as const;
-    await put(tx, "out/", pad(900), { ...row, state: "queued", created_at: 1, updated_at: Date.now(), attempt: 0 });
+    await put(tx, "out/", pad(900), {
+      ...row,
+      state: "queued",
+      created_at: Date.now(),
+      updated_at: Date.now(),
+      attempt: 0,
+    });
     await tx.put(`out-body/${pad(900)}`, JSON.stringify({ received: { [group]: 1_000 + many } }));
     await tx.put("queue/alice/0000000000000900", "");
   });

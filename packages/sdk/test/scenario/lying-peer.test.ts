@@ -9,7 +9,7 @@ function sendReceipts(world: World, from: string, to: string, bodies: string[]):
     for (const [index, body] of bodies.entries()) {
       const [seq, id] = [9_000 + index, `forged-${index}`];
       const row = { seq, id, kind: "receipt", to, content_type: "application/json", state: "queued" } as const;
-      await put(tx, "out/", pad(seq), { ...row, created_at: 1, updated_at: Date.now(), attempt: 0 });
+      await put(tx, "out/", pad(seq), { ...row, created_at: Date.now(), updated_at: Date.now(), attempt: 0 });
       await tx.put(`out-body/${pad(seq)}`, body);
       await tx.put(`out-id/${id}`, String(seq));
       await tx.put(`queue/${to}/${pad(seq)}`, "");
