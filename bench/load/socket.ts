@@ -68,6 +68,8 @@ export class LoadSocket {
 
   next(): Promise<Frame> {
     return new Promise((resolve, reject) => {
+      // It is not closed once more.
+      if (this.closed) return reject(new Error("the server has closed the connection before"));
       this.onText = (buffer, start, end) => resolve(JSON.parse(buffer.toString("utf8", start, end)) as Frame);
       this.onClose = () => reject(new Error("the server has closed a connection"));
     });

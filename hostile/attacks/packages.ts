@@ -3,7 +3,7 @@ import { toBase64 } from "../../packages/sdk/src/protocol/index.ts";
 import { type Attack, besiege, crypto, frames, pour } from "../foe.ts";
 
 /** Of a credential, which nobody but a contact reads: so large that the package is as large as it may be. */
-const CREDENTIAL_BYTES = 9_000;
+const CREDENTIAL_BYTES = 3_400;
 const AT_ONCE = 40;
 
 /** Accounts that publish as many and as large key packages as the relay takes, and are never heard of again. */

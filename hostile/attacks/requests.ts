@@ -14,12 +14,15 @@ export const requests: Attack = async (target, signal) => {
         const socket = connect({ port: target.port, host: "127.0.0.1", localAddress: "127.0.1.5" });
         socket.on("error", () => {});
         socket.resume();
-        await once(socket, "connect");
-        while (!signal.aborted && !socket.destroyed) {
-          socket.write(request);
-          await pause(AGAIN_MS, signal);
+        try {
+          await once(socket, "connect", { signal });
+          while (!signal.aborted && !socket.destroyed) {
+            socket.write(request);
+            await pause(AGAIN_MS, signal);
+          }
+        } finally {
+          socket.destroy();
         }
-        socket.destroy();
       }),
     ),
   );
