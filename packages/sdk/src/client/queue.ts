@@ -98,10 +98,12 @@ async function bodyOf(turn: Turn, { seq }: OutboxRecord): Promise<Uint8Array> {
 /** Contacts to whom something waits and may leave now, some of them, beginning behind the one that was served last. */
 export async function contactsWithQueue(turn: Turn, flight: Flight, limit: number): Promise<string[]> {
   const names = new Set<string>();
+  // Compared as their keys are: `ab-c/` comes before `ab/`.
+  const isBehind = (name: string) => `${name}/` >= `${flight.lastServed}/`;
   for (const behind of [flight.lastServed, undefined])
     for await (const name of partsUnder(turn.tx, "queue/", behind)) {
       if (!flight.isPaused(name, turn.ticks)) names.add(name);
-      if (names.size >= limit || (behind === undefined && name >= flight.lastServed)) break;
+      if (names.size >= limit || (behind === undefined && isBehind(name))) break;
     }
   return [...names];
 }

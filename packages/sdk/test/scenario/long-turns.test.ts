@@ -5,7 +5,7 @@ import { Flight } from "../../src/client/flight.ts";
 import { receive } from "../../src/client/incoming.ts";
 import { encryptQueued } from "../../src/client/outgoing.ts";
 import { expire } from "../../src/client/outbox-rows.ts";
-import { failWaiting } from "../../src/client/queue.ts";
+import { contactsWithQueue, failWaiting } from "../../src/client/queue.ts";
 import { list, pad, put } from "../../src/client/records.ts";
 import { applyReceipt, continueReports } from "../../src/client/reports.ts";
 import { continueAgain } from "../../src/client/resend.ts";
@@ -190,4 +190,22 @@ test("while a receipt for thousands of messages is applied, another process of t
   });
   // It got in between.
   expect(seen.size).toBeGreaterThan(3);
+});
+
+test("each contact to whom something waits has its turn, whatever names begin like others and wait for something", async () => {
+  const { store, turn } = await unconfirmed();
+  const names = ["build", "build-1", "build-2", "build_3", "builder", "a", "z"];
+  await store.write(async (tx) => {
+    for (const name of names) await tx.put(`queue/${name}/${pad(2_000)}`, "");
+  });
+  const flight = new Flight(
+    () => undefined,
+    () => undefined,
+  );
+  flight.lastServed = "build";
+  await turn(async (one) => {
+    flight.backOff("build-1", one.ticks, 1_000_000);
+    const found = await contactsWithQueue(one, flight, 100);
+    expect(found.toSorted()).toEqual(names.filter((name) => name !== "build-1").toSorted());
+  });
 });
