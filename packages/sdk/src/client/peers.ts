@@ -55,14 +55,15 @@ export class PeersAtRelay {
     const names = from === undefined ? await changed(turn.tx) : await all(turn.tx, from);
     if (names.length === 0 && from === undefined) return;
     const upTo = from === undefined || names.length < AT_ONCE ? undefined : names.at(-1)?.[0];
-    this.#sent = { names, upTo };
     const of = (wanted: PeerStanding): string[] => names.filter(([, is]) => is === wanted).map(([name]) => name);
     const data = { ...(from === "" ? { clear: "all" as const } : {}), allow: of("allow"), block: of("block") };
-    turn.after.push(() =>
+    turn.after.push(() => {
+      // Not before: of a turn that is undone nothing leaves, and no answer would come.
+      this.#sent = { names, upTo };
       this.#connection.post("peers", data, (frame) => {
         this.#answer = asAck(frame);
-      }),
-    );
+      });
+    });
   }
 
   /** What is confirmed need not be said again, unless it has changed meanwhile. */

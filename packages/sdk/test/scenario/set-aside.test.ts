@@ -6,7 +6,7 @@ import { AgentError } from "../../src/errors.ts";
 import { MemoryFolder, MemoryStore } from "../../src/store/memory.ts";
 import { owed, pad, put } from "../../src/client/records.ts";
 import type { WriteTransaction } from "../../src/store/store.ts";
-import { alertKinds, eventually, follow, World } from "./world.ts";
+import { alertKinds, eventually, follow, peersAreTold, World } from "./world.ts";
 
 /** A row to bob as `send` writes it, at a place of its own. */
 async function plantMessage(tx: WriteTransaction, seq: number, more: object, to = "bob"): Promise<void> {
@@ -128,6 +128,23 @@ test("a message on which encrypting fails has failed alone, with a reason and an
   await eventually("nothing is left of it to try", async () =>
     world.memory("alice").read(async (tx) => (await tx.list({ prefix: "queue/" })).length === 0),
   );
+});
+
+test("what the relay is to hear of peers in the turn that such a message fails is said all the same", async () => {
+  await using world = await World.create();
+  const [bob, first] = [await world.open("bob"), await world.open("alice")];
+  follow(bob);
+  await (await first.send("bob", "1")).handled();
+  await first.close();
+  await world.memory("alice").write(async (tx) => {
+    await plantMessage(tx, 500, { expires_at: Date.now() + 1_000_000.5 });
+    for (const prefix of ["peer/", "peer-due/"]) await tx.put(`${prefix}carol`, "allow");
+  });
+  const alice = await world.open("alice");
+  await (await alice.send("bob", "2")).handled();
+  expect(await alertKinds(alice)).toEqual(["internal"]);
+  await peersAreTold(world, "alice");
+  expect(world.proxy.sentBy("alice", "peers").at(-1)?.data).toEqual({ allow: ["carol"], block: [] });
 });
 
 test("many such messages in front of an opening fail, each alone", async () => {
