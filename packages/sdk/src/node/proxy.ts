@@ -38,6 +38,12 @@ export function throughProxy(url: URL, env: Environment, signal: AbortSignal): C
     const fail = (why: string, hint: string, cause?: unknown) =>
       // By that alone a caller knows that there is no socket.
       done(proxyError(`${name} ${why}`, hint, cause), undefined as never);
+    const unusable = (error: NodeJS.ErrnoException) =>
+      fail(
+        `cannot be used (${error.code ?? error.message})`,
+        `check ${proxy.variable}; NO_PROXY=HOST goes past it`,
+        error,
+      );
     void ask(proxy.url, target, signal).then((asking) => {
       asking.on("connect", ({ statusCode = 0 }, socket, head) => {
         if (statusCode < 200 || statusCode > 299) {
@@ -47,14 +53,8 @@ export function throughProxy(url: URL, env: Environment, signal: AbortSignal): C
         if (head.length > 0) socket.unshift(head);
         done(null, url.protocol === "wss:" ? secure(socket, bare(url.hostname)) : socket);
       });
-      asking.on("error", (error: NodeJS.ErrnoException) =>
-        fail(
-          `cannot be used (${error.code ?? error.message})`,
-          `check ${proxy.variable}; NO_PROXY=HOST goes past it`,
-          error,
-        ),
-      );
-    });
+      asking.on("error", unusable);
+    }, unusable);
   };
 }
 
@@ -70,7 +70,7 @@ function refusal(status: number, target: string, variable: string): [why: string
 async function ask(proxy: URL, target: string, signal: AbortSignal): Promise<ClientRequest> {
   const { request } = await (proxy.protocol === "https:" ? import("node:https") : import("node:http"));
   const { username, password } = proxy;
-  const login = Buffer.from(`${decodeURIComponent(username)}:${decodeURIComponent(password)}`).toString("base64");
+  const login = Buffer.from(`${decoded(username)}:${decoded(password)}`).toString("base64");
   const asking = request({
     host: bare(proxy.hostname),
     port: portOf(proxy),
@@ -83,6 +83,17 @@ async function ask(proxy: URL, target: string, signal: AbortSignal): Promise<Cli
   });
   asking.end();
   return asking;
+}
+
+/** A part of a URL as it is meant. A percent sign that begins no escape stands for itself, as with curl. */
+function decoded(part: string): string {
+  return part.replace(/(?:%[0-9a-f]{2})+/gi, (escapes) => {
+    try {
+      return decodeURIComponent(escapes);
+    } catch {
+      return escapes;
+    }
+  });
 }
 
 /** TLS with the relay, inside the tunnel. */

@@ -34,6 +34,7 @@ describe("a proxy of the environment", () => {
     ["HTTP_PROXY", (url: string) => url, ""],
     ["http_proxy", (url: string) => url.replace("http://", ""), ""],
     ["HTTP_PROXY", (url: string) => url.replace("//", "//us%40er:pass%3Aword@"), " Basic dXNAZXI6cGFzczp3b3Jk"],
+    ["HTTP_PROXY", (url: string) => url.replace("//", "//user:5%of%3Aall@"), " Basic dXNlcjo1JW9mOmFsbA=="],
   ])("carries an agent to its relay, by CONNECT (%s)", async (variable, value, authorization) => {
     const relay = await relayExample();
     const proxy = await connectProxy({ port: relay.port });
