@@ -2,7 +2,8 @@ import { mkdirSync, mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Agent as SdkAgent } from "@aimessage/sdk/node";
-import { freePort, until } from "../test/processes/processes.ts";
+import { freePort } from "../test/processes/processes.ts";
+import { eventually } from "../test/waiting.ts";
 import { Agent, lifeOf } from "./agent.ts";
 import { Ledger } from "./ledger.ts";
 import type { Options } from "./options.ts";
@@ -13,6 +14,7 @@ import { Relay } from "./relay.ts";
 import { unleash } from "./strangers.ts";
 
 const RESTART_MS = 100;
+const START_MS = 120_000;
 /** Ends of a process that a fault of its disk explains. */
 const BY_DISK = new Set(["home_unwritable", "disk_full", "store_busy", "internal"]);
 
@@ -51,7 +53,7 @@ export class World {
     };
     world.relay = new Relay(join(world.folder, "relay"), logs, relayPort, proxyPorts, bug, hooks);
     world.relay.start();
-    await until("the relay starts", () => world.relay.process.ready);
+    await eventually("the relay starts", () => world.relay.process.ready, START_MS);
     for (const [index, port] of proxyPorts.entries()) {
       const proxy = await Proxy.start(port, relayPort);
       const name = `agent${index}`;
@@ -65,7 +67,8 @@ export class World {
         relayPort,
         world.agents.map(({ name }) => name),
       );
-    await until("all agents start", () => world.agents.every(({ processes }) => processes.every(({ ready }) => ready)));
+    const ready = () => world.agents.every(({ processes }) => processes.every((process) => process.ready));
+    await eventually("all agents start", ready, START_MS);
     return world;
   }
 

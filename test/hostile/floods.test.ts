@@ -5,6 +5,7 @@ import { createRelay, type RelayOptions } from "@aimessage/server";
 import { expect, test } from "vitest";
 import { Agent, newAgent, randomGroup } from "../../packages/server/test/agent.ts";
 import { loginToken, onBun, RawClient, registerToken, tokenClient } from "../../packages/server/test/raw-client.ts";
+import { eventually } from "../waiting.ts";
 
 const start = (options: RelayOptions = {}) => createRelay({ port: 0, store: "memory", noLimits: true, ...options });
 
@@ -115,7 +116,9 @@ test.skipIf(onBun)(
     // Several times what the system and the relay hold for it.
     for (let count = 0; count < 40_000; count++) client.write("info");
     const last = client.write("heartbeat");
-    setTimeout(() => client.socket.resume(), 1_000);
+    let left = -1;
+    await eventually("the relay reads no more", () => left === (left = client.socket.bufferedAmount));
+    client.socket.resume();
     await client.read(({ reply_to }) => reply_to === last);
     expect(client.unread.length).toBe(40_001);
     expect(client.unread[0]?.reply_to).toBe(info);

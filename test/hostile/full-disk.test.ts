@@ -1,7 +1,6 @@
 import { mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setTimeout as delay } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { createRelay, defaultLimits, openSqliteStore, type Relay } from "@aimessage/server";
 import { Agent, type AgentError } from "@aimessage/sdk/node";
@@ -10,6 +9,7 @@ import { freeBytes } from "../../packages/server/src/store/reserve.ts";
 import { newAgent, randomGroup, type Agent as TestAgent } from "../../packages/server/test/agent.ts";
 import { loginToken, RawClient, registerToken, tokenClient } from "../../packages/server/test/raw-client.ts";
 import { smallDisk } from "../small-disk.ts";
+import { eventually } from "../waiting.ts";
 
 test("a relay on a full disk refuses, keeps what it has acknowledged, and goes on when there is room", async ({
   skip,
@@ -99,9 +99,11 @@ test.for([
   async ([size, reserve], { skip }) => {
     using disk = smallDisk(size) ?? skip("no right to mount a small disk");
     const db = join(disk.path, "data");
-    const held = async (): Promise<void> => {
-      while ((statSync(join(db, "reserve"), { throwIfNoEntry: false })?.size ?? 0) < RESERVE / 4) await delay(5);
-    };
+    const held = () =>
+      eventually("some room is held", () => {
+        const { size = 0 } = statSync(join(db, "reserve"), { throwIfNoEntry: false }) ?? {};
+        return size >= RESERVE / 4;
+      });
     let bob: TestAgent;
     {
       await using relay = await reserving(db, reserve);
@@ -110,7 +112,7 @@ test.for([
       using alice = pair.a;
       await held();
       disk.fill();
-      while ((await hindrance(relay)) === undefined) await delay(20);
+      await eventually("the relay takes no mail", async () => (await hindrance(relay)) !== undefined);
       expect(await hindrance(relay)).toBe("storage_full");
       expect((await pair.send(40)).data).toMatchObject({ code: 507, reason: "storage_full" });
       expect((await alice.ask("publish_keys", { key_packages: ["eHh4"] })).data.reason).toBe("storage_full");
@@ -119,7 +121,7 @@ test.for([
       expect((await stranger.ask("register", { username: "carol" })).data.reason).toBe("storage_full");
       await readAll(bob, 1);
       disk.free();
-      while ((await hindrance(relay)) !== undefined) await delay(20);
+      await eventually("the relay takes mail again", async () => (await hindrance(relay)) === undefined);
       expect((await pair.send(40)).data.status).toBe("stored_offline");
       expect((await stranger.ask("register", { username: "carol" })).type).toBe("registered");
       await held();
@@ -155,7 +157,7 @@ test("where mail has filled the disk, reading it makes room for more", async ({ 
   expect(stored).toBeGreaterThan(20);
   expect(freeBytes(disk.path)).toBeGreaterThan(reserve / 2);
   await readAll(bob, stored + 1);
-  while ((await hindrance(relay)) !== undefined) await delay(20);
+  await eventually("the relay takes mail again", async () => (await hindrance(relay)) === undefined);
   // What was deleted is free within the database: the disk itself is as full as before.
   expect(await fill()).toBeGreaterThan(stored / 2);
 });

@@ -2,7 +2,15 @@ import { expect, test } from "vitest";
 import { newAgent, randomGroup } from "../../packages/server/test/agent.ts";
 import { owed } from "../../packages/sdk/src/client/records.ts";
 import type { Frame } from "../../packages/sdk/test/scenario/proxy.ts";
-import { alertKinds, bodies, eventually, follow, pause, World } from "../../packages/sdk/test/scenario/world.ts";
+import {
+  alertKinds,
+  atRest,
+  bodies,
+  caughtUp,
+  eventually,
+  follow,
+  World,
+} from "../../packages/sdk/test/scenario/world.ts";
 
 const DAY_MS = 86_400_000;
 
@@ -26,7 +34,7 @@ test("names and ids that no agent has do not spoil the receipts for those that h
       ["", "m3"],
     ] as const)
       world.proxy.push("bob", application({ from, message_id }));
-    await pause(2);
+    await caughtUp(bob);
     await message.handled();
   });
   for (let count = 0; count < 5; count++) await (await alice.send("bob", String(count))).handled({ timeout: 10_000 });
@@ -97,7 +105,7 @@ test("[A-3] two hundred names are answered in a day, however often, if nothing r
   for (const [index, from] of ["eve", "eve", "mallory", "trudy", "mallory"].entries())
     world.proxy.push("bob", application({ from, message_id: `m${index}` }));
   await eventually("mallory is answered", () => claimedBy(world, "bob").includes("mallory"));
-  await pause(300);
+  await atRest(world, bob);
   expect(new Set(claimedBy(world, "bob"))).toEqual(new Set(["eve", "mallory"]));
 });
 
@@ -119,7 +127,7 @@ test.each([
     const told = async (): Promise<number> =>
       world.memory("bob").read(async (tx) => (await tx.list({ prefix: owed("alice", "lost") })).length);
     await eventually("so many are remembered", async () => (await told()) >= most);
-    await pause(300);
+    await caughtUp(bob);
     expect(await told()).toBe(most);
   },
 );

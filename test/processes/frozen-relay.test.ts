@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import { cliBin, freePort, Program, relayBin, temporaryFolder, until } from "./processes.ts";
+import { cliBin, freePort, Program, relayBin, temporaryFolder } from "./processes.ts";
+import { eventually } from "../waiting.ts";
 
 test("Ctrl+C ends a listener whose relay neither answers nor closes", { tags: ["long"] }, async () => {
   using folder = temporaryFolder();
@@ -9,12 +10,12 @@ test("Ctrl+C ends a listener whose relay neither answers nor closes", { tags: ["
   const listener = new Program([cliBin, ...agent, "listen"]);
   try {
     relay.start();
-    await until("the relay starts", () => relay.lines.some((line) => line.startsWith("Health check")));
+    await eventually("the relay starts", () => relay.lines.some((line) => line.startsWith("Health check")));
     const register = new Program([cliBin, ...agent, "register"]);
     register.start();
     expect(await register.exited()).toBe(0);
     listener.start();
-    await until("it listens", async () => {
+    await eventually("it listens", async () => {
       const metrics = await fetch(`http://127.0.0.1:${port}/metrics`);
       return /^aimessage_frames_total\{type="listen"\} [1-9]/m.test(await metrics.text());
     });

@@ -1,7 +1,8 @@
 import { fileURLToPath } from "node:url";
 import { Agent } from "@aimessage/sdk/node";
 import { expect, test } from "vitest";
-import { cliBin, freePort, Program, random, relayBin, temporaryFolder, until } from "./processes.ts";
+import { cliBin, freePort, Program, random, relayBin, temporaryFolder } from "./processes.ts";
+import { eventually } from "../waiting.ts";
 
 /** `KILL_MESSAGES=1000 KILL_SEED=7 npx vitest run test/processes/kill.test.ts` for a long run, or a certain one. */
 const MESSAGES = Number(process.env["KILL_MESSAGES"] ?? 300);
@@ -25,7 +26,7 @@ test(
     const startSender = () => sender.start([String((reported().at(-1) ?? 0) + 1), String(MESSAGES)]);
     try {
       relay.start();
-      await until("the relay starts", () => relay.lines.some((line) => line.startsWith("Health check")));
+      await eventually("the relay starts", () => relay.lines.some((line) => line.startsWith("Health check")));
       for (const username of ["alice", "bob"]) await (await Agent.open({ server, username, home })).close();
       listener.start();
       startSender();
@@ -48,7 +49,9 @@ test(
         const bodies = new Set(heard().map(({ body }) => body));
         return [...new Set(reported())].filter((number) => !bodies.has(String(number)));
       };
-      await until(`all arrive; missing: ${lost().join(" ")}`, () => lost().length === 0).catch(() => undefined);
+      await eventually(`all arrive; missing: ${lost().join(" ")}`, () => lost().length === 0, 120_000).catch(
+        () => undefined,
+      );
       expect(lost()).toEqual([]);
       const doubled = heard().length - new Set(heard().map(({ message_id }) => message_id)).size;
       // One that was printed, but not yet committed as handled, may be shown again.

@@ -81,11 +81,6 @@ export function temporaryFolder(): { path: string; [Symbol.dispose](): void } {
   return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }) };
 }
 
-export async function until(what: string, check: () => boolean | Promise<boolean>, ms = 60_000): Promise<void> {
-  for (const end = Date.now() + ms; !(await check()); await new Promise((resolve) => setTimeout(resolve, 50)))
-    if (Date.now() > end) throw new Error(`time ran out: ${what}`);
-}
-
 /** A repeatable random number generator (mulberry32). */
 export function random(seed: number): () => number {
   let state = seed >>> 0;

@@ -1,4 +1,5 @@
 import { PassThrough, Readable, Writable } from "node:stream";
+import { eventually } from "../../../test/waiting.ts";
 import type { Context } from "../src/context.ts";
 import { run } from "../src/program.ts";
 
@@ -39,25 +40,15 @@ export async function aimessage(argv: readonly string[], options: ConsoleOptions
 /** A stream that keeps what is written to it. */
 export class Recorder extends Writable {
   text = "";
-  readonly #waiting = new Set<() => void>();
 
   override _write(chunk: Buffer, _encoding: string, done: () => void): void {
     this.text += chunk.toString("utf8");
-    for (const check of this.#waiting) check();
     done();
   }
 
   /** Resolves when the text so far matches. */
   async until(pattern: RegExp): Promise<void> {
-    await new Promise<void>((resolve) => {
-      const check = (): void => {
-        if (!pattern.test(this.text)) return;
-        this.#waiting.delete(check);
-        resolve();
-      };
-      this.#waiting.add(check);
-      check();
-    });
+    await eventually(`${pattern} is said, but ${JSON.stringify(this.text)}`, () => pattern.test(this.text));
   }
 }
 

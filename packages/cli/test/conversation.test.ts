@@ -3,6 +3,7 @@ import { access } from "node:fs/promises";
 import { join } from "node:path";
 import { Writable } from "node:stream";
 import { expect, test } from "vitest";
+import { eventually } from "../../../test/waiting.ts";
 import { Recorder } from "./console.ts";
 import { createWorld } from "./world.ts";
 
@@ -276,9 +277,7 @@ test("a message that stdout does not take stays unhandled and is shown again", a
 
 /** Resolves when the relay calls a listener online. */
 async function untilOnline(world: Awaited<ReturnType<typeof createWorld>>, name: string): Promise<void> {
-  while (!(await world.cli("users -u alice")).stdout.includes(`- ${name}\n`)) {
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
+  await eventually(`${name} is online`, async () => (await world.cli("users -u alice")).stdout.includes(`- ${name}\n`));
 }
 
 test("dead letters and the outbox can be looked at and acted upon", async () => {

@@ -1,5 +1,6 @@
 // What -s says while another process of the agent holds the link is not ignored: it is that link's address, or refused.
 import { expect, test } from "vitest";
+import { eventually } from "../../../test/waiting.ts";
 import { Recorder } from "./console.ts";
 import { createWorld, type World } from "./world.ts";
 
@@ -11,7 +12,9 @@ async function listening(world: World, line: string): Promise<() => Promise<unkn
   const end = new AbortController();
   const listener = world.cli(line, { stderr, interrupted: end.signal });
   await stderr.until(/Listening/);
-  await expect.poll(async () => (await world.cli("doctor -u alice")).stdout).toMatch(/link +held by process/);
+  await eventually("it holds the link", async () =>
+    /link +held by process/.test((await world.cli("doctor -u alice")).stdout),
+  );
   return async () => {
     end.abort();
     await listener;
@@ -23,7 +26,7 @@ test("another address is refused, with who holds the link and where to, and noth
   await world.register("alice", "bob");
   const end = await listening(world, "listen -u alice --from carol");
   expect((await world.cli("send -u bob -t alice -m kept")).exit).toBe(0);
-  await expect.poll(async () => (await world.cli("inbox -u alice")).stdout).toContain("kept");
+  await eventually("it has come", async () => (await world.cli("inbox -u alice")).stdout.includes("kept"));
   for (const line of [
     "send -u alice -t bob -m hello",
     "users -u alice",

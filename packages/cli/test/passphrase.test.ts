@@ -3,6 +3,7 @@ import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Agent } from "@aimessage/sdk/node";
 import { expect, test } from "vitest";
+import { eventually } from "../../../test/waiting.ts";
 import { createWorld } from "./world.ts";
 
 const MADE = /^[a-z2-7]{4}(-[a-z2-7]{4}){5}\n$/;
@@ -48,8 +49,7 @@ test("a passphrase that was made for a store that could not be sealed does not s
   const file = join(world.home, "secret.txt");
   const stop = new AbortController();
   const listening = world.cli("listen", { interrupted: stop.signal });
-  while (!(await world.cli("doctor --json")).stdout.includes("(listen)"))
-    await new Promise((done) => setTimeout(done, 20));
+  await eventually("it holds the link", async () => (await world.cli("doctor --json")).stdout.includes("(listen)"));
   expect((await world.cli(["seal", "--generate", file])).stderr).toContain("another process uses this agent");
   expect(existsSync(file)).toBe(false);
   stop.abort();

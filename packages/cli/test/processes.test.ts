@@ -2,6 +2,7 @@ import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import { expect, onTestFinished, test } from "vitest";
+import { eventually } from "../../../test/waiting.ts";
 import { Recorder } from "./console.ts";
 import { MAIN, startCli, startScript, type Child } from "./process.ts";
 import { createWorld, type World } from "./world.ts";
@@ -14,11 +15,9 @@ function listen(world: World, username: string, ...more: string[]): Child {
 
 /** Resolves when the relay calls `username` online, as `other` sees it. */
 async function online(world: World, username: string, other: string): Promise<void> {
-  while (!(await world.cli(`users -u ${other}`)).stdout.includes(`- ${username}\n`)) await pause(50);
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
+  await eventually(`${username} is online`, async () =>
+    (await world.cli(`users -u ${other}`)).stdout.includes(`- ${username}\n`),
+  );
 }
 
 /** The bodies that a listener has printed with `--json`. */

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { Writable } from "node:stream";
 import { expect, onTestFinished, test } from "vitest";
 import { smallDisk } from "../../../test/small-disk.ts";
+import { eventually } from "../../../test/waiting.ts";
 import { Recorder } from "./console.ts";
 import { MAIN, startCli } from "./process.ts";
 import { createWorld, type World } from "./world.ts";
@@ -18,6 +19,10 @@ async function withMail(bytes: number): Promise<World> {
   await world.register("alice", "bob");
   expect((await world.cli("send -u alice -t bob -m -", { stdin: "x".repeat(bytes) })).exit).toBe(0);
   return world;
+}
+
+function isWritten(file: string): boolean {
+  return existsSync(file) && readFileSync(file, "utf8") !== "";
 }
 
 async function expectUnhandled(world: World): Promise<void> {
@@ -65,16 +70,15 @@ test("a message that a file has no room for is not handled, leaves no part behin
 
 test("stdout that is not read holds up neither --timeout nor an interrupt, and the message comes again", async () => {
   const world = await withMail(10);
-  for (const line of ["listen -u bob --timeout 0.3", "listen -u bob --share --count 1 --timeout 0.3"]) {
-    const overdue = await world.cli(line, { stdout: stuck() });
-    expect(overdue).toMatchObject({ exit: 7, stderr: expect.stringMatching(/not read\nHint: .*shown again/) });
-    const interrupt = new AbortController();
-    const listening = world.cli(line.replace(" --timeout 0.3", ""), {
-      stdout: stuck(),
-      interrupted: interrupt.signal,
-    });
-    setTimeout(() => interrupt.abort("SIGTERM"), 300);
+  for (const line of ["listen -u bob", "listen -u bob --share --count 1"]) {
+    const [interrupt, stdout] = [new AbortController(), stuck()];
+    const listening = world.cli(line, { stdout, interrupted: interrupt.signal });
+    await eventually("it is printed", () => stdout.writableLength > 0);
+    interrupt.abort("SIGTERM");
     expect(await listening).toMatchObject({ exit: 143 });
+    await expectUnhandled(world);
+    const overdue = await world.cli(`${line} --timeout 1`, { stdout: stuck() });
+    expect(overdue).toMatchObject({ exit: 7, stderr: expect.stringMatching(/not read\nHint: .*shown again/) });
     await expectUnhandled(world);
   }
   expect((await world.cli("whoami -u bob", { stdout: stuck(), interrupted: AbortSignal.abort() })).exit).toBe(130);
@@ -110,13 +114,13 @@ test.skipIf(spawnSync("script", ["--version"]).status !== 0)(
     onTestFinished(() => void terminal.kill("SIGKILL"));
     // What it prints is not read any further than this.
     await once(terminal.stdout, "readable");
-    while (!existsSync(pid) || readFileSync(pid, "utf8") === "")
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    while ((await world.cli("inbox -u bob")).stdout.includes("No messages"))
-      await new Promise((resolve) => setTimeout(resolve, 20));
+    await eventually("it has begun", () => isWritten(pid));
+    await eventually(
+      "it has the message",
+      async () => !(await world.cli("inbox -u bob")).stdout.includes("No messages"),
+    );
     process.kill(Number(readFileSync(pid, "utf8")), "SIGTERM");
-    while (!existsSync(code) || readFileSync(code, "utf8") === "")
-      await new Promise((resolve) => setTimeout(resolve, 20));
+    await eventually("it has ended", () => isWritten(code));
     expect(readFileSync(code, "utf8")).toBe("143\n");
     await expectUnhandled(world);
   },

@@ -1,5 +1,7 @@
 import { Readable } from "node:stream";
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
+import { eventually } from "../../../test/waiting.ts";
+import { Recorder } from "./console.ts";
 import { createWorld, type World } from "./world.ts";
 
 async function fingerprint(world: World, username: string): Promise<string> {
@@ -75,17 +77,23 @@ test("listeners that share take turns, and together show each message once", asy
   const world = await createWorld();
   await world.register("alice", "bob");
   for (let i = 1; i <= 6; i += 1) await world.cli(`send -u alice -t bob -m message-${i}`);
-  const both = await Promise.all([1, 2].map(() => world.cli("listen -u bob --share --timeout 3 --quiet")));
-  const heard = both.flatMap(({ stdout }) => stdout.match(/message-\d/g) ?? []);
-  expect(heard.sort()).toEqual([1, 2, 3, 4, 5, 6].map((i) => `message-${i}`));
+  const [end, shown] = [new AbortController(), [new Recorder(), new Recorder()]];
+  const heard = () => shown.flatMap(({ text }) => text.match(/message-\d/g) ?? []);
+  const both = shown.map((stdout) => world.cli("listen -u bob --share --quiet", { stdout, interrupted: end.signal }));
+  await eventually("all are shown", () => heard().length >= 6);
+  end.abort();
+  await Promise.all(both);
+  expect(heard().sort()).toEqual([1, 2, 3, 4, 5, 6].map((i) => `message-${i}`));
 });
 
 test("a message that expires before it is fetched is not shown, and its sender is told", async () => {
-  const world = await createWorld();
+  const world = await createWorld({ clock: () => Date.now(), uptime: () => Date.now() });
   await world.register("alice", "bob");
-  const { stdout } = await world.cli("send --json -u alice -t bob -m late --expires 1s");
+  const { stdout } = await world.cli("send --json -u alice -t bob -m late --expires 30s");
   const { message_id } = JSON.parse(stdout) as { message_id: string };
-  await new Promise((resolve) => setTimeout(resolve, 1100));
+  const later = Date.now() + 31_000;
+  const spy = vi.spyOn(Date, "now").mockImplementation(() => later);
+  onTestFinished(() => spy.mockRestore());
   expect((await world.cli("listen -u bob --timeout 1")).stdout).toBe("");
   await world.cli("listen -u alice --timeout 1");
   expect((await world.cli(`status -u alice ${message_id}`)).stdout).toMatch(/^Status: +expired$/m);

@@ -1,6 +1,7 @@
 /** What is said while something is waited for, and when the wait is over or given up. */
 import { PassThrough } from "node:stream";
 import { expect, test } from "vitest";
+import { eventually, never } from "../../../test/waiting.ts";
 import { createWorld } from "./world.ts";
 
 /** A terminal at which somebody types. */
@@ -54,7 +55,8 @@ test("what is typed into a terminal is sent at its end, and thrown away at Ctrl+
   const stop = new AbortController();
   const interrupted = world.cli("send -u alice -t bob -m -", { terminal: given, interrupted: stop.signal });
   given.write("never mind\n");
-  setTimeout(() => stop.abort(), 100);
+  await eventually("it is read", () => given.readableLength === 0);
+  stop.abort();
   expect(await interrupted).toMatchObject({
     exit: 130,
     stdout: "",
@@ -71,10 +73,13 @@ test("every command that is interrupted before it is done ends with 130 or 143, 
   const world = await createWorld();
   await world.register("alice", "bob");
   const sent = JSON.parse((await world.cli("send -u alice -t bob -m waits --json")).stdout) as { message_id: string };
-  const at = (line: string) => {
+  const at = async (line: string) => {
     const stop = new AbortController();
-    setTimeout(() => stop.abort(line.includes("follow") ? "SIGTERM" : "SIGINT"), 200);
-    return world.cli(line, { interrupted: stop.signal, terminal: typed() });
+    let ended = false;
+    const running = world.cli(line, { interrupted: stop.signal, terminal: typed() }).finally(() => (ended = true));
+    await never(`${line} ends by itself`, () => ended, 100);
+    stop.abort(line.includes("follow") ? "SIGTERM" : "SIGINT");
+    return running;
   };
   for (const line of [
     `status -u alice --follow ${sent.message_id}`,

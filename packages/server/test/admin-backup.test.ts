@@ -4,6 +4,7 @@ import { DatabaseSync } from "node:sqlite";
 import { expect, test } from "vitest";
 import { createRelay } from "@aimessage/server";
 import { smallDisk } from "../../../test/small-disk.ts";
+import { eventually } from "../../../test/waiting.ts";
 import { backup } from "../src/admin/backup.ts";
 import { openReadOnly } from "../src/admin/read-only.ts";
 import { folder } from "./folder.ts";
@@ -59,7 +60,7 @@ test(
     using relay = await runningRelay(db, "--mailbox-bytes", "4GiB");
     using traffic = await load(relay.url);
     const log = join(db, "relay.db-wal");
-    while (traffic.acknowledged.length < 100) await new Promise((resolve) => setTimeout(resolve, 10));
+    await eventually("a hundred are stored", () => traffic.acknowledged.length >= 100);
     const { ino } = statSync(log);
     for (let round = 0; round < 5; round++) {
       const before = traffic.acknowledged.length;

@@ -1,7 +1,7 @@
 import { readdirSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { setTimeout as delay } from "node:timers/promises";
 import { expect, test } from "vitest";
+import { eventually } from "../../../test/waiting.ts";
 import { requestsFolder } from "../src/admin/request.ts";
 import { folder } from "./folder.ts";
 import { tokenClient } from "./raw-client.ts";
@@ -47,7 +47,7 @@ test("a command whose relay dies meanwhile does it itself", async () => {
   await (await tokenClient(relay.url, "bob")).close();
   relay.child.kill("SIGSTOP");
   using disabling = relayProcess(["user", "disable", "bob", "--db", db]);
-  while (!readdirSync(requestsFolder(db)).some((name) => name.endsWith(".asked"))) await delay(10);
+  await eventually("it has asked", () => readdirSync(requestsFolder(db)).some((name) => name.endsWith(".asked")));
   await relay.end("SIGKILL");
   expect(await disabling.exited).toBe(0);
   expect(disabling.output.stdout).toBe("bob is disabled\n");
@@ -63,7 +63,7 @@ test("what is left in the folder of requests harms nobody: too old, malformed, f
   writeFileSync(join(requests, "broken.asked"), '{"what":"explode"');
   writeFileSync(join(requests, "forgotten.reply"), "{}");
   utimesSync(join(requests, "forgotten.reply"), 0, 0);
-  while (readdirSync(requests).join() !== "broken.reply") await delay(20);
+  await eventually("the broken one alone is answered", () => readdirSync(requests).join() === "broken.reply");
   expect(await command("user", "disable", "nobody", "--db", db)).toMatchObject({ code: 1 });
   expect((await bob.ask("heartbeat")).data.status).toBe("ok");
 });

@@ -8,6 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { connect } from "node:tls";
 import { afterAll, expect, test, vi } from "vitest";
+import { eventually } from "../../../test/waiting.ts";
 import { createRelay } from "../src/index.ts";
 import { keepCertificate } from "../src/certificate.ts";
 import { createLogTo } from "../src/log.ts";
@@ -81,7 +82,7 @@ test.skipIf(without)(
     using server = await serving();
     expect(await shown(server.port)).toBe("first");
     copy(second, server.files);
-    await vi.waitFor(async () => expect(await shown(server.port)).toBe("second"));
+    await eventually("the second is shown", async () => (await shown(server.port)) === "second");
     expect(server.said()).toEqual([expect.stringMatching(/^the TLS certificate is renewed, and valid until 20/)]);
 
     // As certbot does it: a link that leads to another file.
@@ -89,7 +90,7 @@ test.skipIf(without)(
       symlinkSync(first[name], `${server.files[name]}.new`);
       renameSync(`${server.files[name]}.new`, server.files[name]);
     }
-    await vi.waitFor(async () => expect(await shown(server.port)).toBe("first"));
+    await eventually("the first is shown", async () => (await shown(server.port)) === "first");
   },
 );
 
@@ -108,11 +109,12 @@ test.skipIf(without).each<[string, (files: Files) => void]>([
 ])("a certificate that cannot be used is refused in one line, and the one before stays: %s", async (_, spoil) => {
   using server = await serving();
   spoil(server.files);
-  await vi.waitFor(() => expect(server.said()).toEqual([REFUSED]));
+  await eventually("it is refused", () => server.said().length > 0);
+  expect(server.said()).toEqual([REFUSED]);
   expect(await shown(server.port)).toBe("first");
   vi.useRealTimers();
   copy(second, server.files);
-  await vi.waitFor(async () => expect(await shown(server.port)).toBe("second"));
+  await eventually("the second is shown", async () => (await shown(server.port)) === "second");
   expect(server.said()[0]).toBe(REFUSED);
 });
 
@@ -143,7 +145,7 @@ test.skipIf(without)("SIGHUP has a relay read its certificate anew, and ends not
   using client = await RawClient.open(url, { rejectUnauthorized: false });
   copy(second, files);
   relay.child.kill("SIGHUP");
-  await vi.waitFor(async () => expect(await shown(port)).toBe("second"));
+  await eventually("the second is shown", async () => (await shown(port)) === "second");
   expect((await client.ask("heartbeat")).data.status).toBe("ok");
   using later = await RawClient.open(url, { rejectUnauthorized: false });
   expect((await later.ask("heartbeat")).data.status).toBe("ok");
@@ -155,7 +157,7 @@ test("SIGHUP does not end a relay without TLS", async () => {
   using relay = relayProcess(["--port", "0", "--db", folder()]);
   const url = /ws:.*/.exec((await relay.lines(3)).join("\n"))?.[0] ?? "";
   relay.child.kill("SIGHUP");
-  await vi.waitFor(() => expect(relay.output.stderr).toContain("there is no certificate to read anew"));
+  await eventually("it says why", () => relay.output.stderr.includes("there is no certificate to read anew"));
   using client = await RawClient.open(url);
   expect((await client.ask("heartbeat")).data.status).toBe("ok");
   relay.child.kill("SIGTERM");

@@ -1,8 +1,8 @@
 // A relay whose database is deleted, moved or replaced while it runs promises nothing that would be gone with it.
 import { cpSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { setTimeout as delay } from "node:timers/promises";
 import { expect, test } from "vitest";
+import { eventually } from "../../../test/waiting.ts";
 import { createRelay, type Relay } from "../src/index.ts";
 import { newAgent, randomGroup } from "./agent.ts";
 import { folder } from "./folder.ts";
@@ -16,9 +16,10 @@ async function readiness({ port }: Relay): Promise<[number, unknown]> {
   return [response.status, await response.json()];
 }
 
-/** Polls until the relay has noticed. */
-async function isReady(relay: Relay, ready: boolean): Promise<void> {
-  while (((await readiness(relay))[0] === 200) !== ready) await delay(20);
+/** Waits until the relay has noticed. */
+function isReady(relay: Relay, ready: boolean): Promise<true> {
+  const what = ready ? "the relay is ready" : "the relay is not ready any more";
+  return eventually(what, async () => ((await readiness(relay))[0] === 200) === ready);
 }
 
 const losses: [what: string, lose: (db: string) => void][] = [

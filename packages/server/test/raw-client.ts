@@ -1,6 +1,7 @@
 import { createCipheriv, pbkdf2Sync, randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { type ClientOptions, WebSocket } from "ws";
+import { within } from "../../../test/waiting.ts";
 
 /** Bun puts its own WebSockets in the place of ws: they show no sockets beneath, and answer pings in their own time. */
 export const onBun = process.versions["bun"] !== undefined;
@@ -23,7 +24,7 @@ interface Reader {
 /** A WebSocket client that knows JSON and nothing of our SDK. */
 export class RawClient implements Disposable {
   readonly socket: WebSocket;
-  readonly closed: Promise<{ code: number; reason: string }>;
+  readonly #closed: Promise<{ code: number; reason: string }>;
   /** Frames that have arrived and were not read. */
   readonly unread: Frame[] = [];
   #readers: Reader[] = [];
@@ -34,7 +35,7 @@ export class RawClient implements Disposable {
     this.socket = new WebSocket(url, options);
     this.socket.on("message", (data: Buffer) => this.#arrived(JSON.parse(data.toString()) as Frame));
     this.socket.on("error", () => {});
-    this.closed = new Promise((resolve) => {
+    this.#closed = new Promise((resolve) => {
       this.socket.on("close", (code, reason) => {
         this.#end = new Error(`closed ${code} ${reason.toString()}`);
         for (const reader of this.#readers) reader.reject(this.#end);
@@ -54,18 +55,22 @@ export class RawClient implements Disposable {
     return id;
   }
 
+  get closed(): Promise<{ code: number; reason: string }> {
+    return within("the relay closes the connection", this.#closed);
+  }
+
   /** The first frame that is wanted; others stay to be read. */
-  async read(wants: (frame: Frame) => boolean = () => true): Promise<Frame> {
+  async read(wants: (frame: Frame) => boolean = () => true, what = "a frame comes"): Promise<Frame> {
     const index = this.unread.findIndex(wants);
     if (index >= 0) return this.unread.splice(index, 1)[0] as Frame;
     if (this.#end !== undefined) throw this.#end;
-    return new Promise((resolve, reject) => this.#readers.push({ wants, resolve, reject }));
+    return within(what, new Promise((resolve, reject) => this.#readers.push({ wants, resolve, reject })));
   }
 
   /** Writes a frame and reads its answer. */
   async ask(type: string, data?: unknown): Promise<Frame> {
     const id = this.write(type, data);
-    return this.read((frame) => frame.reply_to === id);
+    return this.read((frame) => frame.reply_to === id, `${type} is answered`);
   }
 
   async close(): Promise<void> {

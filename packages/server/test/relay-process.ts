@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
+import { eventually } from "../../../test/waiting.ts";
 
 const main = fileURLToPath(new URL("../src/main.ts", import.meta.url));
 
@@ -19,8 +20,8 @@ export function relayProcess(args: string[], env: Record<string, string> = {}) {
     output,
     exited,
     async lines(count: number): Promise<string[]> {
-      while (output.stdout.split("\n").length <= count && child.exitCode === null)
-        await Promise.race([once(child.stdout, "data"), exited]);
+      const said = () => output.stdout.split("\n").length > count || child.exitCode !== null;
+      await eventually(`a relay says ${count} lines`, said);
       return output.stdout.split("\n").slice(0, count);
     },
     [Symbol.dispose]: () => child.kill("SIGKILL"),

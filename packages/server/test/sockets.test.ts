@@ -4,9 +4,9 @@ import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { once } from "node:events";
 import type { IncomingMessage } from "node:http";
 import { connect, type Socket } from "node:net";
-import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
+import { eventually } from "../../../test/waiting.ts";
 import { isOfThisMachine } from "../src/http.ts";
 import { createRelay, type RelayOptions } from "../src/index.ts";
 import { folder } from "./folder.ts";
@@ -117,7 +117,7 @@ test.each([
       open.add(socket);
       socket.once("close", () => open.delete(socket));
     }
-    while (open.size > 5) await delay(5);
+    await eventually("five are left", () => open.size <= 5);
     using client = await RawClient.open(relay.url);
     expect((await client.ask("heartbeat")).data.status).toBe("ok");
     expect((await get(relay.port, "/health")).status).toBe(200);

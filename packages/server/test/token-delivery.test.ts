@@ -1,7 +1,7 @@
 // [P-5.4], [P-5.5], [P-6.1], [P-6.2] of docs/protocol.md.
 
-import { setTimeout as delay } from "node:timers/promises";
 import { expect, test } from "vitest";
+import { eventually } from "../../../test/waiting.ts";
 import { createRelay } from "../src/index.ts";
 import { type Frame, loginToken, onBun, RawClient, registerToken, seal, tokenClient } from "./raw-client.ts";
 
@@ -49,7 +49,7 @@ test("a client that stops reading and dies loses nothing", async () => {
   b.socket.pause();
   await sendAll(a, "bob", numbered(100));
   b.socket.terminate();
-  await delay(20);
+  await eventually("bob is offline", async () => (await a.ask("list_users")).data.users.length === 0);
   using again = await RawClient.open(relay.url);
   const frames = await loginToken(again, b.user);
   expect(bodies(frames.slice(0, -1))).toEqual(numbered(100));
@@ -170,6 +170,6 @@ test("a connection that closes while it logs in is not online", async () => {
     client.write("listen");
     client.socket.terminate();
   }
-  while ((await a.ask("list_users")).data.users.length > 0) await delay(10);
+  await eventually("nobody is online", async () => (await a.ask("list_users")).data.users.length === 0);
   expect(await sendOne(a, "bob", "later")).toBe("stored_offline");
 });

@@ -1,8 +1,9 @@
 // [P-1.7] of docs/protocol.md.
 import { randomBytes } from "node:crypto";
 import type { Socket } from "node:net";
-import { setTimeout as delay } from "node:timers/promises";
 import { expect, test } from "vitest";
+import { moveOn } from "../../../test/clocks.ts";
+import { eventually } from "../../../test/waiting.ts";
 import { Framing } from "../src/framing.ts";
 import { createRelay, type Limits } from "../src/index.ts";
 import { RawClient, tokenClient } from "./raw-client.ts";
@@ -68,19 +69,20 @@ test("bytes of every size of chunk are followed as a WebSocket reads them", () =
 });
 
 test("[A-8] a message that is not whole in time ends its connection, whatever pings come meanwhile", async () => {
-  await using relay = await relayWith({ readDeadline: 1_500, pingInterval: 100 });
+  await using relay = await relayWith({ readDeadline: 60_000, pingInterval: 100 });
   using fragments = await tokenClient(relay.url, "alice");
   using slow = await tokenClient(relay.url, "bob");
   using quiet = await tokenClient(relay.url, "carol");
   const byte = Buffer.from(" ");
   tcp(fragments).write(frame(TEXT, byte, { fin: false }));
   tcp(slow).write(frame(TEXT, byte, { length: 100_000 }));
-  const pings = setInterval(() => {
+  for (let step = 0; step < 4; step++) {
+    moveOn(20_000);
     tcp(fragments).write(frame(PING, Buffer.alloc(0)));
     tcp(slow).write(byte);
-  }, 20);
+    expect((await quiet.ask("heartbeat")).data.status).toBe("ok");
+  }
   await Promise.all([fragments.closed, slow.closed]);
-  clearInterval(pings);
   expect((await quiet.ask("heartbeat")).data.status).toBe("ok");
 });
 
@@ -97,7 +99,7 @@ test("[A-8] messages that are not whole take a bounded part of memory, and whole
     for (const opcode of [TEXT, MORE]) tcp(hoarder).write(frame(opcode, Buffer.alloc(100_000, " "), { fin: false }));
   }
   // They are of one address, whose share is a quarter.
-  while (ended < 2) await delay(5);
+  await eventually("two are ended", () => ended >= 2);
   tcp(honest).write(body.slice(20));
   expect((await honest.read(({ reply_to }) => reply_to === "h")).data.status).toBe("ok");
   expect(ended).toBeLessThan(4);

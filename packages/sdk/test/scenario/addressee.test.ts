@@ -3,7 +3,7 @@ import { expect, onTestFinished, test, vi } from "vitest";
 import { GroupCrypto } from "../../src/crypto/group.ts";
 import { type OutcomeRecord, owed, pad } from "../../src/client/records.ts";
 import { MemoryFolder, MemoryStore } from "../../src/store/memory.ts";
-import { bodies, eventually, follow, pause, rejection, World } from "./world.ts";
+import { bodies, eventually, follow, rejection, World } from "./world.ts";
 
 /** Alice and Bob, who have talked; what she writes to him is held back when `hold` is called. */
 async function talking() {
@@ -70,7 +70,7 @@ test("what was written to one who was not met yet is for the first who was encry
   const [alice, bob] = [await world.open("alice"), await world.open("bob")];
   hold(world);
   const sent = await alice.send("bob", "for the first bob");
-  await pause(100);
+  await eventually("it is encrypted", () => world.proxy.sentBy("alice", "commit").length > 0);
   const { other, got } = await successor(world, bob);
   await alice.trust(`bob#${other.fingerprint}`);
   letGo(world);
@@ -122,8 +122,9 @@ test("what became of the messages of one identity is told to no other, whether o
   await using world = opened;
   await (await bob.send("alice", "another question")).received();
   hold(world);
+  const before = world.proxy.sentBy("alice", "send").length;
   await fromBob[0]!.failed("a word on the first");
-  await pause(50);
+  await eventually("it is on its way", () => world.proxy.sentBy("alice", "send").length > before);
   const { other } = await successor(world, bob);
   await alice.trust(`bob#${other.fingerprint}`);
   await fromBob[1]!.failed("a word on the second");

@@ -1,7 +1,8 @@
+import { setImmediate } from "node:timers/promises";
 import { expect, test } from "vitest";
 import type { Sent } from "../../src/client/sent.ts";
 import type { Frame } from "./proxy.ts";
-import { follow, pause, World } from "./world.ts";
+import { follow, World } from "./world.ts";
 
 /** Random numbers from a seed (mulberry32): the same seed, the same misfortunes. */
 function random(seed: number): () => number {
@@ -42,7 +43,7 @@ test(
       const [from, to] = chance() < 0.6 ? names : (names.toReversed() as ["bob", "alice"]);
       const text = `${index} ${"x".repeat(Math.floor(chance() * 3000))}`;
       sent.push({ from, to, text, message: await agents[from].send(to, text) });
-      if (chance() < 0.2) await pause(chance() * 60);
+      if (chance() < 0.2) for (let turns = chance() * 60; turns > 0; turns--) await setImmediate();
     }
     world.proxy.rule = undefined;
     const outcomes = await Promise.all(

@@ -5,7 +5,7 @@ import { connect, type Socket } from "node:net";
 import { expect, onTestFinished, test } from "vitest";
 import { nodeTransport } from "../../src/node/transport.ts";
 import { openAgent } from "../../src/client/open.ts";
-import { World } from "./world.ts";
+import { never, World } from "./world.ts";
 
 /** A port of this machine at which the system drops what comes: nobody accepts, and the queue is full. */
 async function droppingPort(): Promise<number> {
@@ -22,10 +22,12 @@ async function droppingPort(): Promise<number> {
   for (let full = false; !full;) {
     const socket = connect(Number(port), "127.0.0.1").on("error", () => undefined);
     sockets.push(socket);
-    full = await Promise.race([
-      once(socket, "connect").then(() => false),
-      new Promise<true>((resolve) => setTimeout(resolve, 100, true)),
-    ]);
+    let connected = false;
+    socket.once("connect", () => (connected = true));
+    full = await never("it is connected", () => connected).then(
+      () => true,
+      () => false,
+    );
   }
   return Number(port);
 }

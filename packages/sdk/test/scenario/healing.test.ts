@@ -5,7 +5,7 @@ import { nodeCryptoProvider } from "../../src/node/provider.ts";
 import { fromBase64, toBase64 } from "../../src/protocol/index.ts";
 import { readWith, steal } from "./attacker.ts";
 import type { Frame } from "./proxy.ts";
-import { alertKinds, bodies, eventually, follow, jump, numbered, pause, World } from "./world.ts";
+import { alertKinds, atRest, bodies, eventually, follow, jump, numbered, World } from "./world.ts";
 
 /** Alice and Bob, who have talked; both have the keys of the joiner's first commit. */
 async function talking() {
@@ -49,7 +49,7 @@ describe("healing", () => {
   test.each(["bob", "alice"])("stolen state of %s reads nothing any more after its own next commit", async (victim) => {
     const { world: opened, alice, bob } = await talking();
     await using world = opened;
-    await pause(300);
+    await atRest(world, alice, bob);
     const loot = await steal(world.memory(victim));
     const since = world.proxy.recorded.length;
     const own = updates(world, victim).length;
@@ -153,22 +153,25 @@ describe("commits that meet", () => {
     const { world: opened, alice, bob } = await talking();
     await using world = opened;
     const held = new Map<string, Frame>();
-    let until = 0;
     let released = false;
+    let late = true;
     let loser: string | undefined;
     world.proxy.rule = ({ agent, toRelay, frame }) => {
       // The winner's commit takes its time to reach the loser, and so does all that the relay pushes behind it.
       if (!toRelay && frame.data?.kind === "commit" && released && loser === undefined) {
         loser = agent;
-        setTimeout(() => world.proxy.cut(agent), 300);
         return [];
       }
-      if (agent === loser && performance.now() < until && !toRelay && frame.data?.kind !== undefined) return [];
+      if (agent === loser && late && !toRelay && frame.data?.kind !== undefined) return [];
+      // Until the loser has been told that it comes too late.
+      if (agent === loser && late && !toRelay && frame.type === "error") {
+        late = false;
+        void Promise.resolve().then(() => world.proxy.cut(agent));
+      }
       if (!toRelay || frame.type !== "commit" || released) return undefined;
       held.set(agent, frame);
       if (held.size < 2) return [];
       released = true;
-      until = performance.now() + 300;
       for (const [name, commit] of held) world.proxy.toRelay(name, commit);
       return [];
     };
@@ -196,7 +199,7 @@ describe("commits that meet", () => {
   test("[R-9] a second commit for an epoch closes the conversation with an alert; it is opened anew and nothing is lost", async () => {
     const { world: opened, alice, bob } = await talking();
     await using world = opened;
-    await pause(300);
+    await atRest(world, alice, bob);
     const [state] = (await steal(world.memory("alice"))).states;
     const crypto = await GroupCrypto.load(nodeCryptoProvider);
     const { commit } = await crypto.update(crypto.decode(state!));

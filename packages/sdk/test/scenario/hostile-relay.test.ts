@@ -5,7 +5,7 @@ import { nodeCryptoProvider } from "../../src/node/provider.ts";
 import { fromBase64, toBase64 } from "../../src/protocol/index.ts";
 import { foreignWelcome } from "./forge.ts";
 import type { Frame } from "./proxy.ts";
-import { alertKinds, bodies, eventually, follow, pause, World } from "./world.ts";
+import { alertKinds, bodies, caughtUp, eventually, follow, World } from "./world.ts";
 
 /** Alice and Bob with an open conversation, both online. */
 async function talking() {
@@ -155,7 +155,7 @@ describe("a relay that lies about messages", () => {
     const push = world.proxy.pushedTo("bob", "application").at(-1);
     await eventually("bob is back", () => world.proxy.isConnected("bob"));
     world.proxy.push("bob", push!);
-    await pause(200);
+    await caughtUp(all.bob);
     await (await all.alice.send("bob", "twice")).handled();
     expect(await bodies(all.bob, 3)).toEqual(["hello", "once", "twice"]);
     expect(await alertKinds(all.bob)).toEqual(["relay_order"]);
@@ -268,7 +268,9 @@ describe("a relay that lies about positions and devices", () => {
         : undefined;
     world.proxy.cut("bob");
     await eventually("bob was called old", async () => (await alertKinds(all.bob)).includes("old_copy"));
-    await pause(2_000);
+    const logins = () => world.proxy.sentBy("bob", "listen").length;
+    const before = logins();
+    await eventually("bob was called old twice more", () => logins() >= before + 3);
     const devices = world.proxy.sentBy("bob", "register").map(({ data }) => data.device);
     expect(devices.length).toBeLessThanOrEqual(2);
     world.proxy.rule = undefined;

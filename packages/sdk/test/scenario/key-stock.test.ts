@@ -3,7 +3,7 @@ import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { get, type KeyRecord, list, put, type RenewalRecord } from "../../src/client/records.ts";
 import { readWith, steal } from "./attacker.ts";
 import type { Frame } from "./proxy.ts";
-import { alertKinds, bodies, eventually, follow, numbered, pause, World } from "./world.ts";
+import { alertKinds, bodies, caughtUp, eventually, follow, numbered, World } from "./world.ts";
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
@@ -100,8 +100,7 @@ describe("a commit that heals", () => {
     const done = [1, 2, 3, 4].map((count) => now - 2 * HOUR_MS + count * 60_000);
     await setRenewal(world, "bob", { due: now - 3 * HOUR_MS, done });
     const bob = await world.open("bob");
-    await bob.users();
-    await pause(100);
+    await caughtUp(bob);
     await bob.close();
     expect(renewals(world, "bob")).toEqual([]);
     expect((await renewal(world))?.due).toBe(now - 3 * HOUR_MS);

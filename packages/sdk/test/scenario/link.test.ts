@@ -5,7 +5,7 @@ import { expect, test } from "vitest";
 import { Agent as NodeAgent } from "../../src/node/index.ts";
 import { AgentError } from "../../src/errors.ts";
 import { MemoryStore } from "../../src/store/memory.ts";
-import { alertKinds, bodies, eventually, follow, jump, pause, rejection, World } from "./world.ts";
+import { alertKinds, bodies, eventually, follow, jump, never, rejection, within, World } from "./world.ts";
 
 test(
   "a network that is gone without a word is noticed, and what waited is sent on the next connection",
@@ -18,7 +18,6 @@ test(
     world.proxy.freeze("alice");
     // Bob is unknown to Alice, so the link waits for his key packages.
     const sent = await alice.send("bob", "hello");
-    await pause(50);
     jump(60_000);
     expect((await sent.stored()).state).toBe("stored");
   },
@@ -31,8 +30,7 @@ test("an agent whose network is gone closes within seconds", { tags: ["long"] },
   await alice.users();
   world.proxy.freeze("alice");
   await alice.send("bob", "hello");
-  const closed = alice.close().then(() => "closed");
-  expect(await Promise.race([closed, pause(15_000).then(() => "still open")])).toBe("closed");
+  await within("she closes", alice.close(), 15_000);
 });
 
 test("what is sent just before the agent is closed reaches the relay", async () => {
@@ -80,7 +78,7 @@ test("overwritten keys are removed from the files once a reader that held that u
   const reader = new DatabaseSync(join(folder, "agent.db"));
   reader.exec("BEGIN; SELECT count(*) FROM records");
   await (await alice.send("bob", "hello")).handled();
-  await pause(300);
+  await never("the log is empty while it is read", () => statSync(join(folder, "agent.db-wal")).size === 0, 300);
   reader.close();
   await eventually("the log is empty", () => statSync(join(folder, "agent.db-wal")).size === 0);
 });

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { type Frame, type Passage, Proxy } from "./proxy.ts";
-import { alertKinds, bodies, eventually, follow, numbered, pause, rejection, World } from "./world.ts";
+import { alertKinds, atRest, bodies, caughtUp, eventually, follow, numbered, rejection, World } from "./world.ts";
 
 const isPush = ({ toRelay, frame }: Passage, kind: string) => !toRelay && frame.data?.kind === kind;
 
@@ -59,7 +59,7 @@ describe("a message that the relay loses", () => {
     const others = [];
     for (const text of numbered(3)) {
       others.push(await alice.send("bob", text));
-      await pause(30);
+      await atRest(world, alice, bob);
     }
     await Promise.all([lost, ...others].map((one) => one.handled()));
     expect((await bodies(bob, 5)).toSorted()).toEqual(["hello", "lost", ...numbered(3)].toSorted());
@@ -126,7 +126,7 @@ test("[R-11] the end of a conversation that the relay lost is sent again when th
   world.proxy.rule = (passage) => (passage.agent === "bob" && lost && isPush(passage, "application") ? [] : undefined);
   const tail = await alice.send("bob", "the last one here");
   await tail.stored();
-  await pause(50);
+  await caughtUp(bob);
   lost = false;
   const welcome = world.proxy.pushedTo("bob", "welcome")[0]!;
   // A commit that is not valid ends the conversation at Bob's end.
@@ -174,7 +174,7 @@ describe("an answer that is lost", () => {
       return [{ ...frame, data: { ...frame.data, message: "AAAA" } }];
     };
     await eventually("bob could not read it", () => broken);
-    await pause(150);
+    await atRest(world, alice, bob);
     world.proxy.cut("alice");
     expect((await sent.handled()).state).toBe("handled");
     expect(await bodies(bob, 2)).toEqual(["hello", "twice unlucky"]);

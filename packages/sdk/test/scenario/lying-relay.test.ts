@@ -2,7 +2,7 @@
 import { expect, test } from "vitest";
 import { fromBase64, toBase64 } from "../../src/protocol/index.ts";
 import type { Frame } from "./proxy.ts";
-import { alertKinds, bodies, eventually, follow, numbered, pause, rejection, World } from "./world.ts";
+import { alertKinds, bodies, caughtUp, eventually, follow, numbered, rejection, World } from "./world.ts";
 
 /** Alice and Bob with an open conversation, both online. */
 async function talking() {
@@ -217,7 +217,7 @@ test("[R-15] a hundred thousand tiny frames keep nobody from what is real", asyn
   await using world = opened;
   for (let round = 0; round < 100; round++) {
     for (let count = 0; count < 1_000; count++) world.proxy.raw("bob", "{}");
-    await pause(1);
+    await caughtUp(bob);
   }
   expect((await (await alice.send("bob", "still here")).handled({ timeout: 30_000 })).state).toBe("handled");
   expect(await bodies(bob, 2)).toEqual(["hello", "still here"]);

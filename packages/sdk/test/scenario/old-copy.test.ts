@@ -1,7 +1,7 @@
 import { cpSync, rmSync } from "node:fs";
 import type { Frame } from "./proxy.ts";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
-import { alertKinds, bodies, eventually, follow, pause, rejection, World } from "./world.ts";
+import { alertKinds, atRest, bodies, eventually, follow, rejection, World } from "./world.ts";
 
 /** Alice with a store in files and Bob, who have talked; `copy` is her closed store as it was then. */
 async function copied() {
@@ -88,7 +88,7 @@ describe("a store restored from an old copy", () => {
     await alice.send("bob", "from the new device");
     await bodies(bob, 3);
     await bob.send("alice", "third");
-    await pause(300);
+    await atRest(world, alice, bob);
     holds = false;
     await bob.users();
     await eventually("all have arrived", () => got.length === 3);
@@ -164,7 +164,12 @@ describe("a store restored from an old copy", () => {
       let left = round;
       world.proxy.rule = ({ agent, toRelay, frame }) =>
         agent === "alice" && !toRelay && frame.type === "ack" && left-- <= 0 ? "cut" : undefined;
-      await pause(100);
+      let passed = -1;
+      await eventually("it is cut, or has no more to say", () => {
+        const before = passed;
+        passed = world.proxy.recorded.length;
+        return left < 0 || passed === before;
+      });
       await alice.close();
       world.proxy.rule = undefined;
     }
@@ -209,7 +214,7 @@ describe("a store restored from an old copy", () => {
     const reader = await world.open("bob");
     const got = follow(reader);
     await eventually("bob has read it", () => got.length > 0);
-    await pause(200);
+    await atRest(world, reader);
     ahead(120_000);
     const alice = await world.open("alice", await world.sqlite(copy));
     await alice.users();

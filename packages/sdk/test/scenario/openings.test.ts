@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { Agent } from "../../src/client/agent.ts";
 import { type GroupRecord, list, put } from "../../src/client/records.ts";
-import { alertKinds, bodies, eventually, follow, jump, numbered, pause, World } from "./world.ts";
+import { alertKinds, atRest, bodies, eventually, follow, jump, numbered, World } from "./world.ts";
 
 function groups(world: World, username: string): Promise<GroupRecord[]> {
   return world.memory(username).read((tx) => list(tx, "group/"));
@@ -129,7 +129,7 @@ describe("the last-resort key package", () => {
     const states = () => world.memory("bob").read((tx) => tx.list({ prefix: "mls/" }));
     await eventually("bob has committed", () => world.proxy.pushedTo("alice", "commit").length > 0);
     await (await alice.send("bob", "on we go")).handled();
-    await pause(200);
+    await atRest(world, alice, bob);
     const before = await states();
     const { group_id: _group, ...data } = world.proxy.pushedTo("bob", "welcome")[0]!.data;
     world.proxy.push("bob", { type: "message", data });

@@ -1,7 +1,8 @@
+import { setImmediate } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import type { Agent, IncomingMessage } from "../../src/client/agent.ts";
 import type { ClientStore } from "../../src/store/store.ts";
-import { bodies, eventually, follow, numbered, pause, World } from "./world.ts";
+import { bodies, eventually, follow, numbered, World } from "./world.ts";
 
 /** Opens `count` agents over what one folder is to several processes. */
 type OpenAll = (world: World, username: string, count: number) => Promise<Agent[]>;
@@ -22,7 +23,7 @@ const kinds: Record<string, OpenAll> = {
 };
 
 async function workOn(message: IncomingMessage): Promise<void> {
-  await pause(10);
+  await setImmediate();
   await message.handled();
 }
 

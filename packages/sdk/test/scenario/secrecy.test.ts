@@ -1,15 +1,20 @@
 import { randomBytes } from "node:crypto";
-import { cpSync, readdirSync, readFileSync } from "node:fs";
+import { cpSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import type { ClientStore } from "../../src/store/store.ts";
 import { readWith, steal } from "./attacker.ts";
-import { bodies, eventually, follow, pause, temporaryFolder, World } from "./world.ts";
+import { atRest, bodies, eventually, follow, temporaryFolder, World } from "./world.ts";
 
 /** The bytes of all files below a folder. */
 function bytesOf(folder: string): Buffer {
   const files = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
   return Buffer.concat(files.map((file) => readFileSync(join(file.parentPath, file.name))));
+}
+
+/** Resolves when nothing that was overwritten is left in the files of a store. */
+function logIsEmpty(folder: string): Promise<true> {
+  return eventually("the log is empty", () => statSync(join(folder, "agent.db-wal")).size === 0);
 }
 
 /** Pieces of 32 bytes of what a store held, without those that it holds still. */
@@ -73,7 +78,7 @@ describe("forward secrecy", () => {
     expect((await readWith(before, frames)).some((id) => id.startsWith("welcome"))).toBe(true);
     expect((await readWith(middle, frames)).length).toBeGreaterThan(5);
     // Overwritten states are removed in the first pause, while the agents go on.
-    await pause(1_000);
+    for (const folder of Object.values(folders)) await logIsEmpty(folder);
     for (const name of ["alice", "bob"] as const) {
       const copy = world.folder();
       cpSync(folders[name], copy, { recursive: true });
@@ -106,7 +111,7 @@ describe("the relay is blind", () => {
     await bodies(alice, 2);
     await (await alice.send("carol", secret)).stored().catch(() => undefined);
     await (await alice.send("bob", secret)).handled();
-    await pause(300);
+    await atRest(world, alice, bob);
     const frames = Buffer.from(JSON.stringify(world.proxy.recorded));
     const files = bytesOf(db);
     expect(files.length).toBeGreaterThan(10_000);

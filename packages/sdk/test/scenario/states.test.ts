@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { eventually, follow, numbered, pause, rejection, World } from "./world.ts";
+import { atRest, eventually, follow, jump, numbered, rejection, SAME_CLOCK, World } from "./world.ts";
 
 describe("states of a message", () => {
   test("it is stored, then received, then handled, and says so to whoever asks", async () => {
@@ -86,7 +86,7 @@ describe("states of a message", () => {
     const fails = await alice.send("bob", "fails");
     const works = await alice.send("bob", "works");
     expect((await works.handled()).state).toBe("handled");
-    await pause(100);
+    await atRest(world, alice, bob);
     expect((await fails.status()).state).toBe("failed");
     expect((await works.status()).state).toBe("handled");
   });
@@ -96,9 +96,8 @@ describe("states of a message", () => {
     const [alice, bob] = [await world.open("alice"), await world.open("bob")];
     world.proxy.rule = ({ agent }) => (agent === "alice" ? "cut" : undefined);
     const sent = await alice.send("bob", "soon stale", { expiresIn: 50 });
-    await pause(60);
-    world.proxy.rule = undefined;
     const error = await rejection(sent.handled());
+    world.proxy.rule = undefined;
     expect(error).toMatchObject({ code: "expired", reason: "expired" });
     expect(world.proxy.sentBy("alice", "commit")).toEqual([]);
     follow(bob);
@@ -127,29 +126,30 @@ describe("states of a message", () => {
   });
 
   test("one that has expired at the relay is not received by what follows it", async () => {
-    await using world = await World.create();
+    await using world = await World.create(SAME_CLOCK);
     const [alice, bob] = [await world.open("alice"), await world.open("bob")];
     follow(bob);
     await (await alice.send("bob", "hello")).handled();
     await bob.close();
-    const stale = await alice.send("bob", "soon stale", { expiresIn: 1_500 });
+    const stale = await alice.send("bob", "soon stale", { expiresIn: 30_000 });
     await stale.stored();
     const next = await alice.send("bob", "next");
     await next.stored();
-    await pause(1_600);
-    follow(await world.open("bob"));
+    jump(31_000);
+    const again = await world.open("bob");
+    follow(again);
     await next.handled();
     await eventually("its sender knows", async () => (await stale.status()).state === "expired");
-    await pause(300);
+    await atRest(world, alice, again);
     expect(await stale.status()).toMatchObject({ state: "expired" });
   });
 
   test("an expiry that passes at the relay is told by its notice", async () => {
-    await using world = await World.create();
+    await using world = await World.create(SAME_CLOCK);
     const [alice, bob] = [await world.open("alice"), await world.open("bob")];
-    const sent = await alice.send("bob", "soon stale", { expiresIn: 2_500 });
+    const sent = await alice.send("bob", "soon stale", { expiresIn: 30_000 });
     await sent.stored();
-    await pause(2_550);
+    jump(31_000);
     follow(bob);
     expect(await rejection(sent.handled())).toMatchObject({ code: "expired" });
     expect(await alice.status(sent.id)).toMatchObject({ state: "expired" });
@@ -161,10 +161,10 @@ describe("states of a message", () => {
     await using world = await World.create();
     const [alice, bob] = [await world.open("alice"), await world.open("bob")];
     const first = await alice.send("bob", "takes its time");
-    const second = await alice.send("bob", "soon stale", { expiresIn: 2_500 });
-    await second.stored();
+    const second = await alice.send("bob", "soon stale", { expiresIn: 30_000 });
     const got = follow(bob, async (message) => {
-      await pause(2_600);
+      await second.received();
+      jump(31_000);
       await message.handled();
     });
     await first.handled();

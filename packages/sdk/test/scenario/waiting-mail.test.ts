@@ -3,7 +3,7 @@ import { getEventListeners } from "node:events";
 import { expect, test } from "vitest";
 import { connect } from "../../src/client/connect.ts";
 import { nodeTransport } from "../../src/node/transport.ts";
-import { alertKinds, eventually, follow, numbered, pause, World } from "./world.ts";
+import { alertKinds, atRest, caughtUp, eventually, follow, numbered, World } from "./world.ts";
 
 const DAY_MS = 86_400_000;
 
@@ -38,7 +38,7 @@ test("who is handed a message, handles it slowly and closes has told its sender"
   const sent = await alice.send("bob", "hello");
   for await (const message of bob.messages()) {
     await sent.received();
-    await pause(100);
+    await atRest(world, alice, bob);
     await message.handled();
     break;
   }
@@ -67,8 +67,11 @@ test("agents that were asleep for three months can still be written to", async (
   const alice = await world.open("alice");
   const sent = await alice.send("bob", "hello");
   // No package of bob's is handed out that could not be used any more.
-  expect(await eventually("it is judged", async () => (await sent.status()).state)).toBe("queued");
-  await pause(500);
+  await eventually("keys are refused", () =>
+    world.proxy.recorded.some(({ agent, toRelay, frame }) => agent === "alice" && !toRelay && frame.type === "error"),
+  );
+  await caughtUp(alice);
+  expect((await sent.status()).state).toBe("queued");
   // Here the relay's clock alone has gone on.
   expect(await alertKinds(alice)).toEqual(["clock"]);
 });
@@ -113,7 +116,7 @@ test("answers that were lost, and came in another order when repeated, make no s
   await (await bob.send("carol", "hello")).handled();
   await (await alice.send("bob", "hello")).handled();
   await (await bob.send("alice", "slow task")).received();
-  await pause(100);
+  await atRest(world, alice, bob, carol);
   await carol.close();
   const sends = () => world.proxy.sentBy("bob", "send").length;
   const before = sends();
@@ -126,12 +129,12 @@ test("answers that were lost, and came in another order when repeated, make no s
   world.proxy.rule = undefined;
   world.proxy.cut("bob");
   await eventually("both are repeated", () => sends() > before + 3);
-  await pause(100);
+  await atRest(world, alice, bob);
   // Alice's receipt says that she has read bob's, and bob forgets it.
   await (
     await task.promise
   )();
-  await pause(300);
+  await atRest(world, alice, bob);
   await bob.close();
   const again = await world.open("bob");
   await again.users();

@@ -12,6 +12,7 @@ import { nodeTransport } from "../../src/node/transport.ts";
 import { SqliteStore } from "../../src/node/sqlite-store.ts";
 import { MemoryFolder, MemoryStore } from "../../src/store/memory.ts";
 import type { ClientStore } from "../../src/store/store.ts";
+import { eventually, never, within } from "../../../../test/waiting.ts";
 import { Proxy } from "./proxy.ts";
 
 /** A relay, a proxy before it, and the agents that talk through it. */
@@ -114,22 +115,25 @@ export function follow(
   return got;
 }
 
-/** Waits until `look` gives something other than false or undefined. Fails after `ms`. */
-export async function eventually<T>(
-  what: string,
-  look: () => T | Promise<T>,
-  ms = 20_000,
-): Promise<Exclude<T, false | undefined>> {
-  for (const end = performance.now() + ms; ;) {
-    const found = await look();
-    if (found !== false && found !== undefined) return found as Exclude<T, false | undefined>;
-    if (performance.now() > end) throw new Error(`it never came that ${what}`);
-    await pause(10);
-  }
+export { eventually, never, within };
+
+/** Waits until an agent has processed everything that the relay has pushed to it. */
+export async function caughtUp(agent: Agent): Promise<void> {
+  // What was pushed before the first answer is processed before the second request is made.
+  for (let round = 0; round < 2; round++) await agent.users();
 }
 
-export function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
+/** Waits until nothing passes between agents any more: all is processed, and nothing is left to say. */
+export async function atRest({ proxy }: World, ...agents: Agent[]): Promise<void> {
+  const passed = () => proxy.recorded.filter(({ frame }) => !["list_users", "user_list"].includes(frame.type)).length;
+  let before = -1;
+  await eventually("nothing is under way any more", async () => {
+    for (const agent of agents) await caughtUp(agent);
+    const now = passed();
+    const same = now === before;
+    before = now;
+    return same;
+  });
 }
 
 /** For a relay that goes by the clock of this process, wherever that is moved to: it is no jump that anybody could notice. */
@@ -147,7 +151,7 @@ export function jump(milliseconds: number): void {
   onTestFinished(() => spy.mockRestore());
 }
 
-/** The bodies in an agent's inbox once there are so many, after a moment in which one more would have come. */
+/** The bodies in an agent's inbox once there are so many, and everything that was pushed beside them is processed. */
 export async function bodies(agent: Agent, count: number, ms?: number): Promise<string[]> {
   const read = async () => (await agent.inbox()).map((entry) => entry.body);
   try {
@@ -155,7 +159,7 @@ export async function bodies(agent: Agent, count: number, ms?: number): Promise<
   } catch (error) {
     throw new Error(`it has only ${JSON.stringify((await read()).map((body) => body.slice(0, 20)))}`, { cause: error });
   }
-  await pause(60);
+  await caughtUp(agent);
   return read();
 }
 

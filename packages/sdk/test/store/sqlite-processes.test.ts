@@ -1,5 +1,6 @@
 /** What several processes do to one store, and what is left when one of them is killed. */
 import { describe, expect, it } from "vitest";
+import { eventually } from "../../../../test/waiting.ts";
 import { Random, seed } from "../random.ts";
 import { newFolder, openStore } from "./folder.ts";
 import { startChild } from "./process.ts";
@@ -59,10 +60,10 @@ describe("the link", () => {
     const store = await openStore(folder);
     const child = await startChild(folder, "link");
     child.process.kill("SIGSTOP");
-    await expect.poll(async () => (await store.linkHolder())?.stopped, { timeout: 10_000 }).toBe(true);
+    await eventually("it is called stopped", async () => (await store.linkHolder())?.stopped === true);
     expect(await store.takeLink("test")).toBeUndefined();
     child.process.kill("SIGCONT");
-    await expect.poll(async () => (await store.linkHolder())?.stopped, { timeout: 10_000 }).toBe(false);
+    await eventually("it is called stopped no more", async () => (await store.linkHolder())?.stopped === false);
   });
 
   it.runIf(process.platform === "linux")(
