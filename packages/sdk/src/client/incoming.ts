@@ -4,7 +4,7 @@ import type { Pushed } from "./connection.ts";
 import { acceptCommit, applyAdmitted, applyUnanswered } from "./commits.ts";
 import { acceptWelcome, closeConversation } from "./conversations.ts";
 import { LAST_ATTEMPT, requeue, rowById, settle, unlink } from "./outbox-rows.ts";
-import { hasRoom, receiveMessage, unreadable } from "./received.ts";
+import { receiveMessage, unreadable } from "./received.ts";
 import type { sendAgain } from "./resend.ts";
 import type { Turn } from "./turn.ts";
 
@@ -24,7 +24,6 @@ export async function receive(turn: Turn, batch: Pushed[]): Promise<number> {
   let count = 0;
   for (const { delivery, offline } of batch) {
     if (count > 0 && !turn.mayGoOn(SHARE)) return count;
-    if (await isLookedFor(turn, delivery)) return count;
     count += 1;
     if (delivery.seq <= turn.position) continue;
     await applyAdmitted(turn, delivery.seq);
@@ -35,13 +34,6 @@ export async function receive(turn: Turn, batch: Pushed[]): Promise<number> {
   }
   await applyAdmitted(turn, turn.position + 1);
   return count;
-}
-
-/** Whether room is still looked for, before what a stranger has sent is refused. */
-async function isLookedFor(turn: Turn, delivery: Delivery): Promise<boolean> {
-  if ((delivery.kind ?? "application") !== "application") return false;
-  if (await hasRoom(turn, usernameKey(delivery.from), delivery)) return false;
-  return !(await turn.cache.strangers.hasLooked(turn));
 }
 
 /** What the turn has failed on: its sender hears that it was not readable, unless that fails, too. */

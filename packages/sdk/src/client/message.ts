@@ -1,5 +1,6 @@
 import { fromUtf8 } from "../protocol/index.ts";
 import type { ClientStore, ReadTransaction, WriteTransaction } from "../store/store.ts";
+import { mayBeLetGo } from "./strangers.ts";
 import { find, get, type InboxRecord, list, type OutcomeRecord, owed, pad, put, toBytes } from "./records.ts";
 
 /** A message that has arrived. It stays unhandled, and is shown again after a restart, until `handled` or `failed`. */
@@ -101,6 +102,7 @@ async function settleRow(tx: WriteTransaction, row: InboxRecord, { state, reason
   const settled = { ...rest, state, settled_at: Date.now(), ...(reason === undefined ? {} : { reason }) };
   await put(tx, "in/", pad(row.seq), settled);
   await tx.delete(`unhandled/${pad(row.seq)}`);
+  await mayBeLetGo(tx, settled);
   await owe(tx, settled);
 }
 

@@ -4,6 +4,7 @@ import type { ReadTransaction, WriteTransaction } from "../store/store.ts";
 import { type Connection, isTemporary } from "./connection.ts";
 import { type Answered, asAck } from "./flight.ts";
 import { get, type PeerStanding, put } from "./records.ts";
+import { isNoStranger } from "./strangers.ts";
 import type { Turn } from "./turn.ts";
 
 /** Names in one frame: less than a relay takes. */
@@ -12,7 +13,9 @@ const RETRY_MS = 60_000;
 
 /** The owner says what somebody is to it. */
 export async function setStanding(tx: WriteTransaction, username: string, standing: PeerStanding): Promise<void> {
-  if ((await standingOf(tx, username)) === standing) return;
+  const before = await standingOf(tx, username);
+  if (before === standing) return;
+  if (before === undefined) await isNoStranger(tx, username);
   await tx.put(`peer/${username}`, standing);
   await tx.put(`peer-due/${username}`, standing);
 }

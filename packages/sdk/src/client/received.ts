@@ -201,6 +201,6 @@ export async function unreadable(turn: Turn, from: string, messageId: string, wh
 }
 
 /** Whether what a contact sends may be kept. */
-export async function hasRoom(turn: Turn, contact: string, { message }: Delivery): Promise<boolean> {
-  return !(await turn.isStranger(contact)) || turn.cache.strangers.hasRoom(contact, (message.length * 3) / 4);
+async function hasRoom(turn: Turn, contact: string, { message }: Delivery): Promise<boolean> {
+  return !(await turn.isStranger(contact)) || turn.cache.strangers.hasRoom(turn, contact, (message.length * 3) / 4);
 }

@@ -211,7 +211,7 @@ export interface InboxRecord {
   retry_at?: number;
   /** Milliseconds from its failure to `retry_at`. */
   retry_after?: number;
-  /** What it counts for among what strangers have sent; missing if its sender was none. Bytes. */
+  /** What it counts for among what strangers have sent: 0 once it is let go, missing if its sender was none. Bytes. */
   strange?: number;
   /** Who works on it, and until when (Unix ms). */
   claim?: { by: string; until: number };

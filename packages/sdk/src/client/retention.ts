@@ -73,6 +73,7 @@ export async function sweep(turn: Turn, isCurrent: boolean): Promise<number> {
     if (age > ROW_MS || (age > BODY_MS && row.state === "handled")) await tx.delete(`in-body/${seq}`);
     if (age > ROW_MS) {
       await tx.delete(`dead/${seq}`);
+      await turn.cache.strangers.remove(tx, row);
       await remove(tx, "in/", seq);
     }
   };
@@ -135,7 +136,14 @@ export async function sweep(turn: Turn, isCurrent: boolean): Promise<number> {
 /** Nobody has handled it for a month: a stranger may not have more. By now its sender has forgotten it as well. */
 async function giveUp(turn: Turn, row: InboxRecord): Promise<void> {
   if (!(await turn.isStranger(row.from))) return;
-  await put(turn.tx, "in/", pad(row.seq), { ...row, state: "failed", reason: "not_handled", settled_at: turn.now });
+  await put(turn.tx, "in/", pad(row.seq), {
+    ...row,
+    strange: 0,
+    state: "failed",
+    reason: "not_handled",
+    settled_at: turn.now,
+  });
+  await turn.cache.strangers.remove(turn.tx, row);
   await turn.tx.delete(`unhandled/${pad(row.seq)}`);
   await turn.tx.delete(`in-body/${pad(row.seq)}`);
 }

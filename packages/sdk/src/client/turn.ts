@@ -270,7 +270,7 @@ export class Turn {
       });
     }
     this.cache.trim();
-    await this.cache.strangers.save(this);
+    await this.cache.strangers.save(this.tx);
     if (this.position !== this.account.relay.position || taken !== undefined) {
       const relay = await get(this.tx, "meta/relay");
       const last = taken === undefined ? {} : { last_taken: taken };

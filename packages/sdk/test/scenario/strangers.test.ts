@@ -1,6 +1,10 @@
 /** What somebody may leave whom the owner has neither written to nor accepted. */
 import { expect, onTestFinished, test, vi } from "vitest";
+import { settleMessage } from "../../src/client/message.ts";
+import { setStanding } from "../../src/client/peers.ts";
 import { get, list, pad, put } from "../../src/client/records.ts";
+import { Layer } from "../../src/store/layer.ts";
+import { turns } from "./turns.ts";
 import { eventually, follow, jump, rejection, SAME_CLOCK, World } from "./world.ts";
 
 const DAY = 86_400_000;
@@ -15,8 +19,8 @@ async function written() {
   return { world, bob, carol, dave };
 }
 
-/** Has Bob's store hold almost all that one stranger may leave, in one message that is handled or not. */
-async function fill(world: World, state: "unhandled" | "handled", from = "carol"): Promise<void> {
+/** Has Bob's store hold almost all that one stranger may leave, in one message. */
+async function fill(world: World, from = "carol"): Promise<void> {
   await world.memory("bob").write(async (tx) => {
     const [row] = await list(tx, "in/");
     const seq = 900;
@@ -25,9 +29,7 @@ async function fill(world: World, state: "unhandled" | "handled", from = "carol"
       ...row!,
       seq,
       from,
-      state,
       strange,
-      ...(state === "handled" ? { settled_at: Date.now() } : {}),
     });
     await tx.put(`in-body/${pad(seq)}`, "as if it were long");
     await tx.put(`strange/${from}`, String(strange));
@@ -39,7 +41,7 @@ test("[A-11] a stranger has so much room, and what is beyond it fails as strange
   const { world: opened, bob, carol, dave } = await written();
   await using world = opened;
   await bob.close();
-  await fill(world, "unhandled");
+  await fill(world);
   const again = await world.open("bob");
   await again.users();
   const large = await carol.send("bob", "x".repeat(30_000));
@@ -55,7 +57,8 @@ test("[A-11] what is handled makes room: its bodies are let go first", async () 
   const { world: opened, bob, carol } = await written();
   await using world = opened;
   await bob.close();
-  await fill(world, "handled");
+  await fill(world);
+  await settleMessage(world.memory("bob"), 900);
   const again = await world.open("bob");
   await again.users();
   await (await carol.send("bob", "x".repeat(30_000))).received();
@@ -67,11 +70,65 @@ test("[A-11] what is handled makes room: its bodies are let go first", async () 
   expect(counted).toBeLessThan(50_000);
 });
 
+test("[A-11] a stranger without room costs no look at what others have sent, however much that is", async () => {
+  const { world: opened, bob, carol } = await written();
+  await using world = opened;
+  await bob.close();
+  await fill(world);
+  await world.memory("bob").write(async (tx) => {
+    const [row] = await list(tx, "in/");
+    for (let seq = 1_000; seq < 3_000; seq++)
+      await put(tx, "in/", pad(seq), { ...row!, seq, from: "dave", id: `m-${seq}`, state: "handled" });
+    await tx.put("meta/next-in", "3000");
+  });
+  await (await world.open("bob")).users();
+  await (await carol.send("bob", "a short one")).received();
+  let read = 0;
+  const look = Reflect.get(Layer.prototype, "list");
+  const spy = vi.spyOn(Layer.prototype, "list").mockImplementation(async function (this: Layer, range) {
+    const rows = await look.call(this, range);
+    read += rows.filter(([key]) => key.startsWith("in/") || key.startsWith("strange")).length;
+    return rows;
+  });
+  onTestFinished(() => spy.mockRestore());
+  const large = await carol.send("bob", "x".repeat(30_000));
+  expect(await rejection(large.handled())).toMatchObject({ code: "failed", reason: "stranger_quota" });
+  expect(read).toBeLessThan(200);
+});
+
+test("[A-11] strangers who were first leave room to those who come later, and whoever is let in leaves all of its own", async () => {
+  const { world: opened, bob, carol, dave } = await written();
+  await using world = opened;
+  await bob.close();
+  const names = ["carol", "x-one", "x-two", "x-three", "x-four", "x-five"];
+  const { run, cache } = await turns(world.memory("bob"));
+  const taken = await run(async (turn) => {
+    await cache.load(turn.tx);
+    const { strangers } = cache;
+    for (const name of names) while (await strangers.hasRoom(turn, name, 2 ** 18)) strangers.add(name, 2 ** 18);
+    return Promise.all(names.map((name) => strangers.hasRoom(turn, name, 2 ** 18)));
+  });
+  expect(taken).not.toContain(true);
+  const large = "y".repeat(100_000);
+  await (await world.open("bob")).users();
+  await (await dave.send("bob", large)).received();
+  const before = Number(await world.memory("bob").read((tx) => tx.get("strange/carol")));
+  expect(before).toBeGreaterThan(15 * 2 ** 20);
+  await world.memory("bob").write((tx) => setStanding(tx, "carol", "allow"));
+  await (await carol.send("bob", large)).received();
+  const more = await turns(world.memory("bob"));
+  const room = await more.run(async (turn) => {
+    await more.cache.load(turn.tx);
+    return more.cache.strangers.hasRoom(turn, "erin", 6 * 2 ** 20);
+  });
+  expect(room).toBe(true);
+});
+
 test("[A-11] all strangers together have a bound, too", async () => {
   const { world: opened, bob, dave } = await written();
   await using world = opened;
   await bob.close();
-  await fill(world, "unhandled");
+  await fill(world);
   await world.memory("bob").write(async (tx) => {
     const row = await get(tx, "in/", pad(900));
     for (const [index, from] of ["x-one", "x-two", "x-three"].entries()) {
