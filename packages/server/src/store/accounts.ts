@@ -2,6 +2,7 @@ import type { DatabaseSync } from "node:sqlite";
 import { equal, usernameKey } from "@aimessage/sdk/protocol";
 import type { Addresses } from "./addresses.ts";
 import { BoundedMap } from "./bounded-map.ts";
+import { dayOf } from "./days.ts";
 import type { Account, Device, KeyAccount, NewDevice, Refused, RemovedAccount, TokenAccount } from "./store.ts";
 
 interface Row {
@@ -32,8 +33,6 @@ export interface Owner {
   device: string;
   closed: boolean;
 }
-
-const DAY_MS = 24 * 3600 * 1000;
 
 export type Accounts = ReturnType<typeof accountsTable>;
 
@@ -157,9 +156,7 @@ export function accountsTable(db: DatabaseSync, addresses: Addresses, clock: () 
     return Number(lastInsertRowid);
   }
 
-  function today(): number {
-    return Math.floor(clock() / DAY_MS);
-  }
+  const today = (): number => dayOf(clock());
 
   /** A row is written once a day. */
   function enter<A extends TokenAccount | KeyAccount>(account: A, isFirst: boolean): A {
@@ -197,8 +194,8 @@ export function accountsTable(db: DatabaseSync, addresses: Addresses, clock: () 
       return of !== undefined && of.device === "" && !of.closed && find(of.name)?.kind !== "token";
     },
 
-    /** Nothing waits any more for a name that nobody has. */
-    forgetUnknown(mailbox: number): void {
+    /** Of a name that nobody has, or a device that is gone, once nothing waits in it. */
+    forgetMailbox(mailbox: number): void {
       deleteMailbox.run(mailbox);
       owners.delete(mailbox);
     },
@@ -206,11 +203,6 @@ export function accountsTable(db: DatabaseSync, addresses: Addresses, clock: () 
     /** Devices of a name that were replaced and have been emptied, but for the newest. */
     surplusDevices(name: string, kept: number): number[] {
       return (surplus.all(name, kept) as { mailbox: number }[]).map(({ mailbox }) => mailbox);
-    },
-
-    forgetDevice(mailbox: number): void {
-      deleteMailbox.run(mailbox);
-      owners.delete(mailbox);
     },
 
     /** Some accounts behind a name, in order, and whether nothing was ever done with them. */

@@ -1,9 +1,9 @@
 import type { DatabaseSync } from "node:sqlite";
 import { type Addresses, ROW_BYTES } from "./addresses.ts";
 import { BoundedMap } from "./bounded-map.ts";
+import { DAY_MS, dayOf } from "./days.ts";
 import type { StoreLimits } from "./store.ts";
 
-const DAY_MS = 24 * 3600 * 1000;
 /** A group, its two members, and their places in indexes. */
 export const GROUP_BYTES = 5 * ROW_BYTES;
 
@@ -45,9 +45,7 @@ export function groupsTable(
   const deleteMembers = db.prepare("DELETE FROM members WHERE group_id = ?");
   const groups = new BoundedMap<string, Group | undefined>();
 
-  function today(): number {
-    return Math.floor(clock() / DAY_MS);
-  }
+  const today = (): number => dayOf(clock());
 
   function remove(rows: unknown[]): void {
     for (const { group_id, address } of rows as { group_id: string; address: number | null }[]) {

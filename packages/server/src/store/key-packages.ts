@@ -2,9 +2,9 @@ import { hash } from "node:crypto";
 import type { DatabaseSync } from "node:sqlite";
 import { lifetimeOf } from "../key-package.ts";
 import type { Addresses } from "./addresses.ts";
+import { DAY_MS } from "./days.ts";
 import type { StoreLimits } from "./store.ts";
 
-const DAY_MS = 24 * 3600 * 1000;
 /** The longest time from its publication for which a package is handed out, whatever lifetime it says that it has. */
 const HANDED_OUT_MS = 88 * DAY_MS;
 /** None is handed out that could end on its way. */

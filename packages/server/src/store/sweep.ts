@@ -1,5 +1,6 @@
 import type { DatabaseSync } from "node:sqlite";
 import type { Accounts } from "./accounts.ts";
+import { dayOf } from "./days.ts";
 import type { EntryRow, Mail } from "./mail.ts";
 import type { Groups } from "./groups.ts";
 import type { Requests } from "./requests.ts";
@@ -8,7 +9,6 @@ import type { Entry, StoreLimits } from "./store.ts";
 
 /** Entries in one transaction: a long one would hold up everybody's messages. */
 const BATCH = 500;
-const DAY_MS = 24 * 3600 * 1000;
 
 /** All of an entry but its message, which may be long. */
 type SweptRow = Pick<
@@ -42,7 +42,7 @@ export function sweeper(
   let unnoticed = 0;
   function drop(row: SweptRow, status: NonNullable<Entry["status"]>, reason: string): void {
     mail.remove(row);
-    if (accounts.isUnknown(row.mailbox) && mail.highWater(row.mailbox) === 0) accounts.forgetUnknown(row.mailbox);
+    if (accounts.isUnknown(row.mailbox) && mail.highWater(row.mailbox) === 0) accounts.forgetMailbox(row.mailbox);
     const sender = accounts.find(row.sender);
     if (row.kind !== "application" || sender?.kind !== "key") return;
     // Of what it has sent itself.
@@ -96,13 +96,13 @@ export function sweeper(
 
   function forgetDevice(mailbox: number): void {
     groups.removeMember(mailbox);
-    accounts.forgetDevice(mailbox);
+    accounts.forgetMailbox(mailbox);
   }
 
   /** Whose accounts are looked at next. */
   let behind = "";
   function sweepUnused(): number {
-    const cutoff = Math.floor((clock() - limits.unusedAccountAge) / DAY_MS);
+    const cutoff = dayOf(clock() - limits.unusedAccountAge);
     const page = accounts.after(behind, BATCH);
     behind = page.length < BATCH ? "" : (page.at(-1)?.name ?? "");
     const unused = page.filter(({ seen, used }) => !used && seen < cutoff);
