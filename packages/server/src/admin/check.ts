@@ -2,7 +2,7 @@ import type { DatabaseSync } from "node:sqlite";
 import { ROW_BYTES } from "../store/addresses.ts";
 import { GROUP_BYTES } from "../store/groups.ts";
 import { SCHEMA_VERSION, schemaVersion } from "../store/migrations.ts";
-import { freeBytes, isShort, reserveOn } from "../store/reserve.ts";
+import { freeBytes, isShort, reserveOn, reusableBytes } from "../store/reserve.ts";
 import { faultsOf, isDamage } from "./faults.ts";
 import { databaseFile, openReadOnly, requireDatabase } from "./read-only.ts";
 
@@ -33,8 +33,8 @@ const CHARGED = `SELECT address, sum(bytes) AS bytes FROM (
   ) WHERE address IS NOT NULL GROUP BY address`;
 
 /**
- * Each counts rows that must not be there. Tables of the first schema and the second only, unless a later version is named:
- * older databases are checked too.
+ * Each counts rows that must not be there. Tables of the first schema only, unless a later version is named: older
+ * databases are checked too.
  */
 const rules: [problem: string, about: string, sql: string, since?: number][] = [
   ["entries_without_mailbox", "entries of a mailbox that is gone", `FROM entries WHERE mailbox ${GONE}`],
@@ -69,11 +69,7 @@ const rules: [problem: string, about: string, sql: string, since?: number][] = [
     "FROM members WHERE group_id NOT IN (SELECT group_id FROM groups)",
   ],
   // Version 4 has removed those that earlier versions left.
-  [
-    "members_without_mailbox",
-    "members whose mailbox is gone",
-    `FROM members WHERE mailbox ${GONE} AND (SELECT user_version FROM pragma_user_version) >= 4`,
-  ],
+  ["members_without_mailbox", "members whose mailbox is gone", `FROM members WHERE mailbox ${GONE}`, 4],
   ["keys_without_mailbox", "key packages of a mailbox that is gone", `FROM key_packages WHERE mailbox ${GONE}`],
   ["last_resorts_without_mailbox", "last resorts of a mailbox that is gone", `FROM last_resorts WHERE mailbox ${GONE}`],
   [
@@ -85,6 +81,7 @@ const rules: [problem: string, about: string, sql: string, since?: number][] = [
     "last_requests_without_mailbox",
     "last requests of a mailbox that is gone",
     `FROM last_requests WHERE sender ${GONE}`,
+    2,
   ],
   [
     "sequence_mailboxes",
@@ -153,12 +150,9 @@ export function check(db: string, reserveBytes: number): Checked {
 }
 
 function shortOfRoom(database: DatabaseSync, db: string, reserveBytes: number): Problem[] {
-  const { reusable } = database
-    .prepare("SELECT freelist_count * page_size AS reusable FROM pragma_freelist_count, pragma_page_size")
-    .get() as { reusable: number };
   const free = freeBytes(db);
   const reserve = reserveOn(db, reserveBytes);
-  if (!isShort(free, reusable, reserve)) return [];
+  if (!isShort(free, reusableBytes(database)(), reserve)) return [];
   const about = `${free} bytes are free on the disk, and the relay keeps ${reserve}: it takes no mail`;
   return [{ problem: "storage_full", count: 1, about }];
 }
@@ -166,7 +160,7 @@ function shortOfRoom(database: DatabaseSync, db: string, reserveBytes: number): 
 function broken(database: DatabaseSync, version: number): Problem[] {
   const problems: Problem[] = [];
   for (const [problem, about, sql, since = 1] of rules) {
-    if (version < since || (version < 2 && sql.includes("last_requests"))) continue;
+    if (version < since) continue;
     const { count } = database.prepare(`SELECT count(*) AS count ${sql}`).get() as { count: number };
     if (count > 0) problems.push({ problem, count, about });
   }

@@ -1,6 +1,6 @@
 import type { DatabaseSync } from "node:sqlite";
 import type { Place } from "./place.ts";
-import type { Reserve } from "./reserve.ts";
+import { type Reserve, reusableBytes } from "./reserve.ts";
 import type { Hindrance } from "./store.ts";
 
 /** How often the disk is looked at, and at most while much is written. Milliseconds. */
@@ -28,8 +28,7 @@ export class Disk implements AsyncDisposable {
     this.#place = place;
     this.#reserve = reserve;
     this.#onChange = onChange;
-    const free = db.prepare("SELECT freelist_count * page_size AS bytes FROM pragma_freelist_count, pragma_page_size");
-    this.#reusable = () => (free.get() as { bytes: number }).bytes;
+    this.#reusable = reusableBytes(db);
     this.#timer = setInterval(() => this.look(), INTERVAL_MS);
     this.#timer.unref();
     this.look();

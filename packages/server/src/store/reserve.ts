@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { rmSync, statfsSync, statSync } from "node:fs";
 import { open } from "node:fs/promises";
 import { join } from "node:path";
+import type { DatabaseSync } from "node:sqlite";
 
 /** What is written at once. Random, so that no file system makes it smaller. */
 const PIECE_BYTES = 2 ** 20;
@@ -18,6 +19,12 @@ export function freeBytes(folder: string): number {
 export function reserveOn(folder: string, bytes: number): number {
   const { blocks, bsize } = statfsSync(folder);
   return Math.min(bytes, Math.floor((blocks * bsize) / 2));
+}
+
+/** Asks how many bytes of a database are free. */
+export function reusableBytes(db: DatabaseSync): () => number {
+  const free = db.prepare("SELECT freelist_count * page_size AS bytes FROM pragma_freelist_count, pragma_page_size");
+  return () => (free.get() as { bytes: number }).bytes;
 }
 
 /**
