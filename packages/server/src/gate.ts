@@ -4,17 +4,17 @@ import type { Config } from "./config.ts";
 import { addressOf, isSocketPath, originAllowed, pathOf } from "./http.ts";
 import { Bucket, Buckets } from "./rate-limit.ts";
 
-/**
- * Decides which upgrade requests become connections, and which others are answered. `strangers`: those that have not logged in, of an address or in all.
- * `onRefused` is told of the address and the HTTP status. [P-1]
- */
-export function gate(
-  config: Config,
-  names: () => string[],
-  hasRoom: () => boolean,
-  strangers: (address?: string) => number,
-  onRefused: (address: string, status: number) => void,
-) {
+interface GateOptions {
+  names: () => string[];
+  hasRoom: () => boolean;
+  /** Connections that have not logged in, of an address or in all. */
+  strangers: (address?: string) => number;
+  /** Told of the address and the HTTP status. */
+  onRefused: (address: string, status: number) => void;
+}
+
+/** Decides which upgrade requests become connections, and which others are answered. [P-1] */
+export function gate(config: Config, { names, hasRoom, strangers, onRefused }: GateOptions) {
   const { limits, origins, trustProxy } = config;
   const all = new Bucket(limits.connectionsPerSecond, limits.connectionsBurst);
   const each = new Buckets(limits.addressConnectionsPerSecond, limits.addressConnectionsBurst);

@@ -133,13 +133,12 @@ async function start(config: Config): Promise<Relay> {
   const connections = new Set<Connection>();
   // 'close' follows; ws has closed with the right code (1009, 1007, 1002).
   const failed = (error: Error): void => log.debug({ err: error.message }, "connection failed");
-  const { admit, visit } = gate(
-    config,
-    () => context.names,
-    () => connections.size < bounds.most || bounds.refused(),
-    (address) => strangers.count(address),
-    (address, status) => refusals.count(`http_${status}`, address),
-  );
+  const { admit, visit } = gate(config, {
+    names: () => context.names,
+    hasRoom: () => connections.size < bounds.most || bounds.refused(),
+    strangers: (address) => strangers.count(address),
+    onRefused: (address, status) => refusals.count(`http_${status}`, address),
+  });
   const hindrance = async (): Promise<WireReason | undefined> => {
     if (!server.listening) return "shutting_down";
     return (await store.highWater(0)) === 0 ? store.hindrance() : "internal";

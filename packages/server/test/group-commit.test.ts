@@ -6,12 +6,13 @@ function world(sync?: Sync) {
   const db = new DatabaseSync(":memory:");
   db.exec("CREATE TABLE numbers (n)");
   const commits: number[] = [];
-  const group = new GroupCommit(
-    db,
+  const group = new GroupCommit(db, {
     sync,
-    () => {},
-    (milliseconds) => commits.push(milliseconds),
-  );
+    disk: undefined,
+    forget: () => {},
+    flush: () => {},
+    onCommit: (milliseconds) => commits.push(milliseconds),
+  });
   const add = (n: number) => () => db.prepare("INSERT INTO numbers VALUES (?)").run(n).changes;
   const numbers = () =>
     db

@@ -16,6 +16,19 @@ const DISK_ERRORS = new Set([8, 10, 13]);
 /** Has the disk take what was committed. Node's callback: null if all is well. */
 export type Sync = (done: (error: Error | null) => void) => void;
 
+interface GroupCommitOptions {
+  /** Undefined: nothing is to be kept beyond this process. */
+  sync: Sync | undefined;
+  /** Looked at before a transaction, and before it ends. */
+  disk: Disk | undefined;
+  /** Drops everything that is remembered of the database: it may never have been stored. */
+  forget: () => void;
+  /** Writes what was gathered during the transaction, at its end. */
+  flush: () => void;
+  /** Told how long a commit took, the disk's work included. */
+  onCommit: (milliseconds: number) => void;
+}
+
 /**
  * Writes of one turn of the event loop share a transaction; their promises settle when the disk has it. While the disk
  * works for one transaction, what comes joins the next. If one of them or the commit fails, all of them are undone and
@@ -24,10 +37,10 @@ export type Sync = (done: (error: Error | null) => void) => void;
 export class GroupCommit {
   readonly #db: DatabaseSync;
   readonly #sync: Sync | undefined;
-  readonly #forget: () => void;
-  readonly #onCommit: (milliseconds: number) => void;
   readonly #disk: Disk | undefined;
+  readonly #forget: () => void;
   readonly #flush: () => void;
+  readonly #onCommit: (milliseconds: number) => void;
   /** Something of this turn is promised to be there at the next start. */
   #promises = false;
   #waiting: Waiting[] = [];
@@ -40,27 +53,13 @@ export class GroupCommit {
   #laterTimer: NodeJS.Timeout | undefined;
   #listener: (entries: Entry[]) => void = () => {};
 
-  /**
-   * @param sync Undefined: nothing is to be kept beyond this process.
-   * @param forget Drops everything that is remembered of the database: it may never have been stored.
-   * @param onCommit Told how long a commit took, the disk's work included.
-   * @param disk Looked at before a transaction, and before it ends.
-   * @param flush Writes what was gathered during the transaction, at its end.
-   */
-  constructor(
-    db: DatabaseSync,
-    sync: Sync | undefined,
-    forget: () => void,
-    onCommit: (milliseconds: number) => void = () => {},
-    disk?: Disk,
-    flush: () => void = () => {},
-  ) {
+  constructor(db: DatabaseSync, { sync, disk, forget, flush, onCommit }: GroupCommitOptions) {
     this.#db = db;
     this.#sync = sync;
-    this.#forget = forget;
-    this.#onCommit = onCommit;
     this.#disk = disk;
+    this.#forget = forget;
     this.#flush = flush;
+    this.#onCommit = onCommit;
   }
 
   /** `listener` gets the announced entries when the disk has them, before their writes resolve. */

@@ -107,7 +107,7 @@ interface Below {
 }
 
 function openStore(db: DatabaseSync, options: StoreOptions, below: Below | undefined): RelayStore {
-  const { limits, clock = Date.now, onCommit } = options;
+  const { limits, clock = Date.now, onCommit = () => {} } = options;
   db.exec("PRAGMA temp_store = MEMORY; PRAGMA cache_size = -65536");
   migrate(db);
   if (options.maxPages !== undefined) db.exec(`PRAGMA max_page_count = ${options.maxPages}`);
@@ -117,20 +117,15 @@ function openStore(db: DatabaseSync, options: StoreOptions, below: Below | undef
   /** Entries up to here are on disk. What is not is not handed out: the next start could use its `seq` again. */
   let onDisk = highestSeq(db);
   let listener: ((entries: Entry[]) => void) | undefined;
-  const group = new GroupCommit(
-    db,
-    below?.sync,
-    () => {
-      accounts.forget();
-      groups.forget();
-      mail.forget();
-      peers.forget();
-      addresses.forget();
+  const group = new GroupCommit(db, {
+    sync: below?.sync,
+    disk: below?.disk,
+    forget: () => {
+      for (const table of [accounts, groups, mail, peers, addresses]) table.forget();
     },
+    flush: () => addresses.flush(),
     onCommit,
-    below?.disk,
-    () => addresses.flush(),
-  );
+  });
   const hindrance = (): Hindrance | undefined => below?.disk.hindrance;
   /** What is to be there at the next start is not even tried where it would not. */
   const keep = <T>(work: () => T, when: "now" | "soon" = "now"): Promise<T> => {
