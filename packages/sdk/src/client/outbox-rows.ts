@@ -1,15 +1,13 @@
 /** The rows of the outbox, and what becomes of them. */
 import { frameId } from "../crypto/content.ts";
 import type { ReadTransaction, Value } from "../store/store.ts";
-import { get, type OutboxRecord, pad, put } from "./records.ts";
+import { get, type OutboxRecord, pad, put, rowsUnder } from "./records.ts";
 import type { Turn } from "./turn.ts";
 
 /** Sendings of one message for whatever reason: the id of a frame ends in a digit. */
 export const LAST_ATTEMPT = 9;
 /** Where our clock may be wrong, it is looked at again after so long. Milliseconds. */
 const LOOK_AGAIN_MS = 60_000;
-/** Rows that are read at once. */
-const PAGE = 64;
 
 /** Whether the other side may have it. */
 export function hasLeft({ state, group, left }: OutboxRecord): boolean {
@@ -81,29 +79,21 @@ export async function rowByCounter(turn: Turn, group: string, counter: number): 
   return row?.group === group && row.counter === counter ? row : undefined;
 }
 
-/** What was sent in a group and is not confirmed, by counter: page by page, for most readers stop at once. */
-export async function* sentIn(turn: Turn, group: string): AsyncGenerator<[key: string, seq: Value]> {
-  const prefix = `sent/${group}/`;
-  for (let after: string | undefined, page; ; after = page.at(-1)?.[0]) {
-    page = await turn.tx.list({ prefix, after, limit: PAGE });
-    yield* page;
-    if (page.length < PAGE) return;
-  }
+/** What was sent in a group and is not confirmed, by counter. */
+export function sentIn(turn: Turn, group: string): AsyncGenerator<[key: string, seq: Value]> {
+  return rowsUnder(turn.tx, `sent/${group}/`);
 }
 
 /** Ends what waits here and is worth nothing any more, whether or not it could leave. @returns when that is next, Unix ms */
 export async function expire(turn: Turn): Promise<number> {
   if (!turn.isTimeSure) return turn.now + LOOK_AGAIN_MS;
-  for (;;) {
-    const page = await turn.tx.list({ prefix: "expiry/", limit: PAGE });
-    for (const [key] of page) {
-      const [, at, seq] = key.split("/") as [string, string, string];
-      if (Number(at) > turn.now || !turn.mayGoOn()) return Number(at);
-      await turn.tx.delete(key);
-      await turn.on(`out/${seq}`, () => expireRow(turn, seq));
-    }
-    if (page.length < PAGE) return Infinity;
+  for await (const [key] of rowsUnder(turn.tx, "expiry/")) {
+    const [, at, seq] = key.split("/") as [string, string, string];
+    if (Number(at) > turn.now || !turn.mayGoOn()) return Number(at);
+    await turn.tx.delete(key);
+    await turn.on(`out/${seq}`, () => expireRow(turn, seq));
   }
+  return Infinity;
 }
 
 async function expireRow(turn: Turn, seq: string): Promise<void> {

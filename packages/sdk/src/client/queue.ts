@@ -4,11 +4,8 @@ import type { Stop } from "./contacts.ts";
 import type { Flight } from "./flight.ts";
 import { deleteRow, hasLeft, settle } from "./outbox-rows.ts";
 import { withoutOutcomes } from "./receipt.ts";
-import { get, type OutboxRecord, pad, partsUnder, toBytes } from "./records.ts";
+import { get, type OutboxRecord, pad, partsUnder, rowsUnder, toBytes } from "./records.ts";
 import type { Turn } from "./turn.ts";
-
-/** Rows that are read at once. */
-const PAGE = 64;
 
 /** What becomes of what waits for a contact that cannot be reached. */
 export interface End {
@@ -32,13 +29,11 @@ export async function failWaiting(turn: Turn, flight: Flight, username: string, 
 export async function endWaiting(turn: Turn, flight: Flight, username: string, end: End): Promise<void> {
   flight.ending.set(username, end);
   const prefix = `queue/${username}/`;
-  let after: string | undefined;
-  for (let page; (page = await turn.tx.list({ prefix, after, limit: PAGE })).length > 0; after = page.at(-1)?.[0])
-    for (const [key] of page) {
-      if (!turn.mayGoOn()) return;
-      const seq = Number(key.slice(prefix.length));
-      if (!flight.sends.has(seq)) await turn.on(`out/${pad(seq)}`, () => endRow(turn, pad(seq), end));
-    }
+  for await (const [key] of rowsUnder(turn.tx, prefix)) {
+    if (!turn.mayGoOn()) return;
+    const seq = Number(key.slice(prefix.length));
+    if (!flight.sends.has(seq)) await turn.on(`out/${pad(seq)}`, () => endRow(turn, pad(seq), end));
+  }
   flight.ending.delete(username);
 }
 
@@ -51,10 +46,8 @@ async function endRow(turn: Turn, seq: string, { state, reason, keepsReceipts }:
 /** Whether a message, and not only receipts, waits for this contact. */
 export async function hasMessage(turn: Turn, username: string): Promise<boolean> {
   const prefix = `queue/${username}/`;
-  let after: string | undefined;
-  for (let page; (page = await turn.tx.list({ prefix, after, limit: PAGE })).length > 0; after = page.at(-1)?.[0])
-    for (const [key] of page)
-      if ((await get(turn.tx, "out/", key.slice(prefix.length)))?.kind === "message") return true;
+  for await (const [key] of rowsUnder(turn.tx, prefix))
+    if ((await get(turn.tx, "out/", key.slice(prefix.length)))?.kind === "message") return true;
   return false;
 }
 

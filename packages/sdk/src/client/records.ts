@@ -388,6 +388,23 @@ export async function removeKeyPackage(tx: WriteTransaction, ref: string): Promi
   for (const [key] of await tx.list({ prefix: `joined/${ref}/` })) await tx.delete(key);
 }
 
+/** Rows that are read at once. */
+const PAGE = 64;
+
+/** What is under a prefix, in order, read some at a time: most readers stop early. What was passed may be deleted meanwhile. */
+export async function* rowsUnder(
+  tx: ReadTransaction,
+  prefix: string,
+  begun?: string,
+  limit = PAGE,
+): AsyncGenerator<[key: string, value: Value]> {
+  for (let after = begun, page; ; after = page.at(-1)?.[0]) {
+    page = await tx.list({ prefix, after, limit });
+    yield* page;
+    if (page.length < limit) return;
+  }
+}
+
 /** The next part of the keys under a prefix, each once, in order: by skipping from one to the next. */
 export async function* partsUnder(tx: ReadTransaction, prefix: string, behind?: string): AsyncGenerator<string> {
   for (let after = behind === undefined ? undefined : `${prefix}${behind}/~`; ;) {

@@ -1,7 +1,7 @@
 /** Sending again what the other side could not read, or may not have read. */
 import { nameReplaced } from "./contacts.ts";
 import { deleteRow, requeue, settle, unlink } from "./outbox-rows.ts";
-import { type AgainRecord, get, type GroupRecord, type OutboxRecord, pad, put, remove } from "./records.ts";
+import { type AgainRecord, get, type GroupRecord, type OutboxRecord, pad, put, remove, rowsUnder } from "./records.ts";
 import type { Turn } from "./turn.ts";
 
 /** Sendings of one message, at most, that the other side could not read. */
@@ -12,8 +12,6 @@ const TAIL_RECEIPTS = 32;
 export const SHARE = 0.4;
 /** What is done of it in any case, so that it comes to an end. */
 export const AT_LEAST = 8;
-/** Rows that are read at once. */
-const PAGE = 64;
 
 /** Leaves a group, and has the other side leave it: the next one names it as replaced. */
 export async function replace(turn: Turn, contact: string, group: string): Promise<void> {
@@ -60,17 +58,17 @@ async function again(
 ): Promise<boolean> {
   const prefix = `sent/${group}/`;
   let after = begun;
-  for (let count = 0, page; (page = await turn.tx.list({ prefix, after, limit: PAGE })).length > 0;)
-    for (const [key, seq] of page) {
-      if ((count += 1) > AT_LEAST && !turn.mayGoOn(share)) {
-        turn.cache.again.set(group, contact);
-        await put(turn.tx, "again/", group, { contact, ...(after === undefined ? {} : { after }) });
-        return false;
-      }
-      const row = await unreadRow(turn, seq);
-      if (row?.kind === "message") await sendAgain(turn, contact, row);
-      after = key;
+  let count = 0;
+  for await (const [key, seq] of rowsUnder(turn.tx, prefix, begun)) {
+    if ((count += 1) > AT_LEAST && !turn.mayGoOn(share)) {
+      turn.cache.again.set(group, contact);
+      await put(turn.tx, "again/", group, { contact, ...(after === undefined ? {} : { after }) });
+      return false;
     }
+    const row = await unreadRow(turn, seq);
+    if (row?.kind === "message") await sendAgain(turn, contact, row);
+    after = key;
+  }
   for (const row of await lastReceipts(turn, prefix)) await sendAgain(turn, contact, row);
   turn.cache.again.delete(group);
   await remove(turn.tx, "again/", group);

@@ -20,7 +20,7 @@ import { expire } from "./outbox-rows.ts";
 import { encryptQueued } from "./outgoing.ts";
 import { continueReports } from "./reports.ts";
 import { continueAgain } from "./resend.ts";
-import { parse, readable, type WireRecord } from "./records.ts";
+import { parse, readable, rowsUnder, type WireRecord } from "./records.ts";
 import { sweep } from "./retention.ts";
 import { makeTurn } from "./set-aside.ts";
 import { Cache, Turn } from "./turn.ts";
@@ -28,7 +28,7 @@ import { Cache, Turn } from "./turn.ts";
 /** What other processes, which wait for the store, have between two turns of which the first had more to do than time. */
 const GIVE_WAY_MS = 5;
 /** Frames with ciphertexts that are read into memory at once. */
-const PAGE = 16;
+const CIPHERTEXTS = 16;
 /** What a frame holds beside its data, in bytes. */
 const ENVELOPE = 128;
 /** An admitted commit is applied when our mailbox has been quiet for so long, even if its mark was never reached. */
@@ -109,12 +109,8 @@ export class Session {
     await session.#turn(async (turn) => {
       const { tx } = turn;
       await session.#cache.load(tx);
-      for (let after: string | undefined, page; ; after = page.at(-1)?.[0]) {
-        page = await tx.list({ prefix: "wire/", after, limit: PAGE });
-        for (const [key, wire] of page)
-          session.#flight.repeat((parse(key, wire) as WireRecord).group, Number(key.slice("wire/".length)));
-        if (page.length < PAGE) break;
-      }
+      for await (const [key, wire] of rowsUnder(tx, "wire/", undefined, CIPHERTEXTS))
+        session.#flight.repeat((parse(key, wire) as WireRecord).group, Number(key.slice("wire/".length)));
       await session.#keys.begin(turn, stock);
     });
     for (const group of session.#cache.commits.keys()) session.#postCommit(group);
