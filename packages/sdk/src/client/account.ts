@@ -322,7 +322,7 @@ function isAsBefore(record: RelayRecord, offset: number): record is RelayRecord 
 async function warnOfClock(tx: WriteTransaction, offset: number): Promise<void> {
   if (Math.abs(offset) <= APART_MS) return;
   const text = `the relay's clock is ${span(offset)} ${offset > 0 ? "ahead of" : "behind"} this machine's; one of them is wrong`;
-  await raiseAlert(tx, Date.now(), "clock", undefined, text);
+  await raiseAlert(tx, Date.now(), { kind: "clock", text });
 }
 
 export function toDeviceRecord(device: Device): DeviceRecord {

@@ -19,9 +19,7 @@ const KEPT_MS = 90 * DAY_MS;
 export async function raiseAlert(
   tx: WriteTransaction,
   now: number,
-  kind: string,
-  contact: string | undefined,
-  text: string,
+  { kind, contact, text }: { kind: string; contact?: string | undefined; text: string },
 ): Promise<void> {
   const about = contact === undefined || (await hasRoom(tx, now, kind, contact)) ? contact : undefined;
   const index = indexOf(kind, about);

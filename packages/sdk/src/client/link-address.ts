@@ -22,8 +22,9 @@ export async function sayWhere(store: ClientStore, account: Account): Promise<vo
  * What is left for another process that holds the link goes where that talks to.
  * @throws AgentError other_relay if this process was given another address
  */
-export async function refuseIfElsewhere(store: ClientStore, { server, relay }: Account): Promise<void> {
-  if (server === relay.server) return;
+export async function refuseIfElsewhere(store: ClientStore, account: Account): Promise<void> {
+  const { server, relay } = account;
+  if (otherAddress(account) === undefined) return;
   const there = String((await store.read((tx) => tx.get(WHERE))) ?? relay.server);
   if (there === server) return;
   const holder = await store.linkHolder();

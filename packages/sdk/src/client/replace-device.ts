@@ -26,7 +26,7 @@ export async function replaceDevice(store: ClientStore, crypto: GroupCrypto, acc
     if (relay !== undefined) await put(tx, "meta/relay", "", { ...relay, replaced_at: Date.now() });
     const text =
       "this store is an old copy; its keys were discarded, and conversations are opened anew by a new device";
-    await raiseAlert(tx, Date.now(), "old_copy", undefined, text);
+    await raiseAlert(tx, Date.now(), { kind: "old_copy", text });
   });
 }
 

@@ -251,7 +251,7 @@ export class Turn {
 
   /** Tells the owner. Strangers and relays cause it, too: however often, it is one for each kind and contact. */
   alert(kind: string, contact: string | undefined, text: string): Promise<void> {
-    return raiseAlert(this.tx, this.now, kind, contact, text);
+    return raiseAlert(this.tx, this.now, { kind, contact, text });
   }
 
   /** Writes what the turn has changed in memory. `taken` is the last that the relay has said to have taken. */

@@ -63,7 +63,7 @@ test("[A-3] a flood under many names has room for a hundred of them, is counted 
 test("an alert that comes again is told again after a day, and says since when and how often; after three months it is forgotten", async () => {
   const store = new MemoryStore();
   const raise = (now: number, contact?: string) =>
-    store.write((tx) => raiseAlert(tx, now, "bad_welcome", contact, `at ${now}`));
+    store.write((tx) => raiseAlert(tx, now, { kind: "bad_welcome", contact, text: `at ${now}` }));
   const all = () =>
     store.read(async (tx) =>
       (await tx.list({ prefix: "alert/" })).map(([, text]) => JSON.parse(text as string) as Alert),
@@ -98,7 +98,7 @@ test("alerts of all kinds under all names take no more than a hundred and one ea
   const kinds = ["identity_changed", "lookalike", "bad_welcome"];
   await store.write(async (tx) => {
     for (const contact of numbered(250, "name"))
-      for (const kind of kinds) await raiseAlert(tx, Date.now(), kind, contact, "text");
+      for (const kind of kinds) await raiseAlert(tx, Date.now(), { kind, contact, text: "text" });
   });
   const stored = await store.read(async (tx) => (await tx.list({ prefix: "alert/" })).length);
   expect(stored).toBe(kinds.length * 101);
