@@ -59,17 +59,105 @@ test("large frames count for more [P-11.2]", async () => {
   expect(answers.map(({ data }) => data.status ?? data.reason)).toEqual(["stored_offline", "rate_limited"]);
 });
 
-test("[A-8] connections without a login are bounded for each address, and a login makes room", async () => {
+test("[A-8] connections without a login are bounded for each address, the oldest give way, and a login makes room", async () => {
   await using relay = await start({ limits: { addressStrangers: 3 } });
-  const clients = await Promise.all([1, 2, 3].map(() => RawClient.open(relay.url)));
-  const refused = new RawClient(relay.url);
-  const [, response] = (await once(refused.socket, "unexpected-response")) as [unknown, { statusCode: number }];
-  expect(response.statusCode).toBe(429);
-  const first = clients[0] as RawClient;
+  using first = await RawClient.open(relay.url);
   await loginToken(first, await registerToken(first, "alice"));
-  using another = await RawClient.open(relay.url);
-  expect((await another.ask("heartbeat")).data.status).toBe("ok");
-  for (const client of clients) client.socket.terminate();
+  const strangers: RawClient[] = [];
+  for (let count = 0; count < 5; count++) strangers.push(await RawClient.open(relay.url));
+  await Promise.all(strangers.slice(0, 2).map((stranger) => stranger.closed));
+  for (const client of [first, ...strangers.slice(2)]) expect((await client.ask("heartbeat")).data.status).toBe("ok");
+  for (const stranger of strangers) stranger.socket.terminate();
+});
+
+/** Clients at different addresses. */
+const from = (url: string, address: string) => new RawClient(url, { headers: { "x-forwarded-for": address } });
+/** @returns the HTTP status of an attempt to connect */
+async function attempt({ socket }: RawClient): Promise<number> {
+  const refused = once(socket, "unexpected-response") as Promise<[unknown, { statusCode: number }]>;
+  return Promise.race([once(socket, "open").then(() => 101), refused.then(([, { statusCode }]) => statusCode)]);
+}
+
+const crowds = [
+  ["a few addresses", (index: number) => `192.0.2.${index % 3}`],
+  ["one customer's networks", (index: number) => `2001:db8:1:${index.toString(16)}::1`],
+] as const;
+
+test.each(crowds)(
+  "[A-8] connections of others that never log in keep nobody out, and end no login: %s",
+  async (_, addressOf) => {
+    const limits = { strangers: 12, addressStrangers: 4 };
+    await using relay = await start({ trustProxy: true, tokenAccounts: "on", limits });
+    const crowd: RawClient[] = [];
+    const come = async (count: number): Promise<void> => {
+      for (const end = crowd.length + count; crowd.length < end;) {
+        const stranger = from(relay.url, addressOf(crowd.length));
+        crowd.push(stranger);
+        expect(await attempt(stranger)).toBe(101);
+      }
+    };
+    await come(30);
+    using alice = from(relay.url, "198.51.100.1");
+    using bob = from(relay.url, "2001:db8:2::1");
+    for (const client of [alice, bob]) expect(await attempt(client)).toBe(101);
+    const user = await registerToken(alice, "alice");
+    await come(60);
+    await loginToken(alice, user);
+    await come(60);
+    for (const client of [alice, bob]) expect((await client.ask("heartbeat")).data.status).toBe("ok");
+    for (const stranger of crowd) stranger.socket.terminate();
+  },
+);
+
+test.each(crowds)("[A-8] addresses that connect without end use up nobody else's rate: %s", async (_, addressOf) => {
+  const limits = { connectionsPerSecond: 0.01, connectionsBurst: 60 };
+  await using relay = await start({ trustProxy: true, limits });
+  const statuses: number[] = [];
+  const connect = async (address: string): Promise<number> => {
+    using client = from(relay.url, address);
+    return await attempt(client);
+  };
+  for (let index = 0; statuses.at(-1) !== 429; index++) statuses.push(await connect(addressOf(index)));
+  expect(statuses.length).toBeGreaterThan(40);
+  for (const host of [1, 2, 3]) expect(await connect(`198.51.100.${host}`)).toBe(101);
+  expect(await connect(addressOf(0))).toBe(429);
+});
+
+test("[A-8] accounts of one address that hold every connection leave room to others", async () => {
+  await using relay = await start({ trustProxy: true, tokenAccounts: "on", limits: { maxConnections: 4 } });
+  const eve: RawClient[] = [];
+  while (eve.length < 4) {
+    const client = from(relay.url, "192.0.2.1");
+    eve.push(client);
+    expect(await attempt(client)).toBe(101);
+  }
+  const user = await registerToken(eve[0] as RawClient, "eve");
+  for (const client of eve) await loginToken(client, user);
+  using one = from(relay.url, "198.51.100.1");
+  using two = from(relay.url, "198.51.100.2");
+  for (const client of [one, two]) expect(await attempt(client)).toBe(101);
+  await Promise.all(eve.slice(2).map((client) => client.closed));
+  using more = from(relay.url, "192.0.2.1");
+  expect(await attempt(more)).toBe(503);
+  for (const client of [one, two, ...eve.slice(0, 2)]) expect((await client.ask("heartbeat")).data.status).toBe("ok");
+  for (const client of eve) client.socket.terminate();
+});
+
+test("[A-9] a list of all who are online counts for what it costs [P-11.2]", async () => {
+  await using relay = await start({ limits: { framesPerSecond: 0.01, framesBurst: 8 } });
+  const online: RawClient[] = [];
+  for (let count = 0; count < 66; count++) {
+    const agent = await newAgent(relay.url, `agent-${count}`, { packages: 0 });
+    online.push(await agent.connect());
+  }
+  const [first] = online as [RawClient];
+  const outcomes: string[] = [];
+  for (let count = 0; count < 5; count++) {
+    const { type, data } = await first.ask("list_users");
+    outcomes.push(data.reason ?? type);
+  }
+  expect(outcomes).toEqual([...Array(4).fill("user_list"), "rate_limited"]);
+  for (const client of online) client.socket.terminate();
 });
 
 test("[A-8] a further login of an account ends its oldest connection [P-1.6]", async () => {

@@ -231,7 +231,7 @@ export class Connection implements Session {
   #charge(read: Read): Over | undefined {
     if (read.charged !== undefined) return read.charged.over;
     if (this.login === undefined) return this.#intake.charge(read.text.length);
-    return chargeAccount(this.#context.rates, this.login.name, read);
+    return chargeAccount(this.#context.rates, this.login.name, read, this.#context.hub.size);
   }
 
   /** Pings and pongs are answered or heeded all the same; too many are read later. */

@@ -1,5 +1,7 @@
 import type { Config } from "./config.ts";
+import type { Crowd } from "./crowd.ts";
 import type { Delivery } from "./delivery.ts";
+import type { Held } from "./held.ts";
 import type { Hub } from "./hub.ts";
 import type { Log } from "./log.ts";
 import type { Metrics } from "./metrics.ts";
@@ -7,17 +9,16 @@ import type { Bucket, Buckets } from "./rate-limit.ts";
 import type { Refusals } from "./refusals.ts";
 import type { Session } from "./session.ts";
 import type { RelayStore } from "./store/store.ts";
-import type { Strangers } from "./strangers.ts";
 import type { TokenKeys } from "./token-keys.ts";
-import type { Unfinished } from "./unfinished.ts";
 
 /** What handlers work with. */
 export interface Context {
   config: Config;
   store: RelayStore;
   hub: Hub;
-  strangers: Strangers;
-  unfinished: Unfinished;
+  /** Connections that have not logged in. */
+  strangers: Crowd;
+  unfinished: Held;
   /** Names of this relay that may be signed at login. [P-4.3] */
   names: string[];
   rates: {

@@ -1,22 +1,21 @@
 import { type IncomingMessage, STATUS_CODES } from "node:http";
 import type { Duplex } from "node:stream";
 import type { Config } from "./config.ts";
-import { addressOf, isSocketPath, originAllowed, pathOf } from "./http.ts";
-import { Bucket, Buckets } from "./rate-limit.ts";
+import { addressOf, isSocketPath, networksOf, originAllowed, pathOf } from "./http.ts";
+import { Buckets, SharedBucket } from "./rate-limit.ts";
 
 interface GateOptions {
   names: () => string[];
-  hasRoom: () => boolean;
-  /** Connections that have not logged in, of an address or in all. */
-  strangers: (address?: string) => number;
+  /** For one more of an address. */
+  hasRoom: (address: string) => boolean;
   /** Told of the address and the HTTP status. */
   onRefused: (address: string, status: number) => void;
 }
 
 /** Decides which upgrade requests become connections, and which others are answered. [P-1] */
-export function gate(config: Config, { names, hasRoom, strangers, onRefused }: GateOptions) {
+export function gate(config: Config, { names, hasRoom, onRefused }: GateOptions) {
   const { limits, origins, trustProxy } = config;
-  const all = new Bucket(limits.connectionsPerSecond, limits.connectionsBurst);
+  const all = new SharedBucket(limits.connectionsPerSecond, limits.connectionsBurst);
   const each = new Buckets(limits.addressConnectionsPerSecond, limits.addressConnectionsBurst);
 
   /** Counts a request for anything but a WebSocket. @returns 0, or milliseconds until its address may ask again */
@@ -37,11 +36,9 @@ export function gate(config: Config, { names, hasRoom, strangers, onRefused }: G
     };
     if (!isSocketPath(pathOf(request))) return refused(404, "Not found");
     if (!originAllowed(origin, origins, names())) return refused(403, "Origin not allowed");
-    if (!hasRoom()) return refused(503, "Too many connections");
-    if (strangers() >= limits.strangers) return refused(503, "Too many connections without a login");
-    if (strangers(address) >= limits.addressStrangers) return refused(429, "Too many connections without a login", 1);
+    if (!hasRoom(address)) return refused(503, "Too many connections");
     // The address first: one that is over its limit must not use up that of all.
-    const wait = each.take(address) || all.take();
+    const wait = each.take(address) || all.take(networksOf(address));
     if (wait > 0) return refused(429, "Rate limit exceeded", Math.ceil(wait / 1000));
     return address;
   };

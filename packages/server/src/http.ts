@@ -145,6 +145,12 @@ export function countedAddress(address: string): string {
   return isIP(mapped) === 6 ? network(mapped) : mapped;
 }
 
+/** Whom an address counts for where all share something: itself, and of IPv6 the 48 bits that one customer has at most, too (RFC 6177). */
+export function networksOf(counted: string): string[] {
+  const [first, second, third, fourth] = counted.split(":", 4);
+  return fourth === undefined ? [counted] : [counted, `${first}:${second}:${third}::/48`];
+}
+
 /** Some proxies write `10.0.0.1:5000`, and `[2001:db8::1]:5000`. */
 function withoutPort(address: string): string {
   const [, bracketed, plain] = /^\[([^\]]*)\](?::\d+)?$|^([^:]*):\d+$/.exec(address.trim()) ?? [];

@@ -82,6 +82,11 @@ export class Hub {
     for (const entry of entries) this.#places.get(entry.mailbox)?.deliveries.at(-1)?.stored(entry);
   }
 
+  /** How many accounts are logged in: at least as many as are online. */
+  get size(): number {
+    return this.#places.size;
+  }
+
   /** Usernames with a mailbox that is being pushed. */
   online(): string[] {
     const names: string[] = [];

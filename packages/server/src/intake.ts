@@ -10,6 +10,8 @@ const COUNTED_BEFORE_LOGIN = 2 ** 13;
 const COUNTED = 2 ** 16;
 const COUNTED_LIGHT = 2 ** 10;
 const COUNTED_ITEMS = 2 ** 9;
+/** And so does an answer, for each of these names in it. */
+const COUNTED_NAMES = 2 ** 6;
 /** Frames over the rate in a row after which a stranger is sent away. */
 const MOST_REFUSED = 100;
 
@@ -57,14 +59,16 @@ export class Intake {
   }
 }
 
-/** Charges an account for a frame. */
+/** Charges an account for a frame, and for its answer where that is a list of all who are `online`. */
 export function chargeAccount(
   { frames, lightFrames }: Record<"frames" | "lightFrames", Buckets>,
   account: string,
   { look: { type, length, items } }: Read,
+  online: number,
 ): Over | undefined {
   const isLight = type === "received" || type === "heartbeat";
-  const count = weight(length, isLight ? COUNTED_LIGHT : COUNTED) + Math.floor(items / COUNTED_ITEMS);
+  const answer = type === "list_users" ? Math.floor(online / COUNTED_NAMES) : 0;
+  const count = weight(length, isLight ? COUNTED_LIGHT : COUNTED) + Math.floor(items / COUNTED_ITEMS) + answer;
   return (isLight ? lightFrames : frames).charge(account, count);
 }
 

@@ -1,17 +1,18 @@
 import type { Connection } from "./connection.ts";
+import type { Context } from "./context.ts";
+import { unread } from "./held.ts";
 import type { Limits } from "./limits.ts";
-import type { Unfinished } from "./unfinished.ts";
 
 /**
  * Pings quiet connections, ends dead ones, those that never log in or end their message, and those that read too little while all hold too
  * much: one timer for all of them. [P-1.5]
  */
-export function keepAlive(connections: Set<Connection>, unfinished: Unfinished, limits: Limits): Disposable {
+export function keepAlive(connections: Set<Connection>, { config: { limits }, unfinished }: Context): Disposable {
   const { pingInterval, readDeadline, loginTimeout } = limits;
   const timer = setInterval(
     () => {
       const now = performance.now();
-      dropSlowReaders(connections, limits.bufferedBytesOfAll);
+      endSlowReaders(connections, limits);
       unfinished.endAfter(readDeadline);
       for (const connection of connections) {
         if (now - connection.heardAt > readDeadline) connection.terminate();
@@ -25,13 +26,11 @@ export function keepAlive(connections: Set<Connection>, unfinished: Unfinished, 
   return { [Symbol.dispose]: () => clearInterval(timer) };
 }
 
-function dropSlowReaders(connections: Set<Connection>, most: number): void {
-  let unread = 0;
-  for (const connection of connections) unread += connection.unread;
-  if (unread <= most) return;
-  for (const connection of [...connections].sort((a, b) => b.unread - a.unread)) {
-    if (unread <= most) return;
-    unread -= connection.unread;
-    connection.drop("slow reader dropped");
-  }
+/** Of those that read too little the largest of whoever has most goes first, and not the largest of all: it may be one against many. */
+function endSlowReaders(connections: Set<Connection>, limits: Limits): void {
+  let bytes = 0;
+  for (const connection of connections) bytes += connection.unread;
+  if (bytes <= limits.bufferedBytesOfAll) return;
+  const all = unread(limits);
+  for (const connection of connections) all.hold(connection, connection.unread);
 }

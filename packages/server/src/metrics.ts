@@ -13,7 +13,7 @@ export interface Metrics {
   logLineLost(): void;
   /** A connection was refused, since no more can be open. */
   noRoom(): void;
-  /** A socket that was no WebSocket gave way to a newer one, or was one too many of its address. */
+  /** A socket, a WebSocket among them, gave way to another one, or was one too many of its address. */
   crowdedOut(): void;
   /** The text of `GET /metrics`. */
   text(): Promise<string>;
@@ -52,7 +52,10 @@ export function createMetrics(depth: () => Promise<number>): Metrics {
   });
   const logLinesLost = counter("log_lines_lost_total", "Lines of the log that could not be written");
   const noRoom = counter("connections_without_room_total", "Connections that were refused: no more can be open");
-  const crowdedOut = counter("sockets_crowded_out_total", "Sockets without a WebSocket that were one too many");
+  const crowdedOut = counter(
+    "sockets_crowded_out_total",
+    "Sockets that gave way to others, or were one too many of their address",
+  );
   const byType = new Map<string, { inc(): void }>();
   for (const type of [...Object.keys(clientFrames), "unknown"]) byType.set(type, frames.labels(type));
   const unknown = frames.labels("unknown");

@@ -23,12 +23,13 @@ export class Bucket {
     this.#at = performance.now();
   }
 
-  /** Takes tokens, a burst at most. Returns 0, or the milliseconds until there are so many. */
-  take(count = 1): number {
+  /** Takes tokens, a burst at most, if so many are left behind them. Returns 0, or the milliseconds until there are so many. */
+  take(count = 1, left = 0): number {
     if (this.#perMillisecond === 0) return 0;
     this.#refill();
     const wanted = Math.max(1, Math.min(count, this.#burst));
-    if (this.#tokens < wanted) return Math.ceil((wanted - this.#tokens) / this.#perMillisecond);
+    const needed = Math.max(wanted, Math.min(wanted + left, this.#burst));
+    if (this.#tokens < needed) return Math.ceil((needed - this.#tokens) / this.#perMillisecond);
     this.#tokens -= wanted;
     return 0;
   }
@@ -43,8 +44,13 @@ export class Bucket {
   }
 
   get isFull(): boolean {
+    return this.taken === 0;
+  }
+
+  /** Tokens that have been taken and have not come back. */
+  get taken(): number {
     this.#refill();
-    return this.#tokens >= this.#burst;
+    return this.#burst - this.#tokens;
   }
 
   #refill(): void {
@@ -76,6 +82,11 @@ export class Buckets {
     return this.#perSecond === 0 ? undefined : this.#of(key).charge(count);
   }
 
+  /** Tokens of a key's bucket that have been taken and have not come back. */
+  taken(key: string): number {
+    return this.#buckets.get(key)?.taken ?? 0;
+  }
+
   #of(key: string): Bucket {
     let bucket = this.#buckets.get(key);
     if (bucket === undefined) {
@@ -89,5 +100,32 @@ export class Buckets {
     if (this.#buckets.size < this.#pruneAt) return;
     for (const [key, bucket] of this.#buckets) if (bucket.isFull) this.#buckets.delete(key);
     this.#pruneAt = Math.max(1024, this.#buckets.size * 2);
+  }
+}
+
+/** What is remembered of each owner comes back so many times as slowly as the rate of all. */
+const REMEMBERED = 100;
+/** Of so many tokens that an owner has taken lately, one is left to the others. */
+const LEFT_OF = 4;
+
+/**
+ * A bucket that all share. Whoever has taken more of it lately leaves more of it to the others: when it runs low, those who have
+ * taken least go first, and nobody can empty it for them.
+ */
+export class SharedBucket {
+  readonly #all: Bucket;
+  readonly #lately: Buckets;
+
+  constructor(perSecond: number, burst: number) {
+    this.#all = new Bucket(perSecond, burst);
+    this.#lately = new Buckets(perSecond / REMEMBERED, burst);
+  }
+
+  /** Takes a token for its owners. Returns 0, or the milliseconds until there is one. */
+  take(owners: string[]): number {
+    const taken = Math.max(...owners.map((owner) => this.#lately.taken(owner)));
+    const wait = this.#all.take(1, Math.floor(taken / LEFT_OF));
+    if (wait === 0) for (const owner of owners) this.#lately.take(owner);
+    return wait;
   }
 }

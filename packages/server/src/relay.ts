@@ -12,9 +12,11 @@ import { keepCertificate } from "./certificate.ts";
 import { type Config, defaultConfig } from "./config.ts";
 import { Connection } from "./connection.ts";
 import type { Context } from "./context.ts";
+import { crowd } from "./crowd.ts";
 import { Delivery, type DeliveryOptions } from "./delivery.ts";
 import { gate, refuse } from "./gate.ts";
-import { httpServer, metricsServer } from "./http.ts";
+import { unfinished } from "./held.ts";
+import { httpServer, metricsServer, networksOf } from "./http.ts";
 import { Hub } from "./hub.ts";
 import { keepAlive } from "./keep-alive.ts";
 import { defaultLimits, type Limits } from "./limits.ts";
@@ -27,12 +29,10 @@ import { shutDown } from "./shutdown.ts";
 import { asStartupError } from "./startup-error.ts";
 import { sayWhatIsLost, storageLog } from "./storage-log.ts";
 import { openMemoryStore, openSqliteStore } from "./store/sqlite.ts";
-import { Strangers } from "./strangers.ts";
 import { boundSockets } from "./sockets.ts";
 import { SteadyClock } from "./steady-clock.ts";
 import { startSweeps } from "./sweeps.ts";
 import { tokenKeys } from "./token-keys.ts";
-import { unfinished } from "./unfinished.ts";
 
 /** Pieces of one message, and of what the system has read of it: each takes a hundred bytes, however small it is. [P-1.3] */
 const MAX_FRAGMENTS = 256;
@@ -97,7 +97,9 @@ async function start(config: Config): Promise<Relay> {
         : openSqliteStore(config.db, storeOptions),
   );
   parts.defer(() => sayWhatIsLost(store, log));
-  const strangers = new Strangers();
+  const { strangers: most, addressStrangers: share } = config.limits;
+  // A login takes less than a second: what only stays gives way.
+  const strangers = crowd({ most, share, between: "oldest" }, () => metrics.crowdedOut());
   const hub = new Hub(config.limits.accountConnections);
   store.watch((entries) => {
     metrics.stored.inc(entries.length);
@@ -135,8 +137,7 @@ async function start(config: Config): Promise<Relay> {
   const failed = (error: Error): void => log.debug({ err: error.message }, "connection failed");
   const { admit, visit } = gate(config, {
     names: () => context.names,
-    hasRoom: () => connections.size < bounds.most || bounds.refused(),
-    strangers: (address) => strangers.count(address),
+    hasRoom: (address) => open.hasRoomFor(networksOf(address)) || bounds.refused(),
     onRefused: (address, status) => refusals.count(`http_${status}`, address),
   });
   const hindrance = async (): Promise<WireReason | undefined> => {
@@ -145,6 +146,7 @@ async function start(config: Config): Promise<Relay> {
   };
   const server = httpServer(config, metrics, hindrance, visit);
   const bounds = boundSockets(server, config, metrics, log);
+  const open = crowd({ most: bounds.most, share: bounds.most, between: "newest" }, () => metrics.crowdedOut());
   const sockets = new WebSocketServer({
     noServer: true,
     perMessageDeflate: false,
@@ -165,12 +167,11 @@ async function start(config: Config): Promise<Relay> {
       const connection = new Connection(context, webSocket, socket, address);
       webSocket.on("error", failed);
       connections.add(connection);
-      strangers.add(connection);
+      for (const group of [open, strangers]) group.hold(connection, 1);
       metrics.connections.inc();
       webSocket.on("close", () => {
         connections.delete(connection);
-        strangers.delete(connection);
-        context.unfinished.hold(connection, 0);
+        for (const share of [open, strangers, context.unfinished]) share.hold(connection, 0);
         metrics.connections.dec();
         hub.leave(connection);
         if (connection.login !== undefined) log.info({ user: connection.login.username }, "disconnected");
@@ -187,7 +188,7 @@ async function start(config: Config): Promise<Relay> {
   if (config.store === "sqlite") parts.use(await openDesk(config.db, (deed) => administer(context, deed), clock, log));
   const { port } = server.address() as AddressInfo;
   context.names.push(...relayNames(config, port));
-  parts.use(keepAlive(connections, context.unfinished, config.limits));
+  parts.use(keepAlive(connections, context));
   const running = parts.move();
   return {
     url: ownUrl(config, port),

@@ -54,6 +54,8 @@ export interface Session {
   /** Pings with a place in the mailbox, once a turn: its pong acknowledges. [P-5.4] */
   pingUpTo(seq: number): void;
   close(code: (typeof closeCodes)[keyof typeof closeCodes], reason: WireReason): void;
+  /** Ends it at once. */
+  terminate(): void;
 }
 
 export function ack(data: FrameData<"ack">, afterwards?: () => void): Answer {

@@ -58,6 +58,20 @@ export class Shares<H> {
     }
   }
 
+  /** Whether one more of these owners would stay: there is room, or somebody has more than they. */
+  hasRoomFor(owners: string[]): boolean {
+    return this.#all < this.#options.most || this.amountOf(owners) + 1 < this.amountOf([this.#largestOwner ?? ""]);
+  }
+
+  /** What the largest of some owners holds. */
+  amountOf(owners: string[]): number {
+    return Math.max(...owners.map((owner) => this.#ofOwner.get(owner) ?? 0));
+  }
+
+  get #largestOwner(): string | undefined {
+    return largest(this.#ofOwner, (amount) => amount, "oldest");
+  }
+
   #add(owner: string, more: number): void {
     const amount = (this.#ofOwner.get(owner) ?? 0) + more;
     if (amount > 0) this.#ofOwner.set(owner, amount);
@@ -65,9 +79,9 @@ export class Shares<H> {
   }
 
   #keepWithin(owners: string[]): void {
-    const over = owners.find((owner) => (this.#ofOwner.get(owner) ?? 0) > this.#options.share);
-    if (over !== undefined) this.#endLargestOf(over);
-    if (this.#all > this.#options.most) this.#endLargestOf(largest(this.#ofOwner, (amount) => amount, "oldest"));
+    // Those that go may have held less than what has come.
+    for (const owner of owners) while (this.amountOf([owner]) > this.#options.share) this.#endLargestOf(owner);
+    while (this.#all > this.#options.most) this.#endLargestOf(this.#largestOwner);
   }
 
   #endLargestOf(owner: string | undefined): void {

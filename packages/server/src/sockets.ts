@@ -4,7 +4,7 @@ import type { Duplex } from "node:stream";
 import type { Config } from "./config.ts";
 import { socketsLeft } from "./descriptors.ts";
 import { refuse } from "./gate.ts";
-import { countedAddress } from "./http.ts";
+import { countedAddress, networksOf } from "./http.ts";
 import type { Log } from "./log.ts";
 import { allowOneRequest } from "./one-request.ts";
 import type { Metrics } from "./metrics.ts";
@@ -45,7 +45,7 @@ export function boundSockets(server: Server, config: Config, metrics: Metrics, l
   const plain = new Shares<Socket>({
     most: mostPlain,
     share: addressStrangers,
-    ownersOf: ({ remoteAddress }) => (config.trustProxy ? [] : [countedAddress(remoteAddress ?? "")]),
+    ownersOf: ({ remoteAddress }) => (config.trustProxy ? [] : networksOf(countedAddress(remoteAddress ?? ""))),
     between: "oldest",
     end: (socket) => {
       metrics.crowdedOut();

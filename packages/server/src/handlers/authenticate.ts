@@ -88,7 +88,7 @@ async function authenticateDevice(
 
 function enter({ hub, strangers, log }: Context, session: Session, login: Login): void {
   session.login = login;
-  strangers.delete(session);
+  strangers.hold(session, 0);
   hub.join(session);
   log.info({ user: login.username, kind: login.kind }, "authenticated");
 }
