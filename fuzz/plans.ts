@@ -33,7 +33,7 @@ export type TextMutation =
   | { op: "number"; text: string }
   | { op: "insert"; at: number; text: string }
   | { op: "shape"; shape: Shape; count: number; inside: boolean };
-/** What costs more to read than its length shows: nests, fields, elements, all of them, or a number of many digits. */
+/** Shapes that cost more to read than their length shows: nests, fields, elements, all of them, or a number of many digits. */
 export type Shape = "arrays" | "objects" | "fields" | "elements" | "both" | "digits";
 
 /** What breaks the WebSocket itself, and ends the connection. */

@@ -5,7 +5,7 @@ import { createDevice, type Device, type Identity } from "../packages/sdk/src/cr
 import { nodeCryptoProvider } from "../packages/sdk/src/node/provider.ts";
 import { loginBytes, registrationBytes, toBase64 } from "../packages/sdk/src/protocol/index.ts";
 
-/** What is attacked. */
+/** A relay, and agents at it, to attack. */
 export interface Target {
   port: number;
   /** Honest agents that are online, and one that need not be. */
@@ -22,7 +22,7 @@ export type Attack = (target: Target, signal: AbortSignal) => Promise<void>;
 const WINDOW = 8;
 const PAUSE_MS = 200;
 
-/** What the attacks of this process have done so far. */
+/** Deeds of this process's attacks so far. */
 export const counts = { accounts: 0, connections: 0, requests: 0 };
 
 export const crypto = await GroupCrypto.load(nodeCryptoProvider);
@@ -48,7 +48,7 @@ export async function besiege(
     const own = from[index % from.length] as string;
     let foe: Foe | undefined;
     let socket: LoadSocket | undefined;
-    // What waits for an answer waits no longer than the attack lasts.
+    // A request waits for its answer no longer than the attack lasts.
     signal.addEventListener("abort", () => socket?.drop(), { once: true });
     await persist(signal, async () => {
       socket = await LoadSocket.open(target.port, own);

@@ -48,7 +48,7 @@ export async function hostile({ seconds, folder, progress }: Plan): Promise<Resu
   const target = { port: relay.port, victims: ["receiver"], sleeper: "sleeper" };
   await foes.ask("start", target);
   const attacked = await measure();
-  // Whatever strangers have left there, the sleeping agent's own contacts still reach it.
+  // The sleeping agent's own contacts still reach it, for all that strangers have left there.
   await sender.ask("leave", { to: "sleeper", bytes: BODY_BYTES, count: 1 });
   await foes.ask("stop");
   await Promise.all([sender.ask("close"), receiver.ask("close")]);

@@ -101,7 +101,7 @@ function refuseGarbled(argv: readonly string[]): void {
   throw new UsageError(`an argument is no UTF-8 text: ${garbled}`, hint);
 }
 
-/** Whoever reads it with `head` has read enough. */
+/** A reader such as `head` has read enough. */
 async function printHelp(help: string, out: Output): Promise<number> {
   return out.text(help).then(
     () => 0,

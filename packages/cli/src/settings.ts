@@ -35,7 +35,7 @@ export function readSettings(flags: Readonly<Record<string, unknown>>, context: 
   const text = (flag: string, variable: string): string | undefined => {
     if (flags[flag] === "") throw new UsageError(`--${flag} is empty`, "give it a value, or leave it out");
     const value = flags[flag] ?? context.env[variable];
-    // What Node puts in the place of other bytes: keys would land in a folder that nobody has named.
+    // It stands there for bytes that are no UTF-8: keys would land in a folder that nobody has named.
     if (flags[flag] === undefined && context.env[variable]?.includes("\u{fffd}") === true)
       throw new UsageError(`${variable} is no UTF-8 text`, `give --${flag}, or write it in UTF-8`);
     return typeof value === "string" && value !== "" ? value : undefined;

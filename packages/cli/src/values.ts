@@ -27,5 +27,5 @@ export function count(text: string): number {
   return Number(text);
 }
 
-/** What help says of an argument that is a message id. */
+/** Help on an argument that is a message id. */
 export const MESSAGE_ID = "its id, or the first six characters of it, or more";

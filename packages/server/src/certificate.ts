@@ -60,7 +60,7 @@ function read({ cert, key }: NonNullable<Config["tls"]>): { cert: Buffer; key: B
   return { cert: readFileSync(cert), key: readFileSync(key) };
 }
 
-/** What changes when a file is written, replaced, or named by a link that leads elsewhere. */
+/** Changes when a file is written, replaced, or named by a link that leads elsewhere. */
 function stampOf({ cert, key }: NonNullable<Config["tls"]>): string {
   const stamps = [cert, key].map((file) => {
     try {

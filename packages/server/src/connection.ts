@@ -152,7 +152,7 @@ export class Connection implements Session {
     else this.#valve.close("queue");
   }
 
-  /** What a frame that is not whole takes is counted; before login little may be held for anybody. */
+  /** Counts the room of a frame that is not whole; before login little may be held for anybody. */
   #follow(chunk: Buffer): void {
     if (this.#closing) return;
     this.#framing.read(chunk);
@@ -288,7 +288,7 @@ export class Connection implements Session {
   /** Ends a connection whose client lets too much wait. `why` is for the log. */
   drop(why: string): void {
     this.#context.log.warn({ user: this.login?.username }, why);
-    // What it has sent beside is not taken in.
+    // The rest that it has sent is not taken in.
     this.#valve.close("end");
     this.close(closeCodes.slowReader, "rate_limited");
     setImmediate(() => this.#webSocket.terminate());

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from "node:fs";
 
 /** Kept for the files of the store, of its backups and of administrators' requests. */
 const KEPT = 16;
-/** What a relay that may open next to nothing still tries. */
+/** Sockets that a relay still tries which may open next to nothing. */
 const LEAST = 8;
 
 /**

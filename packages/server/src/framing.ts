@@ -1,4 +1,4 @@
-/** What a piece of a message takes beside its bytes while the message is not whole. */
+/** The room of a piece beside its bytes, while its message is not whole. */
 const PIECE = 128;
 
 /**
@@ -33,7 +33,7 @@ export class Framing {
     if (this.#begun) this.#pieces += 1;
   }
 
-  /** What that message takes, or will, in bytes. */
+  /** The room of that message, now or when it is whole, in bytes. */
   get reserved(): number {
     return Math.max(this.length, this.#pieces * PIECE);
   }

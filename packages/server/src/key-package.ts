@@ -49,7 +49,7 @@ export function lifetimeOf(bytes: Uint8Array): Lifetime | undefined {
     if (number(1) !== FROM_KEY_PACKAGE) return undefined;
     return { notBefore: time(), notAfter: time() };
   } catch (error) {
-    // What a view says of a place beyond its end.
+    // A view's word on a place beyond its end.
     if (error instanceof RangeError) return undefined;
     throw error;
   }

@@ -56,7 +56,7 @@ export async function run(argv: string[], context: Context): Promise<number> {
     }
     return 0;
   } catch (error) {
-    // Whoever reads with `head` has read enough.
+    // A reader such as `head` has read enough.
     if (error instanceof StdoutError && error.code === "EPIPE") return 0;
     const { code, message, hint } = explain(error);
     out.fail(message, hint, { error: code, message: typeof message === "string" ? message : message.body, hint });

@@ -6,9 +6,9 @@ interface Held {
 }
 
 export interface SharesOptions<H> {
-  /** What all may hold together. */
+  /** Of all of them together. */
   most: number;
-  /** What one owner may hold. */
+  /** Of one owner. */
   share: number;
   /** For whom a holder counts: its address, its account. */
   ownersOf: (holder: H) => string[];

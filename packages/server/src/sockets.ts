@@ -17,7 +17,7 @@ const HUGE = 2 ** 31 - 1;
 /** An address that connects so many times as often as it may gets no answer any more: each costs more than a socket. */
 const HARSHER = 4;
 
-/** What a request that cannot be read is answered with, by what is wrong with it; else 400. */
+/** Answers to requests that cannot be read, by what is wrong with them; else 400. */
 const STATUS: Record<string, number> = { ERR_HTTP_REQUEST_TIMEOUT: 408, HPE_HEADER_OVERFLOW: 431 };
 
 /** The sockets of the relay's port. */
@@ -82,7 +82,7 @@ export function boundSockets(server: Server, config: Config, metrics: Metrics, l
   });
   const refused = sayRefused(most, metrics, log, most < maxConnections ? left?.files : undefined);
   server.on("drop", refused);
-  // What the system says when it cannot accept one: nobody else hears it, and the next may come through.
+  // The system's word when it cannot accept one: nobody else hears it, and the next may come through.
   server.once("listening", () => server.on("error", refused));
   return {
     most,
@@ -100,7 +100,7 @@ function nameOf({ remoteAddress, remotePort, localAddress }: Socket): string {
   return `${remoteAddress} ${remotePort} ${localAddress}`;
 }
 
-/** What there is no room for is counted, and told of once a minute. */
+/** Connections for which there is no room are counted, and told of once a minute. */
 function sayRefused(most: number, metrics: Metrics, log: Log, files: number | undefined): () => false {
   const lines = new Bucket(1 / 60, 1);
   let count = 0;

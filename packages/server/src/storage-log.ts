@@ -14,7 +14,7 @@ export function storageLog(log: Log, { db }: Config): (hindrance: Hindrance | un
   };
 }
 
-/** What was acknowledged and goes with this process is not lost in silence. */
+/** Entries that were acknowledged and go with this process are not lost in silence. */
 export async function sayWhatIsLost(store: RelayStore, log: Log): Promise<void> {
   if (store.hindrance() !== "storage_lost") return;
   const count = await store.depth();

@@ -69,13 +69,13 @@ async function listen(call: Call, options: Options): Promise<number> {
   });
 }
 
-/** Whoever waits for a name that nobody has waits for ever. @throws AgentError bad_username */
+/** A listener for a name that nobody has waits for ever. @throws AgentError bad_username */
 async function warnOfStranger(agent: Agent, name: string | undefined, out: Output): Promise<void> {
   if (name === undefined || (await agent.contact(name)) !== undefined) return;
   out.warn(`${name} is not among the contacts: this waits until somebody of that name has written for the first time`);
 }
 
-/** What stdout has not taken whole is not handled. */
+/** A message that stdout has not taken whole is not handled. */
 async function givenBack(error: StdoutError): Promise<Error> {
   if (error.code !== "ETIMEDOUT") return error;
   const { AgentError } = await import("@aimessage/sdk/node");

@@ -52,7 +52,7 @@ async function unregister(call: Call, { yes, release, timeout }: Options): Promi
   return 0;
 }
 
-/** What would be lost with the agent, in sentences without their full stops. */
+/** Messages that would be lost with the agent, in sentences without their full stops. */
 async function whatWaits(agent: Agent): Promise<string[]> {
   const toSend = (await agent.outbox.list()).filter(({ state }) => state === "queued").length;
   const unhandled = await agent.unhandled();

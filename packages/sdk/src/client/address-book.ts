@@ -19,7 +19,7 @@ export interface Contact {
   fingerprint: string;
   verified: boolean;
   blocked: boolean;
-  /** What the relay showed in its place last is not what is pinned: nothing is sent to that until `trust`. */
+  /** The relay showed something else in its place last than what is pinned: nothing is sent to that until `trust`. */
   stopped?: "identity_changed" | "device_changed";
   /** What it shows now, if its identity changed. */
   newFingerprint?: string;
@@ -109,7 +109,7 @@ export class AddressBook {
       const record = { ...trusted, blocked: before?.blocked ?? false };
       await put(tx, "contact/", username, record);
       await noteName(tx, username);
-      // What waits for it is tried at once.
+      // Messages that wait for it are tried at once.
       await tx.put(`retry/${username}`, "");
       await setStanding(tx, username, record.blocked ? "block" : "allow");
       return record;
@@ -154,7 +154,7 @@ export class AddressBook {
       if (before === undefined) throw unknown(username);
       const after = change(before);
       await put(tx, "contact/", username, after);
-      // Whatever changes here, the owner has said it of this contact.
+      // Each change here is the owner's word on this contact.
       await setStanding(tx, username, after.blocked ? "block" : "allow");
       return after;
     });

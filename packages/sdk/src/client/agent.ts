@@ -203,7 +203,7 @@ export class Agent implements AsyncDisposable {
     return this.#book.list();
   }
 
-  /** What is known of one contact; undefined if it is none. @throws AgentError bad_username */
+  /** One contact; undefined if it is none. @throws AgentError bad_username */
   async contact(username: string): Promise<Contact | undefined> {
     const name = parseName(username);
     return (await this.#book.list()).find((contact) => contact.username === name);

@@ -8,7 +8,7 @@ const DAY_MS = 86_400_000;
  * the list grow, and no alert goes because of another one.
  */
 const ROOM = 100;
-/** Whoever follows alerts hears of a repeat this long after they heard of it last. Milliseconds. */
+/** Those who follow alerts hear of a repeat this long after they heard of it last. Milliseconds. */
 const AGAIN_MS = DAY_MS;
 /** Whether there is room again is looked at after so long. Milliseconds. */
 const COUNT_AGAIN_MS = 3_600_000;

@@ -91,7 +91,7 @@ function mayBeTaken({ kind }: OutboxRecord, refusal: Refusal): boolean {
   return isTemporary(refusal) || (kind === "receipt" && isForRoom(refusal));
 }
 
-/** What is refused for want of room loses nothing by waiting; messages are refused, so that their owner hears of it. */
+/** Receipts and commits lose nothing by waiting for room; messages are refused, so that their owner hears of it. */
 function isForRoom({ reason }: Refusal): boolean {
   return reason === "mailbox_full" || reason === "storage_quota";
 }

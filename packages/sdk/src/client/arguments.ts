@@ -1,4 +1,4 @@
-/** What callers of the SDK may give: the one edge where it is checked. Inside, types are trusted. */
+/** Arguments of the SDK's callers: the one edge where they are checked. Inside, types are trusted. */
 import * as z from "zod/mini";
 import { AgentError } from "../errors.ts";
 

@@ -3,7 +3,7 @@ import type { Connection, Pushed } from "./connection.ts";
 /** Frames that are processed in one transaction, at most. */
 const BATCH = 256;
 
-/** What the relay has pushed on one connection, and turns have not processed yet. */
+/** Frames that the relay has pushed on one connection, and turns have not processed yet. */
 export class Arrivals {
   /** Highest `seq` that was pushed. */
   pushedUpTo = 0;

@@ -78,7 +78,7 @@ async function serve(connection: Connection, key: string, value: Value): Promise
     if (Date.now() - at > STALE_MS) return undefined;
     return { ok: await connection.request(type, data, ANSWERS[type]) };
   } catch (error) {
-    // What was not asked to the end is asked on the next connection; what cannot be asked at all is answered.
+    // A request that was not asked to the end is asked on the next connection; one that cannot be asked at all is answered.
     const known = error instanceof AgentError ? error : new Fault(key, error);
     if (known.code === "relay_unreachable") throw known;
     const { code, message, hint, reason } = known;

@@ -4,7 +4,7 @@ import type { RelayRecord } from "./records.ts";
 
 /** Clocks of two machines that are further apart than this are a fault of one of them. Milliseconds. */
 export const APART_MS = 300_000;
-/** What parts the two clocks of one machine by more was a hand, or a sleep. Milliseconds. */
+/** The two clocks of one machine are parted by more than this only by a hand, or by sleep. Milliseconds. */
 const JUMP_MS = 60_000;
 /** How long a clock that has jumped is not believed. Milliseconds. */
 const DOUBT_MS = 3_600_000;

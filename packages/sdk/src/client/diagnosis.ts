@@ -82,7 +82,7 @@ export async function diagnose(parts: Parts, wait: Wait | undefined): Promise<Di
     add("relay", true, `${account.server} answers`);
     add("protocol", info.protocol === PROTOCOL_VERSION, `version ${info.protocol}`, "update the older side");
     add("login", true, `logged in as ${account.identity.username}`);
-    // What it says at login is what expiry is reckoned by, whatever it says elsewhere.
+    // Expiry is reckoned by its word at login, whatever it says elsewhere.
     const known = await store.read((tx) => get(tx, "meta/relay"));
     const offsets = [info.time - Date.now(), known?.clock_offset ?? 0];
     const apart = Math.max(...offsets.map(Math.abs));

@@ -14,7 +14,7 @@ export class Fault extends AgentError {
   }
 }
 
-/** What is not JSON is quoted by its own error; what a record holds is nobody's to read in a log. */
+/** The parser's error quotes what is no JSON, and the content of a record is nobody's to read in a log. */
 function textOf(cause: unknown): string {
   if (cause instanceof SyntaxError) return "the record cannot be read";
   return cause instanceof Error ? `${cause.name}: ${cause.message}`.slice(0, 200) : "an error without a name";

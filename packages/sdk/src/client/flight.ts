@@ -125,7 +125,7 @@ export class Flight {
 /** What we would refuse ourselves, so that a relay need not. */
 export const tooLarge: Refusal = { code: 413, reason: "message_too_large", message: "more than the relay takes" };
 
-/** What cannot be read any more is made anew, as where the relay does not know the group. */
+/** A ciphertext that cannot be read any more is made anew, as where the relay does not know the group. */
 export const unsendable: Refusal = { code: 403, reason: "not_a_member", message: "not readable here" };
 
 /** The answer to a `send` or `commit`. */

@@ -42,7 +42,7 @@ export class Gathering {
         break;
       }
       behind = contact;
-      // What cannot leave now gathers here, and not as one receipt after another in the outbox.
+      // Words that cannot leave now gather here, and not as one receipt after another in the outbox.
       if (flight.hasReceiptUnderWay(contact) || flight.isPaused(contact, turn.ticks) || flight.strange.has(contact))
         continue;
       const at = await turn.on(`owed/${contact}`, () => this.#earliest(turn, contact));

@@ -10,7 +10,7 @@ import type { Turn } from "./turn.ts";
 
 /** The part of a turn that goes into what comes and into what was left of it before. */
 const SHARE = 0.8;
-/** What it costs to join or to follow a commit: ms of an ordinary core. See `Waste`. */
+/** The cost of joining or of following a commit: ms of an ordinary core. See `Waste`. */
 const HANDSHAKE = 10;
 /** Messages of both sides between two commits of the other one. What comes sooner, for its age or after a race, is rare. */
 const COMMIT_EVERY = 50;
@@ -36,7 +36,7 @@ export async function receive(turn: Turn, batch: Pushed[]): Promise<number> {
   return count;
 }
 
-/** What the turn has failed on: its sender hears that it was not readable, unless that fails, too. */
+/** Passes over an entry on which the turn has failed: its sender hears that it was not readable, unless that fails, too. */
 async function leaveAlone(turn: Turn, { kind, seq, from, message_id }: Delivery): Promise<void> {
   turn.wasted(usernameKey(from), HANDSHAKE);
   const at = `unread/${seq}`;

@@ -17,7 +17,7 @@ const PACKAGE_MS = 91 * DAY_MS;
 /** Private parts that are kept for packages which others may have claimed, at most. */
 const KEPT = 10 * STOCK;
 
-/** What is needed to fill a stock. */
+/** The parts that fill a stock. */
 export interface Filling {
   store: ClientStore;
   crypto: GroupCrypto;

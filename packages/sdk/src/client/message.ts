@@ -56,7 +56,7 @@ export async function settleMessage(store: ClientStore, seq: number, failure?: s
   await settleAs(store, seq, outcome);
 }
 
-/** What became of a message here. */
+/** The end of a message here. */
 interface Outcome {
   state: "handled" | "failed" | "expired";
   reason?: string;

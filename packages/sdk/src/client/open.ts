@@ -126,7 +126,7 @@ function registerAgain(crypto: GroupCrypto, account: Account, options: OpenAgent
     account.relay = await updateRelay(store, (before) => ({ ...before, server, insecure: relay.insecure }));
     return "moved";
   };
-  // Who holds the link of an agent that stays where it is has been let in there.
+  // The process that holds the link of an agent that stays where it is has been let in there.
   return connected(new URL(server), options, work, moves ? LINK_MS : 0);
 }
 

@@ -79,7 +79,7 @@ export async function rowByCounter(turn: Turn, group: string, counter: number): 
   return row?.group === group && row.counter === counter ? row : undefined;
 }
 
-/** What was sent in a group and is not confirmed, by counter. */
+/** Sent in a group and not confirmed, by counter. */
 export function sentIn(turn: Turn, group: string): AsyncGenerator<[key: string, seq: Value]> {
   return rowsUnder(turn.tx, `sent/${group}/`);
 }
@@ -98,7 +98,7 @@ export async function expire(turn: Turn): Promise<number> {
 
 async function expireRow(turn: Turn, seq: string): Promise<void> {
   const row = await get(turn.tx, "out/", seq);
-  // What has left is judged by the relay: it may have it already.
+  // A message that has left is judged by the relay: it may have it already.
   const left = (await turn.tx.get(`wire/${seq}`)) !== undefined;
   if (row?.state === "queued" && !left) await settle(turn, row, "expired", "expired", hasLeft(row));
 }

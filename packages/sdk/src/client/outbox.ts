@@ -90,7 +90,7 @@ export class Outbox {
       await tx.delete(`out-body/${pad(row.seq)}`);
       if (isFinal(row.state)) return toStatus(row);
       await tx.delete(`queue/${row.to}/${pad(row.seq)}`);
-      // What has left may have arrived: a receipt outweighs this.
+      // A message that has left may have arrived: a receipt outweighs this.
       const given = { ...row, state: "failed" as const, reason: "discarded", updated_at: Date.now() };
       const after = hasLeft(row) ? { ...given, by_relay: true } : given;
       await put(tx, "out/", pad(row.seq), after);

@@ -69,7 +69,7 @@ export class PeersAtRelay {
     });
   }
 
-  /** What is confirmed need not be said again, unless it has changed meanwhile. */
+  /** A name that is confirmed need not be said again, unless its standing has changed meanwhile. */
   async #apply(turn: Turn): Promise<void> {
     const [sent, answer] = [this.#sent, this.#answer];
     if (sent === undefined || answer === undefined) return;

@@ -7,7 +7,7 @@ import { withoutOutcomes } from "./receipt.ts";
 import { get, type OutboxRecord, pad, partsUnder, rowsUnder, toBytes } from "./records.ts";
 import type { Turn } from "./turn.ts";
 
-/** What becomes of what waits for a contact that cannot be reached. */
+/** The end of all that waits for a contact that cannot be reached. */
 export interface End {
   state: "failed" | "refused";
   reason: string;

@@ -39,7 +39,7 @@ const Receipt = z.object({
 
 export type Receipt = z.output<typeof Receipt>;
 
-/** What a receipt still says to another identity than the one that it was made for: send again what I could not read. */
+/** The part of a receipt that another identity may hear than the one that it was made for: send again what I could not read. */
 export function withoutOutcomes(body: Uint8Array): Uint8Array | undefined {
   const { undecryptable = [] } = readReceipt(body) ?? {};
   const left: Receipt = { received: {}, handled: [], failed: [], missing: [], undecryptable };

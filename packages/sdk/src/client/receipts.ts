@@ -1,4 +1,4 @@
-/** What is said to contacts of what has come from them: gathered in rows, sent as receipts. */
+/** Our word to contacts on what has come from them: gathered in rows, sent as receipts. */
 import { randomId, utf8 } from "../protocol/index.ts";
 import type { ClientStore, ReadTransaction, Value } from "../store/store.ts";
 import {
@@ -28,7 +28,7 @@ export async function flushReceipt(turn: Turn, username: string): Promise<void> 
     const record = parse(owed(username, "done", place), value) as OutcomeRecord;
     const { id, failed: reason, identity_key = present, ...rest } = record;
     await turn.tx.delete(owed(username, "done", place));
-    // What one identity has sent is nothing that another hears of.
+    // Nobody hears of what another identity has sent.
     if (identity_key !== present) continue;
     if (reason === undefined) body.handled.push(id);
     else body.failed.push({ id, reason, ...rest });

@@ -13,11 +13,11 @@ import type { Conversation, Turn } from "./turn.ts";
 
 /** Counters of a conversation that were not read, at most. With more it is lost, and what is unread is sent in another. */
 const MISSING_AT_MOST = 400;
-/** What it costs to try to decrypt, and one step of a ratchet: ms of an ordinary core. See `Waste`. */
+/** The costs of trying to decrypt, and of one step of a ratchet: ms of an ordinary core. See `Waste`. */
 const ATTEMPT = 0.5;
 const STEP = 0.02;
 const DAY_MS = 86_400_000;
-/** What two measured clocks may be apart although they agree. Milliseconds. */
+/** Two measured clocks may be so far apart although they agree. Milliseconds. */
 const MEASURED_MS = 2_000;
 /**
  * Messages of one contact that were not read and of which it has not been told, at most. Of more it hears by what it is told
@@ -48,7 +48,7 @@ export async function receiveMessage(turn: Turn, delivery: Delivery, offline: bo
   if (content.header.type === "receipt") await applyReceipt(turn, conversation, content.body);
   else await keep(turn, conversation, content, delivery, offline);
   if ((record.gaps ?? []).length >= MISSING_AT_MOST) {
-    // What it says was received would be a lie: not every loss can be named.
+    // Its word on what was received would be a lie: not every loss can be named.
     await turn.tx.delete(owed(record.contact, "read", record.id));
     await closeConversation(
       turn,

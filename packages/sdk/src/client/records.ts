@@ -211,7 +211,7 @@ export interface InboxRecord {
   retry_at?: number;
   /** Milliseconds from its failure to `retry_at`. */
   retry_after?: number;
-  /** What it counts for among what strangers have sent: 0 once it is let go, missing if its sender was none. Bytes. */
+  /** Its weight among what strangers have sent: 0 once it is let go, missing if its sender was none. Bytes. */
   strange?: number;
   /** Who works on it, and until when (Unix ms). */
   claim?: { by: string; until: number };
@@ -391,7 +391,7 @@ export async function removeKeyPackage(tx: WriteTransaction, ref: string): Promi
 /** Rows that are read at once. */
 const PAGE = 64;
 
-/** What is under a prefix, in order, read some at a time: most readers stop early. What was passed may be deleted meanwhile. */
+/** The rows under a prefix, in order, read some at a time: most readers stop early. Those that were passed may be deleted meanwhile. */
 export async function* rowsUnder(
   tx: ReadTransaction,
   prefix: string,

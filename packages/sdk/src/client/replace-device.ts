@@ -60,7 +60,7 @@ async function putNewDevice(tx: WriteTransaction, device: Device): Promise<void>
   const relay = await get(tx, "meta/relay");
   if (relay === undefined) return;
   await put(tx, "meta/device", "", toDeviceRecord(device));
-  // What the relay was told since the store was copied is not known here.
+  // The relay may have been told more since the store was copied.
   await tx.delete("meta/peers");
   await put(tx, "meta/relay", "", { ...relay, position: 0, new_device: true });
 }

@@ -1,4 +1,4 @@
-/** What contacts report of what was sent to them. */
+/** Contacts' reports on what was sent to them. */
 import { frameId } from "../crypto/content.ts";
 import { deleteRow, rowByCounter, rowById, sentIn, settle } from "./outbox-rows.ts";
 import { readReceipt } from "./receipt.ts";
@@ -6,7 +6,7 @@ import { get, nextSeq, type OutboxRecord, pad, parse, put, type ReportRecord, to
 import { AT_LEAST, isTo, replace, sendAgain, SHARE } from "./resend.ts";
 import type { Conversation, Turn } from "./turn.ts";
 
-/** What a receipt costs that is none, and a word in one that names nothing that was sent to its sender. See `Waste`. */
+/** Costs of a receipt that is none, and of a word in one that names nothing that was sent to its sender. See `Waste`. */
 const MALFORMED = 2;
 const MISS = 0.02;
 /** A gap that is named again, as every receipt does until one was read. */
@@ -151,7 +151,7 @@ async function oneReceiptLess(turn: Turn, group: string): Promise<void> {
   conversation.dirty = true;
 }
 
-/** What this receipt asked for was sent again, or never will be: the next ones need not name it. */
+/** Everything that this receipt asked for was sent again, or never will be: the next ones need not name it. */
 async function forgetGaps(turn: Turn, row: OutboxRecord): Promise<void> {
   const receipt = readReceipt(toBytes((await turn.tx.get(`out-body/${pad(row.seq)}`)) ?? ""));
   for (const { group, counter } of receipt?.missing ?? []) {

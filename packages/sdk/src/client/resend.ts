@@ -10,7 +10,7 @@ const RESENDS = 3;
 const TAIL_RECEIPTS = 32;
 /** The part of a turn that goes into what earlier turns have left, so that what comes is read as well. */
 export const SHARE = 0.4;
-/** What is done of it in any case, so that it comes to an end. */
+/** So much of it is done in any case, so that it comes to an end. */
 export const AT_LEAST = 8;
 
 /** Leaves a group, and has the other side leave it: the next one names it as replaced. */
@@ -35,7 +35,7 @@ export async function leave(turn: Turn, contact: string, group: string): Promise
  */
 export async function sendUnreadAgain(turn: Turn, { id, contact: name, created_at }: GroupRecord): Promise<void> {
   const contact = await turn.contact(name);
-  // What was written to one identity is not sent to another.
+  // Messages to one identity are not sent to another.
   if (contact === undefined || created_at < contact.pinned_at) return;
   await again(turn, id, { contact: name }, 1);
 }

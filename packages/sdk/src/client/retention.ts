@@ -148,7 +148,7 @@ async function giveUp(turn: Turn, row: InboxRecord): Promise<void> {
   await turn.tx.delete(`in-body/${pad(row.seq)}`);
 }
 
-/** Whoever's mail was handled is no stranger whose pin could be forgotten. */
+/** A sender whose mail was handled is no stranger whose pin could be forgotten. */
 async function keepPin(turn: Turn, username: string): Promise<void> {
   const contact = await turn.contact(username);
   if (contact?.stranger === undefined) return;

@@ -25,7 +25,7 @@ import { sweep } from "./retention.ts";
 import { makeTurn } from "./set-aside.ts";
 import { Cache, Turn } from "./turn.ts";
 
-/** What other processes, which wait for the store, have between two turns of which the first had more to do than time. */
+/** Time for other processes, which wait for the store, between two turns of which the first had more to do than time. */
 const GIVE_WAY_MS = 5;
 /** Frames with ciphertexts that are read into memory at once. */
 const CIPHERTEXTS = 16;
@@ -219,7 +219,7 @@ export class Session {
     const receipts = Math.min(this.#gathering.dueAt, this.#peers.dueAt);
     const waiting = [...this.#cache.conversations.values()].some(({ record }) => isWaiting(record));
     const quiet = waiting || this.#cache.commits.size > 0 ? QUIET_MS : Infinity;
-    // What was put off until some of the waste of its contact is forgiven.
+    // Receipts that were put off until some of the waste of their contact is forgiven.
     const putOff = this.#cache.reporting.size > 0 ? PUT_OFF_MS : Infinity;
     const keys = this.#keys.dueAt;
     return Math.max(

@@ -25,7 +25,7 @@ export async function makeTurn<T>(store: ClientStore, { begin, work, undo }: Tur
   const faults: Fault[] = [];
   for (;;) {
     try {
-      // What is sent and handled at the same moment leaves with it.
+      // Messages that are sent and handled at the same moment leave with it.
       return await store.write(
         async (tx) => {
           const turn = begin(tx);
@@ -98,7 +98,7 @@ async function failMessage(turn: Turn, seq: string): Promise<string> {
       state: "failed",
       reason: "internal",
       updated_at: turn.now,
-      // What has left may have arrived: a receipt outweighs this.
+      // A message that has left may have arrived: a receipt outweighs this.
       ...(hasLeft(row) ? { by_relay: true } : {}),
     });
   else for (const prefix of ["out/", "out-body/"]) await tx.delete(prefix + seq);
@@ -142,7 +142,7 @@ async function endConversation(turn: Turn, id: string): Promise<string> {
   return `the conversation with ${group.contact} was closed`;
 }
 
-/** What is known of a group whose record cannot be read. */
+/** The record of a group whose own cannot be read. */
 function unknownGroup({ now }: Turn, id: string): GroupRecord {
   return {
     id,

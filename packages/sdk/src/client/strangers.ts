@@ -1,4 +1,4 @@
-/** What those may make this agent keep whom its owner has neither written to nor accepted. */
+/** Room in this agent's store for those whom its owner has neither written to nor accepted. */
 import { get, type InboxRecord, pad, partsUnder, put } from "./records.ts";
 import type { ReadTransaction, WriteTransaction } from "../store/store.ts";
 import type { Turn } from "./turn.ts";

@@ -100,7 +100,7 @@ export class Turn {
   readonly consumed: Uint8Array[] = [];
   /** Contacts of whom something readable has come: they are there, and have read. */
   readonly heard = new Set<string>();
-  /** What has failed by itself in this turn before, and is left alone now: keys of records, and of what was pushed. */
+  /** Keys of records, and of what was pushed, on which this turn has failed before: they are left alone now. */
   readonly aside = new Set<string>();
   /** Whether `now` may decide what cannot be taken back: what is too old, or worth nothing any more. */
   isTimeSure = true;
@@ -142,7 +142,7 @@ export class Turn {
     try {
       return await work();
     } catch (error) {
-      // What is left alone already is not to blame once more, but what comes to it again.
+      // A record that is left alone already is not to blame once more, but what comes to it again.
       if (error instanceof Fault ? !this.aside.has(error.at) : isFromBelow(error)) throw error;
       throw new Fault(at, error);
     }

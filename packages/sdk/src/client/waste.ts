@@ -4,7 +4,7 @@
  */
 const AT_ONCE = 300;
 const FORGIVEN = 0.01;
-/** What all of them may together. Beyond it those are refused who have had a good part of their own. */
+/** The same of all of them together. Beyond it those are refused who have had a good part of their own. */
 const OF_ALL_AT_ONCE = 1_000;
 const OF_ALL_FORGIVEN = 0.05;
 const GOOD_PART = 0.1;

@@ -70,7 +70,7 @@ export function defaultHome(): string {
   return named === undefined || named === "" ? join(userHome(), ".aimessage") : named;
 }
 
-/** What is no whole path, as of an empty HOME, or no UTF-8 text would have keys land where nobody means them to. */
+/** By a path that is not whole, as of an empty HOME, or no UTF-8 text, keys would land where nobody means them to. */
 function userHome(): string {
   for (const ask of [homedir, () => userInfo().homedir])
     try {

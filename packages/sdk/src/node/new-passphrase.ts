@@ -14,7 +14,7 @@ const MADE_BYTES = 15;
 export function checkNewPassphrase(passphrase: string): void {
   const length = Array.from(passphrase.normalize("NFKC").trim()).length;
   const hint = `choose one of ${SHORTEST} characters or more, or have one made: seal --generate FILE, backup --generate FILE`;
-  // What another encoding leaves of any character at all.
+  // Another encoding leaves this of any character at all.
   if (passphrase.includes("\u{fffd}"))
     throw new AgentError("weak_passphrase", "the passphrase is no UTF-8 text", { hint });
   if (length < SHORTEST)

@@ -87,7 +87,7 @@ function explainStatus(status: number): Explanation | undefined {
   };
 }
 
-/** What a relay says of a request that came without its upgrade. [P-1.1] */
+/** A relay's answer to a request that came without its upgrade. [P-1.1] */
 const UPGRADE_REQUIRED = 426;
 
 const DROPPED: Explanation = {

@@ -15,7 +15,7 @@ interface Proxy {
   variable: string;
 }
 
-/** What stands between us and the relay does not let us through. */
+/** Something between us and the relay does not let us through. */
 export type ProxyError = Error & { explanation: Explanation };
 
 function proxyError(why: string, hint: string, cause?: unknown): ProxyError {

@@ -15,7 +15,7 @@ import type { SqliteRecords } from "./sqlite-records.ts";
 /** `set`: the records are an authentic set (see {@link SealedSet}); stores that were sealed earlier get it when they are opened. */
 const Seal = z.object({ kdf: Kdf, data_key: z.string().check(z.refine(isBase64)), set: z.optional(z.literal(1)) });
 type Seal = z.output<typeof Seal>;
-/** What the data key is sealed with: nobody makes a seal with a set one without. */
+/** The data key is sealed for this purpose: nobody makes a seal with a set one without. */
 const purpose = ({ set }: Pick<Seal, "set">): string => (set === undefined ? SEAL : `${SEAL} 2`);
 
 interface Opening {

@@ -6,7 +6,7 @@ import { bunWayTo, wayTo } from "./way.ts";
 
 const OPTIONS = {
   perMessageDeflate: false,
-  /** What one frame of a relay may hold, in bytes, and in how many pieces it may come: each takes room, however small it is. */
+  /** Bytes of one frame of a relay, and the pieces in which it may come: each takes room, however small it is. */
   maxPayload: MOST_FRAME_BYTES,
   maxFragments: 256,
   maxBufferedChunks: 2 ** 14,

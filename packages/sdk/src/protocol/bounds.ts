@@ -2,7 +2,7 @@ import type { ClientFrameType } from "./client-frames.ts";
 import type { Look } from "./look.ts";
 import type { RelayFrameType } from "./relay-frames.ts";
 
-/** What a frame may hold, before anything of it is parsed. [P-2.7] */
+/** Bounds of a frame, before anything of it is parsed. [P-2.7] */
 export interface FrameBounds {
   /** UTF-16 code units: never more than bytes. */
   length: number;

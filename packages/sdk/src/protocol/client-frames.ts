@@ -84,7 +84,7 @@ export const clientFrames = {
   publish_keys: z.object({
     key_packages: z._default(z.array(KeyPackage).check(z.maxLength(100)), []),
     last_resort: z.exactOptional(KeyPackage),
-    /** What was published before is not handed out any more. */
+    /** Packages that were published before are not handed out any more. */
     replace: z.exactOptional(z.boolean()),
   }),
   /** `another`: the one that the claimant holds is not acceptable. */

@@ -32,7 +32,7 @@ export function decodeClientFrame(text: string, look = lookAt(text)): { frame: C
   const objection = clientObjection(look);
   if (objection !== undefined) return bad(isKnown ? objection : type === undefined ? "invalid_frame" : "unknown_type");
   const envelope = parseEnvelope(text);
-  // What was bounded by its type must be of that type.
+  // A frame that was bounded by its type must be of that type.
   if (envelope === undefined || envelope.type !== type) return bad("invalid_frame");
   if (!isKnown) return bad("unknown_type");
   const data = clientFrames[type as ClientFrameType].safeParse(envelope.data);

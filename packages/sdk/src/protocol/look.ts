@@ -1,4 +1,4 @@
-/** What a look at the text of a frame shows, before it is parsed. Fields that are missing, or are no short texts, are undefined. */
+/** A frame as a look at its text shows it, before it is parsed. Fields that are missing, or are no short texts, are undefined. */
 export interface Look {
   length: number;
   /** How deep objects and arrays are nested in each other. */

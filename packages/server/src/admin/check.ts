@@ -22,7 +22,7 @@ export interface Checked {
 
 const GONE = "NOT IN (SELECT mailbox FROM mailboxes)";
 
-/** What is charged to addresses, by address: sizes as the store counts them. */
+/** Charges by address: sizes as the store counts them. */
 const CHARGED = `SELECT address, sum(bytes) AS bytes FROM (
     SELECT address, bytes FROM entries
     UNION ALL SELECT address, length(package) FROM key_packages

@@ -20,7 +20,7 @@ export interface Restored {
   kept: string | null;
 }
 
-/** What is copied at once. */
+/** Copied at once. */
 const PIECE_BYTES = 2 ** 20;
 
 /**

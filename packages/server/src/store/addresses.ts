@@ -1,7 +1,7 @@
 import type { DatabaseSync } from "node:sqlite";
 import type { StoreLimits } from "./store.ts";
 
-/** What is charged to an address beside what is stored, roughly: a row and its place in indexes. Bytes. */
+/** Charged to an address beside what is stored, roughly: a row and its place in indexes. Bytes. */
 export const ROW_BYTES = 100;
 
 /** Addresses that are remembered; beyond them all are read again. */
@@ -31,7 +31,7 @@ export function addressesTable(
   const known = new Map<number, Totals>();
   /** Of those in `known`: their row is not up to date. */
   const changed = new Map<number, Totals>();
-  /** What single accounts have left in mailboxes since the relay was started. */
+  /** Bytes that single accounts have left in mailboxes since the relay was started. */
   const accounts = new Map<string, number>();
 
   function totals(id: number): Totals {
@@ -56,7 +56,7 @@ export function addressesTable(
     forget(): void {
       known.clear();
       changed.clear();
-      // What they had before is not counted again: that lets in more, and nobody less.
+      // Their mail of before is not counted again: that lets in more, and nobody less.
       accounts.clear();
     },
 

@@ -7,7 +7,7 @@ import type { Hindrance } from "./store.ts";
 const INTERVAL_MS = 1_000;
 const BUSY_MS = 50;
 
-/** What lies below a database: whether its files are where they were opened, and whether there is room for mail. */
+/** The disk below a database: whether its files are where they were opened, and whether there is room for mail. */
 export class Disk implements AsyncDisposable {
   readonly #place: Place;
   readonly #reserve: Reserve;

@@ -68,7 +68,7 @@ export function groupsTable(
       groups.set(groupId, group);
       return group;
     },
-    /** Whoever opens too many loses those that it has not used for longest. */
+    /** A device that opens too many loses those that it has not used for longest. */
     open(groupId: string, opener: number, address: number | undefined, members: number[]): void {
       const used = today();
       insertGroup.run(groupId, opener, address ?? null, used);

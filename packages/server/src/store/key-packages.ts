@@ -10,7 +10,7 @@ const HANDED_OUT_MS = 88 * DAY_MS;
 /** None is handed out that could end on its way. */
 const BEFORE_END_MS = DAY_MS;
 
-/** What a row was charged: its package, wherever that is. */
+/** A row was charged for its package, wherever that is. */
 const CHARGED = "RETURNING address, length(package) AS bytes";
 
 /** Packages that were handed out, of one device, that are known again if they are published once more. */
@@ -108,7 +108,7 @@ export function keyPackagesTable(
   return {
     count,
 
-    /** What a stock takes that may be replaced, in bytes. */
+    /** The size of a stock that may be replaced, in bytes. */
     bytes(mailbox: number): number {
       const rows = tooMany.all(mailbox, 0) as { bytes: number }[];
       return rows.reduce((sum, { bytes }) => sum + bytes, 0);

@@ -2,7 +2,7 @@ import type { DatabaseSync } from "node:sqlite";
 import { type Addresses, ROW_BYTES } from "./addresses.ts";
 import type { PeersChange } from "./store.ts";
 
-/** What somebody is to an account: let in by its owner, blocked by it, or neither. */
+/** Somebody's standing with an account: let in by its owner, blocked by it, or neither. */
 export type Standing = "peer" | "blocked" | "stranger";
 
 /** Pairs that are remembered; beyond them all are forgotten, and read again. */
@@ -74,7 +74,7 @@ export function peersTable(db: DatabaseSync, addresses: Addresses, capacity: num
       if (list === "block" || list === "all") giveBack(clear.all(owner, 1));
       add(owner, allow, false, address);
       add(owner, block, true, address);
-      // What was remembered is read again: that costs less than to look for it.
+      // Everything that was remembered is read again: that costs less than to look for the names.
       forget();
     },
 

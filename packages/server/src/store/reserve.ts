@@ -4,7 +4,7 @@ import { open } from "node:fs/promises";
 import { join } from "node:path";
 import type { DatabaseSync } from "node:sqlite";
 
-/** What is written at once. Random, so that no file system makes it smaller. */
+/** Written at once. Random, so that no file system makes it smaller. */
 const PIECE_BYTES = 2 ** 20;
 /** Less is of no use to anybody. */
 const LEAST_BYTES = 2 ** 18;
@@ -15,7 +15,7 @@ export function freeBytes(folder: string): number {
   return bavail * bsize;
 }
 
-/** What is kept of the disk on which a folder is, if so much is asked for: never more than half of it. */
+/** The reserve on the disk of a folder, if so much is asked for: never more than half of it. */
 export function reserveOn(folder: string, bytes: number): number {
   const { blocks, bsize } = statfsSync(folder);
   return Math.min(bytes, Math.floor((blocks * bsize) / 2));

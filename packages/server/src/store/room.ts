@@ -5,7 +5,7 @@ interface Amount {
   bytes: number;
 }
 
-/** Who is charged for an entry. */
+/** The account that is charged for an entry. */
 export interface Payer {
   /** Lower-case name. */
   sender: string;
@@ -44,7 +44,7 @@ export function charge(room: Room, payer: Payer, messages: number, bytes: number
   addTo(room.strangers.addresses, placeOf(payer), messages, bytes);
 }
 
-/** What one sender has in it. */
+/** The part of one sender. */
 export function held({ senders }: Room, sender: string): Amount {
   return senders.get(sender) ?? NOTHING;
 }

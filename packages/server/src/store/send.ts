@@ -17,7 +17,7 @@ export interface Tables {
   peers: Peers;
   limits: StoreLimits;
   clock: () => number;
-  /** What is left of the disk is kept for other things than mail. */
+  /** The rest of the disk is kept for other things than mail. */
   isFull: () => boolean;
 }
 
@@ -87,7 +87,7 @@ function decide(tables: Tables, request: SendRequest): Sent | Refused {
   return { messageId: id, mailbox: target.mailbox, waiting: true };
 }
 
-/** Who is charged for what a sender leaves in another account's mailbox; undefined: it is blocked there. */
+/** The payer of what a sender leaves in another account's mailbox; undefined: it is blocked there. */
 export function payerOf(
   { peers }: Pick<Tables, "peers">,
   { name, address }: TokenAccount | KeyAccount,

@@ -127,12 +127,12 @@ function openStore(db: DatabaseSync, options: StoreOptions, below: Below | undef
     onCommit,
   });
   const hindrance = (): Hindrance | undefined => below?.disk.hindrance;
-  /** What is to be there at the next start is not even tried where it would not. */
+  /** Work whose result would be gone at the next start is not even tried. */
   const keep = <T>(work: () => T, when: "now" | "soon" = "now"): Promise<T> => {
     if (hindrance() === "storage_lost") return Promise.reject(new StorageError("storage_lost"));
     return when === "now" ? group.write(work) : group.writeSoon(work, true);
   };
-  /** What makes the database grow; of mail the requests tell, since a repeat of what is stored is none. */
+  /** Work that makes the database grow; of mail the requests tell, since a repeat of what is stored is none. */
   const grow = <T>(work: () => T): Promise<T> =>
     hindrance() === "storage_full" ? Promise.reject(new StorageError("storage_full")) : keep(work);
   group.watch((entries) => {
@@ -176,7 +176,7 @@ function openStore(db: DatabaseSync, options: StoreOptions, below: Below | undef
 
   function publishKeys(mailbox: number, published: Published): number | Refused {
     const owner = senderOf(accounts, mailbox);
-    // What a device publishes that was replaced or removed meanwhile would be left over.
+    // Packages of a device that was replaced or removed meanwhile would be left over.
     if (owner === undefined) return { refused: "device_replaced" };
     const { packages, lastResort, replace } = published;
     const freed = replace ? keyPackages.bytes(mailbox) : 0;

@@ -107,7 +107,7 @@ export interface NewDevice {
   address: string;
 }
 
-/** What an account's owner says of others. Usernames; `clear` forgets a list, or both, before they are added. [P-7.5] */
+/** An owner's word on others. Usernames; `clear` forgets a list, or both, before they are added. [P-7.5] */
 export interface PeersChange {
   clear: "allow" | "block" | "all" | undefined;
   /** It has written to them or accepted them: they have room that strangers cannot take. */

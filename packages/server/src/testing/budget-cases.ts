@@ -4,7 +4,7 @@ import { accepted, assertRefused, type StoreCase, StoreWorld } from "./store-wor
 const DAY = 24 * 3600 * 1000;
 const KIB = 1024;
 
-/** What a store must do so that nobody takes its disk for long: budgets, and an end for what is not used. */
+/** A store's duties so that nobody takes its disk for long: budgets, and an end for what is not used. */
 export const budgetCases: Record<string, StoreCase["run"]> = {
   async "accounts of one address leave so much lying here, and room comes back when it is read"(open) {
     await using world = new StoreWorld(open, { addressBytes: 64 * KIB });
@@ -47,7 +47,7 @@ export const budgetCases: Record<string, StoreCase["run"]> = {
     const eve = await world.agent("eve");
     assertRefused((await world.store.publishKeys(eve.mailbox, stock(5), undefined, false)) as object, "storage_quota");
     assert.equal(await world.store.publishKeys(eve.mailbox, stock(3), undefined, false), 5);
-    // What is replaced is given back, and needs no room beside what takes its place.
+    // The stock that is replaced is given back, and needs no room beside what takes its place.
     assert.equal(await world.store.publishKeys(eve.mailbox, stock(3, 10), undefined, true), 3);
     assertRefused(
       (await world.store.publishKeys(eve.mailbox, stock(9, 20), undefined, true)) as object,

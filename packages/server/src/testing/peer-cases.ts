@@ -3,7 +3,7 @@ import { accepted, assertRefused, type StoreCase, StoreWorld } from "./store-wor
 
 const SMALL = { mailboxMessages: 160, handshakeMessages: 160 };
 
-/** What a store must do for those whom the owner of a mailbox knows, and against everybody else. */
+/** A store's duties to those whom the owner of a mailbox knows, and against everybody else. */
 export const peerCases: Record<string, StoreCase["run"]> = {
   async "a peer takes a quarter of what the others leave, and room comes back"(open) {
     await using world = new StoreWorld(open, { mailboxMessages: 20 });

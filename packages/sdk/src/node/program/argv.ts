@@ -1,7 +1,7 @@
 import { isUtf8 } from "node:buffer";
 import { readFileSync } from "node:fs";
 
-/** What Node puts in the place of bytes of an argument that are no UTF-8. */
+/** Stands in Node in the place of bytes of an argument that are no UTF-8. */
 const REPLACEMENT = "\u{fffd}";
 
 /**
@@ -18,7 +18,7 @@ export function garbledArgument(
   return bytes !== undefined && isUtf8(bytes) ? undefined : suspect;
 }
 
-/** What this process was started with, byte by byte; undefined where there is no /proc. */
+/** The command line of this process, byte by byte; undefined where there is no /proc. */
 function commandLine(): Uint8Array | undefined {
   try {
     return readFileSync("/proc/self/cmdline");
@@ -38,7 +38,7 @@ export function withHelpFlag(argv: readonly string[], isHelp: (command: string) 
   return second === "help" && isHelp(first) ? [first, ...rest, "--help"] : [...argv];
 }
 
-/** What commander says, as a sentence and what to do: what it takes for meant, or `otherwise`. */
+/** An error of commander's as a sentence and what to do: what it takes for meant, or `otherwise`. */
 export function explainParser(said: string, otherwise: string): { message: string; hint: string } {
   const [message = "", suggestion] = said.replace(/^error: /, "").split("\n");
   return { message, hint: suggestion?.replace(/^\(Did you mean (.*)\?\)$/, "did you mean $1?") ?? otherwise };

@@ -1,4 +1,4 @@
-/** What this needs of commander's `Command`, which is the programs' own. */
+/** The part of commander's `Command` that is needed here; commander is the programs' own. */
 interface Parser {
   readonly options: readonly ParsedOption[];
   readonly commands: readonly Parser[];

@@ -22,7 +22,7 @@ export interface Output {
   note(text: string): void;
   /** Something that its reader must know, on stderr. */
   warn(text: string): void;
-  /** What went wrong and what to do, on stderr; with `--json` the value, in a line. */
+  /** A failure and its way out, on stderr; with `--json` the value, in a line. */
   fail(message: Line, hint: string | undefined, value: unknown): void;
 }
 

@@ -11,7 +11,7 @@ import {
 } from "node:fs";
 import type { Writable } from "node:stream";
 
-/** What may wait for the reader of a log that does not read, in bytes. */
+/** So much may wait for the reader of a log that does not read, in bytes. */
 const MOST_WAITING = 2 ** 20;
 
 /** How long a reader that is slow may still take what is printed after the wish to end. Milliseconds. */
@@ -77,7 +77,7 @@ export function lossyLines(stream: Writable, onLost: () => void = ignore): Lossy
         return;
       }
       try {
-        // What a full disk has cut off stays a line of its own.
+        // A line that a full disk has cut off stays one of its own.
         writeFileSync(file, cut ? `\n${line}` : line);
         cut = false;
       } catch {
