@@ -12,6 +12,8 @@ import type { Turn } from "./turn.ts";
 const SHARE = 0.8;
 /** The cost of joining or of following a commit: ms of an ordinary core. See `Waste`. */
 const HANDSHAKE = 10;
+/** A Welcome by none of our key packages: it is read, and counted in an alert. */
+const UNTRIED = 0.2;
 /** Messages of both sides between two commits of the other one. What comes sooner, for its age or after a race, is rare. */
 const COMMIT_EVERY = 50;
 
@@ -66,7 +68,7 @@ async function receiveWelcome(turn: Turn, { from, device, group_id, message }: D
   const isTried = ref !== undefined && (await turn.tx.get(`key/${ref}`)) !== undefined;
   await acceptWelcome(turn, from, device, group_id, message);
   const joined = alone && (await turn.conversationsWith(username)).length > 0;
-  if (isTried && !joined) turn.wasted(username, HANDSHAKE);
+  if (!joined) turn.wasted(username, isTried ? HANDSHAKE : UNTRIED);
 }
 
 async function receiveCommit(turn: Turn, delivery: Delivery): Promise<void> {

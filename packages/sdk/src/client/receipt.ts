@@ -23,7 +23,7 @@ const Receipt = z.object({
     z
       .array(
         z.object({
-          id: z.string(),
+          id: z.string().check(z.maxLength(64)),
           reason: z.string().check(z.maxLength(1024)),
           /** It came too late. */
           expired: z.exactOptional(z.literal(true)),
@@ -33,7 +33,10 @@ const Receipt = z.object({
     [],
   ),
   /** Never arrived readably: send them again under the same id. */
-  missing: z._default(z.array(z.object({ group: z.string(), counter: Counter })).check(z.maxLength(PER_RECEIPT)), []),
+  missing: z._default(
+    z.array(z.object({ group: z.string().check(z.maxLength(64)), counter: Counter })).check(z.maxLength(PER_RECEIPT)),
+    [],
+  ),
   undecryptable: z._default(Ids, []),
 });
 

@@ -16,6 +16,8 @@ const MISSING_AT_MOST = 400;
 /** The costs of trying to decrypt, and of one step of a ratchet: ms of an ordinary core. See `Waste`. */
 const ATTEMPT = 0.5;
 const STEP = 0.02;
+/** A conversation that is named as replaced. */
+const NAMED = 0.02;
 const DAY_MS = 86_400_000;
 /** Two measured clocks may be so far apart although they agree. Milliseconds. */
 const MEASURED_MS = 2_000;
@@ -81,7 +83,10 @@ async function open(turn: Turn, conversation: Conversation, delivery: Delivery):
       toDevice: device.id,
       expiresAt: delivery.expires_at,
     });
-    if (content === undefined) throw new GroupError("malformed content");
+    if (content === undefined) {
+      turn.wasted(record.contact, ATTEMPT);
+      return undefined;
+    }
     if (
       !bound ||
       usernameKey(delivery.from) !== record.contact ||
@@ -92,6 +97,7 @@ async function open(turn: Turn, conversation: Conversation, delivery: Delivery):
         record.contact,
         `a message from ${record.contact} came with other names, ids or expiry than its sender gave it`,
       );
+      turn.wasted(record.contact, ATTEMPT);
       return undefined;
     }
     return content;
@@ -126,7 +132,10 @@ async function countAndFollow(turn: Turn, conversation: Conversation, { header }
   // Receipts cause no receipts; what they carry is cumulative or is asked for again by its counter.
   if (header.type === "message" || hasGap)
     await turn.tx.put(owed(record.contact, "read", record.id), String(record.receive_counter));
-  for (const id of header.replaces ?? []) await leave(turn, record.contact, id);
+  for (const id of header.replaces ?? []) {
+    turn.wasted(record.contact, NAMED);
+    await leave(turn, record.contact, id);
+  }
   const contact = await turn.contact(record.contact);
   if (contact === undefined) return;
   const { stopped, new_identity_key: _newKey, ...works } = contact;
@@ -196,8 +205,11 @@ export async function unreadable(turn: Turn, from: string, messageId: string, wh
   if (contact === undefined && !(await mayAnswer(turn, from))) return;
   // Nothing is told to a contact that is stopped, and anybody may write in its name.
   const limit = (await turn.isStranger(from)) ? OWED_TO_STRANGERS : OWED_AT_MOST;
-  if ((await turn.tx.list({ prefix: owed(from, "lost"), limit })).length >= limit) return;
-  await turn.tx.put(owed(from, "lost", messageId), contact?.blocked === true ? "blocked" : why);
+  const prefix = owed(from, "lost");
+  // Counted once for all of a turn: what is refused without being read must cost next to nothing.
+  const lost = turn.lost.get(from) ?? (await turn.tx.list({ prefix, limit })).length;
+  turn.lost.set(from, lost < limit ? lost + 1 : lost);
+  if (lost < limit) await turn.tx.put(prefix + messageId, contact?.blocked === true ? "blocked" : why);
 }
 
 /** Whether what a contact sends may be kept. */

@@ -9,6 +9,8 @@ import type { Conversation, Turn } from "./turn.ts";
 /** Costs of a receipt that is none, and of a word in one that names nothing that was sent to its sender. See `Waste`. */
 const MALFORMED = 2;
 const MISS = 0.02;
+/** A word that says again what is known: of honest receipts few do, after something was sent again. */
+const KNOWN = 0.01;
 /** A gap that is named again, as every receipt does until one was read. */
 const KNOWN_GAP = 0.002;
 
@@ -69,27 +71,22 @@ async function continueFor(turn: Turn, contact: string): Promise<boolean> {
 async function apply(turn: Turn, from: string, record: ReportRecord, share: number): Promise<boolean> {
   let count = 0;
   const goesOn = () => !turn.isSpent(from) && (count++ < AT_LEAST || turn.mayGoOn(share));
-  /** A row that was sent to whoever reports of it. */
-  const theirs = async (row: OutboxRecord | undefined): Promise<OutboxRecord | undefined> => {
-    if (row !== undefined && (await isTo(turn, row, from))) return row;
-    turn.wasted(from, MISS);
-    return undefined;
+  /** A word on a message counts if that was sent to whoever says it, and costs its sender something if it changes nothing. */
+  const onMessage = async (id: string, change: (row: OutboxRecord) => Promise<boolean>): Promise<void> => {
+    const row = await rowById(turn.tx, id);
+    if (row === undefined || !(await isTo(turn, row, from))) turn.wasted(from, MISS);
+    else if (!(await change(row))) turn.wasted(from, KNOWN);
   };
   for (let one; (one = record.missing[0]) !== undefined; record.missing.shift()) {
     if (!goesOn()) return false;
     const row = await rowByCounter(turn, one.group, one.counter);
-    if (row?.to === from) await sendAgain(turn, from, row);
-    else turn.wasted(from, KNOWN_GAP);
+    if (row?.to !== from) turn.wasted(from, KNOWN_GAP);
+    else if (!(await sendAgain(turn, from, row))) turn.wasted(from, KNOWN);
   }
   for (let id; (id = record.undecryptable[0]) !== undefined; record.undecryptable.shift()) {
     if (!goesOn()) return false;
-    const row = await theirs(await rowById(turn.tx, id));
-    if (row === undefined || id !== frameId(row.id, row.attempt)) continue;
-    // The other side may not have that group, or be in an epoch that it cannot leave: it never joined, has closed it, or
-    // was not given a commit. What is not readable twice is sent in another one.
-    if (row.group !== undefined && (row.group !== record.conversation || row.attempt > 0))
-      await replace(turn, from, row.group);
-    await sendAgain(turn, from, (await rowById(turn.tx, id)) ?? row);
+    const frame = id;
+    await onMessage(frame, (row) => notReadable(turn, from, record.conversation, row, frame));
   }
   for (const [group, counter] of Object.entries(record.received)) {
     if (!(await receivedUpTo(turn, from, group, counter, goesOn))) return false;
@@ -98,25 +95,37 @@ async function apply(turn: Turn, from: string, record: ReportRecord, share: numb
   }
   for (let id; (id = record.handled[0]) !== undefined; record.handled.shift()) {
     if (!goesOn()) return false;
-    await outcome(turn, await theirs(await rowById(turn.tx, id)), "handled");
+    await onMessage(id, (row) => outcome(turn, row, "handled"));
   }
   for (let one; (one = record.failed[0]) !== undefined; record.failed.shift()) {
     if (!goesOn()) return false;
-    const row = await theirs(await rowById(turn.tx, one.id));
-    await outcome(turn, row, one.expired === true ? "expired" : "failed", one.reason);
+    const { id, reason, expired } = one;
+    await onMessage(id, (row) => outcome(turn, row, expired === true ? "expired" : "failed", reason));
   }
   return true;
 }
 
+/** One sending of a message was not readable in the group from which the receipt came. @returns whether it is sent again */
+async function notReadable(turn: Turn, from: string, heardIn: string, row: OutboxRecord, id: string): Promise<boolean> {
+  if (id !== frameId(row.id, row.attempt)) return false;
+  // The other side may not have that group, or be in an epoch that it cannot leave: it never joined, has closed it, or
+  // was not given a commit. What is not readable twice is sent in another one.
+  if (row.group === undefined || (row.group === heardIn && row.attempt === 0)) return sendAgain(turn, from, row);
+  await replace(turn, from, row.group);
+  return sendAgain(turn, from, (await rowById(turn.tx, id)) ?? row);
+}
+
+/** @returns whether that is news */
 async function outcome(
   turn: Turn,
-  row: OutboxRecord | undefined,
+  row: OutboxRecord,
   state: "handled" | "expired" | "failed",
   reason?: string,
-): Promise<void> {
-  if (row === undefined || isFinalByReceipt(row)) return;
+): Promise<boolean> {
+  if (isFinalByReceipt(row)) return false;
   if (row.kind === "receipt") await deleteRow(turn, row);
   else await settle(turn, row, state, reason);
+  return true;
 }
 
 /** @returns whether that is all of it; what is done is not there any more */

@@ -90,21 +90,25 @@ async function unreadRow(turn: Turn, seq: unknown): Promise<OutboxRecord | undef
   return row?.state === "stored" && row.attempt < RESENDS ? row : undefined;
 }
 
-/** The other side could not read it: once more under the same id, or that was the last time. */
-export async function sendAgain(turn: Turn, from: string, row: OutboxRecord): Promise<void> {
-  if (!(await isTo(turn, row, from)) || row.group === undefined) return;
+/**
+ * The other side could not read it: once more under the same id, or that was the last time.
+ * @returns whether that changes anything
+ */
+export async function sendAgain(turn: Turn, from: string, row: OutboxRecord): Promise<boolean> {
+  if (!(await isTo(turn, row, from)) || row.group === undefined) return false;
   // The relay did not keep it, for its time had run out, say. That what follows it was received says nothing of it.
-  if (row.by_relay === true) return unlink(turn, row);
+  if (row.by_relay === true) {
+    await unlink(turn, row);
+    return false;
+  }
   // Only these have their body still, and nobody's word on what became of them. One that is queued has left us if the
   // relay's answer was lost.
-  if (row.state !== "stored" && row.state !== "queued") return;
+  if (row.state !== "stored" && row.state !== "queued") return false;
   await unlink(turn, row);
-  if (row.attempt >= RESENDS) {
-    if (row.kind === "receipt") await deleteRow(turn, row);
-    else await settle(turn, row, "failed", "undecryptable");
-    return;
-  }
-  await requeue(turn, { ...row, attempt: row.attempt + 1 });
+  if (row.attempt < RESENDS) await requeue(turn, { ...row, attempt: row.attempt + 1 });
+  else if (row.kind === "receipt") await deleteRow(turn, row);
+  else await settle(turn, row, "failed", "undecryptable");
+  return true;
 }
 
 /** Whether a contact has a say on a message: it was sent to it, and not to another identity that had its name before. */

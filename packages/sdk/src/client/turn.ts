@@ -100,6 +100,8 @@ export class Turn {
   readonly consumed: Uint8Array[] = [];
   /** Contacts of whom something readable has come: they are there, and have read. */
   readonly heard = new Set<string>();
+  /** Messages that could not be read and of which a contact will be told, at most; where any have come in this turn. */
+  readonly lost = new Map<string, number>();
   /** Keys of records, and of what was pushed, on which this turn has failed before: they are left alone now. */
   readonly aside = new Set<string>();
   /** Whether `now` may decide what cannot be taken back: what is too old, or worth nothing any more. */

@@ -10,7 +10,7 @@ const OF_ALL_FORGIVEN = 0.05;
 const GOOD_PART = 0.1;
 /** Ciphertexts that did not decrypt, by their digest: the same one costs no second attempt. */
 const REMEMBERED = 1_000;
-/** Contacts after which those are forgotten to whom everything is forgiven. */
+/** Contacts after which those are forgotten to whom everything is forgiven; after that, when there are twice as many as were left. */
 const CROWD = 1_000;
 
 interface Level {
@@ -25,12 +25,15 @@ interface Level {
  */
 export class Waste {
   readonly #by = new Map<string, Level>();
+  #crowd = CROWD;
   readonly #all: Level = { work: 0, at: 0 };
   readonly #failed = new Set<string>();
 
   add(contact: string, work: number, now: number): void {
-    if (this.#by.size > CROWD)
+    if (this.#by.size > this.#crowd) {
       for (const [name, level] of this.#by) if (left(level, FORGIVEN, now) === 0) this.#by.delete(name);
+      this.#crowd = Math.max(CROWD, 2 * this.#by.size);
+    }
     const level = this.#by.get(contact) ?? { work: 0, at: now };
     this.#by.set(contact, level);
     raise(level, FORGIVEN, work, now);

@@ -1,0 +1,126 @@
+/** What leads to nothing uses up its sender's allowance, whatever it is. Row A-2 and A-3 of SECURITY.md. */
+import { expect, onTestFinished, test, vi } from "vitest";
+import { receive } from "../../src/client/incoming.ts";
+import { owed } from "../../src/client/records.ts";
+import { applyReceipt } from "../../src/client/reports.ts";
+import { Turn } from "../../src/client/turn.ts";
+import type { Delivery } from "../../src/protocol/index.ts";
+import { utf8 } from "../../src/protocol/index.ts";
+import type { WriteTransaction } from "../../src/store/store.ts";
+import { HostileMember } from "./hostile-member.ts";
+import { turns } from "./turns.ts";
+import { follow, World } from "./world.ts";
+
+/** Bob's store, by a clock that stands still: he has talked with Mallory, and she has handled what he wrote. */
+async function talked(clock = () => 0) {
+  const world = await World.create({ noLimits: true });
+  onTestFinished(() => world[Symbol.asyncDispose]());
+  const [bob, mallory] = [await world.open("bob"), await world.open("mallory")];
+  for (const agent of [bob, mallory]) follow(agent);
+  for (const text of ["hello", "hello again"]) await (await mallory.send("bob", text)).handled();
+  const sent = await bob.send("mallory", "to mallory");
+  await sent.handled();
+  await mallory.close();
+  const member = await HostileMember.over(world, "mallory");
+  await bob.close();
+  return { world, member, sent, ...(await turns(world.memory("bob"), clock)) };
+}
+
+/** A transaction that counts the looks at what lies under a prefix. */
+function counting(prefix: string) {
+  const looks = { count: 0 };
+  const look = (key: string) => {
+    if (key.startsWith(prefix)) looks.count += 1;
+  };
+  const over = (tx: WriteTransaction): WriteTransaction => {
+    return {
+      get: (key) => (look(key), tx.get(key)),
+      list: (range) => (look(range.prefix), tx.list(range)),
+      put: (key, value) => tx.put(key, value),
+      delete: (key) => tx.delete(key),
+    };
+  };
+  return { looks, over };
+}
+
+const delivery = (data: Partial<Delivery>): Delivery => ({
+  from: "mallory",
+  message: "AAAA",
+  message_id: "junk",
+  timestamp: 1,
+  seq: 1,
+  ...data,
+});
+
+test("[A-2] receipts that say again what is known are applied no further than their sender's allowance", async () => {
+  let now = 0;
+  const { sent, run, cache } = await talked(() => now);
+  const again = Array<string>(500).fill(sent.id);
+  for (const said of [
+    { handled: again },
+    { failed: again.map((id) => ({ id, reason: "no" })) },
+    { undecryptable: again },
+    { undecryptable: again.map((id) => `${id}--7`) },
+  ]) {
+    const { looks, over } = counting("out-id/");
+    await run(async (turn) => {
+      await cache.load(turn.tx);
+      // Most of what it has.
+      turn.wasted("mallory", 250);
+      const [conversation] = await turn.conversationsWith("mallory");
+      const body = utf8(JSON.stringify(said));
+      for (let count = 0; count < 20; count++) await applyReceipt(turn, conversation!, body);
+      for (const [key] of await turn.tx.list({ prefix: "report/" })) await turn.tx.delete(key);
+    }, over);
+    expect(looks.count).toBeLessThan(6_000);
+    // Long enough has passed.
+    now += 1_000_000;
+  }
+});
+
+test("[A-3] Welcomes by no key package of ours are read no further than their sender's allowance", async () => {
+  const { run, crypto } = await talked();
+  const read = vi.spyOn(crypto, "welcomeRefs");
+  const batch = Array.from({ length: 3_000 }, (_, index) => ({
+    delivery: delivery({ kind: "welcome", seq: 10_000_000 + index, group_id: String(index).padStart(64, "0") }),
+    offline: false,
+  }));
+  await run((turn) => receive(turn, batch));
+  expect(read.mock.calls.length).toBeGreaterThan(100);
+  expect(read.mock.calls.length).toBeLessThan(2 * 1_600);
+});
+
+test("[A-3] what is refused unread costs no look at what was refused before", async () => {
+  const { world, run } = await talked();
+  const { looks, over } = counting(owed("mallory", "lost"));
+  const batch = Array.from({ length: 500 }, (_, index) => ({
+    delivery: delivery({ message_id: `junk-${index}`, seq: 10_000_000 + index, group_id: "f".repeat(64) }),
+    offline: false,
+  }));
+  await run(async (turn) => {
+    turn.wasted("mallory", 1_000);
+    await receive(turn, batch);
+  }, over);
+  expect(looks.count).toBeLessThan(5);
+  const lost = await world.memory("bob").read((tx) => tx.list({ prefix: owed("mallory", "lost") }));
+  expect(lost.length).toBeGreaterThan(100);
+});
+
+test("[A-3] what decrypts and is none, or comes under another name, and what it replaces is charged", async () => {
+  const { member, run } = await talked();
+  const wasted = vi.spyOn(Turn.prototype, "wasted");
+  onTestFinished(() => wasted.mockRestore());
+  const charged = async (data: object): Promise<boolean> => {
+    wasted.mockClear();
+    await run((turn) =>
+      receive(turn, [{ delivery: { ...(data as Delivery), seq: turn.position + 1 }, offline: false }]),
+    );
+    return wasted.mock.calls.some(([contact, work]) => contact === "mallory" && work > 0);
+  };
+  const frame = async (header: Parameters<HostileMember["frame"]>[0]) =>
+    (await member.frame(header, utf8("text"))).data;
+  expect(await charged(await frame({ id: "honest", counter: 50 }))).toBe(false);
+  expect(await charged(await frame({ id: "none", counter: 51, type: "nonsense" as never }))).toBe(true);
+  expect(await charged({ ...(await frame({ id: "one", counter: 52 })), message_id: "another" })).toBe(true);
+  expect(await charged(await frame({ id: "names", counter: 53, replaces: ["f".repeat(64)] }))).toBe(true);
+});
