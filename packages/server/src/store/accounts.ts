@@ -288,10 +288,11 @@ export function accountsTable(db: DatabaseSync, addresses: Addresses, clock: () 
       return undefined;
     },
 
-    /** A token account has logged in. */
+    /** Somebody is at work with an account: a token account has logged in, or a device has published keys. */
     entered(mailbox: number): void {
       const account = find(owner(mailbox)?.name ?? "");
-      if (account?.kind === "token" && account.mailbox === mailbox) enter(account, true);
+      if (account === undefined || account.kind === "removed" || account.mailbox !== mailbox) return;
+      enter(account, account.kind === "token");
     },
 
     setDisabled(account: TokenAccount | KeyAccount, disabled: boolean): void {

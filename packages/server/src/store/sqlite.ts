@@ -182,6 +182,8 @@ function openStore(db: DatabaseSync, options: StoreOptions, below: Below | undef
     const freed = replace ? keyPackages.bytes(mailbox) : 0;
     const bytes = packages.reduce((sum, { length }) => sum + length, lastResort?.length ?? 0) - freed;
     if (bytes > 0 && !addresses.hasRoom(owner.address, owner.name, bytes)) return { refused: "storage_quota" };
+    // Also of an agent that has listened for months, on one connection, for somebody who writes first.
+    accounts.entered(mailbox);
     return keyPackages.publish({ mailbox, address: owner.address }, published);
   }
 

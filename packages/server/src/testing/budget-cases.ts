@@ -131,7 +131,7 @@ export const budgetCases: Record<string, StoreCase["run"]> = {
 
   async "an account with which nothing was ever done is removed, and its name is free"(open) {
     await using world = new StoreWorld(open);
-    const [idle, late] = [await world.agent("idle"), await world.agent("late")];
+    const [idle, late, waits] = [await world.agent("idle"), await world.agent("late"), await world.agent("waits")];
     const [alice, bob] = [await world.agent("alice"), await world.agent("bob")];
     await world.token("script");
     const used = await world.token("used");
@@ -140,13 +140,15 @@ export const budgetCases: Record<string, StoreCase["run"]> = {
     accepted(await world.open(alice, bob, "g"));
     world.now += 60 * DAY;
     assert.equal(await world.store.login(late.mailbox, 1), undefined);
+    // An agent that nobody has written to yet renews its last resort, however long it has been connected.
+    assert.equal(await world.store.publishKeys(waits.mailbox, [], stock(1)[0], false), 2);
     accepted(await world.send(alice, "bob", { groupId: "g", epoch: 1 }));
     world.now += 31 * DAY;
     await world.sweep();
-    const kinds = ["idle", "script", "late", "alice", "bob", "used"].map(
+    const kinds = ["idle", "script", "late", "waits", "alice", "bob", "used"].map(
       async (name) => (await world.store.account(name))?.kind,
     );
-    assert.deepEqual(await Promise.all(kinds), [undefined, undefined, "key", "key", "key", "token"]);
+    assert.deepEqual(await Promise.all(kinds), [undefined, undefined, "key", "key", "key", "key", "token"]);
   },
 
   async "the mailbox of a name that nobody has goes with its last message"(open) {

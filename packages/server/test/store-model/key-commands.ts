@@ -37,6 +37,7 @@ export const publish = fc.tuple(name, old, fc.nat({ max: 3 }), fc.boolean()).map
       const names = Array.from({ length: count }, () => `published ${++published}`);
       const result = await store.publishKeys(mailbox, names.map(bytes), undefined, replace);
       if (account === undefined) return expect(result).toEqual({ refused: "device_replaced" });
+      account.seen = model.today;
       const stock = model.stocks.get(mailbox) ?? { left: [], lastResort: undefined };
       model.stocks.set(mailbox, stock);
       if (replace) {
