@@ -7,7 +7,7 @@ import type { Account } from "./account.ts";
 import { meet } from "./contacts.ts";
 import { setStanding } from "./peers.ts";
 import { noteName } from "./lookalikes.ts";
-import { type ContactRecord, get, list, put } from "./records.ts";
+import { type ContactRecord, find as findRecord, get, list, put } from "./records.ts";
 import { mismatch, stoppedError } from "./sent.ts";
 import { Cache, pin, Turn } from "./turn.ts";
 import type { Wait } from "./waiting.ts";
@@ -50,6 +50,11 @@ export class AddressBook {
   async list(): Promise<Contact[]> {
     const records = await this.#store.read((tx) => list(tx, "contact/"));
     return Promise.all(records.map((record) => show(record)));
+  }
+
+  async find(username: string): Promise<Contact | undefined> {
+    const record = await this.#store.read((tx) => findRecord(tx, "contact/", username));
+    return record === undefined ? undefined : show(record);
   }
 
   /** Whether a contact's fingerprint is the one that is expected, if one is. */

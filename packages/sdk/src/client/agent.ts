@@ -205,8 +205,7 @@ export class Agent implements AsyncDisposable {
 
   /** One contact; undefined if it is none. @throws AgentError bad_username */
   async contact(username: string): Promise<Contact | undefined> {
-    const name = parseName(username);
-    return (await this.#book.list()).find((contact) => contact.username === name);
+    return this.#book.find(parseName(username));
   }
 
   /** Accepts what a stopped contact shows now; with `NAME#FINGERPRINT` only if it matches. */

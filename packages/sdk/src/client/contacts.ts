@@ -19,7 +19,7 @@ export type Stop = "identity_changed" | "device_changed";
 export type Trust = "trusted" | Stop | "too_many_strangers";
 
 /** How a certificate came to us: in a Welcome, which anybody may push, or as the relay's answer to our own question. */
-export type ShownBy = "welcome" | "relay";
+type ShownBy = "welcome" | "relay";
 
 /**
  * Checks a verified certificate against what is pinned for its username, and keeps what is new in it: pins at first use,

@@ -5,7 +5,7 @@ import type { SendOptions } from "./enqueue.ts";
 import type { Link } from "./link.ts";
 import { hasLeft, rowById } from "./outbox-rows.ts";
 import { find as findRow, get, list, type OutboxRecord, pad, put, toBytes } from "./records.ts";
-import { idMeantBy } from "./short-ids.ts";
+import { ENOUGH, idMeantBy } from "./short-ids.ts";
 import { isFinal, type MessageStatus, Sent, toStatus } from "./sent.ts";
 import { Changes, type Wait, waitFor } from "./waiting.ts";
 
@@ -42,7 +42,9 @@ export class Outbox {
    * The id of a message that was sent from here, by its first six characters or more; what is the beginning of none comes
    * back as it is. @throws AgentError usage if it is the beginning of several
    */
-  idOf(typed: string): Promise<string> {
+  async idOf(typed: string): Promise<string> {
+    // Of fewer characters every message could be meant.
+    if (typed.length < ENOUGH) return typed;
     return this.#store.read(async (tx) => {
       const ids: string[] = [];
       for (const [, seq] of await tx.list({ prefix: `out-id/${typed}` })) {

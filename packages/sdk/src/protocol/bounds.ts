@@ -11,7 +11,7 @@ export interface FrameBounds {
 }
 
 /** How deep objects and arrays may be nested. What is defined takes 4; fields of later versions may be deeper. */
-export const MOST_DEPTH = 16;
+const MOST_DEPTH = 16;
 
 const KIB = 1024;
 /** The largest frame that any relay may allow, and any client takes. Bytes. [P-1.3] */
