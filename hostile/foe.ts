@@ -171,6 +171,11 @@ export function pause(milliseconds: number, signal: AbortSignal): Promise<void> 
   });
 }
 
+/** One frame without end. */
+export function* again(frame: Buffer): Generator<Buffer, never> {
+  for (;;) yield frame;
+}
+
 /** Frames without end, each with another id. */
 export function* frames(make: (id: string) => unknown): Generator<Buffer, never> {
   for (let count = 0; ; count++) yield textFrame(JSON.stringify(make(`${count}`)));

@@ -1,7 +1,6 @@
 import { randomUUID } from "node:crypto";
-import { textFrame } from "../../bench/load/socket.ts";
 import { Conversation } from "../conversation.ts";
-import { type Attack, besiege, pour, victimOf } from "../foe.ts";
+import { type Attack, besiege, frames, pour, victimOf } from "../foe.ts";
 
 const AHEAD = 1_900;
 
@@ -12,8 +11,6 @@ export const generations: Attack = (target, signal) =>
     let last = { id: "", message: "" };
     for (let counter = 1; counter <= AHEAD && !signal.aborted; counter++)
       last = await conversation.encrypt({ type: "message", counter }, Buffer.alloc(16));
-    const again = {
-      next: () => ({ value: textFrame(JSON.stringify(conversation.frame(randomUUID(), last.message))) }),
-    };
-    await pour(socket, again, signal);
+    const repeats = frames(() => conversation.frame(randomUUID(), last.message));
+    await pour(socket, repeats, signal);
   });

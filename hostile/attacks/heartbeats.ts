@@ -1,4 +1,4 @@
-import { type Attack, besiege, pour } from "../foe.ts";
+import { again, type Attack, besiege, pour } from "../foe.ts";
 import { textFrame } from "../../bench/load/socket.ts";
 
 const BYTES = 950_000;
@@ -8,8 +8,7 @@ export const heartbeats: Attack = (target, signal) => {
   const data: Record<string, number> = {};
   for (let key = 0; key < BYTES / 12; key++) data[`k${String(key).padStart(7, "0")}`] = 1;
   const frame = textFrame(JSON.stringify({ type: "heartbeat", id: "h", data }));
-  const same = { next: () => ({ value: frame, done: false }) };
   return besiege(target, { name: "heart", accounts: 4, from: ["127.0.1.1"] }, signal, (socket) =>
-    pour(socket, same, signal),
+    pour(socket, again(frame), signal),
   );
 };
