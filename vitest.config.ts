@@ -5,6 +5,7 @@ export default defineConfig({
   ssr: { resolve: { conditions: ["source"] } },
   test: {
     include: ["packages/*/test/**/*.test.ts", "test/**/*.test.ts", "chaos/**/*.test.ts"],
+    globalSetup: "test/memory-disk.ts",
     testTimeout: 60_000,
     hookTimeout: 60_000,
     // Relays, stores and child processes compete for the cores: more workers only make time-outs likelier.
