@@ -52,10 +52,16 @@ function serverFor(respond: Respond, tls: Config["tls"]): Server {
   const onRequest = (request: IncomingMessage, response: ServerResponse): void => {
     Promise.resolve(respond(request, response)).catch(() => response.destroy());
   };
-  const server = tls === undefined ? createServer(TIMES, onRequest) : createTlsServer(TIMES, onRequest);
+  const options = { ...TIMES, shouldUpgradeCallback: isForWebSocket };
+  const server = tls === undefined ? createServer(options, onRequest) : createTlsServer(options, onRequest);
   server.maxRequestsPerSocket = 1;
   server.once("listening", () => server.on("error", () => {}));
   return server;
+}
+
+/** An upgrade to anything else is not taken, and the request answered as it is (RFC 9110, section 7.8). */
+function isForWebSocket({ headers }: IncomingMessage): boolean {
+  return headers.upgrade?.toLowerCase() === "websocket";
 }
 
 async function answerOwn(

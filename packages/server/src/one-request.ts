@@ -30,7 +30,12 @@ export function allowOneRequest(socket: Duplex): () => void {
   return stop;
 }
 
-/** As Node's parser sees it: both headers, one of which names the other. */
+/** As Node sees it: both headers, one of which names the other, and that one alone, for a WebSocket. */
 function isUpgrade(head: string): boolean {
-  return /^upgrade:/im.test(head) && /^connection:(?:[^\r\n]*,)?[ \t]*upgrade[ \t]*(?:,[^\r\n]*)?\r?$/im.test(head);
+  const [upgrade, another] = head.match(/^upgrade:.*$/gim) ?? [];
+  return (
+    another === undefined &&
+    /^upgrade:[ \t]*websocket[ \t]*\r?$/i.test(upgrade ?? "") &&
+    /^connection:(?:[^\r\n]*,)?[ \t]*upgrade[ \t]*(?:,[^\r\n]*)?\r?$/im.test(head)
+  );
 }

@@ -79,7 +79,11 @@ test.each([
   "Connection: keep-alive\r\nUpgrade: websocket",
   "Connection: Upgrade",
   "X: Connection: upgrade, Upgrade: x",
-])("[A-8] requests behind one that only looks like an upgrade are not read either: %j", async (headers) => {
+  "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAoAAAAAIAAAAA",
+  "Connection: Upgrade\r\nUpgrade: h2c\r\nUpgrade: websocket",
+  "Connection: Upgrade\r\nUpgrade: websocket, h2c",
+  "Connection: Upgrade\r\nUpgrade:",
+])("[A-8] requests behind one that is no upgrade of ours are answered alone, the rest is not read: %j", async (headers) => {
   await using relay = await start();
   using parsed = requests();
   const socket = await tcp(relay.port);
