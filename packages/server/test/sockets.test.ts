@@ -83,17 +83,20 @@ test.each([
   "Connection: Upgrade\r\nUpgrade: h2c\r\nUpgrade: websocket",
   "Connection: Upgrade\r\nUpgrade: websocket, h2c",
   "Connection: Upgrade\r\nUpgrade:",
-])("[A-8] requests behind one that is no upgrade of ours are answered alone, the rest is not read: %j", async (headers) => {
-  await using relay = await start();
-  using parsed = requests();
-  const socket = await tcp(relay.port);
-  let answers = "";
-  socket.on("data", (data) => (answers += data.toString()));
-  socket.write(`GET /ready HTTP/1.1\r\nHost: x\r\n${headers}\r\n\r\n${GET.repeat(500)}`);
-  await once(socket, "close");
-  expect(answers.match(/^HTTP.*/gm)).toEqual(["HTTP/1.1 200 OK"]);
-  expect(parsed.count).toBe(1);
-});
+])(
+  "[A-8] requests behind one that is no upgrade of ours are answered alone, the rest is not read: %j",
+  async (headers) => {
+    await using relay = await start();
+    using parsed = requests();
+    const socket = await tcp(relay.port);
+    let answers = "";
+    socket.on("data", (data) => (answers += data.toString()));
+    socket.write(`GET /ready HTTP/1.1\r\nHost: x\r\n${headers}\r\n\r\n${GET.repeat(500)}`);
+    await once(socket, "close");
+    expect(answers.match(/^HTTP.*/gm)).toEqual(["HTTP/1.1 200 OK"]);
+    expect(parsed.count).toBe(1);
+  },
+);
 
 test.each([
   ["nonsense", "nonsense\r\n\r\n", 400],

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { rmSync, statfsSync, statSync } from "node:fs";
+import { constants, lstatSync, rmSync, statfsSync } from "node:fs";
 import { open } from "node:fs/promises";
 import { join } from "node:path";
 import type { DatabaseSync } from "node:sqlite";
@@ -8,6 +8,8 @@ import type { DatabaseSync } from "node:sqlite";
 const PIECE_BYTES = 2 ** 20;
 /** Less is of no use to anybody. */
 const LEAST_BYTES = 2 ** 18;
+/** What is there is not begun anew, and no link is followed. */
+const APPEND = constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND | constants.O_NOFOLLOW;
 
 /** Bytes that this user may still take of the disk on which a folder is. */
 export function freeBytes(folder: string): number {
@@ -63,6 +65,11 @@ export class Reserve implements AsyncDisposable {
     return this.#short;
   }
 
+  /** Resolves when nothing of it is being written. */
+  get made(): Promise<void> {
+    return this.#making ?? Promise.resolve();
+  }
+
   /** Gives back what is held if there is hardly anything else, as before a start. */
   yield(): void {
     if (this.#bytes === 0 || freeBytes(this.#folder) < this.#bytes / 2) rmSync(this.#file, { force: true });
@@ -75,9 +82,20 @@ export class Reserve implements AsyncDisposable {
     const asksForMore = free < 2 * this.#bytes;
     this.#short = asksForMore && isShort(free, reusable(), this.#bytes, this.#short);
     this.yield();
+    const held = this.#held();
     // Of a small disk half of what mail could take.
-    const size = Math.min(this.#bytes, Math.floor((free - this.#bytes) / 2));
-    if (size >= LEAST_BYTES) this.#making ??= this.#make(size).finally(() => (this.#making = undefined));
+    const size = Math.min(this.#bytes, Math.floor((free + held - this.#bytes) / 2));
+    if (size - held < LEAST_BYTES && held <= this.#bytes) return;
+    this.#making ??= this.#make(held, size).finally(() => (this.#making = undefined));
+  }
+
+  /** How large the file is now: of another size, or half written, by a relay before this one. Anything else is removed. */
+  #held(): number {
+    const found = lstatSync(this.#file, { throwIfNoEntry: false });
+    if (found === undefined) return 0;
+    if (found.isFile() && found.nlink === 1) return found.size;
+    rmSync(this.#file, { force: true });
+    return 0;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -85,17 +103,17 @@ export class Reserve implements AsyncDisposable {
     await this.#making;
   }
 
-  async #make(size: number): Promise<void> {
-    if (statSync(this.#file, { throwIfNoEntry: false }) !== undefined) return;
+  async #make(held: number, size: number): Promise<void> {
     const piece = randomBytes(PIECE_BYTES);
     try {
-      await using file = await open(this.#file, "wx", 0o600);
-      for (let left = size; left > 0 && this.#open; left -= PIECE_BYTES)
+      await using file = await open(this.#file, APPEND, 0o600);
+      if (held > size) await file.truncate(size);
+      for (let left = size - held; left > 0 && this.#open; left -= PIECE_BYTES)
         await file.writeFile(piece.subarray(0, Math.min(left, PIECE_BYTES)));
-      if (this.#open) return await file.sync();
+      await file.sync();
     } catch {
       // Then there is none, until the next look.
+      rmSync(this.#file, { force: true });
     }
-    rmSync(this.#file, { force: true });
   }
 }
