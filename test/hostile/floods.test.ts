@@ -1,6 +1,8 @@
 /** Floods: what strangers and single accounts may hold, and that others are served meanwhile. */
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
+import type { Socket } from "node:net";
+import { setTimeout as delay } from "node:timers/promises";
 import { createRelay, type RelayOptions } from "@aimessage/server";
 import { expect, test } from "vitest";
 import { Agent, newAgent, randomGroup } from "../../packages/server/test/agent.ts";
@@ -19,8 +21,8 @@ function frame(opcode: number, payload: Buffer, announced = payload.length): Buf
 }
 
 /** The TCP connection below a client's WebSocket. */
-function tcp(client: RawClient): { write(bytes: Buffer): void } {
-  return (client.socket as unknown as Record<"_socket", { write(bytes: Buffer): void }>)["_socket"];
+function tcp(client: RawClient): Socket {
+  return Reflect.get(client.socket, "_socket") as Socket;
 }
 
 test.skipIf(onBun)("a message in very many pieces ends its connection [P-1.3]", async () => {
@@ -192,6 +194,31 @@ test("[A-8] who leaves too much unread of what it is pushed is cut off", async (
   bob.socket.resume();
   await bob.closed;
   expect((await alice.ask("heartbeat")).data.status).toBe("ok");
+});
+
+test.skipIf(onBun)("who reads its mail slowly is heard meanwhile, and stays", async () => {
+  const readDeadline = 500;
+  await using relay = await start({ limits: { readDeadline } });
+  using alice = await tokenClient(relay.url, "alice");
+  const bob = await newAgent(relay.url, "bob");
+  const eve = await newAgent(relay.url, "eve");
+  using e = await eve.connect();
+  const group = randomGroup();
+  await e.ask("commit", eve.opening(bob, group));
+  const send = (index: number) =>
+    e.ask("send", { to: "bob", message: "A".repeat(700_000), group_id: group, epoch: 1, message_id: `m${index}` });
+  for (let count = 0; count < 10; count++) expect((await send(count)).data.status).toBe("stored_offline");
+  using b = await bob.connect();
+  tcp(b).pause();
+  b.write("listen");
+  for (let count = 0; count < 15; count++) {
+    // Each of them is a sign of life.
+    b.write("heartbeat");
+    await Promise.all([alice, e].map((client) => client.ask("heartbeat")));
+    await delay(readDeadline / 5);
+  }
+  tcp(b).resume();
+  for (let count = 0; count < 10; count++) await b.read(({ data }) => data.message_id === `m${count}`);
 });
 
 test.skipIf(onBun)(

@@ -87,9 +87,11 @@ export class Connection implements Session {
   }
 
   #limitUnread(): void {
+    // Mail has a bound of its own, and who reads it slowly has to be heard meanwhile.
+    const most =
+      this.login === undefined ? bounds.UNREAD_BEFORE_LOGIN : bounds.UNREAD + (this.delivery?.inFlightBytes ?? 0);
     if (this.unread > this.#context.config.limits.bufferedBytes) this.drop("slow reader dropped");
-    else if (this.unread > (this.login === undefined ? bounds.UNREAD_BEFORE_LOGIN : bounds.UNREAD))
-      this.#valve.close("unread");
+    else if (this.unread > most) this.#valve.close("unread");
   }
 
   pingUpTo(seq: number): void {

@@ -49,6 +49,11 @@ export class Delivery {
     return this.#highestPushed;
   }
 
+  /** Bytes that were pushed and are not acknowledged. */
+  get inFlightBytes(): number {
+    return this.#inFlightBytes;
+  }
+
   /** Begins the push; resolves when all that waited before has been pushed. */
   async start(): Promise<void> {
     if (!this.#active) return;
