@@ -110,7 +110,7 @@ export class Reserve implements AsyncDisposable {
       if (held > size) await file.truncate(size);
       for (let left = size - held; left > 0 && this.#open; left -= PIECE_BYTES)
         await file.writeFile(piece.subarray(0, Math.min(left, PIECE_BYTES)));
-      await file.sync();
+      if (this.#open) await file.sync();
     } catch {
       // Then there is none, until the next look.
       rmSync(this.#file, { force: true });
