@@ -13,15 +13,15 @@ export async function openAgent(call: Call, role: string): Promise<Agent> {
   const { Agent } = await import("@aimessage/sdk/node");
   const agent = await Agent.open({ ...openOptions(call, role), create: false });
   const stillPrinted = boundedWarnings();
-  agent.onAlert(({ kind, text }) => {
-    const left = stillPrinted(kind);
+  agent.onAlert(({ kind, text, known, about, contact }) => {
+    const left = stillPrinted(known === true ? `${kind} ${about ?? contact}` : kind);
     if (left >= 0) call.out.warn(text);
     if (left === 0) call.out.warn("there is more of this kind, which is not printed: see aimessage doctor");
   });
   return agent;
 }
 
-/** Warnings of one kind that a process prints in an hour. Whoever causes more shall not bury the others. */
+/** Warnings of one kind, of all strangers and of each whom the owner knows, that a process prints in an hour: none bury the others. */
 const WARNINGS = 5;
 const HOUR_MS = 3_600_000;
 

@@ -24,7 +24,7 @@ const EXIT: Readonly<Record<Check["name"], number>> = {
   outbox: 1,
 };
 
-/** Alerts of one kind that are shown, the latest: those of another kind do not take their place. */
+/** Alerts of one kind that are shown, the latest, beside all that are about whom the owner knows: none take the place of others. */
 const SHOWN_ALERTS = 3;
 
 export function configure(command: Command, act: Act): void {
@@ -67,8 +67,10 @@ function alertLines(alerts: readonly Alert[]): string[] {
   const kinds = Object.values(Object.groupBy(alerts, ({ kind }) => kind)) as Alert[][];
   const rows = kinds.flatMap((ofKind) => {
     const latest = ofKind.toSorted((a, b) => a.at - b.at);
-    const shown = latest.slice(-SHOWN_ALERTS).map((alert) => [localTime(alert.at), alertText(alert)]);
-    const hidden = latest.length - SHOWN_ALERTS;
+    const ofStrangers = latest.filter(({ known }) => known !== true).slice(-SHOWN_ALERTS);
+    const visible = latest.filter((alert) => alert.known === true || ofStrangers.includes(alert));
+    const shown = visible.map((alert) => [localTime(alert.at), alertText(alert)]);
+    const hidden = latest.length - visible.length;
     return hidden > 0 ? shown.concat([["", `and ${hidden} more: ${latest[0]?.kind ?? ""}`]]) : shown;
   });
   return ["", "Alerts:", ...table(rows)];

@@ -1,4 +1,4 @@
-import { looksLike } from "../crypto/identity.ts";
+import { looksLike, skeleton } from "../crypto/identity.ts";
 import { type DeviceCertificate, toBase64, usernameKey } from "../protocol/index.ts";
 import type { ReadTransaction, WriteTransaction } from "../store/store.ts";
 import { alike, noteName } from "./lookalikes.ts";
@@ -126,10 +126,14 @@ async function strangers(turn: Turn): Promise<{ day: number; today: number }> {
 }
 
 async function warnOfLookalikes(turn: Turn, username: string): Promise<void> {
-  const names = (await alike(turn.tx, username)).map((name) => `your contact ${name}`);
-  if (looksLike(usernameKey(turn.account.identity.username), username)) names.unshift("your own name");
-  if (names.length > 0)
-    await turn.alert("lookalike", username, `${username} looks like ${names.join(" and ")}, but is another agent`);
+  const contacts = await alike(turn.tx, username);
+  const isOwn = looksLike(usernameKey(turn.account.identity.username), username);
+  const names = [...(isOwn ? ["your own name"] : []), ...contacts.map((name) => `your contact ${name}`)];
+  if (names.length === 0) return;
+  // The first of them is one whom the owner knows, if any is.
+  const known = isOwn || !(await turn.isStranger(contacts[0] ?? ""));
+  const text = `${username} looks like ${names.join(" and ")}, but is another agent`;
+  await turn.alert("lookalike", username, text, { name: skeleton(username), known });
 }
 
 /** The next group with a contact names this one as replaced. Of more than it may name the newest are. */

@@ -4,6 +4,7 @@ import type { ReadTransaction, WriteTransaction } from "../store/store.ts";
 import { type Connection, isTemporary } from "./connection.ts";
 import { type Answered, asAck } from "./flight.ts";
 import { get, type PeerStanding, put } from "./records.ts";
+import { noteKnown } from "./lookalikes.ts";
 import { isNoStranger } from "./strangers.ts";
 import type { Turn } from "./turn.ts";
 
@@ -15,7 +16,10 @@ const RETRY_MS = 60_000;
 export async function setStanding(tx: WriteTransaction, username: string, standing: PeerStanding): Promise<void> {
   const before = await standingOf(tx, username);
   if (before === standing) return;
-  if (before === undefined) await isNoStranger(tx, username);
+  if (before === undefined) {
+    await isNoStranger(tx, username);
+    await noteKnown(tx, username);
+  }
   await tx.put(`peer/${username}`, standing);
   await tx.put(`peer-due/${username}`, standing);
 }

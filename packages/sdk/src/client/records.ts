@@ -285,7 +285,8 @@ export type AnswerRecord =
   | { error: { code: string; message: string; hint?: string; reason?: string } };
 
 /**
- * `alert/<seq>`: what the owner should know; by kind and contact it is found in `alert-of/<kind>/<contact>`, and
+ * `alert/<seq>`: what the owner should know; by kind and contact it is found in `alert-of/<kind>/<contact>`, or, if the owner
+ * knows what it is about, in `alert-known/<kind>/<contact>`; `about` stands in the place of the contact where it is there.
  * `alerts-full/<kind>` says when there was no room for one more contact. Unix ms.
  */
 export interface AlertRecord {
@@ -294,6 +295,12 @@ export interface AlertRecord {
   kind: string;
   /** Missing if it is about none, or about one more of so many that they are counted together. */
   contact?: string;
+  /** What it is about where that is not one contact: of look-alikes, as what they all read. */
+  about?: string;
+  /** The owner has written to that, or said what it is. */
+  known?: true;
+  /** Of several contacts that it is about, the first and the latest. */
+  names?: string[];
   /** As it came last. */
   text: string;
   /** How often it came, and when it did so first. */

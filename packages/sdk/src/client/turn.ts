@@ -3,7 +3,7 @@ import { fingerprint } from "../crypto/identity.ts";
 import { fromBase64, toBase64 } from "../protocol/index.ts";
 import type { WriteTransaction } from "../store/store.ts";
 import type { Account } from "./account.ts";
-import { raiseAlert } from "./alerts.ts";
+import { type About, raiseAlert } from "./alerts.ts";
 import { Fault, isFromBelow } from "./fault.ts";
 import { standingOf } from "./peers.ts";
 import { Strangers } from "./strangers.ts";
@@ -252,8 +252,8 @@ export class Turn {
   }
 
   /** Tells the owner. Strangers and relays cause it, too: however often, it is one for each kind and contact. */
-  alert(kind: string, contact: string | undefined, text: string): Promise<void> {
-    return raiseAlert(this.tx, this.now, { kind, contact, text });
+  alert(kind: string, contact: string | undefined, text: string, about?: About): Promise<void> {
+    return raiseAlert(this.tx, this.now, { kind, contact, text, about });
   }
 
   /** Writes what the turn has changed in memory. `taken` is the last that the relay has said to have taken. */

@@ -1,9 +1,13 @@
 /** What the owner is told, and what nobody can keep from being told. */
 import { expect, test } from "vitest";
 import type { Alert } from "../../src/client/agent.ts";
-import { raiseAlert, sweepAlerts } from "../../src/client/alerts.ts";
+import { followAlerts, raiseAlert, sweepAlerts } from "../../src/client/alerts.ts";
+import { meet } from "../../src/client/contacts.ts";
+import { setStanding } from "../../src/client/peers.ts";
+import { list } from "../../src/client/records.ts";
 import { MemoryStore } from "../../src/store/memory.ts";
 import type { Frame } from "./proxy.ts";
+import { turns } from "./turns.ts";
 import { eventually, follow, numbered, World } from "./world.ts";
 
 const DAY_MS = 86_400_000;
@@ -102,4 +106,74 @@ test("alerts of all kinds under all names take no more than a hundred and one ea
   });
   const stored = await store.read(async (tx) => (await tx.list({ prefix: "alert/" })).length);
   expect(stored).toBe(kinds.length * 101);
+});
+
+/** Has an agent meet others, each with keys of its own, who have written to it. */
+async function meetAll(run: Awaited<ReturnType<typeof turns>>["run"], names: string[]): Promise<void> {
+  await run(async (turn) => {
+    for (const username of names) {
+      const key = new Uint8Array(32).fill(1);
+      const certificate = { username, identityKey: key, deviceId: "d", deviceKey: key, counter: 1, issuedAt: 1 };
+      await meet(turn, certificate, "welcome");
+    }
+  });
+}
+
+test("[A-3] a look-alike of whom the owner knows is named, however many others read like strangers, or like the agent itself", async () => {
+  await using world = await World.create({ noLimits: true });
+  const [alice, bob] = [await world.open("alice"), await world.open("bob")];
+  await bob.send("alice", "hello");
+  await (await alice.send("bob", "hello")).received();
+  await bob.close();
+  const { run } = await turns(world.memory("bob"));
+  await meetAll(run, Array.from({ length: 120 }, (_, count) => [`a${count}x1`, `a${count}xl`]).flat());
+  await meetAll(
+    run,
+    Array.from({ length: 60 }, (_, count) => `b${"-".repeat(count + 1)}ob`),
+  );
+  await meetAll(run, ["a1ice", "al-ice"]);
+  await meetAll(
+    run,
+    Array.from({ length: 30 }, (_, count) => `b${"-".repeat(count + 1)}o_b`),
+  );
+  const alerts = await world.memory("bob").read((tx) => list(tx, "alert/"));
+  expect(alerts.length).toBeLessThan(110);
+  const ofAlice = alerts.filter(({ text }) => text.includes("a1ice"));
+  expect(ofAlice).toMatchObject([{ kind: "lookalike", contact: "al-ice", count: 2, known: true }]);
+  expect(ofAlice[0]?.text).toContain("al-ice looks like your contact alice");
+  const ofBob = alerts.filter(({ text }) => text.includes("your own name"));
+  expect(ofBob).toMatchObject([{ count: 90, known: true }]);
+  expect(ofBob[0]?.names?.length).toBeLessThan(12);
+});
+
+test("[A-3] whom the owner knows has alerts of its own, however many names came before, and of those some are named", async () => {
+  const store = new MemoryStore();
+  const raise = (contact: string) =>
+    store.write((tx) => raiseAlert(tx, 1, { kind: "device_added", contact, text: `${contact} has a new device` }));
+  for (let count = 0; count < 130; count++) await raise(`name-${count}`);
+  await store.write((tx) => setStanding(tx, "alice", "allow"));
+  await raise("alice");
+  const alerts = await store.read((tx) => list(tx, "alert/"));
+  expect(alerts.at(-1)).toMatchObject({ contact: "alice", count: 1, known: true });
+  const shared = alerts.find(({ contact }) => contact === undefined);
+  expect(shared?.count).toBe(30);
+  for (const name of ["name-100", "name-104", "name-126", "name-129"]) expect(shared?.text).toContain(name);
+});
+
+test("those who follow alerts hear of the first that read like somebody, each, and then once a day", async () => {
+  const store = new MemoryStore();
+  const heard: Alert[] = [];
+  const stop = followAlerts(store, (alert) => heard.push(alert));
+  for (let count = 0; count < 20; count++)
+    await store.write((tx) =>
+      raiseAlert(tx, count, {
+        kind: "lookalike",
+        contact: `al${"-".repeat(count)}1ce`,
+        text: `text ${count}`,
+        about: { name: "allce", known: true },
+      }),
+    );
+  await eventually("they heard", () => heard.length >= 5);
+  expect(heard.length).toBe(5);
+  stop();
 });
