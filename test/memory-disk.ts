@@ -3,18 +3,20 @@
  * times, and no test looks whether that survives a power cut. They are gone at the end, whatever a test has left behind.
  */
 import { accessSync, chmodSync, constants, mkdtempSync, rmSync, statfsSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 const IN_MEMORY = "/dev/shm";
 /** What all tests that run at once leave there, several times over. */
 const ROOM = 2 ** 30;
 
-export function setup(): (() => void) | undefined {
-  if (!hasRoom()) return undefined;
-  const folder = mkdtempSync(join(IN_MEMORY, "aimessage tests "));
+export function setup(): () => void {
+  const folder = mkdtempSync(join(hasRoom() ? IN_MEMORY : tmpdir(), "aimessage tests "));
   // Some tests are other users.
   chmodSync(folder, 0o1777);
   process.env["TMPDIR"] = folder;
+  // The programs are started hundreds of times from their sources.
+  process.env["NODE_COMPILE_CACHE"] = join(folder, "compiled");
   return () => rmSync(folder, { recursive: true, force: true });
 }
 

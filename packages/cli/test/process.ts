@@ -24,7 +24,7 @@ export function startCli(words: readonly string[], env: Record<string, string>):
 /** Starts a TypeScript file in a process of its own. */
 export function startScript(path: string, words: readonly string[], env: Record<string, string>): Child {
   const child = spawn(process.execPath, ["--conditions=source", path, ...words], {
-    env: { PATH: process.env["PATH"], ...env },
+    env: { PATH: process.env["PATH"], NODE_COMPILE_CACHE: process.env["NODE_COMPILE_CACHE"], ...env },
     stdio: ["ignore", "pipe", "pipe"],
   });
   const [stdout, stderr] = [new Recorder(), new Recorder()];

@@ -59,7 +59,12 @@ test.skipIf(spawnSync("script", ["--version"]).status !== 0)(
     await world.register("alice");
     const command = `"${process.execPath}" --conditions=source "${MAIN}" listen -u alice --count 1`;
     const child = spawn("script", ["-qec", `while true; do ${command}; echo went on; done`, "/dev/null"], {
-      env: { PATH: process.env["PATH"], SHELL: "/bin/bash", ...world.env },
+      env: {
+        PATH: process.env["PATH"],
+        NODE_COMPILE_CACHE: process.env["NODE_COMPILE_CACHE"],
+        SHELL: "/bin/bash",
+        ...world.env,
+      },
       stdio: ["pipe", "pipe", "ignore"],
     });
     onTestFinished(() => void child.kill("SIGKILL"));

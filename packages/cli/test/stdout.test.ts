@@ -49,7 +49,7 @@ test("a message that a file has no room for is not handled, leaves no part behin
     const stdout = openSync(file, "a");
     const words = ["listen", "-u", "bob", "--json", "-q", "--count", "1", "--timeout", "20"];
     const child = spawn(process.execPath, [...NODE, ...words], {
-      env: { PATH: process.env["PATH"], ...world.env },
+      env: { PATH: process.env["PATH"], NODE_COMPILE_CACHE: process.env["NODE_COMPILE_CACHE"], ...world.env },
       stdio: ["ignore", stdout, "pipe"],
     });
     closeSync(stdout);
@@ -108,7 +108,12 @@ test.skipIf(spawnSync("script", ["--version"]).status !== 0)(
     const listen = [process.execPath, ...NODE, "listen", "-u", "bob"].map((word) => `'${word}'`).join(" ");
     const command = `sh -c 'echo $$ > "$0"; exec "$@"' '${pid}' ${listen}; echo $? > '${code}'`;
     const terminal = spawn("script", ["-qec", command, "/dev/null"], {
-      env: { PATH: process.env["PATH"], SHELL: "/bin/sh", ...world.env },
+      env: {
+        PATH: process.env["PATH"],
+        NODE_COMPILE_CACHE: process.env["NODE_COMPILE_CACHE"],
+        SHELL: "/bin/sh",
+        ...world.env,
+      },
       stdio: ["pipe", "pipe", "ignore"],
     });
     onTestFinished(() => void terminal.kill("SIGKILL"));

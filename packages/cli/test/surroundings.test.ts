@@ -21,7 +21,7 @@ function homeless(world: World, ...words: string[]) {
 async function shell({ env }: World, script: string, words: string[], cwd?: string) {
   const child = spawn("sh", ["-c", script, "sh", process.execPath, "--conditions=source", MAIN, ...words], {
     cwd,
-    env: { PATH: process.env["PATH"], ...env },
+    env: { PATH: process.env["PATH"], NODE_COMPILE_CACHE: process.env["NODE_COMPILE_CACHE"], ...env },
     stdio: ["ignore", "pipe", "pipe"],
   });
   const [stdout, stderr] = [new Recorder(), new Recorder()];

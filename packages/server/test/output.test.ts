@@ -32,7 +32,7 @@ test("a relay whose log nobody reads any more goes on, and counts the lines that
 /** A relay whose log goes to an open file, which is closed here. */
 async function relayWithLog(log: number) {
   const child = spawn(process.execPath, ["--conditions=source", main, "--port", "0", "--db", folder()], {
-    env: { PATH: process.env["PATH"] },
+    env: { PATH: process.env["PATH"], NODE_COMPILE_CACHE: process.env["NODE_COMPILE_CACHE"] },
     stdio: ["ignore", "pipe", log],
   });
   closeSync(log);

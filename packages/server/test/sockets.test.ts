@@ -175,7 +175,7 @@ test.skipIf(process.platform !== "linux")(
   async () => {
     const script = 'ulimit -n 64; exec "$0" --conditions=source "$@"';
     const child = spawn("bash", ["-c", script, process.execPath, main, "--port", "0", "--db", folder()], {
-      env: { PATH: process.env["PATH"] },
+      env: { PATH: process.env["PATH"], NODE_COMPILE_CACHE: process.env["NODE_COMPILE_CACHE"] },
       stdio: ["ignore", "pipe", "pipe"],
     });
     using killed = new DisposableStack();

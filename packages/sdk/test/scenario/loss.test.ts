@@ -181,39 +181,47 @@ describe("an answer that is lost", () => {
   });
 });
 
-test.each(["alice", "bob"])(
-  "the connection of %s is cut at every frame of a conversation's opening: nothing is lost or doubled",
-  async (victim) => {
-    await using world = await World.create({ noLimits: true });
-    const passed = new Map<string, number>();
-    world.proxy.rule = ({ agent }) => {
-      const [name, at] = agent.split("-");
-      // The first frames have no name yet.
-      if (name !== victim) return undefined;
-      passed.set(agent, (passed.get(agent) ?? 0) + 1);
-      return passed.get(agent) === Number(at) ? "cut" : undefined;
-    };
-    const cutAt = async (frame: number): Promise<void> => {
-      const [alice, bob] = [await world.open(`alice-${frame}`), await world.open(`bob-${frame}`)];
-      follow(alice);
-      follow(bob, async (message) => {
-        await message.reply(`re: ${message.body}`);
-        await message.handled();
-      });
-      const sent = [];
-      for (const text of numbered(3)) sent.push(await alice.send(bob.username, text));
-      await Promise.all(sent.map((one) => one.handled()));
-      expect(await bodies(bob, 3), `cut at frame ${frame}`).toEqual(numbered(3));
-      expect(await bodies(alice, 3), `cut at frame ${frame}`).toEqual(numbered(3).map((text) => `re: ${text}`));
-      expect([...(await alertKinds(alice)), ...(await alertKinds(bob))]).toEqual([]);
-      await Promise.all([alice.close(), bob.close()]);
-    };
-    // Registration takes the first frames.
-    const frames = Array.from({ length: 16 }, (_, index) => index + 4);
-    for (let next = 0; next < frames.length; next += 8)
-      await Promise.all(frames.slice(next, next + 8).map((frame) => cutAt(frame)));
-  },
-);
+/** Registration takes the first frames. */
+const frames = Array.from({ length: 16 }, (_, index) => index + 4);
+const cuts: [string, string, number[], { tags?: string[] }][] = [
+  ["alice", "some frames", frames.filter((frame) => frame % 4 === 0), {}],
+  ["bob", "some frames", frames.filter((frame) => frame % 4 === 2), {}],
+  ["alice", "every frame", frames, { tags: ["long"] }],
+  ["bob", "every frame", frames, { tags: ["long"] }],
+];
+for (const [victim, which, at, options] of cuts)
+  test(
+    `the connection of ${victim} is cut at ${which} of a conversation's opening: nothing is lost or doubled`,
+    options,
+    async () => {
+      await using world = await World.create({ noLimits: true });
+      const passed = new Map<string, number>();
+      world.proxy.rule = ({ agent }) => {
+        const [name, place] = agent.split("-");
+        // The first frames have no name yet.
+        if (name !== victim) return undefined;
+        passed.set(agent, (passed.get(agent) ?? 0) + 1);
+        return passed.get(agent) === Number(place) ? "cut" : undefined;
+      };
+      const cutAt = async (frame: number): Promise<void> => {
+        const [alice, bob] = [await world.open(`alice-${frame}`), await world.open(`bob-${frame}`)];
+        follow(alice);
+        follow(bob, async (message) => {
+          await message.reply(`re: ${message.body}`);
+          await message.handled();
+        });
+        const sent = [];
+        for (const text of numbered(3)) sent.push(await alice.send(bob.username, text));
+        await Promise.all(sent.map((one) => one.handled()));
+        expect(await bodies(bob, 3), `cut at frame ${frame}`).toEqual(numbered(3));
+        expect(await bodies(alice, 3), `cut at frame ${frame}`).toEqual(numbered(3).map((text) => `re: ${text}`));
+        expect([...(await alertKinds(alice)), ...(await alertKinds(bob))]).toEqual([]);
+        await Promise.all([alice.close(), bob.close()]);
+      };
+      for (let next = 0; next < at.length; next += 8)
+        await Promise.all(at.slice(next, next + 8).map((frame) => cutAt(frame)));
+    },
+  );
 
 /** The conversation of an agent with its one contact, as it is stored. */
 async function conversations(world: World, name: string): Promise<{ state: string; gaps?: number[] }[]> {
