@@ -1,6 +1,7 @@
 import { chmodSync, existsSync, lstatSync, mkdirSync, type Stats, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
+import { systemError } from "@aimessage/sdk/program";
 
 /** Another process holds the folder. */
 export class FolderLockedError extends Error {
@@ -45,7 +46,7 @@ export function refuseLinks(folder: string): void {
 function refuseLink(file: string): Stats | undefined {
   const found = lstatSync(file, { throwIfNoEntry: false });
   if (found?.isSymbolicLink() !== true) return found;
-  throw Object.assign(new Error(`ELOOP: it is a link, ${file}`), { code: "ELOOP", syscall: "open", path: file });
+  throw systemError("ELOOP", "it is a link", { path: file, syscall: "open" });
 }
 
 function writePrivate(file: string): void {

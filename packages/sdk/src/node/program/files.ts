@@ -13,6 +13,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { dirname, join } from "node:path";
+import { systemError } from "./system-error.ts";
 
 export interface FileOptions {
   /** Take the place of a file that is there. Else that is an error, `EEXIST`. */
@@ -40,7 +41,7 @@ export function makeWhole<T>(
   { replace = false, owner }: FileOptions = {},
 ): T {
   const target = replace ? replaceable(path) : path;
-  if (!replace && lstatSync(path, { throwIfNoEntry: false }) !== undefined) throw failure("EEXIST", path);
+  if (!replace && lstatSync(path, { throwIfNoEntry: false }) !== undefined) throw exists(path);
   const folder = dirname(target);
   const partial = join(folder, `.aimessage-${process.pid}-${Math.random().toString(36).slice(2)}.partial`);
   // A new file only: a link that somebody has put there leads nowhere.
@@ -69,8 +70,8 @@ function replaceable(path: string): string {
   const there = lstatSync(path, { throwIfNoEntry: false });
   if (there === undefined) return path;
   if (there.isSymbolicLink()) return isOurs(dirname(path)) ? replaceable(realpathSync(path)) : path;
-  if (there.isDirectory()) throw failure("EISDIR", path);
-  if (!there.isFile()) throw failure("EFTYPE", path);
+  if (there.isDirectory()) throw systemError("EISDIR", "it is a folder", { path });
+  if (!there.isFile()) throw systemError("EFTYPE", "it is no file", { path });
   return path;
 }
 
@@ -86,7 +87,7 @@ function name(partial: string, target: string): void {
   } catch (error) {
     if (!["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS"].includes((error as NodeJS.ErrnoException).code ?? ""))
       throw error;
-    if (lstatSync(target, { throwIfNoEntry: false }) !== undefined) throw failure("EEXIST", target);
+    if (lstatSync(target, { throwIfNoEntry: false }) !== undefined) throw exists(target);
     renameSync(partial, target);
   }
 }
@@ -117,7 +118,6 @@ function syncFolder(folder: string): void {
   }
 }
 
-function failure(code: "EEXIST" | "EISDIR" | "EFTYPE", path: string): NodeJS.ErrnoException {
-  const words = { EEXIST: "file already exists", EISDIR: "it is a folder", EFTYPE: "it is no file" };
-  return Object.assign(new Error(`${code}: ${words[code]}, ${path}`), { code, path });
+function exists(path: string): NodeJS.ErrnoException {
+  return systemError("EEXIST", "file already exists", { path });
 }

@@ -1,5 +1,6 @@
 import { lstatSync, statSync } from "node:fs";
 import { dirname, resolve, sep } from "node:path";
+import { systemError } from "./system-error.ts";
 
 /** A user of the system, and the group that goes with it. */
 interface Owner {
@@ -68,11 +69,7 @@ function refuseLinksOfOthers(path: string, owner: number): void {
     const part = end < 0 ? path : path.slice(0, end);
     const found = lstatSync(part);
     if (found.isSymbolicLink() && found.uid !== 0 && found.uid !== owner)
-      throw Object.assign(new Error(`ELOOP: a link of another user, ${part}`), {
-        code: "ELOOP",
-        syscall: "open",
-        path: part,
-      });
+      throw systemError("ELOOP", "a link of another user", { path: part, syscall: "open" });
     if (end < 0) return;
   }
 }

@@ -10,6 +10,7 @@ import {
   writeSync,
 } from "node:fs";
 import type { Writable } from "node:stream";
+import { systemError } from "./system-error.ts";
 
 /** So much may wait for the reader of a log that does not read, in bytes. */
 const MOST_WAITING = 2 ** 20;
@@ -47,7 +48,7 @@ export async function print(stream: Writable, text: string, { until, onDisk = fa
   let giveUp: (() => void) | undefined;
   try {
     await new Promise<void>((resolve, reject) => {
-      giveUp = () => (overdue = setTimeout(() => reject(failure("ETIMEDOUT", "it is not read")), GRACE_MS));
+      giveUp = () => (overdue = setTimeout(() => reject(systemError("ETIMEDOUT", "it is not read")), GRACE_MS));
       if (until?.aborted === true) giveUp();
       else until?.addEventListener("abort", giveUp);
       stream.write(text, (error) => (error ? reject(error) : resolve()));
@@ -116,7 +117,7 @@ function appendWhole(file: number, text: string, onDisk: boolean): void {
 
 function writeSome(file: number, bytes: Uint8Array, from: number): number {
   const count = writeSync(file, bytes, from);
-  if (count === 0) throw failure("ENOSPC", "nothing more is taken");
+  if (count === 0) throw systemError("ENOSPC", "nothing more is taken");
   return count;
 }
 
@@ -147,10 +148,6 @@ function neverBlock(stream: Terminal): void {
 }
 
 type Terminal = Writable & { isTTY?: boolean; fd?: number; _handle?: { setBlocking?: (blocking: boolean) => void } };
-
-function failure(code: "ENOSPC" | "ETIMEDOUT", words: string): NodeJS.ErrnoException {
-  return Object.assign(new Error(`${code}: ${words}`), { code });
-}
 
 function guard(stream: Writable): void {
   if (!stream.listeners("error").includes(ignore)) stream.on("error", ignore);
