@@ -4,7 +4,7 @@ import { createDevice } from "../../src/crypto/identity.ts";
 import { nodeCryptoProvider } from "../../src/node/provider.ts";
 import { fromBase64, toBase64 } from "../../src/protocol/index.ts";
 import { foreignWelcome } from "./forge.ts";
-import type { Frame } from "./proxy.ts";
+import { edit, type Frame } from "./proxy.ts";
 import { alertKinds, bodies, caughtUp, eventually, follow, World } from "./world.ts";
 
 /** Alice and Bob with an open conversation, both online. */
@@ -16,8 +16,6 @@ async function talking() {
   await (await bob.send("alice", "hello yourself")).handled();
   return { world, alice, bob, toAlice, toBob };
 }
-
-const edit = (frame: Frame, change: Frame["data"]): Frame => ({ ...frame, data: { ...frame.data, ...change } });
 
 /** An alert of this kind comes; then everything still works, and nothing came twice. */
 async function survives(

@@ -1,21 +1,8 @@
 /** What a relay can try that no other test here does. Rows of SECURITY.md, "A relay that lies". */
 import { expect, test } from "vitest";
 import { fromBase64, toBase64 } from "../../src/protocol/index.ts";
-import type { Frame } from "./proxy.ts";
-import { alertKinds, bodies, caughtUp, eventually, follow, numbered, rejection, World } from "./world.ts";
-
-/** Alice and Bob with an open conversation, both online. */
-async function talking() {
-  const world = await World.create({ noLimits: true });
-  const [alice, bob] = [await world.open("alice"), await world.open("bob")];
-  follow(alice);
-  follow(bob);
-  await (await alice.send("bob", "hello")).handled();
-  await (await bob.send("alice", "hello yourself")).handled();
-  return { world, alice, bob };
-}
-
-const edit = (frame: Frame, change: Frame["data"]): Frame => ({ ...frame, data: { ...frame.data, ...change } });
+import { edit, type Frame } from "./proxy.ts";
+import { alertKinds, bodies, caughtUp, eventually, follow, numbered, rejection, talking, World } from "./world.ts";
 
 test("[R-1] what it drops is asked for and arrives; what it withholds is never called received", async () => {
   const { world: opened, alice, bob } = await talking();

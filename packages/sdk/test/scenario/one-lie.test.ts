@@ -3,27 +3,14 @@ import { cpSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { Connection, type Socket } from "../../src/client/connection.ts";
 import { foreignWelcome } from "./forge.ts";
-import type { Frame } from "./proxy.ts";
-import { alertKinds, bodies, eventually, follow, rejection, World } from "./world.ts";
-
-const edit = (frame: Frame, change: Frame["data"]): Frame => ({ ...frame, data: { ...frame.data, ...change } });
+import { edit, type Frame } from "./proxy.ts";
+import { alertKinds, bodies, eventually, follow, rejection, talking, World } from "./world.ts";
 
 const refusal = (frame: Frame, reason: string): Frame => ({
   ...frame,
   type: "error",
   data: { code: 403, message: reason, reason },
 });
-
-/** Alice and Bob, who have talked, at a relay that can be told to lie. */
-async function talking() {
-  const world = await World.create({ noLimits: true });
-  const [alice, bob] = [await world.open("alice"), await world.open("bob")];
-  follow(alice);
-  follow(bob);
-  await (await alice.send("bob", "hello")).handled();
-  await (await bob.send("alice", "hello yourself")).handled();
-  return { world, alice, bob };
-}
 
 /** Both ways, and nobody is stopped. */
 async function goesOn({ world, alice, bob }: Awaited<ReturnType<typeof talking>>): Promise<void> {

@@ -29,6 +29,11 @@ export interface Frame {
   };
 }
 
+/** A frame with other fields in its data. */
+export function edit(frame: Frame, change: Frame["data"]): Frame {
+  return { ...frame, data: { ...frame.data, ...change } };
+}
+
 /** One frame on its way: whose connection it is on, and in which direction it goes. */
 export interface Passage {
   agent: string;

@@ -6,10 +6,8 @@ import { GroupCrypto } from "../../src/crypto/group.ts";
 import { verifyCertificate } from "../../src/crypto/identity.ts";
 import { nodeCryptoProvider } from "../../src/node/provider.ts";
 import { encodeCertificate, fromBase64, toBase64 } from "../../src/protocol/index.ts";
-import type { Frame } from "./proxy.ts";
+import { edit, type Frame } from "./proxy.ts";
 import { alertKinds, bodies, eventually, follow, rejection, World } from "./world.ts";
-
-const edit = (frame: Frame, change: Frame["data"]): Frame => ({ ...frame, data: { ...frame.data, ...change } });
 
 /** The first `keys` for this agent are others: `lie` says what is different in them. */
 function lieOnce(world: World, agent: string, lie: (frame: Frame) => Frame["data"]): void {

@@ -117,6 +117,17 @@ export function follow(
 
 export { eventually, never, within };
 
+/** Alice and Bob with an open conversation, both online, at a relay that can be told to lie. */
+export async function talking() {
+  const world = await World.create({ noLimits: true });
+  const [alice, bob] = [await world.open("alice"), await world.open("bob")];
+  follow(alice);
+  follow(bob);
+  await (await alice.send("bob", "hello")).handled();
+  await (await bob.send("alice", "hello yourself")).handled();
+  return { world, alice, bob };
+}
+
 /** Waits until an agent has processed everything that the relay has pushed to it. */
 export async function caughtUp(agent: Agent): Promise<void> {
   // What was pushed before the first answer is processed before the second request is made.
