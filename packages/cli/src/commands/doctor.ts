@@ -67,8 +67,8 @@ function alertLines(alerts: readonly Alert[]): string[] {
   const kinds = Object.values(Object.groupBy(alerts, ({ kind }) => kind)) as Alert[][];
   const rows = kinds.flatMap((ofKind) => {
     const latest = ofKind.toSorted((a, b) => a.at - b.at);
-    const ofStrangers = latest.filter(({ known }) => known !== true).slice(-SHOWN_ALERTS);
-    const visible = latest.filter((alert) => alert.known === true || ofStrangers.includes(alert));
+    const ofStrangers = new Set(latest.filter(({ known }) => known !== true).slice(-SHOWN_ALERTS));
+    const visible = latest.filter((alert) => alert.known === true || ofStrangers.has(alert));
     const shown = visible.map((alert) => [localTime(alert.at), alertText(alert)]);
     const hidden = latest.length - visible.length;
     return hidden > 0 ? shown.concat([["", `and ${hidden} more: ${latest[0]?.kind ?? ""}`]]) : shown;

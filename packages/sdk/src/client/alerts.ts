@@ -21,7 +21,7 @@ const COUNT_AGAIN_MS = 3_600_000;
 /** An alert that was not repeated for so long is forgotten. Milliseconds. */
 const KEPT_MS = 90 * DAY_MS;
 
-/** What is to be told, of whom. `about`: all that is about this is one alert, whoever causes it. */
+/** News for the owner, and of whom. `about`: all that is about this is one alert, whoever causes it. */
 export interface News {
   kind: string;
   contact?: string | undefined;
@@ -65,7 +65,7 @@ export async function raiseAlert(
   });
 }
 
-/** What an alert is found by. */
+/** The place of an alert in its index. */
 type Place = Pick<AlertRecord, "kind" | "contact" | "about" | "known">;
 
 async function placeFor(
