@@ -207,17 +207,17 @@ test("an agent on a full disk says so, loses nothing, and goes on when there is 
         if (got.length === 2) return;
       }
     })();
-    await (await bob.send("alice", "one")).handled({ timeout: 10_000 });
+    await (await bob.send("alice", "one")).handled();
     disk.fill();
     const error = (await alice.send("bob", "x".repeat(200_000)).catch((thrown: unknown) => thrown)) as AgentError;
     expect(error.code).toBe("disk_full");
     const late = await bob.send("alice", "two".repeat(70_000));
-    await late.stored({ timeout: 10_000 });
+    await late.stored();
     await expect(late.received({ timeout: 1_500 })).rejects.toThrow("received");
     disk.free();
-    await late.handled({ timeout: 20_000 });
+    await late.handled();
     await reading;
-    await (await alice.send("bob", "after")).received({ timeout: 10_000 });
+    await (await alice.send("bob", "after")).received();
   }
   rmSync(home, { recursive: true, force: true });
 });

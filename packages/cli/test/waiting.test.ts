@@ -13,7 +13,7 @@ test("listen with --count and too little to count times out with 7 and says so, 
   const world = await createWorld();
   await world.register("alice", "bob");
   await world.cli("send -u alice -t bob -m one");
-  const overdue = await world.cli("listen -u bob -q --count 2 --timeout 2");
+  const overdue = await world.cli("listen -u bob -q --count 2 --timeout 3");
   expect(overdue).toMatchObject({ exit: 7, stdout: expect.stringContaining("alice: one\n") });
   expect(overdue.stderr).toMatch(/^Error: time ran out: 1 of 2 messages came\nHint: .*\n$/);
   const { exit, stdout, stderr } = await world.cli("listen -u bob --json -q --count 1 --timeout 0.3");

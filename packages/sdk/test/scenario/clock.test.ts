@@ -93,7 +93,7 @@ test("a message whose handler has failed is tried again although the clock was s
   const sent = await alice.send("bob", "hello");
   await eventually("it has failed once", () => attempts > 0);
   clock.offset = -HOUR_MS;
-  await sent.handled({ timeout: 10_000 });
+  await sent.handled();
 });
 
 test("an opening whose turn was to come is made at once when the clock was set back", async () => {
@@ -106,7 +106,7 @@ test("an opening whose turn was to come is made at once when the clock was set b
     if (contact !== undefined)
       await put(tx, "contact/", "bob", { ...contact, reopenings: 1, reopen_at: Date.now() + HOUR_MS });
   });
-  await (await alice.send("bob", "hello")).handled({ timeout: 10_000 });
+  await (await alice.send("bob", "hello")).handled();
 });
 
 test("a pause for want of room ends although the clock was set back", async () => {
@@ -120,7 +120,7 @@ test("a pause for want of room ends although the clock was set back", async () =
   await eventually("it is refused", refused);
   await caughtUp(alice);
   clock.offset = -HOUR_MS;
-  await (await alice.send("bob", "later")).handled({ timeout: 10_000 });
+  await (await alice.send("bob", "later")).handled();
 });
 
 test("a connection that has died is noticed although the clock was set back", { tags: ["long"] }, async () => {

@@ -147,7 +147,7 @@ describe("a store restored from an old copy", () => {
     await next.close();
     mockRestore();
     const last = await world.open("alice", await world.sqlite(again));
-    await (await last.send("bob", "by the third device")).handled({ timeout: 15_000 });
+    await (await last.send("bob", "by the third device")).handled();
     expect((await bob.contacts())[0]).toMatchObject({ deviceCounter: 3 });
   });
 

@@ -82,7 +82,7 @@ test("a pause after a refusal that ends while a turn is under way is not slept o
   const sends = world.proxy.sentBy("alice", "send").length;
   await never("it is sent again at once", () => world.proxy.sentBy("alice", "send").length > sends, 600);
   store.sluggish = 3_000;
-  await (await alice.send("bob", "behind it")).handled({ timeout: 15_000 });
+  await (await alice.send("bob", "behind it")).handled();
 });
 
 test("waiting for a relay whose disk is full spends no keys, and all of it arrives in order", async () => {

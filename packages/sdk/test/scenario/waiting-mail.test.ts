@@ -43,7 +43,7 @@ test("who is handed a message, handles it slowly and closes has told its sender"
     break;
   }
   await bob.close();
-  expect((await sent.handled({ timeout: 5_000 })).state).toBe("handled");
+  expect((await sent.handled()).state).toBe("handled");
 });
 
 test("what cannot be opened for now expires in time, whether or not the relay is there", async () => {
@@ -86,7 +86,7 @@ test("a key package that is not acceptable is not handed out again and again", a
     spoilt += 1;
     return [{ ...frame, data: { ...frame.data, key_package: "AAAA" } }];
   };
-  expect((await (await alice.send("bob", "hello")).stored({ timeout: 20_000 })).state).toBe("stored");
+  expect((await (await alice.send("bob", "hello")).stored()).state).toBe("stored");
   const claims = world.proxy.sentBy("alice", "claim_keys").map(({ data }) => data["another"]);
   expect(claims).toEqual([undefined, true]);
 });
