@@ -5,6 +5,7 @@ import { acceptCommit, applyAdmitted, applyUnanswered } from "./commits.ts";
 import { acceptWelcome, closeConversation } from "./conversations.ts";
 import { LAST_ATTEMPT, requeue, rowById, settle, unlink } from "./outbox-rows.ts";
 import { receiveMessage, unreadable } from "./received.ts";
+import { hasEnough } from "./reports.ts";
 import type { sendAgain } from "./resend.ts";
 import type { Turn } from "./turn.ts";
 
@@ -26,6 +27,10 @@ export async function receive(turn: Turn, batch: Pushed[]): Promise<number> {
   let count = 0;
   for (const { delivery, offline } of batch) {
     if (count > 0 && !turn.mayGoOn(SHARE)) return count;
+    if (isMessage(delivery) && hasEnough(turn, usernameKey(delivery.from))) {
+      turn.isCut = true;
+      return count;
+    }
     count += 1;
     if (delivery.seq <= turn.position) continue;
     await applyAdmitted(turn, delivery.seq);
@@ -38,11 +43,17 @@ export async function receive(turn: Turn, batch: Pushed[]): Promise<number> {
   return count;
 }
 
+/** Whether it is a message or a receipt. */
+function isMessage({ kind }: Delivery): boolean {
+  return (kind ?? "application") === "application";
+}
+
 /** Passes over an entry on which the turn has failed: its sender hears that it was not readable, unless that fails, too. */
-async function leaveAlone(turn: Turn, { kind, seq, from, message_id }: Delivery): Promise<void> {
+async function leaveAlone(turn: Turn, delivery: Delivery): Promise<void> {
+  const { seq, from, message_id } = delivery;
   turn.wasted(usernameKey(from), HANDSHAKE);
   const at = `unread/${seq}`;
-  if ((kind ?? "application") === "application" && !turn.aside.has(at))
+  if (isMessage(delivery) && !turn.aside.has(at))
     await turn.on(at, () => unreadable(turn, usernameKey(from), message_id));
 }
 

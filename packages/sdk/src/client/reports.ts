@@ -6,6 +6,9 @@ import { get, nextSeq, type OutboxRecord, pad, parse, put, type ReportRecord, to
 import { AT_LEAST, isTo, replace, sendAgain, SHARE } from "./resend.ts";
 import type { Conversation, Turn } from "./turn.ts";
 
+const NOTHING = { received: {}, handled: [], failed: [], missing: [], undecryptable: [] };
+/** Receipts of one contact that wait to be applied. Enough for all that is said at once of tens of thousands of messages. */
+const WAITING_AT_MOST = 64;
 /** Costs of a receipt that is none, and of a word in one that names nothing that was sent to its sender. See `Waste`. */
 const MALFORMED = 2;
 const MISS = 0.02;
@@ -20,50 +23,61 @@ const KNOWN_GAP = 0.002;
  */
 export async function applyReceipt(turn: Turn, { record }: Conversation, body: Uint8Array): Promise<void> {
   const receipt = readReceipt(body);
-  if (receipt === undefined) turn.wasted(record.contact, MALFORMED);
-  else await report(turn, record.contact, { conversation: record.id, ...receipt });
+  const { contact, id: conversation } = record;
+  if (receipt === undefined) return turn.wasted(contact, MALFORMED);
+  if (!(await turn.isStranger(contact))) return report(turn, contact, { conversation, ...receipt });
+  // Nobody has written to it, so it has little to say. What is not applied now is not worth being kept: the next one says it.
+  const { received, ...words } = receipt;
+  if (await apply(turn, contact, { conversation, received: {}, ...words }, Infinity))
+    await report(turn, contact, { conversation, ...NOTHING, received });
 }
 
 /** The other side has everything on disk that we sent in this group up to this counter. */
 export function confirm(turn: Turn, contact: string, group: string, counter: number): Promise<void> {
-  const nothing = { handled: [], failed: [], missing: [], undecryptable: [] };
-  return report(turn, contact, { conversation: group, received: { [group]: counter }, ...nothing });
+  return report(turn, contact, { conversation: group, ...NOTHING, received: { [group]: counter } });
 }
 
 /** As far as the turn has time; the rest is on disk, and what its contact reports meanwhile comes behind it. */
 async function report(turn: Turn, contact: string, record: ReportRecord): Promise<void> {
   const { reporting } = turn.cache;
   if (!reporting.has(contact) && (await apply(turn, contact, record, 1))) return;
-  reporting.add(contact);
+  reporting.set(contact, (reporting.get(contact) ?? 0) + 1);
   turn.isCut ||= !turn.isSpent(contact);
   await put(turn.tx, "report/", `${contact}/${pad(await nextSeq(turn.tx, "report"))}`, record);
+}
+
+/** Whether so much of what a contact has reported waits that what else it sends is left with the relay for now. */
+export function hasEnough(turn: Turn, contact: string): boolean {
+  return (turn.cache.reporting.get(contact) ?? 0) >= WAITING_AT_MOST && !turn.isSpent(contact);
 }
 
 /** Goes on with what earlier turns have left, contact by contact, each in order. */
 export async function continueReports(turn: Turn): Promise<void> {
   const { reporting } = turn.cache;
   const contacts = [...reporting];
-  for (const contact of contacts) {
+  for (const [contact, waiting] of contacts) {
     if (turn.isSpent(contact)) continue;
     reporting.delete(contact);
-    if (await continueFor(turn, contact)) continue;
+    const applied = await continueFor(turn, contact);
+    if (applied === "all") continue;
     // In the next turn the others come first.
-    reporting.add(contact);
+    reporting.set(contact, Math.max(1, waiting - applied));
     if (!turn.mayGoOn(SHARE)) return;
   }
 }
 
-/** @returns whether nothing is left of this contact's */
-async function continueFor(turn: Turn, contact: string): Promise<boolean> {
-  for (;;) {
+/** @returns how many of this contact's are done */
+async function continueFor(turn: Turn, contact: string): Promise<number | "all"> {
+  for (let done = 0; ;) {
     const [next] = await turn.tx.list({ prefix: `report/${contact}/`, limit: 1 });
-    if (next === undefined) return true;
+    if (next === undefined) return "all";
     const [key, value] = next;
     const record = parse(key, value) as ReportRecord;
     const isWhole = await turn.on(key, () => apply(turn, contact, record, SHARE));
+    done += isWhole ? 1 : 0;
     if (isWhole) await turn.tx.delete(key);
     else await turn.tx.put(key, JSON.stringify(record));
-    if (!isWhole || !turn.mayGoOn(SHARE)) return false;
+    if (!isWhole || !turn.mayGoOn(SHARE)) return done;
   }
 }
 

@@ -42,8 +42,8 @@ export class Cache {
   readonly commits = new Map<string, CommitRecord>();
   readonly waste = new Waste();
   readonly strangers = new Strangers();
-  /** Contacts whose receipts are not applied whole yet. */
-  readonly reporting = new Set<string>();
+  /** Contacts whose receipts are not applied whole yet, and about how many of them wait. */
+  readonly reporting = new Map<string, number>();
   /** Conversations that ended, of which not everything unread waits again yet; and their contacts. */
   readonly again = new Map<string, string>();
 
@@ -73,7 +73,7 @@ export class Cache {
     for (const [key, value] of await tx.list({ prefix: "commit/" }))
       this.commits.set(key.slice("commit/".length), parse(key, value) as CommitRecord);
     await this.strangers.load(tx);
-    for await (const contact of partsUnder(tx, "report/")) this.reporting.add(contact);
+    for await (const contact of partsUnder(tx, "report/")) this.reporting.set(contact, 1);
     for await (const group of partsUnder(tx, "again/")) {
       const record = await get(tx, "again/", group);
       if (record !== undefined) this.again.set(group, record.contact);

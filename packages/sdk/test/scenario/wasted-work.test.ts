@@ -1,14 +1,14 @@
-/** What leads to nothing uses up its sender's allowance, whatever it is. Row A-2 and A-3 of SECURITY.md. */
+/** What leads to nothing uses up its sender's allowance, whatever it is. Rows of SECURITY.md, "A peer that lies, a client that floods". */
 import { expect, onTestFinished, test, vi } from "vitest";
 import { receive } from "../../src/client/incoming.ts";
-import { owed } from "../../src/client/records.ts";
-import { applyReceipt } from "../../src/client/reports.ts";
+import { list, owed } from "../../src/client/records.ts";
+import { applyReceipt, continueReports } from "../../src/client/reports.ts";
 import { Turn } from "../../src/client/turn.ts";
 import type { Delivery } from "../../src/protocol/index.ts";
 import { utf8 } from "../../src/protocol/index.ts";
 import type { WriteTransaction } from "../../src/store/store.ts";
 import { HostileMember } from "./hostile-member.ts";
-import { turns } from "./turns.ts";
+import { turns, workClock } from "./turns.ts";
 import { follow, World } from "./world.ts";
 
 /** Bob's store, by a clock that stands still: he has talked with Mallory, and she has handled what he wrote. */
@@ -123,4 +123,34 @@ test("[A-3] what decrypts and is none, or comes under another name, and what it 
   expect(await charged(await frame({ id: "none", counter: 51, type: "nonsense" as never }))).toBe(true);
   expect(await charged({ ...(await frame({ id: "one", counter: 52 })), message_id: "another" })).toBe(true);
   expect(await charged(await frame({ id: "names", counter: 53, replaces: ["f".repeat(64)] }))).toBe(true);
+});
+
+test("[A-11] what a stranger's receipts say is applied at once, or not kept", async () => {
+  const { clock, counted } = workClock();
+  const { world, run, cache } = await talked(clock);
+  await world.memory("bob").write((tx) => tx.delete("peer/mallory"));
+  const ids = Array.from({ length: 500 }, (_, index) => `never-sent-${index}`);
+  const body = utf8(JSON.stringify({ handled: ids, undecryptable: ids }));
+  await run(async (turn) => {
+    const [conversation] = await turn.conversationsWith("mallory");
+    for (let count = 0; count < 10; count++) await applyReceipt(turn, conversation!, body);
+  }, counted);
+  expect(await world.memory("bob").read((tx) => tx.list({ prefix: "report/" }))).toEqual([]);
+  expect(cache.reporting.size).toBe(0);
+});
+
+test("[A-2] while much of what a contact has reported waits, what else it sends stays at the relay, and is read then", async () => {
+  const { world, member, run, cache } = await talked();
+  const { data } = await member.frame({ id: "behind", counter: 50 }, utf8("text"));
+  cache.reporting.set("mallory", 64);
+  const batch = [{ delivery: { ...(data as unknown as Delivery), seq: 10_000_000 }, offline: false }];
+  const left = await run(async (turn) => [await receive(turn, batch), turn.isCut]);
+  expect(left).toEqual([0, true]);
+  const read = await run(async (turn) => {
+    await continueReports(turn);
+    return receive(turn, batch);
+  });
+  expect(read).toBe(1);
+  const inbox = await world.memory("bob").read((tx) => list(tx, "in/"));
+  expect(inbox.map(({ id }) => id)).toContain("behind");
 });
