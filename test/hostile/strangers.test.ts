@@ -122,7 +122,7 @@ test.each([
     if (who !== "a stranger") await bob.allow("alice");
     world.proxy.rule = ({ agent, toRelay, frame }) =>
       agent === "bob" && toRelay && frame.type === "send" ? [] : undefined;
-    for (let count = 0; count < most + 200; count++)
+    for (let count = 0; count < 2_000; count++)
       world.proxy.push("bob", application({ from: "alice", message_id: `junk-${count}` }));
     const told = async (): Promise<number> =>
       world.memory("bob").read(async (tx) => (await tx.list({ prefix: owed("alice", "lost") })).length);
