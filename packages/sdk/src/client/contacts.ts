@@ -30,7 +30,8 @@ type ShownBy = "welcome" | "relay";
 export async function meet(turn: Turn, certificate: DeviceCertificate, shownBy: ShownBy): Promise<Trust> {
   const known = await turn.contact(certificate.username);
   if (known === undefined) {
-    if (shownBy === "welcome" && !(await countStranger(turn))) return "too_many_strangers";
+    if (shownBy === "welcome" && (await turn.isStranger(certificate.username)) && !(await countStranger(turn)))
+      return "too_many_strangers";
     await warnOfLookalikes(turn, certificate.username);
     await noteName(turn.tx, certificate.username);
     const stranger = shownBy === "welcome" ? ({ stranger: true } as const) : {};
@@ -95,6 +96,7 @@ export async function refuseWithoutKey(turn: Turn, username: string): Promise<bo
 
 /** Whether a name that is no contact may still be written to today, to say that its message was not readable. */
 export async function mayAnswer(turn: Turn, username: string): Promise<boolean> {
+  if (!(await turn.isStranger(username))) return true;
   const today = String(Math.floor(turn.now / DAY_MS));
   const [day, ...before] = String((await turn.tx.get("meta/unknown")) ?? "").split(" ");
   const names = day === today ? before : [];

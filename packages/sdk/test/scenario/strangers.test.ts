@@ -1,11 +1,12 @@
 /** What somebody may leave whom the owner has neither written to nor accepted. */
 import { expect, onTestFinished, test, vi } from "vitest";
+import { mayAnswer, meet } from "../../src/client/contacts.ts";
 import { settleMessage } from "../../src/client/message.ts";
 import { setStanding } from "../../src/client/peers.ts";
 import { get, list, pad, put } from "../../src/client/records.ts";
 import { Layer } from "../../src/store/layer.ts";
 import { turns } from "./turns.ts";
-import { eventually, follow, jump, rejection, SAME_CLOCK, World } from "./world.ts";
+import { eventually, follow, jump, numbered, rejection, SAME_CLOCK, World } from "./world.ts";
 
 const DAY = 86_400_000;
 const EACH = 16 * 2 ** 20;
@@ -187,4 +188,33 @@ test("[A-11] whoever was forgotten is read again when it writes again", async ()
   follow(bob);
   await (await carol.send("bob", "still there?")).handled();
   expect((await bob.inbox()).map(({ body }) => body)).toContain("still there?");
+});
+
+test("[A-3] whom the owner knows is met and answered, however many strangers have come that day", async () => {
+  const { world: opened, bob } = await written();
+  await using world = opened;
+  await bob.close();
+  const day = Math.floor(Date.now() / DAY);
+  await world.memory("bob").write(async (tx) => {
+    await setStanding(tx, "erin", "allow");
+    await tx.put("meta/strangers", `${day} 5000`);
+    await tx.put("meta/unknown", [day, ...numbered(200, "x").map((name) => name.replace(" ", "-"))].join(" "));
+  });
+  const { run } = await turns(world.memory("bob"));
+  const key = new Uint8Array(32).fill(1);
+  const shown = (username: string) => ({
+    username,
+    identityKey: key,
+    deviceId: "d",
+    deviceKey: key,
+    counter: 1,
+    issuedAt: 1,
+  });
+  const met = await run(async (turn) => [
+    await mayAnswer(turn, "erin"),
+    await mayAnswer(turn, "frank"),
+    await meet(turn, shown("erin"), "welcome"),
+    await meet(turn, shown("frank"), "welcome"),
+  ]);
+  expect(met).toEqual([true, false, "trusted", "too_many_strangers"]);
 });
