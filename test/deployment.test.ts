@@ -4,7 +4,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { defaultLimits } from "@aimessage/server";
+import { createRelay, defaultLimits } from "@aimessage/server";
 import { expect, onTestFinished, test } from "vitest";
 import { largestBody } from "../packages/sdk/src/crypto/content.ts";
 
@@ -76,4 +76,34 @@ test("README names the limits as they are", () => {
   ])
     expect(section).toContain(words);
   expect(limits.registrationsPerSecond).toBe(1);
+});
+
+test.skipIf(!existsSync(NODE))(
+  "README's line for cron makes a backup in another folder, with cron's PATH",
+  async () => {
+    const folder = mkdtempSync(join(tmpdir(), "cron-"));
+    onTestFinished(() => rmSync(folder, { recursive: true }));
+    await (await createRelay({ port: 0, db: join(folder, "data") }))[Symbol.asyncDispose]();
+    const [, line = ""] = /^```crontab\n(?:[\d*]+ ){5}(.*)\n```$/m.exec(read("README.md")) ?? [];
+    // For cron a percent sign ends the command unless there is a backslash before it.
+    const [command = ""] = line.replaceAll("\\%", "\0").split("%");
+    const here = [
+      ["/opt/aimessage/", root],
+      ["/backups", folder],
+      ["/var/lib/aimessage", join(folder, "data")],
+    ] as const;
+    const script = here.reduce(
+      (text, [from, to]) => text.replaceAll(from, to.replaceAll(" ", "\\ ")),
+      command.replaceAll("\0", "%"),
+    );
+    const cron = { cwd: folder, env: { PATH: "/usr/bin:/bin" }, encoding: "utf8" } as const;
+    const { status, stderr } = spawnSync("/bin/sh", ["-c", script], cron);
+    expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+    expect(readdirSync(folder)).toContainEqual(expect.stringMatching(/^relay-\d{4}-\d\d-\d\d\.db$/));
+  },
+);
+
+test("README names npx only for what is done in a clone", () => {
+  for (const line of read("README.md").split("\n"))
+    if (line.includes("npx")) expect(line).not.toMatch(/cron|systemctl|\/opt\//);
 });

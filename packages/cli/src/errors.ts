@@ -53,7 +53,7 @@ async function explain(error: unknown): Promise<Explained> {
   }
   // A question, or another thing of the runtime's, that was given up.
   if (error instanceof Error && error.name === "AbortError")
-    return { code: "aborted", message: "interrupted", exit: 1 };
+    return { code: "aborted", message: "interrupted", hint: "nothing was done", exit: 130 };
   const message = error instanceof Error ? error.message : String(error);
   return { code: "internal", message, hint: "this is a fault of aimessage: please report it", exit: 1 };
 }

@@ -6,7 +6,8 @@ const LINGER_MS = 1_000;
 
 // A process that ends before its command has failed.
 process.exitCode = 1;
-void run(process.argv.slice(2), processContext()).then(async (code) => {
+const context = processContext();
+void run(process.argv.slice(2), context).then(async (code) => {
   process.exitCode = code;
   // All is printed and all is on disk; a socket to a dead network would keep the process for minutes.
   setTimeout(() => process.exit(), LINGER_MS).unref();
@@ -16,5 +17,9 @@ void run(process.argv.slice(2), processContext()).then(async (code) => {
 /** bash ends a loop at Ctrl+C only where the command has died of the signal itself. Its exit code is 130 either way. */
 async function dieAtTerminal(): Promise<void> {
   const { isatty } = await import("node:tty");
-  if ([0, 1, 2].some((fd) => isatty(fd))) process.kill(process.pid, "SIGINT");
+  if (![0, 1, 2].some((fd) => isatty(fd))) return;
+  // Our own handler may still wait for the first one.
+  process.removeAllListeners("SIGINT");
+  // At a question Ctrl+C was a key: those hear of it now whom the terminal would have told, a shell's loop among them.
+  process.kill(context.interrupted.aborted ? process.pid : 0, "SIGINT");
 }

@@ -1,9 +1,7 @@
-import { once } from "node:events";
-import { createInterface } from "node:readline/promises";
-import { Writable } from "node:stream";
 import type { Context } from "./context.ts";
 import { UsageError } from "./errors.ts";
 import { readNamed, wholePath, writeNamed } from "./files.ts";
+import { ask } from "./prompt.ts";
 
 const VARIABLE = "AIMESSAGE_BACKUP_PASSPHRASE";
 
@@ -14,9 +12,12 @@ export async function backupPassphrase(context: Context, file: string | undefine
       ? context.env[VARIABLE] || undefined
       : (await readNamed(wholePath(context, file))).replace(/\r?\n$/, "");
   const passphrase =
-    given ?? (await ask(context, fresh ? "Passphrase for the backup: " : "Passphrase of the backup: "));
-  if (passphrase === "" && !fresh) throw new UsageError("the passphrase is empty", "choose one that nobody guesses");
-  if (given === undefined && fresh && (await ask(context, "The same again: ")) !== passphrase)
+    given ?? (await typed(context, fresh ? "Passphrase for the backup: " : "Passphrase of the backup: "));
+  // Refused before it is asked for again.
+  if (fresh) (await import("@aimessage/sdk/node")).checkNewPassphrase(passphrase);
+  else if (passphrase === "")
+    throw new UsageError("the passphrase is empty", "give the one that the backup was made with");
+  if (given === undefined && fresh && (await typed(context, "The same again: ")) !== passphrase)
     throw new UsageError("the two passphrases differ", "type it again");
   return passphrase;
 }
@@ -33,20 +34,11 @@ export async function generatePassphrase(
   return { passphrase, path };
 }
 
-async function ask({ stdin, stderr, interrupted }: Context, question: string): Promise<string> {
-  if (stdin.isTTY !== true)
+async function typed(context: Context, question: string): Promise<string> {
+  if (context.stdin.isTTY !== true)
     throw new UsageError(
       "a passphrase is required",
       `name a file by --passphrase-file, or set ${VARIABLE}; backup makes one by --generate FILE`,
     );
-  const silent = new Writable({ write: (_chunk, _encoding, done) => done() });
-  const lines = createInterface({ input: stdin, output: silent, terminal: true });
-  try {
-    stderr.write(question);
-    const ended = once(lines, "close").then(() => "");
-    return await Promise.race([lines.question("", { signal: interrupted }), ended]);
-  } finally {
-    stderr.write("\n");
-    lines.close();
-  }
+  return (await ask(context, question, { hidden: true })) ?? "";
 }

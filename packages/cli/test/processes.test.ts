@@ -52,30 +52,30 @@ test("a listener that is interrupted ends with 130 or 143, so that a loop around
   }
 });
 
-test.skipIf(spawnSync("script", ["--version"]).status !== 0)(
-  "Ctrl+C at a terminal ends a shell's endless loop around a listener",
-  async () => {
-    const world = await createWorld();
-    await world.register("alice");
-    const command = `"${process.execPath}" --conditions=source "${MAIN}" listen -u alice --count 1`;
-    const child = spawn("script", ["-qec", `while true; do ${command}; echo went on; done`, "/dev/null"], {
-      env: {
-        PATH: process.env["PATH"],
-        NODE_COMPILE_CACHE: process.env["NODE_COMPILE_CACHE"],
-        SHELL: "/bin/bash",
-        ...world.env,
-      },
-      stdio: ["pipe", "pipe", "ignore"],
-    });
-    onTestFinished(() => void child.kill("SIGKILL"));
-    const [terminal, ended] = [new Recorder(), once(child, "close")];
-    child.stdout.pipe(terminal);
-    await terminal.until(/Listening/);
-    child.stdin.write("\u0003");
-    await ended;
-    expect(terminal.text).not.toContain("went on");
-  },
-);
+test.skipIf(spawnSync("script", ["--version"]).status !== 0).each([
+  ["a listener", "listen -u alice --count 1", /Listening/],
+  ["a question", "unregister -u alice", /Type its name/],
+])("Ctrl+C at a terminal ends a shell's endless loop around %s", async (_what, words, until) => {
+  const world = await createWorld();
+  await world.register("alice");
+  const command = `"${process.execPath}" --conditions=source "${MAIN}" ${words}`;
+  const child = spawn("script", ["-qec", `while true; do ${command}; echo went on; done`, "/dev/null"], {
+    env: {
+      PATH: process.env["PATH"],
+      NODE_COMPILE_CACHE: process.env["NODE_COMPILE_CACHE"],
+      SHELL: "/bin/bash",
+      ...world.env,
+    },
+    stdio: ["pipe", "pipe", "ignore"],
+  });
+  onTestFinished(() => void child.kill("SIGKILL"));
+  const [terminal, ended] = [new Recorder(), once(child, "close")];
+  child.stdout.pipe(terminal);
+  await terminal.until(until);
+  child.stdin.write("\u0003");
+  await ended;
+  expect(terminal.text).not.toContain("went on");
+});
 
 test("a reader that closes the pipe ends the listener, and the message is shown again later", async () => {
   const world = await createWorld();

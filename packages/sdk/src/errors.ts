@@ -37,7 +37,7 @@ export const localErrors = {
   device_replaced: { exit: 6, retry: false },
   fingerprint_mismatch: { exit: 6, retry: false },
   timeout: { exit: 7, retry: true },
-  aborted: { exit: 1, retry: true },
+  aborted: { exit: 130, retry: true },
   closed: { exit: 1, retry: false },
   internal: { exit: 1, retry: false },
 } as const satisfies Record<string, { exit: number; retry: boolean }>;

@@ -1,9 +1,8 @@
-import { createInterface } from "node:readline/promises";
 import { Option, type Command } from "commander";
 import { openAgent } from "../agent.ts";
 import type { Context } from "../context.ts";
 import { UsageError } from "../errors.ts";
-import { escapeLine } from "@aimessage/sdk/program";
+import { ask } from "../prompt.ts";
 import type { Act, Call } from "../call.ts";
 import type { Agent } from "@aimessage/sdk/node";
 import { seconds } from "../values.ts";
@@ -68,20 +67,15 @@ function messages(count: number): string {
   return count === 1 ? "1 message" : `${count} messages`;
 }
 
-async function confirmed(agent: Agent, { stdin, stderr, interrupted }: Context): Promise<boolean> {
+async function confirmed(agent: Agent, context: Context): Promise<boolean> {
   const { username, folder } = agent;
   const waiting = (await whatWaits(agent)).join(", and ");
-  if (stdin.isTTY !== true)
+  if (context.stdin.isTTY !== true)
     throw new UsageError(
       waiting === "" ? "removing an agent cannot be undone" : `removing an agent cannot be undone; it has ${waiting}`,
       "give --yes if it is meant",
     );
   const also = waiting === "" ? "" : ` It has ${waiting}.`;
   const prompt = `Remove ${username} and delete ${folder}?${also} This cannot be undone. Type its name: `;
-  const asking = createInterface({ input: stdin, output: stderr });
-  try {
-    return (await asking.question(escapeLine(prompt), { signal: interrupted })) === username;
-  } finally {
-    asking.close();
-  }
+  return (await ask(context, prompt)) === username;
 }

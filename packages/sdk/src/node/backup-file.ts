@@ -30,7 +30,7 @@ export async function openBackup(file: string, passphrase: string): Promise<stri
   const content = unseal(await keyOf(passphrase, head.kdf), Buffer.from(sealed, "base64"), JSON.stringify(head));
   if (content === undefined)
     throw new AgentError("wrong_passphrase", "the passphrase is not the one of this backup, or the backup is damaged", {
-      hint: "type it again",
+      hint: "give the one that the backup was made with",
     });
   return content.toString("utf8");
 }

@@ -25,7 +25,7 @@ import { SqliteStore } from "./sqlite-store.ts";
 import { nodeTransport } from "./transport.ts";
 
 export * from "../index.ts";
-export { newPassphrase } from "./new-passphrase.ts";
+export { checkNewPassphrase, newPassphrase } from "./new-passphrase.ts";
 export { nodeCryptoProvider } from "./provider.ts";
 export { SqliteStore } from "./sqlite-store.ts";
 
