@@ -24,9 +24,9 @@ export class SendError extends Error {
 
 /** Says on stderr what went wrong and what to do, and returns the exit code. `command` is the one that was called. */
 export async function reportError(error: unknown, out: Output, command: string | undefined): Promise<number> {
-  const { code, message, hint, reason, messageId, exit } =
+  const { code, message, hint, reason, messageId, status, exit } =
     error instanceof CommanderError ? explainCommander(error, command) : await explain(error);
-  out.fail(message, hint, { error: code, message, hint, reason, message_id: messageId });
+  out.fail(message, hint, { error: code, message, hint, reason, message_id: messageId, status });
   return exit;
 }
 
@@ -36,6 +36,8 @@ interface Explained {
   hint?: string | undefined;
   reason?: string | undefined;
   messageId?: string;
+  /** How far that message is: whether it may still be sent, or has ended. */
+  status?: MessageState;
   exit: number;
 }
 
@@ -71,9 +73,10 @@ function explainSend({ id, state }: MessageStatus, why: Explained): Explained {
   };
   // A device that was replaced sends nothing any more.
   const kept = why.code === "device_replaced" ? undefined : where[state];
-  if (kept === undefined) return { ...why, messageId: id };
+  const known = { ...why, messageId: id, status: state };
+  if (kept === undefined) return known;
   const hint = `${kept}; see: aimessage status ${id}`;
-  return { ...why, messageId: id, hint: why.hint === undefined ? hint : `${why.hint}; ${hint}` };
+  return { ...known, hint: why.hint === undefined ? hint : `${why.hint}; ${hint}` };
 }
 
 function explainCommander(error: CommanderError, command: string | undefined): Explained {

@@ -52,3 +52,26 @@ test("a command of a disabled account ends at once, and says why", async () => {
     expect([line, exit, stdout + stderr]).toEqual([line, 5, expect.stringContaining("Account disabled") as string]);
   }
 });
+
+test("an error of send says whether the message waits in the outbox, or has ended", async () => {
+  const { world, operator } = await withOperator();
+  await world.register("alice", "bob");
+  await operator("disable");
+  const failure = async (line: string): Promise<Record<string, unknown>> => {
+    const { exit, stderr } = await world.cli(`${line} -m hello --json`);
+    return { exit, ...(JSON.parse(stderr) as Record<string, unknown>) };
+  };
+  const [waits, ended] = [await failure("send -u bob -t alice"), await failure("send -u alice -t bob")];
+  const refused = { exit: 5, error: "refused", reason: "account_disabled", message_id: expect.any(String) as string };
+  expect([waits, ended]).toMatchObject([
+    { ...refused, status: "queued" },
+    { ...refused, status: "refused", hint: expect.stringContaining("operator") as string },
+  ]);
+  await operator("enable");
+  expect((await world.cli("users -u bob")).exit).toBe(0);
+  expect(JSON.parse((await world.cli(`status ${String(waits["message_id"])} -u bob --json`)).stdout)).toMatchObject({
+    status: "stored",
+  });
+  // What was never taken into the outbox has no status.
+  expect(Object.keys(await failure("send -u bob -t b"))).not.toContain("status");
+});

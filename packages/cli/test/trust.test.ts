@@ -23,10 +23,18 @@ test("a changed identity stops everything with exit code 6, and names the way ou
   const shown = (await world.cli("verify -u alice bob")).stdout;
   expect(shown).toContain(`${old}  (not verified)`);
   expect(shown).toContain(`${now}  (shown now, not trusted)`);
-  expect((await world.cli("doctor -u alice")).exit).toBe(6);
+  expect(await world.cli("doctor -u alice")).toMatchObject({
+    exit: 6,
+    stdout: expect.stringMatching(/Alerts:\n.*bob shows another identity key/) as string,
+  });
 
   expect((await world.cli(["contacts", "trust", "-u", "alice", `bob#${old}`])).exit).toBe(6);
   expect((await world.cli(["contacts", "trust", "-u", "alice", `bob#${now}`])).exit).toBe(0);
+  // What the alert said is not so any more.
+  expect(await world.cli("doctor -u alice")).toMatchObject({
+    exit: 0,
+    stdout: expect.not.stringContaining("bob") as string,
+  });
   expect((await world.cli("send -u alice -t bob -m after")).exit).toBe(0);
   const heard = await world.cli("listen -u bob --count 1 --timeout 20");
   expect(heard.stdout).toMatch(/^\[OFFLINE .*\] alice: after\n$/);

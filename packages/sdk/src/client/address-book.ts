@@ -4,6 +4,7 @@ import { fingerprint, formatFingerprint, verifyCertificate } from "../crypto/ide
 import { type DeviceCertificate, fromBase64, toBase64, usernameKey } from "../protocol/index.ts";
 import type { ClientStore, ReadTransaction } from "../store/store.ts";
 import type { Account } from "./account.ts";
+import { settleAlerts } from "./alerts.ts";
 import { meet } from "./contacts.ts";
 import { setStanding } from "./peers.ts";
 import { noteName } from "./lookalikes.ts";
@@ -102,10 +103,12 @@ export class AddressBook {
     if (before !== undefined && !seen && (same || expected === undefined)) {
       // The owner has seen nothing that trust could accept; what it shows now goes the way of every certificate.
       await this.#meet(username, certificate);
-      return this.#change(username, (record) => {
+      const contact = await this.#change(username, (record) => {
         if (record.stopped !== undefined) throw stoppedError(record.stopped, username);
         return { ...record, verified: record.verified || expected !== undefined };
       });
+      await this.#store.write((tx) => settleAlerts(tx, username));
+      return contact;
     }
     const after = await this.#store.write(async (tx) => {
       const pinnedAt = same && before !== undefined ? before.pinned_at : await behindAllGroups(tx, username);
@@ -114,6 +117,7 @@ export class AddressBook {
       const record = { ...trusted, blocked: before?.blocked ?? false };
       await put(tx, "contact/", username, record);
       await noteName(tx, username);
+      await settleAlerts(tx, username);
       // Messages that wait for it are tried at once.
       await tx.put(`retry/${username}`, "");
       await setStanding(tx, username, record.blocked ? "block" : "allow");

@@ -84,6 +84,23 @@ async function placeFor(
   return known || (await hasRoom(tx, now, place)) ? place : { kind };
 }
 
+/** What the owner decides by trusting what a contact shows. */
+const DECIDED = ["identity_changed", "device_changed", "device_added"];
+
+/** The owner has accepted what a contact shows: what was to be decided about it is, and is an alert again if it comes again. */
+export async function settleAlerts(tx: WriteTransaction, contact: string): Promise<void> {
+  for (const kind of DECIDED)
+    for (const place of [
+      { kind, contact },
+      { kind, contact, known: true as const },
+    ]) {
+      const seq = (await tx.get(indexOf(place))) as string | undefined;
+      if (seq === undefined) continue;
+      await remove(tx, "alert/", seq);
+      await tx.delete(indexOf(place));
+    }
+}
+
 /** Forgets alerts that have not come again for long. */
 export async function sweepAlerts(tx: WriteTransaction, now: number): Promise<void> {
   for (const [key, value] of await tx.list({ prefix: "alert/" })) {

@@ -38,7 +38,7 @@ export async function acceptCommit(
       turn,
       conversation,
       "relay_fork",
-      `a second commit for epoch ${epoch} came from ${record.contact}`,
+      `a second commit for epoch ${epoch} came from ${record.contact}; harmless if the relay was restored from a backup, else the relay lies; a new conversation takes its place`,
     );
     return false;
   }

@@ -106,6 +106,10 @@ const WAYS_OUT = new Map([
   ["storage_quota", "others must read what you, or others of your address, have sent; or ask the relay's operator"],
   ["unknown_user", "check the spelling of the name; it may have been unregistered"],
   ["undecryptable", "the recipient could not read it, four times over; send it again"],
+  [
+    "account_disabled",
+    "the relay's operator has disabled the recipient's account: ask the recipient, or send it again later",
+  ],
   ["blocked", "the recipient does not take messages from you"],
   ["unregistered", "the recipient was removed before it handled the message"],
   ["expired", "send it again with a later expiry"],
