@@ -59,9 +59,12 @@ export class Intake {
   }
 }
 
-/** Charges an account for a frame, and for its answer where that is a list of all who are `online`. */
+/**
+ * Charges an account for a frame, and for its answer where that is a list of all who are `online`. A stock of key packages
+ * has a rate of its own as well: it is the dearest frame to read.
+ */
 export function chargeAccount(
-  { frames, lightFrames }: Record<"frames" | "lightFrames", Buckets>,
+  { frames, lightFrames, publishes }: Record<"frames" | "lightFrames" | "publishes", Buckets>,
   account: string,
   { look: { type, length, items } }: Read,
   online: number,
@@ -69,7 +72,8 @@ export function chargeAccount(
   const isLight = type === "received" || type === "heartbeat";
   const answer = type === "list_users" ? Math.floor(online / COUNTED_NAMES) : 0;
   const count = weight(length, isLight ? COUNTED_LIGHT : COUNTED) + Math.floor(items / COUNTED_ITEMS) + answer;
-  return (isLight ? lightFrames : frames).charge(account, count);
+  const over = (isLight ? lightFrames : frames).charge(account, count);
+  return over === undefined && type === "publish_keys" ? publishes.charge(account, 1) : over;
 }
 
 function weight(bytes: number, each: number): number {

@@ -4,13 +4,11 @@ import { ack, type Answer, type Login, refuse, refused } from "../session.ts";
 
 /** [P-8.1] */
 export async function publishKeys(
-  { store, rates }: Context,
+  { store }: Context,
   login: Login,
   data: ClientFrameData<"publish_keys">,
 ): Promise<Answer> {
   if (login.kind === "token") return refuse("token_account");
-  const retryAfterMs = rates.publishes.take(login.name);
-  if (retryAfterMs > 0) return refuse("rate_limited", { retry_after_ms: retryAfterMs });
   const lastResort = data.last_resort === undefined ? undefined : fromBase64(data.last_resort);
   const packages = data.key_packages.map(fromBase64);
   const result = await store.publishKeys(login.mailbox, packages, lastResort, data.replace === true);

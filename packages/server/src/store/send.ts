@@ -37,16 +37,12 @@ function decide(tables: Tables, request: SendRequest): Sent | Refused {
   if (sender === undefined) return { refused: "device_replaced" };
   if (sender.disabled) return { refused: "account_disabled" };
 
-  let digest: Uint8Array | undefined;
-  if (messageId !== undefined) {
-    digest = messageDigest(request);
-    const past = requests.find(senderMailbox, "message", messageId);
-    if (past !== undefined) {
-      if (!Buffer.from(past.digest).equals(digest)) return { refused: "message_id_reused" };
-      // The newest is the one that was answered last: by that order the client knows it.
-      if (sender.kind === "key") requests.setLast(senderMailbox, messageId);
-      return { messageId, mailbox: past.mailbox, waiting: mail.isWaiting(past.seq) };
-    }
+  const past = messageId === undefined ? undefined : requests.find(senderMailbox, "message", messageId);
+  if (messageId !== undefined && past !== undefined) {
+    if (!Buffer.from(past.digest).equals(messageDigest(request))) return { refused: "message_id_reused" };
+    // The newest is the one that was answered last: by that order the client knows it.
+    if (sender.kind === "key") requests.setLast(senderMailbox, messageId);
+    return { messageId, mailbox: past.mailbox, waiting: mail.isWaiting(past.seq) };
   }
   if (tables.isFull()) return { refused: "storage_full" };
   if (request.expiresAt !== undefined && request.expiresAt <= tables.clock()) return { refused: "expired" };
@@ -79,7 +75,8 @@ function decide(tables: Tables, request: SendRequest): Sent | Refused {
     reason: undefined,
     unknown: target.unknown,
   });
-  if (digest !== undefined) requests.add(senderMailbox, "message", id, digest, target.mailbox, seq);
+  // Not sooner: what finds no room shall cost little, however large it is.
+  if (messageId !== undefined) requests.add(senderMailbox, "message", id, messageDigest(request), target.mailbox, seq);
   if (sender.kind === "key") {
     requests.setLast(senderMailbox, id);
     tables.groups.use(request.groupId ?? "");
