@@ -181,7 +181,7 @@ test("register again with another address of the relay says that it is remembere
 test("users lists the others that listen", async () => {
   const world = await createWorld();
   await world.register("alice", "bob");
-  expect((await world.cli("users -u alice")).stdout).toBe("Online users:\n");
+  expect((await world.cli("users -u alice")).stdout).toBe("Online users:\n(nobody)\n");
   const stop = new AbortController();
   const listening = world.cli("-u bob listen", { interrupted: stop.signal });
   await untilOnline(world, "bob");

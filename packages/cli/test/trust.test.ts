@@ -108,6 +108,40 @@ test("a message that expires before it is fetched is not shown, and its sender i
   expect((await world.cli(`status -u alice ${message_id}`)).stdout).toMatch(/^Status: +expired$/m);
 });
 
+test("block and allow are true at the relay when the command has ended, or it says that they will be", async () => {
+  const world = await createWorld();
+  await world.register("alice", "bob");
+  expect((await world.cli("verify -u bob alice")).exit).toBe(0);
+  expect(await world.cli("contacts block -u bob alice")).toMatchObject({ exit: 0, stderr: "" });
+  const refused = await world.cli("send -u alice -t bob -m one --json");
+  expect({ exit: refused.exit, ...(JSON.parse(refused.stderr) as object) }).toMatchObject({
+    exit: 5,
+    reason: "blocked",
+  });
+  expect(await world.cli("contacts allow -u bob alice")).toMatchObject({ exit: 0, stderr: "" });
+  expect((await world.cli("send -u alice -t bob -m two")).exit).toBe(0);
+
+  await world.stop();
+  const later = await world.cli("contacts block -u bob alice");
+  expect(later.exit).toBe(0);
+  expect(later.stderr).toMatch(/^The relay hears of it with the next command that reaches it: .*\n$/);
+});
+
+test("outbox retry says that the relay cannot be reached, and the message waits", async () => {
+  const world = await createWorld();
+  await world.register("alice", "bob");
+  await world.stop();
+  const sent = await world.cli("send -u alice -t bob -m hello --json");
+  const { message_id } = JSON.parse(sent.stderr) as { message_id: string };
+  const again = await world.cli(`outbox retry ${message_id} -u alice --json`);
+  expect({ exit: again.exit, ...(JSON.parse(again.stderr) as object) }).toMatchObject({
+    exit: 4,
+    error: "relay_unreachable",
+    message_id,
+    status: "queued",
+  });
+});
+
 test("unregister on a terminal asks for the name", async () => {
   const world = await createWorld();
   await world.register("alice");

@@ -13,6 +13,8 @@ export interface World {
   readonly env: Record<string, string>;
   /** Runs a command line, written with single spaces, or as its words. */
   cli(line: string | readonly string[], options?: ConsoleOptions): Promise<Transcript>;
+  /** Ends the relay. */
+  stop(): Promise<void>;
   /** Registers agents; throws unless all of it works. */
   register(...usernames: string[]): Promise<void>;
 }
@@ -33,5 +35,6 @@ export async function createWorld(options: RelayOptions = {}): Promise<World> {
       if (exit !== 0) throw new Error(`register ${name}: ${stderr}`);
     }
   };
-  return { server: relay.url, home, env, cli, register };
+  const stop = async () => relay[Symbol.asyncDispose]();
+  return { stop, server: relay.url, home, env, cli, register };
 }

@@ -53,7 +53,18 @@ function change(apply: Change): (call: Call, options: object, name: string) => P
     await using agent = await openAgent(call, "contacts");
     const contact = await apply(agent, name, call.context.interrupted);
     await call.out.confirm(table([row(contact)]), contactJson(contact));
+    await tellRelay(call, agent);
   };
+}
+
+/** How long the relay may take to hear what the owner has said of a contact. Milliseconds. */
+const TELL_MS = 5_000;
+
+/** It is the relay that refuses a blocked contact's messages, and takes them again. */
+async function tellRelay({ context, out }: Call, agent: Agent): Promise<void> {
+  await agent.contactsTold({ timeout: TELL_MS, signal: context.interrupted }).catch((error: Error) => {
+    out.note(`The relay hears of it with the next command that reaches it: ${error.message}`);
+  });
 }
 
 /** Reasons for which a message fails that may be meant for who is trusted now. */
@@ -63,6 +74,7 @@ async function trust(call: Call, _options: object, name: string): Promise<void> 
   await using agent = await openAgent(call, "contacts");
   const contact = await agent.trust(name, { signal: call.context.interrupted });
   await call.out.confirm(table([row(contact)]), contactJson(contact));
+  await tellRelay(call, agent);
   const stopped = (await agent.outbox.list({ all: true })).filter(
     ({ to, state, reason }) => to === contact.username && state === "failed" && STOPS.has(reason),
   );

@@ -1,6 +1,8 @@
 import type { Command } from "commander";
 import { openAgent } from "../agent.ts";
 import type { Act, Call } from "../call.ts";
+import { SendError } from "../errors.ts";
+import type { AgentError } from "@aimessage/sdk/node";
 import { listUnlessNamed } from "../groups.ts";
 import { table } from "@aimessage/sdk/program";
 import { localTime } from "../times.ts";
@@ -48,10 +50,17 @@ async function list(call: Call, { all }: { all?: true }): Promise<void> {
   await call.out.data(lines, { messages: messages.map(statusJson) });
 }
 
+/** How long a try may take that is waited for. Milliseconds. */
+const TRY_MS = 5_000;
+
 async function retry(call: Call, _options: object, typed: string): Promise<void> {
   await using agent = await openAgent(call, "outbox");
   const id = await agent.outbox.idOf(typed);
   const sent = await agent.outbox.retry(id);
+  await sent.stored({ timeout: TRY_MS, signal: call.context.interrupted }).catch(async (error: AgentError) => {
+    // It was tried, and goes on waiting for its recipient.
+    if (error.code !== "timeout") throw new SendError(await sent.status(), error);
+  });
   const { state } = await sent.status();
   const said = sent.id === id ? `Message ${id} is tried again.` : `Message ${id} is sent again, as ${sent.id}.`;
   await call.out.confirm([said], { message_id: sent.id, to: sent.to, status: state, retry_of: id });

@@ -14,5 +14,6 @@ export function configure(command: Command, act: Act): void {
 async function users(call: Call, { timeout }: { timeout: number }): Promise<void> {
   await using agent = await openAgent(call, "users");
   const names = await agent.users({ timeout, signal: call.context.interrupted });
-  await call.out.data(["Online users:", ...names.map((name) => `- ${name}`)], { users: names });
+  const lines = names.length === 0 ? ["(nobody)"] : names.map((name) => `- ${name}`);
+  await call.out.data(["Online users:", ...lines], { users: names });
 }

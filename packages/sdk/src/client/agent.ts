@@ -246,6 +246,19 @@ export class Agent implements AsyncDisposable {
   }
 
   /**
+   * Resolves when the relay has heard whom the owner has written to, accepted or blocked. It hears of it sooner or later anyway.
+   * @throws AgentError relay_unreachable, timeout, aborted, and what ended the link
+   */
+  async contactsTold(wait?: Wait): Promise<void> {
+    await this.#link.begin();
+    const told = async () => {
+      const due = await this.#store.read((tx) => tx.list({ prefix: "peer-due/", limit: 1 }));
+      return due.length === 0 ? true : undefined;
+    };
+    await waitFor(this.#store, this.#link, "the relay to hear of the contacts", told, wait);
+  }
+
+  /**
    * Removes the agent at its relay, and everything that it has here. Who wrote what is not handled hears that it failed.
    * Of a device that another one has replaced only what is here is removed.
    * @returns whether the relay has removed its account
