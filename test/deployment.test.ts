@@ -107,3 +107,23 @@ test("README names npx only for what is done in a clone", () => {
   for (const line of read("README.md").split("\n"))
     if (line.includes("npx")) expect(line).not.toMatch(/cron|systemctl|\/opt\//);
 });
+
+test("a read time-out that is named for a proxy is longer than the time between two pings", () => {
+  const [, minutes] = /proxy_read_timeout (\d+)m;/.exec(read("README.md")) ?? [];
+  const ping = defaultLimits().pingInterval;
+  expect(Number(minutes) * 60_000).toBeGreaterThan(ping);
+  expect(read("deploy/kubernetes.yaml")).toContain(`the ${ping / 1_000} s between two pings`);
+});
+
+test("systemd finds nothing wrong with what README adds to the unit for port 443", ({ skip }) => {
+  if (!existsSync(NODE) || spawnSync("systemd-analyze", ["--version"]).status !== 0)
+    skip("no systemd here, or no such Node");
+  const folder = mkdtempSync(join(tmpdir(), "unit-"));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  const path = join(folder, "aimessage-server.service");
+  const [, more = ""] = /^```ini\n([^]*?)^```/m.exec(read("README.md")) ?? [];
+  const unit = read("deploy/aimessage-server.service").replaceAll("/opt/aimessage", root.replace(/\/$/, ""));
+  writeFileSync(path, unit.replace("[Install]", `${more}\n[Install]`));
+  const { status, stderr } = spawnSync("systemd-analyze", ["verify", path], { encoding: "utf8" });
+  expect({ status, stderr }).toEqual({ status: 0, stderr: expect.not.stringContaining("aimessage") });
+});

@@ -1,5 +1,5 @@
 import { createReadStream } from "node:fs";
-import { isAbsolute, resolve } from "node:path";
+import { basename, isAbsolute, resolve } from "node:path";
 import { writeWhole } from "@aimessage/sdk/program";
 import type { Context } from "./context.ts";
 import { UsageError } from "./errors.ts";
@@ -18,7 +18,7 @@ const REASONS: Partial<Record<string, string>> = {
 /** A path as it is meant in the working folder. @throws UsageError if it needs one and that cannot be named */
 export function wholePath(context: Pick<Context, "cwd">, path: string): string {
   if (isAbsolute(path)) return path;
-  const hint = `give the whole path instead of ${path}, such as --home /home/me/.aimessage, or change to another folder`;
+  const hint = `give the whole path instead of ${path}, such as /home/me/${basename(path)}, or change to another folder`;
   let folder: string;
   try {
     folder = context.cwd;

@@ -39,8 +39,10 @@ const commands: Record<string, { summary: string; load: () => Promise<CommandFil
   unregister: { summary: "remove this agent, here and at the relay", load: () => import("./commands/unregister.ts") },
 };
 
-/** Behind these there is no name of anybody, who may be called `help`. */
-const WITHOUT_NAMES = new Set(["backup", "restore", "contacts", "outbox", "dead"]);
+/** Behind these there is a name or an id, which may be `help`. */
+const WITH_NAMES = new Set(["verify", "status"]);
+/** Global flags that take the next word. */
+const TAKING = new Set(["-u", "--username", "-s", "--server", "--home"]);
 
 const EXIT_CODES = `
 Exit codes:
@@ -78,7 +80,7 @@ async function runCommand(argv: readonly string[], context: Context): Promise<nu
       exitCode = (await handler({ context, settings, out }, options as never, ...(args as never))) ?? 0;
     };
   try {
-    const args = withHelpFlag(argv, (command) => WITHOUT_NAMES.has(command));
+    const args = withHelpFlag(helpFirst(argv), (command) => isCommand(command) && !WITH_NAMES.has(command));
     refuseGarbled(argv);
     await createProgram(out, json, act, (text) => (help += text)).parseAsync(args, { from: "user" });
     return exitCode;
@@ -86,11 +88,25 @@ async function runCommand(argv: readonly string[], context: Context): Promise<nu
     // Help and version; help that nobody asked for means that a command was missing.
     if (error instanceof CommanderError && error.exitCode === 0) return printHelp(help, out);
     const missing = error instanceof CommanderError && error.code === "commander.help";
-    if (missing && !json) return 2;
-    const command = argv.find((word) => Object.hasOwn(commands, word));
+    const command = argv.find(isCommand);
     const reason = missing ? new UsageError("a command is required", "see: aimessage --help") : error;
     return reportError(reason, out, command);
   }
+}
+
+function isCommand(word: string): boolean {
+  return Object.hasOwn(commands, word);
+}
+
+/** `help` is a command that may stand behind global flags. @throws UsageError if what it shall explain is no command */
+function helpFirst(argv: readonly string[]): readonly string[] {
+  const at = argv.findIndex((word, index) => !word.startsWith("-") && !TAKING.has(argv[index - 1] ?? ""));
+  if (argv[at] !== "help") return argv;
+  const about = argv.slice(at + 1).filter((word) => !word.startsWith("-"));
+  const [first] = about;
+  if (first !== undefined && !isCommand(first))
+    throw new UsageError(`unknown command '${first}'`, "see: aimessage --help");
+  return ["help", ...about];
 }
 
 /** A message that is not as it was meant must not leave, and a file not be made under another name. @throws UsageError */

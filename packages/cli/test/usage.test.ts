@@ -119,3 +119,21 @@ test("an error counts, not the failure to close behind it", async () => {
   expect(await reportError(error, out, undefined)).toBe(2);
   expect(stderr.text).toBe("Error: wrong\nHint: do it right\n");
 });
+
+test("help is found behind flags and commands, and names a command that there is not", async () => {
+  const general = (await aimessage(["--help"])).stdout;
+  for (const words of ["help", "-u alice help", "--json help", "--home /x help"])
+    expect(await aimessage(words.split(" ")), words).toEqual({ exit: 0, stdout: general, stderr: "" });
+  for (const command of ["send", "listen", "whoami", "users", "contacts", "register"]) {
+    const { stdout } = await aimessage([command, "--help"]);
+    for (const words of [`${command} help`, `help ${command}`, `-u alice help ${command}`])
+      expect(await aimessage(words.split(" ")), words).toEqual({ exit: 0, stdout, stderr: "" });
+  }
+  expect(await aimessage(["help", "nothing"])).toEqual({
+    exit: 2,
+    stdout: "",
+    stderr: "Error: unknown command 'nothing'\nHint: see: aimessage --help\n",
+  });
+  for (const words of [[], ["-q"]])
+    expect((await aimessage(words)).stderr).toMatch(/\nError: a command is required\nHint: .*\n$/);
+});

@@ -85,13 +85,18 @@ export function readConfig(argv: string[], env: Record<string, string | undefine
   const parsed = parseFlags(argv);
   if (typeof parsed === "string") return { print: parsed };
   const given: Given = {};
-  for (const { name, env: variable, repeatable, takes } of [...generalOptions, ...limitFlags]) {
+  /** Where each value comes from, as its user has written it: the flag or the variable. */
+  const source: Record<string, string> = {};
+  for (const { name, flag, env: variable, repeatable, takes } of [...generalOptions, ...limitFlags]) {
     const text = env[variable];
+    source[name] = flag;
     if (parsed[name] !== undefined) given[name] = parsed[name];
-    else if (text !== undefined && text !== "")
+    else if (text !== undefined && text !== "") {
+      source[name] = variable;
       given[name] = takes === undefined ? truth(variable, text) : repeatable ? text.split(/[\s,]+/) : text;
+    }
   }
-  return validate(given);
+  return validate(given, source);
 }
 
 function parseFlags(argv: string[]): Given | string {
@@ -156,12 +161,21 @@ const General = z.object({
   noLimits: z.boolean().default(false),
 });
 
-function validate(given: Given): Config {
+/** What an option takes, in the words of an error; of those that are not here any text will do. */
+const NEEDS: Partial<Record<string, string>> = {
+  port: "a port from 0 to 65535",
+  metricsPort: "a port from 0 to 65535",
+  publicUrl: "a URL such as https://relay.example.org",
+  origin: "an origin such as https://app.example.org",
+  tokenAccounts: "on, off or loopback",
+  logFormat: "text or json",
+};
+
+function validate(given: Given, source: Readonly<Record<string, string>>): Config {
   const result = General.safeParse(given);
   if (!result.success) {
     const name = String(result.error.issues[0]?.path[0]);
-    const { flag, takes } = generalOptions.find((option) => option.name === name) ?? { flag: name, takes: "value" };
-    throw new UsageError(`${flag} needs a valid ${takes}, not '${String(given[name])}'`);
+    throw new UsageError(`${source[name] ?? name} needs ${NEEDS[name] ?? "a value"}, not '${String(given[name])}'`);
   }
   const { publicUrl, origin, tlsCert, tlsKey, metricsHost, metricsPort, logFormat, noLimits, ...rest } = result.data;
   if ((tlsCert === undefined) !== (tlsKey === undefined))
@@ -181,18 +195,19 @@ function validate(given: Given): Config {
     tls: tlsCert === undefined || tlsKey === undefined ? undefined : { cert: tlsCert, key: tlsKey },
     metrics: metricsPort === undefined ? undefined : { host: metricsHost ?? defaultConfig.host, port: metricsPort },
     log: logFormat,
-    limits: readLimits(given, noLimits),
+    limits: readLimits(given, source, noLimits),
   };
 }
 
-function readLimits(given: Given, lifted: boolean): Limits {
+function readLimits(given: Given, source: Readonly<Record<string, string>>, lifted: boolean): Limits {
   const limits = defaultLimits(lifted);
-  for (const { name, flag, unit, most = Infinity } of limitFlags) {
+  for (const { name, unit, most = Infinity } of limitFlags) {
     const text = given[name];
+    const from = source[name] ?? name;
     if (typeof text !== "string") continue;
     const value = parseLimit(unit, text);
-    if (value === undefined) throw new UsageError(`${flag} needs ${EXAMPLES[unit]}, not '${text}'`);
-    if (value > most) throw new UsageError(`${flag} is ${formatLimit(unit, most)} at most, not '${text}'`);
+    if (value === undefined) throw new UsageError(`${from} needs ${EXAMPLES[unit]}, not '${text}'`);
+    if (value > most) throw new UsageError(`${from} is ${formatLimit(unit, most)} at most, not '${text}'`);
     limits[name] = value;
   }
   return limits;

@@ -69,7 +69,7 @@ test("an account may be called help", async () => {
 test.each([
   [["bogus", "--json"], 2, "usage", "unknown command 'bogus'"],
   [["--json", "bogus"], 2, "usage", "unknown command 'bogus'"],
-  [["--json", "--port", "x"], 2, "usage", "--port needs a valid number, not 'x'"],
+  [["--json", "--port", "x"], 2, "usage", "--port needs a port from 0 to 65535, not 'x'"],
   [["--json", "user"], 2, "usage", "`user` needs a command"],
   [["stats", "--json", "--db", "/nowhere"], 1, "failed", "There is no database in /nowhere"],
   [["--json", "stats", "--db", "/nowhere"], 1, "failed", "There is no database in /nowhere"],

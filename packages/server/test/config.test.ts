@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { type Config, defaultConfig, readConfig, UsageError } from "../src/index.ts";
+import { generalOptions, limitFlags } from "../src/options.ts";
 import { VERSION } from "../src/version.ts";
 
 const read = (argv: string[], env: Record<string, string> = {}) => readConfig(argv, env) as Config;
@@ -59,9 +60,12 @@ test("limits are lifted only where nobody else can connect", () => {
 });
 
 test.each([
-  [["--port", "http"], "--port needs a valid number, not 'http'"],
-  [["--port", "65536"], "--port needs a valid number, not '65536'"],
-  [["--public-url", "relay.example"], "--public-url needs a valid url, not 'relay.example'"],
+  [["--port", "http"], "--port needs a port from 0 to 65535, not 'http'"],
+  [["--port", "65536"], "--port needs a port from 0 to 65535, not '65536'"],
+  [
+    ["--public-url", "relay.example"],
+    "--public-url needs a URL such as https://relay.example.org, not 'relay.example'",
+  ],
   [["--mailbox-age", "14"], "--mailbox-age needs a time such as 54s or 14d, not '14'"],
   [["--frame-bytes", "1MB"], "--frame-bytes needs a size such as 64KiB or 1MiB, not '1MB'"],
   [["--mailbox-messages", "-1"], "--mailbox-messages needs a whole number, not '-1'"],
@@ -71,6 +75,15 @@ test.each([
 ])("%j: %s", (argv, message) => {
   expect(() => read(argv)).toThrow(UsageError);
   expect(() => read(argv)).toThrow(message);
+});
+
+test("an error names the variable where the value came from one, and says what is valid", () => {
+  for (const { env: variable, takes } of [...generalOptions, ...limitFlags]) {
+    if (takes === "folder" || takes === "file" || takes === "address") continue;
+    expect(() => readConfig([], { [variable]: "xy:" })).toThrow(
+      new RegExp(`^${variable} needs (?!a valid).+, not 'xy:'$`),
+    );
+  }
 });
 
 test("help names every option and its default; version is the package's", () => {

@@ -74,7 +74,7 @@ function addCommand(parent: Command, name: CommandName, context: Surroundings, h
         release: given.release ?? false,
         last: given.last ?? defaultOf(name),
         limit: given.limit ?? defaultOf(name),
-        reserveBytes: reserveBytes(given.reserveBytes ?? context.env["AIMESSAGE_RESERVE_BYTES"]),
+        reserveBytes: reserveBytes(given.reserveBytes, context.env["AIMESSAGE_RESERVE_BYTES"]),
         only: given.only,
       };
       try {
@@ -109,10 +109,14 @@ function defaultOf(name: CommandName): number {
   return commands[name].options.find(([, , fallback]) => fallback !== undefined)?.[2] ?? 0;
 }
 
-function reserveBytes(given: string | undefined): number {
+function reserveBytes(flag: string | undefined, variable: string | undefined): number {
+  const given = flag ?? variable;
   if (given === undefined || given === "") return limitOptions.reserveBytes.value;
   const bytes = parseLimit("bytes", given);
-  if (bytes === undefined) throw new UsageError(`--reserve-bytes needs a size such as 64MiB, not '${given}'`);
+  if (bytes === undefined)
+    throw new UsageError(
+      `${flag === undefined ? "AIMESSAGE_RESERVE_BYTES" : "--reserve-bytes"} needs a size such as 64MiB, not '${given}'`,
+    );
   return bytes;
 }
 
