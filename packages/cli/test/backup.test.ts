@@ -73,7 +73,11 @@ test("a backup of an identity that the relay does not take any more leaves nothi
   const there = await world.cli(["restore", file], { env: SECRET });
   expect(there.stderr).toMatch(/move its folder away; unregistering it would end the identity/);
   expect((await world.cli("unregister --yes")).exit).toBe(0);
-  expect((await world.cli(["restore", file], { env: SECRET })).exit).toBe(5);
+  const reserved = await world.cli(["restore", file], { env: SECRET });
+  expect(reserved).toMatchObject({
+    exit: 5,
+    stderr: expect.stringMatching(/Hint: .*user remove NAME --release/) as string,
+  });
   expect((await world.cli("whoami")).stderr).toContain("no agent is registered");
 });
 

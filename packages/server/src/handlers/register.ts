@@ -18,7 +18,8 @@ import { takesTokenAccounts } from "../token-accounts.ts";
 import { randomToken } from "../token-keys.ts";
 import { invalidData } from "./invalid-data.ts";
 
-const RESERVED = "choose another username: this one was unregistered without being released, and stays reserved";
+const RESERVED =
+  "this name was unregistered and stays reserved: ask the relay's operator (aimessage-server user remove NAME --release), or choose another";
 
 type Data = ClientFrameData<"register">;
 
