@@ -41,7 +41,7 @@ describe("the table of wire errors", () => {
 
 describe("the table of local errors", () => {
   it("gives each code an exit code of the command line", () => {
-    for (const { exit } of Object.values(localErrors)) expect([1, 2, 3, 4, 5, 6, 7]).toContain(exit);
+    for (const { exit } of Object.values(localErrors)) expect([1, 2, 3, 4, 5, 6, 7, 130]).toContain(exit);
     const stops: ErrorCode[] = ["identity_changed", "device_changed", "device_replaced", "fingerprint_mismatch"];
     for (const code of stops) expect(localErrors[code]).toEqual({ exit: 6, retry: false });
     expect(localErrors.timeout.exit).toBe(7);
