@@ -120,9 +120,17 @@ class Pair {
       const piece = chunk.subarray(at, at + size);
       at += piece.length;
       if (to.destroyed) return;
-      if (!to.write(piece)) await Promise.race([once(to, "drain"), once(to, "close")]).catch(() => undefined);
+      if (!to.write(piece)) await drained(to);
       if (weather.kind === "throttle") await setTimeout(LOOK_MS);
       else if (weather.kind === "pieces") await new Promise((resolve) => setImmediate(resolve));
     }
   }
+}
+
+/** Resolves when a socket takes more, or never will. */
+async function drained(socket: Socket): Promise<void> {
+  const waiting = new AbortController();
+  const { signal } = waiting;
+  await Promise.race([once(socket, "drain", { signal }), once(socket, "close", { signal })]).catch(() => undefined);
+  waiting.abort();
 }
