@@ -80,7 +80,13 @@ async function start(config: Config): Promise<Relay> {
   const metrics = createMetrics(() => store.depth());
   const log = createLog(config.log, () => metrics.logLineLost());
   await using parts = new AsyncDisposableStack();
-  const { now: clock } = parts.use(new SteadyClock(config.clock, config.uptime, clockLog(log)));
+  const connections = new Set<Connection>();
+  const steady = new SteadyClock(config.clock, config.uptime, (ahead, isNew) => {
+    logJump(log, ahead);
+    // Agents have measured the relay's time at their login, and say by it when their messages expire.
+    if (isNew) for (const connection of connections) if (connection.login?.kind === "key") connection.goAway();
+  });
+  const { now: clock } = parts.use(steady);
   const storeOptions = {
     limits: config.limits,
     clock,
@@ -132,7 +138,6 @@ async function start(config: Config): Promise<Relay> {
     deliver: (mailbox, session) => new Delivery(mailbox, session, deliveries),
   };
 
-  const connections = new Set<Connection>();
   // 'close' follows; ws has closed with the right code (1009, 1007, 1002).
   const failed = (error: Error): void => log.debug({ err: error.message }, "connection failed");
   const { admit, visit } = gate(config, {
@@ -219,15 +224,13 @@ async function openMetrics(
   return (server.address() as AddressInfo).port;
 }
 
-function clockLog(log: Log): (ahead: number) => void {
-  return (ahead) => {
-    const seconds = Math.round(Math.abs(ahead) / 1000);
-    if (ahead === 0) log.warn("the system's clock is believed again");
-    else
-      log.warn(
-        `the system's clock has jumped ${seconds} s ${ahead > 0 ? "ahead" : "back"}: the time before it goes on here for ten minutes, unless it is right again earlier`,
-      );
-  };
+function logJump(log: Log, ahead: number): void {
+  const seconds = Math.round(Math.abs(ahead) / 1000);
+  if (ahead === 0) log.warn("the system's clock is believed again");
+  else
+    log.warn(
+      `the system's clock has jumped ${seconds} s ${ahead > 0 ? "ahead" : "back"}: the time before it goes on here for ten minutes, unless it is right again earlier`,
+    );
 }
 
 /** A listener that all sockets share. */

@@ -23,7 +23,7 @@ export function systemUptime(): number {
 export class SteadyClock implements Disposable {
   readonly #wall: () => number;
   readonly #uptime: () => number;
-  readonly #onJump: (ahead: number) => void;
+  readonly #onJump: (ahead: number, isNew: boolean) => void;
   readonly #timer: NodeJS.Timeout;
   /** A time that was believed, and the uptime then. */
   #believed: number;
@@ -37,9 +37,10 @@ export class SteadyClock implements Disposable {
   /**
    * @param wall The system's clock: Unix milliseconds.
    * @param uptime Milliseconds on a clock that nobody sets.
-   * @param onJump Told by how much the clock is wrong when it has jumped; 0 when the old time is right again, or the new one believed.
+   * @param onJump Told by how much the clock is wrong when it has jumped; 0 when the old time is right again, or a new one is
+   * believed (`isNew`).
    */
-  constructor(wall: () => number, uptime: () => number, onJump: (ahead: number) => void = () => {}) {
+  constructor(wall: () => number, uptime: () => number, onJump: (ahead: number, isNew: boolean) => void = () => {}) {
     this.#wall = wall;
     this.#uptime = uptime;
     this.#onJump = onJump;
@@ -65,20 +66,20 @@ export class SteadyClock implements Disposable {
     this.#seen = wall;
     const up = this.#uptime();
     const ahead = wall - this.#believed - (up - this.#believedAt);
-    if (Math.abs(ahead) <= JUMP_MS) return this.#believe(wall, up);
+    if (Math.abs(ahead) <= JUMP_MS) return this.#believe(wall, up, false);
     if (Math.abs(ahead - this.#ahead) > JUMP_MS) {
       this.#since = up;
-      this.#onJump(ahead);
+      this.#onJump(ahead, false);
     }
     this.#ahead = ahead;
-    return up - this.#since >= BELIEVED_AFTER_MS ? this.#believe(wall, up) : undefined;
+    return up - this.#since >= BELIEVED_AFTER_MS ? this.#believe(wall, up, true) : undefined;
   }
 
-  #believe(wall: number, up: number): void {
+  #believe(wall: number, up: number, isNew: boolean): void {
     this.#believed = wall;
     this.#believedAt = up;
     if (this.#ahead === 0) return;
     this.#ahead = 0;
-    this.#onJump(0);
+    this.#onJump(0, isNew);
   }
 }

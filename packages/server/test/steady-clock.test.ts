@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { createRelay } from "../src/index.ts";
 import { SteadyClock } from "../src/steady-clock.ts";
 import { newAgent, randomGroup } from "./agent.ts";
+import { tokenClient } from "./raw-client.ts";
 
 const MINUTE_MS = 60_000;
 const DAY_MS = 24 * 3600 * 1000;
@@ -115,4 +116,27 @@ test("a relay whose clock is 30 days ahead for seconds deletes, expires and with
   expect((await send("m4")).data.status).toBe("delivered");
   expect(Math.abs((await a.ask("info")).data.time - Date.now())).toBeLessThan(MINUTE_MS);
   expect(a.unread).toEqual([]);
+});
+
+test("agents whose relay believes a new time log in again, and measure it anew [P-1.6]", async () => {
+  const [startedAt, hour] = [Date.now(), 3600 * 1000];
+  let [ahead, passed] = [0, 0];
+  await using relay = await createRelay({
+    port: 0,
+    store: "memory",
+    noLimits: true,
+    clock: () => startedAt + passed + ahead,
+    uptime: () => passed,
+  });
+  const alice = await newAgent(relay.url, "alice");
+  using a = await alice.connect();
+  using plain = await tokenClient(relay.url, "plain");
+  ahead = 8 * hour;
+  expect((await a.ask("info")).data.time).toBeLessThan(startedAt + hour);
+  passed = 11 * MINUTE_MS;
+  await plain.ask("info");
+  expect((await a.closed).code).toBe(1001);
+  expect((await plain.ask("info")).data.time).toBe(startedAt + passed + ahead);
+  using again = await alice.connect();
+  expect((await again.ask("info")).data.time).toBe(startedAt + passed + ahead);
 });
