@@ -27,8 +27,8 @@ export async function checkRelayDisk(world: World): Promise<void> {
   const folderOf = (agent: string) => world.agents.find(({ name }) => name === agent)?.folder ?? "";
   for (const { letter, got, from } of acknowledged) {
     if (onDisk.has(letter.id) || got.length > 0) continue;
-    // Its new device may have come late, and its sender has heard of that.
-    if (putBackAt(letter.to) > 0 && (await isQueued(folderOf(from), letter.id))) continue;
+    // Its sender has heard that it was not readable, or that its recipient has a new device, and is about to send it again.
+    if (await isQueued(folderOf(from), letter.id)) continue;
     if (!(await hasReceived(folderOf(letter.to), letter.id)) && got.length === 0)
       world.ledger.violation(
         `lost: ${letter.id} to ${letter.to} was acknowledged, and neither the relay's disk nor its recipient has it`,
