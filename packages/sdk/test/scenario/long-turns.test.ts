@@ -188,8 +188,8 @@ test("while a receipt for thousands of messages is applied, another process of t
     seen.add(key);
     return key === undefined;
   });
-  // It got in between.
-  expect(seen.size).toBeGreaterThan(3);
+  // It got in between: there was more to see than the beginning and the end.
+  expect(seen.size).toBeGreaterThan(2);
 });
 
 test("each contact to whom something waits has its turn, whatever names begin like others and wait for something", async () => {
