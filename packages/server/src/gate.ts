@@ -36,11 +36,13 @@ export function gate(config: Config, { names, hasRoom, onRefused }: GateOptions)
     };
     if (!isSocketPath(pathOf(request))) return refused(404, "Not found");
     if (!originAllowed(origin, origins, names())) return refused(403, "Origin not allowed");
+    const tooMany = (wait: number): undefined => refused(429, "Rate limit exceeded", Math.ceil(wait / 1000));
+    // The address first: one that is over its limit must not use up that of all, nor have room looked for again and again.
+    const own = each.take(address);
+    if (own > 0) return tooMany(own);
     if (!hasRoom(address)) return refused(503, "Too many connections");
-    // The address first: one that is over its limit must not use up that of all.
-    const wait = each.take(address) || all.take(networksOf(address));
-    if (wait > 0) return refused(429, "Rate limit exceeded", Math.ceil(wait / 1000));
-    return address;
+    const wait = all.take(networksOf(address));
+    return wait > 0 ? tooMany(wait) : address;
   };
   return { admit, visit };
 }
