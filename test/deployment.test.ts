@@ -1,6 +1,15 @@
 /** What this repository says of where it runs: packages, services, images, CI, and the limits that README names. */
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  realpathSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -11,6 +20,14 @@ import { largestBody } from "../packages/sdk/src/crypto/content.ts";
 const root = fileURLToPath(new URL("../", import.meta.url));
 /** npm brings it for Linux on x64 and arm64. */
 const NODE = join(root, "node_modules/.bin/node");
+/** The clone under a name without spaces, as the documents put it in /opt: a unit would have to quote others. */
+function installed(): string {
+  const folder = mkdtempSync("/tmp/installed-");
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  const link = join(folder, "aimessage");
+  symlinkSync(root, link);
+  return link;
+}
 const number = (count: number) => count.toLocaleString("en");
 const read = (path: string) => readFileSync(join(root, path), "utf8");
 
@@ -26,9 +43,9 @@ test("every package names the Node that it needs, and an older one is told so by
 });
 
 test.skipIf(!existsSync(NODE))("the systemd unit runs the clone's Node, whatever the system's is", () => {
-  const unit = read("deploy/aimessage-server.service").replaceAll("/opt/aimessage", root.replace(/\/$/, ""));
+  const unit = read("deploy/aimessage-server.service").replaceAll("/opt/aimessage", installed());
   const [node = "", ...words] = (/^ExecStart=(.*)$/m.exec(unit)?.[1] ?? "").split(" ");
-  expect(node).toBe(NODE);
+  expect(realpathSync(node)).toBe(realpathSync(NODE));
   const { status, stdout } = spawnSync(node, [...words, "--version"], { env: { PATH: "/nowhere" }, encoding: "utf8" });
   expect({ status, stdout }).toEqual({ status: 0, stdout: expect.stringMatching(/^\d+\.\d+\.\d+\n$/) });
 });
@@ -39,7 +56,7 @@ test("systemd finds nothing wrong with the unit", ({ skip }) => {
   const folder = mkdtempSync(join(tmpdir(), "unit-"));
   onTestFinished(() => rmSync(folder, { recursive: true }));
   const path = join(folder, "aimessage-server.service");
-  writeFileSync(path, read("deploy/aimessage-server.service").replaceAll("/opt/aimessage", root.replace(/\/$/, "")));
+  writeFileSync(path, read("deploy/aimessage-server.service").replaceAll("/opt/aimessage", installed()));
   const { status, stderr } = spawnSync("systemd-analyze", ["verify", path], { encoding: "utf8" });
   expect({ status, stderr }).toEqual({ status: 0, stderr: expect.not.stringContaining("aimessage") });
 });
@@ -122,7 +139,7 @@ test("systemd finds nothing wrong with what README adds to the unit for port 443
   onTestFinished(() => rmSync(folder, { recursive: true }));
   const path = join(folder, "aimessage-server.service");
   const [, more = ""] = /^```ini\n([^]*?)^```/m.exec(read("README.md")) ?? [];
-  const unit = read("deploy/aimessage-server.service").replaceAll("/opt/aimessage", root.replace(/\/$/, ""));
+  const unit = read("deploy/aimessage-server.service").replaceAll("/opt/aimessage", installed());
   writeFileSync(path, unit.replace("[Install]", `${more}\n[Install]`));
   const { status, stderr } = spawnSync("systemd-analyze", ["verify", path], { encoding: "utf8" });
   expect({ status, stderr }).toEqual({ status: 0, stderr: expect.not.stringContaining("aimessage") });
