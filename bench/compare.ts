@@ -67,6 +67,11 @@ export function withCpu(relay: Worker, measure: () => Promise<number>) {
   };
 }
 
+/** The value below which so large a share of the numbers lies: 0.99 for the 99th percentile. */
+export function quantile(numbers: number[], share: number): number {
+  return numbers.toSorted((a, b) => a - b)[Math.floor(share * (numbers.length - 1))] ?? 0;
+}
+
 export function median(numbers: number[]): number {
   const sorted = [...numbers].sort((a, b) => a - b);
   const middle = Math.floor(sorted.length / 2);

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { compare, type Plan, type Result, withCpu } from "../compare.ts";
+import { compare, type Plan, quantile, type Result, withCpu } from "../compare.ts";
 import { startFloor, startRelay } from "../servers.ts";
 import { startWorker } from "../worker.ts";
 
@@ -60,11 +60,11 @@ export async function roundTrip({ seconds, folder, progress }: Plan): Promise<Re
     ["p50", 0.5, 8],
     ["p99", 0.99, 40],
   ] as const) {
-    const quantile = (took: number[]) => took.toSorted((a, b) => a - b)[Math.floor(share * (took.length - 1))] ?? 0;
     results.push(
       await compare({ figure: "roundtrip", title: `send to handled, ${name}`, unit: " ms", aim: { under } }, progress, {
-        value: async () => quantile(await sender.ask("roundTrips", { to: "receiver", bytes: BODY_BYTES, seconds })),
-        floor: async () => quantile(await bare.ask("hops", { port: echo.port, seconds })),
+        value: async () =>
+          quantile(await sender.ask("roundTrips", { to: "receiver", bytes: BODY_BYTES, seconds }), share),
+        floor: async () => quantile(await bare.ask("hops", { port: echo.port, seconds }), share),
       }),
     );
   }

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import type { Plan, Result } from "../compare.ts";
+import { type Plan, quantile, type Result } from "../compare.ts";
 import { type Server, startRelay } from "../servers.ts";
 import { startWorker } from "../worker.ts";
 
@@ -40,7 +40,7 @@ export async function hostile({ seconds, folder, progress }: Plan): Promise<Resu
     const took = { to: "receiver", bytes: BODY_BYTES, seconds: LENGTHS * seconds };
     const messages = await sender.ask<number[]>("roundTrips", took);
     const logins = await newcomer.ask<number[]>("singles", { port: relay.port, seconds: 2 * seconds });
-    return { messages: p99(messages), logins: p99(logins), memory: await peak() };
+    return { messages: quantile(messages, 0.99), logins: quantile(logins, 0.99), memory: await peak() };
   };
   progress("beside an honest pair: nothing");
   const quiet = await measure();
@@ -69,10 +69,6 @@ function result(title: string, unit: string, value: number, floor: number, atMos
     ratio: value / floor,
     aim: { atMost },
   };
-}
-
-function p99(took: number[]): number {
-  return took.toSorted((a, b) => a - b)[Math.floor(0.99 * (took.length - 1))] ?? 0;
 }
 
 /** Looks at a server's resident memory. @returns what ends it, and says the most that was seen */
