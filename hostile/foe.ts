@@ -53,6 +53,7 @@ export async function besiege(
     await persist(signal, async () => {
       socket = await LoadSocket.open(target.port, own);
       try {
+        signal.throwIfAborted();
         foe ??= await enlist(target, socket, `${name}-${index}`, signal);
         await login(target, socket, foe);
         await work(socket, foe, index);
@@ -110,13 +111,14 @@ async function login(target: Target, socket: LoadSocket, foe: Foe): Promise<void
   if (answer.data.status !== "authenticated") throw new Error(`${username}: ${answer.data.message}`);
 }
 
-/** Sends one request, and again whenever the relay says that it comes too early. */
+/** Sends one request, and again whenever the relay says that it comes too early, until the signal. */
 export async function insist(socket: LoadSocket, value: object, signal: AbortSignal) {
   for (;;) {
     const answer = await socket.ask(value);
     counts.requests += 1;
     if (answer.data?.reason !== "rate_limited") return answer;
     await pause(PAUSE_MS, signal);
+    signal.throwIfAborted();
   }
 }
 

@@ -1,21 +1,29 @@
 import { randomBytes } from "node:crypto";
 import { toBase64 } from "../../packages/sdk/src/protocol/index.ts";
-import { type Attack, besiege, crypto, frames, pour } from "../foe.ts";
+import { type Attack, besiege, crypto, type Foe, frames, pour } from "../foe.ts";
 
 /** Of a credential, which nobody but a contact reads: so large that the package is as large as it may be. */
 const CREDENTIAL_BYTES = 3_400;
 const AT_ONCE = 40;
 
+const stocks = new WeakMap<Foe, string[]>();
+
 /** Accounts that publish as many and as large key packages as the relay takes, and are never heard of again. */
 export const packages: Attack = (target, signal) =>
   besiege(target, { name: "stock", accounts: 30, from: ["127.0.1.6"] }, signal, async (socket, foe) => {
-    const leaf = { ...foe.device, certificate: randomBytes(CREDENTIAL_BYTES) };
-    const key_packages: string[] = [];
-    while (key_packages.length < AT_ONCE)
-      key_packages.push(toBase64((await crypto.makeKeyPackage(leaf, Date.now())).public));
+    const key_packages = stocks.get(foe) ?? (await makeStock(foe, signal));
+    stocks.set(foe, key_packages);
     await pour(
       socket,
       frames((id) => ({ type: "publish_keys", id, data: { key_packages } })),
       signal,
     );
   });
+
+async function makeStock({ device }: Foe, signal: AbortSignal): Promise<string[]> {
+  const leaf = { ...device, certificate: randomBytes(CREDENTIAL_BYTES) };
+  const stock: string[] = [];
+  for (; stock.length < AT_ONCE; signal.throwIfAborted())
+    stock.push(toBase64((await crypto.makeKeyPackage(leaf, Date.now())).public));
+  return stock;
+}
