@@ -24,6 +24,9 @@ const LONGEST_NAME = 10;
 /** A longer text is no id and no type. Each of its characters may be written with an escape, in six. */
 export const LONGEST_ID = 128;
 
+/** A text of which what is found in it may keep the whole. */
+const SHORT = 2 ** 10;
+
 /** So much of a string is read before a search for its end pays. */
 const NEAR = 24;
 
@@ -127,7 +130,8 @@ function closingQuote(text: string, at: number): number {
 function note(look: Look, name: string, text: string, start: number, end: number): void {
   if (end - start > 6 * LONGEST_ID + 2) return;
   const written = text.slice(start, end);
-  const found = written.includes("\\") ? unescaped(written) : written.slice(1, -1);
+  // A slice would keep all of the text for as long as what was found is kept.
+  const found = text.length > SHORT || written.includes("\\") ? unescaped(written) : written.slice(1, -1);
   if (found !== undefined && found.length <= LONGEST_ID) look[name as Found] = found;
 }
 

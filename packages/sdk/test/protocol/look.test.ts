@@ -1,4 +1,6 @@
 // [P-2.7] of docs/protocol.md.
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import { clientFrames, decodeClientFrame, decodeRelayFrame, lookAt, relayFrames } from "../../src/protocol/index.ts";
@@ -53,6 +55,20 @@ test("a look at a frame finds what parsing it would find", () => {
 test("of a field that stands there twice the last one counts, and what lies deeper does not", () => {
   const twice = '{"type":"send","type":"info","id":"1","id":2,"data":{"data":{"group_id":"x"}},"x":{"message_id":"y"}}';
   expect(lookAt(twice)).toMatchObject({ type: "info", id: undefined, group_id: undefined, message_id: undefined });
+});
+
+test("what was found in a large text does not keep the text", () => {
+  setFlagsFromString("--expose-gc");
+  const collect = runInNewContext("gc") as () => void;
+  const data = `{"group_id":"${"g".repeat(64)}","message":"${"x".repeat(1_000_000)}"}`;
+  collect();
+  const before = process.memoryUsage().heapUsed;
+  const found = Array.from({ length: 100 }, () =>
+    lookAt(Buffer.from(`{"type":"send","id":"${"i".repeat(60)}","data":${data}}`).toString()),
+  );
+  collect();
+  expect(process.memoryUsage().heapUsed - before).toBeLessThan(20_000_000);
+  expect(found[99]?.id).toHaveLength(60);
 });
 
 test("whatever the text, a look ends", () => {
