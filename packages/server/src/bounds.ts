@@ -14,3 +14,5 @@ export const UNREAD_BEFORE_LOGIN = 2 ** 16;
 export const CLOSE_MS = 2_000;
 /** The longest time for which nothing is read of a client over its rate. Milliseconds. */
 export const PAUSE_MS = 1_000;
+/** The same after a refused request, of a client whose address has had more refused than it may. Milliseconds. */
+export const REFUSED_PAUSE_MS = 10_000;

@@ -3,10 +3,11 @@ import {
   closeCodes,
   decodeClientFrame,
   encodeRelayFrame,
+  type Look,
   type RelayFrameType,
   type WireReason,
 } from "@aimessage/sdk/protocol";
-import type { RawData, WebSocket } from "ws";
+import type { WebSocket } from "ws";
 import { Answers } from "./answers.ts";
 import * as bounds from "./bounds.ts";
 import type { Context } from "./context.ts";
@@ -17,6 +18,7 @@ import { chargeAccount, groupOf, Intake, type Read, requestId } from "./intake.t
 import type { Over } from "./rate-limit.ts";
 import { type Answer, type Challenge, type FrameData, type Login, refuse, type Session } from "./session.ts";
 import { StorageError } from "./store/store.ts";
+import { Line, type Raw } from "./turns.ts";
 import { Valve } from "./valve.ts";
 import { Writer } from "./writer.ts";
 
@@ -35,6 +37,7 @@ export class Connection implements Session {
   readonly #writer: Writer;
   readonly #intake: Intake;
   readonly #answers = new Answers((answer, replyTo) => this.#answer(answer, replyTo));
+  readonly #line: Line;
   readonly #queue: Read[] = [];
   #blocked: Set<string> | undefined;
   #running = 0;
@@ -52,7 +55,17 @@ export class Connection implements Session {
     this.#valve = new Valve(webSocket);
     this.address = address;
     this.#intake = new Intake(context.config.limits);
-    webSocket.on("message", (data, isBinary) => this.#receive(data, isBinary));
+    this.#line = new Line({
+      turns: context.turns,
+      address,
+      hasRoom: () => context.unfinished.fits(this, this.#framing.reserved),
+      read: (raw) => this.#receive(raw),
+      onWait: (waits) => (waits ? this.#valve.close("turn") : this.#valve.open("turn")),
+    });
+    webSocket.on("message", (data, isBinary) => {
+      this.heardAt = performance.now();
+      if (!this.#closing) this.#line.add({ bytes: data as Buffer, isBinary });
+    });
     socket.on("drain", () => this.#valve.open("unread"));
     socket.on("data", (chunk: Buffer) => this.#follow(chunk));
     webSocket.on("pong", (data) => this.#pong(data.toString("latin1")));
@@ -73,7 +86,7 @@ export class Connection implements Session {
   }
 
   get isIdle(): boolean {
-    return this.#answers.pending === 0 && this.#queue.length === 0;
+    return this.#answers.pending === 0 && this.#queue.length === 0 && this.#line.isEmpty;
   }
 
   push<T extends RelayFrameType>(type: T, data: FrameData<T>): void {
@@ -117,6 +130,7 @@ export class Connection implements Session {
   stopReading(): void {
     this.#closing = true;
     this.#queue.length = 0;
+    this.#line.clear();
   }
 
   goAway(): void {
@@ -131,10 +145,8 @@ export class Connection implements Session {
     this.#webSocket.terminate();
   }
 
-  #receive(data: RawData, isBinary: boolean): void {
-    this.heardAt = performance.now();
+  #receive({ bytes, isBinary }: Raw): void {
     if (this.#closing) return;
-    const bytes = data as Buffer;
     const read = this.#isKnown ? this.#intake.read(bytes, isBinary) : this.#intake.readStranger(bytes, isBinary);
     if (read === "too_large") return this.#tooLarge();
     if (read === "flood") return this.drop("flood before login dropped");
@@ -158,8 +170,9 @@ export class Connection implements Session {
   #follow(chunk: Buffer): void {
     if (this.#closing) return;
     this.#framing.read(chunk);
-    if (!this.#isKnown && this.#intake.isTooLarge(this.#framing.length)) this.#tooLarge();
-    else this.#context.unfinished.hold(this, this.#framing.reserved);
+    if (!this.#isKnown && this.#intake.isTooLarge(this.#framing.length)) return this.#tooLarge();
+    this.#line.expect(this.#framing.length);
+    this.#context.unfinished.hold(this, this.#line.isHeldBack ? 0 : this.#framing.reserved);
   }
 
   /** Behind a login whose answer is on its way frames are the account's. */
@@ -185,47 +198,57 @@ export class Connection implements Session {
   }
 
   #start(read: Read, alone: boolean): void {
-    const { type, id } = read.look;
+    // The text is let go of as soon as it is parsed: what waits for the disk is much.
+    const { look } = read;
+    const { type, id } = look;
     const { metrics } = this.#context;
     metrics.frame(type);
     const silent = type === "received" && id === undefined;
     const finish = this.#answers.reserve(id, silent);
-    const answer = this.#decideSafely(read);
-    if (!(answer instanceof Promise)) {
+    const settle = (answer: Answer): void => {
+      if (answer.type === "error") this.#refused(look);
       finish(answer);
-      return;
-    }
+    };
+    const answer = this.#decideSafely(read);
+    if (!(answer instanceof Promise)) return settle(answer);
     this.#running += 1;
     if (alone) this.#alone = type;
     answer
-      .catch((error: unknown) => this.#failed(error, read))
+      .catch((error: unknown) => this.#failed(error, look))
       .then((settled) => {
         this.#running -= 1;
         if (alone) this.#alone = undefined;
-        finish(settled);
+        settle(settled);
         if (this.#queue.length > 0 || this.#valve.isClosedFor("queue")) this.#startQueued();
       })
       .catch((error: unknown) => this.#context.log.error({ err: error }, "answer failed"));
+    return undefined;
+  }
+
+  /** It was read for nothing: whoever has that done often is read later. */
+  #refused({ length }: Look): void {
+    const over = this.#context.rates.addressRefusedBytes.charge(this.address, length);
+    if (over !== undefined) this.#valve.closeFor("rate", over.pauseMs);
   }
 
   #decideSafely(read: Read): Answer | Promise<Answer> {
     try {
       return this.#decide(read);
     } catch (error) {
-      return this.#failed(error, read);
+      return this.#failed(error, read.look);
     }
   }
 
   #decide(read: Read): Answer | Promise<Answer> {
     const over = this.#charge(read);
     if (over !== undefined) {
-      this.#block(read);
+      this.#block(read.look);
       this.#valve.closeFor("rate", over.pauseMs);
-      return refuse("rate_limited", { retry_after_ms: over.retryAfterMs, ...requestId(read) });
+      return refuse("rate_limited", { retry_after_ms: over.retryAfterMs, ...requestId(read.look) });
     }
     const decoded = decodeClientFrame(read.text, read.look);
     if ("frame" in decoded) return handle(this.#context, this, decoded.frame);
-    this.#block(read);
+    this.#block(read.look);
     return refuseBad(decoded.bad, this.login !== undefined);
   }
 
@@ -244,9 +267,9 @@ export class Connection implements Session {
     if (over !== undefined) this.#valve.closeFor("rate", over.pauseMs);
   }
 
-  #failed(error: unknown, read: Read): Answer {
-    this.#block(read);
-    const named = requestId(read);
+  #failed(error: unknown, look: Look): Answer {
+    this.#block(look);
+    const named = requestId(look);
     if (error instanceof StorageError && error.reason !== "internal") {
       // Once a minute: the log may be on the same disk. Of what was not even tried it has heard.
       if (error.cause !== undefined && this.#context.rates.diskErrors.take() === 0)
@@ -258,8 +281,8 @@ export class Connection implements Session {
   }
 
   /** After a refused `send` nothing more is stored in its group, however it was refused. [P-6.5] */
-  #block(read: Read): void {
-    const group = groupOf(read);
+  #block(look: Look): void {
+    const group = groupOf(look);
     if (group !== undefined && this.login !== undefined) this.blocked.add(group);
   }
 

@@ -10,6 +10,7 @@ import type { Refusals } from "./refusals.ts";
 import type { Session } from "./session.ts";
 import type { RelayStore } from "./store/store.ts";
 import type { TokenKeys } from "./token-keys.ts";
+import type { Turns } from "./turns.ts";
 
 /** What handlers work with. */
 export interface Context {
@@ -19,6 +20,8 @@ export interface Context {
   /** Connections that have not logged in. */
   strangers: Crowd;
   unfinished: Held;
+  /** In which large frames are read. */
+  turns: Turns;
   /** Names of this relay that may be signed at login. [P-4.3] */
   names: string[];
   rates: {
@@ -29,6 +32,7 @@ export interface Context {
     addressClaims: Buckets;
     publishes: Buckets;
     peers: Buckets;
+    addressRefusedBytes: Buckets;
     /** Lines of the log about a full disk. */
     diskErrors: Bucket;
   };

@@ -81,7 +81,7 @@ function weight(bytes: number, each: number): number {
 }
 
 /** The id that the client has given to what it sends: errors repeat it. */
-export function requestId({ look: { type, message_id, commit_id } }: Read): {
+export function requestId({ type, message_id, commit_id }: Look): {
   message_id?: string;
   commit_id?: string;
 } {
@@ -91,6 +91,6 @@ export function requestId({ look: { type, message_id, commit_id } }: Read): {
 }
 
 /** The group that a `send` is for, also one that is malformed otherwise, or was not parsed. */
-export function groupOf({ look: { type, group_id } }: Read): string | undefined {
+export function groupOf({ type, group_id }: Look): string | undefined {
   return type === "send" && group_id?.length === 64 ? group_id : undefined;
 }

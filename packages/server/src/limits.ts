@@ -154,6 +154,13 @@ export const limitOptions = {
   addressClaimsPerSecond: { unit: "per second", value: 5, lifted: NONE, why: "key packages claimed from one address" },
   addressClaimsBurst: { unit: "count", value: 200, why: "how many of them at once" },
   publishesPerHour: { unit: "per hour", value: 360, lifted: NONE, why: "stocks of key packages of one device" },
+  addressRefusedBytesPerSecond: {
+    unit: "bytes",
+    value: MIB,
+    lifted: NONE,
+    why: "refused requests of one address: each was read for nothing",
+  },
+  addressRefusedBytesBurst: { unit: "bytes", value: 2 * MIB, why: "how many of them at once" },
   peersPerSecond: { unit: "per second", value: 20, lifted: NONE, why: "names in the `peers` frames of an account" },
   peersBurst: { unit: "count", value: 2_000, why: "how many of them at once" },
   loginTimeout: { unit: "milliseconds", value: 120 * SECOND, why: "a connection that never logs in is closed" },
@@ -171,7 +178,7 @@ export const limitOptions = {
   },
   unfinishedBytesOfAll: {
     unit: "bytes",
-    value: 64 * MIB,
+    value: 32 * MIB,
     why: "messages that are not whole, a quarter for each address and account; beyond it, the largest are ended",
   },
 } as const satisfies Record<string, LimitOption>;

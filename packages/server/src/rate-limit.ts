@@ -12,13 +12,15 @@ export interface Over {
 export class Bucket {
   readonly #perMillisecond: number;
   readonly #burst: number;
+  readonly #mostPauseMs: number;
   #tokens: number;
   #at: number;
   #pausedUntil = 0;
 
-  constructor(perSecond: number, burst: number) {
+  constructor(perSecond: number, burst: number, mostPauseMs = PAUSE_MS) {
     this.#perMillisecond = perSecond / 1000;
     this.#burst = burst;
+    this.#mostPauseMs = mostPauseMs;
     this.#tokens = burst;
     this.#at = performance.now();
   }
@@ -39,7 +41,7 @@ export class Bucket {
     const retryAfterMs = this.take(count);
     if (retryAfterMs === 0) return undefined;
     const now = performance.now();
-    this.#pausedUntil = Math.min(Math.max(this.#pausedUntil, now) + retryAfterMs, now + PAUSE_MS);
+    this.#pausedUntil = Math.min(Math.max(this.#pausedUntil, now) + retryAfterMs, now + this.#mostPauseMs);
     return { retryAfterMs, pauseMs: this.#pausedUntil - now };
   }
 
@@ -64,12 +66,14 @@ export class Bucket {
 export class Buckets {
   readonly #perSecond: number;
   readonly #burst: number;
+  readonly #mostPauseMs: number;
   readonly #buckets = new Map<string, Bucket>();
   #pruneAt = 1024;
 
-  constructor(perSecond: number, burst: number) {
+  constructor(perSecond: number, burst: number, mostPauseMs = PAUSE_MS) {
     this.#perSecond = perSecond;
     this.#burst = burst;
+    this.#mostPauseMs = mostPauseMs;
   }
 
   /** Takes tokens of a key's bucket. Returns 0, or the milliseconds until there are so many. */
@@ -91,7 +95,7 @@ export class Buckets {
     let bucket = this.#buckets.get(key);
     if (bucket === undefined) {
       this.#prune();
-      this.#buckets.set(key, (bucket = new Bucket(this.#perSecond, this.#burst)));
+      this.#buckets.set(key, (bucket = new Bucket(this.#perSecond, this.#burst, this.#mostPauseMs)));
     }
     return bucket;
   }

@@ -8,6 +8,7 @@ import type { WireReason } from "@aimessage/sdk/protocol";
 import { WebSocketServer } from "ws";
 import { openDesk } from "./admin/desk.ts";
 import { administer } from "./administer.ts";
+import { REFUSED_PAUSE_MS } from "./bounds.ts";
 import { keepCertificate } from "./certificate.ts";
 import { type Config, defaultConfig } from "./config.ts";
 import { Connection } from "./connection.ts";
@@ -15,6 +16,7 @@ import type { Context } from "./context.ts";
 import { crowd } from "./crowd.ts";
 import { Delivery, type DeliveryOptions } from "./delivery.ts";
 import { gate, refuse } from "./gate.ts";
+import { Heap } from "./heap.ts";
 import { unfinished } from "./held.ts";
 import { httpServer, metricsServer, networksOf } from "./http.ts";
 import { Hub } from "./hub.ts";
@@ -33,6 +35,7 @@ import { boundSockets } from "./sockets.ts";
 import { SteadyClock } from "./steady-clock.ts";
 import { startSweeps } from "./sweeps.ts";
 import { tokenKeys } from "./token-keys.ts";
+import { Turns } from "./turns.ts";
 
 /** Pieces of one message, and of what the system has read of it: each takes a hundred bytes, however small it is. [P-1.3] */
 const MAX_FRAGMENTS = 256;
@@ -127,6 +130,7 @@ async function start(config: Config): Promise<Relay> {
     hub,
     strangers,
     unfinished: unfinished(config.limits),
+    turns: new Turns(config.ownProcess ? new Heap() : undefined),
     metrics,
     refusals,
     log,
@@ -208,8 +212,11 @@ async function start(config: Config): Promise<Relay> {
   };
 }
 
+/** Connections that wait to be accepted: the system has each try again after a second, and later, for which there is no room. */
+const BACKLOG = 4096;
+
 async function listening(server: Server, { port, host }: { port: number; host: string }): Promise<void> {
-  server.listen(port, host);
+  server.listen({ port, host, backlog: BACKLOG });
   await once(server, "listening");
 }
 
@@ -247,6 +254,11 @@ function rates(limits: Limits): Context["rates"] {
     addressClaims: new Buckets(limits.addressClaimsPerSecond, limits.addressClaimsBurst),
     publishes: new Buckets(limits.publishesPerHour / 3600, limits.publishesPerHour),
     peers: new Buckets(limits.peersPerSecond, limits.peersBurst),
+    addressRefusedBytes: new Buckets(
+      limits.addressRefusedBytesPerSecond,
+      limits.addressRefusedBytesBurst,
+      REFUSED_PAUSE_MS,
+    ),
     diskErrors: new Bucket(1 / 60, 1),
   };
 }

@@ -1,7 +1,10 @@
 import type { WebSocket } from "ws";
 
-/** Why nothing more is read from a client: too much waits to be done, or to be read by it, it is over its rate, or ends. */
-export type Why = "queue" | "unread" | "rate" | "end";
+/**
+ * Why nothing more is read from a client: too much waits to be done, or to be read by it, a large frame waits for its turn, it is
+ * over its rate, or ends.
+ */
+export type Why = "queue" | "unread" | "turn" | "rate" | "end";
 
 /** Lets a client's frames in, or has them wait in the network: its own system holds it back then. */
 export class Valve {

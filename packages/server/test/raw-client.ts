@@ -123,8 +123,12 @@ export async function loginToken(client: RawClient, { username, key }: TokenUser
 }
 
 /** A new connection, logged in as a new token account. */
-export async function tokenClient(url: string, username: string): Promise<RawClient & { user: TokenUser }> {
-  const client = await RawClient.open(url);
+export async function tokenClient(
+  url: string,
+  username: string,
+  options?: ClientOptions,
+): Promise<RawClient & { user: TokenUser }> {
+  const client = await RawClient.open(url, options);
   const user = await registerToken(client, username);
   await loginToken(client, user);
   return Object.assign(client, { user });

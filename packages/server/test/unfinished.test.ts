@@ -86,38 +86,42 @@ test("[A-8] a message that is not whole in time ends its connection, whatever pi
   expect((await quiet.ask("heartbeat")).data.status).toBe("ok");
 });
 
-test("[A-8] messages that are not whole take a bounded part of memory, and whole ones go on", async () => {
+test("[A-8] messages that grow beyond the part of memory for them are ended, and whole ones go on", async () => {
   await using relay = await relayWith({ unfinishedBytesOfAll: 2_000_000, frameBytes: 400_000 });
-  const hoarders = await Promise.all(["aaa", "bbb", "ccc", "ddd"].map((name) => tokenClient(relay.url, name)));
+  const hoarders = await Promise.all(["aaa", "bbb"].map((name) => tokenClient(relay.url, name)));
   using honest = await tokenClient(relay.url, "honest");
+  using quiet = await tokenClient(relay.url, "quiet");
   const rest = Buffer.alloc(300, "x");
   const body = JSON.stringify({ type: "heartbeat", id: "h", data: { x: rest.toString() } });
   tcp(honest).write(frame(TEXT, Buffer.from(body.slice(0, 20)), { length: body.length }));
   let ended = 0;
-  for (const hoarder of hoarders) {
-    void hoarder.closed.then(() => (ended += 1));
-    for (const opcode of [TEXT, MORE]) tcp(hoarder).write(frame(opcode, Buffer.alloc(100_000, " "), { fin: false }));
-  }
+  for (const { socket } of hoarders) socket.once("close", () => (ended += 1));
+  for (const opcode of [TEXT, MORE, MORE])
+    for (const hoarder of hoarders) {
+      tcp(hoarder).write(frame(opcode, Buffer.alloc(100_000, " "), { fin: false }));
+      expect((await quiet.ask("heartbeat")).data.status).toBe("ok");
+    }
   // They are of one address, whose share is a quarter.
-  await eventually("two are ended", () => ended >= 2);
+  await eventually("one is ended", () => ended > 0);
   tcp(honest).write(body.slice(20));
   expect((await honest.read(({ reply_to }) => reply_to === "h")).data.status).toBe("ok");
-  expect(ended).toBeLessThan(4);
+  expect(ended).toBe(1);
   for (const hoarder of hoarders) hoarder[Symbol.dispose]();
 });
 
-test("[A-8] a message that says it is too much beside others is not read, and those go on", async () => {
+test("[A-8] large messages for which there is no room beside others wait, and are read when there is", async () => {
   await using relay = await relayWith({ unfinishedBytesOfAll: 400_000, frameBytes: 100_000 });
-  using first = await tokenClient(relay.url, "first");
-  using second = await tokenClient(relay.url, "second");
-  const body = JSON.stringify({ type: "send", id: "s", data: { to: "first", message: "x".repeat(60_000) } });
-  tcp(first).write(frame(TEXT, Buffer.from(body.slice(0, 50_000)), { length: body.length }));
-  expect((await second.ask("heartbeat")).data.status).toBe("ok");
-  // An address may have a quarter.
-  tcp(second).write(frame(TEXT, Buffer.from(" "), { length: body.length }));
-  await second.closed;
-  tcp(first).write(body.slice(50_000));
-  expect((await first.read(({ reply_to }) => reply_to === "s")).data.status).toBe("delivered");
+  const senders = await Promise.all(["aaa", "bbb", "ccc", "ddd", "eee"].map((name) => tokenClient(relay.url, name)));
+  using other = await tokenClient(relay.url, "other");
+  const body = JSON.stringify({ type: "send", id: "s", data: { to: "other", message: "x".repeat(60_000) } });
+  // An address may have a quarter: of five one finds room.
+  for (const sender of senders)
+    tcp(sender).write(frame(TEXT, Buffer.from(body.slice(0, 100)), { length: body.length }));
+  expect((await other.ask("heartbeat")).data.status).toBe("ok");
+  for (const sender of senders) tcp(sender).write(body.slice(100));
+  for (const sender of senders)
+    expect((await sender.read(({ reply_to }) => reply_to === "s")).data.status).toMatch(/delivered|stored/);
+  for (const sender of senders) sender[Symbol.dispose]();
 });
 
 test("the largest frame finds room, however little there is for messages that are not whole", async () => {

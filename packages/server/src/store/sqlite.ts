@@ -108,7 +108,7 @@ interface Below {
 
 function openStore(db: DatabaseSync, options: StoreOptions, below: Below | undefined): RelayStore {
   const { limits, clock = Date.now, onCommit = () => {} } = options;
-  db.exec("PRAGMA temp_store = MEMORY; PRAGMA cache_size = -65536");
+  db.exec("PRAGMA temp_store = MEMORY; PRAGMA cache_size = -8192");
   migrate(db);
   if (options.maxPages !== undefined) db.exec(`PRAGMA max_page_count = ${options.maxPages}`);
   const logId = readLogId(db, options.restored ?? false);
