@@ -12,6 +12,9 @@ export const RENEW_MS = 5_000;
 const GRACE_MS = 7_500;
 /** How long a message waits that was given back without a word. Milliseconds. */
 const GIVEN_BACK_MS = 1_000;
+/** Those that wait are looked at again after so long, or so many times as long as it takes: others may have changed them. */
+const LOOK_AGAIN_MS = 1_000;
+const LOOK_SHARE = 10;
 
 /**
  * Judges how long messages have to wait: for a claim to run out, or for their next attempt. The clock of the day is asked
@@ -22,6 +25,11 @@ export class WaitWatch {
   readonly #seen = new Map<number, { what: string; end: number; look: number }>();
   readonly #graceMs: number;
   #look = 0;
+  /** Where the present look has got to, when it began (`performance.now()`), and how long it has taken. */
+  #after: string | undefined;
+  #begunAt = 0;
+  #spent = 0;
+  #lookAgainAt = 0;
 
   /** Whether the clock of the day is not believed just now. */
   readonly hasJumped: () => boolean;
@@ -50,13 +58,71 @@ export class WaitWatch {
     return Date.now() + seen.end - performance.now();
   }
 
-  beginLook(): void {
-    this.#look += 1;
+  /**
+   * Looks for the first message that is free. What was seen to wait is not read again before its time has come, so that many
+   * that wait cost those behind them nothing.
+   * @param look Returns the row at a place, if it is wanted
+   * @returns its place, or when the next will be free
+   */
+  async find(
+    tx: ReadTransaction,
+    look: (tx: ReadTransaction, seq: string) => Promise<InboxRecord | undefined>,
+  ): Promise<string | number> {
+    const started = performance.now();
+    if (started >= this.#lookAgainAt) this.#beginLook();
+    try {
+      return (await this.#findDue(tx, look)) ?? (await this.#findNew(tx, look)) ?? this.#nextFree();
+    } finally {
+      this.#spent += performance.now() - started;
+      this.#lookAgainAt = this.#begunAt + Math.max(LOOK_AGAIN_MS, LOOK_SHARE * this.#spent);
+    }
   }
 
-  /** Everything that waits was looked at: what else was seen before is gone. */
-  endWholeLook(): void {
-    for (const [seq, { look }] of this.#seen) if (look !== this.#look) this.#seen.delete(seq);
+  #beginLook(): void {
+    this.#look += 1;
+    this.#after = undefined;
+    this.#begunAt = performance.now();
+    this.#spent = 0;
+  }
+
+  /** Among those that this look has seen. */
+  async #findDue(
+    tx: ReadTransaction,
+    look: (tx: ReadTransaction, seq: string) => Promise<InboxRecord | undefined>,
+  ): Promise<string | undefined> {
+    const due: number[] = [];
+    for (const [seq, seen] of this.#seen) if (seen.look === this.#look && seen.end <= performance.now()) due.push(seq);
+    for (const seq of due.toSorted((a, b) => a - b)) {
+      const row = await look(tx, pad(seq));
+      if (row?.state !== "unhandled") this.#seen.delete(seq);
+      else if (this.freeAt(row) <= Date.now()) return pad(seq);
+    }
+    return undefined;
+  }
+
+  /** Among those behind them. */
+  async #findNew(
+    tx: ReadTransaction,
+    look: (tx: ReadTransaction, seq: string) => Promise<InboxRecord | undefined>,
+  ): Promise<string | undefined> {
+    for (let keys; keys === undefined || keys.length === AHEAD;) {
+      keys = await tx.list({ prefix: "unhandled/", after: this.#after, limit: AHEAD });
+      for (const [key] of keys) {
+        const seq = key.slice("unhandled/".length);
+        const row = await look(tx, seq);
+        if (row !== undefined && this.freeAt(row) <= Date.now()) return seq;
+        this.#after = key;
+      }
+    }
+    // All that wait were looked at: what was seen earlier is gone.
+    for (const [seq, { look: last }] of this.#seen) if (last !== this.#look) this.#seen.delete(seq);
+    return undefined;
+  }
+
+  #nextFree(): number {
+    let next = Infinity;
+    for (const { end } of this.#seen.values()) next = Math.min(next, end);
+    return Date.now() + next - performance.now();
   }
 }
 
@@ -70,9 +136,13 @@ export async function claimNext(
   wanted: (row: InboxRecord) => boolean,
   watch: WaitWatch,
 ): Promise<Claimed> {
+  const look = async (tx: ReadTransaction, seq: string): Promise<InboxRecord | undefined> => {
+    const row = await find(tx, "in/", seq);
+    return row !== undefined && wanted(row) ? row : undefined;
+  };
   for (;;) {
     // Looked for without keeping others from writing.
-    const seen = await store.read((tx) => firstFree(tx, wanted, watch));
+    const seen = await store.read((tx) => watch.find(tx, look));
     if (typeof seen === "number") return { until: seen };
     const row = await store.write(async (tx) => {
       const found = await get(tx, "in/", seen);
@@ -85,30 +155,6 @@ export async function claimNext(
     });
     if (row !== undefined && !(await endIfLate(store, row, watch.hasJumped))) return { row };
   }
-}
-
-/** The place of the first that is free, or when the next will be. */
-async function firstFree(
-  tx: ReadTransaction,
-  wanted: (row: InboxRecord) => boolean,
-  watch: WaitWatch,
-): Promise<string | number> {
-  let next = Infinity;
-  watch.beginLook();
-  for (let after: string | undefined, keys; ; after = keys.at(-1)?.[0]) {
-    keys = await tx.list({ prefix: "unhandled/", after, limit: AHEAD });
-    for (const [key] of keys) {
-      const seq = key.slice("unhandled/".length);
-      const row = await find(tx, "in/", seq);
-      if (row === undefined || !wanted(row)) continue;
-      const free = watch.freeAt(row);
-      if (free <= Date.now()) return seq;
-      next = Math.min(next, free);
-    }
-    if (keys.length < AHEAD) break;
-  }
-  watch.endWholeLook();
-  return next;
 }
 
 /** Keeps a claim while its message is worked on. */

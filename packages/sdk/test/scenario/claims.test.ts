@@ -1,0 +1,71 @@
+/** What waits for its next attempt costs those behind it nothing, however much it is. */
+import { expect, test } from "vitest";
+import { moveOn } from "../../../../test/clocks.ts";
+import { claimNext, WaitWatch } from "../../src/client/claims.ts";
+import { get, type InboxRecord, pad, put } from "../../src/client/records.ts";
+import { eventually, World } from "./world.ts";
+
+const HOUR_MS = 3_600_000;
+
+/** An inbox to which messages are added by hand, and a listener that counts the rows it reads. */
+async function inbox() {
+  const world = await World.create();
+  const [alice, bob] = [await world.open("alice"), await world.open("bob")];
+  await (await alice.send("bob", "hello")).stored();
+  await bob.sync();
+  await bob.close();
+  const store = world.memory("bob");
+  const row = await store.read((tx) => get(tx, "in/", pad(1)));
+  if (row === undefined) throw new Error("nothing has come");
+  const add = (seqs: number[], more: Partial<InboxRecord>) =>
+    store.write(async (tx) => {
+      for (const seq of seqs) {
+        await put(tx, "in/", pad(seq), { ...row, id: `m${seq}`, seq, ...more });
+        await tx.put(`unhandled/${pad(seq)}`, "");
+      }
+    });
+  const watch = new WaitWatch(0, () => false);
+  const reads = { count: 0 };
+  const wanted = () => (reads.count += 1) > 0;
+  const claim = async () => {
+    const next = await claimNext(store, "me", wanted, watch);
+    return "row" in next ? next.row.seq : undefined;
+  };
+  return { add, claim, reads, [Symbol.asyncDispose]: () => world[Symbol.asyncDispose]() };
+}
+
+const from = (first: number, count: number) => Array.from({ length: count }, (_, index) => first + index);
+
+test("messages behind thousands that wait for their next attempt are found without a look at those", async () => {
+  await using waiting = await inbox();
+  const { add, claim, reads } = waiting;
+  await add(from(1, 3_000), { retry_at: Date.now() + HOUR_MS, retry_after: HOUR_MS });
+  for (let seq = 5_001; seq <= 5_100; seq++) {
+    await add([seq], {});
+    expect(await claim()).toBe(seq);
+  }
+  expect(await claim()).toBeUndefined();
+  // Now and then all are looked at: others may have changed them.
+  expect(reads.count).toBeLessThan(20_000);
+});
+
+test("those whose time has come are found in their order, before what came later", async () => {
+  await using waiting = await inbox();
+  const { add, claim } = waiting;
+  await add(from(1, 100), { retry_at: Date.now() + HOUR_MS, retry_after: HOUR_MS });
+  await add([7, 50, 99], { retry_at: Date.now() + 900, retry_after: 900 });
+  expect(await claim()).toBeUndefined();
+  await add([101], {});
+  moveOn(900);
+  expect([await claim(), await claim(), await claim(), await claim()]).toEqual([7, 50, 99, 101]);
+  expect(await claim()).toBeUndefined();
+});
+
+test("what another process gives back, or redelivers, is found soon", async () => {
+  await using waiting = await inbox();
+  const { add, claim } = waiting;
+  await add(from(1, 100), { claim: { by: "another process", until: Date.now() + HOUR_MS } });
+  expect(await claim()).toBeUndefined();
+  await add([50], {});
+  await eventually("it is found", async () => (await claim()) === 50);
+});
