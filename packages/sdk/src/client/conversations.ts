@@ -11,6 +11,7 @@ import {
 } from "../protocol/index.ts";
 import type { ReadTransaction, WriteTransaction } from "../store/store.ts";
 import { GROUPS_PER_CONTACT, meet, nameReplaced, replacedGroups, type Trust } from "./contacts.ts";
+import { leastStock, lessIsLeft } from "./key-stock.ts";
 import { sendUnreadAgain } from "./resend.ts";
 import { type ContactRecord, get, type GroupRecord, owed, pad, put, remove, removeKeyPackage } from "./records.ts";
 import type { Conversation, Turn } from "./turn.ts";
@@ -144,14 +145,14 @@ export async function acceptWelcome(
 async function useKeyPackage(turn: Turn, ref: string, lastResort: boolean, from: string): Promise<void> {
   if (!lastResort) {
     await removeKeyPackage(turn.tx, ref);
+    await lessIsLeft(turn.tx, (await leastStock(turn.tx)) - 1);
     return;
   }
   const key = await get(turn.tx, "key/", ref);
   if (key !== undefined && key.delete_at === undefined)
     await put(turn.tx, "key/", ref, { ...key, delete_at: turn.now + LAST_RESORT_GRACE_MS });
   turn.lastResortUsed = true;
-  // The least since the login: what was published since may be newer than the claim.
-  const stock = Number((await turn.tx.get("meta/least-stock")) ?? "0");
+  const stock = await leastStock(turn.tx);
   if (stock > 0)
     await turn.alert(
       "last_resort",

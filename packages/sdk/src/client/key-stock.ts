@@ -1,4 +1,4 @@
-import type { WriteTransaction } from "../store/store.ts";
+import type { ReadTransaction, WriteTransaction } from "../store/store.ts";
 import { STOCK } from "./account.ts";
 import { countKeyPackages, type Filling, lastResortIsDue, replenish } from "./key-packages.ts";
 import { get, list, put } from "./records.ts";
@@ -47,6 +47,12 @@ export class KeyStock {
     await this.#plan(turn);
   }
 
+  /** At the beginning of a turn, in its transaction: what was said of it before what the turn reads was sent. */
+  async hear(turn: Turn): Promise<void> {
+    const stock = this.#filling.connection.keysLow;
+    if (stock !== undefined) await lessIsLeft(turn.tx, stock);
+  }
+
   /** At the end of a turn, in its transaction. */
   async turn(turn: Turn): Promise<void> {
     this.#fillDue ||= turn.lastResortUsed;
@@ -83,7 +89,11 @@ export class KeyStock {
     this.#filledAt = now;
     connection.keysLow = undefined;
     this.#fillDue = false;
-    if (stock !== undefined) await store.write((tx) => tx.put("meta/relay-stock", String(stock)));
+    if (stock !== undefined)
+      await store.write(async (tx) => {
+        await tx.put("meta/relay-stock", String(stock));
+        await lessIsLeft(tx, stock);
+      });
     await replenish(this.#filling);
   }
 
@@ -134,6 +144,19 @@ export class KeyStock {
     this.#renewAt = Math.min(this.#renewAt, turn.ticks + free);
     this.#renewLatest = this.#renewAt + (overdue ? 0 : BUSY_MS);
   }
+}
+
+/**
+ * The least that the relay had of our single-use key packages since the login, as far as it has said, and others have shown by using
+ * them: what was published since may be newer than a claim.
+ */
+export async function leastStock(tx: ReadTransaction): Promise<number> {
+  return Number((await tx.get("meta/least-stock")) ?? "0");
+}
+
+/** No more than so many are left. */
+export async function lessIsLeft(tx: WriteTransaction, stock: number): Promise<void> {
+  if (stock < (await leastStock(tx))) await tx.put("meta/least-stock", String(Math.max(0, stock)));
 }
 
 /** Has the stock be replaced, as something that is due since then (Unix ms). */

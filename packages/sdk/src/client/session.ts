@@ -143,6 +143,7 @@ export class Session {
     const openings = await this.#claim();
     const turn = await this.#turn(async (turn) => {
       await applyAnswers(turn, flight);
+      await this.#keys.hear(turn);
       await this.#peers.turn(turn);
       await continueAgain(turn);
       await continueReports(turn);

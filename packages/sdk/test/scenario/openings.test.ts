@@ -93,6 +93,17 @@ describe("the last-resort key package", () => {
     expect(used?.delete_at).toBeDefined();
   });
 
+  test("its use is no fault of a relay whose stock was used up by many who wrote at once", async () => {
+    await using world = await World.create({ limits: { keyPackages: 4 }, noLimits: true });
+    const bob = await world.open("bob");
+    follow(bob);
+    await bob.users();
+    const names = ["anna", "dora", "frank", "gustav", "heinrich", "ingrid"];
+    const agents = await Promise.all(names.map((name) => world.open(name)));
+    await Promise.all(agents.map(async (agent) => (await agent.send("bob", "hello")).handled()));
+    expect(await alertKinds(bob)).not.toContain("last_resort");
+  });
+
   test("is replaced after a week, however many others are left, and however new they are", async () => {
     await using world = await World.create();
     const first = await world.open("bob");
