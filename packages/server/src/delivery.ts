@@ -10,6 +10,8 @@ export interface DeliveryOptions {
   clock: () => number;
   /** Told of an entry that has expired before it could be pushed. */
   onExpired: () => void;
+  /** Told, when a push ends, how many bytes of it were not acknowledged: they are read and pushed again. */
+  onUnread: (session: Session, bytes: number) => void;
   /** Told of a store that cannot be read. */
   onError: (error: unknown) => void;
 }
@@ -69,6 +71,7 @@ export class Delivery {
 
   /** Stops pushing: another connection has the mailbox now, or this one is gone. */
   suspend(): void {
+    if (this.#active && this.#inFlightBytes > 0) this.#options.onUnread(this.session, this.#inFlightBytes);
     this.#active = false;
     this.#caughtUp = false;
     this.#backlogPushed();

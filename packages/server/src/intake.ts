@@ -76,6 +76,11 @@ export function chargeAccount(
   return over === undefined && type === "publish_keys" ? publishes.charge(account, 1) : over;
 }
 
+/** Charges an account for mail that it was pushed and has not acknowledged: it is pushed again. */
+export function chargeUnread({ frames }: Record<"frames", Buckets>, account: string, bytes: number): void {
+  frames.owe(account, Math.floor(bytes / COUNTED));
+}
+
 function weight(bytes: number, each: number): number {
   return 1 + Math.floor(bytes / each);
 }

@@ -45,6 +45,13 @@ export class Bucket {
     return { retryAfterMs, pauseMs: this.#pausedUntil - now };
   }
 
+  /** Takes tokens for what is done already, also those that are still to come: a burst of them at most. */
+  owe(count: number): void {
+    if (this.#perMillisecond === 0) return;
+    this.#refill();
+    this.#tokens = Math.max(this.#tokens - count, -this.#burst);
+  }
+
   get isFull(): boolean {
     return this.taken === 0;
   }
@@ -84,6 +91,11 @@ export class Buckets {
   /** The same, and how long to pause. */
   charge(key: string, count: number): Over | undefined {
     return this.#perSecond === 0 ? undefined : this.#of(key).charge(count);
+  }
+
+  /** Takes tokens for what is done already. */
+  owe(key: string, count: number): void {
+    if (this.#perSecond > 0) this.#of(key).owe(count);
   }
 
   /** Tokens of a key's bucket that have been taken and have not come back. */

@@ -20,6 +20,7 @@ import { Heap } from "./heap.ts";
 import { unfinished } from "./held.ts";
 import { httpServer, metricsServer, networksOf } from "./http.ts";
 import { Hub } from "./hub.ts";
+import { chargeUnread } from "./intake.ts";
 import { keepAlive } from "./keep-alive.ts";
 import { defaultLimits, type Limits } from "./limits.ts";
 import { createLog, type Log } from "./log.ts";
@@ -116,12 +117,14 @@ async function start(config: Config): Promise<Relay> {
   });
   const refusals = parts.use(new Refusals(store, clock, log));
   const sweeps = parts.use(startSweeps(store, metrics, log));
+  const rates = ratesOf(config.limits);
   const deliveries: DeliveryOptions = {
     store,
     inFlightMessages: config.limits.inFlightMessages,
     inFlightBytes: config.limits.inFlightBytes,
     clock,
     onExpired: sweeps.soon,
+    onUnread: ({ login }, bytes) => login !== undefined && chargeUnread(rates, login.name, bytes),
     onError: (error) => log.error({ err: error }, "mailbox cannot be read"),
   };
   const context: Context = {
@@ -136,7 +139,7 @@ async function start(config: Config): Promise<Relay> {
     log,
     names: [],
     clock,
-    rates: rates(config.limits),
+    rates,
     tokenKeys: tokenKeys(),
     sweepSoon: sweeps.soon,
     deliver: (mailbox, session) => new Delivery(mailbox, session, deliveries),
@@ -245,7 +248,7 @@ function destroy(this: Duplex): void {
   this.destroy();
 }
 
-function rates(limits: Limits): Context["rates"] {
+function ratesOf(limits: Limits): Context["rates"] {
   return {
     frames: new Buckets(limits.framesPerSecond, limits.framesBurst),
     lightFrames: new Buckets(limits.lightFramesPerSecond, limits.lightFramesBurst),

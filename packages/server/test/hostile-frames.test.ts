@@ -1,4 +1,5 @@
 // [P-2.7], [P-11.2] of docs/protocol.md.
+import { randomBytes } from "node:crypto";
 import { afterEach, expect, test, vi } from "vitest";
 import { eventually } from "../../../test/waiting.ts";
 import { createRelay, type Limits } from "../src/index.ts";
@@ -128,3 +129,37 @@ test("[A-8] of a flood that is over its rate little is answered, and of pings li
     expect(heard).toBeLessThan(1000);
   }
 });
+
+test.each(["another listens in its turn", "its connection ends"])(
+  "[A-9] mail that is pushed again and again without being acknowledged counts for its account: %s",
+  async (how) => {
+    const BYTES = 700_000;
+    await using relay = await createRelay({
+      port: 0,
+      store: "memory",
+      noLimits: true,
+      limits: { framesPerSecond: 1, framesBurst: 100 },
+    });
+    const [alice, bob] = [await newAgent(relay.url, "alice"), await newAgent(relay.url, "bob")];
+    using sender = await alice.connect();
+    const group = randomGroup();
+    await sender.ask("commit", alice.opening(bob, group));
+    const message = randomBytes(BYTES).toString("base64");
+    for (const message_id of ["m1", "m2", "m3"])
+      await sender.ask("send", { to: "bob", message, group_id: group, epoch: 1, message_id });
+    let refused: string | undefined;
+    let rounds = 0;
+    let before: RawClient | undefined;
+    for (; refused === undefined && rounds < 10; rounds++) {
+      const client = await bob.connect();
+      const { type, data } = await client.ask("listen");
+      if (type === "error") refused = data.reason;
+      else await client.read(({ data }) => data.message_id === "m3");
+      if (how === "its connection ends") client[Symbol.dispose]();
+      before?.[Symbol.dispose]();
+      before = client;
+    }
+    before?.[Symbol.dispose]();
+    expect({ refused, isSoon: rounds < 7 }).toEqual({ refused: "rate_limited", isSoon: true });
+  },
+);
