@@ -9,11 +9,11 @@ const BUSY_LIMIT_MS = 10_000;
 
 /** Tries again, without blocking, while another process writes. */
 export async function patiently(attempt: () => void): Promise<void> {
-  for (const deadline = Date.now() + BUSY_LIMIT_MS; ; await sleep(2 + Math.random() * 10)) {
+  for (const deadline = performance.now() + BUSY_LIMIT_MS; ; await sleep(2 + Math.random() * 10)) {
     try {
       return attempt();
     } catch (error) {
-      if (!isBusy(error) || Date.now() > deadline) throw error;
+      if (!isBusy(error) || performance.now() > deadline) throw error;
     }
   }
 }

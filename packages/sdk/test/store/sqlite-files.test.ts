@@ -19,6 +19,7 @@ import { DatabaseSync } from "node:sqlite";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it, vi } from "vitest";
 import { SqliteStore } from "../../src/node/sqlite-store.ts";
+import { eventually, never } from "../../../../test/waiting.ts";
 import { smallDisk } from "../../../../test/small-disk.ts";
 import { newFolder, openStore } from "./folder.ts";
 import { startChild } from "./process.ts";
@@ -303,6 +304,27 @@ it("a write waits while another process writes, and readers do not", async () =>
   other.close();
   await write;
   expect(await reader.read((tx) => tx.get("a"))).toBe("waited");
+});
+
+it("a write that waits for another process is not given up because the clock was set", async () => {
+  const folder = newFolder();
+  const store = await openStore(folder);
+  const other = new DatabaseSync(join(folder, "agent.db"));
+  other.exec("BEGIN IMMEDIATE");
+  const exec = vi.spyOn(DatabaseSync.prototype, "exec");
+  const write = store.write((tx) => tx.put("a", "waited"));
+  await eventually("it waits", () => exec.mock.calls.length > 1);
+  exec.mockRestore();
+  let isOver = false;
+  void write.finally(() => (isOver = true)).catch(() => undefined);
+  const now = Date.now.bind(Date);
+  const clock = vi.spyOn(Date, "now").mockImplementation(() => now() + 3_600_000);
+  await never("it is given up", () => isOver);
+  clock.mockRestore();
+  other.exec("COMMIT");
+  other.close();
+  await write;
+  expect(await store.read((tx) => tx.get("a"))).toBe("waited");
 });
 
 describe("a full disk", () => {
