@@ -215,7 +215,8 @@ export class Link {
       const disabled = known.reason === "account_disabled";
       if (!known.shouldRetry() && !misread && !disabled) throw known;
       this.#failed(known);
-      return worked && !misread ? 1 : attempt + 1;
+      // What fails here, and not on the way, fails at the next login as well.
+      return worked && known.code === "relay_unreachable" ? 1 : attempt + 1;
     } finally {
       connection?.close();
       await session?.settled();

@@ -203,6 +203,19 @@ test("that the disk has no room fails no message", async () => {
   expect(await alice.alerts()).toEqual([]);
 });
 
+test("the longer a disk is full, the less often its agent logs in", async () => {
+  await using world = await World.create();
+  const store = new FullStore();
+  const [alice, bob] = [await world.openFrom("alice", store), await world.open("bob")];
+  follow(bob);
+  await (await alice.send("bob", "1")).handled();
+  store.refusals = 4;
+  const started = performance.now();
+  await (await alice.send("bob", "2")).handled();
+  // The pauses are 0.2, 0.4, 0.8 and 1.6 s, or half of that.
+  expect(performance.now() - started).toBeGreaterThan(1_400);
+});
+
 /** Some times over has no room for a ciphertext. */
 class FullStore extends MemoryStore {
   refusals = 0;
