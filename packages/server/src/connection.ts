@@ -18,7 +18,7 @@ import { chargeAccount, groupOf, Intake, type Read, requestId } from "./intake.t
 import type { Over } from "./rate-limit.ts";
 import { type Answer, type Challenge, type FrameData, type Login, refuse, type Session } from "./session.ts";
 import { StorageError } from "./store/store.ts";
-import { Line, type Raw } from "./turns.ts";
+import { isLarge, Line } from "./turns.ts";
 import { Valve } from "./valve.ts";
 import { Writer } from "./writer.ts";
 
@@ -37,7 +37,8 @@ export class Connection implements Session {
   readonly #writer: Writer;
   readonly #intake: Intake;
   readonly #answers = new Answers((answer, replyTo) => this.#answer(answer, replyTo));
-  readonly #line: Line;
+  /** Made when it is needed: most connections send nothing large. */
+  #line: Line | undefined;
   readonly #queue: Read[] = [];
   #blocked: Set<string> | undefined;
   #running = 0;
@@ -55,16 +56,12 @@ export class Connection implements Session {
     this.#valve = new Valve(webSocket);
     this.address = address;
     this.#intake = new Intake(context.config.limits);
-    this.#line = new Line({
-      turns: context.turns,
-      address,
-      hasRoom: () => context.unfinished.fits(this, this.#framing.reserved),
-      read: (raw) => this.#receive(raw),
-      onWait: (waits) => (waits ? this.#valve.close("turn") : this.#valve.open("turn")),
-    });
     webSocket.on("message", (data, isBinary) => {
       this.heardAt = performance.now();
-      if (!this.#closing) this.#line.add({ bytes: data as Buffer, isBinary });
+      if (this.#closing) return;
+      const bytes = data as Buffer;
+      if (this.#line === undefined && !isLarge(bytes.length)) this.#receive(bytes, isBinary);
+      else this.#inLine.add(bytes, isBinary);
     });
     socket.on("drain", () => this.#valve.open("unread"));
     socket.on("data", (chunk: Buffer) => this.#follow(chunk));
@@ -86,7 +83,7 @@ export class Connection implements Session {
   }
 
   get isIdle(): boolean {
-    return this.#answers.pending === 0 && this.#queue.length === 0 && this.#line.isEmpty;
+    return this.#answers.pending === 0 && this.#queue.length === 0 && this.#line?.isEmpty !== false;
   }
 
   push<T extends RelayFrameType>(type: T, data: FrameData<T>): void {
@@ -130,7 +127,12 @@ export class Connection implements Session {
   stopReading(): void {
     this.#closing = true;
     this.#queue.length = 0;
-    this.#line.clear();
+    this.#line?.clear();
+  }
+
+  /** The client is gone. */
+  gone(): void {
+    this.#line?.end();
   }
 
   goAway(): void {
@@ -145,7 +147,18 @@ export class Connection implements Session {
     this.#webSocket.terminate();
   }
 
-  #receive({ bytes, isBinary }: Raw): void {
+  get #inLine(): Line {
+    const { turns, unfinished } = this.#context;
+    return (this.#line ??= new Line({
+      turns,
+      address: this.address,
+      hasRoom: () => unfinished.fits(this, this.#framing.reserved),
+      read: (bytes, isBinary) => this.#receive(bytes, isBinary),
+      onWait: (waits) => (waits ? this.#valve.close("turn") : this.#valve.open("turn")),
+    }));
+  }
+
+  #receive(bytes: Buffer, isBinary: boolean): void {
     if (this.#closing) return;
     const read = this.#isKnown ? this.#intake.read(bytes, isBinary) : this.#intake.readStranger(bytes, isBinary);
     if (read === "too_large") return this.#tooLarge();
@@ -171,8 +184,8 @@ export class Connection implements Session {
     if (this.#closing) return;
     this.#framing.read(chunk);
     if (!this.#isKnown && this.#intake.isTooLarge(this.#framing.length)) return this.#tooLarge();
-    this.#line.expect(this.#framing.length);
-    this.#context.unfinished.hold(this, this.#line.isHeldBack ? 0 : this.#framing.reserved);
+    if (this.#line !== undefined || isLarge(this.#framing.length)) this.#inLine.expect(this.#framing.length);
+    this.#context.unfinished.hold(this, this.#line?.isHeldBack === true ? 0 : this.#framing.reserved);
   }
 
   /** Behind a login whose answer is on its way frames are the account's. */

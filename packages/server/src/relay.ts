@@ -183,6 +183,7 @@ async function start(config: Config): Promise<Relay> {
       metrics.connections.inc();
       webSocket.on("close", () => {
         connections.delete(connection);
+        connection.gone();
         for (const share of [open, strangers, context.unfinished]) share.hold(connection, 0);
         metrics.connections.dec();
         hub.leave(connection);

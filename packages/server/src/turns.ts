@@ -10,9 +10,16 @@ const A_LOOP = 2 ** 13;
 const TURN_MS = 25;
 /** Until it is seen again whether there is room for somebody. Milliseconds. */
 const AGAIN_MS = 50;
+/** So many connections of an address are asked for it. */
+const ASKED = 8;
+
+/** Whether a message of so many bytes is read in turn. */
+export function isLarge(bytes: number): boolean {
+  return bytes >= LARGE;
+}
 
 /** A message as it came in. */
-export interface Raw {
+interface Raw {
   bytes: Buffer;
   isBinary: boolean;
 }
@@ -80,13 +87,13 @@ export class Turns {
 
   /** The first for whom there is room, and its address goes behind all others. */
   #first(): Line | undefined {
-    for (const [address, lines] of this.#asking)
-      for (const line of lines)
-        if (line.hasRoom) {
-          this.#asking.delete(address);
-          this.#asking.set(address, lines);
-          return line;
-        }
+    for (const [address, lines] of this.#asking) {
+      const line = firstWithRoom(lines);
+      if (line === undefined) continue;
+      this.#asking.delete(address);
+      this.#asking.set(address, lines);
+      return line;
+    }
     return undefined;
   }
 
@@ -96,6 +103,18 @@ export class Turns {
   }
 }
 
+/** Whoever has no room goes behind the others. */
+function firstWithRoom(lines: Set<Line>): Line | undefined {
+  let left = ASKED;
+  for (const line of lines) {
+    if (line.hasRoom) return line;
+    if (--left === 0) return undefined;
+    lines.delete(line);
+    lines.add(line);
+  }
+  return undefined;
+}
+
 interface LineOptions {
   turns: Turns;
   /** Whose turn it is when it is this connection's. */
@@ -103,7 +122,7 @@ interface LineOptions {
   /** Whether a message may come of which so much has been announced. */
   hasRoom: () => boolean;
   /** Reads a message. */
-  read: (raw: Raw) => void;
+  read: (bytes: Buffer, isBinary: boolean) => void;
   /** Told when nothing more should come, and when it should again. */
   onWait: (waits: boolean) => void;
 }
@@ -146,16 +165,16 @@ export class Line {
   /** A message is coming, of so many bytes as far as it has said. */
   expect(length: number): void {
     this.#length = length;
-    if (length >= LARGE && this.#state === "quiet" && !this.#isAdmitted) this.#ask();
+    if (isLarge(length) && this.#state === "quiet" && !this.#isAdmitted) this.#ask();
   }
 
   /** A message has come. */
-  add(raw: Raw): void {
-    if (this.isHeldBack) this.#waiting.push(raw);
-    else if (raw.bytes.length < LARGE) this.#options.read(raw);
-    else if (this.#state === "granted") this.#read(raw);
+  add(bytes: Buffer, isBinary: boolean): void {
+    if (this.isHeldBack) this.#waiting.push({ bytes, isBinary });
+    else if (!isLarge(bytes.length)) this.#options.read(bytes, isBinary);
+    else if (this.#state === "granted") this.#read(bytes, isBinary);
     else {
-      this.#waiting.push(raw);
+      this.#waiting.push({ bytes, isBinary });
       this.#ask();
     }
   }
@@ -167,14 +186,19 @@ export class Line {
     this.#waiting = [];
     const [first, ...rest] = waiting;
     if (first === undefined) this.#isAdmitted = true;
-    else this.#read(first);
-    for (const raw of rest) this.add(raw);
+    else this.#read(first.bytes, first.isBinary);
+    for (const { bytes, isBinary } of rest) this.add(bytes, isBinary);
     if (!this.isHeldBack) this.#options.onWait(false);
   }
 
   /** Its turn is over, and its message has not come: it asks again when it has. */
   late(): void {
     this.#state = "quiet";
+  }
+
+  /** Nothing more comes: what has come is read all the same. */
+  end(): void {
+    if (this.isEmpty) this.clear();
   }
 
   /** Drops what waits. */
@@ -190,10 +214,10 @@ export class Line {
     this.#options.turns.ask(this);
   }
 
-  #read(raw: Raw): void {
+  #read(bytes: Buffer, isBinary: boolean): void {
     this.#isAdmitted = false;
     this.#state = "quiet";
     this.#options.turns.leave(this);
-    this.#options.read(raw);
+    this.#options.read(bytes, isBinary);
   }
 }

@@ -14,10 +14,10 @@ function lineOf(turns: Turns, address: string, read: string[], room = { is: true
     turns,
     address,
     hasRoom: () => room.is,
-    read: ({ bytes }) => void read.push(`${address} ${bytes.length}`),
+    read: (bytes) => void read.push(`${address} ${bytes.length}`),
     onWait: (now) => (waits.now = now),
   });
-  const add = (size: number) => line.add({ bytes: Buffer.alloc(size), isBinary: false });
+  const add = (size: number) => line.add(Buffer.alloc(size), false);
   return { line, add, waits };
 }
 
@@ -69,6 +69,18 @@ test("a large message is let in before it comes, and whoever is slow or has no r
   expect(full.waits.now).toBe(true);
   for (const { add } of slow) add(LARGE);
   await eventually("what was slow is read", () => read.length === 21);
+});
+
+test("a connection that is gone has no turn for what will not come, and one for what has come", async () => {
+  const turns = new Turns();
+  const read: string[] = [];
+  const lines = Array.from({ length: 50 }, () => lineOf(turns, "gone", read).line);
+  for (const line of lines) line.expect(LARGE);
+  const sent = lineOf(turns, "sent", read);
+  sent.add(LARGE);
+  for (const line of [...lines, sent.line]) line.end();
+  await eventually("what has come is read", () => read.length > 0);
+  expect(read).toEqual([`sent ${LARGE}`]);
 });
 
 test("what a connection that ends has waiting is dropped", async () => {
