@@ -61,6 +61,7 @@ async function refusedSend(turn: Turn, flight: Flight, row: OutboxRecord, refusa
     case "stale_epoch":
       if (conversation === undefined || record === undefined || wire === undefined) return;
       record.waiting_since = isWaiting(record) ? (record.waiting_since ?? turn.now) : turn.now;
+      record.refused_at = turn.relayNow;
       record.wait_for_epoch = wire.epoch + 1;
       return;
     case "device_replaced":

@@ -38,6 +38,7 @@ export async function receive(turn: Turn, batch: Pushed[]): Promise<number> {
     if (!turn.aside.has(at)) await turn.on(at, () => receiveOne(turn, delivery, offline));
     else await leaveAlone(turn, delivery);
     turn.position = delivery.seq;
+    turn.cache.arrived = { at: turn.ticks, storedAt: delivery.timestamp * 1000 };
   }
   await applyAdmitted(turn, turn.position + 1);
   return count;

@@ -121,6 +121,8 @@ export interface GroupRecord {
   wait_for_epoch: number;
   /** Since when it waits for it (Unix ms). */
   waiting_since?: number;
+  /** When the relay refused the epoch before, by its clock (Unix ms). */
+  refused_at?: number;
   /** Our commit for this epoch lost to another, which has been on its way to us since then (Unix ms). */
   lost_commit?: { epoch: number; since: number };
   /** Groups that it replaces, named in the first message. */

@@ -54,6 +54,7 @@ export class Session {
   #sweptAt = 0;
   #sweepAfter = 0;
   #heardAt = performance.now();
+  readonly #begunAt = performance.now();
   /** The time by which the last turn judged what is paused. */
   #turnedAt = 0;
   readonly #gathering = new Gathering();
@@ -158,7 +159,7 @@ export class Session {
             else if (!this.#cache.isHeld(username)) await openWith(turn, flight, username, answer.ok);
           });
       await this.#sweepIfDue(turn);
-      await heal(turn, (group) => flight.postCommit(group));
+      await heal(turn, (group) => flight.postCommit(group), { isCurrent: this.current, begunAt: this.#begunAt });
       await repeatCommits(turn, flight);
       await this.#retryIfAsked(turn);
       await this.#gathering.flush(turn, flight, last);

@@ -46,6 +46,8 @@ export class Cache {
   readonly reporting = new Map<string, number>();
   /** Conversations that ended, of which not everything unread waits again yet; and their contacts. */
   readonly again = new Map<string, string>();
+  /** The last entry of our mailbox: when it was read (`performance.now()`), and stored, by the relay's clock (Unix ms). */
+  arrived = { at: -Infinity, storedAt: 0 };
 
   /** Lets go of the conversations that were used least lately, but for those in which something is awaited. */
   trim(): void {

@@ -124,9 +124,50 @@ test("no more is encrypted in one epoch than the other side reads; once the comm
   await sendAll();
   // One was the opening's.
   expect(counters).toHaveLength(EPOCH_MESSAGES - 1);
-  await run((turn) => heal(turn, () => undefined));
+  await run((turn) => heal(turn, () => undefined, { isCurrent: true, begunAt: 0 }));
   const [group = "", commitId = ""] = [...cache.commits].flatMap(([id, commit]) => [id, commit.commit_id]);
   flight.commitAnswers.push({ group, commitId, answer: { ok: { status: "committed", high_water: 0 } } });
   await sendAll();
   expect(counters.at(-1)).toBe(1_000 + EPOCH_MESSAGES);
 });
+
+const REFUSED_MS = 60_000;
+test.each([
+  ["all that waited at the login was not read yet", false, { ago: Infinity, stored: 1 }, "open"],
+  ["mail of before the refusal is still coming", true, { ago: 0, stored: -1 }, "open"],
+  ["what comes was stored after the refusal", true, { ago: 0, stored: 1 }, "closed"],
+  ["nothing comes any more", true, { ago: Infinity, stored: -1 }, "closed"],
+])(
+  "a conversation in which the relay has refused an epoch, where %s: open or closed",
+  async (_, isCurrent, last, state) => {
+    await using world = await World.create();
+    const alice = await world.open("alice");
+    await world.open("bob");
+    await (await alice.send("bob", "hello")).stored();
+    await alice.close();
+    const { run, cache } = await turns(world.memory("alice"));
+    const records = () => [...cache.conversations.values()].map(({ record }) => record);
+    await run(async (turn) => {
+      await encryptQueued(
+        turn,
+        new Flight(
+          () => undefined,
+          () => undefined,
+        ),
+      );
+      await turn.conversationsWith("bob");
+    });
+    const [record] = records();
+    if (record === undefined) throw new Error("no conversation");
+    await run(async (turn) => {
+      const refused = turn.now - REFUSED_MS;
+      Object.assign(record, { waiting_since: refused, refused_at: refused, wait_for_epoch: record.epoch + 1 });
+      cache.arrived = { at: turn.ticks - last.ago, storedAt: refused + last.stored * 2_000 };
+      await heal(turn, () => undefined, { isCurrent, begunAt: turn.ticks - REFUSED_MS });
+      expect(record.state).toBe(state);
+      // However much there is to read, it does not wait for ever.
+      await heal(turn, () => undefined, { isCurrent, begunAt: turn.ticks - 11 * REFUSED_MS });
+      expect(record.state).toBe("closed");
+    });
+  },
+);
