@@ -257,21 +257,25 @@ describe("a relay that lies about positions and devices", () => {
     },
   );
 
-  test("[R-13] a relay that calls a store an old copy at each login makes it no new device each time", async () => {
-    const all = await talking();
-    await using world = all.world;
-    world.proxy.rule = ({ agent, toRelay, frame }) =>
-      agent === "bob" && !toRelay && frame.data?.status === "listening"
-        ? [edit(frame, { last_request: "never-sent" })]
-        : undefined;
-    world.proxy.cut("bob");
-    await eventually("bob was called old", async () => (await alertKinds(all.bob)).includes("old_copy"));
-    const logins = () => world.proxy.sentBy("bob", "listen").length;
-    const before = logins();
-    await eventually("bob was called old twice more", () => logins() >= before + 3);
-    const devices = world.proxy.sentBy("bob", "register").map(({ data }) => data.device);
-    expect(devices.length).toBeLessThanOrEqual(2);
-    world.proxy.rule = undefined;
-    expect((await (await all.alice.send("bob", "again")).handled()).state).toBe("handled");
-  });
+  test(
+    "[R-13] a relay that calls a store an old copy at each login makes it no new device each time",
+    { tags: ["long"] },
+    async () => {
+      const all = await talking();
+      await using world = all.world;
+      world.proxy.rule = ({ agent, toRelay, frame }) =>
+        agent === "bob" && !toRelay && frame.data?.status === "listening"
+          ? [edit(frame, { last_request: "never-sent" })]
+          : undefined;
+      world.proxy.cut("bob");
+      await eventually("bob was called old", async () => (await alertKinds(all.bob)).includes("old_copy"));
+      const logins = () => world.proxy.sentBy("bob", "listen").length;
+      const before = logins();
+      await eventually("bob was called old twice more", () => logins() >= before + 3);
+      const devices = world.proxy.sentBy("bob", "register").map(({ data }) => data.device);
+      expect(devices.length).toBeLessThanOrEqual(2);
+      world.proxy.rule = undefined;
+      expect((await (await all.alice.send("bob", "again")).handled()).state).toBe("handled");
+    },
+  );
 });

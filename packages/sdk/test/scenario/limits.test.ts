@@ -3,7 +3,7 @@ import { bodies, follow, jump, numbered, rejection, temporaryFolder, World } fro
 
 describe("in the middle of 300 messages", () => {
   test("rate limits slow them down; all arrive once, in order", async () => {
-    await using world = await World.create({ limits: { framesPerSecond: 100, framesBurst: 60 } });
+    await using world = await World.create({ limits: { framesPerSecond: 200, framesBurst: 60 } });
     const [alice, bob] = [await world.open("alice"), await world.open("bob")];
     follow(bob);
     const sent = [];
