@@ -109,7 +109,10 @@ export class Process {
     return true;
   }
 
-  /** Resolves when it is gone and everything that it printed has been read. @returns its exit code, null if it was killed */
+  /**
+   * Resolves when it is gone and everything that it printed has been read. One that has not begun yet may as well die of the signal.
+   * @returns its exit code, null if it was killed
+   */
   async end(signal: NodeJS.Signals, patienceMs = 30_000): Promise<number | null | undefined> {
     const child = this.#child;
     if (child === undefined || !this.running) return undefined;
@@ -119,6 +122,6 @@ export class Process {
     const stuck = setTimeout(() => child.kill("SIGKILL"), patienceMs);
     await gone;
     clearTimeout(stuck);
-    return child.exitCode;
+    return child.signalCode === signal && !this.ready ? 0 : child.exitCode;
   }
 }
