@@ -16,6 +16,9 @@ const GIVEN_BACK_MS = 1_000;
 const LOOK_AGAIN_MS = 1_000;
 const LOOK_SHARE = 10;
 
+/** Returns the row at a place of the inbox, if it is wanted. */
+type Look = (seq: string) => Promise<InboxRecord | undefined>;
+
 /**
  * Judges how long messages have to wait: for a claim to run out, or for their next attempt. The clock of the day is asked
  * when a wait is first seen; from then on one that nobody sets counts, and that stands still while a computer sleeps.
@@ -61,17 +64,13 @@ export class WaitWatch {
   /**
    * Looks for the first message that is free. What was seen to wait is not read again before its time has come, so that many
    * that wait cost those behind them nothing.
-   * @param look Returns the row at a place, if it is wanted
    * @returns its place, or when the next will be free
    */
-  async find(
-    tx: ReadTransaction,
-    look: (tx: ReadTransaction, seq: string) => Promise<InboxRecord | undefined>,
-  ): Promise<string | number> {
+  async find(tx: ReadTransaction, look: Look): Promise<string | number> {
     const started = performance.now();
     if (started >= this.#lookAgainAt) this.#beginLook();
     try {
-      return (await this.#findDue(tx, look)) ?? (await this.#findNew(tx, look)) ?? this.#nextFree();
+      return (await this.#findDue(look)) ?? (await this.#findNew(tx, look)) ?? this.#nextFree();
     } finally {
       this.#spent += performance.now() - started;
       this.#lookAgainAt = this.#begunAt + Math.max(LOOK_AGAIN_MS, LOOK_SHARE * this.#spent);
@@ -86,14 +85,11 @@ export class WaitWatch {
   }
 
   /** Among those that this look has seen. */
-  async #findDue(
-    tx: ReadTransaction,
-    look: (tx: ReadTransaction, seq: string) => Promise<InboxRecord | undefined>,
-  ): Promise<string | undefined> {
+  async #findDue(look: Look): Promise<string | undefined> {
     const due: number[] = [];
     for (const [seq, seen] of this.#seen) if (seen.look === this.#look && seen.end <= performance.now()) due.push(seq);
     for (const seq of due.toSorted((a, b) => a - b)) {
-      const row = await look(tx, pad(seq));
+      const row = await look(pad(seq));
       if (row?.state !== "unhandled") this.#seen.delete(seq);
       else if (this.freeAt(row) <= Date.now()) return pad(seq);
     }
@@ -101,15 +97,12 @@ export class WaitWatch {
   }
 
   /** Among those behind them. */
-  async #findNew(
-    tx: ReadTransaction,
-    look: (tx: ReadTransaction, seq: string) => Promise<InboxRecord | undefined>,
-  ): Promise<string | undefined> {
+  async #findNew(tx: ReadTransaction, look: Look): Promise<string | undefined> {
     for (let keys; keys === undefined || keys.length === AHEAD;) {
       keys = await tx.list({ prefix: "unhandled/", after: this.#after, limit: AHEAD });
       for (const [key] of keys) {
         const seq = key.slice("unhandled/".length);
-        const row = await look(tx, seq);
+        const row = await look(seq);
         if (row !== undefined && this.freeAt(row) <= Date.now()) return seq;
         this.#after = key;
       }
@@ -136,13 +129,14 @@ export async function claimNext(
   wanted: (row: InboxRecord) => boolean,
   watch: WaitWatch,
 ): Promise<Claimed> {
-  const look = async (tx: ReadTransaction, seq: string): Promise<InboxRecord | undefined> => {
-    const row = await find(tx, "in/", seq);
-    return row !== undefined && wanted(row) ? row : undefined;
-  };
   for (;;) {
     // Looked for without keeping others from writing.
-    const seen = await store.read((tx) => watch.find(tx, look));
+    const seen = await store.read((tx) =>
+      watch.find(tx, async (seq) => {
+        const row = await find(tx, "in/", seq);
+        return row !== undefined && wanted(row) ? row : undefined;
+      }),
+    );
     if (typeof seen === "number") return { until: seen };
     const row = await store.write(async (tx) => {
       const found = await get(tx, "in/", seen);
