@@ -42,23 +42,29 @@ test("every package names the Node that it needs, and an older one is told so by
     expect(read(`packages/${program}`)).toContain("< 24)");
 });
 
+/** The systemd unit, as it is for this clone. */
+const unit = () => read("deploy/aimessage-server.service").replaceAll("/opt/aimessage", installed());
+
+function expectValid(text: string, skip: (why: string) => void): void {
+  if (!existsSync(NODE) || spawnSync("systemd-analyze", ["--version"]).status !== 0)
+    skip("no systemd here, or no such Node");
+  const folder = mkdtempSync(join(tmpdir(), "unit-"));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  const path = join(folder, "aimessage-server.service");
+  writeFileSync(path, text);
+  const { status, stderr } = spawnSync("systemd-analyze", ["verify", path], { encoding: "utf8" });
+  expect({ status, stderr }).toEqual({ status: 0, stderr: expect.not.stringContaining("aimessage") });
+}
+
 test.skipIf(!existsSync(NODE))("the systemd unit runs the clone's Node, whatever the system's is", () => {
-  const unit = read("deploy/aimessage-server.service").replaceAll("/opt/aimessage", installed());
-  const [node = "", ...words] = (/^ExecStart=(.*)$/m.exec(unit)?.[1] ?? "").split(" ");
+  const [node = "", ...words] = (/^ExecStart=(.*)$/m.exec(unit())?.[1] ?? "").split(" ");
   expect(realpathSync(node)).toBe(realpathSync(NODE));
   const { status, stdout } = spawnSync(node, [...words, "--version"], { env: { PATH: "/nowhere" }, encoding: "utf8" });
   expect({ status, stdout }).toEqual({ status: 0, stdout: expect.stringMatching(/^\d+\.\d+\.\d+\n$/) });
 });
 
 test("systemd finds nothing wrong with the unit", ({ skip }) => {
-  if (!existsSync(NODE) || spawnSync("systemd-analyze", ["--version"]).status !== 0)
-    skip("no systemd here, or no such Node");
-  const folder = mkdtempSync(join(tmpdir(), "unit-"));
-  onTestFinished(() => rmSync(folder, { recursive: true }));
-  const path = join(folder, "aimessage-server.service");
-  writeFileSync(path, read("deploy/aimessage-server.service").replaceAll("/opt/aimessage", installed()));
-  const { status, stderr } = spawnSync("systemd-analyze", ["verify", path], { encoding: "utf8" });
-  expect({ status, stderr }).toEqual({ status: 0, stderr: expect.not.stringContaining("aimessage") });
+  expectValid(unit(), skip);
 });
 
 test("what CI and the image take from outside is named by what it is, and not by a name that may move", () => {
@@ -133,14 +139,6 @@ test("a read time-out that is named for a proxy is longer than the time between 
 });
 
 test("systemd finds nothing wrong with what README adds to the unit for port 443", ({ skip }) => {
-  if (!existsSync(NODE) || spawnSync("systemd-analyze", ["--version"]).status !== 0)
-    skip("no systemd here, or no such Node");
-  const folder = mkdtempSync(join(tmpdir(), "unit-"));
-  onTestFinished(() => rmSync(folder, { recursive: true }));
-  const path = join(folder, "aimessage-server.service");
   const [, more = ""] = /^```ini\n([^]*?)^```/m.exec(read("README.md")) ?? [];
-  const unit = read("deploy/aimessage-server.service").replaceAll("/opt/aimessage", installed());
-  writeFileSync(path, unit.replace("[Install]", `${more}\n[Install]`));
-  const { status, stderr } = spawnSync("systemd-analyze", ["verify", path], { encoding: "utf8" });
-  expect({ status, stderr }).toEqual({ status: 0, stderr: expect.not.stringContaining("aimessage") });
+  expectValid(unit().replace("[Install]", `${more}\n[Install]`), skip);
 });

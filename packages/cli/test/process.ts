@@ -1,10 +1,17 @@
-import { spawn, type ChildProcess } from "node:child_process";
+import { spawn, spawnSync, type ChildProcess, type ChildProcessByStdio } from "node:child_process";
 import { once } from "node:events";
+import type { Readable, Writable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { onTestFinished } from "vitest";
 import { Recorder } from "./console.ts";
 
 export const MAIN = fileURLToPath(new URL("../src/main.ts", import.meta.url));
+
+/** What a process needs of the environment of the tests. */
+const OURS = { PATH: process.env["PATH"], NODE_COMPILE_CACHE: process.env["NODE_COMPILE_CACHE"] };
+
+/** Whether this machine has no `script`, which makes terminals. */
+export const noTerminal = spawnSync("script", ["--version"]).status !== 0;
 
 /** A process of its own; killed when the test ends, however that ends. */
 export interface Child {
@@ -24,7 +31,7 @@ export function startCli(words: readonly string[], env: Record<string, string>):
 /** Starts a TypeScript file in a process of its own. */
 export function startScript(path: string, words: readonly string[], env: Record<string, string>): Child {
   const child = spawn(process.execPath, ["--conditions=source", path, ...words], {
-    env: { PATH: process.env["PATH"], NODE_COMPILE_CACHE: process.env["NODE_COMPILE_CACHE"], ...env },
+    env: { ...OURS, ...env },
     stdio: ["ignore", "pipe", "pipe"],
   });
   const [stdout, stderr] = [new Recorder(), new Recorder()];
@@ -36,4 +43,18 @@ export function startScript(path: string, words: readonly string[], env: Record<
     await exit;
   });
   return { process: child, pid: child.pid ?? 0, stdout, stderr, exit };
+}
+
+/** Runs a command of a shell at a terminal of its own, whose keyboard is stdin and whose screen stdout. */
+export function startAtTerminal(
+  shell: string,
+  command: string,
+  env: Record<string, string>,
+): ChildProcessByStdio<Writable, Readable, null> {
+  const terminal = spawn("script", ["-qec", command, "/dev/null"], {
+    env: { ...OURS, SHELL: shell, ...env },
+    stdio: ["pipe", "pipe", "ignore"],
+  });
+  onTestFinished(() => void terminal.kill("SIGKILL"));
+  return terminal;
 }

@@ -1,10 +1,9 @@
-import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
-import { expect, onTestFinished, test } from "vitest";
+import { expect, test } from "vitest";
 import { eventually } from "../../../test/waiting.ts";
 import { Recorder } from "./console.ts";
-import { MAIN, startCli, startScript, type Child } from "./process.ts";
+import { MAIN, noTerminal, startAtTerminal, startCli, startScript, type Child } from "./process.ts";
 import { createWorld, type World } from "./world.ts";
 
 const SENDER = fileURLToPath(new URL("sender.ts", import.meta.url));
@@ -52,23 +51,14 @@ test("a listener that is interrupted ends with 130 or 143, so that a loop around
   }
 });
 
-test.skipIf(spawnSync("script", ["--version"]).status !== 0).each([
+test.skipIf(noTerminal).each([
   ["a listener", "listen -u alice --count 1", /Listening/],
   ["a question", "unregister -u alice", /Type its name/],
 ])("Ctrl+C at a terminal ends a shell's endless loop around %s", async (_what, words, until) => {
   const world = await createWorld();
   await world.register("alice");
   const command = `"${process.execPath}" --conditions=source "${MAIN}" ${words}`;
-  const child = spawn("script", ["-qec", `while true; do ${command}; echo went on; done`, "/dev/null"], {
-    env: {
-      PATH: process.env["PATH"],
-      NODE_COMPILE_CACHE: process.env["NODE_COMPILE_CACHE"],
-      SHELL: "/bin/bash",
-      ...world.env,
-    },
-    stdio: ["pipe", "pipe", "ignore"],
-  });
-  onTestFinished(() => void child.kill("SIGKILL"));
+  const child = startAtTerminal("/bin/bash", `while true; do ${command}; echo went on; done`, world.env);
   const [terminal, ended] = [new Recorder(), once(child, "close")];
   child.stdout.pipe(terminal);
   await terminal.until(until);

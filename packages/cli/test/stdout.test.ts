@@ -4,11 +4,11 @@ import { once } from "node:events";
 import { closeSync, existsSync, openSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Writable } from "node:stream";
-import { expect, onTestFinished, test } from "vitest";
+import { expect, test } from "vitest";
 import { smallDisk } from "../../../test/small-disk.ts";
 import { eventually } from "../../../test/waiting.ts";
 import { Recorder } from "./console.ts";
-import { MAIN, startCli } from "./process.ts";
+import { MAIN, noTerminal, startAtTerminal, startCli } from "./process.ts";
 import { createWorld, type World } from "./world.ts";
 
 const FULL = "/dev/full";
@@ -100,36 +100,21 @@ test("a pipe that is full does not keep a listener from ending", async () => {
   await expectUnhandled(world);
 });
 
-test.skipIf(spawnSync("script", ["--version"]).status !== 0)(
-  "a terminal that stands still does not keep a listener from ending",
-  async () => {
-    const world = await withMail(300_000);
-    const [pid, code] = [join(world.home, "pid"), join(world.home, "code")];
-    const listen = [process.execPath, ...NODE, "listen", "-u", "bob"].map((word) => `'${word}'`).join(" ");
-    const command = `sh -c 'echo $$ > "$0"; exec "$@"' '${pid}' ${listen}; echo $? > '${code}'`;
-    const terminal = spawn("script", ["-qec", command, "/dev/null"], {
-      env: {
-        PATH: process.env["PATH"],
-        NODE_COMPILE_CACHE: process.env["NODE_COMPILE_CACHE"],
-        SHELL: "/bin/sh",
-        ...world.env,
-      },
-      stdio: ["pipe", "pipe", "ignore"],
-    });
-    onTestFinished(() => void terminal.kill("SIGKILL"));
-    // What it prints is not read any further than this.
-    await once(terminal.stdout, "readable");
-    await eventually("it has begun", () => isWritten(pid));
-    await eventually(
-      "it has the message",
-      async () => !(await world.cli("inbox -u bob")).stdout.includes("No messages"),
-    );
-    process.kill(Number(readFileSync(pid, "utf8")), "SIGTERM");
-    await eventually("it has ended", () => isWritten(code));
-    expect(readFileSync(code, "utf8")).toBe("143\n");
-    await expectUnhandled(world);
-  },
-);
+test.skipIf(noTerminal)("a terminal that stands still does not keep a listener from ending", async () => {
+  const world = await withMail(300_000);
+  const [pid, code] = [join(world.home, "pid"), join(world.home, "code")];
+  const listen = [process.execPath, ...NODE, "listen", "-u", "bob"].map((word) => `'${word}'`).join(" ");
+  const command = `sh -c 'echo $$ > "$0"; exec "$@"' '${pid}' ${listen}; echo $? > '${code}'`;
+  const terminal = startAtTerminal("/bin/sh", command, world.env);
+  // What it prints is not read any further than this.
+  await once(terminal.stdout, "readable");
+  await eventually("it has begun", () => isWritten(pid));
+  await eventually("it has the message", async () => !(await world.cli("inbox -u bob")).stdout.includes("No messages"));
+  process.kill(Number(readFileSync(pid, "utf8")), "SIGTERM");
+  await eventually("it has ended", () => isWritten(code));
+  expect(readFileSync(code, "utf8")).toBe("143\n");
+  await expectUnhandled(world);
+});
 
 test("who has read enough of the help ends it without a fault; what a full disk does not take is one", async () => {
   const world = await createWorld();

@@ -84,13 +84,19 @@ test("what a message confirms is found without reading all that is not confirmed
   });
 });
 
-test("no more is encrypted in one epoch than the other side reads; once the commit is admitted it goes on", async () => {
-  await using world = await World.create();
+/** Turns of Alice, who has opened a conversation with Bob. */
+async function conversation() {
+  const world = await World.create();
   const alice = await world.open("alice");
   await world.open("bob");
   await (await alice.send("bob", "hello")).stored();
   await alice.close();
-  const { run, cache } = await turns(world.memory("alice"));
+  return { ...(await turns(world.memory("alice"))), [Symbol.asyncDispose]: () => world[Symbol.asyncDispose]() };
+}
+
+test("no more is encrypted in one epoch than the other side reads; once the commit is admitted it goes on", async () => {
+  await using opened = await conversation();
+  const { run, cache } = opened;
   const counters: number[] = [];
   const flight = new Flight(
     (seq) => flight.sendAnswers.push({ seq, answer: { ok: { status: "stored_offline" } } }),
@@ -140,24 +146,10 @@ test.each([
 ])(
   "a conversation in which the relay has refused an epoch, where %s: open or closed",
   async (_, isCurrent, last, state) => {
-    await using world = await World.create();
-    const alice = await world.open("alice");
-    await world.open("bob");
-    await (await alice.send("bob", "hello")).stored();
-    await alice.close();
-    const { run, cache } = await turns(world.memory("alice"));
-    const records = () => [...cache.conversations.values()].map(({ record }) => record);
-    await run(async (turn) => {
-      await encryptQueued(
-        turn,
-        new Flight(
-          () => undefined,
-          () => undefined,
-        ),
-      );
-      await turn.conversationsWith("bob");
-    });
-    const [record] = records();
+    await using opened = await conversation();
+    const { run, cache } = opened;
+    await run((turn) => turn.conversationsWith("bob"));
+    const [record] = [...cache.conversations.values()].map(({ record }) => record);
     if (record === undefined) throw new Error("no conversation");
     await run(async (turn) => {
       const refused = turn.now - REFUSED_MS;
