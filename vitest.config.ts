@@ -8,8 +8,8 @@ export default defineConfig({
     globalSetup: "test/memory-disk.ts",
     testTimeout: 60_000,
     hookTimeout: 60_000,
-    // Relays, stores and child processes compete for the cores: more workers only make time-outs likelier.
-    maxWorkers: 2,
+    // Much of a test is waiting for something, so there may be more of them than cores; many more make time-outs likelier.
+    maxWorkers: 3,
     tags: [
       {
         name: "long",

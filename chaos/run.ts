@@ -126,10 +126,16 @@ async function rest(world: World): Promise<string | undefined> {
   }
 }
 
-function unfinished({ ledger, processes }: World, books: Map<string, Books>): string | undefined {
+function unfinished({ ledger, processes, agents }: World, books: Map<string, Books>): string | undefined {
   const starting = processes.find(({ ready }) => !ready);
   if (starting !== undefined) return `${starting.name} is not ready`;
-  for (const [name, { waiting }] of books) if (waiting.length > 0) return `${name} still has ${waiting[0]}`;
+  // What waits for hostile accounts, whose mailboxes are full, waits on.
+  const isOurs = (key: string) =>
+    !key.startsWith("queue/") || agents.some(({ name }) => key.startsWith(`queue/${name}/`));
+  for (const [name, { waiting }] of books) {
+    const key = waiting.find(isOurs);
+    if (key !== undefined) return `${name} still has ${key}`;
+  }
   for (const { letter, from, excused, queuedAt, outcomeForgotten } of ledger.entries.values()) {
     if (excused.size > 0) continue;
     const state = books.get(from)?.sent.get(letter.id)?.state;

@@ -1,7 +1,7 @@
 import { conversationFor } from "./conversations.ts";
 import type { Flight } from "./flight.ts";
 import { flushReceipt } from "./receipts.ts";
-import { owed, partsUnder } from "./records.ts";
+import { get, owed, partsUnder } from "./records.ts";
 import type { Turn } from "./turn.ts";
 
 /** Contacts to whom something is owed that are looked at in one turn: anybody may become one. */
@@ -14,6 +14,8 @@ const GATHER_MS = 5;
  */
 const UNCONFIRMED = 200;
 const APART_MS = 20;
+/** So many of the rows that wait for a contact are looked at for a receipt. */
+const LAST = 16;
 
 /**
  * When receipts leave. What handlers report leaves at once, and what follows in a moment together. What has only arrived
@@ -45,6 +47,7 @@ export class Gathering {
       // Words that cannot leave now gather here, and not as one receipt after another in the outbox.
       if (flight.hasReceiptUnderWay(contact) || flight.isPaused(contact, turn.ticks) || flight.strange.has(contact))
         continue;
+      if (await receiptWaits(turn, contact)) continue;
       const at = await turn.on(`owed/${contact}`, () => this.#earliest(turn, contact));
       later = Math.min(later, at > turn.ticks ? at : Infinity);
       if (at > turn.ticks && !last) continue;
@@ -73,6 +76,14 @@ export class Gathering {
     else if (!this.#leftAt.has(contact)) this.#leftAt.set(contact, turn.ticks);
     return (this.#leftAt.get(contact) ?? -Infinity) + wait;
   }
+}
+
+/** Whether a receipt is among the last that wait for a contact: with each connection that could not take it, another one would join it. */
+async function receiptWaits(turn: Turn, contact: string): Promise<boolean> {
+  const prefix = `queue/${contact}/`;
+  for (const [key] of await turn.tx.list({ prefix, reverse: true, limit: LAST }))
+    if ((await get(turn.tx, "out/", key.slice(prefix.length)))?.kind === "receipt") return true;
+  return false;
 }
 
 /** How long after one receipt to a contact the next one leaves. Milliseconds. */

@@ -3,6 +3,7 @@ import { expect, onTestFinished, test, vi } from "vitest";
 import { Flight } from "../../src/client/flight.ts";
 import { Gathering } from "../../src/client/gathering.ts";
 import { list, owed, pad } from "../../src/client/records.ts";
+import type { Turn } from "../../src/client/turn.ts";
 import { utf8 } from "../../src/protocol/index.ts";
 import { Layer } from "../../src/store/layer.ts";
 import { turns } from "./turns.ts";
@@ -24,6 +25,17 @@ async function sizes(world: World, name: string): Promise<{ all: number; largest
   const rows = await world.memory(name).read((tx) => tx.list({ prefix: "" }));
   const each = rows.map(([key, value]) => key.length + value.length);
   return { all: each.reduce((sum, size) => sum + size, 0), largest: Math.max(...each) };
+}
+
+const nothingUnderWay = () =>
+  new Flight(
+    () => undefined,
+    () => undefined,
+  );
+
+/** What waits for Alice is on its way. */
+async function leave({ tx }: Turn): Promise<void> {
+  for (const [key] of await tx.list({ prefix: "queue/alice/" })) await tx.delete(key);
 }
 
 test("[A-2] receipts with gaps end the conversation as messages with gaps do, and fill no record", async () => {
@@ -76,14 +88,12 @@ test("[A-2] what became of messages is kept in a row each until it can be said, 
     for (let seq = 1; seq <= 1_200; seq++)
       await tx.put(owed("alice", "done", pad(seq)), JSON.stringify({ id: `m${seq}` }));
   });
-  const flight = new Flight(
-    () => undefined,
-    () => undefined,
-  );
+  const flight = nothingUnderWay();
   const gathering = new Gathering();
   const waiting: number[] = [];
   for (let round = 0; round < 3; round++) {
     await run((turn) => gathering.flush(turn, flight, true));
+    await run(leave);
     waiting.push((await world.memory("bob").read((tx) => tx.list({ prefix: owed("alice", "done") }))).length);
   }
   expect(waiting).toEqual([700, 200, 0]);
@@ -98,10 +108,7 @@ test("[A-2] receipts that are not confirmed go further and further apart, and no
   await bob.close();
   let now = 0;
   const { run } = await turns(world.memory("bob"), () => now);
-  const flight = new Flight(
-    () => undefined,
-    () => undefined,
-  );
+  const flight = nothingUnderWay();
   const gathering = new Gathering();
   const receipts = async () =>
     (await world.memory("bob").read((tx) => list(tx, "out/"))).filter(({ kind }) => kind === "receipt").length;
@@ -109,7 +116,7 @@ test("[A-2] receipts that are not confirmed go further and further apart, and no
     run(async (turn) => {
       await turn.tx.put(owed("alice", "done", pad(seq)), JSON.stringify({ id: `m${seq}` }));
       await gathering.flush(turn, flight, false);
-    });
+    }).then(() => run(leave));
   const unconfirmed = (count: number) =>
     run(async (turn) => {
       for (const { record } of await turn.conversationsWith("alice")) record.receipts_out = count;
@@ -122,4 +129,23 @@ test("[A-2] receipts that are not confirmed go further and further apart, and no
   for (let seq = 101; seq <= 103; seq++, now += 100) await say(seq);
   expect((await receipts()) - before).toBeGreaterThan(2);
   expect(await world.memory("bob").read((tx) => tx.list({ prefix: owed("alice", "done") }))).toEqual([]);
+});
+
+test("[A-2] however often a connection ends before a receipt was taken, one waits, and what is said later gathers behind it", async () => {
+  await using world = await World.create();
+  const [alice, bob] = [await world.open("alice"), await world.open("bob")];
+  await (await alice.send("bob", "hello")).stored();
+  await (await bob.send("alice", "hello")).stored();
+  await bob.close();
+  const { run } = await turns(world.memory("bob"));
+  const rows = (prefix: string) => world.memory("bob").read((tx) => tx.list({ prefix }));
+  const before = (await rows("queue/alice/")).length;
+  for (let seq = 1; seq <= 20; seq++)
+    await run(async (turn) => {
+      await turn.tx.put(owed("alice", "done", pad(seq)), JSON.stringify({ id: `m${seq}` }));
+      const flight = nothingUnderWay();
+      await new Gathering().flush(turn, flight, true);
+    });
+  expect((await rows("queue/alice/")).length - before).toBeLessThan(2);
+  expect((await rows(owed("alice", "done"))).length).toBeGreaterThan(18);
 });
