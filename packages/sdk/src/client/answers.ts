@@ -7,7 +7,7 @@ import { refuseWithoutKey } from "./contacts.ts";
 import { closeConversation, forget } from "./conversations.ts";
 import type { Answered, Flight } from "./flight.ts";
 import { queuedRows } from "./queue.ts";
-import { deleteRow, LAST_ATTEMPT, requeue, rowById, settle } from "./outbox-rows.ts";
+import { deleteRow, LAST_ATTEMPT, requeue, rowById, settle, unlink } from "./outbox-rows.ts";
 import { type CommitRecord, get, type OutboxRecord, pad, remove } from "./records.ts";
 import type { Conversation, Turn } from "./turn.ts";
 
@@ -20,21 +20,24 @@ export async function applyAnswers(turn: Turn, flight: Flight): Promise<void> {
       const commit = turn.cache.commits.get(group);
       // Its conversation may have been closed, or its epoch lost, meanwhile.
       if (commit !== undefined && commit.commit_id === commitId) await applyCommitAnswer(turn, flight, commit, answer);
-      else if ((await turn.conversation(group)) === undefined)
-        for (const [seq, send] of flight.sends) if (send.group === group) flight.sends.delete(seq);
+      else if ((await turn.conversation(group)) === undefined) flight.forget(group);
     });
   for (const sent of flight.sendAnswers.splice(0))
     await turn.on(`out/${pad(sent.seq)}`, () => applySendAnswer(turn, flight, sent));
 }
 
-async function applySendAnswer(turn: Turn, flight: Flight, { seq, answer }: Flight["sendAnswers"][0]): Promise<void> {
-  const sent = flight.sends.get(seq);
-  flight.sends.delete(seq);
-  if ("ok" in answer && sent !== undefined) flight.succeeded(sent.contact, sent.group);
+async function applySendAnswer(
+  turn: Turn,
+  flight: Flight,
+  { seq, group, answer }: Flight["sendAnswers"][0],
+): Promise<void> {
+  const sent = flight.landed(seq, group);
+  if ("ok" in answer && sent !== undefined) flight.succeeded(sent.contact, group);
   const row = await get(turn.tx, "out/", pad(seq));
-  if (row === undefined || row.state !== "queued") return;
+  // Meanwhile it may be encrypted in another conversation, or the other side has asked for it again: then it waits under
+  // another frame id.
+  if (row === undefined || row.state !== "queued" || (row.group !== undefined && row.group !== group)) return;
   const answered = "ok" in answer ? answer.ok.message_id : answer.refusal.message_id;
-  // Meanwhile the other side may have asked for it again: it waits under another frame id.
   if (answered !== undefined && answered !== frameId(row.id, row.attempt)) return;
   if ("ok" in answer) await stored(turn, row, answer.ok.status === "delivered");
   else await refusedSend(turn, flight, row, answer.refusal);
@@ -125,7 +128,7 @@ export async function repeatCommits(turn: Turn, flight: Flight): Promise<void> {
     flight.commitsToRepeat.delete(group);
     if (!turn.cache.commits.has(group)) {
       // Its conversation was closed meanwhile: no answer comes any more for what travelled in it.
-      for (const [seq, send] of flight.sends) if (send.group === group) flight.sends.delete(seq);
+      flight.forget(group);
       continue;
     }
     turn.after.push(() => flight.postCommit(group));
@@ -150,7 +153,7 @@ async function applyCommitAnswer(
       conversation.dirty = true;
     }
     for (const seq of commit.rows) {
-      flight.sends.delete(seq);
+      flight.landed(seq, commit.group);
       const row = await get(turn.tx, "out/", pad(seq));
       // One that waits again since its notice came is not in it any more.
       if (row?.state === "queued" && row.group === commit.group) await stored(turn, row, answer.ok.delivered ?? false);
@@ -213,11 +216,12 @@ async function undoOpening(
   await turn.removeCommit(commit.group);
   if (conversation !== undefined) await forget(turn, conversation);
   for (const seq of commit.rows) {
-    flight.sends.delete(seq);
-    await remove(turn.tx, "wire/", pad(seq));
+    flight.landed(seq, commit.group);
     const row = await get(turn.tx, "out/", pad(seq));
-    if (row?.group === commit.group && row.counter !== undefined)
-      await turn.tx.delete(`sent/${row.group}/${pad(row.counter)}`);
+    // In the conversation that the other side has opened meanwhile it may be encrypted already.
+    if (row?.group !== commit.group) continue;
+    await remove(turn.tx, "wire/", pad(seq));
+    await unlink(turn, row);
   }
   const retry: WireReason[] = ["device_replaced", "group_exists", "not_a_member", "message_too_large"];
   const culprit = refusal.message_id === undefined ? undefined : await rowById(turn.tx, refusal.message_id);

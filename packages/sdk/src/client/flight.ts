@@ -10,10 +10,17 @@ export type CommitData = ClientFrameInput<"commit">;
 const RETRY_MS = 1_000;
 const RETRY_LAST_MS = 60_000;
 
+/** A row of the outbox that is under way. */
+interface Sending {
+  contact: string;
+  group: string;
+  kind: OutboxRecord["kind"];
+}
+
 /** What is under way on the present connection. Forgotten with it: what was not answered is sent again, byte by byte. */
 export class Flight {
-  readonly sends = new Map<number, { contact: string; group: string; kind: OutboxRecord["kind"] }>();
-  readonly sendAnswers: { seq: number; answer: Answered<RelayFrameData<"ack">> }[] = [];
+  readonly sends = new Map<number, Sending>();
+  readonly sendAnswers: { seq: number; group: string; answer: Answered<RelayFrameData<"ack">> }[] = [];
   readonly commitAnswers: { group: string; commitId: string; answer: Answered<RelayFrameData<"ack">> }[] = [];
   /** Id of the last `send` or `commit` that the relay has taken, in the order of its answers, until it is stored. */
   taken: string | undefined;
@@ -63,6 +70,19 @@ export class Flight {
       this.taken ??= taken;
       Object.assign(this, { lastServed, pausedUntil });
     };
+  }
+
+  /** What was sent in this group is answered. @returns what it was, unless it is under way in another one by now */
+  landed(seq: number, group: string): Sending | undefined {
+    const send = this.sends.get(seq);
+    if (send?.group !== group) return undefined;
+    this.sends.delete(seq);
+    return send;
+  }
+
+  /** No answer comes any more for what was sent in this group. */
+  forget(group: string): void {
+    for (const seq of this.sends.keys()) this.landed(seq, group);
   }
 
   hasReceiptUnderWay(contact: string): boolean {

@@ -91,7 +91,7 @@ export class Session {
         connection.post("send", data, (frame) => {
           const answer = asAck(frame);
           if ("ok" in answer) this.#flight.taken = data.message_id;
-          this.#flight.sendAnswers.push({ seq, answer });
+          this.#flight.sendAnswers.push({ seq, group: data.group_id ?? "", answer });
         }),
       (group) => this.#postCommit(group),
     );

@@ -13,6 +13,24 @@ import type { Range } from "../../src/store/store.ts";
 import { turns } from "./turns.ts";
 import { World } from "./world.ts";
 
+/** Messages to Bob that were never sent. */
+async function queue(turn: Turn, seqs: number[]): Promise<void> {
+  for (const seq of seqs) {
+    const row = {
+      seq,
+      id: `m${seq}`,
+      kind: "message",
+      to: "bob",
+      content_type: "text/plain",
+      state: "queued",
+    } as const;
+    await put(turn.tx, "out/", pad(seq), { ...row, created_at: 1, updated_at: 1, attempt: 0 });
+    await turn.tx.put(`out-body/${pad(seq)}`, "body");
+    await turn.tx.put(`out-id/m${seq}`, String(seq));
+    await turn.tx.put(`queue/bob/${pad(seq)}`, "");
+  }
+}
+
 test("each message keeps its place in the conversation when others are encrypted anew in another order", async () => {
   await using world = await World.create();
   const alice = await world.open("alice");
@@ -28,34 +46,24 @@ test("each message keeps its place in the conversation when others are encrypted
     () => undefined,
   );
   // Two that were never sent.
-  await run(async (turn) => {
-    for (const [seq, id] of [
-      [901, "b"],
-      [902, "c"],
-    ] as const) {
-      const row = { seq, id, kind: "message", to: "bob", content_type: "text/plain", state: "queued" } as const;
-      await put(turn.tx, "out/", pad(seq), { ...row, created_at: 1, updated_at: 1, attempt: 0 });
-      await turn.tx.put(`out-body/${pad(seq)}`, id);
-      await turn.tx.put(`out-id/${id}`, String(seq));
-      await turn.tx.put(`queue/bob/${pad(seq)}`, "");
-    }
-  });
+  await run((turn) => queue(turn, [901, 902]));
   await run((turn) => encryptQueued(turn, flight));
   const rows = await store.read((tx) => list(tx, "out/"));
   const old = rows.find(({ id }) => id === repeated.id);
   await run(async (turn) => sendAgain(turn, "bob", (await get(turn.tx, "out/", pad(old?.seq ?? 0)))!));
   await run((turn) => encryptQueued(turn, flight));
-  for (const [index, seq] of [...flight.sends.keys()].entries())
+  for (const [index, [seq, { group }]] of [...flight.sends].entries())
     flight.sendAnswers.push({
       seq,
+      group,
       answer: { refusal: { code: 409, reason: index === 0 ? "stale_epoch" : "send_blocked", message: "" } },
     });
   await run((turn) => applyAnswers(turn, flight));
   for (const { record } of cache.conversations.values()) record.wait_for_epoch = 0;
   for (let round = 0; round < 3; round++) {
     await run((turn) => encryptQueued(turn, flight));
-    for (const seq of flight.sends.keys())
-      flight.sendAnswers.push({ seq, answer: { ok: { status: "stored_offline" } } });
+    for (const [seq, { group }] of flight.sends)
+      flight.sendAnswers.push({ seq, group, answer: { ok: { status: "stored_offline" } } });
     await run((turn) => applyAnswers(turn, flight));
   }
   await store.read(async (tx) => {
@@ -99,23 +107,16 @@ test("no more is encrypted in one epoch than the other side reads; once the comm
   const { run, cache } = opened;
   const counters: number[] = [];
   const flight = new Flight(
-    (seq) => flight.sendAnswers.push({ seq, answer: { ok: { status: "stored_offline" } } }),
+    (seq, { group_id: group = "" }) =>
+      flight.sendAnswers.push({ seq, group, answer: { ok: { status: "stored_offline" } } }),
     () => undefined,
   );
-  await run(async (turn) => {
-    for (let seq = 1_001; seq <= 1_000 + EPOCH_MESSAGES; seq++) {
-      const row = {
-        seq,
-        id: `m${seq}`,
-        kind: "message",
-        to: "bob",
-        content_type: "text/plain",
-        state: "queued",
-      } as const;
-      await put(turn.tx, "out/", pad(seq), { ...row, created_at: 1, updated_at: 1, attempt: 0 });
-      await turn.tx.put(`queue/bob/${pad(seq)}`, "");
-    }
-  });
+  await run((turn) =>
+    queue(
+      turn,
+      Array.from({ length: EPOCH_MESSAGES }, (_, index) => 1_001 + index),
+    ),
+  );
   const sendAll = async () => {
     for (let before = -1; before !== counters.length;) {
       before = counters.length;
@@ -136,6 +137,52 @@ test("no more is encrypted in one epoch than the other side reads; once the comm
   await sendAll();
   expect(counters.at(-1)).toBe(1_000 + EPOCH_MESSAGES);
 });
+
+const refusal = { code: 409, reason: "expired", message: "" };
+const elsewhere = "e".repeat(64);
+
+test.for([
+  {
+    what: "an opening",
+    answer: (flight: Flight) => flight.commitAnswers.push({ group: elsewhere, commitId: "c", answer: { refusal } }),
+  },
+  {
+    what: "a message",
+    answer: (flight: Flight) => flight.sendAnswers.push({ seq: 1_001, group: elsewhere, answer: { refusal } }),
+  },
+])(
+  "what is encrypted in one conversation stays when $what in another one is refused by which it went before",
+  async ({ answer }) => {
+    await using opened = await conversation();
+    const { run } = opened;
+    const flight = new Flight(
+      () => undefined,
+      () => undefined,
+    );
+    await run(async (turn) => {
+      await queue(turn, [1_001, 1_002, 1_003]);
+      await turn.saveCommit({
+        group: elsewhere,
+        commit_id: "c",
+        kind: "open",
+        epoch: 0,
+        frame: "{}",
+        rows: [1_001, 1_002],
+        created_at: turn.now,
+      });
+      await encryptQueued(turn, flight);
+    });
+    answer(flight);
+    await run(async (turn) => {
+      await applyAnswers(turn, flight);
+      expect([...flight.sends.keys()]).toEqual([1_001, 1_002, 1_003]);
+      const counters = [];
+      for (const seq of flight.sends.keys()) counters.push((await get(turn.tx, "wire/", pad(seq)))?.counter);
+      expect(counters).toEqual([2, 3, 4]);
+      expect((await list(turn.tx, "out/")).slice(-3).map(({ state }) => state)).toEqual(["queued", "queued", "queued"]);
+    });
+  },
+);
 
 const REFUSED_MS = 60_000;
 test.each([
