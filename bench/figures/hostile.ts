@@ -39,7 +39,7 @@ export async function hostile({ seconds, folder, progress }: Plan): Promise<Resu
     const peak = watch(relay);
     const took = { to: "receiver", bytes: BODY_BYTES, seconds: LENGTHS * seconds };
     const messages = await sender.ask<number[]>("roundTrips", took);
-    const logins = await newcomer.ask<number[]>("singles", { port: relay.port, seconds: 2 * seconds });
+    const logins = await newcomer.ask<number[]>("singles", { port: relay.port, seconds: 5 * seconds });
     return { messages: quantile(messages, 0.99), logins: quantile(logins, 0.99), memory: await peak() };
   };
   progress("beside an honest pair: nothing");

@@ -130,7 +130,7 @@ export class Connection implements Session {
     this.#line?.clear();
   }
 
-  /** The client is gone. */
+  /** The client is gone: what it has sent is read all the same. */
   gone(): void {
     this.#line?.end();
   }
@@ -148,14 +148,26 @@ export class Connection implements Session {
   }
 
   get #inLine(): Line {
-    const { turns, unfinished } = this.#context;
     return (this.#line ??= new Line({
-      turns,
+      turns: this.#context.turns,
       address: this.address,
-      hasRoom: () => unfinished.fits(this, this.#framing.reserved),
+      mayAsk: () => this.#mayBeRead(),
       read: (bytes, isBinary) => this.#receive(bytes, isBinary),
-      onWait: (waits) => (waits ? this.#valve.close("turn") : this.#valve.open("turn")),
+      onWait: (waits) => {
+        this.#hold();
+        if (waits) return this.#valve.close("turn");
+        // It could not be heard.
+        this.heardAt = performance.now();
+        this.#valve.open("turn");
+      },
     }));
+  }
+
+  /** Whoever has had much read in vain is read later. */
+  #mayBeRead(): boolean {
+    const wait = this.#context.rates.addressRefusedBytes.take(this.address);
+    if (wait > 0) this.#valve.closeFor("rate", Math.min(wait, bounds.REFUSED_PAUSE_MS));
+    return wait === 0;
   }
 
   #receive(bytes: Buffer, isBinary: boolean): void {
@@ -179,13 +191,18 @@ export class Connection implements Session {
     else this.#valve.close("queue");
   }
 
-  /** Counts the room of a frame that is not whole; before login little may be held for anybody. */
+  /** Counts what is held of what is not whole; before login little may be held for anybody. */
   #follow(chunk: Buffer): void {
     if (this.#closing) return;
     this.#framing.read(chunk);
     if (!this.#isKnown && this.#intake.isTooLarge(this.#framing.length)) return this.#tooLarge();
-    if (this.#line !== undefined || isLarge(this.#framing.length)) this.#inLine.expect(this.#framing.length);
-    this.#context.unfinished.hold(this, this.#line?.isHeldBack === true ? 0 : this.#framing.reserved);
+    const { length, come } = this.#framing;
+    if (isLarge(length)) this.#inLine.expect(length, come);
+    this.#hold();
+  }
+
+  #hold(): void {
+    this.#context.unfinished.hold(this, this.isOpen ? this.#framing.held + (this.#line?.held ?? 0) : 0);
   }
 
   /** Behind a login whose answer is on its way frames are the account's. */
@@ -325,6 +342,7 @@ export class Connection implements Session {
 
   /** Ends a connection whose client lets too much wait. `why` is for the log. */
   drop(why: string): void {
+    this.#context.rates.addressRefusedBytes.owe(this.address, this.#framing.held);
     this.#context.log.warn({ user: this.login?.username }, why);
     // The rest that it has sent is not taken in.
     this.#valve.close("end");

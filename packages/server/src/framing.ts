@@ -33,9 +33,14 @@ export class Framing {
     if (this.#begun) this.#pieces += 1;
   }
 
-  /** The room of that message, now or when it is whole, in bytes. */
-  get reserved(): number {
-    return Math.max(this.length, this.#pieces * PIECE);
+  /** Bytes of that message that have come. */
+  get come(): number {
+    return this.#isData ? this.length - this.#left : this.length;
+  }
+
+  /** What it takes until it is whole. Bytes. */
+  get held(): number {
+    return Math.max(this.come, this.#pieces * PIECE);
   }
 
   get #isData(): boolean {

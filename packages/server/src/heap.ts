@@ -1,15 +1,15 @@
 import { getHeapStatistics, setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 
-/** So many bytes of large messages leave as much garbage as half a relay takes. */
-const COLLECTED = 32 * 2 ** 20;
+/** So many bytes of large messages leave two or three times as much garbage: half of what a small relay takes. */
+const COLLECTED = 16 * 2 ** 20;
 /** Collecting a heap of this size takes some 15 ms; of a larger one what messages leave is a small part. Bytes. */
 const SMALL = 64 * 2 ** 20;
 
 /**
  * Has the garbage of large messages collected. V8 looks at the heap, which it has next to no part in, and lets 64 MB of buffers
  * pile up beside it, and what young objects leave in a young generation that grows: whoever sends much would have a small relay
- * take more than twice its memory. Nothing that is measured is slower for it.
+ * take more than twice its memory (`npm run bench -- --only hostile`). A relay with a large heap is left to V8.
  */
 export class Heap {
   readonly #collect: ((options: { type: "major"; execution: "sync" }) => void) | undefined;

@@ -14,10 +14,7 @@ export interface Holder {
 /** Bytes that are held for connections, by address and account. */
 export type Held = Shares<Holder>;
 
-/**
- * Bytes of messages that are not whole: what has come, and what they have said is to come, so that whatever finds no room is not
- * read at all. [P-1.7]
- */
+/** Bytes of messages that have begun to come and are not read yet. [P-1.7] */
 export function unfinished({ unfinishedBytesOfAll, frameBytes }: Limits): Held {
   // The largest frame always finds room.
   const most = Math.max(unfinishedBytesOfAll, frameBytes);

@@ -178,8 +178,8 @@ export const limitOptions = {
   },
   unfinishedBytesOfAll: {
     unit: "bytes",
-    value: 32 * MIB,
-    why: "messages that are not whole, a quarter for each address and account; beyond it, the largest are ended",
+    value: 16 * MIB,
+    why: "what has come of messages that are not whole, a quarter for each address and account; beyond it, the largest are ended",
   },
 } as const satisfies Record<string, LimitOption>;
 

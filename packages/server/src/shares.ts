@@ -63,13 +63,6 @@ export class Shares<H> {
     return this.#all < this.#options.most || this.amountOf(owners) + 1 < this.amountOf([this.#largestOwner ?? ""]);
   }
 
-  /** Whether each of its owners has room for so much of a holder. */
-  fits(holder: H, amount: number): boolean {
-    const held = this.#held.get(holder);
-    const more = amount - (held?.amount ?? 0);
-    return this.amountOf(held?.owners ?? this.#options.ownersOf(holder)) + more <= this.#options.share;
-  }
-
   /** What the largest of some owners holds. */
   amountOf(owners: string[]): number {
     return Math.max(...owners.map((owner) => this.#ofOwner.get(owner) ?? 0));

@@ -8,12 +8,12 @@ import { tokenClient } from "./raw-client.ts";
 const LARGE = 100_000;
 
 /** A connection whose messages are noted when they are read. */
-function lineOf(turns: Turns, address: string, read: string[], room = { is: true }) {
+function lineOf(turns: Turns, address: string, read: string[]) {
   const waits = { now: false };
   const line = new Line({
     turns,
     address,
-    hasRoom: () => room.is,
+    mayAsk: () => true,
     read: (bytes) => void read.push(`${address} ${bytes.length}`),
     onWait: (now) => (waits.now = now),
   });
@@ -53,29 +53,66 @@ test("what one connection sends is read in its order, small or large", async () 
   expect(waits.now).toBe(false);
 });
 
-test("a large message is let in before it comes, and whoever is slow or has no room is not waited for", async () => {
+test("a large message is let in before it comes, and whoever is slow is not waited for", async () => {
   const turns = new Turns();
   const read: string[] = [];
   const slow = Array.from({ length: 20 }, () => lineOf(turns, "slow", read));
-  const full = lineOf(turns, "full", read, { is: false });
-  for (const { line } of [...slow, full]) line.expect(LARGE);
+  for (const { line } of slow) line.expect(LARGE, 0);
   expect(slow.every(({ waits }) => waits.now)).toBe(true);
   const quick = lineOf(turns, "quick", read);
-  quick.line.expect(LARGE);
+  quick.line.expect(LARGE, 0);
   await eventually("it may come", () => !quick.waits.now);
   quick.add(LARGE);
   expect(read).toEqual([`quick ${LARGE}`]);
   await eventually("all slow ones may come", () => slow.every(({ waits }) => !waits.now));
-  expect(full.waits.now).toBe(true);
   for (const { add } of slow) add(LARGE);
   await eventually("what was slow is read", () => read.length === 21);
+});
+
+/** Turns of the event loop until something is so. */
+async function loopsUntil(isSo: () => boolean): Promise<number> {
+  for (let loops = 0; ; loops++) {
+    if (isSo()) return loops;
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+}
+
+test.each([
+  ["in one frame", LARGE],
+  ["in fragments, of which the first is small", 2 ** 14],
+])("the loop turns in proportion to what comes, announced %s", async (_, announced) => {
+  const turns = new Turns();
+  const read: string[] = [];
+  const senders = Array.from({ length: 40 }, () => lineOf(turns, "many", read));
+  for (const { line } of senders) line.expect(announced, 0);
+  const loops = await loopsUntil(() => {
+    for (const sender of senders)
+      if (!sender.waits.now) {
+        sender.line.expect(LARGE, LARGE);
+        sender.add(LARGE);
+        senders.splice(senders.indexOf(sender), 1);
+      }
+    return senders.length === 0;
+  });
+  expect(loops).toBeGreaterThan((36 * LARGE) / 2 ** 13);
+});
+
+test("what is announced and does not come costs others a few turns of the loop, and whoever asks no more, none", async () => {
+  const turns = new Turns();
+  for (let index = 0; index < 3; index++) lineOf(turns, `empty ${index}`, []).line.expect(2 ** 20, 0);
+  const gone = lineOf(turns, "gone", []).line;
+  gone.expect(2 ** 20, 0);
+  gone.end();
+  const read: string[] = [];
+  lineOf(turns, "one", read).add(LARGE);
+  expect(await loopsUntil(() => read.length > 0)).toBeLessThan(20);
 });
 
 test("a connection that is gone has no turn for what will not come, and one for what has come", async () => {
   const turns = new Turns();
   const read: string[] = [];
   const lines = Array.from({ length: 50 }, () => lineOf(turns, "gone", read).line);
-  for (const line of lines) line.expect(LARGE);
+  for (const line of lines) line.expect(LARGE, 0);
   const sent = lineOf(turns, "sent", read);
   sent.add(LARGE);
   for (const line of [...lines, sent.line]) line.end();

@@ -68,9 +68,12 @@ export class WaitWatch {
    */
   async find(tx: ReadTransaction, look: Look): Promise<string | number> {
     const started = performance.now();
-    if (started >= this.#lookAgainAt) this.#beginLook();
+    const begins = started >= this.#lookAgainAt;
+    if (begins) this.#beginLook();
     try {
-      return (await this.#findDue(look)) ?? (await this.#findNew(tx, look)) ?? this.#nextFree();
+      const found = (await this.#findDue(look)) ?? (await this.#findNew(tx, look));
+      // Within a look something has changed: perhaps what it has passed already.
+      return found ?? this.#nextFree(begins ? Infinity : this.#lookAgainAt);
     } finally {
       this.#spent += performance.now() - started;
       this.#lookAgainAt = this.#begunAt + Math.max(LOOK_AGAIN_MS, LOOK_SHARE * this.#spent);
@@ -112,8 +115,8 @@ export class WaitWatch {
     return undefined;
   }
 
-  #nextFree(): number {
-    let next = Infinity;
+  #nextFree(latest: number): number {
+    let next = latest;
     for (const { end } of this.#seen.values()) next = Math.min(next, end);
     return Date.now() + next - performance.now();
   }

@@ -97,40 +97,27 @@ export async function applyAdmitted(turn: Turn, seq: number): Promise<void> {
       await turn.on(`group/${commit.group}`, () => applyCommit(turn, commit.group));
 }
 
-/** How far a connection has read our mailbox. */
-export interface Reading {
-  /** Everything that waited when it began. */
-  isCurrent: boolean;
-  /** `performance.now()` */
-  begunAt: number;
-}
-
 /** Makes the Update commits that are due in the conversations in use. Sent by the caller's `post`. */
-export async function heal(turn: Turn, post: (group: string) => void, reading: Reading): Promise<void> {
+export async function heal(turn: Turn, post: (group: string) => void): Promise<void> {
   // Looking one up changes their order.
   const conversations = [...turn.cache.conversations.values()];
   for (const conversation of conversations)
     if (conversation.record.state === "open")
-      await turn.on(`group/${conversation.record.id}`, () => healOne(turn, conversation, post, reading));
+      await turn.on(`group/${conversation.record.id}`, () => healOne(turn, conversation, post));
 }
 
 /** Whether mail is still being read that the relay had before it refused an epoch: the commit that ended it may stand behind that. */
-function isBehind(turn: Turn, { refused_at = 0 }: GroupRecord, { isCurrent, begunAt }: Reading): boolean {
-  if (turn.ticks - begunAt >= CATCH_UP_PATIENCE_MS) return false;
+function isBehind(turn: Turn, { refused_at = 0 }: GroupRecord, waited: number): boolean {
+  if (waited >= CATCH_UP_PATIENCE_MS) return false;
   const { arrived } = turn.cache;
-  return !isCurrent || (turn.ticks - arrived.at < STALE_PATIENCE_MS && arrived.storedAt <= refused_at);
+  return !turn.isCurrent || (turn.ticks - arrived.at < STALE_PATIENCE_MS && arrived.storedAt <= refused_at);
 }
 
-async function healOne(
-  turn: Turn,
-  conversation: Conversation,
-  post: (group: string) => void,
-  reading: Reading,
-): Promise<void> {
+async function healOne(turn: Turn, conversation: Conversation, post: (group: string) => void): Promise<void> {
   const { record } = conversation;
   // If that is still to come, the clock was set back: how long it has waited is not known.
   const waited = isWaiting(record) ? Math.abs(turn.now - (record.waiting_since ?? 0)) : 0;
-  if (waited >= STALE_PATIENCE_MS && !isBehind(turn, record, reading)) {
+  if (waited >= STALE_PATIENCE_MS && !isBehind(turn, record, waited)) {
     // The relay knows no epoch that we know: it may have been restored from a backup.
     const { contact } = record;
     const text = `the relay takes nothing for ${contact} in this conversation any more`;

@@ -145,7 +145,8 @@ export async function acceptWelcome(
 async function useKeyPackage(turn: Turn, ref: string, lastResort: boolean, from: string): Promise<void> {
   if (!lastResort) {
     await removeKeyPackage(turn.tx, ref);
-    await lessIsLeft(turn.tx, (await leastStock(turn.tx)) - 1);
+    // Of what came before, the relay has not counted it among what it said at the login.
+    if (turn.isCurrent) await lessIsLeft(turn.tx, (await leastStock(turn.tx)) - 1);
     return;
   }
   const key = await get(turn.tx, "key/", ref);

@@ -10,11 +10,21 @@ export type CommitData = ClientFrameInput<"commit">;
 const RETRY_MS = 1_000;
 const RETRY_LAST_MS = 60_000;
 
+/** Sends under way at a time. Half of what a relay lets an account burst by default. */
+export const WINDOW = 128;
+/**
+ * Of large ones as many as make this, in characters: the relay answers them well within the time after which a connection
+ * is given up, and if the first is refused, no more than this went in vain.
+ */
+const WINDOW_SIZE = 2 ** 20;
+
 /** A row of the outbox that is under way. */
 interface Sending {
   contact: string;
   group: string;
   kind: OutboxRecord["kind"];
+  /** Characters of its ciphertext. */
+  size: number;
 }
 
 /** What is under way on the present connection. Forgotten with it: what was not answered is sent again, byte by byte. */
@@ -70,6 +80,13 @@ export class Flight {
       this.taken ??= taken;
       Object.assign(this, { lastServed, pausedUntil });
     };
+  }
+
+  /** How many more may be sent. */
+  get room(): number {
+    let size = 0;
+    for (const send of this.sends.values()) size += send.size;
+    return size >= WINDOW_SIZE ? 0 : WINDOW - this.sends.size;
   }
 
   /** What was sent in this group is answered. @returns what it was, unless it is under way in another one by now */

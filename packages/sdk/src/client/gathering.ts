@@ -47,10 +47,9 @@ export class Gathering {
       // Words that cannot leave now gather here, and not as one receipt after another in the outbox.
       if (flight.hasReceiptUnderWay(contact) || flight.isPaused(contact, turn.ticks) || flight.strange.has(contact))
         continue;
-      if (await receiptWaits(turn, contact)) continue;
       const at = await turn.on(`owed/${contact}`, () => this.#earliest(turn, contact));
       later = Math.min(later, at > turn.ticks ? at : Infinity);
-      if (at > turn.ticks && !last) continue;
+      if ((at > turn.ticks && !last) || (await receiptWaits(turn, contact))) continue;
       names.push(contact);
       reported ||= (await turn.tx.list({ prefix: owed(contact, "done"), limit: 1 })).length > 0;
     }

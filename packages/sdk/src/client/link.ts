@@ -175,7 +175,7 @@ export class Link {
     if (attempt === 0) this.#setState({ state: "connecting" });
     let connection: Connection | undefined;
     let session: Session | undefined;
-    let worked = false;
+    let workedSince: number | undefined;
     try {
       const account = await this.#account();
       // However long the relay is away.
@@ -201,7 +201,7 @@ export class Link {
       }
       session = await Session.begin(this.#store, this.#crypto, account, connection, result.listening);
       this.#setState({ state: "connected", info: result.info, current: session.current });
-      worked = true;
+      workedSince = performance.now();
       if (await this.#work(connection, session)) return undefined;
       // Whatever the reason, the next login tells what it is worth.
       return connection.unasked?.reason === "listen_superseded" ? SUPERSEDED_ATTEMPT : 1;
@@ -216,7 +216,8 @@ export class Link {
       if (!known.shouldRetry() && !misread && !disabled) throw known;
       this.#failed(known);
       // What fails here, and not on the way, fails at the next login as well.
-      return worked && known.code === "relay_unreachable" ? 1 : attempt + 1;
+      const fails = known.code !== "relay_unreachable" && performance.now() - (workedSince ?? 0) < LAST_WAIT_MS;
+      return workedSince === undefined || fails ? attempt + 1 : 1;
     } finally {
       connection?.close();
       await session?.settled();

@@ -65,7 +65,7 @@ export async function openWith(
       message_id: data.message_id ?? row.id,
       ...(data.expires_at === undefined ? {} : { expires_at: data.expires_at }),
     });
-    flight.sends.set(row.seq, { contact: username, group: record.id, kind: row.kind });
+    flight.sends.set(row.seq, { contact: username, group: record.id, kind: row.kind, size: data.message.length });
   }
   const commitId = randomId();
   const frame: CommitData = {

@@ -3,14 +3,12 @@ import { EPOCH_MESSAGES, sentInEpoch } from "../crypto/group.ts";
 import { toBase64 } from "../protocol/index.ts";
 import { isWaiting } from "./commits.ts";
 import { conversationFor } from "./conversations.ts";
-import type { Flight, SendData } from "./flight.ts";
+import { type Flight, type SendData, WINDOW } from "./flight.ts";
 import { bodyToSend, contactsWithQueue, endWaiting, hasMessage, isTooLarge, queuedRows } from "./queue.ts";
 import { settle, unlink } from "./outbox-rows.ts";
 import { type ContactRecord, get, type OutboxRecord, pad, parse, put, type WireRecord } from "./records.ts";
 import type { Conversation, Turn } from "./turn.ts";
 
-/** Sends under way at a time. Half of what a relay lets an account burst by default. */
-const WINDOW = 128;
 /** Contacts to whom something waits that are looked at in one turn; most of them may have to wait for something else. */
 const LOOKED_AT = 8 * WINDOW;
 /** However much has come in this turn, something leaves as well. */
@@ -25,7 +23,7 @@ export async function encryptQueued(turn: Turn, flight: Flight): Promise<void> {
   const names = await contactsWithQueue(turn, flight, LOOKED_AT);
   for (const most of names.length > 1 ? [Math.ceil(WINDOW / names.length), WINDOW] : [WINDOW])
     for (const username of names) {
-      if (flight.sends.size >= WINDOW) return;
+      if (flight.room <= 0) return;
       await turn.on(`contact/${username}`, () => serve(turn, flight, username, most));
     }
 }
@@ -61,11 +59,11 @@ async function encryptFor(
   const { username } = contact;
   const { id: group } = conversation.record;
   const blocked = flight.blocked.has(group);
-  let room = blocked ? 1 : Math.min(most, WINDOW - flight.sends.size);
+  let room = blocked ? 1 : Math.min(most, flight.room);
   const send = (row: OutboxRecord, data: SendData): void => {
-    flight.sends.set(row.seq, { contact: username, group, kind: row.kind });
+    flight.sends.set(row.seq, { contact: username, group, kind: row.kind, size: data.message.length });
     turn.after.push(() => flight.post(row.seq, blocked ? { ...data, resume: true } : data));
-    room -= 1;
+    room = Math.min(room - 1, flight.room);
   };
   for (const { row, wire } of await repeatsOf(turn, flight, group)) {
     if (room <= 0) return;
@@ -82,7 +80,7 @@ async function encryptFor(
   room = Math.min(room, EPOCH_MESSAGES - sentInEpoch(conversation.group));
   if (room <= 0) return;
   for (const row of await queuedRows(turn, flight, username, room)) {
-    if (flight.sends.size > 0 && !turn.mayGoOn(LATEST)) return;
+    if (room <= 0 || (flight.sends.size > 0 && !turn.mayGoOn(LATEST))) return;
     await turn.on(`out/${pad(row.seq)}`, async () => {
       const body = await bodyToSend(turn, row, contact.identity_key);
       if (body !== undefined) send(row, await encryptRow(turn, conversation, row, body));

@@ -54,7 +54,6 @@ export class Session {
   #sweptAt = 0;
   #sweepAfter = 0;
   #heardAt = performance.now();
-  readonly #begunAt = performance.now();
   /** The time by which the last turn judged what is paused. */
   #turnedAt = 0;
   readonly #gathering = new Gathering();
@@ -159,7 +158,7 @@ export class Session {
             else if (!this.#cache.isHeld(username)) await openWith(turn, flight, username, answer.ok);
           });
       await this.#sweepIfDue(turn);
-      await heal(turn, (group) => flight.postCommit(group), { isCurrent: this.current, begunAt: this.#begunAt });
+      await heal(turn, (group) => flight.postCommit(group));
       await repeatCommits(turn, flight);
       await this.#retryIfAsked(turn);
       await this.#gathering.flush(turn, flight, last);
@@ -191,6 +190,7 @@ export class Session {
       begin: (tx) => {
         const turn = new Turn(tx, this.#crypto, this.#account, this.#cache);
         turn.isTimeSure = this.#isTimeSure();
+        turn.highWater = this.#highWater;
         return turn;
       },
       work: async (turn) => {
@@ -300,7 +300,7 @@ export class Session {
     // Set back or forth: it is swept once too often rather than not for a long time.
     if (Math.abs(Date.now() - this.#sweptAt) < this.#sweepAfter) return;
     this.#sweptAt = Date.now();
-    this.#sweepAfter = await sweep(turn, turn.position >= this.#highWater);
+    this.#sweepAfter = await sweep(turn, turn.isCurrent);
     await this.#keys.sweep(turn);
   }
 

@@ -114,8 +114,9 @@ export class Turn {
   isCut = false;
   /** A commit of our own was applied: who had stolen the keys of before is locked out. */
   healed = false;
-  /** Highest `seq` of our mailbox that is processed. */
+  /** Highest `seq` of our mailbox that is processed, and where the mailbox stood when this connection began to listen. */
   position: number;
+  highWater = 0;
   readonly #strange = new Map<string, boolean>();
   readonly #contacts = new Map<string, { record: ContactRecord | undefined; dirty: boolean }>();
 
@@ -134,6 +135,11 @@ export class Turn {
     this.clock = clock;
     this.ticks = clock();
     this.position = account.relay.position;
+  }
+
+  /** Whether everything that waited when this connection began is processed. */
+  get isCurrent(): boolean {
+    return this.position >= this.highWater;
   }
 
   /** Relay's clock, Unix milliseconds: what `expires_at` on the wire is in. */

@@ -198,3 +198,22 @@ function wrongClock(by: number) {
   onTestFinished(() => spy.mockRestore());
   return spy;
 }
+
+test("key packages that were used before a login are counted once: the relay's word at the login is without them", async () => {
+  await using world = await World.create();
+  await (await world.open("bob")).close();
+  for (const name of ["alice", "carol"]) await (await (await world.open(name)).send("bob", "hello")).stored();
+  const bob = await world.open("bob");
+  const least = async () => Number(await world.memory("bob").read((tx) => tx.get("meta/least-stock")));
+  await bob.sync();
+  expect(await bob.inbox()).toHaveLength(2);
+  const listening = world.proxy.recorded.filter(
+    ({ agent, frame }) => agent === "bob" && "high_water" in (frame.data ?? {}),
+  );
+  const said = Number(listening.at(-1)?.frame.data["key_packages"]);
+  expect(said).toBeGreaterThan(2);
+  expect(await least()).toBe(said);
+  follow(bob);
+  await (await (await world.open("dave")).send("bob", "hello")).handled();
+  expect(await least()).toBe(said - 1);
+});
