@@ -1,5 +1,6 @@
 /** AI Message: end-to-end encrypted, durable messages between agents. This entry runs in every runtime. */
-export { Agent, type Alert, type IncomingMessage, type LinkEvent } from "./client/agent.ts";
+export { Agent, type Alert, type LinkEvent } from "./client/agent.ts";
+export { type IncomingMessage } from "./client/message.ts";
 export type { DeadLetter } from "./client/dead-letters.ts";
 export type { HandleOptions, Handler } from "./client/handle.ts";
 export type { Contact } from "./client/address-book.ts";
@@ -10,7 +11,7 @@ export type { ListenOptions } from "./client/listen.ts";
 export type { InboxEntry, Message } from "./client/message.ts";
 export type { SendOptions } from "./client/enqueue.ts";
 export { checkUsername, openAgent, type OpenAgentOptions } from "./client/open.ts";
-export type { MessageState } from "./client/records.ts";
+export type { MessageState } from "./client/tables.ts";
 export { type MessageStatus, type Sent } from "./client/sent.ts";
 export type { Wait } from "./client/waiting.ts";
 export { type CryptoProvider, GroupCrypto } from "./crypto/group.ts";

@@ -1,6 +1,6 @@
+import type { GroupCrypto, KeyPackagePair } from "../crypto/group.ts";
+import { createDevice, type Identity, verifyCertificate } from "../crypto/identity.ts";
 import { AgentError } from "../errors.ts";
-import { type GroupCrypto, type KeyPackagePair } from "../crypto/group.ts";
-import { createDevice, type Device, type Identity, verifyCertificate } from "../crypto/identity.ts";
 import {
   equal,
   fromBase64,
@@ -8,49 +8,24 @@ import {
   MOST_FRAME_BYTES,
   PROTOCOL_VERSION,
   registrationBytes,
-  relayName,
   type RelayFrameData,
+  relayName,
   toBase64,
   usernameKey,
 } from "../protocol/index.ts";
-import type { ClientStore, ReadTransaction, WriteTransaction } from "../store/store.ts";
+import type { ClientStore, WriteTransaction } from "../store/store.ts";
 import { raiseAlert } from "./alerts.ts";
 import { APART_MS, span } from "./clock.ts";
 import { type Connection, type Refusal, refused } from "./connection.ts";
-import { type DeviceRecord, get, type KeyRecord, list, put, type RelayRecord } from "./records.ts";
+import { saveKeyPackages } from "./key-records.ts";
+import { type Account, changeRelay, toDeviceRecord, updateRelay } from "./own-account.ts";
+import { get, list, put } from "./records.ts";
+import type { RelayRecord } from "./tables.ts";
 
-/** Key packages in the stock at the relay, and how many travel with `register`, whose frame is small. */
-export const STOCK = 20;
+/** So many travel with `register`, whose frame is small. */
 const REGISTER_PACKAGES = 10;
 /** With frames smaller than this no conversation could be opened; nothing is refused for such a limit. Bytes. */
 const LEAST_FRAME = 16_384;
-
-/** The agent as its store has it. */
-export interface Account {
-  identity: Identity;
-  device: Device;
-  relay: RelayRecord;
-  /** URL by which this process reaches the relay: the remembered one, unless it was given another. */
-  server: string;
-}
-
-/** Reads the agent, or undefined if the store is new. */
-export async function readAccount(tx: ReadTransaction): Promise<Account | undefined> {
-  const identity = await get(tx, "meta/identity");
-  const device = await get(tx, "meta/device");
-  const relay = await get(tx, "meta/relay");
-  if (identity === undefined || device === undefined || relay === undefined) return undefined;
-  return {
-    identity: {
-      username: identity.username,
-      privateKey: fromBase64(identity.private_key),
-      publicKey: fromBase64(identity.public_key),
-    },
-    device: fromDeviceRecord(device),
-    relay,
-    server: relay.server,
-  };
-}
 
 /** Makes the identity and its first device, and saves them: before anybody else hears of them. */
 export async function createAccount(
@@ -128,18 +103,6 @@ export async function registerDevice(
     signature: toBase64(signature),
   });
   return "refusal" in answer ? answer.refusal : undefined;
-}
-
-/** Saves the private parts of key packages, before their public parts are published. */
-export async function saveKeyPackages(
-  tx: WriteTransaction,
-  pairs: KeyPackagePair[],
-  state: Omit<KeyRecord, "ref">,
-): Promise<void> {
-  for (const pair of pairs) {
-    await put(tx, "key/", pair.ref, { ref: pair.ref, ...state });
-    await tx.put(`key-secret/${pair.ref}`, pair.secret);
-  }
 }
 
 /** How a login ended: we are in, or the relay knows more of what this device has done than its store. */
@@ -302,18 +265,6 @@ export async function readInfo(connection: Connection): Promise<RelayFrameData<"
   return { ...info, limits: { ...info.limits, frame_bytes: Math.min(info.limits.frame_bytes, MOST_FRAME_BYTES) } };
 }
 
-export function updateRelay(store: ClientStore, change: (record: RelayRecord) => RelayRecord): Promise<RelayRecord> {
-  return store.write((tx) => changeRelay(tx, change));
-}
-
-async function changeRelay(tx: WriteTransaction, change: (record: RelayRecord) => RelayRecord): Promise<RelayRecord> {
-  const before = await get(tx, "meta/relay");
-  if (before === undefined) throw new AgentError("not_registered", "the store has no agent");
-  const after = change(before);
-  await put(tx, "meta/relay", "", after);
-  return after;
-}
-
 function isAsBefore(record: RelayRecord, offset: number): record is RelayRecord & { clock_since: number } {
   return record.clock_since !== undefined && Math.abs(offset - record.clock_offset) <= APART_MS;
 }
@@ -323,24 +274,4 @@ async function warnOfClock(tx: WriteTransaction, offset: number): Promise<void> 
   if (Math.abs(offset) <= APART_MS) return;
   const text = `the relay's clock is ${span(offset)} ${offset > 0 ? "ahead of" : "behind"} this machine's; one of them is wrong`;
   await raiseAlert(tx, Date.now(), { kind: "clock", text });
-}
-
-export function toDeviceRecord(device: Device): DeviceRecord {
-  return {
-    id: device.id,
-    counter: device.counter,
-    private_key: toBase64(device.privateKey),
-    public_key: toBase64(device.publicKey),
-    certificate: toBase64(device.certificate),
-  };
-}
-
-function fromDeviceRecord(record: DeviceRecord): Device {
-  return {
-    id: record.id,
-    counter: record.counter,
-    privateKey: fromBase64(record.private_key),
-    publicKey: fromBase64(record.public_key),
-    certificate: fromBase64(record.certificate),
-  };
 }

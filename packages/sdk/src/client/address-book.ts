@@ -1,16 +1,17 @@
-import { AgentError } from "../errors.ts";
 import type { GroupCrypto } from "../crypto/group.ts";
 import { fingerprint, formatFingerprint, verifyCertificate } from "../crypto/identity.ts";
+import { AgentError } from "../errors.ts";
 import { type DeviceCertificate, fromBase64, toBase64, usernameKey } from "../protocol/index.ts";
 import type { ClientStore, ReadTransaction } from "../store/store.ts";
-import type { Account } from "./account.ts";
-import { settleAlerts } from "./alerts.ts";
-import { meet } from "./contacts.ts";
-import { setStanding } from "./peers.ts";
+import { raiseAlert, settleAlerts } from "./alerts.ts";
+import { pin } from "./contact-records.ts";
+import { meet, type Meeting } from "./contacts.ts";
 import { noteName } from "./lookalikes.ts";
-import { type ContactRecord, find as findRecord, get, list, put } from "./records.ts";
+import type { Account } from "./own-account.ts";
+import { find as findRecord, get, list, put } from "./records.ts";
 import { mismatch, stoppedError } from "./sent.ts";
-import { Cache, pin, Turn } from "./turn.ts";
+import { setStanding, standingOf } from "./standing.ts";
+import type { ContactRecord } from "./tables.ts";
 import type { Wait } from "./waiting.ts";
 
 /** Another agent, as this one knows it. */
@@ -136,11 +137,20 @@ export class AddressBook {
 
   #meet(username: string, certificate: DeviceCertificate): Promise<ContactRecord> {
     return this.#store.write(async (tx) => {
-      const turn = new Turn(tx, this.#crypto, this.#account, new Cache());
-      await meet(turn, certificate, "relay");
-      await turn.flush();
-      const record = await get(tx, "contact/", username);
+      const now = Date.now();
+      let record = await get(tx, "contact/", username);
+      const meeting: Meeting = {
+        tx,
+        account: this.#account,
+        now,
+        contact: async () => record,
+        saveContact: (changed) => void (record = changed),
+        isStranger: async (name) => (await standingOf(tx, name)) === undefined,
+        alert: (kind, contact, text, about) => raiseAlert(tx, now, { kind, contact, text, about }),
+      };
+      await meet(meeting, certificate, "relay");
       if (record === undefined) throw unknown(username);
+      await put(tx, "contact/", username, record);
       return record;
     });
   }

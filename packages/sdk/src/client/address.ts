@@ -1,5 +1,5 @@
-import { AgentError } from "../errors.ts";
 import { parseFingerprint } from "../crypto/identity.ts";
+import { AgentError } from "../errors.ts";
 import { Username, usernameKey } from "../protocol/index.ts";
 import { check } from "./arguments.ts";
 

@@ -1,28 +1,29 @@
 import { largestBody } from "../crypto/content.ts";
-import { AgentError } from "../errors.ts";
 import type { GroupCrypto } from "../crypto/group.ts";
 import { fingerprint, formatFingerprint } from "../crypto/identity.ts";
+import { AgentError } from "../errors.ts";
 import { usernameKey } from "../protocol/index.ts";
 import type { ClientStore } from "../store/store.ts";
-import type { Account } from "./account.ts";
-import { parseAddress, parseName } from "./address.ts";
-import { DeadLetters } from "./dead-letters.ts";
-import { type HandleOptions, handleAll, type Handler } from "./handle.ts";
-import { rowById } from "./outbox-rows.ts";
-import { Outbox } from "./outbox.ts";
 import { AddressBook, type Contact } from "./address-book.ts";
-import { check } from "./arguments.ts";
+import { parseAddress, parseName } from "./address.ts";
 import { followAlerts } from "./alerts.ts";
+import { check } from "./arguments.ts";
 import { ask, type AskType } from "./asks.ts";
 import { connect, type Transport, webTransport } from "./connect.ts";
+import { DeadLetters } from "./dead-letters.ts";
 import { diagnose, type Diagnosis } from "./diagnosis.ts";
 import { enqueue, type Letter, type SendOptions } from "./enqueue.ts";
+import { handleAll, type HandleOptions, type Handler } from "./handle.ts";
 import { leave, type LeaveOptions } from "./leave.ts";
 import { Link } from "./link.ts";
 import { listen, type ListenOptions } from "./listen.ts";
-import { type InboxEntry, type Message, readMessage, retryMessage, settleMessage } from "./message.ts";
-import { type AlertRecord, list, type OutboxRecord } from "./records.ts";
+import { type InboxEntry, type IncomingMessage, readMessage, retryMessage, settleMessage } from "./message.ts";
+import { rowById } from "./outbox-records.ts";
+import { Outbox } from "./outbox.ts";
+import type { Account } from "./own-account.ts";
+import { list } from "./records.ts";
 import { isStop, type MessageStatus, Sent, toStatus } from "./sent.ts";
+import type { AlertRecord, OutboxRecord } from "./tables.ts";
 import { type Wait, waitFor } from "./waiting.ts";
 
 /** What happened that the owner should know: a changed key, a lost message, a relay that contradicts itself. */
@@ -34,17 +35,6 @@ export interface LinkEvent {
   detail: string;
   /** Of `reconnecting`: why. Not always the relay: a full disk keeps from it, too. */
   error?: AgentError;
-}
-
-/** A received message with its handles. */
-export interface IncomingMessage extends Message {
-  reply(body: string | Uint8Array, options?: SendOptions): Promise<Sent>;
-  /** Its handler succeeded; its sender hears of it. */
-  handled(): Promise<void>;
-  /** Its handler has given up: it is a dead letter, and its sender hears why. */
-  failed(reason: string): Promise<void>;
-  /** Its handler has failed for now: whoever shares gets it again after `delay` milliseconds. */
-  retry(reason: string, delay: number): Promise<void>;
 }
 
 /** An agent: sends and receives end-to-end encrypted messages. Everything it is given is on disk before it answers. */

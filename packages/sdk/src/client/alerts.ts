@@ -2,9 +2,10 @@
  * Alerts: what the owner should know. There is one for each kind and contact, on which repeats are counted. Whom the owner
  * knows has room of its own, whatever comes; names that anybody can make up share what they have.
  */
-import { standingOf } from "./peers.ts";
 import type { ClientStore, WriteTransaction } from "../store/store.ts";
-import { type AlertRecord, get, nextSeq, pad, parse, put, readable, remove } from "./records.ts";
+import { get, nextSeq, pad, parse, put, readable, remove } from "./records.ts";
+import { standingOf } from "./standing.ts";
+import type { AlertRecord } from "./tables.ts";
 
 const DAY_MS = 86_400_000;
 /**

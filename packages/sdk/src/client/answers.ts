@@ -6,9 +6,11 @@ import { isTemporary, type Refusal } from "./connection.ts";
 import { refuseWithoutKey } from "./contacts.ts";
 import { closeConversation, forget } from "./conversations.ts";
 import type { Answered, Flight } from "./flight.ts";
+import { rowById } from "./outbox-records.ts";
+import { deleteRow, LAST_ATTEMPT, requeue, settle, unlink } from "./outbox-rows.ts";
 import { queuedRows } from "./queue.ts";
-import { deleteRow, LAST_ATTEMPT, requeue, rowById, settle, unlink } from "./outbox-rows.ts";
-import { type CommitRecord, get, type OutboxRecord, pad, remove } from "./records.ts";
+import { get, pad, remove } from "./records.ts";
+import type { CommitRecord, OutboxRecord } from "./tables.ts";
 import type { Conversation, Turn } from "./turn.ts";
 
 const RETRY_MS = 1_000;

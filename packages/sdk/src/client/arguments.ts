@@ -1,6 +1,7 @@
 /** Arguments of the SDK's callers: the one edge where they are checked. Inside, types are trusted. */
-import * as z from "zod/mini";
 import { AgentError } from "../errors.ts";
+
+import * as z from "zod/mini";
 
 /** The longest span that is counted from now: far beyond what relays keep, and within what a Date holds. Milliseconds. */
 const LONGEST_MS = 100 * 365 * 86_400_000;

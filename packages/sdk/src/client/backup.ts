@@ -1,13 +1,14 @@
 /** What makes an agent itself: its identity, and whom it has pinned. Never a device's keys, and never a ratchet. */
-import * as z from "zod/mini";
-import { AgentError } from "../errors.ts";
 import { type CryptoProvider, GroupCrypto } from "../crypto/group.ts";
 import { createDevice } from "../crypto/identity.ts";
-import { fromBase64, isBase64, Id, Username, usernameKey } from "../protocol/index.ts";
+import { AgentError } from "../errors.ts";
+import { fromBase64, Id, isBase64, Username, usernameKey } from "../protocol/index.ts";
 import type { ClientStore } from "../store/store.ts";
-import { toDeviceRecord } from "./account.ts";
-import { setStanding, standingOf } from "./peers.ts";
+import { toDeviceRecord } from "./own-account.ts";
 import { get, list, put } from "./records.ts";
+import { setStanding, standingOf } from "./standing.ts";
+
+import * as z from "zod/mini";
 
 const Key = z.string().check(z.refine((text) => isBase64(text) && fromBase64(text).length === 32));
 const Millis = z.int().check(z.nonnegative());

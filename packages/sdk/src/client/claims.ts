@@ -2,7 +2,8 @@
 import type { ClientStore, ReadTransaction } from "../store/store.ts";
 import { watchClock } from "./clock.ts";
 import { AHEAD, endIfLate, notBefore } from "./message.ts";
-import { find, get, type InboxRecord, pad, put } from "./records.ts";
+import { find, get, pad, put } from "./records.ts";
+import type { InboxRecord } from "./tables.ts";
 
 /** How long a claim holds that is not renewed. Milliseconds. */
 const CLAIM_MS = 20_000;

@@ -1,6 +1,5 @@
 /** Two clocks: the day's, which anybody may set, and `performance.now()`, which only goes on. */
-
-import type { RelayRecord } from "./records.ts";
+import type { RelayRecord } from "./tables.ts";
 
 /** Clocks of two machines that are further apart than this are a fault of one of them. Milliseconds. */
 export const APART_MS = 300_000;

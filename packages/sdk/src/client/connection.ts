@@ -11,8 +11,8 @@ import {
   type RelayFrame,
   type RelayFrameData,
   type RelayFrameType,
-  type WireReason,
   wireErrors,
+  type WireReason,
 } from "../protocol/index.ts";
 
 /** A wire error as the client sees it. */

@@ -10,10 +10,13 @@ import {
   usernameKey,
 } from "../protocol/index.ts";
 import type { ReadTransaction, WriteTransaction } from "../store/store.ts";
-import { GROUPS_PER_CONTACT, meet, nameReplaced, replacedGroups, type Trust } from "./contacts.ts";
-import { leastStock, lessIsLeft } from "./key-stock.ts";
+import { GROUPS_PER_CONTACT, nameReplaced, replacedGroups } from "./contact-records.ts";
+import { meet, type Trust } from "./contacts.ts";
+import { leastStock, lessIsLeft, removeKeyPackage } from "./key-records.ts";
+import { owed } from "./owed.ts";
+import { get, pad, put, remove } from "./records.ts";
 import { sendUnreadAgain } from "./resend.ts";
-import { type ContactRecord, get, type GroupRecord, owed, pad, put, remove, removeKeyPackage } from "./records.ts";
+import type { ContactRecord, GroupRecord } from "./tables.ts";
 import type { Conversation, Turn } from "./turn.ts";
 
 /** Back-off of re-openings: doubles from the first to the last. Milliseconds. */

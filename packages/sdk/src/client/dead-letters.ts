@@ -1,9 +1,10 @@
 import { AgentError } from "../errors.ts";
-import { check } from "./arguments.ts";
 import type { ClientStore, ReadTransaction } from "../store/store.ts";
-import { idMeantBy } from "./short-ids.ts";
+import { check } from "./arguments.ts";
 import { type Message, readMessage } from "./message.ts";
-import { find as findRecord, type InboxRecord, pad, put } from "./records.ts";
+import { find as findRecord, pad, put } from "./records.ts";
+import { idMeantBy } from "./short-ids.ts";
+import type { InboxRecord } from "./tables.ts";
 
 /** A message that handlers have given up. Its sender has been told; its body is kept for 30 days. */
 export interface DeadLetter extends Message {

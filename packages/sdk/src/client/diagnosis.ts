@@ -1,12 +1,13 @@
-import { AgentError, type ErrorCode } from "../errors.ts";
 import { largestBody } from "../crypto/content.ts";
+import { AgentError, type ErrorCode } from "../errors.ts";
 import { CIPHER_SUITE, PROTOCOL_VERSION, type RelayFrameData } from "../protocol/index.ts";
 import type { ClientStore } from "../store/store.ts";
-import type { Account } from "./account.ts";
 import { APART_MS, span } from "./clock.ts";
+import { countKeyPackages } from "./key-records.ts";
 import type { Link } from "./link.ts";
-import { countKeyPackages } from "./key-packages.ts";
-import { get, list, type OutboxRecord, pad } from "./records.ts";
+import type { Account } from "./own-account.ts";
+import { get, list, pad } from "./records.ts";
+import type { OutboxRecord } from "./tables.ts";
 import { type Wait, waitFor } from "./waiting.ts";
 
 /** One thing that was looked at. */

@@ -1,14 +1,15 @@
-import { AgentError } from "../errors.ts";
 import { largestBody } from "../crypto/content.ts";
+import { AgentError } from "../errors.ts";
 import { randomId, utf8 } from "../protocol/index.ts";
 import type { ClientStore } from "../store/store.ts";
-import { check } from "./arguments.ts";
-import { parseAddress } from "./address.ts";
-import { span } from "./clock.ts";
 import type { AddressBook } from "./address-book.ts";
-import { letIn } from "./peers.ts";
-import { get, nextSeq, type OutboxRecord, pad, put } from "./records.ts";
+import { parseAddress } from "./address.ts";
+import { check } from "./arguments.ts";
+import { span } from "./clock.ts";
+import { get, nextSeq, pad, put } from "./records.ts";
 import { stoppedError } from "./sent.ts";
+import { letIn } from "./standing.ts";
+import type { OutboxRecord } from "./tables.ts";
 
 export interface SendOptions {
   /** Default `text/plain` for text, `application/octet-stream` for bytes. */

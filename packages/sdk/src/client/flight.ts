@@ -1,7 +1,6 @@
 import type { ClientFrameInput, RelayFrame, RelayFrameData } from "../protocol/index.ts";
 import type { Refusal } from "./connection.ts";
-import type { End } from "./queue.ts";
-import type { OutboxRecord } from "./records.ts";
+import type { OutboxRecord } from "./tables.ts";
 
 export type Answered<T> = { ok: T } | { refusal: Refusal };
 export type SendData = ClientFrameInput<"send">;
@@ -187,4 +186,12 @@ function keepMembers<T>(set: Set<T>): () => void {
     set.clear();
     for (const member of before) set.add(member);
   };
+}
+
+/** The end of all that waits for a contact that cannot be reached. */
+export interface End {
+  state: "failed" | "refused";
+  reason: string;
+  /** Whether receipts wait on, since what they say is said nowhere else. */
+  keepsReceipts: boolean;
 }

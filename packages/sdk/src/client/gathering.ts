@@ -1,7 +1,8 @@
 import { conversationFor } from "./conversations.ts";
 import type { Flight } from "./flight.ts";
+import { owed } from "./owed.ts";
 import { flushReceipt } from "./receipts.ts";
-import { get, owed, partsUnder } from "./records.ts";
+import { get, partsUnder } from "./records.ts";
 import type { Turn } from "./turn.ts";
 
 /** Contacts to whom something is owed that are looked at in one turn: anybody may become one. */

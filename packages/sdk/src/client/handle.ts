@@ -1,5 +1,5 @@
-import type { IncomingMessage } from "./agent.ts";
 import type { ListenOptions } from "./listen.ts";
+import type { IncomingMessage } from "./message.ts";
 
 /** How handlers are tried again. */
 export interface HandleOptions extends Omit<ListenOptions, "share"> {

@@ -1,9 +1,10 @@
 import { frameId } from "../crypto/content.ts";
 import { type Delivery, fromBase64, isBase64, usernameKey } from "../protocol/index.ts";
-import type { Pushed } from "./connection.ts";
 import { acceptCommit, applyAdmitted, applyUnanswered } from "./commits.ts";
+import type { Pushed } from "./connection.ts";
 import { acceptWelcome, closeConversation } from "./conversations.ts";
-import { LAST_ATTEMPT, requeue, rowById, settle, unlink } from "./outbox-rows.ts";
+import { rowById } from "./outbox-records.ts";
+import { LAST_ATTEMPT, requeue, settle, unlink } from "./outbox-rows.ts";
 import { receiveMessage, unreadable } from "./received.ts";
 import { hasEnough } from "./reports.ts";
 import type { sendAgain } from "./resend.ts";

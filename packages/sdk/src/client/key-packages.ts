@@ -1,9 +1,11 @@
 import { type GroupCrypto, isInLifetime, type KeyPackagePair } from "../crypto/group.ts";
 import { toBase64 } from "../protocol/index.ts";
 import type { ClientStore } from "../store/store.ts";
-import { type Account, saveKeyPackages, STOCK } from "./account.ts";
 import type { Connection } from "./connection.ts";
-import { type KeyRecord, list, put, removeKeyPackage } from "./records.ts";
+import { madeAt, removeKeyPackage, saveKeyPackages, STOCK } from "./key-records.ts";
+import type { Account } from "./own-account.ts";
+import { list, put } from "./records.ts";
+import type { KeyRecord } from "./tables.ts";
 import type { Turn } from "./turn.ts";
 
 const DAY_MS = 86_400_000;
@@ -84,18 +86,6 @@ function isFresh(key: KeyRecord, now: number, there: number): boolean {
 export async function lastResortIsDue(turn: Turn): Promise<boolean> {
   const keys = await list(turn.tx, "key/");
   return !keys.some((key) => isFresh(key, turn.now, turn.relayNow));
-}
-
-/** By the relay's clock, Unix ms. */
-function madeAt({ made_at, created_at }: KeyRecord): number {
-  return made_at ?? created_at;
-}
-
-/** Of those that the relay may hand out, how many others can use by its clock, and how many they cannot. */
-export function countKeyPackages(keys: KeyRecord[], there: number): { valid: number; invalid: number } {
-  const offered = keys.filter(({ delete_at, published }) => delete_at === undefined && published !== false);
-  const valid = offered.filter((key) => isInLifetime(madeAt(key), there)).length;
-  return { valid, invalid: offered.length - valid };
 }
 
 /** Deletes private parts whose time is over, and of too many those that are missed least. */

@@ -1,6 +1,6 @@
-import type { ReadTransaction, WriteTransaction } from "../store/store.ts";
-import { STOCK } from "./account.ts";
-import { countKeyPackages, type Filling, lastResortIsDue, replenish } from "./key-packages.ts";
+import type { WriteTransaction } from "../store/store.ts";
+import { type Filling, lastResortIsDue, replenish } from "./key-packages.ts";
+import { countKeyPackages, lessIsLeft, STOCK } from "./key-records.ts";
 import { get, list, put } from "./records.ts";
 import type { Turn } from "./turn.ts";
 
@@ -144,19 +144,6 @@ export class KeyStock {
     this.#renewAt = Math.min(this.#renewAt, turn.ticks + free);
     this.#renewLatest = this.#renewAt + (overdue ? 0 : BUSY_MS);
   }
-}
-
-/**
- * The least that the relay had of our single-use key packages since the login, as far as it has said, and others have shown by using
- * them: what was published since may be newer than a claim.
- */
-export async function leastStock(tx: ReadTransaction): Promise<number> {
-  return Number((await tx.get("meta/least-stock")) ?? "0");
-}
-
-/** No more than so many are left. */
-export async function lessIsLeft(tx: WriteTransaction, stock: number): Promise<void> {
-  if (stock < (await leastStock(tx))) await tx.put("meta/least-stock", String(Math.max(0, stock)));
 }
 
 /** Has the stock be replaced, as something that is due since then (Unix ms). */

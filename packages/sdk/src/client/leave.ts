@@ -1,10 +1,10 @@
 import type { ClientStore } from "../store/store.ts";
-import { type Account, isForgotten } from "./account.ts";
+import { isForgotten } from "./account.ts";
 import { ask } from "./asks.ts";
 import type { Link } from "./link.ts";
 import { erase, failAllWaiting } from "./message.ts";
+import type { Account } from "./own-account.ts";
 import { get } from "./records.ts";
-import { receiptsAreOut } from "./receipts.ts";
 import { type Wait, waitFor } from "./waiting.ts";
 
 /** How long what others shall still hear of a leaving agent may take. Milliseconds. */
@@ -48,4 +48,16 @@ async function leaveRelay({ store, account, link }: Parts, { release, ...wait }:
     if (!isForgotten(error) || account.server !== account.relay.server) throw error;
     return false;
   }
+}
+
+/** True when the relay has all that was to be said of what has been received; undefined until then. */
+function receiptsAreOut(store: ClientStore): Promise<true | undefined> {
+  return store.read(async (tx) => {
+    if ((await tx.list({ prefix: "owed/", limit: 1 })).length > 0) return undefined;
+    for (const [key] of await tx.list({ prefix: "queue/" })) {
+      const row = await get(tx, "out/", key.slice(key.lastIndexOf("/") + 1));
+      if (row?.kind === "receipt") return undefined;
+    }
+    return true;
+  });
 }

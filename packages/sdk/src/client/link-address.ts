@@ -1,7 +1,7 @@
 /** By which address the link talks to the relay, where processes of one agent were given different ones. */
 import { AgentError } from "../errors.ts";
 import type { ClientStore } from "../store/store.ts";
-import type { Account } from "./account.ts";
+import type { Account } from "./own-account.ts";
 
 /** The address of whoever holds the link, if that is not the one that is remembered. */
 const WHERE = "meta/link-server";

@@ -1,16 +1,17 @@
-import { AgentError } from "../errors.ts";
 import type { GroupCrypto } from "../crypto/group.ts";
+import { AgentError } from "../errors.ts";
 import type { RelayFrameData } from "../protocol/index.ts";
 import type { ClientStore } from "../store/store.ts";
-import { type Account, deviceReplaced, login, readAccount, updateRelay } from "./account.ts";
+import { deviceReplaced, login } from "./account.ts";
 import { watchClock } from "./clock.ts";
 import { connect, type Transport } from "./connect.ts";
 import type { Connection } from "./connection.ts";
-import { registerReplacement, replaceDevice } from "./replace-device.ts";
-import { expire } from "./outbox-rows.ts";
 import { otherAddress, refuseIfElsewhere, sayWhere } from "./link-address.ts";
-import { makeTurn } from "./set-aside.ts";
+import { expire } from "./outbox-rows.ts";
+import { type Account, readAccount, updateRelay } from "./own-account.ts";
+import { registerReplacement, replaceDevice } from "./replace-device.ts";
 import { Session } from "./session.ts";
+import { makeTurn } from "./set-aside.ts";
 import { Cache, Turn } from "./turn.ts";
 
 /** How often a process that wants the link looks whether it is free. Milliseconds. */

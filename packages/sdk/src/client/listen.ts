@@ -1,11 +1,11 @@
 import { AgentError } from "../errors.ts";
 import { randomId } from "../protocol/index.ts";
-import { parseName } from "./address.ts";
 import type { ClientStore } from "../store/store.ts";
+import { parseName } from "./address.ts";
 import { claimNext, dropClaim, RENEW_MS, renewClaim, WaitWatch } from "./claims.ts";
 import type { Link } from "./link.ts";
 import { type Message, nextFollowed, readMessage, startCursor } from "./message.ts";
-import type { InboxRecord } from "./records.ts";
+import type { InboxRecord } from "./tables.ts";
 import { Changes } from "./waiting.ts";
 
 export interface ListenOptions {

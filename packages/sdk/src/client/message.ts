@@ -1,7 +1,11 @@
 import { fromUtf8 } from "../protocol/index.ts";
 import type { ClientStore, ReadTransaction, WriteTransaction } from "../store/store.ts";
-import { mayBeLetGo } from "./strangers.ts";
-import { find, get, type InboxRecord, list, type OutcomeRecord, owed, pad, put, toBytes } from "./records.ts";
+import type { SendOptions } from "./enqueue.ts";
+import { mayBeLetGo } from "./let-go.ts";
+import { owe } from "./owed.ts";
+import { find, get, list, pad, put, toBytes } from "./records.ts";
+import { Sent } from "./sent.ts";
+import type { InboxRecord } from "./tables.ts";
 
 /** A message that has arrived. It stays unhandled, and is shown again after a restart, until `handled` or `failed`. */
 export interface Message {
@@ -106,17 +110,6 @@ async function settleRow(tx: WriteTransaction, row: InboxRecord, { state, reason
   await owe(tx, settled);
 }
 
-/** The next receipt tells the sender of a message what became of it. */
-export function owe(tx: WriteTransaction, row: Owed): Promise<void> {
-  const { from, seq, id, identity_key, state, reason = "failed" } = row;
-  const failed = { failed: reason.slice(0, 1000), ...(state === "expired" ? { expired: true as const } : {}) };
-  const whose = identity_key === undefined ? {} : { identity_key };
-  const outcome: OutcomeRecord = { id, ...whose, ...(state === "handled" ? {} : failed) };
-  return tx.put(owed(from, "done", pad(seq)), JSON.stringify(outcome));
-}
-
-type Owed = Pick<InboxRecord, "from" | "seq" | "id" | "identity_key" | "state" | "reason">;
-
 /** Messages that are read at once. */
 export const AHEAD = 32;
 
@@ -187,4 +180,15 @@ export async function erase(store: ClientStore): Promise<void> {
   await store.write(async (tx) => {
     for (const [key] of await tx.list({ prefix: "" })) await tx.delete(key);
   });
+}
+
+/** A received message with its handles. */
+export interface IncomingMessage extends Message {
+  reply(body: string | Uint8Array, options?: SendOptions): Promise<Sent>;
+  /** Its handler succeeded; its sender hears of it. */
+  handled(): Promise<void>;
+  /** Its handler has given up: it is a dead letter, and its sender hears why. */
+  failed(reason: string): Promise<void>;
+  /** Its handler has failed for now: whoever shares gets it again after `delay` milliseconds. */
+  retry(reason: string, delay: number): Promise<void>;
 }

@@ -1,21 +1,13 @@
-import { AgentError } from "../errors.ts";
 import { type CryptoProvider, GroupCrypto } from "../crypto/group.ts";
+import { AgentError } from "../errors.ts";
 import { Username, usernameObjection } from "../protocol/index.ts";
 import type { ClientStore, LinkLock } from "../store/store.ts";
-import {
-  type Account,
-  createAccount,
-  isForgotten,
-  login,
-  readAccount,
-  readInfo,
-  registerDevice,
-  updateRelay,
-} from "./account.ts";
+import { createAccount, isForgotten, login, readInfo, registerDevice } from "./account.ts";
 import { Agent } from "./agent.ts";
 import { connect, type Transport, webTransport } from "./connect.ts";
 import { type Connection, type Refusal, refused } from "./connection.ts";
 import { erase } from "./message.ts";
+import { type Account, readAccount, updateRelay } from "./own-account.ts";
 import { registerReplacement } from "./replace-device.ts";
 import { serverUrl } from "./server-url.ts";
 

@@ -1,13 +1,14 @@
 /** Opening conversations with those to whom something waits: claimed keys in, the first messages out. */
 import { largestBody } from "../crypto/content.ts";
-import { type RelayFrameData, randomId, toBase64, usernameKey } from "../protocol/index.ts";
+import { randomId, type RelayFrameData, toBase64, usernameKey } from "../protocol/index.ts";
 import { isTemporary, type Refusal } from "./connection.ts";
 import { refuseWithoutKey } from "./contacts.ts";
 import { openConversation } from "./conversations.ts";
 import type { CommitData, Flight } from "./flight.ts";
 import { encryptRow } from "./outgoing.ts";
 import { bodyToSend, endWaiting, failWaiting, queuedRows } from "./queue.ts";
-import { type OutboxRecord, pad } from "./records.ts";
+import { pad } from "./records.ts";
+import type { OutboxRecord } from "./tables.ts";
 import type { Turn } from "./turn.ts";
 
 /** Messages in the frame that opens a conversation, at most. */

@@ -1,18 +1,15 @@
 /** The rows of the outbox, and what becomes of them. */
 import { frameId } from "../crypto/content.ts";
-import type { ReadTransaction, Value } from "../store/store.ts";
-import { get, type OutboxRecord, pad, put, rowsUnder } from "./records.ts";
+import type { Value } from "../store/store.ts";
+import { hasLeft } from "./outbox-records.ts";
+import { get, pad, put, rowsUnder } from "./records.ts";
+import type { OutboxRecord } from "./tables.ts";
 import type { Turn } from "./turn.ts";
 
 /** Sendings of one message for whatever reason: the id of a frame ends in a digit. */
 export const LAST_ATTEMPT = 9;
 /** Where our clock may be wrong, it is looked at again after so long. Milliseconds. */
 const LOOK_AGAIN_MS = 60_000;
-
-/** Whether the other side may have it. */
-export function hasLeft({ state, group, left }: OutboxRecord): boolean {
-  return state !== "queued" || group !== undefined || left === true;
-}
 
 /** Puts a row back into the queue, to be encrypted anew. */
 export async function requeue(turn: Turn, row: OutboxRecord): Promise<void> {
@@ -65,12 +62,6 @@ export async function unlink(turn: Turn, row: OutboxRecord): Promise<void> {
   if (row.group === undefined || row.counter === undefined) return;
   const key = `sent/${row.group}/${pad(row.counter)}`;
   if ((await turn.tx.get(key)) === String(row.seq)) await turn.tx.delete(key);
-}
-
-/** By the id of a message, or of any of its frames. */
-export async function rowById(tx: ReadTransaction, id: string): Promise<OutboxRecord | undefined> {
-  const seq = await tx.get(`out-id/${id}`);
-  return seq === undefined ? undefined : get(tx, "out/", pad(Number(seq)));
 }
 
 export async function rowByCounter(turn: Turn, group: string, counter: number): Promise<OutboxRecord | undefined> {

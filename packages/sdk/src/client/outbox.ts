@@ -3,10 +3,11 @@ import type { ClientStore, ReadTransaction } from "../store/store.ts";
 import { check } from "./arguments.ts";
 import type { SendOptions } from "./enqueue.ts";
 import type { Link } from "./link.ts";
-import { hasLeft, rowById } from "./outbox-rows.ts";
-import { find as findRow, get, list, type OutboxRecord, pad, put, toBytes } from "./records.ts";
+import { hasLeft, isFinal, rowById } from "./outbox-records.ts";
+import { find as findRow, get, list, pad, put, toBytes } from "./records.ts";
+import { type MessageStatus, Sent, toStatus } from "./sent.ts";
 import { ENOUGH, idMeantBy } from "./short-ids.ts";
-import { isFinal, type MessageStatus, Sent, toStatus } from "./sent.ts";
+import type { OutboxRecord } from "./tables.ts";
 import { Changes, type Wait, waitFor } from "./waiting.ts";
 
 /** The longest time without a look, and the shortest between two: many states change together. Milliseconds. */

@@ -4,9 +4,10 @@ import { toBase64 } from "../protocol/index.ts";
 import { isWaiting } from "./commits.ts";
 import { conversationFor } from "./conversations.ts";
 import { type Flight, type SendData, WINDOW } from "./flight.ts";
-import { bodyToSend, contactsWithQueue, endWaiting, hasMessage, isTooLarge, queuedRows } from "./queue.ts";
 import { settle, unlink } from "./outbox-rows.ts";
-import { type ContactRecord, get, type OutboxRecord, pad, parse, put, type WireRecord } from "./records.ts";
+import { bodyToSend, contactsWithQueue, endWaiting, hasMessage, isTooLarge, queuedRows } from "./queue.ts";
+import { get, pad, parse, put } from "./records.ts";
+import type { ContactRecord, OutboxRecord, WireRecord } from "./tables.ts";
 import type { Conversation, Turn } from "./turn.ts";
 
 /** Contacts to whom something waits that are looked at in one turn; most of them may have to wait for something else. */

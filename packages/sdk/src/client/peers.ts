@@ -1,37 +1,15 @@
 /** Whom the owner has written to or accepted, and whom it has blocked, and that the relay hears of it. [P-7.5] */
 import type { RelayFrameData } from "../protocol/index.ts";
-import type { ReadTransaction, WriteTransaction } from "../store/store.ts";
+import type { ReadTransaction } from "../store/store.ts";
 import { type Connection, isTemporary } from "./connection.ts";
 import { type Answered, asAck } from "./flight.ts";
-import { get, type PeerStanding, put } from "./records.ts";
-import { noteKnown } from "./lookalikes.ts";
-import { isNoStranger } from "./strangers.ts";
+import { get, put } from "./records.ts";
+import type { PeerStanding } from "./tables.ts";
 import type { Turn } from "./turn.ts";
 
 /** Names in one frame: less than a relay takes. */
 const AT_ONCE = 200;
 const RETRY_MS = 60_000;
-
-/** The owner says what somebody is to it. */
-export async function setStanding(tx: WriteTransaction, username: string, standing: PeerStanding): Promise<void> {
-  const before = await standingOf(tx, username);
-  if (before === standing) return;
-  if (before === undefined) {
-    await isNoStranger(tx, username);
-    await noteKnown(tx, username);
-  }
-  await tx.put(`peer/${username}`, standing);
-  await tx.put(`peer-due/${username}`, standing);
-}
-
-/** The owner writes to somebody: that lets it in, unless the owner has blocked it. */
-export async function letIn(tx: WriteTransaction, username: string): Promise<void> {
-  if ((await standingOf(tx, username)) === undefined) await setStanding(tx, username, "allow");
-}
-
-export async function standingOf(tx: ReadTransaction, username: string): Promise<PeerStanding | undefined> {
-  return (await tx.get(`peer/${username}`)) as PeerStanding | undefined;
-}
 
 /**
  * Tells the relay on one connection: what has changed, and everything to a relay whose log is another than the one that

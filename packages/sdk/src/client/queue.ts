@@ -1,19 +1,13 @@
 /** The outbox's queue: what waits, for whom, in which order. */
 import { largestBody } from "../crypto/content.ts";
-import type { Stop } from "./contacts.ts";
-import type { Flight } from "./flight.ts";
-import { deleteRow, hasLeft, settle } from "./outbox-rows.ts";
+import type { Stop } from "./contact-records.ts";
+import type { End, Flight } from "./flight.ts";
+import { hasLeft } from "./outbox-records.ts";
+import { deleteRow, settle } from "./outbox-rows.ts";
 import { withoutOutcomes } from "./receipt.ts";
-import { get, type OutboxRecord, pad, partsUnder, rowsUnder, toBytes } from "./records.ts";
+import { get, pad, partsUnder, rowsUnder, toBytes } from "./records.ts";
+import type { OutboxRecord } from "./tables.ts";
 import type { Turn } from "./turn.ts";
-
-/** The end of all that waits for a contact that cannot be reached. */
-export interface End {
-  state: "failed" | "refused";
-  reason: string;
-  /** Whether receipts wait on, since what they say is said nowhere else. */
-  keepsReceipts: boolean;
-}
 
 /**
  * The relay shows somebody else in the place of this contact. What waits for it fails, visibly, rather than leave later by

@@ -1,5 +1,6 @@
-import * as z from "zod/mini";
 import { fromUtf8, utf8 } from "../protocol/index.ts";
+
+import * as z from "zod/mini";
 
 /** Ids and counters in one receipt, at most; the rest travels in the next. */
 export const PER_RECEIPT = 500;

@@ -1,18 +1,10 @@
 /** Our word to contacts on what has come from them: gathered in rows, sent as receipts. */
 import { randomId, utf8 } from "../protocol/index.ts";
-import type { ClientStore, ReadTransaction, Value } from "../store/store.ts";
-import {
-  get,
-  nextSeq,
-  type OutboxRecord,
-  type OutcomeRecord,
-  owed,
-  type OwedKind,
-  pad,
-  parse,
-  put,
-} from "./records.ts";
+import type { ReadTransaction, Value } from "../store/store.ts";
+import { owed } from "./owed.ts";
 import { GROUPS, PER_RECEIPT, type Receipt } from "./receipt.ts";
+import { get, nextSeq, pad, parse, put } from "./records.ts";
+import type { OutboxRecord, OutcomeRecord, OwedKind } from "./tables.ts";
 import type { Turn } from "./turn.ts";
 
 /** Puts the next receipt to a contact into the outbox. What finds no room in it travels in the one behind it. */
@@ -56,18 +48,6 @@ async function addGaps(turn: Turn, group: string, body: Receipt): Promise<boolea
   if (body.missing.length + gaps.length > PER_RECEIPT) return false;
   body.missing.push(...gaps.map((counter) => ({ group, counter })));
   return true;
-}
-
-/** True when the relay has all that was to be said of what has been received; undefined until then. */
-export function receiptsAreOut(store: ClientStore): Promise<true | undefined> {
-  return store.read(async (tx) => {
-    if ((await tx.list({ prefix: "owed/", limit: 1 })).length > 0) return undefined;
-    for (const [key] of await tx.list({ prefix: "queue/" })) {
-      const row = await get(tx, "out/", key.slice(key.lastIndexOf("/") + 1));
-      if (row?.kind === "receipt") return undefined;
-    }
-    return true;
-  });
 }
 
 async function enqueueReceipt(

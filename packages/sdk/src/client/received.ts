@@ -5,10 +5,10 @@ import { type Delivery, fromBase64, isBase64, usernameKey } from "../protocol/in
 import { applyUnanswered } from "./commits.ts";
 import { mayAnswer } from "./contacts.ts";
 import { closeConversation } from "./conversations.ts";
-import { owe } from "./message.ts";
+import { owe, owed } from "./owed.ts";
+import { fromBody, get, nextSeq, pad, put } from "./records.ts";
 import { applyReceipt, confirm } from "./reports.ts";
 import { leave } from "./resend.ts";
-import { fromBody, get, nextSeq, owed, pad, put } from "./records.ts";
 import type { Conversation, Turn } from "./turn.ts";
 
 /** Counters of a conversation that were not read, at most. With more it is lost, and what is unread is sent in another. */

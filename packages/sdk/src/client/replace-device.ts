@@ -1,12 +1,13 @@
-import { AgentError } from "../errors.ts";
 import type { GroupCrypto } from "../crypto/group.ts";
 import { createDevice, type Device } from "../crypto/identity.ts";
+import { AgentError } from "../errors.ts";
 import type { ClientStore, WriteTransaction } from "../store/store.ts";
-import { type Account, registerDevice, toDeviceRecord, updateRelay } from "./account.ts";
+import { registerDevice } from "./account.ts";
 import { raiseAlert } from "./alerts.ts";
 import { type Connection, refused } from "./connection.ts";
-import { nameReplaced } from "./contacts.ts";
-import { hasLeft } from "./outbox-rows.ts";
+import { nameReplaced } from "./contact-records.ts";
+import { hasLeft } from "./outbox-records.ts";
+import { type Account, toDeviceRecord, updateRelay } from "./own-account.ts";
 import { get, list, pad, put } from "./records.ts";
 
 /** Copies of one agent that were put back one after another; more are a relay's invention, which would use counters up. */

@@ -1,9 +1,11 @@
 /** Contacts' reports on what was sent to them. */
 import { frameId } from "../crypto/content.ts";
-import { deleteRow, rowByCounter, rowById, sentIn, settle } from "./outbox-rows.ts";
+import { rowById } from "./outbox-records.ts";
+import { deleteRow, rowByCounter, sentIn, settle } from "./outbox-rows.ts";
 import { readReceipt } from "./receipt.ts";
-import { get, nextSeq, type OutboxRecord, pad, parse, put, type ReportRecord, toBytes } from "./records.ts";
+import { get, nextSeq, pad, parse, put, toBytes } from "./records.ts";
 import { AT_LEAST, isTo, replace, sendAgain, SHARE } from "./resend.ts";
+import type { OutboxRecord, ReportRecord } from "./tables.ts";
 import type { Conversation, Turn } from "./turn.ts";
 
 const NOTHING = { received: {}, handled: [], failed: [], missing: [], undecryptable: [] };

@@ -1,7 +1,8 @@
 /** Sending again what the other side could not read, or may not have read. */
-import { nameReplaced } from "./contacts.ts";
+import { nameReplaced } from "./contact-records.ts";
 import { deleteRow, requeue, settle, unlink } from "./outbox-rows.ts";
-import { type AgainRecord, get, type GroupRecord, type OutboxRecord, pad, put, remove, rowsUnder } from "./records.ts";
+import { get, pad, put, remove, rowsUnder } from "./records.ts";
+import type { AgainRecord, GroupRecord, OutboxRecord } from "./tables.ts";
 import type { Turn } from "./turn.ts";
 
 /** Sendings of one message, at most, that the other side could not read. */

@@ -1,21 +1,12 @@
 import { sweepAlerts } from "./alerts.ts";
 import { closeConversation, closedKey, forget, knowClosed } from "./conversations.ts";
-import { forgetName } from "./lookalikes.ts";
 import { sweepKeyPackages } from "./key-packages.ts";
-import {
-  type ContactRecord,
-  find,
-  get,
-  type InboxRecord,
-  type OutboxRecord,
-  owed,
-  pad,
-  parse,
-  put,
-  remove,
-} from "./records.ts";
+import { forgetName } from "./lookalikes.ts";
+import { isFinal } from "./outbox-records.ts";
 import { deleteRow, settle } from "./outbox-rows.ts";
-import { isFinal } from "./sent.ts";
+import { owed } from "./owed.ts";
+import { find, get, pad, parse, put, remove } from "./records.ts";
+import type { ContactRecord, InboxRecord, OutboxRecord } from "./tables.ts";
 import type { Conversation, Turn } from "./turn.ts";
 
 const DAY_MS = 86_400_000;

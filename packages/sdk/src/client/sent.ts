@@ -1,7 +1,8 @@
 import { AgentError, type ErrorCode, localErrors } from "../errors.ts";
 import type { ClientStore } from "../store/store.ts";
 import type { Link } from "./link.ts";
-import { get, type MessageState, type OutboxRecord, pad } from "./records.ts";
+import { get, pad } from "./records.ts";
+import type { MessageState, OutboxRecord } from "./tables.ts";
 import { type Wait, waitFor } from "./waiting.ts";
 
 /** What is known of a message that was sent. Times in Unix milliseconds. */
@@ -16,11 +17,6 @@ export interface MessageStatus {
   createdAt: number;
   updatedAt: number;
   expiresAt?: number;
-}
-
-/** Whether nothing changes a state any more, but for a receipt that outweighs the relay's word. */
-export function isFinal(state: MessageState): boolean {
-  return !["queued", "stored", "received"].includes(state);
 }
 
 const ORDER: MessageState[] = ["queued", "stored", "received", "handled"];

@@ -1,11 +1,9 @@
-import { AgentError } from "../errors.ts";
 import { type GroupCrypto, wipe } from "../crypto/group.ts";
+import { AgentError } from "../errors.ts";
 import type { RelayFrameData } from "../protocol/index.ts";
 import type { ClientStore } from "../store/store.ts";
-import { type Account, STOCK } from "./account.ts";
-import { Arrivals } from "./arrivals.ts";
 import { applyAnswers, repeatCommits } from "./answers.ts";
-import { serveRequests } from "./asks.ts";
+import { Arrivals } from "./arrivals.ts";
 import { judgeClock } from "./clock.ts";
 import { applyCommit, heal, isWaiting } from "./commits.ts";
 import type { Connection, Pushed } from "./connection.ts";
@@ -13,16 +11,20 @@ import { reopenDelay } from "./conversations.ts";
 import { type Answered, asAck, type CommitData, Flight, tooLarge, unsendable } from "./flight.ts";
 import { Gathering } from "./gathering.ts";
 import { receive } from "./incoming.ts";
+import { STOCK } from "./key-records.ts";
 import { KeyStock } from "./key-stock.ts";
 import { cannotOpen, openWith } from "./openings.ts";
-import { PeersAtRelay } from "./peers.ts";
 import { expire } from "./outbox-rows.ts";
 import { encryptQueued } from "./outgoing.ts";
+import type { Account } from "./own-account.ts";
+import { PeersAtRelay } from "./peers.ts";
+import { parse, readable, rowsUnder } from "./records.ts";
 import { continueReports } from "./reports.ts";
 import { continueAgain } from "./resend.ts";
-import { parse, readable, rowsUnder, type WireRecord } from "./records.ts";
 import { sweep } from "./retention.ts";
+import { serveRequests } from "./serve-requests.ts";
 import { makeTurn } from "./set-aside.ts";
+import type { WireRecord } from "./tables.ts";
 import { Cache, Turn } from "./turn.ts";
 
 /** Time for other processes, which wait for the store, between two turns of which the first had more to do than time. */

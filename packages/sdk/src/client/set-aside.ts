@@ -1,11 +1,12 @@
 /** No record can stop the link: one on which a turn fails by itself is set aside, alone, and the turn is made again. */
 import type { ClientStore, WriteTransaction } from "../store/store.ts";
-import { nameReplaced } from "./contacts.ts";
+import { nameReplaced } from "./contact-records.ts";
 import { Fault } from "./fault.ts";
-import { hasLeft } from "./outbox-rows.ts";
-import { owe } from "./message.ts";
+import { hasLeft } from "./outbox-records.ts";
+import { owe } from "./owed.ts";
+import { find, put } from "./records.ts";
 import { sendUnreadAgain } from "./resend.ts";
-import { find, type GroupRecord, put } from "./records.ts";
+import type { GroupRecord } from "./tables.ts";
 import type { Turn } from "./turn.ts";
 
 /** How a turn is made, and made again. */

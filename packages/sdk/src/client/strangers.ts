@@ -1,7 +1,8 @@
 /** Room in this agent's store for those whom its owner has neither written to nor accepted. */
-import { get, type InboxRecord, pad, partsUnder, put } from "./records.ts";
 import type { ReadTransaction, WriteTransaction } from "../store/store.ts";
-import type { Turn } from "./turn.ts";
+import { LET_GO, letGoKey } from "./let-go.ts";
+import { get, pad, partsUnder, put } from "./records.ts";
+import type { InboxRecord } from "./tables.ts";
 
 /** Of all of them: bodies that are not handled, in bytes, and what a message takes besides its body. */
 const ALL = 64 * 2 ** 20;
@@ -11,21 +12,10 @@ const PART = 1 / 4;
 /** Rows that are read at once. */
 const PAGE = 64;
 
-/** `strange-gone/<username>/<seq>`: it is handled and counted still; without `seq`: nothing of its sender is to be counted. */
-const LET_GO = "strange-gone/";
-
-/** A message is handled: its body goes as soon as somebody needs the room. The link counts it until then. */
-export async function mayBeLetGo(tx: WriteTransaction, { seq, from, state, strange = 0 }: InboxRecord): Promise<void> {
-  if (state === "handled" && strange > 0) await tx.put(letGoKey(from, pad(seq)), "");
-}
-
-/** The owner has said what somebody is: nothing that it has sent counts any more. */
-export async function isNoStranger(tx: WriteTransaction, username: string): Promise<void> {
-  if ((await tx.get(`strange/${username}`)) !== undefined) await tx.put(letGoKey(username, ""), "");
-}
-
-function letGoKey(from: string, seq: string): string {
-  return `${LET_GO}${from}/${seq}`;
+/** What of a turn is asked here. */
+interface Asked {
+  readonly tx: WriteTransaction;
+  isStranger(username: string): Promise<boolean>;
 }
 
 /** How much of what strangers have sent is kept. What was handled is counted until its room is needed. */
@@ -43,7 +33,7 @@ export class Strangers {
   }
 
   /** Whether a message of a stranger finds room. Makes some of what was handled: its own first, and no more than it takes. */
-  async hasRoom(turn: Turn, contact: string, length: number): Promise<boolean> {
+  async hasRoom(turn: Asked, contact: string, length: number): Promise<boolean> {
     const has = () => {
       const own = this.#each.get(contact) ?? 0;
       return own + length + BESIDES <= PART * (ALL - (this.#all - own));
@@ -54,7 +44,7 @@ export class Strangers {
     return has();
   }
 
-  async #letGo(turn: Turn, key: string): Promise<void> {
+  async #letGo(turn: Asked, key: string): Promise<void> {
     const [, from = "", seq = ""] = key.split("/");
     await turn.tx.delete(key);
     if (await turn.isStranger(from)) {

@@ -1,23 +1,15 @@
 import { epochOf, type Group, type GroupCrypto } from "../crypto/group.ts";
 import { fingerprint } from "../crypto/identity.ts";
-import { fromBase64, toBase64 } from "../protocol/index.ts";
+import { fromBase64 } from "../protocol/index.ts";
 import type { WriteTransaction } from "../store/store.ts";
-import type { Account } from "./account.ts";
 import { type About, raiseAlert } from "./alerts.ts";
 import { Fault, isFromBelow } from "./fault.ts";
-import { standingOf } from "./peers.ts";
+import type { Account } from "./own-account.ts";
+import { get, parse, partsUnder, put, remove } from "./records.ts";
+import { standingOf } from "./standing.ts";
 import { Strangers } from "./strangers.ts";
+import type { CommitRecord, ContactRecord, GroupRecord } from "./tables.ts";
 import { Waste } from "./waste.ts";
-import {
-  type CommitRecord,
-  type ContactRecord,
-  get,
-  type GroupRecord,
-  parse,
-  partsUnder,
-  put,
-  remove,
-} from "./records.ts";
 
 /** A conversation in memory: its record and its MLS state, which only the link changes. */
 export interface Conversation {
@@ -287,24 +279,4 @@ export class Turn {
       if (relay !== undefined) await put(this.tx, "meta/relay", "", { ...relay, position: this.position, ...last });
     }
   }
-}
-
-/** A contact's record when its key is pinned. */
-export function pin(
-  username: string,
-  key: { identityKey: Uint8Array; deviceId: string; deviceKey: Uint8Array; counter: number },
-  now: number,
-): ContactRecord {
-  return {
-    username,
-    identity_key: toBase64(key.identityKey),
-    pinned_at: now,
-    verified: false,
-    blocked: false,
-    device_id: key.deviceId,
-    device_key: toBase64(key.deviceKey),
-    device_counter: key.counter,
-    reopenings: 0,
-    reopen_at: 0,
-  };
 }

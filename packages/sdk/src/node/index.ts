@@ -11,7 +11,7 @@ import {
   openAgent,
   type OpenAgentOptions,
 } from "../index.ts";
-import { readAccount } from "../client/account.ts";
+import { readAccount } from "../client/own-account.ts";
 import type { Again } from "../client/open.ts";
 import { makeBackup, readBackup, restoreBackup } from "../client/backup.ts";
 import type { LeaveOptions } from "../client/leave.ts";

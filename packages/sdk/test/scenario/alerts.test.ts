@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import type { Alert } from "../../src/client/agent.ts";
 import { followAlerts, raiseAlert, sweepAlerts } from "../../src/client/alerts.ts";
 import { meet } from "../../src/client/contacts.ts";
-import { setStanding } from "../../src/client/peers.ts";
+import { setStanding } from "../../src/client/standing.ts";
 import { list } from "../../src/client/records.ts";
 import { MemoryStore } from "../../src/store/memory.ts";
 import type { Frame } from "./proxy.ts";

@@ -2,7 +2,8 @@
 import { expect, onTestFinished, test, vi } from "vitest";
 import { Flight } from "../../src/client/flight.ts";
 import { Gathering } from "../../src/client/gathering.ts";
-import { list, owed, pad } from "../../src/client/records.ts";
+import { list, pad } from "../../src/client/records.ts";
+import { owed } from "../../src/client/owed.ts";
 import type { Turn } from "../../src/client/turn.ts";
 import { utf8 } from "../../src/protocol/index.ts";
 import { Layer } from "../../src/store/layer.ts";

@@ -2,7 +2,8 @@
 import { expect, test } from "vitest";
 import { moveOn } from "../../../../test/clocks.ts";
 import { claimNext, WaitWatch } from "../../src/client/claims.ts";
-import { get, type InboxRecord, pad, put } from "../../src/client/records.ts";
+import { get, pad, put } from "../../src/client/records.ts";
+import { type InboxRecord } from "../../src/client/tables.ts";
 import { World } from "./world.ts";
 
 const HOUR_MS = 3_600_000;

@@ -1,4 +1,4 @@
-import { readAccount } from "../../src/client/account.ts";
+import { readAccount } from "../../src/client/own-account.ts";
 import { list } from "../../src/client/records.ts";
 import { authenticatedData, encodeContent, type Header } from "../../src/crypto/content.ts";
 import { type Group, GroupCrypto } from "../../src/crypto/group.ts";

@@ -1,6 +1,7 @@
 import { setImmediate } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
-import type { Agent, IncomingMessage } from "../../src/client/agent.ts";
+import type { Agent } from "../../src/client/agent.ts";
+import type { IncomingMessage } from "../../src/client/message.ts";
 import type { ClientStore } from "../../src/store/store.ts";
 import { bodies, eventually, follow, numbered, World } from "./world.ts";
 

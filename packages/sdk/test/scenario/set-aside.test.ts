@@ -4,7 +4,8 @@ import type { Agent } from "../../src/client/agent.ts";
 import { GroupCrypto } from "../../src/crypto/group.ts";
 import { AgentError } from "../../src/errors.ts";
 import { MemoryFolder, MemoryStore } from "../../src/store/memory.ts";
-import { owed, pad, put } from "../../src/client/records.ts";
+import { owed } from "../../src/client/owed.ts";
+import { pad, put } from "../../src/client/records.ts";
 import type { WriteTransaction } from "../../src/store/store.ts";
 import { alertKinds, eventually, follow, peersAreTold, World } from "./world.ts";
 

@@ -2,7 +2,7 @@
 import { expect, onTestFinished, test, vi } from "vitest";
 import { mayAnswer, meet } from "../../src/client/contacts.ts";
 import { settleMessage } from "../../src/client/message.ts";
-import { setStanding } from "../../src/client/peers.ts";
+import { setStanding } from "../../src/client/standing.ts";
 import { get, list, pad, put } from "../../src/client/records.ts";
 import { Layer } from "../../src/store/layer.ts";
 import { turns } from "./turns.ts";

@@ -1,4 +1,4 @@
-import { readAccount } from "../../src/client/account.ts";
+import { readAccount } from "../../src/client/own-account.ts";
 import { Cache, Turn } from "../../src/client/turn.ts";
 import { GroupCrypto } from "../../src/crypto/group.ts";
 import { nodeCryptoProvider } from "../../src/node/provider.ts";

@@ -1,7 +1,8 @@
 /** What leads to nothing uses up its sender's allowance, whatever it is. Rows of SECURITY.md, "A peer that lies, a client that floods". */
 import { expect, onTestFinished, test, vi } from "vitest";
 import { receive } from "../../src/client/incoming.ts";
-import { list, owed } from "../../src/client/records.ts";
+import { list } from "../../src/client/records.ts";
+import { owed } from "../../src/client/owed.ts";
 import { applyReceipt, continueReports } from "../../src/client/reports.ts";
 import { Turn } from "../../src/client/turn.ts";
 import type { Delivery } from "../../src/protocol/index.ts";

@@ -1,7 +1,8 @@
 /** What others make grow in the store of an agent: each list of it has a bound. */
 import { expect, test } from "vitest";
-import { nameReplaced, replacedGroups } from "../../src/client/contacts.ts";
-import { type GroupRecord, list, put } from "../../src/client/records.ts";
+import { nameReplaced, replacedGroups } from "../../src/client/contact-records.ts";
+import { type GroupRecord } from "../../src/client/tables.ts";
+import { list, put } from "../../src/client/records.ts";
 import { Cache, type Conversation } from "../../src/client/turn.ts";
 import { MemoryStore } from "../../src/store/memory.ts";
 import { foreignWelcome } from "./forge.ts";

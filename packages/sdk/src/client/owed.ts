@@ -1,0 +1,20 @@
+/** What is owed to contacts: said by the next receipts. */
+import type { WriteTransaction } from "../store/store.ts";
+import { pad } from "./records.ts";
+import type { InboxRecord, OutcomeRecord, OwedKind } from "./tables.ts";
+
+/** The key of something that is owed to a contact; without `what`, the prefix of all of its kind; without `kind`, of all. */
+export function owed(username: string, kind?: OwedKind, what = ""): string {
+  return kind === undefined ? `owed/${username}/` : `owed/${username}/${kind}/${what}`;
+}
+
+/** The next receipt tells the sender of a message what became of it. */
+export function owe(tx: WriteTransaction, row: Owed): Promise<void> {
+  const { from, seq, id, identity_key, state, reason = "failed" } = row;
+  const failed = { failed: reason.slice(0, 1000), ...(state === "expired" ? { expired: true as const } : {}) };
+  const whose = identity_key === undefined ? {} : { identity_key };
+  const outcome: OutcomeRecord = { id, ...whose, ...(state === "handled" ? {} : failed) };
+  return tx.put(owed(from, "done", pad(seq)), JSON.stringify(outcome));
+}
+
+type Owed = Pick<InboxRecord, "from" | "seq" | "id" | "identity_key" | "state" | "reason">;

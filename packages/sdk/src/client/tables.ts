@@ -1,0 +1,325 @@
+/** What the JSON records of an agent's store mean, by prefix. */
+
+/** `meta/identity`, `meta/device`: private keys in base64. */
+export interface IdentityRecord {
+  username: string;
+  private_key: string;
+  public_key: string;
+}
+
+export interface DeviceRecord {
+  id: string;
+  counter: number;
+  private_key: string;
+  public_key: string;
+  certificate: string;
+}
+
+/** `meta/relay`: the relay of this agent and what we know of our mailbox there. */
+export interface RelayRecord {
+  server: string;
+  insecure: boolean;
+  /** False until the relay has answered `registered`: keys are saved before the request leaves. */
+  registered: boolean;
+  /** Committed before each login; rises by one. */
+  login_counter: number;
+  log_id?: string;
+  /** Highest `seq` of our mailbox that is processed. */
+  position: number;
+  /** Id of the last `send` or `commit` that the relay has taken. */
+  last_taken?: string;
+  /** Relay's clock minus ours, milliseconds. */
+  clock_offset: number;
+  /** Since when it is about as it is (our clock, Unix ms). */
+  clock_since?: number;
+  frame_bytes: number;
+  /** How long the relay keeps a message at most, as it said last. Milliseconds. */
+  mailbox_age_ms?: number;
+  /** The relay does not know `meta/device` yet, which replaces the one that it knows. */
+  new_device?: true;
+  /** When this store was found to be an old copy (Unix ms). */
+  replaced_at?: number;
+  /** Why this store may not be used any more. */
+  stopped?: "device_replaced";
+}
+
+/** `meta/renewal`: since when the stock of key packages is to be replaced, and when it was lately. Unix ms. */
+export interface RenewalRecord {
+  due?: number;
+  done?: number[];
+}
+
+/** `contact/<username>` */
+export interface ContactRecord {
+  username: string;
+  identity_key: string;
+  pinned_at: number;
+  verified: boolean;
+  blocked: boolean;
+  device_id: string;
+  device_key: string;
+  /** Highest device counter seen. */
+  device_counter: number;
+  /** It has become one by writing to us, and nothing of that was handled: its pin lasts no longer than what it wrote. */
+  stranger?: true;
+  /** Why nothing was sent to what the relay showed in its place last, until it shows the pinned key again or `trust`. */
+  stopped?: "identity_changed" | "device_changed";
+  /** The identity key that it showed, for `trust`. */
+  new_identity_key?: string;
+  /** Openings after a loss that nothing was received in yet, and when the next may be tried (Unix ms). */
+  reopenings: number;
+  reopen_at: number;
+}
+
+/**
+ * `peer/<username>`: it was written to or accepted (`allow`), or is blocked, also before its identity is known. What the
+ * relay has not confirmed yet stands in `peer-due/<username>`, too.
+ */
+export type PeerStanding = "allow" | "block";
+
+/** `meta/peers`: the relay's log that was told of them; `told`: it has heard of those up to this name, not yet of all. */
+export interface ToldRecord {
+  log: string;
+  told?: string;
+}
+
+/** `group/<group id>`: a conversation; its MLS state is `mls/<group id>`. */
+export interface GroupRecord {
+  id: string;
+  contact: string;
+  peer_device: string;
+  role: "opener" | "joiner";
+  /**
+   * opening: the relay has not admitted it yet. open: in use. replaced: read, but not sent in again. closed: neither;
+   * kept so that a repeat of its Welcome is recognised, for as long as one could be read.
+   */
+  state: "opening" | "open" | "replaced" | "closed";
+  epoch: number;
+  /** The contact has answered: sent in a group that we opened, or we in theirs. */
+  answered: boolean;
+  created_at: number;
+  send_counter: number;
+  receive_counter: number;
+  /** Counters below it that were not read. */
+  gaps?: number[];
+  /** Since our own last commit. */
+  messages_since_commit: number;
+  committed_at: number;
+  /** When something readable came last, to the day (Unix ms). */
+  heard_at?: number;
+  /** Highest of our counters that the other side has confirmed, and receipts of ours that it has not; about. */
+  confirmed?: number;
+  receipts_out?: number;
+  /** Counters of both sides when the other one last committed. */
+  said_at_commit?: number;
+  /** Nothing is encrypted before the group has reached this epoch. */
+  wait_for_epoch: number;
+  /** Since when it waits for it (Unix ms). */
+  waiting_since?: number;
+  /** When the relay refused the epoch before, by its clock (Unix ms). */
+  refused_at?: number;
+  /** Our commit for this epoch lost to another, which has been on its way to us since then (Unix ms). */
+  lost_commit?: { epoch: number; since: number };
+  /** Groups that it replaces, named in the first message. */
+  replaces: string[];
+}
+
+/** `commit/<group id>`: a commit that waits for the relay's answer, or to be applied. The next MLS state is `next/<group id>`. */
+export interface CommitRecord {
+  group: string;
+  commit_id: string;
+  kind: "open" | "update";
+  epoch: number;
+  /** The data of the frame, as JSON, so that a repeat is byte-identical. */
+  frame: string;
+  /** Outbox rows whose messages travel in it. */
+  rows: number[];
+  /** Unix milliseconds. */
+  created_at: number;
+  /** Set when admitted: our mailbox's highest `seq` at that moment, to be processed before it is applied. */
+  high_water?: number;
+}
+
+export type MessageState = "queued" | "stored" | "received" | "handled" | "expired" | "refused" | "failed";
+
+/** `out/<seq>`; its body is `out-body/<seq>`, its ciphertext until the relay has it `wire/<seq>`. */
+export interface OutboxRecord {
+  seq: number;
+  id: string;
+  kind: "message" | "receipt";
+  to: string;
+  /** Of `NAME#FINGERPRINT`. */
+  fingerprint?: string;
+  /** Of the identity that it is for: the one that was pinned when it was written, or else first encrypted. */
+  identity_key?: string;
+  content_type: string;
+  reply_to?: string;
+  thread?: string;
+  created_at: number;
+  updated_at: number;
+  /** Our clock, Unix ms. */
+  expires_at?: number;
+  state: MessageState;
+  reason?: string;
+  delivered?: boolean;
+  /** The state is the relay's word, which a receipt outweighs. */
+  by_relay?: boolean;
+  /** How often it was sent again because the other side could not read it. */
+  attempt: number;
+  group?: string;
+  counter?: number;
+  /** It waits again, and has left before: it may have arrived. */
+  left?: true;
+}
+
+/** `wire/<seq>`: the data of a `send` as it left, so that a repeat is byte-identical. */
+export interface WireRecord {
+  group: string;
+  epoch: number;
+  counter: number;
+  frame: string;
+}
+
+/** `in/<seq>`; its body is `in-body/<seq>`. */
+export interface InboxRecord {
+  seq: number;
+  id: string;
+  from: string;
+  /** As its sender spells it, and as it is shown. */
+  from_name: string;
+  /** The identity that has sent it: answers go to no other. */
+  identity_key?: string;
+  content_type: string;
+  reply_to?: string;
+  thread?: string;
+  sent_at: number;
+  received_at: number;
+  expires_at?: number;
+  /** When it is worth nothing any more by its sender's clock (Unix ms): only where that is earlier than `expires_at`. */
+  late_at?: number;
+  offline: boolean;
+  verified: boolean;
+  state: "unhandled" | "handled" | "failed" | "expired";
+  reason?: string;
+  settled_at?: number;
+  /** How often it was given to a listener that shares. */
+  attempts?: number;
+  /** Not given to one before (Unix ms): its handler has failed. */
+  retry_at?: number;
+  /** Milliseconds from its failure to `retry_at`. */
+  retry_after?: number;
+  /** Its weight among what strangers have sent: 0 once it is let go, missing if its sender was none. Bytes. */
+  strange?: number;
+  /** Who works on it, and until when (Unix ms). */
+  claim?: { by: string; until: number };
+}
+
+/**
+ * What the next receipts to a contact say, each thing in a row of its own, so that it costs the same however much waits:
+ * `owed/<username>/read/<group id>`: the highest counter read in a group, as text.
+ * `owed/<username>/done/<place in the inbox>`: what became of a message.
+ * `owed/<username>/lost/<message id>`: a message that was not read: "", or why it never will be.
+ */
+export interface OutcomeRecord {
+  id: string;
+  /** Of the identity that has sent the message: no other hears of it. */
+  identity_key?: string;
+  /** Why it failed; `expired`: since it came too late. */
+  failed?: string;
+  expired?: true;
+}
+
+export type OwedKind = "read" | "done" | "lost";
+
+/** `report/<username>/<seq>`: what of a contact's receipt is not applied yet, and the conversation in which it came. */
+export interface ReportRecord {
+  conversation: string;
+  received: Record<string, number>;
+  handled: string[];
+  /** `expired`: it came too late, for the reason given. */
+  failed: { id: string; reason: string; expired?: true }[];
+  missing: { group: string; counter: number }[];
+  undecryptable: string[];
+}
+
+/** `again/<group id>`: what is unread in a conversation that ended, and not all in the queue again yet. */
+export interface AgainRecord {
+  contact: string;
+  /** Up to this key under `sent/` it is. */
+  after?: string;
+}
+
+/**
+ * `key/<reference>`: a published key package's private part; its bytes are `key-secret/<reference>`. The groups that were
+ * joined by a last resort are `joined/<reference>/<contact>/<group id>`, for as long as it is there.
+ */
+export interface KeyRecord {
+  ref: string;
+  last_resort: boolean;
+  /** Whether the relay has said that it has it. Missing: it came with the registration. */
+  published?: boolean;
+  created_at: number;
+  /** The same by the relay's clock, by which others judge its lifetime. Missing: as `created_at`. */
+  made_at?: number;
+  /** The private part is deleted then (Unix ms). */
+  delete_at?: number;
+}
+
+/** `ask/<id>` and `answer/<id>`: a request to the relay that another process wants done by the link. */
+export interface AskRecord {
+  id: string;
+  type: "list_users" | "lookup" | "info" | "unregister";
+  data: Record<string, unknown>;
+  at: number;
+}
+
+export type AnswerRecord =
+  | { ok: Record<string, unknown> }
+  | { error: { code: string; message: string; hint?: string; reason?: string } };
+
+/**
+ * `alert/<seq>`: what the owner should know; by kind and contact it is found in `alert-of/<kind>/<contact>`, or, if the owner
+ * knows what it is about, in `alert-known/<kind>/<contact>`; `about` stands in the place of the contact where it is there.
+ * `alerts-full/<kind>` says when there was no room for one more contact. Unix ms.
+ */
+export interface AlertRecord {
+  /** When it came last. */
+  at: number;
+  kind: string;
+  /** Missing if it is about none, or about one more of so many that they are counted together. */
+  contact?: string;
+  /** What it is about where that is not one contact: of look-alikes, as what they all read. */
+  about?: string;
+  /** The owner has written to that, or said what it is. */
+  known?: true;
+  /** Of several contacts that it is about, the first and the latest. */
+  names?: string[];
+  /** As it came last. */
+  text: string;
+  /** How often it came, and when it did so first. */
+  count: number;
+  first_at: number;
+  /** When those who follow alerts were told. */
+  announced_at: number;
+}
+
+/** The JSON records, by prefix. */
+export interface Tables {
+  "meta/identity": IdentityRecord;
+  "meta/device": DeviceRecord;
+  "meta/relay": RelayRecord;
+  "meta/peers": ToldRecord;
+  "meta/renewal": RenewalRecord;
+  "contact/": ContactRecord;
+  "group/": GroupRecord;
+  "commit/": CommitRecord;
+  "out/": OutboxRecord;
+  "wire/": WireRecord;
+  "in/": InboxRecord;
+  "report/": ReportRecord;
+  "again/": AgainRecord;
+  "key/": KeyRecord;
+  "ask/": AskRecord;
+  "answer/": AnswerRecord;
+  "alert/": AlertRecord;
+}
