@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { newAgent, randomGroup } from "../../packages/server/test/agent.ts";
-import { owed } from "../../packages/sdk/src/client/owed.ts";
+import { owed } from "../../packages/sdk/src/records/owed.ts";
 import type { Frame } from "../../packages/sdk/test/scenario/proxy.ts";
 import {
   alertKinds,

@@ -28,6 +28,32 @@ function reach(entry: string): { files: Set<string>; outside: Set<string> } {
   return { files, outside };
 }
 
+/** Which rooms of the SDK each may import from, `errors.ts` aside: data goes down once, and up once. */
+const everywhere = ["protocol", "crypto", "store"];
+const mayKnow: Record<string, string[]> = {
+  agent: ["link", "account", "trust", "wire", "records", ...everywhere],
+  link: ["account", "delivery", "conversation", "turn", "trust", "wire", "records", ...everywhere],
+  account: ["turn", "trust", "wire", "records", ...everywhere],
+  delivery: ["conversation", "turn", "trust", "wire", "records", ...everywhere],
+  conversation: ["turn", "trust", "wire", "records", ...everywhere],
+  turn: ["trust", "records", ...everywhere],
+  trust: ["records", ...everywhere],
+  wire: ["protocol"],
+  records: everywhere,
+  crypto: ["protocol"],
+  store: ["protocol"],
+  protocol: [],
+  node: ["agent", "records", "wire", ...everywhere],
+  testing: ["store", "protocol"],
+};
+
+/** The rooms of the SDK that a file imports from. */
+const roomsOf = (file: string) =>
+  importsOf(file)
+    .filter((name) => name.startsWith("."))
+    .map((name) => relative(sdk, join(dirname(file), name)).split("/"))
+    .flatMap(([room = "", ...rest]) => (rest.length === 0 ? [] : [room]));
+
 describe("the SDK", () => {
   it("runs everywhere: its main entry, protocol and acceptance suite reach nothing of Node", () => {
     for (const entry of ["index.ts", "protocol/index.ts", "testing/index.ts"]) {
@@ -55,10 +81,28 @@ describe("the SDK", () => {
     expect(knowing.map((file) => relative(sdk, file))).toEqual(["crypto/group.ts"]);
   });
 
-  it("has cryptography and stores that know nothing of the client", () => {
-    for (const room of ["crypto", "store", "protocol"])
-      for (const file of filesIn(join(sdk, room)))
-        expect(importsOf(file).filter((name) => name.includes("client/"))).toEqual([]);
+  it("has rooms, each of which knows those below it and no others", () => {
+    const outside: string[] = [];
+    for (const room of readdirSync(sdk, { withFileTypes: true }).filter((entry) => entry.isDirectory()))
+      for (const file of filesIn(join(sdk, room.name)))
+        for (const other of roomsOf(file))
+          if (other !== room.name && !(mayKnow[room.name] ?? []).includes(other))
+            outside.push(`${relative(sdk, file)} -> ${other}`);
+    expect(outside).toEqual([]);
+  });
+
+  it("has no circle of files that import each other, types included", () => {
+    const done = new Set<string>();
+    const circles: string[] = [];
+    const visit = (file: string, path: string[]): void => {
+      if (path.includes(file))
+        circles.push([...path.slice(path.indexOf(file)), file].map((name) => relative(sdk, name)).join(" > "));
+      if (path.includes(file) || done.has(file)) return;
+      for (const name of importsOf(file)) if (name.startsWith(".")) visit(join(dirname(file), name), [...path, file]);
+      done.add(file);
+    };
+    for (const file of filesIn(sdk)) visit(file, []);
+    expect(circles).toEqual([]);
   });
 });
 

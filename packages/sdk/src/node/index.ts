@@ -11,11 +11,11 @@ import {
   openAgent,
   type OpenAgentOptions,
 } from "../index.ts";
-import { readAccount } from "../client/own-account.ts";
-import type { Again } from "../client/open.ts";
-import { makeBackup, readBackup, restoreBackup } from "../client/backup.ts";
-import type { LeaveOptions } from "../client/leave.ts";
-import { serverUrl } from "../client/server-url.ts";
+import { readAccount } from "../records/own-account.ts";
+import type { Again } from "../agent/open.ts";
+import { makeBackup, readBackup, restoreBackup } from "../agent/backup.ts";
+import type { LeaveOptions } from "../agent/leave.ts";
+import { serverUrl } from "../agent/server-url.ts";
 import { usernameKey } from "../protocol/index.ts";
 import { openBackup, sealBackup } from "./backup-file.ts";
 import { nodeCryptoProvider } from "./provider.ts";

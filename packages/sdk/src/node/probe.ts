@@ -1,4 +1,4 @@
-import type { Explanation } from "../client/connect.ts";
+import type { Explanation } from "../wire/connect.ts";
 import type { ProxyError } from "./proxy.ts";
 import { wayTo } from "./way.ts";
 

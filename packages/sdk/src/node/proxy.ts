@@ -6,7 +6,7 @@
 import type { ClientRequest } from "node:http";
 import { BlockList, isIP, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
-import type { Explanation } from "../client/connect.ts";
+import type { Explanation } from "../wire/connect.ts";
 import { isLoopback } from "../protocol/index.ts";
 
 /** A proxy that the environment names. Its URL may hold a password: it is never shown. */

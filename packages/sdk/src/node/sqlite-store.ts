@@ -1,7 +1,7 @@
 import { closeSync, constants, existsSync, openSync, readFileSync, watch, writeFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import type { DatabaseSync } from "node:sqlite";
-import { heldByStopped } from "../client/waiting.ts";
+import { heldByStopped } from "../agent/waiting.ts";
 import { AgentError } from "../errors.ts";
 import { type Base, Layer } from "../store/layer.ts";
 import type { ClientStore, LinkHolder, LinkLock, ReadTransaction, WriteTransaction } from "../store/store.ts";

@@ -1,5 +1,5 @@
-import type { Transport } from "../client/connect.ts";
-import type { Socket } from "../client/connection.ts";
+import type { Transport } from "../wire/connect.ts";
+import type { Socket } from "../wire/connection.ts";
 import { MOST_FRAME_BYTES } from "../protocol/index.ts";
 import { explainUnreachable } from "./probe.ts";
 import { bunWayTo, wayTo } from "./way.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { serverUrl } from "../../src/client/server-url.ts";
+import { serverUrl } from "../../src/agent/server-url.ts";
 import { isLoopback } from "../../src/protocol/index.ts";
 
 describe("this machine", () => {

@@ -1,9 +1,9 @@
 /** To whom a message was written stands in its row: whoever has the name later gets none of it, and has no say on it. */
 import { expect, onTestFinished, test, vi } from "vitest";
 import { GroupCrypto } from "../../src/crypto/group.ts";
-import { type OutcomeRecord } from "../../src/client/tables.ts";
-import { owed } from "../../src/client/owed.ts";
-import { pad } from "../../src/client/records.ts";
+import { type OutcomeRecord } from "../../src/records/tables.ts";
+import { owed } from "../../src/records/owed.ts";
+import { pad } from "../../src/records/records.ts";
 import { MemoryFolder, MemoryStore } from "../../src/store/memory.ts";
 import { bodies, eventually, follow, rejection, World } from "./world.ts";
 

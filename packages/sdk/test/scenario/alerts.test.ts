@@ -1,10 +1,10 @@
 /** What the owner is told, and what nobody can keep from being told. */
 import { expect, test } from "vitest";
-import type { Alert } from "../../src/client/agent.ts";
-import { followAlerts, raiseAlert, sweepAlerts } from "../../src/client/alerts.ts";
-import { meet } from "../../src/client/contacts.ts";
-import { setStanding } from "../../src/client/standing.ts";
-import { list } from "../../src/client/records.ts";
+import type { Alert } from "../../src/agent/agent.ts";
+import { followAlerts, raiseAlert, sweepAlerts } from "../../src/trust/alerts.ts";
+import { meet } from "../../src/trust/contacts.ts";
+import { setStanding } from "../../src/trust/standing.ts";
+import { list } from "../../src/records/records.ts";
 import { MemoryStore } from "../../src/store/memory.ts";
 import type { Frame } from "./proxy.ts";
 import { turns } from "./turns.ts";

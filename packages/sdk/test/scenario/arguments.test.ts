@@ -1,7 +1,7 @@
 /** What callers of the SDK give is checked where they give it: by a code and a hint, and nothing is stored. */
 import { inspect } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { Agent } from "../../src/client/agent.ts";
+import type { Agent } from "../../src/agent/agent.ts";
 import { bodies, follow, rejection, World } from "./world.ts";
 
 let world: World;

@@ -1,7 +1,7 @@
 import { verifyCertificate } from "../../src/crypto/identity.ts";
 import { GroupCrypto } from "../../src/crypto/group.ts";
 import { nodeCryptoProvider } from "../../src/node/provider.ts";
-import { readAccount } from "../../src/client/own-account.ts";
+import { readAccount } from "../../src/records/own-account.ts";
 import { fromBase64 } from "../../src/protocol/index.ts";
 import type { ReadTransaction } from "../../src/store/store.ts";
 import type { Frame } from "./proxy.ts";

@@ -1,6 +1,6 @@
 import { cpSync, rmSync } from "node:fs";
 import { expect, test } from "vitest";
-import type { Agent } from "../../src/client/agent.ts";
+import type { Agent } from "../../src/agent/agent.ts";
 import { bodies, follow, numbered, temporaryFolder, World } from "./world.ts";
 
 async function sendAll(from: Agent, to: string, texts: string[]): Promise<void> {

@@ -1,10 +1,10 @@
 /** Whatever a contact sends, what this agent keeps of it has a bound. Rows of SECURITY.md, "A peer that lies". */
 import { expect, onTestFinished, test, vi } from "vitest";
-import { Flight } from "../../src/client/flight.ts";
-import { Gathering } from "../../src/client/gathering.ts";
-import { list, pad } from "../../src/client/records.ts";
-import { owed } from "../../src/client/owed.ts";
-import type { Turn } from "../../src/client/turn.ts";
+import { Flight } from "../../src/delivery/flight.ts";
+import { Gathering } from "../../src/delivery/gathering.ts";
+import { list, pad } from "../../src/records/records.ts";
+import { owed } from "../../src/records/owed.ts";
+import type { Turn } from "../../src/turn/turn.ts";
 import { utf8 } from "../../src/protocol/index.ts";
 import { Layer } from "../../src/store/layer.ts";
 import { turns } from "./turns.ts";

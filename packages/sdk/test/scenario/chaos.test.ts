@@ -1,6 +1,6 @@
 import { setImmediate } from "node:timers/promises";
 import { expect, test } from "vitest";
-import type { Sent } from "../../src/client/sent.ts";
+import type { Sent } from "../../src/agent/sent.ts";
 import type { Frame } from "./proxy.ts";
 import { follow, World } from "./world.ts";
 

@@ -1,9 +1,9 @@
 /** What waits for its next attempt costs those behind it nothing, however much it is. */
 import { expect, test } from "vitest";
 import { moveOn } from "../../../../test/clocks.ts";
-import { claimNext, WaitWatch } from "../../src/client/claims.ts";
-import { get, pad, put } from "../../src/client/records.ts";
-import { type InboxRecord } from "../../src/client/tables.ts";
+import { claimNext, WaitWatch } from "../../src/agent/claims.ts";
+import { get, pad, put } from "../../src/records/records.ts";
+import { type InboxRecord } from "../../src/records/tables.ts";
 import { World } from "./world.ts";
 
 const HOUR_MS = 3_600_000;

@@ -1,6 +1,6 @@
 /** Clocks that are ahead for a while: nothing is too old because of them. */
 import { expect, onTestFinished, test, vi } from "vitest";
-import { get, list, put } from "../../src/client/records.ts";
+import { get, list, put } from "../../src/records/records.ts";
 import type { Frame } from "./proxy.ts";
 import { eventually, follow, rejection, replaceNoStock, World } from "./world.ts";
 

@@ -1,8 +1,8 @@
 /** Clocks that are set back: nothing waits until they are where they were. */
 import { expect, onTestFinished, test, vi } from "vitest";
-import type { IncomingMessage } from "../../src/client/message.ts";
-import { claimNext, WaitWatch } from "../../src/client/claims.ts";
-import { get, pad, put } from "../../src/client/records.ts";
+import type { IncomingMessage } from "../../src/agent/message.ts";
+import { claimNext, WaitWatch } from "../../src/agent/claims.ts";
+import { get, pad, put } from "../../src/records/records.ts";
 import { moveOn } from "../../../../test/clocks.ts";
 import { caughtUp, eventually, follow, never, refuseNext, World } from "./world.ts";
 

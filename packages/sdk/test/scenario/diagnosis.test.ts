@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { expect, onTestFinished, test } from "vitest";
 import { nodeTransport } from "../../src/node/transport.ts";
-import { openAgent } from "../../src/client/open.ts";
+import { openAgent } from "../../src/agent/open.ts";
 import { never, World } from "./world.ts";
 
 /** A port of this machine at which the system drops what comes: nobody accepts, and the queue is full. */

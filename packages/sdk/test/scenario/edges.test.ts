@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { openAgent } from "../../src/client/open.ts";
+import { openAgent } from "../../src/agent/open.ts";
 import type { CryptoProvider } from "../../src/crypto/group.ts";
 import { nodeCryptoProvider } from "../../src/node/provider.ts";
 import { MemoryFolder, MemoryStore } from "../../src/store/memory.ts";

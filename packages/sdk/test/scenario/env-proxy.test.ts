@@ -4,7 +4,7 @@ import { createServer, type IncomingMessage, request, type ServerResponse } from
 import { type AddressInfo, createServer as createTcpServer, type Socket } from "node:net";
 import { createRelay } from "@aimessage/server";
 import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
-import { connect } from "../../src/client/connect.ts";
+import { connect } from "../../src/wire/connect.ts";
 import { Agent } from "../../src/node/index.ts";
 import { explainUnreachable } from "../../src/node/probe.ts";
 import { throughProxy } from "../../src/node/proxy.ts";

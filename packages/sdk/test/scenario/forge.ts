@@ -11,7 +11,7 @@ import {
   defaultAuthenticationService,
 } from "ts-mls";
 import { defaultClientConfig } from "ts-mls/clientConfig.js";
-import { readAccount } from "../../src/client/own-account.ts";
+import { readAccount } from "../../src/records/own-account.ts";
 import { GroupCrypto } from "../../src/crypto/group.ts";
 import { createDevice } from "../../src/crypto/identity.ts";
 import { nodeCryptoProvider } from "../../src/node/provider.ts";

@@ -1,6 +1,6 @@
 /** What a client reads of the frames of a relay, and what it does not. [P-2.8] */
 import { afterEach, expect, test, vi } from "vitest";
-import { Connection, type Socket } from "../../src/client/connection.ts";
+import { Connection, type Socket } from "../../src/wire/connection.ts";
 import { encodeRelayFrame, type Limits } from "../../src/protocol/index.ts";
 import { defaultLimits } from "@aimessage/server";
 

@@ -1,7 +1,7 @@
 /** Handlers that fail, and what the sender and the owner see. */
 import { expect, test } from "vitest";
-import { claimNext, WaitWatch } from "../../src/client/claims.ts";
-import { pad, put } from "../../src/client/records.ts";
+import { claimNext, WaitWatch } from "../../src/agent/claims.ts";
+import { pad, put } from "../../src/records/records.ts";
 import {
   atRest,
   bodies,

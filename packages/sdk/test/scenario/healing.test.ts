@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { Agent } from "../../src/client/agent.ts";
+import type { Agent } from "../../src/agent/agent.ts";
 import { GroupCrypto } from "../../src/crypto/group.ts";
 import { nodeCryptoProvider } from "../../src/node/provider.ts";
 import { fromBase64, toBase64 } from "../../src/protocol/index.ts";

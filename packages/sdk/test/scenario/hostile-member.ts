@@ -1,5 +1,5 @@
-import { readAccount } from "../../src/client/own-account.ts";
-import { list } from "../../src/client/records.ts";
+import { readAccount } from "../../src/records/own-account.ts";
+import { list } from "../../src/records/records.ts";
 import { authenticatedData, encodeContent, type Header } from "../../src/crypto/content.ts";
 import { type Group, GroupCrypto } from "../../src/crypto/group.ts";
 import { nodeCryptoProvider } from "../../src/node/provider.ts";

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { describe, expect, test } from "vitest";
-import type { Agent } from "../../src/client/agent.ts";
+import type { Agent } from "../../src/agent/agent.ts";
 import { MemoryStore } from "../../src/store/memory.ts";
 import { WebSocket } from "ws";
 import { alertKinds, bodies, eventually, follow, numbered, rejection, withoutPeers, World } from "./world.ts";

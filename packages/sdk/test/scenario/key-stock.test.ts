@@ -1,7 +1,7 @@
 /** Key packages at the relay: whose private parts open what comes, and by whose clock they are valid. */
 import { describe, expect, onTestFinished, test, vi } from "vitest";
-import { get, list, put } from "../../src/client/records.ts";
-import { type KeyRecord, type RenewalRecord } from "../../src/client/tables.ts";
+import { get, list, put } from "../../src/records/records.ts";
+import { type KeyRecord, type RenewalRecord } from "../../src/records/tables.ts";
 import { readWith, steal } from "./attacker.ts";
 import type { Frame } from "./proxy.ts";
 import { alertKinds, bodies, caughtUp, eventually, follow, numbered, World } from "./world.ts";

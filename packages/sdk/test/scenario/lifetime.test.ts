@@ -1,8 +1,8 @@
 /** How long a message is worth anything is its sender's word: no relay's clock makes it longer. */
 import { expect, onTestFinished, test, vi } from "vitest";
-import type { Agent } from "../../src/client/agent.ts";
-import { watchClock } from "../../src/client/clock.ts";
-import { get, pad } from "../../src/client/records.ts";
+import type { Agent } from "../../src/agent/agent.ts";
+import { watchClock } from "../../src/records/clock.ts";
+import { get, pad } from "../../src/records/records.ts";
 import { alertKinds, eventually, follow, rejection, World } from "./world.ts";
 
 const MINUTE_MS = 60_000;

@@ -1,16 +1,16 @@
 /** Work of which there may be any amount is done in pieces: a turn takes up no more when its time is over. */
 import { expect, test } from "vitest";
-import { closeConversation } from "../../src/client/conversations.ts";
-import { Flight } from "../../src/client/flight.ts";
-import { receive } from "../../src/client/incoming.ts";
-import { encryptQueued } from "../../src/client/outgoing.ts";
-import { expire } from "../../src/client/outbox-rows.ts";
-import { contactsWithQueue, failWaiting } from "../../src/client/queue.ts";
-import { list, pad, put } from "../../src/client/records.ts";
-import { applyReceipt, continueReports } from "../../src/client/reports.ts";
-import { continueAgain } from "../../src/client/resend.ts";
-import { sweep } from "../../src/client/retention.ts";
-import { type Conversation, Turn } from "../../src/client/turn.ts";
+import { closeConversation } from "../../src/conversation/conversations.ts";
+import { Flight } from "../../src/delivery/flight.ts";
+import { receive } from "../../src/conversation/incoming.ts";
+import { encryptQueued } from "../../src/delivery/outgoing.ts";
+import { expire } from "../../src/turn/outbox-rows.ts";
+import { contactsWithQueue, failWaiting } from "../../src/delivery/queue.ts";
+import { list, pad, put } from "../../src/records/records.ts";
+import { applyReceipt, continueReports } from "../../src/conversation/reports.ts";
+import { continueAgain } from "../../src/conversation/resend.ts";
+import { sweep } from "../../src/link/retention.ts";
+import { type Conversation, Turn } from "../../src/turn/turn.ts";
 import { utf8 } from "../../src/protocol/index.ts";
 import { turns, workClock } from "./turns.ts";
 import { eventually, World } from "./world.ts";

@@ -1,6 +1,6 @@
 /** Names that could be taken for those of contacts. */
 import { expect, test } from "vitest";
-import { alike, noteName } from "../../src/client/lookalikes.ts";
+import { alike, noteName } from "../../src/trust/lookalikes.ts";
 import { MemoryFolder, MemoryStore } from "../../src/index.ts";
 import type { ReadTransaction } from "../../src/store/store.ts";
 import { follow, World } from "./world.ts";

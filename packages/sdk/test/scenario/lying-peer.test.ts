@@ -1,6 +1,6 @@
 /** What only another agent can try. Rows of SECURITY.md, "A peer that lies, a client that floods". */
 import { expect, test } from "vitest";
-import { pad, put } from "../../src/client/records.ts";
+import { pad, put } from "../../src/records/records.ts";
 import { follow, World } from "./world.ts";
 
 /** Puts receipts with these bodies into an agent's outbox, as no honest client does. */

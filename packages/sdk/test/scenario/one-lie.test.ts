@@ -1,7 +1,7 @@
 /** What one lie of a relay leaves behind: nothing. Rows of SECURITY.md, "A relay that lies". */
 import { cpSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { Connection, type Socket } from "../../src/client/connection.ts";
+import { Connection, type Socket } from "../../src/wire/connection.ts";
 import { foreignWelcome } from "./forge.ts";
 import { edit, type Frame } from "./proxy.ts";
 import { alertKinds, bodies, eventually, follow, rejection, talking, World } from "./world.ts";

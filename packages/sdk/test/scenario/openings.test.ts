@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
-import type { Agent } from "../../src/client/agent.ts";
-import { type GroupRecord } from "../../src/client/tables.ts";
-import { list, put } from "../../src/client/records.ts";
+import type { Agent } from "../../src/agent/agent.ts";
+import { type GroupRecord } from "../../src/records/tables.ts";
+import { list, put } from "../../src/records/records.ts";
 import { alertKinds, atRest, bodies, eventually, follow, jump, numbered, World } from "./world.ts";
 
 function groups(world: World, username: string): Promise<GroupRecord[]> {

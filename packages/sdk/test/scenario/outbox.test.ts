@@ -1,13 +1,13 @@
 /** The outbox's books, without a relay: answers are made up. */
 import { expect, test } from "vitest";
-import { applyAnswers } from "../../src/client/answers.ts";
-import { heal } from "../../src/client/commits.ts";
-import { Flight } from "../../src/client/flight.ts";
-import { encryptQueued } from "../../src/client/outgoing.ts";
-import { receivedUpTo } from "../../src/client/reports.ts";
-import { sendAgain } from "../../src/client/resend.ts";
-import { get, list, pad, put } from "../../src/client/records.ts";
-import type { Turn } from "../../src/client/turn.ts";
+import { applyAnswers } from "../../src/delivery/answers.ts";
+import { heal } from "../../src/conversation/commits.ts";
+import { Flight } from "../../src/delivery/flight.ts";
+import { encryptQueued } from "../../src/delivery/outgoing.ts";
+import { receivedUpTo } from "../../src/conversation/reports.ts";
+import { sendAgain } from "../../src/conversation/resend.ts";
+import { get, list, pad, put } from "../../src/records/records.ts";
+import type { Turn } from "../../src/turn/turn.ts";
 import { EPOCH_MESSAGES } from "../../src/crypto/group.ts";
 import type { Range } from "../../src/store/store.ts";
 import { turns } from "./turns.ts";

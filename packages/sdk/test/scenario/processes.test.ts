@@ -1,7 +1,7 @@
 import { setImmediate } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
-import type { Agent } from "../../src/client/agent.ts";
-import type { IncomingMessage } from "../../src/client/message.ts";
+import type { Agent } from "../../src/agent/agent.ts";
+import type { IncomingMessage } from "../../src/agent/message.ts";
 import type { ClientStore } from "../../src/store/store.ts";
 import { bodies, eventually, follow, numbered, World } from "./world.ts";
 

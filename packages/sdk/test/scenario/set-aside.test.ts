@@ -1,11 +1,11 @@
 /** Records on which a turn fails by itself: each is set aside alone, and the link goes on. */
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
-import type { Agent } from "../../src/client/agent.ts";
+import type { Agent } from "../../src/agent/agent.ts";
 import { GroupCrypto } from "../../src/crypto/group.ts";
 import { AgentError } from "../../src/errors.ts";
 import { MemoryFolder, MemoryStore } from "../../src/store/memory.ts";
-import { owed } from "../../src/client/owed.ts";
-import { pad, put } from "../../src/client/records.ts";
+import { owed } from "../../src/records/owed.ts";
+import { pad, put } from "../../src/records/records.ts";
 import type { WriteTransaction } from "../../src/store/store.ts";
 import { alertKinds, eventually, follow, peersAreTold, World } from "./world.ts";
 

@@ -1,9 +1,9 @@
 /** What somebody may leave whom the owner has neither written to nor accepted. */
 import { expect, onTestFinished, test, vi } from "vitest";
-import { mayAnswer, meet } from "../../src/client/contacts.ts";
-import { settleMessage } from "../../src/client/message.ts";
-import { setStanding } from "../../src/client/standing.ts";
-import { get, list, pad, put } from "../../src/client/records.ts";
+import { mayAnswer, meet } from "../../src/trust/contacts.ts";
+import { settleMessage } from "../../src/agent/message.ts";
+import { setStanding } from "../../src/trust/standing.ts";
+import { get, list, pad, put } from "../../src/records/records.ts";
 import { Layer } from "../../src/store/layer.ts";
 import { turns } from "./turns.ts";
 import { eventually, follow, jump, numbered, rejection, SAME_CLOCK, World } from "./world.ts";

@@ -1,7 +1,7 @@
 /** Keys that a relay hands out in place of those of a contact. Rows of SECURITY.md, "A relay that lies". */
 import { cpSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import type { Agent } from "../../src/client/agent.ts";
+import type { Agent } from "../../src/agent/agent.ts";
 import { GroupCrypto } from "../../src/crypto/group.ts";
 import { verifyCertificate } from "../../src/crypto/identity.ts";
 import { nodeCryptoProvider } from "../../src/node/provider.ts";

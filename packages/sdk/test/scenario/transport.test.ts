@@ -3,8 +3,8 @@ import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { type AddressInfo, createServer, type Socket } from "node:net";
 import { expect, test } from "vitest";
-import { connect, webTransport } from "../../src/client/connect.ts";
-import { openAgent } from "../../src/client/open.ts";
+import { connect, webTransport } from "../../src/wire/connect.ts";
+import { openAgent } from "../../src/agent/open.ts";
 import { nodeTransport } from "../../src/node/transport.ts";
 import { eventually, World } from "./world.ts";
 

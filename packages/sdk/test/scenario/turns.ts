@@ -1,5 +1,5 @@
-import { readAccount } from "../../src/client/own-account.ts";
-import { Cache, Turn } from "../../src/client/turn.ts";
+import { readAccount } from "../../src/records/own-account.ts";
+import { Cache, Turn } from "../../src/turn/turn.ts";
 import { GroupCrypto } from "../../src/crypto/group.ts";
 import { nodeCryptoProvider } from "../../src/node/provider.ts";
 import type { ClientStore, WriteTransaction } from "../../src/store/store.ts";

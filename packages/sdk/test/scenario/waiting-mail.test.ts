@@ -1,7 +1,7 @@
 /** What waits, and must not wait for ever: for room, for keys, for its turn, for the last moment of its sender. */
 import { getEventListeners } from "node:events";
 import { expect, test } from "vitest";
-import { connect } from "../../src/client/connect.ts";
+import { connect } from "../../src/wire/connect.ts";
 import { nodeTransport } from "../../src/node/transport.ts";
 import { alertKinds, atRest, caughtUp, eventually, follow, numbered, World } from "./world.ts";
 

@@ -1,10 +1,10 @@
 /** What leads to nothing uses up its sender's allowance, whatever it is. Rows of SECURITY.md, "A peer that lies, a client that floods". */
 import { expect, onTestFinished, test, vi } from "vitest";
-import { receive } from "../../src/client/incoming.ts";
-import { list } from "../../src/client/records.ts";
-import { owed } from "../../src/client/owed.ts";
-import { applyReceipt, continueReports } from "../../src/client/reports.ts";
-import { Turn } from "../../src/client/turn.ts";
+import { receive } from "../../src/conversation/incoming.ts";
+import { list } from "../../src/records/records.ts";
+import { owed } from "../../src/records/owed.ts";
+import { applyReceipt, continueReports } from "../../src/conversation/reports.ts";
+import { Turn } from "../../src/turn/turn.ts";
 import type { Delivery } from "../../src/protocol/index.ts";
 import { utf8 } from "../../src/protocol/index.ts";
 import type { WriteTransaction } from "../../src/store/store.ts";

@@ -1,6 +1,6 @@
 /** A contact that makes this agent work for nothing. Rows of SECURITY.md, "A peer that lies, a client that floods". */
 import { expect, onTestFinished, test, vi } from "vitest";
-import { readAccount } from "../../src/client/own-account.ts";
+import { readAccount } from "../../src/records/own-account.ts";
 import { authenticatedData } from "../../src/crypto/content.ts";
 import { EPOCH_MESSAGES, GroupCrypto } from "../../src/crypto/group.ts";
 import { nodeCryptoProvider } from "../../src/node/provider.ts";

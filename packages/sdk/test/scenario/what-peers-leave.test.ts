@@ -1,9 +1,9 @@
 /** What others make grow in the store of an agent: each list of it has a bound. */
 import { expect, test } from "vitest";
-import { nameReplaced, replacedGroups } from "../../src/client/contact-records.ts";
-import { type GroupRecord } from "../../src/client/tables.ts";
-import { list, put } from "../../src/client/records.ts";
-import { Cache, type Conversation } from "../../src/client/turn.ts";
+import { nameReplaced, replacedGroups } from "../../src/trust/contact-records.ts";
+import { type GroupRecord } from "../../src/records/tables.ts";
+import { list, put } from "../../src/records/records.ts";
+import { Cache, type Conversation } from "../../src/turn/turn.ts";
 import { MemoryStore } from "../../src/store/memory.ts";
 import { foreignWelcome } from "./forge.ts";
 import type { Frame } from "./proxy.ts";

@@ -1,0 +1,97 @@
+import type { GroupCrypto } from "../crypto/group.ts";
+import { createDevice, type Device } from "../crypto/identity.ts";
+import { AgentError } from "../errors.ts";
+import type { ClientStore, WriteTransaction } from "../store/store.ts";
+import { registerDevice } from "./account.ts";
+import { raiseAlert } from "../trust/alerts.ts";
+import { type Connection, refused } from "../wire/connection.ts";
+import { nameReplaced } from "../trust/contact-records.ts";
+import { hasLeft } from "../records/outbox-records.ts";
+import { type Account, toDeviceRecord, updateRelay } from "../records/own-account.ts";
+import { get, list, pad, put } from "../records/records.ts";
+
+/** Copies of one agent that were put back one after another; more are a relay's invention, which would use counters up. */
+const MOST_REPLACED = 10_000;
+
+/**
+ * This store is an old copy: the relay knows of things that this device has done and this store has not. Its ratchets may
+ * have been used since by the store that it was copied from, and using them again would encrypt twice under one key. So
+ * they are discarded, and the agent goes on as a new device of the same identity, as soon as the relay knows that.
+ */
+export async function replaceDevice(store: ClientStore, crypto: GroupCrypto, account: Account): Promise<void> {
+  const device = await createDevice(crypto, account.identity, account.device.counter + 1, Date.now());
+  await store.write(async (tx) => {
+    await discardConversations(tx);
+    await putNewDevice(tx, device);
+    const relay = await get(tx, "meta/relay");
+    if (relay !== undefined) await put(tx, "meta/relay", "", { ...relay, replaced_at: Date.now() });
+    const text =
+      "this store is an old copy; its keys were discarded, and conversations are opened anew by a new device";
+    await raiseAlert(tx, Date.now(), { kind: "old_copy", text });
+  });
+}
+
+/**
+ * Registers the device that replaces another one. May be repeated.
+ * @throws AgentError refused, relay_unreachable, relay_protocol
+ */
+export async function registerReplacement(
+  store: ClientStore,
+  crypto: GroupCrypto,
+  account: Account,
+  connection: Connection,
+): Promise<void> {
+  let refusal = await registerDevice(store, crypto, account, connection);
+  if (refusal?.reason === "device_counter") {
+    // The store that this one was copied from has been replaced itself.
+    const { counter } = account.device;
+    const highest = Math.max(refusal.highest ?? 0, counter);
+    if (highest > counter + MOST_REPLACED)
+      throw new AgentError("relay_protocol", `the relay says that this agent is on its device ${highest}`);
+    const device = await createDevice(crypto, account.identity, highest + 1, Date.now());
+    await store.write((tx) => putNewDevice(tx, device));
+    account.device = device;
+    refusal = await registerDevice(store, crypto, account, connection);
+  }
+  if (refusal !== undefined) throw refused(refusal);
+  account.relay = await updateRelay(store, ({ new_device: _known, ...relay }) => relay);
+}
+
+async function putNewDevice(tx: WriteTransaction, device: Device): Promise<void> {
+  const relay = await get(tx, "meta/relay");
+  if (relay === undefined) return;
+  await put(tx, "meta/device", "", toDeviceRecord(device));
+  // The relay may have been told more since the store was copied.
+  await tx.delete("meta/peers");
+  await put(tx, "meta/relay", "", { ...relay, position: 0, new_device: true });
+}
+
+/** Deletes all ratchets and key packages; what had not reached its recipient goes into the queue again. */
+async function discardConversations(tx: WriteTransaction): Promise<void> {
+  const secrets = [
+    "mls/",
+    "next/",
+    "commit/",
+    "wire/",
+    "sent/",
+    "key/",
+    "key-secret/",
+    "joined/",
+    "contact-group/",
+    "replaces/",
+    "again/",
+  ];
+  for (const prefix of secrets) for (const [key] of await tx.list({ prefix })) await tx.delete(key);
+  for (const group of await list(tx, "group/")) {
+    if (group.state === "closed") continue;
+    await put(tx, "group/", group.id, { ...group, state: "closed" });
+    await nameReplaced(tx, group.contact, group.id);
+  }
+  for (const row of await list(tx, "out/")) {
+    if (row.state !== "stored" && row.state !== "queued") continue;
+    const { group: _group, counter: _counter, ...rest } = (await get(tx, "out/", pad(row.seq))) ?? row;
+    const left = hasLeft(row) ? ({ left: true } as const) : {};
+    await put(tx, "out/", pad(row.seq), { ...rest, ...left, state: "queued", attempt: 0 });
+    await tx.put(`queue/${row.to}/${pad(row.seq)}`, "");
+  }
+}

@@ -1,0 +1,210 @@
+import type { GroupCrypto } from "../crypto/group.ts";
+import { fingerprint, formatFingerprint, verifyCertificate } from "../crypto/identity.ts";
+import { AgentError } from "../errors.ts";
+import { type DeviceCertificate, fromBase64, toBase64, usernameKey } from "../protocol/index.ts";
+import type { ClientStore, ReadTransaction } from "../store/store.ts";
+import { raiseAlert, settleAlerts } from "../trust/alerts.ts";
+import { pin } from "../trust/contact-records.ts";
+import { meet, type Meeting } from "../trust/contacts.ts";
+import { noteName } from "../trust/lookalikes.ts";
+import type { Account } from "../records/own-account.ts";
+import { find as findRecord, get, list, put } from "../records/records.ts";
+import { mismatch, stoppedError } from "./sent.ts";
+import { setStanding, standingOf } from "../trust/standing.ts";
+import type { ContactRecord } from "../records/tables.ts";
+import type { Wait } from "./waiting.ts";
+
+/** Another agent, as this one knows it. */
+export interface Contact {
+  username: string;
+  /** Of the pinned identity key, in groups of four. */
+  fingerprint: string;
+  verified: boolean;
+  blocked: boolean;
+  /** The relay showed something else in its place last than what is pinned: nothing is sent to that until `trust`. */
+  stopped?: "identity_changed" | "device_changed";
+  /** What it shows now, if its identity changed. */
+  newFingerprint?: string;
+  /** Unix milliseconds. */
+  pinnedAt: number;
+  deviceCounter: number;
+}
+
+/** How long who sends to a contact that is stopped waits for the relay's word on it. Milliseconds. */
+const FIND_MS = 5_000;
+
+type Lookup = (username: string, wait: Wait | undefined) => Promise<Record<string, unknown>>;
+
+/** Contacts and their pins. */
+export class AddressBook {
+  readonly #store: ClientStore;
+  readonly #crypto: GroupCrypto;
+  readonly #account: Account;
+  readonly #lookup: Lookup;
+
+  constructor(store: ClientStore, crypto: GroupCrypto, account: Account, lookup: Lookup) {
+    this.#store = store;
+    this.#crypto = crypto;
+    this.#account = account;
+    this.#lookup = lookup;
+  }
+
+  async list(): Promise<Contact[]> {
+    const records = await this.#store.read((tx) => list(tx, "contact/"));
+    return Promise.all(records.map((record) => show(record)));
+  }
+
+  async find(username: string): Promise<Contact | undefined> {
+    const record = await this.#store.read((tx) => findRecord(tx, "contact/", username));
+    return record === undefined ? undefined : show(record);
+  }
+
+  /** Whether a contact's fingerprint is the one that is expected, if one is. */
+  async matches(record: ContactRecord, expected: string | undefined): Promise<boolean> {
+    return expected === undefined || expected === (await fingerprint(record.username, fromBase64(record.identity_key)));
+  }
+
+  async verify(username: string, expected: string | undefined, wait: Wait | undefined): Promise<Contact> {
+    this.#refuseSelf(username);
+    const known = await this.#store.read((tx) => get(tx, "contact/", username));
+    const record = known ?? (await this.#meet(username, await this.#certificate(username, wait)));
+    if (expected === undefined) return show(record);
+    if (!(await this.matches(record, expected))) throw mismatch(username);
+    return this.#change(username, (before) => ({ ...before, verified: true }));
+  }
+
+  /**
+   * Asks the relay once more for a contact in whose place it has shown another one: it may have lied.
+   * @throws AgentError identity_changed, device_changed if the contact is not shown again
+   */
+  async findAgain(username: string): Promise<void> {
+    const stopped = () => this.#store.read(async (tx) => (await get(tx, "contact/", username))?.stopped);
+    const certificate = await this.#certificate(username, { timeout: FIND_MS }).catch(() => undefined);
+    if (certificate !== undefined) await this.#meet(username, certificate);
+    const why = await stopped();
+    if (why !== undefined) throw stoppedError(why, username);
+  }
+
+  async setBlocked(username: string, blocked: boolean): Promise<Contact> {
+    return this.#change(username, (record) => ({ ...record, blocked }));
+  }
+
+  async trust(username: string, expected: string | undefined, wait: Wait | undefined): Promise<Contact> {
+    this.#refuseSelf(username);
+    const certificate = await this.#certificate(username, wait);
+    const shown = await fingerprint(username, certificate.identityKey);
+    const before = await this.#store.read((tx) => get(tx, "contact/", username));
+    if (expected !== undefined && shown !== expected) {
+      if (before !== undefined) await this.#meet(username, certificate);
+      throw mismatch(username);
+    }
+    const key = toBase64(certificate.identityKey);
+    const same = before?.identity_key === key;
+    const seen = before?.stopped !== undefined && before.new_identity_key === key;
+    if (before !== undefined && !seen && (same || expected === undefined)) {
+      // The owner has seen nothing that trust could accept; what it shows now goes the way of every certificate.
+      await this.#meet(username, certificate);
+      const contact = await this.#change(username, (record) => {
+        if (record.stopped !== undefined) throw stoppedError(record.stopped, username);
+        return { ...record, verified: record.verified || expected !== undefined };
+      });
+      await this.#store.write((tx) => settleAlerts(tx, username));
+      return contact;
+    }
+    const after = await this.#store.write(async (tx) => {
+      const pinnedAt = same && before !== undefined ? before.pinned_at : await behindAllGroups(tx, username);
+      const verified = expected !== undefined || (same && before.verified);
+      const trusted = { ...pin(username, certificate, pinnedAt), verified };
+      const record = { ...trusted, blocked: before?.blocked ?? false };
+      await put(tx, "contact/", username, record);
+      await noteName(tx, username);
+      await settleAlerts(tx, username);
+      // Messages that wait for it are tried at once.
+      await tx.put(`retry/${username}`, "");
+      await setStanding(tx, username, record.blocked ? "block" : "allow");
+      return record;
+    });
+    return show(after);
+  }
+
+  /** An agent is no contact of its own: what the relay shows under its name would say nothing. */
+  #refuseSelf(username: string): void {
+    const own = this.#account.identity.username;
+    if (username !== usernameKey(own)) return;
+    const hint = `aimessage whoami -u ${own} shows your own fingerprint`;
+    throw new AgentError("usage", `${own}: this is you`, { hint });
+  }
+
+  #meet(username: string, certificate: DeviceCertificate): Promise<ContactRecord> {
+    return this.#store.write(async (tx) => {
+      const now = Date.now();
+      let record = await get(tx, "contact/", username);
+      const meeting: Meeting = {
+        tx,
+        account: this.#account,
+        now,
+        contact: async () => record,
+        saveContact: (changed) => void (record = changed),
+        isStranger: async (name) => (await standingOf(tx, name)) === undefined,
+        alert: (kind, contact, text, about) => raiseAlert(tx, now, { kind, contact, text, about }),
+      };
+      await meet(meeting, certificate, "relay");
+      if (record === undefined) throw unknown(username);
+      await put(tx, "contact/", username, record);
+      return record;
+    });
+  }
+
+  async #certificate(username: string, wait: Wait | undefined): Promise<DeviceCertificate> {
+    const agent = (await this.#lookup(username, wait)) as { kind?: string; device?: { certificate: string } };
+    const encoded = agent.device?.certificate;
+    const certificate = encoded === undefined ? undefined : await verifyCertificate(this.#crypto, fromBase64(encoded));
+    if (certificate === undefined || certificate.username !== usernameKey(username))
+      throw new AgentError("refused", `${username} has no identity key at this relay`, {
+        reason: "encryption_required",
+        hint: "only full agents can be verified",
+      });
+    return certificate;
+  }
+
+  async #change(username: string, change: (record: ContactRecord) => ContactRecord): Promise<Contact> {
+    const record = await this.#store.write(async (tx) => {
+      const before = await get(tx, "contact/", username);
+      if (before === undefined) throw unknown(username);
+      const after = change(before);
+      await put(tx, "contact/", username, after);
+      // Each change here is the owner's word on this contact.
+      await setStanding(tx, username, after.blocked ? "block" : "allow");
+      return after;
+    });
+    return show(record);
+  }
+}
+
+function unknown(username: string): AgentError {
+  return new AgentError("unknown_contact", `${username} is not among the contacts`, {
+    hint: `aimessage verify ${username} looks it up`,
+  });
+}
+
+async function show(record: ContactRecord): Promise<Contact> {
+  const shown = async (key: string) => formatFingerprint(await fingerprint(record.username, fromBase64(key)));
+  return {
+    username: record.username,
+    fingerprint: await shown(record.identity_key),
+    verified: record.verified,
+    blocked: record.blocked,
+    ...(record.stopped === undefined ? {} : { stopped: record.stopped }),
+    ...(record.new_identity_key === undefined || record.stopped === undefined
+      ? {}
+      : { newFingerprint: await shown(record.new_identity_key) }),
+    pinnedAt: record.pinned_at,
+    deviceCounter: record.device_counter,
+  };
+}
+
+/** Now, unless our clock has been set back: conversations with the identity that was trusted before end here. Unix ms. */
+async function behindAllGroups(tx: ReadTransaction, username: string): Promise<number> {
+  const groups = (await list(tx, "group/")).filter(({ contact }) => contact === username);
+  return Math.max(Date.now(), ...groups.map(({ created_at }) => created_at + 1));
+}

@@ -1,0 +1,329 @@
+import { largestBody } from "../crypto/content.ts";
+import type { GroupCrypto } from "../crypto/group.ts";
+import { fingerprint, formatFingerprint } from "../crypto/identity.ts";
+import { AgentError } from "../errors.ts";
+import { usernameKey } from "../protocol/index.ts";
+import type { ClientStore } from "../store/store.ts";
+import { AddressBook, type Contact } from "./address-book.ts";
+import { parseAddress, parseName } from "./address.ts";
+import { followAlerts } from "../trust/alerts.ts";
+import { check } from "./arguments.ts";
+import { ask, type AskType } from "./asks.ts";
+import { connect, type Transport, webTransport } from "../wire/connect.ts";
+import { DeadLetters } from "./dead-letters.ts";
+import { diagnose, type Diagnosis } from "./diagnosis.ts";
+import { enqueue, type Letter, type SendOptions } from "./enqueue.ts";
+import { handleAll, type HandleOptions, type Handler } from "./handle.ts";
+import { leave, type LeaveOptions } from "./leave.ts";
+import { Link } from "../link/link.ts";
+import { listen, type ListenOptions } from "./listen.ts";
+import { type InboxEntry, type IncomingMessage, readMessage, retryMessage, settleMessage } from "./message.ts";
+import { rowById } from "../records/outbox-records.ts";
+import { Outbox } from "./outbox.ts";
+import type { Account } from "../records/own-account.ts";
+import { list } from "../records/records.ts";
+import { isStop, type MessageStatus, Sent, toStatus } from "./sent.ts";
+import type { AlertRecord, OutboxRecord } from "../records/tables.ts";
+import { type Wait, waitFor } from "./waiting.ts";
+
+/** What happened that the owner should know: a changed key, a lost message, a relay that contradicts itself. */
+export type Alert = AlertRecord;
+
+/** How it stands between this process and the relay. */
+export interface LinkEvent {
+  state: "connected" | "reconnecting" | "waiting";
+  detail: string;
+  /** Of `reconnecting`: why. Not always the relay: a full disk keeps from it, too. */
+  error?: AgentError;
+}
+
+/** An agent: sends and receives end-to-end encrypted messages. Everything it is given is on disk before it answers. */
+export class Agent implements AsyncDisposable {
+  readonly username: string;
+  /** All 256 bits, in groups of four. */
+  readonly fingerprint: string;
+  readonly server: string;
+  readonly outbox: Outbox;
+  readonly deadLetters: DeadLetters;
+  readonly #store: ClientStore;
+  readonly #account: Account;
+  readonly #link: Link;
+  readonly #transport: Transport;
+  readonly #book: AddressBook;
+  #closed: Promise<void> | undefined;
+
+  protected constructor(
+    store: ClientStore,
+    crypto: GroupCrypto,
+    account: Account,
+    plainFingerprint: string,
+    role: string,
+    transport: Transport,
+  ) {
+    this.#store = store;
+    this.#account = account;
+    this.username = account.identity.username;
+    this.fingerprint = formatFingerprint(plainFingerprint);
+    this.server = account.server;
+    this.#link = new Link(store, crypto, role, account, transport);
+    this.#transport = transport;
+    this.outbox = new Outbox(store, this.#link, (...message) => this.send(...message));
+    this.deadLetters = new DeadLetters(store, this.username);
+    this.#book = new AddressBook(store, crypto, account, (username, wait) => this.#ask("lookup", { username }, wait));
+  }
+
+  /** For whoever has a store and an account: see `openAgent`. */
+  static async over(
+    store: ClientStore,
+    crypto: GroupCrypto,
+    account: Account,
+    role: string,
+    transport = webTransport,
+  ): Promise<Agent> {
+    const { username, publicKey } = account.identity;
+    return new this(store, crypto, account, await fingerprint(username, publicKey), role, transport);
+  }
+
+  /**
+   * Puts a message into the outbox; it is on disk when this resolves, and is sent as soon as the relay can be reached.
+   * `to` is a username, or `NAME#FINGERPRINT`, which pins before first contact.
+   * @throws AgentError bad_username, bad_fingerprint, message_too_large, identity_changed, device_changed,
+   * fingerprint_mismatch, blocked, usage, disk_full, device_replaced
+   */
+  async send(to: string, body: string | Uint8Array, options: SendOptions = {}): Promise<Sent> {
+    return this.#send({ to, body, options });
+  }
+
+  async #send(letter: Letter): Promise<Sent> {
+    await this.#link.begin();
+    const put = () => this.#withLink(enqueue(this.#store, this.#book, usernameKey(this.username), letter));
+    const row = await put().catch(async (error: unknown) => {
+      if (!isStop(error)) throw error;
+      await this.#book.findAgain(parseAddress(letter.to).username);
+      return put();
+    });
+    this.#link.start();
+    return new Sent(this.#store, this.#link, row);
+  }
+
+  /**
+   * Messages as they come, the unhandled ones of before first. Several listeners of one agent each get every message,
+   * unless they `share`: then each message goes to one of them.
+   */
+  async *messages(options: ListenOptions = {}): AsyncGenerator<IncomingMessage, void, undefined> {
+    check("listen", options, "options");
+    await this.#link.begin();
+    for await (const { row, message } of listen(this.#store, this.#link, this.username, options))
+      yield {
+        ...message,
+        reply: (body, more) => {
+          const thread = row.thread === undefined ? {} : { thread: row.thread };
+          const options = { replyTo: row.id, ...thread, ...more };
+          return this.#send({ to: row.from, body, options, identityKey: row.identity_key });
+        },
+        handled: () => this.#withLink(settleMessage(this.#store, row.seq)),
+        failed: async (reason) => {
+          check("text", { text: reason }, "reason");
+          await this.#withLink(settleMessage(this.#store, row.seq, reason));
+        },
+        retry: async (reason, delay) => {
+          check("retry", { reason, delay });
+          await retryMessage(this.#store, row.seq, reason, delay);
+        },
+      };
+  }
+
+  /**
+   * Gives each message to `handler`: handled when it resolves. When it rejects it is tried again with back-off, and at
+   * last a dead letter whose sender hears the error's message. Any number of processes may do so; they take turns.
+   */
+  async handle(handler: Handler, options: HandleOptions = {}): Promise<void> {
+    check("handler", { handler });
+    check("handle", options, "options");
+    return handleAll((listening) => this.messages(listening), handler, options);
+  }
+
+  /** The largest body that the relay takes, as it said last, in bytes. */
+  get largestBody(): number {
+    return largestBody(this.#account.relay.frame_bytes);
+  }
+
+  /** What is known of a message that this agent sent; undefined if nothing is. */
+  status(id: string): Promise<MessageStatus | undefined> {
+    return this.#row(id).then((row) => (row === undefined ? undefined : toStatus(row)));
+  }
+
+  /** A message in the outbox, to wait for. */
+  async sent(id: string): Promise<Sent | undefined> {
+    const row = await this.#row(id);
+    if (row === undefined) return undefined;
+    this.#link.start();
+    return new Sent(this.#store, this.#link, row);
+  }
+
+  /** Looks into the inbox, oldest first, and consumes nothing. With `last`: only at so many, the newest. */
+  async inbox(options: { last?: number } = {}): Promise<InboxEntry[]> {
+    check("look", options, "options");
+    const { last } = options;
+    return this.#store.read(async (tx) => {
+      const entries: InboxEntry[] = [];
+      const rows = await list(tx, "in/", last === undefined ? {} : { reverse: true, limit: last });
+      for (const row of rows.toSorted((a, b) => a.seq - b.seq))
+        entries.push({
+          ...(await readMessage(tx, row, this.username)),
+          state: row.state,
+          ...(row.reason === undefined ? {} : { reason: row.reason }),
+        });
+      return entries;
+    });
+  }
+
+  /** Messages that have come and wait for a handler. */
+  unhandled(): Promise<number> {
+    return this.#store.read(async (tx) => (await tx.list({ prefix: "unhandled/" })).length);
+  }
+
+  /** Who is online at the relay, without oneself. @throws AgentError refused, timeout, relay_unreachable */
+  async users(wait?: Wait): Promise<string[]> {
+    const { users } = await this.#ask("list_users", {}, wait);
+    return users as string[];
+  }
+
+  contacts(): Promise<Contact[]> {
+    return this.#book.list();
+  }
+
+  /** One contact; undefined if it is none. @throws AgentError bad_username */
+  async contact(username: string): Promise<Contact | undefined> {
+    return this.#book.find(parseName(username));
+  }
+
+  /** Accepts what a stopped contact shows now; with `NAME#FINGERPRINT` only if it matches. */
+  async trust(address: string, wait?: Wait): Promise<Contact> {
+    const { username, fingerprint: expected } = parseAddress(address);
+    return this.#book.trust(username, expected, wait);
+  }
+
+  async block(username: string): Promise<Contact> {
+    return this.#book.setBlocked(parseName(username), true);
+  }
+
+  async allow(username: string): Promise<Contact> {
+    return this.#book.setBlocked(parseName(username), false);
+  }
+
+  /**
+   * Without a fingerprint: the contact, looked up and pinned if it is new. With one: compares, and marks it as verified.
+   * @throws AgentError fingerprint_mismatch, refused (unknown_user), bad_fingerprint
+   */
+  async verify(username: string, typed?: string, wait?: Wait): Promise<Contact> {
+    const address = parseAddress(typed === undefined ? username : `${username}#${typed}`);
+    return this.#book.verify(address.username, address.fingerprint, wait);
+  }
+
+  /**
+   * Resolves when everything that had waited at the relay, receipts too, is in the store.
+   * @throws AgentError relay_unreachable, timeout, aborted, and what ended the link
+   */
+  async sync(wait?: Wait): Promise<void> {
+    await this.#link.begin();
+    const current = async () => {
+      const { state } = this.#link;
+      // Another process that holds the link receives all the time.
+      return state.state === "waiting" || (state.state === "connected" && state.current) ? true : undefined;
+    };
+    await waitFor(this.#store, this.#link, "what waits at the relay", current, wait);
+  }
+
+  /**
+   * Resolves when the relay has heard whom the owner has written to, accepted or blocked. It hears of it sooner or later anyway.
+   * @throws AgentError relay_unreachable, timeout, aborted, and what ended the link
+   */
+  async contactsTold(wait?: Wait): Promise<void> {
+    await this.#link.begin();
+    const told = async () => {
+      const due = await this.#store.read((tx) => tx.list({ prefix: "peer-due/", limit: 1 }));
+      return due.length === 0 ? true : undefined;
+    };
+    await waitFor(this.#store, this.#link, "the relay to hear of the contacts", told, wait);
+  }
+
+  /**
+   * Removes the agent at its relay, and everything that it has here. Who wrote what is not handled hears that it failed.
+   * Of a device that another one has replaced only what is here is removed.
+   * @returns whether the relay has removed its account
+   */
+  async unregister(options: LeaveOptions = {}): Promise<boolean> {
+    check("leave", options, "options");
+    await this.sync(options).catch((error: unknown) => {
+      // Where the relay cannot be asked to, nothing is given up here either.
+      const code = error instanceof AgentError ? error.code : "internal";
+      if (["relay_unreachable", "other_relay", "aborted"].includes(code)) throw error;
+    });
+    return leave({ store: this.#store, account: this.#account, link: this.#link }, options);
+  }
+
+  /** Looks at everything that may be wrong. Reports, never throws for what it can report. */
+  diagnose(wait?: Wait): Promise<Diagnosis> {
+    return diagnose(
+      {
+        store: this.#store,
+        account: this.#account,
+        link: this.#link,
+        ask: (type, within) => this.#ask(type, {}, within),
+        reach: async (signal) => {
+          const connection = await connect(this.#transport, new URL(this.server), () => undefined, signal);
+          connection.close();
+        },
+      },
+      wait,
+    );
+  }
+
+  alerts(): Promise<Alert[]> {
+    return this.#store.read((tx) => list(tx, "alert/"));
+  }
+
+  /** Calls `listener` with each alert from now on. */
+  onAlert(listener: (alert: Alert) => void): () => void {
+    return followAlerts(this.#store, listener);
+  }
+
+  onLink(listener: (event: LinkEvent) => void): () => void {
+    return this.#link.onState(() => {
+      const { state } = this.#link;
+      if (state.state === "connected") listener({ state: "connected", detail: this.server });
+      else if (state.state === "unreachable")
+        listener({ state: "reconnecting", detail: state.error.message, error: state.error });
+      else if (state.state === "waiting") listener({ state: "waiting", detail: "another process holds the link" });
+    });
+  }
+
+  /** Sends what waits, as far as the relay takes it within seconds, and lets go. What is left waits on disk. */
+  close(): Promise<void> {
+    this.#closed ??= (async () => {
+      await this.#link.stop(5_000);
+      await this.#store.close();
+    })();
+    return this.#closed;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  /** What is being written gives the link something to do: its turn shares the commit. */
+  #withLink<T>(writing: Promise<T>): Promise<T> {
+    this.#link.wake();
+    return writing;
+  }
+
+  async #row(id: string): Promise<OutboxRecord | undefined> {
+    check("text", { text: id }, "message id");
+    return this.#store.read((tx) => rowById(tx, id));
+  }
+
+  #ask(type: AskType, data: Record<string, unknown>, wait?: Wait): Promise<Record<string, unknown>> {
+    return ask(this.#store, this.#link, type, data, wait);
+  }
+}

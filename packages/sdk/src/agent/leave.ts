@@ -1,0 +1,63 @@
+import type { ClientStore } from "../store/store.ts";
+import { isForgotten } from "../account/account.ts";
+import { ask } from "./asks.ts";
+import type { Link } from "../link/link.ts";
+import { erase, failAllWaiting } from "./message.ts";
+import type { Account } from "../records/own-account.ts";
+import { get } from "../records/records.ts";
+import { type Wait, waitFor } from "./waiting.ts";
+
+/** How long what others shall still hear of a leaving agent may take. Milliseconds. */
+const LEAVE_MS = 5_000;
+
+export interface LeaveOptions extends Wait {
+  /** The name may be registered again. */
+  release?: boolean;
+}
+
+interface Parts {
+  store: ClientStore;
+  account: Account;
+  link: Link;
+}
+
+/**
+ * Removes the agent at its relay, and all that it has here; of a device that another one has replaced only that. Who wrote
+ * what is not handled hears that it failed.
+ * @returns whether the relay has removed its account
+ */
+export async function leave(parts: Parts, options: LeaveOptions): Promise<boolean> {
+  const { store, link } = parts;
+  const relay = await store.read((tx) => get(tx, "meta/relay"));
+  const wasThere = relay?.stopped === undefined && (await leaveRelay(parts, options));
+  await link.stop(0);
+  await erase(store);
+  await store.scrub();
+  return wasThere;
+}
+
+async function leaveRelay({ store, account, link }: Parts, { release, ...wait }: LeaveOptions): Promise<boolean> {
+  await failAllWaiting(store, "unregistered");
+  const soon = { timeout: LEAVE_MS, signal: wait.signal };
+  await waitFor(store, link, "the last receipts", () => receiptsAreOut(store), soon).catch(() => undefined);
+  try {
+    await ask(store, link, "unregister", release === undefined ? {} : { release }, wait);
+    return true;
+  } catch (error) {
+    // A process that died here before has done this already, or somebody else.
+    if (!isForgotten(error) || account.server !== account.relay.server) throw error;
+    return false;
+  }
+}
+
+/** True when the relay has all that was to be said of what has been received; undefined until then. */
+function receiptsAreOut(store: ClientStore): Promise<true | undefined> {
+  return store.read(async (tx) => {
+    if ((await tx.list({ prefix: "owed/", limit: 1 })).length > 0) return undefined;
+    for (const [key] of await tx.list({ prefix: "queue/" })) {
+      const row = await get(tx, "out/", key.slice(key.lastIndexOf("/") + 1));
+      if (row?.kind === "receipt") return undefined;
+    }
+    return true;
+  });
+}

@@ -1,0 +1,74 @@
+import { AgentError } from "../errors.ts";
+import { randomId } from "../protocol/index.ts";
+import type { ClientStore } from "../store/store.ts";
+import { parseName } from "./address.ts";
+import { claimNext, dropClaim, RENEW_MS, renewClaim, WaitWatch } from "./claims.ts";
+import type { Link } from "../link/link.ts";
+import { type Message, nextFollowed, readMessage, startCursor } from "./message.ts";
+import type { InboxRecord } from "../records/tables.ts";
+import { Changes } from "./waiting.ts";
+
+export interface ListenOptions {
+  /** Take turns with other listeners that share; else every listener gets every message. */
+  share?: boolean;
+  /** Only messages of this sender. */
+  from?: string;
+  signal?: AbortSignal;
+}
+
+/** The longest time without looking into the inbox: claims run out by themselves. */
+const LOOK_MS = 5_000;
+
+/** Messages from the inbox, whoever puts them there. Ends when `signal` aborts. */
+export async function* listen(
+  store: ClientStore,
+  link: Link,
+  to: string,
+  options: ListenOptions,
+): AsyncGenerator<{ row: InboxRecord; message: Message }, void, undefined> {
+  const { signal } = options;
+  const from = options.from === undefined ? undefined : parseName(options.from);
+  const wanted = (row: InboxRecord) => from === undefined || row.from === from;
+  const by = randomId();
+  const share = options.share === true;
+  const changes = new Changes(store, link, signal);
+  const watch = new WaitWatch(undefined, link.hasJumped);
+  try {
+    const cursor = await startCursor(store, link.hasJumped);
+    while (signal?.aborted !== true) {
+      const next = share ? await claim(store, by, to, wanted, watch) : await nextFollowed(store, cursor, to, wanted);
+      if (next === undefined || "until" in next) {
+        if (link.state.state === "stopped") throw link.state.error;
+        await changes.next(Math.min(LOOK_MS, Math.max(1, (next?.until ?? Infinity) - Date.now())));
+      } else if (share) yield* whileClaimed(store, next.row, by, next.message);
+      else yield next;
+    }
+  } catch (error) {
+    // Closing the agent under its listeners ends them.
+    if (!(error instanceof AgentError && error.code === "closed")) throw error;
+  } finally {
+    changes.end();
+  }
+}
+
+async function claim(
+  store: ClientStore,
+  by: string,
+  to: string,
+  wanted: (row: InboxRecord) => boolean,
+  watch: WaitWatch,
+) {
+  const next = await claimNext(store, by, wanted, watch);
+  if ("until" in next) return next;
+  return { row: next.row, message: await store.read((tx) => readMessage(tx, next.row, to)) };
+}
+
+async function* whileClaimed(store: ClientStore, row: InboxRecord, by: string, message: Message) {
+  const renewal = setInterval(() => void renewClaim(store, row.seq, by).catch(() => undefined), RENEW_MS);
+  try {
+    yield { row, message };
+  } finally {
+    clearInterval(renewal);
+    await dropClaim(store, row.seq, by).catch(() => undefined);
+  }
+}

@@ -1,0 +1,194 @@
+import { fromUtf8 } from "../protocol/index.ts";
+import type { ClientStore, ReadTransaction, WriteTransaction } from "../store/store.ts";
+import type { SendOptions } from "./enqueue.ts";
+import { mayBeLetGo } from "../records/let-go.ts";
+import { owe } from "../records/owed.ts";
+import { find, get, list, pad, put, toBytes } from "../records/records.ts";
+import { Sent } from "./sent.ts";
+import type { InboxRecord } from "../records/tables.ts";
+
+/** A message that has arrived. It stays unhandled, and is shown again after a restart, until `handled` or `failed`. */
+export interface Message {
+  readonly id: string;
+  readonly from: string;
+  readonly to: string;
+  /** The body as text. Not valid UTF-8: "" (see `bytes`). */
+  readonly body: string;
+  readonly bytes: Uint8Array;
+  readonly contentType: string;
+  /** The sender's clock, Unix milliseconds. */
+  readonly sentAt: number;
+  /** Our clock, Unix milliseconds. */
+  readonly receivedAt: number;
+  /** It waited at the relay until we came. */
+  readonly offline: boolean;
+  /** The sender's fingerprint had been verified when it came. */
+  readonly verified: boolean;
+  readonly replyTo: string | undefined;
+  readonly thread: string | undefined;
+  readonly expiresAt: number | undefined;
+  /** How often it has been given to a listener that shares, this time included; 0 for one that does not. */
+  readonly attempt: number;
+}
+
+/** An entry of the inbox as `inbox` shows it. Its body is empty once it is deleted. */
+export type InboxEntry = Message & { readonly state: InboxRecord["state"]; readonly reason?: string };
+
+export async function readMessage(tx: ReadTransaction, row: InboxRecord, to: string): Promise<Message> {
+  const bytes = toBytes((await tx.get(`in-body/${pad(row.seq)}`)) ?? "");
+  return {
+    id: row.id,
+    from: row.from_name,
+    to,
+    body: fromUtf8(bytes) ?? "",
+    bytes,
+    contentType: row.content_type,
+    sentAt: row.sent_at,
+    receivedAt: row.received_at,
+    offline: row.offline,
+    verified: row.verified,
+    replyTo: row.reply_to,
+    thread: row.thread,
+    expiresAt: row.expires_at,
+    attempt: row.attempts ?? 0,
+  };
+}
+
+/** Settles a message: its sender hears of it by the next receipt. Repeating it does nothing. */
+export async function settleMessage(store: ClientStore, seq: number, failure?: string): Promise<void> {
+  const outcome: Outcome = failure === undefined ? { state: "handled" } : { state: "failed", reason: failure };
+  await settleAs(store, seq, outcome);
+}
+
+/** The end of a message here. */
+interface Outcome {
+  state: "handled" | "failed" | "expired";
+  reason?: string;
+  /** It came too late: it interests nobody any more, and is no dead letter. */
+  late?: true;
+}
+
+async function settleAs(store: ClientStore, seq: number, outcome: Outcome): Promise<void> {
+  await store.write(async (tx) => {
+    const row = await get(tx, "in/", pad(seq));
+    if (row?.state === "unhandled") await settleRow(tx, row, outcome);
+  });
+}
+
+/** What keeps a message from being given out for `delay` milliseconds. */
+export function notBefore(delay: number): Required<Pick<InboxRecord, "retry_at" | "retry_after">> {
+  return { retry_at: Date.now() + delay, retry_after: delay };
+}
+
+/** Its handler has failed for now: it is given out again after `delay` milliseconds. */
+export async function retryMessage(store: ClientStore, seq: number, reason: string, delay: number): Promise<void> {
+  await store.write(async (tx) => {
+    const row = await get(tx, "in/", pad(seq));
+    if (row?.state !== "unhandled") return;
+    const { claim: _claim, ...rest } = row;
+    await put(tx, "in/", pad(seq), { ...rest, reason: reason.slice(0, 1000), ...notBefore(delay) });
+  });
+}
+
+/** Settles everything that is not handled. */
+export async function failAllWaiting(store: ClientStore, reason: string): Promise<void> {
+  await store.write(async (tx) => {
+    for (const [key] of await tx.list({ prefix: "unhandled/" })) {
+      const row = await get(tx, "in/", key.slice("unhandled/".length));
+      if (row?.state === "unhandled") await settleRow(tx, row, { state: "failed", reason });
+    }
+  });
+}
+
+async function settleRow(tx: WriteTransaction, row: InboxRecord, { state, reason, late }: Outcome): Promise<void> {
+  const { claim: _claim, retry_at: _at, retry_after: _after, reason: _reason, ...rest } = row;
+  if (state === "failed" && late !== true) await tx.put(`dead/${pad(row.seq)}`, "");
+  const settled = { ...rest, state, settled_at: Date.now(), ...(reason === undefined ? {} : { reason }) };
+  await put(tx, "in/", pad(row.seq), settled);
+  await tx.delete(`unhandled/${pad(row.seq)}`);
+  await mayBeLetGo(tx, settled);
+  await owe(tx, settled);
+}
+
+/** Messages that are read at once. */
+export const AHEAD = 32;
+
+/** Where a listener that follows the inbox is: first what was unhandled when it began, then all that comes. */
+export interface Cursor {
+  waiting: string[];
+  after: string;
+  ready: { row: InboxRecord; message: Message }[];
+  hasJumped: () => boolean;
+}
+
+export function startCursor(store: ClientStore, hasJumped: () => boolean): Promise<Cursor> {
+  return store.read(async (tx) => ({
+    waiting: (await tx.list({ prefix: "unhandled/" })).map(([key]) => key.slice("unhandled/".length)),
+    after: pad(Number((await tx.get("meta/next-in")) ?? "1") - 1),
+    ready: [],
+    hasJumped,
+  }));
+}
+
+/** The next message behind a cursor, which it moves; undefined if there is none yet. */
+export async function nextFollowed(
+  store: ClientStore,
+  cursor: Cursor,
+  to: string,
+  wanted: (row: InboxRecord) => boolean,
+): Promise<{ row: InboxRecord; message: Message } | undefined> {
+  for (;;) {
+    if (cursor.ready.length === 0 && !(await readAhead(store, cursor, to))) return undefined;
+    const next = cursor.ready.shift();
+    if (next !== undefined && wanted(next.row) && !(await endIfLate(store, next.row, cursor.hasJumped))) return next;
+  }
+}
+
+/** @returns whether there was anything behind the cursor */
+function readAhead(store: ClientStore, cursor: Cursor, to: string): Promise<boolean> {
+  return store.read(async (tx) => {
+    const first = cursor.waiting.splice(0, AHEAD);
+    const rows = first.length === 0 ? await list(tx, "in/", { after: cursor.after, limit: AHEAD }) : [];
+    for (const seq of first) {
+      const row = await find(tx, "in/", seq);
+      if (row !== undefined) rows.push(row);
+    }
+    if (first.length === 0) cursor.after = pad(rows.at(-1)?.seq ?? Number(cursor.after));
+    for (const row of rows) cursor.ready.push({ row, message: await readMessage(tx, row, to) });
+    return rows.length > 0 || first.length > 0;
+  });
+}
+
+/**
+ * Settles what came too late: by the relay's clock, or by its sender's and ours. The latter is not asked where ours has
+ * jumped.
+ * @returns whether it did
+ */
+export async function endIfLate(store: ClientStore, row: InboxRecord, hasJumped: () => boolean): Promise<boolean> {
+  if (row.state !== "unhandled") return false;
+  const now = Date.now();
+  if ((row.expires_at ?? Infinity) <= now)
+    await settleAs(store, row.seq, { state: "failed", reason: "expired", late: true });
+  else if ((row.late_at ?? Infinity) <= now && !hasJumped())
+    await settleAs(store, row.seq, { state: "expired", reason: "clock", late: true });
+  else return false;
+  return true;
+}
+
+/** Deletes everything: the agent is gone. */
+export async function erase(store: ClientStore): Promise<void> {
+  await store.write(async (tx) => {
+    for (const [key] of await tx.list({ prefix: "" })) await tx.delete(key);
+  });
+}
+
+/** A received message with its handles. */
+export interface IncomingMessage extends Message {
+  reply(body: string | Uint8Array, options?: SendOptions): Promise<Sent>;
+  /** Its handler succeeded; its sender hears of it. */
+  handled(): Promise<void>;
+  /** Its handler has given up: it is a dead letter, and its sender hears why. */
+  failed(reason: string): Promise<void>;
+  /** Its handler has failed for now: whoever shares gets it again after `delay` milliseconds. */
+  retry(reason: string, delay: number): Promise<void>;
+}

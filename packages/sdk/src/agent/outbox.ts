@@ -1,0 +1,195 @@
+import { AgentError } from "../errors.ts";
+import type { ClientStore, ReadTransaction } from "../store/store.ts";
+import { check } from "./arguments.ts";
+import type { SendOptions } from "./enqueue.ts";
+import type { Link } from "../link/link.ts";
+import { hasLeft, isFinal, rowById } from "../records/outbox-records.ts";
+import { find as findRow, get, list, pad, put, toBytes } from "../records/records.ts";
+import { type MessageStatus, Sent, toStatus } from "./sent.ts";
+import { ENOUGH, idMeantBy } from "./short-ids.ts";
+import type { OutboxRecord } from "../records/tables.ts";
+import { Changes, type Wait, waitFor } from "./waiting.ts";
+
+/** The longest time without a look, and the shortest between two: many states change together. Milliseconds. */
+const LOOK_MS = 5_000;
+const PAUSE_MS = 20;
+
+/** Sends a body to a contact, as {@link Agent.send} does. */
+type Send = (to: string, body: Uint8Array, options: SendOptions) => Promise<Sent>;
+
+/** What this agent has sent, and what became of it. */
+export class Outbox {
+  readonly #store: ClientStore;
+  readonly #link: Link;
+  readonly #send: Send;
+
+  constructor(store: ClientStore, link: Link, send: Send) {
+    this.#store = store;
+    this.#link = link;
+    this.#send = send;
+  }
+
+  /** Oldest first: what has not ended yet, or with `all` everything that is not forgotten. */
+  async list(options: { all?: boolean } = {}): Promise<MessageStatus[]> {
+    check("look", options, "options");
+    const { all = false } = options;
+    return this.#store.read(async (tx) => {
+      const rows = (await list(tx, "out/")).filter(({ kind }) => kind === "message");
+      return rows.filter((row) => all || !isFinal(row.state)).map(toStatus);
+    });
+  }
+
+  /**
+   * The id of a message that was sent from here, by its first six characters or more; what is the beginning of none comes
+   * back as it is. @throws AgentError usage if it is the beginning of several
+   */
+  async idOf(typed: string): Promise<string> {
+    // Of fewer characters every message could be meant.
+    if (typed.length < ENOUGH) return typed;
+    return this.#store.read(async (tx) => {
+      const ids: string[] = [];
+      for (const [, seq] of await tx.list({ prefix: `out-id/${typed}` })) {
+        const row = await findRow(tx, "out/", pad(Number(seq)));
+        if (row?.kind === "message") ids.push(row.id);
+      }
+      return idMeantBy(typed, ids);
+    });
+  }
+
+  /**
+   * Tries again: what waits goes at once instead of when its back-off ends; what was refused or has expired is sent
+   * as a new message, whose id differs. The text of what has arrived is not kept: its recipient has it, also where it failed.
+   * @throws AgentError unknown_message, and what {@link Agent.send} throws
+   */
+  async retry(id: string): Promise<Sent> {
+    const { row, body } = await this.#store.read(async (tx) => {
+      const row = await find(tx, id);
+      return { row, body: await tx.get(`out-body/${pad(row.seq)}`) };
+    });
+    if (!isFinal(row.state)) {
+      await this.#store.write((tx) => tx.put(`retry/${row.to}`, ""));
+      this.#link.start();
+      return new Sent(this.#store, this.#link, row);
+    }
+    if (row.state === "handled" || body === undefined)
+      throw new AgentError("unknown_message", `the text of message ${id} is not kept any more`, {
+        hint:
+          row.state === "handled"
+            ? "it was handled"
+            : "send it again; its recipient may have it among its dead letters",
+      });
+    const to = row.fingerprint === undefined ? row.to : `${row.to}#${row.fingerprint}`;
+    return this.#send(to, toBytes(body), {
+      contentType: row.content_type,
+      ...(row.reply_to === undefined ? {} : { replyTo: row.reply_to }),
+      ...(row.thread === undefined ? {} : { thread: row.thread }),
+    });
+  }
+
+  /** Gives a message up that has not ended yet, or forgets the text of one that has. @throws AgentError unknown_message */
+  async discard(id: string): Promise<MessageStatus> {
+    const status = await this.#store.write(async (tx) => {
+      const row = await find(tx, id);
+      await tx.delete(`out-body/${pad(row.seq)}`);
+      if (isFinal(row.state)) return toStatus(row);
+      await tx.delete(`queue/${row.to}/${pad(row.seq)}`);
+      // A message that has left may have arrived: a receipt outweighs this.
+      const given = { ...row, state: "failed" as const, reason: "discarded", updated_at: Date.now() };
+      const after = hasLeft(row) ? { ...given, by_relay: true } : given;
+      await put(tx, "out/", pad(row.seq), after);
+      return toStatus(after);
+    });
+    this.#link.start();
+    return status;
+  }
+
+  /**
+   * Waits until the relay has everything that waits here to be sent, or has refused it.
+   * @returns how many messages still wait when the time is up, or when there is no more to be hoped for
+   * @throws AgentError usage
+   */
+  async drained(wait: Wait = {}): Promise<number> {
+    check("wait", wait, "wait");
+    const waiting = async () => (await this.list()).filter(({ state }) => state === "queued").length;
+    if ((await waiting()) === 0) return 0;
+    this.#link.start();
+    const none = async () => ((await waiting()) === 0 ? 0 : undefined);
+    return waitFor(this.#store, this.#link, "the outbox", none, wait).catch(waiting);
+  }
+
+  /**
+   * Every change of a message's state from now on, whichever process made it. With `id`: of this message alone, its
+   * present state first, until it has ended. Changes that follow each other at once may be given as the last of them.
+   */
+  async *changes(options: { id?: string; signal?: AbortSignal } = {}): AsyncGenerator<MessageStatus, void, undefined> {
+    check("follow", options, "options");
+    const { id, signal } = options;
+    this.#link.start();
+    const changes = new Changes(this.#store, this.#link, signal);
+    try {
+      const watch = new Watch(id);
+      await this.#store.read((tx) => watch.begin(tx));
+      while (signal?.aborted !== true) {
+        yield* await this.#store.read((tx) => watch.look(tx));
+        if (watch.isOver) return;
+        if (this.#link.state.state === "stopped") throw this.#link.state.error;
+        await changes.next(LOOK_MS);
+        await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+      }
+    } catch (error) {
+      // Closing the agent under its watchers ends them.
+      if (!(error instanceof AgentError && error.code === "closed")) throw error;
+    } finally {
+      changes.end();
+    }
+  }
+}
+
+/** Which rows may still change, and as what they were seen last. */
+class Watch {
+  /** Of one message alone. */
+  readonly #id: string | undefined;
+  readonly #seen = new Map<number, string>();
+  #after = "";
+
+  constructor(id: string | undefined) {
+    this.#id = id;
+  }
+
+  get isOver(): boolean {
+    return this.#id !== undefined && this.#seen.size === 0;
+  }
+
+  async begin(tx: ReadTransaction): Promise<void> {
+    if (this.#id !== undefined) return void this.#seen.set((await find(tx, this.#id)).seq, "");
+    this.#after = pad(Number((await tx.get("meta/next-out")) ?? "1") - 1);
+    for (const row of await list(tx, "out/"))
+      if (row.kind === "message" && !isFinal(row.state)) this.#seen.set(row.seq, row.state);
+  }
+
+  async look(tx: ReadTransaction): Promise<MessageStatus[]> {
+    const found: MessageStatus[] = [];
+    if (this.#id === undefined)
+      for (const row of await list(tx, "out/", { after: this.#after })) {
+        this.#after = pad(row.seq);
+        if (row.kind === "message") this.#seen.set(row.seq, "");
+      }
+    for (const [seq, before] of this.#seen) {
+      const row = await get(tx, "out/", pad(seq));
+      if (row !== undefined && row.state !== before) found.push(toStatus(row));
+      // A state that only the relay or the owner has given may still be outweighed, but this is where waiting ends.
+      if (row === undefined || isFinal(row.state)) this.#seen.delete(seq);
+      else this.#seen.set(seq, row.state);
+    }
+    return found;
+  }
+}
+
+async function find(tx: ReadTransaction, id: string): Promise<OutboxRecord> {
+  check("text", { text: id }, "message id");
+  const row = await rowById(tx, id);
+  if (row?.kind === "message") return row;
+  throw new AgentError("unknown_message", `no message ${id} was sent from here`, {
+    hint: "check the id; messages that are done are forgotten after a while",
+  });
+}

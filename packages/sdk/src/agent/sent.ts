@@ -1,0 +1,172 @@
+import { AgentError, type ErrorCode, localErrors } from "../errors.ts";
+import type { ClientStore } from "../store/store.ts";
+import type { Link } from "../link/link.ts";
+import { get, pad } from "../records/records.ts";
+import type { MessageState, OutboxRecord } from "../records/tables.ts";
+import { type Wait, waitFor } from "./waiting.ts";
+
+/** What is known of a message that was sent. Times in Unix milliseconds. */
+export interface MessageStatus {
+  id: string;
+  to: string;
+  state: MessageState;
+  /** Why it is expired, refused or failed: a stable word, or what the other side's handler said. */
+  reason?: string;
+  /** The relay handed it to a listening connection at once. */
+  delivered?: boolean;
+  createdAt: number;
+  updatedAt: number;
+  expiresAt?: number;
+}
+
+const ORDER: MessageState[] = ["queued", "stored", "received", "handled"];
+
+export function toStatus(row: OutboxRecord): MessageStatus {
+  return {
+    id: row.id,
+    to: row.to,
+    state: row.state,
+    ...(row.reason === undefined ? {} : { reason: row.reason }),
+    ...(row.delivered === undefined ? {} : { delivered: row.delivered }),
+    createdAt: row.created_at,
+    updatedAt: row.updated_at,
+    ...(row.expires_at === undefined ? {} : { expiresAt: row.expires_at }),
+  };
+}
+
+/** A message in the outbox. It is sent, and its state kept, whether or not anybody waits here. */
+export class Sent {
+  readonly id: string;
+  readonly to: string;
+  readonly #seq: number;
+  readonly #store: ClientStore;
+  readonly #link: Link;
+
+  constructor(store: ClientStore, link: Link, row: OutboxRecord) {
+    this.id = row.id;
+    this.to = row.to;
+    this.#seq = row.seq;
+    this.#store = store;
+    this.#link = link;
+  }
+
+  /** Resolves when it is on the relay's disk. The relay's word. @throws AgentError as {@link handled} */
+  stored(wait?: Wait): Promise<MessageStatus> {
+    return this.#reach("stored", wait);
+  }
+
+  /** Resolves when it is decrypted and on the recipient's disk: its encrypted receipt. @throws AgentError as {@link handled} */
+  received(wait?: Wait): Promise<MessageStatus> {
+    return this.#reach("received", wait);
+  }
+
+  /**
+   * Resolves when the recipient's handler has succeeded: its encrypted receipt.
+   * @throws AgentError refused, expired, failed, identity_changed, device_changed, fingerprint_mismatch: it will never
+   * be; timeout, relay_unreachable, aborted: it may still be
+   */
+  handled(wait?: Wait): Promise<MessageStatus> {
+    return this.#reach("handled", wait);
+  }
+
+  async status(): Promise<MessageStatus> {
+    const row = await this.#row();
+    if (row === undefined) throw new AgentError("unknown_message", `message ${this.id} is not known any more`);
+    return toStatus(row);
+  }
+
+  #row(): Promise<OutboxRecord | undefined> {
+    return this.#store.read((tx) => get(tx, "out/", pad(this.#seq)));
+  }
+
+  #reach(state: MessageState, wait: Wait | undefined): Promise<MessageStatus> {
+    return waitFor(
+      this.#store,
+      this.#link,
+      `message ${this.id} to be ${state}`,
+      async () => {
+        const row = await this.#row();
+        if (row === undefined) throw new AgentError("unknown_message", `message ${this.id} is not known any more`);
+        const reached = ORDER.indexOf(row.state);
+        if (reached === -1) throw whyNever(row);
+        return reached >= ORDER.indexOf(state) ? toStatus(row) : undefined;
+      },
+      wait,
+    );
+  }
+}
+
+/** By reason: words of the relay and of the other side among them. */
+const WAYS_OUT = new Map([
+  ["mailbox_full", "the recipient must read its messages first"],
+  ["storage_quota", "others must read what you, or others of your address, have sent; or ask the relay's operator"],
+  ["unknown_user", "check the spelling of the name; it may have been unregistered"],
+  ["undecryptable", "the recipient could not read it, four times over; send it again"],
+  [
+    "account_disabled",
+    "the relay's operator has disabled the recipient's account: ask the recipient, or send it again later",
+  ],
+  ["blocked", "the recipient does not take messages from you"],
+  ["unregistered", "the recipient was removed before it handled the message"],
+  ["expired", "send it again with a later expiry"],
+  ["clock", "check this machine's clock, and have the recipient check theirs (aimessage doctor); then send it again"],
+]);
+
+function whyNever(row: OutboxRecord): AgentError {
+  const reason = row.reason ?? row.state;
+  if (reason === "identity_changed" || reason === "device_changed" || reason === "fingerprint_mismatch")
+    return stoppedError(reason, row.to);
+  const code: ErrorCode = Object.hasOwn(localErrors, row.state) ? (row.state as ErrorCode) : "failed";
+  const said =
+    row.state === "expired"
+      ? reason === "clock"
+        ? "came too late, by the recipient's clock"
+        : "expired before it was received"
+      : row.state === "refused"
+        ? `was refused by the relay: ${reason.replaceAll("_", " ")}`
+        : `failed: ${reason}`;
+  return new AgentError(code, `message ${row.id} to ${row.to} ${said}`, { reason, hint: WAYS_OUT.get(reason) });
+}
+
+/** The fingerprint that was given is not the contact's, and nothing was to be sent. */
+export function mismatch(contact: string): AgentError {
+  return new AgentError(
+    "fingerprint_mismatch",
+    `${contact} has another fingerprint than the one given: this may be somebody else`,
+    {
+      reason: "fingerprint_mismatch",
+      hint: `aimessage verify ${contact} shows the one known here; ask its owner, over another channel, for the right one`,
+    },
+  );
+}
+
+/** Whether it says that nothing was sent since the relay showed somebody else in the place of a contact. */
+export function isStop(error: unknown): boolean {
+  return error instanceof AgentError && (error.code === "identity_changed" || error.code === "device_changed");
+}
+
+/** A contact is stopped, or is not who it was expected to be, and so a message was not sent. Says the way out. */
+export function stoppedError(
+  why: "identity_changed" | "device_changed" | "fingerprint_mismatch",
+  contact: string,
+): AgentError {
+  if (why === "fingerprint_mismatch")
+    return new AgentError(
+      "fingerprint_mismatch",
+      `${contact} has another fingerprint than the one that this was meant for; nothing was sent`,
+      {
+        reason: why,
+        hint: `ask its owner, over another channel, for the right one; if it is the one given: aimessage contacts trust ${contact}#FINGERPRINT`,
+      },
+    );
+  return new AgentError(
+    why,
+    why === "identity_changed"
+      ? `the identity key of ${contact} has changed: this may be somebody else; nothing was sent`
+      : `${contact} shows an older device than before: this may be a copy; nothing was sent`,
+    {
+      reason: why,
+      hint: `ask its owner, over another channel, for its fingerprint; if it is right: aimessage contacts trust ${contact}#FINGERPRINT`,
+    },
+  );
+}

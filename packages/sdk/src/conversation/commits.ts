@@ -1,0 +1,164 @@
+/** Commits: new keys for our own leaf (healing), and those of the other member. */
+import { GroupError } from "../crypto/group.ts";
+import { fromBase64, isBase64, randomId, toBase64 } from "../protocol/index.ts";
+import { closeConversation } from "./conversations.ts";
+import type { GroupRecord } from "../records/tables.ts";
+import type { Conversation, Turn } from "../turn/turn.ts";
+
+/** Messages (sent and received) and time after which a device commits new keys of its own. */
+const HEAL_MESSAGES = 100;
+const HEAL_MS = 24 * 3_600_000;
+/** However many messages pass meanwhile, the relay has so long to admit a commit. Milliseconds. */
+const HEAL_PATIENCE_MS = 60_000;
+/** An admitted commit waits so long for the messages that the relay says come before it. Milliseconds. */
+const CATCH_UP_PATIENCE_MS = 600_000;
+
+/** After a refusal for a stale epoch, and all mail of before, the commit that the relay must have had comes within this time. Milliseconds. */
+const STALE_PATIENCE_MS = 10_000;
+
+/** Whether nothing is encrypted before the group has reached another epoch. */
+export function isWaiting({ epoch, wait_for_epoch }: GroupRecord): boolean {
+  return epoch < wait_for_epoch;
+}
+
+/** A commit of the other member. @returns false if it closed the conversation. */
+export async function acceptCommit(
+  turn: Turn,
+  conversation: Conversation,
+  epoch: number,
+  message: string,
+): Promise<boolean> {
+  const { record } = conversation;
+  const pending = turn.cache.commits.get(record.id);
+  if (
+    epoch < record.epoch ||
+    (pending?.kind === "update" && pending.high_water !== undefined && pending.epoch === epoch)
+  ) {
+    await closeConversation(
+      turn,
+      conversation,
+      "relay_fork",
+      `a second commit for epoch ${epoch} came from ${record.contact}; harmless if the relay was restored from a backup, else the relay lies; a new conversation takes its place`,
+    );
+    return false;
+  }
+  try {
+    const opened = await turn.crypto.decrypt(
+      conversation.group,
+      isBase64(message) ? fromBase64(message) : new Uint8Array(),
+    );
+    if (opened.kind !== "commit") throw new GroupError("not a commit");
+    conversation.group = opened.group;
+    turn.consumed.push(...opened.consumed);
+  } catch (error) {
+    if (!(error instanceof GroupError)) throw error;
+    await closeConversation(
+      turn,
+      conversation,
+      "bad_commit",
+      `a commit from ${record.contact} is not valid: ${error.message}`,
+    );
+    return false;
+  }
+  // The winner is applied: ours for the same epoch lost.
+  if (pending?.kind === "update") await turn.removeCommit(record.id);
+  record.epoch = epoch + 1;
+  conversation.dirty = true;
+  return true;
+}
+
+/** Applies our own admitted commit, once our mailbox is processed up to where it stood when the commit was admitted. */
+export async function applyCommit(turn: Turn, group: string): Promise<void> {
+  const conversation = await turn.conversation(group);
+  const next = await turn.tx.get(`next/${group}`);
+  if (conversation !== undefined && next !== undefined) {
+    conversation.group = turn.crypto.applyUpdate(conversation.group, next as Uint8Array);
+    const { record } = conversation;
+    record.epoch += 1;
+    record.messages_since_commit = 0;
+    record.committed_at = turn.now;
+    conversation.dirty = true;
+    turn.healed = true;
+  }
+  await turn.removeCommit(group);
+}
+
+/** The other side is in the epoch that our commit opens: it was admitted, though its answer has not reached us. */
+export async function applyUnanswered(turn: Turn, { record }: Conversation, epoch: number | undefined): Promise<void> {
+  const pending = turn.cache.commits.get(record.id);
+  if (pending?.kind === "update" && epoch === pending.epoch + 1 && record.epoch === pending.epoch)
+    await applyCommit(turn, record.id);
+}
+
+/** Applies the admitted commits for which everything below `seq` of our mailbox has been processed. */
+export async function applyAdmitted(turn: Turn, seq: number): Promise<void> {
+  for (const commit of turn.cache.commits.values())
+    if (commit.kind === "update" && commit.high_water !== undefined && commit.high_water < seq)
+      await turn.on(`group/${commit.group}`, () => applyCommit(turn, commit.group));
+}
+
+/** Makes the Update commits that are due in the conversations in use. Sent by the caller's `post`. */
+export async function heal(turn: Turn, post: (group: string) => void): Promise<void> {
+  // Looking one up changes their order.
+  const conversations = [...turn.cache.conversations.values()];
+  for (const conversation of conversations)
+    if (conversation.record.state === "open")
+      await turn.on(`group/${conversation.record.id}`, () => healOne(turn, conversation, post));
+}
+
+/** Whether mail is still being read that the relay had before it refused an epoch: the commit that ended it may stand behind that. */
+function isBehind(turn: Turn, { refused_at = 0 }: GroupRecord, waited: number): boolean {
+  if (waited >= CATCH_UP_PATIENCE_MS) return false;
+  const { arrived } = turn.cache;
+  return !turn.isCurrent || (turn.ticks - arrived.at < STALE_PATIENCE_MS && arrived.storedAt <= refused_at);
+}
+
+async function healOne(turn: Turn, conversation: Conversation, post: (group: string) => void): Promise<void> {
+  const { record } = conversation;
+  // If that is still to come, the clock was set back: how long it has waited is not known.
+  const waited = isWaiting(record) ? Math.abs(turn.now - (record.waiting_since ?? 0)) : 0;
+  if (waited >= STALE_PATIENCE_MS && !isBehind(turn, record, waited)) {
+    // The relay knows no epoch that we know: it may have been restored from a backup.
+    const { contact } = record;
+    const text = `the relay takes nothing for ${contact} in this conversation any more`;
+    await closeConversation(turn, conversation, "stale_epoch", text);
+    return;
+  }
+  const messages = record.messages_since_commit;
+  const age = turn.now - record.committed_at;
+  const pending = turn.cache.commits.get(record.id);
+  const lost = record.lost_commit?.epoch === record.epoch ? record.lost_commit : undefined;
+  if (pending !== undefined || lost !== undefined) {
+    const blocked = messages >= 2 * HEAL_MESSAGES || (record.committed_at > 0 && age >= 2 * HEAL_MS);
+    const since = lost?.since ?? pending?.created_at ?? turn.now;
+    const patience = pending?.high_water === undefined ? HEAL_PATIENCE_MS : CATCH_UP_PATIENCE_MS;
+    // The relay has had every chance to admit it: what is sent on would be readable with stolen state.
+    if (blocked && turn.now - since > patience)
+      await closeConversation(
+        turn,
+        conversation,
+        "healing_blocked",
+        `new keys for ${record.contact} were not admitted for too long`,
+      );
+    return;
+  }
+  if ((messages < HEAL_MESSAGES && age < HEAL_MS) || !turn.mayGoOn()) return;
+  const { pending: next, commit } = await turn.crypto.update(conversation.group);
+  const commitId = randomId();
+  await turn.tx.put(`next/${record.id}`, next);
+  await turn.saveCommit({
+    group: record.id,
+    commit_id: commitId,
+    kind: "update",
+    epoch: record.epoch,
+    frame: JSON.stringify({
+      commit_id: commitId,
+      group_id: record.id,
+      epoch: record.epoch,
+      commit: toBase64(commit),
+    }),
+    rows: [],
+    created_at: turn.now,
+  });
+  turn.after.push(() => post(record.id));
+}

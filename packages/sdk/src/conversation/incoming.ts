@@ -1,0 +1,122 @@
+import { frameId } from "../crypto/content.ts";
+import { type Delivery, fromBase64, isBase64, usernameKey } from "../protocol/index.ts";
+import { acceptCommit, applyAdmitted, applyUnanswered } from "./commits.ts";
+import type { Pushed } from "../wire/connection.ts";
+import { acceptWelcome, closeConversation } from "./conversations.ts";
+import { rowById } from "../records/outbox-records.ts";
+import { LAST_ATTEMPT, requeue, settle, unlink } from "../turn/outbox-rows.ts";
+import { receiveMessage, unreadable } from "./received.ts";
+import { hasEnough } from "./reports.ts";
+import type { sendAgain } from "./resend.ts";
+import type { Turn } from "../turn/turn.ts";
+
+/** The part of a turn that goes into what comes and into what was left of it before. */
+const SHARE = 0.8;
+/** The cost of joining or of following a commit: ms of an ordinary core. See `Waste`. */
+const HANDSHAKE = 10;
+/** A Welcome by none of our key packages: it is read, and counted in an alert. */
+const UNTRIED = 0.2;
+/** Messages of both sides between two commits of the other one. What comes sooner, for its age or after a race, is rare. */
+const COMMIT_EVERY = 50;
+
+/**
+ * Processes what the relay has pushed, in the order of `seq`. Nothing in it can fail the turn: what is not readable is
+ * recorded, and asked for again; a kind of entry that this version does not know is skipped. [P-13.2]
+ * @returns how many the turn had time for
+ */
+export async function receive(turn: Turn, batch: Pushed[]): Promise<number> {
+  let count = 0;
+  for (const { delivery, offline } of batch) {
+    if (count > 0 && !turn.mayGoOn(SHARE)) return count;
+    if (isMessage(delivery) && hasEnough(turn, usernameKey(delivery.from))) {
+      turn.isCut = true;
+      return count;
+    }
+    count += 1;
+    if (delivery.seq <= turn.position) continue;
+    await applyAdmitted(turn, delivery.seq);
+    const at = `pushed/${delivery.seq}`;
+    if (!turn.aside.has(at)) await turn.on(at, () => receiveOne(turn, delivery, offline));
+    else await leaveAlone(turn, delivery);
+    turn.position = delivery.seq;
+    turn.cache.arrived = { at: turn.ticks, storedAt: delivery.timestamp * 1000 };
+  }
+  await applyAdmitted(turn, turn.position + 1);
+  return count;
+}
+
+/** Whether it is a message or a receipt. */
+function isMessage({ kind }: Delivery): boolean {
+  return (kind ?? "application") === "application";
+}
+
+/** Passes over an entry on which the turn has failed: its sender hears that it was not readable, unless that fails, too. */
+async function leaveAlone(turn: Turn, delivery: Delivery): Promise<void> {
+  const { seq, from, message_id } = delivery;
+  turn.wasted(usernameKey(from), HANDSHAKE);
+  const at = `unread/${seq}`;
+  if (isMessage(delivery) && !turn.aside.has(at))
+    await turn.on(at, () => unreadable(turn, usernameKey(from), message_id));
+}
+
+async function receiveOne(turn: Turn, delivery: Delivery, offline: boolean): Promise<void> {
+  switch (delivery.kind ?? "application") {
+    case "application":
+      return receiveMessage(turn, delivery, offline);
+    case "welcome":
+      return receiveWelcome(turn, delivery);
+    case "commit":
+      return receiveCommit(turn, delivery);
+    case "notice":
+      return receiveNotice(turn, delivery);
+  }
+}
+
+/** Of whoever is not read now, messages in another conversation are not readable: it hears of them as of those. */
+async function receiveWelcome(turn: Turn, { from, device, group_id, message }: Delivery): Promise<void> {
+  const username = usernameKey(from);
+  if ((await turn.contact(username))?.blocked === true || turn.isSpent(username)) return;
+  const alone = (await turn.conversationsWith(username)).length === 0;
+  const [ref] = turn.crypto.welcomeRefs(isBase64(message) ? fromBase64(message) : new Uint8Array());
+  const isTried = ref !== undefined && (await turn.tx.get(`key/${ref}`)) !== undefined;
+  await acceptWelcome(turn, from, device, group_id, message);
+  const joined = alone && (await turn.conversationsWith(username)).length > 0;
+  if (!joined) turn.wasted(username, isTried ? HANDSHAKE : UNTRIED);
+}
+
+async function receiveCommit(turn: Turn, delivery: Delivery): Promise<void> {
+  const conversation = await turn.conversation(delivery.group_id ?? "");
+  // A commit of a conversation that is gone has nothing to advance.
+  if (conversation === undefined) return;
+  const { record } = conversation;
+  if (turn.isSpent(record.contact)) {
+    // Without it nothing that follows can be read.
+    const text = `${record.contact} keeps this agent busy with what leads to nothing`;
+    return closeConversation(turn, conversation, "wasteful", text);
+  }
+  await applyUnanswered(turn, conversation, delivery.epoch);
+  const accepted = await acceptCommit(turn, conversation, delivery.epoch ?? -1, delivery.message);
+  const said = record.send_counter + record.receive_counter;
+  if (!accepted || said - (record.said_at_commit ?? 0) < COMMIT_EVERY) turn.wasted(record.contact, HANDSHAKE);
+  record.said_at_commit = said;
+}
+
+/** The relay's word on a message that it had stored. A receipt outweighs it. */
+async function receiveNotice(turn: Turn, delivery: Delivery): Promise<void> {
+  const row = await rowById(turn.tx, delivery.message_id);
+  if (row === undefined || (row.state !== "stored" && row.state !== "queued")) return;
+  if (row.to !== usernameKey(delivery.from)) return;
+  if (row.kind === "receipt") return;
+  // Of an earlier sending: it was sent again since.
+  if (delivery.message_id !== frameId(row.id, row.attempt)) return;
+  if (delivery.reason === "device_replaced") await sendAgainToNewDevice(turn, row);
+  else if (delivery.status === "expired") await settle(turn, row, "expired", delivery.reason ?? "expired", true);
+  else await settle(turn, row, "refused", delivery.reason ?? "dropped", true);
+}
+
+async function sendAgainToNewDevice(turn: Turn, row: Parameters<typeof sendAgain>[2]): Promise<void> {
+  await unlink(turn, row);
+  // Not the message's fault, so it does not count as a failed sending; but its frame needs a new id.
+  if (row.attempt < LAST_ATTEMPT) await requeue(turn, { ...row, attempt: row.attempt + 1 });
+  else await settle(turn, row, "failed", "device_replaced");
+}

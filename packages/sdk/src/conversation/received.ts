@@ -1,0 +1,218 @@
+/** One message that has come: decrypted, counted, and put into the inbox, or else reported as not readable. */
+import { type Content, decodeContent, type Header, isBoundTo, isFrameIdOf } from "../crypto/content.ts";
+import { GroupError } from "../crypto/group.ts";
+import { type Delivery, fromBase64, isBase64, usernameKey } from "../protocol/index.ts";
+import { applyUnanswered } from "./commits.ts";
+import { mayAnswer } from "../trust/contacts.ts";
+import { closeConversation } from "./conversations.ts";
+import { owe, owed } from "../records/owed.ts";
+import { fromBody, get, nextSeq, pad, put } from "../records/records.ts";
+import { applyReceipt, confirm } from "./reports.ts";
+import { leave } from "./resend.ts";
+import type { Conversation, Turn } from "../turn/turn.ts";
+
+/** Counters of a conversation that were not read, at most. With more it is lost, and what is unread is sent in another. */
+const MISSING_AT_MOST = 400;
+/** The costs of trying to decrypt, and of one step of a ratchet: ms of an ordinary core. See `Waste`. */
+const ATTEMPT = 0.5;
+const STEP = 0.02;
+/** A conversation that is named as replaced. */
+const NAMED = 0.02;
+const DAY_MS = 86_400_000;
+/** Two measured clocks may be so far apart although they agree. Milliseconds. */
+const MEASURED_MS = 2_000;
+/**
+ * Messages of one contact that were not read and of which it has not been told, at most. Of more it hears by what it is told
+ * of: their counters are gaps in its conversation, or that is replaced.
+ */
+const OWED_AT_MOST = 1_000;
+const OWED_TO_STRANGERS = 200;
+
+/** One message or receipt. */
+export async function receiveMessage(turn: Turn, delivery: Delivery, offline: boolean): Promise<void> {
+  const from = usernameKey(delivery.from);
+  const conversation = await turn.conversation(delivery.group_id ?? "");
+  if (conversation === undefined) return unreadable(turn, from, delivery.message_id);
+  const { record } = conversation;
+  const contact = await turn.contact(record.contact);
+  if (contact === undefined || record.created_at < contact.pinned_at) {
+    await closeConversation(turn, conversation);
+    return unreadable(turn, from, delivery.message_id);
+  }
+  // Before any work is done for it: what is not read is no reason for an attempt.
+  if (contact.blocked || turn.isSpent(record.contact)) return unreadable(turn, record.contact, delivery.message_id);
+  if (!(await hasRoom(turn, record.contact, delivery)))
+    return unreadable(turn, record.contact, delivery.message_id, "stranger_quota");
+  await applyUnanswered(turn, conversation, delivery.epoch);
+  const content = await open(turn, conversation, delivery);
+  if (content === undefined) return unreadable(turn, record.contact, delivery.message_id);
+  await countAndFollow(turn, conversation, content);
+  if (content.header.type === "receipt") await applyReceipt(turn, conversation, content.body);
+  else await keep(turn, conversation, content, delivery, offline);
+  if ((record.gaps ?? []).length >= MISSING_AT_MOST) {
+    // Its word on what was received would be a lie: not every loss can be named.
+    await turn.tx.delete(owed(record.contact, "read", record.id));
+    await closeConversation(
+      turn,
+      conversation,
+      "too_many_lost",
+      `more than ${MISSING_AT_MOST} messages of ${record.contact} were lost`,
+    );
+  }
+}
+
+/** Decrypts, and compares what was encrypted with what the relay says around it. */
+async function open(turn: Turn, conversation: Conversation, delivery: Delivery): Promise<Content | undefined> {
+  const { record } = conversation;
+  const { waste } = turn.cache;
+  const bytes = isBase64(delivery.message) ? fromBase64(delivery.message) : new Uint8Array();
+  if (waste.remembers && waste.hasFailed(await turn.crypto.digest(bytes))) return undefined;
+  try {
+    const opened = await turn.crypto.decrypt(conversation.group, bytes);
+    if (opened.kind !== "application") throw new GroupError("a commit as an application message");
+    conversation.group = opened.group;
+    conversation.dirty = true;
+    turn.consumed.push(...opened.consumed);
+    const content = decodeContent(opened.plaintext);
+    const { device, identity } = turn.account;
+    const bound = isBoundTo(opened.authenticatedData, {
+      messageId: delivery.message_id,
+      from: delivery.from,
+      fromDevice: record.peer_device,
+      to: identity.username,
+      toDevice: device.id,
+      expiresAt: delivery.expires_at,
+    });
+    if (content === undefined) {
+      turn.wasted(record.contact, ATTEMPT);
+      return undefined;
+    }
+    if (
+      !bound ||
+      usernameKey(delivery.from) !== record.contact ||
+      !isFrameIdOf(delivery.message_id, content.header.id)
+    ) {
+      await turn.alert(
+        "relay_mismatch",
+        record.contact,
+        `a message from ${record.contact} came with other names, ids or expiry than its sender gave it`,
+      );
+      turn.wasted(record.contact, ATTEMPT);
+      return undefined;
+    }
+    return content;
+  } catch (error) {
+    if (!(error instanceof GroupError)) throw error;
+    if (error.steps !== undefined) {
+      waste.remember(await turn.crypto.digest(bytes));
+      turn.wasted(record.contact, ATTEMPT + error.steps * STEP);
+    }
+    return undefined;
+  }
+}
+
+/** Keeps the books of the conversation: counters, gaps, what it replaces, that it works. */
+async function countAndFollow(turn: Turn, conversation: Conversation, { header }: Content): Promise<void> {
+  const { record } = conversation;
+  turn.heard.add(record.contact);
+  const gaps = new Set(record.gaps);
+  gaps.delete(header.counter);
+  const newest = Math.min(header.counter, record.receive_counter + MISSING_AT_MOST + 1);
+  const hasGap = newest > record.receive_counter + 1;
+  for (let counter = record.receive_counter + 1; counter < newest; counter++) gaps.add(counter);
+  record.gaps = [...gaps];
+  record.receive_counter = Math.max(record.receive_counter, header.counter);
+  if (header.read !== undefined && header.read > (record.confirmed ?? 0)) {
+    record.confirmed = Math.min(header.read, record.send_counter);
+    await confirm(turn, record.contact, record.id, header.read);
+  }
+  record.messages_since_commit += 1;
+  record.heard_at = Math.floor(turn.now / DAY_MS) * DAY_MS;
+  if (record.role === "opener") record.answered = true;
+  // Receipts cause no receipts; what they carry is cumulative or is asked for again by its counter.
+  if (header.type === "message" || hasGap)
+    await turn.tx.put(owed(record.contact, "read", record.id), String(record.receive_counter));
+  for (const id of header.replaces ?? []) {
+    turn.wasted(record.contact, NAMED);
+    await leave(turn, record.contact, id);
+  }
+  const contact = await turn.contact(record.contact);
+  if (contact === undefined) return;
+  const { stopped, new_identity_key: _newKey, ...works } = contact;
+  if (contact.reopenings > 0 || contact.reopen_at > 0 || stopped !== undefined)
+    turn.saveContact({ ...works, reopenings: 0, reopen_at: 0 });
+}
+
+/** Puts a message into the inbox, once. */
+async function keep(
+  turn: Turn,
+  conversation: Conversation,
+  content: Content,
+  { from: name }: Delivery,
+  offline: boolean,
+): Promise<void> {
+  const { header, body } = content;
+  const { contact: from } = conversation.record;
+  const contact = await turn.contact(from);
+  const seen = `seen/${from}/${header.id}`;
+  const before = await turn.tx.get(seen);
+  if (before !== undefined) return repeatOutcome(turn, Number(before));
+  await turn.tx.put(`seen-at/${pad(turn.now)}/${from}/${header.id}`, "");
+  const seq = await nextSeq(turn.tx, "in");
+  await turn.tx.put(seen, String(seq));
+  await put(turn.tx, "in/", pad(seq), {
+    seq,
+    id: header.id,
+    from,
+    from_name: name,
+    ...(contact === undefined ? {} : { identity_key: contact.identity_key }),
+    content_type: header.content_type,
+    ...(header.reply_to === undefined ? {} : { reply_to: header.reply_to }),
+    ...(header.thread === undefined ? {} : { thread: header.thread }),
+    sent_at: header.sent_at,
+    received_at: turn.now,
+    ...timesOf(turn, header),
+    offline,
+    verified: contact?.verified ?? false,
+    ...((await turn.isStranger(from)) ? { strange: turn.cache.strangers.add(from, body.length) } : {}),
+    state: "unhandled",
+  });
+  await turn.tx.put(`in-body/${pad(seq)}`, fromBody(body));
+  await turn.tx.put(`unhandled/${pad(seq)}`, "");
+}
+
+/** When it ends by the relay's clock, and by its sender's where that is earlier by more than measuring them explains. */
+function timesOf(turn: Turn, { sent_at, lifetime, expires_at }: Header): { expires_at?: number; late_at?: number } {
+  const expires = expires_at === undefined ? Infinity : expires_at - turn.account.relay.clock_offset;
+  const late = lifetime === undefined ? Infinity : sent_at + lifetime;
+  return {
+    ...(expires === Infinity ? {} : { expires_at: expires }),
+    ...(late < expires - MEASURED_MS ? { late_at: late } : {}),
+  };
+}
+
+/** A message came once more: its sender may not have heard what became of it. */
+async function repeatOutcome(turn: Turn, seq: number): Promise<void> {
+  const row = await get(turn.tx, "in/", pad(seq));
+  if (row === undefined || row.state === "unhandled") return;
+  await owe(turn.tx, row);
+}
+
+/** Something came that cannot be read: its sender hears of it, so that it sends it again. */
+export async function unreadable(turn: Turn, from: string, messageId: string, why = ""): Promise<void> {
+  const contact = await turn.contact(from);
+  // A relay could make us open conversations with whomever it names.
+  if (contact === undefined && !(await mayAnswer(turn, from))) return;
+  // Nothing is told to a contact that is stopped, and anybody may write in its name.
+  const limit = (await turn.isStranger(from)) ? OWED_TO_STRANGERS : OWED_AT_MOST;
+  const prefix = owed(from, "lost");
+  // Counted once for all of a turn: what is refused without being read must cost next to nothing.
+  const lost = turn.lost.get(from) ?? (await turn.tx.list({ prefix, limit })).length;
+  turn.lost.set(from, lost < limit ? lost + 1 : lost);
+  if (lost < limit) await turn.tx.put(prefix + messageId, contact?.blocked === true ? "blocked" : why);
+}
+
+/** Whether what a contact sends may be kept. */
+async function hasRoom(turn: Turn, contact: string, { message }: Delivery): Promise<boolean> {
+  return !(await turn.isStranger(contact)) || turn.cache.strangers.hasRoom(turn, contact, (message.length * 3) / 4);
+}

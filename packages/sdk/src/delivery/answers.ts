@@ -1,0 +1,243 @@
+/** The relay's answers to what was sent. */
+import { frameId } from "../crypto/content.ts";
+import type { RelayFrameData, WireReason } from "../protocol/index.ts";
+import { applyAdmitted, isWaiting } from "../conversation/commits.ts";
+import { isTemporary, type Refusal } from "../wire/connection.ts";
+import { refuseWithoutKey } from "../trust/contacts.ts";
+import { closeConversation, forget } from "../conversation/conversations.ts";
+import type { Answered, Flight } from "./flight.ts";
+import { rowById } from "../records/outbox-records.ts";
+import { deleteRow, LAST_ATTEMPT, requeue, settle, unlink } from "../turn/outbox-rows.ts";
+import { queuedRows } from "./queue.ts";
+import { get, pad, remove } from "../records/records.ts";
+import type { CommitRecord, OutboxRecord } from "../records/tables.ts";
+import type { Conversation, Turn } from "../turn/turn.ts";
+
+const RETRY_MS = 1_000;
+
+/** Applies the relay's answers to what was sent. */
+export async function applyAnswers(turn: Turn, flight: Flight): Promise<void> {
+  for (const { group, commitId, answer } of flight.commitAnswers.splice(0))
+    await turn.on(`group/${group}`, async () => {
+      const commit = turn.cache.commits.get(group);
+      // Its conversation may have been closed, or its epoch lost, meanwhile.
+      if (commit !== undefined && commit.commit_id === commitId) await applyCommitAnswer(turn, flight, commit, answer);
+      else if ((await turn.conversation(group)) === undefined) flight.forget(group);
+    });
+  for (const sent of flight.sendAnswers.splice(0))
+    await turn.on(`out/${pad(sent.seq)}`, () => applySendAnswer(turn, flight, sent));
+}
+
+async function applySendAnswer(
+  turn: Turn,
+  flight: Flight,
+  { seq, group, answer }: Flight["sendAnswers"][0],
+): Promise<void> {
+  const sent = flight.landed(seq, group);
+  if ("ok" in answer && sent !== undefined) flight.succeeded(sent.contact, group);
+  const row = await get(turn.tx, "out/", pad(seq));
+  // Meanwhile it may be encrypted in another conversation, or the other side has asked for it again: then it waits under
+  // another frame id.
+  if (row === undefined || row.state !== "queued" || (row.group !== undefined && row.group !== group)) return;
+  const answered = "ok" in answer ? answer.ok.message_id : answer.refusal.message_id;
+  if (answered !== undefined && answered !== frameId(row.id, row.attempt)) return;
+  if ("ok" in answer) await stored(turn, row, answer.ok.status === "delivered");
+  else await refusedSend(turn, flight, row, answer.refusal);
+}
+
+async function stored(turn: Turn, row: OutboxRecord, delivered: boolean): Promise<void> {
+  await settle(turn, { ...row, delivered }, "stored");
+}
+
+async function refusedSend(turn: Turn, flight: Flight, row: OutboxRecord, refusal: Refusal): Promise<void> {
+  const wire = await get(turn.tx, "wire/", pad(row.seq));
+  const conversation = wire === undefined ? undefined : await turn.conversation(wire.group);
+  if (wire !== undefined) flight.blocked.add(wire.group);
+  if (refusal.reason === "send_blocked" || mayBeTaken(row, refusal)) {
+    // The same bytes can be taken another time, and so can those behind it: no keys are spent on waiting.
+    if (wire !== undefined) flight.repeat(wire.group, row.seq);
+  } else if (conversation !== undefined && wire !== undefined) await withdraw(turn, conversation, wire.counter);
+  const { record } = conversation ?? {};
+  switch (refusal.reason as WireReason) {
+    case "send_blocked":
+      return;
+    case "message_id_reused":
+      return underAnotherId(turn, row);
+    case "stale_epoch":
+      if (conversation === undefined || record === undefined || wire === undefined) return;
+      record.waiting_since = isWaiting(record) ? (record.waiting_since ?? turn.now) : turn.now;
+      record.refused_at = turn.relayNow;
+      record.wait_for_epoch = wire.epoch + 1;
+      return;
+    case "device_replaced":
+    case "not_a_member":
+      if (conversation !== undefined) await closeConversation(turn, conversation);
+      return;
+    case "encryption_required":
+      await refusedAsToken(turn, flight, row);
+      return;
+    case "rate_limited":
+      flight.pausedUntil = turn.ticks + (refusal.retry_after_ms ?? RETRY_MS);
+      return;
+    default:
+      if (mayBeTaken(row, refusal)) flight.backOff(row.to, turn.ticks, refusal.retry_after_ms);
+      else if (row.kind === "receipt") await deleteRow(turn, row);
+      else await settle(turn, row, refusal.reason === "expired" ? "expired" : "refused", refusal.reason, true);
+  }
+}
+
+/** The relay has an earlier sending, in another conversation perhaps. Whoever has that drops this one by its inner id. */
+async function underAnotherId(turn: Turn, row: OutboxRecord): Promise<void> {
+  if (row.attempt < LAST_ATTEMPT) await requeue(turn, { ...row, attempt: row.attempt + 1 });
+  else await settle(turn, row, "failed", "message_id_reused");
+}
+
+/** Whether the same bytes may be taken later. What a receipt says is said nowhere else: it waits for room. */
+function mayBeTaken({ kind }: OutboxRecord, refusal: Refusal): boolean {
+  return isTemporary(refusal) || (kind === "receipt" && isForRoom(refusal));
+}
+
+/** Receipts and commits lose nothing by waiting for room; messages are refused, so that their owner hears of it. */
+function isForRoom({ reason }: Refusal): boolean {
+  return reason === "mailbox_full" || reason === "storage_quota";
+}
+
+/** Nobody has seen these, from a refused one on: they are encrypted again, in order, under the same counters. */
+async function withdraw(turn: Turn, conversation: Conversation, from: number): Promise<void> {
+  const { record } = conversation;
+  const prefix = `sent/${record.id}/`;
+  for (const [key, seq] of await turn.tx.list({ prefix, after: prefix + pad(from - 1) })) {
+    await remove(turn.tx, "wire/", pad(Number(seq)));
+    await turn.tx.delete(key);
+  }
+  record.send_counter = Math.min(record.send_counter, from - 1);
+  conversation.dirty = true;
+}
+
+/** A pinned contact without a key is a changed one; any other is refused. */
+async function refusedAsToken(turn: Turn, flight: Flight, row: OutboxRecord): Promise<void> {
+  const known = await refuseWithoutKey(turn, row.to);
+  if (row.kind === "receipt") flight.backOff(row.to, turn.ticks);
+  else if (known) await settle(turn, row, "failed", "identity_changed", true);
+  else await settle(turn, row, "refused", "encryption_required", true);
+}
+
+/** Sends the commits again that were refused for a while, once that is over. */
+export async function repeatCommits(turn: Turn, flight: Flight): Promise<void> {
+  for (const group of flight.commitsToRepeat) {
+    const contact = (await turn.conversation(group))?.record.contact;
+    if (contact !== undefined && flight.isPaused(contact, turn.ticks)) continue;
+    flight.commitsToRepeat.delete(group);
+    if (!turn.cache.commits.has(group)) {
+      // Its conversation was closed meanwhile: no answer comes any more for what travelled in it.
+      flight.forget(group);
+      continue;
+    }
+    turn.after.push(() => flight.postCommit(group));
+  }
+}
+
+async function applyCommitAnswer(
+  turn: Turn,
+  flight: Flight,
+  commit: CommitRecord,
+  answer: Answered<RelayFrameData<"ack">>,
+): Promise<void> {
+  const conversation = await turn.conversation(commit.group);
+  if ("ok" in answer) {
+    if (commit.kind === "update") {
+      await turn.saveCommit({ ...commit, high_water: answer.ok.high_water ?? turn.position });
+      return applyAdmitted(turn, turn.position + 1);
+    }
+    await turn.removeCommit(commit.group);
+    if (conversation !== undefined) {
+      conversation.record.state = "open";
+      conversation.dirty = true;
+    }
+    for (const seq of commit.rows) {
+      flight.landed(seq, commit.group);
+      const row = await get(turn.tx, "out/", pad(seq));
+      // One that waits again since its notice came is not in it any more.
+      if (row?.state === "queued" && row.group === commit.group) await stored(turn, row, answer.ok.delivered ?? false);
+    }
+    return;
+  }
+  const { refusal } = answer;
+  // A commit that finds no room in the mailbox loses nothing by waiting.
+  if (isTemporary(refusal) || (commit.kind === "update" && isForRoom(refusal))) {
+    if (conversation !== undefined) flight.backOff(conversation.record.contact, turn.ticks, refusal.retry_after_ms);
+    flight.commitsToRepeat.add(commit.group);
+    return;
+  }
+  if (commit.kind === "update") {
+    // The winner is on its way to us; whatever else it was, a new conversation mends it.
+    if (refusal.reason === "epoch_taken") {
+      await turn.removeCommit(commit.group);
+      if (conversation === undefined || conversation.record.lost_commit?.epoch === commit.epoch) return;
+      conversation.record.lost_commit = { epoch: commit.epoch, since: turn.now };
+      conversation.dirty = true;
+    } else if (conversation !== undefined) await closeConversation(turn, conversation);
+    return;
+  }
+  await undoOpening(turn, flight, commit, conversation, refusal);
+}
+
+/** What travelled in an opening; where nothing had room in it, what it was made for. */
+async function inside(
+  turn: Turn,
+  flight: Flight,
+  commit: CommitRecord,
+  conversation: Conversation | undefined,
+): Promise<OutboxRecord[]> {
+  if (commit.rows.length === 0)
+    return conversation === undefined ? [] : queuedRows(turn, flight, conversation.record.contact, 1);
+  const rows: OutboxRecord[] = [];
+  for (const seq of commit.rows) {
+    const row = await get(turn.tx, "out/", pad(seq));
+    if (row?.state === "queued" && row.group === commit.group) rows.push(row);
+  }
+  return rows;
+}
+
+/** By the relay's clock one of these has run out of time: if it does not say which, the first that does. */
+async function expireFirst(turn: Turn, rows: OutboxRecord[]): Promise<void> {
+  const [first] = rows
+    .filter(({ expires_at }) => expires_at !== undefined)
+    .toSorted((a, b) => (a.expires_at ?? 0) - (b.expires_at ?? 0));
+  if (first !== undefined) await settle(turn, first, "expired", "expired", true);
+}
+
+/** The relay did not admit the opening: nobody has seen it. */
+async function undoOpening(
+  turn: Turn,
+  flight: Flight,
+  commit: CommitRecord,
+  conversation: Conversation | undefined,
+  refusal: Refusal,
+): Promise<void> {
+  await turn.removeCommit(commit.group);
+  if (conversation !== undefined) await forget(turn, conversation);
+  for (const seq of commit.rows) {
+    flight.landed(seq, commit.group);
+    const row = await get(turn.tx, "out/", pad(seq));
+    // In the conversation that the other side has opened meanwhile it may be encrypted already.
+    if (row?.group !== commit.group) continue;
+    await remove(turn.tx, "wire/", pad(seq));
+    await unlink(turn, row);
+  }
+  const retry: WireReason[] = ["device_replaced", "group_exists", "not_a_member", "message_too_large"];
+  const culprit = refusal.message_id === undefined ? undefined : await rowById(turn.tx, refusal.message_id);
+  if (refusal.reason === "expired")
+    await expireFirst(turn, culprit === undefined ? await inside(turn, flight, commit, conversation) : [culprit]);
+  else if (refusal.reason === "message_id_reused")
+    // It does not say which.
+    for (const row of await inside(turn, flight, commit, conversation)) await underAnotherId(turn, row);
+  else if (refusal.reason === "encryption_required" && conversation !== undefined)
+    await refuseWithoutKey(turn, conversation.record.contact);
+  else if (!retry.includes(refusal.reason as WireReason))
+    for (const row of await inside(turn, flight, commit, conversation))
+      if (mayBeTaken(row, refusal)) continue;
+      else if (row.kind === "receipt") await deleteRow(turn, row);
+      else await settle(turn, row, "refused", refusal.reason, true);
+  if (conversation !== undefined) flight.backOff(conversation.record.contact, turn.ticks);
+}

@@ -1,0 +1,104 @@
+/** Opening conversations with those to whom something waits: claimed keys in, the first messages out. */
+import { largestBody } from "../crypto/content.ts";
+import { randomId, type RelayFrameData, toBase64, usernameKey } from "../protocol/index.ts";
+import { isTemporary, type Refusal } from "../wire/connection.ts";
+import { refuseWithoutKey } from "../trust/contacts.ts";
+import { openConversation } from "../conversation/conversations.ts";
+import type { CommitData, Flight } from "./flight.ts";
+import { encryptRow } from "./outgoing.ts";
+import { bodyToSend, endWaiting, failWaiting, queuedRows } from "./queue.ts";
+import { pad } from "../records/records.ts";
+import type { OutboxRecord } from "../records/tables.ts";
+import type { Turn } from "../turn/turn.ts";
+
+/** Messages in the frame that opens a conversation, at most. */
+const OPENING_MESSAGES = 32;
+const RETRY_MS = 1_000;
+
+/** Opens a conversation by claimed keys; the first messages that wait travel with the Welcome. */
+export async function openWith(
+  turn: Turn,
+  flight: Flight,
+  username: string,
+  keys: RelayFrameData<"keys">,
+): Promise<void> {
+  const rows = await queuedRows(turn, flight, username, OPENING_MESSAGES);
+  // Whether it is who was pinned is seen when its certificate is met.
+  const identityKey = (await turn.contact(username))?.identity_key ?? keys.identity_key;
+  const bodies = new Map<OutboxRecord, Uint8Array>();
+  for (const row of rows)
+    await turn.on(`out/${pad(row.seq)}`, async () => {
+      const body = await bodyToSend(turn, row, identityKey);
+      if (body !== undefined) bodies.set(row, body);
+    });
+  // Whoever was meant is not there: nobody is pinned for those who come later.
+  if (bodies.size === 0 || bodies.size < rows.length) return;
+  const isNew = (await turn.contact(username)) === undefined;
+  const opening = await openConversation(turn, keys);
+  if ("failed" in opening) {
+    const { failed } = opening;
+    if (failed === "identity_changed" || failed === "device_changed")
+      return failWaiting(turn, flight, username, failed);
+    flight.backOff(username, turn.ticks, RETRY_MS);
+    if (failed === "bad_key_package") flight.badPackages.add(username);
+    return;
+  }
+  flight.badPackages.delete(username);
+  flight.strange.delete(username);
+  const pinned = await turn.contact(username);
+  // It was answered, and not written to.
+  if (isNew && pinned !== undefined && rows.every(({ kind }) => kind === "receipt"))
+    turn.saveContact({ ...pinned, stranger: true });
+  const { conversation, welcome } = opening;
+  const { record } = conversation;
+  const messages: NonNullable<CommitData["messages"]> = [];
+  const inside: number[] = [];
+  let room = turn.account.relay.frame_bytes - 4 * welcome.length;
+  for (const [row, body] of bodies) {
+    // What does not fit goes as a frame of its own, once the conversation is open.
+    if (body.length > largestBody(room)) break;
+    const data = await turn.on(`out/${pad(row.seq)}`, () => encryptRow(turn, conversation, row, body));
+    room -= data.message.length + 512;
+    inside.push(row.seq);
+    messages.push({
+      to: data.to,
+      message: data.message,
+      message_id: data.message_id ?? row.id,
+      ...(data.expires_at === undefined ? {} : { expires_at: data.expires_at }),
+    });
+    flight.sends.set(row.seq, { contact: username, group: record.id, kind: row.kind, size: data.message.length });
+  }
+  const commitId = randomId();
+  const frame: CommitData = {
+    commit_id: commitId,
+    group_id: record.id,
+    epoch: 0,
+    members: [
+      { username: usernameKey(turn.account.identity.username), device: turn.account.device.id },
+      { username, device: record.peer_device },
+    ],
+    welcomes: [{ to: username, device: record.peer_device, welcome: toBase64(welcome) }],
+    messages,
+  };
+  await turn.saveCommit({
+    group: record.id,
+    commit_id: commitId,
+    kind: "open",
+    epoch: 0,
+    frame: JSON.stringify(frame),
+    rows: inside,
+    created_at: turn.now,
+  });
+  turn.after.push(() => flight.postCommit(record.id));
+}
+
+/** The relay had no key package for us. */
+export async function cannotOpen(turn: Turn, flight: Flight, username: string, refusal: Refusal): Promise<void> {
+  const token = refusal.reason === "token_account" || refusal.reason === "encryption_required";
+  if (token && (await refuseWithoutKey(turn, username))) return failWaiting(turn, flight, username, "identity_changed");
+  if (isTemporary(refusal) || refusal.reason === "no_key_packages") {
+    flight.backOff(username, turn.ticks, refusal.retry_after_ms ?? 5 * RETRY_MS);
+    return;
+  }
+  await endWaiting(turn, flight, username, { state: "refused", reason: refusal.reason, keepsReceipts: false });
+}

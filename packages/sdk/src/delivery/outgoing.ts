@@ -1,0 +1,174 @@
+import { authenticatedData, encodeContent, frameId, type Header } from "../crypto/content.ts";
+import { EPOCH_MESSAGES, sentInEpoch } from "../crypto/group.ts";
+import { toBase64 } from "../protocol/index.ts";
+import { isWaiting } from "../conversation/commits.ts";
+import { conversationFor } from "../conversation/conversations.ts";
+import { type Flight, type SendData, WINDOW } from "./flight.ts";
+import { settle, unlink } from "../turn/outbox-rows.ts";
+import { bodyToSend, contactsWithQueue, endWaiting, hasMessage, isTooLarge, queuedRows } from "./queue.ts";
+import { get, pad, parse, put } from "../records/records.ts";
+import type { ContactRecord, OutboxRecord, WireRecord } from "../records/tables.ts";
+import type { Conversation, Turn } from "../turn/turn.ts";
+
+/** Contacts to whom something waits that are looked at in one turn; most of them may have to wait for something else. */
+const LOOKED_AT = 8 * WINDOW;
+/** However much has come in this turn, something leaves as well. */
+const LATEST = 1.3;
+
+/** Encrypts what waits, contact by contact, each in order, as far as the window goes. */
+export async function encryptQueued(turn: Turn, flight: Flight): Promise<void> {
+  flight.toOpen.clear();
+  if (flight.pausedUntil > turn.ticks) return;
+  for (const [username, end] of flight.ending) await endWaiting(turn, flight, username, end);
+  // Each gets its share, beginning behind the one that was served last; then whoever has more gets what is left.
+  const names = await contactsWithQueue(turn, flight, LOOKED_AT);
+  for (const most of names.length > 1 ? [Math.ceil(WINDOW / names.length), WINDOW] : [WINDOW])
+    for (const username of names) {
+      if (flight.room <= 0) return;
+      await turn.on(`contact/${username}`, () => serve(turn, flight, username, most));
+    }
+}
+
+async function serve(turn: Turn, flight: Flight, username: string, most: number): Promise<void> {
+  if (flight.isPaused(username, turn.ticks) || turn.cache.isHeld(username) || flight.ending.has(username)) return;
+  const contact = await turn.contact(username);
+  const conversation = contact === undefined ? undefined : await conversationFor(turn, contact);
+  if (flight.isUnderWayElsewhere(username, conversation?.record.id)) return;
+  if (conversation === undefined) {
+    if (!flight.strange.has(username) || (await hasMessage(turn, username))) flight.toOpen.add(username);
+  } else if (contact !== undefined && isReady(conversation, flight)) {
+    flight.lastServed = username;
+    await encryptFor(turn, flight, contact, conversation, most);
+  }
+}
+
+function isReady({ record }: Conversation, flight: Flight): boolean {
+  if (record.state !== "open" || isWaiting(record)) return false;
+  if (!flight.blocked.has(record.id)) return true;
+  for (const send of flight.sends.values()) if (send.group === record.id) return false;
+  return true;
+}
+
+/** First what is encrypted already, in the order of its counters, then more. After a refusal one goes alone. */
+async function encryptFor(
+  turn: Turn,
+  flight: Flight,
+  contact: ContactRecord,
+  conversation: Conversation,
+  most: number,
+): Promise<void> {
+  const { username } = contact;
+  const { id: group } = conversation.record;
+  const blocked = flight.blocked.has(group);
+  let room = blocked ? 1 : Math.min(most, flight.room);
+  const send = (row: OutboxRecord, data: SendData): void => {
+    flight.sends.set(row.seq, { contact: username, group, kind: row.kind, size: data.message.length });
+    turn.after.push(() => flight.post(row.seq, blocked ? { ...data, resume: true } : data));
+    room = Math.min(room - 1, flight.room);
+  };
+  for (const { row, wire } of await repeatsOf(turn, flight, group)) {
+    if (room <= 0) return;
+    flight.repeats.get(group)?.delete(row.seq);
+    await turn.on(`out/${pad(row.seq)}`, async () => {
+      if (!(await isTooLarge(turn, row)))
+        return send(row, parse(`wire/${pad(row.seq)}`, wire.frame) as unknown as SendData);
+      // The relay takes less than when it was encrypted. Its counter stays unused, since those behind it have theirs.
+      await turn.tx.delete(`sent/${group}/${pad(wire.counter)}`);
+      await settle(turn, row, "refused", "message_too_large", true);
+    });
+  }
+  // In this epoch the other side would not read more: the commit that ends it is under way.
+  room = Math.min(room, EPOCH_MESSAGES - sentInEpoch(conversation.group));
+  if (room <= 0) return;
+  for (const row of await queuedRows(turn, flight, username, room)) {
+    if (room <= 0 || (flight.sends.size > 0 && !turn.mayGoOn(LATEST))) return;
+    await turn.on(`out/${pad(row.seq)}`, async () => {
+      const body = await bodyToSend(turn, row, contact.identity_key);
+      if (body !== undefined) send(row, await encryptRow(turn, conversation, row, body));
+    });
+  }
+}
+
+async function repeatsOf(turn: Turn, flight: Flight, group: string) {
+  const repeats: { row: OutboxRecord; wire: WireRecord }[] = [];
+  for (const seq of flight.repeats.get(group) ?? []) {
+    const wire = await get(turn.tx, "wire/", pad(seq));
+    const row = await get(turn.tx, "out/", pad(seq));
+    // Meanwhile it may have been settled, or encrypted for another group.
+    if (wire?.group === group && row?.state === "queued") repeats.push({ row, wire });
+    else {
+      flight.repeats.get(group)?.delete(seq);
+      if (row?.state !== "queued") await turn.tx.delete(`wire/${pad(seq)}`);
+    }
+  }
+  return repeats.toSorted((a, b) => a.wire.counter - b.wire.counter);
+}
+
+function lifetimeOf({ created_at, expires_at = 0 }: OutboxRecord): { lifetime?: number } {
+  return expires_at > created_at ? { lifetime: expires_at - created_at } : {};
+}
+
+/** Encrypts one row in the present epoch, and remembers it as it leaves. */
+export async function encryptRow(
+  turn: Turn,
+  conversation: Conversation,
+  row: OutboxRecord,
+  body: Uint8Array,
+): Promise<SendData> {
+  const { record } = conversation;
+  const { device, identity } = turn.account;
+  const messageId = frameId(row.id, row.attempt);
+  const expiresAt = row.expires_at === undefined ? undefined : row.expires_at + turn.account.relay.clock_offset;
+  record.send_counter += 1;
+  const header: Header = {
+    id: row.id,
+    type: row.kind,
+    content_type: row.content_type,
+    counter: record.send_counter,
+    sent_at: row.created_at,
+    ...(expiresAt === undefined ? {} : { expires_at: expiresAt, ...lifetimeOf(row) }),
+    ...(row.reply_to === undefined ? {} : { reply_to: row.reply_to }),
+    ...(row.thread === undefined ? {} : { thread: row.thread }),
+    ...(record.receive_counter === 0 || (record.gaps ?? []).length > 0 ? {} : { read: record.receive_counter }),
+    ...(record.send_counter === 1 && record.replaces.length > 0 ? { replaces: record.replaces } : {}),
+  };
+  const aad = authenticatedData({
+    messageId,
+    from: identity.username,
+    fromDevice: device.id,
+    to: row.to,
+    toDevice: record.peer_device,
+    expiresAt,
+  });
+  const plaintext = encodeContent({ header, body });
+  const { group, message, consumed } = await turn.on(`group/${record.id}`, () =>
+    turn.crypto.encrypt(conversation.group, plaintext, aad),
+  );
+  conversation.group = group;
+  conversation.dirty = true;
+  record.messages_since_commit += 1;
+  if (row.kind === "receipt") record.receipts_out = (record.receipts_out ?? 0) + 1;
+  if (record.role === "joiner") record.answered = true;
+  turn.consumed.push(...consumed);
+  const data: SendData = {
+    to: row.to,
+    message: toBase64(message),
+    group_id: record.id,
+    epoch: record.epoch,
+    message_id: messageId,
+    ...(expiresAt === undefined ? {} : { expires_at: expiresAt }),
+  };
+  await unlink(turn, row);
+  await put(turn.tx, "wire/", pad(row.seq), {
+    group: record.id,
+    epoch: record.epoch,
+    counter: record.send_counter,
+    frame: JSON.stringify(data),
+  });
+  const now = { ...row, group: record.id, counter: record.send_counter };
+  const contact = row.kind === "message" ? await turn.contact(record.contact) : undefined;
+  if (contact !== undefined) now.identity_key ??= contact.identity_key;
+  await put(turn.tx, "out/", pad(row.seq), now);
+  await turn.tx.put(`sent/${record.id}/${pad(record.send_counter)}`, String(row.seq));
+  return data;
+}

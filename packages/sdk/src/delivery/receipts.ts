@@ -1,0 +1,78 @@
+/** Our word to contacts on what has come from them: gathered in rows, sent as receipts. */
+import { randomId, utf8 } from "../protocol/index.ts";
+import type { ReadTransaction, Value } from "../store/store.ts";
+import { owed } from "../records/owed.ts";
+import { GROUPS, PER_RECEIPT, type Receipt } from "../conversation/receipt.ts";
+import { get, nextSeq, pad, parse, put } from "../records/records.ts";
+import type { OutboxRecord, OutcomeRecord, OwedKind } from "../records/tables.ts";
+import type { Turn } from "../turn/turn.ts";
+
+/** Puts the next receipt to a contact into the outbox. What finds no room in it travels in the one behind it. */
+export async function flushReceipt(turn: Turn, username: string): Promise<void> {
+  const body: Receipt = { received: {}, handled: [], failed: [], missing: [], undecryptable: [] };
+  for (const [group, counter] of await take(turn.tx, username, "read", GROUPS))
+    if (await addGaps(turn, group, body)) {
+      body.received[group] = Number(counter);
+      await turn.tx.delete(owed(username, "read", group));
+    }
+  const present = (await turn.contact(username))?.identity_key;
+  for (const [place, value] of await take(turn.tx, username, "done", PER_RECEIPT)) {
+    const record = parse(owed(username, "done", place), value) as OutcomeRecord;
+    const { id, failed: reason, identity_key = present, ...rest } = record;
+    await turn.tx.delete(owed(username, "done", place));
+    // Nobody hears of what another identity has sent.
+    if (identity_key !== present) continue;
+    if (reason === undefined) body.handled.push(id);
+    else body.failed.push({ id, reason, ...rest });
+  }
+  for (const [id, reason] of await take(turn.tx, username, "lost", PER_RECEIPT - body.failed.length)) {
+    if (reason === "") body.undecryptable.push(id);
+    else body.failed.push({ id, reason: String(reason) });
+    await turn.tx.delete(owed(username, "lost", id));
+  }
+  if (Object.values(body).every((part) => Object.keys(part).length === 0)) return;
+  await enqueueReceipt(turn, { to: username, ...(present === undefined ? {} : { identity_key: present }) }, body);
+}
+
+async function take(tx: ReadTransaction, username: string, kind: OwedKind, limit: number): Promise<[string, Value][]> {
+  const prefix = owed(username, kind);
+  return (await tx.list({ prefix, limit })).map(([key, value]) => [key.slice(prefix.length), value]);
+}
+
+/**
+ * Names every counter that was not read in a group that the receipt is about: without it this one would say that it was
+ * received, and the one that asked for it may be lost. @returns whether they found room
+ */
+async function addGaps(turn: Turn, group: string, body: Receipt): Promise<boolean> {
+  const gaps = (await turn.conversation(group))?.record.gaps ?? (await get(turn.tx, "group/", group))?.gaps ?? [];
+  if (body.missing.length + gaps.length > PER_RECEIPT) return false;
+  body.missing.push(...gaps.map((counter) => ({ group, counter })));
+  return true;
+}
+
+async function enqueueReceipt(
+  turn: Turn,
+  whom: Pick<OutboxRecord, "to" | "identity_key">,
+  body: Receipt,
+): Promise<void> {
+  const seq = await nextSeq(turn.tx, "out");
+  const row: OutboxRecord = {
+    seq,
+    id: randomId(),
+    kind: "receipt",
+    ...whom,
+    content_type: "application/json",
+    created_at: turn.now,
+    updated_at: turn.now,
+    state: "queued",
+    attempt: 0,
+  };
+  await enqueue(turn, row, utf8(JSON.stringify(body)));
+}
+
+async function enqueue(turn: Turn, row: OutboxRecord, body: Uint8Array): Promise<void> {
+  await put(turn.tx, "out/", pad(row.seq), row);
+  await turn.tx.put(`out-body/${pad(row.seq)}`, body);
+  await turn.tx.put(`out-id/${row.id}`, String(row.seq));
+  await turn.tx.put(`queue/${row.to}/${pad(row.seq)}`, "");
+}

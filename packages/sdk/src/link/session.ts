@@ -1,0 +1,321 @@
+import { type GroupCrypto, wipe } from "../crypto/group.ts";
+import { AgentError } from "../errors.ts";
+import type { RelayFrameData } from "../protocol/index.ts";
+import type { ClientStore } from "../store/store.ts";
+import { applyAnswers, repeatCommits } from "../delivery/answers.ts";
+import { Arrivals } from "./arrivals.ts";
+import { judgeClock } from "../records/clock.ts";
+import { applyCommit, heal, isWaiting } from "../conversation/commits.ts";
+import type { Connection, Pushed } from "../wire/connection.ts";
+import { reopenDelay } from "../conversation/conversations.ts";
+import { type Answered, asAck, type CommitData, Flight, tooLarge, unsendable } from "../delivery/flight.ts";
+import { Gathering } from "../delivery/gathering.ts";
+import { receive } from "../conversation/incoming.ts";
+import { STOCK } from "../records/key-records.ts";
+import { KeyStock } from "../account/key-stock.ts";
+import { cannotOpen, openWith } from "../delivery/openings.ts";
+import { expire } from "../turn/outbox-rows.ts";
+import { encryptQueued } from "../delivery/outgoing.ts";
+import type { Account } from "../records/own-account.ts";
+import { PeersAtRelay } from "./peers.ts";
+import { parse, readable, rowsUnder } from "../records/records.ts";
+import { continueReports } from "../conversation/reports.ts";
+import { continueAgain } from "../conversation/resend.ts";
+import { sweep } from "./retention.ts";
+import { serveRequests } from "./serve-requests.ts";
+import { makeTurn } from "./set-aside.ts";
+import type { WireRecord } from "../records/tables.ts";
+import { Cache, Turn } from "../turn/turn.ts";
+
+/** Time for other processes, which wait for the store, between two turns of which the first had more to do than time. */
+const GIVE_WAY_MS = 5;
+/** Frames with ciphertexts that are read into memory at once. */
+const CIPHERTEXTS = 16;
+/** What a frame holds beside its data, in bytes. */
+const ENVELOPE = 128;
+/** An admitted commit is applied when our mailbox has been quiet for so long, even if its mark was never reached. */
+const QUIET_MS = 10_000;
+
+/** How long a receipt waits whose contact has wasted much. */
+const PUT_OFF_MS = 500;
+
+type Opening = { username: string; answer: Answered<RelayFrameData<"keys">> };
+
+/**
+ * What the link does while it is logged in on one connection. If a turn fails, all of it is undone: the session is over,
+ * the relay pushes again on the next, and what was sent is repeated.
+ */
+export class Session {
+  readonly #store: ClientStore;
+  readonly #crypto: GroupCrypto;
+  readonly #account: Account;
+  readonly #connection: Connection;
+  readonly #cache = new Cache();
+  readonly #flight: Flight;
+  readonly #arrivals: Arrivals;
+  #sweptAt = 0;
+  #sweepAfter = 0;
+  #heardAt = performance.now();
+  /** The time by which the last turn judged what is paused. */
+  #turnedAt = 0;
+  readonly #gathering = new Gathering();
+  readonly #peers: PeersAtRelay;
+  readonly #keys: KeyStock;
+  readonly #isTimeSure: () => boolean;
+  /** When something in the outbox expires next. Unix milliseconds. */
+  #expiresAt = Infinity;
+  #asked = false;
+  #written = false;
+  /** Highest `seq` that was acknowledged on this connection. */
+  #told = 0;
+  /** Where our mailbox stood when we began to listen. */
+  readonly #highWater: number;
+
+  private constructor(
+    store: ClientStore,
+    crypto: GroupCrypto,
+    account: Account,
+    connection: Connection,
+    listening: RelayFrameData<"ack">,
+  ) {
+    this.#store = store;
+    this.#crypto = crypto;
+    this.#account = account;
+    this.#connection = connection;
+    this.#arrivals = new Arrivals(connection);
+    this.#highWater = listening.high_water ?? 0;
+    this.#peers = new PeersAtRelay(connection, listening.log_id ?? "");
+    this.#isTimeSure = judgeClock(account.relay);
+    this.#keys = new KeyStock({ store, crypto, account, connection });
+    this.#flight = new Flight(
+      (seq, data) =>
+        connection.post("send", data, (frame) => {
+          const answer = asAck(frame);
+          if ("ok" in answer) this.#flight.taken = data.message_id;
+          this.#flight.sendAnswers.push({ seq, group: data.group_id ?? "", answer });
+        }),
+      (group) => this.#postCommit(group),
+    );
+  }
+
+  /** Begins on a connection that is logged in and listens; repeats the commits that were not answered. */
+  static async begin(
+    store: ClientStore,
+    crypto: GroupCrypto,
+    account: Account,
+    connection: Connection,
+    listening: RelayFrameData<"ack">,
+  ): Promise<Session> {
+    const session = new Session(store, crypto, account, connection, listening);
+    const stock = listening.key_packages ?? STOCK;
+    await session.#turn(async (turn) => {
+      const { tx } = turn;
+      await session.#cache.load(tx);
+      for await (const [key, wire] of rowsUnder(tx, "wire/", undefined, CIPHERTEXTS))
+        session.#flight.repeat((parse(key, wire) as WireRecord).group, Number(key.slice("wire/".length)));
+      await session.#keys.begin(turn, stock);
+    });
+    for (const group of session.#cache.commits.keys()) session.#postCommit(group);
+    return session;
+  }
+
+  /** Sends and openings that the relay has not answered yet. */
+  get underWay(): number {
+    const openings = [...this.#cache.commits.values()].filter(({ kind }) => kind === "open");
+    return this.#flight.sends.size + openings.length;
+  }
+
+  /** Whether everything that waited when this session began has been processed. */
+  get current(): boolean {
+    return this.#account.relay.position >= this.#highWater;
+  }
+
+  /** Resolves when nothing goes on beside the turns any more. */
+  settled(): Promise<void> {
+    return this.#keys.settled();
+  }
+
+  /** One turn. `last`: nothing is gathered any more. @returns whether there is nothing more to do until something happens */
+  async turn(last = false): Promise<boolean> {
+    const connection = this.#connection;
+    const flight = this.#flight;
+    const { batch, disorder } = this.#arrivals.take();
+    if (batch.length > 0) this.#heardAt = performance.now();
+    let received = 0;
+    const openings = await this.#claim();
+    const turn = await this.#turn(async (turn) => {
+      await applyAnswers(turn, flight);
+      await this.#keys.hear(turn);
+      await this.#peers.turn(turn);
+      await continueAgain(turn);
+      await continueReports(turn);
+      received = await receive(turn, batch);
+      for (const contact of turn.heard) flight.found(contact);
+      if (disorder) await turn.alert("relay_order", undefined, "the relay pushed something twice or out of order");
+      await this.#applyQuietCommits(turn);
+      for (const { username, answer } of openings)
+        if (!turn.aside.has(`contact/${username}`))
+          await turn.on(`contact/${username}`, async () => {
+            if ("refusal" in answer) await cannotOpen(turn, flight, username, answer.refusal);
+            else if (!this.#cache.isHeld(username)) await openWith(turn, flight, username, answer.ok);
+          });
+      await this.#sweepIfDue(turn);
+      await heal(turn, (group) => flight.postCommit(group));
+      await repeatCommits(turn, flight);
+      await this.#retryIfAsked(turn);
+      await this.#gathering.flush(turn, flight, last);
+      this.#expiresAt = await expire(turn);
+      await encryptQueued(turn, flight);
+      await this.#keys.turn(turn);
+      const { taken } = flight;
+      flight.taken = undefined;
+      await turn.flush(taken);
+      this.#asked = (await turn.tx.list({ prefix: "ask/", limit: 1 })).length > 0;
+    }, batch);
+    this.#turnedAt = turn.ticks;
+    this.#publish(turn);
+    if (disorder || connection.unasked?.reason === "received_out_of_range") connection.close();
+    await this.#keys.fill(last || !this.current ? undefined : this.#heardAt);
+    const served = this.#asked && (await serveRequests(this.#store, connection));
+    this.#written ||= batch.length > 0 || turn.after.length > 0;
+    this.#arrivals.putBack(batch.slice(received));
+    const waiting = this.#arrivals.waiting + flight.sendAnswers.length + flight.commitAnswers.length;
+    if (turn.isCut) await new Promise((resolve) => setTimeout(resolve, GIVE_WAY_MS));
+    const isDone = waiting === 0 && !served && !turn.isCut && turn.after.length === 0;
+    return isDone && (await this.#openable()).length === 0;
+  }
+
+  /** One transaction, without the records on which it would fail by itself. */
+  #turn(work: (turn: Turn) => Promise<void>, batch: Pushed[] = []): Promise<Turn> {
+    const restore = this.#flight.keep();
+    return makeTurn(this.#store, {
+      begin: (tx) => {
+        const turn = new Turn(tx, this.#crypto, this.#account, this.#cache);
+        turn.isTimeSure = this.#isTimeSure();
+        turn.highWater = this.#highWater;
+        return turn;
+      },
+      work: async (turn) => {
+        await work(turn);
+        return turn;
+      },
+      undo: ({ at }) => {
+        restore();
+        this.#cache.clear();
+        // What is behind it waits for the next turn: however many fail, each is processed twice, and not with each of them.
+        const index = batch.findIndex(({ delivery }) => at === `pushed/${delivery.seq}`);
+        if (index >= 0) this.#arrivals.putBack(batch.splice(index + 1));
+      },
+    });
+  }
+
+  /** Whether there was anything to write since this was asked last. */
+  hasWritten(): boolean {
+    const written = this.#written;
+    this.#written = false;
+    return written;
+  }
+
+  /** Milliseconds until there is something to do even if nothing happens. */
+  untilNext(): number {
+    const now = performance.now();
+    const resume = this.#flight.nextResume(this.#turnedAt) ?? Infinity;
+    const receipts = Math.min(this.#gathering.dueAt, this.#peers.dueAt);
+    const waiting = [...this.#cache.conversations.values()].some(({ record }) => isWaiting(record));
+    const quiet = waiting || this.#cache.commits.size > 0 ? QUIET_MS : Infinity;
+    // Receipts that were put off until some of the waste of their contact is forgiven.
+    const putOff = this.#cache.reporting.size > 0 ? PUT_OFF_MS : Infinity;
+    const keys = this.#keys.dueAt;
+    return Math.max(
+      1,
+      Math.min(this.#sweepAfter, this.#expiresAt - Date.now(), resume - now, receipts - now, keys - now, quiet, putOff),
+    );
+  }
+
+  /** Lets the outside see what is committed. */
+  #publish(turn: Turn): void {
+    wipe(turn.consumed);
+    const { relay } = this.#account;
+    relay.position = turn.position;
+    // Repeated on a new connection, for what was processed on one that was lost before the relay heard of it.
+    const seq = Math.min(turn.position, this.#arrivals.pushedUpTo);
+    if (seq > this.#told) {
+      this.#told = seq;
+      this.#connection.tell("received", { log_id: relay.log_id ?? "", seq });
+    }
+    for (const effect of turn.after) effect();
+  }
+
+  #postCommit(group: string): void {
+    const commit = this.#cache.commits.get(group);
+    if (commit === undefined || commit.high_water !== undefined) return;
+    const answered = (answer: Answered<RelayFrameData<"ack">>) => {
+      if ("ok" in answer) this.#flight.taken = commit.commit_id;
+      this.#flight.commitAnswers.push({ group, commitId: commit.commit_id, answer });
+    };
+    const frame = readable(commit.frame) as CommitData | undefined;
+    if (frame === undefined) answered({ refusal: unsendable });
+    // The relay takes less than when it was made, and would end the connection again and again.
+    else if (commit.frame.length + ENVELOPE > this.#account.relay.frame_bytes) answered({ refusal: tooLarge });
+    else this.#connection.post("commit", frame, (answer) => answered(asAck(answer)));
+  }
+
+  /** Claims key packages for those to whom something waits and with whom there is no conversation. */
+  async #claim(): Promise<Opening[]> {
+    const names = await this.#openable();
+    return Promise.all(
+      names.map(async (username) => {
+        const another = this.#flight.badPackages.has(username) ? { another: true } : {};
+        const answer = await this.#connection.ask("claim_keys", { username, ...another });
+        if ("refusal" in answer) return { username, answer };
+        if (answer.frame.type !== "keys" || answer.frame.data.username.toLowerCase() !== username)
+          throw new AgentError("relay_protocol", "the relay answered claim_keys with something else");
+        return { username, answer: { ok: answer.frame.data } };
+      }),
+    );
+  }
+
+  /** Contacts that need a conversation, and for whom no back-off runs. */
+  async #openable(): Promise<string[]> {
+    const flight = this.#flight;
+    const now = performance.now();
+    if (flight.toOpen.size === 0 || flight.pausedUntil > now) return [];
+    return this.#store.read(async (tx) => {
+      const names: string[] = [];
+      for (const username of flight.toOpen) {
+        const wait = await reopenDelay(tx, username, Date.now());
+        if (wait > 0) flight.pause(username, now + wait);
+        if (!flight.isPaused(username, now)) names.push(username);
+      }
+      return names;
+    });
+  }
+
+  async #applyQuietCommits(turn: Turn): Promise<void> {
+    if (performance.now() - this.#heardAt < QUIET_MS) return;
+    for (const commit of this.#cache.commits.values())
+      if (commit.kind === "update" && commit.high_water !== undefined)
+        await turn.on(`group/${commit.group}`, () => applyCommit(turn, commit.group));
+  }
+
+  async #sweepIfDue(turn: Turn): Promise<void> {
+    // Set back or forth: it is swept once too often rather than not for a long time.
+    if (Math.abs(Date.now() - this.#sweptAt) < this.#sweepAfter) return;
+    this.#sweptAt = Date.now();
+    this.#sweepAfter = await sweep(turn, turn.isCurrent);
+    await this.#keys.sweep(turn);
+  }
+
+  /** The owner wants something to be tried at once. */
+  async #retryIfAsked(turn: Turn): Promise<void> {
+    for (const [key] of await turn.tx.list({ prefix: "retry/" })) {
+      const contact = key.slice("retry/".length);
+      await turn.tx.delete(key);
+      this.#flight.found(contact);
+      await turn.on(`contact/${contact}`, async () => {
+        const record = await turn.contact(contact);
+        if (record !== undefined) turn.saveContact({ ...record, reopen_at: 0 });
+      });
+    }
+  }
+}

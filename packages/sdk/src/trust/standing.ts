@@ -1,0 +1,26 @@
+/** Whom the owner has written to or accepted, and whom it has blocked. */
+import type { ReadTransaction, WriteTransaction } from "../store/store.ts";
+import { isNoStranger } from "../records/let-go.ts";
+import { noteKnown } from "./lookalikes.ts";
+import type { PeerStanding } from "../records/tables.ts";
+
+/** The owner says what somebody is to it. */
+export async function setStanding(tx: WriteTransaction, username: string, standing: PeerStanding): Promise<void> {
+  const before = await standingOf(tx, username);
+  if (before === standing) return;
+  if (before === undefined) {
+    await isNoStranger(tx, username);
+    await noteKnown(tx, username);
+  }
+  await tx.put(`peer/${username}`, standing);
+  await tx.put(`peer-due/${username}`, standing);
+}
+
+/** The owner writes to somebody: that lets it in, unless the owner has blocked it. */
+export async function letIn(tx: WriteTransaction, username: string): Promise<void> {
+  if ((await standingOf(tx, username)) === undefined) await setStanding(tx, username, "allow");
+}
+
+export async function standingOf(tx: ReadTransaction, username: string): Promise<PeerStanding | undefined> {
+  return (await tx.get(`peer/${username}`)) as PeerStanding | undefined;
+}

@@ -1,0 +1,95 @@
+/** The rows of the outbox, and what becomes of them. */
+import { frameId } from "../crypto/content.ts";
+import type { Value } from "../store/store.ts";
+import { hasLeft } from "../records/outbox-records.ts";
+import { get, pad, put, rowsUnder } from "../records/records.ts";
+import type { OutboxRecord } from "../records/tables.ts";
+import type { Turn } from "./turn.ts";
+
+/** Sendings of one message for whatever reason: the id of a frame ends in a digit. */
+export const LAST_ATTEMPT = 9;
+/** Where our clock may be wrong, it is looked at again after so long. Milliseconds. */
+const LOOK_AGAIN_MS = 60_000;
+
+/** Puts a row back into the queue, to be encrypted anew. */
+export async function requeue(turn: Turn, row: OutboxRecord): Promise<void> {
+  const { group: _group, counter: _counter, reason: _reason, delivered: _delivered, by_relay: _byRelay, ...rest } = row;
+  await put(turn.tx, "out/", pad(row.seq), {
+    ...rest,
+    state: "queued",
+    updated_at: turn.now,
+    ...(hasLeft(row) ? { left: true } : {}),
+  });
+  await turn.tx.delete(`wire/${pad(row.seq)}`);
+  await turn.tx.put(`queue/${row.to}/${pad(row.seq)}`, "");
+  await turn.tx.put(`out-id/${frameId(row.id, row.attempt)}`, String(row.seq));
+  if (row.expires_at !== undefined) await turn.tx.put(`expiry/${pad(row.expires_at)}/${pad(row.seq)}`, "");
+}
+
+/** Moves a row to a later state. Its body goes when the other side has it; what has failed may be sent once more. */
+export async function settle(
+  turn: Turn,
+  row: OutboxRecord,
+  state: OutboxRecord["state"],
+  reason?: string,
+  byRelay = false,
+): Promise<void> {
+  const { reason: _reason, by_relay: _byRelay, ...rest } = row;
+  await put(turn.tx, "out/", pad(row.seq), {
+    ...rest,
+    state,
+    updated_at: turn.now,
+    ...(reason === undefined ? {} : { reason }),
+    ...(byRelay ? { by_relay: true } : {}),
+  });
+  if (row.state === "queued") {
+    await turn.tx.delete(`queue/${row.to}/${pad(row.seq)}`);
+    await turn.tx.delete(`wire/${pad(row.seq)}`);
+  }
+  if (state === "received" || state === "handled") await turn.tx.delete(`out-body/${pad(row.seq)}`);
+}
+
+/** Removes a receipt that needs no more attention. */
+export async function deleteRow(turn: Turn, row: OutboxRecord): Promise<void> {
+  await unlink(turn, row);
+  if (row.state === "queued" && row.group !== undefined) await turn.remember(frameId(row.id, row.attempt));
+  for (let attempt = 0; attempt <= row.attempt; attempt++) await turn.tx.delete(`out-id/${frameId(row.id, attempt)}`);
+  for (const prefix of ["out/", "out-body/", "wire/", `queue/${row.to}/`]) await turn.tx.delete(prefix + pad(row.seq));
+}
+
+/** Takes a row off its counter, unless that was freed meanwhile and is another one's. */
+export async function unlink(turn: Turn, row: OutboxRecord): Promise<void> {
+  if (row.group === undefined || row.counter === undefined) return;
+  const key = `sent/${row.group}/${pad(row.counter)}`;
+  if ((await turn.tx.get(key)) === String(row.seq)) await turn.tx.delete(key);
+}
+
+export async function rowByCounter(turn: Turn, group: string, counter: number): Promise<OutboxRecord | undefined> {
+  const seq = await turn.tx.get(`sent/${group}/${pad(counter)}`);
+  const row = seq === undefined ? undefined : await get(turn.tx, "out/", pad(Number(seq)));
+  return row?.group === group && row.counter === counter ? row : undefined;
+}
+
+/** Sent in a group and not confirmed, by counter. */
+export function sentIn(turn: Turn, group: string): AsyncGenerator<[key: string, seq: Value]> {
+  return rowsUnder(turn.tx, `sent/${group}/`);
+}
+
+/** Ends what waits here and is worth nothing any more, whether or not it could leave. @returns when that is next, Unix ms */
+export async function expire(turn: Turn): Promise<number> {
+  if (!turn.isTimeSure) return turn.now + LOOK_AGAIN_MS;
+  for await (const [key] of rowsUnder(turn.tx, "expiry/")) {
+    const [, at, seq] = key.split("/") as [string, string, string];
+    if (Number(at) > turn.now || !turn.mayGoOn()) return Number(at);
+    await turn.tx.delete(key);
+    await turn.on(`out/${seq}`, () => expireRow(turn, seq));
+  }
+  return Infinity;
+}
+
+async function expireRow(turn: Turn, seq: string): Promise<void> {
+  const row = await get(turn.tx, "out/", seq);
+  // A message that has left is judged by the relay: it may have it already.
+  const left = (await turn.tx.get(`wire/${seq}`)) !== undefined;
+  if (row?.state === "queued" && !left) await settle(turn, row, "expired", "expired", hasLeft(row));
+}
