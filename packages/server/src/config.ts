@@ -8,6 +8,7 @@ import { formatLimit, generalOptions, limitFlags, parseLimit } from "./options.t
 import type { StoreOptions } from "./store/sqlite.ts";
 import type { RelayStore } from "./store/store.ts";
 import { systemUptime } from "./steady-clock.ts";
+import { LISTS, UsageError } from "./usage-error.ts";
 import { VERSION } from "./version.ts";
 
 /** Everything that a relay can be told. */
@@ -60,18 +61,6 @@ export const defaultConfig: Config = {
   uptime: systemUptime,
   ownProcess: false,
 };
-
-const LISTS = "aimessage-server --help lists every command and option";
-
-/** The command line or the environment is wrong; one sentence says what, and the hint what to do. */
-export class UsageError extends Error {
-  override readonly name = "UsageError";
-  readonly hint: string;
-  constructor(message: string, hint = LISTS) {
-    super(message);
-    this.hint = hint;
-  }
-}
 
 type Given = Record<string, string | string[] | boolean | undefined>;
 

@@ -16,7 +16,9 @@ import { Framing } from "./framing.ts";
 import { handle, refuseBad, runsAlone } from "./handlers/index.ts";
 import { chargeAccount, groupOf, Intake, type Read, requestId } from "./intake.ts";
 import type { Over } from "./rate-limit.ts";
-import { type Answer, type Challenge, type FrameData, type Login, refuse, type Session } from "./session.ts";
+import { type Answer, type Challenge, refuse, type Session } from "./session.ts";
+import type { FrameData } from "./delivery.ts";
+import type { Login } from "./login.ts";
 import { StorageError } from "./store/store.ts";
 import { isLarge, Line } from "./turns.ts";
 import { Valve } from "./valve.ts";
@@ -112,6 +114,10 @@ export class Connection implements Session {
   ping(): void {
     this.pingedAt = performance.now();
     if (this.isOpen) this.#webSocket.ping();
+  }
+
+  superseded(): void {
+    this.push("error", refuse("listen_superseded").data);
   }
 
   close(code: (typeof closeCodes)[keyof typeof closeCodes], reason: WireReason): void {

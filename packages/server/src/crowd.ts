@@ -1,4 +1,4 @@
-import { networksOf } from "./http.ts";
+import { networksOf } from "./request.ts";
 import { Shares } from "./shares.ts";
 
 /** A connection in a crowd. */

@@ -1,7 +1,28 @@
-import type { Session } from "./session.ts";
 import type { Entry, RelayStore } from "./store/store.ts";
-import { closeCodes } from "@aimessage/sdk/protocol";
+import type * as z from "zod/mini";
+import { closeCodes, type RelayFrameType, type relayFrames, type WireReason } from "@aimessage/sdk/protocol";
+import type { Login } from "./login.ts";
 import { deliveryFrame } from "./delivery-frame.ts";
+
+export type FrameData<T extends RelayFrameType> = z.input<(typeof relayFrames)[T]>;
+
+/** A connection that mail is pushed to. */
+export interface Recipient {
+  readonly isOpen: boolean;
+  login: Login | undefined;
+  delivery: Delivery | undefined;
+  /** Bytes that the client has not read yet. */
+  readonly unread: number;
+  /** Sends a frame that answers nothing. */
+  push<T extends RelayFrameType>(type: T, data: FrameData<T>): void;
+  /** Sends text that is a frame already. */
+  write(text: string): void;
+  /** Pings with a place in the mailbox, once a turn: its pong acknowledges. [P-5.4] */
+  pingUpTo(seq: number): void;
+  /** Says that another connection has the mailbox now. [P-5.6] */
+  superseded(): void;
+  close(code: (typeof closeCodes)[keyof typeof closeCodes], reason: WireReason): void;
+}
 
 export interface DeliveryOptions {
   store: RelayStore;
@@ -11,7 +32,7 @@ export interface DeliveryOptions {
   /** Told of an entry that has expired before it could be pushed. */
   onExpired: () => void;
   /** Told, when a push ends, how many bytes of it were not acknowledged: they are read and pushed again. */
-  onUnread: (session: Session, bytes: number) => void;
+  onUnread: (session: Recipient, bytes: number) => void;
   /** Told of a store that cannot be read. */
   onError: (error: unknown) => void;
 }
@@ -22,7 +43,7 @@ export interface DeliveryOptions {
  */
 export class Delivery {
   readonly mailbox: number;
-  readonly session: Session;
+  readonly session: Recipient;
   readonly #options: DeliveryOptions;
   /** Everything up to here was pushed, or needs not be. */
   #cursor = 0;
@@ -38,7 +59,7 @@ export class Delivery {
   #missed = false;
   #backlogPushed: () => void = () => {};
 
-  constructor(mailbox: number, session: Session, options: DeliveryOptions) {
+  constructor(mailbox: number, session: Recipient, options: DeliveryOptions) {
     this.mailbox = mailbox;
     this.session = session;
     this.#options = options;

@@ -1,7 +1,7 @@
 import { type IncomingMessage, STATUS_CODES } from "node:http";
 import type { Duplex } from "node:stream";
 import type { Config } from "./config.ts";
-import { addressOf, isSocketPath, networksOf, originAllowed, pathOf } from "./http.ts";
+import { addressOf, isSocketPath, networksOf, originAllowed, pathOf } from "./request.ts";
 import { Buckets, SharedBucket } from "./rate-limit.ts";
 
 interface GateOptions {

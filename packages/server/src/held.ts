@@ -1,6 +1,6 @@
-import { networksOf } from "./http.ts";
+import { networksOf } from "./request.ts";
 import type { Limits } from "./limits.ts";
-import type { Login } from "./session.ts";
+import type { Login } from "./login.ts";
 import { Shares } from "./shares.ts";
 
 /** A connection for which bytes are held. */

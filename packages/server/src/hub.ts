@@ -1,12 +1,11 @@
 import { closeCodes, type WireReason } from "@aimessage/sdk/protocol";
-import type { Delivery } from "./delivery.ts";
-import { refuse, type Session } from "./session.ts";
+import type { Delivery, Recipient } from "./delivery.ts";
 import type { Entry } from "./store/store.ts";
 
 interface Place {
   username: string;
   /** Oldest first. */
-  sessions: Session[];
+  sessions: Recipient[];
   /** The last one has the mailbox. Token accounts may have several, key accounts one. */
   deliveries: Delivery[];
 }
@@ -22,7 +21,7 @@ export class Hub {
   }
 
   /** A connection has logged in. */
-  join(session: Session): void {
+  join(session: Recipient): void {
     const { login } = session;
     // It may have closed while its login was on its way.
     if (login === undefined || !session.isOpen) return;
@@ -34,7 +33,7 @@ export class Hub {
   }
 
   /** A connection is gone. Of a token account, an older connection gets the messages again. [P-5.5] */
-  leave(session: Session): void {
+  leave(session: Recipient): void {
     const mailbox = session.login?.mailbox;
     const place = mailbox === undefined ? undefined : this.#places.get(mailbox);
     if (mailbox === undefined || place === undefined) return;
@@ -59,7 +58,7 @@ export class Hub {
     const previous = place.deliveries.at(-1);
     previous?.suspend();
     if (delivery.session.login?.kind === "key") {
-      previous?.session.push("error", refuse("listen_superseded").data);
+      previous?.session.superseded();
       place.deliveries = [delivery];
     } else place.deliveries.push(delivery);
   }
@@ -74,7 +73,7 @@ export class Hub {
   }
 
   /** The connection that the mailbox is pushed to. */
-  listener(mailbox: number): Session | undefined {
+  listener(mailbox: number): Recipient | undefined {
     return this.#places.get(mailbox)?.deliveries.at(-1)?.session;
   }
 
@@ -99,7 +98,7 @@ export class Hub {
     mailbox: number,
     code: (typeof closeCodes)[keyof typeof closeCodes],
     reason: WireReason,
-    except?: Session,
+    except?: Recipient,
   ): void {
     for (const session of this.#places.get(mailbox)?.sessions ?? [])
       if (session !== except) session.close(code, reason);

@@ -1,4 +1,5 @@
-export { type Config, defaultConfig, readConfig, UsageError } from "./config.ts";
+export { type Config, defaultConfig, readConfig } from "./config.ts";
+export { UsageError } from "./usage-error.ts";
 export { defaultLimits, type LimitName, limitOptions, type Limits } from "./limits.ts";
 export { createRelay, type Relay, type RelayOptions } from "./relay.ts";
 export { StartupError } from "./startup-error.ts";

@@ -11,7 +11,8 @@ import {
 import { AdminError } from "./admin/admin-error.ts";
 import { isAdminCommand } from "./admin/commands.ts";
 import { runAdmin } from "./admin/program.ts";
-import { type Config, readConfig, UsageError } from "./config.ts";
+import { type Config, readConfig } from "./config.ts";
+import { UsageError } from "./usage-error.ts";
 import { createLog } from "./log.ts";
 import { isWildcard, metricsUrl, shownUrls } from "./names.ts";
 import { createRelay, type Relay } from "./relay.ts";

@@ -1,19 +1,6 @@
-import type { closeCodes, RelayFrameType, relayFrames, WireReason } from "@aimessage/sdk/protocol";
-import { wireErrors } from "@aimessage/sdk/protocol";
-import type { Delivery } from "./delivery.ts";
+import { type RelayFrameType, type WireReason, wireErrors } from "@aimessage/sdk/protocol";
+import type { FrameData, Recipient } from "./delivery.ts";
 import type { Refused } from "./store/store.ts";
-import type * as z from "zod/mini";
-
-/** Who a connection is logged in as. */
-export interface Login {
-  kind: "token" | "key";
-  /** Lower case. */
-  name: string;
-  username: string;
-  mailbox: number;
-  /** Of a key account. */
-  device: string | undefined;
-}
 
 /** A challenge that waits for its answer on one connection. [P-4.1] */
 export interface Challenge {
@@ -23,8 +10,6 @@ export interface Challenge {
   /** On the clock of `performance.now()`. */
   expiresAt: number;
 }
-
-export type FrameData<T extends RelayFrameType> = z.input<(typeof relayFrames)[T]>;
 
 /** The answer to a request. */
 export type Answer = {
@@ -37,23 +22,11 @@ export type Answer = {
 }[RelayFrameType];
 
 /** A connection as handlers see it. */
-export interface Session {
+export interface Session extends Recipient {
   readonly address: string;
-  readonly isOpen: boolean;
-  /** Bytes that the client has not read yet. */
-  readonly unread: number;
-  login: Login | undefined;
   challenge: Challenge | undefined;
   /** Groups in which a `send` was refused: nothing more is stored there until the client has noticed. [P-6.5] */
   readonly blocked: Set<string>;
-  delivery: Delivery | undefined;
-  /** Sends a frame that answers nothing. */
-  push<T extends RelayFrameType>(type: T, data: FrameData<T>): void;
-  /** Sends text that is a frame already. */
-  write(text: string): void;
-  /** Pings with a place in the mailbox, once a turn: its pong acknowledges. [P-5.4] */
-  pingUpTo(seq: number): void;
-  close(code: (typeof closeCodes)[keyof typeof closeCodes], reason: WireReason): void;
   /** Ends it at once. */
   terminate(): void;
 }

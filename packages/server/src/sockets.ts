@@ -4,7 +4,7 @@ import type { Duplex } from "node:stream";
 import type { Config } from "./config.ts";
 import { socketsLeft } from "./descriptors.ts";
 import { refuse } from "./gate.ts";
-import { countedAddress, networksOf } from "./http.ts";
+import { countedAddress, networksOf } from "./request.ts";
 import type { Log } from "./log.ts";
 import { allowOneRequest } from "./one-request.ts";
 import type { Metrics } from "./metrics.ts";

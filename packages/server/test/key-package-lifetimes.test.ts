@@ -5,7 +5,7 @@ import { GroupCrypto } from "../../sdk/src/crypto/group.ts";
 import { createDevice } from "../../sdk/src/crypto/identity.ts";
 import { nodeCryptoProvider } from "../../sdk/src/node/provider.ts";
 import { createRelay } from "../src/index.ts";
-import { lifetimeOf } from "../src/key-package.ts";
+import { lifetimeOf } from "../src/store/package-lifetime.ts";
 import { newAgent } from "./agent.ts";
 
 const DAY = 24 * 3600 * 1000;

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { commands } from "../src/admin/commands.ts";
-import { readConfig, UsageError } from "../src/config.ts";
+import { readConfig } from "../src/config.ts";
+import { UsageError } from "../src/usage-error.ts";
 import { generalOptions, limitFlags } from "../src/options.ts";
 import { adminCommands, aimessageServer } from "./console.ts";
 

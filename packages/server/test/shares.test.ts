@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { networksOf } from "../src/http.ts";
+import { networksOf } from "../src/request.ts";
 import { Shares } from "../src/shares.ts";
 import { SharedBucket } from "../src/rate-limit.ts";
 

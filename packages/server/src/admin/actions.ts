@@ -1,5 +1,5 @@
 import { becomeOwnerOf, type Output } from "@aimessage/sdk/program";
-import { UsageError } from "../config.ts";
+import { UsageError } from "../usage-error.ts";
 import { lastLines } from "../store/audit.ts";
 import { AdminError } from "./admin-error.ts";
 import { backup } from "./backup.ts";

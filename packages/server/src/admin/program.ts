@@ -2,7 +2,7 @@ import { userInfo } from "node:os";
 import type { Writable } from "node:stream";
 import { becomeOwnerOf, createOutput, eachOptionOnce, explainParser } from "@aimessage/sdk/program";
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
-import { UsageError } from "../config.ts";
+import { UsageError } from "../usage-error.ts";
 import { limitOptions } from "../limits.ts";
 import { parseLimit } from "../options.ts";
 import { actions, type Flags } from "./actions.ts";

@@ -1,4 +1,5 @@
-import { type Answer, type FrameData, refuse } from "../session.ts";
+import { type Answer, refuse } from "../session.ts";
+import type { FrameData } from "../delivery.ts";
 
 const nouns: Record<string, string> = {
   register: "registration",

@@ -1,6 +1,7 @@
 import type { ClientFrameData } from "@aimessage/sdk/protocol";
 import type { Context } from "../context.ts";
-import { ack, type Answer, type Login, refuse } from "../session.ts";
+import { ack, type Answer, refuse } from "../session.ts";
+import type { Login } from "../login.ts";
 
 /** Bytes. */
 const MOST_UNREAD = 2 ** 16;

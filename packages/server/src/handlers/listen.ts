@@ -1,5 +1,6 @@
 import type { Context } from "../context.ts";
-import { ack, type Answer, type Login, type Session } from "../session.ts";
+import { ack, type Answer, type Session } from "../session.ts";
+import type { Login } from "../login.ts";
 
 async function ofDevice({ store }: Context, { mailbox }: Login) {
   const last = await store.lastRequest(mailbox);

@@ -1,6 +1,6 @@
 import { hash } from "node:crypto";
 import type { DatabaseSync } from "node:sqlite";
-import { lifetimeOf } from "../key-package.ts";
+import { lifetimeOf } from "./package-lifetime.ts";
 import type { Addresses } from "./addresses.ts";
 import { DAY_MS } from "./days.ts";
 import type { StoreLimits } from "./store.ts";
