@@ -47,12 +47,43 @@ const mayKnow: Record<string, string[]> = {
   testing: ["store", "protocol"],
 };
 
-/** The rooms of the SDK that a file imports from. */
-const roomsOf = (file: string) =>
-  importsOf(file)
-    .filter((name) => name.startsWith("."))
-    .map((name) => relative(sdk, join(dirname(file), name)).split("/"))
-    .flatMap(([room = "", ...rest]) => (rest.length === 0 ? [] : [room]));
+/** The same of the relay, but for what stands at its top. */
+const relayMayKnow: Record<string, string[]> = {
+  admin: ["config", "store"],
+  socket: ["handlers", "delivery", "config", "store"],
+  handlers: ["delivery", "config", "store"],
+  delivery: ["store"],
+  config: ["store"],
+  store: [],
+  testing: ["config", "store"],
+};
+
+/** Imports from rooms that may not be known. */
+function importsAgainst(folder: string, known: Record<string, string[]>): string[] {
+  const against: string[] = [];
+  for (const { name: room } of readdirSync(folder, { withFileTypes: true }).filter((entry) => entry.isDirectory()))
+    for (const file of filesIn(join(folder, room)))
+      for (const name of importsOf(file).filter((name) => name.startsWith("."))) {
+        const [other = "", ...rest] = relative(folder, join(dirname(file), name)).split("/");
+        if (rest.length > 0 && other !== room && known[room]?.includes(other) !== true)
+          against.push(`${relative(folder, file)} -> ${name}`);
+      }
+  return against;
+}
+
+function circlesIn(folder: string): string[] {
+  const done = new Set<string>();
+  const circles: string[] = [];
+  const visit = (file: string, path: string[]): void => {
+    const begun = path.indexOf(file);
+    if (begun >= 0) circles.push([...path.slice(begun), file].map((name) => relative(folder, name)).join(" > "));
+    if (begun >= 0 || done.has(file)) return;
+    for (const name of importsOf(file)) if (name.startsWith(".")) visit(join(dirname(file), name), [...path, file]);
+    done.add(file);
+  };
+  for (const file of filesIn(folder)) visit(file, []);
+  return circles;
+}
 
 describe("the SDK", () => {
   it("runs everywhere: its main entry, protocol and acceptance suite reach nothing of Node", () => {
@@ -82,27 +113,27 @@ describe("the SDK", () => {
   });
 
   it("has rooms, each of which knows those below it and no others", () => {
-    const outside: string[] = [];
-    for (const room of readdirSync(sdk, { withFileTypes: true }).filter((entry) => entry.isDirectory()))
-      for (const file of filesIn(join(sdk, room.name)))
-        for (const other of roomsOf(file))
-          if (other !== room.name && !(mayKnow[room.name] ?? []).includes(other))
-            outside.push(`${relative(sdk, file)} -> ${other}`);
-    expect(outside).toEqual([]);
+    expect(importsAgainst(sdk, mayKnow)).toEqual([]);
   });
 
   it("has no circle of files that import each other, types included", () => {
-    const done = new Set<string>();
-    const circles: string[] = [];
-    const visit = (file: string, path: string[]): void => {
-      if (path.includes(file))
-        circles.push([...path.slice(path.indexOf(file)), file].map((name) => relative(sdk, name)).join(" > "));
-      if (path.includes(file) || done.has(file)) return;
-      for (const name of importsOf(file)) if (name.startsWith(".")) visit(join(dirname(file), name), [...path, file]);
-      done.add(file);
-    };
-    for (const file of filesIn(sdk)) visit(file, []);
-    expect(circles).toEqual([]);
+    expect(circlesIn(sdk)).toEqual([]);
+  });
+});
+
+describe("the relay", () => {
+  const server = join(packages, "server/src");
+
+  it("has rooms, each of which knows those below it, what the relay consists of, and no others", () => {
+    expect(importsAgainst(server, relayMayKnow)).toEqual([]);
+    const top = ["admin", "config", "delivery", "handlers", "socket"].flatMap((room) =>
+      filesIn(join(server, room)).flatMap((file) => importsOf(file).filter((name) => /^\.\.\/[^/]+$/.test(name))),
+    );
+    expect([...new Set(top)].toSorted()).toEqual(["../context.ts", "../log.ts", "../metrics.ts", "../version.ts"]);
+  });
+
+  it("has no circle of files that import each other, types included", () => {
+    expect(circlesIn(server)).toEqual([]);
   });
 });
 

@@ -1,16 +1,16 @@
-import type { Config } from "./config.ts";
-import type { Crowd } from "./crowd.ts";
-import type { Delivery } from "./delivery.ts";
-import type { Held } from "./held.ts";
-import type { Hub } from "./hub.ts";
+import type { Config } from "./config/config.ts";
+import type { Crowd } from "./socket/crowd.ts";
+import type { Delivery } from "./delivery/delivery.ts";
+import type { Held } from "./socket/held.ts";
+import type { Hub } from "./delivery/hub.ts";
 import type { Log } from "./log.ts";
 import type { Metrics } from "./metrics.ts";
-import type { Bucket, Buckets } from "./rate-limit.ts";
+import type { Bucket, Buckets } from "./socket/rate-limit.ts";
 import type { Refusals } from "./refusals.ts";
-import type { Session } from "./session.ts";
+import type { Session } from "./handlers/session.ts";
 import type { RelayStore } from "./store/store.ts";
-import type { TokenKeys } from "./token-keys.ts";
-import type { Turns } from "./turns.ts";
+import type { TokenKeys } from "./handlers/token-keys.ts";
+import type { Turns } from "./socket/turns.ts";
 
 /** What handlers work with. */
 export interface Context {

@@ -1,9 +1,9 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { createServer as createTlsServer } from "node:https";
 import { isLoopback, type WireReason } from "@aimessage/sdk/protocol";
-import type { Config } from "./config.ts";
+import type { Config } from "./config/config.ts";
 import type { Metrics } from "./metrics.ts";
-import { isOfThisMachine, isSocketPath, pathOf } from "./request.ts";
+import { isOfThisMachine, isSocketPath, pathOf } from "./socket/request.ts";
 
 /** The bytes are the original's. [P-10.1] */
 const HEALTH = '{"status":"ok","service":"aimessage-server"}';

@@ -1,6 +1,6 @@
-export { type Config, defaultConfig, readConfig } from "./config.ts";
-export { UsageError } from "./usage-error.ts";
-export { defaultLimits, type LimitName, limitOptions, type Limits } from "./limits.ts";
+export { type Config, defaultConfig, readConfig } from "./config/config.ts";
+export { UsageError } from "./config/usage-error.ts";
+export { defaultLimits, type LimitName, limitOptions, type Limits } from "./config/limits.ts";
 export { createRelay, type Relay, type RelayOptions } from "./relay.ts";
 export { StartupError } from "./startup-error.ts";
 export { openMemoryStore, openSqliteStore, type StoreOptions } from "./store/sqlite.ts";

@@ -1,6 +1,6 @@
 import { escapeJsonText, escapeLine, lossyLines } from "@aimessage/sdk/program";
 import { pino, type Logger } from "pino";
-import type { Config } from "./config.ts";
+import type { Config } from "./config/config.ts";
 
 export type Log = Logger;
 

@@ -9,15 +9,15 @@ import {
   withHelpFlag,
 } from "@aimessage/sdk/program";
 import { AdminError } from "./admin/admin-error.ts";
-import { isAdminCommand } from "./admin/commands.ts";
+import { isAdminCommand } from "./config/commands.ts";
 import { runAdmin } from "./admin/program.ts";
-import { type Config, readConfig } from "./config.ts";
-import { UsageError } from "./usage-error.ts";
+import { type Config, readConfig } from "./config/config.ts";
+import { UsageError } from "./config/usage-error.ts";
 import { createLog } from "./log.ts";
-import { isWildcard, metricsUrl, shownUrls } from "./names.ts";
+import { isWildcard, metricsUrl, shownUrls } from "./config/names.ts";
 import { createRelay, type Relay } from "./relay.ts";
 import { StartupError } from "./startup-error.ts";
-import { aboutTokenAccounts } from "./token-accounts.ts";
+import { aboutTokenAccounts } from "./config/token-accounts.ts";
 
 /** Everything that the program takes from its process. Tests give their own. */
 export interface Context {

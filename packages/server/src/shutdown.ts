@@ -1,6 +1,6 @@
 import type { Server } from "node:http";
 import { setTimeout as delay } from "node:timers/promises";
-import type { Connection } from "./connection.ts";
+import type { Connection } from "./socket/connection.ts";
 
 /** How long requests that have begun, and closing handshakes, may take. */
 const PATIENCE_MS = 2000;

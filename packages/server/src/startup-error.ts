@@ -1,4 +1,4 @@
-import type { Config } from "./config.ts";
+import type { Config } from "./config/config.ts";
 import { freeBytes } from "./store/reserve.ts";
 import { FolderLockedError } from "./store/lock.ts";
 import { NewerSchemaError } from "./store/migrations.ts";

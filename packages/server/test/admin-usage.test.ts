@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { expect, test } from "vitest";
-import { commands } from "../src/admin/commands.ts";
+import { commands } from "../src/config/commands.ts";
 import { adminCommands, aimessageServer } from "./console.ts";
 import { folder } from "./folder.ts";
 import { relayProcess } from "./relay-process.ts";

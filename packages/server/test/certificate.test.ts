@@ -10,7 +10,7 @@ import { connect } from "node:tls";
 import { afterAll, expect, test, vi } from "vitest";
 import { eventually } from "../../../test/waiting.ts";
 import { createRelay } from "../src/index.ts";
-import { keepCertificate } from "../src/certificate.ts";
+import { keepCertificate } from "../src/socket/certificate.ts";
 import { createLogTo } from "../src/log.ts";
 import { folder } from "./folder.ts";
 import { RawClient } from "./raw-client.ts";

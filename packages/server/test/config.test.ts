@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { type Config, defaultConfig, readConfig, UsageError } from "../src/index.ts";
-import { generalOptions, limitFlags } from "../src/options.ts";
+import { generalOptions, limitFlags } from "../src/config/options.ts";
 import { VERSION } from "../src/version.ts";
 
 const read = (argv: string[], env: Record<string, string> = {}) => readConfig(argv, env) as Config;

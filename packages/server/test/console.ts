@@ -1,5 +1,5 @@
 import { Writable } from "node:stream";
-import { commands } from "../src/admin/commands.ts";
+import { commands } from "../src/config/commands.ts";
 import { run } from "../src/program.ts";
 
 const stopped = () => Promise.resolve("SIGTERM" as const);

@@ -2,7 +2,7 @@ import { statSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { createRelay, openMemoryStore, openSqliteStore, type StoreOptions } from "../src/index.ts";
-import { defaultLimits } from "../src/limits.ts";
+import { defaultLimits } from "../src/config/limits.ts";
 import { Agent, newAgent, randomGroup } from "./agent.ts";
 import { folder } from "./folder.ts";
 import { loginToken, RawClient, registerToken, tokenClient } from "./raw-client.ts";

@@ -4,7 +4,7 @@ import { afterEach, expect, test, vi } from "vitest";
 import { eventually } from "../../../test/waiting.ts";
 import { createRelay, type Limits } from "../src/index.ts";
 import { newAgent, randomGroup } from "./agent.ts";
-import { Bucket } from "../src/rate-limit.ts";
+import { Bucket } from "../src/socket/rate-limit.ts";
 import { RawClient, tokenClient } from "./raw-client.ts";
 
 const relayWith = (limits: Partial<Limits>) => createRelay({ port: 0, store: "memory", noLimits: true, limits });

@@ -4,7 +4,7 @@ import { once } from "node:events";
 import type { IncomingMessage } from "node:http";
 import { expect, test } from "vitest";
 import { WebSocket } from "ws";
-import { addressOf } from "../src/request.ts";
+import { addressOf } from "../src/socket/request.ts";
 import { createRelay } from "../src/index.ts";
 import { loginToken, RawClient, registerToken, tokenClient } from "./raw-client.ts";
 

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { clientFrames, relayFrames, wireErrors } from "@aimessage/sdk/protocol";
 import { expect, test } from "vitest";
-import { limitFlags } from "../src/options.ts";
+import { limitFlags } from "../src/config/options.ts";
 
 const root = new URL("../../../", import.meta.url);
 const text = readFileSync(new URL("docs/protocol.md", root), "utf8");

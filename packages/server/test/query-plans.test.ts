@@ -9,7 +9,7 @@ import { restore } from "../src/admin/restore.ts";
 import { stats } from "../src/admin/stats.ts";
 import { listUsers, showUser } from "../src/admin/users.ts";
 import { openSqliteStore } from "../src/index.ts";
-import { defaultLimits } from "../src/limits.ts";
+import { defaultLimits } from "../src/config/limits.ts";
 import { lastLines } from "../src/store/audit.ts";
 import { folder } from "./folder.ts";
 

@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
-import { commands } from "../src/admin/commands.ts";
-import { readConfig } from "../src/config.ts";
-import { UsageError } from "../src/usage-error.ts";
-import { generalOptions, limitFlags } from "../src/options.ts";
+import { commands } from "../src/config/commands.ts";
+import { readConfig } from "../src/config/config.ts";
+import { UsageError } from "../src/config/usage-error.ts";
+import { generalOptions, limitFlags } from "../src/config/options.ts";
 import { adminCommands, aimessageServer } from "./console.ts";
 
 const refused = (words: string[], flags: string) =>

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
-import { networksOf } from "../src/request.ts";
-import { Shares } from "../src/shares.ts";
-import { SharedBucket } from "../src/rate-limit.ts";
+import { networksOf } from "../src/socket/request.ts";
+import { Shares } from "../src/socket/shares.ts";
+import { SharedBucket } from "../src/socket/rate-limit.ts";
 
 interface Holder {
   owner: string;

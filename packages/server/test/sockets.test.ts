@@ -7,7 +7,7 @@ import { connect, type Socket } from "node:net";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 import { eventually } from "../../../test/waiting.ts";
-import { isOfThisMachine } from "../src/request.ts";
+import { isOfThisMachine } from "../src/socket/request.ts";
 import { createRelay, type RelayOptions } from "../src/index.ts";
 import { folder } from "./folder.ts";
 import { RawClient } from "./raw-client.ts";

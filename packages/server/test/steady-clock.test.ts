@@ -1,7 +1,7 @@
 // What a wrong clock would delete is gone for good: a jump of the system's clock is no proof that time has passed.
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { createRelay } from "../src/index.ts";
-import { SteadyClock } from "../src/steady-clock.ts";
+import { SteadyClock } from "../src/config/steady-clock.ts";
 import { newAgent, randomGroup } from "./agent.ts";
 import { tokenClient } from "./raw-client.ts";
 

@@ -3,7 +3,7 @@ import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { check } from "../src/admin/check.ts";
 import { openMemoryStore, openSqliteStore } from "../src/index.ts";
-import { defaultLimits } from "../src/limits.ts";
+import { defaultLimits } from "../src/config/limits.ts";
 import type { StoreOptions } from "../src/store/sqlite.ts";
 import type { RelayStore } from "../src/store/store.ts";
 import { folder } from "./folder.ts";

@@ -2,7 +2,7 @@
 
 import { expect, test } from "vitest";
 import { type Config, createRelay, defaultConfig, readConfig, type RelayOptions } from "../src/index.ts";
-import { aboutTokenAccounts, takesTokenAccounts } from "../src/token-accounts.ts";
+import { aboutTokenAccounts, takesTokenAccounts } from "../src/config/token-accounts.ts";
 import { newAgent } from "./agent.ts";
 import { folder } from "./folder.ts";
 import { loginToken, RawClient, registerToken, tokenClient, type TokenUser } from "./raw-client.ts";

@@ -1,7 +1,7 @@
 import { pbkdf2 } from "node:crypto";
 import { promisify } from "node:util";
 import { expect, test } from "vitest";
-import { tokenKeys } from "../src/token-keys.ts";
+import { tokenKeys } from "../src/handlers/token-keys.ts";
 
 test("[A-7] however many derivations wait, two run at a time, and others find a thread", async () => {
   const keys = tokenKeys();

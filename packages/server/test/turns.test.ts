@@ -2,7 +2,7 @@
 import { expect, test } from "vitest";
 import { eventually } from "../../../test/waiting.ts";
 import { createRelay } from "../src/index.ts";
-import { Line, Turns } from "../src/turns.ts";
+import { Line, Turns } from "../src/socket/turns.ts";
 import { tokenClient } from "./raw-client.ts";
 
 const LARGE = 100_000;

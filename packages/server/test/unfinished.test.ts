@@ -5,7 +5,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { moveOn } from "../../../test/clocks.ts";
 import { eventually } from "../../../test/waiting.ts";
-import { Framing } from "../src/framing.ts";
+import { Framing } from "../src/socket/framing.ts";
 import { createRelay, type Limits } from "../src/index.ts";
 import { RawClient, tokenClient } from "./raw-client.ts";
 

@@ -1,10 +1,10 @@
 import { becomeOwnerOf, type Output } from "@aimessage/sdk/program";
-import { UsageError } from "../usage-error.ts";
+import { UsageError } from "../config/usage-error.ts";
 import { lastLines } from "../store/audit.ts";
 import { AdminError } from "./admin-error.ts";
 import { backup } from "./backup.ts";
 import { check } from "./check.ts";
-import type { CommandName } from "./commands.ts";
+import type { CommandName } from "../config/commands.ts";
 import { perform } from "./perform.ts";
 import { openSnapshot } from "./read-only.ts";
 import { restore } from "./restore.ts";

@@ -1,4 +1,4 @@
-import { UsageError } from "../usage-error.ts";
+import { UsageError } from "../config/usage-error.ts";
 import { FolderLockedError } from "../store/lock.ts";
 import { NewerSchemaError } from "../store/migrations.ts";
 import { StorageError } from "../store/store.ts";

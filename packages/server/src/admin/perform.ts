@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { mkdirSync, readFileSync, renameSync, unlinkSync, writeFileSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
-import { defaultLimits } from "../limits.ts";
+import { defaultLimits } from "../config/limits.ts";
 import { FolderLockedError, lockFolder } from "../store/lock.ts";
 import { openSqliteStore } from "../store/sqlite.ts";
 import type { Deed, DeedDone } from "../store/store.ts";

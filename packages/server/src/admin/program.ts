@@ -2,13 +2,13 @@ import { userInfo } from "node:os";
 import type { Writable } from "node:stream";
 import { becomeOwnerOf, createOutput, eachOptionOnce, explainParser } from "@aimessage/sdk/program";
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
-import { UsageError } from "../usage-error.ts";
-import { limitOptions } from "../limits.ts";
-import { parseLimit } from "../options.ts";
+import { UsageError } from "../config/usage-error.ts";
+import { limitOptions } from "../config/limits.ts";
+import { parseLimit } from "../config/options.ts";
 import { actions, type Flags } from "./actions.ts";
 import { asAdminError } from "./admin-error.ts";
 import { VERSION } from "../version.ts";
-import { type CommandName, commands, isAdminCommand } from "./commands.ts";
+import { type CommandName, commands, isAdminCommand } from "../config/commands.ts";
 
 interface Surroundings {
   readonly stdout: Writable;

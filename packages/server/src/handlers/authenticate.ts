@@ -1,12 +1,12 @@
 import { type ClientFrameData, fromBase64, loginBytes, toBase64 } from "@aimessage/sdk/protocol";
 import type { Context } from "../context.ts";
-import { namesHint } from "../names.ts";
-import { ack, type Answer, type Challenge, refuse, refused, type Session } from "../session.ts";
-import type { Login } from "../login.ts";
-import { verifySignature } from "../signatures.ts";
+import { namesHint } from "../config/names.ts";
+import { ack, type Answer, type Challenge, refuse, refused, type Session } from "./session.ts";
+import type { Login } from "../delivery/login.ts";
+import { verifySignature } from "./signatures.ts";
 import type { KeyAccount, TokenAccount } from "../store/store.ts";
-import { takesTokenAccounts } from "../token-accounts.ts";
-import { answersChallenge, randomToken } from "../token-keys.ts";
+import { takesTokenAccounts } from "../config/token-accounts.ts";
+import { answersChallenge, randomToken } from "./token-keys.ts";
 import { invalidData } from "./invalid-data.ts";
 
 type Data = ClientFrameData<"authenticate">;

@@ -1,7 +1,7 @@
 import { type ClientFrameData, toBase64 } from "@aimessage/sdk/protocol";
 import type { Context } from "../context.ts";
-import { type Answer, refuse, refused, type Session } from "../session.ts";
-import type { Login } from "../login.ts";
+import { type Answer, refuse, refused, type Session } from "./session.ts";
+import type { Login } from "../delivery/login.ts";
 import { deviceInfo } from "./device-info.ts";
 
 /** Below this the owner is told to publish more. */

@@ -1,7 +1,7 @@
 import type { ClientFrameData } from "@aimessage/sdk/protocol";
 import type { Context } from "../context.ts";
-import { ack, type Answer, refuse, refused } from "../session.ts";
-import type { Login } from "../login.ts";
+import { ack, type Answer, refuse, refused } from "./session.ts";
+import type { Login } from "../delivery/login.ts";
 
 /** [P-6.3] */
 export async function commit({ store, hub }: Context, login: Login, data: ClientFrameData<"commit">): Promise<Answer> {

@@ -1,4 +1,4 @@
-import { ack, type Answer } from "../session.ts";
+import { ack, type Answer } from "./session.ts";
 
 export function heartbeat(): Answer {
   return ack({ status: "ok" });

@@ -1,6 +1,6 @@
 import type { BadFrame, ClientFrame, ClientFrameType } from "@aimessage/sdk/protocol";
 import type { Context } from "../context.ts";
-import { type Answer, refuse, type Session } from "../session.ts";
+import { type Answer, refuse, type Session } from "./session.ts";
 import { authenticate } from "./authenticate.ts";
 import { claimKeys } from "./claim-keys.ts";
 import { commit } from "./commit.ts";

@@ -1,6 +1,6 @@
 import { CIPHER_SUITE, clientFrames, PROTOCOL_VERSION } from "@aimessage/sdk/protocol";
 import type { Context } from "../context.ts";
-import type { Answer } from "../session.ts";
+import type { Answer } from "./session.ts";
 import { VERSION } from "../version.ts";
 
 /** [P-7.2] */

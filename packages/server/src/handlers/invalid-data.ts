@@ -1,5 +1,5 @@
-import { type Answer, refuse } from "../session.ts";
-import type { FrameData } from "../delivery.ts";
+import { type Answer, refuse } from "./session.ts";
+import type { FrameData } from "../delivery/delivery.ts";
 
 const nouns: Record<string, string> = {
   register: "registration",

@@ -1,6 +1,6 @@
 import type { Context } from "../context.ts";
-import { ack, type Answer, type Session } from "../session.ts";
-import type { Login } from "../login.ts";
+import { ack, type Answer, type Session } from "./session.ts";
+import type { Login } from "../delivery/login.ts";
 
 async function ofDevice({ store }: Context, { mailbox }: Login) {
   const last = await store.lastRequest(mailbox);

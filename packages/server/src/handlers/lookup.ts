@@ -1,6 +1,6 @@
 import type { ClientFrameData } from "@aimessage/sdk/protocol";
 import type { Context } from "../context.ts";
-import { type Answer, refuse } from "../session.ts";
+import { type Answer, refuse } from "./session.ts";
 import { deviceInfo } from "./device-info.ts";
 
 /** [P-7.3] */

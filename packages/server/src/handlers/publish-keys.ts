@@ -1,7 +1,7 @@
 import { type ClientFrameData, fromBase64 } from "@aimessage/sdk/protocol";
 import type { Context } from "../context.ts";
-import { ack, type Answer, refuse, refused } from "../session.ts";
-import type { Login } from "../login.ts";
+import { ack, type Answer, refuse, refused } from "./session.ts";
+import type { Login } from "../delivery/login.ts";
 
 /** [P-8.1] */
 export async function publishKeys(

@@ -10,12 +10,12 @@ import {
   usernameKey,
 } from "@aimessage/sdk/protocol";
 import type { Context } from "../context.ts";
-import { namesHint } from "../names.ts";
-import { type Answer, refuse, refused, type Session } from "../session.ts";
-import { verifySignature } from "../signatures.ts";
+import { namesHint } from "../config/names.ts";
+import { type Answer, refuse, refused, type Session } from "./session.ts";
+import { verifySignature } from "./signatures.ts";
 import type { NewDevice, Refused, RelayStore } from "../store/store.ts";
-import { takesTokenAccounts } from "../token-accounts.ts";
-import { randomToken } from "../token-keys.ts";
+import { takesTokenAccounts } from "../config/token-accounts.ts";
+import { randomToken } from "./token-keys.ts";
 import { invalidData } from "./invalid-data.ts";
 
 const RESERVED =

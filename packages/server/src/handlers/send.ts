@@ -1,7 +1,7 @@
 import type { ClientFrameData } from "@aimessage/sdk/protocol";
 import type { Context } from "../context.ts";
-import { ack, type Answer, refused, type Session } from "../session.ts";
-import type { Login } from "../login.ts";
+import { ack, type Answer, refused, type Session } from "./session.ts";
+import type { Login } from "../delivery/login.ts";
 import { invalidData } from "./invalid-data.ts";
 
 /** [P-6.1] */

@@ -1,7 +1,7 @@
 import { type ClientFrameData, closeCodes } from "@aimessage/sdk/protocol";
 import type { Context } from "../context.ts";
-import { ack, type Answer, refuse, type Session } from "../session.ts";
-import type { Login } from "../login.ts";
+import { ack, type Answer, refuse, type Session } from "./session.ts";
+import type { Login } from "../delivery/login.ts";
 
 /** [P-3.5] */
 export async function unregister(

@@ -1,5 +1,5 @@
 import { strict as assert } from "node:assert";
-import { defaultLimits } from "../limits.ts";
+import { defaultLimits } from "../config/limits.ts";
 import type { StoreOptions } from "../store/sqlite.ts";
 import type {
   Deed,

@@ -1,6 +1,6 @@
 import { closeCodes } from "@aimessage/sdk/protocol";
-import type { Context } from "./context.ts";
-import type { Deed, DeedDone } from "./store/store.ts";
+import type { Context } from "../context.ts";
+import type { Deed, DeedDone } from "../store/store.ts";
 
 /** Does in a running relay what an administrator asks for, and ends the connections that it ends. [P-3.6] */
 export async function administer(context: Context, deed: Deed): Promise<DeedDone> {

@@ -1,13 +1,13 @@
 import type { IncomingMessage, Server } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import type { Config } from "./config.ts";
+import type { Config } from "../config/config.ts";
 import { socketsLeft } from "./descriptors.ts";
 import { refuse } from "./gate.ts";
 import { countedAddress, networksOf } from "./request.ts";
-import type { Log } from "./log.ts";
+import type { Log } from "../log.ts";
 import { allowOneRequest } from "./one-request.ts";
-import type { Metrics } from "./metrics.ts";
+import type { Metrics } from "../metrics.ts";
 import { Bucket, Buckets } from "./rate-limit.ts";
 import { Shares } from "./shares.ts";
 

@@ -1,6 +1,6 @@
 import { networksOf } from "./request.ts";
-import type { Limits } from "./limits.ts";
-import type { Login } from "./login.ts";
+import type { Limits } from "../config/limits.ts";
+import type { Login } from "../delivery/login.ts";
 import { Shares } from "./shares.ts";
 
 /** A connection for which bytes are held. */

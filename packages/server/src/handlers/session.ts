@@ -1,6 +1,6 @@
 import { type RelayFrameType, type WireReason, wireErrors } from "@aimessage/sdk/protocol";
-import type { FrameData, Recipient } from "./delivery.ts";
-import type { Refused } from "./store/store.ts";
+import type { FrameData, Recipient } from "../delivery/delivery.ts";
+import type { Refused } from "../store/store.ts";
 
 /** A challenge that waits for its answer on one connection. [P-4.1] */
 export interface Challenge {

@@ -1,4 +1,4 @@
-import type { Entry, RelayStore } from "./store/store.ts";
+import type { Entry, RelayStore } from "../store/store.ts";
 import type * as z from "zod/mini";
 import { closeCodes, type RelayFrameType, type relayFrames, type WireReason } from "@aimessage/sdk/protocol";
 import type { Login } from "./login.ts";

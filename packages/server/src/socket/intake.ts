@@ -1,5 +1,5 @@
 import { Id, type Look, lookAt } from "@aimessage/sdk/protocol";
-import type { Limits } from "./limits.ts";
+import type { Limits } from "../config/limits.ts";
 import { Bucket, type Buckets, type Over } from "./rate-limit.ts";
 
 /**

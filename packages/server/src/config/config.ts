@@ -2,14 +2,14 @@ import { eachOptionOnce, explainParser } from "@aimessage/sdk/program";
 import { isLoopback } from "@aimessage/sdk/protocol";
 import { Command, CommanderError, Option as Flag } from "commander";
 import * as z from "zod";
-import { commandsHelp, isAdminCommand } from "./admin/commands.ts";
+import { commandsHelp, isAdminCommand } from "./commands.ts";
 import { defaultLimits, type Limits } from "./limits.ts";
 import { formatLimit, generalOptions, limitFlags, parseLimit } from "./options.ts";
-import type { StoreOptions } from "./store/sqlite.ts";
-import type { RelayStore } from "./store/store.ts";
+import type { StoreOptions } from "../store/sqlite.ts";
+import type { RelayStore } from "../store/store.ts";
 import { systemUptime } from "./steady-clock.ts";
 import { LISTS, UsageError } from "./usage-error.ts";
-import { VERSION } from "./version.ts";
+import { VERSION } from "../version.ts";
 
 /** Everything that a relay can be told. */
 export interface Config {

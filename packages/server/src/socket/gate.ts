@@ -1,6 +1,6 @@
 import { type IncomingMessage, STATUS_CODES } from "node:http";
 import type { Duplex } from "node:stream";
-import type { Config } from "./config.ts";
+import type { Config } from "../config/config.ts";
 import { addressOf, isSocketPath, networksOf, originAllowed, pathOf } from "./request.ts";
 import { Buckets, SharedBucket } from "./rate-limit.ts";
 

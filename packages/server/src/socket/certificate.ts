@@ -1,8 +1,8 @@
 import { X509Certificate } from "node:crypto";
 import { readFileSync, statSync } from "node:fs";
 import { createSecureContext, type Server } from "node:tls";
-import type { Config } from "./config.ts";
-import type { Log } from "./log.ts";
+import type { Config } from "../config/config.ts";
+import type { Log } from "../log.ts";
 
 /** How often the files are looked at. Milliseconds. */
 const INTERVAL_MS = 5_000;

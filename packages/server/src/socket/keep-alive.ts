@@ -1,7 +1,7 @@
 import type { Connection } from "./connection.ts";
-import type { Context } from "./context.ts";
+import type { Context } from "../context.ts";
 import { unread } from "./held.ts";
-import type { Limits } from "./limits.ts";
+import type { Limits } from "../config/limits.ts";
 
 /**
  * Pings quiet connections, ends dead ones, those that never log in or end their message, and those that read too little while all hold too

@@ -1,6 +1,6 @@
 import { closeCodes, type WireReason } from "@aimessage/sdk/protocol";
 import type { Delivery, Recipient } from "./delivery.ts";
-import type { Entry } from "./store/store.ts";
+import type { Entry } from "../store/store.ts";
 
 interface Place {
   username: string;

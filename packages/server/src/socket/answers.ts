@@ -1,4 +1,4 @@
-import type { Answer } from "./session.ts";
+import type { Answer } from "../handlers/session.ts";
 
 interface Slot {
   replyTo: string | undefined;
