@@ -1,4 +1,6 @@
-import { type GroupCrypto, isInLifetime, type KeyPackagePair } from "../crypto/group.ts";
+import type { GroupCrypto } from "../crypto/group.ts";
+import { isInLifetime } from "../crypto/mls/key-package.ts";
+import type { KeyPackagePair } from "../crypto/mls/seam.ts";
 import { toBase64 } from "../protocol/index.ts";
 import type { ClientStore } from "../store/store.ts";
 import type { Connection } from "../wire/connection.ts";

@@ -1,5 +1,5 @@
 /** Commits: new keys for our own leaf (healing), and those of the other member. */
-import { GroupError } from "../crypto/group.ts";
+import { GroupError } from "../crypto/mls/seam.ts";
 import { fromBase64, isBase64, randomId, toBase64 } from "../protocol/index.ts";
 import { closeConversation } from "./conversations.ts";
 import type { GroupRecord } from "../records/tables.ts";

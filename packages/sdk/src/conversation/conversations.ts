@@ -1,4 +1,5 @@
-import { type Group, GroupError, groupIdOf } from "../crypto/group.ts";
+import { type Group, GroupError } from "../crypto/mls/seam.ts";
+import { groupIdOf } from "../crypto/mls/state.ts";
 import { verifyCertificate } from "../crypto/identity.ts";
 import {
   type DeviceCertificate,

@@ -1,6 +1,6 @@
 /** One message that has come: decrypted, counted, and put into the inbox, or else reported as not readable. */
 import { type Content, decodeContent, type Header, isBoundTo, isFrameIdOf } from "../crypto/content.ts";
-import { GroupError } from "../crypto/group.ts";
+import { GroupError } from "../crypto/mls/seam.ts";
 import { type Delivery, fromBase64, isBase64, usernameKey } from "../protocol/index.ts";
 import { applyUnanswered } from "./commits.ts";
 import { mayAnswer } from "../trust/contacts.ts";

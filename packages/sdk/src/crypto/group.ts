@@ -1,5 +1,5 @@
 /**
- * MLS (RFC 9420) behind our own seam: the only file that imports the library. States are values: every function takes one
+ * MLS (RFC 9420) behind our own seam: the only room that imports the library. States are values: every function takes one
  * and returns the next, with the secrets that it used up. The caller commits the next state to its store, then sends,
  * then wipes.
  */
@@ -11,7 +11,6 @@ import {
   createCommit,
   createGroup,
   decodeGroupState,
-  decodeMlsMessage,
   defaultCryptoProvider as libraryProvider,
   defaultKeyPackageEqualityConfig,
   emptyPskIndex,
@@ -21,71 +20,36 @@ import {
   getCiphersuiteFromName,
   type GroupState,
   joinGroup,
-  type KeyPackage,
-  type MLSMessage,
   type MlsPrivateMessage,
   processPrivateMessage,
-  zeroOutUint8Array,
 } from "ts-mls";
 import { addHistoricalReceiverData } from "ts-mls/clientState.js";
 import { makeKeyPackageRef } from "ts-mls/keyPackage.js";
 import { decryptSenderData } from "ts-mls/privateMessage.js";
-import type { CryptoProvider, Primitives } from "./primitives.ts";
 import { CIPHER_SUITE, equal, lengthPrefixed, splitLengthPrefixed } from "../protocol/index.ts";
-
-export type { CryptoProvider, Primitives } from "./primitives.ts";
+import type { CryptoProvider, Primitives } from "./primitives.ts";
+import { decodeWhole, hex, readPrivateMessage } from "./mls/bytes.ts";
+import {
+  checkLifetime,
+  DAY,
+  KEY_PACKAGE_DAYS,
+  LONGEST_LIFETIME,
+  privatePackage,
+  readKeyPackage,
+} from "./mls/key-package.ts";
+import {
+  type Authenticate,
+  EPOCH_MESSAGES,
+  type Group,
+  GroupError,
+  type KeyPackagePair,
+  type LeafKeys,
+  type Opened,
+} from "./mls/seam.ts";
+import { checkTwoLeaves, leavesOf, ownNodeIndex, secretTreeOf, stateOf } from "./mls/state.ts";
 
 /** The library's own. */
 export const defaultCryptoProvider: CryptoProvider = libraryProvider;
-
-/** Decides whether a leaf may be in the group: its credential (an encoded device certificate) and its signature key. */
-export type Authenticate = (credential: Uint8Array, signatureKey: Uint8Array) => Promise<boolean>;
-
-/** What a device signs with, and what vouches for it. Keys are raw Ed25519: a seed and a public key of 32 bytes each. */
-export interface LeafKeys {
-  privateKey: Uint8Array;
-  publicKey: Uint8Array;
-  certificate: Uint8Array;
-}
-
-/** A group as one member holds it. Opaque: only this file looks inside, and not even its type tells what is there. */
-export interface Group {
-  readonly state: unknown;
-}
-
-/** A key package: what is published, what stays, and the reference by which a Welcome names it (hex). */
-export interface KeyPackagePair {
-  ref: string;
-  public: Uint8Array;
-  secret: Uint8Array;
-}
-
-/** What decrypting one message gave. */
-export type Opened =
-  | { kind: "application"; group: Group; plaintext: Uint8Array; authenticatedData: Uint8Array; consumed: Uint8Array[] }
-  | { kind: "commit"; group: Group; consumed: Uint8Array[] };
-
-/** The input is not acceptable in this state; the state is unchanged. */
-export class GroupError extends Error {
-  override name = "GroupError";
-  /** Of a message that did not decrypt although it is of this group and epoch: steps of the ratchet that it has cost. */
-  steps: number | undefined;
-}
-
-/**
- * Messages that a member encrypts in one epoch, at most; beyond them it waits for the next epoch. So this is also how far
- * ahead of a receiver's ratchet an honest message can be, however much before it was lost: a receiver goes no step further,
- * since each costs it a key derivation (some 20 us), also for a message that turns out to be nothing.
- *
- * Healing begins at 100 messages, sent and received, receipts included, and gives a conversation up at 200 if the relay does
- * not admit the commit. While the commit is under way two windows of 128 may leave; four hundred hold all of it, so that
- * nobody waits who need not. What was refused and is encrypted again has used its generations up, and counts twice.
- */
-export const EPOCH_MESSAGES = 400;
-
-const DAY = 86_400;
-const KEY_PACKAGE_DAYS = 90;
-const LONGEST_LIFETIME = BigInt((KEY_PACKAGE_DAYS + 1) * DAY);
 
 export class GroupCrypto {
   readonly #suite: CiphersuiteImpl & Pick<Primitives, "prepare">;
@@ -349,93 +313,6 @@ export class GroupCrypto {
   }
 }
 
-/** The group's id in lower-case hex. */
-export function groupIdOf(group: Group): string {
-  return hex(stateOf(group).groupContext.groupId);
-}
-
-export function epochOf(group: Group): number {
-  return Number(stateOf(group).groupContext.epoch);
-}
-
-/** Messages that this member has encrypted in the present epoch, whether or not anybody got them. */
-export function sentInEpoch(group: Group): number {
-  return stateOf(group).secretTree[ownNodeIndex(stateOf(group))]?.application.generation ?? 0;
-}
-
-/** Overwrites secrets that a committed step has used up. Best effort: the runtime may have copied them. */
-export function wipe(consumed: Uint8Array[]): void {
-  for (const secret of consumed) zeroOutUint8Array(secret);
-}
-
-function leavesOf(state: GroupState): { credential: Uint8Array; signatureKey: Uint8Array }[] {
-  return state.ratchetTree.flatMap((node) => {
-    if (node?.nodeType !== "leaf") return [];
-    const { credential, signaturePublicKey } = node.leaf;
-    const identity = credential.credentialType === "basic" ? credential.identity : new Uint8Array();
-    return [{ credential: identity, signatureKey: signaturePublicKey }];
-  });
-}
-
-function checkTwoLeaves(state: ClientState): void {
-  const leaves = leavesOf(state);
-  if (leaves.length !== 2 || state.ratchetTree.length > 3) throw new GroupError("not exactly two members");
-  if (state.groupActiveState.kind !== "active") throw new GroupError("group is not active");
-}
-
-function ownNodeIndex(state: ClientState): number {
-  return state.privatePath.leafIndex * 2;
-}
-
-function secretTreeOf(state: ClientState, epoch: bigint): ClientState["secretTree"] | undefined {
-  return epoch === state.groupContext.epoch ? state.secretTree : state.historicalReceiverData.get(epoch)?.secretTree;
-}
-
-function stateOf({ state }: Group): ClientState {
-  return state as ClientState;
-}
-
-function decodeWhole(bytes: Uint8Array): MLSMessage | undefined {
-  try {
-    const decoded = decodeMlsMessage(bytes, 0);
-    return decoded !== undefined && decoded[1] === bytes.length ? decoded[0] : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-function readPrivateMessage(bytes: Uint8Array): MlsPrivateMessage {
-  const message = decodeWhole(bytes);
-  if (message?.wireformat !== "mls_private_message") throw new GroupError("not a PrivateMessage");
-  return message;
-}
-
-function readKeyPackage(bytes: Uint8Array): KeyPackage {
-  const message = decodeWhole(bytes);
-  if (message?.wireformat !== "mls_key_package") throw new GroupError("malformed key package");
-  if (message.keyPackage.cipherSuite !== CIPHER_SUITE) throw new GroupError("key package of another cipher suite");
-  return message.keyPackage;
-}
-
-/** Whether a key package that was made at `made` may be used at `now`, with a day for clocks to differ. Unix milliseconds. */
-export function isInLifetime(made: number, now: number): boolean {
-  return now >= made - DAY * 1_000 && now < made + (KEY_PACKAGE_DAYS - 2) * DAY * 1_000;
-}
-
-/** RFC 9420, section 7.2: now within the lifetime, and its length bounded. The library checks the first only. */
-function checkLifetime(keyPackage: KeyPackage, now: number): void {
-  const { notBefore, notAfter } = keyPackage.leafNode.lifetime;
-  const seconds = BigInt(Math.floor(now / 1000));
-  if (notAfter - notBefore > LONGEST_LIFETIME) throw new GroupError("key package lives too long");
-  if (seconds < notBefore || seconds > notAfter) throw new GroupError("key package is out of its lifetime");
-}
-
-function privatePackage(secret: Uint8Array, leaf: LeafKeys) {
-  const [, init, hpke] = splitLengthPrefixed(secret) ?? [];
-  if (init === undefined || hpke === undefined) throw new GroupError("malformed key package secret");
-  return { initPrivateKey: init, hpkePrivateKey: hpke, signaturePrivateKey: leaf.privateKey };
-}
-
 /** The library throws errors of many classes on bad input; for the caller they are one. */
 async function guard<T>(what: string, work: () => Promise<T>): Promise<T> {
   try {
@@ -443,10 +320,4 @@ async function guard<T>(what: string, work: () => Promise<T>): Promise<T> {
   } catch (cause) {
     throw cause instanceof GroupError ? cause : new GroupError(what, { cause });
   }
-}
-
-function hex(bytes: Uint8Array): string {
-  let text = "";
-  for (const byte of bytes) text += byte.toString(16).padStart(2, "0");
-  return text;
 }

@@ -8,7 +8,8 @@ import {
   toBase32,
   usernameKey,
 } from "../protocol/index.ts";
-import type { GroupCrypto, LeafKeys } from "./group.ts";
+import type { GroupCrypto } from "./group.ts";
+import type { LeafKeys } from "./mls/seam.ts";
 
 /** The identity of an agent: an Ed25519 key pair (raw, 32 bytes each) that never leaves its machine. */
 export interface Identity {

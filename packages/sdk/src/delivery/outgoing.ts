@@ -1,5 +1,6 @@
 import { authenticatedData, encodeContent, frameId, type Header } from "../crypto/content.ts";
-import { EPOCH_MESSAGES, sentInEpoch } from "../crypto/group.ts";
+import { EPOCH_MESSAGES } from "../crypto/mls/seam.ts";
+import { sentInEpoch } from "../crypto/mls/state.ts";
 import { toBase64 } from "../protocol/index.ts";
 import { isWaiting } from "../conversation/commits.ts";
 import { conversationFor } from "../conversation/conversations.ts";

@@ -1,4 +1,5 @@
-import { type GroupCrypto, wipe } from "../crypto/group.ts";
+import type { GroupCrypto } from "../crypto/group.ts";
+import { wipe } from "../crypto/mls/state.ts";
 import { AgentError } from "../errors.ts";
 import type { RelayFrameData } from "../protocol/index.ts";
 import type { ClientStore } from "../store/store.ts";

@@ -1,5 +1,6 @@
 /** Key packages as the store has them, and how many are at the relay. */
-import { isInLifetime, type KeyPackagePair } from "../crypto/group.ts";
+import { isInLifetime } from "../crypto/mls/key-package.ts";
+import type { KeyPackagePair } from "../crypto/mls/seam.ts";
 import type { ReadTransaction, WriteTransaction } from "../store/store.ts";
 import { put, remove } from "./records.ts";
 import type { KeyRecord } from "./tables.ts";

@@ -17,7 +17,8 @@ import { createConfirmationTag, createContentCommitSignature } from "ts-mls/fram
 import { decodeKeyPackage } from "ts-mls/keyPackage.js";
 import { initializeEpoch } from "ts-mls/keySchedule.js";
 import { protect } from "ts-mls/messageProtection.js";
-import type { GroupCrypto, LeafKeys } from "../../src/crypto/group.ts";
+import type { GroupCrypto } from "../../src/crypto/group.ts";
+import type { LeafKeys } from "../../src/crypto/mls/seam.ts";
 import { splitLengthPrefixed, utf8 } from "../../src/protocol/index.ts";
 import { groupId, newLeaf, now, type Side } from "./pair.ts";
 import { stateOf, suite } from "./thief.ts";

@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, it } from "vitest";
-import { GroupError } from "../../src/crypto/group.ts";
+import { GroupError } from "../../src/crypto/mls/seam.ts";
 import { concat, equal, lengthPrefixed } from "../../src/protocol/index.ts";
 import { Random, seed } from "../random.ts";
 import { anyone, groupId, now, type Opening, pair, type Side, strangers } from "./pair.ts";

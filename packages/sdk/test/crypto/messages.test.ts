@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { EPOCH_MESSAGES, epochOf, GroupError, groupIdOf, sentInEpoch, wipe } from "../../src/crypto/group.ts";
+import { EPOCH_MESSAGES, GroupError } from "../../src/crypto/mls/seam.ts";
+import { epochOf, groupIdOf, sentInEpoch, wipe } from "../../src/crypto/mls/state.ts";
 import { utf8 } from "../../src/protocol/index.ts";
 import { Random, seed } from "../random.ts";
 import { groupId, pair, receive, receiveText, send, update } from "./pair.ts";

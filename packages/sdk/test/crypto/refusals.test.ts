@@ -1,7 +1,7 @@
 /** What only a member of the conversation can send, and still may not. */
 import { createCommit, createGroupInfoWithExternalPub, encodeMlsMessage, type Proposal } from "ts-mls";
 import { describe, expect, it } from "vitest";
-import { type Authenticate, GroupError } from "../../src/crypto/group.ts";
+import { type Authenticate, GroupError } from "../../src/crypto/mls/seam.ts";
 import { equal, utf8 } from "../../src/protocol/index.ts";
 import {
   add,

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { openAgent } from "../../src/agent/open.ts";
-import type { CryptoProvider } from "../../src/crypto/group.ts";
+import type { CryptoProvider } from "../../src/crypto/primitives.ts";
 import { nodeCryptoProvider } from "../../src/node/provider.ts";
 import { MemoryFolder, MemoryStore } from "../../src/store/memory.ts";
 import type { WriteTransaction } from "../../src/store/store.ts";

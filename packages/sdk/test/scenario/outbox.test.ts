@@ -8,7 +8,7 @@ import { receivedUpTo } from "../../src/conversation/reports.ts";
 import { sendAgain } from "../../src/conversation/resend.ts";
 import { get, list, pad, put } from "../../src/records/records.ts";
 import type { Turn } from "../../src/turn/turn.ts";
-import { EPOCH_MESSAGES } from "../../src/crypto/group.ts";
+import { EPOCH_MESSAGES } from "../../src/crypto/mls/seam.ts";
 import type { Range } from "../../src/store/store.ts";
 import { turns } from "./turns.ts";
 import { World } from "./world.ts";

@@ -2,7 +2,8 @@
 import { expect, onTestFinished, test, vi } from "vitest";
 import { readAccount } from "../../src/records/own-account.ts";
 import { authenticatedData } from "../../src/crypto/content.ts";
-import { EPOCH_MESSAGES, GroupCrypto } from "../../src/crypto/group.ts";
+import { EPOCH_MESSAGES } from "../../src/crypto/mls/seam.ts";
+import { GroupCrypto } from "../../src/crypto/group.ts";
 import { nodeCryptoProvider } from "../../src/node/provider.ts";
 import { toBase64, utf8 } from "../../src/protocol/index.ts";
 import type { Frame } from "./proxy.ts";

@@ -1,0 +1,37 @@
+/** Key packages: what they are made of, and when they may be used. */
+import type { KeyPackage } from "ts-mls";
+import { CIPHER_SUITE, splitLengthPrefixed } from "../../protocol/index.ts";
+import { decodeWhole } from "./bytes.ts";
+import { GroupError, type LeafKeys } from "./seam.ts";
+
+export const DAY = 86_400;
+
+export const KEY_PACKAGE_DAYS = 90;
+
+export const LONGEST_LIFETIME = BigInt((KEY_PACKAGE_DAYS + 1) * DAY);
+
+export function readKeyPackage(bytes: Uint8Array): KeyPackage {
+  const message = decodeWhole(bytes);
+  if (message?.wireformat !== "mls_key_package") throw new GroupError("malformed key package");
+  if (message.keyPackage.cipherSuite !== CIPHER_SUITE) throw new GroupError("key package of another cipher suite");
+  return message.keyPackage;
+}
+
+/** Whether a key package that was made at `made` may be used at `now`, with a day for clocks to differ. Unix milliseconds. */
+export function isInLifetime(made: number, now: number): boolean {
+  return now >= made - DAY * 1_000 && now < made + (KEY_PACKAGE_DAYS - 2) * DAY * 1_000;
+}
+
+/** RFC 9420, section 7.2: now within the lifetime, and its length bounded. The library checks the first only. */
+export function checkLifetime(keyPackage: KeyPackage, now: number): void {
+  const { notBefore, notAfter } = keyPackage.leafNode.lifetime;
+  const seconds = BigInt(Math.floor(now / 1000));
+  if (notAfter - notBefore > LONGEST_LIFETIME) throw new GroupError("key package lives too long");
+  if (seconds < notBefore || seconds > notAfter) throw new GroupError("key package is out of its lifetime");
+}
+
+export function privatePackage(secret: Uint8Array, leaf: LeafKeys) {
+  const [, init, hpke] = splitLengthPrefixed(secret) ?? [];
+  if (init === undefined || hpke === undefined) throw new GroupError("malformed key package secret");
+  return { initPrivateKey: init, hpkePrivateKey: hpke, signaturePrivateKey: leaf.privateKey };
+}
