@@ -15,7 +15,7 @@ export type { MessageState } from "./records/tables.ts";
 export { type MessageStatus, type Sent } from "./agent/sent.ts";
 export type { Wait } from "./agent/waiting.ts";
 export type { CryptoProvider } from "./crypto/primitives.ts";
-export { GroupCrypto } from "./crypto/group.ts";
+export { GroupCrypto } from "./crypto/mls/group.ts";
 export { AgentError, type ErrorCode, localErrors } from "./errors.ts";
 export { MemoryFolder, MemoryStore } from "./store/memory.ts";
 export type {

@@ -1,7 +1,7 @@
 // [P-8.4] of docs/protocol.md.
 
 import { expect, test } from "vitest";
-import { GroupCrypto } from "../../sdk/src/crypto/group.ts";
+import { GroupCrypto } from "../../sdk/src/crypto/mls/group.ts";
 import { createDevice } from "../../sdk/src/crypto/identity.ts";
 import { nodeCryptoProvider } from "../../sdk/src/node/provider.ts";
 import { createRelay } from "../src/index.ts";

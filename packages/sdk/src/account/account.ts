@@ -1,4 +1,4 @@
-import type { GroupCrypto } from "../crypto/group.ts";
+import type { GroupCrypto } from "../crypto/mls/group.ts";
 import type { KeyPackagePair } from "../crypto/mls/seam.ts";
 import { createDevice, type Identity, verifyCertificate } from "../crypto/identity.ts";
 import { AgentError } from "../errors.ts";

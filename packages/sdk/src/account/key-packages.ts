@@ -1,4 +1,4 @@
-import type { GroupCrypto } from "../crypto/group.ts";
+import type { GroupCrypto } from "../crypto/mls/group.ts";
 import { isInLifetime } from "../crypto/mls/key-package.ts";
 import type { KeyPackagePair } from "../crypto/mls/seam.ts";
 import { toBase64 } from "../protocol/index.ts";

@@ -1,4 +1,4 @@
-import type { GroupCrypto } from "../crypto/group.ts";
+import type { GroupCrypto } from "../crypto/mls/group.ts";
 import { createDevice, type Device } from "../crypto/identity.ts";
 import { AgentError } from "../errors.ts";
 import type { ClientStore, WriteTransaction } from "../store/store.ts";

@@ -1,4 +1,4 @@
-import type { GroupCrypto } from "../crypto/group.ts";
+import type { GroupCrypto } from "../crypto/mls/group.ts";
 import { fingerprint, formatFingerprint, verifyCertificate } from "../crypto/identity.ts";
 import { AgentError } from "../errors.ts";
 import { type DeviceCertificate, fromBase64, toBase64, usernameKey } from "../protocol/index.ts";

@@ -1,5 +1,5 @@
 import { largestBody } from "../crypto/content.ts";
-import type { GroupCrypto } from "../crypto/group.ts";
+import type { GroupCrypto } from "../crypto/mls/group.ts";
 import { fingerprint, formatFingerprint } from "../crypto/identity.ts";
 import { AgentError } from "../errors.ts";
 import { usernameKey } from "../protocol/index.ts";

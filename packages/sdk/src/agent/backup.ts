@@ -1,6 +1,6 @@
 /** What makes an agent itself: its identity, and whom it has pinned. Never a device's keys, and never a ratchet. */
 import type { CryptoProvider } from "../crypto/primitives.ts";
-import { GroupCrypto } from "../crypto/group.ts";
+import { GroupCrypto } from "../crypto/mls/group.ts";
 import { createDevice } from "../crypto/identity.ts";
 import { AgentError } from "../errors.ts";
 import { fromBase64, Id, isBase64, Username, usernameKey } from "../protocol/index.ts";

@@ -1,5 +1,5 @@
 import type { CryptoProvider } from "../crypto/primitives.ts";
-import { GroupCrypto } from "../crypto/group.ts";
+import { GroupCrypto } from "../crypto/mls/group.ts";
 import { AgentError } from "../errors.ts";
 import { Username, usernameObjection } from "../protocol/index.ts";
 import type { ClientStore, LinkLock } from "../store/store.ts";

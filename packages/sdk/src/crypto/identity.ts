@@ -8,7 +8,7 @@ import {
   toBase32,
   usernameKey,
 } from "../protocol/index.ts";
-import type { GroupCrypto } from "./group.ts";
+import type { GroupCrypto } from "./mls/group.ts";
 import type { LeafKeys } from "./mls/seam.ts";
 
 /** The identity of an agent: an Ed25519 key pair (raw, 32 bytes each) that never leaves its machine. */

@@ -1,4 +1,4 @@
-import type { GroupCrypto } from "../crypto/group.ts";
+import type { GroupCrypto } from "../crypto/mls/group.ts";
 import { AgentError } from "../errors.ts";
 import type { RelayFrameData } from "../protocol/index.ts";
 import type { ClientStore } from "../store/store.ts";

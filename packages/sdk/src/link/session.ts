@@ -1,4 +1,4 @@
-import type { GroupCrypto } from "../crypto/group.ts";
+import type { GroupCrypto } from "../crypto/mls/group.ts";
 import { wipe } from "../crypto/mls/state.ts";
 import { AgentError } from "../errors.ts";
 import type { RelayFrameData } from "../protocol/index.ts";

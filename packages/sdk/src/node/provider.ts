@@ -18,7 +18,7 @@ import {
   timingSafeEqual,
   verify,
 } from "node:crypto";
-import { defaultCryptoProvider } from "../crypto/group.ts";
+import { defaultCryptoProvider } from "../crypto/mls/group.ts";
 import type { CryptoProvider, Hpke } from "../crypto/primitives.ts";
 
 // DER prefixes of raw Ed25519 keys (RFC 8410): PKCS #8 before a seed, SubjectPublicKeyInfo before a public key.

@@ -1,6 +1,6 @@
 import { epochOf } from "../crypto/mls/state.ts";
 import type { Group } from "../crypto/mls/seam.ts";
-import type { GroupCrypto } from "../crypto/group.ts";
+import type { GroupCrypto } from "../crypto/mls/group.ts";
 import { fingerprint } from "../crypto/identity.ts";
 import { fromBase64 } from "../protocol/index.ts";
 import type { WriteTransaction } from "../store/store.ts";

@@ -17,7 +17,7 @@ import { createConfirmationTag, createContentCommitSignature } from "ts-mls/fram
 import { decodeKeyPackage } from "ts-mls/keyPackage.js";
 import { initializeEpoch } from "ts-mls/keySchedule.js";
 import { protect } from "ts-mls/messageProtection.js";
-import type { GroupCrypto } from "../../src/crypto/group.ts";
+import type { GroupCrypto } from "../../src/crypto/mls/group.ts";
 import type { LeafKeys } from "../../src/crypto/mls/seam.ts";
 import { splitLengthPrefixed, utf8 } from "../../src/protocol/index.ts";
 import { groupId, newLeaf, now, type Side } from "./pair.ts";

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { beforeAll, describe, expect, it } from "vitest";
-import { GroupCrypto } from "../../src/crypto/group.ts";
+import { GroupCrypto } from "../../src/crypto/mls/group.ts";
 import {
   createDevice,
   type Device,

@@ -1,7 +1,7 @@
 import type { CryptoProvider } from "../../src/crypto/primitives.ts";
 import type { KeyPackagePair, LeafKeys, Opened } from "../../src/crypto/mls/seam.ts";
 import type { Group } from "../../src/crypto/mls/seam.ts";
-import { GroupCrypto } from "../../src/crypto/group.ts";
+import { GroupCrypto } from "../../src/crypto/mls/group.ts";
 import { nodeCryptoProvider } from "../../src/node/provider.ts";
 import { utf8 } from "../../src/protocol/index.ts";
 

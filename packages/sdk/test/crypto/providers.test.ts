@@ -1,7 +1,7 @@
 import { getCiphersuiteFromName } from "ts-mls";
 import { describe, expect, it } from "vitest";
 import type { CryptoProvider } from "../../src/crypto/primitives.ts";
-import { defaultCryptoProvider } from "../../src/crypto/group.ts";
+import { defaultCryptoProvider } from "../../src/crypto/mls/group.ts";
 import { nodeCryptoProvider } from "../../src/node/provider.ts";
 import { CIPHER_SUITE } from "../../src/protocol/index.ts";
 import { Random, seed } from "../random.ts";

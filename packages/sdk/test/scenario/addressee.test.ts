@@ -1,6 +1,6 @@
 /** To whom a message was written stands in its row: whoever has the name later gets none of it, and has no say on it. */
 import { expect, onTestFinished, test, vi } from "vitest";
-import { GroupCrypto } from "../../src/crypto/group.ts";
+import { GroupCrypto } from "../../src/crypto/mls/group.ts";
 import { type OutcomeRecord } from "../../src/records/tables.ts";
 import { owed } from "../../src/records/owed.ts";
 import { pad } from "../../src/records/records.ts";

@@ -1,5 +1,5 @@
 import { verifyCertificate } from "../../src/crypto/identity.ts";
-import { GroupCrypto } from "../../src/crypto/group.ts";
+import { GroupCrypto } from "../../src/crypto/mls/group.ts";
 import { nodeCryptoProvider } from "../../src/node/provider.ts";
 import { readAccount } from "../../src/records/own-account.ts";
 import { fromBase64 } from "../../src/protocol/index.ts";

@@ -12,7 +12,7 @@ import {
 } from "ts-mls";
 import { defaultClientConfig } from "ts-mls/clientConfig.js";
 import { readAccount } from "../../src/records/own-account.ts";
-import { GroupCrypto } from "../../src/crypto/group.ts";
+import { GroupCrypto } from "../../src/crypto/mls/group.ts";
 import { createDevice } from "../../src/crypto/identity.ts";
 import { nodeCryptoProvider } from "../../src/node/provider.ts";
 import { CIPHER_SUITE, fromBase64, toBase64 } from "../../src/protocol/index.ts";

@@ -2,7 +2,7 @@ import { readAccount } from "../../src/records/own-account.ts";
 import { list } from "../../src/records/records.ts";
 import { authenticatedData, encodeContent, type Header } from "../../src/crypto/content.ts";
 import type { Group } from "../../src/crypto/mls/seam.ts";
-import { GroupCrypto } from "../../src/crypto/group.ts";
+import { GroupCrypto } from "../../src/crypto/mls/group.ts";
 import { nodeCryptoProvider } from "../../src/node/provider.ts";
 import { toBase64 } from "../../src/protocol/index.ts";
 import type { Frame } from "./proxy.ts";

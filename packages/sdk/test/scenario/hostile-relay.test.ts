@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { GroupCrypto } from "../../src/crypto/group.ts";
+import { GroupCrypto } from "../../src/crypto/mls/group.ts";
 import { createDevice } from "../../src/crypto/identity.ts";
 import { nodeCryptoProvider } from "../../src/node/provider.ts";
 import { fromBase64, toBase64 } from "../../src/protocol/index.ts";

@@ -1,7 +1,7 @@
 /** Records on which a turn fails by itself: each is set aside alone, and the link goes on. */
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
 import type { Agent } from "../../src/agent/agent.ts";
-import { GroupCrypto } from "../../src/crypto/group.ts";
+import { GroupCrypto } from "../../src/crypto/mls/group.ts";
 import { AgentError } from "../../src/errors.ts";
 import { MemoryFolder, MemoryStore } from "../../src/store/memory.ts";
 import { owed } from "../../src/records/owed.ts";

@@ -2,7 +2,7 @@
 import { cpSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import type { Agent } from "../../src/agent/agent.ts";
-import { GroupCrypto } from "../../src/crypto/group.ts";
+import { GroupCrypto } from "../../src/crypto/mls/group.ts";
 import { verifyCertificate } from "../../src/crypto/identity.ts";
 import { nodeCryptoProvider } from "../../src/node/provider.ts";
 import { encodeCertificate, fromBase64, toBase64 } from "../../src/protocol/index.ts";

@@ -1,6 +1,6 @@
 import { readAccount } from "../../src/records/own-account.ts";
 import { Cache, Turn } from "../../src/turn/turn.ts";
-import { GroupCrypto } from "../../src/crypto/group.ts";
+import { GroupCrypto } from "../../src/crypto/mls/group.ts";
 import { nodeCryptoProvider } from "../../src/node/provider.ts";
 import type { ClientStore, WriteTransaction } from "../../src/store/store.ts";
 

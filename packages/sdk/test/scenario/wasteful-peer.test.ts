@@ -3,7 +3,7 @@ import { expect, onTestFinished, test, vi } from "vitest";
 import { readAccount } from "../../src/records/own-account.ts";
 import { authenticatedData } from "../../src/crypto/content.ts";
 import { EPOCH_MESSAGES } from "../../src/crypto/mls/seam.ts";
-import { GroupCrypto } from "../../src/crypto/group.ts";
+import { GroupCrypto } from "../../src/crypto/mls/group.ts";
 import { nodeCryptoProvider } from "../../src/node/provider.ts";
 import { toBase64, utf8 } from "../../src/protocol/index.ts";
 import type { Frame } from "./proxy.ts";

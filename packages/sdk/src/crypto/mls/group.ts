@@ -26,9 +26,9 @@ import {
 import { addHistoricalReceiverData } from "ts-mls/clientState.js";
 import { makeKeyPackageRef } from "ts-mls/keyPackage.js";
 import { decryptSenderData } from "ts-mls/privateMessage.js";
-import { CIPHER_SUITE, equal, lengthPrefixed, splitLengthPrefixed } from "../protocol/index.ts";
-import type { CryptoProvider, Primitives } from "./primitives.ts";
-import { decodeWhole, hex, readPrivateMessage } from "./mls/bytes.ts";
+import { CIPHER_SUITE, equal, lengthPrefixed, splitLengthPrefixed } from "../../protocol/index.ts";
+import type { CryptoProvider, Primitives } from "../primitives.ts";
+import { decodeWhole, hex, readPrivateMessage } from "./bytes.ts";
 import {
   checkLifetime,
   DAY,
@@ -36,7 +36,7 @@ import {
   LONGEST_LIFETIME,
   privatePackage,
   readKeyPackage,
-} from "./mls/key-package.ts";
+} from "./key-package.ts";
 import {
   type Authenticate,
   EPOCH_MESSAGES,
@@ -45,8 +45,8 @@ import {
   type KeyPackagePair,
   type LeafKeys,
   type Opened,
-} from "./mls/seam.ts";
-import { checkTwoLeaves, leavesOf, ownNodeIndex, secretTreeOf, stateOf } from "./mls/state.ts";
+} from "./seam.ts";
+import { checkTwoLeaves, leavesOf, ownNodeIndex, secretTreeOf, stateOf } from "./state.ts";
 
 /** The library's own. */
 export const defaultCryptoProvider: CryptoProvider = libraryProvider;
