@@ -281,5 +281,3 @@ test("a command that has commands of its own lists where none is named, and refu
   }
   expect((await world.cli("outbox --all")).exit).toBe(0);
 });
-
-/** A port that nothing listens on. */

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { createWorld } from "./world.ts";
 
+/** A port that nothing listens on. */
 const NOWHERE = "ws://127.0.0.1:1";
 const FINGERPRINT = /^[A-Z2-7]{4}( [A-Z2-7]{4}){12}$/;
 
