@@ -37,6 +37,8 @@ const ENVELOPE = 128;
 /** An admitted commit is applied when our mailbox has been quiet for so long, even if its mark was never reached. */
 const QUIET_MS = 10_000;
 
+/** A mailbox in which something waits is pushed from at once, and on with each acknowledgement. Milliseconds. */
+const SILENT_MS = 3_000;
 /** How long a receipt waits whose contact has wasted much. */
 const PUT_OFF_MS = 500;
 
@@ -126,9 +128,16 @@ export class Session {
     return this.#flight.sends.size + openings.length;
   }
 
-  /** Whether everything that waited when this session began has been processed. */
+  /**
+   * Whether everything that waited when this session began has been processed. What has expired meanwhile never comes: a mailbox
+   * that is silent for so long has given all.
+   */
   get current(): boolean {
-    return this.#account.relay.position >= this.#highWater;
+    return this.#account.relay.position >= this.#highWater || this.#silentFor >= SILENT_MS;
+  }
+
+  get #silentFor(): number {
+    return this.#arrivals.waiting > 0 ? 0 : performance.now() - this.#heardAt;
   }
 
   /** Resolves when nothing goes on beside the turns any more. */
@@ -227,9 +236,19 @@ export class Session {
     // Receipts that were put off until some of the waste of their contact is forgiven.
     const putOff = this.#cache.reporting.size > 0 ? PUT_OFF_MS : Infinity;
     const keys = this.#keys.dueAt;
+    const current = this.current ? Infinity : SILENT_MS - this.#silentFor;
     return Math.max(
       1,
-      Math.min(this.#sweepAfter, this.#expiresAt - Date.now(), resume - now, receipts - now, keys - now, quiet, putOff),
+      Math.min(
+        this.#sweepAfter,
+        this.#expiresAt - Date.now(),
+        resume - now,
+        receipts - now,
+        keys - now,
+        quiet,
+        putOff,
+        current,
+      ),
     );
   }
 

@@ -68,7 +68,11 @@ export function mailTable(
   const deleteUpTo = db.prepare("DELETE FROM entries WHERE mailbox = ? AND seq <= ?");
   const deleteOne = db.prepare("DELETE FROM entries WHERE seq = ?");
   const exists = db.prepare("SELECT 1 FROM entries WHERE seq = ?");
-  const highest = db.prepare("SELECT max(seq) AS seq FROM entries WHERE mailbox = ?");
+  // What has expired is pushed to nobody: whoever waited for it would wait for ever.
+  const highest = db.prepare(
+    "SELECT seq FROM entries WHERE mailbox = ? AND (expires_at IS NULL OR expires_at > ?) ORDER BY seq DESC LIMIT 1",
+  );
+  const any = db.prepare("SELECT 1 FROM entries WHERE mailbox = ? LIMIT 1");
   const sums = db.prepare(
     `SELECT kind, sender, stranger, address, count(*) AS messages, sum(bytes) AS bytes FROM entries
       WHERE mailbox = ? GROUP BY kind, sender, stranger, address`,
@@ -218,7 +222,11 @@ export function mailTable(
     },
 
     highWater(mailbox: number): number {
-      return (highest.get(mailbox) as { seq: number | null }).seq ?? 0;
+      return (highest.get(mailbox, clock()) as { seq: number } | undefined)?.seq ?? 0;
+    },
+
+    isEmpty(mailbox: number): boolean {
+      return any.get(mailbox) === undefined;
     },
 
     waitingForUnknown(sender: string): number {

@@ -42,7 +42,7 @@ export function sweeper(
   let unnoticed = 0;
   function drop(row: SweptRow, status: NonNullable<Entry["status"]>, reason: string): void {
     mail.remove(row);
-    if (accounts.isUnknown(row.mailbox) && mail.highWater(row.mailbox) === 0) accounts.forgetMailbox(row.mailbox);
+    if (accounts.isUnknown(row.mailbox) && mail.isEmpty(row.mailbox)) accounts.forgetMailbox(row.mailbox);
     const sender = accounts.find(row.sender);
     if (row.kind !== "application" || sender?.kind !== "key") return;
     // Of what it has sent itself.

@@ -74,6 +74,17 @@ const cases: Record<string, StoreCase["run"]> = {
     assert.ok((await world.store.highWater(alice.mailbox)) > before);
   },
 
+  async "the highest position of a mailbox is that of an entry that may still be pushed"(open) {
+    await using world = new StoreWorld(open);
+    const alice = await world.token("alice");
+    await world.send(alice, "alice");
+    const before = await world.store.highWater(alice.mailbox);
+    await world.send(alice, "alice", { expiresAt: world.now + 1_000 });
+    assert.ok((await world.store.highWater(alice.mailbox)) > before);
+    world.now += 2_000;
+    assert.equal(await world.store.highWater(alice.mailbox), before);
+  },
+
   async "what is received soon is gone for whoever asks next"(open) {
     await using world = new StoreWorld(open);
     const alice = await world.token("alice");
