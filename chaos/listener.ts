@@ -17,7 +17,7 @@ process.once("SIGTERM", () => ending.abort());
 
 try {
   for await (const message of agent.messages({ share: manner === "share", signal: ending.signal })) {
-    const { id, from, body } = message;
+    const { peerId: id, from, body } = message;
     if (!from.startsWith(AGENTS)) {
       await patiently(() => message.handled());
       continue;

@@ -178,6 +178,8 @@ describe("the public face is exactly this list", () => {
   ];
   const mainTypes = [
     "Alert",
+    "AskOptions",
+    "Asked",
     "Check",
     "ClientStore",
     "Contact",
@@ -198,8 +200,10 @@ describe("the public face is exactly this list", () => {
     "MessageState",
     "MessageStatus",
     "OpenAgentOptions",
+    "Question",
     "Range",
     "ReadTransaction",
+    "Reply",
     "SendOptions",
     "Sent",
     "Socket",

@@ -2,8 +2,8 @@ import { largestBody } from "../crypto/content.ts";
 import type { GroupCrypto } from "../crypto/mls/group.ts";
 import { fingerprint, formatFingerprint } from "../crypto/identity.ts";
 import { AgentError } from "../errors.ts";
-import { usernameKey } from "../protocol/index.ts";
-import type { ClientStore } from "../store/store.ts";
+import { usernameKey, utf8 } from "../protocol/index.ts";
+import type { ClientStore, WriteTransaction } from "../store/store.ts";
 import { AddressBook, type Contact } from "./address-book.ts";
 import { parseAddress, parseName } from "./address.ts";
 import { followAlerts } from "../trust/alerts.ts";
@@ -17,13 +17,24 @@ import { handleAll, type HandleOptions, type Handler } from "./handle.ts";
 import { leave, type LeaveOptions } from "./leave.ts";
 import { Link } from "../link/link.ts";
 import { listen, type ListenOptions } from "./listen.ts";
-import { type InboxEntry, type IncomingMessage, readMessage, retryMessage, settleMessage } from "./message.ts";
+import {
+  type InboxEntry,
+  type IncomingMessage,
+  type Message,
+  readEntry,
+  retryMessage,
+  rowByLocalId,
+  settleMessage,
+  settleWith,
+} from "./message.ts";
 import { rowById } from "../records/outbox-records.ts";
 import { Outbox } from "./outbox.ts";
 import type { Account } from "../records/own-account.ts";
 import { list } from "../records/records.ts";
+import { ASK_MS, type AskOptions, Asked, findQuestion, listQuestions, type Question } from "./questions.ts";
+import { idMeantBy } from "./short-ids.ts";
 import { isStop, type MessageStatus, Sent, toStatus } from "./sent.ts";
-import type { AlertRecord, OutboxRecord } from "../records/tables.ts";
+import type { AlertRecord, InboxRecord, OutboxRecord } from "../records/tables.ts";
 import { type Wait, waitFor } from "./waiting.ts";
 
 /** What happened that the owner should know: a changed key, a lost message, a relay that contradicts itself. */
@@ -37,6 +48,9 @@ export interface LinkEvent {
   error?: AgentError;
 }
 
+/** However long it takes, whoever is in a hurry has a signal. Milliseconds. */
+const ONCE_MS = 86_400_000;
+
 /** An agent: sends and receives end-to-end encrypted messages. Everything it is given is on disk before it answers. */
 export class Agent implements AsyncDisposable {
   readonly username: string;
@@ -46,6 +60,7 @@ export class Agent implements AsyncDisposable {
   readonly outbox: Outbox;
   readonly deadLetters: DeadLetters;
   readonly #store: ClientStore;
+  readonly #crypto: GroupCrypto;
   readonly #account: Account;
   readonly #link: Link;
   readonly #transport: Transport;
@@ -61,6 +76,7 @@ export class Agent implements AsyncDisposable {
     transport: Transport,
   ) {
     this.#store = store;
+    this.#crypto = crypto;
     this.#account = account;
     this.username = account.identity.username;
     this.fingerprint = formatFingerprint(plainFingerprint);
@@ -96,7 +112,8 @@ export class Agent implements AsyncDisposable {
 
   async #send(letter: Letter): Promise<Sent> {
     await this.#link.begin();
-    const put = () => this.#withLink(enqueue(this.#store, this.#book, usernameKey(this.username), letter));
+    const own = usernameKey(this.username);
+    const put = () => this.#withLink(this.#store.write((tx) => enqueue(tx, this.#book, own, letter)));
     const row = await put().catch(async (error: unknown) => {
       if (!isStop(error)) throw error;
       await this.#book.findAgain(parseAddress(letter.to).username);
@@ -113,24 +130,81 @@ export class Agent implements AsyncDisposable {
   async *messages(options: ListenOptions = {}): AsyncGenerator<IncomingMessage, void, undefined> {
     check("listen", options, "options");
     await this.#link.begin();
+    if (options.once === true) await this.sync({ timeout: ONCE_MS, signal: options.signal });
     for await (const { row, message } of listen(this.#store, this.#link, this.username, options))
-      yield {
-        ...message,
-        reply: (body, more) => {
-          const thread = row.thread === undefined ? {} : { thread: row.thread };
-          const options = { replyTo: row.id, ...thread, ...more };
-          return this.#send({ to: row.from, body, options, identityKey: row.identity_key });
-        },
-        handled: () => this.#withLink(settleMessage(this.#store, row.seq)),
-        failed: async (reason) => {
-          check("text", { text: reason }, "reason");
-          await this.#withLink(settleMessage(this.#store, row.seq, reason));
-        },
-        retry: async (reason, delay) => {
-          check("retry", { reason, delay });
-          await retryMessage(this.#store, row.seq, reason, delay);
-        },
-      };
+      yield { ...message, ...this.#handles(row) };
+  }
+
+  /** One message of the inbox, whoever listens. @throws AgentError unknown_message */
+  async message(id: string): Promise<IncomingMessage & InboxEntry> {
+    check("text", { text: id }, "message id");
+    await this.#link.begin();
+    const { row, entry } = await this.#store.read(async (tx) => {
+      const row = await rowByLocalId(tx, id);
+      return { row, entry: await readEntry(tx, row, this.username) };
+    });
+    return { ...entry, ...this.#handles(row) };
+  }
+
+  #handles(row: InboxRecord): Omit<IncomingMessage, keyof Message> {
+    const letter = (body: Letter["body"], more: SendOptions = {}): Letter => {
+      const thread = row.thread === undefined ? {} : { thread: row.thread };
+      return { to: row.from, body, options: { replyTo: row.id, ...thread, ...more }, identityKey: row.identity_key };
+    };
+    return {
+      reply: (body, more) => this.#send(letter(body, more)),
+      handled: async (reply) => {
+        if (reply === undefined) return this.#withLink(settleMessage(this.#store, row.seq));
+        // Its own id says which question it answers: it is the same at each attempt.
+        const messageId = (await this.#crypto.digest(utf8(`reply ${row.from}/${row.id}`))).slice(0, 32);
+        const answer = letter(reply.body, { messageId, ...reply.options });
+        return this.#withLink(settleWith(this.#store, row.seq, (tx) => this.#enqueueOnce(tx, answer)));
+      },
+      failed: async (reason) => {
+        check("text", { text: reason }, "reason");
+        await this.#withLink(settleMessage(this.#store, row.seq, reason));
+      },
+      retry: async (reason, delay) => {
+        check("retry", { reason, delay });
+        await retryMessage(this.#store, row.seq, reason, delay);
+      },
+    };
+  }
+
+  async #enqueueOnce(tx: WriteTransaction, letter: Letter): Promise<void> {
+    if ((await tx.get(`out-id/${letter.options.messageId}`)) !== undefined) return;
+    await enqueue(tx, this.#book, usernameKey(this.username), letter);
+    this.#link.start();
+  }
+
+  /**
+   * Sends a question, and waits for its reply, which counts as handled then. A process that dies meanwhile loses nothing:
+   * see {@link asked}.
+   * @throws AgentError as {@link send}; expired, refused, failed: no reply will come
+   */
+  async ask(to: string, body: string | Uint8Array, options: AskOptions = {}): Promise<Message> {
+    const { signal } = options;
+    return (await this.question(to, body, options)).reply(signal === undefined ? {} : { signal });
+  }
+
+  /** The same in two steps: the question is on disk when this resolves, and its reply is waited for as one likes. */
+  async question(to: string, body: string | Uint8Array, options: AskOptions = {}): Promise<Asked> {
+    const { timeout = ASK_MS, signal: _signal, ...more } = options;
+    check("ask", { timeout }, "options");
+    const { id } = await this.#send({ to, body, options: { ...more, expiresIn: timeout }, expectsReply: true });
+    return this.asked(id);
+  }
+
+  /** A question that this agent has asked, in whatever process. @throws AgentError unknown_message, usage */
+  async asked(id: string): Promise<Asked> {
+    const record = await findQuestion(this.#store, id);
+    this.#link.start();
+    return new Asked(this.#store, this.#link, this.username, record);
+  }
+
+  /** What this agent has asked, and what came of it, oldest first. */
+  questions(): Promise<Question[]> {
+    return listQuestions(this.#store);
   }
 
   /**
@@ -168,14 +242,18 @@ export class Agent implements AsyncDisposable {
     return this.#store.read(async (tx) => {
       const entries: InboxEntry[] = [];
       const rows = await list(tx, "in/", last === undefined ? {} : { reverse: true, limit: last });
-      for (const row of rows.toSorted((a, b) => a.seq - b.seq))
-        entries.push({
-          ...(await readMessage(tx, row, this.username)),
-          state: row.state,
-          ...(row.reason === undefined ? {} : { reason: row.reason }),
-        });
+      for (const row of rows.toSorted((a, b) => a.seq - b.seq)) entries.push(await readEntry(tx, row, this.username));
       return entries;
     });
+  }
+
+  /** The id of a message in the inbox by its beginning. @throws AgentError usage if it is the beginning of several */
+  async inboxId(typed: string): Promise<string> {
+    const ids = await this.#store.read((tx) => tx.list({ prefix: "in-id/" }));
+    return idMeantBy(
+      typed,
+      ids.map(([key]) => key.slice("in-id/".length)),
+    );
   }
 
   /** Messages that have come and wait for a handler. */

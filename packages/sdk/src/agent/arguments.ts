@@ -1,4 +1,5 @@
 /** Arguments of the SDK's callers: the one edge where they are checked. Inside, types are trusted. */
+import { Headers } from "../crypto/content.ts";
 import { AgentError } from "../errors.ts";
 
 import * as z from "zod/mini";
@@ -18,7 +19,13 @@ const waiting = {
   timeout: optional(z.number().check(z.nonnegative(), z.maximum(LONGEST_MS))),
   signal: optional(Signal),
 };
-const listening = { share: optional(z.boolean()), from: optional(Text), signal: optional(Signal) };
+const listening = {
+  share: optional(z.boolean()),
+  ordered: optional(z.boolean()),
+  once: optional(z.boolean()),
+  from: optional(Text),
+  signal: optional(Signal),
+};
 
 /** Each kind of argument: its shape, and by the name of what is wrong in it what would be right. */
 const kinds = {
@@ -31,9 +38,11 @@ const kinds = {
     contentType: optional(matching(/^[\x20-\x7e]{1,128}$/)),
     replyTo: optional(matching(/^[A-Za-z0-9_-]{1,64}$/)),
     thread: optional(matching(/^[\x20-\x7e]{1,64}$/)),
+    headers: optional(Headers),
     expiresIn: optional(Millis.check(z.positive())),
     messageId: optional(matching(/^(?!.*--[1-9]$)[A-Za-z0-9_-]{1,60}$/)),
   }),
+  ask: z.object({ timeout: Millis.check(z.positive()) }),
   wait: z.object(waiting),
   leave: z.object({ ...waiting, release: optional(z.boolean()) }),
   listen: z.object(listening),
@@ -57,6 +66,8 @@ const HINTS: Record<string, string> = {
   contentType: "1 to 128 printable ASCII characters",
   replyTo: "the id of a message: 1 to 64 of A-Za-z0-9_-",
   thread: "1 to 64 printable ASCII characters",
+  headers:
+    "an object of 16 strings at most, 2048 bytes as JSON: keys of A-Za-z0-9_.-, values without control characters",
   expiresIn: `${MILLIS}, from now on, at least 1`,
   messageId: "1 to 60 of A-Za-z0-9_-, not ending in two dashes and a digit, which names repeats of a message",
   timeout: "milliseconds from 0, 100 years at most",

@@ -2,7 +2,7 @@
 import type { ClientStore, ReadTransaction } from "../store/store.ts";
 import { watchClock } from "../records/clock.ts";
 import { AHEAD, endIfLate, notBefore } from "./message.ts";
-import { find, get, pad, put } from "../records/records.ts";
+import { find, get, pad, put, rowsUnder } from "../records/records.ts";
 import type { InboxRecord } from "../records/tables.ts";
 
 /** How long a claim holds that is not renewed. Milliseconds. */
@@ -123,24 +123,47 @@ export class WaitWatch {
   }
 }
 
+/** Rows that are looked at for one whose sender is not busy. */
+const PASSED = 1_000;
+
+/** The first message that is free, and before which its sender has none that is not handled. @returns its place, or when to look again */
+async function firstInOrder(tx: ReadTransaction, look: Look, watch: WaitWatch): Promise<string | number> {
+  const busy = new Set<string>();
+  let next = Infinity;
+  let passed = 0;
+  for await (const [key] of rowsUnder(tx, "unhandled/")) {
+    const seq = key.slice("unhandled/".length);
+    const row = await look(seq);
+    if (row !== undefined && !busy.has(row.from)) {
+      const at = watch.freeAt(row);
+      if (at <= Date.now()) return seq;
+      busy.add(row.from);
+      next = Math.min(next, at);
+    } else if ((passed += 1) > PASSED) break;
+  }
+  return next;
+}
+
+/** What a listener takes. `ordered`: nothing of a sender before what that one has sent earlier. */
+export interface Wanted {
+  is: (row: InboxRecord) => boolean;
+  ordered: boolean;
+}
+
 /** A message to work on, or when to look again if nothing happens before (Unix ms). */
 export type Claimed = { row: InboxRecord } | { until: number };
 
 /** Claims the oldest unhandled message that nobody works on, and whose time has come. */
-export async function claimNext(
-  store: ClientStore,
-  by: string,
-  wanted: (row: InboxRecord) => boolean,
-  watch: WaitWatch,
-): Promise<Claimed> {
+export async function claimNext(store: ClientStore, by: string, wanted: Wanted, watch: WaitWatch): Promise<Claimed> {
   for (;;) {
     // Looked for without keeping others from writing.
-    const seen = await store.read((tx) =>
-      watch.find(tx, async (seq) => {
+    const seen = await store.read((tx) => {
+      const look: Look = async (seq) => {
         const row = await find(tx, "in/", seq);
-        return row !== undefined && wanted(row) ? row : undefined;
-      }),
-    );
+        return row !== undefined && wanted.is(row) ? row : undefined;
+      };
+      return wanted.ordered ? firstInOrder(tx, look, watch) : watch.find(tx, look);
+    });
     if (typeof seen === "number") return { until: seen };
     const row = await store.write(async (tx) => {
       const found = await get(tx, "in/", seen);

@@ -37,7 +37,7 @@ export class DeadLetters {
   async idOf(typed: string): Promise<string> {
     const ids = await this.#store.read(async (tx) => {
       const found: string[] = [];
-      for await (const { id } of rows(tx)) found.push(id);
+      for await (const { local_id } of rows(tx)) found.push(local_id);
       return found;
     });
     return idMeantBy(typed, ids);
@@ -82,7 +82,7 @@ async function* rows(tx: ReadTransaction): AsyncGenerator<InboxRecord> {
 
 async function find(tx: ReadTransaction, id: string): Promise<InboxRecord> {
   check("text", { text: id }, "message id");
-  for await (const row of rows(tx)) if (row.id === id) return row;
+  for await (const row of rows(tx)) if (row.local_id === id) return row;
   throw new AgentError("unknown_message", `no message ${id} is among the dead letters`, {
     hint: "aimessage dead list shows them",
   });

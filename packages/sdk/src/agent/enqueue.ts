@@ -1,7 +1,7 @@
 import { largestBody } from "../crypto/content.ts";
 import { AgentError } from "../errors.ts";
 import { randomId, utf8 } from "../protocol/index.ts";
-import type { ClientStore } from "../store/store.ts";
+import type { WriteTransaction } from "../store/store.ts";
 import type { AddressBook } from "./address-book.ts";
 import { parseAddress } from "./address.ts";
 import { check } from "./arguments.ts";
@@ -17,6 +17,8 @@ export interface SendOptions {
   /** Id of the message that this one answers. */
   replyTo?: string;
   thread?: string;
+  /** A small map for frameworks, encrypted as the body is: 16 keys at most, 2,048 bytes as JSON. */
+  headers?: Record<string, string>;
   /** Whole milliseconds after which it is not handled any more; at most what the relay keeps messages for. */
   expiresIn?: number;
   /** An id of one's own, 1 to 60 of `A-Za-z0-9_-`, not ending in `--` and a digit, unique among this agent's messages. */
@@ -30,18 +32,20 @@ export interface Letter {
   options: SendOptions;
   /** It is for this identity alone, whoever has the name meanwhile. */
   identityKey?: string | undefined;
+  /** It is a question. */
+  expectsReply?: boolean;
 }
 
 /**
- * Puts a message into the outbox of the agent `own`. It is on disk when this resolves.
+ * Puts a message into the outbox of the agent `own`. It is on disk when the transaction is.
  * @throws AgentError bad_username, bad_fingerprint, message_too_large, identity_changed, device_changed,
  * fingerprint_mismatch, blocked, usage, disk_full, device_replaced
  */
 export async function enqueue(
-  store: ClientStore,
+  tx: WriteTransaction,
   book: AddressBook,
   own: string,
-  { to, body, options, identityKey }: Letter,
+  { to, body, options, identityKey, expectsReply }: Letter,
 ): Promise<OutboxRecord> {
   check("body", { body });
   check("send", options, "options");
@@ -49,66 +53,74 @@ export async function enqueue(
   if (address.username === own) throw usage("an agent cannot send to itself", "choose another recipient");
   const bytes = typeof body === "string" ? utf8(body) : body;
   const contentType = options.contentType ?? (typeof body === "string" ? "text/plain" : "application/octet-stream");
-  return store.write(async (tx) => {
-    const relay = await get(tx, "meta/relay");
-    const largest = largestBody(relay?.frame_bytes ?? 0);
-    if (relay?.stopped !== undefined)
-      throw new AgentError("device_replaced", "another device has taken this agent over");
-    if (largest > 0 && bytes.length > largest)
-      throw new AgentError(
-        "message_too_large",
-        `the message has ${bytes.length} bytes; this relay takes up to ${largest}`,
-        {
-          hint: "split it, or send a link to it",
-        },
-      );
-    const kept = relay?.mailbox_age_ms ?? Infinity;
-    if (options.expiresIn !== undefined && options.expiresIn > kept)
-      throw usage(
-        `this relay keeps no message for ${span(options.expiresIn)}`,
-        `it gives up what nobody has fetched after ${span(kept)}: choose an earlier expiry, or none`,
-      );
-    const contact = await get(tx, "contact/", address.username);
-    if (contact?.stopped !== undefined) throw stoppedError(contact.stopped, address.username);
-    if (contact?.blocked === true)
-      throw new AgentError("blocked", `${address.username} is blocked here`, {
-        hint: `aimessage contacts allow ${address.username}`,
-      });
-    const meantFor = identityKey ?? contact?.identity_key;
-    if (
-      contact !== undefined &&
-      (meantFor !== contact.identity_key || !(await book.matches(contact, address.fingerprint)))
-    )
-      throw stoppedError("fingerprint_mismatch", address.username);
-    const id = options.messageId ?? randomId();
-    if ((await tx.get(`out-id/${id}`)) !== undefined)
-      throw usage(`message id ${id} was used before`, "choose another one");
-    const now = Date.now();
-    const seq = await nextSeq(tx, "out");
-    const record: OutboxRecord = {
-      seq,
+  const relay = await get(tx, "meta/relay");
+  const largest = largestBody(relay?.frame_bytes ?? 0);
+  if (relay?.stopped !== undefined) throw new AgentError("device_replaced", "another device has taken this agent over");
+  if (largest > 0 && bytes.length > largest)
+    throw new AgentError(
+      "message_too_large",
+      `the message has ${bytes.length} bytes; this relay takes up to ${largest}`,
+      {
+        hint: "split it, or send a link to it",
+      },
+    );
+  const kept = relay?.mailbox_age_ms ?? Infinity;
+  if (options.expiresIn !== undefined && options.expiresIn > kept)
+    throw usage(
+      `this relay keeps no message for ${span(options.expiresIn)}`,
+      `it gives up what nobody has fetched after ${span(kept)}: choose an earlier expiry, or none`,
+    );
+  const contact = await get(tx, "contact/", address.username);
+  if (contact?.stopped !== undefined) throw stoppedError(contact.stopped, address.username);
+  if (contact?.blocked === true)
+    throw new AgentError("blocked", `${address.username} is blocked here`, {
+      hint: `aimessage contacts allow ${address.username}`,
+    });
+  const meantFor = identityKey ?? contact?.identity_key;
+  if (
+    contact !== undefined &&
+    (meantFor !== contact.identity_key || !(await book.matches(contact, address.fingerprint)))
+  )
+    throw stoppedError("fingerprint_mismatch", address.username);
+  const id = options.messageId ?? randomId();
+  if ((await tx.get(`out-id/${id}`)) !== undefined)
+    throw usage(`message id ${id} was used before`, "choose another one");
+  const now = Date.now();
+  const seq = await nextSeq(tx, "out");
+  const record: OutboxRecord = {
+    seq,
+    id,
+    kind: "message",
+    to: address.username,
+    content_type: contentType,
+    created_at: now,
+    updated_at: now,
+    state: "queued",
+    attempt: 0,
+    ...(address.fingerprint === undefined ? {} : { fingerprint: address.fingerprint }),
+    ...(meantFor === undefined ? {} : { identity_key: meantFor }),
+    ...(options.replyTo === undefined ? {} : { reply_to: options.replyTo }),
+    ...(options.thread === undefined ? {} : { thread: options.thread }),
+    ...(options.headers === undefined ? {} : { headers: options.headers }),
+    ...(expectsReply === true ? { expects_reply: true as const } : {}),
+    ...(options.expiresIn === undefined ? {} : { expires_at: now + options.expiresIn }),
+  };
+  await put(tx, "out/", pad(seq), record);
+  await tx.put(`out-body/${pad(seq)}`, bytes);
+  await tx.put(`out-id/${id}`, String(seq));
+  await tx.put(`queue/${address.username}/${pad(seq)}`, "");
+  await letIn(tx, address.username);
+  if (expectsReply === true)
+    await put(tx, "question/", id, {
       id,
-      kind: "message",
+      seq,
       to: address.username,
-      content_type: contentType,
-      created_at: now,
-      updated_at: now,
-      state: "queued",
-      attempt: 0,
-      ...(address.fingerprint === undefined ? {} : { fingerprint: address.fingerprint }),
-      ...(meantFor === undefined ? {} : { identity_key: meantFor }),
-      ...(options.replyTo === undefined ? {} : { reply_to: options.replyTo }),
-      ...(options.thread === undefined ? {} : { thread: options.thread }),
-      ...(options.expiresIn === undefined ? {} : { expires_at: now + options.expiresIn }),
-    };
-    await put(tx, "out/", pad(seq), record);
-    await tx.put(`out-body/${pad(seq)}`, bytes);
-    await tx.put(`out-id/${id}`, String(seq));
-    await tx.put(`queue/${address.username}/${pad(seq)}`, "");
-    await letIn(tx, address.username);
-    if (record.expires_at !== undefined) await tx.put(`expiry/${pad(record.expires_at)}/${pad(seq)}`, "");
-    return record;
-  });
+      asked_at: now,
+      deadline: record.expires_at ?? now,
+      state: "open",
+    });
+  if (record.expires_at !== undefined) await tx.put(`expiry/${pad(record.expires_at)}/${pad(seq)}`, "");
+  return record;
 }
 
 function usage(message: string, hint: string): AgentError {

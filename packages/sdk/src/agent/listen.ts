@@ -2,7 +2,7 @@ import { AgentError } from "../errors.ts";
 import { randomId } from "../protocol/index.ts";
 import type { ClientStore } from "../store/store.ts";
 import { parseName } from "./address.ts";
-import { claimNext, dropClaim, RENEW_MS, renewClaim, WaitWatch } from "./claims.ts";
+import { claimNext, dropClaim, RENEW_MS, renewClaim, WaitWatch, type Wanted } from "./claims.ts";
 import type { Link } from "../link/link.ts";
 import { type Message, nextFollowed, readMessage, startCursor } from "./message.ts";
 import type { InboxRecord } from "../records/tables.ts";
@@ -11,6 +11,10 @@ import { Changes } from "./waiting.ts";
 export interface ListenOptions {
   /** Take turns with other listeners that share; else every listener gets every message. */
   share?: boolean;
+  /** With `share`: nothing of a sender before everything is handled, or given up, that it has sent earlier. */
+  ordered?: boolean;
+  /** End when all that waited at the relay has come, and nothing of it is left that could be given out now. */
+  once?: boolean;
   /** Only messages of this sender. */
   from?: string;
   signal?: AbortSignal;
@@ -28,16 +32,20 @@ export async function* listen(
 ): AsyncGenerator<{ row: InboxRecord; message: Message }, void, undefined> {
   const { signal } = options;
   const from = options.from === undefined ? undefined : parseName(options.from);
-  const wanted = (row: InboxRecord) => from === undefined || row.from === from;
+  // A reply is for its asker.
+  const wanted = (row: InboxRecord) => row.answers === undefined && (from === undefined || row.from === from);
   const by = randomId();
-  const share = options.share === true;
+  const { share = false, ordered = false } = options;
   const changes = new Changes(store, link, signal);
   const watch = new WaitWatch(undefined, link.hasJumped);
   try {
     const cursor = await startCursor(store, link.hasJumped);
     while (signal?.aborted !== true) {
-      const next = share ? await claim(store, by, to, wanted, watch) : await nextFollowed(store, cursor, to, wanted);
+      const next = share
+        ? await claim(store, by, to, { is: wanted, ordered }, watch)
+        : await nextFollowed(store, cursor, to, wanted);
       if (next === undefined || "until" in next) {
+        if (options.once === true) return;
         if (link.state.state === "stopped") throw link.state.error;
         await changes.next(Math.min(LOOK_MS, Math.max(1, (next?.until ?? Infinity) - Date.now())));
       } else if (share) yield* whileClaimed(store, next.row, by, next.message);
@@ -51,13 +59,7 @@ export async function* listen(
   }
 }
 
-async function claim(
-  store: ClientStore,
-  by: string,
-  to: string,
-  wanted: (row: InboxRecord) => boolean,
-  watch: WaitWatch,
-) {
+async function claim(store: ClientStore, by: string, to: string, wanted: Wanted, watch: WaitWatch) {
   const next = await claimNext(store, by, wanted, watch);
   if ("until" in next) return next;
   return { row: next.row, message: await store.read((tx) => readMessage(tx, next.row, to)) };

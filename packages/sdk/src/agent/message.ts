@@ -1,3 +1,4 @@
+import { AgentError } from "../errors.ts";
 import { fromUtf8 } from "../protocol/index.ts";
 import type { ClientStore, ReadTransaction, WriteTransaction } from "../store/store.ts";
 import type { SendOptions } from "./enqueue.ts";
@@ -9,7 +10,10 @@ import type { InboxRecord } from "../records/tables.ts";
 
 /** A message that has arrived. It stays unhandled, and is shown again after a restart, until `handled` or `failed`. */
 export interface Message {
+  /** Ours, by which it is known here. */
   readonly id: string;
+  /** Its sender's: unique among the messages of that one alone. */
+  readonly peerId: string;
   readonly from: string;
   readonly to: string;
   /** The body as text. Not valid UTF-8: "" (see `bytes`). */
@@ -26,6 +30,11 @@ export interface Message {
   readonly verified: boolean;
   readonly replyTo: string | undefined;
   readonly thread: string | undefined;
+  /** Its sender waits for a reply. */
+  readonly expectsReply: boolean;
+  /** It answers a question that nobody asks any more. */
+  readonly late: boolean;
+  readonly headers: Readonly<Record<string, string>>;
   readonly expiresAt: number | undefined;
   /** How often it has been given to a listener that shares, this time included; 0 for one that does not. */
   readonly attempt: number;
@@ -37,7 +46,8 @@ export type InboxEntry = Message & { readonly state: InboxRecord["state"]; reado
 export async function readMessage(tx: ReadTransaction, row: InboxRecord, to: string): Promise<Message> {
   const bytes = toBytes((await tx.get(`in-body/${pad(row.seq)}`)) ?? "");
   return {
-    id: row.id,
+    id: row.local_id,
+    peerId: row.id,
     from: row.from_name,
     to,
     body: fromUtf8(bytes) ?? "",
@@ -49,15 +59,47 @@ export async function readMessage(tx: ReadTransaction, row: InboxRecord, to: str
     verified: row.verified,
     replyTo: row.reply_to,
     thread: row.thread,
+    expectsReply: row.expects_reply === true,
+    late: row.late === true,
+    headers: row.headers ?? {},
     expiresAt: row.expires_at,
     attempt: row.attempts ?? 0,
   };
+}
+
+export async function readEntry(tx: ReadTransaction, row: InboxRecord, to: string): Promise<InboxEntry> {
+  const { state, reason } = row;
+  return { ...(await readMessage(tx, row, to)), state, ...(reason === undefined ? {} : { reason }) };
+}
+
+/** A message is handled, and more is done in the same transaction: all of it, or nothing. Repeating it does nothing. */
+export async function settleWith(
+  store: ClientStore,
+  seq: number,
+  more: (tx: WriteTransaction) => Promise<void>,
+): Promise<void> {
+  await store.write(async (tx) => {
+    const row = await get(tx, "in/", pad(seq));
+    if (row?.state !== "unhandled") return;
+    await settleRow(tx, row, { state: "handled" });
+    await more(tx);
+  });
 }
 
 /** Settles a message: its sender hears of it by the next receipt. Repeating it does nothing. */
 export async function settleMessage(store: ClientStore, seq: number, failure?: string): Promise<void> {
   const outcome: Outcome = failure === undefined ? { state: "handled" } : { state: "failed", reason: failure };
   await settleAs(store, seq, outcome);
+}
+
+/** The row of a message by our id. @throws AgentError unknown_message */
+export async function rowByLocalId(tx: ReadTransaction, id: string): Promise<InboxRecord> {
+  const seq = await tx.get(`in-id/${id}`);
+  const row = seq === undefined ? undefined : await find(tx, "in/", pad(Number(seq)));
+  if (row !== undefined) return row;
+  throw new AgentError("unknown_message", `no message ${id} is in the inbox`, {
+    hint: "aimessage inbox shows the ids",
+  });
 }
 
 /** The end of a message here. */
@@ -100,7 +142,11 @@ export async function failAllWaiting(store: ClientStore, reason: string): Promis
   });
 }
 
-async function settleRow(tx: WriteTransaction, row: InboxRecord, { state, reason, late }: Outcome): Promise<void> {
+export async function settleRow(
+  tx: WriteTransaction,
+  row: InboxRecord,
+  { state, reason, late }: Outcome,
+): Promise<void> {
   const { claim: _claim, retry_at: _at, retry_after: _after, reason: _reason, ...rest } = row;
   if (state === "failed" && late !== true) await tx.put(`dead/${pad(row.seq)}`, "");
   const settled = { ...rest, state, settled_at: Date.now(), ...(reason === undefined ? {} : { reason }) };
@@ -182,11 +228,20 @@ export async function erase(store: ClientStore): Promise<void> {
   });
 }
 
+/** What is sent to the sender of a message. */
+export interface Reply {
+  body: string | Uint8Array;
+  options?: SendOptions;
+}
+
 /** A received message with its handles. */
 export interface IncomingMessage extends Message {
   reply(body: string | Uint8Array, options?: SendOptions): Promise<Sent>;
-  /** Its handler succeeded; its sender hears of it. */
-  handled(): Promise<void>;
+  /**
+   * Its handler succeeded; its sender hears of it. With a reply: both are one transaction, and it is sent once, however often
+   * this is repeated.
+   */
+  handled(reply?: Reply): Promise<void>;
   /** Its handler has given up: it is a dead letter, and its sender hears why. */
   failed(reason: string): Promise<void>;
   /** Its handler has failed for now: whoever shares gets it again after `delay` milliseconds. */

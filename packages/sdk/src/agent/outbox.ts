@@ -83,6 +83,7 @@ export class Outbox {
       contentType: row.content_type,
       ...(row.reply_to === undefined ? {} : { replyTo: row.reply_to }),
       ...(row.thread === undefined ? {} : { thread: row.thread }),
+      ...(row.headers === undefined ? {} : { headers: row.headers }),
     });
   }
 

@@ -112,7 +112,8 @@ const WAYS_OUT = new Map([
   ["clock", "check this machine's clock, and have the recipient check theirs (aimessage doctor); then send it again"],
 ]);
 
-function whyNever(row: OutboxRecord): AgentError {
+/** Why a message will never be handled. */
+export function whyNever(row: OutboxRecord): AgentError {
   const reason = row.reason ?? row.state;
   if (reason === "identity_changed" || reason === "device_changed" || reason === "fingerprint_mismatch")
     return stoppedError(reason, row.to);

@@ -1,7 +1,7 @@
 /** One message that has come: decrypted, counted, and put into the inbox, or else reported as not readable. */
 import { type Content, decodeContent, type Header, isBoundTo, isFrameIdOf } from "../crypto/content.ts";
 import { GroupError } from "../crypto/mls/seam.ts";
-import { type Delivery, fromBase64, isBase64, usernameKey } from "../protocol/index.ts";
+import { type Delivery, fromBase64, isBase64, randomId, usernameKey } from "../protocol/index.ts";
 import { applyUnanswered } from "./commits.ts";
 import { mayAnswer } from "../trust/contacts.ts";
 import { closeConversation } from "./conversations.ts";
@@ -9,6 +9,7 @@ import { owe, owed } from "../records/owed.ts";
 import { fromBody, get, nextSeq, pad, put } from "../records/records.ts";
 import { applyReceipt, confirm } from "./reports.ts";
 import { leave } from "./resend.ts";
+import type { QuestionRecord } from "../records/tables.ts";
 import type { Conversation, Turn } from "../turn/turn.ts";
 
 /** Counters of a conversation that were not read, at most. With more it is lost, and what is unread is sent in another. */
@@ -160,15 +161,22 @@ async function keep(
   await turn.tx.put(`seen-at/${pad(turn.now)}/${from}/${header.id}`, "");
   const seq = await nextSeq(turn.tx, "in");
   await turn.tx.put(seen, String(seq));
+  const local = randomId();
+  await turn.tx.put(`in-id/${local}`, String(seq));
+  const question = await questionOf(turn, from, header);
   await put(turn.tx, "in/", pad(seq), {
     seq,
     id: header.id,
+    local_id: local,
     from,
     from_name: name,
     ...(contact === undefined ? {} : { identity_key: contact.identity_key }),
     content_type: header.content_type,
     ...(header.reply_to === undefined ? {} : { reply_to: header.reply_to }),
     ...(header.thread === undefined ? {} : { thread: header.thread }),
+    ...(header.expects_reply === undefined ? {} : { expects_reply: true as const }),
+    ...(header.headers === undefined ? {} : { headers: header.headers }),
+    ...(question === undefined ? {} : question.late ? { late: true as const } : { answers: question.id }),
     sent_at: header.sent_at,
     received_at: turn.now,
     ...timesOf(turn, header),
@@ -179,6 +187,23 @@ async function keep(
   });
   await turn.tx.put(`in-body/${pad(seq)}`, fromBody(body));
   await turn.tx.put(`unhandled/${pad(seq)}`, "");
+  if (question?.late === false)
+    await put(turn.tx, "question/", question.id, { ...question.record, state: "answered", reply: seq });
+}
+
+/** The question of ours that a message answers, and whether it comes too late; undefined if it answers none, or not as its first. */
+async function questionOf(
+  turn: Turn,
+  from: string,
+  { reply_to }: Header,
+): Promise<{ id: string; late: boolean; record: QuestionRecord } | undefined> {
+  const question = reply_to === undefined ? undefined : await get(turn.tx, "question/", reply_to);
+  if (question === undefined || question.to !== from || question.state === "answered" || question.state === "taken")
+    return undefined;
+  // Whoever has the name now was not asked.
+  const asked = await get(turn.tx, "out/", pad(question.seq));
+  if (asked?.identity_key !== (await turn.contact(from))?.identity_key) return undefined;
+  return { id: question.id, record: question, late: question.state === "over" || question.deadline <= turn.now };
 }
 
 /** When it ends by the relay's clock, and by its sender's where that is earlier by more than measuring them explains. */

@@ -4,6 +4,15 @@ import { equal, fromUtf8, lengthPrefixed, usernameKey, utf8 } from "../protocol/
 /** Some hundred years: a point in time so far ahead is still one that a Date holds. Milliseconds. */
 const LONGEST_LIFETIME = 2 ** 42;
 
+/** What frameworks put beside a body, in JSON. */
+export const HEADERS_SIZE = 2_048;
+const HEADERS = 16;
+
+/** A small map of the sender's, for frameworks: keys as of HTTP, values without control characters. */
+export const Headers = z
+  .record(z.string().check(z.regex(/^[A-Za-z0-9_.-]{1,64}$/)), z.string().check(z.regex(/^\P{Cc}{0,1024}$/u)))
+  .check(z.refine((map) => Object.keys(map).length <= HEADERS && utf8(JSON.stringify(map)).length <= HEADERS_SIZE));
+
 /**
  * What is inside the encryption. The plaintext of a PrivateMessage is: header length (4 bytes, big-endian), header (JSON
  * in UTF-8), body length (4 bytes), body (any bytes), zeros up to the Padme size.
@@ -24,6 +33,9 @@ const Header = z.object({
   expires_at: z.exactOptional(z.int().check(z.nonnegative())),
   reply_to: z.exactOptional(z.string().check(z.regex(/^[A-Za-z0-9_-]{1,64}$/))),
   thread: z.exactOptional(z.string().check(z.regex(/^[\x20-\x7e]{1,64}$/))),
+  /** Its sender waits for a reply, until it expires. */
+  expects_reply: z.exactOptional(z.literal(true)),
+  headers: z.exactOptional(Headers),
   /** Groups that this one replaces: nothing is sent in them again. In the first message of a re-opened conversation. */
   replaces: z.exactOptional(z.array(z.string().check(z.regex(/^[0-9a-f]{64}$/))).check(z.maxLength(3))),
 });
@@ -34,7 +46,7 @@ export interface Content {
 }
 
 /** Bytes that the header may take; all its fields at their largest are below it. */
-const HEADER_ROOM = 1024;
+const HEADER_ROOM = 1024 + HEADERS_SIZE;
 /** JSON envelope of a `send`, and what MLS adds to a plaintext, both generously. */
 const FRAME_ROOM = 2048;
 const MLS_ROOM = 1024;
@@ -80,9 +92,9 @@ function padmeStep(length: number): number {
 /** The largest body, in bytes, that fits a relay's frames. */
 export function largestBody(frameBytes: number): number {
   const plaintext = Math.floor(((frameBytes - FRAME_ROOM) / 4) * 3) - MLS_ROOM;
-  if (plaintext < 2 * HEADER_ROOM) return 0;
+  if (plaintext <= HEADER_ROOM) return 0;
   const step = padmeStep(plaintext);
-  return Math.floor(plaintext / step) * step - HEADER_ROOM - 8;
+  return Math.max(0, Math.floor(plaintext / step) * step - HEADER_ROOM - 8);
 }
 
 /** What an application message is bound to: the relay cannot move it to another id, pair, device or expiry. */

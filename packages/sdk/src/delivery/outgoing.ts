@@ -130,6 +130,8 @@ export async function encryptRow(
     ...(expiresAt === undefined ? {} : { expires_at: expiresAt, ...lifetimeOf(row) }),
     ...(row.reply_to === undefined ? {} : { reply_to: row.reply_to }),
     ...(row.thread === undefined ? {} : { thread: row.thread }),
+    ...(row.expects_reply === undefined ? {} : { expects_reply: true as const }),
+    ...(row.headers === undefined ? {} : { headers: row.headers }),
     ...(record.receive_counter === 0 || (record.gaps ?? []).length > 0 ? {} : { read: record.receive_counter }),
     ...(record.send_counter === 1 && record.replaces.length > 0 ? { replaces: record.replaces } : {}),
   };

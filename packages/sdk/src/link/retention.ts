@@ -6,7 +6,7 @@ import { isFinal } from "../records/outbox-records.ts";
 import { deleteRow, settle } from "../turn/outbox-rows.ts";
 import { owed } from "../records/owed.ts";
 import { find, get, pad, parse, put, remove } from "../records/records.ts";
-import type { ContactRecord, InboxRecord, OutboxRecord } from "../records/tables.ts";
+import type { ContactRecord, InboxRecord, OutboxRecord, QuestionRecord } from "../records/tables.ts";
 import type { Conversation, Turn } from "../turn/turn.ts";
 
 const DAY_MS = 86_400_000;
@@ -65,8 +65,15 @@ export async function sweep(turn: Turn, isCurrent: boolean): Promise<number> {
     if (age > ROW_MS) {
       await tx.delete(`dead/${seq}`);
       await turn.cache.strangers.remove(tx, row);
+      await tx.delete(`in-id/${row.local_id}`);
       await remove(tx, "in/", seq);
     }
+  };
+  const question: Visit = async (id) => {
+    const record = await get(tx, "question/", id);
+    if (record === undefined || record.deadline > now) return;
+    if (record.state === "answered") await release(turn, record);
+    if (now - record.deadline > ROW_MS) await remove(tx, "question/", id);
   };
   const outbox: Visit = async (seq) => {
     const row = await get(tx, "out/", seq);
@@ -121,6 +128,7 @@ export async function sweep(turn: Turn, isCurrent: boolean): Promise<number> {
   await round(turn, "out/", outbox);
   await round(turn, "group/", group);
   await round(turn, "contact/", contact);
+  await round(turn, "question/", question);
   return turn.isCut || due.includes(true) ? SWEEP_ON_MS : SWEEP_MS;
 }
 
@@ -137,6 +145,16 @@ async function giveUp(turn: Turn, row: InboxRecord): Promise<void> {
   await turn.cache.strangers.remove(turn.tx, row);
   await turn.tx.delete(`unhandled/${pad(row.seq)}`);
   await turn.tx.delete(`in-body/${pad(row.seq)}`);
+}
+
+/** Its asker has not come for the reply in time: it is a message like others. */
+async function release(turn: Turn, question: QuestionRecord): Promise<void> {
+  const seq = pad(question.reply ?? 0);
+  const row = await get(turn.tx, "in/", seq);
+  await put(turn.tx, "question/", question.id, { ...question, state: "over" });
+  if (row === undefined) return;
+  const { answers: _answers, ...released } = row;
+  await put(turn.tx, "in/", seq, released);
 }
 
 /** A sender whose mail was handled is no stranger whose pin could be forgotten. */

@@ -155,6 +155,9 @@ export interface OutboxRecord {
   content_type: string;
   reply_to?: string;
   thread?: string;
+  /** It asks for a reply: see `question/`. */
+  expects_reply?: true;
+  headers?: Record<string, string>;
   created_at: number;
   updated_at: number;
   /** Our clock, Unix ms. */
@@ -172,6 +175,21 @@ export interface OutboxRecord {
   left?: true;
 }
 
+/** `question/<message id>`: a message of ours that expects a reply. */
+export interface QuestionRecord {
+  id: string;
+  /** Place of its message in the outbox. */
+  seq: number;
+  to: string;
+  asked_at: number;
+  /** When nobody waits for a reply any more. Our clock, Unix ms. */
+  deadline: number;
+  /** open: no reply has come. answered: one waits for its asker. taken: the asker has it. over: too late, or it will never come. */
+  state: "open" | "answered" | "taken" | "over";
+  /** Place of the reply in the inbox. */
+  reply?: number;
+}
+
 /** `wire/<seq>`: the data of a `send` as it left, so that a repeat is byte-identical. */
 export interface WireRecord {
   group: string;
@@ -183,7 +201,10 @@ export interface WireRecord {
 /** `in/<seq>`; its body is `in-body/<seq>`. */
 export interface InboxRecord {
   seq: number;
+  /** Its sender's word for it, unique among that one's messages alone. */
   id: string;
+  /** Ours, by which it is known here: `in-id/<local id>` is its `seq`. */
+  local_id: string;
   from: string;
   /** As its sender spells it, and as it is shown. */
   from_name: string;
@@ -192,6 +213,13 @@ export interface InboxRecord {
   content_type: string;
   reply_to?: string;
   thread?: string;
+  /** Its sender waits for a reply. */
+  expects_reply?: true;
+  headers?: Record<string, string>;
+  /** It answers this question of ours, whose asker takes it: no listener does. */
+  answers?: string;
+  /** It answers one that nobody asks any more. */
+  late?: true;
   sent_at: number;
   received_at: number;
   expires_at?: number;
@@ -316,6 +344,7 @@ export interface Tables {
   "out/": OutboxRecord;
   "wire/": WireRecord;
   "in/": InboxRecord;
+  "question/": QuestionRecord;
   "report/": ReportRecord;
   "again/": AgainRecord;
   "key/": KeyRecord;

@@ -28,8 +28,8 @@ async function inbox() {
     });
   const watch = new WaitWatch(0, () => false);
   const reads = { count: 0 };
-  const wanted = () => (reads.count += 1) > 0;
-  const next = () => claimNext(store, "me", wanted, watch);
+  const is = () => (reads.count += 1) > 0;
+  const next = () => claimNext(store, "me", { is, ordered: false }, watch);
   const claim = async () => {
     const claimed = await next();
     return "row" in claimed ? claimed.row.seq : undefined;

@@ -50,11 +50,11 @@ test("after its last attempt a message is a dead letter; the sender hears the ha
   // It does not hold up what comes behind it.
   expect((await (await alice.send("bob", "other")).handled()).state).toBe("handled");
   const [letter, ...others] = await bob.deadLetters.list();
-  expect(letter).toMatchObject({ id: sent.id, from: "alice", body: "task", reason: "the printer is on fire" });
+  expect(letter).toMatchObject({ peerId: sent.id, from: "alice", body: "task", reason: "the printer is on fire" });
   expect(others).toEqual([]);
 
   broken = false;
-  await bob.deadLetters.redeliver(sent.id);
+  await bob.deadLetters.redeliver(letter?.id ?? "");
   await eventually("it is handled", () => handled.includes("task"));
   expect(await bob.deadLetters.list()).toEqual([]);
   await atRest(world, alice, bob);
@@ -68,7 +68,7 @@ test("a process that dies in its handler counts as an attempt", { tags: ["long"]
   await bob.sync();
   const store = world.memory("bob");
   for (let life = 1; life <= 2; life++) {
-    const claimed = await claimNext(store, `life ${life}`, () => true, new WaitWatch(0));
+    const claimed = await claimNext(store, `life ${life}`, { is: () => true, ordered: false }, new WaitWatch(0));
     if (!("row" in claimed)) throw new Error("nothing to claim");
     expect(claimed.row.attempts).toBe(life);
     // Nothing is said any more, and the claim runs out.
