@@ -22,6 +22,16 @@ export class SendError extends Error {
   }
 }
 
+/** A question to which there is no reply yet, or will be none. */
+export class AskError extends Error {
+  override name = "AskError";
+  readonly id: string;
+  constructor(id: string, cause: unknown) {
+    super("no reply", { cause });
+    this.id = id;
+  }
+}
+
 /** Says on stderr what went wrong and what to do, and returns the exit code. `command` is the one that was called. */
 export async function reportError(error: unknown, out: Output, command: string | undefined): Promise<number> {
   const { code, message, hint, reason, messageId, status, exit } =
@@ -45,6 +55,7 @@ async function explain(error: unknown): Promise<Explained> {
   // What went wrong first matters, not that closing failed too.
   if (error instanceof SuppressedError) return explain(error.suppressed);
   if (error instanceof SendError) return explainSend(error.status, await explain(error.cause));
+  if (error instanceof AskError) return explainAsk(error.id, await explain(error.cause));
   if (error instanceof UsageError) return { code: "usage", message: error.message, hint: error.hint, exit: 2 };
   if (error instanceof StdoutError) return { code: "stdout", message: error.message, exit: 1 };
   if (isAgentError(error)) {
@@ -76,6 +87,14 @@ function explainSend({ id, state }: MessageStatus, why: Explained): Explained {
   const known = { ...why, messageId: id, status: state };
   if (kept === undefined) return known;
   const hint = `${kept}; see: aimessage status ${id}`;
+  return { ...known, hint: why.hint === undefined ? hint : `${why.hint}; ${hint}` };
+}
+
+/** What may still be answered is not lost with the command that waits for it. */
+function explainAsk(id: string, why: Explained): Explained {
+  const known = { ...why, messageId: id };
+  if (!["timeout", "aborted", "relay_unreachable", "internal"].includes(why.code)) return known;
+  const hint = `the question stays: aimessage ask --resume ${id}`;
   return { ...known, hint: why.hint === undefined ? hint : `${why.hint}; ${hint}` };
 }
 

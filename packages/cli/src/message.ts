@@ -5,7 +5,10 @@ import type { Message } from "@aimessage/sdk/node";
 
 /** A message as its reader's line of JSON. Times are Unix milliseconds. */
 export interface MessageJson {
+  /** Ours, by which other commands know it. */
   message_id: string;
+  /** Its sender's. */
+  peer_id: string;
   from: string;
   to: string;
   /** Null if the body is not UTF-8 text; then `body_base64` has it. */
@@ -16,12 +19,19 @@ export interface MessageJson {
   received_at: number;
   offline: boolean;
   verified: boolean;
+  /** Only where it is true, or there is one. */
+  expects_reply?: true;
+  late?: true;
+  reply_to?: string;
+  thread?: string;
+  headers?: Readonly<Record<string, string>>;
 }
 
 export function messageJson(message: Message): MessageJson {
   const text = utf8(message.bytes);
   return {
     message_id: message.id,
+    peer_id: message.peerId,
     from: message.from,
     to: message.to,
     body: text ?? null,
@@ -31,6 +41,11 @@ export function messageJson(message: Message): MessageJson {
     received_at: message.receivedAt,
     offline: message.offline,
     verified: message.verified,
+    ...(message.expectsReply ? { expects_reply: true as const } : {}),
+    ...(message.late ? { late: true as const } : {}),
+    ...(message.replyTo === undefined ? {} : { reply_to: message.replyTo }),
+    ...(message.thread === undefined ? {} : { thread: message.thread }),
+    ...(Object.keys(message.headers).length === 0 ? {} : { headers: message.headers }),
   };
 }
 

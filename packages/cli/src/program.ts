@@ -22,7 +22,11 @@ interface CommandFile {
 const commands: Record<string, { summary: string; load: () => Promise<CommandFile> }> = {
   register: { summary: "register a new agent at a relay", load: () => import("./commands/register.ts") },
   send: { summary: "send an encrypted message", load: () => import("./commands/send.ts") },
+  ask: { summary: "ask another agent, and print its reply", load: () => import("./commands/ask.ts") },
+  asks: { summary: "list the questions that are open", load: () => import("./commands/asks.ts") },
+  reply: { summary: "answer a message", load: () => import("./commands/reply.ts") },
   listen: { summary: "print messages as they arrive", load: () => import("./commands/listen.ts") },
+  pipe: { summary: "be an agent for a program, by JSON lines", load: () => import("./commands/pipe.ts") },
   users: { summary: "list the users that are online", load: () => import("./commands/users.ts") },
   inbox: { summary: "look at received messages, consume none", load: () => import("./commands/inbox.ts") },
   status: { summary: "say what became of a sent message", load: () => import("./commands/status.ts") },
@@ -40,7 +44,7 @@ const commands: Record<string, { summary: string; load: () => Promise<CommandFil
 };
 
 /** Behind these there is a name or an id, which may be `help`. */
-const WITH_NAMES = new Set(["verify", "status"]);
+const WITH_NAMES = new Set(["verify", "status", "reply"]);
 /** Global flags that take the next word. */
 const TAKING = new Set(["-u", "--username", "-s", "--server", "--home"]);
 

@@ -1,7 +1,17 @@
 import type { MessageStatus } from "@aimessage/sdk/node";
 
-/** What is known of a sent message as JSON. Times are Unix milliseconds. */
-export function statusJson(status: MessageStatus): object {
+/** What is known of a sent message, as programs see it. Times are Unix milliseconds. */
+interface StatusJson {
+  message_id: string;
+  to: string;
+  status: MessageStatus["state"];
+  reason: string | undefined;
+  sent_at: number;
+  updated_at: number;
+  expires_at: number | undefined;
+}
+
+export function statusJson(status: MessageStatus): StatusJson {
   return {
     message_id: status.id,
     to: status.to,

@@ -13,6 +13,7 @@ function message(body: string | Uint8Array, more: object = {}) {
   const contentType = typeof body === "string" ? "text/plain" : "application/octet-stream";
   const basics = {
     id: "id1",
+    peerId: "theirs",
     from: "alice",
     to: "bob",
     sentAt,
@@ -21,7 +22,8 @@ function message(body: string | Uint8Array, more: object = {}) {
     verified: true,
   };
   const links = { replyTo: undefined, thread: undefined, expiresAt: undefined, attempt: 0 };
-  return { ...basics, body: text, bytes, contentType, ...links, ...more };
+  const kind = { expectsReply: false, late: false, headers: {} };
+  return { ...basics, body: text, bytes, contentType, ...links, ...kind, ...more };
 }
 
 const line = (shown: ReturnType<typeof message>) => printable(messageLine(shown));
@@ -65,7 +67,7 @@ describe("as text", () => {
 describe("as JSON", () => {
   test("the keys are these, in this order", () => {
     expect(JSON.stringify(messageJson(message("hello")))).toBe(
-      '{"message_id":"id1","from":"alice","to":"bob","body":"hello","content_type":"text/plain",' +
+      '{"message_id":"id1","peer_id":"theirs","from":"alice","to":"bob","body":"hello","content_type":"text/plain",' +
         `"sent_at":${sentAt},"received_at":${sentAt + 1500},"offline":false,"verified":true}`,
     );
   });

@@ -3,21 +3,39 @@ import { Option, type Command } from "commander";
 import { openAgent } from "../agent.ts";
 import type { Act, Call } from "../call.ts";
 import { interruptedExit } from "../context.ts";
+import { readWebhook, type WebhookFlags } from "../doors/webhook-flags.ts";
+import { UsageError } from "../errors.ts";
 import { messageJson, messageLine } from "../message.ts";
 import { type Output, StdoutError } from "@aimessage/sdk/program";
 import { count, seconds } from "../values.ts";
 
-interface Options {
+interface Options extends WebhookFlags {
   count?: number;
   timeout?: number;
   from?: string;
   share?: true;
+  once?: true;
+  ack?: true;
+  exec?: string;
+  reply?: "asked" | "always";
+  parallel: number;
+  execTimeout: number;
+  attempts: number;
 }
 
 const EXAMPLES = `
 Examples:
   aimessage listen
   aimessage listen --json --count 1 --timeout 60
+  aimessage listen --once
+  aimessage listen --exec 'tr a-z A-Z' --reply
+  aimessage listen --json --ack
+
+--exec: the body is its input; AIMESSAGE_FROM, _ID, _THREAD, _REPLY_TO, _CONTENT_TYPE, _VERIFIED, _ATTEMPT and _EXPECTS_REPLY are in its environment. Exit
+code 0: handled. 75, or a signal: again later. 65: a dead letter. Anything else: again, and after --attempts a dead letter, with the last line of its
+stderr as the reason. What a sender sends is handled in its order. Listeners with --exec or --ack take turns.
+--ack: after each line it waits for {"handled": ID}, {"failed": ID, "reason": TEXT} or {"retry": ID} on stdin; what nothing is said of is given back
+when stdin ends.
 
 A message counts as handled once its line is written whole, and on the disk if it goes into a file; else it is shown again. JSON keys: message_id, from, to, body, content_type, sent_at,
 received_at (Unix milliseconds), offline, verified; body_base64 instead of body if it is not UTF-8 text.
@@ -32,41 +50,116 @@ export function configure(command: Command, act: Act): void {
     )
     .option("--from <name>", "only messages of this sender; others stay unread")
     .option("--share", "take turns with the other listeners of this agent that share")
+    .option("--once", "stop when everything that waits at the relay now has come")
+    .option("--ack", "with --json: a message is handled when its reader says so on stdin")
+    .option("--exec <command>", "have a shell command handle each message")
+    .option("--webhook <url>", "post each message to a web service")
+    .option("--webhook-secret <secret>", "sign by it (Standard Webhooks): @FILE")
+    .option("--webhook-header <header...>", "send a header: 'Name: value', or @FILE; repeatable")
+    .option("--webhook-template <json>", "post this JSON, or @FILE, with {{body}}, {{from}} and the like filled in")
+    .addOption(
+      new Option(
+        "--reply [when]",
+        "with --exec or --webhook: what it prints, or answers, is the reply, to messages that expect one, or always",
+      )
+        .choices(["asked", "always"])
+        .preset("asked"),
+    )
+    .addOption(
+      new Option("--parallel <n>", "with a door: messages at a time, of one sender one").argParser(count).default(1),
+    )
+    .addOption(
+      new Option("--exec-timeout <seconds>", "how long a command, or a web service, may take")
+        .argParser(seconds)
+        .default(600_000, "600"),
+    )
+    .addOption(
+      new Option("--attempts <n>", "how often a command, or a web service, may fail").argParser(count).default(3),
+    )
     .addHelpText("after", EXAMPLES)
     .action(act(listen));
 }
 
 async function listen(call: Call, options: Options): Promise<number> {
   const { context, out } = call;
+  refuseMixed(options, call);
   const overdue = options.timeout === undefined ? undefined : AbortSignal.timeout(options.timeout);
   const signal = overdue === undefined ? context.interrupted : AbortSignal.any([context.interrupted, overdue]);
   context.interrupted.addEventListener("abort", () => out.note("Stopping listener..."));
+  const door = await doorOf(options, call);
   await using agent = await openAgent(call, "listen");
   await warnOfStranger(agent, options.from, out);
   const outage = followOutages(agent, out, signal);
   if (!signal.aborted) out.note(`Listening for messages as ${agent.username}... (Press Ctrl+C to stop)`);
 
-  const filter = { ...(options.from === undefined ? {} : { from: options.from }), share: options.share === true };
+  const filter = {
+    ...(options.from === undefined ? {} : { from: options.from }),
+    ...(options.once === undefined ? {} : { once: true }),
+    share: options.share === true,
+  };
   let missing = options.count ?? Number.POSITIVE_INFINITY;
+  let came = 0;
   try {
-    for await (const message of agent.messages({ ...filter, signal })) {
-      await out.data([messageLine(message)], messageJson(message), { until: signal, onDisk: true });
-      await message.handled();
-      missing -= 1;
-      if (missing === 0) return 0;
-    }
+    if (door !== undefined) missing -= came = await door(agent, call, signal);
+    else
+      for await (const message of agent.messages({ ...filter, signal })) {
+        await out.data([messageLine(message)], messageJson(message), { until: signal, onDisk: true });
+        await message.handled();
+        came += 1;
+        missing -= 1;
+        if (missing === 0) break;
+      }
   } catch (error) {
     if (error instanceof StdoutError) throw await givenBack(error);
     if (!signal.aborted) throw error;
   }
+  if (missing <= 0) return 0;
   if (context.interrupted.aborted) return interruptedExit(context);
   if (outage.error !== undefined) throw outage.error;
+  if (options.once === true && !signal.aborted) {
+    if (call.settings.json) await out.data([], { count: came });
+    return 0;
+  }
   if (options.count === undefined) return 0;
   const { AgentError } = await import("@aimessage/sdk/node");
-  const came = options.count - missing;
   throw new AgentError("timeout", `time ran out: ${came} of ${options.count} messages came`, {
     hint: "what comes later waits for the next listen",
   });
+}
+
+type Door = (agent: Agent, call: Call, signal: AbortSignal) => Promise<number>;
+
+/** Who handles the messages, if that is not whoever reads them. */
+async function doorOf(options: Options, { context }: Call): Promise<Door | undefined> {
+  if (options.ack === true) {
+    const { handleByReader } = await import("../doors/ack.ts");
+    return (agent, call, signal) => handleByReader(agent, options, call, signal);
+  }
+  const { exec, webhook } = options;
+  if (exec === undefined && webhook === undefined) return undefined;
+  const { work } = await import("../doors/work.ts");
+  if (exec !== undefined) {
+    const { byCommand } = await import("../doors/command.ts");
+    return async (agent, { out }, signal) => {
+      const { largestBody: largest } = agent;
+      using commands = byCommand({ command: exec, timeout: options.execTimeout, largest, env: context.env });
+      return work(agent, commands.handle, options, out, signal);
+    };
+  }
+  const { byWebhook } = await import("../doors/webhook.ts");
+  const hook = readWebhook(options, context);
+  return (agent, { out }, signal) =>
+    work(agent, byWebhook({ ...hook, timeout: options.execTimeout, largest: agent.largestBody }), options, out, signal);
+}
+
+/** @throws UsageError */
+function refuseMixed({ exec, webhook, ack, reply }: Options, { settings }: Call): void {
+  const doors = [exec, webhook, ack].filter((door) => door !== undefined);
+  if (doors.length > 1)
+    throw new UsageError("--exec, --webhook and --ack exclude each other", "one of them handles the messages");
+  if (ack === true && !settings.json) throw new UsageError("--ack needs --json", "its reader is a program");
+  if (reply !== undefined && exec === undefined && webhook === undefined)
+    throw new UsageError("--reply needs --exec or --webhook", "what that prints, or answers, is the reply");
 }
 
 /** A listener for a name that nobody has waits for ever. @throws AgentError bad_username */

@@ -1,0 +1,394 @@
+"""AI Message for Python: an agent, over `aimessage pipe`. One file, the standard library alone, Python 3.9 and newer.
+
+    from aimessage import Agent
+
+    with Agent("bob") as agent:
+        for message in agent.messages():
+            message.handled(reply="I have read: " + message.body)
+
+`AsyncAgent` is the same for asyncio. What is received is handled when the program says so: a program that dies before gets
+the message again. Ids, states and error codes are those of the command line; docs/pipe.schema.json has every field.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import os
+import queue
+import shlex
+import subprocess
+import threading
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any, AsyncIterator, Dict, Iterator, List, Optional, Sequence, Union
+
+__all__ = ["Agent", "AgentError", "AsyncAgent", "AsyncMessage", "Message"]
+
+Body = Union[str, bytes]
+
+
+class AgentError(Exception):
+    """What went wrong: `code` and `reason` are stable words, `hint` says what to do, `message_id` is of which message."""
+
+    def __init__(self, message: str, data: Optional[Dict[str, Any]] = None):
+        super().__init__(message)
+        data = data or {}
+        self.code: str = data.get("code", "internal")
+        self.reason: Optional[str] = data.get("reason")
+        self.hint: Optional[str] = data.get("hint")
+        self.message_id: Optional[str] = data.get("message_id")
+
+
+@dataclass
+class _Fields:
+    """A message that was received. Times are Unix milliseconds."""
+
+    id: str
+    peer_id: str
+    sender: str
+    body: str
+    data: bytes
+    content_type: str
+    sent_at: int
+    received_at: int
+    offline: bool
+    verified: bool
+    expects_reply: bool
+    late: bool
+    reply_to: Optional[str]
+    thread: Optional[str]
+    headers: Dict[str, str]
+    attempt: int
+    _agent: Any = field(repr=False, compare=False)
+
+
+class Message(_Fields):
+    def reply(self, body: Body, **more: Any) -> str:
+        """Answers it. Returns the id of the answer, which is on disk then."""
+        return self._agent.call("reply", message_id=self.id, **_body(body), **more)["message_id"]
+
+    def handled(self, reply: Optional[Body] = None, **more: Any) -> None:
+        """It is handled, and, in the same step, answered by `reply`, if there is one."""
+        self._agent.call("handled", message_id=self.id, **({} if reply is None else _body(reply)), **more)
+
+    def failed(self, reason: str) -> None:
+        """It will not be handled: its sender hears why."""
+        self._agent.call("failed", message_id=self.id, reason=reason)
+
+    def retry(self, reason: str = "", after_ms: int = 1000) -> None:
+        """It comes again, after a while."""
+        self._agent.call("retry", message_id=self.id, reason=reason, after_ms=after_ms)
+
+
+class AsyncMessage(_Fields):
+    async def reply(self, body: Body, **more: Any) -> str:
+        return (await self._agent.call("reply", message_id=self.id, **_body(body), **more))["message_id"]
+
+    async def handled(self, reply: Optional[Body] = None, **more: Any) -> None:
+        await self._agent.call("handled", message_id=self.id, **({} if reply is None else _body(reply)), **more)
+
+    async def failed(self, reason: str) -> None:
+        await self._agent.call("failed", message_id=self.id, reason=reason)
+
+    async def retry(self, reason: str = "", after_ms: int = 1000) -> None:
+        await self._agent.call("retry", message_id=self.id, reason=reason, after_ms=after_ms)
+
+
+class Agent:
+    """An agent of this machine, by its name. `command` is how aimessage is called; default AIMESSAGE_COMMAND, or `aimessage`."""
+
+    def __init__(
+        self,
+        username: Optional[str] = None,
+        *,
+        home: Optional[str] = None,
+        command: Union[str, Sequence[str], None] = None,
+        window: int = 16,
+    ):
+        self._window = window
+        self._process = subprocess.Popen(
+            _arguments(username, home, command),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            # What is wrong with it is said there, in one sentence.
+            stderr=subprocess.PIPE,
+        )
+        self._lock = threading.Lock()
+        self._calls: Dict[int, "Future[Any]"] = {}
+        self._next = 0
+        self._inbox: "queue.Queue[Optional[Message]]" = queue.Queue()
+        self._subscribed = False
+        self._ended: Optional[AgentError] = None
+        self._errors: List[str] = []
+        self._threads = [
+            threading.Thread(target=self._follow_errors, daemon=True),
+            threading.Thread(target=self._follow, daemon=True),
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def call(self, method: str, **params: Any) -> Any:
+        """One request, and its result. Raises AgentError."""
+        return self.begin(method, **params).result()
+
+    def begin(self, method: str, **params: Any) -> "Future[Any]":
+        """The same without waiting."""
+        future: "Future[Any]" = Future()
+        with self._lock:
+            if self._ended is not None:
+                raise self._ended
+            self._next += 1
+            self._calls[self._next] = future
+            line = _request(self._next, method, params)
+            try:
+                assert self._process.stdin is not None
+                self._process.stdin.write(line)
+                self._process.stdin.flush()
+            except OSError:
+                # Its end is told by whoever reads.
+                pass
+        return future
+
+    def send(self, to: str, body: Body, **more: Any) -> str:
+        """Puts a message into the outbox, from which it is sent as soon as possible. Returns its id."""
+        return self.call("send", to=to, **_body(body), **more)["message_id"]
+
+    def ask(self, to: str, body: Body, *, timeout: float = 60.0, **more: Any) -> Message:
+        """Asks, and returns the reply. Raises AgentError: `expired` if none has come in time."""
+        return Message(**_fields(self.call("ask", to=to, timeout_ms=int(timeout * 1000), **_body(body), **more), self))
+
+    def resume(self, question: str) -> Message:
+        """The reply to a question that was asked before, by its id."""
+        return Message(**_fields(self.call("ask", resume=question), self))
+
+    def messages(self, sender: Optional[str] = None) -> Iterator[Message]:
+        """Messages as they come, those that waited first. Settle each: handled, failed, or retry."""
+        if not self._subscribed:
+            self._subscribed = True
+            self.call("subscribe", window=self._window, **({} if sender is None else {"from": sender}))
+        while True:
+            message = self._inbox.get()
+            if message is None:
+                if self._ended is not None and self._process.poll() not in (None, 0):
+                    raise self._ended
+                return
+            yield message
+
+    def status(self, message_id: str) -> Dict[str, Any]:
+        return self.call("status", message_id=message_id)
+
+    def whoami(self) -> Dict[str, Any]:
+        return self.call("whoami")
+
+    def close(self) -> None:
+        """Gives back what is unsettled, sends what waits, and ends."""
+        if self._process.stdin is not None and not self._process.stdin.closed:
+            try:
+                self._process.stdin.close()
+            except OSError:
+                pass
+        self._process.wait()
+        for thread in self._threads:
+            thread.join()
+
+    def __enter__(self) -> "Agent":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _follow(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            value = json.loads(line)
+            if value.get("method") == "message":
+                self._inbox.put(Message(**_fields(value["params"], self)))
+            elif "id" in value and "method" not in value:
+                with self._lock:
+                    future = self._calls.pop(value["id"], None)
+                if future is not None:
+                    _settle(future, value)
+        self._process.wait()
+        self._threads[0].join()
+        with self._lock:
+            self._ended = _end(self._process.returncode, self._errors)
+            calls, self._calls = list(self._calls.values()), {}
+        for future in calls:
+            future.set_exception(self._ended)
+        self._inbox.put(None)
+
+    def _follow_errors(self) -> None:
+        assert self._process.stderr is not None
+        for line in self._process.stderr:
+            self._errors.append(line.decode("utf-8", "replace").rstrip())
+            del self._errors[:-20]
+
+
+class AsyncAgent:
+    """The same for asyncio: `async with AsyncAgent("bob") as agent: async for message in agent.messages(): ...`"""
+
+    def __init__(
+        self,
+        username: Optional[str] = None,
+        *,
+        home: Optional[str] = None,
+        command: Union[str, Sequence[str], None] = None,
+        window: int = 16,
+    ):
+        self._arguments = _arguments(username, home, command)
+        self._window = window
+        self._calls: Dict[int, "asyncio.Future[Any]"] = {}
+        self._next = 0
+        self._subscribed = False
+        self._ended: Optional[AgentError] = None
+        self._errors: List[str] = []
+
+    async def __aenter__(self) -> "AsyncAgent":
+        self._inbox: "asyncio.Queue[Optional[AsyncMessage]]" = asyncio.Queue()
+        pipe = asyncio.subprocess.PIPE
+        # A line is as long as a body: no limit of the reader's own.
+        self._process = await asyncio.create_subprocess_exec(
+            *self._arguments, stdin=pipe, stdout=pipe, stderr=pipe, limit=2**26
+        )
+        self._errors_task = asyncio.ensure_future(self._follow_errors())
+        self._task = asyncio.ensure_future(self._follow())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def call(self, method: str, **params: Any) -> Any:
+        """One request, and its result. Raises AgentError."""
+        if self._ended is not None:
+            raise self._ended
+        self._next += 1
+        future: "asyncio.Future[Any]" = asyncio.get_running_loop().create_future()
+        self._calls[self._next] = future
+        assert self._process.stdin is not None
+        self._process.stdin.write(_request(self._next, method, params))
+        try:
+            await self._process.stdin.drain()
+        except OSError:
+            pass
+        return await future
+
+    async def send(self, to: str, body: Body, **more: Any) -> str:
+        return (await self.call("send", to=to, **_body(body), **more))["message_id"]
+
+    async def ask(self, to: str, body: Body, *, timeout: float = 60.0, **more: Any) -> AsyncMessage:
+        reply = await self.call("ask", to=to, timeout_ms=int(timeout * 1000), **_body(body), **more)
+        return AsyncMessage(**_fields(reply, self))
+
+    async def resume(self, question: str) -> AsyncMessage:
+        return AsyncMessage(**_fields(await self.call("ask", resume=question), self))
+
+    async def messages(self, sender: Optional[str] = None) -> AsyncIterator[AsyncMessage]:
+        if not self._subscribed:
+            self._subscribed = True
+            await self.call("subscribe", window=self._window, **({} if sender is None else {"from": sender}))
+        while True:
+            message = await self._inbox.get()
+            if message is None:
+                if self._ended is not None and self._process.returncode != 0:
+                    raise self._ended
+                return
+            yield message
+
+    async def status(self, message_id: str) -> Dict[str, Any]:
+        return await self.call("status", message_id=message_id)
+
+    async def close(self) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        await self._process.wait()
+        await self._task
+
+    async def _follow(self) -> None:
+        assert self._process.stdout is not None
+        async for line in self._process.stdout:
+            value = json.loads(line)
+            if value.get("method") == "message":
+                self._inbox.put_nowait(AsyncMessage(**_fields(value["params"], self)))
+            elif "id" in value and "method" not in value:
+                future = self._calls.pop(value["id"], None)
+                if future is not None and not future.done():
+                    _settle(future, value)
+        returncode = await self._process.wait()
+        await self._errors_task
+        self._ended = _end(returncode, self._errors)
+        for future in self._calls.values():
+            if not future.done():
+                future.set_exception(self._ended)
+        self._inbox.put_nowait(None)
+
+    async def _follow_errors(self) -> None:
+        assert self._process.stderr is not None
+        async for line in self._process.stderr:
+            self._errors.append(line.decode("utf-8", "replace").rstrip())
+            del self._errors[:-20]
+
+
+def _arguments(username: Optional[str], home: Optional[str], command: Union[str, Sequence[str], None]) -> List[str]:
+    given = command or os.environ.get("AIMESSAGE_COMMAND") or "aimessage"
+    words = shlex.split(given) if isinstance(given, str) else list(given)
+    return [
+        *words,
+        "pipe",
+        "--json",
+        *([] if username is None else ["-u", username]),
+        *([] if home is None else ["--home", home]),
+    ]
+
+
+def _request(number: int, method: str, params: Dict[str, Any]) -> bytes:
+    return (json.dumps({"jsonrpc": "2.0", "id": number, "method": method, "params": params}) + "\n").encode()
+
+
+def _body(body: Body) -> Dict[str, str]:
+    if isinstance(body, str):
+        return {"body": body}
+    return {"body_base64": base64.b64encode(body).decode("ascii")}
+
+
+def _fields(value: Dict[str, Any], agent: Any) -> Dict[str, Any]:
+    text = value["body"]
+    data = base64.b64decode(value["body_base64"]) if text is None else text.encode()
+    return {
+        "id": value["message_id"],
+        "peer_id": value["peer_id"],
+        "sender": value["from"],
+        "body": text or "",
+        "data": data,
+        "content_type": value["content_type"],
+        "sent_at": value["sent_at"],
+        "received_at": value["received_at"],
+        "offline": value["offline"],
+        "verified": value["verified"],
+        "expects_reply": value.get("expects_reply", False),
+        "late": value.get("late", False),
+        "reply_to": value.get("reply_to"),
+        "thread": value.get("thread"),
+        "headers": value.get("headers", {}),
+        "attempt": value.get("attempt", 0),
+        "_agent": agent,
+    }
+
+
+def _settle(future: Any, value: Dict[str, Any]) -> None:
+    if "error" in value:
+        error = value["error"]
+        future.set_exception(AgentError(error["message"], error.get("data")))
+    else:
+        future.set_result(value["result"])
+
+
+def _end(returncode: int, errors: List[str]) -> AgentError:
+    said = [line for line in errors if line.startswith("{")]
+    try:
+        data = json.loads(said[-1]) if said else {}
+    except ValueError:
+        data = {}
+    message = data.get("message") or (errors[-1] if errors else f"aimessage pipe has ended ({returncode})")
+    return AgentError(message, {"code": data.get("error", "closed"), "hint": data.get("hint")})

@@ -1,0 +1,79 @@
+import type { Asked, Message } from "@aimessage/sdk/node";
+import { Option, type Command } from "commander";
+import { openAgent } from "../agent.ts";
+import { beginBody } from "../body.ts";
+import type { Act, Call } from "../call.ts";
+import { AskError, UsageError } from "../errors.ts";
+import { addKindFlags, checkedBody, type Kind, kindOf } from "../kind.ts";
+import { messageJson, messageText } from "../message.ts";
+import { seconds } from "../values.ts";
+
+interface Options extends Kind {
+  to?: string;
+  message?: string;
+  timeout: number;
+  resume?: string;
+}
+
+const EXAMPLES = `
+Examples:
+  aimessage ask -t bob -m "how many tests fail?"
+  aimessage ask -t bob -m "how many tests fail?" --timeout 3600 &
+  aimessage ask --resume 1f0c9a52
+
+Prints the reply, and ends 0; 1 if there will be none: the question expired, failed, or was refused (5). It is kept whatever
+happens to this command: aimessage asks lists what is open, and --resume takes the reply. JSON: the reply as listen prints it, and
+question_id.
+`;
+
+export function configure(command: Command, act: Act): void {
+  command
+    .description("Ask another agent, and print its reply.")
+    .option("-t, --to <name>", "whom: NAME, or NAME#FINGERPRINT to pin before first contact")
+    .option("-m, --message <text>", "the question; - or no -m with a pipe: exactly what stdin holds")
+    .addOption(
+      new Option("--timeout <seconds>", "how long a reply is of use; the question expires then, on both sides")
+        .argParser(seconds)
+        .default(60_000, "60"),
+    )
+    .option("--resume <id>", "wait for the reply to a question that was asked before")
+    .addHelpText("after", EXAMPLES)
+    .action(act(ask));
+  addKindFlags(command);
+}
+
+async function ask(call: Call, options: Options): Promise<void> {
+  const { message, resume, to, timeout } = options;
+  if (resume !== undefined && (to !== undefined || message !== undefined))
+    throw new UsageError("--resume takes neither -t nor -m", "the question was asked before");
+  if (resume === undefined && to === undefined) throw new UsageError("whom to ask is required", "write -t NAME");
+  const read = resume === undefined ? await beginBody(call, message) : undefined;
+  await using agent = await openAgent(call, "ask");
+  const asked =
+    read === undefined
+      ? await agent.asked(resume ?? "")
+      : await agent.question(to ?? "", checkedBody(await read(agent.largestBody), options), {
+          ...kindOf(options),
+          timeout,
+        });
+  const reply = await replyTo(asked, call);
+  await call.out.data([{ line: "", body: messageText(reply) }], {
+    ...messageJson(reply),
+    question_id: asked.id,
+  });
+}
+
+async function replyTo(asked: Asked, { context, out }: Call): Promise<Message> {
+  const hint = `Waiting for the reply of ${asked.to} (question ${asked.id})...`;
+  const silence = setTimeout(() => out.note(hint), SILENT_MS);
+  try {
+    return await asked.reply({ signal: context.interrupted });
+  } catch (error) {
+    throw new AskError(asked.id, error);
+  } finally {
+    clearTimeout(silence);
+  }
+}
+
+/** How long a wait for the other side is not worth a word. Milliseconds. */
+const SILENT_MS = 1_000;

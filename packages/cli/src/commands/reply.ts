@@ -1,0 +1,50 @@
+import type { Command } from "commander";
+import { Option } from "commander";
+import { openAgent } from "../agent.ts";
+import { beginBody } from "../body.ts";
+import type { Act, Call } from "../call.ts";
+import { SendError } from "../errors.ts";
+import { addKindFlags, checkedBody, type Kind, kindOf } from "../kind.ts";
+import { MESSAGE_ID, seconds } from "../values.ts";
+
+interface Options extends Kind {
+  message?: string;
+  timeout: number;
+}
+
+const EXAMPLES = `
+Examples:
+  aimessage reply 1f0c9a52 -m "three"
+  npm test 2>&1 | aimessage reply 1f0c9a52
+
+aimessage inbox shows the ids. Whoever has asked takes the reply; if nobody asks any more, it is a message like others.
+`;
+
+export function configure(command: Command, act: Act): void {
+  command
+    .description("Answer a message. Done when the relay has the answer on its disk.")
+    .argument("<message-id>", MESSAGE_ID)
+    .option("-m, --message <text>", "the answer; - or no -m with a pipe: exactly what stdin holds")
+    .addOption(new Option("--timeout <seconds>", "how long to wait").argParser(seconds).default(30_000, "30"))
+    .addHelpText("after", EXAMPLES)
+    .action(act(reply));
+  addKindFlags(command);
+}
+
+async function reply(call: Call, options: Options, typed: string): Promise<void> {
+  const read = await beginBody(call, options.message);
+  await using agent = await openAgent(call, "reply");
+  const message = await agent.message(await agent.inboxId(typed));
+  const sent = await message.reply(checkedBody(await read(agent.largestBody), options), kindOf(options));
+  const wait = { timeout: options.timeout, signal: call.context.interrupted };
+  const status = await sent.stored(wait).catch(async (error: unknown) => {
+    throw new SendError(await sent.status(), error);
+  });
+  const reached = status.delivered === true ? "delivered" : "stored_offline";
+  await call.out.confirm([`Reply sent to ${sent.to}`], {
+    message_id: sent.id,
+    to: sent.to,
+    status: reached,
+    reply_to: message.id,
+  });
+}

@@ -1,0 +1,139 @@
+import { spawn } from "node:child_process";
+import { constants } from "node:os";
+import type { Message } from "@aimessage/sdk/node";
+import { Watchdog } from "./watchdog.ts";
+import type { Ended, Handle } from "./work.ts";
+
+/** Exit codes with a meaning of their own (sysexits.h): try again, and never again. */
+const TEMPFAIL = 75;
+const DATAERR = 65;
+/** Characters of what a command says at its end. */
+const LAST_LINE = 500;
+/** From the word that a command shall end to its end. Milliseconds. */
+const GRACE_MS = 2_000;
+const KILLED = constants.signals.SIGKILL;
+
+export interface CommandOptions {
+  /** For a shell. */
+  command: string;
+  /** Milliseconds. */
+  timeout: number;
+  /** Bytes of its output that are kept. */
+  largest: number;
+  env: NodeJS.ProcessEnv;
+  watchdog: Watchdog;
+}
+
+/** A command that handles messages. Those that run are ended when this process is killed. */
+export function byCommand(options: Omit<CommandOptions, "watchdog">): { handle: Handle } & Disposable {
+  const watchdog = new Watchdog();
+  return {
+    handle: (message, signal) => runCommand(message, { ...options, watchdog }, signal),
+    [Symbol.dispose]: () => watchdog[Symbol.dispose](),
+  };
+}
+
+/** Runs a command with a message's body on its input. Whatever it starts and leaves behind in its group ends with it. */
+function runCommand(message: Message, options: CommandOptions, signal: AbortSignal): Promise<Ended> {
+  const { command, timeout, largest, watchdog } = options;
+  return new Promise((resolve) => {
+    const child = spawn(command, {
+      shell: true,
+      detached: true,
+      stdio: "pipe",
+      env: environment(message, options.env),
+    });
+    const { pid } = child;
+    if (pid !== undefined) watchdog.add(pid);
+    const output: Buffer[] = [];
+    let size = 0;
+    let last = "";
+    let ended: "late" | "large" | "aborted" | undefined;
+    const end = (why: typeof ended) => {
+      if (ended !== undefined || pid === undefined) return;
+      ended = why;
+      kill(pid, "SIGTERM");
+      setTimeout(() => kill(pid, "SIGKILL"), GRACE_MS).unref();
+    };
+    const abort = () => end("aborted");
+    const late = setTimeout(() => end("late"), timeout);
+    signal.addEventListener("abort", abort, { once: true });
+    if (signal.aborted) abort();
+    child.stdout.on("data", (part: Buffer) => {
+      size += part.length;
+      if (size <= largest) output.push(part);
+      else end("large");
+    });
+    child.stderr.on("data", (part: Buffer) => (last = (last + part.toString("utf8")).slice(-4 * LAST_LINE)));
+    // A command need not read what it is given.
+    child.stdin.on("error", () => undefined);
+    child.stdin.end(message.bytes);
+    const finish = (result: Ended) => {
+      clearTimeout(late);
+      signal.removeEventListener("abort", abort);
+      if (pid !== undefined) {
+        kill(pid, "SIGKILL");
+        watchdog.remove(pid);
+      }
+      resolve(result);
+    };
+    child.on("error", (error) => finish({ kind: "again", reason: error.message, counts: true }));
+    child.on("close", (code, by) => {
+      if (ended === "aborted") return finish({ kind: "given up" });
+      if (ended === "late") return finish({ kind: "again", reason: `no end after ${timeout / 1000} s`, counts: true });
+      if (ended === "large") return finish({ kind: "never", reason: `an output of more than ${largest} bytes` });
+      return finish(meaningOf(code, by, lastLine(last), Buffer.concat(output)));
+    });
+  });
+}
+
+function meaningOf(code: number | null, by: NodeJS.Signals | null, said: string, output: Buffer): Ended {
+  if (code === 0) return { kind: "done", output };
+  const how = by === null ? `exit code ${code}` : `ended by ${by}`;
+  const reason = said === "" ? how : `${said} (${how})`;
+  if (code === DATAERR) return { kind: "never", reason };
+  // A shell says by 128 and more that its command was ended so.
+  const wasEnded = by !== null || (code !== null && code > 128 && code <= 128 + KILLED + 22);
+  return { kind: "again", reason, counts: code !== TEMPFAIL && !wasEnded };
+}
+
+function lastLine(text: string): string {
+  const lines = text.split("\n").map((line) => line.trim());
+  return (lines.findLast((line) => line !== "") ?? "").slice(0, LAST_LINE);
+}
+
+function kill(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(-pid, signal);
+  } catch {
+    // Its group has ended.
+  }
+}
+
+/** Nothing of a message is inherited from an outer one, and no passphrase at all. */
+function environment(message: Message, inherited: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  const env: NodeJS.ProcessEnv = {};
+  for (const [name, value] of Object.entries(inherited))
+    if (!name.startsWith("AIMESSAGE_PASSPHRASE") && !Object.hasOwn(VARIABLES, name)) env[name] = value;
+  for (const [name, read] of Object.entries(VARIABLES)) {
+    const value = read(message);
+    if (value !== undefined) env[name] = printable(value);
+  }
+  return env;
+}
+
+const VARIABLES: Record<string, (message: Message) => string | undefined> = {
+  AIMESSAGE_FROM: ({ from }) => from,
+  AIMESSAGE_ID: ({ id }) => id,
+  AIMESSAGE_THREAD: ({ thread }) => thread,
+  AIMESSAGE_REPLY_TO: ({ replyTo }) => replyTo,
+  AIMESSAGE_CONTENT_TYPE: ({ contentType }) => contentType,
+  AIMESSAGE_VERIFIED: ({ verified }) => (verified ? "true" : "false"),
+  AIMESSAGE_ATTEMPT: ({ attempt }) => String(attempt),
+  AIMESSAGE_EXPECTS_REPLY: ({ expectsReply }) => (expectsReply ? "true" : "false"),
+};
+
+/** A peer's word as a value: no control character, and no more than a shell takes easily. */
+function printable(text: string): string {
+  return text.replace(/[^\x20-\x7e]/g, (character) => encodeURIComponent(character)).slice(0, 1_024);
+}

@@ -1,0 +1,193 @@
+/** What programs say by `aimessage pipe`, and hear: JSON-RPC 2.0, an object a line. docs/pipe.schema.json is made of this. */
+import * as z from "zod/mini";
+
+const Text = z.string();
+const Id = z.string().check(z.minLength(1));
+const Millis = z.int().check(z.nonnegative());
+const optional = <T extends z.ZodMiniType>(schema: T) => z.optional(schema);
+
+/** Text, or bytes in base64: one of the two. */
+const body = { body: optional(Text), body_base64: optional(z.base64()) };
+const kind = {
+  thread: optional(Text),
+  content_type: optional(Text),
+  headers: optional(z.record(Text, Text)),
+};
+
+export const Message = z.object({
+  /** Ours, by which methods know it. */
+  message_id: Id,
+  /** Its sender's. */
+  peer_id: Id,
+  from: Text,
+  to: Text,
+  /** Null if the body is not UTF-8 text: then `body_base64` has it. */
+  body: z.nullable(Text),
+  body_base64: optional(z.base64()),
+  content_type: Text,
+  sent_at: z.number(),
+  received_at: z.number(),
+  offline: z.boolean(),
+  verified: z.boolean(),
+  expects_reply: optional(z.literal(true)),
+  late: optional(z.literal(true)),
+  reply_to: optional(Text),
+  thread: optional(Text),
+  headers: optional(z.record(Text, Text)),
+  attempt: optional(z.int()),
+  /** Of `inbox`: what became of it. */
+  state: optional(Text),
+  reason: optional(Text),
+});
+const Status = z.object({
+  message_id: Id,
+  to: Text,
+  status: z.enum(["queued", "stored", "received", "handled", "expired", "refused", "failed"]),
+  reason: optional(Text),
+  sent_at: z.number(),
+  updated_at: z.number(),
+  expires_at: optional(z.number()),
+});
+const Contact = z.object({
+  username: Text,
+  fingerprint: Text,
+  verified: z.boolean(),
+  blocked: z.boolean(),
+  stopped: optional(Text),
+});
+const Nothing = z.object({});
+
+interface Method {
+  about: string;
+  params: z.ZodMiniType;
+  result: z.ZodMiniType;
+}
+
+export const methods = {
+  send: {
+    about: "Puts a message into the outbox: it is on disk when this is answered, and sent as soon as possible.",
+    params: z.strictObject({
+      to: Text,
+      ...body,
+      ...kind,
+      reply_to: optional(Text),
+      expires_in_ms: optional(Millis),
+      /** An id of one's own: sent again under it after a crash, it is one message. */
+      message_id: optional(Id),
+    }),
+    result: z.object({ message_id: Id, to: Text }),
+  },
+  ask: {
+    about:
+      "Sends a question; answered by its reply. An error says by `data.message_id` which question `resume` waits for.",
+    params: z.strictObject({
+      to: optional(Text),
+      ...body,
+      ...kind,
+      timeout_ms: optional(Millis),
+      resume: optional(Id),
+    }),
+    result: Message,
+  },
+  reply: {
+    about: "Answers a message.",
+    params: z.strictObject({ message_id: Id, ...body, ...kind }),
+    result: z.object({ message_id: Id, to: Text }),
+  },
+  handled: {
+    about: "A message is handled, and, in the same transaction, answered by `body`, if there is one.",
+    params: z.strictObject({ message_id: Id, ...body, ...kind }),
+    result: Nothing,
+  },
+  failed: {
+    about: "A message will not be handled: a dead letter, whose sender hears the reason.",
+    params: z.strictObject({ message_id: Id, reason: optional(Text) }),
+    result: Nothing,
+  },
+  retry: {
+    about: "A message comes again, after a while.",
+    params: z.strictObject({ message_id: Id, reason: optional(Text), after_ms: optional(Millis) }),
+    result: Nothing,
+  },
+  status: {
+    about: "What became of a message that was sent.",
+    params: z.strictObject({ message_id: Id }),
+    result: Status,
+  },
+  inbox: {
+    about: "What was received, oldest first; consumes nothing.",
+    params: z.strictObject({ last: optional(z.int().check(z.positive())) }),
+    result: z.object({ messages: z.array(Message) }),
+  },
+  sent: {
+    about: "What was sent and has not ended yet, or, with `all`, whatever is known.",
+    params: z.strictObject({ all: optional(z.boolean()) }),
+    result: z.object({ messages: z.array(Status) }),
+  },
+  "contacts.list": {
+    about: "Whom this agent knows.",
+    params: Nothing,
+    result: z.object({ contacts: z.array(Contact) }),
+  },
+  "contacts.show": { about: "One of them.", params: z.strictObject({ username: Text }), result: Contact },
+  users: { about: "Who is online.", params: Nothing, result: z.object({ users: z.array(Text) }) },
+  whoami: {
+    about: "This agent, and the longest line that is read, in characters.",
+    params: Nothing,
+    result: z.object({ username: Text, fingerprint: Text, server: Text, largest_body: z.int(), line: z.int() }),
+  },
+  subscribe: {
+    about:
+      "Messages come as notifications from now on, those that waited first: so many at a time that are not settled.",
+    params: z.strictObject({ from: optional(Text), window: optional(z.int().check(z.positive(), z.maximum(256))) }),
+    result: Nothing,
+  },
+} as const satisfies Record<string, Method>;
+
+export type MethodName = keyof typeof methods;
+export type Params<M extends MethodName> = z.output<(typeof methods)[M]["params"]>;
+export type Result<M extends MethodName> = z.input<(typeof methods)[M]["result"]>;
+
+export const notifications = {
+  message: { about: "A message to handle.", params: Message },
+  state: { about: "A message that was sent is in another state.", params: Status },
+  alert: {
+    about: "Something that the agent's owner should know.",
+    params: z.object({ kind: Text, contact: optional(Text), text: Text, at: z.number() }),
+  },
+  link: {
+    about: "How it stands with the relay.",
+    params: z.object({ state: z.enum(["connected", "reconnecting", "waiting"]), detail: Text }),
+  },
+} as const;
+export type NotificationName = keyof typeof notifications;
+
+/** Codes of errors. Below -32000 those of JSON-RPC 2.0; `data.code` is the stable word, as of the command line. */
+export const codes = { parse: -32700, request: -32600, method: -32601, params: -32602, failed: -32000 } as const;
+
+function of(schema: z.ZodMiniType): object {
+  const { $schema: _dialect, ...rest } = z.toJSONSchema(schema as never) as { $schema?: string };
+  return rest;
+}
+
+/** All of it as a JSON Schema (2020-12). */
+export function pipeSchema(): object {
+  return {
+    $schema: "https://json-schema.org/draft/2020-12/schema",
+    title: "aimessage pipe",
+    description: "JSON-RPC 2.0 over stdin and stdout, UTF-8, one object a line.",
+    methods: Object.fromEntries(
+      Object.entries(methods).map(([name, { about, params, result }]) => [
+        name,
+        { description: about, params: of(params), result: of(result) },
+      ]),
+    ),
+    notifications: Object.fromEntries(
+      Object.entries(notifications).map(([name, { about, params }]) => [
+        name,
+        { description: about, params: of(params) },
+      ]),
+    ),
+    errors: codes,
+  };
+}

@@ -1,0 +1,248 @@
+/** The agent as a program in any language has it: `aimessage pipe`. */
+import { Buffer } from "node:buffer";
+import type { Agent, Contact, SendOptions } from "@aimessage/sdk/node";
+import { createOutput, StdoutError } from "@aimessage/sdk/program";
+import type { Context } from "../context.ts";
+import { messageJson } from "../message.ts";
+import { statusJson } from "../status.ts";
+import { Desk, settle, type Word } from "./desk.ts";
+import {
+  codes,
+  type MethodName,
+  methods,
+  type NotificationName,
+  type notifications,
+  type Params,
+  type Result,
+} from "./pipe-schema.ts";
+import { RpcError, serve } from "./rpc.ts";
+import type * as z from "zod/mini";
+
+/** Messages that may be with the program at a time, if it does not say. */
+const WINDOW = 16;
+/** How long what waits to be sent may take once the program has ended its side. Milliseconds. */
+const DRAIN_MS = 5_000;
+/** JSON around a body. Characters. */
+const ENVELOPE = 16_384;
+
+interface Body {
+  body?: string | undefined;
+  body_base64?: string | undefined;
+}
+
+interface Kind {
+  thread?: string | undefined;
+  content_type?: string | undefined;
+  headers?: Record<string, string> | undefined;
+}
+
+/** Serves one program until it ends its side, or stops reading. */
+export async function servePipe(agent: Agent, context: Context): Promise<void> {
+  const out = createOutput(context, { json: true, quiet: true });
+  const end = new AbortController();
+  const signal = AbortSignal.any([end.signal, context.interrupted]);
+  const write = (value: object): Promise<void> =>
+    out.data([], value).catch((error: unknown) => {
+      end.abort();
+      if (!(error instanceof StdoutError)) throw error;
+    });
+  const pipe = new Pipe(agent, write, signal);
+  pipe.follow();
+  const gone = (): void => void context.stdin.destroy();
+  signal.addEventListener("abort", gone, { once: true });
+  try {
+    await serve(context.stdin, {
+      longest: 2 * agent.largestBody + ENVELOPE,
+      call: (method, params) => pipe.call(method, params),
+      write,
+    });
+  } catch (error) {
+    // Our own doing, or its reader's.
+    if (!signal.aborted) throw error;
+  } finally {
+    end.abort();
+    await pipe.ended();
+  }
+  if (!context.interrupted.aborted) await agent.outbox.drained({ timeout: DRAIN_MS });
+}
+
+type Methods = { [M in MethodName]: (params: Params<M>) => Promise<Result<M>> };
+
+class Pipe {
+  readonly #agent: Agent;
+  readonly #write: (value: object) => Promise<void>;
+  readonly #signal: AbortSignal;
+  readonly #desk = new Desk();
+  readonly #workers: Promise<void>[] = [];
+
+  constructor(agent: Agent, write: (value: object) => Promise<void>, signal: AbortSignal) {
+    this.#agent = agent;
+    this.#write = write;
+    this.#signal = signal;
+  }
+
+  /** What happens without being asked for. */
+  follow(): void {
+    const agent = this.#agent;
+    const ends = [
+      agent.onAlert(({ kind, contact, text, at }) => void this.#notify("alert", { kind, contact, text, at })),
+      agent.onLink(({ state, detail }) => void this.#notify("link", { state, detail })),
+    ];
+    this.#signal.addEventListener("abort", () => ends.forEach((stop) => stop()), { once: true });
+    this.#workers.push(this.#followStates());
+  }
+
+  /** Resolves when everything that is unsettled is given back. */
+  async ended(): Promise<void> {
+    await Promise.all(this.#workers);
+  }
+
+  async call(name: string, params: Record<string, unknown>): Promise<unknown> {
+    if (!Object.hasOwn(methods, name)) throw new RpcError(codes.method, `there is no method ${name}`);
+    const method = name as MethodName;
+    const parsed = methods[method].params.safeParse(params);
+    if (!parsed.success) {
+      const [issue] = parsed.error.issues;
+      throw new RpcError(codes.params, `${name}: ${issue?.path.join(".") ?? ""} ${issue?.message ?? ""}`.trim());
+    }
+    try {
+      return await (this.#methods[method] as (params: unknown) => Promise<unknown>)(parsed.data);
+    } catch (error) {
+      throw asRpcError(error);
+    }
+  }
+
+  readonly #methods: Methods = {
+    send: async ({ to, reply_to, expires_in_ms, message_id, ...rest }) => {
+      const known = message_id === undefined ? undefined : await this.#agent.status(message_id);
+      if (known !== undefined) return { message_id: known.id, to: known.to };
+      const sent = await this.#agent.send(to, bodyOf(rest), {
+        ...kindOf(rest),
+        ...(reply_to === undefined ? {} : { replyTo: reply_to }),
+        ...(expires_in_ms === undefined ? {} : { expiresIn: expires_in_ms }),
+        ...(message_id === undefined ? {} : { messageId: message_id }),
+      });
+      return { message_id: sent.id, to: sent.to };
+    },
+    ask: async ({ to = "", timeout_ms, resume, ...rest }) => {
+      const timeout = timeout_ms === undefined ? {} : { timeout: timeout_ms };
+      const asked =
+        resume === undefined
+          ? await this.#agent.question(to, bodyOf(rest), { ...kindOf(rest), ...timeout })
+          : await this.#agent.asked(resume);
+      const reply = asked.reply({ signal: this.#signal }).catch((error: unknown) => {
+        throw asRpcError(error, { message_id: asked.id });
+      });
+      return messageJson(await reply);
+    },
+    reply: async ({ message_id, ...rest }) => {
+      const sent = await (await this.#agent.message(message_id)).reply(bodyOf(rest), kindOf(rest));
+      return { message_id: sent.id, to: sent.to };
+    },
+    handled: ({ message_id, ...rest }) => {
+      const answers = rest.body !== undefined || rest.body_base64 !== undefined;
+      const reply = answers ? { reply: { body: bodyOf(rest), options: kindOf(rest) } } : {};
+      return this.#settle(message_id, { kind: "handled", ...reply });
+    },
+    failed: ({ message_id, reason }) => this.#settle(message_id, { kind: "failed", reason }),
+    retry: ({ message_id, reason, after_ms: afterMs }) => this.#settle(message_id, { kind: "retry", reason, afterMs }),
+    status: async ({ message_id }) => {
+      const status = await this.#agent.status(message_id);
+      if (status !== undefined) return statusJson(status);
+      throw new RpcError(codes.failed, `no message ${message_id} is known here`, { code: "unknown_message" });
+    },
+    inbox: async ({ last }) => {
+      const entries = await this.#agent.inbox(last === undefined ? {} : { last });
+      return {
+        messages: entries.map(({ state, reason, ...message }) =>
+          Object.assign(messageJson(message), { state, reason }),
+        ),
+      };
+    },
+    sent: async ({ all }) => {
+      const messages = await this.#agent.outbox.list(all === undefined ? {} : { all });
+      return { messages: messages.map(statusJson) };
+    },
+    "contacts.list": async () => ({ contacts: (await this.#agent.contacts()).map(contactJson) }),
+    "contacts.show": async ({ username }) => {
+      const contact = await this.#agent.contact(username);
+      if (contact !== undefined) return contactJson(contact);
+      throw new RpcError(codes.failed, `${username} is no contact`, { code: "unknown_contact" });
+    },
+    users: async () => ({ users: await this.#agent.users() }),
+    whoami: async () => {
+      const { username, fingerprint, server, largestBody } = this.#agent;
+      return { username, fingerprint, server, largest_body: largestBody, line: 2 * largestBody + ENVELOPE };
+    },
+    subscribe: async ({ from, window = WINDOW }) => {
+      for (let count = 0; count < window; count++) this.#workers.push(this.#handOut(from));
+      return {};
+    },
+  };
+
+  async #settle(id: string, word: Word): Promise<Record<string, never>> {
+    // One that is not with the program, too: it may have looked it up in the inbox.
+    if (!(await this.#desk.say(id, word))) await settle(await this.#agent.message(id), word);
+    return {};
+  }
+
+  async #handOut(from: string | undefined): Promise<void> {
+    const filter = from === undefined ? {} : { from };
+    const listening = { ...filter, share: true, ordered: true, signal: this.#signal };
+    try {
+      for await (const message of this.#agent.messages(listening)) {
+        const word = this.#desk.wait(message, this.#signal);
+        await this.#notify("message", { ...messageJson(message), attempt: message.attempt });
+        await word;
+      }
+    } catch (error) {
+      if (!this.#signal.aborted) await this.#fault(error);
+    }
+  }
+
+  async #followStates(): Promise<void> {
+    try {
+      for await (const status of this.#agent.outbox.changes({ signal: this.#signal }))
+        await this.#notify("state", statusJson(status));
+    } catch (error) {
+      if (!this.#signal.aborted) await this.#fault(error);
+    }
+  }
+
+  /** What ends a listener is told as an alert: nobody has asked for it just now. */
+  #fault(error: unknown): Promise<void> {
+    const { message, data } = asRpcError(error);
+    const { code = "internal" } = (data ?? {}) as { code?: string };
+    return this.#notify("alert", { kind: code, text: message, at: Date.now() });
+  }
+
+  #notify<N extends NotificationName>(method: N, params: z.input<(typeof notifications)[N]["params"]>): Promise<void> {
+    return this.#signal.aborted ? Promise.resolve() : this.#write({ jsonrpc: "2.0", method, params });
+  }
+}
+
+function asRpcError(error: unknown, more: object = {}): RpcError {
+  if (error instanceof RpcError) return error;
+  const { code, hint, reason } = error as { code?: string; hint?: string; reason?: string };
+  const known = error instanceof Error && error.name === "AgentError";
+  const data = { code: known ? code : "internal", hint, reason, ...more };
+  return new RpcError(codes.failed, error instanceof Error ? error.message : String(error), data);
+}
+
+function bodyOf({ body, body_base64 }: Body): string | Uint8Array {
+  if (body !== undefined && body_base64 === undefined) return body;
+  if (body === undefined && body_base64 !== undefined) return Buffer.from(body_base64, "base64");
+  throw new RpcError(codes.params, "either body or body_base64 is required");
+}
+
+function kindOf({ thread, content_type, headers }: Kind): SendOptions {
+  return {
+    ...(thread === undefined ? {} : { thread }),
+    ...(content_type === undefined ? {} : { contentType: content_type }),
+    ...(headers === undefined ? {} : { headers }),
+  };
+}
+
+function contactJson({ username, fingerprint, verified, blocked, stopped }: Contact): Result<"contacts.show"> {
+  return { username, fingerprint, verified, blocked, stopped };
+}

@@ -1,0 +1,86 @@
+/** What `--webhook` and its like say. Secrets come from files alone: a command line can be read by others. */
+import { readFileSync } from "node:fs";
+import { resolve } from "node:path";
+import type { Context } from "../context.ts";
+import { UsageError } from "../errors.ts";
+import type { WebhookOptions } from "./webhook.ts";
+
+export interface WebhookFlags {
+  webhook?: string;
+  webhookSecret?: string;
+  webhookHeader?: string[];
+  webhookTemplate?: string;
+}
+
+const SECRET_BYTES = 16;
+
+/** @throws UsageError */
+export function readWebhook(
+  { webhook = "", webhookSecret, webhookHeader = [], webhookTemplate }: WebhookFlags,
+  context: Context,
+): Pick<WebhookOptions, "url" | "headers" | "secret" | "template"> {
+  return {
+    url: urlOf(webhook),
+    headers: Object.fromEntries(
+      webhookHeader
+        .flatMap((each) => content(each, context).split("\n"))
+        .filter(isLine)
+        .map(headerOf),
+    ),
+    secret: webhookSecret === undefined ? undefined : secretOf(webhookSecret, context),
+    template: webhookTemplate === undefined ? undefined : templateOf(content(webhookTemplate, context)),
+  };
+}
+
+const isLine = (line: string): boolean => line.trim() !== "";
+
+function urlOf(text: string): URL {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  const isHere = url !== undefined && /^(?:localhost|127(?:\.\d+){3}|\[::1\])$/.test(url.hostname);
+  if (url === undefined || !(url.protocol === "https:" || (url.protocol === "http:" && isHere)))
+    throw new UsageError(`${text} is no web address that messages may be posted to`, "https, or http to this machine");
+  return url;
+}
+
+/** What an argument says, or the file that it names by `@`. */
+function content(text: string, { cwd }: Context): string {
+  if (!text.startsWith("@")) return text;
+  const file = resolve(cwd, text.slice(1));
+  try {
+    return readFileSync(file, "utf8");
+  } catch (cause) {
+    throw new UsageError(
+      `${file} cannot be read: ${(cause as NodeJS.ErrnoException).code ?? ""}`,
+      "check the path behind @",
+    );
+  }
+}
+
+function headerOf(line: string): [name: string, value: string] {
+  const [, name = "", value = ""] = /^([\w!#$%&'*+.^`|~-]+):\s*(.*?)\s*$/.exec(line) ?? [];
+  if (name === "")
+    throw new UsageError(
+      "a header is not written as 'Name: value'",
+      "for example: 'Authorization: Bearer ...' in a file",
+    );
+  return [name.toLowerCase(), value];
+}
+
+/** `whsec_` and base64, as the specification has it, or any text. */
+function secretOf(text: string, context: Context): Buffer {
+  if (!text.startsWith("@"))
+    throw new UsageError("a secret on the command line can be read by others", "write it into a file, and give @FILE");
+  const value = content(text, context).trim();
+  const secret = value.startsWith("whsec_") ? Buffer.from(value.slice(6), "base64") : Buffer.from(value);
+  if (secret.length < SECRET_BYTES)
+    throw new UsageError("the secret is too short", `it has ${SECRET_BYTES} bytes at least`);
+  return secret;
+}
+
+function templateOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new UsageError(`the template is no JSON: ${(cause as Error).message}`, "placeholders stand in its strings");
+  }
+}

@@ -1,0 +1,133 @@
+/** A web service that handles messages: `listen --webhook`. */
+import { createHmac } from "node:crypto";
+import type { Message } from "@aimessage/sdk/node";
+import { messageJson } from "../message.ts";
+import type { Ended, Handle } from "./work.ts";
+
+/** Whom it helps to ask again, though it has refused. */
+const LATER = new Set([408, 425, 429]);
+const GONE = 410;
+/** The longest pause that a service may ask for. Milliseconds. */
+const LONGEST_PAUSE_MS = 3_600_000;
+
+export interface WebhookOptions {
+  url: URL;
+  /** Milliseconds for an answer. */
+  timeout: number;
+  /** Bytes of an answer that are read. */
+  largest: number;
+  headers: Record<string, string>;
+  /** Signs what is sent, as the Standard Webhooks specification has it. */
+  secret: Buffer | undefined;
+  /** JSON in whose strings placeholders such as {{body}} are filled in; undefined: the body as it is. */
+  template: unknown;
+}
+
+/** Posts messages. 2xx: handled. 410: a dead letter. Retry-After is heeded; no redirect is followed. */
+export function byWebhook(options: WebhookOptions): Handle {
+  return (message, signal) => post(message, options, signal);
+}
+
+async function post(message: Message, options: WebhookOptions, signal: AbortSignal): Promise<Ended> {
+  const { url, timeout, largest, template } = options;
+  const filled = template === undefined ? undefined : JSON.stringify(fill(template, message));
+  const body = filled === undefined ? message.bytes : Buffer.from(filled);
+  const type = filled === undefined ? message.contentType : "application/json";
+  const deadline = AbortSignal.timeout(timeout);
+  try {
+    const response = await fetch(url, {
+      method: "POST",
+      body: body as Uint8Array<ArrayBuffer>,
+      headers: {
+        ...about(message),
+        "content-type": type,
+        ...signed(message, body, options.secret),
+        ...options.headers,
+      },
+      redirect: "manual",
+      signal: AbortSignal.any([signal, deadline]),
+    });
+    return await meaningOf(response, largest);
+  } catch (error) {
+    if (signal.aborted) return { kind: "given up" };
+    const why = deadline.aborted ? `no answer in ${timeout / 1000} s` : reasonOf(error);
+    return { kind: "again", reason: why, counts: false };
+  }
+}
+
+async function meaningOf(response: Response, largest: number): Promise<Ended> {
+  const { status } = response;
+  if (response.ok) {
+    const output = await read(response, largest);
+    if (output === undefined) return { kind: "never", reason: `an answer of more than ${largest} bytes` };
+    return { kind: "done", output };
+  }
+  await response.body?.cancel();
+  const reason = `HTTP ${status}`;
+  if (status === GONE) return { kind: "never", reason };
+  const afterMs = pauseOf(response.headers.get("retry-after"));
+  const counts = status < 500 && !LATER.has(status);
+  return { kind: "again", reason, counts, ...(afterMs === undefined ? {} : { afterMs }) };
+}
+
+async function read(response: Response, largest: number): Promise<Buffer | undefined> {
+  const parts: Uint8Array[] = [];
+  let size = 0;
+  for await (const part of response.body ?? []) {
+    size += part.length;
+    if (size > largest) return undefined;
+    parts.push(part);
+  }
+  return Buffer.concat(parts);
+}
+
+/** Seconds, or a date (RFC 9110, section 10.2.3), in milliseconds from now. */
+function pauseOf(text: string | null): number | undefined {
+  if (text === null) return undefined;
+  const ms = /^[0-9]+$/.test(text) ? Number(text) * 1000 : Date.parse(text) - Date.now();
+  return Number.isFinite(ms) ? Math.min(Math.max(0, ms), LONGEST_PAUSE_MS) : undefined;
+}
+
+/** What Node says beneath `fetch failed`. */
+function reasonOf(error: unknown): string {
+  const { message, cause } = error as Error & { cause?: { code?: string } };
+  return cause?.code ?? message;
+}
+
+function about(message: Message): Record<string, string> {
+  const { from, id, peerId, thread, replyTo, verified, attempt, expectsReply } = message;
+  return {
+    "aimessage-from": from,
+    "aimessage-id": id,
+    "aimessage-peer-id": peerId,
+    ...(thread === undefined ? {} : { "aimessage-thread": thread }),
+    ...(replyTo === undefined ? {} : { "aimessage-reply-to": replyTo }),
+    "aimessage-verified": String(verified),
+    "aimessage-attempt": String(attempt),
+    "aimessage-expects-reply": String(expectsReply),
+  };
+}
+
+/** Standard Webhooks 1.0: the id is the same at each attempt, so that a receiver knows a repeat. */
+function signed(message: Message, body: Uint8Array, secret: Buffer | undefined): Record<string, string> {
+  const timestamp = String(Math.floor(Date.now() / 1000));
+  const named = { "webhook-id": message.id, "webhook-timestamp": timestamp };
+  if (secret === undefined) return named;
+  const mac = createHmac("sha256", secret).update(`${message.id}.${timestamp}.`).update(body).digest("base64");
+  return { ...named, "webhook-signature": `v1,${mac}` };
+}
+
+/** Each placeholder once: what a message says is no placeholder. */
+function fill(template: unknown, message: Message): unknown {
+  if (typeof template === "string") {
+    const values = new Map(Object.entries(messageJson(message)));
+    const valueOf = (name: string): string => {
+      const value: unknown = values.get(name);
+      return typeof value === "string" ? value : JSON.stringify(value ?? "");
+    };
+    return template.replace(/\{\{(\w+)\}\}/g, (whole, name: string) => (values.has(name) ? valueOf(name) : whole));
+  }
+  if (Array.isArray(template)) return template.map((each) => fill(each, message));
+  if (typeof template !== "object" || template === null) return template;
+  return Object.fromEntries(Object.entries(template).map(([key, value]) => [key, fill(value, message)]));
+}

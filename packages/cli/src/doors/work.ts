@@ -1,0 +1,124 @@
+/** Messages that something handles for us, a command or a web service: what becomes of them by how that ends. */
+import type { Agent, IncomingMessage } from "@aimessage/sdk/node";
+import type { Output } from "@aimessage/sdk/program";
+import { utf8 } from "../message.ts";
+
+/** Between two attempts, doubled from one to the next. Milliseconds. */
+const FIRST_RETRY_MS = 1_000;
+const LAST_RETRY_MS = 60_000;
+
+export interface WorkOptions {
+  /** What it prints, or answers, is the reply: to whom expects one, or to all. */
+  reply?: "asked" | "always";
+  /** Messages at a time, one of each sender. */
+  parallel: number;
+  /** How often it may fail. */
+  attempts: number;
+  from?: string;
+  /** Messages after which it ends. */
+  count?: number;
+  once?: true;
+}
+
+/** How the handling of a message ended. */
+export type Ended =
+  | { kind: "done"; output: Buffer }
+  /** It may go better another time; `counts`: as one of its attempts. */
+  | { kind: "again"; reason: string; counts: boolean; afterMs?: number }
+  | { kind: "never"; reason: string }
+  /** We end ourselves: nothing is known of it. */
+  | { kind: "given up" };
+
+export type Handle = (message: IncomingMessage, signal: AbortSignal) => Promise<Ended>;
+
+/** What became of a message, for people and programs. */
+interface Outcome {
+  state: "handled" | "failed" | "retry";
+  reason?: string;
+}
+
+/** Has messages handled as they come, until the signal. @returns how many have ended */
+export async function work(
+  agent: Agent,
+  handle: Handle,
+  options: WorkOptions,
+  out: Output,
+  until: AbortSignal,
+): Promise<number> {
+  const { from, once, parallel, count = Number.POSITIVE_INFINITY } = options;
+  const enough = new AbortController();
+  const signal = AbortSignal.any([until, enough.signal]);
+  const filter = { ...(from === undefined ? {} : { from }), ...(once === undefined ? {} : { once }) };
+  let ended = 0;
+  const worker = async (): Promise<void> => {
+    for await (const message of agent.messages({ ...filter, share: true, ordered: true, signal })) {
+      const outcome = await settle(message, await handle(message, signal), options);
+      if (outcome === undefined) continue;
+      await say(message, outcome, out);
+      if (outcome.state === "retry") continue;
+      ended += 1;
+      if (ended >= count) enough.abort();
+    }
+  };
+  try {
+    await Promise.all(Array.from({ length: parallel }, worker));
+  } finally {
+    enough.abort();
+  }
+  return ended;
+}
+
+/** @returns what became of it; undefined if it is given back as it was */
+async function settle(message: IncomingMessage, end: Ended, options: WorkOptions): Promise<Outcome | undefined> {
+  if (end.kind === "given up") return undefined;
+  if (end.kind === "done") return handled(message, end.output, options.reply);
+  const { reason } = end;
+  if (end.kind === "never" || (end.counts && message.attempt >= options.attempts)) {
+    await message.failed(reason);
+    return { state: "failed", reason };
+  }
+  const doubled = FIRST_RETRY_MS * 2 ** Math.min(message.attempt - 1, 10);
+  await message.retry(reason, end.afterMs ?? Math.min(doubled, LAST_RETRY_MS));
+  return { state: "retry", reason };
+}
+
+async function handled(message: IncomingMessage, output: Buffer, reply: WorkOptions["reply"]): Promise<Outcome> {
+  if (reply !== "always" && !(reply === "asked" && message.expectsReply)) {
+    await message.handled();
+    return { state: "handled" };
+  }
+  const text = utf8(output);
+  try {
+    // As $(...) of a shell, for what prints a line.
+    await message.handled({ body: text?.replace(/\r?\n$/, "") ?? output });
+    return { state: "handled" };
+  } catch (error) {
+    // A full disk is tried again. What cannot be sent now will not be.
+    if (!isFinal(error)) throw error;
+    const reason = `the reply cannot be sent: ${error.message}`;
+    await message.failed(reason);
+    return { state: "failed", reason };
+  }
+}
+
+/** By its name: the SDK's class need not be loaded for that. */
+function isFinal(error: unknown): error is Error {
+  return (
+    error instanceof Error &&
+    error.name === "AgentError" &&
+    !(error as { shouldRetry(): boolean } & Error).shouldRetry()
+  );
+}
+
+async function say(message: IncomingMessage, { state, reason }: Outcome, out: Output): Promise<void> {
+  const { id: message_id, peerId: peer_id, from, attempt } = message;
+  const why = reason === undefined ? "" : ` (${reason})`;
+  await out.data([{ line: `${message_id} of ${from}: ${state}`, body: why }], {
+    message_id,
+    peer_id,
+    from,
+    state,
+    reason,
+    attempt,
+  });
+}

@@ -1,0 +1,147 @@
+/** Messages that a command handles. */
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { eventually } from "../../../../test/waiting.ts";
+import type { World } from "../world.ts";
+import { send, stateOf, talk } from "./talk.ts";
+
+/** Listens with a command until the test is over. */
+function listening(world: World, ...words: string[]) {
+  const stop = new AbortController();
+  const done = world.cli(["-u", "bob", "listen", "--json", ...words], { interrupted: stop.signal });
+  return {
+    done,
+    async [Symbol.asyncDispose]() {
+      stop.abort("SIGTERM");
+      await done;
+    },
+  };
+}
+
+test("a question is answered by what a command prints, and handled", async () => {
+  const world = await talk();
+  await using _ = listening(world, "--exec", "tr a-z A-Z", "--reply");
+  const { stdout, exit } = await world.cli(["-u", "alice", "ask", "-t", "bob", "-m", "hello bob"]);
+  expect({ stdout, exit }).toEqual({ stdout: "HELLO BOB\n", exit: 0 });
+  const id = await send(world, "no question");
+  await eventually("it is handled", async () => (await stateOf(world, id)).state === "handled");
+  // No reply to what asks for none.
+  expect((await world.cli("-u alice inbox --json")).stdout.match(/"message_id"/g)).toHaveLength(1);
+});
+
+test("a command that fails three times leaves a dead letter, and the asker sees why", async () => {
+  const world = await talk();
+  const file = join(world.home, "attempts");
+  await using _ = listening(world, "--exec", `echo x >> '${file}'; echo 'no such job' >&2; exit 1`, "--reply");
+  const { stderr, exit } = await world.cli(["-u", "alice", "ask", "-t", "bob", "-m", "hello", "--json"]);
+  expect(exit).toBe(1);
+  expect(JSON.parse(stderr.trim().split("\n").at(-1) ?? "")).toMatchObject({
+    error: "failed",
+    reason: "no such job (exit code 1)",
+  });
+  expect(await readFile(file, "utf8")).toBe("x\n".repeat(3));
+  expect((await world.cli("-u bob dead")).stdout).toContain("no such job");
+});
+
+test("exit code 65 is never tried again, and 75 is however often", async () => {
+  const world = await talk();
+  const file = join(world.home, "attempts");
+  const script = `read -r text; echo x >> '${file}'; [ "$text" = never ] && { echo bad >&2; exit 65; }; [ $AIMESSAGE_ATTEMPT -ge 3 ] || exit 75`;
+  await using _ = listening(world, "--attempts", "1", "--exec", script);
+  const never = await send(world, "never");
+  await eventually("it is a dead letter", async () => (await stateOf(world, never)).state === "failed");
+  expect(await stateOf(world, never)).toMatchObject({ reason: "bad (exit code 65)" });
+  expect(await readFile(file, "utf8")).toBe("x\n");
+  const later = await send(world, "later");
+  await eventually("it is handled", async () => (await stateOf(world, later)).state === "handled");
+  expect(await readFile(file, "utf8")).toBe("x\n".repeat(4));
+});
+
+test("a command has the message in its environment, nothing of an outer one, and no passphrase", async () => {
+  const world = await talk();
+  const file = join(world.home, "environment");
+  const stop = new AbortController();
+  const env = { AIMESSAGE_THREAD: "outer", AIMESSAGE_PASSPHRASE_FILE: "/nowhere", PATH: process.env["PATH"] ?? "" };
+  delete (env as Partial<typeof env>).AIMESSAGE_PASSPHRASE_FILE;
+  const done = world.cli(["-u", "bob", "listen", "--exec", `env > '${file}'; cat >> '${file}'`, "--count", "1"], {
+    env,
+    interrupted: stop.signal,
+  });
+  await world.cli([
+    "-u",
+    "alice",
+    "send",
+    "-t",
+    "bob",
+    "-m",
+    "$(touch no) `touch no`",
+    "--content-type",
+    "text/x; a='$HOME'",
+  ]);
+  expect((await done).exit).toBe(0);
+  const lines = (await readFile(file, "utf8")).split("\n");
+  expect(lines).toContain("AIMESSAGE_FROM=alice");
+  expect(lines).toContain("AIMESSAGE_CONTENT_TYPE=text/x; a='$HOME'");
+  expect(lines).toContain("AIMESSAGE_ATTEMPT=1");
+  expect(lines).toContain("AIMESSAGE_EXPECTS_REPLY=false");
+  expect(lines.filter((line) => line.startsWith("AIMESSAGE_THREAD"))).toEqual([]);
+  expect(lines.at(-1)).toBe("$(touch no) `touch no`");
+});
+
+test("a command that takes too long is ended with all that it has started", async () => {
+  const world = await talk();
+  const file = join(world.home, "alive");
+  await using _ = listening(
+    world,
+    "--exec",
+    `(sleep 3; echo alive > '${file}') & sleep 30`,
+    "--exec-timeout",
+    "0.5",
+    "--attempts",
+    "1",
+  );
+  const id = await send(world, "hello");
+  await eventually("it has failed", async () => (await stateOf(world, id)).state === "failed");
+  expect(await stateOf(world, id)).toMatchObject({ reason: "no end after 0.5 s" });
+  await new Promise((resolve) => setTimeout(resolve, 3_500));
+  await expect(readFile(file, "utf8")).rejects.toThrow("ENOENT");
+});
+
+test("with several at a time each sender's messages are handled in their order, one at a time", async () => {
+  const world = await talk();
+  await world.register("carol");
+  const file = join(world.home, "order");
+  await writeFile(file, "");
+  for (let count = 0; count < 5; count++)
+    for (const name of ["alice", "carol"]) await world.cli(["-u", name, "send", "-t", "bob", "-m", `${name} ${count}`]);
+  const script = `read -r line; echo "begin $line" >> '${file}'; sleep 0.1; [ "$line" != "alice 2" ] || [ $AIMESSAGE_ATTEMPT = 2 ] || exit 1; echo "end $line" >> '${file}'`;
+  const { exit } = await world.cli(["-u", "bob", "listen", "--exec", script, "--parallel", "4", "--count", "10"]);
+  expect(exit).toBe(0);
+  const lines = (await readFile(file, "utf8")).trim().split("\n");
+  for (const name of ["alice", "carol"]) {
+    const own = lines.filter((line) => line.includes(name));
+    const expected = [0, 1, 2, 3, 4].flatMap((count) => [`begin ${name} ${count}`, `end ${name} ${count}`]);
+    if (name === "alice") expected.splice(4, 0, "begin alice 2");
+    expect(own).toEqual(expected);
+  }
+  // The two did not wait for each other.
+  expect(lines.findIndex((line) => line === "end carol 4")).toBeLessThan(
+    lines.findIndex((line) => line === "end alice 4"),
+  );
+});
+
+test("--once ends when what waited is handled, and says how much that was", async () => {
+  const world = await talk();
+  const empty = await world.cli("-u bob listen --once --json");
+  expect(empty).toMatchObject({ exit: 0, stdout: '{"count":0}\n' });
+  await send(world, "one");
+  await send(world, "two");
+  const { stdout, exit } = await world.cli("-u bob listen --once --json");
+  expect(exit).toBe(0);
+  const values = stdout
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line) as { body?: string; count?: number });
+  expect(values.map(({ body, count }) => body ?? count)).toEqual(["one", "two", 2]);
+});

@@ -1,0 +1,123 @@
+/** An agent for programs in any language: JSON-RPC over stdin and stdout. */
+import { readFile } from "node:fs/promises";
+import { PassThrough } from "node:stream";
+import { fileURLToPath } from "node:url";
+import { expect, test } from "vitest";
+import { eventually } from "../../../../test/waiting.ts";
+import { pipeSchema } from "../../src/doors/pipe-schema.ts";
+import { Recorder } from "../console.ts";
+import { createWorld, type World } from "../world.ts";
+
+interface Answer {
+  id?: number;
+  method?: string;
+  params?: Record<string, unknown>;
+  result?: Record<string, unknown>;
+  error?: { code: number; message: string; data?: Record<string, unknown> };
+}
+
+/** A program that talks to `pipe`. */
+function program(world: World, name: string) {
+  const [stdin, stdout] = [new PassThrough(), new Recorder()];
+  const done = world.cli(["-u", name, "pipe"], { terminal: stdin, stdout });
+  let last = 0;
+  const lines = (): Answer[] =>
+    stdout.text
+      .split("\n")
+      .filter((line) => line !== "")
+      .map((line) => JSON.parse(line) as Answer);
+  const call = async (method: string, params: object = {}): Promise<Answer> => {
+    const id = ++last;
+    stdin.write(`${JSON.stringify({ jsonrpc: "2.0", id, method, params })}\n`);
+    await eventually(`${method} is answered`, () => lines().some((line) => line.id === id));
+    return lines().find((line) => line.id === id) as Answer;
+  };
+  const told = (method: string) => lines().flatMap((line) => (line.method === method ? [line.params ?? {}] : []));
+  const end = async () => {
+    stdin.end();
+    return (await done).exit;
+  };
+  return { call, told, end, stdin, lines };
+}
+
+async function pair(): Promise<World> {
+  const world = await createWorld();
+  await world.register("alice", "bob");
+  return world;
+}
+
+test("two programs talk, ask and answer, and see what became of it", async () => {
+  const world = await pair();
+  const [alice, bob] = [program(world, "alice"), program(world, "bob")];
+  await bob.call("subscribe");
+  const { result } = await alice.call("send", { to: "bob", body: "hello", headers: { run: "1" } });
+  await eventually("it has come", () => bob.told("message").length === 1);
+  const [message] = bob.told("message");
+  expect(message).toMatchObject({ from: "alice", body: "hello", headers: { run: "1" }, attempt: 1 });
+  expect((await bob.call("handled", { message_id: message?.["message_id"] })).result).toEqual({});
+  await eventually("alice is told", () => alice.told("state").some(({ status }) => status === "handled"));
+  expect((await alice.call("status", { message_id: result?.["message_id"] })).result).toMatchObject({
+    status: "handled",
+  });
+  const reply = alice.call("ask", { to: "bob", body: "how many?", timeout_ms: 30_000 });
+  await eventually("it is asked", () => bob.told("message").length === 2);
+  const [, question] = bob.told("message");
+  await bob.call("handled", { message_id: question?.["message_id"], body: "three" });
+  expect((await reply).result).toMatchObject({ body: "three", from: "bob" });
+  expect((await alice.call("contacts.list")).result).toMatchObject({ contacts: [{ username: "bob" }] });
+  expect((await bob.call("inbox")).result?.["messages"]).toHaveLength(2);
+  expect([await alice.end(), await bob.end()]).toEqual([0, 0]);
+});
+
+test("bytes go as base64, and come as they were", async () => {
+  const world = await pair();
+  const [alice, bob] = [program(world, "alice"), program(world, "bob")];
+  await bob.call("subscribe");
+  await alice.call("send", { to: "bob", body_base64: "/wD+" });
+  await eventually("it has come", () => bob.told("message").length === 1);
+  expect(bob.told("message")[0]).toMatchObject({ body: null, body_base64: "/wD+" });
+  await Promise.all([alice.end(), bob.end()]);
+});
+
+test("what is unsettled when the program ends is given back, and what waits is sent", async () => {
+  const world = await pair();
+  for (const text of ["one", "two"]) await world.cli(["-u", "alice", "send", "-t", "bob", "-m", text]);
+  const first = program(world, "bob");
+  await first.call("subscribe", { window: 1 });
+  await eventually("one has come", () => first.told("message").length === 1);
+  void first.call("send", { to: "alice", body: "bye" }).catch(() => undefined);
+  expect(await first.end()).toBe(0);
+  const { stdout } = await world.cli("-u bob listen --json --count 2");
+  expect(stdout.match(/"body":"(one|two)"/g)).toEqual(['"body":"one"', '"body":"two"']);
+  expect((await world.cli("-u alice listen --json --count 1")).stdout).toContain('"body":"bye"');
+});
+
+test("a line that cannot be read is an error with the code of JSON-RPC, and nothing is lost by it", async () => {
+  const world = await pair();
+  const alice = program(world, "alice");
+  const { result } = await alice.call("whoami");
+  const longest = result?.["line"] as number;
+  for (const line of ["{", "[]", '{"id":700}', "x".repeat(longest + 10)]) alice.stdin.write(`${line}\n`);
+  await eventually(
+    "all four are answered",
+    () => alice.lines().filter(({ error }) => error !== undefined).length === 4,
+  );
+  expect(alice.lines().flatMap(({ error }) => error?.code ?? [])).toEqual([-32700, -32600, -32600, -32600]);
+  expect((await alice.call("nonsense")).error?.code).toBe(-32601);
+  expect((await alice.call("send", { to: "bob" })).error?.code).toBe(-32602);
+  expect((await alice.call("send", { to: "bob", body: "x", cc: "carol" })).error?.code).toBe(-32602);
+  expect((await alice.call("send", { to: "b d", body: "x" })).error).toMatchObject({ data: { code: "bad_username" } });
+  expect(await alice.call("send", { to: "bob", body: "x", message_id: "job-1" })).toMatchObject({
+    result: { message_id: "job-1" },
+  });
+  // Sent again after a crash, under its own id, it is one message.
+  expect(await alice.call("send", { to: "bob", body: "x", message_id: "job-1" })).toMatchObject({
+    result: { message_id: "job-1" },
+  });
+  expect(await alice.end()).toBe(0);
+});
+
+test("docs/pipe.schema.json says what is true", async () => {
+  const file = fileURLToPath(new URL("../../../../docs/pipe.schema.json", import.meta.url));
+  expect(JSON.parse(await readFile(file, "utf8"))).toEqual(JSON.parse(JSON.stringify(pipeSchema())));
+});
