@@ -2,8 +2,8 @@ import { largestBody } from "../crypto/content.ts";
 import type { GroupCrypto } from "../crypto/mls/group.ts";
 import { fingerprint, formatFingerprint } from "../crypto/identity.ts";
 import { AgentError } from "../errors.ts";
-import { usernameKey, utf8 } from "../protocol/index.ts";
-import type { ClientStore, WriteTransaction } from "../store/store.ts";
+import { usernameKey } from "../protocol/index.ts";
+import type { ClientStore } from "../store/store.ts";
 import { AddressBook, type Contact } from "./address-book.ts";
 import { parseAddress, parseName } from "./address.ts";
 import { followAlerts } from "../trust/alerts.ts";
@@ -14,19 +14,11 @@ import { DeadLetters } from "./dead-letters.ts";
 import { diagnose, type Diagnosis } from "./diagnosis.ts";
 import { enqueue, type Letter, type SendOptions } from "./enqueue.ts";
 import { handleAll, type HandleOptions, type Handler } from "./handle.ts";
+import { handlesOf } from "./handles.ts";
 import { leave, type LeaveOptions } from "./leave.ts";
 import { Link } from "../link/link.ts";
 import { listen, type ListenOptions } from "./listen.ts";
-import {
-  type InboxEntry,
-  type IncomingMessage,
-  type Message,
-  readEntry,
-  retryMessage,
-  rowByLocalId,
-  settleMessage,
-  settleWith,
-} from "./message.ts";
+import { type InboxEntry, type IncomingMessage, type Message, readEntry, rowByLocalId } from "./message.ts";
 import { rowById } from "../records/outbox-records.ts";
 import { Outbox } from "./outbox.ts";
 import type { Account } from "../records/own-account.ts";
@@ -146,35 +138,18 @@ export class Agent implements AsyncDisposable {
     return { ...entry, ...this.#handles(row) };
   }
 
+  /** What may be done with a message. */
   #handles(row: InboxRecord): Omit<IncomingMessage, keyof Message> {
-    const letter = (body: Letter["body"], more: SendOptions = {}): Letter => {
-      const thread = row.thread === undefined ? {} : { thread: row.thread };
-      return { to: row.from, body, options: { replyTo: row.id, ...thread, ...more }, identityKey: row.identity_key };
-    };
-    return {
-      reply: (body, more) => this.#send(letter(body, more)),
-      handled: async (reply) => {
-        if (reply === undefined) return this.#withLink(settleMessage(this.#store, row.seq));
-        // Its own id says which question it answers: it is the same at each attempt.
-        const messageId = (await this.#crypto.digest(utf8(`reply ${row.from}/${row.id}`))).slice(0, 32);
-        const answer = letter(reply.body, { messageId, ...reply.options });
-        return this.#withLink(settleWith(this.#store, row.seq, (tx) => this.#enqueueOnce(tx, answer)));
+    return handlesOf(row, {
+      store: this.#store,
+      crypto: this.#crypto,
+      send: (letter) => this.#send(letter),
+      writing: (work) => this.#withLink(work),
+      enqueue: async (tx, letter) => {
+        await enqueue(tx, this.#book, usernameKey(this.username), letter);
+        this.#link.start();
       },
-      failed: async (reason) => {
-        check("text", { text: reason }, "reason");
-        await this.#withLink(settleMessage(this.#store, row.seq, reason));
-      },
-      retry: async (reason, delay) => {
-        check("retry", { reason, delay });
-        await retryMessage(this.#store, row.seq, reason, delay);
-      },
-    };
-  }
-
-  async #enqueueOnce(tx: WriteTransaction, letter: Letter): Promise<void> {
-    if ((await tx.get(`out-id/${letter.options.messageId}`)) !== undefined) return;
-    await enqueue(tx, this.#book, usernameKey(this.username), letter);
-    this.#link.start();
+    });
   }
 
   /**

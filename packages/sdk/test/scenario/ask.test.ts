@@ -61,7 +61,7 @@ test("past its deadline a question is expired on both sides, and what comes then
     if (message.expectsReply) await eventually("the time is over", async () => Date.now() > (message.expiresAt ?? 0));
     await message.handled({ body: "too late" });
   });
-  const error = await rejection(alice.ask("bob", "quick!", { timeout: 1_500 }));
+  const error = await rejection(alice.ask("bob", "quick!", { timeout: 5_000 }));
   expect(error).toMatchObject({ code: "expired" });
   expect(await alice.questions()).toMatchObject([{ state: "expired" }]);
   await eventually("the reply comes", () => late.some(({ late: is }) => is));

@@ -1,0 +1,49 @@
+/** What may be done with a message that has come. */
+import type { GroupCrypto } from "../crypto/mls/group.ts";
+import { utf8 } from "../protocol/index.ts";
+import type { InboxRecord } from "../records/tables.ts";
+import type { ClientStore, WriteTransaction } from "../store/store.ts";
+import { check } from "./arguments.ts";
+import type { Letter, SendOptions } from "./enqueue.ts";
+import { type IncomingMessage, type Message, retryMessage, settleMessage, settleWith } from "./message.ts";
+import type { Sent } from "./sent.ts";
+
+interface Means {
+  store: ClientStore;
+  crypto: GroupCrypto;
+  send: (letter: Letter) => Promise<Sent>;
+  /** Lets the link share the commit of what is being written. */
+  writing: <T>(work: Promise<T>) => Promise<T>;
+  /** Puts a letter into the outbox, in a transaction. */
+  enqueue: (tx: WriteTransaction, letter: Letter) => Promise<void>;
+}
+
+/** The handles of a message. */
+export function handlesOf(row: InboxRecord, means: Means): Omit<IncomingMessage, keyof Message> {
+  const { store, crypto, send, writing, enqueue } = means;
+  const letter = (body: Letter["body"], more: SendOptions = {}): Letter => {
+    const thread = row.thread === undefined ? {} : { thread: row.thread };
+    return { to: row.from, body, options: { replyTo: row.id, ...thread, ...more }, identityKey: row.identity_key };
+  };
+  return {
+    reply: (body, more) => send(letter(body, more)),
+    handled: async (reply) => {
+      if (reply === undefined) return writing(settleMessage(store, row.seq));
+      // Its id says which message it answers: it is the same at each attempt.
+      const messageId = (await crypto.digest(utf8(`reply ${row.from}/${row.id}`))).slice(0, 32);
+      const answer = letter(reply.body, { messageId, ...reply.options });
+      const once = async (tx: WriteTransaction): Promise<void> => {
+        if ((await tx.get(`out-id/${messageId}`)) === undefined) await enqueue(tx, answer);
+      };
+      return writing(settleWith(store, row.seq, once));
+    },
+    failed: async (reason) => {
+      check("text", { text: reason }, "reason");
+      await writing(settleMessage(store, row.seq, reason));
+    },
+    retry: async (reason, delay) => {
+      check("retry", { reason, delay });
+      await retryMessage(store, row.seq, reason, delay);
+    },
+  };
+}
