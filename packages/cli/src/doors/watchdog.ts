@@ -13,7 +13,7 @@ while read -r sign group; do
     -) groups="\${groups%% $group *} \${groups#* $group }" ;;
   esac
 done
-for group in $groups; do kill -KILL -- "-$group"; done 2>/dev/null
+for group in $groups; do kill -9 "-$group"; done 2>/dev/null
 `;
 
 /** Ends the commands of this process when it is killed. */
