@@ -21,9 +21,13 @@ export class LoadSocket {
     this.#socket = socket;
   }
 
-  /** @param from the loopback address that the server sees, 127.0.0.1 by default */
-  static async open(port: number, from = "127.0.0.1"): Promise<LoadSocket> {
-    const socket = connect({ port, host: "127.0.0.1", localAddress: from, noDelay: true });
+  /**
+   * @param from the loopback address that the server sees, 127.0.0.1 by default. Where it is given the system looks for a port
+   * that nobody has used of late, of which there are not so many.
+   */
+  static async open(port: number, from?: string): Promise<LoadSocket> {
+    const local = from === undefined ? {} : { localAddress: from };
+    const socket = connect({ port, host: "127.0.0.1", ...local, noDelay: true });
     const load = new LoadSocket(socket);
     let failure = "refused";
     socket.on("error", (error) => (failure = error.message));

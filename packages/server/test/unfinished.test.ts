@@ -113,11 +113,11 @@ test("[A-8] messages that grow beyond the part of memory for them are ended, and
 test.each([0, 20])(
   "[A-8] large messages of many connections of an address are read, with %s ms between their parts",
   async (ms) => {
-    await using relay = await relayWith({ unfinishedBytesOfAll: 400_000, frameBytes: 100_000 });
+    await using relay = await relayWith({ unfinishedBytesOfAll: 1_600_000, frameBytes: 100_000 });
     const senders = await Promise.all(["aaa", "bbb", "ccc", "ddd", "eee"].map((name) => tokenClient(relay.url, name)));
     using other = await tokenClient(relay.url, "other");
     const body = JSON.stringify({ type: "send", id: "s", data: { to: "other", message: "x".repeat(60_000) } });
-    // An address may have a quarter: of five one finds room when it is whole.
+    // An address may have a quarter: what has come of five is less than that, and what they announce is more than one of them.
     for (const sender of senders)
       tcp(sender).write(frame(TEXT, Buffer.from(body.slice(0, 100)), { length: body.length }));
     expect((await other.ask("heartbeat")).data.status).toBe("ok");

@@ -178,7 +178,7 @@ export const limitOptions = {
   },
   unfinishedBytesOfAll: {
     unit: "bytes",
-    value: 16 * MIB,
+    value: 8 * MIB,
     why: "what has come of messages that are not whole, a quarter for each address and account; beyond it, the largest are ended",
   },
 } as const satisfies Record<string, LimitOption>;
