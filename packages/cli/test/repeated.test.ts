@@ -5,7 +5,7 @@ import { aimessage } from "./console.ts";
 async function everyCommand(path: string[] = []): Promise<{ path: string[]; options: string[][] }[]> {
   const { stdout } = await aimessage([...path, "--help"]);
   const options = [...stdout.matchAll(/^ {2}(?:-\w, )?(--[\w-]+)( <[\w-]+>)?/gm)]
-    .filter(([, flag]) => flag !== "--help" && flag !== "--version")
+    .filter(([, flag, takes]) => flag !== "--help" && flag !== "--version" && takes?.includes("...") !== true)
     .map(([, flag, takes]) => (takes === undefined ? [flag!] : [flag!, values[flag!] ?? "5"]));
   const [, list = ""] = /^Commands:\n((?: {2}.*\n)*)/m.exec(stdout) ?? [];
   const below = [...list.matchAll(/^ {2}([a-z]+)/gm)].map(([, name]) => name!);

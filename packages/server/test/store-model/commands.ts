@@ -68,7 +68,7 @@ function checked(inner: Command): Command {
         expect(shown).toEqual(wanted);
         expect(await real.store.lastRequest(mailbox)).toBe(model.last.get(mailbox));
         expect(await real.store.countKeys(mailbox)).toBe(model.stock(mailbox).length);
-        expect(await real.store.highWater(mailbox)).toBe(model.waiting(mailbox).at(-1)?.seq ?? 0);
+        expect(await real.store.highWater(mailbox)).toBe(model.highWater(mailbox));
       }
       expect(await real.store.depth()).toBe(model.entries.length);
       expect(await real.store.lastSeq()).toBe(model.seq);

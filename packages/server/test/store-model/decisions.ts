@@ -80,7 +80,7 @@ export function commit(model: Model, request: CommitRequest): { mailbox: number;
   const sender = model.active(mailbox);
   if (sender === undefined) return { refused: "device_replaced" };
   if (sender.kind === "token") return { refused: "token_account" };
-  const answer = (to: number) => ({ mailbox: to, highWater: model.waiting(mailbox).at(-1)?.seq ?? 0 });
+  const answer = (to: number) => ({ mailbox: to, highWater: model.highWater(mailbox) });
   const past = model.past(mailbox, "commit", id);
   const digest = JSON.stringify(request);
   if (past !== undefined) {

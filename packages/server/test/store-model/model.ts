@@ -125,6 +125,12 @@ export class Model {
     return this.entries.filter((entry) => entry.mailbox === mailbox);
   }
 
+  /** The highest position of what may still be pushed. */
+  highWater(mailbox: number): number {
+    const lives = ({ expires }: Entry) => expires === undefined || expires > this.now;
+    return this.waiting(mailbox).findLast(lives)?.seq ?? 0;
+  }
+
   add(entry: Omit<Entry, "seq" | "at">): number {
     this.entries.push({ ...entry, seq: ++this.seq, at: this.now });
     return this.seq;
