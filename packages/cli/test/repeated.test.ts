@@ -4,7 +4,7 @@ import { aimessage } from "./console.ts";
 /** Every command with the options that its help lists, each with a value if it takes one. */
 async function everyCommand(path: string[] = []): Promise<{ path: string[]; options: string[][] }[]> {
   const { stdout } = await aimessage([...path, "--help"]);
-  const options = [...stdout.matchAll(/^ {2}(?:-\w, )?(--[\w-]+)( <[\w-]+>)?/gm)]
+  const options = [...stdout.matchAll(/^ {2}(?:-\w, )?(--[\w-]+)( <[\w=.-]+>)?/gm)]
     .filter(([, flag, takes]) => flag !== "--help" && flag !== "--version" && takes?.includes("...") !== true)
     .map(([, flag, takes]) => (takes === undefined ? [flag!] : [flag!, values[flag!] ?? "5"]));
   const [, list = ""] = /^Commands:\n((?: {2}.*\n)*)/m.exec(stdout) ?? [];
