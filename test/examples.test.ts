@@ -1,0 +1,69 @@
+/** The examples, as their first lines say. */
+import { type ChildProcess, execFile, spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { createRelay } from "@aimessage/server";
+import { expect, onTestFinished, test } from "vitest";
+import { cliBin, freePort, temporaryFolder } from "./processes/processes.ts";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+const example = (name: string) => join(root, "examples", name);
+
+/** A relay, and a home whose agents are known to every process that is started here. */
+async function world() {
+  const relay = await createRelay({ port: 0, store: "memory", noLimits: true });
+  onTestFinished(() => relay[Symbol.asyncDispose]());
+  const folder = temporaryFolder();
+  onTestFinished(() => folder[Symbol.dispose]());
+  const env = {
+    ...process.env,
+    AIMESSAGE_HOME: folder.path,
+    AIMESSAGE_SERVER: relay.url,
+    AIMESSAGE_COMMAND: `'${process.execPath}' '${cliBin}'`,
+    PYTHONPATH: join(root, "clients/python"),
+    PYTHONDONTWRITEBYTECODE: "1",
+  };
+  const run = async (...words: string[]) => (await promisify(execFile)(process.execPath, words, { env })).stdout;
+  const cli = (...words: string[]) => run(cliBin, ...words);
+  const start = (command: string, ...words: string[]): ChildProcess => {
+    const child = spawn(command, words, { env, stdio: ["ignore", "pipe", "inherit"] });
+    onTestFinished(() => void child.kill("SIGKILL"));
+    return child;
+  };
+  return { relay, run, cli, start };
+}
+
+test("two agents negotiate", async () => {
+  const { relay, run } = await world();
+  const said = await run("--conditions=source", example("negotiate.ts"), relay.url);
+  expect(said).toMatch(/^round 1: buyer offers 40, seller asks 90\n(round .*\n)*round \d+: .* seller agrees\n$/);
+});
+
+test("a shell script answers, and refuses what it does not know", async () => {
+  const { cli, start } = await world();
+  for (const name of ["alice", "machine"]) await cli("register", "-u", name);
+  start(process.execPath, cliBin, "-u", "machine", "listen", "--exec", `'${example("shell-agent.sh")}'`, "--reply");
+  expect(await cli("ask", "-u", "alice", "-t", "machine", "-m", "who")).toBe("you are alice (verified: false)\n");
+  const refused = await cli("ask", "-u", "alice", "-t", "machine", "-m", "dance").catch((error: unknown) => error);
+  expect(refused).toMatchObject({ code: 1, stderr: expect.stringContaining("I know: uptime, disk, who") as string });
+});
+
+test("a web service answers", async () => {
+  const { cli, start } = await world();
+  for (const name of ["alice", "service"]) await cli("register", "-u", name);
+  const port = await freePort();
+  const receiver = start(process.execPath, example("webhook-receiver.ts"), String(port));
+  await once(receiver.stdout ?? receiver, "data");
+  const hook = `http://127.0.0.1:${port}/`;
+  start(process.execPath, cliBin, "-u", "service", "listen", "--webhook", hook, "--reply");
+  expect(await cli("ask", "-u", "alice", "-t", "service", "-m", "hello")).toBe("alice said 5 characters\n");
+});
+
+test.skipIf(spawnSync("python3", ["--version"]).status !== 0)("a Python program answers", async () => {
+  const { cli, start } = await world();
+  for (const name of ["alice", "counter"]) await cli("register", "-u", name);
+  start("python3", example("python_agent.py"), "counter");
+  expect(await cli("ask", "-u", "alice", "-t", "counter", "-m", "how many words are these")).toBe("5\n");
+});
