@@ -58,7 +58,7 @@ test("exit code 65 is never tried again, and 75 is however often", async () => {
   expect(await readFile(file, "utf8")).toBe("x\n".repeat(4));
 });
 
-test("a command has the message in its environment, nothing of an outer one, and no passphrase", async () => {
+test("[A-12] a command has the message in its environment, nothing of an outer one, and no passphrase", async () => {
   const world = await talk();
   const file = join(world.home, "environment");
   const stop = new AbortController();

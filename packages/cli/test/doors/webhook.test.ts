@@ -85,7 +85,7 @@ test("a service that answers 500 has handled nothing: the next listener gets the
   expect((await listen(world, "--json", "--count", "1")).stdout).toContain('"body":"hello"');
 });
 
-test("what is posted is signed, and shaped by a template whose placeholders are filled once", async () => {
+test("[A-12] what is posted is signed, and shaped by a template whose placeholders are filled once", async () => {
   const { world, posted, url } = await service((response) => response.end());
   const [secret, header] = [join(world.home, "secret"), join(world.home, "header")];
   const key = Buffer.from("0123456789abcdef0123456789abcdef");
