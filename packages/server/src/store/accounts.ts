@@ -73,6 +73,8 @@ export function accountsTable(db: DatabaseSync, addresses: Addresses, clock: () 
 
   const accounts = new BoundedMap<string, Account | undefined>();
   const owners = new BoundedMap<number, Owner | undefined>();
+  /** The day on which it was last written that a mailbox's account is in use. */
+  const enteredOn = new BoundedMap<number, number>();
 
   function find(username: string): Account | undefined {
     // Nobody has a longer name: it is not worth remembering, and may be as long as a frame.
@@ -293,6 +295,12 @@ export function accountsTable(db: DatabaseSync, addresses: Addresses, clock: () 
       const account = find(owner(mailbox)?.name ?? "");
       if (account === undefined || account.kind === "removed" || account.mailbox !== mailbox) return;
       enter(account, account.kind === "token");
+      enteredOn.set(mailbox, today());
+    },
+
+    /** Whether that is written already: a login shall cost no commit for it. */
+    hasEntered(mailbox: number): boolean {
+      return enteredOn.get(mailbox) === today();
     },
 
     setDisabled(account: TokenAccount | KeyAccount, disabled: boolean): void {

@@ -225,7 +225,9 @@ function openStore(db: DatabaseSync, options: StoreOptions, below: Below | undef
         if (!repeat) keyPackages.publish(account, { packages, lastResort, replace: false });
         return { account, replaced };
       }),
-    entered: (mailbox) => group.later(() => accounts.entered(mailbox)),
+    entered: (mailbox) => {
+      if (!accounts.hasEntered(mailbox)) group.later(() => accounts.entered(mailbox));
+    },
     login: (mailbox, counter) => group.writeSoon(() => accounts.login(mailbox, counter)),
     removeAccount: (mailbox, release) => keep(() => remove(mailbox, release)),
     isBlocked: (owner, peer) => group.glance(() => peers.standing(owner, peer) === "blocked"),
