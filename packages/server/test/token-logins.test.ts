@@ -5,7 +5,7 @@ import { defaultLimits, openMemoryStore } from "../src/index.ts";
 test("that a token account is in use is written once a day, and not with each of its logins", async () => {
   let now = Date.UTC(2026, 0, 1);
   let written = 0;
-  const run = Reflect.get(StatementSync.prototype, "run") as StatementSync["run"];
+  const run = Reflect.get(StatementSync.prototype, "run");
   const spy = vi.spyOn(StatementSync.prototype, "run").mockImplementation(function (this: StatementSync, ...values) {
     if (this.sourceSQL.includes("SET seen")) written += 1;
     return run.apply(this, values);
