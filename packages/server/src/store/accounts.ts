@@ -14,6 +14,7 @@ interface Row {
   identity_key: Uint8Array | null;
   disabled: number | null;
   address: number | null;
+  entered: number | null;
   seen: number | null;
 }
 interface MailboxRow {
@@ -73,8 +74,6 @@ export function accountsTable(db: DatabaseSync, addresses: Addresses, clock: () 
 
   const accounts = new BoundedMap<string, Account | undefined>();
   const owners = new BoundedMap<number, Owner | undefined>();
-  /** The day on which it was last written that a mailbox's account is in use. */
-  const enteredOn = new BoundedMap<number, number>();
 
   function find(username: string): Account | undefined {
     // Nobody has a longer name: it is not worth remembering, and may be as long as a frame.
@@ -99,6 +98,7 @@ export function accountsTable(db: DatabaseSync, addresses: Addresses, clock: () 
         name,
         username,
         mailbox: row.mailbox,
+        entered: row.entered === 1,
         disabled,
         address,
         seen,
@@ -164,7 +164,7 @@ export function accountsTable(db: DatabaseSync, addresses: Addresses, clock: () 
   function enter<A extends TokenAccount | KeyAccount>(account: A, isFirst: boolean): A {
     if (account.seen === today() && !isFirst) return account;
     setSeen.run(today(), account.name);
-    const seen = { ...account, seen: today() };
+    const seen = { ...account, seen: today(), ...(account.kind === "token" ? { entered: true } : {}) };
     accounts.set(account.name, seen);
     return seen;
   }
@@ -233,7 +233,7 @@ export function accountsTable(db: DatabaseSync, addresses: Addresses, clock: () 
       const mailbox = unknownMailbox(name) ?? createMailbox(name, undefined);
       nameIsKnown.run(mailbox);
       const common = { name, username, mailbox, disabled: false, address, seen: today() };
-      const account: TokenAccount = { kind: "token", ...common, derivedKey };
+      const account: TokenAccount = { kind: "token", ...common, entered: false, derivedKey };
       put(account);
       return account;
     },
@@ -294,13 +294,13 @@ export function accountsTable(db: DatabaseSync, addresses: Addresses, clock: () 
     entered(mailbox: number): void {
       const account = find(owner(mailbox)?.name ?? "");
       if (account === undefined || account.kind === "removed" || account.mailbox !== mailbox) return;
-      enter(account, account.kind === "token");
-      enteredOn.set(mailbox, today());
+      enter(account, account.kind === "token" && !account.entered);
     },
 
-    /** Whether that is written already: a login shall cost no commit for it. */
+    /** Whether there is nothing of that to be written: a login shall cost no commit for it. */
     hasEntered(mailbox: number): boolean {
-      return enteredOn.get(mailbox) === today();
+      const account = find(owner(mailbox)?.name ?? "");
+      return account?.kind === "token" && account.entered && account.seen === today();
     },
 
     setDisabled(account: TokenAccount | KeyAccount, disabled: boolean): void {

@@ -56,6 +56,8 @@ interface Usable extends Named {
 export interface TokenAccount extends Usable {
   kind: "token";
   mailbox: number;
+  /** Somebody has logged in as it. */
+  entered: boolean;
   derivedKey: Uint8Array;
 }
 
