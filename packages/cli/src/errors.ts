@@ -72,7 +72,7 @@ async function explain(error: unknown): Promise<Explained> {
 }
 
 /** By its name: the SDK, and its class with it, may not be loaded. */
-function isAgentError(error: unknown): error is AgentError {
+export function isAgentError(error: unknown): error is AgentError {
   return error instanceof Error && error.name === "AgentError";
 }
 

@@ -6,9 +6,9 @@ import { UsageError } from "./errors.ts";
 import { utf8 } from "./message.ts";
 
 export interface Kind {
-  thread?: string;
-  contentType?: string;
-  header?: Record<string, string>;
+  thread?: string | undefined;
+  contentType?: string | undefined;
+  header?: Record<string, string> | undefined;
 }
 
 export function addKindFlags(command: Command): Command {

@@ -3,7 +3,7 @@ import { Option, type Command } from "commander";
 import { openAgent } from "../agent.ts";
 import type { Act, Call } from "../call.ts";
 import { interruptedExit } from "../context.ts";
-import { readWebhook, type WebhookFlags } from "../doors/webhook-flags.ts";
+import type { WebhookFlags } from "../doors/webhook-flags.ts";
 import { UsageError } from "../errors.ts";
 import { messageJson, messageLine } from "../message.ts";
 import { type Output, StdoutError } from "@aimessage/sdk/program";
@@ -92,17 +92,13 @@ async function listen(call: Call, options: Options): Promise<number> {
   const outage = followOutages(agent, out, signal);
   if (!signal.aborted) out.note(`Listening for messages as ${agent.username}... (Press Ctrl+C to stop)`);
 
-  const filter = {
-    ...(options.from === undefined ? {} : { from: options.from }),
-    ...(options.once === undefined ? {} : { once: true }),
-    share: options.share === true,
-  };
+  const { from, once, share } = options;
   let missing = options.count ?? Number.POSITIVE_INFINITY;
   let came = 0;
   try {
     if (door !== undefined) missing -= came = await door(agent, call, signal);
     else
-      for await (const message of agent.messages({ ...filter, signal })) {
+      for await (const message of agent.messages({ from, once, share, signal })) {
         await out.data([messageLine(message)], messageJson(message), { until: signal, onDisk: true });
         await message.handled();
         came += 1;
@@ -147,6 +143,7 @@ async function doorOf(options: Options, { context }: Call): Promise<Door | undef
     };
   }
   const { byWebhook } = await import("../doors/webhook.ts");
+  const { readWebhook } = await import("../doors/webhook-flags.ts");
   const hook = readWebhook(options, context);
   return (agent, { out }, signal) =>
     work(agent, byWebhook({ ...hook, timeout: options.execTimeout, largest: agent.largestBody }), options, out, signal);

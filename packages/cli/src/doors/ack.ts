@@ -6,6 +6,7 @@ import * as z from "zod/mini";
 import type { Context } from "../context.ts";
 import { messageJson, messageLine } from "../message.ts";
 import { Desk, type Word } from "./desk.ts";
+import { takeTurns, type TurnOptions } from "./turns.ts";
 
 const id = z.string();
 /** A line of the reader's. */
@@ -16,52 +17,36 @@ const Line = z.union([
 ]);
 const SHAPES = '{"handled": ID}, {"failed": ID, "reason": TEXT}, {"retry": ID}';
 
-export interface AckOptions {
-  from?: string;
-  count?: number;
-  once?: true;
-  /** Messages that may be with the reader at a time. */
-  parallel: number;
-}
-
 /**
  * Prints messages, and settles each as its reader says on stdin. What it says nothing of when it is gone, or ends its side,
  * is given back at once. @returns how many were settled
  */
 export async function handleByReader(
   agent: Agent,
-  options: AckOptions,
+  options: TurnOptions,
   { context, out }: { context: Context; out: Output },
   until: AbortSignal,
 ): Promise<number> {
-  const { from, once, parallel, count = Number.POSITIVE_INFINITY } = options;
   const end = new AbortController();
-  const signal = AbortSignal.any([until, end.signal]);
   const desk = new Desk();
   const gone = () => end.abort();
   const lines = createInterface({ input: context.stdin });
   lines.on("line", (line) => void hear(line, desk, out)).once("close", gone);
   context.stdout.once("close", gone).once("error", gone);
   let settled = 0;
-  const worker = async (): Promise<void> => {
-    const filter = { ...(from === undefined ? {} : { from }), ...(once === undefined ? {} : { once }) };
-    for await (const message of agent.messages({ ...filter, share: true, ordered: true, signal })) {
+  try {
+    await takeTurns(agent, options, AbortSignal.any([until, end.signal]), async (message, signal) => {
       const word = desk.wait(message, signal);
       await out.data([messageLine(message)], messageJson(message), { until: signal });
       const said = await word;
-      if (said === undefined) return;
-      if (said.kind === "retry") continue;
-      settled += 1;
-      if (settled >= count) end.abort();
-    }
-  };
-  try {
-    await Promise.all(Array.from({ length: parallel }, worker));
+      const ended = said !== undefined && said.kind !== "retry";
+      if (ended) settled += 1;
+      return ended;
+    });
   } catch (error) {
     // Whoever does not read any more has given back what it had.
     if (!(error instanceof StdoutError && (error.code === "EPIPE" || end.signal.aborted))) throw error;
   } finally {
-    end.abort();
     lines.close();
     context.stdout.off("close", gone).off("error", gone);
   }

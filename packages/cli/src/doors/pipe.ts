@@ -3,6 +3,7 @@ import { Buffer } from "node:buffer";
 import type { Agent, Contact, SendOptions } from "@aimessage/sdk/node";
 import { createOutput, StdoutError } from "@aimessage/sdk/program";
 import type { Context } from "../context.ts";
+import { kindOf } from "../kind.ts";
 import { messageJson } from "../message.ts";
 import { statusJson } from "../status.ts";
 import { Desk, settle, type Word } from "./desk.ts";
@@ -117,7 +118,7 @@ class Pipe {
       const known = message_id === undefined ? undefined : await this.#agent.status(message_id);
       if (known !== undefined) return { message_id: known.id, to: known.to };
       const sent = await this.#agent.send(to, bodyOf(rest), {
-        ...kindOf(rest),
+        ...marksOf(rest),
         ...(reply_to === undefined ? {} : { replyTo: reply_to }),
         ...(expires_in_ms === undefined ? {} : { expiresIn: expires_in_ms }),
         ...(message_id === undefined ? {} : { messageId: message_id }),
@@ -128,7 +129,7 @@ class Pipe {
       const timeout = timeout_ms === undefined ? {} : { timeout: timeout_ms };
       const asked =
         resume === undefined
-          ? await this.#agent.question(to, bodyOf(rest), { ...kindOf(rest), ...timeout })
+          ? await this.#agent.question(to, bodyOf(rest), { ...marksOf(rest), ...timeout })
           : await this.#agent.asked(resume);
       const reply = asked.reply({ signal: this.#signal }).catch((error: unknown) => {
         throw asRpcError(error, { message_id: asked.id });
@@ -136,12 +137,12 @@ class Pipe {
       return messageJson(await reply);
     },
     reply: async ({ message_id, ...rest }) => {
-      const sent = await (await this.#agent.message(message_id)).reply(bodyOf(rest), kindOf(rest));
+      const sent = await (await this.#agent.message(message_id)).reply(bodyOf(rest), marksOf(rest));
       return { message_id: sent.id, to: sent.to };
     },
     handled: ({ message_id, ...rest }) => {
       const answers = rest.body !== undefined || rest.body_base64 !== undefined;
-      const reply = answers ? { reply: { body: bodyOf(rest), options: kindOf(rest) } } : {};
+      const reply = answers ? { reply: { body: bodyOf(rest), options: marksOf(rest) } } : {};
       return this.#settle(message_id, { kind: "handled", ...reply });
     },
     failed: ({ message_id, reason }) => this.#settle(message_id, { kind: "failed", reason }),
@@ -187,8 +188,7 @@ class Pipe {
   }
 
   async #handOut(from: string | undefined): Promise<void> {
-    const filter = from === undefined ? {} : { from };
-    const listening = { ...filter, share: true, ordered: true, signal: this.#signal };
+    const listening = { from, share: true, ordered: true, signal: this.#signal };
     try {
       for await (const message of this.#agent.messages(listening)) {
         const word = this.#desk.wait(message, this.#signal);
@@ -235,12 +235,8 @@ function bodyOf({ body, body_base64 }: Body): string | Uint8Array {
   throw new RpcError(codes.params, "either body or body_base64 is required");
 }
 
-function kindOf({ thread, content_type, headers }: Kind): SendOptions {
-  return {
-    ...(thread === undefined ? {} : { thread }),
-    ...(content_type === undefined ? {} : { contentType: content_type }),
-    ...(headers === undefined ? {} : { headers }),
-  };
+function marksOf({ thread, content_type: contentType, headers: header }: Kind): SendOptions {
+  return kindOf({ thread, contentType, header });
 }
 
 function contactJson({ username, fingerprint, verified, blocked, stopped }: Contact): Result<"contacts.show"> {

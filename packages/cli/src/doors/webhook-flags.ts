@@ -1,6 +1,7 @@
 /** What `--webhook` and its like say. Secrets come from files alone: a command line can be read by others. */
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
+import { isLoopback } from "@aimessage/sdk/protocol";
 import type { Context } from "../context.ts";
 import { UsageError } from "../errors.ts";
 import type { WebhookOptions } from "./webhook.ts";
@@ -36,7 +37,7 @@ const isLine = (line: string): boolean => line.trim() !== "";
 
 function urlOf(text: string): URL {
   const url = URL.canParse(text) ? new URL(text) : undefined;
-  const isHere = url !== undefined && /^(?:localhost|127(?:\.\d+){3}|\[::1\])$/.test(url.hostname);
+  const isHere = url !== undefined && isLoopback(url.hostname);
   if (url === undefined || !(url.protocol === "https:" || (url.protocol === "http:" && isHere)))
     throw new UsageError(`${text} is no web address that messages may be posted to`, "https, or http to this machine");
   return url;

@@ -1,23 +1,19 @@
 /** Messages that something handles for us, a command or a web service: what becomes of them by how that ends. */
 import type { Agent, IncomingMessage } from "@aimessage/sdk/node";
 import type { Output } from "@aimessage/sdk/program";
+import { isAgentError } from "../errors.ts";
 import { utf8 } from "../message.ts";
+import { takeTurns, type TurnOptions } from "./turns.ts";
 
 /** Between two attempts, doubled from one to the next. Milliseconds. */
 const FIRST_RETRY_MS = 1_000;
 const LAST_RETRY_MS = 60_000;
 
-export interface WorkOptions {
+export interface WorkOptions extends TurnOptions {
   /** What it prints, or answers, is the reply: to whom expects one, or to all. */
   reply?: "asked" | "always";
-  /** Messages at a time, one of each sender. */
-  parallel: number;
   /** How often it may fail. */
   attempts: number;
-  from?: string;
-  /** Messages after which it ends. */
-  count?: number;
-  once?: true;
 }
 
 /** How the handling of a message ended. */
@@ -45,27 +41,12 @@ export async function work(
   out: Output,
   until: AbortSignal,
 ): Promise<number> {
-  const { from, once, parallel, count = Number.POSITIVE_INFINITY } = options;
-  const enough = new AbortController();
-  const signal = AbortSignal.any([until, enough.signal]);
-  const filter = { ...(from === undefined ? {} : { from }), ...(once === undefined ? {} : { once }) };
-  let ended = 0;
-  const worker = async (): Promise<void> => {
-    for await (const message of agent.messages({ ...filter, share: true, ordered: true, signal })) {
-      const outcome = await settle(message, await handle(message, signal), options);
-      if (outcome === undefined) continue;
-      await say(message, outcome, out);
-      if (outcome.state === "retry") continue;
-      ended += 1;
-      if (ended >= count) enough.abort();
-    }
-  };
-  try {
-    await Promise.all(Array.from({ length: parallel }, worker));
-  } finally {
-    enough.abort();
-  }
-  return ended;
+  return takeTurns(agent, options, until, async (message, signal) => {
+    const outcome = await settle(message, await handle(message, signal), options);
+    if (outcome === undefined) return false;
+    await say(message, outcome, out);
+    return outcome.state !== "retry";
+  });
 }
 
 /** @returns what became of it; undefined if it is given back as it was */
@@ -94,20 +75,11 @@ async function handled(message: IncomingMessage, output: Buffer, reply: WorkOpti
     return { state: "handled" };
   } catch (error) {
     // A full disk is tried again. What cannot be sent now will not be.
-    if (!isFinal(error)) throw error;
+    if (!isAgentError(error) || error.shouldRetry()) throw error;
     const reason = `the reply cannot be sent: ${error.message}`;
     await message.failed(reason);
     return { state: "failed", reason };
   }
-}
-
-/** By its name: the SDK's class need not be loaded for that. */
-function isFinal(error: unknown): error is Error {
-  return (
-    error instanceof Error &&
-    error.name === "AgentError" &&
-    !(error as { shouldRetry(): boolean } & Error).shouldRetry()
-  );
 }
 
 async function say(message: IncomingMessage, { state, reason }: Outcome, out: Output): Promise<void> {

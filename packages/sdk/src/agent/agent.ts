@@ -224,7 +224,7 @@ export class Agent implements AsyncDisposable {
 
   /** The id of a message in the inbox by its beginning. @throws AgentError usage if it is the beginning of several */
   async inboxId(typed: string): Promise<string> {
-    const ids = await this.#store.read((tx) => tx.list({ prefix: "in-id/" }));
+    const ids = await this.#store.read((tx) => tx.list({ prefix: `in-id/${typed}` }));
     return idMeantBy(
       typed,
       ids.map(([key]) => key.slice("in-id/".length)),

@@ -10,13 +10,13 @@ import { Changes } from "./waiting.ts";
 
 export interface ListenOptions {
   /** Take turns with other listeners that share; else every listener gets every message. */
-  share?: boolean;
+  share?: boolean | undefined;
   /** With `share`: nothing of a sender before everything is handled, or given up, that it has sent earlier. */
-  ordered?: boolean;
+  ordered?: boolean | undefined;
   /** End when all that waited at the relay has come, and nothing of it is left that could be given out now. */
-  once?: boolean;
+  once?: boolean | undefined;
   /** Only messages of this sender. */
-  from?: string;
+  from?: string | undefined;
   signal?: AbortSignal;
 }
 

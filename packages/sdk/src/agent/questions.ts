@@ -90,7 +90,7 @@ export class Asked {
 
 /** The question of an id, or of its beginning. @throws AgentError unknown_message, usage */
 export async function findQuestion(store: ClientStore, typed: string): Promise<QuestionRecord> {
-  const records = await store.read((tx) => list(tx, "question/"));
+  const records = await store.read((tx) => list(tx, "question/", { under: typed }));
   const id = idMeantBy(
     typed,
     records.map((record) => record.id),

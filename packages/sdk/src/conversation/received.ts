@@ -1,5 +1,5 @@
 /** One message that has come: decrypted, counted, and put into the inbox, or else reported as not readable. */
-import { type Content, decodeContent, type Header, isBoundTo, isFrameIdOf } from "../crypto/content.ts";
+import { type Content, decodeContent, type Header, isBoundTo, isFrameIdOf, marksOf } from "../crypto/content.ts";
 import { GroupError } from "../crypto/mls/seam.ts";
 import { type Delivery, fromBase64, isBase64, randomId, usernameKey } from "../protocol/index.ts";
 import { applyUnanswered } from "./commits.ts";
@@ -171,11 +171,7 @@ async function keep(
     from,
     from_name: name,
     ...(contact === undefined ? {} : { identity_key: contact.identity_key }),
-    content_type: header.content_type,
-    ...(header.reply_to === undefined ? {} : { reply_to: header.reply_to }),
-    ...(header.thread === undefined ? {} : { thread: header.thread }),
-    ...(header.expects_reply === undefined ? {} : { expects_reply: true as const }),
-    ...(header.headers === undefined ? {} : { headers: header.headers }),
+    ...marksOf(header),
     ...(question === undefined ? {} : question.late ? { late: true as const } : { answers: question.id }),
     sent_at: header.sent_at,
     received_at: turn.now,

@@ -40,6 +40,20 @@ const Header = z.object({
   replaces: z.exactOptional(z.array(z.string().check(z.regex(/^[0-9a-f]{64}$/))).check(z.maxLength(3))),
 });
 export type Header = z.output<typeof Header>;
+
+/** What a message says of itself beside its body, on the way as in the stores. */
+export type Marks = Pick<Header, "content_type" | "reply_to" | "thread" | "expects_reply" | "headers">;
+
+export function marksOf({ content_type, reply_to, thread, expects_reply, headers }: Marks): Marks {
+  return {
+    content_type,
+    ...(reply_to === undefined ? {} : { reply_to }),
+    ...(thread === undefined ? {} : { thread }),
+    ...(expects_reply === undefined ? {} : { expects_reply }),
+    ...(headers === undefined ? {} : { headers }),
+  };
+}
+
 export interface Content {
   header: Header;
   body: Uint8Array;

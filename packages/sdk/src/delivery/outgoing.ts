@@ -1,4 +1,4 @@
-import { authenticatedData, encodeContent, frameId, type Header } from "../crypto/content.ts";
+import { authenticatedData, encodeContent, frameId, type Header, marksOf } from "../crypto/content.ts";
 import { EPOCH_MESSAGES } from "../crypto/mls/seam.ts";
 import { sentInEpoch } from "../crypto/mls/state.ts";
 import { toBase64 } from "../protocol/index.ts";
@@ -124,14 +124,10 @@ export async function encryptRow(
   const header: Header = {
     id: row.id,
     type: row.kind,
-    content_type: row.content_type,
+    ...marksOf(row),
     counter: record.send_counter,
     sent_at: row.created_at,
     ...(expiresAt === undefined ? {} : { expires_at: expiresAt, ...lifetimeOf(row) }),
-    ...(row.reply_to === undefined ? {} : { reply_to: row.reply_to }),
-    ...(row.thread === undefined ? {} : { thread: row.thread }),
-    ...(row.expects_reply === undefined ? {} : { expects_reply: true as const }),
-    ...(row.headers === undefined ? {} : { headers: row.headers }),
     ...(record.receive_counter === 0 || (record.gaps ?? []).length > 0 ? {} : { read: record.receive_counter }),
     ...(record.send_counter === 1 && record.replaces.length > 0 ? { replaces: record.replaces } : {}),
   };

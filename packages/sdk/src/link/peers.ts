@@ -1,4 +1,4 @@
-/** Whom the owner has written to or accepted, and whom it has blocked, and that the relay hears of it. [P-7.5] */
+/** That the relay hears whom the owner has written to or accepted, and whom it has blocked. [P-7.5] */
 import type { RelayFrameData } from "../protocol/index.ts";
 import type { ReadTransaction } from "../store/store.ts";
 import { type Connection, isTemporary } from "../wire/connection.ts";

@@ -1,7 +1,4 @@
-/**
- * What the records of an agent's store mean. Each kind has a prefix and a type; numbers in keys are padded, so that the
- * order of keys is the order of numbers. Rows that are waited for have an index of their own (`queue/`, `unhandled/`).
- */
+/** How the records of an agent's store are read and written. What each kind means, by its prefix, stands in `tables.ts`. */
 import { fromUtf8, utf8 } from "../protocol/index.ts";
 import type { ReadTransaction, Value, WriteTransaction } from "../store/store.ts";
 import { Fault } from "./fault.ts";

@@ -1,4 +1,8 @@
-/** What the JSON records of an agent's store mean, by prefix. */
+/**
+ * What the records of an agent's store mean. Each kind has a prefix and a type; numbers in keys are padded, so that the
+ * order of keys is the order of numbers. Rows that are waited for have an index of their own (`queue/`, `unhandled/`).
+ */
+import type { Marks } from "../crypto/content.ts";
 
 /** `meta/identity`, `meta/device`: private keys in base64. */
 export interface IdentityRecord {
@@ -143,7 +147,7 @@ export interface CommitRecord {
 export type MessageState = "queued" | "stored" | "received" | "handled" | "expired" | "refused" | "failed";
 
 /** `out/<seq>`; its body is `out-body/<seq>`, its ciphertext until the relay has it `wire/<seq>`. */
-export interface OutboxRecord {
+export interface OutboxRecord extends Marks {
   seq: number;
   id: string;
   kind: "message" | "receipt";
@@ -152,12 +156,6 @@ export interface OutboxRecord {
   fingerprint?: string;
   /** Of the identity that it is for: the one that was pinned when it was written, or else first encrypted. */
   identity_key?: string;
-  content_type: string;
-  reply_to?: string;
-  thread?: string;
-  /** It asks for a reply: see `question/`. */
-  expects_reply?: true;
-  headers?: Record<string, string>;
   created_at: number;
   updated_at: number;
   /** Our clock, Unix ms. */
@@ -199,7 +197,7 @@ export interface WireRecord {
 }
 
 /** `in/<seq>`; its body is `in-body/<seq>`. */
-export interface InboxRecord {
+export interface InboxRecord extends Marks {
   seq: number;
   /** Its sender's word for it, unique among that one's messages alone. */
   id: string;
@@ -210,12 +208,6 @@ export interface InboxRecord {
   from_name: string;
   /** The identity that has sent it: answers go to no other. */
   identity_key?: string;
-  content_type: string;
-  reply_to?: string;
-  thread?: string;
-  /** Its sender waits for a reply. */
-  expects_reply?: true;
-  headers?: Record<string, string>;
   /** It answers this question of ours, whose asker takes it: no listener does. */
   answers?: string;
   /** It answers one that nobody asks any more. */

@@ -1,0 +1,35 @@
+/** Messages that several take in turns, each sender's in order. */
+import type { Agent, IncomingMessage } from "@aimessage/sdk/node";
+
+export interface TurnOptions {
+  /** Messages at a time, one of each sender. */
+  parallel: number;
+  from?: string;
+  /** Messages after which it ends. */
+  count?: number;
+  once?: true;
+}
+
+/** Gives out messages until the signal. `take` says whether a message has ended. @returns how many have */
+export async function takeTurns(
+  agent: Agent,
+  { parallel, from, once, count = Number.POSITIVE_INFINITY }: TurnOptions,
+  until: AbortSignal,
+  take: (message: IncomingMessage, signal: AbortSignal) => Promise<boolean>,
+): Promise<number> {
+  const enough = new AbortController();
+  const signal = AbortSignal.any([until, enough.signal]);
+  let ended = 0;
+  const worker = async (): Promise<void> => {
+    for await (const message of agent.messages({ from, once, share: true, ordered: true, signal })) {
+      if (await take(message, signal)) ended += 1;
+      if (ended >= count) enough.abort();
+    }
+  };
+  try {
+    await Promise.all(Array.from({ length: parallel }, worker));
+  } finally {
+    enough.abort();
+  }
+  return ended;
+}
