@@ -96,8 +96,8 @@ class AsyncMessage(_Fields):
         await self._agent.call("retry", message_id=self.id, reason=reason, after_ms=after_ms)
 
 
-class Agent:
-    """An agent of this machine, by its name. `command` is how aimessage is called; default AIMESSAGE_COMMAND, or `aimessage`."""
+class _Pipe:
+    """What both kinds of agent have: how the process is called, what was asked of it, and how it ended."""
 
     def __init__(
         self,
@@ -107,21 +107,45 @@ class Agent:
         command: Union[str, Sequence[str], None] = None,
         window: int = 16,
     ):
+        self._arguments = _arguments(username, home, command)
         self._window = window
+        self._calls: Dict[int, Any] = {}
+        self._next = 0
+        self._subscribed = False
+        self._ended: Optional[AgentError] = None
+        self._errors: List[str] = []
+        self._start()
+
+    def _start(self) -> None:
+        """Starts the process, where that needs no event loop."""
+
+    def _asks(self, method: str, params: Dict[str, Any], future: Any) -> bytes:
+        """The line of one request, whose answer goes to `future`."""
+        if self._ended is not None:
+            raise self._ended
+        self._next += 1
+        self._calls[self._next] = future
+        return (json.dumps({"jsonrpc": "2.0", "id": self._next, "method": method, "params": params}) + "\n").encode()
+
+    def _said(self, line: bytes) -> None:
+        """What the process says on stderr: of that the last lines tell why it has ended."""
+        self._errors.append(line.decode("utf-8", "replace").rstrip())
+        del self._errors[:-20]
+
+
+class Agent(_Pipe):
+    """An agent of this machine, by its name. `command` is how aimessage is called; default AIMESSAGE_COMMAND, or `aimessage`."""
+
+    def _start(self) -> None:
         self._process = subprocess.Popen(
-            _arguments(username, home, command),
+            self._arguments,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             # What is wrong with it is said there, in one sentence.
             stderr=subprocess.PIPE,
         )
         self._lock = threading.Lock()
-        self._calls: Dict[int, "Future[Any]"] = {}
-        self._next = 0
         self._inbox: "queue.Queue[Optional[Message]]" = queue.Queue()
-        self._subscribed = False
-        self._ended: Optional[AgentError] = None
-        self._errors: List[str] = []
         self._threads = [
             threading.Thread(target=self._follow_errors, daemon=True),
             threading.Thread(target=self._follow, daemon=True),
@@ -137,11 +161,7 @@ class Agent:
         """The same without waiting."""
         future: "Future[Any]" = Future()
         with self._lock:
-            if self._ended is not None:
-                raise self._ended
-            self._next += 1
-            self._calls[self._next] = future
-            line = _request(self._next, method, params)
+            line = self._asks(method, params, future)
             try:
                 assert self._process.stdin is not None
                 self._process.stdin.write(line)
@@ -222,28 +242,11 @@ class Agent:
     def _follow_errors(self) -> None:
         assert self._process.stderr is not None
         for line in self._process.stderr:
-            self._errors.append(line.decode("utf-8", "replace").rstrip())
-            del self._errors[:-20]
+            self._said(line)
 
 
-class AsyncAgent:
+class AsyncAgent(_Pipe):
     """The same for asyncio: `async with AsyncAgent("bob") as agent: async for message in agent.messages(): ...`"""
-
-    def __init__(
-        self,
-        username: Optional[str] = None,
-        *,
-        home: Optional[str] = None,
-        command: Union[str, Sequence[str], None] = None,
-        window: int = 16,
-    ):
-        self._arguments = _arguments(username, home, command)
-        self._window = window
-        self._calls: Dict[int, "asyncio.Future[Any]"] = {}
-        self._next = 0
-        self._subscribed = False
-        self._ended: Optional[AgentError] = None
-        self._errors: List[str] = []
 
     async def __aenter__(self) -> "AsyncAgent":
         self._inbox: "asyncio.Queue[Optional[AsyncMessage]]" = asyncio.Queue()
@@ -261,13 +264,10 @@ class AsyncAgent:
 
     async def call(self, method: str, **params: Any) -> Any:
         """One request, and its result. Raises AgentError."""
-        if self._ended is not None:
-            raise self._ended
-        self._next += 1
         future: "asyncio.Future[Any]" = asyncio.get_running_loop().create_future()
-        self._calls[self._next] = future
+        line = self._asks(method, params, future)
         assert self._process.stdin is not None
-        self._process.stdin.write(_request(self._next, method, params))
+        self._process.stdin.write(line)
         try:
             await self._process.stdin.drain()
         except OSError:
@@ -326,8 +326,7 @@ class AsyncAgent:
     async def _follow_errors(self) -> None:
         assert self._process.stderr is not None
         async for line in self._process.stderr:
-            self._errors.append(line.decode("utf-8", "replace").rstrip())
-            del self._errors[:-20]
+            self._said(line)
 
 
 def _arguments(username: Optional[str], home: Optional[str], command: Union[str, Sequence[str], None]) -> List[str]:
@@ -340,10 +339,6 @@ def _arguments(username: Optional[str], home: Optional[str], command: Union[str,
         *([] if username is None else ["-u", username]),
         *([] if home is None else ["--home", home]),
     ]
-
-
-def _request(number: int, method: str, params: Dict[str, Any]) -> bytes:
-    return (json.dumps({"jsonrpc": "2.0", "id": number, "method": method, "params": params}) + "\n").encode()
 
 
 def _body(body: Body) -> Dict[str, str]:

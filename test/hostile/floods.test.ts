@@ -7,7 +7,7 @@ import { createRelay, type RelayOptions } from "@aimessage/server";
 import { expect, test } from "vitest";
 import { Agent, newAgent, randomGroup } from "../../packages/server/test/agent.ts";
 import { loginToken, onBun, RawClient, registerToken, tokenClient } from "../../packages/server/test/raw-client.ts";
-import { eventually } from "../waiting.ts";
+import { eventually, within } from "../waiting.ts";
 
 const start = (options: RelayOptions = {}) => createRelay({ port: 0, store: "memory", noLimits: true, ...options });
 
@@ -77,7 +77,11 @@ const from = (url: string, address: string) => new RawClient(url, { headers: { "
 /** @returns the HTTP status of an attempt to connect */
 async function attempt({ socket }: RawClient): Promise<number> {
   const refused = once(socket, "unexpected-response") as Promise<[unknown, { statusCode: number }]>;
-  return Promise.race([once(socket, "open").then(() => 101), refused.then(([, { statusCode }]) => statusCode)]);
+  const answered = Promise.race([
+    once(socket, "open").then(() => 101),
+    refused.then(([, { statusCode }]) => statusCode),
+  ]);
+  return within("the relay answers a request for a WebSocket", answered);
 }
 
 const crowds = [

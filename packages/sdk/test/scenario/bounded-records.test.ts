@@ -1,13 +1,12 @@
 /** Whatever a contact sends, what this agent keeps of it has a bound. Rows of SECURITY.md, "A peer that lies". */
 import { expect, onTestFinished, test, vi } from "vitest";
-import { Flight } from "../../src/delivery/flight.ts";
 import { Gathering } from "../../src/delivery/gathering.ts";
 import { list, pad } from "../../src/records/records.ts";
 import { owed } from "../../src/records/owed.ts";
 import type { Turn } from "../../src/turn/turn.ts";
 import { utf8 } from "../../src/protocol/index.ts";
 import { Layer } from "../../src/store/layer.ts";
-import { turns } from "./turns.ts";
+import { nothingUnderWay, turns } from "./turns.ts";
 import { HostileMember } from "./hostile-member.ts";
 import { alertKinds, eventually, follow, World } from "./world.ts";
 
@@ -21,18 +20,22 @@ async function talked() {
   return { world, bob, member: await HostileMember.over(world, "mallory") };
 }
 
+/** Alice and Bob have written to each other, and Bob is closed: his turns are run by hand. */
+async function bobHasClosed(): Promise<World> {
+  const world = await World.create();
+  const [alice, bob] = [await world.open("alice"), await world.open("bob")];
+  await (await alice.send("bob", "hello")).stored();
+  await (await bob.send("alice", "hello")).stored();
+  await bob.close();
+  return world;
+}
+
 /** Characters and bytes of all that an agent keeps, and of its largest record. */
 async function sizes(world: World, name: string): Promise<{ all: number; largest: number }> {
   const rows = await world.memory(name).read((tx) => tx.list({ prefix: "" }));
   const each = rows.map(([key, value]) => key.length + value.length);
   return { all: each.reduce((sum, size) => sum + size, 0), largest: Math.max(...each) };
 }
-
-const nothingUnderWay = () =>
-  new Flight(
-    () => undefined,
-    () => undefined,
-  );
 
 /** What waits for Alice is on its way. */
 async function leave({ tx }: Turn): Promise<void> {
@@ -79,11 +82,7 @@ test("[A-2] receipts that name what was never sent are applied no further than t
 });
 
 test("[A-2] what became of messages is kept in a row each until it can be said, however many wait", async () => {
-  await using world = await World.create();
-  const [alice, bob] = [await world.open("alice"), await world.open("bob")];
-  await (await alice.send("bob", "hello")).stored();
-  await (await bob.send("alice", "hello")).stored();
-  await bob.close();
+  await using world = await bobHasClosed();
   const { run } = await turns(world.memory("bob"));
   await run(async ({ tx }) => {
     for (let seq = 1; seq <= 1_200; seq++)
@@ -102,11 +101,7 @@ test("[A-2] what became of messages is kept in a row each until it can be said, 
 });
 
 test("[A-2] receipts that are not confirmed go further and further apart, and nothing of what they say is lost", async () => {
-  await using world = await World.create();
-  const [alice, bob] = [await world.open("alice"), await world.open("bob")];
-  await (await alice.send("bob", "hello")).stored();
-  await (await bob.send("alice", "hello")).stored();
-  await bob.close();
+  await using world = await bobHasClosed();
   let now = 0;
   const { run } = await turns(world.memory("bob"), () => now);
   const flight = nothingUnderWay();
@@ -133,11 +128,7 @@ test("[A-2] receipts that are not confirmed go further and further apart, and no
 });
 
 test("[A-2] however often a connection ends before a receipt was taken, one waits, and what is said later gathers behind it", async () => {
-  await using world = await World.create();
-  const [alice, bob] = [await world.open("alice"), await world.open("bob")];
-  await (await alice.send("bob", "hello")).stored();
-  await (await bob.send("alice", "hello")).stored();
-  await bob.close();
+  await using world = await bobHasClosed();
   const { run } = await turns(world.memory("bob"));
   const rows = (prefix: string) => world.memory("bob").read((tx) => tx.list({ prefix }));
   const before = (await rows("queue/alice/")).length;

@@ -1,7 +1,6 @@
 /** Work of which there may be any amount is done in pieces: a turn takes up no more when its time is over. */
 import { expect, test } from "vitest";
 import { closeConversation } from "../../src/conversation/conversations.ts";
-import { Flight } from "../../src/delivery/flight.ts";
 import { receive } from "../../src/conversation/incoming.ts";
 import { encryptQueued } from "../../src/delivery/outgoing.ts";
 import { expire } from "../../src/turn/outbox-rows.ts";
@@ -12,7 +11,7 @@ import { continueAgain } from "../../src/conversation/resend.ts";
 import { sweep } from "../../src/link/retention.ts";
 import { type Conversation, Turn } from "../../src/turn/turn.ts";
 import { utf8 } from "../../src/protocol/index.ts";
-import { turns, workClock } from "./turns.ts";
+import { nothingUnderWay, turns, workClock } from "./turns.ts";
 import { eventually, World } from "./world.ts";
 
 const COUNT = 600;
@@ -80,10 +79,7 @@ test("a receipt for many messages is applied over several turns, also when the l
 test("a conversation with much that is unread ends over several turns; nothing newer leaves meanwhile, and all in order", async () => {
   const { store, run, turn, cache, group, inState, conversation } = await unconfirmed();
   expect(await turn(async (one) => closeConversation(one, await conversation(one)))).toBe(true);
-  const flight = new Flight(
-    () => undefined,
-    () => undefined,
-  );
+  const flight = nothingUnderWay();
   await run((one) => encryptQueued(one, flight));
   expect([...flight.toOpen]).toEqual([]);
   await store.write((tx) => cache.load(tx));
@@ -118,10 +114,7 @@ test("messages that expire, and such that fail with their contact, end over seve
   });
   for (let count = 0; await turn(expire); count++) expect(count).toBeLessThan(100);
   expect(await inState("expired")).toEqual(all.slice(0, 300));
-  const flight = new Flight(
-    () => undefined,
-    () => undefined,
-  );
+  const flight = nothingUnderWay();
   for (let count = 0; await turn((one) => failWaiting(one, flight, "bob", "identity_changed")); count++)
     expect(count).toBeLessThan(100);
   expect(await inState("failed")).toEqual(all.slice(300));
@@ -198,10 +191,7 @@ test("each contact to whom something waits has its turn, whatever names begin li
   await store.write(async (tx) => {
     for (const name of names) await tx.put(`queue/${name}/${pad(2_000)}`, "");
   });
-  const flight = new Flight(
-    () => undefined,
-    () => undefined,
-  );
+  const flight = nothingUnderWay();
   flight.lastServed = "build";
   await turn(async (one) => {
     flight.backOff("build-1", one.ticks, 1_000_000);

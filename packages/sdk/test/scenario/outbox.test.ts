@@ -10,7 +10,7 @@ import { get, list, pad, put } from "../../src/records/records.ts";
 import type { Turn } from "../../src/turn/turn.ts";
 import { EPOCH_MESSAGES } from "../../src/crypto/mls/seam.ts";
 import type { Range } from "../../src/store/store.ts";
-import { turns } from "./turns.ts";
+import { nothingUnderWay, turns } from "./turns.ts";
 import { World } from "./world.ts";
 
 /** Messages to Bob that were never sent. */
@@ -41,10 +41,7 @@ test("each message keeps its place in the conversation when others are encrypted
   await alice.close();
   const store = world.memory("alice");
   const { run, cache } = await turns(store);
-  const flight = new Flight(
-    () => undefined,
-    () => undefined,
-  );
+  const flight = nothingUnderWay();
   // Two that were never sent.
   await run((turn) => queue(turn, [901, 902]));
   await run((turn) => encryptQueued(turn, flight));
@@ -141,10 +138,7 @@ test("no more is encrypted in one epoch than the other side reads; once the comm
 test("of large messages no more are under way than the relay reads well within the time for its answer", async () => {
   await using opened = await conversation();
   const { run } = opened;
-  const flight = new Flight(
-    () => undefined,
-    () => undefined,
-  );
+  const flight = nothingUnderWay();
   const body = "x".repeat(500_000);
   const seqs = Array.from({ length: 20 }, (_, index) => 1_001 + index);
   await run((turn) => queue(turn, seqs, body));
@@ -178,10 +172,7 @@ test.for([
   async ({ answer }) => {
     await using opened = await conversation();
     const { run } = opened;
-    const flight = new Flight(
-      () => undefined,
-      () => undefined,
-    );
+    const flight = nothingUnderWay();
     await run(async (turn) => {
       await queue(turn, [1_001, 1_002, 1_003]);
       await turn.saveCommit({

@@ -1,4 +1,5 @@
 import { readAccount } from "../../src/records/own-account.ts";
+import { Flight } from "../../src/delivery/flight.ts";
 import { Cache, Turn } from "../../src/turn/turn.ts";
 import { GroupCrypto } from "../../src/crypto/mls/group.ts";
 import { nodeCryptoProvider } from "../../src/node/provider.ts";
@@ -34,4 +35,12 @@ export function workClock() {
     delete: (key) => step(tx.delete(key)),
   });
   return { clock: () => now, counted };
+}
+
+/** Of a connection on which nothing was sent, and nothing goes out. */
+export function nothingUnderWay(): Flight {
+  return new Flight(
+    () => undefined,
+    () => undefined,
+  );
 }
