@@ -77,10 +77,9 @@ const from = (url: string, address: string) => new RawClient(url, { headers: { "
 /** @returns the HTTP status of an attempt to connect */
 async function attempt({ socket }: RawClient): Promise<number> {
   const refused = once(socket, "unexpected-response") as Promise<[unknown, { statusCode: number }]>;
-  const answered = Promise.race([
-    once(socket, "open").then(() => 101),
-    refused.then(([, { statusCode }]) => statusCode),
-  ]);
+  // One that was made together with another may be open by now.
+  const opened = socket.readyState === socket.OPEN ? Promise.resolve() : once(socket, "open");
+  const answered = Promise.race([opened.then(() => 101), refused.then(([, { statusCode }]) => statusCode)]);
   return within("the relay answers a request for a WebSocket", answered);
 }
 
