@@ -31,18 +31,19 @@ function measure(json: unknown): { depth: number; items: number } {
 
 const text = (json: unknown): string | undefined => (typeof json === "string" && json.length <= 128 ? json : undefined);
 
-test("a look at a frame finds what parsing it would find", () => {
+test("a look at a frame finds what was written", () => {
   fc.assert(
+    // Compared with what was written, not with what is parsed of it: V8 may lose a field whose name is written with an
+    // escape, when it has parsed objects of other such names before.
     fc.property(frame, fc.nat(3), (json, indent) => {
       const written = JSON.stringify(json, undefined, indent);
-      const parsed = JSON.parse(written) as Record<string, unknown>;
-      const inner = (parsed["data"] ?? {}) as Record<string, unknown>;
+      const inner: Record<string, unknown> = json.data ?? {};
       expect(lookAt(written)).toEqual({
         length: written.length,
-        ...measure(parsed),
-        type: text(parsed["type"]),
-        id: text(parsed["id"]),
-        reply_to: text(parsed["reply_to"]),
+        ...measure(json),
+        type: text(json.type),
+        id: text(json.id),
+        reply_to: text(json.reply_to),
         group_id: text(inner["group_id"]),
         message_id: text(inner["message_id"]),
         commit_id: text(inner["commit_id"]),
