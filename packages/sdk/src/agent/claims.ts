@@ -11,6 +11,10 @@ const CLAIM_MS = 20_000;
 export const RENEW_MS = 5_000;
 /** How long a claim that has run out is watched: whoever is alive renews it within this time. Milliseconds. */
 const GRACE_MS = 7_500;
+/** How long what a process that has died had in hand is left alone: what it had started ends meanwhile. Milliseconds. */
+const GONE_MS = 500;
+/** How long the word that a process lives is good. Milliseconds. */
+const ALIVE_MS = 1_000;
 /** How long a message waits that was given back without a word. Milliseconds. */
 const GIVEN_BACK_MS = 1_000;
 /** Those that wait are looked at again after so long, or so many times as long as it takes: others may have changed them. */
@@ -28,6 +32,9 @@ export class WaitWatch {
   /** By place in the inbox: what it waits for, until when (by `performance.now()`), and the look that saw it last. */
   readonly #seen = new Map<number, { what: string; end: number; look: number }>();
   readonly #graceMs: number;
+  readonly #isGone: (mark: string) => boolean;
+  /** Processes by their marks: since when one is known to be gone, or else when it was seen to live. `performance.now()` */
+  readonly #processes = new Map<string, { gone: boolean; at: number }>();
   #look = 0;
   /** Where the present look has got to, when it began (`performance.now()`), and how long it has taken. */
   #after: string | undefined;
@@ -38,9 +45,14 @@ export class WaitWatch {
   /** Whether the clock of the day is not believed just now. */
   readonly hasJumped: () => boolean;
 
-  constructor(graceMs = GRACE_MS, hasJumped: () => boolean = watchClock()) {
+  constructor({
+    graceMs = GRACE_MS,
+    hasJumped = watchClock(),
+    isGone = () => false,
+  }: { graceMs?: number; hasJumped?: () => boolean; isGone?: ((mark: string) => boolean) | undefined } = {}) {
     this.hasJumped = hasJumped;
     this.#graceMs = graceMs;
+    this.#isGone = isGone;
   }
 
   /** When a message may be given out: Unix milliseconds, Infinity if never. */
@@ -59,7 +71,17 @@ export class WaitWatch {
       this.#seen.set(row.seq, (seen = { what, end: performance.now() + left + grace, look: 0 }));
     }
     seen.look = this.#look;
+    if (claim?.mark !== undefined) seen.end = Math.min(seen.end, this.#goneAt(claim.mark) + GONE_MS);
     return Date.now() + seen.end - performance.now();
+  }
+
+  /** Since when the process of a mark is known to be gone; Infinity while it lives. `performance.now()` */
+  #goneAt(mark: string): number {
+    const now = performance.now();
+    let known = this.#processes.get(mark);
+    if (known === undefined || (!known.gone && now - known.at > ALIVE_MS))
+      this.#processes.set(mark, (known = { gone: this.#isGone(mark), at: now }));
+    return known.gone ? known.at : Infinity;
   }
 
   /**
@@ -153,8 +175,19 @@ export interface Wanted {
 /** A message to work on, or when to look again if nothing happens before (Unix ms). */
 export type Claimed = { row: InboxRecord } | { until: number };
 
+/** A listener that claims, and its process, where the store can tell when that has died. */
+export interface Claimer {
+  by: string;
+  mark?: string | undefined;
+}
+
 /** Claims the oldest unhandled message that nobody works on, and whose time has come. */
-export async function claimNext(store: ClientStore, by: string, wanted: Wanted, watch: WaitWatch): Promise<Claimed> {
+export async function claimNext(
+  store: ClientStore,
+  claimer: Claimer,
+  wanted: Wanted,
+  watch: WaitWatch,
+): Promise<Claimed> {
   for (;;) {
     // Looked for without keeping others from writing.
     const seen = await store.read((tx) => {
@@ -169,7 +202,8 @@ export async function claimNext(store: ClientStore, by: string, wanted: Wanted, 
       const found = await get(tx, "in/", seen);
       if (found === undefined || watch.freeAt(found) > Date.now()) return undefined;
       const { retry_at: _at, retry_after: _after, ...rest } = found;
-      const claim = { by, until: Date.now() + CLAIM_MS };
+      const { by, mark } = claimer;
+      const claim = { by, until: Date.now() + CLAIM_MS, ...(mark === undefined ? {} : { mark }) };
       const claimed = { ...rest, attempts: (found.attempts ?? 0) + 1, claim };
       await put(tx, "in/", seen, claimed);
       return claimed;
@@ -183,7 +217,7 @@ export async function renewClaim(store: ClientStore, seq: number, by: string): P
   await store.write(async (tx) => {
     const row = await get(tx, "in/", pad(seq));
     if (row?.state === "unhandled" && row.claim?.by === by)
-      await put(tx, "in/", pad(seq), { ...row, claim: { by, until: Date.now() + CLAIM_MS } });
+      await put(tx, "in/", pad(seq), { ...row, claim: { ...row.claim, until: Date.now() + CLAIM_MS } });
   });
 }
 

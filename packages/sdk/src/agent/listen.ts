@@ -2,7 +2,7 @@ import { AgentError } from "../errors.ts";
 import { randomId } from "../protocol/index.ts";
 import type { ClientStore } from "../store/store.ts";
 import { parseName } from "./address.ts";
-import { claimNext, dropClaim, RENEW_MS, renewClaim, WaitWatch, type Wanted } from "./claims.ts";
+import { type Claimer, claimNext, dropClaim, RENEW_MS, renewClaim, WaitWatch, type Wanted } from "./claims.ts";
 import type { Link } from "../link/link.ts";
 import { type Message, nextFollowed, readMessage, startCursor } from "./message.ts";
 import type { InboxRecord } from "../records/tables.ts";
@@ -34,21 +34,21 @@ export async function* listen(
   const from = options.from === undefined ? undefined : parseName(options.from);
   // A reply is for its asker.
   const wanted = (row: InboxRecord) => row.answers === undefined && (from === undefined || row.from === from);
-  const by = randomId();
   const { share = false, ordered = false } = options;
+  const claimer = { by: randomId(), ...(share ? { mark: store.mark?.() } : {}) };
   const changes = new Changes(store, link, signal);
-  const watch = new WaitWatch(undefined, link.hasJumped);
+  const watch = new WaitWatch({ hasJumped: link.hasJumped, isGone: (mark) => store.isGone?.(mark) === true });
   try {
     const cursor = await startCursor(store, link.hasJumped);
     while (signal?.aborted !== true) {
       const next = share
-        ? await claim(store, by, to, { is: wanted, ordered }, watch)
+        ? await claim(store, claimer, to, { is: wanted, ordered }, watch)
         : await nextFollowed(store, cursor, to, wanted);
       if (next === undefined || "until" in next) {
         if (options.once === true) return;
         if (link.state.state === "stopped") throw link.state.error;
         await changes.next(Math.min(LOOK_MS, Math.max(1, (next?.until ?? Infinity) - Date.now())));
-      } else if (share) yield* whileClaimed(store, next.row, by, next.message);
+      } else if (share) yield* whileClaimed(store, next.row, claimer.by, next.message);
       else yield next;
     }
   } catch (error) {
@@ -59,8 +59,8 @@ export async function* listen(
   }
 }
 
-async function claim(store: ClientStore, by: string, to: string, wanted: Wanted, watch: WaitWatch) {
-  const next = await claimNext(store, by, wanted, watch);
+async function claim(store: ClientStore, claimer: Claimer, to: string, wanted: Wanted, watch: WaitWatch) {
+  const next = await claimNext(store, claimer, wanted, watch);
   if ("until" in next) return next;
   return { row: next.row, message: await store.read((tx) => readMessage(tx, next.row, to)) };
 }

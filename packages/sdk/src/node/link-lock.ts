@@ -28,7 +28,8 @@ export async function takeLink(folder: string, role: string, onRelease: () => vo
   };
 }
 
-function lock(file: string): DatabaseSync {
+/** Locks a file for as long as this process lives. @throws if another one has it */
+export function lock(file: string): DatabaseSync {
   if (!existsSync(file)) writeFileSync(file, "", { mode: 0o600, flag: "a" });
   const db = new DatabaseSync(file, { timeout: 0 });
   try {

@@ -8,6 +8,7 @@ import type { ClientStore, LinkHolder, LinkLock, ReadTransaction, WriteTransacti
 import { linkHolder, takeLink } from "./link-lock.ts";
 import { SealedRecords } from "./sealed-records.ts";
 import { checkNewPassphrase } from "./new-passphrase.ts";
+import { isGone, Mark } from "./marks.ts";
 import { asOwnerOf } from "./program/owner.ts";
 import { isBusy, patiently, readOnly, translate } from "./sqlite-errors.ts";
 import { openDatabase, type Opened } from "./sqlite-open.ts";
@@ -42,6 +43,7 @@ export class SqliteStore implements ClientStore {
   #tail: Promise<void> = Promise.resolve();
   #watching: (() => void) | undefined;
   #doorbell: number | undefined;
+  #mark: Mark | undefined;
   #closing: Promise<void> | undefined;
   #closed = false;
 
@@ -130,6 +132,19 @@ export class SqliteStore implements ClientStore {
     return linkHolder(this.folder);
   }
 
+  mark(): string | undefined {
+    try {
+      return (this.#mark ??= new Mark(this.folder)).name;
+    } catch {
+      // What cannot be told is waited for.
+      return undefined;
+    }
+  }
+
+  isGone(mark: string): boolean {
+    return this.#mark?.name !== mark && isGone(this.folder, mark);
+  }
+
   async scrub(): Promise<boolean> {
     return this.#alone(async () => this.#checkpoint()).catch(() => false);
   }
@@ -154,6 +169,7 @@ export class SqliteStore implements ClientStore {
       // The next one who opens it does this.
     }
     if (this.#doorbell !== undefined) closeSync(this.#doorbell);
+    this.#mark?.remove();
     this.#db.close();
     for (const listener of this.#listeners) listener();
   }

@@ -62,6 +62,10 @@ export interface ClientStore extends AsyncDisposable {
   /** Takes the link if nobody holds it; never waits. `role` names this process to those who wait. */
   takeLink(role: string): Promise<LinkLock | undefined>;
   linkHolder(): Promise<LinkHolder | undefined>;
+  /** Names this process, so that others can tell when it has died. Undefined, or not there: the store cannot. */
+  mark?(): string | undefined;
+  /** Whether the process that has named itself so has died. Asked inside of transactions. */
+  isGone?(mark: string): boolean;
   /**
    * Removes what deleted and overwritten records may have left in files beside the database. Never throws.
    * @returns false if somebody who reads just now held it up, or the disk did: it is to be repeated

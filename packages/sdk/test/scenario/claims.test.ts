@@ -26,10 +26,10 @@ async function inbox() {
         await tx.put(`unhandled/${pad(seq)}`, "");
       }
     });
-  const watch = new WaitWatch(0, () => false);
+  const watch = new WaitWatch({ graceMs: 0, hasJumped: () => false });
   const reads = { count: 0 };
   const is = () => (reads.count += 1) > 0;
-  const next = () => claimNext(store, "me", { is, ordered: false }, watch);
+  const next = () => claimNext(store, { by: "me" }, { is, ordered: false }, watch);
   const claim = async () => {
     const claimed = await next();
     return "row" in claimed ? claimed.row.seq : undefined;

@@ -74,7 +74,7 @@ test("a message that somebody works on whose clock is an hour behind is given to
     const claim = { by: "another process", until: Date.now() - HOUR_MS };
     if (row !== undefined) await put(tx, "in/", pad(1), { ...row, claim });
   });
-  const next = await claimNext(store, "this process", { is: () => true, ordered: false }, watch);
+  const next = await claimNext(store, { by: "this process" }, { is: () => true, ordered: false }, watch);
   expect("until" in next && next.until - Date.now()).toBeGreaterThan(5_000);
 });
 

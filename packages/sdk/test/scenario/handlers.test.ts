@@ -68,7 +68,12 @@ test("a process that dies in its handler counts as an attempt", { tags: ["long"]
   await bob.sync();
   const store = world.memory("bob");
   for (let life = 1; life <= 2; life++) {
-    const claimed = await claimNext(store, `life ${life}`, { is: () => true, ordered: false }, new WaitWatch(0));
+    const claimed = await claimNext(
+      store,
+      { by: `life ${life}` },
+      { is: () => true, ordered: false },
+      new WaitWatch({ graceMs: 0 }),
+    );
     if (!("row" in claimed)) throw new Error("nothing to claim");
     expect(claimed.row.attempts).toBe(life);
     // Nothing is said any more, and the claim runs out.
