@@ -55,6 +55,7 @@ class _Fields:
     received_at: int
     offline: bool
     verified: bool
+    trust: str
     expects_reply: bool
     late: bool
     reply_to: Optional[str]
@@ -361,6 +362,7 @@ def _fields(value: Dict[str, Any], agent: Any) -> Dict[str, Any]:
         "received_at": value["received_at"],
         "offline": value["offline"],
         "verified": value["verified"],
+        "trust": value["trust"],
         "expects_reply": value.get("expects_reply", False),
         "late": value.get("late", False),
         "reply_to": value.get("reply_to"),

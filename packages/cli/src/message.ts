@@ -1,7 +1,7 @@
 import { Buffer } from "node:buffer";
 import type { Line } from "@aimessage/sdk/program";
 import { clock } from "./times.ts";
-import type { Message } from "@aimessage/sdk/node";
+import type { Message, Tier } from "@aimessage/sdk/node";
 
 /** A message as its reader's line of JSON. Times are Unix milliseconds. */
 export interface MessageJson {
@@ -19,6 +19,8 @@ export interface MessageJson {
   received_at: number;
   offline: boolean;
   verified: boolean;
+  /** How far the owner trusts the sender: unknown, known, verified or trusted. */
+  trust: Tier;
   /** Only where it is true, or there is one. */
   expects_reply?: true;
   late?: true;
@@ -41,6 +43,7 @@ export function messageJson(message: Message): MessageJson {
     received_at: message.receivedAt,
     offline: message.offline,
     verified: message.verified,
+    trust: message.trust,
     ...(message.expectsReply ? { expects_reply: true as const } : {}),
     ...(message.late ? { late: true as const } : {}),
     ...(message.replyTo === undefined ? {} : { reply_to: message.replyTo }),

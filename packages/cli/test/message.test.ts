@@ -20,6 +20,7 @@ function message(body: string | Uint8Array, more: object = {}) {
     receivedAt: sentAt + 1500,
     offline: false,
     verified: true,
+    trust: "verified" as const,
   };
   const links = { replyTo: undefined, thread: undefined, expiresAt: undefined, attempt: 0 };
   const kind = { expectsReply: false, late: false, headers: {} };
@@ -68,7 +69,7 @@ describe("as JSON", () => {
   test("the keys are these, in this order", () => {
     expect(JSON.stringify(messageJson(message("hello")))).toBe(
       '{"message_id":"id1","peer_id":"theirs","from":"alice","to":"bob","body":"hello","content_type":"text/plain",' +
-        `"sent_at":${sentAt},"received_at":${sentAt + 1500},"offline":false,"verified":true}`,
+        `"sent_at":${sentAt},"received_at":${sentAt + 1500},"offline":false,"verified":true,"trust":"verified"}`,
     );
   });
 

@@ -78,7 +78,7 @@ test("a fingerprint is compared, and a contact can be blocked and allowed", asyn
   );
   expect(JSON.parse((await world.cli("contacts block bob -u alice --json")).stdout)).toMatchObject({ blocked: true });
   expect((await world.cli("contacts -u alice")).stdout).toContain("blocked");
-  expect((await world.cli("contacts allow bob -u alice")).stdout).toContain("verified");
+  expect((await world.cli("contacts allow bob -u alice --yes")).stdout).toContain("verified");
 });
 
 test("several agents and none named: exit 2, and their names", async () => {

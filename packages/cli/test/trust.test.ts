@@ -48,7 +48,7 @@ test("trust names the messages that have failed meanwhile, and how one is sent a
   expect((await world.cli("unregister -u bob --yes --release")).exit).toBe(0);
   await world.register("bob");
   expect((await world.cli("send -u alice -t bob -m stopped")).exit).toBe(6);
-  const trusted = await world.cli("contacts trust -u alice bob");
+  const trusted = await world.cli("contacts trust -u alice bob --yes");
   expect(trusted).toMatchObject({
     exit: 0,
     stderr: expect.stringMatching(/^1 message to bob failed before\. /) as string,
@@ -118,7 +118,7 @@ test("block and allow are true at the relay when the command has ended, or it sa
     exit: 5,
     reason: "blocked",
   });
-  expect(await world.cli("contacts allow -u bob alice")).toMatchObject({ exit: 0, stderr: "" });
+  expect(await world.cli("contacts allow -u bob alice --yes")).toMatchObject({ exit: 0, stderr: "" });
   expect((await world.cli("send -u alice -t bob -m two")).exit).toBe(0);
 
   await world.stop();

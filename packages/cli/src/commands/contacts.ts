@@ -3,7 +3,21 @@ import { openAgent } from "../agent.ts";
 import { listUnlessNamed } from "../groups.ts";
 import { table } from "@aimessage/sdk/program";
 import type { Act, Call } from "../call.ts";
+import type { Context } from "../context.ts";
+import { addYesFlag, agreed } from "../consent.ts";
+import { UsageError } from "../errors.ts";
+import { readNamed, wholePath } from "../files.ts";
 import type { Agent, Contact } from "@aimessage/sdk/node";
+
+const TIERS = ["known", "verified", "trusted"];
+
+const TIER_EXAMPLES = `
+Examples:
+  aimessage contacts tier bob trusted
+  aimessage contacts tier --file fleet.txt
+
+Every door shows the tier of a message's sender. A trusted contact has ten times the room of others before the guards hold what it sends.
+`;
 
 const EXAMPLES = `
 Examples:
@@ -21,8 +35,7 @@ export function configure(command: Command, act: Act): void {
     .description("List all contacts.")
     .addHelpText("after", "\nExample:\n  aimessage contacts list --json\n")
     .action(act(list));
-  command
-    .command("trust <name>")
+  addYesFlag(command.command("trust <name>"))
     .description("Accept a contact's changed identity; NAME#FINGERPRINT only if it is this one.")
     .addHelpText("after", `\nExample:\n  aimessage contacts trust "bob#ABCD EFGH ..."\n`)
     .action(act(trust));
@@ -31,11 +44,17 @@ export function configure(command: Command, act: Act): void {
     .description("Take no more messages from a contact.")
     .addHelpText("after", "\nExample:\n  aimessage contacts block mallory\n")
     .action(act(change((agent, name) => agent.block(name))));
-  command
-    .command("allow <name>")
+  addYesFlag(command.command("allow <name>"))
     .description("Take messages from a blocked contact again.")
     .addHelpText("after", "\nExample:\n  aimessage contacts allow mallory\n")
-    .action(act(change((agent, name) => agent.allow(name))));
+    .action(act(allow));
+  addYesFlag(command.command("tier"))
+    .argument("[name]", "a contact whose fingerprint was compared; NAME#FINGERPRINT compares it")
+    .argument("[tier]", TIERS.join(", "))
+    .option("--file <path>", "of your own fleet: a line NAME#FINGERPRINT for each, which is verified and trusted")
+    .description("Say how far a contact is trusted: known, verified (its fingerprint was compared), or trusted.")
+    .addHelpText("after", TIER_EXAMPLES)
+    .action(act(tier));
 }
 
 async function list(call: Call): Promise<void> {
@@ -44,6 +63,66 @@ async function list(call: Call): Promise<void> {
   const lines =
     contacts.length === 0 ? ["No contacts."] : table([["NAME", "STATE", "FINGERPRINT"], ...contacts.map(row)]);
   await call.out.data(lines, { contacts: contacts.map(contactJson) });
+}
+
+async function allow(call: Call, { yes }: Asked, name: string): Promise<number> {
+  if (!(await agreed(call, { yes, what: `letting ${name} in again`, question: `Take messages from ${name} again?` })))
+    return 1;
+  await change((agent) => agent.allow(name))(call, {}, name);
+  return 0;
+}
+
+interface Asked {
+  yes?: true;
+}
+
+async function tier(
+  call: Call,
+  { yes, file }: Asked & { file?: string },
+  name: string | undefined,
+  wanted: string | undefined,
+): Promise<number> {
+  if ((file === undefined) === (name === undefined) || (name !== undefined && !isTier(wanted)))
+    throw new UsageError(
+      name === undefined ? "a name, or a file of names, is needed" : `a tier is one of ${TIERS.join(", ")}`,
+      "as in: aimessage contacts tier bob trusted",
+    );
+  const all = file === undefined ? [[name ?? "", wanted as RaisedTier] as const] : await readFleet(call.context, file);
+  await using agent = await openAgent(call, "contacts");
+  const names = all.map(([address]) => address.split("#")[0] ?? "");
+  const some = names.length === 1 ? names[0] : `${names.length} contacts`;
+  const isRaised = all.some(([, to]) => to !== "known");
+  if (isRaised && !(await agreed(call, { yes, what: `trusting ${some}`, question: `Trust ${names.join(", ")}?` })))
+    return 1;
+  const contacts: Contact[] = [];
+  for (const [address, to] of all) {
+    if (address.includes("#")) await agent.verify(address, undefined, { signal: call.context.interrupted });
+    contacts.push(await agent.setTier(address.split("#")[0] ?? "", to));
+  }
+  await call.out.confirm(table(contacts.map(row)), { contacts: contacts.map(contactJson) });
+  await tellRelay(call, agent);
+  return 0;
+}
+
+type RaisedTier = Parameters<Agent["setTier"]>[1];
+
+function isTier(text: string | undefined): text is RaisedTier {
+  return text !== undefined && TIERS.includes(text);
+}
+
+/** @throws UsageError */
+async function readFleet(context: Context, path: string): Promise<(readonly [address: string, tier: RaisedTier])[]> {
+  const lines = (await readNamed(wholePath(context, path))).split("\n");
+  return lines.flatMap((line, index) => {
+    const [address = "", tier = "trusted", more] = line.trim().split(/\s+/);
+    if (address === "" || address.startsWith("#")) return [];
+    if (address.indexOf("#") < 1 || !isTier(tier) || more !== undefined)
+      throw new UsageError(
+        `line ${index + 1} of ${path} is no member of a fleet`,
+        "write NAME#FINGERPRINT, without spaces, and perhaps a tier",
+      );
+    return [[address, tier] as const];
+  });
 }
 
 type Change = (agent: Agent, name: string, signal: AbortSignal) => Promise<Contact>;
@@ -61,8 +140,11 @@ function change(apply: Change): (call: Call, options: object, name: string) => P
 const TELL_MS = 5_000;
 
 /** It is the relay that refuses a blocked contact's messages, and takes them again. */
-async function tellRelay({ context, out }: Call, agent: Agent): Promise<void> {
-  await agent.contactsTold({ timeout: TELL_MS, signal: context.interrupted }).catch((error: Error) => {
+export async function tellRelay({ context, out }: Call, agent: Agent): Promise<void> {
+  const wait = { timeout: TELL_MS, signal: context.interrupted };
+  // What contacts shall hear leaves at the end of the link, too.
+  const told = agent.sync(wait).then(() => agent.contactsTold(wait));
+  await told.catch((error: Error) => {
     out.note(`The relay hears of it with the next command that reaches it: ${error.message}`);
   });
 }
@@ -70,7 +152,10 @@ async function tellRelay({ context, out }: Call, agent: Agent): Promise<void> {
 /** Reasons for which a message fails that may be meant for who is trusted now. */
 const STOPS: ReadonlySet<string | undefined> = new Set(["identity_changed", "device_changed", "fingerprint_mismatch"]);
 
-async function trust(call: Call, _options: object, name: string): Promise<void> {
+async function trust(call: Call, { yes }: Asked, name: string): Promise<number> {
+  const question = `Accept whatever identity ${name} shows now?`;
+  // Whoever gives a fingerprint has said which one.
+  if (!name.includes("#") && !(await agreed(call, { yes, what: `trusting ${name}`, question }))) return 1;
   await using agent = await openAgent(call, "contacts");
   const contact = await agent.trust(name, { signal: call.context.interrupted });
   await call.out.confirm(table([row(contact)]), contactJson(contact));
@@ -79,11 +164,12 @@ async function trust(call: Call, _options: object, name: string): Promise<void> 
     ({ to, state, reason }) => to === contact.username && state === "failed" && STOPS.has(reason),
   );
   const [last] = stopped.slice(-1);
-  if (last === undefined) return;
+  if (last === undefined) return 0;
   const some = stopped.length === 1 ? "1 message" : `${stopped.length} messages`;
   call.out.note(
     `${some} to ${contact.username} failed before. To send one again: aimessage outbox retry ${last.id} (outbox list --all shows them)`,
   );
+  return 0;
 }
 
 function row(contact: Contact): string[] {
@@ -92,9 +178,9 @@ function row(contact: Contact): string[] {
   return [username, state(contact), fingerprint + now];
 }
 
-function state({ blocked, stopped, verified }: Contact): string {
+function state({ blocked, stopped, tier }: Contact): string {
   if (blocked) return "blocked";
-  return stopped ?? (verified ? "verified" : "pinned");
+  return stopped ?? tier;
 }
 
 /** A contact as JSON. Times are Unix milliseconds. */
@@ -103,9 +189,11 @@ export function contactJson(contact: Contact): object {
     username: contact.username,
     fingerprint: contact.fingerprint,
     verified: contact.verified,
+    tier: contact.tier,
     blocked: contact.blocked,
     stopped: contact.stopped,
     new_fingerprint: contact.newFingerprint,
     pinned_at: contact.pinnedAt,
+    heard_at: contact.heardAt,
   };
 }

@@ -31,14 +31,14 @@ Examples:
   aimessage listen --exec 'tr a-z A-Z' --reply
   aimessage listen --json --ack
 
---exec: the body is its input; AIMESSAGE_FROM, _ID, _THREAD, _REPLY_TO, _CONTENT_TYPE, _VERIFIED, _ATTEMPT and _EXPECTS_REPLY are in its environment. Exit
+--exec: the body is its input; AIMESSAGE_FROM, _ID, _THREAD, _REPLY_TO, _CONTENT_TYPE, _VERIFIED, _TRUST, _ATTEMPT and _EXPECTS_REPLY are in its environment. Exit
 code 0: handled. 75, or a signal: again later. 65: a dead letter. Anything else: again, and after --attempts a dead letter, with the last line of its
 stderr as the reason. What a sender sends is handled in its order. Listeners with --exec or --ack take turns.
 --ack: after each line it waits for {"handled": ID}, {"failed": ID, "reason": TEXT} or {"retry": ID} on stdin; what nothing is said of is given back
 when stdin ends.
 
 A message counts as handled once its line is written whole, and on the disk if it goes into a file; else it is shown again. JSON keys: message_id, from, to, body, content_type, sent_at,
-received_at (Unix milliseconds), offline, verified; body_base64 instead of body if it is not UTF-8 text.
+received_at (Unix milliseconds), offline, verified, trust; body_base64 instead of body if it is not UTF-8 text.
 `;
 
 export function configure(command: Command, act: Act): void {

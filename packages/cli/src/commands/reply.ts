@@ -3,6 +3,7 @@ import { Option } from "commander";
 import { openAgent } from "../agent.ts";
 import { beginBody } from "../body.ts";
 import type { Act, Call } from "../call.ts";
+import { senderOf } from "../consent.ts";
 import { SendError } from "../errors.ts";
 import { addKindFlags, checkedBody, type Kind, kindOf } from "../kind.ts";
 import { MESSAGE_ID, seconds } from "../values.ts";
@@ -35,7 +36,10 @@ async function reply(call: Call, options: Options, typed: string): Promise<void>
   const read = await beginBody(call, options.message);
   await using agent = await openAgent(call, "reply");
   const message = await agent.message(await agent.inboxId(typed));
-  const sent = await message.reply(checkedBody(await read(agent.largestBody), options), kindOf(options));
+  const sent = await message.reply(checkedBody(await read(agent.largestBody), options), {
+    ...kindOf(options),
+    ...senderOf(call.context),
+  });
   const wait = { timeout: options.timeout, signal: call.context.interrupted };
   const status = await sent.stored(wait).catch(async (error: unknown) => {
     throw new SendError(await sent.status(), error);

@@ -2,9 +2,10 @@ import { Option, type Command } from "commander";
 import { openAgent } from "../agent.ts";
 import { beginBody } from "../body.ts";
 import { SendError } from "../errors.ts";
+import { senderOf } from "../consent.ts";
 import { addKindFlags, checkedBody, type Kind, kindOf } from "../kind.ts";
 import type { Act, Call } from "../call.ts";
-import type { MessageStatus, Sent, Wait } from "@aimessage/sdk/node";
+import type { Agent, MessageStatus, Sent, Wait } from "@aimessage/sdk/node";
 import type { Output } from "@aimessage/sdk/program";
 import { duration, seconds } from "../values.ts";
 
@@ -56,6 +57,7 @@ async function send(call: Call, options: Options): Promise<void> {
     ...kindOf(options),
     ...(expires === undefined ? {} : { expiresIn: expires }),
     ...(replyTo === undefined ? {} : { replyTo }),
+    ...senderOf(call.context),
   });
   const wait = { timeout: options.timeout, signal: interrupted };
   const status = await confirmed(sent, options.wait, wait, call.out);
@@ -66,6 +68,20 @@ async function send(call: Call, options: Options): Promise<void> {
     to: sent.to,
     status: options.wait ?? at,
   });
+  if (at === "stored_offline" && options.wait === undefined) await sayIfSilent(agent, sent.to, call.out);
+}
+
+const DAY_MS = 86_400_000;
+
+/** A message to somebody of whom nothing has come for long may wait as long. By what has come from it, not by the relay's word. */
+async function sayIfSilent(agent: Agent, name: string, out: Output): Promise<void> {
+  const contact = await agent.contact(name);
+  if (contact === undefined) return;
+  const { heardAt } = contact;
+  if (heardAt === undefined && Date.now() - contact.pinnedAt > DAY_MS)
+    out.note(`${name} has never confirmed anything.`);
+  else if (heardAt !== undefined && Date.now() - heardAt > 2 * DAY_MS)
+    out.note(`${name} has confirmed nothing since ${new Date(heardAt).toDateString()}.`);
 }
 
 async function confirmed(sent: Sent, state: Options["wait"], wait: Wait, out: Output): Promise<MessageStatus> {

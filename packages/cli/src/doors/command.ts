@@ -129,6 +129,7 @@ const VARIABLES: Record<string, (message: Message) => string | undefined> = {
   AIMESSAGE_REPLY_TO: ({ replyTo }) => replyTo,
   AIMESSAGE_CONTENT_TYPE: ({ contentType }) => contentType,
   AIMESSAGE_VERIFIED: ({ verified }) => (verified ? "true" : "false"),
+  AIMESSAGE_TRUST: ({ trust }) => trust,
   AIMESSAGE_ATTEMPT: ({ attempt }) => String(attempt),
   AIMESSAGE_EXPECTS_REPLY: ({ expectsReply }) => (expectsReply ? "true" : "false"),
 };

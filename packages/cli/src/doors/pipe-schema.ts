@@ -14,6 +14,8 @@ const kind = {
   headers: optional(z.record(Text, Text)),
 };
 
+const Tier = z.enum(["unknown", "known", "verified", "trusted"]);
+
 export const Message = z.object({
   /** Ours, by which methods know it. */
   message_id: Id,
@@ -29,6 +31,8 @@ export const Message = z.object({
   received_at: z.number(),
   offline: z.boolean(),
   verified: z.boolean(),
+  /** How far the owner trusts its sender. */
+  trust: Tier,
   expects_reply: optional(z.literal(true)),
   late: optional(z.literal(true)),
   reply_to: optional(Text),
@@ -52,8 +56,16 @@ const Contact = z.object({
   username: Text,
   fingerprint: Text,
   verified: z.boolean(),
+  tier: Tier,
   blocked: z.boolean(),
   stopped: optional(Text),
+});
+const Request = z.object({
+  username: Text,
+  fingerprint: Text,
+  messages: z.int(),
+  first_at: z.number(),
+  last_at: z.number(),
 });
 const Nothing = z.object({});
 
@@ -130,6 +142,16 @@ export const methods = {
     result: z.object({ contacts: z.array(Contact) }),
   },
   "contacts.show": { about: "One of them.", params: z.strictObject({ username: Text }), result: Contact },
+  "requests.list": {
+    about: "Strangers whose messages wait for the owner's consent, which a person gives: aimessage requests.",
+    params: Nothing,
+    result: z.object({ requests: z.array(Request) }),
+  },
+  "requests.show": {
+    about: "One of them. A program never gets what it has sent.",
+    params: z.strictObject({ username: Text }),
+    result: Request,
+  },
   users: { about: "Who is online.", params: Nothing, result: z.object({ users: z.array(Text) }) },
   whoami: {
     about: "This agent, and the longest line that is read, in characters.",

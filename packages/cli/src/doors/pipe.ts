@@ -2,9 +2,11 @@
 import { Buffer } from "node:buffer";
 import type { Agent, Contact, SendOptions } from "@aimessage/sdk/node";
 import { createOutput, StdoutError } from "@aimessage/sdk/program";
+import { usernameKey } from "@aimessage/sdk/protocol";
 import type { Context } from "../context.ts";
 import { kindOf } from "../kind.ts";
 import { messageJson } from "../message.ts";
+import { requestJson } from "../requests.ts";
 import { statusJson } from "../status.ts";
 import { Desk, settle, type Word } from "./desk.ts";
 import {
@@ -170,6 +172,13 @@ class Pipe {
       if (contact !== undefined) return contactJson(contact);
       throw new RpcError(codes.failed, `${username} is no contact`, { code: "unknown_contact" });
     },
+    "requests.list": async () => ({ requests: (await this.#agent.requests.list()).map(requestJson) }),
+    "requests.show": async ({ username }) => {
+      const requests = await this.#agent.requests.list();
+      const request = requests.find((one) => usernameKey(one.username) === usernameKey(username));
+      if (request !== undefined) return requestJson(request);
+      throw new RpcError(codes.failed, `${username} has not asked for anything`, { code: "unknown_contact" });
+    },
     users: async () => ({ users: await this.#agent.users() }),
     whoami: async () => {
       const { username, fingerprint, server, largestBody } = this.#agent;
@@ -239,6 +248,6 @@ function marksOf({ thread, content_type: contentType, headers: header }: Kind): 
   return kindOf({ thread, contentType, header });
 }
 
-function contactJson({ username, fingerprint, verified, blocked, stopped }: Contact): Result<"contacts.show"> {
-  return { username, fingerprint, verified, blocked, stopped };
+function contactJson({ username, fingerprint, verified, tier, blocked, stopped }: Contact): Result<"contacts.show"> {
+  return { username, fingerprint, verified, tier, blocked, stopped };
 }

@@ -102,6 +102,7 @@ function about(message: Message): Record<string, string> {
     "aimessage-peer-id": peerId,
     ...(thread === undefined ? {} : { "aimessage-thread": thread }),
     ...(replyTo === undefined ? {} : { "aimessage-reply-to": replyTo }),
+    "aimessage-trust": message.trust,
     "aimessage-verified": String(verified),
     "aimessage-attempt": String(attempt),
     "aimessage-expects-reply": String(expectsReply),

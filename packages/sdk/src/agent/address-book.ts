@@ -2,16 +2,17 @@ import type { GroupCrypto } from "../crypto/mls/group.ts";
 import { fingerprint, formatFingerprint, verifyCertificate } from "../crypto/identity.ts";
 import { AgentError } from "../errors.ts";
 import { type DeviceCertificate, fromBase64, toBase64, usernameKey } from "../protocol/index.ts";
-import type { ClientStore, ReadTransaction } from "../store/store.ts";
+import type { ClientStore, ReadTransaction, WriteTransaction } from "../store/store.ts";
 import { raiseAlert, settleAlerts } from "../trust/alerts.ts";
-import { pin } from "../trust/contact-records.ts";
+import { pin, type Tier, tierOf } from "../trust/contact-records.ts";
 import { meet, type Meeting } from "../trust/contacts.ts";
 import { noteName } from "../trust/lookalikes.ts";
 import type { Account } from "../records/own-account.ts";
-import { find as findRecord, get, list, put } from "../records/records.ts";
+import { find as findRecord, get, list, put, readable, rowsUnder } from "../records/records.ts";
+import { giveUp, isFinal } from "../records/outbox-records.ts";
 import { mismatch, stoppedError } from "./sent.ts";
 import { setStanding, standingOf } from "../trust/standing.ts";
-import type { ContactRecord } from "../records/tables.ts";
+import type { ContactRecord, OutboxRecord } from "../records/tables.ts";
 import type { Wait } from "./waiting.ts";
 
 /** Another agent, as this one knows it. */
@@ -20,6 +21,8 @@ export interface Contact {
   /** Of the pinned identity key, in groups of four. */
   fingerprint: string;
   verified: boolean;
+  /** How far the owner trusts it. */
+  tier: Tier;
   blocked: boolean;
   /** The relay showed something else in its place last than what is pinned: nothing is sent to that until `trust`. */
   stopped?: "identity_changed" | "device_changed";
@@ -28,6 +31,8 @@ export interface Contact {
   /** Unix milliseconds. */
   pinnedAt: number;
   deviceCounter: number;
+  /** When something readable came of it last, to the day. Unix milliseconds. */
+  heardAt?: number;
 }
 
 /** How long who sends to a contact that is stopped waits for the relay's word on it. Milliseconds. */
@@ -51,12 +56,12 @@ export class AddressBook {
 
   async list(): Promise<Contact[]> {
     const records = await this.#store.read((tx) => list(tx, "contact/"));
-    return Promise.all(records.map((record) => show(record)));
+    return Promise.all(records.map((record) => this.#show(record)));
   }
 
   async find(username: string): Promise<Contact | undefined> {
     const record = await this.#store.read((tx) => findRecord(tx, "contact/", username));
-    return record === undefined ? undefined : show(record);
+    return record === undefined ? undefined : this.#show(record);
   }
 
   /** Whether a contact's fingerprint is the one that is expected, if one is. */
@@ -68,7 +73,7 @@ export class AddressBook {
     this.#refuseSelf(username);
     const known = await this.#store.read((tx) => get(tx, "contact/", username));
     const record = known ?? (await this.#meet(username, await this.#certificate(username, wait)));
-    if (expected === undefined) return show(record);
+    if (expected === undefined) return this.#show(record);
     if (!(await this.matches(record, expected))) throw mismatch(username);
     return this.#change(username, (before) => ({ ...before, verified: true }));
   }
@@ -87,6 +92,17 @@ export class AddressBook {
 
   async setBlocked(username: string, blocked: boolean): Promise<Contact> {
     return this.#change(username, (record) => ({ ...record, blocked }));
+  }
+
+  /** @throws AgentError unknown_contact; usage, where a tier above `known` is asked for one that is not verified */
+  async setTier(username: string, tier: Exclude<Tier, "unknown">): Promise<Contact> {
+    return this.#change(username, ({ trusted: _trusted, ...record }) => {
+      if (tier !== "known" && !record.verified)
+        throw new AgentError("usage", `the fingerprint of ${username} was never compared`, {
+          hint: `ask its owner, over another channel, for it: aimessage verify ${username} FINGERPRINT`,
+        });
+      return { ...record, verified: tier !== "known", ...(tier === "trusted" ? { trusted: true as const } : {}) };
+    });
   }
 
   async trust(username: string, expected: string | undefined, wait: Wait | undefined): Promise<Contact> {
@@ -114,8 +130,12 @@ export class AddressBook {
     const after = await this.#store.write(async (tx) => {
       const pinnedAt = same && before !== undefined ? before.pinned_at : await behindAllGroups(tx, username);
       const verified = expected !== undefined || (same && before.verified);
-      const trusted = { ...pin(username, certificate, pinnedAt), verified };
-      const record = { ...trusted, blocked: before?.blocked ?? false };
+      const record = {
+        ...pin(username, certificate, pinnedAt),
+        verified,
+        blocked: before?.blocked ?? false,
+        ...(same && before.trusted === true ? { trusted: true as const } : {}),
+      };
       await put(tx, "contact/", username, record);
       await noteName(tx, username);
       await settleAlerts(tx, username);
@@ -124,7 +144,7 @@ export class AddressBook {
       await setStanding(tx, username, record.blocked ? "block" : "allow");
       return record;
     });
-    return show(after);
+    return this.#show(after);
   }
 
   /** An agent is no contact of its own: what the relay shows under its name would say nothing. */
@@ -173,11 +193,39 @@ export class AddressBook {
       if (before === undefined) throw unknown(username);
       const after = change(before);
       await put(tx, "contact/", username, after);
+      if (after.blocked && !before.blocked) await giveUpAllTo(tx, username);
       // Each change here is the owner's word on this contact.
       await setStanding(tx, username, after.blocked ? "block" : "allow");
       return after;
     });
-    return show(record);
+    return this.#show(record);
+  }
+
+  async #show(record: ContactRecord): Promise<Contact> {
+    const { username } = record;
+    const { standing, heardAt } = await this.#store.read(async (tx) => ({
+      standing: await standingOf(tx, username),
+      heardAt: await heardFrom(tx, username),
+    }));
+    return show(record, tierOf(record, standing === "allow"), heardAt);
+  }
+}
+
+/** When something readable came of a contact last, to the day. Unix milliseconds. */
+async function heardFrom(tx: ReadTransaction, username: string): Promise<number | undefined> {
+  let last: number | undefined;
+  for (const [key] of await tx.list({ prefix: `contact-group/${username}/` })) {
+    const at = (await findRecord(tx, "group/", key.slice(key.lastIndexOf("/") + 1)))?.heard_at;
+    if (at !== undefined && at > (last ?? 0)) last = at;
+  }
+  return last;
+}
+
+/** Nothing is sent to whom the owner has blocked, and nothing of what it says about what was sent before is read. */
+async function giveUpAllTo(tx: WriteTransaction, username: string): Promise<void> {
+  for await (const [, value] of rowsUnder(tx, "out/")) {
+    const row = readable(value) as OutboxRecord | undefined;
+    if (row?.to === username && row.kind === "message" && !isFinal(row.state)) await giveUp(tx, row, "blocked");
   }
 }
 
@@ -187,13 +235,15 @@ function unknown(username: string): AgentError {
   });
 }
 
-async function show(record: ContactRecord): Promise<Contact> {
+async function show(record: ContactRecord, tier: Tier, heardAt: number | undefined): Promise<Contact> {
   const shown = async (key: string) => formatFingerprint(await fingerprint(record.username, fromBase64(key)));
   return {
     username: record.username,
     fingerprint: await shown(record.identity_key),
     verified: record.verified,
+    tier,
     blocked: record.blocked,
+    ...(heardAt === undefined ? {} : { heardAt }),
     ...(record.stopped === undefined ? {} : { stopped: record.stopped }),
     ...(record.new_identity_key === undefined || record.stopped === undefined
       ? {}

@@ -14,6 +14,7 @@ import { DeadLetters } from "./dead-letters.ts";
 import { diagnose, type Diagnosis } from "./diagnosis.ts";
 import { enqueue, type Letter, type SendOptions } from "./enqueue.ts";
 import { handleAll, type HandleOptions, type Handler } from "./handle.ts";
+import { Guard } from "./guard.ts";
 import { handlesOf } from "./handles.ts";
 import { leave, type LeaveOptions } from "./leave.ts";
 import { Link } from "../link/link.ts";
@@ -21,6 +22,8 @@ import { listen, type ListenOptions } from "./listen.ts";
 import { type InboxEntry, type IncomingMessage, type Message, readEntry, rowByLocalId } from "./message.ts";
 import { rowById } from "../records/outbox-records.ts";
 import { Outbox } from "./outbox.ts";
+import { Requests } from "./requests.ts";
+import type { Tier } from "../trust/contact-records.ts";
 import type { Account } from "../records/own-account.ts";
 import { list } from "../records/records.ts";
 import { ASK_MS, type AskOptions, Asked, findQuestion, listQuestions, type Question } from "./questions.ts";
@@ -51,6 +54,8 @@ export class Agent implements AsyncDisposable {
   readonly server: string;
   readonly outbox: Outbox;
   readonly deadLetters: DeadLetters;
+  readonly requests: Requests;
+  readonly guard: Guard;
   readonly #store: ClientStore;
   readonly #crypto: GroupCrypto;
   readonly #account: Account;
@@ -77,6 +82,8 @@ export class Agent implements AsyncDisposable {
     this.#transport = transport;
     this.outbox = new Outbox(store, this.#link, (...message) => this.send(...message));
     this.deadLetters = new DeadLetters(store, this.username);
+    this.requests = new Requests(store, this.username);
+    this.guard = new Guard(store);
     this.#book = new AddressBook(store, crypto, account, (username, wait) => this.#ask("lookup", { username }, wait));
   }
 
@@ -263,6 +270,15 @@ export class Agent implements AsyncDisposable {
 
   async allow(username: string): Promise<Contact> {
     return this.#book.setBlocked(parseName(username), false);
+  }
+
+  /**
+   * Says how far the owner trusts a contact. Only a person should.
+   * @throws AgentError unknown_contact, usage (above `known` it has to be verified first)
+   */
+  async setTier(username: string, tier: Exclude<Tier, "unknown">): Promise<Contact> {
+    check("tier", { tier });
+    return this.#book.setTier(parseName(username), tier);
   }
 
   /**

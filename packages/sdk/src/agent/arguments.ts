@@ -14,6 +14,8 @@ const Signal = z.custom<AbortSignal>((value) => typeof (value as AbortSignal | n
 const optional = <T extends z.ZodMiniType>(schema: T) => z.optional(schema);
 const matching = (pattern: RegExp) => Text.check(z.regex(pattern));
 
+const Limit = optional(z.nullable(z.int().check(z.nonnegative())));
+
 const waiting = {
   /** Zero: look once. */
   timeout: optional(z.number().check(z.nonnegative(), z.maximum(LONGEST_MS))),
@@ -41,6 +43,8 @@ const kinds = {
     headers: optional(Headers),
     expiresIn: optional(Millis.check(z.positive())),
     messageId: optional(matching(/^(?!.*--[1-9]$)[A-Za-z0-9_-]{1,60}$/)),
+    byPerson: optional(z.boolean()),
+    cause: optional(Text),
   }),
   ask: z.object({ timeout: Millis.check(z.positive()) }),
   wait: z.object(waiting),
@@ -53,6 +57,14 @@ const kinds = {
     lastRetryMs: optional(Millis),
     concurrency: optional(Whole.check(z.maximum(1_000))),
   }),
+  policy: z.object({ policy: z.enum(["open", "contacts", "closed"]) }),
+  tier: z.object({ tier: z.enum(["known", "verified", "trusted"]) }),
+  guards: z.strictObject({
+    messages_per_hour: Limit,
+    bytes_per_day: Limit,
+    answers_per_exchange: Limit,
+    answers_per_day: Limit,
+  }),
   handler: z.object({ handler: z.custom<object>((value) => typeof value === "function") }),
   retry: z.object({ reason: Text, delay: Millis }),
   look: z.object({ last: optional(Whole), all: optional(z.boolean()) }),
@@ -60,6 +72,7 @@ const kinds = {
 };
 
 const MILLIS = "whole milliseconds, 100 years at most";
+const LIMIT = "a whole number from 0, or null for the default";
 const HINTS: Record<string, string> = {
   text: "give a string",
   body: "give a string without unpaired surrogates, or a Uint8Array",
@@ -70,6 +83,12 @@ const HINTS: Record<string, string> = {
     "an object of 16 strings at most, 2048 bytes as JSON: keys of A-Za-z0-9_.-, values without control characters",
   expiresIn: `${MILLIS}, from now on, at least 1`,
   messageId: "1 to 60 of A-Za-z0-9_-, not ending in two dashes and a digit, which names repeats of a message",
+  policy: "open, contacts or closed",
+  tier: "known, verified or trusted",
+  messages_per_hour: LIMIT,
+  bytes_per_day: LIMIT,
+  answers_per_exchange: LIMIT,
+  answers_per_day: LIMIT,
   timeout: "milliseconds from 0, 100 years at most",
   signal: "give an AbortSignal",
   from: "give the name of a sender",

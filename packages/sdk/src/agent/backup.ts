@@ -7,7 +7,7 @@ import { fromBase64, Id, isBase64, Username, usernameKey } from "../protocol/ind
 import type { ClientStore } from "../store/store.ts";
 import { toDeviceRecord } from "../records/own-account.ts";
 import { get, list, put } from "../records/records.ts";
-import { setStanding, standingOf } from "../trust/standing.ts";
+import { policyOf, setStanding, standingOf } from "../trust/standing.ts";
 
 import * as z from "zod/mini";
 
@@ -23,12 +23,15 @@ const Backup = z.object({
   public_key: Key,
   server: z.url(),
   insecure: z.boolean(),
+  /** Who may write to it. */
+  policy: z.exactOptional(z.enum(["open", "contacts", "closed"])),
   contacts: z.array(
     z.object({
       username: Username,
       identity_key: Key,
       pinned_at: Millis,
       verified: z.boolean(),
+      trusted: z.exactOptional(z.literal(true)),
       blocked: z.boolean(),
       /** The owner has written to it or accepted it. */
       accepted: z.exactOptional(z.boolean()),
@@ -54,7 +57,8 @@ export function makeBackup(store: ClientStore): Promise<Backup> {
     for (const { reopenings: _count, reopen_at: _at, ...contact } of await list(tx, "contact/"))
       contacts.push({ ...contact, accepted: (await standingOf(tx, contact.username)) === "allow" });
     const { server, insecure } = relay;
-    return { version: 1, made_at: Date.now(), username, private_key, public_key, server, insecure, contacts };
+    const made = { version: 1 as const, made_at: Date.now(), policy: await policyOf(tx) };
+    return { ...made, username, private_key, public_key, server, insecure, contacts };
   });
 }
 
@@ -108,6 +112,7 @@ export async function restoreBackup(
       clock_offset: 0,
       frame_bytes: 0,
     });
+    if (backup.policy !== undefined) await tx.put("meta/policy", backup.policy);
     for (const { accepted, ...contact } of backup.contacts) {
       const name = usernameKey(contact.username);
       await put(tx, "contact/", name, { ...contact, reopenings: 0, reopen_at: 0 });

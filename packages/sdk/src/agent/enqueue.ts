@@ -6,10 +6,13 @@ import type { AddressBook } from "./address-book.ts";
 import { parseAddress } from "./address.ts";
 import { check } from "./arguments.ts";
 import { span } from "../records/clock.ts";
-import { get, nextSeq, pad, put } from "../records/records.ts";
+import { find, get, nextSeq, pad, put } from "../records/records.ts";
+import { raiseAlert } from "../trust/alerts.ts";
+import { tierOf } from "../trust/contact-records.ts";
+import { countAnswer, excessText, goOn, guardLimits } from "../trust/guards.ts";
 import { stoppedError } from "./sent.ts";
 import { letIn } from "../trust/standing.ts";
-import type { OutboxRecord } from "../records/tables.ts";
+import type { InboxRecord, OutboxRecord } from "../records/tables.ts";
 
 export interface SendOptions {
   /** Default `text/plain` for text, `application/octet-stream` for bytes. */
@@ -23,6 +26,10 @@ export interface SendOptions {
   expiresIn?: number;
   /** An id of one's own, 1 to 60 of `A-Za-z0-9_-`, not ending in `--` and a digit, unique among this agent's messages. */
   messageId?: string;
+  /** A person has written it: guards against loops are counted anew. */
+  byPerson?: boolean;
+  /** Id of the received message (as it is known here) that it is sent because of, where it is no answer to it: for the guards. */
+  cause?: string;
 }
 
 /** A message as its sender gives it. */
@@ -86,6 +93,7 @@ export async function enqueue(
   if ((await tx.get(`out-id/${id}`)) !== undefined)
     throw usage(`message id ${id} was used before`, "choose another one");
   const now = Date.now();
+  const exchange = await count(tx, { to: address.username, now, options });
   const seq = await nextSeq(tx, "out");
   const record: OutboxRecord = {
     seq,
@@ -104,6 +112,7 @@ export async function enqueue(
     ...(options.headers === undefined ? {} : { headers: options.headers }),
     ...(expectsReply === true ? { expects_reply: true as const } : {}),
     ...(options.expiresIn === undefined ? {} : { expires_at: now + options.expiresIn }),
+    ...(exchange === undefined ? {} : { exchange }),
   };
   await put(tx, "out/", pad(seq), record);
   await tx.put(`out-body/${pad(seq)}`, bytes);
@@ -121,6 +130,44 @@ export async function enqueue(
     });
   if (record.expires_at !== undefined) await tx.put(`expiry/${pad(record.expires_at)}/${pad(seq)}`, "");
   return record;
+}
+
+/** Counts a message for the guards. @returns which answer of ours it is in its exchange, if in any */
+async function count(
+  tx: WriteTransaction,
+  { to, now, options }: { to: string; now: number; options: SendOptions },
+): Promise<number | undefined> {
+  if (options.byPerson === true) {
+    await goOn(tx, to, now);
+    return undefined;
+  }
+  const answers = await answered(tx, to, options);
+  const contact = await get(tx, "contact/", to);
+  const tier = tierOf(contact, true);
+  const { exchange, excess } = await countAnswer(tx, to, { now, tier, answers });
+  if (excess !== undefined)
+    await raiseAlert(tx, now, {
+      kind: "guard",
+      contact: to,
+      text: excessText(to, excess, { limits: await guardLimits(tx), tier }),
+    });
+  return exchange;
+}
+
+/** The received message that one of ours answers, or is sent because of. */
+async function answered(
+  tx: WriteTransaction,
+  to: string,
+  { replyTo, cause }: SendOptions,
+): Promise<InboxRecord | undefined> {
+  const seq =
+    replyTo !== undefined
+      ? await tx.get(`seen/${to}/${replyTo}`)
+      : cause !== undefined
+        ? await tx.get(`in-id/${cause}`)
+        : undefined;
+  const row = seq === undefined ? undefined : await find(tx, "in/", pad(Number(seq)));
+  return row?.from === to ? row : undefined;
 }
 
 function usage(message: string, hint: string): AgentError {

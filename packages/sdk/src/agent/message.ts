@@ -1,6 +1,8 @@
 import { AgentError } from "../errors.ts";
 import { fromUtf8 } from "../protocol/index.ts";
-import type { ClientStore, ReadTransaction, WriteTransaction } from "../store/store.ts";
+import type { ClientStore, ReadTransaction, Value, WriteTransaction } from "../store/store.ts";
+import { type Tier, tierOf } from "../trust/contact-records.ts";
+import { standingOf } from "../trust/standing.ts";
 import type { SendOptions } from "./enqueue.ts";
 import { mayBeLetGo } from "../records/let-go.ts";
 import { owe } from "../records/owed.ts";
@@ -28,6 +30,8 @@ export interface Message {
   readonly offline: boolean;
   /** The sender's fingerprint had been verified when it came. */
   readonly verified: boolean;
+  /** How far the owner trusts the sender now. */
+  readonly trust: Tier;
   readonly replyTo: string | undefined;
   readonly thread: string | undefined;
   /** Its sender waits for a reply. */
@@ -44,7 +48,19 @@ export interface Message {
 export type InboxEntry = Message & { readonly state: InboxRecord["state"]; readonly reason?: string };
 
 export async function readMessage(tx: ReadTransaction, row: InboxRecord, to: string): Promise<Message> {
-  const bytes = toBytes((await tx.get(`in-body/${pad(row.seq)}`)) ?? "");
+  const body = (await tx.get(`in-body/${pad(row.seq)}`)) ?? "";
+  return messageOf(row, body, { to, trust: await trustIn(tx, row) });
+}
+
+/** How far the owner trusts the identity that has sent a message. */
+async function trustIn(tx: ReadTransaction, { from, identity_key }: InboxRecord): Promise<Tier> {
+  const contact = await find(tx, "contact/", from);
+  const isPresent = contact !== undefined && (identity_key === undefined || contact.identity_key === identity_key);
+  return isPresent ? tierOf(contact, (await standingOf(tx, from)) === "allow") : "unknown";
+}
+
+export function messageOf(row: InboxRecord, body: Value, { to, trust }: { to: string; trust: Tier }): Message {
+  const bytes = toBytes(body);
   return {
     id: row.local_id,
     peerId: row.id,
@@ -57,6 +73,7 @@ export async function readMessage(tx: ReadTransaction, row: InboxRecord, to: str
     receivedAt: row.received_at,
     offline: row.offline,
     verified: row.verified,
+    trust,
     replyTo: row.reply_to,
     thread: row.thread,
     expectsReply: row.expects_reply === true,

@@ -3,8 +3,8 @@ import type { ClientStore, ReadTransaction } from "../store/store.ts";
 import { check } from "./arguments.ts";
 import type { SendOptions } from "./enqueue.ts";
 import type { Link } from "../link/link.ts";
-import { hasLeft, isFinal, rowById } from "../records/outbox-records.ts";
-import { find as findRow, get, list, pad, put, toBytes } from "../records/records.ts";
+import { giveUp, isFinal, rowById } from "../records/outbox-records.ts";
+import { find as findRow, get, list, pad, toBytes } from "../records/records.ts";
 import { type MessageStatus, Sent, toStatus } from "./sent.ts";
 import { ENOUGH, idMeantBy } from "./short-ids.ts";
 import type { OutboxRecord } from "../records/tables.ts";
@@ -92,13 +92,7 @@ export class Outbox {
     const status = await this.#store.write(async (tx) => {
       const row = await find(tx, id);
       await tx.delete(`out-body/${pad(row.seq)}`);
-      if (isFinal(row.state)) return toStatus(row);
-      await tx.delete(`queue/${row.to}/${pad(row.seq)}`);
-      // A message that has left may have arrived: a receipt outweighs this.
-      const given = { ...row, state: "failed" as const, reason: "discarded", updated_at: Date.now() };
-      const after = hasLeft(row) ? { ...given, by_relay: true } : given;
-      await put(tx, "out/", pad(row.seq), after);
-      return toStatus(after);
+      return toStatus(isFinal(row.state) ? row : await giveUp(tx, row, "discarded"));
     });
     this.#link.start();
     return status;

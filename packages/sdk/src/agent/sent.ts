@@ -1,6 +1,7 @@
 import { AgentError, type ErrorCode, localErrors } from "../errors.ts";
 import type { ClientStore } from "../store/store.ts";
 import type { Link } from "../link/link.ts";
+import { isRefusal } from "../records/outbox-records.ts";
 import { get, pad } from "../records/records.ts";
 import type { MessageState, OutboxRecord } from "../records/tables.ts";
 import { type Wait, waitFor } from "./waiting.ts";
@@ -107,6 +108,13 @@ const WAYS_OUT = new Map([
     "the relay's operator has disabled the recipient's account: ask the recipient, or send it again later",
   ],
   ["blocked", "the recipient does not take messages from you"],
+  ["refused", "the recipient's owner did not want it"],
+  ["closed", "the recipient takes messages only of those whom its owner has written to or accepted"],
+  [
+    "requests_full",
+    "too much waits for the recipient's consent already: try again later, or ask its owner to write first",
+  ],
+  ["guard", "it was more than the recipient's guards let through, and its owner has not released it"],
   ["unregistered", "the recipient was removed before it handled the message"],
   ["expired", "send it again with a later expiry"],
   ["clock", "check this machine's clock, and have the recipient check theirs (aimessage doctor); then send it again"],
@@ -124,7 +132,7 @@ export function whyNever(row: OutboxRecord): AgentError {
         ? "came too late, by the recipient's clock"
         : "expired before it was received"
       : row.state === "refused"
-        ? `was refused by the relay: ${reason.replaceAll("_", " ")}`
+        ? `was refused by ${isRefusal(reason) ? row.to : "the relay"}: ${reason.replaceAll("_", " ")}`
         : `failed: ${reason}`;
   return new AgentError(code, `message ${row.id} to ${row.to} ${said}`, { reason, hint: WAYS_OUT.get(reason) });
 }

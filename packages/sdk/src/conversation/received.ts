@@ -2,6 +2,7 @@
 import { type Content, decodeContent, type Header, isBoundTo, isFrameIdOf, marksOf } from "../crypto/content.ts";
 import { GroupError } from "../crypto/mls/seam.ts";
 import { type Delivery, fromBase64, isBase64, randomId, usernameKey } from "../protocol/index.ts";
+import { admit } from "./admission.ts";
 import { applyUnanswered } from "./commits.ts";
 import { mayAnswer } from "../trust/contacts.ts";
 import { closeConversation } from "./conversations.ts";
@@ -9,7 +10,7 @@ import { owe, owed } from "../records/owed.ts";
 import { fromBody, get, nextSeq, pad, put } from "../records/records.ts";
 import { applyReceipt, confirm } from "./reports.ts";
 import { leave } from "./resend.ts";
-import type { QuestionRecord } from "../records/tables.ts";
+import type { InboxRecord, QuestionRecord } from "../records/tables.ts";
 import type { Conversation, Turn } from "../turn/turn.ts";
 
 /** Counters of a conversation that were not read, at most. With more it is lost, and what is unread is sent in another. */
@@ -161,13 +162,11 @@ async function keep(
   await turn.tx.put(`seen-at/${pad(turn.now)}/${from}/${header.id}`, "");
   const seq = await nextSeq(turn.tx, "in");
   await turn.tx.put(seen, String(seq));
-  const local = randomId();
-  await turn.tx.put(`in-id/${local}`, String(seq));
   const question = await questionOf(turn, from, header);
-  await put(turn.tx, "in/", pad(seq), {
+  const row: InboxRecord = {
     seq,
     id: header.id,
-    local_id: local,
+    local_id: randomId(),
     from,
     from_name: name,
     ...(contact === undefined ? {} : { identity_key: contact.identity_key }),
@@ -178,9 +177,12 @@ async function keep(
     ...timesOf(turn, header),
     offline,
     verified: contact?.verified ?? false,
-    ...((await turn.isStranger(from)) ? { strange: turn.cache.strangers.add(from, body.length) } : {}),
     state: "unhandled",
-  });
+  };
+  if (!(await admit(turn, row, body))) return;
+  const strange = (await turn.isStranger(from)) ? { strange: turn.cache.strangers.add(from, body.length) } : {};
+  await put(turn.tx, "in/", pad(seq), { ...row, ...strange });
+  await turn.tx.put(`in-id/${row.local_id}`, String(seq));
   await turn.tx.put(`in-body/${pad(seq)}`, fromBody(body));
   await turn.tx.put(`unhandled/${pad(seq)}`, "");
   if (question?.late === false)
@@ -224,6 +226,8 @@ export async function unreadable(turn: Turn, from: string, messageId: string, wh
   const contact = await turn.contact(from);
   // A relay could make us open conversations with whomever it names.
   if (contact === undefined && !(await mayAnswer(turn, from))) return;
+  // Its conversations have ended with it, and none is opened to say so.
+  if (contact?.blocked === true && (await turn.conversationsWith(from)).length === 0) return;
   // Nothing is told to a contact that is stopped, and anybody may write in its name.
   const limit = (await turn.isStranger(from)) ? OWED_TO_STRANGERS : OWED_AT_MOST;
   const prefix = owed(from, "lost");

@@ -1,6 +1,6 @@
 /** Contacts' reports on what was sent to them. */
 import { frameId } from "../crypto/content.ts";
-import { rowById } from "../records/outbox-records.ts";
+import { isRefusal, rowById } from "../records/outbox-records.ts";
 import { deleteRow, rowByCounter, sentIn, settle } from "../turn/outbox-rows.ts";
 import { readReceipt } from "./receipt.ts";
 import { get, nextSeq, pad, parse, put, toBytes } from "../records/records.ts";
@@ -140,7 +140,7 @@ async function outcome(
 ): Promise<boolean> {
   if (isFinalByReceipt(row)) return false;
   if (row.kind === "receipt") await deleteRow(turn, row);
-  else await settle(turn, row, state, reason);
+  else await settle(turn, row, state === "failed" && isRefusal(reason) ? "refused" : state, reason);
   return true;
 }
 

@@ -1,4 +1,6 @@
 import { sweepAlerts } from "../trust/alerts.ts";
+import { nameReplaced } from "../trust/contact-records.ts";
+import { ageHeld } from "../trust/held.ts";
 import { closeConversation, closedKey, forget, knowClosed } from "../conversation/conversations.ts";
 import { sweepKeyPackages } from "../account/key-packages.ts";
 import { forgetName } from "../trust/lookalikes.ts";
@@ -110,6 +112,7 @@ export async function sweep(turn: Turn, isCurrent: boolean): Promise<number> {
   const contact: Visit = async (username) => {
     // A pin that cannot be read stays as it is.
     const record = await find(tx, "contact/", username);
+    if (record?.blocked === true) await endBlocked(turn, username);
     if (record?.stranger !== true || now - record.pinned_at < ROW_MS || !(await isForgotten(turn, record))) return;
     turn.forgetContact(username);
     for (const [key] of await tx.list({ prefix: owed(username) })) await tx.delete(key);
@@ -129,6 +132,7 @@ export async function sweep(turn: Turn, isCurrent: boolean): Promise<number> {
   await round(turn, "group/", group);
   await round(turn, "contact/", contact);
   await round(turn, "question/", question);
+  await round(turn, "held/", (key) => ageHeld(tx, key, now));
   return turn.isCut || due.includes(true) ? SWEEP_ON_MS : SWEEP_MS;
 }
 
@@ -171,6 +175,17 @@ async function forgetStranger(turn: Turn, conversation: Conversation): Promise<v
   await turn.removeCommit(id);
   await forget(turn, conversation);
   for (const [key] of await turn.tx.list({ prefix: owed(contact) })) await turn.tx.delete(key);
+}
+
+/** When a blocked contact has heard all that it shall, its conversations end: whatever comes in them is never read. */
+async function endBlocked(turn: Turn, username: string): Promise<void> {
+  for (const prefix of [owed(username), `queue/${username}/`])
+    if ((await turn.tx.list({ prefix, limit: 1 })).length > 0) return;
+  for (const conversation of await turn.conversationsWith(username)) {
+    await nameReplaced(turn.tx, username, conversation.record.id);
+    await turn.removeCommit(conversation.record.id);
+    await forget(turn, conversation);
+  }
 }
 
 /** Whether nothing is left of a stranger but its pin, and its owner has never said a word on that. */

@@ -1,6 +1,6 @@
 /** Rows of the outbox as any process may read them. */
-import type { ReadTransaction } from "../store/store.ts";
-import { get, pad } from "./records.ts";
+import type { ReadTransaction, WriteTransaction } from "../store/store.ts";
+import { get, pad, put } from "./records.ts";
 import type { MessageState, OutboxRecord } from "./tables.ts";
 
 /** Whether the other side may have it. */
@@ -17,4 +17,18 @@ export async function rowById(tx: ReadTransaction, id: string): Promise<OutboxRe
 /** Whether nothing changes a state any more, but for a receipt that outweighs the relay's word. */
 export function isFinal(state: MessageState): boolean {
   return !["queued", "stored", "received"].includes(state);
+}
+
+/** The owner ends a message. One that has left may have arrived: a receipt outweighs this. */
+export async function giveUp(tx: WriteTransaction, row: OutboxRecord, reason: string): Promise<OutboxRecord> {
+  await tx.delete(`queue/${row.to}/${pad(row.seq)}`);
+  const given = { ...row, state: "failed" as const, reason, updated_at: Date.now() };
+  const after = hasLeft(row) ? { ...given, by_relay: true } : given;
+  await put(tx, "out/", pad(row.seq), after);
+  return after;
+}
+
+/** Whether the recipient's owner has ended a message, and none of its handlers. [P-9.13] */
+export function isRefusal(reason: string | undefined): boolean {
+  return reason !== undefined && ["refused", "blocked", "closed", "requests_full"].includes(reason);
 }

@@ -59,6 +59,8 @@ export interface ContactRecord {
   identity_key: string;
   pinned_at: number;
   verified: boolean;
+  /** The owner has said so, of a verified one. */
+  trusted?: true;
   blocked: boolean;
   device_id: string;
   device_key: string;
@@ -80,6 +82,67 @@ export interface ContactRecord {
  * relay has not confirmed yet stands in `peer-due/<username>`, too.
  */
 export type PeerStanding = "allow" | "block";
+
+/** `meta/policy`: who may write to this agent: anybody; whom the owner knows, others wait; whom the owner knows. */
+export type InboxPolicy = "open" | "contacts" | "closed";
+
+/** `meta/guards`: what of one contact is too much, where the owner has said so. Bytes, and numbers of messages. */
+export interface GuardLimits {
+  /** Messages of one in an hour. */
+  messages_per_hour: number;
+  /** Bodies of one in a day. */
+  bytes_per_day: number;
+  /** Answers of ours in one exchange, each to an answer to the one before, without a person. */
+  answers_per_exchange: number;
+  /** Times in a day that we have written after one has, without a person, whatever they were about. */
+  answers_per_day: number;
+}
+
+/** `heard/<username>`: what has come of one, and since when it is counted (Unix ms). The link alone writes it. */
+export interface HeardRecord {
+  /** All of it. */
+  count: number;
+  hour_since: number;
+  messages: number;
+  day_since: number;
+  bytes: number;
+}
+
+/** `answered/<username>`: how often we have written to one after it has, without a person, since then (Unix ms). */
+export interface AnsweredRecord {
+  since: number;
+  answers: number;
+  /** What of its had come by the last time. */
+  heard: number;
+  /** When a person has said that it goes on. */
+  renewed_at?: number;
+}
+
+/** Why a message waits for the owner's word: its sender is a stranger, or too much has come. */
+export type WaitsFor = "consent" | "guard";
+
+/**
+ * `held/<why>/<username>/<seq>`: a message that waits for the owner's word; its body is `held-body/<why>/<username>/<seq>`. Its
+ * `seq` is of the inbox, where it gets another one when it is let in.
+ */
+export type HeldRecord = InboxRecord;
+
+/** `holding/<why>/<username>`: what of one waits. */
+export interface HoldingRecord {
+  username: string;
+  from_name: string;
+  messages: number;
+  bytes: number;
+  /** Our clock, Unix ms. */
+  first_at: number;
+  last_at: number;
+}
+
+/** `meta/held-<why>`: all that waits. */
+export interface HeldTotal {
+  senders: number;
+  bytes: number;
+}
 
 /** `meta/peers`: the relay's log that was told of them; `told`: it has heard of those up to this name, not yet of all. */
 export interface ToldRecord {
@@ -171,6 +234,8 @@ export interface OutboxRecord extends Marks {
   counter?: number;
   /** It waits again, and has left before: it may have arrived. */
   left?: true;
+  /** How many answers of ours an exchange without a person has, this one included. */
+  exchange?: number;
 }
 
 /** `question/<message id>`: a message of ours that expects a reply. */
@@ -228,10 +293,12 @@ export interface InboxRecord extends Marks {
   retry_at?: number;
   /** Milliseconds from its failure to `retry_at`. */
   retry_after?: number;
+  /** The owner has let it in: exchanges are counted anew from it. */
+  let_in?: true;
   /** Its weight among what strangers have sent: 0 once it is let go, missing if its sender was none. Bytes. */
   strange?: number;
-  /** Who works on it, and until when (Unix ms). */
-  claim?: { by: string; until: number };
+  /** The listener that works on it, until when (Unix ms), and its process, where the store can tell when that has died. */
+  claim?: { by: string; until: number; mark?: string };
 }
 
 /**
@@ -330,6 +397,13 @@ export interface Tables {
   "meta/relay": RelayRecord;
   "meta/peers": ToldRecord;
   "meta/renewal": RenewalRecord;
+  "meta/guards": GuardLimits;
+  "meta/held-consent": HeldTotal;
+  "meta/held-guard": HeldTotal;
+  "heard/": HeardRecord;
+  "answered/": AnsweredRecord;
+  "held/": HeldRecord;
+  "holding/": HoldingRecord;
   "contact/": ContactRecord;
   "group/": GroupRecord;
   "commit/": CommitRecord;

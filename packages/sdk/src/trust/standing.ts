@@ -1,10 +1,11 @@
 /** Whom the owner has written to or accepted, and whom it has blocked. */
 import type { ReadTransaction, WriteTransaction } from "../store/store.ts";
 import { isNoStranger } from "../records/let-go.ts";
+import { letHeldIn, refuseHeld } from "./held.ts";
 import { noteKnown } from "./lookalikes.ts";
-import type { PeerStanding } from "../records/tables.ts";
+import type { InboxPolicy, PeerStanding } from "../records/tables.ts";
 
-/** The owner says what somebody is to it. */
+/** The owner says what somebody is to it: that decides about what of it waits for consent, too. */
 export async function setStanding(tx: WriteTransaction, username: string, standing: PeerStanding): Promise<void> {
   const before = await standingOf(tx, username);
   if (before === standing) return;
@@ -12,6 +13,8 @@ export async function setStanding(tx: WriteTransaction, username: string, standi
     await isNoStranger(tx, username);
     await noteKnown(tx, username);
   }
+  if (standing === "allow") await letHeldIn(tx, "consent", username);
+  else for (const why of ["consent", "guard"] as const) await refuseHeld(tx, why, username, "blocked");
   await tx.put(`peer/${username}`, standing);
   await tx.put(`peer-due/${username}`, standing);
 }
@@ -23,4 +26,9 @@ export async function letIn(tx: WriteTransaction, username: string): Promise<voi
 
 export async function standingOf(tx: ReadTransaction, username: string): Promise<PeerStanding | undefined> {
   return (await tx.get(`peer/${username}`)) as PeerStanding | undefined;
+}
+
+/** Who may write to this agent. */
+export async function policyOf(tx: ReadTransaction): Promise<InboxPolicy> {
+  return ((await tx.get("meta/policy")) ?? "open") as InboxPolicy;
 }

@@ -8,6 +8,8 @@ import { type About, raiseAlert } from "../trust/alerts.ts";
 import { Fault, isFromBelow } from "../records/fault.ts";
 import type { Account } from "../records/own-account.ts";
 import { get, parse, partsUnder, put, remove } from "../records/records.ts";
+import { tierOf } from "../trust/contact-records.ts";
+import { type Judged, judgedOf } from "../trust/guards.ts";
 import { standingOf } from "../trust/standing.ts";
 import { Strangers } from "./strangers.ts";
 import type { CommitRecord, ContactRecord, GroupRecord } from "../records/tables.ts";
@@ -111,6 +113,7 @@ export class Turn {
   /** Highest `seq` of our mailbox that is processed, and where the mailbox stood when this connection began to listen. */
   position: number;
   highWater = 0;
+  readonly #judged = new Map<string, Judged>();
   readonly #strange = new Map<string, boolean>();
   readonly #contacts = new Map<string, { record: ContactRecord | undefined; dirty: boolean }>();
 
@@ -168,6 +171,16 @@ export class Turn {
     const is = (await standingOf(this.tx, username)) === undefined;
     this.#strange.set(username, is);
     return is;
+  }
+
+  /** What the guards know of somebody who writes to us. */
+  async judged(username: string): Promise<Judged> {
+    let judged = this.#judged.get(username);
+    if (judged === undefined) {
+      const tier = tierOf(await this.contact(username), !(await this.isStranger(username)));
+      this.#judged.set(username, (judged = await judgedOf(this.tx, username, tier)));
+    }
+    return judged;
   }
 
   forgetContact(username: string): void {
@@ -263,6 +276,7 @@ export class Turn {
     for (const [username, { record, dirty }] of this.#contacts)
       if (dirty && record !== undefined) await put(this.tx, "contact/", username, record);
       else if (dirty) await remove(this.tx, "contact/", username);
+    for (const [username, { heard }] of this.#judged) await put(this.tx, "heard/", username, heard);
     for (const conversation of this.cache.conversations.values()) {
       if (!conversation.dirty) continue;
       conversation.dirty = false;

@@ -1,0 +1,141 @@
+/** Who may write, whom the owner trusts, and what guards hold, as one types it. */
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { PassThrough } from "node:stream";
+import { expect, test } from "vitest";
+import { eventually } from "../../../test/waiting.ts";
+import { Recorder } from "./console.ts";
+import { createWorld, type World } from "./world.ts";
+
+/** Answers the one question of a command at a terminal. */
+async function typed(world: World, line: string, answer: string) {
+  const keys = Object.assign(new PassThrough(), { isTTY: true });
+  const stderr = Object.assign(new Recorder(), { isTTY: true });
+  const done = world.cli(line, { terminal: keys, stderr });
+  await stderr.until(/\[y\/N\] /);
+  keys.write(answer);
+  return done;
+}
+
+async function fingerprint(world: World, username: string): Promise<string> {
+  const { stdout } = await world.cli(`whoami --json -u ${username}`);
+  return (JSON.parse(stdout) as { fingerprint: string }).fingerprint.replaceAll(" ", "");
+}
+
+test("a stranger waits where only contacts may write; a person lets it in, at a terminal or by --yes", async () => {
+  const world = await createWorld();
+  await world.register("alice", "bob");
+  expect((await world.cli("requests policy contacts -u bob")).exit).toBe(0);
+  expect((await world.cli("send -u alice -t bob -m hello")).exit).toBe(0);
+  expect(await world.cli("listen -u bob --once --json")).toMatchObject({ stdout: '{"count":0}\n', exit: 0 });
+  const { stdout: listed } = await world.cli("requests -u bob");
+  expect(listed).toMatch(/^NAME +MESSAGES +LAST +FINGERPRINT\nalice +1 +\S+ \S+ +\S+/);
+  expect((await world.cli("requests show alice -u bob")).stdout).toMatch(/alice: hello\n$/);
+  expect((await world.cli("inbox -u bob")).stdout).toBe("No messages.\n");
+
+  expect(await world.cli("requests accept alice -u bob", { stdin: "" })).toMatchObject({
+    exit: 2,
+    stderr: "Error: accepting alice is for a person to say\nHint: give --yes if it is meant\n",
+  });
+  expect(await typed(world, "requests accept alice -u bob", "n\n")).toMatchObject({ exit: 1 });
+  expect((await typed(world, "requests accept alice -u bob", "y\n")).exit).toBe(0);
+  expect((await world.cli("listen -u bob --count 1 --timeout 20")).stdout).toMatch(/alice: hello\n$/);
+  expect((await world.cli("requests -u bob --json")).stdout).toBe('{"policy":"contacts","requests":[]}\n');
+});
+
+test("the sender of a refused request sees refused, and why", async () => {
+  const world = await createWorld();
+  await world.register("alice", "bob");
+  await world.cli("requests policy contacts -u bob");
+  const sent = JSON.parse((await world.cli("send -u alice -t bob -m hello --json")).stdout) as { message_id: string };
+  await world.cli("listen -u bob --once");
+  expect((await world.cli("requests refuse alice -u bob")).exit).toBe(0);
+  const status = () => world.cli(`status ${sent.message_id} -u alice --json`);
+  await eventually("alice hears of it", async () => {
+    await world.cli("listen -u alice --once");
+    return (await status()).stdout.includes("refused");
+  });
+  expect(JSON.parse((await status()).stdout)).toMatchObject({ status: "refused", reason: "refused" });
+  expect((await world.cli("requests show alice -u bob")).exit).not.toBe(0);
+});
+
+test("to let more of them write than before is asked for, less is not", async () => {
+  const world = await createWorld();
+  await world.register("bob");
+  expect((await world.cli("requests policy closed -u bob")).exit).toBe(0);
+  expect((await world.cli("requests policy open -u bob", { stdin: "" })).exit).toBe(2);
+  expect((await world.cli("requests policy -u bob --json")).stdout).toBe('{"policy":"closed"}\n');
+  expect((await world.cli("requests policy open --yes -u bob")).exit).toBe(0);
+  expect(await world.cli("requests policy ajar -u bob")).toMatchObject({ exit: 2, stdout: "" });
+});
+
+test("a tier is raised by a person alone, of one whose fingerprint was compared, or of a whole fleet from a file", async () => {
+  const world = await createWorld();
+  await world.register("alice", "bob", "carol");
+  await world.cli("verify alice -u bob");
+  expect(await world.cli("contacts tier alice trusted -u bob", { stdin: "" })).toMatchObject({ exit: 2 });
+  expect(await world.cli("contacts tier alice trusted --yes -u bob")).toMatchObject({
+    exit: 2,
+    stderr: expect.stringContaining("was never compared") as string,
+  });
+  const fleet = join(world.home, "fleet.txt");
+  const lines = [`alice#${await fingerprint(world, "alice")}`, `carol#${await fingerprint(world, "carol")} verified`];
+  await writeFile(fleet, `# ours\n\n${lines.join("\n")}\n`);
+  const tiers = await world.cli(["contacts", "tier", "--file", fleet, "--yes", "-u", "bob", "--json"]);
+  expect(JSON.parse(tiers.stdout)).toMatchObject({
+    contacts: [
+      { username: "alice", tier: "trusted", verified: true },
+      { username: "carol", tier: "verified" },
+    ],
+  });
+  await world.cli("send -u alice -t bob -m hello");
+  expect((await world.cli("listen -u bob --count 1 --timeout 20 --json")).stdout).toContain('"trust":"trusted"');
+  await writeFile(fleet, "alice\n");
+  expect(await world.cli(["contacts", "tier", "--file", fleet, "--yes", "-u", "bob"])).toMatchObject({
+    exit: 2,
+    stderr: expect.stringContaining("line 1 of") as string,
+  });
+  expect((await world.cli("contacts tier alice known -u bob --json")).stdout).toContain('"verified":false');
+});
+
+test("commands that answer each other are stopped by the guard, and both owners see why; a person's word goes on", async () => {
+  const world = await createWorld();
+  await world.register("alice", "bob");
+  for (const name of ["alice", "bob"])
+    expect((await world.cli(`guard set --answers-per-exchange 3 --yes -u ${name}`)).exit).toBe(0);
+  const stop = new AbortController();
+  const listening = ["alice", "bob"].map((name) =>
+    world.cli(["-u", name, "listen", "--exec", "cat", "--reply", "always"], { interrupted: stop.signal }),
+  );
+  try {
+    expect((await world.cli("send -u alice -t bob -m hello")).exit).toBe(0);
+    const held = async () => (await world.cli("guard -u bob --json")).stdout;
+    await eventually("the guard holds", async () => (await held()).includes('"username":"alice","messages":1'));
+    for (const name of ["alice", "bob"])
+      await eventually(`${name} is told`, async () =>
+        (await world.cli(`doctor -u ${name}`)).stdout.includes("answered each other 3 times without a person"),
+      );
+    const handled = "send -u alice -t bob -m enough --wait handled --timeout 30";
+    expect((await world.cli(handled)).exit).toBe(0);
+    expect((await world.cli("guard release alice --yes -u bob")).stdout).toMatch(
+      /^[0-9]+ messages? of alice in the inbox now/,
+    );
+  } finally {
+    stop.abort("SIGTERM");
+    await Promise.all(listening);
+  }
+});
+
+test("guards are listed with their limits, and take no limit that is none", async () => {
+  const world = await createWorld();
+  await world.register("bob");
+  expect((await world.cli("guard -u bob")).stdout).toMatch(/^Nothing waits\.\n\nanswers per exchange +50\n/);
+  expect(await world.cli("guard set --messages-per-hour many --yes -u bob")).toMatchObject({ exit: 2 });
+  expect((await world.cli("guard set --messages-per-hour 5 --yes -u bob --json")).stdout).toContain(
+    '"messages_per_hour":5',
+  );
+  expect((await world.cli("guard set --messages-per-hour default --yes -u bob --json")).stdout).toContain(
+    '"messages_per_hour":20000',
+  );
+  expect(await world.cli("guard release nobody --yes -u bob")).toMatchObject({ stdout: "" });
+});

@@ -1,0 +1,153 @@
+/**
+ * Guards against runaways: what of one contact is too much. Beyond a limit its messages wait for the owner, and the owner
+ * hears of it. Counted here, from what we have received and sent ourselves: contacts have no say in it but by writing.
+ */
+import type { ReadTransaction, WriteTransaction } from "../store/store.ts";
+import { get, pad, put } from "../records/records.ts";
+import type { AnsweredRecord, GuardLimits, HeardRecord, InboxRecord } from "../records/tables.ts";
+import type { Tier } from "./contact-records.ts";
+
+/** Where the owner has said nothing. */
+export const GUARDS: GuardLimits = {
+  messages_per_hour: 20_000,
+  bytes_per_day: 2 ** 30,
+  answers_per_exchange: 50,
+  answers_per_day: 1_000,
+};
+/** A trusted contact may have so many times as much. */
+const TRUSTED = 10;
+const HOUR_MS = 3_600_000;
+const DAY_MS = 86_400_000;
+
+/** What a message is too much of. */
+export type Excess = keyof GuardLimits;
+
+const NOTHING_HEARD: HeardRecord = { count: 0, hour_since: 0, messages: 0, day_since: 0, bytes: 0 };
+
+export async function guardLimits(tx: ReadTransaction): Promise<GuardLimits> {
+  return { ...GUARDS, ...(await get(tx, "meta/guards")) };
+}
+
+/** What is known of one contact when a message of it is judged. */
+export interface Judged {
+  limits: GuardLimits;
+  tier: Tier;
+  /** Changed by it, and to be kept. */
+  heard: HeardRecord;
+  answered: AnsweredRecord | undefined;
+}
+
+export async function judgedOf(tx: ReadTransaction, username: string, tier: Tier): Promise<Judged> {
+  return {
+    limits: await guardLimits(tx),
+    tier,
+    heard: (await get(tx, "heard/", username)) ?? { ...NOTHING_HEARD },
+    answered: await get(tx, "answered/", username),
+  };
+}
+
+/**
+ * Counts a message that has come, and says of what it is too much; undefined if of nothing.
+ * @param exchange Answers of ours in its exchange without a person, see {@link exchangeOf}
+ */
+export function judge(
+  { limits, tier, heard, answered }: Judged,
+  now: number,
+  { size, exchange }: { size: number; exchange: number },
+): Excess | undefined {
+  const times = tier === "trusted" ? TRUSTED : 1;
+  const renewed = answered?.renewed_at ?? 0;
+  if (isOver(heard.hour_since, HOUR_MS, now) || renewed > heard.hour_since)
+    Object.assign(heard, { hour_since: now, messages: 0 });
+  if (isOver(heard.day_since, DAY_MS, now) || renewed > heard.day_since)
+    Object.assign(heard, { day_since: now, bytes: 0 });
+  const answers = answered === undefined || isOver(answered.since, DAY_MS, now) ? 0 : answered.answers;
+  if (exchange >= limits.answers_per_exchange * times) return "answers_per_exchange";
+  if (answers >= limits.answers_per_day * times) return "answers_per_day";
+  if (heard.messages >= limits.messages_per_hour * times) return "messages_per_hour";
+  if (heard.bytes + size > limits.bytes_per_day * times) return "bytes_per_day";
+  heard.count += 1;
+  heard.messages += 1;
+  heard.bytes += size;
+  return undefined;
+}
+
+/** A clock that was set back makes no window longer. */
+function isOver(since: number, length: number, now: number): boolean {
+  return now - since >= length || now < since;
+}
+
+/** Answers of ours without a person in the exchange that a message goes on with; 0 where it begins one. */
+export async function exchangeOf(
+  tx: ReadTransaction,
+  from: string,
+  { reply_to, let_in }: Pick<InboxRecord, "reply_to" | "let_in">,
+): Promise<number> {
+  if (reply_to === undefined || let_in === true) return 0;
+  const seq = await tx.get(`out-id/${reply_to}`);
+  const row = seq === undefined ? undefined : await get(tx, "out/", pad(Number(seq)));
+  return row?.to === from ? (row.exchange ?? 0) : 0;
+}
+
+/** What is counted of a message of ours that no person has written. */
+export interface Counted {
+  exchange?: number;
+  /** It reaches the limit: what answers it will wait. */
+  excess?: Excess;
+}
+
+/**
+ * Counts a message of ours to one that has written to us. An answer to its question counts for nothing: it is asked for each.
+ * @param answers The message that it answers, or that it is sent because of, if that is known
+ */
+export async function countAnswer(
+  tx: WriteTransaction,
+  to: string,
+  { now, tier, answers }: { now: number; tier: Tier; answers: InboxRecord | undefined },
+): Promise<Counted> {
+  if (answers?.expects_reply === true) return {};
+  const exchange = answers === undefined ? 0 : (await exchangeOf(tx, to, answers)) + 1;
+  const heard = (await get(tx, "heard/", to))?.count ?? 0;
+  const before = await get(tx, "answered/", to);
+  const isNew = heard > (before?.heard ?? 0);
+  const goesOn = before !== undefined && !isOver(before.since, DAY_MS, now);
+  const count = (goesOn ? before.answers : 0) + 1;
+  if (isNew)
+    await put(tx, "answered/", to, {
+      ...before,
+      since: goesOn ? before.since : now,
+      answers: count,
+      heard,
+    });
+  const times = tier === "trusted" ? TRUSTED : 1;
+  const limits = exchange > 0 || isNew ? await guardLimits(tx) : GUARDS;
+  const excess =
+    exchange === limits.answers_per_exchange * times
+      ? "answers_per_exchange"
+      : isNew && count === limits.answers_per_day * times
+        ? "answers_per_day"
+        : undefined;
+  return { ...(exchange === 0 ? {} : { exchange }), ...(excess === undefined ? {} : { excess }) };
+}
+
+/** A person goes on with somebody: everything is counted anew. `now`: Unix milliseconds. */
+export async function goOn(tx: WriteTransaction, username: string, now: number): Promise<void> {
+  const heard = (await get(tx, "heard/", username))?.count ?? 0;
+  if (heard === 0 && (await get(tx, "answered/", username)) === undefined) return;
+  await put(tx, "answered/", username, { since: now, answers: 0, heard, renewed_at: now });
+}
+
+const MEANINGS: Record<Excess, (name: string, limit: number) => string> = {
+  answers_per_exchange: (name, limit) =>
+    `${name} and this agent have answered each other ${limit} times without a person`,
+  answers_per_day: (name, limit) =>
+    `this agent has written to ${name} ${limit} times in a day after ${name} had, without a person`,
+  messages_per_hour: (name, limit) => `${name} has sent more than ${limit} messages in an hour`,
+  bytes_per_day: (name, limit) => `${name} has sent more than ${limit} bytes in a day`,
+};
+
+/** The alert about it. */
+export function excessText(name: string, excess: Excess, { limits, tier }: Pick<Judged, "limits" | "tier">): string {
+  const limit = limits[excess] * (tier === "trusted" ? TRUSTED : 1);
+  return `${MEANINGS[excess](name, limit)}: what it sends in this way waits until you say: aimessage guard release ${name}`;
+}

@@ -1,0 +1,160 @@
+/** Who may write: what waits for the owner's consent reaches nobody, and its sender hears what became of it. [P-9.14] */
+import { expect, test } from "vitest";
+import type { Agent } from "../../src/agent/agent.ts";
+import { fromUtf8 } from "../../src/protocol/index.ts";
+import { list, pad, toBytes } from "../../src/records/records.ts";
+import { letHeldIn } from "../../src/trust/held.ts";
+import { eventually, follow, jump, numbered, peersAreTold, rejection, SAME_CLOCK, World } from "./world.ts";
+
+/** Bob, whose policy is `contacts`, and strangers. */
+async function waiting(...names: string[]) {
+  const world = await World.create({ ...SAME_CLOCK, noLimits: true });
+  const bob = await world.open("bob");
+  await bob.requests.setPolicy("contacts");
+  const strangers: Agent[] = [];
+  for (const name of names) strangers.push(await world.open(name));
+  for (const stranger of strangers) follow(stranger);
+  await bob.users();
+  return { world, bob, strangers: strangers as [Agent, ...Agent[]] };
+}
+
+test("a stranger's message reaches no listener, no inbox and no share, until it is accepted; its sender sees received", async () => {
+  const { world: opened, bob, strangers } = await waiting("carol");
+  await using world = opened;
+  const got = follow(bob);
+  const shared = follow(bob, (message) => message.handled(), { share: true });
+  const sent = [];
+  for (const text of numbered(3)) sent.push(await strangers[0].send("bob", text));
+  for (const one of sent) expect((await one.received()).state).toBe("received");
+  expect([got, shared, await bob.inbox(), await bob.unhandled()]).toEqual([[], [], [], 0]);
+  expect(await bob.requests.list()).toMatchObject([
+    { username: "carol", messages: 3, fingerprint: strangers[0].fingerprint },
+  ]);
+  expect((await bob.requests.show("Carol")).map(({ body, trust }) => [body, trust])).toEqual(
+    numbered(3).map((text) => [text, "unknown"]),
+  );
+  expect(await bob.alerts()).toMatchObject([{ kind: "request", contact: "carol", count: 1 }]);
+
+  expect(await bob.requests.accept("carol")).toBe(3);
+  for (const one of sent) expect((await one.handled()).state).toBe("handled");
+  expect([...got, ...shared].map(({ trust }) => trust)).toContain("known");
+  await (await strangers[0].send("bob", "and on")).handled();
+  expect([await bob.requests.list(), (await bob.contact("carol"))?.tier]).toEqual([[], "known"]);
+  expect(await world.memory("bob").read((tx) => tx.list({ prefix: "held" }))).toEqual([]);
+});
+
+test("what a request's sender hears: refused, and it may ask again; blocked, and the relay takes nothing more of it", async () => {
+  const { world: opened, bob, strangers } = await waiting("carol");
+  await using world = opened;
+  const [carol] = strangers;
+  const first = await carol.send("bob", "hello");
+  await first.received();
+  await bob.requests.refuse("carol");
+  expect(await rejection(first.handled())).toMatchObject({ code: "refused", reason: "refused" });
+  expect(await first.status()).toMatchObject({ state: "refused", reason: "refused" });
+  const second = await carol.send("bob", "please");
+  await second.received();
+  expect(await bob.requests.list()).toMatchObject([{ messages: 1 }]);
+  await bob.block("carol");
+  expect(await rejection(second.handled())).toMatchObject({ code: "refused", reason: "blocked" });
+  await peersAreTold(world, "bob");
+  expect(await rejection((await carol.send("bob", "hey")).stored())).toMatchObject({
+    code: "refused",
+    reason: "blocked",
+  });
+  expect(await bob.requests.list()).toEqual([]);
+});
+
+test("to write to somebody who waits is to accept it", async () => {
+  const { world: opened, bob, strangers } = await waiting("carol");
+  await using _ = opened;
+  const sent = await strangers[0].send("bob", "hello");
+  await sent.received();
+  follow(bob);
+  await (await bob.send("carol", "who are you?")).received();
+  await sent.handled();
+});
+
+test("where the policy is closed a stranger is refused, and whoever was written to is not", async () => {
+  await using world = await World.create({ noLimits: true });
+  const [bob, carol, dave] = [await world.open("bob"), await world.open("carol"), await world.open("dave")];
+  for (const agent of [bob, carol, dave]) follow(agent);
+  await (await bob.send("dave", "hello")).handled();
+  await bob.requests.setPolicy("closed");
+  await (await dave.send("bob", "hello yourself")).handled();
+  const sent = await carol.send("bob", "hello");
+  expect(await rejection(sent.handled())).toMatchObject({ code: "refused", reason: "closed" });
+  expect([await bob.requests.list(), (await bob.inbox()).map(({ from }) => from)]).toEqual([[], ["dave"]]);
+  expect(await bob.requests.policy()).toBe("closed");
+});
+
+test("one stranger has room for twenty messages; a full room refuses the newest, and those that wait stay", async () => {
+  const { world: opened, bob, strangers } = await waiting("carol", "dave");
+  await using _ = opened;
+  const [carol, dave] = strangers as [Agent, Agent];
+  await (await dave.send("bob", "a friend's friend")).received();
+  const sent = [];
+  for (const text of numbered(22)) sent.push(await carol.send("bob", text));
+  for (const one of sent.slice(20))
+    expect(await rejection(one.handled())).toMatchObject({ code: "refused", reason: "requests_full" });
+  expect((await bob.requests.show("carol")).map(({ body }) => body)).toEqual(numbered(20));
+  expect((await bob.requests.show("dave")).map(({ body }) => body)).toEqual(["a friend's friend"]);
+});
+
+test("what strangers sent before waits as well once only contacts may write, and comes when anybody may", async () => {
+  await using world = await World.create({ noLimits: true });
+  const [bob, carol] = [await world.open("bob"), await world.open("carol")];
+  await bob.users();
+  const sent = await carol.send("bob", "before");
+  await sent.received();
+  await bob.requests.setPolicy("contacts");
+  expect([await bob.unhandled(), (await bob.requests.list()).length]).toEqual([0, 1]);
+  await bob.requests.setPolicy("open");
+  expect([await bob.unhandled(), (await bob.requests.list()).length]).toEqual([1, 0]);
+  follow(bob);
+  await sent.handled();
+});
+
+test("a request is decided once, whatever is killed in between: what is let in twice is there once", async () => {
+  const { world: opened, bob, strangers } = await waiting("carol");
+  await using world = opened;
+  await (await strangers[0].send("bob", "hello")).received();
+  await bob.requests.accept("carol");
+  await world.memory("bob").write((tx) => letHeldIn(tx, "consent", "carol"));
+  expect(await bob.unhandled()).toBe(1);
+  expect(await rejection(bob.requests.accept("carol"))).toMatchObject({ code: "unknown_contact" });
+});
+
+test("a request that nobody decides on ends after two weeks, and its sender hears so", async () => {
+  const { world: opened, bob, strangers } = await waiting("carol");
+  await using world = opened;
+  const sent = await strangers[0].send("bob", "hello");
+  await sent.received();
+  await bob.close();
+  // Nothing is sent any more, so that what is to be said can be seen.
+  for (const stranger of strangers) await stranger.close();
+  jump(14.5 * 86_400_000);
+  const later = await world.open("bob");
+  await later.users();
+  await eventually("the request has ended", async () => (await later.requests.list()).length === 0);
+  const said = () =>
+    world.memory("bob").read(async (tx) => {
+      const rows = await list(tx, "out/");
+      return Promise.all(rows.map(async ({ seq }) => fromUtf8(toBytes((await tx.get(`out-body/${pad(seq)}`)) ?? ""))));
+    });
+  await eventually("its sender will hear so", async () => (await said()).join().includes('"reason":"refused"'));
+});
+
+test("the policy and trusted contacts come back with a backup", async () => {
+  const { world: opened, bob } = await waiting("carol");
+  await using world = opened;
+  await bob.verify("carol", (await bob.verify("carol")).fingerprint);
+  await bob.setTier("carol", "trusted");
+  const { makeBackup, readBackup, restoreBackup } = await import("../../src/agent/backup.ts");
+  const backup = await makeBackup(world.memory("bob"));
+  const store = world.memory("another folder");
+  const { nodeCryptoProvider } = await import("../../src/node/provider.ts");
+  await restoreBackup(store, readBackup(JSON.stringify(backup)), nodeCryptoProvider);
+  const again = await world.openFrom("bob", store);
+  expect([await again.requests.policy(), (await again.contact("carol"))?.tier]).toEqual(["contacts", "trusted"]);
+});

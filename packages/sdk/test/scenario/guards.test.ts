@@ -1,0 +1,116 @@
+/** Guards: agents that answer each other without a person are stopped, and floods wait. */
+import { expect, test } from "vitest";
+import type { Agent } from "../../src/agent/agent.ts";
+import type { IncomingMessage } from "../../src/agent/message.ts";
+import { eventually, follow, numbered, rejection, World } from "./world.ts";
+
+async function two() {
+  const world = await World.create({ noLimits: true });
+  return { world, alice: await world.open("alice"), bob: await world.open("bob") };
+}
+
+const answer = (message: IncomingMessage) => message.handled({ body: `answer to ${message.body}` });
+const guardAlerts = async (agent: Agent) => (await agent.alerts()).filter(({ kind }) => kind === "guard");
+
+test("two agents that answer every answer are stopped; both owners see why; a person's word goes on", async () => {
+  const { world: opened, alice, bob } = await two();
+  await using _ = opened;
+  for (const agent of [alice, bob]) await agent.guard.set({ answers_per_exchange: 5 });
+  const [atAlice, atBob] = [follow(alice, answer), follow(bob, answer)];
+  await alice.send("bob", "hello");
+  await eventually(
+    "a guard holds",
+    async () => (await bob.guard.list()).length + (await alice.guard.list()).length > 0,
+  );
+  await eventually("both are told", async () =>
+    (await Promise.all([alice, bob].map(guardAlerts))).every((alerts) => alerts.length === 1),
+  );
+  const [came, answered] = [atBob.length, atAlice.length];
+  expect([came, answered]).toEqual([5, 5]);
+  expect(await bob.guard.list()).toMatchObject([{ username: "alice", messages: 1 }]);
+  expect((await guardAlerts(bob))[0]?.text).toContain("answered each other 5 times without a person");
+  // What a person writes begins another exchange.
+  const word = await alice.send("bob", "enough of that", { byPerson: true });
+  await word.handled();
+  expect(atBob.length).toBeGreaterThan(came);
+});
+
+test("what a guard holds is received for its sender, and comes in order when the owner releases it", async () => {
+  const { world: opened, alice, bob } = await two();
+  await using _ = opened;
+  await bob.guard.set({ messages_per_hour: 3 });
+  const got = follow(bob);
+  const sent = [];
+  for (const text of numbered(6)) sent.push(await alice.send("bob", text));
+  for (const one of sent) await one.received();
+  await sent[2]!.handled();
+  expect(got.map(({ body }) => body)).toEqual(numbered(3));
+  expect([await bob.guard.list(), (await guardAlerts(bob)).length]).toMatchObject([
+    [{ username: "alice", messages: 3 }],
+    1,
+  ]);
+  expect(await bob.guard.release("alice")).toBe(3);
+  for (const one of sent) await one.handled();
+  expect(got.map(({ body }) => body)).toEqual(numbered(6));
+  // It is counted anew.
+  await (await alice.send("bob", "one more")).handled();
+});
+
+test("a thousand jobs that are answered one by one are no loop, and neither are answers to questions", async () => {
+  const { world: opened, alice, bob } = await two();
+  await using _ = opened;
+  await bob.guard.set({ answers_per_exchange: 2, answers_per_day: 3 });
+  follow(bob, answer);
+  for (const text of numbered(10)) expect((await alice.ask("bob", text)).body).toBe(`answer to ${text}`);
+  expect([await bob.guard.list(), await guardAlerts(bob)]).toEqual([[], []]);
+});
+
+test("agents that answer without saying to what are stopped by the number of times in a day", async () => {
+  const { world: opened, alice, bob } = await two();
+  await using _ = opened;
+  await bob.guard.set({ answers_per_day: 4 });
+  for (const agent of [alice, bob])
+    follow(agent, async (message) => {
+      await agent.send(message.from, "and you?");
+      await message.handled();
+    });
+  await alice.send("bob", "hello");
+  await eventually("the guard holds", async () => (await bob.guard.list()).length > 0);
+  expect((await guardAlerts(bob))[0]?.text).toContain("4 times in a day");
+});
+
+test("a trusted contact may have ten times as much", async () => {
+  const { world: opened, alice, bob } = await two();
+  await using _ = opened;
+  await bob.guard.set({ messages_per_hour: 1 });
+  expect(await rejection(bob.setTier("alice", "trusted"))).toMatchObject({ code: "unknown_contact" });
+  const { fingerprint } = await bob.verify("alice");
+  expect(await rejection(bob.setTier("alice", "trusted"))).toMatchObject({ code: "usage" });
+  await bob.verify("alice", fingerprint);
+  expect(await bob.setTier("alice", "trusted")).toMatchObject({ tier: "trusted", verified: true });
+  const got = follow(bob);
+  const sent = [];
+  for (const text of numbered(11)) sent.push(await alice.send("bob", text));
+  await sent[10]!.received();
+  await sent[9]!.handled();
+  expect(got.map(({ trust }) => trust)).toEqual(Array.from({ length: 10 }, () => "trusted"));
+  expect(await bob.guard.list()).toMatchObject([{ messages: 1 }]);
+  expect(await bob.setTier("alice", "known")).toMatchObject({ tier: "known", verified: false });
+});
+
+test("a reply that is waited for is held by no guard", async () => {
+  const { world: opened, alice, bob } = await two();
+  await using _ = opened;
+  follow(bob, answer);
+  await alice.guard.set({ messages_per_hour: 0 });
+  expect((await alice.ask("bob", "how many?")).body).toBe("answer to how many?");
+});
+
+test("limits are whole numbers, and null is the default", async () => {
+  const { world: opened, bob } = await two();
+  await using _ = opened;
+  expect(await rejection(bob.guard.set({ bytes_per_day: -1 }))).toMatchObject({ code: "usage" });
+  const before = await bob.guard.limits();
+  await bob.guard.set({ bytes_per_day: 5 });
+  expect((await bob.guard.set({ bytes_per_day: null })).bytes_per_day).toBe(before.bytes_per_day);
+});
