@@ -1,6 +1,15 @@
-import type { Request } from "@aimessage/sdk/node";
+/** Strangers who wait for the owner's consent. */
+import type { Agent, Request } from "@aimessage/sdk/node";
+import type { Output } from "@aimessage/sdk/program";
 
 /** A request as JSON. Times are Unix milliseconds. */
 export function requestJson({ username, fingerprint, messages, firstAt, lastAt }: Request) {
   return { username, fingerprint, messages, first_at: firstAt, last_at: lastAt };
+}
+
+/** Where a person looks for messages, those that are in no inbox are told of. */
+export async function sayWhoWaits(agent: Agent, out: Output): Promise<void> {
+  const { length } = await agent.requests.list();
+  if (length > 0)
+    out.note(`${length === 1 ? "1 stranger waits" : `${length} strangers wait`} for your consent: aimessage requests`);
 }

@@ -135,7 +135,7 @@ test("guards are listed with their limits, and take no limit that is none", asyn
     '"messages_per_hour":5',
   );
   expect((await world.cli("guard set --messages-per-hour default --yes -u bob --json")).stdout).toContain(
-    '"messages_per_hour":20000',
+    '"messages_per_hour":100000',
   );
   expect(await world.cli("guard release nobody --yes -u bob")).toMatchObject({ stdout: "" });
 });

@@ -62,7 +62,11 @@ describe("wrong usage ends with exit code 2, one line and a hint", () => {
       "too many arguments for 'users'. Expected 0 arguments but got 1: now.",
       "see: aimessage users --help",
     ],
-    ["contacts nope", "unknown command 'contacts nope'", "contacts has the commands list, trust, block and allow"],
+    [
+      "contacts nope",
+      "unknown command 'contacts nope'",
+      "contacts has the commands list, trust, block, allow and tier",
+    ],
     ["status", "a message id is required", "name it, or follow all: status --follow"],
   ];
   test.each(cases)("aimessage %s", async (argv, message, hint) => {

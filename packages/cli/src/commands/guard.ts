@@ -14,7 +14,7 @@ Examples:
   aimessage guard set --answers-per-exchange 20 --yes
 
 Two programs that answer each other would do so for ever. What no person has written is counted, for each contact: 50 answers of ours in one exchange
-(each to an answer to the one before), 1000 in a day however they hang together; and of what comes 20000 messages in an hour, 1 GiB in a day. A trusted
+(each to an answer to the one before), 10000 in a day however they hang together; and of what comes 100000 messages in an hour, 4 GiB in a day. A trusted
 contact may have ten times as much. Beyond it what comes waits, a thousand messages of a contact for 7 days, and you are told. What a person sends or
 answers at a terminal counts anew. Answers to questions (ask) are not counted.
 `;

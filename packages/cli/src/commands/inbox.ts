@@ -1,6 +1,7 @@
 import { Option, type Command } from "commander";
 import { openAgent } from "../agent.ts";
 import { messageJson, preview } from "../message.ts";
+import { sayWhoWaits } from "../requests.ts";
 import { table } from "@aimessage/sdk/program";
 import { localTime } from "../times.ts";
 import { count } from "../values.ts";
@@ -16,6 +17,7 @@ export function configure(command: Command, act: Act): void {
 
 async function inbox(call: Call, { last }: { last: number }): Promise<void> {
   await using agent = await openAgent(call, "inbox");
+  await sayWhoWaits(agent, call.out);
   const [older, ...newest] = await agent.inbox({ last: last + 1 });
   const entries = newest.length === last ? newest : [older, ...newest].filter((entry) => entry !== undefined);
   if (newest.length === last) call.out.note(`There are older ones: inbox --last ${2 * last} shows more.`);

@@ -6,6 +6,7 @@ import { interruptedExit } from "../context.ts";
 import type { WebhookFlags } from "../doors/webhook-flags.ts";
 import { UsageError } from "../errors.ts";
 import { messageJson, messageLine } from "../message.ts";
+import { sayWhoWaits } from "../requests.ts";
 import { type Output, StdoutError } from "@aimessage/sdk/program";
 import { count, seconds } from "../values.ts";
 
@@ -89,6 +90,7 @@ async function listen(call: Call, options: Options): Promise<number> {
   const door = await doorOf(options, call);
   await using agent = await openAgent(call, "listen");
   await warnOfStranger(agent, options.from, out);
+  await sayWhoWaits(agent, out);
   const outage = followOutages(agent, out, signal);
   if (!signal.aborted) out.note(`Listening for messages as ${agent.username}... (Press Ctrl+C to stop)`);
 

@@ -1,4 +1,5 @@
-import { spawn } from "node:child_process";
+import { type ChildProcessWithoutNullStreams, spawn, type SpawnOptions } from "node:child_process";
+import type { Writable } from "node:stream";
 import { constants } from "node:os";
 import type { Message } from "@aimessage/sdk/node";
 import { Watchdog } from "./watchdog.ts";
@@ -37,14 +38,9 @@ export function byCommand(options: Omit<CommandOptions, "watchdog">): { handle: 
 function runCommand(message: Message, options: CommandOptions, signal: AbortSignal): Promise<Ended> {
   const { command, timeout, largest, watchdog } = options;
   return new Promise((resolve) => {
-    const child = spawn(command, {
-      shell: true,
-      detached: true,
-      stdio: "pipe",
-      env: environment(message, options.env),
-    });
+    const child = start(command, environment(message, options.env));
     const { pid } = child;
-    if (pid !== undefined) watchdog.add(pid);
+    if (pid !== undefined) watchdog.add(pid, () => (child.stdio[GATE] as Writable | null)?.end("\n"));
     const output: Buffer[] = [];
     let size = 0;
     let last = "";
@@ -85,6 +81,21 @@ function runCommand(message: Message, options: CommandOptions, signal: AbortSign
       return finish(meaningOf(code, by, lastLine(last), Buffer.concat(output)));
     });
   });
+}
+
+/** Where a command waits for its word to begin: a file descriptor. */
+const GATE = 3;
+/** It begins when the watchdog knows it, and not at all if this process ends before. */
+const AT_THE_GATE = `read -r _ <&${GATE} || exit ${TEMPFAIL}; exec ${GATE}<&-; exec /bin/sh -c "$1"`;
+
+function start(command: string, env: NodeJS.ProcessEnv): ChildProcessWithoutNullStreams {
+  const options: SpawnOptions = { detached: true, stdio: ["pipe", "pipe", "pipe", "pipe"], env };
+  const child =
+    process.platform === "win32"
+      ? spawn(command, { ...options, shell: true, stdio: "pipe" })
+      : spawn("/bin/sh", ["-c", AT_THE_GATE, "sh", command], options);
+  (child.stdio[GATE] as Writable | null | undefined)?.on("error", () => undefined);
+  return child as ChildProcessWithoutNullStreams;
 }
 
 function meaningOf(code: number | null, by: NodeJS.Signals | null, said: string, output: Buffer): Ended {

@@ -20,10 +20,10 @@ for group in $groups; do kill -9 "-$group"; done 2>/dev/null
 export class Watchdog implements Disposable {
   #child: ChildProcess | undefined;
 
-  /** A command's process, which leads a group of its own. */
-  add(pid: number): void {
+  /** A command's process, which leads a group of its own. `known`: from now on it ends with this process. */
+  add(pid: number, known: () => void): void {
     this.#child ??= start();
-    this.#child.stdin?.write(`+ ${pid}\n`);
+    this.#child.stdin?.write(`+ ${pid}\n`, known);
   }
 
   remove(pid: number): void {

@@ -12,7 +12,7 @@ export const RENEW_MS = 5_000;
 /** How long a claim that has run out is watched: whoever is alive renews it within this time. Milliseconds. */
 const GRACE_MS = 7_500;
 /** How long what a process that has died had in hand is left alone: what it had started ends meanwhile. Milliseconds. */
-const GONE_MS = 500;
+const GONE_MS = 1_000;
 /** How long the word that a process lives is good. Milliseconds. */
 const ALIVE_MS = 1_000;
 /** How long a message waits that was given back without a word. Milliseconds. */

@@ -2,6 +2,7 @@ import { AgentError } from "../errors.ts";
 import { fromUtf8 } from "../protocol/index.ts";
 import type { ClientStore, ReadTransaction, Value, WriteTransaction } from "../store/store.ts";
 import { type Tier, tierOf } from "../trust/contact-records.ts";
+import { holders, refuseHeld } from "../trust/held.ts";
 import { standingOf } from "../trust/standing.ts";
 import type { SendOptions } from "./enqueue.ts";
 import { mayBeLetGo } from "../records/let-go.ts";
@@ -156,6 +157,8 @@ export async function failAllWaiting(store: ClientStore, reason: string): Promis
       const row = await get(tx, "in/", key.slice("unhandled/".length));
       if (row?.state === "unhandled") await settleRow(tx, row, { state: "failed", reason });
     }
+    for (const why of ["consent", "guard"] as const)
+      for (const { username } of await holders(tx, why)) await refuseHeld(tx, why, username, reason);
   });
 }
 

@@ -116,7 +116,7 @@ export async function sweep(turn: Turn, isCurrent: boolean): Promise<number> {
     if (record?.stranger !== true || now - record.pinned_at < ROW_MS || !(await isForgotten(turn, record))) return;
     turn.forgetContact(username);
     for (const [key] of await tx.list({ prefix: owed(username) })) await tx.delete(key);
-    await tx.delete(`replaces/${username}`);
+    for (const table of ["replaces", "heard", "answered"]) await tx.delete(`${table}/${username}`);
     await forgetName(tx, username);
     turn.cache.strangers.forget(username);
   };

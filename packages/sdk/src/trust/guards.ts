@@ -9,10 +9,10 @@ import type { Tier } from "./contact-records.ts";
 
 /** Where the owner has said nothing. */
 export const GUARDS: GuardLimits = {
-  messages_per_hour: 20_000,
-  bytes_per_day: 2 ** 30,
+  messages_per_hour: 100_000,
+  bytes_per_day: 4 * 2 ** 30,
   answers_per_exchange: 50,
-  answers_per_day: 1_000,
+  answers_per_day: 10_000,
 };
 /** A trusted contact may have so many times as much. */
 const TRUSTED = 10;

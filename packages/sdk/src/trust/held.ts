@@ -107,7 +107,7 @@ export async function refuseHeld(
   tx: WriteTransaction,
   why: WaitsFor,
   username: string,
-  reason: Refusal,
+  reason: string,
 ): Promise<number> {
   const held = await list(tx, "held/", { under: `${why}/${username}/` });
   for (const row of held) await owe(tx, { ...row, state: "failed", reason });

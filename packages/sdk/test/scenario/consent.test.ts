@@ -18,7 +18,7 @@ async function waiting(...names: string[]) {
   return { world, bob, strangers: strangers as [Agent, ...Agent[]] };
 }
 
-test("a stranger's message reaches no listener, no inbox and no share, until it is accepted; its sender sees received", async () => {
+test("[A-13] a stranger's message reaches no listener, no inbox and no share, until it is accepted; its sender sees received", async () => {
   const { world: opened, bob, strangers } = await waiting("carol");
   await using world = opened;
   const got = follow(bob);
@@ -88,7 +88,7 @@ test("where the policy is closed a stranger is refused, and whoever was written 
   expect(await bob.requests.policy()).toBe("closed");
 });
 
-test("one stranger has room for twenty messages; a full room refuses the newest, and those that wait stay", async () => {
+test("[A-13] one stranger has room for twenty messages; a full room refuses the newest, and those that wait stay", async () => {
   const { world: opened, bob, strangers } = await waiting("carol", "dave");
   await using _ = opened;
   const [carol, dave] = strangers as [Agent, Agent];

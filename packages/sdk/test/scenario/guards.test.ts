@@ -12,7 +12,7 @@ async function two() {
 const answer = (message: IncomingMessage) => message.handled({ body: `answer to ${message.body}` });
 const guardAlerts = async (agent: Agent) => (await agent.alerts()).filter(({ kind }) => kind === "guard");
 
-test("two agents that answer every answer are stopped; both owners see why; a person's word goes on", async () => {
+test("[A-14] two agents that answer every answer are stopped; both owners see why; a person's word goes on", async () => {
   const { world: opened, alice, bob } = await two();
   await using _ = opened;
   for (const agent of [alice, bob]) await agent.guard.set({ answers_per_exchange: 5 });
@@ -65,7 +65,7 @@ test("a thousand jobs that are answered one by one are no loop, and neither are 
   expect([await bob.guard.list(), await guardAlerts(bob)]).toEqual([[], []]);
 });
 
-test("agents that answer without saying to what are stopped by the number of times in a day", async () => {
+test("[A-14] agents that answer without saying to what are stopped by the number of times in a day", async () => {
   const { world: opened, alice, bob } = await two();
   await using _ = opened;
   await bob.guard.set({ answers_per_day: 4 });

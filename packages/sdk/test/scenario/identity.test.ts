@@ -139,13 +139,13 @@ describe("NAME#FINGERPRINT", () => {
 });
 
 describe("blocked contacts", () => {
-  test("their messages are not shown and fail as blocked; nothing is sent to them; allow undoes it", async () => {
+  test("their messages are not shown and refused as blocked; nothing is sent to them; allow undoes it", async () => {
     const { world: opened, alice, bob } = await talking();
     await using world = opened;
     withoutPeers(world);
     await bob.block("alice");
     const sent = await alice.send("bob", "can you hear me?");
-    expect(await rejection(sent.handled())).toMatchObject({ code: "failed", reason: "blocked" });
+    expect(await rejection(sent.handled())).toMatchObject({ code: "refused", reason: "blocked" });
     const before = world.proxy.sentBy("bob", "send").length;
     expect((await rejection(bob.send("alice", "no"))).code).toBe("blocked");
     expect(await bodies(bob, 1)).toEqual(["hello"]);
@@ -169,7 +169,7 @@ describe("blocked contacts", () => {
     const again = await world.open("alice");
     follow(again);
     const sent = await again.send("bob", "still there?");
-    expect(await rejection(sent.handled())).toMatchObject({ code: "failed", reason: "blocked" });
+    expect(await rejection(sent.handled())).toMatchObject({ code: "refused", reason: "blocked" });
     await bob.allow("alice");
     await (await again.send("bob", "and now?")).handled();
     expect(await bodies(bob, 2)).toEqual(["hello", "and now?"]);

@@ -93,7 +93,7 @@ test("[A-3] what a blocked contact sends is not tried at all, and it is told", a
   await bob.block("mallory");
   const sent = await mallory.send("bob", "can you hear me?");
   for (const frame of await ahead(world, "mallory", 20)) world.proxy.push("bob", frame);
-  expect(await rejection(sent.handled())).toMatchObject({ code: "failed", reason: "blocked" });
+  expect(await rejection(sent.handled())).toMatchObject({ code: "refused", reason: "blocked" });
   await (await carol.send("bob", "behind them")).handled();
   const toBob = new Set(
     world.proxy
