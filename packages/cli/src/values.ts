@@ -1,24 +1,22 @@
+import { readDuration, writeDuration } from "@aimessage/sdk/program";
 import { InvalidArgumentError } from "commander";
-
-const UNITS: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
 /** `30s`, `15m`, `1h`, `7d` in milliseconds. */
 export function duration(text: string): number {
-  const [, count, unit = ""] = /^([1-9][0-9]{0,8})([smhd])$/.exec(text) ?? [];
-  const factor = UNITS[unit];
-  if (count === undefined || factor === undefined) throw new InvalidArgumentError("Write it as 30s, 15m, 1h or 7d.");
-  return Number(count) * factor;
+  const value = readDuration(text);
+  if (value === undefined || value === 0) throw new InvalidArgumentError("Write it as 30s, 15m, 1h or 7d.");
+  return value;
 }
 
-// AbortSignal.timeout takes 32 bits of milliseconds and a timer 31.
-const MAX_SECONDS = 2_147_483;
+/** The longest wait, in milliseconds: AbortSignal.timeout takes 32 bits of them, and a timer 31. */
+const LONGEST_WAIT = 24 * 86_400_000;
 
-/** Seconds, with decimals if wanted, in milliseconds. */
-export function seconds(text: string): number {
-  const value = /^[0-9]+(\.[0-9]+)?$/.test(text) ? Number(text) : Number.NaN;
-  if (!(value > 0 && value <= MAX_SECONDS))
-    throw new InvalidArgumentError(`Write seconds from 0.001 to ${MAX_SECONDS}.`);
-  return Math.max(1, Math.round(value * 1000));
+/** How long to wait: a duration, or a bare number of seconds, in milliseconds. */
+export function patience(text: string): number {
+  const value = readDuration(text, "s");
+  if (value === undefined || value === 0 || value > LONGEST_WAIT)
+    throw new InvalidArgumentError(`Write seconds, or 90s, 15m, 1h, up to ${writeDuration(LONGEST_WAIT)}.`);
+  return value;
 }
 
 /** A number of things, at least one. */

@@ -14,6 +14,6 @@ test("limits are shown in the largest unit of which there is one", () => {
     ["body", "47.9 KiB"],
     ["mailbox", "64 MiB"],
   ]);
-  expect(readableLimit("mailbox_age_ms", 14 * 86_400_000)).toEqual(["mailbox_age", "14 d"]);
+  expect(readableLimit("mailbox_age_ms", 14 * 86_400_000)).toEqual(["mailbox_age", "14d"]);
   expect(readableLimit("frames_burst", 400)).toEqual(["frames_burst", "400"]);
 });

@@ -6,7 +6,7 @@ import type { Act, Call } from "../call.ts";
 import { AskError, UsageError } from "../errors.ts";
 import { addKindFlags, checkedBody, type Kind, kindOf } from "../kind.ts";
 import { messageJson, messageText } from "../message.ts";
-import { seconds } from "../values.ts";
+import { patience } from "../values.ts";
 
 interface Options extends Kind {
   to?: string;
@@ -18,7 +18,7 @@ interface Options extends Kind {
 const EXAMPLES = `
 Examples:
   aimessage ask -t bob -m "how many tests fail?"
-  aimessage ask -t bob -m "how many tests fail?" --timeout 3600 &
+  aimessage ask -t bob -m "how many tests fail?" --timeout 1h &
   aimessage ask --resume 1f0c9a52
 
 Prints the reply, and ends 0; 1 if there will be none: the question expired, failed, or was refused (5). It is kept whatever
@@ -32,9 +32,9 @@ export function configure(command: Command, act: Act): void {
     .option("-t, --to <name>", "whom: NAME, or NAME#FINGERPRINT to pin before first contact")
     .option("-m, --message <text>", "the question; - or no -m with a pipe: exactly what stdin holds")
     .addOption(
-      new Option("--timeout <seconds>", "how long a reply is of use; the question expires then, on both sides")
-        .argParser(seconds)
-        .default(60_000, "60"),
+      new Option("--timeout <time>", "how long a reply is of use; the question expires then, on both sides")
+        .argParser(patience)
+        .default(60_000, "60s"),
     )
     .option("--resume <id>", "wait for the reply to a question that was asked before")
     .addHelpText("after", EXAMPLES)

@@ -7,7 +7,7 @@ import type { Act, Call } from "../call.ts";
 import { interruptedExit } from "../context.ts";
 import { UsageError } from "../errors.ts";
 import { table } from "@aimessage/sdk/program";
-import { count, seconds } from "../values.ts";
+import { count, patience } from "../values.ts";
 import type { Agent } from "@aimessage/sdk/node";
 
 interface Options {
@@ -37,7 +37,7 @@ export function configure(command: Command, act: Act): void {
     .addOption(whole("--pairs <n>", "senders, each with a receiver of its own", 1))
     .addOption(whole("--size <bytes>", "size of a message", 128))
     .addOption(whole("--window <n>", "messages of one sender that are not handled yet, at most", 16))
-    .addOption(new Option("--seconds <s>", "how long they send").argParser(seconds).default(5_000, "5"))
+    .addOption(new Option("--seconds <time>", "how long they send").argParser(patience).default(5_000, "5s"))
     .addHelpText("after", NOTES)
     .action(act(bench));
 }

@@ -6,7 +6,7 @@ import type { Act, Call } from "../call.ts";
 import { VERSION } from "../version.ts";
 import type { Alert, Diagnosis } from "@aimessage/sdk/node";
 import { readableLimit } from "../units.ts";
-import { seconds } from "../values.ts";
+import { patience } from "../values.ts";
 
 type Check = Diagnosis["checks"][number];
 
@@ -33,7 +33,7 @@ export function configure(command: Command, act: Act): void {
       "Check store, link, relay, login, clock, keys, outbox and contacts, and say what is wrong. Exit code 0 if all is well.",
     )
     .addOption(
-      new Option("--timeout <seconds>", "how long to wait for the relay").argParser(seconds).default(10_000, "10"),
+      new Option("--timeout <time>", "how long to wait for the relay").argParser(patience).default(10_000, "10s"),
     )
     .addHelpText("after", "\nExample:\n  aimessage doctor\n")
     .action(act(doctor));

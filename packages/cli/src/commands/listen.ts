@@ -8,7 +8,7 @@ import { UsageError } from "../errors.ts";
 import { messageJson, messageLine } from "../message.ts";
 import { sayWhoWaits } from "../requests.ts";
 import { type Output, StdoutError } from "@aimessage/sdk/program";
-import { count, seconds } from "../values.ts";
+import { count, patience } from "../values.ts";
 
 interface Options extends WebhookFlags {
   count?: number;
@@ -47,7 +47,7 @@ export function configure(command: Command, act: Act): void {
     .description("Print messages as they arrive, those that waited first.")
     .addOption(new Option("--count <n>", "stop after so many messages").argParser(count))
     .addOption(
-      new Option("--timeout <seconds>", "stop after this time; exit 7 if --count is not reached").argParser(seconds),
+      new Option("--timeout <time>", "stop after this time; exit 7 if --count is not reached").argParser(patience),
     )
     .option("--from <name>", "only messages of this sender; others stay unread")
     .option("--share", "take turns with the other listeners of this agent that share")
@@ -70,9 +70,9 @@ export function configure(command: Command, act: Act): void {
       new Option("--parallel <n>", "with a door: messages at a time, of one sender one").argParser(count).default(1),
     )
     .addOption(
-      new Option("--exec-timeout <seconds>", "how long a command, or a web service, may take")
-        .argParser(seconds)
-        .default(600_000, "600"),
+      new Option("--exec-timeout <time>", "how long a command, or a web service, may take")
+        .argParser(patience)
+        .default(600_000, "10m"),
     )
     .addOption(
       new Option("--attempts <n>", "how often a command, or a web service, may fail").argParser(count).default(3),

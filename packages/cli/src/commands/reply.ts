@@ -6,7 +6,7 @@ import type { Act, Call } from "../call.ts";
 import { senderOf } from "../consent.ts";
 import { SendError } from "../errors.ts";
 import { addKindFlags, checkedBody, type Kind, kindOf } from "../kind.ts";
-import { MESSAGE_ID, seconds } from "../values.ts";
+import { MESSAGE_ID, patience } from "../values.ts";
 
 interface Options extends Kind {
   message?: string;
@@ -26,7 +26,7 @@ export function configure(command: Command, act: Act): void {
     .description("Answer a message. Done when the relay has the answer on its disk.")
     .argument("<message-id>", MESSAGE_ID)
     .option("-m, --message <text>", "the answer; - or no -m with a pipe: exactly what stdin holds")
-    .addOption(new Option("--timeout <seconds>", "how long to wait").argParser(seconds).default(30_000, "30"))
+    .addOption(new Option("--timeout <time>", "how long to wait").argParser(patience).default(30_000, "30s"))
     .addHelpText("after", EXAMPLES)
     .action(act(reply));
   addKindFlags(command);

@@ -7,7 +7,7 @@ import { addKindFlags, checkedBody, type Kind, kindOf } from "../kind.ts";
 import type { Act, Call } from "../call.ts";
 import type { Agent, MessageStatus, Sent, Wait } from "@aimessage/sdk/node";
 import type { Output } from "@aimessage/sdk/program";
-import { duration, seconds } from "../values.ts";
+import { duration, patience } from "../values.ts";
 
 interface Options extends Kind {
   to: string;
@@ -25,7 +25,7 @@ const EXAMPLES = `
 Examples:
   aimessage send -t bob -m "hello"
   git diff | aimessage send -t bob
-  aimessage send -t bob -m "deploy now" --wait handled --timeout 120
+  aimessage send -t bob -m "deploy now" --wait handled --timeout 2m
 
 A message that cannot be sent in time stays in the outbox and is sent by the next command that reaches the relay.
 `;
@@ -36,7 +36,7 @@ export function configure(command: Command, act: Act): void {
     .requiredOption("-t, --to <name>", "recipient: NAME, or NAME#FINGERPRINT to pin before first contact")
     .option("-m, --message <text>", "the message; - or no -m with a pipe: exactly what stdin holds")
     .addOption(new Option("--wait <state>", "wait until the message is").choices(["stored", "received", "handled"]))
-    .addOption(new Option("--timeout <seconds>", "how long to wait").argParser(seconds).default(30_000, "30"))
+    .addOption(new Option("--timeout <time>", "how long to wait").argParser(patience).default(30_000, "30s"))
     .option("--expires <duration>", "not worth delivering after this: 30s, 15m, 1h, 7d", duration)
     .option(
       "--reply-to <id>",

@@ -6,7 +6,7 @@ import { UsageError } from "../errors.ts";
 import { table } from "@aimessage/sdk/program";
 import { clock, localTime } from "../times.ts";
 import { statusJson } from "../status.ts";
-import { seconds } from "../values.ts";
+import { patience } from "../values.ts";
 import type { Agent, MessageState, MessageStatus } from "@aimessage/sdk/node";
 
 interface Options {
@@ -33,7 +33,7 @@ export function configure(command: Command, act: Act): void {
     .description("Say what became of a message that was sent from here. Fetches the receipts that wait at the relay.")
     .argument("[message-id]", "the id that send printed, or the first six characters of it; with --follow not needed")
     .option("-f, --follow", "print each change of state as it comes")
-    .addOption(new Option("--timeout <seconds>", "stop following after this time").argParser(seconds))
+    .addOption(new Option("--timeout <time>", "stop following after this time").argParser(patience))
     .addHelpText("after", STATES)
     .action(act(status));
 }

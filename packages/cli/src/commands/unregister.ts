@@ -5,7 +5,7 @@ import { UsageError } from "../errors.ts";
 import { ask } from "../prompt.ts";
 import type { Act, Call } from "../call.ts";
 import type { Agent } from "@aimessage/sdk/node";
-import { seconds } from "../values.ts";
+import { patience } from "../values.ts";
 
 interface Options {
   yes?: true;
@@ -21,9 +21,9 @@ export function configure(command: Command, act: Act): void {
     .option("-y, --yes", "do not ask")
     .option("--release", "let the name be registered again, by anyone")
     .addOption(
-      new Option("--timeout <seconds>", "how long to wait for what is still to be sent, and for the relay")
-        .argParser(seconds)
-        .default(30_000, "30"),
+      new Option("--timeout <time>", "how long to wait for what is still to be sent, and for the relay")
+        .argParser(patience)
+        .default(30_000, "30s"),
     )
     .addHelpText("after", "\nExample:\n  aimessage unregister -u alice --yes\n")
     .action(act(unregister));

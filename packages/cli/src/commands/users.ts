@@ -1,12 +1,12 @@
 import { Option, type Command } from "commander";
 import { openAgent } from "../agent.ts";
 import type { Act, Call } from "../call.ts";
-import { seconds } from "../values.ts";
+import { patience } from "../values.ts";
 
 export function configure(command: Command, act: Act): void {
   command
     .description("List the other users that are online: those that listen now.")
-    .addOption(new Option("--timeout <seconds>", "how long to wait").argParser(seconds).default(30_000, "30"))
+    .addOption(new Option("--timeout <time>", "how long to wait").argParser(patience).default(30_000, "30s"))
     .addHelpText("after", "\nExample:\n  aimessage users --json\n")
     .action(act(users));
 }

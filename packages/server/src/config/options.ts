@@ -1,7 +1,7 @@
+import { readDuration, writeDuration } from "@aimessage/sdk/program";
 import { type LimitName, type LimitUnit, limitEntries } from "./limits.ts";
 
 const BYTES: Record<string, number> = { "": 1, B: 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 };
-const MILLISECONDS: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
 /** An option of the command line; its environment variable; how its text becomes a value. */
 export interface Option {
@@ -58,16 +58,18 @@ export const limitFlags: (Option & { name: LimitName; unit: LimitUnit; most: num
 
 /** Reads a limit: `64KiB`, `54s`, `200`. Undefined if it is none. */
 export function parseLimit(unit: LimitUnit, text: string): number | undefined {
+  if (unit === "milliseconds") return readDuration(text);
   const [, digits, suffix] = /^(\d{1,15})([A-Za-z]{0,3})$/.exec(text) ?? [];
   if (digits === undefined || suffix === undefined) return undefined;
-  const factors: Record<string, number> = unit === "bytes" ? BYTES : unit === "milliseconds" ? MILLISECONDS : { "": 1 };
+  const factors: Record<string, number> = unit === "bytes" ? BYTES : { "": 1 };
   const value = Number(digits) * (Object.hasOwn(factors, suffix) ? (factors[suffix] ?? Number.NaN) : Number.NaN);
   return Number.isSafeInteger(value) ? value : undefined;
 }
 
 /** A limit as {@link parseLimit} reads it. */
 export function formatLimit(unit: LimitUnit, value: number): string {
-  const factors = unit === "bytes" ? BYTES : unit === "milliseconds" ? MILLISECONDS : {};
+  if (unit === "milliseconds") return writeDuration(value);
+  const factors = unit === "bytes" ? BYTES : {};
   for (const [suffix, factor] of Object.entries(factors).reverse())
     if (factor > 1 && value % factor === 0 && value >= factor) return `${value / factor}${suffix}`;
   return String(value);

@@ -3,6 +3,7 @@
  * output are written. Nothing of the SDK is behind it, so that a relay may use it, and a command loads it in no time.
  */
 export { explainParser, garbledArgument, withHelpFlag } from "./argv.ts";
+export { readDuration, writeDuration } from "./duration.ts";
 export { escapeBody, escapeJson, escapeJsonText, escapeLine } from "./escape.ts";
 export { type FileOptions, makeWhole, writeWhole } from "./files.ts";
 export { asOwnerOf, becomeOwnerOf } from "./owner.ts";
