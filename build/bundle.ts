@@ -3,9 +3,10 @@
  * and reading 300 modules. Lazily imported parts stay apart, so that each command loads what it needs. CommonJS, since an
  * ESM import of a built-in module evaluates all its lazy getters, and so loads `fetch` and much else.
  */
-import { rmSync } from "node:fs";
+import { rmSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { type Plugin, rolldown } from "rolldown";
+import { licencesOf } from "./licences.ts";
 
 const cli = fileURLToPath(new URL("../packages/cli/", import.meta.url));
 
@@ -26,7 +27,7 @@ const bundle = await rolldown({
   logLevel: "warn",
   plugins: [builtins],
 });
-await bundle.write({
+const { output } = await bundle.write({
   dir: `${cli}bundle`,
   format: "cjs",
   entryFileNames: "[name].cjs",
@@ -35,3 +36,5 @@ await bundle.write({
   minify: { compress: true, mangle: false, codegen: true },
 });
 await bundle.close();
+const modules = output.flatMap((file) => (file.type === "chunk" ? file.moduleIds : []));
+writeFileSync(`${cli}bundle/LICENSES.txt`, licencesOf(modules));
