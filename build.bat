@@ -1,0 +1,3 @@
+@echo off
+rem Builds everything.
+cd /d "%~dp0" && npm run build
