@@ -1,8 +1,8 @@
 import { defineConfig } from "vitest/config";
 
 export default defineConfig({
-  resolve: { conditions: ["source"] },
-  ssr: { resolve: { conditions: ["source"] } },
+  resolve: { conditions: ["@aimessage/source"] },
+  ssr: { resolve: { conditions: ["@aimessage/source"] } },
   test: {
     include: ["packages/*/test/**/*.test.ts", "test/**/*.test.ts", "chaos/**/*.test.ts"],
     globalSetup: "test/memory-disk.ts",

@@ -19,7 +19,7 @@ export interface WorkerOptions {
 /** Time that a process has to end by itself before it is killed. Milliseconds. */
 const PATIENCE_MS = 10_000;
 
-/** Starts a program. What it imports is what is built: no source condition. */
+/** Starts a program. What it imports is what is built, and not the sources. */
 export async function startWorker(file: URL, { args = [], execArgv = [], log }: WorkerOptions = {}): Promise<Worker> {
   const output = log ?? "inherit";
   const child = fork(fileURLToPath(file), args, {

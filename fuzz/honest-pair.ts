@@ -32,7 +32,7 @@ export class HonestPair implements AsyncDisposable {
   /** Resolves when messages go both ways. */
   static async start(port: number, home: string): Promise<HonestPair> {
     const file = fileURLToPath(new URL("honest.ts", import.meta.url));
-    const child = fork(file, [`ws://127.0.0.1:${port}/ws`, home], { execArgv: ["--conditions=source"] });
+    const child = fork(file, [`ws://127.0.0.1:${port}/ws`, home], { execArgv: ["--conditions=@aimessage/source"] });
     const pair = new HonestPair(child);
     const [ready] = (await once(child, "message", { signal: AbortSignal.timeout(START_MS) })) as [unknown];
     if (ready !== "ready") throw new Error(`the honest pair says ${JSON.stringify(ready)}`);

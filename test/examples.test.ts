@@ -37,7 +37,7 @@ async function world() {
 
 test("two agents negotiate", async () => {
   const { relay, run } = await world();
-  const said = await run("--conditions=source", example("negotiate.ts"), relay.url);
+  const said = await run("--conditions=@aimessage/source", example("negotiate.ts"), relay.url);
   expect(said).toMatch(/^round 1: buyer offers 40, seller asks 90\n(round .*\n)*round \d+: .* seller agrees\n$/);
 });
 

@@ -6,8 +6,8 @@ const steps = [
   ["node_modules/vitest/vitest.mjs", "run", "--tagsFilter=long"],
   ["chaos/main.ts", "--cycles", "1000"],
   ["chaos/main.ts", "--cycles", "1000", "--without", "old-copy"],
-  ["--conditions=source", "fuzz/main.ts", "--frames", "1000000"],
-  ["--conditions=source", "soak/main.ts"],
+  ["--conditions=@aimessage/source", "fuzz/main.ts", "--frames", "1000000"],
+  ["--conditions=@aimessage/source", "soak/main.ts"],
 ];
 
 const failed = steps.filter((step) => {

@@ -21,7 +21,7 @@ test(
     const relay = new Program([relayBin, "--port", String(port), "--db", `${folder.path}/data`]);
     const listener = new Program([cliBin, "--home", home, "-u", "bob", "--json", "listen"]);
     const senderScript = fileURLToPath(new URL("sender.ts", import.meta.url));
-    const sender = new Program(["--conditions=source", senderScript, home, "alice", "bob"]);
+    const sender = new Program(["--conditions=@aimessage/source", senderScript, home, "alice", "bob"]);
     const reported = () => sender.lines.map(Number);
     const startSender = () => sender.start([String((reported().at(-1) ?? 0) + 1), String(MESSAGES)]);
     try {

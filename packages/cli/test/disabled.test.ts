@@ -18,7 +18,7 @@ async function withOperator() {
   const db = join(folder, "relay.db");
   const world = await createWorld({ store: "sqlite", db });
   const operator = (what: string) =>
-    promisify(execFile)(process.execPath, ["--conditions=source", SERVER, "user", what, "bob", "--db", db]);
+    promisify(execFile)(process.execPath, ["--conditions=@aimessage/source", SERVER, "user", what, "bob", "--db", db]);
   return { world, operator };
 }
 

@@ -30,7 +30,7 @@ export function startCli(words: readonly string[], env: Record<string, string>):
 
 /** Starts a TypeScript file in a process of its own. */
 export function startScript(path: string, words: readonly string[], env: Record<string, string>): Child {
-  const child = spawn(process.execPath, ["--conditions=source", path, ...words], {
+  const child = spawn(process.execPath, ["--conditions=@aimessage/source", path, ...words], {
     env: { ...OURS, ...env },
     stdio: ["ignore", "pipe", "pipe"],
   });

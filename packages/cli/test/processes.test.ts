@@ -57,7 +57,7 @@ test.skipIf(noTerminal).each([
 ])("Ctrl+C at a terminal ends a shell's endless loop around %s", async (_what, words, until) => {
   const world = await createWorld();
   await world.register("alice");
-  const command = `"${process.execPath}" --conditions=source "${MAIN}" ${words}`;
+  const command = `"${process.execPath}" --conditions=@aimessage/source "${MAIN}" ${words}`;
   const child = startAtTerminal("/bin/bash", `while true; do ${command}; echo went on; done`, world.env);
   const [terminal, ended] = [new Recorder(), once(child, "close")];
   child.stdout.pipe(terminal);

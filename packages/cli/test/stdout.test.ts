@@ -12,7 +12,7 @@ import { MAIN, noTerminal, startAtTerminal, startCli } from "./process.ts";
 import { createWorld, type World } from "./world.ts";
 
 const FULL = "/dev/full";
-const NODE = ["--conditions=source", MAIN];
+const NODE = ["--conditions=@aimessage/source", MAIN];
 
 async function withMail(bytes: number): Promise<World> {
   const world = await createWorld();

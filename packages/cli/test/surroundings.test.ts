@@ -19,7 +19,7 @@ function homeless(world: World, ...words: string[]) {
 
 /** Has a shell run the command line, which is its `$@`. */
 async function shell({ env }: World, script: string, words: string[], cwd?: string) {
-  const child = spawn("sh", ["-c", script, "sh", process.execPath, "--conditions=source", MAIN, ...words], {
+  const child = spawn("sh", ["-c", script, "sh", process.execPath, "--conditions=@aimessage/source", MAIN, ...words], {
     cwd,
     env: { PATH: process.env["PATH"], NODE_COMPILE_CACHE: process.env["NODE_COMPILE_CACHE"], ...env },
     stdio: ["ignore", "pipe", "pipe"],

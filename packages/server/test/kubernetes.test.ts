@@ -51,12 +51,16 @@ test.runIf(process.getuid?.() === 0 && readable)(
     chownSync(volume, 0, ids.gid);
     chmodSync(volume, 0o2775);
     for (let start = 0; start < 2; start++) {
-      const child = spawn(process.execPath, ["--conditions=source", MAIN, "--port", "0", "--host", "127.0.0.1"], {
-        ...ids,
-        cwd: "/",
-        env: { ...environment, DB_PATH: volume },
-        stdio: ["ignore", "pipe", "inherit"],
-      });
+      const child = spawn(
+        process.execPath,
+        ["--conditions=@aimessage/source", MAIN, "--port", "0", "--host", "127.0.0.1"],
+        {
+          ...ids,
+          cwd: "/",
+          env: { ...environment, DB_PATH: volume },
+          stdio: ["ignore", "pipe", "inherit"],
+        },
+      );
       onTestFinished(() => void child.kill("SIGKILL"));
       let said = "";
       child.stdout.on("data", (data: Buffer) => (said += data.toString()));

@@ -173,7 +173,7 @@ const main = fileURLToPath(new URL("../src/main.ts", import.meta.url));
 test.skipIf(process.platform !== "linux")(
   "a relay that may open few files says once that it refuses connections, and what to do",
   async () => {
-    const script = 'ulimit -n 64; exec "$0" --conditions=source "$@"';
+    const script = 'ulimit -n 64; exec "$0" --conditions=@aimessage/source "$@"';
     const child = spawn("bash", ["-c", script, process.execPath, main, "--port", "0", "--db", folder()], {
       env: { PATH: process.env["PATH"], NODE_COMPILE_CACHE: process.env["NODE_COMPILE_CACHE"] },
       stdio: ["ignore", "pipe", "pipe"],

@@ -88,7 +88,7 @@ describe.skipIf(!isRoot)("root in the folder of another user", () => {
       console.log(JSON.stringify([process.getuid(), process.getgid(), process.getgroups(), codes]));`;
     const { stdout, stderr } = spawnSync(
       process.execPath,
-      ["--conditions=source", "--input-type=module", "--eval", script],
+      ["--conditions=@aimessage/source", "--input-type=module", "--eval", script],
       { cwd: new URL("..", import.meta.url), encoding: "utf8" },
     );
     expect(stderr).toBe("");

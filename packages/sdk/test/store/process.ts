@@ -7,7 +7,7 @@ const CHILD = fileURLToPath(new URL("child.ts", import.meta.url));
 
 /** Starts {@link file://./child.ts} and waits until it has begun. It is killed after the test at the latest. */
 export async function startChild(...words: string[]): Promise<{ process: ChildProcess; exit: Promise<unknown> }> {
-  const child = spawn(process.execPath, ["--conditions=source", CHILD, ...words], {
+  const child = spawn(process.execPath, ["--conditions=@aimessage/source", CHILD, ...words], {
     stdio: ["ignore", "pipe", "inherit"],
   });
   const exit = once(child, "exit").then(([code, signal]: unknown[]) => code ?? signal);

@@ -92,7 +92,7 @@ describe("files", () => {
     const folder = newFolder();
     chownSync(folder, 0, GROUP.gid);
     chmodSync(folder, 0o2775);
-    const words = ["--conditions=source", child, folder, "increment", "1"];
+    const words = ["--conditions=@aimessage/source", child, folder, "increment", "1"];
     const { status, stderr } = spawnSync(process.execPath, words, { ...GROUP, encoding: "utf8" });
     expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
     expect((statSync(folder).mode & 0o7777).toString(8)).toBe("2775");
