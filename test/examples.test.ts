@@ -1,6 +1,7 @@
 /** The examples, as their first lines say. */
 import { type ChildProcess, execFile, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
@@ -34,6 +35,18 @@ async function world() {
   };
   return { relay, run, cli, start };
 }
+
+test("each is shorter than a screen or two, and has a page of its own that shows it as it is", () => {
+  const files = readdirSync(join(root, "examples")).filter((file) => file !== "README.md");
+  expect(files.length).toBeGreaterThan(3);
+  for (const file of files) {
+    const source = readFileSync(example(file), "utf8");
+    expect({ file, short: source.split("\n").length < 60 }).toEqual({ file, short: true });
+    const page = `docs/examples/${file.replace(/\.\w+$/, "").replaceAll("_", "-")}.md`;
+    expect(readFileSync(join(root, page), "utf8"), page).toContain(`\n${source}\`\`\`\n`);
+    expect(readFileSync(example("README.md"), "utf8")).toContain(`(../${page})`);
+  }
+});
 
 test("two agents negotiate", async () => {
   const { relay, run } = await world();
