@@ -25,6 +25,11 @@ const SETTINGS =
 /** A step is not as it was promised. */
 export class Failed extends Error {}
 
+/** @param said what was said instead. @throws Failed */
+export function expectThat(good: boolean, said: string): void {
+  if (!good) throw new Failed(`unexpected: ${said}`);
+}
+
 export class Stage implements AsyncDisposable {
   readonly folder = mkdtempSync(join(tmpdir(), "aimessage demo "));
   readonly #janitor = spawn(process.execPath, [here("janitor.ts")], {

@@ -1,8 +1,9 @@
 /** The steps of the demo, each with what it promises. */
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { note, ok, output, Row, title } from "./screen.ts";
-import { type Actor, Failed, type Stage } from "./stage.ts";
+import { note, ok, output, title } from "./screen.ts";
+import { type Actor, expectThat, Failed, type Stage } from "./stage.ts";
+import { States } from "./states.ts";
 
 const GREETING = "Hello bob";
 const WHILE_ASLEEP = ["Second message, you are asleep", "Third message, still asleep"];
@@ -13,8 +14,7 @@ const EXCUSE = "I count words, I fly nowhere";
 /** @returns 0, the exit code. @throws Failed */
 export async function play(stage: Stage): Promise<number> {
   const relay = await startRelay(stage);
-  await introduce(stage, relay.server);
-  const states = new States(stage.start("aimessage", ["-u", "alice", "status", "--follow", "--json"]));
+  const states = await introduce(stage, relay.server);
   await toOneWhoListens(stage, states);
   await toOneWhoSleeps(stage, states);
   await toCommands(stage, states);
@@ -34,8 +34,8 @@ async function startRelay(stage: Stage): Promise<{ log: Actor; server: string }>
   return { log, server };
 }
 
-/** Two agents that know each other. */
-async function introduce(stage: Stage, server: string): Promise<void> {
+/** Two agents that know each other. @returns what the first of them hears of its messages */
+async function introduce(stage: Stage, server: string): Promise<States> {
   title("Two agents");
   const prints: Record<string, string> = {};
   for (const name of ["alice", "bob"]) {
@@ -43,6 +43,7 @@ async function introduce(stage: Stage, server: string): Promise<void> {
     prints[name] = /^Fingerprint: (.*)$/m.exec(said)?.[1] ?? "";
     output(said.split("\n")[0] ?? "");
   }
+  const states = new States(stage.start("aimessage", ["-u", "alice", "status", "--follow", "--json"]));
   for (const [name, other] of [
     ["alice", "bob"],
     ["bob", "alice"],
@@ -52,6 +53,7 @@ async function introduce(stage: Stage, server: string): Promise<void> {
     output(said);
   }
   ok("their private keys were made here and stay here");
+  return states;
 }
 
 async function toOneWhoListens(stage: Stage, states: States): Promise<void> {
@@ -123,67 +125,8 @@ async function send(stage: Stage, states: States, text: string, reached: string)
   return states.newSince(before);
 }
 
-interface Change {
-  message_id: string;
-  status: string;
-  reason?: string;
-}
-
-/** The states of what alice has sent, as they change. */
-class States {
-  readonly #changes: Actor;
-  /** How many of a message's states were shown. */
-  readonly #shown = new Map<string, number>();
-
-  constructor(changes: Actor) {
-    this.#changes = changes;
-  }
-
-  get known(): ReadonlySet<string> {
-    return new Set(all(this.#changes.lines).map((change) => change.message_id));
-  }
-
-  newSince(known: ReadonlySet<string>): Promise<string> {
-    return this.#changes.until(
-      "no state of the message is told",
-      (lines) => all(lines).find(({ message_id }) => !known.has(message_id))?.message_id,
-    );
-  }
-
-  /**
-   * Shows the states of a message as they come, those that were not shown yet, up to one.
-   * @returns the reason of that one. @throws Failed if it has ended as another
-   */
-  async follow(id: string, upTo: string): Promise<string> {
-    const row = new Row("alice sees");
-    for (;;) {
-      const seen = this.#shown.get(id) ?? 0;
-      const { status, reason = "" } = await this.#changes.until(
-        `it is not ${upTo}`,
-        (lines) => all(lines).filter(({ message_id }) => message_id === id)[seen],
-      );
-      this.#shown.set(id, seen + 1);
-      row.add(status);
-      if (status !== upTo && !ENDS.has(status)) continue;
-      row.end(reason);
-      expectThat(status === upTo, status);
-      return reason;
-    }
-  }
-}
-
-const ENDS: ReadonlySet<string> = new Set(["handled", "failed", "expired", "refused"]);
-
-function all(lines: readonly string[]): Change[] {
-  return lines.map((line) => JSON.parse(line) as Change);
-}
-
 async function online(stage: Stage, name: string): Promise<void> {
   for (let tries = 0; tries < 50; tries++)
     if ((await stage.look("-u", "alice", "users")).split("\n").includes(`- ${name}`)) return;
   throw new Failed(`${name} did not come online`);
-}
-
-function expectThat(good: boolean, said: string): void {
-  if (!good) throw new Failed(`unexpected: ${said}`);
 }
