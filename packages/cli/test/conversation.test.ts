@@ -154,7 +154,7 @@ test("doctor finds a healthy agent healthy, in text and in JSON", async () => {
     expect(text.stdout).toMatch(new RegExp(`^ok +${check} `, "m"));
   }
   expect(text.stdout).toMatch(/^frame +1 MiB$/m);
-  expect(text.stdout).toMatch(/^mailbox_age +14 d$/m);
+  expect(text.stdout).toMatch(/^mailbox_age +14d$/m);
   const report = JSON.parse((await world.cli("doctor --json")).stdout) as object;
   expect(report).toMatchObject({ ok: true, limits: { frame_bytes: expect.any(Number) }, versions: { cli: "0.1.0" } });
 });
