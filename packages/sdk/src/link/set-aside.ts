@@ -1,6 +1,7 @@
 /** No record can stop the link: one on which a turn fails by itself is set aside, alone, and the turn is made again. */
 import type { ClientStore, WriteTransaction } from "../store/store.ts";
 import { nameReplaced } from "../trust/contact-records.ts";
+import { dropHeld } from "../trust/held.ts";
 import { Fault } from "../records/fault.ts";
 import { hasLeft } from "../records/outbox-records.ts";
 import { owe } from "../records/owed.ts";
@@ -68,6 +69,7 @@ const ENDS: Record<string, (turn: Turn, key: string, at: string) => Promise<stri
   out: failMessage,
   wire: failMessage,
   in: failReceived,
+  held: failHeld,
   group: endConversation,
   commit: endConversation,
   contact: failAllTo,
@@ -116,6 +118,14 @@ async function failReceived(turn: Turn, seq: string): Promise<string> {
   else for (const prefix of ["in/", "in-body/"]) await tx.delete(prefix + seq);
   if (seen !== undefined) await owe(tx, { ...seen, seq: Number(seq), state: "failed", reason: "internal" });
   return `a received message ${seen === undefined ? "" : `of ${seen.from} `}has failed`;
+}
+
+async function failHeld(turn: Turn, key: string): Promise<string> {
+  const seq = Number(key.slice(key.lastIndexOf("/") + 1));
+  const seen = await seenAs(turn, seq);
+  await dropHeld(turn.tx, key);
+  if (seen !== undefined) await owe(turn.tx, { ...seen, seq, state: "failed", reason: "internal" });
+  return `a message that waited for its owner has failed`;
 }
 
 /** Whose message lies at this place, by the index that knows repeats. */

@@ -3,7 +3,7 @@
  * hears of it. Counted here, from what we have received and sent ourselves: contacts have no say in it but by writing.
  */
 import type { ReadTransaction, WriteTransaction } from "../store/store.ts";
-import { get, pad, put } from "../records/records.ts";
+import { find, pad, put } from "../records/records.ts";
 import type { AnsweredRecord, GuardLimits, HeardRecord, InboxRecord } from "../records/tables.ts";
 import type { Tier } from "./contact-records.ts";
 
@@ -25,7 +25,7 @@ export type Excess = keyof GuardLimits;
 const NOTHING_HEARD: HeardRecord = { count: 0, hour_since: 0, messages: 0, day_since: 0, bytes: 0 };
 
 export async function guardLimits(tx: ReadTransaction): Promise<GuardLimits> {
-  return { ...GUARDS, ...(await get(tx, "meta/guards")) };
+  return { ...GUARDS, ...(await find(tx, "meta/guards")) };
 }
 
 /** What is known of one contact when a message of it is judged. */
@@ -41,8 +41,8 @@ export async function judgedOf(tx: ReadTransaction, username: string, tier: Tier
   return {
     limits: await guardLimits(tx),
     tier,
-    heard: (await get(tx, "heard/", username)) ?? { ...NOTHING_HEARD },
-    answered: await get(tx, "answered/", username),
+    heard: (await find(tx, "heard/", username)) ?? { ...NOTHING_HEARD },
+    answered: await find(tx, "answered/", username),
   };
 }
 
@@ -85,7 +85,7 @@ export async function exchangeOf(
 ): Promise<number> {
   if (reply_to === undefined || let_in === true) return 0;
   const seq = await tx.get(`out-id/${reply_to}`);
-  const row = seq === undefined ? undefined : await get(tx, "out/", pad(Number(seq)));
+  const row = seq === undefined ? undefined : await find(tx, "out/", pad(Number(seq)));
   return row?.to === from ? (row.exchange ?? 0) : 0;
 }
 
@@ -107,8 +107,8 @@ export async function countAnswer(
 ): Promise<Counted> {
   if (answers?.expects_reply === true) return {};
   const exchange = answers === undefined ? 0 : (await exchangeOf(tx, to, answers)) + 1;
-  const heard = (await get(tx, "heard/", to))?.count ?? 0;
-  const before = await get(tx, "answered/", to);
+  const heard = (await find(tx, "heard/", to))?.count ?? 0;
+  const before = await find(tx, "answered/", to);
   const isNew = heard > (before?.heard ?? 0);
   const goesOn = before !== undefined && !isOver(before.since, DAY_MS, now);
   const count = (goesOn ? before.answers : 0) + 1;
@@ -132,8 +132,8 @@ export async function countAnswer(
 
 /** A person goes on with somebody: everything is counted anew. `now`: Unix milliseconds. */
 export async function goOn(tx: WriteTransaction, username: string, now: number): Promise<void> {
-  const heard = (await get(tx, "heard/", username))?.count ?? 0;
-  if (heard === 0 && (await get(tx, "answered/", username)) === undefined) return;
+  const heard = (await find(tx, "heard/", username))?.count ?? 0;
+  if (heard === 0 && (await find(tx, "answered/", username)) === undefined) return;
   await put(tx, "answered/", username, { since: now, answers: 0, heard, renewed_at: now });
 }
 

@@ -5,7 +5,7 @@
  */
 import type { ReadTransaction, Value, WriteTransaction } from "../store/store.ts";
 import { owe } from "../records/owed.ts";
-import { get, list, nextSeq, pad, put, remove, rowsUnder, toBytes } from "../records/records.ts";
+import { find, get, list, nextSeq, pad, put, remove, rowsUnder, toBytes } from "../records/records.ts";
 import type { HeldRecord, HoldingRecord, InboxRecord, WaitsFor } from "../records/tables.ts";
 
 interface Room {
@@ -40,8 +40,8 @@ export async function hold(
 ): Promise<"full" | "first" | "more"> {
   const room = ROOMS[why];
   const size = body.length + BESIDES;
-  const before = await get(tx, "holding/", `${why}/${row.from}`);
-  const total = (await get(tx, `meta/held-${why}`)) ?? { senders: 0, bytes: 0 };
+  const before = await find(tx, "holding/", `${why}/${row.from}`);
+  const total = (await find(tx, `meta/held-${why}`)) ?? { senders: 0, bytes: 0 };
   const own = before?.bytes ?? 0;
   if (
     (before?.messages ?? 0) >= room.messages ||
@@ -131,7 +131,7 @@ export async function holdFromInbox(tx: WriteTransaction, row: InboxRecord): Pro
 
 /** A message has waited for too long, or is worth nothing any more. `now`: Unix milliseconds. */
 export async function ageHeld(tx: WriteTransaction, key: string, now: number): Promise<void> {
-  const [why, username] = key.split("/") as [WaitsFor, string];
+  const [why] = key.split("/") as [WaitsFor];
   const row = await get(tx, "held/", key);
   if (row === undefined) return;
   const expired = (row.expires_at ?? Infinity) <= now;
@@ -142,13 +142,14 @@ export async function ageHeld(tx: WriteTransaction, key: string, now: number): P
       ? { ...row, state: "failed", reason: "expired" }
       : { ...row, state: "failed", reason: why === "guard" ? "guard" : "refused" },
   );
-  await forgetOne(tx, why, username, row);
+  await dropHeld(tx, key);
 }
 
-async function forgetOne(tx: WriteTransaction, why: WaitsFor, username: string, { seq }: HeldRecord): Promise<void> {
-  const key = `${why}/${username}/${pad(seq)}`;
+/** One message waits no more. `key`: behind `held/`. */
+export async function dropHeld(tx: WriteTransaction, key: string): Promise<void> {
+  const [why, username] = key.split("/") as [WaitsFor, string];
   const body = (await tx.get(`held-body/${key}`)) ?? "";
-  const holding = await get(tx, "holding/", `${why}/${username}`);
+  const holding = await find(tx, "holding/", `${why}/${username}`);
   if (holding === undefined || holding.messages <= 1) return forget(tx, why, username);
   const size = toBytes(body).length + BESIDES;
   await remove(tx, "held/", key);
@@ -158,16 +159,19 @@ async function forgetOne(tx: WriteTransaction, why: WaitsFor, username: string, 
     messages: holding.messages - 1,
     bytes: holding.bytes - size,
   });
-  const total = await get(tx, `meta/held-${why}`);
+  const total = await find(tx, `meta/held-${why}`);
   if (total !== undefined) await put(tx, `meta/held-${why}`, "", { ...total, bytes: total.bytes - size });
 }
 
 async function forget(tx: WriteTransaction, why: WaitsFor, username: string): Promise<void> {
-  const holding = await get(tx, "holding/", `${why}/${username}`);
-  if (holding === undefined) return;
+  const holding = await find(tx, "holding/", `${why}/${username}`);
   for (const prefix of ["held", "held-body"])
     for await (const [key] of rowsUnder(tx, `${prefix}/${why}/${username}/`)) await tx.delete(key);
   await remove(tx, "holding/", `${why}/${username}`);
-  const total = (await get(tx, `meta/held-${why}`)) ?? { senders: 1, bytes: holding.bytes };
-  await put(tx, `meta/held-${why}`, "", { senders: total.senders - 1, bytes: total.bytes - holding.bytes });
+  const total = await find(tx, `meta/held-${why}`);
+  if (holding !== undefined && total !== undefined)
+    await put(tx, `meta/held-${why}`, "", {
+      senders: Math.max(0, total.senders - 1),
+      bytes: Math.max(0, total.bytes - holding.bytes),
+    });
 }

@@ -67,6 +67,15 @@ const plants: Record<string, (tx: WriteTransaction, peer: string, group: string)
     await tx.put(`contact/${peer}`, BROKEN);
     await tx.put(`owed/${peer}/done/${pad(1)}`, JSON.stringify({ id: "one" }));
   },
+  "a held message that is no JSON": async (tx, peer) => {
+    await tx.put(`held/guard/${peer}/${pad(900)}`, BROKEN);
+    await tx.put(`holding/guard/${peer}`, BROKEN);
+  },
+  "limits of the guards that are no JSON": (tx) => tx.put("meta/guards", BROKEN),
+  "what the guards count that is no JSON": async (tx, peer) => {
+    await tx.put(`heard/${peer}`, BROKEN);
+    await tx.put(`answered/${peer}`, BROKEN);
+  },
   "a contact that is no JSON": (tx, peer) => tx.put(`contact/${peer}`, BROKEN),
   "a request that is no JSON": (tx) => tx.put("ask/1", BROKEN),
   "a request that nobody knows": (tx) => tx.put("ask/1", `{"id":"1","type":"unheard_of","data":{},"at":${Date.now()}}`),
