@@ -12,6 +12,7 @@ export type { Socket } from "./wire/connection.ts";
 export type { Check, Diagnosis } from "./agent/diagnosis.ts";
 export type { ListenOptions } from "./agent/listen.ts";
 export type { InboxEntry, Message, Reply } from "./agent/message.ts";
+export type { Pending, PendingOptions } from "./agent/inbox.ts";
 export type { SendOptions } from "./agent/enqueue.ts";
 export type { Asked, AskOptions, Question } from "./agent/questions.ts";
 export { checkUsername, openAgent, type OpenAgentOptions } from "./agent/open.ts";

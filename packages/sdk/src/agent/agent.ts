@@ -13,13 +13,15 @@ import { connect, type Transport, webTransport } from "../wire/connect.ts";
 import { DeadLetters } from "./dead-letters.ts";
 import { diagnose, type Diagnosis } from "./diagnosis.ts";
 import { enqueue, type Letter, type SendOptions } from "./enqueue.ts";
+import { enqueueOnce } from "./repeats.ts";
+import { inboxIdOf, listInbox, listPending, readById, type Pending, type PendingOptions } from "./inbox.ts";
 import { handleAll, type HandleOptions, type Handler } from "./handle.ts";
 import { Guard } from "./guard.ts";
 import { handlesOf } from "./handles.ts";
 import { leave, type LeaveOptions } from "./leave.ts";
 import { Link } from "../link/link.ts";
 import { listen, type ListenOptions } from "./listen.ts";
-import { type InboxEntry, type IncomingMessage, type Message, readEntry, rowByLocalId } from "./message.ts";
+import type { InboxEntry, IncomingMessage, Message } from "./message.ts";
 import { rowById } from "../records/outbox-records.ts";
 import { Outbox } from "./outbox.ts";
 import { Requests } from "./requests.ts";
@@ -27,7 +29,6 @@ import type { Tier } from "../trust/contact-records.ts";
 import type { Account } from "../records/own-account.ts";
 import { list } from "../records/records.ts";
 import { ASK_MS, type AskOptions, Asked, findQuestion, listQuestions, type Question } from "./questions.ts";
-import { idMeantBy } from "./short-ids.ts";
 import { isStop, type MessageStatus, Sent, toStatus } from "./sent.ts";
 import type { AlertRecord, InboxRecord, OutboxRecord } from "../records/tables.ts";
 import { type Wait, waitFor } from "./waiting.ts";
@@ -111,15 +112,15 @@ export class Agent implements AsyncDisposable {
 
   async #send(letter: Letter): Promise<Sent> {
     await this.#link.begin();
-    const own = usernameKey(this.username);
-    const put = () => this.#withLink(this.#store.write((tx) => enqueue(tx, this.#book, own, letter)));
-    const row = await put().catch(async (error: unknown) => {
+    const means = { book: this.#book, crypto: this.#crypto, own: usernameKey(this.username) };
+    const put = () => this.#withLink(this.#store.write((tx) => enqueueOnce(tx, means, letter)));
+    const { row, repeated } = await put().catch(async (error: unknown) => {
       if (!isStop(error)) throw error;
       await this.#book.findAgain(parseAddress(letter.to).username);
       return put();
     });
     this.#link.start();
-    return new Sent(this.#store, this.#link, row);
+    return new Sent(this.#store, this.#link, row, repeated);
   }
 
   /**
@@ -138,10 +139,7 @@ export class Agent implements AsyncDisposable {
   async message(id: string): Promise<IncomingMessage & InboxEntry> {
     check("text", { text: id }, "message id");
     await this.#link.begin();
-    const { row, entry } = await this.#store.read(async (tx) => {
-      const row = await rowByLocalId(tx, id);
-      return { row, entry: await readEntry(tx, row, this.username) };
-    });
+    const { row, entry } = await readById(this.#store, this.username, id);
     return { ...entry, ...this.#handles(row) };
   }
 
@@ -151,6 +149,7 @@ export class Agent implements AsyncDisposable {
       store: this.#store,
       crypto: this.#crypto,
       send: (letter) => this.#send(letter),
+      sent: (id) => this.sent(id),
       writing: (work) => this.#withLink(work),
       enqueue: async (tx, letter) => {
         await enqueue(tx, this.#book, usernameKey(this.username), letter);
@@ -173,8 +172,9 @@ export class Agent implements AsyncDisposable {
   async question(to: string, body: string | Uint8Array, options: AskOptions = {}): Promise<Asked> {
     const { timeout = ASK_MS, signal: _signal, ...more } = options;
     check("ask", { timeout }, "options");
-    const { id } = await this.#send({ to, body, options: { ...more, expiresIn: timeout }, expectsReply: true });
-    return this.asked(id);
+    const letter = { to, body, options: { ...more, expiresIn: timeout }, expectsReply: true };
+    const { id, repeated } = await this.#send(letter);
+    return new Asked(this.#store, this.#link, this.username, { ...(await findQuestion(this.#store, id)), repeated });
   }
 
   /** A question that this agent has asked, in whatever process. @throws AgentError unknown_message, usage */
@@ -220,22 +220,22 @@ export class Agent implements AsyncDisposable {
   /** Looks into the inbox, oldest first, and consumes nothing. With `last`: only at so many, the newest. */
   async inbox(options: { last?: number } = {}): Promise<InboxEntry[]> {
     check("look", options, "options");
-    const { last } = options;
-    return this.#store.read(async (tx) => {
-      const entries: InboxEntry[] = [];
-      const rows = await list(tx, "in/", last === undefined ? {} : { reverse: true, limit: last });
-      for (const row of rows.toSorted((a, b) => a.seq - b.seq)) entries.push(await readEntry(tx, row, this.username));
-      return entries;
-    });
+    return listInbox(this.#store, this.username, options.last);
   }
 
   /** The id of a message in the inbox by its beginning. @throws AgentError usage if it is the beginning of several */
-  async inboxId(typed: string): Promise<string> {
-    const ids = await this.#store.read((tx) => tx.list({ prefix: `in-id/${typed}` }));
-    return idMeantBy(
-      typed,
-      ids.map(([key]) => key.slice("in-id/".length)),
-    );
+  inboxId(typed: string): Promise<string> {
+    return inboxIdOf(this.#store, typed);
+  }
+
+  /**
+   * Messages that wait for a handler, the oldest first, some at a time; consumes nothing. What its asker takes is not among
+   * them, and what has come too late ends.
+   * @throws AgentError unknown_message
+   */
+  async pending(options: PendingOptions = {}): Promise<Pending[]> {
+    check("pending", options, "options");
+    return listPending(this.#store, this.username, options, this.#link.hasJumped);
   }
 
   /** Messages that have come and wait for a handler. */

@@ -1,6 +1,7 @@
 /** Arguments of the SDK's callers: the one edge where they are checked. Inside, types are trusted. */
 import { Headers } from "../crypto/content.ts";
 import { AgentError } from "../errors.ts";
+import { LATELY_MS } from "../records/outbox-records.ts";
 
 import * as z from "zod/mini";
 
@@ -42,6 +43,7 @@ const kinds = {
     thread: optional(matching(/^[\x20-\x7e]{1,64}$/)),
     headers: optional(Headers),
     expiresIn: optional(Millis.check(z.positive())),
+    sameWithin: optional(Millis.check(z.maximum(LATELY_MS))),
     messageId: optional(matching(/^(?!.*--[1-9]$)[A-Za-z0-9_-]{1,60}$/)),
     byPerson: optional(z.boolean()),
     cause: optional(Text),
@@ -68,6 +70,7 @@ const kinds = {
   handler: z.object({ handler: z.custom<object>((value) => typeof value === "function") }),
   retry: z.object({ reason: Text, delay: Millis }),
   look: z.object({ last: optional(Whole), all: optional(z.boolean()) }),
+  pending: z.object({ after: optional(Text), from: optional(Text), limit: optional(Whole) }),
   follow: z.object({ id: optional(Text), signal: optional(Signal) }),
 };
 
@@ -82,6 +85,7 @@ const HINTS: Record<string, string> = {
   headers:
     "an object of 16 strings at most, 2048 bytes as JSON: keys of A-Za-z0-9_.-, values without control characters",
   expiresIn: `${MILLIS}, from now on, at least 1`,
+  sameWithin: "whole milliseconds, an hour at most",
   messageId: "1 to 60 of A-Za-z0-9_-, not ending in two dashes and a digit, which names repeats of a message",
   policy: "open, contacts or closed",
   tier: "known, verified or trusted",
@@ -98,6 +102,8 @@ const HINTS: Record<string, string> = {
   lastRetryMs: MILLIS,
   delay: MILLIS,
   last: "a whole number from 1",
+  limit: "a whole number from 1",
+  after: "the id of a message in the inbox",
   handler: "give a function",
 };
 

@@ -30,6 +30,8 @@ export interface SendOptions {
   byPerson?: boolean;
   /** Id of the received message (as it is known here) that it is sent because of, where it is no answer to it: for the guards. */
   cause?: string;
+  /** The same message, sent no more than so many milliseconds ago, an hour at most, is this one: it is not sent again. */
+  sameWithin?: number;
 }
 
 /** A message as its sender gives it. */

@@ -12,6 +12,7 @@ interface Means {
   store: ClientStore;
   crypto: GroupCrypto;
   send: (letter: Letter) => Promise<Sent>;
+  sent: (id: string) => Promise<Sent | undefined>;
   /** Lets the link share the commit of what is being written. */
   writing: <T>(work: Promise<T>) => Promise<T>;
   /** Puts a letter into the outbox, in a transaction. */
@@ -20,23 +21,25 @@ interface Means {
 
 /** The handles of a message. */
 export function handlesOf(row: InboxRecord, means: Means): Omit<IncomingMessage, keyof Message> {
-  const { store, crypto, send, writing, enqueue } = means;
+  const { store, crypto, send, sent, writing, enqueue } = means;
   const letter = (body: Letter["body"], more: SendOptions = {}): Letter => {
     const thread = row.thread === undefined ? {} : { thread: row.thread };
     return { to: row.from, body, options: { replyTo: row.id, ...thread, ...more }, identityKey: row.identity_key };
   };
+  /** Says which message it answers: it is the same at each attempt. */
+  const answerId = async () => (await crypto.digest(utf8(`reply ${row.from}/${row.id}`))).slice(0, 32);
   return {
     reply: (body, more) => send(letter(body, more)),
     handled: async (reply) => {
       if (reply === undefined) return writing(settleMessage(store, row.seq));
-      // Its id says which message it answers: it is the same at each attempt.
-      const messageId = (await crypto.digest(utf8(`reply ${row.from}/${row.id}`))).slice(0, 32);
+      const messageId = await answerId();
       const answer = letter(reply.body, { messageId, ...reply.options });
       const once = async (tx: WriteTransaction): Promise<void> => {
         if ((await tx.get(`out-id/${messageId}`)) === undefined) await enqueue(tx, answer);
       };
       return writing(settleWith(store, row.seq, once));
     },
+    answer: async () => sent(await answerId()),
     failed: async (reason) => {
       check("text", { text: reason }, "reason");
       await writing(settleMessage(store, row.seq, reason));

@@ -167,13 +167,21 @@ export async function settleRow(
   row: InboxRecord,
   { state, reason, late }: Outcome,
 ): Promise<void> {
-  const { claim: _claim, retry_at: _at, retry_after: _after, reason: _reason, ...rest } = row;
+  const { claim: _claim, retry_at: _at, retry_after: _after, reason: _reason, answers, ...rest } = row;
+  // However it ended: nobody needs to ask for it any more.
+  if (answers !== undefined) await takeReply(tx, answers);
   if (state === "failed" && late !== true) await tx.put(`dead/${pad(row.seq)}`, "");
   const settled = { ...rest, state, settled_at: Date.now(), ...(reason === undefined ? {} : { reason }) };
   await put(tx, "in/", pad(row.seq), settled);
   await tx.delete(`unhandled/${pad(row.seq)}`);
   await mayBeLetGo(tx, settled);
   await owe(tx, settled);
+}
+
+/** The reply to a question has its reader. */
+export async function takeReply(tx: WriteTransaction, question: string): Promise<void> {
+  const record = await get(tx, "question/", question);
+  if (record !== undefined) await put(tx, "question/", question, { ...record, state: "taken" });
 }
 
 /** Messages that are read at once. */
@@ -231,14 +239,17 @@ function readAhead(store: ClientStore, cursor: Cursor, to: string): Promise<bool
  * @returns whether it did
  */
 export async function endIfLate(store: ClientStore, row: InboxRecord, hasJumped: () => boolean): Promise<boolean> {
-  if (row.state !== "unhandled") return false;
+  const outcome = row.state === "unhandled" ? lateness(row, hasJumped) : undefined;
+  if (outcome !== undefined) await settleAs(store, row.seq, outcome);
+  return outcome !== undefined;
+}
+
+/** What a message comes to whose time is over; undefined if it is not. */
+export function lateness(row: InboxRecord, hasJumped: () => boolean): Outcome | undefined {
   const now = Date.now();
-  if ((row.expires_at ?? Infinity) <= now)
-    await settleAs(store, row.seq, { state: "failed", reason: "expired", late: true });
-  else if ((row.late_at ?? Infinity) <= now && !hasJumped())
-    await settleAs(store, row.seq, { state: "expired", reason: "clock", late: true });
-  else return false;
-  return true;
+  if ((row.expires_at ?? Infinity) <= now) return { state: "failed", reason: "expired", late: true };
+  if ((row.late_at ?? Infinity) <= now && !hasJumped()) return { state: "expired", reason: "clock", late: true };
+  return undefined;
 }
 
 /** Deletes everything: the agent is gone. */
@@ -262,6 +273,8 @@ export interface IncomingMessage extends Message {
    * this is repeated.
    */
   handled(reply?: Reply): Promise<void>;
+  /** The reply with which it was handled, by whomever; undefined if there is none. */
+  answer(): Promise<Sent | undefined>;
   /** Its handler has given up: it is a dead letter, and its sender hears why. */
   failed(reason: string): Promise<void>;
   /** Its handler has failed for now: whoever shares gets it again after `delay` milliseconds. */

@@ -1,13 +1,13 @@
 /** Questions: messages that expect a reply, and replies, which their asker takes, whichever process of the agent that is. */
 import { AgentError } from "../errors.ts";
 import { isFinal } from "../records/outbox-records.ts";
-import { find, get, list, pad, put } from "../records/records.ts";
+import { find, get, list, pad } from "../records/records.ts";
 import type { QuestionRecord } from "../records/tables.ts";
 import type { ClientStore, ReadTransaction } from "../store/store.ts";
 import type { Link } from "../link/link.ts";
 import { check } from "./arguments.ts";
 import type { SendOptions } from "./enqueue.ts";
-import { type Message, readMessage, settleRow } from "./message.ts";
+import { type Message, readMessage, settleRow, takeReply } from "./message.ts";
 import { whyNever } from "./sent.ts";
 import { idMeantBy } from "./short-ids.ts";
 import { type Wait, waitFor } from "./waiting.ts";
@@ -32,6 +32,8 @@ export interface Question {
   reason?: string;
   askedAt: number;
   deadline: number;
+  /** Our id of the reply, once it has come, for as long as it is kept. */
+  replyId?: string;
 }
 
 /** A question that was asked. It is sent, and its reply kept, whether or not anybody waits here. */
@@ -39,12 +41,15 @@ export class Asked {
   readonly id: string;
   readonly to: string;
   readonly deadline: number;
+  /** It was asked before: see `sameWithin`. */
+  readonly repeated: boolean;
   readonly #store: ClientStore;
   readonly #link: Link;
   readonly #own: string;
 
-  constructor(store: ClientStore, link: Link, own: string, record: QuestionRecord) {
+  constructor(store: ClientStore, link: Link, own: string, record: QuestionRecord & { repeated?: boolean }) {
     this.id = record.id;
+    this.repeated = record.repeated === true;
     this.to = record.to;
     this.deadline = record.deadline;
     this.#store = store;
@@ -63,11 +68,9 @@ export class Asked {
     const seq = await waitFor(this.#store, this.#link, `the reply of ${this.to}`, () => this.#look(), within);
     return this.#store.write(async (tx) => {
       const row = await get(tx, "in/", pad(seq));
-      const question = await get(tx, "question/", this.id);
       if (row === undefined) throw new AgentError("unknown_message", `the reply to ${this.id} is not kept any more`);
-      const { answers: _answers, ...taken } = row;
-      if (row.state === "unhandled") await settleRow(tx, taken, { state: "handled" });
-      if (question !== undefined) await put(tx, "question/", this.id, { ...question, state: "taken" });
+      if (row.state === "unhandled") await settleRow(tx, row, { state: "handled" });
+      await takeReply(tx, this.id);
       return readMessage(tx, row, this.#own);
     });
   }
@@ -115,7 +118,8 @@ async function show(
   tx: ReadTransaction,
   { id, to, seq, state, reply, asked_at, deadline }: QuestionRecord,
 ): Promise<Question> {
-  const question = { id, to, askedAt: asked_at, deadline };
+  const replyId = reply === undefined ? undefined : (await find(tx, "in/", pad(reply)))?.local_id;
+  const question = { id, to, askedAt: asked_at, deadline, ...(replyId === undefined ? {} : { replyId }) };
   if (state === "taken") return { ...question, state };
   if (reply !== undefined) return { ...question, state: "answered" };
   const row = await find(tx, "out/", pad(seq));

@@ -39,12 +39,15 @@ export function toStatus(row: OutboxRecord): MessageStatus {
 export class Sent {
   readonly id: string;
   readonly to: string;
+  /** It was sent before: see `sameWithin`. */
+  readonly repeated: boolean;
   readonly #seq: number;
   readonly #store: ClientStore;
   readonly #link: Link;
 
-  constructor(store: ClientStore, link: Link, row: OutboxRecord) {
+  constructor(store: ClientStore, link: Link, row: OutboxRecord, repeated = false) {
     this.id = row.id;
+    this.repeated = repeated;
     this.to = row.to;
     this.#seq = row.seq;
     this.#store = store;

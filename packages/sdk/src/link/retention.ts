@@ -4,7 +4,7 @@ import { ageHeld } from "../trust/held.ts";
 import { closeConversation, closedKey, forget, knowClosed } from "../conversation/conversations.ts";
 import { sweepKeyPackages } from "../account/key-packages.ts";
 import { forgetName } from "../trust/lookalikes.ts";
-import { isFinal } from "../records/outbox-records.ts";
+import { isFinal, LATELY_MS } from "../records/outbox-records.ts";
 import { deleteRow, settle } from "../turn/outbox-rows.ts";
 import { owed } from "../records/owed.ts";
 import { find, get, pad, parse, put, remove } from "../records/records.ts";
@@ -54,6 +54,10 @@ export async function sweep(turn: Turn, isCurrent: boolean): Promise<number> {
     await tx.delete(`seen/${from}/${id}`);
     await tx.delete(key);
     forgotten += 1;
+  }
+  for (const [key] of await tx.list({ prefix: "lately/", limit: AT_ONCE })) {
+    if (now - Number(key.split("/")[1]) < LATELY_MS) break;
+    await tx.delete(key);
   }
   const inbox: Visit = async (seq) => {
     const row = await get(tx, "in/", seq);

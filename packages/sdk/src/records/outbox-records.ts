@@ -3,6 +3,9 @@ import type { ReadTransaction, WriteTransaction } from "../store/store.ts";
 import { get, pad, put } from "./records.ts";
 import type { MessageState, OutboxRecord } from "./tables.ts";
 
+/** How long it is known that a message was sent, for whoever sends the same again at the longest. Milliseconds. */
+export const LATELY_MS = 3_600_000;
+
 /** Whether the other side may have it. */
 export function hasLeft({ state, group, left }: OutboxRecord): boolean {
   return state !== "queued" || group !== undefined || left === true;

@@ -238,6 +238,8 @@ export interface OutboxRecord extends Marks {
   exchange?: number;
 }
 
+/** `lately/<when, Unix ms>/<message id>`: a digest of a message for which whoever sends the same again does not send it twice. */
+
 /** `question/<message id>`: a message of ours that expects a reply. */
 export interface QuestionRecord {
   id: string;

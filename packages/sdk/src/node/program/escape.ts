@@ -32,10 +32,15 @@ export function escapeLine(text: string): string {
 
 /** A message body for a terminal: newline and tab stay; lines after the first are indented, so none can pose as a new message. */
 export function escapeBody(text: string): string {
+  return escapeText(text).replaceAll("\n", "\n    ");
+}
+
+/** Text of several lines: newline and tab stay, all else that is unsafe is escaped as in a line. */
+export function escapeText(text: string): string {
   return text
     .split("\n")
     .map((line) => line.split("\t").map(escapeLine).join("\t"))
-    .join("\n    ");
+    .join("\n");
 }
 
 /** One line of JSON in which unsafe characters are written `\uXXXX`, so that no reader can split it by mistake. */

@@ -1,0 +1,75 @@
+/** Looks into the inbox. Nothing is consumed by them. */
+import { find, list, pad, rowsUnder } from "../records/records.ts";
+import type { InboxRecord } from "../records/tables.ts";
+import type { ClientStore } from "../store/store.ts";
+import { parseName } from "./address.ts";
+import { endIfLate, type InboxEntry, lateness, readEntry, rowByLocalId } from "./message.ts";
+import { idMeantBy } from "./short-ids.ts";
+
+/** A message that nobody has handled yet. */
+export type Pending = InboxEntry & {
+  /** Somebody who takes turns with others works on it just now. */
+  readonly held: boolean;
+};
+
+export interface PendingOptions {
+  /** Only behind the message of this id. */
+  after?: string | undefined;
+  /** Only of this sender. */
+  from?: string | undefined;
+  /** Default 32. */
+  limit?: number | undefined;
+}
+
+/** What has come, oldest first; with `last`: only so many, the newest. */
+export function listInbox(store: ClientStore, to: string, last: number | undefined): Promise<InboxEntry[]> {
+  return store.read(async (tx) => {
+    const entries: InboxEntry[] = [];
+    const rows = await list(tx, "in/", last === undefined ? {} : { reverse: true, limit: last });
+    for (const row of rows.toSorted((a, b) => a.seq - b.seq)) entries.push(await readEntry(tx, row, to));
+    return entries;
+  });
+}
+
+/** A message by our id. @throws AgentError unknown_message */
+export function readById(store: ClientStore, to: string, id: string): Promise<{ row: InboxRecord; entry: InboxEntry }> {
+  return store.read(async (tx) => {
+    const row = await rowByLocalId(tx, id);
+    return { row, entry: await readEntry(tx, row, to) };
+  });
+}
+
+/** The id of a message by its beginning. @throws AgentError usage if it is the beginning of several */
+export async function inboxIdOf(store: ClientStore, typed: string): Promise<string> {
+  const ids = await store.read((tx) => tx.list({ prefix: `in-id/${typed}` }));
+  return idMeantBy(
+    typed,
+    ids.map(([key]) => key.slice("in-id/".length)),
+  );
+}
+
+export async function listPending(
+  store: ClientStore,
+  to: string,
+  { after, from, limit = 32 }: PendingOptions,
+  hasJumped: () => boolean,
+): Promise<Pending[]> {
+  const sender = from === undefined ? undefined : parseName(from);
+  const late: InboxRecord[] = [];
+  const found = await store.read(async (tx) => {
+    const begun = after === undefined ? undefined : `unhandled/${pad((await rowByLocalId(tx, after)).seq)}`;
+    const entries: Pending[] = [];
+    for await (const [key] of rowsUnder(tx, "unhandled/", begun)) {
+      const row = await find(tx, "in/", key.slice("unhandled/".length));
+      // A reply is for its asker.
+      if (row === undefined || row.answers !== undefined || (sender !== undefined && row.from !== sender)) continue;
+      if (lateness(row, hasJumped) !== undefined) late.push(row);
+      else entries.push({ ...(await readEntry(tx, row, to)), held: (row.claim?.until ?? 0) > Date.now() });
+      if (entries.length === limit) break;
+    }
+    return entries;
+  });
+  // Where nothing can be written, that is for later.
+  for (const row of late) await endIfLate(store, row, hasJumped).catch(() => undefined);
+  return found;
+}
