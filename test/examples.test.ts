@@ -74,6 +74,13 @@ test("a web service answers", async () => {
   expect(await cli("ask", "-u", "alice", "-t", "service", "-m", "hello")).toBe("alice said 5 characters\n");
 });
 
+test.each(["legacy", "modern"])("an assistant answers by MCP, %s", async (era) => {
+  const { cli, start } = await world();
+  for (const name of ["alice", "helper"]) await cli("register", "-u", name);
+  start(process.execPath, example("mcp-assistant.ts"), "helper", era);
+  expect(await cli("ask", "-u", "alice", "-t", "helper", "-m", "hello")).toBe("alice wrote 5 characters\n");
+});
+
 test.skipIf(spawnSync("python3", ["--version"]).status !== 0)("a Python program answers", async () => {
   const { cli, start } = await world();
   for (const name of ["alice", "counter"]) await cli("register", "-u", name);

@@ -40,7 +40,7 @@ export async function reportError(error: unknown, out: Output, command: string |
   return exit;
 }
 
-interface Explained {
+export interface Explained {
   code: string;
   message: string;
   hint?: string | undefined;
@@ -51,7 +51,8 @@ interface Explained {
   exit: number;
 }
 
-async function explain(error: unknown): Promise<Explained> {
+/** An error as programs see it. */
+export async function explain(error: unknown): Promise<Explained> {
   // What went wrong first matters, not that closing failed too.
   if (error instanceof SuppressedError) return explain(error.suppressed);
   if (error instanceof SendError) return explainSend(error.status, await explain(error.cause));

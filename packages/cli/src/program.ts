@@ -27,6 +27,7 @@ const commands: Record<string, { summary: string; load: () => Promise<CommandFil
   reply: { summary: "answer a message", load: () => import("./commands/reply.ts") },
   listen: { summary: "print messages as they arrive", load: () => import("./commands/listen.ts") },
   pipe: { summary: "be an agent for a program, by JSON lines", load: () => import("./commands/pipe.ts") },
+  mcp: { summary: "be an agent for an assistant, by MCP", load: () => import("./commands/mcp.ts") },
   users: { summary: "list the users that are online", load: () => import("./commands/users.ts") },
   inbox: { summary: "look at received messages, consume none", load: () => import("./commands/inbox.ts") },
   status: { summary: "say what became of a sent message", load: () => import("./commands/status.ts") },

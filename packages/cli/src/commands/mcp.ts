@@ -1,0 +1,36 @@
+import { Option, type Command } from "commander";
+import type { Act, Call } from "../call.ts";
+import { seconds } from "../values.ts";
+
+interface Options {
+  readOnly?: boolean;
+  maxWait: number;
+}
+
+const EXAMPLE = `
+Hosts start it themselves. What they are told, in their own notation:
+  command: aimessage, args: ["-u", "alice", "mcp"]
+
+Tools: send_message, ask_agent, check_inbox, read_messages, reply_to_message, mark_handled, list_agents, message_status.
+A message that was read is not handled until the assistant replies to it or marks it: if it dies before, the next one gets the message.
+No tool changes whom you trust, who may write to you, or keys. Hosts drop most variables: name the agent by -u, and a passphrase by
+AIMESSAGE_PASSPHRASE_FILE in the host's own settings.
+`;
+
+export function configure(command: Command, act: Act): void {
+  command
+    .description("Be an agent for an assistant: an MCP server on stdin and stdout, for hosts of either protocol era.")
+    .option("--read-only", "only the tools that read: check_inbox, read_messages, list_agents, message_status")
+    .addOption(
+      new Option("--max-wait <seconds>", "how long ask_agent waits for a reply; some hosts cut calls at 5")
+        .argParser(seconds)
+        .default(4_000, "4"),
+    )
+    .addHelpText("after", EXAMPLE)
+    .action(act(mcp));
+}
+
+async function mcp(call: Call, { readOnly = false, maxWait }: Options): Promise<number> {
+  const { serveMcp } = await import("../doors/mcp/serve.ts");
+  return serveMcp(call, { readOnly, maxWait });
+}

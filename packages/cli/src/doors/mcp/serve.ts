@@ -1,0 +1,166 @@
+/** An MCP server on stdin and stdout: `aimessage mcp`. */
+import { McpServer, type StandardSchemaWithJSON } from "@modelcontextprotocol/server";
+import { serveStdio, StdioServerTransport } from "@modelcontextprotocol/server/stdio";
+import type * as z from "zod";
+import { openAgent } from "../../agent.ts";
+import type { Call } from "../../call.ts";
+import { senderOf } from "../../consent.ts";
+import { interruptedExit } from "../../context.ts";
+import { explain, UsageError } from "../../errors.ts";
+import { VERSION } from "../../version.ts";
+import { checkInbox } from "./inbox.ts";
+import { Keeper } from "./keeper.ts";
+import { INSTRUCTIONS, type ToolName, tools } from "./schemas.ts";
+import { word } from "./shown.ts";
+import { type Calling, run } from "./tools.ts";
+
+export interface McpOptions {
+  /** Only tools that read. */
+  readOnly: boolean;
+  /** How long a call may wait for others. Milliseconds. */
+  maxWait: number;
+}
+
+/** A process that lives shorter may be a probe, and touches nothing. Milliseconds. */
+const PROBE_MS = 3_000;
+/** The inbox as a resource. */
+const INBOX = "aimessage://inbox";
+
+/** Serves one client until it ends its side. What was asked for and not answered by then is on disk. */
+export async function serveMcp(call: Call, options: McpOptions): Promise<number> {
+  const { stdin, stdout, interrupted } = call.context;
+  if (interrupted.aborted) return interruptedExit(call.context);
+  const end = Promise.withResolvers<void>();
+  const ending = new AbortController();
+  const keeper = new Keeper(() => openAgent(call, "mcp"));
+  const { cause } = senderOf(call.context);
+  const calls = new Set<Promise<unknown>>();
+  const onCall = (name: ToolName, args: unknown, signal: AbortSignal) => {
+    const asked = { name, args, signal: AbortSignal.any([signal, ending.signal]), cause };
+    const result = answer(asked, keeper, options.maxWait);
+    calls.add(result);
+    return result.finally(() => calls.delete(result));
+  };
+  const handle = serveStdio(
+    ({ era }) => {
+      const server = createServer(call, options, onCall);
+      serveInbox(server, keeper, era === "modern");
+      return server;
+    },
+    { transport: new StdioServerTransport(stdin, stdout) },
+  );
+  const gone = (): void => end.resolve();
+  stdin.once("end", gone).once("close", gone);
+  stdout.once("error", gone).once("close", gone);
+  interrupted.addEventListener("abort", gone);
+  const later = setTimeout(() => void keeper.agent().catch(() => undefined), PROBE_MS);
+  await end.promise;
+  clearTimeout(later);
+  ending.abort();
+  await handle.close();
+  await Promise.allSettled(calls);
+  await keeper.close();
+  return 0;
+}
+
+type OnCall = (name: ToolName, args: unknown, signal: AbortSignal) => Promise<Result>;
+
+function createServer({ settings }: Call, { readOnly }: McpOptions, onCall: OnCall): McpServer {
+  const who = settings.username === undefined ? "" : `\nYou are ${settings.username}.`;
+  const server = new McpServer(
+    { name: "aimessage", version: VERSION },
+    { capabilities: { tools: {}, resources: { subscribe: true } }, instructions: INSTRUCTIONS + who },
+  );
+  for (const [name, { description, input, annotations }] of Object.entries(tools))
+    if (!readOnly || annotations.readOnlyHint)
+      server.registerTool(name, { description, annotations, inputSchema: asPrinted(input) }, (args, { mcpReq }) =>
+        onCall(name as ToolName, args, mcpReq.signal),
+      );
+  return server;
+}
+
+/** A schema that is only shown: wrong arguments get errors as all others are. Without the name of its dialect, which costs tokens. */
+function asPrinted(schema: z.ZodObject): StandardSchemaWithJSON {
+  const { jsonSchema, ...standard } = schema["~standard"];
+  const print = (): Record<string, unknown> => {
+    const { $schema: _dialect, ...printed } = jsonSchema.input({ target: "draft-2020-12" });
+    return printed;
+  };
+  return { "~standard": { ...standard, validate: asGiven, jsonSchema: { input: print, output: print } } };
+}
+
+const asGiven = (value: unknown): { value: unknown } => ({ value });
+
+type Result = { content: { type: "text"; text: string }[]; isError?: true };
+
+interface Asked {
+  name: ToolName;
+  args: unknown;
+  signal: AbortSignal;
+  cause: string | undefined;
+}
+
+/** A tool's result, or its error: never an exception, so that the model always has a code, a sentence and a hint. */
+async function answer({ name, args, signal, cause }: Asked, keeper: Keeper, maxWait: number): Promise<Result> {
+  const end = performance.now() + maxWait;
+  try {
+    const parsed = tools[name].input.safeParse(args ?? {});
+    if (!parsed.success) {
+      const [issue] = parsed.error.issues;
+      const where = issue?.path.join(".") ?? "";
+      throw new UsageError(
+        `${name}: ${where === "" ? "" : `${where}: `}${issue?.message ?? "wrong arguments"}`,
+        "nothing was done",
+      );
+    }
+    const agent = await keeper.agent();
+    const left = (): number => Math.max(0, end - performance.now());
+    const calling: Calling = { agent, cause, relay: keeper.relay, signal, left };
+    const tool = run[name] as (args: unknown, calling: Calling) => Promise<object>;
+    return { content: [{ type: "text", text: JSON.stringify(await tool(parsed.data, calling)) }] };
+  } catch (error) {
+    return { content: [{ type: "text", text: JSON.stringify(await failure(error)) }], isError: true };
+  }
+}
+
+/** What a model can do itself, where the hint of the command line names commands. */
+const HINTS: Partial<Record<string, string>> = {
+  not_registered: "ask your owner to run, in a terminal: aimessage register -u NAME -s URL; then call the tool again",
+  several_agents: "ask your owner to name one in the host's settings of this server: args -u NAME mcp",
+  unknown_message:
+    "check_inbox and read_messages show ids of what came; send_message and ask_agent returned those of yours",
+};
+
+async function failure(error: unknown): Promise<object> {
+  const { code, message, hint, reason, messageId, status } = await explain(error);
+  // What the other side gave as its reason stands in a fence, and nowhere else.
+  const said = reason === undefined || /^[a-z_]+$/.test(reason) ? message : message.replace(`: ${reason}`, "");
+  return {
+    error: code,
+    message: said,
+    hint: HINTS[code] ?? hint,
+    ...(reason === undefined ? {} : { reason: word(reason) }),
+    ...(messageId === undefined ? {} : { message_id: messageId, status }),
+  };
+}
+
+/** The inbox as a resource, for clients that show or follow one. */
+function serveInbox(server: McpServer, keeper: Keeper, modern: boolean): void {
+  // In the later era the library knows who follows it.
+  const followed = new Set<string>(modern ? [INBOX] : []);
+  server.registerResource("inbox", INBOX, { description: "As check_inbox", mimeType: "application/json" }, async () => {
+    const value = await keeper.agent().then((agent) => checkInbox(agent, keeper.relay), failure);
+    return { contents: [{ uri: INBOX, mimeType: "application/json", text: JSON.stringify(value) }] };
+  });
+  server.server.setRequestHandler("resources/subscribe", ({ params }) => {
+    followed.add(params.uri);
+    return {};
+  });
+  server.server.setRequestHandler("resources/unsubscribe", ({ params }) => {
+    followed.delete(params.uri);
+    return {};
+  });
+  keeper.onMessage = () => {
+    if (followed.has(INBOX)) void server.server.sendResourceUpdated({ uri: INBOX }).catch(() => undefined);
+  };
+}

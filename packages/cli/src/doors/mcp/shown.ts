@@ -1,0 +1,108 @@
+/** Messages, questions and contacts as a model reads them. Times are ISO 8601. */
+import { Buffer } from "node:buffer";
+import type { Contact, Message, MessageStatus, Question } from "@aimessage/sdk/node";
+import { preview, utf8 } from "../../message.ts";
+import { costOf, fence, partOf } from "./fence.ts";
+
+/** Of all of a message but its body. Tokens, about. */
+const OVERHEAD = 100;
+
+export function time(ms: number): string {
+  const at = new Date(ms);
+  return Number.isNaN(at.getTime()) ? String(ms) : at.toISOString().replace(/\.\d+Z$/, "Z");
+}
+
+/** A word of others where a word is expected; in a fence what could be more than one. */
+export function word(text: string): string {
+  return /^[\w.:/+;=-]{1,128}$/.test(text) ? text : fence(text);
+}
+
+/** What is said of a message beside its body. */
+function head(message: Message & { held?: boolean; state?: string; reason?: string }): object {
+  const { id, from, verified, trust, receivedAt, expectsReply, expiresAt, held, state, reason } = message;
+  return {
+    message_id: id,
+    from,
+    verified,
+    trust,
+    received_at: time(receivedAt),
+    ...(state === undefined || state === "unhandled" ? {} : { state }),
+    ...(reason === undefined ? {} : { reason: word(reason) }),
+    ...(expectsReply ? { expects_reply: true } : {}),
+    ...(expiresAt === undefined ? {} : { until: time(expiresAt) }),
+    ...(held === true ? { held: "another door of this agent works on it" } : {}),
+  };
+}
+
+/** A message with as much of its body as the budget allows, from `offset` on. Tokens. */
+export function wholeMessage(message: Message, tokens: number, offset = 0): object {
+  const { bytes, contentType, thread, replyTo, late, headers } = message;
+  const text = utf8(bytes);
+  const body = text ?? Buffer.from(bytes).toString("base64");
+  const { shown, next } = partOf(body, Math.min(offset, body.length), Math.max(tokens - OVERHEAD, OVERHEAD));
+  return {
+    ...head(message),
+    ...(thread === undefined ? {} : { thread: word(thread) }),
+    ...(replyTo === undefined ? {} : { reply_to: word(replyTo) }),
+    ...(late ? { late: true } : {}),
+    ...(contentType === "text/plain" ? {} : { content_type: word(contentType) }),
+    ...(Object.keys(headers).length === 0 ? {} : { headers: fence(JSON.stringify(headers)) }),
+    ...(text === undefined ? { encoding: "base64" } : {}),
+    ...(offset === 0 ? {} : { offset }),
+    ...(next === undefined ? {} : { next_offset: next, length: body.length }),
+    body: shown,
+  };
+}
+
+/** A message with the beginning of its body, on one line. */
+export function previewOf(message: Message): object {
+  return { ...head(message), preview: fence(preview(message).replaceAll(/\s+/g, " ")) };
+}
+
+export function questionOf({ id, to, state, reason, askedAt, deadline, replyId }: Question): object {
+  return {
+    ask_id: id,
+    to,
+    state,
+    ...(reason === undefined ? {} : { reason: word(reason) }),
+    asked_at: time(askedAt),
+    until: time(deadline),
+    ...(replyId === undefined ? {} : { reply_id: replyId }),
+  };
+}
+
+export function statusOf({ id, to, state, reason, createdAt, updatedAt, expiresAt }: MessageStatus): object {
+  return {
+    message_id: id,
+    to,
+    status: state,
+    ...(reason === undefined ? {} : { reason: word(reason) }),
+    sent_at: time(createdAt),
+    updated_at: time(updatedAt),
+    ...(expiresAt === undefined ? {} : { expires_at: time(expiresAt) }),
+  };
+}
+
+export function contactOf({ username, verified, tier, blocked, stopped, heardAt }: Contact): object {
+  return {
+    name: username,
+    verified,
+    trust: tier,
+    ...(blocked ? { blocked } : {}),
+    ...(stopped === undefined ? {} : { stopped }),
+    ...(heardAt === undefined ? {} : { heard: time(heardAt).slice(0, 10) }),
+  };
+}
+
+/** As many as cost so many tokens, but one at least. */
+export function within<T>(all: readonly T[], tokens: number, show: (each: T) => object): object[] {
+  const shown: object[] = [];
+  let left = tokens;
+  for (const each of all) {
+    const value = show(each);
+    left -= costOf(value);
+    if (left < 0 && shown.length > 0) break;
+    shown.push(value);
+  }
+  return shown;
+}

@@ -1,0 +1,67 @@
+/** An assistant: the official client of MCP, and our server as it is installed, in a process of its own. */
+import { fileURLToPath } from "node:url";
+import { Client } from "@modelcontextprotocol/client";
+import { StdioClientTransport } from "@modelcontextprotocol/client/stdio";
+import { onTestFinished } from "vitest";
+import { createWorld, type World } from "../world.ts";
+
+export const BIN = fileURLToPath(new URL("../../bin/aimessage.js", import.meta.url));
+
+/** Of the protocol: with `initialize`, and since 2026-07-28. */
+export const ERAS = ["legacy", "modern"] as const;
+export type Era = (typeof ERAS)[number];
+
+/** What a tool has said. */
+export type Said = Record<string, unknown> & { isError: boolean };
+
+export interface Assistant {
+  client: Client;
+  pid: number;
+  call: (tool: string, args?: Record<string, unknown>, options?: { timeout?: number }) => Promise<Said>;
+}
+
+/** Starts a server for an agent, or for none, and a client of it. Both are gone when the test ends. */
+export async function assistant(
+  { env }: World,
+  username: string | undefined,
+  { era = "legacy", words = [] }: { era?: Era; words?: string[] } = {},
+): Promise<Assistant> {
+  const who = username === undefined ? [] : ["-u", username];
+  const transport = new StdioClientTransport({
+    command: process.execPath,
+    args: [BIN, ...who, "mcp", ...words],
+    env: { ...env, PATH: process.env["PATH"] ?? "" },
+    stderr: "inherit",
+  });
+  const modern = { versionNegotiation: { mode: "auto" as const } };
+  const client = new Client({ name: "tests", version: "1.0.0" }, era === "modern" ? modern : {});
+  await client.connect(transport);
+  onTestFinished(() => client.close());
+  const call: Assistant["call"] = async (name, args = {}, options = {}) => {
+    const { content, isError } = await client.callTool({ name, arguments: args }, options);
+    const [{ text }] = content as unknown as [{ text: string }];
+    return { ...(JSON.parse(text) as Record<string, unknown>), isError: isError === true };
+  };
+  return { client, pid: transport.pid ?? 0, call };
+}
+
+/** A message as a tool shows it. */
+export interface Shown {
+  message_id: string;
+  from: string;
+  body: string;
+  expects_reply?: boolean;
+  next_offset?: number;
+  held?: string;
+}
+
+export const messagesOf = (said: Said): Shown[] => said["messages"] as Shown[];
+/** What stands in a fence. */
+export const inside = (text: string): string => /^<<(\w+)\n(.*)\n\1>>$/s.exec(text)?.[2] ?? `no fence: ${text}`;
+
+/** Alice and Bob, of whom nobody is there yet. */
+export async function pair(): Promise<World> {
+  const world = await createWorld();
+  await world.register("alice", "bob");
+  return world;
+}
