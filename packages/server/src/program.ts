@@ -142,6 +142,7 @@ function announcement(relay: Relay, config: Config): string[] {
     `WebSocket endpoint: ${shownUrls(config, relay.port).join(", ")}`,
     `Health check: ${health}`,
     aboutTokenAccounts(config),
+    ...(config.registration === "open" ? [] : [`Registration: ${config.registration}`]),
     ...(config.metrics === undefined ? [] : [`Metrics: ${metricsUrl(config.metrics, relay.metricsPort ?? 0)}`]),
   ];
 }

@@ -24,8 +24,5 @@ export async function aimessageServer(
 
 /** The words of each command of administrators, by its name. */
 export const adminCommands: Record<string, string[]> = Object.fromEntries(
-  Object.keys(commands).map((name) => [
-    name,
-    ["backup", "restore", "check", "stats", "audit"].includes(name) ? [name] : ["user", name],
-  ]),
+  Object.keys(commands).map((name) => [name, name.split(" ")]),
 );

@@ -21,7 +21,7 @@ const paths = Object.values(adminCommands);
 
 /** Whether a command has an argument that it needs. */
 function needsOne(path: string[]): boolean {
-  return commands[path.at(-1) as keyof typeof commands].usage.includes("<");
+  return commands[path.join(" ") as keyof typeof commands].usage.includes("<");
 }
 
 /** Runs the program, and sees that what it prints is safe. */

@@ -3,6 +3,7 @@ import { openOptions } from "../agent.ts";
 import type { Act, Call } from "../call.ts";
 import { readNamed, wholePath } from "../files.ts";
 import { backupPassphrase } from "../passphrase.ts";
+import { addInviteFlag, type Invited, readInvite } from "../secret.ts";
 
 const EXAMPLES = `
 Example:
@@ -13,7 +14,7 @@ the old device at the relay is sent again by those who wrote it; what it had fet
 `;
 
 export function configure(command: Command, act: Act): void {
-  command
+  addInviteFlag(command)
     .description("Make the agent of a backup this machine's, with a device of its own. Ends its device elsewhere.")
     .argument("<file>", "what `backup` has written")
     .option("--passphrase-file <file>", "file whose first line is the passphrase")
@@ -21,12 +22,17 @@ export function configure(command: Command, act: Act): void {
     .action(act(restore));
 }
 
-async function restore(call: Call, { passphraseFile }: { passphraseFile?: string }, file: string): Promise<void> {
+interface Options extends Invited {
+  passphraseFile?: string;
+}
+
+async function restore(call: Call, { passphraseFile, invite }: Options, file: string): Promise<void> {
   const { context, out } = call;
   const sealed = await readNamed(wholePath(context, file));
   const passphrase = await backupPassphrase(context, passphraseFile, false);
+  const shown = await readInvite(call, invite);
   const { Agent } = await import("@aimessage/sdk/node");
-  await using agent = await Agent.restore(sealed, passphrase, openOptions(call, "restore"));
+  await using agent = await Agent.restore(sealed, passphrase, { ...openOptions(call, "restore"), invite: shown });
   const { username, fingerprint, server, folder } = agent;
   await out.confirm([`${username} is restored.`, `Fingerprint: ${fingerprint}`, `Saved to: ${folder}`], {
     username,

@@ -102,6 +102,7 @@ export async function registerDevice(
     last_resort: toBase64(lastResort.public),
     relay,
     signature: toBase64(signature),
+    ...(account.invite === undefined ? {} : { invite: account.invite }),
   });
   return "refusal" in answer ? answer.refusal : undefined;
 }

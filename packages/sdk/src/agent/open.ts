@@ -32,6 +32,8 @@ export interface OpenAgentOptions {
   again?: ((how: Again) => void) | undefined;
   /** Register if the store is new (default), or only load. */
   create?: boolean | undefined;
+  /** Shown to a relay that registers new names by invite. */
+  invite?: string | undefined;
   /** Allow `ws://` beyond this machine. */
   insecure?: boolean | undefined;
   /** A word that names this process to others which wait for the link. */
@@ -50,13 +52,20 @@ export interface OpenAgentOptions {
  */
 export async function openAgent(options: OpenAgentOptions, kind: typeof Agent = Agent): Promise<Agent> {
   const crypto = await GroupCrypto.load(options.provider);
+  checkInvite(options.invite);
   let account = await options.store.read((tx) => readAccount(tx));
   if (account?.relay.registered !== true) {
     if (options.create === false) throw notRegistered(options.server);
     account = await register(crypto, account, options);
   } else if (options.server !== undefined) {
     const insecure = options.insecure ?? account.relay.insecure;
-    account = { ...account, server: serverUrl(options.server, insecure).href, relay: { ...account.relay, insecure } };
+    const { invite } = options;
+    account = {
+      ...account,
+      invite,
+      server: serverUrl(options.server, insecure).href,
+      relay: { ...account.relay, insecure },
+    };
     options.again?.(await registerAgain(crypto, account, options));
   }
   return kind.over(options.store, crypto, account, options.role ?? "agent", options.transport);
@@ -82,6 +91,7 @@ async function register(crypto: GroupCrypto, begun: Account | undefined, options
     const info = await readInfo(connection);
     const account = known ?? (await createAccount(store, crypto, username, server, insecure));
     account.server = server.href;
+    account.invite = options.invite;
     account.relay = { ...account.relay, clock_offset: info.time - Date.now() };
     // Of a backup: the relay may know an earlier device.
     const refusal =
@@ -94,7 +104,7 @@ async function register(crypto: GroupCrypto, begun: Account | undefined, options
       account.relay = await updateRelay(store, (relay) => ({ ...relay, ...here }));
       return account;
     }
-    const error = refused(refusal);
+    const error = refused(withWayOut(refusal, account));
     // Keys that were made just now are known to nobody. Those of an attempt before may be known to a relay.
     if (known === undefined && !error.shouldRetry()) await erase(store);
     throw error;
@@ -112,7 +122,7 @@ function registerAgain(crypto: GroupCrypto, account: Account, options: OpenAgent
     } catch (error) {
       if (moves || !isForgotten(error)) throw error;
       const refusal = await registerDevice(store, crypto, account, connection);
-      if (refusal !== undefined) throw notTakenBack(refusal);
+      if (refusal !== undefined) throw notTakenBack(refusal, account);
       return "anew";
     }
     if (!moves) return "already";
@@ -123,8 +133,21 @@ function registerAgain(crypto: GroupCrypto, account: Account, options: OpenAgent
   return connected(new URL(server), options, work, moves ? LINK_MS : 0);
 }
 
-function notTakenBack(refusal: Refusal): AgentError {
-  if (refusal.reason !== "username_taken") return refused(refusal);
+/** At a relay that registers by invite, how one is shown. */
+function withWayOut(refusal: Refusal, { identity, server }: Account): Refusal {
+  if (refusal.reason !== "invite_required") return refusal;
+  const hint = `ask the relay's operator for an invite, then: aimessage register -u ${identity.username} -s ${server} --invite`;
+  return { ...refusal, hint };
+}
+
+function checkInvite(invite: string | undefined): void {
+  if (invite === undefined || /^[\x21-\x7e]{1,128}$/.test(invite)) return;
+  const hint = "one word of 26 letters and digits, as the relay's operator was shown it";
+  throw new AgentError("usage", "this is no invite", { hint });
+}
+
+function notTakenBack(refusal: Refusal, account: Account): AgentError {
+  if (refusal.reason !== "username_taken") return refused(withWayOut(refusal, account));
   const hint = `its name is reserved or another one's: ask the relay's operator to release it (aimessage-server user remove NAME --release), or remove this agent here (aimessage unregister) and register under another name`;
   return refused({ ...refusal, hint });
 }

@@ -49,6 +49,8 @@ export const clientFrames = {
     /** The relay's name as the client knows it, and the device key's signature of `registrationBytes`. */
     relay: z.exactOptional(z.string().check(z.maxLength(300))),
     signature: z.exactOptional(Base64),
+    /** Where a relay takes new names by invite alone. */
+    invite: z.exactOptional(z.string().check(z.maxLength(128))),
   }),
   /**
    * First without `challenge` (token account) or `signature` (key account): asks for a challenge. Then with one of them:

@@ -111,6 +111,24 @@ export const wireErrors = {
     hint: "register with an identity key; the relay's operator can allow them by --token-accounts on",
     retry: false,
   },
+  invite_required: {
+    code: 403,
+    message: "This relay registers new names by invite",
+    hint: "ask the relay's operator for an invite, and register with it",
+    retry: false,
+  },
+  invite_invalid: {
+    code: 403,
+    message: "This invite is not good",
+    hint: "it is mistyped, used up, expired or revoked: ask the relay's operator for another one",
+    retry: false,
+  },
+  registration_closed: {
+    code: 403,
+    message: "This relay registers no new names",
+    hint: "use another relay, or ask its operator",
+    retry: false,
+  },
   unreachable_user: {
     code: 404,
     message: "User not found or offline",

@@ -12,6 +12,8 @@ export interface Account {
   relay: RelayRecord;
   /** URL by which this process reaches the relay: the remembered one, unless it was given another. */
   server: string;
+  /** What this process shows where it registers a name that is new to the relay. */
+  invite?: string | undefined;
 }
 
 /** Reads the agent, or undefined if the store is new. */

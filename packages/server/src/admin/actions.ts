@@ -5,6 +5,7 @@ import { AdminError } from "./admin-error.ts";
 import { backup } from "./backup.ts";
 import { check } from "./check.ts";
 import type { CommandName } from "../config/commands.ts";
+import { hashed, listInvites, newInvite } from "./invites.ts";
 import { perform } from "./perform.ts";
 import { openSnapshot } from "./read-only.ts";
 import { restore } from "./restore.ts";
@@ -23,6 +24,9 @@ export interface Flags {
   limit: number;
   reserveBytes: number;
   only: string | undefined;
+  /** Of an invite. */
+  uses: number;
+  expiresMs: number;
 }
 
 type Action = (flags: Flags, out: Output, argument: string) => Promise<void>;
@@ -79,29 +83,56 @@ export const actions: Record<CommandName, Action> = {
     }
   },
 
-  async list({ db, limit }, out, prefix) {
+  async "user list"({ db, limit }, out, prefix) {
     const { users, more } = listUsers(db, prefix, limit);
     await out.each(text.usersText(users), users);
     if (more > 0) out.note(`${more} more: see --limit`);
   },
 
-  async show(flags, out, name) {
+  async "user show"(flags, out, name) {
     const found = showUser(flags.db, name);
     if (found === undefined) throw noAccount(name);
     await out.data(text.userText(found), found);
   },
 
-  async remove(flags, out, name) {
+  async "user remove"(flags, out, name) {
     const rest = flags.release ? "the name can be registered again" : "the name stays reserved";
     await change(flags, out, name, "remove", `is removed; ${rest}`, `was removed before; ${rest}`);
   },
 
-  async disable(flags, out, name) {
+  async "user disable"(flags, out, name) {
     await change(flags, out, name, "disable", "is disabled", "is disabled already");
   },
 
-  async enable(flags, out, name) {
+  async "user enable"(flags, out, name) {
     await change(flags, out, name, "enable", "is enabled", "is not disabled");
+  },
+
+  async "invite create"(flags, out) {
+    const { invite, ...made } = newInvite(flags, Date.now());
+    const { id, uses, expiresAt } = made;
+    await perform(flags.db, {
+      who: flags.who,
+      what: "invite",
+      target: id,
+      release: false,
+      invite: hashed(invite, made),
+    });
+    await out.data([invite], { id, invite, uses, expires_at: expiresAt });
+    out.note(text.inviteNote({ id, uses, expires_at: expiresAt }));
+  },
+
+  async "invite list"({ db }, out) {
+    const invites = listInvites(db, Date.now());
+    await out.each(text.invitesText(invites), invites);
+  },
+
+  async "invite revoke"(flags, out, id) {
+    const outcome = await perform(flags.db, { who: flags.who, what: "revoke", target: id, release: false });
+    if (outcome === "unknown_invite")
+      throw new AdminError(`There is no invite ${id}`, "aimessage-server invite list names all, by their ids");
+    const done = outcome === "done" ? "is revoked" : "was revoked before";
+    await out.data([`Invite ${id} ${done}`], { id, what: "revoke", outcome });
   },
 };
 

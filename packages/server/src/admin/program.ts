@@ -8,7 +8,7 @@ import { parseLimit } from "../config/options.ts";
 import { actions, type Flags } from "./actions.ts";
 import { asAdminError } from "./admin-error.ts";
 import { VERSION } from "../version.ts";
-import { type CommandName, commands, isAdminCommand } from "../config/commands.ts";
+import { type CommandName, commands, groupOf, groups, isAdminCommand } from "../config/commands.ts";
 
 interface Surroundings {
   readonly stdout: Writable;
@@ -31,9 +31,9 @@ export async function runAdmin(argv: string[], context: Surroundings): Promise<v
   writeTo(program, help);
   // For what is meant by a word that is no command.
   program.command("serve");
-  const user = group(program, help);
+  const parents = new Map(Object.keys(groups).map((name) => [`${name} `, group(program, name, help)]));
   for (const name of Object.keys(commands) as CommandName[])
-    addCommand(isAdminCommand(name) ? program : user, name, context, help);
+    addCommand(parents.get(groupOf(name)) ?? program, name, context, help);
   eachOptionOnce(program, new Set());
   try {
     await program.parseAsync(argv, { from: "user" });
@@ -43,14 +43,15 @@ export async function runAdmin(argv: string[], context: Surroundings): Promise<v
   }
 }
 
-function group(program: Command, help: Help): Command {
-  const user = program.command("user").description("Look at accounts, and change them.");
-  writeTo(user, help);
-  return user
+function group(program: Command, name: string, help: Help): Command {
+  const { about = "", example = "" } = groups[name] ?? {};
+  const command = program.command(name).description(about);
+  writeTo(command, help);
+  return command
     .option("--json", "print errors as JSON")
     .enablePositionalOptions()
     .helpCommand(false)
-    .addHelpText("after", "\nExample:\n  aimessage-server user list");
+    .addHelpText("after", `\nExample:\n  ${example}`);
 }
 
 function addCommand(parent: Command, name: CommandName, context: Surroundings, help: Help): void {
@@ -65,7 +66,9 @@ function addCommand(parent: Command, name: CommandName, context: Surroundings, h
     .option("--json", "JSON on stdout, one object a line")
     .addHelpText("after", `\nExample:\n  ${example}`)
     .action(async () => {
-      const given = command.optsWithGlobals<Partial<Omit<Flags, "reserveBytes">> & { reserveBytes?: string }>();
+      const given = command.optsWithGlobals<
+        Partial<Omit<Flags, "reserveBytes" | "expiresMs">> & { reserveBytes?: string; expires?: string }
+      >();
       const flags: Flags = {
         who: operator(),
         db: given.db ?? (context.env["DB_PATH"] || "./data"),
@@ -76,6 +79,8 @@ function addCommand(parent: Command, name: CommandName, context: Surroundings, h
         limit: given.limit ?? defaultOf(name),
         reserveBytes: reserveBytes(given.reserveBytes, context.env["AIMESSAGE_RESERVE_BYTES"]),
         only: given.only,
+        uses: given.uses ?? defaultOf(name),
+        expiresMs: expiresMs(given.expires),
       };
       try {
         // Those two have to do with the folders of two users.
@@ -120,6 +125,16 @@ function reserveBytes(flag: string | undefined, variable: string | undefined): n
   return bytes;
 }
 
+const DAY_MS = 86_400_000;
+const LONGEST_MS = 3650 * DAY_MS;
+
+function expiresMs(given = "7d"): number {
+  const milliseconds = parseLimit("milliseconds", given) ?? 0;
+  if (milliseconds < 1 || milliseconds > LONGEST_MS)
+    throw new UsageError(`--expires needs a time such as 12h or 7d, ten years at most, not '${given}'`);
+  return milliseconds;
+}
+
 function wholeNumber(given: string): number {
   if (!/^[1-9]\d{0,8}$/.test(given)) throw new InvalidArgumentError("It needs a whole number, 1 or more.");
   return Number(given);
@@ -127,12 +142,12 @@ function wholeNumber(given: string): number {
 
 function usageError(error: CommanderError, [first, second]: string[]): UsageError {
   if (error.code === "commander.help")
-    return new UsageError("`user` needs a command", "aimessage-server user --help lists them");
+    return new UsageError(`\`${first}\` needs a command`, `aimessage-server ${first} --help lists them`);
   if (first === undefined || !isAdminCommand(first)) {
     const { message, hint } = explainParser(error.message, "aimessage-server --help lists every command");
     return new UsageError(message, hint);
   }
-  const command = first === "user" && second !== undefined && second in commands ? `user ${second}` : first;
+  const command = `${first} ${second}` in commands ? `${first} ${second}` : first;
   const { message, hint } = explainParser(error.message, `aimessage-server ${command} --help shows an example`);
   return new UsageError(message, hint);
 }

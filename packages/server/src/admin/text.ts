@@ -2,6 +2,7 @@ import { table } from "@aimessage/sdk/program";
 import type { AuditLine } from "../store/store.ts";
 import type { BackedUp } from "./backup.ts";
 import type { Checked } from "./check.ts";
+import type { Invite } from "./invites.ts";
 import type { Restored } from "./restore.ts";
 import type { Stats } from "./stats.ts";
 import type { User, UserDetails } from "./users.ts";
@@ -87,6 +88,23 @@ export function userText(user: UserDetails): string[] {
       ? []
       : ["", ...table([["DEVICE", "COUNTER", "LOGINS", "STATE", "WAITING", "SIZE"], ...devices])]),
   ];
+}
+
+/** What is said beside an invite that was made. */
+export function inviteNote({ id, uses, expires_at }: Pick<Invite, "id" | "uses" | "expires_at">): string {
+  return `Invite ${id}, for ${plural(uses, "name")}, until ${time(expires_at)} UTC. It is not shown again.`;
+}
+
+export function invitesText(invites: Invite[]): string[] {
+  if (invites.length === 0) return ["There are no invites"];
+  const rows = invites.map(({ id, state, used, uses, created_at, expires_at }) => [
+    id,
+    state.replace("_", " "),
+    `${used} of ${uses}`,
+    time(created_at),
+    time(expires_at),
+  ]);
+  return table([["ID", "STATE", "USED", "MADE (UTC)", "UNTIL (UTC)"], ...rows]);
 }
 
 export function auditText(lines: AuditLine[]): string[] {

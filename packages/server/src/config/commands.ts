@@ -13,13 +13,26 @@ export type CommandName =
   | "check"
   | "stats"
   | "audit"
-  | "list"
-  | "show"
-  | "remove"
-  | "disable"
-  | "enable";
+  | "user list"
+  | "user show"
+  | "user remove"
+  | "user disable"
+  | "user enable"
+  | "invite create"
+  | "invite list"
+  | "invite revoke";
 
-/** The commands of administrators, as their help shows them. The last five are those of `user`. */
+/** Commands that have commands of their own, and what these are for. */
+export const groups: Record<string, { about: string; example: string }> = {
+  user: { about: "Look at accounts, and change them.", example: "aimessage-server user list" },
+  invite: {
+    about:
+      "Make invites, and take them back. Who has one may register at a relay that runs with --registration invite.",
+    example: "aimessage-server invite create",
+  },
+};
+
+/** The commands of administrators, as their help shows them, by all their words. */
 export const commands: Record<CommandName, Described> = {
   backup: {
     usage: "backup <file>",
@@ -58,48 +71,75 @@ export const commands: Record<CommandName, Described> = {
       ["--only <kind>", "deed or refusal"],
     ],
   },
-  list: {
+  "user list": {
     usage: "list [prefix]",
     about: "List the accounts, or those whose names begin so.",
     example: "aimessage-server user list ci- --limit 1000 --json",
     options: [["--limit <number>", "how many", 100]],
   },
-  show: {
+  "user show": {
     usage: "show <name>",
     about: "Show an account and its devices.",
     example: "aimessage-server user show bob",
     options: [],
   },
-  remove: {
+  "user remove": {
     usage: "remove <name>",
     about: "Remove an account with all that it has. Senders of what waits for it get notices.",
     example: "aimessage-server user remove bob --release",
     options: [["--release", "let the name be registered again, by anybody"]],
   },
-  disable: {
+  "user disable": {
     usage: "disable <name>",
     about:
       "Close an account's connections and refuse its logins, what it sends and what is sent to it. Its mail waits.",
     example: "aimessage-server user disable bob",
     options: [],
   },
-  enable: {
+  "user enable": {
     usage: "enable <name>",
     about: "Undo `disable`.",
     example: "aimessage-server user enable bob",
     options: [],
   },
+  "invite create": {
+    usage: "create",
+    about:
+      "Make an invite, and print it: only a hash of it is kept. A name that is registered with it uses it up; another device of an agent does not.",
+    example: "aimessage-server invite create --uses 5 --expires 1d > invite.txt",
+    options: [
+      ["--uses <number>", "how many names may be registered with it", 1],
+      ["--expires <time>", "how long it is good, such as 30m, 12h or 7d (default 7d)"],
+    ],
+  },
+  "invite list": {
+    usage: "list",
+    about: "List the invites, those that have ended within a month too, and how often each was used.",
+    example: "aimessage-server invite list --json",
+    options: [],
+  },
+  "invite revoke": {
+    usage: "revoke <id>",
+    about: "Take an invite back, by its id. Accounts that were registered with it stay.",
+    example: "aimessage-server invite revoke 1f0c9a52",
+    options: [],
+  },
 };
 
-const ofAdministrators = new Set(["backup", "restore", "check", "stats", "audit", "user"]);
+const ofAdministrators = new Set(Object.keys(commands).map((name) => name.split(" ")[0]));
 
 /** Whether a word is the first of an administrator's command. */
 export function isAdminCommand(word: string | undefined): boolean {
   return word !== undefined && ofAdministrators.has(word);
 }
 
+/** The word before a command's own, and a space; empty if it stands alone. */
+export function groupOf(name: string): string {
+  return name.includes(" ") ? `${name.split(" ")[0]} ` : "";
+}
+
 function line(name: string, about: string): string {
-  return `  ${name.padEnd(18)} ${about.replace(/[.,:].*/, "")}`;
+  return `  ${name.padEnd(19)} ${about.replace(/[.,:].*/, "")}`;
 }
 
 /** For the help of `aimessage-server`. */
@@ -107,9 +147,6 @@ export function commandsHelp(): string {
   return [
     "Commands (each has --help):",
     line("serve", "Start the relay, as without a command."),
-    ...Object.values(commands).map(({ usage, about }) => {
-      const [word = ""] = usage.split(" ");
-      return line(isAdminCommand(word) ? usage : `user ${usage}`, about);
-    }),
+    ...Object.entries(commands).map(([name, { usage, about }]) => line(groupOf(name) + usage, about)),
   ].join("\n");
 }

@@ -29,6 +29,8 @@ export interface Config {
   trustProxy: boolean;
   /** Whether accounts without keys are taken. `loopback`: only where nobody but this machine can reach the relay. */
   tokenAccounts: "on" | "off" | "loopback";
+  /** Who may register a name that is new: everybody, who has an invite, or nobody. */
+  registration: "open" | "invite" | "closed";
   /** Where `/metrics` is answered. Undefined: on the relay's port, to programs of this machine. */
   metrics: { host: string; port: number } | undefined;
   log: "text" | "json" | "silent";
@@ -53,6 +55,7 @@ export const defaultConfig: Config = {
   tls: undefined,
   trustProxy: false,
   tokenAccounts: "loopback",
+  registration: "open",
   metrics: undefined,
   log: "text",
   restored: false,
@@ -143,6 +146,7 @@ const General = z.object({
   tlsKey: z.string().optional(),
   trustProxy: z.boolean().default(false),
   tokenAccounts: z.enum(["on", "off", "loopback"]).default(defaultConfig.tokenAccounts),
+  registration: z.enum(["open", "invite", "closed"]).default(defaultConfig.registration),
   metricsHost: z.string().min(1).optional(),
   metricsPort: port.optional(),
   logFormat: z.enum(["text", "json"]).default("text"),
@@ -157,6 +161,7 @@ const NEEDS: Partial<Record<string, string>> = {
   publicUrl: "a URL such as https://relay.example.org",
   origin: "an origin such as https://app.example.org",
   tokenAccounts: "on, off or loopback",
+  registration: "open, invite or closed",
   logFormat: "text or json",
 };
 

@@ -30,6 +30,12 @@ export const generalOptions: Option[] = [
     "take accounts without keys, whose messages nobody encrypts for them (default loopback: only if this machine alone can reach the relay)",
   ),
   option(
+    "registration",
+    "REGISTRATION",
+    "open|invite|closed",
+    "who may register a name that is new: everybody, who has an invite, or nobody (default open)",
+  ),
+  option(
     "metricsPort",
     "METRICS_PORT",
     "number",

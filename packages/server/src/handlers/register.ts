@@ -1,4 +1,4 @@
-import { randomBytes } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import {
   type ClientFrameData,
   closeCodes,
@@ -13,7 +13,7 @@ import type { Context } from "../context.ts";
 import { namesHint } from "../config/names.ts";
 import { type Answer, refuse, refused, type Session } from "./session.ts";
 import { verifySignature } from "./signatures.ts";
-import type { NewDevice, Refused, RelayStore } from "../store/store.ts";
+import type { Admission, NewDevice, Refused, RelayStore } from "../store/store.ts";
 import { takesTokenAccounts } from "../config/token-accounts.ts";
 import { randomToken } from "./token-keys.ts";
 import { invalidData } from "./invalid-data.ts";
@@ -21,9 +21,12 @@ import { invalidData } from "./invalid-data.ts";
 const RESERVED =
   "this name was unregistered and stays reserved: ask the relay's operator (aimessage-server user remove NAME --release), or choose another";
 
+/** An attempt with an invite that is not good, or with none, counts as so many registrations of its address more. */
+const FAILED = 9;
+
 type Data = ClientFrameData<"register">;
 
-/** [P-3.2], [P-3.3] */
+/** [P-3.2], [P-3.3], [P-3.8] */
 export async function register(context: Context, session: Session, data: Data): Promise<Answer> {
   const { username } = data;
   const isToken = data.identity_key === undefined;
@@ -32,15 +35,32 @@ export async function register(context: Context, session: Session, data: Data): 
   if (isToken && !takesTokenAccounts(context.config)) return refuse("token_accounts_off");
   const retryAfterMs = context.rates.registrations.take(session.address);
   if (retryAfterMs > 0) return refuse("rate_limited", { retry_after_ms: retryAfterMs });
-  return isToken ? registerToken(context, username, session.address) : registerDevice(context, data, session.address);
+  const answer = isToken
+    ? await registerToken(context, data, session.address)
+    : await registerDevice(context, data, session.address);
+  const reason = answer.type === "error" ? answer.data.reason : undefined;
+  if (reason === "invite_invalid" || reason === "invite_required")
+    context.rates.registrations.owe(session.address, FAILED);
+  return answer;
 }
 
-async function registerToken({ store, tokenKeys, log }: Context, username: string, address: string): Promise<Answer> {
-  // A name that is taken must not cost a derivation.
+/** Who may register a name that is new, as the operator has it. */
+function admissionOf({ config: { registration } }: Context, { invite }: Data): Admission {
+  if (registration !== "invite") return registration;
+  return { invite: invite === undefined ? undefined : createHash("sha256").update(invite).digest("hex") };
+}
+
+async function registerToken(context: Context, data: Data, address: string): Promise<Answer> {
+  const { store, tokenKeys, log } = context;
+  const { username } = data;
+  const admission = admissionOf(context, data);
+  // What is refused must not cost a derivation.
+  const objection = await store.objection(admission);
+  if (objection !== undefined) return refused(objection);
   if ((await store.account(username)) !== undefined) return taken(store, { refused: "username_taken" }, username);
   const token = randomToken();
   const salt = randomBytes(16);
-  const result = await store.registerToken(username, await tokenKeys.derive(token, salt), address);
+  const result = await store.registerToken(username, await tokenKeys.derive(token, salt), address, admission);
   if ("refused" in result) return taken(store, result, username);
   log.info({ user: username, kind: "token" }, "registered");
   return { type: "registered", data: { username, token, salt: salt.toString("base64") } };
@@ -52,7 +72,7 @@ async function registerDevice(context: Context, data: Data, address: string): Pr
   if (!names.includes(data.relay)) return refuse("wrong_relay_name", { hint: namesHint(names) });
   const device = await readDevice(data, address);
   if (device === undefined) return refuse("invalid_certificate");
-  const result = await store.registerDevice(device);
+  const result = await store.registerDevice(device, admissionOf(context, data));
   if ("refused" in result) return taken(store, result, data.username);
   const { account, replaced } = result;
   if (replaced !== undefined) {

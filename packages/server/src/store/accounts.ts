@@ -3,7 +3,9 @@ import { equal, usernameKey } from "@aimessage/sdk/protocol";
 import type { Addresses } from "./addresses.ts";
 import { BoundedMap } from "./bounded-map.ts";
 import { dayOf } from "./days.ts";
-import type { Account, Device, KeyAccount, NewDevice, Refused, RemovedAccount, TokenAccount } from "./store.ts";
+import type { Invites } from "./invites.ts";
+import type { Account, Admission, Device, KeyAccount, NewDevice } from "./store.ts";
+import type { Refused, RemovedAccount, TokenAccount } from "./store.ts";
 
 interface Row {
   name: string;
@@ -38,7 +40,7 @@ export interface Owner {
 export type Accounts = ReturnType<typeof accountsTable>;
 
 /** Accounts, their devices, and the mailboxes that belong to them. */
-export function accountsTable(db: DatabaseSync, addresses: Addresses, clock: () => number) {
+export function accountsTable(db: DatabaseSync, addresses: Addresses, invites: Invites, clock: () => number) {
   const selectAccount = db.prepare("SELECT * FROM accounts WHERE name = ?");
   const putAccount = db.prepare(
     `INSERT OR REPLACE INTO accounts (name, username, kind, mailbox, derived_key, identity_key, disabled, address, seen)
@@ -224,11 +226,19 @@ export function accountsTable(db: DatabaseSync, addresses: Addresses, clock: () 
       return unknownMailbox(name) ?? createMailbox(name, undefined);
     },
 
-    registerToken(username: string, derivedKey: Uint8Array, from: string): TokenAccount | Refused {
+    registerToken(
+      username: string,
+      derivedKey: Uint8Array,
+      from: string,
+      admission: Admission,
+    ): TokenAccount | Refused {
+      const objection = invites.objection(admission);
+      if (objection !== undefined) return objection;
       if (find(username) !== undefined) return { refused: "username_taken" };
       const address = addresses.idOf(from);
       if (!addresses.takesAccount(address)) return { refused: "storage_quota" };
       addresses.countAccount(address, 1);
+      invites.use(admission);
       const name = usernameKey(username);
       const mailbox = unknownMailbox(name) ?? createMailbox(name, undefined);
       nameIsKnown.run(mailbox);
@@ -238,17 +248,19 @@ export function accountsTable(db: DatabaseSync, addresses: Addresses, clock: () 
       return account;
     },
 
-    registerDevice({
-      username,
-      identityKey,
-      device,
-      address: from,
-    }: NewDevice): { account: KeyAccount; replaced: number | undefined; repeat: boolean } | Refused {
+    registerDevice(
+      { username, identityKey, device, address: from }: NewDevice,
+      admission: Admission,
+    ): { account: KeyAccount; replaced: number | undefined; repeat: boolean } | Refused {
       const name = usernameKey(username);
       const known = find(username);
+      const isKnown = known?.kind === "key" && equal(known.identityKey, identityKey);
+      // Before it is said whether the name is there.
+      const objection = isKnown ? undefined : invites.objection(admission);
+      if (objection !== undefined) return objection;
       const address = known === undefined ? addresses.idOf(from) : known.address;
       if (known !== undefined) {
-        if (known.kind !== "key" || !equal(known.identityKey, identityKey)) return { refused: "username_taken" };
+        if (!isKnown) return { refused: "username_taken" };
         if (known.disabled) return { refused: "account_disabled" };
         const current = known.device;
         if (current.id === device.id && equal(current.key, device.key))
@@ -258,6 +270,7 @@ export function accountsTable(db: DatabaseSync, addresses: Addresses, clock: () 
       } else {
         if (!addresses.takesAccount(address)) return { refused: "storage_quota" };
         addresses.countAccount(address, 1);
+        invites.use(admission);
         // Token accounts may have written to this name; a key account cannot read that.
         const waiting = unknownMailbox(name);
         if (waiting !== undefined) close(waiting, "unregistered");

@@ -1,19 +1,31 @@
 import type { Accounts } from "./accounts.ts";
 import type { Audit } from "./audit.ts";
+import type { Invites } from "./invites.ts";
 import type { Deed, DeedDone } from "./store.ts";
 
-type Remove = (mailbox: number, release: boolean) => boolean;
+/** What a deed is done to. */
+interface Parts {
+  accounts: Accounts;
+  audit: Audit;
+  invites: Invites;
+  remove: (mailbox: number, release: boolean) => boolean;
+}
 
 /** Does what an administrator asks for, and writes it down, also that there was nothing to do. */
-export function administer(accounts: Accounts, audit: Audit, remove: Remove, deed: Deed): DeedDone {
-  const done = decide(accounts, remove, deed);
-  audit.add(deed, done.outcome);
+export function administer(parts: Parts, deed: Deed): DeedDone {
+  const done = decide(parts, deed);
+  parts.audit.add(deed, done.outcome);
   return done;
 }
 
-function decide(accounts: Accounts, remove: Remove, { what, target, release }: Deed): DeedDone {
+function decide({ accounts, invites, remove }: Parts, { what, target, release, invite }: Deed): DeedDone {
   // Those are done by the administrator's own process, and only written down here.
   if (what === "backup" || what === "restore") return { outcome: "done", mailbox: undefined };
+  if (what === "revoke") return { outcome: invites.revoke(target), mailbox: undefined };
+  if (what === "invite") {
+    const isNew = invite !== undefined && invites.add(target, invite);
+    return { outcome: isNew ? "done" : "unchanged", mailbox: undefined };
+  }
   const account = accounts.find(target);
   if (account === undefined) return { outcome: "unknown_user", mailbox: undefined };
   if (account.kind === "removed") {

@@ -228,6 +228,19 @@ const migrations: string[] = [
   CREATE INDEX last_resorts_by_end ON last_resorts (valid_until);
   CREATE INDEX claims_by_end ON claims (valid_until);
   `,
+  `
+  -- Who has one may register a name that is new. Of the invite itself nothing is kept but its hash.
+  CREATE TABLE invites (
+    id TEXT PRIMARY KEY,             -- by which administrators name it
+    hash TEXT NOT NULL UNIQUE,       -- SHA-256 in hex
+    uses INTEGER NOT NULL,           -- names that may be registered by it
+    used INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL,
+    revoked INTEGER                  -- 1 if an administrator has revoked it
+  ) WITHOUT ROWID;
+  CREATE INDEX invites_by_end ON invites (expires_at);
+  `,
 ];
 
 /** The version to which {@link migrate} brings a database. */

@@ -12,6 +12,7 @@ import { administer } from "./deeds.ts";
 import { Disk } from "./disk.ts";
 import { GroupCommit, type Sync } from "./group-commit.ts";
 import { groupsTable } from "./groups.ts";
+import { invitesTable } from "./invites.ts";
 import { keyPackagesTable, type Published } from "./key-packages.ts";
 import { lockFolder, makeFolder, makePrivate, refuseLinks } from "./lock.ts";
 import { mailTable } from "./mail.ts";
@@ -140,7 +141,8 @@ function openStore(db: DatabaseSync, options: StoreOptions, below: Below | undef
     listener?.(entries);
   });
   const addresses = addressesTable(db, limits);
-  const accounts = accountsTable(db, addresses, clock);
+  const invites = invitesTable(db, clock);
+  const accounts = accountsTable(db, addresses, invites, clock);
   const peers = peersTable(db, addresses, limits.peers);
   const groups = groupsTable(db, addresses, limits, clock);
   const requests = requestsTable(db, limits.rememberedRequests, clock);
@@ -148,7 +150,7 @@ function openStore(db: DatabaseSync, options: StoreOptions, below: Below | undef
   const mail = mailTable(db, limits, clock, addresses, (entry) => group.announce(entry));
   const isFull = (): boolean => hindrance() === "storage_full";
   const tables = { accounts, groups, requests, mail, peers, limits, clock, isFull };
-  const sweep = sweeper(db, { accounts, mail, requests, keyPackages, groups }, limits, clock, remove);
+  const sweep = sweeper(db, { accounts, mail, requests, keyPackages, groups, invites }, limits, clock, remove);
 
   const audit = auditTable(db, clock);
 
@@ -213,10 +215,12 @@ function openStore(db: DatabaseSync, options: StoreOptions, below: Below | undef
     watch: (stored) => void (listener = stored),
     account: (username) => group.glance(() => accounts.find(username)),
     device: (username, id) => group.glance(() => accounts.device(username, id)),
-    registerToken: (username, derivedKey, address) => grow(() => accounts.registerToken(username, derivedKey, address)),
-    registerDevice: (device) =>
+    objection: (admission) => group.glance(() => invites.objection(admission)),
+    registerToken: (username, derivedKey, address, admission = "open") =>
+      grow(() => accounts.registerToken(username, derivedKey, address, admission)),
+    registerDevice: (device, admission = "open") =>
       grow(() => {
-        const result = accounts.registerDevice(device);
+        const result = accounts.registerDevice(device, admission);
         if ("refused" in result) return result;
         const { account, replaced, repeat } = result;
         if (replaced !== undefined) keyPackages.removeAll(replaced);
@@ -246,7 +250,7 @@ function openStore(db: DatabaseSync, options: StoreOptions, below: Below | undef
     claimKeys: (claimant, username, another, admit) => grow(() => claimKeys(claimant, username, another, admit)),
     sweep: () => group.write(sweep, false),
     depth: () => group.read(() => mail.depth()),
-    administer: (deed) => keep(() => administer(accounts, audit, remove, deed)),
+    administer: (deed) => keep(() => administer({ accounts, audit, invites, remove }, deed)),
     countRefusals: (counts) => group.writeSoon(() => audit.countRefusals(counts)),
     audit: (last) => group.read(() => audit.last(last)),
     [Symbol.asyncDispose]: () => group.finish(),

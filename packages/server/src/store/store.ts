@@ -109,6 +109,19 @@ export interface NewDevice {
   address: string;
 }
 
+/** Who may register a name that is new: everybody, nobody, or who shows an invite, by the SHA-256 of it in hex. [P-3.8] */
+export type Admission = "open" | "closed" | { invite: string | undefined };
+
+/** An invite as a relay keeps it: not the invite itself. */
+export interface NewInvite {
+  /** SHA-256 in hex. */
+  hash: string;
+  /** Names that may be registered by it. */
+  uses: number;
+  /** Unix milliseconds. */
+  expiresAt: number;
+}
+
 /** An owner's word on others. Usernames; `clear` forgets a list, or both, before they are added. [P-7.5] */
 export interface PeersChange {
   clear: "allow" | "block" | "all" | undefined;
@@ -166,16 +179,18 @@ export interface ClaimedKeys {
 export interface Deed {
   /** The user of the operating system who does it. */
   who: string;
-  what: "remove" | "disable" | "enable" | "backup" | "restore";
-  /** The account's name; of a backup, its file. */
+  what: "remove" | "disable" | "enable" | "backup" | "restore" | "invite" | "revoke";
+  /** The account's name; of a backup, its file; of `invite` and `revoke`, the id of the invite. */
   target: string;
   /** Of `remove`: the name can be registered again. */
   release: boolean;
+  /** Of `invite`. */
+  invite?: NewInvite | undefined;
 }
 
 export interface DeedDone {
   /** `unchanged`: it was so already. */
-  outcome: "done" | "unchanged" | "unknown_user";
+  outcome: "done" | "unchanged" | "unknown_user" | "unknown_invite";
   /** Of the account that was changed. */
   mailbox: number | undefined;
 }
@@ -238,10 +253,26 @@ export interface RelayStore extends AsyncDisposable {
   account(username: string): Promise<Account | undefined>;
   /** A device by its id, replaced or not. */
   device(username: string, id: string): Promise<(Device & { active: boolean }) | undefined>;
-  /** @param address As in {@link NewDevice}. */
-  registerToken(username: string, derivedKey: Uint8Array, address: string): Promise<TokenAccount | Refused>;
-  /** A new key account, a new device of one (`replaced`: the mailbox of the old one), or a repeat of either. */
-  registerDevice(device: NewDevice): Promise<{ account: KeyAccount; replaced: number | undefined } | Refused>;
+  /** Why a name that is new may not be registered; undefined if it may. */
+  objection(admission: Admission): Promise<Refused | undefined>;
+  /**
+   * @param address As in {@link NewDevice}.
+   * @param admission Default: open. An invite is used up by the account that is made, and by nothing else.
+   */
+  registerToken(
+    username: string,
+    derivedKey: Uint8Array,
+    address: string,
+    admission?: Admission,
+  ): Promise<TokenAccount | Refused>;
+  /**
+   * A new key account, a new device of one (`replaced`: the mailbox of the old one), or a repeat of either.
+   * @param admission Of a new account alone. Default: open.
+   */
+  registerDevice(
+    device: NewDevice,
+    admission?: Admission,
+  ): Promise<{ account: KeyAccount; replaced: number | undefined } | Refused>;
   /** A token account has logged in: what never does is forgotten. */
   entered(mailbox: number): void;
   /** Accepts a login counter that is higher than the last. */

@@ -3,6 +3,7 @@ import type { Accounts } from "./accounts.ts";
 import { dayOf } from "./days.ts";
 import type { EntryRow, Mail } from "./mail.ts";
 import type { Groups } from "./groups.ts";
+import type { Invites } from "./invites.ts";
 import type { Requests } from "./requests.ts";
 import type { KeyPackages } from "./key-packages.ts";
 import type { Entry, StoreLimits } from "./store.ts";
@@ -20,12 +21,19 @@ const COLUMNS = "seq, mailbox, sender, kind, bytes, group_id, message_id, stored
 /** Turns what will never be delivered into notices for its senders, and forgets what is too old. */
 export function sweeper(
   db: DatabaseSync,
-  tables: { accounts: Accounts; mail: Mail; requests: Requests; keyPackages: KeyPackages; groups: Groups },
+  tables: {
+    accounts: Accounts;
+    mail: Mail;
+    requests: Requests;
+    keyPackages: KeyPackages;
+    groups: Groups;
+    invites: Invites;
+  },
   limits: StoreLimits,
   clock: () => number,
   removeAccount: (mailbox: number, release: boolean) => boolean,
 ) {
-  const { accounts, mail, requests, keyPackages, groups } = tables;
+  const { accounts, mail, requests, keyPackages, groups, invites } = tables;
   const expired = db.prepare(
     `SELECT ${COLUMNS} FROM entries WHERE expires_at IS NOT NULL AND expires_at <= ? ORDER BY expires_at LIMIT ?`,
   );
@@ -137,6 +145,7 @@ export function sweeper(
     const groupsNow = groups.sweep(BATCH);
     const unusedNow = sweepUnused();
     keyPackages.sweep();
+    invites.sweep();
     return {
       expired: expiredNow,
       unnoticed,

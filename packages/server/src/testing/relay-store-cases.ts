@@ -1,6 +1,7 @@
 import { strict as assert } from "node:assert";
 import { administrationCases } from "./administration-cases.ts";
 import { budgetCases } from "./budget-cases.ts";
+import { inviteCases } from "./invite-cases.ts";
 import { peerCases } from "./peer-cases.ts";
 import { accepted, assertRefused, type StoreCase, StoreWorld } from "./store-world.ts";
 
@@ -259,6 +260,7 @@ export const relayStoreCases: StoreCase[] = Object.entries({
   ...peerCases,
   ...budgetCases,
   ...administrationCases,
+  ...inviteCases,
 }).map(([name, run]) => ({
   name,
   run,
