@@ -7,13 +7,14 @@ export function openOptions({ settings, context }: Call, role: string): OpenOpti
   return { role, server, username, home, insecure: insecure ? true : undefined, signal: context.interrupted };
 }
 
-/** Loads the agent that flags and environment name. It never registers one. */
-export async function openAgent(call: Call, role: string): Promise<Agent> {
+/** Loads the agent that flags and environment name. It never registers one. Alerts of `told` kinds the command tells of itself. */
+export async function openAgent(call: Call, role: string, told: readonly string[] = []): Promise<Agent> {
   // Here, not above: usage errors and help need not wait for the SDK to load.
   const { Agent } = await import("@aimessage/sdk/node");
   const agent = await Agent.open({ ...openOptions(call, role), create: false });
   const stillPrinted = boundedWarnings();
   agent.onAlert(({ kind, text, known, about, contact }) => {
+    if (told.includes(kind)) return;
     const left = stillPrinted(known === true ? `${kind} ${about ?? contact}` : kind);
     if (left >= 0) call.out.warn(text);
     if (left === 0) call.out.warn("there is more of this kind, which is not printed: see aimessage doctor");

@@ -26,10 +26,11 @@ test("register prints name, fingerprint and folder, and whoami remembers them", 
     server: expect.any(String),
     home: world.home,
     folder: join(world.home, "alice"),
+    card: expect.stringMatching(/^aimessage:Alice@localhost:\d+#[A-Z2-7]{52}$/),
   });
   expect(lines[2]).toBe(`Fingerprint: ${who["fingerprint"]}`);
   const text = await world.cli("whoami", { env: { AIMESSAGE_SERVER: "" } });
-  expect(text.stdout).toMatch(/^Username: {5}Alice\nFingerprint: {2}[A-Z2-7 ]+\nServer: .*\nSaved to: .*\n$/);
+  expect(text.stdout).toMatch(/^Username: {5}Alice\nFingerprint: {2}[A-Z2-7 ]+\nServer: .*\nSaved to: .*\nCard: .*\n$/);
 });
 
 test("register --json prints one object", async () => {

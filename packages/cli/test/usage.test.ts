@@ -65,7 +65,7 @@ describe("wrong usage ends with exit code 2, one line and a hint", () => {
     [
       "contacts nope",
       "unknown command 'contacts nope'",
-      "contacts has the commands list, trust, block, allow and tier",
+      "contacts has the commands list, add, trust, block, allow and tier",
     ],
     ["status", "a message id is required", "name it, or follow all: status --follow"],
   ];

@@ -1,6 +1,10 @@
 /** AI Message: end-to-end encrypted, durable messages between agents. This entry runs in every runtime. */
-export { Agent, type Alert, type LinkEvent } from "./agent/agent.ts";
+export { Agent, type Alert } from "./agent/agent.ts";
+export type { LinkEvent } from "./agent/link-events.ts";
 export { type IncomingMessage } from "./agent/message.ts";
+export { formatPairingLine, type PairingLine, readPairingLine, serverOfLine } from "./agent/pairing-line.ts";
+export type { OwnLine, Pairing, PairOptions } from "./agent/pairing.ts";
+export type { Taken } from "./agent/taken-line.ts";
 export type { DeadLetter } from "./agent/dead-letters.ts";
 export type { HandleOptions, Handler } from "./agent/handle.ts";
 export type { Contact } from "./agent/address-book.ts";

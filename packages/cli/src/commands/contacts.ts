@@ -23,18 +23,25 @@ const EXAMPLES = `
 Examples:
   aimessage contacts list
   aimessage contacts trust bob          accepts the identity that bob shows now, after it has changed
+  aimessage contacts add "aimessage:bob@relay.example.org#ABCD..."
   aimessage contacts block mallory
 `;
 
 export function configure(command: Command, act: Act): void {
   listUnlessNamed(command, act, list)
-    .description("List, trust, block and allow contacts. Without a command: list.")
+    .description("List, add, trust, block and allow contacts. Without a command: list.")
     .addHelpText("after", EXAMPLES);
   command
     .command("list")
     .description("List all contacts.")
     .addHelpText("after", "\nExample:\n  aimessage contacts list --json\n")
     .action(act(list));
+  addYesFlag(command.command("add <card>"))
+    .description(
+      "Pin an agent by its card, which its own `whoami` shows, and take messages from it. Exit code 6 if the relay shows somebody else.",
+    )
+    .addHelpText("after", `\nExample:\n  aimessage contacts add "aimessage:bob@relay.example.org#ABCD..."\n`)
+    .action(act(add));
   addYesFlag(command.command("trust <name>"))
     .description("Accept a contact's changed identity; NAME#FINGERPRINT only if it is this one.")
     .addHelpText("after", `\nExample:\n  aimessage contacts trust "bob#ABCD EFGH ..."\n`)
@@ -69,6 +76,14 @@ async function allow(call: Call, { yes }: Asked, name: string): Promise<number> 
   if (!(await agreed(call, { yes, what: `letting ${name} in again`, question: `Take messages from ${name} again?` })))
     return 1;
   await change((agent) => agent.allow(name))(call, {}, name);
+  return 0;
+}
+
+async function add(call: Call, { yes }: Asked, card: string): Promise<number> {
+  const { readPairingLine } = await import("@aimessage/sdk/node");
+  const { username } = readPairingLine(card);
+  if (!(await agreed(call, { yes, what: `adding ${username}`, question: `Add ${username}?` }))) return 1;
+  await change((agent, _name, signal) => agent.pairing.add(card, { signal }))(call, {}, card);
   return 0;
 }
 

@@ -6,7 +6,9 @@ import type { Act, Call } from "../call.ts";
 
 export function configure(command: Command, act: Act): void {
   command
-    .description("Show this agent's name, fingerprint, relay and home. Works without the relay.")
+    .description(
+      "Show this agent's name, fingerprint, relay, home, and its card for `contacts add`. Works without the relay.",
+    )
     .addHelpText("after", "\nExample:\n  aimessage whoami\n")
     .action(act(whoami));
 }
@@ -14,11 +16,13 @@ export function configure(command: Command, act: Act): void {
 async function whoami(call: Call): Promise<void> {
   await using agent = await openAgent(call, "whoami");
   const { username, fingerprint, server, folder } = agent;
+  const card = await agent.pairing.card();
   const rows = [
     ["Username:", username],
     ["Fingerprint:", fingerprint],
     ["Server:", server],
     ["Saved to:", folder],
+    ...(card === undefined ? [] : [["Card:", card]]),
   ];
-  await call.out.data(table(rows), { username, fingerprint, server, home: dirname(folder), folder });
+  await call.out.data(table(rows), { username, fingerprint, server, home: dirname(folder), folder, card });
 }

@@ -78,6 +78,19 @@ export class AddressBook {
     return this.#change(username, (before) => ({ ...before, verified: true }));
   }
 
+  /** Pins who has this fingerprint, and nobody else. */
+  async add(username: string, expected: string, wait: Wait | undefined): Promise<Contact> {
+    this.#refuseSelf(username);
+    const known = await this.#store.read((tx) => get(tx, "contact/", username));
+    if (known !== undefined && !(await this.matches(known, expected))) throw mismatch(username);
+    if (known === undefined) {
+      const certificate = await this.#certificate(username, wait);
+      if ((await fingerprint(username, certificate.identityKey)) !== expected) throw mismatch(username);
+      await this.#meet(username, certificate);
+    }
+    return this.#change(username, (record) => record);
+  }
+
   /**
    * Asks the relay once more for a contact in whose place it has shown another one: it may have lied.
    * @throws AgentError identity_changed, device_changed if the contact is not shown again

@@ -20,10 +20,12 @@ import { Guard } from "./guard.ts";
 import { handlesOf } from "./handles.ts";
 import { leave, type LeaveOptions } from "./leave.ts";
 import { Link } from "../link/link.ts";
+import { followLink, type LinkEvent } from "./link-events.ts";
 import { listen, type ListenOptions } from "./listen.ts";
 import type { InboxEntry, IncomingMessage, Message } from "./message.ts";
 import { rowById } from "../records/outbox-records.ts";
 import { Outbox } from "./outbox.ts";
+import { Pairing } from "./pairing.ts";
 import { Requests } from "./requests.ts";
 import type { Tier } from "../trust/contact-records.ts";
 import type { Account } from "../records/own-account.ts";
@@ -35,14 +37,6 @@ import { type Wait, waitFor } from "./waiting.ts";
 
 /** What happened that the owner should know: a changed key, a lost message, a relay that contradicts itself. */
 export type Alert = AlertRecord;
-
-/** How it stands between this process and the relay. */
-export interface LinkEvent {
-  state: "connected" | "reconnecting" | "waiting";
-  detail: string;
-  /** Of `reconnecting`: why. Not always the relay: a full disk keeps from it, too. */
-  error?: AgentError;
-}
 
 /** However long it takes, whoever is in a hurry has a signal. Milliseconds. */
 const ONCE_MS = 86_400_000;
@@ -57,6 +51,7 @@ export class Agent implements AsyncDisposable {
   readonly deadLetters: DeadLetters;
   readonly requests: Requests;
   readonly guard: Guard;
+  readonly pairing: Pairing;
   readonly #store: ClientStore;
   readonly #crypto: GroupCrypto;
   readonly #account: Account;
@@ -86,6 +81,7 @@ export class Agent implements AsyncDisposable {
     this.requests = new Requests(store, this.username);
     this.guard = new Guard(store);
     this.#book = new AddressBook(store, crypto, account, (username, wait) => this.#ask("lookup", { username }, wait));
+    this.pairing = new Pairing({ store, account, link: this.#link, book: this.#book });
   }
 
   /** For whoever has a store and an account: see `openAgent`. */
@@ -359,13 +355,7 @@ export class Agent implements AsyncDisposable {
   }
 
   onLink(listener: (event: LinkEvent) => void): () => void {
-    return this.#link.onState(() => {
-      const { state } = this.#link;
-      if (state.state === "connected") listener({ state: "connected", detail: this.server });
-      else if (state.state === "unreachable")
-        listener({ state: "reconnecting", detail: state.error.message, error: state.error });
-      else if (state.state === "waiting") listener({ state: "waiting", detail: "another process holds the link" });
-    });
+    return followLink(this.#link, this.server, listener);
   }
 
   /** Sends what waits, as far as the relay takes it within seconds, and lets go. What is left waits on disk. */

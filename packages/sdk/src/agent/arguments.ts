@@ -69,6 +69,11 @@ const kinds = {
   }),
   handler: z.object({ handler: z.custom<object>((value) => typeof value === "function") }),
   retry: z.object({ reason: Text, delay: Millis }),
+  pair: z.object({
+    for: optional(Text),
+    yes: optional(z.boolean()),
+    invite: optional(matching(/^[A-Za-z0-9_-]{1,128}$/)),
+  }),
   look: z.object({ last: optional(Whole), all: optional(z.boolean()) }),
   pending: z.object({ after: optional(Text), from: optional(Text), limit: optional(Whole) }),
   follow: z.object({ id: optional(Text), signal: optional(Signal) }),
@@ -105,6 +110,8 @@ const HINTS: Record<string, string> = {
   limit: "a whole number from 1",
   after: "the id of a message in the inbox",
   handler: "give a function",
+  for: "give the name of an agent",
+  invite: "1 to 128 of A-Za-z0-9_-, as `aimessage-server invite create` prints it",
 };
 
 /** @throws AgentError usage, if a caller's argument is not what it says it takes. `what` names it where its field does not */

@@ -43,6 +43,8 @@ export interface Letter {
   identityKey?: string | undefined;
   /** It is a question. */
   expectsReply?: boolean;
+  /** It shows a pairing line, which its body names. */
+  pairs?: boolean;
 }
 
 /**
@@ -54,7 +56,7 @@ export async function enqueue(
   tx: WriteTransaction,
   book: AddressBook,
   own: string,
-  { to, body, options, identityKey, expectsReply }: Letter,
+  { to, body, options, identityKey, expectsReply, pairs }: Letter,
 ): Promise<OutboxRecord> {
   check("body", { body });
   check("send", options, "options");
@@ -95,12 +97,12 @@ export async function enqueue(
   if ((await tx.get(`out-id/${id}`)) !== undefined)
     throw usage(`message id ${id} was used before`, "choose another one");
   const now = Date.now();
-  const exchange = await count(tx, { to: address.username, now, options });
+  const exchange = pairs === true ? undefined : await count(tx, { to: address.username, now, options });
   const seq = await nextSeq(tx, "out");
   const record: OutboxRecord = {
     seq,
     id,
-    kind: "message",
+    kind: pairs === true ? "pairing" : "message",
     to: address.username,
     content_type: contentType,
     created_at: now,

@@ -8,6 +8,7 @@ import { mayAnswer } from "../trust/contacts.ts";
 import { closeConversation } from "./conversations.ts";
 import { owe, owed } from "../records/owed.ts";
 import { fromBody, get, nextSeq, pad, put } from "../records/records.ts";
+import { mayPair, receiveLine } from "./pairing.ts";
 import { applyReceipt, confirm } from "./reports.ts";
 import { leave } from "./resend.ts";
 import type { InboxRecord, QuestionRecord } from "../records/tables.ts";
@@ -43,14 +44,17 @@ export async function receiveMessage(turn: Turn, delivery: Delivery, offline: bo
   }
   // Before any work is done for it: what is not read is no reason for an attempt.
   if (contact.blocked || turn.isSpent(record.contact)) return unreadable(turn, record.contact, delivery.message_id);
-  if (!(await hasRoom(turn, record.contact, delivery)))
+  const isRoom = await hasRoom(turn, record.contact, delivery);
+  if (!isRoom && !(await mayPair(turn, record, delivery.message.length)))
     return unreadable(turn, record.contact, delivery.message_id, "stranger_quota");
   await applyUnanswered(turn, conversation, delivery.epoch);
   const content = await open(turn, conversation, delivery);
   if (content === undefined) return unreadable(turn, record.contact, delivery.message_id);
   await countAndFollow(turn, conversation, content);
   if (content.header.type === "receipt") await applyReceipt(turn, conversation, content.body);
-  else await keep(turn, conversation, content, delivery, offline);
+  else if (content.header.type === "pairing") await judgeLine(turn, conversation, content, delivery);
+  else if (isRoom) await keep(turn, conversation, content, delivery, offline);
+  else await unreadable(turn, record.contact, delivery.message_id, "stranger_quota");
   if ((record.gaps ?? []).length >= MISSING_AT_MOST) {
     // Its word on what was received would be a lie: not every loss can be named.
     await turn.tx.delete(owed(record.contact, "read", record.id));
@@ -61,6 +65,12 @@ export async function receiveMessage(turn: Turn, delivery: Delivery, offline: bo
       `more than ${MISSING_AT_MOST} messages of ${record.contact} were lost`,
     );
   }
+}
+
+/** A pairing line is shown: before anything is asked of whose messages are taken. */
+async function judgeLine(turn: Turn, { record }: Conversation, content: Content, delivery: Delivery): Promise<void> {
+  const objection = await receiveLine(turn, record, content);
+  if (objection !== undefined) await unreadable(turn, record.contact, delivery.message_id, objection);
 }
 
 /** Decrypts, and compares what was encrypted with what the relay says around it. */
@@ -132,7 +142,7 @@ async function countAndFollow(turn: Turn, conversation: Conversation, { header }
   record.heard_at = Math.floor(turn.now / DAY_MS) * DAY_MS;
   if (record.role === "opener") record.answered = true;
   // Receipts cause no receipts; what they carry is cumulative or is asked for again by its counter.
-  if (header.type === "message" || hasGap)
+  if (header.type !== "receipt" || hasGap)
     await turn.tx.put(owed(record.contact, "read", record.id), String(record.receive_counter));
   for (const id of header.replaces ?? []) {
     turn.wasted(record.contact, NAMED);

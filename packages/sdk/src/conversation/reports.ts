@@ -2,6 +2,7 @@
 import { frameId } from "../crypto/content.ts";
 import { isRefusal, rowById } from "../records/outbox-records.ts";
 import { deleteRow, rowByCounter, sentIn, settle } from "../turn/outbox-rows.ts";
+import { paired } from "./pairing.ts";
 import { readReceipt } from "./receipt.ts";
 import { get, nextSeq, pad, parse, put, toBytes } from "../records/records.ts";
 import { AT_LEAST, isTo, replace, sendAgain, SHARE } from "./resend.ts";
@@ -141,6 +142,7 @@ async function outcome(
   if (isFinalByReceipt(row)) return false;
   if (row.kind === "receipt") await deleteRow(turn, row);
   else await settle(turn, row, state === "failed" && isRefusal(reason) ? "refused" : state, reason);
+  if (row.kind === "pairing" && state === "handled") await paired(turn, row);
   return true;
 }
 

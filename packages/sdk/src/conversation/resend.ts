@@ -67,7 +67,7 @@ async function again(
       return false;
     }
     const row = await unreadRow(turn, seq);
-    if (row?.kind === "message") await sendAgain(turn, contact, row);
+    if (row !== undefined && row.kind !== "receipt") await sendAgain(turn, contact, row);
     after = key;
   }
   for (const row of await lastReceipts(turn, prefix)) await sendAgain(turn, contact, row);

@@ -19,7 +19,7 @@ export const Headers = z
  */
 const Header = z.object({
   id: z.string().check(z.regex(/^[A-Za-z0-9_-]{1,60}$/)),
-  type: z.enum(["message", "receipt"]),
+  type: z.enum(["message", "receipt", "pairing"]),
   content_type: z.string().check(z.regex(/^[\x20-\x7e]{1,128}$/)),
   /** Rises by one with each message of this sender in this conversation, receipts included. Starts at 1. */
   counter: z.int().check(z.positive()),

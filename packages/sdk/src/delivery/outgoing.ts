@@ -3,6 +3,7 @@ import { EPOCH_MESSAGES } from "../crypto/mls/seam.ts";
 import { sentInEpoch } from "../crypto/mls/state.ts";
 import { toBase64 } from "../protocol/index.ts";
 import { isWaiting } from "../conversation/commits.ts";
+import { shownLine } from "../conversation/pairing.ts";
 import { conversationFor } from "../conversation/conversations.ts";
 import { type Flight, type SendData, WINDOW } from "./flight.ts";
 import { settle, unlink } from "../turn/outbox-rows.ts";
@@ -139,7 +140,10 @@ export async function encryptRow(
     toDevice: record.peer_device,
     expiresAt,
   });
-  const plaintext = encodeContent({ header, body });
+  const plaintext = encodeContent({
+    header,
+    body: row.kind === "pairing" ? await shownLine(turn, record, body) : body,
+  });
   const { group, message, consumed } = await turn.on(`group/${record.id}`, () =>
     turn.crypto.encrypt(conversation.group, plaintext, aad),
   );
@@ -165,7 +169,7 @@ export async function encryptRow(
     frame: JSON.stringify(data),
   });
   const now = { ...row, group: record.id, counter: record.send_counter };
-  const contact = row.kind === "message" ? await turn.contact(record.contact) : undefined;
+  const contact = row.kind === "receipt" ? undefined : await turn.contact(record.contact);
   if (contact !== undefined) now.identity_key ??= contact.identity_key;
   await put(turn.tx, "out/", pad(row.seq), now);
   await turn.tx.put(`sent/${record.id}/${pad(record.send_counter)}`, String(row.seq));

@@ -33,15 +33,18 @@ export async function endWaiting(turn: Turn, flight: Flight, username: string, e
 
 async function endRow(turn: Turn, seq: string, { state, reason, keepsReceipts }: End): Promise<void> {
   const row = await get(turn.tx, "out/", seq);
-  if (row?.kind === "message") await settle(turn, row, state, reason, state === "refused" || hasLeft(row));
-  else if (row !== undefined && !keepsReceipts) await deleteRow(turn, row);
+  if (row === undefined) return;
+  if (row.kind !== "receipt") await settle(turn, row, state, reason, state === "refused" || hasLeft(row));
+  else if (!keepsReceipts) await deleteRow(turn, row);
 }
 
 /** Whether a message, and not only receipts, waits for this contact. */
 export async function hasMessage(turn: Turn, username: string): Promise<boolean> {
   const prefix = `queue/${username}/`;
-  for await (const [key] of rowsUnder(turn.tx, prefix))
-    if ((await get(turn.tx, "out/", key.slice(prefix.length)))?.kind === "message") return true;
+  for await (const [key] of rowsUnder(turn.tx, prefix)) {
+    const kind = (await get(turn.tx, "out/", key.slice(prefix.length)))?.kind;
+    if (kind !== undefined && kind !== "receipt") return true;
+  }
   return false;
 }
 
@@ -54,7 +57,7 @@ export async function bodyToSend(turn: Turn, row: OutboxRecord, identityKey: str
   if (turn.isTimeSure && row.expires_at !== undefined && row.expires_at <= turn.now)
     // What has left us once may have arrived: a receipt outweighs this.
     await settle(turn, row, "expired", "expired", hasLeft(row));
-  else if (row.kind === "message" && !(await isFor(turn, row, identityKey)))
+  else if (row.kind !== "receipt" && !(await isFor(turn, row, identityKey)))
     await settle(turn, row, "failed", "fingerprint_mismatch", hasLeft(row));
   else if (await isTooLarge(turn, row)) await settle(turn, row, "refused", "message_too_large", hasLeft(row));
   else return (await isFor(turn, row, identityKey)) ? bodyOf(turn, row) : receiptToAnother(turn, row);

@@ -6,7 +6,8 @@ import { sweepKeyPackages } from "../account/key-packages.ts";
 import { forgetName } from "../trust/lookalikes.ts";
 import { isFinal, LATELY_MS } from "../records/outbox-records.ts";
 import { deleteRow, settle } from "../turn/outbox-rows.ts";
-import { owed } from "../records/owed.ts";
+import { owe, owed } from "../records/owed.ts";
+import type { LineRecord } from "../records/pairing-records.ts";
 import { find, get, pad, parse, put, remove } from "../records/records.ts";
 import type { ContactRecord, InboxRecord, OutboxRecord, QuestionRecord } from "../records/tables.ts";
 import type { Conversation, Turn } from "../turn/turn.ts";
@@ -81,6 +82,15 @@ export async function sweep(turn: Turn, isCurrent: boolean): Promise<number> {
     if (record.state === "answered") await release(turn, record);
     if (now - record.deadline > ROW_MS) await remove(tx, "question/", id);
   };
+  const line: Visit = async (id) => {
+    const record = await get(tx, "line/", id);
+    if (record?.state === "asked" && now - (record.by?.at ?? now) > DAY_MS) await lapse(turn, record);
+    if (record !== undefined && now - record.made_at > BODY_MS) await remove(tx, "line/", id);
+  };
+  const pairing: Visit = async (id) => {
+    const record = await get(tx, "pairing/", id);
+    if (record !== undefined && now - record.at > BODY_MS) await remove(tx, "pairing/", id);
+  };
   const outbox: Visit = async (seq) => {
     const row = await get(tx, "out/", seq);
     if (row === undefined) return;
@@ -137,6 +147,8 @@ export async function sweep(turn: Turn, isCurrent: boolean): Promise<number> {
   await round(turn, "contact/", contact);
   await round(turn, "question/", question);
   await round(turn, "held/", (key) => ageHeld(tx, key, now));
+  await round(turn, "line/", line);
+  await round(turn, "pairing/", pairing);
   return turn.isCut || due.includes(true) ? SWEEP_ON_MS : SWEEP_MS;
 }
 
@@ -163,6 +175,13 @@ async function release(turn: Turn, question: QuestionRecord): Promise<void> {
   if (row === undefined) return;
   const { answers: _answers, ...released } = row;
   await put(turn.tx, "in/", seq, released);
+}
+
+/** Its owner was asked about whoever has used it, and has not said a word. */
+async function lapse({ tx }: Turn, line: LineRecord): Promise<void> {
+  await put(tx, "line/", line.id, { ...line, state: "refused" });
+  if (line.by !== undefined)
+    await owe(tx, { ...line.by, from: line.by.username, state: "failed", reason: "pairing_expired" });
 }
 
 /** A sender whose mail was handled is no stranger whose pin could be forgotten. */

@@ -95,7 +95,7 @@ async function failMessage(turn: Turn, seq: string): Promise<string> {
   // The name in the key may not be the one in the row.
   await deleteEndingIn(tx, ["queue/", "expiry/"], seq);
   await tx.delete(`wire/${seq}`);
-  if (row?.kind === "message")
+  if (row !== undefined && row.kind !== "receipt")
     await put(tx, "out/", seq, {
       ...row,
       state: "failed",

@@ -41,6 +41,8 @@ export {
   encodeCertificate,
   fingerprintBytes,
   loginBytes,
+  pairingBytes,
+  pairingLineBytes,
   readCertificate,
   registrationBytes,
   type VerifySignature,

@@ -125,6 +125,34 @@ export function registrationBytes(registration: {
   );
 }
 
+/** One of two that pair. */
+interface Side {
+  username: string;
+  identityKey: Uint8Array;
+}
+
+/**
+ * The bytes whose HMAC under the code of a pairing line proves that its sender has that, and to whom it says so in which conversation:
+ * `maker` has made the line, `taker` has read it. Nobody in between can use it for another identity, relay or group. [P-9.15]
+ */
+export function pairingBytes(pairing: { relay: string; maker: Side; taker: Side; group: string }): Uint8Array {
+  const { relay, maker, taker, group } = pairing;
+  return lengthPrefixed(
+    "aimessage pairing 1",
+    relay,
+    usernameKey(maker.username),
+    maker.identityKey,
+    usernameKey(taker.username),
+    taker.identityKey,
+    group,
+  );
+}
+
+/** The bytes whose SHA-256 names a pairing line without saying its code. */
+export function pairingLineBytes(code: string): Uint8Array {
+  return lengthPrefixed("aimessage pairing line 1", code);
+}
+
 /** The bytes whose SHA-256 is the fingerprint of an identity. */
 export function fingerprintBytes(username: string, identityKey: Uint8Array): Uint8Array {
   return lengthPrefixed("aimessage fingerprint 1", usernameKey(username), identityKey);

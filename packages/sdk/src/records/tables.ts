@@ -3,6 +3,7 @@
  * order of keys is the order of numbers. Rows that are waited for have an index of their own (`queue/`, `unhandled/`).
  */
 import type { Marks } from "../crypto/content.ts";
+import type { LineRecord, PairingRecord } from "./pairing-records.ts";
 
 /** `meta/identity`, `meta/device`: private keys in base64. */
 export interface IdentityRecord {
@@ -213,7 +214,8 @@ export type MessageState = "queued" | "stored" | "received" | "handled" | "expir
 export interface OutboxRecord extends Marks {
   seq: number;
   id: string;
-  kind: "message" | "receipt";
+  /** `pairing`: that the code of a line is known. Nobody is shown it. */
+  kind: "message" | "receipt" | "pairing";
   to: string;
   /** Of `NAME#FINGERPRINT`. */
   fingerprint?: string;
@@ -413,6 +415,8 @@ export interface Tables {
   "wire/": WireRecord;
   "in/": InboxRecord;
   "question/": QuestionRecord;
+  "line/": LineRecord;
+  "pairing/": PairingRecord;
   "report/": ReportRecord;
   "again/": AgainRecord;
   "key/": KeyRecord;

@@ -4,6 +4,7 @@ import type { WriteTransaction } from "../store/store.ts";
 import type { About } from "./alerts.ts";
 import { pin, type Stop } from "./contact-records.ts";
 import { alike, noteName } from "./lookalikes.ts";
+import { hasOpenLine } from "./pairing.ts";
 import type { Account } from "../records/own-account.ts";
 import type { ContactRecord } from "../records/tables.ts";
 
@@ -127,7 +128,7 @@ async function countStranger(meeting: Meeting): Promise<boolean> {
       `more than ${STRANGERS_A_DAY} strangers wrote today; the rest is refused`,
     );
   await meeting.tx.put("meta/strangers", `${day} ${today + 1}`);
-  return today < STRANGERS_A_DAY;
+  return today < STRANGERS_A_DAY || (today < 2 * STRANGERS_A_DAY && (await hasOpenLine(meeting.tx, meeting.now)));
 }
 
 async function strangers(meeting: Meeting): Promise<{ day: number; today: number }> {

@@ -173,6 +173,14 @@ export class Turn {
     return is;
   }
 
+  /** The owner has let somebody in, in this turn. */
+  letIn(record: ContactRecord): void {
+    this.saveContact(record);
+    this.#strange.set(record.username, false);
+    const judged = this.#judged.get(record.username);
+    if (judged !== undefined) judged.tier = tierOf(record, true);
+  }
+
   /** What the guards know of somebody who writes to us. */
   async judged(username: string): Promise<Judged> {
     let judged = this.#judged.get(username);

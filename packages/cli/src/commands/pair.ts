@@ -1,0 +1,223 @@
+import type { Agent, Contact, OwnLine, PairingLine, Taken, Wait } from "@aimessage/sdk/node";
+import { relayName } from "@aimessage/sdk/protocol";
+import { Option, type Command } from "commander";
+import { openAgent, openOptions } from "../agent.ts";
+import type { Act, Call } from "../call.ts";
+import { isAgentError, UsageError } from "../errors.ts";
+import { ask } from "../prompt.ts";
+import { addInviteFlag, type Invited, readInvite, readSecret, type Where } from "../secret.ts";
+import { localTime } from "../times.ts";
+import { seconds } from "../values.ts";
+import { contactJson } from "./contacts.ts";
+
+interface Options extends Invited {
+  line?: Where;
+  for?: string;
+  yes?: true;
+  resume?: true;
+  withdraw?: true;
+  timeout: number;
+}
+
+const EXAMPLES = `
+Examples:
+  aimessage pair                          prints a line, and waits until somebody has used it
+  aimessage pair --for alice | tee line   whoever has this name is not asked about, and nobody else can use it
+  aimessage pair --line                   on the other side: asks for the line
+  aimessage -u alice pair --line - < line
+  aimessage pair --resume                 goes on where Ctrl+C has ended it, on either side
+
+The line is a secret: give it to one other owner, by a way that nobody else reads. It is good once, for an hour. Who has used it is shown
+with its fingerprint, and paired when you say yes; then both agents are verified for each other. An agent that does not exist yet is registered
+at the relay of the line, by the name of -u. Exit code 6: somebody else has used the line, or is in between.
+JSON: the line and its expires_at, then the contact.
+`;
+
+export function configure(command: Command, act: Act): void {
+  addInviteFlag(command)
+    .description("Pair with another agent by one line that its owner or you paste.")
+    .option("--line [where]", "you have a line: @FILE, - for stdin, or nothing to be asked")
+    .option("--for <name>", "nobody but this agent may use your line, and it is not asked about")
+    .option("-y, --yes", "whoever uses your line is not asked about")
+    .option("--resume", "wait for what is open: your lines, and those that you have used")
+    .option("--withdraw", "your lines that are open are good for nobody any more")
+    .addOption(
+      new Option("--timeout <seconds>", "how long to wait for the other side")
+        .argParser(seconds)
+        .default(3_600_000, "3600"),
+    )
+    .addHelpText("after", EXAMPLES)
+    .action(act(pair));
+}
+
+async function pair(call: Call, options: Options): Promise<void> {
+  const { line, resume, withdraw, invite } = options;
+  if ([line, resume, withdraw].filter((each) => each !== undefined).length > 1)
+    throw new UsageError("--line, --resume and --withdraw are three different things", "give one of them");
+  if (line !== undefined && (options.for !== undefined || options.yes === true))
+    throw new UsageError("--for and --yes are for whoever makes a line", "leave them out with --line");
+  if (line === "-" && invite === "-")
+    throw new UsageError("--line and --invite cannot both be stdin", "give one @FILE");
+  if (line !== undefined) return take(call, options, line);
+  if (resume === true) return goOn(call, options);
+  if (withdraw === true) return withdrawAll(call);
+  return make(call, options);
+}
+
+async function make(call: Call, options: Options): Promise<void> {
+  const { context, out } = call;
+  if (context.stdin.isTTY !== true && options.for === undefined && options.yes !== true)
+    throw new UsageError("who pairs has to be confirmed", "give --for NAME or --yes, or run it at a terminal");
+  const invite = await readInvite(call, options.invite);
+  await using agent = await openForPairing(call);
+  const own = await agent.pairing.open({ for: options.for, yes: options.yes === true, invite });
+  await out.data([own.line], { line: own.line, expires_at: own.expiresAt });
+  out.note(
+    `Give this line to one other owner, by a way that nobody else reads. There: aimessage pair --line. It is good once, until ${localTime(own.expiresAt)}.`,
+  );
+  await conclude(call, agent, await agent.pairing.used(own.id, waitOf(call, options)).catch(resumable), options);
+}
+
+/** What has become of a line: its owner is asked, and hears how it has ended. */
+async function conclude(call: Call, agent: Agent, { id, state, by }: OwnLine, options: Options): Promise<void> {
+  const { AgentError } = await import("@aimessage/sdk/node");
+  if (by === undefined || state === "withdrawn") {
+    const said = state === "withdrawn" ? "the line was withdrawn" : "nobody has used the line in time";
+    throw new AgentError("expired", said, { hint: "aimessage pair makes another one" });
+  }
+  const who = `${by.username} (${by.fingerprint})`;
+  if (state === "asked" && !(await isRight(call, by, options))) await agent.pairing.refuse(id);
+  else if (state !== "refused") {
+    const contact = state === "asked" ? await agent.pairing.accept(id) : await agent.contact(by.username);
+    return confirm(call, contact);
+  }
+  throw new AgentError("pairing_refused", `${who} has used the line, and is not paired`, {
+    hint: "if the line was not for it, find out who has read it; aimessage pair makes another one",
+  });
+}
+
+/** Whether it is the one that the line was given to. @throws AbortError, UsageError */
+async function isRight(
+  { context }: Call,
+  { username, fingerprint }: NonNullable<OwnLine["by"]>,
+  options: Options,
+): Promise<boolean> {
+  if (options.for !== undefined) return options.for.toLowerCase() === username;
+  if (options.yes === true) return true;
+  if (context.stdin.isTTY !== true)
+    throw new UsageError(
+      `${username} (${fingerprint}) has used the line`,
+      "confirm: aimessage pair --resume --for NAME",
+    );
+  const question = `${username} (${fingerprint}) has used the line. Is that who you gave it to? (yes or no) `;
+  for (;;) {
+    const answer = await ask(context, question).catch(resumable);
+    if (answer === undefined) throw await stopped();
+    if (/^y(es)?$/i.test(answer.trim())) return true;
+    if (/^no?$/i.test(answer.trim())) return false;
+  }
+}
+
+async function take(call: Call, options: Options, where: Where): Promise<void> {
+  const { out } = call;
+  const { readPairingLine } = await import("@aimessage/sdk/node");
+  const text = await readSecret(call.context, where, { flag: "--line", text: "The line: " });
+  const line = readPairingLine(text);
+  await using agent = await agentFor(call, line, options);
+  const taken = await agent.pairing.take(line);
+  out.note(`Its owner sees: ${agent.username} (${agent.fingerprint})`);
+  await finish(call, taken, options);
+}
+
+async function finish(call: Call, taken: Taken, options: Options): Promise<void> {
+  const wait = waitOf(call, options);
+  await taken.received(wait).catch(resumable);
+  if ((await taken.state()) === "received") call.out.note(`${taken.username} has it. Its owner is asked...`);
+  await confirm(call, await taken.paired(wait).catch(resumable));
+}
+
+/** The agent of this machine that pairs, registered at the relay of the line if there is none. */
+async function agentFor(call: Call, line: PairingLine, options: Options): Promise<Agent> {
+  const { settings, out } = call;
+  try {
+    return await openForPairing(call);
+  } catch (error) {
+    if (!isAgentError(error) || error.code !== "not_registered") throw error;
+  }
+  const { username } = settings;
+  if (username === undefined)
+    throw new UsageError("a username is required, to register", "name it: aimessage pair --line -u NAME");
+  const { Agent } = await import("@aimessage/sdk/node");
+  const invite = (await readInvite(call, options.invite)) ?? line.invite;
+  const server = await serverFor(call, line);
+  const agent = await Agent.open({ ...openOptions(call, "pair"), username, server, invite });
+  out.note(`${agent.username} is registered at ${agent.server}, and saved to ${agent.folder}`);
+  return agent;
+}
+
+/** The relay of the line, by the address that was given if it is its. */
+async function serverFor({ settings: { server, insecure } }: Call, line: PairingLine): Promise<string> {
+  const { serverOfLine } = await import("@aimessage/sdk/node");
+  if (server === undefined) return serverOfLine(line, insecure);
+  const url = URL.canParse(server) ? new URL(server.replace(/^http/i, "ws")) : undefined;
+  if (url !== undefined && relayName(url) === line.relay) return server;
+  throw new UsageError(
+    `the line is for a relay at ${line.relay}, and not for ${server}`,
+    "leave out -s and AIMESSAGE_SERVER: the line names the relay",
+  );
+}
+
+/** Goes on with all that is open: those who have used a line first. */
+async function goOn(call: Call, options: Options): Promise<void> {
+  await using agent = await openForPairing(call);
+  const lines = await agent.pairing.lines();
+  const taken = await agent.pairing.taken();
+  let open = lines.filter(({ state }) => state === "open");
+  const asked = lines.filter(({ state }) => state === "asked");
+  if (open.length + asked.length + taken.length === 0) await call.out.confirm(["No line is open."], { open: 0 });
+  for (const line of asked) await conclude(call, agent, line, options);
+  for (const each of taken) await finish(call, each, options);
+  while (open.length > 0) {
+    const waiting = open.map(({ id }) => agent.pairing.used(id, waitOf(call, options)));
+    const used = await Promise.race(waiting).catch(resumable);
+    open = open.filter(({ id }) => id !== used.id);
+    await conclude(call, agent, used, options);
+  }
+}
+
+async function withdrawAll(call: Call): Promise<void> {
+  await using agent = await openForPairing(call);
+  const count = await agent.pairing.withdraw();
+  await call.out.confirm([count === 1 ? "1 line is withdrawn." : `${count} lines are withdrawn.`], {
+    withdrawn: count,
+  });
+}
+
+async function confirm({ out }: Call, contact: Contact | undefined): Promise<void> {
+  if (contact === undefined) return;
+  const { username, fingerprint } = contact;
+  await out.data([`${username} is verified. Its fingerprint: ${fingerprint}`], contactJson(contact));
+}
+
+/** What is asked at the terminal is no news beside it. */
+function openForPairing(call: Call): Promise<Agent> {
+  return openAgent(call, "pair", ["pairing_asked"]);
+}
+
+function waitOf({ context }: Call, { timeout }: Options): Wait {
+  return { timeout, signal: context.interrupted };
+}
+
+/** What was interrupted goes on, and says how. */
+async function resumable(error: unknown): Promise<never> {
+  const isInterrupted =
+    error instanceof Error && (error.name === "AbortError" || (isAgentError(error) && error.code === "aborted"));
+  throw isInterrupted ? await stopped() : error;
+}
+
+async function stopped(): Promise<Error> {
+  const { AgentError } = await import("@aimessage/sdk/node");
+  return new AgentError("aborted", "stopped waiting; the line stays good until it was used or its hour is over", {
+    hint: "aimessage pair --resume goes on; aimessage pair --withdraw ends it",
+  });
+}

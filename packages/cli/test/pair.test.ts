@@ -1,0 +1,165 @@
+import { writeFileSync } from "node:fs";
+import { PassThrough } from "node:stream";
+import { expect, test } from "vitest";
+import { Recorder, type Transcript } from "./console.ts";
+import { createWorld } from "./world.ts";
+
+const FINGERPRINT = "[A-Z2-7]{4}(?: [A-Z2-7]{4}){12}";
+
+/** Bob in his home, who makes a line; Alice has a home of her own, in which there is nothing yet. */
+async function pairingWorld(registered = "Bob") {
+  const world = await createWorld();
+  await world.register(registered);
+  const there = (line: string | string[], options?: Parameters<typeof world.cli>[1]) =>
+    world.cli(["--home", `${world.home} of alice`, ...(typeof line === "string" ? line.split(" ") : line)], options);
+  /** Bob's command, which goes on once its line is there. */
+  const make = async (words: string, how: { terminal?: PassThrough; interrupted?: AbortSignal } = {}) => {
+    const stdout = new Recorder();
+    const stderr = Object.assign(new Recorder(), { isTTY: true });
+    const done = world.cli(words, { ...how, stdout, stderr });
+    await stdout.until(/aimessage:/);
+    const line = /aimessage:[^\s"]+/.exec(stdout.text)?.[0] ?? "";
+    return { line, stdout, stderr, done };
+  };
+  return { ...world, there, make };
+}
+
+const terminal = (): PassThrough & { isTTY: true } => Object.assign(new PassThrough(), { isTTY: true as const });
+const states = ({ stdout }: Transcript) =>
+  (JSON.parse(stdout) as { contacts: { username: string; verified: boolean }[] }).contacts.map(
+    ({ username, verified }) => [username, verified],
+  );
+
+test("two homes and one pasted line: the one registers, the other says yes, and both are verified", async () => {
+  const world = await pairingWorld();
+  const keys = terminal();
+  const bob = await world.make("pair", { terminal: keys });
+  expect(bob.line).toMatch(/^aimessage:Bob@localhost:\d+#[A-Z2-7]{52}\/[A-Z2-7]{26}$/);
+  // As a terminal has wrapped it.
+  const pasted = `  ${bob.line.slice(0, 50)}\r\n${bob.line.slice(50)}\n`;
+  const alice = world.there("-u alice pair --line", { stdin: pasted });
+  await bob.stderr.until(/\(yes or no\) /);
+  const { fingerprint } = JSON.parse((await world.there("whoami --json")).stdout) as { fingerprint: string };
+  expect(bob.stderr.text).toContain(`alice (${fingerprint}) has used the line. Is that who you gave it to?`);
+  keys.write("yes\n");
+  expect(await bob.done).toMatchObject({ exit: 0 });
+  expect(bob.stdout.text).toMatch(new RegExp(`\nalice is verified. Its fingerprint: ${fingerprint}\n$`));
+  const { exit, stdout, stderr } = await alice;
+  expect(exit).toBe(0);
+  expect(stdout).toMatch(new RegExp(`^bob is verified. Its fingerprint: ${FINGERPRINT}\n$`));
+  expect(stderr).toContain("alice is registered at ws://localhost:");
+  expect(stderr).toContain(`Its owner sees: alice (${fingerprint})`);
+  expect(states(await world.cli("contacts --json"))).toEqual([["alice", true]]);
+  expect(states(await world.there("contacts --json"))).toEqual([["bob", true]]);
+  for (const command of ["inbox", "outbox list --all"]) {
+    expect((await world.cli(command)).stdout).toBe("No messages.\n");
+    expect((await world.there(command)).stdout).toBe("No messages.\n");
+  }
+  expect((await world.cli("doctor --json")).stdout).not.toContain("pairing_asked");
+});
+
+test("a line that was used before stops the next one with exit code 6, and warns its maker", async () => {
+  const world = await pairingWorld();
+  const bob = await world.make("pair --yes --json");
+  const file = `${world.home} line.txt`;
+  writeFileSync(file, bob.line);
+  expect(await world.there(["-u", "alice", "pair", "--line", `@${file}`, "--json"])).toMatchObject({ exit: 0 });
+  expect((await bob.done).exit).toBe(0);
+  const [made, contact] = bob.stdout.text
+    .trim()
+    .split("\n")
+    .map((text) => JSON.parse(text) as Record<string, unknown>);
+  expect(made).toEqual({ line: bob.line, expires_at: expect.any(Number) });
+  expect(contact).toMatchObject({ username: "alice", verified: true });
+  const interrupt = new AbortController();
+  const stderr = new Recorder();
+  const listening = world.cli("listen", { interrupted: interrupt.signal, stderr });
+  const carol = await world.there(["-u", "carol", "pair", "--line", `@${file}`]);
+  expect(carol).toMatchObject({ exit: 6, stdout: "" });
+  expect(carol.stderr).toMatch(
+    /Error: somebody else has used this line of bob before: .*\nHint: tell the owner of bob/,
+  );
+  await stderr.until(/Warning: carol \(.*\) shows a pairing line that alice had used before/);
+  interrupt.abort("SIGINT");
+  await listening;
+});
+
+test("Ctrl+C leaves a line open: it is used meanwhile, and --resume asks about it", async () => {
+  const world = await pairingWorld();
+  const interrupt = new AbortController();
+  const bob = await world.make("pair", { terminal: terminal(), interrupted: interrupt.signal });
+  interrupt.abort("SIGINT");
+  expect((await bob.done).exit).toBe(130);
+  expect(bob.stderr.text).toMatch(/the line stays good .*\nHint: aimessage pair --resume goes on/);
+  const alice = world.there("-u alice pair --line -", { stdin: bob.line });
+  const stderr = Object.assign(new Recorder(), { isTTY: true });
+  const keys = terminal();
+  const resumed = world.cli("pair --resume", { terminal: keys, stderr });
+  await stderr.until(/\(yes or no\) /);
+  keys.write("no\n");
+  expect(await resumed).toMatchObject({ exit: 5 });
+  expect(await alice).toMatchObject({ exit: 5, stderr: expect.stringContaining("the owner of bob has refused") });
+  expect(states(await world.there("contacts --json"))).toEqual([["bob", false]]);
+  expect(await world.cli("pair --resume")).toMatchObject({ exit: 0, stdout: "No line is open.\n" });
+});
+
+test("a line that is withdrawn is good for nobody", async () => {
+  const world = await pairingWorld();
+  const bob = await world.make("pair --yes");
+  expect(await world.cli("pair --withdraw")).toMatchObject({ exit: 0, stdout: "1 line is withdrawn.\n" });
+  expect(await bob.done).toMatchObject({ exit: 1 });
+  expect(bob.stderr.text).toContain("the line was withdrawn");
+  const interrupt = new AbortController();
+  const listening = world.cli("listen", { interrupted: interrupt.signal });
+  expect(await world.there("-u alice pair --line -", { stdin: bob.line })).toMatchObject({ exit: 5 });
+  interrupt.abort("SIGINT");
+  await listening;
+});
+
+test("an agent that is registered uses a line as it is; another relay's line is not for it", async () => {
+  const [world, other] = [await pairingWorld(), await pairingWorld("bob")];
+  await world.there("register -u alice");
+  const bob = await other.make("pair --for alice");
+  const refused = await world.there("pair --line -", { stdin: bob.line });
+  expect(refused).toMatchObject({ exit: 2, stderr: expect.stringContaining("and alice is at localhost:") });
+  const unlike = await world.there("-u carol pair --line -", { stdin: bob.line });
+  expect(unlike).toMatchObject({ exit: 2, stderr: expect.stringContaining("leave out -s and AIMESSAGE_SERVER") });
+  const without = { stdin: bob.line, env: { AIMESSAGE_SERVER: "" } };
+  expect(await world.there("-u carol pair --line -", without)).toMatchObject({ exit: 5 });
+  expect(await bob.done).toMatchObject({ exit: 5 });
+  expect(bob.stderr.text).toContain("that was for alice");
+});
+
+test("whoami prints a card, and contacts add pins who has it", async () => {
+  const world = await pairingWorld();
+  const { card, fingerprint } = JSON.parse((await world.cli("whoami --json")).stdout) as Record<string, string>;
+  expect((await world.cli("whoami")).stdout).toContain(`\nCard:         ${card}\n`);
+  await world.there("register -u alice");
+  const added = await world.there(["contacts", "add", card ?? "", "--json", "--yes"]);
+  expect(JSON.parse(added.stdout)).toMatchObject({ username: "bob", fingerprint, verified: false });
+  const wrong = `${card?.slice(0, -1)}${card?.endsWith("A") === true ? "B" : "A"}`;
+  expect(await world.there(["contacts", "add", wrong, "--yes"])).toMatchObject({ exit: 6 });
+  expect(await world.there(["contacts", "add", "bob"])).toMatchObject({
+    exit: 2,
+    stderr: expect.stringContaining("no line"),
+  });
+  expect(await world.there("pair --line -", { stdin: card ?? "" })).toMatchObject({
+    exit: 2,
+    stderr: expect.stringContaining("aimessage contacts add takes cards"),
+  });
+});
+
+test.each([
+  ["pair", "", "who pairs has to be confirmed"],
+  ["pair --line --resume", "", "three different things"],
+  ["pair --line --for bob", "", "--for and --yes are for whoever makes a line"],
+  ["pair --line - --invite -", "", "cannot both be stdin"],
+  ["pair --line aimessage:bob@localhost#A", "", "a secret on the command line can be read by others"],
+  ["pair --line -", "", "--line: nothing was given"],
+  ["pair --line -", "hello", "this is no line of an agent"],
+  ["pair --line -", `aimessage:bob@host#${"A".repeat(51)}/${"A".repeat(26)}`, "this is no line of an agent"],
+  ["pair --for no/name", "", "is no username"],
+])("%s with %j is wrong usage", async (words, stdin, message) => {
+  const world = await pairingWorld();
+  expect(await world.cli(words, { stdin })).toMatchObject({ exit: 2, stderr: expect.stringContaining(message) });
+});
