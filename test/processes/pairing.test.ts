@@ -36,7 +36,7 @@ test(
         bob.start();
         await eventually("there is a line", () => bob.lines.length > 0);
         writeFileSync(file, (JSON.parse(bob.lines[0] ?? "") as { line: string }).line);
-        const alice = program("--home", other, "-u", name, "--json", "pair", "--line", `@${file}`);
+        const alice = program("--home", other, "-u", name, "--json", "pair", "--yes", "--line", `@${file}`);
         alice.start();
         for (let kills = 0; kills < 6 && alice.running; kills++) {
           await new Promise((resolve) => setTimeout(resolve, 400 * next()));

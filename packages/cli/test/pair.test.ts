@@ -37,7 +37,7 @@ test("two homes and one pasted line: the one registers, the other says yes, and 
   expect(bob.line).toMatch(/^aimessage:Bob@localhost:\d+#[A-Z2-7]{52}\/[A-Z2-7]{26}$/);
   // As a terminal has wrapped it.
   const pasted = `  ${bob.line.slice(0, 50)}\r\n${bob.line.slice(50)}\n`;
-  const alice = world.there("-u alice pair --line", { stdin: pasted });
+  const alice = world.there("-u alice pair --line --yes", { stdin: pasted });
   await bob.stderr.until(/\(yes or no\) /);
   const { fingerprint } = JSON.parse((await world.there("whoami --json")).stdout) as { fingerprint: string };
   expect(bob.stderr.text).toContain(`alice (${fingerprint}) has used the line. Is that who you gave it to?`);
@@ -63,7 +63,9 @@ test("a line that was used before stops the next one with exit code 6, and warns
   const bob = await world.make("pair --yes --json");
   const file = `${world.home} line.txt`;
   writeFileSync(file, bob.line);
-  expect(await world.there(["-u", "alice", "pair", "--line", `@${file}`, "--json"])).toMatchObject({ exit: 0 });
+  expect(await world.there(["-u", "alice", "pair", "--yes", "--line", `@${file}`, "--json"])).toMatchObject({
+    exit: 0,
+  });
   expect((await bob.done).exit).toBe(0);
   const [made, contact] = bob.stdout.text
     .trim()
@@ -74,7 +76,7 @@ test("a line that was used before stops the next one with exit code 6, and warns
   const interrupt = new AbortController();
   const stderr = new Recorder();
   const listening = world.cli("listen", { interrupted: interrupt.signal, stderr });
-  const carol = await world.there(["-u", "carol", "pair", "--line", `@${file}`]);
+  const carol = await world.there(["-u", "carol", "pair", "--yes", "--line", `@${file}`]);
   expect(carol).toMatchObject({ exit: 6, stdout: "" });
   expect(carol.stderr).toMatch(
     /Error: somebody else has used this line of bob before: .*\nHint: tell the owner of bob/,
@@ -91,7 +93,7 @@ test("Ctrl+C leaves a line open: it is used meanwhile, and --resume asks about i
   interrupt.abort("SIGINT");
   expect((await bob.done).exit).toBe(130);
   expect(bob.stderr.text).toMatch(/the line stays good .*\nHint: aimessage pair --resume goes on/);
-  const alice = world.there("-u alice pair --line -", { stdin: bob.line });
+  const alice = world.there("-u alice pair --line - --yes", { stdin: bob.line });
   const stderr = Object.assign(new Recorder(), { isTTY: true });
   const keys = terminal();
   const resumed = world.cli("pair --resume", { terminal: keys, stderr });
@@ -111,7 +113,7 @@ test("a line that is withdrawn is good for nobody", async () => {
   expect(bob.stderr.text).toContain("the line was withdrawn");
   const interrupt = new AbortController();
   const listening = world.cli("listen", { interrupted: interrupt.signal });
-  expect(await world.there("-u alice pair --line -", { stdin: bob.line })).toMatchObject({ exit: 5 });
+  expect(await world.there("-u alice pair --line - --yes", { stdin: bob.line })).toMatchObject({ exit: 5 });
   interrupt.abort("SIGINT");
   await listening;
 });
@@ -120,12 +122,12 @@ test("an agent that is registered uses a line as it is; another relay's line is 
   const [world, other] = [await pairingWorld(), await pairingWorld("bob")];
   await world.there("register -u alice");
   const bob = await other.make("pair --for alice");
-  const refused = await world.there("pair --line -", { stdin: bob.line });
+  const refused = await world.there("pair --line - --yes", { stdin: bob.line });
   expect(refused).toMatchObject({ exit: 2, stderr: expect.stringContaining("and alice is at localhost:") });
-  const unlike = await world.there("-u carol pair --line -", { stdin: bob.line });
+  const unlike = await world.there("-u carol pair --line - --yes", { stdin: bob.line });
   expect(unlike).toMatchObject({ exit: 2, stderr: expect.stringContaining("leave out -s and AIMESSAGE_SERVER") });
   const without = { stdin: bob.line, env: { AIMESSAGE_SERVER: "" } };
-  expect(await world.there("-u carol pair --line -", without)).toMatchObject({ exit: 5 });
+  expect(await world.there("-u carol pair --line - --yes", without)).toMatchObject({ exit: 5 });
   expect(await bob.done).toMatchObject({ exit: 5 });
   expect(bob.stderr.text).toContain("that was for alice");
 });
@@ -143,7 +145,7 @@ test("whoami prints a card, and contacts add pins who has it", async () => {
     exit: 2,
     stderr: expect.stringContaining("no line"),
   });
-  expect(await world.there("pair --line -", { stdin: card ?? "" })).toMatchObject({
+  expect(await world.there("pair --line - --yes", { stdin: card ?? "" })).toMatchObject({
     exit: 2,
     stderr: expect.stringContaining("aimessage contacts add takes cards"),
   });
@@ -152,12 +154,13 @@ test("whoami prints a card, and contacts add pins who has it", async () => {
 test.each([
   ["pair", "", "who pairs has to be confirmed"],
   ["pair --line --resume", "", "three different things"],
-  ["pair --line --for bob", "", "--for and --yes are for whoever makes a line"],
+  ["pair --line --for bob", "", "--for is for whoever makes a line"],
+  ["pair --line -", "hello", "pairing is for a person to say"],
   ["pair --line - --invite -", "", "cannot both be stdin"],
-  ["pair --line aimessage:bob@localhost#A", "", "a secret on the command line can be read by others"],
-  ["pair --line -", "", "--line: nothing was given"],
-  ["pair --line -", "hello", "this is no line of an agent"],
-  ["pair --line -", `aimessage:bob@host#${"A".repeat(51)}/${"A".repeat(26)}`, "this is no line of an agent"],
+  ["pair --yes --line aimessage:bob@localhost#A", "", "a secret on the command line can be read by others"],
+  ["pair --yes --line -", "", "--line: nothing was given"],
+  ["pair --yes --line -", "hello", "this is no line of an agent"],
+  ["pair --yes --line -", `aimessage:bob@host#${"A".repeat(51)}/${"A".repeat(26)}`, "this is no line of an agent"],
   ["pair --for no/name", "", "is no username"],
 ])("%s with %j is wrong usage", async (words, stdin, message) => {
   const world = await pairingWorld();

@@ -24,7 +24,7 @@ Examples:
   aimessage pair                          prints a line, and waits until somebody has used it
   aimessage pair --for alice | tee line   whoever has this name is not asked about, and nobody else can use it
   aimessage pair --line                   on the other side: asks for the line
-  aimessage -u alice pair --line - < line
+  aimessage -u alice pair --line - --yes < line
   aimessage pair --resume                 goes on where Ctrl+C has ended it, on either side
 
 The line is a secret: give it to one other owner, by a way that nobody else reads. It is good once, for an hour. Who has used it is shown
@@ -38,7 +38,10 @@ export function configure(command: Command, act: Act): void {
     .description("Pair with another agent by one line that its owner or you paste.")
     .option("--line [where]", "you have a line: @FILE, - for stdin, or nothing to be asked")
     .option("--for <name>", "nobody but this agent may use your line, and it is not asked about")
-    .option("-y, --yes", "whoever uses your line is not asked about")
+    .option(
+      "-y, --yes",
+      "do not ask: whoever uses your line is taken; with --line, that it is meant where no terminal is",
+    )
     .option("--resume", "wait for what is open: your lines, and those that you have used")
     .option("--withdraw", "your lines that are open are good for nobody any more")
     .addOption(
@@ -54,8 +57,8 @@ async function pair(call: Call, options: Options): Promise<void> {
   const { line, resume, withdraw, invite } = options;
   if ([line, resume, withdraw].filter((each) => each !== undefined).length > 1)
     throw new UsageError("--line, --resume and --withdraw are three different things", "give one of them");
-  if (line !== undefined && (options.for !== undefined || options.yes === true))
-    throw new UsageError("--for and --yes are for whoever makes a line", "leave them out with --line");
+  if (line !== undefined && options.for !== undefined)
+    throw new UsageError("--for is for whoever makes a line", "leave it out with --line");
   if (line === "-" && invite === "-")
     throw new UsageError("--line and --invite cannot both be stdin", "give one @FILE");
   if (line !== undefined) return take(call, options, line);
@@ -119,9 +122,11 @@ async function isRight(
 }
 
 async function take(call: Call, options: Options, where: Where): Promise<void> {
-  const { out } = call;
+  const { context, out } = call;
+  if (context.stdin.isTTY !== true && options.yes !== true)
+    throw new UsageError("pairing is for a person to say", "give --yes if it is meant");
   const { readPairingLine } = await import("@aimessage/sdk/node");
-  const text = await readSecret(call.context, where, { flag: "--line", text: "The line: " });
+  const text = await readSecret(context, where, { flag: "--line", text: "The line: " });
   const line = readPairingLine(text);
   await using agent = await agentFor(call, line, options);
   const taken = await agent.pairing.take(line);
