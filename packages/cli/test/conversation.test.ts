@@ -276,7 +276,7 @@ test("a command that has commands of its own lists where none is named, and refu
   for (const [name, nothing, names] of [
     ["outbox", "No messages.", "list, retry and discard"],
     ["dead", "No dead letters.", "list, show, redeliver and discard"],
-    ["contacts", "No contacts.", "list, trust, block, allow and tier"],
+    ["contacts", "No contacts.", "list, add, trust, block, allow and tier"],
   ] as const) {
     expect(await world.cli(name)).toMatchObject({ exit: 0, stdout: `${nothing}\n` });
     expect((await world.cli(`${name} --json`)).stdout).toBe((await world.cli(`${name} list --json`)).stdout);

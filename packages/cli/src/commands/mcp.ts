@@ -1,6 +1,6 @@
 import { Option, type Command } from "commander";
 import type { Act, Call } from "../call.ts";
-import { seconds } from "../values.ts";
+import { patience } from "../values.ts";
 
 interface Options {
   readOnly?: boolean;
@@ -22,9 +22,9 @@ export function configure(command: Command, act: Act): void {
     .description("Be an agent for an assistant: an MCP server on stdin and stdout, for hosts of either protocol era.")
     .option("--read-only", "only the tools that read: check_inbox, read_messages, list_agents, message_status")
     .addOption(
-      new Option("--max-wait <seconds>", "how long ask_agent waits for a reply; some hosts cut calls at 5")
-        .argParser(seconds)
-        .default(4_000, "4"),
+      new Option("--max-wait <time>", "how long ask_agent waits for a reply; some hosts cut calls at 5")
+        .argParser(patience)
+        .default(4_000, "4s"),
     )
     .addHelpText("after", EXAMPLE)
     .action(act(mcp));

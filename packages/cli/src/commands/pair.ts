@@ -7,7 +7,7 @@ import { isAgentError, UsageError } from "../errors.ts";
 import { ask } from "../prompt.ts";
 import { addInviteFlag, type Invited, readInvite, readSecret, type Where } from "../secret.ts";
 import { localTime } from "../times.ts";
-import { seconds } from "../values.ts";
+import { patience } from "../values.ts";
 import { contactJson } from "./contacts.ts";
 
 interface Options extends Invited {
@@ -45,9 +45,9 @@ export function configure(command: Command, act: Act): void {
     .option("--resume", "wait for what is open: your lines, and those that you have used")
     .option("--withdraw", "your lines that are open are good for nobody any more")
     .addOption(
-      new Option("--timeout <seconds>", "how long to wait for the other side")
-        .argParser(seconds)
-        .default(3_600_000, "3600"),
+      new Option("--timeout <time>", "how long to wait for the other side")
+        .argParser(patience)
+        .default(3_600_000, "1h"),
     )
     .addHelpText("after", EXAMPLES)
     .action(act(pair));
