@@ -22,7 +22,7 @@ export function configure(command: Command, act: Act): void {
     .description("Be an agent for an assistant: an MCP server on stdin and stdout, for hosts of either protocol era.")
     .option("--read-only", "only the tools that read: check_inbox, read_messages, list_agents, message_status")
     .addOption(
-      new Option("--max-wait <time>", "how long ask_agent waits for a reply; some hosts cut calls at 5")
+      new Option("--max-wait <time>", "how long ask_agent waits for a reply; some hosts cut calls at 5 s")
         .argParser(patience)
         .default(4_000, "4s"),
     )

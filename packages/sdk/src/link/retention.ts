@@ -1,4 +1,4 @@
-import { sweepAlerts } from "../trust/alerts.ts";
+import { settleAlerts, sweepAlerts } from "../trust/alerts.ts";
 import { nameReplaced } from "../trust/contact-records.ts";
 import { ageHeld } from "../trust/held.ts";
 import { closeConversation, closedKey, forget, knowClosed } from "../conversation/conversations.ts";
@@ -180,8 +180,9 @@ async function release(turn: Turn, question: QuestionRecord): Promise<void> {
 /** Its owner was asked about whoever has used it, and has not said a word. */
 async function lapse({ tx }: Turn, line: LineRecord): Promise<void> {
   await put(tx, "line/", line.id, { ...line, state: "refused" });
-  if (line.by !== undefined)
-    await owe(tx, { ...line.by, from: line.by.username, state: "failed", reason: "pairing_expired" });
+  if (line.by === undefined) return;
+  await settleAlerts(tx, line.by.username);
+  await owe(tx, { ...line.by, from: line.by.username, state: "failed", reason: "pairing_expired" });
 }
 
 /** A sender whose mail was handled is no stranger whose pin could be forgotten. */

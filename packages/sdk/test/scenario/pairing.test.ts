@@ -148,6 +148,7 @@ test("who has used a line and of whom its maker says nothing for a day is refuse
   const [taken] = await again.pairing.taken();
   expect(await rejection(taken?.paired() ?? Promise.resolve())).toMatchObject({ reason: "pairing_expired" });
   expect(await later.pairing.lines()).toMatchObject([{ state: "refused" }]);
+  expect(await alertKinds(later)).toEqual([]);
 });
 
 test("a line that is altered in any part is refused, and nobody is verified", async () => {

@@ -1,6 +1,6 @@
 import { userInfo } from "node:os";
 import type { Writable } from "node:stream";
-import { becomeOwnerOf, createOutput, eachOptionOnce, explainParser } from "@aimessage/sdk/program";
+import { becomeOwnerOf, createOutput, eachOptionOnce, explainParser, readDuration } from "@aimessage/sdk/program";
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { UsageError } from "../config/usage-error.ts";
 import { limitOptions } from "../config/limits.ts";
@@ -129,7 +129,7 @@ const DAY_MS = 86_400_000;
 const LONGEST_MS = 3650 * DAY_MS;
 
 function expiresMs(given = "7d"): number {
-  const milliseconds = parseLimit("milliseconds", given) ?? 0;
+  const milliseconds = readDuration(given) ?? 0;
   if (milliseconds < 1 || milliseconds > LONGEST_MS)
     throw new UsageError(`--expires needs a time such as 12h or 7d, ten years at most, not '${given}'`);
   return milliseconds;
