@@ -18,11 +18,17 @@ const IMPORT = /^(?:import|export|\}).* from "([^"]+)";$|^import "([^"]+)";$|\bi
 const importsOf = (file: string) =>
   [...readFileSync(file, "utf8").matchAll(IMPORT)].map((match) => (match[1] ?? match[2] ?? match[3])!);
 
+/** The same without what is gone when it runs. */
+const loadedBy = (file: string) => {
+  const text = readFileSync(file, "utf8").replaceAll(/^(?:import|export) type .*$/gm, "");
+  return [...text.matchAll(IMPORT)].map((match) => (match[1] ?? match[2] ?? match[3])!);
+};
+
 /** The files that an entry reaches, and what they import from outside of the package. */
-function reach(entry: string): { files: Set<string>; outside: Set<string> } {
+function reach(entry: string, imports = importsOf): { files: Set<string>; outside: Set<string> } {
   const [files, outside] = [new Set([entry]), new Set<string>()];
   for (const file of files)
-    for (const name of importsOf(file))
+    for (const name of imports(file))
       if (name.startsWith(".")) files.add(join(dirname(file), name));
       else outside.add(name);
   return { files, outside };
@@ -107,6 +113,13 @@ describe("the SDK", () => {
     expect([...outside].filter((name) => !name.startsWith("node:"))).toEqual([]);
   });
 
+  it("has a look at what waits, which loads next to nothing", () => {
+    const { files, outside } = reach(join(sdk, "node/glance.ts"), loadedBy);
+    const loaded = [...files].map((file) => relative(sdk, file)).filter((file) => !file.startsWith("node/"));
+    expect(loaded.toSorted()).toEqual(["protocol/username-key.ts", "records/news.ts", "records/tier.ts"]);
+    expect([...outside].filter((name) => !name.startsWith("node:"))).toEqual([]);
+  });
+
   it("knows the MLS library in one room", () => {
     const knowing = filesIn(sdk).filter((file) => importsOf(file).some((name) => name.startsWith("ts-mls")));
     expect(knowing.filter((file) => dirname(file) !== join(sdk, "crypto/mls"))).toEqual([]);
@@ -148,7 +161,7 @@ describe("the other packages", () => {
   it("the command line knows the SDK by its entries, and the relay not at all", () => {
     const names = filesIn(join(packages, "cli/src")).flatMap(importsOf);
     for (const name of names.filter((name) => name.includes("sdk")))
-      expect(["@aimessage/sdk", "@aimessage/sdk/node", "@aimessage/sdk/program", "@aimessage/sdk/protocol"]).toContain(
+      expect(["", "/glance", "/node", "/program", "/protocol"].map((entry) => `@aimessage/sdk${entry}`)).toContain(
         name,
       );
     expect(names.filter((name) => name.includes("aimessage/server") || name.startsWith("ts-mls"))).toEqual([]);
@@ -206,6 +219,8 @@ describe("the public face is exactly this list", () => {
     "Message",
     "MessageState",
     "MessageStatus",
+    "News",
+    "NewsSender",
     "OpenAgentOptions",
     "OwnLine",
     "PairOptions",
@@ -234,6 +249,7 @@ describe("the public face is exactly this list", () => {
     "SqliteStore",
     "checkNewPassphrase",
     "defaultHome",
+    "findAgent",
     "listAgents",
     "newPassphrase",
     "nodeCryptoProvider",
@@ -286,6 +302,7 @@ describe("the public face is exactly this list", () => {
     ["@aimessage/sdk", main],
     ["@aimessage/sdk/node", node],
     ["@aimessage/sdk/protocol", protocol],
+    ["@aimessage/sdk/glance", ["agentFolder", "announce", "announcedUpTo", "glance", "homeFolder", "userHome"]],
     [
       "@aimessage/sdk/program",
       [

@@ -23,11 +23,13 @@ import { Link } from "../link/link.ts";
 import { followLink, type LinkEvent } from "./link-events.ts";
 import { listen, type ListenOptions } from "./listen.ts";
 import type { InboxEntry, IncomingMessage, Message } from "./message.ts";
+import { followNews } from "./news.ts";
+import type { News } from "../records/news.ts";
 import { rowById } from "../records/outbox-records.ts";
 import { Outbox } from "./outbox.ts";
 import { Pairing } from "./pairing.ts";
 import { Requests } from "./requests.ts";
-import type { Tier } from "../trust/contact-records.ts";
+import type { Tier } from "../records/tier.ts";
 import type { Account } from "../records/own-account.ts";
 import { list } from "../records/records.ts";
 import { ASK_MS, type AskOptions, Asked, findQuestion, listQuestions, type Question } from "./questions.ts";
@@ -129,6 +131,11 @@ export class Agent implements AsyncDisposable {
     if (options.once === true) await this.sync({ timeout: ONCE_MS, signal: options.signal });
     for await (const { row, message } of listen(this.#store, this.#link, this.username, options))
       yield { ...message, ...this.#handles(row) };
+  }
+
+  /** What waits to be handled, and then each batch that comes, told once: how much, and of whom. Consumes nothing. */
+  news({ signal }: { signal?: AbortSignal } = {}): AsyncGenerator<News, void, undefined> {
+    return followNews(this.#store, this.#link, signal);
   }
 
   /** One message of the inbox, whoever listens. @throws AgentError unknown_message */

@@ -8,7 +8,7 @@ import { check } from "./arguments.ts";
 import { span } from "../records/clock.ts";
 import { find, get, nextSeq, pad, put } from "../records/records.ts";
 import { raiseAlert } from "../trust/alerts.ts";
-import { tierOf } from "../trust/contact-records.ts";
+import { tierOf } from "../records/tier.ts";
 import { countAnswer, excessText, goOn, guardLimits } from "../trust/guards.ts";
 import { stoppedError } from "./sent.ts";
 import { letIn } from "../trust/standing.ts";

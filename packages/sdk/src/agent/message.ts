@@ -1,7 +1,7 @@
 import { AgentError } from "../errors.ts";
 import { fromUtf8 } from "../protocol/index.ts";
 import type { ClientStore, ReadTransaction, Value, WriteTransaction } from "../store/store.ts";
-import { type Tier, tierOf } from "../trust/contact-records.ts";
+import { type Tier, tierOfSender } from "../records/tier.ts";
 import { holders, refuseHeld } from "../trust/held.ts";
 import { standingOf } from "../trust/standing.ts";
 import type { SendOptions } from "./enqueue.ts";
@@ -55,9 +55,7 @@ export async function readMessage(tx: ReadTransaction, row: InboxRecord, to: str
 
 /** How far the owner trusts the identity that has sent a message. */
 async function trustIn(tx: ReadTransaction, { from, identity_key }: InboxRecord): Promise<Tier> {
-  const contact = await find(tx, "contact/", from);
-  const isPresent = contact !== undefined && (identity_key === undefined || contact.identity_key === identity_key);
-  return isPresent ? tierOf(contact, (await standingOf(tx, from)) === "allow") : "unknown";
+  return tierOfSender(identity_key, await find(tx, "contact/", from), await standingOf(tx, from));
 }
 
 export function messageOf(row: InboxRecord, body: Value, { to, trust }: { to: string; trust: Tier }): Message {

@@ -1,7 +1,6 @@
 /** AI Message for Node and Bun: agents that live in a folder. */
 import { existsSync, lstatSync, readdirSync, readFileSync, rmSync } from "node:fs";
-import { homedir, userInfo } from "node:os";
-import { isAbsolute, join } from "node:path";
+import { join } from "node:path";
 import {
   Agent as CoreAgent,
   AgentError,
@@ -18,6 +17,7 @@ import type { LeaveOptions } from "../agent/leave.ts";
 import { serverUrl } from "../agent/server-url.ts";
 import { usernameKey } from "../protocol/index.ts";
 import { openBackup, sealBackup } from "./backup-file.ts";
+import { ANNOUNCED, homeFolder } from "./home.ts";
 import { nodeCryptoProvider } from "./provider.ts";
 import { readOnly } from "./sqlite-errors.ts";
 import { asOwnerOf } from "./program/owner.ts";
@@ -38,8 +38,8 @@ export interface OpenOptions extends Omit<OpenAgentOptions, "store" | "provider"
   seal?: boolean | undefined;
 }
 
-/** The files of a store. */
-const OURS = /^(agent\.db|link\.db|link\.json|doorbell)(-\w+)?$/;
+/** The files of a store, and what lies beside them. */
+const OURS = new RegExp(`^(agent\\.db|link\\.db|link\\.json|doorbell|${ANNOUNCED})(-\\w+)?$`);
 
 /** Read once, and then gone from the environment: children do not inherit it. */
 let fromEnvironment: string | undefined;
@@ -66,19 +66,8 @@ function readPassphrase(file: string): string {
 
 /** @throws AgentError usage */
 export function defaultHome(): string {
-  const named = process.env["AIMESSAGE_HOME"];
-  return named === undefined || named === "" ? join(userHome(), ".aimessage") : named;
-}
-
-/** By a path that is not whole, as of an empty HOME, or no UTF-8 text, keys would land where nobody means them to. */
-function userHome(): string {
-  for (const ask of [homedir, () => userInfo().homedir])
-    try {
-      const home = ask();
-      if (isAbsolute(home) && !home.includes("\u{fffd}")) return home;
-    } catch {
-      // A user id that has no name, as in containers.
-    }
+  const home = homeFolder();
+  if (home !== undefined) return home;
   throw new AgentError("usage", "this user has no home folder", { hint: "name a folder by --home or AIMESSAGE_HOME" });
 }
 
@@ -185,10 +174,7 @@ export class Agent extends CoreAgent {
     checkUsername(username);
     const folder = join(home, usernameKey(username));
     const existed = SqliteStore.exists(folder);
-    if (!existed && options.create === false)
-      throw new AgentError("not_registered", `${username} is not registered in ${home}`, {
-        hint: `aimessage register -u ${username} -s ${options.server ?? "URL"}`,
-      });
+    if (!existed && options.create === false) throw notRegistered(username, home, options.server);
     const store = await SqliteStore.open(folder, passphraseOf(options), { seal: options.seal === true });
     try {
       const node = { username, store, provider: nodeCryptoProvider, transport: nodeTransport };
@@ -222,7 +208,7 @@ export class Agent extends CoreAgent {
 function removeFolder(folder: string): void {
   asOwnerOf(folder, () => {
     if (lstatSync(folder, { throwIfNoEntry: false })?.isSymbolicLink() === true)
-      for (const name of readdirSync(folder)) if (OURS.test(name)) rmSync(join(folder, name));
+      for (const name of readdirSync(folder)) if (OURS.test(name)) rmSync(join(folder, name), { recursive: true });
     rmSync(folder, { recursive: true, force: true });
   });
 }
@@ -244,6 +230,20 @@ async function serverOf(folder: string, passphrase: string | undefined): Promise
   await using store = await SqliteStore.open(folder, passphrase);
   const account = await store.read((tx) => readAccount(tx));
   return account?.relay.registered === true ? account.relay.server : undefined;
+}
+
+function notRegistered(username: string, home: string, server = "URL"): AgentError {
+  return new AgentError("not_registered", `${username} is not registered in ${home}`, {
+    hint: `aimessage register -u ${username} -s ${server}`,
+  });
+}
+
+/** The agent of a home that is named, or the only one, without opening it. @throws AgentError bad_username, not_registered, several_agents */
+export async function findAgent(username: string | undefined, home: string = defaultHome()): Promise<string> {
+  if (username === undefined) return onlyAgent(home, { create: false });
+  checkUsername(username);
+  if (!SqliteStore.exists(join(home, usernameKey(username)))) throw notRegistered(username, home);
+  return usernameKey(username);
 }
 
 async function onlyAgent(home: string, { create, server }: OpenOptions): Promise<string> {

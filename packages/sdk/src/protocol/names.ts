@@ -1,18 +1,11 @@
 import * as z from "zod/mini";
+import { usernameKey } from "./username-key.ts";
 
 /** A username as it was registered: 3 to 32 of `A-Za-z0-9_-`. Shown as it is; compared by {@link usernameKey}. */
 export const Username = z.string().check(z.regex(/^[A-Za-z0-9_-]{3,32}$/));
 
 /** An id that a client chooses (message, commit, device): 1 to 64 of `A-Za-z0-9_-`. */
 export const Id = z.string().check(z.regex(/^[A-Za-z0-9_-]{1,64}$/));
-
-// Not `toLowerCase` of the whole: there are letters beyond ASCII whose lower case is in it (the Kelvin sign).
-const CAPITAL = /[A-Z]/g;
-
-/** The form of a username that is hashed, signed, pinned, compared and used as a folder name. */
-export function usernameKey(username: string): string {
-  return username.replace(CAPITAL, (letter) => letter.toLowerCase());
-}
 
 // Device names of Windows: no file or folder can be called so there, and every agent has a folder.
 const RESERVED = /^(con|prn|aux|nul|com[0-9]|lpt[0-9])$/;

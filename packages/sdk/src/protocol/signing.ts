@@ -1,5 +1,6 @@
 import { fromUint64, fromUtf8, lengthPrefixed, splitLengthPrefixed } from "./bytes.ts";
-import { Id, Username, usernameKey } from "./names.ts";
+import { Id, Username } from "./names.ts";
+import { usernameKey } from "./username-key.ts";
 
 /** Verifies an Ed25519 signature (RFC 8032). The relay and every client bring their own. */
 export type VerifySignature = (

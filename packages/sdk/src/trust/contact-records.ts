@@ -21,17 +21,6 @@ export async function replacedGroups(tx: ReadTransaction, contact: string): Prom
   return names.split(" ").filter((id) => id !== "");
 }
 
-/** How far the owner trusts somebody. Raised by a person alone. */
-export const TIERS = ["unknown", "known", "verified", "trusted"] as const;
-export type Tier = (typeof TIERS)[number];
-
-/** @param record Of its present identity, if it has one. @param known The owner has written to it, or accepted it. */
-export function tierOf(record: ContactRecord | undefined, known: boolean): Tier {
-  if (record?.trusted === true) return "trusted";
-  if (record?.verified === true) return "verified";
-  return known ? "known" : "unknown";
-}
-
 /** A contact's record when its key is pinned. */
 export function pin(
   username: string,

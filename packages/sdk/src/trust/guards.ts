@@ -5,7 +5,7 @@
 import type { ReadTransaction, WriteTransaction } from "../store/store.ts";
 import { find, pad, put } from "../records/records.ts";
 import type { AnsweredRecord, GuardLimits, HeardRecord, InboxRecord } from "../records/tables.ts";
-import type { Tier } from "./contact-records.ts";
+import type { Tier } from "../records/tier.ts";
 
 /** Where the owner has said nothing. */
 export const GUARDS: GuardLimits = {

@@ -8,7 +8,7 @@ import { type About, raiseAlert } from "../trust/alerts.ts";
 import { Fault, isFromBelow } from "../records/fault.ts";
 import type { Account } from "../records/own-account.ts";
 import { get, parse, partsUnder, put, remove } from "../records/records.ts";
-import { tierOf } from "../trust/contact-records.ts";
+import { tierOf } from "../records/tier.ts";
 import { type Judged, judgedOf } from "../trust/guards.ts";
 import { standingOf } from "../trust/standing.ts";
 import { Strangers } from "./strangers.ts";

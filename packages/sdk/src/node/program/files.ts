@@ -20,10 +20,12 @@ export interface FileOptions {
   replace?: boolean | undefined;
   /** Whose file it becomes where root makes it: `folder`, of the folder's owner, who has to use it. Default: root's. */
   owner?: "folder" | undefined;
+  /** Who may do what with it; default: its owner alone reads and writes it. */
+  mode?: number | undefined;
 }
 
 /**
- * Writes a file that is whole and on disk when it has its name, and that its owner alone can read. If that fails, for want
+ * Writes a file that is whole and on disk when it has its name, and that its owner alone can read, unless `mode` says otherwise. If that fails, for want
  * of room or whatever, nothing is left of it, and what was there before is as it was.
  * @throws what the system says: ENOSPC, EEXIST, EISDIR, EACCES ...; EFTYPE where something is that is no file, such as a device
  */
@@ -38,7 +40,7 @@ export function writeWhole(path: string, content: string | Uint8Array, options: 
 export function makeWhole<T>(
   path: string,
   fill: (partial: { file: string; fd: number }) => T,
-  { replace = false, owner }: FileOptions = {},
+  { replace = false, owner, mode = 0o600 }: FileOptions = {},
 ): T {
   const target = replace ? replaceable(path) : path;
   if (!replace && lstatSync(path, { throwIfNoEntry: false }) !== undefined) throw exists(path);
@@ -48,7 +50,7 @@ export function makeWhole<T>(
   const fd = openSync(partial, "wx", 0o600);
   let open = true;
   try {
-    fchmodSync(fd, 0o600);
+    fchmodSync(fd, mode);
     if (owner === "folder") giveToFoldersOwner(fd, folder);
     const value = fill({ file: partial, fd });
     fsyncSync(fd);

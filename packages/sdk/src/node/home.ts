@@ -1,0 +1,37 @@
+/** Where agents are kept, by names alone: nothing of the SDK is behind it. */
+import { existsSync, readdirSync } from "node:fs";
+import { homedir, userInfo } from "node:os";
+import { isAbsolute, join } from "node:path";
+import { usernameKey } from "../protocol/username-key.ts";
+
+/** In an agent's folder: what was announced to whom, a file each. See `announce`. */
+export const ANNOUNCED = "announced";
+
+/** The folder of all agents of this user: of `AIMESSAGE_HOME`, or `~/.aimessage`; undefined if the user has no home. */
+export function homeFolder(): string | undefined {
+  const named = process.env["AIMESSAGE_HOME"];
+  if (named !== undefined && named !== "") return named;
+  const home = userHome();
+  return home === undefined ? undefined : join(home, ".aimessage");
+}
+
+/** By a path that is not whole, as of an empty HOME, or no UTF-8 text, keys would land where nobody means them to. */
+export function userHome(): string | undefined {
+  for (const ask of [homedir, () => userInfo().homedir])
+    try {
+      const home = ask();
+      if (isAbsolute(home) && !home.includes("\u{fffd}")) return home;
+    } catch {
+      // A user id that has no name, as in containers.
+    }
+  return undefined;
+}
+
+/** The folder of an agent, of the only one if none is named; undefined if there is none, or it is not clear which. */
+export function agentFolder(home: string, username?: string): string | undefined {
+  if (username !== undefined && !/^[\w-]+$/.test(username)) return undefined;
+  const named = username === undefined ? undefined : join(home, usernameKey(username));
+  const folders = named === undefined ? readdirSync(home).map((name) => join(home, name)) : [named];
+  const found = folders.filter((folder) => existsSync(join(folder, "agent.db")));
+  return found.length === 1 ? found[0] : undefined;
+}
