@@ -22,6 +22,7 @@ const PROGRAM = `
 import { localErrors } from "@aimessage/sdk";
 import { Agent, listAgents } from "@aimessage/sdk/node";
 import { PROTOCOL_VERSION } from "@aimessage/sdk/protocol";
+import { agentFolder } from "@aimessage/sdk/glance";
 import { writeDuration } from "@aimessage/sdk/program";
 import { clientStoreCases } from "@aimessage/sdk/testing";
 import { createRelay } from "@aimessage/server";
@@ -31,7 +32,7 @@ const cases: number = clientStoreCases.length + relayStoreCases.length;
 await using relay = await createRelay({ port: 0, store: "memory", log: "silent" });
 await using alice = await Agent.open({ server: relay.url, username: "alice", home: "agents" });
 const homes: readonly string[] = await listAgents("agents");
-console.log(JSON.stringify({ cases: cases > 10, codes: "usage" in localErrors, homes, PROTOCOL_VERSION, day: writeDuration(86_400_000) }));
+console.log(JSON.stringify({ cases: cases > 10, codes: "usage" in localErrors, homes, PROTOCOL_VERSION, day: writeDuration(86_400_000), found: agentFolder("agents") !== undefined }));
 `;
 
 const folder = mkdtempSync(join(tmpdir(), "ai message published "));
@@ -120,6 +121,7 @@ describe("packed and installed", { tags: ["long"], timeout: 180_000 }, () => {
       homes: ["alice"],
       PROTOCOL_VERSION: expect.any(Number) as number,
       day: "1d",
+      found: true,
     });
   });
 

@@ -1,4 +1,5 @@
-import type { Agent, OpenOptions } from "@aimessage/sdk/node";
+import type { Agent, AgentError, OpenOptions } from "@aimessage/sdk/node";
+import type { Output } from "@aimessage/sdk/program";
 import type { Call } from "./call.ts";
 
 /** What flags and environment say to {@link Agent.open}. `role` names this process to others that wait for the link. */
@@ -36,4 +37,20 @@ function boundedWarnings(): (kind: string) => number {
     window.count += 1;
     return WARNINGS - window.count;
   };
+}
+
+/** Says once that there is no way to the relay, and once that there is again. The error is there while there is none. */
+export function followOutages(
+  agent: Agent,
+  out: Output,
+  until: AbortSignal,
+): { readonly error: AgentError | undefined } {
+  const outage: { error: AgentError | undefined } = { error: undefined };
+  agent.onLink(({ state, detail, error }) => {
+    if (until.aborted || state === "waiting") return;
+    if (state === "reconnecting" && outage.error === undefined) out.note(`${detail}; trying again`);
+    if (state === "connected" && outage.error !== undefined) out.note("Connected again.");
+    outage.error = error;
+  });
+  return outage;
 }

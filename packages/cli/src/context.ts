@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import type { Readable, Writable } from "node:stream";
 import { guardStdio } from "@aimessage/sdk/program";
 
@@ -8,6 +9,8 @@ export interface Context {
   readonly stdin: Readable & { isTTY?: boolean };
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly cwd: string;
+  /** How this program was started: its executable and, unless that is all of it, its script. */
+  readonly program: { readonly execPath: string; readonly script: string | undefined };
   /** Aborted by the first SIGINT or SIGTERM, which is its reason. */
   readonly interrupted: AbortSignal;
 }
@@ -33,6 +36,11 @@ export function processContext(): Context {
     // Only where a path needs it: it may have been deleted.
     get cwd() {
       return process.cwd();
+    },
+    // Of a program that is one file the script is a name within it.
+    get program() {
+      const [, script = ""] = process.argv;
+      return { execPath: process.execPath, script: existsSync(script) ? script : undefined };
     },
     interrupted: interrupt.signal,
   };

@@ -1,18 +1,33 @@
+import { createOutput } from "@aimessage/sdk/program";
 import { processContext } from "./context.ts";
-import { run } from "./program.ts";
+import { answerHook, hookCall } from "./hook/hook.ts";
 
 /** How long a connection whose other side is gone may hold up the end of the process. Milliseconds. */
 const LINGER_MS = 1_000;
 
 // A process that ends before its command has failed.
 process.exitCode = 1;
+const argv = process.argv.slice(2);
 const context = processContext();
-void run(process.argv.slice(2), context).then(async (code) => {
+const hook = hookCall(argv);
+if (hook === undefined) void run();
+else {
+  // Whatever becomes of it: its host goes on.
+  process.exitCode = 0;
+  void answerHook(hook, context.stdin, context.env)
+    .then((answer) => answer && createOutput(context, { json: true, quiet: true }).data([], answer))
+    .catch(() => undefined);
+}
+
+async function run(): Promise<void> {
+  // Here, not above: hooks are called after each tool of an assistant, and need none of it.
+  const { run } = await import("./program.ts");
+  const code = await run(argv, context);
   process.exitCode = code;
   // All is printed and all is on disk; a socket to a dead network would keep the process for minutes.
   setTimeout(() => process.exit(), LINGER_MS).unref();
   if (code === 130) await dieAtTerminal();
-});
+}
 
 /** bash ends a loop at Ctrl+C only where the command has died of the signal itself. Its exit code is 130 either way. */
 async function dieAtTerminal(): Promise<void> {

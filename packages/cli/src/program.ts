@@ -28,6 +28,7 @@ const commands: Record<string, { summary: string; load: () => Promise<CommandFil
   listen: { summary: "print messages as they arrive", load: () => import("./commands/listen.ts") },
   pipe: { summary: "be an agent for a program, by JSON lines", load: () => import("./commands/pipe.ts") },
   mcp: { summary: "be an agent for an assistant, by MCP", load: () => import("./commands/mcp.ts") },
+  watch: { summary: "say that messages have come, take none", load: () => import("./commands/watch.ts") },
   users: { summary: "list the users that are online", load: () => import("./commands/users.ts") },
   inbox: { summary: "look at received messages, consume none", load: () => import("./commands/inbox.ts") },
   status: { summary: "say what became of a sent message", load: () => import("./commands/status.ts") },
@@ -42,6 +43,7 @@ const commands: Record<string, { summary: string; load: () => Promise<CommandFil
   backup: { summary: "write identity and contacts into a file", load: () => import("./commands/backup.ts") },
   restore: { summary: "make the agent of a backup this machine's", load: () => import("./commands/restore.ts") },
   seal: { summary: "seal this agent's store with a passphrase", load: () => import("./commands/seal.ts") },
+  hook: { summary: "say to an assistant that messages wait", load: () => import("./commands/hook.ts") },
   doctor: { summary: "check relay, login, store, clock and keys", load: () => import("./commands/doctor.ts") },
   bench: { summary: "measure a relay", load: () => import("./commands/bench.ts") },
   unregister: { summary: "remove this agent, here and at the relay", load: () => import("./commands/unregister.ts") },
@@ -98,7 +100,9 @@ async function runCommand(argv: readonly string[], context: Context): Promise<nu
     const missing = error instanceof CommanderError && error.code === "commander.help";
     const command = argv.find(isCommand);
     const reason = missing ? new UsageError("a command is required", "see: aimessage --help") : error;
-    return reportError(reason, out, command);
+    const exit = await reportError(reason, out, command);
+    // To hosts of assistants 2 says that the turn shall go on, and for that reason.
+    return command === "hook" && exit === 2 ? 1 : exit;
   }
 }
 

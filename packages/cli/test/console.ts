@@ -1,7 +1,11 @@
 import { PassThrough, Readable, Writable } from "node:stream";
+import { fileURLToPath } from "node:url";
 import { eventually } from "../../../test/waiting.ts";
 import type { Context } from "../src/context.ts";
 import { run } from "../src/program.ts";
+
+/** The program as it is installed. */
+export const BIN = fileURLToPath(new URL("../bin/aimessage.js", import.meta.url));
 
 /** What a command line printed, and how it ended. */
 export interface Transcript {
@@ -17,6 +21,7 @@ export interface ConsoleOptions {
   /** What somebody types at a terminal. */
   terminal?: Readable;
   interrupted?: AbortSignal;
+  cwd?: string;
   stdout?: Writable;
   /** Where to watch what is said meanwhile. */
   stderr?: Recorder;
@@ -30,7 +35,8 @@ export async function aimessage(argv: readonly string[], options: ConsoleOptions
     stderr,
     stdin: options.stdin === undefined ? (options.terminal ?? idleTerminal()) : pipe(options.stdin),
     env: options.env ?? {},
-    cwd: process.cwd(),
+    cwd: options.cwd ?? process.cwd(),
+    program: { execPath: process.execPath, script: BIN },
     interrupted: options.interrupted ?? new AbortController().signal,
   };
   const exit = await run(argv, context);

@@ -14,7 +14,10 @@ describe("help", () => {
     expect(stdout).toContain("Exit codes:");
   });
 
-  const commands = "register send listen users inbox status whoami verify contacts doctor unregister".split(" ");
+  const commands =
+    "register send listen users inbox status whoami verify contacts doctor unregister watch hook".split(
+      " ",
+    );
   test.each(commands)("%s --help shows an example", async (name) => {
     const asked = await aimessage([name, "--help"]);
     expect(asked).toMatchObject({ exit: 0, stderr: "" });

@@ -1,6 +1,6 @@
-import type { Agent, AgentError } from "@aimessage/sdk/node";
+import type { Agent } from "@aimessage/sdk/node";
 import { Option, type Command } from "commander";
-import { openAgent } from "../agent.ts";
+import { followOutages, openAgent } from "../agent.ts";
 import type { Act, Call } from "../call.ts";
 import { interruptedExit } from "../context.ts";
 import type { WebhookFlags } from "../doors/webhook-flags.ts";
@@ -173,16 +173,4 @@ async function givenBack(error: StdoutError): Promise<Error> {
   const { AgentError } = await import("@aimessage/sdk/node");
   const hint = "the message that came is shown again by the next listen";
   return new AgentError("timeout", error.message, { hint, cause: error });
-}
-
-/** Says once that there is no way to the relay, and once that there is again. The error is there while there is none. */
-function followOutages(agent: Agent, out: Output, until: AbortSignal): { readonly error: AgentError | undefined } {
-  const outage: { error: AgentError | undefined } = { error: undefined };
-  agent.onLink(({ state, detail, error }) => {
-    if (until.aborted || state === "waiting") return;
-    if (state === "reconnecting" && outage.error === undefined) out.note(`${detail}; trying again`);
-    if (state === "connected" && outage.error !== undefined) out.note("Connected again.");
-    outage.error = error;
-  });
-  return outage;
 }

@@ -14,73 +14,91 @@ const LAST_LINE = 500;
 const GRACE_MS = 2_000;
 const KILLED = constants.signals.SIGKILL;
 
-export interface CommandOptions {
+interface CommandOptions {
   /** For a shell. */
   command: string;
   /** Milliseconds. */
   timeout: number;
   /** Bytes of its output that are kept. */
   largest: number;
+}
+
+interface CommandRun extends CommandOptions {
+  input: string | Uint8Array;
+  /** All of its environment: see {@link inherited}. */
   env: NodeJS.ProcessEnv;
-  watchdog: Watchdog;
 }
 
 /** A command that handles messages. Those that run are ended when this process is killed. */
-export function byCommand(options: Omit<CommandOptions, "watchdog">): { handle: Handle } & Disposable {
-  const watchdog = new Watchdog();
+export function byCommand({
+  env,
+  ...options
+}: CommandOptions & { env: NodeJS.ProcessEnv }): { handle: Handle } & Disposable {
+  const commands = new Commands();
   return {
-    handle: (message, signal) => runCommand(message, { ...options, watchdog }, signal),
-    [Symbol.dispose]: () => watchdog[Symbol.dispose](),
+    handle: (message, signal) =>
+      commands.run({ ...options, input: message.bytes, env: environment(message, env) }, signal),
+    [Symbol.dispose]: () => commands[Symbol.dispose](),
   };
 }
 
-/** Runs a command with a message's body on its input. Whatever it starts and leaves behind in its group ends with it. */
-function runCommand(message: Message, options: CommandOptions, signal: AbortSignal): Promise<Ended> {
-  const { command, timeout, largest, watchdog } = options;
-  return new Promise((resolve) => {
-    const child = start(command, environment(message, options.env));
-    const { pid } = child;
-    if (pid !== undefined) watchdog.add(pid, () => (child.stdio[GATE] as Writable | null)?.end("\n"));
-    const output: Buffer[] = [];
-    let size = 0;
-    let last = "";
-    let ended: "late" | "large" | "aborted" | undefined;
-    const end = (why: typeof ended) => {
-      if (ended !== undefined || pid === undefined) return;
-      ended = why;
-      kill(pid, "SIGTERM");
-      setTimeout(() => kill(pid, "SIGKILL"), GRACE_MS).unref();
-    };
-    const abort = () => end("aborted");
-    const late = setTimeout(() => end("late"), timeout);
-    signal.addEventListener("abort", abort, { once: true });
-    if (signal.aborted) abort();
-    child.stdout.on("data", (part: Buffer) => {
-      size += part.length;
-      if (size <= largest) output.push(part);
-      else end("large");
+/** Commands of a shell, which end with this process however it ends. */
+export class Commands implements Disposable {
+  readonly #watchdog = new Watchdog();
+
+  /** Runs one with an input. Whatever it starts and leaves behind in its group ends with it. */
+  run({ command, input, env, timeout, largest }: CommandRun, signal: AbortSignal): Promise<Ended> {
+    const watchdog = this.#watchdog;
+    return new Promise((resolve) => {
+      const child = start(command, env);
+      const { pid } = child;
+      if (pid !== undefined) watchdog.add(pid, () => (child.stdio[GATE] as Writable | null)?.end("\n"));
+      const output: Buffer[] = [];
+      let size = 0;
+      let last = "";
+      let ended: "late" | "large" | "aborted" | undefined;
+      const end = (why: typeof ended) => {
+        if (ended !== undefined || pid === undefined) return;
+        ended = why;
+        kill(pid, "SIGTERM");
+        setTimeout(() => kill(pid, "SIGKILL"), GRACE_MS).unref();
+      };
+      const abort = () => end("aborted");
+      const late = setTimeout(() => end("late"), timeout);
+      signal.addEventListener("abort", abort, { once: true });
+      if (signal.aborted) abort();
+      child.stdout.on("data", (part: Buffer) => {
+        size += part.length;
+        if (size <= largest) output.push(part);
+        else end("large");
+      });
+      child.stderr.on("data", (part: Buffer) => (last = (last + part.toString("utf8")).slice(-4 * LAST_LINE)));
+      // A command need not read what it is given.
+      child.stdin.on("error", () => undefined);
+      child.stdin.end(input);
+      const finish = (result: Ended) => {
+        clearTimeout(late);
+        signal.removeEventListener("abort", abort);
+        if (pid !== undefined) {
+          kill(pid, "SIGKILL");
+          watchdog.remove(pid);
+        }
+        resolve(result);
+      };
+      child.on("error", (error) => finish({ kind: "again", reason: error.message, counts: true }));
+      child.on("close", (code, by) => {
+        if (ended === "aborted") return finish({ kind: "given up" });
+        if (ended === "late")
+          return finish({ kind: "again", reason: `no end after ${timeout / 1000} s`, counts: true });
+        if (ended === "large") return finish({ kind: "never", reason: `an output of more than ${largest} bytes` });
+        return finish(meaningOf(code, by, lastLine(last), Buffer.concat(output)));
+      });
     });
-    child.stderr.on("data", (part: Buffer) => (last = (last + part.toString("utf8")).slice(-4 * LAST_LINE)));
-    // A command need not read what it is given.
-    child.stdin.on("error", () => undefined);
-    child.stdin.end(message.bytes);
-    const finish = (result: Ended) => {
-      clearTimeout(late);
-      signal.removeEventListener("abort", abort);
-      if (pid !== undefined) {
-        kill(pid, "SIGKILL");
-        watchdog.remove(pid);
-      }
-      resolve(result);
-    };
-    child.on("error", (error) => finish({ kind: "again", reason: error.message, counts: true }));
-    child.on("close", (code, by) => {
-      if (ended === "aborted") return finish({ kind: "given up" });
-      if (ended === "late") return finish({ kind: "again", reason: `no end after ${timeout / 1000} s`, counts: true });
-      if (ended === "large") return finish({ kind: "never", reason: `an output of more than ${largest} bytes` });
-      return finish(meaningOf(code, by, lastLine(last), Buffer.concat(output)));
-    });
-  });
+  }
+
+  [Symbol.dispose](): void {
+    this.#watchdog[Symbol.dispose]();
+  }
 }
 
 /** Where a command waits for its word to begin: a file descriptor. */
@@ -121,11 +139,17 @@ function kill(pid: number, signal: NodeJS.Signals): void {
   }
 }
 
-/** Nothing of a message is inherited from an outer one, and no passphrase at all. */
-function environment(message: Message, inherited: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+/** An environment without some variables, and no passphrase at all. */
+export function inherited(from: Readonly<NodeJS.ProcessEnv>, without: object): NodeJS.ProcessEnv {
   const env: NodeJS.ProcessEnv = {};
-  for (const [name, value] of Object.entries(inherited))
-    if (!name.startsWith("AIMESSAGE_PASSPHRASE") && !Object.hasOwn(VARIABLES, name)) env[name] = value;
+  for (const [name, value] of Object.entries(from))
+    if (!name.startsWith("AIMESSAGE_PASSPHRASE") && !Object.hasOwn(without, name)) env[name] = value;
+  return env;
+}
+
+/** Nothing of a message is inherited from an outer one. */
+function environment(message: Message, from: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  const env = inherited(from, VARIABLES);
   for (const [name, read] of Object.entries(VARIABLES)) {
     const value = read(message);
     if (value !== undefined) env[name] = printable(value);

@@ -192,6 +192,18 @@ test("[A-15] an assistant has it between two random words that are not in it, an
   expect(inbox["unhandled"]).toBe(count);
 });
 
+test("a hook of an assistant, and a watcher, say how many there are, and no word of them", async () => {
+  const world = await written();
+  await using bob = await Agent.open({ home: world.home, username: "bob", create: false });
+  await bob.sync();
+  await eventually("all of it waits", async () => (await bob.unhandled()) === count);
+  const said = `${count} new messages for bob, from alice`;
+  expect((await world.cli("-u bob watch --count 1 --timeout 1m")).stdout).toBe(`${said}\n`);
+  const { stdout } = await world.cli("-u bob hook Stop --for claude", { stdin: '{"session_id":"s"}' });
+  const reason = `AI Message: ${said}. To read: the tool read_messages, or \`aimessage -u bob inbox --json\`.`;
+  expect(JSON.parse(stdout)).toEqual({ decision: "block", reason });
+});
+
 test("what is said of a message beside its body is words, or stands between random words, too", async () => {
   const world = await createWorld();
   await world.register("alice", "bob");

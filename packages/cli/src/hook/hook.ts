@@ -1,0 +1,106 @@
+/**
+ * What a hook of an assistant's host says: that something waits, once for each batch and session. It looks and takes nothing. It is run
+ * after each tool, so it loads neither the SDK nor the parser of command lines; and whatever goes wrong with it, it says nothing: an
+ * assistant must not stumble over its mail.
+ */
+import { basename } from "node:path";
+import type { Readable } from "node:stream";
+import { agentFolder, announce, announcedUpTo, glance, homeFolder } from "@aimessage/sdk/glance";
+import { escapeLine } from "@aimessage/sdk/program";
+import { type Host, isHost, shapeOf } from "./hosts.ts";
+import { newsText } from "./news.ts";
+
+export interface HookCall {
+  event: string;
+  host: Host;
+  home?: string | undefined;
+  username?: string | undefined;
+}
+
+/** What a host may say: an answer of a tool may be long, of which nothing is of interest. Bytes. */
+const MOST_READ = 2 ** 22;
+/** How long a host that does not end its input is waited for. Milliseconds. */
+const PATIENCE_MS = 1_000;
+
+const FLAGS: Readonly<Record<string, "host" | "home" | "username">> = {
+  "--for": "host",
+  "--home": "home",
+  "-u": "username",
+  "--username": "username",
+};
+
+/** A command line that is a call of a hook as `install` writes it; undefined for any other, `hook --help` too. */
+export function hookCall(argv: readonly string[]): HookCall | undefined {
+  const found: Partial<Record<"host" | "home" | "username", string>> = {};
+  const words: string[] = [];
+  for (let at = 0; at < argv.length; at++) {
+    const word = argv[at] ?? "";
+    const flag = Object.hasOwn(FLAGS, word) ? FLAGS[word] : undefined;
+    if (flag === undefined) words.push(word);
+    else found[flag] = argv[(at += 1)] ?? "";
+  }
+  const [command, event = "", ...more] = words;
+  const { host = "", home, username } = found;
+  if (command !== "hook" || more.length > 0 || event.startsWith("-") || !isHost(host)) return undefined;
+  return { event, host, home, username };
+}
+
+/** What a hook answers; undefined if it has nothing to say. Never throws. */
+export async function answerHook(
+  call: HookCall,
+  stdin: Readable,
+  env: Readonly<Record<string, string | undefined>>,
+): Promise<object | undefined> {
+  try {
+    const shape = shapeOf(call.host, call.event);
+    const said = readable(await readSome(stdin));
+    if (shape === undefined || said === undefined || isNotForUs(said)) return undefined;
+    const home = call.home ?? homeFolder();
+    const folder = home && agentFolder(home, call.username || env["AIMESSAGE_USERNAME"] || undefined);
+    if (!folder) return undefined;
+    const id = said["session_id"] ?? said["conversation_id"];
+    const session = typeof id === "string" ? id : "";
+    const news = glance(folder, announcedUpTo(folder, session));
+    if (news === undefined || !announce(folder, session, news.position)) return undefined;
+    const agent = basename(folder);
+    const text = `AI Message: ${newsText(news, agent)}. To read: the tool read_messages, or \`aimessage -u ${agent} inbox --json\`.`;
+    return shape(escapeLine(text), call.event);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Tools of ours, whatever their host puts before their names: what waits was seen in their answers. */
+const OUR_TOOL = /aimessage|check_inbox|read_messages/;
+
+/** A subagent has another task; a turn that goes on for a hook already, or that was broken off (Cursor), shall end. */
+function isNotForUs(said: Record<string, unknown>): boolean {
+  const { agent_id, stop_hook_active, status, tool_name } = said;
+  const isSubagent = agent_id !== undefined && agent_id !== null;
+  const hasLooked = typeof tool_name === "string" && OUR_TOOL.test(tool_name);
+  return isSubagent || hasLooked || stop_hook_active === true || status === "aborted" || status === "error";
+}
+
+function readable(text: string): Record<string, unknown> | undefined {
+  const value: unknown = JSON.parse(text);
+  const isObject = typeof value === "object" && value !== null && !Array.isArray(value);
+  return isObject ? (value as Record<string, unknown>) : undefined;
+}
+
+/** All that comes, or, of a host that leaves its end open, what has come. What is too long is read, so that its writer may end, and forgotten. */
+async function readSome(stdin: Readable): Promise<string> {
+  const parts: Buffer[] = [];
+  let length = 0;
+  let timer: NodeJS.Timeout | undefined;
+  await new Promise<void>((resolve, reject) => {
+    timer = setTimeout(resolve, PATIENCE_MS);
+    stdin.on("data", (part: Buffer) => {
+      length += part.length;
+      if (length <= MOST_READ) parts.push(part);
+    });
+    stdin.once("end", resolve).once("close", resolve).once("error", reject);
+  });
+  clearTimeout(timer);
+  stdin.destroy();
+  return length > MOST_READ ? "" : Buffer.concat(parts).toString("utf8");
+}

@@ -1,0 +1,45 @@
+/** What waits, in words: counts and names, and no word of what a message says. */
+import type { News, NewsSender } from "@aimessage/sdk/glance";
+
+/** Names that are said. */
+const NAMED = 5;
+
+/** `3 new messages for alice, from bob (verified) and carol; a reply to a question of alice's, from dave`. */
+export function newsText(news: News, agent: string): string {
+  const parts: string[] = [];
+  if (news.messages > 0) parts.push(`${counted(news)} for ${agent}${from(news.senders.map(named))}`);
+  if (news.replies > 0)
+    parts.push(
+      `${news.replies === 1 ? "a reply" : `${news.replies} replies`} to ${news.replies === 1 ? "a question" : "questions"} of ${agent}'s${from(news.repliers)}`,
+    );
+  const { requests } = news;
+  if (requests > 0) parts.push(`${requests} ${requests === 1 ? "stranger waits" : "strangers wait"} for consent`);
+  return parts.join("; ");
+}
+
+/** The same for a program. */
+export function newsJson({ messages, replies, requests, more, senders, repliers }: News, to: string): object {
+  const from = senders.map(({ name, trust, messages }) => ({ username: name, trust, messages }));
+  return { to, messages, replies, requests, more, from, replies_from: repliers };
+}
+
+function counted({ messages, more }: News): string {
+  return `${more ? "more than " : ""}${messages} new ${messages === 1 ? "message" : "messages"}`;
+}
+
+function named({ name, trust, messages }: NewsSender, _: number, all: readonly NewsSender[]): string {
+  const notes = [
+    ...(trust === "verified" || trust === "trusted" ? [trust] : []),
+    ...(all.length > 1 && messages > 1 ? [String(messages)] : []),
+  ];
+  return notes.length === 0 ? name : `${name} (${notes.join(", ")})`;
+}
+
+function from(names: readonly string[]): string {
+  if (names.length === 0) return "";
+  const said = names.slice(0, NAMED);
+  const rest = names.length - said.length;
+  if (rest > 0) said.push(`${rest} other${rest === 1 ? "" : "s"}`);
+  const last = said.pop() ?? "";
+  return `, from ${said.length === 0 ? last : `${said.join(", ")} and ${last}`}`;
+}
