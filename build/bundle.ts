@@ -25,6 +25,8 @@ const bundle = await rolldown({
   input: `${cli}dist/main.js`,
   platform: "node",
   logLevel: "warn",
+  // What is made for a bundler can be joined; some of the rest loads its parts by names that are made up while it runs.
+  resolve: { mainFields: ["module", "main"] },
   plugins: [builtins],
 });
 const { output } = await bundle.write({

@@ -42,15 +42,15 @@ test("every package names the Node that it needs, and an older one is told so by
     expect(read(`packages/${program}`)).toContain("< 24)");
 });
 
-/** The systemd unit, as it is for this clone. */
-const unit = () => read("deploy/aimessage-server.service").replaceAll("/opt/aimessage", installed());
+/** A systemd unit, as it is for this clone. */
+const unit = (name = "aimessage-server.service") => read(`deploy/${name}`).replaceAll("/opt/aimessage", installed());
 
-function expectValid(text: string, skip: (why: string) => void): void {
+function expectValid(text: string, skip: (why: string) => void, name = "aimessage-server.service"): void {
   if (!existsSync(NODE) || spawnSync("systemd-analyze", ["--version"]).status !== 0)
     skip("no systemd here, or no such Node");
   const folder = mkdtempSync(join(tmpdir(), "unit-"));
   onTestFinished(() => rmSync(folder, { recursive: true }));
-  const path = join(folder, "aimessage-server.service");
+  const path = join(folder, name);
   writeFileSync(path, text);
   const { status, stderr } = spawnSync("systemd-analyze", ["verify", path], { encoding: "utf8" });
   expect({ status, stderr }).toEqual({ status: 0, stderr: expect.not.stringContaining("aimessage") });
@@ -65,6 +65,22 @@ test.skipIf(!existsSync(NODE))("the systemd unit runs the clone's Node, whatever
 
 test("systemd finds nothing wrong with the unit", ({ skip }) => {
   expectValid(unit(), skip);
+});
+
+test("systemd finds nothing wrong with the unit of an agent", ({ skip }) => {
+  expectValid(unit("aimessage-agent@.service"), skip, "aimessage-agent@bob.service");
+});
+
+test("the services of agents call a program and flags that there are", () => {
+  const plist = [...read("deploy/org.aimessage.agent.plist").matchAll(/<string>([^<]*)<\/string>/g)].map(
+    ([, word]) => word,
+  );
+  const [line = ""] = /^ExecStart=.*$/m.exec(read("deploy/aimessage-agent@.service")) ?? [];
+  for (const words of [plist, line.split(" ")]) {
+    const at = words.findIndex((word) => word?.endsWith("packages/cli/bin/aimessage.js"));
+    expect(words.slice(at + 1, at + 5)).toEqual(["-u", expect.any(String), "listen", "--exec"]);
+    expect(words[at + 6]).toBe("--reply");
+  }
 });
 
 test("what CI and the image take from outside is named by what it is, and not by a name that may move", () => {

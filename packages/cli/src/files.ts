@@ -8,6 +8,8 @@ const REASONS: Partial<Record<string, string>> = {
   ENOENT: "there is no such file or folder",
   ENOTDIR: "a part of it is no folder",
   EISDIR: "it is a folder",
+  EEXIST: "something is in its place",
+  ELOOP: "links lead in a circle",
   EFTYPE: "it is no file",
   ENAMETOOLONG: "its name is too long",
   EACCES: "this user may not",
@@ -60,15 +62,21 @@ export async function writeNamed(path: string, content: string, replace?: boolea
         `${path} exists already`,
         `choose another file${replace === undefined ? "" : ", or give --force"}`,
       );
-    if (code !== "ENOSPC" && code !== "EDQUOT") throw asUsageError(error, "write", path);
-    const { AgentError } = await import("@aimessage/sdk/node");
-    const hint = "free some space, or choose another disk; nothing was written, and what was there is as it was";
-    throw new AgentError("disk_full", `no space left for ${path}`, { hint, cause: error });
+    throw await asWriteError(error, path);
   }
 }
 
+/** What the system says of a file that was to be written, as an error with a way out; anything else as it is. */
+export async function asWriteError(error: unknown, path: string): Promise<unknown> {
+  const { code } = error as NodeJS.ErrnoException;
+  if (code !== "ENOSPC" && code !== "EDQUOT") return asUsageError(error, "write", path);
+  const { AgentError } = await import("@aimessage/sdk/node");
+  const hint = "free some space, or choose another disk; nothing was written, and what was there is as it was";
+  return new AgentError("disk_full", `no space left for ${path}`, { hint, cause: error });
+}
+
 /** What the system says of a path that the user has named, as an error of the user's; anything else as it is. */
-function asUsageError(error: unknown, what: "read" | "write", path: string): unknown {
+export function asUsageError(error: unknown, what: "read" | "write", path: string): unknown {
   const reason = REASONS[(error as NodeJS.ErrnoException).code ?? ""];
   return reason === undefined ? error : new UsageError(`cannot ${what} ${path}: ${reason}`, "check the path");
 }

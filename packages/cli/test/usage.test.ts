@@ -15,7 +15,7 @@ describe("help", () => {
   });
 
   const commands =
-    "register send listen users inbox status whoami verify contacts doctor unregister watch hook".split(
+    "register send listen users inbox status whoami verify contacts doctor unregister watch install uninstall hook".split(
       " ",
     );
   test.each(commands)("%s --help shows an example", async (name) => {

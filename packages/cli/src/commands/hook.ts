@@ -7,14 +7,14 @@ const EXAMPLE = `
 Example:
   aimessage -u alice hook Stop --for claude
 
-The event is the host's own name for it. The host's JSON comes on stdin, and what the host takes is printed:
+\`aimessage install HOST\` sets hooks up. The event is the host's own name for it. The host's JSON comes on stdin, and what the host takes is printed:
 at the end of a turn a nudge for each new batch of messages, once for each session; at its start, and after tools, the same beside the conversation.
 Counts and names, no texts. It reads and takes nothing, and says nothing to subagents, when there is nothing new, or when anything is wrong.
 `;
 
 export function configure(command: Command, act: Act): void {
   command
-    .description("Say to an assistant that messages wait. Called by its host.")
+    .description("Say to an assistant that messages wait. Called by its host, as `install` sets it up.")
     .argument("<event>", "what has happened, by the host's name for it")
     .addOption(new Option("--for <host>", "whose hook it is").choices(Object.keys(hosts)).makeOptionMandatory())
     .addHelpText("after", EXAMPLE)

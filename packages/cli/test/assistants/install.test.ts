@@ -1,0 +1,376 @@
+/** `install` and `uninstall`: what they write for each host, and what they refuse. */
+import { spawnSync } from "node:child_process";
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { Client } from "@modelcontextprotocol/client";
+import { StdioClientTransport } from "@modelcontextprotocol/client/stdio";
+import { parse as parseToml } from "smol-toml";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { parse as parseYaml } from "yaml";
+import { programWords, shellLine } from "../../src/install/program-words.ts";
+import { skillFile } from "../../src/install/skill.ts";
+import { UneditableError } from "../../src/install/edit.ts";
+import { readTarget, writeTarget } from "../../src/install/target.ts";
+import { BIN } from "../console.ts";
+import { createWorld, type World } from "../world.ts";
+
+/** Bob, and a folder of a project. Of a user's settings nothing is touched here: all of them are a project's, or have a room of their own. */
+async function bob() {
+  const world = await createWorld();
+  await world.register("bob");
+  const cwd = join(dirname(world.home), "project");
+  mkdirSync(cwd);
+  const env = {
+    HERMES_HOME: join(cwd, "hermes"),
+    CODEX_HOME: join(cwd, "codex"),
+    CLAUDE_CONFIG_DIR: join(cwd, "claude"),
+    PATH: "",
+  };
+  const run = (line: string) => world.cli(line, { cwd, env });
+  const read = (path: string) => readFileSync(join(cwd, path), "utf8");
+  const write = (path: string, text: string) => {
+    mkdirSync(dirname(join(cwd, path)), { recursive: true });
+    writeFileSync(join(cwd, path), text);
+  };
+  const json = (path: string) => JSON.parse(read(path)) as unknown;
+  return { world, cwd, run, read, write, json };
+}
+
+const words = ({ home }: World) => [process.execPath, BIN, "--home", home, "-u", "bob"];
+const line = (world: World, rest: string) => `${shellLine(words(world))} ${rest}`;
+
+describe("each host gets its server, its hooks and the skill", () => {
+  test("Claude Code", async () => {
+    const { world, run, json, read } = await bob();
+    expect(await run("install claude --project")).toMatchObject({
+      exit: 0,
+      stderr: expect.stringContaining("Start Claude Code anew") as string,
+    });
+    const [command, ...args] = words(world);
+    expect(json(".mcp.json")).toEqual({
+      mcpServers: { aimessage: { type: "stdio", command, args: [...args, "mcp", "--max-wait", "50"] } },
+    });
+    const { hooks } = json(".claude/settings.json") as { hooks: Record<string, unknown> };
+    expect(Object.keys(hooks)).toEqual(["SessionStart", "UserPromptSubmit", "PostToolUse", "Stop"]);
+    expect(hooks["Stop"]).toEqual([
+      { hooks: [{ type: "command", command: line(world, "hook Stop --for claude"), timeout: 10 }] },
+    ]);
+    expect(read(".claude/skills/aimessage/SKILL.md")).toBe(skillFile());
+    await run("install claude");
+    expect(json("claude/.claude.json")).toEqual(json(".mcp.json"));
+    expect(json("claude/settings.json")).toEqual(json(".claude/settings.json"));
+  });
+
+  test("Codex", async () => {
+    const { world, run, json, read } = await bob();
+    await run("install codex --project");
+    const [command, ...args] = words(world);
+    const server = { command, args: [...args, "mcp", "--max-wait", "50"], tool_timeout_sec: 60 };
+    expect(parseToml(read(".codex/config.toml"))).toEqual({ mcp_servers: { aimessage: server } });
+    const { hooks } = json(".codex/hooks.json") as { hooks: Record<string, unknown> };
+    expect(hooks["Stop"]).toEqual([
+      { hooks: [{ type: "command", command: line(world, "hook Stop --for codex"), timeout: 10 }] },
+    ]);
+    expect(read(".agents/skills/aimessage/SKILL.md")).toBe(skillFile());
+  });
+
+  test("Hermes", async () => {
+    const { world, run, read } = await bob();
+    await run("install hermes");
+    const [command, ...args] = words(world);
+    expect(parseYaml(read("hermes/config.yaml"))).toEqual({
+      mcp_servers: { aimessage: { command, args: [...args, "mcp", "--max-wait", "50"] } },
+      hooks: {
+        pre_llm_call: [{ command: line(world, "hook pre_llm_call --for hermes"), timeout: 10 }],
+        pre_verify: [{ command: line(world, "hook pre_verify --for hermes"), timeout: 10 }],
+      },
+    });
+    expect(read("hermes/skills/aimessage/SKILL.md")).toBe(skillFile());
+    expect(await run("install hermes --project")).toMatchObject({
+      exit: 2,
+      stderr: expect.stringContaining("no settings of a project") as string,
+    });
+  });
+
+  test("Gemini CLI", async () => {
+    const { world, run, json } = await bob();
+    await run("install gemini --project");
+    const { hooks, mcpServers } = json(".gemini/settings.json") as Record<string, Record<string, unknown>>;
+    const [command, ...args] = words(world);
+    expect(mcpServers).toEqual({ aimessage: { command, args: [...args, "mcp", "--max-wait", "50"] } });
+    const hook = {
+      type: "command",
+      name: "aimessage",
+      command: line(world, "hook AfterAgent --for gemini"),
+      timeout: 10_000,
+    };
+    expect(hooks?.["AfterAgent"]).toEqual([{ hooks: [hook] }]);
+    expect(Object.keys(hooks ?? {})).toEqual(["SessionStart", "BeforeAgent", "AfterTool", "AfterAgent"]);
+  });
+
+  test("Cursor", async () => {
+    const { world, run, json } = await bob();
+    await run("install cursor --project");
+    const hook = (event: string) => [{ command: line(world, `hook ${event} --for cursor`) }];
+    expect(json(".cursor/hooks.json")).toEqual({
+      version: 1,
+      hooks: { sessionStart: hook("sessionStart"), postToolUse: hook("postToolUse"), stop: hook("stop") },
+    });
+    const [command, ...args] = words(world);
+    expect(json(".cursor/mcp.json")).toEqual({ mcpServers: { aimessage: { command, args: [...args, "mcp"] } } });
+  });
+});
+
+test("what is written works: a shell runs its hook, and the official client its server, with no variable of ours", async () => {
+  const { world, run, json } = await bob();
+  await run("install claude --project");
+  await world.register("alice");
+  const sent = world.cli("-u alice send -t bob -m hello --wait received");
+  await world.cli("-u bob watch --count 1 --timeout 30");
+  await sent;
+  const env = { PATH: "/usr/bin:/bin" };
+  const { hooks } = json(".claude/settings.json") as { hooks: { Stop: { hooks: { command: string }[] }[] } };
+  const hook = hooks.Stop[0]?.hooks[0]?.command ?? "";
+  const { stdout, status } = spawnSync("sh", ["-c", hook], { input: '{"session_id":"s"}', encoding: "utf8", env });
+  expect({ status, said: JSON.parse(stdout) as unknown }).toMatchObject({ status: 0, said: { decision: "block" } });
+  const { mcpServers } = json(".mcp.json") as { mcpServers: { aimessage: { command: string; args: string[] } } };
+  const { command, args } = mcpServers.aimessage;
+  const client = new Client({ name: "tests", version: "1.0.0" });
+  onTestFinished(() => client.close());
+  await client.connect(new StdioClientTransport({ command, args, env, stderr: "inherit" }));
+  const { content } = await client.callTool({ name: "check_inbox", arguments: {} });
+  expect(JSON.stringify(content)).toContain("alice");
+});
+
+test("--print shows what would come and go, and writes nothing; JSON says it to programs", async () => {
+  const { world, cwd, run, write, read } = await bob();
+  write(".claude/settings.json", '{\n  "model": "opus" // mine\n}\n');
+  const { stdout } = await run("install claude --project --print");
+  expect(stdout).toContain(
+    'settings.json: to be changed\n    -   "model": "opus" // mine\n    +   "model": "opus", // mine\n    +   "hooks": {\n',
+  );
+  expect(existsSync(join(cwd, ".mcp.json"))).toBe(false);
+  expect(read(".claude/settings.json")).toBe('{\n  "model": "opus" // mine\n}\n');
+  const { files, ...rest } = JSON.parse((await run("install claude --project --json")).stdout) as {
+    files: { change: string }[];
+  };
+  expect(rest).toEqual({ host: "claude", agent: "bob", scope: "project", printed: false });
+  expect(files.map(({ change }) => change)).toEqual(["create", "change", "create"]);
+  expect((await run("install claude --project")).stdout.match(/: as it was\n/g)).toHaveLength(3);
+  expect((await run("uninstall claude --project --print")).stdout).toContain("to be removed");
+  await run("uninstall claude --project");
+  expect(read(".claude/settings.json")).toBe('{\n  "model": "opus" // mine\n}\n');
+  expect((await run("uninstall claude --project")).stdout.match(/: as it was\n/g)).toHaveLength(3);
+  expect(existsSync(join(world.home, "installed.json"))).toBe(false);
+});
+
+describe("refused, with the file and the place, and nothing is written", () => {
+  const refused: [why: string, host: string, path: string, text: string, says: RegExp][] = [
+    [
+      "no JSON",
+      "claude",
+      ".claude/settings.json",
+      '{\n  "a": 1\n  "b": 2\n}',
+      /settings\.json, line 3: it is no JSON: comma expected/,
+    ],
+    ["no object", "claude", ".claude/settings.json", "[]", /settings\.json, line 1: it is no JSON object/],
+    [
+      "hooks of another shape",
+      "claude",
+      ".claude/settings.json",
+      '{\n "hooks": []\n}',
+      /settings\.json, line 2: "hooks" is no object/,
+    ],
+    [
+      "a key that stands twice",
+      "claude",
+      ".claude/settings.json",
+      '{"hooks":{},"hooks":{}}',
+      /"hooks" stands there twice/,
+    ],
+    [
+      "somebody else's server",
+      "claude",
+      ".mcp.json",
+      '{"mcpServers":{"aimessage":{"command":"other"}}}',
+      /"mcpServers\.aimessage" is there, and is not of aimessage/,
+    ],
+    ["no TOML", "codex", ".codex/config.toml", "a = 1\nb = = 2\n", /config\.toml, line 2: it is no TOML/],
+    [
+      "a table that cannot grow",
+      "codex",
+      ".codex/config.toml",
+      "mcp_servers = {}\n",
+      /"mcp_servers" is written there in a way/,
+    ],
+    ["no UTF-8", "gemini", ".gemini/settings.json", "\u{fffd}", /settings\.json: it is no UTF-8 text/],
+  ];
+  test.each(refused)("%s", async (_, host, path, text, says) => {
+    const { cwd, run, write, read } = await bob();
+    write(path, text);
+    if (text === "\u{fffd}") writeFileSync(join(cwd, path), Buffer.from([0x7b, 0xff, 0x7d]));
+    const before = readFileSync(join(cwd, path));
+    const { exit, stderr, stdout } = await run(`install ${host} --project`);
+    expect({ exit, stdout }).toEqual({ exit: 2, stdout: "" });
+    expect(stderr).toMatch(says);
+    expect(readFileSync(join(cwd, path))).toEqual(before);
+    // All files are looked at before one is written.
+    for (const other of [".mcp.json", ".codex/hooks.json", ".agents", ".gemini/skills"])
+      if (!path.startsWith(other)) expect(existsSync(join(cwd, other))).toBe(false);
+    expect(read(path).length).toBeGreaterThan(0);
+  });
+
+  test("no YAML of one document", async () => {
+    const { run, write, read } = await bob();
+    for (const [text, says] of [
+      ["a: b: c\n", /config\.yaml, line 1: it is no YAML/],
+      ["a: 1\n---\nb: 2\n", /it is no YAML of one document/],
+      ["hooks: later\n", /config\.yaml, line 1: "hooks" is no mapping/],
+    ] as const) {
+      write("hermes/config.yaml", text);
+      const { exit, stderr } = await run("install hermes");
+      expect(exit).toBe(2);
+      expect(stderr).toMatch(says);
+      expect(read("hermes/config.yaml")).toBe(text);
+    }
+  });
+
+  test("a file that has changed since it was read", async () => {
+    const { cwd, write, read } = await bob();
+    write("settings.json", "{}");
+    const target = readTarget(join(cwd, "settings.json"));
+    write("settings.json", '{"new":1}');
+    expect(() => writeTarget(target, "ours", 0o600)).toThrow(UneditableError);
+    expect(read("settings.json")).toBe('{"new":1}');
+    const none = readTarget(join(cwd, "none.json"));
+    write("none.json", "{}");
+    expect(() => writeTarget(none, "ours", 0o600)).toThrow();
+    expect(read("none.json")).toBe("{}");
+  });
+
+  test("an agent that is not there, several of them, and a host that is none", async () => {
+    const { world, run } = await bob();
+    expect(await run("-u carol install claude --project")).toMatchObject({ exit: 3 });
+    await world.register("carol");
+    expect(await run("install claude --project")).toMatchObject({
+      exit: 2,
+      stderr: expect.stringContaining("name one by -u") as string,
+    });
+    expect(await run("-u carol install emacs")).toMatchObject({ exit: 2 });
+    expect(await run("-u carol install claude --user --project")).toMatchObject({ exit: 2 });
+  });
+});
+
+test("a hook of ours to whose group somebody has added another goes alone, and so does one of another agent", async () => {
+  const { world, run, write, read, json } = await bob();
+  await run("install claude --project");
+  const settings = json(".claude/settings.json") as { hooks: Record<string, { hooks: object[] }[]> };
+  const theirs = { type: "command", command: "say done" };
+  settings.hooks["Stop"]?.[0]?.hooks.push(theirs);
+  write(".claude/settings.json", JSON.stringify(settings));
+  await world.register("carol");
+  await run("-u carol install claude --project");
+  expect(read(".claude/settings.json")).not.toContain("-u bob");
+  const { hooks } = json(".claude/settings.json") as typeof settings;
+  expect(hooks["Stop"]).toHaveLength(2);
+  expect(hooks["Stop"]?.[0]).toEqual({ hooks: [theirs] });
+  await run("uninstall claude --project");
+  expect(json(".claude/settings.json")).toEqual({ hooks: { Stop: [{ hooks: [theirs] }] } });
+});
+
+test("a skill that somebody has changed stays, and one of an earlier version is replaced", async () => {
+  const { cwd, run, write, read } = await bob();
+  await run("install gemini --project");
+  const skill = ".gemini/skills/aimessage/SKILL.md";
+  write(skill, "mine\n");
+  expect((await run("install gemini --project")).stdout).toContain("was not written by this install; it stays");
+  expect((await run("uninstall gemini --project")).stdout).toContain("SKILL.md: it was changed, and stays");
+  expect(read(skill)).toBe("mine\n");
+  expect(existsSync(join(cwd, ".gemini/settings.json"))).toBe(false);
+});
+
+test("a file keeps its mode and its place behind links; a link that leads nowhere yet is followed, too", async () => {
+  const { cwd, run, write, read } = await bob();
+  write("dotfiles/settings.json", "{}");
+  chmodSync(join(cwd, "dotfiles/settings.json"), 0o664);
+  mkdirSync(join(cwd, ".claude"));
+  symlinkSync("../dotfiles/settings.json", join(cwd, ".claude/settings.json"));
+  symlinkSync("dotfiles/mcp.json", join(cwd, ".mcp.json"));
+  await run("install claude --project");
+  expect(read("dotfiles/settings.json")).toContain("hook Stop --for claude");
+  expect(read("dotfiles/mcp.json")).toContain("mcpServers");
+  expect(statSync(join(cwd, "dotfiles/settings.json")).mode & 0o777).toBe(0o664);
+  await run("uninstall claude --project");
+  expect(read("dotfiles/settings.json")).toBe("{}");
+  expect(existsSync(join(cwd, "dotfiles/mcp.json"))).toBe(false);
+});
+
+test.skipIf(process.geteuid?.() !== 0)(
+  "root in the home of another user makes files of that user's, and is led to none of its own",
+  async () => {
+    const { cwd, run, write, read } = await bob();
+    write("root.json", "{}");
+    chmodSync(join(cwd, "root.json"), 0o600);
+    const room = join(cwd, "hermes");
+    mkdirSync(room);
+    chownSync(room, 12_345, 12_345);
+    for (let up = cwd; up !== dirname(tmpdir()); up = dirname(up)) chmodSync(up, statSync(up).mode | 0o055);
+    expect(await run("install hermes")).toMatchObject({ exit: 0 });
+    for (const path of ["config.yaml", "skills", "skills/aimessage", "skills/aimessage/SKILL.md"])
+      expect({ path, uid: statSync(join(room, path)).uid }).toEqual({ path, uid: 12_345 });
+    await run("uninstall hermes");
+    symlinkSync("../root.json", join(room, "config.yaml"));
+    expect(await run("install hermes")).toMatchObject({
+      exit: 2,
+      stderr: expect.stringContaining("config.yaml") as string,
+    });
+    expect(read("root.json")).toBe("{}");
+  },
+);
+
+describe("the program is named", () => {
+  test("by its name where the user's PATH finds this very program by it", async () => {
+    const { cwd, write } = await bob();
+    write("real.js", "");
+    write("other.js", "");
+    for (const [folder, to] of [
+      ["bin", "real.js"],
+      ["others", "other.js"],
+      ["node_modules/.bin", "real.js"],
+    ] as const) {
+      mkdirSync(join(cwd, folder), { recursive: true });
+      chmodSync(join(cwd, to), 0o755);
+      symlinkSync(join(cwd, to), join(cwd, folder, "aimessage"));
+    }
+    const whole = ["/n/node", join(cwd, "real.js")];
+    const named = (...folders: string[]) =>
+      programWords({
+        execPath: "/n/node",
+        script: join(cwd, "real.js"),
+        env: { PATH: folders.map((folder) => join(cwd, folder)).join(":") },
+      });
+    expect(named("bin")).toEqual(["aimessage"]);
+    expect(named("node_modules/.bin", "bin")).toEqual(["aimessage"]);
+    // npx has put it there for the time of one command.
+    expect(named("node_modules/.bin")).toEqual(whole);
+    // Another program of that name comes first.
+    expect(named("others", "bin")).toEqual(whole);
+    expect(named()).toEqual(whole);
+    expect(programWords({ execPath: "/opt/aimessage", script: undefined, env: {} })).toEqual(["/opt/aimessage"]);
+  });
+
+  test("in a shell's words, whatever is in its path", () => {
+    expect(shellLine(["/a/b", "-u", "bob"])).toBe("/a/b -u bob");
+    expect(shellLine(["/a b/$x", "it's"])).toBe(String.raw`'/a b/$x' 'it'\''s'`);
+  });
+});
