@@ -13,7 +13,7 @@ async function everyCommand(path: string[] = []): Promise<{ path: string[]; opti
   return [{ path, options }, ...found.flat()];
 }
 
-const values: Record<string, string> = { "--wait": "stored", "--expires": "1h", "--to": "bob" };
+const values: Record<string, string> = { "--wait": "stored", "--expires": "1h", "--to": "bob", "--for": "claude" };
 
 test("an option that is given again is refused by every command, before or after its name", async () => {
   const globals = (await everyCommand())[0]!.options;

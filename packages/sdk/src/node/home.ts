@@ -6,6 +6,8 @@ import { usernameKey } from "../protocol/username-key.ts";
 
 /** In an agent's folder: what was announced to whom, a file each. See `announce`. */
 export const ANNOUNCED = "announced";
+/** In an agent's folder: marks of the processes that share its inbox. See `Mark`. */
+export const PROCESSES = "processes";
 
 /** The folder of all agents of this user: of `AIMESSAGE_HOME`, or `~/.aimessage`; undefined if the user has no home. */
 export function homeFolder(): string | undefined {

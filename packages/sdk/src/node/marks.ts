@@ -3,10 +3,9 @@ import { existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { DatabaseSync } from "node:sqlite";
 import { randomId } from "../protocol/index.ts";
+import { PROCESSES } from "./home.ts";
 import { lock } from "./link-lock.ts";
 import { asOwnerOf } from "./program/owner.ts";
-
-const FOLDER = "processes";
 
 /** The mark of a process. */
 export class Mark {
@@ -19,7 +18,7 @@ export class Mark {
     this.name = randomId();
     this.#file = fileOf(folder, this.name);
     this.#held = asOwnerOf(folder, () => {
-      mkdirSync(join(folder, FOLDER), { recursive: true, mode: 0o700 });
+      mkdirSync(join(folder, PROCESSES), { recursive: true, mode: 0o700 });
       return lock(this.#file);
     });
     sweep(folder);
@@ -48,7 +47,7 @@ export function isGone(folder: string, name: string): boolean {
 /** Those that were killed have left theirs. */
 function sweep(folder: string): void {
   try {
-    for (const file of readdirSync(join(folder, FOLDER))) {
+    for (const file of readdirSync(join(folder, PROCESSES))) {
       const name = file.replace(/\.db$/, "");
       if (/^[0-9a-f]+$/.test(name) && isGone(folder, name)) rmSync(fileOf(folder, name), { force: true });
     }
@@ -58,5 +57,5 @@ function sweep(folder: string): void {
 }
 
 function fileOf(folder: string, name: string): string {
-  return join(folder, FOLDER, `${name}.db`);
+  return join(folder, PROCESSES, `${name}.db`);
 }
