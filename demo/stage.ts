@@ -72,8 +72,18 @@ export class Stage implements AsyncDisposable {
     return this.look(...words);
   }
 
+  /** The same, with what it reads on its input, which is not shown. */
+  runOn(input: string, ...words: string[]): Promise<string> {
+    command(`${written(["aimessage", ...words])} < line`);
+    return this.#perform(words, input);
+  }
+
   /** The same, without a word. */
   look(...words: string[]): Promise<string> {
+    return this.#perform(words);
+  }
+
+  #perform(words: readonly string[], input = ""): Promise<string> {
     const options = { cwd: this.folder, env: this.#env, timeout: PATIENCE_MS };
     return new Promise((resolve, reject) => {
       const child = execFile(process.execPath, [PROGRAMS.aimessage, ...words], options, (error, stdout, stderr) => {
@@ -82,6 +92,8 @@ export class Stage implements AsyncDisposable {
         else reject(new Failed(`${written(["aimessage", ...words])}: ${stderr.trim() || error.message}`));
       });
       this.#tell({ started: child.pid });
+      // A command need not read what it is given.
+      child.stdin?.on("error", () => undefined).end(input);
     });
   }
 

@@ -1,6 +1,7 @@
 /** The steps of the demo, each with what it promises. */
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { Host } from "./host.ts";
 import { note, ok, output, title } from "./screen.ts";
 import { type Actor, expectThat, Failed, type Stage } from "./stage.ts";
 import { States } from "./states.ts";
@@ -9,16 +10,20 @@ const GREETING = "Hello bob";
 const WHILE_ASLEEP = ["Second message, you are asleep", "Third message, still asleep"];
 const QUESTION = "how many words are these";
 const ERRAND = "fly to the moon";
+const RIDDLE = "are you awake";
+const SOLUTION = "since you asked";
 const EXCUSE = "I count words, I fly nowhere";
 
 /** @returns 0, the exit code. @throws Failed */
 export async function play(stage: Stage): Promise<number> {
   const relay = await startRelay(stage);
-  const states = await introduce(stage, relay.server);
+  const code = await pair(stage, relay.server);
+  const states = new States(stage.start("aimessage", ["-u", "alice", "status", "--follow", "--json"]));
   await toOneWhoListens(stage, states);
   await toOneWhoSleeps(stage, states);
   await toCommands(stage, states);
-  lookForTexts(stage, relay.log);
+  await toAnAssistant(stage);
+  lookFor([code, GREETING, ...WHILE_ASLEEP, QUESTION, ERRAND, EXCUSE, RIDDLE, SOLUTION], stage, relay.log);
   return 0;
 }
 
@@ -34,26 +39,25 @@ async function startRelay(stage: Stage): Promise<{ log: Actor; server: string }>
   return { log, server };
 }
 
-/** Two agents that know each other. @returns what the first of them hears of its messages */
-async function introduce(stage: Stage, server: string): Promise<States> {
-  title("Two agents");
-  const prints: Record<string, string> = {};
-  for (const name of ["alice", "bob"]) {
-    const said = await stage.run("register", "-u", name, "-s", server);
-    prints[name] = /^Fingerprint: (.*)$/m.exec(said)?.[1] ?? "";
-    output(said.split("\n")[0] ?? "");
-  }
-  const states = new States(stage.start("aimessage", ["-u", "alice", "status", "--follow", "--json"]));
-  for (const [name, other] of [
-    ["alice", "bob"],
-    ["bob", "alice"],
-  ] as const) {
-    const said = await stage.run("-u", name, "verify", other, prints[other] ?? "");
-    expectThat(said === `${other} is verified.`, said);
-    output(said);
-  }
-  ok("their private keys were made here and stay here");
-  return states;
+/** @returns the code of the line by which two agents have paired */
+async function pair(stage: Stage, server: string): Promise<string> {
+  title("Two agents, paired by a line that one gives the other");
+  const said = await stage.run("register", "-u", "bob", "-s", server);
+  expectThat(said.startsWith("Registration successful!"), said);
+  output("Registration successful!");
+  const bob = stage.start("aimessage", ["-u", "bob", "pair", "--for", "alice"]);
+  const line = await bob.until("there is no line", (lines) => lines[0]);
+  expectThat(line.startsWith("aimessage:bob@"), line);
+  output(line);
+  // She is registered by it, too: the line names the relay.
+  const [seen] = (await stage.runOn(line, "-u", "alice", "pair", "--line", "-", "--yes")).split("\n");
+  expectThat(seen?.startsWith("bob is verified.") === true, seen ?? "");
+  output("bob is verified.");
+  const heard = await bob.until("bob's side is not paired", (lines) => lines[1]);
+  expectThat(heard.startsWith("alice is verified."), heard);
+  note("bob's terminal: alice is verified.");
+  ok("the private keys were made here and stay here; the line is used up");
+  return line.split("/").at(1) ?? line;
 }
 
 async function toOneWhoListens(stage: Stage, states: States): Promise<void> {
@@ -103,17 +107,37 @@ async function toCommands(stage: Stage, states: States): Promise<void> {
   await bob.end();
 }
 
-/** No text of a message may stand in what the relay has written. */
-function lookForTexts(stage: Stage, log: Actor): void {
+/** A question that an assistant reads and answers by tools, as its host calls them. */
+async function toAnAssistant(stage: Stage): Promise<void> {
+  title("A question, answered by an assistant over MCP");
+  const server = stage.start("aimessage", ["-u", "bob", "mcp"]);
+  const host = new Host(server);
+  await host.begin();
+  const answering = async () => {
+    const message = await host.read();
+    expectThat(message.from === "alice", JSON.stringify(message));
+    await host.reply(message, SOLUTION);
+  };
+  const [reply] = await Promise.all([
+    stage.run("-u", "alice", "ask", "-t", "bob", "-m", RIDDLE, "--timeout", "15s"),
+    answering(),
+  ]);
+  output(reply);
+  expectThat(reply === SOLUTION, reply);
+  ok("the reply is what the assistant wrote");
+  await server.end();
+}
+
+/** Nothing of this, a code and texts, may stand in what the relay has written. */
+function lookFor(texts: readonly string[], stage: Stage, log: Actor): void {
   title("What the relay knows");
-  const texts = [GREETING, ...WHILE_ASLEEP, QUESTION, ERRAND, EXCUSE];
   const folder = join(stage.folder, "data");
   const files = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
   expectThat(files.length > 0, "the relay has no database");
   const written = [log.said, ...files.map(({ parentPath, name }) => readFileSync(join(parentPath, name)))];
   const found = texts.filter((text) => written.some((bytes) => bytes.includes(text)));
   if (found.length > 0) throw new Failed(`the relay has seen: ${found.join(", ")}`);
-  ok(`none of these ${texts.length} texts is in its ${files.length} files, nor in its log`);
+  ok(`neither the line's code nor one of ${texts.length - 1} texts is in its ${files.length} files and its log`);
 }
 
 /** Sends from alice to bob. @returns the message's id */
