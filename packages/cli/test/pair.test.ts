@@ -105,6 +105,22 @@ test("Ctrl+C leaves a line open: it is used meanwhile, and --resume asks about i
   expect(await world.cli("pair --resume")).toMatchObject({ exit: 0, stdout: "No line is open.\n" });
 });
 
+test("what is said to --resume reaches the other side although nobody else of this agent is there", async () => {
+  const world = await pairingWorld();
+  const interrupt = new AbortController();
+  const bob = await world.make("pair", { terminal: terminal(), interrupted: interrupt.signal });
+  const used = world.there("-u alice pair --line - --yes", { stdin: bob.line });
+  await bob.stderr.until(/\(yes or no\) /);
+  interrupt.abort("SIGINT");
+  await bob.done;
+  expect(await world.cli("pair --resume", { stdin: "" })).toMatchObject({
+    exit: 2,
+    stderr: expect.stringContaining("--for NAME"),
+  });
+  expect(await world.cli("pair --resume --for alice", { stdin: "" })).toMatchObject({ exit: 0 });
+  expect(await used).toMatchObject({ exit: 0 });
+});
+
 test("a line that is withdrawn is good for nobody", async () => {
   const world = await pairingWorld();
   const bob = await world.make("pair --yes");

@@ -10,6 +10,9 @@ import { localTime } from "../times.ts";
 import { patience } from "../values.ts";
 import { contactJson } from "./contacts.ts";
 
+/** How long the relay may take to let this agent in, where it only has to say something. Milliseconds. */
+const RELAY_MS = 10_000;
+
 interface Options extends Invited {
   line?: Where;
   for?: string;
@@ -175,6 +178,10 @@ async function serverFor({ settings: { server, insecure } }: Call, line: Pairing
 /** Goes on with all that is open: those who have used a line first. */
 async function goOn(call: Call, options: Options): Promise<void> {
   await using agent = await openForPairing(call);
+  // What is said here reaches the other side before this ends, and what has come is known.
+  await agent.sync({ timeout: RELAY_MS, signal: call.context.interrupted }).catch((error: Error) => {
+    call.out.note(`The other side hears of it when the relay can be reached: ${error.message}`);
+  });
   const lines = await agent.pairing.lines();
   const taken = await agent.pairing.taken();
   let open = lines.filter(({ state }) => state === "open");
