@@ -1,26 +1,9 @@
 // Pairing by one pasted line. [P-9.15] of docs/protocol.md.
 
 import { expect, test } from "vitest";
-import type { Agent } from "../../src/agent/agent.ts";
-import { formatPairingLine, readPairingLine } from "../../src/agent/pairing-line.ts";
-import { newCode } from "../../src/crypto/pairing.ts";
-import { get, put } from "../../src/records/records.ts";
-import { edit } from "./proxy.ts";
-import { alertKinds, caughtUp, eventually, follow, jump, rejection, SAME_CLOCK, World } from "./world.ts";
-
-/** Bob, who has made a line, and Alice, who has it. */
-async function given(options: Parameters<Agent["pairing"]["open"]>[0] = {}) {
-  const world = await World.create(SAME_CLOCK);
-  const [alice, bob] = [await world.open("alice"), await world.open("Bob")];
-  const own = await bob.pairing.open(options);
-  const line = readPairingLine(own.line);
-  return { world, alice, bob, own, line, [Symbol.asyncDispose]: () => world[Symbol.asyncDispose]() };
-}
-
-const verified = async (agent: Agent) =>
-  (await agent.contacts()).map(({ username, verified: is, fingerprint }) => [username, is, fingerprint]);
-
-const other = (text: string) => (text.startsWith("A") ? `B${text.slice(1)}` : `A${text.slice(1)}`);
+import { readPairingLine } from "../../src/agent/pairing-line.ts";
+import { given, verified } from "./pairing-world.ts";
+import { alertKinds, caughtUp, eventually, follow, jump, rejection } from "./world.ts";
 
 test("two agents are verified for each other by one line, once its maker has seen who has used it", async () => {
   await using talk = await given();
@@ -51,38 +34,6 @@ test.each([{ yes: true }, { for: "Alice" }])("with %j nobody is asked", async (o
   expect((await (await alice.pairing.take(line)).paired()).verified).toBe(true);
   expect(await bob.pairing.lines()).toMatchObject([{ id: own.id, state: "paired", by: { username: "alice" } }]);
   expect(await verified(bob)).toEqual([["alice", true, alice.fingerprint]]);
-});
-
-test("a line for one is of no use to another, nor to the one any more", async () => {
-  await using talk = await given({ for: "alice" });
-  const { world, alice, bob, line } = talk;
-  follow(bob);
-  const carol = await world.open("carol");
-  expect(await rejection((await carol.pairing.take(line)).paired())).toMatchObject({
-    code: "pairing_refused",
-    reason: "pairing_refused",
-  });
-  expect(await rejection((await alice.pairing.take(line)).paired())).toMatchObject({ code: "pairing_stopped" });
-  expect((await bob.contacts()).some(({ verified: is }) => is)).toBe(false);
-  expect(await alertKinds(bob)).toEqual(["pairing_refused", "pairing_used"]);
-});
-
-test("the second who uses a line is stopped, and its maker is alerted; the first stays paired", async () => {
-  await using talk = await given({ yes: true });
-  const { world, alice, bob, line } = talk;
-  follow(bob);
-  await (await alice.pairing.take(line)).paired();
-  const carol = await world.open("carol");
-  expect(await rejection((await carol.pairing.take(line)).paired())).toMatchObject({
-    code: "pairing_stopped",
-    reason: "pairing_used",
-  });
-  expect((await bob.alerts()).at(-1)).toMatchObject({ kind: "pairing_used", contact: "carol" });
-  expect((await verified(bob)).map(([name, is]) => [name, is])).toEqual([
-    ["alice", true],
-    ["carol", false],
-  ]);
-  expect((await carol.contacts())[0]?.verified).toBe(false);
 });
 
 test("the same agent may show its line again, in any process, and is paired once", async () => {
@@ -151,100 +102,6 @@ test("who has used a line and of whom its maker says nothing for a day is refuse
   expect(await alertKinds(later)).toEqual([]);
 });
 
-test("a line that is altered in any part is refused, and nobody is verified", async () => {
-  await using talk = await given({ yes: true });
-  const { world, alice, bob, line } = talk;
-  follow(bob);
-  const carol = await world.open("carol");
-  const altered = async (change: Partial<typeof line>) => {
-    const again = readPairingLine(formatPairingLine({ ...line, ...change }));
-    return rejection(alice.pairing.take(again).then((taken) => taken.paired()));
-  };
-  expect(await altered({ code: other(line.code ?? "") })).toMatchObject({ code: "pairing_refused" });
-  expect(await altered({ username: "carol" })).toMatchObject({ code: "fingerprint_mismatch" });
-  expect(await altered({ username: "nobody" })).toMatchObject({ code: "refused", reason: "unknown_user" });
-  expect(await altered({ fingerprint: carol.fingerprint.replaceAll(" ", "") })).toMatchObject({
-    code: "fingerprint_mismatch",
-  });
-  expect(await altered({ relay: "relay.example.org" })).toMatchObject({ code: "other_relay" });
-  expect((await alice.contacts()).filter(({ verified: is }) => is)).toEqual([]);
-  expect((await bob.contacts()).filter(({ verified: is }) => is)).toEqual([]);
-  // The line itself is as good as before.
-  expect((await (await alice.pairing.take(line)).paired()).verified).toBe(true);
-});
-
-test("where the line names the relay by another of its names than its maker has, nobody is paired, and both are told", async () => {
-  await using talk = await given({ yes: true });
-  const { world, bob, line } = talk;
-  follow(bob);
-  const alice = await world.open("alicia");
-  world.proxy.rule = ({ toRelay, frame }) =>
-    !toRelay && frame.type === "info" ? [edit(frame, { names: ["relay.example.org"] })] : undefined;
-  const taken = await alice.pairing.take({ ...line, relay: "relay.example.org" });
-  expect(await rejection(taken.paired())).toMatchObject({ code: "pairing_stopped", reason: "pairing_wrong" });
-  expect(await alertKinds(bob)).toContain("pairing_wrong");
-  expect((await bob.contacts()).filter(({ verified: is }) => is)).toEqual([]);
-});
-
-test("[R-5] a relay that shows another key for the line's name gets nothing, and nothing of it is pinned", async () => {
-  await using talk = await given({ yes: true });
-  const { world, alice, bob, line } = talk;
-  follow(bob);
-  const mallory = await world.open("mallory");
-  await mallory.close();
-  // The relay answers with the keys of another account of its own, under bob's name.
-  world.proxy.rule = ({ agent, toRelay, frame }) =>
-    agent === "alice" && toRelay && frame.type === "claim_keys"
-      ? [{ ...frame, data: { ...frame.data, username: "mallory" } }]
-      : agent === "alice" && !toRelay && frame.type === "keys"
-        ? [{ ...frame, data: { ...frame.data, username: "bob" } }]
-        : undefined;
-  const error = await rejection((await alice.pairing.take(line)).paired());
-  expect(error).toMatchObject({ code: "fingerprint_mismatch" });
-  expect(world.proxy.sentBy("alice", "commit")).toEqual([]);
-  expect(await alice.contacts()).toEqual([]);
-  world.proxy.rule = undefined;
-  expect((await (await alice.pairing.take(line)).paired()).verified).toBe(true);
-});
-
-test("a proof that is not right is refused and told, pairs nobody, and leaves the line good for who has it", async () => {
-  await using talk = await given({ yes: true });
-  const { world, alice, bob, own, line } = talk;
-  follow(bob);
-  const carol = await world.open("carol");
-  // Carol knows what the line is called, and not its code: as one would that had seen Alice's proof, and shows it in her own name.
-  world.proxy.rule = ({ agent }) => (agent === "carol" ? "cut" : undefined);
-  const taken = await carol.pairing.take(line);
-  const store = world.memory("carol");
-  const record = await store.read((tx) => get(tx, "pairing/", own.id));
-  await store.write((tx) => put(tx, "pairing/", own.id, { ...record!, code: newCode() }));
-  world.proxy.rule = undefined;
-  expect(await rejection(taken.paired())).toMatchObject({ code: "pairing_stopped", reason: "pairing_wrong" });
-  expect(await alertKinds(bob)).toEqual(["pairing_wrong"]);
-  expect((await bob.contacts()).map(({ username, verified: is }) => [username, is])).toEqual([["carol", false]]);
-  expect((await (await alice.pairing.take(line)).paired()).verified).toBe(true);
-});
-
-test("while a line is open its first message finds room that strangers have taken, and nothing else does", async () => {
-  await using talk = await given({ yes: true });
-  const { world, alice, bob, line } = talk;
-  const today = Math.floor(Date.now() / 86_400_000);
-  await world.memory("Bob").write(async (tx) => {
-    await tx.put("strange/eve", String(64 * 2 ** 20));
-    await tx.put("meta/strangers", `${today} 1000`);
-  });
-  follow(bob);
-  const carol = await world.open("carol");
-  expect(await rejection((await carol.send("bob", "hello")).received())).toMatchObject({ reason: "stranger_quota" });
-  expect((await (await alice.pairing.take(line)).paired()).verified).toBe(true);
-  await (await alice.send("bob", "hello")).handled();
-  // Now that none is open, strangers are as many as they may be.
-  const dave = await world.open("dave");
-  await (await dave.pairing.take(line)).received({ timeout: 1 }).catch(() => undefined);
-  await caughtUp(bob);
-  expect((await bob.contacts()).map(({ username }) => username)).toEqual(["alice", "carol"]);
-});
-
 test.each(["contacts", "closed"] as const)(
   "a line comes before the inbox policy (%s), and lets in who has used it",
   async (policy) => {
@@ -280,31 +137,6 @@ test("what waits for consent of somebody comes in when its pairing is accepted",
   await bob.pairing.accept(own.id);
   await hello.handled();
   expect(got.map(({ body }) => body)).toEqual(["hello"]);
-});
-
-test("whoever has another key pinned for the name of a line is stopped before anything is sent", async () => {
-  await using talk = await given({ yes: true });
-  const { alice, line } = talk;
-  await alice.verify("bob");
-  const fingerprint = alice.fingerprint.replaceAll(" ", "");
-  expect(await rejection(alice.pairing.take({ ...line, fingerprint }))).toMatchObject({ code: "fingerprint_mismatch" });
-  expect(await alice.pairing.taken()).toEqual([]);
-});
-
-test("pairing lifts no block, before a line is used or after", async () => {
-  await using talk = await given();
-  const { world, alice, bob, own, line } = talk;
-  follow(bob);
-  const carol = await world.open("carol");
-  await (await carol.send("bob", "hello")).handled();
-  await bob.block("carol");
-  await bob.contactsTold();
-  expect(await rejection((await carol.pairing.take(line)).paired())).toMatchObject({ reason: "blocked" });
-  await (await alice.pairing.take(line)).received();
-  await bob.pairing.used(own.id);
-  await bob.block("alice");
-  expect(await rejection(bob.pairing.accept(own.id))).toMatchObject({ code: "blocked" });
-  expect((await bob.contacts()).map(({ blocked }) => blocked)).toEqual([true, true]);
 });
 
 test("one's own line, a card and a seventeenth line are refused", async () => {
