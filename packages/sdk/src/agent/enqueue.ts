@@ -8,7 +8,7 @@ import { check } from "./arguments.ts";
 import { span } from "../records/clock.ts";
 import { find, get, nextSeq, pad, put } from "../records/records.ts";
 import { raiseAlert } from "../trust/alerts.ts";
-import { tierOf } from "../records/tier.ts";
+import { type Tier, tierOf } from "../records/tier.ts";
 import { countAnswer, excessText, goOn, guardLimits } from "../trust/guards.ts";
 import { stoppedError } from "./sent.ts";
 import { letIn } from "../trust/standing.ts";
@@ -97,7 +97,8 @@ export async function enqueue(
   if ((await tx.get(`out-id/${id}`)) !== undefined)
     throw usage(`message id ${id} was used before`, "choose another one");
   const now = Date.now();
-  const exchange = pairs === true ? undefined : await count(tx, { to: address.username, now, options });
+  const exchange =
+    pairs === true ? undefined : await count(tx, { to: address.username, tier: tierOf(contact, true), now, options });
   const seq = await nextSeq(tx, "out");
   const record: OutboxRecord = {
     seq,
@@ -139,15 +140,13 @@ export async function enqueue(
 /** Counts a message for the guards. @returns which answer of ours it is in its exchange, if in any */
 async function count(
   tx: WriteTransaction,
-  { to, now, options }: { to: string; now: number; options: SendOptions },
+  { to, tier, now, options }: { to: string; tier: Tier; now: number; options: SendOptions },
 ): Promise<number | undefined> {
   if (options.byPerson === true) {
     await goOn(tx, to, now);
     return undefined;
   }
   const answers = await answered(tx, to, options);
-  const contact = await get(tx, "contact/", to);
-  const tier = tierOf(contact, true);
   const { exchange, excess } = await countAnswer(tx, to, { now, tier, answers });
   if (excess !== undefined)
     await raiseAlert(tx, now, {

@@ -1,7 +1,7 @@
 import { AgentError } from "../errors.ts";
 import type { ClientStore } from "../store/store.ts";
 import { get, put } from "../records/records.ts";
-import type { GuardLimits } from "../records/tables.ts";
+import type { GuardLimits } from "../records/consent-records.ts";
 import { goOn, guardLimits, GUARDS } from "../trust/guards.ts";
 import { holders, letHeldIn } from "../trust/held.ts";
 import { parseName } from "./address.ts";

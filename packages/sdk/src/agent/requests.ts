@@ -3,7 +3,7 @@ import { AgentError } from "../errors.ts";
 import { fromBase64 } from "../protocol/index.ts";
 import type { ClientStore, WriteTransaction } from "../store/store.ts";
 import { get, pad, rowsUnder } from "../records/records.ts";
-import type { HoldingRecord, InboxPolicy } from "../records/tables.ts";
+import type { HoldingRecord, InboxPolicy } from "../records/consent-records.ts";
 import { heldOf, holders, holdFromInbox, letHeldIn, refuseHeld } from "../trust/held.ts";
 import { policyOf, setStanding, standingOf } from "../trust/standing.ts";
 import { parseName } from "./address.ts";

@@ -1,6 +1,7 @@
 /** Whether a message that was read goes into the inbox, waits for the owner's word, or is refused. */
 import { owe } from "../records/owed.ts";
-import type { InboxRecord, WaitsFor } from "../records/tables.ts";
+import type { WaitsFor } from "../records/consent-records.ts";
+import type { InboxRecord } from "../records/tables.ts";
 import { excessText, exchangeOf, judge } from "../trust/guards.ts";
 import { hold, type Refusal } from "../trust/held.ts";
 import { policyOf } from "../trust/standing.ts";

@@ -2,6 +2,7 @@
  * What the records of an agent's store mean. Each kind has a prefix and a type; numbers in keys are padded, so that the
  * order of keys is the order of numbers. Rows that are waited for have an index of their own (`queue/`, `unhandled/`).
  */
+import type { GuardLimits, HeardRecord, AnsweredRecord, HoldingRecord, HeldTotal } from "./consent-records.ts";
 import type { Marks } from "../crypto/content.ts";
 import type { LineRecord, PairingRecord } from "./pairing-records.ts";
 
@@ -84,66 +85,11 @@ export interface ContactRecord {
  */
 export type PeerStanding = "allow" | "block";
 
-/** `meta/policy`: who may write to this agent: anybody; whom the owner knows, others wait; whom the owner knows. */
-export type InboxPolicy = "open" | "contacts" | "closed";
-
-/** `meta/guards`: what of one contact is too much, where the owner has said so. Bytes, and numbers of messages. */
-export interface GuardLimits {
-  /** Messages of one in an hour. */
-  messages_per_hour: number;
-  /** Bodies of one in a day. */
-  bytes_per_day: number;
-  /** Answers of ours in one exchange, each to an answer to the one before, without a person. */
-  answers_per_exchange: number;
-  /** Times in a day that we have written after one has, without a person, whatever they were about. */
-  answers_per_day: number;
-}
-
-/** `heard/<username>`: what has come of one, and since when it is counted (Unix ms). The link alone writes it. */
-export interface HeardRecord {
-  /** All of it. */
-  count: number;
-  hour_since: number;
-  messages: number;
-  day_since: number;
-  bytes: number;
-}
-
-/** `answered/<username>`: how often we have written to one after it has, without a person, since then (Unix ms). */
-export interface AnsweredRecord {
-  since: number;
-  answers: number;
-  /** What of its had come by the last time. */
-  heard: number;
-  /** When a person has said that it goes on. */
-  renewed_at?: number;
-}
-
-/** Why a message waits for the owner's word: its sender is a stranger, or too much has come. */
-export type WaitsFor = "consent" | "guard";
-
 /**
  * `held/<why>/<username>/<seq>`: a message that waits for the owner's word; its body is `held-body/<why>/<username>/<seq>`. Its
  * `seq` is of the inbox, where it gets another one when it is let in.
  */
 export type HeldRecord = InboxRecord;
-
-/** `holding/<why>/<username>`: what of one waits. */
-export interface HoldingRecord {
-  username: string;
-  from_name: string;
-  messages: number;
-  bytes: number;
-  /** Our clock, Unix ms. */
-  first_at: number;
-  last_at: number;
-}
-
-/** `meta/held-<why>`: all that waits. */
-export interface HeldTotal {
-  senders: number;
-  bytes: number;
-}
 
 /** `meta/peers`: the relay's log that was told of them; `told`: it has heard of those up to this name, not yet of all. */
 export interface ToldRecord {

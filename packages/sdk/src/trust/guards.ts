@@ -4,7 +4,8 @@
  */
 import type { ReadTransaction, WriteTransaction } from "../store/store.ts";
 import { find, pad, put } from "../records/records.ts";
-import type { AnsweredRecord, GuardLimits, HeardRecord, InboxRecord } from "../records/tables.ts";
+import type { AnsweredRecord, GuardLimits, HeardRecord } from "../records/consent-records.ts";
+import type { InboxRecord } from "../records/tables.ts";
 import type { Tier } from "../records/tier.ts";
 
 /** Where the owner has said nothing. */
@@ -106,8 +107,10 @@ export async function countAnswer(
   { now, tier, answers }: { now: number; tier: Tier; answers: InboxRecord | undefined },
 ): Promise<Counted> {
   if (answers?.expects_reply === true) return {};
-  const exchange = answers === undefined ? 0 : (await exchangeOf(tx, to, answers)) + 1;
   const heard = (await find(tx, "heard/", to))?.count ?? 0;
+  // Nothing has come of it: nothing is answered.
+  if (heard === 0 && answers === undefined) return {};
+  const exchange = answers === undefined ? 0 : (await exchangeOf(tx, to, answers)) + 1;
   const before = await find(tx, "answered/", to);
   const isNew = heard > (before?.heard ?? 0);
   const goesOn = before !== undefined && !isOver(before.since, DAY_MS, now);

@@ -6,7 +6,8 @@
 import type { ReadTransaction, Value, WriteTransaction } from "../store/store.ts";
 import { owe } from "../records/owed.ts";
 import { find, get, list, nextSeq, pad, put, remove, rowsUnder, toBytes } from "../records/records.ts";
-import type { HeldRecord, HoldingRecord, InboxRecord, WaitsFor } from "../records/tables.ts";
+import type { HoldingRecord, WaitsFor } from "../records/consent-records.ts";
+import type { HeldRecord, InboxRecord } from "../records/tables.ts";
 
 interface Room {
   /** Messages of one sender, and senders. */

@@ -3,7 +3,8 @@ import type { ReadTransaction, WriteTransaction } from "../store/store.ts";
 import { isNoStranger } from "../records/let-go.ts";
 import { letHeldIn, refuseHeld } from "./held.ts";
 import { noteKnown } from "./lookalikes.ts";
-import type { InboxPolicy, PeerStanding } from "../records/tables.ts";
+import type { InboxPolicy } from "../records/consent-records.ts";
+import type { PeerStanding } from "../records/tables.ts";
 
 /** The owner says what somebody is to it: that decides about what of it waits for consent, too. */
 export async function setStanding(tx: WriteTransaction, username: string, standing: PeerStanding): Promise<void> {
