@@ -110,13 +110,14 @@ async function receiveNotice(turn: Turn, delivery: Delivery): Promise<void> {
   // Of an earlier sending: it was sent again since.
   if (delivery.message_id !== frameId(row.id, row.attempt)) return;
   if (delivery.reason === "device_replaced") await sendAgainToNewDevice(turn, row);
-  else if (delivery.status === "expired") await settle(turn, row, "expired", delivery.reason ?? "expired", true);
-  else await settle(turn, row, "refused", delivery.reason ?? "dropped", true);
+  else if (delivery.status === "expired")
+    await settle(turn, row, { state: "expired", reason: delivery.reason ?? "expired", provisional: true });
+  else await settle(turn, row, { state: "refused", reason: delivery.reason ?? "dropped", provisional: true });
 }
 
 async function sendAgainToNewDevice(turn: Turn, row: Parameters<typeof sendAgain>[2]): Promise<void> {
   await unlink(turn, row);
   // Not the message's fault, so it does not count as a failed sending; but its frame needs a new id.
   if (row.attempt < LAST_ATTEMPT) await requeue(turn, { ...row, attempt: row.attempt + 1 });
-  else await settle(turn, row, "failed", "device_replaced");
+  else await settle(turn, row, { state: "failed", reason: "device_replaced" });
 }

@@ -141,7 +141,7 @@ async function outcome(
 ): Promise<boolean> {
   if (isFinalByReceipt(row)) return false;
   if (row.kind === "receipt") await deleteRow(turn, row);
-  else await settle(turn, row, state === "failed" && isRefusal(reason) ? "refused" : state, reason);
+  else await settle(turn, row, { state: state === "failed" && isRefusal(reason) ? "refused" : state, reason });
   if (row.kind === "pairing" && state === "handled") await paired(turn, row);
   return true;
 }
@@ -166,7 +166,7 @@ export async function receivedUpTo(
       await forgetGaps(turn, row);
       await deleteRow(turn, row);
       await oneReceiptLess(turn, group);
-    } else if (!isFinalByReceipt(row)) await settle(turn, row, "received");
+    } else if (!isFinalByReceipt(row)) await settle(turn, row, { state: "received" });
   }
   return true;
 }

@@ -46,7 +46,7 @@ async function applySendAnswer(
 }
 
 async function stored(turn: Turn, row: OutboxRecord, delivered: boolean): Promise<void> {
-  await settle(turn, { ...row, delivered }, "stored");
+  await settle(turn, { ...row, delivered }, { state: "stored" });
 }
 
 async function refusedSend(turn: Turn, flight: Flight, row: OutboxRecord, refusal: Refusal): Promise<void> {
@@ -82,14 +82,19 @@ async function refusedSend(turn: Turn, flight: Flight, row: OutboxRecord, refusa
     default:
       if (mayBeTaken(row, refusal)) flight.backOff(row.to, turn.ticks, refusal.retry_after_ms);
       else if (row.kind === "receipt") await deleteRow(turn, row);
-      else await settle(turn, row, refusal.reason === "expired" ? "expired" : "refused", refusal.reason, true);
+      else
+        await settle(turn, row, {
+          state: refusal.reason === "expired" ? "expired" : "refused",
+          reason: refusal.reason,
+          provisional: true,
+        });
   }
 }
 
 /** The relay has an earlier sending, in another conversation perhaps. Whoever has that drops this one by its inner id. */
 async function underAnotherId(turn: Turn, row: OutboxRecord): Promise<void> {
   if (row.attempt < LAST_ATTEMPT) await requeue(turn, { ...row, attempt: row.attempt + 1 });
-  else await settle(turn, row, "failed", "message_id_reused");
+  else await settle(turn, row, { state: "failed", reason: "message_id_reused" });
 }
 
 /** Whether the same bytes may be taken later. What a receipt says is said nowhere else: it waits for room. */
@@ -118,8 +123,8 @@ async function withdraw(turn: Turn, conversation: Conversation, from: number): P
 async function refusedAsToken(turn: Turn, flight: Flight, row: OutboxRecord): Promise<void> {
   const known = await refuseWithoutKey(turn, row.to);
   if (row.kind === "receipt") flight.backOff(row.to, turn.ticks);
-  else if (known) await settle(turn, row, "failed", "identity_changed", true);
-  else await settle(turn, row, "refused", "encryption_required", true);
+  else if (known) await settle(turn, row, { state: "failed", reason: "identity_changed", provisional: true });
+  else await settle(turn, row, { state: "refused", reason: "encryption_required", provisional: true });
 }
 
 /** Sends the commits again that were refused for a while, once that is over. */
@@ -204,7 +209,7 @@ async function expireFirst(turn: Turn, rows: OutboxRecord[]): Promise<void> {
   const [first] = rows
     .filter(({ expires_at }) => expires_at !== undefined)
     .toSorted((a, b) => (a.expires_at ?? 0) - (b.expires_at ?? 0));
-  if (first !== undefined) await settle(turn, first, "expired", "expired", true);
+  if (first !== undefined) await settle(turn, first, { state: "expired", reason: "expired", provisional: true });
 }
 
 /** The relay did not admit the opening: nobody has seen it. */
@@ -238,6 +243,6 @@ async function undoOpening(
     for (const row of await inside(turn, flight, commit, conversation))
       if (mayBeTaken(row, refusal)) continue;
       else if (row.kind === "receipt") await deleteRow(turn, row);
-      else await settle(turn, row, "refused", refusal.reason, true);
+      else await settle(turn, row, { state: "refused", reason: refusal.reason, provisional: true });
   if (conversation !== undefined) flight.backOff(conversation.record.contact, turn.ticks);
 }

@@ -76,7 +76,7 @@ async function encryptFor(
         return send(row, parse(`wire/${pad(row.seq)}`, wire.frame) as unknown as SendData);
       // The relay takes less than when it was encrypted. Its counter stays unused, since those behind it have theirs.
       await turn.tx.delete(`sent/${group}/${pad(wire.counter)}`);
-      await settle(turn, row, "refused", "message_too_large", true);
+      await settle(turn, row, { state: "refused", reason: "message_too_large", provisional: true });
     });
   }
   // In this epoch the other side would not read more: the commit that ends it is under way.

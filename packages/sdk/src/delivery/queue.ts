@@ -34,7 +34,8 @@ export async function endWaiting(turn: Turn, flight: Flight, username: string, e
 async function endRow(turn: Turn, seq: string, { state, reason, keepsReceipts }: End): Promise<void> {
   const row = await get(turn.tx, "out/", seq);
   if (row === undefined) return;
-  if (row.kind !== "receipt") await settle(turn, row, state, reason, state === "refused" || hasLeft(row));
+  if (row.kind !== "receipt")
+    await settle(turn, row, { state, reason, provisional: state === "refused" || hasLeft(row) });
   else if (!keepsReceipts) await deleteRow(turn, row);
 }
 
@@ -56,10 +57,11 @@ export async function bodyToSend(turn: Turn, row: OutboxRecord, identityKey: str
   // Where our clock may be wrong, the relay judges by its own.
   if (turn.isTimeSure && row.expires_at !== undefined && row.expires_at <= turn.now)
     // What has left us once may have arrived: a receipt outweighs this.
-    await settle(turn, row, "expired", "expired", hasLeft(row));
+    await settle(turn, row, { state: "expired", reason: "expired", provisional: hasLeft(row) });
   else if (row.kind !== "receipt" && !(await isFor(turn, row, identityKey)))
-    await settle(turn, row, "failed", "fingerprint_mismatch", hasLeft(row));
-  else if (await isTooLarge(turn, row)) await settle(turn, row, "refused", "message_too_large", hasLeft(row));
+    await settle(turn, row, { state: "failed", reason: "fingerprint_mismatch", provisional: hasLeft(row) });
+  else if (await isTooLarge(turn, row))
+    await settle(turn, row, { state: "refused", reason: "message_too_large", provisional: hasLeft(row) });
   else return (await isFor(turn, row, identityKey)) ? bodyOf(turn, row) : receiptToAnother(turn, row);
   return undefined;
 }

@@ -101,7 +101,7 @@ export async function sweep(turn: Turn, isCurrent: boolean): Promise<number> {
     if (isFinal(row.state) && age > BODY_MS) await tx.delete(`out-body/${seq}`);
     if (row.kind === "receipt" ? age > MAILBOX_MS : age > ROW_MS && row.state !== "stored") await deleteRow(turn, row);
     // No relay keeps it so long, and this one has not said what became of it.
-    else if (age > ROW_MS) await settle(turn, row, "expired", "mailbox_age", true);
+    else if (age > ROW_MS) await settle(turn, row, { state: "expired", reason: "mailbox_age", provisional: true });
   };
   const group: Visit = async (id) => {
     const record = await get(tx, "group/", id);

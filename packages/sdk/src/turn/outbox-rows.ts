@@ -26,13 +26,18 @@ export async function requeue(turn: Turn, row: OutboxRecord): Promise<void> {
   if (row.expires_at !== undefined) await turn.tx.put(`expiry/${pad(row.expires_at)}/${pad(row.seq)}`, "");
 }
 
+interface Settled {
+  state: OutboxRecord["state"];
+  reason?: string | undefined;
+  /** A receipt outweighs it. */
+  provisional?: boolean;
+}
+
 /** Moves a row to a later state. Its body goes when the other side has it; what has failed may be sent once more. */
 export async function settle(
   turn: Turn,
   row: OutboxRecord,
-  state: OutboxRecord["state"],
-  reason?: string,
-  byRelay = false,
+  { state, reason, provisional = false }: Settled,
 ): Promise<void> {
   const { reason: _reason, by_relay: _byRelay, ...rest } = row;
   await put(turn.tx, "out/", pad(row.seq), {
@@ -40,7 +45,7 @@ export async function settle(
     state,
     updated_at: turn.now,
     ...(reason === undefined ? {} : { reason }),
-    ...(byRelay ? { by_relay: true } : {}),
+    ...(provisional ? { by_relay: true } : {}),
   });
   if (row.state === "queued") {
     await turn.tx.delete(`queue/${row.to}/${pad(row.seq)}`);
@@ -91,5 +96,6 @@ async function expireRow(turn: Turn, seq: string): Promise<void> {
   const row = await get(turn.tx, "out/", seq);
   // A message that has left is judged by the relay: it may have it already.
   const left = (await turn.tx.get(`wire/${seq}`)) !== undefined;
-  if (row?.state === "queued" && !left) await settle(turn, row, "expired", "expired", hasLeft(row));
+  if (row?.state === "queued" && !left)
+    await settle(turn, row, { state: "expired", reason: "expired", provisional: hasLeft(row) });
 }
