@@ -204,6 +204,20 @@ test("a hook of an assistant, and a watcher, say how many there are, and no word
   expect(JSON.parse(stdout)).toEqual({ decision: "block", reason });
 });
 
+test.each(["watch --count 1", "hook Stop --for claude", "hook SessionStart --for gemini"])(
+  "%s tells how much waits, and of whom, and not a word of it",
+  async (line) => {
+    const world = await written();
+    await using bob = await Agent.open({ home: world.home, username: "bob", create: false });
+    await eventually("all has come", async () => (await bob.sync(), (await bob.unhandled()) === count));
+    const { stdout } = await world.cli(`-u bob ${line}`, { stdin: '{"session_id":"s"}' });
+    expect(stdout).toContain(`${count} new messages for bob, from alice`);
+    expect(stdout).toMatch(/^[\w.,:;"'`{}() -]{30,300}\n$/);
+    const begun = bodies.filter(isText).map((body) => body.trim().slice(0, 8));
+    expect(begun.filter((word) => word.length === 8 && stdout.includes(word))).toEqual([]);
+  },
+);
+
 test("what is said of a message beside its body is words, or stands between random words, too", async () => {
   const world = await createWorld();
   await world.register("alice", "bob");

@@ -1,5 +1,5 @@
 /** The agent behind an assistant's tools. */
-import type { Agent, AgentError, Message } from "@aimessage/sdk/node";
+import type { Agent, AgentError, News } from "@aimessage/sdk/node";
 
 /** How long the first call waits for what waits at the relay. Milliseconds. */
 const CATCH_UP_MS = 1_500;
@@ -11,8 +11,8 @@ const CATCH_UP_MS = 1_500;
 export class Keeper {
   /** How it stands with the relay. */
   relay = "connecting";
-  /** Called for each message that waits, and for each that comes. */
-  onMessage: (message: Message) => void = () => undefined;
+  /** Called with what waits, and with each batch that comes. */
+  onNews: (news: News) => void = () => undefined;
   readonly #open: () => Promise<Agent>;
   readonly #end = new AbortController();
   #agent: Promise<Agent> | undefined;
@@ -62,7 +62,7 @@ export class Keeper {
   /** Follows the inbox, of which it takes nothing. What ends that for good is what there is to say of the relay. */
   async #follow(agent: Agent): Promise<void> {
     try {
-      for await (const message of agent.messages({ signal: this.#end.signal })) this.onMessage(message);
+      for await (const news of agent.news({ signal: this.#end.signal })) this.onNews(news);
     } catch (error) {
       this.relay = whatIsWrong(error as AgentError);
       this.#ended = true;

@@ -161,7 +161,7 @@ function serveInbox(server: McpServer, keeper: Keeper, modern: boolean): void {
     followed.delete(params.uri);
     return {};
   });
-  keeper.onMessage = () => {
+  keeper.onNews = () => {
     if (followed.has(INBOX)) void server.server.sendResourceUpdated({ uri: INBOX }).catch(() => undefined);
   };
 }
