@@ -48,15 +48,23 @@ export async function inflict(world: World, { fault, agent: index, dice }: Plann
         world.hit(fault);
         return agent.proxy.forsake();
       }
-      return weather(world, agent, fault, { kind: "stall" }, second);
+      return weather(world, agent, { fault, bad: { kind: "stall" }, dice: second });
     case "half-open":
-      return weather(world, agent, fault, { kind: "half-open", dead: first < 0.5 ? "up" : "down" }, second);
+      return weather(world, agent, {
+        fault,
+        bad: { kind: "half-open", dead: first < 0.5 ? "up" : "down" },
+        dice: second,
+      });
     case "throttle":
-      return weather(world, agent, fault, { kind: "throttle", bytesPerMs: 1 + Math.floor(first * 20) }, second);
+      return weather(world, agent, {
+        fault,
+        bad: { kind: "throttle", bytesPerMs: 1 + Math.floor(first * 20) },
+        dice: second,
+      });
     case "pieces":
-      return weather(world, agent, fault, { kind: "pieces", size: 1 + Math.floor(first * 64) }, second);
+      return weather(world, agent, { fault, bad: { kind: "pieces", size: 1 + Math.floor(first * 64) }, dice: second });
     case "delay":
-      return weather(world, agent, fault, { kind: "delay", ms: 5 + first * 200 }, second);
+      return weather(world, agent, { fault, bad: { kind: "delay", ms: 5 + first * 200 }, dice: second });
     case "disk-refused": {
       const at = first < 0.5 ? "commit" : "run";
       const errcode = ERRCODES[Math.floor(second * ERRCODES.length)] ?? 13;
@@ -122,7 +130,11 @@ function pickProcess(agent: Agent, dice: number) {
   return agent.processes[Math.floor(((dice * 7) % 1) * agent.processes.length)] ?? agent.sender;
 }
 
-async function weather(world: World, agent: Agent, fault: Planned["fault"], bad: Weather, dice: number): Promise<void> {
+async function weather(
+  world: World,
+  agent: Agent,
+  { fault, bad, dice }: { fault: Planned["fault"]; bad: Weather; dice: number },
+): Promise<void> {
   if (agent.proxy.connections === 0) return;
   world.hit(fault);
   agent.proxy.weather = bad;

@@ -117,13 +117,17 @@ function commit(plan: CommitPlan, world: World, user: User, agent: Agent): Fille
   const known = plan.repeat === "changed" ? past?.data["commit_id"] : undefined;
   const group = user.groups[plan.group % Math.max(1, user.groups.length)];
   const opens = plan.opens || group === undefined;
-  const data = opens ? opening(plan, world, user, agent, group) : ending(plan, group, agent, user.name);
+  const data = opens ? opening(plan, world, { user, agent, group }) : ending(plan, group, agent, user.name);
   const filled = { type: "commit" as const, data: { commit_id: known ?? `c-${++ids}`, ...data } };
   world.remember(user, filled);
   return filled;
 }
 
-function opening(plan: CommitPlan, world: World, user: User, agent: Agent, group: Group | undefined) {
+function opening(
+  plan: CommitPlan,
+  world: World,
+  { user, agent, group }: { user: User; agent: Agent; group: Group | undefined },
+) {
   const own = { username: user.name, device: agent.deviceId };
   const peer = world.peer(plan.peer, user);
   const third = world.peer(plan.peer >> 3, user);

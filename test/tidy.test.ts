@@ -21,3 +21,24 @@ test("the map of the store has every kind of record", () => {
   expect(prefixes.length).toBeGreaterThan(20);
   expect(prefixes.filter((prefix) => !map.includes(`\`${prefix}`))).toEqual([]);
 });
+
+test("a function takes four parameters at most by their places", () => {
+  const long = sources.flatMap((file) =>
+    [...read(file).matchAll(/^ *(?:export )?(?:async )?function\*? (\w+)(?:<[^(]*>)?\(([^)]*)\)/gm)]
+      .filter(([, , parameters = ""]) => places(parameters) > 4)
+      .map(([, name]) => `${file}: ${name}`),
+  );
+  expect(long).toEqual([]);
+});
+
+/** How many parameters a list has, of which one may be a pattern or a type with commas of its own. */
+function places(parameters: string): number {
+  let [depth, count, isEmpty] = [0, 0, true];
+  for (const character of parameters) {
+    if ("{[<(".includes(character)) depth += 1;
+    if ("}]>)".includes(character)) depth -= 1;
+    if (character === "," && depth === 0) isEmpty = true;
+    else if (isEmpty && character.trim() !== "") [isEmpty, count] = [false, count + 1];
+  }
+  return count;
+}

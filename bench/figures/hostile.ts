@@ -53,13 +53,17 @@ export async function hostile({ seconds, folder, progress }: Plan): Promise<Resu
   await foes.ask("stop");
   await Promise.all([sender.ask("close"), receiver.ask("close")]);
   return [
-    result("send to handled, p99", " ms", attacked.messages, quiet.messages, 10),
-    result("login of a key account, p90", " ms", attacked.logins, quiet.logins, 10),
-    result("relay's memory", " MiB", attacked.memory / 2 ** 20, quiet.memory / 2 ** 20, 2),
+    result("send to handled, p99", " ms", { value: attacked.messages, floor: quiet.messages, atMost: 10 }),
+    result("login of a key account, p90", " ms", { value: attacked.logins, floor: quiet.logins, atMost: 10 }),
+    result("relay's memory", " MiB", { value: attacked.memory / 2 ** 20, floor: quiet.memory / 2 ** 20, atMost: 2 }),
   ];
 }
 
-function result(title: string, unit: string, value: number, floor: number, atMost: number): Result {
+function result(
+  title: string,
+  unit: string,
+  { value, floor, atMost }: { value: number; floor: number; atMost: number },
+): Result {
   return {
     figure: "hostile",
     title: `${title}, beside attacks`,

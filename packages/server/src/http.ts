@@ -31,7 +31,7 @@ export function httpServer(
 ): Server {
   const respond: Respond = (request, response) => {
     const wait = visit(request);
-    if (wait === 0) return answerOwn(request, response, config, metrics, hindrance);
+    if (wait === 0) return answerOwn(request, response, { config, metrics, hindrance });
     response.setHeader("retry-after", Math.ceil(wait / 1000));
     return answer(response, 429, "Rate limit exceeded");
   };
@@ -59,6 +59,12 @@ function serverFor(respond: Respond, tls: Config["tls"]): Server {
   return server;
 }
 
+interface Own {
+  config: Config;
+  metrics: Metrics;
+  hindrance: () => Promise<WireReason | undefined>;
+}
+
 /** An upgrade to anything else is not taken, and the request answered as it is (RFC 9110, section 7.8). */
 function isForWebSocket({ headers }: IncomingMessage): boolean {
   return headers.upgrade?.toLowerCase() === "websocket";
@@ -67,9 +73,7 @@ function isForWebSocket({ headers }: IncomingMessage): boolean {
 async function answerOwn(
   request: IncomingMessage,
   response: ServerResponse,
-  config: Config,
-  metrics: Metrics,
-  hindrance: () => Promise<WireReason | undefined>,
+  { config, metrics, hindrance }: Own,
 ): Promise<void> {
   const path = pathOf(request);
   if (request.method !== "GET" && request.method !== "HEAD") return answer(response, 405, "Method not allowed");

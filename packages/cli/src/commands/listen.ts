@@ -141,14 +141,16 @@ async function doorOf(options: Options, { context }: Call): Promise<Door | undef
     return async (agent, { out }, signal) => {
       const { largestBody: largest } = agent;
       using commands = byCommand({ command: exec, timeout: options.execTimeout, largest, env: context.env });
-      return work(agent, commands.handle, options, out, signal);
+      return work(agent, options, { handle: commands.handle, out, until: signal });
     };
   }
   const { byWebhook } = await import("../doors/webhook.ts");
   const { readWebhook } = await import("../doors/webhook-flags.ts");
   const hook = readWebhook(options, context);
-  return (agent, { out }, signal) =>
-    work(agent, byWebhook({ ...hook, timeout: options.execTimeout, largest: agent.largestBody }), options, out, signal);
+  return (agent, { out }, signal) => {
+    const handle = byWebhook({ ...hook, timeout: options.execTimeout, largest: agent.largestBody });
+    return work(agent, options, { handle, out, until: signal });
+  };
 }
 
 /** @throws UsageError */

@@ -36,10 +36,8 @@ interface Outcome {
 /** Has messages handled as they come, until the signal. @returns how many have ended */
 export async function work(
   agent: Agent,
-  handle: Handle,
   options: WorkOptions,
-  out: Output,
-  until: AbortSignal,
+  { handle, out, until }: { handle: Handle; out: Output; until: AbortSignal },
 ): Promise<number> {
   return takeTurns(agent, options, until, async (message, signal) => {
     const outcome = await settle(message, await handle(message, signal), options);

@@ -51,7 +51,7 @@ const plans: Record<Host, (place: Place, words: Words, skill: string) => Plan> =
     const servers = place.scope === "project" ? join(place.cwd, ".mcp.json") : claudeState(place, room);
     return {
       files: [
-        { path: servers, format: "jsonc", entries: [server(["mcpServers"], words, { type: "stdio" })] },
+        { path: servers, format: "jsonc", entries: [server(["mcpServers"], words, { before: { type: "stdio" } })] },
         { path: join(room, "settings.json"), format: "jsonc", entries: nested(claudeEvents, "claude", words, SECONDS) },
         skillIn(join(room, "skills"), skill),
       ],
@@ -65,7 +65,7 @@ const plans: Record<Host, (place: Place, words: Words, skill: string) => Plan> =
         {
           path: join(room, "config.toml"),
           format: "toml",
-          entries: [server(["mcp_servers"], words, {}, { tool_timeout_sec: 60 })],
+          entries: [server(["mcp_servers"], words, { after: { tool_timeout_sec: 60 } })],
         },
         { path: join(room, "hooks.json"), format: "jsonc", entries: nested(claudeEvents, "codex", words, SECONDS) },
         skillIn(join(place.scope === "user" ? home() : place.cwd, ".agents/skills"), skill),
@@ -85,7 +85,7 @@ const plans: Record<Host, (place: Place, words: Words, skill: string) => Plan> =
         {
           path: join(room, "config.yaml"),
           format: "yaml",
-          entries: [server(["mcp_servers"], words, {}), ...elements(hooks)],
+          entries: [server(["mcp_servers"], words), ...elements(hooks)],
         },
         skillIn(join(room, "skills"), skill),
       ],
@@ -100,7 +100,7 @@ const plans: Record<Host, (place: Place, words: Words, skill: string) => Plan> =
         {
           path: join(room, "settings.json"),
           format: "jsonc",
-          entries: [server(["mcpServers"], words, {}), ...nested(events, "gemini", words, SECONDS * 1_000)],
+          entries: [server(["mcpServers"], words), ...nested(events, "gemini", words, SECONDS * 1_000)],
         },
         skillIn(join(room, "skills"), skill),
       ],
@@ -116,7 +116,7 @@ const plans: Record<Host, (place: Place, words: Words, skill: string) => Plan> =
     const version: Entry = { path: ["version"], value: 1, kind: "setting", isOurs: () => false };
     return {
       files: [
-        { path: join(room, "mcp.json"), format: "jsonc", entries: [server(["mcpServers"], words, {}, {}, [])] },
+        { path: join(room, "mcp.json"), format: "jsonc", entries: [server(["mcpServers"], words, { wait: [] })] },
         { path: join(room, "hooks.json"), format: "jsonc", entries: [version, ...elements(hooks)] },
         skillIn(join(room, "skills"), skill),
       ],
@@ -145,9 +145,11 @@ function home(): string {
 function server(
   room: string[],
   words: Words,
-  before: object,
-  after: object = {},
-  wait = ["--max-wait", MAX_WAIT],
+  {
+    before = {},
+    after = {},
+    wait = ["--max-wait", MAX_WAIT],
+  }: { before?: object; after?: object; wait?: string[] } = {},
 ): Entry {
   const [command = "", ...args] = words;
   return {

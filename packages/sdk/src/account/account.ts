@@ -32,9 +32,7 @@ const LEAST_FRAME = 16_384;
 export async function createAccount(
   store: ClientStore,
   crypto: GroupCrypto,
-  username: string,
-  server: URL,
-  insecure: boolean,
+  { username, server, insecure }: { username: string; server: URL; insecure: boolean },
 ): Promise<Account> {
   const identity: Identity = { username, ...(await crypto.generateKeys()) };
   const device = await createDevice(crypto, identity, 1, Date.now());

@@ -390,6 +390,6 @@ export class Agent implements AsyncDisposable {
   }
 
   #ask(type: AskType, data: Record<string, unknown>, wait?: Wait): Promise<Record<string, unknown>> {
-    return ask(this.#store, this.#link, type, data, wait);
+    return ask(this.#store, this.#link, { type, data }, wait);
   }
 }

@@ -13,8 +13,7 @@ export type AskType = AskRecord["type"];
 export async function ask(
   store: ClientStore,
   link: Link,
-  type: AskType,
-  data: Record<string, unknown>,
+  { type, data = {} }: { type: AskType; data?: Record<string, unknown> },
   wait?: Wait,
 ): Promise<Record<string, unknown>> {
   await link.begin();

@@ -41,7 +41,7 @@ async function leaveRelay({ store, account, link }: Parts, { release, ...wait }:
   const soon = { timeout: LEAVE_MS, signal: wait.signal };
   await waitFor(store, link, "the last receipts", () => receiptsAreOut(store), soon).catch(() => undefined);
   try {
-    await ask(store, link, "unregister", release === undefined ? {} : { release }, wait);
+    await ask(store, link, { type: "unregister", data: release === undefined ? {} : { release } }, wait);
     return true;
   } catch (error) {
     // A process that died here before has done this already, or somebody else.

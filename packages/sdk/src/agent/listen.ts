@@ -2,7 +2,7 @@ import { AgentError } from "../errors.ts";
 import { randomId } from "../protocol/index.ts";
 import type { ClientStore } from "../store/store.ts";
 import { parseName } from "./address.ts";
-import { type Claimer, claimNext, dropClaim, RENEW_MS, renewClaim, WaitWatch, type Wanted } from "./claims.ts";
+import { type Claimed, claimNext, dropClaim, RENEW_MS, renewClaim, WaitWatch } from "./claims.ts";
 import type { Link } from "../link/link.ts";
 import { type Message, nextFollowed, readMessage, startCursor } from "./message.ts";
 import type { InboxRecord } from "../records/tables.ts";
@@ -42,7 +42,7 @@ export async function* listen(
     const cursor = await startCursor(store, link.hasJumped);
     while (signal?.aborted !== true) {
       const next = share
-        ? await claim(store, claimer, to, { is: wanted, ordered }, watch)
+        ? await claim(store, to, () => claimNext(store, claimer, { is: wanted, ordered }, watch))
         : await nextFollowed(store, cursor, to, wanted);
       if (next === undefined || "until" in next) {
         if (options.once === true) return;
@@ -59,8 +59,8 @@ export async function* listen(
   }
 }
 
-async function claim(store: ClientStore, claimer: Claimer, to: string, wanted: Wanted, watch: WaitWatch) {
-  const next = await claimNext(store, claimer, wanted, watch);
+async function claim(store: ClientStore, to: string, take: () => Promise<Claimed>) {
+  const next = await take();
   if ("until" in next) return next;
   return { row: next.row, message: await store.read((tx) => readMessage(tx, next.row, to)) };
 }

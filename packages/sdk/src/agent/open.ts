@@ -89,7 +89,7 @@ async function register(crypto: GroupCrypto, begun: Account | undefined, options
     const known = await store.read((tx) => readAccount(tx));
     if (known?.relay.registered === true) return known;
     const info = await readInfo(connection);
-    const account = known ?? (await createAccount(store, crypto, username, server, insecure));
+    const account = known ?? (await createAccount(store, crypto, { username, server, insecure }));
     account.server = server.href;
     account.invite = options.invite;
     account.relay = { ...account.relay, clock_offset: info.time - Date.now() };

@@ -246,7 +246,7 @@ export class Pairing {
     const { account, store, link } = this.#parts;
     const here = relayName(new URL(account.server));
     if (here === relay) return;
-    const { names } = (await ask(store, link, "info", {})) as { names?: string[] };
+    const { names } = (await ask(store, link, { type: "info" })) as { names?: string[] };
     if (names?.includes(relay) === true) return;
     throw new AgentError("other_relay", `the line is for ${relay}, and ${account.identity.username} is at ${here}`, {
       hint: "register another agent there: aimessage pair --line -u NAME",

@@ -2,6 +2,7 @@ import { type Group, GroupError } from "../crypto/mls/seam.ts";
 import { groupIdOf } from "../crypto/mls/state.ts";
 import { verifyCertificate } from "../crypto/identity.ts";
 import {
+  type Delivery,
   type DeviceCertificate,
   equal,
   fromBase64,
@@ -96,10 +97,7 @@ export async function openConversation(turn: Turn, keys: RelayFrameData<"keys">)
 /** Joins the group of a Welcome, if it may be joined. Whatever is wrong with it is reported, and it is dropped. */
 export async function acceptWelcome(
   turn: Turn,
-  from: string,
-  fromDevice: string | undefined,
-  announcedGroup: string | undefined,
-  message: string,
+  { from, device: fromDevice, group_id: announcedGroup, message }: Delivery,
 ): Promise<void> {
   const username = usernameKey(from);
   const refuse = (kind: string, text: string) => turn.alert(kind, username, text);

@@ -73,13 +73,14 @@ async function receiveOne(turn: Turn, delivery: Delivery, offline: boolean): Pro
 }
 
 /** Of whoever is not read now, messages in another conversation are not readable: it hears of them as of those. */
-async function receiveWelcome(turn: Turn, { from, device, group_id, message }: Delivery): Promise<void> {
+async function receiveWelcome(turn: Turn, delivery: Delivery): Promise<void> {
+  const { from, message } = delivery;
   const username = usernameKey(from);
   if ((await turn.contact(username))?.blocked === true || turn.isSpent(username)) return;
   const alone = (await turn.conversationsWith(username)).length === 0;
   const [ref] = turn.crypto.welcomeRefs(isBase64(message) ? fromBase64(message) : new Uint8Array());
   const isTried = ref !== undefined && (await turn.tx.get(`key/${ref}`)) !== undefined;
-  await acceptWelcome(turn, from, device, group_id, message);
+  await acceptWelcome(turn, delivery);
   const joined = alone && (await turn.conversationsWith(username)).length > 0;
   if (!joined) turn.wasted(username, isTried ? HANDSHAKE : UNTRIED);
 }

@@ -53,7 +53,7 @@ export async function receiveMessage(turn: Turn, delivery: Delivery, offline: bo
   await countAndFollow(turn, conversation, content);
   if (content.header.type === "receipt") await applyReceipt(turn, conversation, content.body);
   else if (content.header.type === "pairing") await judgeLine(turn, conversation, content, delivery);
-  else if (isRoom) await keep(turn, conversation, content, delivery, offline);
+  else if (isRoom) await keep(turn, conversation, content, { name: delivery.from, offline });
   else await unreadable(turn, record.contact, delivery.message_id, "stranger_quota");
   if ((record.gaps ?? []).length >= MISSING_AT_MOST) {
     // Its word on what was received would be a lie: not every loss can be named.
@@ -160,8 +160,7 @@ async function keep(
   turn: Turn,
   conversation: Conversation,
   content: Content,
-  { from: name }: Delivery,
-  offline: boolean,
+  { name, offline }: { name: string; offline: boolean },
 ): Promise<void> {
   const { header, body } = content;
   const { contact: from } = conversation.record;

@@ -103,10 +103,10 @@ async function apply(turn: Turn, from: string, record: ReportRecord, share: numb
   for (let id; (id = record.undecryptable[0]) !== undefined; record.undecryptable.shift()) {
     if (!goesOn()) return false;
     const frame = id;
-    await onMessage(frame, (row) => notReadable(turn, from, record.conversation, row, frame));
+    await onMessage(frame, (row) => notReadable(turn, row, { from, heardIn: record.conversation, frame }));
   }
   for (const [group, counter] of Object.entries(record.received)) {
-    if (!(await receivedUpTo(turn, from, group, counter, goesOn))) return false;
+    if (!(await receivedUpTo(turn, from, { group, counter }, goesOn))) return false;
     delete record.received[group];
     if (group !== record.conversation) turn.wasted(from, MISS);
   }
@@ -123,13 +123,17 @@ async function apply(turn: Turn, from: string, record: ReportRecord, share: numb
 }
 
 /** One sending of a message was not readable in the group from which the receipt came. @returns whether it is sent again */
-async function notReadable(turn: Turn, from: string, heardIn: string, row: OutboxRecord, id: string): Promise<boolean> {
-  if (id !== frameId(row.id, row.attempt)) return false;
+async function notReadable(
+  turn: Turn,
+  row: OutboxRecord,
+  { from, heardIn, frame }: { from: string; heardIn: string; frame: string },
+): Promise<boolean> {
+  if (frame !== frameId(row.id, row.attempt)) return false;
   // The other side may not have that group, or be in an epoch that it cannot leave: it never joined, has closed it, or
   // was not given a commit. What is not readable twice is sent in another one.
   if (row.group === undefined || (row.group === heardIn && row.attempt === 0)) return sendAgain(turn, from, row);
   await replace(turn, from, row.group);
-  return sendAgain(turn, from, (await rowById(turn.tx, id)) ?? row);
+  return sendAgain(turn, from, (await rowById(turn.tx, frame)) ?? row);
 }
 
 /** @returns whether that is news */
@@ -150,8 +154,7 @@ async function outcome(
 export async function receivedUpTo(
   turn: Turn,
   from: string,
-  group: string,
-  counter: number,
+  { group, counter }: { group: string; counter: number },
   goesOn: () => boolean = () => true,
 ): Promise<boolean> {
   for await (const [key, seq] of sentIn(turn, group)) {

@@ -184,7 +184,7 @@ async function applyCommitAnswer(
     } else if (conversation !== undefined) await closeConversation(turn, conversation);
     return;
   }
-  await undoOpening(turn, flight, commit, conversation, refusal);
+  await undoOpening(turn, flight, { commit, conversation, refusal });
 }
 
 /** What travelled in an opening; where nothing had room in it, what it was made for. */
@@ -212,14 +212,14 @@ async function expireFirst(turn: Turn, rows: OutboxRecord[]): Promise<void> {
   if (first !== undefined) await settle(turn, first, { state: "expired", reason: "expired", provisional: true });
 }
 
+interface Refused {
+  commit: CommitRecord;
+  conversation: Conversation | undefined;
+  refusal: Refusal;
+}
+
 /** The relay did not admit the opening: nobody has seen it. */
-async function undoOpening(
-  turn: Turn,
-  flight: Flight,
-  commit: CommitRecord,
-  conversation: Conversation | undefined,
-  refusal: Refusal,
-): Promise<void> {
+async function undoOpening(turn: Turn, flight: Flight, { commit, conversation, refusal }: Refused): Promise<void> {
   await turn.removeCommit(commit.group);
   if (conversation !== undefined) await forget(turn, conversation);
   for (const seq of commit.rows) {

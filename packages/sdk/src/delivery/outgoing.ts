@@ -40,7 +40,7 @@ async function serve(turn: Turn, flight: Flight, username: string, most: number)
     if (!flight.strange.has(username) || (await hasMessage(turn, username))) flight.toOpen.add(username);
   } else if (contact !== undefined && isReady(conversation, flight)) {
     flight.lastServed = username;
-    await encryptFor(turn, flight, contact, conversation, most);
+    await encryptFor(turn, flight, { contact, conversation, most });
   }
 }
 
@@ -55,9 +55,7 @@ function isReady({ record }: Conversation, flight: Flight): boolean {
 async function encryptFor(
   turn: Turn,
   flight: Flight,
-  contact: ContactRecord,
-  conversation: Conversation,
-  most: number,
+  { contact, conversation, most }: { contact: ContactRecord; conversation: Conversation; most: number },
 ): Promise<void> {
   const { username } = contact;
   const { id: group } = conversation.record;

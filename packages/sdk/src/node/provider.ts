@@ -64,7 +64,7 @@ export const nodeCryptoProvider: CryptoProvider = {
       kdf: {
         size: kdfBytes,
         extract: async (salt, ikm) => plain(createHmac(kdfHash, createSecretKey(salt)).update(ikm).digest()),
-        expand: async (prk, info, length) => expand(kdfHash, kdfBytes, prk, info, length),
+        expand: async (prk, info, length) => expand({ hash: kdfHash, size: kdfBytes }, prk, info, length),
       },
       hpke:
         aead === undefined ? (await load()).hpke : { ...lateHpke(async () => (await load()).hpke), ...aesGcm(aead) },
@@ -74,7 +74,12 @@ export const nodeCryptoProvider: CryptoProvider = {
 };
 
 /** HKDF-Expand (RFC 5869, section 2.3). */
-function expand(hash: string, size: number, prk: Uint8Array, info: Uint8Array, length: number): Uint8Array {
+function expand(
+  { hash, size }: { hash: string; size: number },
+  prk: Uint8Array,
+  info: Uint8Array,
+  length: number,
+): Uint8Array {
   const output = new Uint8Array(Math.ceil(length / size) * size);
   const secret = createSecretKey(prk);
   let block: Uint8Array = new Uint8Array();

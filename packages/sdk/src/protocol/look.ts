@@ -71,7 +71,7 @@ export function lookAt(text: string): Look {
         if (at < 0) at = text.length;
         end = at + 1;
         if (name !== "" && end <= text.length) {
-          note(look, name, text, start, end);
+          note(look, name, text, { start, end });
           name = "";
         }
         break;
@@ -127,7 +127,7 @@ function closingQuote(text: string, at: number): number {
   }
 }
 
-function note(look: Look, name: string, text: string, start: number, end: number): void {
+function note(look: Look, name: string, text: string, { start, end }: { start: number; end: number }): void {
   if (end - start > 6 * LONGEST_ID + 2) return;
   const written = text.slice(start, end);
   // A slice would keep all of the text for as long as what was found is kept.

@@ -51,12 +51,12 @@ export async function meet(meeting: Meeting, certificate: DeviceCertificate, sho
     return "trusted";
   }
   if (known.identity_key !== toBase64(certificate.identityKey)) {
-    await refuse(meeting, known, "identity_changed", certificate, shownBy);
+    await refuse(meeting, known, { why: "identity_changed", certificate, shownBy });
     return "identity_changed";
   }
   const sameKey = known.device_key === toBase64(certificate.deviceKey) && known.device_id === certificate.deviceId;
   if (certificate.counter < known.device_counter || (certificate.counter === known.device_counter && !sameKey)) {
-    await refuse(meeting, known, "device_changed", certificate, shownBy);
+    await refuse(meeting, known, { why: "device_changed", certificate, shownBy });
     return "device_changed";
   }
   const { stopped: _stopped, new_identity_key: _newKey, ...shownAgain } = known;
@@ -80,9 +80,7 @@ export async function meet(meeting: Meeting, certificate: DeviceCertificate, sho
 async function refuse(
   meeting: Meeting,
   known: ContactRecord,
-  why: Stop,
-  certificate: DeviceCertificate,
-  shownBy: ShownBy,
+  { why, certificate, shownBy }: { why: Stop; certificate: DeviceCertificate; shownBy: ShownBy },
 ): Promise<void> {
   // Where the owner looks for what `trust` would accept. A Welcome says nothing of what the relay shows.
   if (shownBy === "relay")

@@ -84,7 +84,7 @@ test("what a message confirms is found without reading all that is not confirmed
       return rows;
     };
     const tx = Object.assign(Object.create(turn.tx) as typeof turn.tx, { list: counting });
-    await receivedUpTo(Object.assign(Object.create(turn) as Turn, { tx }), "bob", group, 0);
+    await receivedUpTo(Object.assign(Object.create(turn) as Turn, { tx }), "bob", { group, counter: 0 });
     expect(read).toBeLessThan(100);
   });
 });

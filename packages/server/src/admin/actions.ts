@@ -97,15 +97,19 @@ export const actions: Record<CommandName, Action> = {
 
   async "user remove"(flags, out, name) {
     const rest = flags.release ? "the name can be registered again" : "the name stays reserved";
-    await change(flags, out, name, "remove", `is removed; ${rest}`, `was removed before; ${rest}`);
+    await change(flags, out, name, {
+      what: "remove",
+      done: `is removed; ${rest}`,
+      unchanged: `was removed before; ${rest}`,
+    });
   },
 
   async "user disable"(flags, out, name) {
-    await change(flags, out, name, "disable", "is disabled", "is disabled already");
+    await change(flags, out, name, { what: "disable", done: "is disabled", unchanged: "is disabled already" });
   },
 
   async "user enable"(flags, out, name) {
-    await change(flags, out, name, "enable", "is enabled", "is not disabled");
+    await change(flags, out, name, { what: "enable", done: "is enabled", unchanged: "is not disabled" });
   },
 
   async "invite create"(flags, out) {
@@ -140,9 +144,7 @@ async function change(
   flags: Flags,
   out: Output,
   name: string,
-  what: "remove" | "disable" | "enable",
-  done: string,
-  unchanged: string,
+  { what, done, unchanged }: { what: "remove" | "disable" | "enable"; done: string; unchanged: string },
 ): Promise<void> {
   const outcome = await perform(flags.db, { who: flags.who, what, target: name, release: flags.release });
   if (outcome === "unknown_user") throw noAccount(name);

@@ -31,7 +31,7 @@ const PIECE_BYTES = 2 ** 20;
 export function restore(db: string, source: string, force: boolean, who: string): Restored {
   const from = asOwnerOf(dirname(resolve(source)), () => openSource(source));
   try {
-    return asOwnerOf(db, () => putInPlace(db, from, source, force, who));
+    return asOwnerOf(db, () => putInPlace(db, { from, source, force, who }));
   } finally {
     closeSync(from);
   }
@@ -47,7 +47,10 @@ function openSource(source: string): number {
   return openSync(source, "r");
 }
 
-function putInPlace(db: string, from: number, source: string, force: boolean, who: string): Restored {
+function putInPlace(
+  db: string,
+  { from, source, force, who }: { from: number; source: string; force: boolean; who: string },
+): Restored {
   makeFolder(db);
   const lock = lockOrSay(db);
   try {

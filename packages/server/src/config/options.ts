@@ -18,8 +18,10 @@ export const generalOptions: Option[] = [
   option("port", "PORT", "number", "TCP port, 0 for any free one (default 8080)"),
   option("host", "HOST", "address", "address to listen on (default 127.0.0.1)"),
   option("db", "DB_PATH", "folder", "folder of the database (default ./data)"),
-  option("publicUrl", "PUBLIC_URL", "url", "URL by which clients know this relay; they sign its name", true),
-  option("origin", "ORIGINS", "origin", "web origin that may connect (default http and https://localhost:8080)", true),
+  repeatable(option("publicUrl", "PUBLIC_URL", "url", "URL by which clients know this relay; they sign its name")),
+  repeatable(
+    option("origin", "ORIGINS", "origin", "web origin that may connect (default http and https://localhost:8080)"),
+  ),
   option("tlsCert", "TLS_CERT", "file", "certificate chain in PEM: serves wss and https"),
   option("tlsKey", "TLS_KEY", "file", "its private key in PEM"),
   option("trustProxy", "TRUST_PROXY", undefined, "take client addresses from the last X-Forwarded-For"),
@@ -85,8 +87,12 @@ function takes(unit: LimitUnit): string {
   return unit === "bytes" ? "size" : unit === "milliseconds" ? "time" : "number";
 }
 
-function option(name: string, env: string, takes: string | undefined, about: string, repeatable = false): Option {
-  return { name, flag: `--${snake(name).replaceAll("_", "-")}`, env, takes, repeatable, about };
+function option(name: string, env: string, takes: string | undefined, about: string): Option {
+  return { name, flag: `--${snake(name).replaceAll("_", "-")}`, env, takes, repeatable: false, about };
+}
+
+function repeatable(one: Option): Option {
+  return { ...one, repeatable: true };
 }
 
 function snake(name: string): string {

@@ -66,7 +66,7 @@ function handleLoggedIn(
     case "listen":
       return listen(context, session, login);
     case "received":
-      return received(context, session, login, frame.data, frame.id !== undefined);
+      return received(context, session, login, { ...frame.data, isAsked: frame.id !== undefined });
     case "commit":
       return commit(context, login, frame.data);
     case "list_users":

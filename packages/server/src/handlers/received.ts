@@ -8,8 +8,7 @@ export async function received(
   { store, metrics }: Context,
   session: Session,
   login: Login,
-  { log_id, seq }: ClientFrameData<"received">,
-  isAsked: boolean,
+  { log_id, seq, isAsked }: ClientFrameData<"received"> & { isAsked: boolean },
 ): Promise<Answer> {
   const { delivery } = session;
   if (login.kind === "token") return refuse("token_account");

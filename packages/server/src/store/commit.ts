@@ -29,7 +29,7 @@ export function commit(tables: Tables, keyPackages: KeyPackages, request: Commit
   if (handshake === undefined) return { refused: "invalid_data" };
   const payer = payerOf(tables, sender, peer.name);
   if (payer === undefined) return { refused: "blocked" };
-  const refusal = refuseMessages(tables, payer, peer, request, handshake);
+  const refusal = refuseMessages(tables, request, { payer, peer, handshake });
   if (refusal !== undefined) return { refused: refusal };
 
   if (opens) {
@@ -102,10 +102,8 @@ function groupPeer({ accounts, groups }: Tables, sender: KeyAccount, request: Co
 
 function refuseMessages(
   { mail, requests, clock }: Tables,
-  payer: Payer,
-  peer: KeyAccount,
   request: CommitRequest,
-  handshake: string,
+  { payer, peer, handshake }: { payer: Payer; peer: KeyAccount; handshake: string },
 ): WireReason | undefined {
   const { messages } = request;
   if (messages.some(({ to }) => to.toLowerCase() !== peer.name)) return "not_a_member";

@@ -132,7 +132,7 @@ export function mailTable(
       const own = held(room, payer.sender);
       if (kind === "commit" && !payer.stranger && own.messages + count <= COMMITS) return undefined;
       if (kind === "welcome" && own.messages + count > WELCOMES) return "mailbox_full";
-      return fits(room, capacity[kind], payer, count, bytes) ? undefined : "mailbox_full";
+      return fits(room, capacity[kind], payer, { messages: count, bytes }) ? undefined : "mailbox_full";
     },
 
     add(entry: NewEntry): number {

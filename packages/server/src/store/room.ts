@@ -50,10 +50,10 @@ export function held({ senders }: Room, sender: string): Amount {
 }
 
 /** Whether so much more of one sender fits. */
-export function fits(room: Room, all: Amount, payer: Payer, messages: number, bytes: number): boolean {
+export function fits(room: Room, all: Amount, payer: Payer, { messages, bytes }: Amount): boolean {
   const own = held(room, payer.sender);
   const most = (part: keyof Amount): number =>
-    payer.stranger ? strangersShare(room, all[part], payer, own, part) : quarter(all[part] - (room[part] - own[part]));
+    payer.stranger ? strangersShare(room, all[part], payer, part) : quarter(all[part] - (room[part] - own[part]));
   return own.messages + messages <= most("messages") && own.bytes + bytes <= most("bytes");
 }
 
@@ -61,7 +61,8 @@ export function fits(room: Room, all: Amount, payer: Payer, messages: number, by
  * Strangers have what peers leave, and half of the room at most. An address takes a quarter of what the others leave of
  * that, an account half of what the others leave its address: neither one name nor many of one address take it all.
  */
-function strangersShare(room: Room, all: number, payer: Payer, own: Amount, part: keyof Amount): number {
+function strangersShare(room: Room, all: number, payer: Payer, part: keyof Amount): number {
+  const own = held(room, payer.sender);
   const taken = room.strangers === undefined ? 0 : room.strangers[part];
   const theirs = Math.min(half(all), all - (room[part] - taken));
   const place = room.strangers?.addresses.get(placeOf(payer));
