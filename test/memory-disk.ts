@@ -17,7 +17,8 @@ export function setup(): () => void {
   process.env["TMPDIR"] = folder;
   // The programs are started hundreds of times from their sources.
   process.env["NODE_COMPILE_CACHE"] = join(folder, "compiled");
-  return () => rmSync(folder, { recursive: true, force: true });
+  // A process that ends just now may still leave what it has compiled.
+  return () => rmSync(folder, { recursive: true, force: true, maxRetries: 10 });
 }
 
 function hasRoom(): boolean {
