@@ -72,7 +72,7 @@ interface Style {
 }
 
 function json({ servers, ...rest }: { servers: unknown }, how: Style): string {
-  const { indent, newline, last, mark, comments, comma } = how;
+  const { indent, comments, comma } = how;
   let text = JSON.stringify({ ...rest, mcpServers: servers }, null, indent);
   // Of one line it stays strict.
   if (indent !== "" && comments)
@@ -81,6 +81,10 @@ function json({ servers, ...rest }: { servers: unknown }, how: Style): string {
       .replaceAll(/([\]}],?)\n/g, "$1 // of ours }\n")
       .replace(/\n\}$/, "\n/* last */\n}");
   if (indent !== "" && comma) text = text.replaceAll(/([\]}"\w])\n(\s*[\]}])/g, "$1,\n$2");
+  return styled(text, how);
+}
+
+function styled(text: string, { newline, last, mark }: Style): string {
   return (mark ? "\u{feff}" : "") + (text + (last ? "\n" : "")).replaceAll("\n", newline);
 }
 
@@ -121,10 +125,7 @@ export const tomlText = fc.oneof(
         ),
         style,
       )
-      .map(([top, tables, { newline, last, mark }]) => {
-        const text = [...new Set(top), ...tables].join("\n");
-        return (mark ? "\u{feff}" : "") + (text + (last ? "\n" : "")).replaceAll("\n", newline);
-      }),
+      .map(([top, tables, how]) => styled([...new Set(top), ...tables].join("\n"), how)),
   },
 );
 
@@ -163,9 +164,6 @@ export const yamlText = fc.oneof(
         ),
         style,
       )
-      .map(
-        ([parts, { newline, last, mark }]) =>
-          (mark ? "\u{feff}" : "") + (parts.join("\n") + (last ? "\n" : "")).replaceAll("\n", newline),
-      ),
+      .map(([parts, how]) => styled(parts.join("\n"), how)),
   },
 );
