@@ -40,8 +40,8 @@ function world() {
   };
 }
 
-/** What a host gets in a folder that stands for a user's or a project's. */
-function filesOf(host: Host, cwd: string, agent = "bob"): Wanted[] {
+/** What a host gets in a folder that stands for a user's or a project's. No text is made with such a name in it. */
+function filesOf(host: Host, cwd: string, agent = "bob-1"): Wanted[] {
   const env = { HERMES_HOME: join(cwd, "room"), CODEX_HOME: join(cwd, "room"), CLAUDE_CONFIG_DIR: join(cwd, "room") };
   const scope = host === "gemini" || host === "cursor" ? "project" : "user";
   return planFor(host, { scope, cwd, env }, ["/opt/a b/aimessage", "-u", agent], "skill\n").files;
@@ -117,9 +117,9 @@ test.each(kinds)("%s: twice is once, and taken out they are what they were", asy
     const again = await installing(wanted, new InstallRecord(join(cwd, "agents")));
     expect(again).toMatchObject({ kind: "none" });
     // Another agent takes its place, and goes with it.
-    const other = filesOf(host, cwd, "alice")[index] as Wanted;
+    const other = filesOf(host, cwd, "alice-1")[index] as Wanted;
     (await installing(other, record)).write(0o600);
-    expect(read(real)).toBe(once.replaceAll("bob", "alice"));
+    expect(read(real)).toBe(once.replaceAll("bob-1", "alice-1"));
     (await uninstalling(wanted, new InstallRecord(join(cwd, "agents")))).write(0o600);
     expect(read(real)).toBe(text);
     expect(existsSync(join(wanted.path, ".."))).toBe(there);
@@ -167,7 +167,7 @@ test.each(kinds)("%s: what others have written since stays", async (_, host, ind
 
 /** What happens to a file in time. */
 const deed = fc.oneof(
-  fc.constantFrom("bob", "alice").map((agent) => ({ kind: "install", agent }) as const),
+  fc.constantFrom("bob-1", "alice-1").map((agent) => ({ kind: "install", agent }) as const),
   fc.constant({ kind: "uninstall" } as const),
   fc.constant({ kind: "rewritten" } as const),
   fc.nat({ max: 5 }).map((number) => ({ kind: "added", key: `zz${number}` }) as const),
