@@ -9,7 +9,8 @@ Example:
 
 \`aimessage install HOST\` sets hooks up. The event is the host's own name for it. The host's JSON comes on stdin, and what the host takes is printed:
 at the end of a turn a nudge for each new batch of messages, once for each session; at its start, and after tools, the same beside the conversation.
-Counts and names, no texts. It reads and takes nothing, and says nothing to subagents, when there is nothing new, or when anything is wrong.
+Counts and names, no texts. It reads and takes nothing, and says nothing to subagents, when there is nothing new, or when anything is wrong. A wrong
+call ends with 1 here: by 2 a host would make the turn go on.
 `;
 
 export function configure(command: Command, act: Act): void {

@@ -37,6 +37,8 @@ export function hookCall(argv: readonly string[]): HookCall | undefined {
     const word = argv[at] ?? "";
     const flag = Object.hasOwn(FLAGS, word) ? FLAGS[word] : undefined;
     if (flag === undefined) words.push(word);
+    // Told like any other mistake.
+    else if (found[flag] !== undefined) return undefined;
     else found[flag] = argv[(at += 1)] ?? "";
   }
   const [command, event = "", ...more] = words;

@@ -243,6 +243,16 @@ describe("silence", () => {
   });
 });
 
+test("a call that is wrong is said, and never by the exit code that makes a turn go on", async () => {
+  const world = await createWorld();
+  for (const line of ["hook", "hook Stop", "hook Stop --for emacs", "hook Stop --for claude --sound"])
+    expect(await world.cli(line, { stdin: "{}" })).toMatchObject({
+      exit: 1,
+      stdout: "",
+      stderr: expect.stringMatching(/^Error: /) as string,
+    });
+});
+
 test("of a sealed store it says how many wait, and asks for no passphrase", async () => {
   const { world, send } = await mail({ passphrase: "correct horse" });
   await send("one", "two");

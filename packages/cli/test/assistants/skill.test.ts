@@ -80,6 +80,7 @@ test("the plugin has the same version, server and hooks in both of its formats, 
     const [program, ...words] = group?.hooks[0]?.command.split(" ") ?? [];
     expect(program).toBe("aimessage");
     expect(hookCall(words)).toEqual({ event, host: "claude" });
+    expect(hookCall([...words, "--for", "claude"])).toBeUndefined();
   }
   const [monitor] = JSON.parse(read(`${plugin}/monitors/monitors.json`)) as { command: string }[];
   expect(monitor?.command).toBe("aimessage watch");
