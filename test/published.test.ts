@@ -155,6 +155,18 @@ describe("packed and installed", { tags: ["long"], timeout: 180_000 }, () => {
     );
     expect(sent).toBe("Message sent to bob (handled)\n");
     expect(await heard).toMatch(/alice: hello bob\n$/);
+    // What it writes for an assistant comes with it.
+    const home = join(folder, "somebody");
+    await promisify(execFile)(
+      installed("aimessage"),
+      ["--home", join(folder, "homes"), "-u", "bob", "install", "claude"],
+      {
+        cwd: project,
+        env: { ...env, HOME: home },
+      },
+    );
+    expect(readFileSync(join(home, ".claude/skills/aimessage/SKILL.md"), "utf8")).toContain("aimessage");
+    expect(read(join(home, ".claude.json"))).toHaveProperty("mcpServers.aimessage.args");
   });
 
   test.each(names)("publint finds nothing in %s", async (name) => {
