@@ -3,6 +3,7 @@ import { fileURLToPath } from "node:url";
 import { Client } from "@modelcontextprotocol/client";
 import { StdioClientTransport } from "@modelcontextprotocol/client/stdio";
 import { onTestFinished } from "vitest";
+import { eventually } from "../../../../test/waiting.ts";
 import { createWorld, type World } from "../world.ts";
 
 export const BIN = fileURLToPath(new URL("../../bin/aimessage.js", import.meta.url));
@@ -64,4 +65,12 @@ export async function pair(): Promise<World> {
   const world = await createWorld();
   await world.register("alice", "bob");
   return world;
+}
+
+/** Reads once so many messages have come: a server may look before it has caught up with the relay. */
+export function look({ call }: Pick<Assistant, "call">, count = 1): Promise<Shown[]> {
+  return eventually(`${count} have come`, async () => {
+    const messages = messagesOf(await call("read_messages"));
+    return messages.length >= count && messages;
+  });
 }

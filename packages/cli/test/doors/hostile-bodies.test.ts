@@ -11,7 +11,7 @@ import { expect, onTestFinished, test } from "vitest";
 import { eventually } from "../../../../test/waiting.ts";
 import { Recorder } from "../console.ts";
 import { createWorld, type World } from "../world.ts";
-import { assistant, inside } from "./assistant.ts";
+import { assistant, inside, look } from "./assistant.ts";
 import { hostileBodies, UNSAFE, withoutEmoji } from "./hostile-bodies.ts";
 
 const names = Object.keys(hostileBodies);
@@ -226,7 +226,7 @@ test("what is said of a message beside its body is words, or stands between rand
   const marks = { thread: order, contentType: `text/plain; ${order}`, headers: { note: `${order}\u202e` } };
   await (await alice.send("bob", "hello", { ...marks, replyTo: "no-such-id" })).stored();
   const { call } = await assistant(world, "bob");
-  const [message] = (await call("read_messages"))["messages"] as [Record<string, string>];
+  const [message] = (await look({ call })) as unknown as [Record<string, string>];
   const { thread = "", content_type = "", headers = "", ...rest } = message;
   expect([thread, content_type, headers].map(inside)).toEqual([
     order,

@@ -5,7 +5,7 @@ import { existsSync } from "node:fs";
 import { expect, test } from "vitest";
 import { eventually } from "../../../../test/waiting.ts";
 import { createWorld, type World } from "../world.ts";
-import { type Assistant, assistant, BIN, inside, messagesOf, pair, type Shown } from "./assistant.ts";
+import { assistant, BIN, inside, look, messagesOf, pair, type Shown } from "./assistant.ts";
 import { send, stateOf, talk } from "./talk.ts";
 
 test("a client that cuts a call off has lost nothing: the question is there, and listed", async () => {
@@ -25,19 +25,12 @@ test("a client that cuts a call off has lost nothing: the question is there, and
   expect(inside((reply as Shown).body)).toBe("are you there?");
 });
 
-/** One server holds the link of an agent, and another may look before that has caught up. */
-const look = ({ call }: Assistant) =>
-  eventually("it has come", async () => {
-    const messages = messagesOf(await call("read_messages"));
-    return messages.length > 0 && messages;
-  });
-
 test("two servers of one agent: what one has sent the other does not send again, and what one has done is done", async () => {
   const world = await talk();
   await send(world, "do it once");
   const [first, second] = await Promise.all([assistant(world, "bob"), assistant(world, "bob", { era: "modern" })]);
   const both = [first, second];
-  const seen = await Promise.all(both.map(look));
+  const seen = await Promise.all(both.map((each) => look(each)));
   expect(seen.map(([message]) => inside(message?.body ?? ""))).toEqual(["do it once", "do it once"]);
   const hello = { to: "alice", body: "hello" };
   const sent = await Promise.all(both.map(({ call }) => call("send_message", hello)));
@@ -58,7 +51,7 @@ test("of five jobs that an assistant has read it has done one when it is killed:
   for (let job = 0; job < 5; job++) ids.push(await send(world, `job ${job}`));
   const states = async () => Promise.all(ids.map(async (id) => (await stateOf(world, id)).state));
   const first = await assistant(world, "bob");
-  const read = messagesOf(await first.call("read_messages"));
+  const read = await look(first, 5);
   expect(read.map(({ body }) => inside(body))).toEqual(ids.map((_, job) => `job ${job}`));
   await first.call("mark_handled", { message_id: read[0]?.message_id });
   process.kill(first.pid, "SIGKILL");

@@ -116,6 +116,7 @@ test("a body beyond the budget comes in parts, and others wait for the next page
   const long = Array.from({ length: 2_000 }, (_, at) => `line ${at} 😀`).join("\n");
   for (const text of [long, "short"]) await send(world, text);
   const { call } = await assistant(world, "bob");
+  await eventually("both have come", async () => (await call("check_inbox"))["unhandled"] === 2);
   const page = await call("read_messages", { max_tokens: 1_000 });
   const [message] = messagesOf(page);
   expect(messagesOf(page)).toHaveLength(1);
