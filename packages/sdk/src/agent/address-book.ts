@@ -2,14 +2,14 @@ import type { GroupCrypto } from "../crypto/mls/group.ts";
 import { fingerprint, formatFingerprint, verifyCertificate } from "../crypto/identity.ts";
 import { AgentError } from "../errors.ts";
 import { type DeviceCertificate, fromBase64, toBase64, usernameKey } from "../protocol/index.ts";
-import type { ClientStore, ReadTransaction, WriteTransaction } from "../store/store.ts";
+import type { ClientStore, ReadTransaction } from "../store/store.ts";
 import { raiseAlert, settleAlerts } from "../trust/alerts.ts";
 import { type Tier, tierOf } from "../records/tier.ts";
 import { pin } from "../trust/contact-records.ts";
 import { meet, type Meeting } from "../trust/contacts.ts";
 import { noteName } from "../trust/lookalikes.ts";
 import type { Account } from "../records/own-account.ts";
-import { find as findRecord, get, list, put, readable, rowsUnder } from "../records/records.ts";
+import { find as findRecord, get, list, pad, put, readable, rowsUnder } from "../records/records.ts";
 import { giveUp, isFinal } from "../records/outbox-records.ts";
 import { mismatch, stoppedError } from "./sent.ts";
 import { setStanding, standingOf } from "../trust/standing.ts";
@@ -56,8 +56,12 @@ export class AddressBook {
   }
 
   async list(): Promise<Contact[]> {
-    const records = await this.#store.read((tx) => list(tx, "contact/"));
-    return Promise.all(records.map((record) => this.#show(record)));
+    const found = await this.#store.read(async (tx) => {
+      const all = [];
+      for (const record of await list(tx, "contact/")) all.push({ record, more: await beside(tx, record.username) });
+      return all;
+    });
+    return Promise.all(found.map(({ record, more }) => show(record, more)));
   }
 
   async find(username: string): Promise<Contact | undefined> {
@@ -207,22 +211,27 @@ export class AddressBook {
       if (before === undefined) throw unknown(username);
       const after = change(before);
       await put(tx, "contact/", username, after);
-      if (after.blocked && !before.blocked) await giveUpAllTo(tx, username);
       // Each change here is the owner's word on this contact.
       await setStanding(tx, username, after.blocked ? "block" : "allow");
       return after;
     });
+    if (record.blocked) await giveUpAllTo(this.#store, username);
     return this.#show(record);
   }
 
   async #show(record: ContactRecord): Promise<Contact> {
-    const { username } = record;
-    const { standing, heardAt } = await this.#store.read(async (tx) => ({
-      standing: await standingOf(tx, username),
-      heardAt: await heardFrom(tx, username),
-    }));
-    return show(record, tierOf(record, standing === "allow"), heardAt);
+    return show(record, await this.#store.read((tx) => beside(tx, record.username)));
   }
+}
+
+/** What is known of a contact beside its record. */
+interface Beside {
+  known: boolean;
+  heardAt: number | undefined;
+}
+
+async function beside(tx: ReadTransaction, username: string): Promise<Beside> {
+  return { known: (await standingOf(tx, username)) === "allow", heardAt: await heardFrom(tx, username) };
 }
 
 /** When something readable came of a contact last, to the day. Unix milliseconds. */
@@ -235,12 +244,28 @@ async function heardFrom(tx: ReadTransaction, username: string): Promise<number 
   return last;
 }
 
-/** Nothing is sent to whom the owner has blocked, and nothing of what it says about what was sent before is read. */
-async function giveUpAllTo(tx: WriteTransaction, username: string): Promise<void> {
-  for await (const [, value] of rowsUnder(tx, "out/")) {
-    const row = readable(value) as OutboxRecord | undefined;
-    if (row?.to === username && row.kind === "message" && !isFinal(row.state)) await giveUp(tx, row, "blocked");
-  }
+/** Messages that are given up in one transaction: others want to write, too. */
+const AT_ONCE = 500;
+
+/** Nothing is sent to a blocked contact, and nothing of what it says about what was sent before is read. */
+async function giveUpAllTo(store: ClientStore, username: string): Promise<void> {
+  const isOpen = (row: OutboxRecord | undefined) =>
+    row?.to === username && row.kind !== "receipt" && !isFinal(row.state);
+  const open = await store.read(async (tx) => {
+    const seqs: number[] = [];
+    for await (const [, value] of rowsUnder(tx, "out/")) {
+      const row = readable(value) as OutboxRecord | undefined;
+      if (row !== undefined && isOpen(row)) seqs.push(row.seq);
+    }
+    return seqs;
+  });
+  for (let done = 0; done < open.length; done += AT_ONCE)
+    await store.write(async (tx) => {
+      for (const seq of open.slice(done, done + AT_ONCE)) {
+        const row = await findRecord(tx, "out/", pad(seq));
+        if (row !== undefined && isOpen(row)) await giveUp(tx, row, "blocked");
+      }
+    });
 }
 
 function unknown(username: string): AgentError {
@@ -249,13 +274,13 @@ function unknown(username: string): AgentError {
   });
 }
 
-async function show(record: ContactRecord, tier: Tier, heardAt: number | undefined): Promise<Contact> {
+async function show(record: ContactRecord, { known, heardAt }: Beside): Promise<Contact> {
   const shown = async (key: string) => formatFingerprint(await fingerprint(record.username, fromBase64(key)));
   return {
     username: record.username,
     fingerprint: await shown(record.identity_key),
     verified: record.verified,
-    tier,
+    tier: tierOf(record, known),
     blocked: record.blocked,
     ...(heardAt === undefined ? {} : { heardAt }),
     ...(record.stopped === undefined ? {} : { stopped: record.stopped }),

@@ -1,7 +1,7 @@
 import { largestBody } from "../crypto/content.ts";
 import { AgentError } from "../errors.ts";
 import { randomId, utf8 } from "../protocol/index.ts";
-import type { WriteTransaction } from "../store/store.ts";
+import type { ReadTransaction, WriteTransaction } from "../store/store.ts";
 import type { AddressBook } from "./address-book.ts";
 import { parseAddress } from "./address.ts";
 import { check } from "./arguments.ts";
@@ -12,7 +12,8 @@ import { type Tier, tierOf } from "../records/tier.ts";
 import { countAnswer, excessText, goOn, guardLimits } from "../trust/guards.ts";
 import { stoppedError } from "./sent.ts";
 import { letIn } from "../trust/standing.ts";
-import type { InboxRecord, OutboxRecord } from "../records/tables.ts";
+import { waits } from "../trust/held.ts";
+import type { ContactRecord, InboxRecord, OutboxRecord } from "../records/tables.ts";
 
 export interface SendOptions {
   /** Default `text/plain` for text, `application/octet-stream` for bytes. */
@@ -28,7 +29,10 @@ export interface SendOptions {
   messageId?: string;
   /** A person has written it: guards against loops are counted anew. */
   byPerson?: boolean;
-  /** Id of the received message (as it is known here) that it is sent because of, where it is no answer to it: for the guards. */
+  /**
+   * Id (as it is known here) of the received message that it is sent because of. To its sender it is an answer to it then, unless that
+   * waits for a reply, which is another thing.
+   */
   cause?: string;
   /** The same message, sent no more than so many milliseconds ago, an hour at most, is this one: it is not sent again. */
   sameWithin?: number;
@@ -50,20 +54,66 @@ export interface Letter {
 /**
  * Puts a message into the outbox of the agent `own`. It is on disk when the transaction is.
  * @throws AgentError bad_username, bad_fingerprint, message_too_large, identity_changed, device_changed,
- * fingerprint_mismatch, blocked, usage, disk_full, device_replaced
+ * fingerprint_mismatch, blocked, refused (its recipient waits for consent), usage, disk_full, device_replaced
  */
 export async function enqueue(
   tx: WriteTransaction,
   book: AddressBook,
   own: string,
-  { to, body, options, identityKey, expectsReply, pairs }: Letter,
+  letter: Letter,
 ): Promise<OutboxRecord> {
+  const { body, options, expectsReply, pairs } = letter;
   check("body", { body });
   check("send", options, "options");
-  const address = parseAddress(to);
-  if (address.username === own) throw usage("an agent cannot send to itself", "choose another recipient");
+  const address = parseAddress(letter.to);
+  const to = address.username;
+  if (to === own) throw usage("an agent cannot send to itself", "choose another recipient");
   const bytes = typeof body === "string" ? utf8(body) : body;
-  const contentType = options.contentType ?? (typeof body === "string" ? "text/plain" : "application/octet-stream");
+  await checkRelay(tx, bytes, options);
+  const contact = await get(tx, "contact/", to);
+  const identityKey = await checkRecipient(tx, book, letter, contact);
+  const id = options.messageId ?? randomId();
+  if ((await tx.get(`out-id/${id}`)) !== undefined)
+    throw usage(`message id ${id} was used before`, "choose another one");
+  const now = Date.now();
+  const answers = await answered(tx, to, options);
+  const exchange =
+    pairs === true ? undefined : await count(tx, letter, { to, tier: tierOf(contact, true), now, answers });
+  const replyTo = options.replyTo ?? (answers?.expects_reply === true ? undefined : answers?.id);
+  const expiresAt = options.expiresIn === undefined ? undefined : now + options.expiresIn;
+  const seq = await nextSeq(tx, "out");
+  const record: OutboxRecord = {
+    seq,
+    id,
+    kind: pairs === true ? "pairing" : "message",
+    to,
+    content_type: options.contentType ?? (typeof body === "string" ? "text/plain" : "application/octet-stream"),
+    created_at: now,
+    updated_at: now,
+    state: "queued",
+    attempt: 0,
+    ...(address.fingerprint === undefined ? {} : { fingerprint: address.fingerprint }),
+    ...(identityKey === undefined ? {} : { identity_key: identityKey }),
+    ...(replyTo === undefined ? {} : { reply_to: replyTo }),
+    ...(options.thread === undefined ? {} : { thread: options.thread }),
+    ...(options.headers === undefined ? {} : { headers: options.headers }),
+    ...(expectsReply === true ? { expects_reply: true as const } : {}),
+    ...(expiresAt === undefined ? {} : { expires_at: expiresAt }),
+    ...(exchange === undefined ? {} : { exchange }),
+  };
+  await put(tx, "out/", pad(seq), record);
+  await tx.put(`out-body/${pad(seq)}`, bytes);
+  await tx.put(`out-id/${id}`, String(seq));
+  await tx.put(`queue/${to}/${pad(seq)}`, "");
+  await letIn(tx, to);
+  if (expectsReply === true)
+    await put(tx, "question/", id, { id, seq, to, asked_at: now, deadline: expiresAt ?? now, state: "open" });
+  if (expiresAt !== undefined) await tx.put(`expiry/${pad(expiresAt)}/${pad(seq)}`, "");
+  return record;
+}
+
+/** @throws AgentError message_too_large, device_replaced, usage */
+async function checkRelay(tx: ReadTransaction, bytes: Uint8Array, { expiresIn = 0 }: SendOptions): Promise<void> {
   const relay = await get(tx, "meta/relay");
   const largest = largestBody(relay?.frame_bytes ?? 0);
   if (relay?.stopped !== undefined) throw new AgentError("device_replaced", "another device has taken this agent over");
@@ -76,77 +126,58 @@ export async function enqueue(
       },
     );
   const kept = relay?.mailbox_age_ms ?? Infinity;
-  if (options.expiresIn !== undefined && options.expiresIn > kept)
+  if (expiresIn > kept)
     throw usage(
-      `this relay keeps no message for ${span(options.expiresIn)}`,
+      `this relay keeps no message for ${span(expiresIn)}`,
       `it gives up what nobody has fetched after ${span(kept)}: choose an earlier expiry, or none`,
     );
-  const contact = await get(tx, "contact/", address.username);
-  if (contact?.stopped !== undefined) throw stoppedError(contact.stopped, address.username);
+}
+
+/** @returns the identity that the message is for, if it is known @throws AgentError */
+async function checkRecipient(
+  tx: ReadTransaction,
+  book: AddressBook,
+  { to, options, identityKey, pairs }: Letter,
+  contact: ContactRecord | undefined,
+): Promise<string | undefined> {
+  const { username, fingerprint } = parseAddress(to);
+  if (contact?.stopped !== undefined) throw stoppedError(contact.stopped, username);
   if (contact?.blocked === true)
-    throw new AgentError("blocked", `${address.username} is blocked here`, {
-      hint: `aimessage contacts allow ${address.username}`,
+    throw new AgentError("blocked", `${username} is blocked here`, {
+      hint: `aimessage contacts allow ${username}`,
+    });
+  // Only a person lets in what waits, and whoever writes to somebody lets it in.
+  if (options.byPerson !== true && pairs !== true && (await waits(tx, "consent", username)))
+    throw new AgentError("refused", `${username} waits for the owner's consent, and no program writes to it before`, {
+      reason: "consent",
+      hint: `aimessage requests show ${username}, and then accept, refuse or block it`,
     });
   const meantFor = identityKey ?? contact?.identity_key;
-  if (
-    contact !== undefined &&
-    (meantFor !== contact.identity_key || !(await book.matches(contact, address.fingerprint)))
-  )
-    throw stoppedError("fingerprint_mismatch", address.username);
-  const id = options.messageId ?? randomId();
-  if ((await tx.get(`out-id/${id}`)) !== undefined)
-    throw usage(`message id ${id} was used before`, "choose another one");
-  const now = Date.now();
-  const exchange =
-    pairs === true ? undefined : await count(tx, { to: address.username, tier: tierOf(contact, true), now, options });
-  const seq = await nextSeq(tx, "out");
-  const record: OutboxRecord = {
-    seq,
-    id,
-    kind: pairs === true ? "pairing" : "message",
-    to: address.username,
-    content_type: contentType,
-    created_at: now,
-    updated_at: now,
-    state: "queued",
-    attempt: 0,
-    ...(address.fingerprint === undefined ? {} : { fingerprint: address.fingerprint }),
-    ...(meantFor === undefined ? {} : { identity_key: meantFor }),
-    ...(options.replyTo === undefined ? {} : { reply_to: options.replyTo }),
-    ...(options.thread === undefined ? {} : { thread: options.thread }),
-    ...(options.headers === undefined ? {} : { headers: options.headers }),
-    ...(expectsReply === true ? { expects_reply: true as const } : {}),
-    ...(options.expiresIn === undefined ? {} : { expires_at: now + options.expiresIn }),
-    ...(exchange === undefined ? {} : { exchange }),
-  };
-  await put(tx, "out/", pad(seq), record);
-  await tx.put(`out-body/${pad(seq)}`, bytes);
-  await tx.put(`out-id/${id}`, String(seq));
-  await tx.put(`queue/${address.username}/${pad(seq)}`, "");
-  await letIn(tx, address.username);
-  if (expectsReply === true)
-    await put(tx, "question/", id, {
-      id,
-      seq,
-      to: address.username,
-      asked_at: now,
-      deadline: record.expires_at ?? now,
-      state: "open",
-    });
-  if (record.expires_at !== undefined) await tx.put(`expiry/${pad(record.expires_at)}/${pad(seq)}`, "");
-  return record;
+  const isMeant = contact === undefined || meantFor === contact.identity_key;
+  if (!isMeant || (contact !== undefined && !(await book.matches(contact, fingerprint))))
+    throw stoppedError("fingerprint_mismatch", username);
+  return meantFor;
+}
+
+/** What is known of a message when it is counted. */
+interface Counted {
+  to: string;
+  tier: Tier;
+  now: number;
+  /** The message that it answers. */
+  answers: InboxRecord | undefined;
 }
 
 /** Counts a message for the guards. @returns which answer of ours it is in its exchange, if in any */
 async function count(
   tx: WriteTransaction,
-  { to, tier, now, options }: { to: string; tier: Tier; now: number; options: SendOptions },
+  { options }: Letter,
+  { to, tier, now, answers }: Counted,
 ): Promise<number | undefined> {
   if (options.byPerson === true) {
     await goOn(tx, to, now);
     return undefined;
   }
-  const answers = await answered(tx, to, options);
   const { exchange, excess } = await countAnswer(tx, to, { now, tier, answers });
   if (excess !== undefined)
     await raiseAlert(tx, now, {

@@ -1,6 +1,7 @@
 /** What may be done with a message that has come. */
 import type { GroupCrypto } from "../crypto/mls/group.ts";
 import { utf8 } from "../protocol/index.ts";
+import { isRefusal } from "../records/outbox-records.ts";
 import type { InboxRecord } from "../records/tables.ts";
 import type { ClientStore, WriteTransaction } from "../store/store.ts";
 import { check } from "./arguments.ts";
@@ -42,7 +43,8 @@ export function handlesOf(row: InboxRecord, means: Means): Omit<IncomingMessage,
     answer: async () => sent(await answerId()),
     failed: async (reason) => {
       check("text", { text: reason }, "reason");
-      await writing(settleMessage(store, row.seq, reason));
+      // Some words are the owner's alone.
+      await writing(settleMessage(store, row.seq, isRefusal(reason) ? `handler: ${reason}` : reason));
     },
     retry: async (reason, delay) => {
       check("retry", { reason, delay });

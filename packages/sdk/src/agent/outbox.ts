@@ -128,8 +128,9 @@ export class Outbox {
         yield* await this.#store.read((tx) => watch.look(tx));
         if (watch.isOver) return;
         if (this.#link.state.state === "stopped") throw this.#link.state.error;
-        await changes.next(LOOK_MS);
+        // Before, not behind: the first change after a while is told at once.
         await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+        await changes.next(LOOK_MS);
       }
     } catch (error) {
       // Closing the agent under its watchers ends them.

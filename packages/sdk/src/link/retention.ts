@@ -4,7 +4,7 @@ import { ageHeld } from "../trust/held.ts";
 import { closeConversation, closedKey, forget, knowClosed } from "../conversation/conversations.ts";
 import { sweepKeyPackages } from "../account/key-packages.ts";
 import { forgetName } from "../trust/lookalikes.ts";
-import { isFinal, LATELY_MS } from "../records/outbox-records.ts";
+import { giveUp, isFinal, LATELY_MS } from "../records/outbox-records.ts";
 import { deleteRow, settle } from "../turn/outbox-rows.ts";
 import { owe, owed } from "../records/owed.ts";
 import type { LineRecord } from "../records/pairing-records.ts";
@@ -63,7 +63,7 @@ export async function sweep(turn: Turn, isCurrent: boolean): Promise<number> {
   const inbox: Visit = async (seq) => {
     const row = await get(tx, "in/", seq);
     if (row?.state === "unhandled" && row.strange !== undefined && now - row.received_at > ROW_MS)
-      await giveUp(turn, row);
+      await failUnhandled(turn, row);
     if (row?.settled_at === undefined) return;
     if (row.strange !== undefined && row.state === "handled") await keepPin(turn, row.from);
     // Dead letters are kept for as long as they are known.
@@ -153,7 +153,7 @@ export async function sweep(turn: Turn, isCurrent: boolean): Promise<number> {
 }
 
 /** Nobody has handled it for a month: a stranger may not have more. By now its sender has forgotten it as well. */
-async function giveUp(turn: Turn, row: InboxRecord): Promise<void> {
+async function failUnhandled(turn: Turn, row: InboxRecord): Promise<void> {
   if (!(await turn.isStranger(row.from))) return;
   await put(turn.tx, "in/", pad(row.seq), {
     ...row,
@@ -203,8 +203,12 @@ async function forgetStranger(turn: Turn, conversation: Conversation): Promise<v
 
 /** When a blocked contact has heard all that it shall, its conversations end: whatever comes in them is never read. */
 async function endBlocked(turn: Turn, username: string): Promise<void> {
-  for (const prefix of [owed(username), `queue/${username}/`])
-    if ((await turn.tx.list({ prefix, limit: 1 })).length > 0) return;
+  const queue = await turn.tx.list({ prefix: `queue/${username}/`, limit: AT_ONCE });
+  for (const [key] of queue) {
+    const row = await get(turn.tx, "out/", key.slice(key.lastIndexOf("/") + 1));
+    if (row !== undefined && row.kind !== "receipt") await giveUp(turn.tx, row, "blocked");
+  }
+  if (queue.length > 0 || (await turn.tx.list({ prefix: owed(username), limit: 1 })).length > 0) return;
   for (const conversation of await turn.conversationsWith(username)) {
     await nameReplaced(turn.tx, username, conversation.record.id);
     await turn.removeCommit(conversation.record.id);

@@ -19,15 +19,18 @@ export class Mark {
     this.#file = fileOf(folder, this.name);
     this.#held = asOwnerOf(folder, () => {
       mkdirSync(join(folder, PROCESSES), { recursive: true, mode: 0o700 });
-      return lock(this.#file);
+      sweep(folder);
+      return hold(this.#file);
     });
-    sweep(folder);
   }
 
   remove(): void {
-    // While the lock is still ours: it is nobody's file afterwards.
-    rmSync(this.#file, { force: true });
-    this.#held.close();
+    try {
+      // While the lock is still ours: it is nobody's file afterwards.
+      rmSync(this.#file, { force: true });
+    } finally {
+      this.#held.close();
+    }
   }
 }
 
@@ -44,16 +47,34 @@ export function isGone(folder: string, name: string): boolean {
   }
 }
 
-/** Those that were killed have left theirs. */
-function sweep(folder: string): void {
-  try {
-    for (const file of readdirSync(join(folder, PROCESSES))) {
-      const name = file.replace(/\.db$/, "");
-      if (/^[0-9a-f]+$/.test(name) && isGone(folder, name)) rmSync(fileOf(folder, name), { force: true });
+/** Another process may sweep a file between its making and its lock. */
+const ATTEMPTS = 5;
+
+function hold(file: string): DatabaseSync {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      const held = lock(file);
+      if (existsSync(file)) return held;
+      held.close();
+    } catch (error) {
+      if (attempt === ATTEMPTS) throw error;
     }
-  } catch {
-    // The next one does it.
+    if (attempt === ATTEMPTS) throw new Error(`${file} does not stay`);
   }
+}
+
+/** Those that were killed have left theirs, which go while nobody else has them locked. */
+function sweep(folder: string): void {
+  for (const name of readdirSync(join(folder, PROCESSES)))
+    try {
+      const file = join(folder, PROCESSES, name);
+      if (!/^[0-9a-f]+\.db$/.test(name)) continue;
+      const held = lock(file);
+      rmSync(file, { force: true });
+      held.close();
+    } catch {
+      // It is a living process's, or the next one does it.
+    }
 }
 
 function fileOf(folder: string, name: string): string {

@@ -3,7 +3,7 @@ import type { WriteTransaction } from "../store/store.ts";
 import { pad } from "./records.ts";
 import type { InboxRecord } from "./tables.ts";
 
-/** `strange-gone/<username>/<seq>`: it is handled and counted still; without `seq`: nothing of its sender is to be counted. */
+/** `strange-gone/<username>/<seq>`: it is handled, or gone with this weight, and counted still; without `seq`: nothing of its sender is to be counted. */
 export const LET_GO = "strange-gone/";
 
 /** A message is handled: its body goes as soon as somebody needs the room. The link counts it until then. */

@@ -4,6 +4,7 @@
  * Each kind has room of its own; where it is full the newest is refused, and nothing goes for another one.
  */
 import type { ReadTransaction, Value, WriteTransaction } from "../store/store.ts";
+import { letGoKey } from "../records/let-go.ts";
 import { owe } from "../records/owed.ts";
 import { find, get, list, nextSeq, pad, put, remove, rowsUnder, toBytes } from "../records/records.ts";
 import type { HoldingRecord, WaitsFor } from "../records/consent-records.ts";
@@ -72,6 +73,11 @@ export function holders(tx: ReadTransaction, why: WaitsFor): Promise<HoldingReco
   return list(tx, "holding/", { under: `${why}/` });
 }
 
+/** Whether anything of one waits. */
+export async function waits(tx: ReadTransaction, why: WaitsFor, username: string): Promise<boolean> {
+  return (await tx.get(`holding/${why}/${username}`)) !== undefined;
+}
+
 /** What of one waits, oldest first, with bodies. */
 export async function heldOf(
   tx: ReadTransaction,
@@ -121,12 +127,14 @@ export async function holdFromInbox(tx: WriteTransaction, row: InboxRecord): Pro
   if (row.claim !== undefined) return false;
   const seq = pad(row.seq);
   const body = (await tx.get(`in-body/${seq}`)) ?? "";
-  const { strange: _strange, ...rest } = row;
+  const { strange = 0, ...rest } = row;
   if ((await hold(tx, "consent", rest, toBytes(body))) === "full") return false;
   await remove(tx, "in/", seq);
   await tx.delete(`in-body/${seq}`);
   await tx.delete(`in-id/${row.local_id}`);
   await tx.delete(`unhandled/${seq}`);
+  // The link has counted it among what strangers have left here.
+  if (strange > 0) await tx.put(letGoKey(row.from, seq), String(strange));
   return true;
 }
 

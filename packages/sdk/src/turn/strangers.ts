@@ -40,16 +40,17 @@ export class Strangers {
     };
     for (const under of [`${contact}/`, ""])
       for (let page; !has() && (page = await turn.tx.list({ prefix: LET_GO + under, limit: PAGE })).length > 0;)
-        for (const [key] of page) if (!has()) await this.#letGo(turn, key);
+        for (const [key, gone] of page) if (!has()) await this.#letGo(turn, key, Number(gone));
     return has();
   }
 
-  async #letGo(turn: Asked, key: string): Promise<void> {
+  /** @param gone The weight of one that is not in the inbox any more; 0 of one that is */
+  async #letGo(turn: Asked, key: string, gone: number): Promise<void> {
     const [, from = "", seq = ""] = key.split("/");
     await turn.tx.delete(key);
     if (await turn.isStranger(from)) {
       const row = await get(turn.tx, "in/", seq);
-      if (row === undefined) return;
+      if (row === undefined) return this.#count(from, -gone);
       await turn.tx.delete(`in-body/${seq}`);
       this.#count(from, -(row.strange ?? 0));
       await put(turn.tx, "in/", seq, { ...row, strange: 0 });

@@ -3,7 +3,9 @@ import { expect, test } from "vitest";
 import type { Agent } from "../../src/agent/agent.ts";
 import { fromUtf8 } from "../../src/protocol/index.ts";
 import { list, pad, toBytes } from "../../src/records/records.ts";
+import { sweep } from "../../src/link/retention.ts";
 import { letHeldIn } from "../../src/trust/held.ts";
+import { turns } from "./turns.ts";
 import { eventually, follow, jump, numbered, peersAreTold, rejection, SAME_CLOCK, World } from "./world.ts";
 
 /** Bob, whose policy is `contacts`, and strangers. */
@@ -65,13 +67,13 @@ test("what a request's sender hears: refused, and it may ask again; blocked, and
   expect(await bob.requests.list()).toEqual([]);
 });
 
-test("to write to somebody who waits is to accept it", async () => {
+test("a person who writes to somebody that waits accepts it", async () => {
   const { world: opened, bob, strangers } = await waiting("carol");
   await using _ = opened;
   const sent = await strangers[0].send("bob", "hello");
   await sent.received();
   follow(bob);
-  await (await bob.send("carol", "who are you?")).received();
+  await (await bob.send("carol", "who are you?", { byPerson: true })).received();
   await sent.handled();
 });
 
@@ -157,4 +159,63 @@ test("the policy and trusted contacts come back with a backup", async () => {
   await restoreBackup(store, readBackup(JSON.stringify(backup)), nodeCryptoProvider);
   const again = await world.openFrom("bob", store);
   expect([await again.requests.policy(), (await again.contact("carol"))?.tier]).toEqual(["contacts", "trusted"]);
+});
+
+test("no program lets in a stranger that waits by writing to it: a person does", async () => {
+  const { world: opened, bob, strangers } = await waiting("carol", "dave");
+  await using _ = opened;
+  const sent = await strangers[0].send("bob", "hello");
+  await sent.received();
+  for (const write of [() => bob.send("carol", "hi"), () => bob.question("carol", "who are you?")])
+    expect(await rejection(write())).toMatchObject({ code: "refused", reason: "consent" });
+  expect([(await bob.requests.list()).length, await bob.unhandled(), (await bob.contact("carol"))?.tier]).toEqual([
+    1,
+    0,
+    "unknown",
+  ]);
+  // Whoever is written to before it waits may answer.
+  const asked = bob.ask("dave", "and you?");
+  const [question] = await eventually("dave is asked", async () => {
+    const inbox = await strangers[1]!.inbox();
+    return inbox.length > 0 && inbox;
+  });
+  await (await strangers[1]!.message(question!.id)).reply("dave");
+  expect((await asked).body).toBe("dave");
+});
+
+test("what moves from the inbox to those that wait takes no more of the room of strangers", async () => {
+  await using world = await World.create({ noLimits: true });
+  const [bob, carol] = [await world.open("bob"), await world.open("carol")];
+  await bob.users();
+  await (await carol.send("bob", "x".repeat(10_000))).received();
+  await bob.requests.setPolicy("contacts");
+  await bob.requests.refuse("carol");
+  await bob.close();
+  const { run, cache } = await turns(world.memory("bob"));
+  await run(async (turn) => {
+    await cache.load(turn.tx);
+    // All that one stranger may have, where nobody has left anything.
+    expect(await cache.strangers.hasRoom(turn, "carol", 16 * 2 ** 20 - 1_000)).toBe(true);
+  });
+});
+
+test("what waits for somebody who is blocked fails, pairings too, and its conversations end when all is said", async () => {
+  await using world = await World.create({ noLimits: true });
+  const [alice, bob] = [await world.open("alice"), await world.open("bob")];
+  follow(bob);
+  await (await alice.send("bob", "hello")).handled();
+  await world.stopRelay();
+  const sent = await alice.send("bob", "never to be read");
+  await alice.block("bob");
+  expect(await sent.status()).toMatchObject({ state: "failed", reason: "blocked" });
+  await alice.close();
+  const { run } = await turns(world.memory("alice"));
+  const groups = () => world.memory("alice").read((tx) => tx.list({ prefix: "contact-group/bob/" }));
+  expect(await groups()).toHaveLength(1);
+  await eventually("the sweep has come to it", async () => {
+    await run((turn) => sweep(turn, true));
+    return (await groups()).length === 0;
+  });
+  // The next one names it.
+  expect(await world.memory("alice").read((tx) => tx.get("replaces/bob"))).toMatch(/^[0-9a-f]{64}$/);
 });

@@ -114,3 +114,23 @@ test("limits are whole numbers, and null is the default", async () => {
   await bob.guard.set({ bytes_per_day: 5 });
   expect((await bob.guard.set({ bytes_per_day: null })).bytes_per_day).toBe(before.bytes_per_day);
 });
+
+test("what a program sends because of a message answers it, so that a loop of such is an exchange, too", async () => {
+  const { world: opened, alice, bob } = await two();
+  await using _ = opened;
+  for (const agent of [alice, bob]) await agent.guard.set({ answers_per_exchange: 3 });
+  // As a command of `--exec` does that calls `aimessage send`.
+  const react = (agent: Agent) => async (message: IncomingMessage) => {
+    await agent.send(message.from, `because of ${message.body}`, { cause: message.id });
+    await message.handled();
+  };
+  const [atAlice] = [follow(alice, react(alice)), follow(bob, react(bob))];
+  const first = await alice.send("bob", "hello");
+  await eventually("the guard holds", async () => (await bob.guard.list()).length > 0);
+  expect((await guardAlerts(bob))[0]?.text).toContain("answered each other 3 times");
+  expect(atAlice[0]?.replyTo).toBe(first.id);
+  // A question is answered by its reply alone.
+  const asked = await alice.question("bob", "how many?");
+  await eventually("it was handled", async () => (await alice.status(asked.id))?.state === "handled");
+  expect(await alice.questions()).toMatchObject([{ state: "open" }]);
+});
