@@ -115,15 +115,16 @@ test("limits are whole numbers, and null is the default", async () => {
   expect((await bob.guard.set({ bytes_per_day: null })).bytes_per_day).toBe(before.bytes_per_day);
 });
 
+/** As a command of `--exec` does that calls `aimessage send`. */
+const react = (agent: Agent) => async (message: IncomingMessage) => {
+  await agent.send(message.from, `because of ${message.body}`, { cause: message.id });
+  await message.handled();
+};
+
 test("what a program sends because of a message answers it, so that a loop of such is an exchange, too", async () => {
   const { world: opened, alice, bob } = await two();
   await using _ = opened;
   for (const agent of [alice, bob]) await agent.guard.set({ answers_per_exchange: 3 });
-  // As a command of `--exec` does that calls `aimessage send`.
-  const react = (agent: Agent) => async (message: IncomingMessage) => {
-    await agent.send(message.from, `because of ${message.body}`, { cause: message.id });
-    await message.handled();
-  };
   const [atAlice] = [follow(alice, react(alice)), follow(bob, react(bob))];
   const first = await alice.send("bob", "hello");
   await eventually("the guard holds", async () => (await bob.guard.list()).length > 0);
