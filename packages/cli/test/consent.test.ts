@@ -109,16 +109,16 @@ test("commands that answer each other are stopped by the guard, and both owners 
   );
   try {
     expect((await world.cli("send -u alice -t bob -m hello")).exit).toBe(0);
-    const held = async () => (await world.cli("guard -u bob --json")).stdout;
-    await eventually("the guard holds", async () => (await held()).includes('"username":"alice","messages":1'));
+    const held = async () => (await world.cli("guard -u alice --json")).stdout;
+    await eventually("the guard holds", async () => (await held()).includes('"username":"bob","messages":1'));
     for (const name of ["alice", "bob"])
       await eventually(`${name} is told`, async () =>
         (await world.cli(`doctor -u ${name}`)).stdout.includes("answered each other 3 times without a person"),
       );
     const handled = "send -u alice -t bob -m enough --wait handled --timeout 30";
     expect((await world.cli(handled)).exit).toBe(0);
-    expect((await world.cli("guard release alice --yes -u bob")).stdout).toMatch(
-      /^[0-9]+ messages? of alice in the inbox now/,
+    expect((await world.cli("guard release bob --yes -u alice")).stdout).toMatch(
+      /^[0-9]+ messages? of bob in the inbox now/,
     );
   } finally {
     stop.abort("SIGTERM");

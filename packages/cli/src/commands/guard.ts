@@ -13,8 +13,8 @@ Examples:
   aimessage guard release bob
   aimessage guard set --answers-per-exchange 20 --yes
 
-Two programs that answer each other would do so for ever. What no person has written is counted, for each contact: 50 answers of ours in one exchange
-(each to an answer to the one before), 10000 in a day however they hang together; and of what comes 100000 messages in an hour, 4 GiB in a day. A trusted
+Two programs that answer each other would do so for ever. What no person has written is counted: 50 answers in one exchange, of both sides or
+of a ring, each because of the one before; and for each contact 10000 answers of ours in a day however they hang together; and of what comes 100000 messages in an hour, 4 GiB in a day. A trusted
 contact may have ten times as much. Beyond it what comes waits, a thousand messages of a contact for 7 days, and you are told. What a person sends or
 answers at a terminal counts anew. Answers to questions (ask) are not counted.
 `;
@@ -23,7 +23,7 @@ answers at a terminal counts anew. Answers to questions (ask) are not counted.
 const FLAGS: Record<keyof GuardLimits, { flag: string; about: string }> = {
   answers_per_exchange: {
     flag: "--answers-per-exchange <n>",
-    about: "answers of ours in one exchange without a person",
+    about: "answers in one exchange without a person",
   },
   answers_per_day: { flag: "--answers-per-day <n>", about: "answers of ours to one contact in a day without a person" },
   messages_per_hour: { flag: "--messages-per-hour <n>", about: "messages of one contact in an hour" },

@@ -12,6 +12,7 @@ import type { Account } from "../records/own-account.ts";
 import { find as findRecord, get, list, pad, put, readable, rowsUnder } from "../records/records.ts";
 import { giveUp, isFinal } from "../records/outbox-records.ts";
 import { mismatch, stoppedError } from "./sent.ts";
+import { endAllUnwanted } from "./unwanted.ts";
 import { setStanding, standingOf } from "../trust/standing.ts";
 import type { ContactRecord, OutboxRecord } from "../records/tables.ts";
 import type { Wait } from "./waiting.ts";
@@ -215,7 +216,10 @@ export class AddressBook {
       await setStanding(tx, username, after.blocked ? "block" : "allow");
       return after;
     });
-    if (record.blocked) await giveUpAllTo(this.#store, username);
+    if (record.blocked) {
+      await giveUpAllTo(this.#store, username);
+      await endAllUnwanted(this.#store);
+    }
     return this.#show(record);
   }
 

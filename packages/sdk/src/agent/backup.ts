@@ -4,7 +4,7 @@ import { GroupCrypto } from "../crypto/mls/group.ts";
 import { createDevice } from "../crypto/identity.ts";
 import { AgentError } from "../errors.ts";
 import { fromBase64, Id, isBase64, Username, usernameKey } from "../protocol/index.ts";
-import type { ClientStore } from "../store/store.ts";
+import type { ClientStore, ReadTransaction } from "../store/store.ts";
 import { toDeviceRecord } from "../records/own-account.ts";
 import { get, list, put } from "../records/records.ts";
 import { policyOf, setStanding, standingOf } from "../trust/standing.ts";
@@ -25,6 +25,8 @@ const Backup = z.object({
   insecure: z.boolean(),
   /** Who may write to it. */
   policy: z.exactOptional(z.enum(["open", "contacts", "closed"])),
+  /** What of one contact is too much, where the owner has said so. */
+  guards: z.exactOptional(z.record(z.string(), z.int().check(z.nonnegative()))),
   contacts: z.array(
     z.object({
       username: Username,
@@ -57,9 +59,14 @@ export function makeBackup(store: ClientStore): Promise<Backup> {
     for (const { reopenings: _count, reopen_at: _at, ...contact } of await list(tx, "contact/"))
       contacts.push({ ...contact, accepted: (await standingOf(tx, contact.username)) === "allow" });
     const { server, insecure } = relay;
-    const made = { version: 1 as const, made_at: Date.now(), policy: await policyOf(tx) };
+    const made = { version: 1 as const, made_at: Date.now(), policy: await policyOf(tx), ...(await guardsIn(tx)) };
     return { ...made, username, private_key, public_key, server, insecure, contacts };
   });
+}
+
+async function guardsIn(tx: ReadTransaction): Promise<Pick<Backup, "guards">> {
+  const guards = await get(tx, "meta/guards");
+  return guards === undefined ? {} : { guards: { ...guards } };
 }
 
 /** @throws AgentError bad_backup */
@@ -112,6 +119,7 @@ export async function restoreBackup(
       clock_offset: 0,
       frame_bytes: 0,
     });
+    if (backup.guards !== undefined) await tx.put("meta/guards", JSON.stringify(backup.guards));
     if (backup.policy !== undefined) await tx.put("meta/policy", backup.policy);
     for (const { accepted, ...contact } of backup.contacts) {
       const name = usernameKey(contact.username);

@@ -1,7 +1,9 @@
 /** Listeners that share take turns: each claims a message for as long as it works on it. */
 import type { ClientStore, ReadTransaction } from "../store/store.ts";
 import { watchClock } from "../records/clock.ts";
-import { AHEAD, endIfLate, notBefore } from "./message.ts";
+import { AHEAD } from "./following.ts";
+import { endIfLate, notBefore } from "./message.ts";
+import { endUnwanted, wordOn } from "./unwanted.ts";
 import { find, get, pad, put, rowsUnder } from "../records/records.ts";
 import type { InboxRecord } from "../records/tables.ts";
 
@@ -201,6 +203,8 @@ export async function claimNext(
     const row = await store.write(async (tx) => {
       const found = await get(tx, "in/", seen);
       if (found === undefined || watch.freeAt(found) > Date.now()) return undefined;
+      // What was wanted when it came may not be any more.
+      if ((await wordOn(tx, found)) !== "give") return endUnwanted(tx, found);
       const { retry_at: _at, retry_after: _after, ...rest } = found;
       const { by, mark } = claimer;
       const claim = { by, until: Date.now() + CLAIM_MS, ...(mark === undefined ? {} : { mark }) };

@@ -12,7 +12,7 @@ import { type Tier, tierOf } from "../records/tier.ts";
 import { countAnswer, excessText, goOn, guardLimits } from "../trust/guards.ts";
 import { stoppedError } from "./sent.ts";
 import { letIn } from "../trust/standing.ts";
-import { waits } from "../trust/held.ts";
+import { letHeldIn, waits } from "../trust/held.ts";
 import type { ContactRecord, InboxRecord, OutboxRecord } from "../records/tables.ts";
 
 export interface SendOptions {
@@ -76,9 +76,9 @@ export async function enqueue(
   if ((await tx.get(`out-id/${id}`)) !== undefined)
     throw usage(`message id ${id} was used before`, "choose another one");
   const now = Date.now();
-  const answers = await answered(tx, to, options);
-  const exchange =
-    pairs === true ? undefined : await count(tx, letter, { to, tier: tierOf(contact, true), now, answers });
+  const cause = await causeOf(tx, to, options);
+  const exchange = await count(tx, letter, { to, tier: tierOf(contact, true), now, cause });
+  const answers = cause?.from === to ? cause : undefined;
   const replyTo = options.replyTo ?? (answers?.expects_reply === true ? undefined : answers?.id);
   const expiresAt = options.expiresIn === undefined ? undefined : now + options.expiresIn;
   const seq = await nextSeq(tx, "out");
@@ -105,7 +105,8 @@ export async function enqueue(
   await tx.put(`out-body/${pad(seq)}`, bytes);
   await tx.put(`out-id/${id}`, String(seq));
   await tx.put(`queue/${to}/${pad(seq)}`, "");
-  await letIn(tx, to);
+  // A program that only answers says nothing of whom the owner wants to hear.
+  if (options.byPerson === true || pairs === true || answers === undefined) await letIn(tx, to);
   if (expectsReply === true)
     await put(tx, "question/", id, { id, seq, to, asked_at: now, deadline: expiresAt ?? now, state: "open" });
   if (expiresAt !== undefined) await tx.put(`expiry/${pad(expiresAt)}/${pad(seq)}`, "");
@@ -164,21 +165,24 @@ interface Counted {
   to: string;
   tier: Tier;
   now: number;
-  /** The message that it answers. */
-  answers: InboxRecord | undefined;
+  /** The message that it is sent because of. */
+  cause: InboxRecord | undefined;
 }
 
-/** Counts a message for the guards. @returns which answer of ours it is in its exchange, if in any */
+/** Counts a message for the guards. @returns which answer it is in its exchange, if in any */
 async function count(
   tx: WriteTransaction,
-  { options }: Letter,
-  { to, tier, now, answers }: Counted,
+  { options, pairs }: Letter,
+  { to, tier, now, cause }: Counted,
 ): Promise<number | undefined> {
   if (options.byPerson === true) {
     await goOn(tx, to, now);
-    return undefined;
+    await letHeldIn(tx, "guard", to);
   }
-  const { exchange, excess } = await countAnswer(tx, to, { now, tier, answers });
+  // The reply to a question was asked for.
+  const isReply = options.replyTo !== undefined && cause?.expects_reply === true;
+  if (options.byPerson === true || pairs === true || isReply) return undefined;
+  const { exchange, excess } = await countAnswer(tx, to, { now, tier, cause });
   if (excess !== undefined)
     await raiseAlert(tx, now, {
       kind: "guard",
@@ -188,8 +192,8 @@ async function count(
   return exchange;
 }
 
-/** The received message that one of ours answers, or is sent because of. */
-async function answered(
+/** The received message that one of ours answers, or is sent because of, which may be of somebody else. */
+async function causeOf(
   tx: WriteTransaction,
   to: string,
   { replyTo, cause }: SendOptions,
@@ -200,8 +204,7 @@ async function answered(
       : cause !== undefined
         ? await tx.get(`in-id/${cause}`)
         : undefined;
-  const row = seq === undefined ? undefined : await find(tx, "in/", pad(Number(seq)));
-  return row?.from === to ? row : undefined;
+  return seq === undefined ? undefined : find(tx, "in/", pad(Number(seq)));
 }
 
 function usage(message: string, hint: string): AgentError {

@@ -5,6 +5,7 @@ import type { ClientStore } from "../store/store.ts";
 import { parseName } from "./address.ts";
 import { endIfLate, type InboxEntry, lateness, readEntry, rowByLocalId } from "./message.ts";
 import { idMeantBy } from "./short-ids.ts";
+import { wordOn } from "./unwanted.ts";
 
 /** A message that nobody has handled yet. */
 export type Pending = InboxEntry & {
@@ -63,6 +64,7 @@ export async function listPending(
       const row = await find(tx, "in/", key.slice("unhandled/".length));
       // A reply is for its asker.
       if (row === undefined || row.answers !== undefined || (sender !== undefined && row.from !== sender)) continue;
+      if ((await wordOn(tx, row)) !== "give") continue;
       if (lateness(row, hasJumped) !== undefined) late.push(row);
       else entries.push({ ...(await readEntry(tx, row, to)), held: (row.claim?.until ?? 0) > Date.now() });
       if (entries.length === limit) break;

@@ -4,7 +4,8 @@ import type { ClientStore } from "../store/store.ts";
 import { parseName } from "./address.ts";
 import { type Claimed, claimNext, dropClaim, RENEW_MS, renewClaim, WaitWatch } from "./claims.ts";
 import type { Link } from "../link/link.ts";
-import { type Message, nextFollowed, readMessage, startCursor } from "./message.ts";
+import { nextFollowed, startCursor } from "./following.ts";
+import { type Message, readMessage } from "./message.ts";
 import type { InboxRecord } from "../records/tables.ts";
 import { Changes } from "./waiting.ts";
 

@@ -7,7 +7,7 @@ import { standingOf } from "../trust/standing.ts";
 import type { SendOptions } from "./enqueue.ts";
 import { mayBeLetGo } from "../records/let-go.ts";
 import { owe } from "../records/owed.ts";
-import { find, get, list, pad, put, toBytes } from "../records/records.ts";
+import { find, get, pad, put, toBytes } from "../records/records.ts";
 import { Sent } from "./sent.ts";
 import type { InboxRecord } from "../records/tables.ts";
 
@@ -180,55 +180,6 @@ export async function settleRow(
 export async function takeReply(tx: WriteTransaction, question: string): Promise<void> {
   const record = await get(tx, "question/", question);
   if (record !== undefined) await put(tx, "question/", question, { ...record, state: "taken" });
-}
-
-/** Messages that are read at once. */
-export const AHEAD = 32;
-
-/** Where a listener that follows the inbox is: first what was unhandled when it began, then all that comes. */
-export interface Cursor {
-  waiting: string[];
-  after: string;
-  ready: { row: InboxRecord; message: Message }[];
-  hasJumped: () => boolean;
-}
-
-export function startCursor(store: ClientStore, hasJumped: () => boolean): Promise<Cursor> {
-  return store.read(async (tx) => ({
-    waiting: (await tx.list({ prefix: "unhandled/" })).map(([key]) => key.slice("unhandled/".length)),
-    after: pad(Number((await tx.get("meta/next-in")) ?? "1") - 1),
-    ready: [],
-    hasJumped,
-  }));
-}
-
-/** The next message behind a cursor, which it moves; undefined if there is none yet. */
-export async function nextFollowed(
-  store: ClientStore,
-  cursor: Cursor,
-  to: string,
-  wanted: (row: InboxRecord) => boolean,
-): Promise<{ row: InboxRecord; message: Message } | undefined> {
-  for (;;) {
-    if (cursor.ready.length === 0 && !(await readAhead(store, cursor, to))) return undefined;
-    const next = cursor.ready.shift();
-    if (next !== undefined && wanted(next.row) && !(await endIfLate(store, next.row, cursor.hasJumped))) return next;
-  }
-}
-
-/** @returns whether there was anything behind the cursor */
-function readAhead(store: ClientStore, cursor: Cursor, to: string): Promise<boolean> {
-  return store.read(async (tx) => {
-    const first = cursor.waiting.splice(0, AHEAD);
-    const rows = first.length === 0 ? await list(tx, "in/", { after: cursor.after, limit: AHEAD }) : [];
-    for (const seq of first) {
-      const row = await find(tx, "in/", seq);
-      if (row !== undefined) rows.push(row);
-    }
-    if (first.length === 0) cursor.after = pad(rows.at(-1)?.seq ?? Number(cursor.after));
-    for (const row of rows) cursor.ready.push({ row, message: await readMessage(tx, row, to) });
-    return rows.length > 0 || first.length > 0;
-  });
 }
 
 /**

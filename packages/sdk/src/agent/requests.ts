@@ -2,13 +2,14 @@ import { formatFingerprint, fingerprint } from "../crypto/identity.ts";
 import { AgentError } from "../errors.ts";
 import { fromBase64 } from "../protocol/index.ts";
 import type { ClientStore, WriteTransaction } from "../store/store.ts";
-import { get, pad, rowsUnder } from "../records/records.ts";
+import { get } from "../records/records.ts";
 import type { HoldingRecord, InboxPolicy } from "../records/consent-records.ts";
-import { heldOf, holders, holdFromInbox, letHeldIn, refuseHeld } from "../trust/held.ts";
-import { policyOf, setStanding, standingOf } from "../trust/standing.ts";
+import { heldOf, holders, letHeldIn, refuseHeld } from "../trust/held.ts";
+import { policyOf, setStanding } from "../trust/standing.ts";
 import { parseName } from "./address.ts";
 import { check } from "./arguments.ts";
 import { type Message, messageOf } from "./message.ts";
+import { endAllUnwanted } from "./unwanted.ts";
 
 /** A stranger whose messages wait for the owner's consent. */
 export interface Request {
@@ -43,14 +44,11 @@ export class Requests {
    */
   async setPolicy(policy: InboxPolicy): Promise<void> {
     check("policy", { policy });
-    await this.#store.write(async (tx) => {
-      await tx.put("meta/policy", policy);
-      if (policy === "open")
-        for (const { username } of await holders(tx, "consent")) await letHeldIn(tx, "consent", username);
-      if (policy === "contacts") await holdStrangers(tx);
-    });
+    await this.#store.write((tx) => tx.put("meta/policy", policy));
+    if (policy !== "open") return endAllUnwanted(this.#store);
+    for (const { username } of await this.#store.read((tx) => holders(tx, "consent")))
+      await this.#store.write((tx) => letHeldIn(tx, "consent", username));
   }
-
   /** By name. */
   list(): Promise<Request[]> {
     return this.#store.read(async (tx) => {
@@ -106,11 +104,4 @@ async function show(request: HoldingRecord, key: string | undefined): Promise<Re
     firstAt: request.first_at,
     lastAt: request.last_at,
   };
-}
-
-async function holdStrangers(tx: WriteTransaction): Promise<void> {
-  for await (const [key] of rowsUnder(tx, "unhandled/")) {
-    const row = await get(tx, "in/", pad(Number(key.slice("unhandled/".length))));
-    if (row !== undefined && (await standingOf(tx, row.from)) === undefined) await holdFromInbox(tx, row);
-  }
 }

@@ -1,5 +1,6 @@
 /** Whether a message that was read goes into the inbox, waits for the owner's word, or is refused. */
 import { owe } from "../records/owed.ts";
+import { find } from "../records/records.ts";
 import type { WaitsFor } from "../records/consent-records.ts";
 import type { InboxRecord } from "../records/tables.ts";
 import { excessText, exchangeOf, judge } from "../trust/guards.ts";
@@ -10,46 +11,51 @@ import type { Turn } from "../turn/turn.ts";
 /** The cost of a message that its sender should not have sent: ms of an ordinary core. See `Waste`. */
 const REFUSED = 0.5;
 
-/** @returns whether the inbox takes it; if not, its sender hears what it has to */
-export async function admit(turn: Turn, row: InboxRecord, body: Uint8Array): Promise<boolean> {
+/** @returns where it is; if it was refused, its sender hears so */
+export async function admit(turn: Turn, row: InboxRecord, body: Uint8Array): Promise<"in" | "waits" | "refused"> {
   const { from, answers } = row;
   if (await turn.isStranger(from)) {
     const policy = await policyOf(turn.tx);
-    if (policy === "closed") await refuse(turn, row, "closed");
-    else if (policy === "contacts")
-      await wait(turn, {
+    if (policy === "closed") return refuse(turn, row, "closed");
+    if (policy === "contacts")
+      return wait(turn, {
         row,
         body,
         why: "consent",
         alert: `${from} would like to write to this agent: aimessage requests show ${from}`,
       });
-    if (policy !== "open") return false;
   }
   // A reply is waited for: whoever has asked has let it in.
-  if (answers !== undefined) return true;
+  if (answers !== undefined) return "in";
   const judged = await turn.judged(from);
-  const exchange = await exchangeOf(turn.tx, from, row);
-  const excess = judge(judged, turn.now, { size: body.length, exchange });
-  if (excess === undefined) return true;
-  await wait(turn, { row, body, why: "guard", alert: excessText(from, excess, judged) });
-  return false;
+  const exchange = await exchangeOf(turn.tx, row);
+  // An exchange is held by itself. What is too much at all keeps its order with all that comes behind it.
+  const isBehind = (await find(turn.tx, "holding/", `guard/${from}`))?.in_order === true;
+  const excess = isBehind ? "messages_per_hour" : judge(judged, turn.now, { size: body.length, exchange });
+  if (excess === undefined) return "in";
+  const inOrder = excess !== "answers_per_exchange";
+  return wait(turn, { row, body, why: "guard", inOrder, alert: excessText(from, excess, judged) });
 }
 
 interface Waiting {
   row: InboxRecord;
   body: Uint8Array;
   why: WaitsFor;
+  /** What comes behind it waits as well. */
+  inOrder?: boolean;
   /** The owner's alert about the first of its sender. */
   alert: string;
 }
 
-async function wait(turn: Turn, { row, body, why, alert }: Waiting): Promise<void> {
-  const held = await hold(turn.tx, why, row, body);
-  if (held === "full") await refuse(turn, row, why === "guard" ? "guard" : "requests_full");
+async function wait(turn: Turn, { row, body, why, inOrder, alert }: Waiting): Promise<"waits" | "refused"> {
+  const held = await hold(turn.tx, { why, row, body, inOrder });
+  if (held === "full") return refuse(turn, row, why === "guard" ? "guard" : "requests_full");
   if (held === "first") await turn.alert(why === "guard" ? "guard" : "request", row.from, alert);
+  return "waits";
 }
 
-async function refuse(turn: Turn, row: InboxRecord, reason: Refusal): Promise<void> {
+async function refuse(turn: Turn, row: InboxRecord, reason: Refusal): Promise<"refused"> {
   turn.wasted(row.from, REFUSED);
   await owe(turn.tx, { ...row, state: "failed", reason });
+  return "refused";
 }

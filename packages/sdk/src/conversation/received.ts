@@ -168,9 +168,7 @@ async function keep(
   const seen = `seen/${from}/${header.id}`;
   const before = await turn.tx.get(seen);
   if (before !== undefined) return repeatOutcome(turn, Number(before));
-  await turn.tx.put(`seen-at/${pad(turn.now)}/${from}/${header.id}`, "");
   const seq = await nextSeq(turn.tx, "in");
-  await turn.tx.put(seen, String(seq));
   const question = await questionOf(turn, from, header);
   const row: InboxRecord = {
     seq,
@@ -188,7 +186,12 @@ async function keep(
     verified: contact?.verified ?? false,
     state: "unhandled",
   };
-  if (!(await admit(turn, row, body))) return;
+  const place = await admit(turn, row, body);
+  // What is refused may come again, and is refused again.
+  if (place === "refused") return;
+  await turn.tx.put(seen, String(seq));
+  await turn.tx.put(`seen-at/${pad(turn.now)}/${from}/${header.id}`, "");
+  if (place === "waits") return;
   const strange = (await turn.isStranger(from)) ? { strange: turn.cache.strangers.add(from, body.length) } : {};
   await put(turn.tx, "in/", pad(seq), { ...row, ...strange });
   await turn.tx.put(`in-id/${row.local_id}`, String(seq));

@@ -33,6 +33,8 @@ const Header = z.object({
   expires_at: z.exactOptional(z.int().check(z.nonnegative())),
   reply_to: z.exactOptional(z.string().check(z.regex(/^[A-Za-z0-9_-]{1,64}$/))),
   thread: z.exactOptional(z.string().check(z.regex(/^[\x20-\x7e]{1,64}$/))),
+  /** How many answers the exchange has in which it is one, itself included, that no person has written. */
+  exchange: z.exactOptional(z.int().check(z.positive(), z.maximum(1_000_000))),
   /** Its sender waits for a reply, until it expires. */
   expects_reply: z.exactOptional(z.literal(true)),
   headers: z.exactOptional(Headers),
@@ -42,13 +44,14 @@ const Header = z.object({
 export type Header = z.output<typeof Header>;
 
 /** What a message says of itself beside its body, on the way as in the stores. */
-export type Marks = Pick<Header, "content_type" | "reply_to" | "thread" | "expects_reply" | "headers">;
+export type Marks = Pick<Header, "content_type" | "reply_to" | "thread" | "exchange" | "expects_reply" | "headers">;
 
-export function marksOf({ content_type, reply_to, thread, expects_reply, headers }: Marks): Marks {
+export function marksOf({ content_type, reply_to, thread, exchange, expects_reply, headers }: Marks): Marks {
   return {
     content_type,
     ...(reply_to === undefined ? {} : { reply_to }),
     ...(thread === undefined ? {} : { thread }),
+    ...(exchange === undefined ? {} : { exchange }),
     ...(expects_reply === undefined ? {} : { expects_reply }),
     ...(headers === undefined ? {} : { headers }),
   };

@@ -9,6 +9,7 @@ import { encryptRow } from "./outgoing.ts";
 import { bodyToSend, endWaiting, failWaiting, queuedRows } from "./queue.ts";
 import { pad } from "../records/records.ts";
 import type { OutboxRecord } from "../records/tables.ts";
+import { takeBack } from "../trust/standing.ts";
 import type { Turn } from "../turn/turn.ts";
 
 /** Messages in the frame that opens a conversation, at most. */
@@ -100,5 +101,7 @@ export async function cannotOpen(turn: Turn, flight: Flight, username: string, r
     flight.backOff(username, turn.ticks, refusal.retry_after_ms ?? 5 * RETRY_MS);
     return;
   }
+  if (refusal.reason === "unknown_user" && (await turn.contact(username)) === undefined)
+    await takeBack(turn.tx, username);
   await endWaiting(turn, flight, username, { state: "refused", reason: refusal.reason, keepsReceipts: false });
 }

@@ -9,7 +9,7 @@ export interface GuardLimits {
   messages_per_hour: number;
   /** Bodies of one in a day. */
   bytes_per_day: number;
-  /** Answers of ours in one exchange, each to an answer to the one before, without a person. */
+  /** Answers in one exchange, each to the one before, without a person. */
   answers_per_exchange: number;
   /** Times in a day that we have written after one has, without a person, whatever they were about. */
   answers_per_day: number;
@@ -44,6 +44,8 @@ export interface HoldingRecord {
   from_name: string;
   messages: number;
   bytes: number;
+  /** What else comes of it waits behind them. */
+  in_order?: true;
   /** Our clock, Unix ms. */
   first_at: number;
   last_at: number;

@@ -182,8 +182,6 @@ export interface OutboxRecord extends Marks {
   counter?: number;
   /** It waits again, and has left before: it may have arrived. */
   left?: true;
-  /** How many answers of ours an exchange without a person has, this one included. */
-  exchange?: number;
 }
 
 /** `lately/<when, Unix ms>/<message id>`: a digest of a message for which whoever sends the same again does not send it twice. */

@@ -49,7 +49,7 @@ export async function judgedOf(tx: ReadTransaction, username: string, tier: Tier
 
 /**
  * Counts a message that has come, and says of what it is too much; undefined if of nothing.
- * @param exchange Answers of ours in its exchange without a person, see {@link exchangeOf}
+ * @param exchange Answers in its exchange without a person, see {@link exchangeOf}
  */
 export function judge(
   { limits, tier, heard, answered }: Judged,
@@ -78,13 +78,19 @@ function isOver(since: number, length: number, now: number): boolean {
   return now - since >= length || now < since;
 }
 
-/** Answers of ours without a person in the exchange that a message goes on with; 0 where it begins one. */
+/**
+ * Answers without a person in the exchange that a message goes on with; 0 where it begins one. By our own count of what it
+ * answers, or by its sender's word, whichever is more: a contact can only have its own mail wait by that.
+ */
 export async function exchangeOf(
   tx: ReadTransaction,
-  from: string,
-  { reply_to, let_in }: Pick<InboxRecord, "reply_to" | "let_in">,
+  { from, reply_to, exchange = 0, let_in }: Pick<InboxRecord, "from" | "reply_to" | "exchange" | "let_in">,
 ): Promise<number> {
-  if (reply_to === undefined || let_in === true) return 0;
+  if (let_in === true) return 0;
+  return reply_to === undefined ? exchange : Math.max(exchange, await answersUpTo(tx, from, reply_to));
+}
+
+async function answersUpTo(tx: ReadTransaction, from: string, reply_to: string): Promise<number> {
   const seq = await tx.get(`out-id/${reply_to}`);
   const row = seq === undefined ? undefined : await find(tx, "out/", pad(Number(seq)));
   return row?.to === from ? (row.exchange ?? 0) : 0;
@@ -98,19 +104,18 @@ export interface Counted {
 }
 
 /**
- * Counts a message of ours to one that has written to us. An answer to its question counts for nothing: it is asked for each.
- * @param answers The message that it answers, or that it is sent because of, if that is known
+ * Counts a message of ours that no person has written.
+ * @param cause The message that it answers, or that it is sent because of, whoever has sent that; if it is known
  */
 export async function countAnswer(
   tx: WriteTransaction,
   to: string,
-  { now, tier, answers }: { now: number; tier: Tier; answers: InboxRecord | undefined },
+  { now, tier, cause }: { now: number; tier: Tier; cause: InboxRecord | undefined },
 ): Promise<Counted> {
-  if (answers?.expects_reply === true) return {};
   const heard = (await find(tx, "heard/", to))?.count ?? 0;
   // Nothing has come of it: nothing is answered.
-  if (heard === 0 && answers === undefined) return {};
-  const exchange = answers === undefined ? 0 : (await exchangeOf(tx, to, answers)) + 1;
+  if (heard === 0 && cause === undefined) return {};
+  const exchange = cause === undefined ? 0 : (await exchangeOf(tx, cause)) + 1;
   const before = await find(tx, "answered/", to);
   const isNew = heard > (before?.heard ?? 0);
   const goesOn = before !== undefined && !isOver(before.since, DAY_MS, now);

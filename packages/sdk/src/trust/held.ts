@@ -16,6 +16,8 @@ interface Room {
   senders: number;
   /** Of all of them: bodies and what a message takes besides. */
   bytes: number;
+  /** The first message of a sender has room beside that, if it is no longer. Bytes. */
+  first: number;
   /** How long one waits: not until its conversation ends for silence, so that its sender hears of it. Milliseconds. */
   kept: number;
 }
@@ -23,8 +25,8 @@ interface Room {
 const MIB = 2 ** 20;
 const DAY_MS = 86_400_000;
 const ROOMS: Record<WaitsFor, Room> = {
-  consent: { messages: 20, senders: 1_000, bytes: 16 * MIB, kept: 14 * DAY_MS },
-  guard: { messages: 1_000, senders: 1_000, bytes: 64 * MIB, kept: 7 * DAY_MS },
+  consent: { messages: 20, senders: 1_000, bytes: 16 * MIB, first: 4_608, kept: 14 * DAY_MS },
+  guard: { messages: 1_000, senders: 1_000, bytes: 64 * MIB, first: 0, kept: 7 * DAY_MS },
 };
 /** What one may have of what the others leave. */
 const PART = 1 / 4;
@@ -36,19 +38,25 @@ export type Refusal = "refused" | "blocked" | "closed" | "requests_full" | "guar
 /** Keeps a message for the owner to decide. @returns whether there was room, and whether it is the first of its sender */
 export async function hold(
   tx: WriteTransaction,
-  why: WaitsFor,
-  row: InboxRecord,
-  body: Uint8Array,
+  {
+    why,
+    row,
+    body,
+    inOrder = false,
+  }: { why: WaitsFor; row: InboxRecord; body: Uint8Array; inOrder?: boolean | undefined },
 ): Promise<"full" | "first" | "more"> {
   const room = ROOMS[why];
   const size = body.length + BESIDES;
   const before = await find(tx, "holding/", `${why}/${row.from}`);
   const total = (await find(tx, `meta/held-${why}`)) ?? { senders: 0, bytes: 0 };
   const own = before?.bytes ?? 0;
+  // The first word of a sender finds room where the large ones of others have taken what there is.
+  const isShort =
+    before === undefined && size <= room.first && total.bytes + size <= room.bytes + room.first * room.senders;
   if (
     (before?.messages ?? 0) >= room.messages ||
     (before === undefined && total.senders >= room.senders) ||
-    own + size > PART * (room.bytes - (total.bytes - own))
+    (!isShort && own + size > PART * (room.bytes - (total.bytes - own)))
   )
     return "full";
   await put(tx, "held/", `${why}/${row.from}/${pad(row.seq)}`, row);
@@ -58,6 +66,7 @@ export async function hold(
     from_name: row.from_name,
     messages: (before?.messages ?? 0) + 1,
     bytes: own + size,
+    ...(inOrder || before?.in_order === true ? { in_order: true as const } : {}),
     first_at: before?.first_at ?? row.received_at,
     last_at: row.received_at,
   });
@@ -122,13 +131,12 @@ export async function refuseHeld(
   return held.length;
 }
 
-/** Lets what a stranger has sent before wait from now on, if nobody works on it. @returns whether it does */
+/** Lets what a stranger has sent before wait from now on. @returns whether there was room */
 export async function holdFromInbox(tx: WriteTransaction, row: InboxRecord): Promise<boolean> {
-  if (row.claim !== undefined) return false;
   const seq = pad(row.seq);
   const body = (await tx.get(`in-body/${seq}`)) ?? "";
-  const { strange = 0, ...rest } = row;
-  if ((await hold(tx, "consent", rest, toBytes(body))) === "full") return false;
+  const { strange = 0, claim: _claim, attempts: _attempts, retry_at: _at, retry_after: _after, ...rest } = row;
+  if ((await hold(tx, { why: "consent", row: rest, body: toBytes(body) })) === "full") return false;
   await remove(tx, "in/", seq);
   await tx.delete(`in-body/${seq}`);
   await tx.delete(`in-id/${row.local_id}`);

@@ -25,6 +25,13 @@ export async function letIn(tx: WriteTransaction, username: string): Promise<voi
   if ((await standingOf(tx, username)) === undefined) await setStanding(tx, username, "allow");
 }
 
+/** Nobody has the name to which the owner has written: it is nothing to whoever takes it later. */
+export async function takeBack(tx: WriteTransaction, username: string): Promise<void> {
+  if ((await standingOf(tx, username)) !== "allow") return;
+  await tx.delete(`peer/${username}`);
+  await tx.delete(`peer-due/${username}`);
+}
+
 export async function standingOf(tx: ReadTransaction, username: string): Promise<PeerStanding | undefined> {
   return (await tx.get(`peer/${username}`)) as PeerStanding | undefined;
 }

@@ -4,7 +4,8 @@ import type { Agent } from "../../src/agent/agent.ts";
 import { fromUtf8 } from "../../src/protocol/index.ts";
 import { list, pad, toBytes } from "../../src/records/records.ts";
 import { sweep } from "../../src/link/retention.ts";
-import { letHeldIn } from "../../src/trust/held.ts";
+import type { IncomingMessage } from "../../src/agent/message.ts";
+import { heldOf, hold, letHeldIn } from "../../src/trust/held.ts";
 import { turns } from "./turns.ts";
 import { eventually, follow, jump, numbered, peersAreTold, rejection, SAME_CLOCK, World } from "./world.ts";
 
@@ -218,4 +219,81 @@ test("what waits for somebody who is blocked fails, pairings too, and its conver
   });
   // The next one names it.
   expect(await world.memory("alice").read((tx) => tx.get("replaces/bob"))).toMatch(/^[0-9a-f]{64}$/);
+});
+
+test("what strangers have sent before is handed out no more once only contacts may write, whoever holds it", async () => {
+  await using world = await World.create({ noLimits: true });
+  const [bob, carol] = [await world.open("bob"), await world.open("carol")];
+  await bob.users();
+  const sent = [];
+  for (const text of numbered(25)) sent.push(await carol.send("bob", text));
+  await sent[24]!.received();
+  // One follower has read ahead, and one has a message in hand.
+  const [ahead, inHand] = [bob.messages(), bob.messages({ share: true })];
+  const first = await ahead.next();
+  const claimed = await inHand.next();
+  await bob.requests.setPolicy("contacts");
+  const rest = ahead.next();
+  await (claimed.value as IncomingMessage).retry("later", 0);
+  const got = follow(bob, undefined, { share: true });
+  for (const one of sent.slice(22)) expect(await rejection(one.handled())).toMatchObject({ reason: "requests_full" });
+  expect([got, await bob.unhandled()]).toEqual([[], 0]);
+  expect(await bob.requests.list()).toMatchObject([{ messages: 20 }]);
+  expect((first.value as IncomingMessage).body).toBe(numbered(25)[0]);
+  await bob.requests.accept("carol");
+  expect(((await rest).value as IncomingMessage).trust).toBe("known");
+  await inHand.return();
+  await ahead.return();
+});
+
+test("a block ends what has come as well: no handler gets it, and its sender hears so", async () => {
+  await using world = await World.create({ noLimits: true });
+  const [bob, carol] = [await world.open("bob"), await world.open("carol")];
+  await bob.users();
+  const sent = [];
+  for (const text of numbered(3)) sent.push(await carol.send("bob", text));
+  await sent[2]!.received();
+  await bob.block("carol");
+  const got = [follow(bob), follow(bob, undefined, { share: true })];
+  for (const one of sent) expect(await rejection(one.handled())).toMatchObject({ code: "refused", reason: "blocked" });
+  expect([got.flat(), await bob.unhandled(), await bob.deadLetters.list()]).toEqual([[], 0, []]);
+});
+
+test("who only answers a stranger does not let it in, and a name that nobody has is nothing to whoever takes it", async () => {
+  await using world = await World.create({ noLimits: true });
+  const [bob, carol] = [await world.open("bob"), await world.open("carol")];
+  const got = follow(bob, (message) => message.handled({ body: "yes" }));
+  await (await carol.send("bob", "are you there?")).handled();
+  expect([(await bob.contact("carol"))?.tier, got[0]?.trust]).toEqual(["unknown", "unknown"]);
+  expect(await rejection((await bob.send("dave", "hello")).stored())).toMatchObject({ reason: "unknown_user" });
+  await bob.requests.setPolicy("contacts");
+  const dave = await world.open("dave");
+  for (const [agent, text] of [
+    [carol, "again"],
+    [dave, "hello yourself"],
+  ] as const)
+    await (await agent.send("bob", text)).received();
+  expect((await bob.requests.list()).map(({ username }) => username).toSorted()).toEqual(["carol", "dave"]);
+});
+
+test("the first word of a sender finds room where large ones of others have taken what there is", async () => {
+  const { world: opened, strangers } = await waiting("carol");
+  await using world = opened;
+  await (await strangers[0].send("bob", "hello")).received();
+  const [held] = await world.memory("bob").read((tx) => heldOf(tx, "consent", "carol"));
+  const row = held!.row;
+  await world.memory("bob").write(async (tx) => {
+    for (let [index, left] = [0, 16 * 2 ** 20 - 10_000]; left > 40_000; index++) {
+      const size = Math.floor(left / 4) - 512;
+      await hold(tx, {
+        why: "consent",
+        row: { ...row, from: `eve-${index}`, seq: 1_000 + index },
+        body: new Uint8Array(size),
+      });
+      left -= size + 512;
+    }
+    const honest = (from: string, length: number) =>
+      hold(tx, { why: "consent", row: { ...row, from, seq: 5_000 }, body: new Uint8Array(length) });
+    expect([await honest("dave", 2_000), await honest("erin", 60_000)]).toEqual(["first", "full"]);
+  });
 });

@@ -1,0 +1,52 @@
+/** Messages in the inbox that the owner does not want handed out any more: its policy has changed since they came, or a block has. */
+import type { ClientStore, ReadTransaction, WriteTransaction } from "../store/store.ts";
+import { find, get, pad } from "../records/records.ts";
+import type { InboxRecord } from "../records/tables.ts";
+import { holdFromInbox } from "../trust/held.ts";
+import { policyOf, standingOf } from "../trust/standing.ts";
+import { settleRow } from "./message.ts";
+
+/** Rows that are looked at in one transaction: others want to write, too. */
+const AT_ONCE = 200;
+
+/** The owner's word on a message that is about to be handed out, as it is now. */
+export async function wordOn(tx: ReadTransaction, { from }: InboxRecord): Promise<"give" | "wait" | "refuse"> {
+  const standing = await standingOf(tx, from);
+  if (standing !== undefined) return standing === "allow" ? "give" : "refuse";
+  return (await policyOf(tx)) === "open" ? "give" : "wait";
+}
+
+/** Lets a message wait for consent, or ends it: where its sender is blocked, and where there is no room. */
+export async function endUnwanted(tx: WriteTransaction, row: InboxRecord): Promise<undefined> {
+  const isBlocked = (await wordOn(tx, row)) === "refuse";
+  if (!isBlocked && (await holdFromInbox(tx, row))) return;
+  // The owner has ended it, so it is no dead letter.
+  await settleRow(tx, row, { state: "failed", reason: isBlocked ? "blocked" : "requests_full", late: true });
+}
+
+/** @returns whether a message is not to be handed out; then that is settled, unless another listener has it in hand */
+export async function endIfUnwanted(store: ClientStore, { seq, from, state }: InboxRecord): Promise<boolean> {
+  const isWanted = await store.read(async (tx) => {
+    const row = await find(tx, "in/", pad(seq));
+    // Others have handled it: it is shown to each listener. But it may wait for the owner by now.
+    return row !== undefined && (await wordOn(tx, row)) === "give";
+  });
+  if (!isWanted && state === "unhandled") await store.write((tx) => endAt(tx, pad(seq), from));
+  return !isWanted;
+}
+
+/** Goes through all that waits for a handler, after the owner has said who may write. */
+export async function endAllUnwanted(store: ClientStore): Promise<void> {
+  for (let after: string | undefined, more = true; more;)
+    ({ after, more } = await store.write(async (tx) => {
+      const keys = (await tx.list({ prefix: "unhandled/", after, limit: AT_ONCE })).map(([key]) => key);
+      for (const key of keys) await endAt(tx, key.slice("unhandled/".length));
+      return { after: keys.at(-1), more: keys.length === AT_ONCE };
+    }));
+}
+
+async function endAt(tx: WriteTransaction, place: string, from?: string): Promise<void> {
+  const row = await get(tx, "in/", place);
+  if (row?.state !== "unhandled" || row.claim !== undefined || (from !== undefined && row.from !== from)) return;
+  if ((await wordOn(tx, row)) !== "give") await endUnwanted(tx, row);
+}
