@@ -65,7 +65,7 @@ test.each(ERAS)("%s: two assistants converse, of which one sleeps at first", asy
   // Asked again, it is the same question, and now there is the reply.
   const again = await alice.call("ask_agent", question);
   expect(again).toMatchObject({ ask_id: asked["ask_id"], repeated: true, reply: { from: "bob" } });
-  expect(await bob.call("list_agents")).toMatchObject({ you: "bob", agents: [{ name: "alice", trust: "known" }] });
+  expect(await bob.call("list_agents")).toMatchObject({ you: "bob", agents: [{ name: "alice", trust: "unknown" }] });
 });
 
 test("a question that is answered at once needs one call", async () => {

@@ -2,7 +2,7 @@
 import type { ClientStore, ReadTransaction } from "../store/store.ts";
 import { watchClock } from "../records/clock.ts";
 import { AHEAD } from "./following.ts";
-import { endIfLate, notBefore } from "./message.ts";
+import { endIfLate, notBefore } from "./settling.ts";
 import { endUnwanted, wordOn } from "./unwanted.ts";
 import { find, get, pad, put, rowsUnder } from "../records/records.ts";
 import type { InboxRecord } from "../records/tables.ts";

@@ -2,7 +2,8 @@
 import type { ClientStore } from "../store/store.ts";
 import { find, list, pad } from "../records/records.ts";
 import type { InboxRecord } from "../records/tables.ts";
-import { endIfLate, type Message, readMessage } from "./message.ts";
+import { type Message, readMessage } from "./message.ts";
+import { endIfLate } from "./settling.ts";
 import { endIfUnwanted } from "./unwanted.ts";
 
 /** Messages that are read at once. */

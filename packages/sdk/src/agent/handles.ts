@@ -6,7 +6,8 @@ import type { InboxRecord } from "../records/tables.ts";
 import type { ClientStore, WriteTransaction } from "../store/store.ts";
 import { check } from "./arguments.ts";
 import type { Letter, SendOptions } from "./enqueue.ts";
-import { type IncomingMessage, type Message, retryMessage, settleMessage, settleWith } from "./message.ts";
+import { type IncomingMessage, type Message } from "./message.ts";
+import { retryMessage, settleMessage, settleWith } from "./settling.ts";
 import type { Sent } from "./sent.ts";
 
 interface Means {

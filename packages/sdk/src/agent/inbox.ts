@@ -3,7 +3,8 @@ import { find, list, pad, rowsUnder } from "../records/records.ts";
 import type { InboxRecord } from "../records/tables.ts";
 import type { ClientStore } from "../store/store.ts";
 import { parseName } from "./address.ts";
-import { endIfLate, type InboxEntry, lateness, readEntry, rowByLocalId } from "./message.ts";
+import { type InboxEntry, readEntry, rowByLocalId } from "./message.ts";
+import { endIfLate, lateness } from "./settling.ts";
 import { idMeantBy } from "./short-ids.ts";
 import { wordOn } from "./unwanted.ts";
 

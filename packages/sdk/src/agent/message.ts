@@ -1,13 +1,10 @@
 import { AgentError } from "../errors.ts";
 import { fromUtf8 } from "../protocol/index.ts";
-import type { ClientStore, ReadTransaction, Value, WriteTransaction } from "../store/store.ts";
+import type { ClientStore, ReadTransaction, Value } from "../store/store.ts";
 import { type Tier, tierOfSender } from "../records/tier.ts";
-import { holders, refuseHeld } from "../trust/held.ts";
 import { standingOf } from "../trust/standing.ts";
 import type { SendOptions } from "./enqueue.ts";
-import { mayBeLetGo } from "../records/let-go.ts";
-import { owe } from "../records/owed.ts";
-import { find, get, pad, put, toBytes } from "../records/records.ts";
+import { find, pad, toBytes } from "../records/records.ts";
 import { Sent } from "./sent.ts";
 import type { InboxRecord } from "../records/tables.ts";
 
@@ -88,26 +85,6 @@ export async function readEntry(tx: ReadTransaction, row: InboxRecord, to: strin
   return { ...(await readMessage(tx, row, to)), state, ...(reason === undefined ? {} : { reason }) };
 }
 
-/** A message is handled, and more is done in the same transaction: all of it, or nothing. Repeating it does nothing. */
-export async function settleWith(
-  store: ClientStore,
-  seq: number,
-  more: (tx: WriteTransaction) => Promise<void>,
-): Promise<void> {
-  await store.write(async (tx) => {
-    const row = await get(tx, "in/", pad(seq));
-    if (row?.state !== "unhandled") return;
-    await settleRow(tx, row, { state: "handled" });
-    await more(tx);
-  });
-}
-
-/** Settles a message: its sender hears of it by the next receipt. Repeating it does nothing. */
-export async function settleMessage(store: ClientStore, seq: number, failure?: string): Promise<void> {
-  const outcome: Outcome = failure === undefined ? { state: "handled" } : { state: "failed", reason: failure };
-  await settleAs(store, seq, outcome);
-}
-
 /** The row of a message by our id. @throws AgentError unknown_message */
 export async function rowByLocalId(tx: ReadTransaction, id: string): Promise<InboxRecord> {
   const seq = await tx.get(`in-id/${id}`);
@@ -116,89 +93,6 @@ export async function rowByLocalId(tx: ReadTransaction, id: string): Promise<Inb
   throw new AgentError("unknown_message", `no message ${id} is in the inbox`, {
     hint: "aimessage inbox shows the ids",
   });
-}
-
-/** The end of a message here. */
-interface Outcome {
-  state: "handled" | "failed" | "expired";
-  reason?: string;
-  /** It came too late: it interests nobody any more, and is no dead letter. */
-  late?: true;
-}
-
-async function settleAs(store: ClientStore, seq: number, outcome: Outcome): Promise<void> {
-  await store.write(async (tx) => {
-    const row = await get(tx, "in/", pad(seq));
-    if (row?.state === "unhandled") await settleRow(tx, row, outcome);
-  });
-}
-
-/** What keeps a message from being given out for `delay` milliseconds. */
-export function notBefore(delay: number): Required<Pick<InboxRecord, "retry_at" | "retry_after">> {
-  return { retry_at: Date.now() + delay, retry_after: delay };
-}
-
-/** Its handler has failed for now: it is given out again after `delay` milliseconds. */
-export async function retryMessage(store: ClientStore, seq: number, reason: string, delay: number): Promise<void> {
-  await store.write(async (tx) => {
-    const row = await get(tx, "in/", pad(seq));
-    if (row?.state !== "unhandled") return;
-    const { claim: _claim, ...rest } = row;
-    await put(tx, "in/", pad(seq), { ...rest, reason: reason.slice(0, 1000), ...notBefore(delay) });
-  });
-}
-
-/** Settles everything that is not handled. */
-export async function failAllWaiting(store: ClientStore, reason: string): Promise<void> {
-  await store.write(async (tx) => {
-    for (const [key] of await tx.list({ prefix: "unhandled/" })) {
-      const row = await get(tx, "in/", key.slice("unhandled/".length));
-      if (row?.state === "unhandled") await settleRow(tx, row, { state: "failed", reason });
-    }
-    for (const why of ["consent", "guard"] as const)
-      for (const { username } of await holders(tx, why)) await refuseHeld(tx, why, username, reason);
-  });
-}
-
-export async function settleRow(
-  tx: WriteTransaction,
-  row: InboxRecord,
-  { state, reason, late }: Outcome,
-): Promise<void> {
-  const { claim: _claim, retry_at: _at, retry_after: _after, reason: _reason, answers, ...rest } = row;
-  // However it ended: nobody needs to ask for it any more.
-  if (answers !== undefined) await takeReply(tx, answers);
-  if (state === "failed" && late !== true) await tx.put(`dead/${pad(row.seq)}`, "");
-  const settled = { ...rest, state, settled_at: Date.now(), ...(reason === undefined ? {} : { reason }) };
-  await put(tx, "in/", pad(row.seq), settled);
-  await tx.delete(`unhandled/${pad(row.seq)}`);
-  await mayBeLetGo(tx, settled);
-  await owe(tx, settled);
-}
-
-/** The reply to a question has its reader. */
-export async function takeReply(tx: WriteTransaction, question: string): Promise<void> {
-  const record = await get(tx, "question/", question);
-  if (record !== undefined) await put(tx, "question/", question, { ...record, state: "taken" });
-}
-
-/**
- * Settles what came too late: by the relay's clock, or by its sender's and ours. The latter is not asked where ours has
- * jumped.
- * @returns whether it did
- */
-export async function endIfLate(store: ClientStore, row: InboxRecord, hasJumped: () => boolean): Promise<boolean> {
-  const outcome = row.state === "unhandled" ? lateness(row, hasJumped) : undefined;
-  if (outcome !== undefined) await settleAs(store, row.seq, outcome);
-  return outcome !== undefined;
-}
-
-/** What a message comes to whose time is over; undefined if it is not. */
-export function lateness(row: InboxRecord, hasJumped: () => boolean): Outcome | undefined {
-  const now = Date.now();
-  if ((row.expires_at ?? Infinity) <= now) return { state: "failed", reason: "expired", late: true };
-  if ((row.late_at ?? Infinity) <= now && !hasJumped()) return { state: "expired", reason: "clock", late: true };
-  return undefined;
 }
 
 /** Deletes everything: the agent is gone. */

@@ -4,7 +4,7 @@ import { find, get, pad } from "../records/records.ts";
 import type { InboxRecord } from "../records/tables.ts";
 import { holdFromInbox } from "../trust/held.ts";
 import { policyOf, standingOf } from "../trust/standing.ts";
-import { settleRow } from "./message.ts";
+import { settleRow } from "./settling.ts";
 
 /** Rows that are looked at in one transaction: others want to write, too. */
 const AT_ONCE = 200;

@@ -1,7 +1,7 @@
 /** What somebody may leave whom the owner has neither written to nor accepted. */
 import { expect, onTestFinished, test, vi } from "vitest";
 import { mayAnswer, meet } from "../../src/trust/contacts.ts";
-import { settleMessage } from "../../src/agent/message.ts";
+import { settleMessage } from "../../src/agent/settling.ts";
 import { setStanding } from "../../src/trust/standing.ts";
 import { get, list, pad, put } from "../../src/records/records.ts";
 import { Layer } from "../../src/store/layer.ts";
