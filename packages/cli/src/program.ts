@@ -60,8 +60,11 @@ const EXIT_CODES = `
 Exit codes:
   0 done                 1 error
   2 wrong usage          3 not registered
-  4 relay unreachable    5 refused by the relay (login, limits, unknown name)
-  6 security stop        7 time-out
+  4 relay unreachable    7 time-out
+  5 refused: by the relay (login, limits, unknown name), by the other side's
+    owner, or here for want of consent
+  6 security stop: another identity, device or fingerprint, or somebody else in
+    a pairing
   130, 143 interrupted before it was done (SIGINT as of Ctrl+C, SIGTERM)
 
 Example:
