@@ -62,9 +62,12 @@ export interface ClientStore extends AsyncDisposable {
   /** Takes the link if nobody holds it; never waits. `role` names this process to those who wait. */
   takeLink(role: string): Promise<LinkLock | undefined>;
   linkHolder(): Promise<LinkHolder | undefined>;
-  /** Names this process, so that others can tell when it has died. Undefined, or not there: the store cannot. */
+  /**
+   * Names this process, or this view of the store, so that others can tell when it has died: messages that it has taken are given to
+   * another one then, and not when its claim runs out. Undefined, or not there: the store cannot. The same each time.
+   */
   mark?(): string | undefined;
-  /** Whether the process that has named itself so has died. Asked inside of transactions. */
+  /** Whether a process that has named itself so has died or closed the store; true of a mark that nobody has. Asked inside of transactions. */
   isGone?(mark: string): boolean;
   /**
    * Removes what deleted and overwritten records may have left in files beside the database. Never throws.

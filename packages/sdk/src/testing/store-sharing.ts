@@ -134,4 +134,29 @@ export const sharingCases: ClientStoreCase[] = [
       await next?.release();
     },
   },
+  {
+    name: "tells, if it names processes at all, those that live from those that have let go of it",
+    async run(open) {
+      const { store, again } = await open();
+      const other = await again();
+      const [mark, others] = [store.mark?.(), other.mark?.()];
+      if (mark === undefined || others === undefined) return;
+      same(store.mark?.(), mark, "the mark of one, again");
+      same(mark === others, false, "one mark for two");
+      for (const view of [store, other])
+        for (const living of [mark, others]) same(view.isGone?.(living), false, "gone while it lives");
+      same(
+        await store.write(async (tx) => {
+          await tx.put("a", "one");
+          return store.isGone?.(others);
+        }),
+        false,
+        "gone while it lives, asked inside of a transaction",
+      );
+      await other.close();
+      same(store.isGone?.(others), true, "gone once it is closed");
+      same(store.isGone?.(mark), false, "gone when another one is");
+      same(store.isGone?.("0123456789abcdef0123456789abcdef"), true, "gone if nobody has ever had it");
+    },
+  },
 ];
