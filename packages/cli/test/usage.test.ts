@@ -1,8 +1,15 @@
 import { readFile } from "node:fs/promises";
 import { createOutput } from "@aimessage/sdk/program";
 import { describe, expect, test } from "vitest";
+import { methods, notifications } from "../src/doors/pipe-schema.ts";
 import { reportError, UsageError } from "../src/errors.ts";
 import { aimessage, Recorder } from "./console.ts";
+
+const help = async (...words: string[]) => (await aimessage([...words, "--help"])).stdout;
+
+/** Commands that a help lists. */
+const below = (text: string) =>
+  [...(/^Commands:\n([^]*?)\n\n/m.exec(text)?.[1] ?? "").matchAll(/^ {2}([a-z]+)/gm)].map(([, name]) => name!);
 
 describe("help", () => {
   test("the main help lists every command and the exit codes", async () => {
@@ -23,6 +30,31 @@ describe("help", () => {
     expect(asked).toMatchObject({ exit: 0, stderr: "" });
     expect(asked.stdout).toMatch(/Examples?:\n {2}aimessage/);
     expect(await aimessage(["help", name])).toEqual(asked);
+  });
+
+  test("README has a row for every command, which names all that is below it, and no flag that is not there", async () => {
+    const readme = await readFile(new URL("../../../README.md", import.meta.url), "utf8");
+    for (const name of below(await help())) {
+      const row = readme.split("\n").find((line) => new RegExp(`^\\| \`${name}\\b`).test(line));
+      expect(row, name).toBeDefined();
+      const pages = [await help(name)];
+      for (const sub of below(pages[0]!)) {
+        expect(row).toMatch(new RegExp(`\\b${sub}\\b`));
+        pages.push(await help(name, sub));
+      }
+      for (const [flag] of row!.matchAll(/--[a-z][a-z-]+/g)) expect(pages.join(), name).toContain(flag);
+    }
+  });
+
+  test("the first lines of listen's help say when a message counts as handled", async () => {
+    const { stdout } = await aimessage(["listen", "--help"]);
+    expect(stdout.split("\n").slice(0, 5).join(" ")).toContain("a message counts as handled when its line is written");
+  });
+
+  test("pipe's help names every method and notification", async () => {
+    const { stdout } = await aimessage(["pipe", "--help"]);
+    for (const name of Object.keys({ ...methods, ...notifications }))
+      expect(stdout).toMatch(new RegExp(`[ \n]${name}[,.]`));
   });
 
   test.each(["list", "trust", "block", "allow"])("contacts %s --help shows an example", async (name) => {

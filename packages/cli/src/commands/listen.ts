@@ -38,13 +38,16 @@ stderr as the reason. What a sender sends is handled in its order. Listeners wit
 --ack: after each line it waits for {"handled": ID}, {"failed": ID, "reason": TEXT} or {"retry": ID} on stdin; what nothing is said of is given back
 when stdin ends.
 
-A message counts as handled once its line is written whole, and on the disk if it goes into a file; else it is shown again. JSON keys: message_id, from, to, body, content_type, sent_at,
-received_at (Unix milliseconds), offline, verified, trust; body_base64 instead of body if it is not UTF-8 text.
+A line is written when it is whole, and on the disk if it goes into a file; else its message is shown again. JSON keys: message_id, peer_id, from, to, body,
+content_type, sent_at, received_at (Unix milliseconds), offline, verified, trust; body_base64 if the body is not UTF-8 text; expects_reply, late, reply_to, thread and
+headers where it has them.
 `;
 
 export function configure(command: Command, act: Act): void {
   command
-    .description("Print messages as they arrive, those that waited first.")
+    .description(
+      "Print messages as they arrive, those that waited first. Without --ack, --exec or --webhook a message counts as handled when its line is written.",
+    )
     .addOption(new Option("--count <n>", "stop after so many messages").argParser(count))
     .addOption(
       new Option("--timeout <time>", "stop after this time; exit 7 if --count is not reached").argParser(patience),
