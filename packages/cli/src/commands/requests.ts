@@ -18,8 +18,8 @@ Examples:
   aimessage requests accept carol
 
 Who may write: with open (where nothing is said) anybody; with contacts those whom you have written to or accepted, and others wait here; with closed
-others are refused. What waits reaches no listener, no command and no assistant, and
-no program writes to whoever waits (exit 5): what you send at a terminal accepts it. Twenty messages of one sender wait, a thousand senders, for 14 days.
+others are refused. What waits reaches no listener, no command and no assistant, and no program writes to whoever waits (exit 5): what you send at a
+terminal accepts it. Twenty messages of one sender wait, a thousand senders, for 14 days.
 `;
 
 const POLICIES = ["open", "contacts", "closed"];
