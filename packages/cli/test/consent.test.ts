@@ -43,6 +43,23 @@ test("a stranger waits where only contacts may write; a person lets it in, at a 
   expect((await world.cli("requests -u bob --json")).stdout).toBe('{"policy":"contacts","requests":[]}\n');
 });
 
+test("whoever waits is let in by what a person writes to it, a question too, and by nothing that a program writes", async () => {
+  const world = await createWorld();
+  await world.register("alice", "bob");
+  await world.cli("requests policy contacts -u bob");
+  await world.cli("send -u alice -t bob -m hello");
+  await world.cli("listen -u bob --once");
+  for (const line of ["send -u bob -t alice -m hi", "ask -u bob -t alice -m who?"]) {
+    const refused = await world.cli(line, { stdin: "" });
+    expect(refused).toMatchObject({ exit: 5, stdout: "" });
+    expect(refused.stderr).toContain("Hint: aimessage requests show alice");
+  }
+  const asked = world.cli("ask -u bob -t alice -m who? --timeout 30");
+  expect((await world.cli("listen -u bob --count 1 --timeout 20")).stdout).toMatch(/alice: hello\n$/);
+  await world.cli(["listen", "-u", "alice", "--exec", "echo me", "--reply", "--count", "1"]);
+  expect(await asked).toMatchObject({ exit: 0, stdout: "me\n" });
+});
+
 test("the sender of a refused request sees refused, and why", async () => {
   const world = await createWorld();
   await world.register("alice", "bob");
@@ -137,5 +154,9 @@ test("guards are listed with their limits, and take no limit that is none", asyn
   expect((await world.cli("guard set --messages-per-hour default --yes -u bob --json")).stdout).toContain(
     '"messages_per_hour":100000',
   );
-  expect(await world.cli("guard release nobody --yes -u bob")).toMatchObject({ stdout: "" });
+  expect(await world.cli("guard release nobody --yes -u bob")).toEqual({
+    exit: 1,
+    stdout: "",
+    stderr: "Error: nobody is not among the contacts\nHint: aimessage guard lists those of whom something waits\n",
+  });
 });

@@ -4,6 +4,7 @@ import { openAgent } from "../agent.ts";
 import { beginBody } from "../body.ts";
 import type { Act, Call } from "../call.ts";
 import { AskError, UsageError } from "../errors.ts";
+import { senderOf } from "../consent.ts";
 import { addKindFlags, checkedBody, type Kind, kindOf } from "../kind.ts";
 import { messageJson, messageText } from "../message.ts";
 import { patience } from "../values.ts";
@@ -54,6 +55,7 @@ async function ask(call: Call, options: Options): Promise<void> {
       ? await agent.asked(resume ?? "")
       : await agent.question(to ?? "", checkedBody(await read(agent.largestBody), options), {
           ...kindOf(options),
+          ...senderOf(call.context),
           timeout,
         });
   const reply = await replyTo(asked, call);
