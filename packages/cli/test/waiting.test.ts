@@ -1,4 +1,6 @@
 /** What is said while something is waited for, and when the wait is over or given up. */
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { PassThrough } from "node:stream";
 import { expect, test } from "vitest";
 import { eventually, never } from "../../../test/waiting.ts";
@@ -41,6 +43,32 @@ test("a long wait for the recipient says once what it waits for", async () => {
   expect(stderr).toMatch(
     /^Waiting until bob has handled the message\.\.\.\nError: .*\nHint: .*wait longer.*; see: aimessage status .*\n$/,
   );
+});
+
+test("a message to somebody of whom nothing has come for long says so, and one to somebody who was heard does not", async () => {
+  const world = await createWorld();
+  await world.register("alice", "bob", "carol");
+  /** Changes a record of Alice's while nobody has her store open. */
+  const change = (prefix: string, field: string, value: number): void => {
+    const db = new DatabaseSync(join(world.home, "alice/agent.db"));
+    db.prepare("UPDATE records SET value = json_set(value, ?, ?) WHERE key >= ? AND key < ?").run(
+      `$.${field}`,
+      value,
+      prefix,
+      `${prefix}~`,
+    );
+    db.close();
+  };
+  const send = async (to: string) => (await world.cli(["send", "-u", "alice", "-t", to, "-m", "hello"])).stderr;
+  expect([await send("bob"), await send("carol")]).toEqual(["", ""]);
+  expect((await world.cli("listen -u bob --count 1")).exit).toBe(0);
+  expect((await world.cli("listen -u alice --once")).exit).toBe(0);
+  expect(await send("bob")).toBe("");
+
+  change("contact/carol", "pinned_at", Date.now() - 2 * 86_400_000);
+  expect(await send("carol")).toBe("carol has never confirmed anything.\n");
+  change("group/", "heard_at", Date.UTC(2026, 0, 5, 12));
+  expect(await send("bob")).toBe("bob has confirmed nothing since Mon Jan 05 2026.\n");
 });
 
 test("what is typed into a terminal is sent at its end, and thrown away at Ctrl+C", async () => {
