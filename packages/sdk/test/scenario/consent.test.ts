@@ -1,4 +1,4 @@
-/** Who may write: what waits for the owner's consent reaches nobody, and its sender hears what became of it. [P-9.14] */
+/** Who may write: what waits for the owner's consent reaches nobody, and its sender hears what became of it. [P-9.13] */
 import { expect, test } from "vitest";
 import type { Agent } from "../../src/agent/agent.ts";
 import { fromUtf8 } from "../../src/protocol/index.ts";

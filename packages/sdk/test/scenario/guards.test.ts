@@ -1,4 +1,4 @@
-/** Guards: agents that answer each other without a person are stopped, and floods wait. */
+/** Guards: agents that answer each other without a person are stopped, and floods wait. [P-9.14] */
 import { expect, test } from "vitest";
 import type { Agent } from "../../src/agent/agent.ts";
 import type { IncomingMessage } from "../../src/agent/message.ts";
