@@ -25,7 +25,7 @@ const bundle = await rolldown({
   input: `${cli}dist/main.js`,
   platform: "node",
   logLevel: "warn",
-  // What is made for a bundler can be joined; some of the rest loads its parts by names that are made up while it runs.
+  // Modules made for a bundler can be joined; some of the others load their parts by names that are made up while they run.
   resolve: { mainFields: ["module", "main"] },
   plugins: [builtins],
 });

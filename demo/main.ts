@@ -1,5 +1,5 @@
 /**
- * What AI Message does, in some seconds: `npm run demo`. Everything lives in a temporary folder and is gone afterwards. Ends with 1
+ * AI Message at work, in some seconds: `npm run demo`. Everything lives in a temporary folder and is gone afterwards. Ends with 1
  * at the first step that is not as it was promised. PORT chooses the relay's port; default: a free one.
  */
 import { spawnSync } from "node:child_process";

@@ -1,4 +1,4 @@
-/** What the demo prints: 80 columns, and colours where a terminal wants them. Nothing is printed over: it may be piped or recorded. */
+/** The demo's output: 80 columns, and colours where a terminal wants them. Nothing is printed over: it may be piped or recorded. */
 import { styleText } from "node:util";
 
 const WIDTH = 80;
@@ -19,7 +19,7 @@ export function command(text: string): void {
   line(`$ ${text}`, "cyan");
 }
 
-/** What a program has printed. */
+/** Lines that a program has printed, set in. */
 export function output(text: string): void {
   for (const each of text.split("\n")) line(`  ${each}`);
 }

@@ -11,7 +11,7 @@ export function addYesFlag(command: Command): Command {
 
 interface Matter {
   yes: true | undefined;
-  /** What is decided, as in `accepting carol`. */
+  /** The decision, as in `accepting carol`. */
   what: string;
   question: string;
 }
@@ -31,7 +31,7 @@ export function isByPerson({ stdin, env }: Context): boolean {
   return stdin.isTTY === true && env["AIMESSAGE_ID"] === undefined;
 }
 
-/** What the guards against loops are told of a message that is sent. */
+/** A message's origin, for the guards against loops and for consent. */
 export function senderOf(context: Context): { byPerson?: true; cause?: string } {
   const cause = context.env["AIMESSAGE_ID"];
   return { ...(isByPerson(context) ? { byPerson: true } : {}), ...(cause === undefined ? {} : { cause }) };

@@ -66,7 +66,7 @@ export async function writeNamed(path: string, content: string, replace?: boolea
   }
 }
 
-/** What the system says of a file that was to be written, as an error with a way out; anything else as it is. */
+/** An error of the system about a file that was to be written, with a way out; any other as it is. */
 export async function asWriteError(error: unknown, path: string): Promise<unknown> {
   const { code } = error as NodeJS.ErrnoException;
   if (code !== "ENOSPC" && code !== "EDQUOT") return asUsageError(error, "write", path);

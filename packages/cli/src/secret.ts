@@ -1,4 +1,4 @@
-/** What nobody but its reader may know: it comes from a file, from stdin or from the terminal, and never from the command line. */
+/** A secret, which nobody but its reader may know: it comes from a file, from stdin or from the terminal, and never from the command line. */
 import { addAbortSignal } from "node:stream";
 import type { Command } from "commander";
 import type { Call } from "./call.ts";
@@ -17,7 +17,7 @@ export type Where = string | true;
 interface Question {
   /** The flag, as it is typed. */
   flag: string;
-  /** What is asked at the terminal. */
+  /** The question at the terminal. */
   text: string;
   hidden?: boolean;
 }
@@ -57,7 +57,7 @@ async function readStdin({ stdin, interrupted }: Context): Promise<string> {
   return Buffer.concat(parts).toString("utf8");
 }
 
-/** What `--invite` says. */
+/** An option of commands that may register. */
 export interface Invited {
   invite?: Where;
 }

@@ -1,4 +1,4 @@
-/** Who may write, whom the owner trusts, and what guards hold, as one types it. */
+/** Consent, tiers and guards, as one types them. */
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { PassThrough } from "node:stream";

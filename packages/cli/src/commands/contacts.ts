@@ -157,7 +157,7 @@ const TELL_MS = 5_000;
 /** It is the relay that refuses a blocked contact's messages, and takes them again. */
 export async function tellRelay({ context, out }: Call, agent: Agent): Promise<void> {
   const wait = { timeout: TELL_MS, signal: context.interrupted };
-  // What contacts shall hear leaves at the end of the link, too.
+  // Words for contacts leave at the end of the link, too.
   const told = agent.sync(wait).then(() => agent.contactsTold(wait));
   await told.catch((error: Error) => {
     out.note(`The relay hears of it with the next command that reaches it: ${error.message}`);
@@ -169,7 +169,7 @@ const STOPS: ReadonlySet<string | undefined> = new Set(["identity_changed", "dev
 
 async function trust(call: Call, { yes }: Asked, name: string): Promise<number> {
   const question = `Accept whatever identity ${name} shows now?`;
-  // Whoever gives a fingerprint has said which one.
+  // A fingerprint says already which identity is meant.
   if (!name.includes("#") && !(await agreed(call, { yes, what: `trusting ${name}`, question }))) return 1;
   await using agent = await openAgent(call, "contacts");
   const contact = await agent.trust(name, { signal: call.context.interrupted });

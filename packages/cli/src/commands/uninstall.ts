@@ -25,7 +25,7 @@ async function uninstall(call: Call, options: PlaceFlags & { print?: true }, hos
   const { uninstalling } = await import("../install/install.ts");
   const { InstallRecord } = await import("../install/record.ts");
   const { skillFile } = await import("../install/skill.ts");
-  // Whoever it was set up for: it is ours.
+  // The agent's name does not matter: whatever it is, the entries are ours.
   const plan = planFor(host, place, ["aimessage"], skillFile());
   const record = new InstallRecord(await homeOf(call));
   await unlessUneditable(async () => {

@@ -1,4 +1,4 @@
-/** What `install` and `uninstall` have in common: whose files, which agent, and what is said. */
+/** Common ground of `install` and `uninstall`: whose files, which agent, and what is said. */
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { type Command, Argument } from "commander";

@@ -30,7 +30,7 @@ export function apply(text: string, edits: readonly Edit[]): string {
   return changed;
 }
 
-/** What takes edits back. */
+/** Edits that take others back. */
 export function inverse(edits: readonly Edit[]): Edit[] {
   return edits.toReversed().map(({ at, removed, inserted }) => ({ at, removed: inserted, inserted: removed }));
 }
@@ -62,7 +62,7 @@ export function show(before: string, after: string): string[] {
   const last = commonLines(old.slice(first).toReversed(), fresh.slice(first).toReversed());
   const lines: string[] = [];
   let next = first;
-  // What is only put in, as usual, leaves each line where it finds it again.
+  // Where lines are only put in, as usual, each old one is found again.
   for (const line of old.slice(first, old.length - last)) {
     const found = fresh.slice(0, fresh.length - last).indexOf(line, next);
     if (found < 0) lines.push(`- ${line}`);

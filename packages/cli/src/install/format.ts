@@ -18,17 +18,17 @@ export interface Entry {
 
 /** How a file is written. */
 export interface Format {
-  /** What a text says; undefined if it says nothing. @throws UneditableError */
+  /** A text's value; undefined if it has none. @throws UneditableError */
   parse(text: string): unknown;
-  /** What puts an entry into a text that has none of ours there. @throws UneditableError */
+  /** Edits that put an entry into a text that has none of ours there. @throws UneditableError */
   insert(text: string, entry: Entry): Edit[];
-  /** What takes all that is ours out of the place of an entry, whatever else was changed. @throws UneditableError */
+  /** Edits that take all that is ours out of the place of an entry, whatever else was changed. @throws UneditableError */
   remove(text: string, entry: Entry): Edit[];
-  /** What takes an object or a list out that is empty; nothing if it is not. */
+  /** Edits that take an empty object or list out; none if it is not empty. */
   removeEmpty(text: string, path: readonly string[]): Edit[];
 }
 
-/** What stands at a path. */
+/** The value at a path; undefined if none is there. */
 export function at(value: unknown, path: readonly string[]): unknown {
   let found = value;
   for (const key of path) {

@@ -13,10 +13,10 @@ export type Wanted =
   | { path: string; format: "jsonc" | "toml" | "yaml"; entries: Entry[] }
   | { path: string; format: "whole"; text: string };
 
-/** What `install` is to write. */
+/** Files that `install` is to write. */
 export interface Plan {
   files: Wanted[];
-  /** What the user is to do then. */
+  /** A word to the user on the next step. */
   next: string;
 }
 
@@ -39,7 +39,7 @@ const MAX_WAIT = "50";
 
 const claudeEvents = ["SessionStart", "UserPromptSubmit", "PostToolUse", "Stop"];
 
-/** What a host gets. `skill` is the text of its skill. @throws UsageError */
+/** The files of a host. `skill` is the text of its skill. @throws UsageError */
 export function planFor(host: Host, place: Place, words: Words, skill: string): Plan {
   const plan = plans[host];
   return plan(place, words, skill);

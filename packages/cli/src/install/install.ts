@@ -7,7 +7,7 @@ import type { Wanted } from "./hosts.ts";
 import { digest, type InstallRecord, type Written } from "./record.ts";
 import { marked, readTarget, removeTarget, type Target, writeTarget } from "./target.ts";
 
-/** What is to become of a file. */
+/** A file's change, before it is made. */
 export interface Change {
   /** As its host names it. */
   path: string;
@@ -19,7 +19,7 @@ export interface Change {
   write(mode: number): void;
 }
 
-/** What `install` would do to a file. @throws UneditableError, which names it */
+/** The change that `install` would make to a file. @throws UneditableError, which names it */
 export function installing(wanted: Wanted, record: InstallRecord): Promise<Change> {
   return named(wanted.path, async () => {
     const target = readTarget(wanted.path);
@@ -63,7 +63,7 @@ export function installing(wanted: Wanted, record: InstallRecord): Promise<Chang
   });
 }
 
-/** What `uninstall` would do to a file. @throws UneditableError, which names it */
+/** The change that `uninstall` would make to a file. @throws UneditableError, which names it */
 export function uninstalling(wanted: Wanted, record: InstallRecord): Promise<Change> {
   return named(wanted.path, async () => {
     const target = readTarget(wanted.path);
@@ -95,7 +95,7 @@ interface Restored {
   edits: Edit[];
   /** It was not there before us, and nothing of anybody else's is in it. */
   empty: boolean;
-  /** What is known of how it came to be there. */
+  /** How it came to be there, as far as that is known. */
   about: Pick<Written, "created" | "folders"> | undefined;
 }
 
@@ -117,7 +117,7 @@ async function restored(wanted: Wanted, { path, text = "" }: Target, record: Ins
   return { text: left, edits, empty: edits.length > 0 && known?.created === true && isNothing, about };
 }
 
-/** What takes ours out of a text that others have changed. */
+/** Edits that take ours out of a text that others have changed. */
 function withoutOurs(format: Format, text: string, entries: readonly Entry[], made: Written["made"]): Edit[] {
   const { mark, rest } = marked(text);
   const edits: Edit[] = [];

@@ -126,7 +126,7 @@ function without(text: string, node: Node): Edit[] {
       : [cut(start, end), comma];
 }
 
-/** What may stand between two values: whitespace, comments and commas. */
+/** Whitespace, comments and commas, which may stand between two values. */
 const BETWEEN = /(\s+)|\/\/[^\r\n]*|\/\*[^]*?\*\/|(,)/gy;
 
 /** Where what is no whitespace ends between two places, and where a comma stands. */
@@ -145,7 +145,7 @@ function startsLine(text: string, at: number): boolean {
   return text.slice(lineStart(text, at), at).trim() === "" && lineStart(text, at) > 0;
 }
 
-/** What one level is indented by. */
+/** The indentation of one level. */
 function unitOf(text: string, root: Node): string {
   const first = root.children?.[0];
   const indent = first !== undefined && startsLine(text, first.offset) ? indentAt(text, first.offset) : "";

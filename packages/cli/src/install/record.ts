@@ -1,4 +1,4 @@
-/** What `install` has written where: by that `uninstall` gives back a file byte for byte that nobody has changed since. */
+/** A record of what `install` has written where: by it `uninstall` gives back a file byte for byte that nobody has changed since. */
 import { createHash } from "node:crypto";
 import { mkdirSync, readFileSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -20,7 +20,7 @@ const Written = z.object({
 });
 const All = z.record(z.string(), Written);
 
-/** What was done to a file. */
+/** The work of `install` on one file. */
 export interface Written extends Omit<z.infer<typeof Written>, "edits"> {
   edits: Edit[];
 }
@@ -35,7 +35,7 @@ export class InstallRecord {
     this.#files = read(this.#path);
   }
 
-  /** What was done to a file that is as it was left then. */
+  /** The work on a file that is as it was left then; undefined of any other. */
   untouched(path: string, text: string): Written | undefined {
     const found = this.of(path);
     return found?.after === digest(text) ? found : undefined;

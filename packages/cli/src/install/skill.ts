@@ -1,4 +1,4 @@
-/** What an assistant is taught of the commands: one text, of which the skill, the plugin's and llms.txt are made. */
+/** The commands as an assistant is taught them: one text, of which the skill, the plugin's and llms.txt are made. */
 
 const DESCRIPTION =
   "Send, read and answer end-to-end encrypted messages to other AI agents and people with aimessage. Use when the user wants to message, ask or reply to another agent, or when a hook says that messages wait.";

@@ -24,7 +24,7 @@ export const toml: Format = {
     if (!isObject(tables) || !isOurs(tables[key])) return [];
     const { [key]: _ours, ...others } = tables;
     const expected = { ...(value as object), [room]: others };
-    // What looks like it may stand in a text of several lines, too.
+    // A line that looks like the head of a table may stand in a text of several lines, too.
     const found = tablesOf(text, room, key);
     for (const tables of [found, ...found.toReversed().map((table) => [table])]) {
       const edits = tables

@@ -1,4 +1,4 @@
-/** What hooks say to the hosts of assistants, by what those document. Tests that cite are of SECURITY.md. */
+/** Hooks, as hosts of assistants call them and take their answers by their documents. Tests that cite are of SECURITY.md. */
 import { spawnSync } from "node:child_process";
 import { mkdirSync, readdirSync, utimesSync, writeFileSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";

@@ -40,7 +40,7 @@ function world() {
   };
 }
 
-/** What a host gets in a folder that stands for a user's or a project's. No text is made with such a name in it. */
+/** The files of a host in a folder that stands for a user's or a project's. No text is made with such a name in it. */
 function filesOf(host: Host, cwd: string, agent = "bob-1"): Wanted[] {
   const env = { HERMES_HOME: join(cwd, "room"), CODEX_HOME: join(cwd, "room"), CLAUDE_CONFIG_DIR: join(cwd, "room") };
   const scope = host === "gemini" || host === "cursor" ? "project" : "user";
@@ -103,7 +103,7 @@ test.each(kinds)("%s: twice is once, and taken out they are what they were", asy
       (await installing(wanted, record)).write(0o600);
     } catch (error) {
       if (!(error instanceof UneditableError)) throw error;
-      // What cannot be edited is left alone, and said.
+      // A file that cannot be edited is left alone, and named.
       expect(read(real)).toBe(text);
       return;
     }
@@ -165,7 +165,7 @@ test.each(kinds)("%s: what others have written since stays", async (_, host, ind
   await fc.assert(property, { seed, numRuns: RUNS });
 });
 
-/** What happens to a file in time. */
+/** Events in the life of a file. */
 const deed = fc.oneof(
   fc.constantFrom("bob-1", "alice-1").map((agent) => ({ kind: "install", agent }) as const),
   fc.constant({ kind: "uninstall" } as const),

@@ -19,7 +19,7 @@ const events = ["Stop", "SessionStart", "AfterAgent", "pre_llm_call", "stop"];
 
 const optional = <T>(value: fc.Arbitrary<T>): fc.Arbitrary<T | undefined> => fc.option(value, { nil: undefined });
 
-/** What is in them: others' servers and hooks, also empty ones, and whatever else. */
+/** Their content: others' servers and hooks, also empty ones, and whatever else. */
 export const content = fc
   .record({
     other: fc.dictionary(

@@ -1,4 +1,4 @@
-/** What assistants are taught, and the plugin: that it is true. */
+/** The skill and the plugin say what is true. */
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";

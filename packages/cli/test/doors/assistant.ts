@@ -12,7 +12,7 @@ export const BIN = fileURLToPath(new URL("../../bin/aimessage.js", import.meta.u
 export const ERAS = ["legacy", "modern"] as const;
 export type Era = (typeof ERAS)[number];
 
-/** What a tool has said. */
+/** The answer of a tool. */
 export type Said = Record<string, unknown> & { isError: boolean };
 
 export interface Assistant {
@@ -57,7 +57,7 @@ export interface Shown {
 }
 
 export const messagesOf = (said: Said): Shown[] => said["messages"] as Shown[];
-/** What stands in a fence. */
+/** The text in a fence. */
 export const inside = (text: string): string => /^<<(\w+)\n(.*)\n\1>>$/s.exec(text)?.[2] ?? `no fence: ${text}`;
 
 /** Alice and Bob, of whom nobody is there yet. */

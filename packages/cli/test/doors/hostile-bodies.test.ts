@@ -35,7 +35,7 @@ interface Shown {
   body_base64?: string;
 }
 
-/** What a program has read is what was written. */
+/** A program has read exactly the bodies that were written. */
 function expectExact(read: readonly Shown[]): void {
   const found = read.map(({ body, body_base64 }) => body ?? new Uint8Array(Buffer.from(body_base64 ?? "", "base64")));
   expect(Object.fromEntries(names.map((name, at) => [name, found[at]]))).toEqual(hostileBodies);
@@ -144,7 +144,7 @@ test("a program at a pipe", async () => {
   expect((await done).exit).toBe(0);
   expectPlain(lines());
   expectExact(messages().map((line) => (JSON.parse(line) as { params: Shown }).params));
-  // What looks like a request is none.
+  // A body that looks like a request is none.
   expect(lines().filter((line) => line.includes('"error"') && !line.includes('"params"'))).toEqual([]);
 });
 

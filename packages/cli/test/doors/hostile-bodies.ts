@@ -1,4 +1,4 @@
-/** What somebody may write to trick whoever, or whatever, reads it. Each arrives as it was written, and does nothing, at every door. */
+/** Bodies that are to trick whoever, or whatever, reads them. Each arrives as it was written, and does nothing, at every door. */
 
 const repeat = (text: string, count: number): string => text.repeat(count);
 /** Text in characters that nobody sees. */
@@ -54,5 +54,5 @@ export const hostileBodies: Readonly<Record<string, string | Uint8Array>> = {
 /** Control, format and unassigned characters, half surrogates, separators, and what may be drawn as nothing; line breaks and tabs aside. */
 export const UNSAFE = /[[\p{Cc}\p{Cf}\p{Cs}\p{Cn}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]--[\n\t]]/v;
 
-/** What an emoji in general use holds is on a closed list, in which nothing can hide. */
+/** Emoji in general use are a closed list, in which nothing can hide. */
 export const withoutEmoji = (text: string): string => text.replaceAll(/\p{RGI_Emoji}/gv, "");

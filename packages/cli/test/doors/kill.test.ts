@@ -24,6 +24,6 @@ test("kill -9 of a listener ends its command, and the message is handled by the 
   await listener.end("SIGKILL");
   listener.start();
   await eventually("it is handled", async () => (await stateOf(world, id)).state === "handled");
-  // What the first had begun did not go on.
+  // The first one's command did not go on.
   expect(await lines(file)).toEqual(["begin 1", "begin 2", "end 2"]);
 });

@@ -104,7 +104,7 @@ const middle = (all: number[]) => all.toSorted((a, b) => a - b)[all.length >> 1]
 test("it answers within four times what Node needs to do nothing, touches nothing, and ends with its client", async () => {
   const world = await createWorld();
   const times: { none: number[]; server: number[] } = { none: [], server: [] };
-  // What else the machine does makes either longer, now this one and now that one.
+  // Other work of the machine makes either longer, now this one and now that one.
   const best = () =>
     Math.min(Math.min(...times.server) / Math.min(...times.none), middle(times.server) / middle(times.none));
   for (let round = 0; round < 5 || (best() >= 4 && round < 100); round++) {

@@ -133,7 +133,7 @@ export class Agent implements AsyncDisposable {
       yield { ...message, ...this.#handles(row) };
   }
 
-  /** What waits to be handled, and then each batch that comes, told once: how much, and of whom. Consumes nothing. */
+  /** News of what waits to be handled, and then of each batch that comes, told once: how much, and of whom. Consumes nothing. */
   news({ signal }: { signal?: AbortSignal } = {}): AsyncGenerator<News, void, undefined> {
     return followNews(this.#store, this.#link, signal);
   }

@@ -23,7 +23,6 @@ const Backup = z.object({
   public_key: Key,
   server: z.url(),
   insecure: z.boolean(),
-  /** Who may write to it. */
   policy: z.exactOptional(z.enum(["open", "contacts", "closed"])),
   /** What of one contact is too much, where the owner has said so. */
   guards: z.exactOptional(z.record(z.string(), z.int().check(z.nonnegative()))),

@@ -17,7 +17,7 @@ export interface Guarded {
   lastAt: number;
 }
 
-/** What keeps contacts and programs from running away: limits of one contact, beyond which its messages wait for the owner. */
+/** Limits that keep contacts and programs from running away: beyond those of a contact its messages wait for the owner. */
 export class Guard {
   readonly #store: ClientStore;
 

@@ -23,7 +23,7 @@ export interface PendingOptions {
   limit?: number | undefined;
 }
 
-/** What has come, oldest first; with `last`: only so many, the newest. */
+/** Messages that have come, oldest first; with `last`: only so many, the newest. */
 export function listInbox(store: ClientStore, to: string, last: number | undefined): Promise<InboxEntry[]> {
   return store.read(async (tx) => {
     const entries: InboxEntry[] = [];

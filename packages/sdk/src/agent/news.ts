@@ -11,7 +11,7 @@ const GATHER_MS = 300;
 /** The longest time without a look. Milliseconds. */
 const LOOK_MS = 5_000;
 
-/** What waits behind a place of the inbox; undefined if nothing does. */
+/** News of what waits behind a place of the inbox; undefined if nothing does. */
 export async function readNews(tx: ReadTransaction, after: number): Promise<News | undefined> {
   const prefix = "unhandled/";
   const keys = await tx.list({ prefix, after: prefix + pad(after), limit: LOOKED_AT + 1 });
@@ -29,7 +29,7 @@ export async function readNews(tx: ReadTransaction, after: number): Promise<News
   return newsOf({ rows, about, position, more: keys.length > LOOKED_AT, requests }, Date.now());
 }
 
-/** What waits, and then what comes, each batch once. Ends when `signal` aborts. */
+/** News of what waits, and then of what comes, each batch once. Ends when `signal` aborts. */
 export async function* followNews(
   store: ClientStore,
   link: Link,

@@ -29,7 +29,7 @@ const MOST_OPEN = 16;
 export interface PairOptions {
   /** Nobody else may use it, and who has this name is not asked about. */
   for?: string | undefined;
-  /** Whoever uses it is not asked about. */
+  /** The owner is not asked about whoever uses it. */
   yes?: boolean | undefined;
   /** Of the relay, for whoever reads the line and is not registered there. */
   invite?: string | undefined;
@@ -136,7 +136,7 @@ export class Pairing {
     });
   }
 
-  /** Whoever has used a line is who it was given to: both are verified for each other. @throws AgentError unknown_line, blocked */
+  /** The agent that has used a line is the one that it was given to: both are verified for each other. @throws AgentError unknown_line, blocked */
   async accept(id: string): Promise<Contact> {
     const { username } = await this.#settle(id, async (tx, line, by) => {
       if (line.state === "paired") return;
@@ -271,7 +271,7 @@ export class Pairing {
   }
 }
 
-/** What has ended without a word of the other side's may be tried again, and what it has said is asked for again. */
+/** A pairing that has ended without a word of the other side's may be tried again, and one that has such a word asks for it again. */
 async function mayTryAgain(tx: ReadTransaction, { seq }: PairingRecord): Promise<boolean> {
   const row = await get(tx, "out/", pad(seq));
   return row === undefined || (isFinal(row.state) && row.state !== "handled");

@@ -23,7 +23,7 @@ export interface Request {
   lastAt: number;
 }
 
-/** Who may write to this agent, and the strangers who have asked to. Only a person should decide here. */
+/** The policy of who may write to this agent, and the strangers who have asked to. Only a person should decide here. */
 export class Requests {
   readonly #store: ClientStore;
   readonly #own: string;
@@ -59,7 +59,7 @@ export class Requests {
     });
   }
 
-  /** What one has sent, oldest first. @throws AgentError bad_username, unknown_contact */
+  /** Messages that one has sent, oldest first. @throws AgentError bad_username, unknown_contact */
   show(username: string): Promise<Message[]> {
     const name = parseName(username);
     return this.#store.read(async (tx) => {

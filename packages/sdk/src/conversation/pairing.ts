@@ -83,7 +83,7 @@ export async function receiveLine(
   });
 }
 
-/** What its owner has said of whoever uses it, before or now. */
+/** The owner's word on whoever uses the line, given before or now. */
 async function decide(turn: Turn, contact: ContactRecord, line: LineRecord): Promise<Objection | undefined> {
   const isFirst = line.state === "open";
   const isUnwanted = await isBlocked(turn.tx, contact);

@@ -8,7 +8,7 @@ export function newCode(): string {
   return toBase32(globalThis.crypto.getRandomValues(new Uint8Array(16)));
 }
 
-/** What a line is called where its code must not stand: 32 characters. */
+/** A line's name where its code must not stand: 32 characters. */
 export async function lineId(code: string): Promise<string> {
   const digest = await subtle.digest("SHA-256", new Uint8Array(pairingLineBytes(code)));
   return [...new Uint8Array(digest).subarray(0, 16)].map((byte) => byte.toString(16).padStart(2, "0")).join("");

@@ -28,7 +28,7 @@ const WAITING = `SELECT waiting.key AS key, row.value AS value FROM records AS w
 const REQUESTS = "SELECT count(*) AS count FROM records WHERE key >= 'holding/consent/' AND key < 'holding/consent/~'";
 const NEWEST = "SELECT max(key) AS key FROM records WHERE key >= 'unhandled/' AND key < 'unhandled/~'";
 
-/** What waits in the store of a folder behind a place of its inbox; undefined if nothing does. @throws what SQLite says */
+/** News of what waits in the store of a folder behind a place of its inbox; undefined if nothing does. @throws what SQLite says */
 export function glance(folder: string, after = 0): News | undefined {
   return asOwnerOf(folder, () => {
     const db = open(folder);
@@ -56,7 +56,6 @@ function open(folder: string): DatabaseSync {
   return new DatabaseSync(wal === undefined ? alone : file, { readOnly: true, timeout: BUSY_MS });
 }
 
-/** What is known of the senders of messages. */
 function sendersOf(db: DatabaseSync, rows: readonly (InboxRecord | null)[]): Found["about"] {
   const one = db.prepare("SELECT value FROM records WHERE key = ?");
   const valueOf = (key: string): unknown => one.get(key)?.["value"];

@@ -136,7 +136,7 @@ export class SqliteStore implements ClientStore {
     try {
       return (this.#mark ??= new Mark(this.folder)).name;
     } catch {
-      // What cannot be told is waited for.
+      // Without a mark nobody sees this process die: others wait until its claims run out.
       return undefined;
     }
   }

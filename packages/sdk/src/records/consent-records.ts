@@ -1,4 +1,4 @@
-/** Who may write, what of that waits for the owner, and what the guards count. */
+/** Records of who may write, of what waits for the owner, and of what the guards count. */
 
 /** `meta/policy`: who may write to this agent: anybody; whom the owner knows, others wait; whom the owner knows. */
 export type InboxPolicy = "open" | "contacts" | "closed";
@@ -29,7 +29,7 @@ export interface HeardRecord {
 export interface AnsweredRecord {
   since: number;
   answers: number;
-  /** What of its had come by the last time. */
+  /** `count` of `heard/` at the last time: only what has come since makes another one. */
   heard: number;
   /** When a person has said that it goes on. */
   renewed_at?: number;

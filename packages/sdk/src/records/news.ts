@@ -1,4 +1,4 @@
-/** What waits in an inbox, told without a word of it: how much, and of whom. Nothing is behind it, so that a look costs next to nothing. */
+/** News of an inbox, told without a word of its texts: how much waits, and of whom. Next to nothing is behind it, so that a look is quick. */
 import type { ContactRecord, InboxRecord, PeerStanding } from "./tables.ts";
 import { type Tier, tierOfSender } from "./tier.ts";
 
@@ -10,7 +10,7 @@ export interface NewsSender {
   readonly messages: number;
 }
 
-/** What waits behind a place of the inbox. */
+/** A summary of what waits behind a place of the inbox. */
 export interface News {
   /** The place of the newest of it: what is told next lies behind it. */
   readonly position: number;
@@ -31,16 +31,16 @@ export interface News {
 /** Messages that are looked at, the oldest. */
 export const LOOKED_AT = 1_000;
 
-/** What was found of it. */
+/** The records that news are told by. */
 export interface Found extends Pick<News, "position" | "more" | "requests"> {
   /** The rows of what is unhandled, in order; null for one that cannot be read. */
   rows: readonly (InboxRecord | null)[];
-  /** What is known of those who have sent it, by name. */
+  /** Records of those who have sent it, by name. */
   about: ReadonlyMap<string, { contact: ContactRecord | undefined; standing: PeerStanding | undefined }>;
 }
 
 /**
- * What there is to tell of it at a moment (Unix ms); undefined if there is nothing. What strangers want is no news of its own: they could have
+ * News at a moment (Unix ms); undefined if there are none. Requests of strangers are no news of their own: they could have
  * an assistant go on and on.
  */
 export function newsOf({ rows, about, ...found }: Found, now: number): News | undefined {

@@ -12,7 +12,7 @@ export interface Account {
   relay: RelayRecord;
   /** URL by which this process reaches the relay: the remembered one, unless it was given another. */
   server: string;
-  /** What this process shows where it registers a name that is new to the relay. */
+  /** The relay's invite, shown where this process registers a name that is new to it. */
   invite?: string | undefined;
 }
 

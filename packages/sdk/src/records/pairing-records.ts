@@ -15,7 +15,7 @@ export interface LineRecord {
   yes?: true;
   /** asked: somebody has used it, and its owner has not said a word on that. The others are final. */
   state: "open" | "asked" | "paired" | "refused" | "withdrawn";
-  /** Who has used it: nobody else can any more. */
+  /** The agent that has used it: nobody else can any more. */
   by?: {
     username: string;
     identity_key: string;

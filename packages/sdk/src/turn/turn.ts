@@ -181,7 +181,7 @@ export class Turn {
     if (judged !== undefined) judged.tier = tierOf(record, true);
   }
 
-  /** What the guards know of somebody who writes to us. */
+  /** Counts of the guards for somebody who writes to us, read once in a turn. */
   async judged(username: string): Promise<Judged> {
     let judged = this.#judged.get(username);
     if (judged === undefined) {

@@ -1,4 +1,4 @@
-/** Who may write: what waits for the owner's consent reaches nobody, and its sender hears what became of it. [P-9.13] */
+/** Consent: mail that waits for it reaches nobody, and its sender hears what became of it. [P-9.13] */
 import { expect, test } from "vitest";
 import type { Agent } from "../../src/agent/agent.ts";
 import { fromUtf8 } from "../../src/protocol/index.ts";
@@ -174,7 +174,7 @@ test("no program lets in a stranger that waits by writing to it: a person does",
     0,
     "unknown",
   ]);
-  // Whoever is written to before it waits may answer.
+  // An agent that was written to before it waits may answer.
   const asked = bob.ask("dave", "and you?");
   const [question] = await eventually("dave is asked", async () => {
     const inbox = await strangers[1]!.inbox();

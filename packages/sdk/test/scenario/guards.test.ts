@@ -27,7 +27,7 @@ test("[A-14] two agents that answer every answer are stopped; both owners see wh
   expect([came, answered]).toEqual([3, 2]);
   expect(await alice.guard.list()).toMatchObject([{ username: "bob", messages: 1 }]);
   expect((await guardAlerts(bob))[0]?.text).toContain("answered each other 5 times without a person");
-  // What a person writes begins another exchange.
+  // A person's message begins another exchange.
   const word = await alice.send("bob", "enough of that", { byPerson: true });
   await word.handled();
   expect(atBob.length).toBeGreaterThan(came);

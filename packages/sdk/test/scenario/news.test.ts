@@ -1,4 +1,4 @@
-/** What waits is told once for each batch, by counts and names, and stays where it is. */
+/** News are told once for each batch, by counts and names, and consume nothing. */
 import { expect, test } from "vitest";
 import { LOOKED_AT, newsOf } from "../../src/records/news.ts";
 import type { InboxRecord } from "../../src/records/tables.ts";

@@ -1,4 +1,4 @@
-// What a pairing line is of no use for, and to whom. [P-9.15] of docs/protocol.md.
+// Attacks for which a pairing line is of no use. [P-9.15] of docs/protocol.md.
 
 import { expect, test } from "vitest";
 import { formatPairingLine, readPairingLine } from "../../src/agent/pairing-line.ts";

@@ -1,4 +1,4 @@
-/** What is sent again by whoever has not heard that it was sent, and what waits for whoever looks without taking. */
+/** Messages that are sent again by whoever has not heard that they were sent, and those that wait for whoever looks without taking. */
 import { expect, test } from "vitest";
 import { eventually, follow, jump, rejection, World } from "./world.ts";
 

@@ -24,7 +24,7 @@ export function newInvite({ uses, expiresMs }: { uses: number; expiresMs: number
   };
 }
 
-/** What the relay keeps of it. */
+/** An invite as the relay keeps it: a hash, and not what it shows. */
 export function hashed(invite: string, { uses, expiresAt }: Omit<NewInvite, "hash">): NewInvite {
   return { hash: createHash("sha256").update(invite).digest("hex"), uses, expiresAt };
 }

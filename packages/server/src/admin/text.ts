@@ -90,7 +90,7 @@ export function userText(user: UserDetails): string[] {
   ];
 }
 
-/** What is said beside an invite that was made. */
+/** A note beside an invite that was made. */
 export function inviteNote({ id, uses, expires_at }: Pick<Invite, "id" | "uses" | "expires_at">): string {
   return `Invite ${id}, for ${plural(uses, "name")}, until ${time(expires_at)} UTC. It is not shown again.`;
 }

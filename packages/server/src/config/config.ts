@@ -29,7 +29,7 @@ export interface Config {
   trustProxy: boolean;
   /** Whether accounts without keys are taken. `loopback`: only where nobody but this machine can reach the relay. */
   tokenAccounts: "on" | "off" | "loopback";
-  /** Who may register a name that is new: everybody, who has an invite, or nobody. */
+  /** New names may be registered by everybody, by whoever has an invite, or by nobody. */
   registration: "open" | "invite" | "closed";
   /** Where `/metrics` is answered. Undefined: on the relay's port, to programs of this machine. */
   metrics: { host: string; port: number } | undefined;

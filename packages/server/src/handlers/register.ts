@@ -44,7 +44,7 @@ export async function register(context: Context, session: Session, data: Data): 
   return answer;
 }
 
-/** Who may register a name that is new, as the operator has it. */
+/** The operator's word on new names, and the invite that this frame shows. */
 function admissionOf({ config: { registration } }: Context, { invite }: Data): Admission {
   if (registration !== "invite") return registration;
   return { invite: invite === undefined ? undefined : createHash("sha256").update(invite).digest("hex") };
@@ -54,7 +54,7 @@ async function registerToken(context: Context, data: Data, address: string): Pro
   const { store, tokenKeys, log } = context;
   const { username } = data;
   const admission = admissionOf(context, data);
-  // What is refused must not cost a derivation.
+  // A refusal must not cost a derivation.
   const objection = await store.objection(admission);
   if (objection !== undefined) return refused(objection);
   if ((await store.account(username)) !== undefined) return taken(store, { refused: "username_taken" }, username);

@@ -3,7 +3,6 @@ import type { Audit } from "./audit.ts";
 import type { Invites } from "./invites.ts";
 import type { Deed, DeedDone } from "./store.ts";
 
-/** What a deed is done to. */
 interface Parts {
   accounts: Accounts;
   audit: Audit;

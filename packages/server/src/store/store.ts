@@ -109,7 +109,7 @@ export interface NewDevice {
   address: string;
 }
 
-/** Who may register a name that is new: everybody, nobody, or who shows an invite, by the SHA-256 of it in hex. [P-3.8] */
+/** New names may be registered by everybody, by nobody, or by whoever shows an invite, given by the SHA-256 of it in hex. [P-3.8] */
 export type Admission = "open" | "closed" | { invite: string | undefined };
 
 /** An invite as a relay keeps it: not the invite itself. */

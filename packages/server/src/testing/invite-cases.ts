@@ -4,7 +4,7 @@ import { accepted, assertRefused, type StoreCase, StoreWorld } from "./store-wor
 const DAY_MS = 86_400_000;
 const hash = (text: string): string => Buffer.from(text.padEnd(32)).toString("hex");
 
-/** What a store must do for a relay that registers new names by invite alone. [P-3.8] */
+/** Duties of a store for a relay that registers new names by invite alone. [P-3.8] */
 export const inviteCases: Record<string, StoreCase["run"]> = {
   async "an invite registers as many names as it is for, of both kinds, and no more"(open) {
     await using world = new StoreWorld(open);

@@ -20,7 +20,7 @@ export interface FileOptions {
   replace?: boolean | undefined;
   /** Whose file it becomes where root makes it: `folder`, of the folder's owner, who has to use it. Default: root's. */
   owner?: "folder" | undefined;
-  /** Who may do what with it; default: its owner alone reads and writes it. */
+  /** Its permissions; default: its owner alone reads and writes it. */
   mode?: number | undefined;
 }
 
