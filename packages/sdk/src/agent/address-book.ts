@@ -7,6 +7,7 @@ import { raiseAlert, settleAlerts } from "../trust/alerts.ts";
 import { type Tier, tierOf } from "../records/tier.ts";
 import { pin } from "../trust/contact-records.ts";
 import { meet, type Meeting } from "../trust/contacts.ts";
+import { waits } from "../trust/held.ts";
 import { noteName } from "../trust/lookalikes.ts";
 import type { Account } from "../records/own-account.ts";
 import { find as findRecord, get, list, pad, put, readable, rowsUnder } from "../records/records.ts";
@@ -81,7 +82,7 @@ export class AddressBook {
     const record = known ?? (await this.#meet(username, await this.#certificate(username, wait)));
     if (expected === undefined) return this.#show(record);
     if (!(await this.matches(record, expected))) throw mismatch(username);
-    return this.#change(username, (before) => ({ ...before, verified: true }));
+    return this.#change(username, (before) => ({ ...before, verified: true }), { accepts: false });
   }
 
   /** Pins who has this fingerprint, and nobody else. */
@@ -139,10 +140,14 @@ export class AddressBook {
     if (before !== undefined && !seen && (same || expected === undefined)) {
       // The owner has seen nothing that trust could accept; what it shows now goes the way of every certificate.
       await this.#meet(username, certificate);
-      const contact = await this.#change(username, (record) => {
-        if (record.stopped !== undefined) throw stoppedError(record.stopped, username);
-        return { ...record, verified: record.verified || expected !== undefined };
-      });
+      const contact = await this.#change(
+        username,
+        (record) => {
+          if (record.stopped !== undefined) throw stoppedError(record.stopped, username);
+          return { ...record, verified: record.verified || expected !== undefined };
+        },
+        { accepts: false },
+      );
       await this.#store.write((tx) => settleAlerts(tx, username));
       return contact;
     }
@@ -160,7 +165,9 @@ export class AddressBook {
       await settleAlerts(tx, username);
       // Messages that wait for it are tried at once.
       await tx.put(`retry/${username}`, "");
-      await setStanding(tx, username, record.blocked ? "block" : "allow");
+      // To know somebody is not to let it in: what waits is accepted by itself.
+      if (record.blocked || !(await waits(tx, "consent", username)))
+        await setStanding(tx, username, record.blocked ? "block" : "allow");
       return record;
     });
     return this.#show(after);
@@ -206,14 +213,20 @@ export class AddressBook {
     return certificate;
   }
 
-  async #change(username: string, change: (record: ContactRecord) => ContactRecord): Promise<Contact> {
+  /** @param accepts Whether it lets in what of the contact waits for consent. */
+  async #change(
+    username: string,
+    change: (record: ContactRecord) => ContactRecord,
+    { accepts = true } = {},
+  ): Promise<Contact> {
     const record = await this.#store.write(async (tx) => {
       const before = await get(tx, "contact/", username);
       if (before === undefined) throw unknown(username);
       const after = change(before);
       await put(tx, "contact/", username, after);
       // Each change here is the owner's word on this contact.
-      await setStanding(tx, username, after.blocked ? "block" : "allow");
+      if (accepts || !(await waits(tx, "consent", username)))
+        await setStanding(tx, username, after.blocked ? "block" : "allow");
       return after;
     });
     if (record.blocked) {

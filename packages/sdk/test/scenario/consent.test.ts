@@ -297,3 +297,14 @@ test("the first word of a sender finds room where large ones of others have take
     expect([await honest("dave", 2_000), await honest("erin", 60_000)]).toEqual(["first", "full"]);
   });
 });
+
+test("to compare the fingerprint of one who waits is not to let it in: that is said by itself", async () => {
+  const { world: opened, bob, strangers } = await waiting("carol");
+  await using _ = opened;
+  await (await strangers[0].send("bob", "hello")).received();
+  await bob.verify("carol", strangers[0].fingerprint);
+  await bob.trust(`carol#${strangers[0].fingerprint.replaceAll(" ", "")}`);
+  expect([await bob.unhandled(), (await bob.requests.list()).length]).toEqual([0, 1]);
+  await bob.requests.accept("carol");
+  expect([await bob.unhandled(), (await bob.contact("carol"))?.tier]).toEqual([1, "verified"]);
+});

@@ -24,7 +24,7 @@ const from = (tx: WriteTransaction, name: string, body: Uint8Array) => {
     verified: false,
     state: "unhandled",
   };
-  return hold(tx, "consent", row, body);
+  return hold(tx, { why: "consent", row, body });
 };
 
 test("[A-13] of a thousand strangers each waits, the first one too; the next is refused, until there is a place", async () => {
