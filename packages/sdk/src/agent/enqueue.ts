@@ -106,7 +106,8 @@ export async function enqueue(
   await tx.put(`out-id/${id}`, String(seq));
   await tx.put(`queue/${to}/${pad(seq)}`, "");
   // A program that only answers says nothing of whom the owner wants to hear.
-  if (options.byPerson === true || pairs === true || answers === undefined) await letIn(tx, to);
+  // A pairing lets its other side in when that has shown who it is.
+  if (pairs !== true && (options.byPerson === true || answers === undefined)) await letIn(tx, to);
   if (expectsReply === true)
     await put(tx, "question/", id, { id, seq, to, asked_at: now, deadline: expiresAt ?? now, state: "open" });
   if (expiresAt !== undefined) await tx.put(`expiry/${pad(expiresAt)}/${pad(seq)}`, "");
