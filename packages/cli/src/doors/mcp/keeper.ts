@@ -18,6 +18,8 @@ export class Keeper {
   #agent: Promise<Agent> | undefined;
   #following: Promise<void> | undefined;
   #ended = false;
+  /** The agent before, if there was one. */
+  #closing: Promise<void> | undefined;
 
   constructor(open: () => Promise<Agent>) {
     this.#open = open;
@@ -25,9 +27,7 @@ export class Keeper {
 
   /** @throws AgentError not_registered, several_agents and the like */
   agent(): Promise<Agent> {
-    // What has ended its link for good, the owner may have mended since.
-    if (this.#ended) void this.#agent?.then((agent) => agent.close());
-    if (this.#ended) this.#agent = undefined;
+    if (this.#ended) this.#letGo();
     this.#agent ??= this.#begin().catch((error: unknown) => {
       this.#agent = undefined;
       throw error;
@@ -39,10 +39,20 @@ export class Keeper {
     this.#end.abort();
     const agent = await this.#agent?.catch(() => undefined);
     await this.#following;
+    await this.#closing;
     await agent?.close();
   }
 
+  /** What has ended its link for good, the owner may have mended since: whoever calls next opens another one. */
+  #letGo(): void {
+    this.#ended = false;
+    // It is used no more, however its closing goes.
+    this.#closing = this.#agent?.then((agent) => agent.close()).catch(() => undefined);
+    this.#agent = undefined;
+  }
+
   async #begin(): Promise<Agent> {
+    await this.#closing;
     const agent = await this.#open();
     agent.onLink(({ state, detail }) => {
       if (state === "connected") this.relay = state;
@@ -50,7 +60,6 @@ export class Keeper {
       else if (state === "waiting") this.relay = "connected by another process";
       else this.relay = detail;
     });
-    this.#ended = false;
     this.#following = this.#follow(agent);
     // What waits at the relay is there when the first tool looks.
     await agent.sync({ timeout: CATCH_UP_MS, signal: this.#end.signal }).catch((error: AgentError) => {
