@@ -76,6 +76,12 @@ test(
   },
 );
 
+const clientInfo = { name: "tests", version: "1" };
+const HELLO = [
+  { id: 1, method: "initialize", params: { protocolVersion: "2025-11-25", capabilities: {}, clientInfo } },
+  { method: "notifications/initialized" },
+];
+
 /** A server whose client writes JSON itself. Milliseconds until `initialize` is answered. */
 async function initialized(world: World, username: string, end: (child: ChildProcess) => void): Promise<number> {
   const begun = performance.now();
@@ -83,8 +89,7 @@ async function initialized(world: World, username: string, end: (child: ChildPro
     env: { ...world.env, PATH: process.env["PATH"] },
     stdio: ["pipe", "pipe", "inherit"],
   });
-  const params = { protocolVersion: "2025-11-25", capabilities: {}, clientInfo: { name: "tests", version: "1" } };
-  child.stdin.write(`${JSON.stringify({ jsonrpc: "2.0", id: 1, method: "initialize", params })}\n`);
+  child.stdin.write(`${JSON.stringify({ jsonrpc: "2.0", ...HELLO[0] })}\n`);
   const exit = once(child, "close");
   await once(child.stdout, "data");
   const took = performance.now() - begun;
@@ -116,6 +121,73 @@ test("it answers within four times what Node needs to do nothing, touches nothin
   expect(best()).toBeLessThan(4);
   // A probe leaves no trace.
   expect(existsSync(world.home)).toBe(false);
+});
+
+/** What a server prints to a client that has said all at once and ended its side. */
+async function answersTo(
+  world: World,
+  words: string[],
+  asked: object[],
+): Promise<{ exit: unknown; answers: Answer[] }> {
+  const child = spawn(process.execPath, [BIN, "-u", "alice", "mcp", ...words], {
+    env: { ...world.env, PATH: process.env["PATH"] },
+    stdio: ["pipe", "pipe", "inherit"],
+  });
+  const exit = once(child, "close");
+  child.stdin.end(asked.map((each) => `${JSON.stringify({ jsonrpc: "2.0", ...each })}\n`).join(""));
+  let printed = "";
+  child.stdout.setEncoding("utf8").on("data", (text: string) => (printed += text));
+  const [code] = (await exit) as [unknown];
+  return {
+    exit: code,
+    answers: printed.split("\n").flatMap((line) => (line === "" ? [] : [JSON.parse(line) as Answer])),
+  };
+}
+
+const call = (id: number, name: string, args: object = {}): object => ({
+  id,
+  method: "tools/call",
+  params: { name, arguments: args },
+});
+
+interface Answer {
+  id: number;
+  result: { content?: [{ text: string }]; tools?: object[] };
+}
+
+test("what a client has asked before it ends its side is answered, as far as the time of a call goes", async () => {
+  const world = await pair();
+  const { exit, answers } = await answersTo(
+    world,
+    ["--max-wait", "0.2"],
+    [
+      ...HELLO,
+      call(2, "check_inbox"),
+      { id: 3, method: "tools/list" },
+      call(4, "ask_agent", { to: "bob", body: "are you there?" }),
+      call(5, "list_agents"),
+      { method: "notifications/cancelled", params: { requestId: 5 } },
+    ],
+  );
+  expect(exit).toBe(0);
+  const texts = new Map(answers.map(({ id, result }) => [id, result.content?.[0].text]));
+  expect(answers.map(({ id }) => id)).toEqual(expect.arrayContaining([1, 2, 3, 4]));
+  expect(JSON.parse(texts.get(2) ?? "")).toMatchObject({ agent: "alice", unhandled: 0 });
+  expect(JSON.parse(texts.get(4) ?? "")).toMatchObject({ to: "bob", state: "open" });
+});
+
+test("a client that is gone for good is not waited for", async () => {
+  const world = await pair();
+  const child = spawn(process.execPath, [BIN, "-u", "alice", "mcp", "--max-wait", "10m"], {
+    env: { ...world.env, PATH: process.env["PATH"] },
+    stdio: ["pipe", "pipe", "inherit"],
+  });
+  const ask = call(2, "ask_agent", { to: "bob", body: "hello" });
+  child.stdin.write([...HELLO, ask].map((each) => `${JSON.stringify({ jsonrpc: "2.0", ...each })}\n`).join(""));
+  await eventually("it is asked", async () => (await world.cli("-u alice asks --json")).stdout.includes('"bob"'));
+  child.stdin.end();
+  child.kill("SIGTERM");
+  expect(await once(child, "close")).toEqual([0, null]);
 });
 
 test("what was sent when the client goes away is sent", async () => {

@@ -1,6 +1,7 @@
 /** An MCP server on stdin and stdout: `aimessage mcp`. */
+import { once } from "node:events";
 import { McpServer, type StandardSchemaWithJSON } from "@modelcontextprotocol/server";
-import { serveStdio, StdioServerTransport } from "@modelcontextprotocol/server/stdio";
+import { serveStdio } from "@modelcontextprotocol/server/stdio";
 import type * as z from "zod";
 import { openAgent } from "../../agent.ts";
 import type { Call } from "../../call.ts";
@@ -13,6 +14,7 @@ import { Keeper } from "./keeper.ts";
 import { INSTRUCTIONS, type ToolName, tools } from "./schemas.ts";
 import { word } from "./shown.ts";
 import { type Calling, run } from "./tools.ts";
+import { AnsweringTransport } from "./wire.ts";
 
 export interface McpOptions {
   /** Only tools that read. */
@@ -23,14 +25,15 @@ export interface McpOptions {
 
 /** A process that lives shorter may be a probe, and touches nothing. Milliseconds. */
 const PROBE_MS = 3_000;
+/** What a call needs beside the time that it may wait for others: to open the agent, and to look at the relay. Milliseconds. */
+const OPENING_MS = 5_000;
 /** The inbox as a resource. */
 const INBOX = "aimessage://inbox";
 
-/** Serves one client until it ends its side. What was asked for and not answered by then is on disk. */
+/** Serves one client until it ends its side, and answers what it has asked by then. What waits for others longer than that is on disk. */
 export async function serveMcp(call: Call, options: McpOptions): Promise<number> {
   const { stdin, stdout, interrupted } = call.context;
   if (interrupted.aborted) return interruptedExit(call.context);
-  const end = Promise.withResolvers<void>();
   const ending = new AbortController();
   const keeper = new Keeper(() => openAgent(call, "mcp"));
   const { cause } = senderOf(call.context);
@@ -41,22 +44,24 @@ export async function serveMcp(call: Call, options: McpOptions): Promise<number>
     calls.add(result);
     return result.finally(() => calls.delete(result));
   };
+  const { signal } = ending;
+  const transport = new AnsweringTransport({ stdin, stdout, patience: options.maxWait + OPENING_MS, signal });
   const handle = serveStdio(
     ({ era }) => {
       const server = createServer(call, options, onCall);
       serveInbox(server, keeper, era === "modern");
       return server;
     },
-    { transport: new StdioServerTransport(stdin, stdout) },
+    { transport },
   );
-  const gone = (): void => end.resolve();
-  stdin.once("end", gone).once("close", gone);
+  const gone = (): void => ending.abort();
+  const ended = (): void => void transport.answered().then(gone);
+  stdin.once("end", ended).once("close", ended);
   stdout.once("error", gone).once("close", gone);
   interrupted.addEventListener("abort", gone);
   const later = setTimeout(() => void keeper.agent().catch(() => undefined), PROBE_MS);
-  await end.promise;
+  if (!signal.aborted) await once(signal, "abort");
   clearTimeout(later);
-  ending.abort();
   await handle.close();
   await Promise.allSettled(calls);
   await keeper.close();
