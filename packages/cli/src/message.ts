@@ -18,8 +18,9 @@ export interface MessageJson {
   sent_at: number;
   received_at: number;
   offline: boolean;
+  /** Its sender's fingerprint had been verified when it came. */
   verified: boolean;
-  /** How far the owner trusts the sender: unknown, known, verified or trusted. */
+  /** How far the owner trusts the sender now: unknown, known, verified or trusted. */
   trust: Tier;
   /** Only where it is true, or there is one. */
   expects_reply?: true;

@@ -31,7 +31,7 @@ export const Message = z.object({
   received_at: z.number(),
   offline: z.boolean(),
   verified: z.boolean(),
-  /** How far the owner trusts its sender. */
+  /** How far the owner trusts its sender now. `verified`: as of when it came. */
   trust: Tier,
   expects_reply: optional(z.literal(true)),
   late: optional(z.literal(true)),

@@ -53,7 +53,7 @@ export interface Shown {
   body: string;
   expects_reply?: boolean;
   next_offset?: number;
-  held?: string;
+  in_work?: string;
 }
 
 export const messagesOf = (said: Said): Shown[] => said["messages"] as Shown[];

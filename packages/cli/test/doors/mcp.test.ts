@@ -105,7 +105,7 @@ test("a message that another door works on is shown as such, and not handed out"
   const { call } = await assistant(world, "bob");
   for await (const message of bob.messages({ share: true })) {
     const [shown] = messagesOf(await call("read_messages"));
-    expect(shown).toMatchObject({ message_id: message.id, held: expect.any(String) as string });
+    expect(shown).toMatchObject({ message_id: message.id, in_work: expect.any(String) as string });
     expect(shown?.body).toBeUndefined();
     break;
   }

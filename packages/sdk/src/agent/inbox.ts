@@ -11,7 +11,7 @@ import { wordOn } from "./unwanted.ts";
 /** A message that nobody has handled yet. */
 export type Pending = InboxEntry & {
   /** Somebody who takes turns with others works on it just now. */
-  readonly held: boolean;
+  readonly inWork: boolean;
 };
 
 export interface PendingOptions {
@@ -67,7 +67,7 @@ export async function listPending(
       if (row === undefined || row.answers !== undefined || (sender !== undefined && row.from !== sender)) continue;
       if ((await wordOn(tx, row)) !== "give") continue;
       if (lateness(row, hasJumped) !== undefined) late.push(row);
-      else entries.push({ ...(await readEntry(tx, row, to)), held: (row.claim?.until ?? 0) > Date.now() });
+      else entries.push({ ...(await readEntry(tx, row, to)), inWork: (row.claim?.until ?? 0) > Date.now() });
       if (entries.length === limit) break;
     }
     return entries;

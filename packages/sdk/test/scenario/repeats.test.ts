@@ -63,14 +63,14 @@ test("what waits is looked at in pages, by sender, and with who works on it; not
   for (const text of ["one", "two", "three"]) await (await alice.send("bob", text)).received();
   await (await carol.send("bob", "four")).received();
   const page = await bob.pending({ limit: 2 });
-  expect(page.map(({ body, held }) => [body, held])).toEqual([
+  expect(page.map(({ body, inWork }) => [body, inWork])).toEqual([
     ["one", false],
     ["two", false],
   ]);
   expect((await bob.pending({ after: page.at(-1)?.id })).map(({ body }) => body)).toEqual(["three", "four"]);
   expect((await bob.pending({ from: "Carol" })).map(({ body }) => body)).toEqual(["four"]);
   for await (const message of bob.messages({ share: true })) {
-    expect((await bob.pending()).map(({ held }) => held)).toEqual([true, false, false, false]);
+    expect((await bob.pending()).map(({ inWork }) => inWork)).toEqual([true, false, false, false]);
     await message.handled();
     break;
   }

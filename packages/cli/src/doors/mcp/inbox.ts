@@ -61,7 +61,7 @@ export async function readMessages(agent: Agent, args: Args<"read_messages">): P
   let left = tokens;
   for (const message of pending) {
     // The first is begun, however long it is. Others come whole, or on the next page.
-    const shown = message.held ? previewOf(message) : wholeMessage(message, messages.length === 0 ? left : Infinity);
+    const shown = message.inWork ? previewOf(message) : wholeMessage(message, messages.length === 0 ? left : Infinity);
     left -= costOf(shown);
     if (left < 0 && messages.length > 0) break;
     messages.push(shown);

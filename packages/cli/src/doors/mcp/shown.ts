@@ -18,8 +18,8 @@ export function word(text: string): string {
 }
 
 /** What is said of a message beside its body. */
-function head(message: Message & { held?: boolean; state?: string; reason?: string }): object {
-  const { id, from, verified, trust, receivedAt, expectsReply, expiresAt, held, state, reason } = message;
+function head(message: Message & { inWork?: boolean; state?: string; reason?: string }): object {
+  const { id, from, verified, trust, receivedAt, expectsReply, expiresAt, inWork, state, reason } = message;
   return {
     message_id: id,
     from,
@@ -30,7 +30,7 @@ function head(message: Message & { held?: boolean; state?: string; reason?: stri
     ...(reason === undefined ? {} : { reason: word(reason) }),
     ...(expectsReply ? { expects_reply: true } : {}),
     ...(expiresAt === undefined ? {} : { until: time(expiresAt) }),
-    ...(held === true ? { held: "another door of this agent works on it" } : {}),
+    ...(inWork === true ? { in_work: "another door of this agent works on it" } : {}),
   };
 }
 
