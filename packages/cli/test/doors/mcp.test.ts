@@ -1,7 +1,8 @@
 /** Assistants: the official client of MCP, in both eras of the protocol, and our server in processes of its own. */
-import { Agent } from "@aimessage/sdk/node";
-import { expect, onTestFinished, test } from "vitest";
+import { Agent, type Pending } from "@aimessage/sdk/node";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { eventually } from "../../../../test/waiting.ts";
+import { checkInbox, readMessages } from "../../src/doors/mcp/inbox.ts";
 import { createWorld } from "../world.ts";
 import { assistant, ERAS, inside, messagesOf, pair, type Shown } from "./assistant.ts";
 import { send, talk } from "./talk.ts";
@@ -66,6 +67,56 @@ test.each(ERAS)("%s: two assistants converse, of which one sleeps at first", asy
   const again = await alice.call("ask_agent", question);
   expect(again).toMatchObject({ ask_id: asked["ask_id"], repeated: true, reply: { from: "bob" } });
   expect(await bob.call("list_agents")).toMatchObject({ you: "bob", agents: [{ name: "alice", trust: "unknown" }] });
+});
+
+test("the beginning of an ask_id names the reply, once it has come", async () => {
+  const world = await pair();
+  const alice = await assistant(world, "alice", { words: ["--max-wait", "0.2"] });
+  const asked = await alice.call("ask_agent", { to: "bob", body: "how many?" });
+  const message_id = String(asked["ask_id"]).slice(0, 8);
+  for (const tool of ["mark_handled", "read_messages"])
+    expect(await alice.call(tool, { message_id })).toMatchObject({
+      isError: true,
+      error: "usage",
+      message: "no reply to this question is here",
+    });
+  await world.cli("-u bob listen --exec cat --reply --count 1");
+  const read = await eventually("the reply has come", async () => {
+    const said = await alice.call("read_messages", { message_id });
+    return !said.isError && said;
+  });
+  const [reply] = messagesOf(read);
+  expect(inside(reply?.body ?? "")).toBe("how many?");
+  expect(await alice.call("mark_handled", { message_id })).toEqual({
+    isError: false,
+    message_id: reply?.message_id,
+    state: "handled",
+  });
+  expect(await alice.call("read_messages", { message_id: "abcdef12" })).toMatchObject({ error: "unknown_message" });
+});
+
+test("no more bodies are read than are shown", async () => {
+  const world = await pair();
+  const open = async (username: string): Promise<Agent> => {
+    const agent = await Agent.open({ home: world.home, username });
+    onTestFinished(() => agent.close());
+    return agent;
+  };
+  const [alice, bob] = [await open("alice"), await open("bob")];
+  await bob.sync();
+  for (let count = 0; count < 40; count++) await alice.send("bob", `${count} ${"x".repeat(1_000)}`);
+  await eventually("they wait", async () => (await bob.unhandled()) === 40);
+  const whole = vi.spyOn(bob, "message");
+  const pending = vi.spyOn(bob, "pending");
+  for (const look of [() => checkInbox(bob, "connected"), () => readMessages(bob, {})]) {
+    whole.mockClear();
+    const { messages } = (await look()) as { messages: object[] };
+    expect(messages.length).toBeGreaterThan(5);
+    // The one behind the last is what there was no room for.
+    expect(whole.mock.calls.length).toBeLessThanOrEqual(messages.length + 1);
+  }
+  for (const { value } of pending.mock.settledResults)
+    expect((value as Pending[]).map(({ bytes }) => bytes.length)).toEqual(Array.from({ length: 40 }, () => 0));
 });
 
 test("a question that is answered at once needs one call", async () => {

@@ -75,7 +75,12 @@ const kinds = {
     invite: optional(matching(/^[A-Za-z0-9_-]{1,128}$/)),
   }),
   look: z.object({ last: optional(Whole), all: optional(z.boolean()) }),
-  pending: z.object({ after: optional(Text), from: optional(Text), limit: optional(Whole) }),
+  pending: z.object({
+    after: optional(Text),
+    from: optional(Text),
+    limit: optional(Whole),
+    bodies: optional(z.boolean()),
+  }),
   follow: z.object({ id: optional(Text), signal: optional(Signal) }),
 };
 
@@ -108,6 +113,7 @@ const HINTS: Record<string, string> = {
   delay: MILLIS,
   last: "a whole number from 1",
   limit: "a whole number from 1",
+  bodies: "true or false",
   after: "the id of a message in the inbox",
   handler: "give a function",
   for: "give the name of an agent",

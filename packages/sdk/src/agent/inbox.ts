@@ -21,6 +21,8 @@ export interface PendingOptions {
   from?: string | undefined;
   /** Default 32. */
   limit?: number | undefined;
+  /** False: each body is empty, and not read, since many of them may be large. */
+  bodies?: boolean | undefined;
 }
 
 /** Messages that have come, oldest first; with `last`: only so many, the newest. */
@@ -53,7 +55,7 @@ export async function inboxIdOf(store: ClientStore, typed: string): Promise<stri
 export async function listPending(
   store: ClientStore,
   to: string,
-  { after, from, limit = 32 }: PendingOptions,
+  { after, from, limit = 32, bodies = true }: PendingOptions,
   hasJumped: () => boolean,
 ): Promise<Pending[]> {
   const sender = from === undefined ? undefined : parseName(from);
@@ -67,7 +69,7 @@ export async function listPending(
       if (row === undefined || row.answers !== undefined || (sender !== undefined && row.from !== sender)) continue;
       if ((await wordOn(tx, row)) !== "give") continue;
       if (lateness(row, hasJumped) !== undefined) late.push(row);
-      else entries.push({ ...(await readEntry(tx, row, to)), inWork: (row.claim?.until ?? 0) > Date.now() });
+      else entries.push({ ...(await readEntry(tx, row, to, bodies)), inWork: (row.claim?.until ?? 0) > Date.now() });
       if (entries.length === limit) break;
     }
     return entries;

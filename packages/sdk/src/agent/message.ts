@@ -45,8 +45,14 @@ export interface Message {
 /** An entry of the inbox as `inbox` shows it. Its body is empty once it is deleted. */
 export type InboxEntry = Message & { readonly state: InboxRecord["state"]; readonly reason?: string };
 
-export async function readMessage(tx: ReadTransaction, row: InboxRecord, to: string): Promise<Message> {
-  const body = (await tx.get(`in-body/${pad(row.seq)}`)) ?? "";
+/** @param withBody False: its body is empty, and not read. */
+export async function readMessage(
+  tx: ReadTransaction,
+  row: InboxRecord,
+  to: string,
+  withBody = true,
+): Promise<Message> {
+  const body = (withBody ? await tx.get(`in-body/${pad(row.seq)}`) : undefined) ?? "";
   return messageOf(row, body, { to, trust: await trustIn(tx, row) });
 }
 
@@ -80,9 +86,14 @@ export function messageOf(row: InboxRecord, body: Value, { to, trust }: { to: st
   };
 }
 
-export async function readEntry(tx: ReadTransaction, row: InboxRecord, to: string): Promise<InboxEntry> {
+export async function readEntry(
+  tx: ReadTransaction,
+  row: InboxRecord,
+  to: string,
+  withBody = true,
+): Promise<InboxEntry> {
   const { state, reason } = row;
-  return { ...(await readMessage(tx, row, to)), state, ...(reason === undefined ? {} : { reason }) };
+  return { ...(await readMessage(tx, row, to, withBody)), state, ...(reason === undefined ? {} : { reason }) };
 }
 
 /** The row of a message by our id. @throws AgentError unknown_message */

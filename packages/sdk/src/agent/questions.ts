@@ -76,6 +76,12 @@ export class Asked {
     });
   }
 
+  /** What came of it so far. @throws AgentError unknown_message */
+  async status(): Promise<Question> {
+    const record = await findQuestion(this.#store, this.id);
+    return this.#store.read((tx) => show(tx, record));
+  }
+
   /** @returns where the reply stands in the inbox, undefined if one may still come @throws AgentError if none will */
   #look(): Promise<number | undefined> {
     return this.#store.read(async (tx) => {

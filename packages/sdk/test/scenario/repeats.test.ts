@@ -68,6 +68,9 @@ test("what waits is looked at in pages, by sender, and with who works on it; not
     ["two", false],
   ]);
   expect((await bob.pending({ after: page.at(-1)?.id })).map(({ body }) => body)).toEqual(["three", "four"]);
+  expect((await bob.pending({ limit: 2, bodies: false })).map(({ id, bytes }) => [id, bytes.length])).toEqual(
+    page.map(({ id }) => [id, 0]),
+  );
   expect((await bob.pending({ from: "Carol" })).map(({ body }) => body)).toEqual(["four"]);
   for await (const message of bob.messages({ share: true })) {
     expect((await bob.pending()).map(({ inWork }) => inWork)).toEqual([true, false, false, false]);

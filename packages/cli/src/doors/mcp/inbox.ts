@@ -1,5 +1,6 @@
 /** What waits for an assistant. To read is not to handle: nothing is taken from any other door by it. */
-import type { Agent, InboxEntry, IncomingMessage, Pending } from "@aimessage/sdk/node";
+import type { Agent, InboxEntry, IncomingMessage, Pending, Question } from "@aimessage/sdk/node";
+import { isAgentError, UsageError } from "../../errors.ts";
 import { costOf, FENCED } from "./fence.ts";
 import type { Args } from "./schemas.ts";
 import { previewOf, questionOf, wholeMessage, within } from "./shown.ts";
@@ -16,17 +17,17 @@ const ENDED_MS = 3_600_000;
 const OPEN = new Set(["open", "answered"]);
 
 export async function checkInbox(agent: Agent, relay: string): Promise<object> {
-  const pending = await agent.pending({ limit: AT_ONCE });
+  const pending = await agent.pending({ limit: AT_ONCE, bodies: false });
   const asked = await agent.questions();
   const replies = asked.filter(({ state }) => state === "answered").length;
   const unhandled = Math.max(0, (await agent.unhandled()) - replies);
   // Whoever asks waits.
   const first = pending.toSorted((a, b) => Number(b.expectsReply) - Number(a.expectsReply));
-  const messages = within(first, PREVIEWS, previewOf);
+  const messages = await within(first, PREVIEWS, async (message) => previewOf(await whole(agent, message)));
   const questions = asked
     .filter(({ state, askedAt }) => OPEN.has(state) || Date.now() - askedAt < ENDED_MS)
     .toReversed();
-  const shown = within(questions, QUESTIONS, questionOf);
+  const shown = await within(questions, QUESTIONS, questionOf);
   return {
     agent: agent.username,
     relay,
@@ -42,11 +43,35 @@ export async function checkInbox(agent: Agent, relay: string): Promise<object> {
   };
 }
 
-/** A message that has come, by the beginning of its id; or the reply to a question, by that of the question. @throws AgentError unknown_message */
+/** A message that has come, by the beginning of its id; or the reply to a question, by that of the question. @throws AgentError unknown_message, usage */
 export async function received(agent: Agent, typed: string): Promise<IncomingMessage & InboxEntry> {
-  const id = await agent.inboxId(typed);
-  const question = (await agent.questions()).find((each) => each.id === id);
-  return agent.message(question?.replyId ?? id);
+  try {
+    return await agent.message(await agent.inboxId(typed));
+  } catch (error) {
+    const question = isUnknown(error) ? await questionBy(agent, typed) : undefined;
+    if (question === undefined) throw error;
+    if (question.replyId !== undefined) return agent.message(question.replyId);
+    throw new UsageError("no reply to this question is here", "message_status says what became of the question");
+  }
+}
+
+/** A question of ours, by the beginning of its id; undefined if it is none. @throws AgentError usage */
+export async function questionBy(agent: Agent, typed: string): Promise<Question | undefined> {
+  try {
+    return await (await agent.asked(typed)).status();
+  } catch (error) {
+    if (isUnknown(error)) return undefined;
+    throw error;
+  }
+}
+
+function isUnknown(error: unknown): boolean {
+  return isAgentError(error) && error.code === "unknown_message";
+}
+
+/** A message that was looked at without its body, with it. */
+async function whole(agent: Agent, { id, inWork }: Pending): Promise<Pending> {
+  return { ...(await agent.message(id)), inWork };
 }
 
 export async function readMessages(agent: Agent, args: Args<"read_messages">): Promise<object> {
@@ -56,10 +81,11 @@ export async function readMessages(agent: Agent, args: Args<"read_messages">): P
     return { note: FENCED, messages: [wholeMessage(message, tokens, Math.floor(offset))] };
   }
   const behind = after === undefined ? undefined : await agent.inboxId(after);
-  const pending = await agent.pending({ from, after: behind, limit: AT_ONCE });
+  const pending = await agent.pending({ from, after: behind, limit: AT_ONCE, bodies: false });
   const messages: object[] = [];
   let left = tokens;
-  for (const message of pending) {
+  for (const each of pending) {
+    const message = await whole(agent, each);
     // The first is begun, however long it is. Others come whole, or on the next page.
     const shown = message.inWork ? previewOf(message) : wholeMessage(message, messages.length === 0 ? left : Infinity);
     left -= costOf(shown);

@@ -95,11 +95,15 @@ export function contactOf({ username, verified, tier, blocked, stopped, heardAt 
 }
 
 /** As many as cost so many tokens, but one at least. */
-export function within<T>(all: readonly T[], tokens: number, show: (each: T) => object): object[] {
+export async function within<T>(
+  all: readonly T[],
+  tokens: number,
+  show: (each: T) => object | Promise<object>,
+): Promise<object[]> {
   const shown: object[] = [];
   let left = tokens;
   for (const each of all) {
-    const value = show(each);
+    const value = await show(each);
     left -= costOf(value);
     if (left < 0 && shown.length > 0) break;
     shown.push(value);

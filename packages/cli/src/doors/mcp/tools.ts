@@ -2,7 +2,7 @@
 import type { Agent, Sent } from "@aimessage/sdk/node";
 import { AskError, isAgentError, SendError, UsageError } from "../../errors.ts";
 import { FENCED } from "./fence.ts";
-import { checkInbox, PAGE, readMessages, received } from "./inbox.ts";
+import { checkInbox, PAGE, questionBy, readMessages, received } from "./inbox.ts";
 import { whatIsWrong } from "./keeper.ts";
 import type { Args, ToolName } from "./schemas.ts";
 import { contactOf, questionOf, statusOf, time, wholeMessage, word } from "./shown.ts";
@@ -50,8 +50,7 @@ export const run: Tools = {
       const reply = await asked.reply({ timeout: left(), signal });
       return { ...known, note: FENCED, reply: wholeMessage(reply, PAGE) };
     } catch (error) {
-      const question = (await agent.questions()).find(({ id }) => id === asked.id);
-      if (question?.state !== "open") throw new AskError(asked.id, error);
+      if ((await asked.status()).state !== "open") throw new AskError(asked.id, error);
       return { ...known, state: "open", until: time(asked.deadline), ...problemOf(error), next: LATER };
     }
   },
@@ -92,7 +91,7 @@ export const run: Tools = {
       const { id: local, from, state, reason } = await received(agent, typed);
       return { message_id: local, from, state, ...(reason === undefined ? {} : { reason: word(reason) }) };
     }
-    const question = (await agent.questions()).find((each) => each.id === id);
+    const question = await questionBy(agent, id);
     if (question === undefined) return statusOf(status);
     const known = { ...statusOf(status), ...questionOf(question) };
     if (question.replyId === undefined) return known;
