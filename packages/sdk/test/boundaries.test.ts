@@ -302,7 +302,10 @@ describe("the public face is exactly this list", () => {
     ["@aimessage/sdk", main],
     ["@aimessage/sdk/node", node],
     ["@aimessage/sdk/protocol", protocol],
-    ["@aimessage/sdk/glance", ["agentFolder", "announce", "announcedUpTo", "glance", "homeFolder", "userHome"]],
+    [
+      "@aimessage/sdk/glance",
+      ["agentFolder", "announce", "announcedUpTo", "glance", "homeFolder", "shownUpTo", "userHome"],
+    ],
     [
       "@aimessage/sdk/program",
       [

@@ -1,11 +1,11 @@
 /**
- * What a hook of an assistant's host says: that something waits, once for each batch and session. It looks and takes nothing. It is run
+ * What a hook of an assistant's host says: that something waits, once for each batch and session; what a tool has shown, it knows. It looks and takes nothing. It is run
  * after each tool, so it loads neither the SDK nor the parser of command lines; and whatever goes wrong with it, it says nothing: an
  * assistant must not stumble over its mail.
  */
 import { basename } from "node:path";
 import type { Readable } from "node:stream";
-import { agentFolder, announce, announcedUpTo, glance, homeFolder } from "@aimessage/sdk/glance";
+import { agentFolder, announce, announcedUpTo, glance, homeFolder, shownUpTo } from "@aimessage/sdk/glance";
 import { escapeLine } from "@aimessage/sdk/program";
 import { type Host, isHost, shapeOf } from "./hosts.ts";
 import { newsText } from "./news.ts";
@@ -55,32 +55,39 @@ export async function answerHook(
 ): Promise<object | undefined> {
   try {
     const shape = shapeOf(call.host, call.event);
-    const said = readable(await readSome(stdin));
+    const text = await readSome(stdin);
+    const said = readable(text);
     if (shape === undefined || said === undefined || isNotForUs(said)) return undefined;
     const home = call.home ?? homeFolder();
     const folder = home && agentFolder(home, call.username || env["AIMESSAGE_USERNAME"] || undefined);
     if (!folder) return undefined;
     const id = said["session_id"] ?? said["conversation_id"];
     const session = typeof id === "string" ? id : "";
-    const news = glance(folder, announcedUpTo(folder, session));
+    const before = announcedUpTo(folder, session);
+    const tool = said["tool_name"];
+    const shown = typeof tool === "string" ? shownUpTo(folder, before, { text, all: READING.test(tool) }) : before;
+    if (shown > before) announce(folder, session, shown);
+    if (typeof tool === "string" && OURS.test(tool)) return undefined;
+    const news = glance(folder, shown);
     if (news === undefined || !announce(folder, session, news.position)) return undefined;
     const agent = basename(folder);
-    const text = `AI Message: ${newsText(news, agent)}. To read: the tool read_messages, or \`aimessage -u ${agent} inbox --json\`.`;
-    return shape(escapeLine(text), call.event);
+    const sentence = `AI Message: ${newsText(news, agent)}. To read: the tool read_messages, or \`aimessage -u ${agent} inbox --json\`.`;
+    return shape(escapeLine(sentence), call.event);
   } catch {
     return undefined;
   }
 }
 
-/** Tools of ours, whatever their host puts before their names: what waits was seen in their answers. */
-const OUR_TOOL = /aimessage|check_inbox|read_messages/;
+/** Tools of ours, whatever their host puts before their names: whoever uses them knows of its mail. */
+const OURS = /aimessage|check_inbox|read_messages/;
+/** Those that show what waits. */
+const READING = /check_inbox|read_messages/;
 
 /** A subagent has another task; a turn that goes on for a hook already, or that was broken off (Cursor), shall end. */
 function isNotForUs(said: Record<string, unknown>): boolean {
-  const { agent_id, stop_hook_active, status, tool_name } = said;
+  const { agent_id, stop_hook_active, status } = said;
   const isSubagent = agent_id !== undefined && agent_id !== null;
-  const hasLooked = typeof tool_name === "string" && OUR_TOOL.test(tool_name);
-  return isSubagent || hasLooked || stop_hook_active === true || status === "aborted" || status === "error";
+  return isSubagent || stop_hook_active === true || status === "aborted" || status === "error";
 }
 
 function readable(text: string): Record<string, unknown> | undefined {

@@ -30,21 +30,52 @@ const NEWEST = "SELECT max(key) AS key FROM records WHERE key >= 'unhandled/' AN
 
 /** News of what waits in the store of a folder behind a place of its inbox; undefined if nothing does. @throws what SQLite says */
 export function glance(folder: string, after = 0): News | undefined {
+  return look(folder, (db) => {
+    const waiting = waitingIn(db, after, LOOKED_AT + 1);
+    if (waiting.length === 0) return undefined;
+    const more = waiting.length > LOOKED_AT;
+    const position = more ? placeIn(db.prepare(NEWEST).get()?.["key"]) : (waiting.at(-1)?.place ?? after);
+    const rows = waiting.slice(0, LOOKED_AT).map(({ row }) => row);
+    const requests = Number(db.prepare(REQUESTS).get()?.["count"]);
+    return newsOf({ rows, about: sendersOf(db, rows), position, more, requests }, Date.now());
+  });
+}
+
+interface Reading {
+  /** What somebody was shown. */
+  text: string;
+  /** That it was shown what waits: of a sealed store nothing else is known of it. */
+  all: boolean;
+}
+
+/** The place of the inbox up to which all that waits behind `after` stands in a text by its id. @throws what SQLite says */
+export function shownUpTo(folder: string, after: number, { text, all }: Reading): number {
+  return look(folder, (db) => {
+    const waiting = waitingIn(db, after, LOOKED_AT);
+    const end = waiting.findIndex(({ row }) => (row === null ? !all : !text.includes(row.local_id)));
+    return (end === -1 ? waiting : waiting.slice(0, end)).at(-1)?.place ?? after;
+  });
+}
+
+function look<T>(folder: string, work: (db: DatabaseSync) => T): T {
   return asOwnerOf(folder, () => {
     const db = open(folder);
     try {
-      const rows = db.prepare(WAITING).all(`unhandled/${String(after).padStart(16, "0")}`, LOOKED_AT + 1);
-      if (rows.length === 0) return undefined;
-      const more = rows.length > LOOKED_AT;
-      const newest = more ? db.prepare(NEWEST).get()?.["key"] : rows.at(-1)?.["key"];
-      const position = Number(String(newest).slice("unhandled/".length));
-      const waiting = rows.slice(0, LOOKED_AT).map(({ value }) => readable(value) as InboxRecord | null);
-      const requests = Number(db.prepare(REQUESTS).get()?.["count"]);
-      return newsOf({ rows: waiting, about: sendersOf(db, waiting), position, more, requests }, Date.now());
+      return work(db);
     } finally {
       db.close();
     }
   });
+}
+
+/** What waits behind a place, in order. */
+function waitingIn(db: DatabaseSync, after: number, limit: number): { place: number; row: InboxRecord | null }[] {
+  const found = db.prepare(WAITING).all(`unhandled/${String(after).padStart(16, "0")}`, limit);
+  return found.map(({ key, value }) => ({ place: placeIn(key), row: readable(value) as InboxRecord | null }));
+}
+
+function placeIn(key: unknown): number {
+  return Number(String(key).slice("unhandled/".length));
 }
 
 /** Where no process has it open, a database whose -wal file is not there does not change, and nothing is left beside it. */
