@@ -105,6 +105,39 @@ test("Ctrl+C leaves a line open: it is used meanwhile, and --resume asks about i
   expect(await world.cli("pair --resume")).toMatchObject({ exit: 0, stdout: "No line is open.\n" });
 });
 
+test.each(["pair --yes --timeout 0.2s", "pair --resume --timeout 0.2s"])(
+  "%s that runs out of time says that the line stays, and how it goes on",
+  async (words) => {
+    const world = await pairingWorld();
+    const bob = await world.make("pair --yes --timeout 0.2s");
+    const ended = words.includes("--resume")
+      ? await world.cli(words)
+      : { ...(await bob.done), stderr: bob.stderr.text };
+    await bob.done;
+    expect(ended.exit).toBe(7);
+    expect(ended.stderr).toMatch(
+      /^Error: time ran out .*; the line stays good until it was used or its hour is over\nHint: aimessage pair --resume goes on; aimessage pair --withdraw ends it\n$/m,
+    );
+    const alice = world.there("-u alice pair --line - --yes", { stdin: bob.line });
+    expect(await world.cli("pair --resume --yes --json")).toMatchObject({ exit: 0 });
+    expect((await alice).exit).toBe(0);
+  },
+);
+
+test("of a side that has used a line and runs out of time, the error is the same, for programs by its code", async () => {
+  const world = await pairingWorld();
+  const interrupt = new AbortController();
+  const bob = await world.make("pair", { terminal: terminal(), interrupted: interrupt.signal });
+  interrupt.abort("SIGINT");
+  await bob.done;
+  const alice = await world.there("-u alice pair --line - --yes --timeout 0.2s --json", { stdin: bob.line });
+  expect(alice.exit).toBe(7);
+  expect(JSON.parse(alice.stderr.trim().split("\n").at(-1) ?? "")).toMatchObject({
+    error: "timeout",
+    hint: expect.stringContaining("pair --resume") as string,
+  });
+});
+
 test("what is said to --resume reaches the other side although nobody else of this agent is there", async () => {
   const world = await pairingWorld();
   const interrupt = new AbortController();

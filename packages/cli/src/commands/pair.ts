@@ -1,4 +1,4 @@
-import type { Agent, Contact, OwnLine, PairingLine, Taken, Wait } from "@aimessage/sdk/node";
+import type { Agent, AgentError, Contact, OwnLine, PairingLine, Taken, Wait } from "@aimessage/sdk/node";
 import { relayName } from "@aimessage/sdk/protocol";
 import { Option, type Command } from "commander";
 import { openAgent, openOptions } from "../agent.ts";
@@ -220,16 +220,20 @@ function waitOf({ context }: Call, { timeout }: Options): Wait {
   return { timeout, signal: context.interrupted };
 }
 
-/** What was interrupted goes on, and says how. */
+/** What was interrupted, or has run out of time, goes on, and says how. */
 async function resumable(error: unknown): Promise<never> {
-  const isInterrupted =
-    error instanceof Error && (error.name === "AbortError" || (isAgentError(error) && error.code === "aborted"));
-  throw isInterrupted ? await stopped() : error;
+  if (error instanceof Error && error.name === "AbortError") throw await stopped();
+  if (!isAgentError(error)) throw error;
+  if (error.code === "aborted") throw await stopped();
+  throw error.code === "timeout" ? await stopped(error) : error;
 }
 
-async function stopped(): Promise<Error> {
+/** @param cause Where the time was over. */
+async function stopped(cause?: AgentError): Promise<AgentError> {
   const { AgentError } = await import("@aimessage/sdk/node");
-  return new AgentError("aborted", "stopped waiting; the line stays good until it was used or its hour is over", {
+  const why = cause === undefined ? "stopped waiting" : cause.message;
+  return new AgentError(cause?.code ?? "aborted", `${why}; the line stays good until it was used or its hour is over`, {
     hint: "aimessage pair --resume goes on; aimessage pair --withdraw ends it",
+    ...(cause === undefined ? {} : { cause }),
   });
 }
