@@ -54,8 +54,10 @@ test("an invite is read from a file, from stdin, or at the terminal, where it is
 test.each([
   [["--invite", "ABCDEF"], undefined, "--invite: a secret on the command line can be read by others"],
   [["--invite", "-"], "", "--invite: nothing was given"],
-  [["--invite", "-"], "a b", "this is no invite"],
-  [["--invite", "-"], "A".repeat(129), "this is no invite"],
+  [["--invite", "-"], "a b", "the invite given is not one"],
+  [["--invite", "-"], "A".repeat(129), "the invite given is not one"],
+  // No line of a pairing could carry it.
+  [["--invite", "-"], "A.B", "the invite given is not one"],
   [["--invite", "-"], "A".repeat(5000), "--invite: that is too long"],
   [["--invite", "@nowhere.txt"], undefined, "there is no such file"],
 ])("register %j is wrong usage, and makes no agent", async (flags, stdin, message) => {

@@ -257,6 +257,7 @@ describe("the public face is exactly this list", () => {
   const protocol = [
     "CIPHER_SUITE",
     "Id",
+    "Invite",
     "Limits",
     "PROTOCOL_VERSION",
     "Username",

@@ -55,9 +55,10 @@ test("what is no invite is refused before anything is said of the name, and cost
   });
 });
 
-test("a text that is far too long is no invite", async () => {
+test("a text that is far too long, or holds what no invite does, is none", async () => {
   await using relay = await relayWith({ registration: "invite" });
-  expect((await relay.register("alice", "A".repeat(129))).data.reason).toBe("invalid_data");
+  for (const text of ["A".repeat(129), "A B", "A.B", ""])
+    expect((await relay.register("alice", text)).data.reason).toBe("invalid_data");
 });
 
 test("an invite that an administrator makes while the relay runs registers one agent, and nothing keeps it", async () => {

@@ -1,6 +1,7 @@
 /** Arguments of the SDK's callers: the one edge where they are checked. Inside, types are trusted. */
 import { Headers } from "../crypto/content.ts";
 import { AgentError } from "../errors.ts";
+import { Invite } from "../protocol/index.ts";
 import { LATELY_MS } from "../records/outbox-records.ts";
 
 import * as z from "zod/mini";
@@ -72,8 +73,9 @@ const kinds = {
   pair: z.object({
     for: optional(Text),
     yes: optional(z.boolean()),
-    invite: optional(matching(/^[A-Za-z0-9_-]{1,128}$/)),
+    invite: optional(Invite),
   }),
+  invite: z.object({ invite: optional(Invite) }),
   look: z.object({ last: optional(Whole), all: optional(z.boolean()) }),
   pending: z.object({
     after: optional(Text),

@@ -5,6 +5,7 @@ import { Username, usernameObjection } from "../protocol/index.ts";
 import type { ClientStore, LinkLock } from "../store/store.ts";
 import { createAccount, isForgotten, login, readInfo, registerDevice } from "../account/account.ts";
 import { Agent } from "./agent.ts";
+import { check } from "./arguments.ts";
 import { connect, type Transport, webTransport } from "../wire/connect.ts";
 import { type Connection, type Refusal, refused } from "../wire/connection.ts";
 import { erase } from "./message.ts";
@@ -52,7 +53,7 @@ export interface OpenAgentOptions {
  */
 export async function openAgent(options: OpenAgentOptions, kind: typeof Agent = Agent): Promise<Agent> {
   const crypto = await GroupCrypto.load(options.provider);
-  checkInvite(options.invite);
+  check("invite", { invite: options.invite });
   let account = await options.store.read((tx) => readAccount(tx));
   if (account?.relay.registered !== true) {
     if (options.create === false) throw notRegistered(options.server);
@@ -138,12 +139,6 @@ function withWayOut(refusal: Refusal, { identity, server }: Account): Refusal {
   if (refusal.reason !== "invite_required") return refusal;
   const hint = `ask the relay's operator for an invite, then: aimessage register -u ${identity.username} -s ${server} --invite`;
   return { ...refusal, hint };
-}
-
-function checkInvite(invite: string | undefined): void {
-  if (invite === undefined || /^[\x21-\x7e]{1,128}$/.test(invite)) return;
-  const hint = "one word of 26 letters and digits, as the relay's operator was shown it";
-  throw new AgentError("usage", "this is no invite", { hint });
 }
 
 function notTakenBack(refusal: Refusal, account: Account): AgentError {

@@ -1,6 +1,6 @@
 import { parseFingerprint } from "../crypto/identity.ts";
 import { AgentError } from "../errors.ts";
-import { isLoopback, relayName, Username } from "../protocol/index.ts";
+import { Invite, isLoopback, relayName, Username } from "../protocol/index.ts";
 
 /** A line by which one agent finds another: a card, which is public, or with a code a pairing line, which is a secret. [P-9.15] */
 export interface PairingLine {
@@ -17,17 +17,15 @@ export interface PairingLine {
 }
 
 const HOST = "[A-Za-z0-9.-]+(?::\\d{1,5})?";
-const SHAPE = new RegExp(
-  `^aimessage:([\\w-]{3,32})@(${HOST})#([A-Z2-7]{52})(?:/([A-Z2-7]{26})(?:/([\\w-]{1,128}))?)?$`,
-  "i",
-);
+const SHAPE = new RegExp(`^aimessage:([\\w-]{3,32})@(${HOST})#([A-Z2-7]{52})(?:/([A-Z2-7]{26})(?:/([^/]+))?)?$`, "i");
 
 /** @throws AgentError bad_line */
 export function readPairingLine(text: string): PairingLine {
   // As terminals and mail wrap it.
   const [, username = "", relay = "", typed = "", code, invite] = SHAPE.exec(text.replace(/\s/g, "")) ?? [];
   const fingerprint = parseFingerprint(typed);
-  if (fingerprint === undefined || !Username.safeParse(username).success || !URL.canParse(`wss://${relay}/`))
+  const isWhole = Username.safeParse(username).success && (invite === undefined || Invite.safeParse(invite).success);
+  if (fingerprint === undefined || !isWhole || !URL.canParse(`wss://${relay}/`))
     throw new AgentError("bad_line", "this is no line of an agent", {
       hint: "it is written as `aimessage pair` or `aimessage whoami` prints it: aimessage:NAME@HOST#FINGERPRINT and what follows",
     });

@@ -1,6 +1,6 @@
 import * as z from "zod/mini";
 import { isBase64 } from "./bytes.ts";
-import { Id, Username } from "./names.ts";
+import { Id, Invite, Username } from "./names.ts";
 
 /** Version of this protocol; `info` lists what a relay speaks. */
 export const PROTOCOL_VERSION = 1;
@@ -50,7 +50,7 @@ export const clientFrames = {
     relay: z.exactOptional(z.string().check(z.maxLength(300))),
     signature: z.exactOptional(Base64),
     /** Where a relay takes new names by invite alone. */
-    invite: z.exactOptional(z.string().check(z.maxLength(128))),
+    invite: z.exactOptional(Invite),
   }),
   /**
    * First without `challenge` (token account) or `signature` (key account): asks for a challenge. Then with one of them:

@@ -25,7 +25,7 @@ export { type BadFrame, decodeClientFrame, decodeRelayFrame, encodeClientFrame, 
 export { closeCodes, wireErrors, type WireReason } from "./errors.ts";
 export { isLoopback } from "./loopback.ts";
 export { type Look, lookAt } from "./look.ts";
-export { randomId, relayName, Id, Username, usernameObjection } from "./names.ts";
+export { randomId, relayName, Id, Invite, Username, usernameObjection } from "./names.ts";
 export { usernameKey } from "./username-key.ts";
 export {
   type Delivery,

@@ -7,6 +7,9 @@ export const Username = z.string().check(z.regex(/^[A-Za-z0-9_-]{3,32}$/));
 /** An id that a client chooses (message, commit, device): 1 to 64 of `A-Za-z0-9_-`. */
 export const Id = z.string().check(z.regex(/^[A-Za-z0-9_-]{1,64}$/));
 
+/** What lets a new name register at a relay that takes names by invite alone: 1 to 128 of `A-Za-z0-9_-`. [P-3.8] */
+export const Invite = z.string().check(z.regex(/^[A-Za-z0-9_-]{1,128}$/));
+
 // Device names of Windows: no file or folder can be called so there, and every agent has a folder.
 const RESERVED = /^(con|prn|aux|nul|com[0-9]|lpt[0-9])$/;
 

@@ -78,6 +78,8 @@ test.each([
   `aimessage:bob@host#${FINGERPRINT}/${CODE.slice(1)}`,
   `aimessage:bob@host#${FINGERPRINT}/${CODE}/`,
   `aimessage:bob@host#${FINGERPRINT}/${CODE}/a/b`,
+  `aimessage:bob@host#${FINGERPRINT}/${CODE}/a.b`,
+  `aimessage:bob@host#${FINGERPRINT}/${CODE}/${"a".repeat(129)}`,
   `aimessage:bob@host:99999#${FINGERPRINT}`,
   `aimessage:bob@host/path#${FINGERPRINT}`,
   `aimessage:bob@[::1]:8080#${FINGERPRINT}`,
