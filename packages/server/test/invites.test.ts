@@ -1,11 +1,14 @@
 // [P-3.8] of docs/protocol.md, [A-7] of SECURITY.md.
 
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { expect, test } from "vitest";
+import { eventually } from "../../../test/waiting.ts";
 import { createRelay, openSqliteStore, type RelayOptions } from "../src/index.ts";
+import { namesOf, requestsFolder } from "../src/admin/request.ts";
 import { defaultLimits } from "../src/config/limits.ts";
+import { lockFolder } from "../src/store/lock.ts";
 import { SCHEMA_VERSION, schemaVersion } from "../src/store/migrations.ts";
 import { Agent } from "./agent.ts";
 import { aimessageServer } from "./console.ts";
@@ -59,6 +62,31 @@ test("a text that is far too long, or holds what no invite does, is none", async
   await using relay = await relayWith({ registration: "invite" });
   for (const text of ["A".repeat(129), "A B", "A.B", ""])
     expect((await relay.register("alice", text)).data.reason).toBe("invalid_data");
+});
+
+test("an invite that the relay does not take is not printed", async () => {
+  const db = folder();
+  await (await runningRelay(db)).end("SIGTERM");
+  // Here stands somebody in for a relay that has it already.
+  const lock = lockFolder(db);
+  try {
+    const made = command("invite", "create", "--json", "--db", db);
+    const asked = await eventually("it has asked", () => {
+      const names = existsSync(requestsFolder(db)) ? readdirSync(requestsFolder(db)) : [];
+      return names.find((name) => name.endsWith(".asked")) ?? false;
+    });
+    const { draft, reply } = namesOf(requestsFolder(db), asked.slice(0, -".asked".length));
+    writeFileSync(draft, JSON.stringify({ outcome: "unchanged" }));
+    renameSync(draft, reply);
+    const { code, stdout, stderr } = await made;
+    expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
+    expect(JSON.parse(stderr)).toMatchObject({
+      message: expect.stringContaining("has not taken the invite (unchanged)") as string,
+      hint: expect.stringContaining("run it again") as string,
+    });
+  } finally {
+    lock.close();
+  }
 });
 
 test("an invite that an administrator makes while the relay runs registers one agent, and nothing keeps it", async () => {

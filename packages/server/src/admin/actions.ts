@@ -115,13 +115,19 @@ export const actions: Record<CommandName, Action> = {
   async "invite create"(flags, out) {
     const { invite, ...made } = newInvite(flags, Date.now());
     const { id, uses, expiresAt } = made;
-    await perform(flags.db, {
+    const outcome = await perform(flags.db, {
       who: flags.who,
       what: "invite",
       target: id,
       release: false,
       invite: hashed(invite, made),
     });
+    // An invite that the relay has not would be refused to whoever shows it.
+    if (outcome !== "done")
+      throw new AdminError(
+        `The relay on ${flags.db} has not taken the invite (${outcome}); it was thrown away`,
+        "run it again: another one is drawn each time",
+      );
     await out.data([invite], { id, invite, uses, expires_at: expiresAt });
     out.note(text.inviteNote({ id, uses, expires_at: expiresAt }));
   },
