@@ -1,9 +1,7 @@
 /** Trust and consent are a person's to give: at a terminal they are asked for, elsewhere only --yes says that it is meant. */
 import type { Command } from "commander";
 import type { Call } from "./call.ts";
-import type { Context } from "./context.ts";
 import { UsageError } from "./errors.ts";
-import { ask } from "./prompt.ts";
 
 export function addYesFlag(command: Command): Command {
   return command.option("-y, --yes", "do not ask");
@@ -20,19 +18,9 @@ interface Matter {
 export async function agreed({ context, out }: Call, { yes, what, question }: Matter): Promise<boolean> {
   if (yes === true) return true;
   if (context.stdin.isTTY !== true) throw new UsageError(`${what} is for a person to say`, "give --yes if it is meant");
+  const { ask } = await import("./prompt.ts");
   const answer = await ask(context, `${question} [y/N] `);
   const meant = /^y(es)?$/i.test(answer?.trim() ?? "");
   if (!meant) out.note("Nothing was changed.");
   return meant;
-}
-
-/** Whether a person types at a terminal: no program that reads messages, and nothing that one has started. */
-export function isByPerson({ stdin, env }: Context): boolean {
-  return stdin.isTTY === true && env["AIMESSAGE_ID"] === undefined;
-}
-
-/** A message's origin, for the guards against loops and for consent. */
-export function senderOf(context: Context): { byPerson?: true; cause?: string } {
-  const cause = context.env["AIMESSAGE_ID"];
-  return { ...(isByPerson(context) ? { byPerson: true } : {}), ...(cause === undefined ? {} : { cause }) };
 }

@@ -1,6 +1,6 @@
 import { createOutput } from "@aimessage/sdk/program";
 import { processContext } from "./context.ts";
-import { answerHook, hookCall } from "./hook/hook.ts";
+import { type HookCall, hookCall } from "./hook/call.ts";
 
 /** How long a connection whose other side is gone may hold up the end of the process. Milliseconds. */
 const LINGER_MS = 1_000;
@@ -10,13 +10,19 @@ process.exitCode = 1;
 const argv = process.argv.slice(2);
 const context = processContext();
 const hook = hookCall(argv);
-if (hook === undefined) void run();
-else {
+void (hook === undefined ? run() : answer(hook));
+
+async function answer(call: HookCall): Promise<void> {
   // Whatever becomes of it: its host goes on.
   process.exitCode = 0;
-  void answerHook(hook, context.stdin, context.env)
-    .then((answer) => answer && createOutput(context, { json: true, quiet: true }).data([], answer))
-    .catch(() => undefined);
+  try {
+    // Here, not above: other commands look at no store so.
+    const { answerHook } = await import("./hook/hook.ts");
+    const said = await answerHook(call, context.stdin, context.env);
+    if (said !== undefined) await createOutput(context, { json: true, quiet: true }).data([], said);
+  } catch {
+    // It says nothing.
+  }
 }
 
 async function run(): Promise<void> {

@@ -48,6 +48,28 @@ test("what is installed sends what it is given, from an argument and from a pipe
   expect(shown).toMatch(/alice: from an argument\n.*alice: from a pipe\n$/);
 }, 60_000);
 
+/** Prints which built-in modules were loaded. */
+const LOADED =
+  "process.on('exit', () => console.error('loaded: ' + process.moduleLoadList.map((name) => name.replace('NativeModule ', '')).join()))";
+
+test.skipIf(process.versions["bun"] !== undefined).each([
+  ["--version", ["sqlite", "crypto", "readline/promises"]],
+  ["send --help", ["sqlite", "crypto", "readline/promises"]],
+  ["send -u nobody -t bob -m hello", ["readline/promises"]],
+  ["reply -u nobody 1f0c9a52 -m hello", ["readline/promises"]],
+  ["hook Stop --for claude", ["readline/promises", "tty"]],
+])("%s loads nothing of %j", (line, spared) => {
+  const home = join(tmpdir(), "aimessage nowhere");
+  const { stderr } = spawnSync(
+    process.execPath,
+    ["--import", `data:text/javascript,${encodeURIComponent(LOADED)}`, BIN, "--home", home, ...line.split(" ")],
+    { encoding: "utf8", input: "" },
+  );
+  const loaded = /^loaded: (.*)$/m.exec(stderr)?.[1]?.split(",") ?? [];
+  expect(loaded.length).toBeGreaterThan(10);
+  expect(loaded.filter((name) => spared.includes(name))).toEqual([]);
+});
+
 test.skipIf(process.versions["bun"] !== undefined)("an older Node gets one line that says what to do", () => {
   const { status, stdout, stderr } = spawnSync(
     process.execPath,

@@ -4,9 +4,9 @@ import { openAgent } from "../agent.ts";
 import { beginBody } from "../body.ts";
 import type { Act, Call } from "../call.ts";
 import { AskError, UsageError } from "../errors.ts";
-import { senderOf } from "../consent.ts";
 import { addKindFlags, checkedBody, type Kind, kindOf } from "../kind.ts";
 import { messageJson, messageText } from "../message.ts";
+import { senderOf } from "../sender.ts";
 import { patience } from "../values.ts";
 
 interface Options extends Kind {

@@ -1,6 +1,7 @@
 import { Option, type Command } from "commander";
 import type { Act, Call } from "../call.ts";
-import { answerHook, type HookCall } from "../hook/hook.ts";
+import type { HookCall } from "../hook/call.ts";
+import { answerHook } from "../hook/hook.ts";
 import { hosts } from "../hook/hosts.ts";
 
 const EXAMPLE = `

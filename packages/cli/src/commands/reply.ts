@@ -3,9 +3,9 @@ import { Option } from "commander";
 import { openAgent } from "../agent.ts";
 import { beginBody } from "../body.ts";
 import type { Act, Call } from "../call.ts";
-import { senderOf } from "../consent.ts";
 import { SendError } from "../errors.ts";
 import { addKindFlags, checkedBody, type Kind, kindOf } from "../kind.ts";
+import { senderOf } from "../sender.ts";
 import { MESSAGE_ID, patience } from "../values.ts";
 
 interface Options extends Kind {

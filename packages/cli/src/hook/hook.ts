@@ -7,45 +7,14 @@ import { basename } from "node:path";
 import type { Readable } from "node:stream";
 import { agentFolder, announce, announcedUpTo, glance, homeFolder, shownUpTo } from "@aimessage/sdk/glance";
 import { escapeLine } from "@aimessage/sdk/program";
-import { type Host, isHost, shapeOf } from "./hosts.ts";
+import type { HookCall } from "./call.ts";
+import { shapeOf } from "./hosts.ts";
 import { newsText } from "./news.ts";
-
-export interface HookCall {
-  event: string;
-  host: Host;
-  home?: string | undefined;
-  username?: string | undefined;
-}
 
 /** What a host may say: an answer of a tool may be long, of which nothing is of interest. Bytes. */
 const MOST_READ = 2 ** 22;
 /** How long a host that does not end its input is waited for. Milliseconds. */
 const PATIENCE_MS = 1_000;
-
-const FLAGS: Readonly<Record<string, "host" | "home" | "username">> = {
-  "--for": "host",
-  "--home": "home",
-  "-u": "username",
-  "--username": "username",
-};
-
-/** A command line that is a call of a hook as `install` writes it; undefined for any other, `hook --help` too. */
-export function hookCall(argv: readonly string[]): HookCall | undefined {
-  const found: Partial<Record<"host" | "home" | "username", string>> = {};
-  const words: string[] = [];
-  for (let at = 0; at < argv.length; at++) {
-    const word = argv[at] ?? "";
-    const flag = Object.hasOwn(FLAGS, word) ? FLAGS[word] : undefined;
-    if (flag === undefined) words.push(word);
-    // Told like any other mistake.
-    else if (found[flag] !== undefined) return undefined;
-    else found[flag] = argv[(at += 1)] ?? "";
-  }
-  const [command, event = "", ...more] = words;
-  const { host = "", home, username } = found;
-  if (command !== "hook" || more.length > 0 || event.startsWith("-") || !isHost(host)) return undefined;
-  return { event, host, home, username };
-}
 
 /** What a hook answers; undefined if it has nothing to say. Never throws. */
 export async function answerHook(

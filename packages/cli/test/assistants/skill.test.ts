@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
-import { hookCall } from "../../src/hook/hook.ts";
+import { hookCall } from "../../src/hook/call.ts";
 import { hosts } from "../../src/hook/hosts.ts";
 import { llmsText, skillFile } from "../../src/install/skill.ts";
 import { VERSION } from "../../src/version.ts";
