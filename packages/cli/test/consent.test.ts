@@ -60,6 +60,23 @@ test("whoever waits is let in by what a person writes to it, a question too, and
   expect(await asked).toMatchObject({ exit: 0, stdout: "me\n" });
 });
 
+test("a name is compared as it is everywhere: in any case, and by no other letter that looks like one of it", async () => {
+  const world = await createWorld();
+  await world.register("kim", "bob");
+  await world.cli("requests policy contacts -u bob");
+  await world.cli("send -u kim -t bob -m hello");
+  await world.cli("listen -u bob --once");
+  expect(await world.cli("requests accept KIM -u bob", { stdin: "" })).toMatchObject({
+    exit: 2,
+    stderr: expect.stringContaining("is for a person to say") as string,
+  });
+  // The Kelvin sign, whose lower case is a k.
+  const { exit, stderr } = await world.cli("requests accept \u{212a}im -u bob", { stdin: "" });
+  expect(exit).not.toBe(0);
+  expect(stderr).not.toContain("is for a person to say");
+  expect(await world.cli("guard release \u{212a}im --yes -u bob", { stdin: "" })).not.toMatchObject({ exit: 0 });
+});
+
 test("the sender of a refused request sees refused, and why", async () => {
   const world = await createWorld();
   await world.register("alice", "bob");

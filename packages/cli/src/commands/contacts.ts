@@ -5,6 +5,7 @@ import { table } from "@aimessage/sdk/program";
 import type { Act, Call } from "../call.ts";
 import type { Context } from "../context.ts";
 import { addYesFlag, agreed } from "../consent.ts";
+import { counted } from "../counted.ts";
 import { UsageError } from "../errors.ts";
 import { readNamed, wholePath } from "../files.ts";
 import type { Agent, Contact } from "@aimessage/sdk/node";
@@ -180,9 +181,8 @@ async function trust(call: Call, { yes }: Asked, name: string): Promise<number> 
   );
   const [last] = stopped.slice(-1);
   if (last === undefined) return 0;
-  const some = stopped.length === 1 ? "1 message" : `${stopped.length} messages`;
   call.out.note(
-    `${some} to ${contact.username} failed before. To send one again: aimessage outbox retry ${last.id} (outbox list --all shows them)`,
+    `${counted(stopped.length)} to ${contact.username} failed before. To send one again: aimessage outbox retry ${last.id} (outbox list --all shows them)`,
   );
   return 0;
 }

@@ -3,8 +3,10 @@ import { openAgent } from "../agent.ts";
 import type { Act, Call } from "../call.ts";
 import { addYesFlag, agreed } from "../consent.ts";
 import { listUnlessNamed } from "../groups.ts";
+import { counted } from "../counted.ts";
 import { localTime } from "../times.ts";
 import { table } from "@aimessage/sdk/program";
+import { usernameKey } from "@aimessage/sdk/protocol";
 import type { GuardLimits } from "@aimessage/sdk/node";
 
 const EXAMPLES = `
@@ -76,7 +78,7 @@ async function list(call: Call): Promise<void> {
 
 async function release(call: Call, { yes }: { yes?: true }, name: string): Promise<number> {
   await using agent = await openAgent(call, "guard");
-  const waiting = (await agent.guard.list()).find(({ username }) => username.toLowerCase() === name.toLowerCase());
+  const waiting = (await agent.guard.list()).find(({ username }) => usernameKey(username) === usernameKey(name));
   const some = counted(waiting?.messages ?? 0);
   const question = `Let in ${some} of ${name}, and count anew?`;
   if (!(await agreed(call, { yes, what: `releasing what ${name} has sent`, question }))) return 1;
@@ -111,8 +113,4 @@ function limit(text: string): number | "default" {
   if (text === "default") return text;
   if (!/^(0|[1-9][0-9]{0,14})$/.test(text)) throw new InvalidArgumentError("Write a whole number, or default.");
   return Number(text);
-}
-
-function counted(messages: number): string {
-  return messages === 1 ? "1 message" : `${messages} messages`;
 }

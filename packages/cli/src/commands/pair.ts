@@ -1,8 +1,9 @@
 import type { Agent, AgentError, Contact, OwnLine, PairingLine, Taken, Wait } from "@aimessage/sdk/node";
-import { relayName } from "@aimessage/sdk/protocol";
+import { relayName, usernameKey } from "@aimessage/sdk/protocol";
 import { Option, type Command } from "commander";
 import { openAgent, openOptions } from "../agent.ts";
 import type { Act, Call } from "../call.ts";
+import { counted } from "../counted.ts";
 import { isAgentError, UsageError } from "../errors.ts";
 import { ask } from "../prompt.ts";
 import { addInviteFlag, type Invited, readInvite, readSecret, type Where } from "../secret.ts";
@@ -108,7 +109,7 @@ async function isRight(
   { username, fingerprint }: NonNullable<OwnLine["by"]>,
   options: Options,
 ): Promise<boolean> {
-  if (options.for !== undefined) return options.for.toLowerCase() === username;
+  if (options.for !== undefined) return usernameKey(options.for) === usernameKey(username);
   if (options.yes === true) return true;
   if (context.stdin.isTTY !== true)
     throw new UsageError(
@@ -200,7 +201,7 @@ async function goOn(call: Call, options: Options): Promise<void> {
 async function withdrawAll(call: Call): Promise<void> {
   await using agent = await openForPairing(call);
   const count = await agent.pairing.withdraw();
-  await call.out.confirm([count === 1 ? "1 line is withdrawn." : `${count} lines are withdrawn.`], {
+  await call.out.confirm([`${counted(count, "line")} ${count === 1 ? "is" : "are"} withdrawn.`], {
     withdrawn: count,
   });
 }

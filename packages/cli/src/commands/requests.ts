@@ -5,9 +5,11 @@ import { agreed, addYesFlag } from "../consent.ts";
 import { listUnlessNamed } from "../groups.ts";
 import { messageJson, messageLine } from "../message.ts";
 import { requestJson } from "../requests.ts";
+import { counted } from "../counted.ts";
 import { localTime } from "../times.ts";
 import { tellRelay } from "./contacts.ts";
 import { table } from "@aimessage/sdk/program";
+import { usernameKey } from "@aimessage/sdk/protocol";
 import type { InboxPolicy } from "@aimessage/sdk/node";
 
 const EXAMPLES = `
@@ -91,7 +93,7 @@ async function show(call: Call, _options: object, name: string): Promise<void> {
 
 async function accept(call: Call, { yes }: { yes?: true }, name: string): Promise<number> {
   await using agent = await openAgent(call, "requests");
-  const request = (await agent.requests.list()).find(({ username }) => username.toLowerCase() === name.toLowerCase());
+  const request = (await agent.requests.list()).find(({ username }) => usernameKey(username) === usernameKey(name));
   const who = request === undefined ? name : `${request.username} (${request.fingerprint})`;
   if (request !== undefined && !(await agreed(call, { yes, what: `accepting ${name}`, question: `Accept ${who}?` })))
     return 1;
@@ -128,8 +130,4 @@ async function policy(call: Call, { yes }: { yes?: true }, wanted: InboxPolicy |
   const after = wanted ?? before;
   await call.out.data([MEANINGS[after]], { policy: after });
   return 0;
-}
-
-function counted(messages: number): string {
-  return messages === 1 ? "1 message" : `${messages} messages`;
 }

@@ -1,6 +1,7 @@
 import { Option, type Command } from "commander";
 import { openAgent } from "../agent.ts";
 import type { Context } from "../context.ts";
+import { counted } from "../counted.ts";
 import { UsageError } from "../errors.ts";
 import { ask } from "../prompt.ts";
 import type { Act, Call } from "../call.ts";
@@ -42,7 +43,7 @@ async function unregister(call: Call, { yes, release, timeout }: Options): Promi
   const unsent = await agent.outbox.drained(wait);
   const wasThere = await agent.unregister({ ...wait, release: release === true });
   const released = wasThere && release === true;
-  if (unsent > 0) out.warn(`${messages(unsent)} could not be sent in time, and ${unsent === 1 ? "is" : "are"} gone`);
+  if (unsent > 0) out.warn(`${counted(unsent)} could not be sent in time, and ${unsent === 1 ? "is" : "are"} gone`);
   const lines = wasThere
     ? [`${username} is no longer registered, and its folder is deleted.`]
     : [`The folder of ${username} is deleted. Its account at the relay is another device's, or was removed before.`];
@@ -56,15 +57,9 @@ async function whatWaits(agent: Agent): Promise<string[]> {
   const toSend = (await agent.outbox.list()).filter(({ state }) => state === "queued").length;
   const unhandled = await agent.unhandled();
   return [
-    ...(toSend === 0 ? [] : [`${messages(toSend)} waiting to be sent`]),
-    ...(unhandled === 0
-      ? []
-      : [`${messages(unhandled)} received and not handled; their senders hear that they failed`]),
+    ...(toSend === 0 ? [] : [`${counted(toSend)} waiting to be sent`]),
+    ...(unhandled === 0 ? [] : [`${counted(unhandled)} received and not handled; their senders hear that they failed`]),
   ];
-}
-
-function messages(count: number): string {
-  return count === 1 ? "1 message" : `${count} messages`;
 }
 
 async function confirmed(agent: Agent, context: Context): Promise<boolean> {

@@ -1,4 +1,5 @@
 /** What waits, in words: counts and names, and no word of what a message says. */
+import { counted } from "../counted.ts";
 import type { News, NewsSender } from "@aimessage/sdk/glance";
 
 /** Names that are said. */
@@ -7,7 +8,10 @@ const NAMED = 5;
 /** `3 new messages for alice, from bob (verified) and carol; a reply to a question of alice's, from dave`. */
 export function newsText(news: News, agent: string): string {
   const parts: string[] = [];
-  if (news.messages > 0) parts.push(`${counted(news)} for ${agent}${from(news.senders.map(named))}`);
+  if (news.messages > 0)
+    parts.push(
+      `${news.more ? "more than " : ""}${counted(news.messages, "new message")} for ${agent}${from(news.senders.map(named))}`,
+    );
   if (news.replies > 0)
     parts.push(
       `${news.replies === 1 ? "a reply" : `${news.replies} replies`} to ${news.replies === 1 ? "a question" : "questions"} of ${agent}'s${from(news.repliers)}`,
@@ -21,10 +25,6 @@ export function newsText(news: News, agent: string): string {
 export function newsJson({ messages, replies, requests, more, senders, repliers }: News, to: string): object {
   const from = senders.map(({ name, trust, messages }) => ({ username: name, trust, messages }));
   return { to, messages, replies, requests, more, from, replies_from: repliers };
-}
-
-function counted({ messages, more }: News): string {
-  return `${more ? "more than " : ""}${messages} new ${messages === 1 ? "message" : "messages"}`;
 }
 
 function named({ name, trust, messages }: NewsSender, _: number, all: readonly NewsSender[]): string {
