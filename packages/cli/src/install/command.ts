@@ -73,7 +73,7 @@ export async function carryOut({ out }: Call, { host, agent, place, changes, pri
         throw await asWriteError(error, change.path);
       }
   const lines = changes.flatMap(({ path, kind, lines, note }) => [
-    `${path}: ${note ?? (print ? TO_DO : DONE)[kind]}`,
+    `${path}: ${said((print ? TO_DO : DONE)[kind], kind === "none", note)}`,
     ...(print ? lines.map((line) => ({ line: "    ", body: line })) : []),
   ]);
   const files = changes.map(({ path, kind, lines, note }) => ({
@@ -83,6 +83,11 @@ export async function carryOut({ out }: Call, { host, agent, place, changes, pri
     ...(print ? { lines } : {}),
   }));
   await out.data(lines, { host, agent, scope: place.scope, printed: print, files });
+}
+
+function said(done: string, nothing: boolean, note: string | undefined): string {
+  if (note === undefined) return done;
+  return nothing ? note : `${done}; ${note}`;
 }
 
 /** A file of somebody else's that is not as it should be is for its owner to mend. @throws UsageError in its place */

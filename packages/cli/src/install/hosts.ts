@@ -1,10 +1,11 @@
 /** Where hosts of assistants keep what, by their documents, and what of it is ours. */
 import { isAbsolute, join } from "node:path";
+import { isDeepStrictEqual } from "node:util";
 import { userHome } from "@aimessage/sdk/glance";
 import { UsageError } from "../errors.ts";
-import type { Host } from "../hook/hosts.ts";
+import { type Host, isHost } from "../hook/hosts.ts";
 import { type Entry, isObject } from "./format.ts";
-import { shellLine } from "./program-words.ts";
+import { commandOf, shellLine, wordsOf } from "./program-words.ts";
 
 export type Scope = "user" | "project";
 
@@ -152,15 +153,12 @@ function server(
   }: { before?: object; after?: object; wait?: string[] } = {},
 ): Entry {
   const [command = "", ...args] = words;
+  const own = { ...before, command, args: [...args, "mcp", ...wait], ...after };
   return {
     path: [...room, "aimessage"],
     kind: "member",
-    value: { ...before, command, args: [...args, "mcp", ...wait], ...after },
-    isOurs: (value) => {
-      const { command, args } = isObject(value) ? value : {};
-      const all = [command, ...(Array.isArray(args) ? args : [])].map(String);
-      return all.includes("mcp") && all.some((word) => /(^|[\\/])aimessage(\.\w+)?$/.test(word));
-    },
+    value: own,
+    isOurs: (value) => isOurServer(value) || isDeepStrictEqual(value, own),
   };
 }
 
@@ -185,13 +183,30 @@ function nested(events: string[], host: Host, words: Words, timeout: number): En
 }
 
 function elements(hooks: HookItem[]): Entry[] {
-  return hooks.map(({ event, item }) => ({ path: ["hooks", event], kind: "element", value: item, isOurs: isOurHook }));
+  return hooks.map(({ event, item }) => ({
+    path: ["hooks", event],
+    kind: "element",
+    value: item,
+    // What is written now is ours, whatever runs this program.
+    isOurs: (value) => isOurHook(value) || isDeepStrictEqual(value, item),
+  }));
 }
 
-/** A group of which all is ours, or a hook that stands by itself. */
+/** A server that runs as `install` writes it, perhaps for another agent. With other arguments it is the user's. */
+function isOurServer(value: unknown): boolean {
+  const { command, args } = isObject(value) ? value : {};
+  const words = [command, ...(Array.isArray(args) ? (args as unknown[]) : [])];
+  if (!words.every((word) => typeof word === "string")) return false;
+  const [name, flag, _time, ...more] = commandOf(words) ?? [];
+  return name === "mcp" && (flag === undefined || flag === "--max-wait") && more.length === 0;
+}
+
+/** A group of which all is ours, or a hook that stands by itself. A line that does anything else, too, is the user's. */
 function isOurHook(value: unknown): boolean {
   if (!isObject(value)) return false;
   const { hooks, command } = value;
   if (Array.isArray(hooks)) return hooks.length > 0 && hooks.every(isOurHook);
-  return typeof command === "string" && /(^|[\s'"\\/])aimessage(\.\w+)?['"]? .*\bhook \w+ --for \w+$/.test(command);
+  if (typeof command !== "string") return false;
+  const [name, event, flag, host, ...more] = commandOf(wordsOf(command) ?? []) ?? [];
+  return name === "hook" && event !== undefined && flag === "--for" && isHost(host ?? "") && more.length === 0;
 }

@@ -38,7 +38,9 @@ export function installing(wanted: Wanted, record: InstallRecord): Promise<Chang
       const there = at(value, entry.path);
       if (there !== undefined && entry.kind === "setting") continue;
       if (there !== undefined && entry.kind === "member")
-        throw new UneditableError(`"${entry.path.join(".")}" is there, and is not of aimessage; remove or rename it`);
+        throw new UneditableError(
+          `"${entry.path.join(".")}" is there, and is not as install writes it; remove or rename it`,
+        );
       const leading = entry.kind === "element" ? entry.path.length : entry.path.length - 1;
       for (let depth = 1; depth <= leading; depth++) {
         const path = entry.path.slice(0, depth);
@@ -72,14 +74,18 @@ export function uninstalling(wanted: Wanted, record: InstallRecord): Promise<Cha
     if (text === undefined)
       return { ...unchanged(wanted.path), write: () => known && record.save(target.path, undefined) };
     const before = await restored(wanted, target, record);
-    if (before.edits.length === 0 && before.text === text && !before.empty) {
-      const note = wanted.format === "whole" && known !== undefined ? "it was changed, and stays" : undefined;
-      return { ...unchanged(wanted.path), ...(note === undefined ? {} : { note }) };
-    }
+    const kept =
+      wanted.format === "whole"
+        ? known !== undefined && !before.empty && "it was changed, and stays"
+        : await likeOurs(wanted, before.text);
+    const note = kept === false ? {} : { note: kept };
+    if (before.edits.length === 0 && before.text === text && !before.empty)
+      return { ...unchanged(wanted.path), ...note };
     return {
       path: wanted.path,
       kind: before.empty ? "remove" : "change",
       lines: show(text, before.empty ? "" : before.text),
+      ...note,
       write: (mode) => {
         if (before.empty) removeTarget(target, before.about?.folders ?? []);
         else writeTarget(target, before.text, mode);
@@ -126,6 +132,13 @@ function withoutOurs(format: Format, text: string, entries: readonly Entry[], ma
   for (const path of edits.length === 0 ? [] : made.toSorted((a, b) => b.length - a.length))
     edits.push(...format.removeEmpty(apply(rest, edits), path));
   return shifted(edits, mark.length);
+}
+
+/** Says which member of our name stays, since it is the user's now, or was always. */
+async function likeOurs(wanted: Exclude<Wanted, { format: "whole" }>, text: string): Promise<string | false> {
+  const value = (await formatOf(wanted.format)).parse(marked(text).rest);
+  const kept = wanted.entries.find(({ kind, path }) => kind === "member" && at(value, path) !== undefined);
+  return kept !== undefined && `"${kept.path.join(".")}" is not as install writes it, and stays`;
 }
 
 /** The same edits of a text that has so much more before it. */

@@ -1,6 +1,8 @@
 /** How this program is called by another: the words that are written into configurations, and stay right when it is updated. */
 import { accessSync, constants, realpathSync } from "node:fs";
-import { delimiter, join, sep } from "node:path";
+import { basename, delimiter, isAbsolute, join, sep } from "node:path";
+
+const isWindows = process.platform === "win32";
 
 export interface Surroundings {
   env: Readonly<Record<string, string | undefined>>;
@@ -18,7 +20,7 @@ export function programWords({ env, execPath, script }: Surroundings): string[] 
   const folders = (env["PATH"] ?? "")
     .split(delimiter)
     .filter((folder) => folder !== "" && !folder.split(sep).includes("node_modules"));
-  const names = process.platform === "win32" ? ["aimessage.cmd", "aimessage.exe"] : ["aimessage"];
+  const names = isWindows ? ["aimessage.cmd", "aimessage.exe"] : ["aimessage"];
   for (const folder of folders)
     for (const name of names)
       if (isExecutable(join(folder, name)))
@@ -32,7 +34,7 @@ function rest(script: string | undefined): string[] {
 
 /** On Windows a name in PATH is a script of npm's, which leads here. */
 function isSame(path: string, own: string): boolean {
-  return process.platform === "win32" || real(path) === own;
+  return isWindows || real(path) === own;
 }
 
 function real(path: string): string {
@@ -59,5 +61,46 @@ export function shellLine(words: readonly string[]): string {
 
 function quoted(word: string): string {
   if (/^[\w@%+=:,./-]+$/.test(word)) return word;
-  return process.platform === "win32" ? `"${word}"` : `'${word.replaceAll("'", String.raw`'\''`)}'`;
+  return isWindows ? `"${word}"` : `'${word.replaceAll("'", String.raw`'\''`)}'`;
+}
+
+/** A word of a line that calls one program, as {@link shellLine} writes it, or a person who quotes in another way. */
+const WORD = isWindows
+  ? /[ \t]*((?:[\w@%+=:,./\\-]|"[^"]*")+)/y
+  : /[ \t]*((?:[\w@%+=:,./-]|'[^']*'|"[^"\\$`]*"|\\[^\n])+)/y;
+
+/** The words of a line that calls one program and does nothing else; undefined if a shell might make anything else of it. */
+export function wordsOf(line: string): string[] | undefined {
+  const words: string[] = [];
+  let end = (WORD.lastIndex = 0);
+  for (let found = WORD.exec(line); found !== null; found = WORD.exec(line)) {
+    words.push(unquoted(found[1] ?? ""));
+    end = WORD.lastIndex;
+  }
+  return line.slice(end).trim() === "" ? words : undefined;
+}
+
+function unquoted(word: string): string {
+  if (isWindows) return word.replaceAll('"', "");
+  return word.replaceAll(/'([^']*)'|"([^"]*)"|\\([^])/g, "$1$2$3");
+}
+
+/**
+ * What follows `-u NAME` in words by which this program is called for an agent, whichever, and by whichever of its versions; undefined
+ * if they call anything else.
+ */
+export function commandOf(words: readonly string[]): readonly string[] | undefined {
+  const [first = "", second = ""] = words;
+  const program = first === "aimessage" || isOwn(first) ? 1 : isRuntime(first) && isOwn(second) ? 2 : undefined;
+  if (program === undefined) return undefined;
+  const agent = program + (words[program] === "--home" ? 2 : 0);
+  return words[agent] === "-u" ? words.slice(agent + 2) : undefined;
+}
+
+function isOwn(path: string): boolean {
+  return isAbsolute(path) && /^aimessage(\.(js|cmd|exe))?$/.test(basename(path));
+}
+
+function isRuntime(path: string): boolean {
+  return isAbsolute(path) && /^(node|nodejs|bun)[\d.]*(\.exe)?$/.test(basename(path));
 }

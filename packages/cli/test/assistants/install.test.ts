@@ -3,6 +3,7 @@ import { spawnSync } from "node:child_process";
 import {
   chmodSync,
   chownSync,
+  cpSync,
   existsSync,
   mkdirSync,
   readFileSync,
@@ -14,10 +15,11 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { Client } from "@modelcontextprotocol/client";
 import { StdioClientTransport } from "@modelcontextprotocol/client/stdio";
+import * as fc from "fast-check";
 import { parse as parseToml } from "smol-toml";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { parse as parseYaml } from "yaml";
-import { programWords, shellLine } from "../../src/install/program-words.ts";
+import { programWords, shellLine, wordsOf } from "../../src/install/program-words.ts";
 import { skillFile } from "../../src/install/skill.ts";
 import { UneditableError } from "../../src/install/edit.ts";
 import { readTarget, writeTarget } from "../../src/install/target.ts";
@@ -203,7 +205,28 @@ describe("refused, with the file and the place, and nothing is written", () => {
       "claude",
       ".mcp.json",
       '{"mcpServers":{"aimessage":{"command":"other"}}}',
-      /"mcpServers\.aimessage" is there, and is not of aimessage/,
+      /"mcpServers\.aimessage" is there, and is not as install writes it/,
+    ],
+    [
+      "somebody else's server that has a folder of this name among its words",
+      "claude",
+      ".mcp.json",
+      '{"mcpServers":{"aimessage":{"command":"docker","args":["run","-v","/src/aimessage","mcp"]}}}',
+      /"mcpServers\.aimessage" is there, and is not as install writes it; remove or rename it/,
+    ],
+    [
+      "a server of ours with fewer rights",
+      "gemini",
+      ".gemini/settings.json",
+      '{"mcpServers":{"aimessage":{"command":"aimessage","args":["-u","bob","mcp","--read-only"]}}}',
+      /"mcpServers\.aimessage" is there, and is not as install writes it/,
+    ],
+    [
+      "somebody else's table of this name",
+      "codex",
+      ".codex/config.toml",
+      '[mcp_servers.aimessage]\ncommand = "docker"\nargs = ["run", "/src/aimessage", "mcp"]\n',
+      /"mcp_servers\.aimessage" is there, and is not as install writes it/,
     ],
     ["no TOML", "codex", ".codex/config.toml", "a = 1\nb = = 2\n", /config\.toml, line 2: it is no TOML/],
     [
@@ -286,6 +309,84 @@ test("a hook of ours to whose group somebody has added another goes alone, and s
   expect(hooks["Stop"]?.[0]).toEqual({ hooks: [theirs] });
   await run("uninstall claude --project");
   expect(json(".claude/settings.json")).toEqual({ hooks: { Stop: [{ hooks: [theirs] }] } });
+});
+
+const theirs = [
+  "git stash push -m aimessage && ~/bin/save.sh hook Stop --for me",
+  "~/bin/lint.sh; cd ~/src/aimessage && make hook Stop --for claude",
+  "git commit -am wip; /usr/bin/aimessage -u bob hook Stop --for claude",
+  "/usr/bin/aimessage -u bob hook Stop --for claude; rm -f lock",
+  "aimessage -u bob hook Stop --for claude >> ~/log",
+  "aimessage -u $NAME hook Stop --for claude",
+  'aimessage -u "$(whoami)" hook Stop --for claude',
+  "NAME=bob aimessage -u bob hook Stop --for claude",
+  "exec aimessage -u bob hook Stop --for claude",
+  "/usr/bin/env aimessage -u bob hook Stop --for claude",
+  "./aimessage -u bob hook Stop --for claude",
+  "node bin/aimessage.js -u bob hook Stop --for claude",
+  "aimessage hook Stop --for claude",
+  "aimessage -u bob hook Stop --for me",
+  "aimessage -u bob hook Stop --for claude --json",
+  "/opt/aimessage.sh -u bob hook Stop --for claude",
+  "aimessage -u bob hook Stop --for claude\nsay done",
+];
+
+test.each([
+  ["claude", ".claude/settings.json", (command: string): object => ({ hooks: [{ type: "command", command }] })],
+  ["cursor", ".cursor/hooks.json", (command: string): object => ({ command })],
+])("hooks of %s that only look like ours stay, and are there afterwards", async (host, path, hook) => {
+  const { run, write, read, json } = await bob();
+  const event = host === "cursor" ? "stop" : "Stop";
+  const text = JSON.stringify({ version: 1, hooks: { [event]: theirs.map(hook) } }, null, 2);
+  write(path, text);
+  await run(`install ${host} --project`);
+  const { hooks } = json(path) as { hooks: Record<string, unknown[]> };
+  expect(hooks[event]).toHaveLength(theirs.length + 1);
+  expect(hooks[event]).toEqual(expect.arrayContaining(theirs.map(hook)));
+  // Also where nobody remembers what was written.
+  write(path, `${read(path)}\n`);
+  await run(`uninstall ${host} --project`);
+  expect(json(path)).toEqual(JSON.parse(text));
+});
+
+test("hooks of Hermes that only look like ours stay, too, and so does a server", async () => {
+  const { run, write, read } = await bob();
+  const text = `hooks:\n  pre_verify:\n${theirs.map((command) => `    - command: ${JSON.stringify(command)}\n`).join("")}`;
+  write("hermes/config.yaml", text);
+  await run("install hermes");
+  expect(read("hermes/config.yaml")).toContain("hook pre_verify --for hermes");
+  write("hermes/config.yaml", `${read("hermes/config.yaml")}# mine\n`);
+  await run("uninstall hermes");
+  expect(parseYaml(read("hermes/config.yaml"))).toEqual(parseYaml(text));
+  const server = 'mcp_servers:\n  aimessage:\n    command: docker\n    args: ["run", "/src/aimessage", "mcp"]\n';
+  write("hermes/config.yaml", server);
+  expect(await run("install hermes")).toMatchObject({
+    exit: 2,
+    stderr: expect.stringContaining('"mcp_servers.aimessage" is there, and is not as install writes it') as string,
+  });
+  expect((await run("uninstall hermes")).stdout).toContain(
+    '"mcp_servers.aimessage" is not as install writes it, and stays',
+  );
+  expect(read("hermes/config.yaml")).toBe(server);
+});
+
+test("what is ours is found whatever is in its words, a line break too", async () => {
+  const { world, cwd, write, read, json } = await bob();
+  const home = join(cwd, "a home\nof 'two' $lines; ");
+  cpSync(world.home, home, { recursive: true });
+  for (const host of ["claude", "cursor", "codex", "gemini"]) {
+    const install = ["--home", home, "install", host, "--project"];
+    expect(await world.cli(install, { cwd })).toMatchObject({ exit: 0 });
+    expect((await world.cli(install, { cwd })).stdout).not.toMatch(/written|changed/);
+  }
+  expect(await world.cli(["--home", home, "install", "hermes"], { cwd, env: { HERMES_HOME: cwd } })).toMatchObject({
+    exit: 0,
+  });
+  const { hooks } = json(".cursor/hooks.json") as { hooks: { stop: { command: string }[] } };
+  expect(wordsOf(hooks.stop[0]?.command ?? "")).toContain(home);
+  write(".cursor/hooks.json", `${read(".cursor/hooks.json")}\n`);
+  await world.cli(["--home", home, "uninstall", "cursor", "--project"], { cwd });
+  expect(existsSync(join(cwd, ".cursor/hooks.json"))).toBe(false);
 });
 
 test("a skill that somebody has changed stays, and one of an earlier version is replaced", async () => {
@@ -372,5 +473,11 @@ describe("the program is named", () => {
   test("in a shell's words, whatever is in its path", () => {
     expect(shellLine(["/a/b", "-u", "bob"])).toBe("/a/b -u bob");
     expect(shellLine(["/a b/$x", "it's"])).toBe(String.raw`'/a b/$x' 'it'\''s'`);
+    const text = fc.string({ unit: fc.constantFrom("a", "'", '"', "\\", "$", "`", ";", " ", "\t", "\n") });
+    fc.assert(
+      fc.property(fc.array(text), (words) => {
+        expect(wordsOf(shellLine(words))).toEqual(words);
+      }),
+    );
   });
 });
