@@ -10,9 +10,11 @@ import { commandOf, shellLine, wordsOf } from "./program-words.ts";
 export type Scope = "user" | "project";
 
 /** A file of a host's: entries in one of its formats, or a text that is ours as a whole. */
-export type Wanted =
-  | { path: string; format: "jsonc" | "toml" | "yaml"; entries: Entry[] }
-  | { path: string; format: "whole"; text: string };
+export type Wanted = {
+  path: string;
+  /** The folder that it must lie in, whatever links lead to it: of a project. */
+  within?: string;
+} & ({ format: "jsonc" | "toml" | "yaml"; entries: Entry[] } | { format: "whole"; text: string });
 
 /** Files that `install` is to write. */
 export interface Plan {
@@ -42,8 +44,9 @@ const claudeEvents = ["SessionStart", "UserPromptSubmit", "PostToolUse", "Stop"]
 
 /** The files of a host. `skill` is the text of its skill. @throws UsageError */
 export function planFor(host: Host, place: Place, words: Words, skill: string): Plan {
-  const plan = plans[host];
-  return plan(place, words, skill);
+  const plan = plans[host](place, words, skill);
+  if (place.scope === "user") return plan;
+  return { ...plan, files: plan.files.map((file) => Object.assign(file, { within: place.cwd })) };
 }
 
 const plans: Record<Host, (place: Place, words: Words, skill: string) => Plan> = {

@@ -22,7 +22,7 @@ export interface Change {
 /** The change that `install` would make to a file. @throws UneditableError, which names it */
 export function installing(wanted: Wanted, record: InstallRecord): Promise<Change> {
   return named(wanted.path, async () => {
-    const target = readTarget(wanted.path);
+    const target = readTarget(wanted.path, wanted.within);
     if (wanted.format === "whole") return wholeFile(wanted.path, wanted.text, target, record);
     const text = target.text ?? "";
     const before = await restored(wanted, target, record);
@@ -68,7 +68,7 @@ export function installing(wanted: Wanted, record: InstallRecord): Promise<Chang
 /** The change that `uninstall` would make to a file. @throws UneditableError, which names it */
 export function uninstalling(wanted: Wanted, record: InstallRecord): Promise<Change> {
   return named(wanted.path, async () => {
-    const target = readTarget(wanted.path);
+    const target = readTarget(wanted.path, wanted.within);
     const { text } = target;
     const known = record.of(target.path);
     if (text === undefined)

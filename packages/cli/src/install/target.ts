@@ -10,7 +10,7 @@ import {
   statSync,
   writeFileSync,
 } from "node:fs";
-import { basename, dirname, join, resolve } from "node:path";
+import { basename, dirname, isAbsolute, join, relative, resolve, sep } from "node:path";
 import { asOwnerOf, makeWhole } from "@aimessage/sdk/program";
 import { UneditableError } from "./edit.ts";
 
@@ -30,11 +30,15 @@ const MOST_READ = 2 ** 26;
 /** Links that lead to links. */
 const LINKS = 40;
 
-/** @throws UneditableError, and what the system says */
-export function readTarget(path: string): Target {
+/**
+ * @param within a folder out of which no link may lead: that of a project, which somebody else may have made
+ * @throws UneditableError, and what the system says
+ */
+export function readTarget(path: string, within?: string): Target {
   const room = dirname(path);
   return asOwnerOf(room, () => {
     const real = behindLinks(path);
+    if (within !== undefined && !isBelow(real, realFolder(within))) throw leadsOut(path, within);
     const found = statSync(real, { throwIfNoEntry: false });
     if (found === undefined) return { path: real, text: undefined, room };
     if (!found.isFile()) throw new UneditableError("it is no file");
@@ -66,13 +70,26 @@ function behindLinks(path: string): string {
   throw new UneditableError("links lead in a circle");
 }
 
-/** A folder behind all links, as far as it is there. */
+function isBelow(path: string, folder: string): boolean {
+  const way = relative(folder, path);
+  return way !== ".." && !way.startsWith(`..${sep}`) && !isAbsolute(way);
+}
+
+/** Says which link it is. */
+function leadsOut(path: string, within: string): UneditableError {
+  let link = path;
+  for (let up = dirname(path); isBelow(up, within) && !isBelow(behindLinks(up), realFolder(within)); up = dirname(up))
+    link = up;
+  return new UneditableError(`${link} is a link that leads out of the project, to ${behindLinks(link)}`);
+}
+
+/** A folder behind all links, also those that lead nowhere yet. */
 function realFolder(folder: string): string {
   try {
     return realpathSync(folder);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "ENOENT" || dirname(folder) === folder) throw error;
-    return join(realFolder(dirname(folder)), basename(folder));
+    return behindLinks(folder);
   }
 }
 

@@ -6,13 +6,14 @@ import {
   cpSync,
   existsSync,
   mkdirSync,
+  readdirSync,
   readFileSync,
   statSync,
   symlinkSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { dirname, join, relative } from "node:path";
 import { Client } from "@modelcontextprotocol/client";
 import { StdioClientTransport } from "@modelcontextprotocol/client/stdio";
 import * as fc from "fast-check";
@@ -414,6 +415,43 @@ test("a file keeps its mode and its place behind links; a link that leads nowher
   await run("uninstall claude --project");
   expect(read("dotfiles/settings.json")).toBe("{}");
   expect(existsSync(join(cwd, "dotfiles/mcp.json"))).toBe(false);
+});
+
+describe("in a project, which somebody else may have made, no link leads out of it", () => {
+  test.each([
+    [".mcp.json", ".mcp.json", "victim.json"],
+    [".claude/settings.json", ".claude/settings.json", "victim.json"],
+    [".claude/skills/aimessage/SKILL.md", ".claude/skills/aimessage/SKILL.md", "new file"],
+    [".claude/skills/aimessage/SKILL.md", ".claude/skills", "new folder/skills"],
+    [".claude/settings.json", ".claude", "folder"],
+  ])("%s by %s to %s", async (_, link, to) => {
+    const { cwd, run } = await bob();
+    const outside = join(dirname(cwd), "project of others");
+    mkdirSync(join(outside, "folder"), { recursive: true });
+    writeFileSync(join(outside, "victim.json"), "{}");
+    mkdirSync(dirname(join(cwd, link)), { recursive: true });
+    symlinkSync(relative(dirname(join(cwd, link)), join(outside, to)), join(cwd, link));
+    for (const command of ["install", "uninstall"]) {
+      const { exit, stdout, stderr } = await run(`${command} claude --project`);
+      expect({ exit, stdout }).toEqual({ exit: 2, stdout: "" });
+      expect(stderr).toContain(`${join(cwd, link)} is a link that leads out of the project, to ${join(outside, to)}`);
+    }
+    expect(readdirSync(outside)).toEqual(["folder", "victim.json"]);
+    expect(readdirSync(join(outside, "folder"))).toEqual([]);
+    expect(readFileSync(join(outside, "victim.json"), "utf8")).toBe("{}");
+    expect(existsSync(join(cwd, ".mcp.json"))).toBe(link === ".mcp.json");
+  });
+
+  test("a project that is reached by a link is one all the same, and a link of a user leads anywhere", async () => {
+    const { world, cwd, run, read } = await bob();
+    symlinkSync(cwd, `${cwd} link`);
+    expect(await world.cli("install claude --project", { cwd: `${cwd} link` })).toMatchObject({ exit: 0 });
+    expect(read(".mcp.json")).toContain("mcpServers");
+    mkdirSync(join(cwd, "claude"));
+    symlinkSync(join(dirname(cwd), "dotfiles.json"), join(cwd, "claude/settings.json"));
+    expect(await run("install claude")).toMatchObject({ exit: 0 });
+    expect(readFileSync(join(dirname(cwd), "dotfiles.json"), "utf8")).toContain("hook Stop");
+  });
 });
 
 test.skipIf(process.geteuid?.() !== 0)(
