@@ -12,6 +12,9 @@ const DATAERR = 65;
 const LAST_LINE = 500;
 /** From the word that a command shall end to its end. Milliseconds. */
 const GRACE_MS = 2_000;
+/** From a command's end on its output is read to its end, or so often if something holds it open that has left the group. Milliseconds. */
+const LOOK_MS = 100;
+const LOOKS = 5;
 const KILLED = constants.signals.SIGKILL;
 
 interface CommandOptions {
@@ -61,8 +64,9 @@ export class Commands implements Disposable {
         if (ended !== undefined || pid === undefined) return;
         ended = why;
         kill(pid, "SIGTERM");
-        setTimeout(() => kill(pid, "SIGKILL"), GRACE_MS).unref();
+        killing = setTimeout(() => kill(pid, "SIGKILL"), GRACE_MS).unref();
       };
+      let killing: NodeJS.Timeout | undefined;
       const abort = () => end("aborted");
       const late = setTimeout(() => end("late"), timeout);
       signal.addEventListener("abort", abort, { once: true });
@@ -76,23 +80,41 @@ export class Commands implements Disposable {
       // A command need not read what it is given.
       child.stdin.on("error", () => undefined);
       child.stdin.end(input);
+      let finished = false;
       const finish = (result: Ended) => {
+        if (finished) return;
+        finished = true;
         clearTimeout(late);
+        clearTimeout(killing);
         signal.removeEventListener("abort", abort);
         if (pid !== undefined) {
           kill(pid, "SIGKILL");
           watchdog.remove(pid);
         }
+        child.stdout.destroy();
+        child.stderr.destroy();
         resolve(result);
       };
-      child.on("error", (error) => finish({ kind: "again", reason: error.message, counts: true }));
-      child.on("close", (code, by) => {
+      const close = (code: number | null, by: NodeJS.Signals | null) => {
         if (ended === "aborted") return finish({ kind: "given up" });
         if (ended === "late")
           return finish({ kind: "again", reason: `no end after ${timeout / 1000} s`, counts: true });
         if (ended === "large") return finish({ kind: "never", reason: `an output of more than ${largest} bytes` });
-        return finish(meaningOf(code, by, lastLine(last), Buffer.concat(output)));
+        finish(meaningOf(code, by, lastLine(last), Buffer.concat(output)));
+      };
+      child.on("error", (error) => finish({ kind: "again", reason: error.message, counts: true }));
+      child.on("exit", (code, by) => {
+        // How it ended is said; what it has left behind is not waited for. What had to be ended has its grace.
+        clearTimeout(late);
+        signal.removeEventListener("abort", abort);
+        if (ended === undefined && pid !== undefined) kill(pid, "SIGKILL");
+        const left = LOOKS + (ended === undefined ? 0 : GRACE_MS / LOOK_MS);
+        // In turns, each of which reads what is there: a moment alone might pass before this process comes to reading.
+        const look = (looks: number) =>
+          looks === 0 ? close(code, by) : setTimeout(() => finished || look(looks - 1), LOOK_MS);
+        look(left);
       });
+      child.on("close", close);
     });
   }
 

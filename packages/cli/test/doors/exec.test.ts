@@ -1,7 +1,8 @@
 /** Messages that a command handles. */
+import { spawnSync } from "node:child_process";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { eventually } from "../../../../test/waiting.ts";
 import type { World } from "../world.ts";
 import { send, stateOf, talk } from "./talk.ts";
@@ -106,6 +107,45 @@ test("a command that takes too long is ended with all that it has started", asyn
   expect(await stateOf(world, id)).toMatchObject({ reason: "no end after 0.5 s" });
   await new Promise((resolve) => setTimeout(resolve, 3_500));
   await expect(readFile(file, "utf8")).rejects.toThrow("ENOENT");
+});
+
+/** Words of a shell that leave a process in a group of its own, which holds the output open, and print its id. */
+const DETACHED = `'${process.execPath}' -e "const it = require('child_process').spawn('sleep', ['600'], {detached: true, stdio: [0, 1, 2]}); it.unref(); console.error(it.pid)" 2>`;
+
+describe("a command that has ended has ended, whatever it has left in the background", () => {
+  test("exit code 0 is handled, and what is left ends with it", async () => {
+    const world = await talk();
+    const file = join(world.home, "pid");
+    const script = `sleep 600 & echo $! > '${file}'; echo done; exit 0`;
+    await using _ = listening(world, "--exec", script, "--reply", "--exec-timeout", "3", "--attempts", "1");
+    const { stdout, exit } = await world.cli(["-u", "alice", "ask", "-t", "bob", "-m", "hello"]);
+    expect({ stdout, exit }).toEqual({ stdout: "done\n", exit: 0 });
+    const pid = (await readFile(file, "utf8")).trim();
+    // Of a container, whose first process waits for nobody, something may stay in the table.
+    const state = () => spawnSync("ps", ["-o", "stat=", "-p", pid], { encoding: "utf8" }).stdout;
+    await eventually("it has ended", () => Promise.resolve(/^(Z.*)?\s*$/.test(state())));
+  });
+
+  test("what is in no group of it is not waited for, and all that was printed is the reply", async () => {
+    const world = await talk();
+    const file = join(world.home, "pid");
+    const script = `${DETACHED} '${file}'; head -c 200000 /dev/zero | tr '\\0' x`;
+    await using _ = listening(world, "--exec", script, "--reply", "--exec-timeout", "3", "--attempts", "1");
+    const { stdout, exit } = await world.cli(["-u", "alice", "ask", "-t", "bob", "-m", "hello"]);
+    process.kill(Number(await readFile(file, "utf8")), "SIGKILL");
+    expect({ exit, isWhole: stdout === `${"x".repeat(200_000)}\n` }).toEqual({ exit: 0, isWhole: true });
+  });
+
+  test("neither after it was ended for taking too long", async () => {
+    const world = await talk();
+    const file = join(world.home, "pid");
+    const script = `${DETACHED} '${file}'; sleep 600`;
+    await using _ = listening(world, "--exec", script, "--exec-timeout", "0.5", "--attempts", "1");
+    const id = await send(world, "hello");
+    await eventually("it has failed", async () => (await stateOf(world, id)).state === "failed");
+    process.kill(Number(await readFile(file, "utf8")), "SIGKILL");
+    expect(await stateOf(world, id)).toMatchObject({ reason: "no end after 0.5 s" });
+  });
 });
 
 test("with several at a time each sender's messages are handled in their order, one at a time", async () => {
