@@ -2,6 +2,7 @@
 import type { Command } from "commander";
 import type { Call } from "./call.ts";
 import { UsageError } from "./errors.ts";
+import { isByPerson } from "./sender.ts";
 
 export function addYesFlag(command: Command): Command {
   return command.option("-y, --yes", "do not ask");
@@ -17,7 +18,7 @@ interface Matter {
 /** @returns whether it is meant @throws UsageError where nobody can be asked */
 export async function agreed({ context, out }: Call, { yes, what, question }: Matter): Promise<boolean> {
   if (yes === true) return true;
-  if (context.stdin.isTTY !== true) throw new UsageError(`${what} is for a person to say`, "give --yes if it is meant");
+  if (!isByPerson(context)) throw new UsageError(`${what} is for a person to say`, "give --yes if it is meant");
   const { ask } = await import("./prompt.ts");
   const answer = await ask(context, `${question} [y/N] `);
   const meant = /^y(es)?$/i.test(answer?.trim() ?? "");

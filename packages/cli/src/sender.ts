@@ -1,8 +1,11 @@
 import type { Context } from "./context.ts";
 
-/** Whether a person types at a terminal: no program that reads messages, and nothing that one has started. */
+/** Variables that tell of a program in between: our own, of commands that handle messages, and those that assistants set in their shells. */
+const PROGRAMS = ["AIMESSAGE_ID", "CLAUDECODE", "CODEX_SANDBOX", "CODEX_THREAD_ID", "GEMINI_CLI", "CURSOR_AGENT"];
+
+/** Whether a person types at a terminal. An assistant's shell may be one, too: as far as that says so it is none. */
 export function isByPerson({ stdin, env }: Context): boolean {
-  return stdin.isTTY === true && env["AIMESSAGE_ID"] === undefined;
+  return stdin.isTTY === true && PROGRAMS.every((name) => env[name] === undefined);
 }
 
 /** A message's origin, for the guards against loops and for consent. */

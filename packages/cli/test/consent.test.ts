@@ -177,3 +177,21 @@ test("guards are listed with their limits, and take no limit that is none", asyn
     stderr: "Error: nobody is not among the contacts\nHint: aimessage guard lists those of whom something waits\n",
   });
 });
+
+test.each(["AIMESSAGE_ID", "CLAUDECODE", "GEMINI_CLI"])(
+  "a terminal of a program that says %s is no person's",
+  async (name) => {
+    const world = await createWorld();
+    await world.register("alice", "bob");
+    await world.cli("requests policy contacts -u bob");
+    await world.cli("send -u alice -t bob -m hello");
+    await world.cli("listen -u bob --once");
+    const env = { [name]: "1" };
+    expect(await world.cli("requests accept alice -u bob", { env })).toMatchObject({ exit: 2 });
+    expect(await world.cli("send -u bob -t alice -m hi", { env })).toMatchObject({
+      exit: 5,
+      stderr: expect.stringContaining("requests show alice") as string,
+    });
+    expect((await world.cli("send -u bob -t alice -m hi")).exit).toBe(0);
+  },
+);
