@@ -56,7 +56,7 @@ export async function serveMcp(call: Call, options: McpOptions): Promise<number>
   );
   const gone = (): void => ending.abort();
   const ended = (): void => void transport.answered().then(gone);
-  stdin.once("end", ended).once("close", ended);
+  transport.input.once("end", ended).once("close", ended);
   stdout.once("error", gone).once("close", gone);
   interrupted.addEventListener("abort", gone);
   const later = setTimeout(() => void keeper.agent().catch(() => undefined), PROBE_MS);

@@ -1,4 +1,4 @@
-import type { Readable, Writable } from "node:stream";
+import { pipeline, type Readable, Transform, type Writable } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
 import type { JSONRPCMessage } from "@modelcontextprotocol/server";
 import { StdioServerTransport } from "@modelcontextprotocol/server/stdio";
@@ -14,6 +14,8 @@ interface Wire {
 
 /** stdin and stdout, which the library lets go of when stdin ends: this answers first what was asked by then. */
 export class AnsweringTransport extends StdioServerTransport {
+  /** What is read, until it ends. */
+  readonly input: Readable;
   readonly #asked = new Set<unknown>();
   readonly #patience: number;
   readonly #signal: AbortSignal;
@@ -21,7 +23,9 @@ export class AnsweringTransport extends StdioServerTransport {
   #settled: () => void = () => undefined;
 
   constructor({ stdin, stdout, patience, signal }: Wire) {
-    super(stdin, stdout);
+    const input = inWholeLines(stdin);
+    super(input, stdout);
+    this.input = input;
     this.#patience = patience;
     this.#signal = signal;
   }
@@ -47,6 +51,7 @@ export class AnsweringTransport extends StdioServerTransport {
   override async close(): Promise<void> {
     await this.answered();
     await super.close();
+    this.input.destroy();
   }
 
   /** Resolves when all that was asked until stdin ended is answered, or nobody waits for it any more. */
@@ -73,4 +78,22 @@ export class AnsweringTransport extends StdioServerTransport {
     this.#asked.delete(id);
     if (this.#asked.size === 0) this.#settled();
   }
+}
+
+const LINE_BREAK = 10;
+
+/** A text with the end of its last line, without which the library reads no line. */
+function inWholeLines(stdin: Readable): Readable {
+  let last = LINE_BREAK;
+  const whole = new Transform({
+    transform(chunk: Buffer, _encoding, done) {
+      last = chunk.at(-1) ?? last;
+      done(null, chunk);
+    },
+    flush(done) {
+      done(null, last === LINE_BREAK ? undefined : "\n");
+    },
+  });
+  // An error of the one closes the other, by which it is known.
+  return pipeline(stdin, whole, () => undefined);
 }
