@@ -144,7 +144,7 @@ async function doorOf(options: Options, { context }: Call): Promise<Door | undef
     return async (agent, { out }, signal) => {
       const { largestBody: largest } = agent;
       using commands = byCommand({ command: exec, timeout: options.execTimeout, largest, env: context.env });
-      return work(agent, options, { handle: commands.handle, out, until: signal });
+      return await work(agent, options, { handle: commands.handle, out, until: signal });
     };
   }
   const { byWebhook } = await import("../doors/webhook.ts");

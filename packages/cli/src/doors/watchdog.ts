@@ -15,22 +15,43 @@ while read -r sign group; do
 done
 for group in $groups; do kill -9 "-$group"; done 2>/dev/null
 `;
+/** One that has not lived so long is replaced after so long: something ends each. Milliseconds. */
+const LIVES_MS = 1_000;
 
-/** Ends the commands of this process when it is killed. */
+/** Ends the commands of this process when it is killed. One that is ended itself is replaced, and told what runs. */
 export class Watchdog implements Disposable {
+  readonly #groups = new Set<number>();
   #child: ChildProcess | undefined;
+  #isOver = false;
 
   /** A command's process, which leads a group of its own. `known`: from now on it ends with this process. */
   add(pid: number, known: () => void): void {
-    this.#child ??= start();
+    this.#child ??= this.#start();
+    this.#groups.add(pid);
     this.#child.stdin?.write(`+ ${pid}\n`, known);
   }
 
   remove(pid: number): void {
+    this.#groups.delete(pid);
     this.#child?.stdin?.write(`- ${pid}\n`);
   }
 
+  #start(): ChildProcess {
+    const begun = performance.now();
+    const child = start();
+    for (const pid of this.#groups) child.stdin?.write(`+ ${pid}\n`);
+    child.once("exit", () => {
+      this.#child = undefined;
+      const again = () => {
+        if (!this.#isOver && this.#groups.size > 0) this.#child ??= this.#start();
+      };
+      setTimeout(again, performance.now() - begun < LIVES_MS ? LIVES_MS : 0).unref();
+    });
+    return child;
+  }
+
   [Symbol.dispose](): void {
+    this.#isOver = true;
     this.#child?.stdin?.end();
   }
 }
