@@ -51,6 +51,7 @@ export interface Shown {
   message_id: string;
   from: string;
   body: string;
+  thread?: string;
   expects_reply?: boolean;
   next_offset?: number;
   in_work?: string;

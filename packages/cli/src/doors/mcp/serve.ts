@@ -12,7 +12,7 @@ import { VERSION } from "../../version.ts";
 import { checkInbox } from "./inbox.ts";
 import { Keeper } from "./keeper.ts";
 import { INSTRUCTIONS, type ToolName, tools } from "./schemas.ts";
-import { word } from "./shown.ts";
+import { without, word } from "./shown.ts";
 import { type Calling, run } from "./tools.ts";
 import { AnsweringTransport } from "./wire.ts";
 
@@ -139,11 +139,9 @@ const HINTS: Partial<Record<string, string>> = {
 
 async function failure(error: unknown): Promise<object> {
   const { code, message, hint, reason, messageId, status } = await explain(error);
-  // What the other side gave as its reason stands in a fence, and nowhere else.
-  const said = reason === undefined || /^[a-z_]+$/.test(reason) ? message : message.replace(`: ${reason}`, "");
   return {
     error: code,
-    message: said,
+    message: without(reason, message),
     hint: HINTS[code] ?? hint,
     ...(reason === undefined ? {} : { reason: word(reason) }),
     ...(messageId === undefined ? {} : { message_id: messageId, status }),

@@ -1,5 +1,6 @@
 /** Messages, questions and contacts as a model reads them. Times are ISO 8601. */
 import { Buffer } from "node:buffer";
+import { wireErrors } from "@aimessage/sdk/protocol";
 import type { Contact, Message, MessageStatus, Question } from "@aimessage/sdk/node";
 import { preview, utf8 } from "../../message.ts";
 import { costOf, fence, partOf } from "./fence.ts";
@@ -12,9 +13,44 @@ export function time(ms: number): string {
   return Number.isNaN(at.getTime()) ? String(ms) : at.toISOString().replace(/\.\d+Z$/, "Z");
 }
 
-/** A word of others where a word is expected; in a fence what could be more than one. */
+/** Why something did not become of a message, in words of ours, beside what relays refuse things for. */
+const REASONS: ReadonlySet<string> = new Set([
+  ...Object.keys(wireErrors),
+  "clock",
+  "closed",
+  "consent",
+  "device_changed",
+  "dropped",
+  "expired",
+  "failed",
+  "fingerprint_mismatch",
+  "guard",
+  "identity_changed",
+  "internal",
+  "mailbox_age",
+  "not_handled",
+  "pairing_expired",
+  "pairing_refused",
+  "refused",
+  "requests_full",
+  "undecryptable",
+  "unregistered",
+]);
+
+/** Whether a word of others can say no more than what this program knows anyway: a reason of ours, or an id at random. */
+function isOurs(text: string): boolean {
+  return REASONS.has(text) || /^[0-9a-f]{32}$/.test(text);
+}
+
+/** What others have put where a word is expected; in a fence unless it is one of ours, since underscores make a word of any sentence. */
 export function word(text: string): string {
-  return /^[\w.:/+;=-]{1,128}$/.test(text) ? text : fence(text);
+  return isOurs(text) ? text : fence(text);
+}
+
+/** A sentence of ours without the reason that others gave, which stands in a fence, and nowhere else. */
+export function without(reason: string | undefined, sentence: string): string {
+  if (reason === undefined || isOurs(reason)) return sentence;
+  return sentence.replaceAll(`: ${reason}`, "").replaceAll(`: ${reason.replaceAll("_", " ")}`, "");
 }
 
 /** What is said of a message beside its body. */
