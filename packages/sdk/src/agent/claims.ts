@@ -4,8 +4,9 @@ import { watchClock } from "../records/clock.ts";
 import { AHEAD } from "./following.ts";
 import { endIfLate, notBefore } from "./settling.ts";
 import { endUnwanted, wordOn } from "./unwanted.ts";
-import { find, get, pad, put, rowsUnder } from "../records/records.ts";
+import { find, get, pad, put } from "../records/records.ts";
 import type { InboxRecord } from "../records/tables.ts";
+import { Senders } from "./senders.ts";
 
 /** How long a claim holds that is not renewed. Milliseconds. */
 const CLAIM_MS = 20_000;
@@ -37,6 +38,7 @@ export class WaitWatch {
   readonly #isGone: (mark: string) => boolean;
   /** Processes by their marks: since when one is known to be gone, or else when it was seen to live. `performance.now()` */
   readonly #processes = new Map<string, { gone: boolean; at: number }>();
+  readonly #senders = new Senders();
   #look = 0;
   /** Where the present look has got to, when it began (`performance.now()`), and how long it has taken. */
   #after: string | undefined;
@@ -105,6 +107,12 @@ export class WaitWatch {
     }
   }
 
+  /** As {@link find}, but nothing of a sender before what that one has sent earlier. @returns undefined if it is to be called again */
+  findInOrder(tx: ReadTransaction, look: Look): Promise<string | number | undefined> {
+    const freeAt = (row: InboxRecord) => this.freeAt(row);
+    return this.#senders.find(tx, { look, freeAt, forget: (seq) => this.#seen.delete(seq) });
+  }
+
   #beginLook(): void {
     this.#look += 1;
     this.#after = undefined;
@@ -147,27 +155,6 @@ export class WaitWatch {
   }
 }
 
-/** Rows that are looked at for one whose sender is not busy. */
-const PASSED = 1_000;
-
-/** The first message that is free, and before which its sender has none that is not handled. @returns its place, or when to look again */
-async function firstInOrder(tx: ReadTransaction, look: Look, watch: WaitWatch): Promise<string | number> {
-  const busy = new Set<string>();
-  let next = Infinity;
-  let passed = 0;
-  for await (const [key] of rowsUnder(tx, "unhandled/")) {
-    const seq = key.slice("unhandled/".length);
-    const row = await look(seq);
-    if (row !== undefined && !busy.has(row.from)) {
-      const at = watch.freeAt(row);
-      if (at <= Date.now()) return seq;
-      busy.add(row.from);
-      next = Math.min(next, at);
-    } else if ((passed += 1) > PASSED) break;
-  }
-  return next;
-}
-
 /** What a listener takes. `ordered`: nothing of a sender before what that one has sent earlier. */
 export interface Wanted {
   is: (row: InboxRecord) => boolean;
@@ -197,8 +184,10 @@ export async function claimNext(
         const row = await find(tx, "in/", seq);
         return row !== undefined && wanted.is(row) ? row : undefined;
       };
-      return wanted.ordered ? firstInOrder(tx, look, watch) : watch.find(tx, look);
+      return wanted.ordered ? watch.findInOrder(tx, look) : watch.find(tx, look);
     });
+    // More is to be read first, and others get in between.
+    if (seen === undefined) continue;
     if (typeof seen === "number") return { until: seen };
     const row = await store.write(async (tx) => {
       const found = await get(tx, "in/", seen);

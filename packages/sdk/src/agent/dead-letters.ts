@@ -3,6 +3,7 @@ import type { ClientStore, ReadTransaction } from "../store/store.ts";
 import { check } from "./arguments.ts";
 import { type Message, readMessage } from "./message.ts";
 import { find as findRecord, pad, put } from "../records/records.ts";
+import { REDELIVERED } from "./senders.ts";
 import { idMeantBy } from "./short-ids.ts";
 import type { InboxRecord } from "../records/tables.ts";
 
@@ -54,6 +55,8 @@ export class DeadLetters {
       const { attempts: _attempts, reason: _reason, settled_at: _settled, ...row } = await find(tx, id);
       await put(tx, "in/", pad(row.seq), { ...row, state: "unhandled" });
       await tx.put(`unhandled/${pad(row.seq)}`, "");
+      // It stands before what listeners have read already.
+      await tx.put(REDELIVERED, String(Number((await tx.get(REDELIVERED)) ?? "0") + 1));
       await tx.delete(`dead/${pad(row.seq)}`);
     });
   }
