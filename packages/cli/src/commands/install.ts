@@ -26,7 +26,11 @@ export function configure(command: Command, act: Act): void {
 async function install(call: Call, options: PlaceFlags & { print?: true }, host: Host): Promise<void> {
   const place = placeOf(call, options);
   const { words, agent, home } = await agentWords(call);
-  if (words.some((word) => word.split(/[\\/]/).includes("_npx")))
+  const program = words.slice(
+    0,
+    words.findIndex((word) => word.startsWith("-")),
+  );
+  if (program.some((word) => word.split(/[\\/]/).includes("_npx")))
     throw new UsageError("this program lies in npx's cache, which is emptied at times", "install it, or use a clone");
   const { planFor } = await import("../install/hosts.ts");
   const { installing } = await import("../install/install.ts");

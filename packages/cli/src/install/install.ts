@@ -162,11 +162,17 @@ function found(value: unknown, { path, kind, within, isOurs }: Entry): unknown[]
 /** Whether a text has all entries, as they are meant, and nothing else of ours in their places. */
 function holds(format: Format, text: string, entries: readonly Entry[]): boolean {
   const value = format.parse(text);
-  return entries.every((entry) =>
-    entry.kind === "setting"
-      ? at(value, entry.path) !== undefined
-      : isDeepStrictEqual(plain(found(value, entry)), plain([entry.value])),
-  );
+  return entries.every((entry) => {
+    if (entry.kind === "setting") return at(value, entry.path) !== undefined;
+    const there = found(value, entry).map((each) => (entry.kind === "member" ? likewise(each, entry.value) : each));
+    return isDeepStrictEqual(plain(there), plain([entry.value]));
+  });
+}
+
+/** As much of a member as is ours to say: what its user has added to it, as variables, stays. */
+function likewise(there: unknown, own: unknown): unknown {
+  if (!isObject(there) || !isObject(own)) return there;
+  return Object.fromEntries(Object.keys(own).map((key) => [key, there[key]]));
 }
 
 function plain(value: unknown): unknown {

@@ -371,9 +371,26 @@ test("hooks of Hermes that only look like ours stay, too, and so does a server",
   expect(read("hermes/config.yaml")).toBe(server);
 });
 
+test("what a user has added to our server, as variables, stays when it is installed again, and goes with it", async () => {
+  const { cwd, run, write, read, json } = await bob();
+  await run("install claude --project");
+  const servers = json(".mcp.json") as { mcpServers: { aimessage: object } };
+  Object.assign(servers.mcpServers.aimessage, { env: { AIMESSAGE_PASSPHRASE_FILE: "/p" } });
+  write(".mcp.json", JSON.stringify(servers));
+  await run("install codex --project");
+  const toml = `${read(".codex/config.toml")}\n[mcp_servers.aimessage.env]\nAIMESSAGE_PASSPHRASE_FILE = "/p"\n`;
+  write(".codex/config.toml", toml);
+  for (const host of ["claude", "codex"])
+    expect((await run(`install ${host} --project`)).stdout.match(/: as it was\n/g)).toHaveLength(3);
+  expect(json(".mcp.json")).toEqual(servers);
+  expect(read(".codex/config.toml")).toBe(toml);
+  for (const host of ["claude", "codex"]) await run(`uninstall ${host} --project`);
+  for (const path of [".mcp.json", ".codex/config.toml"]) expect(existsSync(join(cwd, path))).toBe(false);
+});
+
 test("what is ours is found whatever is in its words, a line break too", async () => {
   const { world, cwd, write, read, json } = await bob();
-  const home = join(cwd, "a home\nof 'two' $lines; ");
+  const home = join(cwd, "a home\nof 'two' $lines; ", "_npx");
   cpSync(world.home, home, { recursive: true });
   for (const host of ["claude", "cursor", "codex", "gemini"]) {
     const install = ["--home", home, "install", host, "--project"];
