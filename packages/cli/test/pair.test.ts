@@ -138,6 +138,41 @@ test("of a side that has used a line and runs out of time, the error is the same
   });
 });
 
+test("--resume tells of each line that has ended: a failure hides no success, and counts for nothing beside it", async () => {
+  const world = await pairingWorld();
+  const lines = [];
+  for (let count = 0; count < 2; count++) {
+    const interrupt = new AbortController();
+    const bob = await world.make("pair --yes", { interrupted: interrupt.signal });
+    interrupt.abort("SIGINT");
+    await bob.done;
+    lines.push(bob.line);
+  }
+  const [mistyped = "", right = ""] = lines.map((line, at) => (at === 0 ? line.replace(/.$/, "A") : line));
+  for (const stdin of [mistyped, right]) {
+    const interrupt = new AbortController();
+    const stderr = new Recorder();
+    const used = world.there("-u alice pair --line - --yes", { stdin, stderr, interrupted: interrupt.signal });
+    await stderr.until(/Waiting until bob's aimessage is awake\. Ctrl\+C, and aimessage .*pair --resume later/);
+    interrupt.abort("SIGINT");
+    expect(await used).toMatchObject({ exit: 130, stderr: expect.not.stringContaining("--withdraw") });
+  }
+  const interrupt = new AbortController();
+  const listening = world.cli("listen", { interrupted: interrupt.signal });
+  const resumed = await world.there("pair --resume");
+  expect(resumed).toMatchObject({ exit: 0, stdout: expect.stringMatching(/^bob is verified\..*\n$/) });
+  expect(resumed.stderr).toContain("Another line of bob's, which is verified now: bob knows no such line");
+  expect(await world.there("pair --resume")).toMatchObject({ exit: 0, stdout: "No line is open.\n" });
+  interrupt.abort("SIGINT");
+  await listening;
+  // Nobody waited when it was used.
+  await world.cli("pair --withdraw");
+  expect(await world.cli("pair --resume")).toMatchObject({
+    exit: 0,
+    stdout: expect.stringMatching(/^alice is verified/),
+  });
+});
+
 test("what is said to --resume reaches the other side although nobody else of this agent is there", async () => {
   const world = await pairingWorld();
   const interrupt = new AbortController();
@@ -176,9 +211,12 @@ test("an agent that is registered uses a line as it is; another relay's line is 
   const unlike = await world.there("-u carol pair --line - --yes", { stdin: bob.line });
   expect(unlike).toMatchObject({ exit: 2, stderr: expect.stringContaining("leave out -s and AIMESSAGE_SERVER") });
   const without = { stdin: bob.line, env: { AIMESSAGE_SERVER: "" } };
-  expect(await world.there("-u carol pair --line - --yes", without)).toMatchObject({ exit: 5 });
-  expect(await bob.done).toMatchObject({ exit: 5 });
-  expect(bob.stderr.text).toContain("that was for alice");
+  expect(await world.there("-u carol pair --line - --yes", without)).toMatchObject({
+    exit: 5,
+    stderr: expect.stringContaining("this line of bob is for another agent"),
+  });
+  expect(await bob.done).toMatchObject({ exit: 6 });
+  expect(bob.stderr.text).toContain("which was for alice");
 });
 
 test("whoami prints a card, and contacts add pins who has it", async () => {

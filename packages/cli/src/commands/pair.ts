@@ -1,10 +1,11 @@
-import type { Agent, AgentError, Contact, OwnLine, PairingLine, Taken, Wait } from "@aimessage/sdk/node";
+import type { Agent, Contact, OwnLine, PairingLine, Taken, Wait } from "@aimessage/sdk/node";
 import { relayName, usernameKey } from "@aimessage/sdk/protocol";
 import { Option, type Command } from "commander";
 import { openAgent, openOptions } from "../agent.ts";
 import type { Act, Call } from "../call.ts";
 import { counted } from "../counted.ts";
 import { isAgentError, UsageError } from "../errors.ts";
+import { ended, type Ended, isAborted, isToTell, tellAll } from "../lines.ts";
 import { ask } from "../prompt.ts";
 import { addInviteFlag, type Invited, readInvite, readSecret, type Where } from "../secret.ts";
 import { localTime } from "../times.ts";
@@ -33,7 +34,8 @@ Examples:
 
 The line is a secret: give it to one other owner, by a way that nobody else reads. It is good once, for an hour. Who has used it is shown
 with its fingerprint, and paired when you say yes; then both agents are verified for each other. An agent that does not exist yet is registered
-at the relay of the line, by the name of -u. Exit code 6: somebody else has used the line, or is in between.
+at the relay of the line, by the name of -u. Exit code 6: somebody else has used the line, or is in between; 5: the other side has refused.
+--resume says of each line how it has ended, unless that was said before; one that has failed counts for nothing once its agent is verified.
 JSON: the line and its expires_at, then the contact.
 `;
 
@@ -86,7 +88,8 @@ async function make(call: Call, options: Options): Promise<void> {
 }
 
 /** What has become of a line: its owner is asked, and hears how it has ended. */
-async function conclude(call: Call, agent: Agent, { id, state, by }: OwnLine, options: Options): Promise<void> {
+async function conclude(call: Call, agent: Agent, line: OwnLine, options: Options): Promise<void> {
+  const { id, state, by } = line;
   const { AgentError } = await import("@aimessage/sdk/node");
   if (by === undefined || state === "withdrawn") {
     const said = state === "withdrawn" ? "the line was withdrawn" : "nobody has used the line in time";
@@ -98,6 +101,11 @@ async function conclude(call: Call, agent: Agent, { id, state, by }: OwnLine, op
     const contact = state === "asked" ? await agent.pairing.accept(id) : await agent.contact(by.username);
     return confirm(call, contact);
   }
+  const meant = usernameKey(options.for ?? line.for ?? by.username);
+  if (by.username !== meant)
+    throw new AgentError("pairing_stopped", `${who} has used the line, which was for ${meant}, and is not paired`, {
+      hint: "find out who has read it; aimessage pair makes another one",
+    });
   throw new AgentError("pairing_refused", `${who} has used the line, and is not paired`, {
     hint: "if the line was not for it, find out who has read it; aimessage pair makes another one",
   });
@@ -119,7 +127,7 @@ async function isRight(
   const question = `${username} (${fingerprint}) has used the line. Is that who you gave it to? (yes or no) `;
   for (;;) {
     const answer = await ask(context, question).catch(resumable);
-    if (answer === undefined) throw await stopped();
+    if (answer === undefined) return resumable(new DOMException("no answer", "AbortError"));
     if (/^y(es)?$/i.test(answer.trim())) return true;
     if (/^no?$/i.test(answer.trim())) return false;
   }
@@ -135,14 +143,29 @@ async function take(call: Call, options: Options, where: Where): Promise<void> {
   await using agent = await agentFor(call, line, options);
   const taken = await agent.pairing.take(line);
   out.note(`Its owner sees: ${agent.username} (${agent.fingerprint})`);
-  await finish(call, taken, options);
+  await saySleeping(call, agent, [taken]);
+  await confirm(call, await answered(call, taken, options));
 }
 
-async function finish(call: Call, taken: Taken, options: Options): Promise<void> {
+/** What the owner of a line that was used here has said. */
+async function answered(call: Call, taken: Taken, options: Options): Promise<Contact> {
   const wait = waitOf(call, options);
+  const resumable = resumableUse(taken.username);
   await taken.received(wait).catch(resumable);
   if ((await taken.state()) === "received") call.out.note(`${taken.username} has it. Its owner is asked...`);
-  await confirm(call, await taken.paired(wait).catch(resumable));
+  return taken.paired(wait).catch(resumable);
+}
+
+/** Who has made a line may be asleep, and nothing happens until it is not. */
+async function saySleeping({ context, out }: Call, agent: Agent, taken: readonly Taken[]): Promise<void> {
+  const waiting = new Set<string>();
+  for (const each of taken) if (["queued", "stored"].includes(await each.state())) waiting.add(each.username);
+  if (waiting.size === 0) return;
+  const online = await agent.users({ timeout: RELAY_MS, signal: context.interrupted }).catch(() => undefined);
+  if (online === undefined) return;
+  for (const name of online) waiting.delete(name.toLowerCase());
+  for (const name of waiting)
+    out.note(`Waiting until ${name}'s aimessage is awake. Ctrl+C, and aimessage pair --resume later, is as good.`);
 }
 
 /** The agent of this machine that pairs, registered at the relay of the line if there is none. */
@@ -176,26 +199,31 @@ async function serverFor({ settings: { server, insecure } }: Call, line: Pairing
   );
 }
 
-/** Goes on with all that is open: those who have used a line first. */
+/** Goes on with all that is open, whichever ends first, and tells of each line how it has ended. */
 async function goOn(call: Call, options: Options): Promise<void> {
   await using agent = await openForPairing(call);
   // What is said here reaches the other side before this ends, and what has come is known.
   await agent.sync({ timeout: RELAY_MS, signal: call.context.interrupted }).catch((error: Error) => {
     call.out.note(`The other side hears of it when the relay can be reached: ${error.message}`);
   });
-  const lines = await agent.pairing.lines();
+  const own = (await agent.pairing.lines()).filter(isToTell);
   const taken = await agent.pairing.taken();
-  let open = lines.filter(({ state }) => state === "open");
-  const asked = lines.filter(({ state }) => state === "asked");
-  if (open.length + asked.length + taken.length === 0) await call.out.confirm(["No line is open."], { open: 0 });
-  for (const line of asked) await conclude(call, agent, line, options);
-  for (const each of taken) await finish(call, each, options);
-  while (open.length > 0) {
-    const waiting = open.map(({ id }) => agent.pairing.used(id, waitOf(call, options)));
-    const used = await Promise.race(waiting).catch(resumable);
-    open = open.filter(({ id }) => id !== used.id);
-    await conclude(call, agent, used, options);
+  if (own.length + taken.length === 0) await call.out.confirm(["No line is open."], { open: 0 });
+  const going = new Map<object, Promise<Ended>>();
+  for (const line of own) {
+    const used = agent.pairing.used(line.id, waitOf(call, options)).catch(resumable);
+    going.set(
+      line,
+      ended(line, used, (one) => conclude(call, agent, one, options)),
+    );
   }
+  for (const each of taken)
+    going.set(
+      each,
+      ended(each, answered(call, each, options), (contact) => confirm(call, contact)),
+    );
+  await saySleeping(call, agent, taken);
+  await tellAll(call.out, agent, going);
 }
 
 async function withdrawAll(call: Call): Promise<void> {
@@ -221,20 +249,28 @@ function waitOf({ context }: Call, { timeout }: Options): Wait {
   return { timeout, signal: context.interrupted };
 }
 
+const OWN = {
+  said: "the line stays good until it was used or its hour is over",
+  hint: "aimessage pair --resume goes on; aimessage pair --withdraw ends it",
+};
+
 /** What was interrupted, or has run out of time, goes on, and says how. */
 async function resumable(error: unknown): Promise<never> {
-  if (error instanceof Error && error.name === "AbortError") throw await stopped();
-  if (!isAgentError(error)) throw error;
-  if (error.code === "aborted") throw await stopped();
-  throw error.code === "timeout" ? await stopped(error) : error;
+  throw await stopped(error, OWN);
 }
 
-/** @param cause Where the time was over. */
-async function stopped(cause?: AgentError): Promise<AgentError> {
+/** The same on the side that has used a line of `username`'s: it has none to withdraw. */
+function resumableUse(username: string): (error: unknown) => Promise<never> {
+  const said = `the line was used, and ${username} answers it all the same`;
+  return async (error) => {
+    throw await stopped(error, { said, hint: "aimessage pair --resume says how it has ended" });
+  };
+}
+
+async function stopped(error: unknown, { said, hint }: typeof OWN): Promise<unknown> {
+  const isOverdue = isAgentError(error) && error.code === "timeout";
+  if (!isOverdue && !isAborted(error)) return error;
   const { AgentError } = await import("@aimessage/sdk/node");
-  const why = cause === undefined ? "stopped waiting" : cause.message;
-  return new AgentError(cause?.code ?? "aborted", `${why}; the line stays good until it was used or its hour is over`, {
-    hint: "aimessage pair --resume goes on; aimessage pair --withdraw ends it",
-    ...(cause === undefined ? {} : { cause }),
-  });
+  const why = isOverdue ? error.message : "stopped waiting";
+  return new AgentError(isOverdue ? "timeout" : "aborted", `${why}; ${said}`, { hint, cause: error });
 }

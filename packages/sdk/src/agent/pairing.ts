@@ -42,6 +42,10 @@ export interface OwnLine {
   /** asked: `by` has used it, and {@link Pairing.accept} or {@link Pairing.refuse} is waited for. expired: nobody has in time. */
   state: "open" | "asked" | "paired" | "refused" | "withdrawn" | "expired";
   by?: { username: string; fingerprint: string };
+  /** Only this agent may use it; who is `by` and is another has read what was not for it. */
+  for?: string;
+  /** Of one that was used: whether its owner knows how it has ended, by {@link Pairing.used}, `accept` or `refuse`. */
+  heard: boolean;
 }
 
 interface Parts {
@@ -129,11 +133,14 @@ export class Pairing {
     const { expires_at } = await store.read((tx) => lineOf(tx, id));
     const left = Math.max(0, expires_at - Date.now()) + 1;
     const within = { ...wait, timeout: Math.min(left, wait.timeout ?? left) };
-    return waitFor(store, link, "somebody to use the line", look, within).catch(async (error: unknown) => {
+    const line = await waitFor(store, link, "somebody to use the line", look, within).catch(async (error: unknown) => {
       const line = await look();
       if (line === undefined) throw error;
       return line;
     });
+    if (line.state === "paired" || line.state === "refused")
+      await store.write(async (tx) => put(tx, "line/", id, { ...(await lineOf(tx, id)), heard: true }));
+    return line;
   }
 
   /** The agent that has used a line is the one that it was given to: both are verified for each other. @throws AgentError unknown_line, blocked */
@@ -147,7 +154,7 @@ export class Pairing {
           hint: `aimessage contacts allow ${by.username}`,
         });
       await put(tx, "contact/", by.username, await verified(tx, contact));
-      await put(tx, "line/", id, { ...line, state: "paired" });
+      await put(tx, "line/", id, { ...line, state: "paired", heard: true });
       await settleAlerts(tx, by.username);
       await owe(tx, { ...by, from: by.username, state: "handled" });
     });
@@ -159,7 +166,7 @@ export class Pairing {
     await this.#settle(id, async (tx, line, by) => {
       if (line.state === "refused") return;
       if (line.state !== "asked") throw unknownLine();
-      await put(tx, "line/", id, { ...line, state: "refused" });
+      await put(tx, "line/", id, { ...line, state: "refused", heard: true });
       await settleAlerts(tx, by.username);
       await owe(tx, { ...by, from: by.username, state: "failed", reason: "pairing_refused" });
     });
@@ -212,13 +219,13 @@ export class Pairing {
     return this.#taken(record);
   }
 
-  /** Lines of others that were shown to them, and of which they have not said a word. */
+  /** Lines of others that were shown to them, of which they have not said a word, or nobody here has heard it yet. */
   async taken(): Promise<Taken[]> {
     const records = await this.#parts.store.read(async (tx) => {
       const open: PairingRecord[] = [];
       for (const record of await list(tx, "pairing/")) {
         const row = await get(tx, "out/", pad(record.seq));
-        if (row !== undefined && !isFinal(row.state)) open.push(record);
+        if (row !== undefined && (!isFinal(row.state) || record.heard !== true)) open.push(record);
       }
       return open;
     });
@@ -290,13 +297,15 @@ function unknownLine(): AgentError {
 }
 
 async function show(line: LineRecord): Promise<OwnLine> {
-  const { id, expires_at, state, by } = line;
+  const { id, expires_at, state, by, for: name } = line;
   const isOver = state === "open" && !isOpen(line, Date.now());
   return {
     id,
     expiresAt: expires_at,
     state: isOver ? "expired" : state,
     ...(by === undefined ? {} : { by: { username: by.username, fingerprint: await shown(by) } }),
+    ...(name === undefined ? {} : { for: name }),
+    heard: line.heard === true,
   };
 }
 

@@ -1,7 +1,8 @@
 import { formatFingerprint } from "../crypto/identity.ts";
 import { AgentError } from "../errors.ts";
 import type { Link } from "../link/link.ts";
-import { get, pad } from "../records/records.ts";
+import { isFinal } from "../records/outbox-records.ts";
+import { get, pad, put } from "../records/records.ts";
 import type { PairingRecord } from "../records/pairing-records.ts";
 import type { MessageState, OutboxRecord } from "../records/tables.ts";
 import type { ClientStore } from "../store/store.ts";
@@ -21,13 +22,13 @@ export class Taken {
   /** Of the agent that the line is of, in groups of four. */
   readonly fingerprint: string;
   readonly #parts: Parts;
-  readonly #seq: number;
+  readonly #record: PairingRecord;
 
-  constructor(parts: Parts, { username, fingerprint, seq }: PairingRecord) {
-    this.username = username;
-    this.fingerprint = formatFingerprint(fingerprint);
+  constructor(parts: Parts, record: PairingRecord) {
+    this.username = record.username;
+    this.fingerprint = formatFingerprint(record.fingerprint);
     this.#parts = parts;
-    this.#seq = seq;
+    this.#record = record;
   }
 
   /** How far it is: `received` when the other agent has it, and its owner is asked. */
@@ -42,8 +43,8 @@ export class Taken {
 
   /**
    * Resolves when the other side has paired with this agent: both are verified for each other.
-   * @throws AgentError pairing_stopped: somebody else has used the line, or is in between; pairing_refused: it has expired, or its
-   * owner does not want to; fingerprint_mismatch, identity_changed, expired, refused, failed, blocked: as of a message; timeout,
+   * @throws AgentError pairing_stopped: somebody else has used the line, or is in between; pairing_refused: it has expired, is for
+   * another agent, or its owner does not want to; fingerprint_mismatch, identity_changed, expired, refused, failed, blocked: as of a message; timeout,
    * relay_unreachable, aborted: it may still be
    */
   async paired(wait?: Wait): Promise<Contact> {
@@ -56,14 +57,24 @@ export class Taken {
     link.start();
     const look = async () => {
       const row = await this.#row();
+      if (isFinal(row.state)) await this.#heard();
       if (["expired", "refused", "failed"].includes(row.state)) throw whyNot(row);
       return states.includes(row.state) ? true : undefined;
     };
     await waitFor(store, link, `${this.username} ${what}`, look, wait);
   }
 
+  /** Nobody needs to be told again how it has ended. */
+  #heard(): Promise<void> {
+    const { id, seq } = this.#record;
+    return this.#parts.store.write(async (tx) => {
+      const record = await get(tx, "pairing/", id);
+      if (record?.seq === seq && record.heard !== true) await put(tx, "pairing/", id, { ...record, heard: true });
+    });
+  }
+
   async #row(): Promise<OutboxRecord> {
-    const row = await this.#parts.store.read((tx) => get(tx, "out/", pad(this.#seq)));
+    const row = await this.#parts.store.read((tx) => get(tx, "out/", pad(this.#record.seq)));
     if (row === undefined) throw new AgentError("unknown_line", "this line is not known any more");
     return row;
   }
@@ -89,6 +100,8 @@ function whyNot(row: OutboxRecord): AgentError {
       return refuse(`${to} knows no such line: it was altered, or is an old one`);
     case "pairing_expired":
       return refuse(`this line of ${to} has expired`);
+    case "pairing_other":
+      return refuse(`this line of ${to} is for another agent`);
     case "pairing_refused":
       return refuse(`the owner of ${to} has refused`);
     case "expired":

@@ -8,7 +8,7 @@ import { owe } from "../records/owed.ts";
 import { get, nextSeq, put, readable } from "../records/records.ts";
 import type { LineRecord } from "../records/pairing-records.ts";
 import type { ContactRecord, GroupRecord, OutboxRecord } from "../records/tables.ts";
-import { hasOpenLine, isBlocked, isOpen, verified } from "../trust/pairing.ts";
+import { hasOpenLine, isBlocked, isForAnother, isOpen, verified } from "../trust/pairing.ts";
 import type { Turn } from "../turn/turn.ts";
 
 /** Why a line does not pair: a word of the receipt. */
@@ -17,6 +17,7 @@ export type Objection =
   | "pairing_wrong"
   | "pairing_used"
   | "pairing_expired"
+  | "pairing_other"
   | "pairing_refused"
   | "blocked";
 
@@ -93,7 +94,8 @@ async function decide(turn: Turn, contact: ContactRecord, line: LineRecord): Pro
   if (isFirst) await tell(turn, contact, line, state);
   if (isUnwanted) return "blocked";
   if (state === "paired") await answer(turn, line);
-  return state === "refused" ? "pairing_refused" : undefined;
+  if (state !== "refused") return undefined;
+  return isForAnother(line) ? "pairing_other" : "pairing_refused";
 }
 
 function stateOf({ state, for: name, yes }: LineRecord, { username }: ContactRecord): LineRecord["state"] {

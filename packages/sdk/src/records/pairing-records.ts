@@ -24,6 +24,8 @@ export interface LineRecord {
     seq: number;
     at: number;
   };
+  /** Its owner knows how it has ended. */
+  heard?: true;
 }
 
 /** `pairing/<line id>`: a line of another agent that was read here. */
@@ -36,4 +38,6 @@ export interface PairingRecord {
   /** Place of its message in the outbox, whose state is that of the pairing. */
   seq: number;
   at: number;
+  /** Its reader knows how it has ended. */
+  heard?: true;
 }

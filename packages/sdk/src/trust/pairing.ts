@@ -10,6 +10,11 @@ export function isOpen({ state, expires_at }: LineRecord, now: number): boolean 
   return state === "open" && now < expires_at;
 }
 
+/** Whether somebody has used a line that was for somebody else, who alone might have had it. */
+export function isForAnother({ for: name, by }: LineRecord): boolean {
+  return name !== undefined && by !== undefined && by.username !== name;
+}
+
 /** Whether a stranger may come by a line: its owner waits for it. */
 export async function hasOpenLine(tx: ReadTransaction, now: number): Promise<boolean> {
   return (await list(tx, "line/")).some((line) => isOpen(line, now));

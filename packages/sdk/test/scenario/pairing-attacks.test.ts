@@ -17,7 +17,7 @@ test("a line for one is of no use to another, nor to the one any more", async ()
   const carol = await world.open("carol");
   expect(await rejection((await carol.pairing.take(line)).paired())).toMatchObject({
     code: "pairing_refused",
-    reason: "pairing_refused",
+    reason: "pairing_other",
   });
   expect(await rejection((await alice.pairing.take(line)).paired())).toMatchObject({ code: "pairing_stopped" });
   expect((await bob.contacts()).some(({ verified: is }) => is)).toBe(false);
