@@ -84,6 +84,10 @@ test.each(["legacy", "modern"])("an assistant answers by MCP, %s", async (era) =
 test.skipIf(spawnSync("python3", ["--version"]).status !== 0)("a Python program answers", async () => {
   const { cli, start } = await world();
   for (const name of ["alice", "counter"]) await cli("register", "-u", name);
-  start("python3", example("python_agent.py"), "counter");
+  const counter = start("python3", example("python_agent.py"), "counter");
   expect(await cli("ask", "-u", "alice", "-t", "counter", "-m", "how many words are these")).toBe("5\n");
+  const ended = once(counter, "exit");
+  counter.kill("SIGINT");
+  // By itself, and not by a traceback, which ends with 1.
+  expect(await ended).toEqual([130, null]);
 });

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import json
 import os
 import queue
@@ -135,16 +136,20 @@ class _Pipe:
 
 
 class Agent(_Pipe):
-    """An agent of this machine, by its name. `command` is how aimessage is called; default AIMESSAGE_COMMAND, or `aimessage`."""
+    """An agent of this machine, by its name. `command` is how aimessage is called; default AIMESSAGE_COMMAND, or `aimessage`.
+
+    A text is the path of a program, if there is such a file, and else words as a shell splits them: `npx aimessage`.
+    """
 
     def _start(self) -> None:
-        self._process = subprocess.Popen(
-            self._arguments,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            # What is wrong with it is said there, in one sentence.
-            stderr=subprocess.PIPE,
-        )
+        with _starting(self._arguments):
+            self._process = subprocess.Popen(
+                self._arguments,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                # What is wrong with it is said there, in one sentence.
+                stderr=subprocess.PIPE,
+            )
         self._lock = threading.Lock()
         self._inbox: "queue.Queue[Optional[Message]]" = queue.Queue()
         self._threads = [
@@ -253,9 +258,10 @@ class AsyncAgent(_Pipe):
         self._inbox: "asyncio.Queue[Optional[AsyncMessage]]" = asyncio.Queue()
         pipe = asyncio.subprocess.PIPE
         # A line is as long as a body: no limit of the reader's own.
-        self._process = await asyncio.create_subprocess_exec(
-            *self._arguments, stdin=pipe, stdout=pipe, stderr=pipe, limit=2**26
-        )
+        with _starting(self._arguments):
+            self._process = await asyncio.create_subprocess_exec(
+                *self._arguments, stdin=pipe, stdout=pipe, stderr=pipe, limit=2**26
+            )
         self._errors_task = asyncio.ensure_future(self._follow_errors())
         self._task = asyncio.ensure_future(self._follow())
         return self
@@ -332,7 +338,10 @@ class AsyncAgent(_Pipe):
 
 def _arguments(username: Optional[str], home: Optional[str], command: Union[str, Sequence[str], None]) -> List[str]:
     given = command or os.environ.get("AIMESSAGE_COMMAND") or "aimessage"
-    words = shlex.split(given) if isinstance(given, str) else list(given)
+    if not isinstance(given, str):
+        words = list(given)
+    else:
+        words = [given] if os.path.isfile(given) else shlex.split(given)
     return [
         *words,
         "pipe",
@@ -340,6 +349,17 @@ def _arguments(username: Optional[str], home: Optional[str], command: Union[str,
         *([] if username is None else ["-u", username]),
         *([] if home is None else ["--home", home]),
     ]
+
+
+@contextlib.contextmanager
+def _starting(arguments: Sequence[str]) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        missing = isinstance(error, FileNotFoundError) and os.sep not in arguments[0]
+        why = "is not on the PATH" if missing else f"cannot be started: {error.strerror}"
+        hint = 'set AIMESSAGE_COMMAND to what starts it, in a clone AIMESSAGE_COMMAND="npx aimessage"'
+        raise AgentError(f"{arguments[0]} {why}", {"code": "usage", "hint": hint}) from None
 
 
 def _body(body: Body) -> Dict[str, str]:

@@ -1,6 +1,7 @@
 /** clients/python, by Debian's python3 and nothing else. */
 import { type ChildProcess, execFile, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
+import { writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { Agent } from "@aimessage/sdk/node";
@@ -103,6 +104,36 @@ for await (const message of agent.messages({ share: true })) {
   await message.handled();
 }
 `;
+
+test.skipIf(!hasPython)(
+  "Python hears that there is no such command, and takes a path with a space as one word",
+  async () => {
+    const world = await createWorld();
+    const script = (command: string) => `
+import asyncio, os
+os.environ["AIMESSAGE_COMMAND"] = ${JSON.stringify(command)}
+from aimessage import Agent, AgentError, AsyncAgent
+try:
+    Agent("bob").close()
+except AgentError as error:
+    print(error.code, error, "|", error.hint)
+async def main():
+    async with AsyncAgent("bob"):
+        pass
+try:
+    asyncio.run(main())
+except AgentError as error:
+    print(error)
+`;
+    const said = await python(world, script("no-such-aimessage --flag"));
+    expect(said).toMatch(
+      /^usage no-such-aimessage is not on the PATH \| set AIMESSAGE_COMMAND .*\nno-such-aimessage is not/,
+    );
+    const program = `${world.home} no program`;
+    await writeFile(program, "");
+    expect(await python(world, script(program))).toContain(`${program} cannot be started: Permission denied`);
+  },
+);
 
 for (const [messages, kills, tags] of [
   [60, 2, []],
