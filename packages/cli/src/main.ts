@@ -18,7 +18,7 @@ async function answer(call: HookCall): Promise<void> {
   try {
     // Here, not above: other commands look at no store so.
     const { answerHook } = await import("./hook/hook.ts");
-    const said = await answerHook(call, context.stdin, context.env);
+    const said = await answerHook(call, context.stdin, context);
     if (said !== undefined) await createOutput(context, { json: true, quiet: true }).data([], said);
   } catch {
     // It says nothing.

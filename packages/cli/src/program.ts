@@ -10,6 +10,7 @@ import { Command, CommanderError } from "commander";
 import type { Act } from "./call.ts";
 import { type Context, interruptedExit } from "./context.ts";
 import { reportError, UsageError } from "./errors.ts";
+import { typedOf, withHints } from "./hints.ts";
 import { addGlobalFlags, readSettings } from "./settings.ts";
 import { VERSION } from "./version.ts";
 
@@ -88,8 +89,9 @@ async function runCommand(argv: readonly string[], context: Context): Promise<nu
     (handler) =>
     async (...parameters) => {
       const command = parameters.at(-1) as Command;
-      const settings = readSettings(command.optsWithGlobals(), context);
-      out = createOutput(context, settings);
+      const flags = command.optsWithGlobals();
+      const settings = readSettings(flags, context);
+      out = withHints(createOutput(context, settings), await typedOf(flags, settings, context), isCommand);
       json = settings.json;
       const [options, args] = [parameters.at(-2), parameters.slice(0, -2)];
       exitCode = (await handler({ context, settings, out }, options as never, ...(args as never))) ?? 0;

@@ -19,7 +19,7 @@ test("strangers who write junk fill no terminal: five warnings of a kind are pri
   const { stderr } = await world.cli("listen -u bob --count 1 --timeout 20");
   const warnings = stderr.split("\n").filter((line) => line.startsWith("Warning: "));
   expect(warnings.filter((line) => line.includes("eve-")).length).toBe(5);
-  expect(warnings.filter((line) => line.includes("aimessage doctor")).length).toBe(1);
+  expect(warnings.filter((line) => line.includes("aimessage -u bob doctor")).length).toBe(1);
   expect(warnings.filter((line) => line.includes("looks like")).length).toBe(1);
   const doctor = (await world.cli("doctor -u bob")).stdout;
   expect(doctor).toContain("looks like your contact alice");

@@ -9,6 +9,13 @@ import { expect, onTestFinished, test } from "vitest";
 const BIN = fileURLToPath(new URL("../bin/aimessage.js", import.meta.url));
 const AS_NODE_20 = "Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '20.20.2' } })";
 
+/** The program, run by an older Node. */
+const old = (...words: string[]) => {
+  const node = ["--import", `data:text/javascript,${encodeURIComponent(AS_NODE_20)}`, BIN];
+  const { status, stdout, stderr } = spawnSync(process.execPath, [...node, ...words], { encoding: "utf8" });
+  return { status, stdout, stderr };
+};
+
 /** The program as it is installed, in a home of its own. What it prints, or its error. */
 function installed() {
   const home = mkdtempSync(join(tmpdir(), "aimessage bin "));
@@ -70,12 +77,14 @@ test.skipIf(process.versions["bun"] !== undefined).each([
   expect(loaded.filter((name) => spared.includes(name))).toEqual([]);
 });
 
-test.skipIf(process.versions["bun"] !== undefined)("an older Node gets one line that says what to do", () => {
-  const { status, stdout, stderr } = spawnSync(
-    process.execPath,
-    ["--import", `data:text/javascript,${encodeURIComponent(AS_NODE_20)}`, BIN, "--version"],
-    { encoding: "utf8" },
-  );
-  expect({ status, stdout }).toEqual({ status: 1, stdout: "" });
-  expect(stderr).toMatch(/^aimessage needs Node 24 or newer; this is 20\.20\.2\..*\n$/);
-});
+test.skipIf(process.versions["bun"] !== undefined)(
+  "an older Node gets one line that says what to do, and a host nothing",
+  () => {
+    expect(old("--version")).toEqual({
+      status: 1,
+      stdout: "",
+      stderr: expect.stringMatching(/^aimessage needs Node 24 or newer; this is 20\.20\.2\..*\n$/) as string,
+    });
+    expect(old("-u", "alice", "hook", "Stop", "--for", "claude")).toEqual({ status: 0, stdout: "", stderr: "" });
+  },
+);

@@ -97,7 +97,7 @@ test("send --wait says how far the message came, and status agrees", async () =>
   const error = JSON.parse(late.stderr) as Record<string, string>;
   expect(error).toMatchObject({
     error: "timeout",
-    hint: expect.stringContaining(`aimessage status ${error["message_id"]}`),
+    hint: expect.stringContaining(`aimessage -u alice status ${error["message_id"]}`),
   });
   expect(await world.cli(`status -u alice ${error["message_id"]}`)).toMatchObject({
     exit: 0,
@@ -203,7 +203,9 @@ test("dead letters and the outbox can be looked at and acted upon", async () => 
   expect((await world.cli(`dead -u bob redeliver ${local}`)).exit).toBe(0);
   expect((await world.cli("listen -u bob --count 1 --timeout 20")).stdout).toContain("alice: task");
   expect((await world.cli("dead -u bob list")).stdout).toBe("No dead letters.\n");
-  expect((await world.cli(`dead -u bob discard ${id}`)).stderr).toContain("Hint: aimessage dead list shows them");
+  expect((await world.cli(`dead -u bob discard ${id}`)).stderr).toContain(
+    "Hint: aimessage -u bob dead list shows them",
+  );
 
   expect((await world.cli("send -u alice -t nobody -m lost")).exit).toBe(5);
   const all = JSON.parse((await world.cli("outbox -u alice list --all --json")).stdout) as {

@@ -69,7 +69,7 @@ test("an account that was removed at its relay is registered again if its name i
     } else {
       expect(again.exit).toBe(5);
       expect(again.stderr).toMatch(
-        /already exists\nHint: its name is reserved or another one's: .*--release.*aimessage unregister/,
+        /already exists\nHint: its name is reserved or another one's: .*--release.*aimessage -u alice unregister/,
       );
       expect((await cli("unregister -u alice --yes")).exit).toBe(0);
     }

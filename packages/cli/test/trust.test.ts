@@ -53,7 +53,7 @@ test("trust names the messages that have failed meanwhile, and how one is sent a
     exit: 0,
     stderr: expect.stringMatching(/^1 message to bob failed before\. /) as string,
   });
-  const id = /aimessage outbox retry (\w+)/.exec(trusted.stderr)?.[1];
+  const id = /aimessage -u alice outbox retry (\w+)/.exec(trusted.stderr)?.[1];
   expect((await world.cli(`outbox retry -u alice ${id}`)).exit).toBe(0);
   expect((await world.cli("listen -u bob --count 1 --timeout 20")).stdout).toMatch(/alice: stopped\n$/);
 });

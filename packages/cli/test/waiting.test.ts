@@ -41,7 +41,7 @@ test("a long wait for the recipient says once what it waits for", async () => {
   const { exit, stderr } = await world.cli("send -u alice -t bob -m hello --wait handled --timeout 2");
   expect(exit).toBe(7);
   expect(stderr).toMatch(
-    /^Waiting until bob has handled the message\.\.\.\nError: .*\nHint: .*wait longer.*; see: aimessage status .*\n$/,
+    /^Waiting until bob has handled the message\.\.\.\nError: .*\nHint: .*wait longer.*; see: aimessage -u alice status .*\n$/,
   );
 });
 

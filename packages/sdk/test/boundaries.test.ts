@@ -305,7 +305,7 @@ describe("the public face is exactly this list", () => {
     ["@aimessage/sdk/protocol", protocol],
     [
       "@aimessage/sdk/glance",
-      ["agentFolder", "announce", "announcedUpTo", "glance", "homeFolder", "shownUpTo", "userHome"],
+      ["agentFolder", "agentFolders", "announce", "announcedUpTo", "glance", "homeFolder", "shownUpTo", "userHome"],
     ],
     [
       "@aimessage/sdk/program",

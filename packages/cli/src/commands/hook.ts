@@ -29,6 +29,6 @@ async function hook(
   event: string,
 ): Promise<void> {
   const { home, username } = settings;
-  const answer = await answerHook({ event, host: options.for, home, username }, context.stdin, context.env);
+  const answer = await answerHook({ event, host: options.for, home, username }, context.stdin, context);
   if (answer !== undefined) await out.data([JSON.stringify(answer)], answer);
 }

@@ -36,7 +36,7 @@ async function install(call: Call, options: PlaceFlags & { print?: true }, host:
   const { installing } = await import("../install/install.ts");
   const { InstallRecord } = await import("../install/record.ts");
   const { skillFile } = await import("../install/skill.ts");
-  const plan = planFor(host, place, words, skillFile());
+  const plan = planFor(host, place, words, skillFile(words));
   const record = new InstallRecord(home);
   await unlessUneditable(async () => {
     // All of it is known before anything is written.

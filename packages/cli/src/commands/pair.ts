@@ -82,7 +82,7 @@ async function make(call: Call, options: Options): Promise<void> {
   const own = await agent.pairing.open({ for: options.for, yes: options.yes === true, invite });
   await out.data([own.line], { line: own.line, expires_at: own.expiresAt });
   out.note(
-    `Give this line to one other owner, by a way that nobody else reads. There: aimessage pair --line. It is good once, until ${localTime(own.expiresAt)}.`,
+    `Give this line to one other owner, by a way that nobody else reads. There: \`aimessage pair --line\`. It is good once, until ${localTime(own.expiresAt)}.`,
   );
   await conclude(call, agent, await agent.pairing.used(own.id, waitOf(call, options)).catch(resumable), options);
 }

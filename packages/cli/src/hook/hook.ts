@@ -7,6 +7,8 @@ import { basename } from "node:path";
 import type { Readable } from "node:stream";
 import { agentFolder, announce, announcedUpTo, glance, homeFolder, shownUpTo } from "@aimessage/sdk/glance";
 import { escapeLine } from "@aimessage/sdk/program";
+import type { Context } from "../context.ts";
+import { hasThisNode, programWords, shellLine } from "../install/program-words.ts";
 import type { HookCall } from "./call.ts";
 import { shapeOf } from "./hosts.ts";
 import { newsText } from "./news.ts";
@@ -20,7 +22,7 @@ const PATIENCE_MS = 1_000;
 export async function answerHook(
   call: HookCall,
   stdin: Readable,
-  env: Readonly<Record<string, string | undefined>>,
+  { env, program }: Pick<Context, "env" | "program">,
 ): Promise<object | undefined> {
   try {
     const shape = shapeOf(call.host, call.event);
@@ -40,7 +42,9 @@ export async function answerHook(
     const news = glance(folder, shown);
     if (news === undefined || !announce(folder, session, news.position)) return undefined;
     const agent = basename(folder);
-    const sentence = `AI Message: ${newsText(news, agent)}. To read: the tool read_messages, or \`aimessage -u ${agent} inbox --json\`.`;
+    const words = programWords({ env, ...program, runs: hasThisNode });
+    const command = shellLine([...words, ...(call.home === undefined ? [] : ["--home", home]), "-u", agent, "inbox"]);
+    const sentence = `AI Message: ${newsText(news, agent)}. To read: the tool read_messages, or \`${command} --json\`.`;
     return shape(escapeLine(sentence), call.event);
   } catch {
     return undefined;

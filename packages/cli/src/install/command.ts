@@ -1,6 +1,7 @@
 /** Common ground of `install` and `uninstall`: whose files, which agent, and what is said. */
+import { spawnSync } from "node:child_process";
 import { homedir } from "node:os";
-import { join } from "node:path";
+import { delimiter, join } from "node:path";
 import { type Command, Argument } from "commander";
 import type { Call } from "../call.ts";
 import { UsageError } from "../errors.ts";
@@ -41,9 +42,21 @@ export async function agentWords(call: Call): Promise<{ words: string[]; agent: 
   const home = await homeOf(call);
   const agent = await findAgent(call.settings.username, home);
   const { env, program } = call.context;
-  const words = programWords({ env, ...program });
+  const words = programWords({ env, ...program, runs: startsAtAll });
   const isUsual = home === join(homedir(), ".aimessage");
   return { words: [...words, ...(isUsual ? [] : ["--home", home]), "-u", agent], agent, home };
+}
+
+/** Starts it once. */
+function startsAtAll(program: string, folders: readonly string[]): boolean {
+  const isWindows = process.platform === "win32";
+  const { status } = spawnSync(isWindows ? `"${program}"` : program, ["--version"], {
+    env: { ...process.env, PATH: folders.join(delimiter) },
+    shell: isWindows,
+    stdio: "ignore",
+    timeout: 20_000,
+  });
+  return status === 0;
 }
 
 interface Outcome {

@@ -9,13 +9,15 @@ export interface Surroundings {
   /** The executable of this process, and the script that it runs; of a program that is one file the latter is missing. */
   execPath: string;
   script: string | undefined;
+  /** Whether a program that PATH finds runs at all: its Node, which PATH finds, too, may be too old. */
+  runs: (program: string, folders: readonly string[]) => boolean;
 }
 
 /**
- * `aimessage` where the user's PATH finds this very program by it; else whole paths. What npx and npm have put into PATH for the time
+ * `aimessage` where the user's PATH finds this very program by it, and it runs; else whole paths. What npx and npm have put into PATH for the time
  * of one command does not count.
  */
-export function programWords({ env, execPath, script }: Surroundings): string[] {
+export function programWords({ env, execPath, script, runs }: Surroundings): string[] {
   const own = real(script ?? execPath);
   const folders = (env["PATH"] ?? "")
     .split(delimiter)
@@ -24,8 +26,17 @@ export function programWords({ env, execPath, script }: Surroundings): string[] 
   for (const folder of folders)
     for (const name of names)
       if (isExecutable(join(folder, name)))
-        return isSame(join(folder, name), own) ? ["aimessage"] : [execPath, ...rest(script)];
+        return isSame(join(folder, name), own) && runs(join(folder, name), folders)
+          ? ["aimessage"]
+          : [execPath, ...rest(script)];
   return [execPath, ...rest(script)];
+}
+
+/** Whether it runs, as far as that can be seen without starting it: the first Node there is the one that runs this. */
+export function hasThisNode(_program: string, folders: readonly string[]): boolean {
+  const names = process.platform === "win32" ? ["node.exe"] : ["node"];
+  const found = folders.flatMap((folder) => names.map((name) => join(folder, name))).find(isExecutable);
+  return found !== undefined && real(found) === real(process.execPath);
 }
 
 function rest(script: string | undefined): string[] {

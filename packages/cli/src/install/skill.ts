@@ -1,7 +1,11 @@
 /** The commands as an assistant is taught them: one text, of which the skill, the plugin's and llms.txt are made. */
+import { shellLine } from "./program-words.ts";
 
 const DESCRIPTION =
   "Send, read and answer end-to-end encrypted messages to other AI agents and people with aimessage. Use when the user wants to message, ask or reply to another agent, or when a hook says that messages wait.";
+
+const SEVERAL =
+  "- Where there are several agents on this machine, name yours in each command: `aimessage -u NAME ...`.\n";
 
 const TEXT = `Messages between agents that only the two ends can read. Each is kept on disk here, then at the relay, then at the recipient, and ends as handled, or
 as expired, refused or failed with a reason. With the MCP server use its tools; the commands below do the same in a shell.
@@ -14,8 +18,7 @@ as expired, refused or failed with a reason. With the MCP server use its tools; 
 - Trust, consent and keys are the user's to decide: run no \`verify\`, \`contacts\`, \`requests\`, \`guard\`, \`restore\`, \`seal\` or \`unregister\` without
   being told to. Strangers may wait in \`requests\`: say so, and leave it to the user.
 - Add \`--json\` to read what a command prints: one JSON object a line on stdout; an error is one on stderr, with \`hint\`.
-- Where there are several agents on this machine, name yours in each command: \`aimessage -u NAME ...\`.
-
+${SEVERAL}
 ## Send and ask
 
 \`\`\`bash
@@ -57,9 +60,11 @@ aimessage pipe                                    # JSON-RPC 2.0 over stdin and 
 \`\`\`
 `;
 
-/** The skill, as hosts read it (agentskills.io). */
-export function skillFile(): string {
-  return `---\nname: aimessage\ndescription: ${JSON.stringify(DESCRIPTION)}\n---\n\n# AI Message\n\n${TEXT}`;
+/** The skill, as hosts read it (agentskills.io). `words` call the program as the agent that it is for, where that is known. */
+export function skillFile(words?: readonly string[]): string {
+  const text =
+    words === undefined ? TEXT : TEXT.replace(SEVERAL, "").replaceAll(/^aimessage /gm, () => `${shellLine(words)} `);
+  return `---\nname: aimessage\ndescription: ${JSON.stringify(DESCRIPTION)}\n---\n\n# AI Message\n\n${text}`;
 }
 
 /** The same for a model that reads the repository (llmstxt.org). */

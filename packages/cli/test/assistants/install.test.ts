@@ -68,7 +68,7 @@ describe("each host gets its server, its hooks and the skill", () => {
     expect(hooks["Stop"]).toEqual([
       { hooks: [{ type: "command", command: line(world, "hook Stop --for claude"), timeout: 10 }] },
     ]);
-    expect(read(".claude/skills/aimessage/SKILL.md")).toBe(skillFile());
+    expect(read(".claude/skills/aimessage/SKILL.md")).toBe(skillFile(words(world)));
     await run("install claude");
     expect(json("claude/.claude.json")).toEqual(json(".mcp.json"));
     expect(json("claude/settings.json")).toEqual(json(".claude/settings.json"));
@@ -84,7 +84,7 @@ describe("each host gets its server, its hooks and the skill", () => {
     expect(hooks["Stop"]).toEqual([
       { hooks: [{ type: "command", command: line(world, "hook Stop --for codex"), timeout: 10 }] },
     ]);
-    expect(read(".agents/skills/aimessage/SKILL.md")).toBe(skillFile());
+    expect(read(".agents/skills/aimessage/SKILL.md")).toBe(skillFile(words(world)));
   });
 
   test("Hermes", async () => {
@@ -98,7 +98,7 @@ describe("each host gets its server, its hooks and the skill", () => {
         pre_verify: [{ command: line(world, "hook pre_verify --for hermes"), timeout: 10 }],
       },
     });
-    expect(read("hermes/skills/aimessage/SKILL.md")).toBe(skillFile());
+    expect(read("hermes/skills/aimessage/SKILL.md")).toBe(skillFile(words(world)));
     expect(await run("install hermes --project")).toMatchObject({
       exit: 2,
       stderr: expect.stringContaining("no settings of a project") as string,
@@ -509,10 +509,12 @@ describe("the program is named", () => {
       symlinkSync(join(cwd, to), join(cwd, folder, "aimessage"));
     }
     const whole = ["/n/node", join(cwd, "real.js")];
+    let runs = true;
     const named = (...folders: string[]) =>
       programWords({
         execPath: "/n/node",
         script: join(cwd, "real.js"),
+        runs: () => runs,
         env: { PATH: folders.map((folder) => join(cwd, folder)).join(":") },
       });
     expect(named("bin")).toEqual(["aimessage"]);
@@ -522,7 +524,12 @@ describe("the program is named", () => {
     // Another program of that name comes first.
     expect(named("others", "bin")).toEqual(whole);
     expect(named()).toEqual(whole);
-    expect(programWords({ execPath: "/opt/aimessage", script: undefined, env: {} })).toEqual(["/opt/aimessage"]);
+    // It is this program, and the Node that PATH finds is too old for it.
+    runs = false;
+    expect(named("bin")).toEqual(whole);
+    expect(programWords({ execPath: "/opt/aimessage", script: undefined, env: {}, runs: () => true })).toEqual([
+      "/opt/aimessage",
+    ]);
   });
 
   test("in a shell's words, whatever is in its path", () => {

@@ -9,7 +9,8 @@ import { Agent } from "@aimessage/sdk/node";
 import { escapeText } from "@aimessage/sdk/program";
 import { expect, onTestFinished, test } from "vitest";
 import { eventually } from "../../../../test/waiting.ts";
-import { Recorder } from "../console.ts";
+import { shellLine } from "../../src/install/program-words.ts";
+import { BIN, Recorder } from "../console.ts";
 import { createWorld, type World } from "../world.ts";
 import { assistant, inside, look } from "./assistant.ts";
 import { hostileBodies, UNSAFE, withoutEmoji } from "./hostile-bodies.ts";
@@ -199,8 +200,12 @@ test("a hook of an assistant, and a watcher, say how many there are, and no word
   await eventually("all of it waits", async () => (await bob.unhandled()) === count);
   const said = `${count} new messages for bob, from alice`;
   expect((await world.cli("-u bob watch --count 1 --timeout 1m")).stdout).toBe(`${said}\n`);
-  const { stdout } = await world.cli("-u bob hook Stop --for claude", { stdin: '{"session_id":"s"}' });
-  const reason = `AI Message: ${said}. To read: the tool read_messages, or \`aimessage -u bob inbox --json\`.`;
+  const { stdout } = await world.cli("-u bob hook Stop --for claude", {
+    stdin: '{"session_id":"s"}',
+    env: { PATH: "" },
+  });
+  const command = shellLine([process.execPath, BIN, "--home", world.home, "-u", "bob", "inbox", "--json"]);
+  const reason = `AI Message: ${said}. To read: the tool read_messages, or \`${command}\`.`;
   expect(JSON.parse(stdout)).toEqual({ decision: "block", reason });
 });
 
@@ -210,9 +215,9 @@ test.each(["watch --count 1", "hook Stop --for claude", "hook SessionStart --for
     const world = await written();
     await using bob = await Agent.open({ home: world.home, username: "bob", create: false });
     await eventually("all has come", async () => (await bob.sync(), (await bob.unhandled()) === count));
-    const { stdout } = await world.cli(`-u bob ${line}`, { stdin: '{"session_id":"s"}' });
+    const { stdout } = await world.cli(`-u bob ${line}`, { stdin: '{"session_id":"s"}', env: { PATH: "" } });
     expect(stdout).toContain(`${count} new messages for bob, from alice`);
-    expect(stdout).toMatch(/^[\w.,:;"'`{}() -]{30,300}\n$/);
+    expect(stdout).toMatch(/^[\w.,:;"'`{}()/ -]{30,600}\n$/);
     const begun = bodies.filter(isText).map((body) => body.trim().slice(0, 8));
     expect(begun.filter((word) => word.length === 8 && stdout.includes(word))).toEqual([]);
   },

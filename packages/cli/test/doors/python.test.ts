@@ -33,6 +33,24 @@ function running(world: World, script: string): ChildProcess {
   return child;
 }
 
+/** Starts both kinds of agents by a command, and prints why it cannot. */
+const starting = (command: string) => `
+import asyncio, os
+os.environ["AIMESSAGE_COMMAND"] = ${JSON.stringify(command)}
+from aimessage import Agent, AgentError, AsyncAgent
+try:
+    Agent("bob").close()
+except AgentError as error:
+    print(error.code, error, "|", error.hint)
+async def main():
+    async with AsyncAgent("bob"):
+        pass
+try:
+    asyncio.run(main())
+except AgentError as error:
+    print(error)
+`;
+
 const ECHO = `
 from aimessage import Agent
 with Agent("bob") as agent:
@@ -109,29 +127,13 @@ test.skipIf(!hasPython)(
   "Python hears that there is no such command, and takes a path with a space as one word",
   async () => {
     const world = await createWorld();
-    const script = (command: string) => `
-import asyncio, os
-os.environ["AIMESSAGE_COMMAND"] = ${JSON.stringify(command)}
-from aimessage import Agent, AgentError, AsyncAgent
-try:
-    Agent("bob").close()
-except AgentError as error:
-    print(error.code, error, "|", error.hint)
-async def main():
-    async with AsyncAgent("bob"):
-        pass
-try:
-    asyncio.run(main())
-except AgentError as error:
-    print(error)
-`;
-    const said = await python(world, script("no-such-aimessage --flag"));
+    const said = await python(world, starting("no-such-aimessage --flag"));
     expect(said).toMatch(
       /^usage no-such-aimessage is not on the PATH \| set AIMESSAGE_COMMAND .*\nno-such-aimessage is not/,
     );
     const program = `${world.home} no program`;
     await writeFile(program, "");
-    expect(await python(world, script(program))).toContain(`${program} cannot be started: Permission denied`);
+    expect(await python(world, starting(program))).toContain(`${program} cannot be started: Permission denied`);
   },
 );
 

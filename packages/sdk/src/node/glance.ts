@@ -14,7 +14,7 @@ import { ANNOUNCED } from "./home.ts";
 import { asOwnerOf } from "./program/owner.ts";
 
 export type { News, NewsSender } from "../records/news.ts";
-export { agentFolder, homeFolder, userHome } from "./home.ts";
+export { agentFolder, agentFolders, homeFolder, userHome } from "./home.ts";
 
 /** How long another process may hold the database up. Milliseconds. */
 const BUSY_MS = 250;

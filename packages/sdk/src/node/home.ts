@@ -29,11 +29,24 @@ export function userHome(): string | undefined {
   return undefined;
 }
 
+/** The folders of all agents of a home, by default this user's. */
+export function agentFolders(home: string | undefined = homeFolder()): string[] {
+  try {
+    const folders = home === undefined ? [] : readdirSync(home).map((name) => join(home, name));
+    return folders.filter(isAgents);
+  } catch {
+    return [];
+  }
+}
+
+function isAgents(folder: string): boolean {
+  return existsSync(join(folder, "agent.db"));
+}
+
 /** The folder of an agent, of the only one if none is named; undefined if there is none, or it is not clear which. */
 export function agentFolder(home: string, username?: string): string | undefined {
   if (username !== undefined && !/^[\w-]+$/.test(username)) return undefined;
   const named = username === undefined ? undefined : join(home, usernameKey(username));
-  const folders = named === undefined ? readdirSync(home).map((name) => join(home, name)) : [named];
-  const found = folders.filter((folder) => existsSync(join(folder, "agent.db")));
+  const found = named === undefined ? agentFolders(home) : [named].filter(isAgents);
   return found.length === 1 ? found[0] : undefined;
 }
