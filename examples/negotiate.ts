@@ -1,10 +1,10 @@
 /**
- * Two agents that agree on a price: `npx node examples/negotiate.ts [ws://RELAY]`.
+ * Two agents that agree on a price: `npx node examples/negotiate.ts [ws://RELAY]`, or AIMESSAGE_SERVER; default ws://localhost:8080.
  * The seller knows its least price, the buyer its most; each offer is a question, and each answer a word or another offer.
  */
-import { Agent } from "@aimessage/sdk/node";
+import { Agent, AgentError } from "@aimessage/sdk/node";
 
-const server = process.argv[2] ?? "ws://localhost:8080";
+const server = process.argv[2] ?? process.env["AIMESSAGE_SERVER"] ?? "ws://localhost:8080";
 const [LEAST, MOST] = [70, 90];
 
 interface Word {
@@ -13,8 +13,14 @@ interface Word {
 }
 const json = { contentType: "application/json" };
 
-await using seller = await Agent.open({ server, username: "seller" });
-await using buyer = await Agent.open({ server, username: "buyer" });
+function giveUp(error: unknown): never {
+  if (!(error instanceof AgentError)) throw error;
+  console.error(`${error.message}\nHint: ${error.hint}`);
+  process.exit(1);
+}
+
+await using seller = await Agent.open({ server, username: "seller" }).catch(giveUp);
+await using buyer = await Agent.open({ server, username: "buyer" }).catch(giveUp);
 
 const closed = new AbortController();
 const selling = seller.handle(

@@ -13,7 +13,7 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 const example = (name: string) => join(root, "examples", name);
 
 /** A relay, and a home whose agents are known to every process that is started here. */
-async function world() {
+async function world(server?: string) {
   const relay = await createRelay({ port: 0, store: "memory", noLimits: true });
   onTestFinished(() => relay[Symbol.asyncDispose]());
   const folder = temporaryFolder();
@@ -21,7 +21,7 @@ async function world() {
   const env = {
     ...process.env,
     AIMESSAGE_HOME: folder.path,
-    AIMESSAGE_SERVER: relay.url,
+    AIMESSAGE_SERVER: server ?? relay.url,
     AIMESSAGE_COMMAND: `'${process.execPath}' '${cliBin}'`,
     PYTHONPATH: join(root, "clients/python"),
     PYTHONDONTWRITEBYTECODE: "1",
@@ -52,6 +52,12 @@ test("two agents negotiate", async () => {
   const { relay, run } = await world();
   const said = await run("--conditions=@aimessage/source", example("negotiate.ts"), relay.url);
   expect(said).toMatch(/^round 1: buyer offers 40, seller asks 90\n(round .*\n)*round \d+: .* seller agrees\n$/);
+});
+
+test("without a relay they say so, and what to do, by whatever its address is given", async () => {
+  const { run } = await world("ws://127.0.0.1:1");
+  const said = await run("--conditions=@aimessage/source", example("negotiate.ts")).catch((error: unknown) => error);
+  expect(said).toMatchObject({ code: 1, stderr: expect.stringMatching(/^no relay answers.*\nHint: .*\n$/) as string });
 });
 
 test("a shell script answers, and refuses what it does not know", async () => {

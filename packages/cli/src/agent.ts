@@ -39,17 +39,20 @@ function boundedWarnings(): (kind: string) => number {
   };
 }
 
-/** Says once that there is no way to the relay, and once that there is again. The error is there while there is none. */
+/**
+ * Says once that there is no way to the relay, and once that there is again. The error is there while there is none.
+ * @param out undefined for a command that ends of itself and says then why
+ */
 export function followOutages(
   agent: Agent,
-  out: Output,
+  out: Output | undefined,
   until: AbortSignal,
 ): { readonly error: AgentError | undefined } {
   const outage: { error: AgentError | undefined } = { error: undefined };
   agent.onLink(({ state, detail, error }) => {
     if (until.aborted || state === "waiting") return;
-    if (state === "reconnecting" && outage.error === undefined) out.note(`${detail}; trying again`);
-    if (state === "connected" && outage.error !== undefined) out.note("Connected again.");
+    if (state === "reconnecting" && outage.error === undefined) out?.note(`${detail}; trying again`);
+    if (state === "connected" && outage.error !== undefined) out?.note("Connected again.");
     outage.error = error;
   });
   return outage;

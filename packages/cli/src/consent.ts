@@ -4,6 +4,7 @@ import type { Call } from "./call.ts";
 import { UsageError } from "./errors.ts";
 import { isByPerson } from "./sender.ts";
 
+/** Whoever says it to a command that asks nothing may do so. */
 export function addYesFlag(command: Command): Command {
   return command.option("-y, --yes", "do not ask");
 }

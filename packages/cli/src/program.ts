@@ -38,9 +38,9 @@ const commands: Record<string, { summary: string; load: () => Promise<CommandFil
   whoami: { summary: "show this agent's name and fingerprint", load: () => import("./commands/whoami.ts") },
   pair: { summary: "pair with another agent by one pasted line", load: () => import("./commands/pair.ts") },
   verify: { summary: "compare a contact's fingerprint", load: () => import("./commands/verify.ts") },
-  requests: { summary: "say who may write, and let strangers in", load: () => import("./commands/requests.ts") },
+  requests: { summary: "strangers: list, show, accept, refuse, block", load: () => import("./commands/requests.ts") },
   guard: { summary: "limits for programs that answer each other", load: () => import("./commands/guard.ts") },
-  contacts: { summary: "list, add, trust, block and allow contacts", load: () => import("./commands/contacts.ts") },
+  contacts: { summary: "list, add, trust, rate, block, allow contacts", load: () => import("./commands/contacts.ts") },
   backup: { summary: "write identity and contacts into a file", load: () => import("./commands/backup.ts") },
   restore: { summary: "make the agent of a backup this machine's", load: () => import("./commands/restore.ts") },
   seal: { summary: "seal this agent's store with a passphrase", load: () => import("./commands/seal.ts") },
@@ -85,6 +85,7 @@ async function runCommand(argv: readonly string[], context: Context): Promise<nu
   let json = argv.includes("--json");
   let out = createOutput(context, { json, quiet: false });
   let help = "";
+  let program: Command | undefined;
   const act: Act =
     (handler) =>
     async (...parameters) => {
@@ -99,7 +100,8 @@ async function runCommand(argv: readonly string[], context: Context): Promise<nu
   try {
     const args = withHelpFlag(helpFirst(argv), (command) => isCommand(command) && !WITH_NAMES.has(command));
     refuseGarbled(argv);
-    await createProgram(out, json, act, (text) => (help += text)).parseAsync(args, { from: "user" });
+    program = createProgram(out, json, act, (text) => (help += text));
+    await program.parseAsync(args, { from: "user" });
     return exitCode;
   } catch (error) {
     // Help and version; help that nobody asked for means that a command was missing.
@@ -107,10 +109,19 @@ async function runCommand(argv: readonly string[], context: Context): Promise<nu
     const missing = error instanceof CommanderError && error.code === "commander.help";
     const command = argv.find(isCommand);
     const reason = missing ? new UsageError("a command is required", "see: aimessage --help") : error;
-    const exit = await reportError(reason, out, command);
+    const exit = await reportError(reason, out, program && nameOf(program, argv));
     // To hosts of assistants 2 says that the turn shall go on, and for that reason.
     return command === "hook" && exit === 2 ? 1 : exit;
   }
+}
+
+/** The command that was called, with the subcommand, if there is one: `requests refuse`. */
+function nameOf(program: Command, argv: readonly string[]): string | undefined {
+  const at = argv.findIndex(isCommand);
+  const next = argv.slice(at + 1).find((word) => !word.startsWith("-"));
+  const called = program.commands.find((command) => command.name() === argv[at]);
+  const within = called?.commands.find((command) => command.name() === next);
+  return called && [called, within].flatMap((command) => command?.name() ?? []).join(" ");
 }
 
 function isCommand(word: string): boolean {

@@ -37,12 +37,17 @@ export async function readSecret(context: Context, where: Where, { flag, text, h
 }
 
 async function readFile(context: Context, where: string, flag: string): Promise<string> {
-  if (!where.startsWith("@"))
-    throw new UsageError(
-      `${flag}: a secret on the command line can be read by others`,
-      `write it into a file, and give ${flag} @FILE`,
-    );
+  refuseOpenSecret(where, flag);
   return readNamed(wholePath(context, where.slice(1)));
+}
+
+/** @throws UsageError if it is the secret itself and not where it is */
+export function refuseOpenSecret(where: Where, flag: string): void {
+  if (where === true || where === "-" || where.startsWith("@")) return;
+  throw new UsageError(
+    `${flag}: a secret on the command line can be read by others`,
+    `write it into a file, and give ${flag} @FILE`,
+  );
 }
 
 async function readStdin({ stdin, interrupted }: Context): Promise<string> {

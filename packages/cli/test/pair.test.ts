@@ -247,6 +247,7 @@ test.each([
   ["pair --line -", "hello", "pairing is for a person to say"],
   ["pair --line - --invite -", "", "cannot both be stdin"],
   ["pair --yes --line aimessage:bob@localhost#A", "", "a secret on the command line can be read by others"],
+  ["pair --line aimessage:bob@localhost#A", "", "a secret on the command line can be read by others"],
   ["pair --yes --line -", "", "--line: nothing was given"],
   ["pair --yes --line -", "hello", "this is no line of an agent"],
   ["pair --yes --line -", `aimessage:bob@host#${"A".repeat(51)}/${"A".repeat(26)}`, "this is no line of an agent"],

@@ -88,6 +88,8 @@ describe("wrong usage ends with exit code 2, one line and a hint", () => {
     ["sned", "unknown command 'sned'", "did you mean send?"],
     ["send -m hello", "required option '-t, --to <name>' not specified", "see: aimessage send --help"],
     ["send -t bob --wiat", "unknown option '--wiat'", "did you mean --wait?"],
+    ["requests refuse carol --foo", "unknown option '--foo'", "see: aimessage requests refuse --help"],
+    ["install foo", "'foo' is no host", "it is one of claude, codex, hermes, gemini, cursor"],
     ["send -t bob -m", "option '-m, --message <text>' argument missing", "see: aimessage send --help"],
     ["send -t bob", "a message is required", 'write -m "text", or pipe it in'],
     ["register -s ws://localhost:1", "a username is required", "name it: register -u NAME"],
@@ -179,3 +181,11 @@ test("help is found behind flags and commands, and names a command that there is
   for (const words of [[], ["-q"]])
     expect((await aimessage(words)).stderr).toMatch(/\nError: a command is required\nHint: .*\n$/);
 });
+
+test.each(["requests refuse carol", "requests block carol", "contacts block carol", "verify carol"])(
+  "%s takes --yes, too, although it asks nothing",
+  async (words) => {
+    const { exit, stderr } = await aimessage([...words.split(" "), "--yes", "--home", "/nowhere", "-u", "bob"]);
+    expect({ exit, stderr }).toMatchObject({ exit: 3, stderr: expect.stringContaining("bob is not registered") });
+  },
+);

@@ -4,6 +4,7 @@ import { DatabaseSync } from "node:sqlite";
 import { PassThrough } from "node:stream";
 import { expect, test } from "vitest";
 import { eventually, never } from "../../../test/waiting.ts";
+import { Recorder } from "./console.ts";
 import { createWorld } from "./world.ts";
 
 /** A terminal at which somebody types. */
@@ -125,4 +126,22 @@ test("every command that is interrupted before it is done ends with 130 or 143, 
   // What was done is done, whatever comes then.
   const done = await world.cli("whoami -u alice", { interrupted: AbortSignal.abort("SIGINT") });
   expect(done).toMatchObject({ exit: 0, stderr: "" });
+});
+
+test("inbox says that it does not look at the relay, to a person and where nobody else looks there", async () => {
+  const world = await createWorld();
+  await world.register("alice", "bob");
+  await world.cli("send -u alice -t bob -m hello");
+  const inbox = await world.cli("inbox -u bob");
+  expect(inbox.stdout).toBe("No messages.\n");
+  expect(inbox.stderr).toBe("What waits at the relay is not shown: aimessage -u bob watch --count 1 fetches it.\n");
+  for (const flag of ["--json", "--quiet"]) expect((await world.cli(`inbox -u bob ${flag}`)).stderr).toBe("");
+  const interrupt = new AbortController();
+  const stdout = new Recorder();
+  const watching = world.cli("watch -u bob", { stdout, interrupted: interrupt.signal });
+  await stdout.until(/1 new message/);
+  const shown = await world.cli("inbox -u bob");
+  expect(shown).toMatchObject({ stdout: expect.stringContaining("hello"), stderr: "" });
+  interrupt.abort("SIGINT");
+  await watching;
 });

@@ -49,6 +49,16 @@ test("a listener that does not reach the relay says so once, and ends with 4", a
   expect(gone.stderr).toMatch(/; trying again\nError: no relay answers.*\nHint: .*\n$/);
 });
 
+test("what ends of itself says once that it does not reach the relay", async () => {
+  const world = await createWorld();
+  await world.register("alice");
+  for (const command of ["listen --once", "watch --count 1 --timeout 1"]) {
+    const gone = await world.cli(`${command} -s ws://127.0.0.1:1`);
+    expect(gone).toMatchObject({ exit: 4, stdout: "" });
+    expect(gone.stderr.match(/no relay answers/g)).toHaveLength(1);
+  }
+});
+
 test("a wrong URL", async () => {
   const world = await createWorld();
   for (const url of ["nonsense", "ftp://localhost", "ws://", "http://user:secret@localhost"]) {

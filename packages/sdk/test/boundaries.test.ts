@@ -250,6 +250,8 @@ describe("the public face is exactly this list", () => {
     "checkNewPassphrase",
     "defaultHome",
     "findAgent",
+    "idMeantBy",
+    "linkHolder",
     "listAgents",
     "newPassphrase",
     "nodeCryptoProvider",

@@ -22,7 +22,7 @@ Examples:
   aimessage ask -t bob -m "how many tests fail?" --timeout 1h &
   aimessage ask --resume 1f0c9a52
 
-Prints the reply, and ends 0; 1 if there will be none: the question expired, failed, or was refused (5). It is kept whatever
+Prints the reply, and ends 0; 1 if there will be none: its time is over (it has expired, and 7 is not said here), it failed, or was refused (5). It is kept whatever
 happens to this command: aimessage asks lists what is open, and --resume takes the reply. JSON: the reply as listen prints it, and
 question_id.
 `;

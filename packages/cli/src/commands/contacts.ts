@@ -47,8 +47,7 @@ export function configure(command: Command, act: Act): void {
     .description("Accept a contact's changed identity; NAME#FINGERPRINT only if it is this one.")
     .addHelpText("after", `\nExample:\n  aimessage contacts trust "bob#ABCD EFGH ..."\n`)
     .action(act(trust));
-  command
-    .command("block <name>")
+  addYesFlag(command.command("block <name>"))
     .description("Take no more messages from a contact.")
     .addHelpText("after", "\nExample:\n  aimessage contacts block mallory\n")
     .action(act(change((agent, name) => agent.block(name))));

@@ -9,7 +9,9 @@ import type { Act, Call } from "../call.ts";
 
 export function configure(command: Command, act: Act): void {
   command
-    .description("Look at the messages that this agent has received. Consumes none; works without the relay.")
+    .description(
+      "Look at the messages that this agent has received. Consumes none; works without the relay, and fetches nothing from it.",
+    )
     .addOption(new Option("--last <n>", "how many, the newest").argParser(count).default(50))
     .addHelpText("after", "\nExample:\n  aimessage inbox --json\n")
     .action(act(inbox));
@@ -23,6 +25,10 @@ async function inbox(call: Call, { last }: { last: number }): Promise<void> {
   if (newest.length === last) call.out.note(`There are older ones: inbox --last ${2 * last} shows more.`);
   const rows = entries.map((entry) => [entry.id, entry.state, localTime(entry.sentAt), entry.from, preview(entry)]);
   const lines = rows.length === 0 ? ["No messages."] : table([["ID", "STATE", "SENT", "FROM", "TEXT"], ...rows]);
+  const { json } = call.settings;
+  const { linkHolder } = await import("@aimessage/sdk/node");
+  if (!json && linkHolder(agent.folder) === undefined)
+    call.out.note("What waits at the relay is not shown: aimessage watch --count 1 fetches it.");
   await call.out.data(lines, {
     messages: entries.map((entry) => Object.assign(messageJson(entry), { state: entry.state, reason: entry.reason })),
   });

@@ -38,6 +38,8 @@ stderr as the reason. What a sender sends is handled in its order. Listeners wit
 --ack: after each line it waits for {"handled": ID}, {"failed": ID, "reason": TEXT} or {"retry": ID} on stdin; what nothing is said of is given back
 when stdin ends.
 
+--once --json: the last line is {"count": N}, how many messages came.
+
 A line is written when it is whole, and on the disk if it goes into a file; else its message is shown again. JSON keys: message_id, peer_id, from, to, body,
 content_type, sent_at, received_at (Unix milliseconds), offline, verified, trust; body_base64 if the body is not UTF-8 text; expects_reply, late, reply_to, thread and
 headers where it has them.
@@ -94,7 +96,7 @@ async function listen(call: Call, options: Options): Promise<number> {
   await using agent = await openAgent(call, "listen");
   await warnOfStranger(agent, options.from, out);
   await sayWhoWaits(agent, out);
-  const outage = followOutages(agent, out, signal);
+  const outage = followOutages(agent, options.once === true ? undefined : out, signal);
   if (!signal.aborted) out.note(`Listening for messages as ${agent.username}... (Press Ctrl+C to stop)`);
 
   const { from, once, share } = options;

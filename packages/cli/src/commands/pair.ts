@@ -7,7 +7,7 @@ import { counted } from "../counted.ts";
 import { isAgentError, UsageError } from "../errors.ts";
 import { ended, type Ended, isAborted, isToTell, tellAll } from "../lines.ts";
 import { ask } from "../prompt.ts";
-import { addInviteFlag, type Invited, readInvite, readSecret, type Where } from "../secret.ts";
+import { addInviteFlag, type Invited, readInvite, readSecret, refuseOpenSecret, type Where } from "../secret.ts";
 import { localTime } from "../times.ts";
 import { patience } from "../values.ts";
 import { contactJson } from "./contacts.ts";
@@ -135,6 +135,7 @@ async function isRight(
 
 async function take(call: Call, options: Options, where: Where): Promise<void> {
   const { context, out } = call;
+  refuseOpenSecret(where, "--line");
   if (context.stdin.isTTY !== true && options.yes !== true)
     throw new UsageError("pairing is for a person to say", "give --yes if it is meant");
   const { readPairingLine } = await import("@aimessage/sdk/node");

@@ -46,13 +46,11 @@ export function configure(command: Command, act: Act): void {
     .description("Let one in: what it has sent comes now, and what it sends from now on.")
     .addHelpText("after", "\nExample:\n  aimessage requests accept carol\n")
     .action(act(accept));
-  command
-    .command("refuse <name>")
+  addYesFlag(command.command("refuse <name>"))
     .description("End what one has sent: it hears so, and may ask again.")
     .addHelpText("after", "\nExample:\n  aimessage requests refuse carol\n")
     .action(act(refuse));
-  command
-    .command("block <name>")
+  addYesFlag(command.command("block <name>"))
     .description("The same, and take nothing of it any more, nor have the relay take it.")
     .addHelpText("after", "\nExample:\n  aimessage requests block mallory\n")
     .action(act(block));

@@ -2,6 +2,7 @@ import type { Command } from "commander";
 import { openAgent } from "../agent.ts";
 import { table } from "@aimessage/sdk/program";
 import type { Act, Call } from "../call.ts";
+import { addYesFlag } from "../consent.ts";
 import { contactJson } from "./contacts.ts";
 
 const EXAMPLES = `
@@ -11,7 +12,7 @@ Examples:
 `;
 
 export function configure(command: Command, act: Act): void {
-  command
+  addYesFlag(command)
     .description("Compare a contact's fingerprint with the one that it told you. Exit code 6 if they differ.")
     .argument("<name>", "the contact")
     .argument("[fingerprint...]", "what the contact's own `aimessage whoami` shows, with or without spaces")

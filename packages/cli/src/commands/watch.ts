@@ -48,7 +48,8 @@ async function watch(call: Call, options: Options): Promise<number> {
   const overdue = options.timeout === undefined ? undefined : AbortSignal.timeout(options.timeout);
   const signal = overdue === undefined ? context.interrupted : AbortSignal.any([context.interrupted, overdue]);
   await using agent = await openAgent(call, "watch");
-  const outage = followOutages(agent, out, signal);
+  const isBounded = options.count !== undefined && options.timeout !== undefined;
+  const outage = followOutages(agent, isBounded ? undefined : out, signal);
   await using running = await tellerOf(call, options, signal);
   let missing = options.count ?? Number.POSITIVE_INFINITY;
   for await (const news of agent.news({ signal })) {

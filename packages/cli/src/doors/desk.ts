@@ -1,5 +1,5 @@
 /** Messages that are with a reader, until it says what became of them. */
-import type { IncomingMessage, Reply } from "@aimessage/sdk/node";
+import { idMeantBy, type IncomingMessage, type Reply } from "@aimessage/sdk/node";
 
 /** Before a message comes again whose reader wants that, if it does not say when. Milliseconds. */
 const RETRY_MS = 1_000;
@@ -28,9 +28,9 @@ export class Desk {
     });
   }
 
-  /** Settles a message that waits here. @returns whether it does */
+  /** Settles a message that waits here, by its id or the beginning of it. @returns whether it does @throws AgentError usage */
   async say(id: string, word: Word): Promise<boolean> {
-    const waiting = this.#waiting.get(id);
+    const waiting = this.#waiting.get(idMeantBy(id, this.#waiting.keys()));
     if (waiting === undefined) return false;
     await settle(waiting.message, word);
     waiting.free(word);

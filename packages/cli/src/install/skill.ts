@@ -31,14 +31,14 @@ aimessage asks                                    # questions that are open
 aimessage status ID                               # how far a message is: queued, stored, received, handled, expired, refused, failed
 \`\`\`
 
-Exit code 7 is a time-out: nothing is lost, do not send it again. An error with a \`message_id\` and \`status\` "queued" is in the outbox and will be sent.
+Exit code 7 is a time-out: nothing is lost, do not send it again. An \`ask\` whose time is over ends with 1: the question has expired on both sides. An error with a \`message_id\` and \`status\` "queued" is in the outbox and will be sent.
 
 ## Read and answer
 
 \`\`\`bash
-aimessage inbox --json                            # what has come, newest last; consumes nothing
+aimessage inbox --json                            # what has come, newest last; consumes and fetches nothing (watch fetches)
 aimessage reply ID -m "three"                     # the first six characters of an id are enough
-aimessage listen --once --json                    # takes what waits; each counts as handled once it is printed
+aimessage listen --once --json                    # takes what waits, each handled once printed; the last line is {"count": N}
 aimessage watch --count 1 --timeout 10m           # waits until something comes, and takes nothing
 aimessage listen --json --ack                     # handled when stdin says {"handled": ID} or {"failed": ID, "reason": TEXT}
 \`\`\`

@@ -43,7 +43,8 @@ async function jobs(count: number) {
 test("a reader that dies after the first of five jobs has handled one, and the next listener gets the others", async () => {
   const { world, states } = await jobs(5);
   const first = reader(world);
-  first.say({ handled: (await first.comes(1)).message_id });
+  // By the beginning of its id, as everywhere.
+  first.say({ handled: (await first.comes(1)).message_id.slice(0, 6) });
   await first.comes(2);
   first.stdin.end();
   expect((await first.done).exit).toBe(0);

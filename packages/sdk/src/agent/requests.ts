@@ -91,8 +91,8 @@ export class Requests {
 }
 
 function noRequest(username: string): AgentError {
-  return new AgentError("unknown_contact", `${username} has not asked for anything`, {
-    hint: "aimessage requests lists those who have",
+  return new AgentError("unknown_contact", `no message of ${username} waits for your consent`, {
+    hint: "aimessage requests lists those whose messages do",
   });
 }
 

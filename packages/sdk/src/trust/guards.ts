@@ -157,5 +157,5 @@ const MEANINGS: Record<Excess, (name: string, limit: number) => string> = {
 /** The alert about it. */
 export function excessText(name: string, excess: Excess, { limits, tier }: Pick<Judged, "limits" | "tier">): string {
   const limit = limits[excess] * (tier === "trusted" ? TRUSTED : 1);
-  return `${MEANINGS[excess](name, limit)}: what it sends in this way waits until you say: aimessage guard release ${name}`;
+  return `${MEANINGS[excess](name, limit)}: what it sends in this way waits until you say: aimessage guard release ${name}; its guard may hold, too, and then both owners release`;
 }

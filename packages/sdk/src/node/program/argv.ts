@@ -41,5 +41,9 @@ export function withHelpFlag(argv: readonly string[], isHelp: (command: string) 
 /** An error of commander's as a sentence and what to do: what it takes for meant, or `otherwise`. */
 export function explainParser(said: string, otherwise: string): { message: string; hint: string } {
   const [message = "", suggestion] = said.replace(/^error: /, "").split("\n");
+  const choice = /^command-argument value '(.*)' is invalid for argument '(.*)'\. Allowed choices are (.*)\.$/s.exec(
+    message,
+  );
+  if (choice !== null) return { message: `'${choice[1]}' is no ${choice[2]}`, hint: `it is one of ${choice[3]}` };
   return { message, hint: suggestion?.replace(/^\(Did you mean (.*)\?\)$/, "did you mean $1?") ?? otherwise };
 }
