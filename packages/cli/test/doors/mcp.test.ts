@@ -201,6 +201,21 @@ test("without an agent the tools are listed, each says what to do, and works onc
   expect(await call("check_inbox")).toMatchObject({ isError: false, agent: "alice", unhandled: 0 });
 });
 
+test("an agent that was named and is not registered yet is named in the hint, and nobody is told that it is there", async () => {
+  const world = await pair();
+  const { client, call } = await assistant(world, "ghost");
+  expect(client.getInstructions()).toMatch(/You will be ghost, once your owner has registered it\.$/);
+  expect(await call("check_inbox")).toMatchObject({
+    hint: expect.stringContaining("aimessage register -u ghost -s URL") as string,
+  });
+  const there = await assistant(world, "alice");
+  expect(there.client.getInstructions()).toMatch(/You are alice\.$/);
+  expect(await there.call("message_status", { message_id: "abcdef12" })).toMatchObject({
+    error: "unknown_message",
+    message: "no message abcdef12 was sent or received here",
+  });
+});
+
 test("what goes wrong has a code, a sentence and a hint, and what the other side has said of it stands in a fence", async () => {
   const world = await pair();
   const { call } = await assistant(world, "alice");

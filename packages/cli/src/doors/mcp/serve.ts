@@ -1,5 +1,6 @@
 /** An MCP server on stdin and stdout: `aimessage mcp`. */
 import { once } from "node:events";
+import { agentFolder, homeFolder } from "@aimessage/sdk/glance";
 import { McpServer, type StandardSchemaWithJSON } from "@modelcontextprotocol/server";
 import { serveStdio } from "@modelcontextprotocol/server/stdio";
 import type * as z from "zod";
@@ -39,7 +40,8 @@ export async function serveMcp(call: Call, options: McpOptions): Promise<number>
   const { cause } = senderOf(call.context);
   const calls = new Set<Promise<unknown>>();
   const onCall = (name: ToolName, args: unknown, signal: AbortSignal) => {
-    const asked = { name, args, signal: AbortSignal.any([signal, ending.signal]), cause };
+    const { username } = call.settings;
+    const asked = { name, args, signal: AbortSignal.any([signal, ending.signal]), cause, username };
     const result = answer(asked, keeper, options.maxWait);
     calls.add(result);
     return result.finally(() => calls.delete(result));
@@ -71,7 +73,7 @@ export async function serveMcp(call: Call, options: McpOptions): Promise<number>
 type OnCall = (name: ToolName, args: unknown, signal: AbortSignal) => Promise<Result>;
 
 function createServer({ settings }: Call, { readOnly }: McpOptions, onCall: OnCall): McpServer {
-  const who = settings.username === undefined ? "" : `\nYou are ${settings.username}.`;
+  const who = settings.username === undefined ? "" : `\n${whoIs(settings.username, settings.home)}`;
   const server = new McpServer(
     { name: "aimessage", version: VERSION },
     { capabilities: { tools: {}, resources: { subscribe: true } }, instructions: INSTRUCTIONS + who },
@@ -82,6 +84,12 @@ function createServer({ settings }: Call, { readOnly }: McpOptions, onCall: OnCa
         onCall(name as ToolName, args, mcpReq.signal),
       );
   return server;
+}
+
+function whoIs(username: string, home: string | undefined): string {
+  const folder = home ?? homeFolder();
+  const isThere = folder !== undefined && agentFolder(folder, username) !== undefined;
+  return isThere ? `You are ${username}.` : `You will be ${username}, once your owner has registered it.`;
 }
 
 /** A schema that is only shown: wrong arguments get errors as all others are. Without the name of its dialect, which costs tokens. */
@@ -103,10 +111,16 @@ interface Asked {
   args: unknown;
   signal: AbortSignal;
   cause: string | undefined;
+  /** The agent that this server was started for, if one was named. */
+  username: string | undefined;
 }
 
 /** A tool's result, or its error: never an exception, so that the model always has a code, a sentence and a hint. */
-async function answer({ name, args, signal, cause }: Asked, keeper: Keeper, maxWait: number): Promise<Result> {
+async function answer(
+  { name, args, signal, cause, username }: Asked,
+  keeper: Keeper,
+  maxWait: number,
+): Promise<Result> {
   const end = performance.now() + maxWait;
   try {
     const parsed = tools[name].input.safeParse(args ?? {});
@@ -124,7 +138,7 @@ async function answer({ name, args, signal, cause }: Asked, keeper: Keeper, maxW
     const tool = run[name] as (args: unknown, calling: Calling) => Promise<object>;
     return { content: [{ type: "text", text: JSON.stringify(await tool(parsed.data, calling)) }] };
   } catch (error) {
-    return { content: [{ type: "text", text: JSON.stringify(await failure(error)) }], isError: true };
+    return { content: [{ type: "text", text: JSON.stringify(await failure(error, username)) }], isError: true };
   }
 }
 
@@ -137,12 +151,12 @@ const HINTS: Partial<Record<string, string>> = {
     "check_inbox and read_messages show ids of what came; send_message and ask_agent returned those of yours",
 };
 
-async function failure(error: unknown): Promise<object> {
+async function failure(error: unknown, username?: string): Promise<object> {
   const { code, message, hint, reason, messageId, status } = await explain(error);
   return {
     error: code,
     message: without(reason, message),
-    hint: HINTS[code] ?? hint,
+    hint: HINTS[code]?.replaceAll("-u NAME", `-u ${username ?? "NAME"}`) ?? hint,
     ...(reason === undefined ? {} : { reason: word(reason) }),
     ...(messageId === undefined ? {} : { message_id: messageId, status }),
   };

@@ -88,7 +88,7 @@ export const run: Tools = {
     const id = await agent.outbox.idOf(typed);
     const status = await agent.status(id);
     if (status === undefined) {
-      const { id: local, from, state, reason } = await received(agent, typed);
+      const { id: local, from, state, reason } = await received(agent, typed).catch(asNeither(typed));
       return { message_id: local, from, state, ...(reason === undefined ? {} : { reason: word(reason) }) };
     }
     const question = await questionBy(agent, id);
@@ -135,4 +135,13 @@ async function progress(sent: Sent, { signal, left }: Calling): Promise<object> 
 function problemOf(error: unknown): { problem?: string } {
   if (!isAgentError(error) || error.code === "timeout" || error.code === "aborted") return {};
   return { problem: whatIsWrong(error) };
+}
+
+/** An id of which it is not known whether the message was sent or received. */
+function asNeither(id: string): (error: unknown) => Promise<never> {
+  return async (error) => {
+    if (!isAgentError(error) || error.code !== "unknown_message") throw error;
+    const { AgentError } = await import("@aimessage/sdk/node");
+    throw new AgentError("unknown_message", `no message ${id} was sent or received here`, { cause: error });
+  };
 }
