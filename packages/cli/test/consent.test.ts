@@ -52,7 +52,7 @@ test("whoever waits is let in by what a person writes to it, a question too, and
   for (const line of ["send -u bob -t alice -m hi", "ask -u bob -t alice -m who?"]) {
     const refused = await world.cli(line, { stdin: "" });
     expect(refused).toMatchObject({ exit: 5, stdout: "" });
-    expect(refused.stderr).toContain("Hint: aimessage requests show alice");
+    expect(refused.stderr).toContain("Hint: aimessage -u bob requests show alice");
   }
   const asked = world.cli("ask -u bob -t alice -m who? --timeout 30");
   expect((await world.cli("listen -u bob --count 1 --timeout 20")).stdout).toMatch(/alice: hello\n$/);
@@ -174,7 +174,8 @@ test("guards are listed with their limits, and take no limit that is none", asyn
   expect(await world.cli("guard release nobody --yes -u bob")).toEqual({
     exit: 1,
     stdout: "",
-    stderr: "Error: nobody is not among the contacts\nHint: aimessage guard lists those of whom something waits\n",
+    stderr:
+      "Error: nobody is not among the contacts\nHint: aimessage -u bob guard lists those of whom something waits\n",
   });
 });
 

@@ -128,7 +128,7 @@ test("the inbox shows what was received and consumes nothing", async () => {
   expect(newest.stdout).not.toContain("alice");
   expect(newest.stdout).toContain("carol");
   expect(newest.stderr).toContain("There are older ones");
-  expect((await world.cli("inbox -u bob --last 2")).stderr).toBe("");
+  expect((await world.cli("inbox -u bob --last 2")).stderr).not.toContain("older ones");
   expect((await world.cli("listen -u bob --count 1")).stdout).toContain("alice: one\n    of alice");
 });
 
