@@ -9,7 +9,7 @@ const HOLDER = "link.json";
 
 /** Takes the link of the agent in `folder`, if nobody holds it. `onRelease` tells those who wait. */
 export async function takeLink(folder: string, role: string, onRelease: () => void): Promise<LinkLock | undefined> {
-  let held: DatabaseSync | undefined;
+  let held: FileLock | undefined;
   try {
     held = asOwnerOf(folder, () => lock(join(folder, "link.db")));
   } catch (error) {
@@ -28,8 +28,14 @@ export async function takeLink(folder: string, role: string, onRelease: () => vo
   };
 }
 
+/** A file that nobody else can lock until it is closed, or this process has died. */
+export interface FileLock {
+  readonly isOpen: boolean;
+  close(): void;
+}
+
 /** Locks a file for as long as this process lives. @throws if another one has it */
-export function lock(file: string): DatabaseSync {
+export function lock(file: string): FileLock {
   if (!existsSync(file)) writeFileSync(file, "", { mode: 0o600, flag: "a" });
   const db = new DatabaseSync(file, { timeout: 0 });
   try {

@@ -1,17 +1,16 @@
 /** Marks of living processes: a locked file for each, whose lock the system drops the instant that its process dies. */
 import { existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import type { DatabaseSync } from "node:sqlite";
 import { randomId } from "../protocol/index.ts";
 import { PROCESSES } from "./home.ts";
-import { lock } from "./link-lock.ts";
+import { type FileLock, lock } from "./link-lock.ts";
 import { asOwnerOf } from "./program/owner.ts";
 
 /** The mark of a process. */
 export class Mark {
   readonly name: string;
   readonly #file: string;
-  readonly #held: DatabaseSync;
+  readonly #held: FileLock;
 
   /** @throws if the folder cannot be written */
   constructor(folder: string) {
@@ -50,7 +49,7 @@ export function isGone(folder: string, name: string): boolean {
 /** Another process may sweep a file between its making and its lock. */
 const ATTEMPTS = 5;
 
-function hold(file: string): DatabaseSync {
+function hold(file: string): FileLock {
   for (let attempt = 1; ; attempt++) {
     try {
       const held = lock(file);
