@@ -114,6 +114,7 @@ test.each([
   ["a contact that was accepted", "a thousand", 1_000],
 ])(
   "[A-3] what is written in the name of %s that cannot be told is remembered up to %s messages",
+  { tags: ["long"] },
   async (who, _, most) => {
     await using world = await World.create();
     const [alice, bob] = [await world.open("alice"), await world.open("bob")];

@@ -79,7 +79,7 @@ test("a reader that closes the pipe ends the listener, and the message is shown 
   expect((await world.cli("listen -u bob --count 1 --timeout 20")).stdout).toContain("alice: precious");
 });
 
-test("a stopped process that holds the link is named when the time is out", async () => {
+test("a stopped process that holds the link is named when the time is out", { tags: ["long"] }, async () => {
   const world = await createWorld();
   await world.register("alice", "bob");
   const listener = listen(world, "alice");

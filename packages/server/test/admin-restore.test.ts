@@ -75,33 +75,37 @@ test("a database that is there is put aside with --force only, and a running rel
 
 const attempt = (from: string, to: string) => command("restore", from, "--db", to, "--force");
 
-test("what is no backup, is damaged, or is half a database is not restored, and leaves nothing", async () => {
-  const { db: source, file, bob } = await backedUp();
-  const other = join(folder(), "file");
-  const expectRefused = async (from: string, sentence: RegExp) => {
-    const db = folder();
-    expect(await attempt(from, db)).toMatchObject({ code: 1, stdout: "", stderr: expect.stringMatching(sentence) });
-    expect(readdirSync(db)).toEqual(["lock.db"]);
-  };
-  writeFileSync(other, "this is not a database, but it is long enough to be looked at".repeat(20));
-  await expectRefused(other, /is not a database of a relay/);
-  const foreign = new DatabaseSync(join(folder(), "foreign.db"));
-  foreign.exec("CREATE TABLE t (x)");
-  await expectRefused(foreign.location() ?? "", /is not a database of a relay/);
-  foreign.close();
+test(
+  "what is no backup, is damaged, or is half a database is not restored, and leaves nothing",
+  { tags: ["long"] },
+  async () => {
+    const { db: source, file, bob } = await backedUp();
+    const other = join(folder(), "file");
+    const expectRefused = async (from: string, sentence: RegExp) => {
+      const db = folder();
+      expect(await attempt(from, db)).toMatchObject({ code: 1, stdout: "", stderr: expect.stringMatching(sentence) });
+      expect(readdirSync(db)).toEqual(["lock.db"]);
+    };
+    writeFileSync(other, "this is not a database, but it is long enough to be looked at".repeat(20));
+    await expectRefused(other, /is not a database of a relay/);
+    const foreign = new DatabaseSync(join(folder(), "foreign.db"));
+    foreign.exec("CREATE TABLE t (x)");
+    await expectRefused(foreign.location() ?? "", /is not a database of a relay/);
+    foreign.close();
 
-  const bytes = readFileSync(file);
-  bytes.fill(0xff, 4096 * 3, 4096 * 9);
-  writeFileSync(other, bytes);
-  await expectRefused(other, /is damaged: |malformed/);
+    const bytes = readFileSync(file);
+    bytes.fill(0xff, 4096 * 3, 4096 * 9);
+    writeFileSync(other, bytes);
+    await expectRefused(other, /is damaged: |malformed/);
 
-  const relay = await runningRelay(source);
-  await (await tokenClient(relay.url, "carol")).close();
-  copyFileSync(join(source, "relay.db"), other);
-  copyFileSync(join(source, "relay.db-wal"), `${other}-wal`);
-  await relay.end("SIGTERM");
-  expect(await attempt(other, folder())).toMatchObject({ code: 1, stderr: expect.stringContaining("in use") });
-  // An attempt that failed has changed nothing of the database that is there.
-  expect(await attempt(other, source)).toMatchObject({ code: 1 });
-  expect((await mailOf(source, bob)).messages).toEqual(["kept", "later"]);
-});
+    const relay = await runningRelay(source);
+    await (await tokenClient(relay.url, "carol")).close();
+    copyFileSync(join(source, "relay.db"), other);
+    copyFileSync(join(source, "relay.db-wal"), `${other}-wal`);
+    await relay.end("SIGTERM");
+    expect(await attempt(other, folder())).toMatchObject({ code: 1, stderr: expect.stringContaining("in use") });
+    // An attempt that failed has changed nothing of the database that is there.
+    expect(await attempt(other, source)).toMatchObject({ code: 1 });
+    expect((await mailOf(source, bob)).messages).toEqual(["kept", "later"]);
+  },
+);

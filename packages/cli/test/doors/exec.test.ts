@@ -90,7 +90,7 @@ test("[A-12] a command has the message in its environment, nothing of an outer o
   expect(lines.at(-1)).toBe("$(touch no) `touch no`");
 });
 
-test("a command that takes too long is ended with all that it has started", async () => {
+test("a command that takes too long is ended with all that it has started", { tags: ["long"] }, async () => {
   const world = await talk();
   const file = join(world.home, "alive");
   await using _ = listening(
@@ -136,7 +136,7 @@ describe("a command that has ended has ended, whatever it has left in the backgr
     expect({ exit, isWhole: stdout === `${"x".repeat(200_000)}\n` }).toEqual({ exit: 0, isWhole: true });
   });
 
-  test("neither after it was ended for taking too long", async () => {
+  test("neither after it was ended for taking too long", { tags: ["long"] }, async () => {
     const world = await talk();
     const file = join(world.home, "pid");
     const script = `${DETACHED} '${file}'; sleep 600`;

@@ -13,21 +13,25 @@ const lines = (file: string): Promise<string[]> =>
     () => [],
   );
 
-test("kill -9 of a listener ends its command, and the message is handled by the next one at once, once", async () => {
-  const world = await talk();
-  const file = join(world.home, "log");
-  const script = `echo "begin $AIMESSAGE_ATTEMPT" >> '${file}'; sleep 2; echo "end $AIMESSAGE_ATTEMPT" >> '${file}'`;
-  const listener = new Program([cliBin, "-u", "bob", "--home", world.home, "listen", "--exec", script]);
-  onTestFinished(() => listener.end("SIGKILL"));
-  listener.start();
-  const id = await send(world, "a job");
-  await eventually("the command runs", async () => (await lines(file)).includes("begin 1"));
-  await listener.end("SIGKILL");
-  listener.start();
-  await eventually("it is handled", async () => (await stateOf(world, id)).state === "handled");
-  // The first one's command did not go on.
-  expect(await lines(file)).toEqual(["begin 1", "begin 2", "end 2"]);
-});
+test(
+  "kill -9 of a listener ends its command, and the message is handled by the next one at once, once",
+  { tags: ["long"] },
+  async () => {
+    const world = await talk();
+    const file = join(world.home, "log");
+    const script = `echo "begin $AIMESSAGE_ATTEMPT" >> '${file}'; sleep 2; echo "end $AIMESSAGE_ATTEMPT" >> '${file}'`;
+    const listener = new Program([cliBin, "-u", "bob", "--home", world.home, "listen", "--exec", script]);
+    onTestFinished(() => listener.end("SIGKILL"));
+    listener.start();
+    const id = await send(world, "a job");
+    await eventually("the command runs", async () => (await lines(file)).includes("begin 1"));
+    await listener.end("SIGKILL");
+    listener.start();
+    await eventually("it is handled", async () => (await stateOf(world, id)).state === "handled");
+    // The first one's command did not go on.
+    expect(await lines(file)).toEqual(["begin 1", "begin 2", "end 2"]);
+  },
+);
 
 /** Children of a process that trap signals in a shell: its watchdog. */
 function watchdogOf(pid: number): number | undefined {

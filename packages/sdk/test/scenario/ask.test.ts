@@ -50,23 +50,27 @@ test("a reply that comes while nobody waits is there for whoever asks again, in 
   expect((await other.inbox()).map(({ state }) => state)).toEqual(["handled"]);
 });
 
-test("past its deadline a question is expired on both sides, and what comes then is a message like others, and late", async () => {
-  await using world = await World.create();
-  const [alice, bob] = [await world.open("alice"), await world.open("bob")];
-  await (await alice.send("bob", "hello")).stored();
-  const seen: string[] = [];
-  const late = follow(alice);
-  follow(bob, async (message) => {
-    seen.push(message.body);
-    if (message.expectsReply) await eventually("the time is over", async () => Date.now() > (message.expiresAt ?? 0));
-    await message.handled({ body: "too late" });
-  });
-  const error = await rejection(alice.ask("bob", "quick!", { timeout: 5_000 }));
-  expect(error).toMatchObject({ code: "expired" });
-  expect(await alice.questions()).toMatchObject([{ state: "expired" }]);
-  await eventually("the reply comes", () => late.some(({ late: is }) => is));
-  expect(late.filter(({ late: is }) => is).map(({ body }) => body)).toEqual(["too late"]);
-});
+test(
+  "past its deadline a question is expired on both sides, and what comes then is a message like others, and late",
+  { tags: ["long"] },
+  async () => {
+    await using world = await World.create();
+    const [alice, bob] = [await world.open("alice"), await world.open("bob")];
+    await (await alice.send("bob", "hello")).stored();
+    const seen: string[] = [];
+    const late = follow(alice);
+    follow(bob, async (message) => {
+      seen.push(message.body);
+      if (message.expectsReply) await eventually("the time is over", async () => Date.now() > (message.expiresAt ?? 0));
+      await message.handled({ body: "too late" });
+    });
+    const error = await rejection(alice.ask("bob", "quick!", { timeout: 5_000 }));
+    expect(error).toMatchObject({ code: "expired" });
+    expect(await alice.questions()).toMatchObject([{ state: "expired" }]);
+    await eventually("the reply comes", () => late.some(({ late: is }) => is));
+    expect(late.filter(({ late: is }) => is).map(({ body }) => body)).toEqual(["too late"]);
+  },
+);
 
 test("a question that nobody fetches expires, and says so", async () => {
   await using world = await World.create();

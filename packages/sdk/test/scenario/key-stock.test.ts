@@ -31,26 +31,30 @@ async function renewing(world: World) {
 }
 
 describe("a commit that heals", () => {
-  test("takes from a thief what the stolen private parts of key packages could open later", async () => {
-    await using world = await World.create({ noLimits: true });
-    const [alice, bob] = [await world.open("alice"), await world.open("bob")];
-    follow(alice);
-    follow(bob);
-    await (await alice.send("bob", "hello")).handled();
-    const loot = await steal(world.memory("bob"));
-    expect(loot.packages.length).toBeGreaterThan(20);
-    for (let sent = 0; sent < 100; sent += 50)
-      await Promise.all(numbered(50).map(async (text) => (await alice.send("bob", text)).handled()));
-    await eventually("bob's stock is replaced", () => renewals(world, "bob").length > 0);
-    await eventually("he knows it", async () => (await renewal(world))?.due === undefined);
-    const carol = await world.open("carol");
-    await (await carol.send("bob", "for bob alone")).handled();
-    const welcome = world.proxy.pushedTo("bob", "welcome").filter(({ data }) => data.from === "carol");
-    expect(welcome.length).toBe(1);
-    expect(await readWith(loot, welcome)).toEqual([]);
-    expect((await bodies(bob, 102)).at(-1)).toBe("for bob alone");
-    expect(await alertKinds(bob)).toEqual([]);
-  });
+  test(
+    "takes from a thief what the stolen private parts of key packages could open later",
+    { tags: ["long"] },
+    async () => {
+      await using world = await World.create({ noLimits: true });
+      const [alice, bob] = [await world.open("alice"), await world.open("bob")];
+      follow(alice);
+      follow(bob);
+      await (await alice.send("bob", "hello")).handled();
+      const loot = await steal(world.memory("bob"));
+      expect(loot.packages.length).toBeGreaterThan(20);
+      for (let sent = 0; sent < 100; sent += 50)
+        await Promise.all(numbered(50).map(async (text) => (await alice.send("bob", text)).handled()));
+      await eventually("bob's stock is replaced", () => renewals(world, "bob").length > 0);
+      await eventually("he knows it", async () => (await renewal(world))?.due === undefined);
+      const carol = await world.open("carol");
+      await (await carol.send("bob", "for bob alone")).handled();
+      const welcome = world.proxy.pushedTo("bob", "welcome").filter(({ data }) => data.from === "carol");
+      expect(welcome.length).toBe(1);
+      expect(await readWith(loot, welcome)).toEqual([]);
+      expect((await bodies(bob, 102)).at(-1)).toBe("for bob alone");
+      expect(await alertKinds(bob)).toEqual([]);
+    },
+  );
 
   test("spoils no opening that is under way by a key package from before", async () => {
     await using world = await World.create({ noLimits: true });
@@ -155,22 +159,26 @@ function lieAboutTime(world: World, agent: string, by: number): void {
 }
 
 describe("key packages that are out of their lifetime by the relay's clock", () => {
-  test("are replaced at the next login, which the owner is told, and whoever wrote meanwhile is heard", async () => {
-    await using world = await World.create();
-    world.proxy.rule = ({ toRelay, frame }) =>
-      !toRelay && frame.type === "info"
-        ? [{ ...frame, data: { ...frame.data, time: (frame.data["time"] as number) - 800 * DAY_MS } }]
-        : undefined;
-    const first = await world.open("bob");
-    world.proxy.rule = undefined;
-    const alice = await world.open("alice");
-    const sent = await alice.send("bob", "are you there?");
-    await eventually("alice asks for one", () => world.proxy.sentBy("alice", "claim_keys").length > 0);
-    follow(first);
-    await eventually("they are replaced", () => renewals(world, "bob").length === 1);
-    expect((await sent.handled()).state).toBe("handled");
-    expect([await alertKinds(first), await alertKinds(alice)]).toEqual([["key_lifetime"], []]);
-  });
+  test(
+    "are replaced at the next login, which the owner is told, and whoever wrote meanwhile is heard",
+    { tags: ["long"] },
+    async () => {
+      await using world = await World.create();
+      world.proxy.rule = ({ toRelay, frame }) =>
+        !toRelay && frame.type === "info"
+          ? [{ ...frame, data: { ...frame.data, time: (frame.data["time"] as number) - 800 * DAY_MS } }]
+          : undefined;
+      const first = await world.open("bob");
+      world.proxy.rule = undefined;
+      const alice = await world.open("alice");
+      const sent = await alice.send("bob", "are you there?");
+      await eventually("alice asks for one", () => world.proxy.sentBy("alice", "claim_keys").length > 0);
+      follow(first);
+      await eventually("they are replaced", () => renewals(world, "bob").length === 1);
+      expect((await sent.handled()).state).toBe("handled");
+      expect([await alertKinds(first), await alertKinds(alice)]).toEqual([["key_lifetime"], []]);
+    },
+  );
 
   test("are replaced four times in two hours at most, whatever a relay says of the time at each login", async () => {
     await using world = await World.create();

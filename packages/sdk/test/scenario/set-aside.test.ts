@@ -213,7 +213,7 @@ test("that the disk has no room fails no message", async () => {
   expect(await alice.alerts()).toEqual([]);
 });
 
-test("the longer a disk is full, the less often its agent logs in", async () => {
+test("the longer a disk is full, the less often its agent logs in", { tags: ["long"] }, async () => {
   await using world = await World.create();
   const store = new FullStore();
   const [alice, bob] = [await world.openFrom("alice", store), await world.open("bob")];
