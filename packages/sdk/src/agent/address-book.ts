@@ -1,8 +1,8 @@
 import type { GroupCrypto } from "../crypto/mls/group.ts";
-import { fingerprint, formatFingerprint, verifyCertificate } from "../crypto/identity.ts";
+import { fingerprint, readableFingerprint, verifyCertificate } from "../crypto/identity.ts";
 import { AgentError } from "../errors.ts";
 import { type DeviceCertificate, fromBase64, toBase64, usernameKey } from "../protocol/index.ts";
-import type { ClientStore, ReadTransaction } from "../store/store.ts";
+import type { ClientStore, ReadTransaction, WriteTransaction } from "../store/store.ts";
 import { raiseAlert, settleAlerts } from "../trust/alerts.ts";
 import { type Tier, tierOf } from "../records/tier.ts";
 import { pin } from "../trust/contact-records.ts";
@@ -165,9 +165,7 @@ export class AddressBook {
       await settleAlerts(tx, username);
       // Messages that wait for it are tried at once.
       await tx.put(`retry/${username}`, "");
-      // To know somebody is not to let it in: what waits is accepted by itself.
-      if (record.blocked || !(await waits(tx, "consent", username)))
-        await setStanding(tx, username, record.blocked ? "block" : "allow");
+      await stand(tx, record, { accepts: record.blocked });
       return record;
     });
     return this.#show(after);
@@ -225,8 +223,7 @@ export class AddressBook {
       const after = change(before);
       await put(tx, "contact/", username, after);
       // Each change here is the owner's word on this contact.
-      if (accepts || !(await waits(tx, "consent", username)))
-        await setStanding(tx, username, after.blocked ? "block" : "allow");
+      await stand(tx, after, { accepts });
       return after;
     });
     if (record.blocked) {
@@ -239,6 +236,12 @@ export class AddressBook {
   async #show(record: ContactRecord): Promise<Contact> {
     return show(record, await this.#store.read((tx) => beside(tx, record.username)));
   }
+}
+
+/** To know somebody is not to let it in: what waits is accepted by itself, unless the change `accepts`. */
+async function stand(tx: WriteTransaction, contact: ContactRecord, { accepts }: { accepts: boolean }): Promise<void> {
+  const { username, blocked } = contact;
+  if (accepts || !(await waits(tx, "consent", username))) await setStanding(tx, username, blocked ? "block" : "allow");
 }
 
 /** What is known of a contact beside its record. */
@@ -292,10 +295,9 @@ function unknown(username: string): AgentError {
 }
 
 async function show(record: ContactRecord, { known, heardAt }: Beside): Promise<Contact> {
-  const shown = async (key: string) => formatFingerprint(await fingerprint(record.username, fromBase64(key)));
   return {
     username: record.username,
-    fingerprint: await shown(record.identity_key),
+    fingerprint: await readableFingerprint(record.username, record.identity_key),
     verified: record.verified,
     tier: tierOf(record, known),
     blocked: record.blocked,
@@ -303,7 +305,7 @@ async function show(record: ContactRecord, { known, heardAt }: Beside): Promise<
     ...(record.stopped === undefined ? {} : { stopped: record.stopped }),
     ...(record.new_identity_key === undefined || record.stopped === undefined
       ? {}
-      : { newFingerprint: await shown(record.new_identity_key) }),
+      : { newFingerprint: await readableFingerprint(record.username, record.new_identity_key) }),
     pinnedAt: record.pinned_at,
     deviceCounter: record.device_counter,
   };

@@ -1,14 +1,13 @@
-import { formatFingerprint, fingerprint as fingerprintOf } from "../crypto/identity.ts";
+import { fingerprint as fingerprintOf, readableFingerprint } from "../crypto/identity.ts";
 import { lineId, newCode } from "../crypto/pairing.ts";
 import { AgentError } from "../errors.ts";
 import type { Link } from "../link/link.ts";
-import { fromBase64, relayName, usernameKey } from "../protocol/index.ts";
+import { relayName, usernameKey } from "../protocol/index.ts";
 import { owe } from "../records/owed.ts";
 import { isFinal } from "../records/outbox-records.ts";
 import type { Account } from "../records/own-account.ts";
 import { get, list, pad, put } from "../records/records.ts";
 import type { LineRecord, PairingRecord } from "../records/pairing-records.ts";
-import type { ContactRecord } from "../records/tables.ts";
 import type { ClientStore, ReadTransaction, WriteTransaction } from "../store/store.ts";
 import { settleAlerts } from "../trust/alerts.ts";
 import { isBlocked, isOpen, verified } from "../trust/pairing.ts";
@@ -303,12 +302,10 @@ async function show(line: LineRecord): Promise<OwnLine> {
     id,
     expiresAt: expires_at,
     state: isOver ? "expired" : state,
-    ...(by === undefined ? {} : { by: { username: by.username, fingerprint: await shown(by) } }),
+    ...(by === undefined
+      ? {}
+      : { by: { username: by.username, fingerprint: await readableFingerprint(by.username, by.identity_key) } }),
     ...(name === undefined ? {} : { for: name }),
     heard: line.heard === true,
   };
-}
-
-async function shown({ username, identity_key }: Pick<ContactRecord, "username" | "identity_key">): Promise<string> {
-  return formatFingerprint(await fingerprintOf(username, fromBase64(identity_key)));
 }

@@ -1,6 +1,5 @@
-import { formatFingerprint, fingerprint } from "../crypto/identity.ts";
+import { readableFingerprint } from "../crypto/identity.ts";
 import { AgentError } from "../errors.ts";
-import { fromBase64 } from "../protocol/index.ts";
 import type { ClientStore, WriteTransaction } from "../store/store.ts";
 import { get } from "../records/records.ts";
 import type { HoldingRecord, InboxPolicy } from "../records/consent-records.ts";
@@ -49,6 +48,7 @@ export class Requests {
     for (const { username } of await this.#store.read((tx) => holders(tx, "consent")))
       await this.#store.write((tx) => letHeldIn(tx, "consent", username));
   }
+
   /** By name. */
   list(): Promise<Request[]> {
     return this.#store.read(async (tx) => {
@@ -99,7 +99,7 @@ function noRequest(username: string): AgentError {
 async function show(request: HoldingRecord, key: string | undefined): Promise<Request> {
   return {
     username: request.from_name,
-    fingerprint: key === undefined ? "" : formatFingerprint(await fingerprint(request.username, fromBase64(key))),
+    fingerprint: key === undefined ? "" : await readableFingerprint(request.username, key),
     messages: request.messages,
     firstAt: request.first_at,
     lastAt: request.last_at,

@@ -3,6 +3,7 @@ import {
   type DeviceCertificate,
   encodeCertificate,
   fingerprintBytes,
+  fromBase64,
   randomId,
   readCertificate,
   toBase32,
@@ -63,6 +64,11 @@ export async function fingerprint(username: string, identityKey: Uint8Array): Pr
 /** A fingerprint as people read it: in groups of four. */
 export function formatFingerprint(plain: string): string {
   return plain.replace(/(.{4})(?=.)/g, "$1 ");
+}
+
+/** The fingerprint of an identity as people read it. `identityKey`: base64, as records hold it. */
+export async function readableFingerprint(username: string, identityKey: string): Promise<string> {
+  return formatFingerprint(await fingerprint(username, fromBase64(identityKey)));
 }
 
 /** A fingerprint as people type it, or undefined if it is none. Case, spaces and dashes do not matter. */
