@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { setTimeout as pause } from "node:timers/promises";
 import { LoadSocket, textFrame } from "../bench/load/socket.ts";
 import { GroupCrypto } from "../packages/sdk/src/crypto/mls/group.ts";
 import { createDevice, type Device, type Identity } from "../packages/sdk/src/crypto/identity.ts";
@@ -21,6 +22,8 @@ export type Attack = (target: Target, signal: AbortSignal) => Promise<void>;
 /** Answers that may be outstanding on one connection of an attack. */
 const WINDOW = 8;
 const PAUSE_MS = 200;
+/** Where an id is to be written: no base64 and no hex has such a text in it. */
+const ANY_ID = "########";
 
 /** Deeds of this process's attacks so far. */
 export const counts = { accounts: 0, connections: 0, requests: 0 };
@@ -117,7 +120,7 @@ export async function insist(socket: LoadSocket, value: object, signal: AbortSig
     const answer = await socket.ask(value);
     counts.requests += 1;
     if (answer.data?.reason !== "rate_limited") return answer;
-    await pause(PAUSE_MS, signal);
+    await pause(PAUSE_MS);
     signal.throwIfAborted();
   }
 }
@@ -156,21 +159,8 @@ export async function pour(socket: LoadSocket, frames: Iterator<Buffer>, signal:
 export async function persist(signal: AbortSignal, work: () => Promise<void>): Promise<void> {
   while (!signal.aborted) {
     await work().catch(() => {});
-    await pause(PAUSE_MS, signal);
+    await pause(PAUSE_MS);
   }
-}
-
-export function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) return resolve();
-    const done = () => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", done);
-      resolve();
-    };
-    const timer = setTimeout(done, milliseconds);
-    return signal.addEventListener("abort", done);
-  });
 }
 
 /** One frame without end. */
@@ -178,9 +168,16 @@ export function* again(frame: Buffer): Generator<Buffer, never> {
   for (;;) yield frame;
 }
 
-/** Frames without end, each with another id. */
+/** Frames without end, each with another id: one that is written once, and copied, so that the attacker's own work is little. */
 export function* frames(make: (id: string) => unknown): Generator<Buffer, never> {
-  for (let count = 0; ; count++) yield textFrame(JSON.stringify(make(`${count}`)));
+  const pattern = textFrame(JSON.stringify(make(ANY_ID)));
+  const places: number[] = [];
+  for (let at = pattern.indexOf(ANY_ID); at >= 0; at = pattern.indexOf(ANY_ID, at + 1)) places.push(at);
+  for (let count = 0; ; count++) {
+    const frame = Buffer.from(pattern);
+    for (const at of places) frame.write(String(count).padStart(ANY_ID.length, "0"), at);
+    yield frame;
+  }
 }
 
 /** The victims in turn. */

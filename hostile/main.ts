@@ -1,11 +1,16 @@
 /** A process that attacks: all at once, or those that are named, from the moment that it is told to until it is told to stop. */
+import { setPriority } from "node:os";
 import { serve } from "../bench/serve.ts";
 import { attacks } from "./attacks/index.ts";
 import { counts, type Target } from "./foe.ts";
 
+/** Of a process that gives way: attackers have processors of their own, which are not the attacked machine's. */
+const NICENESS = 8;
+
 let ending = new AbortController();
 let running: Promise<unknown> = Promise.resolve();
 
+setPriority(NICENESS);
 serve({ start, stop });
 
 /** @returns how many attacks have begun */

@@ -50,7 +50,8 @@ export async function hostile({ seconds, folder, progress }: Plan): Promise<Resu
   const attacked = await measure();
   // The sleeping agent's own contacts still reach it, for all that strangers have left there.
   await sender.ask("leave", { to: "sleeper", bytes: BODY_BYTES, count: 1 });
-  await foes.ask("stop");
+  const { requests } = await foes.ask<{ requests: number }>("stop");
+  progress(`the attacks were ${requests} requests`);
   await Promise.all([sender.ask("close"), receiver.ask("close")]);
   return [
     result("send to handled, p99", " ms", { value: attacked.messages, floor: quiet.messages, atMost: 10 }),

@@ -1,5 +1,6 @@
+import { setTimeout as pause } from "node:timers/promises";
 import { frameOf } from "../../bench/load/socket.ts";
-import { type Attack, besiege, pause } from "../foe.ts";
+import { type Attack, besiege } from "../foe.ts";
 
 const ACCOUNTS = 256;
 const BYTES = 1_000_000;
@@ -14,7 +15,7 @@ export const fragments: Attack = (target, signal) => {
   return besiege(target, { name: "piece", accounts: ACCOUNTS, from: ["127.0.1.3"] }, signal, async (socket) => {
     socket.write(begun);
     while (!signal.aborted && !socket.closed) {
-      await pause(PING_MS, signal);
+      await pause(PING_MS);
       socket.write(ping);
     }
   });

@@ -1,4 +1,3 @@
-import { randomUUID } from "node:crypto";
 import { Conversation } from "../conversation.ts";
 import { type Attack, besiege, frames, pour, victimOf } from "../foe.ts";
 
@@ -11,6 +10,6 @@ export const generations: Attack = (target, signal) =>
     let last = { id: "", message: "" };
     for (let counter = 1; counter <= AHEAD && !signal.aborted; counter++)
       last = await conversation.encrypt({ type: "message", counter }, Buffer.alloc(16));
-    const repeats = frames(() => conversation.frame(randomUUID(), last.message));
+    const repeats = frames((id) => conversation.frame(`${conversation.id.slice(0, 20)}-${id}`, last.message));
     await pour(socket, repeats, signal);
   });

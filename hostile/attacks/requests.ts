@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { connect } from "node:net";
-import { type Attack, pause, persist } from "../foe.ts";
+import { setTimeout as pause } from "node:timers/promises";
+import { type Attack, persist } from "../foe.ts";
 
 const SOCKETS = 2_000;
 const AGAIN_MS = 1_000;
@@ -18,7 +19,7 @@ export const requests: Attack = async (target, signal) => {
           await once(socket, "connect", { signal });
           while (!signal.aborted && !socket.destroyed) {
             socket.write(request);
-            await pause(AGAIN_MS, signal);
+            await pause(AGAIN_MS);
           }
         } finally {
           socket.destroy();

@@ -112,10 +112,13 @@ async function start(config: Config): Promise<Relay> {
   // A login takes less than a second: what only stays gives way.
   const strangers = crowd({ most, share, between: "oldest" }, () => metrics.crowdedOut());
   const hub = new Hub(config.limits.accountConnections);
-  store.watch((entries) => {
-    metrics.stored.inc(entries.length);
-    hub.stored(entries);
-  });
+  store.watch(
+    (entries) => {
+      metrics.stored.inc(entries.length);
+      hub.stored(entries);
+    },
+    (mailbox) => hub.isListening(mailbox),
+  );
   const refusals = parts.use(new Refusals(store, clock, log));
   const sweeps = parts.use(startSweeps(store, metrics, log));
   const rates = ratesOf(config.limits);

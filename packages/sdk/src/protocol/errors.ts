@@ -212,6 +212,12 @@ export const wireErrors = {
   rate_limited: { code: 429, message: "Rate limit exceeded", hint: "wait for retry_after_ms, then go on", retry: true },
   internal: { code: 500, message: "Internal error", hint: "try again; the relay's log has the details", retry: true },
   shutting_down: { code: 503, message: "Relay is shutting down", hint: "connect again in a moment", retry: true },
+  recipient_busy: {
+    code: 503,
+    message: "Recipient has not read what strangers have sent before",
+    hint: "try again in a moment",
+    retry: true,
+  },
   mailbox_full: {
     code: 507,
     message: "Mailbox is full",

@@ -3,5 +3,5 @@ const CAPITAL = /[A-Z]/g;
 
 /** The form of a username that is hashed, signed, pinned, compared and used as a folder name. */
 export function usernameKey(username: string): string {
-  return username.replace(CAPITAL, (letter) => letter.toLowerCase());
+  return username.search(CAPITAL) < 0 ? username : username.replace(CAPITAL, (letter) => letter.toLowerCase());
 }

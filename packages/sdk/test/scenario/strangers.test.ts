@@ -218,3 +218,31 @@ test("[A-3] whom the owner knows is met and answered, however many strangers hav
   ]);
   expect(met).toEqual([true, false, "trusted", "too_many_strangers"]);
 });
+
+test("[P-5.10] strangers wait before an agent that reads slowly, contacts do not, and nothing is lost or out of order", async () => {
+  await using world = await World.create({ noLimits: true, limits: { strangersAheadBytes: 8 * 1024 } });
+  const [bob, carol, eve] = [await world.open("bob"), await world.open("carol"), await world.open("eve")];
+  const seen = follow(bob);
+  // A stranger also once he has read from her: he never answers.
+  for (const one of [carol, eve]) await (await one.send("bob", "0")).handled();
+  await (await bob.send("carol", "hello")).received();
+  let slow = true;
+  const answers: string[] = [];
+  world.proxy.rule = ({ agent, toRelay, frame }) => {
+    if (!toRelay && frame.type === "error") answers.push(`${agent} ${frame.data?.reason}`);
+    return slow && agent === "bob" && toRelay && frame.type === "received" ? [] : undefined;
+  };
+  const text = (count: number) => `${count}`.padEnd(1000);
+  const sent = [];
+  for (let count = 1; count <= 20; count++) sent.push(await eve.send("bob", text(count)));
+  await eventually("the relay has Eve wait", () => answers.includes("eve recipient_busy"));
+  for (let count = 1; count <= 20; count++) await (await carol.send("bob", text(count))).stored();
+  expect(answers.some((answer) => answer.startsWith("carol"))).toBe(false);
+  slow = false;
+  await Promise.all(sent.map((one) => one.handled({ timeout: 20_000 })));
+  await eventually("all of Carol's are there", () => seen.length === 42);
+  for (const from of ["eve", "carol"]) {
+    const got = seen.filter((message) => message.from === from).map(({ body }) => Number(body));
+    expect(got).toEqual(Array.from({ length: 21 }, (_, count) => count));
+  }
+});

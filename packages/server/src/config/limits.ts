@@ -31,6 +31,12 @@ export const limitOptions = {
   frameBytesUnauthenticated: { unit: "bytes", value: 64 * KIB, why: "the same before login, where anybody may send" },
   mailboxMessages: { unit: "count", value: 50_000, lifted: HUGE, why: "weeks of mail for an agent that sleeps" },
   mailboxBytes: { unit: "bytes", value: 256 * MIB, lifted: HUGE, why: "disk that one mailbox may take" },
+  strangersAheadBytes: {
+    unit: "bytes",
+    value: 2 * MIB,
+    lifted: HUGE,
+    why: "what strangers may have waiting in a mailbox that is being read, half of it those of one address: what contacts write stands behind it",
+  },
   mailboxAge: {
     unit: "milliseconds",
     value: 14 * DAY,

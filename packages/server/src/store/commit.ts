@@ -2,7 +2,7 @@ import type { WireReason } from "@aimessage/sdk/protocol";
 import type { KeyPackages } from "./key-packages.ts";
 import { digestOf } from "./requests.ts";
 import type { Payer } from "./room.ts";
-import { messageDigest, payerOf, senderOf, type Tables } from "./send.ts";
+import { isBusy, messageDigest, payerOf, senderOf, type Tables } from "./send.ts";
 import type { CommitRequest, Committed, KeyAccount, Refused } from "./store.ts";
 
 /** Decides about a commit and stores all of it, or nothing. */
@@ -101,10 +101,11 @@ function groupPeer({ accounts, groups }: Tables, sender: KeyAccount, request: Co
 }
 
 function refuseMessages(
-  { mail, requests, clock }: Tables,
+  tables: Tables,
   request: CommitRequest,
   { payer, peer, handshake }: { payer: Payer; peer: KeyAccount; handshake: string },
 ): WireReason | undefined {
+  const { mail, requests, clock } = tables;
   const { messages } = request;
   if (messages.some(({ to }) => to.toLowerCase() !== peer.name)) return "not_a_member";
   const ids = new Set(messages.map(({ messageId }) => messageId));
@@ -112,6 +113,7 @@ function refuseMessages(
   if (messages.some(({ messageId }) => requests.find(request.sender, "message", messageId) !== undefined))
     return "message_id_reused";
   if (messages.some(({ expiresAt }) => expiresAt !== undefined && expiresAt <= clock())) return "expired";
+  if (messages.length > 0 && isBusy(tables, peer.mailbox, payer)) return "recipient_busy";
   const bodies = messages.map(({ message }) => message);
   return (
     mail.objection(peer.mailbox, opens(request) ? "welcome" : "commit", payer, [handshake]) ??

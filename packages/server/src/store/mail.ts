@@ -2,7 +2,7 @@ import type { DatabaseSync } from "node:sqlite";
 import type { DeliveryKind } from "@aimessage/sdk/protocol";
 import type { Addresses } from "./addresses.ts";
 import { BoundedMap } from "./bounded-map.ts";
-import { charge, emptyRoom, fits, held, type Payer, type Room } from "./room.ts";
+import { charge, emptyRoom, fits, held, isCrowded, type Payer, type Room } from "./room.ts";
 import type { Entry, StoreLimits } from "./store.ts";
 
 /** What an entry takes up beside its message: names, ids and indexes, roughly. */
@@ -133,6 +133,11 @@ export function mailTable(
       if (kind === "commit" && !payer.stranger && own.messages + count <= COMMITS) return undefined;
       if (kind === "welcome" && own.messages + count > WELCOMES) return "mailbox_full";
       return fits(room, capacity[kind], payer, { messages: count, bytes }) ? undefined : "mailbox_full";
+    },
+
+    /** Whether strangers' messages wait that are read before what contacts write next. */
+    isBusy(mailbox: number, payer: Payer): boolean {
+      return isCrowded(usage(mailbox).application, payer, limits.strangersAheadBytes);
     },
 
     add(entry: NewEntry): number {

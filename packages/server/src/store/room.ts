@@ -70,6 +70,12 @@ function strangersShare(room: Room, all: number, payer: Payer, part: keyof Amoun
   return half(quarter(theirs - (taken - here)) - Math.max(0, here - own[part]));
 }
 
+/** Whether strangers have taken so many bytes, or those of the payer's address half as many. */
+export function isCrowded({ strangers }: Room, payer: Payer, bytes: number): boolean {
+  if (!payer.stranger || strangers === undefined) return false;
+  return strangers.bytes >= bytes || (strangers.addresses.get(placeOf(payer))?.bytes ?? 0) >= half(bytes);
+}
+
 function placeOf({ address, sender }: Payer): number | string {
   return address ?? sender;
 }

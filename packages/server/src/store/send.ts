@@ -19,6 +19,8 @@ export interface Tables {
   clock: () => number;
   /** The rest of the disk is kept for other things than mail. */
   isFull: () => boolean;
+  /** Whether a mailbox is being pushed to a connection. */
+  isPushed: (mailbox: number) => boolean;
 }
 
 /** Decides about a message and stores it. Nothing is written if it is refused. */
@@ -55,6 +57,7 @@ function decide(tables: Tables, request: SendRequest): Sent | Refused {
   if (payer === undefined) return { refused: "blocked" };
   const objection = mail.objection(target.mailbox, "application", payer, [request.message]);
   if (objection !== undefined) return { refused: objection };
+  if (sender.kind === "key" && isBusy(tables, target.mailbox, payer)) return { refused: "recipient_busy" };
 
   const id = messageId ?? randomUUID();
   const seq = mail.add({
@@ -92,6 +95,11 @@ export function payerOf(
 ): Payer | undefined {
   const standing = to === undefined ? "stranger" : peers.standing(to, name);
   return standing === "blocked" ? undefined : { sender: name, address, stranger: standing === "stranger" };
+}
+
+/** Whether a stranger has to wait until the recipient has read what strangers have left there. [P-5.10] */
+export function isBusy({ mail, isPushed }: Pick<Tables, "mail" | "isPushed">, mailbox: number, payer: Payer): boolean {
+  return isPushed(mailbox) && mail.isBusy(mailbox, payer);
 }
 
 /** The account whose active mailbox this is. */

@@ -118,6 +118,7 @@ function openStore(db: DatabaseSync, options: StoreOptions, below: Below | undef
   /** Entries up to here are on disk. What is not is not handed out: the next start could use its `seq` again. */
   let onDisk = highestSeq(db);
   let listener: ((entries: Entry[]) => void) | undefined;
+  let isPushed: (mailbox: number) => boolean = () => false;
   const group = new GroupCommit(db, {
     sync: below?.sync,
     disk: below?.disk,
@@ -149,7 +150,17 @@ function openStore(db: DatabaseSync, options: StoreOptions, below: Below | undef
   const keyPackages = keyPackagesTable(db, addresses, limits, clock);
   const mail = mailTable(db, limits, clock, addresses, (entry) => group.announce(entry));
   const isFull = (): boolean => hindrance() === "storage_full";
-  const tables = { accounts, groups, requests, mail, peers, limits, clock, isFull };
+  const tables = {
+    accounts,
+    groups,
+    requests,
+    mail,
+    peers,
+    limits,
+    clock,
+    isFull,
+    isPushed: (mailbox: number) => isPushed(mailbox),
+  };
   const sweep = sweeper(db, { accounts, mail, requests, keyPackages, groups, invites }, limits, clock, remove);
 
   const audit = auditTable(db, clock);
@@ -212,7 +223,10 @@ function openStore(db: DatabaseSync, options: StoreOptions, below: Below | undef
   return {
     logId,
     hindrance,
-    watch: (stored) => void (listener = stored),
+    watch: (stored, pushed) => {
+      listener = stored;
+      isPushed = pushed;
+    },
     account: (username) => group.glance(() => accounts.find(username)),
     device: (username, id) => group.glance(() => accounts.device(username, id)),
     objection: (admission) => group.glance(() => invites.objection(admission)),

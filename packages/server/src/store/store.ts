@@ -230,6 +230,7 @@ export interface StoreLimits {
   addressBytes: number;
   accountBytes: number;
   rememberedRequests: number;
+  strangersAheadBytes: number;
   /** Bytes of the disk that are kept from mail. */
   reserveBytes: number;
 }
@@ -246,8 +247,11 @@ export interface RelayStore extends AsyncDisposable {
    * Whoever asks for more is refused with it.
    */
   hindrance(): Hindrance | undefined;
-  /** `stored` gets new entries in the order of `seq`, once they are on disk, and before their requests are answered. */
-  watch(stored: (entries: Entry[]) => void): void;
+  /**
+   * @param stored Gets new entries in the order of `seq`, once they are on disk, and before their requests are answered.
+   * @param isPushed Says whether a mailbox is being pushed to a connection.
+   */
+  watch(stored: (entries: Entry[]) => void, isPushed: (mailbox: number) => boolean): void;
 
   /** What is asked for here and below may not be on disk yet, and may be undone: but for {@link entries}. */
   account(username: string): Promise<Account | undefined>;

@@ -1,4 +1,5 @@
 import { strict as assert } from "node:assert";
+import type { KeyAccount } from "../store/store.ts";
 import { accepted, assertRefused, type StoreCase, StoreWorld } from "./store-world.ts";
 
 const SMALL = { mailboxMessages: 160, handshakeMessages: 160 };
@@ -31,6 +32,34 @@ export const peerCases: Record<string, StoreCase["run"]> = {
     world.address = "192.0.2.2";
     assert.equal(await world.fill(await world.token("frank"), "bob"), 7);
     assert.equal(await world.fill(alice, "bob"), Math.floor((160 - 26) / 4));
+  },
+
+  async "before a recipient that reads little of strangers waits, and less of one address"(open) {
+    await using world = new StoreWorld(open, { strangersAheadBytes: 4096 });
+    const [bob, alice] = [await world.agent("bob"), await world.agent("alice")];
+    await world.peers(bob, { allow: ["alice"] });
+    world.address = "192.0.2.1";
+    const [eve, mallory] = [await world.agent("eve"), await world.agent("mallory")];
+    world.address = "192.0.2.2";
+    const frank = await world.agent("frank");
+    for (const one of [alice, eve, mallory, frank]) accepted(await world.open(one, bob, one.username));
+    const send = async (one: KeyAccount) => {
+      const message = "x".repeat(1000);
+      const sent = await world.send(one, "bob", { groupId: one.username, epoch: 1, message });
+      return "refused" in sent ? sent.refused : "taken";
+    };
+    const turn = async () => [await send(eve), await send(mallory), await send(frank), await send(alice)];
+    // Nobody waits for a mailbox that nobody reads.
+    assert.deepEqual(await turn(), Array(4).fill("taken"));
+    world.pushed.add(bob.mailbox);
+    assert.deepEqual(await turn(), ["recipient_busy", "recipient_busy", "taken", "taken"]);
+    assert.deepEqual(await turn(), ["recipient_busy", "recipient_busy", "recipient_busy", "taken"]);
+    await world.store.received(bob.mailbox, 1_000_000);
+    const again = async (one: KeyAccount) => {
+      const message = { groupId: one.username, epoch: 1, message: "x" };
+      return accepted(await world.send(one, "bob", message)).waiting;
+    };
+    assert.deepEqual([await again(eve), await again(frank)], [true, true]);
   },
 
   async "strangers have no more than peers leave"(open) {

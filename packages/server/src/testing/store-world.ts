@@ -31,11 +31,16 @@ export class StoreWorld implements AsyncDisposable {
   readonly store: RelayStore;
   /** What the store has announced as durable. */
   readonly stored: Entry[] = [];
+  /** Mailboxes that are being pushed. */
+  readonly pushed = new Set<number>();
   #ids = 0;
 
   constructor(open: OpenStore, limits: Partial<StoreOptions["limits"]> = {}) {
     this.store = open({ limits: { ...defaultLimits(), ...limits }, clock: () => this.now });
-    this.store.watch((entries) => this.stored.push(...entries));
+    this.store.watch(
+      (entries) => this.stored.push(...entries),
+      (mailbox) => this.pushed.has(mailbox),
+    );
   }
 
   async token(username: string): Promise<TokenAccount> {
