@@ -229,14 +229,13 @@ test("[P-5.10] strangers wait before an agent that reads slowly, contacts do not
   let slow = true;
   const answers: string[] = [];
   world.proxy.rule = ({ agent, toRelay, frame }) => {
-    if (!toRelay && frame.type === "error") answers.push(`${agent} ${frame.data?.reason}`);
+    if (!toRelay && frame.type === "error") answers.push(`${agent} ${String(frame.data?.["reason"])}`);
     return slow && agent === "bob" && toRelay && frame.type === "received" ? [] : undefined;
   };
-  const text = (count: number) => `${count}`.padEnd(1000);
   const sent = [];
-  for (let count = 1; count <= 20; count++) sent.push(await eve.send("bob", text(count)));
+  for (let count = 1; count <= 20; count++) sent.push(await eve.send("bob", `${count}`.padEnd(1000)));
   await eventually("the relay has Eve wait", () => answers.includes("eve recipient_busy"));
-  for (let count = 1; count <= 20; count++) await (await carol.send("bob", text(count))).stored();
+  for (let count = 1; count <= 20; count++) await (await carol.send("bob", `${count}`.padEnd(1000))).stored();
   expect(answers.some((answer) => answer.startsWith("carol"))).toBe(false);
   slow = false;
   await Promise.all(sent.map((one) => one.handled({ timeout: 20_000 })));

@@ -118,7 +118,7 @@ function openStore(db: DatabaseSync, options: StoreOptions, below: Below | undef
   /** Entries up to here are on disk. What is not is not handed out: the next start could use its `seq` again. */
   let onDisk = highestSeq(db);
   let listener: ((entries: Entry[]) => void) | undefined;
-  let isPushed: (mailbox: number) => boolean = () => false;
+  let isPushed: ((mailbox: number) => boolean) | undefined;
   const group = new GroupCommit(db, {
     sync: below?.sync,
     disk: below?.disk,
@@ -159,7 +159,7 @@ function openStore(db: DatabaseSync, options: StoreOptions, below: Below | undef
     limits,
     clock,
     isFull,
-    isPushed: (mailbox: number) => isPushed(mailbox),
+    isPushed: (mailbox: number) => isPushed?.(mailbox) === true,
   };
   const sweep = sweeper(db, { accounts, mail, requests, keyPackages, groups, invites }, limits, clock, remove);
 
