@@ -52,8 +52,9 @@ export function boundSockets(server: Server, config: Config, metrics: Metrics, l
       socket.destroy();
     },
   });
-  // Of TLS the server tells the socket beneath here, and the one above it when it is upgraded: both have the same ends.
-  const waiting = new Map<string, Socket>();
+  // Of TLS the server tells the socket beneath here, and the one above it when it is upgraded: both have the same ends. To ask the
+  // system for them costs a login as much as all that is counted here.
+  const waiting = config.tls === undefined ? undefined : new Map<string, Socket>();
   const doors = new Buckets(HARSHER * addressConnectionsPerSecond, HARSHER * addressConnectionsBurst);
   const [serve] = server.listeners("connection");
   server.removeAllListeners("connection");
@@ -64,11 +65,11 @@ export function boundSockets(server: Server, config: Config, metrics: Metrics, l
       return void socket.destroy();
     }
     serve?.call(server, socket);
-    const name = nameOf(socket);
-    waiting.set(name, socket);
+    const name = waiting === undefined ? "" : nameOf(socket);
+    waiting?.set(name, socket);
     socket.once("close", () => {
       plain.hold(socket, 0);
-      if (waiting.get(name) === socket) waiting.delete(name);
+      if (waiting?.get(name) === socket) waiting.delete(name);
     });
     return plain.hold(socket, 1);
   });
@@ -88,10 +89,12 @@ export function boundSockets(server: Server, config: Config, metrics: Metrics, l
     most,
     refused,
     upgraded(socket) {
+      if (waiting === undefined) return plain.hold(socket as Socket, 0);
       const name = nameOf(socket as Socket);
       const beneath = waiting.get(name);
       waiting.delete(name);
       if (beneath !== undefined) plain.hold(beneath, 0);
+      return undefined;
     },
   };
 }
