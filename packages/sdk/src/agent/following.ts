@@ -4,7 +4,8 @@ import { find, list, pad } from "../records/records.ts";
 import type { InboxRecord } from "../records/tables.ts";
 import { type Message, readMessage } from "./message.ts";
 import { endIfLate } from "./settling.ts";
-import { endIfUnwanted } from "./unwanted.ts";
+import { endUnwantedOf } from "./unwanted.ts";
+import type { Changes } from "./waiting.ts";
 
 /** Messages that are read at once. */
 export const AHEAD = 32;
@@ -14,14 +15,19 @@ export interface Cursor {
   waiting: string[];
   after: string;
   ready: { row: InboxRecord; message: Message }[];
+  changes: Pick<Changes, "count">;
+  /** How many changes there were when the owner's word on all that is `ready` was asked. */
+  askedAt: number;
   hasJumped: () => boolean;
 }
 
-export function startCursor(store: ClientStore, hasJumped: () => boolean): Promise<Cursor> {
+export function startCursor(store: ClientStore, hasJumped: () => boolean, changes: Cursor["changes"]): Promise<Cursor> {
   return store.read(async (tx) => ({
     waiting: (await tx.list({ prefix: "unhandled/" })).map(([key]) => key.slice("unhandled/".length)),
     after: pad(Number((await tx.get("meta/next-in")) ?? "1") - 1),
     ready: [],
+    changes,
+    askedAt: -1,
     hasJumped,
   }));
 }
@@ -35,10 +41,21 @@ export async function nextFollowed(
 ): Promise<{ row: InboxRecord; message: Message } | undefined> {
   for (;;) {
     if (cursor.ready.length === 0 && !(await readAhead(store, cursor, to))) return undefined;
+    if (cursor.changes.count !== cursor.askedAt) await dropUnwanted(store, cursor);
     const next = cursor.ready.shift();
     if (next === undefined || !wanted(next.row)) continue;
-    if (!(await endIfLate(store, next.row, cursor.hasJumped)) && !(await endIfUnwanted(store, next.row))) return next;
+    if (!(await endIfLate(store, next.row, cursor.hasJumped))) return next;
   }
+}
+
+/** Not for each message: a transaction between any two would keep what is handled from sharing one. */
+async function dropUnwanted(store: ClientStore, cursor: Cursor): Promise<void> {
+  cursor.askedAt = cursor.changes.count;
+  const ended = await endUnwantedOf(
+    store,
+    cursor.ready.map(({ row }) => row),
+  );
+  if (ended.size > 0) cursor.ready = cursor.ready.filter(({ row }) => !ended.has(row.seq));
 }
 
 /** @returns whether there was anything behind the cursor */
@@ -50,6 +67,7 @@ function readAhead(store: ClientStore, cursor: Cursor, to: string): Promise<bool
       const row = await find(tx, "in/", seq);
       if (row !== undefined) rows.push(row);
     }
+    cursor.askedAt = -1;
     if (first.length === 0) cursor.after = pad(rows.at(-1)?.seq ?? Number(cursor.after));
     for (const row of rows) cursor.ready.push({ row, message: await readMessage(tx, row, to) });
     return rows.length > 0 || first.length > 0;

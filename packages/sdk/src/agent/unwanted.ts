@@ -24,15 +24,25 @@ export async function endUnwanted(tx: WriteTransaction, row: InboxRecord): Promi
   await settleRow(tx, row, { state: "failed", reason: isBlocked ? "blocked" : "requests_full", late: true });
 }
 
-/** @returns whether a message is not to be handed out; then that is settled, unless another listener has it in hand */
-export async function endIfUnwanted(store: ClientStore, { seq, from, state }: InboxRecord): Promise<boolean> {
-  const isWanted = await store.read(async (tx) => {
-    const row = await find(tx, "in/", pad(seq));
-    // Others have handled it: it is shown to each listener. But it may wait for the owner by now.
-    return row !== undefined && (await wordOn(tx, row)) === "give";
+/** Settles those of some messages that are not to be handed out, unless another listener has them in hand. @returns their places */
+export async function endUnwantedOf(store: ClientStore, rows: InboxRecord[]): Promise<Set<number>> {
+  const unwanted = await store.read(async (tx) => {
+    const words = new Map<string, Awaited<ReturnType<typeof wordOn>>>();
+    const found: InboxRecord[] = [];
+    for (const row of rows) {
+      const word = words.get(row.from) ?? (await wordOn(tx, row));
+      words.set(row.from, word);
+      // Others have handled it: it is shown to each listener. But it may wait for the owner by now.
+      if (word !== "give" || (await find(tx, "in/", pad(row.seq))) === undefined) found.push(row);
+    }
+    return found;
   });
-  if (!isWanted && state === "unhandled") await store.write((tx) => endAt(tx, pad(seq), from));
-  return !isWanted;
+  const open = unwanted.filter(({ state }) => state === "unhandled");
+  if (open.length > 0)
+    await store.write(async (tx) => {
+      for (const { seq, from } of open) await endAt(tx, pad(seq), from);
+    });
+  return new Set(unwanted.map(({ seq }) => seq));
 }
 
 /** Goes through all that waits for a handler, after the owner has said who may write. */

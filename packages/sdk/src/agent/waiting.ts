@@ -70,12 +70,15 @@ export function heldByStopped({ pid, role }: LinkHolder, cause?: unknown): Agent
 
 /** Wakes whoever waits when the store or the link has changed. A change between two waits is not lost. */
 export class Changes {
+  /** Changes so far: by nothing else is what was read once not so any more. */
+  count = 0;
   readonly #ends: (() => void)[] = [];
   #changed = false;
   #wake: () => void = () => undefined;
 
   constructor(store: ClientStore, link: Link, signal: AbortSignal | undefined) {
     const change = () => {
+      this.count += 1;
       this.#changed = true;
       this.#wake();
     };
