@@ -4,7 +4,7 @@ import { find, list, pad } from "../records/records.ts";
 import type { InboxRecord } from "../records/tables.ts";
 import { type Message, readMessage } from "./message.ts";
 import { endIfLate } from "./settling.ts";
-import { endUnwantedOf } from "./unwanted.ts";
+import { endThese, unwantedNow, unwantedOf } from "./unwanted.ts";
 import type { Changes } from "./waiting.ts";
 
 /** Messages that are read at once. */
@@ -41,7 +41,7 @@ export async function nextFollowed(
 ): Promise<{ row: InboxRecord; message: Message } | undefined> {
   for (;;) {
     if (cursor.ready.length === 0 && !(await readAhead(store, cursor, to))) return undefined;
-    if (cursor.changes.count !== cursor.askedAt) await dropUnwanted(store, cursor);
+    if (cursor.changes.count !== cursor.askedAt) await askAgain(store, cursor);
     const next = cursor.ready.shift();
     if (next === undefined || !wanted(next.row)) continue;
     if (!(await endIfLate(store, next.row, cursor.hasJumped))) return next;
@@ -49,27 +49,40 @@ export async function nextFollowed(
 }
 
 /** Not for each message: a transaction between any two would keep what is handled from sharing one. */
-async function dropUnwanted(store: ClientStore, cursor: Cursor): Promise<void> {
+async function askAgain(store: ClientStore, cursor: Cursor): Promise<void> {
+  const rows = cursor.ready.map(({ row }) => row);
+  const unwanted = await store.read((tx) => {
+    asked(cursor);
+    return unwantedNow(tx, rows);
+  });
+  await drop(store, cursor, unwanted);
+}
+
+/** Remembers in the transaction itself how many changes there were: it may have waited for others. */
+function asked(cursor: Cursor): void {
   cursor.askedAt = cursor.changes.count;
-  const ended = await endUnwantedOf(
-    store,
-    cursor.ready.map(({ row }) => row),
-  );
-  if (ended.size > 0) cursor.ready = cursor.ready.filter(({ row }) => !ended.has(row.seq));
+}
+
+async function drop(store: ClientStore, cursor: Cursor, unwanted: Set<InboxRecord>): Promise<void> {
+  if (unwanted.size === 0) return;
+  cursor.ready = cursor.ready.filter(({ row }) => !unwanted.has(row));
+  await endThese(store, unwanted);
 }
 
 /** @returns whether there was anything behind the cursor */
-function readAhead(store: ClientStore, cursor: Cursor, to: string): Promise<boolean> {
-  return store.read(async (tx) => {
+async function readAhead(store: ClientStore, cursor: Cursor, to: string): Promise<boolean> {
+  const { found, unwanted } = await store.read(async (tx) => {
+    asked(cursor);
     const first = cursor.waiting.splice(0, AHEAD);
     const rows = first.length === 0 ? await list(tx, "in/", { after: cursor.after, limit: AHEAD }) : [];
     for (const seq of first) {
       const row = await find(tx, "in/", seq);
       if (row !== undefined) rows.push(row);
     }
-    cursor.askedAt = -1;
     if (first.length === 0) cursor.after = pad(rows.at(-1)?.seq ?? Number(cursor.after));
     for (const row of rows) cursor.ready.push({ row, message: await readMessage(tx, row, to) });
-    return rows.length > 0 || first.length > 0;
+    return { found: rows.length > 0 || first.length > 0, unwanted: await unwantedOf(tx, rows) };
   });
+  await drop(store, cursor, unwanted);
+  return found;
 }

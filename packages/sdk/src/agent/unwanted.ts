@@ -24,25 +24,32 @@ export async function endUnwanted(tx: WriteTransaction, row: InboxRecord): Promi
   await settleRow(tx, row, { state: "failed", reason: isBlocked ? "blocked" : "requests_full", late: true });
 }
 
-/** Settles those of some messages that are not to be handed out, unless another listener has them in hand. @returns their places */
-export async function endUnwantedOf(store: ClientStore, rows: InboxRecord[]): Promise<Set<number>> {
-  const unwanted = await store.read(async (tx) => {
-    const words = new Map<string, Awaited<ReturnType<typeof wordOn>>>();
-    const found: InboxRecord[] = [];
-    for (const row of rows) {
-      const word = words.get(row.from) ?? (await wordOn(tx, row));
-      words.set(row.from, word);
-      // Others have handled it: it is shown to each listener. But it may wait for the owner by now.
-      if (word !== "give" || (await find(tx, "in/", pad(row.seq))) === undefined) found.push(row);
-    }
-    return found;
+/** Those of some messages, as they are now, that are not to be handed out. */
+export async function unwantedOf(tx: ReadTransaction, rows: InboxRecord[]): Promise<Set<InboxRecord>> {
+  const words = new Map<string, Awaited<ReturnType<typeof wordOn>>>();
+  const unwanted = new Set<InboxRecord>();
+  for (const row of rows) {
+    const word = words.get(row.from) ?? (await wordOn(tx, row));
+    words.set(row.from, word);
+    if (word !== "give") unwanted.add(row);
+  }
+  return unwanted;
+}
+
+/** The same of messages as they were: one may have waited for the owner since, which has it come anew. What others have handled is shown all the same. */
+export async function unwantedNow(tx: ReadTransaction, rows: InboxRecord[]): Promise<Set<InboxRecord>> {
+  const unwanted = await unwantedOf(tx, rows);
+  for (const row of rows) if ((await find(tx, "in/", pad(row.seq))) === undefined) unwanted.add(row);
+  return unwanted;
+}
+
+/** Settles messages that are not to be handed out, unless another listener has them in hand. */
+export async function endThese(store: ClientStore, unwanted: Set<InboxRecord>): Promise<void> {
+  const open = [...unwanted].filter(({ state }) => state === "unhandled");
+  if (open.length === 0) return;
+  await store.write(async (tx) => {
+    for (const { seq, from } of open) await endAt(tx, pad(seq), from);
   });
-  const open = unwanted.filter(({ state }) => state === "unhandled");
-  if (open.length > 0)
-    await store.write(async (tx) => {
-      for (const { seq, from } of open) await endAt(tx, pad(seq), from);
-    });
-  return new Set(unwanted.map(({ seq }) => seq));
 }
 
 /** Goes through all that waits for a handler, after the owner has said who may write. */

@@ -70,7 +70,7 @@ export function heldByStopped({ pid, role }: LinkHolder, cause?: unknown): Agent
 
 /** Wakes whoever waits when the store or the link has changed. A change between two waits is not lost. */
 export class Changes {
-  /** Changes so far: by nothing else is what was read once not so any more. */
+  /** Changes of the store so far: by nothing else is what was read once not so any more. */
   count = 0;
   readonly #ends: (() => void)[] = [];
   #changed = false;
@@ -78,11 +78,16 @@ export class Changes {
 
   constructor(store: ClientStore, link: Link, signal: AbortSignal | undefined) {
     const change = () => {
-      this.count += 1;
       this.#changed = true;
       this.#wake();
     };
-    this.#ends.push(store.onChange(change), link.onState(change));
+    this.#ends.push(
+      store.onChange(() => {
+        this.count += 1;
+        change();
+      }),
+      link.onState(change),
+    );
     signal?.addEventListener("abort", change);
     this.#ends.push(() => signal?.removeEventListener("abort", change));
   }

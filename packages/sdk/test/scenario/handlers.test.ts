@@ -1,5 +1,5 @@
 /** Handlers that fail, and what the sender and the owner see. */
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { claimNext, WaitWatch } from "../../src/agent/claims.ts";
 import { pad, put } from "../../src/records/records.ts";
 import {
@@ -9,6 +9,7 @@ import {
   follow,
   jump,
   never,
+  numbered,
   rejection,
   SAME_CLOCK,
   temporaryFolder,
@@ -183,4 +184,25 @@ test("a hundred messages to a sleeping agent are stored, and turn handled when i
   for (const one of sent) expect((await one.stored()).state).toBe("stored");
   follow(bob);
   for (const one of sent) expect((await one.handled()).state).toBe("handled");
+});
+
+test("what a follower handles while it takes the next shares its transactions, and it reads a batch at once", async () => {
+  await using world = await World.create({ noLimits: true });
+  const store = await world.sqlite(world.folder());
+  const [alice, bob] = [await world.open("alice"), await world.openFrom("bob", store)];
+  await bob.users();
+  for (const text of numbered(200)) await alice.send("bob", text);
+  await eventually("all of it has come", async () => (await bob.unhandled()) === 200);
+  await atRest(world, bob);
+  let commits = 0;
+  store.onChange(() => (commits += 1));
+  const read = vi.spyOn(store, "read");
+  const endings: Promise<void>[] = [];
+  for await (const message of bob.messages()) {
+    endings.push(message.handled());
+    if (endings.length === 200) break;
+  }
+  await Promise.all(endings);
+  // Two hundred of each if every message stood alone.
+  expect({ reads: read.mock.calls.length < 50, commits: commits < 50 }).toEqual({ reads: true, commits: true });
 });
