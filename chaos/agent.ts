@@ -131,7 +131,8 @@ export class Agent {
     if (copiedAt === undefined) return false;
     const { sent, device } = await readBooks(this.#copyFolder);
     if (device !== (await readBooks(this.folder)).device) return false;
-    for (const { id, state } of sent.values()) if (OPEN.has(state)) this.#ledger.forget(id, state);
+    for (const { id, state, by_relay: byRelay } of sent.values())
+      if (OPEN.has(state) || byRelay === true) this.#ledger.forget(id, state);
     rmSync(this.folder, { recursive: true });
     cpSync(this.#copyFolder, this.folder, { recursive: true });
     this.#ledger.putBack(this.name, copiedAt);

@@ -11,6 +11,8 @@ export interface Sent {
   to: string;
   state: string;
   reason?: string;
+  /** Only the relay has said so: what the recipient says later counts. */
+  by_relay?: boolean;
   attempt: number;
 }
 
