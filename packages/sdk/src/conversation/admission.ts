@@ -5,7 +5,6 @@ import type { WaitsFor } from "../records/consent-records.ts";
 import type { InboxRecord } from "../records/tables.ts";
 import { excessText, exchangeOf, judge } from "../trust/guards.ts";
 import { hold, type Refusal } from "../trust/held.ts";
-import { policyOf } from "../trust/standing.ts";
 import type { Turn } from "../turn/turn.ts";
 
 /** The cost of a message that its sender should not have sent: ms of an ordinary core. See `Waste`. */
@@ -15,7 +14,7 @@ const REFUSED = 0.5;
 export async function admit(turn: Turn, row: InboxRecord, body: Uint8Array): Promise<"in" | "waits" | "refused"> {
   const { from, answers } = row;
   if (await turn.isStranger(from)) {
-    const policy = await policyOf(turn.tx);
+    const policy = await turn.policy();
     if (policy === "closed") return refuse(turn, row, "closed");
     if (policy === "contacts")
       return wait(turn, {

@@ -11,6 +11,8 @@ const BESIDES = 512;
 const PART = 1 / 4;
 /** Rows that are read at once. */
 const PAGE = 64;
+/** Room that somebody gets out of its own at once, so that not each of its messages has to look for some. Bytes. */
+const AT_ONCE = 64 * 2 ** 10;
 
 /** What of a turn is asked here. */
 interface Asked {
@@ -32,15 +34,19 @@ export class Strangers {
     this.#changed.clear();
   }
 
-  /** Whether a message of a stranger finds room. Makes some of what was handled: its own first, and no more than it takes. */
+  /** Whether a message of a stranger finds room. Makes some of what was handled: its own first, and of others' no more than it takes. */
   async hasRoom(turn: Asked, contact: string, length: number): Promise<boolean> {
-    const has = () => {
+    const has = (more = 0) => {
       const own = this.#each.get(contact) ?? 0;
-      return own + length + BESIDES <= PART * (ALL - (this.#all - own));
+      return own + length + BESIDES + more <= PART * (ALL - (this.#all - own));
     };
-    for (const under of [`${contact}/`, ""])
-      for (let page; !has() && (page = await turn.tx.list({ prefix: LET_GO + under, limit: PAGE })).length > 0;)
-        for (const [key, gone] of page) if (!has()) await this.#letGo(turn, key, Number(gone));
+    if (has()) return true;
+    for (const [under, more] of [
+      [`${contact}/`, AT_ONCE],
+      ["", 0],
+    ] as const)
+      for (let page; !has(more) && (page = await turn.tx.list({ prefix: LET_GO + under, limit: PAGE })).length > 0;)
+        for (const [key, gone] of page) if (!has(more)) await this.#letGo(turn, key, Number(gone));
     return has();
   }
 

@@ -8,9 +8,10 @@ import { type About, raiseAlert } from "../trust/alerts.ts";
 import { Fault, isFromBelow } from "../records/fault.ts";
 import type { Account } from "../records/own-account.ts";
 import { get, parse, partsUnder, put, remove } from "../records/records.ts";
+import type { InboxPolicy } from "../records/consent-records.ts";
 import { tierOf } from "../records/tier.ts";
 import { type Judged, judgedOf } from "../trust/guards.ts";
-import { standingOf } from "../trust/standing.ts";
+import { policyOf, standingOf } from "../trust/standing.ts";
 import { Strangers } from "./strangers.ts";
 import type { CommitRecord, ContactRecord, GroupRecord } from "../records/tables.ts";
 import { Waste } from "./waste.ts";
@@ -115,6 +116,7 @@ export class Turn {
   highWater = 0;
   readonly #judged = new Map<string, Judged>();
   readonly #strange = new Map<string, boolean>();
+  #policy: InboxPolicy | undefined;
   readonly #contacts = new Map<string, { record: ContactRecord | undefined; dirty: boolean }>();
 
   constructor(
@@ -171,6 +173,11 @@ export class Turn {
     const is = (await standingOf(this.tx, username)) === undefined;
     this.#strange.set(username, is);
     return is;
+  }
+
+  /** Who may write to this agent. */
+  async policy(): Promise<InboxPolicy> {
+    return (this.#policy ??= await policyOf(this.tx));
   }
 
   /** The owner has let somebody in, in this turn. */

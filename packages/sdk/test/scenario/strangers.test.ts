@@ -5,6 +5,7 @@ import { settleMessage } from "../../src/agent/settling.ts";
 import { setStanding } from "../../src/trust/standing.ts";
 import { get, list, pad, put } from "../../src/records/records.ts";
 import { Layer } from "../../src/store/layer.ts";
+import type { WriteTransaction } from "../../src/store/store.ts";
 import { turns } from "./turns.ts";
 import { eventually, follow, jump, numbered, rejection, SAME_CLOCK, World } from "./world.ts";
 
@@ -95,6 +96,44 @@ test("[A-11] a stranger without room costs no look at what others have sent, how
   const large = await carol.send("bob", "x".repeat(30_000));
   expect(await rejection(large.handled())).toMatchObject({ code: "failed", reason: "stranger_quota" });
   expect(read).toBeLessThan(200);
+});
+
+test("[A-11] a stranger whose handled mail fills its room has new mail taken without a look at all of that each time", async () => {
+  const { world: opened, bob } = await written();
+  await using world = opened;
+  await bob.close();
+  const store = world.memory("bob");
+  const weight = EACH / 2_000;
+  await store.write(async (tx) => {
+    const [row] = await list(tx, "in/");
+    for (let seq = 1_000; seq < 3_000; seq++) {
+      await put(tx, "in/", pad(seq), { ...row!, seq, id: `m-${seq}`, state: "handled", strange: weight });
+      await tx.put(`strange-gone/carol/${pad(seq)}`, "");
+    }
+    await tx.put("strange/carol", String(EACH));
+  });
+  const { run, cache } = await turns(store);
+  let read = 0;
+  const counted = (tx: WriteTransaction): WriteTransaction => ({
+    get: (key) => tx.get(key),
+    list: async (range) => {
+      const rows = await tx.list(range);
+      read += rows.length;
+      return rows;
+    },
+    put: (key, value) => tx.put(key, value),
+    delete: (key) => tx.delete(key),
+  });
+  const LETTERS = 500;
+  await run(async (turn) => {
+    await cache.load(turn.tx);
+    read = 0;
+    for (let letter = 0; letter < LETTERS; letter++) {
+      expect(await cache.strangers.hasRoom(turn, "carol", weight - 512)).toBe(true);
+      cache.strangers.add("carol", weight - 512);
+    }
+    expect(read).toBeLessThan(10 * LETTERS);
+  }, counted);
 });
 
 test("[A-11] strangers who were first leave room to those who come later, and whoever is let in leaves all of its own", async () => {
