@@ -14,6 +14,7 @@ import type { CommitRecord, OutboxRecord } from "../records/tables.ts";
 import type { Conversation, Turn } from "../turn/turn.ts";
 
 const RETRY_MS = 1_000;
+const BUSY_LAST_MS = 2_000;
 
 /** Applies the relay's answers to what was sent. */
 export async function applyAnswers(turn: Turn, flight: Flight): Promise<void> {
@@ -80,7 +81,7 @@ async function refusedSend(turn: Turn, flight: Flight, row: OutboxRecord, refusa
       flight.pausedUntil = turn.ticks + (refusal.retry_after_ms ?? RETRY_MS);
       return;
     default:
-      if (mayBeTaken(row, refusal)) flight.backOff(row.to, turn.ticks, refusal.retry_after_ms);
+      if (mayBeTaken(row, refusal)) waitFor(turn, flight, row.to, refusal);
       else if (row.kind === "receipt") await deleteRow(turn, row);
       else
         await settle(turn, row, {
@@ -95,6 +96,11 @@ async function refusedSend(turn: Turn, flight: Flight, row: OutboxRecord, refusa
 async function underAnotherId(turn: Turn, row: OutboxRecord): Promise<void> {
   if (row.attempt < LAST_ATTEMPT) await requeue(turn, { ...row, attempt: row.attempt + 1 });
   else await settle(turn, row, { state: "failed", reason: "message_id_reused" });
+}
+
+/** Tries again later. A recipient that is busy is reading: whoever waits for longer leaves the room to those who do not. */
+function waitFor(turn: Turn, flight: Flight, contact: string, { reason, retry_after_ms: least }: Refusal): void {
+  flight.backOff(contact, turn.ticks, least, reason === "recipient_busy" ? BUSY_LAST_MS : undefined);
 }
 
 /** Whether the same bytes may be taken later. What a receipt says is said nowhere else: it waits for room. */
@@ -170,7 +176,7 @@ async function applyCommitAnswer(
   const { refusal } = answer;
   // A commit that finds no room in the mailbox loses nothing by waiting.
   if (isTemporary(refusal) || (commit.kind === "update" && isForRoom(refusal))) {
-    if (conversation !== undefined) flight.backOff(conversation.record.contact, turn.ticks, refusal.retry_after_ms);
+    if (conversation !== undefined) waitFor(turn, flight, conversation.record.contact, refusal);
     flight.commitsToRepeat.add(commit.group);
     return;
   }
@@ -244,5 +250,5 @@ async function undoOpening(turn: Turn, flight: Flight, { commit, conversation, r
       if (mayBeTaken(row, refusal)) continue;
       else if (row.kind === "receipt") await deleteRow(turn, row);
       else await settle(turn, row, { state: "refused", reason: refusal.reason, provisional: true });
-  if (conversation !== undefined) flight.backOff(conversation.record.contact, turn.ticks);
+  if (conversation !== undefined) waitFor(turn, flight, conversation.record.contact, refusal);
 }

@@ -118,10 +118,10 @@ export class Flight {
   }
 
   /** Waits for longer from time to time, up to a minute. */
-  backOff(contact: string, now: number, atLeast = 0): void {
+  backOff(contact: string, now: number, atLeast = 0, atMost = RETRY_LAST_MS): void {
     const before = this.#delays.get(contact) ?? RETRY_MS / 2;
     // What was under way together is refused together.
-    const delay = this.isPaused(contact, now) ? 0 : Math.min(2 * before, RETRY_LAST_MS);
+    const delay = this.isPaused(contact, now) ? 0 : Math.min(2 * before, atMost);
     this.#delays.set(contact, delay || before);
     this.pause(contact, now + Math.max(delay, atLeast));
   }

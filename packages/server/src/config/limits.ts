@@ -35,7 +35,7 @@ export const limitOptions = {
     unit: "bytes",
     value: 2 * MIB,
     lifted: HUGE,
-    why: "what strangers may have waiting in a mailbox that is being read, half of it those of one address: what contacts write stands behind it",
+    why: "what strangers may have waiting in a mailbox that is being read, by address and account: what contacts write stands behind it",
   },
   mailboxAge: {
     unit: "milliseconds",

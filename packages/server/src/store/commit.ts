@@ -113,8 +113,8 @@ function refuseMessages(
   if (messages.some(({ messageId }) => requests.find(request.sender, "message", messageId) !== undefined))
     return "message_id_reused";
   if (messages.some(({ expiresAt }) => expiresAt !== undefined && expiresAt <= clock())) return "expired";
-  if (messages.length > 0 && isBusy(tables, peer.mailbox, payer)) return "recipient_busy";
   const bodies = messages.map(({ message }) => message);
+  if (bodies.length > 0 && isBusy(tables, peer.mailbox, payer, bodies)) return "recipient_busy";
   return (
     mail.objection(peer.mailbox, opens(request) ? "welcome" : "commit", payer, [handshake]) ??
     mail.objection(peer.mailbox, "application", payer, bodies)

@@ -25,17 +25,15 @@ export function groupsTable(
   clock: () => number,
 ) {
   const selectGroup = db.prepare("SELECT epoch, used FROM groups WHERE group_id = ?");
-  const selectMembers = db.prepare("SELECT mailbox FROM members WHERE group_id = ?");
+  const selectMembers = db.prepare(
+    "SELECT mailbox, closed IS 'unregistered' AS gone FROM members JOIN mailboxes USING (mailbox) WHERE group_id = ?",
+  );
   const insertGroup = db.prepare("INSERT INTO groups (group_id, epoch, opener, address, used) VALUES (?, 1, ?, ?, ?)");
   const insertMember = db.prepare("INSERT INTO members VALUES (?, ?)");
   const setEpoch = db.prepare("UPDATE groups SET epoch = ?, used = ? WHERE group_id = ?");
   const setUsed = db.prepare("UPDATE groups SET used = ? WHERE group_id = ?");
-  const end = db.prepare(
-    "UPDATE groups SET ended = ? WHERE ended IS NULL AND group_id IN (SELECT group_id FROM members WHERE mailbox = ?)",
-  );
-  const removeMembers = db.prepare(
-    "DELETE FROM members WHERE group_id IN (SELECT group_id FROM members WHERE mailbox = ?)",
-  );
+  const ofMember = db.prepare("SELECT group_id FROM members WHERE mailbox = ? LIMIT ?");
+  const end = db.prepare("UPDATE groups SET ended = ? WHERE ended IS NULL AND group_id = ?");
   const tooMany = db.prepare(
     "SELECT group_id, address FROM groups WHERE opener = ? ORDER BY used DESC, rowid DESC LIMIT -1 OFFSET ?",
   );
@@ -63,8 +61,10 @@ export function groupsTable(
     find(groupId: string): Group | undefined {
       if (groups.has(groupId)) return groups.get(groupId);
       const row = selectGroup.get(groupId) as { epoch: number; used: number } | undefined;
-      const members = selectMembers.all(groupId) as { mailbox: number }[];
-      const group = row && { ...row, members: members.map(({ mailbox }) => mailbox) };
+      const members = selectMembers.all(groupId) as { mailbox: number; gone: number }[];
+      // Of a removed account a sweep ends the groups, some at a time: nobody sends in them meanwhile.
+      const isOver = members.some(({ gone }) => gone === 1);
+      const group = row && { ...row, members: isOver ? [] : members.map(({ mailbox }) => mailbox) };
       groups.set(groupId, group);
       return group;
     },
@@ -89,11 +89,18 @@ export function groupsTable(
       group.used = day;
       setUsed.run(day, groupId);
     },
-    /** Nobody can send in a removed device's groups any more. Their ids stay for as long as mail of them could. */
-    removeMember(mailbox: number): void {
-      end.run(today(), mailbox);
-      removeMembers.run(mailbox);
-      groups.clear();
+    /**
+     * Ends some of the groups of a device that is gone for good: nobody can send in them. Their ids stay for as long as mail of
+     * them could. @returns how many; fewer than `limit` are all that were left
+     */
+    removeMember(mailbox: number, limit: number): number {
+      const rows = ofMember.all(mailbox, limit) as { group_id: string }[];
+      for (const { group_id: group } of rows) {
+        end.run(today(), group);
+        deleteMembers.run(group);
+        groups.delete(group);
+      }
+      return rows.length;
     },
     /** Forgets some of those that were not used for long, and the ids of those that have ended; returns how many. */
     sweep(limit: number): number {

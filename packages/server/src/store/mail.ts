@@ -136,8 +136,9 @@ export function mailTable(
     },
 
     /** Whether strangers' messages wait that are read before what contacts write next. */
-    isBusy(mailbox: number, payer: Payer): boolean {
-      return isCrowded(usage(mailbox).application, payer, limits.strangersAheadBytes);
+    isBusy(mailbox: number, payer: Payer, messages: string[]): boolean {
+      const bytes = messages.reduce((sum, message) => sum + sizeOf(message, undefined), 0);
+      return isCrowded(usage(mailbox).application, payer, { most: limits.strangersAheadBytes, bytes });
     },
 
     add(entry: NewEntry): number {

@@ -70,10 +70,25 @@ function strangersShare(room: Room, all: number, payer: Payer, part: keyof Amoun
   return half(quarter(theirs - (taken - here)) - Math.max(0, here - own[part]));
 }
 
-/** Whether strangers have taken so many bytes, or those of the payer's address half as many. */
-export function isCrowded({ strangers }: Room, payer: Payer, bytes: number): boolean {
+/** A message so long, of whoever has none there, is taken before others' parts are judged. Bytes. */
+const FIRST = 16 * 2 ** 10;
+
+/**
+ * Whether strangers have so much there that a message of the payer has to wait. An address has half of `most` that those of
+ * other addresses leave, an account half of what the others leave its address: neither keeps out whoever comes next. [P-5.10]
+ */
+export function isCrowded(
+  { strangers, senders }: Room,
+  payer: Payer,
+  { most, bytes }: { most: number; bytes: number },
+): boolean {
   if (!payer.stranger || strangers === undefined) return false;
-  return strangers.bytes >= bytes || (strangers.addresses.get(placeOf(payer))?.bytes ?? 0) >= half(bytes);
+  const here = strangers.addresses.get(placeOf(payer))?.bytes ?? 0;
+  const own = senders.get(payer.sender)?.bytes ?? 0;
+  if (own === 0 && bytes <= FIRST) return strangers.bytes >= 2 * most || here >= most;
+  // What is larger than any part goes when nothing else of its address is there.
+  if (here === 0) return strangers.bytes >= most;
+  return own + bytes > half(half(most - (strangers.bytes - here)) - (here - own));
 }
 
 function placeOf({ address, sender }: Payer): number | string {

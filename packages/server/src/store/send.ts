@@ -57,7 +57,8 @@ function decide(tables: Tables, request: SendRequest): Sent | Refused {
   if (payer === undefined) return { refused: "blocked" };
   const objection = mail.objection(target.mailbox, "application", payer, [request.message]);
   if (objection !== undefined) return { refused: objection };
-  if (sender.kind === "key" && isBusy(tables, target.mailbox, payer)) return { refused: "recipient_busy" };
+  if (sender.kind === "key" && isBusy(tables, target.mailbox, payer, [request.message]))
+    return { refused: "recipient_busy" };
 
   const id = messageId ?? randomUUID();
   const seq = mail.add({
@@ -98,8 +99,13 @@ export function payerOf(
 }
 
 /** Whether a stranger has to wait until the recipient has read what strangers have left there. [P-5.10] */
-export function isBusy({ mail, isPushed }: Pick<Tables, "mail" | "isPushed">, mailbox: number, payer: Payer): boolean {
-  return isPushed(mailbox) && mail.isBusy(mailbox, payer);
+export function isBusy(
+  { mail, isPushed }: Pick<Tables, "mail" | "isPushed">,
+  mailbox: number,
+  payer: Payer,
+  messages: string[],
+): boolean {
+  return isPushed(mailbox) && mail.isBusy(mailbox, payer, messages);
 }
 
 /** The account whose active mailbox this is. */

@@ -169,7 +169,7 @@ function openStore(db: DatabaseSync, options: StoreOptions, below: Below | undef
     const name = accounts.owner(mailbox)?.name ?? "";
     if (!accounts.remove(mailbox, release)) return false;
     peers.removeAll(name);
-    groups.removeMember(mailbox);
+    groups.forget();
     keyPackages.removeAll(mailbox);
     return true;
   }

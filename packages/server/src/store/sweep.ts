@@ -88,23 +88,22 @@ export function sweeper(
     if (mailbox === undefined) return 0;
     const rows = ofMailbox.all(mailbox.mailbox, BATCH) as unknown as SweptRow[];
     for (const row of rows) drop(row, "dropped", mailbox.closed);
-    if (rows.length < BATCH) {
-      // A replaced device stays known, so that it can be told.
-      requests.removeLast(mailbox.mailbox);
-      if (mailbox.closed === "unregistered") {
-        // Those of a device that had been replaced before are still there.
-        forgetDevice(mailbox.mailbox);
-      } else {
-        drained.run(mailbox.mailbox);
-        accounts.surplusDevices(mailbox.name, limits.devices).forEach(forgetDevice);
-      }
-    }
-    return Math.max(rows.length, 1);
+    return rows.length < BATCH ? Math.max(rows.length, sweepDevices(mailbox), 1) : rows.length;
   }
 
-  function forgetDevice(mailbox: number): void {
-    groups.removeMember(mailbox);
-    accounts.forgetMailbox(mailbox);
+  /** Nothing waits in a closed mailbox any more. A device goes when all of its groups have. @returns how much was done */
+  function sweepDevices({ mailbox, name, closed: why }: { mailbox: number; name: string; closed: string }): number {
+    // A replaced device stays known, so that it can be told.
+    requests.removeLast(mailbox);
+    // Of those that were replaced this one stays, and the newest of the others.
+    const gone = why === "unregistered" ? [mailbox] : accounts.surplusDevices(name, limits.devices - 1);
+    for (const device of gone) {
+      const ended = groups.removeMember(device, BATCH);
+      if (ended === BATCH) return ended;
+      accounts.forgetMailbox(device);
+    }
+    if (why !== "unregistered") drained.run(mailbox);
+    return 0;
   }
 
   /** Whose accounts are looked at next. */

@@ -105,6 +105,7 @@ export const budgetCases: Record<string, StoreCase["run"]> = {
     const [alice, bob, carol] = [await world.agent("alice"), await world.agent("bob"), await world.agent("carol")];
     accepted(await world.open(alice, bob, "g"));
     await world.store.removeAccount(bob.mailbox, false);
+    await world.sweep();
     world.now += 14 * DAY;
     await world.sweep();
     assertRefused(await world.open(alice, carol, "g"), "group_exists");
@@ -113,6 +114,28 @@ export const budgetCases: Record<string, StoreCase["run"]> = {
     world.now += 2 * DAY;
     await world.sweep();
     accepted(await world.open(carol, alice, "g"));
+  },
+
+  async "an account goes in no time, however many groups it is in: they end some at a time, and nobody sends in them meanwhile"(
+    open,
+  ) {
+    await using world = new StoreWorld(open, { handshakeMessages: 1_000_000, groups: 10_000 });
+    const [alice, bob] = [await world.agent("alice"), await world.agent("bob")];
+    const GROUPS = 1_200;
+    for (let group = 0; group < GROUPS; group++) {
+      accepted(await world.open(alice, bob, `g${group}`));
+      if (group % 10 === 9) await world.store.received(bob.mailbox, 1_000_000);
+    }
+    await world.store.removeAccount(bob.mailbox, true);
+    const again = await world.agent("bob");
+    assertRefused(await world.send(alice, "bob", { groupId: "g0", epoch: 1 }), "not_a_member");
+    let sweeps = 1;
+    for (; (await world.store.sweep()).more; sweeps++)
+      assertRefused(await world.send(alice, "bob", { groupId: `g${GROUPS - 1}`, epoch: 1 }), "not_a_member");
+    assert.ok(sweeps > 3, `${sweeps} sweeps for ${GROUPS} groups`);
+    world.now += 16 * DAY;
+    await world.sweep();
+    accepted(await world.open(alice, again, "g0"));
   },
 
   async "who opens too many groups loses those that were not used for longest"(open) {

@@ -34,32 +34,39 @@ export const peerCases: Record<string, StoreCase["run"]> = {
     assert.equal(await world.fill(alice, "bob"), Math.floor((160 - 26) / 4));
   },
 
-  async "before a recipient that reads little of strangers waits, and less of one address"(open) {
-    await using world = new StoreWorld(open, { strangersAheadBytes: 4096 });
+  async "before a recipient that reads little of strangers waits, and nobody of them keeps the next one out"(open) {
+    await using world = new StoreWorld(open, { strangersAheadBytes: 256 * 1024 });
     const [bob, alice] = [await world.agent("bob"), await world.agent("alice")];
     await world.peers(bob, { allow: ["alice"] });
-    world.address = "192.0.2.1";
-    const [eve, mallory] = [await world.agent("eve"), await world.agent("mallory")];
-    world.address = "192.0.2.2";
-    const frank = await world.agent("frank");
-    for (const one of [alice, eve, mallory, frank]) accepted(await world.open(one, bob, one.username));
-    const send = async (one: KeyAccount) => {
-      const message = "x".repeat(1000);
-      const sent = await world.send(one, "bob", { groupId: one.username, epoch: 1, message });
+    const at = (address: string, ...names: string[]) => {
+      world.address = address;
+      return Promise.all(names.map((name) => world.agent(name)));
+    };
+    const [eve, mallory, late] = await at("192.0.2.1", "eve", "mallory", "late");
+    const [frank] = await at("192.0.2.2", "frank");
+    const [grace] = await at("192.0.2.3", "grace");
+    const [heidi] = await at("192.0.2.4", "heidi");
+    const everybody = [alice, eve, mallory, late, frank, grace, heidi] as KeyAccount[];
+    for (const one of everybody) accepted(await world.open(one, bob, one.username));
+    const send = async (one: KeyAccount | undefined, length: number) => {
+      assert.ok(one !== undefined);
+      const sent = await world.send(one, "bob", { groupId: one.username, epoch: 1, message: "x".repeat(length) });
       return "refused" in sent ? sent.refused : "taken";
     };
-    const turn = async () => [await send(eve), await send(mallory), await send(frank), await send(alice)];
+    const LONG = 40_000;
     // Nobody waits for a mailbox that nobody reads.
-    assert.deepEqual(await turn(), Array(4).fill("taken"));
-    world.pushed.add(bob.mailbox);
-    assert.deepEqual(await turn(), ["recipient_busy", "recipient_busy", "taken", "taken"]);
-    assert.deepEqual(await turn(), ["recipient_busy", "recipient_busy", "recipient_busy", "taken"]);
+    assert.deepEqual([await send(heidi, 300_000), await send(heidi, 300_000)], ["taken", "taken"]);
     await world.store.received(bob.mailbox, 1_000_000);
-    const again = async (one: KeyAccount) => {
-      const message = { groupId: one.username, epoch: 1, message: "x" };
-      return accepted(await world.send(one, "bob", message)).waiting;
-    };
-    assert.deepEqual([await again(eve), await again(frank)], [true, true]);
+    world.pushed.add(bob.mailbox);
+    for (const one of [eve, mallory, frank])
+      assert.deepEqual([await send(one, LONG), await send(one, LONG)], ["taken", "recipient_busy"], one?.username);
+    // Another account of the crowded address, a short message; another address, a long one; and then only short ones.
+    assert.deepEqual([await send(late, 1_000), await send(late, LONG)], ["taken", "recipient_busy"]);
+    assert.deepEqual([await send(grace, 200_000), await send(grace, 1_000)], ["taken", "recipient_busy"]);
+    assert.deepEqual([await send(heidi, 200_000), await send(heidi, 1_000)], ["recipient_busy", "taken"]);
+    assert.deepEqual([await send(alice, 300_000), await send(alice, 300_000)], ["taken", "taken"]);
+    await world.store.received(bob.mailbox, 1_000_000);
+    assert.deepEqual([await send(eve, LONG), await send(heidi, 200_000)], ["taken", "taken"]);
   },
 
   async "strangers have no more than peers leave"(open) {

@@ -206,11 +206,12 @@ export class Model {
     for (const key of this.claims.keys()) if (key.split("/").includes(String(mailbox))) this.claims.delete(key);
   }
 
+  /** They are over, and end with the next sweep. */
   removeGroups(mailbox: number): void {
     for (const group of this.groups.values()) {
       if (!group.members.includes(mailbox)) continue;
       group.members = [];
-      group.ended ??= this.today;
+      group.ended ??= Infinity;
     }
   }
 
@@ -218,8 +219,11 @@ export class Model {
   remove(mailbox: number, release: boolean): void {
     const own = this.name(mailbox);
     const account = this.accounts.get(own);
-    for (const [box, { name }] of this.boxes) if (name === own) this.close(box, "unregistered");
-    this.removeGroups(mailbox);
+    for (const [box, { name }] of this.boxes) {
+      if (name !== own) continue;
+      this.close(box, "unregistered");
+      this.removeGroups(box);
+    }
     this.removeKeys(mailbox);
     this.peers.delete(own);
     if (release || account === undefined) this.accounts.delete(own);
@@ -253,7 +257,7 @@ export class Model {
       for (const entry of this.waiting(mailbox)) this.#drop(entry, box.closed ?? "");
       this.last.delete(mailbox);
       if (box.closed === "unregistered") {
-        this.removeGroups(mailbox);
+        for (const group of this.groups.values()) if (group.ended === Infinity) group.ended = this.today;
         this.boxes.delete(mailbox);
       } else box.drained = true;
     }
