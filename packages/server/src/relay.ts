@@ -112,15 +112,16 @@ async function start(config: Config): Promise<Relay> {
   // A login takes less than a second: what only stays gives way.
   const strangers = crowd({ most, share, between: "oldest" }, () => metrics.crowdedOut());
   const hub = new Hub(config.limits.accountConnections);
+  const refusals = parts.use(new Refusals(store, clock, log));
+  const sweeps = parts.use(startSweeps(store, metrics, log, clock));
   store.watch(
     (entries) => {
       metrics.stored.inc(entries.length);
       hub.stored(entries);
+      for (const { expiresAt } of entries) if (expiresAt !== undefined) sweeps.at(expiresAt);
     },
     (mailbox) => hub.isListening(mailbox),
   );
-  const refusals = parts.use(new Refusals(store, clock, log));
-  const sweeps = parts.use(startSweeps(store, metrics, log));
   const rates = ratesOf(config.limits);
   const deliveries: DeliveryOptions = {
     store,

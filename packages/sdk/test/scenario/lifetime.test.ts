@@ -120,3 +120,17 @@ test("a clock that was set is not believed for an hour, forth or back", () => {
     expect(hasJumped()).toBe(false);
   }
 });
+
+test("[P-5.7] what expires while its recipient is away has expired for its sender soon, too", async () => {
+  await using world = await World.create();
+  const alice = await world.open("alice");
+  const bob = await world.open("bob");
+  await bob.users();
+  await (await alice.send("bob", "hello")).received();
+  await bob.close();
+  const [soon, later] = [await alice.send("bob", "now", { expiresIn: 1_000 }), await alice.send("bob", "in a while")];
+  await later.stored();
+  // Long before the relay looks for what is old.
+  expect(await rejection(soon.handled({ timeout: 15_000 }))).toMatchObject({ code: "expired" });
+  expect(await alice.status(later.id)).toMatchObject({ state: "stored" });
+});

@@ -331,9 +331,10 @@ export interface RelayStore extends AsyncDisposable {
 
   /**
    * Turns what has expired or lost its mailbox into notices, and forgets old records and what is not used. `unnoticed` counts those for which
-   * their sender's mailbox had no room; `more` says that there is more to do.
+   * their sender's mailbox had no room; `more` says that there is more to do, and `next` when a message expires next (by the relay's
+   * clock; Infinity: none does).
    */
-  sweep(): Promise<{ expired: number; unnoticed: number; more: boolean }>;
+  sweep(): Promise<{ expired: number; unnoticed: number; more: boolean; next: number }>;
   /** Entries in all mailboxes. */
   depth(): Promise<number>;
 

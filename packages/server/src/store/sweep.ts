@@ -37,6 +37,7 @@ export function sweeper(
   const expired = db.prepare(
     `SELECT ${COLUMNS} FROM entries WHERE expires_at IS NOT NULL AND expires_at <= ? ORDER BY expires_at LIMIT ?`,
   );
+  const nextExpiry = db.prepare("SELECT MIN(expires_at) AS next FROM entries WHERE expires_at IS NOT NULL");
   const closed = db.prepare(
     "SELECT mailbox, name, closed FROM mailboxes WHERE closed IS NOT NULL AND drained IS NULL LIMIT 1",
   );
@@ -136,7 +137,7 @@ export function sweeper(
     return dropped;
   }
 
-  return (): { expired: number; unnoticed: number; more: boolean } => {
+  return (): { expired: number; unnoticed: number; more: boolean; next: number } => {
     unnoticed = 0;
     const expiredNow = sweepExpired() + sweepOld();
     const closedNow = sweepClosed();
@@ -148,6 +149,7 @@ export function sweeper(
     return {
       expired: expiredNow,
       unnoticed,
+      next: (nextExpiry.get() as { next: number | null }).next ?? Infinity,
       more:
         expiredNow >= BATCH || after > 0 || closedNow > 0 || forgotten >= BATCH || groupsNow >= BATCH || unusedNow > 0,
     };
