@@ -33,19 +33,19 @@ export function handlesOf(row: InboxRecord, means: Means): Omit<IncomingMessage,
   return {
     reply: (body, more) => send(letter(body, more)),
     handled: async (reply) => {
-      if (reply === undefined) return writing(settleMessage(store, row.seq));
+      if (reply === undefined) return writing(settleMessage(store, row));
       const messageId = await answerId();
       const answer = letter(reply.body, { messageId, ...reply.options });
       const once = async (tx: WriteTransaction): Promise<void> => {
         if ((await tx.get(`out-id/${messageId}`)) === undefined) await enqueue(tx, answer);
       };
-      return writing(settleWith(store, row.seq, once));
+      return writing(settleWith(store, row, once));
     },
     answer: async () => sent(await answerId()),
     failed: async (reason) => {
       check("text", { text: reason }, "reason");
       // Some words are the owner's alone.
-      await writing(settleMessage(store, row.seq, isRefusal(reason) ? `handler: ${reason}` : reason));
+      await writing(settleMessage(store, row, isRefusal(reason) ? `handler: ${reason}` : reason));
     },
     retry: async (reason, delay) => {
       check("retry", { reason, delay });

@@ -40,7 +40,7 @@ export async function* listen(
   const changes = new Changes(store, link, signal);
   const watch = new WaitWatch({ hasJumped: link.hasJumped, isGone: (mark) => store.isGone?.(mark) === true });
   try {
-    const cursor = await startCursor(store, link.hasJumped, changes);
+    const cursor = await startCursor(store, link.hasJumped);
     while (signal?.aborted !== true) {
       const next = share
         ? await claim(store, to, () => claimNext(store, claimer, { is: wanted, ordered }, watch))

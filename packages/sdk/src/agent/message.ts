@@ -57,7 +57,7 @@ export async function readMessage(
 }
 
 /** How far the owner trusts the identity that has sent a message. */
-async function trustIn(tx: ReadTransaction, { from, identity_key }: InboxRecord): Promise<Tier> {
+export async function trustIn(tx: ReadTransaction, { from, identity_key }: InboxRecord): Promise<Tier> {
   return tierOfSender(identity_key, await find(tx, "contact/", from), await standingOf(tx, from));
 }
 

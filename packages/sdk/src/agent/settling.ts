@@ -2,9 +2,9 @@
 import type { ClientStore, WriteTransaction } from "../store/store.ts";
 import { mayBeLetGo } from "../records/let-go.ts";
 import { owe } from "../records/owed.ts";
-import { get, pad, put } from "../records/records.ts";
+import { find, get, pad, put } from "../records/records.ts";
 import type { InboxRecord } from "../records/tables.ts";
-import { holders, refuseHeld } from "../trust/held.ts";
+import { holders, refuseHeld, takeFromHeld } from "../trust/held.ts";
 
 /** The end of a message here. */
 interface Outcome {
@@ -17,11 +17,11 @@ interface Outcome {
 /** A message is handled, and more is done in the same transaction: all of it, or nothing. Repeating it does nothing. */
 export async function settleWith(
   store: ClientStore,
-  seq: number,
+  message: InHand,
   more: (tx: WriteTransaction) => Promise<void>,
 ): Promise<void> {
   await store.write(async (tx) => {
-    const row = await get(tx, "in/", pad(seq));
+    const row = await inHand(tx, message);
     if (row?.state !== "unhandled") return;
     await settleRow(tx, row, { state: "handled" });
     await more(tx);
@@ -29,16 +29,27 @@ export async function settleWith(
 }
 
 /** Settles a message: its sender hears of it by the next receipt. Repeating it does nothing. */
-export async function settleMessage(store: ClientStore, seq: number, failure?: string): Promise<void> {
+export async function settleMessage(store: ClientStore, message: InHand, failure?: string): Promise<void> {
   const outcome: Outcome = failure === undefined ? { state: "handled" } : { state: "failed", reason: failure };
-  await settleAs(store, seq, outcome);
+  await settleAs(store, message, outcome);
 }
 
-async function settleAs(store: ClientStore, seq: number, outcome: Outcome): Promise<void> {
+async function settleAs(store: ClientStore, message: InHand, outcome: Outcome): Promise<void> {
   await store.write(async (tx) => {
-    const row = await get(tx, "in/", pad(seq));
+    const row = await inHand(tx, message);
     if (row?.state === "unhandled") await settleRow(tx, row, outcome);
   });
+}
+
+/** What of a message tells where it is. */
+type InHand = Pick<InboxRecord, "seq" | "from" | "local_id">;
+
+/** A message that somebody has in hand: the owner may have had it wait meanwhile, and let in again, to another place. */
+async function inHand(tx: WriteTransaction, message: InHand): Promise<InboxRecord | undefined> {
+  const row = await find(tx, "in/", pad(message.seq));
+  if (row !== undefined) return row;
+  const place = await tx.get(`in-id/${message.local_id}`);
+  return place === undefined ? takeFromHeld(tx, message) : find(tx, "in/", pad(Number(place)));
 }
 
 /** What keeps a message from being given out for `delay` milliseconds. */
@@ -97,7 +108,7 @@ export async function takeReply(tx: WriteTransaction, question: string): Promise
  */
 export async function endIfLate(store: ClientStore, row: InboxRecord, hasJumped: () => boolean): Promise<boolean> {
   const outcome = row.state === "unhandled" ? lateness(row, hasJumped) : undefined;
-  if (outcome !== undefined) await settleAs(store, row.seq, outcome);
+  if (outcome !== undefined) await settleAs(store, row, outcome);
   return outcome !== undefined;
 }
 

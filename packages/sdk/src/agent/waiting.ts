@@ -70,8 +70,6 @@ export function heldByStopped({ pid, role }: LinkHolder, cause?: unknown): Agent
 
 /** Wakes whoever waits when the store or the link has changed. A change between two waits is not lost. */
 export class Changes {
-  /** Changes of the store so far: by nothing else is what was read once not so any more. */
-  count = 0;
   readonly #ends: (() => void)[] = [];
   #changed = false;
   #wake: () => void = () => undefined;
@@ -81,13 +79,7 @@ export class Changes {
       this.#changed = true;
       this.#wake();
     };
-    this.#ends.push(
-      store.onChange(() => {
-        this.count += 1;
-        change();
-      }),
-      link.onState(change),
-    );
+    this.#ends.push(store.onChange(change), link.onState(change));
     signal?.addEventListener("abort", change);
     this.#ends.push(() => signal?.removeEventListener("abort", change));
   }

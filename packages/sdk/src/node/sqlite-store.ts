@@ -1,6 +1,6 @@
 import { closeSync, constants, existsSync, openSync, readFileSync, watch, writeFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
-import type { DatabaseSync } from "node:sqlite";
+import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { heldByStopped } from "../agent/waiting.ts";
 import { AgentError } from "../errors.ts";
 import { type Base, Layer } from "../store/layer.ts";
@@ -44,6 +44,9 @@ export class SqliteStore implements ClientStore {
   #watching: (() => void) | undefined;
   #doorbell: number | undefined;
   #mark: Mark | undefined;
+  /** Only another connection's commit changes it; our own are counted. */
+  readonly #dataVersion: StatementSync;
+  #commits = 0;
   #closing: Promise<void> | undefined;
   #closed = false;
 
@@ -52,6 +55,7 @@ export class SqliteStore implements ClientStore {
     this.readOnly = readOnly;
     this.#db = db;
     this.#records = records;
+    this.#dataVersion = db.prepare("PRAGMA data_version");
   }
 
   /**
@@ -120,6 +124,14 @@ export class SqliteStore implements ClientStore {
       this.#watching?.();
       this.#watching = undefined;
     };
+  }
+
+  version(): string {
+    return this.#closed ? "" : `${this.#others()}/${this.#commits}`;
+  }
+
+  #others(): number {
+    return Number(this.#dataVersion.get()?.["data_version"]);
   }
 
   async takeLink(role: string): Promise<LinkLock | undefined> {
@@ -229,6 +241,7 @@ export class SqliteStore implements ClientStore {
       for (const { reject } of group) reject(translated);
       return;
     }
+    if (changed) this.#commits += 1;
     for (const done of settle) done();
     if (!changed) return;
     this.#ring();
@@ -259,9 +272,7 @@ export class SqliteStore implements ClientStore {
   }
 
   #watch(): () => void {
-    const version = this.#db.prepare("PRAGMA data_version");
-    const current = () => Number(Object.values(version.get() ?? {})[0]);
-    let last = current();
+    let last = this.#others();
     let queued = false;
     const file = this.#bell;
     const isFree = () => asOwnerOf(this.folder, () => readFileSync(file, "utf8")) === FREE;
@@ -270,8 +281,8 @@ export class SqliteStore implements ClientStore {
       queued = true;
       void this.#alone(async () => {
         queued = false;
-        const now = current();
-        // Only another connection's commit changes it; our own listeners were told at our own commit.
+        const now = this.#others();
+        // Our own listeners were told at our own commit.
         if (now === last && !(rung && isFree())) return;
         last = now;
         for (const listener of this.#listeners) listener();

@@ -6,10 +6,12 @@ import type { ClientStore, LinkHolder, LinkLock, Range, ReadTransaction, Value, 
 export class MemoryFolder {
   readonly records = new Map<string, Value>();
   readonly listeners = new Set<() => void>();
+  changes = 0;
   holder: LinkHolder | undefined;
   tail: Promise<unknown> = Promise.resolve();
 
   changed(): void {
+    this.changes += 1;
     for (const listener of this.listeners) listener();
   }
 }
@@ -43,6 +45,10 @@ export class MemoryStore implements ClientStore {
   onChange(listener: () => void): () => void {
     this.#folder.listeners.add(listener);
     return () => this.#folder.listeners.delete(listener);
+  }
+
+  version(): string {
+    return String(this.#folder.changes);
   }
 
   async takeLink(role: string): Promise<LinkLock | undefined> {

@@ -59,6 +59,8 @@ export interface ClientStore extends AsyncDisposable {
    * without need.
    */
   onChange(listener: () => void): () => void;
+  /** Another word than before, once anyone has committed a change: no event has to come first. Of a transaction it is what that sees. */
+  version(): string;
   /** Takes the link if nobody holds it; never waits. `role` names this process to those who wait. */
   takeLink(role: string): Promise<LinkLock | undefined>;
   linkHolder(): Promise<LinkHolder | undefined>;

@@ -121,6 +121,21 @@ export const sharingCases: ClientStoreCase[] = [
     },
   },
   {
+    name: "has another version as soon as anybody has committed a change, and the same until then",
+    async run(open) {
+      const { store, again } = await open();
+      const other = await again();
+      const versions = [store.version()];
+      await store.read((tx) => tx.get("a"));
+      same(store.version(), versions[0], "the version after a look");
+      for (const writer of [other, store, other]) {
+        await put(writer, "a", String(versions.length));
+        versions.push(store.version());
+      }
+      same(new Set(versions).size, 4, "versions of four states");
+    },
+  },
+  {
     name: "takes a release of the link after it was closed",
     async run(open) {
       const { store, again } = await open();

@@ -28,6 +28,8 @@ const ROOMS: Record<WaitsFor, Room> = {
   consent: { messages: 20, senders: 1_000, bytes: 16 * MIB, first: 4_608, kept: 14 * DAY_MS },
   guard: { messages: 1_000, senders: 1_000, bytes: 64 * MIB, first: 0, kept: 7 * DAY_MS },
 };
+/** Counts the messages that have come out of the inbox to wait: whoever has read ahead looks for its own. */
+export const HELD_BACK = "meta/held-back";
 /** What one may have of what the others leave. */
 const PART = 1 / 4;
 const BESIDES = 512;
@@ -141,9 +143,25 @@ export async function holdFromInbox(tx: WriteTransaction, row: InboxRecord): Pro
   await tx.delete(`in-body/${seq}`);
   await tx.delete(`in-id/${row.local_id}`);
   await tx.delete(`unhandled/${seq}`);
+  await tx.put(HELD_BACK, String(Number((await tx.get(HELD_BACK)) ?? 0) + 1));
   // The link has counted it among what strangers have left here.
   if (strange > 0) await tx.put(letGoKey(row.from, seq), String(strange));
   return true;
+}
+
+/** Puts a message back that came to wait while somebody had it in hand, who is done with it now. @returns its row, if it does wait */
+export async function takeFromHeld(
+  tx: WriteTransaction,
+  { from, seq }: Pick<InboxRecord, "from" | "seq">,
+): Promise<InboxRecord | undefined> {
+  const key = `consent/${from}/${pad(seq)}`;
+  const row = await find(tx, "held/", key);
+  if (row === undefined) return undefined;
+  await put(tx, "in/", pad(seq), row);
+  await tx.put(`in-body/${pad(seq)}`, (await tx.get(`held-body/${key}`)) ?? "");
+  await tx.put(`in-id/${row.local_id}`, String(seq));
+  await dropHeld(tx, key);
+  return row;
 }
 
 /** A message has waited for too long, or is worth nothing any more. `now`: Unix milliseconds. */

@@ -60,7 +60,7 @@ test("[A-11] what is handled makes room: its bodies are let go first", async () 
   await using world = opened;
   await bob.close();
   await fill(world);
-  await settleMessage(world.memory("bob"), 900);
+  await settleMessage(world.memory("bob"), { seq: 900, from: "carol", local_id: "none" });
   const again = await world.open("bob");
   await again.users();
   await (await carol.send("bob", "x".repeat(30_000))).received();

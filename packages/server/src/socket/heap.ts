@@ -20,7 +20,7 @@ export class Heap {
   /** Since the last collection, and since the last look at the young generation. */
   #bytes = 0;
   #unseen = 0;
-  #grows = true;
+  #growth = 2;
 
   constructor() {
     if (process.versions.bun !== undefined) return;
@@ -33,17 +33,19 @@ export class Heap {
     if (this.#collect === undefined) return;
     this.#bytes += bytes;
     this.#unseen += bytes;
-    if (this.#grows && this.#unseen >= LOOKED_AT) this.#bound();
+    if (this.#unseen >= LOOKED_AT) this.#bound();
     if (this.#bytes < COLLECTED) return;
     this.#bytes = 0;
     if (getHeapStatistics().used_heap_size < SMALL) this.#collect({ type: "major", execution: "sync" });
   }
 
+  /** V8 makes it small again while the relay is idle: then it may grow once more. */
   #bound(): void {
     this.#unseen = 0;
-    if (youngSpace() < YOUNG) return;
-    this.#grows = false;
-    setFlagsFromString("--semi-space-growth-factor=1");
+    const growth = youngSpace() < YOUNG ? 2 : 1;
+    if (growth === this.#growth) return;
+    this.#growth = growth;
+    setFlagsFromString(`--semi-space-growth-factor=${growth}`);
   }
 }
 
