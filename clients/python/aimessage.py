@@ -41,6 +41,10 @@ class AgentError(Exception):
         self.hint: Optional[str] = data.get("hint")
         self.message_id: Optional[str] = data.get("message_id")
 
+    def __str__(self) -> str:
+        message = super().__str__()
+        return message if self.hint is None else f"{message} ({self.hint})"
+
 
 @dataclass
 class _Fields:
@@ -358,7 +362,7 @@ def _starting(arguments: Sequence[str]) -> Iterator[None]:
     except OSError as error:
         missing = isinstance(error, FileNotFoundError) and os.sep not in arguments[0]
         why = "is not on the PATH" if missing else f"cannot be started: {error.strerror}"
-        hint = 'set AIMESSAGE_COMMAND to what starts it, in a clone AIMESSAGE_COMMAND="npx aimessage"'
+        hint = 'set AIMESSAGE_COMMAND to what starts it: in a clone "npx aimessage", elsewhere "node CLONE/packages/cli/bin/aimessage.js"'
         raise AgentError(f"{arguments[0]} {why}", {"code": "usage", "hint": hint}) from None
 
 
@@ -407,5 +411,6 @@ def _end(returncode: int, errors: List[str]) -> AgentError:
         data = json.loads(said[-1]) if said else {}
     except ValueError:
         data = {}
-    message = data.get("message") or (errors[-1] if errors else f"aimessage pipe has ended ({returncode})")
+    told = "; ".join(line.strip() for line in errors[-5:] if line.strip())
+    message = data.get("message") or told or f"aimessage pipe has ended ({returncode})"
     return AgentError(message, {"code": data.get("error", "closed"), "hint": data.get("hint")})

@@ -4,6 +4,9 @@ import { Writable } from "node:stream";
 import { escapeLine } from "@aimessage/sdk/program";
 import type { Context } from "./context.ts";
 
+/** What is asked for may be pasted in several lines: one more is asked for while this says so, until an empty one. */
+export type HasMore = (text: string) => boolean;
+
 /**
  * Asks at the terminal. A terminal that is read by the key sends no signal at Ctrl+C, so that ends the question as a signal does.
  * @param hidden Whether what is typed is not shown.
@@ -13,7 +16,7 @@ import type { Context } from "./context.ts";
 export async function ask(
   { stdin, stderr, interrupted }: Context,
   question: string,
-  { hidden = false } = {},
+  { hidden = false, hasMore }: { hidden?: boolean; hasMore?: HasMore | undefined } = {},
 ): Promise<string | undefined> {
   const silent = new Writable({ write: (_chunk, _encoding, done) => done() });
   const lines = createInterface(
@@ -21,9 +24,18 @@ export async function ask(
   );
   if (hidden) stderr.write(escapeLine(question));
   let answer: string | undefined;
+  // Lines that came with the first one, and before they were asked for.
+  const pasted: string[] = [];
+  lines.on("line", (line) => pasted.push(line));
   try {
     const ended = once(lines, "close").then(() => undefined);
-    answer = await Promise.race([lines.question(hidden ? "" : escapeLine(question), { signal: interrupted }), ended]);
+    const next = (text: string) => Promise.race([lines.question(text, { signal: interrupted }), ended]);
+    answer = await next(hidden ? "" : escapeLine(question));
+    while (answer !== undefined && hasMore?.(answer) === true) {
+      const more = pasted.shift() ?? (await next(hidden ? "" : "and its rest: "));
+      if (more === undefined || more.trim() === "") break;
+      answer += more;
+    }
     return answer;
   } finally {
     // Where no Enter is shown, what is said next would stand in the line of the question.

@@ -5,7 +5,7 @@ import type { Call } from "./call.ts";
 import type { Context } from "./context.ts";
 import { UsageError } from "./errors.ts";
 import { readNamed, wholePath } from "./files.ts";
-import { ask } from "./prompt.ts";
+import { ask, type HasMore } from "./prompt.ts";
 
 /** Longer than any of them. Bytes. */
 const MOST = 4_096;
@@ -20,13 +20,18 @@ interface Question {
   /** The question at the terminal. */
   text: string;
   hidden?: boolean;
+  hasMore?: HasMore;
 }
 
 /** @throws UsageError, AbortError */
-export async function readSecret(context: Context, where: Where, { flag, text, hidden }: Question): Promise<string> {
+export async function readSecret(
+  context: Context,
+  where: Where,
+  { flag, text, hidden, hasMore }: Question,
+): Promise<string> {
   const atTerminal = context.stdin.isTTY === true && (where === true || where === "-");
   const given = atTerminal
-    ? await ask(context, text, { hidden: hidden === true })
+    ? await ask(context, text, { hidden: hidden === true, hasMore })
     : where === true || where === "-"
       ? await readStdin(context)
       : await readFile(context, where, flag);

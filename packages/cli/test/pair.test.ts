@@ -256,3 +256,27 @@ test.each([
   const world = await pairingWorld();
   expect(await world.cli(words, { stdin })).toMatchObject({ exit: 2, stderr: expect.stringContaining(message) });
 });
+
+test("a line that is pasted in pieces at the terminal is read to its end: none of its secret is left to the shell", async () => {
+  const world = await pairingWorld();
+  const bob = await world.make("pair --for alice");
+  const keys = terminal();
+  const stderr = Object.assign(new Recorder(), { isTTY: true });
+  const alice = world.there("-u alice pair --line", { terminal: keys, stderr });
+  await stderr.until(/The line: /);
+  keys.write(`${bob.line.slice(0, 60)}\n${bob.line.slice(60, 95)}\n`);
+  await stderr.until(/and its rest: /);
+  keys.write(`${bob.line.slice(95)}\n`);
+  expect(await alice).toMatchObject({ exit: 0 });
+  expect(await bob.done).toMatchObject({ exit: 0 });
+});
+
+test("a line without its code registers nobody", async () => {
+  const world = await pairingWorld();
+  const bob = await world.make("pair");
+  const card = bob.line.replace(/\/[A-Z2-7]{26}$/, "");
+  const { exit, stderr } = await world.there("-u alice pair --line - --yes", { stdin: card });
+  expect([exit, stderr]).toEqual([2, expect.stringContaining("this is the card of bob, and no pairing line")]);
+  expect(stderr).not.toContain("is registered");
+  expect((await world.there("whoami -u alice")).exit).toBe(3);
+});

@@ -79,6 +79,16 @@ test("a reader that closes the pipe ends the listener, and the message is shown 
   expect((await world.cli("listen -u bob --count 1 --timeout 20")).stdout).toContain("alice: precious");
 });
 
+test("a listener that prints and one whose command handles warn of each other: what is printed is not answered", async () => {
+  const world = await createWorld();
+  await world.register("alice", "bob");
+  const printing = listen(world, "bob");
+  await online(world, "bob", "alice");
+  const warning = `another listener of bob runs: what process ${printing.pid} prints is handled by that, and this one does not get it`;
+  expect((await world.cli("listen -u bob --exec cat --reply --once")).stderr).toContain(`Warning: ${warning}\n`);
+  expect((await world.cli("listen -u bob --once")).stderr).not.toContain("Warning");
+});
+
 test("a stopped process that holds the link is named when the time is out", { tags: ["long"] }, async () => {
   const world = await createWorld();
   await world.register("alice", "bob");

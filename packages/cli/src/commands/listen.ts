@@ -93,11 +93,17 @@ async function listen(call: Call, options: Options): Promise<number> {
   const signal = overdue === undefined ? context.interrupted : AbortSignal.any([context.interrupted, overdue]);
   context.interrupted.addEventListener("abort", () => out.note("Stopping listener..."));
   const door = await doorOf(options, call);
-  await using agent = await openAgent(call, "listen");
+  await using agent = await openAgent(call, roleOf(options));
   await warnOfStranger(agent, options.from, out);
+  await warnOfOther(agent, options, out);
   await sayWhoWaits(agent, out);
   const outage = followOutages(agent, options.once === true ? undefined : out, signal);
-  if (!signal.aborted) out.note(`Listening for messages as ${agent.username}... (Press Ctrl+C to stop)`);
+  if (!signal.aborted)
+    out.note(
+      options.once === true
+        ? `Taking what waits for ${agent.username}...`
+        : `Listening for messages as ${agent.username}... (Press Ctrl+C to stop)`,
+    );
 
   const { from, once, share } = options;
   let missing = options.count ?? Number.POSITIVE_INFINITY;
@@ -108,6 +114,8 @@ async function listen(call: Call, options: Options): Promise<number> {
       for await (const message of agent.messages({ from, once, share, signal })) {
         await out.data([messageLine(message)], messageJson(message), { until: signal, onDisk: true });
         await message.handled();
+        if (message.expectsReply)
+          out.note(`${message.from} waits for a reply: aimessage reply ${message.id.slice(0, 6)} -m TEXT`);
         came += 1;
         missing -= 1;
         if (missing === 0) break;
@@ -172,6 +180,26 @@ function refuseMixed({ exec, webhook, ack, reply }: Options, { settings }: Call)
 async function warnOfStranger(agent: Agent, name: string | undefined, out: Output): Promise<void> {
   if (name === undefined || (await agent.contact(name)) !== undefined) return;
   out.warn(`${name} is not among the contacts: this waits until somebody of that name has written for the first time`);
+}
+
+/** What this listener does, for others of its agent. */
+function roleOf({ exec, webhook, ack, share }: Options): string {
+  const how = exec !== undefined ? "exec" : webhook !== undefined ? "webhook" : ack === true ? "ack" : undefined;
+  return how === undefined ? (share === true ? "listen --share" : "listen") : `listen --${how}`;
+}
+
+/** One that prints each message has it handled by that, and whoever else should answer it never gets it. */
+async function warnOfOther(agent: Agent, options: Options, out: Output): Promise<void> {
+  const other = await agent.linkHolder();
+  if (other === undefined || other.pid === process.pid || !other.role.startsWith("listen")) return;
+  const [own, theirs] = [roleOf(options), other.role].map((role) => role === "listen");
+  if (own === theirs) return;
+  const [prints, waits] = own
+    ? ["this one", `process ${other.pid} (${other.role})`]
+    : [`process ${other.pid}`, "this one"];
+  out.warn(
+    `another listener of ${agent.username} runs: what ${prints} prints is handled by that, and ${waits} does not get it`,
+  );
 }
 
 /** A message that stdout has not taken whole is not handled. */

@@ -138,9 +138,12 @@ async function take(call: Call, options: Options, where: Where): Promise<void> {
   refuseOpenSecret(where, "--line");
   if (context.stdin.isTTY !== true && options.yes !== true)
     throw new UsageError("pairing is for a person to say", "give --yes if it is meant");
-  const { readPairingLine } = await import("@aimessage/sdk/node");
-  const text = await readSecret(context, where, { flag: "--line", text: "The line: " });
+  const { codeOf, hasMoreOfLine, readPairingLine } = await import("@aimessage/sdk/node");
+  // Nothing of it is left to the shell where it was pasted in pieces: it is a secret.
+  const text = await readSecret(context, where, { flag: "--line", text: "The line: ", hasMore: hasMoreOfLine });
   const line = readPairingLine(text);
+  // Before an agent is registered for it.
+  codeOf(line);
   await using agent = await agentFor(call, line, options);
   const taken = await agent.pairing.take(line);
   out.note(`Its owner sees: ${agent.username} (${agent.fingerprint})`);

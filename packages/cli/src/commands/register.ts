@@ -2,7 +2,7 @@ import { dirname } from "node:path";
 import type { Command } from "commander";
 import { openOptions } from "../agent.ts";
 import { addInviteFlag, type Invited, readInvite } from "../secret.ts";
-import { UsageError } from "../errors.ts";
+import { isAgentError, UsageError } from "../errors.ts";
 import type { Act, Call } from "../call.ts";
 import type { Agent } from "@aimessage/sdk/node";
 
@@ -21,7 +21,8 @@ export function configure(command: Command, act: Act): void {
     .action(act(register));
 }
 
-function outcome({ moved, anew, username, server }: Agent): string {
+function outcome({ moved, anew, username, server }: Agent, already: boolean): string {
+  if (already) return `${username} is registered already, at ${server}: nothing was changed.`;
   if (moved) return `${username} was registered already; this address of its relay is remembered: ${server}`;
   if (anew) return `${username} is registered again, with the same keys: its relay did not know it any more.`;
   return "Registration successful!";
@@ -32,14 +33,23 @@ async function register(call: Call, { invite }: Invited): Promise<void> {
   if (username === undefined) throw new UsageError("a username is required", "name it: register -u NAME");
   if (server === undefined) throw new UsageError("a relay is required", "name it: register -u NAME -s ws://HOST:PORT");
   const { Agent } = await import("@aimessage/sdk/node");
-  await using agent = await Agent.register({
-    ...openOptions(call, "register"),
-    username,
-    server,
-    invite: await readInvite(call, invite),
-  });
+  const options = { ...openOptions(call, "register"), username, server };
+  let already = false;
+  await using agent = await Agent.register({ ...options, invite: await readInvite(call, invite) }).catch(
+    (error: unknown) => {
+      if (!isAgentError(error) || error.code !== "already_registered") throw error;
+      // What a script says each time it runs is done.
+      already = true;
+      return Agent.open({ ...options, create: false });
+    },
+  );
   await call.out.confirm(
-    [outcome(agent), `Username: ${agent.username}`, `Fingerprint: ${agent.fingerprint}`, `Saved to: ${agent.folder}`],
+    [
+      outcome(agent, already),
+      `Username: ${agent.username}`,
+      `Fingerprint: ${agent.fingerprint}`,
+      `Saved to: ${agent.folder}`,
+    ],
     {
       username: agent.username,
       fingerprint: agent.fingerprint,

@@ -126,6 +126,6 @@ async function policy(call: Call, { yes }: { yes?: true }, wanted: InboxPolicy |
     await agent.requests.setPolicy(wanted);
   }
   const after = wanted ?? before;
-  await call.out.data([MEANINGS[after]], { policy: after });
+  await call.out.data([`Who may write: ${MEANINGS[after]}`], { policy: after });
   return 0;
 }

@@ -39,10 +39,17 @@ export async function work(
   options: WorkOptions,
   { handle, out, until }: { handle: Handle; out: Output; until: AbortSignal },
 ): Promise<number> {
+  let isTold = false;
   return takeTurns(agent, options, until, async (message, signal) => {
     const outcome = await settle(message, await handle(message, signal), options);
     if (outcome === undefined) return false;
     await say(message, outcome, out);
+    if (!isTold && outcome.state === "handled" && message.expectsReply && options.reply === undefined) {
+      isTold = true;
+      out.note(
+        `${message.from} waits for a reply to that. With --reply what the command prints, or the service answers, is sent.`,
+      );
+    }
     return outcome.state !== "retry";
   });
 }

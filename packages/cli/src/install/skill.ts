@@ -22,10 +22,10 @@ ${SEVERAL}
 ## Send and ask
 
 \`\`\`bash
-aimessage send -t bob -m "the build is green"     # on disk at once; sent as soon as the relay can be reached
-aimessage send -t bob -m - < report.md            # exactly what stdin holds
-aimessage send -t bob -m "deploy" --wait handled --timeout 2m
-aimessage ask -t bob -m "how many tests fail?" --timeout 5m    # waits, and prints the reply
+aimessage send -t NAME -m "the build is green"    # on disk at once; sent as soon as the relay can be reached
+aimessage send -t NAME -m - < report.md           # exactly what stdin holds
+aimessage send -t NAME -m "deploy" --wait handled --timeout 2m
+aimessage ask -t NAME -m "how many tests fail?" --timeout 5m    # waits, and prints the reply
 aimessage ask --resume ID                         # the reply to an earlier question, also after a restart
 aimessage asks                                    # questions that are open
 aimessage status ID                               # how far a message is: queued, stored, received, handled, expired, refused, failed

@@ -45,6 +45,21 @@ test("a command that fails three times leaves a dead letter, and the asker sees 
   expect((await world.cli("-u bob dead")).stdout).toContain("no such job");
 });
 
+test("a question that a command has handled without a reply is told of once, and its asker hears that it was handled", async () => {
+  const world = await talk();
+  const stop = new AbortController();
+  const done = world.cli(["-u", "bob", "listen", "--exec", "wc -w"], { interrupted: stop.signal });
+  for (const question of ["one", "two"]) {
+    const { exit, stderr } = await world.cli(["-u", "alice", "ask", "-t", "bob", "-m", question, "--timeout", "3"]);
+    expect([exit, stderr]).toEqual([
+      1,
+      expect.stringMatching(/bob has handled question \w+, and has not answered it in time/),
+    ]);
+  }
+  stop.abort("SIGTERM");
+  expect((await done).stderr.match(/alice waits for a reply to that\. With --reply /g)).toHaveLength(1);
+});
+
 test("exit code 65 is never tried again, and 75 is however often", async () => {
   const world = await talk();
   const file = join(world.home, "attempts");

@@ -3,7 +3,7 @@ import type { GroupCrypto } from "../crypto/mls/group.ts";
 import { fingerprint, formatFingerprint } from "../crypto/identity.ts";
 import { AgentError } from "../errors.ts";
 import { usernameKey } from "../protocol/index.ts";
-import type { ClientStore } from "../store/store.ts";
+import type { ClientStore, LinkHolder } from "../store/store.ts";
 import { AddressBook, type Contact } from "./address-book.ts";
 import { parseAddress, parseName } from "./address.ts";
 import { followAlerts } from "../trust/alerts.ts";
@@ -291,6 +291,11 @@ export class Agent implements AsyncDisposable {
   async verify(username: string, typed?: string, wait?: Wait): Promise<Contact> {
     const address = parseAddress(typed === undefined ? username : `${username}#${typed}`);
     return this.#book.verify(address.username, address.fingerprint, wait);
+  }
+
+  /** The process that holds the link of this agent to its relay, by the role that it has told. */
+  linkHolder(): Promise<LinkHolder | undefined> {
+    return this.#store.linkHolder();
   }
 
   /**

@@ -90,7 +90,11 @@ export class Asked {
       const row = await get(tx, "out/", pad(question?.seq ?? 0));
       if (row !== undefined && isFinal(row.state) && row.state !== "handled") throw whyNever(row);
       if (this.deadline > Date.now()) return undefined;
-      throw new AgentError("expired", `nobody has answered question ${this.id} to ${this.to} in time`, {
+      const said =
+        row?.state === "handled"
+          ? `${this.to} has handled question ${this.id}, and has not answered it in time`
+          : `nobody has answered question ${this.id} to ${this.to} in time`;
+      throw new AgentError("expired", said, {
         reason: "expired",
         hint: "a reply that comes now is a message like others; or ask again, with more time",
       });

@@ -129,7 +129,7 @@ export const actions: Record<CommandName, Action> = {
         "run it again: another one is drawn each time",
       );
     await out.data([invite], { id, invite, uses, expires_at: expiresAt });
-    out.note(text.inviteNote({ id, uses, expires_at: expiresAt }));
+    out.note(text.inviteNote({ id, uses, expires_at: expiresAt }, flags.db));
   },
 
   async "invite list"({ db }, out) {

@@ -91,8 +91,8 @@ export function userText(user: UserDetails): string[] {
 }
 
 /** A note beside an invite that was made. */
-export function inviteNote({ id, uses, expires_at }: Pick<Invite, "id" | "uses" | "expires_at">): string {
-  return `Invite ${id}, for ${plural(uses, "name")}, until ${time(expires_at)} UTC. It is not shown again.`;
+export function inviteNote({ id, uses, expires_at }: Pick<Invite, "id" | "uses" | "expires_at">, db: string): string {
+  return `Invite ${id} to the relay on ${db}, for ${plural(uses, "name")}, until ${time(expires_at)} UTC. It is not shown again.`;
 }
 
 export function invitesText(invites: Invite[]): string[] {
