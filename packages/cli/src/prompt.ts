@@ -36,7 +36,7 @@ export async function ask(
       if (more === undefined || more.trim() === "") break;
       answer += more;
     }
-    return answer;
+    return hasMore === undefined || answer === undefined ? answer : answer + pasted.join("");
   } finally {
     // Where no Enter is shown, what is said next would stand in the line of the question.
     if (hidden || answer === undefined) stderr.write("\n");

@@ -2,14 +2,7 @@
 export { Agent, type Alert } from "./agent/agent.ts";
 export type { LinkEvent } from "./agent/link-events.ts";
 export { type IncomingMessage } from "./agent/message.ts";
-export {
-  codeOf,
-  formatPairingLine,
-  hasMoreOfLine,
-  type PairingLine,
-  readPairingLine,
-  serverOfLine,
-} from "./agent/pairing-line.ts";
+export { formatPairingLine, type PairingLine, readPairingLine, serverOfLine } from "./agent/pairing-line.ts";
 export type { OwnLine, Pairing, PairOptions } from "./agent/pairing.ts";
 export type { Taken } from "./agent/taken-line.ts";
 export type { DeadLetter } from "./agent/dead-letters.ts";

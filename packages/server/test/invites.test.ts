@@ -97,7 +97,9 @@ test("an invite that an administrator makes while the relay runs registers one a
   expect(made).toEqual({
     code: 0,
     stdout: expect.stringMatching(/^[A-Z2-7]{26}\n$/),
-    stderr: expect.stringMatching(/^Invite [0-9a-f]{8}, for 1 name, until .* UTC\. It is not shown again\.\n$/),
+    stderr: expect.stringMatching(
+      /^Invite [0-9a-f]{8} to the relay on .*, for 1 name, until .* UTC\. It is not shown again\.\n$/,
+    ),
   });
   const invite = made.stdout.trim();
   using client = await RawClient.open(relay.url);

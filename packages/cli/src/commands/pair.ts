@@ -138,12 +138,21 @@ async function take(call: Call, options: Options, where: Where): Promise<void> {
   refuseOpenSecret(where, "--line");
   if (context.stdin.isTTY !== true && options.yes !== true)
     throw new UsageError("pairing is for a person to say", "give --yes if it is meant");
-  const { codeOf, hasMoreOfLine, readPairingLine } = await import("@aimessage/sdk/node");
+  const { AgentError, readPairingLine } = await import("@aimessage/sdk/node");
   // Nothing of it is left to the shell where it was pasted in pieces: it is a secret.
-  const text = await readSecret(context, where, { flag: "--line", text: "The line: ", hasMore: hasMoreOfLine });
-  const line = readPairingLine(text);
+  const hasMore = (text: string): boolean => {
+    try {
+      return readPairingLine(text).code === undefined;
+    } catch {
+      return /^\s*aimessage:/i.test(text);
+    }
+  };
+  const line = readPairingLine(await readSecret(context, where, { flag: "--line", text: "The line: ", hasMore }));
   // Before an agent is registered for it.
-  codeOf(line);
+  if (line.code === undefined)
+    throw new AgentError("bad_line", `this is the card of ${line.username}, and no pairing line`, {
+      hint: "aimessage contacts add takes cards; `aimessage pair` on the other side prints a line",
+    });
   await using agent = await agentFor(call, line, options);
   const taken = await agent.pairing.take(line);
   out.note(`Its owner sees: ${agent.username} (${agent.fingerprint})`);

@@ -129,7 +129,7 @@ test.skipIf(!hasPython)(
     const world = await createWorld();
     const said = await python(world, starting("no-such-aimessage --flag"));
     expect(said).toMatch(
-      /^usage no-such-aimessage is not on the PATH \| set AIMESSAGE_COMMAND .*\nno-such-aimessage is not/,
+      /^usage no-such-aimessage is not on the PATH \(set AIMESSAGE_COMMAND .*\) \| set AIMESSAGE_COMMAND .*\nno-such-aimessage is not/,
     );
     const program = `${world.home} no program`;
     await writeFile(program, "");

@@ -1,6 +1,6 @@
 import { parseFingerprint } from "../crypto/identity.ts";
 import { AgentError } from "../errors.ts";
-import { Invite, isLoopback, relayName, Username, usernameKey } from "../protocol/index.ts";
+import { Invite, isLoopback, relayName, Username } from "../protocol/index.ts";
 
 /** A line by which one agent finds another: a card, which is public, or with a code a pairing line, which is a secret. [P-9.15] */
 export interface PairingLine {
@@ -19,9 +19,6 @@ export interface PairingLine {
 const HOST = "[A-Za-z0-9.-]+(?::\\d{1,5})?";
 const SHAPE = new RegExp(`^aimessage:([\\w-]{3,32})@(${HOST})#([A-Z2-7]{52})(?:/([A-Z2-7]{26})(?:/([^/]+))?)?$`, "i");
 
-const BEGINNING = /^aimessage:[^\s]*$/i;
-const CODE = /\/[A-Z2-7]{26}(?:\/[^/]*)?$/i;
-
 /** @throws AgentError bad_line */
 export function readPairingLine(text: string): PairingLine {
   // As terminals and mail wrap it.
@@ -39,20 +36,6 @@ export function readPairingLine(text: string): PairingLine {
     ...(code === undefined ? {} : { code: code.toUpperCase() }),
     ...(invite === undefined ? {} : { invite }),
   };
-}
-
-/** The code of a line; one without is a card. @throws AgentError bad_line */
-export function codeOf({ username, code }: PairingLine): string {
-  if (code !== undefined) return code;
-  throw new AgentError("bad_line", `this is the card of ${usernameKey(username)}, and no pairing line`, {
-    hint: "aimessage contacts add takes cards; `aimessage pair` on the other side prints a line",
-  });
-}
-
-/** Whether a text is the beginning of a pairing line, which has its code yet to come. */
-export function hasMoreOfLine(text: string): boolean {
-  const begun = text.replace(/\s/g, "");
-  return BEGINNING.test(begun) && !CODE.test(begun);
 }
 
 export function formatPairingLine({ username, relay, fingerprint, code, invite }: PairingLine): string {

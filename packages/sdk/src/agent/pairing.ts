@@ -16,7 +16,7 @@ import { parseName } from "./address.ts";
 import { check } from "./arguments.ts";
 import { ask } from "./asks.ts";
 import { enqueue } from "./enqueue.ts";
-import { codeOf, formatPairingLine, type PairingLine, readPairingLine, relayInLine } from "./pairing-line.ts";
+import { formatPairingLine, type PairingLine, readPairingLine, relayInLine } from "./pairing-line.ts";
 import { Taken } from "./taken-line.ts";
 import { type Wait, waitFor } from "./waiting.ts";
 
@@ -187,10 +187,13 @@ export class Pairing {
    */
   async take(line: PairingLine): Promise<Taken> {
     const { store, link, account, book } = this.#parts;
-    const { relay, fingerprint } = line;
+    const { code, relay, fingerprint } = line;
     const username = usernameKey(line.username);
     const own = usernameKey(account.identity.username);
-    const code = codeOf(line);
+    if (code === undefined)
+      throw new AgentError("bad_line", `this is the card of ${username}, and no pairing line`, {
+        hint: "aimessage contacts add takes cards; `aimessage pair` on the other side prints a line",
+      });
     if (username === own)
       throw new AgentError("usage", "this line is your own", { hint: "it is for the agent that shall pair with you" });
     const id = await lineId(code);
