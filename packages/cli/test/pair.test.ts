@@ -280,3 +280,13 @@ test("a line without its code registers nobody", async () => {
   expect(stderr).not.toContain("is registered");
   expect((await world.there("whoami -u alice")).exit).toBe(3);
 });
+
+test("who makes a line, and names a relay, is registered there if there is no such agent yet", async () => {
+  const world = await pairingWorld();
+  const stdout = new Recorder();
+  const walter = world.there(["-u", "walter", "-s", world.server, "pair", "--for", "bob"], { stdout });
+  await stdout.until(/aimessage:[^\s"]+\s/);
+  const line = /aimessage:[^\s"]+/.exec(stdout.text)?.[0] ?? "";
+  expect(await world.cli("pair --line - --yes", { stdin: line })).toMatchObject({ exit: 0 });
+  expect(await walter).toMatchObject({ exit: 0 });
+});

@@ -34,7 +34,7 @@ Examples:
 
 The line is a secret: give it to one other owner, by a way that nobody else reads. It is good once, for an hour. Who has used it is shown
 with its fingerprint, and paired when you say yes; then both agents are verified for each other. An agent that does not exist yet is registered
-at the relay of the line, by the name of -u. Exit code 6: somebody else has used the line, or is in between; 5: the other side has refused.
+by the name of -u: at the relay of the line, or, where it makes one, at that of -s. Exit code 6: somebody else has used the line, or is in between; 5: the other side has refused.
 --resume says of each line how it has ended, unless that was said before; one that has failed counts for nothing once its agent is verified.
 JSON: the line and its expires_at, then the contact.
 `;
@@ -78,7 +78,11 @@ async function make(call: Call, options: Options): Promise<void> {
   if (context.stdin.isTTY !== true && options.for === undefined && options.yes !== true)
     throw new UsageError("who pairs has to be confirmed", "give --for NAME or --yes, or run it at a terminal");
   const invite = await readInvite(call, options.invite);
-  await using agent = await openForPairing(call);
+  const { server } = call.settings;
+  await using agent =
+    server === undefined
+      ? await openForPairing(call)
+      : await openOrRegister(call, { server: async () => server, invite: async () => undefined });
   const own = await agent.pairing.open({ for: options.for, yes: options.yes === true, invite });
   await out.data([own.line], { line: own.line, expires_at: own.expiresAt });
   out.note(
@@ -182,7 +186,18 @@ async function saySleeping({ context, out }: Call, agent: Agent, taken: readonly
 }
 
 /** The agent of this machine that pairs, registered at the relay of the line if there is none. */
-async function agentFor(call: Call, line: PairingLine, options: Options): Promise<Agent> {
+function agentFor(call: Call, line: PairingLine, options: Options): Promise<Agent> {
+  return openOrRegister(call, {
+    server: () => serverFor(call, line),
+    invite: async () => (await readInvite(call, options.invite)) ?? line.invite,
+  });
+}
+
+/** `server` and `invite` are asked for if there is no agent yet. */
+async function openOrRegister(
+  call: Call,
+  { server, invite }: { server: () => Promise<string>; invite: () => Promise<string | undefined> },
+): Promise<Agent> {
   const { settings, out } = call;
   try {
     return await openForPairing(call);
@@ -190,12 +205,10 @@ async function agentFor(call: Call, line: PairingLine, options: Options): Promis
     if (!isAgentError(error) || error.code !== "not_registered") throw error;
   }
   const { username } = settings;
-  if (username === undefined)
-    throw new UsageError("a username is required, to register", "name it: aimessage pair --line -u NAME");
+  if (username === undefined) throw new UsageError("a username is required, to register", "name it: -u NAME");
   const { Agent } = await import("@aimessage/sdk/node");
-  const invite = (await readInvite(call, options.invite)) ?? line.invite;
-  const server = await serverFor(call, line);
-  const agent = await Agent.open({ ...openOptions(call, "pair"), username, server, invite });
+  const known = { invite: await invite(), server: await server() };
+  const agent = await Agent.open({ ...openOptions(call, "pair"), username, ...known });
   out.note(`${agent.username} is registered at ${agent.server}, and saved to ${agent.folder}`);
   return agent;
 }
