@@ -227,7 +227,8 @@ export class Link {
 
   /** Turn after turn. @returns whether we let go, rather than lost the connection */
   async #work(connection: Connection, session: Session): Promise<boolean> {
-    let dirtySince: number | undefined;
+    // The login has written, and so may have a turn before it, whose connection was lost.
+    let dirtySince: number | undefined = performance.now();
     let patience = SCRUB_MS;
     while (connection.open && !this.#stopped) {
       this.#woken = false;

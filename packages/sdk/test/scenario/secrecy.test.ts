@@ -95,6 +95,19 @@ describe("forward secrecy", () => {
   });
 });
 
+test("what was overwritten before a connection was lost goes when there is another one", async () => {
+  await using world = await World.create();
+  const folder = world.folder();
+  const store = await world.sqlite(folder);
+  const alice = await world.open("alice", store);
+  await alice.users();
+  await logIsEmpty(folder);
+  await store.write((tx) => tx.put("meta/test", "as the last turn of a connection might have"));
+  expect(statSync(join(folder, "agent.db-wal")).size).toBeGreaterThan(0);
+  world.proxy.cut("alice");
+  await logIsEmpty(folder);
+});
+
 describe("the relay is blind", () => {
   test("neither its files nor its frames hold the text: raw, in base64 or in hex", async () => {
     const db = temporaryFolder();
