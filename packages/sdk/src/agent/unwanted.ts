@@ -64,15 +64,12 @@ export function endThese(
  */
 export async function endAllUnwanted(store: ClientStore): Promise<void> {
   const ofSenders = await store.read(async (tx) => {
-    const rows = new Map<string, InboxRecord[]>();
+    const rows: InboxRecord[] = [];
     for await (const [key] of rowsUnder(tx, "unhandled/")) {
       const row = await find(tx, "in/", key.slice("unhandled/".length));
-      if (row === undefined || (await wordOn(tx, row)) === "give") continue;
-      const own = rows.get(row.from);
-      if (own === undefined) rows.set(row.from, [row]);
-      else own.push(row);
+      if (row !== undefined) rows.push(row);
     }
-    return [...rows.values()];
+    return [...Map.groupBy(await unwantedOf(tx, rows), ({ from }) => from).values()];
   });
   for (let batch: InboxRecord[]; ofSenders.length > 0; await endThese(store, batch))
     for (batch = []; ofSenders.length > 0 && batch.length < AT_ONCE;) batch.push(...(ofSenders.shift() ?? []));

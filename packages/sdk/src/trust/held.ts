@@ -109,9 +109,7 @@ export async function letHeldIn(tx: WriteTransaction, why: WaitsFor, username: s
   const held = await heldOf(tx, why, username);
   for (const { row, body } of held) {
     const seq = await nextSeq(tx, "in");
-    await put(tx, "in/", pad(seq), { ...row, seq, let_in: true });
-    await tx.put(`in-body/${pad(seq)}`, body);
-    await tx.put(`in-id/${row.local_id}`, String(seq));
+    await putIntoInbox(tx, { ...row, seq, let_in: true }, body);
     await tx.put(`unhandled/${pad(seq)}`, "");
     if ((await tx.get(`seen/${username}/${row.id}`)) !== undefined)
       await tx.put(`seen/${username}/${row.id}`, String(seq));
@@ -157,11 +155,15 @@ export async function takeFromHeld(
   const key = `consent/${from}/${pad(seq)}`;
   const row = await find(tx, "held/", key);
   if (row === undefined) return undefined;
-  await put(tx, "in/", pad(seq), row);
-  await tx.put(`in-body/${pad(seq)}`, (await tx.get(`held-body/${key}`)) ?? "");
-  await tx.put(`in-id/${row.local_id}`, String(seq));
+  await putIntoInbox(tx, row, (await tx.get(`held-body/${key}`)) ?? "");
   await dropHeld(tx, key);
   return row;
+}
+
+async function putIntoInbox(tx: WriteTransaction, row: InboxRecord, body: Value): Promise<void> {
+  await put(tx, "in/", pad(row.seq), row);
+  await tx.put(`in-body/${pad(row.seq)}`, body);
+  await tx.put(`in-id/${row.local_id}`, String(row.seq));
 }
 
 /** A message has waited for too long, or is worth nothing any more. `now`: Unix milliseconds. */

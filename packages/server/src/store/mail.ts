@@ -127,7 +127,7 @@ export function mailTable(
       const room = usage(mailbox)[kind];
       const count = messages.length;
       if (kind === "notice") return room.messages + count <= capacity.notice.messages ? undefined : "mailbox_full";
-      const bytes = messages.reduce((sum, message) => sum + sizeOf(message, undefined), 0);
+      const bytes = sizeOfAll(messages);
       if (!addresses.hasRoom(payer.address, payer.sender, bytes)) return "storage_quota";
       const own = held(room, payer.sender);
       if (kind === "commit" && !payer.stranger && own.messages + count <= COMMITS) return undefined;
@@ -137,8 +137,9 @@ export function mailTable(
 
     /** Whether strangers' messages wait that are read before what contacts write next. */
     isBusy(mailbox: number, payer: Payer, messages: string[]): boolean {
-      const bytes = messages.reduce((sum, message) => sum + sizeOf(message, undefined), 0);
-      return isCrowded(usage(mailbox).application, payer, { most: limits.strangersAheadBytes, bytes });
+      if (!payer.stranger) return false;
+      const limit = { most: limits.strangersAheadBytes, bytes: sizeOfAll(messages) };
+      return isCrowded(usage(mailbox).application, payer, limit);
     },
 
     add(entry: NewEntry): number {
@@ -243,6 +244,10 @@ export function mailTable(
       return (countAll.get() as { count: number }).count;
     },
   };
+}
+
+function sizeOfAll(messages: string[]): number {
+  return messages.reduce((sum, message) => sum + sizeOf(message, undefined), 0);
 }
 
 function sizeOf(message: string, sessionId: string | undefined): number {

@@ -74,17 +74,14 @@ function strangersShare(room: Room, all: number, payer: Payer, part: keyof Amoun
 const FIRST = 16 * 2 ** 10;
 
 /**
- * Whether strangers have so much there that a message of the payer has to wait. An address has half of `most` that those of
+ * Whether strangers have so much there that a message of the payer, who is one, has to wait. An address has half of `most` that those of
  * other addresses leave, an account half of what the others leave its address: neither keeps out whoever comes next. [P-5.10]
  */
-export function isCrowded(
-  { strangers, senders }: Room,
-  payer: Payer,
-  { most, bytes }: { most: number; bytes: number },
-): boolean {
-  if (!payer.stranger || strangers === undefined) return false;
+export function isCrowded(room: Room, payer: Payer, { most, bytes }: { most: number; bytes: number }): boolean {
+  const { strangers } = room;
+  if (strangers === undefined) return false;
   const here = strangers.addresses.get(placeOf(payer))?.bytes ?? 0;
-  const own = senders.get(payer.sender)?.bytes ?? 0;
+  const own = held(room, payer.sender).bytes;
   if (own === 0 && bytes <= FIRST) return strangers.bytes >= 2 * most || here >= most;
   // What is larger than any part goes when nothing else of its address is there.
   if (here === 0) return strangers.bytes >= most;

@@ -89,22 +89,21 @@ export function sweeper(
     if (mailbox === undefined) return 0;
     const rows = ofMailbox.all(mailbox.mailbox, BATCH) as unknown as SweptRow[];
     for (const row of rows) drop(row, "dropped", mailbox.closed);
-    return rows.length < BATCH ? Math.max(rows.length, sweepDevices(mailbox), 1) : rows.length;
+    if (rows.length < BATCH) sweepDevices(mailbox);
+    return Math.max(rows.length, 1);
   }
 
-  /** Nothing waits in a closed mailbox any more. A device goes when all of its groups have. @returns how much was done */
-  function sweepDevices({ mailbox, name, closed: why }: { mailbox: number; name: string; closed: string }): number {
+  /** Nothing waits in a closed mailbox any more. A device goes when all of its groups have: if there are more, with the next sweep. */
+  function sweepDevices({ mailbox, name, closed: why }: { mailbox: number; name: string; closed: string }): void {
     // A replaced device stays known, so that it can be told.
     requests.removeLast(mailbox);
     // Of those that were replaced this one stays, and the newest of the others.
     const gone = why === "unregistered" ? [mailbox] : accounts.surplusDevices(name, limits.devices - 1);
     for (const device of gone) {
-      const ended = groups.removeMember(device, BATCH);
-      if (ended === BATCH) return ended;
+      if (groups.removeMember(device, BATCH) === BATCH) return;
       accounts.forgetMailbox(device);
     }
     if (why !== "unregistered") drained.run(mailbox);
-    return 0;
   }
 
   /** Whose accounts are looked at next. */
