@@ -152,8 +152,8 @@ async function doorOf(options: Options, { context }: Call): Promise<Door | undef
   if (exec !== undefined) {
     const { byCommand } = await import("../doors/command.ts");
     return async (agent, { out }, signal) => {
-      const { largestBody: largest } = agent;
-      using commands = byCommand({ command: exec, timeout: options.execTimeout, largest, env: context.env });
+      const { largestBody: largest, folder } = agent;
+      using commands = byCommand({ command: exec, timeout: options.execTimeout, largest, env: context.env, folder });
       return await work(agent, options, { handle: commands.handle, out, until: signal });
     };
   }

@@ -2,6 +2,7 @@ import { type ChildProcessWithoutNullStreams, spawn, type SpawnOptions } from "n
 import type { Writable } from "node:stream";
 import { constants } from "node:os";
 import type { Message } from "@aimessage/sdk/node";
+import { Leftover } from "./leftover.ts";
 import { Watchdog } from "./watchdog.ts";
 import type { Ended, Handle } from "./work.ts";
 
@@ -30,17 +31,22 @@ interface CommandRun extends CommandOptions {
   input: string | Uint8Array;
   /** All of its environment: see {@link inherited}. */
   env: NodeJS.ProcessEnv;
+  /** What may run of the same already, and has to end first. */
+  leftover?: Leftover;
 }
 
-/** A command that handles messages. Those that run are ended when this process is killed. */
+/** A command that handles messages. Those that run are ended when this process is killed. `folder`: the agent's. */
 export function byCommand({
   env,
+  folder,
   ...options
-}: CommandOptions & { env: NodeJS.ProcessEnv }): { handle: Handle } & Disposable {
+}: CommandOptions & { env: NodeJS.ProcessEnv; folder: string }): { handle: Handle } & Disposable {
   const commands = new Commands();
   return {
-    handle: (message, signal) =>
-      commands.run({ ...options, input: message.bytes, env: environment(message, env) }, signal),
+    handle: (message, signal) => {
+      const leftover = new Leftover(folder, message.id);
+      return commands.run({ ...options, input: message.bytes, env: environment(message, env), leftover }, signal);
+    },
     [Symbol.dispose]: () => commands[Symbol.dispose](),
   };
 }
@@ -50,12 +56,11 @@ export class Commands implements Disposable {
   readonly #watchdog = new Watchdog();
 
   /** Runs one with an input. Whatever it starts and leaves behind in its group ends with it. */
-  run({ command, input, env, timeout, largest }: CommandRun, signal: AbortSignal): Promise<Ended> {
+  run({ command, input, env, timeout, largest, leftover }: CommandRun, signal: AbortSignal): Promise<Ended> {
     const watchdog = this.#watchdog;
     return new Promise((resolve) => {
       const child = start(command, env);
       const { pid } = child;
-      if (pid !== undefined) watchdog.add(pid, () => (child.stdio[GATE] as Writable | null)?.end("\n"));
       const output: Buffer[] = [];
       let size = 0;
       let last = "";
@@ -90,6 +95,7 @@ export class Commands implements Disposable {
         if (pid !== undefined) {
           kill(pid, "SIGKILL");
           watchdog.remove(pid);
+          leftover?.forget(pid);
         }
         child.stdout.destroy();
         child.stderr.destroy();
@@ -115,6 +121,15 @@ export class Commands implements Disposable {
         look(left);
       });
       child.on("close", close);
+      if (pid === undefined) return;
+      try {
+        leftover?.end();
+        leftover?.note(pid);
+        watchdog.add(pid, () => (child.stdio[GATE] as Writable | null)?.end("\n"));
+      } catch (error) {
+        // A full disk, or what another user has left: it has not begun.
+        finish({ kind: "again", reason: (error as Error).message, counts: false });
+      }
     });
   }
 

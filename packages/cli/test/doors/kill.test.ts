@@ -1,6 +1,6 @@
 /** Listeners that are killed while a command of theirs runs. */
 import { spawnSync } from "node:child_process";
-import { readFile } from "node:fs/promises";
+import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { cliBin, Program } from "../../../../test/processes/processes.ts";
@@ -61,3 +61,46 @@ test("what ends a listener's commands with it is replaced when it is killed itse
   const state = () => spawnSync("ps", ["-o", "stat=", "-p", pid], { encoding: "utf8" }).stdout;
   await eventually("the command has ended", () => /^(Z.*)?\s*$/.test(state()));
 });
+
+/** Whether a process runs: one that has ended may stay in the table of a container, whose first process waits for nobody. */
+function runs(pid: string): boolean {
+  return !/^(Z.*)?\s*$/.test(spawnSync("ps", ["-o", "stat=", "-p", pid], { encoding: "utf8" }).stdout);
+}
+
+for (const how of ["was killed together with what ends its commands", "stands still"] as const) {
+  // Until the claim of one that stands still has run out it takes half a minute.
+  const options = how === "stands still" ? { tags: ["long" as const] } : {};
+  test(
+    `a command of a listener that ${how} is ended by the next one, before its message is tried again`,
+    options,
+    async () => {
+      const world = await talk();
+      const file = join(world.home, "log");
+      const script = `echo $$ >> '${file}'; [ $AIMESSAGE_ATTEMPT -gt 1 ] || sleep 600`;
+      const words = [cliBin, "-u", "bob", "--home", world.home, "listen", "--exec", script];
+      const [first, second] = [new Program(words), new Program(words)];
+      onTestFinished(() => Promise.all([first.end("SIGKILL"), second.end("SIGKILL")]).then(() => undefined));
+      first.start();
+      const id = await send(world, "a job");
+      await eventually("the command runs", async () => (await lines(file)).length === 1);
+      const [pid = ""] = await lines(file);
+      if (how === "stands still") {
+        // It has the store's lock for none of that any more.
+        await eventually("it has told", async () => (await stateOf(world, id)).state === "received");
+        process.kill(first.pid, "SIGSTOP");
+      } else {
+        process.kill(watchdogOf(first.pid) ?? 0, "SIGKILL");
+        await first.end("SIGKILL");
+      }
+      expect(runs(pid)).toBe(true);
+      second.start();
+      await eventually("the message is tried again", async () => (await lines(file)).length === 2);
+      await eventually("the first command has ended", () => !runs(pid));
+      // It has the link, too: what it sends for the other one leaves when it goes on.
+      if (how === "stands still") process.kill(first.pid, "SIGCONT");
+      await eventually("it is handled", async () => (await stateOf(world, id)).state === "handled");
+      await second.end("SIGTERM");
+      expect(await readdir(join(world.home, "bob", "commands"))).toEqual([]);
+    },
+  );
+}

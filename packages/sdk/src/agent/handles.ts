@@ -49,7 +49,7 @@ export function handlesOf(row: InboxRecord, means: Means): Omit<IncomingMessage,
     },
     retry: async (reason, delay) => {
       check("retry", { reason, delay });
-      await retryMessage(store, row.seq, reason, delay);
+      await retryMessage(store, row, { reason, delay });
     },
   };
 }

@@ -57,11 +57,16 @@ export function notBefore(delay: number): Required<Pick<InboxRecord, "retry_at" 
   return { retry_at: Date.now() + delay, retry_after: delay };
 }
 
-/** Its handler has failed for now: it is given out again after `delay` milliseconds. */
-export async function retryMessage(store: ClientStore, seq: number, reason: string, delay: number): Promise<void> {
+/** A handler has failed for now: its message is given out again after `delay` milliseconds. */
+export async function retryMessage(
+  store: ClientStore,
+  { seq, claim: own }: InboxRecord,
+  { reason, delay }: { reason: string; delay: number },
+): Promise<void> {
   await store.write(async (tx) => {
     const row = await get(tx, "in/", pad(seq));
-    if (row?.state !== "unhandled") return;
+    // Somebody else works on it who has taken it when this one stood still: it is not this one's to give back.
+    if (row?.state !== "unhandled" || (row.claim !== undefined && row.claim.by !== own?.by)) return;
     const { claim: _claim, ...rest } = row;
     await put(tx, "in/", pad(seq), { ...rest, reason: reason.slice(0, 1000), ...notBefore(delay) });
   });
