@@ -1,10 +1,12 @@
 /** Listeners that are killed while a command of theirs runs. */
-import { spawnSync } from "node:child_process";
-import { readdir, readFile } from "node:fs/promises";
+import { spawn, spawnSync } from "node:child_process";
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { cliBin, Program } from "../../../../test/processes/processes.ts";
 import { eventually } from "../../../../test/waiting.ts";
+import { Leftover } from "../../src/doors/leftover.ts";
 import { send, stateOf, talk } from "./talk.ts";
 
 const lines = (file: string): Promise<string[]> =>
@@ -58,8 +60,7 @@ test("what ends a listener's commands with it is replaced when it is killed itse
   await eventually("it is watched again", () => ![undefined, first].includes(watchdogOf(listener.pid)));
   await listener.end("SIGKILL");
   const [pid = ""] = await lines(file);
-  const state = () => spawnSync("ps", ["-o", "stat=", "-p", pid], { encoding: "utf8" }).stdout;
-  await eventually("the command has ended", () => /^(Z.*)?\s*$/.test(state()));
+  await eventually("the command has ended", () => !runs(pid));
 });
 
 /** Whether a process runs: one that has ended may stay in the table of a container, whose first process waits for nobody. */
@@ -67,40 +68,42 @@ function runs(pid: string): boolean {
   return !/^(Z.*)?\s*$/.test(spawnSync("ps", ["-o", "stat=", "-p", pid], { encoding: "utf8" }).stdout);
 }
 
-for (const how of ["was killed together with what ends its commands", "stands still"] as const) {
-  // Until the claim of one that stands still has run out it takes half a minute.
-  const options = how === "stands still" ? { tags: ["long" as const] } : {};
-  test(
-    `a command of a listener that ${how} is ended by the next one, before its message is tried again`,
-    options,
-    async () => {
-      const world = await talk();
-      const file = join(world.home, "log");
-      const script = `echo $$ >> '${file}'; [ $AIMESSAGE_ATTEMPT -gt 1 ] || sleep 600`;
-      const words = [cliBin, "-u", "bob", "--home", world.home, "listen", "--exec", script];
-      const [first, second] = [new Program(words), new Program(words)];
-      onTestFinished(() => Promise.all([first.end("SIGKILL"), second.end("SIGKILL")]).then(() => undefined));
-      first.start();
-      const id = await send(world, "a job");
-      await eventually("the command runs", async () => (await lines(file)).length === 1);
-      const [pid = ""] = await lines(file);
-      if (how === "stands still") {
-        // It has the store's lock for none of that any more.
-        await eventually("it has told", async () => (await stateOf(world, id)).state === "received");
-        process.kill(first.pid, "SIGSTOP");
-      } else {
-        process.kill(watchdogOf(first.pid) ?? 0, "SIGKILL");
-        await first.end("SIGKILL");
-      }
-      expect(runs(pid)).toBe(true);
-      second.start();
-      await eventually("the message is tried again", async () => (await lines(file)).length === 2);
-      await eventually("the first command has ended", () => !runs(pid));
-      // It has the link, too: what it sends for the other one leaves when it goes on.
-      if (how === "stands still") process.kill(first.pid, "SIGCONT");
-      await eventually("it is handled", async () => (await stateOf(world, id)).state === "handled");
-      await second.end("SIGTERM");
-      expect(await readdir(join(world.home, "bob", "commands"))).toEqual([]);
-    },
-  );
-}
+test("a command of a listener that was killed together with what ends its commands is ended by the next one, before its message is tried again", async () => {
+  const world = await talk();
+  const file = join(world.home, "log");
+  const script = `echo $$ >> '${file}'; [ $AIMESSAGE_ATTEMPT -gt 1 ] || sleep 600`;
+  const listener = new Program([cliBin, "-u", "bob", "--home", world.home, "listen", "--exec", script]);
+  onTestFinished(() => listener.end("SIGKILL"));
+  listener.start();
+  const id = await send(world, "a job");
+  await eventually("the command runs", async () => (await lines(file)).length === 1);
+  const [pid = ""] = await lines(file);
+  process.kill(watchdogOf(listener.pid) ?? 0, "SIGKILL");
+  await listener.end("SIGKILL");
+  expect(runs(pid)).toBe(true);
+  listener.start();
+  await eventually("the message is tried again", async () => (await lines(file)).length === 2);
+  await eventually("the first command has ended", () => !runs(pid));
+  await eventually("it is handled", async () => (await stateOf(world, id)).state === "handled");
+  expect(await readdir(join(world.home, "bob", "commands"))).toEqual([]);
+});
+
+test("what runs of a message is told by its start, so that no other process of its id is ended", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "aimessage commands "));
+  onTestFinished(() => rm(folder, { recursive: true, force: true }));
+  const child = spawn("/bin/sleep", ["600"], { detached: true, stdio: "ignore" });
+  onTestFinished(() => void child.kill("SIGKILL"));
+  const pid = child.pid ?? 0;
+  const file = join(folder, "commands", "m");
+  new Leftover(folder, "m").note(pid);
+  const noted = await readFile(file, "utf8");
+  await writeFile(file, `${noted}0`);
+  new Leftover(folder, "m").end();
+  expect(runs(String(pid))).toBe(true);
+  await writeFile(file, noted);
+  // Another listener's has another id.
+  new Leftover(folder, "m").forget(pid + 1);
+  new Leftover(folder, "m").end();
+  await eventually("it has ended", () => !runs(String(pid)));
+  await expect(readFile(file)).rejects.toThrow("ENOENT");
+});

@@ -8,6 +8,8 @@ import { usernameKey } from "../protocol/username-key.ts";
 export const ANNOUNCED = "announced";
 /** In an agent's folder: marks of the processes that share its inbox. See `Mark`. */
 export const PROCESSES = "processes";
+/** In an agent's folder: commands that run for its messages, a file each, which the command line writes. */
+export const COMMANDS = "commands";
 
 /** The folder of all agents of this user: of `AIMESSAGE_HOME`, or `~/.aimessage`; undefined if the user has no home. */
 export function homeFolder(): string | undefined {

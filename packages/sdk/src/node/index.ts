@@ -17,7 +17,7 @@ import type { LeaveOptions } from "../agent/leave.ts";
 import { serverUrl } from "../agent/server-url.ts";
 import { usernameKey } from "../protocol/index.ts";
 import { openBackup, sealBackup } from "./backup-file.ts";
-import { ANNOUNCED, homeFolder, PROCESSES } from "./home.ts";
+import { ANNOUNCED, COMMANDS, homeFolder, PROCESSES } from "./home.ts";
 import { nodeCryptoProvider } from "./provider.ts";
 import { readOnly } from "./sqlite-errors.ts";
 import { asOwnerOf } from "./program/owner.ts";
@@ -41,7 +41,7 @@ export interface OpenOptions extends Omit<OpenAgentOptions, "store" | "provider"
 }
 
 /** The files of a store, and what lies beside them. */
-const OURS = new RegExp(`^(agent\\.db|link\\.db|link\\.json|doorbell|${ANNOUNCED}|${PROCESSES})(-\\w+)?$`);
+const OURS = new RegExp(`^(agent\\.db|link\\.db|link\\.json|doorbell|${ANNOUNCED}|${PROCESSES}|${COMMANDS})(-\\w+)?$`);
 
 /** Read once, and then gone from the environment: children do not inherit it. */
 let fromEnvironment: string | undefined;

@@ -1,7 +1,9 @@
 /** Handlers that fail, and what the sender and the owner see. */
 import { expect, test, vi } from "vitest";
 import { claimNext, WaitWatch } from "../../src/agent/claims.ts";
-import { pad, put } from "../../src/records/records.ts";
+import type { IncomingMessage } from "../../src/agent/message.ts";
+import { get, pad, put } from "../../src/records/records.ts";
+import type { ReadTransaction } from "../../src/store/store.ts";
 import {
   atRest,
   bodies,
@@ -205,4 +207,19 @@ test("what a follower handles while it takes the next shares its transactions, a
   await Promise.all(endings);
   // Two hundred of each if every message stood alone.
   expect({ reads: read.mock.calls.length < 50, commits: commits < 50 }).toEqual({ reads: true, commits: true });
+});
+
+test("a listener whose message another one has taken gives nothing back", async () => {
+  await using world = await World.create();
+  const [alice, bob] = [await world.open("alice"), await world.open("bob")];
+  await alice.send("bob", "task");
+  const listener = bob.messages({ share: true });
+  const { value: message } = await listener.next();
+  const store = world.memory("bob");
+  const claim = { by: "another", until: Date.now() + 60_000 };
+  const row = (tx: ReadTransaction) => get(tx, "in/", pad(1));
+  await store.write(async (tx) => put(tx, "in/", pad(1), { ...(await row(tx))!, claim }));
+  await (message as IncomingMessage).retry("ended by SIGKILL", 0);
+  await listener.return();
+  expect(await store.read(row)).toMatchObject({ state: "unhandled", claim });
 });
