@@ -38,10 +38,7 @@ export function configure(command: Command, act: Act): void {
     .addOption(new Option("--wait <state>", "wait until the message is").choices(["stored", "received", "handled"]))
     .addOption(new Option("--timeout <time>", "how long to wait").argParser(patience).default(30_000, "30s"))
     .option("--expires <duration>", "not worth delivering after this: 30s, 15m, 1h, 7d", duration)
-    .option(
-      "--reply-to <id>",
-      "its recipient's id of the message that this one answers; aimessage reply knows it by itself",
-    )
+    .option("--reply-to <id>", "the message of its recipient that this one answers; the first 6 characters are enough")
     .addHelpText("after", EXAMPLES)
     .action(act(send));
   addKindFlags(command);
@@ -56,7 +53,7 @@ async function send(call: Call, options: Options): Promise<void> {
   const sent = await agent.send(options.to, body, {
     ...kindOf(options),
     ...(expires === undefined ? {} : { expiresIn: expires }),
-    ...(replyTo === undefined ? {} : { replyTo }),
+    ...(replyTo === undefined ? {} : { replyTo: await agent.inboxId(replyTo) }),
     ...senderOf(call.context),
   });
   const wait = { timeout: options.timeout, signal: interrupted };

@@ -81,11 +81,15 @@ async function read(response: Response, largest: number): Promise<Buffer | undef
   return Buffer.concat(parts);
 }
 
-/** Seconds, or a date (RFC 9110, section 10.2.3), in milliseconds from now. */
+/**
+ * Seconds, or a date in GMT (RFC 9110, sections 5.6.7 and 10.2.3), in milliseconds from now. A time that is over is none: the service's
+ * clock may be behind ours.
+ */
 function pauseOf(text: string | null): number | undefined {
   if (text === null) return undefined;
-  const ms = /^[0-9]+$/.test(text) ? Number(text) * 1000 : Date.parse(text) - Date.now();
-  return Number.isFinite(ms) ? Math.min(Math.max(0, ms), LONGEST_PAUSE_MS) : undefined;
+  const isDate = /^[A-Z][a-z]+, .* GMT$/.test(text);
+  const ms = /^[0-9]+$/.test(text) ? Number(text) * 1000 : isDate ? Date.parse(text) - Date.now() : Number.NaN;
+  return ms > 0 ? Math.min(ms, LONGEST_PAUSE_MS) : undefined;
 }
 
 /** What Node says beneath `fetch failed`. */

@@ -1,7 +1,7 @@
 /** A record of what `install` has written where: by it `uninstall` gives back a file byte for byte that nobody has changed since. */
 import { createHash } from "node:crypto";
-import { mkdirSync, readFileSync, rmSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { mkdirSync, readFileSync, rmdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
 import { asOwnerOf, writeWhole } from "@aimessage/sdk/program";
 import * as z from "zod/mini";
 import type { Edit } from "./edit.ts";
@@ -18,21 +18,22 @@ const Written = z.object({
   created: z.boolean(),
   folders: z.array(z.string()),
 });
-const All = z.record(z.string(), Written);
+const Kept = z.extend(Written, { path: z.string() });
 
 /** The work of `install` on one file. */
 export interface Written extends Omit<z.infer<typeof Written>, "edits"> {
   edits: Edit[];
 }
 
+/** A file for each that was written, in a folder that no agent can have: several `install`s at a time forget nothing of each other's. */
 export class InstallRecord {
-  readonly #path: string;
-  readonly #files: Record<string, Written>;
+  readonly #home: string;
+  readonly #folder: string;
 
-  /** Of a home of agents. One that cannot be read is none: what was installed is found in the files then. */
+  /** Of a home of agents. */
   constructor(home: string) {
-    this.#path = join(home, "installed.json");
-    this.#files = read(this.#path);
+    this.#home = home;
+    this.#folder = join(home, "installed.d");
   }
 
   /** The work on a file that is as it was left then; undefined of any other. */
@@ -41,31 +42,40 @@ export class InstallRecord {
     return found?.after === digest(text) ? found : undefined;
   }
 
+  /** What cannot be read is not known: what was installed is found in the files then. */
   of(path: string): Written | undefined {
-    return Object.hasOwn(this.#files, path) ? this.#files[path] : undefined;
+    try {
+      const text = asOwnerOf(this.#home, () => readFileSync(this.#fileOf(path), "utf8"));
+      const { path: of, ...written } = Kept.parse(JSON.parse(text));
+      return of === path ? written : undefined;
+    } catch {
+      return undefined;
+    }
   }
 
   /** Remembers it, or forgets the file. */
   save(path: string, written: Written | undefined): void {
-    if (written === undefined) delete this.#files[path];
-    else this.#files[path] = written;
-    const home = dirname(this.#path);
-    asOwnerOf(home, () => {
-      if (Object.keys(this.#files).length === 0) return rmSync(this.#path, { force: true });
-      mkdirSync(home, { recursive: true, mode: 0o700 });
-      writeWhole(this.#path, `${JSON.stringify(this.#files, null, 2)}\n`, { replace: true });
+    asOwnerOf(this.#home, () => {
+      if (written === undefined) return this.#forget(path);
+      mkdirSync(this.#folder, { recursive: true, mode: 0o700 });
+      writeWhole(this.#fileOf(path), `${JSON.stringify({ path, ...written }, null, 2)}\n`, { replace: true });
     });
+  }
+
+  #forget(path: string): void {
+    rmSync(this.#fileOf(path), { force: true });
+    try {
+      rmdirSync(this.#folder);
+    } catch {
+      // It has others.
+    }
+  }
+
+  #fileOf(path: string): string {
+    return join(this.#folder, `${digest(path).slice(0, 32)}.json`);
   }
 }
 
 export function digest(text: string): string {
   return createHash("sha256").update(text).digest("hex");
-}
-
-function read(path: string): Record<string, Written> {
-  try {
-    return All.parse(JSON.parse(asOwnerOf(dirname(path), () => readFileSync(path, "utf8"))));
-  } catch {
-    return {};
-  }
 }

@@ -174,7 +174,22 @@ test("--print shows what would come and go, and writes nothing; JSON says it to 
   await run("uninstall claude --project");
   expect(read(".claude/settings.json")).toBe('{\n  "model": "opus" // mine\n}\n');
   expect((await run("uninstall claude --project")).stdout.match(/: as it was\n/g)).toHaveLength(3);
-  expect(existsSync(join(world.home, "installed.json"))).toBe(false);
+  expect(existsSync(join(world.home, "installed.d"))).toBe(false);
+});
+
+test("hosts that are set up at the same time are all known, and given back byte for byte", async () => {
+  const { cwd, run, write, read } = await bob();
+  const hosts = ["claude", "codex", "gemini", "cursor"];
+  const before = { ".gemini/settings.json": '{"a":1}', ".claude/settings.json": '{\n  "model": "opus"\n}' };
+  for (const [path, text] of Object.entries(before)) write(path, text);
+  for (const { exit } of await Promise.all(hosts.map((host) => run(`install ${host} --project`)))) expect(exit).toBe(0);
+  for (const { exit } of await Promise.all(hosts.map((host) => run(`uninstall ${host} --project`))))
+    expect(exit).toBe(0);
+  for (const [path, text] of Object.entries(before)) expect(read(path)).toBe(text);
+  const left = readdirSync(cwd, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+  expect(left.map(({ parentPath, name }) => relative(cwd, join(parentPath, name))).toSorted()).toEqual(
+    Object.keys(before).toSorted(),
+  );
 });
 
 describe("refused, with the file and the place, and nothing is written", () => {

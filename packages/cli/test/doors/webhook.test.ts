@@ -70,6 +70,26 @@ test("500 is tried again under the same id, 410 never, and a redirect is not fol
   await eventually("its sender knows", async () => (await stateOf(world, second)).reason === "HTTP 410");
 });
 
+test("a service that says to come back at once, at a time that is over or at none, is left alone for as long as any other", async () => {
+  const said = ["0", "-5", "Wed, 21 Oct 2015 07:28:00 GMT", "soon"];
+  const at: number[] = [];
+  const { world, posted, url } = await service((response, count) => {
+    at.push(performance.now());
+    const after = said[count - 1];
+    response.statusCode = after === undefined ? 200 : 429;
+    if (after !== undefined) response.setHeader("retry-after", after);
+    response.end();
+  });
+  const done = listen(world, "--webhook", url, "--count", "1");
+  const id = await send(world, "hello");
+  await eventually("it was posted again", () => posted.length === 3);
+  // Doubled from one to the next, by whatever clock.
+  expect(at[2]! - at[1]!).toBeGreaterThan(at[1]! - at[0]!);
+  said.length = 0;
+  await done;
+  await eventually("it is handled", async () => (await stateOf(world, id)).state === "handled");
+});
+
 test("a service that answers 500 has handled nothing: the next listener gets the message", async () => {
   const { world, posted, url } = await service((response) => {
     response.statusCode = 500;

@@ -18,7 +18,7 @@ import type { ContactRecord, InboxRecord, OutboxRecord } from "../records/tables
 export interface SendOptions {
   /** Default `text/plain` for text, `application/octet-stream` for bytes. */
   contentType?: string;
-  /** Id of the message that this one answers. */
+  /** Id of the message that this one answers, as it is known here or to its sender. */
   replyTo?: string;
   thread?: string;
   /** A small map for frameworks, encrypted as the body is: 16 keys at most, 2,048 bytes as JSON. */
@@ -76,10 +76,15 @@ export async function enqueue(
   if ((await tx.get(`out-id/${id}`)) !== undefined)
     throw usage(`message id ${id} was used before`, "choose another one");
   const now = Date.now();
-  const cause = await causeOf(tx, to, options);
-  const exchange = await count(tx, letter, { to, tier: tierOf(contact, true), now, cause });
-  const answers = cause?.from === to ? cause : undefined;
-  const replyTo = options.replyTo ?? (answers?.expects_reply === true ? undefined : answers?.id);
+  const { answered, cause } = await causesOf(tx, to, options);
+  const exchange = await count(tx, letter, { to, tier: tierOf(contact, true), now, answered, cause });
+  const answers = answered ?? (cause?.from === to ? cause : undefined);
+  const replyTo =
+    options.replyTo === undefined
+      ? answers?.expects_reply === true
+        ? undefined
+        : answers?.id
+      : (answered?.id ?? options.replyTo);
   const expiresAt = options.expiresIn === undefined ? undefined : now + options.expiresIn;
   const seq = await nextSeq(tx, "out");
   const record: OutboxRecord = {
@@ -166,7 +171,13 @@ interface Counted {
   to: string;
   tier: Tier;
   now: number;
-  /** The message that it is sent because of. */
+}
+
+/** Received messages for which one of ours is there. */
+interface Causes {
+  /** Its recipient's, which it answers. */
+  answered: InboxRecord | undefined;
+  /** The one that it is sent because of, which may be of somebody else. */
   cause: InboxRecord | undefined;
 }
 
@@ -174,16 +185,15 @@ interface Counted {
 async function count(
   tx: WriteTransaction,
   { options, pairs }: Letter,
-  { to, tier, now, cause }: Counted,
+  { to, tier, now, answered, cause }: Counted & Causes,
 ): Promise<number | undefined> {
   if (options.byPerson === true) {
     await goOn(tx, to, now);
     await letHeldIn(tx, "guard", to);
   }
-  // The reply to a question was asked for.
-  const isReply = options.replyTo !== undefined && cause?.expects_reply === true;
-  if (options.byPerson === true || pairs === true || isReply) return undefined;
-  const { exchange, excess } = await countAnswer(tx, to, { now, tier, cause });
+  if (options.byPerson === true || pairs === true || (await isAskedFor(tx, answered))) return undefined;
+  const causes = [answered, cause].filter((row) => row !== undefined);
+  const { exchange, excess } = await countAnswer(tx, to, { now, tier, causes });
   if (excess !== undefined)
     await raiseAlert(tx, now, {
       kind: "guard",
@@ -193,19 +203,25 @@ async function count(
   return exchange;
 }
 
-/** The received message that one of ours answers, or is sent because of, which may be of somebody else. */
-async function causeOf(
-  tx: WriteTransaction,
-  to: string,
-  { replyTo, cause }: SendOptions,
-): Promise<InboxRecord | undefined> {
-  const seq =
-    replyTo !== undefined
-      ? await tx.get(`seen/${to}/${replyTo}`)
-      : cause !== undefined
-        ? await tx.get(`in-id/${cause}`)
-        : undefined;
-  return seq === undefined ? undefined : find(tx, "in/", pad(Number(seq)));
+/** Whether it is the reply that a question asks for: the first one. */
+async function isAskedFor(tx: WriteTransaction, answered: InboxRecord | undefined): Promise<boolean> {
+  if (answered?.expects_reply !== true || answered.replied === true) return false;
+  await put(tx, "in/", pad(answered.seq), { ...answered, replied: true });
+  return true;
+}
+
+async function causesOf(tx: WriteTransaction, to: string, { replyTo, cause }: SendOptions): Promise<Causes> {
+  const rowAt = async (place: string): Promise<InboxRecord | undefined> => {
+    const seq = await tx.get(place);
+    return seq === undefined ? undefined : find(tx, "in/", pad(Number(seq)));
+  };
+  // Both ids are shown, and a program may give either: ours counts where its sender has not chosen the same.
+  const answered =
+    replyTo === undefined ? undefined : ((await rowAt(`seen/${to}/${replyTo}`)) ?? (await rowAt(`in-id/${replyTo}`)));
+  return {
+    answered: answered?.from === to ? answered : undefined,
+    cause: cause === undefined ? undefined : await rowAt(`in-id/${cause}`),
+  };
 }
 
 function usage(message: string, hint: string): AgentError {

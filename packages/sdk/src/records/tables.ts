@@ -243,6 +243,8 @@ export interface InboxRecord extends Marks {
   retry_after?: number;
   /** The owner has let it in: exchanges are counted anew from it. */
   let_in?: true;
+  /** A question that has its reply: what answers it besides is counted by the guards. */
+  replied?: true;
   /** Its weight among what strangers have sent: 0 once it is let go, missing if its sender was none. Bytes. */
   strange?: number;
   /** The listener that works on it, until when (Unix ms), and its process, where the store can tell when that has died. */

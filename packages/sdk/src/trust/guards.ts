@@ -105,17 +105,18 @@ export interface Counted {
 
 /**
  * Counts a message of ours that no person has written.
- * @param cause The message that it answers, or that it is sent because of, whoever has sent that; if it is known
+ * @param causes The messages that it answers, or that it is sent because of, whoever has sent those, as far as they are known
  */
 export async function countAnswer(
   tx: WriteTransaction,
   to: string,
-  { now, tier, cause }: { now: number; tier: Tier; cause: InboxRecord | undefined },
+  { now, tier, causes }: { now: number; tier: Tier; causes: readonly InboxRecord[] },
 ): Promise<Counted> {
   const heard = (await find(tx, "heard/", to))?.count ?? 0;
   // Nothing has come of it: nothing is answered.
-  if (heard === 0 && cause === undefined) return {};
-  const exchange = cause === undefined ? 0 : (await exchangeOf(tx, cause)) + 1;
+  if (heard === 0 && causes.length === 0) return {};
+  let exchange = 0;
+  for (const cause of causes) exchange = Math.max(exchange, (await exchangeOf(tx, cause)) + 1);
   const before = await find(tx, "answered/", to);
   const isNew = heard > (before?.heard ?? 0);
   const goesOn = before !== undefined && !isOver(before.since, DAY_MS, now);

@@ -134,6 +134,51 @@ test("what a program sends because of a message answers it, so that a loop of su
   expect(await alice.questions()).toMatchObject([{ state: "open" }]);
 });
 
+test.each([
+  ["the id that it has here", ({ id }: IncomingMessage) => id],
+  ["its sender's id", ({ peerId }: IncomingMessage) => peerId],
+  ["an id of nothing", () => "nosuchmessage"],
+  ["the first message's id", (_: IncomingMessage, first: string) => first],
+] as const)(
+  "[A-14] whatever a program says that it answers, here %s, what it is sent because of counts",
+  async (_, answers) => {
+    const { world: opened, alice, bob } = await two();
+    await using _world = opened;
+    for (const agent of [alice, bob]) await agent.guard.set({ answers_per_exchange: 4 });
+    const got = [alice, bob].map((agent) => {
+      let first: string | undefined;
+      return follow(agent, async (message) => {
+        first ??= message.id;
+        await agent.send(message.from, "x", { cause: message.id, replyTo: answers(message, first) });
+        await message.handled();
+      });
+    });
+    const { id } = await alice.send("bob", "hello");
+    await eventually("a guard holds", async () => (await bob.guard.list()).length > 0);
+    expect(got.flat()).toHaveLength(4);
+    // Ids as they are known here go out as their sender knows them.
+    const [answer] = await alice.inbox();
+    expect(answer?.replyTo).toBe(answers({ id, peerId: id } as IncomingMessage, id));
+  },
+);
+
+test("[A-14] a question asks for one reply: what a program answers to it besides is counted", async () => {
+  const { world: opened, alice, bob } = await two();
+  await using _ = opened;
+  for (const agent of [alice, bob]) await agent.guard.set({ answers_per_day: 3 });
+  const asked = await alice.question("bob", "how many?");
+  follow(bob, async (message) => {
+    await bob.send("alice", "three", { replyTo: asked.id });
+    await message.handled();
+  });
+  await asked.reply();
+  follow(alice, react(alice));
+  await alice.send("bob", "and again");
+  await eventually("a guard holds", async () =>
+    [...(await alice.guard.list()), ...(await bob.guard.list())].some(({ messages }) => messages > 0),
+  );
+});
+
 test("a ring of agents that each pass on what they hear is an exchange, whoever it goes to", async () => {
   const { world: opened, alice, bob } = await two();
   await using world = opened;
