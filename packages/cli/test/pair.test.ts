@@ -243,7 +243,9 @@ test("whoami prints a card, and contacts add pins who has it", async () => {
 test.each([
   ["pair", "", "who pairs has to be confirmed"],
   ["pair --line --resume", "", "three different things"],
-  ["pair --line --for bob", "", "--for is for whoever makes a line"],
+  ["pair --line --for bob", "", "--for and --qr are for whoever makes a line"],
+  ["pair", "hello", "pairing is for a person to say"],
+  ["pair --yes", "hello", "this is no line of an agent"],
   ["pair --line -", "hello", "pairing is for a person to say"],
   ["pair --line - --invite -", "", "cannot both be stdin"],
   ["pair --yes --line aimessage:bob@localhost#A", "", "a secret on the command line can be read by others"],
@@ -269,6 +271,60 @@ test("a line that is pasted in pieces at the terminal is read to its end: none o
   keys.write(`${bob.line.slice(95)}\n`);
   expect(await alice).toMatchObject({ exit: 0 });
   expect(await bob.done).toMatchObject({ exit: 0 });
+});
+
+test("both sides type the same: the line that is pasted is used, and the other one is good for nobody", async () => {
+  const world = await pairingWorld();
+  await world.there("register -u alice");
+  const [bobsKeys, alicesKeys] = [terminal(), terminal()];
+  const bob = await world.make("pair", { terminal: bobsKeys });
+  const stdout = new Recorder();
+  const stderr = Object.assign(new Recorder(), { isTTY: true });
+  const alice = world.there("pair", { terminal: alicesKeys, stdout, stderr });
+  await stderr.until(/Or paste the line that you were given: /);
+  const [alices = ""] = /aimessage:\S+/.exec(stdout.text) ?? [];
+  // What is no line of another's is said, and asked for again.
+  for (const [typed, said] of [
+    ["hello", /no line of an agent[^]*given: /],
+    [alices, /this line is your own[^]*given: /],
+    ["", /given: [^]*given: [^]*given: [^]*given: /],
+  ] as const) {
+    alicesKeys.write(`${typed}\n`);
+    await stderr.until(said);
+  }
+  alicesKeys.write(`${bob.line}\n`);
+  await bob.stderr.until(/\(yes or no\) /);
+  bobsKeys.write("yes\n");
+  expect([(await bob.done).exit, (await alice).exit]).toEqual([0, 0]);
+  expect(states(await world.there("contacts --json"))).toEqual([["bob", true]]);
+  expect((await world.there("pair --resume")).stdout).toBe("No line is open.\n");
+});
+
+test("whoever is nobody yet, and names no relay, is asked for the line; a pipe brings it", async () => {
+  const world = await pairingWorld();
+  const env = { AIMESSAGE_SERVER: "" };
+  const bob = await world.make("pair --yes");
+  const keys = terminal();
+  const stderr = Object.assign(new Recorder(), { isTTY: true });
+  const alice = world.there("-u alice pair", { terminal: keys, stderr, env });
+  await stderr.until(/The line: /);
+  keys.write(`${bob.line}\n`);
+  expect([(await bob.done).exit, (await alice).exit]).toEqual([0, 0]);
+  const again = await world.make("pair --yes");
+  expect(await world.there("-u carol pair --yes", { stdin: again.line, env })).toMatchObject({ exit: 0 });
+  expect((await again.done).exit).toBe(0);
+});
+
+test("--qr shows the line as a QR code, too, beside the data and narrower than a terminal", async () => {
+  const world = await pairingWorld();
+  const bob = await world.make("pair --qr --yes");
+  await bob.stderr.until(/Give this line/);
+  const code = bob.stderr.text.split("\n").filter((line) => /[▀▄█]/.test(line));
+  expect(code.length).toBeGreaterThan(20);
+  expect(Math.max(...code.map((line) => line.length))).toBeLessThan(80);
+  expect(bob.stdout.text).toBe(`${bob.line}\n`);
+  await world.cli("pair --withdraw");
+  await bob.done;
 });
 
 test("a line without its code registers nobody", async () => {

@@ -171,10 +171,12 @@ export class Pairing {
     });
   }
 
-  /** Nobody can use the lines that are open any more. @returns how many there were */
-  withdraw(): Promise<number> {
+  /** Nobody can use the lines that are open any more, or the one that is named. @returns how many there were */
+  withdraw(id?: string): Promise<number> {
     return this.#parts.store.write(async (tx) => {
-      const open = (await list(tx, "line/")).filter((line) => isOpen(line, Date.now()));
+      const now = Date.now();
+      const lines = (await list(tx, "line/")).filter((line) => id === undefined || line.id === id);
+      const open = lines.filter((line) => isOpen(line, now));
       for (const line of open) await put(tx, "line/", line.id, { ...line, state: "withdrawn" });
       return open.length;
     });

@@ -141,9 +141,9 @@ test.each([
   ["the first message's id", (_: IncomingMessage, first: string) => first],
 ] as const)(
   "[A-14] whatever a program says that it answers, here %s, what it is sent because of counts",
-  async (_, answers) => {
+  async (_name, answers) => {
     const { world: opened, alice, bob } = await two();
-    await using _world = opened;
+    await using _ = opened;
     for (const agent of [alice, bob]) await agent.guard.set({ answers_per_exchange: 4 });
     const got = [alice, bob].map((agent) => {
       let first: string | undefined;

@@ -209,6 +209,8 @@ test("what a follower handles while it takes the next shares its transactions, a
   expect({ reads: read.mock.calls.length < 50, commits: commits < 50 }).toEqual({ reads: true, commits: true });
 });
 
+const first = (tx: ReadTransaction) => get(tx, "in/", pad(1));
+
 test("a listener whose message another one has taken gives nothing back", async () => {
   await using world = await World.create();
   const [alice, bob] = [await world.open("alice"), await world.open("bob")];
@@ -217,9 +219,8 @@ test("a listener whose message another one has taken gives nothing back", async 
   const { value: message } = await listener.next();
   const store = world.memory("bob");
   const claim = { by: "another", until: Date.now() + 60_000 };
-  const row = (tx: ReadTransaction) => get(tx, "in/", pad(1));
-  await store.write(async (tx) => put(tx, "in/", pad(1), { ...(await row(tx))!, claim }));
+  await store.write(async (tx) => put(tx, "in/", pad(1), { ...(await first(tx))!, claim }));
   await (message as IncomingMessage).retry("ended by SIGKILL", 0);
   await listener.return();
-  expect(await store.read(row)).toMatchObject({ state: "unhandled", claim });
+  expect(await store.read(first)).toMatchObject({ state: "unhandled", claim });
 });

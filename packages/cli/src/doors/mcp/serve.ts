@@ -145,7 +145,7 @@ async function answer(
 /** What a model can do itself, where the hint of the command line names commands. */
 const HINTS: Partial<Record<string, string>> = {
   not_registered:
-    "ask your owner to run, in a terminal: aimessage register -u NAME -s URL, or, with a line of somebody's: aimessage -u NAME pair --line; then call the tool again",
+    "ask your owner to run, in a terminal: aimessage register -u NAME -s URL, or, with a line of somebody's: aimessage -u NAME pair; then call the tool again",
   several_agents: "ask your owner to name one in the host's settings of this server: args -u NAME mcp",
   unknown_message:
     "check_inbox and read_messages show ids of what came; send_message and ask_agent returned those of yours",

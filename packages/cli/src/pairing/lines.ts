@@ -1,7 +1,7 @@
 /** Lines that somebody waits for, on either side: of each it is told how it has ended. */
 import type { Agent, AgentError, OwnLine, Taken } from "@aimessage/sdk/node";
 import type { Output } from "@aimessage/sdk/program";
-import { isAgentError, UsageError } from "./errors.ts";
+import { isAgentError, UsageError } from "../errors.ts";
 
 /** Of these the owner does not know yet how they have ended. */
 export function isToTell({ state, heard }: OwnLine): boolean {
