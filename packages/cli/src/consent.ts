@@ -2,7 +2,7 @@
 import type { Command } from "commander";
 import type { Call } from "./call.ts";
 import { UsageError } from "./errors.ts";
-import { isByPerson } from "./sender.ts";
+import { isByAssistant, isByPerson } from "./sender.ts";
 
 /** Whoever says it to a command that asks nothing may do so. */
 export function addYesFlag(command: Command): Command {
@@ -14,6 +14,15 @@ interface Matter {
   /** The decision, as in `accepting carol`. */
   what: string;
   question: string;
+}
+
+/**
+ * Whoever gives a fingerprint has compared it, and is not asked besides; but a message may have brought it to an assistant.
+ * @throws UsageError
+ */
+export function agreedByFingerprint({ context }: Call, { yes, what }: Omit<Matter, "question">): void {
+  if (yes !== true && isByAssistant(context))
+    throw new UsageError(`${what} is for a person to say`, "give --yes if it is meant");
 }
 
 /** @returns whether it is meant @throws UsageError where nobody can be asked */

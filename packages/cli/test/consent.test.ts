@@ -196,3 +196,21 @@ test.each(["AIMESSAGE_ID", "CLAUDECODE", "GEMINI_CLI"])(
     expect((await world.cli("send -u bob -t alice -m hi")).exit).toBe(0);
   },
 );
+
+test("a fingerprint is a word of its own, but where a message may have brought it", async () => {
+  const world = await createWorld();
+  await world.register("alice", "bob");
+  const typed = await fingerprint(world, "alice");
+  const [verify, trust] = [
+    ["verify", "alice", typed, "-u", "bob"],
+    ["contacts", "trust", `alice#${typed}`, "-u", "bob"],
+  ];
+  const shell = { CLAUDECODE: "1" };
+  for (const words of [verify, trust])
+    expect(await world.cli(words, { stdin: "", env: shell })).toMatchObject({
+      exit: 2,
+      stderr: expect.stringContaining("is for a person to say") as string,
+    });
+  expect((await world.cli(verify, { stdin: "" })).exit).toBe(0);
+  expect((await world.cli([...verify, "--yes"], { stdin: "", env: shell })).exit).toBe(0);
+});
