@@ -168,8 +168,9 @@ class Agent(_Pipe):
         return self.begin(method, **params).result()
 
     def begin(self, method: str, **params: Any) -> "Future[Any]":
-        """The same without waiting."""
+        """The same without waiting. What was asked cannot be taken back: the answer may be left alone, and no more."""
         future: "Future[Any]" = Future()
+        future.set_running_or_notify_cancel()
         with self._lock:
             line = self._asks(method, params, future)
             try:
@@ -231,15 +232,19 @@ class Agent(_Pipe):
 
     def _follow(self) -> None:
         assert self._process.stdout is not None
-        for line in self._process.stdout:
-            value = json.loads(line)
-            if value.get("method") == "message":
-                self._inbox.put(Message(**_fields(value["params"], self)))
-            elif "id" in value and "method" not in value:
-                with self._lock:
-                    future = self._calls.pop(value["id"], None)
-                if future is not None:
-                    _settle(future, value)
+        try:
+            for line in self._process.stdout:
+                value = json.loads(line)
+                if value.get("method") == "message":
+                    self._inbox.put(Message(**_fields(value["params"], self)))
+                elif "id" in value and "method" not in value:
+                    with self._lock:
+                        future = self._calls.pop(value["id"], None)
+                    if future is not None:
+                        _settle(future, value)
+        except Exception as error:  # What is no aimessage: nobody waits for it in vain.
+            self._said(repr(error).encode())
+            self._process.kill()
         self._process.wait()
         self._threads[0].join()
         with self._lock:
@@ -261,10 +266,9 @@ class AsyncAgent(_Pipe):
     async def __aenter__(self) -> "AsyncAgent":
         self._inbox: "asyncio.Queue[Optional[AsyncMessage]]" = asyncio.Queue()
         pipe = asyncio.subprocess.PIPE
-        # A line is as long as a body: no limit of the reader's own.
         with _starting(self._arguments):
             self._process = await asyncio.create_subprocess_exec(
-                *self._arguments, stdin=pipe, stdout=pipe, stderr=pipe, limit=2**26
+                *self._arguments, stdin=pipe, stdout=pipe, stderr=pipe
             )
         self._errors_task = asyncio.ensure_future(self._follow_errors())
         self._task = asyncio.ensure_future(self._follow())
@@ -318,14 +322,19 @@ class AsyncAgent(_Pipe):
 
     async def _follow(self) -> None:
         assert self._process.stdout is not None
-        async for line in self._process.stdout:
-            value = json.loads(line)
-            if value.get("method") == "message":
-                self._inbox.put_nowait(AsyncMessage(**_fields(value["params"], self)))
-            elif "id" in value and "method" not in value:
-                future = self._calls.pop(value["id"], None)
-                if future is not None and not future.done():
-                    _settle(future, value)
+        try:
+            async for line in _lines(self._process.stdout):
+                value = json.loads(line)
+                if value.get("method") == "message":
+                    self._inbox.put_nowait(AsyncMessage(**_fields(value["params"], self)))
+                elif "id" in value and "method" not in value:
+                    future = self._calls.pop(value["id"], None)
+                    if future is not None and not future.done():
+                        _settle(future, value)
+        except Exception as error:  # What is no aimessage: nobody waits for it in vain.
+            self._said(repr(error).encode())
+            if self._process.returncode is None:
+                self._process.kill()
         returncode = await self._process.wait()
         await self._errors_task
         self._ended = _end(returncode, self._errors)
@@ -336,8 +345,24 @@ class AsyncAgent(_Pipe):
 
     async def _follow_errors(self) -> None:
         assert self._process.stderr is not None
-        async for line in self._process.stderr:
+        async for line in _lines(self._process.stderr):
             self._said(line)
+
+
+async def _lines(reader: asyncio.StreamReader) -> AsyncIterator[bytes]:
+    """Lines of any length: asyncio's own reader has a limit."""
+    rest: List[bytes] = []
+    while True:
+        part = await reader.read(2**16)
+        if not part:
+            break
+        *whole, last = part.split(b"\n")
+        for line in whole:
+            yield b"".join([*rest, line])
+            rest = []
+        rest.append(last)
+    if any(rest):
+        yield b"".join(rest)
 
 
 def _arguments(username: Optional[str], home: Optional[str], command: Union[str, Sequence[str], None]) -> List[str]:

@@ -5,7 +5,8 @@ import type { Call } from "./call.ts";
 /** What flags and environment say to {@link Agent.open}. `role` names this process to others that wait for the link. */
 export function openOptions({ settings, context }: Call, role: string): OpenOptions {
   const { server, username, home, insecure } = settings;
-  return { role, server, username, home, insecure: insecure ? true : undefined, signal: context.interrupted };
+  const { interrupted: signal, env } = context;
+  return { role, server, username, home, insecure: insecure ? true : undefined, signal, env };
 }
 
 /** Loads the agent that flags and environment name. It never registers one. Alerts of `told` kinds the command tells of itself. */

@@ -2,7 +2,7 @@
 import type { Command } from "commander";
 import type { Call } from "./call.ts";
 import { UsageError } from "./errors.ts";
-import { isByAssistant, isByPerson } from "./sender.ts";
+import { isByPerson } from "./sender.ts";
 
 /** Whoever says it to a command that asks nothing may do so. */
 export function addYesFlag(command: Command): Command {
@@ -17,11 +17,11 @@ interface Matter {
 }
 
 /**
- * Whoever gives a fingerprint has compared it, and is not asked besides; but a message may have brought it to an assistant.
+ * Whoever types a fingerprint at a terminal has compared it, and is not asked besides; elsewhere a message may have brought it.
  * @throws UsageError
  */
 export function agreedByFingerprint({ context }: Call, { yes, what }: Omit<Matter, "question">): void {
-  if (yes !== true && isByAssistant(context))
+  if (yes !== true && !isByPerson(context))
     throw new UsageError(`${what} is for a person to say`, "give --yes if it is meant");
 }
 

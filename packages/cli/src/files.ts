@@ -66,12 +66,14 @@ export async function writeNamed(path: string, content: string, replace?: boolea
   }
 }
 
+/** How it stands when a disk had no room for one file. */
+const NOTHING_WRITTEN = "free some space, or choose another disk; nothing was written, and what was there is as it was";
+
 /** An error of the system about a file that was to be written, with a way out; any other as it is. */
-export async function asWriteError(error: unknown, path: string): Promise<unknown> {
+export async function asWriteError(error: unknown, path: string, hint = NOTHING_WRITTEN): Promise<unknown> {
   const { code } = error as NodeJS.ErrnoException;
   if (code !== "ENOSPC" && code !== "EDQUOT") return asUsageError(error, "write", path);
   const { AgentError } = await import("@aimessage/sdk/node");
-  const hint = "free some space, or choose another disk; nothing was written, and what was there is as it was";
   return new AgentError("disk_full", `no space left for ${path}`, { hint, cause: error });
 }
 

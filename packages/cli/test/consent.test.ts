@@ -197,20 +197,35 @@ test.each(["AIMESSAGE_ID", "CLAUDECODE", "GEMINI_CLI"])(
   },
 );
 
-test("a fingerprint is a word of its own, but where a message may have brought it", async () => {
+test("a fingerprint that is typed at a terminal is a person's word; elsewhere, where a message may have brought it, --yes is", async () => {
   const world = await createWorld();
   await world.register("alice", "bob");
   const typed = await fingerprint(world, "alice");
-  const [verify, trust] = [
-    ["verify", "alice", typed, "-u", "bob"],
-    ["contacts", "trust", `alice#${typed}`, "-u", "bob"],
-  ];
-  const shell = { CLAUDECODE: "1" };
+  const verify = ["verify", "alice", typed, "-u", "bob"];
+  const trust = ["contacts", "trust", `alice#${typed}`, "-u", "bob"];
   for (const words of [verify, trust])
-    expect(await world.cli(words, { stdin: "", env: shell })).toMatchObject({
-      exit: 2,
-      stderr: expect.stringContaining("is for a person to say") as string,
-    });
-  expect((await world.cli(verify, { stdin: "" })).exit).toBe(0);
-  expect((await world.cli([...verify, "--yes"], { stdin: "", env: shell })).exit).toBe(0);
+    for (const how of [{ stdin: "" }, { env: { CLAUDECODE: "1" } }])
+      expect(await world.cli(words, how)).toMatchObject({
+        exit: 2,
+        stderr: expect.stringContaining("is for a person to say") as string,
+      });
+  expect((await world.cli(verify)).exit).toBe(0);
+  expect((await world.cli([...verify, "--yes"], { stdin: "" })).exit).toBe(0);
+});
+
+test("to make a stranger known is to let it in: a person says so, and to trust somebody less needs nobody", async () => {
+  const world = await createWorld();
+  await world.register("alice", "bob");
+  await world.cli("requests policy contacts -u bob");
+  await world.cli("send -u alice -t bob -m hello");
+  await world.cli("listen -u bob --once");
+  const known = "contacts tier alice known -u bob";
+  expect(await world.cli(known, { stdin: "" })).toMatchObject({ exit: 2 });
+  const address = `alice#${await fingerprint(world, "alice")}`;
+  expect(await world.cli(["contacts", "tier", address, "known", "-u", "bob"], { stdin: "" })).toMatchObject({
+    exit: 2,
+  });
+  expect((await world.cli("listen -u bob --once --json")).stdout).toBe('{"count":0}\n');
+  await world.cli(["verify", address, "--yes", "-u", "bob"]);
+  expect((await world.cli(known, { stdin: "" })).exit).toBe(0);
 });

@@ -106,8 +106,10 @@ async function tier(
   await using agent = await openAgent(call, "contacts");
   const names = all.map(([address]) => address.split("#")[0] ?? "");
   const some = names.length === 1 ? names[0] : `${names.length} contacts`;
-  const isRaised = all.some(([, to]) => to !== "known");
-  if (isRaised && !(await agreed(call, { yes, what: `trusting ${some}`, question: `Trust ${names.join(", ")}?` })))
+  if (
+    (await raises(agent, all)) &&
+    !(await agreed(call, { yes, what: `trusting ${some}`, question: `Trust ${names.join(", ")}?` }))
+  )
     return 1;
   const contacts: Contact[] = [];
   for (const [address, to] of all) {
@@ -117,6 +119,15 @@ async function tier(
   await call.out.confirm(table(contacts.map(row)), { contacts: contacts.map(contactJson) });
   await tellRelay(call, agent);
   return 0;
+}
+
+/** Whether somebody is trusted further by it than now: to make a stranger known lets it in. */
+async function raises(agent: Agent, all: readonly (readonly [address: string, tier: RaisedTier])[]): Promise<boolean> {
+  for (const [address, to] of all) {
+    const contact = await agent.contact(address.split("#")[0] ?? "");
+    if (TIERS.indexOf(to) > TIERS.indexOf(contact?.tier ?? "unknown")) return true;
+  }
+  return false;
 }
 
 type RaisedTier = Parameters<Agent["setTier"]>[1];

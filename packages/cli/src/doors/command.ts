@@ -1,6 +1,7 @@
 import { type ChildProcessWithoutNullStreams, spawn, type SpawnOptions } from "node:child_process";
-import type { Writable } from "node:stream";
 import { constants } from "node:os";
+import { dirname } from "node:path";
+import type { Writable } from "node:stream";
 import type { Message } from "@aimessage/sdk/node";
 import { Leftover } from "./leftover.ts";
 import { Watchdog } from "./watchdog.ts";
@@ -23,8 +24,8 @@ interface CommandOptions {
   command: string;
   /** Milliseconds. */
   timeout: number;
-  /** Bytes of its output that are kept. */
-  largest: number;
+  /** Bytes of output that it may have; undefined: nobody reads it, and none of it is kept. */
+  largest: number | undefined;
 }
 
 interface CommandRun extends CommandOptions {
@@ -35,17 +36,28 @@ interface CommandRun extends CommandOptions {
   leftover?: Leftover;
 }
 
-/** A command that handles messages. Those that run are ended when this process is killed. `folder`: the agent's. */
-export function byCommand({
-  env,
-  folder,
-  ...options
-}: CommandOptions & { env: NodeJS.ProcessEnv; folder: string }): { handle: Handle } & Disposable {
+interface HandlingOptions extends CommandOptions {
+  env: NodeJS.ProcessEnv;
+  /** The agent's. */
+  folder: string;
+}
+
+/** A command that handles messages. Those that run are ended when this process is killed. */
+export function byCommand({ env, folder, ...options }: HandlingOptions): { handle: Handle } & Disposable {
   const commands = new Commands();
   return {
-    handle: (message, signal) => {
+    handle: (message, { signal, isAnswered }) => {
       const leftover = new Leftover(folder, message.id);
-      return commands.run({ ...options, input: message.bytes, env: environment(message, env), leftover }, signal);
+      const largest = isAnswered ? options.largest : undefined;
+      const home = { AIMESSAGE_HOME: dirname(folder) };
+      const run = {
+        ...options,
+        largest,
+        input: message.bytes,
+        env: { ...environment(message, env), ...home },
+        leftover,
+      };
+      return commands.run(run, signal);
     },
     [Symbol.dispose]: () => commands[Symbol.dispose](),
   };
@@ -77,6 +89,7 @@ export class Commands implements Disposable {
       signal.addEventListener("abort", abort, { once: true });
       if (signal.aborted) abort();
       child.stdout.on("data", (part: Buffer) => {
+        if (largest === undefined) return;
         size += part.length;
         if (size <= largest) output.push(part);
         else end("large");
@@ -195,6 +208,8 @@ function environment(message: Message, from: NodeJS.ProcessEnv): NodeJS.ProcessE
 }
 
 const VARIABLES: Record<string, (message: Message) => string | undefined> = {
+  /** What it runs of this program is for the agent that the message is for. */
+  AIMESSAGE_USERNAME: ({ to }) => to,
   AIMESSAGE_FROM: ({ from }) => from,
   AIMESSAGE_ID: ({ id }) => id,
   AIMESSAGE_THREAD: ({ thread }) => thread,
@@ -203,6 +218,7 @@ const VARIABLES: Record<string, (message: Message) => string | undefined> = {
   AIMESSAGE_VERIFIED: ({ verified }) => (verified ? "true" : "false"),
   AIMESSAGE_TRUST: ({ trust }) => trust,
   AIMESSAGE_ATTEMPT: ({ attempt }) => String(attempt),
+  AIMESSAGE_EXCHANGE: ({ exchange }) => String(exchange),
   AIMESSAGE_EXPECTS_REPLY: ({ expectsReply }) => (expectsReply ? "true" : "false"),
 };
 

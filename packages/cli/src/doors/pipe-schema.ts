@@ -68,6 +68,8 @@ const Request = z.object({
   last_at: z.number(),
 });
 const Nothing = z.object({});
+/** A list is as long as a line may be: what is missing is asked for by `before`, or `after`, what is here. */
+const more = optional(z.literal(true));
 
 interface Method {
   about: string;
@@ -127,19 +129,21 @@ export const methods = {
     result: Status,
   },
   inbox: {
-    about: "What was received, oldest first; consumes nothing.",
-    params: z.strictObject({ last: optional(z.int().check(z.positive())) }),
-    result: z.object({ messages: z.array(Message) }),
+    about:
+      "What was received, the newest `last`, oldest first; consumes nothing. With `more` they have filled a line: older ones come `before` the first of these.",
+    params: z.strictObject({ last: optional(z.int().check(z.positive())), before: optional(Id) }),
+    result: z.object({ messages: z.array(Message), more }),
   },
   sent: {
-    about: "What was sent and has not ended yet, or, with `all`, whatever is known.",
-    params: z.strictObject({ all: optional(z.boolean()) }),
-    result: z.object({ messages: z.array(Status) }),
+    about:
+      "What was sent and has not ended yet, or, with `all`, whatever is known, oldest first. With `more` older ones come `before` the first of these.",
+    params: z.strictObject({ all: optional(z.boolean()), before: optional(Id) }),
+    result: z.object({ messages: z.array(Status), more }),
   },
   "contacts.list": {
-    about: "Whom this agent knows.",
-    params: Nothing,
-    result: z.object({ contacts: z.array(Contact) }),
+    about: "Whom this agent knows, by name. With `more` others come `after` the last of these.",
+    params: z.strictObject({ after: optional(Text) }),
+    result: z.object({ contacts: z.array(Contact), more }),
   },
   "contacts.show": { about: "One of them.", params: z.strictObject({ username: Text }), result: Contact },
   "requests.list": {
@@ -154,7 +158,7 @@ export const methods = {
   },
   users: { about: "Who is online.", params: Nothing, result: z.object({ users: z.array(Text) }) },
   whoami: {
-    about: "This agent, and the longest line that is read, in characters.",
+    about: "This agent, and the longest line, read or written, in characters.",
     params: Nothing,
     result: z.object({ username: Text, fingerprint: Text, server: Text, largest_body: z.int(), line: z.int() }),
   },

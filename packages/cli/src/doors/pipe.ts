@@ -1,7 +1,7 @@
 /** The agent as a program in any language has it: `aimessage pipe`. */
 import { Buffer } from "node:buffer";
 import type { Agent, Contact, SendOptions } from "@aimessage/sdk/node";
-import { createOutput, StdoutError } from "@aimessage/sdk/program";
+import { createOutput, escapeJson, StdoutError } from "@aimessage/sdk/program";
 import { usernameKey } from "@aimessage/sdk/protocol";
 import type { Context } from "../context.ts";
 import { kindOf } from "../kind.ts";
@@ -25,8 +25,12 @@ import type * as z from "zod/mini";
 const WINDOW = 16;
 /** How long what waits to be sent may take once the program has ended its side. Milliseconds. */
 const DRAIN_MS = 5_000;
+/** Characters of JSON for a byte of a body, at most: \u0001. */
+const WIDEST = 6;
 /** JSON around a body. Characters. */
 const ENVELOPE = 16_384;
+/** Messages that are read at a time for a line. */
+const PAGE = 16;
 
 interface Body {
   body?: string | undefined;
@@ -55,15 +59,15 @@ export async function servePipe(agent: Agent, context: Context): Promise<void> {
   signal.addEventListener("abort", gone, { once: true });
   try {
     await serve(context.stdin, {
-      longest: 2 * agent.largestBody + ENVELOPE,
+      longest: lineOf(agent),
       call: (method, params) => pipe.call(method, params),
       write,
+      ended: () => end.abort(),
     });
   } catch (error) {
     // Our own doing, or its reader's.
     if (!signal.aborted) throw error;
   } finally {
-    end.abort();
     await pipe.ended();
   }
   if (!context.interrupted.aborted) await agent.outbox.drained({ timeout: DRAIN_MS });
@@ -154,19 +158,35 @@ class Pipe {
       if (status !== undefined) return statusJson(status);
       throw new RpcError(codes.failed, `no message ${message_id} is known here`, { code: "unknown_message" });
     },
-    inbox: async ({ last }) => {
-      const entries = await this.#agent.inbox(last === undefined ? {} : { last });
-      return {
-        messages: entries.map(({ state, reason, ...message }) =>
-          Object.assign(messageJson(message), { state, reason }),
-        ),
-      };
+    inbox: async ({ last = Infinity, before }) => {
+      const room = new Room(this.#agent);
+      const messages: Result<"inbox">["messages"] = [];
+      for (let at = before; ;) {
+        const limit = Math.min(PAGE, last - messages.length);
+        if (limit === 0) return { messages: messages.toReversed() };
+        const page = await this.#agent.inbox({ last: limit, ...(at === undefined ? {} : { before: at }) });
+        for (const { state, reason, ...message } of page.toReversed()) {
+          const shown = Object.assign(messageJson(message), { state, reason });
+          if (!room.takes(shown)) return { messages: messages.toReversed(), more: true };
+          messages.push(shown);
+        }
+        if (page.length < limit) return { messages: messages.toReversed() };
+        at = page[0]?.id;
+      }
     },
-    sent: async ({ all }) => {
-      const messages = await this.#agent.outbox.list(all === undefined ? {} : { all });
-      return { messages: messages.map(statusJson) };
+    sent: async ({ all, before }) => {
+      const known = await this.#agent.outbox.list(all === undefined ? {} : { all });
+      const end = before === undefined ? known.length : known.findIndex(({ id }) => id === before);
+      const room = new Room(this.#agent);
+      const messages = room.fill(known.slice(0, Math.max(0, end)).toReversed().map(statusJson));
+      return { messages: messages.toReversed(), ...(messages.length < end ? { more: true as const } : {}) };
     },
-    "contacts.list": async () => ({ contacts: (await this.#agent.contacts()).map(contactJson) }),
+    "contacts.list": async ({ after = "" }) => {
+      const behind = usernameKey(after);
+      const known = (await this.#agent.contacts()).filter(({ username }) => username > behind);
+      const contacts = new Room(this.#agent).fill(known.map(contactJson));
+      return { contacts, ...(contacts.length < known.length ? { more: true as const } : {}) };
+    },
     "contacts.show": async ({ username }) => {
       const contact = await this.#agent.contact(username);
       if (contact !== undefined) return contactJson(contact);
@@ -182,9 +202,11 @@ class Pipe {
     users: async () => ({ users: await this.#agent.users() }),
     whoami: async () => {
       const { username, fingerprint, server, largestBody } = this.#agent;
-      return { username, fingerprint, server, largest_body: largestBody, line: 2 * largestBody + ENVELOPE };
+      return { username, fingerprint, server, largest_body: largestBody, line: lineOf(this.#agent) };
     },
     subscribe: async ({ from, window = WINDOW }) => {
+      // A name that nobody can have is told here, and not by each who listens for it.
+      if (from !== undefined) await this.#agent.contact(from);
       for (let count = 0; count < window; count++) this.#workers.push(this.#handOut(from));
       return {};
     },
@@ -227,6 +249,31 @@ class Pipe {
 
   #notify<N extends NotificationName>(method: N, params: z.input<(typeof notifications)[N]["params"]>): Promise<void> {
     return this.#signal.aborted ? Promise.resolve() : this.#write({ jsonrpc: "2.0", method, params });
+  }
+}
+
+/** The longest line, in either direction. Characters. */
+function lineOf({ largestBody }: Agent): number {
+  return WIDEST * largestBody + ENVELOPE;
+}
+
+/** The room of one line, which a list may fill. */
+class Room {
+  /** Beside what frames a list. */
+  #left: number;
+
+  constructor(agent: Agent) {
+    this.#left = lineOf(agent) - ENVELOPE / 4;
+  }
+
+  takes(value: object): boolean {
+    this.#left -= escapeJson(value).length + 1;
+    return this.#left >= 0;
+  }
+
+  fill<T extends object>(values: readonly T[]): T[] {
+    const end = values.findIndex((value) => !this.takes(value));
+    return values.slice(0, end < 0 ? values.length : end);
   }
 }
 

@@ -17,19 +17,22 @@ export async function takeTurns(
   until: AbortSignal,
   take: (message: IncomingMessage, signal: AbortSignal) => Promise<boolean>,
 ): Promise<number> {
-  const enough = new AbortController();
-  const signal = AbortSignal.any([until, enough.signal]);
+  const failed = new AbortController();
+  const signal = AbortSignal.any([until, failed.signal]);
   let ended = 0;
+  let working = Math.min(parallel, count);
   const worker = async (): Promise<void> => {
     for await (const message of agent.messages({ from, once, share: true, ordered: true, signal })) {
       if (await take(message, signal)) ended += 1;
-      if (ended >= count) enough.abort();
+      // No more are begun than are missing.
+      if (working > count - ended) break;
     }
+    working -= 1;
   };
   try {
-    await Promise.all(Array.from({ length: parallel }, worker));
+    await Promise.all(Array.from({ length: working }, worker));
   } finally {
-    enough.abort();
+    failed.abort();
   }
   return ended;
 }

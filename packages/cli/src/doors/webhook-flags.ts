@@ -21,7 +21,7 @@ export function readWebhook(
   context: Context,
 ): Pick<WebhookOptions, "url" | "headers" | "secret" | "template"> {
   return {
-    url: urlOf(webhook),
+    url: urlOf(webhook, context),
     headers: Object.fromEntries(
       webhookHeader
         .flatMap((each) => content(each, context).split("\n"))
@@ -35,11 +35,21 @@ export function readWebhook(
 
 const isLine = (line: string): boolean => line.trim() !== "";
 
-function urlOf(text: string): URL {
+function urlOf(text: string, { env }: Context): URL {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   const isHere = url !== undefined && isLoopback(url.hostname);
   if (url === undefined || !(url.protocol === "https:" || (url.protocol === "http:" && isHere)))
     throw new UsageError(`${text} is no web address that messages may be posted to`, "https, or http to this machine");
+  if (url.protocol === "https:" && env["NODE_TLS_REJECT_UNAUTHORIZED"] === "0")
+    throw new UsageError(
+      "NODE_TLS_REJECT_UNAUTHORIZED=0 would let anybody read what is posted",
+      "unset it; NODE_EXTRA_CA_CERTS names a certificate of your own",
+    );
+  if (url.username !== "" || url.password !== "")
+    throw new UsageError(
+      "the web address has a name or a password in it, which others can read",
+      "leave them out, and give a header from a file: --webhook-header @FILE",
+    );
   return url;
 }
 
@@ -64,8 +74,19 @@ function headerOf(line: string): [name: string, value: string] {
       "a header is not written as 'Name: value'",
       "for example: 'Authorization: Bearer ...' in a file",
     );
-  return [name.toLowerCase(), value];
+  const lower = name.toLowerCase();
+  if (NOT_OURS.has(lower) || /[^\t\x20-\xff]/.test(value))
+    throw new UsageError(
+      `the header ${name} cannot be sent`,
+      "its value has a character that no header may have, or it belongs to the connection",
+    );
+  return [lower, value];
 }
+
+/** Headers of the connection, which say how a request is written, and not what it is (RFC 9110, sections 7.6.1 and 8.6). */
+const NOT_OURS = new Set(
+  "connection content-length expect host keep-alive proxy-connection te trailer transfer-encoding upgrade".split(" "),
+);
 
 /** `whsec_` and base64, as the specification has it, or any text. */
 function secretOf(text: string, context: Context): Buffer {

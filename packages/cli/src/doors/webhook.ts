@@ -1,8 +1,8 @@
 /** A web service that handles messages: `listen --webhook`. */
 import { createHmac } from "node:crypto";
 import type { Message } from "@aimessage/sdk/node";
-import { messageJson } from "../message.ts";
-import type { Ended, Handle } from "./work.ts";
+import { messageJson, type MessageJson } from "../message.ts";
+import type { Ended, Handle, Handling } from "./work.ts";
 
 /** Whom it helps to ask again, though it has refused. */
 const LATER = new Set([408, 425, 429]);
@@ -25,10 +25,10 @@ export interface WebhookOptions {
 
 /** Posts messages. 2xx: handled. 410: a dead letter. Retry-After is heeded; no redirect is followed. */
 export function byWebhook(options: WebhookOptions): Handle {
-  return (message, signal) => post(message, options, signal);
+  return (message, handling) => post(message, options, handling);
 }
 
-async function post(message: Message, options: WebhookOptions, signal: AbortSignal): Promise<Ended> {
+async function post(message: Message, options: WebhookOptions, { signal, isAnswered }: Handling): Promise<Ended> {
   const { url, timeout, largest, template } = options;
   const filled = template === undefined ? undefined : JSON.stringify(fill(template, message));
   const body = filled === undefined ? message.bytes : Buffer.from(filled);
@@ -47,17 +47,28 @@ async function post(message: Message, options: WebhookOptions, signal: AbortSign
       redirect: "manual",
       signal: AbortSignal.any([signal, deadline]),
     });
-    return await meaningOf(response, largest);
+    return await meaningOf(response, isAnswered ? largest : undefined);
   } catch (error) {
     if (signal.aborted) return { kind: "given up" };
     const why = deadline.aborted ? `no answer in ${timeout / 1000} s` : reasonOf(error);
-    return { kind: "again", reason: why, counts: false };
+    return { kind: "again", reason: why, counts: !deadline.aborted && isOurs(error) };
   }
 }
 
-async function meaningOf(response: Response, largest: number): Promise<Ended> {
+/** What Node refuses to send, now or later: of what has failed on its way it names another cause. */
+function isOurs(error: unknown): boolean {
+  const { cause } = error as { cause?: { code?: string } };
+  return cause === undefined || ["UND_ERR_INVALID_ARG", "UND_ERR_NOT_SUPPORTED"].includes(cause.code ?? "");
+}
+
+/** @param largest Bytes of an answer that somebody waits for; undefined: nobody does. */
+async function meaningOf(response: Response, largest: number | undefined): Promise<Ended> {
   const { status } = response;
-  if (response.ok) {
+  if (response.ok && largest === undefined) {
+    await response.body?.cancel();
+    return { kind: "done", output: Buffer.alloc(0) };
+  }
+  if (response.ok && largest !== undefined) {
     const output = await read(response, largest);
     if (output === undefined) return { kind: "never", reason: `an answer of more than ${largest} bytes` };
     return { kind: "done", output };
@@ -122,15 +133,36 @@ function signed(message: Message, body: Uint8Array, secret: Buffer | undefined):
   return { ...named, "webhook-signature": `v1,${mac}` };
 }
 
+/** Every key that a message may have. One that it has not is empty. */
+const KEYS: ReadonlySet<string> = new Set<keyof MessageJson>([
+  "message_id",
+  "peer_id",
+  "from",
+  "to",
+  "body",
+  "body_base64",
+  "content_type",
+  "sent_at",
+  "received_at",
+  "offline",
+  "verified",
+  "trust",
+  "expects_reply",
+  "late",
+  "reply_to",
+  "thread",
+  "headers",
+]);
+
 /** Each placeholder once: what a message says is no placeholder. */
 function fill(template: unknown, message: Message): unknown {
   if (typeof template === "string") {
-    const values = new Map(Object.entries(messageJson(message)));
+    const values = new Map<string, unknown>(Object.entries(messageJson(message)));
     const valueOf = (name: string): string => {
-      const value: unknown = values.get(name);
-      return typeof value === "string" ? value : JSON.stringify(value ?? "");
+      const value = values.get(name) ?? "";
+      return typeof value === "string" ? value : JSON.stringify(value);
     };
-    return template.replace(/\{\{(\w+)\}\}/g, (whole, name: string) => (values.has(name) ? valueOf(name) : whole));
+    return template.replace(/\{\{(\w+)\}\}/g, (whole, name: string) => (KEYS.has(name) ? valueOf(name) : whole));
   }
   if (Array.isArray(template)) return template.map((each) => fill(each, message));
   if (typeof template !== "object" || template === null) return template;

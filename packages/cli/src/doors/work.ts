@@ -25,7 +25,13 @@ export type Ended =
   /** We end ourselves: nothing is known of it. */
   | { kind: "given up" };
 
-export type Handle = (message: IncomingMessage, signal: AbortSignal) => Promise<Ended>;
+export interface Handling {
+  signal: AbortSignal;
+  /** What it prints, or answers, is sent to the message's sender. */
+  isAnswered: boolean;
+}
+
+export type Handle = (message: IncomingMessage, handling: Handling) => Promise<Ended>;
 
 /** What became of a message, for people and programs. */
 interface Outcome {
@@ -41,7 +47,8 @@ export async function work(
 ): Promise<number> {
   let isTold = false;
   return takeTurns(agent, options, until, async (message, signal) => {
-    const outcome = await settle(message, await handle(message, signal), options);
+    const isAnswered = options.reply === "always" || (options.reply === "asked" && message.expectsReply);
+    const outcome = await settle(message, await handle(message, { signal, isAnswered }), { ...options, isAnswered });
     if (outcome === undefined) return false;
     await say(message, outcome, out);
     if (!isTold && outcome.state === "handled" && message.expectsReply && options.reply === undefined) {
@@ -55,21 +62,26 @@ export async function work(
 }
 
 /** @returns what became of it; undefined if it is given back as it was */
-async function settle(message: IncomingMessage, end: Ended, options: WorkOptions): Promise<Outcome | undefined> {
+async function settle(
+  message: IncomingMessage,
+  end: Ended,
+  { attempts, isAnswered }: WorkOptions & { isAnswered: boolean },
+): Promise<Outcome | undefined> {
   if (end.kind === "given up") return undefined;
-  if (end.kind === "done") return handled(message, end.output, options.reply);
+  if (end.kind === "done") return handled(message, end.output, isAnswered);
   const { reason } = end;
-  if (end.kind === "never" || (end.counts && message.attempt >= options.attempts)) {
+  // What was only not the time for it, and a listener that has ended meanwhile, are no failures of it.
+  if (end.kind === "never" || (end.counts && message.failures + 1 >= attempts)) {
     await message.failed(reason);
     return { state: "failed", reason };
   }
   const doubled = FIRST_RETRY_MS * 2 ** Math.min(message.attempt - 1, 10);
-  await message.retry(reason, end.afterMs ?? Math.min(doubled, LAST_RETRY_MS));
+  await message.retry(reason, end.afterMs ?? Math.min(doubled, LAST_RETRY_MS), { counts: end.counts });
   return { state: "retry", reason };
 }
 
-async function handled(message: IncomingMessage, output: Buffer, reply: WorkOptions["reply"]): Promise<Outcome> {
-  if (reply !== "always" && !(reply === "asked" && message.expectsReply)) {
+async function handled(message: IncomingMessage, output: Buffer, isAnswered: boolean): Promise<Outcome> {
+  if (!isAnswered) {
     await message.handled();
     return { state: "handled" };
   }

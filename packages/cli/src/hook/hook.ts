@@ -36,9 +36,11 @@ export async function answerHook(
     const session = typeof id === "string" ? id : "";
     const before = announcedUpTo(folder, session);
     const tool = said["tool_name"];
-    const shown = typeof tool === "string" ? shownUpTo(folder, before, { text, all: READING.test(tool) }) : before;
+    const isOurs = typeof tool === "string" && OURS.test(tool);
+    const all = isOurs && READING.test(tool);
+    const shown = typeof tool === "string" ? shownUpTo(folder, before, { text, all }) : before;
     if (shown > before) announce(folder, session, shown);
-    if (typeof tool === "string" && OURS.test(tool)) return undefined;
+    if (isOurs) return undefined;
     const news = glance(folder, shown);
     if (news === undefined || !announce(folder, session, news.position)) return undefined;
     const agent = basename(folder);
@@ -51,10 +53,13 @@ export async function answerHook(
   }
 }
 
-/** Tools of ours, whatever their host puts before their names: whoever uses them knows of its mail. */
-const OURS = /aimessage|check_inbox|read_messages/;
+/**
+ * Tools of ours: whoever uses them knows of its mail. Hosts put the server's name before a tool's, but for some, which put nothing. Other servers have
+ * a tool read_messages, too.
+ */
+const OURS = /aimessage|^(MCP:)?(check_inbox|read_messages)$/;
 /** Those that show what waits. */
-const READING = /check_inbox|read_messages/;
+const READING = /(check_inbox|read_messages)$/;
 
 /** A subagent has another task; a turn that goes on for a hook already, or that was broken off (Cursor), shall end. */
 function isNotForUs(said: Record<string, unknown>): boolean {

@@ -83,7 +83,8 @@ export async function carryOut({ out }: Call, { host, agent, place, changes, pri
         change.write(place.scope === "user" ? 0o600 : 0o644);
       } catch (error) {
         if (error instanceof UneditableError) throw new UneditableError(`${change.path}: ${error.message}`);
-        throw await asWriteError(error, change.path);
+        const { written = change.path } = error as { written?: string };
+        throw await asWriteError(error, written, "free some space there, and do it again: what was written is whole");
       }
   const lines = changes.flatMap(({ path, kind, lines, note }) => [
     `${path}: ${said((print ? TO_DO : DONE)[kind], kind === "none", note)}`,

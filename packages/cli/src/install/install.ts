@@ -5,7 +5,7 @@ import { apply, type Edit, inverse, lineEnd, show, UneditableError } from "./edi
 import { at, type Entry, type Format, isObject } from "./format.ts";
 import type { Wanted } from "./hosts.ts";
 import { digest, type InstallRecord, type Written } from "./record.ts";
-import { marked, readTarget, removeTarget, type Target, writeTarget } from "./target.ts";
+import { foldersFor, marked, readTarget, removeTarget, type Target, writeTarget } from "./target.ts";
 
 /** A file's change, before it is made. */
 export interface Change {
@@ -56,10 +56,12 @@ export function installing(wanted: Wanted, record: InstallRecord): Promise<Chang
       kind: target.text === undefined ? "create" : "change",
       lines: show(text, after),
       write: (mode) => {
-        const folders = writeTarget(target, after, mode);
         const isNew = target.text === undefined;
-        const about = isNew ? { created: true, folders } : { created: false, folders: [], ...before.about };
-        record.save(target.path, { after: digest(after), edits: moved, made, ...about });
+        const about = isNew
+          ? { created: true, folders: foldersFor(target) }
+          : { created: false, folders: [], ...before.about };
+        const written = { after: digest(after), edits: moved, made, ...about };
+        record.keep(target.path, written, () => writeTarget(target, after, mode));
       },
     };
   });
@@ -72,7 +74,7 @@ export function uninstalling(wanted: Wanted, record: InstallRecord): Promise<Cha
     const { text } = target;
     const known = record.of(target.path);
     if (text === undefined)
-      return { ...unchanged(wanted.path), write: () => known && record.save(target.path, undefined) };
+      return { ...unchanged(wanted.path), write: () => record.keep(target.path, undefined, () => undefined) };
     const before = await restored(wanted, target, record);
     const kept =
       wanted.format === "whole"
@@ -86,11 +88,11 @@ export function uninstalling(wanted: Wanted, record: InstallRecord): Promise<Cha
       kind: before.empty ? "remove" : "change",
       lines: show(text, before.empty ? "" : before.text),
       ...note,
-      write: (mode) => {
-        if (before.empty) removeTarget(target, before.about?.folders ?? []);
-        else writeTarget(target, before.text, mode);
-        if (known !== undefined) record.save(target.path, undefined);
-      },
+      write: (mode) =>
+        record.keep(target.path, undefined, () => {
+          if (before.empty) removeTarget(target, before.about?.folders ?? []);
+          else writeTarget(target, before.text, mode);
+        }),
     };
   });
 }
@@ -190,9 +192,9 @@ function wholeFile(path: string, text: string, target: Target, record: InstallRe
     kind: target.text === undefined ? "create" : "change",
     lines: show(target.text ?? "", content),
     write: (mode) => {
-      const made = writeTarget(target, content, mode);
-      const folders = target.text === undefined ? made : (record.of(target.path)?.folders ?? []);
-      record.save(target.path, { after: digest(content), edits: [], made: [], created: true, folders });
+      const folders = target.text === undefined ? foldersFor(target) : (record.of(target.path)?.folders ?? []);
+      const written = { after: digest(content), edits: [], made: [], created: true, folders };
+      record.keep(target.path, written, () => writeTarget(target, content, mode));
     },
   };
 }

@@ -53,22 +53,52 @@ export class InstallRecord {
     }
   }
 
-  /** Remembers it, or forgets the file. */
-  save(path: string, written: Written | undefined): void {
-    asOwnerOf(this.#home, () => {
-      if (written === undefined) return this.#forget(path);
-      mkdirSync(this.#folder, { recursive: true, mode: 0o700 });
-      writeWhole(this.#fileOf(path), `${JSON.stringify({ path, ...written }, null, 2)}\n`, { replace: true });
-    });
+  /**
+   * Does some work on a file, and remembers it, or forgets the file. It is remembered first: where there is no room for that nothing is written,
+   * and what is written is known however this ends.
+   * @throws what the system says, with `written`, the folder, if it says so of the record
+   */
+  keep(path: string, written: Written | undefined, work: () => void): void {
+    const before = this.of(path);
+    if (written !== undefined) this.#save(path, written);
+    try {
+      work();
+    } catch (error) {
+      if (written !== undefined) this.#restore(path, before);
+      throw error;
+    }
+    if (written === undefined) this.#forget(path);
+  }
+
+  #save(path: string, written: Written): void {
+    try {
+      asOwnerOf(this.#home, () => {
+        mkdirSync(this.#folder, { recursive: true, mode: 0o700 });
+        writeWhole(this.#fileOf(path), `${JSON.stringify({ path, ...written }, null, 2)}\n`, { replace: true });
+      });
+    } catch (error) {
+      throw Object.assign(error as Error, { written: this.#folder });
+    }
+  }
+
+  #restore(path: string, before: Written | undefined): void {
+    if (before === undefined) return this.#forget(path);
+    try {
+      this.#save(path, before);
+    } catch {
+      // The disk has become full meanwhile. What was installed is found in the file then.
+    }
   }
 
   #forget(path: string): void {
-    rmSync(this.#fileOf(path), { force: true });
-    try {
-      rmdirSync(this.#folder);
-    } catch {
-      // It has others.
-    }
+    asOwnerOf(this.#home, () => {
+      rmSync(this.#fileOf(path), { force: true });
+      try {
+        rmdirSync(this.#folder);
+      } catch {
+        // It has others.
+      }
+    });
   }
 
   #fileOf(path: string): string {

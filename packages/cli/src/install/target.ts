@@ -99,16 +99,27 @@ export function marked(text: string): { mark: string; rest: string } {
 }
 
 /**
- * Writes a file whose place and mode stay as they were. @param mode of one that is new
- * @returns the folders that it has made for it
+ * Writes a file whose place and mode stay as they were, with the {@link foldersFor} it. @param mode of one that is new
  * @throws UneditableError if it is not as it was read, and what the system says
  */
-export function writeTarget(target: Target, content: string, mode: number): string[] {
-  return asOwnerOf(target.room, () => write(target, content, mode));
+export function writeTarget(target: Target, content: string, mode: number): void {
+  asOwnerOf(target.room, () => write(target, content, mode));
 }
 
-function write({ path, text }: Target, content: string, mode: number): string[] {
-  const folders = makeFolders(dirname(path), mode | 0o100 | ((mode & 0o044) >> 2));
+/** Folders that have to be made for a file, outer ones first. */
+export function foldersFor({ path, room }: Target): string[] {
+  return asOwnerOf(room, () => missing(dirname(path)));
+}
+
+function missing(folder: string): string[] {
+  return statSync(folder, { throwIfNoEntry: false }) === undefined ? [...missing(dirname(folder)), folder] : [];
+}
+
+function write({ path, text }: Target, content: string, mode: number): void {
+  for (const folder of missing(dirname(path))) {
+    mkdirSync(folder);
+    chmodSync(folder, mode | 0o100 | ((mode & 0o044) >> 2));
+  }
   const before = statSync(path, { throwIfNoEntry: false });
   try {
     makeWhole(
@@ -122,7 +133,6 @@ function write({ path, text }: Target, content: string, mode: number): string[] 
   } catch (error) {
     throw (error as NodeJS.ErrnoException).code === "EEXIST" ? changed() : error;
   }
-  return folders;
 }
 
 /** Removes a file that is as it was read, and the folders that were made for it, as far as nothing is in them. */
@@ -141,12 +151,4 @@ export function removeTarget({ path, text, room }: Target, folders: readonly str
 
 function changed(): UneditableError {
   return new UneditableError("it has been changed just now; try again");
-}
-
-function makeFolders(folder: string, mode: number): string[] {
-  if (statSync(folder, { throwIfNoEntry: false }) !== undefined) return [];
-  const made = makeFolders(dirname(folder), mode);
-  mkdirSync(folder);
-  chmodSync(folder, mode);
-  return [...made, folder];
 }

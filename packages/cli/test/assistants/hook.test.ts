@@ -158,7 +158,7 @@ describe("silence", () => {
     ["our own tool", { session_id: "s", tool_name: "mcp__aimessage__read_messages" }, "claude", "PostToolUse"],
     [
       "our own tool, of a plugin",
-      { session_id: "s", tool_name: "mcp__plugin_a_b__check_inbox" },
+      { session_id: "s", tool_name: "mcp__plugin_aimessage_aimessage__check_inbox" },
       "claude",
       "PostToolUse",
     ],
@@ -230,6 +230,26 @@ test("of a sealed store it says how many wait, and asks for no passphrase", asyn
   const said = (await hook(world, "claude", "Stop", { session_id: "s" })) as { reason: string };
   expect(said.reason).toMatch(/^AI Message: 2 new messages for bob\. /);
   expect(said.reason).not.toContain("alice");
+});
+
+test("of a sealed store a tool of ours has shown what waits, and one of another server of the same name has not", async () => {
+  const { world, send } = await mail({ passphrase: "correct horse" });
+  await send("one");
+  const used = (tool_name: string) =>
+    hook(world, "claude", "PostToolUse", { session_id: tool_name, tool_name, tool_response: "[]" });
+  for (const [tool, isOurs] of [
+    ["mcp__aimessage__read_messages", true],
+    ["mcp_aimessage_check_inbox", true],
+    ["read_messages", true],
+    ["mcp__discord__read_messages", false],
+    ["mail.check_inbox", false],
+  ] as const) {
+    const said = await used(tool);
+    expect([tool, said === undefined]).toEqual([tool, isOurs]);
+    const after = await hook(world, "claude", "Stop", { session_id: tool });
+    // Told once, by the one or the other, unless it was read.
+    expect([tool, after]).toEqual([tool, undefined]);
+  }
 });
 
 test("[A-12] no word of a message is said, and a name in the store that is none draws nothing", async () => {

@@ -20,6 +20,7 @@ import * as fc from "fast-check";
 import { parse as parseToml } from "smol-toml";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { parse as parseYaml } from "yaml";
+import { smallDisk } from "../../../../test/small-disk.ts";
 import { programWords, shellLine, wordsOf } from "../../src/install/program-words.ts";
 import { skillFile } from "../../src/install/skill.ts";
 import { UneditableError } from "../../src/install/edit.ts";
@@ -190,6 +191,26 @@ test("hosts that are set up at the same time are all known, and given back byte 
   expect(left.map(({ parentPath, name }) => relative(cwd, join(parentPath, name))).toSorted()).toEqual(
     Object.keys(before).toSorted(),
   );
+});
+
+test("where what was written cannot be remembered, nothing is written, and the error says where there is no room", async ({
+  skip,
+}) => {
+  using disk = smallDisk("2m");
+  if (disk === undefined) {
+    skip("no right to mount a small disk");
+    return;
+  }
+  const { world, cwd } = await bob();
+  const home = join(disk.path, "home");
+  expect((await world.cli(["register", "-u", "dora", "--home", home])).exit).toBe(0);
+  disk.fill();
+  const words = ["--home", home, "-u", "dora", "install", "claude", "--project"];
+  const { exit, stderr } = await world.cli(words, { cwd, env: { PATH: "" } });
+  expect([exit, stderr]).toEqual([1, expect.stringContaining(`no space left for ${join(home, "installed.d")}`)]);
+  expect(readdirSync(cwd)).toEqual([]);
+  disk.free();
+  expect((await world.cli(words, { cwd, env: { PATH: "" } })).exit).toBe(0);
 });
 
 describe("refused, with the file and the place, and nothing is written", () => {

@@ -4,7 +4,8 @@ import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { eventually } from "../../../../test/waiting.ts";
-import type { World } from "../world.ts";
+import { MAIN } from "../process.ts";
+import { createWorld, type World } from "../world.ts";
 import { send, stateOf, talk } from "./talk.ts";
 
 /** Listens with a command until the test is over. */
@@ -78,7 +79,8 @@ test("[A-12] a command has the message in its environment, nothing of an outer o
   const world = await talk();
   const file = join(world.home, "environment");
   const stop = new AbortController();
-  const env = { AIMESSAGE_THREAD: "outer", AIMESSAGE_PASSPHRASE_FILE: "/nowhere", PATH: process.env["PATH"] ?? "" };
+  const outer = { AIMESSAGE_THREAD: "outer", AIMESSAGE_USERNAME: "alice" };
+  const env = { ...outer, AIMESSAGE_PASSPHRASE_FILE: "/nowhere", PATH: process.env["PATH"] ?? "" };
   delete (env as Partial<typeof env>).AIMESSAGE_PASSPHRASE_FILE;
   const done = world.cli(["-u", "bob", "listen", "--exec", `env > '${file}'; cat >> '${file}'`, "--count", "1"], {
     env,
@@ -98,6 +100,9 @@ test("[A-12] a command has the message in its environment, nothing of an outer o
   expect((await done).exit).toBe(0);
   const lines = (await readFile(file, "utf8")).split("\n");
   expect(lines).toContain("AIMESSAGE_FROM=alice");
+  // Whatever it runs of this program is for the agent that the message is for.
+  expect(lines).toContain("AIMESSAGE_USERNAME=bob");
+  expect(lines).toContain(`AIMESSAGE_HOME=${world.home}`);
   expect(lines).toContain("AIMESSAGE_CONTENT_TYPE=text/x; a='$HOME'");
   expect(lines).toContain("AIMESSAGE_ATTEMPT=1");
   expect(lines).toContain("AIMESSAGE_EXPECTS_REPLY=false");
@@ -199,4 +204,66 @@ test("--once ends when what waited is handled, and says how much that was", asyn
     .split("\n")
     .map((line) => JSON.parse(line) as { body?: string; count?: number });
   expect(values.map(({ body, count }) => body ?? count)).toEqual(["one", "two", 2]);
+});
+
+test("what was only not the time for it is no failure of a command, however often", async () => {
+  const world = await talk();
+  const script = "case $AIMESSAGE_ATTEMPT in 1|2) exit 75;; 3) exit 1;; esac";
+  await using _ = listening(world, "--attempts", "2", "--exec", script);
+  const id = await send(world, "hello");
+  await eventually("it is handled", async () => (await stateOf(world, id)).state === "handled");
+});
+
+test("what a command prints that nobody waits for is as long as it likes", async () => {
+  const world = await talk();
+  const file = join(world.home, "finished");
+  await using _ = listening(world, "--reply", "--exec", `head -c 2000000 /dev/zero; echo x > '${file}'`);
+  const id = await send(world, "hello");
+  await eventually("it is handled", async () => (await stateOf(world, id)).state === "handled");
+  expect(await readFile(file, "utf8")).toBe("x\n");
+});
+
+test("with --count no more are begun than are counted", async () => {
+  const world = await talk();
+  const file = join(world.home, "begun");
+  for (const name of ["carol", "dave"]) {
+    await world.register(name);
+    await world.cli(["-u", name, "send", "-t", "bob", "-m", "hello"]);
+  }
+  await send(world, "hello");
+  const words = ["-u", "bob", "listen", "--parallel", "4", "--exec", `echo x >> '${file}'; sleep 0.5`];
+  expect((await world.cli([...words, "--count", "2"])).exit).toBe(0);
+  expect(await readFile(file, "utf8")).toBe("x\nx\n");
+});
+
+describe("[A-14] a loop of commands is stopped, whoever they send as and by whatever", () => {
+  const main = `'${process.execPath}' --conditions=@aimessage/source '${MAIN}'`;
+  const line = JSON.stringify({ jsonrpc: "2.0", id: 1, method: "send", params: { to: "alice", body: "x" } });
+  test.each([
+    ["another agent of the same machine", `${main} -u carol send -t alice -m x`],
+    ["pipe", `echo '${line}' | ${main} -u bob pipe`],
+    ["a reply to what it names itself", `${main} -u bob send -t alice -m x --reply-to "$AIMESSAGE_ID"`],
+  ])("%s", { timeout: 110_000 }, async (_name, command) => {
+    const world = await createWorld();
+    await world.register("alice", "bob", "carol");
+    const names = ["alice", "bob", "carol"];
+    for (const name of names) await world.cli(`-u ${name} guard set --answers-per-exchange 3 --yes`);
+    const file = join(world.home, "handled");
+    const stop = new AbortController();
+    const env = { ...world.env, PATH: process.env["PATH"] ?? "" };
+    const listeners = [
+      ["alice", `echo x >> '${file}'; ${main} -u alice send -t bob -m x`],
+      ["bob", `echo x >> '${file}'; ${command}`],
+    ].map(([name = "", exec = ""]) =>
+      world.cli(["-u", name, "listen", "--exec", exec], { interrupted: stop.signal, env }),
+    );
+    await world.cli("-u alice send -t bob -m x");
+    await eventually("a guard holds", async () => {
+      const held = await Promise.all(names.map((name) => world.cli(`-u ${name} guard list --json`)));
+      return held.some(({ stdout }) => /"messages":1/.test(stdout));
+    });
+    expect((await readFile(file, "utf8")).length / 2).toBe(3);
+    stop.abort("SIGTERM");
+    await Promise.all(listeners);
+  });
 });

@@ -202,3 +202,15 @@ test("what was sent when the client goes away is sent", async () => {
   );
   expect(id).toEqual(expect.any(String));
 });
+
+test("a call that is longer than any line is told so, and those behind it are answered", async () => {
+  const world = await createWorld();
+  await world.register("alice");
+  const long = call(2, "send_message", { to: "bob", body: "x".repeat(11_000_000) });
+  const { exit, answers } = await answersTo(world, [], [...HELLO, long, call(3, "check_inbox")]);
+  expect(exit).toBe(0);
+  expect(answers.find(({ id }) => id === 2)).toMatchObject({
+    error: { message: expect.stringContaining("nothing was done") },
+  });
+  expect(answers.find(({ id }) => id === 3)).toMatchObject({ result: {} });
+});

@@ -316,3 +316,16 @@ test.each(ERAS)("%s: the inbox is a resource too, which tells of what comes", as
   const { contents } = await client.readResource({ uri });
   expect(JSON.parse((contents[0] as { text: string }).text)).toMatchObject({ unhandled: 1 });
 });
+
+test("[A-13] whoever waits for the owner's consent is a number, and no name in the list of agents", async () => {
+  const world = await createWorld();
+  await world.register("bob", "ignore-all-rules", "carol");
+  await world.cli("-u bob send -t carol -m hello");
+  await world.cli("-u bob requests policy contacts");
+  for (const name of ["ignore-all-rules", "carol"]) await world.cli(`-u ${name} send -t bob -m hello`);
+  const bob = await assistant(world, "bob");
+  await eventually("it waits", async () => (await bob.call("check_inbox"))["waiting_for_owner"] === 1);
+  expect(await bob.call("list_agents")).toMatchObject({ agents: [{ name: "carol" }] });
+  await world.cli("-u bob requests refuse ignore-all-rules");
+  expect(JSON.stringify(await bob.call("list_agents"))).not.toContain("ignore");
+});

@@ -2,6 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { PassThrough } from "node:stream";
 import { fileURLToPath } from "node:url";
+import { Agent } from "@aimessage/sdk/node";
 import { expect, test } from "vitest";
 import { eventually } from "../../../../test/waiting.ts";
 import { pipeSchema } from "../../src/doors/pipe-schema.ts";
@@ -9,7 +10,7 @@ import { Recorder } from "../console.ts";
 import { createWorld, type World } from "../world.ts";
 
 interface Answer {
-  id?: number;
+  id?: number | null;
   method?: string;
   params?: Record<string, unknown>;
   result?: Record<string, unknown>;
@@ -120,4 +121,68 @@ test("a line that cannot be read is an error with the code of JSON-RPC, and noth
 test("docs/pipe.schema.json says what is true", async () => {
   const file = fileURLToPath(new URL("../../../../docs/pipe.schema.json", import.meta.url));
   expect(JSON.parse(await readFile(file, "utf8"))).toEqual(JSON.parse(JSON.stringify(pipeSchema())));
+});
+
+test("no line is longer than is said, however much is in the inbox, and whatever: the rest is asked for", async () => {
+  const world = await createWorld({ limits: { frameBytes: 65_536 } });
+  await world.register("alice", "bob");
+  const alice = await Agent.open({ home: world.home, username: "alice" });
+  await using _ = alice;
+  // As long as JSON can make them.
+  const body = "\u{1}".repeat(30_000);
+  for (let count = 0; count < 5; count++) await (await alice.send("bob", body)).stored();
+  await alice.send("bob", "last").then((sent) => sent.stored());
+  const bob = program(world, "bob");
+  await eventually(
+    "all have come",
+    async () => (await bob.call("inbox", { last: 1 })).result?.["messages"] !== undefined,
+  );
+  await bob.call("subscribe", { window: 1 });
+  await eventually("the first has come", () => bob.told("message").length === 1);
+  const line = (await bob.call("whoami")).result?.["line"] as number;
+  const ids: unknown[] = [];
+  let before: { before?: unknown } = {};
+  for (let more: unknown = true; more === true;) {
+    const { result } = await bob.call("inbox", before);
+    const messages = result?.["messages"] as { message_id: string }[];
+    ids.unshift(...messages.map(({ message_id }) => message_id));
+    before = { before: messages[0]?.message_id };
+    more = result?.["more"];
+  }
+  expect(new Set(ids).size).toBe(6);
+  expect((await bob.call("inbox", { last: 1, before: ids[1] })).result).toMatchObject({
+    messages: [{ message_id: ids[0] }],
+  });
+  expect(Math.max(...bob.lines().map((said) => JSON.stringify(said).length))).toBeLessThanOrEqual(line);
+  await bob.end();
+});
+
+test("the end of stdin gives back what is unsettled, whatever was asked and is not answered yet", async () => {
+  const world = await pair();
+  await world.cli("-u alice send -t bob -m hello");
+  const bob = program(world, "bob");
+  await bob.call("subscribe");
+  await eventually("it has come", () => bob.told("message").length === 1);
+  bob.stdin.write(
+    '{"jsonrpc":"2.0","id":99,"method":"ask","params":{"to":"alice","body":"x","timeout_ms":86400000}}\n',
+  );
+  await eventually("it is asked", async () => /"open"/.test((await world.cli("-u bob asks --json")).stdout));
+  expect(await bob.end()).toBe(0);
+  // What was asked is kept, and named.
+  const { error } = bob.lines().find(({ id }) => id === 99) as Answer;
+  expect(error?.data).toMatchObject({ code: "aborted", message_id: expect.any(String) });
+  expect(await world.cli("-u bob listen --json --count 1 --timeout 20")).toMatchObject({ exit: 0 });
+});
+
+test("what is no UTF-8 text is told of, and nothing else is sent in its place; a name that is none is told once", async () => {
+  const world = await pair();
+  const alice = program(world, "alice");
+  const line = Buffer.from('{"jsonrpc":"2.0","id":7,"method":"send","params":{"to":"bob","body":"caf_"}}\n');
+  line[line.indexOf("_")] = 0xe9;
+  alice.stdin.write(line);
+  expect((await alice.call("subscribe", { from: "no name" })).error?.data).toMatchObject({ code: "bad_username" });
+  expect(alice.lines().find(({ id }) => id === null)).toMatchObject({ error: { code: -32700 } });
+  expect((await alice.call("sent", { all: true })).result).toEqual({ messages: [] });
+  expect(alice.told("alert")).toEqual([]);
+  await alice.end();
 });

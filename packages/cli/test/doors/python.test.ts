@@ -172,3 +172,41 @@ for (const [messages, kills, tags] of [
       expect(alice.errors).toBe("");
     },
   );
+
+test.skipIf(!hasPython)(
+  "Python: what is not waited for any more, a very long line and a program that is no aimessage hold up nobody",
+  async () => {
+    const world = await pair();
+    await using alice = await Agent.open({ home: world.home, username: "alice", server: world.server });
+    const sent = [];
+    for (let count = 0; count < 2; count++) sent.push(await alice.send("bob", "\u{1}".repeat(700_000)));
+    for (const one of sent) await one.stored();
+    const script = `
+import asyncio, sys
+from aimessage import Agent, AgentError, AsyncAgent
+with Agent("bob") as agent:
+    future = agent.begin("ask", to="alice", body="x", timeout_ms=300)
+    print(future.cancel(), future.exception(30).code, agent.whoami()["username"])
+async def main():
+    async with AsyncAgent("bob") as agent:
+        count = 0
+        async for message in agent.messages():
+            count += len(message.body)
+            await message.handled()
+            if count == 1_400_000:
+                break
+        print(count, len((await agent.call("inbox", last=1))["messages"]))
+        try:
+            await asyncio.wait_for(agent.call("ask", to="alice", body="y", timeout_ms=60000), 0.2)
+        except asyncio.TimeoutError:
+            print((await agent.call("whoami"))["username"])
+asyncio.run(main())
+try:
+    with Agent("bob", command=[sys.executable, "-c", "print('hello')"]) as agent:
+        agent.whoami()
+except AgentError as error:
+    print("no aimessage")
+`;
+    expect(await python(world, script)).toBe("False expired bob\n1400000 1\nbob\nno aimessage\n");
+  },
+);

@@ -111,13 +111,13 @@ test("[A-12] what is posted is signed, and shaped by a template whose placeholde
   const key = Buffer.from("0123456789abcdef0123456789abcdef");
   await writeFile(secret, `whsec_${key.toString("base64")}\n`);
   await writeFile(header, "Authorization: Bearer token\n");
-  const template = '{"text": "{{from}} says: {{body}}", "nested": ["{{unknown}}", 1]}';
+  const template = '{"text": "{{from}} says: {{body}}", "thread": "{{thread}}", "nested": ["{{unknown}}", 1]}';
   const words = ["--webhook", url, "--webhook-secret", `@${secret}`, "--webhook-header", `@${header}`];
   const done = listen(world, ...words, "--webhook-template", template, "--count", "1");
   await send(world, 'a "quoted" {{from}}');
   await done;
   const [{ headers, body }] = posted as [Posted];
-  expect(JSON.parse(body)).toEqual({ text: 'alice says: a "quoted" {{from}}', nested: ["{{unknown}}", 1] });
+  expect(JSON.parse(body)).toEqual({ text: 'alice says: a "quoted" {{from}}', thread: "", nested: ["{{unknown}}", 1] });
   expect(headers.authorization).toBe("Bearer token");
   const said = [headers["webhook-id"], headers["webhook-timestamp"], body].join(".");
   expect(headers["webhook-signature"]).toBe(`v1,${createHmac("sha256", key).update(said).digest("base64")}`);
@@ -132,6 +132,10 @@ test("where a message could be read on its way, or a secret by others, nothing i
     ["--webhook", "http://localhost/", "--webhook-secret", "0123456789abcdef0123456789abcdef"],
     ["--webhook", "http://localhost/", "--webhook-header", "no header"],
     ["--webhook", "http://localhost/", "--exec", "true"],
+    ["--webhook", "http://user:secret@localhost/"],
+    ["--webhook", "http://localhost/", "--webhook-header", "Content-Length: 3"],
+    ["--webhook", "http://localhost/", "--webhook-header", "Expect: 100-continue"],
+    ["--webhook", "http://localhost/", "--webhook-header", "X-Price: 3 \u{20ac}"],
   ])
     expect((await listen(world, ...words)).exit, words.join(" ")).toBe(2);
 });

@@ -1,7 +1,6 @@
 import { largestBody } from "../crypto/content.ts";
 import type { GroupCrypto } from "../crypto/mls/group.ts";
 import { fingerprint, formatFingerprint } from "../crypto/identity.ts";
-import { AgentError } from "../errors.ts";
 import { usernameKey } from "../protocol/index.ts";
 import type { ClientStore, LinkHolder } from "../store/store.ts";
 import { AddressBook, type Contact } from "./address-book.ts";
@@ -12,9 +11,10 @@ import { ask, type AskType } from "./asks.ts";
 import { connect, type Transport, webTransport } from "../wire/connect.ts";
 import { DeadLetters } from "./dead-letters.ts";
 import { diagnose, type Diagnosis } from "./diagnosis.ts";
-import { enqueue, type Letter, type SendOptions } from "./enqueue.ts";
+import { type Because, enqueue, type Letter, type SendOptions } from "./enqueue.ts";
 import { enqueueOnce } from "./repeats.ts";
-import { inboxIdOf, listInbox, listPending, readById, type Pending, type PendingOptions } from "./inbox.ts";
+import { inboxIdOf, listInbox, listPending, readById } from "./inbox.ts";
+import type { InboxOptions, Pending, PendingOptions } from "./inbox.ts";
 import { handleAll, type HandleOptions, type Handler } from "./handle.ts";
 import { Guard } from "./guard.ts";
 import { handlesOf } from "./handles.ts";
@@ -61,6 +61,8 @@ export class Agent implements AsyncDisposable {
   readonly #transport: Transport;
   readonly #book: AddressBook;
   #closed: Promise<void> | undefined;
+  /** For the guards, whatever it sends. */
+  protected because: Because = {};
 
   protected constructor(
     store: ClientStore,
@@ -109,9 +111,11 @@ export class Agent implements AsyncDisposable {
   }
 
   async #send(letter: Letter): Promise<Sent> {
+    check("send", letter.options, "options");
     await this.#link.begin();
     const means = { book: this.#book, crypto: this.#crypto, own: usernameKey(this.username) };
-    const put = () => this.#withLink(this.#store.write((tx) => enqueueOnce(tx, means, letter)));
+    const options = { ...this.because, ...letter.options };
+    const put = () => this.#withLink(this.#store.write((tx) => enqueueOnce(tx, means, { ...letter, options })));
     const { row, repeated } = await put().catch(async (error: unknown) => {
       if (!isStop(error)) throw error;
       await this.#book.findAgain(parseAddress(letter.to).username);
@@ -220,10 +224,10 @@ export class Agent implements AsyncDisposable {
     return new Sent(this.#store, this.#link, row);
   }
 
-  /** Looks into the inbox, oldest first, and consumes nothing. With `last`: only at so many, the newest. */
-  async inbox(options: { last?: number } = {}): Promise<InboxEntry[]> {
+  /** Looks into the inbox, oldest first, and consumes nothing. @throws AgentError unknown_message */
+  async inbox(options: InboxOptions = {}): Promise<InboxEntry[]> {
     check("look", options, "options");
-    return listInbox(this.#store, this.username, options.last);
+    return listInbox(this.#store, this.username, options);
   }
 
   /** The id of a message in the inbox by its beginning. @throws AgentError usage if it is the beginning of several */
@@ -332,12 +336,8 @@ export class Agent implements AsyncDisposable {
    */
   async unregister(options: LeaveOptions = {}): Promise<boolean> {
     check("leave", options, "options");
-    await this.sync(options).catch((error: unknown) => {
-      // Where the relay cannot be asked to, nothing is given up here either.
-      const code = error instanceof AgentError ? error.code : "internal";
-      if (["relay_unreachable", "other_relay", "aborted"].includes(code)) throw error;
-    });
-    return leave({ store: this.#store, account: this.#account, link: this.#link }, options);
+    const sync = () => this.sync(options);
+    return leave({ store: this.#store, account: this.#account, link: this.#link, sync }, options);
   }
 
   /** Looks at everything that may be wrong. Reports, never throws for what it can report. */

@@ -9,6 +9,8 @@ import * as z from "zod/mini";
 /** The longest span that is counted from now: far beyond what relays keep, and within what a Date holds. Milliseconds. */
 const LONGEST_MS = 100 * 365 * 86_400_000;
 
+/** What a message may say of its exchange, but for the one that it is itself. */
+const MOST_EXCHANGE = 999_999;
 const Millis = z.int().check(z.nonnegative(), z.maximum(LONGEST_MS));
 const Whole = z.int().check(z.positive(), z.maximum(1_000_000_000));
 const Text = z.string();
@@ -48,6 +50,7 @@ const kinds = {
     messageId: optional(matching(/^(?!.*--[1-9]$)[A-Za-z0-9_-]{1,60}$/)),
     byPerson: optional(z.boolean()),
     cause: optional(Text),
+    exchange: optional(z.int().check(z.nonnegative(), z.maximum(MOST_EXCHANGE))),
   }),
   ask: z.object({ timeout: Millis.check(z.positive()) }),
   wait: z.object(waiting),
@@ -69,14 +72,14 @@ const kinds = {
     answers_per_day: Limit,
   }),
   handler: z.object({ handler: z.custom<object>((value) => typeof value === "function") }),
-  retry: z.object({ reason: Text, delay: Millis }),
+  retry: z.object({ reason: Text, delay: Millis, counts: z.boolean() }),
   pair: z.object({
     for: optional(Text),
     yes: optional(z.boolean()),
     invite: optional(Invite),
   }),
   invite: z.object({ invite: optional(Invite) }),
-  look: z.object({ last: optional(Whole), all: optional(z.boolean()) }),
+  look: z.object({ last: optional(Whole), before: optional(Text), all: optional(z.boolean()) }),
   pending: z.object({
     after: optional(Text),
     from: optional(Text),
@@ -117,6 +120,9 @@ const HINTS: Record<string, string> = {
   limit: "a whole number from 1",
   bodies: "true or false",
   after: "the id of a message in the inbox",
+  before: "the id of a message in the inbox",
+  counts: "true or false",
+  exchange: "`exchange` of a message, a whole number from 0",
   handler: "give a function",
   for: "give the name of an agent",
   invite: "1 to 128 of A-Za-z0-9_-, as `aimessage-server invite create` prints it",

@@ -1,4 +1,5 @@
 /** Listeners that share take turns: each claims a message for as long as it works on it. */
+import { randomId } from "../protocol/index.ts";
 import type { ClientStore, ReadTransaction } from "../store/store.ts";
 import { watchClock } from "../records/clock.ts";
 import { AHEAD } from "./following.ts";
@@ -14,12 +15,12 @@ const CLAIM_MS = 20_000;
 export const RENEW_MS = 5_000;
 /** How long a claim that has run out is watched: whoever is alive renews it within this time. Milliseconds. */
 const GRACE_MS = 7_500;
-/** How long what a process that has died had in hand is left alone: what it had started ends meanwhile. Milliseconds. */
-const GONE_MS = 1_000;
 /** How long the word that a process lives is good. Milliseconds. */
 const ALIVE_MS = 1_000;
-/** How long a message waits that was given back without a word. Milliseconds. */
+/** How long a message waits for a process that has given it back without a word. Milliseconds. */
 const GIVEN_BACK_MS = 1_000;
+/** This process, in what it gives back. */
+const OURS = randomId();
 /** Those that wait are looked at again after so long, or so many times as long as it takes: others may have changed them. */
 const LOOK_AGAIN_MS = 1_000;
 const LOOK_SHARE = 10;
@@ -62,8 +63,8 @@ export class WaitWatch {
   /** When a message may be given out: Unix milliseconds, Infinity if never. */
   freeAt(row: InboxRecord): number {
     if (row.state !== "unhandled") return Infinity;
-    const { claim, retry_at, retry_after } = row;
-    const until = claim?.until ?? retry_at;
+    const { claim, retry_at, retry_after, given_back_by = OURS } = row;
+    const until = claim?.until ?? (given_back_by === OURS ? retry_at : undefined);
     if (until === undefined) return 0;
     const what = `${claim?.by} ${until}`;
     let seen = this.#seen.get(row.seq);
@@ -75,7 +76,7 @@ export class WaitWatch {
       this.#seen.set(row.seq, (seen = { what, end: performance.now() + left + grace, look: 0 }));
     }
     seen.look = this.#look;
-    if (claim?.mark !== undefined) seen.end = Math.min(seen.end, this.#goneAt(claim.mark) + GONE_MS);
+    if (claim?.mark !== undefined) seen.end = Math.min(seen.end, this.#goneAt(claim.mark));
     return Date.now() + seen.end - performance.now();
   }
 
@@ -194,7 +195,7 @@ export async function claimNext(
       if (found === undefined || watch.freeAt(found) > Date.now()) return undefined;
       // What was wanted when it came may not be any more.
       if ((await wordOn(tx, found)) !== "give") return endUnwanted(tx, found);
-      const { retry_at: _at, retry_after: _after, ...rest } = found;
+      const { retry_at: _at, retry_after: _after, given_back_by: _by, ...rest } = found;
       const { by, mark } = claimer;
       const claim = { by, until: Date.now() + CLAIM_MS, ...(mark === undefined ? {} : { mark }) };
       const claimed = { ...rest, attempts: (found.attempts ?? 0) + 1, claim };
@@ -220,6 +221,6 @@ export async function dropClaim(store: ClientStore, seq: number, by: string): Pr
     const row = await get(tx, "in/", pad(seq));
     if (row?.state !== "unhandled" || row.claim?.by !== by) return;
     const { claim: _claim, ...rest } = row;
-    await put(tx, "in/", pad(seq), { ...rest, ...notBefore(GIVEN_BACK_MS) });
+    await put(tx, "in/", pad(seq), { ...rest, ...notBefore(GIVEN_BACK_MS, OURS) });
   });
 }

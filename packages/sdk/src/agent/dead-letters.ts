@@ -52,7 +52,7 @@ export class DeadLetters {
   /** Gives it to handlers again, as if it had just come. For its sender it stays failed: final states do not change. */
   redeliver(id: string): Promise<void> {
     return this.#store.write(async (tx) => {
-      const { attempts: _attempts, reason: _reason, settled_at: _settled, ...row } = await find(tx, id);
+      const row = withoutHistory(await find(tx, id));
       await put(tx, "in/", pad(row.seq), { ...row, state: "unhandled" });
       await tx.put(`unhandled/${pad(row.seq)}`, "");
       // It stands before what listeners have read already.
@@ -89,4 +89,10 @@ async function find(tx: ReadTransaction, id: string): Promise<InboxRecord> {
   throw new AgentError("unknown_message", `no message ${id} is among the dead letters`, {
     hint: "aimessage dead list shows them",
   });
+}
+
+/** As if it had just come. */
+function withoutHistory(row: InboxRecord): InboxRecord {
+  const { attempts: _attempts, failures: _failures, reason: _reason, settled_at: _settled, ...rest } = row;
+  return rest;
 }

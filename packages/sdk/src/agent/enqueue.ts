@@ -34,9 +34,14 @@ export interface SendOptions {
    * waits for a reply, which is another thing.
    */
   cause?: string;
+  /** `exchange` of a message of another agent of the same owner, that it is sent because of: the guards count on from there. */
+  exchange?: number;
   /** The same message, sent no more than so many milliseconds ago, an hour at most, is this one: it is not sent again. */
   sameWithin?: number;
 }
+
+/** The received message for which an agent runs, which may be another agent's. */
+export type Because = Pick<SendOptions, "cause" | "exchange">;
 
 /** A message as its sender gives it. */
 export interface Letter {
@@ -193,7 +198,7 @@ async function count(
   }
   if (options.byPerson === true || pairs === true || (await isAskedFor(tx, answered))) return undefined;
   const causes = [answered, cause].filter((row) => row !== undefined);
-  const { exchange, excess } = await countAnswer(tx, to, { now, tier, causes });
+  const { exchange, excess } = await countAnswer(tx, to, { now, tier, causes, before: options.exchange });
   if (excess !== undefined)
     await raiseAlert(tx, now, {
       kind: "guard",

@@ -47,9 +47,9 @@ export function handlesOf(row: InboxRecord, means: Means): Omit<IncomingMessage,
       // Some words are the owner's alone.
       await writing(settleMessage(store, row, isRefusal(reason) ? `handler: ${reason}` : reason));
     },
-    retry: async (reason, delay) => {
-      check("retry", { reason, delay });
-      await retryMessage(store, row, { reason, delay });
+    retry: async (reason, delay, { counts = true } = {}) => {
+      check("retry", { reason, delay, counts });
+      await retryMessage(store, row, { reason, delay, counts });
     },
   };
 }

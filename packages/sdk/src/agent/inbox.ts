@@ -25,11 +25,20 @@ export interface PendingOptions {
   bodies?: boolean | undefined;
 }
 
-/** Messages that have come, oldest first; with `last`: only so many, the newest. */
-export function listInbox(store: ClientStore, to: string, last: number | undefined): Promise<InboxEntry[]> {
+/** Which messages of the inbox are looked at. */
+export interface InboxOptions {
+  /** So many at most, the newest. */
+  last?: number;
+  /** Only those that had come before the message of this id. */
+  before?: string;
+}
+
+/** Messages that have come, oldest first. @throws AgentError unknown_message */
+export function listInbox(store: ClientStore, to: string, { last, before }: InboxOptions): Promise<InboxEntry[]> {
   return store.read(async (tx) => {
     const entries: InboxEntry[] = [];
-    const rows = await list(tx, "in/", last === undefined ? {} : { reverse: true, limit: last });
+    const after = before === undefined ? {} : { after: pad((await rowByLocalId(tx, before)).seq) };
+    const rows = await list(tx, "in/", { reverse: true, ...after, ...(last === undefined ? {} : { limit: last }) });
     for (const row of rows.toSorted((a, b) => a.seq - b.seq)) entries.push(await readEntry(tx, row, to));
     return entries;
   });

@@ -1,3 +1,4 @@
+import { AgentError } from "../errors.ts";
 import type { ClientStore } from "../store/store.ts";
 import { isForgotten } from "../account/account.ts";
 import { ask } from "./asks.ts";
@@ -20,6 +21,8 @@ interface Parts {
   store: ClientStore;
   account: Account;
   link: Link;
+  /** Resolves when what waits at the relay is here. */
+  sync: () => Promise<void>;
 }
 
 /**
@@ -28,7 +31,12 @@ interface Parts {
  * @returns whether the relay has removed its account
  */
 export async function leave(parts: Parts, options: LeaveOptions): Promise<boolean> {
-  const { store, link } = parts;
+  const { store, link, sync } = parts;
+  await sync().catch((error: unknown) => {
+    // Where the relay cannot be asked to, nothing is given up here either.
+    const code = error instanceof AgentError ? error.code : "internal";
+    if (["relay_unreachable", "other_relay", "aborted"].includes(code)) throw error;
+  });
   const relay = await store.read((tx) => get(tx, "meta/relay"));
   const wasThere = relay?.stopped === undefined && (await leaveRelay(parts, options));
   await link.stop(0);

@@ -40,6 +40,10 @@ export interface Message {
   readonly expiresAt: number | undefined;
   /** How often it has been given to a listener that shares, this time included; 0 for one that does not. */
   readonly attempt: number;
+  /** How often a handler of it has failed, and said so by {@link IncomingMessage.retry}. */
+  readonly failures: number;
+  /** How many answers have led to it that no person has written, by its sender's word: see {@link SendOptions.exchange}. */
+  readonly exchange: number;
 }
 
 /** An entry of the inbox as `inbox` shows it. Its body is empty once it is deleted. */
@@ -83,6 +87,8 @@ export function messageOf(row: InboxRecord, body: Value, { to, trust }: { to: st
     headers: row.headers ?? {},
     expiresAt: row.expires_at,
     attempt: row.attempts ?? 0,
+    failures: row.failures ?? 0,
+    exchange: row.exchange ?? 0,
   };
 }
 
@@ -131,6 +137,9 @@ export interface IncomingMessage extends Message {
   answer(): Promise<Sent | undefined>;
   /** Its handler has given up: it is a dead letter, and its sender hears why. */
   failed(reason: string): Promise<void>;
-  /** Its handler has failed for now: whoever shares gets it again after `delay` milliseconds. */
-  retry(reason: string, delay: number): Promise<void>;
+  /**
+   * Its handler has failed for now: whoever shares gets it again after `delay` milliseconds. `counts: false`: it was only not the time
+   * for it, which is none of its {@link Message.failures}.
+   */
+  retry(reason: string, delay: number, options?: { counts?: boolean }): Promise<void>;
 }

@@ -52,23 +52,28 @@ async function inHand(tx: WriteTransaction, message: InHand): Promise<InboxRecor
   return place === undefined ? takeFromHeld(tx, message) : find(tx, "in/", pad(Number(place)));
 }
 
-/** What keeps a message from being given out for `delay` milliseconds. */
-export function notBefore(delay: number): Required<Pick<InboxRecord, "retry_at" | "retry_after">> {
-  return { retry_at: Date.now() + delay, retry_after: delay };
+/** What keeps a message from being given out for `delay` milliseconds; with `givenBackBy`, a process: to that one alone. */
+export function notBefore(
+  delay: number,
+  givenBackBy?: string,
+): Pick<InboxRecord, "retry_at" | "retry_after" | "given_back_by"> {
+  const by = givenBackBy === undefined ? {} : { given_back_by: givenBackBy };
+  return { retry_at: Date.now() + delay, retry_after: delay, ...by };
 }
 
 /** A handler has failed for now: its message is given out again after `delay` milliseconds. */
 export async function retryMessage(
   store: ClientStore,
   { seq, claim: own }: InboxRecord,
-  { reason, delay }: { reason: string; delay: number },
+  { reason, delay, counts }: { reason: string; delay: number; counts: boolean },
 ): Promise<void> {
   await store.write(async (tx) => {
     const row = await get(tx, "in/", pad(seq));
     // Somebody else works on it who has taken it when this one stood still: it is not this one's to give back.
     if (row?.state !== "unhandled" || (row.claim !== undefined && row.claim.by !== own?.by)) return;
-    const { claim: _claim, ...rest } = row;
-    await put(tx, "in/", pad(seq), { ...rest, reason: reason.slice(0, 1000), ...notBefore(delay) });
+    const { claim: _claim, given_back_by: _by, ...rest } = row;
+    const failures = (row.failures ?? 0) + (counts ? 1 : 0);
+    await put(tx, "in/", pad(seq), { ...rest, failures, reason: reason.slice(0, 1000), ...notBefore(delay) });
   });
 }
 
@@ -89,7 +94,8 @@ export async function settleRow(
   row: InboxRecord,
   { state, reason, late }: Outcome,
 ): Promise<void> {
-  const { claim: _claim, retry_at: _at, retry_after: _after, reason: _reason, answers, ...rest } = row;
+  const { claim: _claim, retry_at: _at, retry_after: _after, given_back_by: _by, ...known } = row;
+  const { reason: _reason, answers, ...rest } = known;
   // However it ended: nobody needs to ask for it any more.
   if (answers !== undefined) await takeReply(tx, answers);
   if (state === "failed" && late !== true) await tx.put(`dead/${pad(row.seq)}`, "");

@@ -16,6 +16,7 @@ import { makeBackup, readBackup, restoreBackup } from "../agent/backup.ts";
 import type { LeaveOptions } from "../agent/leave.ts";
 import { serverUrl } from "../agent/server-url.ts";
 import { usernameKey } from "../protocol/index.ts";
+import { becauseOf } from "./because.ts";
 import { openBackup, sealBackup } from "./backup-file.ts";
 import { ANNOUNCED, COMMANDS, homeFolder, PROCESSES } from "./home.ts";
 import { nodeCryptoProvider } from "./provider.ts";
@@ -38,6 +39,8 @@ export interface OpenOptions extends Omit<OpenAgentOptions, "store" | "provider"
   passphrase?: string | undefined;
   /** Give the passphrase to a store that has none yet. */
   seal?: boolean | undefined;
+  /** Variables, which tell whether it runs for a message (`listen --exec`): what it sends is counted in that one's exchange. Default: the process's. */
+  env?: Readonly<Record<string, string | undefined>> | undefined;
 }
 
 /** The files of a store, and what lies beside them. */
@@ -183,6 +186,7 @@ export class Agent extends CoreAgent {
       const agent = (await openAgent({ ...options, ...node }, Agent)) as Agent;
       agent.#folder = folder;
       agent.#files = store;
+      agent.because = becauseOf(options.env ?? process.env);
       return agent;
     } catch (error) {
       if (!existed) await removeIfEmpty(store).catch(() => undefined);

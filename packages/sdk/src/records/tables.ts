@@ -237,10 +237,14 @@ export interface InboxRecord extends Marks {
   settled_at?: number;
   /** How often it was given to a listener that shares. */
   attempts?: number;
+  /** How often its handler has failed, and said so. */
+  failures?: number;
   /** Not given to one before (Unix ms): its handler has failed. */
   retry_at?: number;
   /** Milliseconds from its failure to `retry_at`. */
   retry_after?: number;
+  /** The process that has given it back without a word: `retry_at` is for that one alone. */
+  given_back_by?: string;
   /** The owner has let it in: exchanges are counted anew from it. */
   let_in?: true;
   /** A question that has its reply: what answers it besides is counted by the guards. */

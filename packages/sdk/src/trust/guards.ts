@@ -106,16 +106,22 @@ export interface Counted {
 /**
  * Counts a message of ours that no person has written.
  * @param causes The messages that it answers, or that it is sent because of, whoever has sent those, as far as they are known
+ * @param before Answers before it in the exchange, where its cause is of another agent here
  */
 export async function countAnswer(
   tx: WriteTransaction,
   to: string,
-  { now, tier, causes }: { now: number; tier: Tier; causes: readonly InboxRecord[] },
+  {
+    now,
+    tier,
+    causes,
+    before: told,
+  }: { now: number; tier: Tier; causes: readonly InboxRecord[]; before: number | undefined },
 ): Promise<Counted> {
   const heard = (await find(tx, "heard/", to))?.count ?? 0;
   // Nothing has come of it: nothing is answered.
-  if (heard === 0 && causes.length === 0) return {};
-  let exchange = 0;
+  if (heard === 0 && causes.length === 0 && told === undefined) return {};
+  let exchange = told === undefined ? 0 : told + 1;
   for (const cause of causes) exchange = Math.max(exchange, (await exchangeOf(tx, cause)) + 1);
   const before = await find(tx, "answered/", to);
   const isNew = heard > (before?.heard ?? 0);

@@ -135,7 +135,15 @@ export async function refuseHeld(
 export async function holdFromInbox(tx: WriteTransaction, row: InboxRecord): Promise<boolean> {
   const seq = pad(row.seq);
   const body = (await tx.get(`in-body/${seq}`)) ?? "";
-  const { strange = 0, claim: _claim, attempts: _attempts, retry_at: _at, retry_after: _after, ...rest } = row;
+  const { strange = 0, claim: _claim, ...known } = row;
+  const {
+    attempts: _attempts,
+    failures: _failures,
+    retry_at: _at,
+    retry_after: _after,
+    given_back_by: _by,
+    ...rest
+  } = known;
   if ((await hold(tx, { why: "consent", row: rest, body: toBytes(body) })) === "full") return false;
   await remove(tx, "in/", seq);
   await tx.delete(`in-body/${seq}`);

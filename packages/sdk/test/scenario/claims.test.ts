@@ -145,3 +145,13 @@ test("in order, a dead letter that is given to handlers again comes before what 
   await handled([2]);
   expect(await claim()).toBe(4);
 });
+
+test("what another process has given back is free at once; what this one has, after a while", async () => {
+  await using waiting = await inbox();
+  const { add, claim, handled } = waiting;
+  const waits = { retry_at: Date.now() + HOUR_MS, retry_after: HOUR_MS };
+  await handled([1]);
+  await add([2], { ...waits, given_back_by: "another process" });
+  await add([3], waits);
+  expect([await claim(), await claim()]).toEqual([2, undefined]);
+});

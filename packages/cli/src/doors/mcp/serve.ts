@@ -8,7 +8,6 @@ import { openAgent } from "../../agent.ts";
 import type { Call } from "../../call.ts";
 import { interruptedExit } from "../../context.ts";
 import { explain, UsageError } from "../../errors.ts";
-import { senderOf } from "../../sender.ts";
 import { VERSION } from "../../version.ts";
 import { checkInbox } from "./inbox.ts";
 import { Keeper } from "./keeper.ts";
@@ -37,11 +36,10 @@ export async function serveMcp(call: Call, options: McpOptions): Promise<number>
   if (interrupted.aborted) return interruptedExit(call.context);
   const ending = new AbortController();
   const keeper = new Keeper(() => openAgent(call, "mcp"));
-  const { cause } = senderOf(call.context);
   const calls = new Set<Promise<unknown>>();
   const onCall = (name: ToolName, args: unknown, signal: AbortSignal) => {
     const { username } = call.settings;
-    const asked = { name, args, signal: AbortSignal.any([signal, ending.signal]), cause, username };
+    const asked = { name, args, signal: AbortSignal.any([signal, ending.signal]), username };
     const result = answer(asked, keeper, options.maxWait);
     calls.add(result);
     return result.finally(() => calls.delete(result));
@@ -110,17 +108,12 @@ interface Asked {
   name: ToolName;
   args: unknown;
   signal: AbortSignal;
-  cause: string | undefined;
   /** The agent that this server was started for, if one was named. */
   username: string | undefined;
 }
 
 /** A tool's result, or its error: never an exception, so that the model always has a code, a sentence and a hint. */
-async function answer(
-  { name, args, signal, cause, username }: Asked,
-  keeper: Keeper,
-  maxWait: number,
-): Promise<Result> {
+async function answer({ name, args, signal, username }: Asked, keeper: Keeper, maxWait: number): Promise<Result> {
   const end = performance.now() + maxWait;
   try {
     const parsed = tools[name].input.safeParse(args ?? {});
@@ -134,7 +127,7 @@ async function answer(
     }
     const agent = await keeper.agent();
     const left = (): number => Math.max(0, end - performance.now());
-    const calling: Calling = { agent, cause, relay: keeper.relay, signal, left };
+    const calling: Calling = { agent, relay: keeper.relay, signal, left };
     const tool = run[name] as (args: unknown, calling: Calling) => Promise<object>;
     return { content: [{ type: "text", text: JSON.stringify(await tool(parsed.data, calling)) }] };
   } catch (error) {

@@ -1,5 +1,6 @@
 /** What the tools of an assistant do. */
 import type { Agent, Sent } from "@aimessage/sdk/node";
+import { usernameKey } from "@aimessage/sdk/protocol";
 import { AskError, isAgentError, SendError, UsageError } from "../../errors.ts";
 import { FENCED } from "./fence.ts";
 import { checkInbox, PAGE, questionBy, readMessages, received } from "./inbox.ts";
@@ -22,8 +23,6 @@ const QUEUED = "kept on this machine, and sent as soon as the relay can be reach
 /** What a call has in hand. */
 export interface Calling {
   agent: Agent;
-  /** The received message because of which this process was started, if one was: for the guards against loops. */
-  cause: string | undefined;
   /** How it stands with the relay. */
   relay: string;
   /** Aborted when nobody waits for the result any more. */
@@ -39,12 +38,12 @@ export const run: Tools = {
   read_messages: (args, { agent }) => readMessages(agent, args),
 
   send_message: async ({ to, body, thread, again }, calling) =>
-    progress(await calling.agent.send(to, body, { ...marks(thread, calling), ...once(again) }), calling),
+    progress(await calling.agent.send(to, body, { ...marks(thread), ...once(again) }), calling),
 
   ask_agent: async ({ to, body, thread, expires_minutes: minutes = 1_440, again }, calling) => {
     const { agent, signal, left } = calling;
     const timeout = Math.round(minutes * MINUTE_MS);
-    const asked = await agent.question(to, body, { ...marks(thread, calling), ...once(again), timeout });
+    const asked = await agent.question(to, body, { ...marks(thread), ...once(again), timeout });
     const known = { ask_id: asked.id, to: asked.to, ...(asked.repeated ? { repeated: true } : {}) };
     try {
       const reply = await asked.reply({ timeout: left(), signal });
@@ -69,7 +68,7 @@ export const run: Tools = {
     const reply = isNew ? await message.reply(body) : await message.answer();
     if (reply === undefined)
       throw new UsageError(
-        `the message is ${message.state} already, and was not answered`,
+        `the message is ${(await received(agent, message.id)).state} already, and was not answered`,
         "nothing was sent; with again: true it is",
       );
     const repeated = isOver && !isNew ? { repeated: true } : {};
@@ -99,7 +98,13 @@ export const run: Tools = {
   },
 
   list_agents: async ({ name = "" }, { agent }) => {
-    const all = (await agent.contacts()).filter(({ username }) => username.includes(name.toLowerCase()));
+    // Whoever waits for the owner's consent is a number, and no name: that is the stranger's to choose.
+    const waiting = new Set((await agent.requests.list()).map(({ username }) => usernameKey(username)));
+    const isOpen = (await agent.requests.policy()) === "open";
+    const known = (await agent.contacts()).filter(
+      ({ username, tier }) => !waiting.has(username) && (isOpen || tier !== "unknown"),
+    );
+    const all = known.filter(({ username }) => username.includes(name.toLowerCase()));
     const first = all.toSorted((a, b) => (b.heardAt ?? 0) - (a.heardAt ?? 0)).slice(0, CONTACTS);
     const agents = first.map(contactOf);
     return {
@@ -110,8 +115,8 @@ export const run: Tools = {
   },
 };
 
-function marks(thread: string | undefined, { cause }: Calling): { thread?: string; cause?: string } {
-  return { ...(thread === undefined ? {} : { thread }), ...(cause === undefined ? {} : { cause }) };
+function marks(thread: string | undefined): { thread?: string } {
+  return thread === undefined ? {} : { thread };
 }
 
 function once(again: boolean | undefined): { sameWithin?: number } {

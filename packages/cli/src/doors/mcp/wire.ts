@@ -1,3 +1,4 @@
+import { Buffer, isUtf8 } from "node:buffer";
 import { pipeline, type Readable, Transform, type Writable } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
 import type { JSONRPCMessage } from "@modelcontextprotocol/server";
@@ -23,7 +24,10 @@ export class AnsweringTransport extends StdioServerTransport {
   #settled: () => void = () => undefined;
 
   constructor({ stdin, stdout, patience, signal }: Wire) {
-    const input = inWholeLines(stdin);
+    const input = inWholeLines(stdin, (wrong, ends) => {
+      const error = { code: -32600, message: `a line ${wrong}: nothing was done` };
+      stdout.write(`${JSON.stringify({ jsonrpc: "2.0", id: idIn(ends), error })}\n`);
+    });
     super(input, stdout);
     this.input = input;
     this.#patience = patience;
@@ -81,19 +85,58 @@ export class AnsweringTransport extends StdioServerTransport {
 }
 
 const LINE_BREAK = 10;
+/** The longest line, below what the library takes: beyond that it would end without a word. Bytes. */
+const LONGEST = 8 * 2 ** 20;
+/** As much of the ends of a line that is too long is kept: in one of them stands its id. Bytes. */
+const ENDS = 1_024;
 
-/** A text with the end of its last line, without which the library reads no line. */
-function inWholeLines(stdin: Readable): Readable {
-  let last = LINE_BREAK;
+/** A text in whole lines, the last one too, without which the library reads none. What it cannot read is told of, and left out. */
+function inWholeLines(stdin: Readable, refuse: (wrong: string, ends: string[]) => void): Readable {
+  let line: Buffer[] = [];
+  let length = 0;
+  const end = (): Buffer | undefined => {
+    const whole = Buffer.concat(line);
+    const wrong = length > LONGEST ? `has more than ${LONGEST} bytes` : isUtf8(whole) ? undefined : "is no UTF-8 text";
+    [line, length] = [[], 0];
+    if (wrong === undefined) return whole;
+    refuse(wrong, [whole.toString("latin1", whole.length - ENDS), whole.toString("latin1", 0, ENDS)]);
+    return undefined;
+  };
+  const take = (part: Buffer): void => {
+    length += part.length;
+    line.push(part);
+    // Of what is too long its ends are enough.
+    if (length > LONGEST) {
+      const kept = Buffer.concat(line);
+      line = [kept.subarray(0, ENDS), kept.subarray(-ENDS)];
+    }
+  };
   const whole = new Transform({
     transform(chunk: Buffer, _encoding, done) {
-      last = chunk.at(-1) ?? last;
-      done(null, chunk);
+      let from = 0;
+      for (let at; (at = chunk.indexOf(LINE_BREAK, from)) >= 0; from = at + 1) {
+        take(chunk.subarray(from, at + 1));
+        const ready = end();
+        if (ready !== undefined) this.push(ready);
+      }
+      if (from < chunk.length) take(chunk.subarray(from));
+      done();
     },
     flush(done) {
-      done(null, last === LINE_BREAK ? undefined : "\n");
+      if (length === 0) return done();
+      take(Buffer.from("\n"));
+      done(null, end());
     },
   });
   // An error of the one closes the other, by which it is known.
   return pipeline(stdin, whole, () => undefined);
+}
+
+/** The id of a request, by the beginning and the end of its text. */
+function idIn(ends: readonly string[]): string | number | null {
+  for (const text of ends) {
+    const [, id] = /"id"\s*:\s*(\d{1,15}|"[\w-]{1,64}")/.exec(text) ?? [];
+    if (id !== undefined) return JSON.parse(id) as string | number;
+  }
+  return null;
 }
