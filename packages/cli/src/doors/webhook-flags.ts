@@ -4,7 +4,7 @@ import { resolve } from "node:path";
 import { isLoopback } from "@aimessage/sdk/protocol";
 import type { Context } from "../context.ts";
 import { UsageError } from "../errors.ts";
-import type { WebhookOptions } from "./webhook.ts";
+import { secretBytes, type WebhookOptions } from "./webhook.ts";
 
 export interface WebhookFlags {
   webhook?: string;
@@ -88,12 +88,10 @@ const NOT_OURS = new Set(
   "connection content-length expect host keep-alive proxy-connection te trailer transfer-encoding upgrade".split(" "),
 );
 
-/** `whsec_` and base64, as the specification has it, or any text. */
 function secretOf(text: string, context: Context): Buffer {
   if (!text.startsWith("@"))
     throw new UsageError("a secret on the command line can be read by others", "write it into a file, and give @FILE");
-  const value = content(text, context).trim();
-  const secret = value.startsWith("whsec_") ? Buffer.from(value.slice(6), "base64") : Buffer.from(value);
+  const secret = secretBytes(content(text, context).trim());
   if (secret.length < SECRET_BYTES)
     throw new UsageError("the secret is too short", `it has ${SECRET_BYTES} bytes at least`);
   return secret;

@@ -129,8 +129,18 @@ function signed(message: Message, body: Uint8Array, secret: Buffer | undefined):
   const timestamp = String(Math.floor(Date.now() / 1000));
   const named = { "webhook-id": message.id, "webhook-timestamp": timestamp };
   if (secret === undefined) return named;
-  const mac = createHmac("sha256", secret).update(`${message.id}.${timestamp}.`).update(body).digest("base64");
-  return { ...named, "webhook-signature": `v1,${mac}` };
+  return { ...named, "webhook-signature": signatureOf({ id: message.id, timestamp, body }, secret) };
+}
+
+/** What a receiver compares: HMAC-SHA-256 of id, time in Unix seconds and body. */
+export function signatureOf(posted: { id: string; timestamp: string; body: Uint8Array }, secret: Buffer): string {
+  const { id, timestamp, body } = posted;
+  return `v1,${createHmac("sha256", secret).update(`${id}.${timestamp}.`).update(body).digest("base64")}`;
+}
+
+/** A secret as its owner writes it: `whsec_` and base64, as the specification has it, or any text. */
+export function secretBytes(text: string): Buffer {
+  return text.startsWith("whsec_") ? Buffer.from(text.slice(6), "base64") : Buffer.from(text);
 }
 
 /** Every key that a message may have. One that it has not is empty. */
