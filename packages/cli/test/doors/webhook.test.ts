@@ -6,7 +6,9 @@ import { writeFile } from "node:fs/promises";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
+import { vectorsWith } from "../../../../test/vectors.ts";
 import { eventually } from "../../../../test/waiting.ts";
+import { secretBytes, signatureOf } from "../../src/doors/webhook.ts";
 import { createWorld, type World } from "../world.ts";
 import { send, stateOf, talk } from "./talk.ts";
 
@@ -121,6 +123,13 @@ test("[A-12] what is posted is signed, and shaped by a template whose placeholde
   expect(headers.authorization).toBe("Bearer token");
   const said = [headers["webhook-id"], headers["webhook-timestamp"], body].join(".");
   expect(headers["webhook-signature"]).toBe(`v1,${createHmac("sha256", key).update(said).digest("base64")}`);
+});
+
+type Signed = Record<"id" | "body" | "secret" | "signature", string> & { timestamp: number };
+test.each(vectorsWith<Signed>("webhooks", "signature"))("it is signed as others do it: $what", (vector) => {
+  const { id, timestamp, body, secret, signature } = vector;
+  const posted = { id, timestamp: String(timestamp), body: Buffer.from(body) };
+  expect(signatureOf(posted, secretBytes(secret))).toBe(signature);
 });
 
 test("where a message could be read on its way, or a secret by others, nothing is posted", async () => {
