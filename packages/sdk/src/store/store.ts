@@ -56,7 +56,7 @@ export interface ClientStore extends AsyncDisposable {
   write<T>(work: (tx: WriteTransaction) => Promise<T>, options?: { last?: boolean }): Promise<T>;
   /**
    * Calls `listener` after each commit by anyone, this process included, and when the link becomes free. May call it
-   * without need.
+   * without need, but not for a transaction that has written nothing: the link answers each call by one.
    */
   onChange(listener: () => void): () => void;
   /** Another word than before, once anyone has committed a change: no event has to come first. Of a transaction it is what that sees. */

@@ -56,6 +56,29 @@ export const sharingCases: ClientStoreCase[] = [
     },
   },
   {
+    // The link looks whenever it is called, and most often finds nothing to write.
+    name: "comes to rest, though a listener answers each call by a write that changes nothing",
+    async run(open) {
+      const { store } = await open();
+      let calls = 0;
+      const look = () => store.write((tx) => tx.get("a")).catch(() => undefined);
+      const stop = store.onChange(() => {
+        calls += 1;
+        setTimeout(() => void look());
+      });
+      await put(store, "a", "new");
+      const isAtRest = async () => {
+        const before = calls;
+        await pause(50);
+        return calls > 0 && calls === before;
+      };
+      await eventually("no more calls", isAtRest).finally(stop);
+      const version = store.version();
+      await look();
+      same(store.version(), version, "the version after a write that changes nothing");
+    },
+  },
+  {
     name: "shows a listener what it is called for",
     async run(open) {
       const { store, again } = await open();
