@@ -31,22 +31,25 @@ const bodyOf = (change: {
 const certified = (body: Uint8Array, by: TestKey = identity): Uint8Array => signedFields(body, by.sign(body)).bytes;
 const CERTIFICATE = certified(bodyOf({}).bytes);
 
-function registered(change: { relay?: string; username?: string; by?: TestKey } = {}) {
-  const { relay = RELAY, username = "Alice", by = device } = change;
+/** A registration, signed as it stands, whatever is changed in it. */
+function registered(
+  change: { relay?: string; username?: string; identityKey?: TestKey; id?: string; key?: TestKey; by?: TestKey } = {},
+) {
+  const { relay = RELAY, username = "Alice", identityKey = identity, id = DEVICE_ID, key = device, by = key } = change;
   const { fields, bytes } = signedFields(
     "aimessage register 1",
     relay,
     username.toLowerCase(),
-    identity.publicKey,
-    DEVICE_ID,
+    identityKey.publicKey,
+    id,
     CERTIFICATE,
     KEY_PACKAGES,
     LAST_RESORT,
   );
   const data = {
     username,
-    identity_key: base64(identity.publicKey),
-    device: { id: DEVICE_ID, key: base64(device.publicKey), certificate: base64(CERTIFICATE) },
+    identity_key: base64(identityKey.publicKey),
+    device: { id, key: base64(key.publicKey), certificate: base64(CERTIFICATE) },
     key_packages: KEY_PACKAGES.map(base64),
     last_resort: base64(LAST_RESORT),
     relay,
@@ -120,8 +123,10 @@ export function registrationVectors(): Vector[] {
     refused("the identity key has signed what the device key should have", registered({ by: identity }).data),
     refused("another name than the certificate's", registered({ username: "Alicf" }).data),
     refused("a key package that was not signed", { ...data, key_packages: [base64(KEY_PACKAGES[0]!)] }),
-    refused("the certificate of another device", { ...data, device: { ...data.device, id: "device-2" } }),
-    refused("a certificate by another identity", {
+    refused("another identity than the certificate's", registered({ identityKey: another }).data),
+    refused("another device id than the certificate's", registered({ id: "device-2" }).data),
+    refused("another device key than the certificate's", registered({ key: another }).data),
+    refused("a certificate that another identity has signed", {
       ...data,
       device: { ...data.device, certificate: base64(certified(bodyOf({}).bytes, another)) },
     }),
