@@ -26,7 +26,7 @@ export class AnsweringTransport extends StdioServerTransport {
   constructor({ stdin, stdout, patience, signal }: Wire) {
     const input = inWholeLines(stdin, (wrong, ends) => {
       const error = { code: -32600, message: `a line ${wrong}: nothing was done` };
-      stdout.write(`${JSON.stringify({ jsonrpc: "2.0", id: idIn(ends), error })}\n`);
+      void this.send({ jsonrpc: "2.0", id: idIn(ends), error } as JSONRPCMessage);
     });
     super(input, stdout);
     this.input = input;
