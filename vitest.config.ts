@@ -4,7 +4,7 @@ export default defineConfig({
   resolve: { conditions: ["@aimessage/source"] },
   ssr: { resolve: { conditions: ["@aimessage/source"] } },
   test: {
-    include: ["packages/*/test/**/*.test.ts", "test/**/*.test.ts", "chaos/**/*.test.ts"],
+    include: ["packages/*/test/**/*.test.ts", "test/**/*.test.ts", "lab/**/*.test.ts"],
     globalSetup: "test/memory-disk.ts",
     testTimeout: 60_000,
     hookTimeout: 60_000,

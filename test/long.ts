@@ -4,10 +4,10 @@ import { spawnSync } from "node:child_process";
 const lengths = { KILL_MESSAGES: "1000", CHAOS_CYCLES: "200", CHAOS_BUGS: "1" };
 const steps = [
   ["node_modules/vitest/vitest.mjs", "run", "--tagsFilter=long"],
-  ["chaos/main.ts", "--cycles", "1000"],
-  ["chaos/main.ts", "--cycles", "1000", "--without", "old-copy"],
-  ["--conditions=@aimessage/source", "fuzz/main.ts", "--frames", "1000000"],
-  ["--conditions=@aimessage/source", "soak/main.ts"],
+  ["lab/chaos/main.ts", "--cycles", "1000"],
+  ["lab/chaos/main.ts", "--cycles", "1000", "--without", "old-copy"],
+  ["--conditions=@aimessage/source", "lab/fuzz/main.ts", "--frames", "1000000"],
+  ["--conditions=@aimessage/source", "lab/soak/main.ts"],
 ];
 
 const failed = steps.filter((step) => {

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
-import { compare } from "../soak/compare.ts";
-import { newTimes, timings } from "../soak/samples.ts";
-import { type Figures, groups, type Minute } from "../soak/watch.ts";
+import { compare } from "../lab/soak/compare.ts";
+import { newTimes, timings } from "../lab/soak/samples.ts";
+import { type Figures, groups, type Minute } from "../lab/soak/watch.ts";
 
 const FIGURES: Figures = {
   resident: 2e8,

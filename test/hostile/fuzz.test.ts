@@ -1,6 +1,6 @@
 import { randomInt } from "node:crypto";
 import { expect, test } from "vitest";
-import { fuzz } from "../../fuzz/run.ts";
+import { fuzz } from "../../lab/fuzz/run.ts";
 
 test("frames of all kinds are answered, harm nobody, and leave a sound store", { tags: ["long"] }, async () => {
   const seed = Number(process.env["SEED"] ?? randomInt(2 ** 31));

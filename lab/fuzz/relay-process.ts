@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Violation } from "./violation.ts";
 
-const bin = fileURLToPath(new URL("../packages/server/bin/aimessage-server.js", import.meta.url));
+const bin = fileURLToPath(new URL("../../packages/server/bin/aimessage-server.js", import.meta.url));
 
 /**
  * Rates would only slow the fuzzer down; room is small, so that it runs out: but for agents whose mailboxes are read, and

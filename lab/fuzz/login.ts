@@ -1,7 +1,7 @@
 import { pbkdf2 } from "node:crypto";
 import { promisify } from "node:util";
 import type { RelayFrame } from "@aimessage/sdk/protocol";
-import { seal } from "../packages/server/test/raw-client.ts";
+import { seal } from "../../packages/server/test/raw-client.ts";
 import type { Link } from "./link.ts";
 import { Violation } from "./violation.ts";
 import type { User, World } from "./world.ts";

@@ -16,7 +16,7 @@ export async function startRelay(folder: string, { limited = false } = {}): Prom
   const file = join(folder, "relay.log");
   const log = openSync(file, "a");
   const from = readFileSync(file, "utf8").length;
-  const worker = await startWorker(new URL("../packages/server/bin/aimessage-server.js", import.meta.url), {
+  const worker = await startWorker(new URL("../../packages/server/bin/aimessage-server.js", import.meta.url), {
     args: ["--port", "0", "--db", join(folder, "db"), "--log-format", "json", ...(limited ? [] : ["--no-limits"])],
     execArgv: ["--import", new URL("./usage-probe.ts", import.meta.url).href],
     log,

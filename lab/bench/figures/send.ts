@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url";
 import { compare, type Plan, type Result } from "../compare.ts";
 import { startRelay } from "../servers.ts";
 
-const aimessage = fileURLToPath(new URL("../../packages/cli/bin/aimessage.js", import.meta.url));
+const aimessage = fileURLToPath(new URL("../../../packages/cli/bin/aimessage.js", import.meta.url));
 /** Messages of a round by pipe. */
 const BY_PIPE = 20;
 

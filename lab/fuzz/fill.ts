@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
-import { Agent, randomGroup } from "../packages/server/test/agent.ts";
-import { seal } from "../packages/server/test/raw-client.ts";
+import { Agent, randomGroup } from "../../packages/server/test/agent.ts";
+import { seal } from "../../packages/server/test/raw-client.ts";
 import { mark } from "./marker.ts";
 import type { AuthenticatePlan, CommitPlan, FramePlan, PublishPlan, RegisterPlan, SendPlan } from "./frame-plans.ts";
 import type { Group, User, World } from "./world.ts";

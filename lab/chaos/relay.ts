@@ -2,7 +2,7 @@ import { cpSync, existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { relayBin } from "../test/processes/processes.ts";
+import { relayBin } from "../../test/processes/processes.ts";
 import type { Bug } from "./bugs.ts";
 import { Process, type Hooks } from "./process.ts";
 import { Turns } from "./turns.ts";

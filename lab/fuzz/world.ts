@@ -1,5 +1,5 @@
-import { Agent } from "../packages/server/test/agent.ts";
-import type { TokenUser } from "../packages/server/test/raw-client.ts";
+import { Agent } from "../../packages/server/test/agent.ts";
+import type { TokenUser } from "../../packages/server/test/raw-client.ts";
 
 /** A group as its members would know it. */
 export interface Group {

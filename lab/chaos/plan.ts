@@ -1,4 +1,4 @@
-import { random } from "../test/processes/processes.ts";
+import { random } from "../../test/processes/processes.ts";
 
 export const faults = [
   "kill-relay",

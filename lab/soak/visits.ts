@@ -4,7 +4,7 @@ import { promisify } from "node:util";
 import { AWAKE, VISITOR, VISIT_MS } from "./load.ts";
 import { Reporter } from "./samples.ts";
 
-const aimessage = fileURLToPath(new URL("../packages/cli/bin/aimessage.js", import.meta.url));
+const aimessage = fileURLToPath(new URL("../../packages/cli/bin/aimessage.js", import.meta.url));
 const run = promisify(execFile);
 
 /** An agent that lives in short processes of the command line: each sends one message to one of the others, in turns. */

@@ -1,10 +1,10 @@
 import { randomBytes } from "node:crypto";
 import { setTimeout as pause } from "node:timers/promises";
 import { LoadSocket, textFrame } from "../bench/load/socket.ts";
-import { GroupCrypto } from "../packages/sdk/src/crypto/mls/group.ts";
-import { createDevice, type Device, type Identity } from "../packages/sdk/src/crypto/identity.ts";
-import { nodeCryptoProvider } from "../packages/sdk/src/node/provider.ts";
-import { loginBytes, registrationBytes, toBase64 } from "../packages/sdk/src/protocol/index.ts";
+import { GroupCrypto } from "../../packages/sdk/src/crypto/mls/group.ts";
+import { createDevice, type Device, type Identity } from "../../packages/sdk/src/crypto/identity.ts";
+import { nodeCryptoProvider } from "../../packages/sdk/src/node/provider.ts";
+import { loginBytes, registrationBytes, toBase64 } from "../../packages/sdk/src/protocol/index.ts";
 
 /** A relay, and agents at it, to attack. */
 export interface Target {

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { toBase64 } from "../../packages/sdk/src/protocol/index.ts";
+import { toBase64 } from "../../../packages/sdk/src/protocol/index.ts";
 import { type Attack, besiege, crypto, type Foe, frames, pour } from "../foe.ts";
 
 /** Of a credential, which nobody but a contact reads: so large that the package is as large as it may be. */
