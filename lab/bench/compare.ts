@@ -1,4 +1,4 @@
-import type { Worker } from "./worker.ts";
+import type { Worker } from "../shared/worker.ts";
 
 /** A figure beside its floor: what was measured in the same run, in turns. */
 export interface Result {

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Result } from "./compare.ts";
 import { figures } from "./figures/index.ts";
-import { describeMachine } from "./machine.ts";
+import { describeMachine } from "../shared/machine.ts";
 import { help, type Options, readOptions, UsageError } from "./options.ts";
 import { reaches, table } from "./report.ts";
 

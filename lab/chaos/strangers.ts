@@ -1,4 +1,4 @@
-import { startWorker, type Worker } from "../bench/worker.ts";
+import { startWorker, type Worker } from "../shared/worker.ts";
 import type { counts, Target } from "../hostile/foe.ts";
 
 /** Accounts of each attack: some twenty in all. */

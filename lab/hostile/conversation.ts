@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import type { LoadSocket } from "../bench/load/socket.ts";
+import type { LoadSocket } from "../shared/load-socket.ts";
 import { authenticatedData, encodeContent, type Header } from "../../packages/sdk/src/crypto/content.ts";
 import type { Group } from "../../packages/sdk/src/crypto/mls/seam.ts";
 import { fromBase64, toBase64 } from "../../packages/sdk/src/protocol/index.ts";

@@ -1,6 +1,6 @@
 /** A process that attacks: all at once, or those that are named, from the moment that it is told to until it is told to stop. */
 import { setPriority } from "node:os";
-import { serve } from "../bench/serve.ts";
+import { serve } from "../shared/serve.ts";
 import { attacks } from "./attacks/index.ts";
 import { counts, type Target } from "./foe.ts";
 

@@ -1,7 +1,7 @@
 /** An agent of the soak in a process of its own, its store on disk: sends at its pace, handles what comes, and sleeps. */
 import { setTimeout as delay } from "node:timers/promises";
 import { Agent, AgentError, type Sent } from "@aimessage/sdk/node";
-import { serve } from "../bench/serve.ts";
+import { serve } from "../shared/serve.ts";
 import { EVERY_MS, FAILS, isTimed, letterOf, PRESENCE_MS } from "./load.ts";
 import { Reporter } from "./samples.ts";
 

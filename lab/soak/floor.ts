@@ -6,8 +6,8 @@
 import { randomBytes } from "node:crypto";
 import { open as openFile, type FileHandle } from "node:fs/promises";
 import { openPair } from "../bench/floors/pair.ts";
-import { LoadSocket } from "../bench/load/socket.ts";
-import { serve } from "../bench/serve.ts";
+import { LoadSocket } from "../shared/load-socket.ts";
+import { serve } from "../shared/serve.ts";
 import { EVERY_MS } from "./load.ts";
 import { Reporter } from "./samples.ts";
 

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { describeMachine } from "../bench/machine.ts";
+import { describeMachine } from "../shared/machine.ts";
 import { compare } from "./compare.ts";
 import { readOptions, UsageError } from "./options.ts";
 import { asJson, asText } from "./report.ts";

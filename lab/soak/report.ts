@@ -1,5 +1,5 @@
-import type { Machine } from "../bench/machine.ts";
-import { columns, describe, number } from "../bench/report.ts";
+import { columns, number } from "../shared/columns.ts";
+import { describe, type Machine } from "../shared/machine.ts";
 import { percentile } from "../fuzz/percentiles.ts";
 import type { Row } from "./compare.ts";
 import type { Outcome } from "./run.ts";

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
-import type { Worker } from "../bench/worker.ts";
+import type { Worker } from "../shared/worker.ts";
 import { Ledger, type Verdict } from "./judge.ts";
 import { NAP_MS, VISITOR } from "./load.ts";
 import { FIRST_MINUTE, type Minute, Watch } from "./watch.ts";

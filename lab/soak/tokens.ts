@@ -1,9 +1,9 @@
 /** Token accounts of the soak: a ring that relays opaque messages at its pace, and logins on fresh connections. */
 import { setTimeout as delay } from "node:timers/promises";
-import { serve } from "../bench/serve.ts";
-import { type KeyAccount, loginKey, registerKey } from "../bench/load/key-account.ts";
-import { type Frame, LoadSocket, textFrame } from "../bench/load/socket.ts";
-import { loginToken, registerToken, type TokenAccount } from "../bench/load/token-account.ts";
+import { serve } from "../shared/serve.ts";
+import { type KeyAccount, loginKey, registerKey } from "../shared/key-account.ts";
+import { type Frame, LoadSocket, textFrame } from "../shared/load-socket.ts";
+import { loginToken, registerToken, type TokenAccount } from "../shared/token-account.ts";
 import { Reporter } from "./samples.ts";
 
 const ACCOUNTS = 8;

@@ -1,6 +1,6 @@
 import { loadavg } from "node:os";
 import { median } from "../bench/compare.ts";
-import type { Worker } from "../bench/worker.ts";
+import type { Worker } from "../shared/worker.ts";
 import { type Contents, fileSize, logSize } from "./files.ts";
 import { newTimes, type Report, type Times, timings } from "./samples.ts";
 

@@ -1,6 +1,7 @@
 import { join } from "node:path";
-import { type Server, startFloor, startRelay } from "../bench/servers.ts";
-import { startWorker, type Worker } from "../bench/worker.ts";
+import { startFloor } from "../bench/floors/start.ts";
+import { type Server, startRelay } from "../shared/relay.ts";
+import { startWorker, type Worker } from "../shared/worker.ts";
 import { readAgent, readRelay } from "./files.ts";
 import { AWAKE, SLEEPY } from "./load.ts";
 import type { Report } from "./samples.ts";

@@ -1,7 +1,8 @@
 import { join } from "node:path";
 import { compare, type Plan, quantile, type Result, withCpu } from "../compare.ts";
-import { startFloor, startRelay } from "../servers.ts";
-import { startWorker } from "../worker.ts";
+import { startFloor } from "../floors/start.ts";
+import { startRelay } from "../../shared/relay.ts";
+import { startWorker } from "../../shared/worker.ts";
 
 const BODY_BYTES = 128;
 /** Round trips before the first that counts: V8 takes hundreds to compile what they run through. */

@@ -1,8 +1,8 @@
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { type Plan, quantile, type Result } from "../compare.ts";
-import { type Server, startRelay } from "../servers.ts";
-import { startWorker } from "../worker.ts";
+import { type Server, startRelay } from "../../shared/relay.ts";
+import { startWorker } from "../../shared/worker.ts";
 
 const BODY_BYTES = 128;
 const WARM_UP = 500;

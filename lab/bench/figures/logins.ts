@@ -1,6 +1,7 @@
 import { compare, type Plan, type Result } from "../compare.ts";
-import { startFloor, startRelay } from "../servers.ts";
-import { startWorker } from "../worker.ts";
+import { startFloor } from "../floors/start.ts";
+import { startRelay } from "../../shared/relay.ts";
+import { startWorker } from "../../shared/worker.ts";
 
 /** Fresh connections that log in, beside fresh connections with two round trips. */
 export async function logins({ seconds, folder, progress }: Plan): Promise<Result[]> {

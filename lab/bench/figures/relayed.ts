@@ -1,6 +1,7 @@
 import { compare, type Plan, type Result, withCpu } from "../compare.ts";
-import { startFloor, startRelay } from "../servers.ts";
-import { startWorker } from "../worker.ts";
+import { startFloor } from "../floors/start.ts";
+import { startRelay } from "../../shared/relay.ts";
+import { startWorker } from "../../shared/worker.ts";
 
 const CONNECTIONS = 100;
 const generator = new URL("../load/relayed.ts", import.meta.url);

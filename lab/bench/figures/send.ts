@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { compare, type Plan, type Result } from "../compare.ts";
-import { startRelay } from "../servers.ts";
+import { startRelay } from "../../shared/relay.ts";
 
 const aimessage = fileURLToPath(new URL("../../../packages/cli/bin/aimessage.js", import.meta.url));
 /** Messages of a round by pipe. */

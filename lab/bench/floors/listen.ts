@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import type { AddressInfo } from "node:net";
 import { type WebSocket, WebSocketServer } from "ws";
-import { serve } from "../serve.ts";
+import { serve } from "../../shared/serve.ts";
 
 /** A bare `ws` server on any free port of the loopback interface. */
 export async function listen(onConnection: (socket: WebSocket) => void): Promise<void> {

@@ -1,6 +1,6 @@
 /** Floor of encrypted messages: the MLS library alone, two members in one process, each message encrypted and decrypted. */
 import { randomBytes } from "node:crypto";
-import { serve } from "../serve.ts";
+import { serve } from "../../shared/serve.ts";
 import { openPair } from "./pair.ts";
 
 const { crypto, ...groups } = await openPair();

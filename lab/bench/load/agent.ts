@@ -1,7 +1,7 @@
 /** An agent of the SDK in a process of its own, its store on disk: the sender or the receiver of encrypted messages. */
 import { randomBytes } from "node:crypto";
 import { Agent, AgentError, type Sent } from "@aimessage/sdk/node";
-import { serve } from "../serve.ts";
+import { serve } from "../../shared/serve.ts";
 
 /** Messages that are put into the outbox at once; the last but one such batch must have been received before the next. */
 const BATCH = 64;

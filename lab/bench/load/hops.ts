@@ -1,6 +1,6 @@
 /** Floor of a round trip: two exchanges of a text with a bare server, one after the other. */
-import { serve } from "../serve.ts";
-import { LoadSocket } from "./socket.ts";
+import { serve } from "../../shared/serve.ts";
+import { LoadSocket } from "../../shared/load-socket.ts";
 
 const PROBE = { type: "send", id: "1", data: { to: "receiver", message: "x".repeat(600) } };
 

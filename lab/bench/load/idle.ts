@@ -1,7 +1,7 @@
 /** Opens connections that do nothing: bare ones, or those of key accounts that have logged in and listen. */
-import { serve } from "../serve.ts";
-import { type KeyAccount, loginKey, registerKey } from "./key-account.ts";
-import { LoadSocket } from "./socket.ts";
+import { serve } from "../../shared/serve.ts";
+import { type KeyAccount, loginKey, registerKey } from "../../shared/key-account.ts";
+import { LoadSocket } from "../../shared/load-socket.ts";
 
 const AT_A_TIME = 50;
 

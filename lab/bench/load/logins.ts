@@ -1,9 +1,9 @@
 /** Load generator of logins: a fresh connection for each, several at a time. */
 import { setTimeout as delay } from "node:timers/promises";
-import { serve } from "../serve.ts";
-import { type KeyAccount, loginKey, registerKey } from "./key-account.ts";
-import { LoadSocket } from "./socket.ts";
-import { loginToken, registerToken, type TokenAccount } from "./token-account.ts";
+import { serve } from "../../shared/serve.ts";
+import { type KeyAccount, loginKey, registerKey } from "../../shared/key-account.ts";
+import { LoadSocket } from "../../shared/load-socket.ts";
+import { loginToken, registerToken, type TokenAccount } from "../../shared/token-account.ts";
 
 /** Connections at a time, each with accounts of its own. */
 const LANES = 32;

@@ -1,8 +1,8 @@
 /** Load generator of relayed messages: connections in a ring, each sends to the next as fast as its window allows. */
 import { randomBytes } from "node:crypto";
-import { serve } from "../serve.ts";
-import { LoadSocket, textFrame } from "./socket.ts";
-import { loginToken, registerToken } from "./token-account.ts";
+import { serve } from "../../shared/serve.ts";
+import { LoadSocket, textFrame } from "../../shared/load-socket.ts";
+import { loginToken, registerToken } from "../../shared/token-account.ts";
 
 const MESSAGE_BYTES = 128;
 /** Time that everything under way has to arrive when the sending has ended. Milliseconds. */

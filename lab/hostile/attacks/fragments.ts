@@ -1,5 +1,5 @@
 import { setTimeout as pause } from "node:timers/promises";
-import { frameOf } from "../../bench/load/socket.ts";
+import { frameOf } from "../../shared/load-socket.ts";
 import { type Attack, besiege } from "../foe.ts";
 
 const ACCOUNTS = 256;

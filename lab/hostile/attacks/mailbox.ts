@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import type { LoadSocket } from "../../bench/load/socket.ts";
+import type { LoadSocket } from "../../shared/load-socket.ts";
 import { type Attack, besiege, type Foe, frames, insist, pour, randomGroup } from "../foe.ts";
 
 const STRANGERS = 28;

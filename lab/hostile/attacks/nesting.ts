@@ -1,4 +1,4 @@
-import { LoadSocket, textFrame } from "../../bench/load/socket.ts";
+import { LoadSocket, textFrame } from "../../shared/load-socket.ts";
 import { again, type Attack, persist, pour } from "../foe.ts";
 
 const CONNECTIONS = 60;

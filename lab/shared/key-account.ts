@@ -1,6 +1,6 @@
 import { generateKeyPairSync, type KeyObject, randomBytes, sign } from "node:crypto";
 import { certificateBody, encodeCertificate, loginBytes, registrationBytes, toBase64 } from "@aimessage/sdk/protocol";
-import type { LoadSocket } from "./socket.ts";
+import type { LoadSocket } from "./load-socket.ts";
 
 /** A key account as its device holds it. */
 export interface KeyAccount {

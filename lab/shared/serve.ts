@@ -1,4 +1,4 @@
-/** The other end of worker.ts: what a process of the benchmark can be asked to do. */
+/** The other end of worker.ts: what a process of a run can be asked to do. */
 type Tasks = Record<string, (argument: never) => unknown>;
 
 interface Request {

@@ -2,7 +2,7 @@ import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 
-/** A process of the benchmark's own. It ends with `await using`, and by itself if this process is gone. */
+/** A process of a run. It ends with `await using`, and by itself if this process is gone. */
 export interface Worker extends AsyncDisposable {
   /** Has the process do something that it serves by this name (see serve.ts). */
   ask<T>(task: string, argument?: unknown): Promise<T>;

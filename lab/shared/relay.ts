@@ -29,9 +29,3 @@ export async function startRelay(folder: string, { limited = false } = {}): Prom
   await worker[Symbol.asyncDispose]();
   throw new Error(`the relay has not started: ${readFileSync(file, "utf8").slice(from)}`);
 }
-
-/** A server of floors/ by its name. */
-export async function startFloor(name: "forwarder" | "echo"): Promise<Server> {
-  const worker = await startWorker(new URL(`./floors/${name}.ts`, import.meta.url));
-  return { ...worker, port: await worker.ask<number>("port") };
-}

@@ -9,7 +9,7 @@ export interface Machine {
   system: string;
   /** Node or Bun, and its version. */
   runtime: string;
-  /** Processes that want a core, on average, when the benchmark began: well below the number of cores is quiet. */
+  /** Processes that want a core, on average, when the run began: well below the number of cores is quiet. */
   load: number;
   /** Median of writing 4 KiB to disk for good. Durable figures follow it. */
   syncMilliseconds: number;
@@ -17,7 +17,7 @@ export interface Machine {
 
 const SYNCS = 100;
 
-/** @param folder where the databases of the benchmark will be */
+/** @param folder where the databases of the run will be */
 export function describeMachine(folder: string): Machine {
   return {
     cores: availableParallelism(),
@@ -27,6 +27,11 @@ export function describeMachine(folder: string): Machine {
     load: loadavg()[0] ?? 0,
     syncMilliseconds: timeSync(join(folder, "sync-probe")),
   };
+}
+
+/** One line for people. */
+export function describe({ cores, processor, system, runtime, load, syncMilliseconds }: Machine): string {
+  return `${cores} cores (${processor}), ${system}, ${runtime}, fdatasync ${syncMilliseconds.toFixed(2)} ms, load ${load.toFixed(1)}`;
 }
 
 function timeSync(file: string): number {

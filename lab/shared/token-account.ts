@@ -1,6 +1,6 @@
 import { createCipheriv, pbkdf2, randomBytes } from "node:crypto";
 import { promisify } from "node:util";
-import type { LoadSocket } from "./socket.ts";
+import type { LoadSocket } from "./load-socket.ts";
 
 const derive = promisify(pbkdf2);
 
