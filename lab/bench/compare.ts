@@ -1,3 +1,4 @@
+import { median } from "../shared/percentiles.ts";
 import type { Worker } from "../shared/worker.ts";
 
 /** A figure beside its floor: what was measured in the same run, in turns. */
@@ -65,16 +66,4 @@ export function withCpu(relay: Worker, measure: () => Promise<number>) {
     },
     perItem: () => median(spent),
   };
-}
-
-/** The value below which so large a share of the numbers lies: 0.99 for the 99th percentile. */
-export function quantile(numbers: number[], share: number): number {
-  return numbers.toSorted((a, b) => a - b)[Math.floor(share * (numbers.length - 1))] ?? 0;
-}
-
-export function median(numbers: number[]): number {
-  const sorted = [...numbers].sort((a, b) => a - b);
-  const middle = Math.floor(sorted.length / 2);
-  const upper = sorted[middle] as number;
-  return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] as number) + upper) / 2;
 }

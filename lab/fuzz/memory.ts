@@ -1,4 +1,4 @@
-import { median } from "./percentiles.ts";
+import { median } from "../shared/percentiles.ts";
 import { Violation } from "./violation.ts";
 
 const SAMPLE_MS = 200;

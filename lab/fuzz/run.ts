@@ -5,7 +5,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { Counts } from "./counts.ts";
 import { HonestPair, honestNames, type HonestResult } from "./honest-pair.ts";
 import { Memory } from "./memory.ts";
-import { median, percentile } from "./percentiles.ts";
+import { median, percentile } from "../shared/percentiles.ts";
 import { RelayProcess } from "./relay-process.ts";
 import { runSlot } from "./slot.ts";
 import { checkStore } from "./store-check.ts";

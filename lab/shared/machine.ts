@@ -1,6 +1,7 @@
 import { closeSync, fdatasyncSync, openSync, writeSync } from "node:fs";
 import { availableParallelism, cpus, loadavg, platform, release } from "node:os";
 import { join } from "node:path";
+import { median } from "./percentiles.ts";
 
 /** What the figures were measured on. */
 export interface Machine {
@@ -44,5 +45,5 @@ function timeSync(file: string): number {
     return performance.now() - started;
   });
   closeSync(descriptor);
-  return times.sort((a, b) => a - b)[SYNCS / 2] as number;
+  return median(times);
 }

@@ -1,4 +1,4 @@
-import { percentile } from "../fuzz/percentiles.ts";
+import { percentile } from "../shared/percentiles.ts";
 import type { Timing } from "./samples.ts";
 import { type Figures, FIRST_MINUTE, type Group, groups, type Minute } from "./watch.ts";
 

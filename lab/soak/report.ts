@@ -1,6 +1,6 @@
 import { columns, number } from "../shared/columns.ts";
 import { describe, type Machine } from "../shared/machine.ts";
-import { percentile } from "../fuzz/percentiles.ts";
+import { percentile } from "../shared/percentiles.ts";
 import type { Row } from "./compare.ts";
 import type { Outcome } from "./run.ts";
 import { timings } from "./samples.ts";

@@ -1,5 +1,5 @@
 import { loadavg } from "node:os";
-import { median } from "../bench/compare.ts";
+import { median } from "../shared/percentiles.ts";
 import type { Worker } from "../shared/worker.ts";
 import { type Contents, fileSize, logSize } from "./files.ts";
 import { newTimes, type Report, type Times, timings } from "./samples.ts";

@@ -1,6 +1,7 @@
 import { join } from "node:path";
-import { compare, type Plan, quantile, type Result, withCpu } from "../compare.ts";
+import { compare, type Plan, type Result, withCpu } from "../compare.ts";
 import { startFloor } from "../floors/start.ts";
+import { percentile } from "../../shared/percentiles.ts";
 import { startRelay } from "../../shared/relay.ts";
 import { startWorker } from "../../shared/worker.ts";
 
@@ -64,8 +65,8 @@ export async function roundTrip({ seconds, folder, progress }: Plan): Promise<Re
     results.push(
       await compare({ figure: "roundtrip", title: `send to handled, ${name}`, unit: " ms", aim: { under } }, progress, {
         value: async () =>
-          quantile(await sender.ask("roundTrips", { to: "receiver", bytes: BODY_BYTES, seconds }), share),
-        floor: async () => quantile(await bare.ask("hops", { port: echo.port, seconds }), share),
+          percentile(await sender.ask("roundTrips", { to: "receiver", bytes: BODY_BYTES, seconds }), share),
+        floor: async () => percentile(await bare.ask("hops", { port: echo.port, seconds }), share),
       }),
     );
   }

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { type Plan, quantile, type Result } from "../compare.ts";
+import { type Plan, type Result } from "../compare.ts";
+import { percentile } from "../../shared/percentiles.ts";
 import { type Server, startRelay } from "../../shared/relay.ts";
 import { startWorker } from "../../shared/worker.ts";
 
@@ -40,7 +41,7 @@ export async function hostile({ seconds, folder, progress }: Plan): Promise<Resu
     const took = { to: "receiver", bytes: BODY_BYTES, seconds: LENGTHS * seconds };
     const messages = await sender.ask<number[]>("roundTrips", took);
     const logins = await newcomer.ask<number[]>("singles", { port: relay.port, seconds: 5 * seconds });
-    return { messages: quantile(messages, 0.99), logins: quantile(logins, 0.9), memory: await peak() };
+    return { messages: percentile(messages, 0.99), logins: percentile(logins, 0.9), memory: await peak() };
   };
   progress("beside an honest pair: nothing");
   const quiet = await measure();
