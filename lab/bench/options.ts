@@ -1,4 +1,4 @@
-import { parseArgs } from "node:util";
+import { parse, UsageError } from "../shared/command-line.ts";
 import { figures, type FigureName } from "./figures/index.ts";
 
 export interface Options {
@@ -8,44 +8,27 @@ export interface Options {
   only: FigureName[];
 }
 
-/** The command line is wrong; one sentence says what. */
-export class UsageError extends Error {}
-
 const names = Object.keys(figures) as FigureName[];
 
-export const help = `Usage: npm run bench -- [options]
+export const usage = `Usage: npm run bench -- [options]
 
 Measures each figure beside its floor, in turns, on this machine. docs/benchmarks.md says what they mean.
 
   --only NAME      one figure, repeatable: ${names.join(", ")}
   --seconds N      how long each side of a round is measured (default 2)
   --json           print JSON
-  --help           print this help
-`;
+  --help           print this help`;
 
 /** @throws UsageError */
-export function readOptions(argv: string[]): Options | "help" {
-  const { json, seconds, only, help } = parse(argv);
-  if (help) return "help";
+export function readOptions(args: string[]): Options {
+  const { json, seconds, only } = parse(args, {
+    json: { type: "boolean", default: false },
+    seconds: { type: "string", default: "2" },
+    only: { type: "string", multiple: true, default: [] },
+  });
   const number = Number(seconds);
   if (!(number > 0 && number <= 60)) throw new UsageError(`--seconds needs a number up to 60, not '${seconds}'`);
   const unknown = only.find((name) => !Object.hasOwn(figures, name));
   if (unknown !== undefined) throw new UsageError(`--only needs one of ${names.join(", ")}, not '${unknown}'`);
   return { json, seconds: number, only: only.length === 0 ? names : (only as FigureName[]) };
-}
-
-function parse(args: string[]) {
-  try {
-    return parseArgs({
-      args,
-      options: {
-        json: { type: "boolean", default: false },
-        seconds: { type: "string", default: "2" },
-        only: { type: "string", multiple: true, default: [] },
-        help: { type: "boolean", default: false },
-      },
-    }).values;
-  } catch (error) {
-    throw new UsageError((error as Error).message);
-  }
 }

@@ -1,23 +1,17 @@
 import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { readOptions, UsageError } from "./options.ts";
+import { endProgress, main, progress } from "../shared/command-line.ts";
+import { readOptions, usage } from "./options.ts";
 import { faults } from "./plan.ts";
 import { type Outcome, run } from "./run.ts";
 
-try {
-  const options = readOptions(process.argv.slice(2));
+await main(usage, async (args) => {
+  const options = readOptions(args);
   process.stderr.write(`seed ${options.seed}\n`);
-  const outcome = await run(options, (text) => progress(text));
-  if (process.stderr.isTTY) progress("");
+  const outcome = await run(options, (text) => process.stderr.isTTY && progress(text));
+  endProgress();
   report(outcome, options.seed, options.json);
-} catch (error) {
-  process.stderr.write(`error: ${error instanceof UsageError ? error.message : String((error as Error).stack)}\n`);
-  process.exitCode = error instanceof UsageError ? 2 : 1;
-}
-
-function progress(text: string): void {
-  if (process.stderr.isTTY) process.stderr.write(`\r\u{1b}[K${text}`);
-}
+});
 
 function list(entries: [string, number][]): string {
   return entries.map(([name, count]) => `  ${name}: ${count}`).join("\n");

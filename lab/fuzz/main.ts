@@ -1,19 +1,11 @@
-import { help, type Options, readOptions, UsageError } from "./options.ts";
+import { main } from "../shared/command-line.ts";
+import { readOptions, usage } from "./options.ts";
 import { table } from "./report.ts";
 import { fuzz } from "./run.ts";
 import { Violation } from "./violation.ts";
 
-try {
-  const options = readOptions(process.argv.slice(2));
-  if (options === "help") process.stdout.write(help);
-  else await run(options);
-} catch (error) {
-  const text = error instanceof UsageError ? error.message : error instanceof Error ? error.stack : String(error);
-  process.stderr.write(`error: ${text}\n`);
-  process.exit(error instanceof UsageError ? 2 : 1);
-}
-
-async function run({ json, ...options }: Options): Promise<void> {
+await main(usage, async (args) => {
+  const { json, ...options } = readOptions(args);
   process.stderr.write(`seed ${options.seed}\n`);
   try {
     const report = await fuzz({ ...options, progress });
@@ -26,7 +18,7 @@ async function run({ json, ...options }: Options): Promise<void> {
     process.stderr.write(`again: npm run fuzz -- --frames ${frames} --connections ${connections} --seed ${seed}\n`);
     process.exit(1);
   }
-}
+});
 
 function progress(text: string): void {
   process.stderr.write(`${text}\n`);

@@ -1,5 +1,5 @@
 import { randomInt } from "node:crypto";
-import { parseArgs } from "node:util";
+import { parse, whole } from "../shared/command-line.ts";
 
 export interface Options {
   frames: number;
@@ -8,10 +8,7 @@ export interface Options {
   json: boolean;
 }
 
-/** The command line is wrong; one sentence says what. */
-export class UsageError extends Error {}
-
-export const help = `Usage: npm run fuzz -- [options]
+export const usage = `Usage: npm run fuzz -- [options]
 
 Sends a relay frames that are plausible, and frames that are not, while two agents beside them must lose nothing.
 CONTRIBUTING.md says what is looked at.
@@ -20,41 +17,20 @@ CONTRIBUTING.md says what is looked at.
   --seed N          repeats what is sent
   --connections N   how many at once (default 24)
   --json            print JSON
-  --help            print this help
-`;
+  --help            print this help`;
 
 /** @throws UsageError */
-export function readOptions(argv: string[]): Options | "help" {
-  const { values } = parse(argv);
-  if (values.help) return "help";
+export function readOptions(args: string[]): Options {
+  const { frames, seed, connections, json } = parse(args, {
+    frames: { type: "string", default: "100000" },
+    seed: { type: "string" },
+    connections: { type: "string", default: "24" },
+    json: { type: "boolean", default: false },
+  });
   return {
-    frames: whole("--frames", values.frames, 1, 1e9),
-    seed: values.seed === undefined ? randomInt(2 ** 31) : whole("--seed", values.seed, 0, 2 ** 31 - 1),
-    connections: whole("--connections", values.connections, 1, 1000),
-    json: values.json,
+    frames: whole("frames", frames, { least: 1, most: 1e9 }),
+    seed: seed === undefined ? randomInt(2 ** 31) : whole("seed", seed, { least: 0, most: 2 ** 31 - 1 }),
+    connections: whole("connections", connections, { least: 1, most: 1000 }),
+    json,
   };
-}
-
-function whole(flag: string, text: string, least: number, most: number): number {
-  const number = Number(text);
-  if (!/^\d+$/.test(text) || number < least || number > most)
-    throw new UsageError(`${flag} needs a whole number from ${least} to ${most}, not '${text}'`);
-  return number;
-}
-
-function parse(args: string[]) {
-  try {
-    return parseArgs({
-      args,
-      options: {
-        frames: { type: "string", default: "100000" },
-        seed: { type: "string" },
-        connections: { type: "string", default: "24" },
-        json: { type: "boolean", default: false },
-        help: { type: "boolean", default: false },
-      },
-    });
-  } catch (error) {
-    throw new UsageError((error as Error).message);
-  }
 }

@@ -1,10 +1,9 @@
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Counts } from "./counts.ts";
 import { HonestPair, honestNames, type HonestResult } from "./honest-pair.ts";
 import { Memory } from "./memory.ts";
+import { temporaryFolder } from "../../test/processes/processes.ts";
 import { median, percentile } from "../shared/percentiles.ts";
 import { RelayProcess } from "./relay-process.ts";
 import { runSlot } from "./slot.ts";
@@ -41,9 +40,8 @@ const FLAT_FROM = 500_000;
 
 /** Sends frames until there were enough. @throws Violation the first thing that must not be */
 export async function fuzz({ frames, seed, connections, progress }: FuzzOptions): Promise<FuzzReport> {
-  const folder = mkdtempSync(join(tmpdir(), "aimessage fuzz "));
+  using folder = temporaryFolder();
   await using parts = new AsyncDisposableStack();
-  parts.defer(() => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }));
   const stop = new AbortController();
   const failed = Promise.withResolvers<never>();
   const violations: Violation[] = [];
@@ -55,8 +53,8 @@ export async function fuzz({ frames, seed, connections, progress }: FuzzOptions)
   };
   failed.promise.catch(() => {});
 
-  const relay = parts.use(await RelayProcess.start(folder, fail));
-  const honest = parts.use(await HonestPair.start(relay.port, join(folder, "agents")));
+  const relay = parts.use(await RelayProcess.start(folder.path, fail));
+  const honest = parts.use(await HonestPair.start(relay.port, join(folder.path, "agents")));
   const counts: Counts = { frames: 0, readable: 0, plausible: 0, opened: 0, kinds: {} };
   const done = (): number => counts.frames / frames;
   const memory = parts.use(new Memory(() => relay.residentBytes, done));
@@ -81,7 +79,7 @@ export async function fuzz({ frames, seed, connections, progress }: FuzzOptions)
   await untilNobodyIsLeft(relay);
   const metrics = await relay.metrics();
   await Promise.race([relay.stop(), failed.promise]);
-  checkStore(folder);
+  checkStore(folder.path);
   if (frames >= FLAT_FROM) memory.check();
   return { seed, seconds, counts, latency, honest: result, memory: memory.quarters, refusals: refusalsOf(metrics) };
 }

@@ -1,31 +1,22 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { endProgress, main, progress } from "../shared/command-line.ts";
 import { describeMachine } from "../shared/machine.ts";
+import { ownFolder } from "../shared/own-folder.ts";
 import { compare } from "./compare.ts";
-import { readOptions, UsageError } from "./options.ts";
+import { readOptions, usage } from "./options.ts";
 import { asJson, asText } from "./report.ts";
 import { run } from "./run.ts";
 
 /** Beside the minutes that were asked for: start, rest, and reading the stores. Milliseconds. */
 const MORE_MS = 10 * 60_000;
 
-try {
-  await soak(readOptions(process.argv.slice(2)));
-} catch (error) {
-  process.stderr.write(`error: ${error instanceof UsageError ? error.message : String((error as Error).stack)}\n`);
-  process.exitCode = error instanceof UsageError ? 2 : 1;
-}
-
-async function soak({ minutes: length, json }: { minutes: number; json: boolean }): Promise<void> {
-  const folder = mkdtempSync(join(tmpdir(), "aimessage-soak-"));
-  let keep = false;
-  process.once("exit", () => keep || rmSync(folder, { recursive: true, force: true, maxRetries: 5 }));
-  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(1));
-  setTimeout(() => fail("the soak took too long"), length * 60_000 + MORE_MS).unref();
-  const machine = describeMachine(folder);
-  const outcome = await run(length, folder, progress);
-  if (process.stderr.isTTY) progress("");
+await main(usage, async (args) => {
+  const { minutes, json } = readOptions(args);
+  const folder = ownFolder("soak", minutes * 60_000 + MORE_MS);
+  const machine = describeMachine(folder.path);
+  const outcome = await run(minutes, folder.path, progress);
+  endProgress();
   const rows = compare(outcome.minutes);
   const { lost, doubled, other } = outcome.verdict;
   const violations = [...lost, ...doubled, ...other];
@@ -33,17 +24,7 @@ async function soak({ minutes: length, json }: { minutes: number; json: boolean 
   process.stdout.write(json ? asJson(ok, machine, rows, outcome) : asText(machine, rows, outcome));
   if (!ok) process.exitCode = 1;
   if (violations.length === 0) return;
-  keep = true;
-  writeFileSync(join(folder, "violations.txt"), violations.join("\n"));
-  process.stderr.write(`what is wrong is listed in ${folder}, beside the stores of all agents\n`);
-}
-
-/** One line that changes in a terminal, a line each elsewhere. */
-function progress(text: string): void {
-  process.stderr.write(process.stderr.isTTY ? `\r\u{1b}[K${text}` : `${text}\n`);
-}
-
-function fail(text: string): never {
-  process.stderr.write(`error: ${text}\n`);
-  process.exit(1);
-}
+  folder.keep();
+  writeFileSync(join(folder.path, "violations.txt"), violations.join("\n"));
+  process.stderr.write(`what is wrong is listed in ${folder.path}, beside the stores of all agents\n`);
+});
