@@ -7,7 +7,8 @@ import {
 } from "@aimessage/sdk/protocol";
 import { OwedAnswers } from "./answers.ts";
 import { checkDelivery } from "./deliveries.ts";
-import { FuzzSocket, maskedFrame, opcodes } from "./socket.ts";
+import { maskedFrame, opcodes } from "../shared/websocket.ts";
+import { FuzzSocket } from "./socket.ts";
 import { Violation } from "./violation.ts";
 import type { User, World } from "./world.ts";
 

@@ -7,7 +7,7 @@ import { Link } from "./link.ts";
 import { logIn } from "./login.ts";
 import { mutate } from "./mutate.ts";
 import { type IdPlan, type Plan, plansOf } from "./plans.ts";
-import { maskedFrame, opcodes } from "./socket.ts";
+import { maskedFrame, opcodes } from "../shared/websocket.ts";
 import type { Violation } from "./violation.ts";
 import type { World } from "./world.ts";
 

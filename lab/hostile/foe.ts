@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { setTimeout as pause } from "node:timers/promises";
-import { LoadSocket, textFrame } from "../shared/load-socket.ts";
+import { LoadSocket } from "../shared/load-socket.ts";
+import { textFrame } from "../shared/websocket.ts";
 import { GroupCrypto } from "../../packages/sdk/src/crypto/mls/group.ts";
 import { createDevice, type Device, type Identity } from "../../packages/sdk/src/crypto/identity.ts";
 import { nodeCryptoProvider } from "../../packages/sdk/src/node/provider.ts";

@@ -2,7 +2,8 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { serve } from "../shared/serve.ts";
 import { type KeyAccount, loginKey, registerKey } from "../shared/key-account.ts";
-import { type Frame, LoadSocket, textFrame } from "../shared/load-socket.ts";
+import { type Frame, LoadSocket } from "../shared/load-socket.ts";
+import { textFrame } from "../shared/websocket.ts";
 import { loginToken, registerToken, type TokenAccount } from "../shared/token-account.ts";
 import { Reporter } from "./samples.ts";
 

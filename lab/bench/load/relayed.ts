@@ -1,7 +1,8 @@
 /** Load generator of relayed messages: connections in a ring, each sends to the next as fast as its window allows. */
 import { randomBytes } from "node:crypto";
 import { serve } from "../../shared/serve.ts";
-import { LoadSocket, textFrame } from "../../shared/load-socket.ts";
+import { LoadSocket } from "../../shared/load-socket.ts";
+import { textFrame } from "../../shared/websocket.ts";
 import { loginToken, registerToken } from "../../shared/token-account.ts";
 
 const MESSAGE_BYTES = 128;

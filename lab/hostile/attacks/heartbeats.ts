@@ -1,5 +1,5 @@
 import { again, type Attack, besiege, pour } from "../foe.ts";
-import { textFrame } from "../../shared/load-socket.ts";
+import { textFrame } from "../../shared/websocket.ts";
 
 const BYTES = 950_000;
 

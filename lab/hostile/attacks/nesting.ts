@@ -1,4 +1,5 @@
-import { LoadSocket, textFrame } from "../../shared/load-socket.ts";
+import { LoadSocket } from "../../shared/load-socket.ts";
+import { textFrame } from "../../shared/websocket.ts";
 import { again, type Attack, persist, pour } from "../foe.ts";
 
 const CONNECTIONS = 60;
