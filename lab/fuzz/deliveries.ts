@@ -1,11 +1,11 @@
 import type { RelayFrameData } from "@aimessage/sdk/protocol";
 import { readMarker } from "./marker.ts";
 import { Violation } from "./violation.ts";
-import type { User, World } from "./world.ts";
+import type { Known, User } from "./known.ts";
 
 /** Whoever gets something must be whom it was sent to, by whom the relay says, in a group of theirs. @throws Violation */
 export function checkDelivery(
-  world: World,
+  known: Known,
   { user, device }: { user: User | undefined; device: string | undefined },
   data: RelayFrameData<"message">,
 ): void {
@@ -17,6 +17,6 @@ export function checkDelivery(
   if (marker.from !== data.from.toLowerCase())
     throw new Violation(`what ${marker.from} sent came as from ${data.from}`);
   if (marker.group !== data.group_id) throw new Violation(`what was sent in ${marker.group} came in ${data.group_id}`);
-  if (marker.group !== undefined && device !== undefined && !world.isMember(marker.group, device))
+  if (marker.group !== undefined && device !== undefined && !known.isMember(marker.group, device))
     throw new Violation(`${device} got a message of a group in which it is not`);
 }

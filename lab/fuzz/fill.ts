@@ -3,11 +3,11 @@ import { Agent, randomGroup } from "../../packages/server/test/agent.ts";
 import { seal } from "../../packages/server/test/raw-client.ts";
 import { mark } from "./marker.ts";
 import type { AuthenticatePlan, CommitPlan, FramePlan, PublishPlan, RegisterPlan, SendPlan } from "./frame-plans.ts";
-import type { Group, User, World } from "./world.ts";
+import type { Group, Known, User } from "./known.ts";
 
 /** What a connection knows when a frame is filled. */
 export interface View {
-  world: World;
+  known: Known;
   user: User | undefined;
   logId: string;
   /** Highest `seq` that was pushed to it. */
@@ -25,26 +25,26 @@ let ids = 0;
 
 /** The frame of a plan, with what is known now. */
 export function fill(plan: FramePlan, view: View): Filled {
-  const { world, user } = view;
+  const { known, user } = view;
   switch (plan.type) {
     case "send":
       return user?.agent === undefined ? tokenSend(plan, view) : keySend(plan, view, user, user.agent);
     case "commit":
       return user?.agent === undefined
         ? { type: "commit", data: { commit_id: "c", group_id: randomGroup(), epoch: 1, commit: "AAAA" } }
-        : commit(plan, world, user, user.agent);
+        : commit(plan, known, user, user.agent);
     case "received":
       return { type: "received", data: { log_id: plan.log ? view.logId : "x", seq: view.pushed + plan.offset } };
     case "lookup":
-      return { type: "lookup", data: { username: world.name(plan.name) } };
+      return { type: "lookup", data: { username: known.name(plan.name) } };
     case "claim_keys":
-      return { type: "claim_keys", data: { username: world.name(plan.name), another: plan.another } };
+      return { type: "claim_keys", data: { username: known.name(plan.name), another: plan.another } };
     case "peers":
       return {
         type: "peers",
         data: {
-          allow: plan.allow.map((name) => world.name(name)),
-          block: plan.block.map((name) => world.name(name)),
+          allow: plan.allow.map((name) => known.name(name)),
+          block: plan.block.map((name) => known.name(name)),
           clear: plan.clear,
         },
       };
@@ -52,7 +52,7 @@ export function fill(plan: FramePlan, view: View): Filled {
       return { type: "publish_keys", data: publish(plan, user) };
     case "key_exchange":
     case "key_response":
-      return { type: plan.type, data: { to: world.name(plan.to), public_key: "k".repeat(plan.size), session_id: "s" } };
+      return { type: plan.type, data: { to: known.name(plan.to), public_key: "k".repeat(plan.size), session_id: "s" } };
     case "authenticate":
       return { type: "authenticate", data: authenticate(plan, view) };
     case "register":
@@ -69,10 +69,10 @@ function expiry(plan: SendPlan["expires"]): number | undefined {
   return Date.now() + { past: -1000, soon: 300, later: 60_000, far: 1e12 }[plan];
 }
 
-function tokenSend(plan: SendPlan, { world, user }: View): Filled {
+function tokenSend(plan: SendPlan, { known, user }: View): Filled {
   const past = user?.past.at(-1 - (plan.group % 8));
   if (plan.repeat === "same" && past !== undefined) return past;
-  const to = plan.right ? world.tokenName(plan.to) : world.name(plan.to);
+  const to = plan.right ? known.tokenName(plan.to) : known.name(plan.to);
   const data = {
     to,
     message: mark({ to, from: user?.name.toLowerCase() ?? "", group: undefined }, plan.size),
@@ -80,16 +80,16 @@ function tokenSend(plan: SendPlan, { world, user }: View): Filled {
     message_id: messageId(plan.repeat, past),
     expires_at: expiry(plan.expires),
   };
-  if (user !== undefined && data.message_id !== undefined) world.remember(user, { type: "send", data });
+  if (user !== undefined && data.message_id !== undefined) known.remember(user, { type: "send", data });
   return { type: "send", data };
 }
 
-function keySend(plan: SendPlan, { world }: View, user: User, agent: Agent): Filled {
+function keySend(plan: SendPlan, { known }: View, user: User, agent: Agent): Filled {
   const past = user.past.at(-1 - (plan.group % 8));
   if (plan.repeat === "same" && past !== undefined) return past;
   const group = user.groups[plan.group % Math.max(1, user.groups.length)];
   const other = group?.members.find(({ device }) => device !== agent.deviceId)?.username;
-  const to = plan.right && other !== undefined ? other : world.name(plan.to);
+  const to = plan.right && other !== undefined ? other : known.name(plan.to);
   const id = group?.id ?? randomGroup();
   const data = {
     to,
@@ -101,7 +101,7 @@ function keySend(plan: SendPlan, { world }: View, user: User, agent: Agent): Fil
     expires_at: expiry(plan.expires),
     resume: plan.resume ? true : undefined,
   };
-  if (data.message_id !== undefined) world.remember(user, { type: "send", data });
+  if (data.message_id !== undefined) known.remember(user, { type: "send", data });
   return { type: "send", data };
 }
 
@@ -111,26 +111,26 @@ function messageId(repeat: SendPlan["repeat"], past: Filled | undefined): string
   return `m-${++ids}`;
 }
 
-function commit(plan: CommitPlan, world: World, user: User, agent: Agent): Filled {
+function commit(plan: CommitPlan, known: Known, user: User, agent: Agent): Filled {
   const past = user.past.findLast(({ type }) => type === "commit");
   if (plan.repeat === "same" && past !== undefined) return past;
-  const known = plan.repeat === "changed" ? past?.data["commit_id"] : undefined;
+  const again = plan.repeat === "changed" ? past?.data["commit_id"] : undefined;
   const group = user.groups[plan.group % Math.max(1, user.groups.length)];
   const opens = plan.opens || group === undefined;
-  const data = opens ? opening(plan, world, { user, agent, group }) : ending(plan, group, agent, user.name);
-  const filled = { type: "commit" as const, data: { commit_id: known ?? `c-${++ids}`, ...data } };
-  world.remember(user, filled);
+  const data = opens ? opening(plan, known, { user, agent, group }) : ending(plan, group, agent, user.name);
+  const filled = { type: "commit" as const, data: { commit_id: again ?? `c-${++ids}`, ...data } };
+  known.remember(user, filled);
   return filled;
 }
 
 function opening(
   plan: CommitPlan,
-  world: World,
+  known: Known,
   { user, agent, group }: { user: User; agent: Agent; group: Group | undefined },
 ) {
   const own = { username: user.name, device: agent.deviceId };
-  const peer = world.peer(plan.peer, user);
-  const third = world.peer(plan.peer >> 3, user);
+  const peer = known.peer(plan.peer, user);
+  const third = known.peer(plan.peer >> 3, user);
   const members = {
     right: [own, peer],
     swapped: [peer, own],
@@ -142,7 +142,7 @@ function opening(
   }[plan.members];
   // At times one that is taken.
   const id = group !== undefined && plan.group % 16 === 0 ? group.id : randomGroup();
-  world.opening(id, [own, peer]);
+  known.opening(id, [own, peer]);
   const from = user.name.toLowerCase();
   const welcome = () => ({
     to: peer.username,
@@ -187,8 +187,8 @@ function publish(plan: PublishPlan, user: User | undefined) {
   };
 }
 
-function authenticate({ step, name }: AuthenticatePlan, { world, user, challenge }: View): Record<string, unknown> {
-  const other = world.user(name);
+function authenticate({ step, name }: AuthenticatePlan, { known, user, challenge }: View): Record<string, unknown> {
+  const other = known.user(name);
   const as = step === "other" || user === undefined ? other : user;
   const asks = step === "ask" || step === "other" || challenge === undefined;
   // A stranger stays one.
@@ -203,15 +203,15 @@ function authenticate({ step, name }: AuthenticatePlan, { world, user, challenge
   return { username: as.name, challenge: seal(wrong ? randomBytes(32) : as.token.key, challenge) };
 }
 
-function register({ how, name }: RegisterPlan, { world, user }: View): Record<string, unknown> {
-  const agent = user?.agent ?? world.users.find((one) => one.agent !== undefined && one.registered)?.agent;
-  if (how === "taken" || agent === undefined) return { username: world.user(name).name.toUpperCase() };
+function register({ how, name }: RegisterPlan, { known, user }: View): Record<string, unknown> {
+  const agent = user?.agent ?? known.users.find((one) => one.agent !== undefined && one.registered)?.agent;
+  if (how === "taken" || agent === undefined) return { username: known.user(name).name.toUpperCase() };
   if (how === "name") return { username: ["ab", "x".repeat(33), "a b", "\ud800abc", "\u212aey"][name % 5] };
   if (how === "token") return { username: `late-${++ids}` };
-  if (how === "key") return new Agent(world.url, `late-${++ids}`, { packages: 2 }).registration();
+  if (how === "key") return new Agent(known.url, `late-${++ids}`, { packages: 2 }).registration();
   if (how === "device" && user?.agent !== undefined && user.registered) {
     const { username, identity, counter } = user.agent;
-    user.next ??= new Agent(world.url, username, { identity, counter: counter + 1, packages: 3 });
+    user.next ??= new Agent(known.url, username, { identity, counter: counter + 1, packages: 3 });
     return user.next.registration();
   }
   const data = agent.registration();

@@ -1,20 +1,20 @@
 import type { ClientFrame, RelayFrame } from "@aimessage/sdk/protocol";
-import type { User, World } from "./world.ts";
+import type { Known, User } from "./known.ts";
 
 /** Takes from an answer what later frames need to be plausible. */
-export function learn(world: World, user: User | undefined, request: ClientFrame, answer: RelayFrame): void {
+export function learn(known: Known, user: User | undefined, request: ClientFrame, answer: RelayFrame): void {
   if (answer.type === "agent" || answer.type === "keys") {
     const { username, device } = answer.data;
-    if (device !== undefined && world.isOther(username)) world.others.set(username, device.id);
+    if (device !== undefined && known.isOther(username)) known.others.set(username, device.id);
   } else if (answer.type === "registered" && user?.next !== undefined && user.next.deviceId === answer.data.device)
-    world.replaced(user);
+    known.replaced(user);
   if (answer.type !== "ack" || user === undefined) return;
   if (request.type === "commit" && answer.data.status === "committed") {
     const { group_id, epoch, members } = request.data;
-    if (epoch === 0 && members !== undefined) world.opened(group_id, members);
+    if (epoch === 0 && members !== undefined) known.opened(group_id, members);
     else advance(user, group_id, epoch);
   } else if (request.type === "unregister" && answer.data.status === "unregistered")
-    world.removed(user, request.data?.release === true);
+    known.removed(user, request.data?.release === true);
 }
 
 function advance(user: User, id: string, epoch: number): void {

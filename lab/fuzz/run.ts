@@ -9,7 +9,7 @@ import { RelayProcess } from "./relay-process.ts";
 import { runSlot } from "./slot.ts";
 import { checkStore } from "./store-check.ts";
 import { Violation } from "./violation.ts";
-import { World } from "./world.ts";
+import { Known } from "./known.ts";
 
 export interface FuzzOptions {
   frames: number;
@@ -58,12 +58,12 @@ export async function fuzz({ frames, seed, connections, progress }: FuzzOptions)
   const counts: Counts = { frames: 0, readable: 0, plausible: 0, opened: 0, kinds: {} };
   const done = (): number => counts.frames / frames;
   const memory = parts.use(new Memory(() => relay.residentBytes, done));
-  const world = new World(relay.port, honestNames);
+  const known = new Known(relay.port, honestNames);
   const started = performance.now();
 
   const slots = Array.from({ length: connections }, (_, slot) => {
     const own = Math.floor((frames * (slot + 1)) / connections) - Math.floor((frames * slot) / connections);
-    return runSlot({ port: relay.port, seed, slot, frames: own, world, counts, fail, signal: stop.signal });
+    return runSlot({ port: relay.port, seed, slot, frames: own, known, counts, fail, signal: stop.signal });
   });
   const latency: FuzzReport["latency"] = [];
   const all = Promise.all(slots);

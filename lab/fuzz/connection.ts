@@ -10,7 +10,7 @@ import { checkDelivery } from "./deliveries.ts";
 import { maskedFrame, opcodes } from "../shared/websocket.ts";
 import { FuzzSocket } from "./socket.ts";
 import { Violation } from "./violation.ts";
-import type { User, World } from "./world.ts";
+import type { Known, User } from "./known.ts";
 
 /** What was sent, if the relay can read it. */
 export type Request = ClientFrame | undefined;
@@ -28,7 +28,7 @@ const PATIENCE_MS = 60_000;
 const HISTORY = 24;
 
 /** One connection: everything that comes is checked here, and what it tells is kept. */
-export class Link {
+export class Connection {
   user: User | undefined;
   /** The device that has logged in here: the account may have another by now. */
   device: string | undefined;
@@ -42,7 +42,7 @@ export class Link {
   isOpen = true;
   readonly closed: Promise<void>;
   readonly #socket: FuzzSocket;
-  readonly #world: World;
+  readonly #known: Known;
   readonly #owed = new OwedAnswers<Owed>();
   readonly #history: string[] = [];
   readonly #fail: (violation: Violation) => void;
@@ -54,12 +54,12 @@ export class Link {
   #pongs: string[] = [];
 
   private constructor(
-    world: World,
+    known: Known,
     socket: FuzzSocket,
     fail: (violation: Violation) => void,
-    learn: (link: Link, request: ClientFrame, answer: RelayFrame) => void,
+    learn: (connection: Connection, request: ClientFrame, answer: RelayFrame) => void,
   ) {
-    this.#world = world;
+    this.#known = known;
     this.#socket = socket;
     this.#fail = fail;
     this.#learn = (request, answer) => learn(this, request, answer);
@@ -79,11 +79,11 @@ export class Link {
 
   static async open(
     port: number,
-    world: World,
+    known: Known,
     fail: (violation: Violation) => void,
-    learn: (link: Link, request: ClientFrame, answer: RelayFrame) => void,
-  ): Promise<Link> {
-    return new Link(world, await FuzzSocket.open(port), fail, learn);
+    learn: (connection: Connection, request: ClientFrame, answer: RelayFrame) => void,
+  ): Promise<Connection> {
+    return new Connection(known, await FuzzSocket.open(port), fail, learn);
   }
 
   /** Sends one text message, in pieces if it is asked for. @returns whether the relay can read it */
@@ -226,7 +226,7 @@ export class Link {
     if (data.seq <= this.#seq) throw new Violation(`seq ${data.seq} was pushed after ${this.#seq}`);
     this.#seq = data.seq;
     this.pushed = Math.max(this.pushed, data.seq);
-    checkDelivery(this.#world, this, data);
+    checkDelivery(this.#known, this, data);
   }
 
   #pinged(payload: Buffer): void {

@@ -35,7 +35,7 @@ const GROUPS = 8;
 const PAST = 32;
 
 /** Everything that is known of the relay and its accounts, by all connections together. */
-export class World {
+export class Known {
   readonly url: string;
   readonly users: User[] = [];
   /** Devices of agents that are not ours. */
@@ -82,8 +82,8 @@ export class World {
 
   /** Another of our full agents, or at times somebody else's. */
   peer(pick: number, self: User): { username: string; device: string } {
-    const known = [...this.others][pick % 64];
-    if (known !== undefined) return { username: known[0], device: known[1] };
+    const other = [...this.others][pick % 64];
+    if (other !== undefined) return { username: other[0], device: other[1] };
     const agents = this.users.filter((user) => user !== self && user.agent !== undefined);
     const { name, agent } = agents[pick % agents.length] as User;
     return { username: name, device: (agent as Agent).deviceId };
