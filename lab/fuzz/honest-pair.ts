@@ -1,6 +1,5 @@
-import { type ChildProcess, fork } from "node:child_process";
-import { once } from "node:events";
-import { fileURLToPath } from "node:url";
+import { within } from "../../test/waiting.ts";
+import { startWorker } from "../shared/worker.ts";
 import { Violation } from "./violation.ts";
 
 export const honestNames = ["honest-a", "honest-b"];
@@ -17,50 +16,28 @@ export interface HonestResult {
 const START_MS = 60_000;
 
 /** Two agents of the SDK that talk with each other all the time: for them nothing may be lost, whatever others send. */
-export class HonestPair implements AsyncDisposable {
-  readonly #child: ChildProcess;
-  readonly #ended: Promise<never>;
-
-  private constructor(child: ChildProcess) {
-    this.#child = child;
-    this.#ended = once(child, "exit").then(() => {
-      throw new Violation("the honest pair's process has ended");
-    });
-    this.#ended.catch(() => {});
-  }
-
+export interface HonestPair extends AsyncDisposable {
   /** Resolves when messages go both ways. */
-  static async start(port: number, home: string): Promise<HonestPair> {
-    const file = fileURLToPath(new URL("honest.ts", import.meta.url));
-    const child = fork(file, [`ws://127.0.0.1:${port}/ws`, home], { execArgv: ["--conditions=@aimessage/source"] });
-    const pair = new HonestPair(child);
-    const [ready] = (await once(child, "message", { signal: AbortSignal.timeout(START_MS) })) as [unknown];
-    if (ready !== "ready") throw new Error(`the honest pair says ${JSON.stringify(ready)}`);
-    return pair;
-  }
-
+  ready(): Promise<void>;
   /** Milliseconds from `send` to the listener, of what has arrived since the last mark. */
-  async mark(): Promise<number[]> {
-    return ((await this.#ask("mark")) as { latencies: number[] }).latencies;
-  }
-
+  mark(): Promise<number[]>;
   /** Sends nothing more, and waits for what is on its way. */
-  async stop(): Promise<HonestResult> {
-    const { result } = (await this.#ask("stop")) as { result: HonestResult };
-    await this.#ended.catch(() => {});
-    return result;
-  }
+  stop(): Promise<HonestResult>;
+}
 
-  async #ask(message: string): Promise<unknown> {
-    const { promise, resolve } = Promise.withResolvers<unknown>();
-    this.#child.once("message", resolve);
-    this.#child.send(message);
-    return Promise.race([promise, this.#ended]);
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
-    this.#child.kill("SIGKILL");
-    await this.#ended.catch(() => {});
-  }
+export async function startHonestPair(port: number, home: string): Promise<HonestPair> {
+  const worker = await startWorker(new URL("honest.ts", import.meta.url), {
+    args: [`ws://127.0.0.1:${port}/ws`, home],
+    execArgv: ["--conditions=@aimessage/source"],
+  });
+  const ask = <T>(task: string): Promise<T> =>
+    worker.ask<T>(task).catch((error: unknown) => {
+      throw new Violation(`the honest pair: ${String(error)}`);
+    });
+  return {
+    ready: () => within("the honest pair's messages go both ways", ask("ready"), START_MS),
+    mark: () => ask("mark"),
+    stop: () => ask("stop"),
+    [Symbol.asyncDispose]: () => worker[Symbol.asyncDispose](),
+  };
 }

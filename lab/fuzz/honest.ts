@@ -1,11 +1,8 @@
-/**
- * Two agents that know nothing of the fuzzer and talk all the time, in a process of their own: node honest.ts SERVER HOME.
- * Takes `mark` and `stop` from the process that started it; says `ready`, latencies, and at the end what has become of
- * the messages.
- */
+/** Two agents that know nothing of the fuzzer and talk all the time, in a process of their own: node honest.ts SERVER HOME */
 import { setTimeout as delay } from "node:timers/promises";
 import { Agent } from "@aimessage/sdk/node";
-import type { HonestResult } from "./honest-pair.ts";
+import { serve } from "../shared/serve.ts";
+import { honestNames, type HonestResult } from "./honest-pair.ts";
 
 const [server, home] = process.argv.slice(2) as [string, string];
 /** Messages on their way in each direction, and the pause between two. */
@@ -14,13 +11,12 @@ const PACE_MS = 20;
 /** How long the last messages may take. */
 const END_MS = 60_000;
 
-const pair = await Promise.all(
-  ["honest-a", "honest-b"].map((username) => Agent.open({ home, username, server, insecure: true })),
-);
+const pair = await Promise.all(honestNames.map((username) => Agent.open({ home, username, server, insecure: true })));
 const result: HonestResult = { sent: 0, stored: 0, received: 0, wrong: [] };
 let latencies: number[] = [];
 let stopping = false;
 const stored: Promise<void>[] = [];
+const bothWays = Promise.withResolvers<void>();
 
 function exchange(from: Agent, to: Agent): { send: () => Promise<void>; listen: () => Promise<void> } {
   let next = 1;
@@ -53,7 +49,7 @@ function exchange(from: Agent, to: Agent): { send: () => Promise<void>; listen: 
         latencies.push(performance.now() - (started.get(number) ?? Number.NaN));
         started.delete(number);
         result.received += 1;
-        if (result.received === 2) process.send?.("ready");
+        if (result.received === 2) bothWays.resolve();
         await message.handled();
       }
     },
@@ -63,14 +59,20 @@ function exchange(from: Agent, to: Agent): { send: () => Promise<void>; listen: 
 const [alice, bob] = pair as [Agent, Agent];
 const directions = [exchange(alice, bob), exchange(bob, alice)];
 for (const { listen } of directions) listen().catch((error: unknown) => stopping || result.wrong.push(String(error)));
-process.on("message", (message) => {
-  if (message === "mark") process.send?.({ latencies });
+const sending = Promise.all(directions.map(({ send }) => send()));
+
+serve({ ready: () => bothWays.promise, mark, stop });
+
+function mark(): number[] {
+  const taken = latencies;
   latencies = [];
-  if (message === "stop") stopping = true;
-});
-process.on("disconnect", () => process.exit(1));
-await Promise.all(directions.map(({ send }) => send()));
-await Promise.all(stored);
-process.send?.({ result });
-await Promise.all(pair.map((agent) => agent.close()));
-process.disconnect();
+  return taken;
+}
+
+async function stop(): Promise<HonestResult> {
+  stopping = true;
+  await sending;
+  await Promise.all(stored);
+  await Promise.all(pair.map((agent) => agent.close()));
+  return result;
+}

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Counts } from "./counts.ts";
-import { HonestPair, honestNames, type HonestResult } from "./honest-pair.ts";
+import { honestNames, type HonestPair, type HonestResult, startHonestPair } from "./honest-pair.ts";
 import { Memory } from "./memory.ts";
 import { temporaryFolder } from "../../test/processes/processes.ts";
 import { median, percentile } from "../shared/percentiles.ts";
@@ -54,7 +54,8 @@ export async function fuzz({ frames, seed, connections, progress }: FuzzOptions)
   failed.promise.catch(() => {});
 
   const relay = parts.use(await RelayProcess.start(folder.path, fail));
-  const honest = parts.use(await HonestPair.start(relay.port, join(folder.path, "agents")));
+  const honest = parts.use(await startHonestPair(relay.port, join(folder.path, "agents")));
+  await honest.ready();
   const counts: Counts = { frames: 0, readable: 0, plausible: 0, opened: 0, kinds: {} };
   const done = (): number => counts.frames / frames;
   const memory = parts.use(new Memory(() => relay.residentBytes, done));
