@@ -1,6 +1,6 @@
-import type { Result } from "./compare.ts";
 import { columns, number } from "../shared/columns.ts";
 import { describe, type Machine } from "../shared/machine.ts";
+import type { Result } from "./compare.ts";
 
 const HEAD = ["figure", "value", "floor", "ratio", "aim", "", "relay CPU"];
 

@@ -1,5 +1,5 @@
-import { startWorker, type Worker } from "../shared/worker.ts";
 import type { counts, Target } from "../hostile/foe.ts";
+import { startWorker, type Worker } from "../shared/worker.ts";
 
 /** Accounts of each attack: some twenty in all. */
 const ACCOUNTS = 3;

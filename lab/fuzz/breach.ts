@@ -1,6 +1,6 @@
+import { maskedFrame, opcodes } from "../shared/websocket.ts";
 import type { Connection } from "./connection.ts";
 import type { Breach } from "./plans.ts";
-import { maskedFrame, opcodes } from "../shared/websocket.ts";
 
 /** Breaks the rules of RFC 6455 or the relay's [P-1.3], so that the connection has to end. */
 export function breach(connection: Connection, how: Breach): void {

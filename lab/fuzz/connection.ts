@@ -5,12 +5,12 @@ import {
   lookAt,
   type RelayFrame,
 } from "@aimessage/sdk/protocol";
+import { maskedFrame, opcodes } from "../shared/websocket.ts";
 import { OwedAnswers } from "./answers.ts";
 import { checkDelivery } from "./deliveries.ts";
-import { maskedFrame, opcodes } from "../shared/websocket.ts";
+import type { Known, User } from "./known.ts";
 import { FuzzSocket } from "./socket.ts";
 import { Violation } from "./violation.ts";
-import type { Known, User } from "./known.ts";
 
 /** What was sent, if the relay can read it. */
 export type Request = ClientFrame | undefined;

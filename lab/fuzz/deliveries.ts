@@ -1,7 +1,7 @@
 import type { RelayFrameData } from "@aimessage/sdk/protocol";
+import type { Known, User } from "./known.ts";
 import { readMarker } from "./marker.ts";
 import { Violation } from "./violation.ts";
-import type { Known, User } from "./known.ts";
 
 /** Whoever gets something must be whom it was sent to, by whom the relay says, in a group of theirs. @throws Violation */
 export function checkDelivery(

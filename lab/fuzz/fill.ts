@@ -1,9 +1,9 @@
 import { randomBytes } from "node:crypto";
 import { Agent, randomGroup } from "../../packages/server/test/agent.ts";
 import { seal } from "../../packages/server/test/raw-client.ts";
-import { mark } from "./marker.ts";
 import type { AuthenticatePlan, CommitPlan, FramePlan, PublishPlan, RegisterPlan, SendPlan } from "./frame-plans.ts";
 import type { Group, Known, User } from "./known.ts";
+import { mark } from "./marker.ts";
 
 /** What a connection knows when a frame is filled. */
 export interface View {

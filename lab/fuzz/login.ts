@@ -1,12 +1,9 @@
-import { pbkdf2 } from "node:crypto";
-import { promisify } from "node:util";
 import type { RelayFrame } from "@aimessage/sdk/protocol";
-import { seal } from "../../packages/server/test/raw-client.ts";
+import { keyOf, seal } from "../../packages/server/test/raw-client.ts";
 import type { Connection } from "./connection.ts";
-import { Violation } from "./violation.ts";
 import type { Known, User } from "./known.ts";
+import { Violation } from "./violation.ts";
 
-const derive = promisify(pbkdf2);
 /** Attempts: other connections of the account may log in, replace the device or remove the account meanwhile. */
 const ATTEMPTS = 20;
 const GONE = new Set(["invalid_credentials", "challenge_response"]);
@@ -36,10 +33,8 @@ async function register(connection: Connection, known: Known, user: User): Promi
   const answer = await connection.ask("register", data, "register");
   if (answer?.type === "registered") {
     const { token, salt } = answer.data;
-    if (token !== undefined && salt !== undefined) {
-      const key = await derive(token, Buffer.from(salt, "base64"), 100_000, 32, "sha256");
-      user.token = { username: user.name, key };
-    }
+    if (token !== undefined && salt !== undefined)
+      user.token = { username: user.name, key: await keyOf({ token, salt }) };
     user.registered = true;
   } else if (answer === undefined) user.registering = undefined;
   // A mutated frame may have taken the name.

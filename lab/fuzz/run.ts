@@ -1,15 +1,15 @@
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import type { Counts } from "./counts.ts";
-import { honestNames, type HonestPair, type HonestResult, startHonestPair } from "./honest-pair.ts";
-import { Memory } from "./memory.ts";
 import { temporaryFolder } from "../../test/processes/processes.ts";
 import { median, percentile } from "../shared/percentiles.ts";
+import type { Counts } from "./counts.ts";
+import { honestNames, type HonestPair, type HonestResult, startHonestPair } from "./honest-pair.ts";
+import { Known } from "./known.ts";
+import { Memory } from "./memory.ts";
 import { RelayProcess } from "./relay-process.ts";
 import { runSlot } from "./slot.ts";
 import { checkStore } from "./store-check.ts";
 import { Violation } from "./violation.ts";
-import { Known } from "./known.ts";
 
 export interface FuzzOptions {
   frames: number;

@@ -1,15 +1,15 @@
 import type { ClientFrame, RelayFrame } from "@aimessage/sdk/protocol";
+import { maskedFrame, opcodes } from "../shared/websocket.ts";
 import { breach } from "./breach.ts";
+import { Connection } from "./connection.ts";
 import type { Counts } from "./counts.ts";
 import { fill } from "./fill.ts";
+import type { Known } from "./known.ts";
 import { learn } from "./learn.ts";
-import { Connection } from "./connection.ts";
 import { logIn } from "./login.ts";
 import { mutate } from "./mutate.ts";
 import { type IdPlan, type Plan, plansOf } from "./plans.ts";
-import { maskedFrame, opcodes } from "../shared/websocket.ts";
 import type { Violation } from "./violation.ts";
-import type { Known } from "./known.ts";
 
 export interface SlotOptions {
   port: number;

@@ -1,8 +1,8 @@
 import { randomUUID } from "node:crypto";
-import type { LoadSocket } from "../shared/load-socket.ts";
 import { authenticatedData, encodeContent, type Header } from "../../packages/sdk/src/crypto/content.ts";
 import type { Group } from "../../packages/sdk/src/crypto/mls/seam.ts";
 import { fromBase64, toBase64 } from "../../packages/sdk/src/protocol/index.ts";
+import type { LoadSocket } from "../shared/load-socket.ts";
 import { crypto, type Foe, insist, randomGroup } from "./foe.ts";
 
 /** A true conversation with the victim, in which the other side keeps to no rule about counters and generations. */

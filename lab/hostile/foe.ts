@@ -1,11 +1,11 @@
 import { randomBytes } from "node:crypto";
 import { setTimeout as pause } from "node:timers/promises";
-import { LoadSocket } from "../shared/load-socket.ts";
-import { textFrame } from "../shared/websocket.ts";
-import { GroupCrypto } from "../../packages/sdk/src/crypto/mls/group.ts";
 import { createDevice, type Device, type Identity } from "../../packages/sdk/src/crypto/identity.ts";
+import { GroupCrypto } from "../../packages/sdk/src/crypto/mls/group.ts";
 import { nodeCryptoProvider } from "../../packages/sdk/src/node/provider.ts";
 import { loginBytes, registrationBytes, toBase64 } from "../../packages/sdk/src/protocol/index.ts";
+import { LoadSocket } from "../shared/load-socket.ts";
+import { textFrame } from "../shared/websocket.ts";
 
 /** A relay, and agents at it, to attack. */
 export interface Target {

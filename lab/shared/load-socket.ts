@@ -82,3 +82,13 @@ export interface Frame {
   // oxlint-disable-next-line typescript/no-explicit-any -- the generator trusts what it measures
   data: any;
 }
+
+/** Uses a connection of its own, which is closed then. */
+export async function onSocket<T>(port: number, use: (socket: LoadSocket) => Promise<T>): Promise<T> {
+  const socket = await LoadSocket.open(port);
+  try {
+    return await use(socket);
+  } finally {
+    await socket.close();
+  }
+}

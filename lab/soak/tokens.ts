@@ -1,10 +1,11 @@
 /** Token accounts of the soak: a ring that relays opaque messages at its pace, and logins on fresh connections. */
 import { setTimeout as delay } from "node:timers/promises";
+import type { Agent } from "../../packages/server/test/agent.ts";
+import type { TokenUser } from "../../packages/server/test/raw-client.ts";
+import { loginKey, loginToken, registerKey, registerToken } from "../shared/accounts.ts";
+import { type Frame, LoadSocket, onSocket } from "../shared/load-socket.ts";
 import { serve } from "../shared/serve.ts";
-import { type KeyAccount, loginKey, registerKey } from "../shared/key-account.ts";
-import { type Frame, LoadSocket } from "../shared/load-socket.ts";
 import { textFrame } from "../shared/websocket.ts";
-import { loginToken, registerToken, type TokenAccount } from "../shared/token-account.ts";
 import { Reporter } from "./samples.ts";
 
 const ACCOUNTS = 8;
@@ -18,7 +19,7 @@ const sockets: LoadSocket[] = [];
 /** When a message left that has not arrived, by its text. */
 const underWay = new Map<string, number>();
 let port: number;
-let visitors: { key: KeyAccount; token: TokenAccount };
+let visitors: { key: Agent; token: TokenUser };
 let timer: NodeJS.Timeout;
 let number = 0;
 
@@ -40,8 +41,8 @@ async function open(options: { port: number }): Promise<void> {
     socket.onClose = () => reporter.failed("the relay has closed a token account's connection");
     sockets.push(socket);
   }
-  const key = await visit((socket) => registerKey(socket, `127.0.0.1:${port}`, "key-visitor"));
-  visitors = { key, token: await visit((socket) => registerToken(socket, "token-visitor")) };
+  const key = await onSocket(port, (socket) => registerKey(socket, port, "key-visitor"));
+  visitors = { key, token: await onSocket(port, (socket) => registerToken(socket, "token-visitor")) };
 }
 
 function send(): void {
@@ -74,22 +75,13 @@ function read({ type, data }: Frame): void {
 async function login(): Promise<void> {
   const started = performance.now();
   const kind = number % 2 === 0 ? "key" : "token";
-  await visit(async (socket) => {
-    if (kind === "key") await loginKey(socket, `127.0.0.1:${port}`, visitors.key);
+  await onSocket(port, async (socket) => {
+    if (kind === "key") await loginKey(socket, visitors.key);
     else await loginToken(socket, visitors.token);
     const { type } = await socket.ask({ type: "list_users", id: "4" });
     if (type !== "user_list") throw new Error(`list_users was answered with ${type}`);
   });
   reporter.timed("login", started);
-}
-
-async function visit<T>(use: (socket: LoadSocket) => Promise<T>): Promise<T> {
-  const socket = await LoadSocket.open(port);
-  try {
-    return await use(socket);
-  } finally {
-    await socket.close();
-  }
 }
 
 function frameTo(to: string, message: string): Buffer {

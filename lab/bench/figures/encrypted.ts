@@ -1,9 +1,9 @@
 import { join } from "node:path";
-import { compare, type Plan, type Result, withCpu } from "../compare.ts";
-import { startFloor } from "../floors/start.ts";
 import { percentile } from "../../shared/percentiles.ts";
 import { startRelay } from "../../shared/relay.ts";
 import { startWorker } from "../../shared/worker.ts";
+import { compare, type Plan, type Result, withCpu } from "../compare.ts";
+import { startFloor } from "../floors/start.ts";
 
 const BODY_BYTES = 128;
 /** Round trips before the first that counts: V8 takes hundreds to compile what they run through. */

@@ -1,9 +1,9 @@
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { type Plan, type Result } from "../compare.ts";
 import { percentile } from "../../shared/percentiles.ts";
 import { type Server, startRelay } from "../../shared/relay.ts";
 import { startWorker } from "../../shared/worker.ts";
+import { type Plan, type Result } from "../compare.ts";
 
 const BODY_BYTES = 128;
 const WARM_UP = 500;

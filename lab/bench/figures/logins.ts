@@ -1,7 +1,7 @@
-import { compare, type Plan, type Result } from "../compare.ts";
-import { startFloor } from "../floors/start.ts";
 import { startRelay } from "../../shared/relay.ts";
 import { startWorker } from "../../shared/worker.ts";
+import { compare, type Plan, type Result } from "../compare.ts";
+import { startFloor } from "../floors/start.ts";
 
 /** Fresh connections that log in, beside fresh connections with two round trips. */
 export async function logins({ seconds, folder, progress }: Plan): Promise<Result[]> {

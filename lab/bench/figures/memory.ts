@@ -1,8 +1,8 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { compare, type Plan, type Result } from "../compare.ts";
-import { startFloor } from "../floors/start.ts";
 import { type Server, startRelay } from "../../shared/relay.ts";
 import { startWorker, type Worker } from "../../shared/worker.ts";
+import { compare, type Plan, type Result } from "../compare.ts";
+import { startFloor } from "../floors/start.ts";
 
 const CONNECTIONS = 10_000;
 /** Opened and closed before the first measurement, so that code that is loaded and compiled once is not counted. */

@@ -1,7 +1,7 @@
-import { compare, type Plan, type Result, withCpu } from "../compare.ts";
-import { startFloor } from "../floors/start.ts";
 import { startRelay } from "../../shared/relay.ts";
 import { startWorker } from "../../shared/worker.ts";
+import { compare, type Plan, type Result, withCpu } from "../compare.ts";
+import { startFloor } from "../floors/start.ts";
 
 const CONNECTIONS = 100;
 const generator = new URL("../load/relayed.ts", import.meta.url);

@@ -4,8 +4,8 @@ import { once } from "node:events";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import { compare, type Plan, type Result } from "../compare.ts";
 import { startRelay } from "../../shared/relay.ts";
+import { compare, type Plan, type Result } from "../compare.ts";
 
 const aimessage = fileURLToPath(new URL("../../../packages/cli/bin/aimessage.js", import.meta.url));
 /** Messages of a round by pipe. */

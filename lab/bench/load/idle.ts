@@ -1,21 +1,21 @@
 /** Opens connections that do nothing: bare ones, or those of key accounts that have logged in and listen. */
+import type { Agent } from "../../../packages/server/test/agent.ts";
+import { loginKey, registerKey } from "../../shared/accounts.ts";
+import { LoadSocket, onSocket } from "../../shared/load-socket.ts";
 import { serve } from "../../shared/serve.ts";
-import { type KeyAccount, loginKey, registerKey } from "../../shared/key-account.ts";
-import { LoadSocket } from "../../shared/load-socket.ts";
 
 const AT_A_TIME = 50;
 
-const accounts: KeyAccount[] = [];
+const accounts: Agent[] = [];
 let sockets: LoadSocket[] = [];
 
 serve({ register, open, close });
 
 /** Registers so many accounts; `open` uses them from then on. */
 async function register({ port, count }: { port: number; count: number }): Promise<void> {
-  const socket = await LoadSocket.open(port);
-  for (let index = 0; index < count; index++)
-    accounts.push(await registerKey(socket, `127.0.0.1:${port}`, `idle-${index}`));
-  await socket.close();
+  await onSocket(port, async (socket) => {
+    for (let index = 0; index < count; index++) accounts.push(await registerKey(socket, port, `idle-${index}`));
+  });
 }
 
 async function open({ port, count }: { port: number; count: number }): Promise<void> {
@@ -26,7 +26,9 @@ async function open({ port, count }: { port: number; count: number }): Promise<v
         sockets.push(socket);
         const account = accounts[from + index];
         if (account === undefined) return;
-        await loginKey(socket, `127.0.0.1:${port}`, account);
+        // A relay that has started again has another port, and so another name.
+        account.relay = `127.0.0.1:${port}`;
+        await loginKey(socket, account);
         await socket.ask({ type: "listen", id: "4" });
       }),
     );

@@ -1,9 +1,10 @@
 /** Load generator of logins: a fresh connection for each, several at a time. */
 import { setTimeout as delay } from "node:timers/promises";
+import type { Agent } from "../../../packages/server/test/agent.ts";
+import type { TokenUser } from "../../../packages/server/test/raw-client.ts";
+import { loginKey, loginToken, registerKey, registerToken } from "../../shared/accounts.ts";
+import { onSocket } from "../../shared/load-socket.ts";
 import { serve } from "../../shared/serve.ts";
-import { type KeyAccount, loginKey, registerKey } from "../../shared/key-account.ts";
-import { LoadSocket } from "../../shared/load-socket.ts";
-import { loginToken, registerToken, type TokenAccount } from "../../shared/token-account.ts";
 
 /** Connections at a time, each with accounts of its own. */
 const LANES = 32;
@@ -12,17 +13,15 @@ const BETWEEN_SINGLES_MS = 50;
 /** A text of the size of a login frame. */
 const PROBE = { type: "authenticate", id: "2", data: { username: "bench", challenge: "x".repeat(128) } };
 
-let tokens: TokenAccount[] = [];
-let keys: KeyAccount[] = [];
+let tokens: TokenUser[] = [];
+let keys: Agent[] = [];
 
 serve({ register, run, singles });
 
 async function register({ port, accounts = LANES }: { port: number; accounts?: number }): Promise<void> {
   const lanes = Array.from({ length: accounts }, (_, lane) => lane);
-  tokens = await Promise.all(lanes.map((lane) => once(port, (socket) => registerToken(socket, `token-${lane}`))));
-  keys = await Promise.all(
-    lanes.map((lane) => once(port, (socket) => registerKey(socket, `127.0.0.1:${port}`, `key-${lane}`))),
-  );
+  tokens = await Promise.all(lanes.map((lane) => onSocket(port, (socket) => registerToken(socket, `token-${lane}`))));
+  keys = await Promise.all(lanes.map((lane) => onSocket(port, (socket) => registerKey(socket, port, `key-${lane}`))));
 }
 
 /** @returns logins a second; of `echo`, connections with two round trips */
@@ -32,9 +31,9 @@ async function run({ port, kind, seconds }: { port: number; kind: string; second
   let count = 0;
   const lane = async (_: unknown, index: number): Promise<void> => {
     for (; performance.now() < end; count++)
-      await once(port, async (socket) => {
-        if (kind === "token") await loginToken(socket, tokens[index] as TokenAccount);
-        else if (kind === "key") await loginKey(socket, `127.0.0.1:${port}`, keys[index] as KeyAccount);
+      await onSocket(port, async (socket) => {
+        if (kind === "token") await loginToken(socket, tokens[index] as TokenUser);
+        else if (kind === "key") await loginKey(socket, keys[index] as Agent);
         else {
           await socket.ask(PROBE);
           await socket.ask(PROBE);
@@ -50,17 +49,8 @@ async function singles({ port, seconds }: { port: number; seconds: number }): Pr
   const took: number[] = [];
   for (const end = performance.now() + seconds * 1000; performance.now() < end; await delay(BETWEEN_SINGLES_MS)) {
     const started = performance.now();
-    await once(port, (socket) => loginKey(socket, `127.0.0.1:${port}`, keys[0] as KeyAccount));
+    await onSocket(port, (socket) => loginKey(socket, keys[0] as Agent));
     took.push(performance.now() - started);
   }
   return took;
-}
-
-async function once<T>(port: number, use: (socket: LoadSocket) => Promise<T>): Promise<T> {
-  const socket = await LoadSocket.open(port);
-  try {
-    return await use(socket);
-  } finally {
-    await socket.close();
-  }
 }

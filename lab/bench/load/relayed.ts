@@ -1,9 +1,9 @@
 /** Load generator of relayed messages: connections in a ring, each sends to the next as fast as its window allows. */
 import { randomBytes } from "node:crypto";
+import { loginToken, registerToken } from "../../shared/accounts.ts";
+import { LoadSocket, onSocket } from "../../shared/load-socket.ts";
 import { serve } from "../../shared/serve.ts";
-import { LoadSocket } from "../../shared/load-socket.ts";
 import { textFrame } from "../../shared/websocket.ts";
-import { loginToken, registerToken } from "../../shared/token-account.ts";
 
 const MESSAGE_BYTES = 128;
 /** Time that everything under way has to arrive when the sending has ended. Milliseconds. */
@@ -38,11 +38,7 @@ async function connect({ port, connections, to }: Plan): Promise<void> {
       await loginToken(socket, await registerToken(socket, username));
       const message = randomBytes(MESSAGE_BYTES).toString("base64").slice(0, MESSAGE_BYTES);
       const absent = `absent-${index}`;
-      if (to === "registered") {
-        const other = await LoadSocket.open(port);
-        await registerToken(other, absent);
-        await other.close();
-      }
+      if (to === "registered") await onSocket(port, (other) => registerToken(other, absent));
       const data = { to: pushed ? names[(index + 1) % connections] : absent, message };
       const timestamp = Math.floor(Date.now() / 1000);
       senders.push({ socket, frame: textFrame(JSON.stringify({ type: "send", id: "1", timestamp, data })) });

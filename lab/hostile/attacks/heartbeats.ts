@@ -1,5 +1,5 @@
-import { again, type Attack, besiege, pour } from "../foe.ts";
 import { textFrame } from "../../shared/websocket.ts";
+import { again, type Attack, besiege, pour } from "../foe.ts";
 
 const BYTES = 950_000;
 

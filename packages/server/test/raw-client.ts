@@ -1,7 +1,10 @@
-import { createCipheriv, pbkdf2Sync, randomBytes } from "node:crypto";
+import { createCipheriv, pbkdf2, randomBytes } from "node:crypto";
 import { once } from "node:events";
+import { promisify } from "node:util";
 import { type ClientOptions, WebSocket } from "ws";
 import { within } from "../../../test/waiting.ts";
+
+const derive = promisify(pbkdf2);
 
 /** Bun puts its own WebSockets in the place of ws: they show no sockets beneath, and answer pings in their own time. */
 export const onBun = process.versions["bun"] !== undefined;
@@ -100,7 +103,12 @@ export interface TokenUser {
 export async function registerToken(client: RawClient, username: string): Promise<TokenUser> {
   const { type, data } = await client.ask("register", { username });
   if (type !== "registered") throw new Error(JSON.stringify(data));
-  return { username, key: pbkdf2Sync(data.token, Buffer.from(data.salt, "base64"), 100_000, 32, "sha256") };
+  return { username, key: await keyOf(data) };
+}
+
+/** The key of a token account, from what it was registered with. */
+export function keyOf({ token, salt }: { token: string; salt: string }): Promise<Buffer> {
+  return derive(token, Buffer.from(salt, "base64"), 100_000, 32, "sha256");
 }
 
 /** base64 of nonce, ciphertext and tag, as the original's clients write it. */
