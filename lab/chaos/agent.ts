@@ -1,12 +1,13 @@
 import { cpSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { readBooks } from "../shared/books.ts";
+import type { Letter } from "../shared/letter.ts";
 import type { Bug } from "./bugs.ts";
 import type { Ledger } from "./ledger.ts";
-import type { Letter, Order } from "./orders.ts";
+import type { Order } from "./orders.ts";
 import { Process, type Hooks } from "./process.ts";
 import type { Proxy } from "./proxy.ts";
-import { readBooks } from "./stores.ts";
 import { Turns } from "./turns.ts";
 
 const senderScript = fileURLToPath(new URL("sender.ts", import.meta.url));

@@ -1,5 +1,5 @@
+import type { Books, Received, Sent } from "../shared/books.ts";
 import type { Entry, Ledger } from "./ledger.ts";
-import type { Books, Received, Sent } from "./stores.ts";
 
 /** As a recipient sees it. */
 const ENDED = new Set(["handled", "failed", "expired"]);

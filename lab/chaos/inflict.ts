@@ -1,7 +1,8 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { type Agent, HOUR_MS } from "./agent.ts";
 import type { Planned } from "./plan.ts";
 import type { Weather } from "./proxy.ts";
-import { pause, type World } from "./world.ts";
+import type { World } from "./world.ts";
 
 /** SQLite's codes for a disk that fails (https://sqlite.org/rescode.html): IOERR_WRITE, IOERR_FSYNC, FULL. */
 const ERRCODES = [778, 1034, 13];
@@ -34,7 +35,7 @@ export async function inflict(world: World, { fault, agent: index, dice }: Plann
         if (victim?.running !== true) return;
         world.hit(fault);
         await agent.kill(victim);
-        await pause(first * DOWN_MS);
+        await delay(first * DOWN_MS);
         agent.start(victim);
       });
     }
@@ -117,7 +118,7 @@ export async function inflict(world: World, { fault, agent: index, dice }: Plann
         agent.copy();
         agent.startAll();
       });
-      await pause(COPY_AGE_MS * (1 + 2 * first));
+      await delay(COPY_AGE_MS * (1 + 2 * first));
       return agent.turns.take(async () => {
         await agent.killAll();
         if (await agent.putBack()) world.hit(fault);
@@ -138,6 +139,6 @@ async function weather(
   if (agent.proxy.connections === 0) return;
   world.hit(fault);
   agent.proxy.weather = bad;
-  await pause(200 + dice * BAD_MS);
+  await delay(200 + dice * BAD_MS);
   if (agent.proxy.weather === bad) agent.proxy.weather = { kind: "fair" };
 }

@@ -1,4 +1,5 @@
-import type { Letter, Line, Watched } from "./orders.ts";
+import type { Letter } from "../shared/letter.ts";
+import type { Line, Watched } from "./orders.ts";
 
 /** A message, and everything that was promised and done about it, by the driver's clock. */
 export interface Entry {

@@ -1,5 +1,5 @@
 /** Handles messages and prints each before and after: node listener.ts HOME USERNAME SERVER follow|share */
-import { setTimeout } from "node:timers/promises";
+import { setTimeout as delay } from "node:timers/promises";
 import { Agent } from "@aimessage/sdk/node";
 import { readBody } from "./body.ts";
 import { print } from "./orders.ts";
@@ -24,7 +24,7 @@ try {
     }
     print({ kind: "got", id, from, body });
     const { workMs, fails } = readBody(body);
-    if (workMs > 0) await setTimeout(workMs);
+    if (workMs > 0) await delay(workMs);
     await patiently(() => (fails === undefined ? message.handled() : message.failed(fails)));
     print({ kind: "done", id });
   }

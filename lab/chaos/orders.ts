@@ -1,3 +1,5 @@
+import type { Letter } from "../shared/letter.ts";
+
 /** What the driver tells its processes over IPC. */
 export type Order =
   /** A write is refused: the one that comes `after` so many others, at the commit or before. */
@@ -11,14 +13,6 @@ export type Order =
   /** To a sender. */
   | { kind: "send"; messages: Letter[] }
   | { kind: "watch"; messages: Watched[] };
-
-/** A message that a sender shall send. */
-export interface Letter {
-  id: string;
-  to: string;
-  body: string;
-  expiresIn?: number;
-}
 
 /** A message that a sender has sent, and shall say what becomes of. */
 export interface Watched {

@@ -1,5 +1,5 @@
 /** What the processes of an agent do about errors: wait for a disk that recovers, and end, with a word, at anything else. */
-import { setTimeout } from "node:timers/promises";
+import { setTimeout as delay } from "node:timers/promises";
 import { AgentError } from "@aimessage/sdk/node";
 import { print } from "./orders.ts";
 
@@ -13,7 +13,7 @@ export async function patiently<T>(work: () => Promise<T>): Promise<T> {
       return await work();
     } catch (error) {
       if (!(error instanceof AgentError && PASSING.has(error.code))) throw error;
-      await setTimeout(RETRY_MS);
+      await delay(RETRY_MS);
     }
   }
 }

@@ -1,11 +1,13 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { type Books, readAllBooks } from "../shared/books.ts";
 import { writeBody } from "./body.ts";
 import { judge, TOLD, type Verdict } from "./check.ts";
 import { checkRelayDisk } from "./disk-promise.ts";
 import { inflict } from "./inflict.ts";
 import type { Options } from "./options.ts";
 import { type Fault, type Mail, plan } from "./plan.ts";
-import { type Books, integrity, readBooks } from "./stores.ts";
-import { pause, World } from "./world.ts";
+import { integrity } from "./stores.ts";
+import { World } from "./world.ts";
 
 const CYCLE_MS = 700;
 const MESSAGES = 12;
@@ -36,7 +38,7 @@ export async function run(options: Options, progress: (text: string) => void): P
   let cycles = 0;
   const under = new Set<Promise<void>>();
   const later = (at: number, work: () => Promise<void> | void) => {
-    const task = pause(at * CYCLE_MS)
+    const task = delay(at * CYCLE_MS)
       .then(work)
       .catch((error: unknown) => ledger.violation(`the driver failed: ${String((error as Error).stack)}`))
       .finally(() => under.delete(task));
@@ -45,7 +47,7 @@ export async function run(options: Options, progress: (text: string) => void): P
   for (const { faults, mail } of plan(options, MESSAGES)) {
     for (const planned of faults) later(planned.at, () => inflict(world, planned));
     for (const [index, one] of mail.entries()) later(one.at, () => post(world, one, `${cycles * MESSAGES + index}`));
-    await pause(CYCLE_MS);
+    await delay(CYCLE_MS);
     cycles += 1;
     progress(`cycle ${cycles} of ${options.cycles}, ${ledger.entries.size} messages`);
     if (ledger.violations.length > 0) break;
@@ -61,7 +63,7 @@ export async function run(options: Options, progress: (text: string) => void): P
   if (sound) await comeToRest(world);
   const restSeconds = Math.round((performance.now() - resting) / 1000);
   await stop(world);
-  const verdict = judge(ledger, sound ? await allBooks(world) : new Map());
+  const verdict = judge(ledger, sound ? await readAllBooks(world.agents) : new Map());
   for (const agent of world.agents)
     for (const file of ["agent.db", "link.db"]) checkIntegrity(verdict, agent.folder, file);
   checkIntegrity(verdict, world.relay.folder, "relay.db");
@@ -119,9 +121,9 @@ async function comeToRest(world: World): Promise<void> {
 
 /** Waits until nothing waits any more. @returns what still does */
 async function rest(world: World): Promise<string | undefined> {
-  for (const end = performance.now() + REST_MS; ; await pause(500)) {
+  for (const end = performance.now() + REST_MS; ; await delay(500)) {
     await world.quiet();
-    const restless = unfinished(world, await allBooks(world));
+    const restless = unfinished(world, await readAllBooks(world.agents));
     if (restless === undefined || performance.now() > end) return restless;
   }
 }
@@ -144,12 +146,6 @@ function unfinished({ ledger, processes, agents }: World, books: Map<string, Boo
       return `${letter.id} is still ${state}`;
   }
   return undefined;
-}
-
-async function allBooks(world: World): Promise<Map<string, Books>> {
-  const books = new Map<string, Books>();
-  for (const { name, folder } of world.agents) books.set(name, await readBooks(folder));
-  return books;
 }
 
 async function stop(world: World): Promise<void> {

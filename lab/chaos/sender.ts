@@ -1,7 +1,8 @@
 /** Sends what the driver orders, and prints what the SDK promises of it: node sender.ts HOME USERNAME SERVER */
-import { setTimeout } from "node:timers/promises";
+import { setTimeout as delay } from "node:timers/promises";
 import { Agent, AgentError, type Sent } from "@aimessage/sdk/node";
-import { type Letter, type Order, print, type Watched } from "./orders.ts";
+import { type Letter, post } from "../shared/letter.ts";
+import { type Order, print, type Watched } from "./orders.ts";
 import { end, patiently, RETRY_MS } from "./patience.ts";
 
 const [home, username, server] = process.argv.slice(2) as [string, string, string];
@@ -27,16 +28,12 @@ process.once("SIGTERM", () => void agent.close().then(() => process.exit(0), end
 
 async function send(messages: Letter[]): Promise<void> {
   for (const letter of messages) {
-    const sent = await patiently(async () => (await agent.sent(letter.id)) ?? (await post(letter)));
+    const sent = await patiently(async () => (await agent.sent(letter.id)) ?? (await post(agent, letter)));
     print({ kind: "queued", id: letter.id });
     void watch(sent, "stored");
     // Each promise looks into the store at each change, so only some are waited for to the end.
     if (letter.id.endsWith("0")) void watch(sent, "handled");
   }
-}
-
-function post({ id, to, body, expiresIn }: Letter): Promise<Sent> {
-  return agent.send(to, body, { messageId: id, ...(expiresIn === undefined ? {} : { expiresIn }) });
 }
 
 async function watchAll(messages: Watched[]): Promise<void> {
@@ -59,7 +56,7 @@ async function watch(sent: Sent, state: "stored" | "handled"): Promise<void> {
       if (["expired", "refused", "failed"].includes(code) && reason !== undefined)
         return print({ kind: "ended", id: sent.id, code, reason });
       if (!error.shouldRetry()) return end(error);
-      await setTimeout(RETRY_MS);
+      await delay(RETRY_MS);
     }
   }
 }

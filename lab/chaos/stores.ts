@@ -1,55 +1,10 @@
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { type ReadTransaction, SqliteStore } from "@aimessage/sdk/node";
+import { readBooks, type Received, type Sent } from "../shared/books.ts";
 
 /** More than can arrive between two looks. */
 const NEWEST = 1_000;
-
-export interface Sent {
-  seq: number;
-  id: string;
-  to: string;
-  state: string;
-  reason?: string;
-  /** Only the relay has said so: what the recipient says later counts. */
-  by_relay?: boolean;
-  attempt: number;
-}
-
-export interface Received {
-  seq: number;
-  id: string;
-  from: string;
-  state: string;
-  reason?: string;
-}
-
-/** What an agent's store says of its messages, by id. */
-export interface Books {
-  sent: Map<string, Sent>;
-  received: Map<string, Received>;
-  /** Rows that wait for something, receipts included. */
-  waiting: string[];
-  /** Id of its device. */
-  device: string;
-}
-
-export async function readBooks(folder: string): Promise<Books> {
-  await using store = await SqliteStore.open(folder);
-  return store.read(async (tx) => {
-    const rows = async <T>(prefix: string): Promise<T[]> =>
-      (await tx.list({ prefix })).map(([, value]) => JSON.parse(value as string) as T);
-    const sent = await rows<Sent & { kind: string }>("out/");
-    const queued = await tx.list({ prefix: "queue/" });
-    const unhandled = await tx.list({ prefix: "unhandled/" });
-    return {
-      sent: new Map(sent.filter(({ kind }) => kind === "message").map((row) => [row.id, row])),
-      received: new Map((await rows<Received>("in/")).map((row) => [row.id, row])),
-      waiting: [...queued, ...unhandled].map(([key]) => key),
-      device: (await rows<{ id: string }>("meta/device"))[0]?.id ?? "",
-    };
-  });
-}
 
 /**
  * Whether a recipient has a message, as one of the newest in its inbox, or could not read it, and its word of that is still

@@ -1,6 +1,7 @@
 import { mkdirSync, mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { Agent as SdkAgent } from "@aimessage/sdk/node";
 import { freePort } from "../../test/processes/processes.ts";
 import { eventually } from "../../test/waiting.ts";
@@ -89,10 +90,10 @@ export class World {
   restartRelay(afterMs: number, killAfterMs = 0): Promise<void> {
     const { relay } = this;
     return relay.turns.take(async () => {
-      await pause(killAfterMs);
+      await delay(killAfterMs);
       await relay.process.end("SIGKILL");
       await this.onRelayDeath();
-      await pause(afterMs);
+      await delay(afterMs);
       relay.start();
     });
   }
@@ -110,7 +111,7 @@ export class World {
     const agent = this.agents.find(({ processes }) => processes.includes(process));
     if (agent !== undefined)
       void agent.turns.take(async () => {
-        await pause(RESTART_MS);
+        await delay(RESTART_MS);
         agent.start(process);
       });
     else void this.restartRelay(RESTART_MS);
@@ -121,8 +122,4 @@ export class World {
     const all = [this.relay, ...this.agents].map(({ turns }) => turns);
     while (!all.every((turns) => turns.idle)) await Promise.all(all.map((turns) => turns.finished()));
   }
-}
-
-export function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

@@ -2,8 +2,9 @@ import { randomUUID } from "node:crypto";
 import { authenticatedData, encodeContent, type Header } from "../../packages/sdk/src/crypto/content.ts";
 import type { Group } from "../../packages/sdk/src/crypto/mls/seam.ts";
 import { fromBase64, toBase64 } from "../../packages/sdk/src/protocol/index.ts";
+import { randomGroup } from "../../packages/server/test/agent.ts";
 import type { LoadSocket } from "../shared/load-socket.ts";
-import { crypto, type Foe, insist, randomGroup } from "./foe.ts";
+import { crypto, type Foe, insist } from "./foe.ts";
 
 /** A true conversation with the victim, in which the other side keeps to no rule about counters and generations. */
 export class Conversation {

@@ -1,5 +1,4 @@
-import { randomBytes } from "node:crypto";
-import { setTimeout as pause } from "node:timers/promises";
+import { setTimeout as delay } from "node:timers/promises";
 import { createDevice, type Device, type Identity } from "../../packages/sdk/src/crypto/identity.ts";
 import { GroupCrypto } from "../../packages/sdk/src/crypto/mls/group.ts";
 import { nodeCryptoProvider } from "../../packages/sdk/src/node/provider.ts";
@@ -121,7 +120,7 @@ export async function insist(socket: LoadSocket, value: object, signal: AbortSig
     const answer = await socket.ask(value);
     counts.requests += 1;
     if (answer.data?.reason !== "rate_limited") return answer;
-    await pause(PAUSE_MS);
+    await delay(PAUSE_MS);
     signal.throwIfAborted();
   }
 }
@@ -160,7 +159,7 @@ export async function pour(socket: LoadSocket, frames: Iterator<Buffer>, signal:
 export async function persist(signal: AbortSignal, work: () => Promise<void>): Promise<void> {
   while (!signal.aborted) {
     await work().catch(() => {});
-    await pause(PAUSE_MS);
+    await delay(PAUSE_MS);
   }
 }
 
@@ -185,5 +184,3 @@ export function* frames(make: (id: string) => unknown): Generator<Buffer, never>
 export function victimOf({ victims }: Target, index: number): string {
   return victims[index % victims.length] as string;
 }
-
-export const randomGroup = (): string => randomBytes(32).toString("hex");

@@ -1,6 +1,7 @@
 /** An agent of the soak in a process of its own, its store on disk: sends at its pace, handles what comes, and sleeps. */
 import { setTimeout as delay } from "node:timers/promises";
 import { Agent, AgentError, type Sent } from "@aimessage/sdk/node";
+import { post } from "../shared/letter.ts";
 import { serve } from "../shared/serve.ts";
 import { EVERY_MS, FAILS, isTimed, letterOf, PRESENCE_MS } from "./load.ts";
 import { Reporter } from "./samples.ts";
@@ -61,7 +62,7 @@ async function sleep(): Promise<void> {
 
 /** Sends from now on, and asks who is there. */
 function send(): void {
-  const mail = setInterval(() => void post().catch(fail), EVERY_MS);
+  const mail = setInterval(() => void sendNext().catch(fail), EVERY_MS);
   const presence = setInterval(() => void agent.users().catch(fail), PRESENCE_MS);
   stopSending = async () => {
     clearInterval(mail);
@@ -71,12 +72,12 @@ function send(): void {
   };
 }
 
-async function post(): Promise<void> {
+async function sendNext(): Promise<void> {
   const from = options.username;
   const letter = letterOf(from, number++);
-  const { id, to, body, expiresIn } = letter;
+  const { id, to, expiresIn } = letter;
   const started = performance.now();
-  const sent = await agent.send(to, body, { messageId: id, ...(expiresIn === undefined ? {} : { expiresIn }) });
+  const sent = await post(agent, letter);
   reporter.posted({ id, from, to, expires: expiresIn !== undefined });
   if (!isTimed(letter)) return;
   await reach(sent, "stored", started);

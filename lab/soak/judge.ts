@@ -1,4 +1,4 @@
-import { type Books, readBooks } from "../chaos/stores.ts";
+import { readAllBooks } from "../shared/books.ts";
 import type { Posted, Report } from "./samples.ts";
 
 export interface Verdict {
@@ -20,10 +20,9 @@ export class Ledger {
     this.errors.push(...errors);
   }
 
-  /** Compares it with the stores of all agents, by name. Their processes must have ended. */
-  async judge(folders: Map<string, string>): Promise<Verdict> {
-    const books = new Map<string, Books>();
-    for (const [name, folder] of folders) books.set(name, await readBooks(folder));
+  /** Compares it with the stores of all agents. Their processes must have ended. */
+  async judge(agents: { name: string; folder: string }[]): Promise<Verdict> {
+    const books = await readAllBooks(agents);
     const verdict: Verdict = { counts: { handled: 0, expired: 0 }, lost: [], doubled: [], other: [...this.errors] };
     for (const letter of this.#posted) {
       const { id, from, to, expires } = letter;

@@ -1,4 +1,5 @@
 /** Who takes part, and what each message is. It follows from the message's number, so that all minutes have the same. */
+import type { Letter } from "../shared/letter.ts";
 
 export const AWAKE = ["awake-1", "awake-2", "awake-3", "awake-4"];
 /** Agents that are closed half of the time. */
@@ -20,15 +21,7 @@ const LARGE = 100 * 1024;
 /** Shorter than a nap: of these some never arrive. */
 const EXPIRES_MS = 3_000;
 
-export interface Letter {
-  id: string;
-  to: string;
-  /** The first letter tells the handler whether it fails the first time: FAILS or OK. */
-  body: string;
-  /** Milliseconds. */
-  expiresIn?: number;
-}
-
+/** First letters of bodies, which tell the handler whether it fails the first time. */
 export const FAILS = "f";
 const OK = "-";
 

@@ -44,8 +44,7 @@ export async function run(minutes: number, folder: string, progress: (text: stri
   progress("everything comes to rest");
   const lost = await rest(world);
   await gather();
-  const folders = new Map([...world.agents.keys()].map((name) => [name, world.folderOf(name)]));
-  const verdict = await ledger.judge(folders);
+  const verdict = await ledger.judge([...world.agents.keys()].map((name) => ({ name, folder: world.folderOf(name) })));
   if (lost > 0) verdict.lost.push(`${lost} messages of token accounts have not arrived`);
   return { minutes: watch.minutes, verdict };
 }

@@ -1,4 +1,4 @@
-import { setTimeout as pause } from "node:timers/promises";
+import { setTimeout as delay } from "node:timers/promises";
 import { maskedFrame, opcodes } from "../../shared/websocket.ts";
 import { type Attack, besiege } from "../foe.ts";
 
@@ -13,7 +13,7 @@ export const fragments: Attack = (target, signal) => {
   return besiege(target, { name: "piece", accounts: ACCOUNTS, from: ["127.0.1.3"] }, signal, async (socket) => {
     socket.write(begun);
     while (!signal.aborted && !socket.closed) {
-      await pause(PING_MS);
+      await delay(PING_MS);
       socket.write(ping);
     }
   });

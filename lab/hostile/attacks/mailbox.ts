@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
+import { randomGroup } from "../../../packages/server/test/agent.ts";
 import type { LoadSocket } from "../../shared/load-socket.ts";
-import { type Attack, besiege, type Foe, frames, insist, pour, randomGroup } from "../foe.ts";
+import { type Attack, besiege, type Foe, frames, insist, pour } from "../foe.ts";
 
 const STRANGERS = 28;
 const BYTES = 600_000;

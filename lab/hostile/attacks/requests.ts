@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { connect } from "node:net";
-import { setTimeout as pause } from "node:timers/promises";
+import { setTimeout as delay } from "node:timers/promises";
 import { type Attack, persist } from "../foe.ts";
 
 const SOCKETS = 2_000;
@@ -19,7 +19,7 @@ export const requests: Attack = async (target, signal) => {
           await once(socket, "connect", { signal });
           while (!signal.aborted && !socket.destroyed) {
             socket.write(request);
-            await pause(AGAIN_MS);
+            await delay(AGAIN_MS);
           }
         } finally {
           socket.destroy();
