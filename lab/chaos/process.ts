@@ -1,7 +1,8 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
 import { appendFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { eachLine } from "../../test/processes/processes.ts";
+import { end } from "../shared/ending.ts";
 import type { Line, Order } from "./orders.ts";
 
 const faults = fileURLToPath(new URL("faults.ts", import.meta.url));
@@ -59,12 +60,7 @@ export class Process {
     });
     this.#child = child;
     this.#note(`--- life ${this.life}, pid ${child.pid}, clock ${clockOffset} ms`);
-    let rest = "";
-    child.stdout?.setEncoding("utf8").on("data", (data: string) => {
-      const lines = (rest + data).split("\n");
-      rest = lines.pop() ?? "";
-      for (const line of lines) this.#read(line);
-    });
+    if (child.stdout !== null) eachLine(child.stdout, (line) => this.#read(line));
     child.stderr?.setEncoding("utf8").on("data", (data: string) => {
       this.#note(`stderr: ${data.trimEnd()}`);
       this.text += data;
@@ -113,15 +109,11 @@ export class Process {
    * Resolves when it is gone and everything that it printed has been read. One that has not begun yet may as well die of the signal.
    * @returns its exit code, null if it was killed
    */
-  async end(signal: NodeJS.Signals, patienceMs = 30_000): Promise<number | null | undefined> {
+  async end(signal: NodeJS.Signals): Promise<number | null | undefined> {
     const child = this.#child;
     if (child === undefined || !this.running) return undefined;
     this.#ending = true;
-    const gone = once(child, "close");
-    child.kill(signal);
-    const stuck = setTimeout(() => child.kill("SIGKILL"), patienceMs);
-    await gone;
-    clearTimeout(stuck);
+    await end(child, signal);
     return child.signalCode === signal && !this.ready ? 0 : child.exitCode;
   }
 }

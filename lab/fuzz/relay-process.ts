@@ -1,11 +1,10 @@
-import { spawn } from "node:child_process";
-import { once } from "node:events";
+import { type ChildProcess, spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { eachLine, relayBin } from "../../test/processes/processes.ts";
+import { end } from "../shared/ending.ts";
+import { portOf } from "../shared/relay.ts";
 import { Violation } from "./violation.ts";
-
-const bin = fileURLToPath(new URL("../../packages/server/bin/aimessage-server.js", import.meta.url));
 
 /**
  * Rates would only slow the fuzzer down; room is small, so that it runs out: but for agents whose mailboxes are read, and
@@ -20,37 +19,28 @@ const LIMITS = [
   "--handshake-messages",
   "2000",
 ];
-const PATIENCE_MS = 30_000;
 
 /** A relay as it is built, in a process of its own, with its database in a folder. */
 export class RelayProcess implements AsyncDisposable {
   readonly port: number;
-  readonly #child: ReturnType<typeof spawn>;
-  readonly #exited: Promise<number | null>;
+  readonly #child: ChildProcess;
 
-  private constructor(child: ReturnType<typeof spawn>, exited: Promise<number | null>, port: number) {
+  private constructor(child: ChildProcess, port: number) {
     this.#child = child;
-    this.#exited = exited;
     this.port = port;
   }
 
   /** `fail` is told of everything in its log that must not be there, and of its end. */
   static async start(folder: string, fail: (violation: Violation) => void): Promise<RelayProcess> {
-    const args = [bin, "--port", "0", "--db", join(folder, "db"), "--log-format", "json", ...LIMITS];
+    const args = [relayBin, "--port", "0", "--db", join(folder, "db"), "--log-format", "json", ...LIMITS];
     const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "pipe"] });
-    const exited = once(child, "close").then(([code]) => code as number | null);
-    let rest = "";
     const port = new Promise<number>((resolve, reject) => {
-      child.stdout.setEncoding("utf8").on("data", (text: string) => {
-        const lines = (rest + text).split("\n");
-        rest = lines.pop() ?? "";
-        for (const line of lines) {
-          const found = /WebSocket endpoint: ws:\/\/[^"]*:(\d+)\//.exec(line)?.[1];
-          if (found !== undefined) resolve(Number(found));
-          if (isTrouble(line)) fail(new Violation(`the relay's log: ${line.slice(0, 2000)}`));
-        }
+      eachLine(child.stdout, (line) => {
+        const found = portOf(line);
+        if (found !== undefined) resolve(found);
+        if (isTrouble(line)) fail(new Violation(`the relay's log: ${line.slice(0, 2000)}`));
       });
-      void exited.then((code) => reject(new Error(`the relay has ended with ${code}`)));
+      child.once("close", (code) => reject(new Error(`the relay has ended with ${code}`)));
     });
     child.stderr
       .setEncoding("utf8")
@@ -58,7 +48,7 @@ export class RelayProcess implements AsyncDisposable {
     child.once("exit", (code, signal) => {
       if (code !== 0) fail(new Violation(`the relay has ended with ${signal ?? code}`));
     });
-    return new RelayProcess(child, exited, await port);
+    return new RelayProcess(child, await port);
   }
 
   /** Resident bytes; undefined where the system does not tell. */
@@ -82,17 +72,13 @@ export class RelayProcess implements AsyncDisposable {
 
   /** Ends it as an operator does. @throws Violation if it does not end well */
   async stop(): Promise<void> {
-    this.#child.kill("SIGTERM");
-    const late = setTimeout(() => this.#child.kill("SIGKILL"), PATIENCE_MS);
-    const code = await this.#exited;
-    clearTimeout(late);
+    await end(this.#child, "SIGTERM");
+    const code = this.#child.exitCode;
     if (code !== 0) throw new Violation(`the relay ended with ${code} after SIGTERM`);
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
-    this.#child.kill("SIGKILL");
-    await this.#exited;
+  [Symbol.asyncDispose](): Promise<void> {
+    return end(this.#child, "SIGKILL");
   }
 }
 

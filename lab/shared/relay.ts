@@ -1,6 +1,8 @@
 import { mkdirSync, openSync, readFileSync, closeSync } from "node:fs";
 import { join } from "node:path";
-import { setTimeout as delay } from "node:timers/promises";
+import { pathToFileURL } from "node:url";
+import { relayBin } from "../../test/processes/processes.ts";
+import { eventually } from "../../test/waiting.ts";
 import { startWorker, type Worker } from "./worker.ts";
 
 /** A server that is measured, in a process of its own on the loopback interface. */
@@ -16,16 +18,23 @@ export async function startRelay(folder: string, { limited = false } = {}): Prom
   const file = join(folder, "relay.log");
   const log = openSync(file, "a");
   const from = readFileSync(file, "utf8").length;
-  const worker = await startWorker(new URL("../../packages/server/bin/aimessage-server.js", import.meta.url), {
+  const worker = await startWorker(pathToFileURL(relayBin), {
     args: ["--port", "0", "--db", join(folder, "db"), "--log-format", "json", ...(limited ? [] : ["--no-limits"])],
     execArgv: ["--import", new URL("./usage-probe.ts", import.meta.url).href],
     log,
   });
   closeSync(log);
-  for (const deadline = performance.now() + START_MS; performance.now() < deadline; await delay(20)) {
-    const port = /WebSocket endpoint: ws:\/\/[^"]*:(\d+)\//.exec(readFileSync(file, "utf8").slice(from))?.[1];
-    if (port !== undefined) return { ...worker, port: Number(port) };
+  const said = () => readFileSync(file, "utf8").slice(from);
+  try {
+    return { ...worker, port: await eventually("the relay listens", () => portOf(said()), START_MS) };
+  } catch {
+    await worker[Symbol.asyncDispose]();
+    throw new Error(`the relay has not started: ${said()}`);
   }
-  await worker[Symbol.asyncDispose]();
-  throw new Error(`the relay has not started: ${readFileSync(file, "utf8").slice(from)}`);
+}
+
+/** The port of a relay that was to choose one, as soon as its log names it. */
+export function portOf(log: string): number | undefined {
+  const port = /WebSocket endpoint: ws:\/\/[^"]*:(\d+)\//.exec(log)?.[1];
+  return port === undefined ? undefined : Number(port);
 }

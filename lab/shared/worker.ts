@@ -1,6 +1,7 @@
-import { type ChildProcess, fork } from "node:child_process";
+import { fork } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
+import { end } from "./ending.ts";
 
 /** A process of a run. It ends with `await using`, and by itself if this process is gone. */
 export interface Worker extends AsyncDisposable {
@@ -15,9 +16,6 @@ export interface WorkerOptions {
   /** File descriptor that takes stdout and stderr. */
   log?: number;
 }
-
-/** Time that a process has to end by itself before it is killed. Milliseconds. */
-const PATIENCE_MS = 10_000;
 
 /** Starts a program. What it imports is what is built, and not the sources. */
 export async function startWorker(file: URL, { args = [], execArgv = [], log }: WorkerOptions = {}): Promise<Worker> {
@@ -45,15 +43,6 @@ export async function startWorker(file: URL, { args = [], execArgv = [], log }: 
         waiting.set(id, { resolve, reject });
         child.send({ id, task, argument }, (error) => error !== null && reject(error));
       }),
-    [Symbol.asyncDispose]: () => end(child),
+    [Symbol.asyncDispose]: () => end(child, "SIGTERM"),
   };
-}
-
-async function end(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
-  const ended = once(child, "exit");
-  child.kill("SIGTERM");
-  const timer = setTimeout(() => child.kill("SIGKILL"), PATIENCE_MS);
-  await ended;
-  clearTimeout(timer);
 }

@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
@@ -18,21 +19,15 @@ export class Program {
   kills = 0;
   readonly #args: string[];
   #child: ChildProcess | undefined;
-  #rest = "";
 
   constructor(args: string[]) {
     this.#args = args;
   }
 
   start(more: string[] = []): void {
-    this.#rest = "";
     const child = spawn(process.execPath, [...this.#args, ...more], { stdio: ["ignore", "pipe", "pipe"] });
     this.#child = child;
-    child.stdout.on("data", (data: Buffer) => {
-      const parts = (this.#rest + data.toString()).split("\n");
-      this.#rest = parts.pop() ?? "";
-      this.lines.push(...parts);
-    });
+    eachLine(child.stdout, (line) => this.lines.push(line));
     child.stderr.on("data", (data: Buffer) => (this.errors += data.toString()));
   }
 
@@ -62,6 +57,16 @@ export class Program {
     if (this.#child !== undefined && this.running) await once(this.#child, "close");
     return this.exitCode;
   }
+}
+
+/** Takes each line that a process has printed whole: one that was killed may leave a part of one. */
+export function eachLine(output: Readable, take: (line: string) => void): void {
+  let rest = "";
+  output.setEncoding("utf8").on("data", (text: string) => {
+    const lines = (rest + text).split("\n");
+    rest = lines.pop() ?? "";
+    for (const line of lines) take(line);
+  });
 }
 
 /** A port that is free now, for a relay that is started again and again. */
