@@ -5,13 +5,17 @@ import { expect, test } from "vitest";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const read = (file: string) => readFileSync(`${root}${file}`, "utf8");
-const sources = globSync(["packages/*/src/**/*.ts", "{build,demo,lab}/**/*.ts"], {
-  cwd: root,
-});
+const sources = globSync(["packages/*/src/**/*.ts", "{build,demo,lab}/**/*.ts"], { cwd: root });
 
 test("no file is longer than 400 lines", () => {
   expect(sources.length).toBeGreaterThan(300);
   expect(sources.filter((file) => read(file).split("\n").length > 401)).toEqual([]);
+});
+
+test("what rooms of the lab share knows none of them", () => {
+  const shared = globSync("lab/shared/*.ts", { cwd: root });
+  expect(shared.length).toBeGreaterThan(5);
+  expect(shared.filter((file) => /"\.\.\/(?!\.\.\/)/.test(read(file)))).toEqual([]);
 });
 
 test("the map of the store has every kind of record", () => {

@@ -1,4 +1,7 @@
-/** The value below which a share of all values lies, 0.99 for the 99th percentile, between two of them in proportion; NaN if there are none. */
+/**
+ * The value below which a share of all values lies, 0.99 for the 99th percentile. Between two of them it is what lies there in
+ * proportion; NaN if there are none.
+ */
 export function percentile(values: number[], share: number): number {
   const sorted = values.toSorted((a, b) => a - b);
   const place = share * (sorted.length - 1);

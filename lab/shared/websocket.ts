@@ -3,7 +3,7 @@ import type { Socket } from "node:net";
 
 export const opcodes = { continuation: 0, text: 1, binary: 2, close: 8, ping: 9, pong: 10 } as const;
 
-/** Told of a whole frame: where in a buffer, which is used again, its payload lies. */
+/** A listener to whole frames: where in a buffer, which is used again, the payload of each lies. */
 export type FrameListener = (opcode: number, buffer: Buffer, start: number, end: number) => void;
 
 /** A frame that a server takes: masked, by a mask of zeros, so that the payload stands in it as it is. */
