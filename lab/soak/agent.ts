@@ -41,9 +41,9 @@ async function wake(): Promise<void> {
   const ending = new AbortController();
   const handling = agent
     .handle(
-      ({ id, body, attempt }) => {
+      ({ peerId, body, attempt }) => {
         if (body.startsWith(FAILS) && attempt === 1) throw new Error("the first time it fails");
-        reporter.handled(id);
+        reporter.handled(peerId);
       },
       { firstRetryMs: FIRST_RETRY_MS, signal: ending.signal },
     )

@@ -14,7 +14,7 @@ export interface Contents {
 }
 
 /** What an agent remembers of messages: rows for 30 days, bodies for 7. */
-const HISTORY = ["in", "in-body", "seen", "seen-at", "dead", "out", "out-body", "out-id"];
+const HISTORY = ["in", "in-body", "in-id", "seen", "seen-at", "dead", "out", "out-body", "out-id"];
 /** Messages that wait: to leave, for the relay's answer, for a handler. */
 const WAITING = ["queue", "wire", "unhandled"];
 const BODIES = "SELECT total(octet_length(value)) FROM records WHERE";
