@@ -4,7 +4,7 @@ import { Command, CommanderError, Option as Flag } from "commander";
 import * as z from "zod";
 import { commandsHelp, isAdminCommand } from "./commands.ts";
 import { defaultLimits, type Limits } from "./limits.ts";
-import { formatLimit, generalOptions, limitFlags, parseLimit } from "./options.ts";
+import { formatLimit, generalOptions, limitFlags, type Option, parseLimit } from "./options.ts";
 import type { StoreOptions } from "../store/sqlite.ts";
 import type { RelayStore } from "../store/store.ts";
 import { systemUptime } from "./steady-clock.ts";
@@ -91,23 +91,27 @@ export function readConfig(argv: string[], env: Record<string, string | undefine
   return validate(given, source);
 }
 
+/** In lines of its own, since the help leaves what it is as it is. */
+const ABOUT = "AI Message: the relay. Stores and forwards messages that only the two ends can\nread.";
+
+function flagOf({ flag, env, takes, repeatable, about }: Option): Flag {
+  return new Flag(flag + (takes === undefined ? "" : ` <${takes}${repeatable ? "..." : ""}>`), `${about} [${env}]`);
+}
+
 function parseFlags(argv: string[]): Given | string {
   let output = "";
   const command = new Command("aimessage-server")
-    .description("AI Message: the relay. Stores and forwards messages that only the two ends can read.")
+    .description(`${ABOUT}\n\n${commandsHelp()}`)
     .version(VERSION, "-V, --version", "print the version")
     .helpOption("-h, --help", "print this help")
     .usage("[serve] [options]\n       aimessage-server COMMAND --help")
-    .addHelpText("after", `\n${commandsHelp()}`)
     .addHelpText("after", "\nEach option has an environment variable; a flag outweighs it. A rate of 0 is no limit.")
     .allowExcessArguments(false)
     .exitOverride()
     .configureOutput({ writeOut: (text) => (output += text), writeErr: () => {} });
-  for (const { flag, env, takes, repeatable, about } of [...generalOptions, ...limitFlags]) {
-    const value = takes === undefined ? "" : repeatable ? ` <${takes}...>` : ` <${takes}>`;
-    command.addOption(new Flag(flag + value, `${about} [${env}]`));
-  }
+  for (const option of generalOptions) command.addOption(flagOf(option));
   command.option("--json", "print errors as JSON");
+  for (const option of limitFlags) command.addOption(flagOf(option).helpGroup("Limits:"));
   eachOptionOnce(command, new Set());
   const late = argv.find(isAdminCommand);
   try {
