@@ -3,36 +3,44 @@
  * runs has a file in the agent's folder, by which whoever takes its message next ends it first.
  */
 import { spawnSync } from "node:child_process";
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { lstatSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { asOwnerOf } from "@aimessage/sdk/program";
 
 /** The command of one message, of whichever listener. */
 export class Leftover {
-  readonly #folder: string;
-  readonly #file: string;
+  readonly #agent: string;
+  readonly #id: string;
 
   /** @param folder The agent's. @param id Of the message, as it is known here. */
   constructor(folder: string, id: string) {
-    this.#folder = join(folder, "commands");
-    this.#file = join(this.#folder, id);
+    this.#agent = folder;
+    this.#id = id;
+  }
+
+  get #file(): string {
+    return join(this.#agent, "commands", this.#id);
   }
 
   /**
-   * Ends what runs of it still. The id of a process that has ended may be another one's by now: it is told by its start.
+   * Ends what runs of it still. The id of a process that has ended may be another one's by now: it is told by its start. And a file is but
+   * somebody's word, who may be another user than this one: what is ended says in its own environment which message it is for.
    * @throws what the system says: EPERM ...
    */
   end(): void {
     const [pid = "", begun = ""] = this.#read().split(" ", 2);
-    if (begun !== "" && begun === startOf(Number(pid))) process.kill(-Number(pid), "SIGKILL");
+    if (/^[1-9]\d{0,9}$/.test(pid) && begun !== "" && begun === startOf(Number(pid)) && this.#isOf(Number(pid)))
+      process.kill(-Number(pid), "SIGKILL");
     this.#remove();
   }
 
   /** @throws what the system says: ENOSPC ... */
   note(pid: number): void {
-    asOwnerOf(join(this.#folder, ".."), () => {
-      mkdirSync(this.#folder, { recursive: true, mode: 0o700 });
-      writeFileSync(this.#file, `${pid} ${startOf(pid)}`, { mode: 0o600 });
+    asOwnerOf(this.#agent, () => {
+      mkdirSync(join(this.#agent, "commands"), { recursive: true, mode: 0o700 });
+      // A new file: whatever lies there leads nowhere.
+      rmSync(this.#file, { force: true });
+      writeFileSync(this.#file, `${pid} ${startOf(pid)}`, { mode: 0o600, flag: "wx" });
     });
   }
 
@@ -41,17 +49,24 @@ export class Leftover {
     if (this.#read().startsWith(`${pid} `)) this.#remove();
   }
 
+  #isOf(pid: number): boolean {
+    const words = wordsOf(pid);
+    return words.includes(`AIMESSAGE_ID=${this.#id}`);
+  }
+
   #read(): string {
-    try {
-      return readFileSync(this.#file, "utf8");
-    } catch {
-      // Nothing is left of it.
-      return "";
-    }
+    return asOwnerOf(this.#agent, () => {
+      try {
+        return lstatSync(this.#file).isFile() ? readFileSync(this.#file, "utf8") : "";
+      } catch {
+        // Nothing is left of it.
+        return "";
+      }
+    });
   }
 
   #remove(): void {
-    rmSync(this.#file, { force: true });
+    asOwnerOf(this.#agent, () => rmSync(this.#file, { force: true }));
   }
 }
 
@@ -63,11 +78,22 @@ function startOf(pid: number): string {
     // proc_pid_stat(5): the 22nd field, in clock ticks since the boot; the third is the state.
     return state === "Z" ? "" : `${boot}/${fields[18]}`;
   } catch {
-    return process.platform === "linux" || process.platform === "win32" ? "" : startByPs(pid);
+    return process.platform === "linux" ? "" : ps("lstart=", pid).replaceAll(/\s+/g, "_");
   }
 }
 
-function startByPs(pid: number): string {
-  const { stdout } = spawnSync("ps", ["-o", "lstart=", "-p", String(pid)], { encoding: "utf8" });
-  return (stdout ?? "").trim().replaceAll(/\s+/g, "_");
+/** The variables with which a process was started. */
+function wordsOf(pid: number): string[] {
+  try {
+    return readFileSync(`/proc/${pid}/environ`, "utf8").split("\0");
+  } catch {
+    // Of other systems `ps` shows them behind the command.
+    return process.platform === "linux" ? [] : ps("command=", pid).split(" ");
+  }
+}
+
+function ps(what: string, pid: number): string {
+  if (process.platform === "win32") return "";
+  const { stdout } = spawnSync("ps", ["-E", "-ww", "-o", what, "-p", String(pid)], { encoding: "utf8" });
+  return (stdout ?? "").trim();
 }

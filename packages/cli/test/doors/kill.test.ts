@@ -1,6 +1,6 @@
 /** Listeners that are killed while a command of theirs runs. */
 import { spawn, spawnSync } from "node:child_process";
-import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, readlink, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
@@ -88,22 +88,43 @@ test("a command of a listener that was killed together with what ends its comman
   expect(await readdir(join(world.home, "bob", "commands"))).toEqual([]);
 });
 
-test("what runs of a message is told by its start, so that no other process of its id is ended", async () => {
+/** A process that leads a group, until the test is over. */
+function sleeping(env: NodeJS.ProcessEnv): number {
+  const child = spawn("/bin/sleep", ["600"], { detached: true, stdio: "ignore", env });
+  onTestFinished(() => void child.kill("SIGKILL"));
+  return child.pid ?? 0;
+}
+
+test("what runs of a message is told by its start and by its environment, so that nothing else is ended, whatever the file says", async () => {
   const folder = await mkdtemp(join(tmpdir(), "aimessage commands "));
   onTestFinished(() => rm(folder, { recursive: true, force: true }));
-  const child = spawn("/bin/sleep", ["600"], { detached: true, stdio: "ignore" });
-  onTestFinished(() => void child.kill("SIGKILL"));
-  const pid = child.pid ?? 0;
+  const [ours, other] = [sleeping({ AIMESSAGE_ID: "m" }), sleeping({ AIMESSAGE_ID: "another" })];
   const file = join(folder, "commands", "m");
-  new Leftover(folder, "m").note(pid);
+  const leftover = new Leftover(folder, "m");
+  leftover.note(other);
+  leftover.end();
+  expect(runs(String(other))).toBe(true);
+  leftover.note(ours);
   const noted = await readFile(file, "utf8");
-  await writeFile(file, `${noted}0`);
-  new Leftover(folder, "m").end();
-  expect(runs(String(pid))).toBe(true);
+  for (const forged of [
+    `${noted}0`,
+    noted.replace(/^\d+/, "1"),
+    noted.replace(/^/, "-"),
+    noted.replace(/^\d+/, "0"),
+    "",
+  ]) {
+    await writeFile(file, forged);
+    leftover.end();
+    expect([forged, runs(String(ours))]).toEqual([forged, true]);
+  }
+  await symlink("/etc/hostname", file);
+  leftover.end();
+  await expect(readlink(file)).rejects.toThrow("ENOENT");
+  expect(await readFile("/etc/hostname", "utf8")).not.toBe("");
   await writeFile(file, noted);
   // Another listener's has another id.
-  new Leftover(folder, "m").forget(pid + 1);
-  new Leftover(folder, "m").end();
-  await eventually("it has ended", () => !runs(String(pid)));
+  leftover.forget(ours + 1);
+  leftover.end();
+  await eventually("it has ended", () => !runs(String(ours)));
   await expect(readFile(file)).rejects.toThrow("ENOENT");
 });
