@@ -3,7 +3,7 @@
  * runs has a file in the agent's folder, by which whoever takes its message next ends it first.
  */
 import { spawnSync } from "node:child_process";
-import { lstatSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { asOwnerOf } from "@aimessage/sdk/program";
 
@@ -23,14 +23,13 @@ export class Leftover {
   }
 
   /**
-   * Ends what runs of it still. The id of a process that has ended may be another one's by now: it is told by its start. And a file is but
-   * somebody's word, who may be another user than this one: what is ended says in its own environment which message it is for.
+   * Ends what runs of it still. A file is but somebody's word, which may be old, or another user's: what is ended says in its own environment
+   * which message it is for.
    * @throws what the system says: EPERM ...
    */
   end(): void {
-    const [pid = "", begun = ""] = this.#read().split(" ", 2);
-    if (/^[1-9]\d{0,9}$/.test(pid) && begun !== "" && begun === startOf(Number(pid)) && this.#isOf(Number(pid)))
-      process.kill(-Number(pid), "SIGKILL");
+    const group = Number(/^[1-9]\d{0,9}$/.exec(this.#read())?.[0] ?? 0);
+    if (group > 1 && isOf(group, `AIMESSAGE_ID=${this.#id}`)) process.kill(-group, "SIGKILL");
     this.#remove();
   }
 
@@ -40,18 +39,13 @@ export class Leftover {
       mkdirSync(join(this.#agent, "commands"), { recursive: true, mode: 0o700 });
       // A new file: whatever lies there leads nowhere.
       rmSync(this.#file, { force: true });
-      writeFileSync(this.#file, `${pid} ${startOf(pid)}`, { mode: 0o600, flag: "wx" });
+      writeFileSync(this.#file, String(pid), { mode: 0o600, flag: "wx" });
     });
   }
 
   /** It has ended. What another listener has begun meanwhile stays noted. */
   forget(pid: number): void {
-    if (this.#read().startsWith(`${pid} `)) this.#remove();
-  }
-
-  #isOf(pid: number): boolean {
-    const words = wordsOf(pid);
-    return words.includes(`AIMESSAGE_ID=${this.#id}`);
+    if (this.#read() === String(pid)) this.#remove();
   }
 
   #read(): string {
@@ -70,30 +64,28 @@ export class Leftover {
   }
 }
 
-/** When a process has begun, in a word that no other process of its id shares; empty if there is none. */
-function startOf(pid: number): string {
-  try {
-    const boot = readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
-    const [state, ...fields] = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ").at(-1)?.split(" ") ?? [];
-    // proc_pid_stat(5): the 22nd field, in clock ticks since the boot; the third is the state.
-    return state === "Z" ? "" : `${boot}/${fields[18]}`;
-  } catch {
-    return process.platform === "linux" ? "" : ps("lstart=", pid).replaceAll(/\s+/g, "_");
-  }
+/**
+ * Whether a process of a group was started with a variable. The first one may have ended: as long as another one is there, nobody else gets
+ * the group's id.
+ */
+function isOf(group: number, variable: string): boolean {
+  if (process.platform === "win32") return false;
+  if (process.platform === "linux") return readdirSync("/proc").some((pid) => isMember(pid, group, variable));
+  // Of other systems `ps` shows the environment behind the command.
+  const { stdout } = spawnSync("ps", ["-A", "-E", "-ww", "-o", "pgid=,command="], { encoding: "utf8" });
+  return (stdout ?? "").split("\n").some((line) => {
+    const [of, ...words] = line.trim().split(/\s+/);
+    return Number(of) === group && words.includes(variable);
+  });
 }
 
-/** The variables with which a process was started. */
-function wordsOf(pid: number): string[] {
+function isMember(pid: string, group: number, variable: string): boolean {
   try {
-    return readFileSync(`/proc/${pid}/environ`, "utf8").split("\0");
+    // proc_pid_stat(5): behind the name the state, the parent and the group.
+    const [, , of] = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ").at(-1)?.split(" ") ?? [];
+    return Number(of) === group && readFileSync(`/proc/${pid}/environ`, "utf8").split("\0").includes(variable);
   } catch {
-    // Of other systems `ps` shows them behind the command.
-    return process.platform === "linux" ? [] : ps("command=", pid).split(" ");
+    // It has ended meanwhile, or is another user's; or no process.
+    return false;
   }
-}
-
-function ps(what: string, pid: number): string {
-  if (process.platform === "win32") return "";
-  const { stdout } = spawnSync("ps", ["-E", "-ww", "-o", what, "-p", String(pid)], { encoding: "utf8" });
-  return (stdout ?? "").trim();
 }

@@ -1,5 +1,6 @@
 /** Listeners that are killed while a command of theirs runs. */
 import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { mkdtemp, readdir, readFile, readlink, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -95,7 +96,7 @@ function sleeping(env: NodeJS.ProcessEnv): number {
   return child.pid ?? 0;
 }
 
-test("what runs of a message is told by its start and by its environment, so that nothing else is ended, whatever the file says", async () => {
+test("what runs of a message is told by its environment, so that nothing else is ended, whatever the file says", async () => {
   const folder = await mkdtemp(join(tmpdir(), "aimessage commands "));
   onTestFinished(() => rm(folder, { recursive: true, force: true }));
   const [ours, other] = [sleeping({ AIMESSAGE_ID: "m" }), sleeping({ AIMESSAGE_ID: "another" })];
@@ -104,15 +105,7 @@ test("what runs of a message is told by its start and by its environment, so tha
   leftover.note(other);
   leftover.end();
   expect(runs(String(other))).toBe(true);
-  leftover.note(ours);
-  const noted = await readFile(file, "utf8");
-  for (const forged of [
-    `${noted}0`,
-    noted.replace(/^\d+/, "1"),
-    noted.replace(/^/, "-"),
-    noted.replace(/^\d+/, "0"),
-    "",
-  ]) {
+  for (const forged of ["1", "0", `-${ours}`, ` ${ours}`, `${ours}0`, "", "x"]) {
     await writeFile(file, forged);
     leftover.end();
     expect([forged, runs(String(ours))]).toEqual([forged, true]);
@@ -121,10 +114,28 @@ test("what runs of a message is told by its start and by its environment, so tha
   leftover.end();
   await expect(readlink(file)).rejects.toThrow("ENOENT");
   expect(await readFile("/etc/hostname", "utf8")).not.toBe("");
-  await writeFile(file, noted);
+  leftover.note(ours);
   // Another listener's has another id.
   leftover.forget(ours + 1);
   leftover.end();
   await eventually("it has ended", () => !runs(String(ours)));
   await expect(readFile(file)).rejects.toThrow("ENOENT");
+});
+
+test("what is left of a command whose first process has ended is ended, too", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "aimessage commands "));
+  onTestFinished(() => rm(folder, { recursive: true, force: true }));
+  const file = join(folder, "child");
+  const shell = spawn("/bin/sh", ["-c", 'sleep 600 & echo $! > "$0"', file], {
+    detached: true,
+    stdio: "ignore",
+    env: { ...process.env, AIMESSAGE_ID: "m" },
+  });
+  await once(shell, "exit");
+  const child = (await readFile(file, "utf8")).trim();
+  onTestFinished(() => void (runs(child) && process.kill(Number(child), "SIGKILL")));
+  const leftover = new Leftover(folder, "m");
+  leftover.note(shell.pid ?? 0);
+  leftover.end();
+  await eventually("it has ended", () => !runs(child));
 });
