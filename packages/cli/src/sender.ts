@@ -4,8 +4,13 @@ import type { Context } from "./context.ts";
 const PROGRAMS = ["AIMESSAGE_ID", "CLAUDECODE", "CODEX_SANDBOX", "CODEX_THREAD_ID", "GEMINI_CLI", "CURSOR_AGENT"];
 
 /** Whether a person types at a terminal. An assistant's shell may be one, too: as far as that says so it is none. */
-export function isByPerson({ stdin, env }: Context): boolean {
-  return stdin.isTTY === true && PROGRAMS.every((name) => env[name] === undefined);
+export function isByPerson(context: Context): boolean {
+  return context.stdin.isTTY === true && !isByProgram(context);
+}
+
+/** Whether this is known to run for an assistant, or for a message. */
+export function isByProgram({ env }: Context): boolean {
+  return PROGRAMS.some((name) => env[name] !== undefined);
 }
 
 /** Whose word a message is, for the guards against loops and for consent. */

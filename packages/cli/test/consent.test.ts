@@ -229,3 +229,20 @@ test("to make a stranger known is to let it in: a person says so, and to trust s
   await world.cli(["verify", address, "--yes", "-u", "bob"]);
   expect((await world.cli(known, { stdin: "" })).exit).toBe(0);
 });
+
+test("whom the owner has refused no program writes to; a person's word lets it in", async () => {
+  const world = await createWorld();
+  await world.register("alice", "bob");
+  await world.cli("requests policy contacts -u bob");
+  await world.cli("send -u alice -t bob -m hello");
+  await world.cli("listen -u bob --once");
+  expect((await world.cli("requests refuse alice -u bob", { stdin: "" })).exit).toBe(0);
+  const words = ["send", "-u", "bob", "-t", "alice", "-m", "hi"];
+  expect(await world.cli(words, { stdin: "" })).toMatchObject({
+    exit: 5,
+    stderr: expect.stringContaining("the owner has refused alice") as string,
+  });
+  expect((await world.cli("contacts --json -u bob")).stdout).not.toContain('"known"');
+  expect((await world.cli(words)).exit).toBe(0);
+  expect((await world.cli(words, { stdin: "" })).exit).toBe(0);
+});

@@ -315,6 +315,24 @@ test("whoever is nobody yet, and names no relay, is asked for the line; a pipe b
   expect((await again.done).exit).toBe(0);
 });
 
+test("where a program runs it, a terminal is no person's, and a name no consent: --yes is", async () => {
+  const world = await pairingWorld();
+  for (const env of [{ CLAUDECODE: "1" }, { AIMESSAGE_ID: "1" }])
+    for (const [words, terminal_] of [
+      ["pair", terminal()],
+      ["pair --for alice", undefined],
+      ["pair --line", terminal()],
+    ] as const)
+      expect(
+        await world.cli(words, { env, ...(terminal_ === undefined ? { stdin: "" } : { terminal: terminal_ }) }),
+      ).toMatchObject({ exit: 2 });
+  const bob = await world.make("pair --for alice");
+  expect(
+    await world.there("-u alice pair --yes", { stdin: bob.line, env: { CLAUDECODE: "1", AIMESSAGE_SERVER: "" } }),
+  ).toMatchObject({ exit: 0 });
+  expect((await bob.done).exit).toBe(0);
+});
+
 test("--qr shows the line as a QR code, too, beside the data and narrower than a terminal", async () => {
   const world = await pairingWorld();
   const bob = await world.make("pair --qr --yes");

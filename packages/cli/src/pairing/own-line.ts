@@ -2,9 +2,11 @@
 import type { Agent, OwnLine, Taken } from "@aimessage/sdk/node";
 import { usernameKey } from "@aimessage/sdk/protocol";
 import type { Call } from "../call.ts";
+import type { Context } from "../context.ts";
 import { isAgentError, UsageError } from "../errors.ts";
 import { ask } from "../prompt.ts";
 import { type Invited, readInvite } from "../secret.ts";
+import { isByPerson, isByProgram } from "../sender.ts";
 import { localTime } from "../times.ts";
 import { openForPairing, openOrRegister, sayPaired } from "./opening.ts";
 import { type Patient, resumable, waitOf } from "./patience.ts";
@@ -19,7 +21,7 @@ interface Options extends Invited, Patient {
 /** Makes a line, and waits until it is used; or until its owner pastes another one, which the other side has made. */
 export async function make(call: Call, options: Options): Promise<void> {
   const { context, out } = call;
-  if (context.stdin.isTTY !== true && options.for === undefined && options.yes !== true)
+  if (!isByPerson(context) && !isConfirmed(context, options))
     throw new UsageError("who pairs has to be confirmed", "give --for NAME or --yes, or run it at a terminal");
   const invite = await readInvite(call, options.invite);
   const { server } = call.settings;
@@ -34,11 +36,17 @@ export async function make(call: Call, options: Options): Promise<void> {
     `Give this line to one other owner, by a way that nobody else reads, to be pasted at \`aimessage pair\` there. It is good once, until ${localTime(own.expiresAt)}.`,
   );
   const used = agent.pairing.used(own.id, waitOf(call, options));
-  const taken = context.stdin.isTTY === true ? await pasted(call, agent, used).catch(resumable) : undefined;
+  const mayPaste = isByPerson(context) && !isConfirmed(context, options);
+  const taken = mayPaste ? await pasted(call, agent, used).catch(resumable) : undefined;
   if (taken === undefined) return await conclude(call, agent, await used.catch(resumable), options);
   used.catch(() => undefined);
   await agent.pairing.withdraw(own.id);
   await use(call, { agent, taken }, options);
+}
+
+/** Whether whoever has begun it has said yes already: by a name, or to anybody. A program's name for it is nobody's word. */
+function isConfirmed(context: Context, options: Pick<Options, "for" | "yes">): boolean {
+  return options.yes === true || (options.for !== undefined && !isByProgram(context));
 }
 
 /** The other side's line, if its owner pastes one before this side's is used. */
@@ -109,12 +117,12 @@ async function isRight(
   { username, fingerprint }: NonNullable<OwnLine["by"]>,
   options: Pick<Options, "for" | "yes">,
 ): Promise<boolean> {
-  if (options.for !== undefined) return usernameKey(options.for) === usernameKey(username);
-  if (options.yes === true) return true;
-  if (context.stdin.isTTY !== true)
+  if (options.for !== undefined && usernameKey(options.for) !== usernameKey(username)) return false;
+  if (isConfirmed(context, options)) return true;
+  if (!isByPerson(context))
     throw new UsageError(
       `${username} (${fingerprint}) has used the line`,
-      "confirm: aimessage pair --resume --for NAME",
+      "confirm: aimessage pair --resume --for NAME, and --yes where a program runs it",
     );
   const question = `${username} (${fingerprint}) has used the line. Is that who you gave it to? (yes or no) `;
   for (;;) {

@@ -11,8 +11,8 @@ import { raiseAlert } from "../trust/alerts.ts";
 import { type Tier, tierOf } from "../records/tier.ts";
 import { countAnswer, excessText, goOn, guardLimits } from "../trust/guards.ts";
 import { stoppedError } from "./sent.ts";
-import { letIn } from "../trust/standing.ts";
-import { letHeldIn, waits } from "../trust/held.ts";
+import { isForPerson, letIn } from "../trust/standing.ts";
+import { letHeldIn } from "../trust/held.ts";
 import type { ContactRecord, InboxRecord, OutboxRecord } from "../records/tables.ts";
 
 export interface SendOptions {
@@ -159,10 +159,16 @@ async function checkRecipient(
       hint: `aimessage contacts allow ${username}`,
     });
   // Only a person lets in what waits, and whoever writes to somebody lets it in.
-  if (options.byPerson !== true && pairs !== true && (await waits(tx, "consent", username)))
+  const why = options.byPerson === true || pairs === true ? undefined : await isForPerson(tx, username);
+  if (why === "waits")
     throw new AgentError("refused", `${username} waits for the owner's consent, and no program writes to it before`, {
       reason: "consent",
       hint: `aimessage requests show ${username}, and then accept, refuse or block it`,
+    });
+  if (why === "refused" && contact?.verified !== true)
+    throw new AgentError("refused", `the owner has refused ${username}, and no program writes to it`, {
+      reason: "consent",
+      hint: `aimessage contacts allow ${username}, or write to it at a terminal`,
     });
   const meantFor = identityKey ?? contact?.identity_key;
   const isMeant = contact === undefined || meantFor === contact.identity_key;

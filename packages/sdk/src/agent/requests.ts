@@ -3,8 +3,8 @@ import { AgentError } from "../errors.ts";
 import type { ClientStore, WriteTransaction } from "../store/store.ts";
 import { get } from "../records/records.ts";
 import type { HoldingRecord, InboxPolicy } from "../records/consent-records.ts";
-import { heldOf, holders, letHeldIn, refuseHeld } from "../trust/held.ts";
-import { policyOf, setStanding } from "../trust/standing.ts";
+import { heldOf, holders, letHeldIn } from "../trust/held.ts";
+import { policyOf, refuseRequest, setStanding } from "../trust/standing.ts";
 import { parseName } from "./address.ts";
 import { check } from "./arguments.ts";
 import { type Message, messageOf } from "./message.ts";
@@ -76,7 +76,7 @@ export class Requests {
 
   /** Ends what one has sent; it hears so, and may ask again. @returns how many messages @throws AgentError bad_username, unknown_contact */
   refuse(username: string): Promise<number> {
-    return this.#decide(username, (tx, name) => refuseHeld(tx, "consent", name, "refused"));
+    return this.#decide(username, refuseRequest);
   }
 
   #decide(username: string, decide: (tx: WriteTransaction, name: string) => Promise<unknown>): Promise<number> {

@@ -1,7 +1,7 @@
 /** Whom the owner has written to or accepted, and whom it has blocked. */
 import type { ReadTransaction, WriteTransaction } from "../store/store.ts";
 import { isNoStranger } from "../records/let-go.ts";
-import { letHeldIn, refuseHeld } from "./held.ts";
+import { letHeldIn, refuseHeld, waits } from "./held.ts";
 import { noteKnown } from "./lookalikes.ts";
 import type { InboxPolicy } from "../records/consent-records.ts";
 import type { PeerStanding } from "../records/tables.ts";
@@ -18,6 +18,19 @@ export async function setStanding(tx: WriteTransaction, username: string, standi
   else for (const why of ["consent", "guard"] as const) await refuseHeld(tx, why, username, "blocked");
   await tx.put(`peer/${username}`, standing);
   await tx.put(`peer-due/${username}`, standing);
+  await tx.delete(`refused/${username}`);
+}
+
+/** The owner has refused what of somebody had waited: it may ask again, and no program writes to it meanwhile. */
+export async function refuseRequest(tx: WriteTransaction, username: string): Promise<void> {
+  await refuseHeld(tx, "consent", username, "refused");
+  await tx.put(`refused/${username}`, "1");
+}
+
+/** Whether only a person may write to somebody, since the owner has not said yes, or has said no. */
+export async function isForPerson(tx: ReadTransaction, username: string): Promise<"waits" | "refused" | undefined> {
+  if (await waits(tx, "consent", username)) return "waits";
+  return (await tx.get(`refused/${username}`)) === undefined ? undefined : "refused";
 }
 
 /** The owner writes to somebody: that lets it in, unless the owner has blocked it. */
