@@ -300,6 +300,22 @@ test("both sides type the same: the line that is pasted is used, and the other o
   expect((await world.there("pair --resume")).stdout).toBe("No line is open.\n");
 });
 
+test("lines that cross, since both owners paste the other's at once, pair the two", async () => {
+  const world = await pairingWorld();
+  await world.there("register -u alice");
+  const [bobsKeys, alicesKeys] = [terminal(), terminal()];
+  const bob = await world.make("pair", { terminal: bobsKeys });
+  const stdout = new Recorder();
+  const stderr = Object.assign(new Recorder(), { isTTY: true });
+  const alice = world.there("pair", { terminal: alicesKeys, stdout, stderr });
+  for (const said of [stderr, bob.stderr]) await said.until(/Or paste the line that you were given: /);
+  alicesKeys.write(`${bob.line}\n`);
+  bobsKeys.write(`${/aimessage:\S+/.exec(stdout.text)?.[0]}\n`);
+  expect([(await bob.done).exit, (await alice).exit]).toEqual([0, 0]);
+  expect(states(await world.cli("contacts --json"))).toEqual([["alice", true]]);
+  expect(states(await world.there("contacts --json"))).toEqual([["bob", true]]);
+});
+
 test("whoever is nobody yet, and names no relay, is asked for the line; a pipe brings it", async () => {
   const world = await pairingWorld();
   const env = { AIMESSAGE_SERVER: "" };

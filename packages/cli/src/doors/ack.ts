@@ -6,6 +6,7 @@ import * as z from "zod/mini";
 import type { Context } from "../context.ts";
 import { messageJson, messageLine } from "../message.ts";
 import { Desk, type Word } from "./desk.ts";
+import { watchReader } from "./reader.ts";
 import { takeTurns, type TurnOptions } from "./turns.ts";
 
 const id = z.string();
@@ -32,7 +33,7 @@ export async function handleByReader(
   const gone = () => end.abort();
   const lines = createInterface({ input: context.stdin });
   lines.on("line", (line) => void hear(line, desk, out)).once("close", gone);
-  context.stdout.once("close", gone).once("error", gone);
+  using _ = watchReader(context.stdout, gone);
   let settled = 0;
   try {
     await takeTurns(agent, options, AbortSignal.any([until, end.signal]), async (message, signal) => {
@@ -44,11 +45,11 @@ export async function handleByReader(
       return ended;
     });
   } catch (error) {
-    // Whoever does not read any more has given back what it had.
-    if (!(error instanceof StdoutError && (error.code === "EPIPE" || end.signal.aborted))) throw error;
+    // Whoever is gone has given back what it had, also where nothing had come yet.
+    const isOver = error instanceof StdoutError ? error.code === "EPIPE" || end.signal.aborted : end.signal.aborted;
+    if (!isOver) throw error;
   } finally {
     lines.close();
-    context.stdout.off("close", gone).off("error", gone);
   }
   return settled;
 }

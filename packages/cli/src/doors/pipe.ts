@@ -18,6 +18,7 @@ import {
   type Params,
   type Result,
 } from "./pipe-schema.ts";
+import { watchReader } from "./reader.ts";
 import { RpcError, serve } from "./rpc.ts";
 import type * as z from "zod/mini";
 
@@ -57,6 +58,7 @@ export async function servePipe(agent: Agent, context: Context): Promise<void> {
   pipe.follow();
   const gone = (): void => void context.stdin.destroy();
   signal.addEventListener("abort", gone, { once: true });
+  using _ = watchReader(context.stdout, () => end.abort());
   try {
     await serve(context.stdin, {
       longest: lineOf(agent),

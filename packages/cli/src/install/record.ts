@@ -1,6 +1,6 @@
 /** A record of what `install` has written where: by it `uninstall` gives back a file byte for byte that nobody has changed since. */
 import { createHash } from "node:crypto";
-import { mkdirSync, readFileSync, rmdirSync, rmSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { asOwnerOf, writeWhole } from "@aimessage/sdk/program";
 import * as z from "zod/mini";
@@ -25,7 +25,10 @@ export interface Written extends Omit<z.infer<typeof Written>, "edits"> {
   edits: Edit[];
 }
 
-/** A file for each that was written, in a folder that no agent can have: several `install`s at a time forget nothing of each other's. */
+/**
+ * A file for each work on a file, in a folder that no agent can have: named by what it was done to, and by what came of it, so that several
+ * `install`s at a time forget nothing of each other's.
+ */
 export class InstallRecord {
   readonly #home: string;
   readonly #folder: string;
@@ -38,19 +41,21 @@ export class InstallRecord {
 
   /** The work on a file that is as it was left then; undefined of any other. */
   untouched(path: string, text: string): Written | undefined {
-    const found = this.of(path);
-    return found?.after === digest(text) ? found : undefined;
+    return this.#read(path, nameOf(path, digest(text)));
   }
 
-  /** What cannot be read is not known: what was installed is found in the files then. */
+  /** The last work on a file. What cannot be read is not known: what was installed is found in the files then. */
   of(path: string): Written | undefined {
-    try {
-      const text = asOwnerOf(this.#home, () => readFileSync(this.#fileOf(path), "utf8"));
-      const { path: of, ...written } = Kept.parse(JSON.parse(text));
-      return of === path ? written : undefined;
-    } catch {
+    return asOwnerOf(this.#home, () => {
+      const names = this.#namesOf(path);
+      const times = new Map(names.map((name) => [name, statSync(join(this.#folder, name)).mtimeMs]));
+      const newest = names.toSorted((a, b) => (times.get(b) ?? 0) - (times.get(a) ?? 0));
+      for (const name of newest) {
+        const found = this.#read(path, name);
+        if (found !== undefined) return found;
+      }
       return undefined;
-    }
+    });
   }
 
   /**
@@ -59,40 +64,57 @@ export class InstallRecord {
    * @throws what the system says, with `written`, the folder, if it says so of the record
    */
   keep(path: string, written: Written | undefined, work: () => void): void {
-    const before = this.of(path);
+    const before = written === undefined ? this.#namesOf(path) : this.#nameBefore(path);
+    const own = written === undefined ? undefined : nameOf(path, written.after);
     if (written !== undefined) this.#save(path, written);
     try {
       work();
     } catch (error) {
-      if (written !== undefined) this.#restore(path, before);
+      // Another one may have done the same just now.
+      if (own !== undefined && !before.includes(own) && digestOf(path) !== written?.after) this.#forget([own]);
       throw error;
     }
-    if (written === undefined) this.#forget(path);
+    this.#forget(before.filter((name) => name !== own));
+  }
+
+  #nameBefore(path: string): string[] {
+    const before = this.of(path);
+    return before === undefined ? [] : [nameOf(path, before.after)];
+  }
+
+  #namesOf(path: string): string[] {
+    try {
+      return asOwnerOf(this.#home, () => readdirSync(this.#folder)).filter((name) => name.startsWith(nameOf(path, "")));
+    } catch {
+      return [];
+    }
+  }
+
+  #read(path: string, name: string): Written | undefined {
+    try {
+      const text = asOwnerOf(this.#home, () => readFileSync(join(this.#folder, name), "utf8"));
+      const { path: of, ...written } = Kept.parse(JSON.parse(text));
+      return of === path ? written : undefined;
+    } catch {
+      return undefined;
+    }
   }
 
   #save(path: string, written: Written): void {
     try {
       asOwnerOf(this.#home, () => {
         mkdirSync(this.#folder, { recursive: true, mode: 0o700 });
-        writeWhole(this.#fileOf(path), `${JSON.stringify({ path, ...written }, null, 2)}\n`, { replace: true });
+        const file = join(this.#folder, nameOf(path, written.after));
+        writeWhole(file, `${JSON.stringify({ path, ...written }, null, 2)}\n`, { replace: true });
       });
     } catch (error) {
       throw Object.assign(error as Error, { written: this.#folder });
     }
   }
 
-  #restore(path: string, before: Written | undefined): void {
-    if (before === undefined) return this.#forget(path);
-    try {
-      this.#save(path, before);
-    } catch {
-      // The disk has become full meanwhile. What was installed is found in the file then.
-    }
-  }
-
-  #forget(path: string): void {
+  #forget(names: readonly string[]): void {
     asOwnerOf(this.#home, () => {
-      rmSync(this.#fileOf(path), { force: true });
+      for (const name of names) rmSync(join(this.#folder, name), { force: true });
       try {
         rmdirSync(this.#folder);
       } catch {
@@ -100,12 +122,21 @@ export class InstallRecord {
       }
     });
   }
+}
 
-  #fileOf(path: string): string {
-    return join(this.#folder, `${digest(path).slice(0, 32)}.json`);
-  }
+/** `after`: empty for what all of a file begin with. */
+function nameOf(path: string, after: string): string {
+  return `${digest(path).slice(0, 32)}-${after === "" ? "" : `${after.slice(0, 32)}.json`}`;
 }
 
 export function digest(text: string): string {
   return createHash("sha256").update(text).digest("hex");
+}
+
+function digestOf(path: string): string | undefined {
+  try {
+    return digest(readFileSync(path, "utf8"));
+  } catch {
+    return undefined;
+  }
 }

@@ -1,5 +1,5 @@
 /** A line of this agent's, which its owner gives to another one. */
-import type { Agent, OwnLine, Taken } from "@aimessage/sdk/node";
+import type { Agent, OwnLine, PairingLine, Taken } from "@aimessage/sdk/node";
 import { usernameKey } from "@aimessage/sdk/protocol";
 import type { Call } from "../call.ts";
 import type { Context } from "../context.ts";
@@ -37,11 +37,18 @@ export async function make(call: Call, options: Options): Promise<void> {
   );
   const used = agent.pairing.used(own.id, waitOf(call, options));
   const mayPaste = isByPerson(context) && !isConfirmed(context, options);
-  const taken = mayPaste ? await pasted(call, agent, used).catch(resumable) : undefined;
-  if (taken === undefined) return await conclude(call, agent, await used.catch(resumable), options);
-  used.catch(() => undefined);
+  const given = mayPaste ? await pasted(call, agent, used).catch(resumable) : undefined;
+  if (given === undefined) return await conclude(call, agent, await used.catch(resumable), options);
+  const crossing = acceptCrossing(agent, used, given.line).catch(() => undefined);
+  await use(call, { agent, taken: given.taken }, options);
   await agent.pairing.withdraw(own.id);
-  await use(call, { agent, taken }, options);
+  await crossing;
+}
+
+/** Both owners have pasted the line of the other one: each has said by that who is meant. */
+async function acceptCrossing(agent: Agent, used: Promise<OwnLine>, { fingerprint }: PairingLine): Promise<void> {
+  const { id, state, by } = await used;
+  if (state === "asked" && by?.fingerprint.replaceAll(" ", "") === fingerprint) await agent.pairing.accept(id);
 }
 
 /** Whether whoever has begun it has said yes already: by a name, or to anybody. A program's name for it is nobody's word. */
@@ -50,7 +57,11 @@ function isConfirmed(context: Context, options: Pick<Options, "for" | "yes">): b
 }
 
 /** The other side's line, if its owner pastes one before this side's is used. */
-async function pasted(call: Call, agent: Agent, used: Promise<OwnLine>): Promise<Taken | undefined> {
+async function pasted(
+  call: Call,
+  agent: Agent,
+  used: Promise<OwnLine>,
+): Promise<{ line: PairingLine; taken: Taken } | undefined> {
   const over = new AbortController();
   void used.catch(() => undefined).then(() => over.abort());
   const { context, out } = call;
@@ -63,7 +74,8 @@ async function pasted(call: Call, agent: Agent, used: Promise<OwnLine>): Promise
       if (text === undefined) return undefined;
       if (text.trim() === "") continue;
       try {
-        return await agent.pairing.take(readPairingLine(text));
+        const line = readPairingLine(text);
+        return { line, taken: await agent.pairing.take(line) };
       } catch (error) {
         // What was meant is another line: this side's stays good meanwhile.
         if (!isAgentError(error) || !["bad_line", "usage", "other_relay"].includes(error.code)) throw error;

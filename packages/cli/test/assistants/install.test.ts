@@ -213,6 +213,19 @@ test("where what was written cannot be remembered, nothing is written, and the e
   expect((await world.cli(words, { cwd, env: { PATH: "" } })).exit).toBe(0);
 });
 
+test("one host that is set up several times at once is given back byte for byte, whoever was first", async () => {
+  const { cwd, run, write, read } = await bob();
+  const before = { ".mcp.json": '\u{feff}{"mcpServers" : {}}\r\n', ".claude/settings.json": '{"hooks":{"Stop":[ ]}}' };
+  for (let round = 0; round < 5; round++) {
+    for (const [path, text] of Object.entries(before)) write(path, text);
+    const all = await Promise.all(Array.from({ length: 4 }, () => run("install claude --project")));
+    expect(all.filter(({ exit }) => exit === 0).length).toBeGreaterThan(0);
+    expect((await run("uninstall claude --project")).exit).toBe(0);
+    for (const [path, text] of Object.entries(before)) expect(read(path)).toBe(text);
+    expect(existsSync(join(cwd, ".claude/skills"))).toBe(false);
+  }
+});
+
 describe("refused, with the file and the place, and nothing is written", () => {
   const refused: [why: string, host: string, path: string, text: string, says: RegExp][] = [
     [

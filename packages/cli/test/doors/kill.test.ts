@@ -139,3 +139,28 @@ test("what is left of a command whose first process has ended is ended, too", as
   leftover.end();
   await eventually("it has ended", () => !runs(child));
 });
+
+const isFifoWatched = spawnSync("tail", ["--version"], { encoding: "utf8" }).stdout.includes("GNU");
+
+for (const door of ["listen --json --ack", "pipe"])
+  test.skipIf(!isFifoWatched)(
+    `${door}: a reader that goes while stdin is held open is noticed at once, and gives back what it had`,
+    async () => {
+      const world = await talk();
+      const id = await send(world, "a job");
+      // The shell holds both ends of the other pipe.
+      const script = `mkfifo "$0" && exec 3<>"$0" && echo '{"jsonrpc":"2.0","id":1,"method":"subscribe"}' >&3
+      "$1" "$2" -u bob --home "$3" ${door} <"$0" 3>&- | grep -m 1 'a job' >&2`;
+      const words = ["-c", script, join(world.home, "..", "fifo"), process.execPath, cliBin, world.home];
+      const shell = spawn("/bin/sh", words, { stdio: ["ignore", "ignore", "pipe"] });
+      onTestFinished(() => void shell.kill("SIGKILL"));
+      let read = "";
+      shell.stderr.setEncoding("utf8").on("data", (text: string) => (read += text));
+      await once(shell, "exit");
+      expect(read).toContain("a job");
+      const next = await world.cli("-u bob listen --json --ack --once", { stdin: "" });
+      expect(next.exit).toBe(0);
+      expect((await world.cli("-u bob listen --json --once")).stdout).toContain('"body":"a job"');
+      await eventually("it is handled", async () => (await stateOf(world, id)).state === "handled");
+    },
+  );

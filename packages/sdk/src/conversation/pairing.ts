@@ -74,12 +74,15 @@ export async function receiveLine(
   const { by } = line;
   if (by !== undefined && (by.username !== contact.username || by.identity_key !== contact.identity_key))
     return used(turn, by.username, contact);
-  if (by === undefined && line.state === "withdrawn") return "pairing_refused";
-  if (by === undefined && !isOpen(line, turn.now)) return "pairing_expired";
+  const isWithdrawn = by === undefined && line.state === "withdrawn";
+  if (isWithdrawn && !contact.verified) return "pairing_refused";
+  if (by === undefined && !isWithdrawn && !isOpen(line, turn.now)) return "pairing_expired";
   const { username, identity_key } = contact;
   const seq = by?.seq ?? (await nextSeq(turn.tx, "in"));
   return decide(turn, contact, {
     ...line,
+    // Two lines have crossed, and by the other one they are paired already.
+    ...(isWithdrawn ? { state: "paired" } : {}),
     by: { username, identity_key, id: header.id, seq, at: by?.at ?? turn.now },
   });
 }
