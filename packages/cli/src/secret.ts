@@ -55,7 +55,8 @@ export function refuseOpenSecret(where: Where, flag: string): void {
   );
 }
 
-async function readStdin({ stdin, interrupted }: Context): Promise<string> {
+/** All of stdin, as far as a secret is long. */
+export async function readStdin({ stdin, interrupted }: Context): Promise<string> {
   addAbortSignal(interrupted, stdin);
   const parts: Buffer[] = [];
   let length = 0;

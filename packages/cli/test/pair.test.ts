@@ -246,6 +246,7 @@ test.each([
   ["pair --line --for bob", "", "--for and --qr are for whoever makes a line"],
   ["pair", "hello", "pairing is for a person to say"],
   ["pair --yes", "hello", "this is no line of an agent"],
+  ["pair --yes", "", "no line has come by stdin"],
   ["pair --line -", "hello", "pairing is for a person to say"],
   ["pair --line - --invite -", "", "cannot both be stdin"],
   ["pair --yes --line aimessage:bob@localhost#A", "", "a secret on the command line can be read by others"],
@@ -347,6 +348,20 @@ test("where a program runs it, a terminal is no person's, and a name no consent:
     await world.there("-u alice pair --yes", { stdin: bob.line, env: { CLAUDECODE: "1", AIMESSAGE_SERVER: "" } }),
   ).toMatchObject({ exit: 0 });
   expect((await bob.done).exit).toBe(0);
+});
+
+test("a pipe may take its time: the line that it brings is used, and the one that was made meanwhile is good for nobody", async () => {
+  const world = await pairingWorld();
+  await world.there("register -u alice");
+  const bob = await world.make("pair --yes");
+  const stdin = new PassThrough();
+  const stdout = new Recorder();
+  const alice = world.there("pair --yes", { terminal: stdin, stdout });
+  await stdout.until(/aimessage:/);
+  stdin.end(`${bob.line}\n`);
+  expect(await alice).toMatchObject({ exit: 0 });
+  expect((await bob.done).exit).toBe(0);
+  expect((await world.there("pair --resume")).stdout).toBe("No line is open.\n");
 });
 
 test("--qr shows the line as a QR code, too, beside the data and narrower than a terminal", async () => {

@@ -1,3 +1,4 @@
+import { fstatSync } from "node:fs";
 import type { Readable } from "node:stream";
 import { Option, type Command } from "commander";
 import type { Act, Call } from "../call.ts";
@@ -13,7 +14,7 @@ import { patience } from "../values.ts";
 
 /** How long the relay may take to let this agent in, where it only has to say something. Milliseconds. */
 const RELAY_MS = 10_000;
-/** How long a pipe may take to bring the line that it brings. Milliseconds. */
+/** How long a pipe may take to bring a line, before this side makes one of its own, too. Milliseconds. */
 const PIPE_MS = 1_000;
 
 interface Options extends Invited {
@@ -72,28 +73,36 @@ async function pair(call: Call, options: Options): Promise<void> {
   if (line !== undefined) return take(call, options, line);
   if (resume === true) return goOn(call, options);
   if (withdraw === true) return withdrawAll(call);
+  const { stdin } = call.context;
   const isMaker = options.for !== undefined || options.qr === true || invite === "-";
-  if (!isMaker && call.context.stdin.isTTY !== true && (await brings(call.context.stdin)))
-    return take(call, options, "-");
+  const brings = isMaker || stdin.isTTY === true || isDevice(stdin) ? undefined : await whatComes(stdin);
+  if (brings === "line") return take(call, options, "-");
+  if (brings === "nothing" && options.yes === true)
+    throw new UsageError("no line has come by stdin", "for a line of your own: --for NAME, or < /dev/null");
   try {
-    await make(call, options);
+    await make(call, { ...options, later: brings === "silence" });
   } catch (error) {
     // Whoever is nobody yet, and names no relay, has been given a line, which does.
     const isNobody = isAgentError(error) && error.code === "not_registered" && call.settings.server === undefined;
-    if (isMaker || !isNobody || call.context.stdin.isTTY !== true) throw error;
+    if (isMaker || !isNobody || stdin.isTTY !== true) throw error;
     await take(call, options, true);
   }
 }
 
-/** Whether a pipe or a file brings anything: one that stays open and silent is none of ours. */
-async function brings(stdin: Readable): Promise<boolean> {
-  const given = await new Promise<boolean>((resolve) => {
-    const look = () => resolve(stdin.readableLength > 0);
+/** /dev/null, which services have as their stdin, brings nothing, and that says nothing. */
+function isDevice(stdin: Readable & { fd?: number }): boolean {
+  return stdin.fd !== undefined && fstatSync(stdin.fd).isCharacterDevice();
+}
+
+/** Whether a pipe or a file brings a line. One that stays open and silent may do so later. */
+async function whatComes(stdin: Readable): Promise<"line" | "nothing" | "silence"> {
+  const said = await new Promise<"line" | "nothing" | "silence">((resolve) => {
+    const look = () => resolve(stdin.readableLength > 0 ? "line" : "nothing");
     for (const event of ["readable", "end", "error"]) stdin.once(event, look);
-    setTimeout(look, PIPE_MS).unref();
+    setTimeout(() => resolve("silence"), PIPE_MS).unref();
   });
-  if (!given) stdin.pause();
-  return given;
+  if (said !== "line") stdin.pause();
+  return said;
 }
 
 /** Goes on with all that is open, whichever ends first, and tells of each line how it has ended. */

@@ -1,6 +1,6 @@
 /** The agent as a program in any language has it: `aimessage pipe`. */
 import { Buffer } from "node:buffer";
-import type { Agent, Contact, SendOptions } from "@aimessage/sdk/node";
+import type { Agent, Contact, MessageStatus, SendOptions } from "@aimessage/sdk/node";
 import { createOutput, escapeJson, StdoutError } from "@aimessage/sdk/program";
 import { usernameKey } from "@aimessage/sdk/protocol";
 import type { Context } from "../context.ts";
@@ -70,6 +70,7 @@ export async function servePipe(agent: Agent, context: Context): Promise<void> {
     // Our own doing, or its reader's.
     if (!signal.aborted) throw error;
   } finally {
+    end.abort();
     await pipe.ended();
   }
   if (!context.interrupted.aborted) await agent.outbox.drained({ timeout: DRAIN_MS });
@@ -177,11 +178,9 @@ class Pipe {
       }
     },
     sent: async ({ all, before }) => {
-      const known = await this.#agent.outbox.list(all === undefined ? {} : { all });
-      const end = before === undefined ? known.length : known.findIndex(({ id }) => id === before);
-      const room = new Room(this.#agent);
-      const messages = room.fill(known.slice(0, Math.max(0, end)).toReversed().map(statusJson));
-      return { messages: messages.toReversed(), ...(messages.length < end ? { more: true as const } : {}) };
+      const wanted = await this.#sentBefore(before, all === true);
+      const messages = new Room(this.#agent).fill(wanted.toReversed().map(statusJson));
+      return { messages: messages.toReversed(), ...(messages.length < wanted.length ? { more: true as const } : {}) };
     },
     "contacts.list": async ({ after = "" }) => {
       const behind = usernameKey(after);
@@ -213,6 +212,17 @@ class Pipe {
       return {};
     },
   };
+
+  /** It may have ended since it was shown, and is still a place in the order. */
+  async #sentBefore(id: string | undefined, all: boolean): Promise<MessageStatus[]> {
+    const waiting = await this.#agent.outbox.list({ all });
+    if (id === undefined) return waiting;
+    const known = await this.#agent.outbox.list({ all: true });
+    const end = known.findIndex((message) => message.id === id);
+    if (end < 0) throw new RpcError(codes.failed, `no message ${id} is known here`, { code: "unknown_message" });
+    const earlier = new Set(known.slice(0, end).map((message) => message.id));
+    return waiting.filter((message) => earlier.has(message.id));
+  }
 
   async #settle(id: string, word: Word): Promise<Record<string, never>> {
     // One that is not with the program, too: it may have looked it up in the inbox.

@@ -36,14 +36,11 @@ export interface Rpc {
 /** Answers requests, which may overlap, until the input ends. A line that cannot be read is an error, and nothing else is lost. */
 export async function serve(input: Readable, rpc: Rpc): Promise<void> {
   const running = new Set<Promise<void>>();
-  try {
-    for await (const line of linesOf(input, rpc.longest)) {
-      const task: Promise<void> = answer(line, rpc).finally(() => running.delete(task));
-      running.add(task);
-    }
-  } finally {
-    rpc.ended();
+  for await (const line of linesOf(input, rpc.longest)) {
+    const task: Promise<void> = answer(line, rpc).finally(() => running.delete(task));
+    running.add(task);
   }
+  rpc.ended();
   await Promise.all(running);
 }
 

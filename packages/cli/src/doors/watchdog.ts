@@ -10,7 +10,7 @@ groups=' '
 while read -r sign group; do
   case $sign in
     +) groups="$groups$group " ;;
-    -) groups="\${groups%% $group *} \${groups#* $group }" ;;
+    -) case $groups in *" $group "*) groups="\${groups%% $group *} \${groups#* $group }" ;; esac ;;
   esac
 done
 for group in $groups; do kill -9 "-$group"; done 2>/dev/null
@@ -31,9 +31,9 @@ export class Watchdog implements Disposable {
     this.#child.stdin?.write(`+ ${pid}\n`, known);
   }
 
+  /** One that was never added is none of its: its list would grow by it. */
   remove(pid: number): void {
-    this.#groups.delete(pid);
-    this.#child?.stdin?.write(`- ${pid}\n`);
+    if (this.#groups.delete(pid)) this.#child?.stdin?.write(`- ${pid}\n`);
   }
 
   #start(): ChildProcess {

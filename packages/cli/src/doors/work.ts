@@ -48,7 +48,10 @@ export async function work(
   let isTold = false;
   return takeTurns(agent, options, until, async (message, signal) => {
     const isAnswered = options.reply === "always" || (options.reply === "asked" && message.expectsReply);
-    const outcome = await settle(message, await handle(message, { signal, isAnswered }), { ...options, isAnswered });
+    const end = await handle(message, { signal, isAnswered });
+    // While this one stood still, another one may have settled it: that is the other one's to tell.
+    if (await isSettled(agent, message)) return false;
+    const outcome = await settle(message, end, { ...options, isAnswered });
     if (outcome === undefined) return false;
     await say(message, outcome, out);
     if (!isTold && outcome.state === "handled" && message.expectsReply && options.reply === undefined) {
@@ -59,6 +62,15 @@ export async function work(
     }
     return outcome.state !== "retry";
   });
+}
+
+async function isSettled(agent: Agent, { id }: IncomingMessage): Promise<boolean> {
+  try {
+    return (await agent.message(id)).state !== "unhandled";
+  } catch {
+    // It waits for the owner's word by now, and is settled there.
+    return false;
+  }
 }
 
 /** @returns what became of it; undefined if it is given back as it was */

@@ -5,7 +5,7 @@ import { apply, type Edit, inverse, lineEnd, show, UneditableError } from "./edi
 import { at, type Entry, type Format, isObject } from "./format.ts";
 import type { Wanted } from "./hosts.ts";
 import { digest, type InstallRecord, type Written } from "./record.ts";
-import { foldersFor, marked, readTarget, removeTarget, type Target, writeTarget } from "./target.ts";
+import { foldersFor, marked, readTarget, removeFolders, removeTarget, type Target, writeTarget } from "./target.ts";
 
 /** A file's change, before it is made. */
 export interface Change {
@@ -74,7 +74,10 @@ export function uninstalling(wanted: Wanted, record: InstallRecord): Promise<Cha
     const { text } = target;
     const known = record.of(target.path);
     if (text === undefined)
-      return { ...unchanged(wanted.path), write: () => record.keep(target.path, undefined, () => undefined) };
+      return {
+        ...unchanged(wanted.path),
+        write: () => record.keep(target.path, undefined, () => removeFolders(target, known?.folders ?? [])),
+      };
     const before = await restored(wanted, target, record);
     const kept =
       wanted.format === "whole"

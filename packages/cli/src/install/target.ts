@@ -140,11 +140,18 @@ export function removeTarget({ path, text, room }: Target, folders: readonly str
   asOwnerOf(room, () => {
     if (readTarget(path).text !== text) throw changed();
     rmSync(path);
+  });
+  removeFolders({ room }, folders);
+}
+
+/** Inner ones first, as far as nothing is in them. */
+export function removeFolders({ room }: Pick<Target, "room">, folders: readonly string[]): void {
+  asOwnerOf(room, () => {
     for (const folder of folders.toReversed())
       try {
         rmdirSync(folder);
-      } catch {
-        return;
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== "ENOENT") return;
       }
   });
 }

@@ -5,7 +5,7 @@ import type { Call } from "../call.ts";
 import type { Context } from "../context.ts";
 import { isAgentError, UsageError } from "../errors.ts";
 import { ask } from "../prompt.ts";
-import { type Invited, readInvite } from "../secret.ts";
+import { type Invited, readInvite, readStdin } from "../secret.ts";
 import { isByPerson, isByProgram } from "../sender.ts";
 import { localTime } from "../times.ts";
 import { openForPairing, openOrRegister, sayPaired } from "./opening.ts";
@@ -16,6 +16,8 @@ interface Options extends Invited, Patient {
   for?: string;
   yes?: true;
   qr?: true;
+  /** The other side's line may still come by stdin. */
+  later?: boolean;
 }
 
 /** Makes a line, and waits until it is used; or until its owner pastes another one, which the other side has made. */
@@ -37,7 +39,11 @@ export async function make(call: Call, options: Options): Promise<void> {
   );
   const used = agent.pairing.used(own.id, waitOf(call, options));
   const mayPaste = isByPerson(context) && !isConfirmed(context, options);
-  const given = mayPaste ? await pasted(call, agent, used).catch(resumable) : undefined;
+  const comes = mayPaste ? pasted(call, agent, used) : options.later === true ? piped(call, agent, used) : undefined;
+  const given = await comes?.catch(async (error: unknown) => {
+    if (options.later === true) await agent.pairing.withdraw(own.id);
+    return resumable(error);
+  });
   if (given === undefined) return await conclude(call, agent, await used.catch(resumable), options);
   const crossing = acceptCrossing(agent, used, given.line).catch(() => undefined);
   await use(call, { agent, taken: given.taken }, options);
@@ -56,12 +62,14 @@ function isConfirmed(context: Context, options: Pick<Options, "for" | "yes">): b
   return options.yes === true || (options.for !== undefined && !isByProgram(context));
 }
 
+/** A line of the other side's, which was shown to it. */
+interface Given {
+  line: PairingLine;
+  taken: Taken;
+}
+
 /** The other side's line, if its owner pastes one before this side's is used. */
-async function pasted(
-  call: Call,
-  agent: Agent,
-  used: Promise<OwnLine>,
-): Promise<{ line: PairingLine; taken: Taken } | undefined> {
+async function pasted(call: Call, agent: Agent, used: Promise<OwnLine>): Promise<Given | undefined> {
   const over = new AbortController();
   void used.catch(() => undefined).then(() => over.abort());
   const { context, out } = call;
@@ -86,6 +94,20 @@ async function pasted(
     if (over.signal.aborted) return undefined;
     throw error;
   }
+}
+
+/** The same by a pipe, which may take its time. A line that is none ends both. */
+async function piped(call: Call, agent: Agent, used: Promise<OwnLine>): Promise<Given | undefined> {
+  const over = used.then(
+    () => undefined,
+    () => undefined,
+  );
+  const text = await Promise.race([readStdin(call.context), over]);
+  call.context.stdin.destroy();
+  if (text === undefined || text.trim() === "") return undefined;
+  const { readPairingLine } = await import("@aimessage/sdk/node");
+  const line = readPairingLine(text);
+  return { line, taken: await agent.pairing.take(line) };
 }
 
 /** For the camera of whoever reads it. */

@@ -186,3 +186,18 @@ test("what is no UTF-8 text is told of, and nothing else is sent in its place; a
   expect(alice.told("alert")).toEqual([]);
   await alice.end();
 });
+
+test("an input that cannot be read is an error, and no end; a page before nothing that is known is one, too", async () => {
+  const world = await pair();
+  const alice = program(world, "alice");
+  const ids: unknown[] = [];
+  for (const body of ["one", "two", "three"])
+    ids.push((await alice.call("send", { to: "bob", body })).result?.["message_id"]);
+  expect((await alice.call("sent", { before: ids[2] })).result?.["messages"]).toMatchObject([
+    { message_id: ids[0] },
+    { message_id: ids[1] },
+  ]);
+  expect((await alice.call("sent", { before: "nothing" })).error?.data).toMatchObject({ code: "unknown_message" });
+  alice.stdin.destroy(new Error("EIO: the terminal is gone"));
+  expect(await alice.end()).not.toBe(0);
+});

@@ -215,12 +215,18 @@ export async function renewClaim(store: ClientStore, seq: number, by: string): P
   });
 }
 
-/** Gives a claimed message back that was not settled. A listener that settles nothing must not get it in a tight loop. */
-export async function dropClaim(store: ClientStore, seq: number, by: string): Promise<void> {
+/**
+ * Gives a claimed message back that was not settled. A listener that goes on, and settles nothing, must not get it in a tight loop, nor must two
+ * such by turns; of one that ends it is for others at once.
+ */
+export async function dropClaim(
+  store: ClientStore,
+  { seq, by, goesOn }: { seq: number; by: string; goesOn: boolean },
+): Promise<void> {
   await store.write(async (tx) => {
     const row = await get(tx, "in/", pad(seq));
     if (row?.state !== "unhandled" || row.claim?.by !== by) return;
     const { claim: _claim, ...rest } = row;
-    await put(tx, "in/", pad(seq), { ...rest, ...notBefore(GIVEN_BACK_MS, OURS) });
+    await put(tx, "in/", pad(seq), { ...rest, ...notBefore(GIVEN_BACK_MS, goesOn ? undefined : OURS) });
   });
 }

@@ -49,7 +49,7 @@ export async function* listen(
         if (options.once === true) return;
         if (link.state.state === "stopped") throw link.state.error;
         await changes.next(Math.min(LOOK_MS, Math.max(1, (next?.until ?? Infinity) - Date.now())));
-      } else if (share) yield* whileClaimed(store, next.row, claimer.by, next.message);
+      } else if (share) yield* whileClaimed(store, { ...next, by: claimer.by, signal });
       else yield next;
     }
   } catch (error) {
@@ -66,12 +66,21 @@ async function claim(store: ClientStore, to: string, take: () => Promise<Claimed
   return { row: next.row, message: await store.read((tx) => readMessage(tx, next.row, to)) };
 }
 
-async function* whileClaimed(store: ClientStore, row: InboxRecord, by: string, message: Message) {
+interface Hand {
+  row: InboxRecord;
+  message: Message;
+  by: string;
+  signal: AbortSignal | undefined;
+}
+
+async function* whileClaimed(store: ClientStore, { row, message, by, signal }: Hand) {
   const renewal = setInterval(() => void renewClaim(store, row.seq, by).catch(() => undefined), RENEW_MS);
+  let goesOn = false;
   try {
     yield { row, message };
+    goesOn = signal?.aborted !== true;
   } finally {
     clearInterval(renewal);
-    await dropClaim(store, row.seq, by).catch(() => undefined);
+    await dropClaim(store, { seq: row.seq, by, goesOn }).catch(() => undefined);
   }
 }

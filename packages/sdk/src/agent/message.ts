@@ -88,7 +88,8 @@ export function messageOf(row: InboxRecord, body: Value, { to, trust }: { to: st
     expiresAt: row.expires_at,
     attempt: row.attempts ?? 0,
     failures: row.failures ?? 0,
-    exchange: row.exchange ?? 0,
+    // What the owner has let in begins another exchange.
+    exchange: row.let_in === true ? 0 : (row.exchange ?? 0),
   };
 }
 

@@ -26,7 +26,8 @@ export class AnsweringTransport extends StdioServerTransport {
   constructor({ stdin, stdout, patience, signal }: Wire) {
     const input = inWholeLines(stdin, (wrong, ends) => {
       const error = { code: -32600, message: `a line ${wrong}: nothing was done` };
-      void this.send({ jsonrpc: "2.0", id: idIn(ends), error } as JSONRPCMessage);
+      // Where nobody reads any more the next answer ends it.
+      void this.send({ jsonrpc: "2.0", id: idIn(ends), error } as JSONRPCMessage).catch(() => undefined);
     });
     super(input, stdout);
     this.input = input;

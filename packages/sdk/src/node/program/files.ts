@@ -6,6 +6,7 @@ import {
   linkSync,
   lstatSync,
   openSync,
+  readdirSync,
   realpathSync,
   renameSync,
   rmSync,
@@ -45,6 +46,7 @@ export function makeWhole<T>(
   const target = replace ? replaceable(path) : path;
   if (!replace && lstatSync(path, { throwIfNoEntry: false }) !== undefined) throw exists(path);
   const folder = dirname(target);
+  sweep(folder);
   const partial = join(folder, `.aimessage-${process.pid}-${Math.random().toString(36).slice(2)}.partial`);
   // A new file only: a link that somebody has put there leads nowhere.
   const fd = openSync(partial, "wx", 0o600);
@@ -64,6 +66,22 @@ export function makeWhole<T>(
   } finally {
     if (open) closeSync(fd);
     rmSync(partial, { force: true });
+  }
+}
+
+/** One that is so old is nobody's any more: its process was killed. Milliseconds. */
+const ABANDONED_MS = 3_600_000;
+
+/** What processes have left that were killed: a part of a file, which may hold a secret. */
+function sweep(folder: string): void {
+  try {
+    for (const name of readdirSync(folder)) {
+      if (!/^\.aimessage-\d+-\w+\.partial$/.test(name)) continue;
+      const { mtimeMs } = lstatSync(join(folder, name));
+      if (Date.now() - mtimeMs > ABANDONED_MS) rmSync(join(folder, name), { force: true });
+    }
+  } catch {
+    // It cannot be read, or is another user's: the next one does it.
   }
 }
 
