@@ -387,7 +387,7 @@ def _starting(arguments: Sequence[str]) -> Iterator[None]:
     except OSError as error:
         missing = isinstance(error, FileNotFoundError) and os.sep not in arguments[0]
         why = "is not on the PATH" if missing else f"cannot be started: {error.strerror}"
-        hint = 'set AIMESSAGE_COMMAND to what starts it: in a clone "npx aimessage", elsewhere "node CLONE/packages/cli/bin/aimessage.js"'
+        hint = 'set AIMESSAGE_COMMAND to what starts it: in a clone "npx aimessage", elsewhere "CLONE/node_modules/.bin/node CLONE/packages/cli/bin/aimessage.js"'
         raise AgentError(f"{arguments[0]} {why}", {"code": "usage", "hint": hint}) from None
 
 

@@ -105,7 +105,7 @@ async function runCommand(argv: readonly string[], context: Context): Promise<nu
     return exitCode;
   } catch (error) {
     // Help and version; help that nobody asked for means that a command was missing.
-    if (error instanceof CommanderError && error.exitCode === 0) return printHelp(help, out);
+    if (error instanceof CommanderError && error.exitCode === 0) return printHelp(help, out, columnsOf(context));
     const missing = error instanceof CommanderError && error.code === "commander.help";
     const command = argv.find(isCommand);
     const reason = missing ? new UsageError("a command is required", "see: aimessage --help") : error;
@@ -147,9 +147,34 @@ function refuseGarbled(argv: readonly string[]): void {
   throw new UsageError(`an argument is no UTF-8 text: ${garbled}`, hint);
 }
 
+function columnsOf({ stdout }: Context): number | undefined {
+  return (stdout as { columns?: number }).columns;
+}
+
+/** Columns of a terminal that does not say how many it has. */
+const COLUMNS = 80;
+
+/** Paragraphs as wide as the terminal; what is indented is a list, or to be copied. */
+function wrapped(help: string, columns = COLUMNS): string {
+  const paragraphs: string[] = [];
+  for (const line of help.split("\n")) {
+    const last = paragraphs.at(-1) ?? "";
+    // One of several lines goes on after each that is wide.
+    const goesOn = last.length > columns && isText(last) && isText(line) && !line.startsWith("--");
+    if (goesOn) paragraphs.push(`${paragraphs.pop()} ${line}`);
+    else paragraphs.push(line);
+  }
+  const parts = new RegExp(`(.{1,${columns - 1}})(?: +|$)`, "g");
+  return paragraphs.map((text) => (isText(text) ? text.replaceAll(parts, "$1\n").trimEnd() : text)).join("\n");
+}
+
+function isText(line: string): boolean {
+  return line !== "" && !line.startsWith(" ");
+}
+
 /** A reader such as `head` has read enough. */
-async function printHelp(help: string, out: Output): Promise<number> {
-  return out.text(help).then(
+async function printHelp(help: string, out: Output, columns: number | undefined): Promise<number> {
+  return out.text(wrapped(help, columns)).then(
     () => 0,
     (error: unknown) =>
       error instanceof StdoutError && error.code === "EPIPE" ? 0 : reportError(error, out, undefined),

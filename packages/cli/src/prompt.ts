@@ -32,7 +32,7 @@ export async function ask(
     const next = (text: string) => Promise.race([lines.question(text, { signal: interrupted }), ended]);
     answer = await next(hidden ? "" : escapeLine(question));
     while (answer !== undefined && hasMore?.(answer) === true) {
-      const more = pasted.shift() ?? (await next(hidden ? "" : "and its rest: "));
+      const more = pasted.shift() ?? (await next(hidden ? "" : "It seems to go on. Its rest, or Enter: "));
       if (more === undefined || more.trim() === "") break;
       answer += more;
     }

@@ -268,7 +268,7 @@ test("a line that is pasted in pieces at the terminal is read to its end: none o
   const alice = world.there("-u alice pair --line", { terminal: keys, stderr });
   await stderr.until(/The line: /);
   keys.write(`${bob.line.slice(0, 60)}\n${bob.line.slice(60, 95)}\n`);
-  await stderr.until(/and its rest: /);
+  await stderr.until(/Its rest, or Enter: /);
   keys.write(`${bob.line.slice(95)}\n`);
   expect(await alice).toMatchObject({ exit: 0 });
   expect(await bob.done).toMatchObject({ exit: 0 });

@@ -29,7 +29,7 @@ test("seal --generate makes a passphrase, leaves it in a file for this user alon
   const sealed = await world.cli(["seal", "--generate", file]);
   expect(sealed).toEqual({
     exit: 0,
-    stdout: `The store of alice is sealed. Every command needs its passphrase now:\nexport AIMESSAGE_PASSPHRASE_FILE=${file}\n`,
+    stdout: `The store of alice is sealed. Every command needs its passphrase now:\nexport AIMESSAGE_PASSPHRASE_FILE='${file}'\n`,
     stderr: "",
   });
   expect((statSync(file).mode & 0o777).toString(8)).toBe("600");

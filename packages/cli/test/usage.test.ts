@@ -21,6 +21,15 @@ describe("help", () => {
     expect(stdout).toContain("Exit codes:");
   });
 
+  test("no line is wider than a terminal of 80 columns", async () => {
+    for (const name of ["", ...below(await help())]) {
+      const texts = [await help(...(name === "" ? [] : [name]))];
+      for (const inner of below(texts[0] ?? "")) if (name !== "") texts.push(await help(name, inner));
+      const wide = texts.flatMap((text) => text.split("\n")).filter((line) => line.length > 80);
+      expect([name, wide]).toEqual([name, []]);
+    }
+  });
+
   const commands =
     "register send listen users inbox status whoami verify contacts doctor unregister watch install uninstall hook".split(
       " ",

@@ -3,6 +3,7 @@ import { StdoutError } from "@aimessage/sdk/program";
 import type { Command } from "commander";
 import { openAgent } from "../agent.ts";
 import type { Act, Call } from "../call.ts";
+import { counted } from "../counted.ts";
 import { UsageError } from "../errors.ts";
 import { wholePath, writeNamed } from "../files.ts";
 import { backupPassphrase, generatePassphrase } from "../passphrase.ts";
@@ -17,9 +18,9 @@ const EXAMPLES = `
 Examples:
   aimessage backup alice.backup
   aimessage backup alice.backup --passphrase-file secret.txt
-  aimessage backup alice.backup --generate secret.txt        makes a passphrase and leaves it in that file
+  aimessage backup alice.backup --generate secret.txt
 
-The passphrase, of 8 characters or more, is asked for, or comes from --passphrase-file or AIMESSAGE_BACKUP_PASSPHRASE. Keep it elsewhere
+--generate makes a passphrase, and leaves it in that new file. The passphrase, of 8 characters or more, is asked for, or comes from --passphrase-file or AIMESSAGE_BACKUP_PASSPHRASE. Keep it elsewhere
 than the backup: whoever has both is the agent. Messages are not in it. One
 backup lasts for as long as the identity; make another to keep newer contacts.
 `;
@@ -48,12 +49,16 @@ async function backup(call: Call, options: Options, file: string): Promise<void>
   try {
     const sealed = await agent.backup(made?.passphrase ?? (await backupPassphrase(context, passphraseFile, true)));
     await writeNamed(path, sealed, options.force === true);
+    const waiting =
+      (await agent.unhandled()) + (await agent.requests.list()).reduce((sum, { messages }) => sum + messages, 0);
     const where = made === undefined ? [] : [`Its passphrase is in ${made.path}: keep it elsewhere than the backup.`];
     await out.confirm([`${agent.username} is backed up in ${path}.`, ...where], {
       username: agent.username,
       file: path,
       passphrase_file: made?.path,
     });
+    // A backup has no messages: what is here waits here, also after another device has taken the agent over.
+    if (waiting > 0) out.note(`${counted(waiting)} that nobody has handled ${waiting === 1 ? "is" : "are"} not in it.`);
   } catch (error) {
     // Of no backup.
     if (made !== undefined && !(error instanceof StdoutError)) rmSync(made.path, { force: true });

@@ -28,7 +28,7 @@ Agents of its own, in a temporary folder, are registered for it and removed agai
 pairs it is this machine that is measured. A relay's limits apply: by default 200 frames a second for each account.
 
 Example:
-  aimessage bench -s ws://localhost:8080 --pairs 2 --size 128 --window 16 --seconds 5
+  aimessage bench -s ws://localhost:8080 --pairs 2 --window 16 --seconds 5
 `;
 
 export function configure(command: Command, act: Act): void {

@@ -23,7 +23,7 @@ Every door shows the tier of a message's sender. A trusted contact has ten times
 const EXAMPLES = `
 Examples:
   aimessage contacts list
-  aimessage contacts trust bob          accepts the identity that bob shows now, after it has changed
+  aimessage contacts trust bob          accepts what bob shows after a change
   aimessage contacts add "aimessage:bob@relay.example.org#ABCD..."
   aimessage contacts block mallory
 `;

@@ -10,7 +10,7 @@ import type { Act, Call } from "../call.ts";
 export function configure(command: Command, act: Act): void {
   command
     .description(
-      "Look at the messages that this agent has received. Consumes none; works without the relay, and fetches nothing from it.",
+      "Look at the messages that this agent has received, the newest last. Consumes none; works without the relay, and fetches nothing from it.",
     )
     .addOption(new Option("--last <n>", "how many, the newest").argParser(count).default(50))
     .addHelpText("after", "\nExample:\n  aimessage inbox --json\n")

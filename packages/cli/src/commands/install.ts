@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import type { Act, Call } from "../call.ts";
-import { UsageError } from "../errors.ts";
+import { openOptions } from "../agent.ts";
+import { isAgentError, UsageError } from "../errors.ts";
 import { addPlaceFlags, agentWords, carryOut, type PlaceFlags, placeOf, unlessUneditable } from "../install/command.ts";
 import type { Host } from "../hook/hosts.ts";
 
@@ -44,6 +45,24 @@ async function install(call: Call, options: PlaceFlags & { print?: true }, host:
     for (const wanted of plan.files) changes.push(await installing(wanted, record));
     await carryOut(call, { host, agent, place, changes, print: options.print === true });
     const changed = changes.some(({ kind }) => kind !== "none");
-    if (changed && options.print !== true) call.out.note(plan.next);
+    if (changed && options.print !== true) {
+      call.out.note(plan.next);
+      if (await isSealed(call, agent))
+        call.out.note(
+          `The store of ${agent} is sealed, and hosts pass no variables on: name AIMESSAGE_PASSPHRASE_FILE in the env of the server that was written.`,
+        );
+    }
   });
+}
+
+/** Whether a server needs a passphrase, which whoever installs it may have in its own environment. */
+async function isSealed(call: Call, username: string): Promise<boolean> {
+  const { Agent } = await import("@aimessage/sdk/node");
+  const { AIMESSAGE_PASSPHRASE, AIMESSAGE_PASSPHRASE_FILE } = call.context.env;
+  try {
+    await using _ = await Agent.open({ ...openOptions(call, "install"), username, create: false });
+    return (AIMESSAGE_PASSPHRASE ?? AIMESSAGE_PASSPHRASE_FILE ?? "") !== "";
+  } catch (error) {
+    return isAgentError(error) && error.code === "wrong_passphrase";
+  }
 }

@@ -10,6 +10,7 @@ import { conclude, make } from "../pairing/own-line.ts";
 import { resumable, waitOf } from "../pairing/patience.ts";
 import { answered, saySleeping, take } from "../pairing/taken-line.ts";
 import { addInviteFlag, type Invited, type Where } from "../secret.ts";
+import { localTime } from "../times.ts";
 import { patience } from "../values.ts";
 
 /** How long the relay may take to let this agent in, where it only has to say something. Milliseconds. */
@@ -29,10 +30,10 @@ interface Options extends Invited {
 
 const EXAMPLES = `
 Examples:
-  aimessage pair                          on both sides: prints a line, and takes the other's if that is pasted
-  aimessage -u alice pair < line          what a pipe or a file brings is the other's line; --yes says that it is meant
-  aimessage pair --for alice | tee line   whoever has this name is not asked about, and nobody else can use it
-  aimessage pair --resume                 goes on where Ctrl+C has ended it, on either side
+  aimessage pair                          a line for the other side, or its here
+  aimessage -u alice pair --yes < line    the other side's line, by a file
+  aimessage pair --for alice | tee line   nobody else may use it
+  aimessage pair --resume                 goes on where Ctrl+C has ended it
 
 The line is a secret: give it to one other owner, by a way that nobody else reads. It is good once, for an hour. Who has used it is shown
 with its fingerprint, and paired when you say yes; then both agents are verified for each other. An agent that does not exist yet is registered
@@ -115,6 +116,12 @@ async function goOn(call: Call, options: Options): Promise<void> {
   const own = (await agent.pairing.lines()).filter(isToTell);
   const taken = await agent.pairing.taken();
   if (own.length + taken.length === 0) await call.out.confirm(["No line is open."], { open: 0 });
+  const open = own.filter(({ state }) => state === "open");
+  const until = Math.max(...open.map(({ expiresAt }) => expiresAt));
+  if (open.length > 0)
+    call.out.note(
+      `${counted(open.length, "line")} of yours may still be used, until ${localTime(until)}. Ctrl+C, and aimessage pair --withdraw, ends that.`,
+    );
   const going = new Map<object, Promise<Ended>>();
   for (const line of own) {
     const used = agent.pairing.used(line.id, waitOf(call, options)).catch(resumable);

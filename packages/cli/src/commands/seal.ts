@@ -1,15 +1,17 @@
 import { rmSync } from "node:fs";
 import type { Command } from "commander";
 import { openOptions } from "../agent.ts";
+import { shellLine } from "../install/program-words.ts";
 import type { Act, Call } from "../call.ts";
 import { UsageError } from "../errors.ts";
 import { generatePassphrase } from "../passphrase.ts";
 
 const EXAMPLES = `
 Examples:
-  aimessage seal --generate secret.txt                     makes a passphrase and leaves it in that file
-  AIMESSAGE_PASSPHRASE_FILE=secret.txt aimessage seal      one of your own, of 8 characters or more
+  aimessage seal --generate secret.txt
+  AIMESSAGE_PASSPHRASE_FILE=secret.txt aimessage seal
 
+--generate makes a passphrase, and leaves it in that new file; one of your own has 8 characters or more.
 Without the passphrase nothing opens the store again: keep a copy of it elsewhere.
 `;
 
@@ -54,7 +56,7 @@ async function sealWithNew(call: Call, generate: string): Promise<void> {
     await call.out.confirm(
       [
         `The store of ${username} is sealed. Every command needs its passphrase now:`,
-        `export AIMESSAGE_PASSPHRASE_FILE=${path}`,
+        `export AIMESSAGE_PASSPHRASE_FILE=${shellLine([path])}`,
       ],
       { username, passphrase_file: path },
     );

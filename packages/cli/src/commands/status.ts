@@ -20,8 +20,8 @@ succeeded); or, with a reason, expired, refused, failed.
 
 Examples:
   aimessage status 1f0c9a52b7d84e3f
-  aimessage status 1f0c9a52b7d84e3f --follow    until it has ended; exit code 0 if it was handled
-  aimessage status --follow --json              every change of every message, a line each
+  aimessage status 1f0c9a52 --follow    until it has ended: 0 if it was handled
+  aimessage status --follow --json      each change of each message, a line each
 `;
 
 /** Receipts of these may wait at the relay. */

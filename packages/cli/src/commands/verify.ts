@@ -7,8 +7,10 @@ import { contactJson } from "./contacts.ts";
 
 const EXAMPLES = `
 Examples:
-  aimessage verify bob                  shows both fingerprints, to be compared by another way than this relay
-  aimessage verify bob ABCD EFGH ...    compares what bob told you, and marks bob as verified
+  aimessage verify bob
+  aimessage verify bob ABCD EFGH ...
+
+The first shows both fingerprints, to be compared by another way than this relay. The second compares what bob has told you, and marks bob as verified.
 `;
 
 export function configure(command: Command, act: Act): void {

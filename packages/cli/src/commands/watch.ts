@@ -3,6 +3,7 @@ import { Option, type Command } from "commander";
 import { followOutages, openAgent } from "../agent.ts";
 import type { Act, Call } from "../call.ts";
 import { interruptedExit } from "../context.ts";
+import { sayWhoWaits } from "../requests.ts";
 import { newsJson, newsText } from "../hook/news.ts";
 import { count, patience } from "../values.ts";
 
@@ -47,7 +48,9 @@ async function watch(call: Call, options: Options): Promise<number> {
   const { context, out } = call;
   const overdue = options.timeout === undefined ? undefined : AbortSignal.timeout(options.timeout);
   const signal = overdue === undefined ? context.interrupted : AbortSignal.any([context.interrupted, overdue]);
-  await using agent = await openAgent(call, "watch");
+  // A line of this may be what a model reads: strangers who wait are a number there, too.
+  await using agent = await openAgent(call, "watch", ["request"]);
+  agent.onAlert(({ kind }) => void (kind === "request" && sayWhoWaits(agent, out)));
   const isBounded = options.count !== undefined && options.timeout !== undefined;
   const outage = followOutages(agent, isBounded ? undefined : out, signal);
   await using running = await tellerOf(call, options, signal);

@@ -45,6 +45,7 @@ interface HandlingOptions extends CommandOptions {
 /** A command that handles messages. Those that run are ended when this process is killed. */
 export function byCommand({ env, folder, ...options }: HandlingOptions): { handle: Handle } & Disposable {
   const commands = new Commands();
+  Leftover.sweep(folder);
   return {
     handle: (message, { signal, isAnswered }) => {
       const leftover = new Leftover(folder, message.id);

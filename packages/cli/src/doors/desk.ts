@@ -41,5 +41,6 @@ export class Desk {
 export function settle(message: IncomingMessage, word: Word): Promise<void> {
   if (word.kind === "handled") return message.handled(word.reply);
   if (word.kind === "failed") return message.failed(word.reason ?? "failed");
-  return message.retry(word.reason ?? "its reader wants it again", word.afterMs ?? RETRY_MS);
+  // A reader that has failed says so.
+  return message.retry(word.reason ?? "its reader wants it again", word.afterMs ?? RETRY_MS, { counts: false });
 }

@@ -22,14 +22,24 @@ export class Leftover {
     return join(this.#agent, "commands", this.#id);
   }
 
-  /**
-   * Ends what runs of it still. A file is but somebody's word, which may be old, or another user's: what is ended says in its own environment
-   * which message it is for.
-   * @throws what the system says: EPERM ...
-   */
-  end(): void {
+  /** Forgets of an agent's commands those that have ended, and whose message was settled by others. */
+  static sweep(folder: string): void {
+    for (const id of asOwnerOf(folder, () => filesIn(join(folder, "commands")))) {
+      const leftover = new Leftover(folder, id);
+      if (leftover.#group === undefined) leftover.#remove();
+    }
+  }
+
+  /** Its process group, if that runs: a file is but somebody's word, which may be old, or another user's. */
+  get #group(): number | undefined {
     const group = Number(/^[1-9]\d{0,9}$/.exec(this.#read())?.[0] ?? 0);
-    if (group > 1 && isOf(group, `AIMESSAGE_ID=${this.#id}`)) process.kill(-group, "SIGKILL");
+    return group > 1 && isOf(group, `AIMESSAGE_ID=${this.#id}`) ? group : undefined;
+  }
+
+  /** Ends what runs of it still: that says in its own environment which message it is for. @throws what the system says: EPERM ... */
+  end(): void {
+    const group = this.#group;
+    if (group !== undefined) process.kill(-group, "SIGKILL");
     this.#remove();
   }
 
@@ -61,6 +71,15 @@ export class Leftover {
 
   #remove(): void {
     asOwnerOf(this.#agent, () => rmSync(this.#file, { force: true }));
+  }
+}
+
+function filesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch {
+    // No command has run yet.
+    return [];
   }
 }
 

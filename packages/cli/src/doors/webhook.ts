@@ -96,10 +96,10 @@ async function read(response: Response, largest: number): Promise<Buffer | undef
  * Seconds, or a date in GMT (RFC 9110, sections 5.6.7 and 10.2.3), in milliseconds from now. A time that is over is none: the service's
  * clock may be behind ours.
  */
-function pauseOf(text: string | null): number | undefined {
+export function pauseOf(text: string | null, now = Date.now()): number | undefined {
   if (text === null) return undefined;
   const isDate = /^[A-Z][a-z]+, .* GMT$/.test(text);
-  const ms = /^[0-9]+$/.test(text) ? Number(text) * 1000 : isDate ? Date.parse(text) - Date.now() : Number.NaN;
+  const ms = /^[0-9]+$/.test(text) ? Number(text) * 1000 : isDate ? Date.parse(text) - now : Number.NaN;
   return ms > 0 ? Math.min(ms, LONGEST_PAUSE_MS) : undefined;
 }
 

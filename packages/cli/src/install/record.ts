@@ -25,6 +25,8 @@ export interface Written extends Omit<z.infer<typeof Written>, "edits"> {
   edits: Edit[];
 }
 
+const ATTEMPTS = 5;
+
 /**
  * A file for each work on a file, in a folder that no agent can have: named by what it was done to, and by what came of it, so that several
  * `install`s at a time forget nothing of each other's.
@@ -103,9 +105,15 @@ export class InstallRecord {
   #save(path: string, written: Written): void {
     try {
       asOwnerOf(this.#home, () => {
-        mkdirSync(this.#folder, { recursive: true, mode: 0o700 });
-        const file = join(this.#folder, nameOf(path, written.after));
-        writeWhole(file, `${JSON.stringify({ path, ...written }, null, 2)}\n`, { replace: true });
+        for (let attempt = 1; ; attempt++)
+          try {
+            mkdirSync(this.#folder, { recursive: true, mode: 0o700 });
+            const file = join(this.#folder, nameOf(path, written.after));
+            return writeWhole(file, `${JSON.stringify({ path, ...written }, null, 2)}\n`, { replace: true });
+          } catch (error) {
+            // Another one has just removed the folder, since it was empty.
+            if ((error as NodeJS.ErrnoException).code !== "ENOENT" || attempt === ATTEMPTS) throw error;
+          }
       });
     } catch (error) {
       throw Object.assign(error as Error, { written: this.#folder });

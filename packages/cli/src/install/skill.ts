@@ -63,7 +63,14 @@ aimessage pipe                                    # JSON-RPC 2.0 over stdin and 
 /** The skill, as hosts read it (agentskills.io). `words` call the program as the agent that it is for, where that is known. */
 export function skillFile(words?: readonly string[]): string {
   const text =
-    words === undefined ? TEXT : TEXT.replace(SEVERAL, "").replaceAll(/^aimessage /gm, () => `${shellLine(words)} `);
+    words === undefined
+      ? TEXT
+      : words[0] === "aimessage"
+        ? TEXT.replace(SEVERAL, "").replaceAll(/^aimessage /gm, () => `${shellLine(words)} `)
+        : TEXT.replace(
+            SEVERAL,
+            () => `- \`aimessage\` stands below for \`${shellLine(words)}\`: write that instead.\n`,
+          );
   return `---\nname: aimessage\ndescription: ${JSON.stringify(DESCRIPTION)}\n---\n\n# AI Message\n\n${text}`;
 }
 

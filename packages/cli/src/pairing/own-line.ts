@@ -25,12 +25,12 @@ export async function make(call: Call, options: Options): Promise<void> {
   const { context, out } = call;
   if (!isByPerson(context) && !isConfirmed(context, options))
     throw new UsageError("who pairs has to be confirmed", "give --for NAME or --yes, or run it at a terminal");
-  const invite = await readInvite(call, options.invite);
   const { server } = call.settings;
   await using agent =
     server === undefined
       ? await openForPairing(call)
       : await openOrRegister(call, { server: async () => server, invite: async () => undefined });
+  const invite = await readInvite(call, options.invite);
   const own = await agent.pairing.open({ for: options.for, yes: options.yes === true, invite });
   await out.data([own.line], { line: own.line, expires_at: own.expiresAt });
   if (options.qr === true) for (const line of await qrCode(own.line)) out.note(line);

@@ -79,7 +79,7 @@ test("a command of a listener that was killed together with what ends its comman
   const id = await send(world, "a job");
   await eventually("the command runs", async () => (await lines(file)).length === 1);
   const [pid = ""] = await lines(file);
-  process.kill(watchdogOf(listener.pid) ?? 0, "SIGKILL");
+  process.kill(await eventually("it is watched", () => watchdogOf(listener.pid)), "SIGKILL");
   await listener.end("SIGKILL");
   expect(runs(pid)).toBe(true);
   listener.start();

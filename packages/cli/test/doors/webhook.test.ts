@@ -9,6 +9,7 @@ import { expect, onTestFinished, test } from "vitest";
 import { vectorsWith } from "../../../../test/vectors.ts";
 import { eventually } from "../../../../test/waiting.ts";
 import { secretBytes, signatureOf } from "../../src/doors/webhook.ts";
+import { pauseOf } from "../../src/doors/webhook.ts";
 import { createWorld, type World } from "../world.ts";
 import { send, stateOf, talk } from "./talk.ts";
 
@@ -72,24 +73,20 @@ test("500 is tried again under the same id, 410 never, and a redirect is not fol
   await eventually("its sender knows", async () => (await stateOf(world, second)).reason === "HTTP 410");
 });
 
-test("a service that says to come back at once, at a time that is over or at none, is left alone for as long as any other", async () => {
-  const said = ["0", "-5", "Wed, 21 Oct 2015 07:28:00 GMT", "soon"];
-  const at: number[] = [];
-  const { world, posted, url } = await service((response, count) => {
-    at.push(performance.now());
-    const after = said[count - 1];
-    response.statusCode = after === undefined ? 200 : 429;
-    if (after !== undefined) response.setHeader("retry-after", after);
-    response.end();
-  });
-  const done = listen(world, "--webhook", url, "--count", "1");
-  const id = await send(world, "hello");
-  await eventually("it was posted again", () => posted.length === 3);
-  // Doubled from one to the next, by whatever clock.
-  expect(at[2]! - at[1]!).toBeGreaterThan(at[1]! - at[0]!);
-  said.length = 0;
-  await done;
-  await eventually("it is handled", async () => (await stateOf(world, id)).state === "handled");
+test("a service is left alone for as long as it says, an hour at most, and as any other where it says no time that is to come", () => {
+  const now = Date.UTC(2026, 0, 1);
+  for (const [said, pause] of [
+    [null, undefined],
+    ["0", undefined],
+    ["-5", undefined],
+    ["soon", undefined],
+    ["2001", 2_001_000],
+    ["7200", 3_600_000],
+    ["Wed, 21 Oct 2015 07:28:00 GMT", undefined],
+    ["Thu, 01 Jan 2026 00:00:30 GMT", 30_000],
+    ["2026-01-01", undefined],
+  ] as const)
+    expect([said, pauseOf(said, now)]).toEqual([said, pause]);
 });
 
 test("a service that answers 500 has handled nothing: the next listener gets the message", async () => {

@@ -111,11 +111,9 @@ export class Agent implements AsyncDisposable {
   }
 
   async #send(letter: Letter): Promise<Sent> {
-    check("send", letter.options, "options");
     await this.#link.begin();
-    const means = { book: this.#book, crypto: this.#crypto, own: usernameKey(this.username) };
-    const options = { ...this.because, ...letter.options };
-    const put = () => this.#withLink(this.#store.write((tx) => enqueueOnce(tx, means, { ...letter, options })));
+    const means = { book: this.#book, crypto: this.#crypto, own: usernameKey(this.username), because: this.because };
+    const put = () => this.#withLink(this.#store.write((tx) => enqueueOnce(tx, means, letter)));
     const { row, repeated } = await put().catch(async (error: unknown) => {
       if (!isStop(error)) throw error;
       await this.#book.findAgain(parseAddress(letter.to).username);

@@ -77,7 +77,9 @@ export class WaitWatch {
     }
     seen.look = this.#look;
     if (claim?.mark !== undefined) seen.end = Math.min(seen.end, this.#goneAt(claim.mark));
-    return Date.now() + seen.end - performance.now();
+    // The two clocks differ by parts of a millisecond, by which what is free now would seem to be free soon.
+    const left = seen.end - performance.now();
+    return left <= 0 ? 0 : Date.now() + left;
   }
 
   /** Since when the process of a mark is known to be gone; Infinity while it lives. `performance.now()` */

@@ -47,7 +47,8 @@ export function listInbox(store: ClientStore, to: string, { last, before }: Inbo
 /** A message by our id. @throws AgentError unknown_message */
 export function readById(store: ClientStore, to: string, id: string): Promise<{ row: InboxRecord; entry: InboxEntry }> {
   return store.read(async (tx) => {
-    const row = await rowByLocalId(tx, id);
+    // Whoever works on it is another one.
+    const { claim: _claim, ...row } = await rowByLocalId(tx, id);
     return { row, entry: await readEntry(tx, row, to) };
   });
 }

@@ -8,13 +8,15 @@ import type { ReadTransaction, WriteTransaction } from "../store/store.ts";
 import type { AddressBook } from "./address-book.ts";
 import { parseAddress } from "./address.ts";
 import { check } from "./arguments.ts";
-import { enqueue, type Letter } from "./enqueue.ts";
+import { type Because, enqueue, type Letter } from "./enqueue.ts";
 
 interface Means {
   book: AddressBook;
   crypto: GroupCrypto;
   /** The agent's own name. */
   own: string;
+  /** What all that it sends is sent because of. */
+  because: Because;
 }
 
 /**
@@ -23,10 +25,11 @@ interface Means {
  */
 export async function enqueueOnce(
   tx: WriteTransaction,
-  { book, crypto, own }: Means,
-  letter: Letter,
+  { book, crypto, own, because }: Means,
+  given: Letter,
 ): Promise<{ row: OutboxRecord; repeated: boolean }> {
-  check("send", letter.options, "options");
+  check("send", given.options, "options");
+  const letter = { ...given, options: { ...because, ...given.options } };
   const { sameWithin } = letter.options;
   if (sameWithin === undefined) return { row: await enqueue(tx, book, own, letter), repeated: false };
   check("body", { body: letter.body });

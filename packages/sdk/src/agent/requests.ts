@@ -3,6 +3,7 @@ import { AgentError } from "../errors.ts";
 import type { ClientStore, WriteTransaction } from "../store/store.ts";
 import { get } from "../records/records.ts";
 import type { HoldingRecord, InboxPolicy } from "../records/consent-records.ts";
+import { settleAlerts } from "../trust/alerts.ts";
 import { heldOf, holders, letHeldIn } from "../trust/held.ts";
 import { policyOf, refuseRequest, setStanding } from "../trust/standing.ts";
 import { parseName } from "./address.ts";
@@ -85,6 +86,7 @@ export class Requests {
       const request = await get(tx, "holding/", `consent/${name}`);
       if (request === undefined) throw noRequest(username);
       await decide(tx, name);
+      await settleAlerts(tx, name);
       return request.messages;
     });
   }
@@ -92,7 +94,7 @@ export class Requests {
 
 function noRequest(username: string): AgentError {
   return new AgentError("unknown_contact", `no message of ${username} waits for your consent`, {
-    hint: "aimessage requests lists those whose messages do",
+    hint: "aimessage requests lists those whose messages do; aimessage contacts block takes anybody",
   });
 }
 

@@ -69,8 +69,8 @@ export async function retryMessage(
 ): Promise<void> {
   await store.write(async (tx) => {
     const row = await get(tx, "in/", pad(seq));
-    // Somebody else works on it who has taken it when this one stood still: it is not this one's to give back.
-    if (row?.state !== "unhandled" || (row.claim !== undefined && row.claim.by !== own?.by)) return;
+    // Somebody else has taken it when this one stood still: it is not this one's to give back, or to say that it has failed.
+    if (row?.state !== "unhandled" || row.claim?.by !== own?.by) return;
     const { claim: _claim, given_back_by: _by, ...rest } = row;
     const failures = (row.failures ?? 0) + (counts ? 1 : 0);
     await put(tx, "in/", pad(seq), { ...rest, failures, reason: reason.slice(0, 1000), ...notBefore(delay) });

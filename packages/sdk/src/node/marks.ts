@@ -35,11 +35,14 @@ export class Mark {
 
 /** Whether the process of a mark has died, or has let go of it. */
 export function isGone(folder: string, name: string): boolean {
+  // Somebody's word in a record: it is no path.
+  if (!/^[0-9a-f]+$/.test(name)) return true;
   const file = fileOf(folder, name);
-  if (!existsSync(file)) return true;
   try {
-    lock(file).close();
-    return true;
+    return asOwnerOf(folder, () => {
+      if (existsSync(file)) lock(file).close();
+      return true;
+    });
   } catch {
     // Somebody has it locked, or may not be asked.
     return false;

@@ -85,8 +85,8 @@ async function placeFor(
   return known || (await hasRoom(tx, now, place)) ? place : { kind };
 }
 
-/** What the owner decides by trusting what a contact shows, or by a word on who has used a pairing line. */
-const DECIDED = ["identity_changed", "device_changed", "device_added", "pairing_asked"];
+/** What the owner decides by trusting what a contact shows, or by a word on a stranger, or on who has used a pairing line. */
+const DECIDED = ["identity_changed", "device_changed", "device_added", "pairing_asked", "request"];
 
 /** The owner has accepted what a contact shows: what was to be decided about it is, and is an alert again if it comes again. */
 export async function settleAlerts(tx: WriteTransaction, contact: string): Promise<void> {

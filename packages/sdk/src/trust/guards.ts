@@ -80,7 +80,8 @@ function isOver(since: number, length: number, now: number): boolean {
 
 /**
  * Answers without a person in the exchange that a message goes on with; 0 where it begins one. By our own count of what it
- * answers, or by its sender's word, whichever is more: a contact can only have its own mail wait by that.
+ * answers, or by its sender's word, whichever is more: by that a contact can have its own mail wait, and what programs send because of it, and
+ * nothing else.
  */
 export async function exchangeOf(
   tx: ReadTransaction,

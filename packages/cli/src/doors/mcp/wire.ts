@@ -133,11 +133,14 @@ function inWholeLines(stdin: Readable, refuse: (wrong: string, ends: string[]) =
   return pipeline(stdin, whole, () => undefined);
 }
 
-/** The id of a request, by the beginning and the end of its text. */
-function idIn(ends: readonly string[]): string | number | null {
-  for (const text of ends) {
-    const [, id] = /"id"\s*:\s*(\d{1,15}|"[\w-]{1,64}")/.exec(text) ?? [];
-    if (id !== undefined) return JSON.parse(id) as string | number;
-  }
-  return null;
+const ID = String.raw`"id"\s*:\s*(\d{1,15}|"[\w-]{1,64}")`;
+/** Where clients write the id of a request: last of all, or first behind the version. */
+const LAST = new RegExp(String.raw`${ID}\s*\}\s*$`);
+const FIRST = new RegExp(String.raw`^\s*\{\s*(?:"jsonrpc"\s*:\s*"2\.0"\s*,\s*)?${ID}\s*,`);
+
+/** The id of a request, by the end and the beginning of its text; null if it is not clear. */
+function idIn([end = "", begin = ""]: readonly string[]): string | number | null {
+  // The last brace but one closes the arguments, which may have an id of their own.
+  const [, id] = FIRST.exec(begin) ?? LAST.exec(end) ?? [];
+  return id === undefined ? null : (JSON.parse(id) as string | number);
 }
