@@ -274,7 +274,8 @@ test("a line that is pasted in pieces at the terminal is read to its end: none o
   expect(await bob.done).toMatchObject({ exit: 0 });
 });
 
-test("both sides type the same: the line that is pasted is used, and the other one is good for nobody", async () => {
+/** Bob and Alice, who are registered, and type the same at their terminals. */
+async function atTerminals() {
   const world = await pairingWorld();
   await world.there("register -u alice");
   const [bobsKeys, alicesKeys] = [terminal(), terminal()];
@@ -282,8 +283,13 @@ test("both sides type the same: the line that is pasted is used, and the other o
   const stdout = new Recorder();
   const stderr = Object.assign(new Recorder(), { isTTY: true });
   const alice = world.there("pair", { terminal: alicesKeys, stdout, stderr });
-  await stderr.until(/Or paste the line that you were given: /);
+  for (const said of [stderr, bob.stderr]) await said.until(/Or paste the line that you were given: /);
   const [alices = ""] = /aimessage:\S+/.exec(stdout.text) ?? [];
+  return { world, bob, alice, alices, stderr, bobsKeys, alicesKeys };
+}
+
+test("both sides type the same: the line that is pasted is used, and the other one is good for nobody", async () => {
+  const { world, bob, alice, alices, stderr, bobsKeys, alicesKeys } = await atTerminals();
   // What is no line of another's is said, and asked for again.
   for (const [typed, said] of [
     ["hello", /no line of an agent[^]*given: /],
@@ -302,16 +308,9 @@ test("both sides type the same: the line that is pasted is used, and the other o
 });
 
 test("lines that cross, since both owners paste the other's at once, pair the two", async () => {
-  const world = await pairingWorld();
-  await world.there("register -u alice");
-  const [bobsKeys, alicesKeys] = [terminal(), terminal()];
-  const bob = await world.make("pair", { terminal: bobsKeys });
-  const stdout = new Recorder();
-  const stderr = Object.assign(new Recorder(), { isTTY: true });
-  const alice = world.there("pair", { terminal: alicesKeys, stdout, stderr });
-  for (const said of [stderr, bob.stderr]) await said.until(/Or paste the line that you were given: /);
+  const { world, bob, alice, alices, bobsKeys, alicesKeys } = await atTerminals();
   alicesKeys.write(`${bob.line}\n`);
-  bobsKeys.write(`${/aimessage:\S+/.exec(stdout.text)?.[0]}\n`);
+  bobsKeys.write(`${alices}\n`);
   expect([(await bob.done).exit, (await alice).exit]).toEqual([0, 0]);
   expect(states(await world.cli("contacts --json"))).toEqual([["alice", true]]);
   expect(states(await world.there("contacts --json"))).toEqual([["bob", true]]);

@@ -99,7 +99,9 @@ export async function readEntry(
   to: string,
   withBody = true,
 ): Promise<InboxEntry> {
-  const { state, reason } = row;
+  const { reason } = row;
+  // By whichever clock its time was over, it has expired: to its sender it has failed for that.
+  const state = row.state === "failed" && reason === "expired" ? "expired" : row.state;
   return { ...(await readMessage(tx, row, to, withBody)), state, ...(reason === undefined ? {} : { reason }) };
 }
 

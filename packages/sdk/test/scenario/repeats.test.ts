@@ -89,7 +89,7 @@ test("what has come too late is not among what waits, and ends", async () => {
   expect(await bob.pending()).toHaveLength(1);
   jump(61_000);
   expect(await bob.pending()).toEqual([]);
-  expect((await bob.inbox()).map(({ state, reason }) => [state, reason])).toEqual([["failed", "expired"]]);
+  expect((await bob.inbox()).map(({ state, reason }) => [state, reason])).toEqual([["expired", "expired"]]);
 });
 
 test("a reply that is not waited for is found by its question, and handled like any message", async () => {
