@@ -69,7 +69,7 @@ test.each([
   expect((await world.cli("whoami")).exit).toBe(3);
 });
 
-test("a backup of an agent that an inviting relay has lost is restored by an invite", async () => {
+test("a backup of an agent that an inviting relay has lost is restored by an invite", { tags: ["long"] }, async () => {
   const old = await createWorld();
   await old.register("alice");
   const file = join(old.home, "alice.backup");

@@ -105,40 +105,48 @@ test("a stopped process that holds the link is named when the time is out", { ta
   if (taken) expect((await world.cli("listen -u bob --count 1 --timeout 20")).stdout).toContain("alice: hello");
 });
 
-test("four senders and two listeners of one agent: every listener shows each message once, each sender's in order", async () => {
-  const world = await createWorld();
-  await world.register("alice", "bob");
-  const first = listen(world, "alice", "--json");
-  const second = listen(world, "alice", "--json");
-  const bobFirst = listen(world, "bob", "--json", "--count", "200");
-  const bobSecond = listen(world, "bob", "--json", "--count", "200");
-  await online(world, "alice", "bob");
+test(
+  "four senders and two listeners of one agent: every listener shows each message once, each sender's in order",
+  { tags: ["long"] },
+  async () => {
+    const world = await createWorld();
+    await world.register("alice", "bob");
+    const first = listen(world, "alice", "--json");
+    const second = listen(world, "alice", "--json");
+    const bobFirst = listen(world, "bob", "--json", "--count", "200");
+    const bobSecond = listen(world, "bob", "--json", "--count", "200");
+    await online(world, "alice", "bob");
 
-  const names = ["a", "b", "c", "d"];
-  const start = (from: string, to: string, prefix: string): Child =>
-    startScript(SENDER, [from, to, prefix, "50"], world.env);
-  const senders = [...names.map((prefix) => start("alice", "bob", prefix)), start("bob", "alice", "back")];
-  for (const sender of senders) expect([await sender.exit, sender.stderr.text]).toEqual([0, ""]);
+    const names = ["a", "b", "c", "d"];
+    const start = (from: string, to: string, prefix: string): Child =>
+      startScript(SENDER, [from, to, prefix, "50"], world.env);
+    const senders = [...names.map((prefix) => start("alice", "bob", prefix)), start("bob", "alice", "back")];
+    for (const sender of senders) expect([await sender.exit, sender.stderr.text]).toEqual([0, ""]);
 
-  expect(await bobFirst.exit).toBe(0);
-  expect(await bobSecond.exit).toBe(0);
-  for (const listener of [bobFirst, bobSecond]) expectSeries(bodies(listener), names, 50);
-  for (const listener of [first, second]) {
-    await listener.stdout.until(/"back 50"/);
-    expectSeries(bodies(listener), ["back"], 50);
-  }
-});
+    expect(await bobFirst.exit).toBe(0);
+    expect(await bobSecond.exit).toBe(0);
+    for (const listener of [bobFirst, bobSecond]) expectSeries(bodies(listener), names, 50);
+    for (const listener of [first, second]) {
+      await listener.stdout.until(/"back 50"/);
+      expectSeries(bodies(listener), ["back"], 50);
+    }
+  },
+);
 
-test("four senders without any listener: everything arrives later, each sender's in order", async () => {
-  const world = await createWorld();
-  await world.register("alice", "bob");
-  const names = ["a", "b", "c", "d"];
-  const senders = names.map((prefix) => startScript(SENDER, ["alice", "bob", prefix, "50"], world.env));
-  for (const sender of senders) expect([await sender.exit, sender.stderr.text]).toEqual([0, ""]);
-  const listener = listen(world, "bob", "--json", "--count", "200");
-  expect(await listener.exit).toBe(0);
-  expectSeries(bodies(listener), names, 50);
-});
+test(
+  "four senders without any listener: everything arrives later, each sender's in order",
+  { tags: ["long"] },
+  async () => {
+    const world = await createWorld();
+    await world.register("alice", "bob");
+    const names = ["a", "b", "c", "d"];
+    const senders = names.map((prefix) => startScript(SENDER, ["alice", "bob", prefix, "50"], world.env));
+    for (const sender of senders) expect([await sender.exit, sender.stderr.text]).toEqual([0, ""]);
+    const listener = listen(world, "bob", "--json", "--count", "200");
+    expect(await listener.exit).toBe(0);
+    expectSeries(bodies(listener), names, 50);
+  },
+);
 
 test("when the process that holds the link is killed, another takes over", async () => {
   const world = await createWorld();

@@ -107,7 +107,7 @@ test("unregister asks for a word of confirmation, and removes the agent here and
   await world.register("bob");
 });
 
-test("unregister names what waits, and has it sent before the agent is gone", async () => {
+test("unregister names what waits, and has it sent before the agent is gone", { tags: ["long"] }, async () => {
   const world = await createWorld();
   await world.register("alice", "bob");
   await world.cli("send -u bob -t alice -m unread");

@@ -13,7 +13,7 @@ async function audit(db: string, ...args: string[]): Promise<AuditLine[]> {
   return stdout.split("\n").flatMap((line) => (line === "" ? [] : [JSON.parse(line) as AuditLine]));
 }
 
-test("what administrators did is told with who did it, also that it was in vain", async () => {
+test("what administrators did is told with who did it, also that it was in vain", { tags: ["long"] }, async () => {
   const db = folder();
   const copy = join(folder(), "copy.db");
   using relay = await runningRelay(db);

@@ -47,31 +47,35 @@ test("a restored relay has what the backup had, and a log of another id", async 
   expect((await command("audit", "--db", db)).stdout).toContain("restore");
 });
 
-test("a database that is there is put aside with --force only, and a running relay's never", async () => {
-  const { db, file, bob } = await backedUp();
-  expect(await command("restore", file, "--db", db)).toMatchObject({
-    code: 1,
-    stderr: expect.stringMatching(/^Error: There is a database in .* already\nHint: .*--force/),
-  });
-  const relay = await runningRelay(db);
-  expect(await command("restore", file, "--db", db, "--force")).toMatchObject({
-    code: 1,
-    stderr: expect.stringMatching(/^Error: A relay runs on /),
-  });
-  // What is in the log only is not lost with it.
-  using carol = await tokenClient(relay.url, "carol");
-  await carol.ask("heartbeat");
-  await relay.end("SIGKILL");
+test(
+  "a database that is there is put aside with --force only, and a running relay's never",
+  { tags: ["long"] },
+  async () => {
+    const { db, file, bob } = await backedUp();
+    expect(await command("restore", file, "--db", db)).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/^Error: There is a database in .* already\nHint: .*--force/),
+    });
+    const relay = await runningRelay(db);
+    expect(await command("restore", file, "--db", db, "--force")).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/^Error: A relay runs on /),
+    });
+    // What is in the log only is not lost with it.
+    using carol = await tokenClient(relay.url, "carol");
+    await carol.ask("heartbeat");
+    await relay.end("SIGKILL");
 
-  const { code, stdout } = await command("restore", file, "--db", db, "--force", "--json");
-  expect(code).toBe(0);
-  const { kept } = JSON.parse(stdout) as { kept: string };
-  const old = new DatabaseSync(kept, { readOnly: true });
-  const names = old.prepare("SELECT name FROM accounts ORDER BY name").all() as { name: string }[];
-  old.close();
-  expect(names.map(({ name }) => name)).toEqual(["alice", "bob", "carol"]);
-  expect((await mailOf(db, bob)).messages).toEqual(["kept"]);
-});
+    const { code, stdout } = await command("restore", file, "--db", db, "--force", "--json");
+    expect(code).toBe(0);
+    const { kept } = JSON.parse(stdout) as { kept: string };
+    const old = new DatabaseSync(kept, { readOnly: true });
+    const names = old.prepare("SELECT name FROM accounts ORDER BY name").all() as { name: string }[];
+    old.close();
+    expect(names.map(({ name }) => name)).toEqual(["alice", "bob", "carol"]);
+    expect((await mailOf(db, bob)).messages).toEqual(["kept"]);
+  },
+);
 
 const attempt = (from: string, to: string) => command("restore", from, "--db", to, "--force");
 

@@ -6,7 +6,7 @@ import { command, runningRelay } from "./relay-process.ts";
 
 const lines = (text: string): unknown[] => text.split("\n").flatMap((line) => (line === "" ? [] : [JSON.parse(line)]));
 
-test("accounts are listed with what waits for them, by a prefix and up to a limit", async () => {
+test("accounts are listed with what waits for them, by a prefix and up to a limit", { tags: ["long"] }, async () => {
   const db = folder();
   using relay = await runningRelay(db);
   const alice = await newAgent(relay.url, "Alice");

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { bodies, follow, jump, numbered, rejection, temporaryFolder, World } from "./world.ts";
 
 describe("in the middle of 300 messages", () => {
-  test("rate limits slow them down; all arrive once, in order", async () => {
+  test("rate limits slow them down; all arrive once, in order", { tags: ["long"] }, async () => {
     await using world = await World.create({ limits: { framesPerSecond: 200, framesBurst: 60 } });
     const [alice, bob] = [await world.open("alice"), await world.open("bob")];
     follow(bob);
@@ -36,7 +36,7 @@ describe("in the middle of 300 messages", () => {
 describe("diagnose", () => {
   const minutes = 6 * 60_000;
 
-  test("names a message that waits although the relay answers", async () => {
+  test("names a message that waits although the relay answers", { tags: ["long"] }, async () => {
     await using world = await World.create();
     const [alice] = [await world.open("alice"), await world.open("bob")];
     world.proxy.rule = ({ toRelay, frame }) => (toRelay && frame.type === "commit" ? [] : undefined);

@@ -70,18 +70,22 @@ test("closing an agent ends the loops over its messages at once", async () => {
   expect(performance.now() - started).toBeLessThan(4_000);
 });
 
-test("overwritten keys are removed from the files once a reader that held that up has gone", async () => {
-  await using world = await World.create();
-  const folder = world.folder();
-  const alice = await world.open("alice", await world.sqlite(folder));
-  follow(await world.open("bob"));
-  const reader = new DatabaseSync(join(folder, "agent.db"));
-  reader.exec("BEGIN; SELECT count(*) FROM records");
-  await (await alice.send("bob", "hello")).handled();
-  await never("the log is empty while it is read", () => statSync(join(folder, "agent.db-wal")).size === 0, 300);
-  reader.close();
-  await eventually("the log is empty", () => statSync(join(folder, "agent.db-wal")).size === 0);
-});
+test(
+  "overwritten keys are removed from the files once a reader that held that up has gone",
+  { tags: ["long"] },
+  async () => {
+    await using world = await World.create();
+    const folder = world.folder();
+    const alice = await world.open("alice", await world.sqlite(folder));
+    follow(await world.open("bob"));
+    const reader = new DatabaseSync(join(folder, "agent.db"));
+    reader.exec("BEGIN; SELECT count(*) FROM records");
+    await (await alice.send("bob", "hello")).handled();
+    await never("the log is empty while it is read", () => statSync(join(folder, "agent.db-wal")).size === 0, 300);
+    reader.close();
+    await eventually("the log is empty", () => statSync(join(folder, "agent.db-wal")).size === 0);
+  },
+);
 
 test("a relay that speaks another version now is reported, and not asked again", async () => {
   await using world = await World.create();

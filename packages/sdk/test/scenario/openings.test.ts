@@ -48,7 +48,7 @@ describe("both open a conversation at once", () => {
 });
 
 describe("the last-resort key package", () => {
-  test("is used when the stock is gone, and replaced after its use, without an alert", async () => {
+  test("is used when the stock is gone, and replaced after its use, without an alert", { tags: ["long"] }, async () => {
     await using world = await World.create({ noLimits: true });
     const bob = await world.open("bob");
     const before = await lastResorts(world, "bob");

@@ -85,37 +85,41 @@ test("a pause after a refusal that ends while a turn is under way is not slept o
   await (await alice.send("bob", "behind it")).handled();
 });
 
-test("waiting for a relay whose disk is full spends no keys, and all of it arrives in order", async () => {
-  const { world: opened, alice, bob } = await talking();
-  await using world = opened;
-  let full = true;
-  let tried = 0;
-  const ids = new Set<string>();
-  world.proxy.rule = ({ agent, toRelay, frame }) => {
-    if (agent !== "alice") return undefined;
-    if (toRelay && full && (frame.type === "send" || frame.type === "commit")) {
-      tried += 1;
-      ids.add(frame.id!);
-      return [{ ...frame, data: { ...frame.data, epoch: 99 } }];
-    }
-    if (toRelay || frame.type !== "error" || !ids.has(frame.reply_to!) || frame.data.reason === "send_blocked")
-      return undefined;
-    return [{ ...frame, data: { ...frame.data, code: 507, reason: "storage_full" } }];
-  };
-  const texts = numbered(150);
-  const sent = await Promise.all(texts.map((text) => alice.send("bob", text)));
-  let before = -1;
-  await eventually("a window of them is refused", () => before === (before = tried));
-  // Then one at a time, less and less often.
-  await eventually("one is tried again", () => tried > before);
-  await eventually("another is tried", () => tried > before + 1);
-  expect(tried).toBeLessThan(140);
-  full = false;
-  await Promise.all(sent.map((one) => one.handled()));
-  expect(await bodies(bob, 151)).toEqual(["hello", ...texts]);
-  expect(world.proxy.sentBy("alice", "send").filter(({ data }) => /--\d$/.test(data.message_id!))).toEqual([]);
-  expect([...(await alertKinds(alice)), ...(await alertKinds(bob))]).toEqual([]);
-});
+test(
+  "waiting for a relay whose disk is full spends no keys, and all of it arrives in order",
+  { tags: ["long"] },
+  async () => {
+    const { world: opened, alice, bob } = await talking();
+    await using world = opened;
+    let full = true;
+    let tried = 0;
+    const ids = new Set<string>();
+    world.proxy.rule = ({ agent, toRelay, frame }) => {
+      if (agent !== "alice") return undefined;
+      if (toRelay && full && (frame.type === "send" || frame.type === "commit")) {
+        tried += 1;
+        ids.add(frame.id!);
+        return [{ ...frame, data: { ...frame.data, epoch: 99 } }];
+      }
+      if (toRelay || frame.type !== "error" || !ids.has(frame.reply_to!) || frame.data.reason === "send_blocked")
+        return undefined;
+      return [{ ...frame, data: { ...frame.data, code: 507, reason: "storage_full" } }];
+    };
+    const texts = numbered(150);
+    const sent = await Promise.all(texts.map((text) => alice.send("bob", text)));
+    let before = -1;
+    await eventually("a window of them is refused", () => before === (before = tried));
+    // Then one at a time, less and less often.
+    await eventually("one is tried again", () => tried > before);
+    await eventually("another is tried", () => tried > before + 1);
+    expect(tried).toBeLessThan(140);
+    full = false;
+    await Promise.all(sent.map((one) => one.handled()));
+    expect(await bodies(bob, 151)).toEqual(["hello", ...texts]);
+    expect(world.proxy.sentBy("alice", "send").filter(({ data }) => /--\d$/.test(data.message_id!))).toEqual([]);
+    expect([...(await alertKinds(alice)), ...(await alertKinds(bob))]).toEqual([]);
+  },
+);
 
 test.each(["queued", "under way", "in an opening"])(
   "what a relay does not take any more, since its limit shrank, is refused and stops nothing else (%s)",

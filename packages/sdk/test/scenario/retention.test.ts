@@ -3,41 +3,45 @@ import { eventually, follow, jump, rejection, SAME_CLOCK, World } from "./world.
 
 const DAY = 86_400_000;
 
-test("bodies of handled messages are kept for a week, their rows and ids for thirty days", async () => {
-  await using world = await World.create(SAME_CLOCK);
-  const [alice, bob] = [await world.open("alice"), await world.open("bob")];
-  follow(alice);
-  follow(bob);
-  const first = await alice.send("bob", "once upon a time");
-  await first.handled();
-  const keys = async (name: string, prefix: string) =>
-    (await world.memory(name).read((tx) => tx.list({ prefix }))).map(([key]) => key);
-  const old = await keys("bob", "in/");
-  const sentRow = (await keys("alice", "out-id/")).filter((key) => key.endsWith(first.id));
-  expect([old.length, sentRow.length]).toEqual([1, 1]);
+test(
+  "bodies of handled messages are kept for a week, their rows and ids for thirty days",
+  { tags: ["long"] },
+  async () => {
+    await using world = await World.create(SAME_CLOCK);
+    const [alice, bob] = [await world.open("alice"), await world.open("bob")];
+    follow(alice);
+    follow(bob);
+    const first = await alice.send("bob", "once upon a time");
+    await first.handled();
+    const keys = async (name: string, prefix: string) =>
+      (await world.memory(name).read((tx) => tx.list({ prefix }))).map(([key]) => key);
+    const old = await keys("bob", "in/");
+    const sentRow = (await keys("alice", "out-id/")).filter((key) => key.endsWith(first.id));
+    expect([old.length, sentRow.length]).toEqual([1, 1]);
 
-  const real = Date.now;
-  let ahead = 0;
-  const clock = vi.spyOn(Date, "now").mockImplementation(() => real() + ahead);
-  onTestFinished(() => clock.mockRestore());
-  const later = async (days: number) => {
-    ahead = days * DAY;
-    // At the next login both sides agree that it is so late.
-    world.proxy.cut();
-    await (await alice.send("bob", `day ${days}`)).handled();
-  };
+    const real = Date.now;
+    let ahead = 0;
+    const clock = vi.spyOn(Date, "now").mockImplementation(() => real() + ahead);
+    onTestFinished(() => clock.mockRestore());
+    const later = async (days: number) => {
+      ahead = days * DAY;
+      // At the next login both sides agree that it is so late.
+      world.proxy.cut();
+      await (await alice.send("bob", `day ${days}`)).handled();
+    };
 
-  await later(6);
-  expect((await bob.inbox())[0]?.body).toBe("once upon a time");
-  await later(8);
-  await eventually("the body is gone", async () => (await bob.inbox())[0]?.body === "");
-  expect(await keys("bob", `seen/alice/${first.id}`)).toHaveLength(1);
-  await later(31);
-  await eventually("bob has forgotten it", async () => !(await keys("bob", "in/")).includes(old[0]!));
-  await eventually("its id, too", async () => (await keys("bob", `seen/alice/${first.id}`)).length === 0);
-  await eventually("alice has forgotten it", async () => !(await keys("alice", "out-id/")).includes(sentRow[0]!));
-  expect((await bob.inbox()).map(({ body }) => body)).toContain("day 31");
-});
+    await later(6);
+    expect((await bob.inbox())[0]?.body).toBe("once upon a time");
+    await later(8);
+    await eventually("the body is gone", async () => (await bob.inbox())[0]?.body === "");
+    expect(await keys("bob", `seen/alice/${first.id}`)).toHaveLength(1);
+    await later(31);
+    await eventually("bob has forgotten it", async () => !(await keys("bob", "in/")).includes(old[0]!));
+    await eventually("its id, too", async () => (await keys("bob", `seen/alice/${first.id}`)).length === 0);
+    await eventually("alice has forgotten it", async () => !(await keys("alice", "out-id/")).includes(sentRow[0]!));
+    expect((await bob.inbox()).map(({ body }) => body)).toContain("day 31");
+  },
+);
 
 test("however many messages come, what is kept no longer is forgotten as fast", async () => {
   await using world = await World.create();

@@ -69,7 +69,7 @@ test("so does a reset", async () => {
   await eventually("it is closed", () => !connection.open);
 });
 
-test("a server that never closes its end holds nobody up", async () => {
+test("a server that never closes its end holds nobody up", { tags: ["long"] }, async () => {
   let ended = false;
   await using server = await serving((socket, key) => {
     socket.allowHalfOpen = true;
