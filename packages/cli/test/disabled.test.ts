@@ -10,7 +10,7 @@ import { eventually } from "../../../test/waiting.ts";
 import { Recorder } from "./console.ts";
 import { createWorld } from "./world.ts";
 
-const SERVER = fileURLToPath(new URL("../../server/src/main.ts", import.meta.url));
+const SERVER = fileURLToPath(new URL("../../server/bin/aimessage-server.js", import.meta.url));
 
 /** A relay on disk, and what its operator does. */
 async function withOperator() {
@@ -18,8 +18,7 @@ async function withOperator() {
   onTestFinished(() => rm(folder, { recursive: true, force: true }));
   const db = join(folder, "relay.db");
   const world = await createWorld({ store: "sqlite", db });
-  const operator = (what: string) =>
-    promisify(execFile)(process.execPath, ["--conditions=@aimessage/source", SERVER, "user", what, "bob", "--db", db]);
+  const operator = (what: string) => promisify(execFile)(process.execPath, [SERVER, "user", what, "bob", "--db", db]);
   return { world, operator };
 }
 

@@ -1,11 +1,8 @@
 import { spawn, spawnSync, type ChildProcess, type ChildProcessByStdio } from "node:child_process";
 import { once } from "node:events";
 import type { Readable, Writable } from "node:stream";
-import { fileURLToPath } from "node:url";
 import { onTestFinished } from "vitest";
-import { Recorder } from "./console.ts";
-
-export const MAIN = fileURLToPath(new URL("../src/main.ts", import.meta.url));
+import { BIN, Recorder } from "./console.ts";
 
 /** What a process needs of the environment of the tests. */
 const OURS = { PATH: process.env["PATH"], NODE_COMPILE_CACHE: process.env["NODE_COMPILE_CACHE"] };
@@ -23,14 +20,18 @@ export interface Child {
   readonly exit: Promise<number | NodeJS.Signals>;
 }
 
-/** Starts the command line in a process of its own. */
+/** Starts the command line, as it is built, in a process of its own. */
 export function startCli(words: readonly string[], env: Record<string, string>): Child {
-  return startScript(MAIN, words, env);
+  return start([BIN, ...words], env);
 }
 
 /** Starts a TypeScript file in a process of its own. */
 export function startScript(path: string, words: readonly string[], env: Record<string, string>): Child {
-  const child = spawn(process.execPath, ["--conditions=@aimessage/source", path, ...words], {
+  return start(["--conditions=@aimessage/source", path, ...words], env);
+}
+
+function start(args: readonly string[], env: Record<string, string>): Child {
+  const child = spawn(process.execPath, args, {
     env: { ...OURS, ...env },
     stdio: ["ignore", "pipe", "pipe"],
   });

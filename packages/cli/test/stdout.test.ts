@@ -7,12 +7,12 @@ import { Writable } from "node:stream";
 import { expect, test } from "vitest";
 import { smallDisk } from "../../../test/small-disk.ts";
 import { eventually } from "../../../test/waiting.ts";
-import { Recorder } from "./console.ts";
-import { MAIN, noTerminal, startAtTerminal, startCli } from "./process.ts";
+import { BIN, Recorder } from "./console.ts";
+import { noTerminal, startAtTerminal, startCli } from "./process.ts";
 import { createWorld, type World } from "./world.ts";
 
 const FULL = "/dev/full";
-const NODE = ["--conditions=@aimessage/source", MAIN];
+const NODE = [BIN];
 
 async function withMail(bytes: number): Promise<World> {
   const world = await createWorld();

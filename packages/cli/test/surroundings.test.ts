@@ -6,8 +6,7 @@ import { userInfo } from "node:os";
 import { join } from "node:path";
 import { Agent, defaultHome } from "@aimessage/sdk/node";
 import { expect, test, vi } from "vitest";
-import { Recorder } from "./console.ts";
-import { MAIN } from "./process.ts";
+import { BIN, Recorder } from "./console.ts";
 import { createWorld, type World } from "./world.ts";
 
 /** Runs the command line in a folder that is deleted before it begins. */
@@ -19,7 +18,7 @@ function homeless(world: World, ...words: string[]) {
 
 /** Has a shell run the command line, which is its `$@`. */
 async function shell({ env }: World, script: string, words: string[], cwd?: string) {
-  const child = spawn("sh", ["-c", script, "sh", process.execPath, "--conditions=@aimessage/source", MAIN, ...words], {
+  const child = spawn("sh", ["-c", script, "sh", process.execPath, BIN, ...words], {
     cwd,
     env: { PATH: process.env["PATH"], NODE_COMPILE_CACHE: process.env["NODE_COMPILE_CACHE"], ...env },
     stdio: ["ignore", "pipe", "pipe"],

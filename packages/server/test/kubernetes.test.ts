@@ -11,7 +11,7 @@ import { folder } from "./folder.ts";
 const root = fileURLToPath(new URL("../../../", import.meta.url));
 const pod = readFileSync(join(root, "deploy/kubernetes.yaml"), "utf8");
 const image = readFileSync(join(root, "Dockerfile"), "utf8");
-const MAIN = join(root, "packages/server/src/main.ts");
+const MAIN = join(root, "packages/server/bin/aimessage-server.js");
 
 const value = (key: string): string => new RegExp(`^ *(?:- )?${key}: "?([^"\n]+)"?$`, "m").exec(pod)?.[1] ?? "";
 const ids = { uid: Number(value("runAsUser")), gid: Number(value("fsGroup")) };
@@ -51,16 +51,12 @@ test.runIf(process.getuid?.() === 0 && readable)(
     chownSync(volume, 0, ids.gid);
     chmodSync(volume, 0o2775);
     for (let start = 0; start < 2; start++) {
-      const child = spawn(
-        process.execPath,
-        ["--conditions=@aimessage/source", MAIN, "--port", "0", "--host", "127.0.0.1"],
-        {
-          ...ids,
-          cwd: "/",
-          env: { ...environment, DB_PATH: volume },
-          stdio: ["ignore", "pipe", "inherit"],
-        },
-      );
+      const child = spawn(process.execPath, [MAIN, "--port", "0", "--host", "127.0.0.1"], {
+        ...ids,
+        cwd: "/",
+        env: { ...environment, DB_PATH: volume },
+        stdio: ["ignore", "pipe", "inherit"],
+      });
       onTestFinished(() => void child.kill("SIGKILL"));
       let said = "";
       child.stdout.on("data", (data: Buffer) => (said += data.toString()));

@@ -3,11 +3,11 @@ import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import { eventually } from "../../../test/waiting.ts";
 
-const main = fileURLToPath(new URL("../src/main.ts", import.meta.url));
+const main = fileURLToPath(new URL("../bin/aimessage-server.js", import.meta.url));
 
 /** The relay as a process of its own. */
 export function relayProcess(args: string[], env: Record<string, string> = {}) {
-  const child = spawn(process.execPath, ["--conditions=@aimessage/source", main, ...args], {
+  const child = spawn(process.execPath, [main, ...args], {
     env: { PATH: process.env["PATH"], NODE_COMPILE_CACHE: process.env["NODE_COMPILE_CACHE"], ...env },
     stdio: ["ignore", "pipe", "pipe"],
   });

@@ -4,7 +4,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { eventually } from "../../../../test/waiting.ts";
-import { MAIN } from "../process.ts";
+import { BIN } from "../console.ts";
 import { createWorld, type World } from "../world.ts";
 import { send, stateOf, talk } from "./talk.ts";
 
@@ -237,7 +237,7 @@ test("with --count no more are begun than are counted", async () => {
 });
 
 describe("[A-14] a loop of commands is stopped, whoever they send as and by whatever", () => {
-  const main = `'${process.execPath}' --conditions=@aimessage/source '${MAIN}'`;
+  const main = `'${process.execPath}' '${BIN}'`;
   const line = JSON.stringify({ jsonrpc: "2.0", id: 1, method: "send", params: { to: "alice", body: "x" } });
   const ways = {
     "another agent of the same machine": `${main} -u carol send -t alice -m x`,
