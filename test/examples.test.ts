@@ -69,7 +69,7 @@ test("a shell script answers, and refuses what it does not know", async () => {
   expect(refused).toMatchObject({ code: 1, stderr: expect.stringContaining("I know: uptime, disk, who") as string });
 });
 
-test("a web service answers", async () => {
+test("a web service answers", { tags: ["long"] }, async () => {
   const { cli, start } = await world();
   for (const name of ["alice", "service"]) await cli("register", "-u", name);
   const port = await freePort();

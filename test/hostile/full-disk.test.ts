@@ -187,37 +187,41 @@ test("a relay without any room says at its start what to do", async ({ skip }) =
   });
 });
 
-test("an agent on a full disk says so, loses nothing, and goes on when there is room", async ({ skip }) => {
-  using disk = smallDisk("2m");
-  if (disk === undefined) {
-    skip("no right to mount a small disk");
-    return;
-  }
-  await using relay = await createRelay({ port: 0, store: "memory", noLimits: true });
-  const { url: server } = relay;
-  await using alice = await Agent.open({ username: "alice", server, home: join(disk.path, "alice") });
-  const home = mkdtempSync(join(tmpdir(), "bob "));
-  {
-    await using bob = await Agent.open({ username: "bob", server, home });
-    const got: string[] = [];
-    const reading = (async () => {
-      for await (const message of alice.messages()) {
-        got.push(message.body);
-        await message.handled();
-        if (got.length === 2) return;
-      }
-    })();
-    await (await bob.send("alice", "one")).handled();
-    disk.fill();
-    const error = (await alice.send("bob", "x".repeat(200_000)).catch((thrown: unknown) => thrown)) as AgentError;
-    expect(error.code).toBe("disk_full");
-    const late = await bob.send("alice", "two".repeat(70_000));
-    await late.stored();
-    await expect(late.received({ timeout: 1_500 })).rejects.toThrow("received");
-    disk.free();
-    await late.handled();
-    await reading;
-    await (await alice.send("bob", "after")).received();
-  }
-  rmSync(home, { recursive: true, force: true });
-});
+test(
+  "an agent on a full disk says so, loses nothing, and goes on when there is room",
+  { tags: ["long"] },
+  async ({ skip }) => {
+    using disk = smallDisk("2m");
+    if (disk === undefined) {
+      skip("no right to mount a small disk");
+      return;
+    }
+    await using relay = await createRelay({ port: 0, store: "memory", noLimits: true });
+    const { url: server } = relay;
+    await using alice = await Agent.open({ username: "alice", server, home: join(disk.path, "alice") });
+    const home = mkdtempSync(join(tmpdir(), "bob "));
+    {
+      await using bob = await Agent.open({ username: "bob", server, home });
+      const got: string[] = [];
+      const reading = (async () => {
+        for await (const message of alice.messages()) {
+          got.push(message.body);
+          await message.handled();
+          if (got.length === 2) return;
+        }
+      })();
+      await (await bob.send("alice", "one")).handled();
+      disk.fill();
+      const error = (await alice.send("bob", "x".repeat(200_000)).catch((thrown: unknown) => thrown)) as AgentError;
+      expect(error.code).toBe("disk_full");
+      const late = await bob.send("alice", "two".repeat(70_000));
+      await late.stored();
+      await expect(late.received({ timeout: 1_500 })).rejects.toThrow("received");
+      disk.free();
+      await late.handled();
+      await reading;
+      await (await alice.send("bob", "after")).received();
+    }
+    rmSync(home, { recursive: true, force: true });
+  },
+);

@@ -161,7 +161,7 @@ test("when the process that holds the link is killed, another takes over", async
   expect(bodies(second)).toEqual(["hello"]);
 });
 
-test("two processes that register one agent at the same moment leave one that works", async () => {
+test("two processes that register one agent at the same moment leave one that works", { tags: ["long"] }, async () => {
   const world = await createWorld();
   for (const name of ["one", "two", "three"]) {
     const children = [0, 1].map(() => startCli(["register", "-u", name], world.env));

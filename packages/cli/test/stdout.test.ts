@@ -68,22 +68,26 @@ test("a message that a file has no room for is not handled, leaves no part behin
   expect(lines.map((line) => (JSON.parse(line) as { body: string }).body.length)).toEqual([20_000]);
 });
 
-test("stdout that is not read holds up neither --timeout nor an interrupt, and the message comes again", async () => {
-  const world = await withMail(10);
-  for (const line of ["listen -u bob", "listen -u bob --share --count 1"]) {
-    const [interrupt, stdout] = [new AbortController(), stuck()];
-    const listening = world.cli(line, { stdout, interrupted: interrupt.signal });
-    await eventually("it is printed", () => stdout.writableLength > 0);
-    interrupt.abort("SIGTERM");
-    expect(await listening).toMatchObject({ exit: 143 });
-    await expectUnhandled(world);
-    const overdue = await world.cli(`${line} --timeout 1`, { stdout: stuck() });
-    expect(overdue).toMatchObject({ exit: 7, stderr: expect.stringMatching(/not read\nHint: .*shown again/) });
-    await expectUnhandled(world);
-  }
-  expect((await world.cli("whoami -u bob", { stdout: stuck(), interrupted: AbortSignal.abort() })).exit).toBe(130);
-  expect((await world.cli("listen -u bob --share --count 1 --timeout 20")).stdout).toContain("xxxxxxxxxx");
-});
+test(
+  "stdout that is not read holds up neither --timeout nor an interrupt, and the message comes again",
+  { tags: ["long"] },
+  async () => {
+    const world = await withMail(10);
+    for (const line of ["listen -u bob", "listen -u bob --share --count 1"]) {
+      const [interrupt, stdout] = [new AbortController(), stuck()];
+      const listening = world.cli(line, { stdout, interrupted: interrupt.signal });
+      await eventually("it is printed", () => stdout.writableLength > 0);
+      interrupt.abort("SIGTERM");
+      expect(await listening).toMatchObject({ exit: 143 });
+      await expectUnhandled(world);
+      const overdue = await world.cli(`${line} --timeout 1`, { stdout: stuck() });
+      expect(overdue).toMatchObject({ exit: 7, stderr: expect.stringMatching(/not read\nHint: .*shown again/) });
+      await expectUnhandled(world);
+    }
+    expect((await world.cli("whoami -u bob", { stdout: stuck(), interrupted: AbortSignal.abort() })).exit).toBe(130);
+    expect((await world.cli("listen -u bob --share --count 1 --timeout 20")).stdout).toContain("xxxxxxxxxx");
+  },
+);
 
 test("a pipe that is full does not keep a listener from ending", async () => {
   const world = await withMail(300_000);

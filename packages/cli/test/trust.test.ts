@@ -95,18 +95,22 @@ test("listeners that share take turns, and together show each message once", asy
   expect(heard().sort()).toEqual([1, 2, 3, 4, 5, 6].map((i) => `message-${i}`));
 });
 
-test("a message that expires before it is fetched is not shown, and its sender is told", async () => {
-  const world = await createWorld({ clock: () => Date.now(), uptime: () => Date.now() });
-  await world.register("alice", "bob");
-  const { stdout } = await world.cli("send --json -u alice -t bob -m late --expires 30s");
-  const { message_id } = JSON.parse(stdout) as { message_id: string };
-  const later = Date.now() + 31_000;
-  const spy = vi.spyOn(Date, "now").mockImplementation(() => later);
-  onTestFinished(() => spy.mockRestore());
-  expect((await world.cli("listen -u bob --timeout 1")).stdout).toBe("");
-  await world.cli("listen -u alice --timeout 1");
-  expect((await world.cli(`status -u alice ${message_id}`)).stdout).toMatch(/^Status: +expired$/m);
-});
+test(
+  "a message that expires before it is fetched is not shown, and its sender is told",
+  { tags: ["long"] },
+  async () => {
+    const world = await createWorld({ clock: () => Date.now(), uptime: () => Date.now() });
+    await world.register("alice", "bob");
+    const { stdout } = await world.cli("send --json -u alice -t bob -m late --expires 30s");
+    const { message_id } = JSON.parse(stdout) as { message_id: string };
+    const later = Date.now() + 31_000;
+    const spy = vi.spyOn(Date, "now").mockImplementation(() => later);
+    onTestFinished(() => spy.mockRestore());
+    expect((await world.cli("listen -u bob --timeout 1")).stdout).toBe("");
+    await world.cli("listen -u alice --timeout 1");
+    expect((await world.cli(`status -u alice ${message_id}`)).stdout).toMatch(/^Status: +expired$/m);
+  },
+);
 
 test("block and allow are true at the relay when the command has ended, or it says that they will be", async () => {
   const world = await createWorld();

@@ -40,7 +40,7 @@ test("a relay that register did not name is for one command only", async () => {
   expect(await world.cli("users", { env: { AIMESSAGE_SERVER: "" } })).toMatchObject({ exit: 0, stderr: "" });
 });
 
-test("a listener that does not reach the relay says so once, and ends with 4", async () => {
+test("a listener that does not reach the relay says so once, and ends with 4", { tags: ["long"] }, async () => {
   const world = await createWorld();
   await world.register("alice");
   const gone = await world.cli("listen --timeout 2 -s ws://127.0.0.1:1");
@@ -49,7 +49,7 @@ test("a listener that does not reach the relay says so once, and ends with 4", a
   expect(gone.stderr).toMatch(/; trying again\nError: no relay answers.*\nHint: .*\n$/);
 });
 
-test("what ends of itself says once that it does not reach the relay", async () => {
+test("what ends of itself says once that it does not reach the relay", { tags: ["long"] }, async () => {
   const world = await createWorld();
   await world.register("alice");
   for (const command of ["listen --once", "watch --count 1 --timeout 1"]) {

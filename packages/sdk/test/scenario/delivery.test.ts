@@ -66,36 +66,44 @@ describe("a message arrives once, and exactly", () => {
 });
 
 describe("the recipient is not there", () => {
-  test("300 messages to an agent that was never online since it registered arrive in order when it listens", async () => {
-    await using world = await World.create();
-    const alice = await world.open("alice");
-    const bob = await world.open("bob");
-    const texts = numbered(300);
-    const sent = [];
-    for (const text of texts) sent.push(await alice.send("bob", text));
-    await Promise.all(sent.map((one) => one.stored()));
-    follow(bob);
-    expect(await bodies(bob, 300)).toEqual(texts);
-    expect((await bob.inbox()).every((entry) => entry.offline)).toBe(true);
-    await Promise.all(sent.map((one) => one.handled()));
-  });
+  test(
+    "300 messages to an agent that was never online since it registered arrive in order when it listens",
+    { tags: ["long"] },
+    async () => {
+      await using world = await World.create();
+      const alice = await world.open("alice");
+      const bob = await world.open("bob");
+      const texts = numbered(300);
+      const sent = [];
+      for (const text of texts) sent.push(await alice.send("bob", text));
+      await Promise.all(sent.map((one) => one.stored()));
+      follow(bob);
+      expect(await bodies(bob, 300)).toEqual(texts);
+      expect((await bob.inbox()).every((entry) => entry.offline)).toBe(true);
+      await Promise.all(sent.map((one) => one.handled()));
+    },
+  );
 
-  test("300 messages to an agent that is offline arrive in order when it comes back, also in another process", async () => {
-    await using world = await World.create();
-    const alice = await world.open("alice");
-    const before = await world.open("bob");
-    follow(before);
-    await (await alice.send("bob", "hello")).handled();
-    await before.close();
-    const texts = numbered(300);
-    const sent = [];
-    for (const text of texts) sent.push(await alice.send("bob", text));
-    await Promise.all(sent.map((one) => one.stored()));
-    const bob = await world.open("bob");
-    follow(bob);
-    expect(await bodies(bob, 301)).toEqual(["hello", ...texts]);
-    await Promise.all(sent.map((one) => one.handled()));
-  });
+  test(
+    "300 messages to an agent that is offline arrive in order when it comes back, also in another process",
+    { tags: ["long"] },
+    async () => {
+      await using world = await World.create();
+      const alice = await world.open("alice");
+      const before = await world.open("bob");
+      follow(before);
+      await (await alice.send("bob", "hello")).handled();
+      await before.close();
+      const texts = numbered(300);
+      const sent = [];
+      for (const text of texts) sent.push(await alice.send("bob", text));
+      await Promise.all(sent.map((one) => one.stored()));
+      const bob = await world.open("bob");
+      follow(bob);
+      expect(await bodies(bob, 301)).toEqual(["hello", ...texts]);
+      await Promise.all(sent.map((one) => one.handled()));
+    },
+  );
 
   test("what its own agent could not send before it closed is sent when it is opened again", async () => {
     await using world = await World.create();

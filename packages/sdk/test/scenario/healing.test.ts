@@ -127,27 +127,31 @@ describe("healing", () => {
 });
 
 describe("commits that meet", () => {
-  test("our commit was admitted unheard, and the other side has made the next: both are applied", async () => {
-    const { world: opened, alice, bob } = await talking();
-    await using world = opened;
-    let away = false;
-    world.proxy.rule = ({ agent, toRelay, frame }) => {
-      if (agent !== "alice") return undefined;
-      if (!toRelay && frame.type === "ack" && frame.data.status === "committed") away = true;
-      return away ? "cut" : undefined;
-    };
-    for (const text of numbered(101, "alice")) await alice.send("bob", text);
-    await eventually("alice has committed", () => away);
-    const hers = updates(world, "alice").at(-1)?.data.epoch ?? 0;
-    for (const text of numbered(120, "bob")) await bob.send("alice", text);
-    await eventually("bob has committed after her", () =>
-      updates(world, "bob").some(({ data }) => (data.epoch ?? 0) > hers),
-    );
-    world.proxy.rule = undefined;
-    await bodies(alice, 120);
-    await bodies(bob, 103);
-    expect([...(await alertKinds(alice)), ...(await alertKinds(bob))]).toEqual([]);
-  });
+  test(
+    "our commit was admitted unheard, and the other side has made the next: both are applied",
+    { tags: ["long"] },
+    async () => {
+      const { world: opened, alice, bob } = await talking();
+      await using world = opened;
+      let away = false;
+      world.proxy.rule = ({ agent, toRelay, frame }) => {
+        if (agent !== "alice") return undefined;
+        if (!toRelay && frame.type === "ack" && frame.data.status === "committed") away = true;
+        return away ? "cut" : undefined;
+      };
+      for (const text of numbered(101, "alice")) await alice.send("bob", text);
+      await eventually("alice has committed", () => away);
+      const hers = updates(world, "alice").at(-1)?.data.epoch ?? 0;
+      for (const text of numbered(120, "bob")) await bob.send("alice", text);
+      await eventually("bob has committed after her", () =>
+        updates(world, "bob").some(({ data }) => (data.epoch ?? 0) > hers),
+      );
+      world.proxy.rule = undefined;
+      await bodies(alice, 120);
+      await bodies(bob, 103);
+      expect([...(await alertKinds(alice)), ...(await alertKinds(bob))]).toEqual([]);
+    },
+  );
 
   test("both commit at the same time: one wins, both heal, and the loser does not try the lost epoch again", async () => {
     const { world: opened, alice, bob } = await talking();

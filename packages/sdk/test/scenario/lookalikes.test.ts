@@ -5,7 +5,7 @@ import { MemoryFolder, MemoryStore } from "../../src/index.ts";
 import type { ReadTransaction } from "../../src/store/store.ts";
 import { follow, World } from "./world.ts";
 
-test("an agent is told of a stranger whose name looks like a contact's, or its own", async () => {
+test("an agent is told of a stranger whose name looks like a contact's, or its own", { tags: ["long"] }, async () => {
   await using world = await World.create({ noLimits: true });
   const names = ["mallory-w", "agent-1", "dave"];
   const bob = await world.open("bob-m");

@@ -62,38 +62,42 @@ describe("a store restored from an old copy", () => {
     expect(encrypted.filter(({ frame }) => oldGroups.has(frame.data.group_id))).toEqual([]);
   });
 
-  test("what goes to its new device does not overtake what is unanswered in the old conversation", async () => {
-    const { world: opened, folder, copy, bob } = await copied();
-    await using world = opened;
-    const between = await world.open("alice", await world.sqlite(folder));
-    await (await between.send("bob", "after the copy")).stored();
-    await between.close();
-    rmSync(folder, { recursive: true });
-    cpSync(copy, folder, { recursive: true });
+  test(
+    "what goes to its new device does not overtake what is unanswered in the old conversation",
+    { tags: ["long"] },
+    async () => {
+      const { world: opened, folder, copy, bob } = await copied();
+      await using world = opened;
+      const between = await world.open("alice", await world.sqlite(folder));
+      await (await between.send("bob", "after the copy")).stored();
+      await between.close();
+      rmSync(folder, { recursive: true });
+      cpSync(copy, folder, { recursive: true });
 
-    const held: Frame[] = [];
-    let holds = true;
-    world.proxy.rule = ({ agent, toRelay, frame }) => {
-      if (agent !== "bob" || !toRelay) return undefined;
-      if (!holds) return [...held.splice(0), frame];
-      if (frame.type !== "send") return undefined;
-      held.push(frame);
-      return [];
-    };
-    const ids = [(await bob.send("alice", "first")).id, (await bob.send("alice", "second")).id];
-    const left = (id: string) => held.some(({ data }) => data.message_id === id);
-    await eventually("both are on their way", () => ids.every(left));
-    const alice = await world.open("alice", await world.sqlite(folder));
-    const got = follow(alice);
-    await alice.send("bob", "from the new device");
-    await bodies(bob, 3);
-    await bob.send("alice", "third");
-    await atRest(world, alice, bob);
-    holds = false;
-    await bob.users();
-    await eventually("all have arrived", () => got.length === 3);
-    expect(got.map(({ body }) => body)).toEqual(["first", "second", "third"]);
-  });
+      const held: Frame[] = [];
+      let holds = true;
+      world.proxy.rule = ({ agent, toRelay, frame }) => {
+        if (agent !== "bob" || !toRelay) return undefined;
+        if (!holds) return [...held.splice(0), frame];
+        if (frame.type !== "send") return undefined;
+        held.push(frame);
+        return [];
+      };
+      const ids = [(await bob.send("alice", "first")).id, (await bob.send("alice", "second")).id];
+      const left = (id: string) => held.some(({ data }) => data.message_id === id);
+      await eventually("both are on their way", () => ids.every(left));
+      const alice = await world.open("alice", await world.sqlite(folder));
+      const got = follow(alice);
+      await alice.send("bob", "from the new device");
+      await bodies(bob, 3);
+      await bob.send("alice", "third");
+      await atRest(world, alice, bob);
+      holds = false;
+      await bob.users();
+      await eventually("all have arrived", () => got.length === 3);
+      expect(got.map(({ body }) => body)).toEqual(["first", "second", "third"]);
+    },
+  );
 
   test("is noticed when the copy was taken in the middle of a session, too", async () => {
     await using world = await World.create();
@@ -130,7 +134,7 @@ describe("a store restored from an old copy", () => {
     await (await bob.send("alice", "and back")).handled();
   });
 
-  test("is replaced once more where the clock was set back since it was replaced", async () => {
+  test("is replaced once more where the clock was set back since it was replaced", { tags: ["long"] }, async () => {
     const { mockRestore } = ahead(3_600_000);
     const { world: opened, copy, folder, bob } = await copied();
     await using world = opened;
@@ -223,25 +227,29 @@ describe("a store restored from an old copy", () => {
     await eventually("alice knows", async () => (await alice.status(sent.id))?.state === "handled");
   });
 
-  test("a second copy in use at the same time ends the older one with device_replaced", async () => {
-    const { world: opened, folder, copy, bob } = await copied();
-    await using world = opened;
-    const older = await world.open("alice", await world.sqlite(folder));
-    follow(older);
-    await (await older.send("bob", "by the older")).handled();
-    const newer = await world.open("alice", await world.sqlite(copy));
-    follow(newer);
-    await (await newer.send("bob", "by the newer")).handled();
-    await eventually("the older is told", async () => {
-      const error = await rejection(older.users({ timeout: 500 }));
-      return error.code === "device_replaced";
-    });
-    expect((await rejection(older.send("bob", "no more"))).code).toBe("device_replaced");
-    await (await bob.send("alice", "to the newer")).handled();
-    expect((await newer.inbox()).at(-1)?.body).toBe("to the newer");
-    await older.close();
-    const again = await world.open("alice", await world.sqlite(folder));
-    expect((await rejection(again.users())).code).toBe("device_replaced");
-    await (await newer.send("bob", "still here")).handled();
-  });
+  test(
+    "a second copy in use at the same time ends the older one with device_replaced",
+    { tags: ["long"] },
+    async () => {
+      const { world: opened, folder, copy, bob } = await copied();
+      await using world = opened;
+      const older = await world.open("alice", await world.sqlite(folder));
+      follow(older);
+      await (await older.send("bob", "by the older")).handled();
+      const newer = await world.open("alice", await world.sqlite(copy));
+      follow(newer);
+      await (await newer.send("bob", "by the newer")).handled();
+      await eventually("the older is told", async () => {
+        const error = await rejection(older.users({ timeout: 500 }));
+        return error.code === "device_replaced";
+      });
+      expect((await rejection(older.send("bob", "no more"))).code).toBe("device_replaced");
+      await (await bob.send("alice", "to the newer")).handled();
+      expect((await newer.inbox()).at(-1)?.body).toBe("to the newer");
+      await older.close();
+      const again = await world.open("alice", await world.sqlite(folder));
+      expect((await rejection(again.users())).code).toBe("device_replaced");
+      await (await newer.send("bob", "still here")).handled();
+    },
+  );
 });

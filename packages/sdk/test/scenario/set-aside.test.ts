@@ -157,7 +157,7 @@ test("what the relay is to hear of peers in the turn that such a message fails i
   expect(world.proxy.sentBy("alice", "peers").at(-1)?.data).toEqual({ allow: ["carol"], block: [] });
 });
 
-test("many such messages in front of an opening fail, each alone", async () => {
+test("many such messages in front of an opening fail, each alone", { tags: ["long"] }, async () => {
   await using world = await World.create();
   const [bob, first] = [await world.open("bob"), await world.open("alice")];
   follow(bob);
@@ -201,7 +201,7 @@ test("pushed messages on which processing fails end as failed for their sender; 
   expect(await alertKinds(bob)).toContain("internal");
 });
 
-test("that the disk has no room fails no message", async () => {
+test("that the disk has no room fails no message", { tags: ["long"] }, async () => {
   await using world = await World.create();
   const folder = new MemoryFolder();
   world.folders.set("alice", folder);

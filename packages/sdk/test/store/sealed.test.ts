@@ -70,7 +70,7 @@ it("notices a value that was put in another's place, and one that was changed, a
   expect(await store.read((tx) => tx.get("in-body/2"))).toBe("two");
 });
 
-it("is opened by two processes that give it the same passphrase at once", async () => {
+it("is opened by two processes that give it the same passphrase at once", { tags: ["long"] }, async () => {
   const folder = join(newFolder(), "alice");
   const results = await Promise.allSettled([1, 2].map(() => SqliteStore.open(folder, PASSPHRASE)));
   for (const result of results) {
@@ -232,7 +232,7 @@ it(`opens after whatever its processes have written, undone transactions among i
   expect(await store.read((tx) => tx.list({ prefix: "!" }))).toEqual([]);
 });
 
-it("that is sealed while a process has it open takes nothing more from that one", async () => {
+it("that is sealed while a process has it open takes nothing more from that one", { tags: ["long"] }, async () => {
   const folder = newFolder();
   const before = await openStore(folder);
   await before.write((tx) => tx.put("a", "1"));
