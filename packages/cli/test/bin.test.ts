@@ -30,24 +30,19 @@ function installed() {
     });
 }
 
-test(
-  "a store gets a passphrase by `seal`, and by no variable that is left over",
-  { tags: ["long"] },
-  async () => {
-    await using relay = await createRelay({ port: 0, host: "127.0.0.1", store: "memory" });
-    const aimessage = installed();
-    const secret = { AIMESSAGE_PASSPHRASE: "correct horse" };
-    await aimessage("", ["register", "-u", "alice", "-s", relay.url]);
-    const refusal = /this agent's store has no passphrase\nHint: unset AIMESSAGE_PASSPHRASE/;
-    await expect(aimessage("", ["whoami"], secret)).rejects.toThrow(refusal);
-    await aimessage("", ["whoami"]);
-    await expect(aimessage("", ["seal"])).rejects.toThrow("a passphrase is required");
-    expect(await aimessage("", ["seal"], secret)).toBe("The store of alice is sealed.\n");
-    expect(await aimessage("", ["whoami"], secret)).toContain("alice");
-    await expect(aimessage("", ["whoami"])).rejects.toThrow("sealed with a passphrase");
-  },
-  60_000,
-);
+test("a store gets a passphrase by `seal`, and by no variable that is left over", async () => {
+  await using relay = await createRelay({ port: 0, host: "127.0.0.1", store: "memory" });
+  const aimessage = installed();
+  const secret = { AIMESSAGE_PASSPHRASE: "correct horse" };
+  await aimessage("", ["register", "-u", "alice", "-s", relay.url]);
+  const refusal = /this agent's store has no passphrase\nHint: unset AIMESSAGE_PASSPHRASE/;
+  await expect(aimessage("", ["whoami"], secret)).rejects.toThrow(refusal);
+  await aimessage("", ["whoami"]);
+  await expect(aimessage("", ["seal"])).rejects.toThrow("a passphrase is required");
+  expect(await aimessage("", ["seal"], secret)).toBe("The store of alice is sealed.\n");
+  expect(await aimessage("", ["whoami"], secret)).toContain("alice");
+  await expect(aimessage("", ["whoami"])).rejects.toThrow("sealed with a passphrase");
+}, 60_000);
 
 test("what is installed sends what it is given, from an argument and from a pipe", async () => {
   await using relay = await createRelay({ port: 0, host: "127.0.0.1", store: "memory" });
