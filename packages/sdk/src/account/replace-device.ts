@@ -8,6 +8,7 @@ import { type Connection, refused } from "../wire/connection.ts";
 import { nameReplaced } from "../trust/contact-records.ts";
 import { hasLeft } from "../records/outbox-records.ts";
 import { type Account, toDeviceRecord, updateRelay } from "../records/own-account.ts";
+import { owe } from "../records/owed.ts";
 import { get, list, pad, put } from "../records/records.ts";
 
 /** Copies of one agent that were put back one after another; more are a relay's invention, which would use counters up. */
@@ -22,6 +23,7 @@ export async function replaceDevice(store: ClientStore, crypto: GroupCrypto, acc
   const device = await createDevice(crypto, account.identity, account.device.counter + 1, Date.now());
   await store.write(async (tx) => {
     await discardConversations(tx);
+    await tellAgain(tx);
     await putNewDevice(tx, device);
     const relay = await get(tx, "meta/relay");
     if (relay !== undefined) await put(tx, "meta/relay", "", { ...relay, replaced_at: Date.now() });
@@ -64,6 +66,18 @@ async function putNewDevice(tx: WriteTransaction, device: Device): Promise<void>
   // The relay may have been told more since the store was copied.
   await tx.delete("meta/peers");
   await put(tx, "meta/relay", "", { ...relay, position: 0, new_device: true });
+}
+
+/** Messages of which their senders hear once more what became of them: the newest. */
+const TOLD_AGAIN = 256;
+
+/**
+ * What the store that this one was copied from still had to say is lost with it, also to a sender that had asked again, since its own store had been put
+ * back: it knows that its message was received, keeps no text of it, and waits for the rest.
+ */
+async function tellAgain(tx: WriteTransaction): Promise<void> {
+  for (const row of await list(tx, "in/", { reverse: true, limit: TOLD_AGAIN }))
+    if (row.state !== "unhandled") await owe(tx, row);
 }
 
 /** Deletes all ratchets and key packages; what had not reached its recipient goes into the queue again. */

@@ -1,6 +1,8 @@
 import { cpSync, rmSync } from "node:fs";
 import type { Frame } from "./proxy.ts";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
+import { get, pad, put } from "../../src/records/records.ts";
+import type { OutboxRecord } from "../../src/records/tables.ts";
 import { alertKinds, atRest, bodies, eventually, follow, rejection, World } from "./world.ts";
 
 /** Alice with a store in files and Bob, who have talked; `copy` is her closed store as it was then. */
@@ -200,6 +202,26 @@ describe("a store restored from an old copy", () => {
     follow(bob);
     expect((await (await restored.sent(sent.id))?.handled())?.state).toBe("handled");
     expect(await bodies(bob, 1)).toEqual(["stored, not received"]);
+  });
+
+  test("says once more what became of the newest messages: a sender that had asked again hears nothing else of the rest", async () => {
+    const { world: opened, folder, copy, bob } = await copied();
+    await using world = opened;
+    const [sent] = await bob.outbox.list({ all: true });
+    // As Bob knows it whose own store was put back, who has sent it again, and heard that it was received, and no more.
+    const store = world.memory("bob");
+    await store.write(async (tx) => {
+      const seq = Number(await tx.get(`out-id/${sent?.id}`));
+      const { settled_at: _at, ...row } = (await get(tx, "out/", pad(seq)))! as OutboxRecord & { settled_at?: number };
+      await put(tx, "out/", pad(seq), { ...row, state: "received" });
+    });
+    const between = await world.open("alice", await world.sqlite(folder));
+    await between.users();
+    await between.close();
+    const alice = await world.open("alice", await world.sqlite(copy));
+    await alice.users();
+    await eventually("bob knows", async () => (await bob.status(sent?.id ?? ""))?.state === "handled");
+    expect(await alertKinds(alice)).toContain("old_copy");
   });
 
   test("takes nothing for expired for good that had left before: a receipt that comes still tells", async () => {
