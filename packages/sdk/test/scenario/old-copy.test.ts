@@ -208,6 +208,14 @@ describe("a store restored from an old copy", () => {
     const { world: opened, folder, copy, bob } = await copied();
     await using world = opened;
     const [sent] = await bob.outbox.list({ all: true });
+    // What she has said of it is confirmed, and not in her outbox any more, when the copy is made.
+    const first = await world.open("alice", await world.sqlite(folder));
+    follow(first);
+    for (const text of ["and this", "and that"]) await (await bob.send("alice", text)).handled();
+    await atRest(world, first, bob);
+    await first.close();
+    rmSync(copy, { recursive: true });
+    cpSync(folder, copy, { recursive: true });
     // As Bob knows it whose own store was put back, who has sent it again, and heard that it was received, and no more.
     const store = world.memory("bob");
     await store.write(async (tx) => {
