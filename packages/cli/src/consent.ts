@@ -17,20 +17,21 @@ interface Matter {
 }
 
 /**
- * Whoever types a fingerprint at a terminal has compared it, and is not asked besides; elsewhere a message may have brought it.
+ * Whoever types a fingerprint or a line at a terminal has it from its owner, and is not asked besides; elsewhere a message may have brought it.
  * @throws UsageError
  */
-export function agreedByFingerprint({ context }: Call, { yes, what }: Omit<Matter, "question">): void {
+export function refuseUnlessMeant({ context }: Call, { yes, what }: Omit<Matter, "question">): void {
   if (yes !== true && !isByPerson(context))
     throw new UsageError(`${what} is for a person to say`, "give --yes if it is meant");
 }
 
 /** @returns whether it is meant @throws UsageError where nobody can be asked */
-export async function agreed({ context, out }: Call, { yes, what, question }: Matter): Promise<boolean> {
-  if (yes === true) return true;
-  if (!isByPerson(context)) throw new UsageError(`${what} is for a person to say`, "give --yes if it is meant");
+export async function agreed(call: Call, matter: Matter): Promise<boolean> {
+  refuseUnlessMeant(call, matter);
+  if (matter.yes === true) return true;
+  const { context, out } = call;
   const { ask } = await import("./prompt.ts");
-  const answer = await ask(context, `${question} [y/N] `);
+  const answer = await ask(context, `${matter.question} [y/N] `);
   const meant = /^y(es)?$/i.test(answer?.trim() ?? "");
   if (!meant) out.note("Nothing was changed.");
   return meant;

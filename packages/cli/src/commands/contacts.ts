@@ -4,7 +4,7 @@ import { listUnlessNamed } from "../groups.ts";
 import { table } from "@aimessage/sdk/program";
 import type { Act, Call } from "../call.ts";
 import type { Context } from "../context.ts";
-import { addYesFlag, agreed, agreedByFingerprint } from "../consent.ts";
+import { addYesFlag, agreed, refuseUnlessMeant } from "../consent.ts";
 import { counted } from "../counted.ts";
 import { UsageError } from "../errors.ts";
 import { readNamed, wholePath } from "../files.ts";
@@ -180,7 +180,7 @@ const STOPS: ReadonlySet<string | undefined> = new Set(["identity_changed", "dev
 
 async function trust(call: Call, { yes }: Asked, name: string): Promise<number> {
   const question = `Accept whatever identity ${name} shows now?`;
-  if (name.includes("#")) agreedByFingerprint(call, { yes, what: `trusting ${name}` });
+  if (name.includes("#")) refuseUnlessMeant(call, { yes, what: `trusting ${name}` });
   else if (!(await agreed(call, { yes, what: `trusting ${name}`, question }))) return 1;
   await using agent = await openAgent(call, "contacts");
   const contact = await agent.trust(name, { signal: call.context.interrupted });

@@ -2,7 +2,7 @@ import type { Command } from "commander";
 import { openAgent } from "../agent.ts";
 import { table } from "@aimessage/sdk/program";
 import type { Act, Call } from "../call.ts";
-import { addYesFlag, agreedByFingerprint } from "../consent.ts";
+import { addYesFlag, refuseUnlessMeant } from "../consent.ts";
 import { contactJson } from "./contacts.ts";
 
 const EXAMPLES = `
@@ -23,7 +23,7 @@ export function configure(command: Command, act: Act): void {
 }
 
 async function verify(call: Call, { yes }: { yes?: true }, name: string, words: string[]): Promise<void> {
-  if (words.length > 0 || name.includes("#")) agreedByFingerprint(call, { yes, what: `verifying ${name}` });
+  if (words.length > 0 || name.includes("#")) refuseUnlessMeant(call, { yes, what: `verifying ${name}` });
   await using agent = await openAgent(call, "verify");
   const fingerprint = words.length === 0 ? undefined : words.join(" ");
   const contact = await agent.verify(name, fingerprint, { signal: call.context.interrupted });

@@ -82,7 +82,8 @@ async function* linesOf(input: Readable, longest: number): AsyncGenerator<Buffer
   const take = (part: Buffer): void => {
     length += part.length;
     // Of what is too long nothing is kept.
-    parts = length > longest ? [] : [...parts, part];
+    if (length > longest) parts = [];
+    else parts.push(part);
   };
   const end = (): Buffer | undefined => {
     const line = length > longest ? undefined : Buffer.concat(parts);

@@ -2,9 +2,9 @@
 import type { Agent, Contact, PairingLine, Taken } from "@aimessage/sdk/node";
 import { relayName } from "@aimessage/sdk/protocol";
 import type { Call } from "../call.ts";
+import { refuseUnlessMeant } from "../consent.ts";
 import { UsageError } from "../errors.ts";
 import { type Invited, readInvite, readSecret, refuseOpenSecret, type Where } from "../secret.ts";
-import { isByPerson } from "../sender.ts";
 import { openOrRegister, sayPaired } from "./opening.ts";
 import { type Patient, resumableUse, waitOf } from "./patience.ts";
 
@@ -19,8 +19,7 @@ interface Options extends Invited, Patient {
 export async function take(call: Call, options: Options, where: Where): Promise<void> {
   const { context } = call;
   refuseOpenSecret(where, "--line");
-  if (!isByPerson(context) && options.yes !== true)
-    throw new UsageError("pairing is for a person to say", "give --yes if it is meant");
+  refuseUnlessMeant(call, { yes: options.yes, what: "pairing" });
   const { readPairingLine } = await import("@aimessage/sdk/node");
   const hasMore = await lineHasMore();
   const line = readPairingLine(await readSecret(context, where, { flag: "--line", text: "The line: ", hasMore }));
