@@ -57,6 +57,7 @@ const mayKnow: Record<string, string[]> = {
 const relayMayKnow: Record<string, string[]> = {
   admin: ["config", "store"],
   socket: ["handlers", "delivery", "config", "store"],
+  blobs: ["config", "store"],
   handlers: ["delivery", "config", "store"],
   delivery: ["store"],
   config: ["store"],
@@ -139,7 +140,7 @@ describe("the relay", () => {
 
   it("has rooms, each of which knows those below it, what the relay consists of, and no others", () => {
     expect(importsAgainst(server, relayMayKnow)).toEqual([]);
-    const top = ["admin", "config", "delivery", "handlers", "socket"].flatMap((room) =>
+    const top = ["admin", "blobs", "config", "delivery", "handlers", "socket"].flatMap((room) =>
       filesIn(join(server, room)).flatMap((file) => importsOf(file).filter((name) => /^\.\.\/[^/]+$/.test(name))),
     );
     expect([...new Set(top)].toSorted()).toEqual(["../context.ts", "../log.ts", "../metrics.ts", "../version.ts"]);
@@ -257,6 +258,7 @@ describe("the public face is exactly this list", () => {
     "nodeCryptoProvider",
   ];
   const protocol = [
+    "BlobId",
     "CIPHER_SUITE",
     "Id",
     "Invite",

@@ -1,3 +1,4 @@
+import type { Blobs } from "./blobs/blobs.ts";
 import type { Config } from "./config/config.ts";
 import type { Crowd } from "./socket/crowd.ts";
 import type { Delivery } from "./delivery/delivery.ts";
@@ -16,6 +17,7 @@ import type { Turns } from "./socket/turns.ts";
 export interface Context {
   config: Config;
   store: RelayStore;
+  blobs: Blobs;
   hub: Hub;
   /** Connections that have not logged in. */
   strangers: Crowd;

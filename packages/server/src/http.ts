@@ -3,22 +3,28 @@ import { createServer as createTlsServer } from "node:https";
 import { isLoopback, type WireReason } from "@aimessage/sdk/protocol";
 import type { Config } from "./config/config.ts";
 import type { Metrics } from "./metrics.ts";
+import { isBlobPath } from "./blobs/http.ts";
+import { allowAnother } from "./socket/one-request.ts";
 import { isOfThisMachine, isSocketPath, pathOf } from "./socket/request.ts";
 
 /** The bytes are the original's. [P-10.1] */
 const HEALTH = '{"status":"ok","service":"aimessage-server"}';
 
 /**
- * How long a request may take to come in, and how often that is looked at; how long a socket may be idle, or a handshake may
- * take. Milliseconds. A socket has one request: no program needs a second one, and what is open takes room.
+ * How long the head of a request may take to come in, and how often that is looked at; how long a socket may be idle, or a handshake
+ * may take. Milliseconds. A socket has one request, unless it is for a file: no program needs a second one, and what is open takes
+ * room. Bodies are for those that take files to bound; of all others nothing is read.
  */
 const TIMES = {
   headersTimeout: 10_000,
-  requestTimeout: 10_000,
+  requestTimeout: 0,
   connectionsCheckingInterval: 2_000,
   keepAliveTimeout: 1_000,
   handshakeTimeout: 10_000,
 };
+
+/** Answers requests for files. */
+export type AnswerFile = (request: IncomingMessage, response: ServerResponse) => Promise<void>;
 
 type Respond = (request: IncomingMessage, response: ServerResponse) => void | Promise<void>;
 
@@ -28,8 +34,14 @@ export function httpServer(
   metrics: Metrics,
   hindrance: () => Promise<WireReason | undefined>,
   visit: (request: IncomingMessage) => number,
+  answerFile: AnswerFile | undefined,
 ): Server {
   const respond: Respond = (request, response) => {
+    if (answerFile !== undefined && isBlobPath(pathOf(request))) {
+      const { socket } = request;
+      response.once("finish", () => allowAnother(socket));
+      return answerFile(request, response);
+    }
     const wait = visit(request);
     if (wait === 0) return answerOwn(request, response, { config, metrics, hindrance });
     response.setHeader("retry-after", Math.ceil(wait / 1000));
@@ -54,7 +66,6 @@ function serverFor(respond: Respond, tls: Config["tls"]): Server {
   };
   const options = { ...TIMES, shouldUpgradeCallback: isForWebSocket };
   const server = tls === undefined ? createServer(options, onRequest) : createTlsServer(options, onRequest);
-  server.maxRequestsPerSocket = 1;
   server.once("listening", () => server.on("error", () => {}));
   return server;
 }

@@ -1,11 +1,18 @@
 import { once } from "node:events";
-import type { Server } from "node:http";
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { Server as TlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
 import { becomeOwnerOf } from "@aimessage/sdk/program";
 import type { WireReason } from "@aimessage/sdk/protocol";
 import { WebSocketServer } from "ws";
+import { join } from "node:path";
+import type { BlobStore } from "./store/blob-store.ts";
+import { Blobs } from "./blobs/blobs.ts";
+import { FolderBlobs } from "./blobs/folder-blobs.ts";
+import { answerBlob } from "./blobs/http.ts";
+import { MemoryBlobs } from "./blobs/memory-blobs.ts";
+import { transfers } from "./socket/transfers.ts";
 import { openDesk } from "./admin/desk.ts";
 import { administer } from "./admin/administer.ts";
 import { REFUSED_PAUSE_MS } from "./socket/bounds.ts";
@@ -108,6 +115,9 @@ async function start(config: Config): Promise<Relay> {
         : openSqliteStore(config.db, storeOptions),
   );
   parts.defer(() => sayWhatIsLost(store, log));
+  const blobs = parts.use(
+    new Blobs({ rows: store.blobs, store: blobStore(config), reserve: config.limits.reserveBytes, clock, log }),
+  );
   const { strangers: most, addressStrangers: share } = config.limits;
   // A login takes less than a second: what only stays gives way.
   const strangers = crowd({ most, share, between: "oldest" }, () => metrics.crowdedOut());
@@ -135,6 +145,7 @@ async function start(config: Config): Promise<Relay> {
   const context: Context = {
     config,
     store,
+    blobs,
     hub,
     strangers,
     unfinished: unfinished(config.limits),
@@ -161,7 +172,21 @@ async function start(config: Config): Promise<Relay> {
     if (!server.listening) return "shutting_down";
     return (await store.highWater(0)) === 0 ? store.hindrance() : "internal";
   };
-  const server = httpServer(config, metrics, hindrance, visit);
+  const {
+    mayAsk,
+    admit: admitTransfer,
+    rate,
+  } = transfers(config, {
+    names: () => context.names,
+    admitted: (socket) => bounds.admitted(socket),
+    onRefused: (address) => refusals.count("http_429", address),
+  });
+  const door = { config, blobs, visit, mayAsk, rate, admit: admitTransfer };
+  const takesFiles = config.limits.blobs > 0;
+  const answerFile = takesFiles
+    ? (request: IncomingMessage, response: ServerResponse) => answerBlob(request, response, door)
+    : undefined;
+  const server = httpServer(config, metrics, hindrance, visit, answerFile);
   const bounds = boundSockets(server, config, metrics, log);
   const open = crowd({ most: bounds.most, share: bounds.most, between: "newest" }, () => metrics.crowdedOut());
   const sockets = new WebSocketServer({
@@ -180,7 +205,7 @@ async function start(config: Config): Promise<Relay> {
     const address = admit(request, socket);
     if (address === undefined) return undefined;
     return sockets.handleUpgrade(request, socket, head, (webSocket) => {
-      bounds.upgraded(socket);
+      bounds.admitted(socket);
       const connection = new Connection(context, webSocket, socket, address);
       webSocket.on("error", failed);
       connections.add(connection);
@@ -219,6 +244,10 @@ async function start(config: Config): Promise<Relay> {
     names: context.names,
     [Symbol.asyncDispose]: () => running.disposeAsync(),
   };
+}
+
+function blobStore({ blobStore, store, db }: Config): BlobStore {
+  return blobStore ?? (store === "sqlite" ? new FolderBlobs(join(db, "blobs")) : new MemoryBlobs());
 }
 
 /** Connections that wait to be accepted: the system has each try again after a second, and later, for which there is no room. */

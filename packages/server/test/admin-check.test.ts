@@ -103,7 +103,7 @@ test("an older database is checked and backed up as it is; what needs the newer 
   const db = await usedFolder();
   const file = join(db, "relay.db");
   const database = new DatabaseSync(file);
-  database.exec(`DROP TABLE invites; DROP TABLE peers; DROP TABLE addresses; ALTER TABLE accounts DROP COLUMN address;
+  database.exec(`DROP TABLE blobs; DROP TABLE invites; DROP TABLE peers; DROP TABLE addresses; ALTER TABLE accounts DROP COLUMN address;
     DROP INDEX key_packages_by_end; DROP INDEX last_resorts_by_end; DROP INDEX claims_by_end;
     CREATE INDEX key_packages_by_age ON key_packages (published_at);
     CREATE INDEX last_resorts_by_age ON last_resorts (published_at);

@@ -43,6 +43,8 @@ const clientBounds: Record<ClientFrameType, FrameBounds> = {
   received: SMALL,
   // A thousand names.
   peers: { length: 64 * KIB, items: 1_100 },
+  blob: SMALL,
+  blob_delete: SMALL,
   unregister: SMALL,
 };
 

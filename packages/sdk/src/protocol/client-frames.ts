@@ -16,6 +16,9 @@ const Epoch = z.int().check(z.nonnegative());
 /** A group's id: 32 random bytes in lower-case hex. */
 export const GroupId = z.string().check(z.regex(/^[0-9a-f]{64}$/));
 
+/** An encrypted file's name at a relay, which has chosen it: 16 random bytes in lower-case hex. */
+export const BlobId = z.string().check(z.regex(/^[0-9a-f]{32}$/));
+
 /** A lone surrogate is no Unicode and has no UTF-8: it becomes U+FFFD at once, and not only where the text is stored. */
 const Text = z.string().check(z.overwrite((text) => text.toWellFormed()));
 
@@ -113,6 +116,15 @@ export const clientFrames = {
    * the names are added. A name that is in both lists is blocked.
    */
   peers: z.object({ clear: z.exactOptional(z.enum(["allow", "block", "all"])), allow: Peers, block: Peers }),
+  /** Room for an encrypted file of `bytes`, which `readers` may fetch by the token whose SHA-256 is `read_hash`. */
+  blob: z.object({
+    request_id: Id,
+    bytes: z.int().check(z.positive()),
+    readers: z.int().check(z.positive(), z.maximum(1000)),
+    read_hash: Base64.check(z.length(44)),
+    ttl_ms: z.exactOptional(z.int().check(z.positive())),
+  }),
+  blob_delete: z.object({ blob: BlobId }),
   /** Removes the account that is logged in; `release` lets its name be registered again. */
   unregister: z.optional(z.nullable(z.object({ release: z.exactOptional(z.boolean()) }))),
 } as const;

@@ -141,6 +141,12 @@ export const wireErrors = {
     hint: "check the spelling; names are registered by `register`",
     retry: false,
   },
+  unknown_blob: {
+    code: 404,
+    message: "File not found",
+    hint: "it has expired, was deleted, is not whole, or the token is not its; ask for it anew",
+    retry: false,
+  },
   no_key_packages: {
     code: 404,
     message: "No key packages left",
@@ -202,11 +208,23 @@ export const wireErrors = {
     hint: "send again in order, the first with `resume`: true",
     retry: false,
   },
+  blob_offset: {
+    code: 409,
+    message: "Upload is not at this offset",
+    hint: "ask by HEAD how much has come, and go on from there",
+    retry: false,
+  },
   expired: { code: 410, message: "Message has expired", hint: "send it again with a later expires_at", retry: false },
   message_too_large: {
     code: 413,
     message: "Message too large",
     hint: "see `limits` in the answer to `info`",
+    retry: false,
+  },
+  blob_too_large: {
+    code: 413,
+    message: "File too large",
+    hint: "see `blob_bytes` in the answer to `info`",
     retry: false,
   },
   rate_limited: { code: 429, message: "Rate limit exceeded", hint: "wait for retry_after_ms, then go on", retry: true },
@@ -235,6 +253,12 @@ export const wireErrors = {
     message: "Too much is stored for this account or its address",
     hint: "wait until others have read what was sent, or ask the relay's operator",
     retry: false,
+  },
+  blob_quota: {
+    code: 507,
+    message: "No room for this file",
+    hint: "wait until files that were sent before have been fetched or have expired, or ask the relay's operator",
+    retry: true,
   },
   storage_full: {
     code: 507,

@@ -13,6 +13,7 @@ export {
   utf8,
 } from "./bytes.ts";
 export {
+  BlobId,
   CIPHER_SUITE,
   type ClientFrame,
   type ClientFrameData,

@@ -1,6 +1,6 @@
 import * as z from "zod/mini";
 import { isBase64 } from "./bytes.ts";
-import { GroupId } from "./client-frames.ts";
+import { BlobId, GroupId } from "./client-frames.ts";
 import { Id, Username } from "./names.ts";
 
 const Base64 = z.string().check(z.refine(isBase64));
@@ -26,6 +26,8 @@ export const Limits = z.object({
   frames_burst: Count,
   /** Unclaimed key packages of one device. */
   key_packages: Count,
+  /** Largest encrypted file; absent where the relay takes none. */
+  blob_bytes: z.exactOptional(Count),
 });
 export type Limits = z.output<typeof Limits>;
 
@@ -76,7 +78,7 @@ export const relayFrames = {
   challenge: z.object({ challenge: z.string().check(z.maxLength(256)), timestamp: z.number(), time: Millis }),
   /**
    * The answer to everything that has no frame of its own. `status`: authenticated, listening, delivered, stored_offline,
-   * committed, published, received, peers, unregistered, ok, key_exchange_initiated, key_response_forwarded.
+   * committed, published, received, peers, blob, blob_deleted, unregistered, ok, key_exchange_initiated, key_response_forwarded.
    */
   ack: z.object({
     status: z.string().check(z.maxLength(64)),
@@ -93,6 +95,13 @@ export const relayFrames = {
     commit_id: z.exactOptional(Id),
     /** Of `committed`: whether every other member was listening. */
     delivered: z.exactOptional(z.boolean()),
+    /** Of `blob`: its name, the token by which it is uploaded, how much of it is there, and how much goes at once. */
+    blob: z.exactOptional(BlobId),
+    token: z.exactOptional(Base64.check(z.maxLength(64))),
+    offset: z.exactOptional(Count),
+    piece_bytes: z.exactOptional(Count.check(z.positive())),
+    /** Until when it is kept: the relay's clock, Unix milliseconds. */
+    expires_at: z.exactOptional(Millis),
   }),
   message: Delivery,
   offline_message: Delivery,

@@ -30,6 +30,7 @@ const CHARGED = `SELECT address, sum(bytes) AS bytes FROM (
     UNION ALL SELECT address, length(package) FROM claims
     UNION ALL SELECT address, ${GROUP_BYTES} FROM groups
     UNION ALL SELECT address, ${ROW_BYTES} FROM peers
+    UNION ALL SELECT address, ${ROW_BYTES} FROM blobs
   ) WHERE address IS NOT NULL GROUP BY address`;
 
 /**

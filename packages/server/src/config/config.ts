@@ -1,4 +1,5 @@
 import { eachOptionOnce, explainParser } from "@aimessage/sdk/program";
+import type { BlobStore } from "../store/blob-store.ts";
 import { isLoopback } from "@aimessage/sdk/protocol";
 import { Command, CommanderError, Option as Flag } from "commander";
 import * as z from "zod";
@@ -20,6 +21,8 @@ export interface Config {
   db: string;
   /** The database, a store that is gone with the process, or one of your own. */
   store: "sqlite" | "memory" | ((options: StoreOptions) => RelayStore);
+  /** Where encrypted files lie: a folder beside the database, or one of your own. Undefined: as the store. */
+  blobStore: BlobStore | undefined;
   /** URLs by which clients know this relay. None: the loopback names, and `host` if it is an address of its own. */
   publicUrls: string[];
   /** Web origins that may connect, beside the relay's own names. */
@@ -50,6 +53,7 @@ export const defaultConfig: Config = {
   host: "127.0.0.1",
   db: "./data",
   store: "sqlite",
+  blobStore: undefined,
   publicUrls: [],
   origins: ["http://localhost:8080", "https://localhost:8080"],
   tls: undefined,

@@ -17,6 +17,7 @@ const NONE = 0;
 const HUGE = Number.MAX_SAFE_INTEGER;
 const KIB = 1024;
 const MIB = 1024 * KIB;
+const GIB = 1024 * MIB;
 const SECOND = 1000;
 const DAY = 24 * 3600 * SECOND;
 
@@ -97,13 +98,13 @@ export const limitOptions = {
   },
   addressBytes: {
     unit: "bytes",
-    value: 4096 * MIB,
+    value: 4 * GIB,
     lifted: HUGE,
     why: "what accounts of one address have lying here: mail that others have not read, key packages, groups, names",
   },
   accountBytes: {
     unit: "bytes",
-    value: 1024 * MIB,
+    value: GIB,
     lifted: HUGE,
     why: "mail of one account that others have not read, as far as it was sent since the relay was started",
   },
@@ -112,6 +113,32 @@ export const limitOptions = {
     value: 20_000_000,
     lifted: HUGE,
     why: "sends and commits that are known again if they are repeated; each takes 150 bytes",
+  },
+  blobBytes: { unit: "bytes", value: 2 * GIB, lifted: HUGE, why: "largest encrypted file" },
+  accountBlobs: {
+    unit: "bytes",
+    value: 4 * GIB,
+    lifted: HUGE,
+    why: "files of one account, from when room is asked for; at most a quarter of what others leave of all",
+  },
+  blobs: {
+    unit: "bytes",
+    value: 64 * GIB,
+    lifted: HUGE,
+    why: "files in all, of which accounts of one address have at most half of what others leave; 0: none are taken",
+  },
+  blobAge: { unit: "milliseconds", value: 15 * DAY, why: "a file outlives the message that tells of it" },
+  transfers: {
+    unit: "count",
+    value: 256,
+    lifted: HUGE,
+    why: "files that are sent or fetched at a time; each may hold 2 MiB",
+  },
+  accountTransfers: {
+    unit: "count",
+    value: 64,
+    lifted: HUGE,
+    why: "of those, of one account that sends, of one file, or of one address; one more is refused, and comes again",
   },
   inFlightMessages: { unit: "count", value: 256, why: "pushed and not acknowledged, on one connection" },
   inFlightBytes: { unit: "bytes", value: 8 * MIB, why: "the same in bytes" },

@@ -2,6 +2,7 @@ import type { BadFrame, ClientFrame, ClientFrameType } from "@aimessage/sdk/prot
 import type { Context } from "../context.ts";
 import { type Answer, refuse, type Session } from "./session.ts";
 import { authenticate } from "./authenticate.ts";
+import { blob, blobDelete } from "./blob.ts";
 import { claimKeys } from "./claim-keys.ts";
 import { commit } from "./commit.ts";
 import { heartbeat } from "./heartbeat.ts";
@@ -83,6 +84,10 @@ function handleLoggedIn(
       return publishKeys(context, login, frame.data);
     case "claim_keys":
       return claimKeys(context, session, login, frame.data);
+    case "blob":
+      return blob(context, login, frame.data);
+    case "blob_delete":
+      return blobDelete(context, login, frame.data);
     case "unregister":
       return unregister(context, session, login, frame.data);
     default:

@@ -13,7 +13,7 @@ export function info({ config: { limits }, names, clock }: Context): Answer {
       suite: CIPHER_SUITE,
       names,
       time: clock(),
-      features: Object.keys(clientFrames),
+      features: [...Object.keys(clientFrames), ...(limits.blobs > 0 ? ["blobs"] : [])],
       limits: {
         frame_bytes: limits.frameBytes,
         frame_bytes_unauthenticated: limits.frameBytesUnauthenticated,
@@ -25,6 +25,7 @@ export function info({ config: { limits }, names, clock }: Context): Answer {
         frames_per_second: limits.framesPerSecond,
         frames_burst: limits.framesBurst,
         key_packages: limits.keyPackages,
+        ...(limits.blobs > 0 ? { blob_bytes: limits.blobBytes } : {}),
       },
     },
   };

@@ -24,8 +24,8 @@ const STATUS: Record<string, number> = { ERR_HTTP_REQUEST_TIMEOUT: 408, HPE_HEAD
 export interface Sockets {
   /** How many may be WebSockets. */
   readonly most: number;
-  /** A socket has become a WebSocket. */
-  upgraded(socket: Duplex): void;
+  /** A socket has become a WebSocket, or takes its time for a file: it is counted elsewhere. */
+  admitted(socket: Duplex): void;
   /** There is no room for a connection: that is counted and said. */
   refused(): false;
 }
@@ -75,11 +75,13 @@ export function boundSockets(server: Server, config: Config, metrics: Metrics, l
   });
   server.on(config.tls === undefined ? "connection" : "secureConnection", allowOneRequest);
   // Of a socket that has asked for something what comes behind it may be anything.
-  const asked = new WeakSet<Duplex>();
-  server.prependListener("request", ({ socket }: IncomingMessage) => void asked.add(socket));
+  const asked = new WeakMap<Duplex, IncomingMessage>();
+  server.prependListener("request", (request: IncomingMessage) => void asked.set(request.socket, request));
   server.on("clientError", (error: NodeJS.ErrnoException, socket) => {
-    if (!socket.writable) socket.destroy();
-    else if (!asked.has(socket)) refuse(socket, STATUS[error.code ?? ""] ?? 400, "Bad request");
+    const request = asked.get(socket);
+    // What has begun to come, and ends before it is whole, comes no more.
+    if (!socket.writable || request?.complete === false) socket.destroy();
+    else if (request === undefined) refuse(socket, STATUS[error.code ?? ""] ?? 400, "Bad request");
   });
   const refused = sayRefused(most, metrics, log, most < maxConnections ? left?.files : undefined);
   server.on("drop", refused);
@@ -88,7 +90,7 @@ export function boundSockets(server: Server, config: Config, metrics: Metrics, l
   return {
     most,
     refused,
-    upgraded(socket) {
+    admitted(socket) {
       if (waiting === undefined) return plain.hold(socket as Socket, 0);
       const name = nameOf(socket as Socket);
       const beneath = waiting.get(name);

@@ -241,6 +241,26 @@ const migrations: string[] = [
   ) WITHOUT ROWID;
   CREATE INDEX invites_by_end ON invites (expires_at);
   `,
+  `
+  -- Encrypted files. Their bytes lie beside the database.
+  CREATE TABLE blobs (
+    id TEXT PRIMARY KEY,
+    owner TEXT NOT NULL,             -- lower-case name of who is charged for it; '' if that account was removed
+    address INTEGER,                 -- of the owner
+    request_id TEXT NOT NULL,        -- by which a repeat is known as one
+    token_hash BLOB NOT NULL,        -- of the token by which it is uploaded
+    read_hash BLOB NOT NULL,         -- of the token by which it is fetched
+    bytes INTEGER NOT NULL,
+    readers INTEGER NOT NULL,
+    come INTEGER NOT NULL,           -- bytes that have come; after a crash fewer may be there
+    sealed INTEGER,                  -- 1 when all of it is on disk
+    touched_at INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL
+  ) WITHOUT ROWID;
+  CREATE UNIQUE INDEX blobs_by_request ON blobs (owner, request_id) WHERE owner != '';
+  CREATE INDEX blobs_by_end ON blobs (expires_at);
+  CREATE INDEX blobs_unfinished ON blobs (touched_at) WHERE sealed IS NULL;
+  `,
 ];
 
 /** The version to which {@link migrate} brings a database. */

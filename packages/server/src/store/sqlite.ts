@@ -7,6 +7,8 @@ import { usernameKey } from "@aimessage/sdk/protocol";
 import { accountsTable } from "./accounts.ts";
 import { addressesTable, ROW_BYTES } from "./addresses.ts";
 import { auditTable } from "./audit.ts";
+import type { Blob, NewBlob } from "./blob-rows.ts";
+import { blobsTable } from "./blobs.ts";
 import { commit } from "./commit.ts";
 import { administer } from "./deeds.ts";
 import { Disk } from "./disk.ts";
@@ -123,7 +125,7 @@ function openStore(db: DatabaseSync, options: StoreOptions, below: Below | undef
     sync: below?.sync,
     disk: below?.disk,
     forget: () => {
-      for (const table of [accounts, groups, mail, peers, addresses]) table.forget();
+      for (const table of [accounts, groups, mail, peers, addresses, blobs]) table.forget();
     },
     flush: () => addresses.flush(),
     onCommit,
@@ -149,6 +151,7 @@ function openStore(db: DatabaseSync, options: StoreOptions, below: Below | undef
   const requests = requestsTable(db, limits.rememberedRequests, clock);
   const keyPackages = keyPackagesTable(db, addresses, limits, clock);
   const mail = mailTable(db, limits, clock, addresses, (entry) => group.announce(entry));
+  const blobs = blobsTable(db, addresses, limits, clock);
   const isFull = (): boolean => hindrance() === "storage_full";
   const tables = {
     accounts,
@@ -169,6 +172,7 @@ function openStore(db: DatabaseSync, options: StoreOptions, below: Below | undef
     const name = accounts.owner(mailbox)?.name ?? "";
     if (!accounts.remove(mailbox, release)) return false;
     peers.removeAll(name);
+    blobs.disown(name);
     groups.forget();
     keyPackages.removeAll(mailbox);
     return true;
@@ -220,6 +224,12 @@ function openStore(db: DatabaseSync, options: StoreOptions, below: Below | undef
     return { account, keyPackage, lastResort: fresh === undefined, remaining: keyPackages.count(mailbox) };
   }
 
+  function reserveBlob(blob: NewBlob): Blob | Refused {
+    const owner = senderOf(accounts, blob.mailbox);
+    if (owner === undefined) return { refused: "device_replaced" };
+    return owner.disabled ? { refused: "account_disabled" } : blobs.reserve(owner, blob);
+  }
+
   return {
     logId,
     hindrance,
@@ -262,6 +272,23 @@ function openStore(db: DatabaseSync, options: StoreOptions, below: Below | undef
       grow(() => publishKeys(mailbox, { packages, lastResort, replace })),
     countKeys: (mailbox) => group.glance(() => keyPackages.count(mailbox)),
     claimKeys: (claimant, username, another, admit) => grow(() => claimKeys(claimant, username, another, admit)),
+    blobs: {
+      reserve: (blob) => grow(() => reserveBlob(blob)),
+      find: (id) => group.glance(() => blobs.find(id)),
+      // Decided at once: nobody waits for the disk.
+      advance: (id, from, to) =>
+        new Promise((resolve, reject) => {
+          group.write(() => resolve(blobs.advance(id, from, to)), false).catch(reject);
+        }),
+      seal: (id) => keep(() => blobs.seal(id)),
+      remove: (id, mailbox) =>
+        keep(() => blobs.remove(id, mailbox === undefined ? undefined : (accounts.owner(mailbox)?.name ?? ""))),
+      removeOverdue: (limit) => group.write(() => blobs.removeOverdue(limit), false),
+      known: (ids) => group.read(() => blobs.known(ids)),
+      sealedAfter: (id, limit) => group.read(() => blobs.sealedAfter(id, limit)),
+      awaited: () => group.glance(() => blobs.awaited()),
+      totals: () => group.glance(() => blobs.totals()),
+    },
     sweep: () => group.write(sweep, false),
     depth: () => group.read(() => mail.depth()),
     administer: (deed) => keep(() => administer({ accounts, audit, invites, remove }, deed)),

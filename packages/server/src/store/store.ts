@@ -1,13 +1,8 @@
-import type { DeliveryKind, WireReason } from "@aimessage/sdk/protocol";
+import type { DeliveryKind } from "@aimessage/sdk/protocol";
+import type { BlobRows } from "./blob-rows.ts";
+import type { Refused } from "./refused.ts";
 
-/** A decision against a request: nothing of it was stored. */
-export interface Refused {
-  refused: WireReason;
-  /** Of `login_counter` and `device_counter`: the highest known. */
-  highest?: number;
-  /** Of `rate_limited`: milliseconds. */
-  retryAfterMs?: number;
-}
+export type { Refused } from "./refused.ts";
 
 /** Why nothing new can be stored: what is left of the disk is kept for other things, or the database is not where it was opened. */
 export type Hindrance = "storage_full" | "storage_lost";
@@ -231,6 +226,10 @@ export interface StoreLimits {
   accountBytes: number;
   rememberedRequests: number;
   strangersAheadBytes: number;
+  blobBytes: number;
+  accountBlobs: number;
+  blobs: number;
+  blobAge: number;
   /** Bytes of the disk that are kept from mail. */
   reserveBytes: number;
 }
@@ -328,6 +327,9 @@ export interface RelayStore extends AsyncDisposable {
    * a new one leaves the stock: milliseconds to wait, or 0.
    */
   claimKeys(claimant: number, username: string, another: boolean, admit: () => number): Promise<ClaimedKeys | Refused>;
+
+  /** Encrypted files: what is known of them. Their bytes lie in a `BlobStore`. */
+  readonly blobs: BlobRows;
 
   /**
    * Turns what has expired or lost its mailbox into notices, and forgets old records and what is not used. `unnoticed` counts those for which

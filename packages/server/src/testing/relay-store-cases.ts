@@ -1,6 +1,7 @@
 import { strict as assert } from "node:assert";
 import { administrationCases } from "./administration-cases.ts";
 import { budgetCases } from "./budget-cases.ts";
+import { blobCases } from "./blob-cases.ts";
 import { inviteCases } from "./invite-cases.ts";
 import { peerCases } from "./peer-cases.ts";
 import { accepted, assertRefused, type StoreCase, StoreWorld } from "./store-world.ts";
@@ -260,6 +261,7 @@ export const relayStoreCases: StoreCase[] = Object.entries({
   ...peerCases,
   ...budgetCases,
   ...administrationCases,
+  ...blobCases,
   ...inviteCases,
 }).map(([name, run]) => ({
   name,

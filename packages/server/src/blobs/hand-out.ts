@@ -1,0 +1,66 @@
+import { once } from "node:events";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Blob } from "../store/blob-rows.ts";
+import type { Blobs } from "./blobs.ts";
+import { wholeNumber } from "./receive.ts";
+import { answerEmpty, beginFile, refuseBy } from "./respond.ts";
+
+/** Sends a file, or a part of it: `GET`, and `HEAD` without its bytes. [P-14.5] */
+export async function handOut(
+  blobs: Blobs,
+  blob: Blob,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  if (!blob.sealed) return refuseBy(response, "unknown_blob");
+  const range = rangeOf(request.headers.range, blob.bytes);
+  if (range === undefined) return answerEmpty(response, 416, { "content-range": `bytes */${blob.bytes}` });
+  const { start, end, isPart } = range;
+  const headers = {
+    "content-length": end - start,
+    ...(isPart ? { "content-range": `bytes ${start}-${end - 1}/${blob.bytes}` } : {}),
+  };
+  if (request.method === "HEAD") {
+    beginFile(response, isPart ? 206 : 200, headers);
+    return void response.end();
+  }
+  const wait = blobs.send(blob, end - start);
+  if (wait > 0) return refuseBy(response, "rate_limited", { headers: { "retry-after": Math.ceil(wait / 1000) } });
+  let left = end - start;
+  try {
+    for await (const piece of blobs.store.read(blob.id, start, end)) {
+      if (!response.headersSent) beginFile(response, isPart ? 206 : 200, headers);
+      if (response.destroyed) break;
+      left -= piece.length;
+      if (!response.write(piece)) await drained(response);
+    }
+  } finally {
+    blobs.unsent(blob, left);
+  }
+  if (left === 0) response.end();
+  else response.destroy();
+}
+
+/** Resolves when more can be written, or nobody reads any more. */
+async function drained(response: ServerResponse): Promise<void> {
+  const gone = new AbortController();
+  const { signal } = gone;
+  try {
+    await Promise.race([once(response, "drain", { signal }), once(response, "close", { signal })]);
+  } finally {
+    gone.abort();
+  }
+}
+
+/** The one range of a request (RFC 9110, section 14.1.2), or all; undefined if it cannot be had. Several ranges are answered by all. */
+function rangeOf(text: string | undefined, bytes: number): { start: number; end: number; isPart: boolean } | undefined {
+  const all = { start: 0, end: bytes, isPart: false };
+  const [, first, last] = /^bytes=(\d*)-(\d*)$/.exec(text ?? "") ?? [];
+  if (first === undefined || last === undefined || (first === "" && last === "")) return all;
+  const [from, to] = [wholeNumber(first), wholeNumber(last)];
+  if (first === "")
+    return to === 0 ? undefined : { start: Math.max(0, bytes - (to ?? bytes)), end: bytes, isPart: true };
+  if (from === undefined || from >= bytes) return undefined;
+  if (last !== "" && to !== undefined && to < from) return all;
+  return { start: from, end: Math.min((to ?? bytes - 1) + 1, bytes), isPart: true };
+}

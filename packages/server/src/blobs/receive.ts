@@ -1,0 +1,109 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { StorageError } from "../store/store.ts";
+import type { Blob } from "../store/blob-rows.ts";
+import type { Blobs } from "./blobs.ts";
+import { answerEmpty, refuseBy } from "./respond.ts";
+
+/** Written at once, and gathered meanwhile. Bytes. */
+const PART_BYTES = 2 ** 20;
+/** SQLite and the system say so where there is no room. */
+const FULL = new Set(["ENOSPC", "EDQUOT", "EFBIG"]);
+
+/** Takes in a part of a file: `PATCH`, as tus 1.0.0 has it. [P-14.4] */
+export async function receivePart(
+  blobs: Blobs,
+  blob: Blob,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  const length = wholeNumber(request.headers["content-length"]);
+  const offset = wholeNumber(String(request.headers["upload-offset"]));
+  const isPart = request.headers["content-type"] === "application/offset+octet-stream";
+  if (!isPart || offset === undefined || length === undefined)
+    return refuseBy(response, "invalid_data", { status: isPart ? 400 : 415, close: true });
+  const done = await blobs.begin(blob.id, () => request.destroy());
+  try {
+    await takeIn(blobs, { id: blob.id, offset, length }, request, response);
+  } finally {
+    done();
+  }
+}
+
+interface Place {
+  id: string;
+  offset: number;
+  /** Of the part. */
+  length: number;
+}
+
+async function takeIn(
+  blobs: Blobs,
+  { id, offset, length }: Place,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  const known = await blobs.rows.find(id);
+  if (known === undefined) return refuseBy(response, "unknown_blob", { close: true });
+  const come = await blobs.come(known);
+  if (offset !== come) return refuseBy(response, "blob_offset", { headers: { "upload-offset": come }, close: true });
+  if (known.sealed) return answerEmpty(response, 204, { "upload-offset": come });
+  if (length > known.bytes - come) return refuseBy(response, "blob_too_large", { close: true });
+  let reached = come;
+  try {
+    await write(blobs, { id: known.id, at: come, request }, (end) => (reached = end));
+  } catch (error) {
+    // What had come before a connection was lost is there.
+    await blobs.rows.advance(known.id, known.come, reached);
+    if (request.destroyed && !request.complete) return void response.destroy();
+    return refuseBy(response, isFull(error) ? "storage_full" : "internal", { close: true });
+  }
+  if (!(await blobs.rows.advance(known.id, known.come, reached)))
+    return refuseBy(response, "blob_offset", { close: true });
+  if (reached === known.bytes && !(await blobs.seal(known))) return refuseBy(response, "internal", { close: true });
+  return answerEmpty(response, 204, { "upload-offset": reached });
+}
+
+interface Part {
+  id: string;
+  at: number;
+  request: IncomingMessage;
+}
+
+/** Writes a part while more of it comes, and tells up to where. */
+async function write(blobs: Blobs, { id, at, request }: Part, onWritten: (end: number) => void): Promise<void> {
+  let next = at;
+  let gathered: Buffer[] = [];
+  let bytes = 0;
+  let writing = Promise.resolve();
+  const flush = (): void => {
+    const [start, end, pieces] = [next, next + bytes, gathered];
+    [next, gathered, bytes] = [end, [], 0];
+    // Behind the one before: what cannot be written leaves no hole.
+    writing = writing.then(() => blobs.store.putPart(id, start, pieces)).then(() => onWritten(end));
+    writing.catch(() => undefined);
+  };
+  try {
+    for await (const chunk of request as AsyncIterable<Buffer>) {
+      gathered.push(chunk);
+      bytes += chunk.length;
+      if (bytes < PART_BYTES) continue;
+      const before = writing;
+      flush();
+      await before;
+    }
+  } finally {
+    // Also of a request that was cut off.
+    if (bytes > 0) flush();
+    await writing;
+  }
+}
+
+function isFull(error: unknown): boolean {
+  if (error instanceof StorageError) return error.reason !== "internal";
+  return FULL.has((error as NodeJS.ErrnoException).code ?? "");
+}
+
+/** A number of digits alone, as HTTP has them; undefined if it is none. */
+export function wholeNumber(text: string | undefined): number | undefined {
+  return text !== undefined && /^\d{1,15}$/.test(text) ? Number(text) : undefined;
+}
