@@ -1,4 +1,5 @@
 /** Every file in the folder `vectors`, as it should be. */
+import { attachmentVectors } from "./attachments.ts";
 import { contentVectors } from "./contents.ts";
 import { clientFrameVectors } from "./client-frames.ts";
 import { lineVectors } from "./lines.ts";
@@ -28,6 +29,7 @@ export function vectorFiles(): Record<string, string> {
     certificates: certificateVectors(),
     fingerprints: fingerprintVectors(),
     contents: contentVectors(),
+    attachments: attachmentVectors(),
     "client-frames": clientFrameVectors(),
     "relay-frames": relayFrameVectors(),
     names: nameVectors(),
