@@ -37,19 +37,20 @@ function reach(entry: string, imports = importsOf): { files: Set<string>; outsid
 /** Which rooms of the SDK each may import from, `errors.ts` aside: data goes down once, and up once. */
 const everywhere = ["protocol", "crypto", "store"];
 const mayKnow: Record<string, string[]> = {
-  agent: ["link", "account", "trust", "wire", "records", ...everywhere],
-  link: ["account", "delivery", "conversation", "turn", "trust", "wire", "records", ...everywhere],
+  agent: ["link", "files", "account", "trust", "wire", "records", ...everywhere],
+  link: ["files", "account", "delivery", "conversation", "turn", "trust", "wire", "records", ...everywhere],
   account: ["turn", "trust", "wire", "records", ...everywhere],
   delivery: ["conversation", "turn", "trust", "wire", "records", ...everywhere],
   conversation: ["turn", "trust", "wire", "records", ...everywhere],
   turn: ["trust", "records", ...everywhere],
   trust: ["records", ...everywhere],
+  files: ["records", ...everywhere],
   wire: ["protocol"],
   records: everywhere,
   crypto: ["protocol"],
   store: ["protocol"],
   protocol: [],
-  node: ["agent", "records", "wire", ...everywhere],
+  node: ["agent", "files", "records", "wire", ...everywhere],
   testing: ["store", "protocol"],
 };
 
