@@ -22,7 +22,15 @@ function message(body: string | Uint8Array, more: object = {}) {
     verified: true,
     trust: "verified" as const,
   };
-  const links = { replyTo: undefined, thread: undefined, expiresAt: undefined, attempt: 0, failures: 0, exchange: 0 };
+  const links = {
+    replyTo: undefined,
+    thread: undefined,
+    expiresAt: undefined,
+    attempt: 0,
+    failures: 0,
+    exchange: 0,
+    files: [],
+  };
   const kind = { expectsReply: false, late: false, headers: {} };
   return { ...basics, body: text, bytes, contentType, ...links, ...kind, ...more };
 }

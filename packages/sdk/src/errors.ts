@@ -21,6 +21,8 @@ export const localErrors = {
   refused: { exit: 5, retry: false },
   pairing_refused: { exit: 5, retry: false },
   message_too_large: { exit: 1, retry: false },
+  bad_file: { exit: 1, retry: false },
+  file_failed: { exit: 1, retry: false },
   expired: { exit: 1, retry: false },
   failed: { exit: 1, retry: false },
   blocked: { exit: 1, retry: false },

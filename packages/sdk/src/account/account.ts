@@ -138,6 +138,7 @@ export async function login(
       clock_since: isAsBefore(record, offset) ? record.clock_since : Date.now(),
       frame_bytes: info.limits.frame_bytes,
       mailbox_age_ms: info.limits.mailbox_age_ms,
+      blob_bytes: info.features.includes("blobs") ? (info.limits.blob_bytes ?? 0) : 0,
     }));
   });
   const counter = account.relay.login_counter;

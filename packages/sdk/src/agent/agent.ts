@@ -8,7 +8,8 @@ import { parseAddress, parseName } from "./address.ts";
 import { followAlerts } from "../trust/alerts.ts";
 import { check } from "./arguments.ts";
 import { ask, type AskType } from "./asks.ts";
-import { connect, type Transport, webTransport } from "../wire/connect.ts";
+import { caughtUp, contactsTold } from "./caught-up.ts";
+import { type Transport, webTransport } from "../wire/connect.ts";
 import { DeadLetters } from "./dead-letters.ts";
 import { diagnose, type Diagnosis } from "./diagnosis.ts";
 import { type Because, enqueue, type Letter, type SendOptions } from "./enqueue.ts";
@@ -17,7 +18,9 @@ import { inboxIdOf, listInbox, listPending, readById } from "./inbox.ts";
 import type { InboxOptions, Pending, PendingOptions } from "./inbox.ts";
 import { handleAll, type HandleOptions, type Handler } from "./handle.ts";
 import { Guard } from "./guard.ts";
-import { handlesOf } from "./handles.ts";
+import type { FileHost } from "../files/host.ts";
+import { Files } from "./files.ts";
+import { type Handles, handlesOf } from "./handles.ts";
 import { leave, type LeaveOptions } from "./leave.ts";
 import { Link } from "../link/link.ts";
 import { followLink, type LinkEvent } from "./link-events.ts";
@@ -35,10 +38,16 @@ import { list } from "../records/records.ts";
 import { ASK_MS, type AskOptions, Asked, findQuestion, listQuestions, type Question } from "./questions.ts";
 import { isStop, type MessageStatus, Sent, toStatus } from "./sent.ts";
 import type { AlertRecord, InboxRecord, OutboxRecord } from "../records/tables.ts";
-import { type Wait, waitFor } from "./waiting.ts";
+import type { Wait } from "./waiting.ts";
 
 /** What happened that the owner should know: a changed key, a lost message, a relay that contradicts itself. */
 export type Alert = AlertRecord;
+
+/** How a runtime reaches a relay, and what it has for files. */
+interface Ways {
+  transport?: Transport | undefined;
+  files?: FileHost | undefined;
+}
 
 /** However long it takes, whoever is in a hurry has a signal. Milliseconds. */
 const ONCE_MS = 86_400_000;
@@ -60,6 +69,7 @@ export class Agent implements AsyncDisposable {
   readonly #link: Link;
   readonly #transport: Transport;
   readonly #book: AddressBook;
+  readonly #files: Files;
   #closed: Promise<void> | undefined;
   /** For the guards, whatever it sends. */
   protected because: Because = {};
@@ -70,7 +80,7 @@ export class Agent implements AsyncDisposable {
     account: Account,
     plainFingerprint: string,
     role: string,
-    transport: Transport,
+    { transport = webTransport, files }: Ways,
   ) {
     this.#store = store;
     this.#crypto = crypto;
@@ -86,6 +96,7 @@ export class Agent implements AsyncDisposable {
     this.guard = new Guard(store);
     this.#book = new AddressBook(store, crypto, account, (username, wait) => this.#ask("lookup", { username }, wait));
     this.pairing = new Pairing({ store, account, link: this.#link, book: this.#book });
+    this.#files = new Files({ store, link: this.#link, server: account.server, host: files });
   }
 
   /** For whoever has a store and an account: see `openAgent`. */
@@ -94,10 +105,10 @@ export class Agent implements AsyncDisposable {
     crypto: GroupCrypto,
     account: Account,
     role: string,
-    transport = webTransport,
+    { transport, files }: Ways = {},
   ): Promise<Agent> {
     const { username, publicKey } = account.identity;
-    return new this(store, crypto, account, await fingerprint(username, publicKey), role, transport);
+    return new this(store, crypto, account, await fingerprint(username, publicKey), role, { transport, files });
   }
 
   /**
@@ -110,8 +121,9 @@ export class Agent implements AsyncDisposable {
     return this.#send({ to, body, options });
   }
 
-  async #send(letter: Letter): Promise<Sent> {
+  async #send(asked: Letter): Promise<Sent> {
     await this.#link.begin();
+    const letter = await this.#files.given(asked);
     const means = { book: this.#book, crypto: this.#crypto, own: usernameKey(this.username), because: this.because };
     const put = () => this.#withLink(this.#store.write((tx) => enqueueOnce(tx, means, letter)));
     const { row, repeated } = await put().catch(async (error: unknown) => {
@@ -120,6 +132,7 @@ export class Agent implements AsyncDisposable {
       return put();
     });
     this.#link.start();
+    if (!repeated) this.#files.begin(row, letter);
     return new Sent(this.#store, this.#link, row, repeated);
   }
 
@@ -149,7 +162,7 @@ export class Agent implements AsyncDisposable {
   }
 
   /** What may be done with a message. */
-  #handles(row: InboxRecord): Omit<IncomingMessage, keyof Message> {
+  #handles(row: InboxRecord): Handles {
     return handlesOf(row, {
       store: this.#store,
       crypto: this.#crypto,
@@ -157,9 +170,11 @@ export class Agent implements AsyncDisposable {
       sent: (id) => this.sent(id),
       writing: (work) => this.#withLink(work),
       enqueue: async (tx, letter) => {
-        await enqueue(tx, this.#book, usernameKey(this.username), letter);
+        const sent = await enqueue(tx, this.#book, usernameKey(this.username), letter);
         this.#link.start();
+        this.#files.begin(sent, letter);
       },
+      files: this.#files,
     });
   }
 
@@ -304,27 +319,16 @@ export class Agent implements AsyncDisposable {
    * Resolves when everything that had waited at the relay, receipts too, is in the store.
    * @throws AgentError relay_unreachable, timeout, aborted, and what ended the link
    */
-  async sync(wait?: Wait): Promise<void> {
-    await this.#link.begin();
-    const current = async () => {
-      const { state } = this.#link;
-      // Another process that holds the link receives all the time.
-      return state.state === "waiting" || (state.state === "connected" && state.current) ? true : undefined;
-    };
-    await waitFor(this.#store, this.#link, "what waits at the relay", current, wait);
+  sync(wait?: Wait): Promise<void> {
+    return caughtUp(this.#store, this.#link, wait);
   }
 
   /**
    * Resolves when the relay has heard whom the owner has written to, accepted or blocked. It hears of it sooner or later anyway.
    * @throws AgentError relay_unreachable, timeout, aborted, and what ended the link
    */
-  async contactsTold(wait?: Wait): Promise<void> {
-    await this.#link.begin();
-    const told = async () => {
-      const due = await this.#store.read((tx) => tx.list({ prefix: "peer-due/", limit: 1 }));
-      return due.length === 0 ? true : undefined;
-    };
-    await waitFor(this.#store, this.#link, "the relay to hear of the contacts", told, wait);
+  contactsTold(wait?: Wait): Promise<void> {
+    return contactsTold(this.#store, this.#link, wait);
   }
 
   /**
@@ -346,10 +350,7 @@ export class Agent implements AsyncDisposable {
         account: this.#account,
         link: this.#link,
         ask: (type, within) => this.#ask(type, {}, within),
-        reach: async (signal) => {
-          const connection = await connect(this.#transport, new URL(this.server), () => undefined, signal);
-          connection.close();
-        },
+        transport: this.#transport,
       },
       wait,
     );
@@ -371,6 +372,7 @@ export class Agent implements AsyncDisposable {
   /** Sends what waits, as far as the relay takes it within seconds, and lets go. What is left waits on disk. */
   close(): Promise<void> {
     this.#closed ??= (async () => {
+      await this.#files.stop();
       await this.#link.stop(5_000);
       await this.#store.close();
     })();

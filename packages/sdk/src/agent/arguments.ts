@@ -1,5 +1,5 @@
 /** Arguments of the SDK's callers: the one edge where they are checked. Inside, types are trusted. */
-import { Headers } from "../crypto/content.ts";
+import { Headers, MOST_FILES } from "../crypto/content.ts";
 import { AgentError } from "../errors.ts";
 import { Invite } from "../protocol/index.ts";
 import { LATELY_MS } from "../records/outbox-records.ts";
@@ -19,6 +19,21 @@ const optional = <T extends z.ZodMiniType>(schema: T) => z.optional(schema);
 const matching = (pattern: RegExp) => Text.check(z.regex(pattern));
 
 const Limit = optional(z.nullable(z.int().check(z.nonnegative())));
+
+/** A path, or a stream with a name. */
+const File = z.union([
+  Text.check(z.minLength(1)),
+  z.object({
+    path: Text.check(z.minLength(1)),
+    name: optional(Text),
+    type: optional(matching(/^[\x20-\x7e]{1,128}$/)),
+  }),
+  z.object({
+    stream: z.custom<AsyncIterable<Uint8Array>>((value) => Symbol.asyncIterator in Object(value)),
+    name: Text.check(z.minLength(1)),
+    type: optional(matching(/^[\x20-\x7e]{1,128}$/)),
+  }),
+]);
 
 const waiting = {
   /** Zero: look once. */
@@ -51,6 +66,13 @@ const kinds = {
     byPerson: optional(z.boolean()),
     cause: optional(Text),
     exchange: optional(z.int().check(z.nonnegative(), z.maximum(MOST_EXCHANGE))),
+    files: optional(z.array(File).check(z.maxLength(MOST_FILES))),
+    onProgress: optional(z.custom<object>((value) => typeof value === "function")),
+  }),
+  save: z.object({
+    maxBytes: optional(z.number().check(z.nonnegative())),
+    onProgress: optional(z.custom<object>((value) => typeof value === "function")),
+    signal: optional(Signal),
   }),
   ask: z.object({ timeout: Millis.check(z.positive()) }),
   wait: z.object(waiting),
@@ -101,6 +123,9 @@ const HINTS: Record<string, string> = {
     "an object of 16 strings at most, 2048 bytes as JSON: keys of A-Za-z0-9_.-, values without control characters",
   expiresIn: `${MILLIS}, from now on, at least 1`,
   sameWithin: "whole milliseconds, an hour at most",
+  files: "16 at most: paths, or objects with a path, or with a stream and a name",
+  onProgress: "give a function",
+  maxBytes: "a number of bytes from 0",
   messageId: "1 to 60 of A-Za-z0-9_-, not ending in two dashes and a digit, which names repeats of a message",
   policy: "open, contacts or closed",
   tier: "known, verified or trusted",

@@ -5,6 +5,7 @@ import type { ClientStore } from "../store/store.ts";
 import { APART_MS, span } from "../records/clock.ts";
 import { countKeyPackages } from "../records/key-records.ts";
 import type { Link } from "../link/link.ts";
+import { connect, type Transport } from "../wire/connect.ts";
 import type { Account } from "../records/own-account.ts";
 import { get, list, pad } from "../records/records.ts";
 import type { OutboxRecord } from "../records/tables.ts";
@@ -51,8 +52,7 @@ interface Parts {
   account: Account;
   link: Link;
   ask: (type: "info", wait: Wait | undefined) => Promise<Record<string, unknown>>;
-  /** Whether the relay lets this process connect, without the link. @throws AgentError relay_unreachable */
-  reach: (signal: AbortSignal) => Promise<void>;
+  transport: Transport;
 }
 
 /** Looks at the store, the link, the relay and what is between them. */
@@ -132,8 +132,14 @@ export async function diagnose(parts: Parts, wait: Wait | undefined): Promise<Di
   return { checks, versions, ...(limits === undefined ? {} : { limits }) };
 }
 
+/** Whether the relay lets this process connect, without the link. @throws AgentError relay_unreachable */
+async function reach(transport: Transport, server: string, signal: AbortSignal): Promise<void> {
+  const connection = await connect(transport, new URL(server), () => undefined, signal);
+  connection.close();
+}
+
 /** The error that says most: behind a time-out there may be a relay that cannot be reached. */
-async function causeOf(thrown: unknown, { link, account, reach }: Parts): Promise<AgentError> {
+async function causeOf(thrown: unknown, { link, account, transport }: Parts): Promise<AgentError> {
   const error = thrown instanceof AgentError ? thrown : new AgentError("internal", String(thrown));
   if (error.code !== "timeout") return error;
   const silent = () =>
@@ -144,7 +150,7 @@ async function causeOf(thrown: unknown, { link, account, reach }: Parts): Promis
   if (link.state.state !== "waiting") return error;
   // Another process holds the link: whether it could connect is seen by connecting.
   const patience = AbortSignal.timeout(REACH_MS);
-  return reach(patience).then(
+  return reach(transport, account.server, patience).then(
     () => error,
     (why: AgentError) => (why.code === "relay_unreachable" ? why : silent()),
   );

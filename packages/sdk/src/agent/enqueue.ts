@@ -1,4 +1,4 @@
-import { largestBody } from "../crypto/content.ts";
+import { FILE_ROOM, largestBody } from "../crypto/content.ts";
 import { AgentError } from "../errors.ts";
 import { randomId, utf8 } from "../protocol/index.ts";
 import type { ReadTransaction, WriteTransaction } from "../store/store.ts";
@@ -6,7 +6,10 @@ import type { AddressBook } from "./address-book.ts";
 import { parseAddress } from "./address.ts";
 import { check } from "./arguments.ts";
 import { span } from "../records/clock.ts";
+import type { FileClaim, GivenFile } from "../records/file-records.ts";
+import { blobLength, newSecrets, sendFile } from "../records/files.ts";
 import { find, get, nextSeq, pad, put } from "../records/records.ts";
+import type { FileProgress, FileToSend } from "../files/host.ts";
 import { raiseAlert } from "../trust/alerts.ts";
 import { type Tier, tierOf } from "../records/tier.ts";
 import { countAnswer, excessText, goOn, guardLimits } from "../trust/guards.ts";
@@ -38,6 +41,10 @@ export interface SendOptions {
   exchange?: number;
   /** The same message, sent no more than so many milliseconds ago, an hour at most, is this one: it is not sent again. */
   sameWithin?: number;
+  /** Files that go with it, 16 at most: paths, or streams that are kept until they have been sent. */
+  files?: FileToSend[];
+  /** Told how far its files are, as far as this process sends them. */
+  onProgress?: (progress: FileProgress) => void;
 }
 
 /** The received message for which an agent runs, which may be another agent's. */
@@ -52,13 +59,15 @@ export interface Letter {
   identityKey?: string | undefined;
   /** It is a question. */
   expectsReply?: boolean;
+  /** Its files, looked at. */
+  given?: { files: GivenFile[]; claim: FileClaim };
   /** It shows a pairing line, which its body names. */
   pairs?: boolean;
 }
 
 /**
  * Puts a message into the outbox of the agent `own`. It is on disk when the transaction is.
- * @throws AgentError bad_username, bad_fingerprint, message_too_large, identity_changed, device_changed,
+ * @throws AgentError bad_username, bad_fingerprint, message_too_large, bad_file, identity_changed, device_changed,
  * fingerprint_mismatch, blocked, refused (its recipient waits for consent), usage, disk_full, device_replaced
  */
 export async function enqueue(
@@ -67,14 +76,14 @@ export async function enqueue(
   own: string,
   letter: Letter,
 ): Promise<OutboxRecord> {
-  const { body, options, expectsReply, pairs } = letter;
+  const { body, options, expectsReply, pairs, given } = letter;
   check("body", { body });
   check("send", options, "options");
   const address = parseAddress(letter.to);
   const to = address.username;
   if (to === own) throw usage("an agent cannot send to itself", "choose another recipient");
   const bytes = typeof body === "string" ? utf8(body) : body;
-  await checkRelay(tx, bytes, options);
+  await checkRelay(tx, bytes, letter);
   const contact = await get(tx, "contact/", to);
   const identityKey = await checkRecipient(tx, book, letter, contact);
   const id = options.messageId ?? randomId();
@@ -110,11 +119,13 @@ export async function enqueue(
     ...(expectsReply === true ? { expects_reply: true as const } : {}),
     ...(expiresAt === undefined ? {} : { expires_at: expiresAt }),
     ...(exchange === undefined ? {} : { exchange }),
+    ...(given === undefined ? {} : { files: given.files.length }),
   };
   await put(tx, "out/", pad(seq), record);
   await tx.put(`out-body/${pad(seq)}`, bytes);
   await tx.put(`out-id/${id}`, String(seq));
-  await tx.put(`queue/${to}/${pad(seq)}`, "");
+  if (given === undefined) await tx.put(`queue/${to}/${pad(seq)}`, "");
+  else await addFiles(tx, seq, given);
   // A program that only answers says nothing of whom the owner wants to hear.
   // A pairing lets its other side in when that has shown who it is.
   if (pairs !== true && (options.byPerson === true || answers === undefined)) await letIn(tx, to);
@@ -124,25 +135,53 @@ export async function enqueue(
   return record;
 }
 
-/** @throws AgentError message_too_large, device_replaced, usage */
-async function checkRelay(tx: ReadTransaction, bytes: Uint8Array, { expiresIn = 0 }: SendOptions): Promise<void> {
+/** The message waits until they are up: others overtake it. */
+async function addFiles(
+  tx: WriteTransaction,
+  seq: number,
+  { files, claim }: NonNullable<Letter["given"]>,
+): Promise<void> {
+  for (const [index, file] of files.entries())
+    await sendFile(tx, { seq, index, ...file, ...newSecrets(), state: "waits", claim });
+}
+
+/** @throws AgentError message_too_large, bad_file, device_replaced, usage */
+async function checkRelay(tx: ReadTransaction, bytes: Uint8Array, { options, given }: Letter): Promise<void> {
+  const { expiresIn = 0 } = options;
+  const files = given?.files ?? [];
   const relay = await get(tx, "meta/relay");
-  const largest = largestBody(relay?.frame_bytes ?? 0);
+  const largest = Math.max(0, largestBody(relay?.frame_bytes ?? 0) - FILE_ROOM * files.length);
   if (relay?.stopped !== undefined) throw new AgentError("device_replaced", "another device has taken this agent over");
   if (largest > 0 && bytes.length > largest)
     throw new AgentError(
       "message_too_large",
       `the message has ${bytes.length} bytes; this relay takes up to ${largest}`,
       {
-        hint: "split it, or send a link to it",
+        hint: "send it as a file (-f FILE)",
       },
     );
+  for (const file of files) checkSize(file, relay?.blob_bytes);
   const kept = relay?.mailbox_age_ms ?? Infinity;
   if (expiresIn > kept)
     throw usage(
       `this relay keeps no message for ${span(expiresIn)}`,
       `it gives up what nobody has fetched after ${span(kept)}: choose an earlier expiry, or none`,
     );
+}
+
+/** @param most What the relay takes, if it has said so. @throws AgentError bad_file */
+function checkSize(file: GivenFile, most: number = Infinity): void {
+  const { name } = file;
+  if (most === 0)
+    throw new AgentError("bad_file", `this relay takes no files: ${name} cannot be sent`, {
+      reason: "no_files",
+      hint: "use another relay, or ask its operator",
+    });
+  if (blobLength(file) > most)
+    throw new AgentError("bad_file", `${name} has ${file.bytes} bytes; this relay takes files of some ${most}`, {
+      reason: "too_large",
+      hint: "split it, or ask the relay's operator (--blob-bytes)",
+    });
 }
 
 /** @returns the identity that the message is for, if it is known @throws AgentError */

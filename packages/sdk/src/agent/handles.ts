@@ -6,6 +6,7 @@ import type { InboxRecord } from "../records/tables.ts";
 import type { ClientStore, WriteTransaction } from "../store/store.ts";
 import { check } from "./arguments.ts";
 import type { Letter, SendOptions } from "./enqueue.ts";
+import type { Files } from "./files.ts";
 import { type IncomingMessage, type Message } from "./message.ts";
 import { retryMessage, settleMessage, settleWith } from "./settling.ts";
 import type { Sent } from "./sent.ts";
@@ -17,13 +18,17 @@ interface Means {
   sent: (id: string) => Promise<Sent | undefined>;
   /** Lets the link share the commit of what is being written. */
   writing: <T>(work: Promise<T>) => Promise<T>;
-  /** Puts a letter into the outbox, in a transaction. */
+  /** Puts a letter into the outbox, in a transaction; its files were looked at before. */
   enqueue: (tx: WriteTransaction, letter: Letter) => Promise<void>;
+  files: Files;
 }
 
+/** What may be done with a message: what is more in {@link IncomingMessage}. */
+export type Handles = Omit<IncomingMessage, Exclude<keyof Message, "files">>;
+
 /** The handles of a message. */
-export function handlesOf(row: InboxRecord, means: Means): Omit<IncomingMessage, keyof Message> {
-  const { store, crypto, send, sent, writing, enqueue } = means;
+export function handlesOf(row: InboxRecord, means: Means): Handles {
+  const { store, crypto, send, sent, writing, enqueue, files } = means;
   const letter = (body: Letter["body"], more: SendOptions = {}): Letter => {
     const thread = row.thread === undefined ? {} : { thread: row.thread };
     return { to: row.from, body, options: { replyTo: row.id, ...thread, ...more }, identityKey: row.identity_key };
@@ -31,11 +36,12 @@ export function handlesOf(row: InboxRecord, means: Means): Omit<IncomingMessage,
   /** Says which message it answers: it is the same at each attempt. */
   const answerId = async () => (await crypto.digest(utf8(`reply ${row.from}/${row.id}`))).slice(0, 32);
   return {
+    files: files.of(row),
     reply: (body, more) => send(letter(body, more)),
     handled: async (reply) => {
       if (reply === undefined) return writing(settleMessage(store, row));
       const messageId = await answerId();
-      const answer = letter(reply.body, { messageId, ...reply.options });
+      const answer = await files.given(letter(reply.body, { messageId, ...reply.options }));
       const once = async (tx: WriteTransaction): Promise<void> => {
         if ((await tx.get(`out-id/${messageId}`)) === undefined) await enqueue(tx, answer);
       };

@@ -4,6 +4,7 @@ import type { ClientStore, ReadTransaction, Value } from "../store/store.ts";
 import { type Tier, tierOfSender } from "../records/tier.ts";
 import { standingOf } from "../trust/standing.ts";
 import type { SendOptions } from "./enqueue.ts";
+import { type FileInfo, filesIn, type IncomingFile } from "./file-info.ts";
 import { find, pad, toBytes } from "../records/records.ts";
 import { Sent } from "./sent.ts";
 import type { InboxRecord } from "../records/tables.ts";
@@ -38,6 +39,8 @@ export interface Message {
   readonly late: boolean;
   readonly headers: Readonly<Record<string, string>>;
   readonly expiresAt: number | undefined;
+  /** Files that its sender has sent with it, as it describes them. */
+  readonly files: readonly FileInfo[];
   /** How often it has been given to a listener that shares, this time included; 0 for one that does not. */
   readonly attempt: number;
   /** How often a handler of it has failed, and said so by {@link IncomingMessage.retry}. */
@@ -86,6 +89,7 @@ export function messageOf(row: InboxRecord, body: Value, { to, trust }: { to: st
     late: row.late === true,
     headers: row.headers ?? {},
     expiresAt: row.expires_at,
+    files: filesIn(row),
     attempt: row.attempts ?? 0,
     failures: row.failures ?? 0,
     // What the owner has let in begins another exchange.
@@ -130,6 +134,8 @@ export interface Reply {
 
 /** A received message with its handles. */
 export interface IncomingMessage extends Message {
+  /** Files that its sender has sent with it, to be fetched. */
+  readonly files: readonly IncomingFile[];
   reply(body: string | Uint8Array, options?: SendOptions): Promise<Sent>;
   /**
    * Its handler succeeded; its sender hears of it. With a reply: both are one transaction, and it is sent once, however often

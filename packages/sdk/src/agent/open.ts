@@ -6,6 +6,7 @@ import type { ClientStore, LinkLock } from "../store/store.ts";
 import { createAccount, isForgotten, login, readInfo, registerDevice } from "../account/account.ts";
 import { Agent } from "./agent.ts";
 import { check } from "./arguments.ts";
+import type { FileHost } from "../files/host.ts";
 import { connect, type Transport, webTransport } from "../wire/connect.ts";
 import { type Connection, type Refusal, refused } from "../wire/connection.ts";
 import { erase } from "./message.ts";
@@ -43,6 +44,8 @@ export interface OpenAgentOptions {
   provider?: CryptoProvider | undefined;
   /** Another way to the relay than the runtime's own WebSocket. */
   transport?: Transport | undefined;
+  /** What the runtime has for files; without it none are sent, nor saved. */
+  files?: FileHost | undefined;
   signal?: AbortSignal | undefined;
 }
 
@@ -69,7 +72,7 @@ export async function openAgent(options: OpenAgentOptions, kind: typeof Agent = 
     };
     options.again?.(await registerAgain(crypto, account, options));
   }
-  return kind.over(options.store, crypto, account, options.role ?? "agent", options.transport);
+  return kind.over(options.store, crypto, account, options.role ?? "agent", options);
 }
 
 async function register(crypto: GroupCrypto, begun: Account | undefined, options: OpenAgentOptions): Promise<Account> {

@@ -58,9 +58,10 @@ async function sentLately(tx: ReadTransaction, digest: string, begin: number): P
 }
 
 /** Whatever makes a message another one. */
-function essence({ to, body, options, expectsReply }: Letter): Uint8Array {
+function essence({ to, body, options, expectsReply, given }: Letter): Uint8Array {
   const { username, fingerprint } = parseAddress(to);
   const { contentType, replyTo, thread, headers } = options;
-  const marks = [username, fingerprint, contentType, typeof body, replyTo, thread, headers, expectsReply];
+  const files = given?.files.map(({ name, path, stamp }) => [name, path, stamp]);
+  const marks = [username, fingerprint, contentType, typeof body, replyTo, thread, headers, expectsReply, files];
   return lengthPrefixed(JSON.stringify(marks), typeof body === "string" ? utf8(body) : body);
 }

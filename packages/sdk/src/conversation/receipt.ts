@@ -1,3 +1,4 @@
+import { MOST_FILES } from "../crypto/content.ts";
 import { fromUtf8, utf8 } from "../protocol/index.ts";
 
 import * as z from "zod/mini";
@@ -8,6 +9,8 @@ export const PER_RECEIPT = 500;
 export const GROUPS = 100;
 
 const Ids = z.array(z.string().check(z.maxLength(64))).check(z.maxLength(PER_RECEIPT));
+const MessageId = z.string().check(z.maxLength(64));
+const Place = z.int().check(z.nonnegative(), z.maximum(MOST_FILES - 1));
 const Counter = z.int().check(z.positive());
 
 /** The body of a receipt. Cumulative `received`; everything else by id. */
@@ -39,14 +42,26 @@ const Receipt = z.object({
     [],
   ),
   undecryptable: z._default(Ids, []),
+  /** Files of messages, by their places there, that are on disk, and those that could not be fetched. */
+  fetched: z._default(z.array(z.object({ id: MessageId, file: Place })).check(z.maxLength(PER_RECEIPT)), []),
+  unfetched: z._default(
+    z
+      .array(z.object({ id: MessageId, file: Place, reason: z.string().check(z.maxLength(64)) }))
+      .check(z.maxLength(PER_RECEIPT)),
+    [],
+  ),
 });
 
 export type Receipt = z.output<typeof Receipt>;
 
+export function emptyReceipt(): Receipt {
+  return { received: {}, handled: [], failed: [], missing: [], undecryptable: [], fetched: [], unfetched: [] };
+}
+
 /** The part of a receipt that another identity may hear than the one that it was made for: send again what I could not read. */
 export function withoutOutcomes(body: Uint8Array): Uint8Array | undefined {
   const { undecryptable = [] } = readReceipt(body) ?? {};
-  const left: Receipt = { received: {}, handled: [], failed: [], missing: [], undecryptable };
+  const left: Receipt = { ...emptyReceipt(), undecryptable };
   return undecryptable.length === 0 ? undefined : utf8(JSON.stringify(left));
 }
 

@@ -9,6 +9,7 @@ import { closeConversation } from "./conversations.ts";
 import { owe, owed } from "../records/owed.ts";
 import { fromBody, get, nextSeq, pad, put } from "../records/records.ts";
 import { mayPair, receiveLine } from "./pairing.ts";
+import { takeOffers } from "./offers.ts";
 import { applyReceipt, confirm } from "./reports.ts";
 import { leave } from "./resend.ts";
 import type { InboxRecord, QuestionRecord } from "../records/tables.ts";
@@ -53,6 +54,7 @@ export async function receiveMessage(turn: Turn, delivery: Delivery, offline: bo
   await countAndFollow(turn, conversation, content);
   if (content.header.type === "receipt") await applyReceipt(turn, conversation, content.body);
   else if (content.header.type === "pairing") await judgeLine(turn, conversation, content, delivery);
+  else if (content.header.type === "offer") await takeOffers(turn, conversation, content);
   else if (isRoom) await keep(turn, conversation, content, { name: delivery.from, offline });
   else await unreadable(turn, record.contact, delivery.message_id, "stranger_quota");
   if ((record.gaps ?? []).length >= MISSING_AT_MOST) {
@@ -162,7 +164,7 @@ async function keep(
   content: Content,
   { name, offline }: { name: string; offline: boolean },
 ): Promise<void> {
-  const { header, body } = content;
+  const { header, body, files } = content;
   const { contact: from } = conversation.record;
   const contact = await turn.contact(from);
   const seen = `seen/${from}/${header.id}`;
@@ -185,6 +187,7 @@ async function keep(
     offline,
     verified: contact?.verified ?? false,
     state: "unhandled",
+    ...(files === undefined ? {} : { files }),
   };
   const place = await admit(turn, row, body);
   // What is refused may come again, and is refused again.

@@ -2,6 +2,7 @@
 import { frameId } from "../crypto/content.ts";
 import { isRefusal, rowById } from "../records/outbox-records.ts";
 import { deleteRow, rowByCounter, sentIn, settle } from "../turn/outbox-rows.ts";
+import { fileFetched, fileUnfetched } from "./file-reports.ts";
 import { paired } from "./pairing.ts";
 import { readReceipt } from "./receipt.ts";
 import { get, nextSeq, pad, parse, put, toBytes } from "../records/records.ts";
@@ -119,6 +120,17 @@ async function apply(turn: Turn, from: string, record: ReportRecord, share: numb
     const { id, reason, expired } = one;
     await onMessage(id, (row) => outcome(turn, row, expired === true ? "expired" : "failed", reason));
   }
+  const { fetched = [], unfetched = [] } = record;
+  for (let one; (one = fetched[0]) !== undefined; fetched.shift()) {
+    if (!goesOn()) return false;
+    const { id, file } = one;
+    await onMessage(id, (row) => fileFetched(turn, row, file));
+  }
+  for (let one; (one = unfetched[0]) !== undefined; unfetched.shift()) {
+    if (!goesOn()) return false;
+    const { id, ...what } = one;
+    await onMessage(id, (row) => fileUnfetched(turn, row, what));
+  }
   return true;
 }
 
@@ -165,7 +177,8 @@ export async function receivedUpTo(
     if (row !== undefined && !(await isTo(turn, row, from))) break;
     await turn.tx.delete(key);
     if (row === undefined) continue;
-    if (row.kind === "receipt") {
+    if (row.kind === "offer") await deleteRow(turn, row);
+    else if (row.kind === "receipt") {
       await forgetGaps(turn, row);
       await deleteRow(turn, row);
       await oneReceiptLess(turn, group);

@@ -1,5 +1,5 @@
 import * as z from "zod/mini";
-import { equal, fromUtf8, lengthPrefixed, usernameKey, utf8 } from "../protocol/index.ts";
+import { BlobId, equal, fromUtf8, isBase64, lengthPrefixed, usernameKey, utf8 } from "../protocol/index.ts";
 
 /** Some hundred years: a point in time so far ahead is still one that a Date holds. Milliseconds. */
 const LONGEST_LIFETIME = 2 ** 42;
@@ -13,13 +13,38 @@ export const Headers = z
   .record(z.string().check(z.regex(/^[A-Za-z0-9_.-]{1,64}$/)), z.string().check(z.regex(/^\P{Cc}{0,1024}$/u)))
   .check(z.refine((map) => Object.keys(map).length <= HEADERS && utf8(JSON.stringify(map)).length <= HEADERS_SIZE));
 
+/** 32 bytes in base64. */
+const Secret = z.string().check(z.length(44), z.refine(isBase64));
+
+/** Files that one message tells of, at most. */
+export const MOST_FILES = 16;
+
+/** What a message says of one file: what it is, where it lies encrypted, and how it is fetched and opened. */
+const Offer = z.object({
+  /** As its sender calls it. */
+  name: z.string().check(z.maxLength(255)),
+  bytes: z.int().check(z.nonnegative()),
+  type: z.exactOptional(z.string().check(z.regex(/^[\x20-\x7e]{1,128}$/))),
+  blob: BlobId,
+  /** The read token. */
+  token: Secret,
+  key: Secret,
+  sha256: Secret,
+  /** Until when the relay keeps it: its clock, Unix milliseconds. */
+  expires_at: z.int().check(z.nonnegative()),
+});
+export type Offer = z.output<typeof Offer>;
+const Offers = z.object({ files: z.array(Offer).check(z.minLength(1), z.maxLength(MOST_FILES)) });
+
 /**
  * What is inside the encryption. The plaintext of a PrivateMessage is: header length (4 bytes, big-endian), header (JSON
- * in UTF-8), body length (4 bytes), body (any bytes), zeros up to the Padme size.
+ * in UTF-8), body length (4 bytes), body (any bytes); where there are files, the length of what is said of them (4 bytes) and that
+ * (JSON in UTF-8); zeros up to the Padme size.
  */
 const Header = z.object({
   id: z.string().check(z.regex(/^[A-Za-z0-9_-]{1,60}$/)),
-  type: z.enum(["message", "receipt", "pairing"]),
+  /** `offer`: its files take the place of those of the message with its `id`. */
+  type: z.enum(["message", "receipt", "pairing", "offer"]),
   content_type: z.string().check(z.regex(/^[\x20-\x7e]{1,128}$/)),
   /** Rises by one with each message of this sender in this conversation, receipts included. Starts at 1. */
   counter: z.int().check(z.positive()),
@@ -60,16 +85,22 @@ export function marksOf({ content_type, reply_to, thread, exchange, expects_repl
 export interface Content {
   header: Header;
   body: Uint8Array;
+  /** Not empty. */
+  files?: Offer[];
 }
 
 /** Bytes that the header may take; all its fields at their largest are below it. */
 const HEADER_ROOM = 1024 + HEADERS_SIZE;
+/** Bytes that what is said of one file may take: a name of characters that JSON escapes is the longest of it. */
+export const FILE_ROOM = 2048;
 /** JSON envelope of a `send`, and what MLS adds to a plaintext, both generously. */
 const FRAME_ROOM = 2048;
 const MLS_ROOM = 1024;
 
 export function encodeContent(content: Content): Uint8Array {
-  const plain = lengthPrefixed(utf8(JSON.stringify(content.header)), content.body);
+  const { header, body, files } = content;
+  const offers = files === undefined ? [] : [utf8(JSON.stringify({ files }))];
+  const plain = lengthPrefixed(utf8(JSON.stringify(header)), body, ...offers);
   const padded = new Uint8Array(padme(plain.length));
   padded.set(plain);
   return padded;
@@ -81,9 +112,20 @@ export function decodeContent(padded: Uint8Array): Content | undefined {
   const header = part(padded, view, 0);
   const body = header === undefined ? undefined : part(padded, view, 4 + header.length);
   if (header === undefined || body === undefined) return undefined;
+  const at = 8 + header.length + body.length;
+  // Where there are no files, zeros stand there, or nothing.
+  const hasFiles = at + 4 <= padded.length && view.getUint32(at) > 0;
+  const parsed = Header.safeParse(readJson(header));
+  if (!parsed.success) return undefined;
+  if (!hasFiles) return { header: parsed.data, body };
+  const offers = Offers.safeParse(readJson(part(padded, view, at)));
+  return offers.success ? { header: parsed.data, body, files: offers.data.files } : undefined;
+}
+
+/** Undefined if it is none. */
+function readJson(bytes: Uint8Array | undefined): unknown {
   try {
-    const parsed = Header.safeParse(JSON.parse(fromUtf8(header) ?? ""));
-    return parsed.success ? { header: parsed.data, body } : undefined;
+    return JSON.parse((bytes === undefined ? undefined : fromUtf8(bytes)) ?? "");
   } catch {
     return undefined;
   }

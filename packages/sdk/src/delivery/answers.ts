@@ -6,7 +6,7 @@ import { isTemporary, type Refusal } from "../wire/connection.ts";
 import { refuseWithoutKey } from "../trust/contacts.ts";
 import { closeConversation, forget } from "../conversation/conversations.ts";
 import type { Answered, Flight } from "./flight.ts";
-import { rowById } from "../records/outbox-records.ts";
+import { isQuiet, rowById } from "../records/outbox-records.ts";
 import { deleteRow, LAST_ATTEMPT, requeue, settle, unlink } from "../turn/outbox-rows.ts";
 import { queuedRows } from "./queue.ts";
 import { get, pad, remove } from "../records/records.ts";
@@ -82,7 +82,7 @@ async function refusedSend(turn: Turn, flight: Flight, row: OutboxRecord, refusa
       return;
     default:
       if (mayBeTaken(row, refusal)) waitFor(turn, flight, row.to, refusal);
-      else if (row.kind === "receipt") await deleteRow(turn, row);
+      else if (isQuiet(row)) await deleteRow(turn, row);
       else
         await settle(turn, row, {
           state: refusal.reason === "expired" ? "expired" : "refused",
@@ -105,7 +105,7 @@ function waitFor(turn: Turn, flight: Flight, contact: string, { reason, retry_af
 
 /** Whether the same bytes may be taken later. What a receipt says is said nowhere else: it waits for room. */
 function mayBeTaken({ kind }: OutboxRecord, refusal: Refusal): boolean {
-  return isTemporary(refusal) || (kind === "receipt" && isForRoom(refusal));
+  return isTemporary(refusal) || (isQuiet({ kind }) && isForRoom(refusal));
 }
 
 /** Receipts and commits lose nothing by waiting for room; messages are refused, so that their owner hears of it. */
@@ -248,7 +248,7 @@ async function undoOpening(turn: Turn, flight: Flight, { commit, conversation, r
   else if (!retry.includes(refusal.reason as WireReason))
     for (const row of await inside(turn, flight, commit, conversation))
       if (mayBeTaken(row, refusal)) continue;
-      else if (row.kind === "receipt") await deleteRow(turn, row);
+      else if (isQuiet(row)) await deleteRow(turn, row);
       else await settle(turn, row, { state: "refused", reason: refusal.reason, provisional: true });
   if (conversation !== undefined) waitFor(turn, flight, conversation.record.contact, refusal);
 }

@@ -6,7 +6,7 @@ import { refuseWithoutKey } from "../trust/contacts.ts";
 import { openConversation } from "../conversation/conversations.ts";
 import type { CommitData, Flight } from "./flight.ts";
 import { encryptRow } from "./outgoing.ts";
-import { bodyToSend, endWaiting, failWaiting, queuedRows } from "./queue.ts";
+import { bodyToSend, endWaiting, failWaiting, lengthOf, queuedRows } from "./queue.ts";
 import { pad } from "../records/records.ts";
 import type { OutboxRecord } from "../records/tables.ts";
 import { takeBack } from "../trust/standing.ts";
@@ -57,7 +57,7 @@ export async function openWith(
   let room = turn.account.relay.frame_bytes - 4 * welcome.length;
   for (const [row, body] of bodies) {
     // What does not fit goes as a frame of its own, once the conversation is open.
-    if (body.length > largestBody(room)) break;
+    if (lengthOf(row, body) > largestBody(room)) break;
     const data = await turn.on(`out/${pad(row.seq)}`, () => encryptRow(turn, conversation, row, body));
     room -= data.message.length + 512;
     inside.push(row.seq);

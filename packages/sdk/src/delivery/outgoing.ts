@@ -1,13 +1,14 @@
-import { authenticatedData, encodeContent, frameId, type Header, marksOf } from "../crypto/content.ts";
+import { authenticatedData, type Content, encodeContent, frameId, type Header, marksOf } from "../crypto/content.ts";
 import { EPOCH_MESSAGES } from "../crypto/mls/seam.ts";
 import { sentInEpoch } from "../crypto/mls/state.ts";
-import { toBase64 } from "../protocol/index.ts";
+import { toBase64, utf8 } from "../protocol/index.ts";
 import { isWaiting } from "../conversation/commits.ts";
 import { shownLine } from "../conversation/pairing.ts";
 import { conversationFor } from "../conversation/conversations.ts";
 import { type Flight, type SendData, WINDOW } from "./flight.ts";
 import { settle, unlink } from "../turn/outbox-rows.ts";
 import { bodyToSend, contactsWithQueue, endWaiting, hasMessage, isTooLarge, queuedRows } from "./queue.ts";
+import { offersOf } from "../records/files.ts";
 import { get, pad, parse, put } from "../records/records.ts";
 import type { ContactRecord, OutboxRecord, WireRecord } from "../records/tables.ts";
 import type { Conversation, Turn } from "../turn/turn.ts";
@@ -108,6 +109,19 @@ function lifetimeOf({ created_at, expires_at = 0 }: OutboxRecord): { lifetime?: 
   return expires_at > created_at ? { lifetime: expires_at - created_at } : {};
 }
 
+/** What of a row is made when it leaves: the proof of a pairing, and where its files lie by now. */
+async function contentOf(
+  turn: Turn,
+  row: OutboxRecord,
+  { record, body }: Pick<Conversation, "record"> & { body: Uint8Array },
+): Promise<Omit<Content, "header">> {
+  if (row.kind === "pairing") return { body: await shownLine(turn, record, body) };
+  if (row.files === undefined) return { body };
+  const { places, offers: files } = await offersOf(turn.tx, row.of ?? row.seq);
+  const said = row.kind === "offer" ? utf8(JSON.stringify({ places })) : body;
+  return files.length === 0 ? { body: said } : { body: said, files };
+}
+
 /** Encrypts one row in the present epoch, and remembers it as it leaves. */
 export async function encryptRow(
   turn: Turn,
@@ -138,10 +152,7 @@ export async function encryptRow(
     toDevice: record.peer_device,
     expiresAt,
   });
-  const plaintext = encodeContent({
-    header,
-    body: row.kind === "pairing" ? await shownLine(turn, record, body) : body,
-  });
+  const plaintext = encodeContent({ header, ...(await contentOf(turn, row, { record, body })) });
   const { group, message, consumed } = await turn.on(`group/${record.id}`, () =>
     turn.crypto.encrypt(conversation.group, plaintext, aad),
   );

@@ -1,5 +1,5 @@
 /** The outbox's queue: what waits, for whom, in which order. */
-import { largestBody } from "../crypto/content.ts";
+import { FILE_ROOM, largestBody } from "../crypto/content.ts";
 import type { Stop } from "../trust/contact-records.ts";
 import type { End, Flight } from "./flight.ts";
 import { hasLeft } from "../records/outbox-records.ts";
@@ -80,7 +80,12 @@ async function isFor(turn: Turn, row: OutboxRecord, identityKey: string): Promis
 
 /** Whether the relay takes no messages of this size, now that we know its limit. */
 export async function isTooLarge(turn: Turn, row: OutboxRecord): Promise<boolean> {
-  return (await bodyOf(turn, row)).length > largestBody(turn.account.relay.frame_bytes);
+  return lengthOf(row, await bodyOf(turn, row)) > largestBody(turn.account.relay.frame_bytes);
+}
+
+/** What a message takes of a frame: its body, and what is said of its files at the most. Bytes. */
+export function lengthOf({ files = 0 }: OutboxRecord, body: Uint8Array): number {
+  return body.length + files * FILE_ROOM;
 }
 
 async function bodyOf(turn: Turn, { seq }: OutboxRecord): Promise<Uint8Array> {

@@ -2,14 +2,14 @@
 import { randomId, utf8 } from "../protocol/index.ts";
 import type { ReadTransaction, Value } from "../store/store.ts";
 import { owed } from "../records/owed.ts";
-import { GROUPS, PER_RECEIPT, type Receipt } from "../conversation/receipt.ts";
+import { emptyReceipt, GROUPS, PER_RECEIPT, type Receipt } from "../conversation/receipt.ts";
 import { get, nextSeq, pad, parse, put } from "../records/records.ts";
-import type { OutboxRecord, OutcomeRecord, OwedKind } from "../records/tables.ts";
+import type { FetchedRecord, OutboxRecord, OutcomeRecord, OwedKind } from "../records/tables.ts";
 import type { Turn } from "../turn/turn.ts";
 
 /** Puts the next receipt to a contact into the outbox. What finds no room in it travels in the one behind it. */
 export async function flushReceipt(turn: Turn, username: string): Promise<void> {
-  const body: Receipt = { received: {}, handled: [], failed: [], missing: [], undecryptable: [] };
+  const body = emptyReceipt();
   for (const [group, counter] of await take(turn.tx, username, "read", GROUPS))
     if (await addGaps(turn, group, body)) {
       body.received[group] = Number(counter);
@@ -29,6 +29,13 @@ export async function flushReceipt(turn: Turn, username: string): Promise<void> 
     if (reason === "") body.undecryptable.push(id);
     else body.failed.push({ id, reason: String(reason) });
     await turn.tx.delete(owed(username, "lost", id));
+  }
+  for (const [place, value] of await take(turn.tx, username, "file", PER_RECEIPT)) {
+    const { id, file, reason, identity_key = present } = parse(owed(username, "file", place), value) as FetchedRecord;
+    await turn.tx.delete(owed(username, "file", place));
+    if (identity_key !== present) continue;
+    if (reason === undefined) body.fetched.push({ id, file });
+    else body.unfetched.push({ id, file, reason });
   }
   if (Object.values(body).every((part) => Object.keys(part).length === 0)) return;
   await enqueueReceipt(turn, { to: username, ...(present === undefined ? {} : { identity_key: present }) }, body);
@@ -67,7 +74,9 @@ async function enqueueReceipt(
     state: "queued",
     attempt: 0,
   };
-  await enqueue(turn, row, utf8(JSON.stringify(body)));
+  const { fetched, unfetched, ...always } = body;
+  const files = { ...(fetched.length === 0 ? {} : { fetched }), ...(unfetched.length === 0 ? {} : { unfetched }) };
+  await enqueue(turn, row, utf8(JSON.stringify({ ...always, ...files })));
 }
 
 async function enqueue(turn: Turn, row: OutboxRecord, body: Uint8Array): Promise<void> {

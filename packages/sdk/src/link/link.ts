@@ -47,6 +47,8 @@ export class Link {
   everConnected = false;
   /** Whether the clock of the day is not believed just now: it was set while this process ran. */
   readonly hasJumped = watchClock();
+  /** Files wait to be uploaded, and this process holds the link: it sees to those that nobody sees to. */
+  onFiles: () => void = () => undefined;
   readonly #store: ClientStore;
   readonly #crypto: GroupCrypto;
   readonly #role: string;
@@ -200,7 +202,9 @@ export class Link {
         await replaceDevice(this.#store, this.#crypto, account);
         return attempt + 1;
       }
-      session = await Session.begin(this.#store, this.#crypto, account, connection, result.listening);
+      const onFiles = (): void => this.onFiles();
+      const { listening } = result;
+      session = await Session.begin(this.#store, this.#crypto, account, connection, { listening, onFiles });
       this.#setState({ state: "connected", info: result.info, current: session.current });
       workedSince = performance.now();
       if (await this.#work(connection, session)) return undefined;

@@ -23,6 +23,7 @@ import { parse, readable, rowsUnder } from "../records/records.ts";
 import { continueReports } from "../conversation/reports.ts";
 import { continueAgain } from "../conversation/resend.ts";
 import { sweep } from "./retention.ts";
+import { askForBlobs } from "./blobs.ts";
 import { serveRequests } from "./serve-requests.ts";
 import { makeTurn } from "./set-aside.ts";
 import type { WireRecord } from "../records/tables.ts";
@@ -41,6 +42,12 @@ const QUIET_MS = 10_000;
 const SILENT_MS = 3_000;
 /** How long a receipt waits whose contact has wasted much. */
 const PUT_OFF_MS = 500;
+
+/** The relay's answer to `listen`, and who is told that files wait to be uploaded. */
+interface Begun {
+  listening: RelayFrameData<"ack">;
+  onFiles: () => void;
+}
 
 type Opening = { username: string; answer: Answered<RelayFrameData<"keys">> };
 
@@ -68,6 +75,10 @@ export class Session {
   /** When something in the outbox expires next. Unix milliseconds. */
   #expiresAt = Infinity;
   #asked = false;
+  /** Files wait: for room at the relay, to be uploaded, or to be deleted there. When the relay is to be asked (Unix ms). */
+  #hasFiles = false;
+  #askAt = 0;
+  readonly #onFiles: () => void;
   #written = false;
   /** Highest `seq` that was acknowledged on this connection. */
   #told = 0;
@@ -79,8 +90,9 @@ export class Session {
     crypto: GroupCrypto,
     account: Account,
     connection: Connection,
-    listening: RelayFrameData<"ack">,
+    { listening, onFiles }: Begun,
   ) {
+    this.#onFiles = onFiles;
     this.#store = store;
     this.#crypto = crypto;
     this.#account = account;
@@ -107,9 +119,10 @@ export class Session {
     crypto: GroupCrypto,
     account: Account,
     connection: Connection,
-    listening: RelayFrameData<"ack">,
+    begun: Begun,
   ): Promise<Session> {
-    const session = new Session(store, crypto, account, connection, listening);
+    const session = new Session(store, crypto, account, connection, begun);
+    const { listening } = begun;
     const stock = listening.key_packages ?? STOCK;
     await session.#turn(async (turn) => {
       const { tx } = turn;
@@ -181,18 +194,30 @@ export class Session {
       flight.taken = undefined;
       await turn.flush(taken);
       this.#asked = (await turn.tx.list({ prefix: "ask/", limit: 1 })).length > 0;
+      this.#hasFiles = (await turn.tx.list({ prefix: "blob/", limit: 1 })).length > 0;
     }, batch);
     this.#turnedAt = turn.ticks;
     this.#publish(turn);
     if (disorder || connection.unasked?.reason === "received_out_of_range") connection.close();
     await this.#keys.fill(last || !this.current ? undefined : this.#heardAt);
-    const served = this.#asked && (await serveRequests(this.#store, connection));
+    const served = [
+      this.#asked && (await serveRequests(this.#store, connection)),
+      this.#hasFiles && (await this.#serveFiles()),
+    ].includes(true);
     this.#written ||= batch.length > 0 || turn.after.length > 0;
     this.#arrivals.putBack(batch.slice(received));
     const waiting = this.#arrivals.waiting + flight.sendAnswers.length + flight.commitAnswers.length;
     if (turn.isCut) await new Promise((resolve) => setTimeout(resolve, GIVE_WAY_MS));
     const isDone = waiting === 0 && !served && !turn.isCut && turn.after.length === 0;
     return isDone && (await this.#openable()).length === 0;
+  }
+
+  /** @returns whether anything was done */
+  async #serveFiles(): Promise<boolean> {
+    this.#onFiles();
+    const { done, next } = await askForBlobs(this.#store, this.#connection);
+    this.#askAt = next;
+    return done;
   }
 
   /** One transaction, without the records on which it would fail by itself. */
@@ -242,6 +267,7 @@ export class Session {
       Math.min(
         this.#sweepAfter,
         this.#expiresAt - Date.now(),
+        this.#hasFiles ? this.#askAt - Date.now() : Infinity,
         resume - now,
         receipts - now,
         keys - now,

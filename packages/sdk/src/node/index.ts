@@ -20,6 +20,7 @@ import { becauseOf } from "./because.ts";
 import { openBackup, sealBackup } from "./backup-file.ts";
 import { ANNOUNCED, COMMANDS, homeFolder, PROCESSES } from "./home.ts";
 import { nodeCryptoProvider } from "./provider.ts";
+import { nodeFileHost } from "./file-host.ts";
 import { readOnly } from "./sqlite-errors.ts";
 import { asOwnerOf } from "./program/owner.ts";
 import { SqliteStore } from "./sqlite-store.ts";
@@ -32,7 +33,7 @@ export { linkHolder } from "./link-lock.ts";
 export { nodeCryptoProvider } from "./provider.ts";
 export { SqliteStore } from "./sqlite-store.ts";
 
-export interface OpenOptions extends Omit<OpenAgentOptions, "store" | "provider" | "transport" | "again"> {
+export interface OpenOptions extends Omit<OpenAgentOptions, "store" | "provider" | "transport" | "files" | "again"> {
   /** Folder of all agents of this user; default `AIMESSAGE_HOME` or `~/.aimessage`. */
   home?: string | undefined;
   /** Seals what the store holds; default `AIMESSAGE_PASSPHRASE`, or the file that `AIMESSAGE_PASSPHRASE_FILE` names. */
@@ -182,7 +183,8 @@ export class Agent extends CoreAgent {
     if (!existed && options.create === false) throw notRegistered(username, home, options.server);
     const store = await SqliteStore.open(folder, passphraseOf(options), { seal: options.seal === true });
     try {
-      const node = { username, store, provider: nodeCryptoProvider, transport: nodeTransport };
+      const files = nodeFileHost({ agent: folder, home });
+      const node = { username, store, provider: nodeCryptoProvider, transport: nodeTransport, files };
       const agent = (await openAgent({ ...options, ...node }, Agent)) as Agent;
       agent.#folder = folder;
       agent.#files = store;

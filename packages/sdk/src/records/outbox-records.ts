@@ -1,5 +1,6 @@
 /** Rows of the outbox as any process may read them. */
 import type { ReadTransaction, WriteTransaction } from "../store/store.ts";
+import { endFiles } from "./files.ts";
 import { get, pad, put } from "./records.ts";
 import type { MessageState, OutboxRecord } from "./tables.ts";
 
@@ -9,6 +10,11 @@ export const LATELY_MS = 3_600_000;
 /** Whether the other side may have it. */
 export function hasLeft({ state, group, left }: OutboxRecord): boolean {
   return state !== "queued" || group !== undefined || left === true;
+}
+
+/** Whether it says something for us that nobody is shown, and that is said again in another way if it is lost. */
+export function isQuiet({ kind }: Pick<OutboxRecord, "kind">): boolean {
+  return kind === "receipt" || kind === "offer";
 }
 
 /** By the id of a message, or of any of its frames. */
@@ -28,6 +34,7 @@ export async function giveUp(tx: WriteTransaction, row: OutboxRecord, reason: st
   const given = { ...row, state: "failed" as const, reason, updated_at: Date.now() };
   const after = hasLeft(row) ? { ...given, by_relay: true } : given;
   await put(tx, "out/", pad(row.seq), after);
+  await endFiles(tx, row);
   return after;
 }
 

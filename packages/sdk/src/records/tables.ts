@@ -3,7 +3,8 @@
  * order of keys is the order of numbers. Rows that are waited for have an index of their own (`queue/`, `unhandled/`).
  */
 import type { GuardLimits, HeardRecord, AnsweredRecord, HoldingRecord, HeldTotal } from "./consent-records.ts";
-import type { Marks } from "../crypto/content.ts";
+import type { Marks, Offer } from "../crypto/content.ts";
+import type { InFileRecord, OutFileRecord } from "./file-records.ts";
 import type { LineRecord, PairingRecord } from "./pairing-records.ts";
 
 /** `meta/identity`, `meta/device`: private keys in base64. */
@@ -39,6 +40,8 @@ export interface RelayRecord {
   /** Since when it is about as it is (our clock, Unix ms). */
   clock_since?: number;
   frame_bytes: number;
+  /** Largest encrypted file that the relay takes, as it said last; 0: it takes none. Missing: it has not said. */
+  blob_bytes?: number;
   /** How long the relay keeps a message at most, as it said last. Milliseconds. */
   mailbox_age_ms?: number;
   /** The relay does not know `meta/device` yet, which replaces the one that it knows. */
@@ -160,8 +163,8 @@ export type MessageState = "queued" | "stored" | "received" | "handled" | "expir
 export interface OutboxRecord extends Marks {
   seq: number;
   id: string;
-  /** `pairing`: that the code of a line is known. Nobody is shown it. */
-  kind: "message" | "receipt" | "pairing";
+  /** `pairing`: that the code of a line is known. `offer`: where files of a message lie now. Nobody is shown these two. */
+  kind: "message" | "receipt" | "pairing" | "offer";
   to: string;
   /** Of `NAME#FINGERPRINT`. */
   fingerprint?: string;
@@ -182,6 +185,10 @@ export interface OutboxRecord extends Marks {
   counter?: number;
   /** It waits again, and has left before: it may have arrived. */
   left?: true;
+  /** How many files go with it. */
+  files?: number;
+  /** Of an offer: the place of its message in the outbox. */
+  of?: number;
 }
 
 /** `lately/<when, Unix ms>/<message id>`: a digest of a message for which whoever sends the same again does not send it twice. */
@@ -249,6 +256,8 @@ export interface InboxRecord extends Marks {
   let_in?: true;
   /** A question that has its reply: what answers it besides is counted by the guards. */
   replied?: true;
+  /** What it says of its files. Without their keys once they are not to be fetched any more. */
+  files?: (Omit<Offer, "key" | "token"> & Partial<Pick<Offer, "key" | "token">>)[];
   /** Its weight among what strangers have sent: 0 once it is let go, missing if its sender was none. Bytes. */
   strange?: number;
   /** The listener that works on it, until when (Unix ms), and its process, where the store can tell when that has died. */
@@ -270,7 +279,15 @@ export interface OutcomeRecord {
   expired?: true;
 }
 
-export type OwedKind = "read" | "done" | "lost";
+export type OwedKind = "read" | "done" | "lost" | "file";
+
+/** `owed/<username>/file/<place in the inbox>/<index>`: a file of a message was fetched, or why not. */
+export interface FetchedRecord {
+  id: string;
+  file: number;
+  identity_key?: string;
+  reason?: string;
+}
 
 /** `report/<username>/<seq>`: what of a contact's receipt is not applied yet, and the conversation in which it came. */
 export interface ReportRecord {
@@ -281,6 +298,8 @@ export interface ReportRecord {
   failed: { id: string; reason: string; expired?: true }[];
   missing: { group: string; counter: number }[];
   undecryptable: string[];
+  fetched?: { id: string; file: number }[];
+  unfetched?: { id: string; file: number; reason: string }[];
 }
 
 /** `again/<group id>`: what is unread in a conversation that ended, and not all in the queue again yet. */
@@ -362,6 +381,8 @@ export interface Tables {
   "group/": GroupRecord;
   "commit/": CommitRecord;
   "out/": OutboxRecord;
+  "out-file/": OutFileRecord;
+  "in-file/": InFileRecord;
   "wire/": WireRecord;
   "in/": InboxRecord;
   "question/": QuestionRecord;

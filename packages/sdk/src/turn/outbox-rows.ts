@@ -1,7 +1,8 @@
 /** The rows of the outbox, and what becomes of them. */
 import { frameId } from "../crypto/content.ts";
 import type { Value } from "../store/store.ts";
-import { hasLeft } from "../records/outbox-records.ts";
+import { endFiles, forgetFiles } from "../records/files.ts";
+import { hasLeft, isFinal } from "../records/outbox-records.ts";
 import { get, pad, put, rowsUnder } from "../records/records.ts";
 import type { OutboxRecord } from "../records/tables.ts";
 import type { Turn } from "./turn.ts";
@@ -52,13 +53,17 @@ export async function settle(
     await turn.tx.delete(`wire/${pad(row.seq)}`);
   }
   if (state === "received" || state === "handled") await turn.tx.delete(`out-body/${pad(row.seq)}`);
+  else if (isFinal(state)) await endFiles(turn.tx, row);
 }
 
-/** Removes a receipt that needs no more attention. */
+/** Removes a row that needs no more attention. */
 export async function deleteRow(turn: Turn, row: OutboxRecord): Promise<void> {
   await unlink(turn, row);
   if (row.state === "queued" && row.group !== undefined) await turn.remember(frameId(row.id, row.attempt));
-  for (let attempt = 0; attempt <= row.attempt; attempt++) await turn.tx.delete(`out-id/${frameId(row.id, attempt)}`);
+  if (row.of === undefined) await forgetFiles(turn.tx, row);
+  // The ids before that of an offer are its message's.
+  for (let attempt = row.of === undefined ? 0 : row.attempt; attempt <= row.attempt; attempt++)
+    await turn.tx.delete(`out-id/${frameId(row.id, attempt)}`);
   for (const prefix of ["out/", "out-body/", "wire/", `queue/${row.to}/`]) await turn.tx.delete(prefix + pad(row.seq));
 }
 

@@ -1,0 +1,31 @@
+/** Contacts' words on files that were sent to them. */
+import { endFile, fileKey, sendAnew } from "../records/files.ts";
+import { find } from "../records/records.ts";
+import type { OutboxRecord } from "../records/tables.ts";
+import type { Turn } from "../turn/turn.ts";
+
+/** How often a file is sent again that was damaged when it was fetched, and one that had expired. */
+const AGAIN = { damaged: 3, expired: 1 };
+
+/** A contact has a file of a message. @returns whether that is news */
+export async function fileFetched({ tx }: Turn, row: OutboxRecord, index: number): Promise<boolean> {
+  const file = await find(tx, "out-file/", fileKey({ seq: row.seq, index }));
+  if (file?.state !== "up") return false;
+  await endFile(tx, file, { state: "fetched" });
+  return true;
+}
+
+/** A contact could not fetch a file: it is sent again, as another blob under another key. @returns whether that is news */
+export async function fileUnfetched(
+  { tx }: Turn,
+  row: OutboxRecord,
+  { file: index, reason }: { file: number; reason: string },
+): Promise<boolean> {
+  const file = await find(tx, "out-file/", fileKey({ seq: row.seq, index }));
+  const why = reason === "file_expired" ? "expired" : "damaged";
+  if (file?.state !== "up" || (reason !== "file_expired" && reason !== "file_damaged")) return false;
+  const times = (file[why] ?? 0) + 1;
+  if (times > AGAIN[why]) await endFile(tx, file, { state: "failed", reason });
+  else await sendAnew(tx, file, { resent: true, [why]: times });
+  return true;
+}

@@ -1,0 +1,242 @@
+/** A file is fetched from the relay, opened, and saved, from where that has been left. [P-14.5] */
+import type { Offer } from "../crypto/content.ts";
+import {
+  DamagedError,
+  fileAssociatedData,
+  opening,
+  sealedLength,
+  segmentCount,
+  segmentOf,
+  type Stream,
+} from "../crypto/streaming.ts";
+import { padme } from "../crypto/content.ts";
+import { AgentError } from "../errors.ts";
+import { fromBase64, toBase64 } from "../protocol/index.ts";
+import { blobUrl } from "./blob-url.ts";
+import type { FileHost, FileTarget, Hasher } from "./host.ts";
+
+/** Before the first segment stands the header. Bytes. */
+const HEADER_BYTES = 40;
+const SEGMENT_BYTES = 2 ** 20;
+/** Requests for one file in a row that bring nothing. */
+const MOST_IN_VAIN = 5;
+const FIRST_WAIT_MS = 200;
+
+export interface FetchMeans {
+  host: FileHost;
+  server: string;
+  signal?: AbortSignal | undefined;
+  /** Told how many bytes of the file are there. */
+  onProgress: (done: number) => void;
+}
+
+/** What is said of a file that can be fetched. */
+export type Fetchable = Pick<Offer, "name" | "bytes" | "blob" | "token" | "key" | "sha256">;
+
+/** The file could not be had, for a reason that its sender hears. */
+export class UnfetchedError extends AgentError {
+  override readonly reason: "file_expired" | "file_damaged";
+  constructor(reason: "file_expired" | "file_damaged", name: string, cause?: unknown) {
+    const what = reason === "file_expired" ? "is not at the relay any more" : "is damaged";
+    super("file_failed", `${name} ${what}`, {
+      reason,
+      hint: "its sender hears so, and sends it again if it has it: try again later",
+      cause,
+    });
+    this.reason = reason;
+  }
+}
+
+/**
+ * Brings a file into a target, behind what is there, and verifies all of it.
+ * @throws UnfetchedError; AgentError relay_unreachable, aborted: what has come is there
+ */
+export async function fetchInto(means: FetchMeans, file: Fetchable, target: FileTarget): Promise<void> {
+  const fetching = new Fetching(means, file, target);
+  for (let vain = 0; !fetching.isWhole;) {
+    const before = fetching.segments;
+    try {
+      await fetching.go();
+    } catch (error) {
+      if (!(error instanceof AgentError) || error.code !== "relay_unreachable") throw error;
+      vain = fetching.segments > before ? 0 : vain + 1;
+      if (vain >= MOST_IN_VAIN) throw error;
+      await pause(error.retryAfterMs ?? FIRST_WAIT_MS * 2 ** vain, means.signal);
+    }
+  }
+  fetching.verify();
+}
+
+class Fetching {
+  readonly #means: FetchMeans;
+  readonly #file: Fetchable;
+  readonly #target: FileTarget;
+  readonly #padded: number;
+  readonly #hasher: Hasher;
+  /** A segment at a time. */
+  readonly #buffer = new Uint8Array(SEGMENT_BYTES);
+  #stream: Stream | undefined;
+  #begun = false;
+  /** Segments that are in the target, and hashed. */
+  segments = 0;
+
+  constructor(means: FetchMeans, file: Fetchable, target: FileTarget) {
+    this.#means = means;
+    this.#file = file;
+    this.#target = target;
+    this.#padded = padme(file.bytes);
+    this.#hasher = means.host.hasher();
+  }
+
+  get isWhole(): boolean {
+    return this.segments === segmentCount(this.#padded);
+  }
+
+  /** Brings more, up to the end if nothing happens. */
+  async go(): Promise<void> {
+    if (!this.#begun) await this.#begin();
+    if (this.isWhole) return;
+    const from = this.segments === 0 || this.#stream === undefined ? 0 : this.segments * SEGMENT_BYTES;
+    const answer = await this.#request(from);
+    let index = this.segments;
+    const gather = new Gather();
+    for await (const chunk of answer.body) {
+      gather.add(chunk);
+      if (this.#stream === undefined) {
+        const header = gather.take(HEADER_BYTES);
+        if (header === undefined) continue;
+        this.#stream = await this.#open(header);
+        if (index > 0) return;
+      }
+      for (; index < segmentCount(this.#padded); index++) {
+        const { sealed } = segmentOf(this.#padded, index);
+        const bytes = gather.take(sealed.to - sealed.from, this.#buffer);
+        if (bytes === undefined) break;
+        await this.#keep(index, bytes);
+      }
+    }
+    if (!this.isWhole) throw lost();
+  }
+
+  /** The file is what its sender says that it is. */
+  verify(): void {
+    const { name, sha256 } = this.#file;
+    if (toBase64(this.#hasher.digest()) !== sha256) throw new UnfetchedError("file_damaged", name);
+  }
+
+  /** What whole segments are there is hashed; the rest of it goes. */
+  async #begin(): Promise<void> {
+    const { bytes } = this.#file;
+    const there = Math.min(this.#target.bytes, bytes);
+    let whole = 0;
+    const count = segmentCount(this.#padded);
+    while (whole < count && segmentOf(this.#padded, whole).plain.to <= there) whole += 1;
+    const end = whole === 0 ? 0 : segmentOf(this.#padded, whole - 1).plain.to;
+    await this.#target.truncate(end);
+    for (let at = 0; at < end; at += SEGMENT_BYTES)
+      this.#hasher.update(await this.#target.read(at, Math.min(at + SEGMENT_BYTES, end), this.#buffer));
+    this.segments = whole;
+    this.#begun = true;
+    if (end > 0) this.#means.onProgress(end);
+  }
+
+  async #open(header: Uint8Array): Promise<Stream> {
+    const { key, blob, name } = this.#file;
+    try {
+      const { cipherOf } = this.#means.host;
+      return await opening({ key: fromBase64(key), header, aad: fileAssociatedData(blob), cipherOf });
+    } catch (error) {
+      throw asDamaged(error, name);
+    }
+  }
+
+  async #keep(index: number, bytes: Uint8Array): Promise<void> {
+    const { plain, isLast } = segmentOf(this.#padded, index);
+    let opened: Uint8Array;
+    try {
+      // In its own place: what was encrypted is not needed any more.
+      opened = await (this.#stream as Stream).open(index, bytes, isLast, bytes);
+    } catch (error) {
+      throw asDamaged(error, this.#file.name);
+    }
+    const real = opened.subarray(0, Math.max(0, Math.min(plain.to, this.#file.bytes) - plain.from));
+    if (real.length > 0) await this.#target.write(plain.from, real);
+    this.#hasher.update(real);
+    this.segments = index + 1;
+    this.#means.onProgress(Math.min(plain.to, this.#file.bytes));
+  }
+
+  async #request(from: number) {
+    const { host, server, signal } = this.#means;
+    const { blob, token, name } = this.#file;
+    // Of a file that was begun by another process the header is not known: it stands at the beginning.
+    const range = this.#stream === undefined && this.segments > 0 ? `bytes=0-${HEADER_BYTES - 1}` : `bytes=${from}-`;
+    const answer = await host.request(blobUrl(server, blob), {
+      method: "GET",
+      headers: { authorization: `Bearer ${token}`, range },
+      signal,
+    });
+    const { status, headers } = answer;
+    if (status === 206 || (status === 200 && from === 0)) {
+      const [, total] = /\/(\d+)$/.exec(headers["content-range"] ?? "") ?? [];
+      const length = Number(total ?? headers["content-length"] ?? Number.NaN);
+      if (length !== sealedLength(this.#padded)) throw new UnfetchedError("file_damaged", name);
+      return answer;
+    }
+    if (status === 404 || status === 410) throw new UnfetchedError("file_expired", name);
+    if (status === 416) throw new UnfetchedError("file_damaged", name);
+    const after = Number(headers["retry-after"]);
+    throw new AgentError("relay_unreachable", `the relay answered ${status} for ${name}`, {
+      retryAfterMs: Number.isFinite(after) ? after * 1000 : undefined,
+    });
+  }
+}
+
+/** Bytes that come in pieces, and are taken in others. */
+class Gather {
+  #chunks: Uint8Array[] = [];
+  #bytes = 0;
+
+  add(chunk: Uint8Array): void {
+    this.#chunks.push(chunk);
+    this.#bytes += chunk.length;
+  }
+
+  /** So many; undefined if fewer have come. */
+  take(length: number, into = new Uint8Array(length)): Uint8Array | undefined {
+    if (this.#bytes < length) return undefined;
+    const taken = into.subarray(0, length);
+    let at = 0;
+    while (at < length) {
+      const [first = new Uint8Array()] = this.#chunks;
+      const part = first.subarray(0, length - at);
+      taken.set(part, at);
+      at += part.length;
+      if (part.length === first.length) this.#chunks.shift();
+      else this.#chunks[0] = first.subarray(part.length);
+    }
+    this.#bytes -= length;
+    return taken;
+  }
+}
+
+function asDamaged(error: unknown, name: string): unknown {
+  return error instanceof DamagedError ? new UnfetchedError("file_damaged", name, error) : error;
+}
+
+function lost(): AgentError {
+  return new AgentError("relay_unreachable", "the connection to the relay was lost");
+}
+
+async function pause(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {
+  await new Promise<void>((resolve) => {
+    const timer = setTimeout(done, milliseconds);
+    signal?.addEventListener("abort", done);
+    function done() {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", done);
+      resolve();
+    }
+  });
+  if (signal?.aborted === true) throw new AgentError("aborted", "aborted while a file was fetched");
+}

@@ -1,0 +1,176 @@
+/** Files, as Node has them. */
+import { createHash } from "node:crypto";
+import { type BigIntStats, constants, mkdirSync, realpathSync, rmSync } from "node:fs";
+import { type FileHandle, open, stat } from "node:fs/promises";
+import { basename, join, resolve, sep } from "node:path";
+import { AgentError } from "../errors.ts";
+import type { FileHost, FileSource, FileToSend, Hasher } from "../files/host.ts";
+import type { GivenFile } from "../records/file-records.ts";
+import { FileRequests } from "./file-requests.ts";
+import { PartFile, roomIn } from "./part-file.ts";
+import { asOwnerOf } from "./program/owner.ts";
+import { nodeCipher } from "./segment-cipher.ts";
+import { dropSpool, isSpool, keepStream, openSpool, stampOf } from "./spool.ts";
+
+/** What a name in an offer may take. Bytes. */
+const MOST_NAME = 255;
+
+interface Folders {
+  /** Of the agent: what streams give is kept there. */
+  agent: string;
+  /** Of all agents: nothing of it is sent. */
+  home: string;
+}
+
+/** Files of this machine, for an agent in a folder. */
+export function nodeFileHost({ agent, home }: Folders): FileHost & { close: () => void } {
+  const requests = new FileRequests();
+  const spools = join(agent, "spool");
+  const look = async (file: FileToSend): Promise<GivenFile> => {
+    if (typeof file === "string") return isSpool(file) ? lookAtSpool(spools, file) : lookAt({ path: file }, home);
+    if ("path" in file) return lookAt(file, home);
+    const { path, bytes } = await asOwnerOf(agent, () => keepStream(spools, file.stream));
+    return { name: nameOf(file.name), bytes, path, stamp: stampOf(bytes), ...typeOf(file) };
+  };
+  return {
+    cipherOf: nodeCipher,
+    hasher,
+    look: async (files) => {
+      const given: GivenFile[] = [];
+      for (const file of files) given.push(await look(file));
+      return given;
+    },
+    letGo: async (path) => {
+      if (isSpool(path)) await dropSpool(spools, path);
+    },
+    open: (path) => (isSpool(path) ? openSpool(spools, path) : openFile(path)),
+    save: (folder, name, part) => {
+      asOwnerOf(folder, () => mkdirSync(folder, { recursive: true }));
+      return PartFile.open(folder, name, { part });
+    },
+    removePart: async (folder, part) => {
+      if (/^\.[^/\\\0]+\.part-[0-9a-f]{16}$/.test(part))
+        asOwnerOf(folder, () => rmSync(join(folder, part), { force: true }));
+    },
+    roomIn: (folder) => {
+      asOwnerOf(folder, () => mkdirSync(folder, { recursive: true }));
+      return roomIn(folder);
+    },
+    isThere: async (path, bytes) => {
+      const found = await stat(path).catch(() => undefined);
+      return found?.isFile() === true && found.size === bytes;
+    },
+    request: (url, request) => requests.ask(url, request),
+    close: () => requests.close(),
+  };
+}
+
+function hasher(): Hasher {
+  const hash = createHash("sha256");
+  return {
+    update: (bytes) => void hash.update(bytes),
+    digest: () => new Uint8Array(hash.copy().digest()),
+  };
+}
+
+async function lookAt(
+  { path, name, type }: { path: string; name?: string; type?: string },
+  home: string,
+): Promise<GivenFile> {
+  const whole = resolve(path);
+  const found = await stat(whole, { bigint: true }).catch((error: unknown) => {
+    throw bad(
+      path,
+      (error as NodeJS.ErrnoException).code === "ENOENT" ? "is not there" : "cannot be read",
+      "missing",
+      error,
+    );
+  });
+  if (!found.isFile()) throw bad(path, "is no file", "no_file");
+  if (isBelow(realpathSync(whole), home)) throw bad(path, "belongs to an agent", "own_store");
+  return {
+    name: nameOf(name ?? basename(whole)),
+    path: whole,
+    bytes: Number(found.size),
+    stamp: stamp(found),
+    ...typeOf({ type }),
+  };
+}
+
+async function lookAtSpool(folder: string, path: string): Promise<GivenFile> {
+  await using source = await openSpool(folder, path);
+  if (source === undefined) throw bad("what a stream gave", "is not kept any more", "missing");
+  return { name: "", path, bytes: source.bytes, stamp: stampOf(source.bytes) };
+}
+
+/** Whether a path, which has no links, is in a folder. */
+function isBelow(path: string, folder: string): boolean {
+  try {
+    const real = realpathSync(folder);
+    return path === real || path.startsWith(real.endsWith(sep) ? real : real + sep);
+  } catch {
+    return false;
+  }
+}
+
+function typeOf({ type }: { type?: string | undefined }): { type?: string } {
+  return type === undefined ? {} : { type };
+}
+
+/** As much of a name as an offer holds, whole characters: its recipient makes one of it that its system takes. */
+function nameOf(name: string): string {
+  let cut = name.toWellFormed();
+  while (Buffer.byteLength(cut) > MOST_NAME) cut = Array.from(cut).slice(1).join("");
+  return cut;
+}
+
+async function openFile(path: string): Promise<FileSource | undefined> {
+  // Not to wait for whoever writes into a pipe that has taken its place.
+  const handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK).catch(() => undefined);
+  if (handle === undefined) return undefined;
+  const found = await handle.stat({ bigint: true });
+  if (found.isFile()) return new OpenFile(path, handle, Number(found.size));
+  await handle.close();
+  return undefined;
+}
+
+class OpenFile implements FileSource {
+  readonly bytes: number;
+  readonly #path: string;
+  readonly #handle: FileHandle;
+
+  constructor(path: string, handle: FileHandle, bytes: number) {
+    this.#path = path;
+    this.#handle = handle;
+    this.bytes = bytes;
+  }
+
+  /** Of what is open, and only while the path leads to that. */
+  async stamp(): Promise<string> {
+    const [opened, there] = await Promise.all([
+      this.#handle.stat({ bigint: true }),
+      stat(this.#path, { bigint: true }).catch(() => undefined),
+    ]);
+    return there === undefined || stamp(there) !== stamp(opened) ? "another" : stamp(opened);
+  }
+
+  async read(at: number, into: Uint8Array): Promise<number> {
+    return (await this.#handle.read(into, 0, into.length, at)).bytesRead;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#handle.close();
+  }
+}
+
+function stamp({ size, mtimeNs, ino, dev }: BigIntStats): string {
+  return `${size} ${mtimeNs} ${ino} ${dev}`;
+}
+
+function bad(path: string, what: string, reason: string, cause?: unknown): AgentError {
+  return new AgentError("bad_file", `${path} ${what}, and cannot be sent`, {
+    reason,
+    hint: "name a file that this user can read, and that is not an agent's own",
+    cause,
+  });
+}

@@ -1,0 +1,75 @@
+/** Files that go with messages: what is known of those that are sent, and of those that are fetched. */
+
+/** A process that works on a file, until when (Unix ms), and its mark, where the store can tell when that has died. */
+export interface FileClaim {
+  by: string;
+  until: number;
+  mark?: string;
+}
+
+/** A file as whoever sends it gives it. */
+export interface GivenFile {
+  name: string;
+  bytes: number;
+  type?: string;
+  path: string;
+  /** What tells whether it has changed: its size, time and inode. */
+  stamp: string;
+}
+
+/**
+ * `out-file/<place in the outbox>/<index>`: a file of a message of ours. What is to be done stands besides: `blob/ask/` for room at the
+ * relay, `blob/up/` for its bytes, each behind it with the same two numbers; `blob/drop/<blob>` to have one deleted.
+ */
+export interface OutFileRecord extends GivenFile {
+  seq: number;
+  index: number;
+  /** By which the relay knows a repeat. */
+  request_id: string;
+  /** Of the encryption, and of whoever fetches it: base64. Fresh for each blob. */
+  key: string;
+  salt: string;
+  prefix: string;
+  read_token: string;
+  blob?: string;
+  /** By which it is uploaded. Missing: the relay has to be asked. */
+  token?: string;
+  piece_bytes?: number;
+  /** Until when the relay keeps it: its clock, Unix ms. */
+  expires_at?: number;
+  /** Segments that may have left, and the SHA-256 of the file up to there (base64): what is sent again has the same bytes. */
+  block?: { segments: number; sha256: string };
+  /** waits: it is not up yet. fetched: all have it. failed: it will never be there. */
+  state: "waits" | "up" | "fetched" | "failed";
+  /** Of what is up: base64. */
+  sha256?: string;
+  /** Why it waits, or has failed. */
+  reason?: string;
+  /** Not tried before (Unix ms), and how long that was put off. */
+  retry_at?: number;
+  retry_after?: number;
+  /** It was another one when it was looked at again: the next time is the last. */
+  changed?: true;
+  /** Its message has left: it was damaged, or had expired, when it was fetched. */
+  resent?: true;
+  /** How often it was sent again, since it was damaged or had expired when it was fetched. */
+  damaged?: number;
+  expired?: number;
+  claim?: FileClaim;
+}
+
+/** `in-file/<place in the inbox>/<index>`: a file that is fetched, or was. */
+export interface InFileRecord {
+  seq: number;
+  index: number;
+  /** The blob that it is: another offer may have come since. */
+  blob: string;
+  folder: string;
+  /** The name of the part in that folder. */
+  part?: string;
+  /** Where it is, whole. */
+  path?: string;
+  /** When something of it came last (Unix ms). */
+  at: number;
+  claim?: FileClaim;
+}

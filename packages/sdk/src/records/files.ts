@@ -1,0 +1,115 @@
+/** Files that go with messages, as any process may see to them. */
+import { type Offer, padme } from "../crypto/content.ts";
+import { newStart, sealedLength } from "../crypto/streaming.ts";
+import { randomId, toBase64 } from "../protocol/index.ts";
+import type { ReadTransaction, WriteTransaction } from "../store/store.ts";
+import type { OutFileRecord } from "./file-records.ts";
+import { list, pad, put } from "./records.ts";
+import type { OutboxRecord } from "./tables.ts";
+
+/** The end of a file's key: numbers in the order of keys. */
+export function fileKey({ seq, index }: { seq: number; index: number }): string {
+  return `${pad(seq)}/${String(index).padStart(2, "0")}`;
+}
+
+/** Of files, with zeros behind them so that few sizes are told apart: bytes of plaintext. */
+export function paddedLength({ bytes }: { bytes: number }): number {
+  return padme(bytes);
+}
+
+/** What a file takes at a relay. Bytes. */
+export function blobLength(file: { bytes: number }): number {
+  return sealedLength(paddedLength(file));
+}
+
+/** What every blob has of its own. */
+export function newSecrets(): Pick<OutFileRecord, "request_id" | "key" | "salt" | "prefix" | "read_token"> {
+  const { salt, prefix } = newStart();
+  return {
+    request_id: randomId(),
+    key: toBase64(random(32)),
+    salt: toBase64(salt),
+    prefix: toBase64(prefix),
+    read_token: toBase64(random(32)),
+  };
+}
+
+function random(bytes: number): Uint8Array {
+  return crypto.getRandomValues(new Uint8Array(bytes));
+}
+
+export function filesOf(tx: ReadTransaction, seq: number): Promise<OutFileRecord[]> {
+  return list(tx, "out-file/", { under: `${pad(seq)}/` });
+}
+
+/** Puts a file where it waits for room, and to be uploaded: as a blob of its own. */
+export async function sendFile(tx: WriteTransaction, file: OutFileRecord): Promise<void> {
+  const key = fileKey(file);
+  await put(tx, "out-file/", key, file);
+  await tx.put(`blob/ask/${key}`, "");
+  await tx.put(`blob/up/${key}`, "");
+}
+
+/** Begins a file anew, as another blob under another key. */
+export async function sendAnew(
+  tx: WriteTransaction,
+  file: OutFileRecord,
+  more: Partial<OutFileRecord> = {},
+): Promise<void> {
+  await dropBlob(tx, file);
+  const { blob: _blob, token: _token, block: _block, sha256: _sha256, reason: _reason, ...rest } = file;
+  const { retry_at: _at, retry_after: _after, ...kept } = rest;
+  await sendFile(tx, { ...kept, ...newSecrets(), ...more, state: "waits" });
+}
+
+/** The relay need not keep it any more. */
+export async function dropBlob(tx: WriteTransaction, { blob }: { blob?: string }): Promise<void> {
+  if (blob !== undefined) await tx.put(`blob/drop/${blob}`, "");
+}
+
+/** Nothing is done for a file any more; of its keys nothing stays. */
+export async function endFile(
+  tx: WriteTransaction,
+  file: OutFileRecord,
+  { state, reason }: { state: "fetched" | "failed"; reason?: string },
+): Promise<void> {
+  const key = fileKey(file);
+  await dropBlob(tx, file);
+  for (const work of ["ask", "up"]) await tx.delete(`blob/${work}/${key}`);
+  const { claim: _claim, reason: _reason, token: _token, ...rest } = file;
+  const wiped = { ...rest, key: "", salt: "", prefix: "", read_token: "" };
+  await put(tx, "out-file/", key, { ...wiped, state, ...(reason === undefined ? {} : { reason }) });
+}
+
+/** A message has ended, or never leaves: so do its files that are not up. */
+export async function endFiles(tx: WriteTransaction, { seq, files }: OutboxRecord): Promise<void> {
+  if (files === undefined) return;
+  for (const file of await filesOf(tx, seq)) if (file.state === "waits") await endFile(tx, file, { state: "failed" });
+}
+
+/** A message is forgotten: so is what is known of its files. */
+export async function forgetFiles(tx: WriteTransaction, { seq, files }: OutboxRecord): Promise<void> {
+  if (files === undefined) return;
+  for (const file of await filesOf(tx, seq)) {
+    if (file.state !== "fetched" && file.state !== "failed") await endFile(tx, file, { state: "failed" });
+    await tx.delete(`out-file/${fileKey(file)}`);
+  }
+}
+
+/** What is said of the files of a message that are up, by their places in it: of those that were fetched there is nothing to be said. */
+export async function offersOf(tx: ReadTransaction, seq: number): Promise<{ places: number[]; offers: Offer[] }> {
+  const [places, offers]: [number[], Offer[]] = [[], []];
+  for (const file of await filesOf(tx, seq)) {
+    const offer = file.state === "up" ? offerOf(file) : undefined;
+    if (offer === undefined) continue;
+    places.push(file.index);
+    offers.push(offer);
+  }
+  return { places, offers };
+}
+
+function offerOf({ name, bytes, type, blob, read_token, key, sha256, expires_at }: OutFileRecord): Offer | undefined {
+  if (blob === undefined || sha256 === undefined || key === "") return undefined;
+  const more = type === undefined ? {} : { type };
+  return { name, bytes, ...more, blob, token: read_token, key, sha256, expires_at: expires_at ?? 0 };
+}
