@@ -34,7 +34,7 @@ export function attachmentVectors(): Vector[] {
   const { fields, bytes } = signedFields("aimessage file 1", BLOB);
   const given = { key: hex(KEY), salt: hex(SALT), prefix: hex(PREFIX), blob: BLOB };
   const short = (what: string, plaintext: Uint8Array): Vector => ({
-    clause: "P-9.4",
+    clause: "P-9.17",
     what,
     ...given,
     fields,
@@ -45,7 +45,7 @@ export function attachmentVectors(): Vector[] {
   const long = (what: string, length: number): Vector => {
     const whole = sealed(pattern(length));
     return {
-      clause: "P-9.4",
+      clause: "P-9.17",
       what,
       ...given,
       pattern_length: length,

@@ -1,5 +1,6 @@
 import type { Plan, Result } from "../compare.ts";
 import { drain, encrypted, roundTrip } from "./encrypted.ts";
+import { files } from "./files.ts";
 import { hostile } from "./hostile.ts";
 import { logins } from "./logins.ts";
 import { memory } from "./memory.ts";
@@ -16,6 +17,7 @@ export const figures = {
   drain,
   memory,
   send,
+  files,
   hostile,
 } satisfies Record<string, (plan: Plan) => Promise<Result[]>>;
 export type FigureName = keyof typeof figures;

@@ -70,7 +70,7 @@ const kinds = {
     onProgress: optional(z.custom<object>((value) => typeof value === "function")),
   }),
   save: z.object({
-    maxBytes: optional(z.number().check(z.nonnegative())),
+    maxBytes: optional(z.custom<number>((value) => typeof value === "number" && value >= 0)),
     onProgress: optional(z.custom<object>((value) => typeof value === "function")),
     signal: optional(Signal),
   }),
@@ -125,7 +125,7 @@ const HINTS: Record<string, string> = {
   sameWithin: "whole milliseconds, an hour at most",
   files: "16 at most: paths, or objects with a path, or with a stream and a name",
   onProgress: "give a function",
-  maxBytes: "a number of bytes from 0",
+  maxBytes: "a number of bytes from 0, or Infinity",
   messageId: "1 to 60 of A-Za-z0-9_-, not ending in two dashes and a digit, which names repeats of a message",
   policy: "open, contacts or closed",
   tier: "known, verified or trusted",

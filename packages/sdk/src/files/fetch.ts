@@ -73,8 +73,9 @@ class Fetching {
   readonly #target: FileTarget;
   readonly #padded: number;
   readonly #hasher: Hasher;
-  /** A segment at a time. */
-  readonly #buffer = new Uint8Array(SEGMENT_BYTES);
+  /** A segment each: one is written while the next comes. */
+  readonly #buffers = [new Uint8Array(SEGMENT_BYTES), new Uint8Array(SEGMENT_BYTES)] as const;
+  #writing: Promise<void> = Promise.resolve();
   #stream: Stream | undefined;
   #begun = false;
   /** Segments that are in the target, and hashed. */
@@ -95,7 +96,14 @@ class Fetching {
   /** Brings more, up to the end if nothing happens. */
   async go(): Promise<void> {
     if (!this.#begun) await this.#begin();
-    if (this.isWhole) return;
+    try {
+      if (!this.isWhole) await this.#bring();
+    } finally {
+      await this.#writing;
+    }
+  }
+
+  async #bring(): Promise<void> {
     const from = this.segments === 0 || this.#stream === undefined ? 0 : this.segments * SEGMENT_BYTES;
     const answer = await this.#request(from);
     let index = this.segments;
@@ -110,7 +118,7 @@ class Fetching {
       }
       for (; index < segmentCount(this.#padded); index++) {
         const { sealed } = segmentOf(this.#padded, index);
-        const bytes = gather.take(sealed.to - sealed.from, this.#buffer);
+        const bytes = gather.take(sealed.to - sealed.from, this.#buffers[index % 2]);
         if (bytes === undefined) break;
         await this.#keep(index, bytes);
       }
@@ -134,7 +142,7 @@ class Fetching {
     const end = whole === 0 ? 0 : segmentOf(this.#padded, whole - 1).plain.to;
     await this.#target.truncate(end);
     for (let at = 0; at < end; at += SEGMENT_BYTES)
-      this.#hasher.update(await this.#target.read(at, Math.min(at + SEGMENT_BYTES, end), this.#buffer));
+      this.#hasher.update(await this.#target.read(at, Math.min(at + SEGMENT_BYTES, end), this.#buffers[0]));
     this.segments = whole;
     this.#begun = true;
     if (end > 0) this.#means.onProgress(end);
@@ -160,8 +168,11 @@ class Fetching {
       throw asDamaged(error, this.#file.name);
     }
     const real = opened.subarray(0, Math.max(0, Math.min(plain.to, this.#file.bytes) - plain.from));
-    if (real.length > 0) await this.#target.write(plain.from, real);
+    const before = this.#writing;
+    this.#writing = real.length === 0 ? before : before.then(() => this.#target.write(plain.from, real));
+    this.#writing.catch(() => undefined);
     this.#hasher.update(real);
+    await before;
     this.segments = index + 1;
     this.#means.onProgress(Math.min(plain.to, this.#file.bytes));
   }

@@ -5,10 +5,10 @@ import type { OutFileRecord } from "../records/file-records.ts";
 import { paddedLength } from "../records/files.ts";
 import type { FileHost, FileSource, Hasher } from "./host.ts";
 
-/** Segments in a block: the end of each is committed before it leaves. */
-export const BLOCK_SEGMENTS = 16;
-/** Segments of what has left before that are kept when it is read again: a block, and what a relay may have lost of the one before. */
-const KEPT_SEGMENTS = 24;
+/** Segments in a block: the end of each is committed before it leaves. As many as a piece has, so that the next is read meanwhile. */
+export const BLOCK_SEGMENTS = 8;
+/** Segments that are kept of what was read: a block that leaves, the next, and what a relay may have lost of the one before. */
+const KEPT_SEGMENTS = 3 * BLOCK_SEGMENTS;
 
 /** Reads a file from its beginning, segment by segment. Behind its end are zeros. */
 export class SegmentReader {

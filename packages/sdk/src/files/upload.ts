@@ -75,6 +75,9 @@ class Upload {
   readonly #key: string;
   readonly #total: number;
   #file: OutFileRecord;
+  /** Segments that may leave; and those behind them, which are read while others leave. */
+  #ready = 0;
+  #ahead: Promise<void> = Promise.resolve();
 
   constructor(means: UploadMeans, file: OutFileRecord) {
     this.#means = means;
@@ -98,6 +101,7 @@ class Upload {
       const isSame = (await reader.readTo(block.segments)) && reader.digest === block.sha256;
       if (!isSame) return this.#changed();
       if (!reader.keeps(segmentAt(offset))) return this.#anew();
+      this.#ready = block.segments;
     }
     const stream = await this.#stream();
     const check = async (): Promise<void> => {
@@ -108,7 +112,6 @@ class Upload {
       offset = await this.#bring(offset, { reader, stream, check });
       this.#tell(offset);
     }
-    if (reader.next < reader.count) await this.#commit(reader, check, reader.count);
     await this.#ours((tx, file) => fileIsUp(tx, file, reader.digest));
     this.#tell(this.#total);
     await host.letGo(this.#file.path);
@@ -170,7 +173,7 @@ class Upload {
     const buffers = [new Uint8Array(2 ** 20), new Uint8Array(2 ** 20), new Uint8Array(2 ** 20)];
     for (let at = offset, turn = 0; at < end; turn++) {
       const index = segmentAt(at);
-      if (index >= reader.next) await this.#commit(reader, check, Math.min(reader.next + BLOCK_SEGMENTS, reader.count));
+      if (index >= this.#ready) await this.#nextBlock(reader, check);
       const plain = reader.segment(index);
       if (plain === undefined) throw new Over();
       const { isLast, sealed } = segmentOf(padded, index);
@@ -186,8 +189,20 @@ class Upload {
     }
   }
 
-  /** Reads more, and commits that it may leave. */
-  async #commit(reader: SegmentReader, check: () => Promise<void>, segments: number): Promise<void> {
+  /** Lets another block leave, and begins to read the one behind it. */
+  async #nextBlock(reader: SegmentReader, check: () => Promise<void>): Promise<void> {
+    await this.#ahead;
+    if (this.#ready === reader.next) await this.#read(reader, check);
+    this.#ready = reader.next;
+    if (this.#ready === reader.count) return;
+    this.#ahead = this.#read(reader, check);
+    // What it throws is heard when it is waited for.
+    this.#ahead.catch(() => undefined);
+  }
+
+  /** Reads a block, and commits that it may leave. */
+  async #read(reader: SegmentReader, check: () => Promise<void>): Promise<void> {
+    const segments = Math.min(reader.next + BLOCK_SEGMENTS, reader.count);
     if (!(await reader.readTo(segments))) return this.#changed();
     await check();
     this.#file = await this.#change({ block: { segments, sha256: reader.digest } });

@@ -14,6 +14,9 @@ const syncing = promisify(fsync);
 const truncating = promisify(ftruncate);
 const writing = promisify(write);
 
+/** The disk begins to take what is written when it is so much, so that there is less to wait for at the end. Bytes. */
+const AHEAD_BYTES = 2 ** 25;
+
 /**
  * A file of which a part is there, in the folder where it will be, under a name that nobody else uses. Another process can
  * go on with it by that name. Where root is at work in the folder of another user, all of it is that user's.
@@ -27,6 +30,9 @@ export class PartFile implements AsyncDisposable {
   #fd: number | undefined;
   #bytes: number;
   #finished: string | undefined;
+  /** Bytes that the disk was not asked to take yet. */
+  #ahead = 0;
+  #syncing: Promise<unknown> | undefined;
   #last: Promise<unknown> = Promise.resolve();
 
   private constructor(folder: string, name: string, opened: OpenPart) {
@@ -92,6 +98,13 @@ export class PartFile implements AsyncDisposable {
         done += bytesWritten;
         this.#bytes = Math.max(this.#bytes, at + done);
       }
+      this.#ahead += bytes.length;
+      if (this.#ahead < AHEAD_BYTES || this.#syncing !== undefined) return;
+      this.#ahead = 0;
+      // What goes wrong is said when it gets its name.
+      this.#syncing = syncing(fd())
+        .catch(() => undefined)
+        .finally(() => (this.#syncing = undefined));
     });
   }
 
@@ -152,6 +165,7 @@ export class PartFile implements AsyncDisposable {
   async #close(): Promise<void> {
     const fd = this.#fd;
     this.#fd = undefined;
+    await this.#syncing;
     if (fd !== undefined) await closing(fd);
   }
 
