@@ -10,6 +10,9 @@ const refused = (clause: string, what: string, text: string, reason: WireReason,
   error: { code: wireErrors[reason].code, reason, ...(replyTo === undefined ? {} : { reply_to: replyTo }) },
 });
 
+const BLOB = "0123456789abcdef0123456789abcdef";
+const READ_HASH = "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=";
+
 export function clientFrameVectors(): Vector[] {
   const read = (clause: string, type: string, data?: object, more: { what?: string; read?: object } = {}): Vector => ({
     clause,
@@ -65,6 +68,14 @@ export function clientFrameVectors(): Vector[] {
     read("P-7.1", "list_users"),
     read("P-7.3", "lookup", { username: "bob" }),
     read("P-7.5", "peers", { clear: "all", allow: ["bob"], block: ["mallory"] }),
+    read("P-14.1", "blob", {
+      request_id: "r-1",
+      bytes: 5_000_000_000,
+      readers: 1,
+      read_hash: READ_HASH,
+      ttl_ms: 60_000,
+    }),
+    read("P-14.2", "blob_delete", { blob: BLOB }),
     read("P-8.1", "publish_keys", { key_packages: ["AAEC"], last_resort: "AAEC", replace: true }),
     read("P-8.2", "claim_keys", { username: "bob", another: true }),
     read("P-3.5", "unregister", { release: true }),
@@ -114,6 +125,9 @@ export function clientFrameVectors(): Vector[] {
     wrong("P-5.3", "received without its log", "received", { seq: 7 }),
     wrong("P-7.5", "a peer whose name is none", "peers", { allow: ["b.b"] }),
     wrong("P-7.5", "a clear that nobody knows", "peers", { clear: "some" }),
+    wrong("P-14.1", "a file of no bytes", "blob", { request_id: "r", bytes: 0, readers: 1, read_hash: READ_HASH }),
+    wrong("P-14.1", "a hash that is too short", "blob", { request_id: "r", bytes: 1, readers: 1, read_hash: "AAEC" }),
+    wrong("P-14.2", "a blob's name in capitals", "blob_delete", { blob: BLOB.toUpperCase() }),
     wrong("P-4.4", "a counter of 0", "authenticate", { username: "alice", device: DEVICE_ID, counter: 0 }),
     wrong("P-3.8", "an invite with a dot", "register", { username: "alice", invite: "a.b" }),
   ];

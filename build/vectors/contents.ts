@@ -21,6 +21,23 @@ function pad(plain: Uint8Array): Uint8Array {
 
 export function contentVectors(): Vector[] {
   const clause = "P-9.4";
+  const file = {
+    name: "report.pdf",
+    bytes: 1000,
+    type: "application/pdf",
+    blob: "0123456789abcdef0123456789abcdef",
+    token: SECRET,
+    key: SECRET,
+    sha256: SECRET,
+    expires_at: TIME,
+  };
+  const withFiles = (what: string, files: unknown, valid: boolean): Vector => ({
+    clause: "P-9.16",
+    what,
+    ...(valid ? { header: HEADER, body: hex(utf8("hello")), files } : {}),
+    plaintext: hex(pad(lengthPrefixed(JSON.stringify(HEADER), "hello", JSON.stringify({ files })))),
+    valid,
+  });
   const right = (what: string, header: object, body: Uint8Array, written: object = header): Vector => ({
     clause,
     what,
@@ -58,6 +75,11 @@ export function contentVectors(): Vector[] {
     right("bytes", { ...HEADER, content_type: "application/octet-stream" }, Uint8Array.of(0, 255, 0)),
     right("a text beyond ASCII", HEADER, utf8("caf\u{e9} \u{1f44b}")),
     right("a field of a later version is ignored", HEADER, utf8("hello"), { ...HEADER, later: [1] }),
+    withFiles("a file", [file], true),
+    withFiles("no file", [], false),
+    withFiles("a file without its key", [{ ...file, key: undefined }], false),
+    withFiles("a file of less than no bytes", [{ ...file, bytes: -1 }], false),
+    withFiles("a blob's name that is a path", [{ ...file, blob: "../../etc/passwd" }], false),
     wrong("empty", new Uint8Array()),
     wrong("no body length", lengthPrefixed(JSON.stringify(HEADER))),
     wrong("a body that is cut off", lengthPrefixed(JSON.stringify(HEADER), "hello").subarray(0, -1)),
@@ -94,6 +116,8 @@ export function contentVectors(): Vector[] {
     ...receiptVectors(),
   ];
 }
+
+const SECRET = "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=";
 
 function receiptVectors(): Vector[] {
   const receipt = {

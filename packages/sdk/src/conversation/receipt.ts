@@ -43,19 +43,18 @@ const Receipt = z.object({
   ),
   undecryptable: z._default(Ids, []),
   /** Files of messages, by their places there, that are on disk, and those that could not be fetched. */
-  fetched: z._default(z.array(z.object({ id: MessageId, file: Place })).check(z.maxLength(PER_RECEIPT)), []),
-  unfetched: z._default(
+  fetched: z.exactOptional(z.array(z.object({ id: MessageId, file: Place })).check(z.maxLength(PER_RECEIPT))),
+  unfetched: z.exactOptional(
     z
       .array(z.object({ id: MessageId, file: Place, reason: z.string().check(z.maxLength(64)) }))
       .check(z.maxLength(PER_RECEIPT)),
-    [],
   ),
 });
 
 export type Receipt = z.output<typeof Receipt>;
 
 export function emptyReceipt(): Receipt {
-  return { received: {}, handled: [], failed: [], missing: [], undecryptable: [], fetched: [], unfetched: [] };
+  return { received: {}, handled: [], failed: [], missing: [], undecryptable: [] };
 }
 
 /** The part of a receipt that another identity may hear than the one that it was made for: send again what I could not read. */

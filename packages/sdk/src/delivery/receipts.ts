@@ -34,8 +34,8 @@ export async function flushReceipt(turn: Turn, username: string): Promise<void> 
     const { id, file, reason, identity_key = present } = parse(owed(username, "file", place), value) as FetchedRecord;
     await turn.tx.delete(owed(username, "file", place));
     if (identity_key !== present) continue;
-    if (reason === undefined) body.fetched.push({ id, file });
-    else body.unfetched.push({ id, file, reason });
+    if (reason === undefined) (body.fetched ??= []).push({ id, file });
+    else (body.unfetched ??= []).push({ id, file, reason });
   }
   if (Object.values(body).every((part) => Object.keys(part).length === 0)) return;
   await enqueueReceipt(turn, { to: username, ...(present === undefined ? {} : { identity_key: present }) }, body);
@@ -74,9 +74,7 @@ async function enqueueReceipt(
     state: "queued",
     attempt: 0,
   };
-  const { fetched, unfetched, ...always } = body;
-  const files = { ...(fetched.length === 0 ? {} : { fetched }), ...(unfetched.length === 0 ? {} : { unfetched }) };
-  await enqueue(turn, row, utf8(JSON.stringify({ ...always, ...files })));
+  await enqueue(turn, row, utf8(JSON.stringify(body)));
 }
 
 async function enqueue(turn: Turn, row: OutboxRecord, body: Uint8Array): Promise<void> {

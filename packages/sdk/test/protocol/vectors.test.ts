@@ -173,13 +173,15 @@ describe("a content", () => {
     plaintext: string;
     header?: Content["header"];
     body?: string;
+    files?: NonNullable<Content["files"]>;
   }
-  test.each(vectorsWith<Plaintext>("contents", "plaintext"))("$what", ({ plaintext, header, body }) => {
+  test.each(vectorsWith<Plaintext>("contents", "plaintext"))("$what", ({ plaintext, header, body, files }) => {
     const read = decodeContent(bytesOf(plaintext));
     if (header === undefined || body === undefined) return expect(read).toBeUndefined();
-    expect(read).toEqual({ header, body: bytesOf(body) });
+    const content = { header, body: bytesOf(body), ...(files === undefined ? {} : { files }) };
+    expect(read).toEqual(content);
     // Fields may be written in another order.
-    const written = encodeContent({ header, body: bytesOf(body) });
+    const written = encodeContent(content);
     expect(decodeContent(written)).toEqual(read);
     expect(written.length).toBe(bytesOf(plaintext).length);
   });
