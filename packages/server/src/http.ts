@@ -4,7 +4,8 @@ import { isLoopback, type WireReason } from "@aimessage/sdk/protocol";
 import type { Config } from "./config/config.ts";
 import type { Metrics } from "./metrics.ts";
 import { isBlobPath } from "./blobs/http.ts";
-import { allowAnother } from "./socket/one-request.ts";
+import { refuseBy } from "./blobs/respond.ts";
+import { allowAnother, isLegible } from "./socket/one-request.ts";
 import { isOfThisMachine, isSocketPath, pathOf } from "./socket/request.ts";
 
 /** The bytes are the original's. [P-10.1] */
@@ -40,6 +41,7 @@ export function httpServer(
     if (answerFile !== undefined && isBlobPath(pathOf(request))) {
       const { socket } = request;
       response.once("finish", () => allowAnother(socket));
+      if (request.method === "PATCH" && !isLegible(request)) return refuseBy(response, "invalid_data", { close: true });
       return answerFile(request, response);
     }
     const wait = visit(request);

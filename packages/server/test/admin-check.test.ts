@@ -1,4 +1,5 @@
-import { readFileSync, writeFileSync } from "node:fs";
+import { appendFileSync, mkdirSync, readFileSync, rmSync, symlinkSync, truncateSync, utimesSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { expect, test } from "vitest";
@@ -9,6 +10,7 @@ import { newAgent, randomGroup } from "./agent.ts";
 import { folder } from "./folder.ts";
 import { tokenClient } from "./raw-client.ts";
 import { command, runningRelay } from "./relay-process.ts";
+import { askRoom, bring, uploaded } from "./uploader.ts";
 
 /** A folder in which a relay has worked: groups, a replaced device, a removed account, mail for an unknown name. */
 async function usedFolder(): Promise<string> {
@@ -75,6 +77,64 @@ test.each([
   const { ok, problems } = check(db, 0);
   expect(ok).toBe(false);
   expect(problems.map((found) => found.problem)).toContain(problem);
+});
+
+const HOUR = 3_600_000;
+
+/** Makes a file look as if nobody had written to it for some hours. */
+function age(file: string, hours: number): void {
+  const then = new Date(Date.now() - hours * HOUR);
+  utimesSync(file, then, then);
+}
+
+const nameless = (db: string): string => join(db, "blobs", "00", "0".repeat(32));
+
+test.each<[problem: string, fault: string, plant: (file: string, db: string) => void]>([
+  ["blobs_without_file", "a file is removed", (file) => rmSync(file)],
+  ["blobs_without_file", "the folder is removed", (_, db) => rmSync(join(db, "blobs"), { recursive: true })],
+  [
+    "blobs_without_file",
+    "a link is in its place",
+    (file, db) => (rmSync(file), symlinkSync(join(db, "relay.db"), file)),
+  ],
+  ["blob_sizes", "it is cut short", (file) => truncateSync(file, 10)],
+  ["blob_sizes", "it is longer than it was", (file) => appendFileSync(file, "more")],
+  [
+    "files_without_blob",
+    "something is left",
+    (file, db) => {
+      mkdirSync(join(db, "blobs", "00"), { recursive: true });
+      writeFileSync(nameless(db), "left");
+      age(nameless(db), 4);
+      age(file, 4);
+    },
+  ],
+])("%s is found after: %s", async (problem, _, plant) => {
+  const { db, file } = await folderWithFile();
+  expect(check(db, 0).problems).toEqual([]);
+  plant(file, db);
+  expect(check(db, 0)).toMatchObject({ ok: false, problems: [{ problem, count: 1 }] });
+});
+
+/** A folder in which a relay has one file that is whole, and one that is not. */
+async function folderWithFile(): Promise<{ db: string; file: string }> {
+  const db = folder();
+  await using relay = await createRelay({ port: 0, db, noLimits: true });
+  using client = await (await newAgent(relay.url, "alice")).connect();
+  const { blob } = await uploaded(relay.url, client, Buffer.alloc(1000));
+  await bring(relay.url, await askRoom(client, 1000), 0, Buffer.alloc(10));
+  await askRoom(client, 1000);
+  return { db, file: join(db, "blobs", blob.slice(0, 2), blob) };
+}
+
+test("what a relay may be at work on is no fault: a file that is new, and rows and files that go together", async () => {
+  const { db, file } = await folderWithFile();
+  mkdirSync(join(db, "blobs", "00"), { recursive: true });
+  writeFileSync(nameless(db), "it comes");
+  age(nameless(db), 2);
+  age(file, 24);
+  // What a row has not brought so far is not missed.
+  expect(check(db, 0).problems).toEqual([]);
 });
 
 test("a damaged file is found, and the exit code says so", async () => {

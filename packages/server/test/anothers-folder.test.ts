@@ -2,6 +2,7 @@
 import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { asOwnerOf } from "@aimessage/sdk/program";
 import { describe, expect, test } from "vitest";
 import { backup } from "../src/admin/backup.ts";
@@ -95,6 +96,39 @@ describe.skipIf(process.geteuid?.() !== 0)("as root in the folder of another use
     expect(await command("restore", file, "--db", db, "--force")).toMatchObject({ code: 0, stderr: "" });
     expect(new Set(owners(db))).toEqual(new Set([OTHER]));
     expect((await command("audit", "--db", db)).stdout).toMatch(/root +restore/);
+  });
+
+  test("its encrypted files are copied for whom the other folder belongs to, and none that only root may read", async () => {
+    const { root, db } = await anothersFolder();
+    const backups = join(root, "backups");
+    mkdirSync(backups, 0o700);
+    const [own, roots] = ["a".repeat(32), "b".repeat(32)];
+    const database = new DatabaseSync(join(db, "relay.db"));
+    for (const id of [own, roots])
+      database.exec(`INSERT INTO blobs (id, owner, request_id, token_hash, read_hash, bytes, readers, come, sealed, touched_at, expires_at)
+        VALUES ('${id}', 'bob', '${id}', x'00', x'00', 6, 1, 6, 1, 0, 9e15)`);
+    database.close();
+    asOwnerOf(db, () => {
+      mkdirSync(join(db, "blobs", "aa"), { recursive: true });
+      writeFileSync(join(db, "blobs", "aa", own), "hello!");
+      symlinkSync(backups, join(db, "blobs", "bb"));
+    });
+    writeFileSync(join(backups, roots), "secret");
+    const file = join(backups, "copy.db");
+    for (const target of [file, join(db, "copy.db")]) expect(() => backup(db, target, false)).toThrow("EACCES");
+    expect(readdirSync(backups)).toEqual([roots]);
+    rmSync(join(db, "blobs", "bb"));
+    expect(backup(db, file, false)).toMatchObject({ files: 1, missing_files: 1 });
+    const copy = join(`${file}.blobs`, "aa", own);
+    expect([statSync(copy).uid, readFileSync(copy, "utf8")]).toEqual([0, "hello!"]);
+    expect(owners(`${file}.blobs`)).toEqual([0, 0]);
+    const theirs = join(db, "copy.db");
+    expect(backup(db, theirs, false)).toMatchObject({ files: 1, missing_files: 1 });
+    expect(new Set(owners(`${theirs}.blobs`))).toEqual(new Set([OTHER]));
+    expect(statSync(join(`${theirs}.blobs`, "aa", own)).nlink).toBe(2);
+    expect(restore(db, file, true, "root")).toMatchObject({ files: 1, missing_files: 0 });
+    expect(new Set(owners(join(db, "blobs")))).toEqual(new Set([OTHER]));
+    expect(readFileSync(join(db, "blobs", "aa", own), "utf8")).toBe("hello!");
   });
 
   test("what only root may read is not restored from a link in it", async () => {

@@ -1,4 +1,7 @@
-import { describe, test } from "vitest";
+import { randomBytes } from "node:crypto";
+import { type FileHandle, open as openFile } from "node:fs/promises";
+import { join } from "node:path";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { FolderBlobs } from "../src/blobs/folder-blobs.ts";
 import { MemoryBlobs } from "../src/blobs/memory-blobs.ts";
 import { blobStoreCases, type OpenBlobStore } from "../src/testing/index.ts";
@@ -13,3 +16,37 @@ for (const [name, open] of Object.entries(stores))
   describe(name, () => {
     for (const { name: sentence, run } of blobStoreCases) test(sentence, () => run(open));
   });
+
+test("no file is closed on which there is work, however many there are", async () => {
+  await using store = new FolderBlobs(folder());
+  const all = Array.from({ length: 300 }, () => randomBytes(16).toString("hex"));
+  const part = Buffer.alloc(100_000, 7);
+  for (let round = 0; round < 5; round++)
+    await Promise.all(all.map((id) => store.putPart(id, round * part.length, [part])));
+  for (const id of all) expect(await store.seal(id, 5 * part.length)).toBe(true);
+});
+
+/** Has the disk say once that it did not take something. */
+async function failOnce(what: "sync" | "datasync"): Promise<void> {
+  await using probe = await openFile(join(folder(), "probe"), "w");
+  const handles = Object.getPrototypeOf(probe) as FileHandle;
+  const failing = vi.spyOn(handles, what);
+  failing.mockImplementationOnce(() => Promise.reject(Object.assign(new Error("EIO"), { code: "EIO" })));
+  onTestFinished(() => failing.mockRestore());
+}
+
+test.each(["sync", "datasync"] as const)(
+  "what the disk did not take once (%s) is not believed to be there when it takes the rest: it is brought anew",
+  async (what) => {
+    await using store = new FolderBlobs(folder());
+    const id = randomBytes(16).toString("hex");
+    const bytes = randomBytes(2 ** 25);
+    await failOnce(what);
+    await store.putPart(id, 0, [bytes]);
+    if (what === "sync") await expect(store.seal(id, bytes.length)).rejects.toThrow("EIO");
+    expect(await store.seal(id, bytes.length)).toBe(false);
+    expect(await store.size(id)).toBe(0);
+    await store.putPart(id, 0, [bytes]);
+    expect(await store.seal(id, bytes.length)).toBe(true);
+  },
+);

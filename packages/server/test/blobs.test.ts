@@ -204,6 +204,27 @@ test("[P-14.3] a socket brings one file after another, and what stands behind a 
   expect((await fetchBlob(w.url, other)).body.toString()).toBe("world");
 });
 
+test.each([
+  ["HTTP/1.0, as of some proxies", "HTTP/1.0", [], 204],
+  ["a coding that is none", "HTTP/1.1", ["Transfer-Encoding: identity"], 400],
+  ["a length that is told twice", "HTTP/1.1", ["Content-Length: 5"], 400],
+  ["no length, in chunks", "HTTP/1.1", ["Transfer-Encoding: chunked"], 400],
+])("[P-14.4] of a part by %s nothing comes, or what was sent", async (_, version, lines, status) => {
+  await using w = await world();
+  const blob = await askRoom(w.client, 5);
+  const socket = connect(Number(new URL(w.url).port), "127.0.0.1");
+  let said = "";
+  socket.on("data", (data: Buffer) => (said += data.toString("latin1")));
+  const head = headOf(blob, 0, 5)
+    .replace("HTTP/1.1", version)
+    .replace("\r\n\r\n", `\r\n${lines.join("\r\n")}\r\n\r\n`);
+  socket.write(`${lines.length === 0 ? headOf(blob, 0, 5).replace("HTTP/1.1", version) : head}hello`);
+  await new Promise((resolve) => socket.on("close", resolve));
+  expect(said).toContain(`HTTP/1.1 ${status} `);
+  await bring(w.url, blob, 0, Buffer.from("hello"));
+  expect((await fetchBlob(w.url, blob)).body.toString()).toBe("hello");
+});
+
 test("[P-14.3] pages of known origins may bring and fetch files, others may not", async () => {
   await using w = await world({ origins: ["https://console.example"] });
   const blob = await uploaded(w.url, w.client, randomBytes(100));

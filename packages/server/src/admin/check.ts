@@ -3,16 +3,9 @@ import { ROW_BYTES } from "../store/addresses.ts";
 import { GROUP_BYTES } from "../store/groups.ts";
 import { SCHEMA_VERSION, schemaVersion } from "../store/migrations.ts";
 import { freeBytes, isShort, reserveOn, reusableBytes } from "../store/reserve.ts";
+import { brokenFiles, type Problem } from "./check-files.ts";
 import { faultsOf, isDamage } from "./faults.ts";
 import { databaseFile, openReadOnly, requireDatabase } from "./read-only.ts";
-
-export interface Problem {
-  /** A stable word. */
-  problem: string;
-  /** Rows that are concerned. */
-  count: number;
-  about: string;
-}
 
 export interface Checked {
   ok: boolean;
@@ -136,7 +129,10 @@ export function check(db: string, reserveBytes: number): Checked {
         about: `schema version ${version}; this program knows 1 to ${SCHEMA_VERSION}`,
       });
     else if (problems.length === 0) problems.push(...broken(database, version));
-    if (problems.length === 0) problems.push(...shortOfRoom(database, db, reserveBytes));
+    const isSound = problems.length === 0;
+    if (isSound) problems.push(...shortOfRoom(database, db, reserveBytes));
+    database.exec("COMMIT");
+    if (isSound) problems.push(...brokenFiles(database, db));
     return { ok: problems.length === 0, schema_version: version, problems };
   } catch (error) {
     if (!isDamage(error)) throw error;

@@ -1,4 +1,4 @@
-import { closeSync, existsSync, openSync, readSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync, statSync, mkdirSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { asOwnerOf, makeWhole } from "@aimessage/sdk/program";
@@ -7,6 +7,9 @@ import { FolderLockedError, lockFolder, makeFolder } from "../store/lock.ts";
 import { migrate, schemaVersion } from "../store/migrations.ts";
 import { readLogId } from "../store/sqlite.ts";
 import { AdminError } from "./admin-error.ts";
+import { filesOf } from "./backup.ts";
+import { dropBlobs, dropUnsealed, gather, type Gathered } from "./blob-copies.ts";
+import { copyBytes, moveTo } from "./blob-files.ts";
 import { faultsOf } from "./faults.ts";
 import { databaseFile } from "./read-only.ts";
 
@@ -16,22 +19,37 @@ export interface Restored {
   entries: number;
   /** The new id of the logs: agents do not trust the positions that they remember. */
   log_id: string;
-  /** Where the database is that was there before; null if none was. */
+  /** Encrypted files that are there. */
+  files: number;
+  file_bytes: number;
+  /** Those that the copy names and that are not beside it, or not whole: nothing is known of them any more. */
+  missing_files: number;
+  /** Where the database is that was there before, and its files are beside it; null if none was. */
   kept: string | null;
 }
 
-/** Copied at once. */
-const PIECE_BYTES = 2 ** 20;
-
 /**
- * Puts a copy of a database where a relay will use it. What was there is kept beside it. Root reads and writes as whom the
- * two folders belong to.
+ * Puts a copy of a database, and the encrypted files beside it, where a relay will use them. What was there is kept beside it. Root reads
+ * and writes as whom the two folders belong to.
  * @param who The user of the operating system who does it.
  */
 export function restore(db: string, source: string, force: boolean, who: string): Restored {
-  const from = asOwnerOf(dirname(resolve(source)), () => openSource(source));
+  const beside = dirname(resolve(source));
+  const from = asOwnerOf(beside, () => openSource(source));
   try {
-    return asOwnerOf(db, () => putInPlace(db, { from, source, force, who }));
+    const lock = asOwnerOf(db, () => claim(db, force));
+    const staged = join(db, "restoring");
+    const blobs = join(staged, "blobs");
+    try {
+      const copy = asOwnerOf(db, () => stage(staged, { from, source, who }));
+      const gathered = gather(copy, { path: resolve(filesOf(source)), owner: beside }, { path: blobs, owner: db });
+      return asOwnerOf(db, () => putInPlace(db, { copy, blobs, gathered }));
+    } finally {
+      asOwnerOf(db, () => {
+        rmSync(staged, { recursive: true, force: true });
+        lock.close();
+      });
+    }
   } finally {
     closeSync(from);
   }
@@ -47,38 +65,15 @@ function openSource(source: string): number {
   return openSync(source, "r");
 }
 
-function putInPlace(
-  db: string,
-  { from, source, force, who }: { from: number; source: string; force: boolean; who: string },
-): Restored {
+function claim(db: string, force: boolean): { close: () => void } {
   makeFolder(db);
   const lock = lockOrSay(db);
-  try {
-    if (!force && existsSync(databaseFile(db)))
-      throw new AdminError(
-        `There is a database in ${db} already`,
-        "choose an empty folder with --db; with --force that database is put aside",
-      );
-    return makeWhole(
-      databaseFile(db),
-      ({ file, fd }) => {
-        copy(from, fd);
-        return { db, ...prepare(file, source, who), kept: putAside(db) };
-      },
-      { replace: true },
-    );
-  } finally {
-    lock.close();
-  }
-}
-
-function copy(from: number, to: number): void {
-  const piece = new Uint8Array(PIECE_BYTES);
-  for (;;) {
-    const bytes = readSync(from, piece);
-    if (bytes === 0) return;
-    writeFileSync(to, piece.subarray(0, bytes));
-  }
+  if (force || !existsSync(databaseFile(db))) return lock;
+  lock.close();
+  throw new AdminError(
+    `There is a database in ${db} already`,
+    "choose an empty folder with --db; with --force that database is put aside",
+  );
 }
 
 function lockOrSay(db: string): { close: () => void } {
@@ -90,9 +85,19 @@ function lockOrSay(db: string): { close: () => void } {
   }
 }
 
-/** Makes a copy the database of another log than the one that it was taken from. */
-function prepare(fresh: string, source: string, who: string): Pick<Restored, "bytes" | "entries" | "log_id"> {
-  const database = new DatabaseSync(fresh);
+/** Makes a copy the database of another log than the one that it was taken from. @returns where it is */
+function stage(staged: string, { from, source, who }: { from: number; source: string; who: string }): string {
+  // Nobody else is at work here: one that is there was left by a process that was killed.
+  rmSync(staged, { recursive: true, force: true });
+  mkdirSync(staged, { mode: 0o700 });
+  const copy = join(staged, "relay.db");
+  const to = openSync(copy, "wx", 0o600);
+  try {
+    copyBytes(from, to);
+  } finally {
+    closeSync(to);
+  }
+  const database = new DatabaseSync(copy);
   try {
     // In one file, whatever it was: nothing of it is left in a log beside it.
     database.exec("PRAGMA journal_mode = DELETE; PRAGMA synchronous = FULL");
@@ -100,20 +105,63 @@ function prepare(fresh: string, source: string, who: string): Pick<Restored, "by
     if (fault !== undefined) throw new AdminError(`${source} is damaged: ${fault}`, "choose another backup");
     if (schemaVersion(database) < 1 || !hasAccounts(database)) throw notOurs(source);
     migrate(database);
-    const logId = readLogId(database, true);
+    readLogId(database, true);
+    dropUnsealed(database);
     const deed = { who, what: "restore", target: source, release: false } as const;
     auditTable(database, Date.now).add(deed, "done");
-    // The mode of a relay: to change to it, that would have to be alone with the database when it starts.
-    database.exec("PRAGMA journal_mode = WAL");
-    const { entries } = database.prepare("SELECT count(*) AS entries FROM entries").get() as { entries: number };
-    return { bytes: statSync(fresh).size, entries, log_id: logId };
+    return copy;
   } catch (error) {
     // SQLite's code for a file that is no database (https://sqlite.org/rescode.html#notadb).
     if ((error as { errcode?: number }).errcode === 26) throw notOurs(source);
     throw error;
   } finally {
     database.close();
-    for (const side of ["-wal", "-shm", "-journal"]) rmSync(fresh + side, { force: true });
+  }
+}
+
+interface Staged {
+  copy: string;
+  blobs: string;
+  gathered: Gathered;
+}
+
+function putInPlace(db: string, { copy, blobs, gathered }: Staged): Restored {
+  const { files, file_bytes, missing } = gathered;
+  const done = finish(copy, missing);
+  return makeWhole(
+    databaseFile(db),
+    (partial) => {
+      const kept = putAside(db);
+      if (existsSync(blobs)) renameSync(blobs, join(db, "blobs"));
+      moveTo(copy, partial);
+      return { db, ...done, files, file_bytes, missing_files: missing.length, kept };
+    },
+    { replace: true },
+  );
+}
+
+/** Takes out what is missing, and leaves the copy as a relay leaves a database when it ends. */
+function finish(copy: string, missing: readonly string[]): Pick<Restored, "bytes" | "entries" | "log_id"> {
+  const database = new DatabaseSync(copy);
+  try {
+    database.exec("PRAGMA synchronous = FULL");
+    dropBlobs(database, missing);
+    // The mode of a relay: to change to it, that would have to be alone with the database when it starts.
+    database.exec("PRAGMA journal_mode = WAL");
+    const { entries } = database.prepare("SELECT count(*) AS entries FROM entries").get() as { entries: number };
+    return { bytes: statSync(copy).size, entries, log_id: readLogId(database, false) };
+  } finally {
+    database.close();
+    sync(copy);
+  }
+}
+
+function sync(file: string): void {
+  const fd = openSync(file, "r+");
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
   }
 }
 
@@ -125,7 +173,7 @@ function notOurs(source: string): AdminError {
   return new AdminError(`${source} is not a database of a relay`, "name a file that `backup` has made");
 }
 
-/** Returns where the old database is now. */
+/** Puts the old database and its files aside. @returns where it is now */
 function putAside(db: string): string | null {
   const file = databaseFile(db);
   const time = new Date().toISOString().replaceAll(/[:.]/g, "-");
@@ -138,6 +186,8 @@ function putAside(db: string): string | null {
   // A log that could not be folded belongs to the old database; beside the new one it would be taken for its own.
   if (existsSync(`${file}-wal`)) renameSync(`${file}-wal`, `${kept}-wal`);
   rmSync(`${file}-shm`, { force: true });
+  // Where `restore` finds them, if it is to be this one again.
+  if (existsSync(join(db, "blobs"))) renameSync(join(db, "blobs"), filesOf(kept));
   return had ? kept : null;
 }
 

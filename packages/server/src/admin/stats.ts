@@ -14,6 +14,10 @@ export interface Stats {
   oldest_entry: number | null;
   groups: number;
   key_packages: number;
+  /** Encrypted files that are whole, and those that are to come, for which there is room. */
+  files: number;
+  file_bytes: number;
+  files_to_come: number;
   /** Of the database and its log, on disk. */
   database_bytes: number;
   fullest: {
@@ -51,6 +55,9 @@ export function stats(db: string): Stats {
       // Of groups that somebody has left there is nothing but the id.
       groups: one("(SELECT count(DISTINCT group_id) FROM members)"),
       key_packages: one("(SELECT count(*) FROM key_packages WHERE package IS NOT NULL)"),
+      files: one("(SELECT count(*) FROM blobs WHERE sealed = 1)"),
+      file_bytes: one("(SELECT coalesce(sum(bytes), 0) FROM blobs WHERE sealed = 1)"),
+      files_to_come: one("(SELECT count(*) FROM blobs WHERE sealed IS NULL)"),
       database_bytes: sizeOnDisk(db),
       fullest: fullest(database, mailboxes),
     };

@@ -1,22 +1,45 @@
+import { join } from "node:path";
 import { table } from "@aimessage/sdk/program";
 import type { AuditLine } from "../store/store.ts";
-import type { BackedUp } from "./backup.ts";
+import { type BackedUp, filesOf } from "./backup.ts";
 import type { Checked } from "./check.ts";
 import type { Invite } from "./invites.ts";
 import type { Restored } from "./restore.ts";
 import type { Stats } from "./stats.ts";
 import type { User, UserDetails } from "./users.ts";
 
-export function backupText({ file, bytes, entries, accounts }: BackedUp): string[] {
+export function backupText(done: BackedUp): string[] {
+  const { file, bytes, entries, accounts } = done;
   return [
     `Backup written to ${file}: ${size(bytes)}, ${plural(entries, "entry", "entries")}, ${plural(accounts, "account")}`,
+    ...filesText(done, filesOf(file)),
   ];
 }
 
-export function restoreText({ db, bytes, entries, kept }: Restored): string[] {
-  const lines = [`Restored into ${db}: ${size(bytes)}, ${plural(entries, "entry", "entries")}; its log has a new id`];
+export function restoreText(done: Restored): string[] {
+  const { db, bytes, entries, kept } = done;
+  const lines = [
+    `Restored into ${db}: ${size(bytes)}, ${plural(entries, "entry", "entries")}; its log has a new id`,
+    ...filesText(done, join(db, "blobs")),
+  ];
   if (kept !== null) lines.push(`The database that was there is now ${kept}`);
   return lines;
+}
+
+interface Files {
+  files: number;
+  file_bytes: number;
+  missing_files: number;
+}
+
+/** What has become of encrypted files; nothing where there are none. */
+function filesText({ files, file_bytes, missing_files }: Files, folder: string): string[] {
+  return [
+    ...(files > 0 ? [`Encrypted files in ${folder}: ${files}, ${size(file_bytes)}`] : []),
+    ...(missing_files > 0
+      ? [`Encrypted files that are missing: ${missing_files}. Whoever asks for one hears that it is not there`]
+      : []),
+  ];
 }
 
 export function checkText({ ok, schema_version, problems }: Checked): string[] {
@@ -37,6 +60,7 @@ export function statsText(stats: Stats): string[] {
     ["oldest entry", time(stats.oldest_entry)],
     ["groups", `${stats.groups}`],
     ["key packages", `${stats.key_packages}`],
+    ["files", `${stats.files}, ${size(stats.file_bytes)}; ${stats.files_to_come} to come`],
     ["database", size(stats.database_bytes)],
   ];
   const fullest = stats.fullest.map(({ username, device, entries, bytes, oldest_entry }) => [

@@ -25,6 +25,8 @@ const NO_SYNC = new Set(["EINVAL", "ENOTSUP", "EOPNOTSUPP"]);
 
 interface OpenFile {
   handle: Promise<FileHandle>;
+  /** Parts that are being written: it stays open for them. */
+  parts: number;
   /** Bytes that the disk was not asked to take yet. */
   ahead: number;
   syncing: Promise<unknown> | undefined;
@@ -36,23 +38,25 @@ export class FolderBlobs implements BlobStore {
   readonly #lane = new Lane(AT_A_TIME);
   /** Those that were used least lately stand first. */
   readonly #open = new Map<string, OpenFile>();
+  /** Those of which the disk did not take something. Asked again the system says nothing of it, and what is read may be anything. */
+  readonly #damaged = new Set<string>();
 
   constructor(folder: string) {
     this.#folder = folder;
   }
 
   async putPart(id: string, offset: number, bytes: readonly Uint8Array[]): Promise<void> {
-    const file = await this.#forWriting(id);
-    const handle = await file.handle;
-    await this.#lane.run(() => writeAll(handle, bytes, offset));
-    for (const { length } of bytes) file.ahead += length;
-    if (file.ahead < AHEAD_BYTES || file.syncing !== undefined) return;
-    file.ahead = 0;
-    // What goes wrong is said when it is sealed.
-    file.syncing = handle
-      .datasync()
-      .catch(() => undefined)
-      .finally(() => (file.syncing = undefined));
+    const file = this.#forWriting(id);
+    file.parts += 1;
+    try {
+      const handle = await file.handle;
+      await this.#lane.run(() => writeAll(handle, bytes, offset));
+      for (const { length } of bytes) file.ahead += length;
+      if (file.ahead >= AHEAD_BYTES && file.syncing === undefined) this.#sync(id, file, handle);
+    } finally {
+      file.parts -= 1;
+      await this.#closeOldest();
+    }
   }
 
   async size(id: string): Promise<number> {
@@ -61,11 +65,16 @@ export class FolderBlobs implements BlobStore {
 
   async seal(id: string, bytes: number): Promise<boolean> {
     await this.#close(id);
+    // Its uploader begins anew.
+    if (this.#damaged.has(id)) await this.remove(id);
     const handle = await gone(open(this.#path(id), constants.O_RDWR | constants.O_NOFOLLOW));
     if (handle === undefined) return false;
     try {
       if ((await handle.stat()).size !== bytes) return false;
       await handle.sync();
+    } catch (error) {
+      this.#damaged.add(id);
+      throw error;
     } finally {
       await handle.close();
     }
@@ -91,6 +100,7 @@ export class FolderBlobs implements BlobStore {
   async remove(id: string): Promise<void> {
     await this.#close(id);
     await rm(this.#path(id), { force: true });
+    this.#damaged.delete(id);
   }
 
   async *list(): AsyncIterable<Kept> {
@@ -117,14 +127,28 @@ export class FolderBlobs implements BlobStore {
     return join(this.#folder, id.slice(0, 2), id);
   }
 
-  async #forWriting(id: string): Promise<OpenFile> {
-    const file = this.#open.get(id) ?? { handle: this.#create(id), ahead: 0, syncing: undefined };
+  #forWriting(id: string): OpenFile {
+    const file = this.#open.get(id) ?? { handle: this.#create(id), parts: 0, ahead: 0, syncing: undefined };
     this.#open.delete(id);
     this.#open.set(id, file);
-    const [oldest] = this.#open.keys();
-    if (this.#open.size > OPEN && oldest !== undefined) await this.#close(oldest);
     file.handle.catch(() => this.#open.delete(id));
     return file;
+  }
+
+  /** Has the disk begin to take what was written. */
+  #sync(id: string, file: OpenFile, handle: FileHandle): void {
+    file.ahead = 0;
+    // What goes wrong is said when it is sealed.
+    file.syncing = handle
+      .datasync()
+      .catch(() => this.#damaged.add(id))
+      .finally(() => (file.syncing = undefined));
+  }
+
+  async #closeOldest(): Promise<void> {
+    if (this.#open.size <= OPEN) return;
+    const [oldest] = [...this.#open].find(([, { parts }]) => parts === 0) ?? [];
+    if (oldest !== undefined) await this.#close(oldest).catch(() => this.#damaged.add(oldest));
   }
 
   async #create(id: string): Promise<FileHandle> {

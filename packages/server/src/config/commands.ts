@@ -36,16 +36,17 @@ export const groups: Record<string, { about: string; example: string }> = {
 export const commands: Record<CommandName, Described> = {
   backup: {
     usage: "backup <file>",
-    about: "Copy the database, whether a relay runs on it or not. The copy is checked, and only its owner can read it.",
+    about:
+      "Copy the database, whether a relay runs on it or not, and its encrypted files into a folder beside the copy. The copy is checked, and only its owner can read it.",
     example: "aimessage-server backup /backups/relay.db --db /var/lib/aimessage",
-    options: [["--force", "overwrite the file"]],
+    options: [["--force", "overwrite the file, and the folder beside it"]],
   },
   restore: {
     usage: "restore <file>",
     about:
-      "Put a backup into the folder of a relay that does not run. Its log gets a new id, so that agents do not trust the positions that they remember.",
+      "Put a backup, and the encrypted files beside it, into the folder of a relay that does not run. Its log gets a new id, so that agents do not trust the positions that they remember.",
     example: "aimessage-server restore /backups/relay.db --db /var/lib/aimessage",
-    options: [["--force", "put the database aside that is there"]],
+    options: [["--force", "put the database aside that is there, with its files"]],
   },
   check: {
     usage: "check",
