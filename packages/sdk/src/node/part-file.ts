@@ -15,7 +15,7 @@ const truncating = promisify(ftruncate);
 const writing = promisify(write);
 
 /** The disk begins to take what is written when it is so much, so that there is less to wait for at the end. Bytes. */
-const AHEAD_BYTES = 2 ** 25;
+const AHEAD_BYTES = 2 ** 23;
 
 /**
  * A file of which a part is there, in the folder where it will be, under a name that nobody else uses. Another process can

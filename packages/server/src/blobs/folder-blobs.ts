@@ -14,7 +14,7 @@ const OPEN = 64;
  */
 const AT_A_TIME = 2;
 /** What is written so far ahead of the disk that it begins to take it: a commit of the database would have to wait for more. Bytes. */
-const AHEAD_BYTES = 2 ** 25;
+const AHEAD_BYTES = 2 ** 22;
 
 const WRITE = constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW;
 const READ = constants.O_RDONLY | constants.O_NOFOLLOW;
@@ -36,6 +36,8 @@ interface OpenFile {
 export class FolderBlobs implements BlobStore {
   readonly #folder: string;
   readonly #lane = new Lane(AT_A_TIME);
+  /** The disk takes of one file at a time: what the database commits waits for no more than that. */
+  readonly #disk = new Lane(1);
   /** Those that were used least lately stand first. */
   readonly #open = new Map<string, OpenFile>();
   /** Those of which the disk did not take something. Asked again the system says nothing of it, and what is read may be anything. */
@@ -71,7 +73,7 @@ export class FolderBlobs implements BlobStore {
     if (handle === undefined) return false;
     try {
       if ((await handle.stat()).size !== bytes) return false;
-      await handle.sync();
+      await this.#disk.run(() => handle.sync());
     } catch (error) {
       this.#damaged.add(id);
       throw error;
@@ -139,8 +141,8 @@ export class FolderBlobs implements BlobStore {
   #sync(id: string, file: OpenFile, handle: FileHandle): void {
     file.ahead = 0;
     // What goes wrong is said when it is sealed.
-    file.syncing = handle
-      .datasync()
+    file.syncing = this.#disk
+      .run(() => handle.datasync())
       .catch(() => this.#damaged.add(id))
       .finally(() => (file.syncing = undefined));
   }

@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Blob } from "../store/blob-rows.ts";
 import type { Blobs } from "./blobs.ts";
 import { wholeNumber } from "./receive.ts";
@@ -32,7 +33,8 @@ export async function handOut(
       if (!response.headersSent) beginFile(response, isPart ? 206 : 200, headers);
       if (response.destroyed) break;
       left -= piece.length;
-      if (!response.write(piece)) await drained(response);
+      // Others get in between also where everything is taken at once.
+      await (response.write(piece) ? nextTurn() : drained(response));
     }
   } finally {
     blobs.unsent(blob, left);

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { StorageError } from "../store/store.ts";
 import type { Blob } from "../store/blob-rows.ts";
 import type { Blobs } from "./blobs.ts";
@@ -6,6 +7,8 @@ import { answerEmpty, refuseBy } from "./respond.ts";
 
 /** Written at once, and gathered meanwhile. Bytes. */
 const PART_BYTES = 2 ** 20;
+/** So much of a part is taken in before others get in between. Bytes. */
+const AT_ONCE = 2 ** 18;
 /** SQLite and the system say so where there is no room. */
 const FULL = new Set(["ENOSPC", "EDQUOT", "EFBIG"]);
 
@@ -74,6 +77,7 @@ async function write(blobs: Blobs, { id, at, request }: Part, onWritten: (end: n
   let next = at;
   let gathered: Buffer[] = [];
   let bytes = 0;
+  let since = 0;
   let writing = Promise.resolve();
   const flush = (): void => {
     const [start, end, pieces] = [next, next + bytes, gathered];
@@ -86,6 +90,11 @@ async function write(blobs: Blobs, { id, at, request }: Part, onWritten: (end: n
     for await (const chunk of request as AsyncIterable<Buffer>) {
       gathered.push(chunk);
       bytes += chunk.length;
+      since += chunk.length;
+      if (since >= AT_ONCE) {
+        since = 0;
+        await nextTurn();
+      }
       if (bytes < PART_BYTES) continue;
       const before = writing;
       flush();
