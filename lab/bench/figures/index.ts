@@ -6,6 +6,7 @@ import { logins } from "./logins.ts";
 import { memory } from "./memory.ts";
 import { offline, relayed } from "./relayed.ts";
 import { send } from "./send.ts";
+import { uploads } from "./uploads.ts";
 
 /** What can be measured, in the order of the table. */
 export const figures = {
@@ -18,6 +19,7 @@ export const figures = {
   memory,
   send,
   files,
+  uploads,
   hostile,
 } satisfies Record<string, (plan: Plan) => Promise<Result[]>>;
 export type FigureName = keyof typeof figures;

@@ -8,6 +8,7 @@ import { mailbox } from "./mailbox.ts";
 import { nesting } from "./nesting.ts";
 import { packages } from "./packages.ts";
 import { requests } from "./requests.ts";
+import { uploads } from "./uploads.ts";
 import { welcomes } from "./welcomes.ts";
 
 /** Everything that is tried at once. */
@@ -18,6 +19,7 @@ export const attacks: Record<string, Attack> = {
   requests,
   packages,
   mailbox,
+  uploads,
   welcomes,
   generations,
   gaps,
