@@ -1,7 +1,15 @@
 import { randomBytes } from "node:crypto";
 import { Agent, randomGroup } from "../../packages/server/test/agent.ts";
 import { seal } from "../../packages/server/test/raw-client.ts";
-import type { AuthenticatePlan, CommitPlan, FramePlan, PublishPlan, RegisterPlan, SendPlan } from "./frame-plans.ts";
+import type {
+  AuthenticatePlan,
+  BlobPlan,
+  CommitPlan,
+  FramePlan,
+  PublishPlan,
+  RegisterPlan,
+  SendPlan,
+} from "./frame-plans.ts";
 import type { Group, Known, User } from "./known.ts";
 import { mark } from "./marker.ts";
 
@@ -50,6 +58,10 @@ export function fill(plan: FramePlan, view: View): Filled {
       };
     case "publish_keys":
       return { type: "publish_keys", data: publish(plan, user) };
+    case "blob":
+      return { type: "blob", data: blob(plan, user) };
+    case "blob_delete":
+      return { type: "blob_delete", data: { blob: user?.blobs.at(-1 - (plan.blob % 8)) ?? "0".repeat(32) } };
     case "key_exchange":
     case "key_response":
       return { type: plan.type, data: { to: known.name(plan.to), public_key: "k".repeat(plan.size), session_id: "s" } };
@@ -185,6 +197,13 @@ function publish(plan: PublishPlan, user: User | undefined) {
     last_resort: plan.lastResort ? base64(40) : undefined,
     replace: plan.replace,
   };
+}
+
+function blob({ repeat, bytes, readers, hash, ttl }: BlobPlan, user: User | undefined): Record<string, unknown> {
+  if (user !== undefined && repeat === "fresh") user.room = { request_id: `r-${++ids}`, read_hash: base64(32) };
+  const { request_id, read_hash } = user?.room ?? { request_id: "r", read_hash: base64(32) };
+  const hashes = { right: read_hash, short: base64(31), odd: "A".repeat(44) };
+  return { request_id, bytes, readers, read_hash: hashes[hash], ttl_ms: ttl };
 }
 
 function authenticate({ step, name }: AuthenticatePlan, { known, user, challenge }: View): Record<string, unknown> {

@@ -55,7 +55,17 @@ export interface PublishPlan {
   lastResort: boolean;
   replace: boolean | undefined;
 }
+export interface BlobPlan {
+  type: "blob";
+  repeat: Repeat;
+  bytes: number;
+  readers: number;
+  hash: "right" | "short" | "odd";
+  ttl: number | undefined;
+}
 type OtherPlan =
+  | BlobPlan
+  | { type: "blob_delete"; blob: number }
   | AuthenticatePlan
   | RegisterPlan
   | PublishPlan
@@ -143,6 +153,19 @@ export const frames = weighed<FramePlan>(
   ],
   [2, fc.record({ type: fc.constant("key_exchange" as const), to: pick, size: mostly(6, 44, 0, 8192, 8193) })],
   [1, fc.record({ type: fc.constant("key_response" as const), to: pick, size: mostly(6, 44, 0, 8192, 8193) })],
+  [
+    1,
+    fc.record({
+      type: fc.constant("blob" as const),
+      repeat: mostly<Repeat>(4, "fresh", "same", "changed"),
+      // Beyond what one may have, too.
+      bytes: mostly(6, 1000, 1, 100_000, 0, -1, 2 ** 23, 2 ** 23 + 1, 2 ** 53),
+      readers: mostly(8, 1, 1000, 0, 1001),
+      hash: mostly<BlobPlan["hash"]>(8, "right", "short", "odd"),
+      ttl: mostly<number | undefined>(3, undefined, 1, 60_000, 2 ** 53),
+    }),
+  ],
+  [1, fc.record({ type: fc.constant("blob_delete" as const), blob: pick })],
   [
     3,
     fc.record({

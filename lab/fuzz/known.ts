@@ -29,10 +29,14 @@ export interface User {
   registering: Promise<void> | undefined;
   past: Past[];
   groups: Group[];
+  /** Room that it has asked for last, and the files that it has. */
+  room: { request_id: string; read_hash: string } | undefined;
+  blobs: string[];
 }
 
 const GROUPS = 8;
 const PAST = 32;
+const BLOBS = 8;
 
 /** Everything that is known of the relay and its accounts, by all connections together. */
 export class Known {
@@ -63,6 +67,8 @@ export class Known {
       registering: undefined,
       past: [],
       groups: [],
+      room: undefined,
+      blobs: [],
     };
   }
 
@@ -123,6 +129,11 @@ export class Known {
   remember(user: User, past: Past): void {
     user.past.push(past);
     if (user.past.length > PAST) user.past.shift();
+  }
+
+  reserved(user: User, blob: string): void {
+    user.blobs.push(blob);
+    if (user.blobs.length > BLOBS) user.blobs.shift();
   }
 
   /** The newer device has taken over. */

@@ -13,7 +13,8 @@ export function learn(known: Known, user: User | undefined, request: ClientFrame
     const { group_id, epoch, members } = request.data;
     if (epoch === 0 && members !== undefined) known.opened(group_id, members);
     else advance(user, group_id, epoch);
-  } else if (request.type === "unregister" && answer.data.status === "unregistered")
+  } else if (answer.data.status === "blob") known.reserved(user, answer.data.blob ?? "");
+  else if (request.type === "unregister" && answer.data.status === "unregistered")
     known.removed(user, request.data?.release === true);
 }
 

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
 import { eachLine, relayBin } from "../../test/processes/processes.ts";
 import { end } from "../shared/ending.ts";
@@ -18,6 +18,11 @@ const LIMITS = [
   "200",
   "--handshake-messages",
   "2000",
+  // Frames ask for room, too: what they get is not to be the whole disk.
+  "--blob-bytes",
+  "8MiB",
+  "--account-blobs",
+  "16MiB",
 ];
 
 /** A relay as it is built, in a process of its own, with its database in a folder. */
@@ -61,6 +66,16 @@ export class RelayProcess implements AsyncDisposable {
     }
   }
 
+  /** Sockets that it has open; undefined where the system does not tell. */
+  get sockets(): number | undefined {
+    const folder = `/proc/${this.#child.pid}/fd`;
+    try {
+      return readdirSync(folder).filter((fd) => targetOf(join(folder, fd)).startsWith("socket:")).length;
+    } catch {
+      return undefined;
+    }
+  }
+
   /** The metrics by their names with labels. */
   async metrics(): Promise<Map<string, number>> {
     const response = await fetch(`http://127.0.0.1:${this.port}/metrics`);
@@ -79,6 +94,15 @@ export class RelayProcess implements AsyncDisposable {
 
   [Symbol.asyncDispose](): Promise<void> {
     return end(this.#child, "SIGKILL");
+  }
+}
+
+function targetOf(link: string): string {
+  try {
+    return readlinkSync(link);
+  } catch {
+    // It was closed meanwhile.
+    return "";
   }
 }
 

@@ -4,6 +4,8 @@ import { temporaryFolder } from "../../test/processes/processes.ts";
 import { median, percentile } from "../shared/percentiles.ts";
 import type { Counts } from "./counts.ts";
 import { honestNames, type HonestPair, type HonestResult, startHonestPair } from "./honest-pair.ts";
+import { startHonestFiles } from "./http/honest-files.ts";
+import { type HttpCounts, runHttpSlot } from "./http/slot.ts";
 import { Known } from "./known.ts";
 import { Memory } from "./memory.ts";
 import { RelayProcess } from "./relay-process.ts";
@@ -23,6 +25,10 @@ export interface FuzzReport {
   seed: number;
   seconds: number;
   counts: Counts;
+  /** The same of requests for files. */
+  http: HttpCounts;
+  /** Files of somebody who keeps to the rules, each of which was what it should be. */
+  files: number;
   /** Milliseconds from send to receipt of the honest pair, by tenths of the run. */
   latency: { p50: number; p99: number; count: number }[];
   honest: HonestResult;
@@ -35,6 +41,9 @@ export interface FuzzReport {
 const TENTHS = 10;
 const LOOK_MS = 50;
 const LATE_MS = 300;
+/** Frames for each request for a file, and connections for each that sends such. */
+const FRAMES_A_REQUEST = 10;
+const CONNECTIONS_A_SLOT = 4;
 /** Frames before which the relay's caches still fill up. */
 const FLAT_FROM = 500_000;
 
@@ -54,8 +63,11 @@ export async function fuzz({ frames, seed, connections, progress }: FuzzOptions)
   failed.promise.catch(() => {});
 
   const relay = parts.use(await RelayProcess.start(folder.path, fail));
+  const before = relay.sockets ?? 0;
   const honest = parts.use(await startHonestPair(relay.port, join(folder.path, "agents")));
   await honest.ready();
+  const files = await startHonestFiles(relay.port, seed, fail);
+  const http: HttpCounts = { requests: 0, compared: 0, statuses: {} };
   const counts: Counts = { frames: 0, readable: 0, plausible: 0, opened: 0, kinds: {} };
   const done = (): number => counts.frames / frames;
   const memory = parts.use(new Memory(() => relay.residentBytes, done));
@@ -66,23 +78,41 @@ export async function fuzz({ frames, seed, connections, progress }: FuzzOptions)
     const own = Math.floor((frames * (slot + 1)) / connections) - Math.floor((frames * slot) / connections);
     return runSlot({ port: relay.port, seed, slot, frames: own, known, counts, fail, signal: stop.signal });
   });
+  const httpSlots = Array.from(
+    { length: Math.ceil(connections / CONNECTIONS_A_SLOT) },
+    (_, slot, all = connections) => {
+      const requests = Math.ceil((frames * CONNECTIONS_A_SLOT) / FRAMES_A_REQUEST / all);
+      return runHttpSlot({ port: relay.port, seed, slot, requests, counts: http, fail, signal: stop.signal });
+    },
+  );
   const latency: FuzzReport["latency"] = [];
-  const all = Promise.all(slots);
+  const all = Promise.all([...slots, ...httpSlots]);
   const measured = measure(honest, done, latency, stop.signal, () => progress(`${counts.frames} frames`));
   await Promise.race([Promise.all([all, measured]), failed.promise]);
   // Whoever was stopped by a violation has ended, too.
   if (stop.signal.aborted) await failed.promise;
   const seconds = (performance.now() - started) / 1000;
 
+  const brought = await Promise.race([files.stop(), failed.promise]);
   const result = await Promise.race([honest.stop(), failed.promise]);
   if (result.wrong.length > 0 || result.stored < result.sent || result.received < result.sent)
     throw new Violation(`the honest pair: ${JSON.stringify(result).slice(0, 2000)}`);
-  await untilNobodyIsLeft(relay);
+  await untilNobodyIsLeft(relay, before);
   const metrics = await relay.metrics();
   await Promise.race([relay.stop(), failed.promise]);
   checkStore(folder.path);
   if (frames >= FLAT_FROM) memory.check();
-  return { seed, seconds, counts, latency, honest: result, memory: memory.quarters, refusals: refusalsOf(metrics) };
+  return {
+    seed,
+    seconds,
+    counts,
+    http,
+    files: brought,
+    latency,
+    honest: result,
+    memory: memory.quarters,
+    refusals: refusalsOf(metrics),
+  };
 }
 
 /** The one that explains most: what the relay itself says. */
@@ -108,12 +138,15 @@ async function measure(
   }
 }
 
-/** Of connections that are closed the relay must keep nothing. */
-async function untilNobodyIsLeft(relay: RelayProcess): Promise<void> {
+/** Of connections that are closed the relay must keep nothing. @param before Sockets that were open when there was nobody */
+async function untilNobodyIsLeft(relay: RelayProcess, before: number): Promise<void> {
   for (let attempt = 0; ; attempt++) {
     const count = (await relay.metrics()).get("aimessage_connections");
-    if (count === 0) return;
-    if (attempt > 200) throw new Violation(`${count} connections are open, and nobody is there`);
+    const sockets = relay.sockets ?? 0;
+    // One is that of the question.
+    if (count === 0 && sockets <= before + 1) return;
+    if (attempt > 200)
+      throw new Violation(`${count} connections and ${sockets - before} sockets are open, and nobody is there`);
     await delay(LOOK_MS);
   }
 }

@@ -1,5 +1,7 @@
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
+import { blobsIn } from "../../packages/server/src/admin/blob-files.ts";
+import { check } from "../../packages/server/src/admin/check.ts";
 import { Violation } from "./violation.ts";
 
 /** What a table must not hold: a row that nobody owns. */
@@ -20,8 +22,10 @@ const ORPHANS: Record<string, string> = {
     "FROM entries WHERE kind IN ('welcome', 'commit') AND group_id NOT IN (SELECT group_id FROM groups)",
 };
 
-/** Reads the database that a relay has left. @throws Violation */
+/** Reads the database and the files that a relay has left. @throws Violation */
 export function checkStore(folder: string): void {
+  const { problems } = check(join(folder, "db"), 0);
+  if (problems.length > 0) throw new Violation(`check finds ${JSON.stringify(problems)}`);
   const db = new DatabaseSync(join(folder, "db", "relay.db"), { readOnly: true });
   try {
     const integrity = db.prepare("PRAGMA integrity_check").all();
@@ -31,7 +35,14 @@ export function checkStore(folder: string): void {
       const count = Number(db.prepare(`SELECT count(*) AS count ${from}`).get()?.["count"]);
       if (count > 0) throw new Violation(`${count} ${what}`);
     }
+    checkFiles(db, join(folder, "db", "blobs"));
   } finally {
     db.close();
   }
+}
+
+/** However young it is, a file has a row: whoever ends an upload removes what it has brought. */
+function checkFiles(db: DatabaseSync, folder: string): void {
+  const select = db.prepare("SELECT 1 FROM blobs WHERE id = ?");
+  for (const id of blobsIn(folder)) if (select.get(id) === undefined) throw new Violation(`the file ${id} has no row`);
 }

@@ -95,6 +95,7 @@ export class Blobs implements AsyncDisposable {
     if (!(await this.rows.remove(id, mailbox))) return false;
     await this.#end(id);
     await this.store.remove(id);
+    this.#sent.delete(id);
     return true;
   }
 
