@@ -230,6 +230,13 @@ function openStore(db: DatabaseSync, options: StoreOptions, below: Below | undef
     return owner.disabled ? { refused: "account_disabled" } : blobs.reserve(owner, blob);
   }
 
+  function removeBlob(id: string, mailbox: number | undefined): boolean {
+    if (mailbox === undefined) return blobs.remove(id);
+    // Of an account that is gone, or a device that was replaced, it is no more.
+    const owner = senderOf(accounts, mailbox);
+    return owner !== undefined && blobs.remove(id, owner.name);
+  }
+
   return {
     logId,
     hindrance,
@@ -281,8 +288,7 @@ function openStore(db: DatabaseSync, options: StoreOptions, below: Below | undef
           group.write(() => resolve(blobs.advance(id, from, to)), false).catch(reject);
         }),
       seal: (id) => keep(() => blobs.seal(id)),
-      remove: (id, mailbox) =>
-        keep(() => blobs.remove(id, mailbox === undefined ? undefined : (accounts.owner(mailbox)?.name ?? ""))),
+      remove: (id, mailbox) => keep(() => removeBlob(id, mailbox)),
       removeOverdue: (limit) => group.write(() => blobs.removeOverdue(limit), false),
       known: (ids) => group.read(() => blobs.known(ids)),
       sealedAfter: (id, limit) => group.read(() => blobs.sealedAfter(id, limit)),

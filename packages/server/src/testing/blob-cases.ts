@@ -144,6 +144,8 @@ export const blobCases: Record<string, StoreCase["run"]> = {
     const heir = await world.agent("alice");
     assert.notEqual(accepted(await blobs.reserve(blob(heir))).id, id);
     assert.equal(await blobs.remove(id, heir.mailbox), false);
+    // Nor of a mailbox that is gone, or never was.
+    for (const nobody of [alice.mailbox, 999]) assert.equal(await blobs.remove(id, nobody), false);
     assert.equal((await blobs.find(id))?.sealed, true);
   },
 };
