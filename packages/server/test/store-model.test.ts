@@ -46,7 +46,10 @@ async function run(kind: "sqlite" | "memory", numRuns: number): Promise<void> {
         await real.store[Symbol.asyncDispose]();
       }
       // Nothing is left of what has gone, and to each address is charged what it has here.
-      if (path !== undefined) expect(check(path, 0).problems).toEqual([]);
+      if (path === undefined) return;
+      const { problems } = check(path, 0);
+      // The bytes of files lie elsewhere: here are none.
+      expect(problems.filter(({ problem }) => problem !== "blobs_without_file")).toEqual([]);
     }),
     { seed, numRuns, interruptAfterTimeLimit: AT_MOST_MS, markInterruptAsFailure: false },
   );

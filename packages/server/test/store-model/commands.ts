@@ -1,10 +1,11 @@
 import * as fc from "fast-check";
 import { expect } from "vitest";
 import { asDevice, login, registerDevice, registerToken, remove, setPeers } from "./account-commands.ts";
+import { advance, compareBlobs, removeBlob, reserve, seal, sweepBlobs } from "./blob-commands.ts";
 import { type Command, command } from "./command.ts";
 import { claim, publish } from "./key-commands.ts";
 import { asCommit, commits, reads, received, sends } from "./mail-commands.ts";
-import { DAY } from "./model.ts";
+import { DAY } from "./days.ts";
 
 const wait = fc.constantFrom(1, 1000, 3600_000, DAY, 2 * DAY + 1, 14 * DAY + 1, 88 * DAY).map((milliseconds) =>
   command(`${milliseconds} ms pass`, async (model) => {
@@ -31,6 +32,11 @@ const weights: [number, fc.Arbitrary<Command>][] = [
   [2, reads],
   [2, claim],
   [1, publish],
+  [5, reserve],
+  [3, advance],
+  [2, seal],
+  [1, removeBlob],
+  [1, sweepBlobs],
   [2, wait],
   [2, sweep],
   [1, reopen],
@@ -72,6 +78,7 @@ function checked(inner: Command): Command {
       }
       expect(await real.store.depth()).toBe(model.entries.length);
       expect(await real.store.lastSeq()).toBe(model.seq);
+      await compareBlobs(model, real);
       for (const [own, { kind, username }] of model.accounts)
         expect(await real.store.account(own)).toMatchObject({ kind, username });
     },

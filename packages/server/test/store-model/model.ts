@@ -1,6 +1,7 @@
 import type { WireReason } from "@aimessage/sdk/protocol";
+import { blobLimits, ModelBlobs } from "./blob-model.ts";
+import { DAY } from "./days.ts";
 
-export const DAY = 24 * 3600 * 1000;
 /** Small, so that they are met. */
 export const limits = {
   mailboxMessages: 32,
@@ -8,6 +9,7 @@ export const limits = {
   unknownUserMessages: 2,
   mailboxAge: 14 * DAY,
   peers: 2,
+  ...blobLimits,
 };
 const REMEMBERED_MS = 2 * DAY;
 const KEYS_MS = 88 * DAY;
@@ -86,6 +88,7 @@ export class Model {
   readonly peers = new Map<string, Map<string, boolean>>();
   /** Of each mailbox's one connection. */
   readonly blocked = new Map<number, Set<string>>();
+  readonly blobs = new ModelBlobs();
 
   get today(): number {
     return Math.floor(this.now / DAY);
@@ -226,6 +229,7 @@ export class Model {
     }
     this.removeKeys(mailbox);
     this.peers.delete(own);
+    this.blobs.disown(own);
     if (release || account === undefined) this.accounts.delete(own);
     else this.accounts.set(own, { ...account, kind: "removed" });
   }

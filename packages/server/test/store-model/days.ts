@@ -1,0 +1,1 @@
+export const DAY = 24 * 3600 * 1000;
