@@ -172,7 +172,7 @@ test("a database of before invites is lifted, and keeps its accounts", async () 
   }
   const file = join(db, "relay.db");
   const before = new DatabaseSync(file);
-  before.exec("DROP TABLE invites; PRAGMA user_version = 7");
+  before.exec("DROP TABLE blobs; DROP TABLE invites; PRAGMA user_version = 7");
   before.close();
   expect(await command("invite", "create", "--db", db)).toMatchObject({
     code: 1,
