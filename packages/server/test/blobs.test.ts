@@ -100,7 +100,7 @@ test("[P-14.4] a part goes where the last one ended, and nowhere else", async ()
   expect((await head(w.url, blob)).headers["upload-offset"]).toBe("300");
 });
 
-test("[A-18] [P-14.3] without one of its two tokens nobody learns whether a file is there", async () => {
+test("[P-14.3] [A-18] without one of its two tokens nobody learns whether a file is there", async () => {
   await using w = await world();
   const blob = await uploaded(w.url, w.client, randomBytes(1000));
   const wrong = randomBytes(32).toString("base64");
@@ -245,7 +245,7 @@ test("[P-14.3] pages of known origins may bring and fetch files, others may not"
   }
 });
 
-test("[A-18] [P-14.7] a file is handed out four times a day to each reader, and what was not sent does not count", async () => {
+test("[P-14.7] [A-18] a file is handed out four times a day to each reader, and what was not sent does not count", async () => {
   await using w = await world();
   const bytes = randomBytes(1000);
   const blob = await askRoom(w.client, bytes.length, { readers: 2 });
@@ -257,7 +257,7 @@ test("[A-18] [P-14.7] a file is handed out four times a day to each reader, and 
   expect((await http(w.url, "HEAD", blob.blob, { token: blob.readToken })).status).toBe(200);
 });
 
-test("[P-14.1] [P-14.6] limits are told, and hold", async () => {
+test("[P-14.1] [P-14.6] [A-18] limits are told, and hold", async () => {
   await using w = await world({ limits: { blobBytes: 5000, accountBlobs: 200_000, blobAge: 3_600_000 } });
   const { features, limits } = (await w.client.ask("info")).data;
   expect(features).toContain("blobs");
@@ -323,7 +323,7 @@ test("files outlive a restart; what had come of one goes on, and what nobody kno
   expect(alice.username).toBe("alice");
 });
 
-test("[A-18] [P-14.6] one more than may come at a time is refused, and comes when another one has ended", async () => {
+test("[P-14.6] [A-18] one more than may come at a time is refused, and comes when another one has ended", async () => {
   await using w = await world({ limits: { accountTransfers: 3 } });
   const open: ReturnType<typeof connect>[] = [];
   for (let count = 0; count < 3; count++) {
