@@ -137,7 +137,7 @@ class Fetching {
       this.#hasher.update(await this.#target.read(at, Math.min(at + SEGMENT_BYTES, end), this.#buffer));
     this.segments = whole;
     this.#begun = true;
-    if (end > 0) this.#means.onProgress(end);
+    this.#means.onProgress(end);
   }
 
   async #open(header: Uint8Array): Promise<Stream> {

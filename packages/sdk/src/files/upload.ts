@@ -99,6 +99,7 @@ class Upload {
       if (!isSame) return this.#changed();
       if (!reader.keeps(segmentAt(offset))) return this.#anew();
     }
+    this.#tell(offset);
     const stream = await this.#stream();
     const check = async (): Promise<void> => {
       if ((await source.stamp()) !== this.#file.stamp) await this.#changed();
@@ -110,7 +111,8 @@ class Upload {
     }
     if (reader.next < reader.count) await this.#commit(reader, check, reader.count);
     await this.#ours((tx, file) => fileIsUp(tx, file, reader.digest));
-    this.#tell(this.#total);
+    const { bytes } = this.#file;
+    this.#say(bytes);
     await host.letGo(this.#file.path);
   }
 
@@ -183,6 +185,7 @@ class Upload {
       const part = bytes.subarray(at - sealed.from, Math.min(end, sealed.to) - sealed.from);
       yield part;
       at += part.length;
+      this.#tell(at);
     }
   }
 
@@ -270,9 +273,13 @@ class Upload {
     return done.value;
   }
 
+  /** All of it are only those that the relay has for good. */
   #tell(offset: number): void {
+    if (offset < this.#total && this.#file.bytes > 0) this.#say(Math.floor((offset / this.#total) * this.#file.bytes));
+  }
+
+  #say(done: number): void {
     const { seq, index, name, bytes } = this.#file;
-    const done = Math.min(bytes, Math.max(0, offset));
     this.#means.onProgress({ message: String(seq), file: index, name, direction: "up", done, bytes });
   }
 }
