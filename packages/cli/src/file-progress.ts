@@ -78,13 +78,13 @@ export class FilesShown implements Disposable {
     this.#files.set(key, shown);
   }
 
-  /** One is where it was to be. With `tell` a line says so, and how long it took. */
-  end(message: string, file: number, tell?: string): void {
+  /** One is where it was to be, which a line says, with how long it took. What was saved is said of elsewhere, unless it took long. */
+  end(message: string, file: number, tell?: "sent" | "saved"): void {
     const key = `${message}/${file}`;
     const shown = this.#files.get(key);
     this.#files.delete(key);
     if (this.#isTerminal) this.#draw(performance.now());
-    if (shown === undefined || tell === undefined) return;
+    if (shown === undefined || tell === undefined || (tell === "saved" && !isLong(shown))) return;
     const took = performance.now() - shown.begun;
     const speed = `${fileSize(Math.round(((shown.bytes - shown.from) / took) * 1000))}/s`;
     this.#out.note(
@@ -113,6 +113,10 @@ export class FilesShown implements Disposable {
     this.#drawnAt = now;
     this.#out.live([...this.#files.values()].map((shown) => barOf(shown, now)));
   }
+}
+
+function isLong({ begun, done, bytes }: Shown): boolean {
+  return done === bytes && performance.now() - begun > LINE_MS;
 }
 
 interface Waiting {

@@ -7,8 +7,9 @@ import { AskError, UsageError } from "../errors.ts";
 import { addFileFlags, type FileFlags, filesOf } from "../file-flags.ts";
 import { FilesShown } from "../file-progress.ts";
 import { addKindFlags, checkedBody, type Kind, kindOf } from "../kind.ts";
-import { messageJson, messageText } from "../message.ts";
+import { messageJson, withFiles } from "../message.ts";
 import { follow } from "../reaching.ts";
+import { fileLabel } from "../saving.ts";
 import { senderOf } from "../sender.ts";
 import { patience } from "../values.ts";
 
@@ -67,10 +68,12 @@ async function ask(call: Call, options: Options): Promise<void> {
         });
   using _ = follow(agent, asked, shown);
   const reply = await replyTo(asked, call);
-  await call.out.data([{ line: "", body: messageText(reply) }], {
+  const labels = reply.files.map((file) => `${fileLabel(file)}, not saved`);
+  await call.out.data([{ line: "", body: withFiles(reply, labels) }], {
     ...messageJson(reply),
     question_id: asked.id,
   });
+  if (labels.length > 0) call.out.note(`To save what came with it: aimessage inbox save ${reply.id.slice(0, 6)}`);
 }
 
 async function replyTo(asked: Asked, { context, out }: Call): Promise<Message> {

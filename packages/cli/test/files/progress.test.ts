@@ -60,9 +60,9 @@ test("on a terminal a bar is drawn over and over, and what is said meanwhile sta
   ]);
   out.note("something else");
   expect(screen(stderr.text)).toEqual(["something else", expect.stringContaining("50 %")]);
-  files.end("m", 0, "saved");
+  files.end("m", 0, "sent");
   files[Symbol.dispose]();
-  expect(screen(stderr.text)).toEqual(["something else", expect.stringMatching(/^report\.pdf 1 MB saved in 1 s, /)]);
+  expect(screen(stderr.text)).toEqual(["something else", expect.stringMatching(/^report\.pdf 1 MB sent in 1 s, /)]);
 });
 
 test("a name that is wide, or obeyed by terminals, breaks no line; a terminal that draws nothing is a log", () => {

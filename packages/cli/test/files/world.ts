@@ -1,8 +1,10 @@
 /** Alice and Bob, with files. */
 import { createHash, randomBytes } from "node:crypto";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import type { RelayOptions } from "@aimessage/server";
+import { onTestFinished } from "vitest";
 import { createWorld, type World } from "../world.ts";
 
 export interface FileWorld extends World {
@@ -45,4 +47,11 @@ export async function fileWorld(options: RelayOptions = {}): Promise<FileWorld> 
 
 export function sha256(path: string): string {
   return createHash("sha256").update(readFileSync(path)).digest("hex");
+}
+
+/** A folder for a relay, gone when the test ends. */
+export function relayFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), "aimessage relay "));
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  return folder;
 }
