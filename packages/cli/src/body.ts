@@ -8,11 +8,16 @@ import { utf8 } from "./message.ts";
 export type Body = string | Uint8Array;
 
 /**
- * Begins to read it, before anything else is opened. @returns what gives the whole, for the most that can be sent (bytes)
+ * Begins to read it, before anything else is opened. With files there need be none, and stdin is read only where that is said.
+ * @returns what gives the whole, for the most that can be sent (bytes)
  * @throws UsageError
  */
-export async function beginBody(call: Call, message: string | undefined): Promise<(largest: number) => Promise<Body>> {
-  const text = given(message, call.context);
+export async function beginBody(
+  call: Call,
+  message: string | undefined,
+  files?: readonly unknown[],
+): Promise<(largest: number) => Promise<Body>> {
+  const text = files === undefined || message === "-" ? given(message, call.context) : (message ?? "");
   if (text !== undefined) return async () => text;
   const input = await begin(call, message === "-").catch(unlessInterrupted);
   return (largest) => readBody(input, largest).catch(unlessInterrupted);

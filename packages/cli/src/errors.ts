@@ -77,9 +77,12 @@ export function isAgentError(error: unknown): error is AgentError {
   return error instanceof Error && error.name === "AgentError";
 }
 
-function explainSend({ id, state }: MessageStatus, why: Explained): Explained {
+function explainSend({ id, state, files }: MessageStatus, why: Explained): Explained {
   const where: Partial<Record<MessageState, string>> = {
-    queued: "the message stays in the outbox and is sent as soon as possible",
+    queued:
+      files === undefined
+        ? "the message stays in the outbox and is sent as soon as possible"
+        : `what has gone of its files stays, and the next command that reaches the relay goes on; to wait for it: aimessage outbox retry ${id}`,
     stored: "the message waits at the relay until it is fetched",
     received: "the message has arrived, and is not handled yet",
   };

@@ -28,6 +28,8 @@ export function kindOf({ thread, contentType, header: headers }: Kind): SendOpti
 
 /** @throws UsageError if the body is not what its type says */
 export function checkedBody(body: Body, { contentType }: Kind): Body {
+  // What comes with files alone.
+  if (body === "") return body;
   if (contentType === undefined || !/^application\/(?:[\w.+-]+\+)?json\b/i.test(contentType)) return body;
   try {
     JSON.parse((typeof body === "string" ? body : utf8(body)) ?? "");

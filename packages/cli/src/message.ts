@@ -1,6 +1,8 @@
 import { Buffer } from "node:buffer";
-import type { Line } from "@aimessage/sdk/program";
+import { escapeLine, type Line } from "@aimessage/sdk/program";
+import { type FileJson, fileJson, fileLabel, type SavedFile } from "./saving.ts";
 import { clock } from "./times.ts";
+import { fileSize } from "./units.ts";
 import type { Message, Tier } from "@aimessage/sdk/node";
 
 /** A message as its reader's line of JSON. Times are Unix milliseconds. */
@@ -28,9 +30,11 @@ export interface MessageJson {
   reply_to?: string;
   thread?: string;
   headers?: Readonly<Record<string, string>>;
+  files?: FileJson[];
 }
 
-export function messageJson(message: Message): MessageJson {
+/** @param files What became of its files, if they were to be saved. */
+export function messageJson(message: Message, files: readonly SavedFile[] = message.files): MessageJson {
   const text = utf8(message.bytes);
   return {
     message_id: message.id,
@@ -50,18 +54,29 @@ export function messageJson(message: Message): MessageJson {
     ...(message.replyTo === undefined ? {} : { reply_to: message.replyTo }),
     ...(message.thread === undefined ? {} : { thread: message.thread }),
     ...(Object.keys(message.headers).length === 0 ? {} : { headers: message.headers }),
+    ...(files.length === 0 ? {} : { files: files.map(fileJson) }),
   };
 }
 
-/** `[14:30:15] alice: text`, or with OFFLINE before the time if it waited at the relay. */
-export function messageLine(message: Message): Line {
+/**
+ * `[14:30:15] alice: text [in/report.pdf 1.2 MB]`, or with OFFLINE before the time if it waited at the relay.
+ * @param labels Of its files.
+ */
+export function messageLine(message: Message, labels = message.files.map((file) => fileLabel(file))): Line {
   const { from, sentAt, offline } = message;
-  return { line: `[${offline ? "OFFLINE " : ""}${clock(sentAt)}] ${from}: `, body: messageText(message) };
+  return { line: `[${offline ? "OFFLINE " : ""}${clock(sentAt)}] ${from}: `, body: withFiles(message, labels) };
 }
 
 /** The body, or a word on a body that is no text. */
 export function messageText({ bytes, contentType }: Message): string {
   return utf8(bytes) ?? `(${bytes.length} bytes of ${contentType})`;
+}
+
+/** The text of a message, and what there is to be said of its files. */
+export function withFiles(message: Message, labels: readonly string[]): string {
+  // Each on the line on which it begins: names of folders may have line breaks.
+  const files = labels.map((label) => `[${escapeLine(label)}]`);
+  return [...(message.bytes.length === 0 && files.length > 0 ? [] : [messageText(message)]), ...files].join(" ");
 }
 
 /** Bytes as text, exactly; undefined if they are not UTF-8. */
@@ -79,4 +94,14 @@ export function preview(message: Message): string {
   const characters = Array.from(body.slice(0, 200));
   const cut = characters.length > 60 || body.length > 200;
   return characters.slice(0, 60).join("") + (cut ? "..." : "");
+}
+
+/** The same, with its files: one by its name, more by their number. */
+export function previewWithFiles(message: Message): string {
+  const { files } = message;
+  if (files.length === 0) return preview(message);
+  const bytes = files.reduce((sum, file) => sum + file.bytes, 0);
+  const [label] =
+    files.length === 1 ? files.map((file) => fileLabel(file)) : [`${files.length} files, ${fileSize(bytes)}`];
+  return `${preview(message)}${message.bytes.length === 0 ? "" : " "}[${label}]`;
 }

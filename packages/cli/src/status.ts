@@ -1,4 +1,4 @@
-import type { MessageStatus } from "@aimessage/sdk/node";
+import type { Agent, MessageStatus, OutgoingFile } from "@aimessage/sdk/node";
 
 /** What is known of a sent message, as programs see it. Times are Unix milliseconds. */
 interface StatusJson {
@@ -21,4 +21,13 @@ export function statusJson(status: MessageStatus): StatusJson {
     updated_at: status.updatedAt,
     expires_at: status.expiresAt,
   };
+}
+
+/** The same, with how far its files are. */
+export async function statusWithFiles(
+  agent: Agent,
+  status: MessageStatus,
+): Promise<StatusJson & { files?: OutgoingFile[] }> {
+  const { files = 0 } = status;
+  return { ...statusJson(status), ...(files === 0 ? {} : { files: await agent.outbox.files(status.id) }) };
 }

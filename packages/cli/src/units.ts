@@ -17,3 +17,35 @@ function inBytes(value: number): string {
   const [unit, size] = BYTES.find(([, size]) => value >= size) ?? ["bytes", 1];
   return `${Number((value / size).toFixed(1))} ${unit}`;
 }
+
+const POWERS: readonly [unit: string, size: number][] = [
+  ["TB", 1e12],
+  ["GB", 1e9],
+  ["MB", 1e6],
+  ["KB", 1e3],
+];
+
+/** The size of a file, for people: `1.2 MB`, in powers of 1,000 as file managers have it. */
+export function fileSize(bytes: number): string {
+  const [unit, size] = POWERS.find(([, size]) => bytes >= size) ?? ["B", 1];
+  const value = bytes / size;
+  return `${value < 10 ? Number(value.toFixed(1)) : Math.round(value)} ${unit}`;
+}
+
+/** Seconds or minutes or hours: `7 s`, `2:05`, `1:02:05`. Of milliseconds. */
+export function span(ms: number): string {
+  const seconds = Math.round(ms / 1000);
+  if (seconds < 60) return `${seconds} s`;
+  const minutes = Math.floor(seconds / 60);
+  const hours = Math.floor(minutes / 60);
+  return hours === 0 ? `${minutes}:${two(seconds)}` : `${hours}:${two(minutes)}:${two(seconds)}`;
+}
+
+function two(value: number): string {
+  return String(value % 60).padStart(2, "0");
+}
+
+/** A fraction in whole percent, of which 100 is all. */
+export function percent(done: number, all: number): number {
+  return all === 0 ? 100 : Math.floor((done / all) * 100);
+}

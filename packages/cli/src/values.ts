@@ -25,5 +25,23 @@ export function count(text: string): number {
   return Number(text);
 }
 
+const SIZES: Record<string, number> = {
+  "": 1,
+  B: 1,
+  KB: 1e3,
+  MB: 1e6,
+  GB: 1e9,
+  KiB: 2 ** 10,
+  MiB: 2 ** 20,
+  GiB: 2 ** 30,
+};
+
+/** The size of a file: `500MB`, `1GiB`, or bytes. */
+export function size(text: string): number {
+  const [, digits = "", unit = ""] = /^(\d{1,12}(?:\.\d{1,3})?)(B|[KMG]i?B)?$/.exec(text) ?? [];
+  if (digits === "") throw new InvalidArgumentError("Write it as 500MB, 1GiB, or a number of bytes.");
+  return Math.floor(Number(digits) * (SIZES[unit] ?? 1));
+}
+
 /** Help on an argument that is a message id. */
 export const MESSAGE_ID = "its id, or the first six characters of it, or more";

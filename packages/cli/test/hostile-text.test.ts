@@ -78,13 +78,19 @@ async function hostileWorld(): Promise<World & { sent: string }> {
     break;
   }
   await sent.handled().catch(() => undefined);
-  await bob.send("alice", `hello${HOSTILE}`).then((hello) => hello.received());
+  const stream = (async function* () {
+    yield new Uint8Array(1);
+  })();
+  const files = [{ name: `file ${HOSTILE}`, stream }];
+  await bob.send("alice", `hello${HOSTILE}`, { files }).then((hello) => hello.received());
   return { ...world, home, cli, sent: sent.id };
 }
 
 test("no command prints as it is what others wrote, or what a folder is called; JSON keeps it exactly", async () => {
   const world = await hostileWorld();
-  const { sent } = world;
+  const { sent, home } = world;
+  const inbox = await world.cli(["inbox", "--json", "-u", "alice"]);
+  const came = (JSON.parse(inbox.stdout) as { messages: { message_id: string }[] }).messages[0]!.message_id;
   const commands = [
     ["whoami", "-u", "alice"],
     ["inbox", "-u", "alice"],
@@ -98,7 +104,8 @@ test("no command prints as it is what others wrote, or what a folder is called; 
     ["dead", "list", "-u", "bob"],
     ["dead", "show", sent, "-u", "bob"],
     ["backup", join("/nowhere", HOSTILE), "-u", "alice"],
-    ["listen", "--count", "1", "-u", "alice"],
+    ["inbox", "save", came, "--dir", join(home, "in"), "-u", "alice"],
+    ["listen", "--count", "1", "-u", "alice", "--save-dir", join(home, "in")],
     ["unregister", "--yes", "-u", "alice"],
     ["whoami"],
     ["whoami", "-u", "carol"],
@@ -116,6 +123,7 @@ test("no command prints as it is what others wrote, or what a folder is called; 
   const all = printed.join("");
   expect(all).toContain(String.raw`hello\x1b[2J\x07\x0d`);
   expect(all).toContain(String.raw`no \x1b[2J`);
+  expect(all).toContain("[file _[2J_");
   const lines = all.split("\n").filter((line) => line.startsWith("{"));
   expect(lines.some((line) => JSON.parse(line).messages?.[0]?.body === `hello${HOSTILE}`)).toBe(true);
 });

@@ -6,6 +6,8 @@ export { formatPairingLine, type PairingLine, readPairingLine, serverOfLine } fr
 export type { OwnLine, Pairing, PairOptions } from "./agent/pairing.ts";
 export type { Taken } from "./agent/taken-line.ts";
 export type { DeadLetter } from "./agent/dead-letters.ts";
+export type { FileInfo, IncomingFile, OutgoingFile, SaveOptions } from "./agent/file-info.ts";
+export type { FileProgress, FileToSend } from "./files/host.ts";
 export type { HandleOptions, Handler } from "./agent/handle.ts";
 export type { Contact } from "./agent/address-book.ts";
 export type { Guard, Guarded } from "./agent/guard.ts";

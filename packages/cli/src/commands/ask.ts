@@ -4,12 +4,16 @@ import { openAgent } from "../agent.ts";
 import { beginBody } from "../body.ts";
 import type { Act, Call } from "../call.ts";
 import { AskError, UsageError } from "../errors.ts";
+import { addFileFlags, type FileFlags, filesOf } from "../file-flags.ts";
+import { FilesShown } from "../file-progress.ts";
 import { addKindFlags, checkedBody, type Kind, kindOf } from "../kind.ts";
-import { messageJson, messageText } from "../message.ts";
+import { messageJson, withFiles } from "../message.ts";
+import { follow } from "../reaching.ts";
+import { fileLabel } from "../saving.ts";
 import { senderOf } from "../sender.ts";
 import { patience } from "../values.ts";
 
-interface Options extends Kind {
+interface Options extends Kind, FileFlags {
   to?: string;
   message?: string;
   timeout: number;
@@ -40,29 +44,36 @@ export function configure(command: Command, act: Act): void {
     .option("--resume <id>", "wait for the reply to a question that was asked before")
     .addHelpText("after", EXAMPLES)
     .action(act(ask));
-  addKindFlags(command);
+  addFileFlags(addKindFlags(command));
 }
 
 async function ask(call: Call, options: Options): Promise<void> {
   const { message, resume, to, timeout } = options;
-  if (resume !== undefined && (to !== undefined || message !== undefined))
-    throw new UsageError("--resume takes neither -t nor -m", "the question was asked before");
+  if (resume !== undefined && (to !== undefined || message !== undefined || options.file !== undefined))
+    throw new UsageError("--resume takes neither -t nor -m nor -f", "the question was asked before");
   if (resume === undefined && to === undefined) throw new UsageError("whom to ask is required", "write -t NAME");
-  const read = resume === undefined ? await beginBody(call, message) : undefined;
+  const files = filesOf(options, call.context);
+  const read = resume === undefined ? await beginBody(call, message, files.files) : undefined;
   await using agent = await openAgent(call, "ask");
+  using shown = new FilesShown(call);
   const asked =
     read === undefined
       ? await agent.asked(resume ?? "")
       : await agent.question(to ?? "", checkedBody(await read(agent.largestBody), options), {
           ...kindOf(options),
+          ...files,
+          onProgress: shown.onProgress,
           ...senderOf(call.context),
           timeout,
         });
+  using _ = follow(agent, asked, shown);
   const reply = await replyTo(asked, call);
-  await call.out.data([{ line: "", body: messageText(reply) }], {
+  const labels = reply.files.map((file) => `${fileLabel(file)}, not saved`);
+  await call.out.data([{ line: "", body: withFiles(reply, labels) }], {
     ...messageJson(reply),
     question_id: asked.id,
   });
+  if (labels.length > 0) call.out.note(`To save what came with it: aimessage inbox save ${reply.id.slice(0, 6)}`);
 }
 
 async function replyTo(asked: Asked, { context, out }: Call): Promise<Message> {

@@ -1,7 +1,8 @@
 import type { Command } from "commander";
 import { openAgent } from "../agent.ts";
 import type { Act, Call } from "../call.ts";
-import { messageJson, messageText, preview } from "../message.ts";
+import { messageJson, messageText, previewWithFiles } from "../message.ts";
+import { fileLabel } from "../saving.ts";
 import { listUnlessNamed } from "../groups.ts";
 import { table } from "@aimessage/sdk/program";
 import { localTime } from "../times.ts";
@@ -39,7 +40,7 @@ async function list(call: Call): Promise<void> {
     localTime(letter.failedAt),
     letter.from,
     letter.reason,
-    preview(letter),
+    previewWithFiles(letter),
   ]);
   const lines = rows.length === 0 ? ["No dead letters."] : table([["ID", "FAILED", "FROM", "REASON", "TEXT"], ...rows]);
   await call.out.data(lines, { dead_letters: letters.map(letterJson) });
@@ -56,6 +57,7 @@ async function show(call: Call, _options: object, typed: string): Promise<void> 
     ["Failed:", localTime(letter.failedAt)],
     ["Reason:", letter.reason],
     ["Type:", letter.contentType],
+    ...letter.files.map((file) => ["File:", fileLabel(file)]),
   ];
   await call.out.data([...table(rows), "", { line: "", body: messageText(letter) }], letterJson(letter));
 }

@@ -1,16 +1,18 @@
-import type { Agent } from "@aimessage/sdk/node";
+import type { Agent, Message } from "@aimessage/sdk/node";
 import { Option, type Command } from "commander";
 import { followOutages, openAgent } from "../agent.ts";
 import type { Act, Call } from "../call.ts";
 import { interruptedExit } from "../context.ts";
 import type { WebhookFlags } from "../doors/webhook-flags.ts";
 import { UsageError } from "../errors.ts";
+import { FilesShown } from "../file-progress.ts";
 import { messageJson, messageLine } from "../message.ts";
+import { fileLabel, type SavedFile, type SaveFlags, Saver } from "../saving.ts";
 import { sayWhoWaits } from "../requests.ts";
 import { type Output, StdoutError } from "@aimessage/sdk/program";
-import { count, patience } from "../values.ts";
+import { count, patience, size } from "../values.ts";
 
-interface Options extends WebhookFlags {
+interface Options extends WebhookFlags, SaveFlags {
   count?: number;
   timeout?: number;
   from?: string;
@@ -31,6 +33,7 @@ Examples:
   aimessage listen --once
   aimessage listen --exec 'tr a-z A-Z' --reply
   aimessage listen --json --ack
+  aimessage listen --save-dir in --max-file 500MB
 
 --exec: the body is its input; AIMESSAGE_FROM, _ID, _THREAD, _REPLY_TO, _CONTENT_TYPE, _VERIFIED, _TRUST, _ATTEMPT and _EXPECTS_REPLY are in its environment. Exit
 code 0: handled. 75, or a signal: again later. 65: a dead letter. Anything else: again, and after --attempts a dead letter, with the last line of its
@@ -42,7 +45,9 @@ when stdin ends.
 
 A line is written when it is whole, and on the disk if it goes into a file; else its message is shown again. JSON keys: message_id, peer_id, from, to, body,
 content_type, sent_at, received_at (Unix milliseconds), offline, verified, trust; body_base64 if the body is not UTF-8 text; expects_reply, late, reply_to, thread and
-headers where it has them.
+headers where it has them; files, a list of name, bytes, type, sha256, and path where it was saved, or error.
+
+Files are saved before their message is shown. Where one cannot be had the message is shown, says so, and stays unhandled: inbox save ID tries again.
 `;
 
 export function configure(command: Command, act: Act): void {
@@ -57,6 +62,8 @@ export function configure(command: Command, act: Act): void {
     .option("--from <name>", "only messages of this sender; others stay unread")
     .option("--share", "take turns with the other listeners of this agent that share")
     .option("--once", "stop when everything that waits at the relay now has come")
+    .option("--save-dir <folder>", "save files of messages there")
+    .addOption(new Option("--max-file <size>", "none that is larger: 500MB, 1GiB (default 1GiB)").argParser(size))
     .option("--ack", "with --json: a message is handled when its reader says so on stdin")
     .option("--exec <command>", "have a shell command handle each message")
     .option("--webhook <url>", "post each message to a web service")
@@ -92,7 +99,9 @@ async function listen(call: Call, options: Options): Promise<number> {
   const overdue = options.timeout === undefined ? undefined : AbortSignal.timeout(options.timeout);
   const signal = overdue === undefined ? context.interrupted : AbortSignal.any([context.interrupted, overdue]);
   context.interrupted.addEventListener("abort", () => out.note("Stopping listener..."));
-  const door = await doorOf(options, call);
+  using shown = new FilesShown(call);
+  const saver = new Saver(call, options, shown);
+  const door = await doorOf(options, call, saver);
   await using agent = await openAgent(call, roleOf(options));
   await warnOfStranger(agent, options.from, out);
   await warnOfOther(agent, options, out);
@@ -112,8 +121,11 @@ async function listen(call: Call, options: Options): Promise<number> {
     if (door !== undefined) missing -= came = await door(agent, call, signal);
     else
       for await (const message of agent.messages({ from, once, share, signal })) {
-        await out.data([messageLine(message)], messageJson(message), { until: signal, onDisk: true });
-        await message.handled();
+        const files = await saver.save(agent, message, signal);
+        const labels = files.map((file) => labelOf(file, saver));
+        await out.data([messageLine(message, labels)], messageJson(message, files), { until: signal, onDisk: true });
+        sayOfFiles(message, files, saver, out);
+        if (files.every(({ error }) => error === undefined)) await message.handled();
         if (message.expectsReply)
           out.note(`${message.from} waits for a reply: aimessage reply ${message.id.slice(0, 6)} -m TEXT`);
         came += 1;
@@ -138,13 +150,27 @@ async function listen(call: Call, options: Options): Promise<number> {
   });
 }
 
+function labelOf(file: SavedFile, { folder }: Saver): string {
+  return folder === undefined ? `${fileLabel(file)}, not saved` : fileLabel(file, folder);
+}
+
+/** How files are to be had that were not saved. */
+function sayOfFiles({ id, from }: Message, files: readonly SavedFile[], { folder }: Saver, out: Output): void {
+  const command = `aimessage inbox save ${id.slice(0, 6)}`;
+  if (folder === undefined && files.length > 0)
+    out.note(`${from} has sent ${files.length === 1 ? "a file" : `${files.length} files`}: ${command}`);
+  for (const { error } of files)
+    if (error !== undefined)
+      out.warn(`${error.message}, and the message of ${from} stays unhandled; to try again: ${command}`);
+}
+
 type Door = (agent: Agent, call: Call, signal: AbortSignal) => Promise<number>;
 
 /** Who handles the messages, if that is not whoever reads them. */
-async function doorOf(options: Options, { context }: Call): Promise<Door | undefined> {
+async function doorOf(options: Options, { context }: Call, saver: Saver): Promise<Door | undefined> {
   if (options.ack === true) {
     const { handleByReader } = await import("../doors/ack.ts");
-    return (agent, call, signal) => handleByReader(agent, options, call, signal);
+    return (agent, { out }, signal) => handleByReader(agent, options, { context, out, saver }, signal);
   }
   const { exec, webhook } = options;
   if (exec === undefined && webhook === undefined) return undefined;

@@ -1,12 +1,14 @@
 import type { Command } from "commander";
 import { openAgent } from "../agent.ts";
 import type { Act, Call } from "../call.ts";
-import { SendError } from "../errors.ts";
+import type { SendError } from "../errors.ts";
+import { FilesShown } from "../file-progress.ts";
+import { filesInLine, reached } from "../reaching.ts";
 import type { AgentError } from "@aimessage/sdk/node";
 import { listUnlessNamed } from "../groups.ts";
 import { table } from "@aimessage/sdk/program";
 import { localTime } from "../times.ts";
-import { statusJson } from "../status.ts";
+import { statusJson, statusWithFiles } from "../status.ts";
 import { MESSAGE_ID } from "../values.ts";
 
 export function configure(command: Command, act: Act): void {
@@ -23,7 +25,7 @@ export function configure(command: Command, act: Act): void {
   command
     .command("retry")
     .description(
-      "Try one that waits at once; send one that was refused, has expired or was never let out as a new message. One that has failed at its recipient is theirs to repeat: `dead redeliver`.",
+      "Try one that waits at once, and wait while its files move; send one that was refused, has expired or was never let out as a new message. One that has failed at its recipient is theirs to repeat: `dead redeliver`.",
     )
     .argument("<message-id>", MESSAGE_ID)
     .addHelpText("after", "\nExample:\n  aimessage outbox retry 1f0c9a52b7d84e3f\n")
@@ -39,15 +41,18 @@ export function configure(command: Command, act: Act): void {
 async function list(call: Call, { all }: { all?: true }): Promise<void> {
   await using agent = await openAgent(call, "outbox");
   const messages = await agent.outbox.list({ all: all === true });
-  const rows = messages.map(({ id, state, to, updatedAt, reason }) => [
+  const files = await Promise.all(messages.map((message) => filesInLine(agent, message)));
+  const rows = messages.map(({ id, state, to, updatedAt, reason }, at) => [
     id,
     state,
     localTime(updatedAt),
     to,
-    reason ?? "",
+    reason ?? files[at] ?? "",
   ]);
   const lines = rows.length === 0 ? ["No messages."] : table([["ID", "STATE", "SINCE", "TO", "REASON"], ...rows]);
-  await call.out.data(lines, { messages: messages.map(statusJson) });
+  await call.out.data(lines, {
+    messages: await Promise.all(messages.map((message) => statusWithFiles(agent, message))),
+  });
 }
 
 /** How long a try may take that is waited for. Milliseconds. */
@@ -56,13 +61,16 @@ const TRY_MS = 5_000;
 async function retry(call: Call, _options: object, typed: string): Promise<void> {
   await using agent = await openAgent(call, "outbox");
   const id = await agent.outbox.idOf(typed);
-  const sent = await agent.outbox.retry(id);
-  await sent.stored({ timeout: TRY_MS, signal: call.context.interrupted }).catch(async (error: AgentError) => {
+  using shown = new FilesShown(call);
+  const sent = await agent.outbox.retry(id, { onProgress: shown.onProgress });
+  const how = { timeout: TRY_MS, signal: call.context.interrupted };
+  await reached(agent, sent, how, shown).catch((error: SendError) => {
     // It was tried, and goes on waiting for its recipient.
-    if (error.code !== "timeout") throw new SendError(await sent.status(), error);
+    if ((error.cause as AgentError).code !== "timeout") throw error;
   });
-  const { state } = await sent.status();
-  const said = sent.id === id ? `Message ${id} is tried again.` : `Message ${id} is sent again, as ${sent.id}.`;
+  const { state, files } = await sent.status();
+  const done = files !== undefined && state !== "queued" ? "is sent" : "is tried again";
+  const said = sent.id === id ? `Message ${id} ${done}.` : `Message ${id} is sent again, as ${sent.id}.`;
   await call.out.confirm([said], { message_id: sent.id, to: sent.to, status: state, retry_of: id });
 }
 

@@ -86,7 +86,10 @@ const MEANINGS: Record<InboxPolicy, string> = {
 async function show(call: Call, _options: object, name: string): Promise<void> {
   await using agent = await openAgent(call, "requests");
   const messages = await agent.requests.show(name);
-  await call.out.data(messages.map(messageLine), { messages: messages.map(messageJson) });
+  await call.out.data(
+    messages.map((message) => messageLine(message)),
+    { messages: messages.map((message) => messageJson(message)) },
+  );
 }
 
 async function accept(call: Call, { yes }: { yes?: true }, name: string): Promise<number> {

@@ -1,18 +1,20 @@
 import { Option, type Command } from "commander";
 import { openAgent } from "../agent.ts";
 import { beginBody } from "../body.ts";
-import { SendError } from "../errors.ts";
+import { addFileFlags, type FileFlags, filesOf } from "../file-flags.ts";
+import { FilesShown } from "../file-progress.ts";
 import { addKindFlags, checkedBody, type Kind, kindOf } from "../kind.ts";
 import { senderOf } from "../sender.ts";
 import type { Act, Call } from "../call.ts";
-import type { Agent, MessageStatus, Sent, Wait } from "@aimessage/sdk/node";
+import { reached, type Reached } from "../reaching.ts";
+import type { Agent, MessageStatus, Sent } from "@aimessage/sdk/node";
 import type { Output } from "@aimessage/sdk/program";
 import { duration, patience } from "../values.ts";
 
-interface Options extends Kind {
+interface Options extends Kind, FileFlags {
   to: string;
   message?: string;
-  wait?: "stored" | "received" | "handled";
+  wait?: Reached;
   timeout: number;
   expires?: number;
   replyTo?: string;
@@ -26,8 +28,10 @@ Examples:
   aimessage send -t bob -m "hello"
   git diff | aimessage send -t bob
   aimessage send -t bob -m "deploy now" --wait handled --timeout 2m
+  aimessage send -t bob -f report.pdf -f data.csv -m "numbers"
 
-A message that cannot be sent in time stays in the outbox and is sent by the next command that reaches the relay.
+A message that cannot be sent in time stays in the outbox and is sent by the next command that reaches the relay. With files it is sent when all of them
+are at the relay, and --timeout counts from the last that has moved. Ctrl+C: what has gone stays, and is not sent again.
 `;
 
 export function configure(command: Command, act: Act): void {
@@ -41,26 +45,30 @@ export function configure(command: Command, act: Act): void {
     .option("--reply-to <id>", "the message of its recipient that this one answers; the first 6 characters are enough")
     .addHelpText("after", EXAMPLES)
     .action(act(send));
-  addKindFlags(command);
+  addFileFlags(addKindFlags(command));
 }
 
 async function send(call: Call, options: Options): Promise<void> {
   const { interrupted } = call.context;
-  const read = await beginBody(call, options.message);
+  const files = filesOf(options, call.context);
+  const read = await beginBody(call, options.message, files.files);
   await using agent = await openAgent(call, "send");
   const body = checkedBody(await read(agent.largestBody), options);
   const { expires, replyTo } = options;
+  using shown = new FilesShown(call);
   const sent = await agent.send(options.to, body, {
     ...kindOf(options),
+    ...files,
+    onProgress: shown.onProgress,
     ...(expires === undefined ? {} : { expiresIn: expires }),
     ...(replyTo === undefined ? {} : { replyTo: await agent.inboxId(replyTo) }),
     ...senderOf(call.context),
   });
-  const wait = { timeout: options.timeout, signal: interrupted };
-  const status = await confirmed(sent, options.wait, wait, call.out);
+  const how = { state: options.wait, timeout: options.timeout, signal: interrupted };
+  const status = await confirmed(sent, options.wait, call.out, () => reached(agent, sent, how, shown));
   const at = status.delivered === true ? "delivered" : "stored_offline";
-  const reached = options.wait ?? (at === "delivered" ? at : "stored for offline delivery");
-  await call.out.confirm([`Message sent to ${sent.to} (${reached})`], {
+  const where = options.wait ?? (at === "delivered" ? at : "stored for offline delivery");
+  await call.out.confirm([`Message sent to ${sent.to} (${where})`], {
     message_id: sent.id,
     to: sent.to,
     status: options.wait ?? at,
@@ -81,14 +89,17 @@ async function sayIfSilent(agent: Agent, name: string, out: Output): Promise<voi
     out.note(`${name} has confirmed nothing since ${new Date(heardAt).toDateString()}.`);
 }
 
-async function confirmed(sent: Sent, state: Options["wait"], wait: Wait, out: Output): Promise<MessageStatus> {
+async function confirmed(
+  sent: Sent,
+  state: Options["wait"],
+  out: Output,
+  wait: () => Promise<MessageStatus>,
+): Promise<MessageStatus> {
   const waitsFor = `Waiting until ${sent.to} has ${state} the message...`;
   const silence =
     state === "received" || state === "handled" ? setTimeout(() => out.note(waitsFor), SILENT_MS) : undefined;
   try {
-    return await sent[state ?? "stored"](wait);
-  } catch (error) {
-    throw new SendError(await sent.status(), error);
+    return await wait();
   } finally {
     clearTimeout(silence);
   }

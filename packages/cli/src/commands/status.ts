@@ -5,7 +5,9 @@ import { interruptedExit } from "../context.ts";
 import { UsageError } from "../errors.ts";
 import { table } from "@aimessage/sdk/program";
 import { clock, localTime } from "../times.ts";
-import { statusJson } from "../status.ts";
+import { filesInLine } from "../reaching.ts";
+import { statusJson, statusWithFiles } from "../status.ts";
+import { fileSize } from "../units.ts";
 import { patience } from "../values.ts";
 import type { Agent, MessageState, MessageStatus } from "@aimessage/sdk/node";
 
@@ -62,12 +64,21 @@ async function status(call: Call, options: Options, typed: string | undefined): 
     ["To:", found.to],
     ["Status:", found.state],
     ["Reason:", found.reason ?? ""],
+    ["Files:", found.files === undefined ? "" : await filesRow(agent, found)],
     ["Sent:", localTime(found.createdAt)],
     ["Since:", localTime(found.updatedAt)],
     ["Expires:", found.expiresAt === undefined ? "" : localTime(found.expiresAt)],
   ];
-  await call.out.data(table(rows.filter(([, value]) => value !== "")), statusJson(found));
+  await call.out.data(table(rows.filter(([, value]) => value !== "")), await statusWithFiles(agent, found));
   return context.interrupted.aborted ? interruptedExit(context) : 0;
+}
+
+async function filesRow(agent: Agent, found: MessageStatus): Promise<string> {
+  const waiting = await filesInLine(agent, found);
+  if (waiting !== "") return waiting;
+  return (await agent.outbox.files(found.id))
+    .map(({ name, bytes, state }) => `${name} ${fileSize(bytes)}${state === "fetched" ? ", fetched" : ""}`)
+    .join("; ");
 }
 
 async function followChanges(

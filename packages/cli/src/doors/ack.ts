@@ -5,6 +5,7 @@ import { type Output, StdoutError } from "@aimessage/sdk/program";
 import * as z from "zod/mini";
 import type { Context } from "../context.ts";
 import { messageJson, messageLine } from "../message.ts";
+import type { Saver } from "../saving.ts";
 import { Desk, type Word } from "./desk.ts";
 import { watchReader } from "./reader.ts";
 import { takeTurns, type TurnOptions } from "./turns.ts";
@@ -25,7 +26,7 @@ const SHAPES = '{"handled": ID}, {"failed": ID, "reason": TEXT}, {"retry": ID}';
 export async function handleByReader(
   agent: Agent,
   options: TurnOptions,
-  { context, out }: { context: Context; out: Output },
+  { context, out, saver }: { context: Context; out: Output; saver: Saver },
   until: AbortSignal,
 ): Promise<number> {
   const end = new AbortController();
@@ -37,8 +38,9 @@ export async function handleByReader(
   let settled = 0;
   try {
     await takeTurns(agent, options, AbortSignal.any([until, end.signal]), async (message, signal) => {
+      const files = await saver.save(agent, message, signal);
       const word = desk.wait(message, signal);
-      await out.data([messageLine(message)], messageJson(message), { until: signal });
+      await out.data([messageLine(message)], messageJson(message, files), { until: signal });
       const said = await word;
       const ended = said !== undefined && said.kind !== "retry";
       if (ended) settled += 1;

@@ -136,9 +136,7 @@ export async function login(
       login_counter: record.login_counter + 1,
       clock_offset: offset,
       clock_since: isAsBefore(record, offset) ? record.clock_since : Date.now(),
-      frame_bytes: info.limits.frame_bytes,
-      mailbox_age_ms: info.limits.mailbox_age_ms,
-      blob_bytes: info.features.includes("blobs") ? (info.limits.blob_bytes ?? 0) : 0,
+      ...limitsOf(info),
     }));
   });
   const counter = account.relay.login_counter;
@@ -240,6 +238,15 @@ function hasSent(store: ClientStore, id: string): Promise<boolean> {
       return true;
     return (await list(tx, "commit/")).some((commit) => commit.commit_id === id);
   });
+}
+
+/** What a relay takes, as it is remembered for whoever has something to send. */
+export function limitsOf({
+  limits,
+  features,
+}: RelayFrameData<"info">): Pick<RelayRecord, "frame_bytes" | "mailbox_age_ms" | "blob_bytes"> {
+  const { frame_bytes, mailbox_age_ms, blob_bytes = 0 } = limits;
+  return { frame_bytes, mailbox_age_ms, blob_bytes: features.includes("blobs") ? blob_bytes : 0 };
 }
 
 /** @throws AgentError relay_protocol if the relay speaks another version */

@@ -14,8 +14,7 @@ import { DeadLetters } from "./dead-letters.ts";
 import { diagnose, type Diagnosis } from "./diagnosis.ts";
 import { type Because, enqueue, type Letter, type SendOptions } from "./enqueue.ts";
 import { enqueueOnce } from "./repeats.ts";
-import { inboxIdOf, listInbox, listPending, readById } from "./inbox.ts";
-import type { InboxOptions, Pending, PendingOptions } from "./inbox.ts";
+import { inboxIdOf, type InboxOptions, listInbox, listPending, type PendingOptions, readById } from "./inbox.ts";
 import { handleAll, type HandleOptions, type Handler } from "./handle.ts";
 import { Guard } from "./guard.ts";
 import type { FileHost } from "../files/host.ts";
@@ -90,7 +89,8 @@ export class Agent implements AsyncDisposable {
     this.server = account.server;
     this.#link = new Link(store, crypto, role, account, transport);
     this.#transport = transport;
-    this.outbox = new Outbox(store, this.#link, (...message) => this.send(...message));
+    const bring = (...files: Parameters<Files["bring"]>): void => this.#files.bring(...files);
+    this.outbox = new Outbox(store, this.#link, { send: (...message) => this.send(...message), bring });
     this.deadLetters = new DeadLetters(store, this.username);
     this.requests = new Requests(store, this.username);
     this.guard = new Guard(store);
@@ -253,7 +253,7 @@ export class Agent implements AsyncDisposable {
    * them, and what has come too late ends.
    * @throws AgentError unknown_message
    */
-  async pending(options: PendingOptions = {}): Promise<Pending[]> {
+  async pending(options: PendingOptions = {}): ReturnType<typeof listPending> {
     check("pending", options, "options");
     return listPending(this.#store, this.username, options, this.#link.hasJumped);
   }

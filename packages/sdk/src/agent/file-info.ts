@@ -2,6 +2,9 @@
 import type { FileProgress } from "../files/host.ts";
 import { safeName } from "../files/names.ts";
 import { fromBase64 } from "../protocol/index.ts";
+import { segmentOf } from "../crypto/streaming.ts";
+import type { OutFileRecord } from "../records/file-records.ts";
+import { paddedLength } from "../records/files.ts";
 import type { InboxRecord } from "../records/tables.ts";
 
 /** A file of a message, as its sender describes it. */
@@ -31,6 +34,28 @@ export interface IncomingFile extends FileInfo {
    * @throws AgentError file_failed (too_large, file_expired, file_damaged), disk_full, relay_unreachable, aborted
    */
   save(folder: string, options?: SaveOptions): Promise<string>;
+}
+
+/** A file of a message that was sent from here. */
+export interface OutgoingFile {
+  /** As it is called here. */
+  readonly name: string;
+  readonly bytes: number;
+  /** So many may have left, to some 16 MiB. */
+  readonly done: number;
+  /** waits: the relay does not have it yet. up: it does. fetched: its recipient has it. failed: it will never be there. */
+  readonly state: OutFileRecord["state"];
+  /** Why it waits, or has failed: a stable word. */
+  readonly reason?: string;
+}
+
+export function outgoingFiles(records: readonly OutFileRecord[]): OutgoingFile[] {
+  return records.map((record) => {
+    const { name, bytes, state, reason, block } = record;
+    const left = block === undefined ? 0 : segmentOf(paddedLength(record), block.segments - 1).plain.to;
+    const done = state === "up" || state === "fetched" ? bytes : Math.min(bytes, left);
+    return { name, bytes, done, state, ...(reason === undefined ? {} : { reason }) };
+  });
 }
 
 export function filesIn({ files = [] }: InboxRecord): FileInfo[] {

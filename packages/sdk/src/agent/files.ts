@@ -47,6 +47,11 @@ export class Files {
     if (given !== undefined) this.#uploads?.begin(row, options.onProgress);
   }
 
+  /** Has this process bring files that wait, unless another one does. */
+  bring(row: OutboxRecord, onProgress: Letter["options"]["onProgress"]): void {
+    this.#uploads?.begin(row, onProgress);
+  }
+
   /** Files of a message that has come. */
   of(row: InboxRecord): IncomingFile[] {
     return incomingFiles(row, { ...this.#means, claimer: this.#claimer });

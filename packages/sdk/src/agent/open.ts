@@ -3,7 +3,7 @@ import { GroupCrypto } from "../crypto/mls/group.ts";
 import { AgentError } from "../errors.ts";
 import { Username, usernameObjection } from "../protocol/index.ts";
 import type { ClientStore, LinkLock } from "../store/store.ts";
-import { createAccount, isForgotten, login, readInfo, registerDevice } from "../account/account.ts";
+import { createAccount, isForgotten, limitsOf, login, readInfo, registerDevice } from "../account/account.ts";
 import { Agent } from "./agent.ts";
 import { check } from "./arguments.ts";
 import type { FileHost } from "../files/host.ts";
@@ -103,8 +103,7 @@ async function register(crypto: GroupCrypto, begun: Account | undefined, options
         ? await registerReplacement(store, crypto, account, connection).then(() => undefined)
         : await registerDevice(store, crypto, account, connection);
     if (refusal === undefined) {
-      const { frame_bytes, mailbox_age_ms } = info.limits;
-      const here = { server: server.href, insecure, frame_bytes, mailbox_age_ms, registered: true };
+      const here = { server: server.href, insecure, ...limitsOf(info), registered: true };
       account.relay = await updateRelay(store, (relay) => ({ ...relay, ...here }));
       return account;
     }

@@ -2,7 +2,10 @@ import { AgentError } from "../errors.ts";
 import type { ClientStore, ReadTransaction } from "../store/store.ts";
 import { check } from "./arguments.ts";
 import type { SendOptions } from "./enqueue.ts";
+import { type OutgoingFile, outgoingFiles } from "./file-info.ts";
+import type { FileProgress, FileToSend } from "../files/host.ts";
 import type { Link } from "../link/link.ts";
+import { filesOf } from "../records/files.ts";
 import { giveUp, isFinal, rowById } from "../records/outbox-records.ts";
 import { find as findRow, get, list, pad, toBytes } from "../records/records.ts";
 import { type MessageStatus, Sent, toStatus } from "./sent.ts";
@@ -14,19 +17,29 @@ import { Changes, type Wait, waitFor } from "./waiting.ts";
 const LOOK_MS = 5_000;
 const PAUSE_MS = 20;
 
-/** Sends a body to a contact, as {@link Agent.send} does. */
-type Send = (to: string, body: Uint8Array, options: SendOptions) => Promise<Sent>;
+/** What an outbox has its agent do. */
+interface Means {
+  /** Sends a body to a contact, as {@link Agent.send} does. */
+  send: (to: string, body: Uint8Array, options: SendOptions) => Promise<Sent>;
+  /** Has this process bring the files of a message, unless another one does. */
+  bring: (row: OutboxRecord, onProgress: RetryOptions["onProgress"]) => void;
+}
+
+export interface RetryOptions {
+  /** Told how far its files are, as far as this process sends them. */
+  onProgress?: ((progress: FileProgress) => void) | undefined;
+}
 
 /** What this agent has sent, and what became of it. */
 export class Outbox {
   readonly #store: ClientStore;
   readonly #link: Link;
-  readonly #send: Send;
+  readonly #means: Means;
 
-  constructor(store: ClientStore, link: Link, send: Send) {
+  constructor(store: ClientStore, link: Link, means: Means) {
     this.#store = store;
     this.#link = link;
-    this.#send = send;
+    this.#means = means;
   }
 
   /** Oldest first: what has not ended yet, or with `all` everything that is not forgotten. */
@@ -37,6 +50,11 @@ export class Outbox {
       const rows = (await list(tx, "out/")).filter(({ kind }) => kind === "message");
       return rows.filter((row) => all || !isFinal(row.state)).map(toStatus);
     });
+  }
+
+  /** Files of a message, and how far they are, whichever process brings them. @throws AgentError unknown_message */
+  async files(id: string): Promise<OutgoingFile[]> {
+    return this.#store.read(async (tx) => outgoingFiles(await filesOf(tx, (await find(tx, id)).seq)));
   }
 
   /**
@@ -58,17 +76,19 @@ export class Outbox {
 
   /**
    * Tries again: what waits goes at once instead of when its back-off ends; what was refused or has expired is sent
-   * as a new message, whose id differs. The text of what has arrived is not kept: its recipient has it, also where it failed.
+   * as a new message, whose id differs, with its files as they are now. The text of what has arrived is not kept: its recipient has it,
+   * also where it failed.
    * @throws AgentError unknown_message, and what {@link Agent.send} throws
    */
-  async retry(id: string): Promise<Sent> {
-    const { row, body } = await this.#store.read(async (tx) => {
+  async retry(id: string, { onProgress }: RetryOptions = {}): Promise<Sent> {
+    const { row, body, files } = await this.#store.read(async (tx) => {
       const row = await find(tx, id);
-      return { row, body: await tx.get(`out-body/${pad(row.seq)}`) };
+      return { row, body: await tx.get(`out-body/${pad(row.seq)}`), files: await filesOf(tx, row.seq) };
     });
     if (!isFinal(row.state)) {
       await this.#store.write((tx) => tx.put(`retry/${row.to}`, ""));
       this.#link.start();
+      if (files.length > 0) this.#means.bring(row, onProgress);
       return new Sent(this.#store, this.#link, row);
     }
     if (row.state === "handled" || body === undefined)
@@ -79,7 +99,13 @@ export class Outbox {
             : "send it again; its recipient may have it among its dead letters",
       });
     const to = row.fingerprint === undefined ? row.to : `${row.to}#${row.fingerprint}`;
-    return this.#send(to, toBytes(body), {
+    const again = files.map(({ path, name, type }): FileToSend => ({
+      path,
+      name,
+      ...(type === undefined ? {} : { type }),
+    }));
+    return this.#means.send(to, toBytes(body), {
+      ...(files.length === 0 ? {} : { files: again, ...(onProgress === undefined ? {} : { onProgress }) }),
       contentType: row.content_type,
       ...(row.reply_to === undefined ? {} : { replyTo: row.reply_to }),
       ...(row.thread === undefined ? {} : { thread: row.thread }),

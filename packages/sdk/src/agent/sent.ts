@@ -18,6 +18,8 @@ export interface MessageStatus {
   createdAt: number;
   updatedAt: number;
   expiresAt?: number;
+  /** How many files go with it: it is queued until the relay has them, see {@link Outbox.files}. */
+  files?: number;
 }
 
 const ORDER: MessageState[] = ["queued", "stored", "received", "handled"];
@@ -32,6 +34,7 @@ export function toStatus(row: OutboxRecord): MessageStatus {
     createdAt: row.created_at,
     updatedAt: row.updated_at,
     ...(row.expires_at === undefined ? {} : { expiresAt: row.expires_at }),
+    ...(row.files === undefined ? {} : { files: row.files }),
   };
 }
 

@@ -145,7 +145,7 @@ class Fetching {
       this.#hasher.update(await this.#target.read(at, Math.min(at + SEGMENT_BYTES, end), this.#buffers[0]));
     this.segments = whole;
     this.#begun = true;
-    if (end > 0) this.#means.onProgress(end);
+    this.#means.onProgress(end);
   }
 
   async #open(header: Uint8Array): Promise<Stream> {

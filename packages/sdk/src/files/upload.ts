@@ -103,6 +103,7 @@ class Upload {
       if (!reader.keeps(segmentAt(offset))) return this.#anew();
       this.#ready = block.segments;
     }
+    this.#tell(offset);
     const stream = await this.#stream();
     const check = async (): Promise<void> => {
       if ((await source.stamp()) !== this.#file.stamp) await this.#changed();
@@ -113,7 +114,8 @@ class Upload {
       this.#tell(offset);
     }
     await this.#ours((tx, file) => fileIsUp(tx, file, reader.digest));
-    this.#tell(this.#total);
+    const { bytes } = this.#file;
+    this.#say(bytes);
     await host.letGo(this.#file.path);
   }
 
@@ -186,6 +188,7 @@ class Upload {
       const part = bytes.subarray(at - sealed.from, Math.min(end, sealed.to) - sealed.from);
       yield part;
       at += part.length;
+      this.#tell(at);
     }
   }
 
@@ -285,9 +288,13 @@ class Upload {
     return done.value;
   }
 
+  /** All of it are only those that the relay has for good. */
   #tell(offset: number): void {
+    if (offset < this.#total && this.#file.bytes > 0) this.#say(Math.floor((offset / this.#total) * this.#file.bytes));
+  }
+
+  #say(done: number): void {
     const { seq, index, name, bytes } = this.#file;
-    const done = Math.min(bytes, Math.max(0, offset));
     this.#means.onProgress({ message: String(seq), file: index, name, direction: "up", done, bytes });
   }
 }

@@ -28,6 +28,9 @@ export function nodeFileHost({ agent, home }: Folders): FileHost & { close: () =
   const spools = join(agent, "spool");
   const look = async (file: FileToSend): Promise<GivenFile> => {
     if (typeof file === "string") return isSpool(file) ? lookAtSpool(spools, file) : lookAt({ path: file }, home);
+    if ("path" in file && isSpool(file.path)) {
+      return { ...(await lookAtSpool(spools, file.path)), name: nameOf(file.name ?? ""), ...typeOf(file) };
+    }
     if ("path" in file) return lookAt(file, home);
     const { path, bytes } = await asOwnerOf(agent, () => keepStream(spools, file.stream));
     return { name: nameOf(file.name), bytes, path, stamp: stampOf(bytes), ...typeOf(file) };

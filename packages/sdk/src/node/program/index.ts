@@ -8,6 +8,7 @@ export { escapeBody, escapeJson, escapeJsonText, escapeLine, escapeText } from "
 export { type FileOptions, makeWhole, writeWhole } from "./files.ts";
 export { asOwnerOf, becomeOwnerOf } from "./owner.ts";
 export { eachOptionOnce } from "./once.ts";
+export { withinColumns } from "./live.ts";
 export { createOutput, type Line, type Output, printable, StdoutError, table } from "./output.ts";
 export { systemError } from "./system-error.ts";
 export { guardStdio, lossyLines, type LossyLines, print } from "./stdio.ts";

@@ -1,5 +1,6 @@
 import type { Writable } from "node:stream";
 import { escapeBody, escapeJson, escapeLine } from "./escape.ts";
+import { Live } from "./live.ts";
 import { print, type Printing } from "./stdio.ts";
 
 /** A line of output, as it is meant: it is escaped when it is printed. A body may have several lines, which follow indented. */
@@ -24,6 +25,11 @@ export interface Output {
   warn(text: string): void;
   /** A failure and its way out, on stderr; with `--json` the value, in a line. */
   fail(message: Line, hint: string | undefined, value: unknown): void;
+  /**
+   * Lines that change, below all else on a terminal's stderr: each time they take the place of those before. Nowhere else, and not with
+   * `--quiet`. @returns whether they are seen
+   */
+  live(lines: readonly string[]): boolean;
 }
 
 const UNREAD: Partial<Record<string, string>> = {
@@ -48,8 +54,13 @@ export function createOutput(
   { stdout, stderr, interrupted }: { stdout: Writable; stderr: Writable; interrupted?: AbortSignal },
   { json, quiet }: { json: boolean; quiet: boolean },
 ): Output {
-  const say = (...lines: Line[]): void => void stderr.write(joined(lines.map(printable)));
-  const write = (text: string, how: Printing = { until: interrupted }) => toStdout(stdout, text, how);
+  const live = new Live(stderr);
+  const say = (...lines: Line[]): void => live.above(joined(lines.map(printable)));
+  const write = async (text: string, how: Printing = { until: interrupted }): Promise<void> => {
+    live.hide();
+    await toStdout(stdout, text, how);
+    live.show();
+  };
   const each: Output["each"] = (lines, values) => write(joined(json ? values.map(escapeJson) : lines.map(printable)));
   const data: Output["data"] = (lines, value, how) =>
     write(joined(json ? [escapeJson(value)] : lines.map(printable)), how);
@@ -60,14 +71,15 @@ export function createOutput(
     text: async (text, to = "stdout") => {
       const lines = text.split("\n").map(escapeLine).join("\n");
       if (to === "stdout") await write(lines);
-      else stderr.write(lines);
+      else live.above(lines);
     },
     note: (text) => (quiet ? undefined : say(text)),
     warn: (text) => say(`Warning: ${text}`),
     fail(message, hint, value) {
-      if (json) stderr.write(joined([escapeJson(value)]));
+      if (json) live.above(joined([escapeJson(value)]));
       else say(titled("Error: ", message), ...(hint === undefined ? [] : [`Hint: ${hint}`]));
     },
+    live: (lines) => !quiet && live.draw(lines),
   };
 }
 

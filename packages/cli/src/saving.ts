@@ -1,0 +1,161 @@
+/** Files of messages that have come: saved, or why not. */
+import { mkdirSync } from "node:fs";
+import { basename, join } from "node:path";
+import type { Agent, FileInfo, FileProgress, IncomingMessage } from "@aimessage/sdk/node";
+import { asOwnerOf } from "@aimessage/sdk/program";
+import type { Call } from "./call.ts";
+import { type Explained, explain, UsageError } from "./errors.ts";
+import { asUsageError, asWriteError, wholePath } from "./files.ts";
+import type { FilesShown } from "./file-progress.ts";
+import { fileSize } from "./units.ts";
+
+/** Attempts at a file that a relay does not hand out which is there. */
+const ATTEMPTS = 3;
+/** Between attempts, and how long a relay is waited for at a time. Milliseconds. */
+const RETRY_MS = 1_000;
+const REACH_MS = 30_000;
+
+/** A file of a message as programs see it. */
+export interface FileJson {
+  /** As it would be saved: safe on every system. */
+  name: string;
+  bytes: number;
+  /** Media type, by its sender's word. */
+  type?: string;
+  sha256: string;
+  /** Where it is, whole. */
+  path?: string;
+  /** Why it is not there: a stable word. */
+  error?: string;
+}
+
+/** A file that was to be saved: it has a path, or an error. */
+export interface SavedFile extends FileInfo {
+  readonly path?: string | undefined;
+  readonly error?: Explained | undefined;
+}
+
+export interface SaveTo {
+  /** The whole path of a folder, which is made if it is not there. */
+  folder: string;
+  /** Bytes of the largest file that is taken; undefined: as the SDK has it. */
+  maxBytes?: number | undefined;
+  signal: AbortSignal;
+  /** Where the relay cannot be reached, this is waited for before the next attempt: whether it can be, then. */
+  isReachable?: () => Promise<boolean>;
+  /** Only files of this name. */
+  only?: string | undefined;
+  onProgress?: (progress: FileProgress) => void;
+}
+
+export function fileJson({ name, bytes, type, sha256, path, error }: SavedFile): FileJson {
+  return {
+    name,
+    bytes,
+    ...(type === undefined ? {} : { type }),
+    sha256,
+    ...(path === undefined ? {} : { path }),
+    ...(error === undefined ? {} : { error: wordOf(error) }),
+  };
+}
+
+/** Why a file could not be had, as a stable word. */
+export function wordOf({ code, reason }: Explained): string {
+  return reason ?? code;
+}
+
+/** `in/report.pdf 1.2 MB`, or with a word on why it is not there. `folder`: as it was typed. */
+export function fileLabel({ name, bytes, path, error }: SavedFile, folder = ""): string {
+  const shown = path === undefined ? name : join(folder, basename(path));
+  return `${shown} ${fileSize(bytes)}${error === undefined ? "" : `, not saved: ${wordOf(error).replaceAll("_", " ")}`}`;
+}
+
+/** Saves the files of a message, one after the other. What becomes of one is no matter to the others. @throws AgentError aborted */
+export async function saveAll(message: IncomingMessage, to: SaveTo): Promise<SavedFile[]> {
+  const saved: SavedFile[] = [];
+  for (const file of message.files) {
+    if (to.only !== undefined && to.only !== file.name) continue;
+    const { name, bytes, type, sha256 } = file;
+    saved.push({ name, bytes, type, sha256, ...(await saveOne(file, to)) });
+  }
+  return saved;
+}
+
+async function saveOne(
+  file: IncomingMessage["files"][number],
+  { folder, maxBytes, signal, isReachable, onProgress }: SaveTo,
+): Promise<Pick<SavedFile, "path" | "error">> {
+  const options = { signal, ...(maxBytes === undefined ? {} : { maxBytes }), ...(onProgress ? { onProgress } : {}) };
+  for (let left = ATTEMPTS; ;) {
+    try {
+      return { path: await file.save(folder, options) };
+    } catch (cause) {
+      const error = await explain(await asWriteError(cause, folder));
+      if (error.code === "aborted") throw cause;
+      if (error.code !== "relay_unreachable" || isReachable === undefined) return { error };
+      if (await isReachable()) left -= 1;
+      if (left === 0) return { error };
+    }
+    await pause(RETRY_MS, signal);
+  }
+}
+
+function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(done, milliseconds);
+    signal.addEventListener("abort", done);
+    if (signal.aborted) done();
+    function done(): void {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", done);
+      resolve();
+    }
+  });
+}
+
+/** What a listener was told of files. */
+export interface SaveFlags {
+  saveDir?: string;
+  maxFile?: number;
+}
+
+/** Saves what comes with messages, where that was asked for. */
+export class Saver {
+  /** As it was typed; undefined: nothing is saved. */
+  readonly folder: string | undefined;
+  readonly #to: Omit<SaveTo, "signal">;
+  readonly #shown: FilesShown;
+
+  /** @throws UsageError if files cannot be saved there */
+  constructor({ context }: Call, { saveDir, maxFile }: SaveFlags, shown: FilesShown) {
+    if (saveDir === "") throw new UsageError("--save-dir is empty", "name a folder, or leave it out");
+    this.folder = saveDir;
+    this.#to = {
+      folder: saveDir === undefined ? "" : wholePath(context, saveDir),
+      maxBytes: maxFile,
+      onProgress: shown.onProgress,
+    };
+    this.#shown = shown;
+    if (saveDir === undefined) return;
+    try {
+      asOwnerOf(this.#to.folder, () => mkdirSync(this.#to.folder, { recursive: true }));
+    } catch (error) {
+      throw asUsageError(error, "write", saveDir);
+    }
+  }
+
+  /** @returns what became of its files, if they are to be saved @throws AgentError aborted */
+  async save(agent: Agent, message: IncomingMessage, signal: AbortSignal): Promise<readonly SavedFile[]> {
+    if (this.folder === undefined) return message.files;
+    const isReachable = (): Promise<boolean> =>
+      agent.sync({ timeout: REACH_MS, signal }).then(
+        () => true,
+        () => false,
+      );
+    try {
+      return await saveAll(message, { ...this.#to, signal, isReachable });
+    } finally {
+      for (const index of message.files.keys()) this.#shown.end(message.id, index, "saved");
+    }
+  }
+}

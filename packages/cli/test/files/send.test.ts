@@ -1,0 +1,103 @@
+/** Files that a person sends. */
+import { readFileSync } from "node:fs";
+import { Agent } from "@aimessage/sdk/node";
+import { expect, test } from "vitest";
+import { Recorder } from "../console.ts";
+import { fileWorld } from "./world.ts";
+
+/** What Bob gets: the next message, with its files in a folder. */
+async function received(home: string, folder: string) {
+  await using bob = await Agent.open({ home, username: "bob", create: false });
+  for await (const message of bob.messages()) {
+    const paths: string[] = [];
+    for (const file of message.files) paths.push(await file.save(folder));
+    await message.handled();
+    return { body: message.body, paths };
+  }
+  throw new Error("nothing came");
+}
+
+test("files go with a message, or alone, and come equal", async () => {
+  const world = await fileWorld();
+  const [report, data] = [world.file("report.pdf", 2_500_000), world.file("data.csv", "a,b\n")];
+  const sent = await world.cli("-u alice send -t bob -f report.pdf -f data.csv -m numbers");
+  expect(sent).toMatchObject({ exit: 0, stdout: "Message sent to bob (stored for offline delivery)\n" });
+  expect(sent.stderr.split("\n").toSorted()).toEqual(["", "data.csv 4 B sent", "report.pdf 2.5 MB sent"]);
+  const first = await received(world.home, `${world.cwd}/in`);
+  expect(first.body).toBe("numbers");
+  expect(first.paths.map((path) => readFileSync(path))).toEqual([readFileSync(report), readFileSync(data)]);
+  // Without a text stdin is not read: it may be somebody else's.
+  expect(await world.cli("-u alice send -t bob -f data.csv --quiet", { stdin: "not this" })).toMatchObject({
+    exit: 0,
+    stderr: "",
+  });
+  expect(await received(world.home, `${world.cwd}/in`)).toEqual({ body: "", paths: [`${world.cwd}/in/data (2).csv`] });
+});
+
+test("reply and ask take files, too", async () => {
+  const world = await fileWorld();
+  world.file("why.txt", "because");
+  const asked = world.cli("-u alice ask -t bob -f why.txt -m why? --json");
+  const id = await world.newest();
+  const answer = await world.cli(["-u", "bob", "reply", id, "-f", "why.txt"]);
+  expect(answer).toMatchObject({ exit: 0, stdout: "Reply sent to alice\n", stderr: "why.txt 7 B sent\n" });
+  expect((await asked).stderr).toContain("why.txt 7 B sent\n");
+  expect(await world.cli("-u alice ask --resume 123456 -f why.txt")).toMatchObject({ exit: 2 });
+});
+
+test("what cannot be sent is said at once, and nothing is in the outbox then", async () => {
+  const world = await fileWorld({ limits: { blobBytes: 100_000 } });
+  world.file("large", 200_000);
+  const send = async (...words: string[]) => {
+    const { exit, stderr } = await world.cli(["-u", "alice", "send", "-t", "bob", "--json", ...words]);
+    const { error, reason } = JSON.parse(stderr) as { error: string; reason?: string };
+    return [exit, error, reason];
+  };
+  expect(await send("-f", "nowhere")).toEqual([1, "bad_file", "missing"]);
+  expect(await send("-f", ".")).toEqual([1, "bad_file", "no_file"]);
+  expect(await send("-f", "large")).toEqual([1, "bad_file", "too_large"]);
+  expect(await send("-f", `${world.home}/alice/agent.db`)).toEqual([1, "bad_file", "own_store"]);
+  expect(
+    await send(
+      ...Array<string>(17)
+        .fill("large")
+        .flatMap((name) => ["-f", name]),
+    ),
+  ).toEqual([2, "usage", undefined]);
+  expect((await world.cli("-u alice outbox")).stdout).toBe("No messages.\n");
+});
+
+test("Ctrl+C leaves what has gone, and outbox retry goes on from there", async () => {
+  const world = await fileWorld();
+  world.file("large.bin", 160_000_000);
+  const stderr = Object.assign(new Recorder(), { isTTY: true, columns: 60 });
+  const stop = new AbortController();
+  const sending = world.cli("-u alice send -t bob -f large.bin", { stderr, interrupted: stop.signal });
+  await stderr.until(/\[#+ *\] +\d+ %/);
+  stop.abort("SIGINT");
+  const { exit } = await sending;
+  expect(exit).toBe(130);
+  expect(stderr.text).toMatch(/what has gone of its files stays, and the next command that reaches the relay goes on/);
+  for (const line of stderr.text.split("\n")) if (line.includes("[#")) expect(line.length).toBeLessThan(60 + 8);
+  const listed = await world.cli("-u alice outbox");
+  const [, id = "", percent] = /(\w+) +queued .* waits for its file, (\d+) % of 160 MB\n/.exec(listed.stdout) ?? [];
+  expect(Number(percent)).toBeGreaterThan(0);
+  expect((await world.cli(["-u", "alice", "status", id])).stdout).toMatch(/^Files: +waits for its file, \d+ %/m);
+  const again = await world.cli(["-u", "alice", "outbox", "retry", id]);
+  expect(again.stderr).toMatch(/^large\.bin goes on at \d+ %\n(.*\n)?large\.bin 160 MB sent/);
+  expect(again.stdout).toBe(`Message ${id} is sent.\n`);
+  const { files } = JSON.parse((await world.cli(["-u", "alice", "status", id, "--json"])).stdout) as {
+    files: object[];
+  };
+  expect(files).toEqual([{ name: "large.bin", bytes: 160_000_000, done: 160_000_000, state: "up" }]);
+});
+
+test("a message whose files have no room at the relay waits, and says why", async () => {
+  const world = await fileWorld({ limits: { accountBlobs: 1_000_000 } });
+  for (const name of ["one", "two"]) world.file(name, 800_000);
+  await world.send("-f", "one");
+  const { exit, stderr } = await world.cli("-u alice send -t bob -f two --timeout 3");
+  expect(exit).toBe(7);
+  expect(stderr).toMatch(/^two 0 %, waits: no room left for your files at the relay \(blob_quota\)$/m);
+  expect((await world.cli("-u alice outbox")).stdout).toContain("(blob_quota)");
+});
