@@ -14,7 +14,7 @@ const OPEN = 64;
  */
 const AT_A_TIME = 2;
 /** What is written so far ahead of the disk that it begins to take it: a commit of the database would have to wait for more. Bytes. */
-const AHEAD_BYTES = 2 ** 22;
+const AHEAD_BYTES = 2 ** 24;
 
 const WRITE = constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW;
 const READ = constants.O_RDONLY | constants.O_NOFOLLOW;
