@@ -1,6 +1,7 @@
 /** The steps of the demo, each with what it promises. */
-import { readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { randomBytes } from "node:crypto";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
 import { Host } from "./host.ts";
 import { note, ok, output, title } from "./screen.ts";
 import { type Actor, expectThat, Failed, type Stage } from "./stage.ts";
@@ -8,6 +9,8 @@ import { States } from "./states.ts";
 
 const GREETING = "Hello bob";
 const WHILE_ASLEEP = ["Second message, you are asleep", "Third message, still asleep"];
+const FILE = "takeover-plan.csv";
+const FOR_THE_FILE = "for your eyes";
 const QUESTION = "how many words are these";
 const ERRAND = "fly to the moon";
 const RIDDLE = "are you awake";
@@ -21,9 +24,11 @@ export async function play(stage: Stage): Promise<number> {
   const states = new States(stage.start("aimessage", ["-u", "alice", "status", "--follow", "--json"]));
   await toOneWhoListens(stage, states);
   await toOneWhoSleeps(stage, states);
+  const line = await aFile(stage, states, relay.log);
   await toCommands(stage, states);
   await toAnAssistant(stage);
-  lookFor([code, GREETING, ...WHILE_ASLEEP, QUESTION, ERRAND, EXCUSE, RIDDLE, SOLUTION], stage, relay.log);
+  const texts = [GREETING, ...WHILE_ASLEEP, FOR_THE_FILE, FILE, line, QUESTION, ERRAND, EXCUSE, RIDDLE, SOLUTION];
+  lookFor([code, ...texts], stage, relay.log);
   return 0;
 }
 
@@ -91,6 +96,33 @@ async function toOneWhoSleeps(stage: Stage, states: States): Promise<void> {
   ok("both arrived, in order");
 }
 
+/** A file to somebody who sleeps: until he wakes it lies at the relay. @returns a line of it */
+async function aFile(stage: Stage, states: States, log: Actor): Promise<string> {
+  title("A file to bob, which the relay keeps until he wakes");
+  const lines = Array.from({ length: 20_000 }, () => `${randomBytes(15).toString("hex")}\n`);
+  const [line = ""] = lines;
+  const path = join(stage.folder, FILE);
+  writeFileSync(path, lines.join(""));
+  const before = states.known;
+  const said = await stage.run("-u", "alice", "send", "-t", "bob", "-f", FILE, "-m", FOR_THE_FILE);
+  expectThat(said === "Message sent to bob (stored for offline delivery)", said);
+  output(said);
+  const sent = await states.newSince(before);
+  await states.follow(sent, "stored");
+  const written = writtenBy(stage, log);
+  const kept = written.find(({ folder }) => basename(dirname(folder)) === "blobs")?.bytes.length ?? 0;
+  expectThat(kept > readFileSync(path).length, `the relay keeps ${kept} bytes`);
+  expectThat(!written.some(({ bytes }) => bytes.includes(FILE) || bytes.includes(line)), "the relay can read the file");
+  ok(`the relay keeps ${kept} bytes, and on its disk no name and no line of it`);
+  const heard = await stage.run("-u", "bob", "listen", "--count", "1", "--save-dir", "in", "--quiet");
+  output(heard);
+  expectThat(heard.endsWith(`] alice: ${FOR_THE_FILE} [in/${FILE} 620 KB]`), heard);
+  await states.follow(sent, "handled");
+  expectThat(readFileSync(join(stage.folder, "in", FILE)).equals(readFileSync(path)), "the file is another one");
+  ok("bob's file is alice's, byte for byte");
+  return line;
+}
+
 /** A question that a command answers, and a message that it refuses. */
 async function toCommands(stage: Stage, states: States): Promise<void> {
   title("A question, answered by a command");
@@ -131,13 +163,22 @@ async function toAnAssistant(stage: Stage): Promise<void> {
 /** Nothing of this, a code and texts, may stand in what the relay has written. */
 function lookFor(texts: readonly string[], stage: Stage, log: Actor): void {
   title("What the relay knows");
+  const written = writtenBy(stage, log);
+  const found = texts.filter((text) => written.some(({ bytes }) => bytes.includes(text)));
+  if (found.length > 0) throw new Failed(`the relay has seen: ${found.join(", ")}`);
+  const files = written.length - 1;
+  ok(`neither the line's code nor one of ${texts.length - 1} texts is in its ${files} files and its log`);
+}
+
+/** What the relay has written: its log, and its files. */
+function writtenBy(stage: Stage, log: Actor): { folder: string; bytes: Buffer }[] {
   const folder = join(stage.folder, "data");
   const files = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
   expectThat(files.length > 0, "the relay has no database");
-  const written = [log.said, ...files.map(({ parentPath, name }) => readFileSync(join(parentPath, name)))];
-  const found = texts.filter((text) => written.some((bytes) => bytes.includes(text)));
-  if (found.length > 0) throw new Failed(`the relay has seen: ${found.join(", ")}`);
-  ok(`neither the line's code nor one of ${texts.length - 1} texts is in its ${files.length} files and its log`);
+  return [
+    { folder: "", bytes: Buffer.from(log.said) },
+    ...files.map(({ parentPath, name }) => ({ folder: parentPath, bytes: readFileSync(join(parentPath, name)) })),
+  ];
 }
 
 /** Sends from alice to bob. @returns the message's id */

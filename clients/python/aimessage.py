@@ -25,9 +25,11 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, AsyncIterator, Dict, Iterator, List, Optional, Sequence, Union
 
-__all__ = ["Agent", "AgentError", "AsyncAgent", "AsyncMessage", "Message"]
+__all__ = ["Agent", "AgentError", "AsyncAgent", "AsyncMessage", "File", "Message"]
 
 Body = Union[str, bytes]
+Path = Union[str, "os.PathLike[str]"]
+Paths = Optional[Sequence[Path]]
 
 
 class AgentError(Exception):
@@ -44,6 +46,16 @@ class AgentError(Exception):
     def __str__(self) -> str:
         message = super().__str__()
         return message if self.hint is None else f"{message} ({self.hint})"
+
+
+@dataclass
+class File:
+    """A file that has come with a message, as its sender describes it. `name` is safe on every system, `sha256` in hex."""
+
+    name: str
+    bytes: int
+    sha256: str
+    type: Optional[str] = None
 
 
 @dataclass
@@ -66,18 +78,26 @@ class _Fields:
     reply_to: Optional[str]
     thread: Optional[str]
     headers: Dict[str, str]
+    files: List[File]
     attempt: int
     _agent: Any = field(repr=False, compare=False)
 
 
 class Message(_Fields):
-    def reply(self, body: Body, **more: Any) -> str:
+    def reply(self, body: Body = "", *, files: Paths = None, **more: Any) -> str:
         """Answers it. Returns the id of the answer, which is on disk then."""
-        return self._agent.call("reply", message_id=self.id, **_body(body), **more)["message_id"]
+        return self._agent.call("reply", message_id=self.id, **_body(body), **_files(files), **more)["message_id"]
 
-    def handled(self, reply: Optional[Body] = None, **more: Any) -> None:
-        """It is handled, and, in the same step, answered by `reply`, if there is one."""
-        self._agent.call("handled", message_id=self.id, **({} if reply is None else _body(reply)), **more)
+    def handled(self, reply: Optional[Body] = None, *, files: Paths = None, **more: Any) -> None:
+        """It is handled, and, in the same step, answered by `reply` and `files`, if there are any."""
+        self._agent.call("handled", message_id=self.id, **_answer(reply), **_files(files), **more)
+
+    def save(self, folder: Path = ".", file: Optional[str] = None, max_bytes: Optional[int] = None) -> List[str]:
+        """Saves its files, or those of the name `file`, in a folder, which is made if it is not there. Returns their paths.
+
+        What is there already is not fetched again. Raises AgentError if one cannot be had; the others are saved.
+        """
+        return _saved(self._agent.call("save", **_saving(self, folder, file, max_bytes)), self)
 
     def failed(self, reason: str) -> None:
         """It will not be handled: its sender hears why."""
@@ -89,11 +109,15 @@ class Message(_Fields):
 
 
 class AsyncMessage(_Fields):
-    async def reply(self, body: Body, **more: Any) -> str:
-        return (await self._agent.call("reply", message_id=self.id, **_body(body), **more))["message_id"]
+    async def reply(self, body: Body = "", *, files: Paths = None, **more: Any) -> str:
+        answer = await self._agent.call("reply", message_id=self.id, **_body(body), **_files(files), **more)
+        return answer["message_id"]
 
-    async def handled(self, reply: Optional[Body] = None, **more: Any) -> None:
-        await self._agent.call("handled", message_id=self.id, **({} if reply is None else _body(reply)), **more)
+    async def handled(self, reply: Optional[Body] = None, *, files: Paths = None, **more: Any) -> None:
+        await self._agent.call("handled", message_id=self.id, **_answer(reply), **_files(files), **more)
+
+    async def save(self, folder: Path = ".", file: Optional[str] = None, max_bytes: Optional[int] = None) -> List[str]:
+        return _saved(await self._agent.call("save", **_saving(self, folder, file, max_bytes)), self)
 
     async def failed(self, reason: str) -> None:
         await self._agent.call("failed", message_id=self.id, reason=reason)
@@ -111,9 +135,11 @@ class _Pipe:
         *,
         home: Optional[str] = None,
         command: Union[str, Sequence[str], None] = None,
+        files_root: Optional[Path] = None,
         window: int = 16,
     ):
-        self._arguments = _arguments(username, home, command)
+        root = [] if files_root is None else ["--files-root", os.path.abspath(os.fspath(files_root))]
+        self._arguments = [*_arguments(username, home, command), *root]
         self._window = window
         self._calls: Dict[int, Any] = {}
         self._next = 0
@@ -143,6 +169,7 @@ class Agent(_Pipe):
     """An agent of this machine, by its name. `command` is how aimessage is called; default AIMESSAGE_COMMAND, or `aimessage`.
 
     A text is the path of a program, if there is such a file, and else words as a shell splits them: `npx aimessage`.
+    Files are sent and saved below `files_root` alone; default: the working folder, unless that is / or the home folder.
     """
 
     def _start(self) -> None:
@@ -182,13 +209,14 @@ class Agent(_Pipe):
                 pass
         return future
 
-    def send(self, to: str, body: Body, **more: Any) -> str:
-        """Puts a message into the outbox, from which it is sent as soon as possible. Returns its id."""
-        return self.call("send", to=to, **_body(body), **more)["message_id"]
+    def send(self, to: str, body: Body = "", *, files: Paths = None, **more: Any) -> str:
+        """Puts a message into the outbox, from which it is sent as soon as possible, with its files. Returns its id."""
+        return self.call("send", to=to, **_body(body), **_files(files), **more)["message_id"]
 
-    def ask(self, to: str, body: Body, *, timeout: float = 60.0, **more: Any) -> Message:
+    def ask(self, to: str, body: Body = "", *, files: Paths = None, timeout: float = 60.0, **more: Any) -> Message:
         """Asks, and returns the reply. Raises AgentError: `expired` if none has come in time."""
-        return Message(**_fields(self.call("ask", to=to, timeout_ms=int(timeout * 1000), **_body(body), **more), self))
+        asked = self.call("ask", to=to, timeout_ms=int(timeout * 1000), **_body(body), **_files(files), **more)
+        return Message(**_fields(asked, self))
 
     def resume(self, question: str) -> Message:
         """The reply to a question that was asked before, by its id."""
@@ -289,11 +317,13 @@ class AsyncAgent(_Pipe):
             pass
         return await future
 
-    async def send(self, to: str, body: Body, **more: Any) -> str:
-        return (await self.call("send", to=to, **_body(body), **more))["message_id"]
+    async def send(self, to: str, body: Body = "", *, files: Paths = None, **more: Any) -> str:
+        return (await self.call("send", to=to, **_body(body), **_files(files), **more))["message_id"]
 
-    async def ask(self, to: str, body: Body, *, timeout: float = 60.0, **more: Any) -> AsyncMessage:
-        reply = await self.call("ask", to=to, timeout_ms=int(timeout * 1000), **_body(body), **more)
+    async def ask(
+        self, to: str, body: Body = "", *, files: Paths = None, timeout: float = 60.0, **more: Any
+    ) -> AsyncMessage:
+        reply = await self.call("ask", to=to, timeout_ms=int(timeout * 1000), **_body(body), **_files(files), **more)
         return AsyncMessage(**_fields(reply, self))
 
     async def resume(self, question: str) -> AsyncMessage:
@@ -397,6 +427,32 @@ def _body(body: Body) -> Dict[str, str]:
     return {"body_base64": base64.b64encode(body).decode("ascii")}
 
 
+def _answer(reply: Optional[Body]) -> Dict[str, str]:
+    return {} if reply is None else _body(reply)
+
+
+def _files(files: Paths) -> Dict[str, List[str]]:
+    """Whole paths: relative ones are meant from here on, wherever the root of files is."""
+    return {} if files is None else {"files": [os.path.abspath(os.fspath(path)) for path in files]}
+
+
+def _saving(message: _Fields, folder: Path, file: Optional[str], max_bytes: Optional[int]) -> Dict[str, Any]:
+    params: Dict[str, Any] = {"message_id": message.id, "dir": os.path.abspath(os.fspath(folder))}
+    if file is not None:
+        params["file"] = file
+    if max_bytes is not None:
+        params["max_bytes"] = max_bytes
+    return params
+
+
+def _saved(result: Dict[str, Any], message: _Fields) -> List[str]:
+    for file in result["files"]:
+        if "error" in file:
+            data = {"code": "file_failed", "reason": file["error"], "message_id": message.id}
+            raise AgentError(f"{file['name']} was not saved: {file['error'].replace('_', ' ')}", data)
+    return [file["path"] for file in result["files"]]
+
+
 def _fields(value: Dict[str, Any], agent: Any) -> Dict[str, Any]:
     text = value["body"]
     data = base64.b64decode(value["body_base64"]) if text is None else text.encode()
@@ -417,6 +473,9 @@ def _fields(value: Dict[str, Any], agent: Any) -> Dict[str, Any]:
         "reply_to": value.get("reply_to"),
         "thread": value.get("thread"),
         "headers": value.get("headers", {}),
+        "files": [
+            File(file["name"], file["bytes"], file["sha256"], file.get("type")) for file in value.get("files", [])
+        ],
         "attempt": value.get("attempt", 0),
         "_agent": agent,
     }

@@ -40,6 +40,8 @@ export interface SaveTo {
   folder: string;
   /** Bytes of the largest file that is taken; undefined: as the SDK has it. */
   maxBytes?: number | undefined;
+  /** Below which it must lie, by no link; undefined: anywhere. */
+  root?: string | undefined;
   signal: AbortSignal;
   /** Where the relay cannot be reached, this is waited for before the next attempt: whether it can be, then. */
   isReachable?: () => Promise<boolean>;
@@ -83,15 +85,21 @@ export async function saveAll(message: IncomingMessage, to: SaveTo): Promise<Sav
 
 async function saveOne(
   file: IncomingMessage["files"][number],
-  { folder, maxBytes, signal, isReachable, onProgress }: SaveTo,
+  { folder, isReachable, maxBytes, root, signal, onProgress }: SaveTo,
 ): Promise<Pick<SavedFile, "path" | "error">> {
-  const options = { signal, ...(maxBytes === undefined ? {} : { maxBytes }), ...(onProgress ? { onProgress } : {}) };
+  const options = {
+    signal,
+    ...(maxBytes === undefined ? {} : { maxBytes }),
+    ...(root === undefined ? {} : { root }),
+    ...(onProgress === undefined ? {} : { onProgress }),
+  };
   for (let left = ATTEMPTS; ;) {
     try {
       return { path: await file.save(folder, options) };
     } catch (cause) {
       const error = await explain(await asWriteError(cause, folder));
-      if (error.code === "aborted") throw cause;
+      // Nobody waits for it, or nothing of the message may be saved there.
+      if (error.code === "aborted" || error.code === "bad_file") throw cause;
       if (error.code !== "relay_unreachable" || isReachable === undefined) return { error };
       if (await isReachable()) left -= 1;
       if (left === 0) return { error };

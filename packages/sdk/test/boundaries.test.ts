@@ -254,6 +254,7 @@ describe("the public face is exactly this list", () => {
   ];
   const node = [
     ...main,
+    "FilesRoot",
     "SqliteStore",
     "checkNewPassphrase",
     "defaultHome",

@@ -52,7 +52,7 @@ async function ask(call: Call, options: Options): Promise<void> {
   if (resume !== undefined && (to !== undefined || message !== undefined || options.file !== undefined))
     throw new UsageError("--resume takes neither -t nor -m nor -f", "the question was asked before");
   if (resume === undefined && to === undefined) throw new UsageError("whom to ask is required", "write -t NAME");
-  const files = filesOf(options, call.context);
+  const files = await filesOf(options, call.context);
   const read = resume === undefined ? await beginBody(call, message, files.files) : undefined;
   await using agent = await openAgent(call, "ask");
   using shown = new FilesShown(call);

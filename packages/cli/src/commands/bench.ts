@@ -2,12 +2,13 @@ import { randomBytes } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Option, type Command } from "commander";
+import { InvalidArgumentError, Option, type Command } from "commander";
 import type { Act, Call } from "../call.ts";
 import { interruptedExit } from "../context.ts";
 import { UsageError } from "../errors.ts";
 import { table } from "@aimessage/sdk/program";
-import { count, patience } from "../values.ts";
+import { fileSize } from "../units.ts";
+import { count, patience, size } from "../values.ts";
 import type { Agent } from "@aimessage/sdk/node";
 
 interface Options {
@@ -15,6 +16,7 @@ interface Options {
   size: number;
   window: number;
   seconds: number;
+  files?: number;
 }
 
 /** One message's way, in milliseconds: until its sender knew that it was on the relay's disk, and that it was handled. */
@@ -27,8 +29,12 @@ const NOTES = `
 Agents of its own, in a temporary folder, are registered for it and removed again. All of them run in this process, so with many
 pairs it is this machine that is measured. A relay's limits apply: by default 200 frames a second for each account.
 
-Example:
+With --files a file goes from one agent to another, and the same bytes by bare HTTP to a server on this machine and back, three times in turns: what there
+is to be had here without encryption and a relay. up: until the relay has it on its disk; down: until it is saved.
+
+Examples:
   aimessage bench -s ws://localhost:8080 --pairs 2 --window 16 --seconds 5
+  aimessage bench -s ws://localhost:8080 --files 100MB
 `;
 
 export function configure(command: Command, act: Act): void {
@@ -38,6 +44,13 @@ export function configure(command: Command, act: Act): void {
     .addOption(whole("--size <bytes>", "size of a message", 128))
     .addOption(whole("--window <n>", "messages of one sender that are not handled yet, at most", 16))
     .addOption(new Option("--seconds <time>", "how long they send").argParser(patience).default(5_000, "5s"))
+    .addOption(
+      new Option("--files <size>", "measure a file of this size instead: 100MB, 1GiB").argParser((text) => {
+        const bytes = size(text);
+        if (bytes === 0) throw new InvalidArgumentError("Write a size above zero.");
+        return bytes;
+      }),
+    )
     .addHelpText("after", NOTES)
     .action(act(bench));
 }
@@ -45,7 +58,8 @@ export function configure(command: Command, act: Act): void {
 async function bench(call: Call, options: Options): Promise<number> {
   const { settings, context, out } = call;
   if (settings.server === undefined) throw new UsageError("a relay is required", "name it: bench -s ws://HOST:PORT");
-  const home = await mkdtemp(join(tmpdir(), "aimessage-bench-"));
+  const folder = await mkdtemp(join(tmpdir(), "aimessage-bench-"));
+  const home = join(folder, "agents");
   const agents: Agent[] = [];
   try {
     const { Agent } = await import("@aimessage/sdk/node");
@@ -58,6 +72,14 @@ async function bench(call: Call, options: Options): Promise<number> {
       return agent;
     };
     const pairs: [Agent, Agent][] = [];
+    const { files } = options;
+    if (files !== undefined) {
+      const [sender, receiver] = [await register("s"), await register("r")];
+      out.note(`Measuring ${server} by a file of ${fileSize(files)}...`);
+      const { benchFiles } = await import("../bench/files.ts");
+      await benchFiles(call, { sender, receiver, bytes: files, folder: join(folder, "files") });
+      return context.interrupted.aborted ? interruptedExit(context) : 0;
+    }
     for (let index = 0; index < options.pairs; index++) pairs.push([await register("s"), await register("r")]);
     out.note(`Measuring ${server} for ${options.seconds / 1000} s...`);
     for (const [sender, receiver] of pairs) {
@@ -71,7 +93,7 @@ async function bench(call: Call, options: Options): Promise<number> {
     return context.interrupted.aborted ? interruptedExit(context) : 0;
   } finally {
     for (const agent of agents) await agent.unregister({ release: true, timeout: 5_000 }).catch(() => agent.close());
-    await rm(home, { recursive: true, force: true });
+    await rm(folder, { recursive: true, force: true });
   }
 }
 

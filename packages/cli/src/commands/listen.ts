@@ -5,6 +5,7 @@ import type { Act, Call } from "../call.ts";
 import { interruptedExit } from "../context.ts";
 import type { WebhookFlags } from "../doors/webhook-flags.ts";
 import { UsageError } from "../errors.ts";
+import { addRootFlag, filesRoot } from "../file-flags.ts";
 import { FilesShown } from "../file-progress.ts";
 import { messageJson, messageLine } from "../message.ts";
 import { fileLabel, type SavedFile, type SaveFlags, Saver } from "../saving.ts";
@@ -24,6 +25,7 @@ interface Options extends WebhookFlags, SaveFlags {
   parallel: number;
   execTimeout: number;
   attempts: number;
+  filesRoot?: string;
 }
 
 const EXAMPLES = `
@@ -35,7 +37,7 @@ Examples:
   aimessage listen --json --ack
   aimessage listen --save-dir in --max-file 500MB
 
---exec: the body is its input; AIMESSAGE_FROM, _ID, _THREAD, _REPLY_TO, _CONTENT_TYPE, _VERIFIED, _TRUST, _ATTEMPT and _EXPECTS_REPLY are in its environment. Exit
+--exec: the body is its input; AIMESSAGE_FROM, _ID, _THREAD, _REPLY_TO, _CONTENT_TYPE, _VERIFIED, _TRUST, _ATTEMPT and _EXPECTS_REPLY are in its environment, and with --save-dir _FILES, a whole path a line. Exit
 code 0: handled. 75, or a signal: again later. 65: a dead letter. Anything else: again, and after --attempts a dead letter, with the last line of its
 stderr as the reason. What a sender sends is handled in its order. Listeners with --exec or --ack take turns.
 --ack: after each line it waits for {"handled": ID}, {"failed": ID, "reason": TEXT} or {"retry": ID} on stdin; what nothing is said of is given back
@@ -91,6 +93,7 @@ export function configure(command: Command, act: Act): void {
     )
     .addHelpText("after", EXAMPLES)
     .action(act(listen));
+  addRootFlag(command);
 }
 
 async function listen(call: Call, options: Options): Promise<number> {
@@ -177,9 +180,13 @@ async function doorOf(options: Options, { context }: Call, saver: Saver): Promis
   const { work } = await import("../doors/work.ts");
   if (exec !== undefined) {
     const { byCommand } = await import("../doors/command.ts");
+    const root = await filesRoot(context, options.filesRoot);
     return async (agent, { out }, signal) => {
       const { largestBody: largest, folder } = agent;
-      using commands = byCommand({ command: exec, timeout: options.execTimeout, largest, env: context.env, folder });
+      const save = saver.folder === undefined ? undefined : saver.save.bind(saver, agent);
+      const files = { filesRoot: root.path, save };
+      const how = { command: exec, timeout: options.execTimeout, largest, env: context.env, folder };
+      using commands = byCommand({ ...how, ...files });
       return await work(agent, options, { handle: commands.handle, out, until: signal });
     };
   }
@@ -193,11 +200,23 @@ async function doorOf(options: Options, { context }: Call, saver: Saver): Promis
 }
 
 /** @throws UsageError */
-function refuseMixed({ exec, webhook, ack, reply }: Options, { settings }: Call): void {
+function refuseMixed(options: Options, { settings }: Call): void {
+  const { exec, webhook, ack, reply } = options;
   const doors = [exec, webhook, ack].filter((door) => door !== undefined);
   if (doors.length > 1)
     throw new UsageError("--exec, --webhook and --ack exclude each other", "one of them handles the messages");
   if (ack === true && !settings.json) throw new UsageError("--ack needs --json", "its reader is a program");
+  if (webhook !== undefined && options.saveDir !== undefined)
+    throw new UsageError(
+      "--webhook takes no --save-dir",
+      "a web service gets names and sizes; inbox save fetches files",
+    );
+  if (exec !== undefined && /[\n\r]/.test(options.saveDir ?? ""))
+    throw new UsageError("the name of --save-dir has a line break", "AIMESSAGE_FILES has a path a line");
+  if (options.maxFile !== undefined && options.saveDir === undefined)
+    throw new UsageError("--max-file needs --save-dir", "without it nothing is saved");
+  if (options.filesRoot !== undefined && exec === undefined)
+    throw new UsageError("--files-root needs --exec", "it says which files the command may send");
   if (reply !== undefined && exec === undefined && webhook === undefined)
     throw new UsageError("--reply needs --exec or --webhook", "what that prints, or answers, is the reply");
 }

@@ -1,8 +1,10 @@
 import { Option, type Command } from "commander";
 import type { Act, Call } from "../call.ts";
+import { addRootFlag, filesRoot } from "../file-flags.ts";
 import { patience } from "../values.ts";
 
 interface Options {
+  filesRoot?: string;
   readOnly?: boolean;
   maxWait: number;
 }
@@ -13,6 +15,7 @@ Hosts start it themselves. What they are told, in their own notation:
 
 Tools: send_message, ask_agent, check_inbox, read_messages, reply_to_message, mark_handled, list_agents, message_status.
 A message that was read is not handled until the assistant replies to it or marks it: if it dies before, the next one gets the message.
+Files are sent and saved by their paths, which lie below --files-root and in no folder whose name begins with a dot.
 No tool accepts who waits for consent, verifies, trusts, blocks or changes keys. Hosts drop most variables: name the agent by -u, and a passphrase by
 AIMESSAGE_PASSPHRASE_FILE in the host's own settings.
 `;
@@ -28,9 +31,10 @@ export function configure(command: Command, act: Act): void {
     )
     .addHelpText("after", EXAMPLE)
     .action(act(mcp));
+  addRootFlag(command);
 }
 
-async function mcp(call: Call, { readOnly = false, maxWait }: Options): Promise<number> {
+async function mcp(call: Call, { readOnly = false, maxWait, filesRoot: named }: Options): Promise<number> {
   const { serveMcp } = await import("../doors/mcp/serve.ts");
-  return serveMcp(call, { readOnly, maxWait });
+  return serveMcp(call, { readOnly, maxWait, root: await filesRoot(call.context, named) });
 }

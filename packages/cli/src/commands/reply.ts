@@ -36,7 +36,7 @@ export function configure(command: Command, act: Act): void {
 }
 
 async function reply(call: Call, options: Options, typed: string): Promise<void> {
-  const files = filesOf(options, call.context);
+  const files = await filesOf(options, call.context);
   const read = await beginBody(call, options.message, files.files);
   await using agent = await openAgent(call, "reply");
   const message = await agent.message(await agent.inboxId(typed));

@@ -50,7 +50,7 @@ export function configure(command: Command, act: Act): void {
 
 async function send(call: Call, options: Options): Promise<void> {
   const { interrupted } = call.context;
-  const files = filesOf(options, call.context);
+  const files = await filesOf(options, call.context);
   const read = await beginBody(call, options.message, files.files);
   await using agent = await openAgent(call, "send");
   const body = checkedBody(await read(agent.largestBody), options);

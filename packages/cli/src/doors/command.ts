@@ -2,7 +2,8 @@ import { type ChildProcessWithoutNullStreams, spawn, type SpawnOptions } from "n
 import { constants } from "node:os";
 import { dirname } from "node:path";
 import type { Writable } from "node:stream";
-import type { Message } from "@aimessage/sdk/node";
+import type { IncomingMessage, Message } from "@aimessage/sdk/node";
+import { type SavedFile, wordOf } from "../saving.ts";
 import { Leftover } from "./leftover.ts";
 import { Watchdog } from "./watchdog.ts";
 import type { Ended, Handle } from "./work.ts";
@@ -40,17 +41,36 @@ interface HandlingOptions extends CommandOptions {
   env: NodeJS.ProcessEnv;
   /** The agent's. */
   folder: string;
+  /** Below it lie the files that it may send; undefined: it has no root. */
+  filesRoot: string | undefined;
+  /** Saves the files of a message before its command starts; undefined: they are left where they are. */
+  save: ((message: IncomingMessage, signal: AbortSignal) => Promise<readonly SavedFile[]>) | undefined;
 }
 
+/** Between attempts at a file that its sender has to send again. Milliseconds. */
+const SENT_AGAIN_MS = 15_000;
+
 /** A command that handles messages. Those that run are ended when this process is killed. */
-export function byCommand({ env, folder, ...options }: HandlingOptions): { handle: Handle } & Disposable {
+export function byCommand({
+  env,
+  folder,
+  filesRoot,
+  save,
+  ...options
+}: HandlingOptions): { handle: Handle } & Disposable {
   const commands = new Commands();
   Leftover.sweep(folder);
   return {
-    handle: (message, { signal, isAnswered }) => {
+    handle: async (message, { signal, isAnswered }) => {
+      const files = await savedFor(message, save, signal);
+      if (!Array.isArray(files)) return files;
       const leftover = new Leftover(folder, message.id);
       const largest = isAnswered ? options.largest : undefined;
-      const home = { AIMESSAGE_HOME: dirname(folder) };
+      const home = {
+        AIMESSAGE_HOME: dirname(folder),
+        ...(filesRoot === undefined ? {} : { AIMESSAGE_FILES_ROOT: filesRoot }),
+        ...(files.length === 0 ? {} : { AIMESSAGE_FILES: files.join("\n") }),
+      };
       const run = {
         ...options,
         largest,
@@ -62,6 +82,32 @@ export function byCommand({ env, folder, ...options }: HandlingOptions): { handl
     },
     [Symbol.dispose]: () => commands[Symbol.dispose](),
   };
+}
+
+/** @returns where the files of a message are, or what becomes of it without one of them */
+async function savedFor(
+  message: IncomingMessage,
+  save: HandlingOptions["save"],
+  signal: AbortSignal,
+): Promise<string[] | Ended> {
+  if (save === undefined || message.files.length === 0) return [];
+  try {
+    const files = await save(message, signal);
+    const missing = files.find(({ error }) => error !== undefined);
+    return missing === undefined ? files.flatMap(({ path }) => path ?? []) : without(missing);
+  } catch (error) {
+    if (signal.aborted) return { kind: "given up" };
+    throw error;
+  }
+}
+
+/** A file that is too large stays so. One that is damaged, or has expired, its sender sends again; for the rest it is not the time. */
+function without({ name, error }: SavedFile): Ended {
+  const word = error === undefined ? "" : wordOf(error);
+  const reason = `${name} could not be saved: ${word.replaceAll("_", " ")}`;
+  if (word === "too_large") return { kind: "never", reason };
+  const isSentAgain = word === "file_damaged" || word === "file_expired";
+  return { kind: "again", reason, counts: isSentAgain, ...(isSentAgain ? { afterMs: SENT_AGAIN_MS } : {}) };
 }
 
 /** Commands of a shell, which end with this process however it ends. */
@@ -221,6 +267,8 @@ const VARIABLES: Record<string, (message: Message) => string | undefined> = {
   AIMESSAGE_ATTEMPT: ({ attempt }) => String(attempt),
   AIMESSAGE_EXCHANGE: ({ exchange }) => String(exchange),
   AIMESSAGE_EXPECTS_REPLY: ({ expectsReply }) => (expectsReply ? "true" : "false"),
+  /** Set beside these, as they are: paths. */
+  AIMESSAGE_FILES: () => undefined,
 };
 
 /** A peer's word as a value: no control character, and no more than a shell takes easily. */

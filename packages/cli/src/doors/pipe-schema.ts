@@ -14,7 +14,31 @@ const kind = {
   headers: optional(z.record(Text, Text)),
 };
 
+/** Paths of files, whole or from the root of files on. */
+const files = { files: optional(z.array(Text).check(z.maxLength(16))) };
+
 const Tier = z.enum(["unknown", "known", "verified", "trusted"]);
+
+/** A file that has come with a message. */
+const File = z.object({
+  /** As it is saved: safe on every system. */
+  name: Text,
+  bytes: z.int(),
+  /** Media type, by its sender's word. */
+  type: optional(Text),
+  sha256: Text,
+  /** Of `save`: where it is, whole, or why it is not there. */
+  path: optional(Text),
+  error: optional(Text),
+});
+/** A file that was sent: how much of it has left, and why it waits or has failed. */
+const SentFile = z.object({
+  name: Text,
+  bytes: z.int(),
+  done: z.int(),
+  state: z.enum(["waits", "up", "fetched", "failed"]),
+  reason: optional(Text),
+});
 
 export const Message = z.object({
   /** Ours, by which methods know it. */
@@ -38,6 +62,7 @@ export const Message = z.object({
   reply_to: optional(Text),
   thread: optional(Text),
   headers: optional(z.record(Text, Text)),
+  files: optional(z.array(File)),
   attempt: optional(z.int()),
   /** Of `inbox`: what became of it. */
   state: optional(Text),
@@ -51,6 +76,8 @@ const Status = z.object({
   sent_at: z.number(),
   updated_at: z.number(),
   expires_at: optional(z.number()),
+  /** Of `status`: it is queued until the relay has them. */
+  files: optional(z.array(SentFile)),
 });
 const Contact = z.object({
   username: Text,
@@ -79,10 +106,12 @@ interface Method {
 
 export const methods = {
   send: {
-    about: "Puts a message into the outbox: it is on disk when this is answered, and sent as soon as possible.",
+    about:
+      "Puts a message into the outbox: it is on disk when this is answered, and sent as soon as possible; with files when all of them are at the relay. The body may be missing then.",
     params: z.strictObject({
       to: Text,
       ...body,
+      ...files,
       ...kind,
       reply_to: optional(Text),
       expires_in_ms: optional(Millis),
@@ -97,6 +126,7 @@ export const methods = {
     params: z.strictObject({
       to: optional(Text),
       ...body,
+      ...files,
       ...kind,
       timeout_ms: optional(Millis),
       resume: optional(Id),
@@ -105,12 +135,12 @@ export const methods = {
   },
   reply: {
     about: "Answers a message.",
-    params: z.strictObject({ message_id: Id, ...body, ...kind }),
+    params: z.strictObject({ message_id: Id, ...body, ...files, ...kind }),
     result: z.object({ message_id: Id, to: Text }),
   },
   handled: {
-    about: "A message is handled, and, in the same transaction, answered by `body`, if there is one.",
-    params: z.strictObject({ message_id: Id, ...body, ...kind }),
+    about: "A message is handled, and, in the same transaction, answered by `body` and `files`, if there are any.",
+    params: z.strictObject({ message_id: Id, ...body, ...files, ...kind }),
     result: Nothing,
   },
   failed: {
@@ -122,6 +152,18 @@ export const methods = {
     about: "A message comes again, after a while.",
     params: z.strictObject({ message_id: Id, reason: optional(Text), after_ms: optional(Millis) }),
     result: Nothing,
+  },
+  save: {
+    about:
+      "Fetches the files of a message, handled or not, or those of the name `file`, into the folder `dir`, below the root of files; default: the root. It settles nothing.",
+    params: z.strictObject({
+      message_id: Id,
+      file: optional(Text),
+      dir: optional(Text),
+      /** Larger ones are not fetched; default 1 GiB. */
+      max_bytes: optional(z.int().check(z.nonnegative())),
+    }),
+    result: z.object({ files: z.array(File) }),
   },
   status: {
     about: "What became of a message that was sent.",
@@ -177,6 +219,17 @@ export type Result<M extends MethodName> = z.input<(typeof methods)[M]["result"]
 export const notifications = {
   message: { about: "A message to handle.", params: Message },
   state: { about: "A message that was sent is in another state.", params: Status },
+  progress: {
+    about: "How far a file is that is sent (up) or saved (down): the place in its message, from 0, and bytes.",
+    params: z.object({
+      message_id: Id,
+      file: z.int(),
+      name: Text,
+      direction: z.enum(["up", "down"]),
+      done: z.int(),
+      bytes: z.int(),
+    }),
+  },
   alert: {
     about: "Something that the agent's owner should know.",
     params: z.object({ kind: Text, contact: optional(Text), text: Text, at: z.number() }),

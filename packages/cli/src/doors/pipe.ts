@@ -1,13 +1,13 @@
 /** The agent as a program in any language has it: `aimessage pipe`. */
 import { Buffer } from "node:buffer";
-import type { Agent, Contact, MessageStatus, SendOptions } from "@aimessage/sdk/node";
+import type { Agent, Contact, FilesRoot, MessageStatus, SendOptions } from "@aimessage/sdk/node";
 import { createOutput, escapeJson, StdoutError } from "@aimessage/sdk/program";
 import { usernameKey } from "@aimessage/sdk/protocol";
 import type { Context } from "../context.ts";
 import { kindOf } from "../kind.ts";
 import { messageJson } from "../message.ts";
 import { requestJson } from "../requests.ts";
-import { statusJson } from "../status.ts";
+import { statusJson, statusWithFiles } from "../status.ts";
 import { Desk, settle, type Word } from "./desk.ts";
 import {
   codes,
@@ -18,6 +18,7 @@ import {
   type Params,
   type Result,
 } from "./pipe-schema.ts";
+import { PipeFiles } from "./pipe-files.ts";
 import { watchReader } from "./reader.ts";
 import { RpcError, serve } from "./rpc.ts";
 import type * as z from "zod/mini";
@@ -36,16 +37,18 @@ const PAGE = 16;
 interface Body {
   body?: string | undefined;
   body_base64?: string | undefined;
+  files?: string[] | undefined;
 }
 
 interface Kind {
+  files?: string[] | undefined;
   thread?: string | undefined;
   content_type?: string | undefined;
   headers?: Record<string, string> | undefined;
 }
 
 /** Serves one program until it ends its side, or stops reading. */
-export async function servePipe(agent: Agent, context: Context): Promise<void> {
+export async function servePipe(agent: Agent, context: Context, root: FilesRoot): Promise<void> {
   const out = createOutput(context, { json: true, quiet: true });
   const end = new AbortController();
   const signal = AbortSignal.any([end.signal, context.interrupted]);
@@ -54,7 +57,7 @@ export async function servePipe(agent: Agent, context: Context): Promise<void> {
       end.abort();
       if (!(error instanceof StdoutError)) throw error;
     });
-  const pipe = new Pipe(agent, write, signal);
+  const pipe = new Pipe(agent, write, { signal, root });
   pipe.follow();
   const gone = (): void => void context.stdin.destroy();
   signal.addEventListener("abort", gone, { once: true });
@@ -73,7 +76,10 @@ export async function servePipe(agent: Agent, context: Context): Promise<void> {
     end.abort();
     await pipe.ended();
   }
-  if (!context.interrupted.aborted) await agent.outbox.drained({ timeout: DRAIN_MS });
+  const { interrupted } = context;
+  // What waits is sent, for as long as its files move.
+  for (let left = DRAIN_MS; left > 0 && !interrupted.aborted; left = pipe.movedAt + DRAIN_MS - performance.now())
+    if ((await agent.outbox.drained({ timeout: left, signal: interrupted })) === 0) return;
 }
 
 type Methods = { [M in MethodName]: (params: Params<M>) => Promise<Result<M>> };
@@ -84,11 +90,22 @@ class Pipe {
   readonly #signal: AbortSignal;
   readonly #desk = new Desk();
   readonly #workers: Promise<void>[] = [];
+  readonly #files: PipeFiles;
 
-  constructor(agent: Agent, write: (value: object) => Promise<void>, signal: AbortSignal) {
+  constructor(
+    agent: Agent,
+    write: (value: object) => Promise<void>,
+    { signal, root }: { signal: AbortSignal; root: FilesRoot },
+  ) {
     this.#agent = agent;
     this.#write = write;
     this.#signal = signal;
+    this.#files = new PipeFiles(agent, root, (progress) => void this.#notify("progress", progress));
+  }
+
+  /** When a file has moved last (`performance.now()`). */
+  get movedAt(): number {
+    return this.#files.movedAt;
   }
 
   /** What happens without being asked for. */
@@ -127,7 +144,7 @@ class Pipe {
       const known = message_id === undefined ? undefined : await this.#agent.status(message_id);
       if (known !== undefined) return { message_id: known.id, to: known.to };
       const sent = await this.#agent.send(to, bodyOf(rest), {
-        ...marksOf(rest),
+        ...this.#marksOf(rest),
         ...(reply_to === undefined ? {} : { replyTo: reply_to }),
         ...(expires_in_ms === undefined ? {} : { expiresIn: expires_in_ms }),
         ...(message_id === undefined ? {} : { messageId: message_id }),
@@ -138,7 +155,7 @@ class Pipe {
       const timeout = timeout_ms === undefined ? {} : { timeout: timeout_ms };
       const asked =
         resume === undefined
-          ? await this.#agent.question(to, bodyOf(rest), { ...marksOf(rest), ...timeout })
+          ? await this.#agent.question(to, bodyOf(rest), { ...this.#marksOf(rest), ...timeout })
           : await this.#agent.asked(resume);
       const reply = asked.reply({ signal: this.#signal }).catch((error: unknown) => {
         throw asRpcError(error, { message_id: asked.id });
@@ -146,19 +163,20 @@ class Pipe {
       return messageJson(await reply);
     },
     reply: async ({ message_id, ...rest }) => {
-      const sent = await (await this.#agent.message(message_id)).reply(bodyOf(rest), marksOf(rest));
+      const sent = await (await this.#agent.message(message_id)).reply(bodyOf(rest), this.#marksOf(rest));
       return { message_id: sent.id, to: sent.to };
     },
     handled: ({ message_id, ...rest }) => {
-      const answers = rest.body !== undefined || rest.body_base64 !== undefined;
-      const reply = answers ? { reply: { body: bodyOf(rest), options: marksOf(rest) } } : {};
+      const answers = [rest.body, rest.body_base64, rest.files].some((given) => given !== undefined);
+      const reply = answers ? { reply: { body: bodyOf(rest), options: this.#marksOf(rest) } } : {};
       return this.#settle(message_id, { kind: "handled", ...reply });
     },
     failed: ({ message_id, reason }) => this.#settle(message_id, { kind: "failed", reason }),
     retry: ({ message_id, reason, after_ms: afterMs }) => this.#settle(message_id, { kind: "retry", reason, afterMs }),
+    save: (params) => this.#files.save(params, this.#signal),
     status: async ({ message_id }) => {
       const status = await this.#agent.status(message_id);
-      if (status !== undefined) return statusJson(status);
+      if (status !== undefined) return statusWithFiles(this.#agent, status);
       throw new RpcError(codes.failed, `no message ${message_id} is known here`, { code: "unknown_message" });
     },
     inbox: async ({ last = Infinity, before }) => {
@@ -212,6 +230,11 @@ class Pipe {
       return {};
     },
   };
+
+  /** @throws AgentError bad_file */
+  #marksOf({ thread, content_type: contentType, headers: header, files }: Kind): SendOptions {
+    return { ...kindOf({ thread, contentType, header }), ...this.#files.given(files) };
+  }
 
   /** It may have ended since it was shown, and is still a place in the order. */
   async #sentBefore(id: string | undefined, all: boolean): Promise<MessageStatus[]> {
@@ -297,14 +320,11 @@ function asRpcError(error: unknown, more: object = {}): RpcError {
   return new RpcError(codes.failed, error instanceof Error ? error.message : String(error), data);
 }
 
-function bodyOf({ body, body_base64 }: Body): string | Uint8Array {
+function bodyOf({ body, body_base64, files }: Body): string | Uint8Array {
   if (body !== undefined && body_base64 === undefined) return body;
+  if (body === undefined && body_base64 === undefined && files !== undefined) return "";
   if (body === undefined && body_base64 !== undefined) return Buffer.from(body_base64, "base64");
   throw new RpcError(codes.params, "either body or body_base64 is required");
-}
-
-function marksOf({ thread, content_type: contentType, headers: header }: Kind): SendOptions {
-  return kindOf({ thread, contentType, header });
 }
 
 function contactJson({ username, fingerprint, verified, tier, blocked, stopped }: Contact): Result<"contacts.show"> {

@@ -121,7 +121,18 @@ function about(message: Message): Record<string, string> {
     "aimessage-verified": String(verified),
     "aimessage-attempt": String(attempt),
     "aimessage-expects-reply": String(expectsReply),
+    ...(message.files.length === 0 ? {} : { "aimessage-files": filesHeader(message) }),
   };
+}
+
+/** Characters of a header: services take some thousand of all of them. */
+const HEADER = 4_096;
+
+/** `report.pdf;bytes=1200000, data.csv;bytes=4`, names as in URLs: as many as have room. */
+function filesHeader({ files }: Message): string {
+  const all = files.map(({ name, bytes }) => `${encodeURIComponent(name)};bytes=${bytes}`);
+  while (all.length > 1 && all.join(", ").length > HEADER) all.pop();
+  return all.join(", ");
 }
 
 /** Standard Webhooks 1.0: the id is the same at each attempt, so that a receiver knows a repeat. */
@@ -162,12 +173,18 @@ const KEYS: ReadonlySet<string> = new Set<keyof MessageJson>([
   "reply_to",
   "thread",
   "headers",
+  "files",
 ]);
 
 /** Each placeholder once: what a message says is no placeholder. */
 function fill(template: unknown, message: Message): unknown {
   if (typeof template === "string") {
     const values = new Map<string, unknown>(Object.entries(messageJson(message)));
+    if (message.files.length > 0)
+      values.set(
+        "files",
+        message.files.map(({ name, bytes }) => ({ name, bytes })),
+      );
     const valueOf = (name: string): string => {
       const value = values.get(name) ?? "";
       return typeof value === "string" ? value : JSON.stringify(value);

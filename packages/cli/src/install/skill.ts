@@ -24,6 +24,7 @@ ${SEVERAL}
 \`\`\`bash
 aimessage send -t NAME -m "the build is green"    # on disk at once; sent as soon as the relay can be reached
 aimessage send -t NAME -m - < report.md           # exactly what stdin holds
+aimessage send -t NAME -f report.pdf -m "numbers" # files, up to 16: below the working folder, and not in folders like .git
 aimessage send -t NAME -m "deploy" --wait handled --timeout 2m
 aimessage ask -t NAME -m "how many tests fail?" --timeout 5m    # waits, and prints the reply
 aimessage ask --resume ID                         # the reply to an earlier question, also after a restart
@@ -37,6 +38,7 @@ Exit code 7 is a time-out: nothing is lost, do not send it again. An \`ask\` who
 
 \`\`\`bash
 aimessage inbox --json                            # what has come, newest last; consumes and fetches nothing (watch fetches)
+aimessage inbox save ID --dir in                  # saves the files of a message; a path a line
 aimessage reply ID -m "three"                     # the first six characters of an id are enough
 aimessage listen --once --json                    # takes what waits, each handled once printed; the last line is {"count": N}
 aimessage watch --count 1 --timeout 10m           # waits until something comes, and takes nothing
@@ -47,7 +49,6 @@ aimessage listen --json --ack                     # handled when stdin says {"ha
 
 \`\`\`bash
 aimessage whoami                                  # name, fingerprint, relay
-aimessage users                                   # who is online
 aimessage contacts list                           # who is known, and how far trusted
 aimessage doctor                                  # what is wrong, if something is
 \`\`\`

@@ -1,13 +1,15 @@
 /** Assistants: the official client of MCP, in both eras of the protocol, and our server in processes of its own. */
-import { Agent, type Pending } from "@aimessage/sdk/node";
+import { Agent, FilesRoot, type Pending } from "@aimessage/sdk/node";
 import { expect, onTestFinished, test, vi } from "vitest";
 import { eventually } from "../../../../test/waiting.ts";
 import { checkInbox, readMessages } from "../../src/doors/mcp/inbox.ts";
+import { Saves } from "../../src/doors/mcp/saves.ts";
 import { without, word } from "../../src/doors/mcp/shown.ts";
 import { createWorld } from "../world.ts";
 import { assistant, ERAS, inside, messagesOf, pair, type Shown } from "./assistant.ts";
 import { send, talk } from "./talk.ts";
 
+const SAVING = "read_messages";
 const READING = ["check_inbox", "read_messages", "message_status", "list_agents"];
 
 test.each(ERAS)(
@@ -19,12 +21,16 @@ test.each(ERAS)(
     expect(listed.tools.length).toBeLessThanOrEqual(8);
     expect(JSON.stringify(listed).length / 4).toBeLessThan(1_500);
     const reading = listed.tools.filter(({ annotations }) => annotations?.readOnlyHint === true);
-    expect(reading.map(({ name }) => name).toSorted()).toEqual(READING.toSorted());
+    // One that reads may save files, too.
+    expect(reading.map(({ name }) => name).toSorted()).toEqual(READING.filter((name) => name !== SAVING).toSorted());
     // Some hosts show a model nothing else, and no more than 2 KB of it.
     expect(client.getInstructions()).toContain("never an instruction");
     expect(Buffer.byteLength(client.getInstructions() ?? "")).toBeLessThan(2_048);
     const { client: reader } = await assistant(world, undefined, { era, words: ["--read-only"] });
-    expect((await reader.listTools()).tools.map(({ name }) => name).toSorted()).toEqual(READING.toSorted());
+    const { tools } = await reader.listTools();
+    expect(tools.map(({ name }) => name).toSorted()).toEqual(READING.toSorted());
+    for (const { annotations } of tools) expect(annotations?.readOnlyHint).toBe(true);
+    expect(JSON.stringify(tools)).not.toContain("save_to");
   },
 );
 
@@ -109,7 +115,8 @@ test("no more bodies are read than are shown", async () => {
   await eventually("they wait", async () => (await bob.unhandled()) === 40);
   const whole = vi.spyOn(bob, "message");
   const pending = vi.spyOn(bob, "pending");
-  for (const look of [() => checkInbox(bob, "connected"), () => readMessages(bob, {})]) {
+  const calling = { agent: bob, files: new Saves(FilesRoot.of({ named: world.home, cwd: () => "/" })), left: () => 0 };
+  for (const look of [() => checkInbox(bob, "connected"), () => readMessages({}, calling)]) {
     whole.mockClear();
     const { messages } = (await look()) as { messages: object[] };
     expect(messages.length).toBeGreaterThan(5);

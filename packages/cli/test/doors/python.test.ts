@@ -1,7 +1,10 @@
 /** clients/python, by Debian's python3 and nothing else. */
 import { type ChildProcess, execFile, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { Agent } from "@aimessage/sdk/node";
@@ -210,3 +213,51 @@ except AgentError as error:
     expect(await python(world, script)).toBe("False expired bob\n1400000 1\nbob\nno aimessage\n");
   },
 );
+
+test.skipIf(!hasPython)("Python sends files, and saves those that have come, sync and by asyncio", async () => {
+  const world = await pair();
+  const folder = mkdtempSync(join(tmpdir(), "aimessage python "));
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  await writeFile(join(folder, "report.txt"), "the report");
+  const script = `
+import asyncio, os, pathlib
+from aimessage import Agent, AgentError, AsyncAgent
+os.chdir(${JSON.stringify(folder)})
+with Agent("alice") as alice, Agent("bob") as bob:
+    alice.send("bob", "numbers", files=["report.txt", pathlib.Path("report.txt")])
+    message = next(bob.messages())
+    print(message.body, [(file.name, file.bytes, len(file.sha256)) for file in message.files])
+    try:
+        message.save("in", max_bytes=3)
+    except AgentError as error:
+        print(error.code, error.reason)
+    print([os.path.relpath(path) for path in message.save("in")])
+    message.handled(files=["in/report.txt"])
+    for path, save in (("/etc/passwd", None), (None, "..")):
+        try:
+            message.reply(files=[path]) if path else message.save(save)
+        except AgentError as error:
+            print(error.code, error.reason)
+    answer = next(alice.messages())
+    print(repr(answer.body), [file.name for file in answer.files])
+    answer.handled()
+async def main():
+    async with AsyncAgent("alice", files_root="in") as alice, AsyncAgent("bob") as bob:
+        question = asyncio.ensure_future(alice.ask("bob", files=["in/report.txt"]))
+        async for message in bob.messages():
+            paths = await message.save(file="report.txt")
+            await message.handled("got it", files=paths)
+            break
+        reply = await question
+        print(reply.body, [os.path.relpath(path) for path in await reply.save("in/new")])
+asyncio.run(main())
+`;
+  expect(await python(world, script)).toBe(`numbers [('report.txt', 10, 64), ('report.txt', 10, 64)]
+file_failed too_large
+['in/report.txt', 'in/report (2).txt']
+bad_file outside
+bad_file outside
+'' ['report.txt']
+got it ['in/new/report (2).txt']
+`);
+});

@@ -27,6 +27,7 @@ const File = z.union([
     path: Text.check(z.minLength(1)),
     name: optional(Text),
     type: optional(matching(/^[\x20-\x7e]{1,128}$/)),
+    root: optional(Text.check(z.minLength(1))),
   }),
   z.object({
     stream: z.custom<AsyncIterable<Uint8Array>>((value) => Symbol.asyncIterator in Object(value)),
@@ -71,6 +72,7 @@ const kinds = {
   }),
   save: z.object({
     maxBytes: optional(z.custom<number>((value) => typeof value === "number" && value >= 0)),
+    root: optional(Text.check(z.minLength(1))),
     onProgress: optional(z.custom<object>((value) => typeof value === "function")),
     signal: optional(Signal),
   }),
@@ -126,6 +128,7 @@ const HINTS: Record<string, string> = {
   files: "16 at most: paths, or objects with a path, or with a stream and a name",
   onProgress: "give a function",
   maxBytes: "a number of bytes from 0, or Infinity",
+  root: "the path of a folder",
   messageId: "1 to 60 of A-Za-z0-9_-, not ending in two dashes and a digit, which names repeats of a message",
   policy: "open, contacts or closed",
   tier: "known, verified or trusted",

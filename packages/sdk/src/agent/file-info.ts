@@ -21,6 +21,8 @@ export interface FileInfo {
 export interface SaveOptions {
   /** Larger ones are not fetched; default 1 GiB. */
   maxBytes?: number;
+  /** It is saved only below this folder, in none whose name begins with a dot, and not outside by way of a link. */
+  root?: string;
   onProgress?: (progress: FileProgress) => void;
   signal?: AbortSignal;
 }
@@ -31,7 +33,7 @@ export interface IncomingFile extends FileInfo {
    * Fetches it into a folder, which is made if it is not there; from where it was left, if that was begun. Its sender hears that it
    * is there. One that is there already, from before, is not fetched again.
    * @returns its whole path, under a name that was free
-   * @throws AgentError file_failed (too_large, file_expired, file_damaged), disk_full, relay_unreachable, aborted
+   * @throws AgentError bad_file (outside of the root), file_failed (too_large, file_expired, file_damaged), disk_full, relay_unreachable, aborted
    */
   save(folder: string, options?: SaveOptions): Promise<string>;
 }

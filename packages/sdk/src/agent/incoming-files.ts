@@ -68,24 +68,32 @@ class Saving {
 
   async run(): Promise<string> {
     const { store, host, claimer } = this.#means;
-    const { folder } = this.#wanted;
     const { row, file } = await this.#find();
-    const { maxBytes = MOST_BYTES } = this.#options;
+    const { maxBytes = MOST_BYTES, root } = this.#options;
+    const folder = this.#folder(root);
     const key = fileKey({ seq: row.seq, index: this.#wanted.index });
-    const saved = await this.#begin(row, key, file);
+    const saved = await this.#begin(row, file, { key, folder });
     if (typeof saved === "string") return saved;
     const stop = keepClaim(store, { table: "in-file/", key, claimer });
     try {
       if (file.bytes > maxBytes) throw tooLarge(file, maxBytes);
       if ((await host.roomIn(folder)) < file.bytes) throw full(file.name);
       await removeAbandoned(store, host);
-      const target = await host.save(folder, file.name, saved.part);
+      const target = await host.save(folder, file.name, { part: saved.part, root });
       return await this.#fetch(row, file, target);
     } catch (error) {
       throw isFull(error) ? full(file.name, error) : error;
     } finally {
       stop();
       await store.write((tx) => letGo(tx, key, claimer.by)).catch(() => undefined);
+    }
+  }
+
+  #folder(root: string | undefined): string {
+    try {
+      return this.#means.host.folder(this.#wanted.folder, root);
+    } catch (error) {
+      throw isFull(error) ? full(this.#wanted.folder, error) : error;
     }
   }
 
@@ -101,9 +109,13 @@ class Saving {
   }
 
   /** @returns what was begun of it, claimed by this process; or where it is, if it is there */
-  async #begin({ seq }: InboxRecord, key: string, { blob, bytes }: Fetchable): Promise<InFileRecord | string> {
+  async #begin(
+    { seq }: InboxRecord,
+    { blob, bytes }: Fetchable,
+    { key, folder }: { key: string; folder: string },
+  ): Promise<InFileRecord | string> {
     const { store, host, claimer } = this.#means;
-    const { index, folder } = this.#wanted;
+    const { index } = this.#wanted;
     for (;;) {
       const before = await store.read((tx) => find(tx, "in-file/", key));
       if (before?.path !== undefined && (await host.isThere(before.path, bytes))) return before.path;

@@ -99,9 +99,10 @@ export class Outbox {
             : "send it again; its recipient may have it among its dead letters",
       });
     const to = row.fingerprint === undefined ? row.to : `${row.to}#${row.fingerprint}`;
-    const again = files.map(({ path, name, type }): FileToSend => ({
+    const again = files.map(({ path, name, type, root }): FileToSend => ({
       path,
       name,
+      ...(root === undefined ? {} : { root }),
       ...(type === undefined ? {} : { type }),
     }));
     return this.#means.send(to, toBytes(body), {

@@ -2,10 +2,13 @@
 import type { CipherOf } from "../crypto/streaming.ts";
 import type { GivenFile } from "../records/file-records.ts";
 
-/** A file to be sent: a path, or what a stream gives. `type` is a media type. */
+/**
+ * A file to be sent: a path, or what a stream gives. `type` is a media type. With `root` it is sent only if it lies below that folder, in no
+ * folder whose name begins with a dot, and not outside by way of a link: for paths that a model has given.
+ */
 export type FileToSend =
   | string
-  | { path: string; name?: string; type?: string }
+  | { path: string; name?: string; type?: string; root?: string }
   | { stream: AsyncIterable<Uint8Array>; name: string; type?: string };
 
 /** How far a file is. */
@@ -77,11 +80,13 @@ export interface FileHost {
   letGo(path: string): Promise<void>;
   /** Opens a file to be sent; undefined if it is not there, or cannot be read. */
   open(path: string): Promise<FileSource | undefined>;
-  /** Begins to save a file in a folder, or goes on with a part. @throws what the system says */
-  save(folder: string, name: string, part: string | undefined): Promise<FileTarget>;
+  /** A folder as it is meant, made if it is not there; with `root` below that, by no link. @throws AgentError bad_file; what the system says */
+  folder(folder: string, root: string | undefined): string;
+  /** Begins to save a file in a {@link folder}, or goes on with a part. @throws AgentError bad_file; what the system says */
+  save(folder: string, name: string, how: { part: string | undefined; root: string | undefined }): Promise<FileTarget>;
   /** Removes a part, if it is there. */
   removePart(folder: string, part: string): Promise<void>;
-  /** Bytes for which a folder has room, which is made if it is not there. */
+  /** Bytes for which a folder has room. */
   roomIn(folder: string): Promise<number>;
   /** Whether a file is there, of so many bytes. */
   isThere(path: string, bytes: number): Promise<boolean>;

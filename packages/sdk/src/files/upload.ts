@@ -89,18 +89,18 @@ class Upload {
   async run(): Promise<void> {
     const { host } = this.#means;
     await using source = await host.open(this.#file.path);
-    if (source === undefined || (await source.stamp()) !== this.#file.stamp) return this.#changed();
+    if (source === undefined || (await source.stamp()) !== this.#file.stamp) return await this.#changed();
     let offset = await this.#offset();
     const { block } = this.#file;
     const padded = paddedLength(this.#file);
     const mayHaveLeft = block === undefined ? 0 : segmentOf(padded, block.segments - 1).sealed.to;
     // An old copy of the store: under its key something else may have left.
-    if (offset > mayHaveLeft) return this.#anew();
+    if (offset > mayHaveLeft) return await this.#anew();
     const reader = new SegmentReader(host, source, this.#file);
     if (block !== undefined) {
       const isSame = (await reader.readTo(block.segments)) && reader.digest === block.sha256;
-      if (!isSame) return this.#changed();
-      if (!reader.keeps(segmentAt(offset))) return this.#anew();
+      if (!isSame) return await this.#changed();
+      if (!reader.keeps(segmentAt(offset))) return await this.#anew();
       this.#ready = block.segments;
     }
     this.#tell(offset);
@@ -251,7 +251,8 @@ class Upload {
   /** Another file is in its place: it is sent as that is, once. */
   async #changed(): Promise<never> {
     const { host } = this.#means;
-    const [given] = await host.look([this.#file.path]).catch(() => []);
+    const { path, root } = this.#file;
+    const [given] = await host.look([{ path, ...(root === undefined ? {} : { root }) }]).catch(() => []);
     await this.#ours(async (tx, file) => {
       if (given === undefined || file.changed === true) return failMessage(tx, file, "file_changed");
       const { bytes, stamp } = given;

@@ -1,11 +1,12 @@
 /** Files, as Node has them. */
 import { createHash } from "node:crypto";
-import { type BigIntStats, constants, mkdirSync, realpathSync, rmSync } from "node:fs";
+import { type BigIntStats, constants, mkdirSync, rmSync } from "node:fs";
 import { type FileHandle, open, stat } from "node:fs/promises";
-import { basename, join, resolve, sep } from "node:path";
+import { basename, join, resolve } from "node:path";
 import { AgentError } from "../errors.ts";
 import type { FileHost, FileSource, FileToSend, Hasher } from "../files/host.ts";
 import type { GivenFile } from "../records/file-records.ts";
+import { folderWithin, inspect, isRightThere } from "./bounds.ts";
 import { FileRequests } from "./file-requests.ts";
 import { PartFile, roomIn } from "./part-file.ts";
 import { asOwnerOf } from "./program/owner.ts";
@@ -28,7 +29,7 @@ export function nodeFileHost({ agent, home }: Folders): FileHost & { close: () =
   const spools = join(agent, "spool");
   const look = async (file: FileToSend): Promise<GivenFile> => {
     if (typeof file === "string") return isSpool(file) ? lookAtSpool(spools, file) : lookAt({ path: file }, home);
-    if ("path" in file && isSpool(file.path)) {
+    if ("path" in file && isSpool(file.path) && file.root === undefined) {
       return { ...(await lookAtSpool(spools, file.path)), name: nameOf(file.name ?? ""), ...typeOf(file) };
     }
     if ("path" in file) return lookAt(file, home);
@@ -47,18 +48,23 @@ export function nodeFileHost({ agent, home }: Folders): FileHost & { close: () =
       if (isSpool(path)) await dropSpool(spools, path);
     },
     open: (path) => (isSpool(path) ? openSpool(spools, path) : openFile(path)),
-    save: (folder, name, part) => {
+    folder: (folder, root) => {
+      if (root !== undefined) return folderWithin(folder, root, home);
       asOwnerOf(folder, () => mkdirSync(folder, { recursive: true }));
-      return PartFile.open(folder, name, { part });
+      return resolve(folder);
+    },
+    save: async (folder, name, { part, root }) => {
+      const target = await PartFile.open(folder, name, { part });
+      // Nothing is written where somebody has put a link in the meantime.
+      if (root === undefined || target.finished !== undefined || isRightThere(join(folder, target.part))) return target;
+      await target.discard();
+      throw bad(folder, "has become another folder", "outside");
     },
     removePart: async (folder, part) => {
       if (/^\.[^/\\\0]+\.part-[0-9a-f]{16}$/.test(part))
         asOwnerOf(folder, () => rmSync(join(folder, part), { force: true }));
     },
-    roomIn: (folder) => {
-      asOwnerOf(folder, () => mkdirSync(folder, { recursive: true }));
-      return roomIn(folder);
-    },
+    roomIn,
     isThere: async (path, bytes) => {
       const found = await stat(path).catch(() => undefined);
       return found?.isFile() === true && found.size === bytes;
@@ -76,27 +82,18 @@ function hasher(): Hasher {
   };
 }
 
-async function lookAt(
-  { path, name, type }: { path: string; name?: string; type?: string },
+function lookAt(
+  { path, name, type, root }: Exclude<FileToSend, string | { stream: unknown }>,
   home: string,
-): Promise<GivenFile> {
-  const whole = resolve(path);
-  const found = await stat(whole, { bigint: true }).catch((error: unknown) => {
-    throw bad(
-      path,
-      (error as NodeJS.ErrnoException).code === "ENOENT" ? "is not there" : "cannot be read",
-      "missing",
-      error,
-    );
-  });
-  if (!found.isFile()) throw bad(path, "is no file", "no_file");
-  if (isBelow(realpathSync(whole), home)) throw bad(path, "belongs to an agent", "own_store");
+): GivenFile {
+  const { found, real } = inspect(path, { agents: home, root });
   return {
-    name: nameOf(name ?? basename(whole)),
-    path: whole,
+    name: nameOf(name ?? basename(path)),
+    path: root === undefined ? resolve(path) : real,
     bytes: Number(found.size),
     stamp: stamp(found),
     ...typeOf({ type }),
+    ...(root === undefined ? {} : { root }),
   };
 }
 
@@ -104,16 +101,6 @@ async function lookAtSpool(folder: string, path: string): Promise<GivenFile> {
   await using source = await openSpool(folder, path);
   if (source === undefined) throw bad("what a stream gave", "is not kept any more", "missing");
   return { name: "", path, bytes: source.bytes, stamp: stampOf(source.bytes) };
-}
-
-/** Whether a path, which has no links, is in a folder. */
-function isBelow(path: string, folder: string): boolean {
-  try {
-    const real = realpathSync(folder);
-    return path === real || path.startsWith(real.endsWith(sep) ? real : real + sep);
-  } catch {
-    return false;
-  }
 }
 
 function typeOf({ type }: { type?: string | undefined }): { type?: string } {

@@ -29,6 +29,7 @@ import { nodeTransport } from "./transport.ts";
 export * from "../index.ts";
 export { checkNewPassphrase, newPassphrase } from "./new-passphrase.ts";
 export { idMeantBy } from "../agent/short-ids.ts";
+export { FilesRoot } from "./files-root.ts";
 export { linkHolder } from "./link-lock.ts";
 export { nodeCryptoProvider } from "./provider.ts";
 export { SqliteStore } from "./sqlite-store.ts";

@@ -15,6 +15,8 @@ export interface GivenFile {
   path: string;
   /** What tells whether it has changed: its size, time and inode. */
   stamp: string;
+  /** It is sent only while it lies below this folder. */
+  root?: string;
 }
 
 /**

@@ -3,6 +3,7 @@ import type { Agent, InboxEntry, IncomingMessage, Pending, Question } from "@aim
 import { isAgentError, UsageError } from "../../errors.ts";
 import { costOf, FENCED } from "./fence.ts";
 import type { Args } from "./schemas.ts";
+import type { Calling } from "./tools.ts";
 import { previewOf, questionOf, wholeMessage, within } from "./shown.ts";
 
 /** Tokens of check_inbox that previews may take, and questions. */
@@ -74,12 +75,18 @@ async function whole(agent: Agent, { id, inWork }: Pending): Promise<Pending> {
   return { ...(await agent.message(id)), inWork };
 }
 
-export async function readMessages(agent: Agent, args: Args<"read_messages">): Promise<object> {
-  const { message_id: typed, offset = 0, from, after, max_tokens: tokens = PAGE } = args;
+export async function readMessages(
+  args: Args<"read_messages">,
+  calling: Pick<Calling, "agent" | "files" | "left">,
+): Promise<object> {
+  const { agent, files } = calling;
+  const { message_id: typed, offset = 0, from, after, max_tokens: tokens = PAGE, save_to: folder } = args;
   if (typed !== undefined) {
     const message = await received(agent, typed);
-    return { note: FENCED, messages: [wholeMessage(message, tokens, Math.floor(offset))] };
+    const saved = folder === undefined ? undefined : await files.save(message, folder, calling.left());
+    return { note: FENCED, messages: [wholeMessage(message, tokens, { offset: Math.floor(offset), ...saved })] };
   }
+  if (folder !== undefined) throw new UsageError("save_to needs message_id", "nothing was saved");
   const behind = after === undefined ? undefined : await agent.inboxId(after);
   const pending = await agent.pending({ from, after: behind, limit: AT_ONCE, bodies: false });
   const messages: object[] = [];

@@ -6,6 +6,7 @@ const Body = z.string().describe("text");
 const Id = z.string().describe("message_id, or its first 6+ characters");
 const Again = z.boolean().optional().describe("send although the same was sent within 10 minutes");
 const Thread = z.string().optional();
+const Files = z.array(z.string()).max(16).optional().describe("paths");
 const Tokens = z.number().min(100).max(20_000).optional().describe("budget, default 4000");
 
 /** It only looks. */
@@ -16,8 +17,19 @@ const adds = { readOnlyHint: false, destructiveHint: false, idempotentHint: true
 interface Tool {
   description: string;
   input: z.ZodObject;
+  /** The part of its input by which it only looks, of one that can do more. */
+  looks?: z.ZodObject;
   annotations: { readOnlyHint: boolean; destructiveHint?: boolean; idempotentHint?: boolean; openWorldHint?: boolean };
 }
+
+/** Which messages are read. */
+const which = {
+  message_id: Id.optional(),
+  offset: z.number().min(0).optional(),
+  from: To.optional(),
+  after: z.string().optional().describe("message_id behind which the page begins"),
+  max_tokens: Tokens,
+};
 
 export const tools = {
   check_inbox: {
@@ -30,17 +42,15 @@ export const tools = {
     description:
       "Unhandled messages in full, oldest first. They stay unhandled until reply_to_message or mark_handled. With message_id: that one, handled or not; offset continues a long body.",
     input: z.strictObject({
-      message_id: Id.optional(),
-      offset: z.number().min(0).optional(),
-      from: To.optional(),
-      after: z.string().optional().describe("message_id behind which the page begins"),
-      max_tokens: Tokens,
+      ...which,
+      save_to: z.string().optional().describe("folder: saves the files of message_id, gives paths"),
     }),
-    annotations: reads,
+    looks: z.strictObject(which),
+    annotations: { ...adds, openWorldHint: false },
   },
   reply_to_message: {
     description: "Answer a message and mark it handled, both at once.",
-    input: z.strictObject({ message_id: Id, body: Body, again: Again }),
+    input: z.strictObject({ message_id: Id, body: Body, files: Files, again: Again }),
     annotations: adds,
   },
   mark_handled: {
@@ -51,7 +61,7 @@ export const tools = {
   send_message: {
     description:
       "Send a message that needs no answer. It is kept until it arrives: never send it again because nothing came back.",
-    input: z.strictObject({ to: To, body: Body, thread: Thread, again: Again }),
+    input: z.strictObject({ to: To, body: Body, files: Files, thread: Thread, again: Again }),
     annotations: adds,
   },
   ask_agent: {
@@ -60,6 +70,7 @@ export const tools = {
     input: z.strictObject({
       to: To,
       body: Body,
+      files: Files,
       thread: Thread,
       expires_minutes: z.number().min(1).max(20_160).optional().describe("default 1440"),
       again: Again,
@@ -79,6 +90,20 @@ export const tools = {
 } as const satisfies Record<string, Tool>;
 
 export type ToolName = keyof typeof tools;
+
+/** The tools that are offered: all, or those that look, as far as they do no more. */
+export function toolsFor(readOnly: boolean): [name: ToolName, tool: Tool][] {
+  const all = Object.entries(tools) as [ToolName, Tool][];
+  if (!readOnly) return all;
+  return all.flatMap(([name, { looks, ...tool }]): [ToolName, Tool][] =>
+    looks !== undefined
+      ? [[name, { ...tool, input: looks, annotations: reads }]]
+      : tool.annotations.readOnlyHint
+        ? [[name, tool]]
+        : [],
+  );
+}
+
 export type Args<N extends ToolName> = z.output<(typeof tools)[N]["input"]>;
 
 /** What a model needs first: some hosts show nothing else until a tool is called. */

@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { agentFolder, homeFolder } from "@aimessage/sdk/glance";
 import { McpServer, type StandardSchemaWithJSON } from "@modelcontextprotocol/server";
 import { serveStdio } from "@modelcontextprotocol/server/stdio";
+import type { FilesRoot } from "@aimessage/sdk/node";
 import type * as z from "zod";
 import { openAgent } from "../../agent.ts";
 import type { Call } from "../../call.ts";
@@ -11,8 +12,9 @@ import { explain, UsageError } from "../../errors.ts";
 import { VERSION } from "../../version.ts";
 import { checkInbox } from "./inbox.ts";
 import { Keeper } from "./keeper.ts";
-import { INSTRUCTIONS, type ToolName, tools } from "./schemas.ts";
+import { INSTRUCTIONS, type ToolName, toolsFor } from "./schemas.ts";
 import { without, word } from "./shown.ts";
+import { Saves } from "./saves.ts";
 import { type Calling, run } from "./tools.ts";
 import { AnsweringTransport } from "./wire.ts";
 
@@ -21,6 +23,8 @@ export interface McpOptions {
   readOnly: boolean;
   /** How long a call may wait for others. Milliseconds. */
   maxWait: number;
+  /** Where files may lie. */
+  root: FilesRoot;
 }
 
 /** A process that lives shorter may be a probe, and touches nothing. Milliseconds. */
@@ -37,10 +41,11 @@ export async function serveMcp(call: Call, options: McpOptions): Promise<number>
   const ending = new AbortController();
   const keeper = new Keeper(() => openAgent(call, "mcp"));
   const calls = new Set<Promise<unknown>>();
+  const files = new Saves(options.root);
   const onCall = (name: ToolName, args: unknown, signal: AbortSignal) => {
     const { username } = call.settings;
     const asked = { name, args, signal: AbortSignal.any([signal, ending.signal]), username };
-    const result = answer(asked, keeper, options.maxWait);
+    const result = answer(asked, { keeper, files }, options);
     calls.add(result);
     return result.finally(() => calls.delete(result));
   };
@@ -64,6 +69,7 @@ export async function serveMcp(call: Call, options: McpOptions): Promise<number>
   clearTimeout(later);
   await handle.close();
   await Promise.allSettled(calls);
+  await files.end();
   await keeper.close();
   return 0;
 }
@@ -76,11 +82,10 @@ function createServer({ settings }: Call, { readOnly }: McpOptions, onCall: OnCa
     { name: "aimessage", version: VERSION },
     { capabilities: { tools: {}, resources: { subscribe: true } }, instructions: INSTRUCTIONS + who },
   );
-  for (const [name, { description, input, annotations }] of Object.entries(tools))
-    if (!readOnly || annotations.readOnlyHint)
-      server.registerTool(name, { description, annotations, inputSchema: asPrinted(input) }, (args, { mcpReq }) =>
-        onCall(name as ToolName, args, mcpReq.signal),
-      );
+  for (const [name, { description, input, annotations }] of toolsFor(readOnly))
+    server.registerTool(name, { description, annotations, inputSchema: asPrinted(input) }, (args, { mcpReq }) =>
+      onCall(name, args, mcpReq.signal),
+    );
   return server;
 }
 
@@ -113,10 +118,16 @@ interface Asked {
 }
 
 /** A tool's result, or its error: never an exception, so that the model always has a code, a sentence and a hint. */
-async function answer({ name, args, signal, username }: Asked, keeper: Keeper, maxWait: number): Promise<Result> {
+async function answer(
+  { name, args, signal, username }: Asked,
+  { keeper, files }: { keeper: Keeper; files: Saves },
+  { maxWait, readOnly }: McpOptions,
+): Promise<Result> {
   const end = performance.now() + maxWait;
   try {
-    const parsed = tools[name].input.safeParse(args ?? {});
+    const tool = new Map(toolsFor(readOnly)).get(name);
+    if (tool === undefined) throw new UsageError(`there is no tool ${name}`, "nothing was done");
+    const parsed = tool.input.safeParse(args ?? {});
     if (!parsed.success) {
       const [issue] = parsed.error.issues;
       const where = issue?.path.join(".") ?? "";
@@ -127,9 +138,9 @@ async function answer({ name, args, signal, username }: Asked, keeper: Keeper, m
     }
     const agent = await keeper.agent();
     const left = (): number => Math.max(0, end - performance.now());
-    const calling: Calling = { agent, relay: keeper.relay, signal, left };
-    const tool = run[name] as (args: unknown, calling: Calling) => Promise<object>;
-    return { content: [{ type: "text", text: JSON.stringify(await tool(parsed.data, calling)) }] };
+    const calling: Calling = { agent, relay: keeper.relay, signal, left, files };
+    const work = run[name] as (args: unknown, calling: Calling) => Promise<object>;
+    return { content: [{ type: "text", text: JSON.stringify(await work(parsed.data, calling)) }] };
   } catch (error) {
     return { content: [{ type: "text", text: JSON.stringify(await failure(error, username)) }], isError: true };
   }

@@ -3,6 +3,7 @@ import { Buffer } from "node:buffer";
 import { wireErrors } from "@aimessage/sdk/protocol";
 import type { Contact, Message, MessageStatus, Question } from "@aimessage/sdk/node";
 import { preview, utf8 } from "../../message.ts";
+import { type SavedFile, wordOf } from "../../saving.ts";
 import { costOf, fence, partOf } from "./fence.ts";
 
 /** Of all of a message but its body. Tokens, about. */
@@ -70,12 +71,35 @@ function head(message: Message & { inWork?: boolean; state?: string; reason?: st
   };
 }
 
+/** What a reader has asked for of a message. */
+interface Part {
+  offset?: number;
+  files?: readonly SavedFile[];
+  /** Its files are not there yet. */
+  isSaving?: boolean;
+}
+
+/** A file by its path, which its sender has had a part in naming, or by its name. */
+function fileOf({ name, bytes, path, error }: SavedFile): object {
+  return {
+    ...(path === undefined ? { name: word(name) } : { path: word(path) }),
+    bytes,
+    ...(error === undefined ? {} : { error: wordOf(error), hint: error.hint }),
+  };
+}
+
 /** A message with as much of its body as the budget allows, from `offset` on. Tokens. */
-export function wholeMessage(message: Message, tokens: number, offset = 0): object {
+export function wholeMessage(
+  message: Message,
+  tokens: number,
+  { offset = 0, files = message.files, isSaving = false }: Part = {},
+): object {
   const { bytes, contentType, thread, replyTo, late, headers } = message;
   const text = utf8(bytes);
   const body = text ?? Buffer.from(bytes).toString("base64");
-  const { shown, next } = partOf(body, Math.min(offset, body.length), Math.max(tokens - OVERHEAD, OVERHEAD));
+  const attached = files.map(fileOf);
+  const left = tokens - OVERHEAD - (files.length === 0 ? 0 : costOf(attached));
+  const { shown, next } = partOf(body, Math.min(offset, body.length), Math.max(left, OVERHEAD));
   return {
     ...head(message),
     ...(thread === undefined ? {} : { thread: word(thread) }),
@@ -83,6 +107,8 @@ export function wholeMessage(message: Message, tokens: number, offset = 0): obje
     ...(late ? { late: true } : {}),
     ...(contentType === "text/plain" ? {} : { content_type: word(contentType) }),
     ...(Object.keys(headers).length === 0 ? {} : { headers: fence(JSON.stringify(headers)) }),
+    ...(files.length === 0 ? {} : { files: attached }),
+    ...(isSaving ? { next: "they are being saved: call again with the same arguments" } : {}),
     ...(text === undefined ? { encoding: "base64" } : {}),
     ...(offset === 0 ? {} : { offset }),
     ...(next === undefined ? {} : { next_offset: next, length: body.length }),
@@ -92,7 +118,9 @@ export function wholeMessage(message: Message, tokens: number, offset = 0): obje
 
 /** A message with the beginning of its body, on one line. */
 export function previewOf(message: Message): object {
-  return { ...head(message), preview: fence(preview(message).replaceAll(/\s+/g, " ")) };
+  const { length } = message.files;
+  const files = length === 0 ? {} : { files: length };
+  return { ...head(message), ...files, preview: fence(preview(message).replaceAll(/\s+/g, " ")) };
 }
 
 export function questionOf({ id, to, state, reason, askedAt, deadline, replyId }: Question): object {

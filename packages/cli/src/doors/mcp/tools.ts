@@ -6,6 +6,7 @@ import { FENCED } from "./fence.ts";
 import { checkInbox, PAGE, questionBy, readMessages, received } from "./inbox.ts";
 import { whatIsWrong } from "./keeper.ts";
 import type { Args, ToolName } from "./schemas.ts";
+import type { Saves } from "./saves.ts";
 import { contactOf, questionOf, statusOf, time, wholeMessage, word } from "./shown.ts";
 
 /** Within this time the same message is the same message: a model repeats what it has not seen the result of. Milliseconds. */
@@ -29,21 +30,25 @@ export interface Calling {
   signal: AbortSignal;
   /** Milliseconds that the call may still take. */
   left: () => number;
+  files: Saves;
 }
 
 type Tools = { [N in ToolName]: (args: Args<N>, calling: Calling) => Promise<object> };
 
 export const run: Tools = {
   check_inbox: (_args, { agent, relay }) => checkInbox(agent, relay),
-  read_messages: (args, { agent }) => readMessages(agent, args),
+  read_messages: (args, calling) => readMessages(args, calling),
 
-  send_message: async ({ to, body, thread, again }, calling) =>
-    progress(await calling.agent.send(to, body, { ...marks(thread), ...once(again) }), calling),
+  send_message: async ({ to, body, files, thread, again }, calling) => {
+    const options = { ...marks(thread), ...once(again), ...calling.files.given(files) };
+    return progress(await calling.agent.send(to, body, options), calling);
+  },
 
-  ask_agent: async ({ to, body, thread, expires_minutes: minutes = 1_440, again }, calling) => {
+  ask_agent: async ({ to, body, files, thread, expires_minutes: minutes = 1_440, again }, calling) => {
     const { agent, signal, left } = calling;
     const timeout = Math.round(minutes * MINUTE_MS);
-    const asked = await agent.question(to, body, { ...marks(thread), ...once(again), timeout });
+    const options = { ...marks(thread), ...once(again), ...calling.files.given(files), timeout };
+    const asked = await agent.question(to, body, options);
     const known = { ask_id: asked.id, to: asked.to, ...(asked.repeated ? { repeated: true } : {}) };
     try {
       const reply = await asked.reply({ timeout: left(), signal });
@@ -54,8 +59,9 @@ export const run: Tools = {
     }
   },
 
-  reply_to_message: async ({ message_id: typed, body, again }, calling) => {
+  reply_to_message: async ({ message_id: typed, body, files, again }, calling) => {
     const { agent } = calling;
+    const options = calling.files.given(files);
     const message = await received(agent, typed);
     const isOver = message.state !== "unhandled";
     if (!isOver && (message.expiresAt ?? Infinity) <= Date.now())
@@ -64,8 +70,8 @@ export const run: Tools = {
         "send_message still reaches its sender",
       );
     const isNew = isOver && again === true;
-    if (!isNew) await message.handled({ body });
-    const reply = isNew ? await message.reply(body) : await message.answer();
+    if (!isNew) await message.handled({ body, options });
+    const reply = isNew ? await message.reply(body, options) : await message.answer();
     if (reply === undefined)
       throw new UsageError(
         `the message is ${(await received(agent, message.id)).state} already, and was not answered`,

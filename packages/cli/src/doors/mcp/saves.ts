@@ -1,0 +1,53 @@
+/** Files of messages as an assistant has them: by their paths, below a root, and never a byte of them. */
+import { setTimeout as delay } from "node:timers/promises";
+import type { FilesRoot, IncomingMessage, SendOptions } from "@aimessage/sdk/node";
+import { saveAll, type SavedFile } from "../../saving.ts";
+
+/** How long what is not there yet is waited for at least. Milliseconds. */
+const LEAST_MS = 500;
+
+/** What became of the files of a message that are to be saved, as far as it is known when nobody waits any longer. */
+export interface SoFar {
+  files?: readonly SavedFile[];
+  isSaving?: boolean;
+}
+
+export class Saves {
+  readonly #root: FilesRoot;
+  readonly #end = new AbortController();
+  /** They outlive the calls that have begun them: hosts cut calls at some seconds. */
+  readonly #running = new Map<string, Promise<readonly SavedFile[]>>();
+
+  constructor(root: FilesRoot) {
+    this.#root = root;
+  }
+
+  /** @throws AgentError bad_file */
+  given(paths: readonly string[] | undefined): Pick<SendOptions, "files"> {
+    return paths === undefined ? {} : { files: this.#root.files(paths) };
+  }
+
+  /** @param patience Milliseconds. @throws AgentError bad_file, and what ended it */
+  async save(message: IncomingMessage, dir: string, patience: number): Promise<SoFar> {
+    if (message.files.length === 0) return {};
+    const to = this.#root.folder(dir);
+    const key = `${message.id} ${to.folder}`;
+    const before = this.#running.get(key);
+    const saving = before ?? saveAll(message, { ...to, signal: this.#end.signal });
+    this.#running.set(key, saving);
+    saving.catch(() => undefined);
+    const files = await Promise.race([saving, delay(Math.max(patience, LEAST_MS))]).catch((error: unknown) => {
+      this.#running.delete(key);
+      throw error;
+    });
+    if (files === undefined) return { isSaving: true };
+    this.#running.delete(key);
+    return { files };
+  }
+
+  /** What is not there yet goes on another time, from where it is left. */
+  async end(): Promise<void> {
+    this.#end.abort();
+    await Promise.allSettled(this.#running.values());
+  }
+}
