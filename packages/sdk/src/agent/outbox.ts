@@ -1,11 +1,14 @@
 import { AgentError } from "../errors.ts";
 import type { ClientStore, ReadTransaction } from "../store/store.ts";
 import { check } from "./arguments.ts";
+import type { FileToSend } from "../files/host.ts";
+import type { OutFileRecord } from "../records/file-records.ts";
+import { fileKey, filesOf } from "../records/files.ts";
 import type { SendOptions } from "./enqueue.ts";
 import type { Link } from "../link/link.ts";
 import { giveUp, isFinal, rowById } from "../records/outbox-records.ts";
 import { find as findRow, get, list, pad, toBytes } from "../records/records.ts";
-import { type MessageStatus, Sent, toStatus } from "./sent.ts";
+import { type MessageStatus, Sent, statusOf } from "./sent.ts";
 import { ENOUGH, idMeantBy } from "./short-ids.ts";
 import type { OutboxRecord } from "../records/tables.ts";
 import { Changes, type Wait, waitFor } from "./waiting.ts";
@@ -35,7 +38,9 @@ export class Outbox {
     const { all = false } = options;
     return this.#store.read(async (tx) => {
       const rows = (await list(tx, "out/")).filter(({ kind }) => kind === "message");
-      return rows.filter((row) => all || !isFinal(row.state)).map(toStatus);
+      const found: MessageStatus[] = [];
+      for (const row of rows) if (all || !isFinal(row.state)) found.push(await statusOf(tx, row));
+      return found;
     });
   }
 
@@ -62,12 +67,16 @@ export class Outbox {
    * @throws AgentError unknown_message, and what {@link Agent.send} throws
    */
   async retry(id: string): Promise<Sent> {
-    const { row, body } = await this.#store.read(async (tx) => {
+    const { row, body, files } = await this.#store.read(async (tx) => {
       const row = await find(tx, id);
-      return { row, body: await tx.get(`out-body/${pad(row.seq)}`) };
+      return { row, body: await tx.get(`out-body/${pad(row.seq)}`), files: await filesOf(tx, row.seq) };
     });
     if (!isFinal(row.state)) {
-      await this.#store.write((tx) => tx.put(`retry/${row.to}`, ""));
+      await this.#store.write(async (tx) => {
+        await tx.put(`retry/${row.to}`, "");
+        for (const file of files)
+          if (file.state === "waits" && file.token === undefined) await tx.put(`blob/ask/${fileKey(file)}`, "");
+      });
       this.#link.start();
       return new Sent(this.#store, this.#link, row);
     }
@@ -84,6 +93,7 @@ export class Outbox {
       ...(row.reply_to === undefined ? {} : { replyTo: row.reply_to }),
       ...(row.thread === undefined ? {} : { thread: row.thread }),
       ...(row.headers === undefined ? {} : { headers: row.headers }),
+      ...(files.length === 0 ? {} : { files: files.map(toFile) }),
     });
   }
 
@@ -92,7 +102,7 @@ export class Outbox {
     const status = await this.#store.write(async (tx) => {
       const row = await find(tx, id);
       await tx.delete(`out-body/${pad(row.seq)}`);
-      return toStatus(isFinal(row.state) ? row : await giveUp(tx, row, "discarded"));
+      return statusOf(tx, isFinal(row.state) ? row : await giveUp(tx, row, "discarded"));
     });
     this.#link.start();
     return status;
@@ -141,6 +151,16 @@ export class Outbox {
   }
 }
 
+/** A file as it was given, from where it was. @throws AgentError bad_file */
+function toFile({ path, name, type, kept }: OutFileRecord): FileToSend {
+  if (kept === true)
+    throw new AgentError("bad_file", `${name} was given as a stream, and is not kept any more`, {
+      reason: "missing",
+      hint: "send it again from where it came",
+    });
+  return { path, name, ...(type === undefined ? {} : { type }) };
+}
+
 /** Which rows may still change, and as what they were seen last. */
 class Watch {
   /** Of one message alone. */
@@ -172,7 +192,7 @@ class Watch {
       }
     for (const [seq, before] of this.#seen) {
       const row = await get(tx, "out/", pad(seq));
-      if (row !== undefined && row.state !== before) found.push(toStatus(row));
+      if (row !== undefined && row.state !== before) found.push(await statusOf(tx, row));
       // A state that only the relay or the owner has given may still be outweighed, but this is where waiting ends.
       if (row === undefined || isFinal(row.state)) this.#seen.delete(seq);
       else this.#seen.set(seq, row.state);

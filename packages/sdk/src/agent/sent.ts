@@ -1,6 +1,7 @@
 import { AgentError, type ErrorCode, localErrors } from "../errors.ts";
-import type { ClientStore } from "../store/store.ts";
+import type { ClientStore, ReadTransaction } from "../store/store.ts";
 import type { Link } from "../link/link.ts";
+import { filesOf } from "../records/files.ts";
 import { isRefusal } from "../records/outbox-records.ts";
 import { get, pad } from "../records/records.ts";
 import type { MessageState, OutboxRecord } from "../records/tables.ts";
@@ -18,11 +19,32 @@ export interface MessageStatus {
   createdAt: number;
   updatedAt: number;
   expiresAt?: number;
+  /** Its files, in their order. */
+  files?: SentFile[];
+}
+
+/** A file of a message that was sent. */
+export interface SentFile {
+  name: string;
+  bytes: number;
+  /** waits: it is not at the relay yet. up: it is. fetched: its recipient has it. failed: it will never be there. */
+  state: "waits" | "up" | "fetched" | "failed";
+  /** Why it waits (`blob_quota`, `storage_full`, `relay_unreachable` ...), or has failed. */
+  reason?: string;
 }
 
 const ORDER: MessageState[] = ["queued", "stored", "received", "handled"];
 
-export function toStatus(row: OutboxRecord): MessageStatus {
+/** What is known of a message, and of its files. */
+export async function statusOf(tx: ReadTransaction, row: OutboxRecord): Promise<MessageStatus> {
+  if (row.files === undefined) return toStatus(row);
+  const files: SentFile[] = [];
+  for (const { name, bytes, state, reason } of await filesOf(tx, row.seq))
+    files.push(reason === undefined ? { name, bytes, state } : { name, bytes, state, reason });
+  return { ...toStatus(row), files };
+}
+
+function toStatus(row: OutboxRecord): MessageStatus {
   return {
     id: row.id,
     to: row.to,
@@ -76,7 +98,7 @@ export class Sent {
   async status(): Promise<MessageStatus> {
     const row = await this.#row();
     if (row === undefined) throw new AgentError("unknown_message", `message ${this.id} is not known any more`);
-    return toStatus(row);
+    return this.#store.read((tx) => statusOf(tx, row));
   }
 
   #row(): Promise<OutboxRecord | undefined> {
@@ -93,7 +115,7 @@ export class Sent {
         if (row === undefined) throw new AgentError("unknown_message", `message ${this.id} is not known any more`);
         const reached = ORDER.indexOf(row.state);
         if (reached === -1) throw whyNever(row);
-        return reached >= ORDER.indexOf(state) ? toStatus(row) : undefined;
+        return reached >= ORDER.indexOf(state) ? this.#store.read((tx) => statusOf(tx, row)) : undefined;
       },
       wait,
     );
@@ -119,6 +141,8 @@ const WAYS_OUT = new Map([
   ],
   ["guard", "it was more than the recipient's guards let through, and its owner has not released it"],
   ["unregistered", "the recipient was removed before it handled the message"],
+  ["file_changed", "a file changed while it was sent, twice, or is gone: send it when nobody writes to it"],
+  ["blob_too_large", "a file is larger than the relay takes: split it, or ask the relay's operator"],
   ["expired", "send it again with a later expiry"],
   ["clock", "check this machine's clock, and have the recipient check theirs (aimessage doctor); then send it again"],
 ]);

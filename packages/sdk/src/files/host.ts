@@ -75,10 +75,14 @@ export interface FileHost {
   look(files: readonly FileToSend[]): Promise<GivenFile[]>;
   /** What `look` has kept is not needed any more; of other files nothing is done. */
   letGo(path: string): Promise<void>;
-  /** Opens a file to be sent; undefined if it is not there, or cannot be read. */
+  /** Lets go of what `look` has kept for messages that never came to be, a while ago. `kept`: paths that are needed. */
+  tidy(kept: readonly string[]): Promise<void>;
+  /** Opens a file to be sent; undefined if it is not there, or may not be read. @throws what the system says else */
   open(path: string): Promise<FileSource | undefined>;
-  /** Begins to save a file in a folder, or goes on with a part. @throws what the system says */
-  save(folder: string, name: string, part: string | undefined): Promise<FileTarget>;
+  /** What a part of a file that is called so may be called, which nothing is called yet. */
+  newPart(name: string): string;
+  /** Begins to save a file in a folder as that part, or goes on with it if it is there. @throws what the system says */
+  save(folder: string, name: string, part: string): Promise<FileTarget>;
   /** Removes a part, if it is there. */
   removePart(folder: string, part: string): Promise<void>;
   /** Bytes for which a folder has room, which is made if it is not there. */
@@ -87,4 +91,6 @@ export interface FileHost {
   isThere(path: string, bytes: number): Promise<boolean>;
   /** @throws AgentError relay_unreachable, aborted */
   request(url: URL, request: HttpRequest): Promise<HttpAnswer>;
+  /** Lets go of connections that nothing goes on. */
+  close(): void;
 }

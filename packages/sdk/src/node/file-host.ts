@@ -7,13 +7,17 @@ import { AgentError } from "../errors.ts";
 import type { FileHost, FileSource, FileToSend, Hasher } from "../files/host.ts";
 import type { GivenFile } from "../records/file-records.ts";
 import { FileRequests } from "./file-requests.ts";
+import { safeName } from "../files/names.ts";
 import { PartFile, roomIn } from "./part-file.ts";
+import { isPart, newPart } from "./part-folder.ts";
 import { asOwnerOf } from "./program/owner.ts";
 import { nodeCipher } from "./segment-cipher.ts";
-import { dropSpool, isSpool, keepStream, openSpool, stampOf } from "./spool.ts";
+import { dropSpool, isSpool, keepStream, openSpool, stampOf, tidySpools } from "./spool.ts";
 
 /** What a name in an offer may take. Bytes. */
 const MOST_NAME = 255;
+/** What the system says of a file that this user cannot read any more; else it may be read another time. */
+const GONE = new Set(["ENOENT", "ENOTDIR", "EACCES", "EPERM", "ELOOP", "EISDIR", "ENXIO", "ENAMETOOLONG"]);
 
 interface Folders {
   /** Of the agent: what streams give is kept there. */
@@ -23,34 +27,39 @@ interface Folders {
 }
 
 /** Files of this machine, for an agent in a folder. */
-export function nodeFileHost({ agent, home }: Folders): FileHost & { close: () => void } {
+export function nodeFileHost({ agent, home }: Folders): FileHost {
   const requests = new FileRequests();
   const spools = join(agent, "spool");
   const look = async (file: FileToSend): Promise<GivenFile> => {
-    if (typeof file === "string") return isSpool(file) ? lookAtSpool(spools, file) : lookAt({ path: file }, home);
+    if (typeof file === "string") return lookAt({ path: file }, home);
     if ("path" in file) return lookAt(file, home);
     const { path, bytes } = await asOwnerOf(agent, () => keepStream(spools, file.stream));
-    return { name: nameOf(file.name), bytes, path, stamp: stampOf(bytes), ...typeOf(file) };
+    return { name: nameOf(file.name), bytes, path, stamp: stampOf(bytes), kept: true, ...typeOf(file) };
   };
   return {
     cipherOf: nodeCipher,
     hasher,
     look: async (files) => {
       const given: GivenFile[] = [];
-      for (const file of files) given.push(await look(file));
+      try {
+        for (const file of files) given.push(await look(file));
+      } catch (error) {
+        for (const { path } of given) if (isSpool(path)) await dropSpool(spools, path);
+        throw error;
+      }
       return given;
     },
     letGo: async (path) => {
       if (isSpool(path)) await dropSpool(spools, path);
     },
     open: (path) => (isSpool(path) ? openSpool(spools, path) : openFile(path)),
-    save: (folder, name, part) => {
+    newPart: (name) => newPart(safeName(name)),
+    save: async (folder, name, part) => {
       asOwnerOf(folder, () => mkdirSync(folder, { recursive: true }));
-      return PartFile.open(folder, name, { part });
+      return PartFile.open(folder, name, { part, orNew: part });
     },
     removePart: async (folder, part) => {
-      if (/^\.[^/\\\0]+\.part-[0-9a-f]{16}$/.test(part))
-        asOwnerOf(folder, () => rmSync(join(folder, part), { force: true }));
+      if (isPart(part)) asOwnerOf(folder, () => rmSync(join(folder, part), { force: true }));
     },
     roomIn: (folder) => {
       asOwnerOf(folder, () => mkdirSync(folder, { recursive: true }));
@@ -61,6 +70,7 @@ export function nodeFileHost({ agent, home }: Folders): FileHost & { close: () =
       return found?.isFile() === true && found.size === bytes;
     },
     request: (url, request) => requests.ask(url, request),
+    tidy: (kept) => tidySpools(spools, kept),
     close: () => requests.close(),
   };
 }
@@ -97,12 +107,6 @@ async function lookAt(
   };
 }
 
-async function lookAtSpool(folder: string, path: string): Promise<GivenFile> {
-  await using source = await openSpool(folder, path);
-  if (source === undefined) throw bad("what a stream gave", "is not kept any more", "missing");
-  return { name: "", path, bytes: source.bytes, stamp: stampOf(source.bytes) };
-}
-
 /** Whether a path, which has no links, is in a folder. */
 function isBelow(path: string, folder: string): boolean {
   try {
@@ -126,7 +130,10 @@ function nameOf(name: string): string {
 
 async function openFile(path: string): Promise<FileSource | undefined> {
   // Not to wait for whoever writes into a pipe that has taken its place.
-  const handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK).catch(() => undefined);
+  const handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK).catch((error: unknown) => {
+    if (GONE.has((error as NodeJS.ErrnoException).code ?? "")) return undefined;
+    throw error;
+  });
   if (handle === undefined) return undefined;
   const found = await handle.stat({ bigint: true });
   if (found.isFile()) return new OpenFile(path, handle, Number(found.size));
