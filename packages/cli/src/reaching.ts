@@ -52,7 +52,7 @@ export function follow(
 ): Disposable & { look: () => Promise<void> } {
   const ended = new Set<number>();
   const look = async (): Promise<void> => {
-    for (const [index, file] of (await agent.outbox.files(sent.id)).entries()) {
+    for (const [index, file] of ((await agent.status(sent.id))?.files ?? []).entries()) {
       if (file.state === "waits" && file.reason !== undefined)
         shown.wait(sent.id, index, { ...file, reason: whyItWaits(file.reason) });
       if (file.state === "waits" || ended.has(index)) continue;
@@ -77,13 +77,12 @@ export function whyItWaits(reason: string): string {
 }
 
 /** How far the files of a message are that waits for them, in a line; empty if it has none, or does not. */
-export async function filesInLine(agent: Agent, { id, state, files = 0 }: MessageStatus): Promise<string> {
-  if (files === 0 || state !== "queued") return "";
-  const all = await agent.outbox.files(id);
+export function filesInLine({ state, files: all = [] }: MessageStatus): string {
+  if (all.length === 0 || state !== "queued") return "";
   const [done, bytes] = [total(all.map((file) => file.done)), total(all.map((file) => file.bytes))];
   const waits = all.find((file) => file.state === "waits" && file.reason !== undefined)?.reason;
   const why = waits === undefined ? "" : `: ${whyItWaits(waits)}`;
-  return `waits for its ${files === 1 ? "file" : `${files} files`}, ${percent(done, bytes)} % of ${fileSize(bytes)}${why}`;
+  return `waits for its ${all.length === 1 ? "file" : `${all.length} files`}, ${percent(done, bytes)} % of ${fileSize(bytes)}${why}`;
 }
 
 function total(values: readonly number[]): number {

@@ -1,4 +1,4 @@
-import type { Agent, MessageStatus, OutgoingFile } from "@aimessage/sdk/node";
+import type { MessageStatus, OutgoingFile } from "@aimessage/sdk/node";
 
 /** What is known of a sent message, as programs see it. Times are Unix milliseconds. */
 interface StatusJson {
@@ -24,10 +24,7 @@ export function statusJson(status: MessageStatus): StatusJson {
 }
 
 /** The same, with how far its files are. */
-export async function statusWithFiles(
-  agent: Agent,
-  status: MessageStatus,
-): Promise<StatusJson & { files?: OutgoingFile[] }> {
-  const { files = 0 } = status;
-  return { ...statusJson(status), ...(files === 0 ? {} : { files: await agent.outbox.files(status.id) }) };
+export function statusWithFiles(status: MessageStatus): StatusJson & { files?: OutgoingFile[] } {
+  const { files = [] } = status;
+  return { ...statusJson(status), ...(files.length === 0 ? {} : { files }) };
 }

@@ -85,7 +85,7 @@ test("a link that takes the place of a file before it has left ends the message,
   await using _ = await createRelay({ ...relay, port: first.port });
   await expect(sent.stored()).rejects.toMatchObject({ code: "failed", reason: "file_changed" });
   await edited.stored();
-  expect(await alice.outbox.files(edited.id)).toMatchObject([{ bytes: 9, state: "up" }]);
+  expect((await alice.status(edited.id))?.files ?? []).toMatchObject([{ bytes: 9, state: "up" }]);
 });
 
 test("a root is no folder in which the home folder is, and by default none that is hidden", () => {

@@ -41,18 +41,12 @@ export function configure(command: Command, act: Act): void {
 async function list(call: Call, { all }: { all?: true }): Promise<void> {
   await using agent = await openAgent(call, "outbox");
   const messages = await agent.outbox.list({ all: all === true });
-  const files = await Promise.all(messages.map((message) => filesInLine(agent, message)));
-  const rows = messages.map(({ id, state, to, updatedAt, reason }, at) => [
-    id,
-    state,
-    localTime(updatedAt),
-    to,
-    reason ?? files[at] ?? "",
-  ]);
-  const lines = rows.length === 0 ? ["No messages."] : table([["ID", "STATE", "SINCE", "TO", "REASON"], ...rows]);
-  await call.out.data(lines, {
-    messages: await Promise.all(messages.map((message) => statusWithFiles(agent, message))),
+  const rows = messages.map((message) => {
+    const { id, state, to, updatedAt, reason } = message;
+    return [id, state, localTime(updatedAt), to, reason ?? filesInLine(message)];
   });
+  const lines = rows.length === 0 ? ["No messages."] : table([["ID", "STATE", "SINCE", "TO", "REASON"], ...rows]);
+  await call.out.data(lines, { messages: messages.map(statusWithFiles) });
 }
 
 /** How long a try may take that is waited for. Milliseconds. */

@@ -64,19 +64,19 @@ async function status(call: Call, options: Options, typed: string | undefined): 
     ["To:", found.to],
     ["Status:", found.state],
     ["Reason:", found.reason ?? ""],
-    ["Files:", found.files === undefined ? "" : await filesRow(agent, found)],
+    ["Files:", filesRow(found)],
     ["Sent:", localTime(found.createdAt)],
     ["Since:", localTime(found.updatedAt)],
     ["Expires:", found.expiresAt === undefined ? "" : localTime(found.expiresAt)],
   ];
-  await call.out.data(table(rows.filter(([, value]) => value !== "")), await statusWithFiles(agent, found));
+  await call.out.data(table(rows.filter(([, value]) => value !== "")), statusWithFiles(found));
   return context.interrupted.aborted ? interruptedExit(context) : 0;
 }
 
-async function filesRow(agent: Agent, found: MessageStatus): Promise<string> {
-  const waiting = await filesInLine(agent, found);
+function filesRow(found: MessageStatus): string {
+  const waiting = filesInLine(found);
   if (waiting !== "") return waiting;
-  return (await agent.outbox.files(found.id))
+  return (found.files ?? [])
     .map(({ name, bytes, state }) => `${name} ${fileSize(bytes)}${state === "fetched" ? ", fetched" : ""}`)
     .join("; ");
 }

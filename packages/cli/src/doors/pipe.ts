@@ -176,7 +176,7 @@ class Pipe {
     save: (params) => this.#files.save(params, this.#signal),
     status: async ({ message_id }) => {
       const status = await this.#agent.status(message_id);
-      if (status !== undefined) return statusWithFiles(this.#agent, status);
+      if (status !== undefined) return statusWithFiles(status);
       throw new RpcError(codes.failed, `no message ${message_id} is known here`, { code: "unknown_message" });
     },
     inbox: async ({ last = Infinity, before }) => {

@@ -44,7 +44,7 @@ async function expectRefused(world: PathWorld, door: (path: string) => Promise<u
   expect(said).toEqual(Object.fromEntries(badPaths.map(([what, , reason]) => [what, `bad_file ${reason}`])));
   await using alice = await Agent.open({ home: world.home, username: "alice", create: false });
   const sent = await alice.outbox.list({ all: true });
-  expect(sent.filter(({ files = 0 }) => files > 0)).toEqual([]);
+  expect(sent.filter(({ files = [] }) => files.length > 0)).toEqual([]);
 }
 
 /** A tool's error, in two words. */

@@ -191,7 +191,7 @@ test("its sender hears that a file was fetched", async () => {
   await using alice = await Agent.open({ home: world.home, username: "alice", create: false });
   await eventually("it is fetched", async () => {
     await alice.sync();
-    return (await alice.outbox.files(id)).every(({ state }) => state === "fetched");
+    return ((await alice.status(id))?.files ?? []).every(({ state }) => state === "fetched");
   });
   expect((await world.cli(["-u", "alice", "status", id])).stdout).toMatch(/^Files: +a 1 B, fetched$/m);
 });

@@ -6,10 +6,13 @@ import { registerDevice } from "./account.ts";
 import { raiseAlert } from "../trust/alerts.ts";
 import { type Connection, refused } from "../wire/connection.ts";
 import { nameReplaced } from "../trust/contact-records.ts";
+import { offerAgain } from "../records/file-offers.ts";
+import { filesOf, sendAnew } from "../records/files.ts";
 import { hasLeft } from "../records/outbox-records.ts";
 import { type Account, toDeviceRecord, updateRelay } from "../records/own-account.ts";
 import { owe } from "../records/owed.ts";
 import { get, list, pad, put } from "../records/records.ts";
+import type { OutboxRecord } from "../records/tables.ts";
 
 /** Copies of one agent that were put back one after another; more are a relay's invention, which would use counters up. */
 const MOST_REPLACED = 10_000;
@@ -103,9 +106,29 @@ async function discardConversations(tx: WriteTransaction): Promise<void> {
   }
   for (const row of await list(tx, "out/")) {
     if (row.state !== "stored" && row.state !== "queued") continue;
-    const { group: _group, counter: _counter, ...rest } = (await get(tx, "out/", pad(row.seq))) ?? row;
-    const left = hasLeft(row) ? ({ left: true } as const) : {};
-    await put(tx, "out/", pad(row.seq), { ...rest, ...left, state: "queued", attempt: 0 });
-    await tx.put(`queue/${row.to}/${pad(row.seq)}`, "");
+    if (row.kind === "offer") await offerOnceMore(tx, row);
+    else await queueOnceMore(tx, row);
   }
+}
+
+async function queueOnceMore(tx: WriteTransaction, row: OutboxRecord): Promise<void> {
+  const { group: _group, counter: _counter, ...rest } = (await get(tx, "out/", pad(row.seq))) ?? row;
+  const left = hasLeft(row) ? ({ left: true } as const) : {};
+  await put(tx, "out/", pad(row.seq), { ...rest, ...left, state: "queued", attempt: 0 });
+  // It leaves when its files are up, as before.
+  if (!(await sendFilesAnew(tx, row))) await tx.put(`queue/${row.to}/${pad(row.seq)}`, "");
+}
+
+/** Under the keys of files, too, the store that this one was copied from may have sent something else. @returns whether there are such */
+async function sendFilesAnew(tx: WriteTransaction, { seq, files }: OutboxRecord): Promise<boolean> {
+  const waiting = files === undefined ? [] : (await filesOf(tx, seq)).filter(({ state }) => state === "waits");
+  for (const { resent: _resent, ...file } of waiting) await sendAnew(tx, file);
+  return waiting.length > 0;
+}
+
+/** What was said of files in a conversation that is no more. */
+async function offerOnceMore(tx: WriteTransaction, offer: OutboxRecord): Promise<void> {
+  for (const prefix of ["out/", "out-body/", `queue/${offer.to}/`]) await tx.delete(prefix + pad(offer.seq));
+  const row = await get(tx, "out/", pad(offer.of ?? 0));
+  if (row !== undefined) await offerAgain(tx, row);
 }

@@ -35,7 +35,7 @@ import type { Tier } from "../records/tier.ts";
 import type { Account } from "../records/own-account.ts";
 import { list } from "../records/records.ts";
 import { ASK_MS, type AskOptions, Asked, findQuestion, listQuestions, type Question } from "./questions.ts";
-import { isStop, type MessageStatus, Sent, toStatus } from "./sent.ts";
+import { isStop, type MessageStatus, Sent, statusOf } from "./sent.ts";
 import type { AlertRecord, InboxRecord, OutboxRecord } from "../records/tables.ts";
 import type { Wait } from "./waiting.ts";
 
@@ -126,13 +126,19 @@ export class Agent implements AsyncDisposable {
     const letter = await this.#files.given(asked);
     const means = { book: this.#book, crypto: this.#crypto, own: usernameKey(this.username), because: this.because };
     const put = () => this.#withLink(this.#store.write((tx) => enqueueOnce(tx, means, letter)));
-    const { row, repeated } = await put().catch(async (error: unknown) => {
-      if (!isStop(error)) throw error;
-      await this.#book.findAgain(parseAddress(letter.to).username);
-      return put();
-    });
+    const { row, repeated } = await put()
+      .catch(async (error: unknown) => {
+        if (!isStop(error)) throw error;
+        await this.#book.findAgain(parseAddress(letter.to).username);
+        return put();
+      })
+      .catch(async (error: unknown) => {
+        await this.#files.letGo(letter);
+        throw error;
+      });
     this.#link.start();
-    if (!repeated) this.#files.begin(row, letter);
+    if (repeated) await this.#files.letGo(letter);
+    else this.#files.begin(row, letter);
     return new Sent(this.#store, this.#link, row, repeated);
   }
 
@@ -170,9 +176,9 @@ export class Agent implements AsyncDisposable {
       sent: (id) => this.sent(id),
       writing: (work) => this.#withLink(work),
       enqueue: async (tx, letter) => {
-        const sent = await enqueue(tx, this.#book, usernameKey(this.username), letter);
+        const row = await enqueue(tx, this.#book, usernameKey(this.username), letter);
         this.#link.start();
-        this.#files.begin(sent, letter);
+        return row;
       },
       files: this.#files,
     });
@@ -225,8 +231,9 @@ export class Agent implements AsyncDisposable {
   }
 
   /** What is known of a message that this agent sent; undefined if nothing is. */
-  status(id: string): Promise<MessageStatus | undefined> {
-    return this.#row(id).then((row) => (row === undefined ? undefined : toStatus(row)));
+  async status(id: string): Promise<MessageStatus | undefined> {
+    const row = await this.#row(id);
+    return row === undefined ? undefined : this.#store.read((tx) => statusOf(tx, row));
   }
 
   /** A message in the outbox, to wait for. */
@@ -339,7 +346,8 @@ export class Agent implements AsyncDisposable {
   async unregister(options: LeaveOptions = {}): Promise<boolean> {
     check("leave", options, "options");
     const sync = () => this.sync(options);
-    return leave({ store: this.#store, account: this.#account, link: this.#link, sync }, options);
+    const files = () => this.#files.leave();
+    return leave({ store: this.#store, account: this.#account, link: this.#link, sync, files }, options);
   }
 
   /** Looks at everything that may be wrong. Reports, never throws for what it can report. */

@@ -10,6 +10,7 @@ import { check } from "./arguments.ts";
 import type { Letter } from "./enqueue.ts";
 import type { IncomingFile } from "./file-info.ts";
 import { incomingFiles } from "./incoming-files.ts";
+import { removeAbandoned, removeAllParts } from "./parts.ts";
 import { Uploads } from "./uploads.ts";
 
 interface Means {
@@ -25,19 +26,22 @@ export class Files {
   readonly #means: Means;
   readonly #claimer: Claimer;
   readonly #uploads: Uploads | undefined;
+  readonly #stop = new AbortController();
+  readonly #saving = new Set<Promise<unknown>>();
 
   constructor({ host, ...means }: Means) {
     this.#means = { host, ...means };
     const mark = means.store.mark?.();
     this.#claimer = { by: randomId(), ...(mark === undefined ? {} : { mark }) };
     this.#uploads = host === undefined ? undefined : new Uploads({ ...means, host }, this.#claimer);
+    means.link.onSwept = () => void this.#tidy().catch(() => undefined);
   }
 
   /** A letter whose files were looked at. @throws AgentError bad_file, disk_full, usage */
   async given(letter: Letter): Promise<Letter> {
+    check("send", letter.options, "options");
     const { files = [] } = letter.options;
     if (files.length === 0) return letter;
-    check("send", letter.options, "options");
     if (this.#uploads === undefined) throw new AgentError("usage", "this runtime sends no files", { hint: "use Node" });
     return { ...letter, given: await this.#uploads.look(files) };
   }
@@ -52,13 +56,46 @@ export class Files {
     this.#uploads?.begin(row, onProgress);
   }
 
-  /** Files of a message that has come. */
-  of(row: InboxRecord): IncomingFile[] {
-    return incomingFiles(row, { ...this.#means, claimer: this.#claimer });
+  /** A letter was not put into the store after all, or was there before. */
+  async letGo({ given }: Letter): Promise<void> {
+    if (given !== undefined) await this.#uploads?.letGo(given);
   }
 
-  /** Lets go of what is not sent yet. */
+  /** Files of a message that has come. */
+  of(row: InboxRecord): IncomingFile[] {
+    return incomingFiles(row, { ...this.#means, claimer: this.#claimer, track: (work) => this.#track(work) });
+  }
+
+  /** Lets go of what is not sent yet, and of what is not whole. */
   async stop(): Promise<void> {
+    this.#stop.abort(new AgentError("aborted", "aborted while a file was under way"));
     await this.#uploads?.stop();
+    await Promise.allSettled(this.#saving);
+    this.#means.host?.close();
+  }
+
+  /** The agent leaves: of what it has begun to save nothing stays. */
+  async leave(): Promise<void> {
+    await this.stop();
+    const { host, store } = this.#means;
+    if (host !== undefined) await removeAllParts(store, host);
+  }
+
+  /** Removes what processes that have died have left, now and then. */
+  async #tidy(): Promise<void> {
+    const { host, store } = this.#means;
+    if (host === undefined || this.#stop.signal.aborted) return;
+    await removeAbandoned(store, host);
+    await this.#uploads?.tidy();
+  }
+
+  async #track<T>(work: (stop: AbortSignal) => Promise<T>): Promise<T> {
+    const saving = work(this.#stop.signal);
+    this.#saving.add(saving);
+    try {
+      return await saving;
+    } finally {
+      this.#saving.delete(saving);
+    }
   }
 }

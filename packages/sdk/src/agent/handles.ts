@@ -2,7 +2,7 @@
 import type { GroupCrypto } from "../crypto/mls/group.ts";
 import { utf8 } from "../protocol/index.ts";
 import { isRefusal } from "../records/outbox-records.ts";
-import type { InboxRecord } from "../records/tables.ts";
+import type { InboxRecord, OutboxRecord } from "../records/tables.ts";
 import type { ClientStore, WriteTransaction } from "../store/store.ts";
 import { check } from "./arguments.ts";
 import type { Letter, SendOptions } from "./enqueue.ts";
@@ -19,7 +19,7 @@ interface Means {
   /** Lets the link share the commit of what is being written. */
   writing: <T>(work: Promise<T>) => Promise<T>;
   /** Puts a letter into the outbox, in a transaction; its files were looked at before. */
-  enqueue: (tx: WriteTransaction, letter: Letter) => Promise<void>;
+  enqueue: (tx: WriteTransaction, letter: Letter) => Promise<OutboxRecord>;
   files: Files;
 }
 
@@ -42,10 +42,17 @@ export function handlesOf(row: InboxRecord, means: Means): Handles {
       if (reply === undefined) return writing(settleMessage(store, row));
       const messageId = await answerId();
       const answer = await files.given(letter(reply.body, { messageId, ...reply.options }));
+      let put: OutboxRecord | undefined;
       const once = async (tx: WriteTransaction): Promise<void> => {
-        if ((await tx.get(`out-id/${messageId}`)) === undefined) await enqueue(tx, answer);
+        put = (await tx.get(`out-id/${messageId}`)) === undefined ? await enqueue(tx, answer) : undefined;
       };
-      return writing(settleWith(store, row, once));
+      await writing(settleWith(store, row, once)).catch(async (error: unknown) => {
+        await files.letGo(answer);
+        throw error;
+      });
+      // When it is in the store, and not before: then there is something to be brought.
+      if (put === undefined) await files.letGo(answer);
+      else files.begin(put, answer);
     },
     answer: async () => sent(await answerId()),
     failed: async (reason) => {

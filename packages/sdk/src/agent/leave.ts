@@ -23,6 +23,8 @@ interface Parts {
   link: Link;
   /** Resolves when what waits at the relay is here. */
   sync: () => Promise<void>;
+  /** Ends what files are under way. */
+  files: () => Promise<void>;
 }
 
 /**
@@ -31,7 +33,7 @@ interface Parts {
  * @returns whether the relay has removed its account
  */
 export async function leave(parts: Parts, options: LeaveOptions): Promise<boolean> {
-  const { store, link, sync } = parts;
+  const { store, link, sync, files } = parts;
   await sync().catch((error: unknown) => {
     // Where the relay cannot be asked to, nothing is given up here either.
     const code = error instanceof AgentError ? error.code : "internal";
@@ -39,6 +41,7 @@ export async function leave(parts: Parts, options: LeaveOptions): Promise<boolea
   });
   const relay = await store.read((tx) => get(tx, "meta/relay"));
   const wasThere = relay?.stopped === undefined && (await leaveRelay(parts, options));
+  await files();
   await link.stop(0);
   await erase(store);
   await store.scrub();

@@ -1,14 +1,14 @@
 import { AgentError } from "../errors.ts";
 import type { ClientStore, ReadTransaction } from "../store/store.ts";
 import { check } from "./arguments.ts";
+import type { OutFileRecord } from "../records/file-records.ts";
+import { fileKey, filesOf } from "../records/files.ts";
 import type { SendOptions } from "./enqueue.ts";
-import { type OutgoingFile, outgoingFiles } from "./file-info.ts";
 import type { FileProgress, FileToSend } from "../files/host.ts";
 import type { Link } from "../link/link.ts";
-import { filesOf } from "../records/files.ts";
 import { giveUp, isFinal, rowById } from "../records/outbox-records.ts";
 import { find as findRow, get, list, pad, toBytes } from "../records/records.ts";
-import { type MessageStatus, Sent, toStatus } from "./sent.ts";
+import { type MessageStatus, Sent, statusOf } from "./sent.ts";
 import { ENOUGH, idMeantBy } from "./short-ids.ts";
 import type { OutboxRecord } from "../records/tables.ts";
 import { Changes, type Wait, waitFor } from "./waiting.ts";
@@ -48,13 +48,10 @@ export class Outbox {
     const { all = false } = options;
     return this.#store.read(async (tx) => {
       const rows = (await list(tx, "out/")).filter(({ kind }) => kind === "message");
-      return rows.filter((row) => all || !isFinal(row.state)).map(toStatus);
+      const found: MessageStatus[] = [];
+      for (const row of rows) if (all || !isFinal(row.state)) found.push(await statusOf(tx, row));
+      return found;
     });
-  }
-
-  /** Files of a message, and how far they are, whichever process brings them. @throws AgentError unknown_message */
-  async files(id: string): Promise<OutgoingFile[]> {
-    return this.#store.read(async (tx) => outgoingFiles(await filesOf(tx, (await find(tx, id)).seq)));
   }
 
   /**
@@ -86,7 +83,11 @@ export class Outbox {
       return { row, body: await tx.get(`out-body/${pad(row.seq)}`), files: await filesOf(tx, row.seq) };
     });
     if (!isFinal(row.state)) {
-      await this.#store.write((tx) => tx.put(`retry/${row.to}`, ""));
+      await this.#store.write(async (tx) => {
+        await tx.put(`retry/${row.to}`, "");
+        for (const file of files)
+          if (file.state === "waits" && file.token === undefined) await tx.put(`blob/ask/${fileKey(file)}`, "");
+      });
       this.#link.start();
       if (files.length > 0) this.#means.bring(row, onProgress);
       return new Sent(this.#store, this.#link, row);
@@ -99,14 +100,8 @@ export class Outbox {
             : "send it again; its recipient may have it among its dead letters",
       });
     const to = row.fingerprint === undefined ? row.to : `${row.to}#${row.fingerprint}`;
-    const again = files.map(({ path, name, type, root }): FileToSend => ({
-      path,
-      name,
-      ...(root === undefined ? {} : { root }),
-      ...(type === undefined ? {} : { type }),
-    }));
     return this.#means.send(to, toBytes(body), {
-      ...(files.length === 0 ? {} : { files: again, ...(onProgress === undefined ? {} : { onProgress }) }),
+      ...(files.length === 0 ? {} : { files: files.map(toFile), ...(onProgress === undefined ? {} : { onProgress }) }),
       contentType: row.content_type,
       ...(row.reply_to === undefined ? {} : { replyTo: row.reply_to }),
       ...(row.thread === undefined ? {} : { thread: row.thread }),
@@ -119,7 +114,7 @@ export class Outbox {
     const status = await this.#store.write(async (tx) => {
       const row = await find(tx, id);
       await tx.delete(`out-body/${pad(row.seq)}`);
-      return toStatus(isFinal(row.state) ? row : await giveUp(tx, row, "discarded"));
+      return statusOf(tx, isFinal(row.state) ? row : await giveUp(tx, row, "discarded"));
     });
     this.#link.start();
     return status;
@@ -168,6 +163,16 @@ export class Outbox {
   }
 }
 
+/** A file as it was given, from where it was. @throws AgentError bad_file */
+function toFile({ path, name, type, root, kept }: OutFileRecord): FileToSend {
+  if (kept === true)
+    throw new AgentError("bad_file", `${name} was given as a stream, and is not kept any more`, {
+      reason: "missing",
+      hint: "send it again from where it came",
+    });
+  return { path, name, ...(root === undefined ? {} : { root }), ...(type === undefined ? {} : { type }) };
+}
+
 /** Which rows may still change, and as what they were seen last. */
 class Watch {
   /** Of one message alone. */
@@ -199,7 +204,7 @@ class Watch {
       }
     for (const [seq, before] of this.#seen) {
       const row = await get(tx, "out/", pad(seq));
-      if (row !== undefined && row.state !== before) found.push(toStatus(row));
+      if (row !== undefined && row.state !== before) found.push(await statusOf(tx, row));
       // A state that only the relay or the owner has given may still be outweighed, but this is where waiting ends.
       if (row === undefined || isFinal(row.state)) this.#seen.delete(seq);
       else this.#seen.set(seq, row.state);

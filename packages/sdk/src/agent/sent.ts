@@ -1,6 +1,8 @@
 import { AgentError, type ErrorCode, localErrors } from "../errors.ts";
-import type { ClientStore } from "../store/store.ts";
+import type { ClientStore, ReadTransaction } from "../store/store.ts";
 import type { Link } from "../link/link.ts";
+import { filesOf } from "../records/files.ts";
+import { type OutgoingFile, outgoingFiles } from "./file-info.ts";
 import { isRefusal } from "../records/outbox-records.ts";
 import { get, pad } from "../records/records.ts";
 import type { MessageState, OutboxRecord } from "../records/tables.ts";
@@ -18,13 +20,19 @@ export interface MessageStatus {
   createdAt: number;
   updatedAt: number;
   expiresAt?: number;
-  /** How many files go with it: it is queued until the relay has them, see {@link Outbox.files}. */
-  files?: number;
+  /** Its files, in their order. */
+  files?: OutgoingFile[];
 }
 
 const ORDER: MessageState[] = ["queued", "stored", "received", "handled"];
 
-export function toStatus(row: OutboxRecord): MessageStatus {
+/** What is known of a message, and of its files. */
+export async function statusOf(tx: ReadTransaction, row: OutboxRecord): Promise<MessageStatus> {
+  if (row.files === undefined) return toStatus(row);
+  return { ...toStatus(row), files: outgoingFiles(await filesOf(tx, row.seq)) };
+}
+
+function toStatus(row: OutboxRecord): MessageStatus {
   return {
     id: row.id,
     to: row.to,
@@ -34,7 +42,6 @@ export function toStatus(row: OutboxRecord): MessageStatus {
     createdAt: row.created_at,
     updatedAt: row.updated_at,
     ...(row.expires_at === undefined ? {} : { expiresAt: row.expires_at }),
-    ...(row.files === undefined ? {} : { files: row.files }),
   };
 }
 
@@ -79,7 +86,7 @@ export class Sent {
   async status(): Promise<MessageStatus> {
     const row = await this.#row();
     if (row === undefined) throw new AgentError("unknown_message", `message ${this.id} is not known any more`);
-    return toStatus(row);
+    return this.#store.read((tx) => statusOf(tx, row));
   }
 
   #row(): Promise<OutboxRecord | undefined> {
@@ -96,7 +103,7 @@ export class Sent {
         if (row === undefined) throw new AgentError("unknown_message", `message ${this.id} is not known any more`);
         const reached = ORDER.indexOf(row.state);
         if (reached === -1) throw whyNever(row);
-        return reached >= ORDER.indexOf(state) ? toStatus(row) : undefined;
+        return reached >= ORDER.indexOf(state) ? this.#store.read((tx) => statusOf(tx, row)) : undefined;
       },
       wait,
     );
@@ -122,6 +129,8 @@ const WAYS_OUT = new Map([
   ],
   ["guard", "it was more than the recipient's guards let through, and its owner has not released it"],
   ["unregistered", "the recipient was removed before it handled the message"],
+  ["file_changed", "a file changed while it was sent, twice, or is gone: send it when nobody writes to it"],
+  ["blob_too_large", "a file is larger than the relay takes: split it, or ask the relay's operator"],
   ["expired", "send it again with a later expiry"],
   ["clock", "check this machine's clock, and have the recipient check theirs (aimessage doctor); then send it again"],
 ]);

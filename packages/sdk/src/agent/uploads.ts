@@ -5,10 +5,10 @@ import type { FileHost, FileProgress, FileToSend } from "../files/host.ts";
 import { upload } from "../files/upload.ts";
 import type { Link } from "../link/link.ts";
 import type { OutFileRecord } from "../records/file-records.ts";
-import { fileKey } from "../records/files.ts";
-import { find, put } from "../records/records.ts";
+import { filesOf } from "../records/files.ts";
+import { find, put, readable } from "../records/records.ts";
 import type { OutboxRecord } from "../records/tables.ts";
-import type { ClientStore } from "../store/store.ts";
+import type { ClientStore, ReadTransaction } from "../store/store.ts";
 import type { Letter } from "./enqueue.ts";
 import { Changes } from "./waiting.ts";
 
@@ -20,6 +20,13 @@ const LOOK_MS = 5_000;
 /** What cannot be brought now is tried again after so long, then twice that, and so on. Milliseconds. */
 const FIRST_WAIT_MS = 200;
 const LAST_WAIT_MS = 15_000;
+/** How often it is looked for what streams gave to messages that never came to be. Milliseconds. */
+const TIDY_MS = 3_600_000;
+/** Between one page of files and the next. Milliseconds. */
+const GO_ON_MS = 20;
+/** Messages of this process's own of which it is looked whether their files are up, each time. */
+const OWN_LOOKED_AT = 8;
+const UP = "blob/up/";
 
 interface Means {
   store: ClientStore;
@@ -43,7 +50,14 @@ export class Uploads {
   readonly #active = new Map<string, Promise<void>>();
   /** Those that could not be brought: until when they wait (`performance.now()`), and how long that was. */
   readonly #waits = new Map<string, { until: number; delay: number }>();
+  readonly #round = new Round();
+  /** It is not round yet. */
+  #goesOn = false;
+  #changes: Changes | undefined;
   #running: Promise<void> | undefined;
+  #woken = false;
+  #lookedAt = 0;
+  #tidied = -Infinity;
 
   constructor(means: Means, claimer: Claimer) {
     this.#means = means;
@@ -62,11 +76,19 @@ export class Uploads {
     this.wake();
   }
 
+  /** Files were looked at, and are in no message. */
+  async letGo({ files }: NonNullable<Letter["given"]>): Promise<void> {
+    for (const { kept, path } of files) if (kept === true) await this.#means.host.letGo(path).catch(() => undefined);
+  }
+
   wake(): void {
-    if (this.#stop.signal.aborted) return;
-    this.#running ??= this.#run()
-      .catch(() => undefined)
-      .finally(() => (this.#running = undefined));
+    this.#woken = true;
+    this.#changes?.wake();
+    if (this.#stop.signal.aborted || this.#running !== undefined) return;
+    this.#running = this.#run().finally(() => {
+      this.#running = undefined;
+      if (this.#woken) this.wake();
+    });
   }
 
   /** Lets go of what is not done: another process goes on with it at once. */
@@ -76,15 +98,37 @@ export class Uploads {
     await Promise.all(this.#active.values());
   }
 
+  /** Removes what streams gave and no message has, now and then. */
+  async tidy(): Promise<void> {
+    if (performance.now() - this.#tidied < TIDY_MS) return;
+    this.#tidied = performance.now();
+    const { store, host } = this.#means;
+    const kept: string[] = [];
+    for (let after: string | undefined, page; page === undefined || page.length === LOOKED_AT;) {
+      page = await store.read((tx) => tx.list({ prefix: "out-file/", after, limit: LOOKED_AT }));
+      for (const [key, value] of page) {
+        after = key;
+        const file = readable(value) as OutFileRecord | undefined;
+        if (file?.kept === true) kept.push(file.path);
+      }
+    }
+    await host.tidy(kept.filter((path) => path !== ""));
+  }
+
   async #run(): Promise<void> {
     const { store, link } = this.#means;
     const { signal } = this.#stop;
-    const changes = new Changes(store, link, signal);
+    const changes = (this.#changes = new Changes(store, link, signal));
     try {
       while (!signal.aborted) {
-        const { files, more } = await this.#look();
-        for (const file of files) this.#start(file);
-        if (!more && this.#active.size === 0) return;
+        this.#woken = false;
+        // The store may be busy, or its disk full: it is looked at again.
+        const found = await this.#look().catch((error: unknown) => {
+          if (error instanceof AgentError && error.code === "closed") this.#stop.abort();
+          return { files: [], more: true };
+        });
+        for (const file of found.files) this.#start(file);
+        if (!found.more && this.#active.size === 0) return;
         await changes.next(this.#untilNext());
       }
     } finally {
@@ -93,48 +137,61 @@ export class Uploads {
   }
 
   /** What can be begun now, and whether there is anything else that may be this process's. */
-  #look(): Promise<{ files: OutFileRecord[]; more: boolean }> {
-    const { store } = this.#means;
-    return store.read(async (tx) => {
-      const files: OutFileRecord[] = [];
-      let more = false;
-      for (const [key] of await tx.list({ prefix: "blob/up/", limit: LOOKED_AT })) {
-        const at = key.slice("blob/up/".length);
-        const file = await find(tx, "out-file/", at);
-        if (file === undefined || !this.#isOurs(file)) continue;
-        more = true;
-        const isFree = !this.#active.has(at) && !isTaken(store, file.claim, this.#claimer);
-        const waits = (this.#waits.get(at)?.until ?? 0) > performance.now();
-        const hasEnded = file.state !== "waits";
-        if (isFree && !waits && (file.token !== undefined || hasEnded)) files.push(file);
-      }
+  #look(): Promise<{ files: string[]; more: boolean }> {
+    this.#lookedAt = performance.now();
+    return this.#means.store.read(async (tx) => {
+      await this.#forgetDone(tx);
+      const isLink = this.#means.link.state.state === "connected";
+      const page = await tx.list({ prefix: UP, after: this.#round.after, limit: LOOKED_AT });
+      const files: string[] = [];
+      for (const at of page.map(([key]) => key.slice(UP.length)))
+        if ((isLink || this.#own.has(Number(at.split("/")[0]))) && (await this.#mayBegin(tx, at))) files.push(at);
+      this.#goesOn = this.#round.moveOn(page.length === LOOKED_AT ? page.at(-1)?.[0] : undefined, files.length > 0);
+      const more = this.#own.size > 0 || this.#waits.size > 0 || (isLink && page.length > 0) || this.#goesOn;
       return { files, more };
     });
   }
 
-  /** Who holds the link sees to what others have left. */
-  #isOurs({ seq }: OutFileRecord): boolean {
-    return this.#own.has(seq) || this.#means.link.state.state === "connected";
+  /** Of messages whose files are up, or have ended, nothing is kept in mind. Some are looked at each time. */
+  async #forgetDone(tx: ReadTransaction): Promise<void> {
+    for (const [seq, own] of [...this.#own.entries()].slice(0, OWN_LOOKED_AT)) {
+      this.#own.delete(seq);
+      if ((await filesOf(tx, seq)).some(({ state }) => state === "waits")) this.#own.set(seq, own);
+    }
+    for (const at of this.#waits.keys()) if ((await tx.get(UP + at)) === undefined) this.#waits.delete(at);
   }
 
-  #start(file: OutFileRecord): void {
-    const at = fileKey(file);
+  async #mayBegin(tx: ReadTransaction, at: string): Promise<boolean> {
+    if (this.#active.has(at) || (this.#waits.get(at)?.until ?? 0) > performance.now()) return false;
+    const file = await find(tx, "out-file/", at);
+    return file?.state !== "waits" || !isTaken(this.#means.store, file.claim, this.#claimer);
+  }
+
+  #start(at: string): void {
     if (this.#active.size >= AT_A_TIME || this.#active.has(at)) return;
-    const bringing = this.#bring(file, at).finally(() => this.#active.delete(at));
+    const bringing = this.#bring(at).finally(() => this.#active.delete(at));
     this.#active.set(at, bringing);
     // Others wait for its place.
-    void bringing.then(() => this.#means.link.wake());
+    void bringing.then(() => this.wake());
   }
 
-  async #bring(file: OutFileRecord, at: string): Promise<void> {
+  async #bring(at: string): Promise<void> {
     const { store, host, server } = this.#means;
     const { signal } = this.#stop;
-    const own = this.#own.get(file.seq);
-    const onProgress = (progress: FileProgress): void => own?.onProgress?.({ ...progress, message: own.id });
+    const [seq, index] = at.split("/").map(Number) as [number, number];
+    const own = this.#own.get(seq);
+    const told: number[] = [];
+    const onProgress = (progress: FileProgress): void => {
+      told[told.length === 0 ? 0 : 1] = progress.done;
+      own?.onProgress?.({ ...progress, message: own.id });
+    };
     try {
-      await upload({ store, host, server, claimer: this.#claimer, onProgress, signal }, file);
+      await upload({ store, host, server, claimer: this.#claimer, onProgress, signal }, { seq, index });
       this.#waits.delete(at);
     } catch (error) {
+      // What went on for a while need not wait for long.
+      const [first = 0, last = 0] = told;
+      if (last > first) this.#waits.delete(at);
       await this.#putOff(at, error);
     }
   }
@@ -157,8 +214,29 @@ export class Uploads {
   }
 
   #untilNext(): number {
-    let next = LOOK_MS;
-    for (const { until } of this.#waits.values()) next = Math.min(next, Math.max(1, until - performance.now()));
+    let next = this.#goesOn ? GO_ON_MS : LOOK_MS;
+    // Those whose time was over have been looked at.
+    for (const { until } of this.#waits.values())
+      if (until > this.#lookedAt) next = Math.min(next, Math.max(1, until - performance.now()));
     return next;
+  }
+}
+
+/** Goes round a table, so that nothing is behind what cannot be done now: until something can, or all of it was seen once. */
+class Round {
+  /** The last key that was seen; undefined: it begins at the beginning. */
+  after: string | undefined;
+  /** Where it began since something could be done, and whether it has been at the end since then. */
+  #from: string | undefined;
+  #wasAtEnd = false;
+
+  /** @param end The last key of a page, if there may be more behind it. @returns whether it goes on at once */
+  moveOn(end: string | undefined, found: boolean): boolean {
+    this.#from ??= this.after ?? "";
+    const isRound = end === undefined ? this.#from === "" || this.#wasAtEnd : this.#wasAtEnd && end >= this.#from;
+    this.#wasAtEnd ||= end === undefined;
+    if (found || isRound) [this.#from, this.#wasAtEnd] = [undefined, false];
+    if (!found) this.after = end;
+    return !found && !isRound;
   }
 }

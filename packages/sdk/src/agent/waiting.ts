@@ -74,11 +74,15 @@ export class Changes {
   #changed = false;
   #wake: () => void = () => undefined;
 
+  /** Something else has changed. */
+  readonly wake: () => void;
+
   constructor(store: ClientStore, link: Link, signal: AbortSignal | undefined) {
     const change = () => {
       this.#changed = true;
       this.#wake();
     };
+    this.wake = change;
     this.#ends.push(store.onChange(change), link.onState(change));
     signal?.addEventListener("abort", change);
     this.#ends.push(() => signal?.removeEventListener("abort", change));

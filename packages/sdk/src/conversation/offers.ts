@@ -1,8 +1,10 @@
 /** Where files of a message lie now that could not be fetched before. */
-import type { Content } from "../crypto/content.ts";
+import type { Content, Offer } from "../crypto/content.ts";
 import { fromUtf8 } from "../protocol/index.ts";
 import { fileKey } from "../records/files.ts";
-import { find, pad, put, remove } from "../records/records.ts";
+import { oweFile } from "../records/owed.ts";
+import { find, pad, put } from "../records/records.ts";
+import type { InboxRecord } from "../records/tables.ts";
 import type { Conversation, Turn } from "../turn/turn.ts";
 
 import * as z from "zod/mini";
@@ -18,23 +20,51 @@ export async function takeOffers(
   { record }: Conversation,
   { header, body, files = [] }: Content,
 ): Promise<void> {
-  const { tx } = turn;
   const places = placesIn(body);
   if (places?.length !== files.length) return turn.wasted(record.contact, MALFORMED);
-  const seq = await tx.get(`seen/${record.contact}/${header.id}`);
-  const row = seq === undefined ? undefined : await find(tx, "in/", pad(Number(seq)));
-  if (row?.files === undefined) return undefined;
-  const all = [...row.files];
-  for (const [index, place] of places.entries()) {
-    const [file, before] = [files[index], all[place]];
-    if (file === undefined || before === undefined) continue;
-    all[place] = file;
-    const key = fileKey({ seq: row.seq, index: place });
-    // What has come of another blob is of no use.
-    const begun = await find(tx, "in-file/", key);
-    if (begun !== undefined && begun.path === undefined && begun.claim === undefined) await remove(tx, "in-file/", key);
+  const seq = await turn.tx.get(`seen/${record.contact}/${header.id}`);
+  if (seq === undefined) return;
+  await replaceOffers(turn, record.contact, Number(seq), {
+    offers: new Map(places.map((place, index) => [place, files[index]!])),
+    isWhole: false,
+  });
+}
+
+/** A message came once more, whose files may lie elsewhere by now. */
+export async function repeatOffers(turn: Turn, from: string, seq: number, files: Offer[]): Promise<void> {
+  await replaceOffers(turn, from, seq, { offers: new Map(files.entries()), isWhole: true });
+}
+
+interface Offered {
+  /** By their places in their message. */
+  offers: Map<number, Offer>;
+  /** They are all that it has. */
+  isWhole: boolean;
+}
+
+async function replaceOffers(turn: Turn, from: string, seq: number, { offers, isWhole }: Offered): Promise<void> {
+  const { tx } = turn;
+  // It is in the inbox, or waits for the owner's word.
+  for (const [table, key] of [
+    ["in/", pad(seq)],
+    ["held/", `consent/${from}/${pad(seq)}`],
+    ["held/", `guard/${from}/${pad(seq)}`],
+  ] as const) {
+    const row: InboxRecord | undefined = await find(tx, table, key);
+    if (row?.files === undefined || (isWhole && offers.size !== row.files.length)) continue;
+    const files = [...row.files];
+    for (const [place, offer] of offers) {
+      if (files[place] === undefined || files[place].blob === offer.blob) continue;
+      // One that is here already is not fetched again: its sender did not hear of it.
+      if (await isHere(turn, row, place)) await oweFile(tx, row, { index: place });
+      else files[place] = offer;
+    }
+    await put(tx, table, key, { ...row, files });
   }
-  await put(tx, "in/", pad(row.seq), { ...row, files: all });
+}
+
+async function isHere(turn: Turn, { seq }: InboxRecord, index: number): Promise<boolean> {
+  return (await find(turn.tx, "in-file/", fileKey({ seq, index })))?.path !== undefined;
 }
 
 function placesIn(body: Uint8Array): number[] | undefined {

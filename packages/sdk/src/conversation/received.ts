@@ -9,7 +9,7 @@ import { closeConversation } from "./conversations.ts";
 import { owe, owed } from "../records/owed.ts";
 import { fromBody, get, nextSeq, pad, put } from "../records/records.ts";
 import { mayPair, receiveLine } from "./pairing.ts";
-import { takeOffers } from "./offers.ts";
+import { repeatOffers, takeOffers } from "./offers.ts";
 import { applyReceipt, confirm } from "./reports.ts";
 import { leave } from "./resend.ts";
 import type { InboxRecord, QuestionRecord } from "../records/tables.ts";
@@ -169,7 +169,10 @@ async function keep(
   const contact = await turn.contact(from);
   const seen = `seen/${from}/${header.id}`;
   const before = await turn.tx.get(seen);
-  if (before !== undefined) return repeatOutcome(turn, Number(before));
+  if (before !== undefined) {
+    if (files !== undefined) await repeatOffers(turn, from, Number(before), files);
+    return repeatOutcome(turn, Number(before));
+  }
   const seq = await nextSeq(turn.tx, "in");
   const question = await questionOf(turn, from, header);
   const row: InboxRecord = {

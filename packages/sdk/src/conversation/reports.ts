@@ -1,5 +1,6 @@
 /** Contacts' reports on what was sent to them. */
 import { frameId } from "../crypto/content.ts";
+import { wereTold } from "../records/files.ts";
 import { isRefusal, rowById } from "../records/outbox-records.ts";
 import { deleteRow, rowByCounter, sentIn, settle } from "../turn/outbox-rows.ts";
 import { fileFetched, fileUnfetched } from "./file-reports.ts";
@@ -177,8 +178,10 @@ export async function receivedUpTo(
     if (row !== undefined && !(await isTo(turn, row, from))) break;
     await turn.tx.delete(key);
     if (row === undefined) continue;
-    if (row.kind === "offer") await deleteRow(turn, row);
-    else if (row.kind === "receipt") {
+    if (row.kind === "offer") {
+      await wereTold(turn.tx, row.of ?? 0, row.seq);
+      await deleteRow(turn, row);
+    } else if (row.kind === "receipt") {
       await forgetGaps(turn, row);
       await deleteRow(turn, row);
       await oneReceiptLess(turn, group);

@@ -1,7 +1,9 @@
 /** Sending again what the other side could not read, or may not have read. */
 import { nameReplaced } from "../trust/contact-records.ts";
+import { frameId } from "../crypto/content.ts";
 import { deleteRow, requeue, settle, unlink } from "../turn/outbox-rows.ts";
 import { get, pad, put, remove, rowsUnder } from "../records/records.ts";
+import { offerAgain } from "../records/file-offers.ts";
 import type { AgainRecord, GroupRecord, OutboxRecord } from "../records/tables.ts";
 import type { Turn } from "../turn/turn.ts";
 
@@ -88,7 +90,7 @@ async function lastReceipts(turn: Turn, prefix: string): Promise<OutboxRecord[]>
 
 async function unreadRow(turn: Turn, seq: unknown): Promise<OutboxRecord | undefined> {
   const row = await get(turn.tx, "out/", pad(Number(seq)));
-  return row?.state === "stored" && row.attempt < RESENDS ? row : undefined;
+  return row?.state === "stored" && (row.attempt < RESENDS || row.kind === "offer") ? row : undefined;
 }
 
 /**
@@ -106,10 +108,20 @@ export async function sendAgain(turn: Turn, from: string, row: OutboxRecord): Pr
   // relay's answer was lost.
   if (row.state !== "stored" && row.state !== "queued") return false;
   await unlink(turn, row);
-  if (row.attempt < RESENDS) await requeue(turn, { ...row, attempt: row.attempt + 1 });
+  if (row.kind === "offer") await anotherOffer(turn, row);
+  else if (row.attempt < RESENDS) await requeue(turn, { ...row, attempt: row.attempt + 1 });
   else if (row.kind === "receipt") await deleteRow(turn, row);
   else await settle(turn, row, { state: "failed", reason: "undecryptable" });
   return true;
+}
+
+/** An offer that was not read: there is one of what is true now. */
+async function anotherOffer(turn: Turn, offer: OutboxRecord): Promise<void> {
+  const row = await get(turn.tx, "out/", pad(offer.of ?? 0));
+  // The number of its frame stays taken: the relay knows that.
+  await deleteRow(turn, offer);
+  await turn.tx.put(`out-id/${frameId(offer.id, offer.attempt)}`, String(offer.of));
+  if (row !== undefined) await offerAgain(turn.tx, row);
 }
 
 /** Whether a contact has a say on a message: it was sent to it, and not to another identity that had its name before. */

@@ -119,7 +119,9 @@ async function contentOf(
   if (row.files === undefined) return { body };
   const { places, offers: files } = await offersOf(turn.tx, row.of ?? row.seq);
   const said = row.kind === "offer" ? utf8(JSON.stringify({ places })) : body;
-  return files.length === 0 ? { body: said } : { body: said, files };
+  // A message tells of all of its files, or, where its recipient has fetched some already, of none.
+  const isAll = row.kind === "offer" || files.length === row.files;
+  return files.length === 0 || !isAll ? { body: said } : { body: said, files };
 }
 
 /** Encrypts one row in the present epoch, and remembers it as it leaves. */

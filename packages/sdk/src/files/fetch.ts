@@ -18,9 +18,12 @@ import type { FileHost, FileTarget, Hasher } from "./host.ts";
 /** Before the first segment stands the header. Bytes. */
 const HEADER_BYTES = 40;
 const SEGMENT_BYTES = 2 ** 20;
-/** Requests for one file in a row that bring nothing. */
+/** Requests for one file in a row that bring nothing; and those that the relay puts off for a moment, since too many others fetch. */
 const MOST_IN_VAIN = 5;
+const MOST_PUT_OFF = 120;
 const FIRST_WAIT_MS = 200;
+/** Who is to wait for longer comes again by itself. Milliseconds. */
+const LONGEST_WAIT_MS = 10_000;
 
 export interface FetchMeans {
   host: FileHost;
@@ -53,15 +56,18 @@ export class UnfetchedError extends AgentError {
  */
 export async function fetchInto(means: FetchMeans, file: Fetchable, target: FileTarget): Promise<void> {
   const fetching = new Fetching(means, file, target);
-  for (let vain = 0; !fetching.isWhole;) {
+  for (let [vain, putOff] = [0, 0]; !fetching.isWhole;) {
     const before = fetching.segments;
     try {
       await fetching.go();
     } catch (error) {
       if (!(error instanceof AgentError) || error.code !== "relay_unreachable") throw error;
-      vain = fetching.segments > before ? 0 : vain + 1;
-      if (vain >= MOST_IN_VAIN) throw error;
-      await pause(error.retryAfterMs ?? FIRST_WAIT_MS * 2 ** vain, means.signal);
+      const { retryAfterMs } = error;
+      if (fetching.segments > before) vain = putOff = 0;
+      else if (retryAfterMs === undefined) vain += 1;
+      else putOff += 1;
+      if (vain >= MOST_IN_VAIN || putOff >= MOST_PUT_OFF || (retryAfterMs ?? 0) > LONGEST_WAIT_MS) throw error;
+      await pause(retryAfterMs ?? FIRST_WAIT_MS * 2 ** vain, means.signal);
     }
   }
   fetching.verify();
@@ -191,8 +197,11 @@ class Fetching {
     if (status === 206 || (status === 200 && from === 0)) {
       const [, total] = /\/(\d+)$/.exec(headers["content-range"] ?? "") ?? [];
       const length = Number(total ?? headers["content-length"] ?? Number.NaN);
-      if (length !== sealedLength(this.#padded)) throw new UnfetchedError("file_damaged", name);
-      return answer;
+      if (length === sealedLength(this.#padded)) return answer;
+      // Its connection is let go of when somebody has begun to read.
+      await answer.body[Symbol.asyncIterator]().next();
+      await answer.body[Symbol.asyncIterator]().return?.();
+      throw new UnfetchedError("file_damaged", name);
     }
     if (status === 404 || status === 410) throw new UnfetchedError("file_expired", name);
     if (status === 416) throw new UnfetchedError("file_damaged", name);

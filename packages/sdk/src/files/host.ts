@@ -78,12 +78,16 @@ export interface FileHost {
   look(files: readonly FileToSend[]): Promise<GivenFile[]>;
   /** What `look` has kept is not needed any more; of other files nothing is done. */
   letGo(path: string): Promise<void>;
-  /** Opens a file to be sent; undefined if it is not there, or cannot be read. */
+  /** Lets go of what `look` has kept for messages that never came to be, a while ago. `kept`: paths that are needed. */
+  tidy(kept: readonly string[]): Promise<void>;
+  /** Opens a file to be sent; undefined if it is not there, or may not be read. @throws what the system says else */
   open(path: string): Promise<FileSource | undefined>;
   /** A folder as it is meant, made if it is not there; with `root` below that, by no link. @throws AgentError bad_file; what the system says */
   folder(folder: string, root: string | undefined): string;
-  /** Begins to save a file in a {@link folder}, or goes on with a part. @throws AgentError bad_file; what the system says */
-  save(folder: string, name: string, how: { part: string | undefined; root: string | undefined }): Promise<FileTarget>;
+  /** What a part of a file that is called so may be called, which nothing is called yet. */
+  newPart(name: string): string;
+  /** Begins to save a file in a {@link folder} as that part, or goes on with it. @throws AgentError bad_file; what the system says */
+  save(folder: string, name: string, how: { part: string; root: string | undefined }): Promise<FileTarget>;
   /** Removes a part, if it is there. */
   removePart(folder: string, part: string): Promise<void>;
   /** Bytes for which a folder has room. */
@@ -92,4 +96,6 @@ export interface FileHost {
   isThere(path: string, bytes: number): Promise<boolean>;
   /** @throws AgentError relay_unreachable, aborted */
   request(url: URL, request: HttpRequest): Promise<HttpAnswer>;
+  /** Lets go of connections that nothing goes on. */
+  close(): void;
 }

@@ -3,18 +3,17 @@ import { fileAssociatedData, sealing, segmentAt, segmentOf, type Stream } from "
 import { AgentError } from "../errors.ts";
 import { fromBase64 } from "../protocol/index.ts";
 import type { OutFileRecord } from "../records/file-records.ts";
-import { blobLength, endFile, endFiles, fileKey, paddedLength, sendAnew } from "../records/files.ts";
-import { isFinal } from "../records/outbox-records.ts";
-import { find, pad, put } from "../records/records.ts";
-import type { ClientStore, WriteTransaction } from "../store/store.ts";
+import { blobLength, fileKey, paddedLength } from "../records/files.ts";
+import type { ClientStore } from "../store/store.ts";
 import { blobUrl } from "./blob-url.ts";
-import { type Claimer, claimOf, isTaken, keepClaim, whileOurs } from "./claim.ts";
+import { type Claimer, keepClaim } from "./claim.ts";
 import type { FileHost, FileProgress } from "./host.ts";
+import { type OutFile, Over, takeFile } from "./out-file.ts";
 import { BLOCK_SEGMENTS, SegmentReader } from "./reader.ts";
 import { fileIsUp } from "./up.ts";
 
 const TUS = { "tus-resumable": "1.0.0" };
-/** Sent at once, if the relay does not say how much; and never less. Bytes. */
+/** Sent at once, whatever the relay says; and never less. More would be lost at a time than is kept to be sent again. Bytes. */
 const PIECE_BYTES = 8 * 2 ** 20;
 const LEAST_PIECE_BYTES = 2 ** 16;
 /** What is brought again for as long as the relay says that it is elsewhere. */
@@ -30,8 +29,13 @@ export interface UploadMeans {
   signal: AbortSignal;
 }
 
-/** It is not this process's any more, or is to be begun anew: what the record says is what is to be done. */
-class Over extends Error {}
+/** What is read of a file, and how it is encrypted. */
+interface Reading {
+  reader: SegmentReader;
+  stream: Stream;
+  /** What tells whether the file has changed, now. */
+  stamp: () => Promise<string>;
+}
 
 /**
  * Brings a file to the relay, if it is not another process's. What came of it stands in its record.
@@ -39,10 +43,9 @@ class Over extends Error {}
  */
 export async function upload(means: UploadMeans, at: Pick<OutFileRecord, "seq" | "index">): Promise<void> {
   const { store, claimer } = means;
-  const key = fileKey(at);
-  const file = await store.write((tx) => take(tx, store, key, claimer));
+  const file = await takeFile(means, fileKey(at));
   if (file === undefined) return;
-  const stop = keepClaim(store, { table: "out-file/", key, claimer });
+  const stop = keepClaim(store, { table: "out-file/", key: file.key, claimer });
   try {
     await new Upload(means, file).run();
   } catch (error) {
@@ -52,136 +55,104 @@ export async function upload(means: UploadMeans, at: Pick<OutFileRecord, "seq" |
   }
 }
 
-/** @returns a file that there is room for, and that nobody else brings */
-async function take(
-  tx: WriteTransaction,
-  store: ClientStore,
-  key: string,
-  claimer: Claimer,
-): Promise<OutFileRecord | undefined> {
-  const file = await find(tx, "out-file/", key);
-  if (file?.state !== "waits") {
-    await tx.delete(`blob/up/${key}`);
-    return undefined;
-  }
-  if (file.token === undefined || isTaken(store, file.claim, claimer)) return undefined;
-  const taken = { ...file, claim: claimOf(claimer) };
-  await put(tx, "out-file/", key, taken);
-  return taken;
-}
-
 class Upload {
   readonly #means: UploadMeans;
-  readonly #key: string;
+  readonly #file: OutFile;
   readonly #total: number;
-  #file: OutFileRecord;
   /** Segments that may leave; and those behind them, which are read while others leave. */
   #ready = 0;
   #ahead: Promise<void> = Promise.resolve();
 
-  constructor(means: UploadMeans, file: OutFileRecord) {
+  constructor(means: UploadMeans, file: OutFile) {
     this.#means = means;
     this.#file = file;
-    this.#key = fileKey(file);
-    this.#total = blobLength(file);
+    this.#total = blobLength(file.record);
+  }
+
+  get #record(): OutFileRecord {
+    return this.#file.record;
   }
 
   async run(): Promise<void> {
     const { host } = this.#means;
-    await using source = await host.open(this.#file.path);
-    if (source === undefined || (await source.stamp()) !== this.#file.stamp) return await this.#changed();
+    await using source = await host.open(this.#record.path);
+    // Awaited, and not only returned: what is thrown while the file is closed would be nobody's.
+    if (source === undefined || (await source.stamp()) !== this.#record.stamp) return await this.#file.changed();
     let offset = await this.#offset();
-    const { block } = this.#file;
-    const padded = paddedLength(this.#file);
-    const mayHaveLeft = block === undefined ? 0 : segmentOf(padded, block.segments - 1).sealed.to;
-    // An old copy of the store: under its key something else may have left.
-    if (offset > mayHaveLeft) return await this.#anew();
-    const reader = new SegmentReader(host, source, this.#file);
+    const reader = new SegmentReader(host, source, this.#record);
+    const { block } = this.#record;
     if (block !== undefined) {
       const isSame = (await reader.readTo(block.segments)) && reader.digest === block.sha256;
-      if (!isSame) return await this.#changed();
-      if (!reader.keeps(segmentAt(offset))) return await this.#anew();
+      if (!isSame) return await this.#file.changed();
+      if (!reader.keeps(segmentAt(offset))) return await this.#file.anew();
       this.#ready = block.segments;
     }
-    this.#tell(offset);
-    const stream = await this.#stream();
-    const check = async (): Promise<void> => {
-      if ((await source.stamp()) !== this.#file.stamp) await this.#changed();
-    };
+    const reading = { reader, stream: await this.#stream(), stamp: () => source.stamp() };
     for (let turns = 0; offset < this.#total; turns++) {
       if (turns > MOST_TURNS + this.#total / LEAST_PIECE_BYTES) throw unreachable("the relay takes nothing");
-      offset = await this.#bring(offset, { reader, stream, check });
       this.#tell(offset);
+      offset = await this.#bring(offset, reading);
     }
-    await this.#ours((tx, file) => fileIsUp(tx, file, reader.digest));
-    const { bytes } = this.#file;
-    this.#say(bytes);
-    await host.letGo(this.#file.path);
+    await this.#file.ours((tx, file) => fileIsUp(tx, file, reader.digest));
+    this.#say(this.#record.bytes);
   }
 
-  /** How much of it the relay has. */
+  /** How much of it the relay has. @throws Over if that is more than may have left: an old copy of the store has sent it */
   async #offset(): Promise<number> {
     const { status, headers } = await this.#request("HEAD", {});
     const offset = Number(headers["upload-offset"]);
-    if (status === 200 && Number.isSafeInteger(offset) && offset >= 0 && offset <= this.#total) return offset;
-    return this.#refused(status, headers);
+    if (status !== 200 || !Number.isSafeInteger(offset) || offset < 0 || offset > this.#total)
+      return this.#refused(status, headers);
+    const { block } = this.#record;
+    const mayHaveLeft = block === undefined ? 0 : segmentOf(paddedLength(this.#record), block.segments - 1).sealed.to;
+    return offset > mayHaveLeft ? this.#file.anew() : offset;
   }
 
   /** Brings a piece. @returns how much the relay has then */
-  async #bring(
-    offset: number,
-    { reader, stream, check }: { reader: SegmentReader; stream: Stream; check: () => Promise<void> },
-  ): Promise<number> {
-    const { piece_bytes: piece = PIECE_BYTES } = this.#file;
+  async #bring(offset: number, reading: Reading): Promise<number> {
+    const piece = Math.min(this.#record.piece_bytes ?? PIECE_BYTES, PIECE_BYTES);
     const end = Math.min(offset + piece, this.#total);
-    const body = this.#sealed({ offset, end, reader, stream, check });
     const { status, headers } = await this.#request("PATCH", {
       headers: {
         "content-type": "application/offset+octet-stream",
         "upload-offset": String(offset),
         "content-length": String(end - offset),
       },
-      body,
+      body: this.#sealed({ offset, end }, reading),
     });
-    if (status === 204) return Math.min(this.#total, Number(headers["upload-offset"] ?? end));
+    if (status === 204) {
+      const reached = Number(headers["upload-offset"]);
+      if (!Number.isSafeInteger(reached) || reached <= offset || reached > end)
+        throw unreachable("the relay does not say how much it has");
+      return reached;
+    }
     if (status === 409) {
+      // What had left before a connection was lost has come after the relay was asked.
       const there = await this.#offset();
-      if (there > offset || !reader.keeps(segmentAt(there))) return this.#anew();
-      return there;
+      return reading.reader.keeps(segmentAt(there)) ? there : this.#file.anew();
     }
     if (status !== 413) return this.#refused(status, headers);
     // A proxy on the way takes less.
     if (piece <= LEAST_PIECE_BYTES) throw unreachable("something before the relay takes no pieces of a file");
-    const less = Math.max(LEAST_PIECE_BYTES, Math.floor(piece / 2));
-    this.#file = await this.#change({ piece_bytes: less });
+    await this.#file.change({ piece_bytes: Math.max(LEAST_PIECE_BYTES, Math.floor(piece / 2)) });
     return this.#offset();
   }
 
   /** The encrypted bytes from `offset` up to `end`. A block's end is committed before any of it leaves. */
-  async *#sealed({
-    offset,
-    end,
-    reader,
-    stream,
-    check,
-  }: {
-    offset: number;
-    end: number;
-    reader: SegmentReader;
-    stream: Stream;
-    check: () => Promise<void>;
-  }): AsyncGenerator<Uint8Array> {
-    const padded = paddedLength(this.#file);
+  async *#sealed({ offset, end }: { offset: number; end: number }, reading: Reading): AsyncGenerator<Uint8Array> {
+    const { reader, stream } = reading;
+    const padded = paddedLength(this.#record);
     const buffers = [new Uint8Array(2 ** 20), new Uint8Array(2 ** 20), new Uint8Array(2 ** 20)];
     for (let at = offset, turn = 0; at < end; turn++) {
       const index = segmentAt(at);
-      if (index >= this.#ready) await this.#nextBlock(reader, check);
+      if (index >= this.#ready) await this.#nextBlock(reading);
       const plain = reader.segment(index);
       if (plain === undefined) throw new Over();
       const { isLast, sealed } = segmentOf(padded, index);
       if (at < sealed.from) {
-        yield stream.header.slice(at, Math.min(end, sealed.from));
-        at = Math.min(end, sealed.from);
+        const header = stream.header.slice(at, Math.min(end, sealed.from));
+        yield header;
+        at += header.length;
       }
       if (at >= end) return;
       const bytes = await stream.seal(index, plain, isLast, buffers[turn % buffers.length]);
@@ -193,26 +164,26 @@ class Upload {
   }
 
   /** Lets another block leave, and begins to read the one behind it. */
-  async #nextBlock(reader: SegmentReader, check: () => Promise<void>): Promise<void> {
+  async #nextBlock(reading: Reading): Promise<void> {
+    const { reader } = reading;
     await this.#ahead;
-    if (this.#ready === reader.next) await this.#read(reader, check);
+    if (this.#ready === reader.next) await this.#read(reading);
     this.#ready = reader.next;
     if (this.#ready === reader.count) return;
-    this.#ahead = this.#read(reader, check);
+    this.#ahead = this.#read(reading);
     // What it throws is heard when it is waited for.
     this.#ahead.catch(() => undefined);
   }
 
   /** Reads a block, and commits that it may leave. */
-  async #read(reader: SegmentReader, check: () => Promise<void>): Promise<void> {
+  async #read({ reader, stamp }: Reading): Promise<void> {
     const segments = Math.min(reader.next + BLOCK_SEGMENTS, reader.count);
-    if (!(await reader.readTo(segments))) return this.#changed();
-    await check();
-    this.#file = await this.#change({ block: { segments, sha256: reader.digest } });
+    if (!(await reader.readTo(segments)) || (await stamp()) !== this.#record.stamp) return this.#file.changed();
+    await this.#file.change({ block: { segments, sha256: reader.digest } });
   }
 
   async #stream(): Promise<Stream> {
-    const { key, salt, prefix, blob = "" } = this.#file;
+    const { key, salt, prefix, blob = "" } = this.#record;
     const start = { salt: fromBase64(salt), prefix: fromBase64(prefix) };
     const { cipherOf } = this.#means.host;
     return sealing({ key: fromBase64(key), start, aad: fileAssociatedData(blob), cipherOf });
@@ -223,7 +194,7 @@ class Upload {
     { headers = {}, body }: { headers?: Record<string, string>; body?: AsyncIterable<Uint8Array> },
   ) {
     const { host, server, signal } = this.#means;
-    const { blob = "", token = "" } = this.#file;
+    const { blob = "", token = "" } = this.#record;
     return host.request(blobUrl(server, blob), {
       method,
       headers: { ...TUS, authorization: `Bearer ${token}`, ...headers },
@@ -234,79 +205,22 @@ class Upload {
 
   /** @throws Over if the relay does not know the token any more; else AgentError, and it is tried again */
   async #refused(status: number, headers: Record<string, string | undefined>): Promise<never> {
-    if (status === 404 || status === 410) {
-      // It may have been given to another process, or the blob has ended: the relay says which when it is asked.
-      await this.#ours(async (tx, file) => {
-        const { token: _token, ...rest } = file;
-        await put(tx, "out-file/", this.#key, rest);
-        await tx.put(`blob/ask/${this.#key}`, "");
-      });
-      throw new Over();
-    }
+    if (status === 404 || status === 410) return this.#file.askAgain();
     const after = Number(headers["retry-after"]);
     const retryAfterMs = Number.isFinite(after) ? after * 1000 : undefined;
     throw unreachable(`the relay answered ${status}`, { retryAfterMs, isFull: status === 507 });
   }
 
-  /** Another file is in its place: it is sent as that is, once. */
-  async #changed(): Promise<never> {
-    const { host } = this.#means;
-    const { path, root } = this.#file;
-    const [given] = await host.look([{ path, ...(root === undefined ? {} : { root }) }]).catch(() => []);
-    await this.#ours(async (tx, file) => {
-      if (given === undefined || file.changed === true) return failMessage(tx, file, "file_changed");
-      const { bytes, stamp } = given;
-      return sendAnew(tx, file, { bytes, stamp, changed: true });
-    });
-    throw new Over();
-  }
-
-  async #anew(): Promise<never> {
-    await this.#ours((tx, file) => sendAnew(tx, file));
-    throw new Over();
-  }
-
-  async #change(more: Partial<OutFileRecord>): Promise<OutFileRecord> {
-    return this.#ours(async (tx, file) => {
-      const changed = { ...file, ...more, claim: claimOf(this.#means.claimer) };
-      await put(tx, "out-file/", this.#key, changed);
-      return changed;
-    });
-  }
-
-  /** Changes the record while it is this process's, and its message has not ended. @throws Over if it is not */
-  async #ours<T>(change: (tx: WriteTransaction, file: OutFileRecord) => Promise<T>): Promise<T> {
-    const { store, claimer } = this.#means;
-    const done = await store.write((tx) =>
-      whileOurs(tx, { table: "out-file/", key: this.#key, by: claimer.by }, async (file) => {
-        const row = await find(tx, "out/", pad(file.seq));
-        const isWanted = file.state === "waits" && row !== undefined && (file.resent === true || !isFinal(row.state));
-        const isSame = file.request_id === this.#file.request_id;
-        return isWanted && isSame ? { value: await change(tx, file) } : undefined;
-      }),
-    );
-    if (done === undefined) throw new Over();
-    return done.value;
-  }
-
   /** All of it are only those that the relay has for good. */
   #tell(offset: number): void {
-    if (offset < this.#total && this.#file.bytes > 0) this.#say(Math.floor((offset / this.#total) * this.#file.bytes));
+    const { bytes } = this.#record;
+    if (offset < this.#total && bytes > 0) this.#say(Math.floor((offset / this.#total) * bytes));
   }
 
   #say(done: number): void {
-    const { seq, index, name, bytes } = this.#file;
+    const { seq, index, name, bytes } = this.#record;
     this.#means.onProgress({ message: String(seq), file: index, name, direction: "up", done, bytes });
   }
-}
-
-/** A file cannot be sent: its message does not leave without it. */
-async function failMessage(tx: WriteTransaction, file: OutFileRecord, reason: string): Promise<void> {
-  await endFile(tx, file, { state: "failed", reason });
-  const row = await find(tx, "out/", pad(file.seq));
-  if (row?.state !== "queued" || file.resent === true) return;
-  await endFiles(tx, row);
-  await put(tx, "out/", pad(row.seq), { ...row, state: "failed", reason, updated_at: Date.now() });
 }
 
 function unreachable(

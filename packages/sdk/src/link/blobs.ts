@@ -1,11 +1,11 @@
 /** The link's half of files that are sent: it asks the relay for room, and has it delete what nobody needs any more. */
 import { fromBase64, type RelayFrameData, toBase64 } from "../protocol/index.ts";
 import type { OutFileRecord } from "../records/file-records.ts";
-import { blobLength, endFiles, fileKey, sendAnew } from "../records/files.ts";
-import { isFinal } from "../records/outbox-records.ts";
-import { find, get, pad, put } from "../records/records.ts";
+import { blobLength, dropBlob, endFiles, fileKey, sendAnew } from "../records/files.ts";
+import { hasLeft, isFinal } from "../records/outbox-records.ts";
+import { find, pad, put } from "../records/records.ts";
 import type { OutboxRecord } from "../records/tables.ts";
-import type { ClientStore, WriteTransaction } from "../store/store.ts";
+import type { ClientStore, ReadTransaction, WriteTransaction } from "../store/store.ts";
 import { type Connection, isTemporary, type Refusal } from "../wire/connection.ts";
 
 /** Asked for in one go. */
@@ -15,6 +15,24 @@ const FIRST_RETRY_MS = 2_000;
 const LAST_RETRY_MS = 60_000;
 /** A file is kept for so long after its message has expired: it may be fetched still. Milliseconds. */
 const AFTER_MS = 86_400_000;
+const ASK = "blob/ask/";
+const LATER = "blob/later/";
+const DROP = "blob/drop/";
+
+/** A file that waits for room, and its message. */
+interface Waiting {
+  file: OutFileRecord;
+  row: OutboxRecord;
+}
+
+/** What is to be asked: keys that are seen to by that, the places of their files, those that want room, and blobs that nobody needs. */
+interface Work {
+  keys: string[];
+  places: Set<string>;
+  wanted: Waiting[];
+  drops: string[];
+  next: number;
+}
 
 /** What came of it: whether anything was done, and when there is more to do (Unix ms; Infinity: at the next change). */
 export interface Asked {
@@ -22,99 +40,141 @@ export interface Asked {
   next: number;
 }
 
-/** Sees to what waits under `blob/ask/` and `blob/drop/`. @throws AgentError relay_unreachable */
+/** Sees to what waits under `blob/ask/`, `blob/later/` and `blob/drop/`. @throws AgentError relay_unreachable */
 export async function askForBlobs(store: ClientStore, connection: Connection): Promise<Asked> {
-  const asks = await store.read((tx) => tx.list({ prefix: "blob/ask/", limit: AT_ONCE }));
-  const result: Asked = { done: false, next: Infinity };
-  for (const [key] of asks) {
-    const at = key.slice("blob/ask/".length);
-    const wait = await ask(store, connection, at);
-    if (wait === undefined) result.done = true;
-    else result.next = Math.min(result.next, wait);
-  }
-  const drops = await store.read((tx) => tx.list({ prefix: "blob/drop/", limit: AT_ONCE }));
-  for (const [key] of drops) {
-    const answer = await connection.ask("blob_delete", { blob: key.slice("blob/drop/".length) });
-    // One that the relay does not know is gone already.
-    if ("refusal" in answer && isTemporary(answer.refusal)) result.next = Date.now() + FIRST_RETRY_MS;
-    else await store.write((tx) => tx.delete(key));
-  }
-  result.done ||= drops.length === AT_ONCE || asks.length === AT_ONCE;
-  return result;
+  const { keys, places, wanted, drops, next } = await store.read(look);
+  // However far the relay is, all of it takes one way there and back.
+  const [answers, dropped] = await Promise.all([
+    Promise.all(wanted.map((one) => askForRoom(connection, one))),
+    Promise.all(drops.map((blob) => connection.ask("blob_delete", { blob }))),
+  ]);
+  if (keys.length + drops.length === 0) return { done: false, next };
+  await store.write(async (tx) => {
+    for (const key of keys) await tx.delete(key);
+    const answered = new Set<string>();
+    for (const [index, answer] of answers.entries()) {
+      const { file, row } = wanted[index] as Waiting;
+      if ("refusal" in answer) await refused(tx, { file, row }, answer.refusal);
+      else await given(tx, file, answer.frame.data as RelayFrameData<"ack">);
+      answered.add(file.request_id);
+    }
+    // What was begun anew meanwhile is asked for by itself.
+    for (const at of places) {
+      const now = await waitingAt(tx, at);
+      if (now !== undefined && !answered.has(now.file.request_id)) await tx.put(ASK + at, "");
+    }
+    for (const [index, answer] of dropped.entries()) {
+      const key = DROP + drops[index];
+      await tx.delete(key);
+      // One that the relay does not know is gone already.
+      if ("refusal" in answer && isTemporary(answer.refusal))
+        await tx.put(`${LATER}${pad(Date.now() + FIRST_RETRY_MS)}/drop/${drops[index]}`, "");
+    }
+  });
+  return { done: true, next };
 }
 
-/** @returns when it is to be asked again; undefined if it need not */
-async function ask(store: ClientStore, connection: Connection, at: string): Promise<number | undefined> {
-  const { file, row } = await store.read(async (tx) => {
-    const record = await find(tx, "out-file/", at);
-    return { file: record, row: record === undefined ? undefined : await find(tx, "out/", pad(record.seq)) };
-  });
-  const isWanted = file?.state === "waits" && row !== undefined && (file.resent === true || !isFinal(row.state));
-  if (!isWanted) {
-    await store.write((tx) => tx.delete(`blob/ask/${at}`));
-    return undefined;
+/** What is to be asked now, and when there is more. */
+async function look(tx: ReadTransaction): Promise<Work> {
+  const now = Date.now();
+  const later = (await tx.list({ prefix: LATER, limit: AT_ONCE })).map(([key]) => key);
+  const isDue = (key: string): boolean => timeOf(key) <= now || timeOf(key) > now + LAST_RETRY_MS;
+  const due = later.filter(isDue);
+  const next = later.find((key) => !isDue(key));
+  const asks = (await tx.list({ prefix: ASK, limit: AT_ONCE })).map(([key]) => key);
+  const places = new Set([...asks, ...due.filter((key) => !key.includes("/drop/"))].map(placeOf));
+  const wanted: Waiting[] = [];
+  for (const at of places) {
+    const one = await waitingAt(tx, at);
+    if (one !== undefined) wanted.push(one);
   }
-  if ((file.retry_at ?? 0) > Date.now()) return file.retry_at;
-  const answer = await connection.ask("blob", {
+  const again = due.filter((key) => key.includes("/drop/")).map((key) => key.slice(key.lastIndexOf("/") + 1));
+  const drops = (await tx.list({ prefix: DROP, limit: AT_ONCE })).map(([key]) => key.slice(DROP.length));
+  return {
+    keys: [...asks, ...due],
+    places,
+    wanted,
+    drops: [...new Set([...again, ...drops])],
+    next: next === undefined ? Infinity : timeOf(next),
+  };
+}
+
+function timeOf(key: string): number {
+  return Number(key.slice(LATER.length, key.indexOf("/", LATER.length)));
+}
+
+/** The last two parts of a key: a file's place. */
+function placeOf(key: string): string {
+  return key.split("/").slice(-2).join("/");
+}
+
+/** A file that waits for room still; one that has its token has it. */
+async function waitingAt(tx: ReadTransaction, at: string): Promise<Waiting | undefined> {
+  const file = await find(tx, "out-file/", at);
+  const row = file === undefined ? undefined : await find(tx, "out/", pad(file.seq));
+  if (file?.state !== "waits" || file.token !== undefined || row === undefined) return undefined;
+  return file.resent === true || !isFinal(row.state) ? { file, row } : undefined;
+}
+
+async function askForRoom(
+  connection: Connection,
+  { file, row }: Waiting,
+): Promise<Awaited<ReturnType<Connection["ask"]>>> {
+  return connection.ask("blob", {
     request_id: file.request_id,
     bytes: blobLength(file),
     readers: 1,
     read_hash: await hashOf(file.read_token),
     ...(row.expires_at === undefined ? {} : { ttl_ms: Math.max(1, row.expires_at - Date.now()) + AFTER_MS }),
   });
-  if ("refusal" in answer) return store.write((tx) => refused(tx, file, row, answer.refusal));
-  await store.write((tx) => given(tx, file, answer.frame.data as RelayFrameData<"ack">));
-  return undefined;
 }
 
 /** The relay has room for it. */
 async function given(tx: WriteTransaction, asked: OutFileRecord, answer: RelayFrameData<"ack">): Promise<void> {
   const key = fileKey(asked);
-  const file = await get(tx, "out-file/", key);
+  const file = await find(tx, "out-file/", key);
   const { blob, token, piece_bytes, expires_at } = answer;
-  // It was begun anew meanwhile, and is asked for again.
-  if (file?.request_id !== asked.request_id || file.state !== "waits" || blob === undefined || token === undefined)
-    return;
-  await tx.delete(`blob/ask/${key}`);
+  if (blob === undefined || token === undefined) return;
+  // It was begun anew meanwhile, and asks for room of its own, or has ended.
+  if (file?.request_id !== asked.request_id || file.state !== "waits") return dropBlob(tx, { blob });
   // The relay does not know the one any more of which something was sent.
-  if (file.blob !== undefined && file.blob !== blob) return sendAnew(tx, file);
-  const { reason: _reason, retry_at: _at, retry_after: _after, ...rest } = file;
+  if (file.blob !== undefined && file.blob !== blob) {
+    await dropBlob(tx, { blob });
+    return sendAnew(tx, file);
+  }
+  const { reason: _reason, retry_after: _after, ...rest } = file;
+  const least = Math.min(piece_bytes ?? Infinity, file.piece_bytes ?? Infinity);
   await put(tx, "out-file/", key, {
     ...rest,
     blob,
     token,
-    ...(piece_bytes === undefined ? {} : { piece_bytes }),
+    ...(least === Infinity ? {} : { piece_bytes: least }),
     ...(expires_at === undefined ? {} : { expires_at }),
   });
+  await tx.put(`blob/up/${key}`, "");
 }
 
-/** @returns when it is to be asked again; undefined if it never is */
 async function refused(
   tx: WriteTransaction,
-  asked: OutFileRecord,
-  row: OutboxRecord,
+  { file: asked, row }: Waiting,
   { reason, retry_after_ms: least = 0, ...refusal }: Refusal,
-): Promise<number | undefined> {
+): Promise<void> {
   const key = fileKey(asked);
-  const file = await get(tx, "out-file/", key);
-  if (file === undefined) return undefined;
-  if (isTemporary({ reason, ...refusal })) {
-    const after = Math.max(least, Math.min(2 * (file.retry_after ?? FIRST_RETRY_MS / 2), LAST_RETRY_MS));
-    const at = Date.now() + after;
-    await put(tx, "out-file/", key, { ...file, reason, retry_at: at, retry_after: after });
-    return at;
-  }
-  await refuseMessage(tx, row.seq, reason);
-  return undefined;
+  const file = await find(tx, "out-file/", key);
+  if (file?.request_id !== asked.request_id || file.state !== "waits") return;
+  if (!isTemporary({ reason, ...refusal })) return refuseMessage(tx, row.seq, reason);
+  const after = Math.max(least, Math.min(2 * (file.retry_after ?? FIRST_RETRY_MS / 2), LAST_RETRY_MS));
+  await put(tx, "out-file/", key, { ...file, reason, retry_after: after });
+  await tx.put(`${LATER}${pad(Date.now() + after)}/${key}`, "");
 }
 
 /** A file of it will never be there: what has not left does not leave without it. */
 async function refuseMessage(tx: WriteTransaction, seq: number, reason: string): Promise<void> {
-  const row = await get(tx, "out/", pad(seq));
+  const row = await find(tx, "out/", pad(seq));
   if (row === undefined) return;
-  await endFiles(tx, row);
-  if (row.state !== "queued") return;
-  await put(tx, "out/", pad(seq), { ...row, state: "refused", reason, updated_at: Date.now() });
+  const isOver = row.state === "queued" && !hasLeft(row);
+  await endFiles(tx, row, { all: isOver });
+  if (isOver) await put(tx, "out/", pad(seq), { ...row, state: "refused", reason, updated_at: Date.now() });
 }
 
 async function hashOf(token: string): Promise<string> {

@@ -49,6 +49,8 @@ export class Link {
   readonly hasJumped = watchClock();
   /** Files wait to be uploaded, and this process holds the link: it sees to those that nobody sees to. */
   onFiles: () => void = () => undefined;
+  /** What is too old was removed from the store. */
+  onSwept: () => void = () => undefined;
   readonly #store: ClientStore;
   readonly #crypto: GroupCrypto;
   readonly #role: string;
@@ -203,8 +205,9 @@ export class Link {
         return attempt + 1;
       }
       const onFiles = (): void => this.onFiles();
+      const onSwept = (): void => this.onSwept();
       const { listening } = result;
-      session = await Session.begin(this.#store, this.#crypto, account, connection, { listening, onFiles });
+      session = await Session.begin(this.#store, this.#crypto, account, connection, { listening, onFiles, onSwept });
       this.#setState({ state: "connected", info: result.info, current: session.current });
       workedSince = performance.now();
       if (await this.#work(connection, session)) return undefined;

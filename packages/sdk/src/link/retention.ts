@@ -4,12 +4,14 @@ import { ageHeld } from "../trust/held.ts";
 import { closeConversation, closedKey, forget, knowClosed } from "../conversation/conversations.ts";
 import { sweepKeyPackages } from "../account/key-packages.ts";
 import { forgetName } from "../trust/lookalikes.ts";
+import { fileKey } from "../records/files.ts";
 import { giveUp, isFinal, LATELY_MS } from "../records/outbox-records.ts";
 import { deleteRow, settle } from "../turn/outbox-rows.ts";
 import { owe, owed } from "../records/owed.ts";
 import type { LineRecord } from "../records/pairing-records.ts";
 import { find, get, pad, parse, put, remove } from "../records/records.ts";
 import type { ContactRecord, InboxRecord, OutboxRecord, QuestionRecord } from "../records/tables.ts";
+import type { WriteTransaction } from "../store/store.ts";
 import type { Conversation, Turn } from "../turn/turn.ts";
 
 const DAY_MS = 86_400_000;
@@ -68,11 +70,15 @@ export async function sweep(turn: Turn, isCurrent: boolean): Promise<number> {
     if (row.strange !== undefined && row.state === "handled") await keepPin(turn, row.from);
     // Dead letters are kept for as long as they are known.
     const age = now - row.settled_at;
-    if (age > ROW_MS || (age > BODY_MS && row.state === "handled")) await tx.delete(`in-body/${seq}`);
+    if (age > ROW_MS || (age > BODY_MS && row.state === "handled")) {
+      await tx.delete(`in-body/${seq}`);
+      if (age <= ROW_MS) await forgetKeys(tx, row);
+    }
     if (age > ROW_MS) {
       await tx.delete(`dead/${seq}`);
       await turn.cache.strangers.remove(tx, row);
       await tx.delete(`in-id/${row.local_id}`);
+      await forgetSaved(tx, row);
       await remove(tx, "in/", seq);
     }
   };
@@ -150,6 +156,21 @@ export async function sweep(turn: Turn, isCurrent: boolean): Promise<number> {
   await round(turn, "line/", line);
   await round(turn, "pairing/", pairing);
   return turn.isCut || due.includes(true) ? SWEEP_ON_MS : SWEEP_MS;
+}
+
+/** With the body of a message go the keys of its files: they are not to be fetched any more. */
+async function forgetKeys(tx: WriteTransaction, row: InboxRecord): Promise<void> {
+  if (row.files?.some(({ key }) => key !== undefined) !== true) return;
+  const files = row.files.map(({ key: _key, token: _token, ...said }) => said);
+  await put(tx, "in/", pad(row.seq), { ...row, files });
+}
+
+/** What is known of files that were saved; of one of which a part lies in a folder until that is removed. */
+async function forgetSaved(tx: WriteTransaction, { seq, files = [] }: InboxRecord): Promise<void> {
+  for (const index of files.keys()) {
+    const key = fileKey({ seq, index });
+    if ((await tx.get(`part/${key}`)) === undefined) await remove(tx, "in-file/", key);
+  }
 }
 
 /** Nobody has handled it for a month: a stranger may not have more. By now its sender has forgotten it as well. */

@@ -43,10 +43,11 @@ const SILENT_MS = 3_000;
 /** How long a receipt waits whose contact has wasted much. */
 const PUT_OFF_MS = 500;
 
-/** The relay's answer to `listen`, and who is told that files wait to be uploaded. */
+/** The relay's answer to `listen`, and who is told that files wait to be uploaded, and that what is old was removed. */
 interface Begun {
   listening: RelayFrameData<"ack">;
   onFiles: () => void;
+  onSwept: () => void;
 }
 
 type Opening = { username: string; answer: Answered<RelayFrameData<"keys">> };
@@ -78,21 +79,16 @@ export class Session {
   /** Files wait: for room at the relay, to be uploaded, or to be deleted there. When the relay is to be asked (Unix ms). */
   #hasFiles = false;
   #askAt = 0;
-  readonly #onFiles: () => void;
+  readonly #begun: Begun;
   #written = false;
   /** Highest `seq` that was acknowledged on this connection. */
   #told = 0;
   /** Where our mailbox stood when we began to listen. */
   readonly #highWater: number;
 
-  private constructor(
-    store: ClientStore,
-    crypto: GroupCrypto,
-    account: Account,
-    connection: Connection,
-    { listening, onFiles }: Begun,
-  ) {
-    this.#onFiles = onFiles;
+  private constructor(store: ClientStore, crypto: GroupCrypto, account: Account, connection: Connection, begun: Begun) {
+    const { listening } = begun;
+    this.#begun = begun;
     this.#store = store;
     this.#crypto = crypto;
     this.#account = account;
@@ -214,7 +210,7 @@ export class Session {
 
   /** @returns whether anything was done */
   async #serveFiles(): Promise<boolean> {
-    this.#onFiles();
+    this.#begun.onFiles();
     const { done, next } = await askForBlobs(this.#store, this.#connection);
     this.#askAt = next;
     return done;
@@ -350,6 +346,7 @@ export class Session {
     this.#sweptAt = Date.now();
     this.#sweepAfter = await sweep(turn, turn.isCurrent);
     await this.#keys.sweep(turn);
+    turn.after.push(() => this.#begun.onSwept());
   }
 
   /** The owner wants something to be tried at once. */

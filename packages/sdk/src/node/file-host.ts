@@ -8,13 +8,17 @@ import type { FileHost, FileSource, FileToSend, Hasher } from "../files/host.ts"
 import type { GivenFile } from "../records/file-records.ts";
 import { folderWithin, inspect, isRightThere } from "./bounds.ts";
 import { FileRequests } from "./file-requests.ts";
+import { safeName } from "../files/names.ts";
 import { PartFile, roomIn } from "./part-file.ts";
+import { isPart, newPart } from "./part-folder.ts";
 import { asOwnerOf } from "./program/owner.ts";
 import { nodeCipher } from "./segment-cipher.ts";
-import { dropSpool, isSpool, keepStream, openSpool, stampOf } from "./spool.ts";
+import { dropSpool, isSpool, keepStream, openSpool, stampOf, tidySpools } from "./spool.ts";
 
 /** What a name in an offer may take. Bytes. */
 const MOST_NAME = 255;
+/** What the system says of a file that this user cannot read any more; else it may be read another time. */
+const GONE = new Set(["ENOENT", "ENOTDIR", "EACCES", "EPERM", "ELOOP", "EISDIR", "ENXIO", "ENAMETOOLONG"]);
 
 interface Folders {
   /** Of the agent: what streams give is kept there. */
@@ -24,24 +28,26 @@ interface Folders {
 }
 
 /** Files of this machine, for an agent in a folder. */
-export function nodeFileHost({ agent, home }: Folders): FileHost & { close: () => void } {
+export function nodeFileHost({ agent, home }: Folders): FileHost {
   const requests = new FileRequests();
   const spools = join(agent, "spool");
   const look = async (file: FileToSend): Promise<GivenFile> => {
-    if (typeof file === "string") return isSpool(file) ? lookAtSpool(spools, file) : lookAt({ path: file }, home);
-    if ("path" in file && isSpool(file.path) && file.root === undefined) {
-      return { ...(await lookAtSpool(spools, file.path)), name: nameOf(file.name ?? ""), ...typeOf(file) };
-    }
+    if (typeof file === "string") return lookAt({ path: file }, home);
     if ("path" in file) return lookAt(file, home);
     const { path, bytes } = await asOwnerOf(agent, () => keepStream(spools, file.stream));
-    return { name: nameOf(file.name), bytes, path, stamp: stampOf(bytes), ...typeOf(file) };
+    return { name: nameOf(file.name), bytes, path, stamp: stampOf(bytes), kept: true, ...typeOf(file) };
   };
   return {
     cipherOf: nodeCipher,
     hasher,
     look: async (files) => {
       const given: GivenFile[] = [];
-      for (const file of files) given.push(await look(file));
+      try {
+        for (const file of files) given.push(await look(file));
+      } catch (error) {
+        for (const { path } of given) if (isSpool(path)) await dropSpool(spools, path);
+        throw error;
+      }
       return given;
     },
     letGo: async (path) => {
@@ -53,16 +59,16 @@ export function nodeFileHost({ agent, home }: Folders): FileHost & { close: () =
       asOwnerOf(folder, () => mkdirSync(folder, { recursive: true }));
       return resolve(folder);
     },
+    newPart: (name) => newPart(safeName(name)),
     save: async (folder, name, { part, root }) => {
-      const target = await PartFile.open(folder, name, { part });
+      const target = await PartFile.open(folder, name, { part, orNew: part });
       // Nothing is written where somebody has put a link in the meantime.
       if (root === undefined || target.finished !== undefined || isRightThere(join(folder, target.part))) return target;
       await target.discard();
       throw bad(folder, "has become another folder", "outside");
     },
     removePart: async (folder, part) => {
-      if (/^\.[^/\\\0]+\.part-[0-9a-f]{16}$/.test(part))
-        asOwnerOf(folder, () => rmSync(join(folder, part), { force: true }));
+      if (isPart(part)) asOwnerOf(folder, () => rmSync(join(folder, part), { force: true }));
     },
     roomIn,
     isThere: async (path, bytes) => {
@@ -70,6 +76,7 @@ export function nodeFileHost({ agent, home }: Folders): FileHost & { close: () =
       return found?.isFile() === true && found.size === bytes;
     },
     request: (url, request) => requests.ask(url, request),
+    tidy: (kept) => tidySpools(spools, kept),
     close: () => requests.close(),
   };
 }
@@ -97,12 +104,6 @@ function lookAt(
   };
 }
 
-async function lookAtSpool(folder: string, path: string): Promise<GivenFile> {
-  await using source = await openSpool(folder, path);
-  if (source === undefined) throw bad("what a stream gave", "is not kept any more", "missing");
-  return { name: "", path, bytes: source.bytes, stamp: stampOf(source.bytes) };
-}
-
 function typeOf({ type }: { type?: string | undefined }): { type?: string } {
   return type === undefined ? {} : { type };
 }
@@ -116,7 +117,10 @@ function nameOf(name: string): string {
 
 async function openFile(path: string): Promise<FileSource | undefined> {
   // Not to wait for whoever writes into a pipe that has taken its place.
-  const handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK).catch(() => undefined);
+  const handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK).catch((error: unknown) => {
+    if (GONE.has((error as NodeJS.ErrnoException).code ?? "")) return undefined;
+    throw error;
+  });
   if (handle === undefined) return undefined;
   const found = await handle.stat({ bigint: true });
   if (found.isFile()) return new OpenFile(path, handle, Number(found.size));

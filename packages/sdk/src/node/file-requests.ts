@@ -6,6 +6,8 @@ import { wayTo } from "./way.ts";
 
 /** A connection on which nothing moves for so long is dead. Milliseconds. */
 const SILENT_MS = 60_000;
+/** An answer is not ahead of the last bytes that it answers by more. Milliseconds. */
+const LAST_BYTES_MS = 1_000;
 /** What is read at most of an answer that is not a file. Bytes. */
 const MOST_REFUSAL = 2 ** 16;
 
@@ -22,8 +24,7 @@ export class FileRequests {
     const agent = way.createConnection === undefined ? { agent: this.#agentFor(url, http) } : {};
     const options = { method, headers, ...agent, ...(way as object), ...(signal === undefined ? {} : { signal }) };
     try {
-      const response = await answered(http.request(url, options), body);
-      return answerOf(response, method === "GET", signal);
+      return await exchange(http.request(url, options), { body, isFile: method === "GET", signal });
     } catch (error) {
       refuseIfAborted(signal);
       throw error;
@@ -44,34 +45,62 @@ export class FileRequests {
   }
 }
 
-/** The answer, which may come before everything is sent: then the rest is not. */
-function answered(asked: ClientRequest, body: AsyncIterable<Uint8Array> | undefined): Promise<IncomingMessage> {
-  return new Promise((resolve, reject) => {
-    let isAnswered = false;
-    asked.on("response", (response) => {
-      isAnswered = true;
-      resolve(response);
-    });
+interface Exchange {
+  body: AsyncIterable<Uint8Array> | undefined;
+  isFile: boolean;
+  signal: AbortSignal | undefined;
+}
+
+/** Sends a request, and resolves to its answer when nothing of its body is asked for any more: that may come before all is sent. */
+async function exchange(asked: ClientRequest, { body, isFile, signal }: Exchange): Promise<HttpAnswer> {
+  let isOver = false;
+  const answer = new Promise<IncomingMessage>((resolve, reject) => {
+    asked.on("response", resolve);
     asked.on("error", (error) => reject(unreachable(error)));
     asked.setTimeout(SILENT_MS, () => asked.destroy(new Error("nothing moves")));
-    if (body === undefined) return void asked.end();
-    return void send(asked, body, () => isAnswered).catch((error: unknown) => {
-      reject(error);
-      asked.destroy();
-    });
-  });
+  }).finally(() => (isOver = true));
+  answer.catch(() => undefined);
+  const sending = body === undefined ? sendNothing(asked) : send(asked, body, () => isOver);
+  try {
+    // What the body throws comes before what that does to the connection.
+    const response = await Promise.race([answer, sending.then(() => answer)]);
+    const answered = await answerOf(response, isFile, signal);
+    // What is not read any more is not sent either.
+    if (answered.status >= 300 || !(await isSoon(sending))) asked.destroy();
+    return answered;
+  } catch (error) {
+    asked.destroy();
+    throw error;
+  } finally {
+    // Whoever asks next may read the same file: this body is not at work any more then.
+    await sending.catch(() => undefined);
+  }
+}
+
+async function sendNothing(asked: ClientRequest): Promise<void> {
+  asked.end();
 }
 
 /** @throws what the body throws, alone: of the connection the request tells */
 async function send(asked: ClientRequest, body: AsyncIterable<Uint8Array>, isOver: () => boolean): Promise<void> {
+  // What never had a connection is not told what became of its bytes.
+  const gone = new Promise<false>((resolve) => asked.once("close", () => resolve(false)));
   let before: Promise<boolean> = Promise.resolve(true);
   for await (const piece of body) {
+    if (isOver() || asked.destroyed) return;
     const sent = new Promise<boolean>((resolve) => asked.write(piece, (error) => resolve(error == null)));
     // Two at a time: its bytes are used again behind that.
-    if (!(await before) || isOver()) return;
+    if (!(await Promise.race([before, gone]))) return;
     before = sent;
   }
-  if (await before) asked.end();
+  if (await Promise.race([before, gone])) asked.end();
+}
+
+/** Whether all of a body has left, or does so in a moment. */
+async function isSoon(sending: Promise<unknown>): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<false>((resolve) => (timer = setTimeout(() => resolve(false), LAST_BYTES_MS)));
+  return Promise.race([sending.then(() => true), late]).finally(() => clearTimeout(timer));
 }
 
 async function answerOf(

@@ -4,7 +4,7 @@ import { statfs } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { promisify } from "node:util";
 import { safeName } from "../files/names.ts";
-import { giveName, isSame, openAgain, openNew, type OpenPart, syncFolder } from "./part-folder.ts";
+import { giveName, isSame, newPart, openAgain, openNew, type OpenPart, syncFolder } from "./part-folder.ts";
 import { asOwnerOf } from "./program/owner.ts";
 import { systemError } from "./program/system-error.ts";
 
@@ -51,13 +51,19 @@ export class PartFile implements AsyncDisposable {
    * @param folder one that is there
    * @param name as its sender calls it: {@link safeName} is made of it
    * @param options.part The part of before.
+   * @param options.orNew What a new one is called, if nothing is: one of {@link newPart}.
    * @throws what the system says: ENOENT, EACCES, ENOSPC, EDQUOT ...
    */
-  static async open(folder: string, name: string, options: { part?: string | undefined } = {}): Promise<PartFile> {
+  static async open(
+    folder: string,
+    name: string,
+    options: { part?: string | undefined; orNew?: string | undefined } = {},
+  ): Promise<PartFile> {
     const [place, safe] = [resolve(folder), safeName(name)];
+    const { part, orNew = newPart(safe) } = options;
     const opened = asOwnerOf(place, () => {
-      const before = options.part === undefined ? undefined : openAgain(place, safe, options.part);
-      return before ?? openNew(place, safe);
+      const before = part === undefined ? undefined : openAgain(place, safe, part);
+      return before ?? openNew(place, safe, orNew);
     });
     return new PartFile(place, safe, opened);
   }

@@ -22,6 +22,10 @@ import { systemError } from "./program/system-error.ts";
 const PART = /^\.[^/\\\0]+\.part-[0-9a-f]{16}$/;
 const NOT_SUPPORTED = ["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS"];
 
+export function isPart(name: string): boolean {
+  return PART.test(name);
+}
+
 /** A part that is open. */
 export interface OpenPart {
   fd: number;
@@ -32,9 +36,15 @@ export interface OpenPart {
   finished?: string | undefined;
 }
 
-/** A part of a file that begins. */
-export function openNew(folder: string, name: string): OpenPart {
-  const part = `.${name}.part-${randomBytes(8).toString("hex")}`;
+/** What the part of a file may be called; nobody else calls one so. `name`: of `safeName` */
+export function newPart(name: string): string {
+  return `.${name}.part-${randomBytes(8).toString("hex")}`;
+}
+
+/** A part of a file that begins. `wanted`: what it is called if nothing is. */
+export function openNew(folder: string, name: string, wanted: string): OpenPart {
+  const isFree = isPart(wanted) && lstatSync(join(folder, wanted), { throwIfNoEntry: false }) === undefined;
+  const part = isFree ? wanted : newPart(name);
   // A new file only: a link that somebody has put there leads nowhere.
   const fd = openSync(join(folder, part), "wx+", 0o600);
   try {

@@ -1,19 +1,25 @@
 /** What a stream gives, kept encrypted in the agent's folder until it was sent: it can be read but once. */
 import { randomBytes } from "node:crypto";
 import { createWriteStream, mkdirSync } from "node:fs";
-import { type FileHandle, open, rm } from "node:fs/promises";
+import { type FileHandle, open, readdir, rm, stat } from "node:fs/promises";
 import { once } from "node:events";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { newStart, openedLength, opening, sealing, segmentOf } from "../crypto/streaming.ts";
+import { AgentError } from "../errors.ts";
 import type { FileSource } from "../files/host.ts";
 import { utf8 } from "../protocol/index.ts";
 import { nodeCipher } from "./segment-cipher.ts";
 
 const SCHEME = "spool:";
+const NAME = /^[0-9a-f]{32}$/;
 const AAD = utf8("aimessage spool 1");
 /** A segment's plaintext: the first is shorter by the header. */
 const FIRST = segmentOf(2 ** 22, 0).plain.to;
 const OTHERS = segmentOf(2 ** 22, 1).plain.to - segmentOf(2 ** 22, 1).plain.from;
+
+const FULL = new Set(["ENOSPC", "EDQUOT", "EFBIG"]);
+/** One of which no record tells for so long was kept by a process that has died. Milliseconds. */
+const UNKNOWN_MS = 86_400_000;
 
 /** A spool's path, as a record has it: its file, and the key that opens it. */
 interface Place {
@@ -34,7 +40,8 @@ export async function keepStream(
   const [name, key] = [randomBytes(16).toString("hex"), randomBytes(32)];
   const file = join(folder, name);
   const sealed = await sealing({ key, start: newStart(), aad: AAD, cipherOf: nodeCipher });
-  const output = createWriteStream(file, { flags: "wx", mode: 0o600, highWaterMark: 2 ** 21 });
+  // On disk before any record tells of it.
+  const output = createWriteStream(file, { flags: "wx", mode: 0o600, highWaterMark: 2 ** 21, flush: true });
   const failed = once(output, "error").then(([error]) => Promise.reject(error as Error));
   failed.catch(() => undefined);
   const write = async (bytes: Uint8Array): Promise<void> => {
@@ -63,7 +70,7 @@ export async function keepStream(
   } catch (error) {
     output.destroy();
     await rm(file, { force: true });
-    throw error;
+    throw FULL.has((error as NodeJS.ErrnoException).code ?? "") ? full(error) : error;
   }
   return { path: `${SCHEME}${name}:${key.toString("base64url")}`, bytes: total };
 }
@@ -83,9 +90,26 @@ export async function dropSpool(folder: string, path: string): Promise<void> {
   await rm(placeOf(folder, path).file, { force: true });
 }
 
+/** Removes what no path names, and nobody has just written. */
+export async function tidySpools(folder: string, kept: readonly string[]): Promise<void> {
+  const names = new Set(kept.filter(isSpool).map((path) => basename(placeOf(folder, path).file)));
+  for (const name of await readdir(folder).catch(() => [])) {
+    if (names.has(name) || !NAME.test(name)) continue;
+    const found = await stat(join(folder, name)).catch(() => undefined);
+    if (found !== undefined && Date.now() - found.mtimeMs > UNKNOWN_MS) await rm(join(folder, name), { force: true });
+  }
+}
+
+function full(cause: unknown): AgentError {
+  return new AgentError("disk_full", "there is no room to keep what a stream gives until it is sent", {
+    hint: "free some space, or send it as a file",
+    cause,
+  });
+}
+
 function placeOf(folder: string, path: string): Place {
   const [name = "", key = ""] = path.slice(SCHEME.length).split(":");
-  if (!/^[0-9a-f]{32}$/.test(name)) throw new Error("the path of a spool is not one");
+  if (!NAME.test(name)) throw new Error("the path of a spool is not one");
   return { file: join(folder, name), key: Buffer.from(key, "base64url") };
 }
 

@@ -17,11 +17,14 @@ export interface GivenFile {
   stamp: string;
   /** It is sent only while it lies below this folder. */
   root?: string;
+  /** What a stream gave: it is kept for us until it was sent, and let go of then. */
+  kept?: true;
 }
 
 /**
  * `out-file/<place in the outbox>/<index>`: a file of a message of ours. What is to be done stands besides: `blob/ask/` for room at the
- * relay, `blob/up/` for its bytes, each behind it with the same two numbers; `blob/drop/<blob>` to have one deleted.
+ * relay, or `blob/later/<when, Unix ms>/` if that was refused for now; then `blob/up/` for its bytes, or to let go of what a stream gave;
+ * each behind it with the same two numbers. `blob/drop/<blob>` has one deleted.
  */
 export interface OutFileRecord extends GivenFile {
   seq: number;
@@ -47,8 +50,7 @@ export interface OutFileRecord extends GivenFile {
   sha256?: string;
   /** Why it waits, or has failed. */
   reason?: string;
-  /** Not tried before (Unix ms), and how long that was put off. */
-  retry_at?: number;
+  /** How long asking for room was put off last. Milliseconds. */
   retry_after?: number;
   /** It was another one when it was looked at again: the next time is the last. */
   changed?: true;
@@ -57,10 +59,12 @@ export interface OutFileRecord extends GivenFile {
   /** How often it was sent again, since it was damaged or had expired when it was fetched. */
   damaged?: number;
   expired?: number;
+  /** The offer that tells where it lies now: its place in the outbox. Missing: its message does. */
+  told?: number;
   claim?: FileClaim;
 }
 
-/** `in-file/<place in the inbox>/<index>`: a file that is fetched, or was. */
+/** `in-file/<place in the inbox>/<index>`: a file that is fetched, or was. While a part of it may lie in its folder, `part/` has the same key. */
 export interface InFileRecord {
   seq: number;
   index: number;
@@ -71,6 +75,8 @@ export interface InFileRecord {
   part?: string;
   /** Where it is, whole. */
   path?: string;
+  /** Why this blob cannot be had: its sender was told. */
+  unfetched?: "file_expired" | "file_damaged";
   /** When something of it came last (Unix ms). */
   at: number;
   claim?: FileClaim;

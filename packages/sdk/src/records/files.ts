@@ -42,12 +42,12 @@ export function filesOf(tx: ReadTransaction, seq: number): Promise<OutFileRecord
   return list(tx, "out-file/", { under: `${pad(seq)}/` });
 }
 
-/** Puts a file where it waits for room, and to be uploaded: as a blob of its own. */
+/** Puts a file where it waits for room at the relay: as a blob of its own. */
 export async function sendFile(tx: WriteTransaction, file: OutFileRecord): Promise<void> {
   const key = fileKey(file);
   await put(tx, "out-file/", key, file);
+  await tx.delete(`blob/up/${key}`);
   await tx.put(`blob/ask/${key}`, "");
-  await tx.put(`blob/up/${key}`, "");
 }
 
 /** Begins a file anew, as another blob under another key. */
@@ -58,7 +58,7 @@ export async function sendAnew(
 ): Promise<void> {
   await dropBlob(tx, file);
   const { blob: _blob, token: _token, block: _block, sha256: _sha256, reason: _reason, ...rest } = file;
-  const { retry_at: _at, retry_after: _after, ...kept } = rest;
+  const { retry_after: _after, told: _told, ...kept } = rest;
   await sendFile(tx, { ...kept, ...newSecrets(), ...more, state: "waits" });
 }
 
@@ -73,18 +73,39 @@ export async function endFile(
   file: OutFileRecord,
   { state, reason }: { state: "fetched" | "failed"; reason?: string },
 ): Promise<void> {
-  const key = fileKey(file);
   await dropBlob(tx, file);
-  for (const work of ["ask", "up"]) await tx.delete(`blob/${work}/${key}`);
-  const { claim: _claim, reason: _reason, token: _token, ...rest } = file;
-  const wiped = { ...rest, key: "", salt: "", prefix: "", read_token: "" };
-  await put(tx, "out-file/", key, { ...wiped, state, ...(reason === undefined ? {} : { reason }) });
+  await tx.delete(`blob/ask/${fileKey(file)}`);
+  await hasEnded(tx, file);
+  const { claim: _claim, reason: _reason, token: _token, ...rest } = withoutSecrets(file);
+  await put(tx, "out-file/", fileKey(file), { ...rest, state, ...(reason === undefined ? {} : { reason }) });
 }
 
-/** A message has ended, or never leaves: so do its files that are not up. */
-export async function endFiles(tx: WriteTransaction, { seq, files }: OutboxRecord): Promise<void> {
+/** Its bytes are not needed any more: whoever brings files lets go of what a stream gave. */
+export async function hasEnded(tx: WriteTransaction, file: OutFileRecord): Promise<void> {
+  if (file.kept === true) await tx.put(`blob/up/${fileKey(file)}`, "");
+  else await tx.delete(`blob/up/${fileKey(file)}`);
+}
+
+function withoutSecrets(file: OutFileRecord): OutFileRecord {
+  return { ...file, key: "", salt: "", prefix: "", read_token: "" };
+}
+
+/** The other side has been told where files of a message lie: their keys go as bodies do. `by`: the offer that told it, if not the message. */
+export async function wereTold(tx: WriteTransaction, seq: number, by?: number): Promise<void> {
+  for (const file of await filesOf(tx, seq))
+    if (file.state === "up" && file.key !== "" && file.told === by && (by !== undefined || file.resent !== true))
+      await put(tx, "out-file/", fileKey(file), withoutSecrets(file));
+}
+
+/** A message has ended: so do its files that are not up, or all, where its recipient never hears of them. */
+export async function endFiles(
+  tx: WriteTransaction,
+  { seq, files }: OutboxRecord,
+  { all = false }: { all?: boolean } = {},
+): Promise<void> {
   if (files === undefined) return;
-  for (const file of await filesOf(tx, seq)) if (file.state === "waits") await endFile(tx, file, { state: "failed" });
+  for (const file of await filesOf(tx, seq))
+    if (file.state === "waits" || (all && file.state === "up")) await endFile(tx, file, { state: "failed" });
 }
 
 /** A message is forgotten: so is what is known of its files. */

@@ -1,7 +1,7 @@
 /** What is owed to contacts: said by the next receipts. */
 import type { WriteTransaction } from "../store/store.ts";
 import { pad } from "./records.ts";
-import type { InboxRecord, OutcomeRecord, OwedKind } from "./tables.ts";
+import type { FetchedRecord, InboxRecord, OutcomeRecord, OwedKind } from "./tables.ts";
 
 /** The key of something that is owed to a contact; without `what`, the prefix of all of its kind; without `kind`, of all. */
 export function owed(username: string, kind?: OwedKind, what = ""): string {
@@ -18,3 +18,14 @@ export function owe(tx: WriteTransaction, row: Owed): Promise<void> {
 }
 
 type Owed = Pick<InboxRecord, "from" | "seq" | "id" | "identity_key" | "state" | "reason">;
+
+/** The next receipt tells the sender of a message that a file of it is here, or why it cannot be had. */
+export function oweFile(
+  tx: WriteTransaction,
+  { from, seq, id, identity_key }: Pick<InboxRecord, "from" | "seq" | "id" | "identity_key">,
+  { index, reason }: { index: number; reason?: string },
+): Promise<void> {
+  const whose = identity_key === undefined ? {} : { identity_key };
+  const record: FetchedRecord = { id, file: index, ...whose, ...(reason === undefined ? {} : { reason }) };
+  return tx.put(owed(from, "file", `${pad(seq)}/${index}`), JSON.stringify(record));
+}

@@ -1,8 +1,8 @@
 /** The rows of the outbox, and what becomes of them. */
 import { frameId } from "../crypto/content.ts";
 import type { Value } from "../store/store.ts";
-import { endFiles, forgetFiles } from "../records/files.ts";
-import { hasLeft, isFinal } from "../records/outbox-records.ts";
+import { endFiles, forgetFiles, wereTold } from "../records/files.ts";
+import { hasLeft, isFinal, isRefusal, OFFER_IDS } from "../records/outbox-records.ts";
 import { get, pad, put, rowsUnder } from "../records/records.ts";
 import type { OutboxRecord } from "../records/tables.ts";
 import type { Turn } from "./turn.ts";
@@ -40,6 +40,8 @@ export async function settle(
   row: OutboxRecord,
   { state, reason, provisional = false }: Settled,
 ): Promise<void> {
+  // Nobody is shown what became of an offer, and files that cannot be fetched are said to be so once more.
+  if (row.kind === "offer" && isFinal(state)) return deleteRow(turn, row);
   const { reason: _reason, by_relay: _byRelay, ...rest } = row;
   await put(turn.tx, "out/", pad(row.seq), {
     ...rest,
@@ -52,8 +54,15 @@ export async function settle(
     await turn.tx.delete(`queue/${row.to}/${pad(row.seq)}`);
     await turn.tx.delete(`wire/${pad(row.seq)}`);
   }
-  if (state === "received" || state === "handled") await turn.tx.delete(`out-body/${pad(row.seq)}`);
-  else if (isFinal(state)) await endFiles(turn.tx, row);
+  if (state === "received" || state === "handled") {
+    await turn.tx.delete(`out-body/${pad(row.seq)}`);
+    if (row.files !== undefined) await wereTold(turn.tx, row.seq);
+  } else if (isFinal(state)) await endFiles(turn.tx, row, { all: !hasLeft(row) || isUnwanted(row, state, reason) });
+}
+
+/** Nobody fetches files of what its recipient's owner has refused, nor of what the relay has not taken. */
+function isUnwanted(row: OutboxRecord, state: OutboxRecord["state"], reason: string | undefined): boolean {
+  return state === "refused" && (isRefusal(reason) || row.left !== true);
 }
 
 /** Removes a row that needs no more attention. */
@@ -64,6 +73,8 @@ export async function deleteRow(turn: Turn, row: OutboxRecord): Promise<void> {
   // The ids before that of an offer are its message's.
   for (let attempt = row.of === undefined ? 0 : row.attempt; attempt <= row.attempt; attempt++)
     await turn.tx.delete(`out-id/${frameId(row.id, attempt)}`);
+  if (row.files !== undefined && row.of === undefined)
+    for (const attempt of OFFER_IDS) await turn.tx.delete(`out-id/${frameId(row.id, attempt)}`);
   for (const prefix of ["out/", "out-body/", "wire/", `queue/${row.to}/`]) await turn.tx.delete(prefix + pad(row.seq));
 }
 

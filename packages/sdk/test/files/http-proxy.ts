@@ -1,0 +1,226 @@
+import { once } from "node:events";
+import { createServer, type IncomingMessage, request, type Server, type ServerResponse } from "node:http";
+import { type AddressInfo, connect, type Socket } from "node:net";
+import type { Writable } from "node:stream";
+import { setTimeout as delay } from "node:timers/promises";
+
+/** What a request for a file is answered without the relay. */
+export interface Answer {
+  status: number;
+  headers?: Record<string, string>;
+}
+
+/** A request for a file on its way. */
+export interface Passing {
+  method: string;
+  blob: string;
+  headers: IncomingMessage["headers"];
+}
+
+/** Stands between agents and a relay, for HTTP and WebSockets, and does to files what networks, proxies and liars do. Records what is uploaded. */
+export class HttpProxy implements AsyncDisposable {
+  /** Port of the relay. */
+  target = 0;
+  /** Bytes of bodies that have passed. */
+  up = 0;
+  down = 0;
+  /** So many more bytes pass, in one direction, and then the connection is cut. Once. */
+  cutUpIn = Infinity;
+  cutDownIn = Infinity;
+  /** Bodies pass no faster. */
+  bytesPerMs = Infinity;
+  /** Answers in the relay's place. `early`: before the body was read. */
+  answer: ((passing: Passing) => Answer | undefined) | undefined;
+  /** Changes what is fetched. `at`: where it stands in the whole file. */
+  edit: ((passing: Passing, chunk: Buffer, at: number) => Buffer) | undefined;
+  /** Of each blob what has left for it, by offset. */
+  readonly sent = new Map<string, Buffer>();
+  readonly requests: Passing[] = [];
+  /** Offsets at which another value left than before: a nonce was used for two texts. */
+  readonly conflicts: string[] = [];
+  readonly #known = new Map<string, Uint8Array>();
+  readonly #server: Server;
+  readonly #sockets = new Set<Socket>();
+  #gate: { open: () => void; opened: Promise<void> } | undefined;
+  /** Bodies that wait at the gate. */
+  held = 0;
+
+  private constructor() {
+    this.#server = createServer({ requestTimeout: 0 }, (asked, response) => void this.#pass(asked, response));
+    this.#server.on("connection", (socket) => this.#keep(socket));
+    this.#server.on("upgrade", (asked, socket, head) => this.#tunnel(asked, socket as Socket, head));
+  }
+
+  static async listen(): Promise<HttpProxy> {
+    const proxy = new HttpProxy();
+    proxy.#server.listen(0, "127.0.0.1");
+    await once(proxy.#server, "listening");
+    return proxy;
+  }
+
+  get port(): number {
+    return (this.#server.address() as AddressInfo).port;
+  }
+
+  /** Cuts all connections. */
+  cut(): void {
+    for (const socket of this.#sockets) socket.resetAndDestroy();
+  }
+
+  /** Lets no bytes of files pass, until it is let go. */
+  hold(): void {
+    const { promise: opened, resolve: open } = Promise.withResolvers<void>();
+    this.#gate ??= { opened, open };
+  }
+
+  letGo(): void {
+    this.#gate?.open();
+    this.#gate = undefined;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.letGo();
+    this.cut();
+    this.#server.close();
+    this.#server.closeAllConnections();
+  }
+
+  #keep(socket: Socket): void {
+    this.#sockets.add(socket);
+    socket.on("error", () => undefined);
+    socket.on("close", () => this.#sockets.delete(socket));
+  }
+
+  #tunnel(asked: IncomingMessage, socket: Socket, head: Buffer): void {
+    const relay = connect(this.target, "127.0.0.1");
+    this.#keep(relay);
+    const lines = asked.rawHeaders.flatMap((name, index, all) =>
+      index % 2 === 0 ? [`${name}: ${all[index + 1]}`] : [],
+    );
+    relay.write(`${asked.method} ${asked.url} HTTP/1.1\r\n${lines.join("\r\n")}\r\n\r\n`);
+    relay.write(head);
+    relay.pipe(socket).pipe(relay);
+    for (const [one, other] of [
+      [relay, socket],
+      [socket, relay],
+    ] as const)
+      one.on("close", () => other.destroy());
+  }
+
+  async #pass(asked: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { method = "", url = "", headers } = asked;
+    const passing = { method, blob: url.slice("/blobs/".length), headers };
+    this.requests.push(passing);
+    const answer = this.answer?.(passing);
+    if (answer !== undefined) {
+      response.writeHead(answer.status, answer.headers);
+      response.end();
+      return;
+    }
+    const forwarded = request({ port: this.target, host: "127.0.0.1", method, path: url, headers, agent: false });
+    forwarded.on("socket", (socket) => this.#keep(socket));
+    const client = asked.socket;
+    forwarded.on("error", () => client.destroy());
+    response.on("error", () => undefined);
+    asked.on("error", () => forwarded.destroy());
+    response.on("close", () => response.writableFinished || forwarded.destroy());
+    forwarded.on("response", (answered) => void this.#answer(passing, answered, response).catch(() => undefined));
+    try {
+      let at = Number(headers["upload-offset"] ?? 0);
+      for await (const chunk of asked as AsyncIterable<Buffer>)
+        for (const piece of this.#pieces(chunk)) {
+          if (!(await this.#passage(piece, client))) return;
+          this.cutUpIn -= piece.length;
+          this.#record(passing.blob, at, piece);
+          at += piece.length;
+          this.up += piece.length;
+          if (forwarded.destroyed) return;
+          if (!forwarded.write(piece)) await drained(forwarded);
+          if (this.cutUpIn > 0) continue;
+          this.cutUpIn = Infinity;
+          this.#cutPair(asked, forwarded);
+          return;
+        }
+      forwarded.end();
+    } catch {
+      forwarded.destroy();
+    }
+  }
+
+  async #answer(passing: Passing, answered: IncomingMessage, response: ServerResponse): Promise<void> {
+    response.writeHead(answered.statusCode ?? 500, answered.headers);
+    const [, from = "0"] = /bytes (\d+)-/.exec(answered.headers["content-range"] ?? "") ?? [];
+    let at = Number(from);
+    try {
+      for await (const chunk of answered as AsyncIterable<Buffer>)
+        for (const piece of this.#pieces(chunk)) {
+          if (!(await this.#passage(piece, response))) return;
+          this.down += piece.length;
+          this.cutDownIn -= piece.length;
+          if (response.destroyed) return;
+          if (!response.write(this.edit?.(passing, piece, at) ?? piece)) await drained(response);
+          at += piece.length;
+          if (this.cutDownIn > 0) continue;
+          this.cutDownIn = Infinity;
+          return void response.destroy();
+        }
+      response.end();
+    } catch {
+      response.destroy();
+    }
+  }
+
+  /** What has passed before a cut has arrived. */
+  #cutPair(asked: IncomingMessage, forwarded: ReturnType<typeof request>): void {
+    setTimeout(() => forwarded.destroy(), 20);
+    asked.socket?.resetAndDestroy();
+  }
+
+  /** Small enough for a cut to be where it is meant, and for a slow line. */
+  *#pieces(chunk: Buffer): Generator<Buffer> {
+    const size = this.bytesPerMs === Infinity ? 65_536 : Math.max(1, this.bytesPerMs * 5);
+    for (let at = 0; at < chunk.length; at += size) yield chunk.subarray(at, at + size);
+  }
+
+  /** @returns whether anybody is there still when it may pass */
+  async #passage(piece: Buffer, whose: Socket | ServerResponse): Promise<boolean> {
+    if (this.#gate !== undefined) {
+      this.held += 1;
+      const gone = new AbortController();
+      const closed = whose.destroyed ? undefined : once(whose, "close", { signal: gone.signal }).catch(() => undefined);
+      await Promise.race([this.#gate.opened, closed]);
+      gone.abort();
+      this.held -= 1;
+    }
+    if (this.bytesPerMs !== Infinity) await delay(piece.length / this.bytesPerMs);
+    return !whose.destroyed;
+  }
+
+  #record(blob: string, at: number, piece: Buffer): void {
+    const end = at + piece.length;
+    let [values, known] = [this.sent.get(blob), this.#known.get(blob)];
+    if (values === undefined || known === undefined || values.length < end) {
+      const [more, marks] = [Buffer.alloc(2 * end), new Uint8Array(2 * end)];
+      more.set(values ?? []);
+      marks.set(known ?? []);
+      [values, known] = [more, marks];
+      this.sent.set(blob, values);
+      this.#known.set(blob, known);
+    }
+    for (let index = 0; index < piece.length; index++)
+      if (known[at + index] === 1 && values[at + index] !== piece[index]) {
+        this.conflicts.push(`${blob} at ${at + index}`);
+        break;
+      }
+    values.set(piece, at);
+    known.fill(1, at, end);
+  }
+}
+
+/** Resolves when a stream takes more, or never will. */
+async function drained(stream: Writable): Promise<void> {
+  const waiting = new AbortController();
+  const { signal } = waiting;
+  await Promise.race([once(stream, "drain", { signal }), once(stream, "close", { signal })]).catch(() => undefined);
+  waiting.abort();
+}

@@ -1,0 +1,248 @@
+/** What happens to a file when connections, processes and relays end while it is under way: it goes on from where it was. */
+import { cpSync, readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { blobLength } from "../../src/records/files.ts";
+import { allGone, eventually, FileWorld, isSame, MIB, next, saved } from "./world.ts";
+
+const PIECE = 8 * MIB;
+const SIZE = 24 * MIB;
+/** What a file of that size takes at the relay. */
+const SEALED = blobLength({ bytes: SIZE });
+
+/** Alice, who sends a file to Bob that is under way until the world's proxy cuts it, or lets it go. */
+async function sending(cutUpIn = Infinity) {
+  const world = await FileWorld.create();
+  const [alice, bob] = [await world.open("alice"), await world.open("bob")];
+  await bob.sync();
+  const path = world.file("large", SIZE);
+  world.proxy.cutUpIn = cutUpIn;
+  return { world, alice, bob, path };
+}
+
+describe("a file on its way to the relay", () => {
+  test("goes on where it was when its connection is cut, again and again", async () => {
+    const { world: opened, alice, bob, path } = await sending(5 * MIB + 77);
+    await using world = opened;
+    const sent = await alice.send("bob", "x", { files: [path] });
+    for (const after of [1, MIB, 3 * MIB, 2 * PIECE]) {
+      await eventually("it was cut", () => world.proxy.cutUpIn === Infinity);
+      world.proxy.cutUpIn = after;
+    }
+    await sent.received();
+    const message = await next(bob);
+    expect(isSame(await message.files[0]!.save(world.path("in")), path)).toBe(true);
+    // One blob, of which what was under way left twice.
+    expect([world.proxy.sent.size, world.proxy.conflicts]).toEqual([1, []]);
+    expect(world.proxy.up).toBeLessThan(SEALED + 5 * MIB);
+  });
+
+  test("goes on in another process when its own closes, and what has left does not leave again", async () => {
+    const { world: opened, alice, bob, path } = await sending();
+    await using world = opened;
+    const link = await world.open("alice");
+    await link.sync();
+    world.proxy.bytesPerMs = 20_000;
+    const sent = await alice.send("bob", "x", { files: [path] });
+    await eventually("half of it is up", () => world.proxy.up > SIZE / 2);
+    await alice.close();
+    world.proxy.bytesPerMs = Infinity;
+    await (await link.sent(sent.id))!.received();
+    expect(isSame(await saved(bob, (await next(bob)).id, world.path("in")), path)).toBe(true);
+    expect([world.proxy.sent.size, world.proxy.conflicts]).toEqual([1, []]);
+    expect(world.proxy.up).toBeLessThanOrEqual(SEALED + 2 * PIECE);
+  });
+
+  test("goes on with the next command when nobody is there", async () => {
+    const { world: opened, alice, bob, path } = await sending();
+    await using world = opened;
+    world.proxy.bytesPerMs = 20_000;
+    const { id } = await alice.send("bob", "x", { files: [path] });
+    await eventually("a part of it is up", () => world.proxy.up > PIECE + MIB);
+    await alice.close();
+    world.proxy.bytesPerMs = Infinity;
+    const again = await world.open("alice");
+    await (await again.sent(id))!.received();
+    expect(isSame(await saved(bob, (await next(bob)).id, world.path("in")), path)).toBe(true);
+    expect([world.proxy.sent.size, world.proxy.conflicts]).toEqual([1, []]);
+    expect(world.proxy.up).toBeLessThanOrEqual(SEALED + 2 * PIECE);
+  });
+
+  test("goes on when the relay was away, and has forgotten what it had not answered", async () => {
+    const { world: opened, alice, bob, path } = await sending();
+    await using world = opened;
+    world.proxy.bytesPerMs = 20_000;
+    const sent = await alice.send("bob", "x", { files: [path] });
+    await eventually("a part of it is up", () => world.proxy.up > PIECE + MIB);
+    await world.stopRelay();
+    world.proxy.bytesPerMs = Infinity;
+    await world.startRelay();
+    await sent.received();
+    expect(isSame(await saved(bob, (await next(bob)).id, world.path("in")), path)).toBe(true);
+    expect([world.proxy.sent.size, world.proxy.conflicts]).toEqual([1, []]);
+  });
+
+  test("goes on by another token when its own is void", async () => {
+    const { world: opened, alice, bob, path } = await sending();
+    await using world = opened;
+    let refusals = 2;
+    world.proxy.answer = ({ method }) => (method === "PATCH" && refusals-- > 0 ? { status: 404 } : undefined);
+    const sent = await alice.send("bob", "x", { files: [path] });
+    await sent.received();
+    expect(isSame(await saved(bob, (await next(bob)).id, world.path("in")), path)).toBe(true);
+    const tokens = new Set(
+      world.proxy.requests.filter(({ method }) => method === "PATCH").map(({ headers }) => headers.authorization),
+    );
+    expect([world.proxy.sent.size, tokens.size]).toEqual([1, 3]);
+  });
+
+  test("is brought in smaller pieces where a proxy takes no larger ones", async () => {
+    const { world: opened, alice, bob, path } = await sending();
+    await using world = opened;
+    world.proxy.answer = ({ headers }) => (Number(headers["content-length"] ?? 0) > MIB ? { status: 413 } : undefined);
+    const sent = await alice.send("bob", "x", { files: [path] });
+    await sent.received();
+    expect(isSame(await saved(bob, (await next(bob)).id, world.path("in")), path)).toBe(true);
+    expect(world.proxy.sent.size).toBe(1);
+  });
+
+  test("is not taken for one that is up by an answer that makes no sense", async () => {
+    const { world: opened, alice, bob, path } = await sending();
+    await using world = opened;
+    const lies = ["", "x", "-1", String(10 * SIZE), "0"];
+    world.proxy.answer = ({ method }) => {
+      const lie = method === "PATCH" ? lies.pop() : undefined;
+      return lie === undefined ? undefined : { status: 204, headers: { "upload-offset": lie } };
+    };
+    const sent = await alice.send("bob", "x", { files: [path] });
+    await sent.received();
+    expect(isSame(await saved(bob, (await next(bob)).id, world.path("in")), path)).toBe(true);
+    expect(lies).toEqual([]);
+  });
+
+  test("begins anew under another key when an old copy of the store is put back", async () => {
+    const { world: opened, alice, bob, path } = await sending();
+    await using world = opened;
+    world.proxy.bytesPerMs = 20_000;
+    const { id } = await alice.send("bob", "x", { files: [path] });
+    await eventually("it has begun", () => world.proxy.up > MIB);
+    await alice.close();
+    cpSync(join(world.home, "alice"), world.path("copy"), { recursive: true });
+    const newer = await world.open("alice");
+    world.proxy.bytesPerMs = 20_000;
+    await (await newer.sent(id))!.status();
+    await eventually("more has left", () => world.proxy.up > 20 * MIB);
+    await newer.close();
+    world.proxy.bytesPerMs = Infinity;
+    rmSync(join(world.home, "alice"), { recursive: true });
+    cpSync(world.path("copy"), join(world.home, "alice"), { recursive: true });
+    const older = await world.open("alice");
+    await (await older.sent(id))!.received();
+    expect(isSame(await saved(bob, (await next(bob)).id, world.path("in")), path)).toBe(true);
+    expect([world.proxy.sent.size, world.proxy.conflicts]).toEqual([2, []]);
+    await allGone(world);
+  });
+
+  test("is sent again when an old copy of a store is put back that does not know that it was sent", async () => {
+    const { world: opened, alice, bob, path } = await sending();
+    await using world = opened;
+    world.proxy.hold();
+    const { id } = await alice.send("bob", "x", { files: [path] });
+    await eventually("it is to begin", () => world.proxy.held > 0);
+    await alice.close();
+    cpSync(join(world.home, "alice"), world.path("copy"), { recursive: true });
+    world.proxy.letGo();
+    const newer = await world.open("alice");
+    await (await newer.sent(id))!.received();
+    await newer.close();
+    rmSync(join(world.home, "alice"), { recursive: true });
+    cpSync(world.path("copy"), join(world.home, "alice"), { recursive: true });
+    const older = await world.open("alice");
+    const message = await next(bob);
+    await (await older.sent(id))!.received();
+    expect(isSame(await saved(bob, message.id, world.path("in")), path)).toBe(true);
+    expect([(await bob.inbox()).length, world.proxy.conflicts]).toEqual([1, []]);
+    await allGone(world);
+  });
+});
+
+describe("a file on its way to its reader", () => {
+  test("goes on where it was when its connection is cut, in another process, too", async () => {
+    const { world: opened, alice, bob, path } = await sending();
+    await using world = opened;
+    await alice.send("bob", "x", { files: [path] });
+    const { id, files } = await next(bob);
+    for (const after of [1, MIB, 10 * MIB]) {
+      world.proxy.cutDownIn = after;
+      await eventually("it was cut", async () => {
+        const saving = files[0]!.save(world.path("in"), { signal: AbortSignal.timeout(200) }).catch(() => undefined);
+        return (await saving) !== undefined || world.proxy.cutDownIn === Infinity;
+      });
+    }
+    world.proxy.down = 0;
+    world.proxy.bytesPerMs = 20_000;
+    const saving = files[0]!.save(world.path("in")).catch((error: { code?: string }) => error.code);
+    await eventually("more of it is there", () => world.proxy.down > 4 * MIB || world.names("in").includes("large"));
+    await bob.close();
+    world.proxy.bytesPerMs = Infinity;
+    expect(["aborted", world.path("in", "large")]).toContain(await saving);
+    const again = await world.open("bob");
+    expect(isSame(await saved(again, id, world.path("in")), path)).toBe(true);
+    expect(world.names("in")).toEqual(["large"]);
+    await allGone(world);
+  });
+
+  test("is fetched once by two processes, and by two who ask in one", async () => {
+    const { world: opened, alice, bob, path } = await sending();
+    await using world = opened;
+    await alice.send("bob", "x", { files: [path] });
+    const { id, files } = await next(bob);
+    const other = await world.open("bob");
+    world.proxy.down = 0;
+    const paths = await Promise.all([
+      files[0]!.save(world.path("in")),
+      files[0]!.save(world.path("in")),
+      (await other.message(id)).files[0]!.save(world.path("in")),
+    ]);
+    expect(new Set(paths)).toEqual(new Set([world.path("in", "large")]));
+    expect(world.names("in")).toEqual(["large"]);
+    expect(world.proxy.down).toBeLessThan(SEALED + MIB);
+  });
+
+  test("ends when nobody waits for it any more, and when its agent closes", async () => {
+    const { world: opened, alice, bob, path } = await sending();
+    await using world = opened;
+    await alice.send("bob", "x", { files: [path] });
+    const { files } = await next(bob);
+    world.proxy.hold();
+    const abort = new AbortController();
+    const saving = files[0]!.save(world.path("in"), { signal: abort.signal });
+    await eventually("it is under way", () => world.proxy.held > 0);
+    abort.abort();
+    await expect(saving).rejects.toMatchObject({ code: "aborted" });
+    const another = files[0]!.save(world.path("in")).catch((error: { code?: string }) => error.code);
+    await bob.close();
+    expect(await another).toBe("aborted");
+    await expect(files[0]!.save(world.path("in"))).rejects.toMatchObject({ code: /aborted|closed/ });
+  });
+
+  test("has its whole content in its name, or none", async () => {
+    const { world: opened, alice, bob, path } = await sending();
+    await using world = opened;
+    await alice.send("bob", "x", { files: [path] });
+    const { files } = await next(bob);
+    world.proxy.bytesPerMs = 20_000;
+    const saving = files[0]!.save(world.path("in"));
+    let looks = 0;
+    for (let isOver = false; !isOver; looks++) {
+      isOver = await Promise.race([
+        saving.then(() => true),
+        new Promise<false>((resolve) => setTimeout(resolve, 20, false)),
+      ]);
+      if (!isOver && world.names("in").includes("large"))
+        expect(readFileSync(world.path("in", "large")).length).toBe(SIZE);
+    }
+    expect(looks).toBeGreaterThan(3);
+    expect(isSame(await saving, path)).toBe(true);
+  });
+});
