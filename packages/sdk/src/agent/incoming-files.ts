@@ -12,6 +12,7 @@ import { find, pad, put } from "../records/records.ts";
 import type { InboxRecord } from "../records/tables.ts";
 import type { ClientStore, WriteTransaction } from "../store/store.ts";
 import { check } from "./arguments.ts";
+import { asFailed, full, isFull, tooLarge } from "./file-errors.ts";
 import { filesIn, type IncomingFile, type SaveOptions } from "./file-info.ts";
 import { rowByLocalId } from "./message.ts";
 import { forgetPart, removeAbandoned } from "./parts.ts";
@@ -20,7 +21,6 @@ import { forgetPart, removeAbandoned } from "./parts.ts";
 const LOOK_MS = 200;
 /** Of larger ones somebody has to say that they are wanted. Bytes. */
 const MOST_BYTES = 2 ** 30;
-const FULL = new Set(["ENOSPC", "EDQUOT", "EFBIG"]);
 
 interface Means {
   store: ClientStore;
@@ -286,36 +286,5 @@ function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
       signal.removeEventListener("abort", done);
       resolve();
     }
-  });
-}
-
-function isFull(error: unknown): boolean {
-  return error instanceof AgentError
-    ? error.code === "disk_full"
-    : FULL.has((error as { code?: string } | undefined)?.code ?? "");
-}
-
-function tooLarge(name: string, { bytes, maxBytes }: { bytes: number; maxBytes: number }): AgentError {
-  return new AgentError("file_failed", `${safeName(name)} has ${bytes} bytes, and ${maxBytes} were allowed`, {
-    reason: "too_large",
-    hint: "save it with a larger limit (--max-file), or leave it",
-  });
-}
-
-/** What the system says of a folder. */
-function asFailed(error: unknown, folder: string): unknown {
-  const { syscall, message } = (error ?? {}) as { syscall?: string; message?: string };
-  if (error instanceof AgentError || syscall === undefined) return error;
-  return new AgentError("file_failed", `${folder} cannot be written to (${message})`, {
-    reason: "unwritable",
-    hint: "check its permissions, or choose another folder",
-    cause: error,
-  });
-}
-
-function full(name: string, cause?: unknown): AgentError {
-  return new AgentError("disk_full", `there is no room for ${safeName(name)}`, {
-    hint: "free some space, or choose another folder; the message stays as it is",
-    cause,
   });
 }

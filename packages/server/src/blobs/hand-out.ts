@@ -14,6 +14,11 @@ export async function handOut(
   response: ServerResponse,
 ): Promise<void> {
   if (!blob.sealed) return refuseBy(response, "unknown_blob");
+  // What the disk has not kept whole can be fetched by nobody: its uploader hears so from its reader, and sends it again.
+  if ((await blobs.store.size(blob.id)) !== blob.bytes) {
+    await blobs.remove(blob.id);
+    return refuseBy(response, "unknown_blob");
+  }
   const range = rangeOf(request.headers.range, blob.bytes);
   if (range === undefined) return answerEmpty(response, 416, { "content-range": `bytes */${blob.bytes}` });
   const { start, end, isPart } = range;

@@ -9,6 +9,8 @@ import { answerEmpty, refuseBy } from "./respond.ts";
 const PART_BYTES = 2 ** 20;
 /** So much of a part is taken in before others get in between. Bytes. */
 const AT_ONCE = 2 ** 18;
+/** What is read of a part that is not taken: as much as clients send at once. Bytes. */
+const MOST_DISCARDED = 2 ** 24;
 /** SQLite and the system say so where there is no room. */
 const FULL = new Set(["ENOSPC", "EDQUOT", "EFBIG"]);
 
@@ -58,6 +60,8 @@ async function takeIn(
     // What had come before a connection was lost is there.
     await blobs.rows.advance(known.id, known.come, reached);
     if (request.destroyed && !request.complete) return void response.destroy();
+    // Whoever still sends would lose the answer with the connection.
+    await discard(request);
     return refuseBy(response, isFull(error) ? "storage_full" : "internal", { close: true });
   }
   if (!(await blobs.rows.advance(known.id, known.come, reached)))
@@ -87,7 +91,7 @@ async function write(blobs: Blobs, { id, at, request }: Part, onWritten: (end: n
     writing.catch(() => undefined);
   };
   try {
-    for await (const chunk of request as AsyncIterable<Buffer>) {
+    for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
       gathered.push(chunk);
       bytes += chunk.length;
       since += chunk.length;
@@ -104,6 +108,17 @@ async function write(blobs: Blobs, { id, at, request }: Part, onWritten: (end: n
     // Also of a request that was cut off.
     if (bytes > 0) flush();
     await writing;
+  }
+}
+
+/** Reads the rest of a part that is not taken, if it is not too much. */
+async function discard(request: IncomingMessage): Promise<void> {
+  let left = MOST_DISCARDED;
+  try {
+    for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>)
+      if ((left -= chunk.length) < 0) return;
+  } catch {
+    // It is lost: nobody waits for an answer.
   }
 }
 

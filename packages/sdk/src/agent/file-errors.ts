@@ -1,0 +1,37 @@
+/** Why a file cannot be saved. */
+import { AgentError } from "../errors.ts";
+import { safeName } from "../files/names.ts";
+
+const FULL = new Set(["ENOSPC", "EDQUOT", "EFBIG"]);
+
+/** Whether somebody says that there is no room. */
+export function isFull(error: unknown): boolean {
+  return error instanceof AgentError
+    ? error.code === "disk_full"
+    : FULL.has((error as { code?: string } | undefined)?.code ?? "");
+}
+
+export function tooLarge(name: string, { bytes, maxBytes }: { bytes: number; maxBytes: number }): AgentError {
+  return new AgentError("file_failed", `${safeName(name)} has ${bytes} bytes, and ${maxBytes} were allowed`, {
+    reason: "too_large",
+    hint: "save it with a larger limit (--max-file), or leave it",
+  });
+}
+
+/** What the system says of a folder. */
+export function asFailed(error: unknown, folder: string): unknown {
+  const { syscall, message } = (error ?? {}) as { syscall?: string; message?: string };
+  if (error instanceof AgentError || syscall === undefined) return error;
+  return new AgentError("file_failed", `${folder} cannot be written to (${message})`, {
+    reason: "unwritable",
+    hint: "check its permissions, or choose another folder",
+    cause: error,
+  });
+}
+
+export function full(name: string, cause?: unknown): AgentError {
+  return new AgentError("disk_full", `there is no room for ${safeName(name)}`, {
+    hint: "free some space, or choose another folder; the message stays as it is",
+    cause,
+  });
+}
