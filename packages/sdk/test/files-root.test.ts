@@ -31,7 +31,7 @@ function flipping(place: string, [one, other]: [string, string]): void {
   onTestFinished(async () => void (await worker.terminate()));
 }
 
-test("a path that leads elsewhere in each moment is refused, or is the file that may be sent", async () => {
+test("[A-19] a path that leads elsewhere in each moment is refused, or is the file that may be sent", async () => {
   const { root, key, bounds } = folders();
   const fine = join(root, "fine.txt");
   writeFileSync(fine, "fine");
@@ -51,7 +51,7 @@ test("a path that leads elsewhere in each moment is refused, or is the file that
   expect(seen.has("sent") && seen.has("outside")).toBe(true);
 });
 
-test("a folder that leads elsewhere in each moment has nothing saved in it that is elsewhere", async () => {
+test("[A-19] a folder that leads elsewhere in each moment has nothing saved in it that is elsewhere", async () => {
   const { root, folder, bounds } = folders();
   mkdirSync(join(root, "real"));
   flipping(join(root, "in"), [join(root, "real"), join(folder, "keys")]);

@@ -17,8 +17,7 @@ import { enqueueOnce } from "./repeats.ts";
 import { inboxIdOf, type InboxOptions, listInbox, listPending, type PendingOptions, readById } from "./inbox.ts";
 import { handleAll, type HandleOptions, type Handler } from "./handle.ts";
 import { Guard } from "./guard.ts";
-import type { FileHost } from "../files/host.ts";
-import { Files } from "./files.ts";
+import { Files, type Ways } from "./files.ts";
 import { type Handles, handlesOf } from "./handles.ts";
 import { leave, type LeaveOptions } from "./leave.ts";
 import { Link } from "../link/link.ts";
@@ -41,12 +40,6 @@ import type { Wait } from "./waiting.ts";
 
 /** What happened that the owner should know: a changed key, a lost message, a relay that contradicts itself. */
 export type Alert = AlertRecord;
-
-/** How a runtime reaches a relay, and what it has for files. */
-interface Ways {
-  transport?: Transport | undefined;
-  files?: FileHost | undefined;
-}
 
 /** However long it takes, whoever is in a hurry has a signal. Milliseconds. */
 const ONCE_MS = 86_400_000;
@@ -123,22 +116,16 @@ export class Agent implements AsyncDisposable {
 
   async #send(asked: Letter): Promise<Sent> {
     await this.#link.begin();
-    const letter = await this.#files.given(asked);
     const means = { book: this.#book, crypto: this.#crypto, own: usernameKey(this.username), because: this.because };
-    const put = () => this.#withLink(this.#store.write((tx) => enqueueOnce(tx, means, letter)));
-    const { row, repeated } = await put()
-      .catch(async (error: unknown) => {
+    const { row, repeated } = await this.#files.put(asked, (letter) => {
+      const put = () => this.#withLink(this.#store.write((tx) => enqueueOnce(tx, means, letter)));
+      return put().catch(async (error: unknown) => {
         if (!isStop(error)) throw error;
         await this.#book.findAgain(parseAddress(letter.to).username);
         return put();
-      })
-      .catch(async (error: unknown) => {
-        await this.#files.letGo(letter);
-        throw error;
       });
+    });
     this.#link.start();
-    if (repeated) await this.#files.letGo(letter);
-    else this.#files.begin(row, letter);
     return new Sent(this.#store, this.#link, row, repeated);
   }
 

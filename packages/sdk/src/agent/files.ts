@@ -3,6 +3,7 @@ import { AgentError } from "../errors.ts";
 import type { Claimer } from "../files/claim.ts";
 import type { FileHost } from "../files/host.ts";
 import type { Link } from "../link/link.ts";
+import type { Transport } from "../wire/connect.ts";
 import { randomId } from "../protocol/index.ts";
 import type { InboxRecord, OutboxRecord } from "../records/tables.ts";
 import type { ClientStore } from "../store/store.ts";
@@ -13,6 +14,12 @@ import { incomingFiles } from "./incoming-files.ts";
 import { removeAbandoned, removeAllParts } from "./parts.ts";
 import { Uploads } from "./uploads.ts";
 
+/** How a runtime reaches a relay, and what it has for files. */
+export interface Ways {
+  transport?: Transport | undefined;
+  files?: FileHost | undefined;
+}
+
 interface Means {
   store: ClientStore;
   link: Link;
@@ -20,6 +27,12 @@ interface Means {
   server: string;
   /** Undefined: this runtime has none. */
   host: FileHost | undefined;
+}
+
+/** A message in the outbox, and whether it was there before. */
+interface Put {
+  row: OutboxRecord;
+  repeated: boolean;
 }
 
 export class Files {
@@ -54,6 +67,20 @@ export class Files {
   /** Has this process bring files that wait, unless another one does. */
   bring(row: OutboxRecord, onProgress: Letter["options"]["onProgress"]): void {
     this.#uploads?.begin(row, onProgress);
+  }
+
+  /** Puts a letter into the store, by `put`, with its files: they are looked at before, and brought then. @throws AgentError as {@link given}, and what `put` throws */
+  async put(asked: Letter, put: (letter: Letter) => Promise<Put>): Promise<Put> {
+    const letter = await this.given(asked);
+    try {
+      const done = await put(letter);
+      if (done.repeated) await this.letGo(letter);
+      else this.begin(done.row, letter);
+      return done;
+    } catch (error) {
+      await this.letGo(letter);
+      throw error;
+    }
   }
 
   /** A letter was not put into the store after all, or was there before. */

@@ -83,7 +83,7 @@ describe("a file that is damaged", () => {
     await allGone(world);
   });
 
-  test("by being cut, swapped with another, or lost on the relay's disk is never saved", async () => {
+  test("[R-18] by being cut, swapped with another, or lost on the relay's disk is never saved", async () => {
     for (const harm of [
       (one: string) => truncateSync(one, readFileSync(one).length - 1000),
       (one: string) => appendFileSync(one, "more"),

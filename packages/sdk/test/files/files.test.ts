@@ -181,7 +181,7 @@ describe("files", () => {
   });
 });
 
-test("names that mean harm are saved in the folder, over nothing and through nothing", async () => {
+test("[A-17] names that mean harm are saved in the folder, over nothing and through nothing", async () => {
   await using world = await FileWorld.create();
   const [alice, bob] = [await world.open("alice"), await world.open("bob")];
   const [folder, elsewhere] = [world.path("root", "in"), world.path("root", "elsewhere")];

@@ -106,7 +106,7 @@ describe("a file on its way to the relay", () => {
     expect(world.proxy.sent.size).toBe(1);
   });
 
-  test("is not taken for one that is up by an answer that makes no sense", async () => {
+  test("[R-19] is not taken for one that is up by an answer that makes no sense", async () => {
     const { world: opened, alice, bob, path } = await sending();
     await using world = opened;
     const lies = ["", "x", "-1", String(10 * SIZE), "0"];
