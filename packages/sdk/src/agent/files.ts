@@ -35,9 +35,9 @@ export class Files {
 
   /** A letter whose files were looked at. @throws AgentError bad_file, disk_full, usage */
   async given(letter: Letter): Promise<Letter> {
+    check("send", letter.options, "options");
     const { files = [] } = letter.options;
     if (files.length === 0) return letter;
-    check("send", letter.options, "options");
     if (this.#uploads === undefined) throw new AgentError("usage", "this runtime sends no files", { hint: "use Node" });
     return { ...letter, given: await this.#uploads.look(files) };
   }
