@@ -26,6 +26,8 @@ interface Shown {
   points: { at: number; done: number }[];
   /** Why nothing comes of it just now. */
   waits: string | undefined;
+  /** This process brings it, and knows best how far it is. */
+  isOwn: boolean;
   saidAt: number;
   saidWaits: string | undefined;
 }
@@ -49,33 +51,38 @@ export class FilesShown implements Disposable {
     return this.#lastAt;
   }
 
-  readonly onProgress = ({ message, file, name, bytes, done, direction }: FileProgress): void => {
+  readonly onProgress = (progress: FileProgress): void => this.#move(progress, true);
+
+  #move({ message, file, name, bytes, done, direction }: FileProgress, isOwn: boolean): void {
     const now = performance.now();
     const key = `${message}/${file}`;
     const before = this.#files.get(key);
     const shown = before ?? begin({ name, bytes, done }, now);
     if (before === undefined || done !== before.done) this.#lastAt = now;
-    if (before === undefined && done > 0 && done < bytes)
+    if (isOwn && before?.isOwn !== true && done > 0 && done < bytes)
       this.#out.note(`${name} goes on at ${percent(done, bytes)} %`);
     // It is begun anew.
     if (before !== undefined && done < before.done) Object.assign(shown, begin({ name, bytes, done }, now));
-    Object.assign(shown, { done, bytes, waits: undefined });
+    Object.assign(shown, { done, bytes, isOwn, waits: undefined });
     shown.points.push({ at: now, done });
     while (shown.points.length > 2 && now - (shown.points[0]?.at ?? now) > WINDOW_MS) shown.points.shift();
     this.#files.set(key, shown);
     if (direction === "up" && done === bytes) return this.end(message, file, "sent");
     if (this.#isTerminal && now - this.#drawnAt > DRAW_MS) this.#draw(now);
-  };
+  }
 
-  /** Files of which nothing comes, and why. */
-  wait(message: string, file: number, { name, bytes, done, reason }: Waiting): void {
+  /** A file that is sent, as its record says: another process may bring it, or nothing comes of it for a reason. */
+  look(message: string, file: number, { name, bytes, done, reason }: Looked): void {
     const key = `${message}/${file}`;
+    const before = this.#files.get(key);
+    if (before?.isOwn !== true && done > (before?.done ?? 0))
+      this.#move({ message, file, name, bytes, done, direction: "up" }, false);
     const now = performance.now();
     const shown = this.#files.get(key) ?? begin({ name, bytes, done }, now);
+    this.#files.set(key, shown);
     // What went wrong before stands there until it is up.
     const moves = shown.points.length > 1 && now - (shown.points.at(-1)?.at ?? 0) < MOVES_MS;
-    if (!moves) shown.waits = reason;
-    this.#files.set(key, shown);
+    if (reason !== undefined && !moves) shown.waits = reason;
   }
 
   /** One is where it was to be, which a line says, with how long it took. What was saved is said of elsewhere, unless it took long. */
@@ -119,16 +126,17 @@ function isLong({ begun, done, bytes }: Shown): boolean {
   return done === bytes && performance.now() - begun > LINE_MS;
 }
 
-interface Waiting {
+interface Looked {
   name: string;
   bytes: number;
   done: number;
-  reason: string;
+  reason: string | undefined;
 }
 
 function begin({ name, bytes, done }: Pick<Shown, "name" | "bytes" | "done">, now: number): Shown {
   const points = [{ at: now, done }];
-  return { name, bytes, done, from: done, begun: now, points, waits: undefined, saidAt: now, saidWaits: undefined };
+  const said = { waits: undefined, saidAt: now, saidWaits: undefined };
+  return { name, bytes, done, from: done, begun: now, points, isOwn: false, ...said };
 }
 
 /** `report.pdf   [########            ]  42 %  118 MB/s  12 s left` */

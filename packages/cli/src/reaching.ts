@@ -53,14 +53,16 @@ export function follow(
   const ended = new Set<number>();
   const look = async (): Promise<void> => {
     for (const [index, file] of ((await agent.status(sent.id))?.files ?? []).entries()) {
-      if (file.state === "waits" && file.reason !== undefined)
-        shown.wait(sent.id, index, { ...file, reason: whyItWaits(file.reason) });
+      const reason = file.reason === undefined ? undefined : whyItWaits(file.reason);
+      if (file.state === "waits") shown.look(sent.id, index, { ...file, reason });
       if (file.state === "waits" || ended.has(index)) continue;
       ended.add(index);
       shown.end(sent.id, index, file.state === "failed" ? undefined : "sent");
     }
   };
-  const timer = setInterval(() => void look().catch(() => undefined), LOOK_MS).unref();
+  const tryLook = (): void => void look().catch(() => undefined);
+  tryLook();
+  const timer = setInterval(tryLook, LOOK_MS).unref();
   return { look, [Symbol.dispose]: () => clearInterval(timer) };
 }
 

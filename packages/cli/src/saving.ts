@@ -5,6 +5,9 @@ import type { Agent, FileInfo, FileProgress, IncomingMessage } from "@aimessage/
 import { asOwnerOf } from "@aimessage/sdk/program";
 import type { Call } from "./call.ts";
 import { type Explained, explain, UsageError } from "./errors.ts";
+import type { Context } from "./context.ts";
+import { filesRoot } from "./file-flags.ts";
+import { isByProgram } from "./sender.ts";
 import { asUsageError, asWriteError, wholePath } from "./files.ts";
 import type { FilesShown } from "./file-progress.ts";
 import { fileSize } from "./units.ts";
@@ -121,6 +124,12 @@ function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
   });
 }
 
+/** A folder to save in, as it was typed: of a program, below its root. @throws UsageError, AgentError bad_file */
+export async function folderOf(context: Context, typed: string): Promise<{ folder: string; root?: string }> {
+  const folder = wholePath(context, typed);
+  return isByProgram(context) ? (await filesRoot(context)).folder(folder) : { folder };
+}
+
 /** What a listener was told of files. */
 export interface SaveFlags {
   saveDir?: string;
@@ -134,22 +143,25 @@ export class Saver {
   readonly #to: Omit<SaveTo, "signal">;
   readonly #shown: FilesShown;
 
-  /** @throws UsageError if files cannot be saved there */
-  constructor({ context }: Call, { saveDir, maxFile }: SaveFlags, shown: FilesShown) {
-    if (saveDir === "") throw new UsageError("--save-dir is empty", "name a folder, or leave it out");
-    this.folder = saveDir;
-    this.#to = {
-      folder: saveDir === undefined ? "" : wholePath(context, saveDir),
-      maxBytes: maxFile,
-      onProgress: shown.onProgress,
-    };
+  private constructor(folder: string | undefined, to: Omit<SaveTo, "signal">, shown: FilesShown) {
+    this.folder = folder;
+    this.#to = to;
     this.#shown = shown;
-    if (saveDir === undefined) return;
+  }
+
+  /** @throws UsageError if files cannot be saved there; AgentError bad_file */
+  static async of({ context }: Call, { saveDir, maxFile }: SaveFlags, shown: FilesShown): Promise<Saver> {
+    if (saveDir === "") throw new UsageError("--save-dir is empty", "name a folder, or leave it out");
+    const { onProgress } = shown;
+    if (saveDir === undefined) return new Saver(undefined, { folder: "" }, shown);
+    const place = await folderOf(context, saveDir);
+    const { folder, root } = place;
     try {
-      asOwnerOf(this.#to.folder, () => mkdirSync(this.#to.folder, { recursive: true }));
+      if (root === undefined) asOwnerOf(folder, () => mkdirSync(folder, { recursive: true }));
     } catch (error) {
       throw asUsageError(error, "write", saveDir);
     }
+    return new Saver(saveDir, { ...place, maxBytes: maxFile, onProgress }, shown);
   }
 
   /** @returns what became of its files, if they are to be saved @throws AgentError aborted */

@@ -1,12 +1,11 @@
 import { Option, type Command } from "commander";
 import { openAgent } from "../agent.ts";
 import { FilesShown } from "../file-progress.ts";
-import { wholePath } from "../files.ts";
 import { listUnlessNamed } from "../groups.ts";
 import { messageJson, previewWithFiles } from "../message.ts";
 import { sayWhoWaits } from "../requests.ts";
 import { type Explained, UsageError } from "../errors.ts";
-import { fileJson, saveAll, type SavedFile } from "../saving.ts";
+import { fileJson, folderOf, saveAll, type SavedFile } from "../saving.ts";
 import { table } from "@aimessage/sdk/program";
 import { localTime } from "../times.ts";
 import { count, MESSAGE_ID, size } from "../values.ts";
@@ -93,7 +92,7 @@ async function save(call: Call, { dir = ".", file: only, maxFile }: SaveOptions,
         : `it has ${message.files.map(({ name }) => name).join(", ")}`,
     );
   using shown = new FilesShown(call);
-  const to = { folder: wholePath(context, dir), maxBytes: maxFile, only, signal, onProgress: shown.onProgress };
+  const to = { ...(await folderOf(context, dir)), maxBytes: maxFile, only, signal, onProgress: shown.onProgress };
   const files = await saveAll(message, to);
   shown[Symbol.dispose]();
   // Its sender hears that they are there, or not, and sends again what is damaged.

@@ -103,7 +103,7 @@ async function listen(call: Call, options: Options): Promise<number> {
   const signal = overdue === undefined ? context.interrupted : AbortSignal.any([context.interrupted, overdue]);
   context.interrupted.addEventListener("abort", () => out.note("Stopping listener..."));
   using shown = new FilesShown(call);
-  const saver = new Saver(call, options, shown);
+  const saver = await Saver.of(call, options, shown);
   const door = await doorOf(options, call, saver);
   await using agent = await openAgent(call, roleOf(options));
   await warnOfStranger(agent, options.from, out);

@@ -217,6 +217,23 @@ describe("a file that has come", () => {
     });
   });
 
+  test("is saved by a command that runs for an assistant below the root alone", async () => {
+    const world = await pathWorld();
+    const message_id = await fileForBob(world);
+    const said: Record<string, unknown> = {};
+    const env = { CLAUDECODE: "1" };
+    for (const [what, path] of badFolders) {
+      const words = ["-u", "bob", "inbox", "save", message_id, "--json", "--dir", asIn(world, path)];
+      const { stderr } = await world.cli(words, { env, cwd: world.root, stdin: "" });
+      const { error, reason } = JSON.parse(stderr) as { error: string; reason: string };
+      said[what] = `${error} ${reason}`;
+    }
+    expect(said).toEqual(Object.fromEntries(badFolders.map(([what, , reason]) => [what, `bad_file ${reason}`])));
+    const { stdout } = await world.cli("-u bob listen --count 1 --save-dir in", { env, cwd: world.root, stdin: "" });
+    expect(stdout).toContain("see [in/report.pdf 10 B]");
+    expect(existsSync(join(world.root, "in", "report.pdf"))).toBe(true);
+  });
+
   test("is saved by a program at a pipe below the root alone", async () => {
     const world = await pathWorld();
     await fileForBob(world);

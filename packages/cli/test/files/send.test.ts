@@ -101,3 +101,13 @@ test("a message whose files have no room at the relay waits, and says why", asyn
   expect(stderr).toMatch(/^two 0 %, waits: no room left for your files at the relay \(blob_quota\)$/m);
   expect((await world.cli("-u alice outbox")).stdout).toContain("(blob_quota)");
 });
+
+test("what another process brings is seen by whoever waits for it", async () => {
+  const world = await fileWorld();
+  await using alice = await Agent.open({ home: world.home, username: "alice", create: false });
+  const sent = await alice.send("bob", "", { files: [world.file("other.bin", 160_000_000)] });
+  const { exit, stderr } = await world.cli(["-u", "alice", "outbox", "retry", sent.id]);
+  expect(exit).toBe(0);
+  expect(stderr).toContain("other.bin 160 MB sent");
+  expect(await sent.status()).toMatchObject({ state: "stored" });
+});
