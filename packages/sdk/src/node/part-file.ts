@@ -4,7 +4,8 @@ import { statfs } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { promisify } from "node:util";
 import { safeName } from "../files/names.ts";
-import { giveName, isSame, newPart, openAgain, openNew, type OpenPart, syncFolder } from "./part-folder.ts";
+import { giveName, isSame, newPart, openAgain, openNew, type OpenPart } from "./part-folder.ts";
+import { syncFolder } from "./program/files.ts";
 import { asOwnerOf } from "./program/owner.ts";
 import { systemError } from "./program/system-error.ts";
 

@@ -6,16 +6,14 @@ import {
   constants,
   fchmodSync,
   fstatSync,
-  fsyncSync,
-  linkSync,
   lstatSync,
   openSync,
   readdirSync,
-  renameSync,
   rmSync,
 } from "node:fs";
 import { join } from "node:path";
 import { nameKey, numbered } from "../files/names.ts";
+import { syncFolder, takeName } from "./program/files.ts";
 import { systemError } from "./program/system-error.ts";
 
 /** What a part is called, which is a name and no path. */
@@ -122,7 +120,7 @@ export function giveName(folder: string, name: string, part: string): string {
   // Others may take names meanwhile, and a file system may know more names that are the same.
   for (let n = 1; n <= taken.size + 1_000; n++) {
     const one = n === 1 ? name : numbered(name, n);
-    if (!taken.has(nameKey(one)) && tryName(join(folder, part), join(folder, one))) return join(folder, one);
+    if (!taken.has(nameKey(one)) && takeName(join(folder, part), join(folder, one))) return join(folder, one);
   }
   throw systemError("EEXIST", "there is no name left", { path: join(folder, name) });
 }
@@ -137,38 +135,6 @@ function namesIn(folder: string): string[] {
   }
 }
 
-/** Whether a part has got a name, at once where the file system can; not if there is something of that name. */
-function tryName(part: string, path: string): boolean {
-  try {
-    linkSync(part, path);
-    return true;
-  } catch (error) {
-    if (codeOf(error) === "EEXIST") return false;
-    // Without hard links, such as on sticks.
-    if (!NOT_SUPPORTED.includes(codeOf(error))) throw error;
-    if (lstatSync(path, { throwIfNoEntry: false }) !== undefined) return false;
-    renameSync(part, path);
-    return true;
-  }
-}
-
 function codeOf(error: unknown): string {
   return (error as NodeJS.ErrnoException).code ?? "";
-}
-
-/** Has the disk take the names in a folder, where it is one that can be opened and synced. */
-export function syncFolder(folder: string): void {
-  let fd: number;
-  try {
-    fd = openSync(folder, "r");
-  } catch {
-    return;
-  }
-  try {
-    fsyncSync(fd);
-  } catch (error) {
-    if (!["EINVAL", ...NOT_SUPPORTED].includes(codeOf(error))) throw error;
-  } finally {
-    closeSync(fd);
-  }
 }

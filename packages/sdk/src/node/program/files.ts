@@ -60,7 +60,7 @@ export function makeWhole<T>(
     open = false;
     closeSync(fd);
     if (replace) renameSync(partial, target);
-    else name(partial, target);
+    else if (!takeName(partial, target)) throw exists(target);
     syncFolder(folder);
     return value;
   } finally {
@@ -68,6 +68,9 @@ export function makeWhole<T>(
     rmSync(partial, { force: true });
   }
 }
+
+/** What some file systems cannot do. */
+const NOT_SUPPORTED = new Set(["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS"]);
 
 /** One that is so old is nobody's any more: its process was killed. Milliseconds. */
 const ABANDONED_MS = 3_600_000;
@@ -100,15 +103,19 @@ function isOurs(folder: string): boolean {
   return process.geteuid === undefined || (uid === process.geteuid() && (mode & 0o022) === 0);
 }
 
-/** Gives a file its name unless there is one of that name, at once where the file system can. */
-function name(partial: string, target: string): void {
+/** Gives a file its name unless there is something of that name, at once where the file system can. @returns whether it has it */
+export function takeName(partial: string, target: string): boolean {
   try {
     linkSync(partial, target);
+    return true;
   } catch (error) {
-    if (!["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS"].includes((error as NodeJS.ErrnoException).code ?? ""))
-      throw error;
-    if (lstatSync(target, { throwIfNoEntry: false }) !== undefined) throw exists(target);
+    const { code = "" } = error as NodeJS.ErrnoException;
+    if (code === "EEXIST") return false;
+    // Without hard links, such as on sticks.
+    if (!NOT_SUPPORTED.has(code)) throw error;
+    if (lstatSync(target, { throwIfNoEntry: false }) !== undefined) return false;
     renameSync(partial, target);
+    return true;
   }
 }
 
@@ -120,7 +127,7 @@ function giveToFoldersOwner(fd: number, folder: string): void {
 }
 
 /** Has the disk take the names in a folder. */
-function syncFolder(folder: string): void {
+export function syncFolder(folder: string): void {
   let fd: number;
   try {
     fd = openSync(folder, "r");
@@ -132,7 +139,8 @@ function syncFolder(folder: string): void {
     fsyncSync(fd);
   } catch (error) {
     // Some file systems of networks sync no folders.
-    if (!["EINVAL", "ENOTSUP", "EOPNOTSUPP"].includes((error as NodeJS.ErrnoException).code ?? "")) throw error;
+    const { code = "" } = error as NodeJS.ErrnoException;
+    if (code !== "EINVAL" && !NOT_SUPPORTED.has(code)) throw error;
   } finally {
     closeSync(fd);
   }
