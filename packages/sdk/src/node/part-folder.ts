@@ -18,7 +18,7 @@ import { systemError } from "./program/system-error.ts";
 
 /** What a part is called, which is a name and no path. */
 const PART = /^\.[^/\\\0]+\.part-[0-9a-f]{16}$/;
-const NOT_SUPPORTED = ["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS"];
+const NOT_SUPPORTED = new Set(["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS"]);
 
 export function isPart(name: string): boolean {
   return PART.test(name);
@@ -61,7 +61,7 @@ function setMode(fd: number): void {
   try {
     fchmodSync(fd, 0o600);
   } catch (error) {
-    if (!NOT_SUPPORTED.includes(codeOf(error))) throw error;
+    if (!NOT_SUPPORTED.has(codeOf(error))) throw error;
   }
 }
 
