@@ -41,6 +41,11 @@ const waiting = {
   timeout: optional(z.number().check(z.nonnegative(), z.maximum(LONGEST_MS))),
   signal: optional(Signal),
 };
+const fetching = {
+  maxBytes: optional(z.custom<number>((value) => typeof value === "number" && value >= 0)),
+  onProgress: optional(z.custom<object>((value) => typeof value === "function")),
+  signal: optional(Signal),
+};
 const listening = {
   share: optional(z.boolean()),
   ordered: optional(z.boolean()),
@@ -70,12 +75,8 @@ const kinds = {
     files: optional(z.array(File).check(z.maxLength(MOST_FILES))),
     onProgress: optional(z.custom<object>((value) => typeof value === "function")),
   }),
-  save: z.object({
-    maxBytes: optional(z.custom<number>((value) => typeof value === "number" && value >= 0)),
-    root: optional(Text.check(z.minLength(1))),
-    onProgress: optional(z.custom<object>((value) => typeof value === "function")),
-    signal: optional(Signal),
-  }),
+  save: z.object({ ...fetching, root: optional(Text.check(z.minLength(1))) }),
+  stream: z.object(fetching),
   ask: z.object({ timeout: Millis.check(z.positive()) }),
   wait: z.object(waiting),
   leave: z.object({ ...waiting, release: optional(z.boolean()) }),

@@ -11,6 +11,11 @@ export function isFull(error: unknown): boolean {
     : FULL.has((error as { code?: string } | undefined)?.code ?? "");
 }
 
+/** Whether a file that was saved before is another one now. */
+export function isChanged(error: unknown): boolean {
+  return error instanceof AgentError && error.reason === "file_changed";
+}
+
 export function tooLarge(name: string, { bytes, maxBytes }: { bytes: number; maxBytes: number }): AgentError {
   return new AgentError("file_failed", `${safeName(name)} has ${bytes} bytes, and ${maxBytes} were allowed`, {
     reason: "too_large",

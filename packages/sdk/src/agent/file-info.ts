@@ -27,15 +27,24 @@ export interface SaveOptions {
   signal?: AbortSignal;
 }
 
+export type StreamOptions = Omit<SaveOptions, "root">;
+
 /** A file that can be fetched. */
 export interface IncomingFile extends FileInfo {
   /**
    * Fetches it into a folder, which is made if it is not there; from where it was left, if that was begun. Its sender hears that it
-   * is there. One that is there already, from before, is not fetched again.
+   * is there. One that is there already, from before, is not fetched again; from another folder it is copied.
    * @returns its whole path, under a name that was free
    * @throws AgentError bad_file (outside of the root), file_failed (too_large, file_expired, file_damaged), disk_full, relay_unreachable, aborted
    */
   save(folder: string, options?: SaveOptions): Promise<string>;
+  /**
+   * Its bytes, in pieces of up to 1 MiB, each of which is authenticated; nothing of it is kept here. Only when the last has come
+   * without an error, the whole is known to be what its sender has described. Its sender hears that it is here when its message
+   * is handled: until then it can be streamed again.
+   * @throws AgentError as {@link save}, from the iteration
+   */
+  stream(options?: StreamOptions): AsyncIterable<Uint8Array>;
 }
 
 /** A file of a message that was sent from here. */

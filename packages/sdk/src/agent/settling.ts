@@ -1,5 +1,6 @@
 /** How messages end here. */
 import type { ClientStore, WriteTransaction } from "../store/store.ts";
+import { streamedAreHere } from "../records/here.ts";
 import { mayBeLetGo } from "../records/let-go.ts";
 import { owe } from "../records/owed.ts";
 import { find, get, pad, put } from "../records/records.ts";
@@ -99,7 +100,8 @@ export async function settleRow(
   // However it ended: nobody needs to ask for it any more.
   if (answers !== undefined) await takeReply(tx, answers);
   if (state === "failed" && late !== true) await tx.put(`dead/${pad(row.seq)}`, "");
-  const settled = { ...rest, state, settled_at: Date.now(), ...(reason === undefined ? {} : { reason }) };
+  const read = state === "handled" ? await streamedAreHere(tx, rest) : rest;
+  const settled = { ...read, state, settled_at: Date.now(), ...(reason === undefined ? {} : { reason }) };
   await put(tx, "in/", pad(row.seq), settled);
   await tx.delete(`unhandled/${pad(row.seq)}`);
   await mayBeLetGo(tx, settled);

@@ -15,6 +15,9 @@ import { fromBase64, toBase64 } from "../protocol/index.ts";
 import { blobUrl } from "./blob-url.ts";
 import type { FileHost, FileTarget, Hasher } from "./host.ts";
 
+/** What of a target is written to. */
+export type Into = Pick<FileTarget, "bytes" | "read" | "write" | "truncate">;
+
 /** Before the first segment stands the header. Bytes. */
 const HEADER_BYTES = 40;
 const SEGMENT_BYTES = 2 ** 20;
@@ -54,7 +57,7 @@ export class UnfetchedError extends AgentError {
  * Brings a file into a target, behind what is there, and verifies all of it.
  * @throws UnfetchedError; AgentError relay_unreachable, aborted: what has come is there
  */
-export async function fetchInto(means: FetchMeans, file: Fetchable, target: FileTarget): Promise<void> {
+export async function fetchInto(means: FetchMeans, file: Fetchable, target: Into): Promise<void> {
   const fetching = new Fetching(means, file, target);
   for (let [vain, putOff] = [0, 0]; !fetching.isWhole;) {
     const before = fetching.segments;
@@ -76,7 +79,7 @@ export async function fetchInto(means: FetchMeans, file: Fetchable, target: File
 class Fetching {
   readonly #means: FetchMeans;
   readonly #file: Fetchable;
-  readonly #target: FileTarget;
+  readonly #target: Into;
   readonly #padded: number;
   readonly #hasher: Hasher;
   /** A segment each: one is written while the next comes. */
@@ -87,7 +90,7 @@ class Fetching {
   /** Segments that are in the target, and hashed. */
   segments = 0;
 
-  constructor(means: FetchMeans, file: Fetchable, target: FileTarget) {
+  constructor(means: FetchMeans, file: Fetchable, target: Into) {
     this.#means = means;
     this.#file = file;
     this.#target = target;
@@ -110,7 +113,7 @@ class Fetching {
   }
 
   async #bring(): Promise<void> {
-    const from = this.segments === 0 || this.#stream === undefined ? 0 : this.segments * SEGMENT_BYTES;
+    const from = this.#stream === undefined ? 0 : segmentOf(this.#padded, this.segments).sealed.from;
     const answer = await this.#request(from);
     let index = this.segments;
     const gather = new Gather();
@@ -128,6 +131,8 @@ class Fetching {
         if (bytes === undefined) break;
         await this.#keep(index, bytes);
       }
+      // Whoever sends more is not listened to.
+      if (this.isWhole) return;
     }
     if (!this.isWhole) throw lost();
   }
@@ -187,7 +192,8 @@ class Fetching {
     const { host, server, signal } = this.#means;
     const { blob, token, name } = this.#file;
     // Of a file that was begun by another process the header is not known: it stands at the beginning.
-    const range = this.#stream === undefined && this.segments > 0 ? `bytes=0-${HEADER_BYTES - 1}` : `bytes=${from}-`;
+    const isHeader = this.#stream === undefined && this.segments > 0;
+    const range = isHeader ? `bytes=0-${HEADER_BYTES - 1}` : `bytes=${from}-`;
     const answer = await host.request(blobUrl(server, blob), {
       method: "GET",
       headers: { authorization: `Bearer ${token}`, range },
@@ -195,9 +201,10 @@ class Fetching {
     });
     const { status, headers } = answer;
     if (status === 206 || (status === 200 && from === 0)) {
-      const [, total] = /\/(\d+)$/.exec(headers["content-range"] ?? "") ?? [];
+      const [, start, total] = /^bytes (\d+)-\d+\/(\d+)$/.exec(headers["content-range"] ?? "") ?? [];
       const length = Number(total ?? headers["content-length"] ?? Number.NaN);
-      if (length === sealedLength(this.#padded)) return answer;
+      const isAsked = Number(start ?? 0) === (isHeader ? 0 : from);
+      if (isAsked && length === sealedLength(this.#padded)) return answer;
       // Its connection is let go of when somebody has begun to read.
       await answer.body[Symbol.asyncIterator]().next();
       await answer.body[Symbol.asyncIterator]().return?.();

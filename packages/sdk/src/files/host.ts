@@ -92,6 +92,8 @@ export interface FileHost {
   removePart(folder: string, part: string): Promise<void>;
   /** Bytes for which a folder has room. */
   roomIn(folder: string): Promise<number>;
+  /** The folder in which a file lies. */
+  folderOf(path: string): string;
   /** Whether a file is there, of so many bytes. */
   isThere(path: string, bytes: number): Promise<boolean>;
   /** @throws AgentError relay_unreachable, aborted */

@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import { type BigIntStats, constants, mkdirSync, rmSync } from "node:fs";
 import { type FileHandle, open, stat } from "node:fs/promises";
-import { basename, join, resolve } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import { AgentError } from "../errors.ts";
 import type { FileHost, FileSource, FileToSend, Hasher } from "../files/host.ts";
 import type { GivenFile } from "../records/file-records.ts";
@@ -71,6 +71,7 @@ export function nodeFileHost({ agent, home }: Folders): FileHost {
       if (isPart(part)) asOwnerOf(folder, () => rmSync(join(folder, part), { force: true }));
     },
     roomIn,
+    folderOf: dirname,
     isThere: async (path, bytes) => {
       const found = await stat(path).catch(() => undefined);
       return found?.isFile() === true && found.size === bytes;

@@ -257,7 +257,7 @@ export interface InboxRecord extends Marks {
   /** A question that has its reply: what answers it besides is counted by the guards. */
   replied?: true;
   /** What it says of its files. Without their keys once they are not to be fetched any more. */
-  files?: (Omit<Offer, "key" | "token"> & Partial<Pick<Offer, "key" | "token">>)[];
+  files?: (Omit<Offer, "key" | "token"> & Partial<Pick<Offer, "key" | "token">> & { streamed?: true })[];
   /** Its weight among what strangers have sent: 0 once it is let go, missing if its sender was none. Bytes. */
   strange?: number;
   /** The listener that works on it, until when (Unix ms), and its process, where the store can tell when that has died. */
