@@ -20,6 +20,8 @@ const LOOK_MS = 5_000;
 /** What cannot be brought now is tried again after so long, then twice that, and so on. Milliseconds. */
 const FIRST_WAIT_MS = 200;
 const LAST_WAIT_MS = 15_000;
+/** A relay may ask for so much more. Milliseconds. */
+const MOST_ASKED_MS = 60_000;
 /** How often it is looked for what streams gave to messages that never came to be. Milliseconds. */
 const TIDY_MS = 3_600_000;
 /** Between one page of files and the next. Milliseconds. */
@@ -180,18 +182,15 @@ export class Uploads {
     const { signal } = this.#stop;
     const [seq, index] = at.split("/").map(Number) as [number, number];
     const own = this.#own.get(seq);
-    const told: number[] = [];
-    const onProgress = (progress: FileProgress): void => {
-      told[told.length === 0 ? 0 : 1] = progress.done;
-      own?.onProgress?.({ ...progress, message: own.id });
-    };
+    const onProgress = (progress: FileProgress): void => own?.onProgress?.({ ...progress, message: own.id });
+    let reached = false;
+    const onReached = (): void => void (reached = true);
     try {
-      await upload({ store, host, server, claimer: this.#claimer, onProgress, signal }, { seq, index });
+      await upload({ store, host, server, claimer: this.#claimer, onProgress, onReached, signal }, { seq, index });
       this.#waits.delete(at);
     } catch (error) {
       // What went on for a while need not wait for long.
-      const [first = 0, last = 0] = told;
-      if (last > first) this.#waits.delete(at);
+      if (reached) this.#waits.delete(at);
       await this.#putOff(at, error);
     }
   }
@@ -201,7 +200,9 @@ export class Uploads {
     const { store } = this.#means;
     const known = error instanceof AgentError ? error : new AgentError("internal", String(error), { cause: error });
     const { delay = FIRST_WAIT_MS / 2 } = this.#waits.get(at) ?? {};
-    const next = Math.max(known.retryAfterMs ?? 0, Math.min(2 * delay, LAST_WAIT_MS));
+    // However long a relay says: it may say another thing then.
+    const asked = Math.min(known.retryAfterMs ?? 0, MOST_ASKED_MS);
+    const next = Math.max(asked, Math.min(2 * delay, LAST_WAIT_MS));
     this.#waits.set(at, { until: performance.now() + next, delay: Math.min(2 * delay, LAST_WAIT_MS) });
     const reason = known.reason ?? known.code;
     await store

@@ -26,6 +26,11 @@ export async function fileUnfetched(
   if (file?.state !== "up" || (reason !== "file_expired" && reason !== "file_damaged")) return false;
   const times = (file[why] ?? 0) + 1;
   if (times > AGAIN[why]) await endFile(tx, file, { state: "failed", reason });
-  else await sendAnew(tx, file, { resent: true, [why]: times });
+  else
+    await sendAnew(tx, file, {
+      resent: true,
+      [why]: times,
+      ...(file.sha256 === undefined ? {} : { said: file.sha256 }),
+    });
   return true;
 }

@@ -54,13 +54,20 @@ async function replaceOffers(turn: Turn, from: string, seq: number, { offers, is
     if (row?.files === undefined || (isWhole && offers.size !== row.files.length)) continue;
     const files = [...row.files];
     for (const [place, offer] of offers) {
-      if (files[place] === undefined || files[place].blob === offer.blob) continue;
+      const known = files[place];
+      // Another file is another message: somebody may have been shown this one.
+      if (known === undefined || known.blob === offer.blob || !isSame(known, offer)) continue;
       // One that is here already is not fetched again: its sender did not hear of it.
+      const { blob, token, key: secret, expires_at } = offer;
       if (await isHere(turn, row, place)) await oweFile(tx, row, { index: place });
-      else files[place] = offer;
+      else files[place] = { ...known, blob, token, key: secret, expires_at };
     }
     await put(tx, table, key, { ...row, files });
   }
+}
+
+function isSame(known: Pick<Offer, "bytes" | "sha256">, { bytes, sha256 }: Offer): boolean {
+  return known.bytes === bytes && known.sha256 === sha256;
 }
 
 async function isHere(turn: Turn, { seq }: InboxRecord, index: number): Promise<boolean> {

@@ -1,6 +1,6 @@
 /** The record of a file that this process sends: it is changed while it is this process's, and its message has not ended. */
 import type { OutFileRecord } from "../records/file-records.ts";
-import { endFile, endFiles, fileKey, sendAnew } from "../records/files.ts";
+import { endFile, endFiles, fileKey, sendAnew, sendFile, wasInVain } from "../records/files.ts";
 import { hasLeft, isFinal } from "../records/outbox-records.ts";
 import { find, pad, put } from "../records/records.ts";
 import type { ClientStore, WriteTransaction } from "../store/store.ts";
@@ -80,7 +80,7 @@ export class OutFile {
 
   /** Begins anew under another key: under this one something else may have left. */
   async anew(): Promise<never> {
-    await this.ours((tx, file) => sendAnew(tx, file));
+    await this.ours(async (tx, file) => wasInVain(tx, await sendAnew(tx, file)));
     throw new Over();
   }
 
@@ -90,7 +90,8 @@ export class OutFile {
     const { path, root } = this.record;
     const [given] = await host.look([{ path, ...(root === undefined ? {} : { root }) }]).catch(() => []);
     await this.ours(async (tx, file) => {
-      if (given === undefined || file.changed === true) return failMessage(tx, file, "file_changed");
+      const isAnother = file.said !== undefined && given?.bytes !== file.bytes;
+      if (given === undefined || file.changed === true || isAnother) return failMessage(tx, file, "file_changed");
       const { bytes, stamp } = given;
       return sendAnew(tx, file, { bytes, stamp, changed: true });
     });
@@ -101,9 +102,8 @@ export class OutFile {
   async askAgain(): Promise<never> {
     await this.ours(async (tx, file) => {
       const { token: _token, ...rest } = file;
-      await put(tx, "out-file/", this.key, rest);
-      await tx.delete(`blob/up/${this.key}`);
-      await tx.put(`blob/ask/${this.key}`, "");
+      await sendFile(tx, rest);
+      await wasInVain(tx, rest);
     });
     throw new Over();
   }

@@ -1,7 +1,7 @@
 /** What follows when a file is up. */
 import type { OutFileRecord } from "../records/file-records.ts";
 import { offerAgain } from "../records/file-offers.ts";
-import { fileKey, filesOf, hasEnded } from "../records/files.ts";
+import { endFile, fileKey, filesOf, hasEnded } from "../records/files.ts";
 import { find, pad, put } from "../records/records.ts";
 import type { WriteTransaction } from "../store/store.ts";
 
@@ -9,8 +9,10 @@ import type { WriteTransaction } from "../store/store.ts";
 export async function fileIsUp(tx: WriteTransaction, file: OutFileRecord, sha256: string): Promise<void> {
   const key = fileKey(file);
   const { token: _token, reason: _reason, claim: _claim, ...rest } = file;
-  await put(tx, "out-file/", key, { ...rest, state: "up", sha256 });
-  await hasEnded(tx, file);
+  if (file.said === undefined || file.said === sha256) {
+    await put(tx, "out-file/", key, { ...rest, state: "up", sha256 });
+    await hasEnded(tx, file);
+  } else await endFile(tx, file, { state: "failed", reason: "file_changed" });
   const row = await find(tx, "out/", pad(file.seq));
   if (row === undefined || (await filesOf(tx, file.seq)).some(({ state }) => state === "waits")) return;
   if (file.resent === true) await offerAgain(tx, row);

@@ -16,8 +16,9 @@ const TUS = { "tus-resumable": "1.0.0" };
 /** Sent at once, whatever the relay says; and never less. More would be lost at a time than is kept to be sent again. Bytes. */
 const PIECE_BYTES = 8 * 2 ** 20;
 const LEAST_PIECE_BYTES = 2 ** 16;
-/** What is brought again for as long as the relay says that it is elsewhere. */
+/** What is brought again while the relay says that it is elsewhere, or takes smaller pieces: in all, and in a row. */
 const MOST_TURNS = 20;
+const MOST_IN_VAIN = 10;
 
 export interface UploadMeans {
   store: ClientStore;
@@ -26,6 +27,8 @@ export interface UploadMeans {
   server: string;
   claimer: Claimer;
   onProgress: (progress: FileProgress) => void;
+  /** Told when the relay has said that it has more than before. */
+  onReached: () => void;
   signal: AbortSignal;
 }
 
@@ -88,10 +91,16 @@ class Upload {
       this.#ready = block.segments;
     }
     const reading = { reader, stream: await this.#stream(), stamp: () => source.stamp() };
-    for (let turns = 0; offset < this.#total; turns++) {
-      if (turns > MOST_TURNS + this.#total / LEAST_PIECE_BYTES) throw unreachable("the relay takes nothing");
+    for (let [turns, vain] = [0, 0]; offset < this.#total; turns++) {
+      if (vain > MOST_IN_VAIN || turns > MOST_TURNS + this.#total / LEAST_PIECE_BYTES)
+        throw unreachable("the relay takes nothing");
       this.#tell(offset);
+      const before = offset;
       offset = await this.#bring(offset, reading);
+      vain = offset > before ? 0 : vain + 1;
+      if (vain > 0) continue;
+      this.#means.onReached();
+      if ((this.#record.vain ?? 0) > 0) await this.#file.change({ vain: 0 });
     }
     await this.#file.ours((tx, file) => fileIsUp(tx, file, reader.digest));
     this.#say(this.#record.bytes);

@@ -1,7 +1,16 @@
 /** The link's half of files that are sent: it asks the relay for room, and has it delete what nobody needs any more. */
 import { fromBase64, type RelayFrameData, toBase64 } from "../protocol/index.ts";
 import type { OutFileRecord } from "../records/file-records.ts";
-import { blobLength, dropBlob, endFiles, fileKey, sendAnew } from "../records/files.ts";
+import {
+  askLater,
+  blobLength,
+  dropBlob,
+  endFiles,
+  fileKey,
+  LAST_RETRY_MS,
+  nextRetry,
+  sendAnew,
+} from "../records/files.ts";
 import { hasLeft, isFinal } from "../records/outbox-records.ts";
 import { find, pad, put } from "../records/records.ts";
 import type { OutboxRecord } from "../records/tables.ts";
@@ -10,9 +19,6 @@ import { type Connection, isTemporary, type Refusal } from "../wire/connection.t
 
 /** Asked for in one go. */
 const AT_ONCE = 32;
-/** What is refused for now is asked for again after so long, then twice that, and so on. Milliseconds. */
-const FIRST_RETRY_MS = 2_000;
-const LAST_RETRY_MS = 60_000;
 /** A file is kept for so long after its message has expired: it may be fetched still. Milliseconds. */
 const AFTER_MS = 86_400_000;
 const ASK = "blob/ask/";
@@ -67,8 +73,7 @@ export async function askForBlobs(store: ClientStore, connection: Connection): P
       const key = DROP + drops[index];
       await tx.delete(key);
       // One that the relay does not know is gone already.
-      if ("refusal" in answer && isTemporary(answer.refusal))
-        await tx.put(`${LATER}${pad(Date.now() + FIRST_RETRY_MS)}/drop/${drops[index]}`, "");
+      if ("refusal" in answer && isTemporary(answer.refusal)) await askLater(tx, `drop/${drops[index]}`, nextRetry());
     }
   });
   return { done: true, next };
@@ -140,7 +145,7 @@ async function given(tx: WriteTransaction, asked: OutFileRecord, answer: RelayFr
   // The relay does not know the one any more of which something was sent.
   if (file.blob !== undefined && file.blob !== blob) {
     await dropBlob(tx, { blob });
-    return sendAnew(tx, file);
+    return void (await sendAnew(tx, file));
   }
   const { reason: _reason, retry_after: _after, ...rest } = file;
   const least = Math.min(piece_bytes ?? Infinity, file.piece_bytes ?? Infinity);
@@ -157,15 +162,15 @@ async function given(tx: WriteTransaction, asked: OutFileRecord, answer: RelayFr
 async function refused(
   tx: WriteTransaction,
   { file: asked, row }: Waiting,
-  { reason, retry_after_ms: least = 0, ...refusal }: Refusal,
+  { reason, retry_after_ms: least, ...refusal }: Refusal,
 ): Promise<void> {
   const key = fileKey(asked);
   const file = await find(tx, "out-file/", key);
   if (file?.request_id !== asked.request_id || file.state !== "waits") return;
   if (!isTemporary({ reason, ...refusal })) return refuseMessage(tx, row.seq, reason);
-  const after = Math.max(least, Math.min(2 * (file.retry_after ?? FIRST_RETRY_MS / 2), LAST_RETRY_MS));
+  const after = nextRetry({ before: file.retry_after, least });
   await put(tx, "out-file/", key, { ...file, reason, retry_after: after });
-  await tx.put(`${LATER}${pad(Date.now() + after)}/${key}`, "");
+  await askLater(tx, key, after);
 }
 
 /** A file of it will never be there: what has not left does not leave without it. */

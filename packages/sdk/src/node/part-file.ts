@@ -212,8 +212,12 @@ export class PartFile implements AsyncDisposable {
   }
 }
 
-/** Bytes that this user can still write in a folder, quotas aside; infinite where the file system does not say. */
+/** A twentieth of a disk is left to others, the agent's own store among them: peers choose how much they send. At most so many bytes. */
+const MOST_LEFT = 2 ** 28;
+
+/** Bytes of files that a folder has room for, quotas aside; infinite where the file system does not say. */
 export async function roomIn(folder: string): Promise<number> {
   const { blocks, bavail, bsize } = await statfs(folder, { bigint: true });
-  return blocks === 0n ? Infinity : Number(bavail * bsize);
+  if (blocks === 0n) return Infinity;
+  return Number(bavail * bsize) - Math.min(MOST_LEFT, Number(blocks * bsize) / 20);
 }

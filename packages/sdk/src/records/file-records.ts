@@ -52,10 +52,14 @@ export interface OutFileRecord extends GivenFile {
   reason?: string;
   /** How long asking for room was put off last. Milliseconds. */
   retry_after?: number;
+  /** How often in a row it was begun anew, or asked for again, without anything of it having come. */
+  vain?: number;
   /** It was another one when it was looked at again: the next time is the last. */
   changed?: true;
   /** Its message has left: it was damaged, or had expired, when it was fetched. */
   resent?: true;
+  /** The SHA-256 of which its recipient was told then: nothing else is sent in its place. */
+  said?: string;
   /** How often it was sent again, since it was damaged or had expired when it was fetched. */
   damaged?: number;
   expired?: number;

@@ -50,16 +50,46 @@ export async function sendFile(tx: WriteTransaction, file: OutFileRecord): Promi
   await tx.put(`blob/ask/${key}`, "");
 }
 
+/** What is asked for in vain is asked for again after so long, then twice that, and so on. Milliseconds. */
+const FIRST_RETRY_MS = 2_000;
+export const LAST_RETRY_MS = 60_000;
+
+/** @param before How long it was put off last @param least The relay's word */
+export function nextRetry({
+  before = FIRST_RETRY_MS / 2,
+  least = 0,
+}: { before?: number | undefined; least?: number | undefined } = {}): number {
+  // Never longer, whatever the relay says: it may say another thing then.
+  return Math.min(Math.max(least, 2 * before), LAST_RETRY_MS);
+}
+
+/** What is asked of the relay for a file waits for so long. Milliseconds. */
+export async function askLater(tx: WriteTransaction, at: string, milliseconds: number): Promise<void> {
+  await tx.delete(`blob/ask/${at}`);
+  await tx.put(`blob/later/${pad(Date.now() + milliseconds)}/${at}`, "");
+}
+
+/** A relay that has nothing of a file, again and again, is not asked without a pause: one lies, or has lost its disk. */
+export async function wasInVain(tx: WriteTransaction, file: OutFileRecord): Promise<void> {
+  const { vain = 0 } = file;
+  const key = fileKey(file);
+  const reason = vain > 0 ? { reason: "relay_unreachable" } : {};
+  await put(tx, "out-file/", key, { ...file, ...reason, vain: vain + 1 });
+  if (vain > 0) await askLater(tx, key, nextRetry({ before: FIRST_RETRY_MS * 2 ** (Math.min(vain, 10) - 2) }));
+}
+
 /** Begins a file anew, as another blob under another key. */
 export async function sendAnew(
   tx: WriteTransaction,
   file: OutFileRecord,
   more: Partial<OutFileRecord> = {},
-): Promise<void> {
+): Promise<OutFileRecord> {
   await dropBlob(tx, file);
   const { blob: _blob, token: _token, block: _block, sha256: _sha256, reason: _reason, ...rest } = file;
   const { retry_after: _after, told: _told, ...kept } = rest;
-  await sendFile(tx, { ...kept, ...newSecrets(), ...more, state: "waits" });
+  const begun: OutFileRecord = { ...kept, ...newSecrets(), ...more, state: "waits" };
+  await sendFile(tx, begun);
+  return begun;
 }
 
 /** The relay need not keep it any more. */
