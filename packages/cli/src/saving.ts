@@ -1,6 +1,6 @@
 /** Files of messages that have come: saved, or why not. */
 import { mkdirSync } from "node:fs";
-import { basename, join } from "node:path";
+import { relative } from "node:path";
 import type { Agent, FileInfo, FileProgress, IncomingMessage } from "@aimessage/sdk/node";
 import { asOwnerOf } from "@aimessage/sdk/program";
 import type { Call } from "./call.ts";
@@ -10,6 +10,7 @@ import { filesRoot } from "./file-flags.ts";
 import { isByProgram } from "./sender.ts";
 import { asUsageError, asWriteError, wholePath } from "./files.ts";
 import type { FilesShown } from "./file-progress.ts";
+import { shellLine } from "./install/program-words.ts";
 import { fileSize } from "./units.ts";
 
 /** Attempts at a file that a relay does not hand out which is there. */
@@ -69,10 +70,9 @@ export function wordOf({ code, reason }: Explained): string {
   return reason ?? code;
 }
 
-/** `in/report.pdf 1.2 MB`, or with a word on why it is not there. `folder`: as it was typed. */
-export function fileLabel({ name, bytes, path, error }: SavedFile, folder = ""): string {
-  const shown = path === undefined ? name : join(folder, basename(path));
-  return `${shown} ${fileSize(bytes)}${error === undefined ? "" : `, not saved: ${wordOf(error).replaceAll("_", " ")}`}`;
+/** `in/report.pdf 1.2 MB`, or with a word on why it is not there. `at`: where it is, as that is shown. */
+export function fileLabel({ name, bytes, error }: SavedFile, at = name): string {
+  return `${at} ${fileSize(bytes)}${error === undefined ? "" : `, not saved: ${wordOf(error).replaceAll("_", " ")}`}`;
 }
 
 /** Saves the files of a message, one after the other. What becomes of one is no matter to the others. @throws AgentError aborted */
@@ -111,6 +111,18 @@ async function saveOne(
   }
 }
 
+/** A path from the working folder on, where that is shorter. */
+function shortPath(context: Context, path: string): string {
+  let short: string;
+  try {
+    short = relative(context.cwd, path);
+  } catch {
+    // The working folder was deleted.
+    return path;
+  }
+  return short.length < path.length ? short : path;
+}
+
 function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     const timer = setTimeout(done, milliseconds);
@@ -130,6 +142,18 @@ export async function folderOf(context: Context, typed: string): Promise<{ folde
   return isByProgram(context) ? (await filesRoot(context)).folder(folder) : { folder };
 }
 
+/** `aimessage inbox save 1f0c9a --dir in`, as far as its flags are not the usual ones. */
+export function saveCommand(
+  id: string,
+  { dir, maxFile }: { dir?: string | undefined; maxFile?: number | undefined },
+): string {
+  const flags = [
+    ...(dir === undefined ? [] : ["--dir", dir]),
+    ...(maxFile === undefined ? [] : ["--max-file", String(maxFile)]),
+  ];
+  return ["aimessage inbox save", id.slice(0, 6), ...flags.map((word) => shellLine([word]))].join(" ");
+}
+
 /** What a listener was told of files. */
 export interface SaveFlags {
   saveDir?: string;
@@ -140,10 +164,12 @@ export interface SaveFlags {
 export class Saver {
   /** As it was typed; undefined: nothing is saved. */
   readonly folder: string | undefined;
+  readonly #context: Context;
   readonly #to: Omit<SaveTo, "signal">;
   readonly #shown: FilesShown;
 
-  private constructor(folder: string | undefined, to: Omit<SaveTo, "signal">, shown: FilesShown) {
+  private constructor(context: Context, folder: string | undefined, to: Omit<SaveTo, "signal">, shown: FilesShown) {
+    this.#context = context;
     this.folder = folder;
     this.#to = to;
     this.#shown = shown;
@@ -153,7 +179,7 @@ export class Saver {
   static async of({ context }: Call, { saveDir, maxFile }: SaveFlags, shown: FilesShown): Promise<Saver> {
     if (saveDir === "") throw new UsageError("--save-dir is empty", "name a folder, or leave it out");
     const { onProgress } = shown;
-    if (saveDir === undefined) return new Saver(undefined, { folder: "" }, shown);
+    if (saveDir === undefined) return new Saver(context, undefined, { folder: "" }, shown);
     const place = await folderOf(context, saveDir);
     const { folder, root } = place;
     try {
@@ -161,7 +187,7 @@ export class Saver {
     } catch (error) {
       throw asUsageError(error, "write", saveDir);
     }
-    return new Saver(saveDir, { ...place, maxBytes: maxFile, onProgress }, shown);
+    return new Saver(context, saveDir, { ...place, maxBytes: maxFile, onProgress }, shown);
   }
 
   /** @returns what became of its files, if they are to be saved @throws AgentError aborted */
@@ -177,5 +203,18 @@ export class Saver {
     } finally {
       for (const index of message.files.keys()) this.#shown.end(message.id, index, "saved");
     }
+  }
+
+  /** A file in the line of its message. Where it is, which is not in the folder if it was saved elsewhere before. */
+  label(file: SavedFile): string {
+    if (this.folder === undefined) return `${fileLabel(file)}, not saved`;
+    return fileLabel(file, file.path === undefined ? undefined : shortPath(this.#context, file.path));
+  }
+
+  /** The command that saves the files of a message as it was meant here; of one that was too large, with room for it. */
+  commandFor({ id }: { id: string }, file?: SavedFile): string {
+    const isLarger = file?.error !== undefined && wordOf(file.error) === "too_large";
+    const most = isLarger ? file.bytes : this.#to.maxBytes;
+    return saveCommand(id, { dir: this.folder, maxFile: most });
   }
 }
