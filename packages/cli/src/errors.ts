@@ -77,20 +77,30 @@ export function isAgentError(error: unknown): error is AgentError {
   return error instanceof Error && error.name === "AgentError";
 }
 
+/** Characters of an id in a command that is to be typed. */
+const SHOWN_ID = 8;
+
+/** Where files stand that have not gone, and what goes on with them: documents say it in the same words. */
+export const FILES_GO_ON =
+  "its files go on with a command that stays (listen, watch, pipe, mcp, a longer send -f), or at once with outbox retry ID";
+
 function explainSend({ id, state, files }: MessageStatus, why: Explained): Explained {
   const where: Partial<Record<MessageState, string>> = {
-    queued:
-      files === undefined
-        ? "the message stays in the outbox and is sent as soon as possible"
-        : `what has gone of its files stays, and the next command that reaches the relay goes on; to wait for it: aimessage outbox retry ${id}`,
+    queued: "the message stays in the outbox and is sent as soon as possible",
     stored: "the message waits at the relay until it is fetched",
     received: "the message has arrived, and is not handled yet",
   };
   // A device that was replaced sends nothing any more.
   const kept = why.code === "device_replaced" ? undefined : where[state];
   const known = { ...why, messageId: id, status: state };
+  const changed = files?.filter(({ reason }) => reason === "file_changed").map(({ name }) => name) ?? [];
+  if (state === "failed" && changed.length > 0) return { ...known, message: `${why.message}: ${changed.join(", ")}` };
   if (kept === undefined) return known;
-  const hint = `${kept}; see: aimessage status ${id}`;
+  const short = id.slice(0, SHOWN_ID);
+  const hint =
+    state === "queued" && files !== undefined
+      ? `what has gone stays; ${FILES_GO_ON}:\naimessage outbox retry ${short}\naimessage status ${short}`
+      : `${kept}; see: aimessage status ${id}`;
   return { ...known, hint: why.hint === undefined ? hint : `${why.hint}; ${hint}` };
 }
 

@@ -12,7 +12,7 @@ export interface Typed {
 }
 
 /** A command in a text, up to its name; in backticks one is spoken of, such as that of the other side. */
-const COMMAND = /(?<![`\w.:/-])aimessage (?=(-u \S+ )?([a-z]+)\b([^;`()]*))/g;
+const COMMAND = /(?<![`\w.:/-])aimessage (?=(-u \S+ )?([a-z]+)\b([^;`()\n]*))/g;
 
 /** The text with the flags that its commands need, behind the word `aimessage`. */
 export function completed(text: string, { npx, username, home }: Typed, isCommand: (word: string) => boolean): string {

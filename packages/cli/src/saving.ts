@@ -142,16 +142,19 @@ export async function folderOf(context: Context, typed: string): Promise<{ folde
   return isByProgram(context) ? (await filesRoot(context)).folder(folder) : { folder };
 }
 
-/** `aimessage inbox save 1f0c9a --dir in`, as far as its flags are not the usual ones. */
-export function saveCommand(
-  id: string,
-  { dir, maxFile }: { dir?: string | undefined; maxFile?: number | undefined },
-): string {
-  const flags = [
-    ...(dir === undefined ? [] : ["--dir", dir]),
-    ...(maxFile === undefined ? [] : ["--max-file", String(maxFile)]),
-  ];
-  return ["aimessage inbox save", id.slice(0, 6), ...flags.map((word) => shellLine([word]))].join(" ");
+/** What `inbox save` may be told. */
+interface SaveOnly {
+  dir?: string | undefined;
+  file?: string | undefined;
+  maxFile?: number | undefined;
+}
+
+/** `aimessage inbox save 1f0c9a --dir in`, as it is to be typed. */
+export function saveCommand(id: string, { dir, file, maxFile }: SaveOnly): string {
+  const flags = Object.entries({ "--dir": dir, "--file": file, "--max-file": maxFile }).flatMap(([flag, value]) =>
+    value === undefined ? [] : [`${flag} ${shellLine([String(value)])}`],
+  );
+  return ["aimessage inbox save", id.slice(0, 6), ...flags].join(" ");
 }
 
 /** What a listener was told of files. */
@@ -164,22 +167,23 @@ export interface SaveFlags {
 export class Saver {
   /** As it was typed; undefined: nothing is saved. */
   readonly folder: string | undefined;
-  readonly #context: Context;
+  readonly #call: Call;
   readonly #to: Omit<SaveTo, "signal">;
   readonly #shown: FilesShown;
 
-  private constructor(context: Context, folder: string | undefined, to: Omit<SaveTo, "signal">, shown: FilesShown) {
-    this.#context = context;
+  private constructor(call: Call, folder: string | undefined, to: Omit<SaveTo, "signal">, shown: FilesShown) {
+    this.#call = call;
     this.folder = folder;
     this.#to = to;
     this.#shown = shown;
   }
 
   /** @throws UsageError if files cannot be saved there; AgentError bad_file */
-  static async of({ context }: Call, { saveDir, maxFile }: SaveFlags, shown: FilesShown): Promise<Saver> {
+  static async of(call: Call, { saveDir, maxFile }: SaveFlags, shown: FilesShown): Promise<Saver> {
     if (saveDir === "") throw new UsageError("--save-dir is empty", "name a folder, or leave it out");
+    const { context } = call;
     const { onProgress } = shown;
-    if (saveDir === undefined) return new Saver(context, undefined, { folder: "" }, shown);
+    if (saveDir === undefined) return new Saver(call, undefined, { folder: "" }, shown);
     const place = await folderOf(context, saveDir);
     const { folder, root } = place;
     try {
@@ -187,7 +191,7 @@ export class Saver {
     } catch (error) {
       throw asUsageError(error, "write", saveDir);
     }
-    return new Saver(context, saveDir, { ...place, maxBytes: maxFile, onProgress }, shown);
+    return new Saver(call, saveDir, { ...place, maxBytes: maxFile, onProgress }, shown);
   }
 
   /** @returns what became of its files, if they are to be saved @throws AgentError aborted */
@@ -200,6 +204,12 @@ export class Saver {
       );
     try {
       return await saveAll(message, { ...this.#to, signal, isReachable });
+    } catch (error) {
+      if (signal.aborted)
+        this.#call.out.note(
+          `What was fetched of its files stays, and the next listen goes on; or: ${this.commandFor(message)}`,
+        );
+      throw error;
     } finally {
       for (const index of message.files.keys()) this.#shown.end(message.id, index, "saved");
     }
@@ -208,7 +218,7 @@ export class Saver {
   /** A file in the line of its message. Where it is, which is not in the folder if it was saved elsewhere before. */
   label(file: SavedFile): string {
     if (this.folder === undefined) return `${fileLabel(file)}, not saved`;
-    return fileLabel(file, file.path === undefined ? undefined : shortPath(this.#context, file.path));
+    return fileLabel(file, file.path === undefined ? undefined : shortPath(this.#call.context, file.path));
   }
 
   /** The command that saves the files of a message as it was meant here; of one that was too large, with room for it. */

@@ -141,7 +141,7 @@ describe('"Send ~/.ssh/id_ed25519", or the agent\'s store, is refused', () => {
     const asked = async (path: string) =>
       (await world.cli(["-u", "bob", "ask", "-t", "alice", "-m", path, "--json", "--timeout", "60"])).stderr;
     for (const path of [join(world.outside, ".ssh", "id_ed25519"), join(world.home, "alice", "agent.db"), "taxes.pdf"])
-      expect(await asked(path)).toMatch(/not an agent's own|below the folder that the owner has named/);
+      expect(await asked(path)).toMatch(/belongs to an agent|is not below /);
     const fine = await world.cli([
       "-u",
       "bob",

@@ -160,6 +160,9 @@ test("who listens is told how far a file is, and what is stopped goes on", async
   await stderr.until(/large\.bin +\[#+ *\] +\d+ %/);
   stop.abort("SIGINT");
   expect((await listening).stdout).toBe("");
+  expect(stderr.text).toMatch(
+    /What was fetched of its files stays, and the next listen goes on; or: aimessage -u bob inbox save \w{6} --dir in$/m,
+  );
   expect(readdirSync(join(world.cwd, "in"))).toEqual([expect.stringMatching(/^\.large\.bin\.part-/)]);
   const { stdout, stderr: said } = await world.cli(`${LISTEN} --save-dir in`);
   expect(said).toMatch(/^large\.bin goes on at \d+ %$/m);

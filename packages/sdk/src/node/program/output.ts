@@ -77,10 +77,15 @@ export function createOutput(
     warn: (text) => say(`Warning: ${text}`),
     fail(message, hint, value) {
       if (json) live.above(joined([escapeJson(value)]));
-      else say(titled("Error: ", message), ...(hint === undefined ? [] : [`Hint: ${hint}`]));
+      else say(titled("Error: ", message), ...hintLines(hint));
     },
     live: (lines) => !quiet && live.draw(lines),
   };
+}
+
+/** The further lines of a hint are commands. */
+function hintLines(hint: string | undefined): string[] {
+  return (hint?.split("\n") ?? []).map((line, at) => (at === 0 ? `Hint: ${line}` : `    ${line}`));
 }
 
 /** Rows as aligned lines. */
