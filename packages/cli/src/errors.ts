@@ -34,9 +34,12 @@ export class AskError extends Error {
 
 /** Says on stderr what went wrong and what to do, and returns the exit code. `command` is the one that was called. */
 export async function reportError(error: unknown, out: Output, command: string | undefined): Promise<number> {
-  const { code, message, hint, reason, messageId, status, exit } =
-    error instanceof CommanderError ? explainCommander(error, command) : await explain(error);
-  out.fail(message, hint, { error: code, message, hint, reason, message_id: messageId, status });
+  const explained = error instanceof CommanderError ? explainCommander(error, command) : await explain(error);
+  const { code, message, hint, commands = [], reason, messageId, status, exit } = explained;
+  const isList = hint !== undefined && commands.length > 0;
+  const inLine = isList ? `${hint}: ${commands.join("; ")}` : hint;
+  const value = { error: code, message, hint: inLine, reason, message_id: messageId, status };
+  out.fail(message, isList ? [`${hint}:`, ...commands] : hint, value);
   return exit;
 }
 
@@ -44,6 +47,8 @@ export interface Explained {
   code: string;
   message: string;
   hint?: string | undefined;
+  /** What the hint speaks of, as it is to be typed. */
+  commands?: readonly string[];
   reason?: string | undefined;
   messageId?: string;
   /** How far that message is: whether it may still be sent, or has ended. */
@@ -96,12 +101,14 @@ function explainSend({ id, state, files }: MessageStatus, why: Explained): Expla
   const changed = files?.filter(({ reason }) => reason === "file_changed").map(({ name }) => name) ?? [];
   if (state === "failed" && changed.length > 0) return { ...known, message: `${why.message}: ${changed.join(", ")}` };
   if (kept === undefined) return known;
+  const isOfFiles = state === "queued" && files !== undefined;
   const short = id.slice(0, SHOWN_ID);
-  const hint =
-    state === "queued" && files !== undefined
-      ? `what has gone stays; ${FILES_GO_ON}:\naimessage outbox retry ${short}\naimessage status ${short}`
-      : `${kept}; see: aimessage status ${id}`;
-  return { ...known, hint: why.hint === undefined ? hint : `${why.hint}; ${hint}` };
+  const hint = isOfFiles ? `what has gone stays; ${FILES_GO_ON}` : `${kept}; see: aimessage status ${id}`;
+  return {
+    ...known,
+    hint: why.hint === undefined ? hint : `${why.hint}; ${hint}`,
+    ...(isOfFiles ? { commands: [`aimessage outbox retry ${short}`, `aimessage status ${short}`] } : {}),
+  };
 }
 
 /** What may still be answered is not lost with the command that waits for it. */

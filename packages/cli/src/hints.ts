@@ -12,7 +12,7 @@ export interface Typed {
 }
 
 /** A command in a text, up to its name; in backticks one is spoken of, such as that of the other side. */
-const COMMAND = /(?<![`\w.:/-])aimessage (?=(-u \S+ )?([a-z]+)\b([^;`()\n]*))/g;
+const COMMAND = /(?<![`\w.:/-])aimessage (?=(-u \S+ )?([a-z]+)\b([^;`()]*))/g;
 
 /** The text with the flags that its commands need, behind the word `aimessage`. */
 export function completed(text: string, { npx, username, home }: Typed, isCommand: (word: string) => boolean): string {
@@ -54,9 +54,9 @@ export function withHints(out: Output, typed: Typed, isCommand: (word: string) =
     note: (text) => out.note(complete(text)),
     warn: (text) => out.warn(complete(text)),
     fail: (message, hint, value) => {
-      const whole = hint === undefined ? undefined : complete(hint);
-      const isObject = typeof value === "object" && value !== null;
-      out.fail(message, whole, isObject && whole !== undefined ? { ...value, hint: whole } : value);
+      const whole = hint === undefined || typeof hint === "string" ? hint && complete(hint) : hint.map(complete);
+      const inLine = (value as { hint?: unknown } | null | undefined)?.hint;
+      out.fail(message, whole, typeof inLine === "string" ? { ...(value as object), hint: complete(inLine) } : value);
     },
   };
 }

@@ -23,8 +23,8 @@ export interface Output {
   note(text: string): void;
   /** Something that its reader must know, on stderr. */
   warn(text: string): void;
-  /** A failure and its way out, on stderr; with `--json` the value, in a line. */
-  fail(message: Line, hint: string | undefined, value: unknown): void;
+  /** A failure and its way out, which may have commands behind it, each on a line; on stderr. With `--json` the value, in a line. */
+  fail(message: Line, hint: string | readonly string[] | undefined, value: unknown): void;
   /**
    * Lines that change, below all else on a terminal's stderr: each time they take the place of those before. Nowhere else, and not with
    * `--quiet`. @returns whether they are seen
@@ -83,9 +83,10 @@ export function createOutput(
   };
 }
 
-/** The further lines of a hint are commands. */
-function hintLines(hint: string | undefined): string[] {
-  return (hint?.split("\n") ?? []).map((line, at) => (at === 0 ? `Hint: ${line}` : `    ${line}`));
+/** No text within a hint begins a line of its own. */
+function hintLines(hint: string | readonly string[] | undefined): string[] {
+  const lines = hint === undefined ? [] : typeof hint === "string" ? [hint] : hint;
+  return lines.map((line, at) => (at === 0 ? `Hint: ${line}` : `    ${line}`));
 }
 
 /** Rows as aligned lines. */
