@@ -98,8 +98,9 @@ function explainSend({ id, state, files }: MessageStatus, why: Explained): Expla
   // A device that was replaced sends nothing any more.
   const kept = why.code === "device_replaced" ? undefined : where[state];
   const known = { ...why, messageId: id, status: state };
-  const changed = files?.filter(({ reason }) => reason === "file_changed").map(({ name }) => name) ?? [];
-  if (state === "failed" && changed.length > 0) return { ...known, message: `${why.message}: ${changed.join(", ")}` };
+  const culprits = files?.filter(({ state, reason }) => state === "failed" && reason !== undefined) ?? [];
+  if (state === "failed" && culprits.length > 0)
+    return { ...known, message: `${why.message}: ${culprits.map(({ name }) => name).join(", ")}` };
   if (kept === undefined) return known;
   const isOfFiles = state === "queued" && files !== undefined;
   const short = id.slice(0, SHOWN_ID);

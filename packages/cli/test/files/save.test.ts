@@ -164,6 +164,16 @@ test("who listens is told how far a file is, and what is stopped goes on", async
     /What was fetched of its files stays, and the next listen goes on; or: aimessage -u bob inbox save \w{6} --dir in$/m,
   );
   expect(readdirSync(join(world.cwd, "in"))).toEqual([expect.stringMatching(/^\.large\.bin\.part-/)]);
+  const [, id = ""] = /inbox save (\w{6})/.exec(stderr.text) ?? [];
+  const [again, stopAgain] = [new Recorder(), new AbortController()];
+  const words = ["-u", "bob", "inbox", "save", id, "--dir", "in", "--max-file", "1GB"];
+  const saving = world.cli(words, { stderr: again, interrupted: stopAgain.signal });
+  await again.until(/^large\.bin goes on at \d+ %$/m);
+  stopAgain.abort("SIGINT");
+  expect((await saving).exit).toBe(130);
+  expect(again.text).toMatch(
+    /Error: interrupted; what was fetched stays\nHint: it goes on with: aimessage -u bob inbox save \w{6} --dir in --max-file 1000000000\n$/,
+  );
   const { stdout, stderr: said } = await world.cli(`${LISTEN} --save-dir in`);
   expect(said).toMatch(/^large\.bin goes on at \d+ %$/m);
   expect(stdout).toContain("[in/large.bin 160 MB]");

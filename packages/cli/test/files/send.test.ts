@@ -93,6 +93,7 @@ test("a message that waits for its files is counted by doctor; of a file that is
     return said.includes("failed") && said;
   });
   expect(failed).toMatch(/^Error: message \w+ to bob failed: file_changed: two$/m);
+  expect((await world.cli(["-u", "alice", "status", id])).stdout).toMatch(/^Files: +two 800 KB, file changed$/m);
   expect(await retry()).toMatch(/two is not there.*\nHint: put it back, or send the message again with -f FILE\n$/);
 });
 
