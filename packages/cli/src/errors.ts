@@ -34,9 +34,12 @@ export class AskError extends Error {
 
 /** Says on stderr what went wrong and what to do, and returns the exit code. `command` is the one that was called. */
 export async function reportError(error: unknown, out: Output, command: string | undefined): Promise<number> {
-  const { code, message, hint, reason, messageId, status, exit } =
-    error instanceof CommanderError ? explainCommander(error, command) : await explain(error);
-  out.fail(message, hint, { error: code, message, hint, reason, message_id: messageId, status });
+  const explained = error instanceof CommanderError ? explainCommander(error, command) : await explain(error);
+  const { code, message, hint, commands = [], reason, messageId, status, exit } = explained;
+  const isList = hint !== undefined && commands.length > 0;
+  const inLine = isList ? `${hint}: ${commands.join("; ")}` : hint;
+  const value = { error: code, message, hint: inLine, reason, message_id: messageId, status };
+  out.fail(message, isList ? [`${hint}:`, ...commands] : hint, value);
   return exit;
 }
 
@@ -44,6 +47,8 @@ export interface Explained {
   code: string;
   message: string;
   hint?: string | undefined;
+  /** What the hint speaks of, as it is to be typed. */
+  commands?: readonly string[];
   reason?: string | undefined;
   messageId?: string;
   /** How far that message is: whether it may still be sent, or has ended. */
@@ -77,21 +82,34 @@ export function isAgentError(error: unknown): error is AgentError {
   return error instanceof Error && error.name === "AgentError";
 }
 
+/** Characters of an id in a command that is to be typed. */
+const SHOWN_ID = 8;
+
+/** Where files stand that have not gone, and what goes on with them: documents say it in the same words. */
+export const FILES_GO_ON =
+  "its files go on with a command that stays (listen, watch, pipe, mcp, a longer send -f), or at once with outbox retry ID";
+
 function explainSend({ id, state, files }: MessageStatus, why: Explained): Explained {
   const where: Partial<Record<MessageState, string>> = {
-    queued:
-      files === undefined
-        ? "the message stays in the outbox and is sent as soon as possible"
-        : `what has gone of its files stays, and the next command that reaches the relay goes on; to wait for it: aimessage outbox retry ${id}`,
+    queued: "the message stays in the outbox and is sent as soon as possible",
     stored: "the message waits at the relay until it is fetched",
     received: "the message has arrived, and is not handled yet",
   };
   // A device that was replaced sends nothing any more.
   const kept = why.code === "device_replaced" ? undefined : where[state];
   const known = { ...why, messageId: id, status: state };
+  const culprits = files?.filter(({ state, reason }) => state === "failed" && reason !== undefined) ?? [];
+  if (state === "failed" && culprits.length > 0)
+    return { ...known, message: `${why.message}: ${culprits.map(({ name }) => name).join(", ")}` };
   if (kept === undefined) return known;
-  const hint = `${kept}; see: aimessage status ${id}`;
-  return { ...known, hint: why.hint === undefined ? hint : `${why.hint}; ${hint}` };
+  const isOfFiles = state === "queued" && files !== undefined;
+  const short = id.slice(0, SHOWN_ID);
+  const hint = isOfFiles ? `what has gone stays; ${FILES_GO_ON}` : `${kept}; see: aimessage status ${id}`;
+  return {
+    ...known,
+    hint: why.hint === undefined ? hint : `${why.hint}; ${hint}`,
+    ...(isOfFiles ? { commands: [`aimessage outbox retry ${short}`, `aimessage status ${short}`] } : {}),
+  };
 }
 
 /** What may still be answered is not lost with the command that waits for it. */

@@ -2,8 +2,12 @@
 import type { FilesRoot, FileToSend } from "@aimessage/sdk/node";
 import type { Command } from "commander";
 import type { Context } from "./context.ts";
+import { UsageError } from "./errors.ts";
 import { wholePath } from "./files.ts";
 import { isByProgram } from "./sender.ts";
+
+/** With a message: the SDK takes no more. */
+const MOST_FILES = 16;
 
 export interface FileFlags {
   file?: string[];
@@ -15,10 +19,15 @@ export function addFileFlags(command: Command): Command {
 
 /**
  * Of a person, or a script, any file that is no agent's; of a program that is known to run for an assistant, or for a message, those below
- * its {@link filesRoot}. @throws UsageError if a path needs the working folder, and that cannot be named; AgentError bad_file
+ * its {@link filesRoot}. @throws UsageError if there are too many, or a path needs the working folder, and that cannot be named; AgentError bad_file
  */
 export async function filesOf({ file = [] }: FileFlags, context: Context): Promise<{ files?: FileToSend[] }> {
   if (file.length === 0) return {};
+  if (file.length > MOST_FILES)
+    throw new UsageError(
+      `${file.length} files; ${MOST_FILES} at most`,
+      "send some of them with another message, or pack them: tar czf NAME.tgz FILE FILE ...",
+    );
   const paths = file.map((path) => wholePath(context, path));
   return { files: isByProgram(context) ? (await filesRoot(context)).files(paths) : paths };
 }

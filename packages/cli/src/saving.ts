@@ -1,6 +1,6 @@
 /** Files of messages that have come: saved, or why not. */
 import { mkdirSync } from "node:fs";
-import { basename, join } from "node:path";
+import { relative } from "node:path";
 import type { Agent, FileInfo, FileProgress, IncomingMessage } from "@aimessage/sdk/node";
 import { asOwnerOf } from "@aimessage/sdk/program";
 import type { Call } from "./call.ts";
@@ -10,6 +10,7 @@ import { filesRoot } from "./file-flags.ts";
 import { isByProgram } from "./sender.ts";
 import { asUsageError, asWriteError, wholePath } from "./files.ts";
 import type { FilesShown } from "./file-progress.ts";
+import { shellLine } from "./install/program-words.ts";
 import { fileSize } from "./units.ts";
 
 /** Attempts at a file that a relay does not hand out which is there. */
@@ -69,10 +70,9 @@ export function wordOf({ code, reason }: Explained): string {
   return reason ?? code;
 }
 
-/** `in/report.pdf 1.2 MB`, or with a word on why it is not there. `folder`: as it was typed. */
-export function fileLabel({ name, bytes, path, error }: SavedFile, folder = ""): string {
-  const shown = path === undefined ? name : join(folder, basename(path));
-  return `${shown} ${fileSize(bytes)}${error === undefined ? "" : `, not saved: ${wordOf(error).replaceAll("_", " ")}`}`;
+/** `in/report.pdf 1.2 MB`, or with a word on why it is not there. `at`: where it is, as that is shown. */
+export function fileLabel({ name, bytes, error }: SavedFile, at = name): string {
+  return `${at} ${fileSize(bytes)}${error === undefined ? "" : `, not saved: ${wordOf(error).replaceAll("_", " ")}`}`;
 }
 
 /** Saves the files of a message, one after the other. What becomes of one is no matter to the others. @throws AgentError aborted */
@@ -111,6 +111,18 @@ async function saveOne(
   }
 }
 
+/** A path from the working folder on, where that is shorter. */
+function shortPath(context: Context, path: string): string {
+  let short: string;
+  try {
+    short = relative(context.cwd, path);
+  } catch {
+    // The working folder was deleted.
+    return path;
+  }
+  return short.length < path.length ? short : path;
+}
+
 function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     const timer = setTimeout(done, milliseconds);
@@ -130,6 +142,21 @@ export async function folderOf(context: Context, typed: string): Promise<{ folde
   return isByProgram(context) ? (await filesRoot(context)).folder(folder) : { folder };
 }
 
+/** What `inbox save` may be told. */
+interface SaveOnly {
+  dir?: string | undefined;
+  file?: string | undefined;
+  maxFile?: number | undefined;
+}
+
+/** `aimessage inbox save 1f0c9a --dir in`, as it is to be typed. */
+export function saveCommand(id: string, { dir, file, maxFile }: SaveOnly): string {
+  const flags = Object.entries({ "--dir": dir, "--file": file, "--max-file": maxFile }).flatMap(([flag, value]) =>
+    value === undefined ? [] : [`${flag} ${shellLine([String(value)])}`],
+  );
+  return ["aimessage inbox save", id.slice(0, 6), ...flags].join(" ");
+}
+
 /** What a listener was told of files. */
 export interface SaveFlags {
   saveDir?: string;
@@ -140,20 +167,23 @@ export interface SaveFlags {
 export class Saver {
   /** As it was typed; undefined: nothing is saved. */
   readonly folder: string | undefined;
+  readonly #call: Call;
   readonly #to: Omit<SaveTo, "signal">;
   readonly #shown: FilesShown;
 
-  private constructor(folder: string | undefined, to: Omit<SaveTo, "signal">, shown: FilesShown) {
+  private constructor(call: Call, folder: string | undefined, to: Omit<SaveTo, "signal">, shown: FilesShown) {
+    this.#call = call;
     this.folder = folder;
     this.#to = to;
     this.#shown = shown;
   }
 
   /** @throws UsageError if files cannot be saved there; AgentError bad_file */
-  static async of({ context }: Call, { saveDir, maxFile }: SaveFlags, shown: FilesShown): Promise<Saver> {
+  static async of(call: Call, { saveDir, maxFile }: SaveFlags, shown: FilesShown): Promise<Saver> {
     if (saveDir === "") throw new UsageError("--save-dir is empty", "name a folder, or leave it out");
+    const { context } = call;
     const { onProgress } = shown;
-    if (saveDir === undefined) return new Saver(undefined, { folder: "" }, shown);
+    if (saveDir === undefined) return new Saver(call, undefined, { folder: "" }, shown);
     const place = await folderOf(context, saveDir);
     const { folder, root } = place;
     try {
@@ -161,7 +191,7 @@ export class Saver {
     } catch (error) {
       throw asUsageError(error, "write", saveDir);
     }
-    return new Saver(saveDir, { ...place, maxBytes: maxFile, onProgress }, shown);
+    return new Saver(call, saveDir, { ...place, maxBytes: maxFile, onProgress }, shown);
   }
 
   /** @returns what became of its files, if they are to be saved @throws AgentError aborted */
@@ -174,8 +204,27 @@ export class Saver {
       );
     try {
       return await saveAll(message, { ...this.#to, signal, isReachable });
+    } catch (error) {
+      if (signal.aborted)
+        this.#call.out.note(
+          `What was fetched of its files stays, and the next listen goes on; or: ${this.commandFor(message)}`,
+        );
+      throw error;
     } finally {
       for (const index of message.files.keys()) this.#shown.end(message.id, index, "saved");
     }
+  }
+
+  /** A file in the line of its message. Where it is, which is not in the folder if it was saved elsewhere before. */
+  label(file: SavedFile): string {
+    if (this.folder === undefined) return `${fileLabel(file)}, not saved`;
+    return fileLabel(file, file.path === undefined ? undefined : shortPath(this.#call.context, file.path));
+  }
+
+  /** The command that saves the files of a message as it was meant here; of one that was too large, with room for it. */
+  commandFor({ id }: { id: string }, file?: SavedFile): string {
+    const isLarger = file?.error !== undefined && wordOf(file.error) === "too_large";
+    const most = isLarger ? file.bytes : this.#to.maxBytes;
+    return saveCommand(id, { dir: this.folder, maxFile: most });
   }
 }

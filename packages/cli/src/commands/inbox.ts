@@ -4,8 +4,8 @@ import { FilesShown } from "../file-progress.ts";
 import { listUnlessNamed } from "../groups.ts";
 import { messageJson, previewWithFiles } from "../message.ts";
 import { sayWhoWaits } from "../requests.ts";
-import { type Explained, UsageError } from "../errors.ts";
-import { fileJson, folderOf, saveAll, type SavedFile } from "../saving.ts";
+import { type Explained, isAgentError, UsageError } from "../errors.ts";
+import { fileJson, folderOf, saveAll, saveCommand, type SavedFile } from "../saving.ts";
 import { table } from "@aimessage/sdk/program";
 import { localTime } from "../times.ts";
 import { count, MESSAGE_ID, size } from "../values.ts";
@@ -71,7 +71,7 @@ interface SaveOptions {
   maxFile?: number;
 }
 
-async function save(call: Call, { dir = ".", file: only, maxFile }: SaveOptions, typed: string): Promise<number> {
+async function save(call: Call, { dir: typedDir, file: only, maxFile }: SaveOptions, typed: string): Promise<number> {
   const { context, out } = call;
   await using agent = await openAgent(call, "inbox");
   const id = await agent.inboxId(typed);
@@ -92,8 +92,19 @@ async function save(call: Call, { dir = ".", file: only, maxFile }: SaveOptions,
         : `it has ${message.files.map(({ name }) => name).join(", ")}`,
     );
   using shown = new FilesShown(call);
-  const to = { ...(await folderOf(context, dir)), maxBytes: maxFile, only, signal, onProgress: shown.onProgress };
-  const files = await saveAll(message, to);
+  const to = {
+    ...(await folderOf(context, typedDir ?? ".")),
+    maxBytes: maxFile,
+    only,
+    signal,
+    onProgress: shown.onProgress,
+  };
+  const files = await saveAll(message, to).catch(async (error: unknown) => {
+    if (!isAgentError(error) || error.code !== "aborted") throw error;
+    const { AgentError } = await import("@aimessage/sdk/node");
+    const hint = `it goes on with: ${saveCommand(id, { dir: typedDir, file: only, maxFile })}`;
+    throw new AgentError("aborted", "interrupted; what was fetched stays", { hint, cause: error });
+  });
   shown[Symbol.dispose]();
   // Its sender hears that they are there, or not, and sends again what is damaged.
   if (isReachable) await sync();

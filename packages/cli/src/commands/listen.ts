@@ -8,7 +8,7 @@ import { UsageError } from "../errors.ts";
 import { addRootFlag, filesRoot } from "../file-flags.ts";
 import { FilesShown } from "../file-progress.ts";
 import { messageJson, messageLine } from "../message.ts";
-import { fileLabel, type SavedFile, type SaveFlags, Saver } from "../saving.ts";
+import { type SavedFile, type SaveFlags, Saver } from "../saving.ts";
 import { sayWhoWaits } from "../requests.ts";
 import { type Output, StdoutError } from "@aimessage/sdk/program";
 import { count, patience, size } from "../values.ts";
@@ -39,7 +39,7 @@ Examples:
 
 --exec: the body is its input; AIMESSAGE_FROM, _ID, _THREAD, _REPLY_TO, _CONTENT_TYPE, _VERIFIED, _TRUST, _ATTEMPT and _EXPECTS_REPLY are in its environment, and with --save-dir _FILES, a whole path a line. Exit
 code 0: handled. 75, or a signal: again later. 65: a dead letter. Anything else: again, and after --attempts a dead letter, with the last line of its
-stderr as the reason. What a sender sends is handled in its order. Listeners with --exec or --ack take turns.
+stderr, but for hints, as the reason. What a sender sends is handled in its order. Listeners with --exec or --ack take turns.
 --ack: after each line it waits for {"handled": ID}, {"failed": ID, "reason": TEXT} or {"retry": ID} on stdin; what nothing is said of is given back
 when stdin ends.
 
@@ -125,7 +125,7 @@ async function listen(call: Call, options: Options): Promise<number> {
     else
       for await (const message of agent.messages({ from, once, share, signal })) {
         const files = await saver.save(agent, message, signal);
-        const labels = files.map((file) => labelOf(file, saver));
+        const labels = files.map((file) => saver.label(file));
         await out.data([messageLine(message, labels)], messageJson(message, files), { until: signal, onDisk: true });
         sayOfFiles(message, files, saver, out);
         if (files.every(({ error }) => error === undefined)) await message.handled();
@@ -153,18 +153,18 @@ async function listen(call: Call, options: Options): Promise<number> {
   });
 }
 
-function labelOf(file: SavedFile, { folder }: Saver): string {
-  return folder === undefined ? `${fileLabel(file)}, not saved` : fileLabel(file, folder);
-}
-
 /** How files are to be had that were not saved. */
-function sayOfFiles({ id, from }: Message, files: readonly SavedFile[], { folder }: Saver, out: Output): void {
-  const command = `aimessage inbox save ${id.slice(0, 6)}`;
-  if (folder === undefined && files.length > 0)
-    out.note(`${from} has sent ${files.length === 1 ? "a file" : `${files.length} files`}: ${command}`);
-  for (const { error } of files)
-    if (error !== undefined)
-      out.warn(`${error.message}, and the message of ${from} stays unhandled; to try again: ${command}`);
+function sayOfFiles(message: Message, files: readonly SavedFile[], saver: Saver, out: Output): void {
+  const { from } = message;
+  if (saver.folder === undefined && files.length > 0)
+    out.note(
+      `${from} has sent ${files.length === 1 ? "a file" : `${files.length} files`}: ${saver.commandFor(message)}`,
+    );
+  for (const file of files)
+    if (file.error !== undefined)
+      out.warn(
+        `${file.error.message}, and the message of ${from} stays unhandled; to try again: ${saver.commandFor(message, file)}`,
+      );
 }
 
 type Door = (agent: Agent, call: Call, signal: AbortSignal) => Promise<number>;

@@ -1,6 +1,7 @@
 import { Option, type Command } from "commander";
 import { openAgent } from "../agent.ts";
 import { beginBody } from "../body.ts";
+import { FILES_GO_ON } from "../errors.ts";
 import { addFileFlags, type FileFlags, filesOf } from "../file-flags.ts";
 import { FilesShown } from "../file-progress.ts";
 import { addKindFlags, checkedBody, type Kind, kindOf } from "../kind.ts";
@@ -31,7 +32,8 @@ Examples:
   aimessage send -t bob -f report.pdf -f data.csv -m "numbers"
 
 A message that cannot be sent in time stays in the outbox and is sent by the next command that reaches the relay. With files it is sent when all of them
-are at the relay, and --timeout counts from the last that has moved. Ctrl+C: what has gone stays, and is not sent again.
+are at the relay, and --timeout counts from the last that has moved. Ctrl+C: what has gone stays, and is not sent again;
+${FILES_GO_ON}.
 `;
 
 export function configure(command: Command, act: Act): void {

@@ -77,7 +77,10 @@ function filesRow(found: MessageStatus): string {
   const waiting = filesInLine(found);
   if (waiting !== "") return waiting;
   return (found.files ?? [])
-    .map(({ name, bytes, state }) => `${name} ${fileSize(bytes)}${state === "fetched" ? ", fetched" : ""}`)
+    .map(({ name, bytes, state, reason }) => {
+      const ended = state === "fetched" ? "fetched" : state === "failed" ? reason?.replaceAll("_", " ") : undefined;
+      return `${name} ${fileSize(bytes)}${ended === undefined ? "" : `, ${ended}`}`;
+    })
     .join("; ");
 }
 

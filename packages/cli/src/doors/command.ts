@@ -223,9 +223,17 @@ function meaningOf(code: number | null, by: NodeJS.Signals | null, said: string,
   return { kind: "again", reason, counts: code !== TEMPFAIL && !wasEnded };
 }
 
+/** What a command has said last; a hint behind it, as this program has them, with lines that are indented, is no reason. */
 function lastLine(text: string): string {
-  const lines = text.split("\n").map((line) => line.trim());
-  return (lines.findLast((line) => line !== "") ?? "").slice(0, LAST_LINE);
+  const lines = text.split("\n").filter((line) => line.trim() !== "");
+  const said = lines.filter((_, at) => !isOfHint(lines, at));
+  return (said.at(-1) ?? lines.at(-1) ?? "").trim().slice(0, LAST_LINE);
+}
+
+function isOfHint(lines: readonly string[], at: number): boolean {
+  let from = at;
+  while (from > 0 && lines[from]?.startsWith("    ") === true) from -= 1;
+  return lines[from]?.startsWith("Hint: ") === true;
 }
 
 function kill(pid: number, signal: NodeJS.Signals): void {

@@ -54,7 +54,8 @@ export async function work(
     const outcome = await settle(message, end, { ...options, isAnswered });
     if (outcome === undefined) return false;
     await say(message, outcome, out);
-    if (!isTold && outcome.state === "handled" && message.expectsReply && options.reply === undefined) {
+    const isOpen = outcome.state === "handled" && message.expectsReply && options.reply === undefined;
+    if (!isTold && isOpen && !(await isReplied(agent, message))) {
       isTold = true;
       out.note(
         `${message.from} waits for a reply to that. With --reply what the command prints, or the service answers, is sent.`,
@@ -71,6 +72,12 @@ async function isSettled(agent: Agent, { id }: IncomingMessage): Promise<boolean
     // It waits for the owner's word by now, and is settled there.
     return false;
   }
+}
+
+/** Whether what has handled it has answered it by itself: `aimessage reply` in a command. */
+async function isReplied(agent: Agent, { id }: IncomingMessage): Promise<boolean> {
+  const entry = await agent.message(id).catch(() => undefined);
+  return entry?.replied === true;
 }
 
 /** @returns what became of it; undefined if it is given back as it was */

@@ -32,7 +32,7 @@ aimessage asks                                    # questions that are open
 aimessage status ID                               # how far a message is: queued, stored, received, handled, expired, refused, failed
 \`\`\`
 
-Exit code 7 is a time-out: nothing is lost, do not send it again. An \`ask\` whose time is over ends with 1: the question has expired on both sides. An error with a \`message_id\` and \`status\` "queued" is in the outbox and will be sent.
+Exit code 7 is a time-out: nothing is lost, do not send it again. An \`ask\` whose time is over ends with 1: the question has expired on both sides. An error with a \`message_id\` and \`status\` "queued" is in the outbox and will be sent; with files \`aimessage outbox retry ID\` goes on with them.
 
 ## Read and answer
 

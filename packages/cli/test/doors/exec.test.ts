@@ -61,6 +61,20 @@ test("a question that a command has handled without a reply is told of once, and
   expect((await done).stderr.match(/alice waits for a reply to that\. With --reply /g)).toHaveLength(1);
 });
 
+test("a command that has answered by itself leaves nobody waiting, and no hint is the reason that it has failed", async () => {
+  const world = await talk();
+  const stop = new AbortController();
+  const aimessage = `'${process.execPath}' '${BIN}'`;
+  const script = `read -r text; [ "$text" = no ] && exec ${aimessage} inbox save 000000; ${aimessage} reply "$AIMESSAGE_ID" -m yes`;
+  const done = world.cli(["-u", "bob", "listen", "--attempts", "1", "--exec", script], { interrupted: stop.signal });
+  expect(await world.cli(["-u", "alice", "ask", "-t", "bob", "-m", "well"])).toMatchObject({ stdout: "yes\n" });
+  const id = await send(world, "no");
+  await eventually("it is a dead letter", async () => (await stateOf(world, id)).state === "failed");
+  expect((await stateOf(world, id)).reason).toMatch(/^Error: no message 000000 .*\(exit code 1\)$/);
+  stop.abort("SIGTERM");
+  expect((await done).stderr).not.toContain("waits for a reply to that");
+});
+
 test("exit code 65 is never tried again, and 75 is however often", async () => {
   const world = await talk();
   const file = join(world.home, "attempts");

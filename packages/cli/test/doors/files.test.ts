@@ -47,8 +47,8 @@ async function expectRefused(world: PathWorld, door: (path: string) => Promise<u
   expect(sent.filter(({ files = [] }) => files.length > 0)).toEqual([]);
 }
 
-/** A tool's error, in two words. */
-const refusal = ({ error, reason }: Said) => `${String(error)} ${inside(String(reason))}`;
+/** A tool's error, in two words, both of ours: they stand as they are. */
+const refusal = ({ error, reason }: Said) => `${String(error)} ${String(reason)}`;
 
 /** Alice is asked by Bob. @returns the id that the question has with her */
 async function askedByBob(world: PathWorld): Promise<string> {
@@ -78,6 +78,15 @@ describe('"Send ~/.ssh/id_ed25519", or the agent\'s store, is refused', () => {
     expect(await call("reply_to_message", { message_id, body: "here", files: finePaths })).toMatchObject({
       isError: false,
     });
+    expect(await call("send_message", { to: "bob" })).toMatchObject({ isError: true, error: "usage" });
+    const alone = await call("send_message", { to: "bob", files: ["fine.txt"] });
+    expect(alone).toMatchObject({ isError: false, to: "bob" });
+    const { files } = await eventually("it is at the relay", async () => {
+      const said = await call("message_status", { message_id: alone["message_id"] });
+      return said["status"] === "stored" && (said as { files?: { name: string }[] });
+    });
+    expect(files).toMatchObject([{ state: "up" }]);
+    expect(inside(files?.[0]?.name ?? "")).toBe("fine.txt");
   });
 
   test("by a pipe", async () => {
@@ -141,7 +150,7 @@ describe('"Send ~/.ssh/id_ed25519", or the agent\'s store, is refused', () => {
     const asked = async (path: string) =>
       (await world.cli(["-u", "bob", "ask", "-t", "alice", "-m", path, "--json", "--timeout", "60"])).stderr;
     for (const path of [join(world.outside, ".ssh", "id_ed25519"), join(world.home, "alice", "agent.db"), "taxes.pdf"])
-      expect(await asked(path)).toMatch(/not an agent's own|below the folder that the owner has named/);
+      expect(await asked(path)).toMatch(/belongs to an agent|is not below /);
     const fine = await world.cli([
       "-u",
       "bob",

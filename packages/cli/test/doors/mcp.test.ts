@@ -296,6 +296,7 @@ test(
 test.each([
   ["expired", true],
   ["mailbox_full", true],
+  ["own_store", true],
   ["1f0c9a52b7d84e3f1f0c9a52b7d84e3f", true],
   ["ok", false],
   ["constructor", false],

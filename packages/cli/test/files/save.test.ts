@@ -70,7 +70,7 @@ test("what is larger than is taken is told, its message stays unhandled, and the
   const said = await world.cli("-u bob listen --count 2 --timeout 30 --save-dir in --max-file 4KB");
   expect(said.stdout).toMatch(/: first \[large 5 KB, not saved: too large\]\n.*: second\n$/);
   expect(said.stderr).toMatch(
-    /Warning: large has 5000 bytes, .*, and the message of alice stays unhandled; to try again: aimessage -u bob inbox save \w{6}\n/,
+    /Warning: large has 5000 bytes, .*, and the message of alice stays unhandled; to try again: aimessage -u bob inbox save \w{6} --dir in --max-file 5000\n/,
   );
   expect(readdirSync(join(world.cwd, "in"))).toEqual([]);
   // It is shown again, until its files are there.
@@ -84,6 +84,15 @@ test("what is larger than is taken is told, its message stays unhandled, and the
   });
   expect((await world.cli(`${LISTEN} --save-dir in`)).stdout).toContain("first [in/large 5 KB]");
   expect((await world.cli("-u bob inbox")).stdout).not.toContain("unhandled");
+});
+
+test("a file that was saved elsewhere before is told where it is", async () => {
+  const world = await fileWorld();
+  world.file("large", 5_000);
+  await world.send("-f", "large");
+  await world.cli(["-u", "bob", "inbox", "save", await world.newest(), "--dir", "else where"]);
+  expect((await world.cli(`${LISTEN} --save-dir in`)).stdout).toContain("[else where/large 5 KB]");
+  expect(readdirSync(join(world.cwd, "in"))).toEqual([]);
 });
 
 test("what is damaged is told, and comes when its sender has sent it again", async () => {
@@ -100,7 +109,7 @@ test("what is damaged is told, and comes when its sender has sent it again", asy
     exit: 0,
     stdout: expect.stringContaining("[numbers 100 KB, not saved: file damaged]") as string,
   });
-  const [, id = ""] = /inbox save (\w{6})\n/.exec(stderr) ?? [];
+  const [, id = ""] = /inbox save (\w{6}) --dir in\n/.exec(stderr) ?? [];
   {
     await using alice = await Agent.open({ home: world.home, username: "alice", create: false });
     await alice.sync();
@@ -151,7 +160,20 @@ test("who listens is told how far a file is, and what is stopped goes on", async
   await stderr.until(/large\.bin +\[#+ *\] +\d+ %/);
   stop.abort("SIGINT");
   expect((await listening).stdout).toBe("");
+  expect(stderr.text).toMatch(
+    /What was fetched of its files stays, and the next listen goes on; or: aimessage -u bob inbox save \w{6} --dir in$/m,
+  );
   expect(readdirSync(join(world.cwd, "in"))).toEqual([expect.stringMatching(/^\.large\.bin\.part-/)]);
+  const [, id = ""] = /inbox save (\w{6})/.exec(stderr.text) ?? [];
+  const [again, stopAgain] = [new Recorder(), new AbortController()];
+  const words = ["-u", "bob", "inbox", "save", id, "--dir", "in", "--max-file", "1GB"];
+  const saving = world.cli(words, { stderr: again, interrupted: stopAgain.signal });
+  await again.until(/^large\.bin goes on at \d+ %$/m);
+  stopAgain.abort("SIGINT");
+  expect((await saving).exit).toBe(130);
+  expect(again.text).toMatch(
+    /Error: interrupted; what was fetched stays\nHint: it goes on with: aimessage -u bob inbox save \w{6} --dir in --max-file 1000000000\n$/,
+  );
   const { stdout, stderr: said } = await world.cli(`${LISTEN} --save-dir in`);
   expect(said).toMatch(/^large\.bin goes on at \d+ %$/m);
   expect(stdout).toContain("[in/large.bin 160 MB]");

@@ -1,7 +1,9 @@
 /** Files that a person sends. */
-import { readFileSync } from "node:fs";
+import { readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
 import { Agent } from "@aimessage/sdk/node";
 import { expect, test } from "vitest";
+import { eventually } from "../../../../test/waiting.ts";
 import { Recorder } from "../console.ts";
 import { fileWorld } from "./world.ts";
 
@@ -65,6 +67,34 @@ test("what cannot be sent is said at once, and nothing is in the outbox then", a
     ),
   ).toEqual([2, "usage", undefined]);
   expect((await world.cli("-u alice outbox")).stdout).toBe("No messages.\n");
+  const words = Array<string>(17).fill("-f large").join(" ");
+  expect((await world.cli(`-u alice send -t bob ${words}`)).stderr).toMatch(/^Error: 17 files; 16 at most\nHint: /);
+  world.file("my data/one", "x");
+  expect((await world.cli(["-u", "alice", "send", "-t", "bob", "-f", "my data"])).stderr).toMatch(
+    /^Error: .*\/my data is a folder\nHint: pack it, for example: tar czf 'my data\.tgz' 'my data'\n$/,
+  );
+});
+
+test("a message that waits for its files is counted by doctor; of a file that is gone its name and the way out are said", async () => {
+  const world = await fileWorld({ limits: { accountBlobs: 1_000_000 } });
+  for (const name of ["one", "two"]) world.file(name, 800_000);
+  await world.send("-f", "one");
+  const first = await world.cli("-u alice send -t bob -f two --timeout 1 --json");
+  const { message_id: id } = JSON.parse(first.stderr.trim().split("\n").at(-1) ?? "") as { message_id: string };
+  const { stdout } = await world.cli("-u alice doctor");
+  expect(stdout).toMatch(/0 to be sent, 1 waits for its files$/m);
+  expect(stdout).toMatch(/nothing is stuck; 1 waits for its files: aimessage outbox shows how far it is$/m);
+  rmSync(join(world.cwd, "two"));
+  await world.cli(["-u", "bob", "inbox", "save", await world.newest(), "--dir", "in"]);
+  const retry = async () => (await world.cli(["-u", "alice", "outbox", "retry", id])).stderr;
+  // There is room once alice has heard that bob has the first one.
+  const failed = await eventually("it has failed", async () => {
+    const said = await retry();
+    return said.includes("failed") && said;
+  });
+  expect(failed).toMatch(/^Error: message \w+ to bob failed: file_changed: two$/m);
+  expect((await world.cli(["-u", "alice", "status", id])).stdout).toMatch(/^Files: +two 800 KB, file changed$/m);
+  expect(await retry()).toMatch(/two is not there.*\nHint: put it back, or send the message again with -f FILE\n$/);
 });
 
 test("Ctrl+C leaves what has gone, and outbox retry goes on from there", async () => {
@@ -77,7 +107,9 @@ test("Ctrl+C leaves what has gone, and outbox retry goes on from there", async (
   stop.abort("SIGINT");
   const { exit } = await sending;
   expect(exit).toBe(130);
-  expect(stderr.text).toMatch(/what has gone of its files stays, and the next command that reaches the relay goes on/);
+  expect(stderr.text).toMatch(
+    /Hint: .*what has gone stays; its files go on with a command that stays \(listen, .*\), or at once with outbox retry ID:\n {4}aimessage -u alice outbox retry \w{8}\n {4}aimessage -u alice status \w{8}\n$/,
+  );
   for (const line of stderr.text.split("\n")) if (line.includes("[#")) expect(line.length).toBeLessThan(60 + 8);
   const listed = await world.cli("-u alice outbox");
   const [, id = "", percent] = /(\w+) +queued .* waits for its file, (\d+) % of 160 MB\n/.exec(listed.stdout) ?? [];

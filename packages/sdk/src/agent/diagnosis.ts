@@ -3,6 +3,7 @@ import { AgentError, type ErrorCode } from "../errors.ts";
 import { CIPHER_SUITE, PROTOCOL_VERSION, type RelayFrameData } from "../protocol/index.ts";
 import type { ClientStore } from "../store/store.ts";
 import { APART_MS, span } from "../records/clock.ts";
+import type { OutFileRecord } from "../records/file-records.ts";
 import { countKeyPackages } from "../records/key-records.ts";
 import type { Link } from "../link/link.ts";
 import { connect, type Transport } from "../wire/connect.ts";
@@ -66,6 +67,8 @@ export async function diagnose(parts: Parts, wait: Wait | undefined): Promise<Di
     stopped: (await list(tx, "contact/")).filter((contact) => contact.stopped !== undefined),
     queued: (await tx.list({ prefix: "queue/" })).length,
     unhandled: (await tx.list({ prefix: "unhandled/" })).length,
+    // They are in nobody's queue before their files are at the relay.
+    waiting: new Set((await list(tx, "out-file/")).filter(isWaitedFor).map(({ seq }) => seq)).size,
   }));
   let failed: Check["name"] | undefined;
   let info: RelayFrameData<"info"> | undefined;
@@ -76,7 +79,8 @@ export async function diagnose(parts: Parts, wait: Wait | undefined): Promise<Di
     failed = PLACES[code] ?? "login";
     add(failed, false, message, hint);
   }
-  const readable = `readable; ${state.unhandled} unhandled, ${state.queued} to be sent`;
+  const waiting = state.waiting === 0 ? "" : waitText(state.waiting);
+  const readable = `readable; ${state.unhandled} unhandled, ${state.queued} to be sent${waiting === "" ? "" : `, ${waiting}`}`;
   if (failed !== "store") checks.unshift({ name: "store", ok: true, text: readable });
   if (info !== undefined) {
     versions["relay"] = info.version;
@@ -109,7 +113,9 @@ export async function diagnose(parts: Parts, wait: Wait | undefined): Promise<Di
     add(
       "outbox",
       stuck.length === 0,
-      stuck.length === 0 ? "nothing is stuck" : `waiting for over 5 minutes: ${ids}`,
+      stuck.length === 0
+        ? `nothing is stuck${waiting === "" ? "" : `; ${waiting}: aimessage outbox shows how far it is`}`
+        : `waiting for over 5 minutes: ${ids}`,
       "aimessage status MESSAGE_ID says more; is a contact stopped, or its mailbox full?",
     );
   }
@@ -130,6 +136,15 @@ export async function diagnose(parts: Parts, wait: Wait | undefined): Promise<Di
   );
   const limits = info === undefined ? undefined : { body_bytes: largestBody(info.limits.frame_bytes), ...info.limits };
   return { checks, versions, ...(limits === undefined ? {} : { limits }) };
+}
+
+/** Whether a message has to wait until a file is at the relay; of one that is sent again it has left. */
+function isWaitedFor({ state, resent }: OutFileRecord): boolean {
+  return state === "waits" && resent !== true;
+}
+
+function waitText(count: number): string {
+  return count === 1 ? "1 waits for its files" : `${count} wait for their files`;
 }
 
 /** Whether the relay lets this process connect, without the link. @throws AgentError relay_unreachable */

@@ -50,7 +50,12 @@ export interface Message {
 }
 
 /** An entry of the inbox as `inbox` shows it. Its body is empty once it is deleted. */
-export type InboxEntry = Message & { readonly state: InboxRecord["state"]; readonly reason?: string };
+export type InboxEntry = Message & {
+  readonly state: InboxRecord["state"];
+  readonly reason?: string;
+  /** It expects a reply, and a program has sent one. */
+  readonly replied?: true;
+};
 
 /** @param withBody False: its body is empty, and not read. */
 export async function readMessage(
@@ -106,7 +111,12 @@ export async function readEntry(
   const { reason } = row;
   // By whichever clock its time was over, it has expired: to its sender it has failed for that.
   const state = row.state === "failed" && reason === "expired" ? "expired" : row.state;
-  return { ...(await readMessage(tx, row, to, withBody)), state, ...(reason === undefined ? {} : { reason }) };
+  return {
+    ...(await readMessage(tx, row, to, withBody)),
+    state,
+    ...(reason === undefined ? {} : { reason }),
+    ...(row.replied === true ? { replied: true } : {}),
+  };
 }
 
 /** The row of a message by our id. @throws AgentError unknown_message */

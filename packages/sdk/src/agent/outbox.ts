@@ -100,13 +100,14 @@ export class Outbox {
             : "send it again; its recipient may have it among its dead letters",
       });
     const to = row.fingerprint === undefined ? row.to : `${row.to}#${row.fingerprint}`;
-    return this.#means.send(to, toBytes(body), {
+    const sent = this.#means.send(to, toBytes(body), {
       ...(files.length === 0 ? {} : { files: files.map(toFile), ...(onProgress === undefined ? {} : { onProgress }) }),
       contentType: row.content_type,
       ...(row.reply_to === undefined ? {} : { replyTo: row.reply_to }),
       ...(row.thread === undefined ? {} : { thread: row.thread }),
       ...(row.headers === undefined ? {} : { headers: row.headers }),
     });
+    return await sent.catch(withoutFile);
   }
 
   /** Gives a message up that has not ended yet, or forgets the text of one that has. @throws AgentError unknown_message */
@@ -161,6 +162,13 @@ export class Outbox {
       changes.end();
     }
   }
+}
+
+/** A file that was there when the message was sent first. */
+function withoutFile(error: unknown): never {
+  if (!(error instanceof AgentError) || error.code !== "bad_file" || error.reason !== "missing") throw error;
+  const hint = "put it back, or send the message again with -f FILE";
+  throw new AgentError(error.code, error.message, { reason: error.reason, hint, cause: error });
 }
 
 /** A file as it was given, from where it was. @throws AgentError bad_file */

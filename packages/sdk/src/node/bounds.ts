@@ -10,7 +10,7 @@ import {
   realpathSync,
   statSync,
 } from "node:fs";
-import { dirname, isAbsolute, join, relative, resolve, sep } from "node:path";
+import { basename, dirname, isAbsolute, join, relative, resolve, sep } from "node:path";
 import { AgentError } from "../errors.ts";
 import { asOwnerOf } from "./program/owner.ts";
 
@@ -59,7 +59,8 @@ function opened(whole: string, bounds: Bounds): number {
     throw bad(whole, "cannot be read", "missing", error);
   }
   refuseOutside(whole, nearest(whole), bounds);
-  throw there === undefined ? bad(whole, "is not there", "missing") : bad(whole, "is no file", "no_file");
+  if (there === undefined) throw bad(whole, "is not there", "missing");
+  throw there.isDirectory() ? isFolder(whole) : bad(whole, "is no file", "no_file");
 }
 
 /** Where a path leads; undefined if that is not the file that was opened by it. */
@@ -142,6 +143,19 @@ function thereAt(path: string): BigIntStats | undefined {
 
 function hidden(path: string): AgentError {
   return bad(path, "is in a folder whose name begins with a dot", "hidden");
+}
+
+function isFolder(whole: string): AgentError {
+  const name = basename(whole) || "folder";
+  return new AgentError("bad_file", `${whole} is a folder`, {
+    reason: "no_file",
+    hint: `pack it, for example: tar czf ${shown(`${name}.tgz`)} ${shown(name)}`,
+  });
+}
+
+/** A word of a command that is shown. */
+function shown(word: string): string {
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", String.raw`'\''`)}'`;
 }
 
 function bad(path: string, what: string, reason: string, cause?: unknown): AgentError {

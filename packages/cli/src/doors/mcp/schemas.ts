@@ -61,7 +61,13 @@ export const tools = {
   send_message: {
     description:
       "Send a message that needs no answer. It is kept until it arrives: never send it again because nothing came back.",
-    input: z.strictObject({ to: To, body: Body, files: Files, thread: Thread, again: Again }),
+    input: z.strictObject({
+      to: To,
+      body: z.string().optional().describe("text; may be left out with files"),
+      files: Files,
+      thread: Thread,
+      again: Again,
+    }),
     annotations: adds,
   },
   ask_agent: {

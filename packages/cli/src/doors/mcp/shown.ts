@@ -1,7 +1,7 @@
 /** Messages, questions and contacts as a model reads them. Times are ISO 8601. */
 import { Buffer } from "node:buffer";
 import { wireErrors } from "@aimessage/sdk/protocol";
-import type { Contact, Message, MessageStatus, Question } from "@aimessage/sdk/node";
+import type { Contact, Message, MessageStatus, OutgoingFile, Question } from "@aimessage/sdk/node";
 import { preview, utf8 } from "../../message.ts";
 import { type SavedFile, wordOf } from "../../saving.ts";
 import { costOf, fence, partOf } from "./fence.ts";
@@ -21,21 +21,37 @@ const REASONS: ReadonlySet<string> = new Set([
   "closed",
   "consent",
   "device_changed",
+  "disk_full",
   "dropped",
   "expired",
   "failed",
+  "file_changed",
+  "file_damaged",
+  "file_expired",
+  "file_failed",
   "fingerprint_mismatch",
   "guard",
+  "hard_link",
+  "hidden",
   "identity_changed",
   "internal",
   "mailbox_age",
+  "missing",
+  "no_file",
+  "no_files",
+  "no_root",
   "not_handled",
+  "outside",
+  "own_store",
   "pairing_expired",
   "pairing_refused",
   "refused",
+  "relay_unreachable",
   "requests_full",
+  "too_large",
   "undecryptable",
   "unregistered",
+  "unwritable",
 ]);
 
 /** Whether a word of others can say no more than what this program knows anyway: a reason of ours, or an id at random. */
@@ -135,12 +151,24 @@ export function questionOf({ id, to, state, reason, askedAt, deadline, replyId }
   };
 }
 
-export function statusOf({ id, to, state, reason, createdAt, updatedAt, expiresAt }: MessageStatus): object {
+/** How far a file is that goes with a message: its name may be that of one that others have sent. */
+function sentFileOf({ name, bytes, done, state, reason }: OutgoingFile): object {
+  return {
+    name: word(name),
+    bytes,
+    ...(state === "waits" ? { done } : {}),
+    state,
+    ...(reason === undefined ? {} : { reason: word(reason) }),
+  };
+}
+
+export function statusOf({ id, to, state, reason, files, createdAt, updatedAt, expiresAt }: MessageStatus): object {
   return {
     message_id: id,
     to,
     status: state,
     ...(reason === undefined ? {} : { reason: word(reason) }),
+    ...(files === undefined || files.length === 0 ? {} : { files: files.map(sentFileOf) }),
     sent_at: time(createdAt),
     updated_at: time(updatedAt),
     ...(expiresAt === undefined ? {} : { expires_at: time(expiresAt) }),

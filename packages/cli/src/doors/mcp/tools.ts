@@ -40,8 +40,10 @@ export const run: Tools = {
   read_messages: (args, calling) => readMessages(args, calling),
 
   send_message: async ({ to, body, files, thread, again }, calling) => {
+    if (body === undefined && (files ?? []).length === 0)
+      throw new UsageError("send_message: body: only with files may it be left out", "nothing was done");
     const options = { ...marks(thread), ...once(again), ...calling.files.given(files) };
-    return progress(await calling.agent.send(to, body, options), calling);
+    return progress(await calling.agent.send(to, body ?? "", options), calling);
   },
 
   ask_agent: async ({ to, body, files, thread, expires_minutes: minutes = 1_440, again }, calling) => {

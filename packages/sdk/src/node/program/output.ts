@@ -23,8 +23,8 @@ export interface Output {
   note(text: string): void;
   /** Something that its reader must know, on stderr. */
   warn(text: string): void;
-  /** A failure and its way out, on stderr; with `--json` the value, in a line. */
-  fail(message: Line, hint: string | undefined, value: unknown): void;
+  /** A failure and its way out, which may have commands behind it, each on a line; on stderr. With `--json` the value, in a line. */
+  fail(message: Line, hint: string | readonly string[] | undefined, value: unknown): void;
   /**
    * Lines that change, below all else on a terminal's stderr: each time they take the place of those before. Nowhere else, and not with
    * `--quiet`. @returns whether they are seen
@@ -77,10 +77,16 @@ export function createOutput(
     warn: (text) => say(`Warning: ${text}`),
     fail(message, hint, value) {
       if (json) live.above(joined([escapeJson(value)]));
-      else say(titled("Error: ", message), ...(hint === undefined ? [] : [`Hint: ${hint}`]));
+      else say(titled("Error: ", message), ...hintLines(hint));
     },
     live: (lines) => !quiet && live.draw(lines),
   };
+}
+
+/** No text within a hint begins a line of its own. */
+function hintLines(hint: string | readonly string[] | undefined): string[] {
+  const lines = hint === undefined ? [] : typeof hint === "string" ? [hint] : hint;
+  return lines.map((line, at) => (at === 0 ? `Hint: ${line}` : `    ${line}`));
 }
 
 /** Rows as aligned lines. */
