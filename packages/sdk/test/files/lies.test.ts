@@ -139,12 +139,12 @@ describe("a relay that says once", () => {
     const answer = { status: 503, headers: { "retry-after": "31536000" } };
     world.proxy.answer = ({ method }) => (method === "PATCH" && lies-- > 0 ? answer : undefined);
     const path = world.file("a", 1000);
-    await alice.send("bob", "x", { files: [path] });
+    const { id } = await alice.send("bob", "x", { files: [path] });
     await eventually("it has lied", () => lies <= 0);
     // Another process has not heard it.
     await alice.close();
     const other = await world.open("alice");
-    await other.connect();
+    await (await other.sent(id))!.received();
     expect(isSame(await saved(bob, (await next(bob)).id, world.path("in")), path)).toBe(true);
   });
 
