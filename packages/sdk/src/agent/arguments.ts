@@ -70,7 +70,8 @@ const kinds = {
     onProgress: optional(z.custom<object>((value) => typeof value === "function")),
   }),
   save: z.object({
-    maxBytes: optional(z.number().check(z.nonnegative())),
+    // As many as there are: infinite.
+    maxBytes: optional(z.custom<number>((value) => typeof value === "number" && value >= 0)),
     onProgress: optional(z.custom<object>((value) => typeof value === "function")),
     signal: optional(Signal),
   }),
