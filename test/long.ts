@@ -1,7 +1,14 @@
 /** Everything that takes minutes or hours, at full length, one after the other: `npm run long`. Ends with 1 if any of it fails. */
 import { spawnSync } from "node:child_process";
 
-const lengths = { KILL_MESSAGES: "1000", CHAOS_CYCLES: "200", CHAOS_BUGS: "1" };
+const lengths = {
+  KILL_MESSAGES: "1000",
+  FILE_KILLS: "200",
+  FILE_CUTS: "50",
+  FILE_MIB: "1024",
+  CHAOS_CYCLES: "200",
+  CHAOS_BUGS: "1",
+};
 const steps = [
   ["node_modules/vitest/vitest.mjs", "run", "--tagsFilter=long"],
   ["lab/chaos/main.ts", "--cycles", "1000"],

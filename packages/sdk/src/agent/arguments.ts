@@ -42,6 +42,7 @@ const waiting = {
   signal: optional(Signal),
 };
 const fetching = {
+  // As many as there are: infinite.
   maxBytes: optional(z.custom<number>((value) => typeof value === "number" && value >= 0)),
   onProgress: optional(z.custom<object>((value) => typeof value === "function")),
   signal: optional(Signal),

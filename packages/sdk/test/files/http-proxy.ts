@@ -4,6 +4,8 @@ import { type AddressInfo, connect, type Socket } from "node:net";
 import type { Writable } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
 
+const WINDOW = 4096;
+
 /** What a request for a file is answered without the relay. */
 export interface Answer {
   status: number;
@@ -33,12 +35,13 @@ export class HttpProxy implements AsyncDisposable {
   answer: ((passing: Passing) => Answer | undefined) | undefined;
   /** Changes what is fetched. `at`: where it stands in the whole file. */
   edit: ((passing: Passing, chunk: Buffer, at: number) => Buffer) | undefined;
-  /** Of each blob what has left for it, by offset. */
-  readonly sent = new Map<string, Buffer>();
+  /** Of each blob what has left for it, by the windows of so many bytes in which that stood. */
+  readonly sent = new Map<string, Map<number, { values: Buffer; known: Uint8Array }>>();
+  /** One window of so many is looked at: of large files not all fits memory. */
+  recordEvery = 1;
   readonly requests: Passing[] = [];
   /** Offsets at which another value left than before: a nonce was used for two texts. */
   readonly conflicts: string[] = [];
-  readonly #known = new Map<string, Uint8Array>();
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
   #gate: { open: () => void; opened: Promise<void> } | undefined;
@@ -197,23 +200,24 @@ export class HttpProxy implements AsyncDisposable {
   }
 
   #record(blob: string, at: number, piece: Buffer): void {
+    let windows = this.sent.get(blob);
+    if (windows === undefined) this.sent.set(blob, (windows = new Map()));
     const end = at + piece.length;
-    let [values, known] = [this.sent.get(blob), this.#known.get(blob)];
-    if (values === undefined || known === undefined || values.length < end) {
-      const [more, marks] = [Buffer.alloc(2 * end), new Uint8Array(2 * end)];
-      more.set(values ?? []);
-      marks.set(known ?? []);
-      [values, known] = [more, marks];
-      this.sent.set(blob, values);
-      this.#known.set(blob, known);
+    for (let index = Math.floor(at / WINDOW); index * WINDOW < end; index++) {
+      if (index % this.recordEvery !== 0) continue;
+      let window = windows.get(index);
+      if (window === undefined)
+        windows.set(index, (window = { values: Buffer.alloc(WINDOW), known: new Uint8Array(WINDOW) }));
+      const from = Math.max(at, index * WINDOW);
+      const part = piece.subarray(from - at, (index + 1) * WINDOW - at);
+      const differs = part.some((value, offset) => {
+        const place = from - index * WINDOW + offset;
+        return window.known[place] === 1 && window.values[place] !== value;
+      });
+      if (differs) this.conflicts.push(`${blob} from ${from}`);
+      window.values.set(part, from - index * WINDOW);
+      window.known.fill(1, from - index * WINDOW, from - index * WINDOW + part.length);
     }
-    for (let index = 0; index < piece.length; index++)
-      if (known[at + index] === 1 && values[at + index] !== piece[index]) {
-        this.conflicts.push(`${blob} at ${at + index}`);
-        break;
-      }
-    values.set(piece, at);
-    known.fill(1, at, end);
   }
 }
 
