@@ -116,16 +116,13 @@ class Fetching {
     const from = this.#stream === undefined ? 0 : segmentOf(this.#padded, this.segments).sealed.from;
     const answer = await this.#request(from);
     let index = this.segments;
-    // However often it is asked for from its beginning, there the header stands.
-    let isAtHeader = from === 0;
     const gather = new Gather();
     for await (const chunk of answer.body) {
       gather.add(chunk);
-      if (isAtHeader) {
+      if (this.#stream === undefined) {
         const header = gather.take(HEADER_BYTES);
         if (header === undefined) continue;
         this.#stream = await this.#open(header);
-        isAtHeader = false;
         if (index > 0) return;
       }
       for (; index < segmentCount(this.#padded); index++) {
