@@ -38,7 +38,9 @@ async function fetchFrom(content: Buffer, respond: Respond): Promise<Buffer> {
     bytes: 0,
     read: async () => new Uint8Array(),
     truncate: async () => undefined,
-    write: async (at: number, bytes: Uint8Array) => void got.set(bytes, at),
+    write: async (at: number, bytes: Uint8Array) => {
+      got.set(bytes, at);
+    },
   };
   const request = async (_url: URL, { headers }: { headers: Record<string, string> }) =>
     respond(sealed, Number(/^bytes=(\d+)-/.exec(headers["range"] ?? "")?.[1]));
@@ -50,6 +52,10 @@ async function fetchFrom(content: Buffer, respond: Respond): Promise<Buffer> {
 function partial(sealed: Buffer, from: number, body: AsyncIterable<Uint8Array>): HttpAnswer {
   const range = `bytes ${from}-${sealed.length - 1}/${sealed.length}`;
   return { status: 206, headers: { "content-range": range }, body };
+}
+
+function elsewhere(sealed: Buffer, from: number): HttpAnswer {
+  return partial(sealed, from + 7, cutAfter(sealed.subarray(from), Infinity));
 }
 
 describe("a fetch", () => {
@@ -88,8 +94,7 @@ describe("a fetch", () => {
 
   test("takes nothing from another place than it has asked for", async () => {
     const content = Buffer.alloc(2 * MIB, "x");
-    const wrong: Respond = (sealed, from) => partial(sealed, from + 7, cutAfter(sealed.subarray(from), Infinity));
-    await expect(fetchFrom(content, wrong)).rejects.toMatchObject({ reason: "file_damaged" });
+    await expect(fetchFrom(content, elsewhere)).rejects.toMatchObject({ reason: "file_damaged" });
   });
 });
 
