@@ -24,8 +24,8 @@ const STATUS: Record<string, number> = { ERR_HTTP_REQUEST_TIMEOUT: 408, HPE_HEAD
 export interface Sockets {
   /** How many may be WebSockets. */
   readonly most: number;
-  /** A socket has become a WebSocket, or takes its time for a file: it is counted elsewhere. */
-  admitted(socket: Duplex): void;
+  /** A socket has become a WebSocket, or takes its time for a file: it is counted elsewhere. @returns what has it counted here again */
+  admitted(socket: Duplex): () => void;
   /** There is no room for a connection: that is counted and said. */
   refused(): false;
 }
@@ -91,12 +91,17 @@ export function boundSockets(server: Server, config: Config, metrics: Metrics, l
     most,
     refused,
     admitted(socket) {
-      if (waiting === undefined) return plain.hold(socket as Socket, 0);
-      const name = nameOf(socket as Socket);
-      const beneath = waiting.get(name);
-      waiting.delete(name);
-      if (beneath !== undefined) plain.hold(beneath, 0);
-      return undefined;
+      const name = waiting === undefined ? "" : nameOf(socket as Socket);
+      const counted = waiting === undefined ? (socket as Socket) : waiting.get(name);
+      waiting?.delete(name);
+      if (counted === undefined) return () => {};
+      plain.hold(counted, 0);
+      return () => {
+        // Once it is destroyed nothing tells of it any more, and its name may be another one's.
+        if (counted.destroyed) return;
+        waiting?.set(name, counted);
+        plain.hold(counted, 1);
+      };
     },
   };
 }

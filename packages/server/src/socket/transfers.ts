@@ -14,8 +14,8 @@ interface Transfer {
 
 interface TransfersOptions {
   names: () => string[];
-  /** Told of a socket that has asked by a token. */
-  admitted: (socket: Duplex) => void;
+  /** Told of a socket that has asked by a token. @returns what is called when that is answered: it may ask for something else */
+  admitted: (socket: Duplex) => () => void;
   /** Told of the address of one for which there is no room. */
   onRefused: (address: string) => void;
 }
@@ -55,11 +55,12 @@ export function transfers(config: Config, { names, admitted, onRefused }: Transf
         return false;
       }
       isAdmitted = true;
-      admitted(socket);
+      const answered = admitted(socket);
       const heard = endIfSilent(socket, limits.readDeadline);
       response.once("close", () => {
         open.hold(transfer, 0);
         heard();
+        answered();
       });
       return true;
     },
