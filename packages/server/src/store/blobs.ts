@@ -47,8 +47,12 @@ export function blobsTable(db: DatabaseSync, addresses: Addresses, limits: Store
   );
   const select = db.prepare("SELECT * FROM blobs WHERE id = ?");
   const byRequest = db.prepare("SELECT * FROM blobs WHERE owner = ? AND request_id = ?");
-  const setToken = db.prepare("UPDATE blobs SET token_hash = ?, touched_at = ? WHERE id = ?");
-  const advance = db.prepare("UPDATE blobs SET come = ?, touched_at = ? WHERE id = ? AND come = ? AND sealed IS NULL");
+  const setToken = db.prepare("UPDATE blobs SET token_hash = ? WHERE id = ?");
+  // Only bytes that come touch it: who asks again, or brings nothing, keeps no room by that.
+  const advance = db.prepare(
+    `UPDATE blobs SET touched_at = CASE WHEN ?1 > come THEN ?2 ELSE touched_at END, come = ?1
+      WHERE id = ?3 AND come = ?4 AND sealed IS NULL`,
+  );
   const seal = db.prepare("UPDATE blobs SET sealed = 1, come = bytes WHERE id = ?");
   const remove = db.prepare("DELETE FROM blobs WHERE id = ?");
   const disown = db.prepare("UPDATE blobs SET owner = '' WHERE owner = ?");
@@ -107,7 +111,7 @@ export function blobsTable(db: DatabaseSync, addresses: Addresses, limits: Store
         const isSame =
           before.bytes === blob.bytes && before.readers === blob.readers && equal(before.read_hash, blob.readHash);
         if (!isSame) return { refused: "message_id_reused" };
-        setToken.run(blob.tokenHash, now, before.id);
+        setToken.run(blob.tokenHash, before.id);
         return toBlob({ ...before, token_hash: blob.tokenHash });
       }
       if (before !== undefined) drop(before);

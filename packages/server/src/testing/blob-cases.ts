@@ -133,6 +133,21 @@ export const blobCases: Record<string, StoreCase["run"]> = {
     assert.deepEqual(await blobs.totals(), { count: 0, bytes: 0 });
   },
 
+  async "who asks for a file again, or brings nothing of it, does not keep it"(open) {
+    await using world = new StoreWorld(open, { blobAge: 15 * DAY_MS });
+    const { blobs } = world.store;
+    const alice = await world.agent("alice");
+    const make = async (requestId: string) => accepted(await blobs.reserve(blob(alice, { requestId }))).id;
+    const [again, nothing, fewer] = [await make("a"), await make("b"), await make("c")];
+    await blobs.advance(fewer, 0, 10);
+    world.now += DAY_MS - 1;
+    assert.equal(await make("a"), again);
+    assert.equal(await blobs.advance(nothing, 0, 0), true);
+    assert.equal(await blobs.advance(fewer, 10, 5), true);
+    world.now += 1;
+    assert.deepEqual((await blobs.removeOverdue(10)).toSorted(), [again, nothing, fewer].toSorted());
+  },
+
   async "what an account that was removed has sent can be fetched still, and is nobody else's who has its name"(open) {
     await using world = new StoreWorld(open);
     const { blobs } = world.store;
