@@ -115,9 +115,7 @@ async function start(config: Config): Promise<Relay> {
         : openSqliteStore(config.db, storeOptions),
   );
   parts.defer(() => sayWhatIsLost(store, log));
-  const blobs = parts.use(
-    new Blobs({ rows: store.blobs, store: blobStore(config), reserve: config.limits.reserveBytes, clock, log }),
-  );
+  const blobs = parts.use(new Blobs({ rows: store.blobs, store: blobStore(config), clock, log }));
   const { strangers: most, addressStrangers: share } = config.limits;
   // A login takes less than a second: what only stays gives way.
   const strangers = crowd({ most, share, between: "oldest" }, () => metrics.crowdedOut());

@@ -18,8 +18,6 @@ interface Upload {
 interface BlobsOptions {
   rows: BlobRows;
   store: BlobStore;
-  /** Bytes of the disk that are kept from files. */
-  reserve: number;
   clock: () => number;
   log: Log;
 }
@@ -29,7 +27,6 @@ export class Blobs implements AsyncDisposable {
   readonly rows: BlobRows;
   readonly store: BlobStore;
   readonly clock: () => number;
-  readonly #reserve: number;
   readonly #log: Log;
   readonly #uploads = new Map<string, Upload>();
   /** Bytes of each file that were sent today. */
@@ -39,20 +36,19 @@ export class Blobs implements AsyncDisposable {
   #sweeping: Promise<void> | undefined;
   readonly #stop = new AbortController();
 
-  constructor({ rows, store, reserve, clock, log }: BlobsOptions) {
+  constructor({ rows, store, clock, log }: BlobsOptions) {
     this.rows = rows;
     this.store = store;
     this.clock = clock;
-    this.#reserve = reserve;
     this.#log = log;
     this.#timer = setInterval(() => this.sweep(), SWEEP_MS);
     this.#timer.unref();
     this.sweep();
   }
 
-  /** Whether the disk has room for so many bytes more, beside those that are to come. */
+  /** Whether so many bytes may come now. Since they were asked for others may have taken the disk. */
   async hasRoom(bytes: number): Promise<boolean> {
-    return (await this.store.free()) - (await this.rows.awaited()) - this.#reserve >= bytes;
+    return (await this.rows.room(await this.store.free())) >= bytes;
   }
 
   /** Ends what comes of a file now. @returns how many of its bytes are there */
