@@ -179,7 +179,7 @@ async function start(config: Config): Promise<Relay> {
     admitted: (socket) => bounds.admitted(socket),
     onRefused: (address) => refusals.count("http_429", address),
   });
-  const door = { config, blobs, visit, mayAsk, rate, admit: admitTransfer };
+  const door = { config, blobs, store, visit, mayAsk, rate, admit: admitTransfer };
   const takesFiles = config.limits.blobs > 0;
   const answerFile = takesFiles
     ? (request: IncomingMessage, response: ServerResponse) => answerBlob(request, response, door)

@@ -11,6 +11,7 @@ const READS = 4;
 
 /** What comes of one file now. */
 interface Upload {
+  owner: string;
   end: () => void;
   done: Promise<void>;
 }
@@ -64,10 +65,10 @@ export class Blobs implements AsyncDisposable {
   }
 
   /** Begins to take in more of a file, which ends whoever does so now. `end` is called when it has to end itself. @returns what says that it has */
-  async begin(id: string, end: () => void): Promise<() => void> {
+  async begin({ id, owner }: Blob, end: () => void): Promise<() => void> {
     const before = this.#uploads.get(id);
     const { promise, resolve } = Promise.withResolvers<void>();
-    const upload = { end, done: promise };
+    const upload = { owner, end, done: promise };
     this.#uploads.set(id, upload);
     before?.end();
     await before?.done;
@@ -75,6 +76,11 @@ export class Blobs implements AsyncDisposable {
       if (this.#uploads.get(id) === upload) this.#uploads.delete(id);
       resolve();
     };
+  }
+
+  /** Ends what comes of the files of an account now. */
+  endUploadsOf(owner: string): void {
+    for (const upload of this.#uploads.values()) if (upload.owner === owner) upload.end();
   }
 
   /** Has the disk take a file of which everything has come. @returns whether it has it */

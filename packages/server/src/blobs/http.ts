@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { fromBase64, isBase64 } from "@aimessage/sdk/protocol";
 import type { Config } from "../config/config.ts";
 import type { Blob } from "../store/blob-rows.ts";
+import type { RelayStore } from "../store/store.ts";
 import type { Blobs } from "./blobs.ts";
 import { handOut } from "./hand-out.ts";
 import { receivePart } from "./receive.ts";
@@ -16,6 +17,7 @@ const READ = "content-range, retry-after, tus-resumable, upload-length, upload-o
 export interface BlobDoor {
   config: Config;
   blobs: Blobs;
+  store: Pick<RelayStore, "account">;
   /** Whether pages of an origin may ask. */
   mayAsk: (origin: string | undefined) => boolean;
   /** Counts a request that is refused for its address. @returns 0, or milliseconds to wait */
@@ -54,10 +56,15 @@ async function answerUploader(
   request: IncomingMessage,
   response: ServerResponse,
   blob: Blob,
-  { blobs, admit }: BlobDoor,
+  { blobs, store, admit }: BlobDoor,
 ): Promise<void> {
   if (request.headers["tus-resumable"] !== TUS_VERSION)
     return refuseBy(response, "invalid_data", { status: 412, headers: { "tus-version": TUS_VERSION }, close: true });
+  // A token outlives the connections of its account. What has come of a file may be deleted still.
+  const account = request.method === "DELETE" ? undefined : await store.account(blob.owner);
+  if (request.method !== "DELETE" && account?.kind !== "key")
+    return refuseBy(response, "unknown_blob", { close: true });
+  if (account?.kind === "key" && account.disabled) return refuseBy(response, "account_disabled", { close: true });
   switch (request.method) {
     case "HEAD": {
       const come = await blobs.come(blob);

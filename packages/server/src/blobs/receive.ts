@@ -26,7 +26,7 @@ export async function receivePart(
   const isPart = request.headers["content-type"] === "application/offset+octet-stream";
   if (!isPart || offset === undefined || length === undefined)
     return refuseBy(response, "invalid_data", { status: isPart ? 400 : 415, close: true });
-  const done = await blobs.begin(blob.id, () => request.destroy());
+  const done = await blobs.begin(blob, () => request.destroy());
   try {
     await takeIn(blobs, { id: blob.id, offset, length }, request, response);
   } finally {
