@@ -2,7 +2,7 @@ import type { IncomingMessage, Server } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { Config } from "../config/config.ts";
-import { socketsLeft } from "./descriptors.ts";
+import type { Descriptors } from "./descriptors.ts";
 import { refuse } from "./gate.ts";
 import { countedAddress, networksOf } from "./request.ts";
 import type { Log } from "../log.ts";
@@ -35,10 +35,15 @@ export interface Sockets {
  * those are as many as strangers may be, of all and of each address, and the oldest give way to new ones, so that whoever
  * wants a WebSocket comes through. Behind a proxy all have the proxy's address, which has no bound of its own. [P-1.4]
  */
-export function boundSockets(server: Server, config: Config, metrics: Metrics, log: Log): Sockets {
+export function boundSockets(
+  server: Server,
+  config: Config,
+  left: Descriptors | undefined,
+  metrics: Metrics,
+  log: Log,
+): Sockets {
   const { maxConnections, strangers, addressStrangers, addressConnectionsPerSecond, addressConnectionsBurst } =
     config.limits;
-  const left = socketsLeft();
   server.maxConnections = Math.min(maxConnections + strangers, left?.sockets ?? HUGE, HUGE);
   const mostPlain = Math.min(strangers, Math.ceil(server.maxConnections / 4));
   const most = Math.min(maxConnections, server.maxConnections - mostPlain);
