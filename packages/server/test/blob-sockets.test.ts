@@ -1,10 +1,14 @@
 // [P-14.3], [P-14.6] of docs/protocol.md: sockets that ask for files.
 
+import { spawnSync } from "node:child_process";
 import { connect, type Socket } from "node:net";
-import { expect, test } from "vitest";
+import { join } from "node:path";
+import { connect as connectTls } from "node:tls";
+import { expect, test, vi } from "vitest";
 import { eventually } from "../../../test/waiting.ts";
 import { createRelay } from "../src/index.ts";
 import { newAgent } from "./agent.ts";
+import { folder } from "./folder.ts";
 import { askRoom } from "./uploader.ts";
 
 /** A socket, and what was said to it. */
@@ -12,8 +16,9 @@ class Raw {
   readonly socket: Socket;
   said = "";
 
-  constructor(port: number) {
-    this.socket = connect(port, "127.0.0.1");
+  constructor(port: number, isTls = false) {
+    const host = "127.0.0.1";
+    this.socket = isTls ? connectTls({ port, host, rejectUnauthorized: false }) : connect(port, host);
     this.socket.on("error", () => {});
     this.socket.on("data", (data: Buffer) => (this.said += data.toString("latin1")));
   }
@@ -30,30 +35,53 @@ class Raw {
 /** A request for a file, without its last line break. */
 const OPTIONS = "OPTIONS /blobs/x HTTP/1.1\r\nHost: x\r\n";
 
-test("[A-8] [P-14.6] sockets that have brought a part count with the others again when it was answered", async () => {
-  const limits = { addressStrangers: 3 };
-  await using relay = await createRelay({ port: 0, store: "memory", noLimits: true, limits });
-  const client = await (await newAgent(relay.url, "alice")).connect();
-  const { blob, token } = await askRoom(client, 10);
-  client[Symbol.dispose]();
-  const all: Raw[] = [];
-  for (let count = 0; count < 8; count++) {
-    const raw = new Raw(relay.port);
-    all.push(raw);
-    raw.socket.write(
-      `PATCH /blobs/${blob} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${token}\r\nTus-Resumable: 1.0.0\r\n` +
-        "Content-Type: application/offset+octet-stream\r\nUpload-Offset: 0\r\nContent-Length: 0\r\n\r\n",
-    );
-    await eventually("it is answered", () => raw.statuses.length === 1);
-    // The head of another one comes, and never whole.
-    raw.socket.write("OPTIONS /blobs/x HTTP/1.1\r\nX: x");
-  }
-  const drip = setInterval(() => all.forEach(({ socket }) => socket.write("x")), 200);
-  await new Promise((resolve) => setTimeout(resolve, 3000));
-  clearInterval(drip);
-  expect(all.filter(({ isClosed }) => !isClosed).length).toBe(3);
-  for (const { socket } of all) socket.destroy();
-});
+/** A certificate for this machine; undefined if there is no openssl to make it. */
+function certificate(): { cert: string; key: string } | undefined {
+  const shelf = folder();
+  const files = { cert: join(shelf, "cert.pem"), key: join(shelf, "key.pem") };
+  const how = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost".split(
+    " ",
+  );
+  const args = [...how, "-keyout", files.key, "-out", files.cert];
+  return spawnSync("openssl", args, { stdio: "ignore" }).status === 0 ? files : undefined;
+}
+
+test.each([
+  ["without TLS", false],
+  ["with TLS", true],
+])(
+  "[A-8] [P-14.6] sockets that have brought a part count with the others again when it was answered: %s",
+  async (_, isTls) => {
+    const tls = isTls ? certificate() : undefined;
+    if (isTls && tls === undefined) return;
+    vi.stubEnv("NODE_TLS_REJECT_UNAUTHORIZED", "0");
+    const limits = { addressStrangers: 3 };
+    await using relay = await createRelay({ port: 0, store: "memory", noLimits: true, limits, tls });
+    const client = await (await newAgent(relay.url, "alice")).connect();
+    const { blob, token } = await askRoom(client, 10);
+    client[Symbol.dispose]();
+    const all: Raw[] = [];
+    for (let count = 0; count < 8; count++) {
+      const raw = new Raw(relay.port, isTls);
+      all.push(raw);
+      const part =
+        `PATCH /blobs/${blob} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${token}\r\nTus-Resumable: 1.0.0\r\n` +
+        "Content-Type: application/offset+octet-stream\r\nUpload-Offset: 0\r\nContent-Length: 0\r\n\r\n";
+      for (const answers of [1, 2]) {
+        raw.socket.write(part);
+        await eventually("it is answered", () => raw.statuses.length === answers);
+      }
+      // The head of another one comes, and never whole.
+      raw.socket.write("OPTIONS /blobs/x HTTP/1.1\r\nX: x");
+    }
+    const drip = setInterval(() => all.forEach(({ socket }) => socket.write("x")), 200);
+    await new Promise((resolve) => setTimeout(resolve, 3000));
+    clearInterval(drip);
+    expect(all.filter(({ isClosed }) => !isClosed).length).toBe(3);
+    for (const { socket } of all) socket.destroy();
+    vi.unstubAllEnvs();
+  },
+);
 
 test.each([
   ["a body where none belongs", `${OPTIONS}Content-Length: 61\r\n\r\n`, "400"],
