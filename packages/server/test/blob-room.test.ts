@@ -1,11 +1,14 @@
 // [P-14.1], [P-14.4] of docs/protocol.md: room for files on a disk that mail needs, too.
 
 import { randomBytes } from "node:crypto";
+import { mkdirSync, renameSync, rmSync } from "node:fs";
+import { join } from "node:path";
 import { expect, test } from "vitest";
 import { MemoryBlobs } from "../src/blobs/memory-blobs.ts";
 import { createRelay } from "../src/index.ts";
 import { newAgent } from "./agent.ts";
-import { askRoom, bring } from "./uploader.ts";
+import { folder } from "./folder.ts";
+import { askRoom, bring, fetchBlob, uploaded } from "./uploader.ts";
 
 const MIB = 2 ** 20;
 
@@ -47,3 +50,24 @@ test("[A-18] [P-14.4] what was asked for does not come while the rest of the dis
   disk.bytes = 720 * MIB;
   expect((await bring(relay.url, blob, 0, randomBytes(1000))).status).toBe(204);
 });
+
+test.each(["gone", "empty"])(
+  "files whose folder is %s for a while, as one that is not mounted, are not given up",
+  async (how) => {
+    const db = folder();
+    await using relay = await createRelay({ port: 0, store: "sqlite", db });
+    using alice = await (await newAgent(relay.url, "alice")).connect();
+    const blob = await uploaded(relay.url, alice, randomBytes(1000));
+    const [here, elsewhere] = [join(db, "blobs"), join(db, "elsewhere")];
+    // One file that is lost, while its folder is there, is known to be.
+    const lost = await uploaded(relay.url, alice, randomBytes(1000));
+    rmSync(join(here, lost.blob.slice(0, 2), lost.blob));
+    expect((await fetchBlob(relay.url, lost)).status).toBe(404);
+    renameSync(here, elsewhere);
+    if (how === "empty") mkdirSync(here);
+    expect((await fetchBlob(relay.url, blob)).status).toBe(500);
+    rmSync(here, { recursive: true, force: true });
+    renameSync(elsewhere, here);
+    expect((await fetchBlob(relay.url, blob)).status).toBe(200);
+  },
+);

@@ -36,6 +36,8 @@ interface OpenFile {
 export class FolderBlobs implements BlobStore {
   readonly #folder: string;
   readonly #keptOpen: number;
+  /** Which folder it was when it was looked at first: where a disk was mounted another one is left. */
+  #place: string | undefined;
   readonly #lane = new Lane(AT_A_TIME);
   /** The disk takes of one file at a time: what the database commits waits for no more than that. */
   readonly #disk = new Lane(1);
@@ -116,6 +118,14 @@ export class FolderBlobs implements BlobStore {
         if (found !== undefined) yield { id, bytes: found.size, writtenAt: found.mtimeMs };
       }
     }
+  }
+
+  async isThere(): Promise<boolean> {
+    const found = await gone(stat(this.#folder));
+    if (found === undefined) return false;
+    const place = `${found.dev} ${found.ino}`;
+    this.#place ??= place;
+    return this.#place === place;
   }
 
   async free(): Promise<number> {
