@@ -7,7 +7,7 @@ import { Lane } from "./lane.ts";
 /** Read at once. Bytes. */
 const PIECE_BYTES = 2 ** 20;
 /** Files that are kept open between two parts. */
-export const KEPT_OPEN = 64;
+const KEPT_OPEN = 64;
 /**
  * Calls that read or write at a time. Node has four threads for all files: of those the database needs one for each commit, and messages
  * wait for that.

@@ -1,10 +1,11 @@
 import { readdirSync, readFileSync } from "node:fs";
-import { KEPT_OPEN } from "../blobs/folder-blobs.ts";
 
 /** Kept for the files of the store, of its backups and of administrators' requests. */
 const KEPT = 16;
 /** One part of so many is for blobs that come or go, at most, and one for those that stay open between two parts. */
 const PART = 8;
+/** More of blobs' files do not stay open between two parts. */
+const KEPT_OPEN = 64;
 /** Sockets that a relay still tries which may open next to nothing. */
 const LEAST = 8;
 
