@@ -5,7 +5,7 @@ import type { Config } from "./config/config.ts";
 import type { Metrics } from "./metrics.ts";
 import { isBlobPath } from "./blobs/http.ts";
 import { refuseBy } from "./blobs/respond.ts";
-import { allowAnother, isLegible } from "./socket/one-request.ts";
+import { allowAnother, isLegible, mayBeFollowed } from "./socket/one-request.ts";
 import { isOfThisMachine, isSocketPath, pathOf } from "./socket/request.ts";
 
 /** The bytes are the original's. [P-10.1] */
@@ -40,16 +40,26 @@ export function httpServer(
   const respond: Respond = (request, response) => {
     if (answerFile !== undefined && isBlobPath(pathOf(request))) {
       const { socket } = request;
-      response.once("finish", () => allowAnother(socket));
-      if (request.method === "PATCH" && !isLegible(request)) return refuseBy(response, "invalid_data", { close: true });
-      return answerFile(request, response);
+      if (isLegible(request)) {
+        if (mayBeFollowed(socket)) response.once("finish", () => allowAnother(socket));
+        else response.setHeader("connection", "close");
+        return answerFile(request, response);
+      }
+      if (visit(request) === 0) return refuseBy(response, "invalid_data", { close: true });
+      return refuseBy(response, "rate_limited", { close: true });
     }
     const wait = visit(request);
     if (wait === 0) return answerOwn(request, response, { config, metrics, hindrance });
     response.setHeader("retry-after", Math.ceil(wait / 1000));
     return answer(response, 429, "Rate limit exceeded");
   };
-  return serverFor(respond, config.tls);
+  const server = serverFor(respond, config.tls);
+  // By itself Node refuses it, and lets the socket stay.
+  server.on("checkExpectation", (request: IncomingMessage, response: ServerResponse) => {
+    const isTooOften = visit(request) > 0;
+    answer(response, isTooOften ? 429 : 417, isTooOften ? "Rate limit exceeded" : "Expectation failed");
+  });
+  return server;
 }
 
 /** `/metrics` on a port of its own. On a loopback address only programs of this machine are answered. [P-10.3] */

@@ -21,6 +21,7 @@ import { type Config, defaultConfig } from "./config/config.ts";
 import { Connection } from "./socket/connection.ts";
 import type { Context } from "./context.ts";
 import { crowd } from "./socket/crowd.ts";
+import { descriptorsLeft } from "./socket/descriptors.ts";
 import { Delivery, type DeliveryOptions } from "./delivery/delivery.ts";
 import { gate, refuse } from "./socket/gate.ts";
 import { Heap } from "./socket/heap.ts";
@@ -115,9 +116,8 @@ async function start(config: Config): Promise<Relay> {
         : openSqliteStore(config.db, storeOptions),
   );
   parts.defer(() => sayWhatIsLost(store, log));
-  const blobs = parts.use(
-    new Blobs({ rows: store.blobs, store: blobStore(config), reserve: config.limits.reserveBytes, clock, log }),
-  );
+  const left = descriptorsLeft(config.limits);
+  const blobs = parts.use(new Blobs({ rows: store.blobs, store: blobStore(config, left?.keptOpen), clock, log }));
   const { strangers: most, addressStrangers: share } = config.limits;
   // A login takes less than a second: what only stays gives way.
   const strangers = crowd({ most, share, between: "oldest" }, () => metrics.crowdedOut());
@@ -172,22 +172,19 @@ async function start(config: Config): Promise<Relay> {
     if (!server.listening) return "shutting_down";
     return (await store.highWater(0)) === 0 ? store.hindrance() : "internal";
   };
-  const {
-    mayAsk,
-    admit: admitTransfer,
-    rate,
-  } = transfers(config, {
+  const files = transfers(config, {
+    most: left?.transfers,
     names: () => context.names,
     admitted: (socket) => bounds.admitted(socket),
     onRefused: (address) => refusals.count("http_429", address),
   });
-  const door = { config, blobs, visit, mayAsk, rate, admit: admitTransfer };
+  const door = { config, blobs, store, visit, ...files };
   const takesFiles = config.limits.blobs > 0;
   const answerFile = takesFiles
     ? (request: IncomingMessage, response: ServerResponse) => answerBlob(request, response, door)
     : undefined;
   const server = httpServer(config, metrics, hindrance, visit, answerFile);
-  const bounds = boundSockets(server, config, metrics, log);
+  const bounds = boundSockets(server, config, left, metrics, log);
   const open = crowd({ most: bounds.most, share: bounds.most, between: "newest" }, () => metrics.crowdedOut());
   const sockets = new WebSocketServer({
     noServer: true,
@@ -246,8 +243,8 @@ async function start(config: Config): Promise<Relay> {
   };
 }
 
-function blobStore({ blobStore, store, db }: Config): BlobStore {
-  return blobStore ?? (store === "sqlite" ? new FolderBlobs(join(db, "blobs")) : new MemoryBlobs());
+function blobStore({ blobStore, store, db }: Config, keptOpen: number | undefined): BlobStore {
+  return blobStore ?? (store === "sqlite" ? new FolderBlobs(join(db, "blobs"), keptOpen) : new MemoryBlobs());
 }
 
 /** Connections that wait to be accepted: the system has each try again after a second, and later, for which there is no room. */

@@ -11,6 +11,7 @@ const READS = 4;
 
 /** What comes of one file now. */
 interface Upload {
+  owner: string;
   end: () => void;
   done: Promise<void>;
 }
@@ -18,8 +19,6 @@ interface Upload {
 interface BlobsOptions {
   rows: BlobRows;
   store: BlobStore;
-  /** Bytes of the disk that are kept from files. */
-  reserve: number;
   clock: () => number;
   log: Log;
 }
@@ -29,7 +28,6 @@ export class Blobs implements AsyncDisposable {
   readonly rows: BlobRows;
   readonly store: BlobStore;
   readonly clock: () => number;
-  readonly #reserve: number;
   readonly #log: Log;
   readonly #uploads = new Map<string, Upload>();
   /** Bytes of each file that were sent today. */
@@ -39,20 +37,19 @@ export class Blobs implements AsyncDisposable {
   #sweeping: Promise<void> | undefined;
   readonly #stop = new AbortController();
 
-  constructor({ rows, store, reserve, clock, log }: BlobsOptions) {
+  constructor({ rows, store, clock, log }: BlobsOptions) {
     this.rows = rows;
     this.store = store;
     this.clock = clock;
-    this.#reserve = reserve;
     this.#log = log;
     this.#timer = setInterval(() => this.sweep(), SWEEP_MS);
     this.#timer.unref();
     this.sweep();
   }
 
-  /** Whether the disk has room for so many bytes more, beside those that are to come. */
+  /** Whether so many bytes may come now. Since they were asked for others may have taken the disk. */
   async hasRoom(bytes: number): Promise<boolean> {
-    return (await this.store.free()) - (await this.rows.awaited()) - this.#reserve >= bytes;
+    return (await this.rows.room(await this.store.free())) >= bytes;
   }
 
   /** Ends what comes of a file now. @returns how many of its bytes are there */
@@ -68,10 +65,10 @@ export class Blobs implements AsyncDisposable {
   }
 
   /** Begins to take in more of a file, which ends whoever does so now. `end` is called when it has to end itself. @returns what says that it has */
-  async begin(id: string, end: () => void): Promise<() => void> {
+  async begin({ id, owner }: Blob, end: () => void): Promise<() => void> {
     const before = this.#uploads.get(id);
     const { promise, resolve } = Promise.withResolvers<void>();
-    const upload = { end, done: promise };
+    const upload = { owner, end, done: promise };
     this.#uploads.set(id, upload);
     before?.end();
     await before?.done;
@@ -79,6 +76,11 @@ export class Blobs implements AsyncDisposable {
       if (this.#uploads.get(id) === upload) this.#uploads.delete(id);
       resolve();
     };
+  }
+
+  /** Ends what comes of the files of an account now. */
+  endUploadsOf(owner: string): void {
+    for (const upload of this.#uploads.values()) if (upload.owner === owner) upload.end();
   }
 
   /** Has the disk take a file of which everything has come. @returns whether it has it */

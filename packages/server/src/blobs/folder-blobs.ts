@@ -7,7 +7,7 @@ import { Lane } from "./lane.ts";
 /** Read at once. Bytes. */
 const PIECE_BYTES = 2 ** 20;
 /** Files that are kept open between two parts. */
-const OPEN = 64;
+const KEPT_OPEN = 64;
 /**
  * Calls that read or write at a time. Node has four threads for all files: of those the database needs one for each commit, and messages
  * wait for that.
@@ -35,6 +35,9 @@ interface OpenFile {
 /** A file each in a folder, below the first two digits of its id. */
 export class FolderBlobs implements BlobStore {
   readonly #folder: string;
+  readonly #keptOpen: number;
+  /** Which folder it was when it was looked at first: where a disk was mounted another one is left. */
+  #place: string | undefined;
   readonly #lane = new Lane(AT_A_TIME);
   /** The disk takes of one file at a time: what the database commits waits for no more than that. */
   readonly #disk = new Lane(1);
@@ -43,8 +46,9 @@ export class FolderBlobs implements BlobStore {
   /** Those of which the disk did not take something. Asked again the system says nothing of it, and what is read may be anything. */
   readonly #damaged = new Set<string>();
 
-  constructor(folder: string) {
+  constructor(folder: string, keptOpen = KEPT_OPEN) {
     this.#folder = folder;
+    this.#keptOpen = keptOpen;
   }
 
   async putPart(id: string, offset: number, bytes: readonly Uint8Array[]): Promise<void> {
@@ -116,6 +120,14 @@ export class FolderBlobs implements BlobStore {
     }
   }
 
+  async isThere(): Promise<boolean> {
+    const found = await gone(stat(this.#folder));
+    if (found === undefined) return false;
+    const place = `${found.dev} ${found.ino}`;
+    this.#place ??= place;
+    return this.#place === place;
+  }
+
   async free(): Promise<number> {
     const found = (await gone(statfs(this.#folder))) ?? (await statfs(dirname(this.#folder)));
     return found.bavail * found.bsize;
@@ -148,7 +160,7 @@ export class FolderBlobs implements BlobStore {
   }
 
   async #closeOldest(): Promise<void> {
-    if (this.#open.size <= OPEN) return;
+    if (this.#open.size <= this.#keptOpen) return;
     const [oldest] = [...this.#open].find(([, { parts }]) => parts === 0) ?? [];
     if (oldest !== undefined) await this.#close(oldest).catch(() => this.#damaged.add(oldest));
   }

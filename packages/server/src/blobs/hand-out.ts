@@ -16,6 +16,7 @@ export async function handOut(
   if (!blob.sealed) return refuseBy(response, "unknown_blob");
   // What the disk has not kept whole can be fetched by nobody: its uploader hears so from its reader, and sends it again.
   if ((await blobs.store.size(blob.id)) !== blob.bytes) {
+    if (!(await blobs.store.isThere())) return refuseBy(response, "internal", { close: true });
     await blobs.remove(blob.id);
     return refuseBy(response, "unknown_blob");
   }

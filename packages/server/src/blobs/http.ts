@@ -1,8 +1,9 @@
 import { createHash } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { fromBase64, isBase64, type WireReason } from "@aimessage/sdk/protocol";
+import { fromBase64, isBase64 } from "@aimessage/sdk/protocol";
 import type { Config } from "../config/config.ts";
 import type { Blob } from "../store/blob-rows.ts";
+import type { RelayStore } from "../store/store.ts";
 import type { Blobs } from "./blobs.ts";
 import { handOut } from "./hand-out.ts";
 import { receivePart } from "./receive.ts";
@@ -16,6 +17,7 @@ const READ = "content-range, retry-after, tus-resumable, upload-length, upload-o
 export interface BlobDoor {
   config: Config;
   blobs: Blobs;
+  store: Pick<RelayStore, "account">;
   /** Whether pages of an origin may ask. */
   mayAsk: (origin: string | undefined) => boolean;
   /** Counts a request that is refused for its address. @returns 0, or milliseconds to wait */
@@ -32,20 +34,19 @@ export function isBlobPath(path: string): boolean {
 
 /** Files by HTTP: tus 1.0.0, core and termination, to bring them, and `GET` to fetch them. [P-14.3] */
 export async function answerBlob(request: IncomingMessage, response: ServerResponse, door: BlobDoor): Promise<void> {
-  const refuse = (reason: WireReason): void => {
+  /** Answers what has no token, which counts for its address. */
+  const visited = (how: () => void): void => {
     const wait = door.visit(request);
-    if (wait === 0) return refuseBy(response, reason, { close: true });
-    return refuseBy(response, "rate_limited", { headers: { "retry-after": Math.ceil(wait / 1000) }, close: true });
+    return wait === 0 ? how() : tooMany(response, wait);
   };
   const { origin } = request.headers;
-  if (!door.mayAsk(origin)) return answerEmpty(response, 403, { connection: "close" });
+  if (!door.mayAsk(origin)) return visited(() => answerEmpty(response, 403, { connection: "close" }));
   if (origin !== undefined) allow(response, origin);
-  if (request.method === "OPTIONS") return answerOptions(response, door.config);
+  if (request.method === "OPTIONS") return visited(() => answerOptions(response, door.config));
   const found = await authorized(request, door.blobs);
-  if (found === undefined) return refuse("unknown_blob");
+  if (found === undefined) return visited(() => refuseBy(response, "unknown_blob", { close: true }));
   const wait = door.rate(found.blob.id);
-  if (wait > 0)
-    return refuseBy(response, "rate_limited", { headers: { "retry-after": Math.ceil(wait / 1000) }, close: true });
+  if (wait > 0) return tooMany(response, wait);
   return found.by === "upload"
     ? answerUploader(request, response, found.blob, door)
     : answerReader(request, response, found.blob, door);
@@ -55,10 +56,15 @@ async function answerUploader(
   request: IncomingMessage,
   response: ServerResponse,
   blob: Blob,
-  { blobs, admit }: BlobDoor,
+  { blobs, store, admit }: BlobDoor,
 ): Promise<void> {
   if (request.headers["tus-resumable"] !== TUS_VERSION)
     return refuseBy(response, "invalid_data", { status: 412, headers: { "tus-version": TUS_VERSION }, close: true });
+  // A token outlives the connections of its account. What has come of a file may be deleted still.
+  const account = request.method === "DELETE" ? undefined : await store.account(blob.owner);
+  if (request.method !== "DELETE" && account?.kind !== "key")
+    return refuseBy(response, "unknown_blob", { close: true });
+  if (account?.kind === "key" && account.disabled) return refuseBy(response, "account_disabled", { close: true });
   switch (request.method) {
     case "HEAD": {
       const come = await blobs.come(blob);
@@ -125,6 +131,6 @@ function notAllowed(response: ServerResponse, methods: string): void {
   refuseBy(response, "invalid_data", { status: 405, headers: { allow: methods }, close: true });
 }
 
-function tooMany(response: ServerResponse): void {
-  refuseBy(response, "rate_limited", { headers: { "retry-after": 1 }, close: true });
+function tooMany(response: ServerResponse, wait = 1000): void {
+  refuseBy(response, "rate_limited", { headers: { "retry-after": Math.ceil(wait / 1000) }, close: true });
 }

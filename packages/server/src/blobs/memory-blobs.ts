@@ -50,6 +50,10 @@ export class MemoryBlobs implements BlobStore {
     for (const [id, { bytes, writtenAt }] of this.#files) yield { id, bytes, writtenAt };
   }
 
+  async isThere(): Promise<boolean> {
+    return true;
+  }
+
   async free(): Promise<number> {
     return Infinity;
   }

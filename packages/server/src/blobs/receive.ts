@@ -26,7 +26,7 @@ export async function receivePart(
   const isPart = request.headers["content-type"] === "application/offset+octet-stream";
   if (!isPart || offset === undefined || length === undefined)
     return refuseBy(response, "invalid_data", { status: isPart ? 400 : 415, close: true });
-  const done = await blobs.begin(blob.id, () => request.destroy());
+  const done = await blobs.begin(blob, () => request.destroy());
   try {
     await takeIn(blobs, { id: blob.id, offset, length }, request, response);
   } finally {
@@ -53,6 +53,11 @@ async function takeIn(
   if (offset !== come) return refuseBy(response, "blob_offset", { headers: { "upload-offset": come }, close: true });
   if (known.sealed) return answerEmpty(response, 204, { "upload-offset": come });
   if (length > known.bytes - come) return refuseBy(response, "blob_too_large", { close: true });
+  if (!(await blobs.hasRoom(length))) {
+    // Whoever still sends would lose the answer with the connection.
+    await discard(request);
+    return refuseBy(response, "storage_full", { close: true });
+  }
   let reached = come;
   try {
     await write(blobs, { id: known.id, at: come, request }, (end) => (reached = end));
@@ -60,7 +65,6 @@ async function takeIn(
     // What had come before a connection was lost is there.
     await blobs.rows.advance(known.id, known.come, reached);
     if (request.destroyed && !request.complete) return void response.destroy();
-    // Whoever still sends would lose the answer with the connection.
     await discard(request);
     return refuseBy(response, isFull(error) ? "storage_full" : "internal", { close: true });
   }

@@ -17,6 +17,8 @@ const lastRound = new WeakMap<object, number>();
 
 /** Removes what has expired or was not finished, and now and then what has no row, or no file. */
 export async function sweepBlobs({ rows, store }: Parts, stop: AbortSignal): Promise<void> {
+  // It keeps in mind which place it is, before that is gone.
+  await store.isThere();
   for (let removed = BATCH; removed >= BATCH && !stop.aborted;) {
     const overdue = await rows.removeOverdue(BATCH);
     // A relay that dies here leaves files without rows, which the next round finds.
@@ -54,7 +56,9 @@ async function removeLost({ rows, store }: Parts, stop: AbortSignal): Promise<vo
     after = page.at(-1)?.id ?? "";
     for (const { id, bytes } of page) {
       if (stop.aborted) return;
-      if ((await store.size(id)) !== bytes) await rows.remove(id);
+      if ((await store.size(id)) === bytes) continue;
+      if (!(await store.isThere())) return;
+      await rows.remove(id);
     }
   }
 }

@@ -17,7 +17,6 @@ export async function blob(
   const readHash = fromBase64(read_hash);
   if (readHash.length !== 32) return refuse("invalid_data");
   if (bytes > config.limits.blobBytes) return refuse("blob_too_large");
-  if (!(await blobs.hasRoom(bytes))) return refuse("storage_full");
   const token = randomBytes(32);
   const reserved = await store.blobs.reserve({
     mailbox: login.mailbox,
@@ -27,6 +26,7 @@ export async function blob(
     readHash,
     tokenHash: createHash("sha256").update(token).digest(),
     ttl: ttl_ms,
+    free: await blobs.store.free(),
   });
   if ("refused" in reserved) return refused(reserved);
   // Whoever has uploaded it so far has no token any more.

@@ -14,7 +14,8 @@ const legibleBodies = new WeakMap<Duplex, number>();
 /**
  * Lets a socket ask for one thing at a time. Node parses everything that has come, and 64 KiB of tiny requests cost it 20 ms, before
  * anybody may count them: what comes behind the first request is made illegible, so that the parser stops there. Behind a file's
- * request, which was answered whole, another one may come. A request for an upgrade (RFC 9110, section 7.8) is left as it is.
+ * request, which was answered whole and whose body Node sees as it was seen here, another one may come. A request for an upgrade (RFC
+ * 9110, section 7.8) is left as it is.
  * @returns what ends this
  */
 export function allowOneRequest(socket: Duplex): () => void {
@@ -39,14 +40,21 @@ export function allowOneRequest(socket: Duplex): () => void {
     // One character a byte.
     head += chunk.toString("latin1", 0, MOST_HEAD + END.length);
     const end = head.indexOf(END, Math.max(0, before - END.length));
-    // Node refuses one that is too long.
-    if (end < 0) return head.length > MOST_HEAD ? stop() : undefined;
+    if (end < 0 && head.length <= MOST_HEAD) return undefined;
+    // One that is too long Node refuses, unless it does not count all of it: then nothing comes behind it.
+    if (end < 0) {
+      [head, body] = ["", 0];
+      legibleBodies.delete(socket);
+      followed.delete(socket);
+      return MOST_HEAD + END.length - before;
+    }
     const whole = head.slice(0, end);
     if (isUpgrade(whole)) return stop();
     head = "";
     body = bodyOf(whole);
     legibleBodies.set(socket, body);
     if (isForFile(whole)) followed.set(socket, another);
+    else followed.delete(socket);
     return end + END.length - before;
   };
   const another = (): void => {
@@ -57,17 +65,25 @@ export function allowOneRequest(socket: Duplex): () => void {
   return stop;
 }
 
-/** A request was answered. @returns whether another one may come */
+/** Whether another request may come behind the present one of a socket. */
+export function mayBeFollowed(socket: Duplex): boolean {
+  return followed.has(socket);
+}
+
+/** A request was answered: another one may come, if its body has come whole. */
 export function allowAnother(socket: Duplex): void {
   const another = followed.get(socket);
   followed.delete(socket);
   another?.();
 }
 
-/** Whether the body of a request is what was sent. Node may see one where none was seen here: of that nothing may be used. */
+/**
+ * Whether Node sees the same body of a request as was seen here. Where it sees another one nothing of it may be used, and what comes
+ * behind it is no head of a request.
+ */
 export function isLegible({ socket, headers }: IncomingMessage): boolean {
-  const length = headers["content-length"];
-  return length === undefined || Number(length) === legibleBodies.get(socket);
+  if (headers["transfer-encoding"] !== undefined) return false;
+  return Number(headers["content-length"] ?? 0) === legibleBodies.get(socket);
 }
 
 function isForFile(head: string): boolean {

@@ -2,7 +2,7 @@ import type { IncomingMessage, Server } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { Config } from "../config/config.ts";
-import { socketsLeft } from "./descriptors.ts";
+import type { Descriptors } from "./descriptors.ts";
 import { refuse } from "./gate.ts";
 import { countedAddress, networksOf } from "./request.ts";
 import type { Log } from "../log.ts";
@@ -24,8 +24,8 @@ const STATUS: Record<string, number> = { ERR_HTTP_REQUEST_TIMEOUT: 408, HPE_HEAD
 export interface Sockets {
   /** How many may be WebSockets. */
   readonly most: number;
-  /** A socket has become a WebSocket, or takes its time for a file: it is counted elsewhere. */
-  admitted(socket: Duplex): void;
+  /** A socket has become a WebSocket, or takes its time for a file: it is counted elsewhere. @returns what has it counted here again */
+  admitted(socket: Duplex): () => void;
   /** There is no room for a connection: that is counted and said. */
   refused(): false;
 }
@@ -35,10 +35,15 @@ export interface Sockets {
  * those are as many as strangers may be, of all and of each address, and the oldest give way to new ones, so that whoever
  * wants a WebSocket comes through. Behind a proxy all have the proxy's address, which has no bound of its own. [P-1.4]
  */
-export function boundSockets(server: Server, config: Config, metrics: Metrics, log: Log): Sockets {
+export function boundSockets(
+  server: Server,
+  config: Config,
+  left: Descriptors | undefined,
+  metrics: Metrics,
+  log: Log,
+): Sockets {
   const { maxConnections, strangers, addressStrangers, addressConnectionsPerSecond, addressConnectionsBurst } =
     config.limits;
-  const left = socketsLeft();
   server.maxConnections = Math.min(maxConnections + strangers, left?.sockets ?? HUGE, HUGE);
   const mostPlain = Math.min(strangers, Math.ceil(server.maxConnections / 4));
   const most = Math.min(maxConnections, server.maxConnections - mostPlain);
@@ -91,12 +96,17 @@ export function boundSockets(server: Server, config: Config, metrics: Metrics, l
     most,
     refused,
     admitted(socket) {
-      if (waiting === undefined) return plain.hold(socket as Socket, 0);
-      const name = nameOf(socket as Socket);
-      const beneath = waiting.get(name);
-      waiting.delete(name);
-      if (beneath !== undefined) plain.hold(beneath, 0);
-      return undefined;
+      const name = waiting === undefined ? "" : nameOf(socket as Socket);
+      const counted = waiting === undefined ? (socket as Socket) : waiting.get(name);
+      waiting?.delete(name);
+      if (counted === undefined) return () => {};
+      plain.hold(counted, 0);
+      return () => {
+        // Once it is destroyed nothing tells of it any more, and its name may be another one's.
+        if (counted.destroyed) return;
+        waiting?.set(name, counted);
+        plain.hold(counted, 1);
+      };
     },
   };
 }

@@ -13,9 +13,11 @@ interface Transfer {
 }
 
 interface TransfersOptions {
+  /** How many this process may have files open for, if the system says so. */
+  most: number | undefined;
   names: () => string[];
-  /** Told of a socket that has asked by a token. */
-  admitted: (socket: Duplex) => void;
+  /** Told of a socket that has asked by a token. @returns what is called when that is answered: it may ask for something else */
+  admitted: (socket: Duplex) => () => void;
   /** Told of the address of one for which there is no room. */
   onRefused: (address: string) => void;
 }
@@ -24,12 +26,12 @@ interface TransfersOptions {
  * Bounds the requests by which files come and go: how many there are at a time, of all, of each account that brings some and of each
  * file that is fetched; how often one may be asked for; how long one may be silent. [P-14.6]
  */
-export function transfers(config: Config, { names, admitted, onRefused }: TransfersOptions) {
+export function transfers(config: Config, { most, names, admitted, onRefused }: TransfersOptions) {
   const { limits, origins, trustProxy } = config;
   const rates = new Buckets(limits.framesPerSecond, limits.framesBurst);
   // The newest is refused, and comes again: an older one would begin anew.
   const open = new Shares<Transfer>({
-    most: limits.transfers,
+    most: Math.min(limits.transfers, most ?? limits.transfers),
     share: limits.accountTransfers,
     ownersOf: ({ owners }) => owners,
     between: "newest",
@@ -55,11 +57,12 @@ export function transfers(config: Config, { names, admitted, onRefused }: Transf
         return false;
       }
       isAdmitted = true;
-      admitted(socket);
+      const answered = admitted(socket);
       const heard = endIfSilent(socket, limits.readDeadline);
       response.once("close", () => {
         open.hold(transfer, 0);
         heard();
+        answered();
       });
       return true;
     },

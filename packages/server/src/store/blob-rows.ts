@@ -13,6 +13,8 @@ export interface NewBlob {
   tokenHash: Uint8Array;
   /** Milliseconds; it is kept for `limits.blobAge` at most. */
   ttl: number | undefined;
+  /** Bytes of the disk that are free now, if that is known: all shares are of what files may take of them. */
+  free?: number | undefined;
 }
 
 /** An encrypted file as a relay knows it. */
@@ -54,6 +56,8 @@ export interface BlobRows {
   sealedAfter(id: string, limit: number): Promise<Blob[]>;
   /** Bytes that are kept, and have not come. */
   awaited(): Promise<number>;
+  /** Bytes that may come while so much of the disk is free, awaited or not: the rest is for mail. */
+  room(free: number): Promise<number>;
   /** How many there are, and the bytes that are kept for them. */
   totals(): Promise<{ count: number; bytes: number }>;
 }

@@ -23,6 +23,8 @@ export interface BlobStore extends AsyncDisposable {
   remove(id: string): Promise<void>;
   /** All that is there, in no order. */
   list(): AsyncIterable<Kept>;
+  /** Whether the place of all of them is there. Of one that is not, as a disk that is not mounted, nothing is known to be lost. */
+  isThere(): Promise<boolean>;
   /** Bytes for which there is room still. */
   free(): Promise<number>;
 }

@@ -23,6 +23,9 @@ interface Row {
   expires_at: number;
 }
 
+/** Of a disk that is not small mail is left so much more than it must have, at least. Bytes. */
+const LEFT_TO_MAIL = 2 ** 28;
+
 /** Who asks for room. */
 interface Payer {
   /** Lower-case name. */
@@ -47,8 +50,12 @@ export function blobsTable(db: DatabaseSync, addresses: Addresses, limits: Store
   );
   const select = db.prepare("SELECT * FROM blobs WHERE id = ?");
   const byRequest = db.prepare("SELECT * FROM blobs WHERE owner = ? AND request_id = ?");
-  const setToken = db.prepare("UPDATE blobs SET token_hash = ?, touched_at = ? WHERE id = ?");
-  const advance = db.prepare("UPDATE blobs SET come = ?, touched_at = ? WHERE id = ? AND come = ? AND sealed IS NULL");
+  const setToken = db.prepare("UPDATE blobs SET token_hash = ? WHERE id = ?");
+  // Only bytes that come touch it: who asks again, or brings nothing, keeps no room by that.
+  const advance = db.prepare(
+    `UPDATE blobs SET touched_at = CASE WHEN ?1 > come THEN ?2 ELSE touched_at END, come = ?1
+      WHERE id = ?3 AND come = ?4 AND sealed IS NULL`,
+  );
   const seal = db.prepare("UPDATE blobs SET sealed = 1, come = bytes WHERE id = ?");
   const remove = db.prepare("DELETE FROM blobs WHERE id = ?");
   const disown = db.prepare("UPDATE blobs SET owner = '' WHERE owner = ?");
@@ -79,12 +86,19 @@ export function blobsTable(db: DatabaseSync, addresses: Addresses, limits: Store
   }
 
   /** Whoever has much has less of what is left: neither one account nor one address takes it all. */
-  function fits({ name, address }: Payer, bytes: number): boolean {
+  function fits({ name, address }: Payer, bytes: number, most: number): boolean {
     const { accounts, addresses: places, all } = totals();
     const own = accounts.get(name) ?? 0;
     const here = address === undefined ? own : (places.get(address) ?? 0);
-    const most = Math.min(limits.accountBlobs, Math.floor((limits.blobs - (all - own)) / 4));
-    return own + bytes <= most && here + bytes <= Math.floor((limits.blobs - (all - here)) / 2);
+    const mostOfOne = Math.min(limits.accountBlobs, Math.floor((most - (all - own)) / 4));
+    return own + bytes <= mostOfOne && here + bytes <= Math.floor((most - (all - here)) / 2);
+  }
+
+  /** Bytes that may come of files while so much of the disk is free. */
+  function room(free: number): number {
+    if (free === Infinity) return Infinity;
+    const { all, awaited: toCome } = totals();
+    return free - leftToMail(free + all - toCome, limits.reserveBytes);
   }
 
   function drop(row: Row): void {
@@ -107,12 +121,17 @@ export function blobsTable(db: DatabaseSync, addresses: Addresses, limits: Store
         const isSame =
           before.bytes === blob.bytes && before.readers === blob.readers && equal(before.read_hash, blob.readHash);
         if (!isSame) return { refused: "message_id_reused" };
-        setToken.run(blob.tokenHash, now, before.id);
+        setToken.run(blob.tokenHash, before.id);
         return toBlob({ ...before, token_hash: blob.tokenHash });
       }
       if (before !== undefined) drop(before);
       if (blob.bytes > limits.blobBytes) return { refused: "blob_too_large" };
-      if (!fits(payer, chargeOf(blob.bytes))) return { refused: "blob_quota" };
+      // Of a disk that is smaller than what files may take there are shares, too: one account must not leave nothing to others.
+      const toCome = totals().awaited;
+      const left = room(blob.free ?? Infinity);
+      if (left - toCome < blob.bytes) return { refused: "storage_full" };
+      const most = Math.min(limits.blobs, totals().all - toCome + left);
+      if (!fits(payer, chargeOf(blob.bytes), most)) return { refused: "blob_quota" };
       const row: Row = {
         id: randomBytes(16).toString("hex"),
         owner: payer.name,
@@ -154,6 +173,7 @@ export function blobsTable(db: DatabaseSync, addresses: Addresses, limits: Store
     },
 
     awaited: (): number => totals().awaited,
+    room,
 
     /** @param owner If it is given: of that account alone. */
     remove(id: string, owner?: string): boolean {
@@ -183,6 +203,14 @@ export function blobsTable(db: DatabaseSync, addresses: Addresses, limits: Store
 
     totals: (): { count: number; bytes: number } => ({ ...(counts.get() as { count: number; bytes: number }) }),
   };
+}
+
+/**
+ * What files leave to mail of a disk that has so many bytes for both: clearly more than mail must have, so that it goes on where no files
+ * are taken any more. Of a small disk three quarters.
+ */
+function leftToMail(space: number, reserve: number): number {
+  return Math.min(reserve + Math.max(LEFT_TO_MAIL, space / 10), Math.max((reserve * 5) / 4, (space * 3) / 4));
 }
 
 function chargeOf(bytes: number): number {

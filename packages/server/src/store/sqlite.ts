@@ -293,6 +293,7 @@ function openStore(db: DatabaseSync, options: StoreOptions, below: Below | undef
       known: (ids) => group.read(() => blobs.known(ids)),
       sealedAfter: (id, limit) => group.read(() => blobs.sealedAfter(id, limit)),
       awaited: () => group.glance(() => blobs.awaited()),
+      room: (free) => group.glance(() => blobs.room(free)),
       totals: () => group.glance(() => blobs.totals()),
     },
     sweep: () => group.write(sweep, false),

@@ -100,6 +100,34 @@ export const blobCases: Record<string, StoreCase["run"]> = {
     assert.equal(await taken("carol"), 1);
   },
 
+  async "of a disk that is smaller than all files may be there are shares, too, and clearly more is left to mail"(
+    open,
+  ) {
+    const limits = { blobs: 2 ** 36, accountBlobs: 2 ** 36, blobBytes: 2 ** 36, reserveBytes: 64 * MIB };
+    await using world = new StoreWorld(open, limits);
+    const { blobs } = world.store;
+    const free = 1344 * MIB;
+    // 64 MiB, and 256: 1 GiB is left.
+    assert.equal(await blobs.room(free), 1024 * MIB);
+    // Three quarters of a small disk, and always more than mail must have.
+    assert.deepEqual([await blobs.room(120 * MIB), await blobs.room(90 * MIB)], [30 * MIB, 10 * MIB]);
+    const ask = async (name: string, count: number) =>
+      blobs.reserve(blob(await world.agent(name), { bytes: count * MIB, free }));
+    assertRefused(await ask("alice", 1025), "storage_full");
+    assertRefused(await ask("alice", 257), "blob_quota");
+    const { id } = accepted(await ask("alice", 256));
+    assertRefused(await ask("bob", 193), "blob_quota");
+    accepted(await ask("bob", 192));
+    // What has come is on the disk, and not free any more.
+    await blobs.advance(id, 0, 256 * MIB);
+    assert.equal(await blobs.room(free - 256 * MIB), 768 * MIB);
+    const carol = await world.agent("carol");
+    accepted(await blobs.reserve(blob(carol, { bytes: MIB, free: free - 256 * MIB })));
+    // A tenth of a large disk.
+    assert.equal(await blobs.room(99_744 * MIB), (99_744 - 64 - 10_000) * MIB);
+    assert.equal(await blobs.room(Infinity), Infinity);
+  },
+
   async "the smallest file takes room as well, so that nobody has a million of them"(open) {
     await using world = new StoreWorld(open, { accountBlobs: MIB });
     const { blobs } = world.store;
@@ -131,6 +159,21 @@ export const blobCases: Record<string, StoreCase["run"]> = {
     await blobs.removeOverdue(10);
     assert.deepEqual([...(await blobs.known([whole, slow]))], []);
     assert.deepEqual(await blobs.totals(), { count: 0, bytes: 0 });
+  },
+
+  async "who asks for a file again, or brings nothing of it, does not keep it"(open) {
+    await using world = new StoreWorld(open, { blobAge: 15 * DAY_MS });
+    const { blobs } = world.store;
+    const alice = await world.agent("alice");
+    const make = async (requestId: string) => accepted(await blobs.reserve(blob(alice, { requestId }))).id;
+    const [again, nothing, fewer] = [await make("a"), await make("b"), await make("c")];
+    await blobs.advance(fewer, 0, 10);
+    world.now += DAY_MS - 1;
+    assert.equal(await make("a"), again);
+    assert.equal(await blobs.advance(nothing, 0, 0), true);
+    assert.equal(await blobs.advance(fewer, 10, 5), true);
+    world.now += 1;
+    assert.deepEqual((await blobs.removeOverdue(10)).toSorted(), [again, nothing, fewer].toSorted());
   },
 
   async "what an account that was removed has sent can be fetched still, and is nobody else's who has its name"(open) {

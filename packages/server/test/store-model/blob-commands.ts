@@ -49,7 +49,7 @@ export const advance = fc.tuple(which, fc.boolean(), fc.nat({ max: 1000 })).map(
     const to = Math.floor(((blob?.bytes ?? 0) * part) / 1000);
     const moves = blob !== undefined && isRight && !blob.sealed;
     expect(await store.blobs.advance(id, from, to)).toBe(moves);
-    if (moves) Object.assign(blob, { come: to, touched: model.now });
+    if (moves) Object.assign(blob, { come: to, touched: to > from ? model.now : blob.touched });
   }),
 );
 

@@ -33,7 +33,6 @@ export class ModelBlobs {
     const before = [...this.all.values()].find((blob) => blob.owner === owner && blob.requestId === requestId);
     if (before !== undefined && before.expires > now) {
       if (before.bytes !== bytes || before.readers !== readers) return { refused: "message_id_reused" };
-      before.touched = now;
       return before;
     }
     if (before !== undefined) this.all.delete(before.id);

@@ -1,0 +1,73 @@
+// [P-14.1], [P-14.4] of docs/protocol.md: room for files on a disk that mail needs, too.
+
+import { randomBytes } from "node:crypto";
+import { mkdirSync, renameSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { MemoryBlobs } from "../src/blobs/memory-blobs.ts";
+import { createRelay } from "../src/index.ts";
+import { newAgent } from "./agent.ts";
+import { folder } from "./folder.ts";
+import { askRoom, bring, fetchBlob, uploaded } from "./uploader.ts";
+
+const MIB = 2 ** 20;
+
+/** Files on a disk of which so much is free. */
+class Disk extends MemoryBlobs {
+  bytes = 0;
+
+  override async free(): Promise<number> {
+    return this.bytes;
+  }
+}
+
+const hash = Buffer.alloc(32, 7).toString("base64");
+
+test("[A-18] [P-14.1] one account leaves room on a small disk to others, and all of them leave some to mail", async () => {
+  await using disk = new Disk();
+  disk.bytes = 720 * MIB;
+  await using relay = await createRelay({ port: 0, store: "memory", blobStore: disk });
+  using alice = await (await newAgent(relay.url, "alice")).connect();
+  using bob = await (await newAgent(relay.url, "bob")).connect();
+  const ask = async (client: typeof alice, bytes: number) =>
+    (await client.ask("blob", { request_id: randomBytes(8).toString("hex"), bytes, readers: 1, read_hash: hash })).data;
+  expect((await ask(alice, 401 * MIB)).reason).toBe("storage_full");
+  expect((await ask(alice, 101 * MIB)).reason).toBe("blob_quota");
+  expect((await ask(alice, 100 * MIB)).status).toBe("blob");
+  expect((await ask(alice, MIB)).reason).toBe("blob_quota");
+  expect((await ask(bob, 70 * MIB)).status).toBe("blob");
+});
+
+test("[A-18] [P-14.4] what was asked for does not come while the rest of the disk is mail's", async () => {
+  await using disk = new Disk();
+  disk.bytes = 720 * MIB;
+  await using relay = await createRelay({ port: 0, store: "memory", blobStore: disk });
+  using alice = await (await newAgent(relay.url, "alice")).connect();
+  const blob = await askRoom(alice, 1000);
+  disk.bytes = 70 * MIB;
+  const { status, body } = await bring(relay.url, blob, 0, randomBytes(1000));
+  expect([status, (JSON.parse(body.toString()) as { reason: string }).reason]).toEqual([507, "storage_full"]);
+  disk.bytes = 720 * MIB;
+  expect((await bring(relay.url, blob, 0, randomBytes(1000))).status).toBe(204);
+});
+
+test.each(["gone", "empty"])(
+  "files whose folder is %s for a while, as one that is not mounted, are not given up",
+  async (how) => {
+    const db = folder();
+    await using relay = await createRelay({ port: 0, store: "sqlite", db });
+    using alice = await (await newAgent(relay.url, "alice")).connect();
+    const blob = await uploaded(relay.url, alice, randomBytes(1000));
+    const [here, elsewhere] = [join(db, "blobs"), join(db, "elsewhere")];
+    // One file that is lost, while its folder is there, is known to be.
+    const lost = await uploaded(relay.url, alice, randomBytes(1000));
+    rmSync(join(here, lost.blob.slice(0, 2), lost.blob));
+    expect((await fetchBlob(relay.url, lost)).status).toBe(404);
+    renameSync(here, elsewhere);
+    if (how === "empty") mkdirSync(here);
+    expect((await fetchBlob(relay.url, blob)).status).toBe(500);
+    rmSync(here, { recursive: true, force: true });
+    renameSync(elsewhere, here);
+    expect((await fetchBlob(relay.url, blob)).status).toBe(200);
+  },
+);
