@@ -86,13 +86,14 @@ test("what is larger than is taken is told, its message stays unhandled, and the
   expect((await world.cli("-u bob inbox")).stdout).not.toContain("unhandled");
 });
 
-test("a file that was saved elsewhere before is told where it is", async () => {
+test("a file that was saved elsewhere before is copied, and told where it is", async () => {
   const world = await fileWorld();
   world.file("large", 5_000);
   await world.send("-f", "large");
   await world.cli(["-u", "bob", "inbox", "save", await world.newest(), "--dir", "else where"]);
-  expect((await world.cli(`${LISTEN} --save-dir in`)).stdout).toContain("[else where/large 5 KB]");
-  expect(readdirSync(join(world.cwd, "in"))).toEqual([]);
+  writeFileSync(join(world.cwd, "large"), "another");
+  expect((await world.cli(`${LISTEN} --save-dir .`)).stdout).toContain("[large (2) 5 KB]");
+  expect(readFileSync(join(world.cwd, "large (2)")).length).toBe(5_000);
 });
 
 test("what is damaged is told, and comes when its sender has sent it again", async () => {
