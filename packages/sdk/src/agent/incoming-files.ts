@@ -12,7 +12,7 @@ import { find, pad, put } from "../records/records.ts";
 import type { InboxRecord } from "../records/tables.ts";
 import type { ClientStore, WriteTransaction } from "../store/store.ts";
 import { check } from "./arguments.ts";
-import { asFailed, full, isFull, tooLarge } from "./file-errors.ts";
+import { asFailed, full, isFull, noRoom, tooLarge } from "./file-errors.ts";
 import { filesIn, type IncomingFile, type SaveOptions } from "./file-info.ts";
 import { rowByLocalId } from "./message.ts";
 import { forgetPart, removeAbandoned } from "./parts.ts";
@@ -27,6 +27,8 @@ interface Means {
   host: FileHost | undefined;
   server: string;
   claimer: Claimer;
+  /** Words by which this process works on files now. */
+  active: Set<string>;
   /** Keeps whoever closes the agent waiting until it is done. */
   track: <T>(work: (stop: AbortSignal) => Promise<T>) => Promise<T>;
 }
@@ -85,6 +87,16 @@ class Saving {
   }
 
   async run(): Promise<string> {
+    const { active, claimer } = this.#means;
+    active.add(claimer.by);
+    try {
+      return await this.#run();
+    } finally {
+      active.delete(claimer.by);
+    }
+  }
+
+  async #run(): Promise<string> {
     for (;;) {
       this.#refuseIfAborted();
       const begun = await this.#begin();
@@ -124,14 +136,14 @@ class Saving {
       const offer = row.files?.[index];
       const key = fileKey({ seq: row.seq, index });
       const now = await find(tx, "in-file/", key);
-      if (now !== undefined && isTaken(store, now.claim, claimer)) return {};
+      if (now !== undefined && isTaken(store, now.claim, claimer) && !this.#isLeft(now)) return {};
       if (now?.path !== path) return {};
       if (offer?.key === undefined || offer.token === undefined)
         throw new AgentError("file_failed", `${safeName(name)} can be fetched no longer`, { reason: "file_expired" });
       const { blob } = offer;
       // Its sender was told, and says by another offer where it lies then.
       if (now?.blob === blob && now.unfetched !== undefined) throw new UnfetchedError(now.unfetched, safeName(name));
-      const goesOn = now?.blob === blob && now.folder === folder && isLeft(store, now);
+      const goesOn = now?.blob === blob && now.folder === folder && this.#isLeft(now);
       const part = (goesOn ? now.part : undefined) ?? host.newPart(offer.name);
       const record = { seq: row.seq, index, blob, folder, part, at: Date.now(), claim: claimOf(claimer) };
       await put(tx, "in-file/", key, record);
@@ -140,7 +152,7 @@ class Saving {
       const file: Fetchable = { ...offer, key: offer.key, token: offer.token };
       return {
         begun: { row, file, record },
-        left: goesOn || now === undefined || !isLeft(store, now) ? undefined : now,
+        left: goesOn || now === undefined || !this.#isLeft(now) ? undefined : now,
       };
     });
     if (left?.part !== undefined) await host.removePart(left.folder, left.part).catch(() => undefined);
@@ -153,6 +165,13 @@ class Saving {
     if (record?.part === undefined) return;
     await host.removePart(record.folder, record.part);
     await store.write((tx) => forgetPart(tx, record));
+  }
+
+  /** Whether nobody writes to the part of a file any more: its process has let go of it, perhaps without being able to say so, or died. */
+  #isLeft({ claim }: InFileRecord): boolean {
+    const { store, active, claimer } = this.#means;
+    if (claim?.mark === undefined) return claim === undefined;
+    return claim.mark === claimer.mark ? !active.has(claim.by) : store.isGone?.(claim.mark) === true;
   }
 
   async #save(begun: Begun): Promise<string> {
@@ -185,8 +204,10 @@ class Saving {
     const progress = { message: row.local_id, file: index, name, direction: "down", bytes } as const;
     const means = { host, server, signal, onProgress: (done: number) => onProgress?.({ ...progress, done }) };
     if (target.finished === undefined) {
-      if ((await host.roomIn(record.folder)) < bytes - target.bytes) throw full(file.name);
+      if ((await host.roomIn(record.folder)) < bytes - target.bytes) throw noRoom();
       await fetchInto(means, file, target);
+      // Another process that took it over, by a clock that was set, gives it its name.
+      await this.#ours(key, {});
     }
     const path = await target.finish((place) => this.#ours(key, { path: place }, (tx) => this.#tell(tx)));
     await store.write((tx) => forgetPart(tx, record));
@@ -211,7 +232,8 @@ class Saving {
     const { index } = this.#wanted;
     const key = fileKey(record);
     const isShort = isFull(error);
-    if (error instanceof UnfetchedError || isShort) {
+    // What has its name is whole: whoever opens its part again finds that.
+    if ((error instanceof UnfetchedError || isShort) && target?.finished === undefined) {
       await target?.discard();
       const isOther = await store.write(async (tx) => {
         const now = await rowByLocalId(tx, this.#wanted.id);
@@ -253,11 +275,6 @@ class Saving {
   #refuseIfAborted(): void {
     if (this.#options.signal.aborted) throw new AgentError("aborted", "aborted while a file was fetched");
   }
-}
-
-/** Whether nobody writes to the part of a file any more: its process has let go of it, or died. */
-function isLeft(store: ClientStore, { claim }: InFileRecord): boolean {
-  return claim === undefined || (claim.mark !== undefined && store.isGone?.(claim.mark) === true);
 }
 
 async function letGo(tx: WriteTransaction, key: string, by: string): Promise<void> {

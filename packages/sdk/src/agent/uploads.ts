@@ -186,8 +186,10 @@ export class Uploads {
       own?.onProgress?.({ ...progress, message: own.id });
     };
     try {
-      await upload({ store, host, server, claimer: this.#claimer, onProgress, signal }, { seq, index });
-      this.#waits.delete(at);
+      const done = await upload({ store, host, server, claimer: this.#claimer, onProgress, signal }, { seq, index });
+      // Whatever it is that it waits for: the others come first.
+      if (done) this.#waits.delete(at);
+      else this.#delay(at);
     } catch (error) {
       // What went on for a while need not wait for long.
       const [first = 0, last = 0] = told;
@@ -200,9 +202,7 @@ export class Uploads {
   async #putOff(at: string, error: unknown): Promise<void> {
     const { store } = this.#means;
     const known = error instanceof AgentError ? error : new AgentError("internal", String(error), { cause: error });
-    const { delay = FIRST_WAIT_MS / 2 } = this.#waits.get(at) ?? {};
-    const next = Math.max(known.retryAfterMs ?? 0, Math.min(2 * delay, LAST_WAIT_MS));
-    this.#waits.set(at, { until: performance.now() + next, delay: Math.min(2 * delay, LAST_WAIT_MS) });
+    this.#delay(at, known.retryAfterMs);
     const reason = known.reason ?? known.code;
     await store
       .write((tx) =>
@@ -211,6 +211,11 @@ export class Uploads {
         ),
       )
       .catch(() => undefined);
+  }
+
+  #delay(at: string, least = 0): void {
+    const delay = Math.min(2 * (this.#waits.get(at)?.delay ?? FIRST_WAIT_MS / 2), LAST_WAIT_MS);
+    this.#waits.set(at, { until: performance.now() + Math.max(least, delay), delay });
   }
 
   #untilNext(): number {

@@ -54,10 +54,10 @@ async function replaceOffers(turn: Turn, from: string, seq: number, { offers, is
     if (row?.files === undefined || (isWhole && offers.size !== row.files.length)) continue;
     const files = [...row.files];
     for (const [place, offer] of offers) {
-      if (files[place] === undefined || files[place].blob === offer.blob) continue;
+      if (files[place] === undefined) continue;
       // One that is here already is not fetched again: its sender did not hear of it.
       if (await isHere(turn, row, place)) await oweFile(tx, row, { index: place });
-      else files[place] = offer;
+      else if (files[place].blob !== offer.blob) files[place] = offer;
     }
     await put(tx, table, key, { ...row, files });
   }
