@@ -6,6 +6,7 @@ const lengths = {
   FILE_KILLS: "200",
   FILE_CUTS: "50",
   FILE_MIB: "1024",
+  FILE_MEMORY_MIB: "2048",
   CHAOS_CYCLES: "200",
   CHAOS_BUGS: "1",
 };
@@ -13,6 +14,7 @@ const steps = [
   ["node_modules/vitest/vitest.mjs", "run", "--tagsFilter=long"],
   ["lab/chaos/main.ts", "--cycles", "1000"],
   ["lab/chaos/main.ts", "--cycles", "1000", "--without", "old-copy"],
+  ["lab/chaos/main.ts", "--cycles", "300", "--files"],
   ["--conditions=@aimessage/source", "lab/fuzz/main.ts", "--frames", "1000000"],
   ["--conditions=@aimessage/source", "lab/soak/main.ts"],
 ];

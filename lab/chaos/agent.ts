@@ -1,4 +1,4 @@
-import { cpSync, rmSync } from "node:fs";
+import { cpSync, mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { readBooks } from "../shared/books.ts";
@@ -25,6 +25,9 @@ export class Agent {
   readonly proxy: Proxy;
   readonly sender: Process;
   readonly listeners: Process[];
+  /** Where its files come from, and where those that it is sent are saved. */
+  readonly outFolder: string;
+  readonly inFolder: string;
   /** What happens to all of it happens one after the other. */
   readonly turns = new Turns();
   readonly share: boolean;
@@ -51,6 +54,9 @@ export class Agent {
     this.name = name;
     this.folder = join(home, name);
     this.#copyFolder = `${this.folder}.copy`;
+    this.outFolder = join(home, "..", "out", name);
+    this.inFolder = join(home, "..", "in", name);
+    for (const folder of [this.outFolder, this.inFolder]) mkdirSync(folder, { recursive: true });
     this.proxy = proxy;
     this.share = share;
     this.#ledger = ledger;
@@ -58,7 +64,7 @@ export class Agent {
       new Process(`${name}-${role}`, "agent", args, join(logs, `${name}-${role}.log`), bug, hooks);
     this.sender = process("sender", [senderScript, home, name, server]);
     this.listeners = (share ? ["listener1", "listener2"] : ["listener"]).map((role) =>
-      process(role, [listenerScript, home, name, server, share ? "share" : "follow"]),
+      process(role, [listenerScript, home, name, server, share ? "share" : "follow", this.inFolder]),
     );
   }
 

@@ -93,6 +93,8 @@ function judgeOrder(verdict: Verdict, ledger: Ledger, books: Map<string, Books>)
       const entry = ledger.entries.get(row.id);
       const sent = entry === undefined ? undefined : books.get(entry.from)?.sent.get(row.id);
       if (entry === undefined || sent === undefined || entry.displaced || sent.attempt > 0) continue;
+      // What has files waits for these, and others overtake it.
+      if (entry.letter.files !== undefined) continue;
       const before = last.get(entry.from);
       if (before !== undefined && before.seq > sent.seq)
         verdict.disordered.push(`out of order: ${to} has ${before.id} before ${sent.id}`);

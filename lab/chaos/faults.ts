@@ -5,6 +5,7 @@
 import fs from "node:fs";
 import { syncBuiltinESMExports } from "node:module";
 import { DatabaseSync, StatementSync } from "node:sqlite";
+import { promisify } from "node:util";
 import type { Order } from "./orders.ts";
 
 const FULL = 13;
@@ -95,6 +96,41 @@ StatementSync.prototype.run = function (this: StatementSync, ...values: Paramete
   failIfDue("run");
   return run.apply(this, values);
 } as typeof run;
+
+/** A disk that is full takes no files either. What goes to a terminal or a pipe has no disk. */
+function isFull(file: number): boolean {
+  return performance.now() < fullUntil && file > 2;
+}
+
+function noRoom(): NodeJS.ErrnoException {
+  return Object.assign(new Error("ENOSPC: no space left on device, write"), {
+    code: "ENOSPC",
+    errno: -28,
+    syscall: "write",
+  });
+}
+
+const { write } = fs;
+fs.write = ((file: number, ...rest: unknown[]) => {
+  const done = rest.at(-1) as (error: Error | null) => void;
+  if (isFull(file)) process.nextTick(done, noRoom());
+  else (write as (...values: unknown[]) => void)(file, ...rest);
+}) as typeof write;
+const writing = promisify(write) as (...values: unknown[]) => Promise<unknown>;
+Object.defineProperty(fs.write, promisify.custom, {
+  value: (file: number, ...rest: unknown[]) => (isFull(file) ? Promise.reject(noRoom()) : writing(file, ...rest)),
+});
+{
+  const handle = await fs.promises.open(process.execPath);
+  const prototype = Object.getPrototypeOf(handle) as Record<"write" | "writev", (...values: unknown[]) => unknown>;
+  await handle.close();
+  for (const name of ["write", "writev"] as const) {
+    const original = prototype[name];
+    prototype[name] = function (this: { fd: number }, ...values: unknown[]) {
+      return isFull(this.fd) ? Promise.reject(noRoom()) : original.apply(this, values);
+    };
+  }
+}
 
 const { fdatasync } = fs;
 fs.fdatasync = ((file: number, done: (error: NodeJS.ErrnoException | null) => void) => {

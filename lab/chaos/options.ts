@@ -8,9 +8,11 @@ export interface Options extends Schedule {
   bug: Bug | undefined;
   /** Hostile accounts attack relay and agents meanwhile. */
   strangers: boolean;
+  /** Many messages have files, and some of these are large. */
+  files: boolean;
 }
 
-export const usage = `npm run chaos -- [--seed N] [--cycles N] [--agents N] [--without FAULT ...] [--no-strangers] [--json] [--bug ${bugs.join("|")}]`;
+export const usage = `npm run chaos -- [--seed N] [--cycles N] [--agents N] [--without FAULT ...] [--files] [--no-strangers] [--json] [--bug ${bugs.join("|")}]`;
 
 /** @throws UsageError */
 export function readOptions(args: string[]): Options {
@@ -19,6 +21,7 @@ export function readOptions(args: string[]): Options {
     cycles: { type: "string", default: "50" },
     agents: { type: "string", default: "4" },
     without: { type: "string", multiple: true, default: [] },
+    files: { type: "boolean", default: false },
     "no-strangers": { type: "boolean", default: false },
     json: { type: "boolean", default: false },
     bug: { type: "string" },
@@ -35,5 +38,6 @@ export function readOptions(args: string[]): Options {
     json,
     bug,
     strangers: !given["no-strangers"],
+    files: given.files,
   };
 }

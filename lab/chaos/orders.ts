@@ -29,6 +29,8 @@ export type Line =
   | { kind: "ended"; id: string; code: string; reason?: string }
   /** Of a listener: handed to the handler; the handler's success or failure is on disk. */
   | { kind: "got"; id: string; from: string; body: string }
+  /** A file of a message is in its folder. */
+  | { kind: "saved"; id: string; path: string }
   | { kind: "done"; id: string }
   /** The program cannot go on and ends. */
   | { kind: "error"; code: string; message: string };

@@ -3,6 +3,7 @@ import { type Books, readAllBooks } from "../shared/books.ts";
 import { writeBody } from "./body.ts";
 import { judge, TOLD, type Verdict } from "./check.ts";
 import { checkRelayDisk } from "./disk-promise.ts";
+import { checkFiles, fileOfLetter, missingFile } from "./file-check.ts";
 import { inflict } from "./inflict.ts";
 import type { Options } from "./options.ts";
 import { type Fault, type Mail, plan } from "./plan.ts";
@@ -46,7 +47,8 @@ export async function run(options: Options, progress: (text: string) => void): P
   };
   for (const { faults, mail } of plan(options, MESSAGES)) {
     for (const planned of faults) later(planned.at, () => inflict(world, planned));
-    for (const [index, one] of mail.entries()) later(one.at, () => post(world, one, `${cycles * MESSAGES + index}`));
+    for (const [index, one] of mail.entries())
+      later(one.at, () => post(world, one, { number: `${cycles * MESSAGES + index}`, files: options.files }));
     await delay(CYCLE_MS);
     cycles += 1;
     progress(`cycle ${cycles} of ${options.cycles}, ${ledger.entries.size} messages`);
@@ -63,7 +65,9 @@ export async function run(options: Options, progress: (text: string) => void): P
   if (sound) await comeToRest(world);
   const restSeconds = Math.round((performance.now() - resting) / 1000);
   await stop(world);
-  const verdict = judge(ledger, sound ? await readAllBooks(world.agents) : new Map());
+  const books = sound ? await readAllBooks(world.agents) : new Map<string, Books>();
+  const verdict = judge(ledger, books);
+  await checkFiles(verdict, world, books);
   for (const agent of world.agents)
     for (const file of ["agent.db", "link.db"]) checkIntegrity(verdict, agent.folder, file);
   checkIntegrity(verdict, world.relay.folder, "relay.db");
@@ -79,7 +83,13 @@ export async function run(options: Options, progress: (text: string) => void): P
   };
 }
 
-function post(world: World, { from, to, dice: [first, second, third] }: Mail, number: string): void {
+interface Given {
+  number: string;
+  /** Many have files. */
+  files: boolean;
+}
+
+function post(world: World, { from, to, dice: [first, second, third] }: Mail, { number, files }: Given): void {
   const [sender, recipient] = [world.agents[from], world.agents[to]];
   if (sender === undefined || recipient === undefined) return;
   const fails = first < FAILING ? TOLD : undefined;
@@ -91,6 +101,7 @@ function post(world: World, { from, to, dice: [first, second, third] }: Mail, nu
       Math.floor(third * LARGEST_FILLER),
     ),
     ...(first > 1 - EXPIRING ? { expiresIn: 200 + Math.floor(second * 3_000) } : {}),
+    ...fileOfLetter(`${sender.name}-${number}`, { folder: sender.outFolder, dice: (third * 7) % 1, many: files }),
   };
   world.ledger.issue(sender.name, letter, fails !== undefined);
   sender.send(letter);
@@ -123,7 +134,8 @@ async function comeToRest(world: World): Promise<void> {
 async function rest(world: World): Promise<string | undefined> {
   for (const end = performance.now() + REST_MS; ; await delay(500)) {
     await world.quiet();
-    const restless = unfinished(world, await readAllBooks(world.agents));
+    const books = await readAllBooks(world.agents);
+    const restless = unfinished(world, books) ?? (await missingFile(world, books));
     if (restless === undefined || performance.now() > end) return restless;
   }
 }

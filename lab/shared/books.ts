@@ -37,10 +37,11 @@ export async function readBooks(folder: string): Promise<Books> {
     const sent = await rows<Sent & { kind: string }>("out/");
     const queued = await tx.list({ prefix: "queue/" });
     const unhandled = await tx.list({ prefix: "unhandled/" });
+    const files = await tx.list({ prefix: "blob/" });
     return {
       sent: new Map(sent.filter(({ kind }) => kind === "message").map((row) => [row.id, row])),
       received: new Map((await rows<Received>("in/")).map((row) => [row.id, row])),
-      waiting: [...queued, ...unhandled].map(([key]) => key),
+      waiting: [...queued, ...unhandled, ...files].map(([key]) => key),
       device: (await rows<{ id: string }>("meta/device"))[0]?.id ?? "",
     };
   });

@@ -7,8 +7,14 @@ export interface Letter {
   body: string;
   /** Milliseconds. */
   expiresIn?: number;
+  /** Paths of files that go with it. */
+  files?: string[];
 }
 
-export function post(agent: Agent, { id, to, body, expiresIn }: Letter): Promise<Sent> {
-  return agent.send(to, body, { messageId: id, ...(expiresIn === undefined ? {} : { expiresIn }) });
+export function post(agent: Agent, { id, to, body, expiresIn, files }: Letter): Promise<Sent> {
+  return agent.send(to, body, {
+    messageId: id,
+    ...(expiresIn === undefined ? {} : { expiresIn }),
+    ...(files === undefined ? {} : { files }),
+  });
 }

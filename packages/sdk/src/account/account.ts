@@ -15,6 +15,7 @@ import {
   usernameKey,
 } from "../protocol/index.ts";
 import type { ClientStore, WriteTransaction } from "../store/store.ts";
+import { hasLeft, rowById } from "../records/outbox-records.ts";
 import { raiseAlert } from "../trust/alerts.ts";
 import { APART_MS, span } from "../records/clock.ts";
 import { type Connection, type Refusal, refused } from "../wire/connection.ts";
@@ -229,7 +230,10 @@ export function deviceReplaced(): AgentError {
  */
 function hasSent(store: ClientStore, id: string): Promise<boolean> {
   return store.read(async (tx) => {
-    if (id === (await get(tx, "meta/relay"))?.last_taken || (await tx.get(`out-id/${id}`)) !== undefined) return true;
+    if (id === (await get(tx, "meta/relay"))?.last_taken) return true;
+    // One that waits, for its files perhaps, has not been sent by this store, but by the one that it is a copy of.
+    const row = await rowById(tx, id);
+    if (row !== undefined && hasLeft(row)) return true;
     if (
       String((await tx.get("meta/dropped")) ?? "")
         .split(" ")

@@ -7,12 +7,12 @@ import { raiseAlert } from "../trust/alerts.ts";
 import { type Connection, refused } from "../wire/connection.ts";
 import { nameReplaced } from "../trust/contact-records.ts";
 import { offerAgain } from "../records/file-offers.ts";
-import { filesOf, sendAnew } from "../records/files.ts";
+import { fileKey, filesOf, sendAnew } from "../records/files.ts";
 import { hasLeft } from "../records/outbox-records.ts";
 import { type Account, toDeviceRecord, updateRelay } from "../records/own-account.ts";
-import { owe } from "../records/owed.ts";
-import { get, list, pad, put } from "../records/records.ts";
-import type { OutboxRecord } from "../records/tables.ts";
+import { owe, oweFile } from "../records/owed.ts";
+import { find, get, list, pad, put } from "../records/records.ts";
+import type { InboxRecord, OutboxRecord } from "../records/tables.ts";
 
 /** Copies of one agent that were put back one after another; more are a relay's invention, which would use counters up. */
 const MOST_REPLACED = 10_000;
@@ -79,8 +79,17 @@ const TOLD_AGAIN = 256;
  * back: it knows that its message was received, keeps no text of it, and waits for the rest.
  */
 async function tellAgain(tx: WriteTransaction): Promise<void> {
-  for (const row of await list(tx, "in/", { reverse: true, limit: TOLD_AGAIN }))
+  for (const row of await list(tx, "in/", { reverse: true, limit: TOLD_AGAIN })) {
+    await tellFilesAgain(tx, row);
     if (row.state !== "unhandled") await owe(tx, row);
+  }
+}
+
+async function tellFilesAgain(tx: WriteTransaction, row: InboxRecord): Promise<void> {
+  for (const index of row.files?.keys() ?? []) {
+    const file = await find(tx, "in-file/", fileKey({ seq: row.seq, index }));
+    if (file?.path !== undefined) await oweFile(tx, row, { index });
+  }
 }
 
 /** Deletes all ratchets and key packages; what had not reached its recipient goes into the queue again. */

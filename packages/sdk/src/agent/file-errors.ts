@@ -4,11 +4,14 @@ import { safeName } from "../files/names.ts";
 
 const FULL = new Set(["ENOSPC", "EDQUOT", "EFBIG"]);
 
-/** Whether somebody says that there is no room. */
+/** Whether a folder has no room. The store's own disk is another matter: what has come need not go for that. */
 export function isFull(error: unknown): boolean {
-  return error instanceof AgentError
-    ? error.code === "disk_full"
-    : FULL.has((error as { code?: string } | undefined)?.code ?? "");
+  return !(error instanceof AgentError) && FULL.has((error as { code?: string } | undefined)?.code ?? "");
+}
+
+/** As the system says it that there is no room. */
+export function noRoom(): Error {
+  return Object.assign(new Error("there is no room"), { code: "ENOSPC" });
 }
 
 /** Whether a file that was saved before is another one now. */

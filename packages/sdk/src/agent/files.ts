@@ -41,6 +41,7 @@ export class Files {
   readonly #uploads: Uploads | undefined;
   readonly #stop = new AbortController();
   readonly #saving = new Set<Promise<unknown>>();
+  readonly #active = new Set<string>();
 
   constructor({ host, ...means }: Means) {
     this.#means = { host, ...means };
@@ -90,7 +91,8 @@ export class Files {
 
   /** Files of a message that has come. */
   of(row: InboxRecord): IncomingFile[] {
-    return incomingFiles(row, { ...this.#means, claimer: this.#claimer, track: (work) => this.#track(work) });
+    const track: Parameters<typeof incomingFiles>[1]["track"] = (work) => this.#track(work);
+    return incomingFiles(row, { ...this.#means, claimer: this.#claimer, active: this.#active, track });
   }
 
   /** Lets go of what is not sent yet, and of what is not whole. */

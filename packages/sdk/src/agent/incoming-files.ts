@@ -15,6 +15,8 @@ interface Means {
   host: FileHost | undefined;
   server: string;
   claimer: Claimer;
+  /** Words by which this process works on files now. */
+  active: Set<string>;
   /** Keeps whoever closes the agent waiting until it is done. */
   track: <T>(work: (stop: AbortSignal) => Promise<T>) => Promise<T>;
 }

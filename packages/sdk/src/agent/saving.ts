@@ -12,7 +12,7 @@ import { oweFile } from "../records/owed.ts";
 import { find, pad, put } from "../records/records.ts";
 import type { InboxRecord } from "../records/tables.ts";
 import type { ClientStore, WriteTransaction } from "../store/store.ts";
-import { asFailed, full, isChanged, isFull } from "./file-errors.ts";
+import { asFailed, full, isChanged, isFull, noRoom } from "./file-errors.ts";
 import type { SaveOptions } from "./file-info.ts";
 import { rowByLocalId } from "./message.ts";
 import { fetchable, offered, refuseLarge } from "./offered.ts";
@@ -25,6 +25,8 @@ interface Means {
   host: FileHost;
   server: string;
   claimer: Claimer;
+  /** Words by which this process works on files now. */
+  active: Set<string>;
 }
 
 interface Wanted {
@@ -56,6 +58,16 @@ export class Saving {
   }
 
   async run(): Promise<string> {
+    const { active, claimer } = this.#means;
+    active.add(claimer.by);
+    try {
+      return await this.#run();
+    } finally {
+      active.delete(claimer.by);
+    }
+  }
+
+  async #run(): Promise<string> {
     for (;;) {
       this.#refuseIfAborted();
       const begun = await this.#begin(this.#folder());
@@ -102,11 +114,11 @@ export class Saving {
       const offer = offered(row, index);
       const key = fileKey({ seq: row.seq, index });
       const now = await find(tx, "in-file/", key);
-      if (now !== undefined && isTaken(store, now.claim, claimer)) return {};
+      if (now !== undefined && isTaken(store, now.claim, claimer) && !this.#isLeft(now)) return {};
       if (now?.path !== path) return {};
       const file = saved === undefined ? fetchable(offer, now) : { ...offer, path: saved };
       const { blob } = offer;
-      const goesOn = now?.blob === blob && now.folder === folder && isLeft(store, now);
+      const goesOn = now?.blob === blob && now.folder === folder && this.#isLeft(now);
       const part = (goesOn ? now.part : undefined) ?? host.newPart(offer.name);
       const at = saved === undefined ? {} : { path: saved };
       const record = { seq: row.seq, index, blob, folder, part, ...at, at: Date.now(), claim: claimOf(claimer) };
@@ -115,7 +127,7 @@ export class Saving {
       await tx.put(`part/${key}`, "");
       return {
         begun: { row, file, record },
-        left: goesOn || now === undefined || !isLeft(store, now) ? undefined : now,
+        left: goesOn || now === undefined || !this.#isLeft(now) ? undefined : now,
       };
     });
     if (left?.part !== undefined) await host.removePart(left.folder, left.part).catch(() => undefined);
@@ -128,6 +140,13 @@ export class Saving {
     if (record?.part === undefined) return;
     await host.removePart(record.folder, record.part);
     await store.write((tx) => forgetPart(tx, record));
+  }
+
+  /** Whether nobody writes to the part of a file any more: its process has let go of it, perhaps without being able to say so, or died. */
+  #isLeft({ claim }: InFileRecord): boolean {
+    const { store, active, claimer } = this.#means;
+    if (claim?.mark === undefined) return claim === undefined;
+    return claim.mark === claimer.mark ? !active.has(claim.by) : store.isGone?.(claim.mark) === true;
   }
 
   async #save(begun: Begun): Promise<string> {
@@ -160,8 +179,10 @@ export class Saving {
     const progress = { message: row.local_id, file: index, name, direction: "down", bytes } as const;
     const means = { host, server, signal, onProgress: (done: number) => onProgress?.({ ...progress, done }) };
     if (target.finished === undefined) {
-      if ((await host.roomIn(record.folder)) < bytes - target.bytes) throw full(file.name);
+      if ((await host.roomIn(record.folder)) < bytes - target.bytes) throw noRoom();
       await ("path" in file ? copyInto(means, file, target) : fetchInto(means, file, target));
+      // Another process that took it over, by a clock that was set, gives it its name.
+      await this.#ours(key, {});
     }
     const path = await target.finish((place) => this.#ours(key, { path: place }, (tx) => this.#tell(tx)));
     await store.write((tx) => forgetPart(tx, record));
@@ -182,7 +203,8 @@ export class Saving {
     const { index } = this.#wanted;
     const key = fileKey(record);
     const isShort = isFull(error);
-    if (error instanceof UnfetchedError || isShort || isChanged(error)) {
+    // What has its name is whole: whoever opens its part again finds that.
+    if ((error instanceof UnfetchedError || isShort || isChanged(error)) && target?.finished === undefined) {
       await target?.discard();
       const isOther = await store.write(async (tx) => {
         const now = await rowByLocalId(tx, this.#wanted.id);
@@ -224,11 +246,6 @@ export class Saving {
   #refuseIfAborted(): void {
     if (this.#options.signal.aborted) throw new AgentError("aborted", "aborted while a file was fetched");
   }
-}
-
-/** Whether nobody writes to the part of a file any more: its process has let go of it, or died. */
-function isLeft(store: ClientStore, { claim }: InFileRecord): boolean {
-  return claim === undefined || (claim.mark !== undefined && store.isGone?.(claim.mark) === true);
 }
 
 async function letGo(tx: WriteTransaction, key: string, by: string): Promise<void> {

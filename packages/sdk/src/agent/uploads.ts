@@ -186,8 +186,10 @@ export class Uploads {
     let reached = false;
     const onReached = (): void => void (reached = true);
     try {
-      await upload({ store, host, server, claimer: this.#claimer, onProgress, onReached, signal }, { seq, index });
-      this.#waits.delete(at);
+      const means = { store, host, server, claimer: this.#claimer, onProgress, onReached, signal };
+      // Whatever it is that it waits for: the others come first.
+      if (await upload(means, { seq, index })) this.#waits.delete(at);
+      else this.#delay(at);
     } catch (error) {
       // What went on for a while need not wait for long.
       if (reached) this.#waits.delete(at);
@@ -199,11 +201,8 @@ export class Uploads {
   async #putOff(at: string, error: unknown): Promise<void> {
     const { store } = this.#means;
     const known = error instanceof AgentError ? error : new AgentError("internal", String(error), { cause: error });
-    const { delay = FIRST_WAIT_MS / 2 } = this.#waits.get(at) ?? {};
     // However long a relay says: it may say another thing then.
-    const asked = Math.min(known.retryAfterMs ?? 0, MOST_ASKED_MS);
-    const next = Math.max(asked, Math.min(2 * delay, LAST_WAIT_MS));
-    this.#waits.set(at, { until: performance.now() + next, delay: Math.min(2 * delay, LAST_WAIT_MS) });
+    this.#delay(at, Math.min(known.retryAfterMs ?? 0, MOST_ASKED_MS));
     const reason = known.reason ?? known.code;
     await store
       .write((tx) =>
@@ -212,6 +211,11 @@ export class Uploads {
         ),
       )
       .catch(() => undefined);
+  }
+
+  #delay(at: string, least = 0): void {
+    const delay = Math.min(2 * (this.#waits.get(at)?.delay ?? FIRST_WAIT_MS / 2), LAST_WAIT_MS);
+    this.#waits.set(at, { until: performance.now() + Math.max(least, delay), delay });
   }
 
   #untilNext(): number {

@@ -56,11 +56,11 @@ async function replaceOffers(turn: Turn, from: string, seq: number, { offers, is
     for (const [place, offer] of offers) {
       const known = files[place];
       // Another file is another message: somebody may have been shown this one.
-      if (known === undefined || known.blob === offer.blob || !isSame(known, offer)) continue;
+      if (known === undefined || !isSame(known, offer)) continue;
       // One that is here already is not fetched again: its sender did not hear of it.
       const { blob, token, key: secret, expires_at } = offer;
       if (await isHere(turn, row, place)) await oweFile(tx, row, { index: place });
-      else files[place] = { ...known, blob, token, key: secret, expires_at };
+      else if (known.blob !== blob) files[place] = { ...known, blob, token, key: secret, expires_at };
     }
     await put(tx, table, key, { ...row, files });
   }

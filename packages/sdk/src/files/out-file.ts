@@ -25,6 +25,10 @@ export async function takeFile(means: Means, key: string): Promise<OutFile | und
   const { taken, ended, isOver } = await store.write(async (tx) => {
     const file = await find(tx, "out-file/", key);
     if (file?.state !== "waits") return { isOver: true, ended: file };
+    if (!(await isWanted(tx, file))) {
+      await endFile(tx, file, { state: "failed" });
+      return { isOver: true, ended: file };
+    }
     if (file.token === undefined || isTaken(store, file.claim, claimer)) return {};
     const claimed = { ...file, claim: claimOf(claimer) };
     await put(tx, "out-file/", key, claimed);
@@ -68,10 +72,8 @@ export class OutFile {
     const { store, claimer } = this.#means;
     const done = await store.write((tx) =>
       whileOurs(tx, { table: "out-file/", key: this.key, by: claimer.by }, async (file) => {
-        const row = await find(tx, "out/", pad(file.seq));
-        const isWanted = file.state === "waits" && row !== undefined && (file.resent === true || !isFinal(row.state));
-        const isSame = file.request_id === this.record.request_id;
-        return isWanted && isSame ? { value: await change(tx, file) } : undefined;
+        const isSame = file.state === "waits" && file.request_id === this.record.request_id;
+        return isSame && (await isWanted(tx, file)) ? { value: await change(tx, file) } : undefined;
       }),
     );
     if (done === undefined) throw new Over();
@@ -107,6 +109,12 @@ export class OutFile {
     });
     throw new Over();
   }
+}
+
+/** Whether a message is there that waits for a file. */
+async function isWanted(tx: WriteTransaction, { seq, resent }: OutFileRecord): Promise<boolean> {
+  const row = await find(tx, "out/", pad(seq));
+  return row !== undefined && (resent === true || !isFinal(row.state));
 }
 
 /** A file cannot be sent: its message does not leave without it. */

@@ -42,17 +42,20 @@ interface Reading {
 
 /**
  * Brings a file to the relay, if it is not another process's. What came of it stands in its record.
+ * @returns whether anything did: it is up, or nothing is to be done for it
  * @throws AgentError relay_unreachable, aborted: to be tried again
  */
-export async function upload(means: UploadMeans, at: Pick<OutFileRecord, "seq" | "index">): Promise<void> {
+export async function upload(means: UploadMeans, at: Pick<OutFileRecord, "seq" | "index">): Promise<boolean> {
   const { store, claimer } = means;
   const file = await takeFile(means, fileKey(at));
-  if (file === undefined) return;
+  if (file === undefined) return true;
   const stop = keepClaim(store, { table: "out-file/", key: file.key, claimer });
   try {
     await new Upload(means, file).run();
+    return true;
   } catch (error) {
     if (!(error instanceof Over)) throw error;
+    return false;
   } finally {
     stop();
   }

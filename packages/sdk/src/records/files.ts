@@ -127,6 +127,16 @@ export async function wereTold(tx: WriteTransaction, seq: number, by?: number): 
       await put(tx, "out-file/", fileKey(file), withoutSecrets(file));
 }
 
+/**
+ * The other side has a message of which files are not up: another store has sent it, of which this one is an old copy. It hears where they lie
+ * when they are.
+ */
+export async function haveLeft(tx: WriteTransaction, seq: number): Promise<void> {
+  for (const file of await filesOf(tx, seq))
+    if (file.state === "waits" && file.resent !== true)
+      await put(tx, "out-file/", fileKey(file), { ...file, resent: true });
+}
+
 /** A message has ended: so do its files that are not up, or all, where its recipient never hears of them. */
 export async function endFiles(
   tx: WriteTransaction,

@@ -1,7 +1,7 @@
 /** The rows of the outbox, and what becomes of them. */
 import { frameId } from "../crypto/content.ts";
 import type { Value } from "../store/store.ts";
-import { endFiles, forgetFiles, wereTold } from "../records/files.ts";
+import { endFiles, forgetFiles, haveLeft, wereTold } from "../records/files.ts";
 import { hasLeft, isFinal, isRefusal, OFFER_IDS } from "../records/outbox-records.ts";
 import { get, pad, put, rowsUnder } from "../records/records.ts";
 import type { OutboxRecord } from "../records/tables.ts";
@@ -56,7 +56,10 @@ export async function settle(
   }
   if (state === "received" || state === "handled") {
     await turn.tx.delete(`out-body/${pad(row.seq)}`);
-    if (row.files !== undefined) await wereTold(turn.tx, row.seq);
+    if (row.files !== undefined) {
+      await wereTold(turn.tx, row.seq);
+      await haveLeft(turn.tx, row.seq);
+    }
   } else if (isFinal(state)) await endFiles(turn.tx, row, { all: !hasLeft(row) || isUnwanted(row, state, reason) });
 }
 

@@ -2,6 +2,7 @@
  * A process that sends files, or saves them, and goes on where it was killed: file-child.ts send HOME NAME TO FILE ..., or
  * file-child.ts receive HOME NAME FOLDER. Prints a line for each that is done.
  */
+import { existsSync } from "node:fs";
 import { basename } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { Agent } from "../../src/node/index.ts";
@@ -25,6 +26,8 @@ const agent = await patiently(() => Agent.open({ home, username, create: false, 
 process.on("SIGTERM", () => void agent.close().then(() => process.exit(0)));
 if (role === "send") {
   const sending = files.map(async (path) => {
+    // One that is not there yet is sent when it is.
+    while (!existsSync(path)) await delay(RETRY_MS);
     const messageId = `file-${basename(path).replaceAll(/[^A-Za-z0-9]/g, "-")}`;
     const sent = await patiently(
       async () => (await agent.sent(messageId)) ?? agent.send(where, basename(path), { messageId, files: [path] }),

@@ -132,6 +132,31 @@ describe("a file for which there is no room", () => {
     await message.handled();
   });
 
+  test("to say that it is there, is there once all the same", async ({ skip }) => {
+    using disk = smallDisk("16m") ?? skip("no right to mount a small disk");
+    await using world = await FileWorld.create();
+    const alice = await world.open("alice");
+    const home = join(disk.path, "home");
+    const bob = await world.open("bob", { home });
+    const path = world.file("a", MIB);
+    await alice.send("bob", "x", { files: [path] });
+    const message = await next(bob);
+    let full = false;
+    const onProgress = ({ done, bytes }: { done: number; bytes: number }): void => {
+      if (done < bytes || full) return;
+      disk.fill();
+      full = true;
+    };
+    await expect(message.files[0]!.save(world.path("in"), { onProgress })).rejects.toMatchObject({ code: "disk_full" });
+    // What has come need not come again.
+    expect([full, world.names("in").length]).toEqual([true, 1]);
+    disk.free();
+    world.proxy.down = 0;
+    expect(await message.files[0]!.save(world.path("in"))).toBe(world.path("in", "a"));
+    expect([world.names("in"), world.proxy.down]).toEqual([["a"], 0]);
+    await bob.close();
+  });
+
   test("for the spool of a stream says so, and leaves nothing", async ({ skip }) => {
     using disk = smallDisk("16m") ?? skip("no right to mount a small disk");
     await using world = await FileWorld.create();

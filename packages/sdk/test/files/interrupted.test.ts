@@ -1,7 +1,7 @@
 /** What happens to a file when connections, processes and relays end while it is under way: it goes on from where it was. */
 import { cpSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { blobLength } from "../../src/records/files.ts";
 import { allGone, eventually, FileWorld, isSame, MIB, next, saved } from "./world.ts";
 
@@ -166,6 +166,63 @@ describe("a file on its way to the relay", () => {
   });
 });
 
+test("a file of which an old copy of a store knows nothing is told of anew, although its message is handled meanwhile", async () => {
+  const { world: opened, alice, bob, path } = await sending();
+  await using world = opened;
+  world.proxy.hold();
+  const { id } = await alice.send("bob", "x", { files: [path] });
+  await eventually("it is to begin", () => world.proxy.held > 0);
+  await alice.close();
+  cpSync(join(world.home, "alice"), world.path("copy"), { recursive: true });
+  world.proxy.letGo();
+  const newer = await world.open("alice");
+  await (await newer.sent(id))!.stored();
+  await newer.close();
+  rmSync(join(world.home, "alice"), { recursive: true });
+  cpSync(world.path("copy"), join(world.home, "alice"), { recursive: true });
+  const message = await next(bob);
+  world.proxy.hold();
+  const older = await world.open("alice");
+  await (await older.send("bob", "I am another device now")).received();
+  await message.handled();
+  await (await older.sent(id))!.handled();
+  const other = await older.send("bob", "another", { files: [world.file("small", 1000)] });
+  world.proxy.letGo();
+  await other.received();
+  expect(isSame(await saved(bob, message.id, world.path("in")), path)).toBe(true);
+  await saved(bob, (await bob.inbox()).at(-1)!.id, world.path("in"));
+  await allGone(world);
+  expect(world.proxy.conflicts).toEqual([]);
+});
+
+test("an old copy is known by a message that waited for its file in it, although it has tried to log in more often since", async () => {
+  const { world: opened, alice, bob, path } = await sending();
+  await using world = opened;
+  await (await alice.send("bob", "hello")).received();
+  world.proxy.hold();
+  const { id } = await alice.send("bob", "x", { files: [path] });
+  await eventually("it is to begin", () => world.proxy.held > 0);
+  await alice.close();
+  cpSync(join(world.home, "alice"), world.path("copy"), { recursive: true });
+  world.proxy.letGo();
+  const newer = await world.open("alice");
+  await (await newer.sent(id))!.stored();
+  await newer.close();
+  rmSync(join(world.home, "alice"), { recursive: true });
+  cpSync(world.path("copy"), join(world.home, "alice"), { recursive: true });
+  await world.look("alice", (store) =>
+    store.write(async (tx) => {
+      const relay = JSON.parse((await tx.get("meta/relay")) as string) as { login_counter: number };
+      await tx.put("meta/relay", JSON.stringify({ ...relay, login_counter: relay.login_counter + 5 }));
+    }),
+  );
+  const older = await world.open("alice");
+  await (await older.send("bob", "after it")).received();
+  expect((await older.alerts()).map(({ kind }) => kind)).toContain("old_copy");
+  await (await older.sent(id))!.received();
+  expect((await bob.inbox()).map(({ body }) => body)).toEqual(["hello", "x", "after it"]);
+});
+
 describe("a file on its way to its reader", () => {
   test("goes on where it was when its connection is cut, in another process, too", async () => {
     const { world: opened, alice, bob, path } = await sending();
@@ -221,6 +278,26 @@ describe("a file on its way to its reader", () => {
     expect(new Set(paths)).toEqual(new Set([world.path("in", "large")]));
     expect(world.names("in")).toEqual(["large"]);
     expect(world.proxy.down).toBeLessThan(SEALED + MIB);
+  });
+
+  test("is there once when a process takes it over from one that lives, since the clock was set", async () => {
+    const { world: opened, alice, bob, path } = await sending();
+    await using world = opened;
+    await alice.send("bob", "x", { files: [path] });
+    const { id, files } = await next(bob);
+    const other = await world.open("bob");
+    world.proxy.hold();
+    const first = files[0]!.save(world.path("in"));
+    await eventually("it is under way", () => world.proxy.held > 0);
+    const now = Date.now;
+    const clock = vi.spyOn(Date, "now").mockImplementation(() => now() + 3_600_000);
+    onTestFinished(() => clock.mockRestore());
+    const second = (await other.message(id)).files[0]!.save(world.path("in"));
+    await eventually("the other has it, too", () => world.proxy.held > 1);
+    world.proxy.letGo();
+    expect(await Promise.all([first, second])).toEqual(Array(2).fill(world.path("in", "large")));
+    expect(world.names("in")).toEqual(["large"]);
+    expect(isSame(world.path("in", "large"), path)).toBe(true);
   });
 
   test("ends when nobody waits for it any more, and when its agent closes", async () => {
