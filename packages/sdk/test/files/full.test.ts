@@ -86,7 +86,7 @@ describe("a file for which there is no room", () => {
   });
 
   test("on the relay's disk waits, and is sent when there is some", async ({ skip }) => {
-    using disk = smallDisk("96m") ?? skip("no right to mount a small disk");
+    using disk = smallDisk("400m") ?? skip("no right to mount a small disk");
     await using world = await FileWorld.create({ db: join(disk.path, "relay") });
     const [alice, bob] = [await world.open("alice"), await world.open("bob")];
     await bob.sync();
