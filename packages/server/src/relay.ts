@@ -184,7 +184,7 @@ async function start(config: Config): Promise<Relay> {
     ? (request: IncomingMessage, response: ServerResponse) => answerBlob(request, response, door)
     : undefined;
   const server = httpServer(config, metrics, hindrance, visit, answerFile);
-  const bounds = boundSockets(server, config, left, metrics, log);
+  const bounds = boundSockets(server, config, { left, metrics, log });
   const open = crowd({ most: bounds.most, share: bounds.most, between: "newest" }, () => metrics.crowdedOut());
   const sockets = new WebSocketServer({
     noServer: true,

@@ -20,6 +20,13 @@ const HARSHER = 4;
 /** Answers to requests that cannot be read, by what is wrong with them; else 400. */
 const STATUS: Record<string, number> = { ERR_HTTP_REQUEST_TIMEOUT: 408, HPE_HEADER_OVERFLOW: 431 };
 
+/** What it needs besides. `left`: what the process may still open. */
+interface Beside {
+  left: Descriptors | undefined;
+  metrics: Metrics;
+  log: Log;
+}
+
 /** The sockets of the relay's port. */
 export interface Sockets {
   /** How many may be WebSockets. */
@@ -35,13 +42,7 @@ export interface Sockets {
  * those are as many as strangers may be, of all and of each address, and the oldest give way to new ones, so that whoever
  * wants a WebSocket comes through. Behind a proxy all have the proxy's address, which has no bound of its own. [P-1.4]
  */
-export function boundSockets(
-  server: Server,
-  config: Config,
-  left: Descriptors | undefined,
-  metrics: Metrics,
-  log: Log,
-): Sockets {
+export function boundSockets(server: Server, config: Config, { left, metrics, log }: Beside): Sockets {
   const { maxConnections, strangers, addressStrangers, addressConnectionsPerSecond, addressConnectionsBurst } =
     config.limits;
   server.maxConnections = Math.min(maxConnections + strangers, left?.sockets ?? HUGE, HUGE);
