@@ -8,6 +8,8 @@ export default defineConfig({
     globalSetup: "test/memory-disk.ts",
     // A machine that is shared may stand still for seconds: what fails there is tried once more, which the report says.
     retry: process.env["CI"] === undefined ? 0 : 1,
+    // Test files share processes, and what they load: a third of the time was loading. Whatever a test changes of its process it puts back.
+    isolate: false,
     testTimeout: 60_000,
     hookTimeout: 60_000,
     // Much of a test is waiting for something, so there may be more of them than cores; many more make time-outs likelier.

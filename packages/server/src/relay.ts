@@ -117,7 +117,9 @@ async function start(config: Config): Promise<Relay> {
   );
   parts.defer(() => sayWhatIsLost(store, log));
   const left = descriptorsLeft(config.limits);
-  const blobs = parts.use(new Blobs({ rows: store.blobs, store: blobStore(config, left?.keptOpen), clock, log }));
+  const heap = config.ownProcess ? new Heap() : undefined;
+  const bytes = blobStore(config, left?.keptOpen);
+  const blobs = parts.use(new Blobs({ rows: store.blobs, store: bytes, clock, log, heap }));
   const { strangers: most, addressStrangers: share } = config.limits;
   // A login takes less than a second: what only stays gives way.
   const strangers = crowd({ most, share, between: "oldest" }, () => metrics.crowdedOut());
@@ -149,7 +151,7 @@ async function start(config: Config): Promise<Relay> {
     hub,
     strangers,
     unfinished: unfinished(config.limits),
-    turns: new Turns(config.ownProcess ? new Heap() : undefined),
+    turns: new Turns(heap),
     metrics,
     refusals,
     log,

@@ -116,25 +116,23 @@ class Fetching {
     const from = this.#stream === undefined ? 0 : segmentOf(this.#padded, this.segments).sealed.from;
     const answer = await this.#request(from);
     let index = this.segments;
-    const gather = new Gather();
-    for await (const chunk of answer.body) {
-      gather.add(chunk);
-      if (this.#stream === undefined) {
-        const header = gather.take(HEADER_BYTES);
-        if (header === undefined) continue;
-        this.#stream = await this.#open(header);
-        if (index > 0) return;
+    const gather = new Gather(this.#stream === undefined ? new Uint8Array(HEADER_BYTES) : this.#roomFor(index));
+    for await (const chunk of answer.body)
+      for (let rest = gather.add(chunk); gather.isFull; rest = gather.add(rest)) {
+        if (this.#stream === undefined) {
+          this.#stream = await this.#open(gather.bytes);
+          if (index > 0) return;
+        } else await this.#keep(index++, gather.bytes);
+        // Whoever sends more is not listened to.
+        if (this.isWhole) return;
+        gather.expect(this.#roomFor(index));
       }
-      for (; index < segmentCount(this.#padded); index++) {
-        const { sealed } = segmentOf(this.#padded, index);
-        const bytes = gather.take(sealed.to - sealed.from, this.#buffers[index % 2]);
-        if (bytes === undefined) break;
-        await this.#keep(index, bytes);
-      }
-      // Whoever sends more is not listened to.
-      if (this.isWhole) return;
-    }
-    if (!this.isWhole) throw lost();
+    throw lost();
+  }
+
+  #roomFor(index: number): Uint8Array {
+    const { sealed } = segmentOf(this.#padded, index);
+    return (this.#buffers[index % 2] as Uint8Array).subarray(0, sealed.to - sealed.from);
   }
 
   /** The file is what its sender says that it is. */
@@ -219,31 +217,31 @@ class Fetching {
   }
 }
 
-/** Bytes that come in pieces, and are taken in others. */
+/** Bytes that come in pieces, and are wanted in others. */
 class Gather {
-  #chunks: Uint8Array[] = [];
-  #bytes = 0;
+  bytes: Uint8Array;
+  #come = 0;
 
-  add(chunk: Uint8Array): void {
-    this.#chunks.push(chunk);
-    this.#bytes += chunk.length;
+  /** @param bytes What is to be filled first. */
+  constructor(bytes: Uint8Array) {
+    this.bytes = bytes;
   }
 
-  /** So many; undefined if fewer have come. */
-  take(length: number, into = new Uint8Array(length)): Uint8Array | undefined {
-    if (this.#bytes < length) return undefined;
-    const taken = into.subarray(0, length);
-    let at = 0;
-    while (at < length) {
-      const [first = new Uint8Array()] = this.#chunks;
-      const part = first.subarray(0, length - at);
-      taken.set(part, at);
-      at += part.length;
-      if (part.length === first.length) this.#chunks.shift();
-      else this.#chunks[0] = first.subarray(part.length);
-    }
-    this.#bytes -= length;
-    return taken;
+  get isFull(): boolean {
+    return this.#come === this.bytes.length;
+  }
+
+  expect(bytes: Uint8Array): void {
+    this.bytes = bytes;
+    this.#come = 0;
+  }
+
+  /** Takes what is missing of a piece. @returns the rest of that */
+  add(piece: Uint8Array): Uint8Array {
+    const part = piece.subarray(0, this.bytes.length - this.#come);
+    this.bytes.set(part, this.#come);
+    this.#come += part.length;
+    return piece.subarray(part.length);
   }
 }
 

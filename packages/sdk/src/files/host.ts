@@ -67,6 +67,7 @@ export interface HttpAnswer {
   status: number;
   /** By names in lower case. */
   headers: Record<string, string | undefined>;
+  /** Each piece is there until the next is asked for. */
   body: AsyncIterable<Uint8Array>;
 }
 

@@ -65,6 +65,8 @@ class Upload {
   readonly #means: UploadMeans;
   readonly #file: OutFile;
   readonly #total: number;
+  /** A segment each: two may be under way while the next is encrypted. */
+  readonly #buffers = [new Uint8Array(2 ** 20), new Uint8Array(2 ** 20), new Uint8Array(2 ** 20)];
   /** Segments that may leave; and those behind them, which are read while others leave. */
   #ready = 0;
   #ahead: Promise<void> = Promise.resolve();
@@ -154,7 +156,6 @@ class Upload {
   async *#sealed({ offset, end }: { offset: number; end: number }, reading: Reading): AsyncGenerator<Uint8Array> {
     const { reader, stream } = reading;
     const padded = paddedLength(this.#record);
-    const buffers = [new Uint8Array(2 ** 20), new Uint8Array(2 ** 20), new Uint8Array(2 ** 20)];
     for (let at = offset, turn = 0; at < end; turn++) {
       const index = segmentAt(at);
       if (index >= this.#ready) await this.#nextBlock(reading);
@@ -167,7 +168,7 @@ class Upload {
         at += header.length;
       }
       if (at >= end) return;
-      const bytes = await stream.seal(index, plain, isLast, buffers[turn % buffers.length]);
+      const bytes = await stream.seal(index, plain, isLast, this.#buffers[turn % this.#buffers.length]);
       const part = bytes.subarray(at - sealed.from, Math.min(end, sealed.to) - sealed.from);
       yield part;
       at += part.length;

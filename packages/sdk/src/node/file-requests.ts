@@ -2,6 +2,7 @@
 import type { Agent as HttpAgent, ClientRequest, IncomingMessage } from "node:http";
 import { AgentError } from "../errors.ts";
 import type { HttpAnswer, HttpRequest } from "../files/host.ts";
+import { free } from "./free.ts";
 import { wayTo } from "./way.ts";
 
 /** A connection on which nothing moves for so long is dead. Milliseconds. */
@@ -121,7 +122,10 @@ async function* bodyOf(
 ): AsyncGenerator<Uint8Array> {
   if (response === undefined) return;
   try {
-    yield* response as AsyncIterable<Uint8Array>;
+    for await (const piece of response as AsyncIterable<Uint8Array>) {
+      yield piece;
+      free(piece);
+    }
   } catch (error) {
     refuseIfAborted(signal);
     throw unreachable(error);

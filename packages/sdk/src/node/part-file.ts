@@ -1,5 +1,5 @@
 /** Files that come in pieces: each is whole when it has its name, which is no other file's. */
-import { type BigIntStats, close, fsync, ftruncate, read, rmSync, write } from "node:fs";
+import { type BigIntStats, close, fdatasync, fsync, ftruncate, read, rmSync, write } from "node:fs";
 import { statfs } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { promisify } from "node:util";
@@ -12,11 +12,12 @@ import { systemError } from "./program/system-error.ts";
 const closing = promisify(close);
 const reading = promisify(read);
 const syncing = promisify(fsync);
+const flushing = promisify(fdatasync);
 const truncating = promisify(ftruncate);
 const writing = promisify(write);
 
 /** The disk begins to take what is written when it is so much, so that there is less to wait for at the end. Bytes. */
-const AHEAD_BYTES = 2 ** 23;
+const AHEAD_BYTES = 2 ** 22;
 
 /**
  * A file of which a part is there, in the folder where it will be, under a name that nobody else uses. Another process can
@@ -109,7 +110,7 @@ export class PartFile implements AsyncDisposable {
       if (this.#ahead < AHEAD_BYTES || this.#syncing !== undefined) return;
       this.#ahead = 0;
       // What goes wrong is said when it gets its name.
-      this.#syncing = syncing(fd())
+      this.#syncing = flushing(fd())
         .catch(() => undefined)
         .finally(() => (this.#syncing = undefined));
     });

@@ -1,6 +1,7 @@
 /** AES-GCM of file segments over node:crypto, which takes a third of the time that WebCrypto takes. */
 import { type Cipheriv, createCipheriv, createDecipheriv, createSecretKey, type Decipheriv } from "node:crypto";
 import type { CipherOf } from "../crypto/streaming.ts";
+import { free } from "./free.ts";
 
 const TAG_BYTES = 16;
 /** Small enough for the processor's cache: what is encrypted of a part is copied at once to where it belongs. */
@@ -41,14 +42,7 @@ function pass(cipher: Cipheriv | Decipheriv, from: Uint8Array, to: Uint8Array): 
   for (let at = 0; at < from.length; at += PART_BYTES) {
     const part = cipher.update(from.subarray(at, at + PART_BYTES));
     to.set(part, at);
+    // The system's new pages for the next ones would take longer than AES does.
     free(part);
   }
-}
-
-/**
- * Node puts whatever it encrypts into a new buffer. Left to the garbage collector, they take 100 MiB until it comes to them,
- * and the system's new pages for the next ones take longer than AES does.
- */
-function free(part: Buffer): void {
-  if (part.length === part.buffer.byteLength) (part.buffer as ArrayBuffer).transfer(0);
 }

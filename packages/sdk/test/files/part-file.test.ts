@@ -18,12 +18,12 @@ import fs, {
 import { syncBuiltinESMExports } from "node:module";
 import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, onTestFinished } from "vitest";
 import { smallDisk } from "../../../../test/small-disk.ts";
 import { nameKey, numbered } from "../../src/files/names.ts";
 import { PartFile, roomIn } from "../../src/node/part-file.ts";
 import { fromUtf8, utf8 } from "../../src/protocol/index.ts";
-import { later, newFolder } from "../store/folder.ts";
+import { newFolder } from "../store/folder.ts";
 import { hostileNames } from "./hostile-names.ts";
 
 const isRoot = process.geteuid?.() === 0;
@@ -60,7 +60,7 @@ async function killed(folder: string, name: string, until: "writing" | "named"):
     stdio: ["ignore", "pipe", "inherit"],
   });
   const exit = once(child, "exit");
-  later(() => void child.kill("SIGKILL"));
+  onTestFinished(() => void child.kill("SIGKILL"));
   const [line] = (await once(child.stdout, "data")) as [Buffer];
   child.kill("SIGKILL");
   await exit;
@@ -200,7 +200,7 @@ describe("a name that is taken", () => {
 
   it("is not overwritten either where there are no hard links", async () => {
     const [folder, { linkSync: link }] = [newFolder(), fs];
-    later(() => {
+    onTestFinished(() => {
       fs.linkSync = link;
       syncBuiltinESMExports();
     });

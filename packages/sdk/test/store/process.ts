@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
-import { later } from "./folder.ts";
+import { onTestFinished } from "vitest";
 
 const CHILD = fileURLToPath(new URL("child.ts", import.meta.url));
 
@@ -11,7 +11,7 @@ export async function startChild(...words: string[]): Promise<{ process: ChildPr
     stdio: ["ignore", "pipe", "inherit"],
   });
   const exit = once(child, "exit").then(([code, signal]: unknown[]) => code ?? signal);
-  later(async () => {
+  onTestFinished(async () => {
     child.kill("SIGKILL");
     await exit;
   });

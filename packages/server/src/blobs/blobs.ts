@@ -1,6 +1,7 @@
 import type { Log } from "../log.ts";
 import type { Blob, BlobRows } from "../store/blob-rows.ts";
 import { DAY_MS, dayOf } from "../store/days.ts";
+import type { Heap } from "../socket/heap.ts";
 import type { BlobStore } from "../store/blob-store.ts";
 import { sweepBlobs } from "./sweep.ts";
 
@@ -21,6 +22,8 @@ interface BlobsOptions {
   store: BlobStore;
   clock: () => number;
   log: Log;
+  /** Of a relay that has a process of its own. */
+  heap: Heap | undefined;
 }
 
 /** The encrypted files of a relay: what is known of them, and their bytes. */
@@ -29,6 +32,7 @@ export class Blobs implements AsyncDisposable {
   readonly store: BlobStore;
   readonly clock: () => number;
   readonly #log: Log;
+  readonly #heap: Heap | undefined;
   readonly #uploads = new Map<string, Upload>();
   /** Bytes of each file that were sent today. */
   readonly #sent = new Map<string, number>();
@@ -37,14 +41,20 @@ export class Blobs implements AsyncDisposable {
   #sweeping: Promise<void> | undefined;
   readonly #stop = new AbortController();
 
-  constructor({ rows, store, clock, log }: BlobsOptions) {
+  constructor({ rows, store, clock, log, heap }: BlobsOptions) {
     this.rows = rows;
     this.store = store;
     this.clock = clock;
     this.#log = log;
+    this.#heap = heap;
     this.#timer = setInterval(() => this.sweep(), SWEEP_MS);
     this.#timer.unref();
     this.sweep();
+  }
+
+  /** So many bytes have come or left: what that leaves in memory is collected now and then. */
+  carried(bytes: number): void {
+    this.#heap?.carry(bytes);
   }
 
   /** Whether so many bytes may come now. Since they were asked for others may have taken the disk. */

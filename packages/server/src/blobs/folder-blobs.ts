@@ -14,7 +14,7 @@ const KEPT_OPEN = 64;
  */
 const AT_A_TIME = 2;
 /** What is written so far ahead of the disk that it begins to take it: a commit of the database would have to wait for more. Bytes. */
-const AHEAD_BYTES = 2 ** 24;
+const AHEAD_BYTES = 2 ** 22;
 
 const WRITE = constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW;
 const READ = constants.O_RDONLY | constants.O_NOFOLLOW;
@@ -91,9 +91,11 @@ export class FolderBlobs implements BlobStore {
   async *read(id: string, start: number, end: number): AsyncIterable<Uint8Array> {
     const handle = await open(this.#path(id), READ);
     try {
+      // One for all: whoever asks for the next piece is done with this one.
+      const piece = Buffer.allocUnsafeSlow(Math.min(PIECE_BYTES, end - start));
       for (let at = start; at < end;) {
-        const piece = Buffer.allocUnsafe(Math.min(PIECE_BYTES, end - at));
-        const { bytesRead } = await this.#lane.run(() => handle.read(piece, 0, piece.length, at));
+        const length = Math.min(piece.length, end - at);
+        const { bytesRead } = await this.#lane.run(() => handle.read(piece, 0, length, at));
         if (bytesRead === 0) throw new RangeError(`${id} has ${at} bytes, not ${end}`);
         at += bytesRead;
         yield piece.subarray(0, bytesRead);

@@ -1,4 +1,3 @@
-import { once } from "node:events";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Blob } from "../store/blob-rows.ts";
@@ -39,8 +38,8 @@ export async function handOut(
       if (!response.headersSent) beginFile(response, isPart ? 206 : 200, headers);
       if (response.destroyed) break;
       left -= piece.length;
-      // Others get in between also where everything is taken at once.
-      await (response.write(piece) ? nextTurn() : drained(response));
+      blobs.carried(piece.length);
+      await sent(response, piece);
     }
   } finally {
     blobs.unsent(blob, left);
@@ -49,15 +48,15 @@ export async function handOut(
   else response.destroy();
 }
 
-/** Resolves when more can be written, or nobody reads any more. */
-async function drained(response: ServerResponse): Promise<void> {
-  const gone = new AbortController();
-  const { signal } = gone;
-  try {
-    await Promise.race([once(response, "drain", { signal }), once(response, "close", { signal })]);
-  } finally {
-    gone.abort();
-  }
+/** Resolves when the system has a piece, or nobody reads any more. */
+async function sent(response: ServerResponse, piece: Uint8Array): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  response.once("close", resolve);
+  response.write(piece, () => resolve());
+  await promise;
+  response.off("close", resolve);
+  // Others get in between also where everything is taken at once.
+  await nextTurn();
 }
 
 /** The one range of a request (RFC 9110, section 14.1.2), or all; undefined if it cannot be had. Several ranges are answered by all. */

@@ -99,6 +99,7 @@ async function write(blobs: Blobs, { id, at, request }: Part, onWritten: (end: n
       gathered.push(chunk);
       bytes += chunk.length;
       since += chunk.length;
+      blobs.carried(chunk.length);
       if (since >= AT_ONCE) {
         since = 0;
         await nextTurn();

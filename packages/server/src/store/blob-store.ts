@@ -17,7 +17,7 @@ export interface BlobStore extends AsyncDisposable {
   size(id: string): Promise<number>;
   /** Has the disk take all of it: `bytes`. @returns false if fewer are there */
   seal(id: string, bytes: number): Promise<boolean>;
-  /** The bytes from `start` up to `end`, in pieces. @throws if fewer are there */
+  /** The bytes from `start` up to `end`, in pieces, each of which is there until the next is asked for. @throws if fewer are there */
   read(id: string, start: number, end: number): AsyncIterable<Uint8Array>;
   /** Removes what is there, if anything is. */
   remove(id: string): Promise<void>;
