@@ -159,6 +159,14 @@ function version(path: string): number {
   return user_version;
 }
 
+test("a database of the version before there were files is checked", async () => {
+  const db = await usedFolder();
+  const database = new DatabaseSync(join(db, "relay.db"));
+  database.exec("DROP TABLE blobs; PRAGMA user_version = 8");
+  database.close();
+  expect(check(db, 0)).toEqual({ ok: true, schema_version: 8, problems: [] });
+});
+
 test("an older database is checked and backed up as it is; what needs the newer one says so", async () => {
   const db = await usedFolder();
   const file = join(db, "relay.db");
