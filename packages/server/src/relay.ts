@@ -23,6 +23,7 @@ import type { Context } from "./context.ts";
 import { crowd } from "./socket/crowd.ts";
 import { descriptorsLeft } from "./socket/descriptors.ts";
 import { Delivery, type DeliveryOptions } from "./delivery/delivery.ts";
+import { evictor } from "./evict.ts";
 import { gate, refuse } from "./socket/gate.ts";
 import { Heap } from "./socket/heap.ts";
 import { unfinished } from "./socket/held.ts";
@@ -157,6 +158,7 @@ async function start(config: Config): Promise<Relay> {
     clock,
     rates,
     tokenKeys: tokenKeys(),
+    evict: evictor(hub, blobs),
     sweepSoon: sweeps.soon,
     deliver: (mailbox, session) => new Delivery(mailbox, session, deliveries),
   };

@@ -344,6 +344,18 @@ test("[P-14.6] [A-18] one more than may come at a time is refused, and comes whe
   for (const socket of open) socket.destroy();
 });
 
+test("[P-3.5] an account that unregisters itself brings its files no further", async () => {
+  await using w = await world();
+  const blob = await askRoom(w.client, 1000);
+  const socket = connect(Number(new URL(w.url).port), "127.0.0.1");
+  socket.on("error", () => {});
+  const closed = new Promise((resolve) => socket.on("close", resolve));
+  socket.write(`${headOf(blob, 0, 1000)}some`);
+  await eventually("it comes", async () => (await head(w.url, blob)).status === 200);
+  expect((await w.client.ask("unregister")).data.status).toBe("unregistered");
+  await closed;
+});
+
 test("a request that is silent is ended, and one that is slow is not", async () => {
   await using w = await world({ limits: { readDeadline: 400 } });
   const blob = await askRoom(w.client, 1000);
