@@ -344,6 +344,33 @@ test("[P-14.6] [A-18] one more than may come at a time is refused, and comes whe
   for (const socket of open) socket.destroy();
 });
 
+test("[P-14.6] [A-18] where all places are taken, the newest of whoever has most gives way to one who has fewer", async () => {
+  await using w = await world({ trustProxy: true, limits: { transfers: 2 } });
+  using bob = await (await newAgent(w.url, "bob")).connect();
+  const begin = async (client: RawClient, address: string) => {
+    const blob = await askRoom(client, 100);
+    const socket = connect(Number(new URL(w.url).port), "127.0.0.1");
+    socket.on("error", () => {});
+    let said = "";
+    socket.on("data", (data: Buffer) => (said += data.toString("latin1")));
+    const closed = new Promise<string>((resolve) => socket.on("close", () => resolve(said)));
+    socket.write(`${headOf(blob, 0, 100).replace("\r\n\r\n", `\r\nX-Forwarded-For: ${address}\r\n\r\n`)}some`);
+    return { blob, socket, closed };
+  };
+  const oldest = await begin(w.client, "192.0.2.1");
+  await eventually("it comes", async () => (await head(w.url, oldest.blob)).status === 200);
+  const newest = await begin(w.client, "192.0.2.1");
+  await eventually(
+    "that, too",
+    async () => (await bring(w.url, await askRoom(w.client, 1), 0, randomBytes(1))).status === 429,
+  );
+  const others = await begin(bob, "192.0.2.2");
+  expect(await newest.closed).toBe("");
+  expect(await (await begin(bob, "192.0.2.2")).closed).toMatch(/^HTTP\/1.1 429 .*retry-after/is);
+  for (const { socket } of [oldest, others]) expect(socket.destroyed).toBe(false);
+  for (const { socket } of [oldest, others]) socket.destroy();
+});
+
 test("[P-3.5] an account that unregisters itself brings its files no further", async () => {
   await using w = await world();
   const blob = await askRoom(w.client, 1000);
