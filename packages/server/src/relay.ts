@@ -4,7 +4,6 @@ import type { Server as TlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
 import { becomeOwnerOf } from "@aimessage/sdk/program";
-import type { WireReason } from "@aimessage/sdk/protocol";
 import { WebSocketServer } from "ws";
 import { join } from "node:path";
 import type { BlobStore } from "./store/blob-store.ts";
@@ -27,8 +26,8 @@ import { evictor } from "./evict.ts";
 import { gate, refuse } from "./socket/gate.ts";
 import { Heap } from "./socket/heap.ts";
 import { unfinished } from "./socket/held.ts";
-import { httpServer, metricsServer } from "./http.ts";
-import { networksOf } from "./socket/request.ts";
+import { type Hindrances, httpServer, metricsServer } from "./http.ts";
+import { addressOf, networksOf } from "./socket/request.ts";
 import { Hub } from "./delivery/hub.ts";
 import { chargeUnread } from "./socket/intake.ts";
 import { keepAlive } from "./socket/keep-alive.ts";
@@ -42,6 +41,7 @@ import { shutDown } from "./shutdown.ts";
 import { asStartupError } from "./startup-error.ts";
 import { sayWhatIsLost, storageLog } from "./storage-log.ts";
 import { openMemoryStore, openSqliteStore } from "./store/sqlite.ts";
+import type { RelayStore } from "./store/store.ts";
 import { boundSockets } from "./socket/sockets.ts";
 import { SteadyClock } from "./config/steady-clock.ts";
 import { startSweeps } from "./sweeps.ts";
@@ -91,7 +91,10 @@ export async function createRelay(options: RelayOptions = {}): Promise<Relay> {
 }
 
 async function start(config: Config): Promise<Relay> {
-  const metrics = createMetrics(() => store.depth());
+  const metrics = createMetrics(
+    () => store.depth(),
+    () => store.blobs.totals(),
+  );
   const log = createLog(config.log, () => metrics.logLineLost());
   await using parts = new AsyncDisposableStack();
   const connections = new Set<Connection>();
@@ -118,7 +121,7 @@ async function start(config: Config): Promise<Relay> {
   );
   parts.defer(() => sayWhatIsLost(store, log));
   const left = descriptorsLeft(config.limits);
-  const blobs = parts.use(new Blobs({ rows: store.blobs, store: blobStore(config, left?.keptOpen), clock, log }));
+  const blobs = parts.use(openBlobs(config, { store, keptOpen: left?.keptOpen, clock, log }));
   const { strangers: most, addressStrangers: share } = config.limits;
   // A login takes less than a second: what only stays gives way.
   const strangers = crowd({ most, share, between: "oldest" }, () => metrics.crowdedOut());
@@ -170,9 +173,12 @@ async function start(config: Config): Promise<Relay> {
     hasRoom: (address) => open.hasRoomFor(networksOf(address)) || bounds.refused(),
     onRefused: (address, status) => refusals.count(`http_${status}`, address),
   });
-  const hindrance = async (): Promise<WireReason | undefined> => {
-    if (!server.listening) return "shutting_down";
-    return (await store.highWater(0)) === 0 ? store.hindrance() : "internal";
+  const hindrance: Hindrances = {
+    async all() {
+      if (!server.listening) return "shutting_down";
+      return (await store.highWater(0)) === 0 ? store.hindrance() : "internal";
+    },
+    files: async () => ((await blobs.isThere()) ? undefined : "storage_lost"),
   };
   const files = transfers(config, {
     most: left?.transfers,
@@ -180,11 +186,18 @@ async function start(config: Config): Promise<Relay> {
     admitted: (socket) => bounds.admitted(socket),
     onRefused: (address) => refusals.count("http_429", address),
   });
+  const fileRefused = (status: number, address: string): void => {
+    metrics.refused(`http_${status}`);
+    // Those that come too often were counted where that was seen.
+    if (status !== 429) refusals.count(`http_${status}`, address);
+  };
   const door = { config, blobs, store, visit, ...files };
-  const takesFiles = config.limits.blobs > 0;
-  const answerFile = takesFiles
-    ? (request: IncomingMessage, response: ServerResponse) => answerBlob(request, response, door)
-    : undefined;
+  const answerFile = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    response.once("finish", () => {
+      if (response.statusCode >= 400) fileRefused(response.statusCode, addressOf(request, config.trustProxy));
+    });
+    await answerBlob(request, response, door);
+  };
   const server = httpServer(config, metrics, hindrance, visit, answerFile);
   const bounds = boundSockets(server, config, { left, metrics, log });
   const open = crowd({ most: bounds.most, share: bounds.most, between: "newest" }, () => metrics.crowdedOut());
@@ -245,8 +258,20 @@ async function start(config: Config): Promise<Relay> {
   };
 }
 
-function blobStore({ blobStore, store, db }: Config, keptOpen: number | undefined): BlobStore {
-  return blobStore ?? (store === "sqlite" ? new FolderBlobs(join(db, "blobs"), keptOpen) : new MemoryBlobs());
+interface BlobsParts {
+  store: RelayStore;
+  /** How many files may stay open. */
+  keptOpen: number | undefined;
+  clock: () => number;
+  log: Log;
+}
+
+function openBlobs(config: Config, { store, keptOpen, clock, log }: BlobsParts): Blobs {
+  const failed = (error: unknown): void => blobs.failed(error, "the disk did not take a file: it is brought anew");
+  const inFolder = (): BlobStore => new FolderBlobs(join(config.db, "blobs"), keptOpen, failed);
+  const bytes = config.blobStore ?? (config.store === "sqlite" ? inFolder() : new MemoryBlobs());
+  const blobs = new Blobs({ rows: store.blobs, store: bytes, logId: store.logId, clock, log });
+  return blobs;
 }
 
 /** Connections that wait to be accepted: the system has each try again after a second, and later, for which there is no room. */

@@ -91,7 +91,7 @@ const nameless = (db: string): string => join(db, "blobs", "00", "0".repeat(32))
 
 test.each<[problem: string, fault: string, plant: (file: string, db: string) => void]>([
   ["blobs_without_file", "a file is removed", (file) => rmSync(file)],
-  ["blobs_without_file", "the folder is removed", (_, db) => rmSync(join(db, "blobs"), { recursive: true })],
+  ["blobs_elsewhere", "the folder is removed", (_, db) => rmSync(join(db, "blobs"), { recursive: true })],
   [
     "blobs_without_file",
     "a link is in its place",

@@ -4,6 +4,7 @@ import {
   existsSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   statSync,
   symlinkSync,
@@ -20,6 +21,7 @@ import { backup } from "../src/admin/backup.ts";
 import { check } from "../src/admin/check.ts";
 import { restore } from "../src/admin/restore.ts";
 import { stats } from "../src/admin/stats.ts";
+import { MARK } from "../src/store/blob-layout.ts";
 import { newAgent } from "./agent.ts";
 import { folder } from "./folder.ts";
 import { command } from "./relay-process.ts";
@@ -53,10 +55,11 @@ function pathIn(path: string, { blob }: Blob): string {
   return join(path, blob.slice(0, 2), blob);
 }
 
-/** The files below a folder. */
+/** The files below a folder, without its mark. */
 function filesIn(path: string): string[] {
   if (!existsSync(path)) return [];
-  return readdirSync(path, { recursive: true, encoding: "utf8" }).filter((name) => statSync(join(path, name)).isFile());
+  const names = readdirSync(path, { recursive: true, encoding: "utf8" });
+  return names.filter((name) => name !== MARK && statSync(join(path, name)).isFile());
 }
 
 function rows(file: string): { id: string; sealed: number | null }[] {
@@ -254,6 +257,28 @@ test("the files of a database that is put aside stay with it, and can be restore
   expect(filesIn(`${kept}.blobs`)).toHaveLength(2);
   await expectFiles(db, new Map(), [...files.keys()]);
   expect(restore(db, kept ?? "", true, "somebody")).toMatchObject({ files: 1, missing_files: 0 });
+  await expectFiles(db, files);
+});
+
+test("files that a restore has left behind, which was cut short, get beside the database of theirs", async () => {
+  const db = folder();
+  const files = await (async () => {
+    await using w = await world(db);
+    await w.upload();
+    return w.files;
+  })();
+  const fresh = folder();
+  await (await createRelay({ port: 0, store: "sqlite", db: fresh }))[Symbol.asyncDispose]();
+  const empty = join(folder(), "empty.db");
+  backup(fresh, empty, false);
+  // The first one has put the database aside, and nothing else; a relay was started on what was left.
+  const kept = join(db, "before-restore-2026-01-01T00-00-00-000Z.db");
+  renameSync(join(db, "relay.db"), kept);
+  await (await createRelay({ port: 0, store: "sqlite", db }))[Symbol.asyncDispose]();
+  restore(db, empty, true, "somebody");
+  expect(filesIn(`${kept}.blobs`)).toHaveLength(1);
+  await expectFiles(db, new Map(), [...files.keys()]);
+  expect(restore(db, kept, true, "somebody")).toMatchObject({ files: 1, missing_files: 0 });
   await expectFiles(db, files);
 });
 

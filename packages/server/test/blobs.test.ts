@@ -310,7 +310,7 @@ test("files outlive a restart; what had come of one goes on, and what nobody kno
     return agent;
   })();
   const files = () =>
-    readdirSync(join(db, "blobs"), { recursive: true, encoding: "utf8" }).filter((name) => name.length > 2);
+    readdirSync(join(db, "blobs"), { recursive: true, encoding: "utf8" }).filter((name) => name.length > 20);
   expect(files().length).toBe(2);
   for (const name of files()) expect(statSync(join(db, "blobs", name)).mode & 0o777).toBe(0o600);
   expect(statSync(join(db, "blobs")).mode & 0o777).toBe(0o700);
@@ -381,6 +381,20 @@ test("[P-3.5] an account that unregisters itself brings its files no further", a
   await eventually("it comes", async () => (await head(w.url, blob)).status === 200);
   expect((await w.client.ask("unregister")).data.status).toBe("unregistered");
   await closed;
+});
+
+test("[P-14.3] [P-14.4] a request of another tus than 1.0.0 is refused with 412, and a range of HEAD is none", async () => {
+  await using w = await world();
+  const blob = await uploaded(w.url, w.client, randomBytes(100));
+  for (const headers of [{}, { "tus-resumable": "0.2.2" }]) {
+    const answer = await http(w.url, "HEAD", blob.blob, { token: blob.token, headers });
+    expect([answer.status, answer.headers["tus-version"]]).toEqual([412, "1.0.0"]);
+  }
+  const { status, headers } = await http(w.url, "HEAD", blob.blob, {
+    token: blob.readToken,
+    headers: { range: "bytes=0-9" },
+  });
+  expect([status, headers["content-length"]]).toEqual([200, "100"]);
 });
 
 test("a request that is silent is ended, and one that is slow is not", async () => {

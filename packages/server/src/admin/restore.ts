@@ -1,4 +1,14 @@
-import { closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync, statSync, mkdirSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { asOwnerOf, makeWhole } from "@aimessage/sdk/program";
@@ -8,10 +18,10 @@ import { migrate, schemaVersion } from "../store/migrations.ts";
 import { readLogId } from "../store/sqlite.ts";
 import { AdminError } from "./admin-error.ts";
 import { filesOf } from "./backup.ts";
-import { dropBlobs, dropUnsealed, gather, type Gathered } from "./blob-copies.ts";
-import { copyBytes, moveTo } from "./blob-files.ts";
+import { blobMark, dropBlobs, dropUnsealed, gather, type Gathered, setBlobMark } from "./blob-copies.ts";
+import { copyBytes, markOf, moveTo, setMark } from "./blob-files.ts";
 import { faultsOf } from "./faults.ts";
-import { databaseFile } from "./read-only.ts";
+import { databaseFile, openReadOnly } from "./read-only.ts";
 
 export interface Restored {
   db: string;
@@ -27,6 +37,9 @@ export interface Restored {
   /** Where the database is that was there before, and its files are beside it; null if none was. */
   kept: string | null;
 }
+
+/** How the names of databases begin that were put aside. */
+const KEPT = "before-restore-";
 
 /**
  * Puts a copy of a database, and the encrypted files beside it, where a relay will use them. What was there is kept beside it. Root reads
@@ -105,7 +118,8 @@ function stage(staged: string, { from, source, who }: { from: number; source: st
     if (fault !== undefined) throw new AdminError(`${source} is damaged: ${fault}`, "choose another backup");
     if (schemaVersion(database) < 1 || !hasAccounts(database)) throw notOurs(source);
     migrate(database);
-    readLogId(database, true);
+    // The files get into a folder of its own, that of before belongs to the database of before.
+    setBlobMark(database, readLogId(database, true));
     dropUnsealed(database);
     const deed = { who, what: "restore", target: source, release: false } as const;
     auditTable(database, Date.now).add(deed, "done");
@@ -131,8 +145,9 @@ function putInPlace(db: string, { copy, blobs, gathered }: Staged): Restored {
   return makeWhole(
     databaseFile(db),
     (partial) => {
+      setMark(blobs, done.log_id);
       const kept = putAside(db);
-      if (existsSync(blobs)) renameSync(blobs, join(db, "blobs"));
+      renameSync(blobs, join(db, "blobs"));
       moveTo(copy, partial);
       return { db, ...done, files, file_bytes, missing_files: missing.length, kept };
     },
@@ -177,8 +192,10 @@ function notOurs(source: string): AdminError {
 function putAside(db: string): string | null {
   const file = databaseFile(db);
   const time = new Date().toISOString().replaceAll(/[:.]/g, "-");
-  const kept = join(db, `before-restore-${time}.db`);
+  const kept = join(db, `${KEPT}${time}.db`);
+  const blobs = join(db, "blobs");
   const had = existsSync(file);
+  const owner = ownerOf(db, blobs);
   if (had) {
     foldLog(file);
     renameSync(file, kept);
@@ -187,8 +204,32 @@ function putAside(db: string): string | null {
   if (existsSync(`${file}-wal`)) renameSync(`${file}-wal`, `${kept}-wal`);
   rmSync(`${file}-shm`, { force: true });
   // Where `restore` finds them, if it is to be this one again.
-  if (existsSync(join(db, "blobs"))) renameSync(join(db, "blobs"), filesOf(kept));
+  if (existsSync(blobs)) renameSync(blobs, filesOf(owner ?? kept));
   return had ? kept : null;
+}
+
+/** The database whose files are still here, though a restore that was cut short has put it aside already. */
+function ownerOf(db: string, blobs: string): string | undefined {
+  const mark = markOf(blobs);
+  if (mark === undefined || markIn(databaseFile(db)) === mark) return undefined;
+  return readdirSync(db)
+    .filter((name) => name.startsWith(KEPT) && name.endsWith(".db"))
+    .map((name) => join(db, name))
+    .find((file) => !existsSync(filesOf(file)) && markIn(file) === mark);
+}
+
+/** The mark that a database knows; undefined if it cannot be read, or has none. */
+function markIn(file: string): string | undefined {
+  try {
+    const database = openReadOnly(file);
+    try {
+      return blobMark(database);
+    } finally {
+      database.close();
+    }
+  } catch {
+    return undefined;
+  }
 }
 
 /** Has SQLite put into the database what is in its log still: the last connection does when it closes. */
