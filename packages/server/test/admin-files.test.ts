@@ -260,7 +260,7 @@ test("the files of a database that is put aside stay with it, and can be restore
   await expectFiles(db, files);
 });
 
-test("files that a restore has left behind, which was cut short, get beside the database of theirs", async () => {
+test("files that a restore has put aside, which was cut short then, get their database beside them", async () => {
   const db = folder();
   const files = await (async () => {
     await using w = await world(db);
@@ -271,15 +271,26 @@ test("files that a restore has left behind, which was cut short, get beside the 
   await (await createRelay({ port: 0, store: "sqlite", db: fresh }))[Symbol.asyncDispose]();
   const empty = join(folder(), "empty.db");
   backup(fresh, empty, false);
-  // The first one has put the database aside, and nothing else; a relay was started on what was left.
   const kept = join(db, "before-restore-2026-01-01T00-00-00-000Z.db");
-  renameSync(join(db, "relay.db"), kept);
+  renameSync(join(db, "blobs"), `${kept}.blobs`);
+  // A relay that was started meanwhile waits for them.
   await (await createRelay({ port: 0, store: "sqlite", db }))[Symbol.asyncDispose]();
-  restore(db, empty, true, "somebody");
-  expect(filesIn(`${kept}.blobs`)).toHaveLength(1);
+  expect(restore(db, empty, true, "somebody")).toMatchObject({ kept });
   await expectFiles(db, new Map(), [...files.keys()]);
   expect(restore(db, kept, true, "somebody")).toMatchObject({ files: 1, missing_files: 0 });
   await expectFiles(db, files);
+});
+
+test("no backup is made while the files are elsewhere, so that none takes the place of one that has them", async () => {
+  await using w = await world();
+  const blob = await w.upload();
+  const file = join(folder(), "copy.db");
+  backup(w.db, file, false);
+  renameSync(join(w.db, "blobs"), join(w.db, "elsewhere"));
+  expect(() => backup(w.db, file, true)).toThrow("is not the folder of this database's encrypted files");
+  expect(existsSync(pathIn(`${file}.blobs`, blob))).toBe(true);
+  renameSync(join(w.db, "elsewhere"), join(w.db, "blobs"));
+  expect(backup(w.db, file, true)).toMatchObject({ files: 1 });
 });
 
 test("what a process has left that was killed in the middle is in nobody's way", async () => {

@@ -2,8 +2,8 @@ import { lstatSync } from "node:fs";
 import { join } from "node:path";
 import type { DatabaseSync } from "node:sqlite";
 import { blobPath, MARK } from "../store/blob-layout.ts";
-import { blobMark, hasBlobs, sealedRows } from "./blob-copies.ts";
-import { blobsIn, markOf, sizeOf } from "./blob-files.ts";
+import { hasBlobs, missingMark, sealedRows } from "./blob-copies.ts";
+import { blobsIn, sizeOf } from "./blob-files.ts";
 
 export interface Problem {
   /** A stable word. */
@@ -26,8 +26,8 @@ const MOMENT_MS = 1_000;
 export function brokenFiles(database: DatabaseSync, db: string): Problem[] {
   if (!hasBlobs(database)) return [];
   const folder = join(db, "blobs");
-  const mark = blobMark(database);
-  if (mark !== undefined && markOf(folder) !== mark) return [elsewhere(database, folder, mark)];
+  const mark = missingMark(database, folder);
+  if (mark !== undefined) return [elsewhere(database, folder, mark)];
   const { lost, damaged } = ofRows(database, folder);
   const unknown = withoutRow(database, folder);
   const found: [problem: string, count: number, about: string][] = [
@@ -38,7 +38,6 @@ export function brokenFiles(database: DatabaseSync, db: string): Problem[] {
   return found.filter(([, count]) => count > 0).map(([problem, count, about]) => ({ problem, count, about }));
 }
 
-/** Of a folder that is another one, as where a disk is not mounted, nothing follows for the files. */
 function elsewhere(database: DatabaseSync, folder: string, mark: string): Problem {
   const row = database.prepare("SELECT count(*) AS count FROM blobs WHERE sealed = 1").get();
   const about = `${folder} is not the folder of this database's encrypted files: its relay takes, hands out and removes none until it is there; if they are lost for good, write ${mark} into ${join(folder, MARK)}`;

@@ -191,11 +191,12 @@ function notOurs(source: string): AdminError {
 /** Puts the old database and its files aside. @returns where it is now */
 function putAside(db: string): string | null {
   const file = databaseFile(db);
-  const time = new Date().toISOString().replaceAll(/[:.]/g, "-");
-  const kept = join(db, `${KEPT}${time}.db`);
   const blobs = join(db, "blobs");
   const had = existsSync(file);
-  const owner = ownerOf(db, blobs);
+  const time = new Date().toISOString().replaceAll(/[:.]/g, "-");
+  const kept = filesAside(db) ?? join(db, `${KEPT}${time}.db`);
+  // Where `restore` finds them, if it is to be this one again. They go first: without them a relay waits for them, and loses nothing.
+  if (existsSync(blobs)) moveAside(blobs, filesOf(kept));
   if (had) {
     foldLog(file);
     renameSync(file, kept);
@@ -203,19 +204,28 @@ function putAside(db: string): string | null {
   // A log that could not be folded belongs to the old database; beside the new one it would be taken for its own.
   if (existsSync(`${file}-wal`)) renameSync(`${file}-wal`, `${kept}-wal`);
   rmSync(`${file}-shm`, { force: true });
-  // Where `restore` finds them, if it is to be this one again.
-  if (existsSync(blobs)) renameSync(blobs, filesOf(owner ?? kept));
   return had ? kept : null;
 }
 
-/** The database whose files are still here, though a restore that was cut short has put it aside already. */
-function ownerOf(db: string, blobs: string): string | undefined {
-  const mark = markOf(blobs);
-  if (mark === undefined || markIn(databaseFile(db)) === mark) return undefined;
+function moveAside(blobs: string, target: string): void {
+  try {
+    renameSync(blobs, target);
+  } catch (error) {
+    const { code = "" } = error as NodeJS.ErrnoException;
+    if (code !== "EBUSY" && code !== "EXDEV") throw error;
+    const hint = "unmount it first: what is restored gets a folder in its place; nothing was changed";
+    throw new AdminError(`A disk is mounted at ${blobs}`, hint, error);
+  }
+}
+
+/** Where the database belongs whose files a restore has put aside that was cut short then. */
+function filesAside(db: string): string | undefined {
+  const mark = existsSync(join(db, "blobs")) ? undefined : markIn(databaseFile(db));
+  if (mark === undefined) return undefined;
   return readdirSync(db)
-    .filter((name) => name.startsWith(KEPT) && name.endsWith(".db"))
-    .map((name) => join(db, name))
-    .find((file) => !existsSync(filesOf(file)) && markIn(file) === mark);
+    .filter((name) => name.startsWith(KEPT) && name.endsWith(".db.blobs"))
+    .map((name) => join(db, name.slice(0, -".blobs".length)))
+    .find((file) => !existsSync(file) && markOf(filesOf(file)) === mark);
 }
 
 /** The mark that a database knows; undefined if it cannot be read, or has none. */
