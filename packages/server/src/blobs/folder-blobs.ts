@@ -77,7 +77,7 @@ export class FolderBlobs implements BlobStore {
     if (this.#damaged.has(id) || !(await this.#syncWhole(id, bytes))) return false;
     // Also of what an earlier part had begun to sync.
     if (this.#damaged.has(id)) return false;
-    for (const folder of [dirname(this.#path(id)), this.#folder]) await this.#disk.run(() => syncNames(folder));
+    for (const folder of [dirname(this.#path(id)), this.#folder]) await syncNames(folder);
     return true;
   }
 

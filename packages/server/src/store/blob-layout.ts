@@ -8,8 +8,8 @@ export const MARK = "relay_id";
 /** There is no such file, or a link in its place. */
 const GONE = new Set(["ENOENT", "ENOTDIR", "ELOOP"]);
 
-/** Some file systems of networks sync no folders. */
-const NO_SYNC = new Set(["EINVAL", "EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS"]);
+/** Some file systems of networks sync no folders, and Windows opens none: the system keeps their names when it comes to it. */
+const NO_SYNC = new Set(["EINVAL", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EISDIR", "EPERM", "EACCES"]);
 
 /** Each file lies below the first two digits of its id. */
 export function blobPath(folder: string, id: string): string {
@@ -33,12 +33,14 @@ export function isGone(error: unknown): boolean {
 
 /** Has the disk take the names in a folder, as `syncFolder` of the SDK does, while others get in between. */
 export async function syncNames(folder: string): Promise<void> {
-  const handle = await open(folder, "r").catch(() => undefined);
   try {
-    await handle?.sync();
+    const handle = await open(folder, "r");
+    try {
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
   } catch (error) {
     if (!NO_SYNC.has((error as NodeJS.ErrnoException).code ?? "")) throw error;
-  } finally {
-    await handle?.close();
   }
 }
