@@ -340,6 +340,7 @@ describe("the public face is exactly this list", () => {
         "print",
         "printable",
         "readDuration",
+        "syncFolder",
         "systemError",
         "table",
         "withHelpFlag",

@@ -45,6 +45,8 @@ export interface Context {
   clock: () => number;
   /** A push of a mailbox to a connection, not begun. */
   deliver(mailbox: number, session: Session): Delivery;
+  /** Ends all that an account has open, but for one connection. */
+  evict(account: { mailbox: number; username: string }, why: "removed" | "disabled", except?: Session): void;
   /** Turns what has expired or lost its mailbox into notices, soon. */
   sweepSoon(): void;
 }

@@ -4,7 +4,7 @@ import { isLoopback, type WireReason } from "@aimessage/sdk/protocol";
 import type { Config } from "./config/config.ts";
 import type { Metrics } from "./metrics.ts";
 import { isBlobPath } from "./blobs/http.ts";
-import { refuseBy } from "./blobs/respond.ts";
+import { refuseBy, retryAfter } from "./blobs/respond.ts";
 import { allowAnother, isLegible, mayBeFollowed } from "./socket/one-request.ts";
 import { isOfThisMachine, isSocketPath, pathOf } from "./socket/request.ts";
 
@@ -24,6 +24,12 @@ const TIMES = {
   handshakeTimeout: 10_000,
 };
 
+/** What keeps a relay from its work, and what keeps it from files alone. */
+export interface Hindrances {
+  all: () => Promise<WireReason | undefined>;
+  files: () => Promise<WireReason | undefined>;
+}
+
 /** Answers requests for files. */
 export type AnswerFile = (request: IncomingMessage, response: ServerResponse) => Promise<void>;
 
@@ -33,31 +39,34 @@ type Respond = (request: IncomingMessage, response: ServerResponse) => void | Pr
 export function httpServer(
   config: Config,
   metrics: Metrics,
-  hindrance: () => Promise<WireReason | undefined>,
+  hindrance: Hindrances,
   visit: (request: IncomingMessage) => number,
-  answerFile: AnswerFile | undefined,
+  answerFile: AnswerFile,
 ): Server {
+  const unlessTooOften = (request: IncomingMessage, response: ServerResponse, how: () => void | Promise<void>) => {
+    const wait = visit(request);
+    if (wait === 0) return how();
+    response.setHeader("retry-after", retryAfter(wait)["retry-after"]);
+    return answer(response, 429, "Rate limit exceeded");
+  };
   const respond: Respond = (request, response) => {
-    if (answerFile !== undefined && isBlobPath(pathOf(request))) {
+    if (isBlobPath(pathOf(request))) {
       const { socket } = request;
       if (isLegible(request)) {
         if (mayBeFollowed(socket)) response.once("finish", () => allowAnother(socket));
         else response.setHeader("connection", "close");
         return answerFile(request, response);
       }
-      if (visit(request) === 0) return refuseBy(response, "invalid_data", { close: true });
-      return refuseBy(response, "rate_limited", { close: true });
+      const wait = visit(request);
+      if (wait === 0) return refuseBy(response, "invalid_data", { close: true });
+      return refuseBy(response, "rate_limited", { headers: retryAfter(wait), close: true });
     }
-    const wait = visit(request);
-    if (wait === 0) return answerOwn(request, response, { config, metrics, hindrance });
-    response.setHeader("retry-after", Math.ceil(wait / 1000));
-    return answer(response, 429, "Rate limit exceeded");
+    return unlessTooOften(request, response, () => answerOwn(request, response, { config, metrics, hindrance }));
   };
   const server = serverFor(respond, config.tls);
   // By itself Node refuses it, and lets the socket stay.
   server.on("checkExpectation", (request: IncomingMessage, response: ServerResponse) => {
-    const isTooOften = visit(request) > 0;
-    answer(response, isTooOften ? 429 : 417, isTooOften ? "Rate limit exceeded" : "Expectation failed");
+    void unlessTooOften(request, response, () => answer(response, 417, "Expectation failed"));
   });
   return server;
 }
@@ -85,7 +94,7 @@ function serverFor(respond: Respond, tls: Config["tls"]): Server {
 interface Own {
   config: Config;
   metrics: Metrics;
-  hindrance: () => Promise<WireReason | undefined>;
+  hindrance: Hindrances;
 }
 
 /** An upgrade to anything else is not taken, and the request answered as it is (RFC 9110, section 7.8). */
@@ -102,8 +111,9 @@ async function answerOwn(
   if (request.method !== "GET" && request.method !== "HEAD") return answer(response, 405, "Method not allowed");
   if (path === "/health") return answer(response, 200, HEALTH, "application/json");
   if (path === "/ready") {
-    const reason = await hindrance().catch(() => "internal");
-    const body = JSON.stringify(reason === undefined ? { status: "ready" } : { status: "not_ready", reason });
+    const reason = await hindrance.all().catch(() => "internal");
+    const files = reason === undefined ? await hindrance.files() : undefined;
+    const body = JSON.stringify(reason === undefined ? { status: "ready", files } : { status: "not_ready", reason });
     return answer(response, reason === undefined ? 200 : 503, body, "application/json");
   }
   if (path === "/metrics" && config.metrics === undefined) {

@@ -1,4 +1,5 @@
 import { clientFrames } from "@aimessage/sdk/protocol";
+import type { BlobTotals } from "./store/blob-rows.ts";
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
 
 export interface Metrics {
@@ -21,7 +22,7 @@ export interface Metrics {
 }
 
 /** Prometheus metrics. Labels are words of ours only: nothing that a client chooses. */
-export function createMetrics(depth: () => Promise<number>): Metrics {
+export function createMetrics(depth: () => Promise<number>, files: () => Promise<BlobTotals>): Metrics {
   const registers = [new Registry()];
   const counter = (rest: string, help: string): Counter => new Counter({ name: `aimessage_${rest}`, help, registers });
   const frames = new Counter({
@@ -50,6 +51,20 @@ export function createMetrics(depth: () => Promise<number>): Metrics {
       this.set(await depth());
     },
   });
+  const ofFiles: [name: string, help: string, pick: (totals: BlobTotals) => number][] = [
+    ["blobs", "Encrypted files that are kept, and that are to come", ({ count }) => count],
+    ["blob_bytes", "Bytes that are kept for encrypted files", ({ bytes }) => bytes],
+    ["blob_bytes_awaited", "Those of them that have not come", ({ awaited }) => awaited],
+  ];
+  for (const [name, help, pick] of ofFiles)
+    void new Gauge({
+      name: `aimessage_${name}`,
+      help,
+      registers,
+      async collect() {
+        this.set(pick(await files()));
+      },
+    });
   const logLinesLost = counter("log_lines_lost_total", "Lines of the log that could not be written");
   const noRoom = counter("connections_without_room_total", "Connections that were refused: no more can be open");
   const crowdedOut = counter(

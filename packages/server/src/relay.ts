@@ -4,14 +4,9 @@ import type { Server as TlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
 import { becomeOwnerOf } from "@aimessage/sdk/program";
-import type { WireReason } from "@aimessage/sdk/protocol";
 import { WebSocketServer } from "ws";
-import { join } from "node:path";
-import type { BlobStore } from "./store/blob-store.ts";
-import { Blobs } from "./blobs/blobs.ts";
-import { FolderBlobs } from "./blobs/folder-blobs.ts";
+import { openBlobs } from "./blobs/open.ts";
 import { answerBlob } from "./blobs/http.ts";
-import { MemoryBlobs } from "./blobs/memory-blobs.ts";
 import { transfers } from "./socket/transfers.ts";
 import { openDesk } from "./admin/desk.ts";
 import { administer } from "./admin/administer.ts";
@@ -23,11 +18,12 @@ import type { Context } from "./context.ts";
 import { crowd } from "./socket/crowd.ts";
 import { descriptorsLeft } from "./socket/descriptors.ts";
 import { Delivery, type DeliveryOptions } from "./delivery/delivery.ts";
+import { evictor } from "./evict.ts";
 import { gate, refuse } from "./socket/gate.ts";
 import { Heap } from "./socket/heap.ts";
 import { unfinished } from "./socket/held.ts";
-import { httpServer, metricsServer } from "./http.ts";
-import { networksOf } from "./socket/request.ts";
+import { type Hindrances, httpServer, metricsServer } from "./http.ts";
+import { addressOf, networksOf } from "./socket/request.ts";
 import { Hub } from "./delivery/hub.ts";
 import { chargeUnread } from "./socket/intake.ts";
 import { keepAlive } from "./socket/keep-alive.ts";
@@ -90,7 +86,10 @@ export async function createRelay(options: RelayOptions = {}): Promise<Relay> {
 }
 
 async function start(config: Config): Promise<Relay> {
-  const metrics = createMetrics(() => store.depth());
+  const metrics = createMetrics(
+    () => store.depth(),
+    () => store.blobs.totals(),
+  );
   const log = createLog(config.log, () => metrics.logLineLost());
   await using parts = new AsyncDisposableStack();
   const connections = new Set<Connection>();
@@ -118,8 +117,7 @@ async function start(config: Config): Promise<Relay> {
   parts.defer(() => sayWhatIsLost(store, log));
   const left = descriptorsLeft(config.limits);
   const heap = config.ownProcess ? new Heap() : undefined;
-  const bytes = blobStore(config, left?.keptOpen);
-  const blobs = parts.use(new Blobs({ rows: store.blobs, store: bytes, clock, log, heap }));
+  const blobs = parts.use(openBlobs(config, { store, keptOpen: left?.keptOpen, clock, log, heap }));
   const { strangers: most, addressStrangers: share } = config.limits;
   // A login takes less than a second: what only stays gives way.
   const strangers = crowd({ most, share, between: "oldest" }, () => metrics.crowdedOut());
@@ -159,6 +157,7 @@ async function start(config: Config): Promise<Relay> {
     clock,
     rates,
     tokenKeys: tokenKeys(),
+    evict: evictor(hub, blobs),
     sweepSoon: sweeps.soon,
     deliver: (mailbox, session) => new Delivery(mailbox, session, deliveries),
   };
@@ -170,9 +169,12 @@ async function start(config: Config): Promise<Relay> {
     hasRoom: (address) => open.hasRoomFor(networksOf(address)) || bounds.refused(),
     onRefused: (address, status) => refusals.count(`http_${status}`, address),
   });
-  const hindrance = async (): Promise<WireReason | undefined> => {
-    if (!server.listening) return "shutting_down";
-    return (await store.highWater(0)) === 0 ? store.hindrance() : "internal";
+  const hindrance: Hindrances = {
+    async all() {
+      if (!server.listening) return "shutting_down";
+      return (await store.highWater(0)) === 0 ? store.hindrance() : "internal";
+    },
+    files: async () => ((await blobs.isThere()) ? undefined : "storage_lost"),
   };
   const files = transfers(config, {
     most: left?.transfers,
@@ -180,11 +182,18 @@ async function start(config: Config): Promise<Relay> {
     admitted: (socket) => bounds.admitted(socket),
     onRefused: (address) => refusals.count("http_429", address),
   });
+  const fileRefused = (status: number, address: string): void => {
+    metrics.refused(`http_${status}`);
+    // Those that come too often were counted where that was seen.
+    if (status !== 429) refusals.count(`http_${status}`, address);
+  };
   const door = { config, blobs, store, visit, ...files };
-  const takesFiles = config.limits.blobs > 0;
-  const answerFile = takesFiles
-    ? (request: IncomingMessage, response: ServerResponse) => answerBlob(request, response, door)
-    : undefined;
+  const answerFile = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    response.once("finish", () => {
+      if (response.statusCode >= 400) fileRefused(response.statusCode, addressOf(request, config.trustProxy));
+    });
+    await answerBlob(request, response, door);
+  };
   const server = httpServer(config, metrics, hindrance, visit, answerFile);
   const bounds = boundSockets(server, config, { left, metrics, log });
   const open = crowd({ most: bounds.most, share: bounds.most, between: "newest" }, () => metrics.crowdedOut());
@@ -243,10 +252,6 @@ async function start(config: Config): Promise<Relay> {
     names: context.names,
     [Symbol.asyncDispose]: () => running.disposeAsync(),
   };
-}
-
-function blobStore({ blobStore, store, db }: Config, keptOpen: number | undefined): BlobStore {
-  return blobStore ?? (store === "sqlite" ? new FolderBlobs(join(db, "blobs"), keptOpen) : new MemoryBlobs());
 }
 
 /** Connections that wait to be accepted: the system has each try again after a second, and later, for which there is no room. */

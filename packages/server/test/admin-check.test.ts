@@ -91,7 +91,7 @@ const nameless = (db: string): string => join(db, "blobs", "00", "0".repeat(32))
 
 test.each<[problem: string, fault: string, plant: (file: string, db: string) => void]>([
   ["blobs_without_file", "a file is removed", (file) => rmSync(file)],
-  ["blobs_without_file", "the folder is removed", (_, db) => rmSync(join(db, "blobs"), { recursive: true })],
+  ["blobs_elsewhere", "the folder is removed", (_, db) => rmSync(join(db, "blobs"), { recursive: true })],
   [
     "blobs_without_file",
     "a link is in its place",
@@ -158,6 +158,14 @@ function version(path: string): number {
   database.close();
   return user_version;
 }
+
+test("a database of the version before there were files is checked", async () => {
+  const db = await usedFolder();
+  const database = new DatabaseSync(join(db, "relay.db"));
+  database.exec("DROP TABLE blobs; PRAGMA user_version = 8");
+  database.close();
+  expect(check(db, 0)).toEqual({ ok: true, schema_version: 8, problems: [] });
+});
 
 test("an older database is checked and backed up as it is; what needs the newer one says so", async () => {
   const db = await usedFolder();

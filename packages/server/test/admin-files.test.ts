@@ -4,6 +4,7 @@ import {
   existsSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   statSync,
   symlinkSync,
@@ -20,6 +21,7 @@ import { backup } from "../src/admin/backup.ts";
 import { check } from "../src/admin/check.ts";
 import { restore } from "../src/admin/restore.ts";
 import { stats } from "../src/admin/stats.ts";
+import { MARK } from "../src/store/blob-layout.ts";
 import { newAgent } from "./agent.ts";
 import { folder } from "./folder.ts";
 import { command } from "./relay-process.ts";
@@ -53,10 +55,11 @@ function pathIn(path: string, { blob }: Blob): string {
   return join(path, blob.slice(0, 2), blob);
 }
 
-/** The files below a folder. */
+/** The files below a folder, without its mark. */
 function filesIn(path: string): string[] {
   if (!existsSync(path)) return [];
-  return readdirSync(path, { recursive: true, encoding: "utf8" }).filter((name) => statSync(join(path, name)).isFile());
+  const names = readdirSync(path, { recursive: true, encoding: "utf8" });
+  return names.filter((name) => name !== MARK && statSync(join(path, name)).isFile());
 }
 
 function rows(file: string): { id: string; sealed: number | null }[] {
@@ -255,6 +258,39 @@ test("the files of a database that is put aside stay with it, and can be restore
   await expectFiles(db, new Map(), [...files.keys()]);
   expect(restore(db, kept ?? "", true, "somebody")).toMatchObject({ files: 1, missing_files: 0 });
   await expectFiles(db, files);
+});
+
+test("files that a restore has put aside, which was cut short then, get their database beside them", async () => {
+  const db = folder();
+  const files = await (async () => {
+    await using w = await world(db);
+    await w.upload();
+    return w.files;
+  })();
+  const fresh = folder();
+  await (await createRelay({ port: 0, store: "sqlite", db: fresh }))[Symbol.asyncDispose]();
+  const empty = join(folder(), "empty.db");
+  backup(fresh, empty, false);
+  const kept = join(db, "before-restore-2026-01-01T00-00-00-000Z.db");
+  renameSync(join(db, "blobs"), `${kept}.blobs`);
+  // A relay that was started meanwhile waits for them.
+  await (await createRelay({ port: 0, store: "sqlite", db }))[Symbol.asyncDispose]();
+  expect(restore(db, empty, true, "somebody")).toMatchObject({ kept });
+  await expectFiles(db, new Map(), [...files.keys()]);
+  expect(restore(db, kept, true, "somebody")).toMatchObject({ files: 1, missing_files: 0 });
+  await expectFiles(db, files);
+});
+
+test("no backup is made while the files are elsewhere, so that none takes the place of one that has them", async () => {
+  await using w = await world();
+  const blob = await w.upload();
+  const file = join(folder(), "copy.db");
+  backup(w.db, file, false);
+  renameSync(join(w.db, "blobs"), join(w.db, "elsewhere"));
+  expect(() => backup(w.db, file, true)).toThrow("is not the folder of this database's encrypted files");
+  expect(existsSync(pathIn(`${file}.blobs`, blob))).toBe(true);
+  renameSync(join(w.db, "elsewhere"), join(w.db, "blobs"));
+  expect(backup(w.db, file, true)).toMatchObject({ files: 1 });
 });
 
 test("what a process has left that was killed in the middle is in nobody's way", async () => {

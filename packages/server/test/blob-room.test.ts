@@ -65,7 +65,7 @@ test.each(["gone", "empty"])(
     expect((await fetchBlob(relay.url, lost)).status).toBe(404);
     renameSync(here, elsewhere);
     if (how === "empty") mkdirSync(here);
-    expect((await fetchBlob(relay.url, blob)).status).toBe(500);
+    expect((await fetchBlob(relay.url, blob)).status).toBe(507);
     rmSync(here, { recursive: true, force: true });
     renameSync(elsewhere, here);
     expect((await fetchBlob(relay.url, blob)).status).toBe(200);

@@ -38,7 +38,9 @@ async function failOnce(what: "sync" | "datasync"): Promise<void> {
 test.each(["sync", "datasync"] as const)(
   "what the disk did not take once (%s) is not believed to be there when it takes the rest: it is brought anew",
   async (what) => {
-    await using store = new FolderBlobs(folder());
+    const place = folder();
+    const said: unknown[] = [];
+    await using store = new FolderBlobs(place, undefined, (error) => said.push(error));
     const id = randomBytes(16).toString("hex");
     const bytes = randomBytes(2 ** 25);
     await failOnce(what);
@@ -46,7 +48,19 @@ test.each(["sync", "datasync"] as const)(
     if (what === "sync") await expect(store.seal(id, bytes.length)).rejects.toThrow("EIO");
     expect(await store.seal(id, bytes.length)).toBe(false);
     expect(await store.size(id)).toBe(0);
+    // Neither by a relay that was started since, which knows nothing of it.
+    await using later = new FolderBlobs(place);
+    expect([await later.size(id), await later.seal(id, bytes.length)]).toEqual([0, false]);
+    expect(said).toHaveLength(what === "sync" ? 0 : 1);
     await store.putPart(id, 0, [bytes]);
     expect(await store.seal(id, bytes.length)).toBe(true);
   },
 );
+
+test("files in memory have a bound, whatever a relay may take", async () => {
+  await using store = new MemoryBlobs();
+  const before = await store.free();
+  expect(before).toBeLessThan(2 ** 30);
+  await store.putPart("0".repeat(32), 0, [Buffer.alloc(1000)]);
+  expect(before - (await store.free())).toBe(1000);
+});

@@ -310,7 +310,7 @@ test("files outlive a restart; what had come of one goes on, and what nobody kno
     return agent;
   })();
   const files = () =>
-    readdirSync(join(db, "blobs"), { recursive: true, encoding: "utf8" }).filter((name) => name.length > 2);
+    readdirSync(join(db, "blobs"), { recursive: true, encoding: "utf8" }).filter((name) => name.length > 20);
   expect(files().length).toBe(2);
   for (const name of files()) expect(statSync(join(db, "blobs", name)).mode & 0o777).toBe(0o600);
   expect(statSync(join(db, "blobs")).mode & 0o777).toBe(0o700);
@@ -342,6 +342,59 @@ test("[P-14.6] [A-18] one more than may come at a time is refused, and comes whe
     return (await bring(w.url, blob, at, randomBytes(100 - at))).status === 204;
   });
   for (const socket of open) socket.destroy();
+});
+
+test("[P-14.6] [A-18] where all places are taken, the newest of whoever has most gives way to one who has fewer", async () => {
+  await using w = await world({ trustProxy: true, limits: { transfers: 2 } });
+  using bob = await (await newAgent(w.url, "bob")).connect();
+  const begin = async (client: RawClient, address: string) => {
+    const blob = await askRoom(client, 100);
+    const socket = connect(Number(new URL(w.url).port), "127.0.0.1");
+    socket.on("error", () => {});
+    let said = "";
+    socket.on("data", (data: Buffer) => (said += data.toString("latin1")));
+    const closed = new Promise<string>((resolve) => socket.on("close", () => resolve(said)));
+    socket.write(`${headOf(blob, 0, 100).replace("\r\n\r\n", `\r\nX-Forwarded-For: ${address}\r\n\r\n`)}some`);
+    return { blob, socket, closed };
+  };
+  const oldest = await begin(w.client, "192.0.2.1");
+  await eventually("it comes", async () => (await head(w.url, oldest.blob)).status === 200);
+  const newest = await begin(w.client, "192.0.2.1");
+  await eventually(
+    "that, too",
+    async () => (await bring(w.url, await askRoom(w.client, 1), 0, randomBytes(1))).status === 429,
+  );
+  const others = await begin(bob, "192.0.2.2");
+  expect(await newest.closed).toBe("");
+  expect(await (await begin(bob, "192.0.2.2")).closed).toMatch(/^HTTP\/1.1 429 .*retry-after/is);
+  for (const { socket } of [oldest, others]) expect(socket.destroyed).toBe(false);
+  for (const { socket } of [oldest, others]) socket.destroy();
+});
+
+test("[P-3.5] an account that unregisters itself brings its files no further", async () => {
+  await using w = await world();
+  const blob = await askRoom(w.client, 1000);
+  const socket = connect(Number(new URL(w.url).port), "127.0.0.1");
+  socket.on("error", () => {});
+  const closed = new Promise((resolve) => socket.on("close", resolve));
+  socket.write(`${headOf(blob, 0, 1000)}some`);
+  await eventually("it comes", async () => (await head(w.url, blob)).status === 200);
+  expect((await w.client.ask("unregister")).data.status).toBe("unregistered");
+  await closed;
+});
+
+test("[P-14.3] [P-14.4] a request of another tus than 1.0.0 is refused with 412, and a range of HEAD is none", async () => {
+  await using w = await world();
+  const blob = await uploaded(w.url, w.client, randomBytes(100));
+  for (const headers of [{}, { "tus-resumable": "0.2.2" }]) {
+    const answer = await http(w.url, "HEAD", blob.blob, { token: blob.token, headers });
+    expect([answer.status, answer.headers["tus-version"]]).toEqual([412, "1.0.0"]);
+  }
+  const { status, headers } = await http(w.url, "HEAD", blob.blob, {
+    token: blob.readToken,
+    headers: { range: "bytes=0-9" },
+  });
+  expect([status, headers["content-length"]]).toEqual([200, "100"]);
 });
 
 test("a request that is silent is ended, and one that is slow is not", async () => {

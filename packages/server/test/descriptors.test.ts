@@ -12,12 +12,11 @@ import { askRoom } from "./uploader.ts";
 
 test("sockets and files of blobs together leave what is kept", () => {
   for (const left of [20, 100, 1000, 100_000]) {
-    const { sockets, transfers, keptOpen } = shareOut(left, { blobs: 1, transfers: 256 });
+    const { sockets, transfers, keptOpen } = shareOut(left, { transfers: 256 });
     expect(sockets + transfers + keptOpen).toBe(left);
     expect(Math.min(transfers, keptOpen)).toBeGreaterThan(0);
   }
-  expect(shareOut(100_000, { blobs: 1, transfers: 256 })).toMatchObject({ transfers: 256, keptOpen: 64 });
-  expect(shareOut(100, { blobs: 0, transfers: 256 })).toEqual({ sockets: 100, transfers: 0, keptOpen: 0 });
+  expect(shareOut(100_000, { transfers: 256 })).toMatchObject({ transfers: 256, keptOpen: 64 });
 });
 
 const main = fileURLToPath(new URL("../bin/aimessage-server.js", import.meta.url));

@@ -2,11 +2,14 @@
 
 import { once } from "node:events";
 import type { IncomingMessage } from "node:http";
+import { connect } from "node:net";
 import { expect, test } from "vitest";
 import { WebSocket } from "ws";
 import { addressOf } from "../src/socket/request.ts";
 import { createRelay } from "../src/index.ts";
+import { newAgent } from "./agent.ts";
 import { loginToken, RawClient, registerToken, tokenClient } from "./raw-client.ts";
+import { askRoom, bring, uploaded } from "./uploader.ts";
 
 const get = (port: number, path: string, init?: RequestInit) => fetch(`http://127.0.0.1:${port}${path}`, init);
 
@@ -48,6 +51,38 @@ test("metrics count what happens, and name nobody", async () => {
   text = await (await get(relay.port, "/metrics")).text();
   expect(text).toContain("aimessage_delivered_total 3");
   expect(text).toContain("aimessage_mailbox_entries 0");
+});
+
+test("metrics measure files, and count what is refused of them by its status", async () => {
+  await using relay = await createRelay({ port: 0, store: "memory" });
+  using alice = await (await newAgent(relay.url, "alice")).connect();
+  await uploaded(relay.url, alice, Buffer.alloc(1000));
+  await bring(relay.url, await askRoom(alice, 1000), 0, Buffer.alloc(300));
+  expect((await get(relay.port, `/blobs/${"0".repeat(32)}`)).status).toBe(404);
+  const text = await (await get(relay.port, "/metrics")).text();
+  expect(text).toContain("aimessage_blobs 2");
+  expect(text).toContain("aimessage_blob_bytes 2000");
+  expect(text).toContain("aimessage_blob_bytes_awaited 700");
+  expect(text).toContain('aimessage_refusals_total{reason="http_404"} 1');
+});
+
+test.each([
+  ["that expects what it cannot have", "/health", "Expect: something"],
+  ["for a file whose length is not told", `/blobs/${"0".repeat(32)}`, "Transfer-Encoding: chunked"],
+])("[P-10.4] a request too often, also one %s, is told when to come again", async (_, path, line) => {
+  await using relay = await createRelay({
+    port: 0,
+    store: "memory",
+    limits: { addressConnectionsPerSecond: 0.1, addressConnectionsBurst: 1 },
+  });
+  expect((await get(relay.port, "/health")).status).toBe(200);
+  const socket = connect(relay.port, "127.0.0.1");
+  let said = "";
+  socket.on("data", (data: Buffer) => (said += data.toString("latin1")));
+  socket.on("error", () => {});
+  socket.write(`GET ${path} HTTP/1.1\r\nHost: localhost\r\n${line}\r\n\r\n`);
+  await once(socket, "close");
+  expect(said).toMatch(/^HTTP\/1.1 429 .*retry-after: \d/is);
 });
 
 async function statusFor(port: number, headers: Record<string, string>): Promise<number> {

@@ -140,7 +140,7 @@ test("a relay that ends in its place folds its log, and leaves none", async () =
   const relay = await start(db);
   await (await tokenClient(relay.url, "alice")).close();
   await relay[Symbol.asyncDispose]();
-  expect(readdirSync(db).sort()).toEqual(["lock.db", "relay.db", "requests"]);
+  expect(readdirSync(db).sort()).toEqual(["blobs", "lock.db", "relay.db", "requests"]);
 });
 
 test("the log says once what to do, and at the end what is lost", async () => {

@@ -269,7 +269,7 @@ export const wireErrors = {
   storage_lost: {
     code: 507,
     message: "Relay has lost its disk",
-    hint: "nothing was stored; the operator must put the database back, or restore a backup",
+    hint: "nothing was stored; the operator must put it back, or restore a backup",
     retry: true,
   },
 } as const satisfies Record<string, { code: number; message: string; hint: string; retry: boolean }>;

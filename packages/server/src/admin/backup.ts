@@ -5,7 +5,7 @@ import { DatabaseSync } from "node:sqlite";
 import { asOwnerOf, makeWhole } from "@aimessage/sdk/program";
 import { schemaVersion } from "../store/migrations.ts";
 import { AdminError } from "./admin-error.ts";
-import { dropBlobs, dropUnsealed, gather, type Gathered, hasBlobs } from "./blob-copies.ts";
+import { dropBlobs, dropUnsealed, gather, type Gathered, hasBlobs, missingMark } from "./blob-copies.ts";
 import { mergeInto, moveTo, removeOthers } from "./blob-files.ts";
 import { faultsOf } from "./faults.ts";
 import { databaseFile, openReadOnly, requireDatabase } from "./read-only.ts";
@@ -49,6 +49,12 @@ export function backup(db: string, target: string, force: boolean): BackedUp {
     return { database: opened, folder: realpathSync(db) };
   });
   try {
+    const blobs = join(folder, "blobs");
+    if (asOwnerOf(db, () => missingMark(database, blobs)) !== undefined && count(database, "blobs") > 0)
+      throw new AdminError(
+        `${blobs} is not the folder of this database's encrypted files`,
+        "mount the disk on which they are; `aimessage-server check` says more",
+      );
     const file = asOwnerOf(dirname(resolve(target)), () => placeFor(target, folder, force));
     return copyAll({ database, folder, file, force });
   } catch (error) {
@@ -226,7 +232,7 @@ function removeOld(file: string): void {
   }
 }
 
-function count(database: DatabaseSync, table: "entries" | "accounts"): number {
+function count(database: DatabaseSync, table: "entries" | "accounts" | "blobs"): number {
   return (database.prepare(`SELECT count(*) AS count FROM ${table}`).get() as { count: number }).count;
 }
 

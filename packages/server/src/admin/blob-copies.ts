@@ -3,7 +3,8 @@ import { rmSync } from "node:fs";
 import type { DatabaseSync } from "node:sqlite";
 import { asOwnerOf } from "@aimessage/sdk/program";
 import { ROW_BYTES } from "../store/addresses.ts";
-import { type BlobFolder, blobPath, carrier, sizeOf } from "./blob-files.ts";
+import { blobPath } from "../store/blob-layout.ts";
+import { type BlobFolder, carrier, markOf, sizeOf } from "./blob-files.ts";
 import { openReadOnly } from "./read-only.ts";
 
 /** Rows that are read at once. */
@@ -87,6 +88,22 @@ export function dropUnsealed(database: DatabaseSync): void {
     database,
     rows.map(({ id }) => id),
   );
+}
+
+/** The mark of the folder in which the files of a database lie; undefined if it has had none. */
+export function blobMark(database: DatabaseSync): string | undefined {
+  const row = database.prepare("SELECT value FROM meta WHERE key = 'blobs_mark'").get();
+  return (row as { value: string } | undefined)?.value;
+}
+
+/** The mark that the folder of a database's files must have and has not, as where a disk is not mounted: of that nothing follows for them. */
+export function missingMark(database: DatabaseSync, folder: string): string | undefined {
+  const mark = blobMark(database);
+  return mark === undefined || markOf(folder) === mark ? undefined : mark;
+}
+
+export function setBlobMark(database: DatabaseSync, mark: string): void {
+  database.prepare("INSERT OR REPLACE INTO meta VALUES ('blobs_mark', ?)").run(mark);
 }
 
 export function hasBlobs(database: DatabaseSync): boolean {

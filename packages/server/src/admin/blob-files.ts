@@ -1,8 +1,9 @@
 /** Encrypted files in folders: a relay's own, and those beside backups. */
 import { closeSync, constants, fstatSync, fsyncSync, linkSync, lstatSync, mkdirSync, openSync } from "node:fs";
-import { opendirSync, readSync, renameSync, rmdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { opendirSync, readFileSync, readSync, renameSync, rmdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { asOwnerOf } from "@aimessage/sdk/program";
+import { asOwnerOf, syncFolder, writeWhole } from "@aimessage/sdk/program";
+import { blobPath, isGone, isIdIn, isPart, MARK } from "../store/blob-layout.ts";
 
 /** A folder of files, and one whose owner root is when it works there. */
 export interface BlobFolder {
@@ -16,14 +17,6 @@ const PIECE_BYTES = 2 ** 20;
 const READ = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 /** File systems that cannot, or users who may not, link a file have it copied. */
 const NO_LINK = new Set(["EXDEV", "EPERM", "EACCES", "EMLINK", "ENOTSUP", "EOPNOTSUPP", "ENOSYS"]);
-/** There is no such file, or a link in its place. */
-const GONE = new Set(["ENOENT", "ENOTDIR", "ELOOP"]);
-/** Some file systems of networks sync no folders, and Windows opens none. */
-const NO_SYNC = new Set(["EINVAL", "ENOTSUP", "EOPNOTSUPP", "EISDIR", "EPERM", "EACCES"]);
-
-export function blobPath(folder: string, id: string): string {
-  return join(folder, id.slice(0, 2), id);
-}
 
 /** How large a file is; undefined if there is none. */
 export function sizeOf(folder: string, id: string): number | undefined {
@@ -31,11 +24,21 @@ export function sizeOf(folder: string, id: string): number | undefined {
   return found?.isFile() === true ? found.size : undefined;
 }
 
+/** The mark of a relay's folder, by which its database knows it; undefined if it has none. */
+export function markOf(folder: string): string | undefined {
+  return unlessGone(() => readFileSync(join(folder, MARK), "utf8"))?.trim();
+}
+
+/** Marks a folder, which is made if there is none. */
+export function setMark(folder: string, mark: string): void {
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  writeWhole(join(folder, MARK), `${mark}\n`, { replace: true });
+}
+
 /** The ids of all that are in a folder. */
 export function* blobsIn(folder: string): Iterable<string> {
   for (const part of namesIn(folder))
-    if (/^[0-9a-f]{2}$/.test(part))
-      for (const id of namesIn(join(folder, part))) if (/^[0-9a-f]{32}$/.test(id) && id.startsWith(part)) yield id;
+    if (isPart(part)) for (const id of namesIn(join(folder, part))) if (isIdIn(part, id)) yield id;
 }
 
 function* namesIn(folder: string): Iterable<string> {
@@ -72,9 +75,8 @@ export function carrier(from: BlobFolder, to: BlobFolder) {
       rmSync(blobPath(to.path, id));
       return false;
     } catch (error) {
-      const { code = "" } = error as NodeJS.ErrnoException;
-      if (GONE.has(code)) return false;
-      if (NO_LINK.has(code)) return undefined;
+      if (isGone(error)) return false;
+      if (NO_LINK.has((error as NodeJS.ErrnoException).code ?? "")) return undefined;
       throw error;
     }
   }
@@ -138,7 +140,7 @@ export function mergeInto(folder: string, fresh: string): () => void {
 /** Removes the files of which nothing is known, and folders of which nothing is left. */
 export function removeOthers(folder: string, isKnown: (id: string) => boolean): void {
   for (const id of blobsIn(folder)) if (!isKnown(id)) rmSync(blobPath(folder, id), { force: true });
-  for (const part of [...namesIn(folder)].filter((name) => /^[0-9a-f]{2}$/.test(name))) removeEmpty(join(folder, part));
+  for (const part of [...namesIn(folder)].filter(isPart)) removeEmpty(join(folder, part));
   removeEmpty(folder);
 }
 
@@ -189,24 +191,11 @@ function openFile(path: string): number | undefined {
   return undefined;
 }
 
-function syncFolder(folder: string): void {
-  try {
-    const opened = openSync(folder, "r");
-    try {
-      fsyncSync(opened);
-    } finally {
-      closeSync(opened);
-    }
-  } catch (error) {
-    if (!NO_SYNC.has((error as NodeJS.ErrnoException).code ?? "")) throw error;
-  }
-}
-
 function unlessGone<T>(call: () => T): T | undefined {
   try {
     return call();
   } catch (error) {
-    if (GONE.has((error as NodeJS.ErrnoException).code ?? "")) return undefined;
+    if (isGone(error)) return undefined;
     throw error;
   }
 }

@@ -1,8 +1,9 @@
 import { lstatSync } from "node:fs";
 import { join } from "node:path";
 import type { DatabaseSync } from "node:sqlite";
-import { hasBlobs, sealedRows } from "./blob-copies.ts";
-import { blobPath, blobsIn, sizeOf } from "./blob-files.ts";
+import { blobPath, MARK } from "../store/blob-layout.ts";
+import { hasBlobs, missingMark, sealedRows } from "./blob-copies.ts";
+import { blobsIn, sizeOf } from "./blob-files.ts";
 
 export interface Problem {
   /** A stable word. */
@@ -25,6 +26,8 @@ const MOMENT_MS = 1_000;
 export function brokenFiles(database: DatabaseSync, db: string): Problem[] {
   if (!hasBlobs(database)) return [];
   const folder = join(db, "blobs");
+  const mark = missingMark(database, folder);
+  if (mark !== undefined) return [elsewhere(database, folder, mark)];
   const { lost, damaged } = ofRows(database, folder);
   const unknown = withoutRow(database, folder);
   const found: [problem: string, count: number, about: string][] = [
@@ -33,6 +36,12 @@ export function brokenFiles(database: DatabaseSync, db: string): Problem[] {
     ["files_without_blob", unknown, "files of which the database knows nothing: a relay removes them when it starts"],
   ];
   return found.filter(([, count]) => count > 0).map(([problem, count, about]) => ({ problem, count, about }));
+}
+
+function elsewhere(database: DatabaseSync, folder: string, mark: string): Problem {
+  const row = database.prepare("SELECT count(*) AS count FROM blobs WHERE sealed = 1").get();
+  const about = `${folder} is not the folder of this database's encrypted files: its relay takes, hands out and removes none until it is there; if they are lost for good, write ${mark} into ${join(folder, MARK)}`;
+  return { problem: "blobs_elsewhere", count: Math.max(1, (row as { count: number }).count), about };
 }
 
 function ofRows(database: DatabaseSync, folder: string): { lost: number; damaged: number } {

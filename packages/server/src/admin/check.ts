@@ -13,24 +13,30 @@ export interface Checked {
   problems: Problem[];
 }
 
+/** The first version with encrypted files. */
+const BLOBS_SINCE = 9;
+
 const GONE = "NOT IN (SELECT mailbox FROM mailboxes)";
 
 /** Charges by address: sizes as the store counts them. */
-const CHARGED = `SELECT address, sum(bytes) AS bytes FROM (
+function charged(version: number): string {
+  const blobs = version < BLOBS_SINCE ? "" : `UNION ALL SELECT address, ${ROW_BYTES} FROM blobs`;
+  return `SELECT address, sum(bytes) AS bytes FROM (
     SELECT address, bytes FROM entries
     UNION ALL SELECT address, length(package) FROM key_packages
     UNION ALL SELECT address, length(package) FROM last_resorts
     UNION ALL SELECT address, length(package) FROM claims
     UNION ALL SELECT address, ${GROUP_BYTES} FROM groups
     UNION ALL SELECT address, ${ROW_BYTES} FROM peers
-    UNION ALL SELECT address, ${ROW_BYTES} FROM blobs
+    ${blobs}
   ) WHERE address IS NOT NULL GROUP BY address`;
+}
 
 /**
  * Each counts rows that must not be there. Tables of the first schema only, unless a later version is named: older
  * databases are checked too.
  */
-const rules: [problem: string, about: string, sql: string, since?: number][] = [
+const rules: [problem: string, about: string, sql: string | ((version: number) => string), since?: number][] = [
   ["entries_without_mailbox", "entries of a mailbox that is gone", `FROM entries WHERE mailbox ${GONE}`],
   [
     "account_without_mailbox",
@@ -103,7 +109,7 @@ const rules: [problem: string, about: string, sql: string, since?: number][] = [
   [
     "address_totals",
     "addresses to which something else is charged than what their accounts have here",
-    `FROM addresses d LEFT JOIN (${CHARGED}) c ON c.address = d.id
+    (version) => `FROM addresses d LEFT JOIN (${charged(version)}) c ON c.address = d.id
       LEFT JOIN (SELECT address, count(*) AS accounts FROM accounts GROUP BY address) a ON a.address = d.id
       WHERE d.bytes != coalesce(c.bytes, 0) OR d.accounts != coalesce(a.accounts, 0)`,
     6,
@@ -158,7 +164,8 @@ function broken(database: DatabaseSync, version: number): Problem[] {
   const problems: Problem[] = [];
   for (const [problem, about, sql, since = 1] of rules) {
     if (version < since) continue;
-    const { count } = database.prepare(`SELECT count(*) AS count ${sql}`).get() as { count: number };
+    const of = typeof sql === "string" ? sql : sql(version);
+    const { count } = database.prepare(`SELECT count(*) AS count ${of}`).get() as { count: number };
     if (count > 0) problems.push({ problem, count, about });
   }
   return problems;

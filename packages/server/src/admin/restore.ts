@@ -1,4 +1,14 @@
-import { closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync, statSync, mkdirSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { asOwnerOf, makeWhole } from "@aimessage/sdk/program";
@@ -8,10 +18,10 @@ import { migrate, schemaVersion } from "../store/migrations.ts";
 import { readLogId } from "../store/sqlite.ts";
 import { AdminError } from "./admin-error.ts";
 import { filesOf } from "./backup.ts";
-import { dropBlobs, dropUnsealed, gather, type Gathered } from "./blob-copies.ts";
-import { copyBytes, moveTo } from "./blob-files.ts";
+import { blobMark, dropBlobs, dropUnsealed, gather, type Gathered, setBlobMark } from "./blob-copies.ts";
+import { copyBytes, markOf, moveTo, setMark } from "./blob-files.ts";
 import { faultsOf } from "./faults.ts";
-import { databaseFile } from "./read-only.ts";
+import { databaseFile, openReadOnly } from "./read-only.ts";
 
 export interface Restored {
   db: string;
@@ -27,6 +37,9 @@ export interface Restored {
   /** Where the database is that was there before, and its files are beside it; null if none was. */
   kept: string | null;
 }
+
+/** How the names of databases begin that were put aside. */
+const KEPT = "before-restore-";
 
 /**
  * Puts a copy of a database, and the encrypted files beside it, where a relay will use them. What was there is kept beside it. Root reads
@@ -105,7 +118,8 @@ function stage(staged: string, { from, source, who }: { from: number; source: st
     if (fault !== undefined) throw new AdminError(`${source} is damaged: ${fault}`, "choose another backup");
     if (schemaVersion(database) < 1 || !hasAccounts(database)) throw notOurs(source);
     migrate(database);
-    readLogId(database, true);
+    // The files get into a folder of its own, that of before belongs to the database of before.
+    setBlobMark(database, readLogId(database, true));
     dropUnsealed(database);
     const deed = { who, what: "restore", target: source, release: false } as const;
     auditTable(database, Date.now).add(deed, "done");
@@ -131,8 +145,9 @@ function putInPlace(db: string, { copy, blobs, gathered }: Staged): Restored {
   return makeWhole(
     databaseFile(db),
     (partial) => {
+      setMark(blobs, done.log_id);
       const kept = putAside(db);
-      if (existsSync(blobs)) renameSync(blobs, join(db, "blobs"));
+      renameSync(blobs, join(db, "blobs"));
       moveTo(copy, partial);
       return { db, ...done, files, file_bytes, missing_files: missing.length, kept };
     },
@@ -176,9 +191,12 @@ function notOurs(source: string): AdminError {
 /** Puts the old database and its files aside. @returns where it is now */
 function putAside(db: string): string | null {
   const file = databaseFile(db);
-  const time = new Date().toISOString().replaceAll(/[:.]/g, "-");
-  const kept = join(db, `before-restore-${time}.db`);
+  const blobs = join(db, "blobs");
   const had = existsSync(file);
+  const time = new Date().toISOString().replaceAll(/[:.]/g, "-");
+  const kept = filesAside(db) ?? join(db, `${KEPT}${time}.db`);
+  // Where `restore` finds them, if it is to be this one again. They go first: without them a relay waits for them, and loses nothing.
+  if (existsSync(blobs)) moveAside(blobs, filesOf(kept));
   if (had) {
     foldLog(file);
     renameSync(file, kept);
@@ -186,9 +204,42 @@ function putAside(db: string): string | null {
   // A log that could not be folded belongs to the old database; beside the new one it would be taken for its own.
   if (existsSync(`${file}-wal`)) renameSync(`${file}-wal`, `${kept}-wal`);
   rmSync(`${file}-shm`, { force: true });
-  // Where `restore` finds them, if it is to be this one again.
-  if (existsSync(join(db, "blobs"))) renameSync(join(db, "blobs"), filesOf(kept));
   return had ? kept : null;
+}
+
+function moveAside(blobs: string, target: string): void {
+  try {
+    renameSync(blobs, target);
+  } catch (error) {
+    const { code = "" } = error as NodeJS.ErrnoException;
+    if (code !== "EBUSY" && code !== "EXDEV") throw error;
+    const hint = "unmount it first: what is restored gets a folder in its place; nothing was changed";
+    throw new AdminError(`A disk is mounted at ${blobs}`, hint, error);
+  }
+}
+
+/** Where the database belongs whose files a restore has put aside that was cut short then. */
+function filesAside(db: string): string | undefined {
+  const mark = existsSync(join(db, "blobs")) ? undefined : markIn(databaseFile(db));
+  if (mark === undefined) return undefined;
+  return readdirSync(db)
+    .filter((name) => name.startsWith(KEPT) && name.endsWith(".db.blobs"))
+    .map((name) => join(db, name.slice(0, -".blobs".length)))
+    .find((file) => !existsSync(file) && markOf(filesOf(file)) === mark);
+}
+
+/** The mark that a database knows; undefined if it cannot be read, or has none. */
+function markIn(file: string): string | undefined {
+  try {
+    const database = openReadOnly(file);
+    try {
+      return blobMark(database);
+    } finally {
+      database.close();
+    }
+  } catch {
+    return undefined;
+  }
 }
 
 /** Has SQLite put into the database what is in its log still: the last connection does when it closes. */

@@ -3,10 +3,13 @@ import type { Blob, BlobRows } from "../store/blob-rows.ts";
 import { DAY_MS, dayOf } from "../store/days.ts";
 import type { Heap } from "../socket/heap.ts";
 import type { BlobStore } from "../store/blob-store.ts";
-import { sweepBlobs } from "./sweep.ts";
+import { BlobPlace } from "./place.ts";
+import { BlobSweep } from "./sweep.ts";
 
 /** How often what has ended is looked for. Milliseconds. */
 const SWEEP_MS = 60_000;
+/** Errors are told of so often at most. Milliseconds. */
+const SAY_MS = 60_000;
 /** A file is sent so many times a day to each of its readers, so that a token that has got about does not take the line. [P-14.7] */
 const READS = 4;
 
@@ -17,13 +20,29 @@ interface Upload {
   done: Promise<void>;
 }
 
+/** Room for a part that comes. */
+export interface Coming extends Disposable {
+  /** So many bytes of it were written: the disk has less free by them. */
+  written(bytes: number): void;
+}
+
 interface BlobsOptions {
   rows: BlobRows;
   store: BlobStore;
+  /** Id of the relay's log. */
+  logId: string;
   clock: () => number;
   log: Log;
   /** Of a relay that has a process of its own. */
-  heap: Heap | undefined;
+  heap?: Heap | undefined;
+}
+
+/** Bytes of a file that are counted for a day. */
+interface Sending {
+  /** 0, or milliseconds until there may be so many, and none are counted now. */
+  wait: number;
+  /** Some of them were not sent. */
+  unsent: (count: number) => void;
 }
 
 /** The encrypted files of a relay: what is known of them, and their bytes. */
@@ -33,6 +52,12 @@ export class Blobs implements AsyncDisposable {
   readonly clock: () => number;
   readonly #log: Log;
   readonly #heap: Heap | undefined;
+  /** When an error was told of last. */
+  #saidAt = -Infinity;
+  readonly #place: BlobPlace;
+  readonly #sweep: BlobSweep;
+  /** Bytes of parts that were let in, and are not written yet. */
+  #coming = 0;
   readonly #uploads = new Map<string, Upload>();
   /** Bytes of each file that were sent today. */
   readonly #sent = new Map<string, number>();
@@ -41,12 +66,15 @@ export class Blobs implements AsyncDisposable {
   #sweeping: Promise<void> | undefined;
   readonly #stop = new AbortController();
 
-  constructor({ rows, store, clock, log, heap }: BlobsOptions) {
+  constructor({ rows, store, logId, clock, log, heap }: BlobsOptions) {
     this.rows = rows;
     this.store = store;
     this.clock = clock;
     this.#log = log;
     this.#heap = heap;
+    this.#place = new BlobPlace({ rows, store, logId, log });
+    const isThere = (): Promise<boolean> => this.isThere();
+    this.#sweep = new BlobSweep({ rows, store, isThere, discard: (id) => this.#discard(id) });
     this.#timer = setInterval(() => this.sweep(), SWEEP_MS);
     this.#timer.unref();
     this.sweep();
@@ -57,16 +85,35 @@ export class Blobs implements AsyncDisposable {
     this.#heap?.carry(bytes);
   }
 
-  /** Whether so many bytes may come now. Since they were asked for others may have taken the disk. */
-  async hasRoom(bytes: number): Promise<boolean> {
-    return (await this.rows.room(await this.store.free())) >= bytes;
+  /** Whether the files are where they were: else none is taken, handed out or given up. [P-14.8] */
+  isThere(): Promise<boolean> {
+    return this.#place.isOurs();
   }
 
-  /** Ends what comes of a file now. @returns how many of its bytes are there */
-  async takeOver(blob: Blob): Promise<number> {
-    await this.#end(blob.id);
-    const known = await this.rows.find(blob.id);
-    return known === undefined ? 0 : this.come(known);
+  /** Keeps room for a part, if there is any beside what else comes. Since its file was asked for others may have taken the disk. */
+  async letCome(bytes: number): Promise<Coming | undefined> {
+    const room = await this.rows.room(await this.store.free());
+    if (room - this.#coming < bytes) return undefined;
+    let left = bytes;
+    const written = (count: number): void => {
+      left -= count;
+      this.#coming -= count;
+    };
+    this.#coming += bytes;
+    return { written, [Symbol.dispose]: () => written(left) };
+  }
+
+  /** Says in the log what went wrong with a file, a line a minute at most: a disk that fails does so for each. */
+  failed(error: unknown, what: string): void {
+    const now = performance.now();
+    if (now - this.#saidAt < SAY_MS) return;
+    this.#saidAt = now;
+    this.#log.error({ err: error }, what);
+  }
+
+  /** Has whoever brings a file end. */
+  endUpload(id: string): void {
+    this.#uploads.get(id)?.end();
   }
 
   /** Bytes of a file that are there: after a crash fewer than were known to have come. */
@@ -93,43 +140,41 @@ export class Blobs implements AsyncDisposable {
     for (const upload of this.#uploads.values()) if (upload.owner === owner) upload.end();
   }
 
-  /** Has the disk take a file of which everything has come. @returns whether it has it */
+  /** Has the disk take a file of which everything has come. @returns whether it has it: else its uploader begins anew */
   async seal(blob: Blob): Promise<boolean> {
-    if (!(await this.store.seal(blob.id, blob.bytes))) {
-      await this.rows.advance(blob.id, blob.bytes, await this.store.size(blob.id));
-      return false;
-    }
-    return this.rows.seal(blob.id);
+    if (await this.store.seal(blob.id, blob.bytes)) return this.rows.seal(blob.id);
+    if (await this.isThere()) await this.rows.advance(blob.id, blob.bytes, await this.store.size(blob.id));
+    return false;
   }
 
   /** Removes a file: of an account, by its mailbox, or whosever it is. */
   async remove(id: string, mailbox?: number): Promise<boolean> {
     if (!(await this.rows.remove(id, mailbox))) return false;
-    await this.#end(id);
-    await this.store.remove(id);
-    this.#sent.delete(id);
+    await this.#discard(id);
     return true;
   }
 
-  /** Counts bytes that are about to be sent. @returns 0, or milliseconds until there may be more [P-14.7] */
-  send({ id, bytes, readers }: Blob, count: number): number {
+  /** Counts bytes that are about to be sent. [P-14.7] */
+  send({ id, bytes, readers }: Blob, count: number): Sending {
     const now = this.clock();
-    if (dayOf(now) !== this.#day) this.#sent.clear();
-    this.#day = dayOf(now);
+    const day = dayOf(now);
+    if (day !== this.#day) this.#sent.clear();
+    this.#day = day;
     const sent = this.#sent.get(id) ?? 0;
-    if (sent + count > READS * readers * bytes) return DAY_MS - (now % DAY_MS);
+    if (sent + count > READS * readers * bytes) return { wait: DAY_MS - (now % DAY_MS), unsent: () => {} };
     this.#sent.set(id, sent + count);
-    return 0;
-  }
-
-  /** Some of those were not sent. */
-  unsent({ id }: Blob, count: number): void {
-    this.#sent.set(id, Math.max(0, (this.#sent.get(id) ?? 0) - count));
+    const unsent = (left: number): void => {
+      const counted = this.#sent.get(id);
+      // Neither of another day, nor of a file that is gone.
+      if (counted !== undefined && day === this.#day) this.#sent.set(id, counted - left);
+    };
+    return { wait: 0, unsent };
   }
 
   /** Removes what has expired, was not finished, or is known to nobody. */
   sweep(): void {
-    this.#sweeping ??= sweepBlobs(this, this.#stop.signal)
+    this.#sweeping ??= this.#sweep
+      .run(this.#stop.signal)
       .catch((error: unknown) => this.#log.error({ err: error }, "sweep of files failed"))
       .finally(() => (this.#sweeping = undefined));
   }
@@ -140,6 +185,13 @@ export class Blobs implements AsyncDisposable {
     await Promise.all([...this.#uploads.keys()].map((id) => this.#end(id)));
     await this.#sweeping;
     await this.store[Symbol.asyncDispose]();
+  }
+
+  /** Removes what is there of a file that has no row any more. */
+  async #discard(id: string): Promise<void> {
+    await this.#end(id);
+    await this.store.remove(id);
+    this.#sent.delete(id);
   }
 
   async #end(id: string): Promise<void> {

@@ -1,8 +1,10 @@
-import { constants } from "node:fs";
-import { type FileHandle, mkdir, open, opendir, rm, stat, statfs } from "node:fs/promises";
+import { constants, mkdirSync } from "node:fs";
+import { type FileHandle, mkdir, open, opendir, readFile, rm, stat, statfs } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { asOwnerOf, syncFolder, writeWhole } from "@aimessage/sdk/program";
 import type { BlobStore, Kept } from "../store/blob-store.ts";
 import { Lane } from "./lane.ts";
+import { blobPath, isGone, isIdIn, isPart, MARK, syncNames } from "../store/blob-layout.ts";
 
 /** Read at once. Bytes. */
 const PIECE_BYTES = 2 ** 20;
@@ -16,12 +18,8 @@ const AT_A_TIME = 2;
 /** What is written so far ahead of the disk that it begins to take it: a commit of the database would have to wait for more. Bytes. */
 const AHEAD_BYTES = 2 ** 22;
 
-const WRITE = constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW;
+const WRITE = constants.O_RDWR | constants.O_NOFOLLOW;
 const READ = constants.O_RDONLY | constants.O_NOFOLLOW;
-/** Of a folder that is not there, or a file. */
-const GONE = new Set(["ENOENT", "ENOTDIR"]);
-/** Some file systems of networks sync no folders. */
-const NO_SYNC = new Set(["EINVAL", "ENOTSUP", "EOPNOTSUPP"]);
 
 interface OpenFile {
   handle: Promise<FileHandle>;
@@ -36,8 +34,9 @@ interface OpenFile {
 export class FolderBlobs implements BlobStore {
   readonly #folder: string;
   readonly #keptOpen: number;
-  /** Which folder it was when it was looked at first: where a disk was mounted another one is left. */
-  #place: string | undefined;
+  readonly #onError: (error: unknown) => void;
+  /** What its mark said when it was read last, and which file that was. */
+  #mark: { file: string; owner: string } | undefined;
   readonly #lane = new Lane(AT_A_TIME);
   /** The disk takes of one file at a time: what the database commits waits for no more than that. */
   readonly #disk = new Lane(1);
@@ -46,13 +45,16 @@ export class FolderBlobs implements BlobStore {
   /** Those of which the disk did not take something. Asked again the system says nothing of it, and what is read may be anything. */
   readonly #damaged = new Set<string>();
 
-  constructor(folder: string, keptOpen = KEPT_OPEN) {
+  /** @param onError Told of what a disk did not take where nobody waits to hear so: that file is brought anew. */
+  constructor(folder: string, keptOpen = KEPT_OPEN, onError: (error: unknown) => void = () => {}) {
     this.#folder = folder;
     this.#keptOpen = keptOpen;
+    this.#onError = onError;
   }
 
   async putPart(id: string, offset: number, bytes: readonly Uint8Array[]): Promise<void> {
-    const file = this.#forWriting(id);
+    if (this.#damaged.has(id)) await this.remove(id);
+    const file = this.#forWriting(id, offset === 0);
     file.parts += 1;
     try {
       const handle = await file.handle;
@@ -66,25 +68,16 @@ export class FolderBlobs implements BlobStore {
   }
 
   async size(id: string): Promise<number> {
-    return (await gone(stat(this.#path(id))))?.size ?? 0;
+    if (this.#damaged.has(id)) return 0;
+    return (await unlessGone(stat(this.#path(id))))?.size ?? 0;
   }
 
   async seal(id: string, bytes: number): Promise<boolean> {
     await this.#close(id);
-    // Its uploader begins anew.
-    if (this.#damaged.has(id)) await this.remove(id);
-    const handle = await gone(open(this.#path(id), constants.O_RDWR | constants.O_NOFOLLOW));
-    if (handle === undefined) return false;
-    try {
-      if ((await handle.stat()).size !== bytes) return false;
-      await this.#disk.run(() => handle.sync());
-    } catch (error) {
-      this.#damaged.add(id);
-      throw error;
-    } finally {
-      await handle.close();
-    }
-    for (const folder of [dirname(this.#path(id)), this.#folder]) await syncFolder(folder);
+    if (this.#damaged.has(id) || !(await this.#syncWhole(id, bytes))) return false;
+    // Also of what an earlier part had begun to sync.
+    if (this.#damaged.has(id)) return false;
+    for (const folder of [dirname(this.#path(id)), this.#folder]) await syncNames(folder);
     return true;
   }
 
@@ -113,25 +106,36 @@ export class FolderBlobs implements BlobStore {
 
   async *list(): AsyncIterable<Kept> {
     for await (const { name: part } of entriesOf(this.#folder)) {
-      if (!/^[0-9a-f]{2}$/.test(part)) continue;
+      if (!isPart(part)) continue;
       for await (const { name: id } of entriesOf(join(this.#folder, part))) {
-        if (!/^[0-9a-f]{32}$/.test(id) || !id.startsWith(part)) continue;
-        const found = await gone(stat(this.#path(id)));
+        if (!isIdIn(part, id)) continue;
+        const found = await unlessGone(stat(this.#path(id)));
         if (found !== undefined) yield { id, bytes: found.size, writtenAt: found.mtimeMs };
       }
     }
   }
 
-  async isThere(): Promise<boolean> {
-    const found = await gone(stat(this.#folder));
-    if (found === undefined) return false;
-    const place = `${found.dev} ${found.ino}`;
-    this.#place ??= place;
-    return this.#place === place;
+  async owner(): Promise<string | undefined> {
+    const path = join(this.#folder, MARK);
+    const found = await unlessGone(stat(path));
+    if (found === undefined) return undefined;
+    const file = `${found.dev} ${found.ino} ${found.mtimeMs}`;
+    if (this.#mark?.file !== file) this.#mark = { file, owner: (await readFile(path, "utf8")).trim() };
+    return this.#mark.owner;
+  }
+
+  async claim(owner: string): Promise<void> {
+    const above = dirname(this.#folder);
+    // A relay that root starts is not yet the user that it will be.
+    asOwnerOf(above, () => {
+      mkdirSync(this.#folder, { recursive: true, mode: 0o700 });
+      writeWhole(join(this.#folder, MARK), `${owner}\n`, { replace: true });
+      syncFolder(above);
+    });
   }
 
   async free(): Promise<number> {
-    const found = (await gone(statfs(this.#folder))) ?? (await statfs(dirname(this.#folder)));
+    const found = (await unlessGone(statfs(this.#folder))) ?? (await statfs(dirname(this.#folder)));
     return found.bavail * found.bsize;
   }
 
@@ -140,11 +144,11 @@ export class FolderBlobs implements BlobStore {
   }
 
   #path(id: string): string {
-    return join(this.#folder, id.slice(0, 2), id);
+    return blobPath(this.#folder, id);
   }
 
-  #forWriting(id: string): OpenFile {
-    const file = this.#open.get(id) ?? { handle: this.#create(id), parts: 0, ahead: 0, syncing: undefined };
+  #forWriting(id: string, isFirst: boolean): OpenFile {
+    const file = this.#open.get(id) ?? { handle: this.#openFile(id, isFirst), parts: 0, ahead: 0, syncing: undefined };
     this.#open.delete(id);
     this.#open.set(id, file);
     file.handle.catch(() => this.#open.delete(id));
@@ -154,23 +158,52 @@ export class FolderBlobs implements BlobStore {
   /** Has the disk begin to take what was written. */
   #sync(id: string, file: OpenFile, handle: FileHandle): void {
     file.ahead = 0;
-    // What goes wrong is said when it is sealed.
     file.syncing = this.#disk
       .run(() => handle.datasync())
-      .catch(() => this.#damaged.add(id))
+      .catch((error: unknown) => this.#giveUp(id, error))
       .finally(() => (file.syncing = undefined));
+  }
+
+  /** Gives up a file of which the disk did not take something: its uploader begins anew, also at a relay that was started again. */
+  async #giveUp(id: string, error?: unknown): Promise<void> {
+    this.#damaged.add(id);
+    if (error !== undefined) this.#onError(error);
+    await rm(this.#path(id), { force: true }).catch(this.#onError);
+  }
+
+  /** @returns whether it has so many bytes */
+  async #syncWhole(id: string, bytes: number): Promise<boolean> {
+    const handle = await unlessGone(open(this.#path(id), WRITE));
+    if (handle === undefined) return false;
+    try {
+      try {
+        if ((await handle.stat()).size !== bytes) return false;
+        await this.#disk.run(() => handle.sync());
+        return true;
+      } finally {
+        await handle.close();
+      }
+    } catch (error) {
+      await this.#giveUp(id);
+      throw error;
+    }
   }
 
   async #closeOldest(): Promise<void> {
     if (this.#open.size <= this.#keptOpen) return;
     const [oldest] = [...this.#open].find(([, { parts }]) => parts === 0) ?? [];
-    if (oldest !== undefined) await this.#close(oldest).catch(() => this.#damaged.add(oldest));
+    if (oldest !== undefined) await this.#close(oldest);
   }
 
-  async #create(id: string): Promise<FileHandle> {
+  /** Only a first part makes a file: what comes behind one that was removed meanwhile is nobody's. */
+  async #openFile(id: string, isFirst: boolean): Promise<FileHandle> {
     const path = this.#path(id);
-    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-    return open(path, WRITE, 0o600);
+    if (!isFirst) return open(path, WRITE);
+    // The folder above is there, or it is not its disk.
+    await mkdir(dirname(path), { mode: 0o700 }).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== "EEXIST") throw error;
+    });
+    return open(path, WRITE | constants.O_CREAT, 0o600);
   }
 
   async #close(id: string): Promise<void> {
@@ -179,7 +212,8 @@ export class FolderBlobs implements BlobStore {
     if (file === undefined) return;
     const handle = await file.handle.catch(() => undefined);
     await file.syncing;
-    await handle?.close();
+    // Some file systems tell only now that they had no room, or lost something.
+    await handle?.close().catch((error: unknown) => this.#giveUp(id, error));
   }
 }
 
@@ -194,27 +228,16 @@ async function writeAll(handle: FileHandle, bytes: readonly Uint8Array[], offset
 }
 
 async function* entriesOf(folder: string): AsyncIterable<{ name: string }> {
-  const entries = await gone(opendir(folder));
+  const entries = await unlessGone(opendir(folder));
   if (entries !== undefined) yield* entries;
 }
 
-async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, "r");
-  try {
-    await handle.sync();
-  } catch (error) {
-    if (!NO_SYNC.has((error as NodeJS.ErrnoException).code ?? "")) throw error;
-  } finally {
-    await handle.close();
-  }
-}
-
 /** What a call finds; undefined if there is no such file. */
-async function gone<T>(call: Promise<T>): Promise<T | undefined> {
+async function unlessGone<T>(call: Promise<T>): Promise<T | undefined> {
   try {
     return await call;
   } catch (error) {
-    if (GONE.has((error as NodeJS.ErrnoException).code ?? "")) return undefined;
+    if (isGone(error)) return undefined;
     throw error;
   }
 }

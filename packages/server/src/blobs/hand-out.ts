@@ -3,7 +3,7 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Blob } from "../store/blob-rows.ts";
 import type { Blobs } from "./blobs.ts";
 import { wholeNumber } from "./receive.ts";
-import { answerEmpty, beginFile, refuseBy } from "./respond.ts";
+import { answerEmpty, beginFile, refuseBy, retryAfter } from "./respond.ts";
 
 /** Sends a file, or a part of it: `GET`, and `HEAD` without its bytes. [P-14.5] */
 export async function handOut(
@@ -15,11 +15,11 @@ export async function handOut(
   if (!blob.sealed) return refuseBy(response, "unknown_blob");
   // What the disk has not kept whole can be fetched by nobody: its uploader hears so from its reader, and sends it again.
   if ((await blobs.store.size(blob.id)) !== blob.bytes) {
-    if (!(await blobs.store.isThere())) return refuseBy(response, "internal", { close: true });
+    if (!(await blobs.isThere())) return refuseBy(response, "storage_lost");
     await blobs.remove(blob.id);
     return refuseBy(response, "unknown_blob");
   }
-  const range = rangeOf(request.headers.range, blob.bytes);
+  const range = rangeOf(request.method === "GET" ? request.headers.range : undefined, blob.bytes);
   if (range === undefined) return answerEmpty(response, 416, { "content-range": `bytes */${blob.bytes}` });
   const { start, end, isPart } = range;
   const headers = {
@@ -27,11 +27,11 @@ export async function handOut(
     ...(isPart ? { "content-range": `bytes ${start}-${end - 1}/${blob.bytes}` } : {}),
   };
   if (request.method === "HEAD") {
-    beginFile(response, isPart ? 206 : 200, headers);
+    beginFile(response, 200, headers);
     return void response.end();
   }
-  const wait = blobs.send(blob, end - start);
-  if (wait > 0) return refuseBy(response, "rate_limited", { headers: { "retry-after": Math.ceil(wait / 1000) } });
+  const { wait, unsent } = blobs.send(blob, end - start);
+  if (wait > 0) return refuseBy(response, "rate_limited", { headers: retryAfter(wait) });
   let left = end - start;
   try {
     for await (const piece of blobs.store.read(blob.id, start, end)) {
@@ -41,8 +41,12 @@ export async function handOut(
       blobs.carried(piece.length);
       await sent(response, piece);
     }
+  } catch (error) {
+    // It may have been removed just before it was opened.
+    if (response.headersSent || (await blobs.rows.find(blob.id)) !== undefined) throw error;
+    return refuseBy(response, "unknown_blob");
   } finally {
-    blobs.unsent(blob, left);
+    unsent(left);
   }
   if (left === 0) response.end();
   else response.destroy();

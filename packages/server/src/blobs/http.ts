@@ -7,7 +7,7 @@ import type { RelayStore } from "../store/store.ts";
 import type { Blobs } from "./blobs.ts";
 import { handOut } from "./hand-out.ts";
 import { receivePart } from "./receive.ts";
-import { answerEmpty, refuseBy, TUS_VERSION } from "./respond.ts";
+import { answerEmpty, refuseBy, retryAfter, TUS_VERSION } from "./respond.ts";
 
 /** Headers of ours that pages may send and read. */
 const SENT = "authorization, content-type, range, tus-resumable, upload-offset";
@@ -34,6 +34,16 @@ export function isBlobPath(path: string): boolean {
 
 /** Files by HTTP: tus 1.0.0, core and termination, to bring them, and `GET` to fetch them. [P-14.3] */
 export async function answerBlob(request: IncomingMessage, response: ServerResponse, door: BlobDoor): Promise<void> {
+  try {
+    await answer(request, response, door);
+  } catch (error) {
+    door.blobs.failed(error, "a request for a file failed");
+    if (response.headersSent) response.destroy();
+    else refuseBy(response, "internal", { close: true });
+  }
+}
+
+async function answer(request: IncomingMessage, response: ServerResponse, door: BlobDoor): Promise<void> {
   /** Answers what has no token, which counts for its address. */
   const visited = (how: () => void): void => {
     const wait = door.visit(request);
@@ -47,6 +57,7 @@ export async function answerBlob(request: IncomingMessage, response: ServerRespo
   if (found === undefined) return visited(() => refuseBy(response, "unknown_blob", { close: true }));
   const wait = door.rate(found.blob.id);
   if (wait > 0) return tooMany(response, wait);
+  if (!(await door.blobs.isThere())) return refuseBy(response, "storage_lost", { close: true });
   return found.by === "upload"
     ? answerUploader(request, response, found.blob, door)
     : answerReader(request, response, found.blob, door);
@@ -68,9 +79,10 @@ async function answerUploader(
   switch (request.method) {
     case "HEAD": {
       const come = await blobs.come(blob);
-      // All of it had come when a relay died: it is whole only when the disk has it.
-      const isWhole = blob.sealed || come < blob.bytes || (await blobs.seal(blob));
-      const offset = isWhole ? come : await blobs.store.size(blob.id);
+      const isAsBefore = blob.sealed || come < blob.bytes;
+      // All of it had come when a relay died: it is whole only when the disk has it, which takes as long as a part.
+      if (!isAsBefore && !admit(request, response, `account ${blob.owner}`)) return tooMany(response);
+      const offset = isAsBefore || (await blobs.seal(blob)) ? come : await blobs.store.size(blob.id);
       return answerEmpty(response, 200, { "upload-offset": offset, "upload-length": blob.bytes });
     }
     case "PATCH":
@@ -132,5 +144,5 @@ function notAllowed(response: ServerResponse, methods: string): void {
 }
 
 function tooMany(response: ServerResponse, wait = 1000): void {
-  refuseBy(response, "rate_limited", { headers: { "retry-after": Math.ceil(wait / 1000) }, close: true });
+  refuseBy(response, "rate_limited", { headers: retryAfter(wait), close: true });
 }

@@ -9,9 +9,13 @@ interface Parts {
 /** Handed out at once. Bytes. */
 const PIECE_BYTES = 2 ** 20;
 
+/** All that may be kept: of that a relay takes 256 MiB, and leaves the rest to mail, as of a disk. Bytes. */
+const MOST_BYTES = 576 * 2 ** 20;
+
 /** Files that are gone with their process. */
 export class MemoryBlobs implements BlobStore {
   readonly #files = new Map<string, Parts>();
+  #owner: string | undefined;
 
   async putPart(id: string, offset: number, bytes: readonly Uint8Array[]): Promise<void> {
     const file = this.#files.get(id) ?? { pieces: [], bytes: 0, writtenAt: 0 };
@@ -50,12 +54,18 @@ export class MemoryBlobs implements BlobStore {
     for (const [id, { bytes, writtenAt }] of this.#files) yield { id, bytes, writtenAt };
   }
 
-  async isThere(): Promise<boolean> {
-    return true;
+  async owner(): Promise<string | undefined> {
+    return this.#owner;
+  }
+
+  async claim(owner: string): Promise<void> {
+    this.#owner = owner;
   }
 
   async free(): Promise<number> {
-    return Infinity;
+    let left = MOST_BYTES;
+    for (const { bytes } of this.#files.values()) left -= bytes;
+    return Math.max(0, left);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

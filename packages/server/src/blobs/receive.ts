@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { StorageError } from "../store/store.ts";
 import type { Blob } from "../store/blob-rows.ts";
-import type { Blobs } from "./blobs.ts";
+import type { Blobs, Coming } from "./blobs.ts";
 import { answerEmpty, refuseBy } from "./respond.ts";
 
 /** Written at once, and gathered meanwhile. Bytes. */
@@ -11,6 +11,8 @@ const PART_BYTES = 2 ** 20;
 const AT_ONCE = 2 ** 18;
 /** What is read of a part that is not taken: as much as clients send at once. Bytes. */
 const MOST_DISCARDED = 2 ** 24;
+/** How often the row of a file hears how far a part of it has come. Milliseconds. */
+const NOTED_MS = 60_000;
 /** SQLite and the system say so where there is no room. */
 const FULL = new Set(["ENOSPC", "EDQUOT", "EFBIG"]);
 
@@ -50,28 +52,79 @@ async function takeIn(
   const known = await blobs.rows.find(id);
   if (known === undefined) return refuseBy(response, "unknown_blob", { close: true });
   const come = await blobs.come(known);
-  if (offset !== come) return refuseBy(response, "blob_offset", { headers: { "upload-offset": come }, close: true });
-  if (known.sealed) return answerEmpty(response, 204, { "upload-offset": come });
+  if (offset !== come) return refuseOffset(response, come);
   if (length > known.bytes - come) return refuseBy(response, "blob_too_large", { close: true });
-  if (!(await blobs.hasRoom(length))) {
+  if (known.sealed) return answerEmpty(response, 204, { "upload-offset": come });
+  using room = await blobs.letCome(length);
+  if (room === undefined) {
     // Whoever still sends would lose the answer with the connection.
     await discard(request);
     return refuseBy(response, "storage_full", { close: true });
   }
-  let reached = come;
+  const reach = new Reach(blobs, { id, noted: known.come, from: come, room });
   try {
-    await write(blobs, { id: known.id, at: come, request }, (end) => (reached = end));
+    await write(blobs, { id, at: come, request }, (end) => reach.written(end));
   } catch (error) {
     // What had come before a connection was lost is there.
-    await blobs.rows.advance(known.id, known.come, reached);
+    await reach.note();
     if (request.destroyed && !request.complete) return void response.destroy();
+    blobs.failed(error, "a part of a file could not be taken in");
     await discard(request);
     return refuseBy(response, isFull(error) ? "storage_full" : "internal", { close: true });
   }
-  if (!(await blobs.rows.advance(known.id, known.come, reached)))
-    return refuseBy(response, "blob_offset", { close: true });
-  if (reached === known.bytes && !(await blobs.seal(known))) return refuseBy(response, "internal", { close: true });
-  return answerEmpty(response, 204, { "upload-offset": reached });
+  if (!(await reach.note())) {
+    const now = await blobs.rows.find(id);
+    if (now === undefined) return refuseBy(response, "unknown_blob", { close: true });
+    return refuseOffset(response, await blobs.come(now));
+  }
+  if (reach.end === known.bytes && !(await blobs.seal(known))) return refuseBy(response, "internal", { close: true });
+  return answerEmpty(response, 204, { "upload-offset": reach.end });
+}
+
+function refuseOffset(response: ServerResponse, offset: number): void {
+  refuseBy(response, "blob_offset", { headers: { "upload-offset": offset }, close: true });
+}
+
+interface ReachStart {
+  id: string;
+  /** How much of the file has come, as its row has it, and as it is. */
+  noted: number;
+  from: number;
+  room: Coming;
+}
+
+/** Up to where a file was written, which its row hears when a part ends, and now and then before: it is waited for a day from then. [P-14.1] */
+class Reach {
+  readonly #blobs: Blobs;
+  readonly #id: string;
+  readonly #room: Coming;
+  #noted: number;
+  #notedAt: number;
+  end: number;
+
+  constructor(blobs: Blobs, { id, noted, from, room }: ReachStart) {
+    this.#blobs = blobs;
+    this.#id = id;
+    this.#room = room;
+    this.#noted = noted;
+    this.#notedAt = blobs.clock();
+    this.end = from;
+  }
+
+  /** @throws if the file is not this request's any more */
+  async written(end: number): Promise<void> {
+    this.#room.written(end - this.end);
+    this.end = end;
+    if (this.#blobs.clock() - this.#notedAt >= NOTED_MS && !(await this.note()))
+      throw new Error("the file was removed, or somebody else brings it");
+  }
+
+  /** @returns false if the row stands elsewhere, or is gone */
+  async note(): Promise<boolean> {
+    const isNoted = await this.#blobs.rows.advance(this.#id, this.#noted, this.end);
+    if (isNoted) [this.#noted, this.#notedAt] = [this.end, this.#blobs.clock()];
+    return isNoted;
+  }
 }
 
 interface Part {
@@ -81,7 +134,11 @@ interface Part {
 }
 
 /** Writes a part while more of it comes, and tells up to where. */
-async function write(blobs: Blobs, { id, at, request }: Part, onWritten: (end: number) => void): Promise<void> {
+async function write(
+  blobs: Blobs,
+  { id, at, request }: Part,
+  onWritten: (end: number) => Promise<void>,
+): Promise<void> {
   let next = at;
   let gathered: Buffer[] = [];
   let bytes = 0;

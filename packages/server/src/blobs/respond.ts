@@ -42,6 +42,11 @@ export function refuseBy(
   response.end(body);
 }
 
+/** Says when to ask again. Milliseconds. */
+export function retryAfter(wait: number): { "retry-after": number } {
+  return { "retry-after": Math.ceil(wait / 1000) };
+}
+
 /** The head of an answer that is a file, or a part of one. */
 export function beginFile(response: ServerResponse, status: 200 | 206, headers: Headers): void {
   response.writeHead(status, {

@@ -11,54 +11,69 @@ const ROUND_MS = 3_600_000;
 interface Parts {
   rows: BlobRows;
   store: BlobStore;
+  /** Whether the place of all files is there. Without it nothing is known to be lost, or left. */
+  isThere: () => Promise<boolean>;
+  /** Removes a file that has no row any more, and ends what comes of it. */
+  discard: (id: string) => Promise<void>;
 }
-
-const lastRound = new WeakMap<object, number>();
 
 /** Removes what has expired or was not finished, and now and then what has no row, or no file. */
-export async function sweepBlobs({ rows, store }: Parts, stop: AbortSignal): Promise<void> {
-  // It keeps in mind which place it is, before that is gone.
-  await store.isThere();
-  for (let removed = BATCH; removed >= BATCH && !stop.aborted;) {
-    const overdue = await rows.removeOverdue(BATCH);
-    // A relay that dies here leaves files without rows, which the next round finds.
-    for (const id of overdue) await store.remove(id);
-    removed = overdue.length;
-  }
-  const now = performance.now();
-  if (now - (lastRound.get(store) ?? -Infinity) < ROUND_MS) return;
-  lastRound.set(store, now);
-  await removeUnknown({ rows, store }, stop);
-  await removeLost({ rows, store }, stop);
-}
+export class BlobSweep {
+  readonly #parts: Parts;
+  #lastRound = -Infinity;
 
-async function removeUnknown({ rows, store }: Parts, stop: AbortSignal): Promise<void> {
-  const removeThese = async (files: Kept[]): Promise<void> => {
-    const known = await rows.known(files.map(({ id }) => id));
-    for (const { id } of files) if (!known.has(id)) await store.remove(id);
-  };
-  let old: Kept[] = [];
-  for await (const file of store.list()) {
-    if (stop.aborted) return;
-    // By the system's clock, as the file has it.
-    if (Date.now() - file.writtenAt > UNKNOWN_MS) old.push(file);
-    if (old.length < BATCH) continue;
-    await removeThese(old);
-    old = [];
+  constructor(parts: Parts) {
+    this.#parts = parts;
   }
-  await removeThese(old);
-}
 
-/** What is sealed and not there can be fetched by nobody: its uploader hears so, and sends it again. */
-async function removeLost({ rows, store }: Parts, stop: AbortSignal): Promise<void> {
-  for (let after = "", page; page === undefined || page.length === BATCH;) {
-    page = await rows.sealedAfter(after, BATCH);
-    after = page.at(-1)?.id ?? "";
-    for (const { id, bytes } of page) {
+  async run(stop: AbortSignal): Promise<void> {
+    const { rows, isThere, discard } = this.#parts;
+    for (let removed = BATCH; removed >= BATCH && !stop.aborted;) {
+      if (!(await isThere())) return;
+      const overdue = await rows.removeOverdue(BATCH);
+      // A relay that dies here leaves files without rows, which the next round finds.
+      for (const id of overdue) await discard(id);
+      removed = overdue.length;
+    }
+    const now = performance.now();
+    if (now - this.#lastRound < ROUND_MS) return;
+    this.#lastRound = now;
+    await this.#removeUnknown(stop);
+    await this.#removeLost(stop);
+  }
+
+  async #removeUnknown(stop: AbortSignal): Promise<void> {
+    let old: Kept[] = [];
+    for await (const file of this.#parts.store.list()) {
       if (stop.aborted) return;
-      if ((await store.size(id)) === bytes) continue;
-      if (!(await store.isThere())) return;
-      await rows.remove(id);
+      // By the system's clock, as the file has it.
+      if (Date.now() - file.writtenAt > UNKNOWN_MS) old.push(file);
+      if (old.length < BATCH) continue;
+      await this.#removeIfUnknown(old);
+      old = [];
+    }
+    await this.#removeIfUnknown(old);
+  }
+
+  async #removeIfUnknown(files: Kept[]): Promise<void> {
+    const { rows, isThere, discard } = this.#parts;
+    const known = await rows.known(files.map(({ id }) => id));
+    if (!(await isThere())) return;
+    for (const { id } of files) if (!known.has(id)) await discard(id);
+  }
+
+  /** What is sealed and not there can be fetched by nobody: its uploader hears so, and sends it again. */
+  async #removeLost(stop: AbortSignal): Promise<void> {
+    const { rows, store, isThere } = this.#parts;
+    for (let after = "", page; page === undefined || page.length === BATCH;) {
+      page = await rows.sealedAfter(after, BATCH);
+      after = page.at(-1)?.id ?? "";
+      for (const { id, bytes } of page) {
+        if (stop.aborted) return;
+        if ((await store.size(id)) === bytes) continue;
+        if (!(await isThere())) return;
+        await rows.remove(id);
+      }
     }
   }
 }

@@ -17,6 +17,7 @@ export async function blob(
   const readHash = fromBase64(read_hash);
   if (readHash.length !== 32) return refuse("invalid_data");
   if (bytes > config.limits.blobBytes) return refuse("blob_too_large");
+  if (!(await blobs.isThere())) return refuse("storage_lost");
   const token = randomBytes(32);
   const reserved = await store.blobs.reserve({
     mailbox: login.mailbox,
@@ -29,8 +30,9 @@ export async function blob(
     free: await blobs.store.free(),
   });
   if ("refused" in reserved) return refused(reserved);
-  // Whoever has uploaded it so far has no token any more.
-  const offset = await blobs.takeOver(reserved);
+  // Whoever has uploaded it so far has no token any more. Answers wait for this one: it waits for no disk.
+  blobs.endUpload(reserved.id);
+  const offset = await blobs.come(reserved);
   return ack({
     status: "blob",
     blob: reserved.id,
@@ -48,5 +50,6 @@ export async function blobDelete(
   { blob: id }: ClientFrameData<"blob_delete">,
 ): Promise<Answer> {
   if (login.kind === "token") return refuse("token_account");
+  if (!(await blobs.isThere())) return refuse("storage_lost");
   return (await blobs.remove(id, login.mailbox)) ? ack({ status: "blob_deleted", blob: id }) : refuse("unknown_blob");
 }

@@ -12,7 +12,7 @@ export async function unregister(
 ): Promise<Answer> {
   if (!(await context.store.removeAccount(login.mailbox, data?.release ?? false))) return refuse("device_replaced");
   context.log.info({ user: login.username }, "unregistered");
-  context.hub.evict(login.mailbox, closeCodes.removed, "not_authenticated", session);
+  context.evict(login, "removed", session);
   context.sweepSoon();
   return ack({ status: "unregistered" }, () => session.close(closeCodes.removed, "not_authenticated"));
 }

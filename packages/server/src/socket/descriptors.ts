@@ -36,13 +36,12 @@ export function descriptorsLeft(limits: Wanted): Descriptors | undefined {
 }
 
 interface Wanted {
-  blobs: number;
   transfers: number;
 }
 
 /** What files of blobs take is no socket's: whoever fills all of both leaves what is kept. */
-export function shareOut(left: number, { blobs, transfers: most }: Wanted): Omit<Descriptors, "files"> {
-  const part = blobs === 0 ? 0 : Math.max(1, Math.floor(left / PART));
+export function shareOut(left: number, { transfers: most }: Wanted): Omit<Descriptors, "files"> {
+  const part = Math.max(1, Math.floor(left / PART));
   const [transfers, keptOpen] = [Math.min(most, part), Math.min(KEPT_OPEN, part)];
   return { transfers, keptOpen, sockets: Math.max(LEAST, left - transfers - keptOpen) };
 }

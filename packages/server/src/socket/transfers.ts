@@ -29,7 +29,7 @@ interface TransfersOptions {
 export function transfers(config: Config, { most, names, admitted, onRefused }: TransfersOptions) {
   const { limits, origins, trustProxy } = config;
   const rates = new Buckets(limits.framesPerSecond, limits.framesBurst);
-  // The newest is refused, and comes again: an older one would begin anew.
+  // Of one owner the newest is refused, and comes again: an older one would begin anew. Where all places are taken, whoever has most loses its newest.
   const open = new Shares<Transfer>({
     most: Math.min(limits.transfers, most ?? limits.transfers),
     share: limits.accountTransfers,
@@ -43,6 +43,8 @@ export function transfers(config: Config, { most, names, admitted, onRefused }: 
     /** Lets a request take its time. `owner`: for whom it counts. @returns false if there is no room for it */
     admit: (request: IncomingMessage, response: ServerResponse, owner: string): boolean => {
       const { socket } = request;
+      // Nothing would say any more that it has ended.
+      if (response.closed || socket.destroyed) return false;
       const address = addressOf(request, trustProxy);
       let isAdmitted = false;
       let isRefused = false;

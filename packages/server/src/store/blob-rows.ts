@@ -34,11 +34,19 @@ export interface Blob {
   expiresAt: number;
 }
 
+export interface BlobTotals {
+  count: number;
+  /** That are kept for them. */
+  bytes: number;
+  /** Those of them that have not come. */
+  awaited: number;
+}
+
 /** What a relay knows of encrypted files: who has uploaded them, how much has come, by which tokens they are reached. */
 export interface BlobRows {
   /**
    * Keeps room for a file, from now on and whether or not it comes. A repeat is the same file with another upload token; if it has
-   * ended meanwhile, it is a new one.
+   * ended meanwhile, it is a new one: the one before keeps its room until {@link removeOverdue} tells of it.
    */
   reserve(blob: NewBlob): Promise<Blob | Refused>;
   find(id: string): Promise<Blob | undefined>;
@@ -54,10 +62,10 @@ export interface BlobRows {
   known(ids: string[]): Promise<Set<string>>;
   /** Some of those that are sealed, in the order of their ids. */
   sealedAfter(id: string, limit: number): Promise<Blob[]>;
-  /** Bytes that are kept, and have not come. */
-  awaited(): Promise<number>;
   /** Bytes that may come while so much of the disk is free, awaited or not: the rest is for mail. */
   room(free: number): Promise<number>;
-  /** How many there are, and the bytes that are kept for them. */
-  totals(): Promise<{ count: number; bytes: number }>;
+  totals(): Promise<BlobTotals>;
+  /** The mark of the place where their bytes lie, once it has one. */
+  mark(): Promise<string | undefined>;
+  setMark(mark: string): Promise<void>;
 }

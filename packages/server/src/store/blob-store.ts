@@ -11,7 +11,7 @@ export interface Kept {
  * is sealed. The suite in `@aimessage/server/testing` says the rest.
  */
 export interface BlobStore extends AsyncDisposable {
-  /** Writes bytes at a place: behind those that are there, or in the place of some that came before. */
+  /** Writes bytes at a place: behind those that are there, or in the place of some that came before. @throws if fewer are there */
   putPart(id: string, offset: number, bytes: readonly Uint8Array[]): Promise<void>;
   /** Bytes that are there; 0 if nothing is. */
   size(id: string): Promise<number>;
@@ -23,8 +23,10 @@ export interface BlobStore extends AsyncDisposable {
   remove(id: string): Promise<void>;
   /** All that is there, in no order. */
   list(): AsyncIterable<Kept>;
-  /** Whether the place of all of them is there. Of one that is not, as a disk that is not mounted, nothing is known to be lost. */
-  isThere(): Promise<boolean>;
+  /** The mark that {@link claim} has left where all of them lie; undefined if there is none, as where a disk is not mounted. */
+  owner(): Promise<string | undefined>;
+  /** Makes the place of all of them, if there is none, and marks it for good. */
+  claim(owner: string): Promise<void>;
   /** Bytes for which there is room still. */
   free(): Promise<number>;
 }

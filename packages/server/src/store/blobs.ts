@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import type { DatabaseSync } from "node:sqlite";
 import { type Addresses, ROW_BYTES } from "./addresses.ts";
-import type { Blob, NewBlob } from "./blob-rows.ts";
+import type { Blob, BlobTotals, NewBlob } from "./blob-rows.ts";
 import { DAY_MS } from "./days.ts";
 import type { Refused, StoreLimits } from "./store.ts";
 
@@ -9,6 +9,8 @@ import type { Refused, StoreLimits } from "./store.ts";
 const LEAST_CHARGE = 2 ** 16;
 /** One of which nothing has come for so long is not waited for. Milliseconds. */
 const UNFINISHED_MS = DAY_MS;
+/** Begins the request of a file that has expired, so that its id may be used again: no client's begins so. */
+const ENDED = "ended ";
 
 interface Row {
   id: string;
@@ -50,6 +52,7 @@ export function blobsTable(db: DatabaseSync, addresses: Addresses, limits: Store
   );
   const select = db.prepare("SELECT * FROM blobs WHERE id = ?");
   const byRequest = db.prepare("SELECT * FROM blobs WHERE owner = ? AND request_id = ?");
+  const setRequest = db.prepare("UPDATE blobs SET request_id = ? WHERE id = ?");
   const setToken = db.prepare("UPDATE blobs SET token_hash = ? WHERE id = ?");
   // Only bytes that come touch it: who asks again, or brings nothing, keeps no room by that.
   const advance = db.prepare(
@@ -67,6 +70,8 @@ export function blobsTable(db: DatabaseSync, addresses: Addresses, limits: Store
   );
   const awaited = db.prepare("SELECT coalesce(sum(bytes - come), 0) AS bytes FROM blobs WHERE sealed IS NULL");
   const counts = db.prepare("SELECT count(*) AS count, coalesce(sum(bytes), 0) AS bytes FROM blobs");
+  const mark = db.prepare("SELECT value FROM meta WHERE key = 'blobs_mark'");
+  const setMark = db.prepare("INSERT OR REPLACE INTO meta VALUES ('blobs_mark', ?)");
   let known: Totals | undefined;
 
   function totals(): Totals {
@@ -124,7 +129,8 @@ export function blobsTable(db: DatabaseSync, addresses: Addresses, limits: Store
         setToken.run(blob.tokenHash, before.id);
         return toBlob({ ...before, token_hash: blob.tokenHash });
       }
-      if (before !== undefined) drop(before);
+      // Its file and its room go with it, when it is removed.
+      if (before !== undefined) setRequest.run(`${ENDED}${before.id}`, before.id);
       if (blob.bytes > limits.blobBytes) return { refused: "blob_too_large" };
       // Of a disk that is smaller than what files may take there are shares, too: one account must not leave nothing to others.
       const toCome = totals().awaited;
@@ -172,7 +178,6 @@ export function blobsTable(db: DatabaseSync, addresses: Addresses, limits: Store
       return true;
     },
 
-    awaited: (): number => totals().awaited,
     room,
 
     /** @param owner If it is given: of that account alone. */
@@ -201,7 +206,14 @@ export function blobsTable(db: DatabaseSync, addresses: Addresses, limits: Store
     sealedAfter: (id: string, limit: number): Blob[] =>
       (sealedAfter.all(id, limit) as unknown as Row[]).map((row) => toBlob(row)),
 
-    totals: (): { count: number; bytes: number } => ({ ...(counts.get() as { count: number; bytes: number }) }),
+    totals(): BlobTotals {
+      const { count, bytes } = counts.get() as { count: number; bytes: number };
+      return { count, bytes, awaited: totals().awaited };
+    },
+
+    mark: (): string | undefined => (mark.get() as { value: string } | undefined)?.value,
+
+    setMark: (value: string): void => void setMark.run(value),
   };
 }
 

@@ -38,23 +38,23 @@ export const blobCases: Record<string, StoreCase["run"]> = {
     assert.deepEqual((await blobs.find(first.id))?.tokenHash, hash("other"));
     assertRefused(await blobs.reserve(blob(alice, { bytes: 2 * MIB })), "message_id_reused");
     assert.notEqual(accepted(await blobs.reserve(blob(alice, { requestId: "two" }))).id, first.id);
-    assert.deepEqual(await blobs.totals(), { count: 2, bytes: 2 * MIB });
+    assert.deepEqual(await blobs.totals(), { count: 2, bytes: 2 * MIB, awaited: 2 * MIB });
   },
 
   async "what has come moves on from where it stood, and nowhere else"(open) {
     await using world = new StoreWorld(open);
     const { blobs } = world.store;
     const { id } = accepted(await blobs.reserve(blob(await world.agent("alice"))));
-    assert.equal(await blobs.awaited(), MIB);
+    assert.equal((await blobs.totals()).awaited, MIB);
     assert.equal(await blobs.advance(id, 0, 1000), true);
     assert.equal(await blobs.advance(id, 0, 500), false);
     assert.equal((await blobs.find(id))?.come, 1000);
     // After a crash fewer bytes may be there than were known to have come.
     assert.equal(await blobs.advance(id, 1000, 800), true);
-    assert.equal(await blobs.awaited(), MIB - 800);
+    assert.equal((await blobs.totals()).awaited, MIB - 800);
     assert.equal(await blobs.seal(id), true);
     assert.deepEqual([(await blobs.find(id))?.come, (await blobs.find(id))?.sealed], [MIB, true]);
-    assert.equal(await blobs.awaited(), 0);
+    assert.equal((await blobs.totals()).awaited, 0);
     assert.equal(await blobs.advance(id, MIB, 0), false);
     assert.equal(await blobs.seal("0".repeat(32)), false);
     assert.deepEqual(
@@ -158,7 +158,31 @@ export const blobCases: Record<string, StoreCase["run"]> = {
     assert.equal(await blobs.find(whole), undefined);
     await blobs.removeOverdue(10);
     assert.deepEqual([...(await blobs.known([whole, slow]))], []);
-    assert.deepEqual(await blobs.totals(), { count: 0, bytes: 0 });
+    assert.deepEqual(await blobs.totals(), { count: 0, bytes: 0, awaited: 0 });
+  },
+
+  async "a file that has ended keeps its room until it is told of, also where its request was used again"(open) {
+    await using world = new StoreWorld(open, { accountBlobs: 2 * MIB });
+    const { blobs } = world.store;
+    const alice = await world.agent("alice");
+    const ask = () => blobs.reserve(blob(alice, { ttl: 1000 }));
+    const first = accepted(await ask());
+    world.now += 1000;
+    const second = accepted(await ask());
+    assert.notEqual(second.id, first.id);
+    assert.deepEqual([...(await blobs.known([first.id, second.id]))], [first.id, second.id]);
+    world.now += 1000;
+    assertRefused(await ask(), "blob_quota");
+    assert.deepEqual((await blobs.removeOverdue(10)).toSorted(), [first.id, second.id].toSorted());
+    accepted(await ask());
+  },
+
+  async "the mark of the place where bytes lie is kept"(open) {
+    await using world = new StoreWorld(open);
+    const { blobs } = world.store;
+    assert.equal(await blobs.mark(), undefined);
+    await blobs.setMark("one");
+    assert.equal(await blobs.mark(), "one");
   },
 
   async "who asks for a file again, or brings nothing of it, does not keep it"(open) {

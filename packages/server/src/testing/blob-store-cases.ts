@@ -82,6 +82,25 @@ const cases: Record<string, BlobStoreCase["run"]> = {
     assert.equal(await store.size(one), 3);
   },
 
+  async "nothing is put behind what is not there"(open) {
+    await using store = open();
+    const id = newId();
+    await assert.rejects(store.putPart(id, 5, [Buffer.from("part")]));
+    assert.equal(await store.size(id), 0);
+    assert.deepEqual(await ids(store), []);
+  },
+
+  async "a place is its owner's once that has claimed it"(open) {
+    await using store = open();
+    assert.equal(await store.owner(), undefined);
+    await store.claim("one");
+    assert.equal(await store.owner(), "one");
+    const id = newId();
+    await store.putPart(id, 0, [Buffer.from("bytes")]);
+    assert.deepEqual(await ids(store), [id]);
+    assert.equal(await store.owner(), "one");
+  },
+
   async "many are written at a time, and it is known when each was last"(open) {
     await using store = open();
     const before = Date.now();

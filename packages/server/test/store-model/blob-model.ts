@@ -35,7 +35,8 @@ export class ModelBlobs {
       if (before.bytes !== bytes || before.readers !== readers) return { refused: "message_id_reused" };
       return before;
     }
-    if (before !== undefined) this.all.delete(before.id);
+    // Its room goes with it.
+    if (before !== undefined) before.requestId = "";
     if (bytes > blobLimits.blobBytes) return { refused: "blob_too_large" };
     if (!this.#hasRoom(asked)) return { refused: "blob_quota" };
     const expires = now + Math.min(ttl ?? Infinity, blobLimits.blobAge);

@@ -1,0 +1,27 @@
+import { join } from "node:path";
+import type { Config } from "../config/config.ts";
+import type { Log } from "../log.ts";
+import type { Heap } from "../socket/heap.ts";
+import type { BlobStore } from "../store/blob-store.ts";
+import type { RelayStore } from "../store/store.ts";
+import { Blobs } from "./blobs.ts";
+import { FolderBlobs } from "./folder-blobs.ts";
+import { MemoryBlobs } from "./memory-blobs.ts";
+
+interface BlobsParts {
+  store: RelayStore;
+  /** How many files may stay open. */
+  keptOpen: number | undefined;
+  clock: () => number;
+  log: Log;
+  heap: Heap | undefined;
+}
+
+/** The files of a relay, where its configuration has them. */
+export function openBlobs(config: Config, { store, keptOpen, ...parts }: BlobsParts): Blobs {
+  const failed = (error: unknown): void => blobs.failed(error, "the disk did not take a file: it is brought anew");
+  const inFolder = (): BlobStore => new FolderBlobs(join(config.db, "blobs"), keptOpen, failed);
+  const bytes = config.blobStore ?? (config.store === "sqlite" ? inFolder() : new MemoryBlobs());
+  const blobs = new Blobs({ rows: store.blobs, store: bytes, logId: store.logId, ...parts });
+  return blobs;
+}

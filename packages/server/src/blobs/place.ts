@@ -1,0 +1,84 @@
+import type { Log } from "../log.ts";
+import type { BlobRows } from "../store/blob-rows.ts";
+import type { BlobStore } from "../store/blob-store.ts";
+
+/** Files by which a place without a mark is known: of so many one at least is there still. */
+const KNOWN_BY = 500;
+
+interface PlaceOptions {
+  rows: BlobRows;
+  store: BlobStore;
+  /** Id of the relay's log: a database that was made anew has another one. */
+  logId: string;
+  log: Log;
+}
+
+/**
+ * Whether files lie where the database has had them. Where a disk is not mounted there is another folder, in which nothing is; of that nothing
+ * follows for the files. So a place bears a mark, which the database knows, and without it nothing is taken, handed out or given up.
+ */
+export class BlobPlace {
+  readonly #rows: BlobRows;
+  readonly #store: BlobStore;
+  readonly #logId: string;
+  readonly #log: Log;
+  #mark: string | undefined;
+  #claiming: Promise<boolean> | undefined;
+  #wasOurs = true;
+
+  constructor({ rows, store, logId, log }: PlaceOptions) {
+    this.#rows = rows;
+    this.#store = store;
+    this.#logId = logId;
+    this.#log = log;
+  }
+
+  /** Looks, and says in the log when that has changed. */
+  async isOurs(): Promise<boolean> {
+    let why: unknown;
+    const isOurs = await this.#look().catch((error: unknown) => {
+      why = error;
+      return false;
+    });
+    if (isOurs !== this.#wasOurs) this.#say(isOurs, why);
+    this.#wasOurs = isOurs;
+    return isOurs;
+  }
+
+  async #look(): Promise<boolean> {
+    this.#mark ??= await this.#rows.mark();
+    const owner = await this.#store.owner();
+    if (this.#mark !== undefined) return owner === this.#mark;
+    this.#claiming ??= this.#claim(owner).finally(() => (this.#claiming = undefined));
+    return this.#claiming;
+  }
+
+  /** Has the database know the mark of a place, which gets one if it may be the database's. */
+  async #claim(owner: string | undefined): Promise<boolean> {
+    if (owner === undefined) {
+      if (!(await this.#mayBeOurs())) return false;
+      await this.#store.claim(this.#logId);
+    } else if (owner !== this.#logId) return false;
+    await this.#rows.setMark(this.#logId);
+    this.#mark = this.#logId;
+    return true;
+  }
+
+  /** A place without a mark: of a database that is new, or was used before there were marks. */
+  async #mayBeOurs(): Promise<boolean> {
+    const known = await this.#rows.sealedAfter("", KNOWN_BY);
+    for (const { id, bytes } of known) if ((await this.#store.size(id)) === bytes) return true;
+    if (known.length > 0) return false;
+    for await (const { id } of this.#store.list()) return (await this.#rows.known([id])).size > 0;
+    return true;
+  }
+
+  #say(isOurs: boolean, why: unknown): void {
+    if (isOurs) return this.#log.warn("the encrypted files are in their place again: they are taken and handed out");
+    const mark = this.#mark ?? this.#logId;
+    return this.#log.error(
+      why === undefined ? {} : { err: why },
+      `the folder of encrypted files is not the one that belongs to this database: none is taken, handed out or removed until it is there, as when its disk is mounted; mail goes on. If its files are lost for good, write ${mark} into the file relay_id of the folder blobs`,
+    );
+  }
+}

@@ -1,0 +1,18 @@
+import { closeCodes, usernameKey } from "@aimessage/sdk/protocol";
+import type { Blobs } from "./blobs/blobs.ts";
+import type { Context } from "./context.ts";
+import type { Hub } from "./delivery/hub.ts";
+
+const ENDS = {
+  removed: { code: closeCodes.removed, reason: "not_authenticated" },
+  disabled: { code: closeCodes.disabled, reason: "account_disabled" },
+} as const;
+
+/** What ends all that an account has open: its connections, and what comes of its files. [P-3.5] [P-3.6] */
+export function evictor(hub: Hub, blobs: Blobs): Context["evict"] {
+  return ({ mailbox, username }, why, except) => {
+    const { code, reason } = ENDS[why];
+    blobs.endUploadsOf(usernameKey(username));
+    hub.evict(mailbox, code, reason, except);
+  };
+}
