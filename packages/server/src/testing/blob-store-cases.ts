@@ -15,7 +15,7 @@ const newId = (): string => randomBytes(16).toString("hex");
 
 async function bytesOf(store: BlobStore, id: string, start: number, end: number): Promise<Buffer> {
   const pieces: Uint8Array[] = [];
-  for await (const piece of store.read(id, start, end)) pieces.push(piece.slice());
+  for await (const piece of store.read(id, start, end)) pieces.push(Buffer.from(piece));
   return Buffer.concat(pieces);
 }
 
