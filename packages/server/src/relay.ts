@@ -128,6 +128,7 @@ async function start(config: Config): Promise<Relay> {
     (entries) => {
       metrics.stored.inc(entries.length);
       hub.stored(entries);
+      if (entries.length > 0) blobs.pace.mail();
       for (const { expiresAt } of entries) if (expiresAt !== undefined) sweeps.at(expiresAt);
     },
     (mailbox) => hub.isListening(mailbox),

@@ -3,6 +3,7 @@ import type { Blob, BlobRows } from "../store/blob-rows.ts";
 import { DAY_MS, dayOf } from "../store/days.ts";
 import type { Heap } from "../socket/heap.ts";
 import type { BlobStore } from "../store/blob-store.ts";
+import { Pace } from "./pace.ts";
 import { BlobPlace } from "./place.ts";
 import { BlobSweep } from "./sweep.ts";
 
@@ -52,6 +53,7 @@ export class Blobs implements AsyncDisposable {
   readonly clock: () => number;
   readonly #log: Log;
   readonly #heap: Heap | undefined;
+  readonly pace = new Pace();
   /** When an error was told of last. */
   #saidAt = -Infinity;
   readonly #place: BlobPlace;
@@ -80,9 +82,10 @@ export class Blobs implements AsyncDisposable {
     this.sweep();
   }
 
-  /** So many bytes have come or left: what that leaves in memory is collected now and then. */
-  carried(bytes: number): void {
+  /** So many bytes have come or left: what that leaves in memory is collected now and then. Resolves when there may be more. */
+  carried(bytes: number): Promise<void> {
     this.#heap?.carry(bytes);
+    return this.pace.passed(bytes);
   }
 
   /** Whether the files are where they were: else none is taken, handed out or given up. [P-14.8] */

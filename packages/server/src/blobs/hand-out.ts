@@ -1,5 +1,4 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Blob } from "../store/blob-rows.ts";
 import type { Blobs } from "./blobs.ts";
 import { wholeNumber } from "./receive.ts";
@@ -38,8 +37,9 @@ export async function handOut(
       if (!response.headersSent) beginFile(response, isPart ? 206 : 200, headers);
       if (response.destroyed) break;
       left -= piece.length;
-      blobs.carried(piece.length);
       await sent(response, piece);
+      // Others get in between also where everything is taken at once.
+      await blobs.carried(piece.length);
     }
   } catch (error) {
     // It may have been removed just before it was opened.
@@ -59,8 +59,6 @@ async function sent(response: ServerResponse, piece: Uint8Array): Promise<void> 
   response.write(piece, () => resolve());
   await promise;
   response.off("close", resolve);
-  // Others get in between also where everything is taken at once.
-  await nextTurn();
 }
 
 /** The one range of a request (RFC 9110, section 14.1.2), or all; undefined if it cannot be had. Several ranges are answered by all. */

@@ -1,5 +1,4 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { setImmediate as nextTurn } from "node:timers/promises";
 import { StorageError } from "../store/store.ts";
 import type { Blob } from "../store/blob-rows.ts";
 import type { Blobs, Coming } from "./blobs.ts";
@@ -156,10 +155,10 @@ async function write(
       gathered.push(chunk);
       bytes += chunk.length;
       since += chunk.length;
-      blobs.carried(chunk.length);
       if (since >= AT_ONCE) {
+        const passed = blobs.carried(since);
         since = 0;
-        await nextTurn();
+        await passed;
       }
       if (bytes < PART_BYTES) continue;
       const before = writing;
