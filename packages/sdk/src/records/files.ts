@@ -101,7 +101,7 @@ export async function dropBlob(tx: WriteTransaction, { blob }: { blob?: string }
 export async function endFile(
   tx: WriteTransaction,
   file: OutFileRecord,
-  { state, reason }: { state: "fetched" | "failed"; reason?: string },
+  { state, reason }: { state: "fetched" | "failed"; reason?: string | undefined },
 ): Promise<void> {
   await dropBlob(tx, file);
   await tx.delete(`blob/ask/${fileKey(file)}`);
@@ -146,6 +146,14 @@ export async function endFiles(
   if (files === undefined) return;
   for (const file of await filesOf(tx, seq))
     if (file.state === "waits" || (all && file.state === "up")) await endFile(tx, file, { state: "failed" });
+}
+
+/** An offer is not taken: its recipient never hears where the files lie that it told of. */
+export async function endOffered(tx: WriteTransaction, { of, seq }: OutboxRecord, reason?: string): Promise<void> {
+  if (of === undefined) return;
+  for (const file of await filesOf(tx, of))
+    if (file.state === "up" && file.key !== "" && file.told === seq)
+      await endFile(tx, file, { state: "failed", reason });
 }
 
 /** A message is forgotten: so is what is known of its files. */
