@@ -90,7 +90,7 @@ export class Saving {
     try {
       return this.#means.host.folder(folder, this.#options.root);
     } catch (error) {
-      throw isFull(error) ? full(folder, error) : error;
+      throw isFull(error) ? full(folder, error) : asFailed(error, folder);
     }
   }
 

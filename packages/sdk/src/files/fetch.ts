@@ -52,6 +52,11 @@ export class UnfetchedError extends AgentError {
     });
     this.reason = reason;
   }
+
+  /** An answer of its sender is owed: where it lies then. */
+  override shouldRetry(): boolean {
+    return true;
+  }
 }
 
 /**

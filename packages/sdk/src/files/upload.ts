@@ -1,5 +1,5 @@
 /** A file is encrypted and brought to the relay, from where that has been left. [P-14.4] */
-import { fileAssociatedData, sealing, segmentAt, segmentOf, type Stream } from "../crypto/streaming.ts";
+import { DamagedError, fileAssociatedData, sealing, segmentAt, segmentOf, type Stream } from "../crypto/streaming.ts";
 import { AgentError } from "../errors.ts";
 import { fromBase64 } from "../protocol/index.ts";
 import type { OutFileRecord } from "../records/file-records.ts";
@@ -52,7 +52,11 @@ export async function upload(means: UploadMeans, at: Pick<OutFileRecord, "seq" |
   if (file === undefined) return true;
   const stop = keepClaim(store, { table: "out-file/", key: file.key, claimer });
   try {
-    await new Upload(means, file).run();
+    await new Upload(means, file).run().catch((error: unknown) => {
+      // What a stream gave, which is here and nowhere else.
+      if (error instanceof DamagedError) return file.fail("file_damaged");
+      throw error;
+    });
     return true;
   } catch (error) {
     if (!(error instanceof Over)) throw error;

@@ -202,7 +202,7 @@ describe("a file that has expired", () => {
     world.proxy.answer = ({ method }) => (method === "GET" && gone ? { status: 404 } : undefined);
     await expect(message.files[0]!.save(world.path("in"))).rejects.toMatchObject({ reason: "file_expired" });
     gone = false;
-    await eventually("it is given up", async () => String(await stateOf(alice, sent.id)) === "file_changed");
+    await eventually("it is given up", async () => String(await stateOf(alice, sent.id)) === "file_gone");
     expect((await sent.status()).state).toBe("handled");
     await allGone(world);
     await bob.close();
