@@ -15,6 +15,7 @@ import { hasLeft, isFinal } from "../records/outbox-records.ts";
 import { find, pad, put } from "../records/records.ts";
 import type { OutboxRecord } from "../records/tables.ts";
 import type { ClientStore, ReadTransaction, WriteTransaction } from "../store/store.ts";
+import { takeBack } from "../trust/standing.ts";
 import { type Connection, isTemporary, type Refusal } from "../wire/connection.ts";
 
 /** Asked for in one go. */
@@ -66,7 +67,9 @@ export async function untilAsk(tx: ReadTransaction): Promise<number> {
 
 /** Sees to what waits under `blob/ask/`, `blob/later/` and `blob/drop/`. @throws AgentError relay_unreachable */
 export async function askForBlobs(store: ClientStore, connection: Connection): Promise<void> {
-  const { keys, places, wanted, drops } = await store.read(look);
+  const { keys, places, wanted: waiting, drops } = await store.read(look);
+  const unknown = await unknownNames(store, connection, waiting);
+  const wanted = waiting.filter(({ row }) => !unknown.has(row.to));
   // However far the relay is, all of it takes one way there and back.
   const [answers, dropped] = await Promise.all([
     Promise.all(wanted.map((one) => askForRoom(connection, one))),
@@ -75,6 +78,8 @@ export async function askForBlobs(store: ClientStore, connection: Connection): P
   if (keys.length + drops.length === 0) return;
   await store.write(async (tx) => {
     for (const key of keys) await tx.delete(key);
+    for (const { row } of waiting) if (unknown.has(row.to)) await refuseMessage(tx, row.seq, "unknown_user");
+    for (const name of unknown) await takeBack(tx, name);
     const answered = new Set<string>();
     for (const [index, answer] of answers.entries()) {
       const { file, row } = wanted[index] as Waiting;
@@ -97,6 +102,25 @@ export async function askForBlobs(store: ClientStore, connection: Connection): P
       await askLater(tx, `drop/${blob}`, { wait, before: wait });
     }
   });
+}
+
+/** Of those to whom nothing has ever been sent, the names that the relay does not know: a mistyped one need not cost a whole upload. */
+async function unknownNames(
+  store: ClientStore,
+  connection: Connection,
+  waiting: readonly Waiting[],
+): Promise<Set<string>> {
+  const names = new Set(waiting.map(({ row }) => row.to));
+  await store.read(async (tx) => {
+    for (const name of names) if ((await find(tx, "contact/", name)) !== undefined) names.delete(name);
+  });
+  const unknown = new Set<string>();
+  const ask = async (username: string): Promise<void> => {
+    const answer = await connection.ask("lookup", { username });
+    if ("refusal" in answer && answer.refusal.reason === "unknown_user") unknown.add(username);
+  };
+  await Promise.all([...names].map(ask));
+  return unknown;
 }
 
 /** What is to be asked now. */

@@ -14,6 +14,7 @@ import { find, pad, put } from "../../src/records/records.ts";
 import type { OutboxRecord } from "../../src/records/tables.ts";
 import { MemoryStore } from "../../src/store/memory.ts";
 import type { Connection, Refusal } from "../../src/wire/connection.ts";
+import { FileWorld } from "./world.ts";
 import { eventually, jump, World } from "../scenario/world.ts";
 
 const FILE: OutFileRecord = {
@@ -64,6 +65,17 @@ describe("room for a file", () => {
     await askForBlobs(store, refusing("blob_too_large"));
     expect(await fileIn(store)).toMatchObject({ state: "failed", reason: "blob_too_large" });
   });
+});
+
+test("a file for somebody whom the relay does not know is not brought, and its message is refused", async () => {
+  await using world = await FileWorld.create();
+  const alice = await world.open("alice");
+  const path = world.file("a", 1000);
+  const sent = await alice.send("bobb", "x", { files: [path] });
+  await expect(sent.stored()).rejects.toMatchObject({ code: "refused", reason: "unknown_user" });
+  expect(await world.records("alice", "blob/")).toEqual([]);
+  expect(await world.records("alice", "peer/")).toEqual([]);
+  expect([world.proxy.requests, world.blobs]).toEqual([[], []]);
 });
 
 test("what a relay does not delete for now is asked of it more and more rarely, and never before it says", async () => {

@@ -68,6 +68,7 @@ describe("a message with files that are half up", () => {
     await using world = opened;
     expect(await alice.unregister()).toBe(true);
     expect(world.names("home")).toEqual(["bob"]);
+    await allGone(world);
   });
 
   test("is sent once more as another message, with its files, when its owner asks for that", async () => {
