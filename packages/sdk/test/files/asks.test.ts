@@ -19,11 +19,25 @@ import { eventually, jump, World } from "../scenario/world.ts";
 
 const FILE: OutFileRecord = {
   ...newSecrets(),
-  ...{ seq: 1, index: 0, name: "a", bytes: 10, path: "/a", stamp: "", state: "waits" },
+  seq: 1,
+  index: 0,
+  name: "a",
+  bytes: 10,
+  path: "/a",
+  stamp: "",
+  state: "waits",
 };
 const ROW: OutboxRecord = {
-  ...{ seq: 1, id: "m", kind: "message", to: "bob", content_type: "text/plain", created_at: 0, updated_at: 0 },
-  ...{ state: "queued", attempt: 0, files: 1 },
+  seq: 1,
+  id: "m",
+  kind: "message",
+  to: "bob",
+  content_type: "text/plain",
+  created_at: 0,
+  updated_at: 0,
+  state: "queued",
+  attempt: 0,
+  files: 1,
 };
 
 /** A relay that answers all that it is asked in one way. */
@@ -102,7 +116,9 @@ test("mail goes on while the relay does not answer whether it has room for a fil
   const files = nodeFileHost({ agent: join(folder, "agent"), home: join(folder, "home") });
   const node = { provider: nodeCryptoProvider, transport: nodeTransport, files };
   await using alice = await openAgent({
-    ...{ store: world.memory("alice"), username: "alice", server: world.server },
+    store: world.memory("alice"),
+    username: "alice",
+    server: world.server,
     ...node,
   });
   const bob = await world.open("bob");
