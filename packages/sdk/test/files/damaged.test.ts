@@ -1,6 +1,7 @@
 /** A blob that is not what was sealed, or is not there any more: its sender hears so, and sends it again as another one. */
 import { appendFileSync, copyFileSync, existsSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
+import type { AgentError } from "../../src/index.ts";
 import type { Agent } from "../../src/node/index.ts";
 import { allGone, eventually, FileWorld, isSame, MIB, next, saved } from "./world.ts";
 
@@ -48,6 +49,8 @@ describe("a file that is damaged", () => {
     const hits = lie(world, change, 1);
     const failure = message.files[0]!.save(world.path("in"));
     await expect(failure).rejects.toMatchObject({ code: "file_failed", reason: "file_damaged" });
+    // An answer of its sender is owed.
+    expect(await failure.catch((error: AgentError) => error.shouldRetry())).toBe(true);
     expect([world.names("in"), await bob.unhandled()]).toEqual([[], 1]);
     expect(isSame(await saved(bob, message.id, world.path("in")), path)).toBe(true);
     expect([hits(), world.proxy.sent.size, world.proxy.conflicts]).toEqual([1, 2, []]);
