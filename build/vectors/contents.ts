@@ -106,7 +106,7 @@ export function contentVectors(): Vector[] {
         padded(length),
       ]),
     },
-    ...[0, 1, 3].map((attempt) => ({
+    ...[0, 1, 3, 10, 99].map((attempt) => ({
       clause: "P-9.5",
       what: attempt === 0 ? "a first sending" : "one that was not readable before",
       id: "m-1",

@@ -48,7 +48,7 @@ export class Relay {
       const db = new DatabaseSync(join(copy, "relay.db"));
       const rows = db.prepare("SELECT message_id AS id FROM entries").all() as { id: string }[];
       db.close();
-      return new Set(rows.map(({ id }) => id.replace(/--\d$/, "")));
+      return new Set(rows.map(({ id }) => id.replace(/--\d+$/, "")));
     } finally {
       rmSync(copy, { recursive: true, force: true });
     }

@@ -69,7 +69,7 @@ const kinds = {
     headers: optional(Headers),
     expiresIn: optional(Millis.check(z.positive())),
     sameWithin: optional(Millis.check(z.maximum(LATELY_MS))),
-    messageId: optional(matching(/^(?!.*--[1-9]$)[A-Za-z0-9_-]{1,60}$/)),
+    messageId: optional(matching(/^(?!.*--[1-9]\d?$)[A-Za-z0-9_-]{1,60}$/)),
     byPerson: optional(z.boolean()),
     cause: optional(Text),
     exchange: optional(z.int().check(z.nonnegative(), z.maximum(MOST_EXCHANGE))),
@@ -131,7 +131,8 @@ const HINTS: Record<string, string> = {
   onProgress: "give a function",
   maxBytes: "a number of bytes from 0, or Infinity",
   root: "the path of a folder",
-  messageId: "1 to 60 of A-Za-z0-9_-, not ending in two dashes and a digit, which names repeats of a message",
+  messageId:
+    "1 to 60 of A-Za-z0-9_-, not ending in two dashes and a number of one or two digits, which names repeats of a message",
   policy: "open, contacts or closed",
   tier: "known, verified or trusted",
   messages_per_hour: LIMIT,

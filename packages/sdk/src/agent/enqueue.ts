@@ -28,7 +28,7 @@ export interface SendOptions {
   headers?: Record<string, string>;
   /** Whole milliseconds after which it is not handled any more; at most what the relay keeps messages for. */
   expiresIn?: number;
-  /** An id of one's own, 1 to 60 of `A-Za-z0-9_-`, not ending in `--` and a digit, unique among this agent's messages. */
+  /** An id of one's own, 1 to 60 of `A-Za-z0-9_-`, not ending in `--` and one or two digits, unique among this agent's messages. */
   messageId?: string;
   /** A person has written it: guards against loops are counted anew. */
   byPerson?: boolean;

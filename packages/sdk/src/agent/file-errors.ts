@@ -19,6 +19,19 @@ export function isChanged(error: unknown): boolean {
   return error instanceof AgentError && error.reason === "file_changed";
 }
 
+/** Its sender has been told that it is here, or its keys are gone: nobody sends it again by itself. `path`: where it was saved. */
+export function noLonger(name: string, path: string | undefined): AgentError {
+  if (path === undefined)
+    return new AgentError("file_failed", `${name} can be fetched no longer`, {
+      reason: "file_expired",
+      hint: "ask its sender to send it again",
+    });
+  return new AgentError("file_failed", `${name} was saved before as ${path}, and is not there any more`, {
+    reason: "file_gone",
+    hint: "look for it where it was moved to, or ask its sender to send it again",
+  });
+}
+
 export function tooLarge(name: string, { bytes, maxBytes }: { bytes: number; maxBytes: number }): AgentError {
   return new AgentError("file_failed", `${safeName(name)} has ${bytes} bytes, and ${maxBytes} were allowed`, {
     reason: "too_large",

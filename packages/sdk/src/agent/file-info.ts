@@ -35,7 +35,7 @@ export interface IncomingFile extends FileInfo {
    * Fetches it into a folder, which is made if it is not there; from where it was left, if that was begun. Its sender hears that it
    * is there. One that is there already, from before, is not fetched again; from another folder it is copied.
    * @returns its whole path, under a name that was free
-   * @throws AgentError bad_file (outside of the root), file_failed (too_large, file_expired, file_damaged), disk_full, relay_unreachable, aborted
+   * @throws AgentError bad_file (outside of the root), file_failed (too_large, file_gone, file_changed, file_expired, file_damaged, unwritable), disk_full, relay_unreachable, aborted
    */
   save(folder: string, options?: SaveOptions): Promise<string>;
   /**

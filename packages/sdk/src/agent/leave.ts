@@ -6,7 +6,9 @@ import type { Link } from "../link/link.ts";
 import { erase } from "./message.ts";
 import { failAllWaiting } from "./settling.ts";
 import type { Account } from "../records/own-account.ts";
-import { get } from "../records/records.ts";
+import { endFiles } from "../records/files.ts";
+import { giveUp } from "../records/outbox-records.ts";
+import { find, get, rowsUnder } from "../records/records.ts";
 import { type Wait, waitFor } from "./waiting.ts";
 
 /** How long what others shall still hear of a leaving agent may take. Milliseconds. */
@@ -50,8 +52,12 @@ export async function leave(parts: Parts, options: LeaveOptions): Promise<boolea
 
 async function leaveRelay({ store, account, link }: Parts, { release, ...wait }: LeaveOptions): Promise<boolean> {
   await failAllWaiting(store, "unregistered");
+  await endUploads(store);
   const soon = { timeout: LEAVE_MS, signal: wait.signal };
-  await waitFor(store, link, "the last receipts", () => receiptsAreOut(store), soon).catch(() => undefined);
+  const isSaid = async () => (await receiptsAreOut(store)) === true && (await blobsAreGone(store));
+  await waitFor(store, link, "the last receipts", async () => (await isSaid()) || undefined, soon).catch(
+    () => undefined,
+  );
   try {
     await ask(store, link, { type: "unregister", data: release === undefined ? {} : { release } }, wait);
     return true;
@@ -60,6 +66,21 @@ async function leaveRelay({ store, account, link }: Parts, { release, ...wait }:
     if (!isForgotten(error) || account.server !== account.relay.server) throw error;
     return false;
   }
+}
+
+/** What has not left never will: its files are not brought, and what is up of them is not kept by the relay until that forgets it. */
+async function endUploads(store: ClientStore): Promise<void> {
+  await store.write(async (tx) => {
+    for await (const [key] of rowsUnder(tx, "out-file/")) {
+      const row = await find(tx, "out/", key.split("/")[1] ?? "");
+      if (row?.state === "queued") await giveUp(tx, row, "unregistered");
+      else if (row !== undefined) await endFiles(tx, row);
+    }
+  });
+}
+
+async function blobsAreGone(store: ClientStore): Promise<boolean> {
+  return store.read(async (tx) => (await tx.list({ prefix: "blob/drop/", limit: 1 })).length === 0);
 }
 
 /** True when the relay has all that was to be said of what has been received; undefined until then. */

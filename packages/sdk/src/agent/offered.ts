@@ -4,7 +4,7 @@ import { type Fetchable, UnfetchedError } from "../files/fetch.ts";
 import { safeName } from "../files/names.ts";
 import type { InFileRecord } from "../records/file-records.ts";
 import type { InboxRecord } from "../records/tables.ts";
-import { tooLarge } from "./file-errors.ts";
+import { noLonger, tooLarge } from "./file-errors.ts";
 
 /** Of larger ones somebody has to say that they are wanted. Bytes. */
 const MOST_BYTES = 2 ** 30;
@@ -18,13 +18,9 @@ export function offered({ files = [] }: InboxRecord, index: number): Offered {
   return offer;
 }
 
-/** How a file can be fetched. @throws AgentError file_failed (file_expired); UnfetchedError: its sender was told, and says by another offer where it lies then */
+/** How a file can be fetched. @throws AgentError file_failed (file_gone, file_expired); UnfetchedError: its sender was told, and says by another offer where it lies then */
 export function fetchable({ key, token, ...offer }: Offered, known: InFileRecord | undefined): Fetchable {
-  if (key === undefined || token === undefined)
-    throw new AgentError("file_failed", `${safeName(offer.name)} can be fetched no longer`, {
-      reason: "file_expired",
-      hint: known?.path === undefined ? "ask its sender to send it again" : `it was saved before, as ${known.path}`,
-    });
+  if (key === undefined || token === undefined) throw noLonger(safeName(offer.name), known?.path);
   if (known?.blob === offer.blob && known.unfetched !== undefined)
     throw new UnfetchedError(known.unfetched, safeName(offer.name));
   return { ...offer, key, token };

@@ -5,6 +5,7 @@ import { copyInto, type Copied } from "../files/copy.ts";
 import { type Fetchable, fetchInto, UnfetchedError } from "../files/fetch.ts";
 import type { FileHost, FileTarget } from "../files/host.ts";
 import { safeName } from "../files/names.ts";
+import { pause } from "../files/pause.ts";
 import type { InFileRecord } from "../records/file-records.ts";
 import { fileKey } from "../records/files.ts";
 import { fileIsHere } from "../records/here.ts";
@@ -89,7 +90,7 @@ export class Saving {
     try {
       return this.#means.host.folder(folder, this.#options.root);
     } catch (error) {
-      throw isFull(error) ? full(folder, error) : error;
+      throw isFull(error) ? full(folder, error) : asFailed(error, folder);
     }
   }
 
@@ -252,17 +253,4 @@ async function letGo(tx: WriteTransaction, key: string, by: string): Promise<voi
   await whileOurs(tx, { table: "in-file/", key, by }, ({ claim: _claim, ...record }) =>
     put(tx, "in-file/", key, record),
   );
-}
-
-/** Resolves after some time, or when nobody waits any more. */
-function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(done, milliseconds);
-    signal.addEventListener("abort", done);
-    function done() {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", done);
-      resolve();
-    }
-  });
 }

@@ -182,7 +182,7 @@ export class Uploads {
     const { signal } = this.#stop;
     const [seq, index] = at.split("/").map(Number) as [number, number];
     const own = this.#own.get(seq);
-    const onProgress = (progress: FileProgress): void => own?.onProgress?.({ ...progress, message: own.id });
+    const onProgress = (progress: FileProgress): void => tell(own, progress);
     let reached = false;
     const onReached = (): void => void (reached = true);
     try {
@@ -203,7 +203,7 @@ export class Uploads {
     const known = error instanceof AgentError ? error : new AgentError("internal", String(error), { cause: error });
     // However long a relay says: it may say another thing then.
     this.#delay(at, Math.min(known.retryAfterMs ?? 0, MOST_ASKED_MS));
-    const reason = known.reason ?? known.code;
+    const reason = known.reason ?? (known === error ? known.code : wordOf(error));
     await store
       .write((tx) =>
         whileOurs(tx, { table: "out-file/", key: at, by: this.#claimer.by }, ({ claim: _claim, ...file }) =>
@@ -225,6 +225,22 @@ export class Uploads {
       if (until > this.#lookedAt) next = Math.min(next, Math.max(1, until - performance.now()));
     return next;
   }
+}
+
+/** What goes wrong where somebody is told has nothing to do with the file: it is not told again. */
+function tell(own: Own | undefined, progress: FileProgress): void {
+  if (own?.onProgress === undefined) return;
+  try {
+    own.onProgress({ ...progress, message: own.id });
+  } catch {
+    own.onProgress = undefined;
+  }
+}
+
+/** The system's own word for an error, such as EIO. */
+function wordOf(error: unknown): string {
+  const { code } = (error ?? {}) as { code?: unknown };
+  return typeof code === "string" && /^[A-Z][A-Z0-9_]*$/.test(code) ? code : "internal";
 }
 
 /** Goes round a table, so that nothing is behind what cannot be done now: until something can, or all of it was seen once. */

@@ -7,7 +7,7 @@ import { rowById } from "../records/outbox-records.ts";
 import { LAST_ATTEMPT, requeue, settle, unlink } from "../turn/outbox-rows.ts";
 import { receiveMessage, unreadable } from "./received.ts";
 import { hasEnough } from "./reports.ts";
-import type { sendAgain } from "./resend.ts";
+import { anotherOffer, type sendAgain } from "./resend.ts";
 import type { Turn } from "../turn/turn.ts";
 
 /** The part of a turn that goes into what comes and into what was left of it before. */
@@ -119,6 +119,7 @@ async function receiveNotice(turn: Turn, delivery: Delivery): Promise<void> {
 async function sendAgainToNewDevice(turn: Turn, row: Parameters<typeof sendAgain>[2]): Promise<void> {
   await unlink(turn, row);
   // Not the message's fault, so it does not count as a failed sending; but its frame needs a new id.
-  if (row.attempt < LAST_ATTEMPT) await requeue(turn, { ...row, attempt: row.attempt + 1 });
+  if (row.kind === "offer") await anotherOffer(turn, row);
+  else if (row.attempt < LAST_ATTEMPT) await requeue(turn, { ...row, attempt: row.attempt + 1 });
   else await settle(turn, row, { state: "failed", reason: "device_replaced" });
 }

@@ -1,6 +1,5 @@
 /** Sending again what the other side could not read, or may not have read. */
 import { nameReplaced } from "../trust/contact-records.ts";
-import { frameId } from "../crypto/content.ts";
 import { deleteRow, requeue, settle, unlink } from "../turn/outbox-rows.ts";
 import { get, pad, put, remove, rowsUnder } from "../records/records.ts";
 import { offerAgain } from "../records/file-offers.ts";
@@ -115,12 +114,10 @@ export async function sendAgain(turn: Turn, from: string, row: OutboxRecord): Pr
   return true;
 }
 
-/** An offer that was not read: there is one of what is true now. */
-async function anotherOffer(turn: Turn, offer: OutboxRecord): Promise<void> {
+/** An offer that was not read, or not taken under its number: there is one of what is true now. */
+export async function anotherOffer(turn: Turn, offer: OutboxRecord): Promise<void> {
   const row = await get(turn.tx, "out/", pad(offer.of ?? 0));
-  // The number of its frame stays taken: the relay knows that.
   await deleteRow(turn, offer);
-  await turn.tx.put(`out-id/${frameId(offer.id, offer.attempt)}`, String(offer.of));
   if (row !== undefined) await offerAgain(turn.tx, row);
 }
 

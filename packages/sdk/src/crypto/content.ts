@@ -192,5 +192,5 @@ export function frameId(id: string, attempt: number): string {
 
 /** Whether a frame's `message_id` belongs to an inner id. */
 export function isFrameIdOf(messageId: string, id: string): boolean {
-  return messageId === id || (messageId.startsWith(`${id}--`) && /^[1-9]$/.test(messageId.slice(id.length + 2)));
+  return messageId === id || (messageId.startsWith(`${id}--`) && /^[1-9]\d?$/.test(messageId.slice(id.length + 2)));
 }

@@ -198,6 +198,9 @@ function headerBytes({ keyBytes }: StreamParameters): number {
   return 1 + keyBytes + PREFIX_BYTES;
 }
 
+/** Of the product's own. Bytes. */
+export const HEADER_BYTES = headerBytes(AES256_GCM_HKDF_1MB);
+
 /** How many segments a plaintext has: an empty one has one. */
 export function segmentCount(plainLength: number, parameters = AES256_GCM_HKDF_1MB): number {
   return Math.ceil((plainLength + headerBytes(parameters)) / (parameters.segmentBytes - TAG_BYTES));

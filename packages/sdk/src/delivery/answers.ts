@@ -5,6 +5,7 @@ import { applyAdmitted, isWaiting } from "../conversation/commits.ts";
 import { isTemporary, type Refusal } from "../wire/connection.ts";
 import { refuseWithoutKey } from "../trust/contacts.ts";
 import { closeConversation, forget } from "../conversation/conversations.ts";
+import { anotherOffer } from "../conversation/resend.ts";
 import type { Answered, Flight } from "./flight.ts";
 import { isQuiet, rowById } from "../records/outbox-records.ts";
 import { deleteRow, LAST_ATTEMPT, requeue, settle, unlink } from "../turn/outbox-rows.ts";
@@ -82,7 +83,7 @@ async function refusedSend(turn: Turn, flight: Flight, row: OutboxRecord, refusa
       return;
     default:
       if (mayBeTaken(row, refusal)) waitFor(turn, flight, row.to, refusal);
-      else if (isQuiet(row)) await deleteRow(turn, row);
+      else if (row.kind === "receipt") await deleteRow(turn, row);
       else
         await settle(turn, row, {
           state: refusal.reason === "expired" ? "expired" : "refused",
@@ -94,7 +95,8 @@ async function refusedSend(turn: Turn, flight: Flight, row: OutboxRecord, refusa
 
 /** The relay has an earlier sending, in another conversation perhaps. Whoever has that drops this one by its inner id. */
 async function underAnotherId(turn: Turn, row: OutboxRecord): Promise<void> {
-  if (row.attempt < LAST_ATTEMPT) await requeue(turn, { ...row, attempt: row.attempt + 1 });
+  if (row.kind === "offer") await anotherOffer(turn, row);
+  else if (row.attempt < LAST_ATTEMPT) await requeue(turn, { ...row, attempt: row.attempt + 1 });
   else await settle(turn, row, { state: "failed", reason: "message_id_reused" });
 }
 
@@ -248,7 +250,7 @@ async function undoOpening(turn: Turn, flight: Flight, { commit, conversation, r
   else if (!retry.includes(refusal.reason as WireReason))
     for (const row of await inside(turn, flight, commit, conversation))
       if (mayBeTaken(row, refusal)) continue;
-      else if (isQuiet(row)) await deleteRow(turn, row);
+      else if (row.kind === "receipt") await deleteRow(turn, row);
       else await settle(turn, row, { state: "refused", reason: refusal.reason, provisional: true });
   if (conversation !== undefined) waitFor(turn, flight, conversation.record.contact, refusal);
 }

@@ -7,6 +7,8 @@ import type { ClientStore, WriteTransaction } from "../store/store.ts";
 /** How long a claim holds that is not renewed, and how often it is. Milliseconds. */
 const CLAIM_MS = 20_000;
 const RENEW_MS = 5_000;
+/** A clock that is set back by less frees nothing: whoever lives renews it by the new one. Milliseconds. */
+const SET_BACK_MS = 60_000;
 
 /** A process, by a word of its own for what it does, and its mark. */
 export type Claimer = Pick<FileClaim, "by" | "mark">;
@@ -20,7 +22,7 @@ export function isTaken(store: ClientStore, claim: FileClaim | undefined, { by }
   if (claim === undefined || claim.by === by) return false;
   if (claim.mark !== undefined && store.isGone?.(claim.mark) === true) return false;
   // One that is so far ahead is of a clock that was wrong.
-  return claim.until > Date.now() && claim.until <= Date.now() + CLAIM_MS;
+  return claim.until > Date.now() && claim.until <= Date.now() + CLAIM_MS + SET_BACK_MS;
 }
 
 type Table = "out-file/" | "in-file/";

@@ -3,6 +3,7 @@ import type { Offer } from "../crypto/content.ts";
 import {
   DamagedError,
   fileAssociatedData,
+  HEADER_BYTES,
   opening,
   sealedLength,
   segmentCount,
@@ -13,13 +14,13 @@ import { padme } from "../crypto/content.ts";
 import { AgentError } from "../errors.ts";
 import { fromBase64, toBase64 } from "../protocol/index.ts";
 import { blobUrl } from "./blob-url.ts";
-import type { FileHost, FileTarget, Hasher } from "./host.ts";
+import type { FileHost, FileTarget, Hasher, HttpAnswer } from "./host.ts";
+import { pause } from "./pause.ts";
+import { isOfRelay, notNow } from "./relay-word.ts";
 
 /** What of a target is written to. */
 export type Into = Pick<FileTarget, "bytes" | "read" | "write" | "truncate">;
 
-/** Before the first segment stands the header. Bytes. */
-const HEADER_BYTES = 40;
 const SEGMENT_BYTES = 2 ** 20;
 /** Requests for one file in a row that bring nothing; and those that the relay puts off for a moment, since too many others fetch. */
 const MOST_IN_VAIN = 5;
@@ -51,6 +52,11 @@ export class UnfetchedError extends AgentError {
     });
     this.reason = reason;
   }
+
+  /** An answer of its sender is owed: where it lies then. */
+  override shouldRetry(): boolean {
+    return true;
+  }
 }
 
 /**
@@ -59,6 +65,17 @@ export class UnfetchedError extends AgentError {
  */
 export async function fetchInto(means: FetchMeans, file: Fetchable, target: Into): Promise<void> {
   const fetching = new Fetching(means, file, target);
+  await complete(fetching, means.signal);
+  if (fetching.isRight) return;
+  if (!fetching.hasGoneOn) throw new UnfetchedError("file_damaged", file.name);
+  // What lay here may have been damaged here: nothing is said of its sender before all of it has come from the relay.
+  await target.truncate(0);
+  const again = new Fetching(means, file, target);
+  await complete(again, means.signal);
+  if (!again.isRight) throw new UnfetchedError("file_damaged", file.name);
+}
+
+async function complete(fetching: Fetching, signal: AbortSignal | undefined): Promise<void> {
   for (let [vain, putOff] = [0, 0]; !fetching.isWhole;) {
     const before = fetching.segments;
     try {
@@ -70,10 +87,10 @@ export async function fetchInto(means: FetchMeans, file: Fetchable, target: Into
       else if (retryAfterMs === undefined) vain += 1;
       else putOff += 1;
       if (vain >= MOST_IN_VAIN || putOff >= MOST_PUT_OFF || (retryAfterMs ?? 0) > LONGEST_WAIT_MS) throw error;
-      await pause(retryAfterMs ?? FIRST_WAIT_MS * 2 ** vain, means.signal);
+      await pause(retryAfterMs ?? FIRST_WAIT_MS * 2 ** vain, signal);
+      if (signal?.aborted === true) throw new AgentError("aborted", "aborted while a file was fetched");
     }
   }
-  fetching.verify();
 }
 
 class Fetching {
@@ -89,6 +106,8 @@ class Fetching {
   #begun = false;
   /** Segments that are in the target, and hashed. */
   segments = 0;
+  /** Some of them were there before. */
+  hasGoneOn = false;
 
   constructor(means: FetchMeans, file: Fetchable, target: Into) {
     this.#means = means;
@@ -135,10 +154,9 @@ class Fetching {
     return (this.#buffers[index % 2] as Uint8Array).subarray(0, sealed.to - sealed.from);
   }
 
-  /** The file is what its sender says that it is. */
-  verify(): void {
-    const { name, sha256 } = this.#file;
-    if (toBase64(this.#hasher.digest()) !== sha256) throw new UnfetchedError("file_damaged", name);
+  /** Whether the file is what its sender says that it is. */
+  get isRight(): boolean {
+    return toBase64(this.#hasher.digest()) === this.#file.sha256;
   }
 
   /** What whole segments are there is hashed; the rest of it goes. */
@@ -153,6 +171,7 @@ class Fetching {
     for (let at = 0; at < end; at += SEGMENT_BYTES)
       this.#hasher.update(await this.#target.read(at, Math.min(at + SEGMENT_BYTES, end), this.#buffers[0]));
     this.segments = whole;
+    this.hasGoneOn = whole > 0;
     this.#begun = true;
     this.#means.onProgress(end);
   }
@@ -197,24 +216,29 @@ class Fetching {
       headers: { authorization: `Bearer ${token}`, range },
       signal,
     });
-    const { status, headers } = answer;
-    if (status === 206 || (status === 200 && from === 0)) {
-      const [, start, total] = /^bytes (\d+)-\d+\/(\d+)$/.exec(headers["content-range"] ?? "") ?? [];
-      const length = Number(total ?? headers["content-length"] ?? Number.NaN);
-      const isAsked = Number(start ?? 0) === (isHeader ? 0 : from);
-      if (isAsked && length === sealedLength(this.#padded)) return answer;
-      // Its connection is let go of when somebody has begun to read.
-      await answer.body[Symbol.asyncIterator]().next();
-      await answer.body[Symbol.asyncIterator]().return?.();
-      throw new UnfetchedError("file_damaged", name);
-    }
+    const { status } = answer;
+    const isFile = status === 206 || (status === 200 && from === 0);
+    if (isOfRelay(answer) && isFile && this.#isAsked(answer, isHeader ? 0 : from)) return answer;
+    await leave(answer);
+    if (!isOfRelay(answer)) throw notNow(answer);
     if (status === 404 || status === 410) throw new UnfetchedError("file_expired", name);
-    if (status === 416) throw new UnfetchedError("file_damaged", name);
-    const after = Number(headers["retry-after"]);
-    throw new AgentError("relay_unreachable", `the relay answered ${status} for ${name}`, {
-      retryAfterMs: Number.isFinite(after) ? after * 1000 : undefined,
-    });
+    if (isFile || status === 416) throw new UnfetchedError("file_damaged", name);
+    throw notNow(answer);
   }
+
+  /** Whether it is of a blob of this file's length, from the offset on that was asked for. */
+  #isAsked({ headers }: HttpAnswer, from: number): boolean {
+    const [, start, total] = /^bytes (\d+)-\d+\/(\d+)$/.exec(headers["content-range"] ?? "") ?? [];
+    const length = Number(total ?? headers["content-length"] ?? Number.NaN);
+    return Number(start ?? 0) === from && length === sealedLength(this.#padded);
+  }
+}
+
+/** Nothing of an answer is read. Its connection is let go of when somebody has begun to. */
+async function leave({ body }: HttpAnswer): Promise<void> {
+  const reading = body[Symbol.asyncIterator]();
+  await reading.next().catch(() => undefined);
+  await reading.return?.();
 }
 
 /** Bytes that come in pieces, and are wanted in others. */
@@ -251,17 +275,4 @@ function asDamaged(error: unknown, name: string): unknown {
 
 function lost(): AgentError {
   return new AgentError("relay_unreachable", "the connection to the relay was lost");
-}
-
-async function pause(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {
-  await new Promise<void>((resolve) => {
-    const timer = setTimeout(done, milliseconds);
-    signal?.addEventListener("abort", done);
-    function done() {
-      clearTimeout(timer);
-      signal?.removeEventListener("abort", done);
-      resolve();
-    }
-  });
-  if (signal?.aborted === true) throw new AgentError("aborted", "aborted while a file was fetched");
 }

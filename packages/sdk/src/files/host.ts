@@ -75,7 +75,7 @@ export interface HttpAnswer {
 export interface FileHost {
   readonly cipherOf: CipherOf;
   hasher(): Hasher;
-  /** Looks at files to be sent; what a stream gives is kept until it was sent. @throws AgentError bad_file, disk_full */
+  /** Looks at files to be sent; what a stream gives is kept until it was sent. @throws AgentError bad_file (missing: there is none), disk_full; what the system says of one that may be read another time */
   look(files: readonly FileToSend[]): Promise<GivenFile[]>;
   /** What `look` has kept is not needed any more; of other files nothing is done. */
   letGo(path: string): Promise<void>;

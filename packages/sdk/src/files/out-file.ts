@@ -1,4 +1,5 @@
 /** The record of a file that this process sends: it is changed while it is this process's, and its message has not ended. */
+import { AgentError } from "../errors.ts";
 import type { OutFileRecord } from "../records/file-records.ts";
 import { endFile, endFiles, fileKey, sendAnew, sendFile, wasInVain } from "../records/files.ts";
 import { hasLeft, isFinal } from "../records/outbox-records.ts";
@@ -86,17 +87,27 @@ export class OutFile {
     throw new Over();
   }
 
-  /** Another file is in its place: it is sent as that is, once. */
+  /** Another file is in its place: it is sent as that is, once. @throws Over; what the system says of one that may be read another time */
   async changed(): Promise<never> {
     const { host } = this.#means;
     const { path, root } = this.record;
-    const [given] = await host.look([{ path, ...(root === undefined ? {} : { root }) }]).catch(() => []);
+    const [given] = await host.look([{ path, ...(root === undefined ? {} : { root }) }]).catch((error: unknown) => {
+      if (!(error instanceof AgentError)) throw error;
+      return [error];
+    });
+    if (given instanceof AgentError) return this.fail(given.reason === "missing" ? "file_gone" : "file_changed");
     await this.ours(async (tx, file) => {
       const isAnother = file.said !== undefined && given?.bytes !== file.bytes;
       if (given === undefined || file.changed === true || isAnother) return failMessage(tx, file, "file_changed");
       const { bytes, stamp } = given;
       return sendAnew(tx, file, { bytes, stamp, changed: true });
     });
+    throw new Over();
+  }
+
+  /** It can never be sent. */
+  async fail(reason: "file_gone" | "file_changed" | "file_damaged"): Promise<never> {
+    await this.ours((tx, file) => failMessage(tx, file, reason));
     throw new Over();
   }
 

@@ -1,5 +1,5 @@
 /** A file is encrypted and brought to the relay, from where that has been left. [P-14.4] */
-import { fileAssociatedData, sealing, segmentAt, segmentOf, type Stream } from "../crypto/streaming.ts";
+import { DamagedError, fileAssociatedData, sealing, segmentAt, segmentOf, type Stream } from "../crypto/streaming.ts";
 import { AgentError } from "../errors.ts";
 import { fromBase64 } from "../protocol/index.ts";
 import type { OutFileRecord } from "../records/file-records.ts";
@@ -7,9 +7,10 @@ import { blobLength, fileKey, paddedLength } from "../records/files.ts";
 import type { ClientStore } from "../store/store.ts";
 import { blobUrl } from "./blob-url.ts";
 import { type Claimer, keepClaim } from "./claim.ts";
-import type { FileHost, FileProgress } from "./host.ts";
+import type { FileHost, FileProgress, FileSource, HttpAnswer } from "./host.ts";
 import { type OutFile, Over, takeFile } from "./out-file.ts";
 import { BLOCK_SEGMENTS, SegmentReader } from "./reader.ts";
+import { isOfRelay, notNow } from "./relay-word.ts";
 import { fileIsUp } from "./up.ts";
 
 const TUS = { "tus-resumable": "1.0.0" };
@@ -51,7 +52,11 @@ export async function upload(means: UploadMeans, at: Pick<OutFileRecord, "seq" |
   if (file === undefined) return true;
   const stop = keepClaim(store, { table: "out-file/", key: file.key, claimer });
   try {
-    await new Upload(means, file).run();
+    await new Upload(means, file).run().catch((error: unknown) => {
+      // What a stream gave, which is here and nowhere else.
+      if (error instanceof DamagedError) return file.fail("file_damaged");
+      throw error;
+    });
     return true;
   } catch (error) {
     if (!(error instanceof Over)) throw error;
@@ -70,6 +75,8 @@ class Upload {
   /** Segments that may leave; and those behind them, which are read while others leave. */
   #ready = 0;
   #ahead: Promise<void> = Promise.resolve();
+  /** Of what may have left: the digest of the file up to the end of each block, by its segments. */
+  readonly #left = new Map<number, string>();
 
   constructor(means: UploadMeans, file: OutFile) {
     this.#means = means;
@@ -87,14 +94,9 @@ class Upload {
     // Awaited, and not only returned: what is thrown while the file is closed would be nobody's.
     if (source === undefined || (await source.stamp()) !== this.#record.stamp) return await this.#file.changed();
     let offset = await this.#offset();
-    const reader = new SegmentReader(host, source, this.#record);
-    const { block } = this.#record;
-    if (block !== undefined) {
-      const isSame = (await reader.readTo(block.segments)) && reader.digest === block.sha256;
-      if (!isSame) return await this.#file.changed();
-      if (!reader.keeps(segmentAt(offset))) return await this.#file.anew();
-      this.#ready = block.segments;
-    }
+    const reader = await this.#readerAt(offset, source);
+    if (reader === undefined) return await this.#file.changed();
+    this.#ready = reader.next;
     const reading = { reader, stream: await this.#stream(), stamp: () => source.stamp() };
     for (let [turns, vain] = [0, 0]; offset < this.#total; turns++) {
       if (vain > MOST_IN_VAIN || turns > MOST_TURNS + this.#total / LEAST_PIECE_BYTES)
@@ -111,12 +113,32 @@ class Upload {
     this.#say(this.#record.bytes);
   }
 
+  /**
+   * Has read what may have left, which is what it was, or undefined. Where the relay has lost more of that than is kept, it is read once more, from there on: each
+   * block has to be the same again before it leaves.
+   */
+  async #readerAt(offset: number, source: FileSource): Promise<SegmentReader | undefined> {
+    const { host } = this.#means;
+    const reader = new SegmentReader(host, source, this.#record);
+    const { segments, sha256 } = this.#record.block ?? { segments: 0, sha256: reader.digest };
+    while (reader.next < segments) {
+      if (!(await reader.readTo(Math.min(reader.next + BLOCK_SEGMENTS, segments)))) return undefined;
+      this.#left.set(reader.next, reader.digest);
+    }
+    if (reader.digest !== sha256) return undefined;
+    const at = segmentAt(offset);
+    if (reader.keeps(at)) return reader;
+    const again = new SegmentReader(host, source, this.#record);
+    return (await again.readTo(at - (at % BLOCK_SEGMENTS))) ? again : undefined;
+  }
+
   /** How much of it the relay has. @throws Over if that is more than may have left: an old copy of the store has sent it */
   async #offset(): Promise<number> {
-    const { status, headers } = await this.#request("HEAD", {});
+    const answer = await this.#request("HEAD", {});
+    const { status, headers } = answer;
     const offset = Number(headers["upload-offset"]);
     if (status !== 200 || !Number.isSafeInteger(offset) || offset < 0 || offset > this.#total)
-      return this.#refused(status, headers);
+      return this.#refused(answer);
     const { block } = this.#record;
     const mayHaveLeft = block === undefined ? 0 : segmentOf(paddedLength(this.#record), block.segments - 1).sealed.to;
     return offset > mayHaveLeft ? this.#file.anew() : offset;
@@ -126,7 +148,7 @@ class Upload {
   async #bring(offset: number, reading: Reading): Promise<number> {
     const piece = Math.min(this.#record.piece_bytes ?? PIECE_BYTES, PIECE_BYTES);
     const end = Math.min(offset + piece, this.#total);
-    const { status, headers } = await this.#request("PATCH", {
+    const answer = await this.#request("PATCH", {
       headers: {
         "content-type": "application/offset+octet-stream",
         "upload-offset": String(offset),
@@ -134,6 +156,7 @@ class Upload {
       },
       body: this.#sealed({ offset, end }, reading),
     });
+    const { status, headers } = answer;
     if (status === 204) {
       const reached = Number(headers["upload-offset"]);
       if (!Number.isSafeInteger(reached) || reached <= offset || reached > end)
@@ -143,9 +166,10 @@ class Upload {
     if (status === 409) {
       // What had left before a connection was lost has come after the relay was asked.
       const there = await this.#offset();
-      return reading.reader.keeps(segmentAt(there)) ? there : this.#file.anew();
+      if (reading.reader.keeps(segmentAt(there))) return there;
+      throw unreachable("the relay has lost some of a file");
     }
-    if (status !== 413) return this.#refused(status, headers);
+    if (status !== 413) return this.#refused(answer);
     // A proxy on the way takes less.
     if (piece <= LEAST_PIECE_BYTES) throw unreachable("something before the relay takes no pieces of a file");
     await this.#file.change({ piece_bytes: Math.max(LEAST_PIECE_BYTES, Math.floor(piece / 2)) });
@@ -188,10 +212,13 @@ class Upload {
     this.#ahead.catch(() => undefined);
   }
 
-  /** Reads a block, and commits that it may leave. */
+  /** Reads a block, and commits that it may leave; of one that may have left before it is seen that it is the same. */
   async #read({ reader, stamp }: Reading): Promise<void> {
-    const segments = Math.min(reader.next + BLOCK_SEGMENTS, reader.count);
+    const end = this.#record.block?.segments ?? 0;
+    const segments = Math.min(reader.next + BLOCK_SEGMENTS, reader.next < end ? end : reader.count);
     if (!(await reader.readTo(segments)) || (await stamp()) !== this.#record.stamp) return this.#file.changed();
+    const before = this.#left.get(segments);
+    if (before !== undefined) return before === reader.digest ? undefined : this.#file.changed();
     await this.#file.change({ block: { segments, sha256: reader.digest } });
   }
 
@@ -202,26 +229,28 @@ class Upload {
     return sealing({ key: fromBase64(key), start, aad: fileAssociatedData(blob), cipherOf });
   }
 
-  #request(
+  /** @throws AgentError relay_unreachable if it is not the relay that answers, nor a proxy that takes less at once */
+  async #request(
     method: "HEAD" | "PATCH",
     { headers = {}, body }: { headers?: Record<string, string>; body?: AsyncIterable<Uint8Array> },
-  ) {
+  ): Promise<HttpAnswer> {
     const { host, server, signal } = this.#means;
     const { blob = "", token = "" } = this.#record;
-    return host.request(blobUrl(server, blob), {
+    const answer = await host.request(blobUrl(server, blob), {
       method,
       headers: { ...TUS, authorization: `Bearer ${token}`, ...headers },
       ...(body === undefined ? {} : { body }),
       signal,
     });
+    if (answer.status === 413 || isOfRelay(answer)) return answer;
+    throw notNow(answer);
   }
 
   /** @throws Over if the relay does not know the token any more; else AgentError, and it is tried again */
-  async #refused(status: number, headers: Record<string, string | undefined>): Promise<never> {
+  async #refused(answer: HttpAnswer): Promise<never> {
+    const { status } = answer;
     if (status === 404 || status === 410) return this.#file.askAgain();
-    const after = Number(headers["retry-after"]);
-    const retryAfterMs = Number.isFinite(after) ? after * 1000 : undefined;
-    throw unreachable(`the relay answered ${status}`, { retryAfterMs, isFull: status === 507 });
+    throw notNow(answer, status === 507 ? "storage_full" : undefined);
   }
 
   /** All of it are only those that the relay has for good. */
@@ -236,12 +265,6 @@ class Upload {
   }
 }
 
-function unreachable(
-  message: string,
-  { retryAfterMs, isFull = false }: { retryAfterMs?: number | undefined; isFull?: boolean } = {},
-): AgentError {
-  return new AgentError("relay_unreachable", message, {
-    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
-    ...(isFull ? { reason: "storage_full" } : {}),
-  });
+function unreachable(message: string): AgentError {
+  return new AgentError("relay_unreachable", message);
 }

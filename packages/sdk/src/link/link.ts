@@ -206,8 +206,8 @@ export class Link {
       }
       const onFiles = (): void => this.onFiles();
       const onSwept = (): void => this.onSwept();
-      const { listening } = result;
-      session = await Session.begin(this.#store, this.#crypto, account, connection, { listening, onFiles, onSwept });
+      const begun = { listening: result.listening, wake: (): void => this.wake(), onFiles, onSwept };
+      session = await Session.begin(this.#store, this.#crypto, account, connection, begun);
       this.#setState({ state: "connected", info: result.info, current: session.current });
       workedSince = performance.now();
       if (await this.#work(connection, session)) return undefined;

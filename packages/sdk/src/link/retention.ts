@@ -35,6 +35,7 @@ const SETTLED_MS = 3_600_000;
 /** Rows that one sweep looks at, so that no turn takes long. */
 const AT_ONCE = 500;
 
+type Offered = NonNullable<InboxRecord["files"]>[number];
 type Visit = (seq: string) => Promise<void>;
 
 /**
@@ -72,7 +73,7 @@ export async function sweep(turn: Turn, isCurrent: boolean): Promise<number> {
     const age = now - row.settled_at;
     if (age > ROW_MS || (age > BODY_MS && row.state === "handled")) {
       await tx.delete(`in-body/${seq}`);
-      if (age <= ROW_MS) await forgetKeys(tx, row);
+      if (age <= ROW_MS) await forgetKeys(turn, row);
     }
     if (age > ROW_MS) {
       await tx.delete(`dead/${seq}`);
@@ -158,10 +159,14 @@ export async function sweep(turn: Turn, isCurrent: boolean): Promise<number> {
   return turn.isCut || due.includes(true) ? SWEEP_ON_MS : SWEEP_MS;
 }
 
-/** With the body of a message go the keys of its files: they are not to be fetched any more. */
-async function forgetKeys(tx: WriteTransaction, row: InboxRecord): Promise<void> {
-  if (row.files?.some(({ key }) => key !== undefined) !== true) return;
-  const files = row.files.map(({ key: _key, token: _token, ...said }) => said);
+/** Of a message whose body is gone, the keys of files go that no relay has any more. The others may be fetched still. */
+async function forgetKeys({ tx, relayNow }: Turn, row: InboxRecord): Promise<void> {
+  const isOver = ({ key, expires_at }: Offered): boolean => key !== undefined && expires_at <= relayNow;
+  if (row.files?.some(isOver) !== true) return;
+  const files = row.files.map((file) => {
+    const { key: _key, token: _token, ...said } = file;
+    return isOver(file) ? said : file;
+  });
   await put(tx, "in/", pad(row.seq), { ...row, files });
 }
 

@@ -23,7 +23,7 @@ import { parse, readable, rowsUnder } from "../records/records.ts";
 import { continueReports } from "../conversation/reports.ts";
 import { continueAgain } from "../conversation/resend.ts";
 import { sweep } from "./retention.ts";
-import { askForBlobs } from "./blobs.ts";
+import { askForBlobs, untilAsk } from "./blobs.ts";
 import { serveRequests } from "./serve-requests.ts";
 import { makeTurn } from "./set-aside.ts";
 import type { WireRecord } from "../records/tables.ts";
@@ -43,9 +43,10 @@ const SILENT_MS = 3_000;
 /** How long a receipt waits whose contact has wasted much. */
 const PUT_OFF_MS = 500;
 
-/** The relay's answer to `listen`, and who is told that files wait to be uploaded, and that what is old was removed. */
+/** The relay's answer to `listen`, and who is told that there is another turn to be made, that files wait to be uploaded, and that what is old was removed. */
 interface Begun {
   listening: RelayFrameData<"ack">;
+  wake: () => void;
   onFiles: () => void;
   onSwept: () => void;
 }
@@ -76,9 +77,13 @@ export class Session {
   /** When something in the outbox expires next. Unix milliseconds. */
   #expiresAt = Infinity;
   #asked = false;
-  /** Files wait: for room at the relay, to be uploaded, or to be deleted there. When the relay is to be asked (Unix ms). */
+  /** Files wait: for room at the relay, to be uploaded, or to be deleted there. */
   #hasFiles = false;
-  #askAt = 0;
+  /** When the relay is to be asked for some of them, by `performance.now()`. */
+  #askAt = Infinity;
+  #asking: Promise<void> | undefined;
+  /** What that has failed on: the next turn does. */
+  #failed: { error: unknown } | undefined;
   readonly #begun: Begun;
   #written = false;
   /** Highest `seq` that was acknowledged on this connection. */
@@ -150,12 +155,14 @@ export class Session {
   }
 
   /** Resolves when nothing goes on beside the turns any more. */
-  settled(): Promise<void> {
-    return this.#keys.settled();
+  async settled(): Promise<void> {
+    await this.#keys.settled();
+    await this.#asking;
   }
 
   /** One turn. `last`: nothing is gathered any more. @returns whether there is nothing more to do until something happens */
   async turn(last = false): Promise<boolean> {
+    if (this.#failed !== undefined) throw this.#failed.error;
     const connection = this.#connection;
     const flight = this.#flight;
     const { batch, disorder } = this.#arrivals.take();
@@ -191,15 +198,15 @@ export class Session {
       await turn.flush(taken);
       this.#asked = (await turn.tx.list({ prefix: "ask/", limit: 1 })).length > 0;
       this.#hasFiles = (await turn.tx.list({ prefix: "blob/", limit: 1 })).length > 0;
+      this.#askAt = turn.ticks + (this.#hasFiles ? await untilAsk(turn.tx) : Infinity);
     }, batch);
     this.#turnedAt = turn.ticks;
     this.#publish(turn);
     if (disorder || connection.unasked?.reason === "received_out_of_range") connection.close();
     await this.#keys.fill(last || !this.current ? undefined : this.#heardAt);
-    const served = [
-      this.#asked && (await serveRequests(this.#store, connection)),
-      this.#hasFiles && (await this.#serveFiles()),
-    ].includes(true);
+    if (this.#hasFiles) this.#serveFiles();
+    if (last) await this.#asking;
+    const served = this.#asked && (await serveRequests(this.#store, connection));
     this.#written ||= batch.length > 0 || turn.after.length > 0;
     this.#arrivals.putBack(batch.slice(received));
     const waiting = this.#arrivals.waiting + flight.sendAnswers.length + flight.commitAnswers.length;
@@ -208,12 +215,16 @@ export class Session {
     return isDone && (await this.#openable()).length === 0;
   }
 
-  /** @returns whether anything was done */
-  async #serveFiles(): Promise<boolean> {
+  /** Beside the turns, which it would hold up: room for files is of another disk, perhaps, than mail. */
+  #serveFiles(): void {
     this.#begun.onFiles();
-    const { done, next } = await askForBlobs(this.#store, this.#connection);
-    this.#askAt = next;
-    return done;
+    if (this.#asking !== undefined || performance.now() < this.#askAt) return;
+    this.#asking = askForBlobs(this.#store, this.#connection)
+      .catch((error: unknown) => void (this.#failed = { error }))
+      .finally(() => {
+        this.#asking = undefined;
+        this.#begun.wake();
+      });
   }
 
   /** One transaction, without the records on which it would fail by itself. */
@@ -263,7 +274,7 @@ export class Session {
       Math.min(
         this.#sweepAfter,
         this.#expiresAt - Date.now(),
-        this.#hasFiles ? this.#askAt - Date.now() : Infinity,
+        this.#asking === undefined ? this.#askAt - now : Infinity,
         resume - now,
         receipts - now,
         keys - now,

@@ -12,6 +12,7 @@ import {
 } from "node:fs";
 import { basename, dirname, isAbsolute, join, relative, resolve, sep } from "node:path";
 import { AgentError } from "../errors.ts";
+import { isGone } from "./gone.ts";
 import { asOwnerOf } from "./program/owner.ts";
 
 export interface Bounds {
@@ -31,7 +32,7 @@ export interface Inspected {
 /**
  * Looks at a file that is to be sent. All that is said of it is of the file that is open meanwhile, whatever becomes of its path: whoever
  * opens the path again compares device and inode.
- * @throws AgentError bad_file
+ * @throws AgentError bad_file; what the system says of what may be read another time
  */
 export function inspect(path: string, bounds: Bounds): Inspected {
   const whole = resolve(path);
@@ -56,6 +57,7 @@ function opened(whole: string, bounds: Bounds): number {
     if (there?.isFile() === true) return openSync(whole, constants.O_RDONLY | constants.O_NONBLOCK);
   } catch (error) {
     refuseOutside(whole, nearest(whole), bounds);
+    if (!isGone(error)) throw error;
     throw bad(whole, "cannot be read", "missing", error);
   }
   refuseOutside(whole, nearest(whole), bounds);
@@ -136,7 +138,8 @@ function nearestPath(whole: string): string {
 function thereAt(path: string): BigIntStats | undefined {
   try {
     return statSync(path, { bigint: true });
-  } catch {
+  } catch (error) {
+    if (!isGone(error)) throw error;
     return undefined;
   }
 }

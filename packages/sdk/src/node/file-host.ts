@@ -1,6 +1,6 @@
 /** Files, as Node has them. */
 import { createHash } from "node:crypto";
-import { type BigIntStats, constants, mkdirSync, rmSync } from "node:fs";
+import { type BigIntStats, constants, mkdirSync, realpathSync, rmSync } from "node:fs";
 import { type FileHandle, open, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { AgentError } from "../errors.ts";
@@ -8,6 +8,7 @@ import type { FileHost, FileSource, FileToSend, Hasher } from "../files/host.ts"
 import type { GivenFile } from "../records/file-records.ts";
 import { folderWithin, inspect, isRightThere } from "./bounds.ts";
 import { FileRequests } from "./file-requests.ts";
+import { isGone } from "./gone.ts";
 import { safeName } from "../files/names.ts";
 import { PartFile, roomIn } from "./part-file.ts";
 import { isPart, newPart } from "./part-folder.ts";
@@ -17,8 +18,6 @@ import { dropSpool, isSpool, keepStream, openSpool, stampOf, tidySpools } from "
 
 /** What a name in an offer may take. Bytes. */
 const MOST_NAME = 255;
-/** What the system says of a file that this user cannot read any more; else it may be read another time. */
-const GONE = new Set(["ENOENT", "ENOTDIR", "EACCES", "EPERM", "ELOOP", "EISDIR", "ENXIO", "ENAMETOOLONG"]);
 
 interface Folders {
   /** Of the agent: what streams give is kept there. */
@@ -57,13 +56,19 @@ export function nodeFileHost({ agent, home }: Folders): FileHost {
     folder: (folder, root) => {
       if (root !== undefined) return folderWithin(folder, root, home);
       asOwnerOf(folder, () => mkdirSync(folder, { recursive: true }));
-      return resolve(folder);
+      return realpathSync.native(folder);
     },
     newPart: (name) => newPart(safeName(name)),
     save: async (folder, name, { part, root }) => {
       const target = await PartFile.open(folder, name, { part, orNew: part });
-      // Nothing is written where somebody has put a link in the meantime.
-      if (root === undefined || target.finished !== undefined || isRightThere(join(folder, target.part))) return target;
+      if (root === undefined || target.finished !== undefined) return target;
+      try {
+        // Nothing is written where somebody has put a link in the meantime.
+        if (isRightThere(join(folder, target.part))) return target;
+      } catch (error) {
+        await target.close();
+        throw error;
+      }
       await target.discard();
       throw bad(folder, "has become another folder", "outside");
     },
@@ -71,9 +76,9 @@ export function nodeFileHost({ agent, home }: Folders): FileHost {
       if (isPart(part)) asOwnerOf(folder, () => rmSync(join(folder, part), { force: true }));
     },
     roomIn,
-    folderOf: dirname,
+    folderOf: (path) => realpathSync.native(dirname(path)),
     isThere: async (path, bytes) => {
-      const found = await stat(path).catch(() => undefined);
+      const found = await stat(path).catch(goneOnly);
       return found?.isFile() === true && found.size === bytes;
     },
     request: (url, request) => requests.ask(url, request),
@@ -118,15 +123,21 @@ function nameOf(name: string): string {
 
 async function openFile(path: string): Promise<FileSource | undefined> {
   // Not to wait for whoever writes into a pipe that has taken its place.
-  const handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK).catch((error: unknown) => {
-    if (GONE.has((error as NodeJS.ErrnoException).code ?? "")) return undefined;
-    throw error;
-  });
+  const handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK).catch(goneOnly);
   if (handle === undefined) return undefined;
-  const found = await handle.stat({ bigint: true });
-  if (found.isFile()) return new OpenFile(path, handle, Number(found.size));
+  try {
+    const found = await handle.stat({ bigint: true });
+    if (found.isFile()) return new OpenFile(path, handle, Number(found.size));
+  } catch (error) {
+    await handle.close();
+    throw error;
+  }
   await handle.close();
   return undefined;
+}
+
+function goneOnly(error: unknown): undefined {
+  if (!isGone(error)) throw error;
 }
 
 class OpenFile implements FileSource {
@@ -144,7 +155,7 @@ class OpenFile implements FileSource {
   async stamp(): Promise<string> {
     const [opened, there] = await Promise.all([
       this.#handle.stat({ bigint: true }),
-      stat(this.#path, { bigint: true }).catch(() => undefined),
+      stat(this.#path, { bigint: true }).catch(goneOnly),
     ]);
     return there === undefined || stamp(there) !== stamp(opened) ? "another" : stamp(opened);
   }

@@ -13,12 +13,11 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { nameKey, numbered } from "../files/names.ts";
-import { syncFolder, takeName } from "./program/files.ts";
+import { isNotSupported, syncFolder, takeName } from "./program/files.ts";
 import { systemError } from "./program/system-error.ts";
 
 /** What a part is called, which is a name and no path. */
 const PART = /^\.[^/\\\0]+\.part-[0-9a-f]{16}$/;
-const NOT_SUPPORTED = new Set(["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS"]);
 
 export function isPart(name: string): boolean {
   return PART.test(name);
@@ -61,7 +60,7 @@ function setMode(fd: number): void {
   try {
     fchmodSync(fd, 0o600);
   } catch (error) {
-    if (!NOT_SUPPORTED.has(codeOf(error))) throw error;
+    if (!isNotSupported(error)) throw error;
   }
 }
 
@@ -72,6 +71,18 @@ export function openAgain(folder: string, name: string, part: string): OpenPart 
   if (!PART.test(part) || lstatSync(path, { throwIfNoEntry: false })?.isFile() !== true) return undefined;
   const fd = openNoLink(path);
   if (fd === undefined) return undefined;
+  try {
+    const opened = rightOne(folder, name, { fd, part });
+    if (opened !== undefined) return opened;
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
+  closeSync(fd);
+  return undefined;
+}
+
+function rightOne(folder: string, name: string, { fd, part }: Pick<OpenPart, "fd" | "part">): OpenPart | undefined {
   const found = fstatSync(fd, { bigint: true });
   if (found.isFile() && (process.geteuid === undefined || Number(found.uid) === process.geteuid())) {
     if (found.nlink === 1n) return { fd, part, found };
@@ -82,7 +93,6 @@ export function openAgain(folder: string, name: string, part: string): OpenPart 
       return { fd, part, found, finished };
     }
   }
-  closeSync(fd);
   return undefined;
 }
 

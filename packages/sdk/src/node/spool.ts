@@ -4,7 +4,16 @@ import { createWriteStream, mkdirSync } from "node:fs";
 import { type FileHandle, open, readdir, rm, stat } from "node:fs/promises";
 import { once } from "node:events";
 import { basename, join } from "node:path";
-import { newStart, openedLength, opening, sealing, segmentOf } from "../crypto/streaming.ts";
+import { isFull } from "../agent/file-errors.ts";
+import {
+  DamagedError,
+  HEADER_BYTES,
+  newStart,
+  openedLength,
+  opening,
+  sealing,
+  segmentOf,
+} from "../crypto/streaming.ts";
 import { AgentError } from "../errors.ts";
 import type { FileSource } from "../files/host.ts";
 import { utf8 } from "../protocol/index.ts";
@@ -17,7 +26,6 @@ const AAD = utf8("aimessage spool 1");
 const FIRST = segmentOf(2 ** 22, 0).plain.to;
 const OTHERS = segmentOf(2 ** 22, 1).plain.to - segmentOf(2 ** 22, 1).plain.from;
 
-const FULL = new Set(["ENOSPC", "EDQUOT", "EFBIG"]);
 /** One of which no record tells for so long was kept by a process that has died. Milliseconds. */
 const UNKNOWN_MS = 86_400_000;
 
@@ -70,20 +78,26 @@ export async function keepStream(
   } catch (error) {
     output.destroy();
     await rm(file, { force: true });
-    throw FULL.has((error as NodeJS.ErrnoException).code ?? "") ? full(error) : error;
+    throw isFull(error) ? full(error) : error;
   }
   return { path: `${SCHEME}${name}:${key.toString("base64url")}`, bytes: total };
 }
 
-/** Opens what was kept; undefined if it is not there any more. */
+/** Opens what was kept; undefined if it is not there any more. @throws DamagedError; what the system says: it is the only copy, and may be read another time */
 export async function openSpool(folder: string, path: string): Promise<FileSource | undefined> {
   const { file, key } = placeOf(folder, path);
-  const handle = await open(file, "r").catch(() => undefined);
+  const handle = await open(file, "r").catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== "ENOENT") throw error;
+  });
   if (handle === undefined) return undefined;
-  const bytes = openedLength((await handle.stat()).size);
-  if (bytes !== undefined) return new SpoolSource(handle, key, bytes);
-  await handle.close();
-  return undefined;
+  try {
+    const bytes = openedLength((await handle.stat()).size);
+    if (bytes === undefined) throw new DamagedError("it has another length than what was kept");
+    return new SpoolSource(handle, key, bytes);
+  } catch (error) {
+    await handle.close();
+    throw error;
+  }
 }
 
 export async function dropSpool(folder: string, path: string): Promise<void> {
@@ -141,8 +155,8 @@ class SpoolSource implements FileSource {
   async #read(index: number): Promise<{ plain: Uint8Array; from: number }> {
     const { plain: range, sealed, isLast } = segmentOf(this.bytes, index);
     if (this.#segment?.index === index) return { plain: this.#segment.plain, from: range.from };
-    const header = Buffer.alloc(40);
-    await this.#handle.read(header, 0, 40, 0);
+    const header = Buffer.alloc(HEADER_BYTES);
+    await this.#handle.read(header, 0, HEADER_BYTES, 0);
     const stream = await opening({ key: this.#key, header, aad: AAD, cipherOf: nodeCipher });
     const bytes = Buffer.alloc(sealed.to - sealed.from);
     await this.#handle.read(bytes, 0, bytes.length, sealed.from);

@@ -3,17 +3,24 @@ import { frameId } from "../crypto/content.ts";
 import type { WriteTransaction } from "../store/store.ts";
 import type { OutFileRecord } from "./file-records.ts";
 import { endFile, fileKey, filesOf } from "./files.ts";
-import { OFFER_IDS } from "./outbox-records.ts";
 import { nextSeq, pad, put } from "./records.ts";
 import type { OutboxRecord } from "./tables.ts";
+
+/**
+ * Frames of one message that tell where its files lie now have numbers from here on, each its own, whatever became of the others: the relay knows those for
+ * days. There are enough for each of 16 files to be sent again as often as it may be. What is sent again for another reason has lower ones.
+ */
+const FIRST_OFFER = 10;
+const LAST_OFFER = 99;
 
 /** Files of a message are up that has left before, and those of them of which its recipient has not heard: it does now. */
 export async function offerAgain(tx: WriteTransaction, row: OutboxRecord): Promise<void> {
   const untold = (await filesOf(tx, row.seq)).filter(({ state, key }) => state === "up" && key !== "");
   if (untold.length === 0) return;
-  const attempt = await freeFrame(tx, row.id);
-  // It was said too often already: nobody will hear of them.
-  if (attempt === undefined) return endUntold(tx, untold);
+  const { offers = 0 } = row;
+  const attempt = FIRST_OFFER + offers;
+  if (attempt > LAST_OFFER) return endUntold(tx, untold);
+  await put(tx, "out/", pad(row.seq), { ...row, offers: offers + 1 });
   const seq = await nextSeq(tx, "out");
   const now = Date.now();
   const offer: OutboxRecord = {
@@ -37,11 +44,6 @@ export async function offerAgain(tx: WriteTransaction, row: OutboxRecord): Promi
   await tx.put(`queue/${row.to}/${pad(seq)}`, "");
 }
 
-async function freeFrame(tx: WriteTransaction, id: string): Promise<number | undefined> {
-  for (const attempt of OFFER_IDS) if ((await tx.get(`out-id/${frameId(id, attempt)}`)) === undefined) return attempt;
-  return undefined;
-}
-
 async function endUntold(tx: WriteTransaction, files: OutFileRecord[]): Promise<void> {
-  for (const file of files) await endFile(tx, file, { state: "failed", reason: "file_expired" });
+  for (const file of files) await endFile(tx, file, { state: "failed", reason: "not_told" });
 }

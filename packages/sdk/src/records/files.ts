@@ -63,10 +63,14 @@ export function nextRetry({
   return Math.min(Math.max(least, 2 * before), LAST_RETRY_MS);
 }
 
-/** What is asked of the relay for a file waits for so long. Milliseconds. */
-export async function askLater(tx: WriteTransaction, at: string, milliseconds: number): Promise<void> {
+/** What is asked of the relay waits for so long. `before`: what is kept of that, for the next time. Milliseconds. */
+export async function askLater(
+  tx: WriteTransaction,
+  at: string,
+  { wait, before }: { wait: number; before?: number },
+): Promise<void> {
   await tx.delete(`blob/ask/${at}`);
-  await tx.put(`blob/later/${pad(Date.now() + milliseconds)}/${at}`, "");
+  await tx.put(`blob/later/${pad(Date.now() + wait)}/${at}`, before === undefined ? "" : String(before));
 }
 
 /** A relay that has nothing of a file, again and again, is not asked without a pause: one lies, or has lost its disk. */
@@ -75,7 +79,8 @@ export async function wasInVain(tx: WriteTransaction, file: OutFileRecord): Prom
   const key = fileKey(file);
   const reason = vain > 0 ? { reason: "relay_unreachable" } : {};
   await put(tx, "out-file/", key, { ...file, ...reason, vain: vain + 1 });
-  if (vain > 0) await askLater(tx, key, nextRetry({ before: FIRST_RETRY_MS * 2 ** (Math.min(vain, 10) - 2) }));
+  const wait = nextRetry({ before: FIRST_RETRY_MS * 2 ** (Math.min(vain, 10) - 2) });
+  if (vain > 0) await askLater(tx, key, { wait });
 }
 
 /** Begins a file anew, as another blob under another key. */
@@ -101,7 +106,7 @@ export async function dropBlob(tx: WriteTransaction, { blob }: { blob?: string }
 export async function endFile(
   tx: WriteTransaction,
   file: OutFileRecord,
-  { state, reason }: { state: "fetched" | "failed"; reason?: string },
+  { state, reason }: { state: "fetched" | "failed"; reason?: string | undefined },
 ): Promise<void> {
   await dropBlob(tx, file);
   await tx.delete(`blob/ask/${fileKey(file)}`);
@@ -141,11 +146,19 @@ export async function haveLeft(tx: WriteTransaction, seq: number): Promise<void>
 export async function endFiles(
   tx: WriteTransaction,
   { seq, files }: OutboxRecord,
-  { all = false }: { all?: boolean } = {},
+  { all = false, reason }: { all?: boolean; reason?: string | undefined } = {},
 ): Promise<void> {
   if (files === undefined) return;
   for (const file of await filesOf(tx, seq))
-    if (file.state === "waits" || (all && file.state === "up")) await endFile(tx, file, { state: "failed" });
+    if (file.state === "waits" || (all && file.state === "up")) await endFile(tx, file, { state: "failed", reason });
+}
+
+/** An offer is not taken: its recipient never hears where the files lie that it told of. */
+export async function endOffered(tx: WriteTransaction, { of, seq }: OutboxRecord, reason?: string): Promise<void> {
+  if (of === undefined) return;
+  for (const file of await filesOf(tx, of))
+    if (file.state === "up" && file.key !== "" && file.told === seq)
+      await endFile(tx, file, { state: "failed", reason });
 }
 
 /** A message is forgotten: so is what is known of its files. */

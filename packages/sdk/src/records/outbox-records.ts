@@ -1,14 +1,11 @@
 /** Rows of the outbox as any process may read them. */
 import type { ReadTransaction, WriteTransaction } from "../store/store.ts";
-import { endFiles } from "./files.ts";
+import { endFiles, endOffered } from "./files.ts";
 import { get, pad, put } from "./records.ts";
 import type { MessageState, OutboxRecord } from "./tables.ts";
 
 /** How long it is known that a message was sent, for whoever sends the same again at the longest. Milliseconds. */
 export const LATELY_MS = 3_600_000;
-
-/** Frames of one message that tell where its files lie now have these numbers: what is sent again for another reason has lower ones. */
-export const OFFER_IDS: readonly number[] = [5, 6, 7, 8, 9];
 
 /** Whether the other side may have it. */
 export function hasLeft({ state, group, left }: OutboxRecord): boolean {
@@ -37,6 +34,7 @@ export async function giveUp(tx: WriteTransaction, row: OutboxRecord, reason: st
   const given = { ...row, state: "failed" as const, reason, updated_at: Date.now() };
   const after = hasLeft(row) ? { ...given, by_relay: true } : given;
   await put(tx, "out/", pad(row.seq), after);
+  await endOffered(tx, row, reason);
   await endFiles(tx, row, { all: !hasLeft(row) });
   return after;
 }

@@ -187,6 +187,8 @@ export interface OutboxRecord extends Marks {
   left?: true;
   /** How many files go with it. */
   files?: number;
+  /** How many offers have told of its files. */
+  offers?: number;
   /** Of an offer: the place of its message in the outbox. */
   of?: number;
 }

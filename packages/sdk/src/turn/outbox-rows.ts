@@ -1,8 +1,8 @@
 /** The rows of the outbox, and what becomes of them. */
 import { frameId } from "../crypto/content.ts";
 import type { Value } from "../store/store.ts";
-import { endFiles, forgetFiles, haveLeft, wereTold } from "../records/files.ts";
-import { hasLeft, isFinal, isRefusal, OFFER_IDS } from "../records/outbox-records.ts";
+import { endFiles, endOffered, forgetFiles, haveLeft, wereTold } from "../records/files.ts";
+import { hasLeft, isFinal, isRefusal } from "../records/outbox-records.ts";
 import { get, pad, put, rowsUnder } from "../records/records.ts";
 import type { OutboxRecord } from "../records/tables.ts";
 import type { Turn } from "./turn.ts";
@@ -40,8 +40,11 @@ export async function settle(
   row: OutboxRecord,
   { state, reason, provisional = false }: Settled,
 ): Promise<void> {
-  // Nobody is shown what became of an offer, and files that cannot be fetched are said to be so once more.
-  if (row.kind === "offer" && isFinal(state)) return deleteRow(turn, row);
+  // Nobody is shown what became of an offer, but what became of its files.
+  if (row.kind === "offer" && isFinal(state)) {
+    await endOffered(turn.tx, row, reason);
+    return deleteRow(turn, row);
+  }
   const { reason: _reason, by_relay: _byRelay, ...rest } = row;
   await put(turn.tx, "out/", pad(row.seq), {
     ...rest,
@@ -76,8 +79,6 @@ export async function deleteRow(turn: Turn, row: OutboxRecord): Promise<void> {
   // The ids before that of an offer are its message's.
   for (let attempt = row.of === undefined ? 0 : row.attempt; attempt <= row.attempt; attempt++)
     await turn.tx.delete(`out-id/${frameId(row.id, attempt)}`);
-  if (row.files !== undefined && row.of === undefined)
-    for (const attempt of OFFER_IDS) await turn.tx.delete(`out-id/${frameId(row.id, attempt)}`);
   for (const prefix of ["out/", "out-body/", "wire/", `queue/${row.to}/`]) await turn.tx.delete(prefix + pad(row.seq));
 }
 

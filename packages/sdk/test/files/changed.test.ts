@@ -84,7 +84,7 @@ describe("a file that changes", () => {
       change(path);
       world.proxy.cut();
       await eventually("it is cut", () => world.proxy.held === 0);
-      await expect(sent.stored()).rejects.toMatchObject({ code: "failed", reason: "file_changed" });
+      await expect(sent.stored()).rejects.toMatchObject({ code: "failed", reason: "file_gone" });
     }
     world.proxy.letGo();
     await allGone(world);

@@ -1,6 +1,7 @@
 /** A blob that is not what was sealed, or is not there any more: its sender hears so, and sends it again as another one. */
 import { appendFileSync, copyFileSync, existsSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
+import type { AgentError } from "../../src/index.ts";
 import type { Agent } from "../../src/node/index.ts";
 import { allGone, eventually, FileWorld, isSame, MIB, next, saved } from "./world.ts";
 
@@ -48,6 +49,8 @@ describe("a file that is damaged", () => {
     const hits = lie(world, change, 1);
     const failure = message.files[0]!.save(world.path("in"));
     await expect(failure).rejects.toMatchObject({ code: "file_failed", reason: "file_damaged" });
+    // An answer of its sender is owed.
+    expect(await failure.catch((error: AgentError) => error.shouldRetry())).toBe(true);
     expect([world.names("in"), await bob.unhandled()]).toEqual([[], 1]);
     expect(isSame(await saved(bob, message.id, world.path("in")), path)).toBe(true);
     expect([hits(), world.proxy.sent.size, world.proxy.conflicts]).toEqual([1, 2, []]);
@@ -108,6 +111,61 @@ describe("a file that is damaged", () => {
   });
 });
 
+test("a part that was damaged here while nobody worked on it is fetched anew, and its sender hears of nothing but that it is there", async () => {
+  const { world: opened, alice, bob, path, sent, message } = await received(6 * MIB);
+  await using world = opened;
+  world.proxy.cutDownIn = 4 * MIB;
+  const abort = new AbortController();
+  const saving = message.files[0]!.save(world.path("in"), { signal: abort.signal }).catch(() => "aborted");
+  await eventually("it was cut", () => world.proxy.cutDownIn === Infinity);
+  world.proxy.hold();
+  abort.abort();
+  expect(await saving).toBe("aborted");
+  world.proxy.letGo();
+  await bob.close();
+  const [part] = world.names("in");
+  const content = readFileSync(world.path("in", part!));
+  expect(content.length).toBeGreaterThan(MIB);
+  writeFileSync(world.path("in", part!), flip(content, 1000), { mode: 0o600 });
+  rmSync(path);
+  const again = await world.open("bob");
+  const there = await (await again.message(message.id)).files[0]!.save(world.path("in"));
+  expect(readFileSync(there).subarray(0, content.length).equals(content)).toBe(true);
+  expect(world.names("in")).toEqual(["file 0"]);
+  await eventually("its sender knows", async () => String(await stateOf(alice, sent.id)) === "fetched");
+  expect(world.proxy.sent.size).toBe(1);
+});
+
+describe("[P-14.3] what no relay answers, but something on the way", () => {
+  test.each([
+    ["no file", { status: 404 }],
+    ["a page", { status: 200, headers: { "content-type": "text/html" } }],
+  ])("%s, says nothing of a file that is fetched", async (_, answer) => {
+    const { world: opened, alice, bob, path, sent, message } = await received();
+    await using world = opened;
+    world.proxy.answer = ({ method }) => (method === "GET" ? { ...answer, isForeign: true } : undefined);
+    const failure = message.files[0]!.save(world.path("in"));
+    await expect(failure).rejects.toMatchObject({ code: "relay_unreachable", reason: "not_the_relay" });
+    world.proxy.answer = undefined;
+    expect(isSame(await saved(bob, message.id, world.path("in")), path)).toBe(true);
+    expect(world.proxy.sent.size).toBe(1);
+    await eventually("its sender knows", async () => String(await stateOf(alice, sent.id)) === "fetched");
+  });
+
+  test("says nothing of a file that is sent, and its sender sees why it waits", async () => {
+    await using world = await FileWorld.create();
+    const [alice, bob] = [await world.open("alice"), await world.open("bob")];
+    await bob.sync();
+    world.proxy.answer = () => ({ status: 404, isForeign: true });
+    const sent = await alice.send("bob", "x", { files: [world.file("a", 1000)] });
+    const reason = async () => (await sent.status()).files?.[0]?.reason;
+    await eventually("it waits", async () => (await reason()) === "not_the_relay");
+    world.proxy.answer = undefined;
+    await sent.received();
+    expect(world.proxy.sent.size).toBe(1);
+  });
+});
+
 describe("a file that has expired", () => {
   test("is sent again once, and that may be fetched", async () => {
     const { world: opened, alice, bob, path, sent, message } = await received();
@@ -147,7 +205,7 @@ describe("a file that has expired", () => {
     world.proxy.answer = ({ method }) => (method === "GET" && gone ? { status: 404 } : undefined);
     await expect(message.files[0]!.save(world.path("in"))).rejects.toMatchObject({ reason: "file_expired" });
     gone = false;
-    await eventually("it is given up", async () => String(await stateOf(alice, sent.id)) === "file_changed");
+    await eventually("it is given up", async () => String(await stateOf(alice, sent.id)) === "file_gone");
     expect((await sent.status()).state).toBe("handled");
     await allGone(world);
     await bob.close();

@@ -68,6 +68,7 @@ describe("a message with files that are half up", () => {
     await using world = opened;
     expect(await alice.unregister()).toBe(true);
     expect(world.names("home")).toEqual(["bob"]);
+    await allGone(world);
   });
 
   test("is sent once more as another message, with its files, when its owner asks for that", async () => {
@@ -126,11 +127,11 @@ async function swept(world: FileWorld, agent: Agent, prefix: string, count: numb
 }
 
 describe("what is kept of files", () => {
-  test("goes when their messages do, and their keys with the bodies; a part that nobody goes on with is removed", async () => {
+  test("goes when their messages do, and their keys when the relay forgets them; a part that nobody goes on with is removed", async () => {
     const day = 86_400_000;
     await using world = await FileWorld.create({ clock: () => Date.now(), uptime: () => Date.now() });
     const [alice, bob] = [await world.open("alice"), await world.open("bob")];
-    const paths = ["one", "two", "three"].map((name) => world.file(name, 2 * MIB));
+    const paths = ["one", "two", "three", "four"].map((name) => world.file(name, 2 * MIB));
     await alice.send("bob", "x", { files: paths });
     const message = await next(bob);
     await message.files[0]!.save(world.path("in"));
@@ -154,14 +155,21 @@ describe("what is kept of files", () => {
     onTestFinished(() => clock.mockRestore());
     const later = [await world.open("alice"), await world.open("bob")] as const;
     await later[1].sync();
-    await eventually("their keys are gone", async () => (await keys()) === 0);
+    await eventually("the body is gone", async () => (await world.records("bob", "in-body/")).length === 0);
     await eventually("the part is gone", () => world.names("in").length === 1);
     await eventually("nothing is known of it", async () => (await world.records("bob", "part/")).length === 0);
-    await expect((await later[1].message(message.id)).files[2]!.save(world.path("in"))).rejects.toMatchObject({
+    const again = (await later[1].message(message.id)).files;
+    expect(isSame(await again[3]!.save(world.path("in")), paths[3]!)).toBe(true);
+    expect(await again[0]!.save(world.path("in"))).toBe(world.path("in", "one"));
+    await Promise.all(later.map((agent) => agent.close()));
+    ahead = 16 * day;
+    const late = await world.open("bob");
+    await late.sync();
+    await eventually("their keys are gone", async () => (await keys()) === 0);
+    await expect((await late.message(message.id)).files[2]!.save(world.path("in"))).rejects.toMatchObject({
       reason: "file_expired",
     });
-    expect(await (await later[1].message(message.id)).files[0]!.save(world.path("in"))).toBe(world.path("in", "one"));
-    await Promise.all(later.map((agent) => agent.close()));
+    await late.close();
     ahead = 40 * day;
     const last = [await world.open("alice"), await world.open("bob")] as const;
     await swept(world, last[1], "in-file/", 0);

@@ -10,6 +10,8 @@ const WINDOW = 4096;
 export interface Answer {
   status: number;
   headers?: Record<string, string>;
+  /** It is no answer of a relay's. */
+  isForeign?: boolean;
 }
 
 /** A request for a file on its way. */
@@ -116,7 +118,8 @@ export class HttpProxy implements AsyncDisposable {
     this.requests.push(passing);
     const answer = this.answer?.(passing);
     if (answer !== undefined) {
-      response.writeHead(answer.status, answer.headers);
+      const word = answer.isForeign === true ? {} : { "tus-resumable": "1.0.0" };
+      response.writeHead(answer.status, { ...word, ...answer.headers });
       response.end();
       return;
     }

@@ -82,6 +82,33 @@ describe("a file on its way to the relay", () => {
     expect([world.proxy.sent.size, world.proxy.conflicts]).toEqual([1, []]);
   });
 
+  test("[P-14.4] goes on where the relay says, however much that has lost, and what is sent once more is the same", async () => {
+    const { world: opened, alice, bob } = await sending();
+    await using world = opened;
+    const path = world.file("larger", 60 * MIB);
+    await (await alice.send("bob", "hello")).received();
+    const sent = await alice.send("bob", "x", { files: [path] });
+    world.proxy.bytesPerMs = 20_000;
+    await eventually("a piece is up", () => world.proxy.up > PIECE + MIB);
+    world.proxy.cut();
+    world.proxy.hold();
+    await world.stopRelay();
+    cpSync(world.relayFolder, world.path("older"), { recursive: true });
+    await world.startRelay();
+    world.proxy.letGo();
+    await eventually("much more of it is", () => world.proxy.up > 50 * MIB);
+    await world.stopRelay();
+    rmSync(world.relayFolder, { recursive: true });
+    cpSync(world.path("older"), world.relayFolder, { recursive: true });
+    world.proxy.bytesPerMs = Infinity;
+    world.proxy.up = 0;
+    await world.startRelay();
+    await sent.received();
+    expect(isSame(await saved(bob, (await bob.inbox()).at(-1)!.id, world.path("in")), path)).toBe(true);
+    expect([world.proxy.sent.size, world.proxy.conflicts]).toEqual([1, []]);
+    expect(world.proxy.up).toBeGreaterThan(40 * MIB);
+  });
+
   test("goes on by another token when its own is void", async () => {
     const { world: opened, alice, bob, path } = await sending();
     await using world = opened;
@@ -99,7 +126,8 @@ describe("a file on its way to the relay", () => {
   test("is brought in smaller pieces where a proxy takes no larger ones", async () => {
     const { world: opened, alice, bob, path } = await sending();
     await using world = opened;
-    world.proxy.answer = ({ headers }) => (Number(headers["content-length"] ?? 0) > MIB ? { status: 413 } : undefined);
+    world.proxy.answer = ({ headers }) =>
+      Number(headers["content-length"] ?? 0) > MIB ? { status: 413, isForeign: true } : undefined;
     const sent = await alice.send("bob", "x", { files: [path] });
     await sent.received();
     expect(isSame(await saved(bob, (await next(bob)).id, world.path("in")), path)).toBe(true);

@@ -51,7 +51,7 @@ async function fetchFrom(content: Buffer, respond: Respond): Promise<Buffer> {
 
 function partial(sealed: Buffer, from: number, body: AsyncIterable<Uint8Array>): HttpAnswer {
   const range = `bytes ${from}-${sealed.length - 1}/${sealed.length}`;
-  return { status: 206, headers: { "content-range": range }, body };
+  return { status: 206, headers: { "content-range": range, "tus-resumable": "1.0.0" }, body };
 }
 
 function elsewhere(sealed: Buffer, from: number): HttpAnswer {

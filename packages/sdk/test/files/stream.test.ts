@@ -1,7 +1,7 @@
 /** Files that are read as streams, and files that are saved in a second folder. */
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import type { IncomingFile } from "../../src/index.ts";
+import type { AgentError, IncomingFile } from "../../src/index.ts";
 import { allGone, eventually, FileWorld, isSame, MIB, next } from "./world.ts";
 
 async function received(content: number | string = 3 * MIB + 17) {
@@ -130,7 +130,9 @@ describe("a file that was saved", () => {
     expect(await file.save(world.path("b"))).toBe(second);
     expect((await read(file)).equals(readFileSync(path))).toBe(true);
     rmSync(second);
-    await expect(file.save(world.path("c"))).rejects.toMatchObject({ reason: "file_expired" });
+    const gone = { code: "file_failed", reason: "file_gone", hint: expect.not.stringContaining(first) };
+    await expect(file.save(world.path("c"))).rejects.toMatchObject(gone);
+    expect(await file.save(world.path("c")).catch((error: AgentError) => error.shouldRetry())).toBe(false);
   });
 
   test("and changed since is not taken for what was sent", async () => {

@@ -72,6 +72,10 @@ export function makeWhole<T>(
 /** What some file systems cannot do. */
 const NOT_SUPPORTED = new Set(["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS"]);
 
+export function isNotSupported(error: unknown): boolean {
+  return NOT_SUPPORTED.has((error as NodeJS.ErrnoException).code ?? "");
+}
+
 /** One that is so old is nobody's any more: its process was killed. Milliseconds. */
 const ABANDONED_MS = 3_600_000;
 
@@ -112,7 +116,7 @@ export function takeName(partial: string, target: string): boolean {
     const { code = "" } = error as NodeJS.ErrnoException;
     if (code === "EEXIST") return false;
     // Without hard links, such as on sticks.
-    if (!NOT_SUPPORTED.has(code)) throw error;
+    if (!isNotSupported(error)) throw error;
     if (lstatSync(target, { throwIfNoEntry: false }) !== undefined) return false;
     renameSync(partial, target);
     return true;
@@ -140,7 +144,7 @@ export function syncFolder(folder: string): void {
   } catch (error) {
     // Some file systems of networks sync no folders.
     const { code = "" } = error as NodeJS.ErrnoException;
-    if (code !== "EINVAL" && !NOT_SUPPORTED.has(code)) throw error;
+    if (code !== "EINVAL" && !isNotSupported(error)) throw error;
   } finally {
     closeSync(fd);
   }
