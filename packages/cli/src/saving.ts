@@ -70,6 +70,13 @@ export function wordOf({ code, reason }: Explained): string {
   return reason ?? code;
 }
 
+/** It was saved before, and is not there any more: nothing brings it back, and whoever has taken it has it. */
+const FILE_GONE = "file_gone";
+
+export function isGone(error: Explained): boolean {
+  return wordOf(error) === FILE_GONE;
+}
+
 /** `in/report.pdf 1.2 MB`, or with a word on why it is not there. `at`: where it is, as that is shown. */
 export function fileLabel({ name, bytes, error }: SavedFile, at = name): string {
   return `${at} ${fileSize(bytes)}${error === undefined ? "" : `, not saved: ${wordOf(error).replaceAll("_", " ")}`}`;

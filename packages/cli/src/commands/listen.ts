@@ -1,4 +1,4 @@
-import type { Agent, Message } from "@aimessage/sdk/node";
+import type { Agent, IncomingMessage, Message } from "@aimessage/sdk/node";
 import { Option, type Command } from "commander";
 import { followOutages, openAgent } from "../agent.ts";
 import type { Act, Call } from "../call.ts";
@@ -8,7 +8,7 @@ import { UsageError } from "../errors.ts";
 import { addRootFlag, filesRoot } from "../file-flags.ts";
 import { FilesShown } from "../file-progress.ts";
 import { messageJson, messageLine } from "../message.ts";
-import { type SavedFile, type SaveFlags, Saver } from "../saving.ts";
+import { isGone, type SavedFile, type SaveFlags, Saver } from "../saving.ts";
 import { sayWhoWaits } from "../requests.ts";
 import { type Output, StdoutError } from "@aimessage/sdk/program";
 import { count, patience, size } from "../values.ts";
@@ -128,7 +128,7 @@ async function listen(call: Call, options: Options): Promise<number> {
         const labels = files.map((file) => saver.label(file));
         await out.data([messageLine(message, labels)], messageJson(message, files), { until: signal, onDisk: true });
         sayOfFiles(message, files, saver, out);
-        if (files.every(({ error }) => error === undefined)) await message.handled();
+        if (files.every(({ error }) => error === undefined || isGone(error))) await message.handled();
         if (message.expectsReply)
           out.note(`${message.from} waits for a reply: aimessage reply ${message.id.slice(0, 6)} -m TEXT`);
         came += 1;
@@ -161,7 +161,8 @@ function sayOfFiles(message: Message, files: readonly SavedFile[], saver: Saver,
       `${from} has sent ${files.length === 1 ? "a file" : `${files.length} files`}: ${saver.commandFor(message)}`,
     );
   for (const file of files)
-    if (file.error !== undefined)
+    if (file.error !== undefined && isGone(file.error)) out.warn(file.error.message);
+    else if (file.error !== undefined)
       out.warn(
         `${file.error.message}, and the message of ${from} stays unhandled; to try again: ${saver.commandFor(message, file)}`,
       );
@@ -183,8 +184,13 @@ async function doorOf(options: Options, { context }: Call, saver: Saver): Promis
     const root = await filesRoot(context, options.filesRoot);
     return async (agent, { out }, signal) => {
       const { largestBody: largest, folder } = agent;
-      const save = saver.folder === undefined ? undefined : saver.save.bind(saver, agent);
-      const files = { filesRoot: root.path, save };
+      const save = async (message: IncomingMessage, until: AbortSignal) => {
+        const files = await saver.save(agent, message, until);
+        for (const { error } of files)
+          if (error !== undefined && isGone(error)) out.warn(`${error.message}; the command begins without it`);
+        return files;
+      };
+      const files = { filesRoot: root.path, save: saver.folder === undefined ? undefined : save };
       const how = { command: exec, timeout: options.execTimeout, largest, env: context.env, folder };
       using commands = byCommand({ ...how, ...files });
       return await work(agent, options, { handle: commands.handle, out, until: signal });
