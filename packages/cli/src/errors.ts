@@ -35,7 +35,8 @@ export class AskError extends Error {
 /** Says on stderr what went wrong and what to do, and returns the exit code. `command` is the one that was called. */
 export async function reportError(error: unknown, out: Output, command: string | undefined): Promise<number> {
   const explained = error instanceof CommanderError ? explainCommander(error, command) : await explain(error);
-  const { code, message, hint, commands = [], reason, messageId, status, exit } = explained;
+  const { code, hint, files = [], commands = [], reason, messageId, status, exit } = explained;
+  const message = [explained.message, ...(files.length === 0 ? [] : [files.join(", ")])].join(": ");
   const isList = hint !== undefined && commands.length > 0;
   const inLine = isList ? `${hint}: ${commands.join("; ")}` : hint;
   const value = { error: code, message, hint: inLine, reason, message_id: messageId, status };
@@ -50,6 +51,8 @@ export interface Explained {
   /** What the hint speaks of, as it is to be typed. */
   commands?: readonly string[];
   reason?: string | undefined;
+  /** Names of files of which it speaks, which others may have chosen: they stand behind the message. */
+  files?: readonly string[];
   messageId?: string;
   /** How far that message is: whether it may still be sent, or has ended. */
   status?: MessageState;
@@ -99,8 +102,7 @@ function explainSend({ id, state, files }: MessageStatus, why: Explained): Expla
   const kept = why.code === "device_replaced" ? undefined : where[state];
   const known = { ...why, messageId: id, status: state };
   const culprits = files?.filter(({ state, reason }) => state === "failed" && reason !== undefined) ?? [];
-  if (state === "failed" && culprits.length > 0)
-    return { ...known, message: `${why.message}: ${culprits.map(({ name }) => name).join(", ")}` };
+  if (state === "failed" && culprits.length > 0) return { ...known, files: culprits.map(({ name }) => name) };
   if (kept === undefined) return known;
   const isOfFiles = state === "queued" && files !== undefined;
   const short = id.slice(0, SHOWN_ID);
