@@ -1,5 +1,5 @@
 /** Files that a person sends. */
-import { readFileSync, rmSync } from "node:fs";
+import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { Agent } from "@aimessage/sdk/node";
 import { expect, test } from "vitest";
@@ -73,6 +73,23 @@ test("what cannot be sent is said at once, and nothing is in the outbox then", a
   expect((await world.cli(["-u", "alice", "send", "-t", "bob", "-f", "my data"])).stderr).toMatch(
     /^Error: .*\/my data is a folder\nHint: pack it, for example: tar czf 'my data\.tgz' 'my data'\n$/,
   );
+});
+
+test.runIf(process.platform === "linux")("what the system makes up while it is read is no file of a size", async () => {
+  const world = await fileWorld();
+  for (const path of ["/proc/version", "/sys/kernel/mm/transparent_hugepage/enabled"].filter((path) =>
+    existsSync(path),
+  )) {
+    const { stderr } = await world.cli(["-u", "alice", "send", "-t", "bob", "--json", "-f", path]);
+    expect(JSON.parse(stderr)).toMatchObject({
+      error: "bad_file",
+      reason: "no_file",
+      hint: expect.stringContaining("copy it into a file") as string,
+    });
+  }
+  // What is empty is a file.
+  world.file("empty", "");
+  await world.send("-f", "empty");
 });
 
 test("a message that waits for its files is counted by doctor; of a file that is gone its name and the way out are said", async () => {

@@ -16,7 +16,7 @@ const HINTS: Partial<Record<string, string>> = {
   "bad_file hidden": BELOW,
   "bad_file outside": BELOW,
   "bad_file no_root": "ask your owner to name a folder for files in the host's settings of this server",
-  "bad_file no_file": "a folder has to be packed into one file",
+  "bad_file no_file": "pack a folder, or copy what is no file, into one",
   "bad_file too_large": "split it",
   bad_file: "name another file",
   "file_failed file_damaged": COMES_AGAIN,
