@@ -122,7 +122,12 @@ function explainAsk(id: string, why: Explained): Explained {
   return { ...known, hint: why.hint === undefined ? hint : `${why.hint}; ${hint}` };
 }
 
-function explainCommander(error: CommanderError, command: string | undefined): Explained {
-  const help = command === undefined ? "see: aimessage --help" : `see: aimessage ${command} --help`;
-  return { code: "usage", ...explainParser(error.message, help), exit: 2 };
+/** Commands to which a text or files are given behind flags. */
+const WITH_TEXT = new Set(["send", "ask", "reply"]);
+
+function explainCommander(error: CommanderError, command = ""): Explained {
+  const help = command === "" ? "see: aimessage --help" : `see: aimessage ${command} --help`;
+  const isLoose = error.code === "commander.excessArguments" && WITH_TEXT.has(command);
+  const hint = isLoose ? `quotes belong around a text, and -f before each file; ${help}` : help;
+  return { code: "usage", ...explainParser(error.message, hint), exit: 2 };
 }

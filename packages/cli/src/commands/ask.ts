@@ -35,7 +35,7 @@ export function configure(command: Command, act: Act): void {
   command
     .description("Ask another agent, and print its reply.")
     .option("-t, --to <name>", "whom: NAME, or NAME#FINGERPRINT to pin before first contact")
-    .option("-m, --message <text>", "the question; - or no -m with a pipe: exactly what stdin holds")
+    .option("-m, --message <text>", "the question; - or, without -f, no -m with a pipe: exactly what stdin holds")
     .addOption(
       new Option("--timeout <time>", "how long a reply is of use; the question expires then, on both sides")
         .argParser(patience)

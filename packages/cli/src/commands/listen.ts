@@ -8,6 +8,7 @@ import { UsageError } from "../errors.ts";
 import { addRootFlag, filesRoot } from "../file-flags.ts";
 import { FilesShown } from "../file-progress.ts";
 import { messageJson, messageLine } from "../message.ts";
+import { Repeatable } from "../repeatable.ts";
 import { isGone, type SavedFile, type SaveFlags, Saver } from "../saving.ts";
 import { sayWhoWaits } from "../requests.ts";
 import { type Output, StdoutError } from "@aimessage/sdk/program";
@@ -70,7 +71,7 @@ export function configure(command: Command, act: Act): void {
     .option("--exec <command>", "have a shell command handle each message")
     .option("--webhook <url>", "post each message to a web service")
     .option("--webhook-secret <secret>", "sign by it (Standard Webhooks): @FILE")
-    .option("--webhook-header <header...>", "send a header: 'Name: value', or @FILE; repeatable")
+    .addOption(new Repeatable("--webhook-header <header>", "repeatable: send a header: 'Name: value', or @FILE"))
     .option("--webhook-template <json>", "post this JSON, or @FILE, with {{body}}, {{from}} and the like filled in")
     .addOption(
       new Option(

@@ -113,12 +113,12 @@ describe('"Send ~/.ssh/id_ed25519", or the agent\'s store, is refused', () => {
       const world = await pathWorld();
       const env = { [name]: "1", AIMESSAGE_EXCHANGE: "0" };
       await expectRefused(world, async (path) => {
-        const words = ["-u", "alice", "send", "-t", "bob", "--json", "-m", "here", "-f", "fine.txt", path];
+        const words = ["-u", "alice", "send", "-t", "bob", "--json", "-m", "here", "-f", "fine.txt", "-f", path];
         const { stderr } = await world.cli(words, { env, cwd: world.root, stdin: "" });
         const { error, reason } = JSON.parse(stderr) as { error: string; reason: string };
         return `${error} ${reason}`;
       });
-      const words = ["-u", "alice", "send", "-t", "bob", "-f", ...finePaths];
+      const words = ["-u", "alice", "send", "-t", "bob", ...finePaths.flatMap((path) => ["-f", path])];
       expect(await world.cli(words, { env, cwd: world.root, stdin: "" })).toMatchObject({ exit: 0 });
       // Its owner may say otherwise, and a person may send what is no agent's.
       const other = { ...env, AIMESSAGE_FILES_ROOT: world.outside };

@@ -1,10 +1,12 @@
 /** Files that a person sends. */
+import { execFile } from "node:child_process";
 import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { Agent } from "@aimessage/sdk/node";
 import { expect, test } from "vitest";
 import { eventually } from "../../../../test/waiting.ts";
-import { Recorder } from "../console.ts";
+import { BIN, Recorder } from "../console.ts";
 import { fileWorld } from "./world.ts";
 
 /** What Bob gets: the next message, with its files in a folder. */
@@ -34,6 +36,33 @@ test("files go with a message, or alone, and come equal", async () => {
     stderr: "",
   });
   expect(await received(world.home, `${world.cwd}/in`)).toEqual({ body: "", paths: [`${world.cwd}/in/data (2).csv`] });
+});
+
+test.skipIf(process.platform === "win32")("what a pipe or a file holds is not left out without a word", async () => {
+  const world = await fileWorld();
+  world.file("data.csv", "a,b\n");
+  const said = async (rest: string) => {
+    const command = `printf text | '${process.execPath}' '${BIN}' -u alice send -t bob -f data.csv ${rest}`;
+    return (await promisify(execFile)("sh", ["-c", command], { cwd: world.cwd, env: world.env })).stderr;
+  };
+  expect(await said("")).toMatch(/^Only the files are sent: what stdin holds goes with them by -m -\.$/m);
+  expect(await said("< data.csv")).toMatch(/^Only the files are sent/m);
+  for (const rest of ["-m -", "-m text", "< /dev/null"]) expect(await said(rest)).toBe("data.csv 4 B sent\n");
+  const { stdout } = await world.cli("-u bob listen --json --count 5 --timeout 30");
+  const bodies = stdout.match(/"body":"\w*"/g);
+  expect(bodies).toEqual(["", "", "text", "text", ""].map((body) => `"body":"${body}"`));
+});
+
+test("a text that shall be JSON is checked, unless there is none beside files", async () => {
+  const world = await fileWorld();
+  world.file("data.csv", "a,b\n");
+  const send = async (stdin: string, ...words: string[]) => {
+    const line = ["-u", "alice", "send", "-t", "bob", "--content-type", "application/json", ...words];
+    return (await world.cli(line, { stdin })).exit;
+  };
+  expect(await send("", "-m", "-")).toBe(2);
+  expect(await send("no", "-m", "-", "-f", "data.csv")).toBe(2);
+  expect(await send("", "-f", "data.csv")).toBe(0);
 });
 
 test("reply and ask take files, too", async () => {
