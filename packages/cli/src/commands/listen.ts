@@ -48,7 +48,7 @@ when stdin ends.
 
 A line is written when it is whole, and on the disk if it goes into a file; else its message is shown again. JSON keys: message_id, peer_id, from, to, body,
 content_type, sent_at, received_at (Unix milliseconds), offline, verified, trust; body_base64 if the body is not UTF-8 text; expects_reply, late, reply_to, thread and
-headers where it has them; files, a list of name, bytes, type, sha256, and path where it was saved, or error.
+headers where it has them; files, a list of name, bytes, type, sha256, and path where it was saved, or error and code.
 
 Files are saved before their message is shown. Where one cannot be had the message is shown, says so, and stays unhandled: inbox save ID tries again.
 `;
@@ -105,6 +105,8 @@ async function listen(call: Call, options: Options): Promise<number> {
   context.interrupted.addEventListener("abort", () => out.note("Stopping listener..."));
   using shown = new FilesShown(call);
   const saver = await Saver.of(call, options, shown);
+  if (options.exec !== undefined && /[\n\r]/.test(saver.path))
+    throw new UsageError("the path of --save-dir has a line break", "AIMESSAGE_FILES has a path a line");
   const door = await doorOf(options, call, saver);
   await using agent = await openAgent(call, roleOf(options));
   await warnOfStranger(agent, options.from, out);
@@ -218,8 +220,6 @@ function refuseMixed(options: Options, { settings }: Call): void {
       "--webhook takes no --save-dir",
       "a web service gets names and sizes; inbox save fetches files",
     );
-  if (exec !== undefined && /[\n\r]/.test(options.saveDir ?? ""))
-    throw new UsageError("the name of --save-dir has a line break", "AIMESSAGE_FILES has a path a line");
   if (options.maxFile !== undefined && options.saveDir === undefined)
     throw new UsageError("--max-file needs --save-dir", "without it nothing is saved");
   if (options.filesRoot !== undefined && exec === undefined)

@@ -30,6 +30,8 @@ const File = z.object({
   /** Of `save`: where it is, whole, or why it is not there. */
   path: optional(Text),
   error: optional(Text),
+  /** The error's code, for which `error` may be the reason. */
+  code: optional(Text),
 });
 /** A file that was sent: how much of it has left, and why it waits or has failed. */
 const SentFile = z.object({

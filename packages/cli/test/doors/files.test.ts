@@ -1,5 +1,5 @@
 /** Files at the doors: by their paths alone, below a root, and not outside by way of a link. */
-import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { PassThrough } from "node:stream";
@@ -315,6 +315,26 @@ describe("a file that has come", () => {
       expect((await world.cli("-u bob dead")).stdout).toMatch(
         /report\.pdf could not be saved: too large .*see \[report\.pdf 10 B\]/,
       );
+    },
+  );
+
+  test.skipIf(process.platform === "win32")(
+    "is saved below the root that its listener was told, and nowhere where a line break makes two paths of one",
+    async () => {
+      const world = await pathWorld();
+      await fileForBob(world);
+      const words = ["-u", "bob", "listen", "--count", "1", "--timeout", "30", "--exec", "true", "--save-dir"];
+      const env = { ...world.env, PATH: process.env["PATH"] ?? "", CLAUDECODE: "1" };
+      const folder = join(world.root, "in");
+      const told = [...words, folder, "--files-root", world.root];
+      expect(await world.cli(told, { env, cwd: homedir(), stdin: "" })).toMatchObject({ exit: 0 });
+      expect(readdirSync(folder)).toEqual(["report.pdf"]);
+      const cwd = join(world.cwd, "a\nb");
+      mkdirSync(cwd);
+      expect(await world.cli([...words, "in"], { cwd })).toMatchObject({
+        exit: 2,
+        stderr: expect.stringContaining("has a line break") as string,
+      });
     },
   );
 

@@ -2,9 +2,10 @@
 import { existsSync, globSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { Agent } from "@aimessage/sdk/node";
+import { Agent, AgentError, type ErrorCode } from "@aimessage/sdk/node";
 import { expect, test } from "vitest";
 import { eventually } from "../../../../test/waiting.ts";
+import { answers } from "../../src/saving.ts";
 import { Recorder } from "../console.ts";
 import { fileWorld, relayFolder, sha256 } from "./world.ts";
 
@@ -218,4 +219,17 @@ test("its sender hears that a file was fetched", async () => {
     return ((await alice.status(id))?.files ?? []).every(({ state }) => state === "fetched");
   });
   expect((await world.cli(["-u", "alice", "status", id])).stdout).toMatch(/^Files: +a 1 B, fetched$/m);
+});
+
+test("a relay that is asked by another process answers before an attempt is used up, and what ends the link ends the wait", async () => {
+  const { signal } = new AbortController();
+  const failing = (code: ErrorCode) => async () => Promise.reject(new AgentError(code, "no"));
+  const other = { sync: async () => undefined, linkHolder: async () => ({ pid: 1, role: "listen", stopped: false }) };
+  expect(await answers({ ...other, users: failing("relay_unreachable") }, signal)).toBe(false);
+  expect(await answers({ ...other, users: failing("timeout") }, signal)).toBe(false);
+  expect(await answers({ ...other, users: failing("refused") }, signal)).toBe(true);
+  const users = async () => [];
+  expect(await answers({ ...other, users }, signal)).toBe(true);
+  expect(await answers({ ...other, users, sync: failing("refused") }, signal)).toBe(false);
+  await expect(answers({ ...other, users, sync: failing("device_replaced") }, signal)).rejects.toThrow("no");
 });
