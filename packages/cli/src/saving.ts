@@ -8,6 +8,7 @@ import { type Explained, explain, isAgentError, UsageError } from "./errors.ts";
 import type { Context } from "./context.ts";
 import { filesRoot } from "./file-flags.ts";
 import { isByProgram } from "./sender.ts";
+import { shortId } from "./ids.ts";
 import { asUsageError, asWriteError, wholePath } from "./files.ts";
 import type { FilesShown } from "./file-progress.ts";
 import { shellLine } from "./install/program-words.ts";
@@ -78,7 +79,7 @@ export function isGone(error: Explained): boolean {
   return wordOf(error) === FILE_GONE;
 }
 
-/** `in/report.pdf 1.2 MB`, or with a word on why it is not there. `at`: where it is, as that is shown. */
+/** `in/report.pdf 1.2 MiB`, or with a word on why it is not there. `at`: where it is, as that is shown. */
 export function fileLabel({ name, bytes, error }: SavedFile, at = name): string {
   return `${at} ${fileSize(bytes)}${error === undefined ? "" : `, not saved: ${wordOf(error).replaceAll("_", " ")}`}`;
 }
@@ -166,7 +167,7 @@ export function saveCommand(id: string, { dir, file, maxFile }: SaveOnly): strin
   const flags = Object.entries({ "--dir": dir, "--file": file, "--max-file": maxFile }).flatMap(([flag, value]) =>
     value === undefined ? [] : [`${flag} ${shellLine([String(value)])}`],
   );
-  return ["aimessage inbox save", id.slice(0, 6), ...flags].join(" ");
+  return ["aimessage inbox save", shortId(id), ...flags].join(" ");
 }
 
 /** Whether the relay answers. @throws AgentError what has ended the link: nothing comes of waiting then */

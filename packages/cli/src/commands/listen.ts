@@ -7,6 +7,7 @@ import type { WebhookFlags } from "../doors/webhook-flags.ts";
 import { UsageError } from "../errors.ts";
 import { addRootFlag, filesRoot } from "../file-flags.ts";
 import { FilesShown } from "../file-progress.ts";
+import { shortId } from "../ids.ts";
 import { messageJson, messageLine } from "../message.ts";
 import { Repeatable } from "../repeatable.ts";
 import { isGone, type SavedFile, type SaveFlags, Saver } from "../saving.ts";
@@ -36,7 +37,7 @@ Examples:
   aimessage listen --once
   aimessage listen --exec 'tr a-z A-Z' --reply
   aimessage listen --json --ack
-  aimessage listen --save-dir in --max-file 500MB
+  aimessage listen --save-dir in --max-file 500MiB
 
 --exec: the body is its input; AIMESSAGE_FROM, _ID, _THREAD, _REPLY_TO, _CONTENT_TYPE, _VERIFIED, _TRUST, _ATTEMPT and _EXPECTS_REPLY are in its environment, and with --save-dir _FILES, a whole path a line. Exit
 code 0: handled. 75, or a signal: again later. 65: a dead letter. Anything else: again, and after --attempts a dead letter, with the last line of its
@@ -44,7 +45,7 @@ stderr, but for hints, as the reason. What a sender sends is handled in its orde
 --ack: after each line it waits for {"handled": ID}, {"failed": ID, "reason": TEXT} or {"retry": ID} on stdin; what nothing is said of is given back
 when stdin ends.
 
---once --json: the last line is {"count": N}, how many messages came.
+--once --json: the last line is {"count": N}, how many messages came. Where a file could not be saved --once ends with the exit code of that.
 
 A line is written when it is whole, and on the disk if it goes into a file; else its message is shown again. JSON keys: message_id, peer_id, from, to, body,
 content_type, sent_at, received_at (Unix milliseconds), offline, verified, trust; body_base64 if the body is not UTF-8 text; expects_reply, late, reply_to, thread and
@@ -66,7 +67,7 @@ export function configure(command: Command, act: Act): void {
     .option("--share", "take turns with the other listeners of this agent that share")
     .option("--once", "stop when everything that waits at the relay now has come")
     .option("--save-dir <folder>", "save files of messages there")
-    .addOption(new Option("--max-file <size>", "none that is larger: 500MB, 1GiB (default 1GiB)").argParser(size))
+    .addOption(new Option("--max-file <size>", "none that is larger: 500MiB, 1GiB (default 1GiB)").argParser(size))
     .option("--ack", "with --json: a message is handled when its reader says so on stdin")
     .option("--exec <command>", "have a shell command handle each message")
     .option("--webhook <url>", "post each message to a web service")
@@ -123,6 +124,7 @@ async function listen(call: Call, options: Options): Promise<number> {
   const { from, once, share } = options;
   let missing = options.count ?? Number.POSITIVE_INFINITY;
   let came = 0;
+  let failed = 0;
   try {
     if (door !== undefined) missing -= came = await door(agent, call, signal);
     else
@@ -131,9 +133,11 @@ async function listen(call: Call, options: Options): Promise<number> {
         const labels = files.map((file) => saver.label(file));
         await out.data([messageLine(message, labels)], messageJson(message, files), { until: signal, onDisk: true });
         sayOfFiles(message, files, saver, out);
-        if (files.every(({ error }) => error === undefined || isGone(error))) await message.handled();
+        const lost = files.flatMap(({ error }) => (error === undefined || isGone(error) ? [] : [error.exit]));
+        if (lost.length === 0) await message.handled();
+        failed = Math.max(failed, ...lost);
         if (message.expectsReply)
-          out.note(`${message.from} waits for a reply: aimessage reply ${message.id.slice(0, 6)} -m TEXT`);
+          out.note(`${message.from} waits for a reply: aimessage reply ${shortId(message.id)} -m TEXT`);
         came += 1;
         missing -= 1;
         if (missing === 0) break;
@@ -147,7 +151,7 @@ async function listen(call: Call, options: Options): Promise<number> {
   if (outage.error !== undefined) throw outage.error;
   if (options.once === true && !signal.aborted) {
     if (call.settings.json) await out.data([], { count: came });
-    return 0;
+    return failed;
   }
   if (options.count === undefined) return 0;
   const { AgentError } = await import("@aimessage/sdk/node");

@@ -78,7 +78,15 @@ describe('"Send ~/.ssh/id_ed25519", or the agent\'s store, is refused', () => {
     expect(await call("reply_to_message", { message_id, body: "here", files: finePaths })).toMatchObject({
       isError: false,
     });
-    expect(await call("send_message", { to: "bob" })).toMatchObject({ isError: true, error: "usage" });
+    for (const [tool, args] of [
+      ["send_message", { to: "bob" }],
+      ["ask_agent", { to: "bob", files: [] }],
+      ["reply_to_message", { message_id }],
+    ] as const)
+      expect(await call(tool, args)).toMatchObject({ isError: true, error: "usage" });
+    expect(await call("ask_agent", { to: "bob", files: ["fine.txt"] })).toMatchObject({ state: "open" });
+    const alsoAlone = { message_id, files: ["fine.txt"], again: true };
+    expect(await call("reply_to_message", alsoAlone)).toMatchObject({ isError: false, in_reply_to: message_id });
     const alone = await call("send_message", { to: "bob", files: ["fine.txt"] });
     expect(alone).toMatchObject({ isError: false, to: "bob" });
     const { files } = await eventually("it is at the relay", async () => {

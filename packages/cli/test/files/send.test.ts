@@ -3,9 +3,10 @@ import { execFile } from "node:child_process";
 import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { Agent } from "@aimessage/sdk/node";
+import { Agent, AgentError } from "@aimessage/sdk/node";
 import { expect, test } from "vitest";
 import { eventually } from "../../../../test/waiting.ts";
+import { AskError, explain } from "../../src/errors.ts";
 import { BIN, Recorder } from "../console.ts";
 import { fileWorld } from "./world.ts";
 
@@ -26,7 +27,7 @@ test("files go with a message, or alone, and come equal", async () => {
   const [report, data] = [world.file("report.pdf", 2_500_000), world.file("data.csv", "a,b\n")];
   const sent = await world.cli("-u alice send -t bob -f report.pdf -f data.csv -m numbers");
   expect(sent).toMatchObject({ exit: 0, stdout: "Message sent to bob (stored for offline delivery)\n" });
-  expect(sent.stderr.split("\n").toSorted()).toEqual(["", "data.csv 4 B sent", "report.pdf 2.5 MB sent"]);
+  expect(sent.stderr.split("\n").toSorted()).toEqual(["", "data.csv 4 B sent", "report.pdf 2.4 MiB sent"]);
   const first = await received(world.home, `${world.cwd}/in`);
   expect(first.body).toBe("numbers");
   expect(first.paths.map((path) => readFileSync(path))).toEqual([readFileSync(report), readFileSync(data)]);
@@ -70,10 +71,21 @@ test("reply and ask take files, too", async () => {
   world.file("why.txt", "because");
   const asked = world.cli("-u alice ask -t bob -f why.txt -m why? --json");
   const id = await world.newest();
+  await using alice = await Agent.open({ home: world.home, username: "alice", create: false });
+  // Files take a part of the time for which a reply is of use.
+  expect(await alice.questions()).toMatchObject([{ deadline: expect.closeTo(Date.now() + 3_600_000, -6) as number }]);
   const answer = await world.cli(["-u", "bob", "reply", id, "-f", "why.txt"]);
   expect(answer).toMatchObject({ exit: 0, stdout: "Reply sent to alice\n", stderr: "why.txt 7 B sent\n" });
   expect((await asked).stderr).toContain("why.txt 7 B sent\n");
   expect(await world.cli("-u alice ask --resume 123456 -f why.txt")).toMatchObject({ exit: 2 });
+});
+
+test("a question whose files were not up in time says so", async () => {
+  const late = new AgentError("expired", "nobody has answered", { hint: "ask again" });
+  expect(await explain(new AskError("1f", late, false))).toMatchObject({
+    hint: expect.stringContaining("--timeout") as string,
+  });
+  expect(await explain(new AskError("1f", late, true))).toMatchObject({ hint: "ask again" });
 });
 
 test("what cannot be sent is said at once, and nothing is in the outbox then", async () => {
@@ -139,7 +151,7 @@ test("a message that waits for its files is counted by doctor; of a file that is
     return said.includes("failed") && said;
   });
   expect(failed).toMatch(/^Error: message \w+ to bob failed: file_changed: two$/m);
-  expect((await world.cli(["-u", "alice", "status", id])).stdout).toMatch(/^Files: +two 800 KB, file changed$/m);
+  expect((await world.cli(["-u", "alice", "status", id])).stdout).toMatch(/^Files: +two 781 KiB, file changed$/m);
   expect(await retry()).toMatch(/two is not there.*\nHint: put it back, or send the message again with -f FILE\n$/);
 });
 
@@ -158,12 +170,12 @@ test("Ctrl+C leaves what has gone, and outbox retry goes on from there", async (
   );
   for (const line of stderr.text.split("\n")) if (line.includes("[#")) expect(line.length).toBeLessThan(60 + 8);
   const listed = await world.cli("-u alice outbox");
-  const [, id = "", percent] = /(\w+) +queued .* waits for its file, (\d+) % of 160 MB\n/.exec(listed.stdout) ?? [];
+  const [, id = "", percent] = /(\w+) +queued .* waits for its file, (\d+) % of 153 MiB\n/.exec(listed.stdout) ?? [];
   expect(Number(percent)).toBeGreaterThan(0);
   expect((await world.cli(["-u", "alice", "status", id])).stdout).toMatch(/^Files: +waits for its file, \d+ %/m);
   const again = await world.cli(["-u", "alice", "outbox", "retry", id]);
-  expect(again.stderr).toMatch(/^large\.bin goes on at \d+ %\n(.*\n)?large\.bin 160 MB sent/);
-  expect(again.stdout).toBe(`Message ${id} is sent.\n`);
+  expect(again.stderr).toMatch(/^large\.bin goes on at \d+ %\n(.*\n)?large\.bin 153 MiB sent/);
+  expect(again.stdout).toMatch(new RegExp(`^Message ${id}\\w{24} is sent\\.\n$`));
   const { files } = JSON.parse((await world.cli(["-u", "alice", "status", id, "--json"])).stdout) as {
     files: object[];
   };
@@ -186,6 +198,6 @@ test("what another process brings is seen by whoever waits for it", async () => 
   const sent = await alice.send("bob", "", { files: [world.file("other.bin", 160_000_000)] });
   const { exit, stderr } = await world.cli(["-u", "alice", "outbox", "retry", sent.id]);
   expect(exit).toBe(0);
-  expect(stderr).toContain("other.bin 160 MB sent");
+  expect(stderr).toContain("other.bin 153 MiB sent");
   expect(await sent.status()).toMatchObject({ state: "stored" });
 });

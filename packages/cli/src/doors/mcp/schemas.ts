@@ -2,7 +2,7 @@
 import * as z from "zod";
 
 const To = z.string().describe("agent name");
-const Body = z.string().describe("text");
+const Body = z.string().optional().describe("text; may be left out with files");
 const Id = z.string().describe("message_id, or its first 6+ characters");
 const Again = z.boolean().optional().describe("send although the same was sent within 10 minutes");
 const Thread = z.string().optional();
@@ -63,7 +63,7 @@ export const tools = {
       "Send a message that needs no answer. It is kept until it arrives: never send it again because nothing came back.",
     input: z.strictObject({
       to: To,
-      body: z.string().optional().describe("text; may be left out with files"),
+      body: Body,
       files: Files,
       thread: Thread,
       again: Again,
