@@ -4,11 +4,9 @@ import type { Command } from "commander";
 import type { Context } from "./context.ts";
 import { UsageError } from "./errors.ts";
 import { wholePath } from "./files.ts";
+import { MOST_FILES } from "./most-files.ts";
 import { Repeatable } from "./repeatable.ts";
 import { isByProgram } from "./sender.ts";
-
-/** With a message: the SDK takes no more. */
-const MOST_FILES = 16;
 
 export interface FileFlags {
   file?: string[];

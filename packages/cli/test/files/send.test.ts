@@ -3,10 +3,10 @@ import { execFile } from "node:child_process";
 import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { Agent, AgentError } from "@aimessage/sdk/node";
+import { Agent, AgentError, type MessageStatus } from "@aimessage/sdk/node";
 import { expect, test } from "vitest";
 import { eventually } from "../../../../test/waiting.ts";
-import { AskError, explain } from "../../src/errors.ts";
+import { AskError, explain, SendError } from "../../src/errors.ts";
 import { BIN, Recorder } from "../console.ts";
 import { fileWorld } from "./world.ts";
 
@@ -86,6 +86,17 @@ test("a question whose files were not up in time says so", async () => {
     hint: expect.stringContaining("--timeout") as string,
   });
   expect(await explain(new AskError("1f", late, true))).toMatchObject({ hint: "ask again" });
+});
+
+test("what is told to go on with its files is a message that waits for them", async () => {
+  const hints = ["waits", "up"].map(async (state) => {
+    const status = { id: "1f", to: "bob", state: "queued", files: [{ state }] } as unknown as MessageStatus;
+    return (await explain(new SendError(status, new AgentError("timeout", "time ran out")))).hint;
+  });
+  expect(await Promise.all(hints)).toEqual([
+    expect.stringContaining("its files go on"),
+    "the message stays in the outbox and is sent as soon as possible; see: aimessage status 1f",
+  ]);
 });
 
 test("what cannot be sent is said at once, and nothing is in the outbox then", async () => {

@@ -15,7 +15,7 @@ import { checkInbox } from "./inbox.ts";
 import { Keeper } from "./keeper.ts";
 import { INSTRUCTIONS, type ToolName, toolsFor } from "./schemas.ts";
 import { without, word } from "./shown.ts";
-import { Saves } from "./saves.ts";
+import { McpFiles } from "./mcp-files.ts";
 import { type Calling, run } from "./tools.ts";
 import { AnsweringTransport } from "./wire.ts";
 
@@ -42,7 +42,7 @@ export async function serveMcp(call: Call, options: McpOptions): Promise<number>
   const ending = new AbortController();
   const keeper = new Keeper(() => openAgent(call, "mcp"));
   const calls = new Set<Promise<unknown>>();
-  const files = new Saves(options.root);
+  const files = new McpFiles(options.root);
   const onCall = (name: ToolName, args: unknown, signal: AbortSignal) => {
     const { username } = call.settings;
     const asked = { name, args, signal: AbortSignal.any([signal, ending.signal]), username };
@@ -121,7 +121,7 @@ interface Asked {
 /** A tool's result, or its error: never an exception, so that the model always has a code, a sentence and a hint. */
 async function answer(
   { name, args, signal, username }: Asked,
-  { keeper, files }: { keeper: Keeper; files: Saves },
+  { keeper, files }: { keeper: Keeper; files: McpFiles },
   { maxWait, readOnly }: McpOptions,
 ): Promise<Result> {
   const end = performance.now() + maxWait;

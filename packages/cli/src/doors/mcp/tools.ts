@@ -6,7 +6,7 @@ import { FENCED } from "./fence.ts";
 import { checkInbox, PAGE, questionBy, readMessages, received } from "./inbox.ts";
 import { whatIsWrong } from "./keeper.ts";
 import type { Args, ToolName } from "./schemas.ts";
-import type { Saves } from "./saves.ts";
+import type { McpFiles } from "./mcp-files.ts";
 import { contactOf, questionOf, statusOf, time, wholeMessage, word } from "./shown.ts";
 
 /** Within this time the same message is the same message: a model repeats what it has not seen the result of. Milliseconds. */
@@ -30,7 +30,7 @@ export interface Calling {
   signal: AbortSignal;
   /** Milliseconds that the call may still take. */
   left: () => number;
-  files: Saves;
+  files: McpFiles;
 }
 
 type Tools = { [N in ToolName]: (args: Args<N>, calling: Calling) => Promise<object> };

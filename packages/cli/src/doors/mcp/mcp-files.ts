@@ -21,7 +21,7 @@ interface Saving {
   endedAt?: number;
 }
 
-export class Saves {
+export class McpFiles {
   readonly #root: FilesRoot;
   readonly #end = new AbortController();
   /** They outlive the calls that have begun them: hosts cut calls at some seconds. */
