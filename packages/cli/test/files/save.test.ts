@@ -155,7 +155,7 @@ test("a folder that cannot be written is told, and so is one that is none", asyn
 });
 
 test("who listens is told how far a file is, and what is stopped goes on", async () => {
-  const world = await fileWorld();
+  const world = await fileWorld({ store: "sqlite", db: relayFolder() });
   world.file("large.bin", 160_000_000);
   await world.send("-f", "large.bin");
   const stderr = Object.assign(new Recorder(), { isTTY: true, columns: 80 });

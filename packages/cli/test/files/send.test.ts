@@ -8,7 +8,7 @@ import { expect, test } from "vitest";
 import { eventually } from "../../../../test/waiting.ts";
 import { AskError, explain, SendError } from "../../src/errors.ts";
 import { BIN, Recorder } from "../console.ts";
-import { fileWorld } from "./world.ts";
+import { fileWorld, relayFolder } from "./world.ts";
 
 /** What Bob gets: the next message, with its files in a folder. */
 async function received(home: string, folder: string) {
@@ -167,7 +167,7 @@ test("a message that waits for its files is counted by doctor; of a file that is
 });
 
 test("Ctrl+C leaves what has gone, and outbox retry goes on from there", async () => {
-  const world = await fileWorld();
+  const world = await fileWorld({ store: "sqlite", db: relayFolder() });
   world.file("large.bin", 160_000_000);
   const stderr = Object.assign(new Recorder(), { isTTY: true, columns: 60 });
   const stop = new AbortController();
@@ -204,7 +204,7 @@ test("a message whose files have no room at the relay waits, and says why", asyn
 });
 
 test("what another process brings is seen by whoever waits for it", async () => {
-  const world = await fileWorld();
+  const world = await fileWorld({ store: "sqlite", db: relayFolder() });
   await using alice = await Agent.open({ home: world.home, username: "alice", create: false });
   const sent = await alice.send("bob", "", { files: [world.file("other.bin", 160_000_000)] });
   const { exit, stderr } = await world.cli(["-u", "alice", "outbox", "retry", sent.id]);
