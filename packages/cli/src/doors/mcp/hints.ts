@@ -21,6 +21,8 @@ const HINTS: Partial<Record<string, string>> = {
   bad_file: "name another file",
   "file_failed file_damaged": COMES_AGAIN,
   "file_failed file_expired": COMES_AGAIN,
+  "file_failed file_gone":
+    "it was saved before, and moved away since: ask your owner where it is, or its sender for it",
   "file_failed too_large":
     "no tool saves one that large; your owner can, in a terminal: aimessage inbox save MESSAGE_ID --max-file SIZE",
   "file_failed unwritable": "choose another folder",
