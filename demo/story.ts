@@ -116,7 +116,7 @@ async function aFile(stage: Stage, states: States, log: Actor): Promise<string> 
   ok(`the relay keeps ${kept} bytes, and on its disk no name and no line of it`);
   const heard = await stage.run("-u", "bob", "listen", "--count", "1", "--save-dir", "in", "--quiet");
   output(heard);
-  expectThat(heard.endsWith(`] alice: ${FOR_THE_FILE} [in/${FILE} 620 KB]`), heard);
+  expectThat(heard.endsWith(`] alice: ${FOR_THE_FILE} [in/${FILE} 605 KiB]`), heard);
   await states.follow(sent, "handled");
   expectThat(readFileSync(join(stage.folder, "in", FILE)).equals(readFileSync(path)), "the file is another one");
   ok("bob's file is alice's, byte for byte");

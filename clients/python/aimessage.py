@@ -92,8 +92,11 @@ class Message(_Fields):
         """It is handled, and, in the same step, answered by `reply` and `files`, if there are any."""
         self._agent.call("handled", message_id=self.id, **_answer(reply), **_files(files), **more)
 
-    def save(self, folder: Path = ".", file: Optional[str] = None, max_bytes: Optional[int] = None) -> List[str]:
-        """Saves its files, or those of the name `file`, in a folder, which is made if it is not there. Returns their paths.
+    def save(
+        self, folder: Optional[Path] = None, file: Optional[str] = None, max_bytes: Optional[int] = None
+    ) -> List[str]:
+        """Saves its files, or those of the name `file`, in a folder, which is made if it is not there; default: the root of files.
+        Returns their paths.
 
         What is there already is not fetched again. Raises AgentError if one cannot be had; the others are saved.
         """
@@ -116,7 +119,9 @@ class AsyncMessage(_Fields):
     async def handled(self, reply: Optional[Body] = None, *, files: Paths = None, **more: Any) -> None:
         await self._agent.call("handled", message_id=self.id, **_answer(reply), **_files(files), **more)
 
-    async def save(self, folder: Path = ".", file: Optional[str] = None, max_bytes: Optional[int] = None) -> List[str]:
+    async def save(
+        self, folder: Optional[Path] = None, file: Optional[str] = None, max_bytes: Optional[int] = None
+    ) -> List[str]:
         return _saved(await self._agent.call("save", **_saving(self, folder, file, max_bytes)), self)
 
     async def failed(self, reason: str) -> None:
@@ -436,8 +441,12 @@ def _files(files: Paths) -> Dict[str, List[str]]:
     return {} if files is None else {"files": [os.path.abspath(os.fspath(path)) for path in files]}
 
 
-def _saving(message: _Fields, folder: Path, file: Optional[str], max_bytes: Optional[int]) -> Dict[str, Any]:
-    params: Dict[str, Any] = {"message_id": message.id, "dir": os.path.abspath(os.fspath(folder))}
+def _saving(
+    message: _Fields, folder: Optional[Path], file: Optional[str], max_bytes: Optional[int]
+) -> Dict[str, Any]:
+    params: Dict[str, Any] = {"message_id": message.id}
+    if folder is not None:
+        params["dir"] = os.path.abspath(os.fspath(folder))
     if file is not None:
         params["file"] = file
     if max_bytes is not None:
@@ -448,7 +457,8 @@ def _saving(message: _Fields, folder: Path, file: Optional[str], max_bytes: Opti
 def _saved(result: Dict[str, Any], message: _Fields) -> List[str]:
     for file in result["files"]:
         if "error" in file:
-            data = {"code": "file_failed", "reason": file["error"], "message_id": message.id}
+            word, code = file["error"], file.get("code", "file_failed")
+            data = {"code": code, "reason": None if word == code else word, "message_id": message.id}
             raise AgentError(f"{file['name']} was not saved: {file['error'].replace('_', ' ')}", data)
     return [file["path"] for file in result["files"]]
 

@@ -1,4 +1,5 @@
 /** The body of a message that is sent: of `-m`, or what stdin holds. */
+import { fstatSync } from "node:fs";
 import { addAbortSignal } from "node:stream";
 import type { Call } from "./call.ts";
 import type { Context } from "./context.ts";
@@ -8,7 +9,7 @@ import { utf8 } from "./message.ts";
 export type Body = string | Uint8Array;
 
 /**
- * Begins to read it, before anything else is opened. With files there need be none, and stdin is read only where that is said.
+ * Begins to read it, before anything else is opened. With files there need be none, and stdin, which may be somebody else's, is read only where that is said.
  * @returns what gives the whole, for the most that can be sent (bytes)
  * @throws UsageError
  */
@@ -17,10 +18,19 @@ export async function beginBody(
   message: string | undefined,
   files?: readonly unknown[],
 ): Promise<(largest: number) => Promise<Body>> {
+  if (files !== undefined && message === undefined && holdsSomething(call.context))
+    call.out.note("Only the files are sent: what stdin holds goes with them by -m -.");
   const text = files === undefined || message === "-" ? given(message, call.context) : (message ?? "");
   if (text !== undefined) return async () => text;
   const input = await begin(call, message === "-").catch(unlessInterrupted);
   return (largest) => readBody(input, largest).catch(unlessInterrupted);
+}
+
+/** Whether stdin is a pipe, or a file that is not empty. It is not looked into: who has left a pipe open may never write. */
+function holdsSomething({ stdin: { fd } }: Context): boolean {
+  if (fd === undefined) return false;
+  const found = fstatSync(fd);
+  return found.isFIFO() || (found.isFile() && found.size > 0);
 }
 
 /** An input that was given up is no fault; anything else is. */

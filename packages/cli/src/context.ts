@@ -6,7 +6,7 @@ import { guardStdio } from "@aimessage/sdk/program";
 export interface Context {
   readonly stdout: Writable;
   readonly stderr: Writable;
-  readonly stdin: Readable & { isTTY?: boolean };
+  readonly stdin: Readable & { isTTY?: boolean; fd?: number };
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly cwd: string;
   /** How this program was started: its executable and, unless that is all of it, its script. */

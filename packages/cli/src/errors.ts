@@ -1,5 +1,6 @@
 import type { AgentError, MessageState, MessageStatus } from "@aimessage/sdk/node";
 import { CommanderError } from "commander";
+import { shortId } from "./ids.ts";
 import { explainParser, type Output, StdoutError } from "@aimessage/sdk/program";
 
 /** What was typed makes no sense: exit code 2. */
@@ -26,16 +27,20 @@ export class SendError extends Error {
 export class AskError extends Error {
   override name = "AskError";
   readonly id: string;
-  constructor(id: string, cause: unknown) {
+  /** All of its files are at the relay, if it has any. */
+  readonly isUp: boolean;
+  constructor(id: string, cause: unknown, isUp = true) {
     super("no reply", { cause });
     this.id = id;
+    this.isUp = isUp;
   }
 }
 
 /** Says on stderr what went wrong and what to do, and returns the exit code. `command` is the one that was called. */
 export async function reportError(error: unknown, out: Output, command: string | undefined): Promise<number> {
   const explained = error instanceof CommanderError ? explainCommander(error, command) : await explain(error);
-  const { code, message, hint, commands = [], reason, messageId, status, exit } = explained;
+  const { code, hint, files = [], commands = [], reason, messageId, status, exit } = explained;
+  const message = [explained.message, ...(files.length === 0 ? [] : [files.join(", ")])].join(": ");
   const isList = hint !== undefined && commands.length > 0;
   const inLine = isList ? `${hint}: ${commands.join("; ")}` : hint;
   const value = { error: code, message, hint: inLine, reason, message_id: messageId, status };
@@ -50,6 +55,8 @@ export interface Explained {
   /** What the hint speaks of, as it is to be typed. */
   commands?: readonly string[];
   reason?: string | undefined;
+  /** Names of files of which it speaks, which others may have chosen: they stand behind the message. */
+  files?: readonly string[];
   messageId?: string;
   /** How far that message is: whether it may still be sent, or has ended. */
   status?: MessageState;
@@ -61,7 +68,7 @@ export async function explain(error: unknown): Promise<Explained> {
   // What went wrong first matters, not that closing failed too.
   if (error instanceof SuppressedError) return explain(error.suppressed);
   if (error instanceof SendError) return explainSend(error.status, await explain(error.cause));
-  if (error instanceof AskError) return explainAsk(error.id, await explain(error.cause));
+  if (error instanceof AskError) return explainAsk(error, await explain(error.cause));
   if (error instanceof UsageError) return { code: "usage", message: error.message, hint: error.hint, exit: 2 };
   if (error instanceof StdoutError) return { code: "stdout", message: error.message, exit: 1 };
   if (isAgentError(error)) {
@@ -82,9 +89,6 @@ export function isAgentError(error: unknown): error is AgentError {
   return error instanceof Error && error.name === "AgentError";
 }
 
-/** Characters of an id in a command that is to be typed. */
-const SHOWN_ID = 8;
-
 /** Where files stand that have not gone, and what goes on with them: documents say it in the same words. */
 export const FILES_GO_ON =
   "its files go on with a command that stays (listen, watch, pipe, mcp, a longer send -f), or at once with outbox retry ID";
@@ -99,11 +103,10 @@ function explainSend({ id, state, files }: MessageStatus, why: Explained): Expla
   const kept = why.code === "device_replaced" ? undefined : where[state];
   const known = { ...why, messageId: id, status: state };
   const culprits = files?.filter(({ state, reason }) => state === "failed" && reason !== undefined) ?? [];
-  if (state === "failed" && culprits.length > 0)
-    return { ...known, message: `${why.message}: ${culprits.map(({ name }) => name).join(", ")}` };
+  if (state === "failed" && culprits.length > 0) return { ...known, files: culprits.map(({ name }) => name) };
   if (kept === undefined) return known;
-  const isOfFiles = state === "queued" && files !== undefined;
-  const short = id.slice(0, SHOWN_ID);
+  const isOfFiles = state === "queued" && files?.some(({ state }) => state === "waits") === true;
+  const short = shortId(id);
   const hint = isOfFiles ? `what has gone stays; ${FILES_GO_ON}` : `${kept}; see: aimessage status ${id}`;
   return {
     ...known,
@@ -113,14 +116,21 @@ function explainSend({ id, state, files }: MessageStatus, why: Explained): Expla
 }
 
 /** What may still be answered is not lost with the command that waits for it. */
-function explainAsk(id: string, why: Explained): Explained {
+function explainAsk({ id, isUp }: AskError, why: Explained): Explained {
   const known = { ...why, messageId: id };
+  if (why.code === "expired" && !isUp)
+    return { ...known, hint: "its files were not at the relay by then: ask again with a longer --timeout" };
   if (!["timeout", "aborted", "relay_unreachable", "internal"].includes(why.code)) return known;
   const hint = `the question stays: aimessage ask --resume ${id}`;
   return { ...known, hint: why.hint === undefined ? hint : `${why.hint}; ${hint}` };
 }
 
-function explainCommander(error: CommanderError, command: string | undefined): Explained {
-  const help = command === undefined ? "see: aimessage --help" : `see: aimessage ${command} --help`;
-  return { code: "usage", ...explainParser(error.message, help), exit: 2 };
+/** Commands to which a text or files are given behind flags. */
+const WITH_TEXT = new Set(["send", "ask", "reply"]);
+
+function explainCommander(error: CommanderError, command = ""): Explained {
+  const help = command === "" ? "see: aimessage --help" : `see: aimessage ${command} --help`;
+  const isLoose = error.code === "commander.excessArguments" && WITH_TEXT.has(command);
+  const hint = isLoose ? `quotes belong around a text, and -f before each file; ${help}` : help;
+  return { code: "usage", ...explainParser(error.message, hint), exit: 2 };
 }

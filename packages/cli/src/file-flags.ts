@@ -4,17 +4,21 @@ import type { Command } from "commander";
 import type { Context } from "./context.ts";
 import { UsageError } from "./errors.ts";
 import { wholePath } from "./files.ts";
+import { MOST_FILES } from "./most-files.ts";
+import { Repeatable } from "./repeatable.ts";
 import { isByProgram } from "./sender.ts";
-
-/** With a message: the SDK takes no more. */
-const MOST_FILES = 16;
 
 export interface FileFlags {
   file?: string[];
 }
 
 export function addFileFlags(command: Command): Command {
-  return command.option("-f, --file <path...>", "send a file with it, up to 16; -m may be left out then");
+  return command.addOption(
+    new Repeatable(
+      "-f, --file <path>",
+      `repeatable: a file to send with it, up to ${MOST_FILES}; -m may be left out then`,
+    ),
+  );
 }
 
 /**

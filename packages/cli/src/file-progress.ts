@@ -139,7 +139,7 @@ function begin({ name, bytes, done }: Pick<Shown, "name" | "bytes" | "done">, no
   return { name, bytes, done, from: done, begun: now, points, isOwn: false, ...said };
 }
 
-/** `report.pdf   [########            ]  42 %  118 MB/s  12 s left` */
+/** `report.pdf   [########            ]  42 %  118 MiB/s  12 s left` */
 function barOf(shown: Shown, now: number): string {
   const full = Math.floor((shown.done / Math.max(1, shown.bytes)) * BAR);
   const name = withinColumns(escapeLine(shown.name), NAME).padEnd(NAME);

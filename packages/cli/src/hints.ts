@@ -54,7 +54,7 @@ export function withHints(out: Output, typed: Typed, isCommand: (word: string) =
     note: (text) => out.note(complete(text)),
     warn: (text) => out.warn(complete(text)),
     fail: (message, hint, value) => {
-      const whole = hint === undefined || typeof hint === "string" ? hint && complete(hint) : hint.map(complete);
+      const whole = typeof hint === "object" ? hint.map(complete) : hint === undefined ? undefined : complete(hint);
       const inLine = (value as { hint?: unknown } | null | undefined)?.hint;
       out.fail(message, whole, typeof inLine === "string" ? { ...(value as object), hint: complete(inLine) } : value);
     },

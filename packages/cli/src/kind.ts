@@ -3,7 +3,9 @@ import type { SendOptions } from "@aimessage/sdk/node";
 import { type Command, InvalidArgumentError } from "commander";
 import type { Body } from "./body.ts";
 import { UsageError } from "./errors.ts";
+import type { FileFlags } from "./file-flags.ts";
 import { utf8 } from "./message.ts";
+import { Repeatable } from "./repeatable.ts";
 
 export interface Kind {
   thread?: string | undefined;
@@ -15,7 +17,9 @@ export function addKindFlags(command: Command): Command {
   return command
     .option("--thread <name>", "a thread that both sides know it by")
     .option("--content-type <type>", "what the message is, such as application/json, which is checked")
-    .option("--header <key=value...>", "something for a framework, encrypted as well; repeatable", header);
+    .addOption(
+      new Repeatable("--header <key=value>", "repeatable: something for a framework, encrypted as well", header),
+    );
 }
 
 export function kindOf({ thread, contentType, header: headers }: Kind): SendOptions {
@@ -27,9 +31,9 @@ export function kindOf({ thread, contentType, header: headers }: Kind): SendOpti
 }
 
 /** @throws UsageError if the body is not what its type says */
-export function checkedBody(body: Body, { contentType }: Kind): Body {
-  // What comes with files alone.
-  if (body === "") return body;
+export function checkedBody(body: Body, { contentType, file = [] }: Kind & FileFlags): Body {
+  // Files may come without a text.
+  if (body === "" && file.length > 0) return body;
   if (contentType === undefined || !/^application\/(?:[\w.+-]+\+)?json\b/i.test(contentType)) return body;
   try {
     JSON.parse((typeof body === "string" ? body : utf8(body)) ?? "");
@@ -40,8 +44,8 @@ export function checkedBody(body: Body, { contentType }: Kind): Body {
   }
 }
 
-function header(text: string, before: Record<string, string> = {}): Record<string, string> {
+function header(text: string, before: unknown): Record<string, string> {
   const [, key = "", value = ""] = /^([^=]+)=(.*)$/s.exec(text) ?? [];
   if (key === "") throw new InvalidArgumentError("Write it as KEY=VALUE.");
-  return { ...before, [key]: value };
+  return { ...(before as Record<string, string> | undefined), [key]: value };
 }

@@ -59,7 +59,7 @@ export function messageJson(message: Message, files: readonly SavedFile[] = mess
 }
 
 /**
- * `[14:30:15] alice: text [in/report.pdf 1.2 MB]`, or with OFFLINE before the time if it waited at the relay.
+ * `[14:30:15] alice: text [in/report.pdf 1.2 MiB]`, or with OFFLINE before the time if it waited at the relay.
  * @param labels Of its files.
  */
 export function messageLine(message: Message, labels = message.files.map((file) => fileLabel(file))): Line {

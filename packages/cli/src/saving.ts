@@ -4,10 +4,11 @@ import { relative } from "node:path";
 import type { Agent, FileInfo, FileProgress, IncomingMessage } from "@aimessage/sdk/node";
 import { asOwnerOf } from "@aimessage/sdk/program";
 import type { Call } from "./call.ts";
-import { type Explained, explain, UsageError } from "./errors.ts";
+import { type Explained, explain, isAgentError, UsageError } from "./errors.ts";
 import type { Context } from "./context.ts";
 import { filesRoot } from "./file-flags.ts";
 import { isByProgram } from "./sender.ts";
+import { shortId } from "./ids.ts";
 import { asUsageError, asWriteError, wholePath } from "./files.ts";
 import type { FilesShown } from "./file-progress.ts";
 import { shellLine } from "./install/program-words.ts";
@@ -29,8 +30,9 @@ export interface FileJson {
   sha256: string;
   /** Where it is, whole. */
   path?: string;
-  /** Why it is not there: a stable word. */
+  /** Why it is not there: a stable word; and the code of the error, which may be the same word. */
   error?: string;
+  code?: string;
 }
 
 /** A file that was to be saved: it has a path, or an error. */
@@ -61,7 +63,7 @@ export function fileJson({ name, bytes, type, sha256, path, error }: SavedFile):
     ...(type === undefined ? {} : { type }),
     sha256,
     ...(path === undefined ? {} : { path }),
-    ...(error === undefined ? {} : { error: wordOf(error) }),
+    ...(error === undefined ? {} : { error: wordOf(error), code: error.code }),
   };
 }
 
@@ -70,7 +72,14 @@ export function wordOf({ code, reason }: Explained): string {
   return reason ?? code;
 }
 
-/** `in/report.pdf 1.2 MB`, or with a word on why it is not there. `at`: where it is, as that is shown. */
+/** It was saved before, and is not there any more: nothing brings it back, and whoever has taken it has it. */
+const FILE_GONE = "file_gone";
+
+export function isGone(error: Explained): boolean {
+  return wordOf(error) === FILE_GONE;
+}
+
+/** `in/report.pdf 1.2 MiB`, or with a word on why it is not there. `at`: where it is, as that is shown. */
 export function fileLabel({ name, bytes, error }: SavedFile, at = name): string {
   return `${at} ${fileSize(bytes)}${error === undefined ? "" : `, not saved: ${wordOf(error).replaceAll("_", " ")}`}`;
 }
@@ -137,9 +146,13 @@ function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
 }
 
 /** A folder to save in, as it was typed: of a program, below its root. @throws UsageError, AgentError bad_file */
-export async function folderOf(context: Context, typed: string): Promise<{ folder: string; root?: string }> {
+export async function folderOf(
+  context: Context,
+  typed: string,
+  flag?: string,
+): Promise<{ folder: string; root?: string }> {
   const folder = wholePath(context, typed);
-  return isByProgram(context) ? (await filesRoot(context)).folder(folder) : { folder };
+  return isByProgram(context) ? (await filesRoot(context, flag)).folder(folder) : { folder };
 }
 
 /** What `inbox save` may be told. */
@@ -154,19 +167,45 @@ export function saveCommand(id: string, { dir, file, maxFile }: SaveOnly): strin
   const flags = Object.entries({ "--dir": dir, "--file": file, "--max-file": maxFile }).flatMap(([flag, value]) =>
     value === undefined ? [] : [`${flag} ${shellLine([String(value)])}`],
   );
-  return ["aimessage inbox save", id.slice(0, 6), ...flags].join(" ");
+  return ["aimessage inbox save", shortId(id), ...flags].join(" ");
+}
+
+/** Whether the relay answers. @throws AgentError what has ended the link: nothing comes of waiting then */
+export async function answers(
+  agent: Pick<Agent, "sync" | "users" | "linkHolder">,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const wait = { timeout: REACH_MS, signal };
+  try {
+    await agent.sync(wait);
+    // Where another process has the link, nobody has been asked by now. To refuse is to answer.
+    if ((await agent.linkHolder())?.pid !== process.pid)
+      await agent.users(wait).catch((error: unknown) => {
+        if (!isAgentError(error) || error.code !== "refused") throw error;
+      });
+    return true;
+  } catch (error) {
+    // Who is not let in waits until it is.
+    if (isAgentError(error) && (error.code === "refused" || error.shouldRetry())) return false;
+    throw error;
+  }
 }
 
 /** What a listener was told of files. */
 export interface SaveFlags {
   saveDir?: string;
   maxFile?: number;
+  filesRoot?: string;
 }
 
 /** Saves what comes with messages, where that was asked for. */
 export class Saver {
   /** As it was typed; undefined: nothing is saved. */
   readonly folder: string | undefined;
+  /** Its whole path, or nothing. */
+  get path(): string {
+    return this.#to.folder;
+  }
   readonly #call: Call;
   readonly #to: Omit<SaveTo, "signal">;
   readonly #shown: FilesShown;
@@ -179,12 +218,12 @@ export class Saver {
   }
 
   /** @throws UsageError if files cannot be saved there; AgentError bad_file */
-  static async of(call: Call, { saveDir, maxFile }: SaveFlags, shown: FilesShown): Promise<Saver> {
+  static async of(call: Call, { saveDir, maxFile, filesRoot }: SaveFlags, shown: FilesShown): Promise<Saver> {
     if (saveDir === "") throw new UsageError("--save-dir is empty", "name a folder, or leave it out");
     const { context } = call;
     const { onProgress } = shown;
     if (saveDir === undefined) return new Saver(call, undefined, { folder: "" }, shown);
-    const place = await folderOf(context, saveDir);
+    const place = await folderOf(context, saveDir, filesRoot);
     const { folder, root } = place;
     try {
       if (root === undefined) asOwnerOf(folder, () => mkdirSync(folder, { recursive: true }));
@@ -197,11 +236,7 @@ export class Saver {
   /** @returns what became of its files, if they are to be saved @throws AgentError aborted */
   async save(agent: Agent, message: IncomingMessage, signal: AbortSignal): Promise<readonly SavedFile[]> {
     if (this.folder === undefined) return message.files;
-    const isReachable = (): Promise<boolean> =>
-      agent.sync({ timeout: REACH_MS, signal }).then(
-        () => true,
-        () => false,
-      );
+    const isReachable = () => answers(agent, signal);
     try {
       return await saveAll(message, { ...this.#to, signal, isReachable });
     } catch (error) {

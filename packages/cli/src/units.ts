@@ -1,6 +1,8 @@
 import { writeDuration } from "@aimessage/sdk/program";
 
 const BYTES: readonly [unit: string, size: number][] = [
+  ["TiB", 1024 ** 4],
+  ["GiB", 1024 ** 3],
   ["MiB", 1024 ** 2],
   ["KiB", 1024],
 ];
@@ -18,16 +20,9 @@ function inBytes(value: number): string {
   return `${Number((value / size).toFixed(1))} ${unit}`;
 }
 
-const POWERS: readonly [unit: string, size: number][] = [
-  ["TB", 1e12],
-  ["GB", 1e9],
-  ["MB", 1e6],
-  ["KB", 1e3],
-];
-
-/** The size of a file, for people: `1.2 MB`, in powers of 1,000 as file managers have it. */
+/** The size of a file, for people, in the same units, in which limits are, too: `1.2 MiB`; from 10 on in whole ones. */
 export function fileSize(bytes: number): string {
-  const [unit, size] = POWERS.find(([, size]) => bytes >= size) ?? ["B", 1];
+  const [unit, size] = BYTES.find(([, size]) => bytes >= size) ?? ["B", 1];
   const value = bytes / size;
   return `${value < 10 ? Number(value.toFixed(1)) : Math.round(value)} ${unit}`;
 }

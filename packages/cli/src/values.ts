@@ -36,10 +36,10 @@ const SIZES: Record<string, number> = {
   GiB: 2 ** 30,
 };
 
-/** The size of a file: `500MB`, `1GiB`, or bytes. */
+/** The size of a file: `500MiB`, `1GiB`, or bytes; also in powers of 1,000 (`500MB`). */
 export function size(text: string): number {
   const [, digits = "", unit = ""] = /^(\d{1,12}(?:\.\d{1,3})?)(B|[KMG]i?B)?$/.exec(text) ?? [];
-  if (digits === "") throw new InvalidArgumentError("Write it as 500MB, 1GiB, or a number of bytes.");
+  if (digits === "") throw new InvalidArgumentError("Write it as 500MiB, 1GiB, or a number of bytes.");
   return Math.floor(Number(digits) * (SIZES[unit] ?? 1));
 }
 

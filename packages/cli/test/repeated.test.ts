@@ -4,8 +4,8 @@ import { aimessage } from "./console.ts";
 /** Every command with the options that its help lists, each with a value if it takes one. */
 async function everyCommand(path: string[] = []): Promise<{ path: string[]; options: string[][] }[]> {
   const { stdout } = await aimessage([...path, "--help"]);
-  const options = [...stdout.matchAll(/^ {2}(?:-\w, )?(--[\w-]+)( <[\w=.-]+>)?/gm)]
-    .filter(([, flag, takes]) => flag !== "--help" && flag !== "--version" && takes?.includes("...") !== true)
+  const options = [...stdout.matchAll(/^ {2}(?:-\w, )?(--[\w-]+)(?![\w-]| +(?:<\S+> +)?repeatable:)( <[\w=.-]+>)?/gm)]
+    .filter(([, flag]) => flag !== "--help" && flag !== "--version")
     .map(([, flag, takes]) => (takes === undefined ? [flag!] : [flag!, values[flag!] ?? "5"]));
   const [, list = ""] = /^Commands:\n((?: {2}.*\n)*)/m.exec(stdout) ?? [];
   const below = [...list.matchAll(/^ {2}([a-z]+)/gm)].map(([, name]) => name!);
@@ -48,4 +48,19 @@ test("a flag beside its variable is no repetition, and outweighs it", async () =
   const env = { AIMESSAGE_HOME: "/nowhere", AIMESSAGE_USERNAME: "bob" };
   const { exit, stderr } = await aimessage(["whoami", "-u", "alice"], { env });
   expect({ exit, stderr }).toMatchObject({ exit: 3, stderr: expect.stringContaining("alice is not registered") });
+});
+
+test("one that may be given again takes one value each time, and nothing that stands behind", async () => {
+  const env = { AIMESSAGE_HOME: "/nowhere", AIMESSAGE_USERNAME: "bob" };
+  for (const flag of [
+    ["-f", "package.json"],
+    ["--header", "a=b"],
+  ]) {
+    const { stderr } = await aimessage(["reply", ...flag, ...flag, "1f0c9a52", "-m", "x"], { env });
+    expect(stderr).toContain("bob is not registered");
+  }
+  expect(await aimessage(["send", "-t", "bob", "-f", "one.csv", "two.csv"], { env })).toMatchObject({
+    exit: 2,
+    stderr: expect.stringContaining("-f before each file") as string,
+  });
 });

@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { PassThrough } from "node:stream";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { eventually, never } from "../../../test/waiting.ts";
 import { Recorder } from "./console.ts";
 import { createWorld } from "./world.ts";
@@ -144,4 +144,9 @@ test("inbox says that it does not look at the relay, to a person and where nobod
   expect(shown).toMatchObject({ stdout: expect.stringContaining("hello"), stderr: "" });
   interrupt.abort("SIGINT");
   await watching;
+  // What came a moment ago was fetched then.
+  expect((await world.cli("inbox -u bob")).stderr).toBe("");
+  vi.setSystemTime(Date.now() + 3_600_000);
+  expect((await world.cli("inbox -u bob")).stderr).toMatch(/^What waits at the relay is not shown/);
+  vi.useRealTimers();
 });

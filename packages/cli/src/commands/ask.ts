@@ -1,9 +1,10 @@
-import type { Asked, Message } from "@aimessage/sdk/node";
+import type { Agent, Asked, Message } from "@aimessage/sdk/node";
 import { Option, type Command } from "commander";
 import { openAgent } from "../agent.ts";
 import { beginBody } from "../body.ts";
 import type { Act, Call } from "../call.ts";
 import { AskError, UsageError } from "../errors.ts";
+import { shortId } from "../ids.ts";
 import { addFileFlags, type FileFlags, filesOf } from "../file-flags.ts";
 import { FilesShown } from "../file-progress.ts";
 import { addKindFlags, checkedBody, type Kind, kindOf } from "../kind.ts";
@@ -16,7 +17,7 @@ import { patience } from "../values.ts";
 interface Options extends Kind, FileFlags {
   to?: string;
   message?: string;
-  timeout: number;
+  timeout?: number;
   resume?: string;
 }
 
@@ -35,11 +36,12 @@ export function configure(command: Command, act: Act): void {
   command
     .description("Ask another agent, and print its reply.")
     .option("-t, --to <name>", "whom: NAME, or NAME#FINGERPRINT to pin before first contact")
-    .option("-m, --message <text>", "the question; - or no -m with a pipe: exactly what stdin holds")
+    .option("-m, --message <text>", "the question; - or, without -f, no -m with a pipe: exactly what stdin holds")
     .addOption(
-      new Option("--timeout <time>", "how long a reply is of use; the question expires then, on both sides")
-        .argParser(patience)
-        .default(60_000, "60s"),
+      new Option(
+        "--timeout <time>",
+        "how long a reply is of use; the question expires then, on both sides (default: 60s, with files 1h)",
+      ).argParser(patience),
     )
     .option("--resume <id>", "wait for the reply to a question that was asked before")
     .addHelpText("after", EXAMPLES)
@@ -47,8 +49,12 @@ export function configure(command: Command, act: Act): void {
   addFileFlags(addKindFlags(command));
 }
 
+/** How long a reply is of use if nothing is said; files are on their way for longer. Milliseconds. */
+const ASK_MS = 60_000;
+const WITH_FILES_MS = 3_600_000;
+
 async function ask(call: Call, options: Options): Promise<void> {
-  const { message, resume, to, timeout } = options;
+  const { message, resume, to } = options;
   if (resume !== undefined && (to !== undefined || message !== undefined || options.file !== undefined))
     throw new UsageError("--resume takes neither -t nor -m nor -f", "the question was asked before");
   if (resume === undefined && to === undefined) throw new UsageError("whom to ask is required", "write -t NAME");
@@ -64,25 +70,30 @@ async function ask(call: Call, options: Options): Promise<void> {
           ...files,
           onProgress: shown.onProgress,
           ...senderOf(call.context),
-          timeout,
+          timeout: options.timeout ?? (files.files === undefined ? ASK_MS : WITH_FILES_MS),
         });
   using _ = follow(agent, asked, shown);
-  const reply = await replyTo(asked, call);
+  const reply = await replyTo(agent, asked, call);
   const labels = reply.files.map((file) => `${fileLabel(file)}, not saved`);
   await call.out.data([{ line: "", body: withFiles(reply, labels) }], {
     ...messageJson(reply),
     question_id: asked.id,
   });
-  if (labels.length > 0) call.out.note(`To save what came with it: aimessage inbox save ${reply.id.slice(0, 6)}`);
+  if (labels.length > 0) call.out.note(`To save what came with it: aimessage inbox save ${shortId(reply.id)}`);
 }
 
-async function replyTo(asked: Asked, { context, out }: Call): Promise<Message> {
+async function replyTo(agent: Agent, asked: Asked, { context, out }: Call): Promise<Message> {
   const hint = `Waiting for the reply of ${asked.to} (question ${asked.id})...`;
   const silence = setTimeout(() => out.note(hint), SILENT_MS);
   try {
     return await asked.reply({ signal: context.interrupted });
   } catch (error) {
-    throw new AskError(asked.id, error);
+    const { files = [] } = (await agent.status(asked.id).catch(() => undefined)) ?? {};
+    throw new AskError(
+      asked.id,
+      error,
+      files.every(({ state }) => state === "up" || state === "fetched"),
+    );
   } finally {
     clearTimeout(silence);
   }

@@ -1,6 +1,7 @@
 import { table } from "@aimessage/sdk/program";
 import type { Command } from "commander";
 import { openAgent } from "../agent.ts";
+import { shortId } from "../ids.ts";
 import type { Act, Call } from "../call.ts";
 import { localTime } from "../times.ts";
 
@@ -18,7 +19,7 @@ async function asks(call: Call, { all }: { all?: true }): Promise<void> {
   await using agent = await openAgent(call, "asks");
   const questions = (await agent.questions()).filter(({ state }) => all === true || WAITING.has(state));
   const rows = questions.map(({ id, state, to, askedAt, deadline, reason = "" }) => [
-    id,
+    shortId(id),
     state,
     localTime(askedAt),
     localTime(deadline),

@@ -34,7 +34,7 @@ is to be had here without encryption and a relay. up: until the relay has it on 
 
 Examples:
   aimessage bench -s ws://localhost:8080 --pairs 2 --window 16 --seconds 5
-  aimessage bench -s ws://localhost:8080 --files 100MB
+  aimessage bench -s ws://localhost:8080 --files 100MiB
 `;
 
 export function configure(command: Command, act: Act): void {
@@ -45,7 +45,7 @@ export function configure(command: Command, act: Act): void {
     .addOption(whole("--window <n>", "messages of one sender that are not handled yet, at most", 16))
     .addOption(new Option("--seconds <time>", "how long they send").argParser(patience).default(5_000, "5s"))
     .addOption(
-      new Option("--files <size>", "measure a file of this size instead: 100MB, 1GiB").argParser((text) => {
+      new Option("--files <size>", "measure a file of this size instead: 100MiB, 1GiB").argParser((text) => {
         const bytes = size(text);
         if (bytes === 0) throw new InvalidArgumentError("Write a size above zero.");
         return bytes;

@@ -3,6 +3,7 @@ import { openAgent } from "../agent.ts";
 import type { Act, Call } from "../call.ts";
 import { messageJson, messageText, previewWithFiles } from "../message.ts";
 import { fileLabel } from "../saving.ts";
+import { shortId } from "../ids.ts";
 import { listUnlessNamed } from "../groups.ts";
 import { table } from "@aimessage/sdk/program";
 import { localTime } from "../times.ts";
@@ -36,7 +37,7 @@ async function list(call: Call): Promise<void> {
   await using agent = await openAgent(call, "dead");
   const letters = await agent.deadLetters.list();
   const rows = letters.map((letter) => [
-    letter.id,
+    shortId(letter.id),
     localTime(letter.failedAt),
     letter.from,
     letter.reason,

@@ -1,6 +1,7 @@
 import { Option, type Command } from "commander";
 import { openAgent } from "../agent.ts";
 import { FilesShown } from "../file-progress.ts";
+import { shortId } from "../ids.ts";
 import { listUnlessNamed } from "../groups.ts";
 import { messageJson, previewWithFiles } from "../message.ts";
 import { sayWhoWaits } from "../requests.ts";
@@ -26,7 +27,7 @@ export function configure(command: Command, act: Act): void {
     .argument("<message-id>", MESSAGE_ID)
     .option("--dir <folder>", "where they are saved (default: the working folder)")
     .option("--file <name>", "only files of this name")
-    .addOption(new Option("--max-file <size>", "none that is larger: 500MB, 1GiB (default 1GiB)").argParser(size))
+    .addOption(new Option("--max-file <size>", "none that is larger: 500MiB, 1GiB (default 1GiB)").argParser(size))
     .addHelpText("after", SAVE)
     .action(act(save));
 }
@@ -39,6 +40,9 @@ What was begun goes on from where it was left, and what is there already is not 
 path, and state: saved, or failed with error.
 `;
 
+/** What has come so lately says that somebody has looked at the relay. Milliseconds. */
+const FRESH_MS = 60_000;
+
 async function inbox(call: Call, { last }: { last: number }): Promise<void> {
   await using agent = await openAgent(call, "inbox");
   await sayWhoWaits(agent, call.out);
@@ -46,7 +50,7 @@ async function inbox(call: Call, { last }: { last: number }): Promise<void> {
   const entries = newest.length === last ? newest : [older, ...newest].filter((entry) => entry !== undefined);
   if (newest.length === last) call.out.note(`There are older ones: inbox --last ${2 * last} shows more.`);
   const rows = entries.map((entry) => [
-    entry.id,
+    shortId(entry.id),
     entry.state,
     localTime(entry.sentAt),
     entry.from,
@@ -55,7 +59,9 @@ async function inbox(call: Call, { last }: { last: number }): Promise<void> {
   const lines = rows.length === 0 ? ["No messages."] : table([["ID", "STATE", "SENT", "FROM", "TEXT"], ...rows]);
   const { json } = call.settings;
   const { linkHolder } = await import("@aimessage/sdk/node");
-  if (!json && linkHolder(agent.folder) === undefined)
+  // What has just come has just been fetched.
+  const isFresh = Date.now() - (entries.at(-1)?.receivedAt ?? 0) < FRESH_MS;
+  if (!json && !isFresh && linkHolder(agent.folder) === undefined)
     call.out.note("What waits at the relay is not shown: aimessage watch --count 1 fetches it.");
   await call.out.data(lines, {
     messages: entries.map((entry) => Object.assign(messageJson(entry), { state: entry.state, reason: entry.reason })),

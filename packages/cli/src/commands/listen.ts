@@ -1,4 +1,4 @@
-import type { Agent, Message } from "@aimessage/sdk/node";
+import type { Agent, IncomingMessage, Message } from "@aimessage/sdk/node";
 import { Option, type Command } from "commander";
 import { followOutages, openAgent } from "../agent.ts";
 import type { Act, Call } from "../call.ts";
@@ -7,8 +7,10 @@ import type { WebhookFlags } from "../doors/webhook-flags.ts";
 import { UsageError } from "../errors.ts";
 import { addRootFlag, filesRoot } from "../file-flags.ts";
 import { FilesShown } from "../file-progress.ts";
+import { shortId } from "../ids.ts";
 import { messageJson, messageLine } from "../message.ts";
-import { type SavedFile, type SaveFlags, Saver } from "../saving.ts";
+import { Repeatable } from "../repeatable.ts";
+import { isGone, type SavedFile, type SaveFlags, Saver } from "../saving.ts";
 import { sayWhoWaits } from "../requests.ts";
 import { type Output, StdoutError } from "@aimessage/sdk/program";
 import { count, patience, size } from "../values.ts";
@@ -35,7 +37,7 @@ Examples:
   aimessage listen --once
   aimessage listen --exec 'tr a-z A-Z' --reply
   aimessage listen --json --ack
-  aimessage listen --save-dir in --max-file 500MB
+  aimessage listen --save-dir in --max-file 500MiB
 
 --exec: the body is its input; AIMESSAGE_FROM, _ID, _THREAD, _REPLY_TO, _CONTENT_TYPE, _VERIFIED, _TRUST, _ATTEMPT and _EXPECTS_REPLY are in its environment, and with --save-dir _FILES, a whole path a line. Exit
 code 0: handled. 75, or a signal: again later. 65: a dead letter. Anything else: again, and after --attempts a dead letter, with the last line of its
@@ -43,11 +45,11 @@ stderr, but for hints, as the reason. What a sender sends is handled in its orde
 --ack: after each line it waits for {"handled": ID}, {"failed": ID, "reason": TEXT} or {"retry": ID} on stdin; what nothing is said of is given back
 when stdin ends.
 
---once --json: the last line is {"count": N}, how many messages came.
+--once --json: the last line is {"count": N}, how many messages came. Where a file could not be saved --once ends with the exit code of that.
 
 A line is written when it is whole, and on the disk if it goes into a file; else its message is shown again. JSON keys: message_id, peer_id, from, to, body,
 content_type, sent_at, received_at (Unix milliseconds), offline, verified, trust; body_base64 if the body is not UTF-8 text; expects_reply, late, reply_to, thread and
-headers where it has them; files, a list of name, bytes, type, sha256, and path where it was saved, or error.
+headers where it has them; files, a list of name, bytes, type, sha256, and path where it was saved, or error and code.
 
 Files are saved before their message is shown. Where one cannot be had the message is shown, says so, and stays unhandled: inbox save ID tries again.
 `;
@@ -65,12 +67,12 @@ export function configure(command: Command, act: Act): void {
     .option("--share", "take turns with the other listeners of this agent that share")
     .option("--once", "stop when everything that waits at the relay now has come")
     .option("--save-dir <folder>", "save files of messages there")
-    .addOption(new Option("--max-file <size>", "none that is larger: 500MB, 1GiB (default 1GiB)").argParser(size))
+    .addOption(new Option("--max-file <size>", "none that is larger: 500MiB, 1GiB (default 1GiB)").argParser(size))
     .option("--ack", "with --json: a message is handled when its reader says so on stdin")
     .option("--exec <command>", "have a shell command handle each message")
     .option("--webhook <url>", "post each message to a web service")
     .option("--webhook-secret <secret>", "sign by it (Standard Webhooks): @FILE")
-    .option("--webhook-header <header...>", "send a header: 'Name: value', or @FILE; repeatable")
+    .addOption(new Repeatable("--webhook-header <header>", "repeatable: send a header: 'Name: value', or @FILE"))
     .option("--webhook-template <json>", "post this JSON, or @FILE, with {{body}}, {{from}} and the like filled in")
     .addOption(
       new Option(
@@ -104,6 +106,8 @@ async function listen(call: Call, options: Options): Promise<number> {
   context.interrupted.addEventListener("abort", () => out.note("Stopping listener..."));
   using shown = new FilesShown(call);
   const saver = await Saver.of(call, options, shown);
+  if (options.exec !== undefined && /[\n\r]/.test(saver.path))
+    throw new UsageError("the path of --save-dir has a line break", "AIMESSAGE_FILES has a path a line");
   const door = await doorOf(options, call, saver);
   await using agent = await openAgent(call, roleOf(options));
   await warnOfStranger(agent, options.from, out);
@@ -120,6 +124,7 @@ async function listen(call: Call, options: Options): Promise<number> {
   const { from, once, share } = options;
   let missing = options.count ?? Number.POSITIVE_INFINITY;
   let came = 0;
+  let failed = 0;
   try {
     if (door !== undefined) missing -= came = await door(agent, call, signal);
     else
@@ -128,9 +133,11 @@ async function listen(call: Call, options: Options): Promise<number> {
         const labels = files.map((file) => saver.label(file));
         await out.data([messageLine(message, labels)], messageJson(message, files), { until: signal, onDisk: true });
         sayOfFiles(message, files, saver, out);
-        if (files.every(({ error }) => error === undefined)) await message.handled();
+        const lost = files.flatMap(({ error }) => (error === undefined || isGone(error) ? [] : [error.exit]));
+        if (lost.length === 0) await message.handled();
+        failed = Math.max(failed, ...lost);
         if (message.expectsReply)
-          out.note(`${message.from} waits for a reply: aimessage reply ${message.id.slice(0, 6)} -m TEXT`);
+          out.note(`${message.from} waits for a reply: aimessage reply ${shortId(message.id)} -m TEXT`);
         came += 1;
         missing -= 1;
         if (missing === 0) break;
@@ -144,7 +151,7 @@ async function listen(call: Call, options: Options): Promise<number> {
   if (outage.error !== undefined) throw outage.error;
   if (options.once === true && !signal.aborted) {
     if (call.settings.json) await out.data([], { count: came });
-    return 0;
+    return failed;
   }
   if (options.count === undefined) return 0;
   const { AgentError } = await import("@aimessage/sdk/node");
@@ -161,7 +168,8 @@ function sayOfFiles(message: Message, files: readonly SavedFile[], saver: Saver,
       `${from} has sent ${files.length === 1 ? "a file" : `${files.length} files`}: ${saver.commandFor(message)}`,
     );
   for (const file of files)
-    if (file.error !== undefined)
+    if (file.error !== undefined && isGone(file.error)) out.warn(file.error.message);
+    else if (file.error !== undefined)
       out.warn(
         `${file.error.message}, and the message of ${from} stays unhandled; to try again: ${saver.commandFor(message, file)}`,
       );
@@ -183,8 +191,13 @@ async function doorOf(options: Options, { context }: Call, saver: Saver): Promis
     const root = await filesRoot(context, options.filesRoot);
     return async (agent, { out }, signal) => {
       const { largestBody: largest, folder } = agent;
-      const save = saver.folder === undefined ? undefined : saver.save.bind(saver, agent);
-      const files = { filesRoot: root.path, save };
+      const save = async (message: IncomingMessage, until: AbortSignal) => {
+        const files = await saver.save(agent, message, until);
+        for (const { error } of files)
+          if (error !== undefined && isGone(error)) out.warn(`${error.message}; the command begins without it`);
+        return files;
+      };
+      const files = { filesRoot: root.path, save: saver.folder === undefined ? undefined : save };
       const how = { command: exec, timeout: options.execTimeout, largest, env: context.env, folder };
       using commands = byCommand({ ...how, ...files });
       return await work(agent, options, { handle: commands.handle, out, until: signal });
@@ -211,8 +224,6 @@ function refuseMixed(options: Options, { settings }: Call): void {
       "--webhook takes no --save-dir",
       "a web service gets names and sizes; inbox save fetches files",
     );
-  if (exec !== undefined && /[\n\r]/.test(options.saveDir ?? ""))
-    throw new UsageError("the name of --save-dir has a line break", "AIMESSAGE_FILES has a path a line");
   if (options.maxFile !== undefined && options.saveDir === undefined)
     throw new UsageError("--max-file needs --save-dir", "without it nothing is saved");
   if (options.filesRoot !== undefined && exec === undefined)

@@ -15,7 +15,7 @@ Hosts start it themselves. What they are told, in their own notation:
 
 Tools: send_message, ask_agent, check_inbox, read_messages, reply_to_message, mark_handled, list_agents, message_status.
 A message that was read is not handled until the assistant replies to it or marks it: if it dies before, the next one gets the message.
-Files are sent and saved by their paths, which lie below --files-root and in no folder whose name begins with a dot.
+Files are sent and saved by their paths, which lie below --files-root; none that is hidden, or in a hidden folder.
 No tool accepts who waits for consent, verifies, trusts, blocks or changes keys. Hosts drop most variables: name the agent by -u, and a passphrase by
 AIMESSAGE_PASSPHRASE_FILE in the host's own settings.
 `;

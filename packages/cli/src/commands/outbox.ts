@@ -5,6 +5,7 @@ import type { SendError } from "../errors.ts";
 import { FilesShown } from "../file-progress.ts";
 import { filesInLine, reached } from "../reaching.ts";
 import type { AgentError } from "@aimessage/sdk/node";
+import { shortId } from "../ids.ts";
 import { listUnlessNamed } from "../groups.ts";
 import { table } from "@aimessage/sdk/program";
 import { localTime } from "../times.ts";
@@ -43,7 +44,7 @@ async function list(call: Call, { all }: { all?: true }): Promise<void> {
   const messages = await agent.outbox.list({ all: all === true });
   const rows = messages.map((message) => {
     const { id, state, to, updatedAt, reason } = message;
-    return [id, state, localTime(updatedAt), to, reason ?? filesInLine(message)];
+    return [shortId(id), state, localTime(updatedAt), to, reason ?? filesInLine(message)];
   });
   const lines = rows.length === 0 ? ["No messages."] : table([["ID", "STATE", "SINCE", "TO", "REASON"], ...rows]);
   await call.out.data(lines, { messages: messages.map(statusWithFiles) });

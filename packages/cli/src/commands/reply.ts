@@ -28,7 +28,7 @@ export function configure(command: Command, act: Act): void {
   command
     .description("Answer a message. Done when the relay has the answer on its disk.")
     .argument("<message-id>", MESSAGE_ID)
-    .option("-m, --message <text>", "the answer; - or no -m with a pipe: exactly what stdin holds")
+    .option("-m, --message <text>", "the answer; - or, without -f, no -m with a pipe: exactly what stdin holds")
     .addOption(new Option("--timeout <time>", "how long to wait").argParser(patience).default(30_000, "30s"))
     .addHelpText("after", EXAMPLES)
     .action(act(reply));

@@ -40,7 +40,7 @@ export function configure(command: Command, act: Act): void {
   command
     .description("Send an end-to-end encrypted message. Done when the relay has it on its disk.")
     .requiredOption("-t, --to <name>", "recipient: NAME, or NAME#FINGERPRINT to pin before first contact")
-    .option("-m, --message <text>", "the message; - or no -m with a pipe: exactly what stdin holds")
+    .option("-m, --message <text>", "the message; - or, without -f, no -m with a pipe: exactly what stdin holds")
     .addOption(new Option("--wait <state>", "wait until the message is").choices(["stored", "received", "handled"]))
     .addOption(new Option("--timeout <time>", "how long to wait").argParser(patience).default(30_000, "30s"))
     .option("--expires <duration>", "not worth delivering after this: 30s, 15m, 1h, 7d", duration)

@@ -3,7 +3,8 @@ import { constants } from "node:os";
 import { dirname } from "node:path";
 import type { Writable } from "node:stream";
 import type { IncomingMessage, Message } from "@aimessage/sdk/node";
-import { type SavedFile, wordOf } from "../saving.ts";
+import type { SavedFile } from "../saving.ts";
+import { FilesFirst } from "./files-first.ts";
 import { Leftover } from "./leftover.ts";
 import { Watchdog } from "./watchdog.ts";
 import type { Ended, Handle } from "./work.ts";
@@ -47,9 +48,6 @@ interface HandlingOptions extends CommandOptions {
   save: ((message: IncomingMessage, signal: AbortSignal) => Promise<readonly SavedFile[]>) | undefined;
 }
 
-/** Between attempts at a file that its sender has to send again. Milliseconds. */
-const SENT_AGAIN_MS = 15_000;
-
 /** A command that handles messages. Those that run are ended when this process is killed. */
 export function byCommand({
   env,
@@ -59,10 +57,11 @@ export function byCommand({
   ...options
 }: HandlingOptions): { handle: Handle } & Disposable {
   const commands = new Commands();
+  const first = save === undefined ? undefined : new FilesFirst(save);
   Leftover.sweep(folder);
   return {
     handle: async (message, { signal, isAnswered }) => {
-      const files = await savedFor(message, save, signal);
+      const files = (await first?.of(message, signal)) ?? [];
       if (!Array.isArray(files)) return files;
       const leftover = new Leftover(folder, message.id);
       const largest = isAnswered ? options.largest : undefined;
@@ -82,32 +81,6 @@ export function byCommand({
     },
     [Symbol.dispose]: () => commands[Symbol.dispose](),
   };
-}
-
-/** @returns where the files of a message are, or what becomes of it without one of them */
-async function savedFor(
-  message: IncomingMessage,
-  save: HandlingOptions["save"],
-  signal: AbortSignal,
-): Promise<string[] | Ended> {
-  if (save === undefined || message.files.length === 0) return [];
-  try {
-    const files = await save(message, signal);
-    const missing = files.find(({ error }) => error !== undefined);
-    return missing === undefined ? files.flatMap(({ path }) => path ?? []) : without(missing);
-  } catch (error) {
-    if (signal.aborted) return { kind: "given up" };
-    throw error;
-  }
-}
-
-/** A file that is too large stays so. One that is damaged, or has expired, its sender sends again; for the rest it is not the time. */
-function without({ name, error }: SavedFile): Ended {
-  const word = error === undefined ? "" : wordOf(error);
-  const reason = `${name} could not be saved: ${word.replaceAll("_", " ")}`;
-  if (word === "too_large") return { kind: "never", reason };
-  const isSentAgain = word === "file_damaged" || word === "file_expired";
-  return { kind: "again", reason, counts: isSentAgain, ...(isSentAgain ? { afterMs: SENT_AGAIN_MS } : {}) };
 }
 
 /** Commands of a shell, which end with this process however it ends. */

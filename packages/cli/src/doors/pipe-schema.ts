@@ -1,5 +1,6 @@
 /** What programs say by `aimessage pipe`, and hear: JSON-RPC 2.0, an object a line. docs/pipe.schema.json is made of this. */
 import * as z from "zod/mini";
+import { MOST_FILES } from "../most-files.ts";
 
 const Text = z.string();
 const Id = z.string().check(z.minLength(1));
@@ -15,7 +16,7 @@ const kind = {
 };
 
 /** Paths of files, whole or from the root of files on. */
-const files = { files: optional(z.array(Text).check(z.maxLength(16))) };
+const files = { files: optional(z.array(Text).check(z.maxLength(MOST_FILES))) };
 
 const Tier = z.enum(["unknown", "known", "verified", "trusted"]);
 
@@ -30,6 +31,8 @@ const File = z.object({
   /** Of `save`: where it is, whole, or why it is not there. */
   path: optional(Text),
   error: optional(Text),
+  /** The error's code, for which `error` may be the reason. */
+  code: optional(Text),
 });
 /** A file that was sent: how much of it has left, and why it waits or has failed. */
 const SentFile = z.object({

@@ -24,7 +24,7 @@ ${SEVERAL}
 \`\`\`bash
 aimessage send -t NAME -m "the build is green"    # on disk at once; sent as soon as the relay can be reached
 aimessage send -t NAME -m - < report.md           # exactly what stdin holds
-aimessage send -t NAME -f report.pdf -m "numbers" # files, up to 16: below the working folder, and not in folders like .git
+aimessage send -t NAME -f report.pdf -m "numbers" # files, up to 16: below the working folder, and nothing hidden (.env, .git)
 aimessage send -t NAME -m "deploy" --wait handled --timeout 2m
 aimessage ask -t NAME -m "how many tests fail?" --timeout 5m    # waits, and prints the reply
 aimessage ask --resume ID                         # the reply to an earlier question, also after a restart

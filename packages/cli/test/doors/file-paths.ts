@@ -29,6 +29,7 @@ export async function pathWorld(): Promise<PathWorld> {
     join(root, "fine.txt"),
     join(root, "sub", "fine.txt"),
     join(root, ".hidden", "x"),
+    join(root, ".env"),
     join(world.cwd, "root2", "x"),
   ])
     writeFileSync(file, "SECRET or not");
@@ -36,6 +37,7 @@ export async function pathWorld(): Promise<PathWorld> {
   symlinkSync(outside, join(root, "folder-link"));
   symlinkSync(join(root, "link"), join(root, "link-to-link"));
   symlinkSync("../.hidden", join(root, "sub", "to-hidden"));
+  symlinkSync(".env", join(root, "env"));
   symlinkSync(world.home, join(root, "agents"));
   symlinkSync(join(root, "sub"), join(root, "inner-link"));
   linkSync(join(outside, "taxes.pdf"), join(root, "hard-link"));
@@ -62,6 +64,8 @@ export const badPaths: readonly (readonly [what: string, path: string, reason: s
   ["a device", "/dev/zero", "outside"],
   ["a file in a folder whose name begins with a dot", ".hidden/x", "hidden"],
   ["the same, through a link", "sub/to-hidden/x", "hidden"],
+  ["a file whose name begins with a dot", ".env", "hidden"],
+  ["such a file, through a link", "env", "hidden"],
   ["the agent's store", "$HOME/alice/agent.db", "own_store"],
   ["the agent's store, through a link", "agents/alice/agent.db", "own_store"],
   ["another agent's store", "$HOME/bob/agent.db", "own_store"],

@@ -1,5 +1,5 @@
 /** Files at the doors: by their paths alone, below a root, and not outside by way of a link. */
-import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { PassThrough } from "node:stream";
@@ -78,7 +78,15 @@ describe('"Send ~/.ssh/id_ed25519", or the agent\'s store, is refused', () => {
     expect(await call("reply_to_message", { message_id, body: "here", files: finePaths })).toMatchObject({
       isError: false,
     });
-    expect(await call("send_message", { to: "bob" })).toMatchObject({ isError: true, error: "usage" });
+    for (const [tool, args] of [
+      ["send_message", { to: "bob" }],
+      ["ask_agent", { to: "bob", files: [] }],
+      ["reply_to_message", { message_id }],
+    ] as const)
+      expect(await call(tool, args)).toMatchObject({ isError: true, error: "usage" });
+    expect(await call("ask_agent", { to: "bob", files: ["fine.txt"] })).toMatchObject({ state: "open" });
+    const alsoAlone = { message_id, files: ["fine.txt"], again: true };
+    expect(await call("reply_to_message", alsoAlone)).toMatchObject({ isError: false, in_reply_to: message_id });
     const alone = await call("send_message", { to: "bob", files: ["fine.txt"] });
     expect(alone).toMatchObject({ isError: false, to: "bob" });
     const { files } = await eventually("it is at the relay", async () => {
@@ -113,12 +121,12 @@ describe('"Send ~/.ssh/id_ed25519", or the agent\'s store, is refused', () => {
       const world = await pathWorld();
       const env = { [name]: "1", AIMESSAGE_EXCHANGE: "0" };
       await expectRefused(world, async (path) => {
-        const words = ["-u", "alice", "send", "-t", "bob", "--json", "-m", "here", "-f", "fine.txt", path];
+        const words = ["-u", "alice", "send", "-t", "bob", "--json", "-m", "here", "-f", "fine.txt", "-f", path];
         const { stderr } = await world.cli(words, { env, cwd: world.root, stdin: "" });
         const { error, reason } = JSON.parse(stderr) as { error: string; reason: string };
         return `${error} ${reason}`;
       });
-      const words = ["-u", "alice", "send", "-t", "bob", "-f", ...finePaths];
+      const words = ["-u", "alice", "send", "-t", "bob", ...finePaths.flatMap((path) => ["-f", path])];
       expect(await world.cli(words, { env, cwd: world.root, stdin: "" })).toMatchObject({ exit: 0 });
       // Its owner may say otherwise, and a person may send what is no agent's.
       const other = { ...env, AIMESSAGE_FILES_ROOT: world.outside };
@@ -315,6 +323,26 @@ describe("a file that has come", () => {
       expect((await world.cli("-u bob dead")).stdout).toMatch(
         /report\.pdf could not be saved: too large .*see \[report\.pdf 10 B\]/,
       );
+    },
+  );
+
+  test.skipIf(process.platform === "win32")(
+    "is saved below the root that its listener was told, and nowhere where a line break makes two paths of one",
+    async () => {
+      const world = await pathWorld();
+      await fileForBob(world);
+      const words = ["-u", "bob", "listen", "--count", "1", "--timeout", "30", "--exec", "true", "--save-dir"];
+      const env = { ...world.env, PATH: process.env["PATH"] ?? "", CLAUDECODE: "1" };
+      const folder = join(world.root, "in");
+      const told = [...words, folder, "--files-root", world.root];
+      expect(await world.cli(told, { env, cwd: homedir(), stdin: "" })).toMatchObject({ exit: 0 });
+      expect(readdirSync(folder)).toEqual(["report.pdf"]);
+      const cwd = join(world.cwd, "a\nb");
+      mkdirSync(cwd);
+      expect(await world.cli([...words, "in"], { cwd })).toMatchObject({
+        exit: 2,
+        stderr: expect.stringContaining("has a line break") as string,
+      });
     },
   );
 

@@ -1,15 +1,16 @@
 /** [A-15] Whatever a peer calls its files, at every door the name is data, and names a file of the folder in which it is saved. */
 import { createServer } from "node:http";
 import { once } from "node:events";
-import { readdirSync } from "node:fs";
+import { readdirSync, rmSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import type { AddressInfo } from "node:net";
 import { basename, dirname, join } from "node:path";
 import { PassThrough } from "node:stream";
-import { Agent } from "@aimessage/sdk/node";
+import { Agent, AgentError, type MessageStatus } from "@aimessage/sdk/node";
 import { expect, onTestFinished, test } from "vitest";
 import { eventually } from "../../../../test/waiting.ts";
 import { hostileNames } from "../../../sdk/test/files/hostile-names.ts";
+import { explain, SendError } from "../../src/errors.ts";
 import { Recorder } from "../console.ts";
 import { type FileWorld, fileWorld } from "../files/world.ts";
 import { assistant, inside } from "./assistant.ts";
@@ -174,4 +175,28 @@ test("[A-15] an assistant has each between two random words, as a name or as a p
     for (const { path = "" } of (said["messages"] as Shown[])[0]?.files ?? []) paths.push(inside(path));
   }
   expectSaved(join(world.cwd, "in"), paths);
+});
+
+/** What stands between no two random words. */
+const outside = (said: unknown): string => JSON.stringify(said).replaceAll(/<<(\w+)\\n.*?\\n\1>>/gs, "");
+
+test("[A-15] nor is a name in what an assistant is told of a file that cannot be had, or could not be sent", async () => {
+  const world = await fileWorld();
+  const path = world.file(`${ORDER}.txt`, "x");
+  await world.send("-f", path);
+  const message_id = await world.newest();
+  const { call } = await assistant(world, "bob", { words: ["--files-root", world.cwd] });
+  const save = async () => {
+    const said = await call("read_messages", { message_id, save_to: "in" });
+    return { said, files: (said["messages"] as Shown[])[0]?.files ?? [] };
+  };
+  const [file] = (await save()).files;
+  rmSync(inside(file?.path ?? ""));
+  const { said, files } = await save();
+  expect(files).toEqual([expect.objectContaining({ error: expect.any(String) as string, bytes: 1 })]);
+  expect(outside(said)).not.toContain("ignore");
+  const failed = { name: ORDER, bytes: 1, done: 0, state: "failed", reason: "file_changed" } as const;
+  const status = { id: "1f0c9a52", to: "bob", state: "failed", files: [failed] } as unknown as MessageStatus;
+  const explained = await explain(new SendError(status, new AgentError("failed", "it failed: file_changed")));
+  expect(explained).toMatchObject({ message: "it failed: file_changed", files: [ORDER] });
 });

@@ -3,7 +3,7 @@ import { Agent, FilesRoot, type Pending } from "@aimessage/sdk/node";
 import { expect, onTestFinished, test, vi } from "vitest";
 import { eventually } from "../../../../test/waiting.ts";
 import { checkInbox, readMessages } from "../../src/doors/mcp/inbox.ts";
-import { Saves } from "../../src/doors/mcp/saves.ts";
+import { McpFiles } from "../../src/doors/mcp/mcp-files.ts";
 import { without, word } from "../../src/doors/mcp/shown.ts";
 import { createWorld } from "../world.ts";
 import { assistant, ERAS, inside, messagesOf, pair, type Shown } from "./assistant.ts";
@@ -115,7 +115,11 @@ test("no more bodies are read than are shown", async () => {
   await eventually("they wait", async () => (await bob.unhandled()) === 40);
   const whole = vi.spyOn(bob, "message");
   const pending = vi.spyOn(bob, "pending");
-  const calling = { agent: bob, files: new Saves(FilesRoot.of({ named: world.home, cwd: () => "/" })), left: () => 0 };
+  const calling = {
+    agent: bob,
+    files: new McpFiles(FilesRoot.of({ named: world.home, cwd: () => "/" })),
+    left: () => 0,
+  };
   for (const look of [() => checkInbox(bob, "connected"), () => readMessages({}, calling)]) {
     whole.mockClear();
     const { messages } = (await look()) as { messages: object[] };

@@ -250,6 +250,7 @@ async def main():
             break
         reply = await question
         print(reply.body, [os.path.relpath(path) for path in await reply.save("in/new")])
+        print([os.path.relpath(path) for path in await reply.save()])
 asyncio.run(main())
 `;
   expect(await python(world, script)).toBe(`numbers [('report.txt', 10, 64), ('report.txt', 10, 64)]
@@ -259,5 +260,6 @@ bad_file outside
 bad_file outside
 '' ['report.txt']
 got it ['in/new/report (2).txt']
+['in/report (2) (2).txt']
 `);
 });

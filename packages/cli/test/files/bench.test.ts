@@ -16,8 +16,8 @@ test("bench --files measures a file beside bare HTTP, and leaves nothing behind"
   for (const { bytes_per_second, bare, ratio } of [result.up, result.down])
     for (const figure of [bytes_per_second, bare, ratio]) expect(figure).toBeGreaterThan(0);
   expect(folders().filter((name) => !before.has(name))).toEqual([]);
-  expect((await world.cli("bench --files 1KB")).stdout).toMatch(
-    /^a file of 1 KB, rounds: 3\n\n +file +bare +ratio\nup +\S+ \w+\/s +\S+ \w+\/s +\d+\.\d\d\ndown /,
+  expect((await world.cli("bench --files 1KiB")).stdout).toMatch(
+    /^a file of 1 KiB, rounds: 3\n\n +file +bare +ratio\nup +\S+ \w+\/s +\S+ \w+\/s +\d+\.\d\d\ndown /,
   );
   expect((await world.cli("bench --files 0")).exit).toBe(2);
 });

@@ -45,7 +45,7 @@ test("in a log there is a line each ten seconds, and none with --quiet", () => {
     go(1_000_000);
   }
   vi.useRealTimers();
-  expect(log.text).toMatch(/^a\\x1b\[2J 50 %, \d+ KB\/s, \d+ s left\na\\x1b\[2J 1 MB sent in 1\d s, \d+ KB\/s\n$/);
+  expect(log.text).toMatch(/^a\\x1b\[2J 50 %, \d+ KiB\/s, \d+ s left\na\\x1b\[2J 977 KiB sent in 1\d s, \d+ KiB\/s\n$/);
   expect(quiet.text).toBe("");
 });
 
@@ -56,13 +56,13 @@ test("on a terminal a bar is drawn over and over, and what is said meanwhile sta
   moveOn(1_000);
   go(500_000);
   expect(screen(stderr.text)).toEqual([
-    expect.stringMatching(/^report\.pdf {18} \[#{10} {10}\] {2}50 % {2}\d+ KB\/s {2}1 s left$/),
+    expect.stringMatching(/^report\.pdf {18} \[#{10} {10}\] {2}50 % {2}\d+ KiB\/s {2}1 s left$/),
   ]);
   out.note("something else");
   expect(screen(stderr.text)).toEqual(["something else", expect.stringContaining("50 %")]);
   files.end("m", 0, "sent");
   files[Symbol.dispose]();
-  expect(screen(stderr.text)).toEqual(["something else", expect.stringMatching(/^report\.pdf 1 MB sent in 1 s, /)]);
+  expect(screen(stderr.text)).toEqual(["something else", expect.stringMatching(/^report\.pdf 977 KiB sent in 1 s, /)]);
 });
 
 test("a name that is wide, or obeyed by terminals, breaks no line; a terminal that draws nothing is a log", () => {

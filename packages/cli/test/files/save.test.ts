@@ -2,9 +2,10 @@
 import { existsSync, globSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { Agent } from "@aimessage/sdk/node";
+import { Agent, AgentError, type ErrorCode } from "@aimessage/sdk/node";
 import { expect, test } from "vitest";
 import { eventually } from "../../../../test/waiting.ts";
+import { answers } from "../../src/saving.ts";
 import { Recorder } from "../console.ts";
 import { fileWorld, relayFolder, sha256 } from "./world.ts";
 
@@ -16,7 +17,7 @@ test("files are saved before their message is shown, with their paths in the lin
   await world.send("-f", "report.pdf", "-m", "numbers");
   const { stdout, exit } = await world.cli(`${LISTEN} --save-dir in --quiet`);
   expect(exit).toBe(0);
-  expect(stdout).toMatch(/^\[OFFLINE [\d:]+\] alice: numbers \[in\/report\.pdf 1\.2 MB\]\n$/);
+  expect(stdout).toMatch(/^\[OFFLINE [\d:]+\] alice: numbers \[in\/report\.pdf 1\.1 MiB\]\n$/);
   expect(readFileSync(join(world.cwd, "in", "report.pdf"))).toEqual(readFileSync(path));
   world.file("a", "x");
   await world.send("-f", "a", "-f", "report.pdf");
@@ -30,7 +31,7 @@ test("files are saved before their message is shown, with their paths in the lin
   });
   await world.send("-f", "a", "-f", "report.pdf");
   expect((await world.cli(`${LISTEN} --save-dir in`)).stdout).toMatch(
-    /alice: \[in\/a \(2\) 1 B\] \[in\/report \(3\)\.pdf 1\.2 MB\]\n$/,
+    /alice: \[in\/a \(2\) 1 B\] \[in\/report \(3\)\.pdf 1\.1 MiB\]\n$/,
   );
 });
 
@@ -40,7 +41,7 @@ test("without a folder nothing is fetched, and inbox save fetches it later: a pa
   await world.send("-f", "one.txt", "-f", "two.txt", "-m", "both");
   const { stdout, stderr } = await world.cli(LISTEN);
   expect(stdout).toMatch(/alice: both \[one\.txt 7 B, not saved\] \[two\.txt 7 B, not saved\]\n$/);
-  const [, id = ""] = /alice has sent 2 files: aimessage -u bob inbox save (\w{6})\n/.exec(stderr) ?? [];
+  const [, id = ""] = /alice has sent 2 files: aimessage -u bob inbox save (\w{8})\n/.exec(stderr) ?? [];
   expect((await world.cli("-u bob inbox")).stdout).toMatch(/handled .* both \[2 files, 14 B\]\n/);
   const saved = await world.cli(["-u", "bob", "inbox", "save", id]);
   expect(saved).toMatchObject({ exit: 0, stderr: "", stdout: `${world.cwd}/one (2).txt\n${world.cwd}/two (2).txt\n` });
@@ -68,11 +69,13 @@ test("what is larger than is taken is told, its message stays unhandled, and the
   await world.send("-f", "large", "-m", "first");
   await world.send("-m", "second");
   const said = await world.cli("-u bob listen --count 2 --timeout 30 --save-dir in --max-file 4KB");
-  expect(said.stdout).toMatch(/: first \[large 5 KB, not saved: too large\]\n.*: second\n$/);
+  expect(said.stdout).toMatch(/: first \[large 4\.9 KiB, not saved: too large\]\n.*: second\n$/);
   expect(said.stderr).toMatch(
-    /Warning: large has 5000 bytes, .*, and the message of alice stays unhandled; to try again: aimessage -u bob inbox save \w{6} --dir in --max-file 5000\n/,
+    /Warning: large has 5000 bytes, .*, and the message of alice stays unhandled; to try again: aimessage -u bob inbox save \w{8} --dir in --max-file 5000\n/,
   );
   expect(readdirSync(join(world.cwd, "in"))).toEqual([]);
+  const once = await world.cli("-u bob listen --once --json --save-dir in --max-file 4KB");
+  expect([once.exit, once.stdout.split("\n").at(-2)]).toEqual([1, '{"count":1}']);
   // It is shown again, until its files are there.
   const { stdout } = await world.cli(`${LISTEN} --save-dir in --json --max-file 4KiB`);
   const { message_id, files } = JSON.parse(stdout) as { message_id: string; files: object[] };
@@ -82,7 +85,7 @@ test("what is larger than is taken is told, its message stays unhandled, and the
     stdout: expect.stringContaining('"state":"failed"') as string,
     stderr: expect.stringContaining('"reason":"too_large"') as string,
   });
-  expect((await world.cli(`${LISTEN} --save-dir in`)).stdout).toContain("first [in/large 5 KB]");
+  expect((await world.cli(`${LISTEN} --save-dir in`)).stdout).toContain("first [in/large 4.9 KiB]");
   expect((await world.cli("-u bob inbox")).stdout).not.toContain("unhandled");
 });
 
@@ -92,7 +95,7 @@ test("a file that was saved elsewhere before is copied, and told where it is", a
   await world.send("-f", "large");
   await world.cli(["-u", "bob", "inbox", "save", await world.newest(), "--dir", "else where"]);
   writeFileSync(join(world.cwd, "large"), "another");
-  expect((await world.cli(`${LISTEN} --save-dir .`)).stdout).toContain("[large (2) 5 KB]");
+  expect((await world.cli(`${LISTEN} --save-dir .`)).stdout).toContain("[large (2) 4.9 KiB]");
   expect(readFileSync(join(world.cwd, "large (2)")).length).toBe(5_000);
 });
 
@@ -108,9 +111,9 @@ test("what is damaged is told, and comes when its sender has sent it again", asy
   const { stdout, stderr, exit } = await world.cli(`${LISTEN} --save-dir in`);
   expect({ exit, stdout }).toEqual({
     exit: 0,
-    stdout: expect.stringContaining("[numbers 100 KB, not saved: file damaged]") as string,
+    stdout: expect.stringContaining("[numbers 98 KiB, not saved: file damaged]") as string,
   });
-  const [, id = ""] = /inbox save (\w{6}) --dir in\n/.exec(stderr) ?? [];
+  const [, id = ""] = /inbox save (\w{8}) --dir in\n/.exec(stderr) ?? [];
   {
     await using alice = await Agent.open({ home: world.home, username: "alice", create: false });
     await alice.sync();
@@ -135,7 +138,7 @@ test("what has expired is told, and is no end of the listener", async () => {
     relay.exec("DELETE FROM blobs");
   }
   const { stdout } = await world.cli("-u bob listen --count 2 --timeout 30 --save-dir in");
-  expect(stdout).toMatch(/\[numbers 1 KB, not saved: file expired\]\n.*: goes on\n$/);
+  expect(stdout).toMatch(/\[numbers 1000 B, not saved: file expired\]\n.*: goes on\n$/);
 });
 
 test("a folder that cannot be written is told, and so is one that is none", async () => {
@@ -152,7 +155,7 @@ test("a folder that cannot be written is told, and so is one that is none", asyn
 });
 
 test("who listens is told how far a file is, and what is stopped goes on", async () => {
-  const world = await fileWorld();
+  const world = await fileWorld({ store: "sqlite", db: relayFolder() });
   world.file("large.bin", 160_000_000);
   await world.send("-f", "large.bin");
   const stderr = Object.assign(new Recorder(), { isTTY: true, columns: 80 });
@@ -162,10 +165,10 @@ test("who listens is told how far a file is, and what is stopped goes on", async
   stop.abort("SIGINT");
   expect((await listening).stdout).toBe("");
   expect(stderr.text).toMatch(
-    /What was fetched of its files stays, and the next listen goes on; or: aimessage -u bob inbox save \w{6} --dir in$/m,
+    /What was fetched of its files stays, and the next listen goes on; or: aimessage -u bob inbox save \w{8} --dir in$/m,
   );
   expect(readdirSync(join(world.cwd, "in"))).toEqual([expect.stringMatching(/^\.large\.bin\.part-/)]);
-  const [, id = ""] = /inbox save (\w{6})/.exec(stderr.text) ?? [];
+  const [, id = ""] = /inbox save (\w{8})/.exec(stderr.text) ?? [];
   const [again, stopAgain] = [new Recorder(), new AbortController()];
   const words = ["-u", "bob", "inbox", "save", id, "--dir", "in", "--max-file", "1GB"];
   const saving = world.cli(words, { stderr: again, interrupted: stopAgain.signal });
@@ -173,11 +176,11 @@ test("who listens is told how far a file is, and what is stopped goes on", async
   stopAgain.abort("SIGINT");
   expect((await saving).exit).toBe(130);
   expect(again.text).toMatch(
-    /Error: interrupted; what was fetched stays\nHint: it goes on with: aimessage -u bob inbox save \w{6} --dir in --max-file 1000000000\n$/,
+    /Error: interrupted; what was fetched stays\nHint: it goes on with: aimessage -u bob inbox save \w{8} --dir in --max-file 1000000000\n$/,
   );
   const { stdout, stderr: said } = await world.cli(`${LISTEN} --save-dir in`);
   expect(said).toMatch(/^large\.bin goes on at \d+ %$/m);
-  expect(stdout).toContain("[in/large.bin 160 MB]");
+  expect(stdout).toContain("[in/large.bin 153 MiB]");
   expect(readdirSync(join(world.cwd, "in"))).toEqual(["large.bin"]);
 });
 
@@ -201,7 +204,7 @@ test("an answer that has a file says how to get it", async () => {
   await world.cli(["-u", "bob", "reply", await world.newest(), "-f", "answer.txt"]);
   const { stdout, stderr } = await asked;
   expect(stdout).toBe("[answer.txt 2 B, not saved]\n");
-  const [, id = ""] = /inbox save (\w{6})/.exec(stderr) ?? [];
+  const [, id = ""] = /inbox save (\w{8})/.exec(stderr) ?? [];
   rmSync(join(world.cwd, "answer.txt"));
   expect((await world.cli(["-u", "alice", "inbox", "save", id])).stdout).toBe(`${world.cwd}/answer.txt\n`);
 });
@@ -218,4 +221,18 @@ test("its sender hears that a file was fetched", async () => {
     return ((await alice.status(id))?.files ?? []).every(({ state }) => state === "fetched");
   });
   expect((await world.cli(["-u", "alice", "status", id])).stdout).toMatch(/^Files: +a 1 B, fetched$/m);
+});
+
+const failing = (code: ErrorCode) => async () => Promise.reject(new AgentError(code, "no"));
+const nobody = async () => [];
+
+test("a relay that is asked by another process answers before an attempt is used up, and what ends the link ends the wait", async () => {
+  const { signal } = new AbortController();
+  const other = { sync: async () => undefined, linkHolder: async () => ({ pid: 1, role: "listen", stopped: false }) };
+  expect(await answers({ ...other, users: failing("relay_unreachable") }, signal)).toBe(false);
+  expect(await answers({ ...other, users: failing("timeout") }, signal)).toBe(false);
+  expect(await answers({ ...other, users: failing("refused") }, signal)).toBe(true);
+  expect(await answers({ ...other, users: nobody }, signal)).toBe(true);
+  expect(await answers({ ...other, users: nobody, sync: failing("refused") }, signal)).toBe(false);
+  await expect(answers({ ...other, users: nobody, sync: failing("device_replaced") }, signal)).rejects.toThrow("no");
 });

@@ -1,11 +1,14 @@
 /** Files that a person sends. */
-import { readFileSync, rmSync } from "node:fs";
+import { execFile } from "node:child_process";
+import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { Agent } from "@aimessage/sdk/node";
+import { promisify } from "node:util";
+import { Agent, AgentError, type MessageStatus } from "@aimessage/sdk/node";
 import { expect, test } from "vitest";
 import { eventually } from "../../../../test/waiting.ts";
-import { Recorder } from "../console.ts";
-import { fileWorld } from "./world.ts";
+import { AskError, explain, SendError } from "../../src/errors.ts";
+import { BIN, Recorder } from "../console.ts";
+import { fileWorld, relayFolder } from "./world.ts";
 
 /** What Bob gets: the next message, with its files in a folder. */
 async function received(home: string, folder: string) {
@@ -24,7 +27,7 @@ test("files go with a message, or alone, and come equal", async () => {
   const [report, data] = [world.file("report.pdf", 2_500_000), world.file("data.csv", "a,b\n")];
   const sent = await world.cli("-u alice send -t bob -f report.pdf -f data.csv -m numbers");
   expect(sent).toMatchObject({ exit: 0, stdout: "Message sent to bob (stored for offline delivery)\n" });
-  expect(sent.stderr.split("\n").toSorted()).toEqual(["", "data.csv 4 B sent", "report.pdf 2.5 MB sent"]);
+  expect(sent.stderr.split("\n").toSorted()).toEqual(["", "data.csv 4 B sent", "report.pdf 2.4 MiB sent"]);
   const first = await received(world.home, `${world.cwd}/in`);
   expect(first.body).toBe("numbers");
   expect(first.paths.map((path) => readFileSync(path))).toEqual([readFileSync(report), readFileSync(data)]);
@@ -36,15 +39,64 @@ test("files go with a message, or alone, and come equal", async () => {
   expect(await received(world.home, `${world.cwd}/in`)).toEqual({ body: "", paths: [`${world.cwd}/in/data (2).csv`] });
 });
 
+test.skipIf(process.platform === "win32")("what a pipe or a file holds is not left out without a word", async () => {
+  const world = await fileWorld();
+  world.file("data.csv", "a,b\n");
+  const said = async (rest: string) => {
+    const command = `printf text | '${process.execPath}' '${BIN}' -u alice send -t bob -f data.csv ${rest}`;
+    return (await promisify(execFile)("sh", ["-c", command], { cwd: world.cwd, env: world.env })).stderr;
+  };
+  expect(await said("")).toMatch(/^Only the files are sent: what stdin holds goes with them by -m -\.$/m);
+  expect(await said("< data.csv")).toMatch(/^Only the files are sent/m);
+  for (const rest of ["-m -", "-m text", "< /dev/null"]) expect(await said(rest)).toBe("data.csv 4 B sent\n");
+  const { stdout } = await world.cli("-u bob listen --json --count 5 --timeout 30");
+  const bodies = stdout.match(/"body":"\w*"/g);
+  expect(bodies).toEqual(["", "", "text", "text", ""].map((body) => `"body":"${body}"`));
+});
+
+test("a text that shall be JSON is checked, unless there is none beside files", async () => {
+  const world = await fileWorld();
+  world.file("data.csv", "a,b\n");
+  const send = async (stdin: string, ...words: string[]) => {
+    const line = ["-u", "alice", "send", "-t", "bob", "--content-type", "application/json", ...words];
+    return (await world.cli(line, { stdin })).exit;
+  };
+  expect(await send("", "-m", "-")).toBe(2);
+  expect(await send("no", "-m", "-", "-f", "data.csv")).toBe(2);
+  expect(await send("", "-f", "data.csv")).toBe(0);
+});
+
 test("reply and ask take files, too", async () => {
   const world = await fileWorld();
   world.file("why.txt", "because");
   const asked = world.cli("-u alice ask -t bob -f why.txt -m why? --json");
   const id = await world.newest();
+  await using alice = await Agent.open({ home: world.home, username: "alice", create: false });
+  // Files take a part of the time for which a reply is of use.
+  expect(await alice.questions()).toMatchObject([{ deadline: expect.closeTo(Date.now() + 3_600_000, -6) as number }]);
   const answer = await world.cli(["-u", "bob", "reply", id, "-f", "why.txt"]);
   expect(answer).toMatchObject({ exit: 0, stdout: "Reply sent to alice\n", stderr: "why.txt 7 B sent\n" });
   expect((await asked).stderr).toContain("why.txt 7 B sent\n");
   expect(await world.cli("-u alice ask --resume 123456 -f why.txt")).toMatchObject({ exit: 2 });
+});
+
+test("a question whose files were not up in time says so", async () => {
+  const late = new AgentError("expired", "nobody has answered", { hint: "ask again" });
+  expect(await explain(new AskError("1f", late, false))).toMatchObject({
+    hint: expect.stringContaining("--timeout") as string,
+  });
+  expect(await explain(new AskError("1f", late, true))).toMatchObject({ hint: "ask again" });
+});
+
+test("what is told to go on with its files is a message that waits for them", async () => {
+  const hints = ["waits", "up"].map(async (state) => {
+    const status = { id: "1f", to: "bob", state: "queued", files: [{ state }] } as unknown as MessageStatus;
+    return (await explain(new SendError(status, new AgentError("timeout", "time ran out")))).hint;
+  });
+  expect(await Promise.all(hints)).toEqual([
+    expect.stringContaining("its files go on"),
+    "the message stays in the outbox and is sent as soon as possible; see: aimessage status 1f",
+  ]);
 });
 
 test("what cannot be sent is said at once, and nothing is in the outbox then", async () => {
@@ -75,6 +127,23 @@ test("what cannot be sent is said at once, and nothing is in the outbox then", a
   );
 });
 
+test.runIf(process.platform === "linux")("what the system makes up while it is read is no file of a size", async () => {
+  const world = await fileWorld();
+  for (const path of ["/proc/version", "/sys/kernel/mm/transparent_hugepage/enabled"].filter((path) =>
+    existsSync(path),
+  )) {
+    const { stderr } = await world.cli(["-u", "alice", "send", "-t", "bob", "--json", "-f", path]);
+    expect(JSON.parse(stderr)).toMatchObject({
+      error: "bad_file",
+      reason: "no_file",
+      hint: expect.stringContaining("copy it into a file") as string,
+    });
+  }
+  // What is empty is a file.
+  world.file("empty", "");
+  await world.send("-f", "empty");
+});
+
 test("a message that waits for its files is counted by doctor; of a file that is gone its name and the way out are said", async () => {
   const world = await fileWorld({ limits: { accountBlobs: 1_000_000 } });
   for (const name of ["one", "two"]) world.file(name, 800_000);
@@ -93,12 +162,12 @@ test("a message that waits for its files is counted by doctor; of a file that is
     return said.includes("failed") && said;
   });
   expect(failed).toMatch(/^Error: message \w+ to bob failed: file_changed: two$/m);
-  expect((await world.cli(["-u", "alice", "status", id])).stdout).toMatch(/^Files: +two 800 KB, file changed$/m);
+  expect((await world.cli(["-u", "alice", "status", id])).stdout).toMatch(/^Files: +two 781 KiB, file changed$/m);
   expect(await retry()).toMatch(/two is not there.*\nHint: put it back, or send the message again with -f FILE\n$/);
 });
 
 test("Ctrl+C leaves what has gone, and outbox retry goes on from there", async () => {
-  const world = await fileWorld();
+  const world = await fileWorld({ store: "sqlite", db: relayFolder() });
   world.file("large.bin", 160_000_000);
   const stderr = Object.assign(new Recorder(), { isTTY: true, columns: 60 });
   const stop = new AbortController();
@@ -112,12 +181,12 @@ test("Ctrl+C leaves what has gone, and outbox retry goes on from there", async (
   );
   for (const line of stderr.text.split("\n")) if (line.includes("[#")) expect(line.length).toBeLessThan(60 + 8);
   const listed = await world.cli("-u alice outbox");
-  const [, id = "", percent] = /(\w+) +queued .* waits for its file, (\d+) % of 160 MB\n/.exec(listed.stdout) ?? [];
+  const [, id = "", percent] = /(\w+) +queued .* waits for its file, (\d+) % of 153 MiB\n/.exec(listed.stdout) ?? [];
   expect(Number(percent)).toBeGreaterThan(0);
   expect((await world.cli(["-u", "alice", "status", id])).stdout).toMatch(/^Files: +waits for its file, \d+ %/m);
   const again = await world.cli(["-u", "alice", "outbox", "retry", id]);
-  expect(again.stderr).toMatch(/^large\.bin goes on at \d+ %\n(.*\n)?large\.bin 160 MB sent/);
-  expect(again.stdout).toBe(`Message ${id} is sent.\n`);
+  expect(again.stderr).toMatch(/^large\.bin goes on at \d+ %\n(.*\n)?large\.bin 153 MiB sent/);
+  expect(again.stdout).toMatch(new RegExp(`^Message ${id}\\w{24} is sent\\.\n$`));
   const { files } = JSON.parse((await world.cli(["-u", "alice", "status", id, "--json"])).stdout) as {
     files: object[];
   };
@@ -135,11 +204,11 @@ test("a message whose files have no room at the relay waits, and says why", asyn
 });
 
 test("what another process brings is seen by whoever waits for it", async () => {
-  const world = await fileWorld();
+  const world = await fileWorld({ store: "sqlite", db: relayFolder() });
   await using alice = await Agent.open({ home: world.home, username: "alice", create: false });
   const sent = await alice.send("bob", "", { files: [world.file("other.bin", 160_000_000)] });
   const { exit, stderr } = await world.cli(["-u", "alice", "outbox", "retry", sent.id]);
   expect(exit).toBe(0);
-  expect(stderr).toContain("other.bin 160 MB sent");
+  expect(stderr).toContain("other.bin 153 MiB sent");
   expect(await sent.status()).toMatchObject({ state: "stored" });
 });

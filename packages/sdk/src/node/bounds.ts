@@ -7,6 +7,7 @@ import {
   lstatSync,
   mkdirSync,
   openSync,
+  readSync,
   realpathSync,
   statSync,
 } from "node:fs";
@@ -44,6 +45,7 @@ export function inspect(path: string, bounds: Bounds): Inspected {
     refuseOutside(path, real, bounds);
     // One of its names may be anywhere.
     if (bounds.root !== undefined && found.nlink > 1n) throw bad(path, "has another name besides", "hard_link");
+    if (!isAsLongAsItSays(fd, found.size)) throw isMadeUp(path);
     return { found, real };
   } finally {
     closeSync(fd);
@@ -63,6 +65,17 @@ function opened(whole: string, bounds: Bounds): number {
   refuseOutside(whole, nearest(whole), bounds);
   if (there === undefined) throw bad(whole, "is not there", "missing");
   throw there.isDirectory() ? isFolder(whole) : bad(whole, "is no file", "no_file");
+}
+
+/** Whether a file has the bytes of which its size speaks: one of `/proc` or `/sys` gives more, or fewer. */
+function isAsLongAsItSays(fd: number, size: bigint): boolean {
+  const byte = Buffer.alloc(1);
+  try {
+    if (size > 0n) return readSync(fd, byte, 0, 1, size - 1n) === 1;
+    return readSync(fd, byte, 0, 1, 0) === 0 || fstatSync(fd).size > 0;
+  } catch {
+    return false;
+  }
 }
 
 /** Where a path leads; undefined if that is not the file that was opened by it. */
@@ -106,7 +119,7 @@ function refuseOutside(path: string, real: string, { agents, root }: Bounds): vo
   const below = relative(realpathSync.native(root), real);
   if (below === ".." || below.startsWith(`..${sep}`) || isAbsolute(below))
     throw bad(path, `is not below ${root}`, "outside");
-  if (below.split(sep).slice(0, -1).some(isHidden)) throw hidden(path);
+  if (below.split(sep).some(isHidden)) throw hidden(path);
 }
 
 export function isHidden(name: string): boolean {
@@ -145,7 +158,7 @@ function thereAt(path: string): BigIntStats | undefined {
 }
 
 function hidden(path: string): AgentError {
-  return bad(path, "is in a folder whose name begins with a dot", "hidden");
+  return bad(path, "is hidden: its name, or that of a folder in which it is, begins with a dot", "hidden");
 }
 
 function isFolder(whole: string): AgentError {
@@ -153,6 +166,13 @@ function isFolder(whole: string): AgentError {
   return new AgentError("bad_file", `${whole} is a folder`, {
     reason: "no_file",
     hint: `pack it, for example: tar czf ${shown(`${name}.tgz`)} ${shown(name)}`,
+  });
+}
+
+function isMadeUp(path: string): AgentError {
+  return new AgentError("bad_file", `${path} has other bytes than its size says`, {
+    reason: "no_file",
+    hint: "the system makes it up while it is read: copy it into a file, and send that",
   });
 }
 
@@ -166,7 +186,7 @@ function bad(path: string, what: string, reason: string, cause?: unknown): Agent
   return new AgentError("bad_file", `${path} ${what}`, {
     reason,
     hint: isBound
-      ? "only what lies below the folder that the owner has named for this (--files-root, AIMESSAGE_FILES_ROOT) is sent or saved, by no link"
+      ? "only what lies below the folder that the owner has named for files is sent or saved, by no link"
       : "name a file that this user can read, and that is not an agent's own",
     cause,
   });

@@ -55,7 +55,7 @@ export class FilesRoot {
     if (this.#root !== undefined) return this.#root;
     throw new AgentError("bad_file", `no file is sent or saved: the working directory ${this.#why}`, {
       reason: "no_root",
-      hint: "ask the owner to name a folder for this: --files-root FOLDER, or AIMESSAGE_FILES_ROOT",
+      hint: "ask the owner to name a folder for files",
     });
   }
 }

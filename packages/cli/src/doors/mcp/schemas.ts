@@ -1,12 +1,13 @@
 /** The tools as a model sees them. Each word costs every assistant in every turn: all of it is below 1,500 tokens, by a test. */
 import * as z from "zod";
+import { MOST_FILES } from "../../most-files.ts";
 
 const To = z.string().describe("agent name");
-const Body = z.string().describe("text");
+const Body = z.string().optional().describe("text; may be left out with files");
 const Id = z.string().describe("message_id, or its first 6+ characters");
 const Again = z.boolean().optional().describe("send although the same was sent within 10 minutes");
 const Thread = z.string().optional();
-const Files = z.array(z.string()).max(16).optional().describe("paths");
+const Files = z.array(z.string()).max(MOST_FILES).optional().describe("paths");
 const Tokens = z.number().min(100).max(20_000).optional().describe("budget, default 4000");
 
 /** It only looks. */
@@ -63,7 +64,7 @@ export const tools = {
       "Send a message that needs no answer. It is kept until it arrives: never send it again because nothing came back.",
     input: z.strictObject({
       to: To,
-      body: z.string().optional().describe("text; may be left out with files"),
+      body: Body,
       files: Files,
       thread: Thread,
       again: Again,

@@ -10,11 +10,12 @@ import type { Call } from "../../call.ts";
 import { interruptedExit } from "../../context.ts";
 import { explain, UsageError } from "../../errors.ts";
 import { VERSION } from "../../version.ts";
+import { hintOf } from "./hints.ts";
 import { checkInbox } from "./inbox.ts";
 import { Keeper } from "./keeper.ts";
 import { INSTRUCTIONS, type ToolName, toolsFor } from "./schemas.ts";
 import { without, word } from "./shown.ts";
-import { Saves } from "./saves.ts";
+import { McpFiles } from "./mcp-files.ts";
 import { type Calling, run } from "./tools.ts";
 import { AnsweringTransport } from "./wire.ts";
 
@@ -41,7 +42,7 @@ export async function serveMcp(call: Call, options: McpOptions): Promise<number>
   const ending = new AbortController();
   const keeper = new Keeper(() => openAgent(call, "mcp"));
   const calls = new Set<Promise<unknown>>();
-  const files = new Saves(options.root);
+  const files = new McpFiles(options.root);
   const onCall = (name: ToolName, args: unknown, signal: AbortSignal) => {
     const { username } = call.settings;
     const asked = { name, args, signal: AbortSignal.any([signal, ending.signal]), username };
@@ -120,7 +121,7 @@ interface Asked {
 /** A tool's result, or its error: never an exception, so that the model always has a code, a sentence and a hint. */
 async function answer(
   { name, args, signal, username }: Asked,
-  { keeper, files }: { keeper: Keeper; files: Saves },
+  { keeper, files }: { keeper: Keeper; files: McpFiles },
   { maxWait, readOnly }: McpOptions,
 ): Promise<Result> {
   const end = performance.now() + maxWait;
@@ -146,21 +147,14 @@ async function answer(
   }
 }
 
-/** What a model can do itself, where the hint of the command line names commands. */
-const HINTS: Partial<Record<string, string>> = {
-  not_registered:
-    "ask your owner to run, in a terminal: aimessage register -u NAME -s URL, or, with a line of somebody's: aimessage -u NAME pair; then call the tool again",
-  several_agents: "ask your owner to name one in the host's settings of this server: args -u NAME mcp",
-  unknown_message:
-    "check_inbox and read_messages show ids of what came; send_message and ask_agent returned those of yours",
-};
-
 async function failure(error: unknown, username?: string): Promise<object> {
-  const { code, message, hint, reason, messageId, status } = await explain(error);
+  const explained = await explain(error);
+  const { code, message, reason, files = [], messageId, status } = explained;
   return {
     error: code,
     message: without(reason, message),
-    hint: HINTS[code]?.replaceAll("-u NAME", `-u ${username ?? "NAME"}`) ?? hint,
+    hint: hintOf(explained, username),
+    ...(files.length === 0 ? {} : { files: files.map(word) }),
     ...(reason === undefined ? {} : { reason: word(reason) }),
     ...(messageId === undefined ? {} : { message_id: messageId, status }),
   };

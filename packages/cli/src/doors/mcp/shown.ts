@@ -5,6 +5,7 @@ import type { Contact, Message, MessageStatus, OutgoingFile, Question } from "@a
 import { preview, utf8 } from "../../message.ts";
 import { type SavedFile, wordOf } from "../../saving.ts";
 import { costOf, fence, partOf } from "./fence.ts";
+import { hintOf } from "./hints.ts";
 
 /** Of all of a message but its body. Tokens, about. */
 const OVERHEAD = 100;
@@ -29,6 +30,7 @@ const REASONS: ReadonlySet<string> = new Set([
   "file_damaged",
   "file_expired",
   "file_failed",
+  "file_gone",
   "fingerprint_mismatch",
   "guard",
   "hard_link",
@@ -100,7 +102,7 @@ function fileOf({ name, bytes, path, error }: SavedFile): object {
   return {
     ...(path === undefined ? { name: word(name) } : { path: word(path) }),
     bytes,
-    ...(error === undefined ? {} : { error: wordOf(error), hint: error.hint }),
+    ...(error === undefined ? {} : { error: wordOf(error), hint: hintOf(error) }),
   };
 }
 

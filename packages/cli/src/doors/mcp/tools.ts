@@ -6,7 +6,7 @@ import { FENCED } from "./fence.ts";
 import { checkInbox, PAGE, questionBy, readMessages, received } from "./inbox.ts";
 import { whatIsWrong } from "./keeper.ts";
 import type { Args, ToolName } from "./schemas.ts";
-import type { Saves } from "./saves.ts";
+import type { McpFiles } from "./mcp-files.ts";
 import { contactOf, questionOf, statusOf, time, wholeMessage, word } from "./shown.ts";
 
 /** Within this time the same message is the same message: a model repeats what it has not seen the result of. Milliseconds. */
@@ -30,7 +30,7 @@ export interface Calling {
   signal: AbortSignal;
   /** Milliseconds that the call may still take. */
   left: () => number;
-  files: Saves;
+  files: McpFiles;
 }
 
 type Tools = { [N in ToolName]: (args: Args<N>, calling: Calling) => Promise<object> };
@@ -40,17 +40,15 @@ export const run: Tools = {
   read_messages: (args, calling) => readMessages(args, calling),
 
   send_message: async ({ to, body, files, thread, again }, calling) => {
-    if (body === undefined && (files ?? []).length === 0)
-      throw new UsageError("send_message: body: only with files may it be left out", "nothing was done");
     const options = { ...marks(thread), ...once(again), ...calling.files.given(files) };
-    return progress(await calling.agent.send(to, body ?? "", options), calling);
+    return progress(await calling.agent.send(to, bodyOf(body, files), options), calling);
   },
 
   ask_agent: async ({ to, body, files, thread, expires_minutes: minutes = 1_440, again }, calling) => {
     const { agent, signal, left } = calling;
     const timeout = Math.round(minutes * MINUTE_MS);
     const options = { ...marks(thread), ...once(again), ...calling.files.given(files), timeout };
-    const asked = await agent.question(to, body, options);
+    const asked = await agent.question(to, bodyOf(body, files), options);
     const known = { ask_id: asked.id, to: asked.to, ...(asked.repeated ? { repeated: true } : {}) };
     try {
       const reply = await asked.reply({ timeout: left(), signal });
@@ -61,8 +59,9 @@ export const run: Tools = {
     }
   },
 
-  reply_to_message: async ({ message_id: typed, body, files, again }, calling) => {
+  reply_to_message: async ({ message_id: typed, body: given, files, again }, calling) => {
     const { agent } = calling;
+    const body = bodyOf(given, files);
     const options = calling.files.given(files);
     const message = await received(agent, typed);
     const isOver = message.state !== "unhandled";
@@ -122,6 +121,12 @@ export const run: Tools = {
     };
   },
 };
+
+/** @throws UsageError if there is neither a text nor a file */
+function bodyOf(body: string | undefined, files: readonly string[] = []): string {
+  if (body !== undefined || files.length > 0) return body ?? "";
+  throw new UsageError("body: only with files may it be left out", "nothing was done");
+}
 
 function marks(thread: string | undefined): { thread?: string } {
   return thread === undefined ? {} : { thread };

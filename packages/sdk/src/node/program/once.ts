@@ -10,6 +10,8 @@ interface ParsedOption {
   readonly flags: string;
   /** Takes several values, also each behind the option's name again. */
   readonly variadic: boolean;
+  /** May be given again, with a value each time. */
+  readonly repeatable?: boolean;
   name(): string;
   attributeName(): string;
 }
@@ -20,7 +22,7 @@ interface ParsedOption {
  */
 export function eachOptionOnce(command: Parser, seen: Set<string>): void {
   for (const option of command.options) {
-    if (option.variadic) continue;
+    if (option.variadic || option.repeatable === true) continue;
     command.on(`option:${option.name()}`, () => {
       if (seen.has(option.attributeName()))
         command.error(`error: option '${option.flags}' is given more than once\ngive it once`);

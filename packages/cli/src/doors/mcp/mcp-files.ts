@@ -6,17 +6,26 @@ import { saveAll, type SavedFile } from "../../saving.ts";
 /** How long what is not there yet is waited for at least. Milliseconds. */
 const LEAST_MS = 500;
 
+/** How long an outcome is kept for whoever was cut off: the next to ask has it tried anew. Milliseconds. */
+const KEPT_MS = 60_000;
+
 /** What became of the files of a message that are to be saved, as far as it is known when nobody waits any longer. */
 export interface SoFar {
   files?: readonly SavedFile[];
   isSaving?: boolean;
 }
 
-export class Saves {
+interface Saving {
+  files: Promise<readonly SavedFile[]>;
+  /** `performance.now()`. */
+  endedAt?: number;
+}
+
+export class McpFiles {
   readonly #root: FilesRoot;
   readonly #end = new AbortController();
   /** They outlive the calls that have begun them: hosts cut calls at some seconds. */
-  readonly #running = new Map<string, Promise<readonly SavedFile[]>>();
+  readonly #running = new Map<string, Saving>();
 
   constructor(root: FilesRoot) {
     this.#root = root;
@@ -33,10 +42,10 @@ export class Saves {
     const to = this.#root.folder(dir);
     const key = `${message.id} ${to.folder}`;
     const before = this.#running.get(key);
-    const saving = before ?? saveAll(message, { ...to, signal: this.#end.signal });
+    const isOver = before?.endedAt !== undefined && performance.now() - before.endedAt > KEPT_MS;
+    const saving = before === undefined || isOver ? this.#begin(message, to) : before;
     this.#running.set(key, saving);
-    saving.catch(() => undefined);
-    const files = await Promise.race([saving, delay(Math.max(patience, LEAST_MS))]).catch((error: unknown) => {
+    const files = await Promise.race([saving.files, delay(Math.max(patience, LEAST_MS))]).catch((error: unknown) => {
       this.#running.delete(key);
       throw error;
     });
@@ -45,9 +54,16 @@ export class Saves {
     return { files };
   }
 
+  #begin(message: IncomingMessage, to: { folder: string; root: string }): Saving {
+    const saving: Saving = { files: saveAll(message, { ...to, signal: this.#end.signal }) };
+    const ended = () => void (saving.endedAt = performance.now());
+    saving.files.then(ended, ended);
+    return saving;
+  }
+
   /** What is not there yet goes on another time, from where it is left. */
   async end(): Promise<void> {
     this.#end.abort();
-    await Promise.allSettled(this.#running.values());
+    await Promise.allSettled(Array.from(this.#running.values(), ({ files }) => files));
   }
 }
