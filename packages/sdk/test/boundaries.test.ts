@@ -333,6 +333,7 @@ describe("the public face is exactly this list", () => {
         "escapeLine",
         "escapeText",
         "explainParser",
+        "free",
         "garbledArgument",
         "guardStdio",
         "lossyLines",

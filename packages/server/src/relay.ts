@@ -117,7 +117,8 @@ async function start(config: Config): Promise<Relay> {
   parts.defer(() => sayWhatIsLost(store, log));
   const left = descriptorsLeft(config.limits);
   const heap = config.ownProcess ? new Heap() : undefined;
-  const blobs = parts.use(openBlobs(config, { store, keptOpen: left?.keptOpen, clock, log, heap }));
+  const onCarried = (bytes: number): void => heap?.carry(bytes);
+  const blobs = parts.use(openBlobs(config, { store, keptOpen: left?.keptOpen, clock, log, onCarried }));
   const { strangers: most, addressStrangers: share } = config.limits;
   // A login takes less than a second: what only stays gives way.
   const strangers = crowd({ most, share, between: "oldest" }, () => metrics.crowdedOut());

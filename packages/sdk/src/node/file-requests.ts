@@ -2,7 +2,7 @@
 import type { Agent as HttpAgent, ClientRequest, IncomingMessage } from "node:http";
 import { AgentError } from "../errors.ts";
 import type { HttpAnswer, HttpRequest } from "../files/host.ts";
-import { free } from "./free.ts";
+import { free } from "./program/free.ts";
 import { wayTo } from "./way.ts";
 
 /** A connection on which nothing moves for so long is dead. Milliseconds. */

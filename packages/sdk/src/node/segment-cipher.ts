@@ -1,7 +1,7 @@
 /** AES-GCM of file segments over node:crypto, which takes a third of the time that WebCrypto takes. */
 import { type Cipheriv, createCipheriv, createDecipheriv, createSecretKey, type Decipheriv } from "node:crypto";
 import type { CipherOf } from "../crypto/streaming.ts";
-import { free } from "./free.ts";
+import { free } from "./program/free.ts";
 
 const TAG_BYTES = 16;
 /** Small enough for the processor's cache: what is encrypted of a part is copied at once to where it belongs. */

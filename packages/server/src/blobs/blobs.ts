@@ -1,7 +1,6 @@
 import type { Log } from "../log.ts";
 import type { Blob, BlobRows } from "../store/blob-rows.ts";
 import { DAY_MS, dayOf } from "../store/days.ts";
-import type { Heap } from "../socket/heap.ts";
 import type { BlobStore } from "../store/blob-store.ts";
 import { Pace } from "./pace.ts";
 import { BlobPlace } from "./place.ts";
@@ -34,8 +33,8 @@ interface BlobsOptions {
   logId: string;
   clock: () => number;
   log: Log;
-  /** Of a relay that has a process of its own. */
-  heap?: Heap | undefined;
+  /** Told of bytes that have come or left, which leave garbage. */
+  onCarried?: (bytes: number) => void;
 }
 
 /** Bytes of a file that are counted for a day. */
@@ -52,7 +51,7 @@ export class Blobs implements AsyncDisposable {
   readonly store: BlobStore;
   readonly clock: () => number;
   readonly #log: Log;
-  readonly #heap: Heap | undefined;
+  readonly #onCarried: ((bytes: number) => void) | undefined;
   readonly pace = new Pace();
   /** When an error was told of last. */
   #saidAt = -Infinity;
@@ -68,12 +67,12 @@ export class Blobs implements AsyncDisposable {
   #sweeping: Promise<void> | undefined;
   readonly #stop = new AbortController();
 
-  constructor({ rows, store, logId, clock, log, heap }: BlobsOptions) {
+  constructor({ rows, store, logId, clock, log, onCarried }: BlobsOptions) {
     this.rows = rows;
     this.store = store;
     this.clock = clock;
     this.#log = log;
-    this.#heap = heap;
+    this.#onCarried = onCarried;
     this.#place = new BlobPlace({ rows, store, logId, log });
     const isThere = (): Promise<boolean> => this.isThere();
     this.#sweep = new BlobSweep({ rows, store, isThere, discard: (id) => this.#discard(id) });
@@ -82,9 +81,9 @@ export class Blobs implements AsyncDisposable {
     this.sweep();
   }
 
-  /** So many bytes have come or left: what that leaves in memory is collected now and then. Resolves when there may be more. */
+  /** So many bytes have come or left. Resolves when there may be more. */
   carried(bytes: number): Promise<void> {
-    this.#heap?.carry(bytes);
+    this.#onCarried?.(bytes);
     return this.pace.passed(bytes);
   }
 

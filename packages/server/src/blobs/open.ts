@@ -1,7 +1,6 @@
 import { join } from "node:path";
 import type { Config } from "../config/config.ts";
 import type { Log } from "../log.ts";
-import type { Heap } from "../socket/heap.ts";
 import type { BlobStore } from "../store/blob-store.ts";
 import type { RelayStore } from "../store/store.ts";
 import { Blobs } from "./blobs.ts";
@@ -14,7 +13,7 @@ interface BlobsParts {
   keptOpen: number | undefined;
   clock: () => number;
   log: Log;
-  heap: Heap | undefined;
+  onCarried: (bytes: number) => void;
 }
 
 /** The files of a relay, where its configuration has them. */

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { free } from "@aimessage/sdk/program";
 import { StorageError } from "../store/store.ts";
 import type { Blob } from "../store/blob-rows.ts";
 import type { Blobs, Coming } from "./blobs.ts";
@@ -147,7 +148,11 @@ async function write(
     const [start, end, pieces] = [next, next + bytes, gathered];
     [next, gathered, bytes] = [end, [], 0];
     // Behind the one before: what cannot be written leaves no hole.
-    writing = writing.then(() => blobs.store.putPart(id, start, pieces)).then(() => onWritten(end));
+    writing = writing.then(async () => {
+      await blobs.store.putPart(id, start, pieces);
+      for (const piece of pieces) free(piece);
+      await onWritten(end);
+    });
     writing.catch(() => undefined);
   };
   try {

@@ -11,7 +11,7 @@ export interface Kept {
  * is sealed. The suite in `@aimessage/server/testing` says the rest.
  */
 export interface BlobStore extends AsyncDisposable {
-  /** Writes bytes at a place: behind those that are there, or in the place of some that came before. @throws if fewer are there */
+  /** Writes bytes at a place: behind those that are there, or in the place of some that came before. They are the caller's again when it resolves. @throws if fewer are there */
   putPart(id: string, offset: number, bytes: readonly Uint8Array[]): Promise<void>;
   /** Bytes that are there; 0 if nothing is. */
   size(id: string): Promise<number>;

@@ -6,6 +6,7 @@ export { explainParser, garbledArgument, withHelpFlag } from "./argv.ts";
 export { readDuration, writeDuration } from "./duration.ts";
 export { escapeBody, escapeJson, escapeJsonText, escapeLine, escapeText } from "./escape.ts";
 export { type FileOptions, makeWhole, syncFolder, writeWhole } from "./files.ts";
+export { free } from "./free.ts";
 export { asOwnerOf, becomeOwnerOf } from "./owner.ts";
 export { eachOptionOnce } from "./once.ts";
 export { withinColumns } from "./live.ts";
