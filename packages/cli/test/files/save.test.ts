@@ -151,7 +151,10 @@ test("a folder that cannot be written is told, and so is one that is none", asyn
   world.file("a", "x");
   await world.send("-f", "a");
   const id = await world.newest();
-  expect(await world.cli(["-u", "bob", "inbox", "save", id, "--dir", "file/below"])).toMatchObject({ exit: 2 });
+  expect(await world.cli(["-u", "bob", "inbox", "save", id, "--dir", "file/below"])).toMatchObject({
+    exit: 1,
+    stderr: expect.stringContaining("cannot be written to") as string,
+  });
 });
 
 test("who listens is told how far a file is, and what is stopped goes on", async () => {

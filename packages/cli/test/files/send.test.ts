@@ -161,8 +161,8 @@ test("a message that waits for its files is counted by doctor; of a file that is
     const said = await retry();
     return said.includes("failed") && said;
   });
-  expect(failed).toMatch(/^Error: message \w+ to bob failed: file_changed: two$/m);
-  expect((await world.cli(["-u", "alice", "status", id])).stdout).toMatch(/^Files: +two 781 KiB, file changed$/m);
+  expect(failed).toMatch(/^Error: message \w+ to bob failed: file_gone: two$/m);
+  expect((await world.cli(["-u", "alice", "status", id])).stdout).toMatch(/^Files: +two 781 KiB, file gone$/m);
   expect(await retry()).toMatch(/two is not there.*\nHint: put it back, or send the message again with -f FILE\n$/);
 });
 
