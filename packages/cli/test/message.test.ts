@@ -28,6 +28,7 @@ function message(body: string | Uint8Array, more: object = {}) {
     expiresAt: undefined,
     attempt: 0,
     failures: 0,
+    waits: 0,
     exchange: 0,
     files: [],
   };

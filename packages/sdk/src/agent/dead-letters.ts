@@ -93,7 +93,7 @@ async function find(tx: ReadTransaction, id: string): Promise<InboxRecord> {
 
 /** As if it had just come. */
 function withoutHistory(row: InboxRecord): InboxRecord {
-  const { attempts: _attempts, failures: _failures, replied: _replied, ...known } = row;
+  const { attempts: _attempts, failures: _failures, waits: _waits, replied: _replied, ...known } = row;
   const { reason: _reason, settled_at: _settled, ...rest } = known;
   return rest;
 }

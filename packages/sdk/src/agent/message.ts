@@ -45,6 +45,8 @@ export interface Message {
   readonly attempt: number;
   /** How often a handler of it has failed, and said so by {@link IncomingMessage.retry}. */
   readonly failures: number;
+  /** How often it was only not the time for it, by {@link IncomingMessage.retry}: attempts that count for nothing. */
+  readonly waits: number;
   /** How many answers have led to it that no person has written, by its sender's word: see {@link SendOptions.exchange}. */
   readonly exchange: number;
 }
@@ -97,6 +99,7 @@ export function messageOf(row: InboxRecord, body: Value, { to, trust }: { to: st
     files: filesIn(row),
     attempt: row.attempts ?? 0,
     failures: row.failures ?? 0,
+    waits: row.waits ?? 0,
     // What the owner has let in begins another exchange.
     exchange: row.let_in === true ? 0 : (row.exchange ?? 0),
   };

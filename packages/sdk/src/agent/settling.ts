@@ -73,8 +73,8 @@ export async function retryMessage(
     // Somebody else has taken it when this one stood still: it is not this one's to give back, or to say that it has failed.
     if (row?.state !== "unhandled" || row.claim?.by !== own?.by) return;
     const { claim: _claim, given_back_by: _by, ...rest } = row;
-    const failures = (row.failures ?? 0) + (counts ? 1 : 0);
-    await put(tx, "in/", pad(seq), { ...rest, failures, reason: reason.slice(0, 1000), ...notBefore(delay) });
+    const counted = counts ? { failures: (row.failures ?? 0) + 1 } : { waits: (row.waits ?? 0) + 1 };
+    await put(tx, "in/", pad(seq), { ...rest, ...counted, reason: reason.slice(0, 1000), ...notBefore(delay) });
   });
 }
 

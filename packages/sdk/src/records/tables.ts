@@ -246,8 +246,9 @@ export interface InboxRecord extends Marks {
   settled_at?: number;
   /** How often it was given to a listener that shares. */
   attempts?: number;
-  /** How often its handler has failed, and said so. */
+  /** How often its handler has failed, and said so; and how often it was only not the time for it. */
   failures?: number;
+  waits?: number;
   /** Not given to one before (Unix ms): its handler has failed. */
   retry_at?: number;
   /** Milliseconds from its failure to `retry_at`. */

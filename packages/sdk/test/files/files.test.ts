@@ -2,6 +2,7 @@
 import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { AgentError } from "../../src/index.ts";
 import { MemoryFolder, MemoryStore } from "../../src/store/memory.ts";
 import { hostileNames } from "./hostile-names.ts";
 import { allGone, eventually, FileWorld, isSame, MIB, next, sha256 } from "./world.ts";
@@ -43,6 +44,29 @@ describe("files", () => {
     await eventually("the sender knows that all are fetched", fetched);
     // What is there is not fetched again.
     expect(await message.files[0]!.save(world.path("in"))).toBe(world.path("in", "report.pdf"));
+  });
+
+  test("keep a handler waiting that cannot have them yet, which is no attempt of it", async () => {
+    await using world = await FileWorld.create();
+    const [alice, bob] = [await world.open("alice"), await world.open("bob")];
+    const stop = new AbortController();
+    let calls = 0;
+    const handling = bob.handle(
+      ({ body }) => {
+        calls += 1;
+        if (body === "in vain") throw new Error("it will not be");
+        if (calls < 5) throw new AgentError("disk_full", "there is no room");
+      },
+      { attempts: 2, firstRetryMs: 5, lastRetryMs: 10, signal: stop.signal },
+    );
+    await (await alice.send("bob", "late", { files: [world.file("a", "content")] })).handled();
+    expect(calls).toBe(5);
+    calls = 0;
+    const sent = await alice.send("bob", "in vain", { files: [world.file("b", "content")] });
+    await expect(sent.handled()).rejects.toMatchObject({ code: "failed", message: /it will not be/ });
+    expect(calls).toBe(2);
+    stop.abort();
+    await handling;
   });
 
   test("are sixteen at most", async () => {
