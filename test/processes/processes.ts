@@ -81,8 +81,8 @@ export async function freePort(): Promise<number> {
 }
 
 /** A temporary folder with a space in its name, removed when it is disposed. */
-export function temporaryFolder(): { path: string; [Symbol.dispose](): void } {
-  const path = mkdtempSync(join(tmpdir(), "ai message "));
+export function temporaryFolder(within = tmpdir()): { path: string; [Symbol.dispose](): void } {
+  const path = mkdtempSync(join(within, "ai message "));
   return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }) };
 }
 
