@@ -20,6 +20,12 @@ interface Upload {
   done: Promise<void>;
 }
 
+/** Who gets a file now. */
+interface Reader {
+  end: () => void;
+  done: Promise<void>;
+}
+
 /** Room for a part that comes. */
 export interface Coming extends Disposable {
   /** So many bytes of it were written: the disk has less free by them. */
@@ -60,6 +66,8 @@ export class Blobs implements AsyncDisposable {
   /** Bytes of parts that were let in, and are not written yet. */
   #coming = 0;
   readonly #uploads = new Map<string, Upload>();
+  /** Those to whom a file is handed out now, by its id. */
+  readonly #readers = new Map<string, Set<Reader>>();
   /** Bytes of each file that were sent today. */
   readonly #sent = new Map<string, number>();
   #day = 0;
@@ -75,7 +83,8 @@ export class Blobs implements AsyncDisposable {
     this.#onCarried = onCarried;
     this.#place = new BlobPlace({ rows, store, logId, log });
     const isThere = (): Promise<boolean> => this.isThere();
-    this.#sweep = new BlobSweep({ rows, store, isThere, discard: (id) => this.#discard(id) });
+    const isLost = (blob: Pick<Blob, "id" | "bytes">): Promise<boolean> => this.isLost(blob);
+    this.#sweep = new BlobSweep({ rows, store, isThere, isLost, discard: (id) => this.#discard(id) });
     this.#timer = setInterval(() => this.sweep(), SWEEP_MS);
     this.#timer.unref();
     this.sweep();
@@ -137,6 +146,19 @@ export class Blobs implements AsyncDisposable {
     };
   }
 
+  /** Begins to hand a file out. `end` is called when it is removed: its bytes are gone only when nobody has it open. @returns what says that it has ended */
+  beginReading(id: string, end: () => void): () => void {
+    const readers = this.#readers.get(id) ?? new Set();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const reader = { end, done: promise };
+    this.#readers.set(id, readers.add(reader));
+    return () => {
+      readers.delete(reader);
+      if (readers.size === 0) this.#readers.delete(id);
+      resolve();
+    };
+  }
+
   /** Ends what comes of the files of an account now. */
   endUploadsOf(owner: string): void {
     for (const upload of this.#uploads.values()) if (upload.owner === owner) upload.end();
@@ -144,9 +166,19 @@ export class Blobs implements AsyncDisposable {
 
   /** Has the disk take a file of which everything has come. @returns whether it has it: else its uploader begins anew */
   async seal(blob: Blob): Promise<boolean> {
-    if (await this.store.seal(blob.id, blob.bytes)) return this.rows.seal(blob.id);
-    if (await this.isThere()) await this.rows.advance(blob.id, blob.bytes, await this.store.size(blob.id));
+    const isKept = await this.store.seal(blob.id, blob.bytes);
+    // What another folder has kept, in which a disk was to be, is not there when that is.
+    if (!(await this.isThere())) return false;
+    if (isKept) return this.rows.seal(blob.id);
+    await this.rows.advance(blob.id, blob.bytes, await this.store.size(blob.id));
     return false;
+  }
+
+  /** Whether bytes of a whole file are missing, where the others are. */
+  async isLost({ id, bytes }: Pick<Blob, "id" | "bytes">): Promise<boolean> {
+    const isMissing = async (): Promise<boolean> => (await this.store.size(id)) !== bytes;
+    // Once more: its place may have been gone for that moment.
+    return (await isMissing()) && (await this.isThere()) && (await isMissing());
   }
 
   /** Removes a file: of an account, by its mailbox, or whosever it is. */
@@ -192,6 +224,9 @@ export class Blobs implements AsyncDisposable {
   /** Removes what is there of a file that has no row any more. */
   async #discard(id: string): Promise<void> {
     await this.#end(id);
+    const readers = [...(this.#readers.get(id) ?? [])];
+    for (const { end } of readers) end();
+    await Promise.all(readers.map(({ done }) => done));
     await this.store.remove(id);
     this.#sent.delete(id);
   }

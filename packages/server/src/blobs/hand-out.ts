@@ -13,11 +13,11 @@ export async function handOut(
 ): Promise<void> {
   if (!blob.sealed) return refuseBy(response, "unknown_blob");
   // What the disk has not kept whole can be fetched by nobody: its uploader hears so from its reader, and sends it again.
-  if ((await blobs.store.size(blob.id)) !== blob.bytes) {
-    if (!(await blobs.isThere())) return refuseBy(response, "storage_lost");
+  if (await blobs.isLost(blob)) {
     await blobs.remove(blob.id);
     return refuseBy(response, "unknown_blob");
   }
+  if (!(await blobs.isThere())) return refuseBy(response, "storage_lost");
   const range = rangeOf(request.method === "GET" ? request.headers.range : undefined, blob.bytes);
   if (range === undefined) return answerEmpty(response, 416, { "content-range": `bytes */${blob.bytes}` });
   const { start, end, isPart } = range;
@@ -32,6 +32,7 @@ export async function handOut(
   const { wait, unsent } = blobs.send(blob, end - start);
   if (wait > 0) return refuseBy(response, "rate_limited", { headers: retryAfter(wait) });
   let left = end - start;
+  const done = blobs.beginReading(blob.id, () => response.destroy());
   try {
     for await (const piece of blobs.store.read(blob.id, start, end)) {
       if (!response.headersSent) beginFile(response, isPart ? 206 : 200, headers);
@@ -47,6 +48,7 @@ export async function handOut(
     return refuseBy(response, "unknown_blob");
   } finally {
     unsent(left);
+    done();
   }
   if (left === 0) response.end();
   else response.destroy();

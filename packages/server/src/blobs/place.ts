@@ -2,7 +2,7 @@ import type { Log } from "../log.ts";
 import type { BlobRows } from "../store/blob-rows.ts";
 import type { BlobStore } from "../store/blob-store.ts";
 
-/** Files by which a place without a mark is known: of so many one at least is there still. */
+/** Files by which a place without a mark is known: of so many most are there still. */
 const KNOWN_BY = 500;
 
 interface PlaceOptions {
@@ -67,8 +67,9 @@ export class BlobPlace {
   /** A place without a mark: of a database that is new, or was used before there were marks. */
   async #mayBeOurs(): Promise<boolean> {
     const known = await this.#rows.sealedAfter("", KNOWN_BY);
-    for (const { id, bytes } of known) if ((await this.#store.size(id)) === bytes) return true;
-    if (known.length > 0) return false;
+    let found = 0;
+    for (const { id, bytes } of known) if ((await this.#store.size(id)) === bytes) found += 1;
+    if (known.length > 0) return found > known.length / 2;
     for await (const { id } of this.#store.list()) return (await this.#rows.known([id])).size > 0;
     return true;
   }

@@ -13,6 +13,8 @@ const AT_ONCE = 2 ** 18;
 const MOST_DISCARDED = 2 ** 24;
 /** How often the row of a file hears how far a part of it has come. Milliseconds. */
 const NOTED_MS = 60_000;
+/** Node says so of a request that was not read to its end. */
+const LEFT = new Set(["ERR_STREAM_PREMATURE_CLOSE", "ECONNRESET"]);
 /** SQLite and the system say so where there is no room. */
 const FULL = new Set(["ENOSPC", "EDQUOT", "EFBIG"]);
 
@@ -67,7 +69,7 @@ async function takeIn(
   } catch (error) {
     // What had come before a connection was lost is there.
     await reach.note();
-    if (request.destroyed && !request.complete) return void response.destroy();
+    if (isLeft(error) || (request.destroyed && !request.complete)) return void response.destroy();
     blobs.failed(error, "a part of a file could not be taken in");
     await discard(request);
     return refuseBy(response, isFull(error) ? "storage_full" : "internal", { close: true });
@@ -186,6 +188,11 @@ async function discard(request: IncomingMessage): Promise<void> {
   } catch {
     // It is lost: nobody waits for an answer.
   }
+}
+
+/** Whether whoever brings a part has gone, with all of it sent or not. */
+function isLeft(error: unknown): boolean {
+  return LEFT.has((error as NodeJS.ErrnoException).code ?? "");
 }
 
 function isFull(error: unknown): boolean {

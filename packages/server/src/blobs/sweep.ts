@@ -13,6 +13,8 @@ interface Parts {
   store: BlobStore;
   /** Whether the place of all files is there. Without it nothing is known to be lost, or left. */
   isThere: () => Promise<boolean>;
+  /** Whether bytes of a whole file are missing, where the others are. */
+  isLost: (blob: { id: string; bytes: number }) => Promise<boolean>;
   /** Removes a file that has no row any more, and ends what comes of it. */
   discard: (id: string) => Promise<void>;
 }
@@ -64,15 +66,13 @@ export class BlobSweep {
 
   /** What is sealed and not there can be fetched by nobody: its uploader hears so, and sends it again. */
   async #removeLost(stop: AbortSignal): Promise<void> {
-    const { rows, store, isThere } = this.#parts;
+    const { rows, isLost } = this.#parts;
     for (let after = "", page; page === undefined || page.length === BATCH;) {
       page = await rows.sealedAfter(after, BATCH);
       after = page.at(-1)?.id ?? "";
-      for (const { id, bytes } of page) {
+      for (const blob of page) {
         if (stop.aborted) return;
-        if ((await store.size(id)) === bytes) continue;
-        if (!(await isThere())) return;
-        await rows.remove(id);
+        if (await isLost(blob)) await rows.remove(blob.id);
       }
     }
   }
