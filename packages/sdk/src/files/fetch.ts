@@ -25,7 +25,9 @@ const SEGMENT_BYTES = 2 ** 20;
 /** Requests for one file in a row that bring nothing; and those that the relay puts off for a moment, since too many others fetch. */
 const MOST_IN_VAIN = 5;
 const MOST_PUT_OFF = 120;
+/** What is asked for in vain waits for so long, then twice that; for those put off not longer than the second that a relay names at least. */
 const FIRST_WAIT_MS = 200;
+const MOST_DOUBLED = 2;
 /** Who is to wait for longer comes again by itself. Milliseconds. */
 const LONGEST_WAIT_MS = 10_000;
 
@@ -87,7 +89,9 @@ async function complete(fetching: Fetching, signal: AbortSignal | undefined): Pr
       else if (retryAfterMs === undefined) vain += 1;
       else putOff += 1;
       if (vain >= MOST_IN_VAIN || putOff >= MOST_PUT_OFF || (retryAfterMs ?? 0) > LONGEST_WAIT_MS) throw error;
-      await pause(retryAfterMs ?? FIRST_WAIT_MS * 2 ** vain, signal);
+      // Whoever asks for no pause gets one.
+      const least = FIRST_WAIT_MS * 2 ** (vain + Math.min(putOff, MOST_DOUBLED));
+      await pause(Math.max(retryAfterMs ?? 0, least), signal);
       if (signal?.aborted === true) throw new AgentError("aborted", "aborted while a file was fetched");
     }
   }

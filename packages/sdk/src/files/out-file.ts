@@ -8,6 +8,8 @@ import type { ClientStore, WriteTransaction } from "../store/store.ts";
 import { type Claimer, claimOf, isTaken, whileOurs } from "./claim.ts";
 import type { FileHost } from "./host.ts";
 
+const SEGMENT_BYTES = 2 ** 20;
+
 /** It is not this process's any more, or is to be begun anew: what the record says is what is to be done. */
 export class Over extends Error {}
 
@@ -52,11 +54,29 @@ export class OutFile {
   readonly key: string;
   /** As this process has read or written it last. */
   record: OutFileRecord;
+  /** What the next write notes beside what it is for. */
+  #gained: Pick<OutFileRecord, "reached"> = {};
 
   constructor(means: Means, record: OutFileRecord) {
     this.#means = means;
     this.key = fileKey(record);
     this.record = record;
+  }
+
+  /**
+   * The relay says that it has so much. Only what no blob of this file has come to counts, by a segment at least: a relay that loses all of it after each
+   * byte has been brought nothing.
+   * @returns whether that counts
+   */
+  gains(offset: number): boolean {
+    if (offset < (this.#gained.reached ?? this.record.reached ?? 0) + SEGMENT_BYTES) return false;
+    this.#gained = { reached: offset };
+    return true;
+  }
+
+  /** Writes what has been gained, if anything has. What hinders that is less than what ended the upload. */
+  async note(): Promise<void> {
+    if (this.#gained.reached !== undefined) await this.change({}).catch(() => undefined);
   }
 
   /** @throws Over if it is not this process's any more */
@@ -72,7 +92,8 @@ export class OutFile {
   async ours<T>(change: (tx: WriteTransaction, file: OutFileRecord) => Promise<T>): Promise<T> {
     const { store, claimer } = this.#means;
     const done = await store.write((tx) =>
-      whileOurs(tx, { table: "out-file/", key: this.key, by: claimer.by }, async (file) => {
+      whileOurs(tx, { table: "out-file/", key: this.key, by: claimer.by }, async (stored) => {
+        const file = { ...stored, ...this.#gained };
         const isSame = file.state === "waits" && file.request_id === this.record.request_id;
         return isSame && (await isWanted(tx, file)) ? { value: await change(tx, file) } : undefined;
       }),
@@ -100,7 +121,7 @@ export class OutFile {
       const isAnother = file.said !== undefined && given?.bytes !== file.bytes;
       if (given === undefined || file.changed === true || isAnother) return failMessage(tx, file, "file_changed");
       const { bytes, stamp } = given;
-      return sendAnew(tx, file, { bytes, stamp, changed: true });
+      return sendAnew(tx, file, { bytes, stamp, changed: true, reached: 0 });
     });
     throw new Over();
   }

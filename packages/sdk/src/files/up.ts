@@ -8,7 +8,7 @@ import type { WriteTransaction } from "../store/store.ts";
 /** A file is up. When all of its message are, that leaves, or its recipient hears where they lie now. */
 export async function fileIsUp(tx: WriteTransaction, file: OutFileRecord, sha256: string): Promise<void> {
   const key = fileKey(file);
-  const { token: _token, reason: _reason, claim: _claim, ...rest } = file;
+  const { token: _token, reason: _reason, claim: _claim, vain: _vain, reached: _reached, ...rest } = file;
   if (file.said === undefined || file.said === sha256) {
     await put(tx, "out-file/", key, { ...rest, state: "up", sha256 });
     await hasEnded(tx, file);

@@ -28,7 +28,7 @@ export interface UploadMeans {
   server: string;
   claimer: Claimer;
   onProgress: (progress: FileProgress) => void;
-  /** Told when the relay has said that it has more than before. */
+  /** Told when the relay has said that it has more than ever. */
   onReached: () => void;
   signal: AbortSignal;
 }
@@ -52,9 +52,10 @@ export async function upload(means: UploadMeans, at: Pick<OutFileRecord, "seq" |
   if (file === undefined) return true;
   const stop = keepClaim(store, { table: "out-file/", key: file.key, claimer });
   try {
-    await new Upload(means, file).run().catch((error: unknown) => {
+    await new Upload(means, file).run().catch(async (error: unknown) => {
       // What a stream gave, which is here and nowhere else.
       if (error instanceof DamagedError) return file.fail("file_damaged");
+      if (!(error instanceof Over)) await file.note();
       throw error;
     });
     return true;
@@ -104,10 +105,8 @@ class Upload {
       this.#tell(offset);
       const before = offset;
       offset = await this.#bring(offset, reading);
-      vain = offset > before ? 0 : vain + 1;
-      if (vain > 0) continue;
-      this.#means.onReached();
-      if ((this.#record.vain ?? 0) > 0) await this.#file.change({ vain: 0 });
+      vain = offset >= Math.min(before + LEAST_PIECE_BYTES, this.#total) ? 0 : vain + 1;
+      if (this.#file.gains(offset)) this.#means.onReached();
     }
     await this.#file.ours((tx, file) => fileIsUp(tx, file, reader.digest));
     this.#say(this.#record.bytes);
@@ -146,7 +145,8 @@ class Upload {
 
   /** Brings a piece. @returns how much the relay has then */
   async #bring(offset: number, reading: Reading): Promise<number> {
-    const piece = Math.min(this.#record.piece_bytes ?? PIECE_BYTES, PIECE_BYTES);
+    const { piece_bytes: asked = PIECE_BYTES, most_bytes: most = PIECE_BYTES } = this.#record;
+    const piece = Math.max(LEAST_PIECE_BYTES, Math.min(asked, most, PIECE_BYTES));
     const end = Math.min(offset + piece, this.#total);
     const answer = await this.#request("PATCH", {
       headers: {
@@ -172,7 +172,7 @@ class Upload {
     if (status !== 413) return this.#refused(answer);
     // A proxy on the way takes less.
     if (piece <= LEAST_PIECE_BYTES) throw unreachable("something before the relay takes no pieces of a file");
-    await this.#file.change({ piece_bytes: Math.max(LEAST_PIECE_BYTES, Math.floor(piece / 2)) });
+    await this.#file.change({ most_bytes: Math.floor(piece / 2) });
     return this.#offset();
   }
 

@@ -204,13 +204,13 @@ async function given(tx: WriteTransaction, asked: OutFileRecord, place: Place): 
     await dropBlob(tx, { blob });
     return void (await sendAnew(tx, file));
   }
-  const { reason: _reason, retry_after: _after, ...rest } = file;
-  const least = Math.min(piece_bytes ?? Infinity, file.piece_bytes ?? Infinity);
+  // How much goes at once is what the relay says now.
+  const { reason: _reason, retry_after: _after, piece_bytes: _before, ...rest } = file;
   await put(tx, "out-file/", key, {
     ...rest,
     blob,
     token,
-    ...(least === Infinity ? {} : { piece_bytes: least }),
+    ...(piece_bytes === undefined ? {} : { piece_bytes }),
     ...(expires_at === undefined ? {} : { expires_at }),
   });
   await tx.put(`blob/up/${key}`, "");

@@ -39,7 +39,9 @@ export interface OutFileRecord extends GivenFile {
   blob?: string;
   /** By which it is uploaded. Missing: the relay has to be asked. */
   token?: string;
+  /** Sent at once: by the relay's word, and, where a proxy takes less, by what that has refused. */
   piece_bytes?: number;
+  most_bytes?: number;
   /** Until when the relay keeps it: its clock, Unix ms. */
   expires_at?: number;
   /** Segments that may have left, and the SHA-256 of the file up to there (base64): what is sent again has the same bytes. */
@@ -52,8 +54,10 @@ export interface OutFileRecord extends GivenFile {
   reason?: string;
   /** How long asking for room was put off last. Milliseconds. */
   retry_after?: number;
-  /** How often in a row it was begun anew, or asked for again, without anything of it having come. */
+  /** How often it was begun anew, or asked for again, since a relay lost it: until it is up, however much of it comes between. */
   vain?: number;
+  /** The most of it that a relay has said to have, of any of its blobs. */
+  reached?: number;
   /** It was another one when it was looked at again: the next time is the last. */
   changed?: true;
   /** Its message has left: it was damaged, or had expired, when it was fetched. */

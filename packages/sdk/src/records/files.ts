@@ -73,7 +73,7 @@ export async function askLater(
   await tx.put(`blob/later/${pad(Date.now() + wait)}/${at}`, before === undefined ? "" : String(before));
 }
 
-/** A relay that has nothing of a file, again and again, is not asked without a pause: one lies, or has lost its disk. */
+/** A relay that loses what it has of a file, again and again, is not asked without a pause: one lies, or has lost its disk. */
 export async function wasInVain(tx: WriteTransaction, file: OutFileRecord): Promise<void> {
   const { vain = 0 } = file;
   const key = fileKey(file);

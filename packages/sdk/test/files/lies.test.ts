@@ -1,5 +1,6 @@
 /** A relay, or a peer, that says of files what is not so: it costs a wait, and nothing that lasts. */
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { setTimeout as delay } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import { fileAssociatedData, newStart, sealing, segmentCount, segmentOf } from "../../src/crypto/streaming.ts";
 import { padme } from "../../src/crypto/content.ts";
@@ -7,6 +8,7 @@ import { fetchInto, type Fetchable } from "../../src/files/fetch.ts";
 import type { HttpAnswer } from "../../src/files/host.ts";
 import { nodeFileHost } from "../../src/node/file-host.ts";
 import { toBase64 } from "../../src/protocol/index.ts";
+import type { Answer } from "./http-proxy.ts";
 import { allGone, eventually, FileWorld, isSame, MIB, next, saved, sha256 } from "./world.ts";
 
 /** What the relay answers of a blob, cut as somebody likes. */
@@ -98,6 +100,24 @@ describe("a fetch", () => {
   });
 });
 
+describe("a fetch that is to be tried again after no time", () => {
+  test.each([
+    ["by the relay", { "tus-resumable": "1.0.0" }],
+    ["by something on the way", {}],
+  ])("%s is not tried without a pause", async (_by, word) => {
+    const content = Buffer.alloc(1000, "x");
+    const until = performance.now() + 1500;
+    let asked = 0;
+    const got = await fetchFrom(content, (sealed, from) => {
+      asked++;
+      if (performance.now() > until) return partial(sealed, from, cutAfter(sealed, Infinity));
+      return { status: 503, headers: { ...word, "retry-after": "0" }, body: cutAfter(sealed, 0) };
+    });
+    expect(got.equals(content)).toBe(true);
+    expect(asked).toBeLessThan(8);
+  });
+});
+
 describe("a file that was shown", () => {
   test("is not another one when it is sent again", async () => {
     await using world = await FileWorld.create();
@@ -162,11 +182,102 @@ describe("a relay that says once", () => {
     const path = world.file("a", 100_000);
     const sent = await alice.send("bob", "x", { files: [path] });
     await eventually("it waits", async () => (await sent.status()).files?.[0]?.reason === "relay_unreachable");
-    await new Promise((resolve) => setTimeout(resolve, 1000));
+    await delay(1000);
     expect(world.proxy.requests.length).toBeLessThan(6);
     world.proxy.answer = undefined;
     expect(isSame(await saved(bob, (await next(bob)).id, world.path("in")), path)).toBe(true);
     expect(readFileSync(path).length).toBe(100_000);
+  });
+});
+
+/** A relay that says that it has so much of a file after the first piece of it, answers so to the next, and says what it has in turns. */
+interface Losing {
+  bytes: number;
+  there: number;
+  afterwards: Answer;
+  heads?: number[];
+}
+
+describe("a relay that takes a little, and has nothing of it then, over and over", () => {
+  test.each<[string, Losing]>([
+    ["a byte, and does not know the blob", { bytes: 1000, there: 1, afterwards: { status: 404 } }],
+    ["a byte, and has no time", { bytes: 1000, there: 1, afterwards: { status: 503 } }],
+    [
+      "a byte, and has it all by then",
+      { bytes: 30 * MIB, there: 1, afterwards: { status: 409 }, heads: [0, 30 * MIB] },
+    ],
+    ["a segment, and does not know the blob", { bytes: 3 * MIB, there: MIB, afterwards: { status: 404 } }],
+    ["a segment, and has no time", { bytes: 3 * MIB, there: MIB, afterwards: { status: 503 } }],
+  ])("(%s) is asked less and less", async (_what, { bytes, there, afterwards, heads = [0] }) => {
+    await using world = await FileWorld.create();
+    const [alice, bob] = [await world.open("alice"), await world.open("bob")];
+    await bob.sync();
+    let asked = 0;
+    world.proxy.answer = ({ method, headers }) => {
+      if (method === "HEAD")
+        return { status: 200, headers: { "upload-offset": String(heads[asked++ % heads.length]) } };
+      if (method !== "PATCH") return undefined;
+      return headers["upload-offset"] === "0"
+        ? { status: 204, headers: { "upload-offset": String(there) } }
+        : afterwards;
+    };
+    const path = world.file("a", bytes);
+    const sent = await alice.send("bob", "x", { files: [path] });
+    await eventually("it waits", async () => (await sent.status()).files?.[0]?.reason === "relay_unreachable");
+    await delay(3000);
+    expect(world.proxy.requests.length).toBeLessThan(24);
+    world.proxy.answer = undefined;
+    expect(isSame(await saved(bob, (await next(bob)).id, world.path("in")), path)).toBe(true);
+  });
+});
+
+describe("pieces of a file", () => {
+  test("are never smaller than is worth it, and as the relay says that it wants them now", async () => {
+    await using world = await FileWorld.create();
+    const [alice, bob] = [await world.open("alice"), await world.open("bob")];
+    await bob.sync();
+    const pieces: number[] = [];
+    let answer: Answer = { status: 503 };
+    world.proxy.answer = ({ method, headers }) => {
+      if (method !== "PATCH") return undefined;
+      pieces.push(Number(headers["content-length"]));
+      return answer;
+    };
+    const path = world.file("a", 5 * MIB);
+    await alice.send("bob", "x", { files: [path] });
+    await eventually("a piece was sent", () => pieces.length > 0);
+    const [first] = pieces;
+    // As a relay has said that wants them byte by byte.
+    await world.look("alice", (store) =>
+      store.write(async (tx) => {
+        for (const [key, value] of await tx.list({ prefix: "out-file/" }))
+          await tx.put(key, JSON.stringify({ ...(JSON.parse(value as string) as object), piece_bytes: 1 }));
+      }),
+    );
+    await eventually("it is tried so", () => pieces.at(-1) !== first);
+    expect(pieces.at(-1)).toBe(2 ** 16);
+    answer = { status: 404 };
+    await eventually("the relay was asked anew", () => pieces.at(-1) === first);
+    world.proxy.answer = undefined;
+    expect(isSame(await saved(bob, (await next(bob)).id, world.path("in")), path)).toBe(true);
+  });
+
+  test("[P-14.4] stay as small as a proxy takes them, whatever the relay says later", async () => {
+    await using world = await FileWorld.create();
+    const [alice, bob] = [await world.open("alice"), await world.open("bob")];
+    await bob.sync();
+    const pieces: number[] = [];
+    let lost = 1;
+    world.proxy.answer = ({ method, headers }) => {
+      if (method !== "PATCH") return undefined;
+      pieces.push(Number(headers["content-length"]));
+      if (pieces.at(-1)! > 2 * MIB) return { status: 413, isForeign: true };
+      return lost-- > 0 ? { status: 404 } : undefined;
+    };
+    const path = world.file("a", 9 * MIB);
+    await alice.send("bob", "x", { files: [path] });
+    expect(isSame(await saved(bob, (await next(bob)).id, world.path("in")), path)).toBe(true);
+    expect(pieces.filter((bytes) => bytes > 2 * MIB)).toEqual([8 * MIB, 4 * MIB]);
   });
 });
 
