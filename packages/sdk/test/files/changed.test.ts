@@ -105,39 +105,43 @@ describe("a file that changes", () => {
     expect([world.proxy.sent.size, world.proxy.conflicts]).toEqual([2, []]);
   });
 
-  test(`between one process and the next, in whatever way, is sent whole as it is then (SEED=${seed})`, async () => {
-    const random = new Random();
-    await using world = await FileWorld.create();
-    const bob = await world.open("bob");
-    for (let round = 0; round < 6; round++) {
-      const path = world.file(`file ${round}`, SIZE);
-      const alice = await world.open("alice");
-      world.proxy.up = 0;
-      world.proxy.bytesPerMs = 40_000;
-      const until = random.int(SIZE - MIB);
-      const sent = await alice.send("bob", `${round}`, { files: [path] });
-      await eventually("some of it has left", () => world.proxy.up > until);
-      // At any moment: while it is read, or when nobody sends it.
-      if (random.int(2) === 0) await alice.close();
-      const secretly = random.int(3) > 0;
-      edit(path, random, secretly);
-      if (random.int(2) === 0) world.proxy.cut();
-      await alice.close();
-      if (secretly) await forgeStamp(world, path);
-      world.proxy.bytesPerMs = Infinity;
-      const later = await world.open("alice");
-      await (await later.sent(sent.id))!.stored();
-      await later.close();
-    }
-    let count = 0;
-    for await (const { id, body } of bob.messages()) {
-      const path = await saved(bob, id, world.path("in"));
-      // What had left before it was edited, and is the same in both, need not be sent again.
-      expect(isSame(path, world.path("out", `file ${body}`))).toBe(true);
-      if ((count += 1) === 6) break;
-    }
-    await (await world.open("alice")).sync();
-    expect(world.proxy.conflicts).toEqual([]);
-    await allGone(world);
-  });
+  test(
+    `between one process and the next, in whatever way, is sent whole as it is then (SEED=${seed})`,
+    { tags: ["long"] },
+    async () => {
+      const random = new Random();
+      await using world = await FileWorld.create();
+      const bob = await world.open("bob");
+      for (let round = 0; round < 6; round++) {
+        const path = world.file(`file ${round}`, SIZE);
+        const alice = await world.open("alice");
+        world.proxy.up = 0;
+        world.proxy.bytesPerMs = 40_000;
+        const until = random.int(SIZE - MIB);
+        const sent = await alice.send("bob", `${round}`, { files: [path] });
+        await eventually("some of it has left", () => world.proxy.up > until);
+        // At any moment: while it is read, or when nobody sends it.
+        if (random.int(2) === 0) await alice.close();
+        const secretly = random.int(3) > 0;
+        edit(path, random, secretly);
+        if (random.int(2) === 0) world.proxy.cut();
+        await alice.close();
+        if (secretly) await forgeStamp(world, path);
+        world.proxy.bytesPerMs = Infinity;
+        const later = await world.open("alice");
+        await (await later.sent(sent.id))!.stored();
+        await later.close();
+      }
+      let count = 0;
+      for await (const { id, body } of bob.messages()) {
+        const path = await saved(bob, id, world.path("in"));
+        // What had left before it was edited, and is the same in both, need not be sent again.
+        expect(isSame(path, world.path("out", `file ${body}`))).toBe(true);
+        if ((count += 1) === 6) break;
+      }
+      await (await world.open("alice")).sync();
+      expect(world.proxy.conflicts).toEqual([]);
+      await allGone(world);
+    },
+  );
 });

@@ -134,7 +134,7 @@ describe("a file on its way to the relay", () => {
     expect(world.proxy.sent.size).toBe(1);
   });
 
-  test("[R-19] is not taken for one that is up by an answer that makes no sense", async () => {
+  test("[R-19] is not taken for one that is up by an answer that makes no sense", { tags: ["long"] }, async () => {
     const { world: opened, alice, bob, path } = await sending();
     await using world = opened;
     const lies = ["", "x", "-1", String(10 * SIZE), "0"];
@@ -277,19 +277,23 @@ describe("a file on its way to its reader", () => {
     await allGone(world);
   });
 
-  test("goes on when it is cut behind its header, and in the midst of its first segment", async () => {
-    const { world: opened, alice, bob, path } = await sending();
-    await using world = opened;
-    await alice.send("bob", "x", { files: [path] });
-    const { files } = await next(bob);
-    const saving = files[0]!.save(world.path("in"));
-    for (const after of [100_000, MIB - 1, MIB + 1]) {
-      world.proxy.cutDownIn = after;
-      await eventually("it was cut", () => world.proxy.cutDownIn === Infinity);
-    }
-    expect(isSame(await saving, path)).toBe(true);
-    expect(world.proxy.sent.size).toBe(1);
-  });
+  test(
+    "goes on when it is cut behind its header, and in the midst of its first segment",
+    { tags: ["long"] },
+    async () => {
+      const { world: opened, alice, bob, path } = await sending();
+      await using world = opened;
+      await alice.send("bob", "x", { files: [path] });
+      const { files } = await next(bob);
+      const saving = files[0]!.save(world.path("in"));
+      for (const after of [100_000, MIB - 1, MIB + 1]) {
+        world.proxy.cutDownIn = after;
+        await eventually("it was cut", () => world.proxy.cutDownIn === Infinity);
+      }
+      expect(isSame(await saving, path)).toBe(true);
+      expect(world.proxy.sent.size).toBe(1);
+    },
+  );
 
   test("is fetched once by two processes, and by two who ask in one", async () => {
     const { world: opened, alice, bob, path } = await sending();

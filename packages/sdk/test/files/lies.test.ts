@@ -208,7 +208,7 @@ describe("a relay that takes a little, and has nothing of it then, over and over
     ],
     ["a segment, and does not know the blob", { bytes: 3 * MIB, there: MIB, afterwards: { status: 404 } }],
     ["a segment, and has no time", { bytes: 3 * MIB, there: MIB, afterwards: { status: 503 } }],
-  ])("(%s) is asked less and less", async (_what, { bytes, there, afterwards, heads = [0] }) => {
+  ])("(%s) is asked less and less", { tags: ["long"] }, async (_what, { bytes, there, afterwards, heads = [0] }) => {
     await using world = await FileWorld.create();
     const [alice, bob] = [await world.open("alice"), await world.open("bob")];
     await bob.sync();
