@@ -181,9 +181,11 @@ test("a request whose connection was lost before it had its turn takes no place"
   const limits = { ...defaultLimits(), transfers: 1 };
   const config = { ...defaultConfig, limits };
   const files = transfers(config, { most: undefined, names: () => [], admitted: () => () => {}, onRefused: () => {} });
+  const closes: (() => void)[] = [];
+  onTestFinished(() => closes.forEach((close) => close()));
   const ask = (destroyed: boolean) => {
     const socket = { destroyed, remoteAddress: "192.0.2.1", bytesRead: 0, bytesWritten: 0, writableLength: 0 };
-    const response = { closed: destroyed, once: () => {} };
+    const response = { closed: destroyed, once: (_event: string, close: () => void) => closes.push(close) };
     return files.admit({ socket, headers: {} } as never, response as never, "account alice");
   };
   expect([ask(true), ask(true), ask(false)]).toEqual([false, false, true]);
