@@ -56,13 +56,16 @@ export function createMetrics(depth: () => Promise<number>, files: () => Promise
     ["blob_bytes", "Bytes that are kept for encrypted files", ({ bytes }) => bytes],
     ["blob_bytes_awaited", "Those of them that have not come", ({ awaited }) => awaited],
   ];
+  // All of them are asked for at once: by one question.
+  let asking: Promise<BlobTotals> | undefined;
+  const asked = (): Promise<BlobTotals> => (asking ??= files().finally(() => (asking = undefined)));
   for (const [name, help, pick] of ofFiles)
     void new Gauge({
       name: `aimessage_${name}`,
       help,
       registers,
       async collect() {
-        this.set(pick(await files()));
+        this.set(pick(await asked()));
       },
     });
   const logLinesLost = counter("log_lines_lost_total", "Lines of the log that could not be written");

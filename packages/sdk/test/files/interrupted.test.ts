@@ -2,6 +2,7 @@
 import { cpSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
+import type { Sent } from "../../src/index.ts";
 import { blobLength } from "../../src/records/files.ts";
 import { allGone, eventually, FileWorld, isSame, MIB, next, saved } from "./world.ts";
 
@@ -18,6 +19,33 @@ async function sending(cutUpIn = Infinity) {
   const path = world.file("large", SIZE);
   world.proxy.cutUpIn = cutUpIn;
   return { world, alice, bob, path };
+}
+
+function copyStore(world: FileWorld): void {
+  cpSync(join(world.home, "alice"), world.path("copy"), { recursive: true });
+}
+
+function putBack(world: FileWorld): void {
+  rmSync(join(world.home, "alice"), { recursive: true });
+  cpSync(world.path("copy"), join(world.home, "alice"), { recursive: true });
+}
+
+/** A file that is sent, up to `end`, of which Alice's store knows nothing any more but that it is to be sent. @returns the message's id */
+async function sentBeforeCopy(
+  { world, alice, path }: Omit<Awaited<ReturnType<typeof sending>>, "bob">,
+  end: (sent: Sent) => Promise<unknown>,
+): Promise<string> {
+  world.proxy.hold();
+  const { id } = await alice.send("bob", "x", { files: [path] });
+  await eventually("it is to begin", () => world.proxy.held > 0);
+  await alice.close();
+  copyStore(world);
+  world.proxy.letGo();
+  const newer = await world.open("alice");
+  await end((await newer.sent(id))!);
+  await newer.close();
+  putBack(world);
+  return id;
 }
 
 describe("a file on its way to the relay", () => {
@@ -155,15 +183,14 @@ describe("a file on its way to the relay", () => {
     const { id } = await alice.send("bob", "x", { files: [path] });
     await eventually("it has begun", () => world.proxy.up > MIB);
     await alice.close();
-    cpSync(join(world.home, "alice"), world.path("copy"), { recursive: true });
+    copyStore(world);
     const newer = await world.open("alice");
     world.proxy.bytesPerMs = 20_000;
     await (await newer.sent(id))!.status();
     await eventually("more has left", () => world.proxy.up > 20 * MIB);
     await newer.close();
     world.proxy.bytesPerMs = Infinity;
-    rmSync(join(world.home, "alice"), { recursive: true });
-    cpSync(world.path("copy"), join(world.home, "alice"), { recursive: true });
+    putBack(world);
     const older = await world.open("alice");
     await (await older.sent(id))!.received();
     expect(isSame(await saved(bob, (await next(bob)).id, world.path("in")), path)).toBe(true);
@@ -174,17 +201,7 @@ describe("a file on its way to the relay", () => {
   test("is sent again when an old copy of a store is put back that does not know that it was sent", async () => {
     const { world: opened, alice, bob, path } = await sending();
     await using world = opened;
-    world.proxy.hold();
-    const { id } = await alice.send("bob", "x", { files: [path] });
-    await eventually("it is to begin", () => world.proxy.held > 0);
-    await alice.close();
-    cpSync(join(world.home, "alice"), world.path("copy"), { recursive: true });
-    world.proxy.letGo();
-    const newer = await world.open("alice");
-    await (await newer.sent(id))!.received();
-    await newer.close();
-    rmSync(join(world.home, "alice"), { recursive: true });
-    cpSync(world.path("copy"), join(world.home, "alice"), { recursive: true });
+    const id = await sentBeforeCopy({ world, alice, path }, (sent) => sent.received());
     const older = await world.open("alice");
     const message = await next(bob);
     await (await older.sent(id))!.received();
@@ -197,17 +214,7 @@ describe("a file on its way to the relay", () => {
 test("a file of which an old copy of a store knows nothing is told of anew, although its message is handled meanwhile", async () => {
   const { world: opened, alice, bob, path } = await sending();
   await using world = opened;
-  world.proxy.hold();
-  const { id } = await alice.send("bob", "x", { files: [path] });
-  await eventually("it is to begin", () => world.proxy.held > 0);
-  await alice.close();
-  cpSync(join(world.home, "alice"), world.path("copy"), { recursive: true });
-  world.proxy.letGo();
-  const newer = await world.open("alice");
-  await (await newer.sent(id))!.stored();
-  await newer.close();
-  rmSync(join(world.home, "alice"), { recursive: true });
-  cpSync(world.path("copy"), join(world.home, "alice"), { recursive: true });
+  const id = await sentBeforeCopy({ world, alice, path }, (sent) => sent.stored());
   const message = await next(bob);
   world.proxy.hold();
   const older = await world.open("alice");
@@ -231,13 +238,12 @@ test("an old copy is known by a message that waited for its file in it, although
   const { id } = await alice.send("bob", "x", { files: [path] });
   await eventually("it is to begin", () => world.proxy.held > 0);
   await alice.close();
-  cpSync(join(world.home, "alice"), world.path("copy"), { recursive: true });
+  copyStore(world);
   world.proxy.letGo();
   const newer = await world.open("alice");
   await (await newer.sent(id))!.stored();
   await newer.close();
-  rmSync(join(world.home, "alice"), { recursive: true });
-  cpSync(world.path("copy"), join(world.home, "alice"), { recursive: true });
+  putBack(world);
   await world.look("alice", (store) =>
     store.write(async (tx) => {
       const relay = JSON.parse((await tx.get("meta/relay")) as string) as { login_counter: number };

@@ -2,7 +2,7 @@
 import { closeSync, constants, fstatSync, fsyncSync, linkSync, lstatSync, mkdirSync, openSync } from "node:fs";
 import { opendirSync, readFileSync, readSync, renameSync, rmdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { asOwnerOf, syncFolder, writeWhole } from "@aimessage/sdk/program";
+import { asOwnerOf, syncFolder } from "@aimessage/sdk/program";
 import { blobPath, isGone, isIdIn, isPart, MARK } from "../store/blob-layout.ts";
 
 /** A folder of files, and one whose owner root is when it works there. */
@@ -27,12 +27,6 @@ export function sizeOf(folder: string, id: string): number | undefined {
 /** The mark of a relay's folder, by which its database knows it; undefined if it has none. */
 export function markOf(folder: string): string | undefined {
   return unlessGone(() => readFileSync(join(folder, MARK), "utf8"))?.trim();
-}
-
-/** Marks a folder, which is made if there is none. */
-export function setMark(folder: string, mark: string): void {
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
-  writeWhole(join(folder, MARK), `${mark}\n`, { replace: true });
 }
 
 /** The ids of all that are in a folder. */

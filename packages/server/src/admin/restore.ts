@@ -15,11 +15,12 @@ import { asOwnerOf, makeWhole } from "@aimessage/sdk/program";
 import { auditTable } from "../store/audit.ts";
 import { FolderLockedError, lockFolder, makeFolder } from "../store/lock.ts";
 import { migrate, schemaVersion } from "../store/migrations.ts";
+import { writeMark } from "../store/blob-layout.ts";
 import { readLogId } from "../store/sqlite.ts";
 import { AdminError } from "./admin-error.ts";
 import { filesOf } from "./backup.ts";
 import { blobMark, dropBlobs, dropUnsealed, gather, type Gathered, setBlobMark } from "./blob-copies.ts";
-import { copyBytes, markOf, moveTo, setMark } from "./blob-files.ts";
+import { copyBytes, markOf, moveTo } from "./blob-files.ts";
 import { faultsOf } from "./faults.ts";
 import { databaseFile, openReadOnly } from "./read-only.ts";
 
@@ -145,7 +146,7 @@ function putInPlace(db: string, { copy, blobs, gathered }: Staged): Restored {
   return makeWhole(
     databaseFile(db),
     (partial) => {
-      setMark(blobs, done.log_id);
+      writeMark(blobs, done.log_id);
       const kept = putAside(db);
       renameSync(blobs, join(db, "blobs"));
       moveTo(copy, partial);

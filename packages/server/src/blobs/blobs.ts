@@ -13,18 +13,19 @@ const SAY_MS = 60_000;
 /** A file is sent so many times a day to each of its readers, so that a token that has got about does not take the line. [P-14.7] */
 const READS = 4;
 
-/** What comes of one file now. */
-interface Upload {
-  owner: string;
-  end: () => void;
-  done: Promise<void>;
-}
-
 /** Who gets a file now. */
 interface Reader {
   end: () => void;
   done: Promise<void>;
 }
+
+/** Who brings one. */
+interface Upload extends Reader {
+  owner: string;
+}
+
+/** What is known of a file that is whole. */
+export type Whole = Pick<Blob, "id" | "bytes">;
 
 /** Room for a part that comes. */
 export interface Coming extends Disposable {
@@ -83,7 +84,7 @@ export class Blobs implements AsyncDisposable {
     this.#onCarried = onCarried;
     this.#place = new BlobPlace({ rows, store, logId, log });
     const isThere = (): Promise<boolean> => this.isThere();
-    const isLost = (blob: Pick<Blob, "id" | "bytes">): Promise<boolean> => this.isLost(blob);
+    const isLost = async (blob: Whole): Promise<boolean> => (await this.whereIs(blob)) === "lost";
     this.#sweep = new BlobSweep({ rows, store, isThere, isLost, discard: (id) => this.#discard(id) });
     this.#timer = setInterval(() => this.sweep(), SWEEP_MS);
     this.#timer.unref();
@@ -174,11 +175,13 @@ export class Blobs implements AsyncDisposable {
     return false;
   }
 
-  /** Whether bytes of a whole file are missing, where the others are. */
-  async isLost({ id, bytes }: Pick<Blob, "id" | "bytes">): Promise<boolean> {
-    const isMissing = async (): Promise<boolean> => (await this.store.size(id)) !== bytes;
+  /** Where a whole file is: here, lost where the others are, or away with the place of all. */
+  async whereIs({ id, bytes }: Whole): Promise<"here" | "lost" | "away"> {
+    const isHere = async (): Promise<boolean> => (await this.store.size(id)) === bytes;
+    if (await isHere()) return "here";
+    if (!(await this.isThere())) return "away";
     // Once more: its place may have been gone for that moment.
-    return (await isMissing()) && (await this.isThere()) && (await isMissing());
+    return (await isHere()) ? "here" : "lost";
   }
 
   /** Removes a file: of an account, by its mailbox, or whosever it is. */

@@ -1,10 +1,10 @@
-import { constants, mkdirSync } from "node:fs";
+import { constants } from "node:fs";
 import { type FileHandle, mkdir, open, opendir, readFile, rm, stat, statfs } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { asOwnerOf, syncFolder, writeWhole } from "@aimessage/sdk/program";
+import { asOwnerOf, syncFolder } from "@aimessage/sdk/program";
 import type { BlobStore, Kept } from "../store/blob-store.ts";
 import { Lane } from "./lane.ts";
-import { blobPath, isGone, isIdIn, isPart, MARK, syncNames } from "../store/blob-layout.ts";
+import { blobPath, isGone, isIdIn, isPart, MARK, syncNames, writeMark } from "../store/blob-layout.ts";
 
 /** Read at once. Bytes. */
 const PIECE_BYTES = 2 ** 20;
@@ -128,8 +128,7 @@ export class FolderBlobs implements BlobStore {
     const above = dirname(this.#folder);
     // A relay that root starts is not yet the user that it will be.
     asOwnerOf(above, () => {
-      mkdirSync(this.#folder, { recursive: true, mode: 0o700 });
-      writeWhole(join(this.#folder, MARK), `${owner}\n`, { replace: true });
+      writeMark(this.#folder, owner);
       syncFolder(above);
     });
   }

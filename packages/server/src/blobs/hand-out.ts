@@ -13,11 +13,12 @@ export async function handOut(
 ): Promise<void> {
   if (!blob.sealed) return refuseBy(response, "unknown_blob");
   // What the disk has not kept whole can be fetched by nobody: its uploader hears so from its reader, and sends it again.
-  if (await blobs.isLost(blob)) {
+  const where = await blobs.whereIs(blob);
+  if (where === "away") return refuseBy(response, "storage_lost");
+  if (where === "lost") {
     await blobs.remove(blob.id);
     return refuseBy(response, "unknown_blob");
   }
-  if (!(await blobs.isThere())) return refuseBy(response, "storage_lost");
   const range = rangeOf(request.method === "GET" ? request.headers.range : undefined, blob.bytes);
   if (range === undefined) return answerEmpty(response, 416, { "content-range": `bytes */${blob.bytes}` });
   const { start, end, isPart } = range;

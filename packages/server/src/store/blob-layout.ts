@@ -1,6 +1,8 @@
 /** How encrypted files lie in a folder: a relay's own, or the one beside a backup. */
+import { mkdirSync } from "node:fs";
 import { open } from "node:fs/promises";
 import { join } from "node:path";
+import { writeWhole } from "@aimessage/sdk/program";
 
 /** The file of a relay's folder that says of which database it is. */
 export const MARK = "relay_id";
@@ -29,6 +31,12 @@ export function isIdIn(part: string, name: string): boolean {
 /** Whether an error says that there is nothing by that path. */
 export function isGone(error: unknown): boolean {
   return GONE.has((error as NodeJS.ErrnoException).code ?? "");
+}
+
+/** Marks a folder, which is made if there is none. */
+export function writeMark(folder: string, mark: string): void {
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  writeWhole(join(folder, MARK), `${mark}\n`, { replace: true });
 }
 
 /** Has the disk take the names in a folder, as `syncFolder` of the SDK does, while others get in between. */

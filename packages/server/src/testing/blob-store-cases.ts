@@ -116,6 +116,16 @@ const cases: Record<string, BlobStoreCase["run"]> = {
     assert.ok((await store.free()) > 0);
   },
 
+  async "what was put is kept when its memory is used for something else"(open) {
+    await using store = open();
+    const id = newId();
+    const bytes = randomBytes(10_000);
+    const given = Buffer.from(bytes);
+    await store.putPart(id, 0, [given]);
+    given.fill(0);
+    assert.ok((await bytesOf(store, id, 0, bytes.length)).equals(bytes));
+  },
+
   async "what goes on while a part is read is not disturbed by that"(open) {
     await using store = open();
     const [one, other] = [newId(), newId()];
