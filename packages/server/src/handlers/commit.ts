@@ -4,7 +4,7 @@ import { ack, type Answer, refuse, refused } from "./session.ts";
 import type { Login } from "../delivery/login.ts";
 
 /** [P-6.3] */
-export async function commit({ store, hub }: Context, login: Login, data: ClientFrameData<"commit">): Promise<Answer> {
+export async function commit({ store }: Context, login: Login, data: ClientFrameData<"commit">): Promise<Answer> {
   const { commit_id } = data;
   if (login.kind === "token") return refuse("token_account", { commit_id });
   const result = await store.commit({
@@ -27,6 +27,6 @@ export async function commit({ store, hub }: Context, login: Login, data: Client
     status: "committed",
     commit_id,
     high_water: result.highWater,
-    delivered: hub.isListening(result.mailbox),
+    delivered: result.listening,
   });
 }

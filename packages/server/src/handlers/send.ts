@@ -6,13 +6,12 @@ import { invalidData } from "./invalid-data.ts";
 
 /** [P-6.1] */
 export async function send(
-  { store, hub }: Context,
+  { store }: Context,
   session: Session,
   login: Login,
   data: ClientFrameData<"send">,
 ): Promise<Answer> {
   const { group_id: groupId, message_id: messageId } = data;
-  if (data.resume === true && groupId !== undefined) session.blocked.delete(groupId);
   const result = await store.send(
     {
       sender: login.mailbox,
@@ -23,6 +22,7 @@ export async function send(
       epoch: data.epoch,
       messageId,
       expiresAt: data.expires_at,
+      resume: data.resume === true,
     },
     session.blocked,
   );
@@ -31,6 +31,6 @@ export async function send(
     // A full agent's message without group and epoch is the only one that the schema cannot refuse.
     return result.refused === "invalid_data" ? invalidData("send", named) : refused(result, named);
   }
-  const status = !result.waiting || hub.isListening(result.mailbox) ? "delivered" : "stored_offline";
+  const status = !result.waiting || result.listening ? "delivered" : "stored_offline";
   return ack({ status, message_id: result.messageId });
 }

@@ -3,6 +3,7 @@ import { equal, usernameKey } from "@aimessage/sdk/protocol";
 import type { Addresses } from "./addresses.ts";
 import { BoundedMap } from "./bounded-map.ts";
 import { dayOf } from "./days.ts";
+import type { Owner } from "./decisions/work.ts";
 import type { Invites } from "./invites.ts";
 import type { Account, Admission, Device, KeyAccount, NewDevice } from "./store.ts";
 import type { Refused, RemovedAccount, TokenAccount } from "./store.ts";
@@ -28,13 +29,6 @@ interface MailboxRow {
   counter: number;
   login_counter: number;
   closed: string | null;
-}
-
-/** Whose a mailbox is, and whether anybody still reads it. */
-export interface Owner {
-  name: string;
-  device: string;
-  closed: boolean;
 }
 
 export type Accounts = ReturnType<typeof accountsTable>;
@@ -220,11 +214,8 @@ export function accountsTable(db: DatabaseSync, addresses: Addresses, invites: I
       }));
     },
 
-    /** The mailbox of a name that nobody has registered, made if there is none. */
-    mailboxOfUnknown(username: string): number {
-      const name = usernameKey(username);
-      return unknownMailbox(name) ?? createMailbox(name, undefined);
-    },
+    mailboxOfUnknown: (username: string) => unknownMailbox(usernameKey(username)),
+    addMailboxOfUnknown: (username: string) => createMailbox(usernameKey(username), undefined),
 
     registerToken(
       username: string,

@@ -19,10 +19,7 @@ export type Addresses = ReturnType<typeof addressesTable>;
  * From where accounts were registered, by number, and what these have lying here: mail that others have not read, key packages,
  * groups, names. Each row that is charged bears the number, so that the same is given back when it goes.
  */
-export function addressesTable(
-  db: DatabaseSync,
-  limits: Pick<StoreLimits, "addressAccounts" | "addressBytes" | "accountBytes">,
-) {
+export function addressesTable(db: DatabaseSync, limits: Pick<StoreLimits, "addressAccounts" | "addressBytes">) {
   const select = db.prepare("SELECT id FROM addresses WHERE address = ?");
   const selectTotals = db.prepare("SELECT accounts, bytes FROM addresses WHERE id = ?");
   const insert = db.prepare("INSERT INTO addresses (address, accounts, bytes) VALUES (?, 0, 0)");
@@ -78,13 +75,8 @@ export function addressesTable(
       if (id !== undefined) change(id).accounts += count;
     },
 
-    /** Whether so many bytes more may lie here. */
-    hasRoom(id: number | undefined, account: string, bytes: number): boolean {
-      return (
-        (id === undefined || totals(id).bytes + bytes <= limits.addressBytes) &&
-        (accounts.get(account) ?? 0) + bytes <= limits.accountBytes
-      );
-    },
+    bytes: (id: number) => totals(id).bytes,
+    mail: (account: string) => accounts.get(account) ?? 0,
 
     /** Adds to what is there, or gives back. */
     charge(id: number | undefined, bytes: number): void {

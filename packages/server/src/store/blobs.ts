@@ -28,8 +28,8 @@ interface Row {
 /** Of a disk that is not small mail is left so much more than it must have, at least. Bytes. */
 const LEFT_TO_MAIL = 2 ** 28;
 
-/** Who asks for room. */
-interface Payer {
+/** The account that asks for room. */
+export interface BlobOwner {
   /** Lower-case name. */
   name: string;
   address: number | undefined;
@@ -91,7 +91,7 @@ export function blobsTable(db: DatabaseSync, addresses: Addresses, limits: Store
   }
 
   /** Whoever has much has less of what is left: neither one account nor one address takes it all. */
-  function fits({ name, address }: Payer, bytes: number, most: number): boolean {
+  function fits({ name, address }: BlobOwner, bytes: number, most: number): boolean {
     const { accounts, addresses: places, all } = totals();
     const own = accounts.get(name) ?? 0;
     const here = address === undefined ? own : (places.get(address) ?? 0);
@@ -119,9 +119,9 @@ export function blobsTable(db: DatabaseSync, addresses: Addresses, limits: Store
       known = undefined;
     },
 
-    reserve(payer: Payer, blob: NewBlob): Blob | Refused {
+    reserve(owner: BlobOwner, blob: NewBlob): Blob | Refused {
       const now = clock();
-      const before = byRequest.get(payer.name, blob.requestId) as Row | undefined;
+      const before = byRequest.get(owner.name, blob.requestId) as Row | undefined;
       if (before !== undefined && before.expires_at > now) {
         const isSame =
           before.bytes === blob.bytes && before.readers === blob.readers && equal(before.read_hash, blob.readHash);
@@ -137,11 +137,11 @@ export function blobsTable(db: DatabaseSync, addresses: Addresses, limits: Store
       const left = room(blob.free ?? Infinity);
       if (left - toCome < blob.bytes) return { refused: "storage_full" };
       const most = Math.min(limits.blobs, totals().all - toCome + left);
-      if (!fits(payer, chargeOf(blob.bytes), most)) return { refused: "blob_quota" };
+      if (!fits(owner, chargeOf(blob.bytes), most)) return { refused: "blob_quota" };
       const row: Row = {
         id: randomBytes(16).toString("hex"),
-        owner: payer.name,
-        address: payer.address ?? null,
+        owner: owner.name,
+        address: owner.address ?? null,
         token_hash: blob.tokenHash,
         read_hash: blob.readHash,
         bytes: blob.bytes,
@@ -150,11 +150,11 @@ export function blobsTable(db: DatabaseSync, addresses: Addresses, limits: Store
         sealed: null,
         expires_at: now + Math.min(blob.ttl ?? limits.blobAge, limits.blobAge),
       };
-      const { id, owner, address, token_hash, read_hash, bytes, readers, expires_at } = row;
-      insert.run(id, owner, address, blob.requestId, token_hash, read_hash, bytes, readers, now, expires_at);
+      const { id, address, token_hash, read_hash, bytes, readers, expires_at } = row;
+      insert.run(id, row.owner, address, blob.requestId, token_hash, read_hash, bytes, readers, now, expires_at);
       count(row, chargeOf(bytes));
       totals().awaited += bytes;
-      addresses.charge(payer.address, ROW_BYTES);
+      addresses.charge(owner.address, ROW_BYTES);
       return toBlob(row);
     },
 

@@ -1,23 +1,14 @@
-import type { Accounts } from "./accounts.ts";
-import type { Audit } from "./audit.ts";
-import type { Invites } from "./invites.ts";
 import type { Deed, DeedDone } from "./store.ts";
-
-interface Parts {
-  accounts: Accounts;
-  audit: Audit;
-  invites: Invites;
-  remove: (mailbox: number, release: boolean) => boolean;
-}
+import type { Tables } from "./tables.ts";
 
 /** Does what an administrator asks for, and writes it down, also that there was nothing to do. */
-export function administer(parts: Parts, deed: Deed): DeedDone {
-  const done = decide(parts, deed);
-  parts.audit.add(deed, done.outcome);
+export function administer(tables: Tables, deed: Deed): DeedDone {
+  const done = decide(tables, deed);
+  tables.audit.add(deed, done.outcome);
   return done;
 }
 
-function decide({ accounts, invites, remove }: Parts, { what, target, release, invite }: Deed): DeedDone {
+function decide({ accounts, invites, removeAccount }: Tables, { what, target, release, invite }: Deed): DeedDone {
   // Those are done by the administrator's own process, and only written down here.
   if (what === "backup" || what === "restore") return { outcome: "done", mailbox: undefined };
   if (what === "revoke") return { outcome: invites.revoke(target), mailbox: undefined };
@@ -33,7 +24,7 @@ function decide({ accounts, invites, remove }: Parts, { what, target, release, i
     return { outcome: release ? "done" : "unchanged", mailbox: undefined };
   }
   const { mailbox } = account;
-  if (what === "remove") return { outcome: remove(mailbox, release) ? "done" : "unchanged", mailbox };
+  if (what === "remove") return { outcome: removeAccount(mailbox, release) ? "done" : "unchanged", mailbox };
   const disabled = what === "disable";
   if (account.disabled === disabled) return { outcome: "unchanged", mailbox };
   accounts.setDisabled(account, disabled);

@@ -2,20 +2,19 @@ import type { DatabaseSync } from "node:sqlite";
 import { type Addresses, ROW_BYTES } from "./addresses.ts";
 import { BoundedMap } from "./bounded-map.ts";
 import { DAY_MS, dayOf } from "./days.ts";
+import type { Group } from "./decisions/work.ts";
 import type { StoreLimits } from "./store.ts";
 
 /** A group, its two members, and their places in indexes. */
 export const GROUP_BYTES = 5 * ROW_BYTES;
 
-export interface Group {
-  epoch: number;
-  /** Mailboxes of the member devices; none if an account of the group was removed. */
-  members: number[];
-  /** The day on which it was used last, counted from 1970. */
-  used: number;
-}
-
 export type Groups = ReturnType<typeof groupsTable>;
+
+/** Whoever has opened a group, and is charged for it. */
+export interface Opener {
+  mailbox: number;
+  address: number | undefined;
+}
 
 /** Groups: who may send in them, and which epoch they are in (RFC 9750, section 5.2: one commit ends each epoch). [P-6.3] */
 export function groupsTable(
@@ -69,25 +68,21 @@ export function groupsTable(
       return group;
     },
     /** A device that opens too many loses those that it has not used for longest. */
-    open(groupId: string, opener: number, address: number | undefined, members: number[]): void {
-      const used = today();
-      insertGroup.run(groupId, opener, address ?? null, used);
-      for (const mailbox of members) insertMember.run(groupId, mailbox);
-      groups.set(groupId, { epoch: 1, members, used });
+    open(groupId: string, group: Group, { mailbox, address }: Opener): void {
+      insertGroup.run(groupId, mailbox, address ?? null, group.used);
+      for (const member of group.members) insertMember.run(groupId, member);
+      groups.set(groupId, group);
       addresses.charge(address, GROUP_BYTES);
-      remove(tooMany.all(opener, limits.groups));
+      remove(tooMany.all(mailbox, limits.groups));
     },
-    advance(groupId: string, epoch: number): void {
-      setEpoch.run(epoch, today(), groupId);
+    advance(groupId: string, epoch: number, day: number): void {
+      setEpoch.run(epoch, day, groupId);
       groups.delete(groupId);
     },
-    /** Something was sent in it: a row is written once a day. */
-    use(groupId: string): void {
-      const group = this.find(groupId);
-      const day = today();
-      if (group === undefined || group.used === day) return;
-      group.used = day;
+    /** Something was sent in it: asked for once a day. */
+    use(groupId: string, day: number): void {
       setUsed.run(day, groupId);
+      groups.delete(groupId);
     },
     /**
      * Ends some of the groups of a device that is gone for good: nobody can send in them. Their ids stay for as long as mail of

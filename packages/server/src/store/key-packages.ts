@@ -16,7 +16,7 @@ const CHARGED = "RETURNING address, length(package) AS bytes";
 /** Packages that were handed out, of one device, that are known again if they are published once more. */
 const REMEMBERED = 1_000;
 
-interface Owner {
+export interface StockOwner {
   mailbox: number;
   address: number | undefined;
 }
@@ -118,7 +118,7 @@ export function keyPackagesTable(
      * Adds to a stock what is valid, or replaces it: then nobody is handed out again what was there before, not even by a claim that was
      * not used. Of more than fit the newest are kept.
      */
-    publish({ mailbox, address }: Owner, { packages, lastResort, replace }: Published): number {
+    publish({ mailbox, address }: StockOwner, { packages, lastResort, replace }: Published): number {
       const from = address ?? null;
       if (replace) {
         keepNewest(mailbox, 0);

@@ -2,11 +2,9 @@ import type { DatabaseSync } from "node:sqlite";
 import type { DeliveryKind } from "@aimessage/sdk/protocol";
 import type { Addresses } from "./addresses.ts";
 import { BoundedMap } from "./bounded-map.ts";
-import { charge, emptyRoom, fits, held, isCrowded, type Payer, type Room } from "./room.ts";
-import type { Entry, StoreLimits } from "./store.ts";
-
-/** What an entry takes up beside its message: names, ids and indexes, roughly. */
-const OVERHEAD_BYTES = 200;
+import type { NewEntry, Payer, Room } from "./decisions/work.ts";
+import { CountedRoom } from "./room.ts";
+import type { Entry } from "./store.ts";
 
 export interface EntryRow {
   seq: number;
@@ -31,29 +29,15 @@ export interface EntryRow {
 type SizeArray = [sender: string, kind: DeliveryKind, bytes: number, stranger: number | null, address: number | null];
 type Size = Pick<EntryRow, "mailbox" | "sender" | "kind" | "bytes" | "stranger" | "address">;
 
-export type NewEntry = Omit<Entry, "seq" | "bytes" | "storedAt"> &
-  Payer & {
-    /** Nobody has registered the recipient's name. */
-    unknown?: boolean;
-  };
+type Usage = Record<DeliveryKind, CountedRoom>;
 
-/** Each kind has room of its own. */
-type Usage = Record<DeliveryKind, Room>;
-
-/** Welcomes of one sender that may wait, and commits of a peer for which there is room however many others send. */
-const WELCOMES = 16;
-const COMMITS = 4;
+/** Of a mailbox that is yet to be made. */
+const EMPTY: Room = new CountedRoom();
 
 export type Mail = ReturnType<typeof mailTable>;
 
 /** The mailboxes' entries, and how full each mailbox is. */
-export function mailTable(
-  db: DatabaseSync,
-  limits: StoreLimits,
-  clock: () => number,
-  addresses: Addresses,
-  announce: (entry: Entry) => void,
-) {
+export function mailTable(db: DatabaseSync, addresses: Addresses, announce: (entry: Entry) => void) {
   const insert = db.prepare(
     `INSERT INTO entries (mailbox, sender, from_name, device, kind, message, session_id, group_id, epoch, message_id,
       expires_at, stored_at, bytes, status, reason, unknown, stranger, address)
@@ -86,13 +70,13 @@ export function mailTable(
     const known = usages.get(mailbox);
     if (known !== undefined) return known;
     const fresh: Usage = {
-      application: emptyRoom(),
-      welcome: emptyRoom(),
-      commit: emptyRoom(),
-      notice: emptyRoom(),
+      application: new CountedRoom(),
+      welcome: new CountedRoom(),
+      commit: new CountedRoom(),
+      notice: new CountedRoom(),
     };
     for (const row of sums.all(mailbox) as unknown as (Size & { messages: number })[])
-      charge(fresh[row.kind], payerOf(row), row.messages, row.bytes);
+      fresh[row.kind].charge(payerOf(row), row.messages, row.bytes);
     usages.set(mailbox, fresh);
     return fresh;
   }
@@ -100,96 +84,47 @@ export function mailTable(
   /** Gives back what so many entries of one sender took. */
   function release(row: Size, messages: number): void {
     addresses.chargeMail(row.address ?? undefined, row.sender, -row.bytes);
-    const known = usages.get(row.mailbox);
-    if (known !== undefined) charge(known[row.kind], payerOf(row), -messages, -row.bytes);
+    usages.get(row.mailbox)?.[row.kind].charge(payerOf(row), -messages, -row.bytes);
   }
-
-  const capacity = {
-    application: { messages: limits.mailboxMessages, bytes: limits.mailboxBytes },
-    welcome: { messages: limits.handshakeMessages, bytes: limits.handshakeBytes },
-    commit: { messages: limits.handshakeMessages, bytes: limits.handshakeBytes },
-    notice: { messages: limits.noticeMessages, bytes: Number.MAX_SAFE_INTEGER },
-  };
 
   return {
     forget(): void {
       usages.clear();
     },
 
-    /** Whether messages of one sender fit; else what there is too little of. */
-    objection(
-      mailbox: number,
-      kind: DeliveryKind,
-      payer: Payer,
-      messages: string[],
-    ): "mailbox_full" | "storage_quota" | undefined {
-      if (messages.length === 0) return undefined;
-      const room = usage(mailbox)[kind];
-      const count = messages.length;
-      if (kind === "notice") return room.messages + count <= capacity.notice.messages ? undefined : "mailbox_full";
-      const bytes = sizeOfAll(messages);
-      if (!addresses.hasRoom(payer.address, payer.sender, bytes)) return "storage_quota";
-      const own = held(room, payer.sender);
-      if (kind === "commit" && !payer.stranger && own.messages + count <= COMMITS) return undefined;
-      if (kind === "welcome" && own.messages + count > WELCOMES) return "mailbox_full";
-      return fits(room, capacity[kind], payer, { messages: count, bytes }) ? undefined : "mailbox_full";
-    },
+    room: (mailbox: number | undefined, kind: DeliveryKind): Room =>
+      mailbox === undefined ? EMPTY : usage(mailbox)[kind],
 
-    /** Whether strangers' messages wait that are read before what contacts write next. */
-    isBusy(mailbox: number, payer: Payer, messages: string[]): boolean {
-      if (!payer.stranger) return false;
-      const limit = { most: limits.strangersAheadBytes, bytes: sizeOfAll(messages) };
-      return isCrowded(usage(mailbox).application, payer, limit);
-    },
-
-    add(entry: NewEntry): number {
-      const bytes = sizeOf(entry.message, entry.sessionId);
-      addresses.chargeMail(entry.address, entry.sender, bytes);
-      const storedAt = clock();
+    add({ sender, address, stranger, unknown, ...rest }: NewEntry): number {
+      const { mailbox, kind, bytes } = rest;
+      addresses.chargeMail(address, sender, bytes);
       const { lastInsertRowid } = insert.run(
-        entry.mailbox,
-        entry.sender,
-        entry.from,
-        entry.device ?? null,
-        entry.kind,
-        entry.message,
-        entry.sessionId ?? null,
-        entry.groupId ?? null,
-        entry.epoch ?? null,
-        entry.messageId,
-        entry.expiresAt ?? null,
-        storedAt,
+        mailbox,
+        sender,
+        rest.from,
+        rest.device ?? null,
+        kind,
+        rest.message,
+        rest.sessionId ?? null,
+        rest.groupId ?? null,
+        rest.epoch ?? null,
+        rest.messageId,
+        rest.expiresAt ?? null,
+        rest.storedAt,
         bytes,
-        entry.status ?? null,
-        entry.reason ?? null,
-        entry.unknown === true ? 1 : null,
-        entry.stranger ? 1 : null,
-        entry.address ?? null,
+        rest.status ?? null,
+        rest.reason ?? null,
+        unknown === true ? 1 : null,
+        stranger ? 1 : null,
+        address ?? null,
       );
+      usages.get(mailbox)?.[kind].charge({ sender, address, stranger }, 1, bytes);
       const seq = Number(lastInsertRowid);
-      const known = usages.get(entry.mailbox);
-      if (known !== undefined) charge(known[entry.kind], entry, 1, bytes);
-      announce({
-        seq,
-        mailbox: entry.mailbox,
-        from: entry.from,
-        device: entry.device,
-        kind: entry.kind,
-        message: entry.message,
-        sessionId: entry.sessionId,
-        groupId: entry.groupId,
-        epoch: entry.epoch,
-        messageId: entry.messageId,
-        expiresAt: entry.expiresAt,
-        storedAt,
-        bytes,
-        status: entry.status,
-        reason: entry.reason,
-      });
+      announce({ seq, ...rest });
       return seq;
     },
 
-    isWaiting(seq: number): boolean {
+    isWaiting(_mailbox: number, seq: number): boolean {
       return exists.get(seq) !== undefined;
     },
 
@@ -228,8 +163,8 @@ export function mailTable(
       release(row, 1);
     },
 
-    highWater(mailbox: number): number {
-      return (highest.get(mailbox, clock()) as { seq: number } | undefined)?.seq ?? 0;
+    highWater(mailbox: number, now: number): number {
+      return (highest.get(mailbox, now) as { seq: number } | undefined)?.seq ?? 0;
     },
 
     isEmpty(mailbox: number): boolean {
@@ -244,15 +179,6 @@ export function mailTable(
       return (countAll.get() as { count: number }).count;
     },
   };
-}
-
-function sizeOfAll(messages: string[]): number {
-  return messages.reduce((sum, message) => sum + sizeOf(message, undefined), 0);
-}
-
-function sizeOf(message: string, sessionId: string | undefined): number {
-  const bytes = OVERHEAD_BYTES + Buffer.byteLength(message);
-  return sessionId === undefined ? bytes : bytes + Buffer.byteLength(sessionId);
 }
 
 function payerOf({ sender, stranger, address }: Pick<EntryRow, "sender" | "stranger" | "address">): Payer {

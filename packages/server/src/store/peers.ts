@@ -1,9 +1,7 @@
 import type { DatabaseSync } from "node:sqlite";
 import { type Addresses, ROW_BYTES } from "./addresses.ts";
+import type { Standing } from "./decisions/work.ts";
 import type { PeersChange } from "./store.ts";
-
-/** Somebody's standing with an account: let in by its owner, blocked by it, or neither. */
-export type Standing = "peer" | "blocked" | "stranger";
 
 /** Pairs that are remembered; beyond them all are forgotten, and read again. */
 const REMEMBERED = 20_000;

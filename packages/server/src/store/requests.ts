@@ -1,15 +1,8 @@
-import { hash } from "node:crypto";
 import type { DatabaseSync } from "node:sqlite";
+import type { PastRequest, Work } from "./decisions/work.ts";
 
 /** How long a repeat is known as one, if there are no more than are remembered. */
 const MEMORY_MS = 48 * 3600 * 1000;
-
-export interface PastRequest {
-  digest: Uint8Array;
-  /** The recipient's mailbox and the entry's place in it. */
-  mailbox: number;
-  seq: number;
-}
 
 export type Requests = ReturnType<typeof requestsTable>;
 
@@ -32,17 +25,9 @@ export function requestsTable(db: DatabaseSync, capacity: number, clock: () => n
     find(sender: number, kind: "message" | "commit", id: string): PastRequest | undefined {
       return select.get(sender, kind, id) as PastRequest | undefined;
     },
-    add(
-      sender: number,
-      kind: "message" | "commit",
-      id: string,
-      digest: Uint8Array,
-      mailbox: number,
-      seq: number,
-    ): void {
-      insert.run(sender, kind, id, digest, mailbox, seq, clock());
+    add({ sender, kind, id, digest, mailbox, seq, at }: Parameters<Work["requests"]["add"]>[0]): void {
+      insert.run(sender, kind, id, digest, mailbox, seq, at);
     },
-    /** The id of the newest `send` or `commit` that was taken from a key account's device. */
     last(sender: number): string | undefined {
       return selectLast.get(sender)?.["id"] as string | undefined;
     },
@@ -57,9 +42,4 @@ export function requestsTable(db: DatabaseSync, capacity: number, clock: () => n
       return Number(forget.run(limit, clock() - MEMORY_MS, capacity).changes);
     },
   };
-}
-
-/** SHA-256 of a request's fields; two requests share it only if they are the same. */
-export function digestOf(...fields: unknown[]): Uint8Array {
-  return hash("sha256", JSON.stringify(fields), "buffer");
 }

@@ -1,32 +1,28 @@
-import { randomBytes } from "node:crypto";
+import { randomBytes, randomUUID } from "node:crypto";
 import { closeSync, fdatasync, openSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { asOwnerOf } from "@aimessage/sdk/program";
 import { usernameKey } from "@aimessage/sdk/protocol";
-import { accountsTable } from "./accounts.ts";
-import { addressesTable, ROW_BYTES } from "./addresses.ts";
-import { auditTable } from "./audit.ts";
+import { ROW_BYTES } from "./addresses.ts";
 import type { Blob, NewBlob } from "./blob-rows.ts";
-import { blobsTable } from "./blobs.ts";
-import { commit } from "./commit.ts";
+import { commit } from "./decisions/commit.ts";
+import { senderOf } from "./decisions/payer.ts";
+import { hasSpace } from "./decisions/room.ts";
+import { send } from "./decisions/send.ts";
+import type { Occasion } from "./decisions/work.ts";
 import { administer } from "./deeds.ts";
 import { Disk } from "./disk.ts";
 import { GroupCommit, type Sync } from "./group-commit.ts";
-import { groupsTable } from "./groups.ts";
-import { invitesTable } from "./invites.ts";
-import { keyPackagesTable, type Published } from "./key-packages.ts";
+import { claimKeys, publishKeys } from "./keys.ts";
 import { lockFolder, makeFolder, makePrivate, refuseLinks } from "./lock.ts";
-import { mailTable } from "./mail.ts";
 import { migrate } from "./migrations.ts";
-import { peersTable } from "./peers.ts";
 import { Place } from "./place.ts";
-import { requestsTable } from "./requests.ts";
 import { Reserve } from "./reserve.ts";
-import { payerOf, send, senderOf } from "./send.ts";
-import { type ClaimedKeys, type Entry, type Hindrance, type Refused, type RelayStore, StorageError } from "./store.ts";
+import { type Entry, type Hindrance, type Refused, type RelayStore, StorageError } from "./store.ts";
 import type { PeersChange, StoreLimits } from "./store.ts";
 import { sweeper } from "./sweep.ts";
+import { openTables } from "./tables.ts";
 
 export interface StoreOptions {
   limits: StoreLimits;
@@ -120,14 +116,12 @@ function openStore(db: DatabaseSync, options: StoreOptions, below: Below | undef
   /** Entries up to here are on disk. What is not is not handed out: the next start could use its `seq` again. */
   let onDisk = highestSeq(db);
   let listener: ((entries: Entry[]) => void) | undefined;
-  let isPushed: ((mailbox: number) => boolean) | undefined;
+  let isListening: ((mailbox: number) => boolean) | undefined;
   const group = new GroupCommit(db, {
     sync: below?.sync,
     disk: below?.disk,
-    forget: () => {
-      for (const table of [accounts, groups, mail, peers, addresses, blobs]) table.forget();
-    },
-    flush: () => addresses.flush(),
+    forget: () => tables.forget(),
+    flush: () => tables.addresses.flush(),
     onCommit,
   });
   const hindrance = (): Hindrance | undefined => below?.disk.hindrance;
@@ -143,46 +137,21 @@ function openStore(db: DatabaseSync, options: StoreOptions, below: Below | undef
     onDisk = entries.at(-1)?.seq ?? onDisk;
     listener?.(entries);
   });
-  const addresses = addressesTable(db, limits);
-  const invites = invitesTable(db, clock);
-  const accounts = accountsTable(db, addresses, invites, clock);
-  const peers = peersTable(db, addresses, limits.peers);
-  const groups = groupsTable(db, addresses, limits, clock);
-  const requests = requestsTable(db, limits.rememberedRequests, clock);
-  const keyPackages = keyPackagesTable(db, addresses, limits, clock);
-  const mail = mailTable(db, limits, clock, addresses, (entry) => group.announce(entry));
-  const blobs = blobsTable(db, addresses, limits, clock);
-  const isFull = (): boolean => hindrance() === "storage_full";
-  const tables = {
-    accounts,
-    groups,
-    requests,
-    mail,
-    peers,
+  const tables = openTables(db, {
     limits,
     clock,
-    isFull,
-    isPushed: (mailbox: number) => isPushed?.(mailbox) === true,
-  };
-  const sweep = sweeper(db, { accounts, mail, requests, keyPackages, groups, invites }, limits, clock, remove);
-
-  const audit = auditTable(db, clock);
-
-  function remove(mailbox: number, release: boolean): boolean {
-    const name = accounts.owner(mailbox)?.name ?? "";
-    if (!accounts.remove(mailbox, release)) return false;
-    peers.removeAll(name);
-    blobs.disown(name);
-    groups.forget();
-    keyPackages.removeAll(mailbox);
-    return true;
-  }
+    announce: (entry) => group.announce(entry),
+    isListening: (mailbox) => isListening?.(mailbox) === true,
+  });
+  const { accounts, audit, blobs, invites, keyPackages, mail, peers, requests } = tables;
+  const sweep = sweeper(db, tables, clock);
+  const occasion = (): Occasion => ({ now: clock(), isFull: hindrance() === "storage_full" });
 
   function setPeers(mailbox: number, change: PeersChange): Refused | undefined {
-    const owner = senderOf(accounts, mailbox);
+    const owner = senderOf(tables, mailbox);
     if (owner === undefined) return { refused: "device_replaced" };
-    if (!addresses.hasRoom(owner.address, owner.name, ROW_BYTES * (change.allow.length + change.block.length)))
-      return { refused: "storage_quota" };
+    const bytes = ROW_BYTES * (change.allow.length + change.block.length);
+    if (!hasSpace(tables, { sender: owner.name, address: owner.address }, bytes)) return { refused: "storage_quota" };
     peers.change(owner.name, owner.address, {
       clear: change.clear,
       allow: change.allow.map(usernameKey),
@@ -191,41 +160,8 @@ function openStore(db: DatabaseSync, options: StoreOptions, below: Below | undef
     return undefined;
   }
 
-  function publishKeys(mailbox: number, published: Published): number | Refused {
-    const owner = senderOf(accounts, mailbox);
-    // Packages of a device that was replaced or removed meanwhile would be left over.
-    if (owner === undefined) return { refused: "device_replaced" };
-    const { packages, lastResort, replace } = published;
-    const freed = replace ? keyPackages.bytes(mailbox) : 0;
-    const bytes = packages.reduce((sum, { length }) => sum + length, lastResort?.length ?? 0) - freed;
-    if (bytes > 0 && !addresses.hasRoom(owner.address, owner.name, bytes)) return { refused: "storage_quota" };
-    // Also of an agent that has listened for months, on one connection, for somebody who writes first.
-    accounts.entered(mailbox);
-    return keyPackages.publish({ mailbox, address: owner.address }, published);
-  }
-
-  function claimKeys(claimant: number, username: string, another: boolean, admit: () => number): ClaimedKeys | Refused {
-    const sender = senderOf(accounts, claimant);
-    if (sender === undefined) return { refused: "device_replaced" };
-    const account = accounts.find(username);
-    if (account === undefined || account.kind === "removed") return { refused: "unknown_user" };
-    if (account.kind === "token") return { refused: "encryption_required" };
-    const { mailbox } = account;
-    if (mailbox === claimant) return { refused: "self_send" };
-    if (sender.disabled || account.disabled) return { refused: "account_disabled" };
-    if (payerOf(tables, sender, account.name) === undefined) return { refused: "blocked" };
-    const unused = another ? undefined : keyPackages.unusedClaim(claimant, mailbox);
-    if (unused !== undefined) return { account, keyPackage: unused, lastResort: false, remaining: undefined };
-    const retryAfterMs = admit();
-    if (retryAfterMs > 0) return { refused: "rate_limited", retryAfterMs };
-    const fresh = keyPackages.take(claimant, mailbox);
-    const keyPackage = fresh ?? keyPackages.lastResort(mailbox);
-    if (keyPackage === undefined) return { refused: "no_key_packages" };
-    return { account, keyPackage, lastResort: fresh === undefined, remaining: keyPackages.count(mailbox) };
-  }
-
   function reserveBlob(blob: NewBlob): Blob | Refused {
-    const owner = senderOf(accounts, blob.mailbox);
+    const owner = senderOf(tables, blob.mailbox);
     if (owner === undefined) return { refused: "device_replaced" };
     return owner.disabled ? { refused: "account_disabled" } : blobs.reserve(owner, blob);
   }
@@ -233,16 +169,16 @@ function openStore(db: DatabaseSync, options: StoreOptions, below: Below | undef
   function removeBlob(id: string, mailbox: number | undefined): boolean {
     if (mailbox === undefined) return blobs.remove(id);
     // Of an account that is gone, or a device that was replaced, it is no more.
-    const owner = senderOf(accounts, mailbox);
+    const owner = senderOf(tables, mailbox);
     return owner !== undefined && blobs.remove(id, owner.name);
   }
 
   return {
     logId,
     hindrance,
-    watch: (stored, pushed) => {
+    watch: (stored, listening) => {
       listener = stored;
-      isPushed = pushed;
+      isListening = listening;
     },
     account: (username) => group.glance(() => accounts.find(username)),
     device: (username, id) => group.glance(() => accounts.device(username, id)),
@@ -264,21 +200,23 @@ function openStore(db: DatabaseSync, options: StoreOptions, below: Below | undef
       if (!accounts.hasEntered(mailbox)) group.later(() => accounts.entered(mailbox));
     },
     login: (mailbox, counter) => group.writeSoon(() => accounts.login(mailbox, counter)),
-    removeAccount: (mailbox, release) => keep(() => remove(mailbox, release)),
+    removeAccount: (mailbox, release) => keep(() => tables.removeAccount(mailbox, release)),
     isBlocked: (owner, peer) => group.glance(() => peers.standing(owner, peer) === "blocked"),
     setPeers: (mailbox, change) => keep(() => setPeers(mailbox, change), "soon"),
-    send: (request, blocked) => keep(() => send(tables, request, blocked)),
-    commit: (request) => keep(() => commit(tables, keyPackages, request)),
+    send: (request, blocked) =>
+      keep(() => send(tables, { request, id: request.messageId ?? randomUUID(), blocked }, occasion())),
+    commit: (request) => keep(() => commit(tables, request, occasion())),
     entries: (mailbox, after, room) => group.read(() => mail.between(mailbox, after, onDisk, room)),
     received: (mailbox, seq) => group.write(() => mail.received(mailbox, seq), false),
     receivedSoon: (mailbox, seq, deleted) => group.later(() => deleted(mail.received(mailbox, seq))),
     lastRequest: (mailbox) => group.glance(() => requests.last(mailbox)),
-    highWater: (mailbox) => group.read(() => mail.highWater(mailbox)),
+    highWater: (mailbox) => group.read(() => mail.highWater(mailbox, clock())),
     lastSeq: () => group.glance(() => onDisk),
     publishKeys: (mailbox, packages, lastResort, replace) =>
-      grow(() => publishKeys(mailbox, { packages, lastResort, replace })),
+      grow(() => publishKeys(tables, mailbox, { packages, lastResort, replace })),
     countKeys: (mailbox) => group.glance(() => keyPackages.count(mailbox)),
-    claimKeys: (claimant, username, another, admit) => grow(() => claimKeys(claimant, username, another, admit)),
+    claimKeys: (claimant, username, another, admit) =>
+      grow(() => claimKeys(tables, { claimant, username, another, admit })),
     blobs: {
       reserve: (blob) => grow(() => reserveBlob(blob)),
       find: (id) => group.glance(() => blobs.find(id)),
@@ -299,7 +237,7 @@ function openStore(db: DatabaseSync, options: StoreOptions, below: Below | undef
     },
     sweep: () => group.write(sweep, false),
     depth: () => group.read(() => mail.depth()),
-    administer: (deed) => keep(() => administer({ accounts, audit, invites, remove }, deed)),
+    administer: (deed) => keep(() => administer(tables, deed)),
     countRefusals: (counts) => group.writeSoon(() => audit.countRefusals(counts)),
     audit: (last) => group.read(() => audit.last(last)),
     [Symbol.asyncDispose]: () => group.finish(),

@@ -135,20 +135,24 @@ export interface SendRequest {
   epoch: number | undefined;
   messageId: string | undefined;
   expiresAt: number | undefined;
+  /** What was refused in the group before is known, and holds this up no more. [P-6.5] */
+  resume?: boolean;
 }
 
 export interface Sent {
   messageId: string;
-  /** The recipient's mailbox. */
-  mailbox: number;
   /** False if this is a repeat of a message that has left the mailbox since. */
   waiting: boolean;
+  /** The recipient's mailbox is being pushed to a connection. */
+  listening: boolean;
 }
 
-/** A commit that was admitted: the other member's mailbox, and the highest `seq` that waits in the sender's own. */
+/** A commit that was admitted. */
 export interface Committed {
-  mailbox: number;
+  /** The highest `seq` that waits in the sender's own mailbox. */
   highWater: number;
+  /** The other member's mailbox is being pushed to a connection. */
+  listening: boolean;
 }
 
 export interface CommitRequest {
@@ -289,7 +293,8 @@ export interface RelayStore extends AsyncDisposable {
 
   /**
    * Stores a message. `blocked` holds the groups in which this connection was refused: the store refuses what is in
-   * it, and adds the group of what it refuses, so that a later message is never stored before an earlier one.
+   * it, and adds the group of what it refuses, so that a later message is never stored before an earlier one. `resume` of a request
+   * takes its group out.
    */
   send(request: SendRequest, blocked: Set<string>): Promise<Sent | Refused>;
   /** Opens a group or ends an epoch. */

@@ -1,12 +1,9 @@
 import type { DatabaseSync } from "node:sqlite";
-import type { Accounts } from "./accounts.ts";
 import { dayOf } from "./days.ts";
-import type { EntryRow, Mail } from "./mail.ts";
-import type { Groups } from "./groups.ts";
-import type { Invites } from "./invites.ts";
-import type { Requests } from "./requests.ts";
-import type { KeyPackages } from "./key-packages.ts";
-import type { Entry, StoreLimits } from "./store.ts";
+import { roomObjection, sizeOf } from "./decisions/room.ts";
+import type { EntryRow } from "./mail.ts";
+import type { Entry } from "./store.ts";
+import type { Tables } from "./tables.ts";
 
 /** Entries in one transaction: a long one would hold up everybody's messages. */
 const BATCH = 500;
@@ -19,21 +16,8 @@ type SweptRow = Pick<
 const COLUMNS = "seq, mailbox, sender, kind, bytes, group_id, message_id, stored_at, stranger, address";
 
 /** Turns what will never be delivered into notices for its senders, and forgets what is too old. */
-export function sweeper(
-  db: DatabaseSync,
-  tables: {
-    accounts: Accounts;
-    mail: Mail;
-    requests: Requests;
-    keyPackages: KeyPackages;
-    groups: Groups;
-    invites: Invites;
-  },
-  limits: StoreLimits,
-  clock: () => number,
-  removeAccount: (mailbox: number, release: boolean) => boolean,
-) {
-  const { accounts, mail, requests, keyPackages, groups, invites } = tables;
+export function sweeper(db: DatabaseSync, tables: Tables, clock: () => number) {
+  const { accounts, mail, requests, keyPackages, groups, invites, limits } = tables;
   const expired = db.prepare(
     `SELECT ${COLUMNS} FROM entries WHERE expires_at IS NOT NULL AND expires_at <= ? ORDER BY expires_at LIMIT ?`,
   );
@@ -56,7 +40,7 @@ export function sweeper(
     if (row.kind !== "application" || sender?.kind !== "key") return;
     // Of what it has sent itself.
     const payer = { sender: row.sender, address: sender.address, stranger: false };
-    if (mail.objection(sender.mailbox, "notice", payer, [""]) !== undefined) {
+    if (roomObjection(tables, { mailbox: sender.mailbox, kind: "notice" }, payer, [""]) !== undefined) {
       unnoticed += 1;
       return;
     }
@@ -73,6 +57,8 @@ export function sweeper(
       epoch: undefined,
       messageId: row.message_id,
       expiresAt: undefined,
+      storedAt: clock(),
+      bytes: sizeOf("", undefined),
       status,
       reason,
     });
@@ -113,7 +99,7 @@ export function sweeper(
     const page = accounts.after(behind, BATCH);
     behind = page.length < BATCH ? "" : (page.at(-1)?.name ?? "");
     const unused = page.filter(({ seen, used }) => !used && seen < cutoff);
-    for (const { mailbox } of unused) removeAccount(mailbox, true);
+    for (const { mailbox } of unused) tables.removeAccount(mailbox, true);
     return unused.length;
   }
 

@@ -8,8 +8,9 @@ export function send(
   model: Model,
   request: SendRequest & { messageId: string },
   blocked: Set<string>,
-): { mailbox: number; waiting: boolean } | Refusal {
+): { waiting: boolean } | Refusal {
   const { groupId } = request;
+  if (groupId !== undefined && request.resume === true) blocked.delete(groupId);
   if (groupId !== undefined && blocked.has(groupId)) return { refused: "send_blocked" };
   const result = decide(model, request);
   if ("refused" in result && groupId !== undefined) blocked.add(groupId);
@@ -25,18 +26,19 @@ function decide(model: Model, request: SendRequest & { messageId: string }) {
   if (past !== undefined) {
     if (past.digest !== digest) return { refused: "message_id_reused" } as const;
     if (sender.kind === "key") model.last.set(mailbox, id);
-    return { mailbox: past.mailbox, waiting: model.entries.some(({ seq }) => seq === past.seq) };
+    return { waiting: model.entries.some(({ seq }) => seq === past.seq) };
   }
   if (expires !== undefined && expires <= model.now) return { refused: "expired" } as const;
   const name = model.name(mailbox);
   const to = model.account(request.to);
   const refused = sender.kind === "token" ? tokenTo(model, name, to) : keyTo(model, mailbox, to, request);
   if (refused !== undefined) return { refused };
-  const target = to?.mailbox ?? model.unknownBox(lower(request.to)) ?? model.createBox(lower(request.to), undefined);
-  const standing = model.standing(target, name);
+  const known = to?.mailbox ?? model.unknownBox(lower(request.to));
+  const standing = known === undefined ? "stranger" : model.standing(known, name);
   if (standing === "blocked") return { refused: "blocked" } as const;
-  if (!model.hasRoom(target, "application", name, 1)) return { refused: "mailbox_full" } as const;
+  if (known !== undefined && !model.hasRoom(known, "application", name, 1)) return { refused: "mailbox_full" } as const;
   const { username: from, address } = sender;
+  const target = known ?? model.createBox(lower(request.to), undefined);
   const unknown = to === undefined;
   const stranger = standing === "stranger";
   const rest = { sender: name, from, stranger, address, unknown };
@@ -44,9 +46,9 @@ function decide(model: Model, request: SendRequest & { messageId: string }) {
   const seq = model.add({ ...entry, reason: undefined });
   model.remember(mailbox, "message", id, digest, target, seq);
   if (sender.kind === "key") model.last.set(mailbox, id);
-  const known = sender.kind === "key" ? model.groups.get(group ?? "") : undefined;
-  if (known !== undefined) known.used = model.today;
-  return { mailbox: target, waiting: true };
+  const used = sender.kind === "key" ? model.groups.get(group ?? "") : undefined;
+  if (used !== undefined) used.used = model.today;
+  return { waiting: true };
 }
 
 function digestOf({ to, message, groupId, epoch, expiresAt }: Omit<SendRequest, "sender" | "sessionId" | "messageId">) {
@@ -75,18 +77,18 @@ function keyTo(model: Model, mailbox: number, to: Account | undefined, { groupId
 }
 
 /** What becomes of a `commit` that is well-formed. [P-6.3] */
-export function commit(model: Model, request: CommitRequest): { mailbox: number; highWater: number } | Refusal {
+export function commit(model: Model, request: CommitRequest): { highWater: number } | Refusal {
   const { sender: mailbox, commitId: id, groupId: group, epoch, messages } = request;
   const sender = model.active(mailbox);
   if (sender === undefined) return { refused: "device_replaced" };
   if (sender.kind === "token") return { refused: "token_account" };
-  const answer = (to: number) => ({ mailbox: to, highWater: model.highWater(mailbox) });
+  const answer = () => ({ highWater: model.highWater(mailbox) });
   const past = model.past(mailbox, "commit", id);
   const digest = JSON.stringify(request);
   if (past !== undefined) {
     if (past.digest !== digest) return { refused: "message_id_reused" };
     model.last.set(mailbox, id);
-    return answer(past.mailbox);
+    return answer();
   }
   const peer = epoch === 0 ? openingPeer(model, sender, request) : groupPeer(model, mailbox, request);
   if (typeof peer === "string") return { refused: peer };
@@ -110,7 +112,7 @@ export function commit(model: Model, request: CommitRequest): { mailbox: number;
     model.remember(mailbox, "message", messageId, its, peer.mailbox, place);
   }
   model.last.set(mailbox, id);
-  return answer(peer.mailbox);
+  return answer();
 }
 
 function openingPeer(model: Model, sender: Account, { groupId, members }: CommitRequest) {

@@ -1,14 +1,16 @@
 import type { WireReason } from "@aimessage/sdk/protocol";
-import type { KeyPackages } from "./key-packages.ts";
-import { digestOf } from "./requests.ts";
-import type { Payer } from "./room.ts";
-import { isBusy, messageDigest, payerOf, senderOf, type Tables } from "./send.ts";
-import type { CommitRequest, Committed, KeyAccount, Refused } from "./store.ts";
+import { dayOf } from "../days.ts";
+import type { CommitRequest, Committed, KeyAccount, Refused } from "../store.ts";
+import { digestOf, isSame } from "./digest.ts";
+import { payerOf, senderOf } from "./payer.ts";
+import { isBusy, roomObjection, sizeOf } from "./room.ts";
+import { messageDigest } from "./send.ts";
+import type { Occasion, Payer, Work } from "./work.ts";
 
 /** Decides about a commit and stores all of it, or nothing. */
-export function commit(tables: Tables, keyPackages: KeyPackages, request: CommitRequest): Committed | Refused {
-  const { accounts, mail, requests, groups } = tables;
-  const sender = senderOf(accounts, request.sender);
+export function commit(work: Work, request: CommitRequest, { now, isFull }: Occasion): Committed | Refused {
+  const { mail, requests, groups } = work;
+  const sender = senderOf(work, request.sender);
   if (sender === undefined) return { refused: "device_replaced" };
   if (sender.disabled) return { refused: "account_disabled" };
   if (sender.kind !== "key") return { refused: "token_account" };
@@ -16,26 +18,30 @@ export function commit(tables: Tables, keyPackages: KeyPackages, request: Commit
   const digest = digestOf(request);
   const past = requests.find(sender.mailbox, "commit", request.commitId);
   if (past !== undefined) {
-    if (!Buffer.from(past.digest).equals(digest)) return { refused: "message_id_reused" };
+    if (!isSame(past.digest, digest)) return { refused: "message_id_reused" };
+    const answer = { highWater: mail.highWater(sender.mailbox, now), listening: work.isListening(past.mailbox) };
     requests.setLast(sender.mailbox, request.commitId);
-    return { highWater: mail.highWater(sender.mailbox), mailbox: past.mailbox };
+    return answer;
   }
 
-  if (tables.isFull()) return { refused: "storage_full" };
+  if (isFull) return { refused: "storage_full" };
   const opens = request.epoch === 0;
-  const peer = opens ? openingPeer(tables, sender, request) : groupPeer(tables, sender, request);
+  const peer = opens ? openingPeer(work, sender, request) : groupPeer(work, sender, request);
   if (typeof peer === "string") return { refused: peer };
   const handshake = opens ? request.welcomes[0]?.welcome : request.commit;
   if (handshake === undefined) return { refused: "invalid_data" };
-  const payer = payerOf(tables, sender, peer.name);
+  const payer = payerOf(work, sender, peer.name);
   if (payer === undefined) return { refused: "blocked" };
-  const refusal = refuseMessages(tables, request, { payer, peer, handshake });
+  const refusal = refuseMessages(work, request, { payer, peer, handshake, now });
   if (refusal !== undefined) return { refused: refusal };
+  const answer = { highWater: mail.highWater(sender.mailbox, now), listening: work.isListening(peer.mailbox) };
 
+  const used = dayOf(now);
   if (opens) {
-    groups.open(request.groupId, sender.mailbox, sender.address, [sender.mailbox, peer.mailbox]);
-    keyPackages.used(sender.mailbox, peer.mailbox);
-  } else groups.advance(request.groupId, request.epoch + 1);
+    const members = [sender.mailbox, peer.mailbox];
+    groups.open(request.groupId, { epoch: 1, members, used }, sender);
+    work.keyPackages.used(sender.mailbox, peer.mailbox);
+  } else groups.advance(request.groupId, request.epoch + 1, used);
   const common = {
     ...payer,
     mailbox: peer.mailbox,
@@ -43,6 +49,7 @@ export function commit(tables: Tables, keyPackages: KeyPackages, request: Commit
     device: sender.device.id,
     groupId: request.groupId,
     sessionId: undefined,
+    storedAt: now,
     status: undefined,
     reason: undefined,
   };
@@ -50,27 +57,26 @@ export function commit(tables: Tables, keyPackages: KeyPackages, request: Commit
     ...common,
     kind: opens ? "welcome" : "commit",
     message: handshake,
+    bytes: sizeOf(handshake, undefined),
     // A Welcome names the epoch that it opens, a commit the epoch that it ends.
     epoch: opens ? 1 : request.epoch,
     messageId: request.commitId,
     expiresAt: undefined,
   });
-  requests.add(sender.mailbox, "commit", request.commitId, digest, peer.mailbox, seq);
+  const from = { sender: sender.mailbox, mailbox: peer.mailbox, at: now };
+  requests.add({ ...from, kind: "commit", id: request.commitId, digest, seq });
   const epoch = request.epoch + 1;
   for (const { to, message, messageId, expiresAt } of request.messages) {
-    const place = mail.add({ ...common, kind: "application", message, epoch, messageId, expiresAt });
+    const bytes = sizeOf(message, undefined);
+    const place = mail.add({ ...common, kind: "application", message, bytes, epoch, messageId, expiresAt });
     const ownDigest = messageDigest({ to, message, sessionId: undefined, groupId: request.groupId, epoch, expiresAt });
-    requests.add(sender.mailbox, "message", messageId, ownDigest, peer.mailbox, place);
+    requests.add({ ...from, kind: "message", id: messageId, digest: ownDigest, seq: place });
   }
   requests.setLast(sender.mailbox, request.commitId);
-  return { highWater: mail.highWater(sender.mailbox), mailbox: peer.mailbox };
+  return answer;
 }
 
-function openingPeer(
-  { accounts, groups }: Tables,
-  sender: KeyAccount,
-  request: CommitRequest,
-): KeyAccount | WireReason {
+function openingPeer({ accounts, groups }: Work, sender: KeyAccount, request: CommitRequest): KeyAccount | WireReason {
   const { members, welcomes } = request;
   if (request.commit !== undefined || members?.length !== 2 || welcomes.length !== 1) return "invalid_data";
   const isSender = (member: { username: string; device: string }): boolean =>
@@ -88,12 +94,12 @@ function openingPeer(
   return groups.find(request.groupId) === undefined ? peer : "group_exists";
 }
 
-function groupPeer({ accounts, groups }: Tables, sender: KeyAccount, request: CommitRequest): KeyAccount | WireReason {
+function groupPeer(work: Work, sender: KeyAccount, request: CommitRequest): KeyAccount | WireReason {
   if (request.members !== undefined || request.welcomes.length > 0) return "invalid_data";
-  const group = groups.find(request.groupId);
+  const group = work.groups.find(request.groupId);
   if (group === undefined || !group.members.includes(sender.mailbox)) return "not_a_member";
   const other = group.members.find((member) => member !== sender.mailbox);
-  const peer = senderOf(accounts, other ?? 0);
+  const peer = senderOf(work, other ?? 0);
   if (peer?.kind !== "key") return "device_replaced";
   if (peer.disabled) return "account_disabled";
   if (request.epoch < group.epoch) return "epoch_taken";
@@ -101,26 +107,23 @@ function groupPeer({ accounts, groups }: Tables, sender: KeyAccount, request: Co
 }
 
 function refuseMessages(
-  tables: Tables,
+  work: Work,
   request: CommitRequest,
-  { payer, peer, handshake }: { payer: Payer; peer: KeyAccount; handshake: string },
+  { payer, peer, handshake, now }: { payer: Payer; peer: KeyAccount; handshake: string; now: number },
 ): WireReason | undefined {
-  const { mail, requests, clock } = tables;
+  const { requests } = work;
   const { messages } = request;
   if (messages.some(({ to }) => to.toLowerCase() !== peer.name)) return "not_a_member";
   const ids = new Set(messages.map(({ messageId }) => messageId));
   if (ids.size < messages.length) return "message_id_reused";
   if (messages.some(({ messageId }) => requests.find(request.sender, "message", messageId) !== undefined))
     return "message_id_reused";
-  if (messages.some(({ expiresAt }) => expiresAt !== undefined && expiresAt <= clock())) return "expired";
+  if (messages.some(({ expiresAt }) => expiresAt !== undefined && expiresAt <= now)) return "expired";
   const bodies = messages.map(({ message }) => message);
-  if (bodies.length > 0 && isBusy(tables, peer.mailbox, payer, bodies)) return "recipient_busy";
+  const { mailbox } = peer;
+  if (isBusy(work, mailbox, payer, bodies)) return "recipient_busy";
   return (
-    mail.objection(peer.mailbox, opens(request) ? "welcome" : "commit", payer, [handshake]) ??
-    mail.objection(peer.mailbox, "application", payer, bodies)
+    roomObjection(work, { mailbox, kind: request.epoch === 0 ? "welcome" : "commit" }, payer, [handshake]) ??
+    roomObjection(work, { mailbox, kind: "application" }, payer, bodies)
   );
-}
-
-function opens(request: CommitRequest): boolean {
-  return request.epoch === 0;
 }

@@ -1,0 +1,125 @@
+/** Whether what somebody sends fits into a mailbox: its shares, and whose turn it is. [P-5.9] */
+import type { DeliveryKind } from "@aimessage/sdk/protocol";
+import type { StoreLimits } from "../store.ts";
+import type { Amount, Payer, Room, Work } from "./work.ts";
+
+/** What an entry takes up beside its message: names, ids and indexes, roughly. */
+const OVERHEAD_BYTES = 200;
+
+/** Welcomes of one sender that may wait, and commits of a peer for which there is room however many others send. */
+const WELCOMES = 16;
+const COMMITS = 4;
+
+/** A message so long, of whoever has none there, is taken before others' parts are judged. Bytes. */
+const FIRST = 16 * 2 ** 10;
+
+/** What a message counts for in a mailbox. Bytes. */
+export function sizeOf(message: string, sessionId: string | undefined): number {
+  const bytes = OVERHEAD_BYTES + Buffer.byteLength(message);
+  return sessionId === undefined ? bytes : bytes + Buffer.byteLength(sessionId);
+}
+
+/** Where entries of a kind would lie. */
+interface Place {
+  mailbox: number | undefined;
+  kind: DeliveryKind;
+}
+
+/** Why messages of one sender do not fit: what there is too little of. Undefined: they do. */
+export function roomObjection(
+  work: Pick<Work, "mail" | "addresses" | "limits">,
+  { mailbox, kind }: Place,
+  payer: Payer,
+  messages: string[],
+): "mailbox_full" | "storage_quota" | undefined {
+  if (messages.length === 0) return undefined;
+  const count = messages.length;
+  const room = work.mail.room(mailbox, kind);
+  const capacity = capacityOf(work.limits, kind);
+  if (kind === "notice") return room.all.messages + count <= capacity.messages ? undefined : "mailbox_full";
+  const bytes = sizeOfAll(messages);
+  if (!hasSpace(work, payer, bytes)) return "storage_quota";
+  const own = room.of(payer.sender);
+  if (kind === "commit" && !payer.stranger && own.messages + count <= COMMITS) return undefined;
+  if (kind === "welcome" && own.messages + count > WELCOMES) return "mailbox_full";
+  return fits(room, capacity, payer, { messages: count, bytes }) ? undefined : "mailbox_full";
+}
+
+/** Whether so many bytes more of an account may lie here. */
+export function hasSpace(
+  { addresses, limits }: Pick<Work, "addresses" | "limits">,
+  { sender, address }: Pick<Payer, "sender" | "address">,
+  bytes: number,
+): boolean {
+  return (
+    (address === undefined || addresses.bytes(address) + bytes <= limits.addressBytes) &&
+    addresses.mail(sender) + bytes <= limits.accountBytes
+  );
+}
+
+/**
+ * Whether a stranger has to wait until the recipient, which is being pushed to, has read what strangers have left there before it
+ * reads what contacts write next. An address has half of `most` that those of other addresses leave, an account half of what the
+ * others leave its address: neither keeps out whoever comes next. [P-5.10]
+ */
+export function isBusy(work: Work, mailbox: number | undefined, payer: Payer, messages: string[]): boolean {
+  if (!payer.stranger || messages.length === 0) return false;
+  if (mailbox === undefined || !work.isListening(mailbox)) return false;
+  const most = work.limits.strangersAheadBytes;
+  const bytes = sizeOfAll(messages);
+  const room = work.mail.room(mailbox, "application");
+  const { strangers } = room;
+  if (strangers.messages === 0) return false;
+  const here = room.ofStrangersAt(placeOf(payer)).bytes;
+  const own = room.of(payer.sender).bytes;
+  if (own === 0 && bytes <= FIRST) return strangers.bytes >= 2 * most || here >= most;
+  // What is larger than any part goes when nothing else of its address is there.
+  if (here === 0) return strangers.bytes >= most;
+  return own + bytes > half(half(most - (strangers.bytes - here)) - (here - own));
+}
+
+/** Of whose part strangers' mail is: their address's, or their own. */
+export function placeOf({ address, sender }: Payer): number | string {
+  return address ?? sender;
+}
+
+/** Each kind has room of its own. */
+function capacityOf(limits: StoreLimits, kind: DeliveryKind): Amount {
+  if (kind === "application") return { messages: limits.mailboxMessages, bytes: limits.mailboxBytes };
+  if (kind === "notice") return { messages: limits.noticeMessages, bytes: Number.MAX_SAFE_INTEGER };
+  return { messages: limits.handshakeMessages, bytes: limits.handshakeBytes };
+}
+
+/** Whether so much more of one sender fits. */
+function fits(room: Room, capacity: Amount, payer: Payer, { messages, bytes }: Amount): boolean {
+  const own = room.of(payer.sender);
+  const most = (part: keyof Amount): number =>
+    payer.stranger
+      ? strangersShare(room, capacity[part], payer, part)
+      : quarter(capacity[part] - (room.all[part] - own[part]));
+  return own.messages + messages <= most("messages") && own.bytes + bytes <= most("bytes");
+}
+
+/**
+ * Strangers have what peers leave, and half of the room at most. An address takes a quarter of what the others leave of
+ * that, an account half of what the others leave its address: neither one name nor many of one address take it all.
+ */
+function strangersShare(room: Room, capacity: number, payer: Payer, part: keyof Amount): number {
+  const own = room.of(payer.sender)[part];
+  const taken = room.strangers[part];
+  const theirs = Math.min(half(capacity), capacity - (room.all[part] - taken));
+  const here = room.ofStrangersAt(placeOf(payer))[part];
+  return half(quarter(theirs - (taken - here)) - Math.max(0, here - own));
+}
+
+function half(left: number): number {
+  return Math.floor(left / 2);
+}
+
+function quarter(left: number): number {
+  return Math.floor(left / 4);
+}
+
+function sizeOfAll(messages: string[]): number {
+  return messages.reduce((sum, message) => sum + sizeOf(message, undefined), 0);
+}

@@ -1,0 +1,139 @@
+import { Username, type WireReason } from "@aimessage/sdk/protocol";
+import { dayOf } from "../days.ts";
+import type { Account, KeyAccount, Refused, SendRequest, Sent, TokenAccount } from "../store.ts";
+import { digestOf, isSame } from "./digest.ts";
+import { payerOf, senderOf } from "./payer.ts";
+import { isBusy, roomObjection, sizeOf } from "./room.ts";
+import type { Group, Occasion, Work } from "./work.ts";
+
+/** A message as it is decided about: with the id that the relay gives to one that has none. */
+export interface SendDecision {
+  request: SendRequest;
+  /** The request's own id, or one of the relay's. */
+  id: string;
+  /** Groups in which this connection was refused: what is in one of them is refused, and what is refused adds its own. [P-6.5] */
+  blocked: Set<string>;
+}
+
+/** Decides about a message and stores it. Nothing is written if it is refused. */
+export function send(work: Work, decision: SendDecision, occasion: Occasion): Sent | Refused {
+  const { request, blocked } = decision;
+  const { groupId } = request;
+  if (groupId !== undefined && request.resume) blocked.delete(groupId);
+  if (groupId !== undefined && blocked.has(groupId)) return { refused: "send_blocked" };
+  const result = decide(work, decision, occasion);
+  if ("refused" in result && groupId !== undefined) blocked.add(groupId);
+  return result;
+}
+
+function decide(work: Work, { request, id }: SendDecision, { now, isFull }: Occasion): Sent | Refused {
+  const { accounts, mail, requests } = work;
+  const { sender: senderMailbox, messageId } = request;
+  const sender = senderOf(work, senderMailbox);
+  if (sender === undefined) return { refused: "device_replaced" };
+  if (sender.disabled) return { refused: "account_disabled" };
+
+  const past = messageId === undefined ? undefined : requests.find(senderMailbox, "message", messageId);
+  if (messageId !== undefined && past !== undefined) {
+    if (!isSame(past.digest, messageDigest(request))) return { refused: "message_id_reused" };
+    const waiting = mail.isWaiting(past.mailbox, past.seq);
+    const listening = work.isListening(past.mailbox);
+    // The newest is the one that was answered last: by that order the client knows it.
+    if (sender.kind === "key") requests.setLast(senderMailbox, messageId);
+    return { messageId, waiting, listening };
+  }
+  if (isFull) return { refused: "storage_full" };
+  if (request.expiresAt !== undefined && request.expiresAt <= now) return { refused: "expired" };
+
+  const to = accounts.find(request.to);
+  const target =
+    sender.kind === "token" ? tokenTarget(work, sender, to, request) : keyTarget(work, sender, to, request);
+  if (typeof target === "string") return { refused: target };
+  const payer = payerOf(work, sender, to?.name);
+  if (payer === undefined) return { refused: "blocked" };
+  const objection = roomObjection(work, { mailbox: target.mailbox, kind: "application" }, payer, [request.message]);
+  if (objection !== undefined) return { refused: objection };
+  if (sender.kind === "key" && isBusy(work, target.mailbox, payer, [request.message]))
+    return { refused: "recipient_busy" };
+  const listening = target.mailbox !== undefined && work.isListening(target.mailbox);
+
+  const mailbox = target.mailbox ?? accounts.addMailboxOfUnknown(request.to);
+  const seq = mail.add({
+    ...payer,
+    mailbox,
+    from: sender.username,
+    device: sender.kind === "key" ? sender.device.id : undefined,
+    kind: "application",
+    message: request.message,
+    sessionId: request.sessionId,
+    groupId: request.groupId,
+    epoch: request.epoch,
+    messageId: id,
+    expiresAt: request.expiresAt,
+    storedAt: now,
+    bytes: sizeOf(request.message, request.sessionId),
+    status: undefined,
+    reason: undefined,
+    unknown: target.unknown,
+  });
+  // The digest not sooner: what finds no room shall cost little, however large it is.
+  if (messageId !== undefined)
+    requests.add({ sender: senderMailbox, kind: "message", id, digest: messageDigest(request), mailbox, seq, at: now });
+  if (sender.kind === "key") requests.setLast(senderMailbox, id);
+  if (target.group !== undefined && target.group.used !== dayOf(now))
+    work.groups.use(request.groupId ?? "", dayOf(now));
+  return { messageId: id, waiting: true, listening };
+}
+
+export function messageDigest(
+  request: Pick<SendRequest, "to" | "message" | "sessionId" | "groupId" | "epoch" | "expiresAt">,
+): Uint8Array {
+  const { to, message, sessionId, groupId, epoch, expiresAt } = request;
+  return digestOf(to.toLowerCase(), message, sessionId ?? null, groupId ?? null, epoch ?? null, expiresAt ?? null);
+}
+
+/** Where a message goes. */
+interface Target {
+  /** Undefined: it is yet to be made. */
+  mailbox: number | undefined;
+  /** Nobody has registered the name. */
+  unknown: boolean;
+  /** In which it is sent. */
+  group?: Group;
+}
+
+function tokenTarget(
+  { accounts, mail, limits }: Work,
+  sender: TokenAccount,
+  to: Account | undefined,
+  request: SendRequest,
+): Target | WireReason {
+  if (to?.kind === "token") return to.disabled ? "account_disabled" : { mailbox: to.mailbox, unknown: false };
+  if (to?.kind === "key") return "encryption_required";
+  // Nobody can ever read what waits for a name that cannot be registered.
+  if (to?.kind === "removed" || !Username.safeParse(request.to).success) return "unknown_user";
+  if (mail.waitingForUnknown(sender.name) >= limits.unknownUserMessages) return "sender_quota";
+  return { mailbox: accounts.mailboxOfUnknown(request.to), unknown: true };
+}
+
+function keyTarget(
+  { accounts, groups }: Work,
+  sender: KeyAccount,
+  to: Account | undefined,
+  { groupId, epoch }: SendRequest,
+): Target | WireReason {
+  if (to === undefined || to.kind === "removed") return "unknown_user";
+  if (to.kind === "token") return "encryption_required";
+  if (to.name === sender.name) return "self_send";
+  if (to.disabled) return "account_disabled";
+  // Between full agents there is nothing but encrypted groups.
+  if (groupId === undefined || epoch === undefined) return "invalid_data";
+  const group = groups.find(groupId);
+  if (group === undefined || !group.members.includes(sender.mailbox)) return "not_a_member";
+  if (!group.members.includes(to.mailbox))
+    return group.members.some((member) => accounts.owner(member)?.name === to.name)
+      ? "device_replaced"
+      : "not_a_member";
+  if (epoch < 1 || epoch > group.epoch || epoch < group.epoch - 1) return "stale_epoch";
+  return { mailbox: to.mailbox, unknown: false, group };
+}

@@ -1,0 +1,142 @@
+import type { DeliveryKind } from "@aimessage/sdk/protocol";
+import type { Account, Entry, StoreLimits } from "../store.ts";
+
+/** When and by what circumstances a decision is made: they are given to it, so that it is the same however often it is made. */
+export interface Occasion {
+  /** Unix milliseconds, by the relay's clock. */
+  now: number;
+  /** The rest of the disk is kept for other things than mail. */
+  isFull: boolean;
+}
+
+/** Something that a decision looks for was not read with the rest: to be read, and all of the batch decided anew. */
+export class Missing extends Error {
+  override readonly name = "Missing";
+  /** Which look-up, such as `accounts.find`, and of what. */
+  readonly look: string;
+  readonly key: string;
+
+  constructor(look: string, key: string) {
+    super(`${look}(${key}) was not read`);
+    this.look = look;
+    this.key = key;
+  }
+}
+
+/** Messages and what they take up. */
+export interface Amount {
+  messages: number;
+  bytes: number;
+}
+
+/** The account that is charged for an entry. */
+export interface Payer {
+  /** Lower-case name. */
+  sender: string;
+  /** Number of the address from which the sender was registered; undefined: it is alone. */
+  address: number | undefined;
+  /** The mailbox's owner has not let it in. */
+  stranger: boolean;
+}
+
+/** How full a mailbox is with entries of one kind. */
+export interface Room {
+  readonly all: Readonly<Amount>;
+  /** The part of strangers, and of those of one place: an address, or a sender that has none. */
+  readonly strangers: Readonly<Amount>;
+  ofStrangersAt(place: number | string): Readonly<Amount>;
+  /** The part of one sender. */
+  of(sender: string): Readonly<Amount>;
+}
+
+export type NewEntry = Omit<Entry, "seq"> &
+  Payer & {
+    /** Nobody has registered the recipient's name. */
+    unknown?: boolean;
+  };
+
+/** Whose a mailbox is, and whether anybody still reads it. */
+export interface Owner {
+  /** Lower case. */
+  name: string;
+  device: string;
+  closed: boolean;
+}
+
+export interface Group {
+  epoch: number;
+  /** Mailboxes of the member devices; none if an account of the group was removed. */
+  members: number[];
+  /** The day on which it was used last, counted from 1970. */
+  used: number;
+}
+
+export interface PastRequest {
+  digest: Uint8Array;
+  /** The recipient's mailbox and the entry's place in it. */
+  mailbox: number;
+  seq: number;
+}
+
+/** Somebody's standing with an account: let in by its owner, blocked by it, or neither. */
+export type Standing = "peer" | "blocked" | "stranger";
+
+/**
+ * What decisions look up and write, at once: the tables of a database, or what a batch has read of one and will write. A
+ * decision looks everything up before it writes, and a look-up throws {@link Missing} where it cannot be answered yet: so
+ * a decision may be made anew, and depends on nothing else than what it was given.
+ */
+export interface Work {
+  readonly limits: StoreLimits;
+  readonly accounts: {
+    find(username: string): Account | undefined;
+    owner(mailbox: number): Owner | undefined;
+    /** The mailbox in which mail waits for a name that nobody has registered, if there is one. */
+    mailboxOfUnknown(username: string): number | undefined;
+    /** Makes it. */
+    addMailboxOfUnknown(username: string): number;
+  };
+  readonly peers: {
+    /** Names in lower case. */
+    standing(owner: string, peer: string): Standing;
+  };
+  readonly groups: {
+    find(groupId: string): Group | undefined;
+    /** @param opener Mailbox and address of whoever is charged for it. */
+    open(groupId: string, group: Group, opener: { mailbox: number; address: number | undefined }): void;
+    /** @param day As `used` in {@link Group}. */
+    advance(groupId: string, epoch: number, day: number): void;
+    use(groupId: string, day: number): void;
+  };
+  /** What devices have sent: by it repeats are known. */
+  readonly requests: {
+    find(sender: number, kind: "message" | "commit", id: string): PastRequest | undefined;
+    add(request: PastRequest & { sender: number; kind: "message" | "commit"; id: string; at: number }): void;
+    /** The id of the newest `send` or `commit` that was taken from a key account's device. */
+    setLast(sender: number, id: string): void;
+  };
+  readonly keyPackages: {
+    /** The claimant has opened a group with what it had claimed. */
+    used(claimant: number, mailbox: number): void;
+  };
+  /** What lies in mailboxes of others, in bytes. */
+  readonly addresses: {
+    /** Of accounts of an address. */
+    bytes(address: number): number;
+    /** Mail of one account, since the relay was started at least. */
+    mail(account: string): number;
+  };
+  readonly mail: {
+    /** @param mailbox Undefined: one that is yet to be made. */
+    room(mailbox: number | undefined, kind: DeliveryKind): Room;
+    isWaiting(mailbox: number, seq: number): boolean;
+    /** Highest `seq` that waits and has not expired at that time, 0 if nothing does. */
+    highWater(mailbox: number, now: number): number;
+    /** Entries of a sender for names that nobody has registered. */
+    waitingForUnknown(sender: string): number;
+    /** @returns its `seq` */
+    add(entry: NewEntry): number;
+  };
+  /** Whether a mailbox is being pushed to a connection. */
+  isListening(mailbox: number): boolean;
+}

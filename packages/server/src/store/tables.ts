@@ -1,0 +1,68 @@
+import type { DatabaseSync } from "node:sqlite";
+import { accountsTable } from "./accounts.ts";
+import { addressesTable } from "./addresses.ts";
+import { auditTable } from "./audit.ts";
+import { blobsTable } from "./blobs.ts";
+import type { Work } from "./decisions/work.ts";
+import { groupsTable } from "./groups.ts";
+import { invitesTable } from "./invites.ts";
+import { keyPackagesTable } from "./key-packages.ts";
+import { mailTable } from "./mail.ts";
+import { peersTable } from "./peers.ts";
+import { requestsTable } from "./requests.ts";
+import type { Entry, StoreLimits } from "./store.ts";
+
+export interface TableOptions {
+  limits: StoreLimits;
+  clock: () => number;
+  /** Told of each entry that is added. */
+  announce: (entry: Entry) => void;
+  /** Whether a mailbox is being pushed to a connection. */
+  isListening: (mailbox: number) => boolean;
+}
+
+export type Tables = ReturnType<typeof openTables>;
+
+/** All tables of a database: together they are what decisions work on. */
+export function openTables(db: DatabaseSync, { limits, clock, announce, isListening }: TableOptions) {
+  const addresses = addressesTable(db, limits);
+  const invites = invitesTable(db, clock);
+  const accounts = accountsTable(db, addresses, invites, clock);
+  const peers = peersTable(db, addresses, limits.peers);
+  const groups = groupsTable(db, addresses, limits, clock);
+  const requests = requestsTable(db, limits.rememberedRequests, clock);
+  const keyPackages = keyPackagesTable(db, addresses, limits, clock);
+  const mail = mailTable(db, addresses, announce);
+  const blobs = blobsTable(db, addresses, limits, clock);
+  const audit = auditTable(db, clock);
+  return {
+    limits,
+    isListening,
+    addresses,
+    invites,
+    accounts,
+    peers,
+    groups,
+    requests,
+    keyPackages,
+    mail,
+    blobs,
+    audit,
+
+    /** Drops everything that is remembered of the database: it may never have been stored. */
+    forget(): void {
+      for (const table of [accounts, groups, mail, peers, addresses, blobs]) table.forget();
+    },
+
+    /** An account goes, with what is its own. */
+    removeAccount(mailbox: number, release: boolean): boolean {
+      const name = accounts.owner(mailbox)?.name ?? "";
+      if (!accounts.remove(mailbox, release)) return false;
+      peers.removeAll(name);
+      blobs.disown(name);
+      groups.forget();
+      keyPackages.removeAll(mailbox);
+      return true;
+    },
+  } satisfies Work & Record<string, unknown>;
+}
