@@ -1,6 +1,7 @@
 import type { Blobs } from "./blobs/blobs.ts";
 import type { Config } from "./config/config.ts";
 import type { Crowd } from "./socket/crowd.ts";
+import type { Ended } from "./store/bus.ts";
 import type { Delivery } from "./delivery/delivery.ts";
 import type { Held } from "./socket/held.ts";
 import type { Hub } from "./delivery/hub.ts";
@@ -46,7 +47,7 @@ export interface Context {
   /** A push of a mailbox to a connection, not begun. */
   deliver(mailbox: number, session: Session): Delivery;
   /** Ends all that an account has open, but for one connection. */
-  evict(account: { mailbox: number; username: string }, why: "removed" | "disabled", except?: Session): void;
+  evict(account: { mailbox: number; username: string }, why: Ended, except?: Session): void;
   /** Turns what has expired or lost its mailbox into notices, soon. */
   sweepSoon(): void;
 }

@@ -4,4 +4,5 @@ export { defaultLimits, type LimitName, limitOptions, type Limits } from "./conf
 export { createRelay, type Relay, type RelayOptions } from "./relay.ts";
 export { StartupError } from "./startup-error.ts";
 export { openMemoryStore, openSqliteStore, type StoreOptions } from "./store/sqlite.ts";
+export type { Bus, Ears, Ended, Unasked } from "./store/bus.ts";
 export type { RelayStore } from "./store/store.ts";

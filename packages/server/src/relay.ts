@@ -109,7 +109,7 @@ async function start(config: Config): Promise<Relay> {
   };
   const store = parts.use(
     typeof config.store === "function"
-      ? config.store(storeOptions)
+      ? await config.store(storeOptions)
       : config.store === "memory"
         ? openMemoryStore(storeOptions)
         : openSqliteStore(config.db, storeOptions),
@@ -122,7 +122,15 @@ async function start(config: Config): Promise<Relay> {
   const { strangers: most, addressStrangers: share } = config.limits;
   // A login takes less than a second: what only stays gives way.
   const strangers = crowd({ most, share, between: "oldest" }, () => metrics.crowdedOut());
-  const hub = new Hub(config.limits.accountConnections);
+  const { bus } = config;
+  const hub = new Hub(config.limits.accountConnections, bus);
+  const evict = evictor(hub, blobs);
+  bus.hear({
+    evict,
+    superseded: (mailbox) => hub.superseded(mailbox),
+    wake: (mailboxes) => hub.wake(mailboxes),
+    hand: (mailbox, frame) => hub.handHere(mailbox, frame),
+  });
   const refusals = parts.use(new Refusals(store, clock, log));
   const sweeps = parts.use(startSweeps(store, metrics, log, clock));
   store.watch(
@@ -159,7 +167,10 @@ async function start(config: Config): Promise<Relay> {
     clock,
     rates,
     tokenKeys: tokenKeys(),
-    evict: evictor(hub, blobs),
+    evict: (account, why, except) => {
+      evict(account, why, except);
+      bus.evict(account, why);
+    },
     sweepSoon: sweeps.soon,
     deliver: (mailbox, session) => new Delivery(mailbox, session, deliveries),
   };

@@ -145,16 +145,17 @@ const requests: { name: string; from: string; send?: Partial<SendRequest>; commi
     },
   ];
 
+const decide =
+  (of: (typeof requests)[number], boxes: Record<string, number>) =>
+  (work: Work, blocked: Set<string>): object => {
+    const sender = boxes[of.from] ?? 0;
+    if (of.commit !== undefined) return commit(work, { sender, ...of.commit }, occasion);
+    const request = { sender, ...message(of.send ?? {}) };
+    return send(work, { request, id: request.messageId ?? "own", blocked }, occasion);
+  };
+
 test("a decision that finds something missing has written nothing, and is the same when it is made anew", () => {
   const [whole, piecemeal] = [someTables(), someTables()];
-  const decide =
-    (of: (typeof requests)[number], boxes: Record<string, number>) =>
-    (work: Work, blocked: Set<string>): object => {
-      const sender = boxes[of.from] ?? 0;
-      if (of.commit !== undefined) return commit(work, { sender, ...of.commit }, occasion);
-      const request = { sender, ...message(of.send ?? {}) };
-      return send(work, { request, id: request.messageId ?? "own", blocked }, occasion);
-    };
   let missing = 0;
   for (const request of requests) {
     const wanted = decide(request, whole.boxes)(whole.tables, new Set());

@@ -6,6 +6,7 @@ import * as z from "zod";
 import { commandsHelp, isAdminCommand } from "./commands.ts";
 import { defaultLimits, type Limits } from "./limits.ts";
 import { formatLimit, generalOptions, limitFlags, type Option, parseLimit } from "./options.ts";
+import { alone, type Bus } from "../store/bus.ts";
 import type { StoreOptions } from "../store/sqlite.ts";
 import type { RelayStore } from "../store/store.ts";
 import { systemUptime } from "./steady-clock.ts";
@@ -20,7 +21,9 @@ export interface Config {
   /** Folder of the database. */
   db: string;
   /** The database, a store that is gone with the process, or one of your own. */
-  store: "sqlite" | "memory" | ((options: StoreOptions) => RelayStore);
+  store: "sqlite" | "memory" | ((options: StoreOptions) => RelayStore | Promise<RelayStore>);
+  /** To other relays that share a store of your own. Default: there are none. */
+  bus: Bus;
   /** Where encrypted files lie: a folder beside the database, or one of your own. Undefined: as the store. */
   blobStore: BlobStore | undefined;
   /** URLs by which clients know this relay. None: the loopback names, and `host` if it is an address of its own. */
@@ -53,6 +56,7 @@ export const defaultConfig: Config = {
   host: "127.0.0.1",
   db: "./data",
   store: "sqlite",
+  bus: alone,
   blobStore: undefined,
   publicUrls: [],
   origins: ["http://localhost:8080", "https://localhost:8080"],

@@ -111,6 +111,12 @@ export class Delivery {
       this.#push(entry);
       return;
     }
+    this.wake();
+  }
+
+  /** Something is on disk that is to be read from there. */
+  wake(): void {
+    if (!this.#active) return;
     this.#caughtUp = false;
     this.#missed = true;
     this.#pump();

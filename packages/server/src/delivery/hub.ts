@@ -1,6 +1,10 @@
 import { closeCodes, type WireReason } from "@aimessage/sdk/protocol";
+import { alone, type Bus, type Unasked } from "../store/bus.ts";
 import type { Delivery, Recipient } from "./delivery.ts";
 import type { Entry } from "../store/store.ts";
+
+/** Bytes. What is exchanged between others must not be what fills a connection up: it has not asked for it. [P-6.6] */
+const MOST_UNREAD = 2 ** 16;
 
 interface Place {
   username: string;
@@ -14,10 +18,15 @@ interface Place {
 export class Hub {
   readonly #places = new Map<number, Place>();
   readonly #connections: number;
+  readonly #bus: Bus;
 
-  /** @param connections How many of one account there may be. */
-  constructor(connections: number) {
+  /**
+   * @param connections How many of one account there may be.
+   * @param bus To other relays, on which connections of the same mailboxes may be.
+   */
+  constructor(connections: number, bus = alone) {
     this.#connections = connections;
+    this.#bus = bus;
   }
 
   /** A connection has logged in. */
@@ -61,6 +70,18 @@ export class Hub {
       previous?.session.superseded();
       place.deliveries = [delivery];
     } else place.deliveries.push(delivery);
+    this.#bus.superseded(delivery.mailbox);
+  }
+
+  /** A connection of another relay has the mailbox now. */
+  superseded(mailbox: number): void {
+    const place = this.#places.get(mailbox);
+    const delivery = place?.deliveries.at(-1);
+    if (place === undefined || delivery === undefined) return;
+    delivery.suspend();
+    if (delivery.session.login?.kind !== "key") return;
+    delivery.session.superseded();
+    place.deliveries = [];
   }
 
   /** Whether a delivery still has its mailbox. */
@@ -75,6 +96,23 @@ export class Hub {
   /** The connection that the mailbox is pushed to. */
   listener(mailbox: number): Recipient | undefined {
     return this.#places.get(mailbox)?.deliveries.at(-1)?.session;
+  }
+
+  /** Gives a frame that answers nothing to whoever listens, here or at another relay; resolves to whether somebody has it. */
+  async hand(mailbox: number, frame: Unasked): Promise<boolean> {
+    return this.isListening(mailbox) ? this.handHere(mailbox, frame) : this.#bus.hand(mailbox, frame);
+  }
+
+  handHere(mailbox: number, { type, data }: Unasked): boolean {
+    const recipient = this.listener(mailbox);
+    if (recipient === undefined || (type !== "keys_low" && recipient.unread > MOST_UNREAD)) return false;
+    recipient.push(type, data);
+    return true;
+  }
+
+  /** Another relay has stored something in these mailboxes. */
+  wake(mailboxes: number[]): void {
+    for (const mailbox of mailboxes) this.#places.get(mailbox)?.deliveries.at(-1)?.wake();
   }
 
   stored(entries: Entry[]): void {

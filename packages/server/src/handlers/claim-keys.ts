@@ -21,7 +21,8 @@ export async function claimKeys(
   const result = await store.claimKeys(login.mailbox, username, another === true, () => rates.claims.take(pair));
   if ("refused" in result) return refused(result);
   const { account, keyPackage, lastResort, remaining } = result;
-  if (remaining !== undefined && remaining < LOW_STOCK) hub.listener(account.mailbox)?.push("keys_low", { remaining });
+  if (remaining !== undefined && remaining < LOW_STOCK)
+    void hub.hand(account.mailbox, { type: "keys_low", data: { remaining } });
   return {
     type: "keys",
     data: {

@@ -1,7 +1,6 @@
 import { createHash, randomBytes } from "node:crypto";
 import {
   type ClientFrameData,
-  closeCodes,
   equal,
   fromBase64,
   readCertificate,
@@ -67,7 +66,7 @@ async function registerToken(context: Context, data: Data, address: string): Pro
 }
 
 async function registerDevice(context: Context, data: Data, address: string): Promise<Answer> {
-  const { store, hub, log, names } = context;
+  const { store, log, names } = context;
   if (data.relay === undefined) return invalidData("register");
   if (!names.includes(data.relay)) return refuse("wrong_relay_name", { hint: namesHint(names) });
   const device = await readDevice(data, address);
@@ -77,7 +76,7 @@ async function registerDevice(context: Context, data: Data, address: string): Pr
   const { account, replaced } = result;
   if (replaced !== undefined) {
     log.info({ user: account.username, device: account.device.id }, "device replaced");
-    hub.evict(replaced, closeCodes.deviceReplaced, "device_replaced");
+    context.evict({ mailbox: replaced, username: account.username }, "replaced");
     context.sweepSoon();
   } else log.info({ user: account.username, kind: "key", device: account.device.id }, "registered");
   return { type: "registered", data: { username: account.username, device: account.device.id } };

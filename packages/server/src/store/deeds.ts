@@ -8,7 +8,8 @@ export function administer(tables: Tables, deed: Deed): DeedDone {
   return done;
 }
 
-function decide({ accounts, invites, removeAccount }: Tables, { what, target, release, invite }: Deed): DeedDone {
+function decide(tables: Tables, { what, target, release, invite }: Deed): DeedDone {
+  const { accounts, invites } = tables;
   // Those are done by the administrator's own process, and only written down here.
   if (what === "backup" || what === "restore") return { outcome: "done", mailbox: undefined };
   if (what === "revoke") return { outcome: invites.revoke(target), mailbox: undefined };
@@ -24,7 +25,7 @@ function decide({ accounts, invites, removeAccount }: Tables, { what, target, re
     return { outcome: release ? "done" : "unchanged", mailbox: undefined };
   }
   const { mailbox } = account;
-  if (what === "remove") return { outcome: removeAccount(mailbox, release) ? "done" : "unchanged", mailbox };
+  if (what === "remove") return { outcome: tables.removeAccount(mailbox, release) ? "done" : "unchanged", mailbox };
   const disabled = what === "disable";
   if (account.disabled === disabled) return { outcome: "unchanged", mailbox };
   accounts.setDisabled(account, disabled);

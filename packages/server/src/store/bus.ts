@@ -1,0 +1,41 @@
+import type { relayFrames } from "@aimessage/sdk/protocol";
+import type * as z from "zod/mini";
+
+/** Why all that an account's mailbox has open is ended. */
+export type Ended = "removed" | "disabled" | "replaced";
+
+/** A frame that answers nothing, for whoever listens to a mailbox. */
+export type Unasked = {
+  [T in "keys_low" | "key_request" | "key_response"]: { type: T; data: z.input<(typeof relayFrames)[T]> };
+}["keys_low" | "key_request" | "key_response"];
+
+/** What the other relays say, as it is done at this one. */
+export interface Ears {
+  /** A mailbox is no more, or nobody may use it. */
+  evict(account: { mailbox: number; username: string }, why: Ended): void;
+  /** A connection of another relay has taken the mailbox over. */
+  superseded(mailbox: number): void;
+  /** Something was stored in these mailboxes. */
+  wake(mailboxes: number[]): void;
+  /** @returns whether a connection has taken it */
+  hand(mailbox: number, frame: Unasked): boolean;
+}
+
+/** What relays that share a store tell each other. What is said here is heard by all others, and does nothing at this relay. */
+export interface Bus {
+  /** To be called once, before anything else. */
+  hear(ears: Ears): void;
+  evict: Ears["evict"];
+  superseded: Ears["superseded"];
+  wake: Ears["wake"];
+  hand(mailbox: number, frame: Unasked): Promise<boolean>;
+}
+
+/** That of a relay that shares its store with no other. */
+export const alone: Bus = {
+  hear: () => {},
+  evict: () => {},
+  superseded: () => {},
+  wake: () => {},
+  hand: async () => false,
+};
