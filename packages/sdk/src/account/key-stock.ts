@@ -1,6 +1,6 @@
 import type { WriteTransaction } from "../store/store.ts";
 import { type Filling, lastResortIsDue, replenish } from "./key-packages.ts";
-import { countKeyPackages, lessIsLeft, STOCK } from "../records/key-records.ts";
+import { announcesAll, countKeyPackages, lessIsLeft, STOCK } from "../records/key-records.ts";
 import { get, list, put } from "../records/records.ts";
 import type { Turn } from "../turn/turn.ts";
 
@@ -20,7 +20,8 @@ const OVERDUE_MS = 3_600_000;
 /**
  * The key packages that the relay hands out for us. They are filled up when few are left, and replaced after each commit
  * that heals: who had stolen their private parts could read what is opened by them long after the commit has locked them out
- * of the conversation. They are replaced, too, where their lifetime is not one by the relay's clock, which others judge by.
+ * of the conversation. They are replaced, too, where their lifetime is not one by the relay's clock, which others judge by, and where they
+ * were made by a version that announces less.
  */
 export class KeyStock {
   readonly #filling: Filling;
@@ -43,7 +44,7 @@ export class KeyStock {
     for (const key of ["meta/relay-stock", "meta/least-stock"])
       if ((await turn.tx.get(key)) !== String(stock)) await turn.tx.put(key, String(stock));
     if (stock < STOCK / 2) this.#filling.connection.keysLow = stock;
-    await this.#judgeLifetimes(turn);
+    await this.#judge(turn);
     await this.#plan(turn);
   }
 
@@ -65,7 +66,7 @@ export class KeyStock {
   /** From time to time, in a turn's transaction. */
   async sweep(turn: Turn): Promise<void> {
     if (await lastResortIsDue(turn)) this.#fillDue = true;
-    await this.#judgeLifetimes(turn);
+    await this.#judge(turn);
     await this.#plan(turn);
   }
 
@@ -125,8 +126,11 @@ export class KeyStock {
       .finally(() => (this.#isRenewing = false));
   }
 
-  async #judgeLifetimes(turn: Turn): Promise<void> {
-    const { valid, invalid } = countKeyPackages(await list(turn.tx, "key/"), turn.relayNow);
+  async #judge(turn: Turn): Promise<void> {
+    const keys = await list(turn.tx, "key/");
+    // Nobody can add whoever announces too little to a team.
+    if (!announcesAll(keys)) await renewalIsDue(turn.tx, turn.now);
+    const { valid, invalid } = countKeyPackages(keys, turn.relayNow);
     if (invalid === 0) return;
     // At once: nobody can open a conversation by these.
     await renewalIsDue(turn.tx, 0);

@@ -2,7 +2,7 @@
 import { GroupError } from "../crypto/mls/seam.ts";
 import { fromBase64, isBase64, randomId, toBase64 } from "../protocol/index.ts";
 import { closeConversation } from "./conversations.ts";
-import type { GroupRecord } from "../records/tables.ts";
+import type { GroupRecord } from "../records/group-records.ts";
 import type { Conversation, Turn } from "../turn/turn.ts";
 
 /** Messages (sent and received) and time after which a device commits new keys of its own. */

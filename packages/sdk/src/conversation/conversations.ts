@@ -18,7 +18,8 @@ import { leastStock, lessIsLeft, removeKeyPackage } from "../records/key-records
 import { owed } from "../records/owed.ts";
 import { get, pad, put, remove } from "../records/records.ts";
 import { sendUnreadAgain } from "./resend.ts";
-import type { ContactRecord, GroupRecord } from "../records/tables.ts";
+import type { GroupRecord } from "../records/group-records.ts";
+import type { ContactRecord } from "../records/tables.ts";
 import type { Conversation, Turn } from "../turn/turn.ts";
 
 /** Back-off of re-openings: doubles from the first to the last. Milliseconds. */

@@ -7,7 +7,8 @@ import { fromBase64, fromUtf8, isBase64, pairingBytes, toBase64, utf8 } from "..
 import { owe } from "../records/owed.ts";
 import { get, nextSeq, put, readable } from "../records/records.ts";
 import type { LineRecord } from "../records/pairing-records.ts";
-import type { ContactRecord, GroupRecord, OutboxRecord } from "../records/tables.ts";
+import type { GroupRecord } from "../records/group-records.ts";
+import type { ContactRecord, OutboxRecord } from "../records/tables.ts";
 import { hasOpenLine, isBlocked, isForAnother, isOpen, verified } from "../trust/pairing.ts";
 import type { Turn } from "../turn/turn.ts";
 

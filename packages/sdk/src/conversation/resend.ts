@@ -3,7 +3,8 @@ import { nameReplaced } from "../trust/contact-records.ts";
 import { deleteRow, requeue, settle, unlink } from "../turn/outbox-rows.ts";
 import { get, pad, put, remove, rowsUnder } from "../records/records.ts";
 import { offerAgain } from "../records/file-offers.ts";
-import type { AgainRecord, GroupRecord, OutboxRecord } from "../records/tables.ts";
+import type { GroupRecord } from "../records/group-records.ts";
+import type { AgainRecord, OutboxRecord } from "../records/tables.ts";
 import type { Turn } from "../turn/turn.ts";
 
 /** Sendings of one message, at most, that the other side could not read. */

@@ -11,7 +11,8 @@ import { isQuiet, rowById } from "../records/outbox-records.ts";
 import { deleteRow, LAST_ATTEMPT, requeue, settle, unlink } from "../turn/outbox-rows.ts";
 import { queuedRows } from "./queue.ts";
 import { get, pad, remove } from "../records/records.ts";
-import type { CommitRecord, OutboxRecord } from "../records/tables.ts";
+import type { CommitRecord } from "../records/group-records.ts";
+import type { OutboxRecord } from "../records/tables.ts";
 import type { Conversation, Turn } from "../turn/turn.ts";
 
 const RETRY_MS = 1_000;

@@ -7,7 +7,7 @@ import { hasLeft } from "../records/outbox-records.ts";
 import { owe } from "../records/owed.ts";
 import { find, put } from "../records/records.ts";
 import { sendUnreadAgain } from "../conversation/resend.ts";
-import type { GroupRecord } from "../records/tables.ts";
+import type { GroupRecord } from "../records/group-records.ts";
 import type { Turn } from "../turn/turn.ts";
 
 /** How a turn is made, and made again. */

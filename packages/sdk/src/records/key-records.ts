@@ -1,5 +1,5 @@
 /** Key packages as the store has them, and how many are at the relay. */
-import { isInLifetime } from "../crypto/mls/key-package.ts";
+import { CAPS, isInLifetime } from "../crypto/mls/key-package.ts";
 import type { KeyPackagePair } from "../crypto/mls/seam.ts";
 import type { ReadTransaction, WriteTransaction } from "../store/store.ts";
 import { put, remove } from "./records.ts";
@@ -12,10 +12,10 @@ export const STOCK = 20;
 export async function saveKeyPackages(
   tx: WriteTransaction,
   pairs: KeyPackagePair[],
-  state: Omit<KeyRecord, "ref">,
+  state: Omit<KeyRecord, "ref" | "caps">,
 ): Promise<void> {
   for (const pair of pairs) {
-    await put(tx, "key/", pair.ref, { ref: pair.ref, ...state });
+    await put(tx, "key/", pair.ref, { ref: pair.ref, caps: pair.caps, ...state });
     await tx.put(`key-secret/${pair.ref}`, pair.secret);
   }
 }
@@ -45,9 +45,23 @@ export function madeAt({ made_at, created_at }: KeyRecord): number {
   return made_at ?? created_at;
 }
 
+/**
+ * Whether the last resort that the relay hands out announces all that ours do by now: it tells of which version the stock is, since
+ * nothing but a new one is in its place.
+ */
+export function announcesAll(keys: KeyRecord[]): boolean {
+  const last = keys.filter((key) => key.last_resort && isOffered(key));
+  return last.length === 0 || last.some(({ caps = [] }) => CAPS.every((cap) => caps.includes(cap)));
+}
+
+/** Whether the relay may hand it out. */
+function isOffered({ delete_at, published }: KeyRecord): boolean {
+  return delete_at === undefined && published !== false;
+}
+
 /** Of those that the relay may hand out, how many others can use by its clock, and how many they cannot. */
 export function countKeyPackages(keys: KeyRecord[], there: number): { valid: number; invalid: number } {
-  const offered = keys.filter(({ delete_at, published }) => delete_at === undefined && published !== false);
+  const offered = keys.filter(isOffered);
   const valid = offered.filter((key) => isInLifetime(madeAt(key), there)).length;
   return { valid, invalid: offered.length - valid };
 }

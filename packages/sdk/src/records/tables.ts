@@ -5,6 +5,7 @@
 import type { GuardLimits, HeardRecord, AnsweredRecord, HoldingRecord, HeldTotal } from "./consent-records.ts";
 import type { Marks, Offer } from "../crypto/content.ts";
 import type { InFileRecord, OutFileRecord } from "./file-records.ts";
+import type { CommitRecord, GroupRecord } from "./group-records.ts";
 import type { LineRecord, PairingRecord } from "./pairing-records.ts";
 
 /** `meta/identity`, `meta/device`: private keys in base64. */
@@ -98,63 +99,6 @@ export type HeldRecord = InboxRecord;
 export interface ToldRecord {
   log: string;
   told?: string;
-}
-
-/** `group/<group id>`: a conversation; its MLS state is `mls/<group id>`. */
-export interface GroupRecord {
-  id: string;
-  contact: string;
-  peer_device: string;
-  role: "opener" | "joiner";
-  /**
-   * opening: the relay has not admitted it yet. open: in use. replaced: read, but not sent in again. closed: neither;
-   * kept so that a repeat of its Welcome is recognised, for as long as one could be read.
-   */
-  state: "opening" | "open" | "replaced" | "closed";
-  epoch: number;
-  /** The contact has answered: sent in a group that we opened, or we in theirs. */
-  answered: boolean;
-  created_at: number;
-  send_counter: number;
-  receive_counter: number;
-  /** Counters below it that were not read. */
-  gaps?: number[];
-  /** Since our own last commit. */
-  messages_since_commit: number;
-  committed_at: number;
-  /** When something readable came last, to the day (Unix ms). */
-  heard_at?: number;
-  /** Highest of our counters that the other side has confirmed, and receipts of ours that it has not; about. */
-  confirmed?: number;
-  receipts_out?: number;
-  /** Counters of both sides when the other one last committed. */
-  said_at_commit?: number;
-  /** Nothing is encrypted before the group has reached this epoch. */
-  wait_for_epoch: number;
-  /** Since when it waits for it (Unix ms). */
-  waiting_since?: number;
-  /** When the relay refused the epoch before, by its clock (Unix ms). */
-  refused_at?: number;
-  /** Our commit for this epoch lost to another, which has been on its way to us since then (Unix ms). */
-  lost_commit?: { epoch: number; since: number };
-  /** Groups that it replaces, named in the first message. */
-  replaces: string[];
-}
-
-/** `commit/<group id>`: a commit that waits for the relay's answer, or to be applied. The next MLS state is `next/<group id>`. */
-export interface CommitRecord {
-  group: string;
-  commit_id: string;
-  kind: "open" | "update";
-  epoch: number;
-  /** The data of the frame, as JSON, so that a repeat is byte-identical. */
-  frame: string;
-  /** Outbox rows whose messages travel in it. */
-  rows: number[];
-  /** Unix milliseconds. */
-  created_at: number;
-  /** Set when admitted: our mailbox's highest `seq` at that moment, to be processed before it is applied. */
-  high_water?: number;
 }
 
 export type MessageState = "queued" | "stored" | "received" | "handled" | "expired" | "refused" | "failed";
@@ -324,6 +268,8 @@ export interface KeyRecord {
   created_at: number;
   /** The same by the relay's clock, by which others judge its lifetime. Missing: as `created_at`. */
   made_at?: number;
+  /** Types of extensions that it announces. Missing: none. */
+  caps?: readonly number[];
   /** The private part is deleted then (Unix ms). */
   delete_at?: number;
 }

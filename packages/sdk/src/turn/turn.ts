@@ -13,7 +13,8 @@ import { tierOf } from "../records/tier.ts";
 import { type Judged, judgedOf } from "../trust/guards.ts";
 import { policyOf, standingOf } from "../trust/standing.ts";
 import { Strangers } from "./strangers.ts";
-import type { CommitRecord, ContactRecord, GroupRecord } from "../records/tables.ts";
+import type { CommitRecord, GroupRecord } from "../records/group-records.ts";
+import type { ContactRecord } from "../records/tables.ts";
 import { Waste } from "./waste.ts";
 
 /** A conversation in memory: its record and its MLS state, which only the link changes. */

@@ -1,7 +1,8 @@
 /** What only a member of the conversation can send, and still may not. */
 import { createCommit, createGroupInfoWithExternalPub, encodeMlsMessage, type Proposal } from "ts-mls";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, test } from "vitest";
 import { type Authenticate, GroupError } from "../../src/crypto/mls/seam.ts";
+import { epochOf } from "../../src/crypto/mls/state.ts";
 import { equal, utf8 } from "../../src/protocol/index.ts";
 import {
   add,
@@ -135,6 +136,16 @@ describe("a Welcome is refused", () => {
     await expect(bob.crypto.join(welcome, keyPackage.secret, bob.leaf, notAlice)).rejects.toThrow(GroupError);
     expect(asked).toContain("alice");
   });
+});
+
+test("[P-9.1] a key package announces the extension of a team's settings, and one that does not is good for two", async () => {
+  const { alice, bob, keyPackage } = await strangers();
+  expect(keyPackage.caps).toEqual([0xf0a1]);
+  expect(keyPackageOf(keyPackage.public).leafNode.capabilities.extensions).toEqual([0xf0a1]);
+  const before = await newKeyPackage(bob.crypto, "bob");
+  expect(before.leafNode.capabilities.extensions).toEqual([]);
+  const encoded = encodeMlsMessage({ version: "mls10", wireformat: "mls_key_package", keyPackage: before });
+  expect(epochOf((await alice.crypto.open(groupId, alice.leaf, encoded, now, anyone)).group)).toBe(1);
 });
 
 describe("a key package is refused", () => {

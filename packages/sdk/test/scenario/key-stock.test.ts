@@ -225,3 +225,22 @@ test("key packages that were used before a login are counted once: the relay's w
   await (await (await world.open("dave")).send("bob", "hello")).handled();
   expect(await least()).toBe(said - 1);
 });
+
+test("a stock that was made by a version that announces less is replaced once", async () => {
+  await using world = await World.create({ noLimits: true });
+  await (await world.open("bob")).close();
+  await world.memory("bob").write(async (tx) => {
+    for (const { caps: _caps, ...key } of await list(tx, "key/")) await put(tx, "key/", key.ref, key);
+  });
+  const [bob, alice] = [await world.open("bob"), await world.open("alice")];
+  follow(bob);
+  await eventually("it is replaced", () => renewals(world, "bob").length === 1, 10_000);
+  await eventually("that is known", async () => (await renewal(world))?.due === undefined);
+  expect((await keysOf(world, "bob")).filter((key) => !isOld(key) && key.published === true).length).toBe(21);
+  await bob.close();
+  const again = await world.open("bob");
+  follow(again);
+  await caughtUp(again);
+  expect([(await renewal(world))?.due, renewals(world, "bob").length]).toEqual([undefined, 1]);
+  expect((await (await alice.send("bob", "hello")).handled()).state).toBe("handled");
+});

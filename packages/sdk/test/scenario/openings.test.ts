@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { Agent } from "../../src/agent/agent.ts";
-import { type GroupRecord } from "../../src/records/tables.ts";
+import { type GroupRecord } from "../../src/records/group-records.ts";
 import { list, put } from "../../src/records/records.ts";
 import { alertKinds, atRest, bodies, eventually, follow, jump, numbered, World } from "./world.ts";
 

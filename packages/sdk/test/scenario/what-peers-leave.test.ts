@@ -1,7 +1,7 @@
 /** What others make grow in the store of an agent: each list of it has a bound. */
 import { expect, test } from "vitest";
 import { nameReplaced, replacedGroups } from "../../src/trust/contact-records.ts";
-import { type GroupRecord } from "../../src/records/tables.ts";
+import { type GroupRecord } from "../../src/records/group-records.ts";
 import { list, put } from "../../src/records/records.ts";
 import { Cache, type Conversation } from "../../src/turn/turn.ts";
 import { MemoryStore } from "../../src/store/memory.ts";

@@ -30,6 +30,7 @@ import { CIPHER_SUITE, equal, lengthPrefixed, splitLengthPrefixed } from "../../
 import type { CryptoProvider, Primitives } from "../primitives.ts";
 import { decodeWhole, hex, readPrivateMessage } from "./bytes.ts";
 import {
+  CAPS,
   checkLifetime,
   DAY,
   KEY_PACKAGE_DAYS,
@@ -100,7 +101,13 @@ export class GroupCrypto {
     const notBefore = BigInt(Math.floor(now / 1000) - DAY);
     const { publicPackage, privatePackage } = await generateKeyPackageWithKey(
       { credentialType: "basic", identity: leaf.certificate },
-      { versions: ["mls10"], ciphersuites: [CIPHER_SUITE], extensions: [], proposals: [], credentials: ["basic"] },
+      {
+        versions: ["mls10"],
+        ciphersuites: [CIPHER_SUITE],
+        extensions: [...CAPS],
+        proposals: [],
+        credentials: ["basic"],
+      },
       { notBefore, notAfter: notBefore + BigInt(KEY_PACKAGE_DAYS * DAY) },
       [],
       { signKey: leaf.privateKey, publicKey: leaf.publicKey },
@@ -109,6 +116,7 @@ export class GroupCrypto {
     const encoded = encodeMlsMessage({ version: "mls10", wireformat: "mls_key_package", keyPackage: publicPackage });
     return {
       ref: hex(await makeKeyPackageRef(publicPackage, this.#suite.hash)),
+      caps: CAPS,
       public: encoded,
       secret: lengthPrefixed(encoded, privatePackage.initPrivateKey, privatePackage.hpkePrivateKey),
     };

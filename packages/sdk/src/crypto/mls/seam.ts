@@ -15,9 +15,10 @@ export interface Group {
   readonly state: unknown;
 }
 
-/** A key package: what is published, what stays, and the reference by which a Welcome names it (hex). */
+/** A key package: what is published, what stays, the reference by which a Welcome names it (hex), and the extensions that it announces. */
 export interface KeyPackagePair {
   ref: string;
+  caps: readonly number[];
   public: Uint8Array;
   secret: Uint8Array;
 }
