@@ -29,6 +29,8 @@ export interface Context {
   names: string[];
   rates: {
     frames: Buckets;
+    groupCommits: Buckets;
+    fanOut: Buckets;
     lightFrames: Buckets;
     registrations: Buckets;
     claims: Buckets;
@@ -48,6 +50,8 @@ export interface Context {
   deliver(mailbox: number, session: Session): Delivery;
   /** Ends all that an account has open, but for one connection. */
   evict(account: { mailbox: number; username: string }, why: Ended, except?: Session): void;
+  /** Has members of teams commit what others have signed, soon. */
+  offersSoon(): void;
   /** Turns what has expired or lost its mailbox into notices, soon. */
   sweepSoon(): void;
 }

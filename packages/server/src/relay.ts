@@ -31,6 +31,7 @@ import { defaultLimits, type Limits } from "./config/limits.ts";
 import { createLog, type Log } from "./log.ts";
 import { createMetrics, type Metrics } from "./metrics.ts";
 import { ownUrl, relayNames } from "./config/names.ts";
+import { startOffers } from "./offers.ts";
 import { Bucket, Buckets } from "./socket/rate-limit.ts";
 import { Refusals } from "./refusals.ts";
 import { shutDown } from "./shutdown.ts";
@@ -142,6 +143,7 @@ async function start(config: Config): Promise<Relay> {
     },
     (mailbox) => hub.isListening(mailbox),
   );
+  const offers = parts.use(startOffers(store, hub, log));
   const rates = ratesOf(config.limits);
   const deliveries: DeliveryOptions = {
     store,
@@ -172,6 +174,7 @@ async function start(config: Config): Promise<Relay> {
       bus.evict(account, why);
     },
     sweepSoon: sweeps.soon,
+    offersSoon: offers.soon,
     deliver: (mailbox, session) => new Delivery(mailbox, session, deliveries),
   };
 
@@ -303,6 +306,8 @@ function destroy(this: Duplex): void {
 function ratesOf(limits: Limits): Context["rates"] {
   return {
     frames: new Buckets(limits.framesPerSecond, limits.framesBurst),
+    groupCommits: new Buckets(limits.groupCommits / 60, limits.groupCommits),
+    fanOut: new Buckets(limits.fanOutBytes, limits.fanOutBytesBurst),
     lightFrames: new Buckets(limits.lightFramesPerSecond, limits.lightFramesBurst),
     registrations: new Buckets(limits.registrationsPerSecond, limits.registrationsBurst),
     claims: new Buckets(limits.claimsPerHour / 3600, limits.claimsPerHour),

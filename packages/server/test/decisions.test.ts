@@ -4,7 +4,8 @@ import { expect, onTestFinished, test } from "vitest";
 import { defaultLimits } from "../src/config/limits.ts";
 import { commit } from "../src/store/decisions/commit.ts";
 import { send } from "../src/store/decisions/send.ts";
-import { Missing, type Work } from "../src/store/decisions/work.ts";
+import { NEWCOMER } from "../src/store/decisions/team.ts";
+import { type Group, type Member, Missing, type Work } from "../src/store/decisions/work.ts";
 import { migrate } from "../src/store/migrations.ts";
 import type { CommitRequest, Refused, SendRequest } from "../src/store/store.ts";
 import { openTables } from "../src/store/tables.ts";
@@ -44,12 +45,12 @@ function someTables() {
   boxes["tom"] = accepted(tables.accounts.registerToken("tom", new Uint8Array(32), "", "open")).mailbox;
   const change = { clear: undefined, block: [] };
   tables.peers.change("bob", undefined, { ...change, allow: ["alice"] });
-  tables.groups.open(
-    "old",
-    { epoch: 3, members: [boxes["alice"] ?? 0, boxes["bob"] ?? 0], used: 1 },
-    { mailbox: boxes["alice"] ?? 0, address: undefined },
-  );
-  tables.groups.advance("old", 3, 1);
+  const members = ["alice", "bob"].map((name): [number, Member] => {
+    const mailbox = boxes[name] ?? 0;
+    return [mailbox, { ...NEWCOMER, mailbox, name, device: `${name}-1`, joined: 1 }];
+  });
+  const group: Group = { isTeam: false, epoch: 3, floor: 0, pos: 0, posBefore: 0, members: new Map(members), used: 1 };
+  tables.groups.open("old", group, { mailbox: boxes["alice"] ?? 0, address: undefined });
   const rows = () =>
     ["entries", "groups", "members", "requests", "last_requests", "mailboxes"].map((table) =>
       db.prepare(`SELECT * FROM ${table}`).all(),

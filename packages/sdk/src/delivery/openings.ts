@@ -62,7 +62,7 @@ export async function openWith(
     room -= data.message.length + 512;
     inside.push(row.seq);
     messages.push({
-      to: data.to,
+      to: row.to,
       message: data.message,
       message_id: data.message_id ?? row.id,
       ...(data.expires_at === undefined ? {} : { expires_at: data.expires_at }),

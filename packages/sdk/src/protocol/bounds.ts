@@ -38,6 +38,9 @@ const clientBounds: Record<ClientFrameType, FrameBounds> = {
   lookup: SMALL,
   publish_keys: PACKAGES,
   claim_keys: SMALL,
+  groups: SMALL,
+  leave: SMALL,
+  rejoin: SMALL,
   // A thousand members and Welcomes, and a hundred messages.
   commit: { length: ANY_LENGTH, items: 10_000 },
   received: SMALL,
@@ -50,12 +53,14 @@ const clientBounds: Record<ClientFrameType, FrameBounds> = {
 
 /** Names, features and limits, or keys and a certificate. */
 const ANSWER: FrameBounds = { length: 64 * KIB, items: 2_048 };
-const DELIVERY: FrameBounds = { length: ANY_LENGTH, items: 64 };
+/** A commit that adds and removes a thousand members. */
+const DELIVERY: FrameBounds = { length: ANY_LENGTH, items: 4_096 };
 
 const relayBounds: Record<RelayFrameType, FrameBounds> = {
   registered: ANSWER,
   challenge: SMALL,
-  ack: SMALL,
+  // The names of a thousand members that have lapsed.
+  ack: { length: 64 * KIB, items: 1_064 },
   message: DELIVERY,
   offline_message: DELIVERY,
   // Everybody who is online at a large relay.
@@ -65,6 +70,11 @@ const relayBounds: Record<RelayFrameType, FrameBounds> = {
   info: ANSWER,
   agent: ANSWER,
   keys: ANSWER,
+  // Fifty key packages, each with a certificate.
+  key_list: { length: 512 * KIB, items: 1_024 },
+  // Of more groups than an account may have.
+  group_list: { length: 256 * KIB, items: 8_192 },
+  statement: SMALL,
   keys_low: SMALL,
   error: ANSWER,
 };

@@ -33,6 +33,30 @@ const KeyExchange = z.object({
 const KeyPackage = Base64.check(z.maxLength(8_192));
 const Welcome = Base64.check(z.maxLength(16_384));
 
+/** A member of a group, by its device. */
+const Member = z.object({ username: Name, device: Id });
+const Members = z.array(Member).check(z.maxLength(1000));
+
+/**
+ * A commit or a tree: base64 of up to 64 KiB, or the encrypted file at the relay in which it lies, with its read token, and what the relay
+ * compares it with.
+ */
+const Body = z.union([
+  Base64.check(z.maxLength(87_384)),
+  z.object({
+    blob: BlobId,
+    token: Base64.check(z.maxLength(64)),
+    bytes: z.int().check(z.positive()),
+    sha256: Base64.check(z.length(44)),
+  }),
+]);
+
+/** What a member signs to leave a team, or to be taken in again. [P-15] */
+const Statement = z.object({ group_id: GroupId, statement: Base64.check(z.maxLength(1024)) });
+
+/** Key packages that are claimed at once. */
+const CLAIMS_AT_ONCE = 50;
+
 /** Names in one `peers` frame, of each kind. */
 const PEERS_AT_ONCE = 500;
 const Peers = z.exactOptional(z.array(Username).check(z.maxLength(PEERS_AT_ONCE)));
@@ -68,8 +92,10 @@ export const clientFrames = {
     counter: z.exactOptional(z.int().check(z.positive())),
     signature: z.exactOptional(Base64),
   }),
+  /** Without `to`: to all members of a team. `direct`: to one of them. */
   send: z.object({
-    to: Name,
+    to: z.exactOptional(Name),
+    direct: z.exactOptional(z.literal(true)),
     message: Text,
     session_id: z.exactOptional(Text.check(z.maxLength(256))),
     group_id: z.exactOptional(GroupId),
@@ -92,14 +118,29 @@ export const clientFrames = {
     /** Packages that were published before are not handed out any more. */
     replace: z.exactOptional(z.boolean()),
   }),
-  /** `another`: the one that the claimant holds is not acceptable. */
-  claim_keys: z.object({ username: Name, another: z.exactOptional(z.boolean()) }),
-  /** Epoch 0 opens a conversation; any later epoch is ended by `commit`. */
+  /** `another`: the one that the claimant holds is not acceptable. `usernames`: of each of these. */
+  claim_keys: z.union([
+    z.object({ username: Name, another: z.exactOptional(z.boolean()) }),
+    z.object({ usernames: z.array(Name).check(z.minLength(1), z.maxLength(CLAIMS_AT_ONCE)) }),
+  ]),
+  /** Teams in which the account has a device. */
+  groups: Empty,
+  leave: Statement,
+  rejoin: Statement,
+  /**
+   * Of two: epoch 0 opens a conversation; any later epoch is ended by `commit`. Of a team: epoch 1 founds it, by `members`; any later
+   * epoch is ended by `body`, which may `add` and `remove`.
+   */
   commit: z.object({
     commit_id: Id,
     group_id: GroupId,
     epoch: Epoch,
-    members: z.exactOptional(z.array(z.object({ username: Name, device: Id })).check(z.maxLength(1000))),
+    team: z.exactOptional(z.literal(true)),
+    members: z.exactOptional(Members),
+    add: z.exactOptional(Members),
+    remove: z.exactOptional(Members),
+    body: z.exactOptional(Body),
+    tree: z.exactOptional(Body),
     commit: z.exactOptional(Base64),
     welcomes: z.exactOptional(z.array(z.object({ to: Name, device: Id, welcome: Welcome })).check(z.maxLength(1000))),
     /** Application messages in the new epoch, in order. */
@@ -128,6 +169,9 @@ export const clientFrames = {
   /** Removes the account that is logged in; `release` lets its name be registered again. */
   unregister: z.optional(z.nullable(z.object({ release: z.exactOptional(z.boolean()) }))),
 } as const;
+
+/** A commit or a tree as frames carry it. */
+export type FrameBody = z.output<typeof Body>;
 
 export type ClientFrameType = keyof typeof clientFrames;
 export type ClientFrameData<T extends ClientFrameType> = z.output<(typeof clientFrames)[T]>;

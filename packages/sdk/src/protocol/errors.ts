@@ -92,6 +92,12 @@ export const wireErrors = {
   },
   self_send: { code: 403, message: "Cannot send to oneself", hint: "choose another recipient", retry: false },
   not_a_member: { code: 403, message: "Not a member of this group", hint: "open a conversation first", retry: false },
+  member_lapsed: {
+    code: 403,
+    message: "Member gets nothing of this group until it is added anew",
+    hint: "it asks to be taken in again by itself",
+    retry: false,
+  },
   account_disabled: { code: 403, message: "Account disabled", hint: "ask the operator of the relay", retry: false },
   blocked: {
     code: 403,
@@ -246,6 +252,12 @@ export const wireErrors = {
     code: 507,
     message: "Too many messages wait for unknown users",
     hint: "check the recipients' names",
+    retry: false,
+  },
+  group_quota: {
+    code: 507,
+    message: "Too many members, or too many groups of one account",
+    hint: "leave groups that are not used, or found another one; the relay's operator sets both",
     retry: false,
   },
   storage_quota: {

@@ -20,6 +20,7 @@ export {
   type ClientFrameInput,
   type ClientFrameType,
   clientFrames,
+  type FrameBody,
   PROTOCOL_VERSION,
 } from "./client-frames.ts";
 export { type BadFrame, decodeClientFrame, decodeRelayFrame, encodeClientFrame, encodeRelayFrame } from "./codec.ts";

@@ -31,9 +31,17 @@ export const Limits = z.object({
 });
 export type Limits = z.output<typeof Limits>;
 
-/** What a mailbox holds: an application message, an MLS Welcome or commit, or the relay's word on an earlier message. */
-export const DeliveryKind = z.enum(["application", "welcome", "commit", "notice"]);
+/**
+ * What a mailbox holds: an application message, an MLS Welcome or commit, or the relay's word on an earlier message; of a team also a frame
+ * for one member alone, and what stands in the place of a message that has expired.
+ */
+export const DeliveryKind = z.enum(["application", "welcome", "commit", "notice", "direct", "stub"]);
 export type DeliveryKind = z.output<typeof DeliveryKind>;
+
+const Members = z.array(z.object({ username: Username, device: Id })).check(z.maxLength(1000));
+
+/** A commit or a tree: base64, or where it lies. */
+const Body = z.union([Base64, z.object({ blob: BlobId, token: Base64, bytes: Count, sha256: Base64 })]);
 
 const Delivery = z.object({
   /** Empty in a notice about a recipient that is gone. */
@@ -54,10 +62,27 @@ const Delivery = z.object({
   /** Of a notice: what became of `message_id`, and why. */
   status: z.exactOptional(z.enum(["expired", "refused", "dropped"])),
   reason: z.exactOptional(Text),
+  /** Of a message to a team: its place within its epoch, from 1. */
+  pos: z.exactOptional(Count.check(z.positive())),
+  /** Of a stub: SHA-256 of the message that has expired. */
+  sha256: z.exactOptional(Base64.check(z.maxLength(44))),
+  /** Of a team's commit: whom it adds and removes by the committer's word to the relay, and the commit itself. */
+  add: z.exactOptional(Members),
+  remove: z.exactOptional(Members),
+  body: z.exactOptional(Body),
+  /** Beside a team's Welcome, sealed. */
+  tree: z.exactOptional(Body),
 });
 export type Delivery = z.output<typeof Delivery>;
 
 const DeviceInfo = z.object({ id: Id, key: Base64, certificate: Base64 });
+const Keys = z.object({
+  username: Username,
+  identity_key: Base64,
+  device: DeviceInfo,
+  key_package: Base64,
+  last_resort: z.boolean(),
+});
 const KeyExchange = z.object({
   from: z.string(),
   to: z.exactOptional(z.string()),
@@ -78,7 +103,8 @@ export const relayFrames = {
   challenge: z.object({ challenge: z.string().check(z.maxLength(256)), timestamp: z.number(), time: Millis }),
   /**
    * The answer to everything that has no frame of its own. `status`: authenticated, listening, delivered, stored_offline,
-   * committed, published, received, peers, blob, blob_deleted, unregistered, ok, key_exchange_initiated, key_response_forwarded.
+   * committed, published, received, peers, blob, blob_deleted, left, rejoining, unregistered, ok, key_exchange_initiated,
+   * key_response_forwarded.
    */
   ack: z.object({
     status: z.string().check(z.maxLength(64)),
@@ -95,6 +121,11 @@ export const relayFrames = {
     commit_id: z.exactOptional(Id),
     /** Of `committed`: whether every other member was listening. */
     delivered: z.exactOptional(z.boolean()),
+    /** Of a message to a team: its place within its epoch, and how many of its recipients are not listening. */
+    pos: z.exactOptional(Count.check(z.positive())),
+    offline: z.exactOptional(Count),
+    /** Of what is sent or committed in a team: members that get nothing of it until they are added anew. */
+    lapsed: z.exactOptional(z.array(Username).check(z.maxLength(1000))),
     /** Of `blob`: its name, the token by which it is uploaded, how much of it is there, and how much goes at once. */
     blob: z.exactOptional(BlobId),
     token: z.exactOptional(Base64.check(z.maxLength(64))),
@@ -124,12 +155,30 @@ export const relayFrames = {
     identity_key: z.exactOptional(Base64),
     device: z.exactOptional(DeviceInfo),
   }),
-  keys: z.object({
+  keys: Keys,
+  /** The answer to `claim_keys` of several names: in their order, and why not of the others. */
+  key_list: z.object({
+    keys: z.array(Keys),
+    refused: z.array(
+      z.object({
+        username: z.string(),
+        reason: z.string().check(z.maxLength(64)),
+        retry_after_ms: z.exactOptional(Millis),
+      }),
+    ),
+  }),
+  /** Teams of the account: of each the epoch, the device that is in it, and whether that has lapsed. */
+  group_list: z.object({
+    groups: z.array(
+      z.object({ group_id: GroupId, epoch: Count, device: Id, lapsed: z.exactOptional(z.literal(true)) }),
+    ),
+  }),
+  /** Unasked: a member wants to leave a team, or to be taken in again; a commit by whoever gets this does it. */
+  statement: z.object({
+    group_id: GroupId,
+    kind: z.enum(["leave", "rejoin"]),
     username: Username,
-    identity_key: Base64,
-    device: DeviceInfo,
-    key_package: Base64,
-    last_resort: z.boolean(),
+    statement: Base64.check(z.maxLength(1024)),
   }),
   /** Unasked: the stock of key packages is low. */
   keys_low: z.object({ remaining: Count }),
@@ -147,6 +196,8 @@ export const relayFrames = {
     /** The request's `message_id` or `commit_id`. */
     message_id: z.exactOptional(Id),
     commit_id: z.exactOptional(Id),
+    /** Of a team's commit: whom it was refused for. */
+    username: z.exactOptional(z.string().check(z.maxLength(64))),
   }),
 } as const;
 

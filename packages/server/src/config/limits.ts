@@ -84,6 +84,21 @@ export const limitOptions = {
     value: 90 * DAY,
     why: "a group that is not used for so long is forgotten, and opened anew when it is",
   },
+  groupMembers: { unit: "count", value: 1_000, lifted: HUGE, why: "members of one team" },
+  accountGroups: { unit: "count", value: 500, lifted: HUGE, why: "teams in which one account has a device" },
+  groupCommits: {
+    unit: "count",
+    value: 30,
+    lifted: NONE,
+    why: "commits of one account in teams, a minute: all members have to follow each",
+  },
+  fanOutBytes: {
+    unit: "bytes",
+    value: 64 * MIB,
+    lifted: NONE,
+    why: "what one account sends to teams, a second, times their members",
+  },
+  fanOutBytesBurst: { unit: "bytes", value: GIB, why: "how many of them at once" },
   devices: { unit: "count", value: 16, why: "replaced devices of an account that are still told so" },
   unusedAccountAge: {
     unit: "milliseconds",

@@ -1,23 +1,54 @@
 import { encodeRelayFrame } from "@aimessage/sdk/protocol";
+import type { Body } from "../store/decisions/work.ts";
 import type { Entry } from "../store/store.ts";
 
 /** An entry as it is pushed: `message` if it is live, `offline_message` if it has waited. [P-5.2] */
 export function deliveryFrame(entry: Entry, live: boolean): string {
-  return encodeRelayFrame(live ? "message" : "offline_message", `seq-${entry.seq}`, undefined, {
+  const type = live ? "message" : "offline_message";
+  const { body, seq, message } = entry;
+  if (body !== undefined) {
+    const own = message === "" ? { seq } : { seq, message };
+    const timestamp = Math.floor(Date.now() / 1000);
+    return `{"type":"${type}","id":"seq-${seq}","timestamp":${timestamp},"data":{${inner(JSON.stringify(own))},${sharedText(entry, body)}}}`;
+  }
+  return encodeRelayFrame(type, `seq-${seq}`, undefined, { ...fieldsOf(entry), ...contentOf(entry), seq });
+}
+
+/** Of a message that has expired its digest stands in its place. */
+function contentOf({ kind, message }: Entry): { message: string } | { sha256: string } {
+  return kind === "stub" ? { sha256: message } : { message };
+}
+
+/** What frames of entries that share a body have in common is made once. */
+const texts = new WeakMap<Body, string>();
+
+function sharedText(entry: Entry, body: Body): string {
+  let text = texts.get(body);
+  if (text === undefined) texts.set(body, (text = `${inner(JSON.stringify(fieldsOf(entry)))},${inner(body.text)}`));
+  return text;
+}
+
+/** The fields of an object that is written as JSON. */
+function inner(object: string): string {
+  return object.slice(1, -1);
+}
+
+/** All but what each entry has of its own. */
+function fieldsOf(entry: Entry) {
+  return {
     from: entry.from,
     // The codec's schema knows no undefined; JSON.stringify leaves such fields out.
     device: entry.device as string,
     kind: entry.kind,
-    message: entry.message,
     // An empty one is left out, as in the original.
     session_id: (entry.sessionId === "" ? undefined : entry.sessionId) as string,
     group_id: entry.groupId as string,
     epoch: entry.epoch as number,
     message_id: entry.messageId,
     expires_at: entry.expiresAt as number,
-    seq: entry.seq,
     timestamp: Math.floor(entry.storedAt / 1000),
     status: entry.status as NonNullable<Entry["status"]>,
     reason: entry.reason as string,
-  });
+    pos: entry.pos as number,
+  };
 }

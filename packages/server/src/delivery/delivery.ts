@@ -107,7 +107,7 @@ export class Delivery {
   /** An entry is on disk. */
   stored(entry: Entry): void {
     if (!this.#active) return;
-    if (this.#caughtUp && this.#hasRoom(entry.bytes)) {
+    if (this.#caughtUp && this.#hasRoom(lengthOf(entry))) {
       this.#push(entry);
       return;
     }
@@ -157,7 +157,7 @@ export class Delivery {
         if (!this.#active) return;
         // The store gives one entry at least; if it is too large for now, an acknowledgement brings it.
         const [first] = entries;
-        if (first !== undefined && first.bytes > room.bytes && this.#inFlight.length > 0) return;
+        if (first !== undefined && lengthOf(first) > room.bytes && this.#inFlight.length > 0) return;
         for (const entry of entries) this.#push(entry);
         if (!more || this.#cursor >= this.#backlogEnd) this.#backlogPushed();
         this.#caughtUp = !more && !this.#missed;
@@ -175,8 +175,9 @@ export class Delivery {
       return;
     }
     this.#highestPushed = Math.max(this.#highestPushed, entry.seq);
-    this.#inFlight.push({ seq: entry.seq, bytes: entry.bytes });
-    this.#inFlightBytes += entry.bytes;
+    const bytes = lengthOf(entry);
+    this.#inFlight.push({ seq: entry.seq, bytes });
+    this.#inFlightBytes += bytes;
     this.session.write(deliveryFrame(entry, entry.seq > this.#backlogEnd));
     if (this.session.login?.kind === "token") this.session.pingUpTo(entry.seq);
   }
@@ -187,4 +188,9 @@ export class Delivery {
     if (this.#inFlight.length === 0) return true;
     return this.#inFlight.length < inFlightMessages && this.#inFlightBytes + bytes < inFlightBytes;
   }
+}
+
+/** What an entry takes on its way: all of what it shares with others, of which it is charged a part alone. */
+function lengthOf({ bytes, body }: Entry): number {
+  return bytes + (body?.text.length ?? 0);
 }

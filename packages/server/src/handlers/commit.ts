@@ -3,16 +3,24 @@ import type { Context } from "../context.ts";
 import { ack, type Answer, refuse, refused } from "./session.ts";
 import type { Login } from "../delivery/login.ts";
 
-/** [P-6.3] */
-export async function commit({ store }: Context, login: Login, data: ClientFrameData<"commit">): Promise<Answer> {
+/** [P-6.3] [P-6.10] */
+export async function commit(
+  { store, rates }: Context,
+  login: Login,
+  data: ClientFrameData<"commit">,
+): Promise<Answer> {
   const { commit_id } = data;
   if (login.kind === "token") return refuse("token_account", { commit_id });
+  const { add = [], remove = [], body, tree } = data;
+  const wait = data.team === true ? rates.groupCommits.take(login.name) : 0;
+  if (wait > 0) return refuse("rate_limited", { retry_after_ms: wait, commit_id });
   const result = await store.commit({
     sender: login.mailbox,
     commitId: commit_id,
     groupId: data.group_id,
     epoch: data.epoch,
     members: data.members,
+    team: data.team === true ? { add, remove, body, tree } : undefined,
     commit: data.commit,
     welcomes: data.welcomes ?? [],
     messages: (data.messages ?? []).map((message) => ({
@@ -23,10 +31,12 @@ export async function commit({ store }: Context, login: Login, data: ClientFrame
     })),
   });
   if ("refused" in result) return refused(result, { commit_id });
+  const { highWater, listening, lapsed = [] } = result;
   return ack({
     status: "committed",
     commit_id,
-    high_water: result.highWater,
-    delivered: result.listening,
+    high_water: highWater,
+    delivered: listening,
+    ...(lapsed.length > 0 ? { lapsed } : {}),
   });
 }

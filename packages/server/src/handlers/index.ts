@@ -5,6 +5,7 @@ import { authenticate } from "./authenticate.ts";
 import { blob, blobDelete } from "./blob.ts";
 import { claimKeys } from "./claim-keys.ts";
 import { commit } from "./commit.ts";
+import { groups } from "./groups.ts";
 import { heartbeat } from "./heartbeat.ts";
 import { invalidData } from "./invalid-data.ts";
 import { info } from "./info.ts";
@@ -17,6 +18,7 @@ import { publishKeys } from "./publish-keys.ts";
 import { received } from "./received.ts";
 import { register } from "./register.ts";
 import { send } from "./send.ts";
+import { statement } from "./statement.ts";
 import { unregister } from "./unregister.ts";
 
 const beforeLogin = new Set<string>(["register", "authenticate", "heartbeat", "info"]);
@@ -70,6 +72,11 @@ function handleLoggedIn(
       return received(context, session, login, { ...frame.data, isAsked: frame.id !== undefined });
     case "commit":
       return commit(context, login, frame.data);
+    case "groups":
+      return groups(context, login);
+    case "leave":
+    case "rejoin":
+      return statement(context, login, frame.type, frame.data);
     case "list_users":
       return listUsers(context, login);
     case "key_exchange":

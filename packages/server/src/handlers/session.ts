@@ -45,6 +45,7 @@ export function refuse(reason: WireReason, extra: Partial<FrameData<"error">> = 
 export function refused(decision: Refused, extra: Partial<FrameData<"error">> = {}): Answer & { type: "error" } {
   return refuse(decision.refused, {
     ...(decision.highest === undefined ? {} : { highest: decision.highest }),
+    ...(decision.username === undefined ? {} : { username: decision.username }),
     ...(decision.retryAfterMs === undefined ? {} : { retry_after_ms: decision.retryAfterMs }),
     ...extra,
   });

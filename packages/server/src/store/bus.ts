@@ -6,8 +6,10 @@ export type Ended = "removed" | "disabled" | "replaced";
 
 /** A frame that answers nothing, for whoever listens to a mailbox. */
 export type Unasked = {
-  [T in "keys_low" | "key_request" | "key_response"]: { type: T; data: z.input<(typeof relayFrames)[T]> };
-}["keys_low" | "key_request" | "key_response"];
+  [T in UnaskedType]: { type: T; data: z.input<(typeof relayFrames)[T]> };
+}[UnaskedType];
+
+type UnaskedType = "keys_low" | "key_request" | "key_response" | "statement";
 
 /** What the other relays say, as it is done at this one. */
 export interface Ears {

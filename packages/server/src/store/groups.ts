@@ -2,19 +2,34 @@ import type { DatabaseSync } from "node:sqlite";
 import { type Addresses, ROW_BYTES } from "./addresses.ts";
 import { BoundedMap } from "./bounded-map.ts";
 import { DAY_MS, dayOf } from "./days.ts";
-import type { Group } from "./decisions/work.ts";
-import type { StoreLimits } from "./store.ts";
+import type { Ended, Group, Member, Opener } from "./decisions/work.ts";
+import type { StoreLimits, TeamOf } from "./store.ts";
 
-/** A group, its two members, and their places in indexes. */
+/** A group, two members, and their places in indexes. Each member of a team counts {@link ROW_BYTES} beside it. */
 export const GROUP_BYTES = 5 * ROW_BYTES;
 
-export type Groups = ReturnType<typeof groupsTable>;
-
-/** Whoever has opened a group, and is charged for it. */
-export interface Opener {
-  mailbox: number;
-  address: number | undefined;
+interface GroupRow {
+  epoch: number;
+  used: number;
+  team: number | null;
+  floor: number;
+  pos: number;
+  pos_before: number;
 }
+interface MemberRow {
+  mailbox: number;
+  name: string;
+  device: string;
+  joined: number;
+  lapsed: number | null;
+  leaves: number | null;
+  adder: string | null;
+  adder_address: number | null;
+  rejoined_at: number | null;
+  gone: number;
+}
+
+export type Groups = ReturnType<typeof groupsTable>;
 
 /** Groups: who may send in them, and which epoch they are in (RFC 9750, section 5.2: one commit ends each epoch). [P-6.3] */
 export function groupsTable(
@@ -23,23 +38,45 @@ export function groupsTable(
   limits: Pick<StoreLimits, "groups" | "groupAge" | "mailboxAge">,
   clock: () => number,
 ) {
-  const selectGroup = db.prepare("SELECT epoch, used FROM groups WHERE group_id = ?");
+  const selectGroup = db.prepare("SELECT epoch, used, team, floor, pos, pos_before FROM groups WHERE group_id = ?");
+  const selectAddress = db.prepare("SELECT address FROM groups WHERE group_id = ?");
+  // Of a team the names stay when a mailbox is forgotten: its members know them still.
   const selectMembers = db.prepare(
-    "SELECT mailbox, closed IS 'unregistered' AS gone FROM members JOIN mailboxes USING (mailbox) WHERE group_id = ?",
+    `SELECT mailbox, coalesce(m.name, b.name, '') AS name, coalesce(m.device, b.device, '') AS device, joined, lapsed, leaves,
+        adder, adder_address, rejoined_at, b.closed IS 'unregistered' AS gone
+      FROM members m LEFT JOIN mailboxes b USING (mailbox) WHERE group_id = ?`,
   );
-  const insertGroup = db.prepare("INSERT INTO groups (group_id, epoch, opener, address, used) VALUES (?, 1, ?, ?, ?)");
-  const insertMember = db.prepare("INSERT INTO members VALUES (?, ?)");
+  const insertGroup = db.prepare(
+    "INSERT INTO groups (group_id, epoch, opener, address, used, team, floor) VALUES (?, ?, ?, ?, ?, ?, ?)",
+  );
+  const putMember = db.prepare(
+    `INSERT OR REPLACE INTO members (group_id, mailbox, name, device, joined, lapsed, leaves, adder, adder_address, rejoined_at)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+  );
+  const deleteMember = db.prepare("DELETE FROM members WHERE group_id = ? AND mailbox = ?");
   const setEpoch = db.prepare("UPDATE groups SET epoch = ?, used = ? WHERE group_id = ?");
+  const endEpoch = db.prepare(
+    "UPDATE groups SET epoch = ?, floor = ?, pos = 0, pos_before = pos, used = ? WHERE group_id = ?",
+  );
+  const setPos = db.prepare("UPDATE groups SET pos = ?, pos_before = ? WHERE group_id = ?");
   const setUsed = db.prepare("UPDATE groups SET used = ? WHERE group_id = ?");
-  const ofMember = db.prepare("SELECT group_id FROM members WHERE mailbox = ? LIMIT ?");
+  const ofMember = db.prepare(
+    "SELECT group_id, team FROM members JOIN groups USING (group_id) WHERE mailbox = ? AND lapsed IS NULL LIMIT ?",
+  );
+  const ofName = db.prepare(
+    "SELECT group_id, epoch, device, lapsed FROM members JOIN groups USING (group_id) WHERE name = ? AND leaves IS NULL",
+  );
+  const countOfName = db.prepare("SELECT count(*) AS count FROM members WHERE name = ?");
+  const lapse = db.prepare("UPDATE members SET lapsed = 1 WHERE mailbox = ? AND name IS NOT NULL");
   const end = db.prepare("UPDATE groups SET ended = ? WHERE ended IS NULL AND group_id = ?");
   const tooMany = db.prepare(
-    "SELECT group_id, address FROM groups WHERE opener = ? ORDER BY used DESC, rowid DESC LIMIT -1 OFFSET ?",
+    `SELECT group_id, address FROM groups WHERE opener = ? AND team IS NULL ORDER BY used DESC, rowid DESC
+      LIMIT -1 OFFSET ?`,
   );
   const unused = db.prepare("SELECT group_id, address FROM groups WHERE used < ? LIMIT ?");
   const ended = db.prepare("SELECT group_id, address FROM groups WHERE ended < ? LIMIT ?");
   const deleteGroup = db.prepare("DELETE FROM groups WHERE group_id = ?");
-  const deleteMembers = db.prepare("DELETE FROM members WHERE group_id = ?");
+  const deleteMembers = db.prepare("DELETE FROM members WHERE group_id = ? RETURNING name");
   const groups = new BoundedMap<string, Group | undefined>();
 
   const today = (): number => dayOf(clock());
@@ -47,10 +84,31 @@ export function groupsTable(
   function remove(rows: unknown[]): void {
     for (const { group_id, address } of rows as { group_id: string; address: number | null }[]) {
       deleteGroup.run(group_id);
-      deleteMembers.run(group_id);
+      const members = deleteMembers.all(group_id) as { name: string | null }[];
       groups.delete(group_id);
-      addresses.charge(address ?? undefined, -GROUP_BYTES);
+      const ofTeam = members.filter(({ name }) => name !== null).length;
+      addresses.charge(address ?? undefined, -GROUP_BYTES - ofTeam * ROW_BYTES);
     }
+  }
+
+  function write(groupId: string, member: Member, isOfTeam: boolean): void {
+    const { mailbox, name, device, joined, lapsed, leaves, adder, rejoinedAt } = member;
+    putMember.run(
+      groupId,
+      mailbox,
+      isOfTeam ? name : null,
+      isOfTeam ? device : null,
+      joined,
+      lapsed ? 1 : null,
+      leaves ? 1 : null,
+      adder?.sender ?? null,
+      adder?.address ?? null,
+      rejoinedAt ?? null,
+    );
+  }
+
+  function addressOf(groupId: string): number | undefined {
+    return (selectAddress.get(groupId) as { address: number | null } | undefined)?.address ?? undefined;
   }
 
   return {
@@ -59,21 +117,22 @@ export function groupsTable(
     },
     find(groupId: string): Group | undefined {
       if (groups.has(groupId)) return groups.get(groupId);
-      const row = selectGroup.get(groupId) as { epoch: number; used: number } | undefined;
-      const members = selectMembers.all(groupId) as { mailbox: number; gone: number }[];
-      // Of a removed account a sweep ends the groups, some at a time: nobody sends in them meanwhile.
-      const isOver = members.some(({ gone }) => gone === 1);
-      const group = row && { ...row, members: isOver ? [] : members.map(({ mailbox }) => mailbox) };
+      const row = selectGroup.get(groupId) as GroupRow | undefined;
+      const members = selectMembers.all(groupId) as unknown as MemberRow[];
+      // Of a removed account a sweep ends the groups of two, some at a time: nobody sends in them meanwhile.
+      const isOver = row?.team !== 1 && members.some(({ gone }) => gone === 1);
+      const group = row && toGroup(row, isOver ? [] : members);
       groups.set(groupId, group);
       return group;
     },
     /** A device that opens too many loses those that it has not used for longest. */
     open(groupId: string, group: Group, { mailbox, address }: Opener): void {
-      insertGroup.run(groupId, mailbox, address ?? null, group.used);
-      for (const member of group.members) insertMember.run(groupId, member);
-      groups.set(groupId, group);
-      addresses.charge(address, GROUP_BYTES);
-      remove(tooMany.all(mailbox, limits.groups));
+      const { epoch, used, isTeam, floor, members } = group;
+      insertGroup.run(groupId, epoch, mailbox, address ?? null, used, isTeam ? 1 : null, floor);
+      for (const member of members.values()) write(groupId, member, isTeam);
+      groups.delete(groupId);
+      addresses.charge(address, GROUP_BYTES + (isTeam ? members.size * ROW_BYTES : 0));
+      if (!isTeam) remove(tooMany.all(mailbox, limits.groups));
     },
     advance(groupId: string, epoch: number, day: number): void {
       setEpoch.run(epoch, day, groupId);
@@ -84,15 +143,51 @@ export function groupsTable(
       setUsed.run(day, groupId);
       groups.delete(groupId);
     },
+    /** A commit has ended an epoch of a team. */
+    end(groupId: string, { epoch, floor, day, add, remove: gone }: Ended): void {
+      endEpoch.run(epoch, floor, day, groupId);
+      for (const mailbox of gone) deleteMember.run(groupId, mailbox);
+      for (const member of add) write(groupId, member, true);
+      groups.delete(groupId);
+      addresses.charge(addressOf(groupId), (add.length - gone.length) * ROW_BYTES);
+    },
+    setPos(groupId: string, { pos, posBefore }: { pos: number; posBefore: number }): void {
+      setPos.run(pos, posBefore, groupId);
+      // Each message would have all members read again: what is remembered is changed, and forgotten if this is undone.
+      Object.assign(groups.get(groupId) ?? {}, { pos, posBefore });
+    },
+    /** What is known of a member of a team has changed. */
+    setMember(groupId: string, member: Member): void {
+      write(groupId, member, true);
+      groups.get(groupId)?.members.set(member.mailbox, member);
+    },
+    /** Teams in which an account has a device. */
+    teamsOf(name: string): TeamOf[] {
+      const rows = ofName.all(name) as { group_id: string; epoch: number; device: string; lapsed: number | null }[];
+      return rows.map(({ group_id, epoch, device, lapsed }) => ({
+        groupId: group_id,
+        epoch,
+        device,
+        lapsed: lapsed === 1,
+      }));
+    },
+    countTeamsOf: (name: string) => (countOfName.get(name) as { count: number }).count,
+    /** Nobody reads a mailbox any more: its teams have no rows for it. */
+    lapseAll(mailbox: number): void {
+      if (lapse.run(mailbox).changes > 0) groups.clear();
+    },
     /**
-     * Ends some of the groups of a device that is gone for good: nobody can send in them. Their ids stay for as long as mail of
-     * them could. @returns how many; fewer than `limit` are all that were left
+     * Ends some of the groups of a device that is gone for good: nobody can send in those of two, and a team goes on without it. Their
+     * ids stay for as long as mail of them could. @returns how many; fewer than `limit` are all that were left
      */
     removeMember(mailbox: number, limit: number): number {
-      const rows = ofMember.all(mailbox, limit) as { group_id: string }[];
-      for (const { group_id: group } of rows) {
-        end.run(today(), group);
-        deleteMembers.run(group);
+      const rows = ofMember.all(mailbox, limit) as { group_id: string; team: number | null }[];
+      for (const { group_id: group, team } of rows) {
+        if (team === 1) lapse.run(mailbox);
+        else {
+          end.run(today(), group);
+          deleteMembers.all(group);
+        }
         groups.delete(group);
       }
       return rows.length;
@@ -105,5 +200,31 @@ export function groupsTable(
       remove(rows);
       return rows.length;
     },
+  };
+}
+
+function toGroup(row: GroupRow, members: MemberRow[]): Group {
+  return {
+    isTeam: row.team === 1,
+    epoch: row.epoch,
+    floor: row.floor,
+    pos: row.pos,
+    posBefore: row.pos_before,
+    used: row.used,
+    members: new Map(members.map((member) => [member.mailbox, toMember(member)])),
+  };
+}
+
+function toMember(row: MemberRow): Member {
+  const { mailbox, name, device, joined, adder } = row;
+  return {
+    mailbox,
+    name,
+    device,
+    joined,
+    lapsed: row.lapsed === 1,
+    leaves: row.leaves === 1,
+    adder: adder === null ? undefined : { sender: adder, address: row.adder_address ?? undefined, stranger: true },
+    rejoinedAt: row.rejoined_at ?? undefined,
   };
 }

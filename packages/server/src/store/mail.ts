@@ -2,7 +2,8 @@ import type { DatabaseSync } from "node:sqlite";
 import type { DeliveryKind } from "@aimessage/sdk/protocol";
 import type { Addresses } from "./addresses.ts";
 import { BoundedMap } from "./bounded-map.ts";
-import type { NewEntry, Payer, Room } from "./decisions/work.ts";
+import type { Bodies } from "./bodies.ts";
+import type { Body, NewEntry, Payer, Room, RoomKind } from "./decisions/work.ts";
 import { CountedRoom } from "./room.ts";
 import type { Entry } from "./store.ts";
 
@@ -25,11 +26,24 @@ export interface EntryRow {
   reason: string | null;
   stranger: number | null;
   address: number | null;
+  pos: number | null;
+  body: number | null;
+  /** Of the body. */
+  text: string | null;
 }
-type SizeArray = [sender: string, kind: DeliveryKind, bytes: number, stranger: number | null, address: number | null];
+type SizeArray = [
+  sender: string,
+  kind: DeliveryKind,
+  bytes: number,
+  stranger: number | null,
+  address: number | null,
+  body: number | null,
+];
 type Size = Pick<EntryRow, "mailbox" | "sender" | "kind" | "bytes" | "stranger" | "address">;
 
-type Usage = Record<DeliveryKind, CountedRoom>;
+type Usage = Record<RoomKind, CountedRoom>;
+
+const GROUP_ID_LENGTH = 64;
 
 /** Of a mailbox that is yet to be made. */
 const EMPTY: Room = new CountedRoom();
@@ -37,16 +51,19 @@ const EMPTY: Room = new CountedRoom();
 export type Mail = ReturnType<typeof mailTable>;
 
 /** The mailboxes' entries, and how full each mailbox is. */
-export function mailTable(db: DatabaseSync, addresses: Addresses, announce: (entry: Entry) => void) {
+export function mailTable(db: DatabaseSync, addresses: Addresses, bodies: Bodies, announce: (entry: Entry) => void) {
   const insert = db.prepare(
     `INSERT INTO entries (mailbox, sender, from_name, device, kind, message, session_id, group_id, epoch, message_id,
-      expires_at, stored_at, bytes, status, reason, unknown, stranger, address)
-      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      expires_at, stored_at, bytes, status, reason, unknown, stranger, address, pos, body)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   );
-  const select = db.prepare("SELECT * FROM entries WHERE mailbox = ? AND seq > ? AND seq <= ? ORDER BY seq LIMIT ?");
+  const select = db.prepare(
+    `SELECT e.*, b.text FROM entries e LEFT JOIN bodies b ON b.body = e.body
+      WHERE mailbox = ? AND seq > ? AND seq <= ? ORDER BY seq LIMIT ?`,
+  );
   // Read as arrays, and then deleted: RETURNING fills a table of its own first, which takes twice as long.
   const sizesUpTo = db.prepare(
-    "SELECT sender, kind, bytes, stranger, address FROM entries WHERE mailbox = ? AND seq <= ?",
+    "SELECT sender, kind, bytes, stranger, address, body FROM entries WHERE mailbox = ? AND seq <= ?",
   );
   sizesUpTo.setReturnArrays(true);
   const deleteUpTo = db.prepare("DELETE FROM entries WHERE mailbox = ? AND seq <= ?");
@@ -74,9 +91,10 @@ export function mailTable(db: DatabaseSync, addresses: Addresses, announce: (ent
       welcome: new CountedRoom(),
       commit: new CountedRoom(),
       notice: new CountedRoom(),
+      group: new CountedRoom(),
     };
     for (const row of sums.all(mailbox) as unknown as (Size & { messages: number })[])
-      fresh[row.kind].charge(payerOf(row), row.messages, row.bytes);
+      fresh[roomKindOf(row)].charge(payerOf(row), row.messages, row.bytes);
     usages.set(mailbox, fresh);
     return fresh;
   }
@@ -84,7 +102,7 @@ export function mailTable(db: DatabaseSync, addresses: Addresses, announce: (ent
   /** Gives back what so many entries of one sender took. */
   function release(row: Size, messages: number): void {
     addresses.chargeMail(row.address ?? undefined, row.sender, -row.bytes);
-    usages.get(row.mailbox)?.[row.kind].charge(payerOf(row), -messages, -row.bytes);
+    usages.get(row.mailbox)?.[roomKindOf(row)].charge(payerOf(row), -messages, -row.bytes);
   }
 
   return {
@@ -92,8 +110,9 @@ export function mailTable(db: DatabaseSync, addresses: Addresses, announce: (ent
       usages.clear();
     },
 
-    room: (mailbox: number | undefined, kind: DeliveryKind): Room =>
-      mailbox === undefined ? EMPTY : usage(mailbox)[kind],
+    addBody: (text: string, blobs: string[]): Body => bodies.add(text, blobs),
+
+    room: (mailbox: number | undefined, kind: RoomKind): Room => (mailbox === undefined ? EMPTY : usage(mailbox)[kind]),
 
     add({ sender, address, stranger, unknown, ...rest }: NewEntry): number {
       const { mailbox, kind, bytes } = rest;
@@ -117,8 +136,10 @@ export function mailTable(db: DatabaseSync, addresses: Addresses, announce: (ent
         unknown === true ? 1 : null,
         stranger ? 1 : null,
         address ?? null,
+        rest.pos ?? null,
+        rest.body?.id ?? null,
       );
-      usages.get(mailbox)?.[kind].charge({ sender, address, stranger }, 1, bytes);
+      usages.get(mailbox)?.[roomKindOf({ sender, kind })].charge({ sender, address, stranger }, 1, bytes);
       const seq = Number(lastInsertRowid);
       announce({ seq, ...rest });
       return seq;
@@ -130,11 +151,12 @@ export function mailTable(db: DatabaseSync, addresses: Addresses, announce: (ent
 
     between(mailbox: number, after: number, upTo: number, room: { messages: number; bytes: number }) {
       const entries: Entry[] = [];
+      const shared = new Map<number, Body>();
       let bytes = 0;
       // One more than fits is asked for, to know whether there is more.
       for (const row of select.iterate(mailbox, after, upTo, room.messages + 1)) {
-        const entry = toEntry(row as unknown as EntryRow);
-        bytes += entry.bytes;
+        const entry = toEntry(row as unknown as EntryRow, shared);
+        bytes += entry.bytes + (entry.body?.text.length ?? 0);
         if (entries.length === room.messages || (entries.length > 0 && bytes > room.bytes))
           return { entries, more: true };
         entries.push(entry);
@@ -155,12 +177,14 @@ export function mailTable(db: DatabaseSync, addresses: Addresses, announce: (ent
         }
         release({ mailbox, sender, kind, bytes, stranger, address }, next - first);
       }
+      for (const [, , , , , body] of rows) if (body !== null) bodies.release(body);
       return rows.length;
     },
 
-    remove(row: Size & Pick<EntryRow, "seq">): void {
+    remove(row: Size & Pick<EntryRow, "seq" | "body">): void {
       deleteOne.run(row.seq);
       release(row, 1);
+      if (row.body !== null) bodies.release(row.body);
     },
 
     highWater(mailbox: number, now: number): number {
@@ -185,7 +209,22 @@ function payerOf({ sender, stranger, address }: Pick<EntryRow, "sender" | "stran
   return { sender, stranger: stranger === 1, address: address ?? undefined };
 }
 
-function toEntry(row: EntryRow): Entry {
+/** Of a team, where it is charged and not the one who has added its owner, entries have room of their own. */
+function roomKindOf({ sender, kind }: Pick<EntryRow, "sender" | "kind">): RoomKind {
+  // No name is so long as a group's id.
+  if (sender.length === GROUP_ID_LENGTH) return "group";
+  return kind === "direct" || kind === "stub" ? "application" : kind;
+}
+
+/** @param shared Bodies that were read with others */
+function bodyOf({ body, text }: EntryRow, shared: Map<number, Body>): Body | undefined {
+  if (body === null || text === null) return undefined;
+  const known = shared.get(body) ?? { id: body, text };
+  shared.set(body, known);
+  return known;
+}
+
+function toEntry(row: EntryRow, shared: Map<number, Body>): Entry {
   return {
     seq: row.seq,
     mailbox: row.mailbox,
@@ -202,5 +241,7 @@ function toEntry(row: EntryRow): Entry {
     bytes: row.bytes,
     status: row.status ?? undefined,
     reason: row.reason ?? undefined,
+    pos: row.pos ?? undefined,
+    body: bodyOf(row, shared),
   };
 }

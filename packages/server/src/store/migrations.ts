@@ -261,6 +261,44 @@ const migrations: string[] = [
   CREATE INDEX blobs_by_end ON blobs (expires_at);
   CREATE INDEX blobs_unfinished ON blobs (touched_at) WHERE sealed IS NULL;
   `,
+  `
+  -- Groups of any number of members.
+  ALTER TABLE groups ADD COLUMN team INTEGER;                          -- 1 if it is one
+  ALTER TABLE groups ADD COLUMN floor INTEGER NOT NULL DEFAULT 0;      -- nothing of an epoch below is admitted
+  ALTER TABLE groups ADD COLUMN pos INTEGER NOT NULL DEFAULT 0;        -- messages in the present epoch of a team
+  ALTER TABLE groups ADD COLUMN pos_before INTEGER NOT NULL DEFAULT 0; -- and in the one before
+  ALTER TABLE members ADD COLUMN name TEXT;                            -- of a team: lower case
+  ALTER TABLE members ADD COLUMN device TEXT;
+  ALTER TABLE members ADD COLUMN joined INTEGER NOT NULL DEFAULT 0;    -- the first epoch that it can read
+  ALTER TABLE members ADD COLUMN lapsed INTEGER;                       -- 1: it gets nothing until it is added anew
+  ALTER TABLE members ADD COLUMN leaves INTEGER;                       -- 1: it has left, and waits to be removed
+  ALTER TABLE members ADD COLUMN adder TEXT;                           -- who is charged until it has said something there
+  ALTER TABLE members ADD COLUMN adder_address INTEGER;
+  ALTER TABLE members ADD COLUMN rejoined_at INTEGER;                  -- when it has asked last to be added anew
+  CREATE INDEX members_by_name ON members (name) WHERE name IS NOT NULL;
+
+  -- Texts that many entries share: fields of their frames, as JSON.
+  CREATE TABLE bodies (body INTEGER PRIMARY KEY AUTOINCREMENT, text TEXT NOT NULL);
+  ALTER TABLE entries ADD COLUMN pos INTEGER;                          -- of a team's message: its place in its epoch
+  ALTER TABLE entries ADD COLUMN body INTEGER;
+  CREATE INDEX entries_by_body ON entries (body) WHERE body IS NOT NULL;
+  ALTER TABLE blobs ADD COLUMN held INTEGER;                           -- the body that names it: it is kept as long as that
+  CREATE INDEX blobs_held ON blobs (held) WHERE held IS NOT NULL;
+  ALTER TABLE requests ADD COLUMN answer TEXT;                         -- of what is sent in a team, as JSON
+
+  -- What members have signed to leave a team or to be taken in again, until a commit does it.
+  CREATE TABLE statements (
+    group_id TEXT NOT NULL,
+    name TEXT NOT NULL,              -- lower case
+    kind TEXT NOT NULL,              -- leave, rejoin
+    statement TEXT NOT NULL,
+    offered_to INTEGER NOT NULL,     -- the mailbox that had it last
+    tries INTEGER NOT NULL,
+    due_at INTEGER NOT NULL,         -- when it is offered next
+    PRIMARY KEY (group_id, name)
+  ) WITHOUT ROWID;
+  CREATE INDEX statements_due ON statements (due_at);
+  `,
 ];
 
 /** The version to which {@link migrate} brings a database. */

@@ -7,4 +7,6 @@ export interface Refused {
   highest?: number;
   /** Of `rate_limited`: milliseconds. */
   retryAfterMs?: number;
+  /** Of a team's commit: whom it was refused for. */
+  username?: string;
 }

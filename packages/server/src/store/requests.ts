@@ -8,9 +8,11 @@ export type Requests = ReturnType<typeof requestsTable>;
 
 /** What devices have sent: makes `send` and `commit` idempotent. */
 export function requestsTable(db: DatabaseSync, capacity: number, clock: () => number) {
-  const select = db.prepare("SELECT digest, mailbox, seq FROM requests WHERE sender = ? AND kind = ? AND id = ?");
+  const select = db.prepare(
+    "SELECT digest, mailbox, seq, answer FROM requests WHERE sender = ? AND kind = ? AND id = ?",
+  );
   const insert = db.prepare(
-    "INSERT INTO requests (sender, kind, id, digest, mailbox, seq, at) VALUES (?, ?, ?, ?, ?, ?, ?)",
+    "INSERT INTO requests (sender, kind, id, digest, mailbox, seq, at, answer) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
   );
   const selectLast = db.prepare("SELECT id FROM last_requests WHERE sender = ?");
   const putLast = db.prepare("INSERT OR REPLACE INTO last_requests VALUES (?, ?)");
@@ -23,10 +25,11 @@ export function requestsTable(db: DatabaseSync, capacity: number, clock: () => n
 
   return {
     find(sender: number, kind: "message" | "commit", id: string): PastRequest | undefined {
-      return select.get(sender, kind, id) as PastRequest | undefined;
+      const row = select.get(sender, kind, id) as (PastRequest & { answer: string | null }) | undefined;
+      return row && { ...row, answer: row.answer ?? undefined };
     },
-    add({ sender, kind, id, digest, mailbox, seq, at }: Parameters<Work["requests"]["add"]>[0]): void {
-      insert.run(sender, kind, id, digest, mailbox, seq, at);
+    add({ sender, kind, id, digest, mailbox, seq, at, answer }: Parameters<Work["requests"]["add"]>[0]): void {
+      insert.run(sender, kind, id, digest, mailbox, seq, at, answer ?? null);
     },
     last(sender: number): string | undefined {
       return selectLast.get(sender)?.["id"] as string | undefined;

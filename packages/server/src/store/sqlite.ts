@@ -10,6 +10,7 @@ import { commit } from "./decisions/commit.ts";
 import { senderOf } from "./decisions/payer.ts";
 import { hasSpace } from "./decisions/room.ts";
 import { send } from "./decisions/send.ts";
+import { state } from "./decisions/statement.ts";
 import type { Occasion } from "./decisions/work.ts";
 import { administer } from "./deeds.ts";
 import { Disk } from "./disk.ts";
@@ -17,6 +18,7 @@ import { GroupCommit, type Sync } from "./group-commit.ts";
 import { claimKeys, publishKeys } from "./keys.ts";
 import { lockFolder, makeFolder, makePrivate, refuseLinks } from "./lock.ts";
 import { migrate } from "./migrations.ts";
+import { offerStatements } from "./offers.ts";
 import { Place } from "./place.ts";
 import { Reserve } from "./reserve.ts";
 import { type Entry, type Hindrance, type Refused, type RelayStore, StorageError } from "./store.ts";
@@ -190,7 +192,10 @@ function openStore(db: DatabaseSync, options: StoreOptions, below: Below | undef
         const result = accounts.registerDevice(device, admission);
         if ("refused" in result) return result;
         const { account, replaced, repeat } = result;
-        if (replaced !== undefined) keyPackages.removeAll(replaced);
+        if (replaced !== undefined) {
+          keyPackages.removeAll(replaced);
+          tables.groups.lapseAll(replaced);
+        }
         // A repeat brings nothing new: its packages were stored with the first, or replaced since.
         const { keyPackages: packages, lastResort } = device;
         if (!repeat) keyPackages.publish(account, { packages, lastResort, replace: false });
@@ -206,6 +211,10 @@ function openStore(db: DatabaseSync, options: StoreOptions, below: Below | undef
     send: (request, blocked) =>
       keep(() => send(tables, { request, id: request.messageId ?? randomUUID(), blocked }, occasion())),
     commit: (request) => keep(() => commit(tables, request, occasion())),
+    state: (request) => keep(() => state(tables, request, occasion())),
+    offers: () =>
+      group.write(() => ({ offers: offerStatements(tables, clock()), next: tables.statements.next() }), false),
+    teamsOf: (mailbox) => group.glance(() => tables.groups.teamsOf(accounts.owner(mailbox)?.name ?? "")),
     entries: (mailbox, after, room) => group.read(() => mail.between(mailbox, after, onDisk, room)),
     received: (mailbox, seq) => group.write(() => mail.received(mailbox, seq), false),
     receivedSoon: (mailbox, seq, deleted) => group.later(() => deleted(mail.received(mailbox, seq))),

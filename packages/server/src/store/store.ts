@@ -1,5 +1,6 @@
-import type { DeliveryKind } from "@aimessage/sdk/protocol";
+import type { DeliveryKind, FrameBody } from "@aimessage/sdk/protocol";
 import type { BlobRows } from "./blob-rows.ts";
+import type { Body } from "./decisions/work.ts";
 import type { Refused } from "./refused.ts";
 
 export type { Refused } from "./refused.ts";
@@ -92,6 +93,18 @@ export interface Entry {
   bytes: number;
   status: "expired" | "refused" | "dropped" | undefined;
   reason: string | undefined;
+  /** Of a message to a team: its place within its epoch, from 1. */
+  pos?: number | undefined;
+  /** What it shares with others. */
+  body?: Body | undefined;
+}
+
+/** A team in which an account has a device. */
+export interface TeamOf {
+  groupId: string;
+  epoch: number;
+  device: string;
+  lapsed: boolean;
 }
 
 export interface NewDevice {
@@ -128,7 +141,10 @@ export interface PeersChange {
 export interface SendRequest {
   /** The sender's mailbox. */
   sender: number;
-  to: string;
+  /** Undefined: to all members of a team. */
+  to: string | undefined;
+  /** To one member of a team. */
+  direct?: boolean;
   message: string;
   sessionId: string | undefined;
   groupId: string | undefined;
@@ -143,16 +159,62 @@ export interface Sent {
   messageId: string;
   /** False if this is a repeat of a message that has left the mailbox since. */
   waiting: boolean;
-  /** The recipient's mailbox is being pushed to a connection. */
+  /** The recipient's mailbox, or that of each, is being pushed to a connection. */
   listening: boolean;
+  /** Of a message to a team. */
+  team?: TeamSent;
+}
+
+export interface TeamSent {
+  /** Its place within its epoch, from 1. */
+  pos: number;
+  /** Recipients that are not listening. */
+  offline: number;
+  /** Members that get nothing: they have lapsed, or leave. Lower case. */
+  lapsed: string[];
+  /** For whom it was stored. */
+  recipients: number;
 }
 
 /** A commit that was admitted. */
 export interface Committed {
   /** The highest `seq` that waits in the sender's own mailbox. */
   highWater: number;
-  /** The other member's mailbox is being pushed to a connection. */
+  /** The mailbox of each other member is being pushed to a connection. */
   listening: boolean;
+  /** Of a team's: members that get nothing. Lower case. */
+  lapsed?: string[];
+}
+
+export interface NamedDevice {
+  username: string;
+  device: string;
+}
+
+/** What a commit in a team brings beside what one of two does. */
+export interface TeamChange {
+  add: NamedDevice[];
+  remove: NamedDevice[];
+  /** The commit, and the tree for those who are added, as they go into frames. */
+  body: FrameBody | undefined;
+  tree: FrameBody | undefined;
+}
+
+/** What a member has signed: to leave a team, or to be taken in again. */
+export interface StatementRequest {
+  sender: number;
+  groupId: string;
+  kind: "leave" | "rejoin";
+  /** Base64. */
+  statement: string;
+}
+
+/** A statement for a member that listens. */
+export interface Offer extends Omit<StatementRequest, "sender"> {
+  /** Of the member that gets it. */
+  mailbox: number;
+  /** Whose it is. */
+  username: string;
 }
 
 export interface CommitRequest {
@@ -160,7 +222,9 @@ export interface CommitRequest {
   commitId: string;
   groupId: string;
   epoch: number;
-  members: { username: string; device: string }[] | undefined;
+  members: NamedDevice[] | undefined;
+  /** Of a team. */
+  team?: TeamChange | undefined;
   commit: string | undefined;
   welcomes: { to: string; device: string; welcome: string }[];
   messages: { to: string; message: string; messageId: string; expiresAt: number | undefined }[];
@@ -223,6 +287,8 @@ export interface StoreLimits {
   claimAge: number;
   groups: number;
   groupAge: number;
+  groupMembers: number;
+  accountGroups: number;
   devices: number;
   unusedAccountAge: number;
   addressAccounts: number;
@@ -299,6 +365,12 @@ export interface RelayStore extends AsyncDisposable {
   send(request: SendRequest, blocked: Set<string>): Promise<Sent | Refused>;
   /** Opens a group or ends an epoch. */
   commit(request: CommitRequest): Promise<Committed | Refused>;
+  /** Keeps what a member has signed, until a commit does it. */
+  state(request: StatementRequest): Promise<Refused | undefined>;
+  /** Statements for members that listen now, one after another, and when there are more at the latest: Unix ms, or Infinity. */
+  offers(): Promise<{ offers: Offer[]; next: number }>;
+  /** Teams in which the account of a mailbox has a device. */
+  teamsOf(mailbox: number): Promise<TeamOf[]>;
   /** What waits on disk behind `after`, oldest first, as much as fits (but at least one entry). */
   entries(
     mailbox: number,

@@ -1,6 +1,6 @@
 import type { DatabaseSync } from "node:sqlite";
 import { dayOf } from "./days.ts";
-import { roomObjection, sizeOf } from "./decisions/room.ts";
+import { amountOf, roomObjection, sizeOf } from "./decisions/room.ts";
 import type { EntryRow } from "./mail.ts";
 import type { Entry } from "./store.ts";
 import type { Tables } from "./tables.ts";
@@ -11,9 +11,19 @@ const BATCH = 500;
 /** All of an entry but its message, which may be long. */
 type SweptRow = Pick<
   EntryRow,
-  "seq" | "mailbox" | "sender" | "kind" | "bytes" | "group_id" | "message_id" | "stored_at" | "stranger" | "address"
+  | "seq"
+  | "mailbox"
+  | "sender"
+  | "kind"
+  | "bytes"
+  | "group_id"
+  | "message_id"
+  | "stored_at"
+  | "stranger"
+  | "address"
+  | "body"
 >;
-const COLUMNS = "seq, mailbox, sender, kind, bytes, group_id, message_id, stored_at, stranger, address";
+const COLUMNS = "seq, mailbox, sender, kind, bytes, group_id, message_id, stored_at, stranger, address, body";
 
 /** Turns what will never be delivered into notices for its senders, and forgets what is too old. */
 export function sweeper(db: DatabaseSync, tables: Tables, clock: () => number) {
@@ -40,7 +50,7 @@ export function sweeper(db: DatabaseSync, tables: Tables, clock: () => number) {
     if (row.kind !== "application" || sender?.kind !== "key") return;
     // Of what it has sent itself.
     const payer = { sender: row.sender, address: sender.address, stranger: false };
-    if (roomObjection(tables, { mailbox: sender.mailbox, kind: "notice" }, payer, [""]) !== undefined) {
+    if (roomObjection(tables, { mailbox: sender.mailbox, kind: "notice" }, payer, amountOf([""])) !== undefined) {
       unnoticed += 1;
       return;
     }

@@ -3,6 +3,7 @@ import { accountsTable } from "./accounts.ts";
 import { addressesTable } from "./addresses.ts";
 import { auditTable } from "./audit.ts";
 import { blobsTable } from "./blobs.ts";
+import { bodiesTable } from "./bodies.ts";
 import type { Work } from "./decisions/work.ts";
 import { groupsTable } from "./groups.ts";
 import { invitesTable } from "./invites.ts";
@@ -10,6 +11,7 @@ import { keyPackagesTable } from "./key-packages.ts";
 import { mailTable } from "./mail.ts";
 import { peersTable } from "./peers.ts";
 import { requestsTable } from "./requests.ts";
+import { statementsTable } from "./statements.ts";
 import type { Entry, StoreLimits } from "./store.ts";
 
 export interface TableOptions {
@@ -32,7 +34,8 @@ export function openTables(db: DatabaseSync, { limits, clock, announce, isListen
   const groups = groupsTable(db, addresses, limits, clock);
   const requests = requestsTable(db, limits.rememberedRequests, clock);
   const keyPackages = keyPackagesTable(db, addresses, limits, clock);
-  const mail = mailTable(db, addresses, announce);
+  const mail = mailTable(db, addresses, bodiesTable(db), announce);
+  const statements = statementsTable(db);
   const blobs = blobsTable(db, addresses, limits, clock);
   const audit = auditTable(db, clock);
   return {
@@ -46,6 +49,7 @@ export function openTables(db: DatabaseSync, { limits, clock, announce, isListen
     requests,
     keyPackages,
     mail,
+    statements,
     blobs,
     audit,
 
@@ -60,6 +64,7 @@ export function openTables(db: DatabaseSync, { limits, clock, announce, isListen
       if (!accounts.remove(mailbox, release)) return false;
       peers.removeAll(name);
       blobs.disown(name);
+      groups.lapseAll(mailbox);
       groups.forget();
       keyPackages.removeAll(mailbox);
       return true;

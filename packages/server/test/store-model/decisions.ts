@@ -3,12 +3,10 @@ import type { Account, Entry, Model, Refusal } from "./model.ts";
 
 const lower = (text: string): string => text.toLowerCase();
 
+type Request = SendRequest & { to: string; messageId: string };
+
 /** What becomes of a `send`. [P-6.1, P-6.2, P-6.4, P-6.5] */
-export function send(
-  model: Model,
-  request: SendRequest & { messageId: string },
-  blocked: Set<string>,
-): { waiting: boolean } | Refusal {
+export function send(model: Model, request: Request, blocked: Set<string>): { waiting: boolean } | Refusal {
   const { groupId } = request;
   if (groupId !== undefined && request.resume === true) blocked.delete(groupId);
   if (groupId !== undefined && blocked.has(groupId)) return { refused: "send_blocked" };
@@ -17,7 +15,7 @@ export function send(
   return result;
 }
 
-function decide(model: Model, request: SendRequest & { messageId: string }) {
+function decide(model: Model, request: Request) {
   const { sender: mailbox, messageId: id, expiresAt: expires, groupId: group } = request;
   const sender = model.active(mailbox);
   if (sender === undefined) return { refused: "device_replaced" } as const;
@@ -51,7 +49,7 @@ function decide(model: Model, request: SendRequest & { messageId: string }) {
   return { waiting: true };
 }
 
-function digestOf({ to, message, groupId, epoch, expiresAt }: Omit<SendRequest, "sender" | "sessionId" | "messageId">) {
+function digestOf({ to, message, groupId, epoch, expiresAt }: Omit<Request, "sender" | "sessionId" | "messageId">) {
   return JSON.stringify([lower(to), message, groupId ?? null, epoch ?? null, expiresAt ?? null]);
 }
 

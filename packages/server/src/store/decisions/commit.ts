@@ -3,9 +3,11 @@ import { dayOf } from "../days.ts";
 import type { CommitRequest, Committed, KeyAccount, Refused } from "../store.ts";
 import { digestOf, isSame } from "./digest.ts";
 import { payerOf, senderOf } from "./payer.ts";
-import { isBusy, roomObjection, sizeOf } from "./room.ts";
+import { amountOf, isBusy, roomObjection, sizeOf } from "./room.ts";
 import { messageDigest } from "./send.ts";
-import type { Occasion, Payer, Work } from "./work.ts";
+import { commitToTeam } from "./team-commit.ts";
+import { NEWCOMER } from "./team.ts";
+import type { Group, Member, Occasion, Payer, Work } from "./work.ts";
 
 /** Decides about a commit and stores all of it, or nothing. */
 export function commit(work: Work, request: CommitRequest, { now, isFull }: Occasion): Committed | Refused {
@@ -19,12 +21,24 @@ export function commit(work: Work, request: CommitRequest, { now, isFull }: Occa
   const past = requests.find(sender.mailbox, "commit", request.commitId);
   if (past !== undefined) {
     if (!isSame(past.digest, digest)) return { refused: "message_id_reused" };
-    const answer = { highWater: mail.highWater(sender.mailbox, now), listening: work.isListening(past.mailbox) };
+    const highWater = mail.highWater(sender.mailbox, now);
+    const listening = work.isListening(past.mailbox);
     requests.setLast(sender.mailbox, request.commitId);
-    return answer;
+    if (past.answer === undefined) return { highWater, listening };
+    return { ...(JSON.parse(past.answer) as Omit<Committed, "highWater">), highWater };
   }
 
   if (isFull) return { refused: "storage_full" };
+  if (request.team !== undefined) {
+    const highWater = mail.highWater(sender.mailbox, now);
+    const result = commitToTeam(work, sender, { ...request, team: request.team }, { now, isFull });
+    if ("refused" in result) return result;
+    const answer = JSON.stringify(result);
+    const own = { sender: sender.mailbox, kind: "commit", id: request.commitId, digest, answer } as const;
+    requests.add({ ...own, mailbox: 0, seq: 0, at: now });
+    requests.setLast(sender.mailbox, request.commitId);
+    return { ...result, highWater };
+  }
   const opens = request.epoch === 0;
   const peer = opens ? openingPeer(work, sender, request) : groupPeer(work, sender, request);
   if (typeof peer === "string") return { refused: peer };
@@ -38,8 +52,7 @@ export function commit(work: Work, request: CommitRequest, { now, isFull }: Occa
 
   const used = dayOf(now);
   if (opens) {
-    const members = [sender.mailbox, peer.mailbox];
-    groups.open(request.groupId, { epoch: 1, members, used }, sender);
+    groups.open(request.groupId, pairOf(sender, peer, used), sender);
     work.keyPackages.used(sender.mailbox, peer.mailbox);
   } else groups.advance(request.groupId, request.epoch + 1, used);
   const common = {
@@ -76,6 +89,15 @@ export function commit(work: Work, request: CommitRequest, { now, isFull }: Occa
   return answer;
 }
 
+/** A group of two as it is opened. */
+function pairOf(one: KeyAccount, other: KeyAccount, used: number): Group {
+  const members = [one, other].map(({ mailbox, name, device }): [number, Member] => [
+    mailbox,
+    { ...NEWCOMER, mailbox, name, device: device.id, joined: 1 },
+  ]);
+  return { isTeam: false, epoch: 1, floor: 0, pos: 0, posBefore: 0, members: new Map(members), used };
+}
+
 function openingPeer({ accounts, groups }: Work, sender: KeyAccount, request: CommitRequest): KeyAccount | WireReason {
   const { members, welcomes } = request;
   if (request.commit !== undefined || members?.length !== 2 || welcomes.length !== 1) return "invalid_data";
@@ -97,8 +119,9 @@ function openingPeer({ accounts, groups }: Work, sender: KeyAccount, request: Co
 function groupPeer(work: Work, sender: KeyAccount, request: CommitRequest): KeyAccount | WireReason {
   if (request.members !== undefined || request.welcomes.length > 0) return "invalid_data";
   const group = work.groups.find(request.groupId);
-  if (group === undefined || !group.members.includes(sender.mailbox)) return "not_a_member";
-  const other = group.members.find((member) => member !== sender.mailbox);
+  if (group === undefined || !group.members.has(sender.mailbox)) return "not_a_member";
+  if (group.isTeam) return "invalid_data";
+  const other = [...group.members.keys()].find((member) => member !== sender.mailbox);
   const peer = senderOf(work, other ?? 0);
   if (peer?.kind !== "key") return "device_replaced";
   if (peer.disabled) return "account_disabled";
@@ -121,9 +144,10 @@ function refuseMessages(
   if (messages.some(({ expiresAt }) => expiresAt !== undefined && expiresAt <= now)) return "expired";
   const bodies = messages.map(({ message }) => message);
   const { mailbox } = peer;
-  if (isBusy(work, mailbox, payer, bodies)) return "recipient_busy";
+  const amount = amountOf(bodies);
+  if (isBusy(work, mailbox, payer, amount)) return "recipient_busy";
   return (
-    roomObjection(work, { mailbox, kind: request.epoch === 0 ? "welcome" : "commit" }, payer, [handshake]) ??
-    roomObjection(work, { mailbox, kind: "application" }, payer, bodies)
+    roomObjection(work, { mailbox, kind: request.epoch === 0 ? "welcome" : "commit" }, payer, amountOf([handshake])) ??
+    roomObjection(work, { mailbox, kind: "application" }, payer, amount)
   );
 }

@@ -1,7 +1,6 @@
 /** Whether what somebody sends fits into a mailbox: its shares, and whose turn it is. [P-5.9] */
-import type { DeliveryKind } from "@aimessage/sdk/protocol";
 import type { StoreLimits } from "../store.ts";
-import type { Amount, Payer, Room, Work } from "./work.ts";
+import type { Amount, Payer, Room, RoomKind, Work } from "./work.ts";
 
 /** What an entry takes up beside its message: names, ids and indexes, roughly. */
 const OVERHEAD_BYTES = 200;
@@ -19,10 +18,16 @@ export function sizeOf(message: string, sessionId: string | undefined): number {
   return sessionId === undefined ? bytes : bytes + Buffer.byteLength(sessionId);
 }
 
+/** What so many entries with these messages count for. */
+export function amountOf(messages: string[]): Amount {
+  const bytes = messages.reduce((sum, message) => sum + sizeOf(message, undefined), 0);
+  return { messages: messages.length, bytes };
+}
+
 /** Where entries of a kind would lie. */
 interface Place {
   mailbox: number | undefined;
-  kind: DeliveryKind;
+  kind: RoomKind;
 }
 
 /** Why messages of one sender do not fit: what there is too little of. Undefined: they do. */
@@ -30,19 +35,18 @@ export function roomObjection(
   work: Pick<Work, "mail" | "addresses" | "limits">,
   { mailbox, kind }: Place,
   payer: Payer,
-  messages: string[],
+  amount: Amount,
 ): "mailbox_full" | "storage_quota" | undefined {
-  if (messages.length === 0) return undefined;
-  const count = messages.length;
+  const { messages: count, bytes } = amount;
+  if (count === 0) return undefined;
   const room = work.mail.room(mailbox, kind);
   const capacity = capacityOf(work.limits, kind);
   if (kind === "notice") return room.all.messages + count <= capacity.messages ? undefined : "mailbox_full";
-  const bytes = sizeOfAll(messages);
   if (!hasSpace(work, payer, bytes)) return "storage_quota";
   const own = room.of(payer.sender);
   if (kind === "commit" && !payer.stranger && own.messages + count <= COMMITS) return undefined;
   if (kind === "welcome" && own.messages + count > WELCOMES) return "mailbox_full";
-  return fits(room, capacity, payer, { messages: count, bytes }) ? undefined : "mailbox_full";
+  return fits(room, capacity, payer, amount) ? undefined : "mailbox_full";
 }
 
 /** Whether so many bytes more of an account may lie here. */
@@ -62,11 +66,10 @@ export function hasSpace(
  * reads what contacts write next. An address has half of `most` that those of other addresses leave, an account half of what the
  * others leave its address: neither keeps out whoever comes next. [P-5.10]
  */
-export function isBusy(work: Work, mailbox: number | undefined, payer: Payer, messages: string[]): boolean {
-  if (!payer.stranger || messages.length === 0) return false;
+export function isBusy(work: Work, mailbox: number | undefined, payer: Payer, { messages, bytes }: Amount): boolean {
+  if (!payer.stranger || messages === 0) return false;
   if (mailbox === undefined || !work.isListening(mailbox)) return false;
   const most = work.limits.strangersAheadBytes;
-  const bytes = sizeOfAll(messages);
   const room = work.mail.room(mailbox, "application");
   const { strangers } = room;
   if (strangers.messages === 0) return false;
@@ -84,8 +87,9 @@ export function placeOf({ address, sender }: Payer): number | string {
 }
 
 /** Each kind has room of its own. */
-function capacityOf(limits: StoreLimits, kind: DeliveryKind): Amount {
-  if (kind === "application") return { messages: limits.mailboxMessages, bytes: limits.mailboxBytes };
+function capacityOf(limits: StoreLimits, kind: RoomKind): Amount {
+  if (kind === "application" || kind === "group")
+    return { messages: limits.mailboxMessages, bytes: limits.mailboxBytes };
   if (kind === "notice") return { messages: limits.noticeMessages, bytes: Number.MAX_SAFE_INTEGER };
   return { messages: limits.handshakeMessages, bytes: limits.handshakeBytes };
 }
@@ -118,8 +122,4 @@ function half(left: number): number {
 
 function quarter(left: number): number {
   return Math.floor(left / 4);
-}
-
-function sizeOfAll(messages: string[]): number {
-  return messages.reduce((sum, message) => sum + sizeOf(message, undefined), 0);
 }

@@ -1,10 +1,12 @@
 import { Username, type WireReason } from "@aimessage/sdk/protocol";
 import { dayOf } from "../days.ts";
-import type { Account, KeyAccount, Refused, SendRequest, Sent, TokenAccount } from "../store.ts";
+import type { Account, KeyAccount, Refused, SendRequest, Sent, TeamSent, TokenAccount } from "../store.ts";
 import { digestOf, isSame } from "./digest.ts";
 import { payerOf, senderOf } from "./payer.ts";
 import { isBusy, roomObjection, sizeOf } from "./room.ts";
-import type { Group, Occasion, Work } from "./work.ts";
+import { sendToTeam } from "./team-send.ts";
+import { admits, memberOf, placeIn } from "./team.ts";
+import type { Group, Occasion, Payer, Work } from "./work.ts";
 
 /** A message as it is decided about: with the id that the relay gives to one that has none. */
 export interface SendDecision {
@@ -36,6 +38,7 @@ function decide(work: Work, { request, id }: SendDecision, { now, isFull }: Occa
   const past = messageId === undefined ? undefined : requests.find(senderMailbox, "message", messageId);
   if (messageId !== undefined && past !== undefined) {
     if (!isSame(past.digest, messageDigest(request))) return { refused: "message_id_reused" };
+    if (past.answer !== undefined) return repeatInTeam(work, senderMailbox, messageId, past.answer);
     const waiting = mail.isWaiting(past.mailbox, past.seq);
     const listening = work.isListening(past.mailbox);
     // The newest is the one that was answered last: by that order the client knows it.
@@ -45,16 +48,24 @@ function decide(work: Work, { request, id }: SendDecision, { now, isFull }: Occa
   if (isFull) return { refused: "storage_full" };
   if (request.expiresAt !== undefined && request.expiresAt <= now) return { refused: "expired" };
 
+  if (request.to === undefined) {
+    if (sender.kind === "token") return { refused: "invalid_data" };
+    return sendToTeam(work, sender, { request, id, digest: () => messageDigest(request) }, { now, isFull });
+  }
   const to = accounts.find(request.to);
   const target =
-    sender.kind === "token" ? tokenTarget(work, sender, to, request) : keyTarget(work, sender, to, request);
+    sender.kind === "token"
+      ? tokenTarget(work, sender, to, { ...request, to: request.to })
+      : keyTarget(work, sender, to, request);
   if (typeof target === "string") return { refused: target };
-  const payer = payerOf(work, sender, to?.name);
+  // Members of a team hear each other, whatever they think of each other.
+  const payer = target.payer ?? payerOf(work, sender, to?.name);
   if (payer === undefined) return { refused: "blocked" };
-  const objection = roomObjection(work, { mailbox: target.mailbox, kind: "application" }, payer, [request.message]);
+  const amount = { messages: 1, bytes: sizeOf(request.message, request.sessionId) };
+  const kind = target.payer === undefined || payer.stranger ? "application" : "group";
+  const objection = roomObjection(work, { mailbox: target.mailbox, kind }, payer, amount);
   if (objection !== undefined) return { refused: objection };
-  if (sender.kind === "key" && isBusy(work, target.mailbox, payer, [request.message]))
-    return { refused: "recipient_busy" };
+  if (sender.kind === "key" && isBusy(work, target.mailbox, payer, amount)) return { refused: "recipient_busy" };
   const listening = target.mailbox !== undefined && work.isListening(target.mailbox);
 
   const mailbox = target.mailbox ?? accounts.addMailboxOfUnknown(request.to);
@@ -63,7 +74,7 @@ function decide(work: Work, { request, id }: SendDecision, { now, isFull }: Occa
     mailbox,
     from: sender.username,
     device: sender.kind === "key" ? sender.device.id : undefined,
-    kind: "application",
+    kind: request.direct === true ? "direct" : "application",
     message: request.message,
     sessionId: request.sessionId,
     groupId: request.groupId,
@@ -71,7 +82,7 @@ function decide(work: Work, { request, id }: SendDecision, { now, isFull }: Occa
     messageId: id,
     expiresAt: request.expiresAt,
     storedAt: now,
-    bytes: sizeOf(request.message, request.sessionId),
+    bytes: amount.bytes,
     status: undefined,
     reason: undefined,
     unknown: target.unknown,
@@ -89,7 +100,14 @@ export function messageDigest(
   request: Pick<SendRequest, "to" | "message" | "sessionId" | "groupId" | "epoch" | "expiresAt">,
 ): Uint8Array {
   const { to, message, sessionId, groupId, epoch, expiresAt } = request;
-  return digestOf(to.toLowerCase(), message, sessionId ?? null, groupId ?? null, epoch ?? null, expiresAt ?? null);
+  return digestOf(
+    to?.toLowerCase() ?? null,
+    message,
+    sessionId ?? null,
+    groupId ?? null,
+    epoch ?? null,
+    expiresAt ?? null,
+  );
 }
 
 /** Where a message goes. */
@@ -100,13 +118,22 @@ interface Target {
   unknown: boolean;
   /** In which it is sent. */
   group?: Group;
+  /** Of a direct frame in a team. */
+  payer?: Payer;
+}
+
+/** What was sent in a team is answered as it was. */
+function repeatInTeam(work: Work, sender: number, messageId: string, answer: string): Sent {
+  work.requests.setLast(sender, messageId);
+  const team = JSON.parse(answer) as TeamSent;
+  return { messageId, waiting: true, listening: team.offline === 0, team };
 }
 
 function tokenTarget(
   { accounts, mail, limits }: Work,
   sender: TokenAccount,
   to: Account | undefined,
-  request: SendRequest,
+  request: SendRequest & { to: string },
 ): Target | WireReason {
   if (to?.kind === "token") return to.disabled ? "account_disabled" : { mailbox: to.mailbox, unknown: false };
   if (to?.kind === "key") return "encryption_required";
@@ -117,10 +144,10 @@ function tokenTarget(
 }
 
 function keyTarget(
-  { accounts, groups }: Work,
+  { groups }: Work,
   sender: KeyAccount,
   to: Account | undefined,
-  { groupId, epoch }: SendRequest,
+  { groupId, epoch, direct = false }: SendRequest,
 ): Target | WireReason {
   if (to === undefined || to.kind === "removed") return "unknown_user";
   if (to.kind === "token") return "encryption_required";
@@ -129,11 +156,14 @@ function keyTarget(
   // Between full agents there is nothing but encrypted groups.
   if (groupId === undefined || epoch === undefined) return "invalid_data";
   const group = groups.find(groupId);
-  if (group === undefined || !group.members.includes(sender.mailbox)) return "not_a_member";
-  if (!group.members.includes(to.mailbox))
-    return group.members.some((member) => accounts.owner(member)?.name === to.name)
-      ? "device_replaced"
-      : "not_a_member";
-  if (epoch < 1 || epoch > group.epoch || epoch < group.epoch - 1) return "stale_epoch";
-  return { mailbox: to.mailbox, unknown: false, group };
+  if (group === undefined || memberOf(group, sender.mailbox) === undefined) return "not_a_member";
+  if (group.isTeam !== direct) return "invalid_data";
+  const member = memberOf(group, to.mailbox);
+  if (member === undefined)
+    return [...group.members.values()].some(({ name }) => name === to.name) ? "device_replaced" : "not_a_member";
+  if (!admits(group, epoch) || epoch < member.joined) return "stale_epoch";
+  if (!group.isTeam) return { mailbox: to.mailbox, unknown: false, group };
+  if (member.lapsed) return "member_lapsed";
+  const { payer } = placeIn(groupId, member, { kind: "application", sender });
+  return { mailbox: to.mailbox, unknown: false, group, payer };
 }

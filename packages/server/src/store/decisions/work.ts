@@ -1,4 +1,3 @@
-import type { DeliveryKind } from "@aimessage/sdk/protocol";
 import type { Account, Entry, StoreLimits } from "../store.ts";
 
 /** When and by what circumstances a decision is made: they are given to it, so that it is the same however often it is made. */
@@ -63,19 +62,80 @@ export interface Owner {
   closed: boolean;
 }
 
+/** A device in a group. */
+export interface Member {
+  mailbox: number;
+  /** Its account, in lower case. */
+  name: string;
+  device: string;
+  /** The first epoch that it can read. */
+  joined: number;
+  /** The relay had to drop something that it needs: it gets nothing until it is added anew. */
+  lapsed: boolean;
+  /** It has left, and waits to be removed. */
+  leaves: boolean;
+  /** Who is charged for what it gets, until it has sent or committed something there; undefined: the group is. */
+  adder: Payer | undefined;
+  /** When it has asked last to be taken in again: Unix ms. */
+  rejoinedAt: number | undefined;
+}
+
 export interface Group {
+  /** It may have any number of members; else there are two. */
+  isTeam: boolean;
   epoch: number;
-  /** Mailboxes of the member devices; none if an account of the group was removed. */
-  members: number[];
+  /** Nothing of an epoch below this one is admitted. */
+  floor: number;
+  /** Messages of a team in the present epoch, and in the one before. */
+  pos: number;
+  posBefore: number;
+  /** By mailbox; none if an account of a group of two was removed. */
+  members: Map<number, Member>;
   /** The day on which it was used last, counted from 1970. */
   used: number;
 }
 
+/** Whoever has opened a group, and is charged for it. */
+export interface Opener {
+  mailbox: number;
+  address: number | undefined;
+}
+
+/** What a commit does to a team. */
+export interface Ended {
+  /** That it opens. */
+  epoch: number;
+  floor: number;
+  /** As `used` in {@link Group}. */
+  day: number;
+  add: Member[];
+  /** Mailboxes. */
+  remove: number[];
+}
+
+/** Fields of frames, as the text of a JSON object, that many entries share. */
+export interface Body {
+  id: number;
+  text: string;
+}
+
 export interface PastRequest {
   digest: Uint8Array;
-  /** The recipient's mailbox and the entry's place in it. */
+  /** The recipient's mailbox and the entry's place in it; 0 of what was sent to a team. */
   mailbox: number;
   seq: number;
+  /** What was answered, where that cannot be known again, as JSON. */
+  answer?: string | undefined;
+}
+
+/** Entries of a team have room of their own beside that of their kinds. */
+export type RoomKind = "application" | "welcome" | "commit" | "notice" | "group";
+
+/** A statement that waits for a commit. */
+export interface Statement {
+  kind: "leave" | "rejoin";
+  /** Base64. */
+  statement: string;
 }
 
 /** Somebody's standing with an account: let in by its owner, blocked by it, or neither. */
@@ -102,11 +162,21 @@ export interface Work {
   };
   readonly groups: {
     find(groupId: string): Group | undefined;
-    /** @param opener Mailbox and address of whoever is charged for it. */
-    open(groupId: string, group: Group, opener: { mailbox: number; address: number | undefined }): void;
+    open(groupId: string, group: Group, opener: Opener): void;
     /** @param day As `used` in {@link Group}. */
     advance(groupId: string, epoch: number, day: number): void;
     use(groupId: string, day: number): void;
+    /** Teams that have a device of an account as a member. */
+    countTeamsOf(name: string): number;
+    /** Of a team: a commit has ended an epoch, a message has its place, something of a member has changed. */
+    end(groupId: string, ended: Ended): void;
+    setPos(groupId: string, at: { pos: number; posBefore: number }): void;
+    setMember(groupId: string, member: Member): void;
+  };
+  readonly statements: {
+    /** In the place of one of before. */
+    put(groupId: string, name: string, statement: Statement, due: number): void;
+    remove(groupId: string, names: string[]): void;
   };
   /** What devices have sent: by it repeats are known. */
   readonly requests: {
@@ -128,7 +198,7 @@ export interface Work {
   };
   readonly mail: {
     /** @param mailbox Undefined: one that is yet to be made. */
-    room(mailbox: number | undefined, kind: DeliveryKind): Room;
+    room(mailbox: number | undefined, kind: RoomKind): Room;
     isWaiting(mailbox: number, seq: number): boolean;
     /** Highest `seq` that waits and has not expired at that time, 0 if nothing does. */
     highWater(mailbox: number, now: number): number;
@@ -136,6 +206,8 @@ export interface Work {
     waitingForUnknown(sender: string): number;
     /** @returns its `seq` */
     add(entry: NewEntry): number;
+    /** To be named by an entry of the same decision at least. @param blobs Ids of the files that it names */
+    addBody(text: string, blobs: string[]): Body;
   };
   /** Whether a mailbox is being pushed to a connection. */
   isListening(mailbox: number): boolean;

@@ -1,0 +1,20 @@
+import type { Context } from "../context.ts";
+import type { Login } from "../delivery/login.ts";
+import { type Answer, refuse } from "./session.ts";
+
+/** [P-6.12] */
+export async function groups({ store }: Context, login: Login): Promise<Answer> {
+  if (login.kind === "token") return refuse("token_account");
+  const teams = await store.teamsOf(login.mailbox);
+  return {
+    type: "group_list",
+    data: {
+      groups: teams.map(({ groupId, epoch, device, lapsed }) => ({
+        group_id: groupId,
+        epoch,
+        device,
+        ...(lapsed ? { lapsed: true } : {}),
+      })),
+    },
+  };
+}

@@ -1,0 +1,45 @@
+import type { Hub } from "./delivery/hub.ts";
+import type { Log } from "./log.ts";
+import type { RelayStore } from "./store/store.ts";
+
+/** Who listens changes without a word to the store: those that nobody could take are offered again so often. Milliseconds. */
+const LOOK_MS = 5_000;
+
+interface Offers extends AsyncDisposable {
+  /** A statement has come. */
+  soon: () => void;
+}
+
+/** Has members of teams that listen commit what others have signed. */
+export function startOffers(store: RelayStore, hub: Hub, log: Log): Offers {
+  let running: Promise<void> | undefined;
+  let isOver = false;
+
+  async function run(): Promise<void> {
+    const { offers, next } = await store.offers();
+    for (const { mailbox, groupId, ...rest } of offers)
+      void hub.hand(mailbox, { type: "statement", data: { group_id: groupId, ...rest } });
+    isWaiting = next < Infinity;
+  }
+
+  function soon(): void {
+    if (isOver) return;
+    isWaiting = true;
+    running ??= run()
+      .catch((error: unknown) => log.error({ err: error }, "statements of members cannot be offered"))
+      .finally(() => (running = undefined));
+  }
+
+  /** Some wait, perhaps: those of before the start. */
+  let isWaiting = true;
+  const timer = setInterval(() => isWaiting && soon(), LOOK_MS);
+  timer.unref();
+  return {
+    soon,
+    async [Symbol.asyncDispose]() {
+      isOver = true;
+      clearInterval(timer);
+      await running;
+    },
+  };
+}

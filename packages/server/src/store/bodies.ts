@@ -1,0 +1,30 @@
+import type { DatabaseSync } from "node:sqlite";
+import type { Body } from "./decisions/work.ts";
+
+export type Bodies = ReturnType<typeof bodiesTable>;
+
+/** Texts that many entries share: each is kept once, and goes with the last entry that names it. */
+export function bodiesTable(db: DatabaseSync) {
+  const insert = db.prepare("INSERT INTO bodies (text) VALUES (?)");
+  const hold = db.prepare("UPDATE blobs SET held = ? WHERE id = ?");
+  const isNamed = db.prepare("SELECT 1 FROM entries WHERE body = ? LIMIT 1");
+  const remove = db.prepare("DELETE FROM bodies WHERE body = ?");
+  // It goes as one that has expired.
+  const letGo = db.prepare("UPDATE blobs SET held = NULL, expires_at = 0 WHERE held = ?");
+
+  return {
+    /** @param blobs Ids of the files that it names, which are kept as long as it is */
+    add(text: string, blobs: string[]): Body {
+      const id = Number(insert.run(text).lastInsertRowid);
+      for (const blob of blobs) hold.run(id, blob);
+      return { id, text };
+    },
+
+    /** Entries that have named it are gone: removes it if they were the last. */
+    release(body: number): void {
+      if (isNamed.get(body) !== undefined) return;
+      remove.run(body);
+      letGo.run(body);
+    },
+  };
+}

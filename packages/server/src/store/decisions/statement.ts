@@ -1,0 +1,31 @@
+import type { Refused, StatementRequest } from "../store.ts";
+import { senderOf } from "./payer.ts";
+import type { Occasion, Work } from "./work.ts";
+
+/** A member may ask so often to be taken in again. Milliseconds. */
+const REJOIN_MS = 600_000;
+
+/**
+ * Keeps what a member has signed, until a commit does it. Whoever leaves sends nothing and gets nothing from now on; any device of an account
+ * may ask for it to be taken in again that has one in the team. [P-6.11]
+ */
+export function state(work: Work, request: StatementRequest, { now, isFull }: Occasion): Refused | undefined {
+  const { groupId, kind, statement } = request;
+  const sender = senderOf(work, request.sender);
+  if (sender === undefined) return { refused: "device_replaced" };
+  if (sender.disabled) return { refused: "account_disabled" };
+  if (isFull) return { refused: "storage_full" };
+  const group = work.groups.find(groupId);
+  const own = [...(group?.members.values() ?? [])].find(({ name }) => name === sender.name);
+  if (group?.isTeam !== true || own === undefined) return { refused: "not_a_member" };
+  if (kind === "leave" && own.mailbox !== sender.mailbox) return { refused: "device_replaced" };
+  // What was said last holds, but whoever has left comes back by being invited alone.
+  if (own.leaves) return kind === "leave" ? undefined : { refused: "not_a_member" };
+  const since = now - (own.rejoinedAt ?? -Infinity);
+  if (kind === "rejoin" && since >= 0 && since < REJOIN_MS)
+    return { refused: "rate_limited", retryAfterMs: REJOIN_MS - since };
+  work.statements.put(groupId, sender.name, { kind, statement }, now);
+  if (kind === "leave") work.groups.setMember(groupId, { ...own, leaves: true });
+  else work.groups.setMember(groupId, { ...own, lapsed: true, rejoinedAt: now });
+  return undefined;
+}

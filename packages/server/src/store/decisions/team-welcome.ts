@@ -1,0 +1,109 @@
+/** Who is added to a team, and what each of them gets. */
+import type { CommitRequest, KeyAccount, NamedDevice, Refused, TeamChange } from "../store.ts";
+import { payerOf } from "./payer.ts";
+import { roomObjection, sizeOf } from "./room.ts";
+import { shareOf } from "./team.ts";
+import type { Amount, Payer, Work } from "./work.ts";
+
+/** Somebody who is added: its account, who is charged for its Welcome, and that. */
+export interface Newcomer {
+  account: KeyAccount;
+  payer: Payer;
+  welcome: string;
+}
+
+/** Whether each of those who are added has one Welcome, and there is a tree for them; nobody is named twice. */
+export function isWhole(
+  { welcomes, team }: { welcomes: CommitRequest["welcomes"]; team: TeamChange },
+  add: NamedDevice[],
+) {
+  const names = new Set(add.map(({ username }) => username.toLowerCase()));
+  return (
+    names.size === add.length &&
+    welcomes.length === add.length &&
+    (team.tree === undefined) === (add.length === 0) &&
+    welcomes.every(({ to }) => names.has(to.toLowerCase()))
+  );
+}
+
+interface Adding extends Pick<CommitRequest, "welcomes"> {
+  team: TeamChange;
+  add: NamedDevice[];
+}
+
+/** The accounts that are added; refused, by name, if one cannot be. */
+export function newcomers(
+  work: Work,
+  sender: KeyAccount,
+  { add, welcomes, team }: Adding & { now: number },
+): Newcomer[] | Refused {
+  const found: Newcomer[] = [];
+  const byName = new Map(welcomes.map((each) => [each.to.toLowerCase(), each]));
+  const tree = treeText(team);
+  for (const { username, device } of add) {
+    const refuse = (refused: Refused["refused"]): Refused => ({ refused, username });
+    const account = work.accounts.find(username);
+    if (account === undefined || account.kind === "removed") return refuse("unknown_user");
+    if (account.kind === "token") return refuse("encryption_required");
+    if (account.disabled) return refuse("account_disabled");
+    if (account.name === sender.name) return refuse("self_send");
+    const given = byName.get(account.name);
+    if (account.device.id !== device || given?.device !== device) return refuse("device_replaced");
+    const payer = payerOf(work, sender, account.name);
+    if (payer === undefined) return refuse("blocked");
+    if (work.groups.countTeamsOf(account.name) > work.limits.accountGroups) return refuse("group_quota");
+    const place = { mailbox: account.mailbox, kind: "welcome" } as const;
+    const objection = roomObjection(work, place, payer, amountOf(given.welcome, tree, add.length));
+    if (objection !== undefined) return refuse(objection);
+    found.push({ account, payer, welcome: given.welcome });
+  }
+  return found;
+}
+
+/** Gives each its Welcome, with the tree that they share. */
+export function welcome(
+  work: Work,
+  sender: KeyAccount,
+  added: Newcomer[],
+  {
+    groupId,
+    commitId,
+    epoch,
+    team,
+    now,
+  }: Pick<CommitRequest, "groupId" | "commitId" | "epoch"> & { team: TeamChange; now: number },
+): void {
+  const tree = treeText(team);
+  if (added.length === 0) return;
+  const body = work.mail.addBody(tree, typeof team.tree === "object" ? [team.tree.blob] : []);
+  for (const { account, payer, welcome: message } of added) {
+    work.keyPackages.used(sender.mailbox, account.mailbox);
+    work.mail.add({
+      ...payer,
+      mailbox: account.mailbox,
+      from: sender.username,
+      device: sender.device.id,
+      kind: "welcome",
+      message,
+      sessionId: undefined,
+      groupId,
+      epoch,
+      messageId: commitId,
+      expiresAt: undefined,
+      storedAt: now,
+      bytes: amountOf(message, tree, added.length).bytes,
+      status: undefined,
+      reason: undefined,
+      body,
+    });
+  }
+}
+
+function treeText({ tree }: TeamChange): string {
+  return JSON.stringify({ tree });
+}
+
+function amountOf(message: string, tree: string, entries: number): Amount {
+  const { bytes } = shareOf(tree, entries);
+  return { messages: 1, bytes: bytes - sizeOf("", undefined) + sizeOf(message, undefined) };
+}

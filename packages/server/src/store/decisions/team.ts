@@ -1,0 +1,139 @@
+/** What decisions about teams have in common: who is a member, who gets something, and who is charged for it. */
+import type { KeyAccount } from "../store.ts";
+import { amountOf, isBusy, roomObjection, sizeOf } from "./room.ts";
+import type { Amount, Body, Group, Member, NewEntry, Payer, RoomKind, Work } from "./work.ts";
+
+/** A member as it begins, but for who it is. */
+export const NEWCOMER: Omit<Member, "mailbox" | "name" | "device" | "joined"> = {
+  lapsed: false,
+  leaves: false,
+  adder: undefined,
+  rejoinedAt: undefined,
+};
+
+/** Whether an epoch of a group still takes messages. [P-6.4] */
+export function admits({ epoch: present, floor }: Group, epoch: number): boolean {
+  return epoch >= 1 && epoch <= present && epoch >= Math.max(floor, present - 1);
+}
+
+/** The member that a device is, unless it has left. */
+export function memberOf(group: Group | undefined, mailbox: number): Member | undefined {
+  const member = group?.members.get(mailbox);
+  return member?.leaves === true ? undefined : member;
+}
+
+/** Members that get what the sender says in an epoch, and those that do not, though they could read it. */
+export function audience(group: Group, sender: number, epoch: number): { present: Member[]; away: Member[] } {
+  const others = [...group.members.values()].filter(({ mailbox, joined }) => mailbox !== sender && joined <= epoch);
+  const isAway = ({ lapsed, leaves }: Member): boolean => lapsed || leaves;
+  return { present: others.filter((member) => !isAway(member)), away: others.filter(isAway) };
+}
+
+/** Where in a member's mailbox something of a team is charged, and to whom: to its adder until it has said something there itself. [P-5.11] */
+export function placeIn(
+  groupId: string,
+  { mailbox, adder }: Member,
+  { kind, sender }: { kind: "application" | "commit"; sender: KeyAccount },
+): { place: { mailbox: number; kind: RoomKind }; payer: Payer } {
+  if (adder !== undefined) return { place: { mailbox, kind }, payer: adder };
+  const payer = { sender: groupId, address: sender.address, stranger: false };
+  return { place: { mailbox, kind: "group" }, payer };
+}
+
+/** What one entry of many counts for that share a body. */
+export function shareOf(body: string, entries: number): Amount {
+  return { messages: 1, bytes: sizeOf("", undefined) + Math.ceil(Buffer.byteLength(body) / Math.max(1, entries)) };
+}
+
+/** Somebody who gets something. */
+interface Recipient {
+  member: Member;
+  payer: Payer;
+}
+
+/** Somebody who has no room for it, and perhaps for being told so. */
+interface Lapsing {
+  member: Member;
+  isTold: boolean;
+}
+
+/** The relay's own word counts for whom it is for. */
+function noticePayer({ name }: Member): Payer {
+  return { sender: name, address: undefined, stranger: false };
+}
+
+function hasNoticeRoom(work: Work, member: Member): boolean {
+  const place = { mailbox: member.mailbox, kind: "notice" } as const;
+  return roomObjection(work, place, noticePayer(member), amountOf([""])) === undefined;
+}
+
+/** Of those who get something, whoever has room for it: one without never stops the others. */
+export function withRoom(
+  work: Work,
+  groupId: string,
+  {
+    kind,
+    sender,
+    present,
+    amount,
+  }: { kind: "application" | "commit"; sender: KeyAccount; present: Member[]; amount: Amount },
+): { recipients: Recipient[]; full: Lapsing[] } {
+  const recipients: Recipient[] = [];
+  const full: Lapsing[] = [];
+  for (const member of present) {
+    const { place, payer } = placeIn(groupId, member, { kind, sender });
+    const isFull =
+      roomObjection(work, place, payer, amount) !== undefined ||
+      (kind === "application" && isBusy(work, member.mailbox, payer, amount));
+    if (isFull) full.push({ member, isTold: hasNoticeRoom(work, member) });
+    else recipients.push({ member, payer });
+  }
+  return { recipients, full };
+}
+
+/** What entries of a team for several members have in common. */
+export type Shared = Omit<
+  NewEntry,
+  "mailbox" | "sender" | "address" | "stranger" | "message" | "body" | "sessionId" | "status" | "reason"
+> & {
+  body: Body;
+};
+
+export function addShared(work: Work, recipients: Recipient[], shared: Shared): void {
+  const rest = { ...shared, message: "", sessionId: undefined, status: undefined, reason: undefined };
+  for (const { member, payer } of recipients) work.mail.add({ ...rest, ...payer, mailbox: member.mailbox });
+}
+
+/** Those that have lost something get nothing more, and are told so, if there is room to. */
+export function lapse(
+  work: Work,
+  groupId: string,
+  { members, messageId, now }: { members: Lapsing[]; messageId: string; now: number },
+): void {
+  for (const { member, isTold } of members) {
+    work.groups.setMember(groupId, { ...member, lapsed: true });
+    if (!isTold) continue;
+    work.mail.add({
+      ...noticePayer(member),
+      mailbox: member.mailbox,
+      from: "",
+      device: undefined,
+      kind: "notice",
+      message: "",
+      sessionId: undefined,
+      groupId,
+      epoch: undefined,
+      messageId,
+      expiresAt: undefined,
+      storedAt: now,
+      bytes: sizeOf("", undefined),
+      status: "dropped",
+      reason: "lapsed",
+    });
+  }
+}
+
+/** Whoever says something in a team is no newcomer there any more. */
+export function settleIn(work: Work, groupId: string, member: Member): void {
+  if (member.adder !== undefined) work.groups.setMember(groupId, { ...member, adder: undefined });
+}

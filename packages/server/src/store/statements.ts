@@ -1,0 +1,57 @@
+import type { DatabaseSync } from "node:sqlite";
+import type { Statement } from "./decisions/work.ts";
+
+/** Whoever has a statement has so long to commit it, before another member gets it; and how soon it is looked again whether there is any. Milliseconds. */
+const PATIENCE_MS = 30_000;
+const LOOK_MS = 4_000;
+/** After so many members have had one, it waits, twice as long each time. */
+const TRIES = 3;
+const LAST_WAIT_MS = 3_600_000;
+/** Statements that are offered at a time. */
+const AT_ONCE = 64;
+
+export interface WaitingStatement extends Statement {
+  groupId: string;
+  /** Whose it is, in lower case. */
+  name: string;
+  /** Mailbox of the member that had it last; 0 if none had. */
+  offeredTo: number;
+  tries: number;
+}
+
+export type Statements = ReturnType<typeof statementsTable>;
+
+/** What members of teams have signed to leave, or to be taken in again, until a commit of another member does it. */
+export function statementsTable(db: DatabaseSync) {
+  const put = db.prepare("INSERT OR REPLACE INTO statements VALUES (?, ?, ?, ?, 0, 0, ?)");
+  const remove = db.prepare("DELETE FROM statements WHERE group_id = ? AND name = ?");
+  const due = db.prepare(
+    `SELECT group_id AS groupId, name, kind, statement, offered_to AS offeredTo, tries FROM statements
+      WHERE due_at <= ? ORDER BY due_at LIMIT ${AT_ONCE}`,
+  );
+  const next = db.prepare("SELECT min(due_at) AS due FROM statements");
+  const offered = db.prepare(
+    "UPDATE statements SET offered_to = ?, tries = ?, due_at = ? WHERE group_id = ? AND name = ?",
+  );
+
+  return {
+    put(groupId: string, name: string, { kind, statement }: Statement, dueAt: number): void {
+      put.run(groupId, name, kind, statement, dueAt);
+    },
+    remove(groupId: string, names: string[]): void {
+      for (const name of names) remove.run(groupId, name);
+    },
+    due: (now: number) => due.all(now) as unknown as WaitingStatement[],
+    /** When one is due next; Infinity if none waits. */
+    next: () => (next.get() as { due: number | null }).due ?? Infinity,
+    /** @param to The member that has it now; undefined: nobody was there */
+    offered({ groupId, name, offeredTo, tries }: WaitingStatement, to: number | undefined, now: number): void {
+      const count = to === undefined ? tries : tries + 1;
+      const round = Math.floor(count / TRIES);
+      const isOver = to !== undefined && count % TRIES === 0;
+      const patience = to === undefined ? LOOK_MS : PATIENCE_MS;
+      const wait = isOver ? Math.min(PATIENCE_MS * 2 ** round, LAST_WAIT_MS) : patience;
+      offered.run(to ?? offeredTo, count, now + wait, groupId, name);
+    },
+  };
+}
