@@ -4,8 +4,6 @@
  */
 import {
   createHash,
-  createPrivateKey,
-  createPublicKey,
   generateKeyPairSync,
   type KeyObject,
   randomBytes,
@@ -17,10 +15,11 @@ import { defaultCryptoProvider } from "../crypto/mls/group.ts";
 import type { CryptoProvider, Hpke, Primitives, Suite } from "../crypto/primitives.ts";
 import { CIPHER_SUITE } from "../protocol/index.ts";
 import { xWingHpke } from "./hpke.ts";
+import { parsePrivate, parsePublic } from "./raw-keys.ts";
 import { aesGcm, expand, hmac, plain } from "./symmetric.ts";
 import { hasXWing } from "./x-wing.ts";
 
-// DER prefixes of raw Ed25519 keys (RFC 8410): PKCS #8 before a seed, SubjectPublicKeyInfo before a public key.
+// What goes before an Ed25519 seed, and before a public key.
 const PKCS8 = Buffer.from("302e020100300506032b657004220420", "hex");
 const SPKI = Buffer.from("302a300506032b6570032100", "hex");
 /** The others are the library's. */
@@ -100,7 +99,7 @@ const ed25519 = {
       sign(
         null,
         message,
-        parse(key, () => privateKey(seed)),
+        parse(key, () => parsePrivate(PKCS8, seed)),
       ),
     );
   },
@@ -108,7 +107,7 @@ const ed25519 = {
     return verify(
       null,
       message,
-      parse(key, () => publicKey(key)),
+      parse(key, () => parsePublic(SPKI, key)),
       signature,
     );
   },
@@ -120,14 +119,6 @@ const ed25519 = {
     };
   },
 };
-
-function privateKey(seed: Uint8Array): KeyObject {
-  return createPrivateKey({ key: Buffer.concat([PKCS8, seed]), format: "der", type: "pkcs8" });
-}
-
-function publicKey(raw: Uint8Array): KeyObject {
-  return createPublicKey({ key: Buffer.concat([SPKI, raw]), format: "der", type: "spki" });
-}
 
 function parse(raw: Uint8Array, make: () => KeyObject): KeyObject {
   let key = parsed.get(raw);

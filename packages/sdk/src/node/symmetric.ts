@@ -17,16 +17,19 @@ export function expand(
   length: number,
 ): Uint8Array {
   if (length > 255 * size) throw new Error("HKDF gives no more than 255 blocks");
-  const output = new Uint8Array(Math.ceil(length / size) * size);
+  const output = new Uint8Array(length);
   const secret = createSecretKey(prk);
-  let block: Uint8Array = new Uint8Array();
+  let block: Uint8Array | undefined;
   for (let at = 0, counter = 1; at < length; at += size, counter++) {
-    block = createHmac(hash, secret).update(block).update(info).update(Uint8Array.of(counter)).digest();
-    output.set(block, at);
+    const mac = createHmac(hash, secret);
+    if (block !== undefined) mac.update(block);
+    block = mac.update(info).update(Uint8Array.of(counter)).digest();
+    output.set(block.subarray(0, length - at), at);
   }
-  return output.slice(0, length);
+  return output;
 }
 
+/** GCM has nothing left to say at its end: whatever goes in comes out at once. */
 export function aesGcm(algorithm: "aes-128-gcm" | "aes-256-gcm") {
   return {
     keyLength: algorithm === "aes-128-gcm" ? 16 : 32,
@@ -34,17 +37,27 @@ export function aesGcm(algorithm: "aes-128-gcm" | "aes-256-gcm") {
     async encryptAead(key: Uint8Array, nonce: Uint8Array, aad: Uint8Array | undefined, plaintext: Uint8Array) {
       const cipher = createCipheriv(algorithm, createSecretKey(key), nonce);
       if (aad !== undefined) cipher.setAAD(aad);
-      return plain(Buffer.concat([cipher.update(plaintext), cipher.final(), cipher.getAuthTag()]));
+      const body = cipher.update(plaintext);
+      cipher.final();
+      return join(body, cipher.getAuthTag());
     },
     async decryptAead(key: Uint8Array, nonce: Uint8Array, aad: Uint8Array | undefined, ciphertext: Uint8Array) {
       if (ciphertext.length < TAG_BYTES) throw new Error("ciphertext is shorter than its tag");
       const decipher = createDecipheriv(algorithm, createSecretKey(key), nonce, { authTagLength: TAG_BYTES });
       if (aad !== undefined) decipher.setAAD(aad);
       decipher.setAuthTag(ciphertext.subarray(-TAG_BYTES));
-      const body = ciphertext.subarray(0, -TAG_BYTES);
-      return plain(Buffer.concat([decipher.update(body), decipher.final()]));
+      const plaintext = decipher.update(ciphertext.subarray(0, -TAG_BYTES));
+      decipher.final();
+      return plain(plaintext);
     },
   };
+}
+
+export function join(first: Uint8Array, second: Uint8Array): Uint8Array {
+  const both = new Uint8Array(first.length + second.length);
+  both.set(first);
+  both.set(second, first.length);
+  return both;
 }
 
 /** A copy that does not share Node's buffer pool, since its owner may wipe it or keep it for long. */

@@ -5,6 +5,8 @@
  */
 // By its default: what an older Node has not must be missing when it is used, and not when this is loaded.
 import crypto, { type KeyObject } from "node:crypto";
+import { parsePrivate, parsePublic } from "./raw-keys.ts";
+import { join } from "./symmetric.ts";
 
 export const PRIVATE_BYTES = 32;
 export const PUBLIC_BYTES = 1_216;
@@ -12,11 +14,11 @@ const ENCAPSULATED_BYTES = 1_120;
 const ML_KEM_PUBLIC = 1_184;
 const ML_KEM_CIPHERTEXT = 1_088;
 
-// DER prefixes of raw keys (RFC 8410, RFC 9935): PKCS #8 before a seed, SubjectPublicKeyInfo before a public key.
-const X25519_SEED = Buffer.from("302e020100300506032b656e04220420", "hex");
-const X25519_PUBLIC = Buffer.from("302a300506032b656e032100", "hex");
-const ML_KEM_SEED = Buffer.from("3054020100300b060960864801650304040204428040", "hex");
-const ML_KEM_KEY = Buffer.from("308204b2300b0609608648016503040402038204a100", "hex");
+// What goes before a seed, and before a public key.
+const X25519_PKCS8 = Buffer.from("302e020100300506032b656e04220420", "hex");
+const X25519_SPKI = Buffer.from("302a300506032b656e032100", "hex");
+const ML_KEM_PKCS8 = Buffer.from("3054020100300b060960864801650304040204428040", "hex");
+const ML_KEM_SPKI = Buffer.from("308204b2300b0609608648016503040402038204a100", "hex");
 const LABEL = Buffer.from("5c2e2f2f5e5c", "hex");
 
 /** Of a private key its halves, and the public key of the second. */
@@ -65,7 +67,7 @@ export function decapsulate(privateKey: Uint8Array, encapsulated: Uint8Array): B
   const { mlKem, x25519, x25519Public } = expand(privateKey);
   const point = encapsulated.subarray(ML_KEM_CIPHERTEXT);
   // OpenSSL refuses the shared secret that is all zeros (RFC 7748, section 6.1).
-  const shared = crypto.diffieHellman({ privateKey: x25519, publicKey: publicKey(X25519_PUBLIC, point) });
+  const shared = crypto.diffieHellman({ privateKey: x25519, publicKey: parsePublic(X25519_SPKI, point) });
   const sharedKey = crypto.decapsulate(mlKem, encapsulated.subarray(0, ML_KEM_CIPHERTEXT));
   return combine(sharedKey, shared, point, x25519Public);
 }
@@ -84,8 +86,8 @@ function expand(seed: Uint8Array): Expanded {
   if (key !== undefined) return key;
   if (seed.length !== PRIVATE_BYTES) throw new Error("X-Wing private key of a wrong length");
   const seeds = shake256(seed, 96);
-  const x25519 = privateKey(X25519_SEED, seeds.subarray(64));
-  key = { mlKem: privateKey(ML_KEM_SEED, seeds.subarray(0, 64)), x25519, x25519Public: rawPublic(x25519) };
+  const x25519 = parsePrivate(X25519_PKCS8, seeds.subarray(64));
+  key = { mlKem: parsePrivate(ML_KEM_PKCS8, seeds.subarray(0, 64)), x25519, x25519Public: rawPublic(x25519) };
   seeds.fill(0);
   expanded.set(seed, key);
   return key;
@@ -96,8 +98,8 @@ function parse(raw: Uint8Array): { mlKem: KeyObject; x25519: KeyObject } {
   if (key !== undefined) return key;
   if (raw.length !== PUBLIC_BYTES) throw new Error("X-Wing public key of a wrong length");
   key = {
-    mlKem: publicKey(ML_KEM_KEY, raw.subarray(0, ML_KEM_PUBLIC)),
-    x25519: publicKey(X25519_PUBLIC, raw.subarray(ML_KEM_PUBLIC)),
+    mlKem: parsePublic(ML_KEM_SPKI, raw.subarray(0, ML_KEM_PUBLIC)),
+    x25519: parsePublic(X25519_SPKI, raw.subarray(ML_KEM_PUBLIC)),
   };
   parsed.set(raw, key);
   return key;
@@ -107,30 +109,10 @@ function shake256(bytes: Uint8Array, outputLength: number): Buffer {
   return crypto.createHash("shake256", { outputLength }).update(bytes).digest();
 }
 
-function privateKey(prefix: Uint8Array, seed: Uint8Array): KeyObject {
-  const key = Buffer.concat([prefix, seed]);
-  try {
-    return crypto.createPrivateKey({ key, format: "der", type: "pkcs8" });
-  } finally {
-    key.fill(0);
-  }
-}
-
-function publicKey(prefix: Uint8Array, raw: Uint8Array): KeyObject {
-  return crypto.createPublicKey({ key: Buffer.concat([prefix, raw]), format: "der", type: "spki" });
-}
-
 /** By JWK, which Node writes ten times as fast as DER. */
 function rawPublic(privateKey: KeyObject): Uint8Array {
   const { pub, x } = crypto.createPublicKey(privateKey).export({ format: "jwk" }) as { pub?: string; x?: string };
   return Buffer.from(pub ?? x ?? "", "base64url");
-}
-
-function join(first: Uint8Array, second: Uint8Array): Uint8Array {
-  const both = new Uint8Array(first.length + second.length);
-  both.set(first);
-  both.set(second, first.length);
-  return both;
 }
 
 /** SHA-256 of the public key of a seed of zeros, as all have it: a seed that is stored must be the same keys in each runtime. */
