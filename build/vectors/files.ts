@@ -7,6 +7,7 @@ import { nameVectors } from "./names.ts";
 import { relayFrameVectors } from "./relay-frames.ts";
 import { certificateVectors, fingerprintVectors, registrationVectors, signedVectors } from "./signed.ts";
 import { tokenVectors, webhookVectors } from "./tokens.ts";
+import { xWingVectors } from "./x-wing.ts";
 import { another, device, hex, identity, type Vector, writeVectors } from "./vector.ts";
 
 function keyVectors(): Vector[] {
@@ -36,6 +37,7 @@ export function vectorFiles(): Record<string, string> {
     lines: lineVectors(),
     "token-logins": tokenVectors(),
     webhooks: webhookVectors(),
+    "x-wing": xWingVectors(),
   };
   return Object.fromEntries(Object.entries(files).map(([name, vectors]) => [`${name}.json`, writeVectors(vectors)]));
 }

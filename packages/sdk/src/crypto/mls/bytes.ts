@@ -1,5 +1,6 @@
 /** Messages of MLS as bytes. */
-import { decodeMlsMessage, type MLSMessage, type MlsPrivateMessage } from "ts-mls";
+import type { MLSMessage, MlsPrivateMessage } from "ts-mls";
+import { decodeMlsMessage } from "ts-mls/message.js";
 import { GroupError } from "./seam.ts";
 
 export function decodeWhole(bytes: Uint8Array): MLSMessage | undefined {

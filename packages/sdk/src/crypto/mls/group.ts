@@ -3,29 +3,24 @@
  * and returns the next, with the secrets that it used up. The caller commits the next state to its store, then sends,
  * then wipes.
  */
+// By its parts: the whole brings all cryptography that the library knows.
+import type { CiphersuiteImpl, ClientConfig, ClientState, GroupState, MlsPrivateMessage } from "ts-mls";
 import {
-  type CiphersuiteImpl,
-  type ClientConfig,
-  type ClientState,
-  createApplicationMessage,
-  createCommit,
+  addHistoricalReceiverData,
   createGroup,
   decodeGroupState,
-  defaultCryptoProvider as libraryProvider,
-  defaultKeyPackageEqualityConfig,
-  emptyPskIndex,
   encodeGroupState,
-  encodeMlsMessage,
-  generateKeyPackageWithKey,
-  getCiphersuiteFromName,
-  type GroupState,
   joinGroup,
-  type MlsPrivateMessage,
-  processPrivateMessage,
-} from "ts-mls";
-import { addHistoricalReceiverData } from "ts-mls/clientState.js";
-import { makeKeyPackageRef } from "ts-mls/keyPackage.js";
+} from "ts-mls/clientState.js";
+import { createCommit } from "ts-mls/createCommit.js";
+import { createApplicationMessage } from "ts-mls/createMessage.js";
+import { getCiphersuiteFromName } from "ts-mls/crypto/ciphersuite.js";
+import { generateKeyPackageWithKey, makeKeyPackageRef } from "ts-mls/keyPackage.js";
+import { defaultKeyPackageEqualityConfig } from "ts-mls/keyPackageEqualityConfig.js";
+import { encodeMlsMessage } from "ts-mls/message.js";
 import { decryptSenderData } from "ts-mls/privateMessage.js";
+import { processPrivateMessage } from "ts-mls/processMessages.js";
+import { emptyPskIndex } from "ts-mls/pskIndex.js";
 import { CIPHER_SUITE, equal, lengthPrefixed, splitLengthPrefixed } from "../../protocol/index.ts";
 import type { CryptoProvider, Primitives } from "../primitives.ts";
 import { decodeWhole, hex, readPrivateMessage } from "./bytes.ts";
@@ -49,8 +44,14 @@ import {
 } from "./seam.ts";
 import { checkTwoLeaves, leavesOf, ownNodeIndex, secretTreeOf, stateOf } from "./state.ts";
 
-/** The library's own. */
-export const defaultCryptoProvider: CryptoProvider = libraryProvider;
+/** The library's own, loaded with the first suite that is asked of it: on Node most never need it. */
+export const defaultCryptoProvider: CryptoProvider = {
+  async getCiphersuiteImpl(suite) {
+    const library = await import("ts-mls/crypto/implementation/default/provider.js");
+    const provider: CryptoProvider = library.defaultCryptoProvider;
+    return provider.getCiphersuiteImpl(suite);
+  },
+};
 
 export class GroupCrypto {
   readonly #suite: CiphersuiteImpl & Pick<Primitives, "prepare">;

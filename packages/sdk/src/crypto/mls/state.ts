@@ -1,5 +1,6 @@
 /** What is in a group's state. */
-import { type ClientState, type GroupState, zeroOutUint8Array } from "ts-mls";
+import type { ClientState, GroupState } from "ts-mls";
+import { zeroOutUint8Array } from "ts-mls/util/byteArray.js";
 import { hex } from "./bytes.ts";
 import { type Group, GroupError } from "./seam.ts";
 
