@@ -34,6 +34,18 @@ export function clientFrameVectors(): Vector[] {
     welcomes: [{ to: "bob", device: "device-2", welcome: "AAEC" }],
     messages: [{ to: "bob", message: "AAEC", message_id: "m-1" }],
   };
+  const said = { message: "AAEC", group_id: GROUP, epoch: 2 };
+  const tree = { blob: BLOB, token: READ_HASH, bytes: 100_000, sha256: READ_HASH };
+  const { messages: _messages, ...founding } = opened;
+  const founded = { ...founding, epoch: 1, team: true, tree };
+  const changed = {
+    commit_id: "c-3",
+    group_id: GROUP,
+    epoch: 2,
+    team: true,
+    body: "AAEC",
+    remove: [{ username: "bob", device: "device-2" }],
+  };
   return [
     read("P-7.2", "info", undefined, { what: "info: data may be missing" }),
     read("P-7.4", "heartbeat", {}),
@@ -78,6 +90,13 @@ export function clientFrameVectors(): Vector[] {
     read("P-14.2", "blob_delete", { blob: BLOB }),
     read("P-8.1", "publish_keys", { key_packages: ["AAEC"], last_resort: "AAEC", replace: true }),
     read("P-8.2", "claim_keys", { username: "bob", another: true }),
+    read("P-8.2", "claim_keys", { usernames: ["bob", "carol"] }, { what: "claim_keys, of several" }),
+    read("P-6.9", "send", { ...said, message_id: "m-1" }, { what: "send, to a team" }),
+    read("P-6.10", "commit", founded, { what: "commit, which founds a team" }),
+    read("P-6.10", "commit", changed, { what: "commit, which changes a team" }),
+    read("P-6.11", "leave", { group_id: GROUP, statement: "AAEC" }),
+    read("P-6.11", "rejoin", { group_id: GROUP, statement: "AAEC" }),
+    read("P-6.12", "groups", {}),
     read("P-3.5", "unregister", { release: true }),
     refused("P-1.2", "no JSON", "hello", "invalid_frame"),
     refused("P-1.2", "no object", "[]", "invalid_frame"),
@@ -127,6 +146,9 @@ export function clientFrameVectors(): Vector[] {
     wrong("P-7.5", "a clear that nobody knows", "peers", { clear: "some" }),
     wrong("P-14.1", "a file of no bytes", "blob", { request_id: "r", bytes: 0, readers: 1, read_hash: READ_HASH }),
     wrong("P-14.1", "a hash that is too short", "blob", { request_id: "r", bytes: 1, readers: 1, read_hash: "AAEC" }),
+    wrong("P-6.9", "a frame to one member that is not direct", "send", { ...said, to: "bob", direct: false }),
+    wrong("P-6.10", "a tree that says no length", "commit", { ...founded, tree: { ...tree, bytes: undefined } }),
+    wrong("P-8.2", "a claim of nobody", "claim_keys", { usernames: [] }),
     wrong("P-14.2", "a blob's name in capitals", "blob_delete", { blob: BLOB.toUpperCase() }),
     wrong("P-4.4", "a counter of 0", "authenticate", { username: "alice", device: DEVICE_ID, counter: 0 }),
     wrong("P-3.8", "an invite with a dot", "register", { username: "alice", invite: "a.b" }),

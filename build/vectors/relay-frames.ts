@@ -45,6 +45,9 @@ export function relayFrameVectors(): Vector[] {
   const entry = { from: "alice", device: DEVICE_ID, kind: "application", message: "AAEC", group_id: GROUP, epoch: 1 };
   const delivery = { ...entry, message_id: "m-1", seq: 7, timestamp: TIME / 1000 };
   const refusal = { code: 429, message: "Rate limit exceeded", reason: "rate_limited", retry_after_ms: 1_000 };
+  const { message: _message, ...bodiless } = delivery;
+  const stub = { ...bodiless, kind: "stub", pos: 3, sha256: "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=" };
+  const change = { ...bodiless, kind: "commit", body: "AAEC", add: [{ username: "dave", device: "device-4" }] };
   return [
     answer("P-4.1", "challenge", { challenge: "q83v", timestamp: TIME / 1000, time: TIME }),
     answer("P-4.5", "ack", { status: "authenticated" }),
@@ -108,6 +111,16 @@ export function relayFrameVectors(): Vector[] {
     pushed("P-6.6", "key_request", { from: "alice", to: "bob", public_key: "k", session_id: "" }),
     pushed("P-6.6", "key_response", { from: "bob", to: "alice", public_key: "k", session_id: "" }),
     pushed("P-8.3", "keys_low", { remaining: 4 }),
+    pushed("P-6.9", "message", { ...delivery, pos: 3 }, { what: "a message to a team" }),
+    pushed("P-6.9", "offline_message", stub, {
+      what: "a stub in the place of one that has expired",
+      read: { ...stub, message: "" },
+    }),
+    pushed("P-6.10", "message", change, { what: "a commit of a team", read: { ...change, message: "" } }),
+    pushed("P-6.11", "statement", { group_id: GROUP, kind: "leave", username: "bob", statement: "AAEC" }),
+    answer("P-6.9", "ack", { status: "stored_offline", message_id: "m-1", pos: 3, offline: 1, lapsed: ["dave"] }),
+    answer("P-6.12", "group_list", { groups: [{ group_id: GROUP, epoch: 2, device: DEVICE_ID, lapsed: false }] }),
+    answer("P-8.2", "key_list", { keys: [], refused: [{ username: "bob", reason: "no_key_packages" }] }),
     wrong("P-1.2", "no JSON", "hello"),
     wrong("P-2.2", "no type: the request is known all the same", '{"reply_to":"1"}', "1"),
     wrong("P-2.1", "a type that nobody knows", JSON.stringify(frameOf("poem", {}, "1")), "1"),

@@ -59,7 +59,7 @@ const relayMayKnow: Record<string, string[]> = {
   admin: ["config", "store"],
   socket: ["handlers", "delivery", "config", "store"],
   blobs: ["config", "store"],
-  handlers: ["delivery", "config", "store"],
+  handlers: ["blobs", "delivery", "config", "store"],
   delivery: ["store"],
   config: ["store"],
   store: [],

@@ -4,9 +4,11 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { expect, test } from "vitest";
 import { check } from "../src/admin/check.ts";
-import { createRelay } from "../src/index.ts";
+import { defaultLimits } from "../src/config/limits.ts";
+import { createRelay, openSqliteStore } from "../src/index.ts";
 import { SCHEMA_VERSION } from "../src/store/migrations.ts";
 import { newAgent, randomGroup } from "./agent.ts";
+import { withoutFiles, withoutTeams } from "./older.ts";
 import { folder } from "./folder.ts";
 import { tokenClient } from "./raw-client.ts";
 import { command, runningRelay } from "./relay-process.ts";
@@ -162,16 +164,32 @@ function version(path: string): number {
 test("a database of the version before there were files is checked", async () => {
   const db = await usedFolder();
   const database = new DatabaseSync(join(db, "relay.db"));
-  database.exec("DROP TABLE blobs; PRAGMA user_version = 8");
+  database.exec(withoutFiles);
   database.close();
   expect(check(db, 0)).toEqual({ ok: true, schema_version: 8, problems: [] });
+});
+
+test("a database of the version before there were teams is checked, and lifted with all that waits in it", async () => {
+  const db = await usedFolder();
+  const database = new DatabaseSync(join(db, "relay.db"));
+  const waiting = () => database.prepare("SELECT seq, mailbox, kind, message_id, bytes FROM entries").all();
+  const [before, groups] = [waiting(), database.prepare("SELECT count(*) AS count FROM groups").get()];
+  database.exec(withoutTeams);
+  expect(check(db, 0)).toEqual({ ok: true, schema_version: 9, problems: [] });
+  await openSqliteStore(db, { limits: { ...defaultLimits(), reserveBytes: 0 } })[Symbol.asyncDispose]();
+  expect(check(db, 0)).toEqual({ ok: true, schema_version: SCHEMA_VERSION, problems: [] });
+  expect(waiting()).toEqual(before);
+  expect(database.prepare("SELECT count(*) AS count FROM groups WHERE team IS NULL AND floor = 0").get()).toEqual(
+    groups,
+  );
+  database.close();
 });
 
 test("an older database is checked and backed up as it is; what needs the newer one says so", async () => {
   const db = await usedFolder();
   const file = join(db, "relay.db");
   const database = new DatabaseSync(file);
-  database.exec(`DROP TABLE blobs; DROP TABLE invites; DROP TABLE peers; DROP TABLE addresses; ALTER TABLE accounts DROP COLUMN address;
+  database.exec(`${withoutFiles} DROP TABLE invites; DROP TABLE peers; DROP TABLE addresses; ALTER TABLE accounts DROP COLUMN address;
     DROP INDEX key_packages_by_end; DROP INDEX last_resorts_by_end; DROP INDEX claims_by_end;
     CREATE INDEX key_packages_by_age ON key_packages (published_at);
     CREATE INDEX last_resorts_by_age ON last_resorts (published_at);

@@ -94,6 +94,44 @@ export class Agent {
     return client;
   }
 
+  get #named(): { username: string; device: string } {
+    return { username: this.username, device: this.deviceId };
+  }
+
+  /** The data of a `commit` that founds a team with others. */
+  founding(others: Agent[], groupId: string, more: Record<string, unknown> = {}): Record<string, unknown> {
+    return {
+      commit_id: `found-${groupId.slice(0, 8)}`,
+      group_id: groupId,
+      epoch: 1,
+      team: true,
+      members: [this, ...others].map((agent) => agent.#named),
+      welcomes: others.map(welcomeFor),
+      tree: base64(Buffer.from("tree")),
+      ...more,
+    };
+  }
+
+  /** The data of a `commit` that ends an epoch of a team. */
+  change(
+    groupId: string,
+    epoch: number,
+    { add = [], remove = [], ...more }: { add?: Agent[]; remove?: Agent[] } & Record<string, unknown> = {},
+  ): Record<string, unknown> {
+    return {
+      commit_id: `commit-${epoch}-${this.username}`,
+      group_id: groupId,
+      epoch,
+      team: true,
+      body: base64(Buffer.from(`commit of ${epoch}`)),
+      ...(add.length === 0
+        ? {}
+        : { add: add.map((agent) => agent.#named), welcomes: add.map(welcomeFor), tree: base64(Buffer.from("tree")) }),
+      ...(remove.length === 0 ? {} : { remove: remove.map((agent) => agent.#named) }),
+      ...more,
+    };
+  }
+
   /** The data of a `commit` that opens a group with another agent. */
   opening(peer: Agent, groupId: string, messages: { message_id: string; message?: string }[] = []) {
     return {
@@ -112,6 +150,10 @@ export class Agent {
       })),
     };
   }
+}
+
+function welcomeFor({ username, deviceId }: Agent) {
+  return { to: username, device: deviceId, welcome: base64(Buffer.from(`welcome ${username}`)) };
 }
 
 /** A registered agent. */

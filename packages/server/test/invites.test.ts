@@ -13,6 +13,7 @@ import { SCHEMA_VERSION, schemaVersion } from "../src/store/migrations.ts";
 import { Agent } from "./agent.ts";
 import { aimessageServer } from "./console.ts";
 import { folder } from "./folder.ts";
+import { withoutFiles } from "./older.ts";
 import { RawClient } from "./raw-client.ts";
 import { runningRelay } from "./relay-process.ts";
 
@@ -172,7 +173,7 @@ test("a database of before invites is lifted, and keeps its accounts", async () 
   }
   const file = join(db, "relay.db");
   const before = new DatabaseSync(file);
-  before.exec("DROP TABLE blobs; DROP TABLE invites; PRAGMA user_version = 7");
+  before.exec(`${withoutFiles} DROP TABLE invites; PRAGMA user_version = 7`);
   before.close();
   expect(await command("invite", "create", "--db", db)).toMatchObject({
     code: 1,

@@ -33,6 +33,9 @@ const KeyExchange = z.object({
 const KeyPackage = Base64.check(z.maxLength(8_192));
 const Welcome = Base64.check(z.maxLength(16_384));
 
+/** The largest commit or tree that lies in a file: of a thousand members either has less than two million. */
+const MOST_BODY_BYTES = 8 * 2 ** 20;
+
 /** A member of a group, by its device. */
 const Member = z.object({ username: Name, device: Id });
 const Members = z.array(Member).check(z.maxLength(1000));
@@ -46,7 +49,7 @@ const Body = z.union([
   z.object({
     blob: BlobId,
     token: Base64.check(z.maxLength(64)),
-    bytes: z.int().check(z.positive()),
+    bytes: z.int().check(z.positive(), z.maximum(MOST_BODY_BYTES)),
     sha256: Base64.check(z.length(44)),
   }),
 ]);

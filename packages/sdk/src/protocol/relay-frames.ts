@@ -169,9 +169,7 @@ export const relayFrames = {
   }),
   /** Teams of the account: of each the epoch, the device that is in it, and whether that has lapsed. */
   group_list: z.object({
-    groups: z.array(
-      z.object({ group_id: GroupId, epoch: Count, device: Id, lapsed: z.exactOptional(z.literal(true)) }),
-    ),
+    groups: z.array(z.object({ group_id: GroupId, epoch: Count, device: Id, lapsed: z.boolean() })),
   }),
   /** Unasked: a member wants to leave a team, or to be taken in again; a commit by whoever gets this does it. */
   statement: z.object({

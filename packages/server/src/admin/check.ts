@@ -16,11 +16,16 @@ export interface Checked {
 /** The first version with encrypted files. */
 const BLOBS_SINCE = 9;
 
+/** The first version with groups of more than two. */
+const TEAMS_SINCE = 10;
+
 const GONE = "NOT IN (SELECT mailbox FROM mailboxes)";
 
 /** Charges by address: sizes as the store counts them. */
 function charged(version: number): string {
   const blobs = version < BLOBS_SINCE ? "" : `UNION ALL SELECT address, ${ROW_BYTES} FROM blobs`;
+  const ofTeams = `SELECT address, ${ROW_BYTES} FROM members JOIN groups USING (group_id) WHERE name IS NOT NULL`;
+  const teams = version < TEAMS_SINCE ? "" : `UNION ALL ${ofTeams}`;
   return `SELECT address, sum(bytes) AS bytes FROM (
     SELECT address, bytes FROM entries
     UNION ALL SELECT address, length(package) FROM key_packages
@@ -29,6 +34,7 @@ function charged(version: number): string {
     UNION ALL SELECT address, ${GROUP_BYTES} FROM groups
     UNION ALL SELECT address, ${ROW_BYTES} FROM peers
     ${blobs}
+    ${teams}
   ) WHERE address IS NOT NULL GROUP BY address`;
 }
 
@@ -61,7 +67,8 @@ const rules: [problem: string, about: string, sql: string | ((version: number) =
   [
     "group_members",
     "groups that have other than two members",
-    "FROM (SELECT 1 FROM members GROUP BY group_id HAVING count(*) != 2)",
+    (version) =>
+      `FROM (SELECT 1 FROM members ${version < TEAMS_SINCE ? "" : "WHERE name IS NULL"} GROUP BY group_id HAVING count(*) != 2)`,
   ],
   [
     "members_without_group",
@@ -69,7 +76,38 @@ const rules: [problem: string, about: string, sql: string | ((version: number) =
     "FROM members WHERE group_id NOT IN (SELECT group_id FROM groups)",
   ],
   // Version 4 has removed those that earlier versions left.
-  ["members_without_mailbox", "members whose mailbox is gone", `FROM members WHERE mailbox ${GONE}`, 4],
+  [
+    "members_without_mailbox",
+    "members whose mailbox is gone",
+    // Those of a team stay until a commit removes them, and get nothing.
+    (version) =>
+      `FROM members WHERE mailbox ${GONE} ${version < TEAMS_SINCE ? "" : "AND (name IS NULL OR lapsed IS NULL)"}`,
+    4,
+  ],
+  [
+    "bodies_without_entries",
+    "texts that no entry names",
+    "FROM bodies WHERE body NOT IN (SELECT body FROM entries WHERE body IS NOT NULL)",
+    TEAMS_SINCE,
+  ],
+  [
+    "entries_without_body",
+    "entries that name a text that is gone",
+    "FROM entries WHERE body IS NOT NULL AND body NOT IN (SELECT body FROM bodies)",
+    TEAMS_SINCE,
+  ],
+  [
+    "held_without_body",
+    "files that are kept for a text that is gone",
+    "FROM blobs WHERE held IS NOT NULL AND held NOT IN (SELECT body FROM bodies)",
+    TEAMS_SINCE,
+  ],
+  [
+    "statements_without_member",
+    "statements of accounts that are not in the group",
+    "FROM statements s WHERE NOT EXISTS (SELECT 1 FROM members m WHERE m.group_id = s.group_id AND m.name = s.name)",
+    TEAMS_SINCE,
+  ],
   ["keys_without_mailbox", "key packages of a mailbox that is gone", `FROM key_packages WHERE mailbox ${GONE}`],
   ["last_resorts_without_mailbox", "last resorts of a mailbox that is gone", `FROM last_resorts WHERE mailbox ${GONE}`],
   [

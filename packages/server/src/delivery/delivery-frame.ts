@@ -1,6 +1,5 @@
 import { encodeRelayFrame } from "@aimessage/sdk/protocol";
-import type { Body } from "../store/decisions/work.ts";
-import type { Entry } from "../store/store.ts";
+import type { Body, Entry } from "../store/store.ts";
 
 /** An entry as it is pushed: `message` if it is live, `offline_message` if it has waited. [P-5.2] */
 export function deliveryFrame(entry: Entry, live: boolean): string {

@@ -1,11 +1,12 @@
 import type { ClientFrameData } from "@aimessage/sdk/protocol";
+import { isAsSaid } from "../blobs/reference.ts";
 import type { Context } from "../context.ts";
 import { ack, type Answer, refuse, refused } from "./session.ts";
 import type { Login } from "../delivery/login.ts";
 
 /** [P-6.3] [P-6.10] */
 export async function commit(
-  { store, rates }: Context,
+  { store, blobs, rates }: Context,
   login: Login,
   data: ClientFrameData<"commit">,
 ): Promise<Answer> {
@@ -14,6 +15,9 @@ export async function commit(
   const { add = [], remove = [], body, tree } = data;
   const wait = data.team === true ? rates.groupCommits.take(login.name) : 0;
   if (wait > 0) return refuse("rate_limited", { retry_after_ms: wait, commit_id });
+  for (const said of [body, tree])
+    if (typeof said === "object" && !(await isAsSaid(blobs, login.name, said)))
+      return refuse("unknown_blob", { commit_id });
   const result = await store.commit({
     sender: login.mailbox,
     commitId: commit_id,

@@ -6,15 +6,6 @@ import { type Answer, refuse } from "./session.ts";
 export async function groups({ store }: Context, login: Login): Promise<Answer> {
   if (login.kind === "token") return refuse("token_account");
   const teams = await store.teamsOf(login.mailbox);
-  return {
-    type: "group_list",
-    data: {
-      groups: teams.map(({ groupId, epoch, device, lapsed }) => ({
-        group_id: groupId,
-        epoch,
-        device,
-        ...(lapsed ? { lapsed: true } : {}),
-      })),
-    },
-  };
+  const listed = teams.map(({ groupId, epoch, device, lapsed }) => ({ group_id: groupId, epoch, device, lapsed }));
+  return { type: "group_list", data: { groups: listed } };
 }

@@ -5,14 +5,14 @@ import { ack, type Answer, refuse, refused } from "./session.ts";
 
 /** [P-6.11] */
 export async function statement(
-  { store, offersSoon }: Context,
+  context: Context,
   login: Login,
   kind: "leave" | "rejoin",
   { group_id: groupId, statement: signed }: ClientFrameData<"leave">,
 ): Promise<Answer> {
   if (login.kind === "token") return refuse("token_account");
-  const refusal = await store.state({ sender: login.mailbox, groupId, kind, statement: signed });
+  const refusal = await context.store.state({ sender: login.mailbox, groupId, kind, statement: signed });
   if (refusal !== undefined) return refused(refusal);
-  offersSoon();
+  context.offersSoon();
   return ack({ status: kind === "leave" ? "left" : "rejoining" });
 }

@@ -30,6 +30,8 @@ export interface Blob {
   come: number;
   /** All of it is on disk. */
   sealed: boolean;
+  /** The relay keeps it for as long as mail names it: nobody else can delete it, and it does not expire. */
+  held: boolean;
   /** Unix milliseconds. */
   expiresAt: number;
 }

@@ -22,6 +22,7 @@ interface Row {
   readers: number;
   come: number;
   sealed: number | null;
+  held: number | null;
   expires_at: number;
 }
 
@@ -62,7 +63,7 @@ export function blobsTable(db: DatabaseSync, addresses: Addresses, limits: Store
   const seal = db.prepare("UPDATE blobs SET sealed = 1, come = bytes WHERE id = ?");
   const remove = db.prepare("DELETE FROM blobs WHERE id = ?");
   const disown = db.prepare("UPDATE blobs SET owner = '' WHERE owner = ?");
-  const expired = db.prepare("SELECT * FROM blobs WHERE expires_at <= ? LIMIT ?");
+  const expired = db.prepare("SELECT * FROM blobs WHERE expires_at <= ? AND held IS NULL LIMIT ?");
   const unfinished = db.prepare("SELECT * FROM blobs WHERE sealed IS NULL AND touched_at <= ? LIMIT ?");
   const sealedAfter = db.prepare("SELECT * FROM blobs WHERE id > ? AND sealed = 1 ORDER BY id LIMIT ?");
   const sums = db.prepare(
@@ -148,6 +149,7 @@ export function blobsTable(db: DatabaseSync, addresses: Addresses, limits: Store
         readers: blob.readers,
         come: 0,
         sealed: null,
+        held: null,
         expires_at: now + Math.min(blob.ttl ?? limits.blobAge, limits.blobAge),
       };
       const { id, address, token_hash, read_hash, bytes, readers, expires_at } = row;
@@ -160,7 +162,7 @@ export function blobsTable(db: DatabaseSync, addresses: Addresses, limits: Store
 
     find(id: string): Blob | undefined {
       const row = select.get(id) as Row | undefined;
-      return row === undefined || row.expires_at <= clock() ? undefined : toBlob(row);
+      return row === undefined || (row.held === null && row.expires_at <= clock()) ? undefined : toBlob(row);
     },
 
     advance(id: string, from: number, to: number): boolean {
@@ -183,7 +185,8 @@ export function blobsTable(db: DatabaseSync, addresses: Addresses, limits: Store
     /** @param owner If it is given: of that account alone. */
     remove(id: string, owner?: string): boolean {
       const row = select.get(id) as Row | undefined;
-      if (row === undefined || (owner !== undefined && row.owner !== owner)) return false;
+      if (row === undefined) return false;
+      if (owner !== undefined && (row.owner !== owner || row.held !== null)) return false;
       drop(row);
       return true;
     },
@@ -249,6 +252,7 @@ function toBlob(row: Row): Blob {
     tokenHash: row.token_hash,
     come: row.come,
     sealed: row.sealed === 1,
+    held: row.held !== null,
     expiresAt: row.expires_at,
   };
 }

@@ -1,5 +1,5 @@
 import type { DatabaseSync } from "node:sqlite";
-import type { Body } from "./decisions/work.ts";
+import type { Body } from "./store.ts";
 
 export type Bodies = ReturnType<typeof bodiesTable>;
 

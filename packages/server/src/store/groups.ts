@@ -76,6 +76,7 @@ export function groupsTable(
   const unused = db.prepare("SELECT group_id, address FROM groups WHERE used < ? LIMIT ?");
   const ended = db.prepare("SELECT group_id, address FROM groups WHERE ended < ? LIMIT ?");
   const deleteGroup = db.prepare("DELETE FROM groups WHERE group_id = ?");
+  const deleteStatements = db.prepare("DELETE FROM statements WHERE group_id = ?");
   const deleteMembers = db.prepare("DELETE FROM members WHERE group_id = ? RETURNING name");
   const groups = new BoundedMap<string, Group | undefined>();
 
@@ -84,6 +85,7 @@ export function groupsTable(
   function remove(rows: unknown[]): void {
     for (const { group_id, address } of rows as { group_id: string; address: number | null }[]) {
       deleteGroup.run(group_id);
+      deleteStatements.run(group_id);
       const members = deleteMembers.all(group_id) as { name: string | null }[];
       groups.delete(group_id);
       const ofTeam = members.filter(({ name }) => name !== null).length;

@@ -3,9 +3,10 @@ import type { DeliveryKind } from "@aimessage/sdk/protocol";
 import type { Addresses } from "./addresses.ts";
 import { BoundedMap } from "./bounded-map.ts";
 import type { Bodies } from "./bodies.ts";
-import type { Body, NewEntry, Payer, Room, RoomKind } from "./decisions/work.ts";
+import { sizeOf } from "./decisions/room.ts";
+import type { NewEntry, Payer, Room, RoomKind } from "./decisions/work.ts";
 import { CountedRoom } from "./room.ts";
-import type { Entry } from "./store.ts";
+import type { Body, Entry } from "./store.ts";
 
 export interface EntryRow {
   seq: number;
@@ -68,6 +69,9 @@ export function mailTable(db: DatabaseSync, addresses: Addresses, bodies: Bodies
   sizesUpTo.setReturnArrays(true);
   const deleteUpTo = db.prepare("DELETE FROM entries WHERE mailbox = ? AND seq <= ?");
   const deleteOne = db.prepare("DELETE FROM entries WHERE seq = ?");
+  const makeStub = db.prepare(
+    "UPDATE entries SET kind = 'stub', message = ?, body = NULL, expires_at = NULL, bytes = ? WHERE seq = ?",
+  );
   const exists = db.prepare("SELECT 1 FROM entries WHERE seq = ?");
   // What has expired is pushed to nobody: whoever waited for it would wait for ever.
   const highest = db.prepare(
@@ -184,6 +188,19 @@ export function mailTable(db: DatabaseSync, addresses: Addresses, bodies: Bodies
     remove(row: Size & Pick<EntryRow, "seq" | "body">): void {
       deleteOne.run(row.seq);
       release(row, 1);
+      if (row.body !== null) bodies.release(row.body);
+    },
+
+    /**
+     * Puts a stub in the place of a message to a team that has expired: who it was for sees that nothing was withheld. [P-6.9]
+     * @param sha256 Of the message, in base64
+     */
+    toStub(row: Size & Pick<EntryRow, "seq" | "body">, sha256: string): void {
+      release(row, 1);
+      const bytes = sizeOf(sha256, undefined);
+      makeStub.run(sha256, bytes, row.seq);
+      addresses.chargeMail(row.address ?? undefined, row.sender, bytes);
+      usages.get(row.mailbox)?.[roomKindOf({ ...row, kind: "stub" })].charge(payerOf(row), 1, bytes);
       if (row.body !== null) bodies.release(row.body);
     },
 

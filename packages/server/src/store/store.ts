@@ -1,8 +1,17 @@
-import type { DeliveryKind, FrameBody } from "@aimessage/sdk/protocol";
 import type { BlobRows } from "./blob-rows.ts";
-import type { Body } from "./decisions/work.ts";
+import type {
+  Entry,
+  TeamOf,
+  SendRequest,
+  Sent,
+  Committed,
+  StatementRequest,
+  Offer,
+  CommitRequest,
+} from "./messages.ts";
 import type { Refused } from "./refused.ts";
 
+export type * from "./messages.ts";
 export type { Refused } from "./refused.ts";
 
 /** Why nothing new can be stored: what is left of the disk is kept for other things, or the database is not where it was opened. */
@@ -72,41 +81,6 @@ export interface RemovedAccount extends Named {
 
 export type Account = TokenAccount | KeyAccount | RemovedAccount;
 
-/** One entry of a mailbox's log. */
-export interface Entry {
-  /** Rises within a mailbox, is never used again, may have gaps. */
-  seq: number;
-  mailbox: number;
-  /** Username of the sender; of a notice, of the message's recipient. */
-  from: string;
-  device: string | undefined;
-  kind: DeliveryKind;
-  message: string;
-  sessionId: string | undefined;
-  groupId: string | undefined;
-  epoch: number | undefined;
-  messageId: string;
-  /** Unix milliseconds. */
-  expiresAt: number | undefined;
-  storedAt: number;
-  /** What the entry counts for in its mailbox. */
-  bytes: number;
-  status: "expired" | "refused" | "dropped" | undefined;
-  reason: string | undefined;
-  /** Of a message to a team: its place within its epoch, from 1. */
-  pos?: number | undefined;
-  /** What it shares with others. */
-  body?: Body | undefined;
-}
-
-/** A team in which an account has a device. */
-export interface TeamOf {
-  groupId: string;
-  epoch: number;
-  device: string;
-  lapsed: boolean;
-}
-
 export interface NewDevice {
   username: string;
   identityKey: Uint8Array;
@@ -136,98 +110,6 @@ export interface PeersChange {
   /** It has written to them or accepted them: they have room that strangers cannot take. */
   allow: string[];
   block: string[];
-}
-
-export interface SendRequest {
-  /** The sender's mailbox. */
-  sender: number;
-  /** Undefined: to all members of a team. */
-  to: string | undefined;
-  /** To one member of a team. */
-  direct?: boolean;
-  message: string;
-  sessionId: string | undefined;
-  groupId: string | undefined;
-  epoch: number | undefined;
-  messageId: string | undefined;
-  expiresAt: number | undefined;
-  /** What was refused in the group before is known, and holds this up no more. [P-6.5] */
-  resume?: boolean;
-}
-
-export interface Sent {
-  messageId: string;
-  /** False if this is a repeat of a message that has left the mailbox since. */
-  waiting: boolean;
-  /** The recipient's mailbox, or that of each, is being pushed to a connection. */
-  listening: boolean;
-  /** Of a message to a team. */
-  team?: TeamSent;
-}
-
-export interface TeamSent {
-  /** Its place within its epoch, from 1. */
-  pos: number;
-  /** Recipients that are not listening. */
-  offline: number;
-  /** Members that get nothing: they have lapsed, or leave. Lower case. */
-  lapsed: string[];
-  /** For whom it was stored. */
-  recipients: number;
-}
-
-/** A commit that was admitted. */
-export interface Committed {
-  /** The highest `seq` that waits in the sender's own mailbox. */
-  highWater: number;
-  /** The mailbox of each other member is being pushed to a connection. */
-  listening: boolean;
-  /** Of a team's: members that get nothing. Lower case. */
-  lapsed?: string[];
-}
-
-export interface NamedDevice {
-  username: string;
-  device: string;
-}
-
-/** What a commit in a team brings beside what one of two does. */
-export interface TeamChange {
-  add: NamedDevice[];
-  remove: NamedDevice[];
-  /** The commit, and the tree for those who are added, as they go into frames. */
-  body: FrameBody | undefined;
-  tree: FrameBody | undefined;
-}
-
-/** What a member has signed: to leave a team, or to be taken in again. */
-export interface StatementRequest {
-  sender: number;
-  groupId: string;
-  kind: "leave" | "rejoin";
-  /** Base64. */
-  statement: string;
-}
-
-/** A statement for a member that listens. */
-export interface Offer extends Omit<StatementRequest, "sender"> {
-  /** Of the member that gets it. */
-  mailbox: number;
-  /** Whose it is. */
-  username: string;
-}
-
-export interface CommitRequest {
-  sender: number;
-  commitId: string;
-  groupId: string;
-  epoch: number;
-  members: NamedDevice[] | undefined;
-  /** Of a team. */
-  team?: TeamChange | undefined;
-  commit: string | undefined;
-  welcomes: { to: string; device: string; welcome: string }[];
-  messages: { to: string; message: string; messageId: string; expiresAt: number | undefined }[];
 }
 
 export interface ClaimedKeys {

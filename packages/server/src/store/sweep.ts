@@ -1,6 +1,8 @@
+import { hash } from "node:crypto";
 import type { DatabaseSync } from "node:sqlite";
 import { dayOf } from "./days.ts";
 import { amountOf, roomObjection, sizeOf } from "./decisions/room.ts";
+import { lapse, lapsingOf } from "./decisions/team.ts";
 import type { EntryRow } from "./mail.ts";
 import type { Entry } from "./store.ts";
 import type { Tables } from "./tables.ts";
@@ -22,8 +24,11 @@ type SweptRow = Pick<
   | "stranger"
   | "address"
   | "body"
+  | "from_name"
+  | "pos"
 >;
-const COLUMNS = "seq, mailbox, sender, kind, bytes, group_id, message_id, stored_at, stranger, address, body";
+const COLUMNS =
+  "seq, mailbox, sender, from_name, kind, bytes, group_id, message_id, stored_at, stranger, address, pos, body";
 
 /** Turns what will never be delivered into notices for its senders, and forgets what is too old. */
 export function sweeper(db: DatabaseSync, tables: Tables, clock: () => number) {
@@ -38,6 +43,7 @@ export function sweeper(db: DatabaseSync, tables: Tables, clock: () => number) {
   const ofMailbox = db.prepare(`SELECT ${COLUMNS} FROM entries WHERE mailbox = ? ORDER BY seq LIMIT ?`);
   const drained = db.prepare("UPDATE mailboxes SET drained = 1 WHERE mailbox = ?");
   const oldest = db.prepare(`SELECT ${COLUMNS} FROM entries WHERE seq > ? ORDER BY seq LIMIT ?`);
+  const bodyText = db.prepare("SELECT text FROM bodies WHERE body = ?");
   const followed = db.prepare(
     "SELECT 1 FROM entries WHERE mailbox = ? AND group_id = ? AND seq > ? AND kind = 'application' LIMIT 1",
   );
@@ -46,10 +52,15 @@ export function sweeper(db: DatabaseSync, tables: Tables, clock: () => number) {
   function drop(row: SweptRow, status: NonNullable<Entry["status"]>, reason: string): void {
     mail.remove(row);
     if (accounts.isUnknown(row.mailbox) && mail.isEmpty(row.mailbox)) accounts.forgetMailbox(row.mailbox);
-    const sender = accounts.find(row.sender);
+    notice(row, status, reason);
+  }
+
+  /** Tells the sender of a message what became of it. */
+  function notice(row: SweptRow, status: NonNullable<Entry["status"]>, reason: string): void {
+    const sender = accounts.find(row.from_name);
     if (row.kind !== "application" || sender?.kind !== "key") return;
     // Of what it has sent itself.
-    const payer = { sender: row.sender, address: sender.address, stranger: false };
+    const payer = { sender: sender.name, address: sender.address, stranger: false };
     if (roomObjection(tables, { mailbox: sender.mailbox, kind: "notice" }, payer, amountOf([""])) !== undefined) {
       unnoticed += 1;
       return;
@@ -76,8 +87,33 @@ export function sweeper(db: DatabaseSync, tables: Tables, clock: () => number) {
 
   function sweepExpired(): number {
     const rows = expired.all(clock(), BATCH) as unknown as SweptRow[];
-    for (const row of rows) drop(row, "expired", "expired");
+    const digests = new Map<number, string>();
+    for (const row of rows)
+      if (row.pos === null) drop(row, "expired", "expired");
+      else {
+        mail.toStub(row, digestOf(row, digests));
+        notice(row, "expired", "expired");
+      }
     return rows.length;
+  }
+
+  /** SHA-256 of a message to a team, in base64. */
+  function digestOf({ body }: SweptRow, known: Map<number, string>): string {
+    const found = known.get(body ?? 0);
+    if (found !== undefined) return found;
+    const { text } = bodyText.get(body) as { text: string };
+    const { message } = JSON.parse(text) as { message: string };
+    const digest = hash("sha256", Buffer.from(message, "base64"), "base64");
+    known.set(body ?? 0, digest);
+    return digest;
+  }
+
+  /** Whoever has lost something of a team by its age can follow it no more. */
+  function lapseBy({ group_id, mailbox, message_id: messageId, kind }: SweptRow): void {
+    const group = group_id === null || kind === "notice" ? undefined : groups.find(group_id);
+    const member = group?.isTeam === true ? group.members.get(mailbox) : undefined;
+    if (group_id === null || member === undefined || member.lapsed) return;
+    lapse(tables, group_id, { members: lapsingOf(tables, [member]), messageId, now: clock() });
   }
 
   function sweepClosed(): number {
@@ -124,8 +160,9 @@ export function sweeper(db: DatabaseSync, tables: Tables, clock: () => number) {
     let dropped = 0;
     for (const row of old) {
       const handshake = row.kind === "welcome" || row.kind === "commit";
-      // What opens or moves a group outlives the messages that need it.
-      if (handshake && followed.get(row.mailbox, row.group_id, row.seq) !== undefined) continue;
+      lapseBy(row);
+      // What opens or moves a group of two outlives the messages that need it.
+      if (handshake && row.body === null && followed.get(row.mailbox, row.group_id, row.seq) !== undefined) continue;
       drop(row, "expired", "mailbox_age");
       dropped += 1;
     }

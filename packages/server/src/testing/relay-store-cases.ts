@@ -4,6 +4,7 @@ import { budgetCases } from "./budget-cases.ts";
 import { blobCases } from "./blob-cases.ts";
 import { inviteCases } from "./invite-cases.ts";
 import { peerCases } from "./peer-cases.ts";
+import { teamCases } from "./team-cases.ts";
 import { accepted, assertRefused, type StoreCase, StoreWorld } from "./store-world.ts";
 
 const HOUR = 3600 * 1000;
@@ -259,6 +260,7 @@ const cases: Record<string, StoreCase["run"]> = {
 export const relayStoreCases: StoreCase[] = Object.entries({
   ...cases,
   ...peerCases,
+  ...teamCases,
   ...budgetCases,
   ...administrationCases,
   ...blobCases,

@@ -2,9 +2,11 @@ import { strict as assert } from "node:assert";
 import { defaultLimits } from "../config/limits.ts";
 import type { StoreOptions } from "../store/sqlite.ts";
 import type {
+  CommitRequest,
   Deed,
   Entry,
   KeyAccount,
+  NamedDevice,
   NewDevice,
   NewInvite,
   PeersChange,
@@ -100,6 +102,55 @@ export class StoreWorld implements AsyncDisposable {
     });
   }
 
+  /** Founds a team by somebody, with others. */
+  found(by: KeyAccount, others: KeyAccount[], groupId: string, extra: Partial<CommitRequest> = {}) {
+    return this.store.commit({
+      sender: by.mailbox,
+      commitId: `found-${groupId}`,
+      groupId,
+      epoch: 1,
+      members: [by, ...others].map(named),
+      team: { add: [], remove: [], body: undefined, tree: "tree" },
+      commit: undefined,
+      welcomes: others.map(welcomed),
+      messages: [],
+      ...extra,
+    });
+  }
+
+  /** Ends an epoch of a team. */
+  change(
+    by: KeyAccount,
+    groupId: string,
+    epoch: number,
+    { add = [], remove = [], ...extra }: { add?: KeyAccount[]; remove?: KeyAccount[] } & Partial<CommitRequest> = {},
+  ) {
+    return this.store.commit({
+      sender: by.mailbox,
+      commitId: `commit-${groupId}-${epoch}-${by.name}`,
+      groupId,
+      epoch,
+      members: undefined,
+      team: {
+        add: add.map(named),
+        remove: remove.map(named),
+        body: `commit of ${epoch}`,
+        tree: add.length > 0 ? "tree" : undefined,
+      },
+      commit: undefined,
+      welcomes: add.map(welcomed),
+      messages: [],
+      ...extra,
+    });
+  }
+
+  /** Says something to a team. */
+  say(from: KeyAccount, groupId: string, epoch: number, messageId: string, extra: Partial<SendRequest> = {}) {
+    const { mailbox: sender } = from;
+    const rest = { to: undefined, message: messageId, sessionId: undefined, expiresAt: undefined };
+    return this.store.send({ sender, groupId, epoch, messageId, ...rest, ...extra }, new Set());
+  }
+
   /** Lets these in, and blocks those. */
   async peers(of: { mailbox: number }, change: Partial<PeersChange>): Promise<void> {
     const all = { clear: undefined, allow: [], block: [], ...change };
@@ -144,6 +195,14 @@ export class StoreWorld implements AsyncDisposable {
   [Symbol.asyncDispose](): PromiseLike<void> {
     return this.store[Symbol.asyncDispose]();
   }
+}
+
+function named({ username, device }: KeyAccount): NamedDevice {
+  return { username, device: device.id };
+}
+
+function welcomed({ username, device }: KeyAccount): CommitRequest["welcomes"][0] {
+  return { to: username, device: device.id, welcome: `welcome ${username}` };
 }
 
 /** 32 bytes that stand for a key. */

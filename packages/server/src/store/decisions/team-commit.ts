@@ -1,6 +1,6 @@
 import { dayOf } from "../days.ts";
 import type { CommitRequest, Committed, KeyAccount, NamedDevice, Refused, TeamChange } from "../store.ts";
-import { isWhole, type Newcomer, newcomers, welcome } from "./team-welcome.ts";
+import { blobsOf, isWhole, type Newcomer, newcomers, welcome } from "./team-welcome.ts";
 import { addShared, audience, lapse, memberOf, NEWCOMER, settleIn, shareOf, withRoom } from "./team.ts";
 import type { Group, Member, Occasion, Work } from "./work.ts";
 
@@ -16,6 +16,12 @@ export function commitToTeam(
   request: TeamRequest,
   occasion: Occasion,
 ): Omit<Committed, "highWater"> | Refused {
+  const { body, tree } = request.team;
+  // Since they were compared with what is said of them they may have gone, or be kept for another commit.
+  for (const id of [...blobsOf(body), ...blobsOf(tree)]) {
+    const blob = work.blobs.find(id);
+    if (blob?.sealed !== true || blob.held || blob.owner !== sender.name) return { refused: "unknown_blob" };
+  }
   return request.members === undefined
     ? endEpoch(work, sender, request, occasion)
     : found(work, sender, { ...request, members: request.members }, occasion);
@@ -133,10 +139,6 @@ function endEpoch(
 
 function removals({ remove }: TeamChange): Partial<Pick<TeamChange, "remove">> {
   return remove.length > 0 ? { remove } : {};
-}
-
-export function blobsOf(body: TeamChange["body"]): string[] {
-  return typeof body === "object" ? [body.blob] : [];
 }
 
 function memberFrom({ account }: Newcomer, adder: KeyAccount, joined: number): Member {

@@ -75,7 +75,7 @@ export function welcome(
 ): void {
   const tree = treeText(team);
   if (added.length === 0) return;
-  const body = work.mail.addBody(tree, typeof team.tree === "object" ? [team.tree.blob] : []);
+  const body = work.mail.addBody(tree, blobsOf(team.tree));
   for (const { account, payer, welcome: message } of added) {
     work.keyPackages.used(sender.mailbox, account.mailbox);
     work.mail.add({
@@ -97,6 +97,11 @@ export function welcome(
       body,
     });
   }
+}
+
+/** Files that a body names. */
+export function blobsOf(body: TeamChange["body"]): string[] {
+  return typeof body === "object" ? [body.blob] : [];
 }
 
 function treeText({ tree }: TeamChange): string {

@@ -1,7 +1,7 @@
 /** What decisions about teams have in common: who is a member, who gets something, and who is charged for it. */
-import type { KeyAccount } from "../store.ts";
+import type { Body, KeyAccount } from "../store.ts";
 import { amountOf, isBusy, roomObjection, sizeOf } from "./room.ts";
-import type { Amount, Body, Group, Member, NewEntry, Payer, RoomKind, Work } from "./work.ts";
+import type { Amount, Group, Member, NewEntry, Payer, RoomKind, Work } from "./work.ts";
 
 /** A member as it begins, but for who it is. */
 export const NEWCOMER: Omit<Member, "mailbox" | "name" | "device" | "joined"> = {
@@ -22,10 +22,13 @@ export function memberOf(group: Group | undefined, mailbox: number): Member | un
   return member?.leaves === true ? undefined : member;
 }
 
+function isAway({ lapsed, leaves }: Member): boolean {
+  return lapsed || leaves;
+}
+
 /** Members that get what the sender says in an epoch, and those that do not, though they could read it. */
 export function audience(group: Group, sender: number, epoch: number): { present: Member[]; away: Member[] } {
   const others = [...group.members.values()].filter(({ mailbox, joined }) => mailbox !== sender && joined <= epoch);
-  const isAway = ({ lapsed, leaves }: Member): boolean => lapsed || leaves;
   return { present: others.filter((member) => !isAway(member)), away: others.filter(isAway) };
 }
 
@@ -62,6 +65,11 @@ function noticePayer({ name }: Member): Payer {
   return { sender: name, address: undefined, stranger: false };
 }
 
+/** Members that are about to lapse, and whether there is room to tell them. */
+export function lapsingOf(work: Work, members: Member[]): Lapsing[] {
+  return members.map((member) => ({ member, isTold: hasNoticeRoom(work, member) }));
+}
+
 function hasNoticeRoom(work: Work, member: Member): boolean {
   const place = { mailbox: member.mailbox, kind: "notice" } as const;
   return roomObjection(work, place, noticePayer(member), amountOf([""])) === undefined;
@@ -79,16 +87,16 @@ export function withRoom(
   }: { kind: "application" | "commit"; sender: KeyAccount; present: Member[]; amount: Amount },
 ): { recipients: Recipient[]; full: Lapsing[] } {
   const recipients: Recipient[] = [];
-  const full: Lapsing[] = [];
+  const full: Member[] = [];
   for (const member of present) {
     const { place, payer } = placeIn(groupId, member, { kind, sender });
     const isFull =
       roomObjection(work, place, payer, amount) !== undefined ||
       (kind === "application" && isBusy(work, member.mailbox, payer, amount));
-    if (isFull) full.push({ member, isTold: hasNoticeRoom(work, member) });
+    if (isFull) full.push(member);
     else recipients.push({ member, payer });
   }
-  return { recipients, full };
+  return { recipients, full: lapsingOf(work, full) };
 }
 
 /** What entries of a team for several members have in common. */

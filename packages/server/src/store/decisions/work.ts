@@ -1,4 +1,5 @@
-import type { Account, Entry, StoreLimits } from "../store.ts";
+import type { Blob } from "../blob-rows.ts";
+import type { Account, Body, Entry, StoreLimits } from "../store.ts";
 
 /** When and by what circumstances a decision is made: they are given to it, so that it is the same however often it is made. */
 export interface Occasion {
@@ -113,12 +114,6 @@ export interface Ended {
   remove: number[];
 }
 
-/** Fields of frames, as the text of a JSON object, that many entries share. */
-export interface Body {
-  id: number;
-  text: string;
-}
-
 export interface PastRequest {
   digest: Uint8Array;
   /** The recipient's mailbox and the entry's place in it; 0 of what was sent to a team. */
@@ -188,6 +183,9 @@ export interface Work {
   readonly keyPackages: {
     /** The claimant has opened a group with what it had claimed. */
     used(claimant: number, mailbox: number): void;
+  };
+  readonly blobs: {
+    find(id: string): Blob | undefined;
   };
   /** What lies in mailboxes of others, in bytes. */
   readonly addresses: {
