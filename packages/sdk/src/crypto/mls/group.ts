@@ -5,20 +5,17 @@
  */
 import {
   type CiphersuiteImpl,
-  type ClientConfig,
   type ClientState,
   createApplicationMessage,
   createCommit,
   createGroup,
   decodeGroupState,
   defaultCryptoProvider as libraryProvider,
-  defaultKeyPackageEqualityConfig,
   emptyPskIndex,
   encodeGroupState,
   encodeMlsMessage,
   generateKeyPackageWithKey,
   getCiphersuiteFromName,
-  type GroupState,
   joinGroup,
   type MlsPrivateMessage,
   processPrivateMessage,
@@ -29,15 +26,9 @@ import { decryptSenderData } from "ts-mls/privateMessage.js";
 import { CIPHER_SUITE, equal, lengthPrefixed, splitLengthPrefixed } from "../../protocol/index.ts";
 import type { CryptoProvider, Primitives } from "../primitives.ts";
 import { decodeWhole, hex, readPrivateMessage } from "./bytes.ts";
-import {
-  CAPS,
-  checkLifetime,
-  DAY,
-  KEY_PACKAGE_DAYS,
-  LONGEST_LIFETIME,
-  privatePackage,
-  readKeyPackage,
-} from "./key-package.ts";
+import { configOf, guard, settled } from "./config.ts";
+import { CAPS, checkLifetime, DAY, KEY_PACKAGE_DAYS, privatePackage, readKeyPackage } from "./key-package.ts";
+import { assembleParts, decodeExactly, partsOf } from "./parts.ts";
 import {
   type Authenticate,
   EPOCH_MESSAGES,
@@ -46,8 +37,10 @@ import {
   type KeyPackagePair,
   type LeafKeys,
   type Opened,
+  type PartReader,
+  type PartsChanged,
 } from "./seam.ts";
-import { checkTwoLeaves, leavesOf, ownNodeIndex, secretTreeOf, stateOf } from "./state.ts";
+import { checkTwoLeaves, ownNodeIndex, secretTreeOf, stateOf } from "./state.ts";
 
 /** The library's own. */
 export const defaultCryptoProvider: CryptoProvider = libraryProvider;
@@ -144,7 +137,7 @@ export class GroupCrypto {
       privatePackage(own.secret, leaf),
       [],
       this.#suite,
-      this.#config(authenticate),
+      configOf(authenticate),
     );
     const result = await guard("key package refused", () =>
       createCommit(
@@ -156,7 +149,7 @@ export class GroupCrypto {
     const state = { ...result.newState, historicalReceiverData: new Map() };
     checkTwoLeaves(state);
     return {
-      group: this.#settled(state),
+      group: settled(state),
       welcome: encodeMlsMessage({ version: "mls10", wireformat: "mls_welcome", welcome: result.welcome }),
     };
   }
@@ -185,13 +178,13 @@ export class GroupCrypto {
         this.#suite,
         undefined,
         undefined,
-        this.#config(authenticate),
+        configOf(authenticate),
       ),
     );
     if (state.groupContext.epoch !== 1n || state.groupContext.extensions.length > 0)
       throw new GroupError("not a new two-party group");
     checkTwoLeaves(state);
-    return this.#settled(state);
+    return settled(state);
   }
 
   /** Encrypts an application message (RFC 9420, section 6.3). */
@@ -278,54 +271,27 @@ export class GroupCrypto {
     return { state: { ...stateOf(next), historicalReceiverData: history } };
   }
 
+  /** All of it in one piece. */
   encode(group: Group): Uint8Array {
     return encodeGroupState(stateOf(group));
   }
 
   /** @throws GroupError if the bytes are not a whole state. */
   decode(bytes: Uint8Array): Group {
-    let decoded: ReturnType<typeof decodeGroupState>;
-    try {
-      decoded = decodeGroupState(bytes, 0);
-    } catch (cause) {
-      throw new GroupError("malformed group state", { cause });
-    }
-    if (decoded === undefined || decoded[1] !== bytes.length) throw new GroupError("malformed group state");
-    return this.#settled(decoded[0]);
+    return settled(decodeExactly(decodeGroupState, bytes, "all of it"));
   }
 
-  /** After the opening nobody's name, identity or device key may change: a leaf is one that the group has already. */
-  #settled(state: GroupState): Group {
-    const members = leavesOf(state);
-    const known: Authenticate = (credential, key) =>
-      Promise.resolve(members.some((leaf) => equal(leaf.credential, credential) && equal(leaf.signatureKey, key)));
-    return { state: { ...state, clientConfig: this.#config(known) } };
+  /** What of a group is to be written where `before` is kept; all of it where nothing is. */
+  parts(group: Group, before?: Group): PartsChanged {
+    return partsOf(stateOf(group), before === undefined ? undefined : stateOf(before));
   }
 
-  #config(authenticate: Authenticate): ClientConfig {
-    return {
-      // A skipped generation's ratchet secret would open all that follow it (RFC 9420, section 9.2).
-      keyRetentionConfig: {
-        retainKeysForGenerations: 0,
-        retainKeysForEpochs: 1,
-        maximumForwardRatchetSteps: EPOCH_MESSAGES - 1,
-      },
-      lifetimeConfig: { maximumTotalLifetime: LONGEST_LIFETIME, validateLifetimeOnReceive: false },
-      keyPackageEqualityConfig: defaultKeyPackageEqualityConfig,
-      paddingConfig: { kind: "padUntilLength", padUntilLength: 0 },
-      authService: {
-        validateCredential: (credential, key) =>
-          credential.credentialType === "basic" ? authenticate(credential.identity, key) : Promise.resolve(false),
-      },
-    };
-  }
-}
-
-/** The library throws errors of many classes on bad input; for the caller they are one. */
-async function guard<T>(what: string, work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (cause) {
-    throw cause instanceof GroupError ? cause : new GroupError(what, { cause });
+  /**
+   * The group that `parts` have made, undefined where there is none.
+   * @throws GroupError if they are not a whole state
+   */
+  async assemble(read: PartReader): Promise<Group | undefined> {
+    const state = await assembleParts(read);
+    return state === undefined ? undefined : settled(state);
   }
 }
