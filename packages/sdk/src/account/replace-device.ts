@@ -8,6 +8,7 @@ import { type Connection, refused } from "../wire/connection.ts";
 import { nameReplaced } from "../trust/contact-records.ts";
 import { offerAgain } from "../records/file-offers.ts";
 import { fileKey, filesOf, sendAnew } from "../records/files.ts";
+import { STATE_TABLES } from "../records/group-state.ts";
 import { hasLeft } from "../records/outbox-records.ts";
 import { type Account, toDeviceRecord, updateRelay } from "../records/own-account.ts";
 import { owe, oweFile } from "../records/owed.ts";
@@ -95,7 +96,7 @@ async function tellFilesAgain(tx: WriteTransaction, row: InboxRecord): Promise<v
 /** Deletes all ratchets and key packages; what had not reached its recipient goes into the queue again. */
 async function discardConversations(tx: WriteTransaction): Promise<void> {
   const secrets = [
-    "mls/",
+    ...STATE_TABLES,
     "next/",
     "commit/",
     "wire/",

@@ -51,7 +51,7 @@ export interface OpenAgentOptions {
 
 /**
  * Opens the agent of a store. Registers it first if the store is new.
- * @throws AgentError not_registered, bad_username, bad_server, insecure_server, refused (username_taken, rate_limited ...),
+ * @throws AgentError not_registered, store_newer, bad_username, bad_server, insecure_server, refused (username_taken, rate_limited ...),
  * relay_unreachable, relay_protocol
  */
 export async function openAgent(options: OpenAgentOptions, kind: typeof Agent = Agent): Promise<Agent> {

@@ -14,6 +14,7 @@ import {
 import type { ReadTransaction, WriteTransaction } from "../store/store.ts";
 import { GROUPS_PER_CONTACT, nameReplaced, replacedGroups } from "../trust/contact-records.ts";
 import { meet, type Trust } from "../trust/contacts.ts";
+import { deleteState } from "../records/group-state.ts";
 import { leastStock, lessIsLeft, removeKeyPackage } from "../records/key-records.ts";
 import { owed } from "../records/owed.ts";
 import { get, pad, put, remove } from "../records/records.ts";
@@ -186,7 +187,7 @@ export async function forget(turn: Turn, conversation: Conversation): Promise<vo
   const { record } = conversation;
   conversation.dirty = false;
   turn.cache.conversations.delete(record.id);
-  await turn.tx.delete(`mls/${record.id}`);
+  await deleteState(turn.tx, record.id);
   await turn.tx.delete(`contact-group/${record.contact}/${record.id}`);
   await put(turn.tx, "group/", record.id, { ...record, state: "closed" });
   await knowClosed(turn.tx, record);

@@ -6,6 +6,7 @@ import { deviceReplaced, login } from "../account/account.ts";
 import { watchClock } from "../records/clock.ts";
 import { connect, type Transport } from "../wire/connect.ts";
 import type { Connection } from "../wire/connection.ts";
+import { liftStates } from "./lift.ts";
 import { otherAddress, refuseIfElsewhere, sayWhere } from "./link-address.ts";
 import { expire } from "../turn/outbox-rows.ts";
 import { type Account, readAccount, updateRelay } from "../records/own-account.ts";
@@ -149,9 +150,11 @@ export class Link {
       this.#looked.resolve();
       return false;
     }
+    this.#setState({ state: "connecting" });
     try {
       await sayWhere(this.#store, this.#opened);
       this.#looked.resolve();
+      await liftStates(this.#store, this.#crypto);
       await this.#hold();
       await this.#store.scrub();
     } finally {
@@ -177,7 +180,6 @@ export class Link {
    * @throws AgentError if going on is pointless: the relay refuses this agent, or another device has taken it over
    */
   async #connectAndWork(attempt: number): Promise<number | undefined> {
-    if (attempt === 0) this.#setState({ state: "connecting" });
     let connection: Connection | undefined;
     let session: Session | undefined;
     let workedSince: number | undefined;

@@ -3,6 +3,7 @@ import type { ClientStore, WriteTransaction } from "../store/store.ts";
 import { nameReplaced } from "../trust/contact-records.ts";
 import { dropHeld } from "../trust/held.ts";
 import { Fault } from "../records/fault.ts";
+import { deleteState } from "../records/group-state.ts";
 import { hasLeft } from "../records/outbox-records.ts";
 import { owe } from "../records/owed.ts";
 import { find, put } from "../records/records.ts";
@@ -143,7 +144,8 @@ async function endConversation(turn: Turn, id: string): Promise<string> {
   const group = await find(tx, "group/", id);
   const commit = await find(tx, "commit/", id);
   if (commit !== undefined) await turn.remember(commit.commit_id);
-  for (const prefix of ["mls/", "next/", "commit/"]) await tx.delete(prefix + id);
+  await deleteState(tx, id);
+  for (const prefix of ["next/", "commit/"]) await tx.delete(prefix + id);
   await deleteEndingIn(tx, ["contact-group/"], id);
   // Its id stays known, so that no Welcome brings it back.
   await put(tx, "group/", id, { ...unknownGroup(turn, id), ...group, state: "closed" });

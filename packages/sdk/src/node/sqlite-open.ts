@@ -3,10 +3,10 @@ import { dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { pathToFileURL } from "node:url";
 import { AgentError } from "../errors.ts";
+import { FORMAT, newer } from "../records/format.ts";
 import { asOwnerOf } from "./program/owner.ts";
 import { BUSY_MS, isUnwritable, patiently } from "./sqlite-errors.ts";
 
-const FORMAT = 1;
 /** The one table: as SQLite keeps its definition, behind `CREATE TABLE`. */
 export const RECORDS = "records (key TEXT PRIMARY KEY, value ANY NOT NULL) STRICT, WITHOUT ROWID";
 /** What the pages of the database may take in memory. KiB. */
@@ -80,9 +80,7 @@ function prepare(db: DatabaseSync): void {
 function format(db: DatabaseSync): number {
   const format = Number(Object.values(db.prepare("PRAGMA user_version").get() ?? {})[0]);
   if (format <= FORMAT) return format;
-  throw new AgentError("store_newer", `the store was written by a newer version (format ${format})`, {
-    hint: "update aimessage",
-  });
+  throw newer(format);
 }
 
 /**
@@ -100,7 +98,7 @@ function openToRead(folder: string): DatabaseSync | undefined {
     const db = new DatabaseSync(name, { readOnly: true, timeout: BUSY_MS });
     try {
       db.exec(`PRAGMA temp_store = MEMORY; PRAGMA cache_size = -${CACHE_KIB}`);
-      if (format(db) === FORMAT) return db;
+      if (format(db) > 0) return db;
     } catch (error) {
       if (error instanceof AgentError) throw error;
     }

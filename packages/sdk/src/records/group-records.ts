@@ -1,6 +1,6 @@
 /** Records of conversations and of what changes their keys. */
 
-/** `group/<group id>`: a conversation; its MLS state is `mls/<group id>`. */
+/** `group/<group id>`: a conversation; its MLS state has records of its own (`group-state.ts`). */
 export interface GroupRecord {
   id: string;
   contact: string;

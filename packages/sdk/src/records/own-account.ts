@@ -2,6 +2,7 @@ import type { Device, Identity } from "../crypto/identity.ts";
 import { AgentError } from "../errors.ts";
 import { fromBase64, toBase64 } from "../protocol/index.ts";
 import type { ClientStore, ReadTransaction, WriteTransaction } from "../store/store.ts";
+import { checkFormat } from "./format.ts";
 import { get, put } from "./records.ts";
 import type { DeviceRecord, RelayRecord } from "./tables.ts";
 
@@ -16,8 +17,12 @@ export interface Account {
   invite?: string | undefined;
 }
 
-/** Reads the agent, or undefined if the store is new. */
+/**
+ * Reads the agent, or undefined if the store is new.
+ * @throws AgentError store_newer
+ */
 export async function readAccount(tx: ReadTransaction): Promise<Account | undefined> {
+  await checkFormat(tx);
   const identity = await get(tx, "meta/identity");
   const device = await get(tx, "meta/device");
   const relay = await get(tx, "meta/relay");

@@ -7,6 +7,7 @@ import type { WriteTransaction } from "../store/store.ts";
 import { type About, raiseAlert } from "../trust/alerts.ts";
 import { Fault, isFromBelow } from "../records/fault.ts";
 import type { Account } from "../records/own-account.ts";
+import { readPart, saveState } from "../records/group-state.ts";
 import { get, parse, partsUnder, put, remove } from "../records/records.ts";
 import type { InboxPolicy } from "../records/consent-records.ts";
 import { tierOf } from "../records/tier.ts";
@@ -21,6 +22,8 @@ import { Waste } from "./waste.ts";
 export interface Conversation {
   record: GroupRecord;
   group: Group;
+  /** The state as the store has it, by which is known what of it has changed. */
+  saved: Group | undefined;
   dirty: boolean;
 }
 
@@ -216,16 +219,16 @@ export class Turn {
       return cached;
     }
     const record = await get(this.tx, "group/", id);
-    const state = await this.tx.get(`mls/${id}`);
-    if (record === undefined || state === undefined) return undefined;
-    const group = await this.on(`group/${id}`, async () => this.crypto.decode(state as Uint8Array));
-    const conversation = { record, group, dirty: false };
+    if (record === undefined) return undefined;
+    const group = await this.on(`group/${id}`, () => this.crypto.assemble((name) => readPart(this.tx, id, name)));
+    if (group === undefined) return undefined;
+    const conversation = { record, group, saved: group, dirty: false };
     this.cache.conversations.set(id, conversation);
     return conversation;
   }
 
   async addConversation(record: GroupRecord, group: Group): Promise<Conversation> {
-    const conversation = { record, group, dirty: true };
+    const conversation = { record, group, saved: undefined, dirty: true };
     this.cache.conversations.set(record.id, conversation);
     await this.tx.put(`contact-group/${record.contact}/${record.id}`, "");
     return conversation;
@@ -296,12 +299,13 @@ export class Turn {
     for (const conversation of this.cache.conversations.values()) {
       if (!conversation.dirty) continue;
       conversation.dirty = false;
-      const { record, group } = conversation;
+      const { record, group, saved } = conversation;
       await this.on(`group/${record.id}`, async () => {
         record.epoch = epochOf(group);
         await put(this.tx, "group/", record.id, record);
-        await this.tx.put(`mls/${record.id}`, this.crypto.encode(group));
+        await saveState(this.tx, record.id, this.crypto.parts(group, saved));
       });
+      conversation.saved = group;
     }
     this.cache.trim();
     await this.cache.strangers.save(this.tx);

@@ -5,9 +5,13 @@ import {
   createCommit,
   createGroup,
   createProposal,
+  decodeMlsMessage,
+  emptyPskIndex,
   encodeMlsMessage,
   generateKeyPackageWithKey,
+  joinGroup,
   type KeyPackage,
+  type PrivateKeyPackage,
   type Proposal,
   type Welcome,
 } from "ts-mls";
@@ -17,8 +21,9 @@ import { createConfirmationTag, createContentCommitSignature } from "ts-mls/fram
 import { decodeKeyPackage } from "ts-mls/keyPackage.js";
 import { initializeEpoch } from "ts-mls/keySchedule.js";
 import { protect } from "ts-mls/messageProtection.js";
-import type { GroupCrypto } from "../../src/crypto/mls/group.ts";
-import type { LeafKeys } from "../../src/crypto/mls/seam.ts";
+import { GroupCrypto } from "../../src/crypto/mls/group.ts";
+import type { Group, KeyPackagePair, LeafKeys } from "../../src/crypto/mls/seam.ts";
+import { nodeCryptoProvider } from "../../src/node/provider.ts";
 import { splitLengthPrefixed, utf8 } from "../../src/protocol/index.ts";
 import { groupId, newLeaf, now, type Side } from "./pair.ts";
 import { stateOf, suite } from "./thief.ts";
@@ -60,12 +65,15 @@ export async function newKeyPackage(crypto: GroupCrypto, name: string, days: num
 /** A group that `leaf` founds alone. */
 export async function found(crypto: GroupCrypto, leaf: LeafKeys): Promise<ClientState> {
   const own = await crypto.makeKeyPackage(leaf, now);
-  const [encoded, init, hpke] = splitLengthPrefixed(own.secret) as [Uint8Array, Uint8Array, Uint8Array];
-  const keys = { initPrivateKey: init, hpkePrivateKey: hpke, signaturePrivateKey: leaf.privateKey };
-  return createGroup(groupId, keyPackageOf(encoded), keys, [], suite, {
-    ...defaultClientConfig,
-    lifetimeConfig: { maximumTotalLifetime: 2n ** 40n, validateLifetimeOnReceive: false },
-  });
+  const keys = privateKeysOf(own, leaf);
+  return createGroup(groupId, keyPackageOf(own.public), keys, [], suite, { ...defaultClientConfig, ...anyLifetime });
+}
+
+const anyLifetime = { lifetimeConfig: { maximumTotalLifetime: 2n ** 40n, validateLifetimeOnReceive: false } };
+
+function privateKeysOf({ secret }: KeyPackagePair, leaf: LeafKeys): PrivateKeyPackage {
+  const [, init, hpke] = splitLengthPrefixed(secret) as [Uint8Array, Uint8Array, Uint8Array];
+  return { initPrivateKey: init, hpkePrivateKey: hpke, signaturePrivateKey: leaf.privateKey };
 }
 
 export async function add(
@@ -82,8 +90,57 @@ export async function add(
   return { state: newState, welcome: encodeWelcome(welcome as Welcome) };
 }
 
+/** A team, with the state of its founder and of its newest member, by the library alone. */
+export async function team(count: number): Promise<{ founder: Side; member: Side }> {
+  const crypto = await GroupCrypto.load(nodeCryptoProvider);
+  const [leaf, last] = [await newLeaf(crypto, "founder"), await newLeaf(crypto, "newest")];
+  const own = await crypto.makeKeyPackage(last, now);
+  const others = await Promise.all(
+    Array.from({ length: count - 2 }, (_, index) => newKeyPackage(crypto, `member ${index}`)),
+  );
+  const founded = await add(await found(crypto, leaf), ...others, keyPackageOf(own.public));
+  const keys = privateKeysOf(own, last);
+  const keyRetentionConfig = { ...defaultClientConfig.keyRetentionConfig, retainKeysForEpochs: 1 };
+  const config = { ...defaultClientConfig, ...anyLifetime, keyRetentionConfig };
+  const joined = await joinGroup(
+    decodeWelcome(founded.welcome),
+    keyPackageOf(own.public),
+    keys,
+    emptyPskIndex,
+    suite,
+    undefined,
+    undefined,
+    config,
+  );
+  return {
+    founder: {
+      crypto,
+      leaf,
+      group: { state: { ...founded.state, clientConfig: config, historicalReceiverData: new Map() } },
+    },
+    member: { crypto, leaf: last, group: { state: joined } },
+  };
+}
+
+/** The state after a commit that removes the members with the highest leaves. */
+export async function removeLast({ group }: Side, count: number): Promise<Group> {
+  const state = group.state as ClientState;
+  const leaves = state.ratchetTree.flatMap((node, index) => (node?.nodeType === "leaf" ? [index / 2] : []));
+  const { newState } = await createCommit(
+    { state, cipherSuite: suite },
+    { extraProposals: leaves.slice(-count).map((removed) => ({ proposalType: "remove", remove: { removed } })) },
+  );
+  return { state: newState };
+}
+
 export function encodeWelcome(welcome: Welcome): Uint8Array {
   return encodeMlsMessage({ version: "mls10", wireformat: "mls_welcome", welcome });
+}
+
+function decodeWelcome(bytes: Uint8Array): Welcome {
+  const message = decodeMlsMessage(bytes, 0)?.[0];
+  if (message?.wireformat !== "mls_welcome") throw new Error("not a Welcome");
+  return message.welcome;
 }
 
 const zeros = () => new Uint8Array(suite.kdf.size);

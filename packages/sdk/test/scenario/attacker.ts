@@ -1,6 +1,7 @@
 import { verifyCertificate } from "../../src/crypto/identity.ts";
 import { GroupCrypto } from "../../src/crypto/mls/group.ts";
 import { nodeCryptoProvider } from "../../src/node/provider.ts";
+import { readPart, STATE_TABLES } from "../../src/records/group-state.ts";
 import { readAccount } from "../../src/records/own-account.ts";
 import { fromBase64 } from "../../src/protocol/index.ts";
 import type { ReadTransaction } from "../../src/store/store.ts";
@@ -8,7 +9,10 @@ import type { Frame } from "./proxy.ts";
 
 /** What a thief finds in a store: MLS states, pending ones, private parts of key packages, and the device's keys. */
 export interface Loot {
+  /** Each in one piece, as the library has it. */
   states: Uint8Array[];
+  /** Everything of the states as it lies there. */
+  rows: Uint8Array[];
   packages: Uint8Array[];
   account: NonNullable<Awaited<ReturnType<typeof readAccount>>>;
 }
@@ -19,12 +23,27 @@ export async function steal(store: { read<T>(work: (tx: ReadTransaction) => Prom
       (await tx.list({ prefix })).map(([, value]) => (value as Uint8Array).slice());
     const account = await readAccount(tx);
     if (account === undefined) throw new Error("there is no agent");
+    const pending = await values("next/");
+    const rows = (await Promise.all(STATE_TABLES.map(values))).flat();
     return {
-      states: [...(await values("mls/")), ...(await values("next/"))],
+      states: [...(await statesIn(tx)).values(), ...pending],
+      rows: [...rows, ...pending],
       packages: await values("key-secret/"),
       account,
     };
   });
+}
+
+/** The MLS states of a store in one piece each, by group. */
+export async function statesIn(tx: ReadTransaction): Promise<Map<string, Uint8Array>> {
+  const crypto = await GroupCrypto.load(nodeCryptoProvider);
+  const states = new Map<string, Uint8Array>();
+  for (const [key] of await tx.list({ prefix: "mls/" })) {
+    const id = key.slice("mls/".length);
+    const group = await crypto.assemble((name) => readPart(tx, id, name));
+    if (group !== undefined) states.set(id, crypto.encode(group));
+  }
+  return states;
 }
 
 /**

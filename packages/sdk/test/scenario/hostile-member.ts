@@ -5,6 +5,7 @@ import type { Group } from "../../src/crypto/mls/seam.ts";
 import { GroupCrypto } from "../../src/crypto/mls/group.ts";
 import { nodeCryptoProvider } from "../../src/node/provider.ts";
 import { toBase64 } from "../../src/protocol/index.ts";
+import { statesIn } from "./attacker.ts";
 import type { Frame } from "./proxy.ts";
 import type { World } from "./world.ts";
 
@@ -32,13 +33,13 @@ export class HostileMember {
       const account = await readAccount(tx);
       const groups = await list(tx, "group/");
       const record = groups.find(({ state, contact }) => state === "open" && contact === "bob");
-      const state = await tx.get(`mls/${record?.id}`);
+      const state = (await statesIn(tx)).get(record?.id ?? "");
       const pushed = world.proxy.pushedTo("bob", "application");
       const like = pushed.findLast(({ data }) => data.from === from);
       if (account === undefined || record === undefined || state === undefined || like === undefined)
         throw new Error(`${from} has not talked to bob`);
       const of = { from, crypto, like, device: account.device.id, peerDevice: record.peer_device };
-      return new HostileMember(of, crypto.decode(state as Uint8Array));
+      return new HostileMember(of, crypto.decode(state));
     });
   }
 

@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import type { Agent } from "../../src/agent/agent.ts";
 import { type GroupRecord } from "../../src/records/group-records.ts";
 import { list, put } from "../../src/records/records.ts";
+import { statesIn } from "./attacker.ts";
 import { alertKinds, atRest, bodies, eventually, follow, jump, numbered, World } from "./world.ts";
 
 function groups(world: World, username: string): Promise<GroupRecord[]> {
@@ -138,7 +139,7 @@ describe("the last-resort key package", () => {
         : undefined;
     follow(bob);
     await (await alice.send("bob", "hello")).handled();
-    const states = () => world.memory("bob").read((tx) => tx.list({ prefix: "mls/" }));
+    const states = () => world.memory("bob").read(statesIn);
     await eventually("bob has committed", () => world.proxy.pushedTo("alice", "commit").length > 0);
     await (await alice.send("bob", "on we go")).handled();
     await atRest(world, alice, bob);

@@ -31,8 +31,8 @@ function gone(before: Uint8Array[], now: Uint8Array[]): Buffer[] {
 }
 
 async function secrets(store: ClientStore): Promise<Uint8Array[]> {
-  const { states, packages } = await steal(store);
-  return [...states, ...packages];
+  const { rows, packages } = await steal(store);
+  return [...rows, ...packages];
 }
 
 /** Alice and Bob with stores in files talk in both directions; one message is lost in between, and sent again. */

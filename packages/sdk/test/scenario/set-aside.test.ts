@@ -20,6 +20,12 @@ async function plantMessage(tx: WriteTransaction, seq: number, more: object, to 
 
 const BROKEN = "{no JSON";
 
+async function replaceFirst(tx: WriteTransaction, prefix: string, value?: Uint8Array): Promise<void> {
+  const [[key] = [""]] = await tx.list({ prefix });
+  expect(key).not.toBe("");
+  await (value === undefined ? tx.delete(key) : tx.put(key, value));
+}
+
 /** What is planted in alice's store, where she and a peer have written to each other in a group. */
 const plants: Record<string, (tx: WriteTransaction, peer: string, group: string) => Promise<unknown>> = {
   "a message whose expiry is a fraction": (tx, peer) =>
@@ -51,6 +57,10 @@ const plants: Record<string, (tx: WriteTransaction, peer: string, group: string)
   "a received message that is no JSON": (tx) => tx.put(`in/${pad(1)}`, BROKEN),
   "a conversation that is no JSON": (tx, _peer, group) => tx.put(`group/${group}`, BROKEN),
   "a conversation whose state is not one": (tx, _peer, group) => tx.put(`mls/${group}`, new Uint8Array(7)),
+  "a conversation whose tree is none": (tx, _peer, group) => replaceFirst(tx, `tree/${group}/`, new Uint8Array(7)),
+  "a conversation whose ratchets are none": (tx, _peer, group) =>
+    replaceFirst(tx, `ratchet/${group}/`, new Uint8Array(7)),
+  "a conversation without its ratchets": (tx, _peer, group) => replaceFirst(tx, `ratchet/${group}/`),
   "a commit that is no JSON": (tx, _peer, group) => tx.put(`commit/${group}`, BROKEN),
   "a commit whose frame is no JSON": (tx, _peer, group) =>
     put(tx, "commit/", group, {

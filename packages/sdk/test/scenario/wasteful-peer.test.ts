@@ -6,6 +6,7 @@ import { EPOCH_MESSAGES } from "../../src/crypto/mls/seam.ts";
 import { GroupCrypto } from "../../src/crypto/mls/group.ts";
 import { nodeCryptoProvider } from "../../src/node/provider.ts";
 import { toBase64, utf8 } from "../../src/protocol/index.ts";
+import { statesIn } from "./attacker.ts";
 import type { Frame } from "./proxy.ts";
 import { bodies, eventually, follow, rejection, withoutPeers, World } from "./world.ts";
 
@@ -29,9 +30,9 @@ async function talking() {
 async function ahead(world: World, from: string, count: number): Promise<Frame[]> {
   const store = world.memory(from);
   const account = (await store.read((tx) => readAccount(tx)))!;
-  const [[key, state] = ["", ""]] = await store.read((tx) => tx.list({ prefix: "mls/" }));
+  const [[id, state]] = [...(await store.read(statesIn))] as [[string, Uint8Array]];
   const crypto = await GroupCrypto.load(nodeCryptoProvider);
-  let group = crypto.decode(state as Uint8Array);
+  let group = crypto.decode(state);
   const known = world.proxy.pushedTo("bob", "application").findLast(({ data }) => data.from === from)!;
   const bound = authenticatedData({
     messageId: "x",
@@ -52,7 +53,7 @@ async function ahead(world: World, from: string, count: number): Promise<Frame[]
       ...known,
       data: {
         ...known.data,
-        group_id: key.slice("mls/".length),
+        group_id: id,
         message: toBase64(bytes),
         message_id: `junk-${index}`,
       },

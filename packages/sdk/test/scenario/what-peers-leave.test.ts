@@ -2,6 +2,7 @@
 import { expect, test } from "vitest";
 import { nameReplaced, replacedGroups } from "../../src/trust/contact-records.ts";
 import { type GroupRecord } from "../../src/records/group-records.ts";
+import { STATE_TABLES } from "../../src/records/group-state.ts";
 import { list, put } from "../../src/records/records.ts";
 import { Cache, type Conversation } from "../../src/turn/turn.ts";
 import { MemoryStore } from "../../src/store/memory.ts";
@@ -58,7 +59,7 @@ test("[R-7] a Welcome by the last resort joins no second time, also where its co
   world.proxy.push("bob", pushed("carol", welcome));
   await eventually("it is joined", async () => (await keys("mls/")).length > 0);
   await world.memory("bob").write(async (tx) => {
-    for (const prefix of ["mls/", "next/", "commit/", "group/", "contact-group/"])
+    for (const prefix of [...STATE_TABLES, "next/", "commit/", "group/", "contact-group/"])
       for (const [key] of await tx.list({ prefix })) await tx.delete(key);
   });
   world.proxy.cut("bob");

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { createRelay, type Relay, type RelayOptions } from "@aimessage/server";
 import { onTestFinished, vi } from "vitest";
 import type { Agent } from "../../src/agent/agent.ts";
+import type { CryptoProvider } from "../../src/crypto/primitives.ts";
 import type { IncomingMessage } from "../../src/agent/message.ts";
 import { put } from "../../src/records/records.ts";
 import { openAgent } from "../../src/agent/open.ts";
@@ -58,8 +59,8 @@ export class World implements AsyncDisposable {
     return this.openFrom(username, store ?? this.memory(username));
   }
 
-  async openFrom(username: string, store: ClientStore): Promise<Agent> {
-    const node = { provider: nodeCryptoProvider, transport: nodeTransport };
+  async openFrom(username: string, store: ClientStore, provider: CryptoProvider = nodeCryptoProvider): Promise<Agent> {
+    const node = { provider, transport: nodeTransport };
     const agent = await openAgent({ store, username, server: this.server, ...node });
     this.#agents.add(agent);
     return agent;

@@ -43,6 +43,27 @@ switch (task) {
       await new Promise(() => undefined);
     });
     break;
+  case "lift": {
+    const [{ GroupCrypto }, { liftStates }, { nodeCryptoProvider }] = await Promise.all([
+      import("../../src/crypto/mls/group.ts"),
+      import("../../src/link/lift.ts"),
+      import("../../src/node/provider.ts"),
+    ]);
+    const crypto = await GroupCrypto.load(nodeCryptoProvider);
+    const decode = crypto.decode.bind(crypto);
+    let read = 0;
+    crypto.decode = (bytes) => {
+      if ((read += 1) === Number(argument)) {
+        console.log("in the midst of it");
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
+      }
+      return decode(bytes);
+    };
+    if (argument === "0") console.log("begun");
+    await liftStates(store, crypto);
+    setInterval(() => undefined, 1000);
+    break;
+  }
   default:
     throw new Error(`no such task: ${task}`);
 }

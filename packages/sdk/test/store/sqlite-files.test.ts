@@ -214,6 +214,23 @@ describe("a store that cannot be written", () => {
   });
 });
 
+it("a store of the version before is read, and from then on refused by that version", async () => {
+  const folder = newFolder();
+  const before = await openStore(folder);
+  await before.write((tx) => tx.put("a", "kept"));
+  await before.close();
+  const format = (set = "") => {
+    const db = new DatabaseSync(join(folder, "agent.db"));
+    const found = db.prepare(`PRAGMA user_version${set}`).get();
+    db.close();
+    return found;
+  };
+  format(" = 1");
+  const store = await openStore(folder);
+  expect(await store.read((tx) => tx.get("a"))).toBe("kept");
+  expect(format()).toEqual({ user_version: 2 });
+});
+
 describe("a store that cannot be used says why", () => {
   it("written by a newer version", async () => {
     const folder = newFolder();

@@ -4,7 +4,7 @@
  * then wipes.
  */
 // By its parts: the whole brings all cryptography that the library knows.
-import type { CiphersuiteImpl, ClientConfig, ClientState, GroupState, MlsPrivateMessage } from "ts-mls";
+import type { CiphersuiteImpl, ClientState, MlsPrivateMessage } from "ts-mls";
 import {
   addHistoricalReceiverData,
   createGroup,
@@ -16,7 +16,6 @@ import { createCommit } from "ts-mls/createCommit.js";
 import { createApplicationMessage } from "ts-mls/createMessage.js";
 import { getCiphersuiteFromName } from "ts-mls/crypto/ciphersuite.js";
 import { generateKeyPackageWithKey, makeKeyPackageRef } from "ts-mls/keyPackage.js";
-import { defaultKeyPackageEqualityConfig } from "ts-mls/keyPackageEqualityConfig.js";
 import { encodeMlsMessage } from "ts-mls/message.js";
 import { decryptSenderData } from "ts-mls/privateMessage.js";
 import { processPrivateMessage } from "ts-mls/processMessages.js";
@@ -24,15 +23,9 @@ import { emptyPskIndex } from "ts-mls/pskIndex.js";
 import { CIPHER_SUITE, equal, lengthPrefixed, splitLengthPrefixed } from "../../protocol/index.ts";
 import type { CryptoProvider, Primitives } from "../primitives.ts";
 import { decodeWhole, hex, readPrivateMessage } from "./bytes.ts";
-import {
-  CAPS,
-  checkLifetime,
-  DAY,
-  KEY_PACKAGE_DAYS,
-  LONGEST_LIFETIME,
-  privatePackage,
-  readKeyPackage,
-} from "./key-package.ts";
+import { configOf, guard, settled } from "./config.ts";
+import { CAPS, checkLifetime, DAY, KEY_PACKAGE_DAYS, privatePackage, readKeyPackage } from "./key-package.ts";
+import { assembleParts, decodeExactly, partsOf } from "./parts.ts";
 import {
   type Authenticate,
   EPOCH_MESSAGES,
@@ -41,8 +34,10 @@ import {
   type KeyPackagePair,
   type LeafKeys,
   type Opened,
+  type PartReader,
+  type PartsChanged,
 } from "./seam.ts";
-import { checkTwoLeaves, leavesOf, ownNodeIndex, secretTreeOf, stateOf } from "./state.ts";
+import { checkTwoLeaves, ownNodeIndex, secretTreeOf, stateOf } from "./state.ts";
 
 /** The library's own, loaded with the first suite that is asked of it: on Node most never need it. */
 export const defaultCryptoProvider: CryptoProvider = {
@@ -145,7 +140,7 @@ export class GroupCrypto {
       privatePackage(own.secret, leaf),
       [],
       this.#suite,
-      this.#config(authenticate),
+      configOf(authenticate),
     );
     const result = await guard("key package refused", () =>
       createCommit(
@@ -157,7 +152,7 @@ export class GroupCrypto {
     const state = { ...result.newState, historicalReceiverData: new Map() };
     checkTwoLeaves(state);
     return {
-      group: this.#settled(state),
+      group: settled(state),
       welcome: encodeMlsMessage({ version: "mls10", wireformat: "mls_welcome", welcome: result.welcome }),
     };
   }
@@ -186,13 +181,13 @@ export class GroupCrypto {
         this.#suite,
         undefined,
         undefined,
-        this.#config(authenticate),
+        configOf(authenticate),
       ),
     );
     if (state.groupContext.epoch !== 1n || state.groupContext.extensions.length > 0)
       throw new GroupError("not a new two-party group");
     checkTwoLeaves(state);
-    return this.#settled(state);
+    return settled(state);
   }
 
   /** Encrypts an application message (RFC 9420, section 6.3). */
@@ -279,54 +274,27 @@ export class GroupCrypto {
     return { state: { ...stateOf(next), historicalReceiverData: history } };
   }
 
+  /** All of it in one piece. */
   encode(group: Group): Uint8Array {
     return encodeGroupState(stateOf(group));
   }
 
   /** @throws GroupError if the bytes are not a whole state. */
   decode(bytes: Uint8Array): Group {
-    let decoded: ReturnType<typeof decodeGroupState>;
-    try {
-      decoded = decodeGroupState(bytes, 0);
-    } catch (cause) {
-      throw new GroupError("malformed group state", { cause });
-    }
-    if (decoded === undefined || decoded[1] !== bytes.length) throw new GroupError("malformed group state");
-    return this.#settled(decoded[0]);
+    return settled(decodeExactly(decodeGroupState, bytes, "all of it"));
   }
 
-  /** After the opening nobody's name, identity or device key may change: a leaf is one that the group has already. */
-  #settled(state: GroupState): Group {
-    const members = leavesOf(state);
-    const known: Authenticate = (credential, key) =>
-      Promise.resolve(members.some((leaf) => equal(leaf.credential, credential) && equal(leaf.signatureKey, key)));
-    return { state: { ...state, clientConfig: this.#config(known) } };
+  /** What of a group is to be written where `before` is kept; all of it where nothing is. */
+  parts(group: Group, before?: Group): PartsChanged {
+    return partsOf(stateOf(group), before === undefined ? undefined : stateOf(before));
   }
 
-  #config(authenticate: Authenticate): ClientConfig {
-    return {
-      // A skipped generation's ratchet secret would open all that follow it (RFC 9420, section 9.2).
-      keyRetentionConfig: {
-        retainKeysForGenerations: 0,
-        retainKeysForEpochs: 1,
-        maximumForwardRatchetSteps: EPOCH_MESSAGES - 1,
-      },
-      lifetimeConfig: { maximumTotalLifetime: LONGEST_LIFETIME, validateLifetimeOnReceive: false },
-      keyPackageEqualityConfig: defaultKeyPackageEqualityConfig,
-      paddingConfig: { kind: "padUntilLength", padUntilLength: 0 },
-      authService: {
-        validateCredential: (credential, key) =>
-          credential.credentialType === "basic" ? authenticate(credential.identity, key) : Promise.resolve(false),
-      },
-    };
-  }
-}
-
-/** The library throws errors of many classes on bad input; for the caller they are one. */
-async function guard<T>(what: string, work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (cause) {
-    throw cause instanceof GroupError ? cause : new GroupError(what, { cause });
+  /**
+   * The group that `parts` have made, undefined where there is none.
+   * @throws GroupError if they are not a whole state
+   */
+  async assemble(read: PartReader): Promise<Group | undefined> {
+    const state = await assembleParts(read);
+    return state === undefined ? undefined : settled(state);
   }
 }

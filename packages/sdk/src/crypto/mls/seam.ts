@@ -28,6 +28,24 @@ export type Opened =
   | { kind: "application"; group: Group; plaintext: Uint8Array; authenticatedData: Uint8Array; consumed: Uint8Array[] }
   | { kind: "commit"; group: Group; consumed: Uint8Array[] };
 
+/**
+ * A part of a group's state: the small secrets; of the present and the previous epoch the ratchet tree, and the secret
+ * tree's leaves, page by page. Only a page holds what opens messages.
+ */
+export type PartName =
+  | readonly ["mls"]
+  | readonly ["tree", epoch: number]
+  | readonly ["ratchet", epoch: number, page: number];
+
+/** What is to be done to what is kept of a group, so that it is the state. */
+export interface PartsChanged {
+  put: [PartName, Uint8Array][];
+  remove: PartName[];
+}
+
+/** Reads a part where it is kept, when it is needed. */
+export type PartReader = (name: PartName) => Promise<Uint8Array | undefined>;
+
 /** The input is not acceptable in this state; the state is unchanged. */
 export class GroupError extends Error {
   override name = "GroupError";

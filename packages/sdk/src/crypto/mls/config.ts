@@ -1,0 +1,42 @@
+/** What we ask of the library in every group, and how its errors are ours. */
+import type { ClientConfig, GroupState } from "ts-mls";
+import { defaultKeyPackageEqualityConfig } from "ts-mls/keyPackageEqualityConfig.js";
+import { equal } from "../../protocol/index.ts";
+import { LONGEST_LIFETIME } from "./key-package.ts";
+import { type Authenticate, EPOCH_MESSAGES, type Group, GroupError } from "./seam.ts";
+import { leavesOf } from "./state.ts";
+
+/** After the opening nobody's name, identity or device key may change: a leaf is one that the group has already. */
+export function settled(state: GroupState): Group {
+  const members = leavesOf(state);
+  const known: Authenticate = (credential, key) =>
+    Promise.resolve(members.some((leaf) => equal(leaf.credential, credential) && equal(leaf.signatureKey, key)));
+  return { state: { ...state, clientConfig: configOf(known) } };
+}
+
+export function configOf(authenticate: Authenticate): ClientConfig {
+  return {
+    // A skipped generation's ratchet secret would open all that follow it (RFC 9420, section 9.2).
+    keyRetentionConfig: {
+      retainKeysForGenerations: 0,
+      retainKeysForEpochs: 1,
+      maximumForwardRatchetSteps: EPOCH_MESSAGES - 1,
+    },
+    lifetimeConfig: { maximumTotalLifetime: LONGEST_LIFETIME, validateLifetimeOnReceive: false },
+    keyPackageEqualityConfig: defaultKeyPackageEqualityConfig,
+    paddingConfig: { kind: "padUntilLength", padUntilLength: 0 },
+    authService: {
+      validateCredential: (credential, key) =>
+        credential.credentialType === "basic" ? authenticate(credential.identity, key) : Promise.resolve(false),
+    },
+  };
+}
+
+/** The library throws errors of many classes on bad input; for the caller they are one. */
+export async function guard<T>(what: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (cause) {
+    throw cause instanceof GroupError ? cause : new GroupError(what, { cause });
+  }
+}
