@@ -59,7 +59,7 @@ async function joined(vector: Vector, change: (tree: Uint8Array) => Uint8Array =
   const suite = (await nodeCryptoProvider.getCiphersuiteImpl(
     getCiphersuiteFromId(vector.cipher_suite as 1),
   )) as CiphersuiteImpl;
-  const state = await joinFrom(suite, {
+  const { state } = await joinFrom(suite, {
     welcome: decode(vector.welcome, "mls_welcome").welcome,
     keyPackage: decode(vector.key_package, "mls_key_package").keyPackage,
     keys: {

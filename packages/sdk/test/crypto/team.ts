@@ -48,7 +48,7 @@ export async function outsider({ pairs }: Crypto, name: string, certificate = ut
 export async function join({ teams }: Crypto, who: Outsider, { welcomes, tree }: Invitation): Promise<Member> {
   const mine = welcomes.find(({ ref }) => ref === who.keyPackage.ref);
   if (mine === undefined) throw new Error(`no Welcome for ${who.name}`);
-  const group = await teams.join({ welcome: mine.welcome, tree }, who.keyPackage.secret, who.leaf, anyone);
+  const { group } = await teams.join({ welcome: mine.welcome, tree }, who.keyPackage.secret, who.leaf, anyone);
   return { ...who, group };
 }
 

@@ -28,8 +28,14 @@ export interface Joining {
   config: ClientConfig;
 }
 
+export interface Joined {
+  state: ClientState;
+  /** The leaf of whoever has invited us. */
+  signer: number;
+}
+
 /** @throws GroupError, or an error of the library, if anything of it is not right. Whether the group is known already is the caller's question. */
-export async function joinFrom(suite: CiphersuiteImpl, joining: Joining): Promise<ClientState> {
+export async function joinFrom(suite: CiphersuiteImpl, joining: Joining): Promise<Joined> {
   const { keyPackage, keys, authenticate } = joining;
   const { info, secrets } = await openWelcome(suite, joining);
   const context = info.groupContext;
@@ -52,7 +58,7 @@ export async function joinFrom(suite: CiphersuiteImpl, joining: Joining): Promis
   const secretTree = await createSecretTree((tree.length + 1) / 2, encryptionSecret, suite.kdf);
   encryptionSecret.fill(0);
   secrets.joinerSecret.fill(0);
-  return {
+  const state: ClientState = {
     groupContext: context,
     ratchetTree: tree,
     privatePath: fittingKeys(tree, { leafIndex, privateKeys }, watch.derived),
@@ -65,6 +71,7 @@ export async function joinFrom(suite: CiphersuiteImpl, joining: Joining): Promis
     groupActiveState: { kind: "active" },
     clientConfig: joining.config,
   };
+  return { state, signer: info.signer };
 }
 
 async function openWelcome(suite: CiphersuiteImpl, { welcome, keyPackage, keys }: Joining) {

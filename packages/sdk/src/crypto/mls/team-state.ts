@@ -1,18 +1,9 @@
 /** What is in the state of a team. */
-import {
-  type CiphersuiteImpl,
-  type ClientConfig,
-  type ClientState,
-  defaultKeyPackageEqualityConfig,
-  type RatchetTree,
-} from "ts-mls";
+import { type ClientConfig, type ClientState, defaultKeyPackageEqualityConfig, type RatchetTree } from "ts-mls";
 import type { Extension } from "ts-mls/extension.js";
 import { encodeLeafNode } from "ts-mls/leafNode.js";
-import { decryptSenderData } from "ts-mls/privateMessage.js";
-import type { PrivateMessage } from "ts-mls";
 import { LONGEST_LIFETIME, SETTINGS } from "./key-package.ts";
 import { type Authenticate, GroupError } from "./seam.ts";
-import { secretTreeOf } from "./state.ts";
 import { type Leaf, TEAM_EPOCH_MESSAGES } from "./team-seam.ts";
 import { certificateIn } from "./tree-check.ts";
 import { leafAt } from "./tree-shape.ts";
@@ -61,23 +52,4 @@ export function checkTeam(state: ClientState): void {
   if (settingsIn(state.groupContext.extensions) === undefined) throw new GroupError("a team has settings, and no more");
   if (state.groupActiveState.kind !== "active") throw new GroupError("group is not active");
   if (Object.keys(state.unappliedProposals).length > 0) throw new GroupError("a proposal waits in the group");
-}
-
-/** The leaf whose ratchet differs: the library does not say who has sent. */
-export function movedLeaf(before: ClientState["secretTree"], after: ClientState["secretTree"]): number {
-  const moved = after.flatMap((node, index) => (node === before[index] ? [] : [index]));
-  if (moved.length !== 1) throw new GroupError("not the ratchet of one leaf has moved");
-  return moved[0]! / 2;
-}
-
-/** Steps of the sender's ratchet to the generation that a message names, as far as they are taken. */
-export async function stepsTo(state: ClientState, message: PrivateMessage, suite: CiphersuiteImpl): Promise<number> {
-  const past = state.historicalReceiverData.get(message.epoch);
-  const secret = past?.senderDataSecret ?? state.keySchedule.senderDataSecret;
-  const sender = await decryptSenderData(message, secret, suite).catch(() => undefined);
-  const node = secretTreeOf(state, message.epoch)?.[2 * (sender?.leafIndex ?? 0)];
-  if (sender === undefined || node === undefined) return 0;
-  const { generation } = message.contentType === "application" ? node.application : node.handshake;
-  const steps = sender.generation - generation;
-  return steps < TEAM_EPOCH_MESSAGES ? Math.max(0, steps) : 0;
 }

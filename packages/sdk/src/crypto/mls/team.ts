@@ -5,11 +5,9 @@ import {
   createApplicationMessage,
   createCommit,
   createGroup,
-  emptyPskIndex,
   encodeMlsMessage,
   generateKeyPackageWithKey,
   getCiphersuiteFromName,
-  processPrivateMessage,
 } from "ts-mls";
 import { mlsExporter } from "ts-mls/keySchedule.js";
 import { CIPHER_SUITE, equal, splitLengthPrefixed } from "../../protocol/index.ts";
@@ -19,20 +17,14 @@ import { decodeWhole, hex, readPrivateMessage } from "./bytes.ts";
 import { defaultCryptoProvider } from "./group.ts";
 import { CAPS, checkLifetime, DAY, KEY_PACKAGE_DAYS, privatePackage, readKeyPackage, SETTINGS } from "./key-package.ts";
 import { type Authenticate, type Group, GroupError, type LeafKeys } from "./seam.ts";
-import { secretTreeOf, stateOf } from "./state.ts";
+import { stateOf } from "./state.ts";
+import { guard } from "./guard.ts";
+import { readMessage } from "./team-messages.ts";
 import { afterOwn, describeCommit, followCommit, makeCommit } from "./team-commits.ts";
 import { joinFrom } from "./team-join.ts";
+import { certificateIn } from "./tree-check.ts";
 import type { Change, Followed, Invitation, Judge, Leaf, OwnCommit, TeamCommit, TeamMessage } from "./team-seam.ts";
-import {
-  checkTeam,
-  leafNodeOf,
-  leafOf,
-  movedLeaf,
-  settingsExtension,
-  settingsIn,
-  stepsTo,
-  teamConfig,
-} from "./team-state.ts";
+import { checkTeam, leafNodeOf, leafOf, settingsExtension, settingsIn, teamConfig } from "./team-state.ts";
 
 /** What a team is founded with. */
 export interface Founding {
@@ -98,7 +90,7 @@ export class TeamCrypto {
   }
 
   /**
-   * Joins by a Welcome and the tree beside it (RFC 9420, section 12.4.3.1).
+   * Joins by a Welcome and the tree beside it (RFC 9420, section 12.4.3.1). Its inviter has signed for what the group is.
    * @throws GroupError if they are malformed, not for this package, not authentic, or do not fit each other.
    */
   async join(
@@ -106,11 +98,11 @@ export class TeamCrypto {
     secret: Uint8Array,
     leaf: LeafKeys,
     authenticate: Authenticate,
-  ): Promise<Group> {
+  ): Promise<{ group: Group; inviter: Leaf }> {
     const message = decodeWhole(invited.welcome);
     const [encoded] = splitLengthPrefixed(secret) ?? [];
     if (message?.wireformat !== "mls_welcome" || encoded === undefined) throw new GroupError("malformed Welcome");
-    const state = await guard("Welcome refused", () =>
+    const { state, signer } = await guard("Welcome refused", () =>
       joinFrom(this.#suite, {
         welcome: message.welcome,
         keyPackage: readKeyPackage(encoded),
@@ -131,7 +123,13 @@ export class TeamCrypto {
       }),
     );
     checkTeam(state);
-    return { state };
+    return { group: { state }, inviter: leafOf(state.ratchetTree, signer)! };
+  }
+
+  /** What stands in the leaf of a key package. @throws GroupError if it is malformed, or of another suite */
+  keyPackageLeaf(keyPackage: Uint8Array): Omit<Leaf, "index"> {
+    const { leafNode } = readKeyPackage(keyPackage);
+    return { certificate: certificateIn(leafNode), signatureKey: leafNode.signaturePublicKey };
   }
 
   /** Who is in the group, by leaf. */
@@ -221,33 +219,9 @@ export class TeamCrypto {
    * Reads an application message of another member, of this epoch or the one before.
    * @throws GroupError for everything else; the group is unchanged then.
    */
-  async decrypt(group: Group, bytes: Uint8Array): Promise<TeamMessage> {
+  decrypt(group: Group, bytes: Uint8Array): Promise<TeamMessage> {
     const { privateMessage } = readPrivateMessage(bytes);
-    const state = this.#state({ state: this.#of(group, privateMessage.groupId) });
-    const { epoch } = privateMessage;
-    const before = secretTreeOf(state, epoch);
-    if (before === undefined) throw new GroupError("message of another epoch");
-    if (privateMessage.contentType !== "application") throw new GroupError("not a message");
-    const result = await guard("message does not decrypt", () =>
-      processPrivateMessage(state, privateMessage, emptyPskIndex, this.#suite, () => "reject"),
-    ).catch(async (error: GroupError) => {
-      error.steps = await stepsTo(state, privateMessage, this.#suite);
-      throw error;
-    });
-    if (result.kind !== "applicationMessage") throw new GroupError("not a message");
-    const index = movedLeaf(before, secretTreeOf(result.newState, epoch) ?? []);
-    const tree =
-      epoch === state.groupContext.epoch ? state.ratchetTree : state.historicalReceiverData.get(epoch)!.ratchetTree;
-    const sender = leafOf(tree, index);
-    if (sender === undefined || isOwn(state, sender)) throw new GroupError("message of nobody, or in our own name");
-    return {
-      group: { state: result.newState },
-      sender,
-      epoch: Number(epoch),
-      plaintext: result.message,
-      authenticatedData: privateMessage.authenticatedData,
-      consumed: result.consumed,
-    };
+    return readMessage(this.#suite, this.#of(group, privateMessage.groupId), privateMessage);
   }
 
   /** The state with rules of ours, wherever it was loaded. Whom it takes is asked when a commit is made or followed, and then only. */
@@ -285,21 +259,6 @@ export class TeamCrypto {
   }
 }
 
-/** A member that was swapped has another leaf than before, but the same key: in an old epoch that is still its own. */
-function isOwn(state: ClientState, sender: Leaf): boolean {
-  const own = leafOf(state.ratchetTree, state.privatePath.leafIndex);
-  return own !== undefined && equal(own.signatureKey, sender.signatureKey);
-}
-
 function checkPackages(packages: readonly Uint8Array[], now: number): void {
   for (const bytes of packages) checkLifetime(readKeyPackage(bytes), now);
-}
-
-/** The library throws errors of many classes on bad input; for the caller they are one. */
-async function guard<T>(what: string, work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (cause) {
-    throw cause instanceof GroupError ? cause : new GroupError(what, { cause });
-  }
 }
