@@ -7,7 +7,7 @@ import { GroupError, type LeafKeys } from "./seam.ts";
 export const DAY = 86_400;
 
 /** GroupContext extension of a team's settings. Whoever announces it in a leaf (RFC 9420, section 7.2) can be added to one. */
-const SETTINGS = 0xf0a1;
+export const SETTINGS = 0xf0a1;
 
 /** Types of extensions that our key packages announce. */
 export const CAPS: readonly number[] = [SETTINGS];

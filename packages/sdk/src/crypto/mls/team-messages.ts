@@ -1,0 +1,68 @@
+/** Messages of a team, and in whose name they are. */
+import {
+  type CiphersuiteImpl,
+  type ClientState,
+  emptyPskIndex,
+  type PrivateMessage,
+  processPrivateMessage,
+} from "ts-mls";
+import { decryptSenderData } from "ts-mls/privateMessage.js";
+import { equal } from "../../protocol/index.ts";
+import { guard } from "./guard.ts";
+import { GroupError } from "./seam.ts";
+import { secretTreeOf } from "./state.ts";
+import { type Leaf, TEAM_EPOCH_MESSAGES, type TeamMessage } from "./team-seam.ts";
+import { leafOf } from "./team-state.ts";
+
+/** Reads an application message of another member. @throws GroupError for everything else */
+export async function readMessage(
+  suite: CiphersuiteImpl,
+  state: ClientState,
+  message: PrivateMessage,
+): Promise<TeamMessage> {
+  const before = secretTreeOf(state, message.epoch);
+  if (before === undefined) throw new GroupError("message of another epoch");
+  if (message.contentType !== "application") throw new GroupError("not a message");
+  const result = await guard("message does not decrypt", () =>
+    processPrivateMessage(state, message, emptyPskIndex, suite, () => "reject"),
+  ).catch(async (error: GroupError) => {
+    error.steps = await stepsTo(suite, state, message);
+    throw error;
+  });
+  if (result.kind !== "applicationMessage") throw new GroupError("not a message");
+  const tree = state.historicalReceiverData.get(message.epoch)?.ratchetTree ?? state.ratchetTree;
+  const sender = leafOf(tree, movedLeaf(before, secretTreeOf(result.newState, message.epoch) ?? []));
+  if (sender === undefined || isOwn(state, sender)) throw new GroupError("message of nobody, or in our own name");
+  return {
+    group: { state: result.newState },
+    sender,
+    epoch: Number(message.epoch),
+    plaintext: result.message,
+    authenticatedData: message.authenticatedData,
+    consumed: result.consumed,
+  };
+}
+
+/** The leaf whose ratchet differs: the library does not say who has sent. */
+function movedLeaf(before: ClientState["secretTree"], after: ClientState["secretTree"]): number {
+  const moved = after.flatMap((node, index) => (node === before[index] ? [] : [index]));
+  if (moved.length !== 1) throw new GroupError("not the ratchet of one leaf has moved");
+  return moved[0]! / 2;
+}
+
+/** Whether a leaf, perhaps of the epoch before, is of our device: a swap gives that another one. */
+function isOwn(state: ClientState, sender: Leaf): boolean {
+  const own = leafOf(state.ratchetTree, state.privatePath.leafIndex);
+  return own !== undefined && equal(own.signatureKey, sender.signatureKey);
+}
+
+/** Steps of the sender's ratchet to the generation that a message names, as far as they are taken. */
+async function stepsTo(suite: CiphersuiteImpl, state: ClientState, message: PrivateMessage): Promise<number> {
+  const past = state.historicalReceiverData.get(message.epoch);
+  const secret = past?.senderDataSecret ?? state.keySchedule.senderDataSecret;
+  const sender = await decryptSenderData(message, secret, suite).catch(() => undefined);
+  const node = secretTreeOf(state, message.epoch)?.[2 * (sender?.leafIndex ?? 0)];
+  if (sender === undefined || node === undefined) return 0;
+  const steps = sender.generation - node.application.generation;
+  return steps < TEAM_EPOCH_MESSAGES ? Math.max(0, steps) : 0;
+}
