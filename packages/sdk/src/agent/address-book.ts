@@ -258,7 +258,8 @@ async function beside(tx: ReadTransaction, username: string): Promise<Beside> {
 async function heardFrom(tx: ReadTransaction, username: string): Promise<number | undefined> {
   let last: number | undefined;
   for (const [key] of await tx.list({ prefix: `contact-group/${username}/` })) {
-    const at = (await findRecord(tx, "group/", key.slice(key.lastIndexOf("/") + 1)))?.heard_at;
+    const group = key.slice(key.lastIndexOf("/") + 1);
+    const at = (await findRecord(tx, "member/", `${group}/${username}`))?.heard_at;
     if (at !== undefined && at > (last ?? 0)) last = at;
   }
   return last;

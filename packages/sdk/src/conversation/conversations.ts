@@ -17,7 +17,8 @@ import { meet, type Trust } from "../trust/contacts.ts";
 import { deleteState } from "../records/group-state.ts";
 import { leastStock, lessIsLeft, removeKeyPackage } from "../records/key-records.ts";
 import { owed } from "../records/owed.ts";
-import { get, pad, put, remove } from "../records/records.ts";
+import { forgetGroup } from "../records/members.ts";
+import { get, pad, put } from "../records/records.ts";
 import { sendUnreadAgain } from "./resend.ts";
 import type { GroupRecord } from "../records/group-records.ts";
 import type { ContactRecord } from "../records/tables.ts";
@@ -38,9 +39,9 @@ const LAST_RESORT_USES = 3;
  */
 export async function conversationFor(turn: Turn, contact: ContactRecord): Promise<Conversation | undefined> {
   const usable = (await turn.conversationsWith(contact.username)).filter(
-    ({ record }) =>
+    ({ record, peer }) =>
       (record.state === "open" || record.state === "opening") &&
-      record.peer_device === contact.device_id &&
+      peer.device === contact.device_id &&
       // Older than the pin: opened with the identity key that was trusted before.
       record.created_at >= contact.pinned_at,
   );
@@ -81,17 +82,18 @@ export async function openConversation(turn: Turn, keys: RelayFrameData<"keys">)
   }
   const earlier = (await turn.conversationsWith(certificate.username)).filter(({ record }) => record.state === "open");
   const owes = (await turn.tx.list({ prefix: owed(certificate.username), limit: 1 })).length > 0;
-  const record = await newRecord(turn, opened.group, certificate, "opener");
+  const records = await newRecords(turn, opened.group, certificate, "opener");
+  const { record } = records;
   record.state = "opening";
   record.replaces = [
     ...new Set([
       ...(await replacedGroups(turn.tx, certificate.username)),
-      ...earlier.filter(({ record: old }) => old.peer_device !== certificate.deviceId).map(({ record: old }) => old.id),
+      ...earlier.filter(({ peer }) => peer.device !== certificate.deviceId).map(({ record: old }) => old.id),
     ]),
   ].slice(-GROUPS_PER_CONTACT);
   await turn.tx.delete(`replaces/${certificate.username}`);
   if (owes || record.replaces.length > 0) await backOff(turn, certificate.username);
-  const conversation = await turn.addConversation(record, opened.group);
+  const conversation = await turn.addConversation(records, opened.group);
   await evict(turn, certificate.username, record.id);
   return { conversation, welcome: opened.welcome };
 }
@@ -140,9 +142,10 @@ export async function acceptWelcome(
   // By its Welcome this group could be joined once more, for as long as the private part is there.
   if (key.last_resort) await turn.tx.put(uses + id, "");
   // First thing after joining, our own keys replace those of the published package.
-  const record = { ...(await newRecord(turn, group, peer, "joiner")), committed_at: 0 };
-  await turn.addConversation(record, group);
-  await evict(turn, record.contact, record.id);
+  const records = await newRecords(turn, group, peer, "joiner");
+  records.record.committed_at = 0;
+  await turn.addConversation(records, group);
+  await evict(turn, records.record.contact, records.record.id);
 }
 
 /** A single-use private part is gone with its use; the last resort's a day later. */
@@ -200,7 +203,7 @@ export async function knowClosed(tx: WriteTransaction, record: GroupRecord): Pro
   await tx.put(key, "");
   const closed = await tx.list({ prefix: `closed/${record.contact}/` });
   for (const [old] of closed.slice(0, Math.max(0, closed.length - CLOSED_AT_MOST))) {
-    await remove(tx, "group/", old.slice(old.lastIndexOf("/") + 1));
+    await forgetGroup(tx, old.slice(old.lastIndexOf("/") + 1));
     await tx.delete(old);
   }
 }
@@ -240,17 +243,16 @@ async function isKnownGroup(turn: Turn, id: string): Promise<boolean> {
   return (await turn.tx.get(`group/${id}`)) !== undefined || turn.cache.conversations.has(id);
 }
 
-async function newRecord(
+async function newRecords(
   turn: Turn,
   group: Group,
-  peer: DeviceCertificate,
+  { username, deviceId }: DeviceCertificate,
   role: GroupRecord["role"],
-): Promise<GroupRecord> {
-  const contact = await turn.contact(peer.username);
-  return {
+): Promise<Pick<Conversation, "record" | "peer">> {
+  const contact = await turn.contact(username);
+  const record: GroupRecord = {
     id: groupIdOf(group),
-    contact: peer.username,
-    peer_device: peer.deviceId,
+    contact: username,
     role,
     state: "open",
     epoch: 1,
@@ -258,12 +260,12 @@ async function newRecord(
     // Our clock may have been set back since it was pinned: a conversation that is older than its pin is not read.
     created_at: Math.max(turn.now, contact?.pinned_at ?? 0),
     send_counter: 0,
-    receive_counter: 0,
     messages_since_commit: 0,
     committed_at: turn.now,
     wait_for_epoch: 0,
     replaces: [],
   };
+  return { record, peer: { name: username, device: deviceId, receive_counter: 0 } };
 }
 
 async function evict(turn: Turn, contact: string, keep: string): Promise<void> {

@@ -89,7 +89,7 @@ async function receiveCommit(turn: Turn, delivery: Delivery): Promise<void> {
   const conversation = await turn.conversation(delivery.group_id ?? "");
   // A commit of a conversation that is gone has nothing to advance.
   if (conversation === undefined) return;
-  const { record } = conversation;
+  const { record, peer } = conversation;
   if (turn.isSpent(record.contact)) {
     // Without it nothing that follows can be read.
     const text = `${record.contact} keeps this agent busy with what leads to nothing`;
@@ -97,9 +97,9 @@ async function receiveCommit(turn: Turn, delivery: Delivery): Promise<void> {
   }
   await applyUnanswered(turn, conversation, delivery.epoch);
   const accepted = await acceptCommit(turn, conversation, delivery.epoch ?? -1, delivery.message);
-  const said = record.send_counter + record.receive_counter;
-  if (!accepted || said - (record.said_at_commit ?? 0) < COMMIT_EVERY) turn.wasted(record.contact, HANDSHAKE);
-  record.said_at_commit = said;
+  const said = record.send_counter + peer.receive_counter;
+  if (!accepted || said - (peer.said_at_commit ?? 0) < COMMIT_EVERY) turn.wasted(record.contact, HANDSHAKE);
+  peer.said_at_commit = said;
 }
 
 /** The relay's word on a message that it had stored. A receipt outweighs it. */

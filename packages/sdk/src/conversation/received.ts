@@ -46,7 +46,7 @@ export async function receiveMessage(turn: Turn, delivery: Delivery, offline: bo
   // Before any work is done for it: what is not read is no reason for an attempt.
   if (contact.blocked || turn.isSpent(record.contact)) return unreadable(turn, record.contact, delivery.message_id);
   const isRoom = await hasRoom(turn, record.contact, delivery);
-  if (!isRoom && !(await mayPair(turn, record, delivery.message.length)))
+  if (!isRoom && !(await mayPair(turn, conversation, delivery.message.length)))
     return unreadable(turn, record.contact, delivery.message_id, "stranger_quota");
   await applyUnanswered(turn, conversation, delivery.epoch);
   const content = await open(turn, conversation, delivery);
@@ -57,7 +57,7 @@ export async function receiveMessage(turn: Turn, delivery: Delivery, offline: bo
   else if (content.header.type === "offer") await takeOffers(turn, conversation, content);
   else if (isRoom) await keep(turn, conversation, content, { name: delivery.from, offline });
   else await unreadable(turn, record.contact, delivery.message_id, "stranger_quota");
-  if ((record.gaps ?? []).length >= MISSING_AT_MOST) {
+  if ((conversation.peer.gaps ?? []).length >= MISSING_AT_MOST) {
     // Its word on what was received would be a lie: not every loss can be named.
     await turn.tx.delete(owed(record.contact, "read", record.id));
     await closeConversation(
@@ -77,7 +77,7 @@ async function judgeLine(turn: Turn, { record }: Conversation, content: Content,
 
 /** Decrypts, and compares what was encrypted with what the relay says around it. */
 async function open(turn: Turn, conversation: Conversation, delivery: Delivery): Promise<Content | undefined> {
-  const { record } = conversation;
+  const { record, peer } = conversation;
   const { waste } = turn.cache;
   const bytes = isBase64(delivery.message) ? fromBase64(delivery.message) : new Uint8Array();
   if (waste.remembers && waste.hasFailed(await turn.crypto.digest(bytes))) return undefined;
@@ -92,7 +92,7 @@ async function open(turn: Turn, conversation: Conversation, delivery: Delivery):
     const bound = isBoundTo(opened.authenticatedData, {
       messageId: delivery.message_id,
       from: delivery.from,
-      fromDevice: record.peer_device,
+      fromDevice: peer.device,
       to: identity.username,
       toDevice: device.id,
       expiresAt: delivery.expires_at,
@@ -127,25 +127,25 @@ async function open(turn: Turn, conversation: Conversation, delivery: Delivery):
 
 /** Keeps the books of the conversation: counters, gaps, what it replaces, that it works. */
 async function countAndFollow(turn: Turn, conversation: Conversation, { header }: Content): Promise<void> {
-  const { record } = conversation;
+  const { record, peer } = conversation;
   turn.heard.add(record.contact);
-  const gaps = new Set(record.gaps);
+  const gaps = new Set(peer.gaps);
   gaps.delete(header.counter);
-  const newest = Math.min(header.counter, record.receive_counter + MISSING_AT_MOST + 1);
-  const hasGap = newest > record.receive_counter + 1;
-  for (let counter = record.receive_counter + 1; counter < newest; counter++) gaps.add(counter);
-  record.gaps = [...gaps];
-  record.receive_counter = Math.max(record.receive_counter, header.counter);
-  if (header.read !== undefined && header.read > (record.confirmed ?? 0)) {
-    record.confirmed = Math.min(header.read, record.send_counter);
+  const newest = Math.min(header.counter, peer.receive_counter + MISSING_AT_MOST + 1);
+  const hasGap = newest > peer.receive_counter + 1;
+  for (let counter = peer.receive_counter + 1; counter < newest; counter++) gaps.add(counter);
+  peer.gaps = [...gaps];
+  peer.receive_counter = Math.max(peer.receive_counter, header.counter);
+  if (header.read !== undefined && header.read > (peer.confirmed ?? 0)) {
+    peer.confirmed = Math.min(header.read, record.send_counter);
     await confirm(turn, record.contact, record.id, header.read);
   }
   record.messages_since_commit += 1;
-  record.heard_at = Math.floor(turn.now / DAY_MS) * DAY_MS;
+  peer.heard_at = Math.floor(turn.now / DAY_MS) * DAY_MS;
   if (record.role === "opener") record.answered = true;
   // Receipts cause no receipts; what they carry is cumulative or is asked for again by its counter.
   if (header.type !== "receipt" || hasGap)
-    await turn.tx.put(owed(record.contact, "read", record.id), String(record.receive_counter));
+    await turn.tx.put(owed(record.contact, "read", record.id), String(peer.receive_counter));
   for (const id of header.replaces ?? []) {
     turn.wasted(record.contact, NAMED);
     await leave(turn, record.contact, id);

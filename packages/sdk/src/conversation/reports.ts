@@ -193,7 +193,8 @@ export async function receivedUpTo(
 async function oneReceiptLess(turn: Turn, group: string): Promise<void> {
   const conversation = await turn.conversation(group);
   if (conversation === undefined) return;
-  conversation.record.receipts_out = Math.max(0, (conversation.record.receipts_out ?? 0) - 1);
+  const { peer } = conversation;
+  peer.receipts_out = Math.max(0, (peer.receipts_out ?? 0) - 1);
   conversation.dirty = true;
 }
 
@@ -202,8 +203,8 @@ async function forgetGaps(turn: Turn, row: OutboxRecord): Promise<void> {
   const receipt = readReceipt(toBytes((await turn.tx.get(`out-body/${pad(row.seq)}`)) ?? ""));
   for (const { group, counter } of receipt?.missing ?? []) {
     const conversation = await turn.conversation(group);
-    if (conversation?.record.gaps?.includes(counter) !== true) continue;
-    conversation.record.gaps = conversation.record.gaps.filter((gap) => gap !== counter);
+    if (conversation?.peer.gaps?.includes(counter) !== true) continue;
+    conversation.peer.gaps = conversation.peer.gaps.filter((gap) => gap !== counter);
     conversation.dirty = true;
   }
 }

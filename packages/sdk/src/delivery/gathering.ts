@@ -91,5 +91,5 @@ async function apart(turn: Turn, username: string): Promise<number> {
   const contact = await turn.contact(username);
   const conversation = contact === undefined ? undefined : await conversationFor(turn, contact);
   if (conversation === undefined) return 0;
-  return Math.max(0, (conversation.record.receipts_out ?? 0) - UNCONFIRMED) * APART_MS;
+  return Math.max(0, (conversation.peer.receipts_out ?? 0) - UNCONFIRMED) * APART_MS;
 }

@@ -51,7 +51,7 @@ export async function openWith(
   if (isNew && pinned !== undefined && rows.every(({ kind }) => kind === "receipt"))
     turn.saveContact({ ...pinned, stranger: true });
   const { conversation, welcome } = opening;
-  const { record } = conversation;
+  const { record, peer } = conversation;
   const messages: NonNullable<CommitData["messages"]> = [];
   const inside: number[] = [];
   let room = turn.account.relay.frame_bytes - 4 * welcome.length;
@@ -76,9 +76,9 @@ export async function openWith(
     epoch: 0,
     members: [
       { username: usernameKey(turn.account.identity.username), device: turn.account.device.id },
-      { username, device: record.peer_device },
+      { username, device: peer.device },
     ],
-    welcomes: [{ to: username, device: record.peer_device, welcome: toBase64(welcome) }],
+    welcomes: [{ to: username, device: peer.device, welcome: toBase64(welcome) }],
     messages,
   };
   await turn.saveCommit({

@@ -131,7 +131,7 @@ export async function encryptRow(
   row: OutboxRecord,
   body: Uint8Array,
 ): Promise<SendData> {
-  const { record } = conversation;
+  const { record, peer } = conversation;
   const { device, identity } = turn.account;
   const messageId = frameId(row.id, row.attempt);
   const expiresAt = row.expires_at === undefined ? undefined : row.expires_at + turn.account.relay.clock_offset;
@@ -143,7 +143,7 @@ export async function encryptRow(
     counter: record.send_counter,
     sent_at: row.created_at,
     ...(expiresAt === undefined ? {} : { expires_at: expiresAt, ...lifetimeOf(row) }),
-    ...(record.receive_counter === 0 || (record.gaps ?? []).length > 0 ? {} : { read: record.receive_counter }),
+    ...(peer.receive_counter === 0 || (peer.gaps ?? []).length > 0 ? {} : { read: peer.receive_counter }),
     ...(record.send_counter === 1 && record.replaces.length > 0 ? { replaces: record.replaces } : {}),
   };
   const aad = authenticatedData({
@@ -151,7 +151,7 @@ export async function encryptRow(
     from: identity.username,
     fromDevice: device.id,
     to: row.to,
-    toDevice: record.peer_device,
+    toDevice: peer.device,
     expiresAt,
   });
   const plaintext = encodeContent({ header, ...(await contentOf(turn, row, { record, body })) });
@@ -161,7 +161,7 @@ export async function encryptRow(
   conversation.group = group;
   conversation.dirty = true;
   record.messages_since_commit += 1;
-  if (row.kind === "receipt") record.receipts_out = (record.receipts_out ?? 0) + 1;
+  if (row.kind === "receipt") peer.receipts_out = (peer.receipts_out ?? 0) + 1;
   if (record.role === "joiner") record.answered = true;
   turn.consumed.push(...consumed);
   const data: SendData = {

@@ -11,7 +11,7 @@ import type { Turn } from "../turn/turn.ts";
 export async function flushReceipt(turn: Turn, username: string): Promise<void> {
   const body = emptyReceipt();
   for (const [group, counter] of await take(turn.tx, username, "read", GROUPS))
-    if (await addGaps(turn, group, body)) {
+    if (await addGaps(turn, { group, username }, body)) {
       body.received[group] = Number(counter);
       await turn.tx.delete(owed(username, "read", group));
     }
@@ -50,8 +50,13 @@ async function take(tx: ReadTransaction, username: string, kind: OwedKind, limit
  * Names every counter that was not read in a group that the receipt is about: without it this one would say that it was
  * received, and the one that asked for it may be lost. @returns whether they found room
  */
-async function addGaps(turn: Turn, group: string, body: Receipt): Promise<boolean> {
-  const gaps = (await turn.conversation(group))?.record.gaps ?? (await get(turn.tx, "group/", group))?.gaps ?? [];
+async function addGaps(
+  turn: Turn,
+  { group, username }: { group: string; username: string },
+  body: Receipt,
+): Promise<boolean> {
+  const known = (await turn.conversation(group))?.peer ?? (await get(turn.tx, "member/", `${group}/${username}`));
+  const gaps = known?.gaps ?? [];
   if (body.missing.length + gaps.length > PER_RECEIPT) return false;
   body.missing.push(...gaps.map((counter) => ({ group, counter })));
   return true;

@@ -6,7 +6,7 @@ import { deviceReplaced, login } from "../account/account.ts";
 import { watchClock } from "../records/clock.ts";
 import { connect, type Transport } from "../wire/connect.ts";
 import type { Connection } from "../wire/connection.ts";
-import { liftStates } from "./lift.ts";
+import { liftStore } from "./lift.ts";
 import { otherAddress, refuseIfElsewhere, sayWhere } from "./link-address.ts";
 import { expire } from "../turn/outbox-rows.ts";
 import { type Account, readAccount, updateRelay } from "../records/own-account.ts";
@@ -154,7 +154,7 @@ export class Link {
     try {
       await sayWhere(this.#store, this.#opened);
       this.#looked.resolve();
-      await liftStates(this.#store, this.#crypto);
+      await liftStore(this.#store, this.#crypto);
       await this.#hold();
       await this.#store.scrub();
     } finally {

@@ -8,6 +8,7 @@ import { fileKey } from "../records/files.ts";
 import { giveUp, isFinal, LATELY_MS } from "../records/outbox-records.ts";
 import { deleteRow, settle } from "../turn/outbox-rows.ts";
 import { owe, owed } from "../records/owed.ts";
+import { forgetGroup } from "../records/members.ts";
 import type { LineRecord } from "../records/pairing-records.ts";
 import { find, get, pad, parse, put, remove } from "../records/records.ts";
 import type { ContactRecord, InboxRecord, OutboxRecord, QuestionRecord } from "../records/tables.ts";
@@ -116,12 +117,13 @@ export async function sweep(turn: Turn, isCurrent: boolean): Promise<number> {
     const age = now - record.created_at;
     if (record.state === "closed" && age <= CLOSED_MS) await knowClosed(tx, record);
     if (record.state === "closed" && age > CLOSED_MS) {
-      await remove(tx, "group/", id);
+      await forgetGroup(tx, id);
       await tx.delete(closedKey(record));
     }
     // Healing looks at what is in memory: new keys are due for it.
     if (record.state === "open" && turn.now - record.committed_at >= DAY_MS) await turn.conversation(id);
-    const silent = now - Math.max(record.heard_at ?? 0, record.created_at);
+    const heard = (await find(tx, "member/", `${id}/${record.contact}`))?.heard_at ?? 0;
+    const silent = now - Math.max(heard, record.created_at);
     const conversation =
       (record.state === "replaced" && age > 2 * MAILBOX_MS) || (record.state === "open" && silent > STRANGER_MS)
         ? await turn.conversation(id)

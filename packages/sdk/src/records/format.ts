@@ -2,7 +2,7 @@
 import { AgentError } from "../errors.ts";
 import type { ReadTransaction, WriteTransaction } from "../store/store.ts";
 
-/** 1: MLS states in one piece. 2: in parts. */
+/** 1: MLS states in one piece, other sides of conversations in their records. 2: in parts; members have records of their own. */
 export const FORMAT = 2;
 const KEY = "meta/format";
 

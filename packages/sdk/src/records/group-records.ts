@@ -4,7 +4,6 @@
 export interface GroupRecord {
   id: string;
   contact: string;
-  peer_device: string;
   role: "opener" | "joiner";
   /**
    * opening: the relay has not admitted it yet. open: in use. replaced: read, but not sent in again. closed: neither;
@@ -16,19 +15,9 @@ export interface GroupRecord {
   answered: boolean;
   created_at: number;
   send_counter: number;
-  receive_counter: number;
-  /** Counters below it that were not read. */
-  gaps?: number[];
   /** Since our own last commit. */
   messages_since_commit: number;
   committed_at: number;
-  /** When something readable came last, to the day (Unix ms). */
-  heard_at?: number;
-  /** Highest of our counters that the other side has confirmed, and receipts of ours that it has not; about. */
-  confirmed?: number;
-  receipts_out?: number;
-  /** Counters of both sides when the other one last committed. */
-  said_at_commit?: number;
   /** Nothing is encrypted before the group has reached this epoch. */
   wait_for_epoch: number;
   /** Since when it waits for it (Unix ms). */
@@ -39,6 +28,23 @@ export interface GroupRecord {
   lost_commit?: { epoch: number; since: number };
   /** Groups that it replaces, named in the first message. */
   replaces: string[];
+}
+
+/** `member/<group id>/<username>`: another member of a group, and what has come from it there. */
+export interface MemberRecord {
+  name: string;
+  device: string;
+  /** Highest counter of its that was read. */
+  receive_counter: number;
+  /** Counters below it that were not read. */
+  gaps?: number[];
+  /** When something readable came last, to the day (Unix ms). */
+  heard_at?: number;
+  /** Highest of our counters that it has confirmed, and receipts of ours that it has not; about. */
+  confirmed?: number;
+  receipts_out?: number;
+  /** Counters of both sides when it last committed. */
+  said_at_commit?: number;
 }
 
 /** `commit/<group id>`: a commit that waits for the relay's answer, or to be applied. The next MLS state is `next/<group id>`. */

@@ -5,7 +5,7 @@
 import type { GuardLimits, HeardRecord, AnsweredRecord, HoldingRecord, HeldTotal } from "./consent-records.ts";
 import type { Marks, Offer } from "../crypto/content.ts";
 import type { InFileRecord, OutFileRecord } from "./file-records.ts";
-import type { CommitRecord, GroupRecord } from "./group-records.ts";
+import type { CommitRecord, GroupRecord, MemberRecord } from "./group-records.ts";
 import type { LineRecord, PairingRecord } from "./pairing-records.ts";
 
 /** `meta/identity`, `meta/device`: private keys in base64. */
@@ -328,6 +328,7 @@ export interface Tables {
   "holding/": HoldingRecord;
   "contact/": ContactRecord;
   "group/": GroupRecord;
+  "member/": MemberRecord;
   "commit/": CommitRecord;
   "out/": OutboxRecord;
   "out-file/": OutFileRecord;

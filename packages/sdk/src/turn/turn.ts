@@ -8,19 +8,22 @@ import { type About, raiseAlert } from "../trust/alerts.ts";
 import { Fault, isFromBelow } from "../records/fault.ts";
 import type { Account } from "../records/own-account.ts";
 import { readPart, saveState } from "../records/group-state.ts";
+import { readPeer } from "../records/members.ts";
 import { get, parse, partsUnder, put, remove } from "../records/records.ts";
 import type { InboxPolicy } from "../records/consent-records.ts";
 import { tierOf } from "../records/tier.ts";
 import { type Judged, judgedOf } from "../trust/guards.ts";
 import { policyOf, standingOf } from "../trust/standing.ts";
 import { Strangers } from "./strangers.ts";
-import type { CommitRecord, GroupRecord } from "../records/group-records.ts";
+import type { CommitRecord, GroupRecord, MemberRecord } from "../records/group-records.ts";
 import type { ContactRecord } from "../records/tables.ts";
 import { Waste } from "./waste.ts";
 
-/** A conversation in memory: its record and its MLS state, which only the link changes. */
+/** A conversation in memory: its records and its MLS state, which only the link changes. */
 export interface Conversation {
   record: GroupRecord;
+  /** The other side. */
+  peer: MemberRecord;
   group: Group;
   /** The state as the store has it, by which is known what of it has changed. */
   saved: Group | undefined;
@@ -222,13 +225,14 @@ export class Turn {
     if (record === undefined) return undefined;
     const group = await this.on(`group/${id}`, () => this.crypto.assemble((name) => readPart(this.tx, id, name)));
     if (group === undefined) return undefined;
-    const conversation = { record, group, saved: group, dirty: false };
+    const peer = await this.on(`group/${id}`, () => readPeer(this.tx, record));
+    const conversation = { record, peer, group, saved: group, dirty: false };
     this.cache.conversations.set(id, conversation);
     return conversation;
   }
 
-  async addConversation(record: GroupRecord, group: Group): Promise<Conversation> {
-    const conversation = { record, group, saved: undefined, dirty: true };
+  async addConversation({ record, peer }: Pick<Conversation, "record" | "peer">, group: Group): Promise<Conversation> {
+    const conversation = { record, peer, group, saved: undefined, dirty: true };
     this.cache.conversations.set(record.id, conversation);
     await this.tx.put(`contact-group/${record.contact}/${record.id}`, "");
     return conversation;
@@ -299,10 +303,11 @@ export class Turn {
     for (const conversation of this.cache.conversations.values()) {
       if (!conversation.dirty) continue;
       conversation.dirty = false;
-      const { record, group, saved } = conversation;
+      const { record, peer, group, saved } = conversation;
       await this.on(`group/${record.id}`, async () => {
         record.epoch = epochOf(group);
         await put(this.tx, "group/", record.id, record);
+        await put(this.tx, "member/", `${record.id}/${peer.name}`, peer);
         await saveState(this.tx, record.id, this.crypto.parts(group, saved));
       });
       conversation.saved = group;

@@ -115,7 +115,7 @@ test("[A-2] receipts that are not confirmed go further and further apart, and no
     }).then(() => run(leave));
   const unconfirmed = (count: number) =>
     run(async (turn) => {
-      for (const { record } of await turn.conversationsWith("alice")) record.receipts_out = count;
+      for (const { peer } of await turn.conversationsWith("alice")) peer.receipts_out = count;
     });
   const before = await receipts();
   await unconfirmed(1_000);

@@ -1,4 +1,5 @@
 import { readAccount } from "../../src/records/own-account.ts";
+import { readPeer } from "../../src/records/members.ts";
 import { list } from "../../src/records/records.ts";
 import { authenticatedData, encodeContent, type Header } from "../../src/crypto/content.ts";
 import type { Group } from "../../src/crypto/mls/seam.ts";
@@ -33,12 +34,13 @@ export class HostileMember {
       const account = await readAccount(tx);
       const groups = await list(tx, "group/");
       const record = groups.find(({ state, contact }) => state === "open" && contact === "bob");
+      const peer = record === undefined ? undefined : await readPeer(tx, record);
       const state = (await statesIn(tx)).get(record?.id ?? "");
       const pushed = world.proxy.pushedTo("bob", "application");
       const like = pushed.findLast(({ data }) => data.from === from);
-      if (account === undefined || record === undefined || state === undefined || like === undefined)
+      if (account === undefined || peer === undefined || state === undefined || like === undefined)
         throw new Error(`${from} has not talked to bob`);
-      const of = { from, crypto, like, device: account.device.id, peerDevice: record.peer_device };
+      const of = { from, crypto, like, device: account.device.id, peerDevice: peer.device };
       return new HostileMember(of, crypto.decode(state));
     });
   }

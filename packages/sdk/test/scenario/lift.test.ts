@@ -1,9 +1,11 @@
 /** A store of the version before, which kept each MLS state in one piece, and one of a version to come. */
 import { expect, onTestFinished, test, vi } from "vitest";
 import { GroupCrypto } from "../../src/crypto/mls/group.ts";
-import { liftStates } from "../../src/link/lift.ts";
+import { liftStore } from "../../src/link/lift.ts";
 import { nodeCryptoProvider } from "../../src/node/provider.ts";
 import { STATE_TABLES } from "../../src/records/group-state.ts";
+import { readPeer } from "../../src/records/members.ts";
+import { get, list } from "../../src/records/records.ts";
 import type { ClientStore, ReadTransaction, WriteTransaction } from "../../src/store/store.ts";
 import { pair, update } from "../crypto/pair.ts";
 import { Random, seed } from "../random.ts";
@@ -17,6 +19,11 @@ async function lower(tx: WriteTransaction): Promise<Map<string, Uint8Array>> {
   const states = await statesIn(tx);
   for (const prefix of STATE_TABLES) for (const [key] of await tx.list({ prefix })) await tx.delete(key);
   for (const [id, state] of states) await tx.put(`mls/${id}`, state);
+  for (const group of await list(tx, "group/")) {
+    const { name, device, ...peer } = await readPeer(tx, group);
+    await tx.put(`group/${group.id}`, JSON.stringify({ ...group, peer_device: device, ...peer }));
+    await tx.delete(`member/${group.id}/${name}`);
+  }
   await tx.delete("meta/format");
   return states;
 }
@@ -57,6 +64,11 @@ test("a store of the version before is lifted when its link begins, once, and it
     // Those of both conversations, at the first start alone.
     expect(decode.mock.calls.length).toBe(2);
     expect(await store.read((tx) => groupWith(tx, "bob"))).toBe(group);
+    const peer = await store.read((tx) => get(tx, "member/", `${group}/bob`));
+    expect(peer).toMatchObject({ name: "bob", device: expect.any(String), receive_counter: expect.any(Number) });
+    expect(JSON.parse(String(await store.read((tx) => tx.get(`group/${group}`))))).not.toHaveProperty(
+      "receive_counter",
+    );
     expect(await alertKinds(alice)).toEqual([]);
     await alice.close();
   }
@@ -116,7 +128,7 @@ test(`kill -9 while a store is lifted leaves it as it was, or whole (seed ${seed
     else expect(kept.length).toBe(5 * MANY);
     if (format !== undefined) await lowered(store, state);
   }
-  await liftStates(store, await GroupCrypto.load(nodeCryptoProvider));
+  await liftStore(store, await GroupCrypto.load(nodeCryptoProvider));
   const whole = await store.read(statesIn);
   expect(whole.size).toBe(MANY);
   const group = alice.crypto.decode(state);

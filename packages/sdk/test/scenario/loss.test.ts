@@ -1,4 +1,6 @@
 import { describe, expect, test } from "vitest";
+import type { MemberRecord } from "../../src/records/group-records.ts";
+import { list } from "../../src/records/records.ts";
 import { type Frame, type Passage, Proxy } from "./proxy.ts";
 import { alertKinds, atRest, bodies, caughtUp, eventually, follow, numbered, rejection, World } from "./world.ts";
 
@@ -223,10 +225,9 @@ for (const [victim, which, at, options] of cuts)
     },
   );
 
-/** The conversation of an agent with its one contact, as it is stored. */
-async function conversations(world: World, name: string): Promise<{ state: string; gaps?: number[] }[]> {
-  const rows = await world.memory(name).read((tx) => tx.list({ prefix: "group/" }));
-  return rows.map(([, value]) => JSON.parse(value as string) as { state: string; gaps?: number[] });
+/** The other side of the conversations of an agent with its one contact, as it is stored. */
+function members(world: World, name: string): Promise<MemberRecord[]> {
+  return world.memory(name).read((tx) => list(tx, "member/"));
 }
 
 test("losses that were made good are not named for ever", async () => {
@@ -245,7 +246,7 @@ test("losses that were made good are not named for ever", async () => {
   // What Alice sends says what of Bob's receipts she has read.
   await eventually("bob knows that alice knows", async () => {
     await (await alice.send("bob", "more")).handled();
-    return (await conversations(world, "bob")).every(({ gaps = [] }) => gaps.length === 0);
+    return (await members(world, "bob")).every(({ gaps = [] }) => gaps.length === 0);
   });
   expect((await bodies(bob, 94)).filter((body) => body.startsWith("round"))).toHaveLength(90);
 });
@@ -277,5 +278,5 @@ test("who loses more than can be named gets what is unread in another conversati
   await eventually("bob has given it up", async () => (await alertKinds(bob)).includes("too_many_lost"));
   await (await again.send("bob", "in another conversation")).handled();
   expect(await bodies(bob, 4)).toEqual(["hello", "lost at first", "after the jump", "in another conversation"]);
-  for (const { gaps = [] } of await conversations(world, "bob")) expect(gaps.length).toBeLessThanOrEqual(400);
+  for (const { gaps = [] } of await members(world, "bob")) expect(gaps.length).toBeLessThanOrEqual(400);
 });

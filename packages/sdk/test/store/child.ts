@@ -44,7 +44,7 @@ switch (task) {
     });
     break;
   case "lift": {
-    const [{ GroupCrypto }, { liftStates }, { nodeCryptoProvider }] = await Promise.all([
+    const [{ GroupCrypto }, { liftStore }, { nodeCryptoProvider }] = await Promise.all([
       import("../../src/crypto/mls/group.ts"),
       import("../../src/link/lift.ts"),
       import("../../src/node/provider.ts"),
@@ -60,7 +60,7 @@ switch (task) {
       return decode(bytes);
     };
     if (argument === "0") console.log("begun");
-    await liftStates(store, crypto);
+    await liftStore(store, crypto);
     setInterval(() => undefined, 1000);
     break;
   }
