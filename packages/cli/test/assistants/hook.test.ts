@@ -5,8 +5,8 @@ import { DatabaseSync } from "node:sqlite";
 import { join } from "node:path";
 import { Agent } from "@aimessage/sdk/node";
 import { describe, expect, test } from "vitest";
+import { builtCli } from "../../../../test/built.ts";
 import { eventually } from "../../../../test/waiting.ts";
-import { BIN } from "../console.ts";
 import { createWorld } from "../world.ts";
 import { hook, mail } from "./mail.ts";
 
@@ -314,7 +314,10 @@ test.skipIf(process.versions["bun"] !== undefined)(
     // The first one fills caches.
     for (let round = 0; round < 9; round++) {
       bare.push(timed(["-e", "0"], "").ms);
-      const { ms, stdout } = timed([BIN, "-u", "bob", "hook", "Stop", "--for", "claude"], `{"session_id":"${round}"}`);
+      const { ms, stdout } = timed(
+        [builtCli(), "-u", "bob", "hook", "Stop", "--for", "claude"],
+        `{"session_id":"${round}"}`,
+      );
       expect(JSON.parse(stdout)).toEqual(reason("block")("3 new messages"));
       hooked.push(ms);
     }
