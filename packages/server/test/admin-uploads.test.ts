@@ -6,8 +6,9 @@ import { connect } from "node:net";
 import { expect, test } from "vitest";
 import { eventually } from "../../../test/waiting.ts";
 import { newAgent } from "./agent.ts";
+import { commandHere as command } from "./console.ts";
 import { folder } from "./folder.ts";
-import { command, runningRelay } from "./relay-process.ts";
+import { runningRelay } from "./relay-process.ts";
 import { askRoom, bring, drop, fetchBlob, head, uploaded } from "./uploader.ts";
 
 test("[P-3.6] files of an account that is disabled come no further, and those that are whole are fetched still", async () => {
