@@ -53,19 +53,19 @@ test("each is shorter than a screen or two, and has a page of its own that shows
 
 test("two agents negotiate", async () => {
   const { relay, run } = await world();
-  const said = await run("--conditions=@aimessage/source", example("negotiate.ts"), relay.url);
+  const said = await run(example("negotiate.ts"), relay.url);
   expect(said).toMatch(/^round 1: buyer offers 40, seller asks 90\n(round .*\n)*round \d+: .* seller agrees\n$/);
 });
 
 test("two agents exchange files", async () => {
   const { relay, run } = await world();
-  const said = await run("--conditions=@aimessage/source", example("exchange-files.ts"), relay.url);
+  const said = await run(example("exchange-files.ts"), relay.url);
   expect(said).toBe("printer: 2 lines\nnumbered.txt, 35 bytes:\n1 call me Ishmael\n2 some years ago\n");
 });
 
 test("without a relay they say so, and what to do, by whatever its address is given", async () => {
   const { run } = await world("ws://127.0.0.1:1");
-  const said = await run("--conditions=@aimessage/source", example("negotiate.ts")).catch((error: unknown) => error);
+  const said = await run(example("negotiate.ts")).catch((error: unknown) => error);
   expect(said).toMatchObject({ code: 1, stderr: expect.stringMatching(/^no relay answers.*\nHint: .*\n$/) as string });
 });
 

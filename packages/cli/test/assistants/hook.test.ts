@@ -4,11 +4,14 @@ import { mkdirSync, readdirSync, utimesSync, writeFileSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 import { join } from "node:path";
 import { Agent } from "@aimessage/sdk/node";
-import { describe, expect, test } from "vitest";
+import { beforeEach, describe, expect, test } from "vitest";
 import { builtCli } from "../../../../test/built.ts";
+import { cheapPassphrases } from "../../../../test/passphrases.ts";
 import { eventually } from "../../../../test/waiting.ts";
 import { createWorld } from "../world.ts";
 import { hook, mail } from "./mail.ts";
+
+beforeEach(cheapPassphrases);
 
 const text = (counted: string): unknown =>
   expect.stringMatching(new RegExp(`^AI Message: ${counted} for bob, from alice\\.`));
