@@ -7,8 +7,8 @@ import { blobLength } from "../../src/records/files.ts";
 import { allGone, eventually, FileWorld, isSame, MIB, next, saved } from "./world.ts";
 
 const PIECE = 8 * MIB;
-/** Of several pieces. */
-const SIZE = 24 * MIB;
+/** Of three pieces. */
+const SIZE = 2 * PIECE + MIB;
 /** Of several segments, in one piece: where it does not matter when it is cut. */
 const SMALL = 3 * MIB;
 
@@ -191,7 +191,7 @@ describe("a file on its way to the relay", () => {
     const newer = await world.open("alice");
     world.proxy.bytesPerMs = 20_000;
     await (await newer.sent(id))!.status();
-    await eventually("more has left", () => world.proxy.up > 20 * MIB);
+    await eventually("more has left", () => world.proxy.up > 14 * MIB);
     await newer.close();
     world.proxy.bytesPerMs = Infinity;
     putBack(world);
