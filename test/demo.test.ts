@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, onTestFinished, test } from "vitest";
+import { expectBuilt } from "./built.ts";
 import { pictureOf } from "../demo/picture.ts";
 import { eventually } from "./waiting.ts";
 
@@ -21,6 +22,7 @@ interface Demo {
 }
 
 function startDemo(env: Record<string, string> = {}): Demo {
+  expectBuilt();
   const folder = mkdtempSync(join(tmpdir(), "where demos play "));
   const child = spawn(process.execPath, ["demo/main.ts", "--built"], {
     cwd: root,

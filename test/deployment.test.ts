@@ -15,6 +15,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { createRelay, defaultLimits } from "@aimessage/server";
 import { expect, onTestFinished, test } from "vitest";
+import { expectBuilt } from "./built.ts";
 import { largestBody } from "../packages/sdk/src/crypto/content.ts";
 
 const root = fileURLToPath(new URL("../", import.meta.url));
@@ -57,6 +58,7 @@ function expectValid(text: string, skip: (why: string) => void, name = "aimessag
 }
 
 test.skipIf(!existsSync(NODE))("the systemd unit runs the clone's Node, whatever the system's is", () => {
+  expectBuilt();
   const [node = "", ...words] = (/^ExecStart=(.*)$/m.exec(unit())?.[1] ?? "").split(" ");
   expect(realpathSync(node)).toBe(realpathSync(NODE));
   const { status, stdout } = spawnSync(node, [...words, "--version"], { env: { PATH: "/nowhere" }, encoding: "utf8" });

@@ -7,7 +7,8 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { createRelay } from "@aimessage/server";
 import { expect, onTestFinished, test } from "vitest";
-import { cliBin, freePort, temporaryFolder } from "./processes/processes.ts";
+import { builtCli } from "./built.ts";
+import { freePort, temporaryFolder } from "./processes/processes.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const example = (name: string) => join(root, "examples", name);
@@ -18,6 +19,7 @@ async function world(server?: string) {
   onTestFinished(() => relay[Symbol.asyncDispose]());
   const folder = temporaryFolder();
   onTestFinished(() => folder[Symbol.dispose]());
+  const cliBin = builtCli();
   const env = {
     ...process.env,
     AIMESSAGE_HOME: folder.path,
@@ -33,7 +35,8 @@ async function world(server?: string) {
     onTestFinished(() => void child.kill("SIGKILL"));
     return child;
   };
-  return { relay, run, cli, start };
+  const startCli = (...words: string[]) => start(process.execPath, cliBin, ...words);
+  return { relay, run, cli, start, startCli };
 }
 
 test("each is shorter than a screen or two, and has a page of its own that shows it as it is", () => {
@@ -50,39 +53,39 @@ test("each is shorter than a screen or two, and has a page of its own that shows
 
 test("two agents negotiate", async () => {
   const { relay, run } = await world();
-  const said = await run("--conditions=@aimessage/source", example("negotiate.ts"), relay.url);
+  const said = await run(example("negotiate.ts"), relay.url);
   expect(said).toMatch(/^round 1: buyer offers 40, seller asks 90\n(round .*\n)*round \d+: .* seller agrees\n$/);
 });
 
 test("two agents exchange files", async () => {
   const { relay, run } = await world();
-  const said = await run("--conditions=@aimessage/source", example("exchange-files.ts"), relay.url);
+  const said = await run(example("exchange-files.ts"), relay.url);
   expect(said).toBe("printer: 2 lines\nnumbered.txt, 35 bytes:\n1 call me Ishmael\n2 some years ago\n");
 });
 
 test("without a relay they say so, and what to do, by whatever its address is given", async () => {
   const { run } = await world("ws://127.0.0.1:1");
-  const said = await run("--conditions=@aimessage/source", example("negotiate.ts")).catch((error: unknown) => error);
+  const said = await run(example("negotiate.ts")).catch((error: unknown) => error);
   expect(said).toMatchObject({ code: 1, stderr: expect.stringMatching(/^no relay answers.*\nHint: .*\n$/) as string });
 });
 
 test("a shell script answers, and refuses what it does not know", async () => {
-  const { cli, start } = await world();
+  const { cli, startCli } = await world();
   for (const name of ["alice", "machine"]) await cli("register", "-u", name);
-  start(process.execPath, cliBin, "-u", "machine", "listen", "--exec", `'${example("shell-agent.sh")}'`, "--reply");
+  startCli("-u", "machine", "listen", "--exec", `'${example("shell-agent.sh")}'`, "--reply");
   expect(await cli("ask", "-u", "alice", "-t", "machine", "-m", "who")).toBe("you are alice (verified: false)\n");
   const refused = await cli("ask", "-u", "alice", "-t", "machine", "-m", "dance").catch((error: unknown) => error);
   expect(refused).toMatchObject({ code: 1, stderr: expect.stringContaining("I know: uptime, disk, who") as string });
 });
 
 test("a web service answers", { tags: ["long"] }, async () => {
-  const { cli, start } = await world();
+  const { cli, start, startCli } = await world();
   for (const name of ["alice", "service"]) await cli("register", "-u", name);
   const port = await freePort();
   const receiver = start(process.execPath, example("webhook-receiver.ts"), String(port));
   await once(receiver.stdout ?? receiver, "data");
   const hook = `http://127.0.0.1:${port}/`;
-  start(process.execPath, cliBin, "-u", "service", "listen", "--webhook", hook, "--reply");
+  startCli("-u", "service", "listen", "--webhook", hook, "--reply");
   expect(await cli("ask", "-u", "alice", "-t", "service", "-m", "hello")).toBe("alice said 5 characters\n");
 });
 

@@ -9,9 +9,11 @@ const lengths = {
   FILE_MEMORY_MIB: "2048",
   CHAOS_CYCLES: "200",
   CHAOS_BUGS: "1",
+  SETTINGS_RUNS: "300",
 };
 const steps = [
   ["node_modules/vitest/vitest.mjs", "run", "--tagsFilter=long"],
+  ["node_modules/vitest/vitest.mjs", "run", "packages/cli/test/assistants/install-fuzz.test.ts"],
   ["lab/chaos/main.ts", "--cycles", "1000"],
   ["lab/chaos/main.ts", "--cycles", "1000", "--without", "old-copy"],
   ["lab/chaos/main.ts", "--cycles", "300", "--files"],

@@ -2,7 +2,7 @@ import { cpSync, existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { relayBin } from "../../test/processes/processes.ts";
+import { builtRelay } from "../../test/built.ts";
 import type { Bug } from "./bugs.ts";
 import { Process, type Hooks } from "./process.ts";
 import { Turns } from "./turns.ts";
@@ -27,7 +27,7 @@ export class Relay {
   constructor(folder: string, logs: string, port: number, proxies: number[], bug: Bug | undefined, hooks: Hooks) {
     this.folder = folder;
     const names = [port, ...proxies].flatMap((own) => ["--public-url", `ws://127.0.0.1:${own}/ws`]);
-    const args = [relayBin, "--port", String(port), "--db", folder, ...ROOM_FOR_FAULTS, ...names];
+    const args = [builtRelay(), "--port", String(port), "--db", folder, ...ROOM_FOR_FAULTS, ...names];
     this.process = new Process("relay", "relay", args, join(logs, "relay.log"), bug, hooks);
   }
 

@@ -1,7 +1,8 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
-import { eachLine, relayBin } from "../../test/processes/processes.ts";
+import { builtRelay } from "../../test/built.ts";
+import { eachLine } from "../../test/processes/processes.ts";
 import { end } from "../shared/ending.ts";
 import { portOf } from "../shared/relay.ts";
 import { Violation } from "./violation.ts";
@@ -37,7 +38,7 @@ export class RelayProcess implements AsyncDisposable {
 
   /** `fail` is told of everything in its log that must not be there, and of its end. */
   static async start(folder: string, fail: (violation: Violation) => void): Promise<RelayProcess> {
-    const args = [relayBin, "--port", "0", "--db", join(folder, "db"), "--log-format", "json", ...LIMITS];
+    const args = [builtRelay(), "--port", "0", "--db", join(folder, "db"), "--log-format", "json", ...LIMITS];
     const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "pipe"] });
     const port = new Promise<number>((resolve, reject) => {
       eachLine(child.stdout, (line) => {

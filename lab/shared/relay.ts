@@ -1,7 +1,7 @@
 import { mkdirSync, openSync, readFileSync, closeSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { relayBin } from "../../test/processes/processes.ts";
+import { builtRelay } from "../../test/built.ts";
 import { eventually } from "../../test/waiting.ts";
 import { startWorker, type Worker } from "./worker.ts";
 
@@ -18,7 +18,7 @@ export async function startRelay(folder: string, { limited = false } = {}): Prom
   const file = join(folder, "relay.log");
   const log = openSync(file, "a");
   const from = readFileSync(file, "utf8").length;
-  const worker = await startWorker(pathToFileURL(relayBin), {
+  const worker = await startWorker(pathToFileURL(builtRelay()), {
     args: ["--port", "0", "--db", join(folder, "db"), "--log-format", "json", ...(limited ? [] : ["--no-limits"])],
     execArgv: ["--import", new URL("./usage-probe.ts", import.meta.url).href],
     log,

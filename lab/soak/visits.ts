@@ -1,10 +1,9 @@
 import { execFile } from "node:child_process";
-import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import { builtCli } from "../../test/built.ts";
 import { AWAKE, VISITOR, VISIT_MS } from "./load.ts";
 import { Reporter } from "./samples.ts";
 
-const aimessage = fileURLToPath(new URL("../../packages/cli/bin/aimessage.js", import.meta.url));
 const run = promisify(execFile);
 
 /** An agent that lives in short processes of the command line: each sends one message to one of the others, in turns. */
@@ -46,7 +45,7 @@ export class Visits {
   }
 
   async #command(name: string, ...args: string[]): Promise<string> {
-    const all = [aimessage, name, "--home", this.#home, "-u", VISITOR, ...args];
+    const all = [builtCli(), name, "--home", this.#home, "-u", VISITOR, ...args];
     return (await run(process.execPath, all)).stdout;
   }
 }

@@ -1,17 +1,18 @@
 import { expect, test } from "vitest";
-import { cliBin, freePort, Program, relayBin, temporaryFolder } from "./processes.ts";
+import { builtCli, builtRelay } from "../built.ts";
+import { freePort, Program, temporaryFolder } from "./processes.ts";
 import { eventually } from "../waiting.ts";
 
 test("Ctrl+C ends a listener whose relay neither answers nor closes", { tags: ["long"] }, async () => {
   using folder = temporaryFolder();
   const port = await freePort();
   const agent = ["--home", `${folder.path}/home`, "-u", "alice", "-s", `ws://127.0.0.1:${port}`];
-  const relay = new Program([relayBin, "--port", String(port), "--db", `${folder.path}/data`]);
-  const listener = new Program([cliBin, ...agent, "listen"]);
+  const relay = new Program([builtRelay(), "--port", String(port), "--db", `${folder.path}/data`]);
+  const listener = new Program([builtCli(), ...agent, "listen"]);
   try {
     relay.start();
     await eventually("the relay starts", () => relay.lines.some((line) => line.startsWith("Health check")));
-    const register = new Program([cliBin, ...agent, "register"]);
+    const register = new Program([builtCli(), ...agent, "register"]);
     register.start();
     expect(await register.exited()).toBe(0);
     listener.start();

@@ -1,7 +1,8 @@
 import { fileURLToPath } from "node:url";
 import { Agent } from "@aimessage/sdk/node";
 import { expect, test } from "vitest";
-import { cliBin, freePort, Program, random, relayBin, temporaryFolder } from "./processes.ts";
+import { builtCli, builtRelay } from "../built.ts";
+import { freePort, Program, random, temporaryFolder } from "./processes.ts";
 import { eventually } from "../waiting.ts";
 
 /** `KILL_MESSAGES=1000 KILL_SEED=7 npx vitest run test/processes/kill.test.ts` for a long run, or a certain one. */
@@ -18,8 +19,8 @@ test(
     const port = await freePort();
     const home = `${folder.path}/home`;
     const server = `ws://127.0.0.1:${port}/ws`;
-    const relay = new Program([relayBin, "--port", String(port), "--db", `${folder.path}/data`]);
-    const listener = new Program([cliBin, "--home", home, "-u", "bob", "--json", "listen"]);
+    const relay = new Program([builtRelay(), "--port", String(port), "--db", `${folder.path}/data`]);
+    const listener = new Program([builtCli(), "--home", home, "-u", "bob", "--json", "listen"]);
     const senderScript = fileURLToPath(new URL("sender.ts", import.meta.url));
     const sender = new Program(["--conditions=@aimessage/source", senderScript, home, "alice", "bob"]);
     const reported = () => sender.lines.map(Number);

@@ -1,7 +1,8 @@
 import { writeFileSync } from "node:fs";
 import { Agent } from "@aimessage/sdk/node";
 import { expect, test } from "vitest";
-import { cliBin, freePort, Program, random, relayBin, temporaryFolder } from "./processes.ts";
+import { builtCli, builtRelay } from "../built.ts";
+import { freePort, Program, random, temporaryFolder } from "./processes.ts";
 import { eventually } from "../waiting.ts";
 
 /** `PAIRING_SEED=7 npx vitest run test/processes/pairing.test.ts` repeats one. */
@@ -16,10 +17,10 @@ test(
     const next = random(SEED);
     const port = await freePort();
     const server = `ws://127.0.0.1:${port}/ws`;
-    const relay = new Program([relayBin, "--port", String(port), "--db", `${folder.path}/data`]);
+    const relay = new Program([builtRelay(), "--port", String(port), "--db", `${folder.path}/data`]);
     const programs = [relay];
     const program = (...args: string[]) => {
-      const made = new Program([cliBin, ...args]);
+      const made = new Program([builtCli(), ...args]);
       programs.push(made);
       return made;
     };

@@ -5,12 +5,6 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
-import { fileURLToPath } from "node:url";
-
-const root = fileURLToPath(new URL("../..", import.meta.url));
-export const relayBin = join(root, "packages/server/bin/aimessage-server.js");
-/** Not the bundle: it may be older than what is tested. */
-export const cliBin = join(root, "packages/cli/dist/main.js");
 
 /** A process of this test and what it has printed, over all its lives. */
 export class Program {

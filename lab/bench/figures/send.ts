@@ -3,11 +3,10 @@ import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { fileURLToPath } from "node:url";
+import { builtCli } from "../../../test/built.ts";
 import { startRelay } from "../../shared/relay.ts";
 import { compare, type Plan, type Result } from "../compare.ts";
 
-const aimessage = fileURLToPath(new URL("../../../packages/cli/bin/aimessage.js", import.meta.url));
 /** Messages of a round by pipe. */
 const BY_PIPE = 20;
 
@@ -17,7 +16,7 @@ const BY_PIPE = 20;
  */
 export async function send({ folder, progress }: Plan): Promise<Result[]> {
   await using relay = await startRelay(join(folder, "relay"));
-  const command = (...args: string[]) => time([aimessage, "--home", folder, ...args]);
+  const command = (...args: string[]) => time([builtCli(), "--home", folder, ...args]);
   for (const name of ["alice", "bob", "carol"])
     await command("register", "-u", name, "-s", `ws://localhost:${relay.port}`);
   const sendOne = () => command("send", "-u", "alice", "-t", "bob", "-m", "hello");
@@ -29,7 +28,7 @@ export async function send({ folder, progress }: Plan): Promise<Result[]> {
     10,
   );
   // Of another agent: a process of its own agent would do the work of the cold one.
-  await using pipe = await openPipe([aimessage, "--home", folder, "-u", "carol", "pipe"]);
+  await using pipe = await openPipe([builtCli(), "--home", folder, "-u", "carol", "pipe"]);
   const byPipe = await compare(
     { figure: "send", title: "send by pipe, beside that process", unit: " ms", aim: { atMost: 0.1 } },
     progress,

@@ -2,9 +2,12 @@ import { existsSync } from "node:fs";
 import { mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Agent } from "@aimessage/sdk/node";
-import { expect, test } from "vitest";
+import { beforeEach, expect, test } from "vitest";
+import { cheapPassphrases } from "../../../test/passphrases.ts";
 import { smallDisk } from "../../../test/small-disk.ts";
 import { createWorld } from "./world.ts";
+
+beforeEach(cheapPassphrases);
 
 const SECRET = { AIMESSAGE_BACKUP_PASSPHRASE: "correct horse battery staple" };
 

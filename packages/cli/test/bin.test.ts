@@ -2,16 +2,15 @@ import { execFile, spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { createRelay } from "@aimessage/server";
 import { expect, onTestFinished, test } from "vitest";
+import { builtCli } from "../../../test/built.ts";
 
-const BIN = fileURLToPath(new URL("../bin/aimessage.js", import.meta.url));
 const AS_NODE_20 = "Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '20.20.2' } })";
 
 /** The program, run by an older Node. */
 const old = (...words: string[]) => {
-  const node = ["--import", `data:text/javascript,${encodeURIComponent(AS_NODE_20)}`, BIN];
+  const node = ["--import", `data:text/javascript,${encodeURIComponent(AS_NODE_20)}`, builtCli()];
   const { status, stdout, stderr } = spawnSync(process.execPath, [...node, ...words], { encoding: "utf8" });
   return { status, stdout, stderr };
 };
@@ -23,8 +22,11 @@ function installed() {
   return (input: string, args: string[], more: Record<string, string> = {}) =>
     new Promise<string>((resolve, reject) => {
       const env = { ...process.env, ...more };
-      const child = execFile(process.execPath, [BIN, "--home", home, ...args], { env }, (error, stdout, stderr) =>
-        error === null ? resolve(stdout) : reject(new Error(stderr)),
+      const child = execFile(
+        process.execPath,
+        [builtCli(), "--home", home, ...args],
+        { env },
+        (error, stdout, stderr) => (error === null ? resolve(stdout) : reject(new Error(stderr))),
       );
       child.stdin?.end(input);
     });
@@ -69,7 +71,7 @@ test.skipIf(process.versions["bun"] !== undefined).each([
   const home = join(tmpdir(), "aimessage nowhere");
   const { stderr } = spawnSync(
     process.execPath,
-    ["--import", `data:text/javascript,${encodeURIComponent(LOADED)}`, BIN, "--home", home, ...line.split(" ")],
+    ["--import", `data:text/javascript,${encodeURIComponent(LOADED)}`, builtCli(), "--home", home, ...line.split(" ")],
     { encoding: "utf8", input: "" },
   );
   const loaded = /^loaded: (.*)$/m.exec(stderr)?.[1]?.split(",") ?? [];

@@ -3,14 +3,12 @@ import { execFile } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { expect, onTestFinished, test } from "vitest";
+import { builtRelay } from "../../../test/built.ts";
 import { eventually } from "../../../test/waiting.ts";
 import { Recorder } from "./console.ts";
 import { createWorld } from "./world.ts";
-
-const SERVER = fileURLToPath(new URL("../../server/bin/aimessage-server.js", import.meta.url));
 
 /** A relay on disk, and what its operator does. */
 async function withOperator() {
@@ -18,7 +16,8 @@ async function withOperator() {
   onTestFinished(() => rm(folder, { recursive: true, force: true }));
   const db = join(folder, "relay.db");
   const world = await createWorld({ store: "sqlite", db });
-  const operator = (what: string) => promisify(execFile)(process.execPath, [SERVER, "user", what, "bob", "--db", db]);
+  const operator = (what: string) =>
+    promisify(execFile)(process.execPath, [builtRelay(), "user", what, "bob", "--db", db]);
   return { world, operator };
 }
 

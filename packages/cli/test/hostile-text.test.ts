@@ -1,9 +1,12 @@
 /** Whatever comes from outside, a terminal obeys none of it, and shows all of it. */
 import { join } from "node:path";
 import { Agent } from "@aimessage/sdk/node";
-import { expect, onTestFinished, test } from "vitest";
+import { beforeEach, expect, onTestFinished, test } from "vitest";
+import { cheapPassphrases } from "../../../test/passphrases.ts";
 import { aimessage } from "./console.ts";
 import { createWorld, type World } from "./world.ts";
+
+beforeEach(cheapPassphrases);
 
 // Control, format and unassigned characters, half surrogates, separators, and all that may be drawn as nothing.
 const UNSAFE = /[[\p{Cc}\p{Cf}\p{Cs}\p{Cn}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]--[\n\t]]/v;

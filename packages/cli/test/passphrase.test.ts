@@ -2,9 +2,12 @@
 import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Agent } from "@aimessage/sdk/node";
-import { expect, test } from "vitest";
+import { beforeEach, expect, test } from "vitest";
+import { cheapPassphrases } from "../../../test/passphrases.ts";
 import { eventually } from "../../../test/waiting.ts";
 import { createWorld } from "./world.ts";
+
+beforeEach(cheapPassphrases);
 
 const MADE = /^[a-z2-7]{4}(-[a-z2-7]{4}){5}\n$/;
 

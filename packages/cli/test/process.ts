@@ -2,7 +2,8 @@ import { spawn, spawnSync, type ChildProcess, type ChildProcessByStdio } from "n
 import { once } from "node:events";
 import type { Readable, Writable } from "node:stream";
 import { onTestFinished } from "vitest";
-import { BIN, Recorder } from "./console.ts";
+import { builtCli } from "../../../test/built.ts";
+import { Recorder } from "./console.ts";
 
 /** What a process needs of the environment of the tests. */
 const OURS = { PATH: process.env["PATH"], NODE_COMPILE_CACHE: process.env["NODE_COMPILE_CACHE"] };
@@ -22,7 +23,7 @@ export interface Child {
 
 /** Starts the command line, as it is built, in a process of its own. */
 export function startCli(words: readonly string[], env: Record<string, string>): Child {
-  return start([BIN, ...words], env);
+  return start([builtCli(), ...words], env);
 }
 
 /** Starts a TypeScript file in a process of its own. */

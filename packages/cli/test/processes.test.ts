@@ -1,8 +1,9 @@
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
+import { builtCli } from "../../../test/built.ts";
 import { eventually } from "../../../test/waiting.ts";
-import { BIN, Recorder } from "./console.ts";
+import { Recorder } from "./console.ts";
 import { noTerminal, startAtTerminal, startCli, startScript, type Child } from "./process.ts";
 import { createWorld, type World } from "./world.ts";
 
@@ -57,7 +58,7 @@ test.skipIf(noTerminal).each([
 ])("Ctrl+C at a terminal ends a shell's endless loop around %s", async (_what, words, until) => {
   const world = await createWorld();
   await world.register("alice");
-  const command = `"${process.execPath}" "${BIN}" ${words}`;
+  const command = `"${process.execPath}" "${builtCli()}" ${words}`;
   const child = startAtTerminal("/bin/bash", `while true; do ${command}; echo went on; done`, world.env);
   const [terminal, ended] = [new Recorder(), once(child, "close")];
   child.stdout.pipe(terminal);

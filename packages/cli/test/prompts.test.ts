@@ -2,9 +2,12 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { PassThrough } from "node:stream";
-import { expect, test } from "vitest";
+import { beforeEach, expect, test } from "vitest";
+import { cheapPassphrases } from "../../../test/passphrases.ts";
 import { type ConsoleOptions, Recorder } from "./console.ts";
 import { createWorld } from "./world.ts";
+
+beforeEach(cheapPassphrases);
 
 type Question = [command: string, about: RegExp, typed: string[]];
 

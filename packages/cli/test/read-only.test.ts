@@ -1,7 +1,10 @@
 import { join } from "node:path";
-import { expect, test } from "vitest";
+import { beforeEach, expect, test } from "vitest";
+import { cheapPassphrases } from "../../../test/passphrases.ts";
 import { smallDisk } from "../../../test/small-disk.ts";
 import { createWorld } from "./world.ts";
+
+beforeEach(cheapPassphrases);
 
 test("where nothing can be written, what only reads works, and anything else says why it does not", async ({
   skip,

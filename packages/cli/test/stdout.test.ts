@@ -5,14 +5,15 @@ import { closeSync, existsSync, openSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Writable } from "node:stream";
 import { expect, test } from "vitest";
+import { builtCli } from "../../../test/built.ts";
 import { smallDisk } from "../../../test/small-disk.ts";
 import { eventually } from "../../../test/waiting.ts";
-import { BIN, Recorder } from "./console.ts";
+import { Recorder } from "./console.ts";
 import { noTerminal, startAtTerminal, startCli } from "./process.ts";
 import { createWorld, type World } from "./world.ts";
 
 const FULL = "/dev/full";
-const NODE = [BIN];
+const NODE = [builtCli()];
 
 async function withMail(bytes: number): Promise<World> {
   const world = await createWorld();

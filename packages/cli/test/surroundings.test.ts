@@ -6,7 +6,8 @@ import { userInfo } from "node:os";
 import { join } from "node:path";
 import { Agent, defaultHome } from "@aimessage/sdk/node";
 import { expect, test, vi } from "vitest";
-import { BIN, Recorder } from "./console.ts";
+import { builtCli } from "../../../test/built.ts";
+import { Recorder } from "./console.ts";
 import { createWorld, type World } from "./world.ts";
 
 /** Runs the command line in a folder that is deleted before it begins. */
@@ -18,7 +19,7 @@ function homeless(world: World, ...words: string[]) {
 
 /** Has a shell run the command line, which is its `$@`. */
 async function shell({ env }: World, script: string, words: string[], cwd?: string) {
-  const child = spawn("sh", ["-c", script, "sh", process.execPath, BIN, ...words], {
+  const child = spawn("sh", ["-c", script, "sh", process.execPath, builtCli(), ...words], {
     cwd,
     env: { PATH: process.env["PATH"], NODE_COMPILE_CACHE: process.env["NODE_COMPILE_CACHE"], ...env },
     stdio: ["ignore", "pipe", "pipe"],

@@ -1,33 +1,17 @@
 import type { Writable } from "node:stream";
-import {
-  createOutput,
-  garbledArgument,
-  type Line,
-  lossyLines,
-  printable,
-  StdoutError,
-  withHelpFlag,
-} from "@aimessage/sdk/program";
+import { createOutput, garbledArgument, type Line, StdoutError, withHelpFlag } from "@aimessage/sdk/program";
 import { AdminError } from "./admin/admin-error.ts";
 import { isAdminCommand } from "./config/commands.ts";
 import { runAdmin } from "./admin/program.ts";
-import { type Config, readConfig } from "./config/config.ts";
+import { readConfig } from "./config/config.ts";
 import { UsageError } from "./config/usage-error.ts";
-import { createLog } from "./log.ts";
-import { isWildcard, metricsUrl, shownUrls } from "./config/names.ts";
-import { createRelay, type Relay } from "./relay.ts";
+import type { Surroundings } from "./serve.ts";
 import { StartupError } from "./startup-error.ts";
-import { aboutTokenAccounts } from "./config/token-accounts.ts";
 
 /** Everything that the program takes from its process. Tests give their own. */
-export interface Context {
-  readonly stdout: Writable;
+export interface Context extends Surroundings {
   readonly stderr: Writable;
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** Resolves with the first SIGINT or SIGTERM. */
-  readonly stopped: () => Promise<NodeJS.Signals>;
-  /** Has something done at each SIGHUP, which ends nothing then. */
-  readonly onHangUp: (act: () => void) => void;
 }
 
 export function processContext(): Context {
@@ -53,7 +37,11 @@ export async function run(argv: string[], context: Context): Promise<number> {
     else {
       const config = readConfig(words, context.env);
       if ("print" in config) await out.text(config.print);
-      else await serve(config, context);
+      else {
+        // A command of an administrator's does without all that a relay is made of.
+        const { serve } = await import("./serve.ts");
+        await serve(config, context);
+      }
     }
     return 0;
   } catch (error) {
@@ -101,48 +89,8 @@ function explain(error: unknown): { code: string; message: Line; hint: string } 
   };
 }
 
-async function serve(config: Config, context: Context): Promise<void> {
-  const stopped = context.stopped();
-  let started: Relay | undefined;
-  context.onHangUp(() => started?.reload());
-  const tell = teller(config, context.stdout);
-  {
-    await using relay = await createRelay({ ...config, ownProcess: true });
-    started = relay;
-    tell(announcement(relay, config));
-    if (isWildcard(config.host) && config.publicUrls.length === 0)
-      createLog(config.log).warn("agents on other machines cannot log in without --public-url");
-    tell([`AI Message Server stopping (${await stopped})`]);
-  }
-  tell(["AI Message Server stopped"]);
-}
-
 function signalled(): Promise<NodeJS.Signals> {
   return new Promise((resolve) => {
     for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => resolve(signal));
   });
-}
-
-/** Tells of what the relay as a whole does: on stdout, in a JSON log as lines of it. */
-function teller(config: Config, stdout: Writable): (lines: string[]) => void {
-  if (config.log !== "json") {
-    const out = lossyLines(stdout);
-    return (lines) => out.write(lines.map((line) => `${printable(line)}\n`).join(""));
-  }
-  const log = createLog("json");
-  return (lines) => {
-    for (const line of lines) log.info(line);
-  };
-}
-
-function announcement(relay: Relay, config: Config): string[] {
-  const health = relay.url.replace(/^ws/, "http").replace(/ws$/, "health");
-  return [
-    `AI Message Server starting on :${relay.port}`,
-    `WebSocket endpoint: ${shownUrls(config, relay.port).join(", ")}`,
-    `Health check: ${health}`,
-    aboutTokenAccounts(config),
-    ...(config.registration === "open" ? [] : [`Registration: ${config.registration}`]),
-    ...(config.metrics === undefined ? [] : [`Metrics: ${metricsUrl(config.metrics, relay.metricsPort ?? 0)}`]),
-  ];
 }

@@ -4,9 +4,10 @@ import { expect, test } from "vitest";
 import type { AuditLine } from "../src/store/store.ts";
 import { Refusals } from "../src/refusals.ts";
 import { createLog } from "../src/log.ts";
+import { commandHere as command } from "./console.ts";
 import { folder } from "./folder.ts";
 import { RawClient, tokenClient } from "./raw-client.ts";
-import { command, runningRelay } from "./relay-process.ts";
+import { runningRelay } from "./relay-process.ts";
 
 async function audit(db: string, ...args: string[]): Promise<AuditLine[]> {
   const { stdout } = await command("audit", "--db", db, "--json", ...args);

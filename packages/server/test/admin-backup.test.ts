@@ -8,9 +8,10 @@ import { smallDisk } from "../../../test/small-disk.ts";
 import { eventually } from "../../../test/waiting.ts";
 import { backup } from "../src/admin/backup.ts";
 import { openReadOnly } from "../src/admin/read-only.ts";
+import { commandHere as command } from "./console.ts";
 import { folder } from "./folder.ts";
 import { tokenClient } from "./raw-client.ts";
-import { command, runningRelay } from "./relay-process.ts";
+import { runningRelay } from "./relay-process.ts";
 
 /** Sends to bob without pause, and remembers what was acknowledged. */
 async function load(url: string) {

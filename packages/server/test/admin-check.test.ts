@@ -8,10 +8,11 @@ import { defaultLimits } from "../src/config/limits.ts";
 import { createRelay, openSqliteStore } from "../src/index.ts";
 import { SCHEMA_VERSION } from "../src/store/migrations.ts";
 import { newAgent, randomGroup } from "./agent.ts";
+import { commandHere as command } from "./console.ts";
 import { withoutFiles, withoutTeams } from "./older.ts";
 import { folder } from "./folder.ts";
 import { tokenClient } from "./raw-client.ts";
-import { command, runningRelay } from "./relay-process.ts";
+import { runningRelay } from "./relay-process.ts";
 import { askRoom, bring, uploaded } from "./uploader.ts";
 
 /** A folder in which a relay has worked: groups, a replaced device, a removed account, mail for an unknown name. */

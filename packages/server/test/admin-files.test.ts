@@ -23,8 +23,8 @@ import { restore } from "../src/admin/restore.ts";
 import { stats } from "../src/admin/stats.ts";
 import { MARK } from "../src/store/blob-layout.ts";
 import { newAgent } from "./agent.ts";
+import { commandHere as command } from "./console.ts";
 import { folder } from "./folder.ts";
-import { command } from "./relay-process.ts";
 import { askRoom, type Blob, bring, drop, fetchBlob, uploaded } from "./uploader.ts";
 
 const KIB = 1024;

@@ -10,7 +10,7 @@ import { command, relayProcess, runningRelay } from "./relay-process.ts";
 test("many commands at once are all done, and leave no files", async () => {
   const db = folder();
   using relay = await runningRelay(db);
-  const names = ["ann", "ben", "cid", "dan", "eve", "fay"];
+  const names = ["ann", "ben", "cid", "dan"];
   for (const name of names) await (await tokenClient(relay.url, name)).close();
   const results = await Promise.all(names.map((name) => command("user", "disable", name, "--db", db)));
   expect(results.map(({ stdout }) => stdout)).toEqual(names.map((name) => `${name} is disabled\n`));

@@ -2,9 +2,10 @@ import { copyFileSync, readdirSync, readFileSync, statSync, writeFileSync } from
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { expect, test } from "vitest";
+import { commandHere as command } from "./console.ts";
 import { folder } from "./folder.ts";
 import { loginToken, RawClient, tokenClient } from "./raw-client.ts";
-import { command, runningRelay } from "./relay-process.ts";
+import { runningRelay } from "./relay-process.ts";
 
 /** A relay's folder with one message for bob, and a backup of it. */
 async function backedUp() {

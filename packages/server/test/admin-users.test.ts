@@ -1,8 +1,9 @@
 import { expect, test } from "vitest";
 import { Agent, newAgent, randomGroup } from "./agent.ts";
+import { commandHere as command } from "./console.ts";
 import { folder } from "./folder.ts";
 import { loginToken, RawClient, tokenClient } from "./raw-client.ts";
-import { command, runningRelay } from "./relay-process.ts";
+import { runningRelay } from "./relay-process.ts";
 
 const lines = (text: string): unknown[] => text.split("\n").flatMap((line) => (line === "" ? [] : [JSON.parse(line)]));
 

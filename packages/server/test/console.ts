@@ -22,6 +22,9 @@ export async function aimessageServer(
   return { code, ...printed };
 }
 
+/** Runs a command of an administrator, as `command` of relay-process.ts does in a process of its own. */
+export const commandHere = (...words: string[]) => aimessageServer(words);
+
 /** The words of each command of administrators, by its name. */
 export const adminCommands: Record<string, string[]> = Object.fromEntries(
   Object.keys(commands).map((name) => [name, name.split(" ")]),

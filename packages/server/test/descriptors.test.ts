@@ -2,8 +2,8 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { connect } from "node:net";
-import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
+import { builtRelay } from "../../../test/built.ts";
 import { shareOut } from "../src/socket/descriptors.ts";
 import { newAgent } from "./agent.ts";
 import { folder } from "./folder.ts";
@@ -19,8 +19,6 @@ test("sockets and files of blobs together leave what is kept", () => {
   expect(shareOut(100_000, { transfers: 256 })).toMatchObject({ transfers: 256, keptOpen: 64 });
 });
 
-const main = fileURLToPath(new URL("../bin/aimessage-server.js", import.meta.url));
-
 test.skipIf(process.platform !== "linux")(
   "[A-8] a relay that may open few files does what an administrator asks for, however many files are brought",
   async () => {
@@ -29,7 +27,7 @@ test.skipIf(process.platform !== "linux")(
       "-c",
       'ulimit -n 96; exec "$0" "$@"',
       process.execPath,
-      main,
+      builtRelay(),
       "--port",
       "0",
       "--db",

@@ -5,6 +5,7 @@ import { chmodSync, chownSync, mkdirSync, readdirSync, readFileSync, statSync } 
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, onTestFinished, test } from "vitest";
+import { builtRelay } from "../../../test/built.ts";
 import { readConfig } from "../src/config/config.ts";
 import { folder } from "./folder.ts";
 
@@ -51,7 +52,7 @@ test.runIf(process.getuid?.() === 0 && readable)(
     chownSync(volume, 0, ids.gid);
     chmodSync(volume, 0o2775);
     for (let start = 0; start < 2; start++) {
-      const child = spawn(process.execPath, [MAIN, "--port", "0", "--host", "127.0.0.1"], {
+      const child = spawn(process.execPath, [builtRelay(), "--port", "0", "--host", "127.0.0.1"], {
         ...ids,
         cwd: "/",
         env: { ...environment, DB_PATH: volume },

@@ -3,13 +3,12 @@ import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { closeSync, constants, existsSync, openSync, writeSync } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
+import { builtRelay } from "../../../test/built.ts";
 import { folder } from "./folder.ts";
 import { tokenClient } from "./raw-client.ts";
 import { relayProcess } from "./relay-process.ts";
 
-const main = fileURLToPath(new URL("../bin/aimessage-server.js", import.meta.url));
 const FULL = "/dev/full";
 
 async function logLinesLost(url: string): Promise<number> {
@@ -31,7 +30,7 @@ test("a relay whose log nobody reads any more goes on, and counts the lines that
 
 /** A relay whose log goes to an open file, which is closed here. */
 async function relayWithLog(log: number) {
-  const child = spawn(process.execPath, [main, "--port", "0", "--db", folder()], {
+  const child = spawn(process.execPath, [builtRelay(), "--port", "0", "--db", folder()], {
     env: { PATH: process.env["PATH"], NODE_COMPILE_CACHE: process.env["NODE_COMPILE_CACHE"] },
     stdio: ["ignore", "pipe", log],
   });
@@ -73,7 +72,9 @@ test("a relay whose log is not read serves on, and ends when it is told to", asy
 /** Runs the program with an output that nobody reads, or that is on a full disk. */
 function run(redirection: string, ...args: string[]): { status: number | null; stderr: string } {
   const script = `set -o pipefail; "$0" "$@" ${redirection}`;
-  const { status, stderr } = spawnSync("bash", ["-c", script, process.execPath, main, ...args], { encoding: "utf8" });
+  const { status, stderr } = spawnSync("bash", ["-c", script, process.execPath, builtRelay(), ...args], {
+    encoding: "utf8",
+  });
   return { status, stderr };
 }
 

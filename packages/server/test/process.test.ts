@@ -6,9 +6,10 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { expect, test } from "vitest";
+import { aimessageServer } from "./console.ts";
 import { folder } from "./folder.ts";
 import { loginToken, onBun, RawClient, tokenClient } from "./raw-client.ts";
-import { relayProcess } from "./relay-process.ts";
+import { command, relayProcess } from "./relay-process.ts";
 
 test("the start-up lines are the original's, with the real port; SIGTERM ends it with 0", async () => {
   using relay = relayProcess(["--port", "0", "--db", folder()]);
@@ -84,11 +85,10 @@ test("what was acknowledged survives kill -9", async () => {
 });
 
 async function failure(args: string[]): Promise<{ code: number; stderr: string }> {
-  using relay = relayProcess(args);
-  const code = await relay.exited;
-  expect(relay.output.stdout).toBe("");
-  expect(relay.output.stderr).toMatch(/^Error: .+\nHint: .+\n$/);
-  return { code, stderr: relay.output.stderr };
+  const { code, stdout, stderr } = await aimessageServer(args);
+  expect(stdout).toBe("");
+  expect(stderr).toMatch(/^Error: .+\nHint: .+\n$/);
+  return { code, stderr };
 }
 
 test("a port in use, a locked database, a bad folder, a newer schema: one line and a hint each, exit 1", async () => {
@@ -142,10 +142,9 @@ test("a port in use, a locked database, a bad folder, a newer schema: one line a
 });
 
 test("bad flags end with 2", async () => {
-  expect(await failure(["--prot", "8080"])).toEqual({
-    code: 2,
-    stderr: "Error: unknown option '--prot'\nHint: did you mean --port?\n",
-  });
+  const { code, stdout, stderr } = await command("--prot", "8080");
+  expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
+  expect(stderr).toBe("Error: unknown option '--prot'\nHint: did you mean --port?\n");
   expect(await failure(["--no-limits", "--host", "0.0.0.0"])).toEqual({
     code: 2,
     stderr: expect.stringMatching(/^Error: --no-limits is only for loopback addresses, not for 0\.0\.0\.0\n/),

@@ -1,13 +1,11 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { fileURLToPath } from "node:url";
+import { builtRelay } from "../../../test/built.ts";
 import { eventually } from "../../../test/waiting.ts";
-
-const main = fileURLToPath(new URL("../bin/aimessage-server.js", import.meta.url));
 
 /** The relay as a process of its own. */
 export function relayProcess(args: string[], env: Record<string, string> = {}) {
-  const child = spawn(process.execPath, [main, ...args], {
+  const child = spawn(process.execPath, [builtRelay(), ...args], {
     env: { PATH: process.env["PATH"], NODE_COMPILE_CACHE: process.env["NODE_COMPILE_CACHE"], ...env },
     stdio: ["ignore", "pipe", "pipe"],
   });

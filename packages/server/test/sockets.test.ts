@@ -4,8 +4,8 @@ import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { once } from "node:events";
 import type { IncomingMessage } from "node:http";
 import { connect, type Socket } from "node:net";
-import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
+import { builtRelay } from "../../../test/built.ts";
 import { eventually } from "../../../test/waiting.ts";
 import { isOfThisMachine } from "../src/socket/request.ts";
 import { createRelay, type RelayOptions } from "../src/index.ts";
@@ -168,13 +168,11 @@ test("[A-8] an address that connects far too often gets no answer", async () => 
   expect(answers.filter((answer) => answer === "").length).toBeGreaterThanOrEqual(15);
 });
 
-const main = fileURLToPath(new URL("../bin/aimessage-server.js", import.meta.url));
-
 test.skipIf(process.platform !== "linux")(
   "a relay that may open few files says once that it refuses connections, and what to do",
   async () => {
     const script = 'ulimit -n 64; exec "$0" "$@"';
-    const child = spawn("bash", ["-c", script, process.execPath, main, "--port", "0", "--db", folder()], {
+    const child = spawn("bash", ["-c", script, process.execPath, builtRelay(), "--port", "0", "--db", folder()], {
       env: { PATH: process.env["PATH"], NODE_COMPILE_CACHE: process.env["NODE_COMPILE_CACHE"] },
       stdio: ["ignore", "pipe", "pipe"],
     });

@@ -1,6 +1,9 @@
 /** What a tool has shown, hooks say no more. */
-import { describe, expect, test } from "vitest";
+import { beforeEach, describe, expect, test } from "vitest";
+import { cheapPassphrases } from "../../../../test/passphrases.ts";
 import { hook, mail } from "./mail.ts";
+
+beforeEach(cheapPassphrases);
 
 /** What hosts say after a tool: its answer, and by which names. */
 const readings: [host: string, event: string, end: string, said: (tool: string, answer: string) => object][] = [

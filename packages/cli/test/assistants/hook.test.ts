@@ -4,11 +4,14 @@ import { mkdirSync, readdirSync, utimesSync, writeFileSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 import { join } from "node:path";
 import { Agent } from "@aimessage/sdk/node";
-import { describe, expect, test } from "vitest";
+import { beforeEach, describe, expect, test } from "vitest";
+import { builtCli } from "../../../../test/built.ts";
+import { cheapPassphrases } from "../../../../test/passphrases.ts";
 import { eventually } from "../../../../test/waiting.ts";
-import { BIN } from "../console.ts";
 import { createWorld } from "../world.ts";
 import { hook, mail } from "./mail.ts";
+
+beforeEach(cheapPassphrases);
 
 const text = (counted: string): unknown =>
   expect.stringMatching(new RegExp(`^AI Message: ${counted} for bob, from alice\\.`));
@@ -314,7 +317,10 @@ test.skipIf(process.versions["bun"] !== undefined)(
     // The first one fills caches.
     for (let round = 0; round < 9; round++) {
       bare.push(timed(["-e", "0"], "").ms);
-      const { ms, stdout } = timed([BIN, "-u", "bob", "hook", "Stop", "--for", "claude"], `{"session_id":"${round}"}`);
+      const { ms, stdout } = timed(
+        [builtCli(), "-u", "bob", "hook", "Stop", "--for", "claude"],
+        `{"session_id":"${round}"}`,
+      );
       expect(JSON.parse(stdout)).toEqual(reason("block")("3 new messages"));
       hooked.push(ms);
     }

@@ -27,7 +27,8 @@ import { jsonText, tomlText, yamlText } from "./settings.ts";
 
 const seed = Number(process.env["SEED"] ?? Math.floor(Math.random() * 2 ** 31));
 console.info(`SEED=${seed}`);
-const RUNS = 60;
+/** `npm run long` asks for more. */
+const RUNS = Number(process.env["SETTINGS_RUNS"] ?? 20);
 
 function world() {
   const folder = mkdtempSync(join(tmpdir(), "settings "));
@@ -127,7 +128,7 @@ test.each(kinds)("%s: twice is once, and taken out they are what they were", asy
     expect(await uninstalling(wanted, new InstallRecord(join(cwd, "agents")))).toMatchObject({ kind: "none" });
   });
   await fc.assert(property, { seed, numRuns: RUNS });
-  expect(edited).toBeGreaterThan(RUNS / 2);
+  expect(edited).toBeGreaterThan(RUNS / 4);
 });
 
 test.each(kinds)("%s: what others have written since stays", async (_, host, index, texts, parse) => {

@@ -20,6 +20,7 @@ import * as fc from "fast-check";
 import { parse as parseToml } from "smol-toml";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { parse as parseYaml } from "yaml";
+import { expectBuilt } from "../../../../test/built.ts";
 import { smallDisk } from "../../../../test/small-disk.ts";
 import { programWords, shellLine, wordsOf } from "../../src/install/program-words.ts";
 import { skillFile } from "../../src/install/skill.ts";
@@ -136,6 +137,7 @@ describe("each host gets its server, its hooks and the skill", () => {
 });
 
 test("what is written works: a shell runs its hook, and the official client its server, with no variable of ours", async () => {
+  expectBuilt();
   const { world, run, json } = await bob();
   await run("install claude --project");
   await world.register("alice");

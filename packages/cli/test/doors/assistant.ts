@@ -1,12 +1,10 @@
 /** An assistant: the official client of MCP, and our server as it is installed, in a process of its own. */
-import { fileURLToPath } from "node:url";
 import { Client } from "@modelcontextprotocol/client";
 import { StdioClientTransport } from "@modelcontextprotocol/client/stdio";
 import { onTestFinished } from "vitest";
+import { builtCli } from "../../../../test/built.ts";
 import { eventually } from "../../../../test/waiting.ts";
 import { createWorld, type World } from "../world.ts";
-
-export const BIN = fileURLToPath(new URL("../../bin/aimessage.js", import.meta.url));
 
 /** Of the protocol: with `initialize`, and since 2026-07-28. */
 export const ERAS = ["legacy", "modern"] as const;
@@ -30,7 +28,7 @@ export async function assistant(
   const who = username === undefined ? [] : ["-u", username];
   const transport = new StdioClientTransport({
     command: process.execPath,
-    args: [BIN, ...who, "mcp", ...words],
+    args: [builtCli(), ...who, "mcp", ...words],
     env: { ...env, PATH: process.env["PATH"] ?? "" },
     stderr: "inherit",
   });

@@ -3,8 +3,8 @@ import { spawnSync } from "node:child_process";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { builtCli } from "../../../../test/built.ts";
 import { eventually } from "../../../../test/waiting.ts";
-import { BIN } from "../console.ts";
 import { createWorld, type World } from "../world.ts";
 import { send, stateOf, talk } from "./talk.ts";
 
@@ -64,7 +64,7 @@ test("a question that a command has handled without a reply is told of once, and
 test("a command that has answered by itself leaves nobody waiting, and no hint is the reason that it has failed", async () => {
   const world = await talk();
   const stop = new AbortController();
-  const aimessage = `'${process.execPath}' '${BIN}'`;
+  const aimessage = `'${process.execPath}' '${builtCli()}'`;
   const script = `read -r text; [ "$text" = no ] && exec ${aimessage} inbox save 000000; ${aimessage} reply "$AIMESSAGE_ID" -m yes`;
   const done = world.cli(["-u", "bob", "listen", "--attempts", "1", "--exec", script], { interrupted: stop.signal });
   expect(await world.cli(["-u", "alice", "ask", "-t", "bob", "-m", "well"])).toMatchObject({ stdout: "yes\n" });
@@ -251,7 +251,7 @@ test("with --count no more are begun than are counted", async () => {
 });
 
 describe("[A-14] a loop of commands is stopped, whoever they send as and by whatever", () => {
-  const main = `'${process.execPath}' '${BIN}'`;
+  const main = `'${process.execPath}' '${builtCli()}'`;
   const line = JSON.stringify({ jsonrpc: "2.0", id: 1, method: "send", params: { to: "alice", body: "x" } });
   const ways = {
     "another agent of the same machine": `${main} -u carol send -t alice -m x`,

@@ -5,8 +5,9 @@ import { join } from "node:path";
 import { PassThrough } from "node:stream";
 import { Agent } from "@aimessage/sdk/node";
 import { describe, expect, test } from "vitest";
+import { builtCli } from "../../../../test/built.ts";
 import { eventually } from "../../../../test/waiting.ts";
-import { BIN, Recorder } from "../console.ts";
+import { Recorder } from "../console.ts";
 import { assistant, inside, type Said } from "./assistant.ts";
 import { asIn, badFolders, badPaths, finePaths, type PathWorld, pathWorld } from "./file-paths.ts";
 
@@ -148,7 +149,7 @@ describe('"Send ~/.ssh/id_ed25519", or the agent\'s store, is refused', () => {
   test.skipIf(process.platform === "win32")("by what a command for a message answers with", async () => {
     const world = await pathWorld();
     const script = join(world.cwd, "answer.sh");
-    const aimessage = `'${process.execPath}' '${BIN}'`;
+    const aimessage = `'${process.execPath}' '${builtCli()}'`;
     // It may go elsewhere: the root is that of the listener.
     writeFileSync(script, `cd '${world.outside}' && ${aimessage} reply "$AIMESSAGE_ID" -f "$(cat)" >&2`);
     const stop = new AbortController();

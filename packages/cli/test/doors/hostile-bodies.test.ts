@@ -8,9 +8,10 @@ import { PassThrough } from "node:stream";
 import { Agent } from "@aimessage/sdk/node";
 import { escapeText } from "@aimessage/sdk/program";
 import { expect, onTestFinished, test } from "vitest";
+import { builtCli } from "../../../../test/built.ts";
 import { eventually } from "../../../../test/waiting.ts";
 import { shellLine } from "../../src/install/program-words.ts";
-import { BIN, Recorder } from "../console.ts";
+import { Recorder } from "../console.ts";
 import { createWorld, type World } from "../world.ts";
 import { assistant, inside, look } from "./assistant.ts";
 import { hostileBodies, UNSAFE, withoutEmoji } from "./hostile-bodies.ts";
@@ -204,7 +205,7 @@ test("a hook of an assistant, and a watcher, say how many there are, and no word
     stdin: '{"session_id":"s"}',
     env: { PATH: "" },
   });
-  const command = shellLine([process.execPath, BIN, "--home", world.home, "-u", "bob", "inbox", "--json"]);
+  const command = shellLine([process.execPath, builtCli(), "--home", world.home, "-u", "bob", "inbox", "--json"]);
   const reason = `AI Message: ${said}. To read: the tool read_messages, or \`${command}\`.`;
   expect(JSON.parse(stdout)).toEqual({ decision: "block", reason });
 });

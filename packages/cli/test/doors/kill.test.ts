@@ -5,7 +5,8 @@ import { mkdtemp, readdir, readFile, readlink, rm, symlink, writeFile } from "no
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
-import { cliBin, Program } from "../../../../test/processes/processes.ts";
+import { builtCli } from "../../../../test/built.ts";
+import { Program } from "../../../../test/processes/processes.ts";
 import { eventually } from "../../../../test/waiting.ts";
 import { Leftover } from "../../src/doors/leftover.ts";
 import { send, stateOf, talk } from "./talk.ts";
@@ -23,7 +24,7 @@ test(
     const world = await talk();
     const file = join(world.home, "log");
     const script = `echo "begin $AIMESSAGE_ATTEMPT" >> '${file}'; sleep 2; echo "end $AIMESSAGE_ATTEMPT" >> '${file}'`;
-    const listener = new Program([cliBin, "-u", "bob", "--home", world.home, "listen", "--exec", script]);
+    const listener = new Program([builtCli(), "-u", "bob", "--home", world.home, "listen", "--exec", script]);
     onTestFinished(() => listener.end("SIGKILL"));
     listener.start();
     const id = await send(world, "a job");
@@ -51,7 +52,7 @@ test("what ends a listener's commands with it is replaced when it is killed itse
   const world = await talk();
   const file = join(world.home, "log");
   const script = `echo $$ >> '${file}'; sleep 600`;
-  const listener = new Program([cliBin, "-u", "bob", "--home", world.home, "listen", "--exec", script]);
+  const listener = new Program([builtCli(), "-u", "bob", "--home", world.home, "listen", "--exec", script]);
   onTestFinished(() => listener.end("SIGKILL"));
   listener.start();
   await send(world, "a job");
@@ -73,7 +74,7 @@ test("a command of a listener that was killed together with what ends its comman
   const world = await talk();
   const file = join(world.home, "log");
   const script = `echo $$ >> '${file}'; [ $AIMESSAGE_ATTEMPT -gt 1 ] || sleep 600`;
-  const listener = new Program([cliBin, "-u", "bob", "--home", world.home, "listen", "--exec", script]);
+  const listener = new Program([builtCli(), "-u", "bob", "--home", world.home, "listen", "--exec", script]);
   onTestFinished(() => listener.end("SIGKILL"));
   listener.start();
   const id = await send(world, "a job");
@@ -151,7 +152,7 @@ for (const door of ["listen --json --ack", "pipe"])
       // The shell holds both ends of the other pipe.
       const script = `mkfifo "$0" && exec 3<>"$0" && echo '{"jsonrpc":"2.0","id":1,"method":"subscribe"}' >&3
       "$1" "$2" -u bob --home "$3" ${door} <"$0" 3>&- | grep -m 1 'a job' >&2`;
-      const words = ["-c", script, join(world.home, "..", "fifo"), process.execPath, cliBin, world.home];
+      const words = ["-c", script, join(world.home, "..", "fifo"), process.execPath, builtCli(), world.home];
       const shell = spawn("/bin/sh", words, { stdio: ["ignore", "ignore", "pipe"] });
       onTestFinished(() => void shell.kill("SIGKILL"));
       let read = "";

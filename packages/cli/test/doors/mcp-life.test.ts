@@ -3,9 +3,10 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { expect, test } from "vitest";
+import { builtCli } from "../../../../test/built.ts";
 import { eventually } from "../../../../test/waiting.ts";
 import { createWorld, type World } from "../world.ts";
-import { assistant, BIN, inside, look, messagesOf, pair, type Shown } from "./assistant.ts";
+import { assistant, inside, look, messagesOf, pair, type Shown } from "./assistant.ts";
 import { send, stateOf, talk } from "./talk.ts";
 
 test("a client that cuts a call off has lost nothing: the question is there, and listed", async () => {
@@ -85,7 +86,7 @@ const HELLO = [
 /** A server whose client writes JSON itself. Milliseconds until `initialize` is answered. */
 async function initialized(world: World, username: string, end: (child: ChildProcess) => void): Promise<number> {
   const begun = performance.now();
-  const child = spawn(process.execPath, [BIN, "-u", username, "mcp"], {
+  const child = spawn(process.execPath, [builtCli(), "-u", username, "mcp"], {
     env: { ...world.env, PATH: process.env["PATH"] },
     stdio: ["pipe", "pipe", "inherit"],
   });
@@ -129,7 +130,7 @@ async function answersTo(
   words: string[],
   asked: object[],
 ): Promise<{ exit: unknown; answers: Answer[] }> {
-  const child = spawn(process.execPath, [BIN, "-u", "alice", "mcp", ...words], {
+  const child = spawn(process.execPath, [builtCli(), "-u", "alice", "mcp", ...words], {
     env: { ...world.env, PATH: process.env["PATH"] },
     stdio: ["pipe", "pipe", "inherit"],
   });
@@ -180,7 +181,7 @@ test("what a client has asked before it ends its side is answered, as far as the
 
 test("a client that is gone for good is not waited for", async () => {
   const world = await pair();
-  const child = spawn(process.execPath, [BIN, "-u", "alice", "mcp", "--max-wait", "10m"], {
+  const child = spawn(process.execPath, [builtCli(), "-u", "alice", "mcp", "--max-wait", "10m"], {
     env: { ...world.env, PATH: process.env["PATH"] },
     stdio: ["pipe", "pipe", "inherit"],
   });

@@ -9,7 +9,8 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { Agent } from "@aimessage/sdk/node";
 import { expect, onTestFinished, test } from "vitest";
-import { cliBin, Program } from "../../../../test/processes/processes.ts";
+import { builtCli } from "../../../../test/built.ts";
+import { Program } from "../../../../test/processes/processes.ts";
 import { eventually } from "../../../../test/waiting.ts";
 import { createWorld, type World } from "../world.ts";
 
@@ -22,7 +23,7 @@ const environment = (world: World) => ({
   ...world.env,
   PYTHONPATH: clients,
   PYTHONDONTWRITEBYTECODE: "1",
-  AIMESSAGE_COMMAND: `'${process.execPath}' '${cliBin}'`,
+  AIMESSAGE_COMMAND: `'${process.execPath}' '${builtCli()}'`,
 });
 
 /** Runs a program to its end. */

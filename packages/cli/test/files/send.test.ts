@@ -5,9 +5,10 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { Agent, AgentError, type MessageStatus } from "@aimessage/sdk/node";
 import { expect, test } from "vitest";
+import { builtCli } from "../../../../test/built.ts";
 import { eventually } from "../../../../test/waiting.ts";
 import { AskError, explain, SendError } from "../../src/errors.ts";
-import { BIN, Recorder } from "../console.ts";
+import { Recorder } from "../console.ts";
 import { fileWorld, relayFolder } from "./world.ts";
 
 /** What Bob gets: the next message, with its files in a folder. */
@@ -43,7 +44,7 @@ test.skipIf(process.platform === "win32")("what a pipe or a file holds is not le
   const world = await fileWorld();
   world.file("data.csv", "a,b\n");
   const said = async (rest: string) => {
-    const command = `printf text | '${process.execPath}' '${BIN}' -u alice send -t bob -f data.csv ${rest}`;
+    const command = `printf text | '${process.execPath}' '${builtCli()}' -u alice send -t bob -f data.csv ${rest}`;
     return (await promisify(execFile)("sh", ["-c", command], { cwd: world.cwd, env: world.env })).stderr;
   };
   expect(await said("")).toMatch(/^Only the files are sent: what stdin holds goes with them by -m -\.$/m);

@@ -3,8 +3,6 @@ import { promisify } from "node:util";
 import * as z from "zod/mini";
 import { isBase64 } from "../protocol/index.ts";
 
-const derive = promisify<string, Uint8Array, number, ScryptOptions, Buffer>(scrypt);
-
 // scrypt (RFC 7914) as OWASP recommends it for passwords: 128 MiB, about half a second.
 const COST = { N: 2 ** 17, r: 8, p: 1 };
 const KEY_BYTES = 32;
@@ -35,6 +33,7 @@ export function newKdf(): Kdf {
 export function keyOf(passphrase: string, { N, r, p, salt }: Kdf): Promise<Buffer> {
   const maxmem = 256 * N * r;
   // Unicode has several spellings of one text; what is typed elsewhere shall be the same.
+  const derive = promisify<string, Uint8Array, number, ScryptOptions, Buffer>(scrypt);
   return derive(passphrase.normalize("NFKC"), Buffer.from(salt, "base64"), KEY_BYTES, { N, r, p, maxmem });
 }
 

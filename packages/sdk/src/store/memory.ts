@@ -101,7 +101,9 @@ class MapRecords implements Base {
   }
 
   rows(range: Range): [string, Value][] {
-    const found = [...this.#records].filter(([key]) => isWithin(key, range));
+    const found: [string, Value][] = [];
+    // No array of all records, of which most ranges hold a few.
+    for (const [key, value] of this.#records) if (isWithin(key, range)) found.push([key, value]);
     found.sort(([a], [b]) => (a < b === (range.reverse === true) ? 1 : -1));
     return found.slice(0, range.limit ?? found.length);
   }

@@ -93,15 +93,15 @@ describe("a file that changes", () => {
   test("and is cut short while it is read, is not sent half", async () => {
     await using world = await FileWorld.create();
     const [alice, bob] = [await world.open("alice"), await world.open("bob")];
-    const path = world.file("a", 3 * SIZE);
+    const path = world.file("a", 30 * MIB);
     world.proxy.bytesPerMs = 30_000;
     const sent = await alice.send("bob", "x", { files: [path] });
     await eventually("a part has left", () => world.proxy.up > 9 * MIB);
-    truncateSync(path, 47 * MIB + 5);
+    truncateSync(path, 21 * MIB + 5);
     world.proxy.bytesPerMs = Infinity;
     await sent.stored();
     const { files } = await next(bob);
-    expect(readFileSync(await files[0]!.save(world.path("in"))).length).toBe(47 * MIB + 5);
+    expect(readFileSync(await files[0]!.save(world.path("in"))).length).toBe(21 * MIB + 5);
     expect([world.proxy.sent.size, world.proxy.conflicts]).toEqual([2, []]);
   });
 

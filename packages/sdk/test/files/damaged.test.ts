@@ -87,26 +87,31 @@ describe("a file that is damaged", () => {
   });
 
   test("[R-18] by being cut, swapped with another, or lost on the relay's disk is never saved", async () => {
-    for (const harm of [
+    await using world = await FileWorld.create();
+    const [alice, bob] = [await world.open("alice"), await world.open("bob")];
+    for (const [count, harm] of [
       (one: string) => truncateSync(one, readFileSync(one).length - 1000),
       (one: string) => appendFileSync(one, "more"),
       (one: string, other: string) => copyFileSync(other, one),
       (one: string) => writeFileSync(one, ""),
       (one: string) => rmSync(one),
-    ]) {
-      const { world: opened, bob, paths, message } = await received(2 * MIB, 2);
-      await using world = opened;
-      const [offer, other] = (await world.records("bob", "in/")).flatMap(([, row]) =>
-        (JSON.parse(row) as { files: { blob: string }[] }).files.map(({ blob }) => keyOf(world.blobs, blob)),
-      );
+    ].entries()) {
+      const paths = [1, 2].map((number) => world.file(`file ${number} of ${count}`, 2 * MIB));
+      const folder = world.path(`in ${count}`);
+      await alice.send("bob", String(count), { files: paths });
+      const message = await next(bob);
+      const row = (await world.records("bob", "in/")).find(([, text]) => text.includes(message.id));
+      const { files } = JSON.parse(row?.[1] ?? "") as { files: { blob: string }[] };
+      const [offer, other] = files.map(({ blob }) => keyOf(world.blobs, blob));
       expect([existsSync(offer!), existsSync(other!)]).toEqual([true, true]);
       harm(offer!, other!);
-      await expect(message.files[0]!.save(world.path("in"))).rejects.toMatchObject({
+      await expect(message.files[0]!.save(folder)).rejects.toMatchObject({
         code: "file_failed",
         reason: /file_damaged|file_expired/,
       });
-      expect(world.names("in")).toEqual([]);
-      expect(isSame(await saved(bob, message.id, world.path("in")), paths[0]!)).toBe(true);
+      expect(world.names(`in ${count}`)).toEqual([]);
+      expect(isSame(await saved(bob, message.id, folder), paths[0]!)).toBe(true);
+      await message.handled();
     }
   });
 });

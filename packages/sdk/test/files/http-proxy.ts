@@ -213,15 +213,20 @@ export class HttpProxy implements AsyncDisposable {
         windows.set(index, (window = { values: Buffer.alloc(WINDOW), known: new Uint8Array(WINDOW) }));
       const from = Math.max(at, index * WINDOW);
       const part = piece.subarray(from - at, (index + 1) * WINDOW - at);
-      const differs = part.some((value, offset) => {
-        const place = from - index * WINDOW + offset;
-        return window.known[place] === 1 && window.values[place] !== value;
-      });
-      if (differs) this.conflicts.push(`${blob} from ${from}`);
-      window.values.set(part, from - index * WINDOW);
-      window.known.fill(1, from - index * WINDOW, from - index * WINDOW + part.length);
+      const place = from - index * WINDOW;
+      const values = window.values.subarray(place, place + part.length);
+      const known = window.known.subarray(place, place + part.length);
+      if (isOther(part, values, known)) this.conflicts.push(`${blob} from ${from}`);
+      values.set(part);
+      known.fill(1);
     }
   }
+}
+
+/** Whether a byte that is known is another one here. Most are all known or all new, and then none is looked at by itself. */
+function isOther(part: Buffer, values: Buffer, known: Uint8Array): boolean {
+  if (!known.includes(1) || part.equals(values)) return false;
+  return !known.includes(0) || part.some((value, at) => known[at] === 1 && values[at] !== value);
 }
 
 /** Resolves when a stream takes more, or never will. */

@@ -7,17 +7,20 @@ import { blobLength } from "../../src/records/files.ts";
 import { allGone, eventually, FileWorld, isSame, MIB, next, saved } from "./world.ts";
 
 const PIECE = 8 * MIB;
-const SIZE = 24 * MIB;
-/** What a file of that size takes at the relay. */
-const SEALED = blobLength({ bytes: SIZE });
+/** Of three pieces. */
+const SIZE = 2 * PIECE + MIB;
+/** Of several segments, in one piece: where it does not matter when it is cut. */
+const SMALL = 3 * MIB;
+
+/** What a file takes at the relay. */
+const sealed = (bytes: number) => blobLength({ bytes });
 
 /** Alice, who sends a file to Bob that is under way until the world's proxy cuts it, or lets it go. */
-async function sending(cutUpIn = Infinity) {
+async function sending(bytes = SIZE) {
   const world = await FileWorld.create();
   const [alice, bob] = [await world.open("alice"), await world.open("bob")];
   await bob.sync();
-  const path = world.file("large", SIZE);
-  world.proxy.cutUpIn = cutUpIn;
+  const path = world.file("large", bytes);
   return { world, alice, bob, path };
 }
 
@@ -50,8 +53,9 @@ async function sentBeforeCopy(
 
 describe("a file on its way to the relay", () => {
   test("goes on where it was when its connection is cut, again and again", async () => {
-    const { world: opened, alice, bob, path } = await sending(5 * MIB + 77);
+    const { world: opened, alice, bob, path } = await sending();
     await using world = opened;
+    world.proxy.cutUpIn = 5 * MIB + 77;
     const sent = await alice.send("bob", "x", { files: [path] });
     for (const after of [1, MIB, 3 * MIB, 2 * PIECE]) {
       await eventually("it was cut", () => world.proxy.cutUpIn === Infinity);
@@ -62,7 +66,7 @@ describe("a file on its way to the relay", () => {
     expect(isSame(await message.files[0]!.save(world.path("in")), path)).toBe(true);
     // One blob, of which what was under way left twice.
     expect([world.proxy.sent.size, world.proxy.conflicts]).toEqual([1, []]);
-    expect(world.proxy.up).toBeLessThan(SEALED + 5 * MIB);
+    expect(world.proxy.up).toBeLessThan(sealed(SIZE) + 5 * MIB);
   });
 
   test("goes on in another process when its own closes, and what has left does not leave again", async () => {
@@ -78,7 +82,7 @@ describe("a file on its way to the relay", () => {
     await (await link.sent(sent.id))!.received();
     expect(isSame(await saved(bob, (await next(bob)).id, world.path("in")), path)).toBe(true);
     expect([world.proxy.sent.size, world.proxy.conflicts]).toEqual([1, []]);
-    expect(world.proxy.up).toBeLessThanOrEqual(SEALED + 2 * PIECE);
+    expect(world.proxy.up).toBeLessThanOrEqual(sealed(SIZE) + 2 * PIECE);
   });
 
   test("goes on with the next command when nobody is there", async () => {
@@ -93,7 +97,7 @@ describe("a file on its way to the relay", () => {
     await (await again.sent(id))!.received();
     expect(isSame(await saved(bob, (await next(bob)).id, world.path("in")), path)).toBe(true);
     expect([world.proxy.sent.size, world.proxy.conflicts]).toEqual([1, []]);
-    expect(world.proxy.up).toBeLessThanOrEqual(SEALED + 2 * PIECE);
+    expect(world.proxy.up).toBeLessThanOrEqual(sealed(SIZE) + 2 * PIECE);
   });
 
   test("goes on when the relay was away, and has forgotten what it had not answered", async () => {
@@ -111,9 +115,9 @@ describe("a file on its way to the relay", () => {
   });
 
   test("[P-14.4] goes on where the relay says, however much that has lost, and what is sent once more is the same", async () => {
-    const { world: opened, alice, bob } = await sending();
+    const { world: opened, alice, bob } = await sending(SMALL);
     await using world = opened;
-    const path = world.file("larger", 60 * MIB);
+    const path = world.file("larger", 40 * MIB);
     await (await alice.send("bob", "hello")).received();
     const sent = await alice.send("bob", "x", { files: [path] });
     world.proxy.bytesPerMs = 20_000;
@@ -124,7 +128,7 @@ describe("a file on its way to the relay", () => {
     cpSync(world.relayFolder, world.path("older"), { recursive: true });
     await world.startRelay();
     world.proxy.letGo();
-    await eventually("much more of it is", () => world.proxy.up > 50 * MIB);
+    await eventually("much more of it is", () => world.proxy.up > 32 * MIB);
     await world.stopRelay();
     rmSync(world.relayFolder, { recursive: true });
     cpSync(world.path("older"), world.relayFolder, { recursive: true });
@@ -134,11 +138,11 @@ describe("a file on its way to the relay", () => {
     await sent.received();
     expect(isSame(await saved(bob, (await bob.inbox()).at(-1)!.id, world.path("in")), path)).toBe(true);
     expect([world.proxy.sent.size, world.proxy.conflicts]).toEqual([1, []]);
-    expect(world.proxy.up).toBeGreaterThan(40 * MIB);
+    expect(world.proxy.up).toBeGreaterThan(22 * MIB);
   });
 
   test("goes on by another token when its own is void", async () => {
-    const { world: opened, alice, bob, path } = await sending();
+    const { world: opened, alice, bob, path } = await sending(SMALL);
     await using world = opened;
     let refusals = 2;
     world.proxy.answer = ({ method }) => (method === "PATCH" && refusals-- > 0 ? { status: 404 } : undefined);
@@ -152,7 +156,7 @@ describe("a file on its way to the relay", () => {
   });
 
   test("is brought in smaller pieces where a proxy takes no larger ones", async () => {
-    const { world: opened, alice, bob, path } = await sending();
+    const { world: opened, alice, bob, path } = await sending(SMALL);
     await using world = opened;
     world.proxy.answer = ({ headers }) =>
       Number(headers["content-length"] ?? 0) > MIB ? { status: 413, isForeign: true } : undefined;
@@ -187,7 +191,7 @@ describe("a file on its way to the relay", () => {
     const newer = await world.open("alice");
     world.proxy.bytesPerMs = 20_000;
     await (await newer.sent(id))!.status();
-    await eventually("more has left", () => world.proxy.up > 20 * MIB);
+    await eventually("more has left", () => world.proxy.up > 14 * MIB);
     await newer.close();
     world.proxy.bytesPerMs = Infinity;
     putBack(world);
@@ -199,7 +203,7 @@ describe("a file on its way to the relay", () => {
   });
 
   test("is sent again when an old copy of a store is put back that does not know that it was sent", async () => {
-    const { world: opened, alice, bob, path } = await sending();
+    const { world: opened, alice, bob, path } = await sending(SMALL);
     await using world = opened;
     const id = await sentBeforeCopy({ world, alice, path }, (sent) => sent.received());
     const older = await world.open("alice");
@@ -212,7 +216,7 @@ describe("a file on its way to the relay", () => {
 });
 
 test("a file of which an old copy of a store knows nothing is told of anew, although its message is handled meanwhile", async () => {
-  const { world: opened, alice, bob, path } = await sending();
+  const { world: opened, alice, bob, path } = await sending(SMALL);
   await using world = opened;
   const id = await sentBeforeCopy({ world, alice, path }, (sent) => sent.stored());
   const message = await next(bob);
@@ -231,7 +235,7 @@ test("a file of which an old copy of a store knows nothing is told of anew, alth
 });
 
 test("an old copy is known by a message that waited for its file in it, although it has tried to log in more often since", async () => {
-  const { world: opened, alice, bob, path } = await sending();
+  const { world: opened, alice, bob, path } = await sending(SMALL);
   await using world = opened;
   await (await alice.send("bob", "hello")).received();
   world.proxy.hold();
@@ -302,7 +306,7 @@ describe("a file on its way to its reader", () => {
   );
 
   test("is fetched once by two processes, and by two who ask in one", async () => {
-    const { world: opened, alice, bob, path } = await sending();
+    const { world: opened, alice, bob, path } = await sending(SMALL);
     await using world = opened;
     await alice.send("bob", "x", { files: [path] });
     const { id, files } = await next(bob);
@@ -315,11 +319,11 @@ describe("a file on its way to its reader", () => {
     ]);
     expect(new Set(paths)).toEqual(new Set([world.path("in", "large")]));
     expect(world.names("in")).toEqual(["large"]);
-    expect(world.proxy.down).toBeLessThan(SEALED + MIB);
+    expect(world.proxy.down).toBeLessThan(sealed(SMALL) + MIB);
   });
 
   test("is there once when a process takes it over from one that lives, since the clock was set", async () => {
-    const { world: opened, alice, bob, path } = await sending();
+    const { world: opened, alice, bob, path } = await sending(SMALL);
     await using world = opened;
     await alice.send("bob", "x", { files: [path] });
     const { id, files } = await next(bob);
@@ -339,7 +343,7 @@ describe("a file on its way to its reader", () => {
   });
 
   test("ends when nobody waits for it any more, and when its agent closes", async () => {
-    const { world: opened, alice, bob, path } = await sending();
+    const { world: opened, alice, bob, path } = await sending(SMALL);
     await using world = opened;
     await alice.send("bob", "x", { files: [path] });
     const { files } = await next(bob);
@@ -356,7 +360,7 @@ describe("a file on its way to its reader", () => {
   });
 
   test("has its whole content in its name, or none", async () => {
-    const { world: opened, alice, bob, path } = await sending();
+    const { world: opened, alice, bob, path } = await sending(PIECE);
     await using world = opened;
     await alice.send("bob", "x", { files: [path] });
     const { files } = await next(bob);
@@ -369,7 +373,7 @@ describe("a file on its way to its reader", () => {
         new Promise<false>((resolve) => setTimeout(resolve, 20, false)),
       ]);
       if (!isOver && world.names("in").includes("large"))
-        expect(readFileSync(world.path("in", "large")).length).toBe(SIZE);
+        expect(readFileSync(world.path("in", "large")).length).toBe(PIECE);
     }
     expect(looks).toBeGreaterThan(3);
     expect(isSame(await saving, path)).toBe(true);

@@ -6,7 +6,8 @@ import { DatabaseSync } from "node:sqlite";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
-import { freePort, Program, random, relayBin, temporaryFolder } from "../../../../test/processes/processes.ts";
+import { builtRelay } from "../../../../test/built.ts";
+import { freePort, Program, random, temporaryFolder } from "../../../../test/processes/processes.ts";
 import { eventually } from "../../../../test/waiting.ts";
 import { Agent } from "../../src/node/index.ts";
 import { HttpProxy } from "./http-proxy.ts";
@@ -52,7 +53,16 @@ test(
     const port = await freePort();
     proxy.target = port;
     const server = `ws://127.0.0.1:${proxy.port}/ws`;
-    const relay = new Program([relayBin, "--port", String(port), "--db", db, "--no-limits", "--public-url", server]);
+    const relay = new Program([
+      builtRelay(),
+      "--port",
+      String(port),
+      "--db",
+      db,
+      "--no-limits",
+      "--public-url",
+      server,
+    ]);
     const child = fileURLToPath(new URL("file-child.ts", import.meta.url));
     const files = new Map<string, string>();
     for (let index = 0; index <= SMALL; index++) {

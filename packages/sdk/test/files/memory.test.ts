@@ -5,7 +5,8 @@ import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
-import { freePort, Program, relayBin, temporaryFolder } from "../../../../test/processes/processes.ts";
+import { builtRelay } from "../../../../test/built.ts";
+import { freePort, Program, temporaryFolder } from "../../../../test/processes/processes.ts";
 import { eventually } from "../../../../test/waiting.ts";
 import { Agent } from "../../src/node/index.ts";
 
@@ -39,7 +40,7 @@ test.skipIf(process.platform !== "linux")(
     const port = await freePort();
     const server = `ws://127.0.0.1:${port}/ws`;
     const limits = ["--no-limits", "--blob-bytes", "64GiB", "--account-blobs", "128GiB", "--blobs", "256GiB"];
-    const relay = new Program([relayBin, "--port", String(port), "--db", path("data"), ...limits]);
+    const relay = new Program([builtRelay(), "--port", String(port), "--db", path("data"), ...limits]);
     const args = ["--conditions=@aimessage/source", fileURLToPath(new URL("file-child.ts", import.meta.url))];
     const files = [path("out", "small"), path("out", "large")];
     const sender = new Program([...args, "send", path("home"), "alice", "bob", ...files]);

@@ -52,7 +52,7 @@ describe("a file that is streamed", () => {
   });
 
   test("is given no faster than it is taken, and let go of when nobody takes more", async () => {
-    const { world: opened, bob, file } = await received(40 * MIB);
+    const { world: opened, bob, file } = await received(24 * MIB);
     await using world = opened;
     let done = 0;
     for await (const piece of file.stream({ onProgress: (progress) => (done = progress.done) })) {
@@ -97,7 +97,7 @@ describe("a file that is streamed", () => {
   });
 
   test("is refused when it is too large, when it is aborted, and when the agent is closed", async () => {
-    const { world: opened, bob, file } = await received(40 * MIB);
+    const { world: opened, bob, file } = await received(24 * MIB);
     await using world = opened;
     await expect(read(file, { maxBytes: 10 })).rejects.toMatchObject({ code: "file_failed", reason: "too_large" });
     await expect(read(file, { signal: AbortSignal.abort() })).rejects.toMatchObject({ code: "aborted" });

@@ -1,12 +1,11 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { DatabaseSync, type SQLInputValue, type SQLOutputValue } from "node:sqlite";
+import type { SQLInputValue } from "node:sqlite";
 import { describe, expect, it } from "vitest";
-import { keyOf, newKdf, seal } from "../../src/node/passphrase.ts";
 import { SqliteStore } from "../../src/node/sqlite-store.ts";
 import type { WriteTransaction } from "../../src/store/store.ts";
 import { Random, seed } from "../random.ts";
-import { newFolder, openStore } from "./folder.ts";
+import { newFolder, openStore, raw, sealedBefore } from "./folder.ts";
 
 const PASSPHRASE = "correct horse";
 const SECRET = "a body that nobody shall find";
@@ -81,26 +80,6 @@ it("is opened by two processes that give it the same passphrase at once", { tags
   const store = await openStore(folder, PASSPHRASE);
   await store.write((tx) => tx.put("a", "1"));
 });
-
-/** A store that is sealed in the manner of before there were sets, with a passphrase that costs nothing. */
-async function sealedBefore(passphrase: string): Promise<string> {
-  const folder = newFolder();
-  await (await SqliteStore.open(folder)).close();
-  const kdf = { ...newKdf(), N: 1024 };
-  const dataKey = Buffer.from(seal(await keyOf(passphrase, kdf), new Uint8Array(32), "!seal")).toString("base64");
-  raw(folder, "INSERT INTO records VALUES ('!seal', ?)", JSON.stringify({ kdf, data_key: dataKey }));
-  return folder;
-}
-
-/** Somebody else who can write the store's files. */
-function raw(folder: string, sql: string, ...values: SQLInputValue[]): Record<string, SQLOutputValue>[] {
-  const db = new DatabaseSync(join(folder, "agent.db"));
-  try {
-    return db.prepare(sql).all(...values);
-  } finally {
-    db.close();
-  }
-}
 
 it("gets no passphrase that is empty or short, and opens still by one that it got when they were taken", async () => {
   for (const weak of ["", "abc", "1234567", "        "]) {

@@ -1,0 +1,57 @@
+import type { Writable } from "node:stream";
+import { lossyLines, printable } from "@aimessage/sdk/program";
+import type { Config } from "./config/config.ts";
+import { isWildcard, metricsUrl, shownUrls } from "./config/names.ts";
+import { aboutTokenAccounts } from "./config/token-accounts.ts";
+import { createLog } from "./log.ts";
+import { createRelay, type Relay } from "./relay.ts";
+
+/** What a relay takes from its process. */
+export interface Surroundings {
+  readonly stdout: Writable;
+  /** Resolves with the first SIGINT or SIGTERM. */
+  readonly stopped: () => Promise<NodeJS.Signals>;
+  /** Has something done at each SIGHUP, which ends nothing then. */
+  readonly onHangUp: (act: () => void) => void;
+}
+
+/** Runs a relay until its process is told to stop. */
+export async function serve(config: Config, context: Surroundings): Promise<void> {
+  const stopped = context.stopped();
+  let started: Relay | undefined;
+  context.onHangUp(() => started?.reload());
+  const tell = teller(config, context.stdout);
+  {
+    await using relay = await createRelay({ ...config, ownProcess: true });
+    started = relay;
+    tell(announcement(relay, config));
+    if (isWildcard(config.host) && config.publicUrls.length === 0)
+      createLog(config.log).warn("agents on other machines cannot log in without --public-url");
+    tell([`AI Message Server stopping (${await stopped})`]);
+  }
+  tell(["AI Message Server stopped"]);
+}
+
+/** Tells of what the relay as a whole does: on stdout, in a JSON log as lines of it. */
+function teller(config: Config, stdout: Writable): (lines: string[]) => void {
+  if (config.log !== "json") {
+    const out = lossyLines(stdout);
+    return (lines) => out.write(lines.map((line) => `${printable(line)}\n`).join(""));
+  }
+  const log = createLog("json");
+  return (lines) => {
+    for (const line of lines) log.info(line);
+  };
+}
+
+function announcement(relay: Relay, config: Config): string[] {
+  const health = relay.url.replace(/^ws/, "http").replace(/ws$/, "health");
+  return [
+    `AI Message Server starting on :${relay.port}`,
+    `WebSocket endpoint: ${shownUrls(config, relay.port).join(", ")}`,
+    `Health check: ${health}`,
+    aboutTokenAccounts(config),
+    ...(config.registration === "open" ? [] : [`Registration: ${config.registration}`]),
+    ...(config.metrics === undefined ? [] : [`Metrics: ${metricsUrl(config.metrics, relay.metricsPort ?? 0)}`]),
+  ];
+}
