@@ -46,6 +46,12 @@ export async function statesIn(tx: ReadTransaction): Promise<Map<string, Uint8Ar
   return states;
 }
 
+/** Groups of whose MLS state anything is kept, table by table. */
+export function keptOf(tx: ReadTransaction): Promise<string[][]> {
+  const groupsIn = async (prefix: string) => new Set((await tx.list({ prefix })).map(([key]) => key.split("/")[1]!));
+  return Promise.all(STATE_TABLES.map((prefix) => groupsIn(prefix).then((groups) => Array.from(groups))));
+}
+
 /**
  * What of the recorded frames the loot opens, by `message_id` (or `commit_id`): every state is tried on every message in
  * order, and goes on as far as commits carry it; every key package on every Welcome.

@@ -1,6 +1,7 @@
 import { cpSync, rmSync } from "node:fs";
 import type { Frame } from "./proxy.ts";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
+import { keptOf } from "./attacker.ts";
 import { get, pad, put } from "../../src/records/records.ts";
 import type { OutboxRecord } from "../../src/records/tables.ts";
 import { alertKinds, atRest, bodies, eventually, follow, rejection, World } from "./world.ts";
@@ -45,7 +46,8 @@ describe("a store restored from an old copy", () => {
     const sent = await bob.send("alice", "sent while she was away");
     await sent.stored();
     const since = world.proxy.recorded.length;
-    const alice = await world.open("alice", await world.sqlite(folder));
+    const store = await world.sqlite(folder);
+    const alice = await world.open("alice", store);
     const got = follow(alice);
     await (await alice.send("bob", "after the restore")).handled();
     await sent.handled();
@@ -54,6 +56,8 @@ describe("a store restored from an old copy", () => {
     expect(got.map(({ body }) => body)).toEqual(["sent while she was away", "to the third"]);
     expect(await alertKinds(alice)).toContain("old_copy");
     expect(await alertKinds(bob)).toEqual(["device_added"]);
+    const kept = (await store.read(keptOf)).map((groups) => groups.filter((id) => oldGroups.has(id)));
+    expect(kept).toEqual([[], [], []]);
     const [contact] = await bob.contacts();
     expect(contact).toMatchObject({ username: "alice", deviceCounter: 2 });
     expect(contact?.stopped).toBeUndefined();

@@ -6,6 +6,7 @@ import { STATE_TABLES } from "../../src/records/group-state.ts";
 import { list, put } from "../../src/records/records.ts";
 import { Cache, type Conversation } from "../../src/turn/turn.ts";
 import { MemoryStore } from "../../src/store/memory.ts";
+import { keptOf } from "./attacker.ts";
 import { foreignWelcome } from "./forge.ts";
 import type { Frame } from "./proxy.ts";
 import { alertKinds, eventually, follow, numbered, World } from "./world.ts";
@@ -68,7 +69,7 @@ test("[R-7] a Welcome by the last resort joins no second time, also where its co
   // The first of them stand where one was before.
   for (let count = 0; count < 3; count++) world.proxy.push("bob", pushed("carol", welcome));
   await eventually("bob is told", async () => (await alertKinds(bob)).includes("bad_welcome"));
-  expect(await keys("mls/")).toEqual([]);
+  expect(await world.memory("bob").read(keptOf)).toEqual([[], [], []]);
 });
 
 test("[A-3] of the conversations that a sender opens one after another three are kept, and as many are named as replaced", async () => {
@@ -79,7 +80,7 @@ test("[A-3] of the conversations that a sender opens one after another three are
     welcomes.push(await foreignWelcome(world, { from: "carol", to: "bob", leaves: 2, by }));
   for (const welcome of welcomes) world.proxy.push("bob", pushed("carol", welcome));
   await eventually("all came", async () => (await keys("group/")).length === 8);
-  expect((await keys("mls/")).length).toBe(3);
+  expect((await world.memory("bob").read(keptOf)).map((groups) => groups.length)).toEqual([3, 3, 3]);
   expect((await keys("contact-group/")).length).toBe(3);
   const [replaced] = await keys("replaces/");
   expect(replaced?.[1]?.split(" ").length).toBe(3);

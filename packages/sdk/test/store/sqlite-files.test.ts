@@ -196,6 +196,20 @@ describe("a store that cannot be written", () => {
     await expect(SqliteStore.open(join(disk.path, "new"))).rejects.toMatchObject(readOnly);
   });
 
+  it("is read where the version before has written it", async ({ skip }) => {
+    using disk = smallDisk("2m") ?? skip("no right to mount a small disk");
+    {
+      await using store = await SqliteStore.open(disk.path);
+      await store.write((tx) => tx.put("a", "readable"));
+    }
+    const db = new DatabaseSync(join(disk.path, "agent.db"));
+    db.exec("PRAGMA user_version = 1");
+    db.close();
+    disk.freeze();
+    await using store = await SqliteStore.open(disk.path);
+    expect(await store.read((tx) => tx.get("a"))).toBe("readable");
+  });
+
   it("is read as its last process has left it, be it killed", async ({ skip }) => {
     using disk = smallDisk("2m") ?? skip("no right to mount a small disk");
     const child = await startChild(disk.path, "overwrite", "secret");
