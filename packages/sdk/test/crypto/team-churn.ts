@@ -10,10 +10,9 @@ import { epochOf, groupIdOf, stateOf } from "../../src/crypto/mls/state.ts";
 import { joinFrom } from "../../src/crypto/mls/team-join.ts";
 import type { Change, Invitation } from "../../src/crypto/mls/team-seam.ts";
 import { teamConfig } from "../../src/crypto/mls/team-state.ts";
-import { commitChange, followChange } from "../../src/crypto/team/changes.ts";
+import { commitChange, followChange, foundTeam, joinTeam } from "../../src/crypto/team/changes.ts";
 import { DIRECT, DIRECT_BYTES, openDirect, sealDirect } from "../../src/crypto/team/direct.ts";
-import { forbiddenGroup } from "../../src/crypto/team/judge.ts";
-import { certified, rosterOf, type TeamMember } from "../../src/crypto/team/roster.ts";
+import { rosterOf, type TeamMember } from "../../src/crypto/team/roster.ts";
 import { decodeSettings, encodeSettings, type TeamSettings } from "../../src/crypto/team/settings.ts";
 import { leafDigest, signStatement } from "../../src/crypto/team/statements.ts";
 import { lengthPrefixed, utf8 } from "../../src/protocol/index.ts";
@@ -65,13 +64,11 @@ export class Churn {
       admins: [founder!.identity.username],
       replaces: "",
     };
-    const { group, invitation } = await this.#crypto.teams.found({
+    const { group, invitation } = await foundTeam(this.#crypto.teams, settings, {
       groupId: this.#random.bytes(32),
       leaf: founder!.device,
-      settings: encodeSettings(settings),
       members: others.map(({ keyPackage }) => keyPackage.public),
       now,
-      authenticate: certified(this.#crypto.teams.primitives),
     });
     founder!.group = group;
     this.#agents = [founder!];
@@ -206,10 +203,9 @@ export class Churn {
     const { teams } = this.#crypto;
     const { welcome } = welcomes.find(({ ref }) => ref === agent.keyPackage.ref)!;
     const { secret } = agent.keyPackage;
-    const joined = await teams.join({ welcome, tree }, secret, agent.device, certified(teams.primitives));
+    const joined = await joinTeam(teams, { welcome, tree }, secret, agent.device);
     agent.group = joined.group;
     expect(joined.inviter.signatureKey).toEqual(inviter.device.publicKey);
-    expect(await forbiddenGroup(teams, agent.group)).toBeUndefined();
     this.#agents.push(agent);
     count("joins");
     const right = encodeRatchetTree(stateOf(agent.group).ratchetTree);
