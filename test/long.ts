@@ -7,6 +7,7 @@ const lengths = {
   FILE_CUTS: "50",
   FILE_MIB: "1024",
   FILE_MEMORY_MIB: "2048",
+  TEAM_STEPS: "10000",
   CHAOS_CYCLES: "200",
   CHAOS_BUGS: "1",
   SETTINGS_RUNS: "300",

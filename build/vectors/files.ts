@@ -6,6 +6,7 @@ import { lineVectors } from "./lines.ts";
 import { nameVectors } from "./names.ts";
 import { relayFrameVectors } from "./relay-frames.ts";
 import { certificateVectors, fingerprintVectors, registrationVectors, signedVectors } from "./signed.ts";
+import { teamVectors } from "./teams.ts";
 import { tokenVectors, webhookVectors } from "./tokens.ts";
 import { xWingVectors } from "./x-wing.ts";
 import { another, device, hex, identity, type Vector, writeVectors } from "./vector.ts";
@@ -38,6 +39,7 @@ export function vectorFiles(): Record<string, string> {
     "token-logins": tokenVectors(),
     webhooks: webhookVectors(),
     "x-wing": xWingVectors(),
+    teams: teamVectors(),
   };
   return Object.fromEntries(Object.entries(files).map(([name, vectors]) => [`${name}.json`, writeVectors(vectors)]));
 }

@@ -33,15 +33,18 @@ export const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString
 export const sha256 = (bytes: Uint8Array): Uint8Array => createHash("sha256").update(bytes).digest();
 
 /** A field of signed bytes [P-2.6]; a list is one field of length-prefixed fields. */
-type Given = Field | readonly Field[];
+type Given = Field | readonly Given[];
 
 /** Fields as a vector shows them, and the bytes that they are. */
 export function signedFields(...given: Given[]): { fields: object[]; bytes: Uint8Array } {
-  const bytes = given.map((field) => (isList(field) ? lengthPrefixed(...field) : field));
-  return { fields: given.map(shown), bytes: lengthPrefixed(...bytes) };
+  return { fields: given.map(shown), bytes: encoded(given) };
 }
 
-const isList = (field: Given): field is readonly Field[] => Array.isArray(field);
+const isList = (field: Given): field is readonly Given[] => Array.isArray(field);
+
+function encoded(given: readonly Given[]): Uint8Array {
+  return lengthPrefixed(...given.map((field) => (isList(field) ? encoded(field) : field)));
+}
 
 function shown(field: Given): object {
   if (isList(field)) return { list: field.map(shown) };

@@ -118,15 +118,17 @@ describe.skipIf(missing)("RFC 9420's vectors of passive clients", () => {
 
 const other = (value: Uint8Array) => value.map((byte, at) => (at === 0 ? byte ^ 1 : byte));
 
-/** The group of one of 16 members, of whom three are unmerged in the right half. */
-async function half(): Promise<{ crypto: Crypto; suite: CiphersuiteImpl; state: ClientState }> {
+/** The group of one of 16 members, of whom three are unmerged in the right half; at first in the root, too. */
+async function half(): Promise<{ crypto: Crypto; suite: CiphersuiteImpl; states: ClientState[] }> {
   const crypto = await cryptoOf(quickProvider);
   const members = await team(crypto, 13);
   for (const member of members.slice()) await change(crypto, members, member);
   const joining = await Promise.all(["a", "b", "c"].map((name) => outsider(crypto, name)));
   await change(crypto, members, members[2]!, { joining });
+  const first = stateOf(members[0]!.group);
   await change(crypto, members, members[0]!);
-  return { crypto, suite: crypto.teams.primitives as CiphersuiteImpl, state: stateOf(members[0]!.group) };
+  const suite = crypto.teams.primitives as CiphersuiteImpl;
+  return { crypto, suite, states: [first, stateOf(members[0]!.group)] };
 }
 
 describe("a tree that its signer has made so, with the right hash", () => {
@@ -169,24 +171,43 @@ describe("a tree that its signer has made so, with the right hash", () => {
 
   const made = half();
 
+  async function check(tree: RatchetTree, { groupContext }: ClientState): Promise<void> {
+    const { suite } = await made;
+    const treeHash = await treeHashRoot(tree, suite.hash);
+    await checkTree(tree, { context: { ...groupContext, treeHash }, suite, authenticate: anyone });
+  }
+
   it.each(Object.keys(lies))("is refused: %s", async (name) => {
-    const { suite, state } = await made;
-    const { ratchetTree, groupContext } = state;
-    const check = async (tree: RatchetTree) =>
-      checkTree(tree, {
-        context: { ...groupContext, treeHash: await treeHashRoot(tree, suite.hash) },
-        suite,
-        authenticate: anyone,
-      });
-    await check(ratchetTree);
-    let count = 0;
-    for (const [node, found] of ratchetTree.entries()) {
-      const changed = found && lies[name]!(found, node);
-      if (changed === undefined) continue;
-      await expect(check(ratchetTree.with(node, changed)), `node ${node}`).rejects.toThrow("tree: ");
-      count++;
+    for (const state of (await made).states) {
+      const { ratchetTree } = state;
+      await check(ratchetTree, state);
+      let count = 0;
+      for (const [node, found] of ratchetTree.entries()) {
+        const changed = found && lies[name]!(found, node);
+        if (changed === undefined) continue;
+        await expect(check(ratchetTree.with(node, changed), state), `node ${node}`).rejects.toThrow("tree: ");
+        count++;
+      }
+      expect(count).toBeGreaterThan(0);
     }
-    expect(count).toBeGreaterThan(0);
+  });
+
+  it("is refused where no node tells of a leaf that it is unmerged", async () => {
+    const state = (await made).states[0]!;
+    const told = atParent(({ unmergedLeaves }) => ({ unmergedLeaves: unmergedLeaves.filter((leaf) => leaf !== 13) }));
+    const tree = state.ratchetTree.map((found, node) => found && (told(found, node) ?? found));
+    await expect(check(tree, state)).rejects.toThrow("a parent hash is wrong");
+  });
+
+  it("is refused where a leaf is unmerged that is blank", async () => {
+    const { crypto } = await made;
+    const members = await team(crypto, 3);
+    await change(crypto, members, members[0]!);
+    const state = stateOf(members[0]!.group);
+    await check(state.ratchetTree, state);
+    const lie = atParent((_, node) => (node === 3 ? { unmergedLeaves: [3] } : undefined));
+    const tree = state.ratchetTree.with(3, lie(state.ratchetTree[3]!, 3));
+    await expect(check(tree, state)).rejects.toThrow("an unmerged leaf is not below");
   });
 
   it("is refused where a key, a leaf or a parent stands in another place", async () => {

@@ -98,6 +98,13 @@ describe("a team", () => {
     await expect(hear(quick, a, second)).rejects.toThrow(GroupError);
   });
 
+  it("keeps no key of a message that was overtaken", async () => {
+    const [a, b] = (await team(quick, 3)) as [Member, Member];
+    const [first, second] = [await say(quick, a, "one"), await say(quick, a, "two")];
+    await hear(quick, b, second);
+    await expect(hear(quick, b, first)).rejects.toThrow("does not decrypt");
+  });
+
   it("names the sender's leaf of then, also if another has it now", async () => {
     const members = await team(quick, 3);
     const message = await say(quick, members[2]!, "bye");

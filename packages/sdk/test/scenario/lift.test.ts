@@ -155,7 +155,7 @@ test("of a state in one piece nothing is left in the files that its parts do not
     return parents.filter((secret) => files.some((bytes) => bytes.includes(secret))).length;
   };
   expect(found()).toBe(2);
-  await liftStates(store, alice.crypto);
+  await liftStore(store, alice.crypto);
   expect(await store.scrub()).toBe(true);
   expect(found()).toBe(0);
 });

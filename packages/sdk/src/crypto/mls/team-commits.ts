@@ -26,7 +26,7 @@ import { fittingKeys, watched } from "./own-keys.ts";
 import { GroupError, type Group } from "./seam.ts";
 import type { Change, Followed, Invitation, Judge, OwnCommit, TeamCommit, TeamProposal } from "./team-seam.ts";
 import { checkTeam, leafNodeOf, leafOf, settingsExtension, settingsIn } from "./team-state.ts";
-import { certificateIn } from "./tree-check.ts";
+import { certificateIn, checkCapabilities } from "./tree-check.ts";
 import { checkKeysOnce, leafAt } from "./tree-shape.ts";
 
 /**
@@ -111,6 +111,7 @@ function settled(next: ClientState, before: ClientState, derived: ReadonlyMap<st
   if (next.groupContext.epoch !== before.groupContext.epoch + 1n) throw new GroupError("not the next epoch");
   checkTeam(next);
   checkKeysOnce(next.ratchetTree);
+  checkCapabilities(next.ratchetTree, next.groupContext);
   return { ...next, privatePath: fittingKeys(next.ratchetTree, next.privatePath, derived, before) };
 }
 

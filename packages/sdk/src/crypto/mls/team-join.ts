@@ -52,16 +52,19 @@ export async function joinFrom(suite: CiphersuiteImpl, joining: Joining): Promis
   if (!(await verifyGroupInfoConfirmationTag(info, secrets.joinerSecret, noPsk, suite)))
     throw new GroupError("the confirmation tag is wrong");
   const watch = watched(suite);
-  const privateKeys = { [2 * leafIndex]: keys.hpkePrivateKey };
+  const privateKeys: Record<number, Uint8Array> = { [2 * leafIndex]: keys.hpkePrivateKey };
   if (secrets.pathSecret !== undefined)
     Object.assign(privateKeys, await keysAbove(watch.suite, tree, [leafIndex, info.signer], secrets.pathSecret));
+  const privatePath = fittingKeys(tree, { leafIndex, privateKeys }, watch.derived);
+  if (Object.keys(privatePath.privateKeys).length < Object.keys(privateKeys).length)
+    throw new GroupError("a path secret of a node that does not know us");
   const secretTree = await createSecretTree((tree.length + 1) / 2, encryptionSecret, suite.kdf);
   encryptionSecret.fill(0);
   secrets.joinerSecret.fill(0);
   const state: ClientState = {
     groupContext: context,
     ratchetTree: tree,
-    privatePath: fittingKeys(tree, { leafIndex, privateKeys }, watch.derived),
+    privatePath,
     signaturePrivateKey: keys.signaturePrivateKey,
     confirmationTag: info.confirmationTag,
     unappliedProposals: {},

@@ -1,5 +1,6 @@
 /** Whether a tree is what RFC 9420 asks of one that a joiner is given. The library refuses valid ones that have unmerged leaves. */
 import type { CiphersuiteImpl, LeafNode, RatchetTree } from "ts-mls";
+import { extensionsSupportedByCapabilities } from "ts-mls/extension.js";
 import type { GroupContext } from "ts-mls/groupContext.js";
 import { verifyLeafNodeSignature } from "ts-mls/leafNode.js";
 import { encodeParentHashInput } from "ts-mls/parentHash.js";
@@ -28,26 +29,28 @@ export async function checkTree(tree: RatchetTree, given: TreeContext): Promise<
 }
 
 async function checkLeaves(tree: RatchetTree, { context, suite, authenticate }: TreeContext): Promise<void> {
-  const leaves = tree.flatMap((found, node) =>
-    found?.nodeType === "leaf" ? [{ index: node / 2, leaf: found.leaf }] : [],
-  );
-  const credentials = new Set(leaves.map(({ leaf }) => leaf.credential.credentialType));
-  const extensions = context.extensions.flatMap(({ extensionType }) =>
-    typeof extensionType === "number" ? [extensionType] : [],
-  );
-  for (const { index, leaf } of leaves) {
-    const { capabilities } = leaf;
-    if (![...credentials].every((type) => capabilities.credentials.includes(type)))
-      throw new GroupError("tree: a leaf does not know a credential's type");
-    const used = leaf.extensions.flatMap(({ extensionType }) =>
-      typeof extensionType === "number" ? [extensionType] : [],
-    );
-    if (![...extensions, ...used].every((type) => capabilities.extensions.includes(type)))
-      throw new GroupError("tree: a leaf does not know an extension");
-    if (!(await verifyLeafNodeSignature(leaf, context.groupId, index, suite.signature)))
+  checkCapabilities(tree, context);
+  for (const [node, found] of tree.entries()) {
+    if (found?.nodeType !== "leaf") continue;
+    if (!(await verifyLeafNodeSignature(found.leaf, context.groupId, node / 2, suite.signature)))
       throw new GroupError("tree: the signature of a leaf is wrong");
-    if (!(await authenticate(certificateIn(leaf), leaf.signaturePublicKey)))
+    if (!(await authenticate(certificateIn(found.leaf), found.leaf.signaturePublicKey)))
       throw new GroupError("tree: the certificate of a leaf is wrong");
+  }
+}
+
+/**
+ * Whether each leaf knows what the others and the group use (RFC 9420, section 7.3). The library does not ask it of a leaf that a commit adds, and then
+ * nobody could join any more.
+ */
+export function checkCapabilities(tree: RatchetTree, context: GroupContext): void {
+  const leaves = tree.flatMap((found) => (found?.nodeType === "leaf" ? [found.leaf] : []));
+  const credentials = [...new Set(leaves.map(({ credential }) => credential.credentialType))];
+  for (const { capabilities, extensions } of leaves) {
+    if (!credentials.every((type) => capabilities.credentials.includes(type)))
+      throw new GroupError("tree: a leaf does not know a credential's type");
+    if (!extensionsSupportedByCapabilities([...context.extensions, ...extensions], capabilities))
+      throw new GroupError("tree: a leaf does not know an extension");
   }
 }
 
