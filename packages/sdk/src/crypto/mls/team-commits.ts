@@ -1,15 +1,9 @@
 /** Commits of a team: how ours are made, how others' are told, judged and followed. */
-import {
-  type CiphersuiteImpl,
-  type ClientState,
-  createCommit,
-  emptyPskIndex,
-  encodeMlsMessage,
-  type PrivateMessage,
-  processPrivateMessage,
-  type Proposal,
-  type Welcome,
-} from "ts-mls";
+import type { CiphersuiteImpl, ClientState, PrivateMessage, Proposal, Welcome } from "ts-mls";
+import { createCommit } from "ts-mls/createCommit.js";
+import { encodeMlsMessage } from "ts-mls/message.js";
+import { processPrivateMessage } from "ts-mls/processMessages.js";
+import { emptyPskIndex } from "ts-mls/pskIndex.js";
 import { addHistoricalReceiverData } from "ts-mls/clientState.js";
 import type { Commit } from "ts-mls/commit.js";
 import { encodeCapabilities } from "ts-mls/capabilities.js";

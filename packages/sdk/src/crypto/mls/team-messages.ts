@@ -1,11 +1,7 @@
 /** Messages of a team, and in whose name they are. */
-import {
-  type CiphersuiteImpl,
-  type ClientState,
-  emptyPskIndex,
-  type PrivateMessage,
-  processPrivateMessage,
-} from "ts-mls";
+import type { CiphersuiteImpl, ClientState, PrivateMessage } from "ts-mls";
+import { processPrivateMessage } from "ts-mls/processMessages.js";
+import { emptyPskIndex } from "ts-mls/pskIndex.js";
 import { decryptSenderData } from "ts-mls/privateMessage.js";
 import { equal } from "../../protocol/index.ts";
 import { guard } from "./guard.ts";

@@ -1,5 +1,6 @@
 /** What is in the state of a team. */
-import { type ClientConfig, type ClientState, defaultKeyPackageEqualityConfig, type RatchetTree } from "ts-mls";
+import type { ClientConfig, ClientState, RatchetTree } from "ts-mls";
+import { defaultKeyPackageEqualityConfig } from "ts-mls/keyPackageEqualityConfig.js";
 import type { Extension } from "ts-mls/extension.js";
 import { encodeLeafNode } from "ts-mls/leafNode.js";
 import { LONGEST_LIFETIME, SETTINGS } from "./key-package.ts";

@@ -1,14 +1,11 @@
 /** Teams: MLS groups (RFC 9420) of many, behind the same seam as pairs. States are values here, too. */
-import {
-  type CiphersuiteImpl,
-  type ClientState,
-  createApplicationMessage,
-  createCommit,
-  createGroup,
-  encodeMlsMessage,
-  generateKeyPackageWithKey,
-  getCiphersuiteFromName,
-} from "ts-mls";
+import type { CiphersuiteImpl, ClientState } from "ts-mls";
+import { createGroup } from "ts-mls/clientState.js";
+import { createCommit } from "ts-mls/createCommit.js";
+import { createApplicationMessage } from "ts-mls/createMessage.js";
+import { getCiphersuiteFromName } from "ts-mls/crypto/ciphersuite.js";
+import { generateKeyPackageWithKey } from "ts-mls/keyPackage.js";
+import { encodeMlsMessage } from "ts-mls/message.js";
 import { mlsExporter } from "ts-mls/keySchedule.js";
 import { CIPHER_SUITE, equal, splitLengthPrefixed } from "../../protocol/index.ts";
 import type { CryptoProvider, Primitives } from "../primitives.ts";
