@@ -15,7 +15,7 @@ import { Violation } from "./violation.ts";
 /** What was sent, if the relay can read it. */
 export type Request = ClientFrame | undefined;
 
-const PUSHED = new Set(["message", "offline_message", "key_request", "key_response", "keys_low"]);
+const PUSHED = new Set(["message", "offline_message", "key_request", "key_response", "keys_low", "statement"]);
 interface Owed {
   request: Request;
   answered: ((frame: RelayFrame) => void) | undefined;
@@ -177,6 +177,15 @@ export class Connection {
     const request = "frame" in decoded ? decoded.frame : undefined;
     const { id } = lookAt(text);
     if (request?.type === "unregister" && this.user !== undefined) this.user.leaving = true;
+    if (request?.type === "commit" && request.data.team === true && this.device !== undefined)
+      this.#known.teams.asked(this.device, request.data);
+    if (
+      request?.type === "received" &&
+      request.data.seq > this.pushed &&
+      request.data.seq < this.pushed + 1e5 &&
+      this.device !== undefined
+    )
+      this.#known.teams.careless(this.device, this.pushed + 1, request.data.seq);
     const silent = request?.type === "received" && id === undefined;
     this.#owed.add({ id, silent, request: { request, answered, pushed: this.pushed } });
     if (bytes.length > (this.user === undefined ? 2 ** 16 : 2 ** 20)) this.expectClose(1009, 4003);

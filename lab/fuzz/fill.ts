@@ -10,26 +10,10 @@ import type {
   RegisterPlan,
   SendPlan,
 } from "./frame-plans.ts";
+import { base64, expiry, type Filled, messageId, nextId, type View } from "./filled.ts";
 import type { Group, Known, User } from "./known.ts";
 import { mark } from "./marker.ts";
-
-/** What a connection knows when a frame is filled. */
-export interface View {
-  known: Known;
-  user: User | undefined;
-  logId: string;
-  /** Highest `seq` that was pushed to it. */
-  pushed: number;
-  challenge: string | undefined;
-}
-
-export interface Filled {
-  type: string;
-  data: Record<string, unknown> | undefined;
-}
-
-const base64 = (length: number): string => randomBytes(length).toString("base64");
-let ids = 0;
+import { fillTeam } from "./team-fill.ts";
 
 /** The frame of a plan, with what is known now. */
 export function fill(plan: FramePlan, view: View): Filled {
@@ -69,16 +53,18 @@ export function fill(plan: FramePlan, view: View): Filled {
       return { type: "authenticate", data: authenticate(plan, view) };
     case "register":
       return { type: "register", data: register(plan, view) };
+    case "say":
+    case "team":
+    case "leave":
+    case "rejoin":
+    case "groups":
+    case "claim_several":
+      return fillTeam(plan, view);
     case "unregister":
       return { type: "unregister", data: plan.release === undefined ? undefined : { release: plan.release } };
     default:
       return { type: plan.type, data: undefined };
   }
-}
-
-function expiry(plan: SendPlan["expires"]): number | undefined {
-  if (plan === "none") return undefined;
-  return Date.now() + { past: -1000, soon: 300, later: 60_000, far: 1e12 }[plan];
 }
 
 function tokenSend(plan: SendPlan, { known, user }: View): Filled {
@@ -117,12 +103,6 @@ function keySend(plan: SendPlan, { known }: View, user: User, agent: Agent): Fil
   return { type: "send", data };
 }
 
-function messageId(repeat: SendPlan["repeat"], past: Filled | undefined): string | undefined {
-  if (repeat === "none") return undefined;
-  if (repeat === "changed" && typeof past?.data?.["message_id"] === "string") return past.data["message_id"];
-  return `m-${++ids}`;
-}
-
 function commit(plan: CommitPlan, known: Known, user: User, agent: Agent): Filled {
   const past = user.past.findLast(({ type }) => type === "commit");
   if (plan.repeat === "same" && past !== undefined) return past;
@@ -130,7 +110,7 @@ function commit(plan: CommitPlan, known: Known, user: User, agent: Agent): Fille
   const group = user.groups[plan.group % Math.max(1, user.groups.length)];
   const opens = plan.opens || group === undefined;
   const data = opens ? opening(plan, known, { user, agent, group }) : ending(plan, group, agent, user.name);
-  const filled = { type: "commit" as const, data: { commit_id: again ?? `c-${++ids}`, ...data } };
+  const filled = { type: "commit" as const, data: { commit_id: again ?? nextId("c"), ...data } };
   known.remember(user, filled);
   return filled;
 }
@@ -185,7 +165,7 @@ function first(plan: CommitPlan, to: string, from: string, group: string) {
   return plan.messages.map((expires) => ({
     to,
     message: mark({ to, from, group }),
-    message_id: `m-${++ids}`,
+    message_id: nextId("m"),
     expires_at: expiry(expires),
   }));
 }
@@ -200,7 +180,7 @@ function publish(plan: PublishPlan, user: User | undefined) {
 }
 
 function blob({ repeat, bytes, readers, hash, ttl }: BlobPlan, user: User | undefined): Record<string, unknown> {
-  if (user !== undefined && repeat === "fresh") user.room = { request_id: `r-${++ids}`, read_hash: base64(32) };
+  if (user !== undefined && repeat === "fresh") user.room = { request_id: nextId("r"), read_hash: base64(32) };
   const { request_id, read_hash } = user?.room ?? { request_id: "r", read_hash: base64(32) };
   const hashes = { right: read_hash, short: base64(31), odd: "A".repeat(44) };
   return { request_id, bytes, readers, read_hash: hashes[hash], ttl_ms: ttl };
@@ -226,8 +206,8 @@ function register({ how, name }: RegisterPlan, { known, user }: View): Record<st
   const agent = user?.agent ?? known.users.find((one) => one.agent !== undefined && one.registered)?.agent;
   if (how === "taken" || agent === undefined) return { username: known.user(name).name.toUpperCase() };
   if (how === "name") return { username: ["ab", "x".repeat(33), "a b", "\ud800abc", "\u212aey"][name % 5] };
-  if (how === "token") return { username: `late-${++ids}` };
-  if (how === "key") return new Agent(known.url, `late-${++ids}`, { packages: 2 }).registration();
+  if (how === "token") return { username: nextId("late") };
+  if (how === "key") return new Agent(known.url, nextId("late"), { packages: 2 }).registration();
   if (how === "device" && user?.agent !== undefined && user.registered) {
     const { username, identity, counter } = user.agent;
     user.next ??= new Agent(known.url, username, { identity, counter: counter + 1, packages: 3 });

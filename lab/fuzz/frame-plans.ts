@@ -1,8 +1,9 @@
 import * as fc from "fast-check";
+import { type TeamPlan, teamFrames } from "./team-plans.ts";
 import { mostly, pick, weighed } from "./values.ts";
 
 /** A frame before it is known to whom, in which group, and from which place: see {@link Plan}. */
-export type FramePlan = SendPlan | CommitPlan | ReceivedPlan | OtherPlan;
+export type FramePlan = SendPlan | CommitPlan | ReceivedPlan | TeamPlan | OtherPlan;
 type Repeat = "fresh" | "same" | "changed" | "none";
 type Expires = "none" | "past" | "soon" | "later" | "far";
 
@@ -81,6 +82,7 @@ const epoch = mostly(6, 0, -1, -1, -2, 1, 2 ** 40);
 const right = mostly<boolean>(8, true, false);
 
 export const frames = weighed<FramePlan>(
+  [24, teamFrames],
   [
     30,
     fc.record({

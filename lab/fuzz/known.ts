@@ -1,3 +1,4 @@
+import { KnownTeams } from "./known-teams.ts";
 import { Agent } from "../../packages/server/test/agent.ts";
 import type { TokenUser } from "../../packages/server/test/raw-client.ts";
 
@@ -42,6 +43,7 @@ const BLOBS = 8;
 export class Known {
   readonly url: string;
   readonly users: User[] = [];
+  readonly teams = new KnownTeams();
   /** Devices of agents that are not ours. */
   readonly others = new Map<string, string>();
   readonly #memberDevices = new Map<string, string[]>();

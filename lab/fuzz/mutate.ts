@@ -61,9 +61,14 @@ function remark({ data }: Envelope): void {
   for (const holder of [data, ...listsOf(data as Fields)] as Fields[])
     for (const name of ["message", "welcome"]) {
       const marker = readMarker(holder[name]);
-      if (marker !== undefined && typeof holder["to"] === "string")
-        holder[name] = mark({ ...marker, to: holder["to"], group: groupIn(data) ?? marker.group });
+      if (marker !== undefined)
+        holder[name] = mark({ ...marker, to: recipientIn(holder), group: groupIn(data) ?? marker.group });
     }
+}
+
+/** Whom a body is for; without anybody, an epoch of a team. */
+function recipientIn({ to, epoch }: Fields): string {
+  return typeof to === "string" ? to : `*${String(epoch)}`;
 }
 
 function groupIn(data: unknown): string | undefined {
@@ -134,7 +139,7 @@ function isHonest(text: string, group: string | undefined): boolean {
     ["message", "welcome"].every((name) => {
       const marker = readMarker(holder[name]);
       if (marker === undefined) return true;
-      return typeof holder["to"] === "string" && holder["to"].toLowerCase() === marker.to && groupIn(data) === group;
+      return recipientIn(holder).toLowerCase() === marker.to && groupIn(data) === group;
     }),
   );
 }

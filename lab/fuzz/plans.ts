@@ -57,7 +57,7 @@ const NAMES = [
   ..."signature challenge seq log_id expires_at resume key_packages identity_key last_resort public_key session_id".split(
     " ",
   ),
-  ..."another release welcome token blob request_id bytes readers read_hash ttl_ms __proto__ constructor toString toJSON type id reply_to timestamp data".split(
+  ..."team direct add remove body tree usernames statement another release welcome token blob request_id bytes readers read_hash ttl_ms __proto__ constructor toString toJSON type id reply_to timestamp data".split(
     " ",
   ),
   "",
@@ -66,7 +66,9 @@ const TYPES = [
   ..."send commit received listen heartbeat info list_users lookup claim_keys publish_keys peers key_exchange".split(
     " ",
   ),
-  ..."key_response authenticate register blob blob_delete ack message error registered keys".split(" "),
+  ..."key_response authenticate register blob blob_delete groups leave rejoin ack message error registered keys".split(
+    " ",
+  ),
   ..."__proto__ constructor toString hasOwnProperty SEND unregister\0".split(" "),
   "",
 ];

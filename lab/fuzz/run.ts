@@ -97,6 +97,7 @@ export async function fuzz({ frames, seed, connections, progress }: FuzzOptions)
   const result = await Promise.race([honest.stop(), failed.promise]);
   if (result.wrong.length > 0 || result.stored < result.sent || result.received < result.sent)
     throw new Violation(`the honest pair: ${JSON.stringify(result).slice(0, 2000)}`);
+  known.teams.check();
   await untilNobodyIsLeft(relay, before);
   const metrics = await relay.metrics();
   await Promise.race([relay.stop(), failed.promise]);

@@ -29,7 +29,7 @@ export async function runSlot(options: SlotOptions): Promise<void> {
   let connection: Connection | undefined;
   let sent = 0;
   const onAnswer = (from: Connection, request: ClientFrame, answer: RelayFrame): void =>
-    learn(known, from.user, request, answer);
+    learn(known, from, request, answer);
   for (const { opening, plans } of plansOf(options.seed, options.slot)) {
     if (sent >= frames || signal.aborted) break;
     for (const plan of plans) {

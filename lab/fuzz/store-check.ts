@@ -7,7 +7,11 @@ import { Violation } from "./violation.ts";
 /** What a table must not hold: a row that nobody owns. */
 const ORPHANS: Record<string, string> = {
   "entries without a mailbox": "FROM entries WHERE mailbox NOT IN (SELECT mailbox FROM mailboxes)",
-  "members without a mailbox": "FROM members WHERE mailbox NOT IN (SELECT mailbox FROM mailboxes)",
+  "members without a mailbox":
+    "FROM members WHERE mailbox NOT IN (SELECT mailbox FROM mailboxes) AND (name IS NULL OR lapsed IS NULL)",
+  "members of teams that are there twice":
+    "FROM (SELECT 1 FROM members WHERE name IS NOT NULL GROUP BY group_id, name HAVING count(*) > 1)",
+  "places of a team that are there twice": `FROM (SELECT 1 FROM entries WHERE pos IS NOT NULL GROUP BY mailbox, group_id, epoch, pos HAVING count(*) > 1)`,
   "members without a group": "FROM members WHERE group_id NOT IN (SELECT group_id FROM groups)",
   "accounts without a mailbox":
     "FROM accounts WHERE kind <> 'removed' AND mailbox NOT IN (SELECT mailbox FROM mailboxes WHERE closed IS NULL)",

@@ -8,8 +8,9 @@ import type { StoreOptions } from "../src/store/sqlite.ts";
 import type { RelayStore } from "../src/store/store.ts";
 import { folder } from "./folder.ts";
 import type { Real } from "./store-model/command.ts";
-import { commands, prelude } from "./store-model/commands.ts";
+import { pairs, type Stories, teams } from "./store-model/commands.ts";
 import { limits, Model } from "./store-model/model.ts";
+import { compareTables } from "./store-model/team-tables.ts";
 
 const seed = Number(process.env["SEED"] ?? randomInt(2 ** 31));
 /** Runs may end early, so that the suite stays fast where disks are slow. */
@@ -26,17 +27,33 @@ function stores(
   };
 }
 
-async function run(kind: "sqlite" | "memory", numRuns: number): Promise<void> {
+async function run(kind: "sqlite" | "memory", numRuns: number, { prelude, commands }: Stories): Promise<void> {
   await fc.assert(
     fc.asyncProperty(fc.commands([commands], { size: "max", maxCommands: 60 }), async (story) => {
       const model = new Model();
       const { open, path } = stores(kind)({ limits: { ...defaultLimits(), ...limits }, clock: () => model.now });
+      const opened = (): RelayStore => {
+        const store = open();
+        store.watch(
+          () => {},
+          (mailbox) => model.listening.has(mailbox),
+        );
+        return store;
+      };
       const real: Real = {
-        store: open(),
+        store: opened(),
         async reopen() {
           if (path === undefined) return;
           await real.store[Symbol.asyncDispose]();
-          real.store = open();
+          real.store = opened();
+        },
+        // Nothing is left of what has gone, and to each address is charged what it has here.
+        look() {
+          if (path === undefined) return;
+          const { problems } = check(path, 0);
+          // The bytes of files lie elsewhere: here are none.
+          expect(problems.filter(({ problem }) => problem !== "blobs_without_file")).toEqual([]);
+          compareTables(path, model.teams);
         },
       };
       try {
@@ -45,19 +62,19 @@ async function run(kind: "sqlite" | "memory", numRuns: number): Promise<void> {
       } finally {
         await real.store[Symbol.asyncDispose]();
       }
-      // Nothing is left of what has gone, and to each address is charged what it has here.
-      if (path === undefined) return;
-      const { problems } = check(path, 0);
-      // The bytes of files lie elsewhere: here are none.
-      expect(problems.filter(({ problem }) => problem !== "blobs_without_file")).toEqual([]);
+      real.look();
     }),
     { seed, numRuns, interruptAfterTimeLimit: AT_MOST_MS, markInterruptAsFailure: false },
   );
 }
 
 describe(`whatever is asked of a store, it does what a simple model does; SEED=${seed}`, () => {
-  test("the memory store", () => run("memory", 30));
-  test("the SQLite store, which is opened again meanwhile", () => run("sqlite", 10));
-  test("the memory store, at length", { tags: ["long"] }, () => run("memory", 300));
-  test("the SQLite store, at length", { tags: ["long"] }, () => run("sqlite", 60));
+  test("the memory store", () => run("memory", 30, pairs));
+  test("the SQLite store, which is opened again meanwhile", () => run("sqlite", 10, pairs));
+  test("the memory store, of teams", () => run("memory", 30, teams));
+  test("the SQLite store, of teams, and what it leaves on the disk after each step", () => run("sqlite", 10, teams));
+  test("the memory store, at length", { tags: ["long"] }, () => run("memory", 300, pairs));
+  test("the SQLite store, at length", { tags: ["long"] }, () => run("sqlite", 60, pairs));
+  test("the memory store, of teams at length", { tags: ["long"] }, () => run("memory", 300, teams));
+  test("the SQLite store, of teams at length", { tags: ["long"] }, () => run("sqlite", 60, teams));
 });

@@ -1,5 +1,5 @@
 // Teams as the wire has them: groups of any number of devices. [P-6.9] to [P-6.12]
-import { createHash } from "node:crypto";
+import { createHash, hash } from "node:crypto";
 import { expect, onTestFinished, test, vi } from "vitest";
 import { createRelay, type RelayOptions } from "../src/index.ts";
 import { type Agent, newAgent, randomGroup } from "./agent.ts";
@@ -84,6 +84,26 @@ test("[P-6.9] a direct frame goes to one member", async () => {
   expect((await pushed(carol)).data).toMatchObject({ message_id: "to-all", pos: 1 });
 });
 
+test("[P-6.9] what has expired is a stub also for whoever listens before it was swept", async () => {
+  let ahead = 0;
+  const clock = (): number => Date.now() + ahead;
+  const { clients, carol, groupId } = await team({ clock, uptime: clock });
+  const [alice, , before] = clients;
+  await before.close();
+  await say(alice, groupId, 2, "soon", { expires_at: clock() + 30_000 });
+  await say(alice, groupId, 2, "soon-too", { expires_at: clock() + 30_000 });
+  ahead = 30_001;
+  const client = await listening(carol);
+  const places: unknown[] = [];
+  for (let count = 0; count < 3; count++) {
+    const { data } = await client.read(({ type }) => type === "offline_message");
+    places.push([data.kind, data.message_id, data.pos, data.sha256, data.message]);
+  }
+  expect(places.slice(1)).toEqual(
+    ["soon", "soon-too"].map((text, index) => ["stub", text, index + 1, hash("sha256", text, "base64"), undefined]),
+  );
+});
+
 test("[P-6.10] a commit that adds and removes says so to all, and each newcomer gets its Welcome and the tree", async () => {
   const { relay, alice, bob, clients, groupId } = await team();
   const dave = await newAgent(relay.url, "dave");
@@ -145,6 +165,8 @@ test("[P-6.10] a tree that is too large for a frame is a file, which the relay k
   const welcome = await carols.read(({ type }) => type === "offline_message");
   await carols.ask("received", { log_id: await logOf(carols), seq: welcome.data.seq });
   expect((await fetchBlob(relay.url, file)).status).toBe(404);
+  // Who has not heard that it was taken asks once more.
+  expect((await alices.ask("commit", founding())).data.status).toBe("committed");
 });
 
 async function logOf(client: RawClient): Promise<string> {

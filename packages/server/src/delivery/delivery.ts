@@ -3,6 +3,7 @@ import type * as z from "zod/mini";
 import { closeCodes, type RelayFrameType, type relayFrames, type WireReason } from "@aimessage/sdk/protocol";
 import type { Login } from "./login.ts";
 import { deliveryFrame } from "./delivery-frame.ts";
+import { stubOf } from "../store/stub.ts";
 
 export type FrameData<T extends RelayFrameType> = z.input<(typeof relayFrames)[T]>;
 
@@ -172,7 +173,10 @@ export class Delivery {
     this.#cursor = entry.seq;
     if (entry.expiresAt !== undefined && entry.expiresAt <= this.#options.clock()) {
       this.#options.onExpired();
-      return;
+      if (entry.pos === undefined || entry.body === undefined) return;
+      // The next sweep does the same, behind what was pushed by then: a place without anything would look as if something was withheld.
+      const message = stubOf(entry.body.text);
+      entry = { ...entry, kind: "stub", message, body: undefined, expiresAt: undefined };
     }
     this.#highestPushed = Math.max(this.#highestPushed, entry.seq);
     const bytes = lengthOf(entry);

@@ -15,15 +15,17 @@ export async function commit(
   const { add = [], remove = [], body, tree } = data;
   const wait = data.team === true ? rates.groupCommits.take(login.name) : 0;
   if (wait > 0) return refuse("rate_limited", { retry_after_ms: wait, commit_id });
-  for (const said of [body, tree])
-    if (typeof said === "object" && !(await isAsSaid(blobs, login.name, said)))
-      return refuse("unknown_blob", { commit_id });
+  // The store is asked in any case: of a repeat the files may be gone, since everybody has what they were for.
+  let areAsSaid = true;
+  for (const said of data.team === true ? [body, tree] : [])
+    areAsSaid &&= typeof said !== "object" || (await isAsSaid(blobs, login.name, said));
   const result = await store.commit({
     sender: login.mailbox,
     commitId: commit_id,
     groupId: data.group_id,
     epoch: data.epoch,
     members: data.members,
+    isAsSaid: areAsSaid,
     team: data.team === true ? { add, remove, body, tree } : undefined,
     commit: data.commit,
     welcomes: data.welcomes ?? [],

@@ -66,8 +66,13 @@ export function groupsTable(
   const ofName = db.prepare(
     "SELECT group_id, epoch, device, lapsed FROM members JOIN groups USING (group_id) WHERE name = ? AND leaves IS NULL",
   );
-  const countOfName = db.prepare("SELECT count(*) AS count FROM members WHERE name = ?");
+  // Of those in which it has said nothing, also how many whoever is at one place has added it to.
+  const countOfName = db.prepare(
+    `SELECT count(*) AS count, count(*) FILTER (WHERE adder IS NOT NULL AND coalesce(adder_address, adder) = ?) AS here
+      FROM members WHERE name = ? AND leaves IS NULL`,
+  );
   const lapse = db.prepare("UPDATE members SET lapsed = 1 WHERE mailbox = ? AND name IS NOT NULL");
+  const leave = db.prepare("UPDATE members SET lapsed = 1, leaves = 1 WHERE name = ?");
   const end = db.prepare("UPDATE groups SET ended = ? WHERE ended IS NULL AND group_id = ?");
   const tooMany = db.prepare(
     `SELECT group_id, address FROM groups WHERE opener = ? AND team IS NULL ORDER BY used DESC, rowid DESC
@@ -173,10 +178,17 @@ export function groupsTable(
         lapsed: lapsed === 1,
       }));
     },
-    countTeamsOf: (name: string) => (countOfName.get(name) as { count: number }).count,
+    countTeamsOf(name: string, place: number | string): { all: number; here: number } {
+      const { count, here } = countOfName.get(place, name) as { count: number; here: number };
+      return { all: count, here };
+    },
     /** Nobody reads a mailbox any more: its teams have no rows for it. */
     lapseAll(mailbox: number): void {
       if (lapse.run(mailbox).changes > 0) groups.clear();
+    },
+    /** An account is removed: whoever registers its name next is in none of its teams. */
+    leaveAll(name: string): void {
+      if (leave.run(name).changes > 0) groups.clear();
     },
     /**
      * Ends some of the groups of a device that is gone for good: nobody can send in those of two, and a team goes on without it. Their

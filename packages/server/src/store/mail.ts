@@ -1,5 +1,5 @@
 import type { DatabaseSync } from "node:sqlite";
-import type { DeliveryKind } from "@aimessage/sdk/protocol";
+import { type DeliveryKind, usernameKey } from "@aimessage/sdk/protocol";
 import type { Addresses } from "./addresses.ts";
 import { BoundedMap } from "./bounded-map.ts";
 import type { Bodies } from "./bodies.ts";
@@ -39,8 +39,11 @@ type SizeArray = [
   stranger: number | null,
   address: number | null,
   body: number | null,
+  from: string,
 ];
 type Size = Pick<EntryRow, "mailbox" | "sender" | "kind" | "bytes" | "stranger" | "address">;
+/** Who is charged for it beside its room. */
+type Charged = Size & Pick<EntryRow, "from_name">;
 
 type Usage = Record<RoomKind, CountedRoom>;
 
@@ -64,7 +67,7 @@ export function mailTable(db: DatabaseSync, addresses: Addresses, bodies: Bodies
   );
   // Read as arrays, and then deleted: RETURNING fills a table of its own first, which takes twice as long.
   const sizesUpTo = db.prepare(
-    "SELECT sender, kind, bytes, stranger, address, body FROM entries WHERE mailbox = ? AND seq <= ?",
+    "SELECT sender, kind, bytes, stranger, address, body, from_name FROM entries WHERE mailbox = ? AND seq <= ?",
   );
   sizesUpTo.setReturnArrays(true);
   const deleteUpTo = db.prepare("DELETE FROM entries WHERE mailbox = ? AND seq <= ?");
@@ -73,9 +76,9 @@ export function mailTable(db: DatabaseSync, addresses: Addresses, bodies: Bodies
     "UPDATE entries SET kind = 'stub', message = ?, body = NULL, expires_at = NULL, bytes = ? WHERE seq = ?",
   );
   const exists = db.prepare("SELECT 1 FROM entries WHERE seq = ?");
-  // What has expired is pushed to nobody: whoever waited for it would wait for ever.
+  // What has expired is pushed to nobody: whoever waited for it would wait for ever. Of a message to a team a stub is.
   const highest = db.prepare(
-    "SELECT seq FROM entries WHERE mailbox = ? AND (expires_at IS NULL OR expires_at > ?) ORDER BY seq DESC LIMIT 1",
+    "SELECT seq FROM entries WHERE mailbox = ? AND (expires_at IS NULL OR expires_at > ? OR pos IS NOT NULL) ORDER BY seq DESC LIMIT 1",
   );
   const any = db.prepare("SELECT 1 FROM entries WHERE mailbox = ? LIMIT 1");
   const sums = db.prepare(
@@ -104,8 +107,8 @@ export function mailTable(db: DatabaseSync, addresses: Addresses, bodies: Bodies
   }
 
   /** Gives back what so many entries of one sender took. */
-  function release(row: Size, messages: number): void {
-    addresses.chargeMail(row.address ?? undefined, row.sender, -row.bytes);
+  function release(row: Charged, messages: number): void {
+    addresses.chargeMail(row.address ?? undefined, accountOfRow(row), -row.bytes);
     usages.get(row.mailbox)?.[roomKindOf(row)].charge(payerOf(row), -messages, -row.bytes);
   }
 
@@ -118,9 +121,9 @@ export function mailTable(db: DatabaseSync, addresses: Addresses, bodies: Bodies
 
     room: (mailbox: number | undefined, kind: RoomKind): Room => (mailbox === undefined ? EMPTY : usage(mailbox)[kind]),
 
-    add({ sender, address, stranger, unknown, ...rest }: NewEntry): number {
+    add({ sender, account, address, stranger, unknown, ...rest }: NewEntry): number {
       const { mailbox, kind, bytes } = rest;
-      addresses.chargeMail(address, sender, bytes);
+      addresses.chargeMail(address, account ?? sender, bytes);
       const { lastInsertRowid } = insert.run(
         mailbox,
         sender,
@@ -173,19 +176,19 @@ export function mailTable(db: DatabaseSync, addresses: Addresses, bodies: Bodies
       if (rows.length > 0) deleteUpTo.run(mailbox, seq);
       // Mostly those of one sender stand together.
       for (let first = 0, next = 0; first < rows.length; first = next) {
-        const [sender, kind, , stranger, address] = rows[first] as SizeArray;
+        const [sender, kind, , stranger, address, , from_name] = rows[first] as SizeArray;
         let bytes = 0;
         for (let row = rows[next]; row !== undefined && row[0] === sender && row[1] === kind; row = rows[++next]) {
-          if (row[3] !== stranger || row[4] !== address) break;
+          if (row[3] !== stranger || row[4] !== address || row[6] !== from_name) break;
           bytes += row[2];
         }
-        release({ mailbox, sender, kind, bytes, stranger, address }, next - first);
+        release({ mailbox, sender, kind, bytes, stranger, address, from_name }, next - first);
       }
       for (const [, , , , , body] of rows) if (body !== null) bodies.release(body);
       return rows.length;
     },
 
-    remove(row: Size & Pick<EntryRow, "seq" | "body">): void {
+    remove(row: Charged & Pick<EntryRow, "seq" | "body">): void {
       deleteOne.run(row.seq);
       release(row, 1);
       if (row.body !== null) bodies.release(row.body);
@@ -195,11 +198,11 @@ export function mailTable(db: DatabaseSync, addresses: Addresses, bodies: Bodies
      * Puts a stub in the place of a message to a team that has expired: who it was for sees that nothing was withheld. [P-6.9]
      * @param sha256 Of the message, in base64
      */
-    toStub(row: Size & Pick<EntryRow, "seq" | "body">, sha256: string): void {
+    toStub(row: Charged & Pick<EntryRow, "seq" | "body">, sha256: string): void {
       release(row, 1);
       const bytes = sizeOf(sha256, undefined);
       makeStub.run(sha256, bytes, row.seq);
-      addresses.chargeMail(row.address ?? undefined, row.sender, bytes);
+      addresses.chargeMail(row.address ?? undefined, accountOfRow(row), bytes);
       usages.get(row.mailbox)?.[roomKindOf({ ...row, kind: "stub" })].charge(payerOf(row), 1, bytes);
       if (row.body !== null) bodies.release(row.body);
     },
@@ -224,6 +227,10 @@ export function mailTable(db: DatabaseSync, addresses: Addresses, bodies: Bodies
 
 function payerOf({ sender, stranger, address }: Pick<EntryRow, "sender" | "stranger" | "address">): Payer {
   return { sender, stranger: stranger === 1, address: address ?? undefined };
+}
+
+function accountOfRow({ sender, from_name }: Pick<EntryRow, "sender" | "from_name">): string {
+  return sender.length === GROUP_ID_LENGTH ? usernameKey(from_name) : sender;
 }
 
 /** Of a team, where it is charged and not the one who has added its owner, entries have room of their own. */

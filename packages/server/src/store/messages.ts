@@ -129,6 +129,8 @@ export interface CommitRequest {
   members: NamedDevice[] | undefined;
   /** Of a team. */
   team?: TeamChange | undefined;
+  /** False: files that it names are not what it says of them. */
+  isAsSaid?: boolean;
   commit: string | undefined;
   welcomes: { to: string; device: string; welcome: string }[];
   messages: { to: string; message: string; messageId: string; expiresAt: number | undefined }[];

@@ -24,6 +24,7 @@ export type Statements = ReturnType<typeof statementsTable>;
 /** What members of teams have signed to leave, or to be taken in again, until a commit of another member does it. */
 export function statementsTable(db: DatabaseSync) {
   const put = db.prepare("INSERT OR REPLACE INTO statements VALUES (?, ?, ?, ?, 0, 0, ?)");
+  const removeAll = db.prepare("DELETE FROM statements WHERE name = ? AND kind = 'rejoin'");
   const remove = db.prepare("DELETE FROM statements WHERE group_id = ? AND name = ?");
   const due = db.prepare(
     `SELECT group_id AS groupId, name, kind, statement, offered_to AS offeredTo, tries FROM statements
@@ -41,6 +42,8 @@ export function statementsTable(db: DatabaseSync) {
     remove(groupId: string, names: string[]): void {
       for (const name of names) remove.run(groupId, name);
     },
+    /** An account is removed: it cannot be taken in again, but what it had to say of leaving is to be done still. */
+    removeAll: (name: string): void => void removeAll.run(name),
     due: (now: number) => due.all(now) as unknown as WaitingStatement[],
     /** When one is due next; Infinity if none waits. */
     next: () => (next.get() as { due: number | null }).due ?? Infinity,

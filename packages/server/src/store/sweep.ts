@@ -1,10 +1,10 @@
-import { hash } from "node:crypto";
 import type { DatabaseSync } from "node:sqlite";
 import { dayOf } from "./days.ts";
 import { amountOf, roomObjection, sizeOf } from "./decisions/room.ts";
 import { lapse, lapsingOf } from "./decisions/team.ts";
 import type { EntryRow } from "./mail.ts";
 import type { Entry } from "./store.ts";
+import { stubOf } from "./stub.ts";
 import type { Tables } from "./tables.ts";
 
 /** Entries in one transaction: a long one would hold up everybody's messages. */
@@ -19,16 +19,18 @@ type SweptRow = Pick<
   | "kind"
   | "bytes"
   | "group_id"
+  | "epoch"
   | "message_id"
   | "stored_at"
   | "stranger"
   | "address"
   | "body"
   | "from_name"
+  | "device"
   | "pos"
 >;
 const COLUMNS =
-  "seq, mailbox, sender, from_name, kind, bytes, group_id, message_id, stored_at, stranger, address, pos, body";
+  "seq, mailbox, sender, from_name, device, kind, bytes, group_id, epoch, message_id, stored_at, stranger, address, pos, body";
 
 /** Turns what will never be delivered into notices for its senders, and forgets what is too old. */
 export function sweeper(db: DatabaseSync, tables: Tables, clock: () => number) {
@@ -59,6 +61,8 @@ export function sweeper(db: DatabaseSync, tables: Tables, clock: () => number) {
   function notice(row: SweptRow, status: NonNullable<Entry["status"]>, reason: string): void {
     const sender = accounts.find(row.from_name);
     if (row.kind !== "application" || sender?.kind !== "key") return;
+    // Its name may be somebody else's by now.
+    if (accounts.device(sender.name, row.device ?? "") === undefined) return;
     // Of what it has sent itself.
     const payer = { sender: sender.name, address: sender.address, stranger: false };
     if (roomObjection(tables, { mailbox: sender.mailbox, kind: "notice" }, payer, amountOf([""])) !== undefined) {
@@ -102,17 +106,17 @@ export function sweeper(db: DatabaseSync, tables: Tables, clock: () => number) {
     const found = known.get(body ?? 0);
     if (found !== undefined) return found;
     const { text } = bodyText.get(body) as { text: string };
-    const { message } = JSON.parse(text) as { message: string };
-    const digest = hash("sha256", Buffer.from(message, "base64"), "base64");
+    const digest = stubOf(text);
     known.set(body ?? 0, digest);
     return digest;
   }
 
-  /** Whoever has lost something of a team by its age can follow it no more. */
-  function lapseBy({ group_id, mailbox, message_id: messageId, kind }: SweptRow): void {
+  /** Whoever has lost something of a team by its age can follow it no more, unless it was added anew since. */
+  function lapseBy({ group_id, epoch, mailbox, message_id: messageId, kind }: SweptRow): void {
     const group = group_id === null || kind === "notice" ? undefined : groups.find(group_id);
     const member = group?.isTeam === true ? group.members.get(mailbox) : undefined;
     if (group_id === null || member === undefined || member.lapsed) return;
+    if ((epoch ?? 0) < member.joined) return;
     lapse(tables, group_id, { members: lapsingOf(tables, [member]), messageId, now: clock() });
   }
 

@@ -64,7 +64,8 @@ export function openTables(db: DatabaseSync, { limits, clock, announce, isListen
       if (!accounts.remove(mailbox, release)) return false;
       peers.removeAll(name);
       blobs.disown(name);
-      groups.lapseAll(mailbox);
+      groups.leaveAll(name);
+      statements.removeAll(name);
       groups.forget();
       keyPackages.removeAll(mailbox);
       return true;

@@ -5,6 +5,7 @@ import { blobCases } from "./blob-cases.ts";
 import { inviteCases } from "./invite-cases.ts";
 import { peerCases } from "./peer-cases.ts";
 import { teamCases } from "./team-cases.ts";
+import { teamShareCases } from "./team-share-cases.ts";
 import { accepted, assertRefused, type StoreCase, StoreWorld } from "./store-world.ts";
 
 const HOUR = 3600 * 1000;
@@ -186,6 +187,18 @@ const cases: Record<string, StoreCase["run"]> = {
     assert.equal((await claim(alice)).lastResort, true);
   },
 
+  async "whoever registers the name of a removed account hears nothing of what that had sent"(open) {
+    await using world = new StoreWorld(open);
+    const [alice, bob] = [await world.agent("alice"), await world.agent("bob")];
+    accepted(await world.open(alice, bob, "g", ["m1"]));
+    await world.store.removeAccount(alice.mailbox, true);
+    const other = accepted(await world.store.registerDevice(world.newDevice("alice", 2, "another"))).account;
+    world.now += 15 * DAY;
+    await world.sweep();
+    assert.deepEqual(await world.waiting(bob.mailbox), []);
+    assert.deepEqual(await world.waiting(other.mailbox), []);
+  },
+
   async "expired messages become notices for full agents"(open) {
     await using world = new StoreWorld(open);
     const alice = await world.agent("alice");
@@ -261,6 +274,7 @@ export const relayStoreCases: StoreCase[] = Object.entries({
   ...cases,
   ...peerCases,
   ...teamCases,
+  ...teamShareCases,
   ...budgetCases,
   ...administrationCases,
   ...blobCases,

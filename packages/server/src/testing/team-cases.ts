@@ -4,27 +4,27 @@ import type { Entry, KeyAccount } from "../store/store.ts";
 import { accepted, assertRefused, type StoreCase, StoreWorld } from "./store-world.ts";
 
 const DAY = 24 * 3600 * 1000;
-const TEAM = "a".repeat(64);
-const OTHER = "b".repeat(64);
+export const TEAM = "a".repeat(64);
+export const OTHER = "b".repeat(64);
 
 /** What of an entry cases compare. */
 const brief = ({ kind, messageId, epoch, pos }: Entry): unknown[] => [kind, messageId, epoch, pos];
 
 /** Alice, Bob and Carol in a team that Alice has founded. */
-async function team(world: StoreWorld, others = ["bob", "carol"]) {
+export async function team(world: StoreWorld, others = ["bob", "carol"]) {
   const [alice, ...rest] = [await world.agent("alice"), ...(await agents(world, others))];
   accepted(await world.found(alice, rest, TEAM));
   return { alice, rest, bob: rest[0] as KeyAccount, carol: rest[1] as KeyAccount };
 }
 
-async function agents(world: StoreWorld, names: string[]): Promise<KeyAccount[]> {
+export async function agents(world: StoreWorld, names: string[]): Promise<KeyAccount[]> {
   const found: KeyAccount[] = [];
   for (const name of names) found.push(await world.agent(name));
   return found;
 }
 
 /** What waits for an agent, which it reads. */
-async function read(world: StoreWorld, { mailbox }: KeyAccount): Promise<Entry[]> {
+export async function read(world: StoreWorld, { mailbox }: KeyAccount): Promise<Entry[]> {
   const entries = await world.waiting(mailbox);
   await world.store.received(mailbox, entries.at(-1)?.seq ?? 0);
   return entries;

@@ -6,6 +6,8 @@ import type { Model } from "./model.ts";
 export interface Real {
   store: RelayStore;
   reopen: () => Promise<void>;
+  /** Looks at what lies on the disk. */
+  look: () => void;
 }
 export type Command = fc.AsyncCommand<Model, Real>;
 

@@ -6,12 +6,17 @@ import { type Command, command } from "./command.ts";
 import { claim, publish } from "./key-commands.ts";
 import { asCommit, commits, reads, received, sends } from "./mail-commands.ts";
 import { DAY } from "./days.ts";
+import type { Entry } from "./records.ts";
+import { asFounding, changes, founds, listens, offers, says, states, swaps } from "./team-commands.ts";
 
-const wait = fc.constantFrom(1, 1000, 3600_000, DAY, 2 * DAY + 1, 14 * DAY + 1, 88 * DAY).map((milliseconds) =>
+const pass = (milliseconds: number): Command =>
   command(`${milliseconds} ms pass`, async (model) => {
     model.now += milliseconds;
-  }),
-);
+  });
+const wait = fc.constantFrom(1, 1000, 3600_000, DAY, 2 * DAY + 1, 14 * DAY + 1, 88 * DAY).map(pass);
+const shortly = fc
+  .constantFrom(1, 1000, 1000, 30_000, 30_000, 600_000, 3600_000, DAY, 7 * DAY, 7 * DAY + 1, 88 * DAY)
+  .map(pass);
 const sweep = fc.constant(
   command("a sweep", async (model, { store }) => {
     model.sweep();
@@ -42,18 +47,63 @@ const weights: [number, fc.Arbitrary<Command>][] = [
   [1, reopen],
 ];
 
-/** Two agents that know each other, and are in their second epoch. */
-export const prelude: Command[] = [
-  asDevice("Alice", 1, 1),
-  asDevice("bob", 1, 1),
-  asCommit("Alice", false, "bob", true, "g", 0, "open", []),
-  asCommit("bob", false, "Alice", false, "g", 0, "first", []),
+const ofTeams: [number, fc.Arbitrary<Command>][] = [
+  [4, founds],
+  [24, says],
+  [8, changes],
+  [6, swaps],
+  [5, states],
+  [4, offers],
+  [5, listens],
+  [2, registerDevice],
+  [1, remove],
+  [1, setPeers],
+  [1, commits],
+  [4, received],
+  [1, claim],
+  [5, shortly],
+  [4, sweep],
+  [1, reopen],
 ];
 
-/** Anything that can be asked of a store. */
-export const commands: fc.Arbitrary<Command> = fc.oneof(
-  ...weights.map(([weight, arbitrary]) => ({ weight, arbitrary: arbitrary.map(checked) })),
-);
+/** Any commands of these, and what has to be there for them. */
+export interface Stories {
+  prelude: Command[];
+  commands: fc.Arbitrary<Command>;
+}
+
+/** Two agents that know each other, and are in their second epoch; then anything that can be asked of a store. */
+export const pairs: Stories = {
+  prelude: [
+    asDevice("Alice", 1, 1),
+    asDevice("bob", 1, 1),
+    asCommit("Alice", false, "bob", true, "g", 0, "open", []),
+    asCommit("bob", false, "Alice", false, "g", 0, "first", []),
+  ],
+  commands: anyOf(weights),
+};
+
+/** Four agents, three of them in a team. */
+export const teams: Stories = {
+  prelude: [
+    ...["Alice", "bob", "Carol", "dave"].map((own) => asDevice(own, 1, 1)),
+    asFounding("Alice", 0, ["bob", "Carol"], "founded"),
+  ],
+  commands: anyOf(ofTeams),
+};
+
+function anyOf(some: [number, fc.Arbitrary<Command>][]): fc.Arbitrary<Command> {
+  return fc.oneof(...some.map(([weight, arbitrary]) => ({ weight, arbitrary: arbitrary.map(checked) })));
+}
+
+function byId(one: { groupId: string }, other: { groupId: string }): number {
+  return one.groupId < other.groupId ? -1 : 1;
+}
+
+/** Whether the model knows an entry's own message. */
+function isShown(kind: Entry["kind"], body: unknown): boolean {
+  return kind === "stub" || kind === "direct" || body !== undefined;
+}
 
 /** After each of them everything that waits is what waits in the model. */
 function checked(inner: Command): Command {
@@ -65,12 +115,14 @@ function checked(inner: Command): Command {
       const room = { messages: 1000, bytes: 1e9 };
       for (const mailbox of model.boxes.keys()) {
         const { entries } = await real.store.entries(mailbox, 0, room);
-        const shown = entries.map(({ seq, kind, from, messageId, groupId, reason }) =>
-          [seq, kind, from, messageId, groupId, reason].join(" "),
+        const shown = entries.map(({ seq, kind, from, messageId: own, groupId, reason, pos, body, message }) =>
+          [seq, kind, from, own, groupId, reason, pos, body?.text, isShown(kind, body) ? message : ""].join(" "),
         );
         const wanted = model
           .waiting(mailbox)
-          .map(({ seq, kind, from, id: own, group: in_, reason }) => [seq, kind, from, own, in_, reason].join(" "));
+          .map(({ seq, kind, from, id: own, group: in_, reason, pos, text, message }) =>
+            [seq, kind, from, own, in_, reason, pos, text, isShown(kind, text) ? message : ""].join(" "),
+          );
         expect(shown).toEqual(wanted);
         expect(await real.store.lastRequest(mailbox)).toBe(model.last.get(mailbox));
         expect(await real.store.countKeys(mailbox)).toBe(model.stock(mailbox).length);
@@ -79,8 +131,12 @@ function checked(inner: Command): Command {
       expect(await real.store.depth()).toBe(model.entries.length);
       expect(await real.store.lastSeq()).toBe(model.seq);
       await compareBlobs(model, real);
-      for (const [own, { kind, username }] of model.accounts)
+      for (const [own, { kind, username, mailbox }] of model.accounts) {
         expect(await real.store.account(own)).toMatchObject({ kind, username });
+        const found = kind === "removed" ? [] : await real.store.teamsOf(mailbox);
+        expect(found.toSorted(byId)).toEqual(kind === "removed" ? [] : model.teams.of(own).toSorted(byId));
+      }
+      real.look();
     },
   };
 }

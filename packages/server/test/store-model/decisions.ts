@@ -1,5 +1,6 @@
 import type { CommitRequest, SendRequest } from "../../src/store/store.ts";
-import type { Account, Entry, Model, Refusal } from "./model.ts";
+import type { Model } from "./model.ts";
+import type { Account, Entry, Refusal } from "./records.ts";
 
 const lower = (text: string): string => text.toLowerCase();
 
@@ -34,15 +35,24 @@ function decide(model: Model, request: Request) {
   const known = to?.mailbox ?? model.unknownBox(lower(request.to));
   const standing = known === undefined ? "stranger" : model.standing(known, name);
   if (standing === "blocked") return { refused: "blocked" } as const;
-  if (known !== undefined && !model.hasRoom(known, "application", name, 1)) return { refused: "mailbox_full" } as const;
+  if (known !== undefined && !model.hasRoom(known, "application", model.payer(known, name), 1))
+    return { refused: "mailbox_full" } as const;
   const { username: from, address } = sender;
   const target = known ?? model.createBox(lower(request.to), undefined);
   const unknown = to === undefined;
   const stranger = standing === "stranger";
   const rest = { sender: name, from, stranger, address, unknown };
-  const entry = { ...rest, mailbox: target, kind: "application" as const, id, group, expires };
+  const entry = {
+    ...rest,
+    device: model.deviceOf(mailbox),
+    mailbox: target,
+    kind: "application" as const,
+    id,
+    group,
+    expires,
+  };
   const seq = model.add({ ...entry, reason: undefined });
-  model.remember(mailbox, "message", id, digest, target, seq);
+  model.remember(mailbox, "message", id, { digest, mailbox: target, seq });
   if (sender.kind === "key") model.last.set(mailbox, id);
   const used = sender.kind === "key" ? model.groups.get(group ?? "") : undefined;
   if (used !== undefined) used.used = model.today;
@@ -99,15 +109,22 @@ export function commit(model: Model, request: CommitRequest): { highWater: numbe
   model.groups.set(group, { epoch: epoch + 1, members, used: model.today, ended: undefined });
   if (epoch === 0) model.claims.delete(`${mailbox}/${peer.mailbox}`);
   const payer = { sender: model.name(mailbox), address: sender.address, stranger: standing === "stranger" };
-  const rest = { ...payer, mailbox: peer.mailbox, from: sender.username, group, unknown: false };
+  const rest = {
+    ...payer,
+    device: model.deviceOf(mailbox),
+    mailbox: peer.mailbox,
+    from: sender.username,
+    group,
+    unknown: false,
+  };
   const kind = epoch === 0 ? "welcome" : "commit";
   const seq = model.add({ ...rest, kind, id, expires: undefined, reason: undefined });
-  model.remember(mailbox, "commit", id, digest, peer.mailbox, seq);
+  model.remember(mailbox, "commit", id, { digest, mailbox: peer.mailbox, seq });
   for (const { to, message, messageId, expiresAt } of messages) {
     const own = { kind: "application" as const, id: messageId, expires: expiresAt, reason: undefined };
     const place = model.add({ ...rest, ...own });
     const its = digestOf({ to, message, groupId: group, epoch: epoch + 1, expiresAt });
-    model.remember(mailbox, "message", messageId, its, peer.mailbox, place);
+    model.remember(mailbox, "message", messageId, { digest: its, mailbox: peer.mailbox, seq: place });
   }
   model.last.set(mailbox, id);
   return answer();
@@ -140,9 +157,9 @@ function refuseMessages(model: Model, { sender, epoch, messages }: CommitRequest
   if (new Set(ids).size < ids.length) return "message_id_reused" as const;
   if (ids.some((id) => model.past(sender, "message", id) !== undefined)) return "message_id_reused" as const;
   if (messages.some(({ expiresAt }) => expiresAt !== undefined && expiresAt <= model.now)) return "expired" as const;
-  const name = model.name(sender);
-  return model.hasRoom(peer.mailbox, epoch === 0 ? "welcome" : "commit", name, 1) &&
-    model.hasRoom(peer.mailbox, "application", name, messages.length)
+  const payer = model.payer(peer.mailbox, model.name(sender));
+  return model.hasRoom(peer.mailbox, epoch === 0 ? "welcome" : "commit", payer, 1) &&
+    model.hasRoom(peer.mailbox, "application", payer, messages.length)
     ? undefined
     : ("mailbox_full" as const);
 }

@@ -1,6 +1,7 @@
-import type { WireReason } from "@aimessage/sdk/protocol";
 import { blobLimits, ModelBlobs } from "./blob-model.ts";
 import { DAY } from "./days.ts";
+import type { Account, Entry, Group, Mailbox, Package, Past, Payer, RoomKind } from "./records.ts";
+import { ModelTeams } from "./team-model.ts";
 
 /** Small, so that they are met. */
 export const limits = {
@@ -9,6 +10,8 @@ export const limits = {
   unknownUserMessages: 2,
   mailboxAge: 14 * DAY,
   peers: 2,
+  groupMembers: 3,
+  accountGroups: 3,
   ...blobLimits,
 };
 const REMEMBERED_MS = 2 * DAY;
@@ -17,59 +20,6 @@ const UNUSED_MS = 90 * DAY;
 /** Groups are judged by whole days. */
 const GROUP_DAYS = 90;
 const ENDED_DAYS = 15;
-
-export interface Entry {
-  seq: number;
-  mailbox: number;
-  /** Lower-case name of who is charged. */
-  sender: string;
-  from: string;
-  kind: "application" | "welcome" | "commit" | "notice";
-  id: string;
-  group: string | undefined;
-  expires: number | undefined;
-  at: number;
-  unknown: boolean;
-  stranger: boolean;
-  address: string;
-  reason: string | undefined;
-}
-export interface Account {
-  kind: "token" | "key" | "removed";
-  username: string;
-  mailbox: number;
-  identity: number;
-  counter: number;
-  logins: number;
-  /** From where it was registered; its own name if that is not known. */
-  address: string;
-  /** The day of its registration or last login. */
-  seen: number;
-  entered: boolean;
-}
-export interface Group {
-  epoch: number;
-  members: number[];
-  /** The days of its last use, and on which its members went. */
-  used: number;
-  ended: number | undefined;
-}
-interface Mailbox {
-  name: string;
-  counter: number | undefined;
-  closed: "device_replaced" | "unregistered" | undefined;
-  drained: boolean;
-}
-interface Past {
-  digest: string;
-  mailbox: number;
-  seq: number;
-  at: number;
-}
-export interface Package {
-  name: string;
-  at: number;
-}
 
 /** What a relay's store is to keep, in maps: written from docs/protocol.md, and slow. */
 export class Model {
@@ -89,6 +39,9 @@ export class Model {
   /** Of each mailbox's one connection. */
   readonly blocked = new Map<number, Set<string>>();
   readonly blobs = new ModelBlobs();
+  readonly teams = new ModelTeams();
+  /** Mailboxes that are being pushed. */
+  readonly listening = new Set<number>();
 
   get today(): number {
     return Math.floor(this.now / DAY);
@@ -113,6 +66,10 @@ export class Model {
     return this.boxes.get(mailbox)?.name ?? "";
   }
 
+  deviceOf(mailbox: number): string {
+    return `${this.name(mailbox)}-${this.boxes.get(mailbox)?.counter}`;
+  }
+
   createBox(name: string, counter: number | undefined): number {
     this.boxes.set(++this.mailboxes, { name, counter, closed: undefined, drained: false });
     return this.mailboxes;
@@ -128,9 +85,9 @@ export class Model {
     return this.entries.filter((entry) => entry.mailbox === mailbox);
   }
 
-  /** The highest position of what may still be pushed. */
+  /** The highest position of what may still be pushed: of a message to a team a stub is. */
   highWater(mailbox: number): number {
-    const lives = ({ expires }: Entry) => expires === undefined || expires > this.now;
+    const lives = ({ expires, pos }: Entry) => expires === undefined || expires > this.now || pos !== undefined;
     return this.waiting(mailbox).findLast(lives)?.seq ?? 0;
   }
 
@@ -160,17 +117,22 @@ export class Model {
     return blocked === undefined ? "stranger" : blocked ? "blocked" : "peer";
   }
 
-  hasRoom(mailbox: number, kind: "application" | "welcome" | "commit", sender: string, count: number): boolean {
+  /** Who is charged for what a sender leaves in a mailbox. */
+  payer(mailbox: number, sender: string): Payer {
+    const address = this.accounts.get(sender)?.address ?? sender;
+    return { sender, address, stranger: this.standing(mailbox, sender) !== "peer" };
+  }
+
+  hasRoom(mailbox: number, kind: RoomKind, { sender, stranger, address }: Payer, count: number): boolean {
     if (count === 0) return true;
-    const room = this.waiting(mailbox).filter((entry) => entry.kind === kind);
+    const room = this.waiting(mailbox).filter((entry) => this.teams.roomOf(entry) === kind);
     const own = room.filter((entry) => entry.sender === sender).length;
-    const stranger = this.standing(mailbox, sender) !== "peer";
     if (kind === "commit" && !stranger && own + count <= 4) return true;
     if (kind === "welcome" && own + count > 16) return false;
-    const all = kind === "application" ? limits.mailboxMessages : limits.handshakeMessages;
+    const isMail = kind === "application" || kind === "group";
+    const all = isMail ? limits.mailboxMessages : limits.handshakeMessages;
     if (!stranger) return own + count <= Math.floor((all - (room.length - own)) / 4);
     const theirs = room.filter((entry) => entry.stranger);
-    const address = this.accounts.get(sender)?.address ?? sender;
     const here = theirs.filter((entry) => entry.address === address).length;
     const part = Math.min(Math.floor(all / 2), all - (room.length - theirs.length));
     const ofAddress = Math.floor((part - (theirs.length - here)) / 4);
@@ -181,13 +143,14 @@ export class Model {
     return this.requests.get(`${mailbox}/${kind}/${id}`);
   }
 
-  remember(mailbox: number, kind: "message" | "commit", id: string, digest: string, to: number, seq: number): void {
-    this.requests.set(`${mailbox}/${kind}/${id}`, { digest, mailbox: to, seq, at: this.now });
+  remember(mailbox: number, kind: "message" | "commit", id: string, past: Omit<Past, "at">): void {
+    this.requests.set(`${mailbox}/${kind}/${id}`, { ...past, at: this.now });
   }
 
   close(mailbox: number, reason: "device_replaced" | "unregistered"): void {
     const box = this.boxes.get(mailbox);
     if (box !== undefined) Object.assign(box, { closed: reason, drained: false });
+    this.teams.lapseAll(mailbox);
   }
 
   stock(mailbox: number): Package[] {
@@ -225,6 +188,7 @@ export class Model {
     for (const [box, { name }] of this.boxes) {
       if (name !== own) continue;
       this.close(box, "unregistered");
+      this.teams.removeAll(own);
       this.removeGroups(box);
     }
     this.removeKeys(mailbox);
@@ -238,20 +202,28 @@ export class Model {
   #isUsed(own: string, { kind, mailbox, entered }: Account): boolean {
     if (kind === "removed" || (kind === "token" && entered)) return true;
     const talks = [...this.groups.values()].some(({ members }) => members.includes(mailbox));
-    return talks || this.last.has(mailbox) || (this.peers.get(own)?.size ?? 0) > 0;
+    return talks || this.teams.has(mailbox) || this.last.has(mailbox) || (this.peers.get(own)?.size ?? 0) > 0;
   }
 
   /** Everything that sweeps do until there is no more to do. */
   sweep(): void {
     const expired = this.entries.filter(({ expires }) => expires !== undefined && expires <= this.now);
     for (const entry of expired.sort((a, b) => (a.expires ?? 0) - (b.expires ?? 0) || a.seq - b.seq))
-      this.#drop(entry, "expired");
+      if (entry.pos === undefined) this.#drop(entry, "expired");
+      else {
+        this.#notice(entry, "expired");
+        this.teams.toStub(entry);
+      }
     for (const [key, { at }] of this.requests) if (at < this.now - REMEMBERED_MS) this.requests.delete(key);
     for (;;) {
       for (const entry of this.entries.filter(({ at }) => at < this.now - limits.mailboxAge))
-        if (!this.#isNeeded(entry)) this.#drop(entry, "mailbox_age");
+        if (!this.#isNeeded(entry)) {
+          this.teams.lose(this, entry);
+          this.#drop(entry, "mailbox_age");
+        }
       for (const [id, { used, ended }] of this.groups)
         if (used < this.today - GROUP_DAYS || (ended ?? Infinity) < this.today - ENDED_DAYS) this.groups.delete(id);
+      this.teams.forget(this.today - GROUP_DAYS);
       for (const [own, account] of this.accounts)
         if (!this.#isUsed(own, account) && account.seen < Math.floor((this.now - UNUSED_MS) / DAY))
           this.remove(account.mailbox, true);
@@ -269,7 +241,7 @@ export class Model {
 
   /** A Welcome or commit, as long as messages of its group follow. [P-5.8] */
   #isNeeded({ kind, mailbox, group, seq }: Entry): boolean {
-    if (kind !== "welcome" && kind !== "commit") return false;
+    if ((kind !== "welcome" && kind !== "commit") || this.teams.all.has(group ?? "")) return false;
     return this.waiting(mailbox).some(
       (other) => other.kind === "application" && other.group === group && other.seq > seq,
     );
@@ -282,16 +254,21 @@ export class Model {
     const isUnknown = box?.counter === undefined && this.accounts.get(box?.name ?? "")?.kind !== "token";
     if (isUnknown && box?.closed === undefined && this.waiting(entry.mailbox).length === 0)
       this.boxes.delete(entry.mailbox);
-    const sender = this.accounts.get(entry.sender);
+    this.#notice(entry, reason);
+  }
+
+  #notice(entry: Entry, reason: string): void {
+    const sender = this.accounts.get(entry.from.toLowerCase());
     if (entry.kind !== "application" || sender?.kind !== "key") return;
+    // Whoever has the name now may be somebody else.
+    const isDevice = ({ name, counter, closed }: Mailbox): boolean =>
+      closed !== "unregistered" && `${name}-${counter}` === entry.device;
+    if (![...this.boxes.values()].some(isDevice)) return;
     const name = this.name(entry.mailbox);
     const from = this.accounts.get(name)?.username ?? name;
-    const { id, group, sender: charged } = entry;
+    const { id, group } = entry;
     const rest = { expires: undefined, unknown: false, stranger: false, address: sender.address, reason };
+    const charged = sender.username.toLowerCase();
     this.add({ mailbox: sender.mailbox, sender: charged, from, kind: "notice", id, group, ...rest });
   }
-}
-
-export interface Refusal {
-  refused: WireReason;
 }

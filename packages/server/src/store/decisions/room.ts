@@ -52,12 +52,13 @@ export function roomObjection(
 /** Whether so many bytes more of an account may lie here. */
 export function hasSpace(
   { addresses, limits }: Pick<Work, "addresses" | "limits">,
-  { sender, address }: Pick<Payer, "sender" | "address">,
+  payer: Pick<Payer, "sender" | "account" | "address">,
   bytes: number,
 ): boolean {
+  const { address } = payer;
   return (
     (address === undefined || addresses.bytes(address) + bytes <= limits.addressBytes) &&
-    addresses.mail(sender) + bytes <= limits.accountBytes
+    addresses.mail(accountOf(payer)) + bytes <= limits.accountBytes
   );
 }
 
@@ -79,6 +80,11 @@ export function isBusy(work: Work, mailbox: number | undefined, payer: Payer, { 
   // What is larger than any part goes when nothing else of its address is there.
   if (here === 0) return strangers.bytes >= most;
   return own + bytes > half(half(most - (strangers.bytes - here)) - (here - own));
+}
+
+/** Whose mail it is that somebody is charged for. */
+export function accountOf({ account, sender }: Pick<Payer, "sender" | "account">): string {
+  return account ?? sender;
 }
 
 /** Of whose part strangers' mail is: their address's, or their own. */

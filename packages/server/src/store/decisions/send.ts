@@ -5,7 +5,7 @@ import { digestOf, isSame } from "./digest.ts";
 import { payerOf, senderOf } from "./payer.ts";
 import { isBusy, roomObjection, sizeOf } from "./room.ts";
 import { sendToTeam } from "./team-send.ts";
-import { admits, memberOf, placeIn } from "./team.ts";
+import { admits, isAway, memberOf, placeIn } from "./team.ts";
 import type { Group, Occasion, Payer, Work } from "./work.ts";
 
 /** A message as it is decided about: with the id that the relay gives to one that has none. */
@@ -156,14 +156,15 @@ function keyTarget(
   // Between full agents there is nothing but encrypted groups.
   if (groupId === undefined || epoch === undefined) return "invalid_data";
   const group = groups.find(groupId);
-  if (group === undefined || memberOf(group, sender.mailbox) === undefined) return "not_a_member";
+  const own = memberOf(group, sender.mailbox);
+  if (group === undefined || own === undefined) return "not_a_member";
   if (group.isTeam !== direct) return "invalid_data";
-  const member = memberOf(group, to.mailbox);
+  const member = group.members.get(to.mailbox);
   if (member === undefined)
     return [...group.members.values()].some(({ name }) => name === to.name) ? "device_replaced" : "not_a_member";
-  if (!admits(group, epoch) || epoch < member.joined) return "stale_epoch";
+  if (!admits(group, epoch) || epoch < Math.max(own.joined, member.joined)) return "stale_epoch";
   if (!group.isTeam) return { mailbox: to.mailbox, unknown: false, group };
-  if (member.lapsed) return "member_lapsed";
+  if (isAway(member)) return "member_lapsed";
   const { payer } = placeIn(groupId, member, { kind: "application", sender });
   return { mailbox: to.mailbox, unknown: false, group, payer };
 }

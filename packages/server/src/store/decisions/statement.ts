@@ -18,6 +18,7 @@ export function state(work: Work, request: StatementRequest, { now, isFull }: Oc
   const group = work.groups.find(groupId);
   const own = [...(group?.members.values() ?? [])].find(({ name }) => name === sender.name);
   if (group?.isTeam !== true || own === undefined) return { refused: "not_a_member" };
+  if (own.leaves && own.mailbox !== sender.mailbox) return { refused: "not_a_member" };
   if (kind === "leave" && own.mailbox !== sender.mailbox) return { refused: "device_replaced" };
   // What was said last holds, but whoever has left comes back by being invited alone.
   if (own.leaves) return kind === "leave" ? undefined : { refused: "not_a_member" };

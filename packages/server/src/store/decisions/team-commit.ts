@@ -17,8 +17,13 @@ export function commitToTeam(
   occasion: Occasion,
 ): Omit<Committed, "highWater"> | Refused {
   const { body, tree } = request.team;
+  // What is of conversations of two is not done, and not left undone in silence either.
+  if (request.commit !== undefined || request.messages.length > 0) return { refused: "invalid_data" };
+  const files = [...blobsOf(body), ...blobsOf(tree)];
+  // Each is kept for what names it: one for both would go with the first of them.
+  if (request.isAsSaid === false || new Set(files).size < files.length) return { refused: "unknown_blob" };
   // Since they were compared with what is said of them they may have gone, or be kept for another commit.
-  for (const id of [...blobsOf(body), ...blobsOf(tree)]) {
+  for (const id of files) {
     const blob = work.blobs.find(id);
     if (blob?.sealed !== true || blob.held || blob.owner !== sender.name) return { refused: "unknown_blob" };
   }
@@ -39,11 +44,12 @@ function found(
   const isOwn = ({ username, device }: NamedDevice): boolean =>
     username.toLowerCase() === sender.name && device === sender.device.id;
   if (!members.some(isOwn)) return { refused: "not_a_member" };
+  if (members.filter(isOwn).length > 1) return { refused: "invalid_data" };
   if (members.length > work.limits.groupMembers) return { refused: "group_quota" };
-  if (work.groups.countTeamsOf(sender.name) >= work.limits.accountGroups) return { refused: "group_quota" };
+  if (work.groups.countTeamsOf(sender.name, 0).all >= work.limits.accountGroups) return { refused: "group_quota" };
   const others = members.filter((member) => !isOwn(member));
   if (!isWhole(request, others)) return { refused: "invalid_data" };
-  const added = newcomers(work, sender, { ...request, add: others, now });
+  const added = newcomers(work, sender, { ...request, add: others, swapped: new Set() });
   if ("refused" in added) return added;
   if (work.groups.find(groupId) !== undefined) return { refused: "group_exists" };
 
@@ -86,7 +92,8 @@ function endEpoch(
   const twice = team.add.find(({ username }) => known.has(username.toLowerCase()));
   if (twice !== undefined) return { refused: "invalid_data", username: twice.username };
   if (staying.length + team.add.length > work.limits.groupMembers) return { refused: "group_quota" };
-  const added = newcomers(work, sender, { ...request, add: team.add, now });
+  const swapped = new Set(removed.filter(({ leaves }) => !leaves).map(({ name }) => name));
+  const added = newcomers(work, sender, { ...request, add: team.add, swapped });
   if ("refused" in added) return added;
 
   // Who is removed has to read it, too; of those who have left nobody expects anything.
@@ -97,7 +104,9 @@ function endEpoch(
     ...removals(team),
   });
   const amount = shareOf(text, present.length);
-  const { recipients, full } = withRoom(work, groupId, { kind: "commit", sender, present, amount });
+  const reached = withRoom(work, groupId, { kind: "commit", sender, present, amount });
+  if ("refused" in reached) return reached;
+  const { recipients, full } = reached;
   const listening = [...recipients.map(({ member }) => member), ...added.map(({ account }) => account)].every(
     ({ mailbox }) => work.isListening(mailbox),
   );

@@ -16,11 +16,13 @@ export function sendToTeam(
   const own = memberOf(group, sender.mailbox);
   if (group === undefined || own === undefined) return { refused: "not_a_member" };
   if (!group.isTeam) return { refused: "invalid_data" };
-  if (!admits(group, epoch)) return { refused: "stale_epoch" };
+  if (!admits(group, epoch) || epoch < own.joined) return { refused: "stale_epoch" };
   const { present, away } = audience(group, sender.mailbox, epoch);
   const text = JSON.stringify({ message });
   const amount = shareOf(text, present.length);
-  const { recipients, full } = withRoom(work, groupId, { kind: "application", sender, present, amount });
+  const reached = withRoom(work, groupId, { kind: "application", sender, present, amount });
+  if ("refused" in reached) return reached;
+  const { recipients, full } = reached;
   const offline = recipients.filter(({ member }) => !work.isListening(member.mailbox)).length;
 
   const isPresent = epoch === group.epoch;

@@ -1,7 +1,7 @@
 /** Who is added to a team, and what each of them gets. */
 import type { CommitRequest, KeyAccount, NamedDevice, Refused, TeamChange } from "../store.ts";
 import { payerOf } from "./payer.ts";
-import { roomObjection, sizeOf } from "./room.ts";
+import { placeOf, roomObjection, sizeOf } from "./room.ts";
 import { shareOf } from "./team.ts";
 import type { Amount, Payer, Work } from "./work.ts";
 
@@ -29,13 +29,15 @@ export function isWhole(
 interface Adding extends Pick<CommitRequest, "welcomes"> {
   team: TeamChange;
   add: NamedDevice[];
+  /** Names of those of them that are in the team already, and are removed by the same commit. */
+  swapped: Set<string>;
 }
 
 /** The accounts that are added; refused, by name, if one cannot be. */
 export function newcomers(
   work: Work,
   sender: KeyAccount,
-  { add, welcomes, team }: Adding & { now: number },
+  { add, welcomes, team, swapped }: Adding,
 ): Newcomer[] | Refused {
   const found: Newcomer[] = [];
   const byName = new Map(welcomes.map((each) => [each.to.toLowerCase(), each]));
@@ -51,13 +53,24 @@ export function newcomers(
     if (account.device.id !== device || given?.device !== device) return refuse("device_replaced");
     const payer = payerOf(work, sender, account.name);
     if (payer === undefined) return refuse("blocked");
-    if (work.groups.countTeamsOf(account.name) > work.limits.accountGroups) return refuse("group_quota");
+    if (!swapped.has(account.name) && !takesTeam(work, account, payer)) return refuse("group_quota");
     const place = { mailbox: account.mailbox, kind: "welcome" } as const;
     const objection = roomObjection(work, place, payer, amountOf(given.welcome, tree, add.length));
+    // Of its sender's own room there is too little for anybody.
+    if (objection === "storage_quota") return { refused: objection };
     if (objection !== undefined) return refuse(objection);
     found.push({ account, payer, welcome: given.welcome });
   }
   return found;
+}
+
+/**
+ * Whether an account may be added to one team more. Of those in which it has said nothing, whoever is at one address has at most half of
+ * what the others leave: nobody alone keeps it from all other teams.
+ */
+function takesTeam({ groups, limits }: Work, { name }: KeyAccount, payer: Payer): boolean {
+  const { all, here } = groups.countTeamsOf(name, placeOf(payer));
+  return all < limits.accountGroups && here < Math.ceil((limits.accountGroups - (all - here)) / 2);
 }
 
 /** Gives each its Welcome, with the tree that they share. */

@@ -1,6 +1,6 @@
 /** What decisions about teams have in common: who is a member, who gets something, and who is charged for it. */
-import type { Body, KeyAccount } from "../store.ts";
-import { amountOf, isBusy, roomObjection, sizeOf } from "./room.ts";
+import type { Body, KeyAccount, Refused } from "../store.ts";
+import { accountOf, amountOf, hasSpace, isBusy, roomObjection, sizeOf } from "./room.ts";
 import type { Amount, Group, Member, NewEntry, Payer, RoomKind, Work } from "./work.ts";
 
 /** A member as it begins, but for who it is. */
@@ -22,7 +22,8 @@ export function memberOf(group: Group | undefined, mailbox: number): Member | un
   return member?.leaves === true ? undefined : member;
 }
 
-function isAway({ lapsed, leaves }: Member): boolean {
+/** Whether a member gets nothing of its team. */
+export function isAway({ lapsed, leaves }: Member): boolean {
   return lapsed || leaves;
 }
 
@@ -39,7 +40,7 @@ export function placeIn(
   { kind, sender }: { kind: "application" | "commit"; sender: KeyAccount },
 ): { place: { mailbox: number; kind: RoomKind }; payer: Payer } {
   if (adder !== undefined) return { place: { mailbox, kind }, payer: adder };
-  const payer = { sender: groupId, address: sender.address, stranger: false };
+  const payer = { sender: groupId, account: sender.name, address: sender.address, stranger: false };
   return { place: { mailbox, kind: "group" }, payer };
 }
 
@@ -75,7 +76,10 @@ function hasNoticeRoom(work: Work, member: Member): boolean {
   return roomObjection(work, place, noticePayer(member), amountOf([""])) === undefined;
 }
 
-/** Of those who get something, whoever has room for it: one without never stops the others. */
+/**
+ * Of those who get something, whoever has room for it: one without never stops the others. Refused if it is its sender who has no more
+ * room: that is nobody else's fault.
+ */
 export function withRoom(
   work: Work,
   groupId: string,
@@ -85,11 +89,14 @@ export function withRoom(
     present,
     amount,
   }: { kind: "application" | "commit"; sender: KeyAccount; present: Member[]; amount: Amount },
-): { recipients: Recipient[]; full: Lapsing[] } {
+): { recipients: Recipient[]; full: Lapsing[] } | Refused {
   const recipients: Recipient[] = [];
   const full: Member[] = [];
-  for (const member of present) {
-    const { place, payer } = placeIn(groupId, member, { kind, sender });
+  const places = present.map((member) => ({ member, ...placeIn(groupId, member, { kind, sender }) }));
+  const own = places.filter(({ payer }) => accountOf(payer) === sender.name);
+  const payer = { sender: sender.name, address: sender.address };
+  if (own.length > 0 && !hasSpace(work, payer, own.length * amount.bytes)) return { refused: "storage_quota" };
+  for (const { member, place, payer } of places) {
     const isFull =
       roomObjection(work, place, payer, amount) !== undefined ||
       (kind === "application" && isBusy(work, member.mailbox, payer, amount));

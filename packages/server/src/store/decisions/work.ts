@@ -37,6 +37,8 @@ export interface Payer {
   address: number | undefined;
   /** The mailbox's owner has not let it in. */
   stranger: boolean;
+  /** Whose mail it is, where a team has the room for it: lower-case name. */
+  account?: string | undefined;
 }
 
 /** How full a mailbox is with entries of one kind. */
@@ -161,8 +163,11 @@ export interface Work {
     /** @param day As `used` in {@link Group}. */
     advance(groupId: string, epoch: number, day: number): void;
     use(groupId: string, day: number): void;
-    /** Teams that have a device of an account as a member. */
-    countTeamsOf(name: string): number;
+    /**
+     * Teams that have a device of an account as a member, and how many of them are `here`: it was added to them by whoever is at one place
+     * (an address, or an account that has none), and has said nothing there yet.
+     */
+    countTeamsOf(name: string, place: number | string): { all: number; here: number };
     /** Of a team: a commit has ended an epoch, a message has its place, something of a member has changed. */
     end(groupId: string, ended: Ended): void;
     setPos(groupId: string, at: { pos: number; posBefore: number }): void;
