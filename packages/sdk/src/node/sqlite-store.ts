@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { heldByStopped } from "../agent/waiting.ts";
 import { AgentError } from "../errors.ts";
-import { type Base, Layer } from "../store/layer.ts";
+import { type Base, Layer, ReadOnce } from "../store/layer.ts";
 import type { ClientStore, LinkHolder, LinkLock, ReadTransaction, WriteTransaction } from "../store/store.ts";
 import { linkHolder, takeLink } from "./link-lock.ts";
 import { SealedRecords } from "./sealed-records.ts";
@@ -90,7 +90,7 @@ export class SqliteStore implements ClientStore {
     return this.#alone(async () => {
       try {
         await patiently(() => this.#beginRead());
-        const value = await work(new Layer(this.#records));
+        const value = await work(new Layer(new ReadOnce(this.#records)));
         this.#db.exec("COMMIT");
         return value;
       } catch (error) {
@@ -218,7 +218,7 @@ export class SqliteStore implements ClientStore {
     let changed: boolean;
     try {
       await patiently(() => this.#db.exec("BEGIN IMMEDIATE"));
-      const whole = new Layer(this.#records);
+      const whole = new Layer(new ReadOnce(this.#records));
       for (const { work, resolve, reject } of group) {
         const own = new Layer(whole);
         try {
