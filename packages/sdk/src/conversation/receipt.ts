@@ -1,5 +1,6 @@
 import { MOST_FILES } from "../crypto/content.ts";
 import { fromUtf8, utf8 } from "../protocol/index.ts";
+import { optional } from "../protocol/optional.ts";
 
 import * as z from "zod/mini";
 
@@ -30,7 +31,7 @@ const Receipt = z.object({
           id: z.string().check(z.maxLength(64)),
           reason: z.string().check(z.maxLength(1024)),
           /** It came too late. */
-          expired: z.exactOptional(z.literal(true)),
+          expired: optional(z.literal(true)),
         }),
       )
       .check(z.maxLength(PER_RECEIPT)),
@@ -43,8 +44,8 @@ const Receipt = z.object({
   ),
   undecryptable: z._default(Ids, []),
   /** Files of messages, by their places there, that are on disk, and those that could not be fetched. */
-  fetched: z.exactOptional(z.array(z.object({ id: MessageId, file: Place })).check(z.maxLength(PER_RECEIPT))),
-  unfetched: z.exactOptional(
+  fetched: optional(z.array(z.object({ id: MessageId, file: Place })).check(z.maxLength(PER_RECEIPT))),
+  unfetched: optional(
     z
       .array(z.object({ id: MessageId, file: Place, reason: z.string().check(z.maxLength(64)) }))
       .check(z.maxLength(PER_RECEIPT)),

@@ -1,5 +1,6 @@
 import * as z from "zod/mini";
 import { BlobId, equal, fromUtf8, isBase64, lengthPrefixed, usernameKey, utf8 } from "../protocol/index.ts";
+import { optional } from "../protocol/optional.ts";
 
 /** Some hundred years: a point in time so far ahead is still one that a Date holds. Milliseconds. */
 const LONGEST_LIFETIME = 2 ** 42;
@@ -24,7 +25,7 @@ const Offer = z.object({
   /** As its sender calls it. */
   name: z.string().check(z.maxLength(255)),
   bytes: z.int().check(z.nonnegative()),
-  type: z.exactOptional(z.string().check(z.regex(/^[\x20-\x7e]{1,128}$/))),
+  type: optional(z.string().check(z.regex(/^[\x20-\x7e]{1,128}$/))),
   blob: BlobId,
   /** The read token. */
   token: Secret,
@@ -49,22 +50,22 @@ const Header = z.object({
   /** Rises by one with each message of this sender in this conversation, receipts included. Starts at 1. */
   counter: z.int().check(z.positive()),
   /** Highest counter read in this group, if everything below it was read, too. */
-  read: z.exactOptional(z.int().check(z.positive())),
+  read: optional(z.int().check(z.positive())),
   /** Sender's clock, Unix milliseconds. */
   sent_at: z.int().check(z.nonnegative()),
   /** Milliseconds from `sent_at` after which it is worth nothing, whatever a relay says of the time. */
-  lifetime: z.exactOptional(z.int().check(z.positive(), z.maximum(LONGEST_LIFETIME))),
+  lifetime: optional(z.int().check(z.positive(), z.maximum(LONGEST_LIFETIME))),
   /** Relay's clock, Unix milliseconds. */
-  expires_at: z.exactOptional(z.int().check(z.nonnegative())),
-  reply_to: z.exactOptional(z.string().check(z.regex(/^[A-Za-z0-9_-]{1,64}$/))),
-  thread: z.exactOptional(z.string().check(z.regex(/^[\x20-\x7e]{1,64}$/))),
+  expires_at: optional(z.int().check(z.nonnegative())),
+  reply_to: optional(z.string().check(z.regex(/^[A-Za-z0-9_-]{1,64}$/))),
+  thread: optional(z.string().check(z.regex(/^[\x20-\x7e]{1,64}$/))),
   /** How many answers the exchange has in which it is one, itself included, that no person has written. */
-  exchange: z.exactOptional(z.int().check(z.positive(), z.maximum(1_000_000))),
+  exchange: optional(z.int().check(z.positive(), z.maximum(1_000_000))),
   /** Its sender waits for a reply, until it expires. */
-  expects_reply: z.exactOptional(z.literal(true)),
-  headers: z.exactOptional(Headers),
+  expects_reply: optional(z.literal(true)),
+  headers: optional(Headers),
   /** Groups that this one replaces: nothing is sent in them again. In the first message of a re-opened conversation. */
-  replaces: z.exactOptional(z.array(z.string().check(z.regex(/^[0-9a-f]{64}$/))).check(z.maxLength(3))),
+  replaces: optional(z.array(z.string().check(z.regex(/^[0-9a-f]{64}$/))).check(z.maxLength(3))),
 });
 export type Header = z.output<typeof Header>;
 

@@ -41,6 +41,8 @@ export class Flight {
   readonly repeats = new Map<string, Set<number>>();
   /** Contacts to whom something waits, but there is no conversation. */
   readonly toOpen = new Set<string>();
+  /** So many contacts have something to send that not all of them were looked at. */
+  mayHaveMore = false;
   /** Contact whose messages left last. */
   lastServed = "";
   /** Contacts in whose place the relay has shown somebody else: for receipts alone it is not asked again. */

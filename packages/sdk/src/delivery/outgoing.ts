@@ -21,10 +21,12 @@ const LATEST = 1.3;
 /** Encrypts what waits, contact by contact, each in order, as far as the window goes. */
 export async function encryptQueued(turn: Turn, flight: Flight): Promise<void> {
   flight.toOpen.clear();
+  flight.mayHaveMore = false;
   if (flight.pausedUntil > turn.ticks) return;
   for (const [username, end] of flight.ending) await endWaiting(turn, flight, username, end);
   // Each gets its share, beginning behind the one that was served last; then whoever has more gets what is left.
   const names = await contactsWithQueue(turn, flight, LOOKED_AT);
+  flight.mayHaveMore = names.length >= LOOKED_AT;
   for (const most of names.length > 1 ? [Math.ceil(WINDOW / names.length), WINDOW] : [WINDOW])
     for (const username of names) {
       if (flight.room <= 0) return;

@@ -66,6 +66,7 @@ export class Link {
   #woken = false;
   #draining = false;
   #startedAt = 0;
+  readonly #changed = (): void => this.wake();
 
   constructor(store: ClientStore, crypto: GroupCrypto, role: string, opened: Account, transport: Transport) {
     this.#store = store;
@@ -122,7 +123,7 @@ export class Link {
   }
 
   async #run(): Promise<void> {
-    const unsubscribe = this.#store.onChange(() => this.wake());
+    const unsubscribe = this.#store.onChange(this.#changed);
     try {
       while (!this.#stopped) {
         this.#woken = false;
@@ -208,7 +209,13 @@ export class Link {
       }
       const onFiles = (): void => this.onFiles();
       const onSwept = (): void => this.onSwept();
-      const begun = { listening: result.listening, wake: (): void => this.wake(), onFiles, onSwept };
+      const begun = {
+        listening: result.listening,
+        wake: (): void => this.wake(),
+        changed: this.#changed,
+        onFiles,
+        onSwept,
+      };
       session = await Session.begin(this.#store, this.#crypto, account, connection, begun);
       this.#setState({ state: "connected", info: result.info, current: session.current });
       workedSince = performance.now();

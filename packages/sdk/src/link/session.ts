@@ -47,6 +47,8 @@ const PUT_OFF_MS = 500;
 interface Begun {
   listening: RelayFrameData<"ack">;
   wake: () => void;
+  /** Listens to the store for the link, which has seen what its own turns write. */
+  changed: () => void;
   onFiles: () => void;
   onSwept: () => void;
 }
@@ -211,7 +213,8 @@ export class Session {
     this.#arrivals.putBack(batch.slice(received));
     const waiting = this.#arrivals.waiting + flight.sendAnswers.length + flight.commitAnswers.length;
     if (turn.isCut) await new Promise((resolve) => setTimeout(resolve, GIVE_WAY_MS));
-    const isDone = waiting === 0 && !served && !turn.isCut && turn.after.length === 0;
+    const goesOn = turn.isCut || (flight.mayHaveMore && turn.after.length > 0);
+    const isDone = waiting === 0 && !served && !goesOn;
     return isDone && (await this.#openable()).length === 0;
   }
 
@@ -231,6 +234,7 @@ export class Session {
   #turn(work: (turn: Turn) => Promise<void>, batch: Pushed[] = []): Promise<Turn> {
     const restore = this.#flight.keep();
     return makeTurn(this.#store, {
+      untold: this.#begun.changed,
       begin: (tx) => {
         const turn = new Turn(tx, this.#crypto, this.#account, this.#cache);
         turn.isTimeSure = this.#isTimeSure();

@@ -16,6 +16,8 @@ export interface Turns<T> {
   begin: (tx: WriteTransaction) => Turn;
   /** The whole of it. */
   work: (turn: Turn) => Promise<T>;
+  /** A listener of the store that need not hear of it. */
+  untold?: () => void;
   /** Puts back what the turn has changed in memory. */
   undo?: (fault: Fault) => void;
 }
@@ -24,7 +26,7 @@ export interface Turns<T> {
  * Makes a turn. If it fails on a record, all of it is undone, and it begins anew without that record. What is wrong with
  * the disk, or with no record that could be named, ends it.
  */
-export async function makeTurn<T>(store: ClientStore, { begin, work, undo }: Turns<T>): Promise<T> {
+export async function makeTurn<T>(store: ClientStore, { begin, work, undo, untold }: Turns<T>): Promise<T> {
   const faults: Fault[] = [];
   for (;;) {
     try {
@@ -36,7 +38,7 @@ export async function makeTurn<T>(store: ClientStore, { begin, work, undo }: Tur
           if (faults.length > 0) await turn.cache.load(tx);
           return work(turn);
         },
-        { last: true },
+        { last: true, ...(untold === undefined ? {} : { untold }) },
       );
     } catch (error) {
       if (!(error instanceof Fault) || faults.some(({ at }) => at === error.at)) throw error;

@@ -17,9 +17,10 @@ export class SqliteRecords implements Base {
       "INSERT INTO records (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
     );
     this.#delete = db.prepare("DELETE FROM records WHERE key = ?");
-    this.#from = db.prepare("SELECT key, value FROM records WHERE key >= ? AND key < ? ORDER BY key LIMIT ?");
-    this.#behind = db.prepare("SELECT key, value FROM records WHERE key > ? AND key < ? ORDER BY key LIMIT ?");
-    this.#down = db.prepare("SELECT key, value FROM records WHERE key >= ? AND key < ? ORDER BY key DESC LIMIT ?");
+    // SQLite makes a new program for each value that a bare `LIMIT ?` is given, which takes six times as long as the query.
+    this.#from = db.prepare("SELECT key, value FROM records WHERE key >= ? AND key < ? ORDER BY key LIMIT ? + 0");
+    this.#behind = db.prepare("SELECT key, value FROM records WHERE key > ? AND key < ? ORDER BY key LIMIT ? + 0");
+    this.#down = db.prepare("SELECT key, value FROM records WHERE key >= ? AND key < ? ORDER BY key DESC LIMIT ? + 0");
   }
 
   find(key: string): Value | undefined {

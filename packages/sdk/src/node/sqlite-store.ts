@@ -3,8 +3,15 @@ import { join } from "node:path";
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { heldByStopped } from "../agent/waiting.ts";
 import { AgentError } from "../errors.ts";
-import { type Base, Layer } from "../store/layer.ts";
-import type { ClientStore, LinkHolder, LinkLock, ReadTransaction, WriteTransaction } from "../store/store.ts";
+import { type Base, Layer, ReadOnce } from "../store/layer.ts";
+import type {
+  ClientStore,
+  LinkHolder,
+  LinkLock,
+  ReadTransaction,
+  WriteOptions,
+  WriteTransaction,
+} from "../store/store.ts";
 import { linkHolder, takeLink } from "./link-lock.ts";
 import { SealedRecords } from "./sealed-records.ts";
 import { checkNewPassphrase } from "./new-passphrase.ts";
@@ -24,8 +31,7 @@ const GROUP = 64;
 const CHANGED = "changed";
 const FREE = "is free";
 
-interface Pending {
-  last: boolean;
+interface Pending extends WriteOptions {
   work: (tx: WriteTransaction) => Promise<unknown>;
   resolve: (value: unknown) => void;
   reject: (error: unknown) => void;
@@ -90,7 +96,7 @@ export class SqliteStore implements ClientStore {
     return this.#alone(async () => {
       try {
         await patiently(() => this.#beginRead());
-        const value = await work(new Layer(this.#records));
+        const value = await work(new Layer(new ReadOnce(this.#records)));
         this.#db.exec("COMMIT");
         return value;
       } catch (error) {
@@ -106,11 +112,11 @@ export class SqliteStore implements ClientStore {
     this.#db.exec("SELECT 1 FROM records LIMIT 1");
   }
 
-  write<T>(work: (tx: WriteTransaction) => Promise<T>, { last = false } = {}): Promise<T> {
+  write<T>(work: (tx: WriteTransaction) => Promise<T>, options: WriteOptions = {}): Promise<T> {
     if (this.#closed) return Promise.reject(closed());
     if (this.readOnly) return Promise.reject(readOnly(this.folder));
     return new Promise<T>((resolve, reject) => {
-      this.#pending.push({ last, work, resolve: resolve as (value: unknown) => void, reject });
+      this.#pending.push({ ...options, work, resolve: resolve as (value: unknown) => void, reject });
       if (this.#pending.length === 1) this.#scheduleWrites();
     });
   }
@@ -212,13 +218,13 @@ export class SqliteStore implements ClientStore {
   async #writeGroup(): Promise<void> {
     // What is written in the same turn of the event loop shares the fsync.
     await new Promise((resolve) => setImmediate(resolve));
-    const group = this.#pending.splice(0, GROUP).toSorted((a, b) => Number(a.last) - Number(b.last));
+    const group = this.#pending.splice(0, GROUP).toSorted((a, b) => Number(a.last === true) - Number(b.last === true));
     if (this.#pending.length > 0) this.#scheduleWrites();
     const settle: (() => void)[] = [];
     let changed: boolean;
     try {
       await patiently(() => this.#db.exec("BEGIN IMMEDIATE"));
-      const whole = new Layer(this.#records);
+      const whole = new Layer(new ReadOnce(this.#records));
       for (const { work, resolve, reject } of group) {
         const own = new Layer(whole);
         try {
@@ -245,7 +251,8 @@ export class SqliteStore implements ClientStore {
     for (const done of settle) done();
     if (!changed) return;
     this.#ring();
-    for (const listener of this.#listeners) listener();
+    const untold = group.at(-1)?.untold;
+    for (const listener of this.#listeners) if (listener !== untold) listener();
   }
 
   /** Who was stopped in the midst of a transaction keeps the database, too. */

@@ -1,6 +1,7 @@
 import * as z from "zod/mini";
 import { isBase64 } from "./bytes.ts";
 import { Id, Invite, Username } from "./names.ts";
+import { optional } from "./optional.ts";
 
 /** Version of this protocol; `info` lists what a relay speaks. */
 export const PROTOCOL_VERSION = 1;
@@ -62,7 +63,7 @@ const CLAIMS_AT_ONCE = 50;
 
 /** Names in one `peers` frame, of each kind. */
 const PEERS_AT_ONCE = 500;
-const Peers = z.exactOptional(z.array(Username).check(z.maxLength(PEERS_AT_ONCE)));
+const Peers = optional(z.array(Username).check(z.maxLength(PEERS_AT_ONCE)));
 
 const Empty = z.optional(z.nullable(z.looseObject({})));
 
@@ -72,15 +73,15 @@ export const clientFrames = {
   register: z.object({
     // Length and characters are judged by the handler: they have error strings of their own.
     username: z._default(z.string(), ""),
-    identity_key: z.exactOptional(Base64),
-    device: z.exactOptional(z.object({ id: Id, key: Base64, certificate: Base64 })),
-    key_packages: z.exactOptional(z.array(KeyPackage).check(z.maxLength(100))),
-    last_resort: z.exactOptional(KeyPackage),
+    identity_key: optional(Base64),
+    device: optional(z.object({ id: Id, key: Base64, certificate: Base64 })),
+    key_packages: optional(z.array(KeyPackage).check(z.maxLength(100))),
+    last_resort: optional(KeyPackage),
     /** The relay's name as the client knows it, and the device key's signature of `registrationBytes`. */
-    relay: z.exactOptional(z.string().check(z.maxLength(300))),
-    signature: z.exactOptional(Base64),
+    relay: optional(z.string().check(z.maxLength(300))),
+    signature: optional(Base64),
     /** Where a relay takes new names by invite alone. */
-    invite: z.exactOptional(Invite),
+    invite: optional(Invite),
   }),
   /**
    * First without `challenge` (token account) or `signature` (key account): asks for a challenge. Then with one of them:
@@ -88,25 +89,25 @@ export const clientFrames = {
    */
   authenticate: z.object({
     username: z._default(z.string(), ""),
-    token: z.exactOptional(z.string()),
-    challenge: z.exactOptional(z.string()),
-    device: z.exactOptional(Id),
-    relay: z.exactOptional(z.string().check(z.maxLength(300))),
-    counter: z.exactOptional(z.int().check(z.positive())),
-    signature: z.exactOptional(Base64),
+    token: optional(z.string()),
+    challenge: optional(z.string()),
+    device: optional(Id),
+    relay: optional(z.string().check(z.maxLength(300))),
+    counter: optional(z.int().check(z.positive())),
+    signature: optional(Base64),
   }),
   /** Without `to`: to all members of a team. `direct`: to one of them. */
   send: z.object({
-    to: z.exactOptional(Name),
-    direct: z.exactOptional(z.literal(true)),
+    to: optional(Name),
+    direct: optional(z.literal(true)),
     message: Text,
-    session_id: z.exactOptional(Text.check(z.maxLength(256))),
-    group_id: z.exactOptional(GroupId),
-    epoch: z.exactOptional(Epoch),
-    message_id: z.exactOptional(Id),
-    expires_at: z.exactOptional(Millis),
+    session_id: optional(Text.check(z.maxLength(256))),
+    group_id: optional(GroupId),
+    epoch: optional(Epoch),
+    message_id: optional(Id),
+    expires_at: optional(Millis),
     /** Lifts `send_blocked`: the sender has seen the refusal and sends again in order. */
-    resume: z.exactOptional(z.boolean()),
+    resume: optional(z.boolean()),
   }),
   listen: Empty,
   list_users: Empty,
@@ -117,13 +118,13 @@ export const clientFrames = {
   lookup: z.object({ username: Name }),
   publish_keys: z.object({
     key_packages: z._default(z.array(KeyPackage).check(z.maxLength(100)), []),
-    last_resort: z.exactOptional(KeyPackage),
+    last_resort: optional(KeyPackage),
     /** Packages that were published before are not handed out any more. */
-    replace: z.exactOptional(z.boolean()),
+    replace: optional(z.boolean()),
   }),
   /** `another`: the one that the claimant holds is not acceptable. `usernames`: of each of these. */
   claim_keys: z.union([
-    z.object({ username: Name, another: z.exactOptional(z.boolean()) }),
+    z.object({ username: Name, another: optional(z.boolean()) }),
     z.object({ usernames: z.array(Name).check(z.minLength(1), z.maxLength(CLAIMS_AT_ONCE)) }),
   ]),
   /** Teams in which the account has a device. */
@@ -138,18 +139,18 @@ export const clientFrames = {
     commit_id: Id,
     group_id: GroupId,
     epoch: Epoch,
-    team: z.exactOptional(z.literal(true)),
-    members: z.exactOptional(Members),
-    add: z.exactOptional(Members),
-    remove: z.exactOptional(Members),
-    body: z.exactOptional(Body),
-    tree: z.exactOptional(Body),
-    commit: z.exactOptional(Base64),
-    welcomes: z.exactOptional(z.array(z.object({ to: Name, device: Id, welcome: Welcome })).check(z.maxLength(1000))),
+    team: optional(z.literal(true)),
+    members: optional(Members),
+    add: optional(Members),
+    remove: optional(Members),
+    body: optional(Body),
+    tree: optional(Body),
+    commit: optional(Base64),
+    welcomes: optional(z.array(z.object({ to: Name, device: Id, welcome: Welcome })).check(z.maxLength(1000))),
     /** Application messages in the new epoch, in order. */
-    messages: z.exactOptional(
+    messages: optional(
       z
-        .array(z.object({ to: Name, message: Base64, message_id: Id, expires_at: z.exactOptional(Millis) }))
+        .array(z.object({ to: Name, message: Base64, message_id: Id, expires_at: optional(Millis) }))
         .check(z.maxLength(100)),
     ),
   }),
@@ -159,18 +160,18 @@ export const clientFrames = {
    * Whom the account's owner has written to or accepted, and whom it has blocked. `clear` forgets one list or both, before
    * the names are added. A name that is in both lists is blocked.
    */
-  peers: z.object({ clear: z.exactOptional(z.enum(["allow", "block", "all"])), allow: Peers, block: Peers }),
+  peers: z.object({ clear: optional(z.enum(["allow", "block", "all"])), allow: Peers, block: Peers }),
   /** Room for an encrypted file of `bytes`, which `readers` may fetch by the token whose SHA-256 is `read_hash`. */
   blob: z.object({
     request_id: Id,
     bytes: z.int().check(z.positive()),
     readers: z.int().check(z.positive(), z.maximum(1000)),
     read_hash: Base64.check(z.length(44)),
-    ttl_ms: z.exactOptional(z.int().check(z.positive())),
+    ttl_ms: optional(z.int().check(z.positive())),
   }),
   blob_delete: z.object({ blob: BlobId }),
   /** Removes the account that is logged in; `release` lets its name be registered again. */
-  unregister: z.optional(z.nullable(z.object({ release: z.exactOptional(z.boolean()) }))),
+  unregister: z.optional(z.nullable(z.object({ release: optional(z.boolean()) }))),
 } as const;
 
 /** A commit or a tree as frames carry it. */

@@ -2,6 +2,7 @@ import * as z from "zod/mini";
 import { isBase64 } from "./bytes.ts";
 import { BlobId, GroupId } from "./client-frames.ts";
 import { Id, Username } from "./names.ts";
+import { optional } from "./optional.ts";
 
 const Base64 = z.string().check(z.refine(isBase64));
 const Count = z.int().check(z.nonnegative());
@@ -27,7 +28,7 @@ export const Limits = z.object({
   /** Unclaimed key packages of one device. */
   key_packages: Count,
   /** Largest encrypted file; absent where the relay takes none. */
-  blob_bytes: z.exactOptional(Count),
+  blob_bytes: optional(Count),
 });
 export type Limits = z.output<typeof Limits>;
 
@@ -47,31 +48,31 @@ const Delivery = z.object({
   /** Empty in a notice about a recipient that is gone. */
   from: z.string().check(z.regex(/^[A-Za-z0-9_-]{0,32}$/)),
   /** Sender's device; absent if the sender is a token account or the relay. */
-  device: z.exactOptional(Id),
+  device: optional(Id),
   /** A {@link DeliveryKind}, or one of a later version: such an entry is skipped, and acknowledged. [P-13.2] */
-  kind: z.exactOptional(z.string().check(z.maxLength(32))),
+  kind: optional(z.string().check(z.maxLength(32))),
   message: z._default(z.string(), ""),
-  session_id: z.exactOptional(Text),
-  group_id: z.exactOptional(GroupId),
-  epoch: z.exactOptional(Count),
+  session_id: optional(Text),
+  group_id: optional(GroupId),
+  epoch: optional(Count),
   message_id: Id,
-  expires_at: z.exactOptional(Millis),
+  expires_at: optional(Millis),
   seq: Count,
   /** Unix seconds, as in the original. */
   timestamp: z.number(),
   /** Of a notice: what became of `message_id`, and why. */
-  status: z.exactOptional(z.enum(["expired", "refused", "dropped"])),
-  reason: z.exactOptional(Text),
+  status: optional(z.enum(["expired", "refused", "dropped"])),
+  reason: optional(Text),
   /** Of a message to a team: its place within its epoch, from 1. */
-  pos: z.exactOptional(Count.check(z.positive())),
+  pos: optional(Count.check(z.positive())),
   /** Of a stub: SHA-256 of the message that has expired. */
-  sha256: z.exactOptional(Base64.check(z.maxLength(44))),
+  sha256: optional(Base64.check(z.maxLength(44))),
   /** Of a team's commit: whom it adds and removes by the committer's word to the relay, and the commit itself. */
-  add: z.exactOptional(Members),
-  remove: z.exactOptional(Members),
-  body: z.exactOptional(Body),
+  add: optional(Members),
+  remove: optional(Members),
+  body: optional(Body),
   /** Beside a team's Welcome, sealed. */
-  tree: z.exactOptional(Body),
+  tree: optional(Body),
 });
 export type Delivery = z.output<typeof Delivery>;
 
@@ -85,7 +86,7 @@ const Keys = z.object({
 });
 const KeyExchange = z.object({
   from: z.string(),
-  to: z.exactOptional(z.string()),
+  to: optional(z.string()),
   public_key: z.string(),
   session_id: z.string(),
 });
@@ -95,9 +96,9 @@ export const relayFrames = {
   registered: z.object({
     username: Username,
     /** Of a token account: 32 bytes in URL-safe base64, and 16 bytes in base64. */
-    token: z.exactOptional(z.string()),
-    salt: z.exactOptional(z.string()),
-    device: z.exactOptional(Id),
+    token: optional(z.string()),
+    salt: optional(z.string()),
+    device: optional(Id),
   }),
   /** `time` is the relay's clock in Unix milliseconds; `expires_at` fields are in it. */
   challenge: z.object({ challenge: z.string().check(z.maxLength(256)), timestamp: z.number(), time: Millis }),
@@ -108,31 +109,31 @@ export const relayFrames = {
    */
   ack: z.object({
     status: z.string().check(z.maxLength(64)),
-    message_id: z.exactOptional(z.string().check(z.maxLength(128))),
+    message_id: optional(z.string().check(z.maxLength(128))),
     /** Of `listening`: the mailbox log's id, renewed when a relay is restored from a backup. */
-    log_id: z.exactOptional(z.string().check(z.maxLength(64))),
+    log_id: optional(z.string().check(z.maxLength(64))),
     /** Of `listening`: the highest `seq` that any mailbox of this log was ever given. */
-    last_seq: z.exactOptional(Count),
+    last_seq: optional(Count),
     /** Of `listening` and `committed`: the highest `seq` of the device's own mailbox. */
-    high_water: z.exactOptional(Count),
+    high_water: optional(Count),
     /** Of `listening` and `published`: unclaimed key packages at the relay, without the last resort. */
-    key_packages: z.exactOptional(Count),
-    last_request: z.exactOptional(z.string()),
-    commit_id: z.exactOptional(Id),
+    key_packages: optional(Count),
+    last_request: optional(z.string()),
+    commit_id: optional(Id),
     /** Of `committed`: whether every other member was listening. */
-    delivered: z.exactOptional(z.boolean()),
+    delivered: optional(z.boolean()),
     /** Of a message to a team: its place within its epoch, and how many of its recipients are not listening. */
-    pos: z.exactOptional(Count.check(z.positive())),
-    offline: z.exactOptional(Count),
+    pos: optional(Count.check(z.positive())),
+    offline: optional(Count),
     /** Of what is sent or committed in a team: members that get nothing of it until they are added anew. */
-    lapsed: z.exactOptional(z.array(Username).check(z.maxLength(1000))),
+    lapsed: optional(z.array(Username).check(z.maxLength(1000))),
     /** Of `blob`: its name, the token by which it is uploaded, how much of it is there, and how much goes at once. */
-    blob: z.exactOptional(BlobId),
-    token: z.exactOptional(Base64.check(z.maxLength(64))),
-    offset: z.exactOptional(Count),
-    piece_bytes: z.exactOptional(Count.check(z.positive())),
+    blob: optional(BlobId),
+    token: optional(Base64.check(z.maxLength(64))),
+    offset: optional(Count),
+    piece_bytes: optional(Count.check(z.positive())),
     /** Until when it is kept: the relay's clock, Unix milliseconds. */
-    expires_at: z.exactOptional(Millis),
+    expires_at: optional(Millis),
   }),
   message: Delivery,
   offline_message: Delivery,
@@ -152,8 +153,8 @@ export const relayFrames = {
   agent: z.object({
     username: Username,
     kind: z.enum(["key", "token"]),
-    identity_key: z.exactOptional(Base64),
-    device: z.exactOptional(DeviceInfo),
+    identity_key: optional(Base64),
+    device: optional(DeviceInfo),
   }),
   keys: Keys,
   /** The answer to `claim_keys` of several names: in their order, and why not of the others. */
@@ -163,7 +164,7 @@ export const relayFrames = {
       z.object({
         username: z.string(),
         reason: z.string().check(z.maxLength(64)),
-        retry_after_ms: z.exactOptional(Millis),
+        retry_after_ms: optional(Millis),
       }),
     ),
   }),
@@ -185,17 +186,17 @@ export const relayFrames = {
     message: Text,
     /** A word of the table in errors.ts; a newer relay may have others. */
     reason: z._default(z.string().check(z.maxLength(64)), "internal"),
-    hint: z.exactOptional(Text),
-    retry_after_ms: z.exactOptional(Millis),
+    hint: optional(Text),
+    retry_after_ms: optional(Millis),
     /** Of `login_counter` and `device_counter`: the highest that the relay knows. */
-    highest: z.exactOptional(Count),
+    highest: optional(Count),
     /** Of `device_replaced` at login: the certificate of the device that took its place. */
-    certificate: z.exactOptional(Base64),
+    certificate: optional(Base64),
     /** The request's `message_id` or `commit_id`. */
-    message_id: z.exactOptional(Id),
-    commit_id: z.exactOptional(Id),
+    message_id: optional(Id),
+    commit_id: optional(Id),
     /** Of a team's commit: whom it was refused for. */
-    username: z.exactOptional(z.string().check(z.maxLength(64))),
+    username: optional(z.string().check(z.maxLength(64))),
   }),
 } as const;
 

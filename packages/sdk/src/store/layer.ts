@@ -26,17 +26,21 @@ export class Layer implements Base, WriteTransaction {
   }
 
   find(key: string): Value | undefined {
-    return this.#changes.has(key) ? this.#changes.get(key) : this.#base.find(key);
+    const value = this.#changes.get(key);
+    return value === undefined && !this.#changes.has(key) ? this.#base.find(key) : value;
   }
 
   rows(range: Range): [string, Value][] {
-    const own = [...this.#changes].filter(([key]) => isWithin(key, range));
+    const own: string[] = [];
+    for (const key of this.#changes.keys()) if (isWithin(key, range)) own.push(key);
     if (own.length === 0) return this.#base.rows(range);
     const { limit, reverse } = range;
     const rows = new Map(this.#base.rows({ ...range, limit: limit === undefined ? undefined : limit + own.length }));
-    for (const [key, value] of own)
+    for (const key of own) {
+      const value = this.#changes.get(key);
       if (value === undefined) rows.delete(key);
       else rows.set(key, value);
+    }
     const sorted = [...rows].sort(([a], [b]) => (a < b === (reverse === true) ? 1 : -1));
     return sorted.slice(0, limit ?? sorted.length);
   }
@@ -68,6 +72,35 @@ export class Layer implements Base, WriteTransaction {
     let changed = false;
     for (const [key, value] of this.#changes) changed = this.#base.write(key, value) || changed;
     return changed;
+  }
+}
+
+/** Texts of so many characters are remembered. What is longer, and bytes, which may be secret, are read once anyway. */
+const REMEMBERED = 4_096;
+
+/** Records for one transaction, in which nobody else changes them: what is asked for again and again is read once. */
+export class ReadOnce implements Base {
+  readonly #records: Base;
+  readonly #known = new Map<string, Value | undefined>();
+
+  constructor(records: Base) {
+    this.#records = records;
+  }
+
+  find(key: string): Value | undefined {
+    if (this.#known.has(key)) return this.#known.get(key);
+    const value = this.#records.find(key);
+    if (value === undefined || (typeof value === "string" && value.length <= REMEMBERED)) this.#known.set(key, value);
+    return value;
+  }
+
+  rows(range: Range): [string, Value][] {
+    return this.#records.rows(range);
+  }
+
+  write(key: string, value: Value | undefined): boolean {
+    this.#known.delete(key);
+    return this.#records.write(key, value);
   }
 }
 

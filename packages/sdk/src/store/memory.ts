@@ -1,6 +1,15 @@
 import { AgentError } from "../errors.ts";
 import { type Base, isWithin, Layer } from "./layer.ts";
-import type { ClientStore, LinkHolder, LinkLock, Range, ReadTransaction, Value, WriteTransaction } from "./store.ts";
+import type {
+  ClientStore,
+  LinkHolder,
+  LinkLock,
+  Range,
+  ReadTransaction,
+  Value,
+  WriteOptions,
+  WriteTransaction,
+} from "./store.ts";
 
 /** What several {@link MemoryStore}s share, as several processes share a folder. */
 export class MemoryFolder {
@@ -10,9 +19,9 @@ export class MemoryFolder {
   holder: LinkHolder | undefined;
   tail: Promise<unknown> = Promise.resolve();
 
-  changed(): void {
+  changed(untold?: () => void): void {
     this.changes += 1;
-    for (const listener of this.listeners) listener();
+    for (const listener of this.listeners) if (listener !== untold) listener();
   }
 }
 
@@ -30,12 +39,12 @@ export class MemoryStore implements ClientStore {
     return work(new Layer(new MapRecords(new Map(this.#folder.records))));
   }
 
-  async write<T>(work: (tx: WriteTransaction) => Promise<T>): Promise<T> {
+  async write<T>(work: (tx: WriteTransaction) => Promise<T>, { untold }: WriteOptions = {}): Promise<T> {
     this.#check();
     const result = this.#folder.tail.then(async () => {
       const tx = new Layer(new MapRecords(this.#folder.records));
       const value = await work(tx);
-      if (tx.settle()) this.#folder.changed();
+      if (tx.settle()) this.#folder.changed(untold);
       return value;
     });
     this.#folder.tail = result.catch(() => undefined);

@@ -42,6 +42,11 @@ export interface LinkHolder {
   stopped: boolean;
 }
 
+export interface WriteOptions {
+  last?: boolean;
+  untold?: () => void;
+}
+
 export interface ClientStore extends AsyncDisposable {
   /** Runs `work` on one consistent state. */
   read<T>(work: (tx: ReadTransaction) => Promise<T>): Promise<T>;
@@ -50,10 +55,11 @@ export interface ClientStore extends AsyncDisposable {
    * cryptography is awaited inside: whatever else waits would hold every other process up.
    *
    * Writes run in the order in which they were begun. A `last` one may run after some that were begun later, if they share
-   * its commit; it sees what they wrote.
+   * its commit; it sees what they wrote. `untold`, a listener of {@link onChange}, need not be called for this commit if `work` has seen all that
+   * is in it.
    * @throws AgentError disk_full, store_busy (another process writes for seconds), closed
    */
-  write<T>(work: (tx: WriteTransaction) => Promise<T>, options?: { last?: boolean }): Promise<T>;
+  write<T>(work: (tx: WriteTransaction) => Promise<T>, options?: WriteOptions): Promise<T>;
   /**
    * Calls `listener` after each commit by anyone, this process included, and when the link becomes free. May call it
    * without need, but not for a transaction that has written nothing: the link answers each call by one.

@@ -324,6 +324,21 @@ it("a write that is last sees what is begun at the same moment, and shares its c
   expect({ seen, commits }).toEqual({ seen: "written", commits: 1 });
 });
 
+it("whoever writes last is not told of that commit if it wants so, and is of the next; others are told of both", async () => {
+  const store = await openStore(newFolder());
+  const told = { writer: 0, other: 0 };
+  const untold = () => void told.writer++;
+  store.onChange(untold);
+  store.onChange(() => void told.other++);
+  await Promise.all([
+    store.write((tx) => tx.put("turn", ""), { last: true, untold }),
+    store.write((tx) => tx.put("beside", "")),
+  ]);
+  expect(told).toEqual({ writer: 0, other: 1 });
+  await store.write((tx) => tx.put("later", ""));
+  expect(told).toEqual({ writer: 1, other: 2 });
+});
+
 it("a write waits while another process writes, and readers do not", async () => {
   const folder = newFolder();
   const [store, reader] = [await openStore(folder), await openStore(folder)];

@@ -61,9 +61,10 @@ export function mailTable(db: DatabaseSync, addresses: Addresses, bodies: Bodies
       expires_at, stored_at, bytes, status, reason, unknown, stranger, address, pos, body)
       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   );
+  // SQLite makes a new program for each value that a bare `LIMIT ?` is given.
   const select = db.prepare(
     `SELECT e.*, b.text FROM entries e LEFT JOIN bodies b ON b.body = e.body
-      WHERE mailbox = ? AND seq > ? AND seq <= ? ORDER BY seq LIMIT ?`,
+      WHERE mailbox = ? AND seq > ? AND seq <= ? ORDER BY seq LIMIT ? + 0`,
   );
   // Read as arrays, and then deleted: RETURNING fills a table of its own first, which takes twice as long.
   const sizesUpTo = db.prepare(
