@@ -23,6 +23,7 @@ function message(body: string | Uint8Array, more: object = {}) {
     trust: "verified" as const,
   };
   const links = {
+    group: undefined,
     replyTo: undefined,
     thread: undefined,
     expiresAt: undefined,

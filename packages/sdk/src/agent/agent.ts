@@ -16,6 +16,7 @@ import { type Because, enqueue, type Letter, type SendOptions } from "./enqueue.
 import { enqueueOnce } from "./repeats.ts";
 import { inboxIdOf, type InboxOptions, listInbox, listPending, type PendingOptions, readById } from "./inbox.ts";
 import { handleAll, type HandleOptions, type Handler } from "./handle.ts";
+import { Groups } from "./groups.ts";
 import { Guard } from "./guard.ts";
 import { Files, type Ways } from "./files.ts";
 import { type Handles, handlesOf } from "./handles.ts";
@@ -53,6 +54,7 @@ export class Agent implements AsyncDisposable {
   readonly outbox: Outbox;
   readonly deadLetters: DeadLetters;
   readonly requests: Requests;
+  readonly groups: Groups;
   readonly guard: Guard;
   readonly pairing: Pairing;
   readonly #store: ClientStore;
@@ -85,6 +87,7 @@ export class Agent implements AsyncDisposable {
     const bring = (...files: Parameters<Files["bring"]>): void => this.#files.bring(...files);
     this.outbox = new Outbox(store, this.#link, { send: (...message) => this.send(...message), bring });
     this.deadLetters = new DeadLetters(store, this.username);
+    this.groups = new Groups(store, this.#link, this.username);
     this.requests = new Requests(store, this.username);
     this.guard = new Guard(store);
     this.#book = new AddressBook(store, crypto, account, (username, wait) => this.#ask("lookup", { username }, wait));
@@ -106,7 +109,7 @@ export class Agent implements AsyncDisposable {
 
   /**
    * Puts a message into the outbox; it is on disk when this resolves, and is sent as soon as the relay can be reached.
-   * `to` is a username, or `NAME#FINGERPRINT`, which pins before first contact.
+   * `to` is a username, or `NAME#FINGERPRINT`, which pins before first contact, or `@GROUP`.
    * @throws AgentError bad_username, bad_fingerprint, message_too_large, identity_changed, device_changed,
    * fingerprint_mismatch, blocked, usage, disk_full, device_replaced
    */
@@ -121,6 +124,7 @@ export class Agent implements AsyncDisposable {
       const put = () => this.#withLink(this.#store.write((tx) => enqueueOnce(tx, means, letter)));
       return put().catch(async (error: unknown) => {
         if (!isStop(error)) throw error;
+        if (letter.to.startsWith("@")) throw error;
         await this.#book.findAgain(parseAddress(letter.to).username);
         return put();
       });

@@ -5,6 +5,8 @@ import type { ReadTransaction, WriteTransaction } from "../store/store.ts";
 import type { AddressBook } from "./address-book.ts";
 import { parseAddress } from "./address.ts";
 import { check } from "./arguments.ts";
+import { readAddress, teamAddress } from "../records/addresses.ts";
+import { teamNamed, teamToSend } from "./team-lookup.ts";
 import { span } from "../records/clock.ts";
 import type { FileClaim, GivenFile } from "../records/file-records.ts";
 import { blobLength, newSecrets, sendFile } from "../records/files.ts";
@@ -55,6 +57,8 @@ export interface Letter {
   to: string;
   body: string | Uint8Array;
   options: SendOptions;
+  /** It is for a team, by its key, whatever `to` says. */
+  team?: string;
   /** It is for this identity alone, whoever has the name meanwhile. */
   identityKey?: string | undefined;
   /** It is a question. */
@@ -79,20 +83,16 @@ export async function enqueue(
   const { body, options, expectsReply, pairs, given } = letter;
   check("body", { body });
   check("send", options, "options");
-  const address = parseAddress(letter.to);
-  const to = address.username;
-  if (to === own) throw usage("an agent cannot send to itself", "choose another recipient");
   const bytes = typeof body === "string" ? utf8(body) : body;
+  const { to, fingerprint, identityKey, tier } = await recipientOf(tx, book, own, letter);
   await checkRelay(tx, bytes, letter);
-  const contact = await get(tx, "contact/", to);
-  const identityKey = await checkRecipient(tx, book, letter, contact);
   const id = options.messageId ?? randomId();
   if ((await tx.get(`out-id/${id}`)) !== undefined)
     throw usage(`message id ${id} was used before`, "choose another one");
   const now = Date.now();
   const { answered, cause } = await causesOf(tx, to, options);
-  const exchange = await count(tx, letter, { to, tier: tierOf(contact, true), now, answered, cause });
-  const answers = answered ?? (cause?.from === to ? cause : undefined);
+  const exchange = await count(tx, letter, { to, tier, now, answered, cause });
+  const answers = answered ?? (cause !== undefined && addressOf(cause) === to ? cause : undefined);
   const replyTo =
     options.replyTo === undefined
       ? answers?.expects_reply === true
@@ -111,7 +111,7 @@ export async function enqueue(
     updated_at: now,
     state: "queued",
     attempt: 0,
-    ...(address.fingerprint === undefined ? {} : { fingerprint: address.fingerprint }),
+    ...(fingerprint === undefined ? {} : { fingerprint }),
     ...(identityKey === undefined ? {} : { identity_key: identityKey }),
     ...(replyTo === undefined ? {} : { reply_to: replyTo }),
     ...(options.thread === undefined ? {} : { thread: options.thread }),
@@ -128,11 +128,35 @@ export async function enqueue(
   else await addFiles(tx, seq, given);
   // A program that only answers says nothing of whom the owner wants to hear.
   // A pairing lets its other side in when that has shown who it is.
-  if (pairs !== true && (options.byPerson === true || answers === undefined)) await letIn(tx, to);
+  if (readAddress(to).kind === "pair" && pairs !== true && (options.byPerson === true || answers === undefined))
+    await letIn(tx, to);
   if (expectsReply === true)
     await put(tx, "question/", id, { id, seq, to, asked_at: now, deadline: expiresAt ?? now, state: "open" });
   if (expiresAt !== undefined) await tx.put(`expiry/${pad(expiresAt)}/${pad(seq)}`, "");
   return record;
+}
+
+interface Recipient {
+  /** As the rows of the outbox have it. */
+  to: string;
+  fingerprint?: string | undefined;
+  identityKey?: string | undefined;
+  tier: Tier;
+}
+
+/** Whom a letter is for. @throws AgentError */
+async function recipientOf(tx: ReadTransaction, book: AddressBook, own: string, letter: Letter): Promise<Recipient> {
+  if (letter.team !== undefined || letter.to.startsWith("@")) {
+    const team = letter.team === undefined ? await teamNamed(tx, letter.to) : await teamToSend(tx, letter.team);
+    if (letter.expectsReply === true || letter.given !== undefined)
+      throw usage("a question, or a file, is for one agent", "send it to one member of the team");
+    return { to: teamAddress(team.key), tier: "known" };
+  }
+  const { username: to, fingerprint } = parseAddress(letter.to);
+  if (to === own) throw usage("an agent cannot send to itself", "choose another recipient");
+  const contact = await get(tx, "contact/", to);
+  const identityKey = await checkRecipient(tx, book, letter, contact);
+  return { to, fingerprint, identityKey, tier: tierOf(contact, true) };
 }
 
 /** The message waits until they are up: others overtake it. */
@@ -269,9 +293,14 @@ async function causesOf(tx: WriteTransaction, to: string, { replyTo, cause }: Se
   const answered =
     replyTo === undefined ? undefined : ((await rowAt(`seen/${to}/${replyTo}`)) ?? (await rowAt(`in-id/${replyTo}`)));
   return {
-    answered: answered?.from === to ? answered : undefined,
+    answered: answered !== undefined && addressOf(answered) === to ? answered : undefined,
     cause: cause === undefined ? undefined : await rowAt(`in-id/${cause}`),
   };
+}
+
+/** Where an answer to a message goes: to its sender, or to all of its team. */
+function addressOf({ from, team }: InboxRecord): string {
+  return team === undefined ? from : teamAddress(team);
 }
 
 function usage(message: string, hint: string): AgentError {

@@ -5,9 +5,9 @@ import { isRefusal } from "../records/outbox-records.ts";
 import type { InboxRecord, OutboxRecord } from "../records/tables.ts";
 import type { ClientStore, WriteTransaction } from "../store/store.ts";
 import { check } from "./arguments.ts";
-import type { Letter, SendOptions } from "./enqueue.ts";
+import type { Letter } from "./enqueue.ts";
 import type { Files } from "./files.ts";
-import { type IncomingMessage, type Message } from "./message.ts";
+import type { IncomingMessage, Message, ReplyOptions } from "./message.ts";
 import { retryMessage, settleMessage, settleWith } from "./settling.ts";
 import type { Sent } from "./sent.ts";
 
@@ -29,9 +29,11 @@ export type Handles = Omit<IncomingMessage, Exclude<keyof Message, "files">>;
 /** The handles of a message. */
 export function handlesOf(row: InboxRecord, means: Means): Handles {
   const { store, crypto, send, sent, writing, enqueue, files } = means;
-  const letter = (body: Letter["body"], more: SendOptions = {}): Letter => {
+  const letter = (body: Letter["body"], { privately = false, ...more }: ReplyOptions = {}): Letter => {
     const thread = row.thread === undefined ? {} : { thread: row.thread };
-    return { to: row.from, body, options: { replyTo: row.id, ...thread, ...more }, identityKey: row.identity_key };
+    const options = { replyTo: row.id, ...thread, ...more };
+    if (row.team !== undefined && !privately) return { to: row.from, team: row.team, body, options };
+    return { to: row.from, body, options, identityKey: row.identity_key };
   };
   /** Says which message it answers: it is the same at each attempt. */
   const answerId = async () => (await crypto.digest(utf8(`reply ${row.from}/${row.id}`))).slice(0, 32);

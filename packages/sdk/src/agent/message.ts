@@ -6,6 +6,7 @@ import { standingOf } from "../trust/standing.ts";
 import type { SendOptions } from "./enqueue.ts";
 import { type FileInfo, filesIn, type IncomingFile } from "./file-info.ts";
 import { find, pad, toBytes } from "../records/records.ts";
+import { nameOfTeam } from "../records/team-names.ts";
 import { Sent } from "./sent.ts";
 import type { InboxRecord } from "../records/tables.ts";
 
@@ -17,6 +18,8 @@ export interface Message {
   readonly peerId: string;
   readonly from: string;
   readonly to: string;
+  /** The team that it was sent to, by its name here; undefined if to this agent alone. */
+  readonly group: string | undefined;
   /** The body as text. Not valid UTF-8: "" (see `bytes`). */
   readonly body: string;
   readonly bytes: Uint8Array;
@@ -67,7 +70,12 @@ export async function readMessage(
   withBody = true,
 ): Promise<Message> {
   const body = (withBody ? await tx.get(`in-body/${pad(row.seq)}`) : undefined) ?? "";
-  return messageOf(row, body, { to, trust: await trustIn(tx, row) });
+  return messageOf(row, body, { to, trust: await trustIn(tx, row), group: await groupOf(tx, row) });
+}
+
+/** The name of the team that a message was sent to. */
+async function groupOf(tx: ReadTransaction, { team }: InboxRecord): Promise<string | undefined> {
+  return team === undefined ? undefined : nameOfTeam(tx, team);
 }
 
 /** How far the owner trusts the identity that has sent a message. */
@@ -75,13 +83,18 @@ export async function trustIn(tx: ReadTransaction, { from, identity_key }: Inbox
   return tierOfSender(identity_key, await find(tx, "contact/", from), await standingOf(tx, from));
 }
 
-export function messageOf(row: InboxRecord, body: Value, { to, trust }: { to: string; trust: Tier }): Message {
+export function messageOf(
+  row: InboxRecord,
+  body: Value,
+  { to, trust, group }: { to: string; trust: Tier; group?: string | undefined },
+): Message {
   const bytes = toBytes(body);
   return {
     id: row.local_id,
     peerId: row.id,
     from: row.from_name,
     to,
+    group,
     body: fromUtf8(bytes) ?? "",
     bytes,
     contentType: row.content_type,
@@ -142,14 +155,20 @@ export async function erase(store: ClientStore): Promise<void> {
 /** What is sent to the sender of a message. */
 export interface Reply {
   body: string | Uint8Array;
-  options?: SendOptions;
+  options?: ReplyOptions;
+}
+
+export interface ReplyOptions extends SendOptions {
+  /** To its sender alone, though it was sent to a team. */
+  privately?: boolean;
 }
 
 /** A received message with its handles. */
 export interface IncomingMessage extends Message {
   /** Files that its sender has sent with it, to be fetched. */
   readonly files: readonly IncomingFile[];
-  reply(body: string | Uint8Array, options?: SendOptions): Promise<Sent>;
+  /** To its sender; of a team's message to the team, unless it is to be `privately`. */
+  reply(body: string | Uint8Array, options?: ReplyOptions): Promise<Sent>;
   /**
    * Its handler succeeded; its sender hears of it. With a reply: both are one transaction, and it is sent once, however often
    * this is repeated.

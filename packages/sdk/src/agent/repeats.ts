@@ -58,10 +58,10 @@ async function sentLately(tx: ReadTransaction, digest: string, begin: number): P
 }
 
 /** Whatever makes a message another one. */
-function essence({ to, body, options, expectsReply, given }: Letter): Uint8Array {
-  const { username, fingerprint } = parseAddress(to);
+function essence({ to, team, body, options, expectsReply, given }: Letter): Uint8Array {
+  const { username, fingerprint } = to.startsWith("@") ? { username: to } : parseAddress(to);
   const { contentType, replyTo, thread, headers } = options;
   const files = given?.files.map(({ name, path, stamp }) => [name, path, stamp]);
-  const marks = [username, fingerprint, contentType, typeof body, replyTo, thread, headers, expectsReply, files];
+  const marks = [team, username, fingerprint, contentType, typeof body, replyTo, thread, headers, expectsReply, files];
   return lengthPrefixed(JSON.stringify(marks), typeof body === "string" ? utf8(body) : body);
 }

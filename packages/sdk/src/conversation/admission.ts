@@ -12,8 +12,9 @@ const REFUSED = 0.5;
 
 /** @returns where it is; if it was refused, its sender hears so */
 export async function admit(turn: Turn, row: InboxRecord, body: Uint8Array): Promise<"in" | "waits" | "refused"> {
-  const { from, answers } = row;
-  if (await turn.isStranger(from)) {
+  const { from, answers, team } = row;
+  // Whoever is in a team was taken by its admins, and the team by our owner.
+  if (team === undefined && (await turn.isStranger(from))) {
     const policy = await turn.policy();
     if (policy === "closed") return refuse(turn, row, "closed");
     if (policy === "contacts")

@@ -2,7 +2,8 @@
 import { GroupError } from "../crypto/mls/seam.ts";
 import { fromBase64, isBase64, randomId, toBase64 } from "../protocol/index.ts";
 import { closeConversation } from "./conversations.ts";
-import type { GroupRecord } from "../records/group-records.ts";
+import { applyTeamCommit } from "./team-commits.ts";
+import type { CommitRecord, GroupRecord } from "../records/group-records.ts";
 import type { Conversation, Turn } from "../turn/turn.ts";
 
 /** Messages (sent and received) and time after which a device commits new keys of its own. */
@@ -90,11 +91,18 @@ export async function applyUnanswered(turn: Turn, { record }: Conversation, epoc
     await applyCommit(turn, record.id);
 }
 
+/** Applies an admitted commit of a conversation of two, or of a team. */
+export async function applyOwn(turn: Turn, commit: CommitRecord): Promise<void> {
+  const { kind, group } = commit;
+  if (kind === "team") await turn.on(`team-group/${group}`, () => applyTeamCommit(turn, commit));
+  else await turn.on(`group/${group}`, () => applyCommit(turn, group));
+}
+
 /** Applies the admitted commits for which everything below `seq` of our mailbox has been processed. */
 export async function applyAdmitted(turn: Turn, seq: number): Promise<void> {
   for (const commit of turn.cache.commits.values())
-    if (commit.kind === "update" && commit.high_water !== undefined && commit.high_water < seq)
-      await turn.on(`group/${commit.group}`, () => applyCommit(turn, commit.group));
+    if (commit.kind !== "open" && commit.high_water !== undefined && commit.high_water < seq)
+      await applyOwn(turn, commit);
 }
 
 /** Makes the Update commits that are due in the conversations in use. Sent by the caller's `post`. */

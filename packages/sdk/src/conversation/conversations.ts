@@ -149,7 +149,7 @@ export async function acceptWelcome(
 }
 
 /** A single-use private part is gone with its use; the last resort's a day later. */
-async function useKeyPackage(turn: Turn, ref: string, lastResort: boolean, from: string): Promise<void> {
+export async function useKeyPackage(turn: Turn, ref: string, lastResort: boolean, from: string): Promise<void> {
   if (!lastResort) {
     await removeKeyPackage(turn.tx, ref);
     // Of what came before, the relay has not counted it among what it said at the login.

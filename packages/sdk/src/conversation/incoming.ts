@@ -6,6 +6,11 @@ import { acceptWelcome, closeConversation } from "./conversations.ts";
 import { rowById } from "../records/outbox-records.ts";
 import { LAST_ATTEMPT, requeue, settle, unlink } from "../turn/outbox-rows.ts";
 import { receiveMessage, unreadable } from "./received.ts";
+import { receiveTeamCommit } from "./team-commits.ts";
+import { receiveDirect, receiveTeamMessage } from "./team-messages.ts";
+import { settleAt } from "./team-reports.ts";
+import { acceptTeamWelcome } from "./team-welcome.ts";
+import { type Team, teamOf } from "../turn/teams.ts";
 import { hasEnough } from "./reports.ts";
 import { anotherOffer, type sendAgain } from "./resend.ts";
 import type { Turn } from "../turn/turn.ts";
@@ -60,16 +65,38 @@ async function leaveAlone(turn: Turn, delivery: Delivery): Promise<void> {
 }
 
 async function receiveOne(turn: Turn, delivery: Delivery, offline: boolean): Promise<void> {
+  const team = await teamOf(turn, delivery.group_id ?? "");
+  if (team !== undefined) return receiveInTeam(turn, team, delivery, offline);
   switch (delivery.kind ?? "application") {
     case "application":
       return receiveMessage(turn, delivery, offline);
     case "welcome":
-      return receiveWelcome(turn, delivery);
+      return delivery.tree === undefined ? receiveWelcome(turn, delivery) : acceptTeamWelcome(turn, delivery);
     case "commit":
       return receiveCommit(turn, delivery);
     case "notice":
       return receiveNotice(turn, delivery);
   }
+}
+
+async function receiveInTeam(turn: Turn, team: Team, delivery: Delivery, offline: boolean): Promise<void> {
+  switch (delivery.kind ?? "application") {
+    case "application":
+      return receiveTeamMessage(turn, team, delivery, offline);
+    case "direct":
+      return receiveDirect(turn, team, delivery);
+    case "commit":
+      return receiveTeamCommit(turn, team, delivery);
+    case "notice":
+      return receiveTeamNotice(turn, delivery);
+  }
+}
+
+/** The relay's word on a message to a team, at one of its recipients. */
+async function receiveTeamNotice(turn: Turn, { message_id, from, status, reason }: Delivery): Promise<void> {
+  const row = await rowById(turn.tx, message_id);
+  if (row === undefined || row.kind === "receipt" || status !== "expired") return;
+  await settleAt(turn, row, usernameKey(from), { state: "expired", reason: reason ?? "expired" });
 }
 
 /** Of whoever is not read now, messages in another conversation are not readable: it hears of them as of those. */

@@ -55,7 +55,11 @@ export async function receiveMessage(turn: Turn, delivery: Delivery, offline: bo
   if (content.header.type === "receipt") await applyReceipt(turn, conversation, content.body);
   else if (content.header.type === "pairing") await judgeLine(turn, conversation, content, delivery);
   else if (content.header.type === "offer") await takeOffers(turn, conversation, content);
-  else if (isRoom) await keep(turn, conversation, content, { name: delivery.from, offline });
+  else if (isRoom)
+    await keep(turn, { from: record.contact, identityKey: contact.identity_key }, content, {
+      name: delivery.from,
+      offline,
+    });
   else await unreadable(turn, record.contact, delivery.message_id, "stranger_quota");
   if ((conversation.peer.gaps ?? []).length >= MISSING_AT_MOST) {
     // Its word on what was received would be a lie: not every loss can be named.
@@ -157,15 +161,21 @@ async function countAndFollow(turn: Turn, conversation: Conversation, { header }
     turn.saveContact({ ...works, reopenings: 0, reopen_at: 0 });
 }
 
+/** Whose a message is, and the team that it was sent to, if it was to one. */
+interface Whose {
+  from: string;
+  identityKey: string;
+  team?: string;
+}
+
 /** Puts a message into the inbox, once. */
-async function keep(
+export async function keep(
   turn: Turn,
-  conversation: Conversation,
+  { from, identityKey, team }: Whose,
   content: Content,
   { name, offline }: { name: string; offline: boolean },
 ): Promise<void> {
   const { header, body, files } = content;
-  const { contact: from } = conversation.record;
   const contact = await turn.contact(from);
   const seen = `seen/${from}/${header.id}`;
   const before = await turn.tx.get(seen);
@@ -181,14 +191,15 @@ async function keep(
     local_id: randomId(),
     from,
     from_name: name,
-    ...(contact === undefined ? {} : { identity_key: contact.identity_key }),
+    identity_key: identityKey,
+    ...(team === undefined ? {} : { team }),
     ...marksOf(header),
     ...(question === undefined ? {} : question.late ? { late: true as const } : { answers: question.id }),
     sent_at: header.sent_at,
     received_at: turn.now,
     ...timesOf(turn, header),
     offline,
-    verified: contact?.verified ?? false,
+    verified: contact?.verified === true && contact.identity_key === identityKey,
     state: "unhandled",
     ...(files === undefined ? {} : { files }),
   };

@@ -10,6 +10,8 @@ import type { Answered, Flight } from "./flight.ts";
 import { isQuiet, rowById } from "../records/outbox-records.ts";
 import { deleteRow, LAST_ATTEMPT, requeue, settle, unlink } from "../turn/outbox-rows.ts";
 import { queuedRows } from "./queue.ts";
+import { isOfTeam, refusedInTeam, storedInTeam } from "./team-answers.ts";
+import { applyChangeAnswer } from "./team-changes.ts";
 import { get, pad, remove } from "../records/records.ts";
 import type { CommitRecord } from "../records/group-records.ts";
 import type { OutboxRecord } from "../records/tables.ts";
@@ -23,8 +25,11 @@ export async function applyAnswers(turn: Turn, flight: Flight): Promise<void> {
   for (const { group, commitId, answer } of flight.commitAnswers.splice(0))
     await turn.on(`group/${group}`, async () => {
       const commit = turn.cache.commits.get(group);
+      if (commit?.kind === "team" && commit.commit_id === commitId)
+        await applyChangeAnswer(turn, flight, commit, answer);
       // Its conversation may have been closed, or its epoch lost, meanwhile.
-      if (commit !== undefined && commit.commit_id === commitId) await applyCommitAnswer(turn, flight, commit, answer);
+      else if (commit !== undefined && commit.commit_id === commitId)
+        await applyCommitAnswer(turn, flight, commit, answer);
       else if ((await turn.conversation(group)) === undefined) flight.forget(group);
     });
   for (const sent of flight.sendAnswers.splice(0))
@@ -44,7 +49,10 @@ async function applySendAnswer(
   if (row === undefined || row.state !== "queued" || (row.group !== undefined && row.group !== group)) return;
   const answered = "ok" in answer ? answer.ok.message_id : answer.refusal.message_id;
   if (answered !== undefined && answered !== frameId(row.id, row.attempt)) return;
-  if ("ok" in answer) await stored(turn, row, answer.ok.status === "delivered");
+  if (isOfTeam(row)) {
+    if ("ok" in answer) await storedInTeam(turn, row, answer.ok);
+    else await refusedInTeam(turn, flight, row, answer.refusal);
+  } else if ("ok" in answer) await stored(turn, row, answer.ok.status === "delivered");
   else await refusedSend(turn, flight, row, answer.refusal);
 }
 

@@ -6,17 +6,16 @@ import { isWaiting } from "../conversation/commits.ts";
 import { shownLine } from "../conversation/pairing.ts";
 import { conversationFor } from "../conversation/conversations.ts";
 import { type Flight, type SendData, WINDOW } from "./flight.ts";
-import { settle, unlink } from "../turn/outbox-rows.ts";
-import { bodyToSend, contactsWithQueue, endWaiting, hasMessage, isTooLarge, queuedRows } from "./queue.ts";
+import { contactsWithQueue, endWaiting, hasMessage } from "./queue.ts";
+import { readAddress } from "../records/addresses.ts";
 import { offersOf } from "../records/files.ts";
-import { get, pad, parse, put } from "../records/records.ts";
-import type { ContactRecord, OutboxRecord, WireRecord } from "../records/tables.ts";
+import type { ContactRecord, OutboxRecord } from "../records/tables.ts";
+import { isUnderWay, remember, sendQueued } from "./sending.ts";
+import { serveTeam } from "./team-outgoing.ts";
 import type { Conversation, Turn } from "../turn/turn.ts";
 
 /** Contacts to whom something waits that are looked at in one turn; most of them may have to wait for something else. */
 const LOOKED_AT = 8 * WINDOW;
-/** However much has come in this turn, something leaves as well. */
-const LATEST = 1.3;
 
 /** Encrypts what waits, contact by contact, each in order, as far as the window goes. */
 export async function encryptQueued(turn: Turn, flight: Flight): Promise<void> {
@@ -36,6 +35,7 @@ export async function encryptQueued(turn: Turn, flight: Flight): Promise<void> {
 
 async function serve(turn: Turn, flight: Flight, username: string, most: number): Promise<void> {
   if (flight.isPaused(username, turn.ticks) || turn.cache.isHeld(username) || flight.ending.has(username)) return;
+  if (readAddress(username).kind !== "pair") return serveTeam(turn, flight, username, most);
   const contact = await turn.contact(username);
   const conversation = contact === undefined ? undefined : await conversationFor(turn, contact);
   if (flight.isUnderWayElsewhere(username, conversation?.record.id)) return;
@@ -49,9 +49,7 @@ async function serve(turn: Turn, flight: Flight, username: string, most: number)
 
 function isReady({ record }: Conversation, flight: Flight): boolean {
   if (record.state !== "open" || isWaiting(record)) return false;
-  if (!flight.blocked.has(record.id)) return true;
-  for (const send of flight.sends.values()) if (send.group === record.id) return false;
-  return true;
+  return !flight.blocked.has(record.id) || !isUnderWay(flight, record.id);
 }
 
 /** First what is encrypted already, in the order of its counters, then more. After a refusal one goes alone. */
@@ -60,51 +58,12 @@ async function encryptFor(
   flight: Flight,
   { contact, conversation, most }: { contact: ContactRecord; conversation: Conversation; most: number },
 ): Promise<void> {
-  const { username } = contact;
+  const { username: to, identity_key: identityKey } = contact;
   const { id: group } = conversation.record;
-  const blocked = flight.blocked.has(group);
-  let room = blocked ? 1 : Math.min(most, flight.room);
-  const send = (row: OutboxRecord, data: SendData): void => {
-    flight.sends.set(row.seq, { contact: username, group, kind: row.kind, size: data.message.length });
-    turn.after.push(() => flight.post(row.seq, blocked ? { ...data, resume: true } : data));
-    room = Math.min(room - 1, flight.room);
-  };
-  for (const { row, wire } of await repeatsOf(turn, flight, group)) {
-    if (room <= 0) return;
-    flight.repeats.get(group)?.delete(row.seq);
-    await turn.on(`out/${pad(row.seq)}`, async () => {
-      if (!(await isTooLarge(turn, row)))
-        return send(row, parse(`wire/${pad(row.seq)}`, wire.frame) as unknown as SendData);
-      // The relay takes less than when it was encrypted. Its counter stays unused, since those behind it have theirs.
-      await turn.tx.delete(`sent/${group}/${pad(wire.counter)}`);
-      await settle(turn, row, { state: "refused", reason: "message_too_large", provisional: true });
-    });
-  }
   // In this epoch the other side would not read more: the commit that ends it is under way.
-  room = Math.min(room, EPOCH_MESSAGES - sentInEpoch(conversation.group));
-  if (room <= 0) return;
-  for (const row of await queuedRows(turn, flight, username, room)) {
-    if (room <= 0 || (flight.sends.size > 0 && !turn.mayGoOn(LATEST))) return;
-    await turn.on(`out/${pad(row.seq)}`, async () => {
-      const body = await bodyToSend(turn, row, contact.identity_key);
-      if (body !== undefined) send(row, await encryptRow(turn, conversation, row, body));
-    });
-  }
-}
-
-async function repeatsOf(turn: Turn, flight: Flight, group: string) {
-  const repeats: { row: OutboxRecord; wire: WireRecord }[] = [];
-  for (const seq of flight.repeats.get(group) ?? []) {
-    const wire = await get(turn.tx, "wire/", pad(seq));
-    const row = await get(turn.tx, "out/", pad(seq));
-    // Meanwhile it may have been settled, or encrypted for another group.
-    if (wire?.group === group && row?.state === "queued") repeats.push({ row, wire });
-    else {
-      flight.repeats.get(group)?.delete(seq);
-      if (row?.state !== "queued") await turn.tx.delete(`wire/${pad(seq)}`);
-    }
-  }
-  return repeats.toSorted((a, b) => a.wire.counter - b.wire.counter);
+  const left = EPOCH_MESSAGES - sentInEpoch(conversation.group);
+  const seal = (row: OutboxRecord, body: Uint8Array) => encryptRow(turn, conversation, row, body);
+  return sendQueued(turn, flight, { to, group, identityKey, most, left, seal });
 }
 
 function lifetimeOf({ created_at, expires_at = 0 }: OutboxRecord): { lifetime?: number } {
@@ -174,17 +133,9 @@ export async function encryptRow(
     message_id: messageId,
     ...(expiresAt === undefined ? {} : { expires_at: expiresAt }),
   };
-  await unlink(turn, row);
-  await put(turn.tx, "wire/", pad(row.seq), {
-    group: record.id,
-    epoch: record.epoch,
-    counter: record.send_counter,
-    frame: JSON.stringify(data),
-  });
-  const now = { ...row, group: record.id, counter: record.send_counter };
+  const now = { ...row };
   const contact = row.kind === "receipt" ? undefined : await turn.contact(record.contact);
   if (contact !== undefined) now.identity_key ??= contact.identity_key;
-  await put(turn.tx, "out/", pad(row.seq), now);
-  await turn.tx.put(`sent/${record.id}/${pad(record.send_counter)}`, String(row.seq));
+  await remember(turn, now, { group: record.id, epoch: record.epoch, counter: record.send_counter }, data);
   return data;
 }

@@ -1,6 +1,9 @@
 /** Our word to contacts on what has come from them: gathered in rows, sent as receipts. */
-import { randomId, utf8 } from "../protocol/index.ts";
+import { randomId, toBase64, utf8 } from "../protocol/index.ts";
 import type { ReadTransaction, Value } from "../store/store.ts";
+import { rosterIn, teamByKey } from "../conversation/teams.ts";
+import { readAddress } from "../records/addresses.ts";
+import { teamMember, teamOf } from "../turn/teams.ts";
 import { owed } from "../records/owed.ts";
 import { emptyReceipt, GROUPS, PER_RECEIPT, type Receipt } from "../conversation/receipt.ts";
 import { get, nextSeq, pad, parse, put } from "../records/records.ts";
@@ -15,7 +18,7 @@ export async function flushReceipt(turn: Turn, username: string): Promise<void> 
       body.received[group] = Number(counter);
       await turn.tx.delete(owed(username, "read", group));
     }
-  const present = (await turn.contact(username))?.identity_key;
+  const present = await identityAt(turn, username);
   for (const [place, value] of await take(turn.tx, username, "done", PER_RECEIPT)) {
     const record = parse(owed(username, "done", place), value) as OutcomeRecord;
     const { id, failed: reason, identity_key = present, ...rest } = record;
@@ -41,6 +44,15 @@ export async function flushReceipt(turn: Turn, username: string): Promise<void> 
   await enqueueReceipt(turn, { to: username, ...(present === undefined ? {} : { identity_key: present }) }, body);
 }
 
+/** The identity key of a contact, or of a member of a team, as it is now. */
+async function identityAt(turn: Turn, username: string): Promise<string | undefined> {
+  const address = readAddress(username);
+  if (address.kind !== "direct") return (await turn.contact(username))?.identity_key;
+  const found = await teamByKey(turn, address.key);
+  const member = found && (await rosterIn(turn, found.team)).find(({ name }) => name === address.name);
+  return member && toBase64(member.identityKey);
+}
+
 async function take(tx: ReadTransaction, username: string, kind: OwedKind, limit: number): Promise<[string, Value][]> {
   const prefix = owed(username, kind);
   return (await tx.list({ prefix, limit })).map(([key, value]) => [key.slice(prefix.length), value]);
@@ -55,11 +67,18 @@ async function addGaps(
   { group, username }: { group: string; username: string },
   body: Receipt,
 ): Promise<boolean> {
-  const known = (await turn.conversation(group))?.peer ?? (await get(turn.tx, "member/", `${group}/${username}`));
-  const gaps = known?.gaps ?? [];
+  const gaps = (await gapsOf(turn, group, username)) ?? [];
   if (body.missing.length + gaps.length > PER_RECEIPT) return false;
   body.missing.push(...gaps.map((counter) => ({ group, counter })));
   return true;
+}
+
+async function gapsOf(turn: Turn, group: string, username: string): Promise<number[] | undefined> {
+  const address = readAddress(username);
+  const team = address.kind === "direct" ? await teamOf(turn, group) : undefined;
+  if (address.kind === "direct") return team && (await teamMember(turn, team, address.name)).gaps;
+  const known = (await turn.conversation(group))?.peer ?? (await get(turn.tx, "member/", `${group}/${username}`));
+  return known?.gaps;
 }
 
 async function enqueueReceipt(

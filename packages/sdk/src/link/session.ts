@@ -6,7 +6,7 @@ import type { ClientStore } from "../store/store.ts";
 import { applyAnswers, repeatCommits } from "../delivery/answers.ts";
 import { Arrivals } from "./arrivals.ts";
 import { judgeClock } from "../records/clock.ts";
-import { applyCommit, heal, isWaiting } from "../conversation/commits.ts";
+import { applyOwn, heal, isWaiting } from "../conversation/commits.ts";
 import type { Connection, Pushed } from "../wire/connection.ts";
 import { reopenDelay } from "../conversation/conversations.ts";
 import { type Answered, asAck, type CommitData, Flight, tooLarge, unsendable } from "../delivery/flight.ts";
@@ -26,6 +26,7 @@ import { sweep } from "./retention.ts";
 import { askForBlobs, untilAsk } from "./blobs.ts";
 import { serveRequests } from "./serve-requests.ts";
 import { makeTurn } from "./set-aside.ts";
+import { type ClaimedFor, type WantedKeys, makeChanges, wantedKeys } from "../delivery/team-changes.ts";
 import type { WireRecord } from "../records/tables.ts";
 import { Cache, Turn } from "../turn/turn.ts";
 
@@ -79,6 +80,8 @@ export class Session {
   /** When something in the outbox expires next. Unix milliseconds. */
   #expiresAt = Infinity;
   #asked = false;
+  /** Changes of teams that wait for the key packages of those whom they add. */
+  #toClaim: WantedKeys[] = [];
   /** Files wait: for room at the relay, to be uploaded, or to be deleted there. */
   #hasFiles = false;
   /** When the relay is to be asked for some of them, by `performance.now()`. */
@@ -171,6 +174,7 @@ export class Session {
     if (batch.length > 0) this.#heardAt = performance.now();
     let received = 0;
     const openings = await this.#claim();
+    const claimed = await this.#claimForTeams();
     const turn = await this.#turn(async (turn) => {
       await applyAnswers(turn, flight);
       await this.#keys.hear(turn);
@@ -187,6 +191,7 @@ export class Session {
             if ("refusal" in answer) await cannotOpen(turn, flight, username, answer.refusal);
             else if (!this.#cache.isHeld(username)) await openWith(turn, flight, username, answer.ok);
           });
+      await makeChanges(turn, flight, claimed);
       await this.#sweepIfDue(turn);
       await heal(turn, (group) => flight.postCommit(group));
       await repeatCommits(turn, flight);
@@ -199,6 +204,7 @@ export class Session {
       flight.taken = undefined;
       await turn.flush(taken);
       this.#asked = (await turn.tx.list({ prefix: "ask/", limit: 1 })).length > 0;
+      this.#toClaim = await wantedKeys(turn, flight);
       this.#hasFiles = (await turn.tx.list({ prefix: "blob/", limit: 1 })).length > 0;
       this.#askAt = turn.ticks + (this.#hasFiles ? await untilAsk(turn.tx) : Infinity);
     }, batch);
@@ -214,7 +220,7 @@ export class Session {
     const waiting = this.#arrivals.waiting + flight.sendAnswers.length + flight.commitAnswers.length;
     if (turn.isCut) await new Promise((resolve) => setTimeout(resolve, GIVE_WAY_MS));
     const goesOn = turn.isCut || (flight.mayHaveMore && turn.after.length > 0);
-    const isDone = waiting === 0 && !served && !goesOn;
+    const isDone = waiting === 0 && !served && !goesOn && this.#toClaim.length === 0;
     return isDone && (await this.#openable()).length === 0;
   }
 
@@ -332,6 +338,19 @@ export class Session {
     );
   }
 
+  /** Claims key packages for those whom changes of teams add. */
+  async #claimForTeams(): Promise<ClaimedFor[]> {
+    return Promise.all(
+      this.#toClaim.map(async ({ op, names }) => {
+        const answer = await this.#connection.ask("claim_keys", { usernames: names });
+        if ("refusal" in answer) return { op, answer };
+        if (answer.frame.type !== "key_list")
+          throw new AgentError("relay_protocol", "the relay answered claim_keys with something else");
+        return { op, answer: { ok: answer.frame.data } };
+      }),
+    );
+  }
+
   /** Contacts that need a conversation, and for whom no back-off runs. */
   async #openable(): Promise<string[]> {
     const flight = this.#flight;
@@ -351,8 +370,7 @@ export class Session {
   async #applyQuietCommits(turn: Turn): Promise<void> {
     if (performance.now() - this.#heardAt < QUIET_MS) return;
     for (const commit of this.#cache.commits.values())
-      if (commit.kind === "update" && commit.high_water !== undefined)
-        await turn.on(`group/${commit.group}`, () => applyCommit(turn, commit.group));
+      if (commit.kind !== "open" && commit.high_water !== undefined) await applyOwn(turn, commit);
   }
 
   async #sweepIfDue(turn: Turn): Promise<void> {

@@ -3,6 +3,7 @@ export {
   concat,
   equal,
   fromBase64,
+  fromHex,
   fromUint64,
   fromUtf8,
   isBase64,

@@ -51,12 +51,14 @@ export interface MemberRecord {
 export interface CommitRecord {
   group: string;
   commit_id: string;
-  kind: "open" | "update";
+  kind: "open" | "update" | "team";
   epoch: number;
   /** The data of the frame, as JSON, so that a repeat is byte-identical. */
   frame: string;
   /** Outbox rows whose messages travel in it. */
   rows: number[];
+  /** Of a team's: the change that it makes. */
+  op?: number;
   /** Unix milliseconds. */
   created_at: number;
   /** Set when admitted: our mailbox's highest `seq` at that moment, to be processed before it is applied. */

@@ -1,5 +1,6 @@
 /** What is owed to contacts: said by the next receipts. */
 import type { WriteTransaction } from "../store/store.ts";
+import { directAddress } from "./addresses.ts";
 import { pad } from "./records.ts";
 import type { FetchedRecord, InboxRecord, OutcomeRecord, OwedKind } from "./tables.ts";
 
@@ -10,14 +11,15 @@ export function owed(username: string, kind?: OwedKind, what = ""): string {
 
 /** The next receipt tells the sender of a message what became of it. */
 export function owe(tx: WriteTransaction, row: Owed): Promise<void> {
-  const { from, seq, id, identity_key, state, reason = "failed" } = row;
+  const { from, team, seq, id, identity_key, state, reason = "failed" } = row;
   const failed = { failed: reason.slice(0, 1000), ...(state === "expired" ? { expired: true as const } : {}) };
   const whose = identity_key === undefined ? {} : { identity_key };
   const outcome: OutcomeRecord = { id, ...whose, ...(state === "handled" ? {} : failed) };
-  return tx.put(owed(from, "done", pad(seq)), JSON.stringify(outcome));
+  const to = team === undefined ? from : directAddress(team, from);
+  return tx.put(owed(to, "done", pad(seq)), JSON.stringify(outcome));
 }
 
-type Owed = Pick<InboxRecord, "from" | "seq" | "id" | "identity_key" | "state" | "reason">;
+type Owed = Pick<InboxRecord, "from" | "team" | "seq" | "id" | "identity_key" | "state" | "reason">;
 
 /** The next receipt tells the sender of a message that a file of it is here, or why it cannot be had. */
 export function oweFile(

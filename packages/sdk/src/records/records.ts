@@ -91,7 +91,10 @@ export async function* partsUnder(tx: ReadTransaction, prefix: string, behind?: 
 }
 
 /** The next number of a sequence that never repeats. */
-export async function nextSeq(tx: WriteTransaction, sequence: "out" | "in" | "alert" | "report"): Promise<number> {
+export async function nextSeq(
+  tx: WriteTransaction,
+  sequence: "out" | "in" | "alert" | "report" | "op",
+): Promise<number> {
   const key = `meta/next-${sequence}`;
   const seq = Number((await tx.get(key)) ?? "1");
   await tx.put(key, String(seq + 1));

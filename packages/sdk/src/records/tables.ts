@@ -7,6 +7,15 @@ import type { Marks, Offer } from "../crypto/content.ts";
 import type { InFileRecord, OutFileRecord } from "./file-records.ts";
 import type { CommitRecord, GroupRecord, MemberRecord } from "./group-records.ts";
 import type { LineRecord, PairingRecord } from "./pairing-records.ts";
+import type {
+  OpEndRecord,
+  OpRecord,
+  RosterRecord,
+  TeamGroupRecord,
+  TeamMemberRecord,
+  TeamRecord,
+  ToRecord,
+} from "./team-records.ts";
 
 /** `meta/identity`, `meta/device`: private keys in base64. */
 export interface IdentityRecord {
@@ -135,6 +144,11 @@ export interface OutboxRecord extends Marks {
   offers?: number;
   /** Of an offer: the place of its message in the outbox. */
   of?: number;
+  /**
+   * Of a message to a team, once it is encrypted: the epoch whose roster it is for, how many that are, and how many of them have it,
+   * have handled it, never will, and are gone.
+   */
+  recipients?: { epoch: number; all: number; received: number; handled: number; failed: number; gone: number };
 }
 
 /** `lately/<when, Unix ms>/<message id>`: a digest of a message for which whoever sends the same again does not send it twice. */
@@ -172,6 +186,8 @@ export interface InboxRecord extends Marks {
   from: string;
   /** As its sender spells it, and as it is shown. */
   from_name: string;
+  /** It was sent to a team: its key. */
+  team?: string;
   /** The identity that has sent it: answers go to no other. */
   identity_key?: string;
   /** It answers this question of ours, whose asker takes it: no listener does. */
@@ -329,6 +345,13 @@ export interface Tables {
   "contact/": ContactRecord;
   "group/": GroupRecord;
   "member/": MemberRecord;
+  "team/": TeamRecord;
+  "team-group/": TeamGroupRecord;
+  "team-member/": TeamMemberRecord;
+  "to/": ToRecord;
+  "op/": OpRecord;
+  "op-end/": OpEndRecord;
+  "roster/": RosterRecord;
   "commit/": CommitRecord;
   "out/": OutboxRecord;
   "out-file/": OutFileRecord;

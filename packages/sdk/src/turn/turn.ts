@@ -1,6 +1,7 @@
 import { epochOf } from "../crypto/mls/state.ts";
 import type { Group } from "../crypto/mls/seam.ts";
 import type { GroupCrypto } from "../crypto/mls/group.ts";
+import { TeamCrypto } from "../crypto/mls/team.ts";
 import { fingerprint } from "../crypto/identity.ts";
 import { fromBase64 } from "../protocol/index.ts";
 import type { WriteTransaction } from "../store/store.ts";
@@ -17,6 +18,7 @@ import { policyOf, standingOf } from "../trust/standing.ts";
 import { Strangers } from "./strangers.ts";
 import type { CommitRecord, GroupRecord, MemberRecord } from "../records/group-records.ts";
 import type { ContactRecord } from "../records/tables.ts";
+import { flushTeams, type Team } from "./teams.ts";
 import { Waste } from "./waste.ts";
 
 /** A conversation in memory: its records and its MLS state, which only the link changes. */
@@ -43,6 +45,7 @@ const REMEMBERED = 64;
  */
 export class Cache {
   readonly conversations = new Map<string, Conversation>();
+  readonly teams = new Map<string, Team>();
   readonly commits = new Map<string, CommitRecord>();
   readonly waste = new Waste();
   readonly strangers = new Strangers();
@@ -63,6 +66,7 @@ export class Cache {
 
   clear(): void {
     this.conversations.clear();
+    this.teams.clear();
     this.commits.clear();
     this.reporting.clear();
     this.again.clear();
@@ -94,6 +98,7 @@ export class Cache {
 export class Turn {
   readonly tx: WriteTransaction;
   readonly crypto: GroupCrypto;
+  readonly teams: TeamCrypto;
   readonly account: Account;
   readonly cache: Cache;
   /** Our clock, Unix milliseconds. */
@@ -135,6 +140,7 @@ export class Turn {
   ) {
     this.tx = tx;
     this.crypto = crypto;
+    this.teams = TeamCrypto.over(crypto.primitives);
     this.account = account;
     this.cache = cache;
     this.now = Date.now();
@@ -312,6 +318,7 @@ export class Turn {
       });
       conversation.saved = group;
     }
+    await flushTeams(this);
     this.cache.trim();
     await this.cache.strangers.save(this.tx);
     if (this.position !== this.account.relay.position || taken !== undefined) {

@@ -49,9 +49,12 @@ export const defaultCryptoProvider: CryptoProvider = {
 };
 
 export class GroupCrypto {
+  /** The cipher suite's. */
+  readonly primitives: Primitives;
   readonly #suite: CiphersuiteImpl & Pick<Primitives, "prepare">;
 
   private constructor(primitives: Primitives) {
+    this.primitives = primitives;
     // In our words its keys are no CryptoKeys; they come from whoever takes them.
     this.#suite = primitives as CiphersuiteImpl;
   }

@@ -51,6 +51,11 @@ export class TeamCrypto {
     return new TeamCrypto(await provider.getCiphersuiteImpl(getCiphersuiteFromName(CIPHER_SUITE)));
   }
 
+  /** Upon the suite that pairs use. */
+  static over(primitives: Primitives): TeamCrypto {
+    return new TeamCrypto(primitives);
+  }
+
   /** To be awaited before anything is opened, joined or read: what cannot be loaded must not look like bad input. */
   async prepare(): Promise<void> {
     await this.primitives.prepare?.();

@@ -1,0 +1,165 @@
+/** Groups of agents: what one does with them. Each change is on disk before it is made, and made once, whoever ends meanwhile. */
+import { AgentError } from "../errors.ts";
+import type { Link } from "../link/link.ts";
+import { usernameKey } from "../protocol/index.ts";
+import { hex } from "../crypto/mls/bytes.ts";
+import { get, nextSeq, pad, put, remove } from "../records/records.ts";
+import { nameOfTeam, teamsByName } from "../records/team-names.ts";
+import type { OpRecord, TeamRecord } from "../records/team-records.ts";
+import type { ClientStore, WriteTransaction } from "../store/store.ts";
+import { parseName } from "./address.ts";
+import { check } from "./arguments.ts";
+import { findTeam } from "./team-lookup.ts";
+import { type Wait, waitFor } from "./waiting.ts";
+
+/** A group that this agent is in, or is invited to. */
+export interface Group {
+  /** As it is called here. */
+  name: string;
+  about: string;
+  state: "active" | "invited" | "founding";
+  /** The relay's clock, Unix milliseconds. */
+  foundedAt: number;
+  /** By rank. */
+  admins: string[];
+  /** Ourselves among them. */
+  members: string[];
+  /** Who has added this agent; undefined if it is its founder. */
+  inviter: string | undefined;
+}
+
+export interface CreateOptions extends Wait {
+  /** What the group is for: 512 bytes at most, seen by members alone. */
+  about?: string;
+}
+
+export class Groups {
+  readonly #store: ClientStore;
+  readonly #link: Link;
+  readonly #own: string;
+
+  constructor(store: ClientStore, link: Link, own: string) {
+    this.#store = store;
+    this.#link = link;
+    this.#own = usernameKey(own);
+  }
+
+  /** By name. */
+  list(): Promise<Group[]> {
+    return this.#store.read(async (tx) => {
+      const teams = [...(await teamsByName(tx))];
+      return teams.map(([name, team]) => show(name, team)).toSorted((a, b) => (a.name < b.name ? -1 : 1));
+    });
+  }
+
+  /** @throws AgentError unknown_group */
+  async find(name: string): Promise<Group> {
+    return this.#store.read(async (tx) => {
+      const team = await findTeam(tx, name);
+      return show((await nameOfTeam(tx, team.key)) ?? team.name, team);
+    });
+  }
+
+  /**
+   * Founds a group, of which this agent is the first admin. All are added, or there is no group.
+   * @throws AgentError usage, bad_username, refused, failed: nobody was added; timeout, relay_unreachable: it may still be founded
+   */
+  async create(name: string, members: string[], options: CreateOptions = {}): Promise<Group> {
+    const { about = "", ...wait } = options;
+    const names = this.#others(members);
+    check("group", { name: name.replace(/^@/, ""), about });
+    const key = hex(globalThis.crypto.getRandomValues(new Uint8Array(16)));
+    await this.#change(async () => ({ kind: "create", key, name: name.replace(/^@/, ""), about, names }), wait);
+    return this.#store.read(async (tx) => {
+      const team = await get(tx, "team/", key);
+      if (team === undefined) throw new AgentError("internal", "the group was founded, and is not there");
+      return show((await nameOfTeam(tx, key)) ?? name, team);
+    });
+  }
+
+  /** Only an admin may. @throws AgentError unknown_group, not_an_admin, and as {@link create} */
+  async add(group: string, members: string[], wait?: Wait): Promise<void> {
+    const names = this.#others(members);
+    await this.#ofAdmin(group, { kind: "add", names }, wait);
+  }
+
+  /** What is sent from then on they cannot read. Only an admin may. @throws AgentError unknown_group, not_an_admin, failed */
+  async remove(group: string, members: string[], wait?: Wait): Promise<void> {
+    await this.#ofAdmin(group, { kind: "remove", names: this.#others(members) }, wait);
+  }
+
+  /** Makes members admins. Only an admin may. @throws AgentError as {@link remove} */
+  async promote(group: string, members: string[], wait?: Wait): Promise<void> {
+    await this.#ofAdmin(group, { kind: "promote", names: members.map(parseName) }, wait);
+  }
+
+  /** Makes admins members like others. Only an admin may. @throws AgentError as {@link remove} */
+  async demote(group: string, members: string[], wait?: Wait): Promise<void> {
+    await this.#ofAdmin(group, { kind: "demote", names: members.map(parseName) }, wait);
+  }
+
+  /** For all of its members. Only an admin may. @throws AgentError as {@link remove} */
+  async rename(group: string, name: string, wait?: Wait): Promise<void> {
+    check("group", { name: name.replace(/^@/, ""), about: "" });
+    await this.#ofAdmin(group, { kind: "rename", name: name.replace(/^@/, ""), names: [] }, wait);
+  }
+
+  /** Takes an invitation. @throws AgentError unknown_group */
+  async accept(group: string): Promise<void> {
+    await this.#store.write(async (tx) => {
+      const team = await findTeam(tx, group);
+      if (team.state === "invited") await put(tx, "team/", team.key, { ...team, state: "active" });
+    });
+  }
+
+  #others(members: string[]): string[] {
+    const names = [...new Set(members.map(parseName))];
+    if (names.length > 0 && !names.includes(this.#own)) return names;
+    throw new AgentError("usage", names.length === 0 ? "nobody is named" : "this agent itself is named", {
+      hint: "name one or more other agents",
+    });
+  }
+
+  async #ofAdmin(group: string, change: Pick<OpRecord, "kind" | "name" | "names">, wait: Wait = {}): Promise<void> {
+    await this.#change(async (tx) => {
+      const { key, name, admins } = await findTeam(tx, group);
+      if (!admins.includes(this.#own))
+        throw new AgentError("not_an_admin", `only an admin of @${name} may do this`, {
+          hint: `ask one of them: ${admins.join(", ")}`,
+        });
+      return { key, ...change };
+    }, wait);
+  }
+
+  /** Writes down a change, and waits until it is made. */
+  async #change(make: (tx: WriteTransaction) => Promise<Omit<OpRecord, "seq" | "at">>, wait: Wait): Promise<void> {
+    await this.#link.begin();
+    const seq = await this.#store.write(async (tx) => {
+      const change = await make(tx);
+      const seq = await nextSeq(tx, "op");
+      await put(tx, "op/", pad(seq), { ...change, seq, at: Date.now() });
+      return seq;
+    });
+    this.#link.start();
+    const end = await waitFor(
+      this.#store,
+      this.#link,
+      "the change of the group",
+      () => this.#store.read((tx) => get(tx, "op-end/", pad(seq))),
+      wait,
+    );
+    await this.#store.write((tx) => remove(tx, "op-end/", pad(seq)));
+    const { reason, who } = end;
+    if (reason === undefined) return;
+    const about = who === undefined ? "the group was not changed" : `${who} cannot be added`;
+    throw new AgentError("failed", `${about}: ${reason.replaceAll("_", " ")}`, {
+      reason,
+      hint: "nothing of the change was made; mend what is named, and try again",
+    });
+  }
+}
+
+function show(name: string, { about, state, founded_at, admins, members, inviter }: TeamRecord): Group {
+  if (state === "over") throw new AgentError("unknown_group", `this agent is not in @${name} any more`);
+  return { name, about, state, foundedAt: founded_at, admins, members: members.toSorted(), inviter };
+}

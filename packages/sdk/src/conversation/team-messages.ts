@@ -1,0 +1,117 @@
+/** What comes in a team: messages to all, and direct frames of one member. */
+import { type Content, decodeContent, isFrameIdOf } from "../crypto/content.ts";
+import { GroupError } from "../crypto/mls/seam.ts";
+import { openDirect } from "../crypto/team/direct.ts";
+import { isTeamDataOf } from "../crypto/team/message-data.ts";
+import { certifiedBy, type TeamMember } from "../crypto/team/roster.ts";
+import { type Delivery, fromBase64, isBase64, toBase64, usernameKey } from "../protocol/index.ts";
+import { directAddress } from "../records/addresses.ts";
+import { owed } from "../records/owed.ts";
+import { get } from "../records/records.ts";
+import type { TeamMemberRecord } from "../records/team-records.ts";
+import { keep } from "./received.ts";
+import { directSecret } from "./team-commits.ts";
+import { applyTeamReceipt } from "./team-reports.ts";
+import { rosterIn } from "./teams.ts";
+import { type Team, teamMember } from "../turn/teams.ts";
+import type { Turn } from "../turn/turn.ts";
+
+/** Counters of a member that were not read, at most: what is more is not asked for any more. */
+const MISSING_AT_MOST = 400;
+/** The cost of trying to decrypt. See `Waste`. */
+const ATTEMPT = 0.5;
+
+/** A message to all. */
+export async function receiveTeamMessage(turn: Turn, team: Team, delivery: Delivery, offline: boolean): Promise<void> {
+  const from = usernameKey(delivery.from);
+  if (turn.isSpent(from)) return;
+  const opened = await openMessage(turn, team, delivery);
+  if (opened === undefined) return turn.wasted(from, ATTEMPT);
+  const { content, sender } = opened;
+  const { key, id } = team.record;
+  const member = await teamMember(turn, team, sender.name);
+  count(team, member, content.header.counter);
+  await turn.tx.put(owed(directAddress(key, sender.name), "read", id), String(member.receive_counter));
+  const row = await get(turn.tx, "team/", key);
+  if (content.header.type !== "message" || row?.state !== "active") return;
+  const whose = { from: sender.name, identityKey: toBase64(sender.identityKey), team: key };
+  await keep(turn, whose, content, { name: delivery.from, offline });
+}
+
+/** A direct frame: a receipt. */
+export async function receiveDirect(turn: Turn, team: Team, delivery: Delivery): Promise<void> {
+  const from = usernameKey(delivery.from);
+  if (turn.isSpent(from)) return;
+  const sender = (await rosterIn(turn, team)).find(({ name }) => name === from);
+  const secret = await secretOf(turn, team, delivery.epoch ?? -1);
+  if (sender === undefined || secret === undefined || !isBase64(delivery.message)) return turn.wasted(from, ATTEMPT);
+  const { device, identity } = turn.account;
+  const plaintext = await openDirect(
+    turn.teams.primitives,
+    fromBase64(delivery.message),
+    {
+      group: team.record.id,
+      epoch: delivery.epoch ?? -1,
+      from: { name: sender.name, device: sender.device },
+      to: { name: identity.username, device: device.id },
+      messageId: delivery.message_id,
+    },
+    { secret, deviceKey: sender.deviceKey },
+  );
+  const content = plaintext === undefined ? undefined : decodeContent(plaintext);
+  if (content === undefined || !isFrameIdOf(delivery.message_id, content.header.id)) return turn.wasted(from, ATTEMPT);
+  const member = await teamMember(turn, team, from);
+  // The relay brings it once more, or another member does that has seen it.
+  if (content.header.counter <= member.direct_in) return;
+  member.direct_in = content.header.counter;
+  team.changed.add(from);
+  turn.heard.add(directAddress(team.record.key, from));
+  if (content.header.type === "receipt") await applyTeamReceipt(turn, team, from, content.body);
+}
+
+async function secretOf(turn: Turn, team: Team, epoch: number): Promise<Uint8Array | undefined> {
+  const { record } = team;
+  if (epoch === record.epoch) return directSecret(turn, team);
+  return record.direct_before?.epoch === epoch ? fromBase64(record.direct_before.secret) : undefined;
+}
+
+async function openMessage(
+  turn: Turn,
+  team: Team,
+  delivery: Delivery,
+): Promise<{ content: Content; sender: Omit<TeamMember, "leaf"> } | undefined> {
+  try {
+    const bytes = isBase64(delivery.message) ? fromBase64(delivery.message) : new Uint8Array();
+    const opened = await turn.teams.decrypt(team.group, bytes);
+    team.group = opened.group;
+    team.dirty = true;
+    turn.consumed.push(...opened.consumed);
+    const sender = await certifiedBy(opened.sender.certificate);
+    const content = decodeContent(opened.plaintext);
+    if (sender === undefined || content === undefined) return undefined;
+    const bound = { messageId: delivery.message_id, from: sender.name, fromDevice: sender.device };
+    const isBound = isTeamDataOf(opened.authenticatedData, { ...bound, expiresAt: delivery.expires_at });
+    if (isBound && usernameKey(delivery.from) === sender.name && isFrameIdOf(delivery.message_id, content.header.id))
+      return { content, sender };
+    await turn.alert(
+      "relay_mismatch",
+      sender.name,
+      `a message from ${sender.name} came with other names, ids or expiry than its sender gave it`,
+    );
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof GroupError)) throw error;
+    return undefined;
+  }
+}
+
+/** Keeps the books on what one member has said. */
+function count(team: Team, member: TeamMemberRecord, counter: number): void {
+  const gaps = new Set(member.gaps);
+  gaps.delete(counter);
+  const newest = Math.min(counter, member.receive_counter + MISSING_AT_MOST + 1);
+  for (let missing = member.receive_counter + 1; missing < newest; missing++) gaps.add(missing);
+  member.gaps = [...gaps];
+  member.receive_counter = Math.max(member.receive_counter, counter);
+  team.changed.add(member.name);
+}

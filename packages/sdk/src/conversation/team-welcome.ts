@@ -1,0 +1,56 @@
+/** Joining a team by a Welcome. */
+import { GroupError } from "../crypto/mls/seam.ts";
+import { epochOf, groupIdOf } from "../crypto/mls/state.ts";
+import { forbiddenGroup } from "../crypto/team/judge.ts";
+import { certified, certifiedBy } from "../crypto/team/roster.ts";
+import { type Delivery, fromBase64, isBase64, usernameKey } from "../protocol/index.ts";
+import { hex } from "../crypto/mls/bytes.ts";
+import { get } from "../records/records.ts";
+import { useKeyPackage } from "./conversations.ts";
+import { learn, newTeamGroup, settingsIn } from "./teams.ts";
+import { addTeam } from "../turn/teams.ts";
+import type { Turn } from "../turn/turn.ts";
+
+/** Joins the group of a Welcome that has a tree beside it. Whatever is wrong with it is reported, and it is dropped. */
+export async function acceptTeamWelcome(turn: Turn, delivery: Delivery): Promise<void> {
+  const { from, device, group_id: announced, message, tree } = delivery;
+  const username = usernameKey(from);
+  const refuse = (kind: string, text: string) => turn.alert(kind, username, text);
+  const welcome = isBase64(message) ? fromBase64(message) : new Uint8Array();
+  if (announced !== undefined && (await turn.tx.get(`team-group/${announced}`)) !== undefined)
+    return refuse("welcome_replayed", `a Welcome from ${from} names a team that is known already`);
+  const [ref, ...others] = turn.crypto.welcomeRefs(welcome);
+  const key = ref === undefined || others.length > 0 ? undefined : await get(turn.tx, "key/", ref);
+  const secret = key === undefined ? undefined : await turn.tx.get(`key-secret/${key.ref}`);
+  if (key === undefined || secret === undefined || typeof tree !== "string")
+    return refuse("welcome_without_key", `a Welcome from ${from} uses a key package that this device does not have`);
+  let joined: Awaited<ReturnType<Turn["teams"]["join"]>>;
+  try {
+    const invited = { welcome, tree: fromBase64(tree) };
+    joined = await turn.teams.join(
+      invited,
+      secret as Uint8Array,
+      turn.account.device,
+      certified(turn.teams.primitives),
+    );
+  } catch (error) {
+    if (!(error instanceof GroupError)) throw error;
+    return refuse("bad_welcome", `a Welcome from ${from} is not acceptable: ${error.message}`);
+  }
+  const { group, inviter } = joined;
+  const by = await certifiedBy(inviter.certificate);
+  const id = groupIdOf(group);
+  const isAsSaid = by?.name === username && (device ?? by.device) === by.device && (announced ?? id) === id;
+  const reason = isAsSaid ? await forbiddenGroup(turn.teams, group) : "not what the relay says it is";
+  if (reason !== undefined) return refuse("bad_welcome", `a Welcome from ${from} is not acceptable: ${reason}`);
+  await useKeyPackage(turn, key.ref, key.last_resort, from);
+  const teamKey = hex(settingsIn(turn, { group }).key);
+  const record = newTeamGroup(turn, { id, key: teamKey, epoch: epochOf(group), state: "open" });
+  const team = addTeam(turn, record, group);
+  // A stranger's invitation waits for the owner.
+  const policy = await turn.policy();
+  const isWanted = policy === "open" || !(await turn.isStranger(username));
+  await learn(turn, team, { inviter: username, state: isWanted ? "active" : "invited", since: turn.now });
+  if (!isWanted)
+    await turn.alert("invited", username, `${from} has added this agent to the team @${settingsIn(turn, team).name}`);
+}

@@ -1,0 +1,60 @@
+/** Teams as the store has them, and what is learnt of them from their groups. */
+import type { Group } from "../crypto/mls/seam.ts";
+import { rosterOf, type TeamMember } from "../crypto/team/roster.ts";
+import { decodeSettings, type TeamSettings } from "../crypto/team/settings.ts";
+import { get, put } from "../records/records.ts";
+import type { TeamGroupRecord, TeamRecord } from "../records/team-records.ts";
+import { type Team, teamOf } from "../turn/teams.ts";
+import type { Turn } from "../turn/turn.ts";
+
+const rosters = new WeakMap<Group, TeamMember[]>();
+
+/** The members of a team in its present epoch, ourselves among them. */
+export async function rosterIn(turn: Turn, { group }: Pick<Team, "group">): Promise<TeamMember[]> {
+  const known = rosters.get(group) ?? (await rosterOf(turn.teams.leaves(group)));
+  rosters.set(group, known);
+  return known;
+}
+
+export function settingsIn(turn: Turn, { group }: Pick<Team, "group">): TeamSettings {
+  const settings = decodeSettings(turn.teams.settings(group));
+  // Nobody joins or follows a group without.
+  if (settings === undefined) throw new Error("a team without settings");
+  return settings;
+}
+
+/** A team by its key, with the group that is sent in. */
+export async function teamByKey(turn: Turn, key: string): Promise<{ row: TeamRecord; team: Team } | undefined> {
+  const row = await get(turn.tx, "team/", key);
+  const team = row === undefined ? undefined : await teamOf(turn, row.group);
+  return row === undefined || team === undefined ? undefined : { row, team };
+}
+
+/** Writes down what a team is by its present epoch, for any process to read. */
+export async function learn(turn: Turn, team: Team, more: Partial<TeamRecord> = {}): Promise<TeamRecord> {
+  const { key } = team.record;
+  const { name, about, foundedAt, admins } = settingsIn(turn, team);
+  const before = await get(turn.tx, "team/", key);
+  const row: TeamRecord = {
+    since: turn.now,
+    state: "active",
+    ...before,
+    key,
+    name,
+    about,
+    founded_at: foundedAt,
+    admins: [...admins],
+    members: (await rosterIn(turn, team)).map((member) => member.name),
+    group: team.record.id,
+    ...more,
+  };
+  await put(turn.tx, "team/", key, row);
+  return row;
+}
+
+export function newTeamGroup(
+  turn: Turn,
+  { id, key, epoch, state }: Pick<TeamGroupRecord, "id" | "key" | "epoch" | "state">,
+): TeamGroupRecord {
+  return { id, key, state, epoch, send_counter: 0, created_at: turn.now, wait_for_epoch: 0 };
+}

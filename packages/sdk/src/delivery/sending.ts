@@ -1,0 +1,93 @@
+/** What waits for one address leaves, in order, whatever it is encrypted by. */
+import { settle, unlink } from "../turn/outbox-rows.ts";
+import { get, pad, parse, put } from "../records/records.ts";
+import type { OutboxRecord, WireRecord } from "../records/tables.ts";
+import type { Turn } from "../turn/turn.ts";
+import type { Flight, SendData } from "./flight.ts";
+import { bodyToSend, isTooLarge, queuedRows } from "./queue.ts";
+
+/** However much has come in this turn, something leaves as well. */
+const LATEST = 1.3;
+
+/** Whether anything that was sent in a group is not answered. */
+export function isUnderWay(flight: Flight, group: string): boolean {
+  for (const send of flight.sends.values()) if (send.group === group) return true;
+  return false;
+}
+
+/** What waits for one address, and how it is encrypted. */
+export interface Queued {
+  to: string;
+  group: string;
+  /** Of the identity that it is for; of a team none. */
+  identityKey: string;
+  most: number;
+  /** Messages that may still be encrypted in this epoch. */
+  left: number;
+  seal: (row: OutboxRecord, body: Uint8Array) => Promise<SendData>;
+}
+
+/** First what is encrypted already, in the order of its counters, then more. After a refusal one goes alone. */
+export async function sendQueued(
+  turn: Turn,
+  flight: Flight,
+  { to, group, identityKey, most, left, seal }: Queued,
+): Promise<void> {
+  const blocked = flight.blocked.has(group);
+  if (blocked && isUnderWay(flight, group)) return;
+  let room = blocked ? 1 : Math.min(most, flight.room);
+  const send = (row: OutboxRecord, data: SendData): void => {
+    flight.sends.set(row.seq, { contact: to, group, kind: row.kind, size: data.message.length });
+    turn.after.push(() => flight.post(row.seq, blocked ? { ...data, resume: true } : data));
+    room = Math.min(room - 1, flight.room);
+  };
+  for (const { row, wire } of await repeatsOf(turn, flight, group)) {
+    if (room <= 0) return;
+    flight.repeats.get(group)?.delete(row.seq);
+    await turn.on(`out/${pad(row.seq)}`, async () => {
+      if (!(await isTooLarge(turn, row)))
+        return send(row, parse(`wire/${pad(row.seq)}`, wire.frame) as unknown as SendData);
+      // The relay takes less than when it was encrypted. Its counter stays unused, since those behind it have theirs.
+      await turn.tx.delete(`sent/${group}/${pad(wire.counter)}`);
+      await settle(turn, row, { state: "refused", reason: "message_too_large", provisional: true });
+    });
+  }
+  room = Math.min(room, left);
+  if (room <= 0) return;
+  for (const row of await queuedRows(turn, flight, to, room)) {
+    if (room <= 0 || (flight.sends.size > 0 && !turn.mayGoOn(LATEST))) return;
+    await turn.on(`out/${pad(row.seq)}`, async () => {
+      const body = await bodyToSend(turn, row, identityKey);
+      if (body !== undefined) send(row, await seal(row, body));
+    });
+  }
+}
+
+async function repeatsOf(turn: Turn, flight: Flight, group: string) {
+  const repeats: { row: OutboxRecord; wire: WireRecord }[] = [];
+  for (const seq of flight.repeats.get(group) ?? []) {
+    const wire = await get(turn.tx, "wire/", pad(seq));
+    const row = await get(turn.tx, "out/", pad(seq));
+    // Meanwhile it may have been settled, or encrypted for another group.
+    if (wire?.group === group && row?.state === "queued") repeats.push({ row, wire });
+    else {
+      flight.repeats.get(group)?.delete(seq);
+      if (row?.state !== "queued") await turn.tx.delete(`wire/${pad(seq)}`);
+    }
+  }
+  return repeats.toSorted((a, b) => a.wire.counter - b.wire.counter);
+}
+
+/** Remembers a row as it leaves, and its place in the group. */
+export async function remember(
+  turn: Turn,
+  row: OutboxRecord,
+  place: Pick<WireRecord, "group" | "epoch" | "counter">,
+  data: SendData,
+): Promise<void> {
+  const { group, counter } = place;
+  await unlink(turn, row);
+  await put(turn.tx, "wire/", pad(row.seq), { ...place, frame: JSON.stringify(data) });
+  await put(turn.tx, "out/", pad(row.seq), { ...row, group, counter });
+  await turn.tx.put(`sent/${group}/${pad(counter)}`, String(row.seq));
+}

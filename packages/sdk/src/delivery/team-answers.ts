@@ -1,0 +1,71 @@
+/** The relay's answers to what was sent to a team, or to one of its members. */
+import type { RelayFrameData, WireReason } from "../protocol/index.ts";
+import { settleAt } from "../conversation/team-reports.ts";
+import { learn } from "../conversation/teams.ts";
+import { readAddress } from "../records/addresses.ts";
+import { isQuiet } from "../records/outbox-records.ts";
+import { get, pad, remove } from "../records/records.ts";
+import type { OutboxRecord } from "../records/tables.ts";
+import { deleteRow, settle } from "../turn/outbox-rows.ts";
+import { type Team, teamOf } from "../turn/teams.ts";
+import type { Turn } from "../turn/turn.ts";
+import { isTemporary, type Refusal } from "../wire/connection.ts";
+import type { Flight } from "./flight.ts";
+
+const RETRY_MS = 1_000;
+
+/** Whether a row is for a team, or for one of its members. */
+export function isOfTeam({ to }: OutboxRecord): boolean {
+  return readAddress(to).kind !== "pair";
+}
+
+export async function storedInTeam(turn: Turn, row: OutboxRecord, ack: RelayFrameData<"ack">): Promise<void> {
+  // What a direct frame says is said again by the next one, if this one gets lost.
+  if (readAddress(row.to).kind === "direct") return deleteRow(turn, row);
+  const delivered = ack.status === "delivered";
+  await settle(turn, { ...row, delivered }, { state: "stored" });
+  for (const name of ack.lapsed ?? []) {
+    const now = await get(turn.tx, "out/", pad(row.seq));
+    if (now !== undefined) await settleAt(turn, now, name, { state: "expired", reason: "lapsed" });
+  }
+}
+
+export async function refusedInTeam(turn: Turn, flight: Flight, row: OutboxRecord, refusal: Refusal): Promise<void> {
+  const wire = await get(turn.tx, "wire/", pad(row.seq));
+  if (wire === undefined) return;
+  const team = await teamOf(turn, wire.group);
+  const isDirect = readAddress(row.to).kind === "direct";
+  flight.blocked.add(wire.group);
+  if (refusal.reason === "send_blocked" || isTemporary(refusal)) {
+    flight.repeat(wire.group, row.seq);
+    if (refusal.reason === "rate_limited") flight.pausedUntil = turn.ticks + (refusal.retry_after_ms ?? RETRY_MS);
+    else if (refusal.reason !== "send_blocked") flight.backOff(row.to, turn.ticks, refusal.retry_after_ms);
+    return;
+  }
+  if (isDirect || team === undefined) await remove(turn.tx, "wire/", pad(row.seq));
+  else await withdraw(turn, team, wire.counter);
+  switch (refusal.reason as WireReason) {
+    case "stale_epoch":
+      if (team !== undefined) team.record.wait_for_epoch = Math.max(team.record.wait_for_epoch, wire.epoch + 1);
+      if (team !== undefined) team.dirty = true;
+      return;
+    case "not_a_member":
+      if (team !== undefined && !isDirect) await learn(turn, team, { state: "over" });
+      break;
+    default:
+  }
+  if (isQuiet(row)) await deleteRow(turn, row);
+  else await settle(turn, row, { state: "refused", reason: refusal.reason, provisional: true });
+}
+
+/** Nobody has seen these, from a refused one on: they are encrypted again, in order, under the same counters. */
+async function withdraw(turn: Turn, team: Team, from: number): Promise<void> {
+  const { record } = team;
+  const prefix = `sent/${record.id}/`;
+  for (const [key, seq] of await turn.tx.list({ prefix, after: prefix + pad(from - 1) })) {
+    await remove(turn.tx, "wire/", pad(Number(seq)));
+    await turn.tx.delete(key);
+  }
+  record.send_counter = Math.min(record.send_counter, from - 1);
+  team.dirty = true;
+}

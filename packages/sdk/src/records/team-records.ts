@@ -1,0 +1,83 @@
+/** Records of teams: what their owner calls them, the groups that serve them, their members, and changes that are wanted of them. */
+
+/** `team/<key>`: a team of this agent's, as one addresses it. Its key is 16 bytes in hex, which it keeps for life. */
+export interface TeamRecord {
+  key: string;
+  /** By its settings in the last epoch that is known here. */
+  name: string;
+  about: string;
+  founded_at: number;
+  /** Lower case, in order of rank. */
+  admins: string[];
+  /** All of them, in lower case. */
+  members: string[];
+  /** The MLS group that is sent in. */
+  group: string;
+  /** Since when it is known here: of two with one name the newer has a number behind it. Unix ms. */
+  since: number;
+  /** Whoever has added us. */
+  inviter?: string;
+  /** founding: the relay has not admitted it yet. invited: the owner has not accepted it. over: we are no member any more. */
+  state: "founding" | "invited" | "active" | "over";
+}
+
+/** `team-group/<group id>`: an MLS group that serves a team; its state has records of its own. */
+export interface TeamGroupRecord {
+  id: string;
+  key: string;
+  /** stuck: it cannot be followed any more. closed: nothing of it is read. */
+  state: "founding" | "open" | "stuck" | "closed";
+  epoch: number;
+  send_counter: number;
+  created_at: number;
+  /** Nothing is encrypted before the group has reached this epoch. */
+  wait_for_epoch: number;
+  /** The secret of direct frames of the epoch before (base64): what is under way is still read. */
+  direct_before?: { epoch: number; secret: string };
+}
+
+/** `team-member/<group id>/<username>`: what has come from another member, and what of ours it has. */
+export interface TeamMemberRecord {
+  name: string;
+  /** Highest counter of its messages that was read, and those below it that were not. */
+  receive_counter: number;
+  gaps?: number[];
+  /** Highest counter of our messages that it has said it has. */
+  confirmed?: number;
+  /** Counters of direct frames, to it and from it. */
+  direct_out: number;
+  direct_in: number;
+}
+
+/** `to/<out seq>/<username>`: what became of a message to a team at one of those whom it was for, once that is more than `stored`. */
+export interface ToRecord {
+  state: "received" | "handled" | "failed" | "refused" | "expired" | "gone";
+  reason?: string;
+}
+
+/** `op/<seq>`: a change of a team that the owner wants, until it is done or has failed. */
+export interface OpRecord {
+  seq: number;
+  kind: "create" | "add" | "remove" | "promote" | "demote" | "rename";
+  /** Of the team; of `create` the one that it will have. */
+  key: string;
+  /** Of `create` and `rename`. */
+  name?: string;
+  about?: string;
+  /** Lower case. */
+  names: string[];
+  at: number;
+}
+
+/** `op-end/<seq>`: what became of a change, for whoever waits for it. */
+export interface OpEndRecord {
+  at: number;
+  /** Why it has failed, and whom that is about. */
+  reason?: string;
+  who?: string;
+}
+
+/** `roster/<group id>/<epoch>`: the members of a team, ourselves left out, in an epoch in which something was sent. In lower case. */
+export interface RosterRecord {
+  names: string[];
+}

@@ -1,0 +1,82 @@
+/** Teams in memory: their groups, which only the link changes, and what is known of their members. */
+import type { GroupCrypto } from "../crypto/mls/group.ts";
+import type { Group } from "../crypto/mls/seam.ts";
+import { epochOf } from "../crypto/mls/state.ts";
+import type { WriteTransaction } from "../store/store.ts";
+import { readPart, saveState } from "../records/group-state.ts";
+import { get, put } from "../records/records.ts";
+import type { TeamGroupRecord, TeamMemberRecord } from "../records/team-records.ts";
+
+export interface Team {
+  record: TeamGroupRecord;
+  group: Group;
+  /** The state as the store has it. */
+  saved: Group | undefined;
+  /** Those that were looked at, by name. */
+  members: Map<string, TeamMemberRecord>;
+  /** Names of those that have changed. */
+  changed: Set<string>;
+  dirty: boolean;
+}
+
+/** What of a turn is used here. */
+interface InTurn {
+  readonly tx: WriteTransaction;
+  readonly crypto: GroupCrypto;
+  readonly cache: { readonly teams: Map<string, Team> };
+  on<T>(at: string, work: () => Promise<T>): Promise<T>;
+}
+
+/** The team that a group serves, if it does. */
+export async function teamOf(turn: InTurn, id: string): Promise<Team | undefined> {
+  const cached = turn.cache.teams.get(id);
+  if (cached !== undefined) return cached;
+  const record = await get(turn.tx, "team-group/", id);
+  if (record === undefined || record.state === "closed") return undefined;
+  const group = await turn.on(`team-group/${id}`, () => turn.crypto.assemble((name) => readPart(turn.tx, id, name)));
+  if (group === undefined) return undefined;
+  const team: Team = { record, group, saved: group, members: new Map(), changed: new Set(), dirty: false };
+  turn.cache.teams.set(id, team);
+  return team;
+}
+
+export function addTeam(turn: InTurn, record: TeamGroupRecord, group: Group): Team {
+  const team: Team = { record, group, saved: undefined, members: new Map(), changed: new Set(), dirty: true };
+  turn.cache.teams.set(record.id, team);
+  return team;
+}
+
+/** What is known of another member. Whoever changes it says so by `changed`. */
+export async function teamMember(turn: InTurn, team: Team, name: string): Promise<TeamMemberRecord> {
+  let member = team.members.get(name);
+  if (member === undefined) {
+    member = (await get(turn.tx, "team-member/", `${team.record.id}/${name}`)) ?? {
+      name,
+      receive_counter: 0,
+      direct_out: 0,
+      direct_in: 0,
+    };
+    team.members.set(name, member);
+  }
+  return member;
+}
+
+/** Writes what has changed. */
+export async function flushTeams(turn: InTurn): Promise<void> {
+  for (const team of turn.cache.teams.values()) {
+    const { record, group, saved, changed, members } = team;
+    if (!team.dirty && changed.size === 0) continue;
+    await turn.on(`team-group/${record.id}`, async () => {
+      record.epoch = epochOf(group);
+      await put(turn.tx, "team-group/", record.id, record);
+      for (const name of changed) {
+        const member = members.get(name);
+        if (member !== undefined) await put(turn.tx, "team-member/", `${record.id}/${name}`, member);
+      }
+      await saveState(turn.tx, record.id, turn.crypto.parts(group, saved));
+    });
+    changed.clear();
+    team.dirty = false;
+    team.saved = group;
+  }
+}

@@ -1,0 +1,129 @@
+/** Groups of agents, each over its own store, at a real relay. */
+import { describe, expect, test } from "vitest";
+import type { Agent } from "../../src/agent/agent.ts";
+import type { IncomingMessage } from "../../src/agent/message.ts";
+import { caughtUp, eventually, follow, rejection, World } from "./world.ts";
+
+interface Member {
+  agent: Agent;
+  got: IncomingMessage[];
+}
+
+/** Agents of these names, all of them online and handling what comes. */
+async function online<T extends string>(world: World, ...names: T[]): Promise<Record<T, Member>> {
+  const members: [string, Member][] = [];
+  for (const name of names) {
+    const agent = await world.open(name);
+    members.push([name, { agent, got: follow(agent) }]);
+    await agent.sync();
+  }
+  return Object.fromEntries(members) as Record<T, Member>;
+}
+
+function texts({ got }: Member): string[] {
+  return got.map(({ from, group, body }) => `@${group} ${from}: ${body}`);
+}
+
+async function hears(member: Member, ...lines: string[]): Promise<void> {
+  await eventually(`${member.agent.username} has heard it`, () => member.got.length >= lines.length);
+  await caughtUp(member.agent);
+  expect(texts(member).toSorted()).toEqual(lines.toSorted());
+}
+
+describe("a group", () => {
+  test("takes a message to all of its members, who each handle it, and its sender hears so", async () => {
+    await using world = await World.create({ noLimits: true });
+    const { alice, bob, carol, dave } = await online(world, "alice", "bob", "carol", "dave");
+    const group = await alice.agent.groups.create("team", ["bob", "carol", "dave"], { about: "release crew" });
+    expect(group).toMatchObject({ name: "team", about: "release crew", admins: ["alice"], state: "active" });
+    expect(group.members).toEqual(["alice", "bob", "carol", "dave"]);
+    await (await alice.agent.send("@team", "ship it")).handled();
+    await (await bob.agent.send("@team", "shipped")).handled();
+    for (const member of [carol, dave]) await hears(member, "@team alice: ship it", "@team bob: shipped");
+    await hears(alice, "@team bob: shipped");
+    await hears(bob, "@team alice: ship it");
+  });
+
+  test("is answered as a whole, or its sender privately", async () => {
+    await using world = await World.create({ noLimits: true });
+    const { alice, bob, carol } = await online(world, "alice", "bob", "carol");
+    await alice.agent.groups.create("team", ["bob", "carol"]);
+    await (await alice.agent.send("@team", "who can?")).handled();
+    await (await (bob.got[0] as IncomingMessage).reply("I can")).handled();
+    await (await (carol.got[0] as IncomingMessage).reply("I cannot", { privately: true })).handled();
+    await hears(alice, "@team bob: I can", "@undefined carol: I cannot");
+    await hears(carol, "@team alice: who can?", "@team bob: I can");
+    expect(carol.got[1]?.replyTo).toBe(alice.got[0]?.replyTo);
+  });
+
+  test("takes in another one, who reads what comes from then on, and lets go of one, who does not", async () => {
+    await using world = await World.create({ noLimits: true });
+    const { alice, bob, carol, dave } = await online(world, "alice", "bob", "carol", "dave");
+    await alice.agent.groups.create("team", ["bob", "carol"]);
+    await (await alice.agent.send("@team", "one")).handled();
+    await alice.agent.groups.add("team", ["dave"]);
+    await (await bob.agent.send("@team", "two")).handled();
+    await alice.agent.groups.remove("team", ["carol"]);
+    await (await dave.agent.send("@team", "three")).handled();
+    await hears(dave, "@team bob: two");
+    await hears(carol, "@team alice: one", "@team bob: two");
+    await hears(alice, "@team bob: two", "@team dave: three");
+    expect(await rejection(carol.agent.send("@team", "four"))).toMatchObject({ code: "unknown_group" });
+  });
+
+  test("is changed by any admin, and by nobody else", async () => {
+    await using world = await World.create({ noLimits: true });
+    const { alice, bob } = await online(world, "alice", "bob", "carol");
+    await alice.agent.groups.create("team", ["bob", "carol"]);
+    await eventually("bob is in it", async () => (await bob.agent.groups.list()).length === 1);
+    expect(await rejection(bob.agent.groups.rename("team", "ops"))).toMatchObject({ code: "not_an_admin" });
+    await alice.agent.groups.promote("team", ["bob"]);
+    await eventually("bob knows", async () => (await bob.agent.groups.find("team")).admins.includes("bob"));
+    await bob.agent.groups.rename("team", "ops");
+    await bob.agent.groups.demote("ops", ["alice"]);
+    await eventually("alice knows", async () => !(await alice.agent.groups.find("ops")).admins.includes("alice"));
+    expect(await rejection(alice.agent.groups.remove("ops", ["carol"]))).toMatchObject({ code: "not_an_admin" });
+    await bob.agent.groups.remove("ops", ["carol"]);
+    expect((await bob.agent.groups.find("@ops")).members).toEqual(["alice", "bob"]);
+  });
+
+  test("is not founded if one of its members cannot be added", async () => {
+    await using world = await World.create({ noLimits: true });
+    const { alice } = await online(world, "alice", "bob");
+    expect(await rejection(alice.agent.groups.create("team", ["bob", "nobody"]))).toMatchObject({
+      code: "failed",
+      reason: "unknown_user",
+      message: "nobody cannot be added: unknown user",
+    });
+    expect(await alice.agent.groups.list()).toEqual([]);
+  });
+
+  test("has what two admins want of it at once, each once", async () => {
+    await using world = await World.create({ noLimits: true });
+    const { alice, bob, carol } = await online(world, "alice", "bob", "carol", "dave", "erin");
+    await alice.agent.groups.create("team", ["bob", "carol"]);
+    await alice.agent.groups.promote("team", ["bob"]);
+    await eventually("bob knows", async () => (await bob.agent.groups.find("team")).admins.includes("bob"));
+    await Promise.all([alice.agent.groups.add("team", ["dave"]), bob.agent.groups.add("team", ["erin"])]);
+    const everybody = ["alice", "bob", "carol", "dave", "erin"];
+    for (const { agent } of [alice, bob, carol])
+      await eventually(
+        `${agent.username} sees both`,
+        async () => (await agent.groups.find("team")).members.join() === everybody.join(),
+      );
+  });
+
+  test("waits for whoever sleeps, and each process may send to it", async () => {
+    await using world = await World.create({ noLimits: true });
+    const { alice, bob } = await online(world, "alice", "bob", "carol");
+    await alice.agent.groups.create("team", ["bob", "carol"]);
+    await bob.agent.sync();
+    await bob.agent.close();
+    const sent = await alice.agent.send("@team", "good night");
+    await sent.stored();
+    const again = await world.open("bob");
+    const got = follow(again);
+    await sent.handled();
+    await hears({ agent: again, got }, "@team alice: good night");
+  });
+});
