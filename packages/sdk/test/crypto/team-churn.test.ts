@@ -33,7 +33,7 @@ test(
     for (let [done, team] = [0, 0]; done < STEPS; team++) {
       const isLarge = team % 12 === 11;
       const steps = Math.min(STEPS - done, isLarge ? 20 : 50);
-      await churn(random, team % 6 === 0 ? nodeCryptoProvider : quickProvider, { steps, most: isLarge ? 40 : 12 });
+      await churn(random, team % 20 === 3 ? nodeCryptoProvider : quickProvider, { steps, most: isLarge ? 40 : 12 });
       done += steps;
     }
     process.stderr.write(`${JSON.stringify(counts)}\n`);
