@@ -59,7 +59,9 @@ export async function makeCommit(
 
 /** The group after our own commit. What is under way of the epoch that ends is still read. */
 export function afterOwn(before: ClientState, pending: ClientState): ClientState {
-  if (pending.groupContext.epoch !== before.groupContext.epoch + 1n) throw new GroupError("commit of another epoch");
+  const [{ groupId, epoch }, next] = [before.groupContext, pending.groupContext];
+  if (!equal(next.groupId, groupId)) throw new GroupError("commit of another group");
+  if (next.epoch !== epoch + 1n) throw new GroupError("commit of another epoch");
   const [history] = addHistoricalReceiverData(before);
   return { ...pending, historicalReceiverData: history };
 }
