@@ -20,7 +20,7 @@ test(
   { timeout: 180_000 },
   async () => {
     const random = new Random();
-    for (let team = 0; team < 5; team++) await churn(random, quickProvider, { steps: 40, most: 8 });
+    for (let team = 0; team < 5; team++) await churn(random, quickProvider, { steps: 40, most: 6 });
     expect(counts["joins"]).toBeGreaterThan(50);
   },
 );
