@@ -20,7 +20,7 @@ test(
   { timeout: 180_000 },
   async () => {
     const random = new Random();
-    for (let team = 0; team < 5; team++) await churn(random, quickProvider, { steps: 40, most: 8 });
+    for (let team = 0; team < 5; team++) await churn(random, quickProvider, { steps: 40, most: 6 });
     expect(counts["joins"]).toBeGreaterThan(50);
   },
 );
@@ -33,7 +33,7 @@ test(
     for (let [done, team] = [0, 0]; done < STEPS; team++) {
       const isLarge = team % 12 === 11;
       const steps = Math.min(STEPS - done, isLarge ? 20 : 50);
-      await churn(random, team % 6 === 0 ? nodeCryptoProvider : quickProvider, { steps, most: isLarge ? 40 : 12 });
+      await churn(random, team % 20 === 3 ? nodeCryptoProvider : quickProvider, { steps, most: isLarge ? 40 : 12 });
       done += steps;
     }
     process.stderr.write(`${JSON.stringify(counts)}\n`);

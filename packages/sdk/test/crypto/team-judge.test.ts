@@ -143,3 +143,11 @@ it("a team that was founded against the rules is none", async () => {
   expect(await forbiddenGroup(teams, made.pending)).toBe("bad_certificate");
   expect((await rosterOf(teams.leaves(made.pending))).map(({ name }) => name)).toEqual(["alice", "bob", "carol"]);
 });
+
+it("nothing may be changed in a team without settings", async () => {
+  const [alice, bob] = [await agent("alice"), await agent("bob")];
+  const members = [bob.keyPackage.public];
+  const { group } = await teams.found({ groupId, leaf: alice.device, settings: utf8("x"), members, now, authenticate });
+  expect(await forbiddenGroup(teams, group)).toBe("bad_settings");
+  await expect(commitChange(teams, group, {}, { commitId: "c", now })).rejects.toThrow("bad_settings");
+});

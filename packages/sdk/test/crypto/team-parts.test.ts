@@ -22,7 +22,7 @@ import {
 } from "../../src/crypto/team/transcript.ts";
 import { concat, lengthPrefixed, utf8 } from "../../src/protocol/index.ts";
 import { Random, seed } from "../random.ts";
-import { cryptoOf, hear, quickProvider, team } from "./team.ts";
+import { cryptoOf, hear, none, quickProvider, team } from "./team.ts";
 import { nodeCryptoProvider } from "../../src/node/provider.ts";
 import { defaultCryptoProvider } from "../../src/crypto/mls/group.ts";
 
@@ -53,7 +53,9 @@ describe("settings [P-15.2]", () => {
   };
 
   it("are read as they were written", () => {
-    for (const one of [settings, { ...settings, about: "", replaces: group }])
+    const admins = Array.from({ length: 100 }, (_, at) => `admin${at}`);
+    const most = { ...settings, name: "x".repeat(32), about: "x".repeat(512), admins };
+    for (const one of [settings, { ...settings, name: "xy", about: "", replaces: group }, most])
       expect(decodeSettings(encodeSettings(one))).toEqual(one);
   });
 
@@ -108,6 +110,9 @@ describe("the data of a commit [P-15.4]", () => {
       { ...data, added: [{ name: "Carol", device: "d1" }] },
     ])
       expect(decodeCommitData(encodeCommitData(wrong))).toBeUndefined();
+    const three = lengthPrefixed(lengthPrefixed("carol", "d1", "more"));
+    const bytes = lengthPrefixed("aimessage commit 2", "c", three, none, none);
+    expect(decodeCommitData(bytes)).toBeUndefined();
   });
 });
 
@@ -131,6 +136,20 @@ describe("a statement [P-15.5]", () => {
       expect(await isSignedBy(primitives, read, (await primitives.signature.keygen()).publicKey)).toBe(false);
       expect(await isSignedBy(primitives, read, new Uint8Array())).toBe(false);
     }
+  });
+
+  it("is none with fields of another length, or no texts", () => {
+    const bytes = (change: Record<string, Uint8Array>) => {
+      const [group, name, device, epoch] = [utf8(statement.group), utf8("carol"), utf8("d1"), new Uint8Array(8)];
+      const all = { group, name, device, epoch, leaf: statement.leaf, signature: new Uint8Array(64), ...change };
+      return lengthPrefixed("aimessage leave 1", ...Object.values(all));
+    };
+    expect(readStatement(bytes({}))).toMatchObject({ ...statement, epoch: 0 });
+    for (const name of ["leaf", "epoch", "signature"])
+      for (const length of [31, 33]) expect(readStatement(bytes({ [name]: new Uint8Array(length) }))).toBeUndefined();
+    for (const name of ["group", "name", "device"])
+      expect(readStatement(bytes({ [name]: Uint8Array.of(0xff) }))).toBeUndefined();
+    expect(readStatement(concat(bytes({}), lengthPrefixed("")))).toBeUndefined();
   });
 
   it(`is none, or not signed, with any byte changed (seed ${seed})`, async () => {

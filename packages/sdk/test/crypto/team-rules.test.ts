@@ -11,6 +11,10 @@ describe("allowed is, and nothing else", () => {
     "an Update, by any member": { by: "erin" },
     "Settings, by an admin": { by: "bob", settings: [{ ...settings, name: "ops", admins: ["carol"] }] },
     "Members, by an admin: removes and adds": { by: "alice", remove: ["carol", "dave"], add: [certificate("frank")] },
+    "Members: 200 Adds": {
+      by: "bob",
+      add: Array.from({ length: MOST_ADDED }, (_, at) => certificate(`new${at}`)),
+    },
     "Members: adds alone, without a path": { by: "bob", add: [certificate("frank"), certificate("grace")] },
     "Members: somebody who is added again, also with an older device": {
       by: "bob",
@@ -135,6 +139,11 @@ describe("allowed is, and nothing else", () => {
       { by: "bob", remove: ["carol"] },
       { data: plan({ by: "bob", remove: ["dave"] }).data },
     ],
+    ...["carol carol-2", "dave carol-1"].map((other): [string, Forbidden, Wish, Partial<Plan>] => {
+      const [name = "", device = ""] = other.split(" ");
+      const data = { commitId: "c", added: [], removed: [{ name, device }], statements: [] };
+      return [`data that name ${other}`, "data_differs", { by: "bob", remove: ["carol"] }, { data }];
+    }),
     ["data that name nobody", "data_differs", { by: "bob", remove: ["carol"] }, { data: plan({ by: "bob" }).data }],
     [
       "data in another order",

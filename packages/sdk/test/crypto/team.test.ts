@@ -135,6 +135,8 @@ describe("a team", () => {
     a.group = crypto.teams.apply(a.group, made.pending);
     expect(text((await hear(crypto, a, underWay)).plaintext)).toBe("under way");
     expect(() => crypto.teams.apply(a.group, made.pending)).toThrow("commit of another epoch");
+    const [other] = await team(crypto, 2, utf8("settings"), new Uint8Array(32));
+    expect(() => crypto.teams.apply(other!.group, made.pending)).toThrow("commit of another group");
   });
 
   it("tells what a commit would do before it is done, and leaves one alone that is not to be", async () => {

@@ -53,12 +53,17 @@ export async function join({ teams }: Crypto, who: Outsider, { welcomes, tree }:
 }
 
 /** A team of so many, in epoch 2; the first one has founded it. */
-export async function team(crypto: Crypto, size: number, settings: Uint8Array = utf8("settings")): Promise<Member[]> {
+export async function team(
+  crypto: Crypto,
+  size: number,
+  settings: Uint8Array = utf8("settings"),
+  id: Uint8Array = groupId,
+): Promise<Member[]> {
   const [first, ...others] = await Promise.all(
     Array.from({ length: size }, (_, index) => outsider(crypto, `m${index}`)),
   );
   const founded = await crypto.teams.found({
-    groupId,
+    groupId: id,
     leaf: first!.leaf,
     settings,
     members: others.map(({ keyPackage }) => keyPackage.public),

@@ -4,20 +4,20 @@
  */
 import type { CiphersuiteImpl, RatchetTree } from "ts-mls";
 import { equal } from "../../protocol/index.ts";
-import { hex } from "./bytes.ts";
 import { GroupError } from "./seam.ts";
 import { ancestorsOf } from "./tree-shape.ts";
 
-/** By its private key in hex, the public one that was derived with it. */
-type Derived = ReadonlyMap<string, Uint8Array>;
+/** Key pairs that were derived. */
+export type Derived = readonly { privateKey: Uint8Array; publicKey: Uint8Array }[];
 
 /** A suite that remembers the key pairs that are derived by it. */
 export function watched(suite: CiphersuiteImpl): { suite: CiphersuiteImpl; derived: Derived } {
-  const derived = new Map<string, Uint8Array>();
+  const derived: { privateKey: Uint8Array; publicKey: Uint8Array }[] = [];
   const { hpke } = suite;
   const deriveKeyPair = async (material: Uint8Array) => {
     const pair = await hpke.deriveKeyPair(material);
-    derived.set(hex(await hpke.exportPrivateKey(pair.privateKey)), await hpke.exportPublicKey(pair.publicKey));
+    const publicKey = await hpke.exportPublicKey(pair.publicKey);
+    derived.push({ privateKey: await hpke.exportPrivateKey(pair.privateKey), publicKey });
     return pair;
   };
   return { suite: { ...suite, hpke: { ...hpke, deriveKeyPair } }, derived };
@@ -55,7 +55,8 @@ export function fittingKeys(
       continue;
     const key = privateKeys[node];
     if (key === undefined) throw new GroupError("a key of our path is missing");
-    if (!isKnown(node, key, publicKey, before) && !equal(derived.get(hex(key)) ?? new Uint8Array(), publicKey))
+    const fits = derived.some((pair) => equal(pair.privateKey, key) && equal(pair.publicKey, publicKey));
+    if (!fits && !isKnown(node, key, publicKey, before))
       throw new GroupError("a key of our path does not fit the tree");
     kept[node] = key;
   }

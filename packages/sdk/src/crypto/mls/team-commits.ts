@@ -16,7 +16,7 @@ import { concat, equal } from "../../protocol/index.ts";
 import { sealTree, TREE_KEY } from "../team/sealed-tree.ts";
 import { hex } from "./bytes.ts";
 import { readKeyPackage, SETTINGS } from "./key-package.ts";
-import { fittingKeys, watched } from "./own-keys.ts";
+import { type Derived, fittingKeys, watched } from "./own-keys.ts";
 import { GroupError, type Group } from "./seam.ts";
 import type { Change, Followed, Invitation, Judge, OwnCommit, TeamCommit, TeamProposal } from "./team-seam.ts";
 import { checkTeam, leafNodeOf, leafOf, settingsExtension, settingsIn } from "./team-state.ts";
@@ -53,7 +53,9 @@ export async function makeCommit(
 
 /** The group after our own commit. What is under way of the epoch that ends is still read. */
 export function afterOwn(before: ClientState, pending: ClientState): ClientState {
-  if (pending.groupContext.epoch !== before.groupContext.epoch + 1n) throw new GroupError("commit of another epoch");
+  const [{ groupId, epoch }, next] = [before.groupContext, pending.groupContext];
+  if (!equal(next.groupId, groupId)) throw new GroupError("commit of another group");
+  if (next.epoch !== epoch + 1n) throw new GroupError("commit of another epoch");
   const [history] = addHistoricalReceiverData(before);
   return { ...pending, historicalReceiverData: history };
 }
@@ -101,7 +103,7 @@ async function invitationOf(
 }
 
 /** A new state whose tree and keys are as they must be. */
-function settled(next: ClientState, before: ClientState, derived: ReadonlyMap<string, Uint8Array>): ClientState {
+function settled(next: ClientState, before: ClientState, derived: Derived): ClientState {
   if (next.groupContext.epoch !== before.groupContext.epoch + 1n) throw new GroupError("not the next epoch");
   checkTeam(next);
   checkKeysOnce(next.ratchetTree);

@@ -48,9 +48,15 @@ export async function certifiedBy(certificate: Uint8Array): Promise<Certified | 
 /** The members of a group, by leaf. Leaves without a certificate are none. */
 export async function rosterOf(leaves: readonly Leaf[]): Promise<TeamMember[]> {
   const roster: TeamMember[] = [];
-  for (const { index, certificate } of leaves) {
-    const said = await certifiedBy(certificate);
-    if (said !== undefined) roster.push({ ...said, leaf: index });
+  for (const leaf of leaves) {
+    const member = await memberAt(leaf);
+    if (member !== undefined) roster.push(member);
   }
   return roster;
+}
+
+/** Who a leaf is of: a member, or whoever has sent a message or a commit. */
+export async function memberAt({ index, certificate }: Leaf): Promise<TeamMember | undefined> {
+  const said = await certifiedBy(certificate);
+  return said && { ...said, leaf: index };
 }
