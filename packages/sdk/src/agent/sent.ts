@@ -6,6 +6,7 @@ import { type OutgoingFile, outgoingFiles } from "./file-info.ts";
 import { isRefusal } from "../records/outbox-records.ts";
 import { get, pad } from "../records/records.ts";
 import type { MessageState, OutboxRecord } from "../records/tables.ts";
+import { type Recipients, recipientsOf } from "./recipients.ts";
 import { type Wait, waitFor } from "./waiting.ts";
 
 /** What is known of a message that was sent. Times in Unix milliseconds. */
@@ -81,6 +82,14 @@ export class Sent {
    */
   handled(wait?: Wait): Promise<MessageStatus> {
     return this.#reach("handled", wait);
+  }
+
+  /** Of a message to a group: how it is at each of its members. Of others, and while it has not left, nobody is named. */
+  recipients(): Promise<Recipients> {
+    return this.#store.read(async (tx) => {
+      const row = await get(tx, "out/", pad(this.#seq));
+      return recipientsOf(tx, row);
+    });
   }
 
   async status(): Promise<MessageStatus> {

@@ -8,7 +8,7 @@ import { LAST_ATTEMPT, requeue, settle, unlink } from "../turn/outbox-rows.ts";
 import { receiveMessage, unreadable } from "./received.ts";
 import { receiveTeamCommit } from "./team-commits.ts";
 import { receiveDirect, receiveTeamMessage } from "./team-messages.ts";
-import { settleAt } from "./team-reports.ts";
+import { settleAt } from "./team-outcomes.ts";
 import { acceptTeamWelcome } from "./team-welcome.ts";
 import { type Team, teamOf } from "../turn/teams.ts";
 import { hasEnough } from "./reports.ts";
@@ -84,7 +84,7 @@ async function receiveInTeam(turn: Turn, team: Team, delivery: Delivery, offline
     case "application":
       return receiveTeamMessage(turn, team, delivery, offline);
     case "direct":
-      return receiveDirect(turn, team, delivery);
+      return receiveDirect(turn, team, delivery, offline);
     case "commit":
       return receiveTeamCommit(turn, team, delivery);
     case "notice":

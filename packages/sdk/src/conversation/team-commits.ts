@@ -7,7 +7,7 @@ import { type Delivery, fromBase64, isBase64, toBase64, usernameKey } from "../p
 import type { CommitRecord } from "../records/group-records.ts";
 import { pad, put, remove } from "../records/records.ts";
 import type { OpEndRecord } from "../records/team-records.ts";
-import { goneFrom } from "./team-reports.ts";
+import { goneFrom } from "./team-outcomes.ts";
 import { learn, rosterIn } from "./teams.ts";
 import { type Team, teamOf } from "../turn/teams.ts";
 import type { Turn } from "../turn/turn.ts";

@@ -26,20 +26,20 @@ export async function receiveTeamMessage(turn: Turn, team: Team, delivery: Deliv
   const from = usernameKey(delivery.from);
   if (turn.isSpent(from)) return;
   const opened = await openMessage(turn, team, delivery);
-  if (opened === undefined) return turn.wasted(from, ATTEMPT);
+  if (opened === undefined) {
+    turn.wasted(from, ATTEMPT);
+    // Its sender hears that it was not read, and sends it again, to us alone.
+    if ((await rosterIn(turn, team)).some(({ name }) => name === from))
+      await turn.tx.put(owed(directAddress(team.record.key, from), "lost", delivery.message_id), "");
+    return undefined;
+  }
   const { content, sender } = opened;
-  const { key, id } = team.record;
-  const member = await teamMember(turn, team, sender.name);
-  count(team, member, content.header.counter);
-  await turn.tx.put(owed(directAddress(key, sender.name), "read", id), String(member.receive_counter));
-  const row = await get(turn.tx, "team/", key);
-  if (content.header.type !== "message" || row?.state !== "active") return;
-  const whose = { from: sender.name, identityKey: toBase64(sender.identityKey), team: key };
-  await keep(turn, whose, content, { name: delivery.from, offline });
+  count(team, await teamMember(turn, team, sender.name), content.header.counter);
+  return deliver(turn, team, { sender, offline }, content);
 }
 
-/** A direct frame: a receipt. */
-export async function receiveDirect(turn: Turn, team: Team, delivery: Delivery): Promise<void> {
+/** A direct frame: a receipt, or a message that we lack. */
+export async function receiveDirect(turn: Turn, team: Team, delivery: Delivery, offline: boolean): Promise<void> {
   const from = usernameKey(delivery.from);
   if (turn.isSpent(from)) return;
   const sender = (await rosterIn(turn, team)).find(({ name }) => name === from);
@@ -66,7 +66,27 @@ export async function receiveDirect(turn: Turn, team: Team, delivery: Delivery):
   member.direct_in = content.header.counter;
   team.changed.add(from);
   turn.heard.add(directAddress(team.record.key, from));
-  if (content.header.type === "receipt") await applyTeamReceipt(turn, team, from, content.body);
+  if (content.header.type === "receipt") return applyTeamReceipt(turn, team, from, content.body);
+  const { again } = content.header;
+  if (content.header.type !== "message" || again === undefined) return undefined;
+  member.gaps = (member.gaps ?? []).filter((gap) => gap !== again.counter);
+  await deliver(turn, team, { sender, offline }, { ...content, header: { ...content.header, id: again.id } });
+}
+
+/** A message of a member, however it has come: its sender hears that it is here. */
+async function deliver(
+  turn: Turn,
+  team: Team,
+  { sender, offline }: { sender: Omit<TeamMember, "leaf">; offline: boolean },
+  content: Content,
+): Promise<void> {
+  const { key, id } = team.record;
+  const { name, identityKey } = sender;
+  const { receive_counter: upTo } = await teamMember(turn, team, name);
+  if (upTo > 0) await turn.tx.put(owed(directAddress(key, name), "read", id), String(upTo));
+  const row = await get(turn.tx, "team/", key);
+  if (content.header.type !== "message" || row?.state !== "active") return;
+  await keep(turn, { from: name, identityKey: toBase64(identityKey), team: key }, content, { name, offline });
 }
 
 async function secretOf(turn: Turn, team: Team, epoch: number): Promise<Uint8Array | undefined> {

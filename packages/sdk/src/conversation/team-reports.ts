@@ -1,11 +1,12 @@
 /** Members' reports on what was sent to their team. */
+import { settleAt } from "./team-outcomes.ts";
+import { sendToOne } from "./team-resend.ts";
 import { readReceipt } from "./receipt.ts";
 import { rowById } from "../records/outbox-records.ts";
 import { teamAddress } from "../records/addresses.ts";
-import { get, pad, put, rowsUnder } from "../records/records.ts";
-import type { OutboxRecord } from "../records/tables.ts";
+import { get, pad, rowsUnder } from "../records/records.ts";
 import type { ToRecord } from "../records/team-records.ts";
-import { sentIn, settle, unlink } from "../turn/outbox-rows.ts";
+import { rowByCounter } from "../turn/outbox-rows.ts";
 import { type Team, teamMember } from "../turn/teams.ts";
 import type { Turn } from "../turn/turn.ts";
 
@@ -21,6 +22,15 @@ export async function applyTeamReceipt(turn: Turn, team: Team, from: string, bod
   const upTo = receipt.received[id] ?? 0;
   const missing = new Set(receipt.missing.filter(({ group }) => group === id).map(({ counter }) => counter));
   if (upTo > 0) await confirm(turn, team, from, { upTo, missing });
+  for (const counter of missing) {
+    const row = await rowByCounter(turn, id, counter);
+    if (row !== undefined) await sendToOne(turn, team, row, from);
+  }
+  for (const message of receipt.undecryptable) {
+    const row = await rowById(turn.tx, message);
+    if (row === undefined || row.to !== teamAddress(key)) turn.wasted(from, MISS);
+    else await sendToOne(turn, team, row, from);
+  }
   const tell = async (message: string, outcome: ToRecord): Promise<void> => {
     const row = await rowById(turn.tx, message);
     if (row === undefined || row.to !== teamAddress(key)) turn.wasted(from, MISS);
@@ -40,65 +50,25 @@ async function confirm(
 ): Promise<void> {
   const member = await teamMember(turn, team, from);
   const before = member.confirmed ?? 0;
+  const received = async (seq: number): Promise<void> => {
+    const row = await get(turn.tx, "out/", pad(seq));
+    if (row !== undefined) await settleAt(turn, row, from, { state: "received" });
+  };
+  for (const counter of member.lacks ?? []) {
+    const row = missing.has(counter) ? undefined : await rowByCounter(turn, team.record.id, counter);
+    if (row !== undefined) await received(row.seq);
+  }
   const known = Math.min(upTo, team.record.send_counter);
-  if (known <= before) return;
+  const lacks = [...missing].filter((counter) => counter <= known);
+  if (known <= before && lacks.join() === (member.lacks ?? []).join()) return;
   const prefix = `sent/${team.record.id}/`;
   for await (const [key, seq] of rowsUnder(turn.tx, prefix, prefix + pad(before))) {
     const counter = Number(key.slice(prefix.length));
     if (counter > known) break;
     if (missing.has(counter)) continue;
-    const row = await get(turn.tx, "out/", pad(Number(seq)));
-    if (row !== undefined) await settleAt(turn, row, from, { state: "received" });
+    await received(Number(seq));
   }
-  member.confirmed = known;
+  member.confirmed = Math.max(before, known);
+  member.lacks = lacks;
   team.changed.add(from);
-}
-
-const RANK = { received: 1, handled: 2, failed: 2, refused: 2, expired: 2, gone: 2 } as const;
-
-/** Writes down what became of a message at one of its recipients, and what that makes of the whole. */
-export async function settleAt(turn: Turn, row: OutboxRecord, name: string, outcome: ToRecord): Promise<void> {
-  if (row.recipients === undefined) return;
-  const at = `${pad(row.seq)}/${name}`;
-  const before = await get(turn.tx, "to/", at);
-  // Final states do not change.
-  if (RANK[outcome.state] <= (before === undefined ? 0 : RANK[before.state])) return;
-  await put(turn.tx, "to/", at, outcome);
-  const counts = { ...row.recipients };
-  if (outcome.state === "gone") {
-    counts.gone += 1;
-    if (before !== undefined) counts.received -= 1;
-  } else {
-    // Whoever has failed on it had it, but for whom it has never reached.
-    if (before === undefined && outcome.state !== "expired") counts.received += 1;
-    if (outcome.state === "handled") counts.handled += 1;
-    else if (outcome.state !== "received") counts.failed += 1;
-  }
-  await settleAll(turn, { ...row, recipients: counts });
-}
-
-/** Somebody is no member any more: nobody waits for it. */
-export async function goneFrom(turn: Turn, team: Team, name: string): Promise<void> {
-  for await (const [, seq] of sentIn(turn, team.record.id)) {
-    const row = await get(turn.tx, "out/", pad(Number(seq)));
-    if (row !== undefined) await settleAt(turn, row, name, { state: "gone" });
-  }
-}
-
-/** The state of a message to a team is that of whoever is furthest behind. */
-async function settleAll(turn: Turn, row: OutboxRecord): Promise<void> {
-  if (row.recipients === undefined || row.state === "queued") return put(turn.tx, "out/", pad(row.seq), row);
-  const { received, handled, failed, gone } = row.recipients;
-  // Who is no member any more is not waited for.
-  const living = row.recipients.all - gone;
-  if (handled + failed === living) {
-    await unlink(turn, row);
-    return settle(
-      turn,
-      row,
-      failed > 0 || living === 0 ? { state: "failed", reason: "partial" } : { state: "handled" },
-    );
-  }
-  if (received === living && row.state === "stored") return settle(turn, row, { state: "received" });
-  return put(turn.tx, "out/", pad(row.seq), row);
 }

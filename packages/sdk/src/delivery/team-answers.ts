@@ -1,6 +1,6 @@
 /** The relay's answers to what was sent to a team, or to one of its members. */
 import type { RelayFrameData, WireReason } from "../protocol/index.ts";
-import { settleAt } from "../conversation/team-reports.ts";
+import { settleAt } from "../conversation/team-outcomes.ts";
 import { learn } from "../conversation/teams.ts";
 import { readAddress } from "../records/addresses.ts";
 import { isQuiet } from "../records/outbox-records.ts";

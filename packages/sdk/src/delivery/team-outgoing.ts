@@ -8,7 +8,7 @@ import { directSecret } from "../conversation/team-commits.ts";
 import { rosterIn, teamByKey } from "../conversation/teams.ts";
 import { toBase64, usernameKey } from "../protocol/index.ts";
 import { readAddress } from "../records/addresses.ts";
-import { pad, put } from "../records/records.ts";
+import { get, pad, put } from "../records/records.ts";
 import type { OutboxRecord } from "../records/tables.ts";
 import { deleteRow } from "../turn/outbox-rows.ts";
 import { type Team, teamMember } from "../turn/teams.ts";
@@ -100,7 +100,7 @@ async function sealTo(
   member.direct_out += 1;
   team.changed.add(to.name);
   const messageId = frameId(row.id, row.attempt);
-  const header = headerOf(turn, row, member.direct_out);
+  const header = await directHeader(turn, row, member.direct_out);
   const message = await sealDirect(
     turn.teams.primitives,
     encodeContent({ header, body }),
@@ -123,6 +123,14 @@ async function sealTo(
   });
   await put(turn.tx, "out/", pad(row.seq), { ...row, group: record.id });
   return frame;
+}
+
+/** Of a receipt, or of a message that its recipient lacks. */
+async function directHeader(turn: Turn, row: OutboxRecord, counter: number): Promise<Header> {
+  const original = row.of === undefined ? undefined : await get(turn.tx, "out/", pad(row.of));
+  if (original?.counter === undefined) return headerOf(turn, row, counter);
+  const again = { id: original.id, counter: original.counter };
+  return { ...headerOf(turn, original, counter), id: row.id, again };
 }
 
 function headerOf(turn: Turn, row: OutboxRecord, counter: number): Header {

@@ -44,6 +44,8 @@ export interface TeamMemberRecord {
   gaps?: number[];
   /** Highest counter of our messages that it has said it has. */
   confirmed?: number;
+  /** Counters below that which it lacks, as it has said last. */
+  lacks?: number[];
   /** Counters of direct frames, to it and from it. */
   direct_out: number;
   direct_in: number;
@@ -51,8 +53,11 @@ export interface TeamMemberRecord {
 
 /** `to/<out seq>/<username>`: what became of a message to a team at one of those whom it was for, once that is more than `stored`. */
 export interface ToRecord {
-  state: "received" | "handled" | "failed" | "refused" | "expired" | "gone";
+  state: "missing" | "received" | "handled" | "failed" | "refused" | "expired" | "gone";
   reason?: string;
+  /** Of what is missing: how often it was sent again to this one alone, and when last. Unix ms. */
+  times?: number;
+  at?: number;
 }
 
 /** `op/<seq>`: a change of a team that the owner wants, until it is done or has failed. */

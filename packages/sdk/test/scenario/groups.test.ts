@@ -2,6 +2,7 @@
 import { describe, expect, test } from "vitest";
 import type { Agent } from "../../src/agent/agent.ts";
 import type { IncomingMessage } from "../../src/agent/message.ts";
+import { edit, type Frame } from "./proxy.ts";
 import { caughtUp, eventually, follow, rejection, World } from "./world.ts";
 
 interface Member {
@@ -125,5 +126,61 @@ describe("a group", () => {
     const got = follow(again);
     await sent.handled();
     await hears({ agent: again, got }, "@team alice: good night");
+  });
+
+  test.each([
+    ["is lost on its way", (frame: Frame) => (frame.data.from === "alice" ? [] : undefined)],
+    [
+      "comes as something else",
+      (frame: Frame) => (frame.data.from === "alice" ? [edit(frame, { message: "AAEAAg==" })] : undefined),
+    ],
+  ])("has a message that %s sent again to whoever lacks it, and to nobody else", async (_how, lie) => {
+    await using world = await World.create({ noLimits: true });
+    const { alice, bob, carol } = await online(world, "alice", "bob", "carol");
+    await alice.agent.groups.create("team", ["bob", "carol"]);
+    await (await alice.agent.send("@team", "one")).handled();
+    let lies = 1;
+    world.proxy.rule = ({ agent, toRelay, frame }) =>
+      agent === "carol" && !toRelay && frame.data.kind === "application" && lies-- > 0 ? lie(frame) : undefined;
+    const [two, three] = [await alice.agent.send("@team", "two"), await alice.agent.send("@team", "three")];
+    await Promise.all([two.handled(), three.handled()]);
+    await hears(carol, ...["one", "two", "three"].map((text) => `@team alice: ${text}`));
+    await hears(bob, ...["one", "two", "three"].map((text) => `@team alice: ${text}`));
+  });
+
+  test("tells how a message is at each of those whom it was for, and does not wait for whoever is gone", async () => {
+    await using world = await World.create({ noLimits: true });
+    const { alice, bob, carol } = await online(world, "alice", "bob", "carol", "dave");
+    await alice.agent.groups.create("team", ["bob", "carol", "dave"]);
+    await caughtUp(bob.agent);
+    await caughtUp(carol.agent);
+    await carol.agent.close();
+    const sent = await alice.agent.send("@team", "anybody?");
+    await eventually("two have handled it", async () => (await sent.recipients()).handled.length === 2);
+    expect(await sent.recipients()).toEqual({
+      received: ["bob", "dave"],
+      handled: ["bob", "dave"],
+      failed: [],
+      waiting: ["carol"],
+      gone: [],
+    });
+    await alice.agent.groups.remove("team", ["carol"]);
+    expect((await sent.handled()).state).toBe("handled");
+    expect((await sent.recipients()).gone).toEqual(["carol"]);
+  });
+
+  test("is failed for a message that one of its members has failed on, and says at whom and why", async () => {
+    await using world = await World.create({ noLimits: true });
+    const [alice, bob, carol] = [await world.open("alice"), await world.open("bob"), await world.open("carol")];
+    follow(bob);
+    follow(carol, (message) => message.failed("out of paper"));
+    await Promise.all([bob.sync(), carol.sync()]);
+    await alice.groups.create("team", ["bob", "carol"]);
+    const sent = await alice.send("@team", "print it");
+    expect(await rejection(sent.handled())).toMatchObject({ code: "failed", reason: "partial" });
+    expect(await sent.recipients()).toMatchObject({
+      handled: ["bob"],
+      failed: [{ name: "carol", state: "failed", reason: "out of paper" }],
+    });
   });
 });

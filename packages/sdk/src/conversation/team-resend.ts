@@ -1,0 +1,43 @@
+/** What one member of a team lacks is sent again, to that one alone. [P-15.10] */
+import { directAddress } from "../records/addresses.ts";
+import { randomId } from "../protocol/index.ts";
+import { get, nextSeq, pad, put, toBytes } from "../records/records.ts";
+import type { OutboxRecord } from "../records/tables.ts";
+import type { Team } from "../turn/teams.ts";
+import type { Turn } from "../turn/turn.ts";
+import { settleAt } from "./team-outcomes.ts";
+
+/** Times that one message is sent again to one member. */
+const AGAIN = 3;
+/** Until whoever asks once more is believed not to have got it. Milliseconds. */
+const AGAIN_MS = 10_000;
+
+/** Sends a message again to one of those whom it was for. */
+export async function sendToOne(turn: Turn, team: Team, row: OutboxRecord, name: string): Promise<void> {
+  if (row.kind !== "message" || row.recipients === undefined) return;
+  const at = `${pad(row.seq)}/${name}`;
+  const { state = "missing", times = 0, at: last = 0 } = (await get(turn.tx, "to/", at)) ?? {};
+  if (state !== "missing" || (times > 0 && Math.abs(turn.now - last) < AGAIN_MS)) return;
+  const body = await turn.tx.get(`out-body/${pad(row.seq)}`);
+  if (times >= AGAIN || body === undefined)
+    return settleAt(turn, row, name, { state: "failed", reason: "undecryptable" });
+  await put(turn.tx, "to/", at, { state: "missing", times: times + 1, at: turn.now });
+  const seq = await nextSeq(turn.tx, "out");
+  const again: OutboxRecord = {
+    seq,
+    id: randomId(),
+    // As a receipt it is shown to nobody; if it gets lost, it is asked for again.
+    kind: "receipt",
+    of: row.seq,
+    to: directAddress(team.record.key, name),
+    content_type: row.content_type,
+    created_at: turn.now,
+    updated_at: turn.now,
+    state: "queued",
+    attempt: 0,
+  };
+  await put(turn.tx, "out/", pad(seq), again);
+  await turn.tx.put(`out-body/${pad(seq)}`, toBytes(body));
+  await turn.tx.put(`out-id/${again.id}`, String(seq));
+  await turn.tx.put(`queue/${again.to}/${pad(seq)}`, "");
+}
