@@ -112,6 +112,30 @@ export class Groups {
     });
   }
 
+  /**
+   * Leaves a group: from then on nothing comes of it, and nothing is sent. The last admin makes somebody else one first.
+   * @throws AgentError unknown_group, usage, failed, timeout, relay_unreachable
+   */
+  async leave(group: string, wait: Wait = {}): Promise<void> {
+    const { admins, name, members } = await this.#store.read((tx) => findTeam(tx, group));
+    if (admins.includes(this.#own)) {
+      if (admins.length === 1 && members.length > 1)
+        throw new AgentError("usage", `this agent is the only admin of @${name}`, {
+          hint: `make another member one first: aimessage group promote @${name} NAME`,
+        });
+      await this.demote(group, [this.#own], wait);
+    }
+    await this.#change(async (tx) => {
+      const team = await findTeam(tx, group);
+      return { kind: "leave", key: team.key, group: team.group, names: [] };
+    }, wait);
+  }
+
+  /** Declines an invitation, which is to leave. @throws AgentError as {@link leave} */
+  refuse(group: string, wait: Wait = {}): Promise<void> {
+    return this.leave(group, wait);
+  }
+
   #others(members: string[]): string[] {
     const names = [...new Set(members.map(parseName))];
     if (names.length > 0 && !names.includes(this.#own)) return names;

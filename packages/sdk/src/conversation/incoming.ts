@@ -6,7 +6,7 @@ import { acceptWelcome, closeConversation } from "./conversations.ts";
 import { rowById } from "../records/outbox-records.ts";
 import { LAST_ATTEMPT, requeue, settle, unlink } from "../turn/outbox-rows.ts";
 import { receiveMessage, unreadable } from "./received.ts";
-import { receiveTeamCommit } from "./team-commits.ts";
+import { lapse, receiveTeamCommit } from "./team-commits.ts";
 import { receiveDirect, receiveTeamMessage } from "./team-messages.ts";
 import { settleAt } from "./team-outcomes.ts";
 import { acceptTeamWelcome } from "./team-welcome.ts";
@@ -88,12 +88,19 @@ async function receiveInTeam(turn: Turn, team: Team, delivery: Delivery, offline
     case "commit":
       return receiveTeamCommit(turn, team, delivery);
     case "notice":
-      return receiveTeamNotice(turn, delivery);
+      return receiveTeamNotice(turn, team, delivery);
+    case "welcome":
+      return acceptTeamWelcome(turn, delivery);
   }
 }
 
 /** The relay's word on a message to a team, at one of its recipients. */
-async function receiveTeamNotice(turn: Turn, { message_id, from, status, reason }: Delivery): Promise<void> {
+async function receiveTeamNotice(
+  turn: Turn,
+  team: Team,
+  { message_id, from, status, reason }: Delivery,
+): Promise<void> {
+  if (reason === "lapsed" && status === "dropped") return lapse(turn, team);
   const row = await rowById(turn.tx, message_id);
   if (row === undefined || row.kind === "receipt" || status !== "expired") return;
   await settleAt(turn, row, usernameKey(from), { state: "expired", reason: reason ?? "expired" });

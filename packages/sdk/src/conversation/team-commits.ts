@@ -2,13 +2,15 @@
 import { GroupError } from "../crypto/mls/seam.ts";
 import { DIRECT, DIRECT_BYTES } from "../crypto/team/direct.ts";
 import { followChange } from "../crypto/team/changes.ts";
-import type { TeamMember } from "../crypto/team/roster.ts";
+import { certifiedBy, type TeamMember } from "../crypto/team/roster.ts";
+import { sendAllToOne } from "./team-resend.ts";
 import { type Delivery, fromBase64, isBase64, toBase64, usernameKey } from "../protocol/index.ts";
 import type { CommitRecord } from "../records/group-records.ts";
-import { pad, put, remove } from "../records/records.ts";
+import { get, pad, put, remove } from "../records/records.ts";
 import type { OpEndRecord } from "../records/team-records.ts";
 import { goneFrom } from "./team-outcomes.ts";
-import { learn, rosterIn } from "./teams.ts";
+import { addLinkOp, isOfLink } from "./team-ops.ts";
+import { learn, rosterIn, settingsIn } from "./teams.ts";
 import { type Team, teamOf } from "../turn/teams.ts";
 import type { Turn } from "../turn/turn.ts";
 
@@ -30,7 +32,7 @@ export async function receiveTeamCommit(turn: Turn, team: Team, delivery: Delive
     if (!(error instanceof GroupError)) throw error;
     return stuck(turn, team, from, error.message);
   }
-  if (followed.kind === "removed") return leave(turn, team);
+  if (followed.kind === "removed") return retire(turn, team);
   if (followed.kind === "refused") return stuck(turn, team, from, followed.reason);
   if (followed.kind === "unusable") return stuck(turn, team, from, followed.cause.message);
   // The winner is applied: ours for the same epoch lost, and its change is made anew.
@@ -38,7 +40,12 @@ export async function receiveTeamCommit(turn: Turn, team: Team, delivery: Delive
   turn.consumed.push(...followed.consumed);
   const roster = await rosterIn(turn, team);
   team.group = followed.group;
-  await enter(turn, team, { epoch, secret: before, roster });
+  const added: string[] = [];
+  for (const proposal of followed.commit.proposals) {
+    const said = proposal.kind === "add" ? await certifiedBy(proposal.certificate) : undefined;
+    if (said !== undefined) added.push(said.name);
+  }
+  await enter(turn, team, { epoch, secret: before, roster, added });
 }
 
 /** Applies our own admitted commit, once our mailbox is processed up to where it stood when the commit was admitted. */
@@ -50,7 +57,8 @@ export async function applyTeamCommit(turn: Turn, { group: id, op }: CommitRecor
     const secret = await directSecret(turn, team);
     const before = await rosterIn(turn, team);
     team.group = turn.teams.apply(team.group, turn.crypto.decode(next as Uint8Array));
-    await enter(turn, team, { epoch, secret, roster: before });
+    const record = op === undefined ? undefined : await get(turn.tx, "op/", pad(op));
+    await enter(turn, team, { epoch, secret, roster: before, added: record?.kind === "readmit" ? record.names : [] });
     turn.healed = true;
   }
   await turn.removeCommit(id);
@@ -59,9 +67,11 @@ export async function applyTeamCommit(turn: Turn, { group: id, op }: CommitRecor
 
 /** A change is done, or has failed. */
 export async function endOp(turn: Turn, op: number | undefined, why: Omit<OpEndRecord, "at"> = {}): Promise<void> {
-  if (op === undefined) return;
-  await remove(turn.tx, "op/", pad(op));
-  await put(turn.tx, "op-end/", pad(op), { at: turn.now, ...why });
+  const record = op === undefined ? undefined : await get(turn.tx, "op/", pad(op));
+  if (record === undefined) return;
+  await remove(turn.tx, "op/", pad(record.seq));
+  // Nobody waits for what the link wants of itself.
+  if (!isOfLink(record)) await put(turn.tx, "op-end/", pad(record.seq), { at: turn.now, ...why });
 }
 
 /** The secret of direct frames in the present epoch. */
@@ -74,6 +84,8 @@ interface Before {
   epoch: number;
   secret: Uint8Array;
   roster: TeamMember[];
+  /** Whom the commit that ended it has added, those among them who were there before. */
+  added: string[];
 }
 
 async function enter(turn: Turn, team: Team, before: Before): Promise<void> {
@@ -83,17 +95,32 @@ async function enter(turn: Turn, team: Team, before: Before): Promise<void> {
   await learn(turn, team);
   const now = new Set((await rosterIn(turn, team)).map(({ name }) => name));
   for (const { name } of before.roster) if (!now.has(name)) await goneFrom(turn, team, name);
+  for (const { name } of before.roster) if (before.added.includes(name)) await sendAllToOne(turn, team, name);
 }
 
-/** Nothing of the team can be followed any more. */
+/** Nothing of the team can be followed any more: any member may take us in again. */
 async function stuck(turn: Turn, team: Team, from: string, why: string): Promise<void> {
-  team.record.state = "stuck";
-  team.dirty = true;
-  await turn.alert("bad_commit", from, `a commit of ${from} in a team cannot be followed: ${why}`);
+  await askToRejoin(turn, team);
+  await turn.alert("bad_commit", from, `a commit of ${from} in a group cannot be followed: ${why}; this agent asks to be taken in again`);
 }
 
-/** We were removed. */
-async function leave(turn: Turn, team: Team): Promise<void> {
+/** The relay had to drop something that we need. */
+export async function lapse(turn: Turn, team: Team): Promise<void> {
+  if (team.record.state !== "open") return;
+  await askToRejoin(turn, team);
+  const { name } = settingsIn(turn, team);
+  await turn.alert("lapsed", undefined, `mail of the group @${name} was lost at the relay: this agent asks to be taken in again`);
+}
+
+async function askToRejoin(turn: Turn, { record }: Team): Promise<void> {
+  const team = turn.cache.teams.get(record.id);
+  if (team !== undefined) team.dirty = true;
+  record.state = "stuck";
+  await addLinkOp(turn, { kind: "rejoin", key: record.key, group: record.id, names: [] });
+}
+
+/** We are no member any more. */
+export async function retire(turn: Turn, team: Team): Promise<void> {
   await learn(turn, team, { state: "over" });
   team.record.state = "closed";
   team.dirty = true;

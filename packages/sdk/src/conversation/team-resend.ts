@@ -3,6 +3,7 @@ import { directAddress } from "../records/addresses.ts";
 import { randomId } from "../protocol/index.ts";
 import { get, nextSeq, pad, put, toBytes } from "../records/records.ts";
 import type { OutboxRecord } from "../records/tables.ts";
+import { sentIn } from "../turn/outbox-rows.ts";
 import type { Team } from "../turn/teams.ts";
 import type { Turn } from "../turn/turn.ts";
 import { settleAt } from "./team-outcomes.ts";
@@ -12,16 +13,30 @@ const AGAIN = 3;
 /** Until whoever asks once more is believed not to have got it. Milliseconds. */
 const AGAIN_MS = 10_000;
 
+/** Sends all that one has not got, as far as is known, to it alone: it was away from the group. */
+export async function sendAllToOne(turn: Turn, team: Team, name: string): Promise<void> {
+  for await (const [, seq] of sentIn(turn, team.record.id)) {
+    const row = await get(turn.tx, "out/", pad(Number(seq)));
+    const isFor = row?.recipients === undefined ? undefined : await get(turn.tx, "roster/", rosterAt(team, row.recipients.epoch));
+    if (row !== undefined && isFor?.names.includes(name) === true) await sendToOne(turn, team, row, name);
+  }
+}
+
+function rosterAt({ record }: Team, epoch: number): string {
+  return `${record.id}/${pad(epoch)}`;
+}
+
 /** Sends a message again to one of those whom it was for. */
 export async function sendToOne(turn: Turn, team: Team, row: OutboxRecord, name: string): Promise<void> {
   if (row.kind !== "message" || row.recipients === undefined) return;
   const at = `${pad(row.seq)}/${name}`;
-  const { state = "missing", times = 0, at: last = 0 } = (await get(turn.tx, "to/", at)) ?? {};
-  if (state !== "missing" || (times > 0 && Math.abs(turn.now - last) < AGAIN_MS)) return;
+  const before = (await get(turn.tx, "to/", at)) ?? { state: "missing" };
+  const { state, times = 0, at: last = 0 } = before;
+  if ((state !== "missing" && state !== "expired") || (times > 0 && Math.abs(turn.now - last) < AGAIN_MS)) return;
   const body = await turn.tx.get(`out-body/${pad(row.seq)}`);
   if (times >= AGAIN || body === undefined)
     return settleAt(turn, row, name, { state: "failed", reason: "undecryptable" });
-  await put(turn.tx, "to/", at, { state: "missing", times: times + 1, at: turn.now });
+  await put(turn.tx, "to/", at, { ...before, times: times + 1, at: turn.now });
   const seq = await nextSeq(turn.tx, "out");
   const again: OutboxRecord = {
     seq,

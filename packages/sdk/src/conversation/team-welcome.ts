@@ -5,7 +5,10 @@ import { forbiddenGroup } from "../crypto/team/judge.ts";
 import { certified, certifiedBy } from "../crypto/team/roster.ts";
 import { type Delivery, fromBase64, isBase64, usernameKey } from "../protocol/index.ts";
 import { hex } from "../crypto/mls/bytes.ts";
+import { deleteState } from "../records/group-state.ts";
 import { get } from "../records/records.ts";
+import { endOp } from "./team-commits.ts";
+import { rejoinOf } from "./team-ops.ts";
 import { useKeyPackage } from "./conversations.ts";
 import { learn, newTeamGroup, settingsIn } from "./teams.ts";
 import { addTeam } from "../turn/teams.ts";
@@ -17,7 +20,9 @@ export async function acceptTeamWelcome(turn: Turn, delivery: Delivery): Promise
   const username = usernameKey(from);
   const refuse = (kind: string, text: string) => turn.alert(kind, username, text);
   const welcome = isBase64(message) ? fromBase64(message) : new Uint8Array();
-  if (announced !== undefined && (await turn.tx.get(`team-group/${announced}`)) !== undefined)
+  const known = announced === undefined ? undefined : await get(turn.tx, "team-group/", announced);
+  const rejoin = announced === undefined ? undefined : await rejoinOf(turn, announced);
+  if (known !== undefined && known.state !== "closed" && (known.state !== "stuck" || rejoin === undefined))
     return refuse("welcome_replayed", `a Welcome from ${from} names a team that is known already`);
   const [ref, ...others] = turn.crypto.welcomeRefs(welcome);
   const key = ref === undefined || others.length > 0 ? undefined : await get(turn.tx, "key/", ref);
@@ -46,7 +51,19 @@ export async function acceptTeamWelcome(turn: Turn, delivery: Delivery): Promise
   await useKeyPackage(turn, key.ref, key.last_resort, from);
   const teamKey = hex(settingsIn(turn, { group }).key);
   const record = newTeamGroup(turn, { id, key: teamKey, epoch: epochOf(group), state: "open" });
+  if (known !== undefined) {
+    if (record.epoch <= known.epoch)
+      return refuse("welcome_replayed", `a Welcome from ${from} leads back to what was before in a group`);
+    // What we send goes on where it was, so that what the others lack is missed.
+    record.send_counter = known.send_counter;
+    await deleteState(turn.tx, id);
+  }
   const team = addTeam(turn, record, group);
+  if (rejoin !== undefined) {
+    await endOp(turn, rejoin.seq);
+    await learn(turn, team, { state: "active" });
+    return undefined;
+  }
   // A stranger's invitation waits for the owner.
   const policy = await turn.policy();
   const isWanted = policy === "open" || !(await turn.isStranger(username));

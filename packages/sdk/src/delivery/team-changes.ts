@@ -1,71 +1,57 @@
-/** Changes of teams that the owner wants: founding them, who is in them, what they are called. */
+/** Changes of teams: founding them, who is in them, what they are called. */
 import { GroupError } from "../crypto/mls/seam.ts";
 import { groupIdOf } from "../crypto/mls/state.ts";
 import type { Change, OwnCommit } from "../crypto/mls/team-seam.ts";
 import { commitChange } from "../crypto/team/changes.ts";
-import { certified, certifiedBy } from "../crypto/team/roster.ts";
+import { certified, certifiedBy, type TeamMember } from "../crypto/team/roster.ts";
 import { encodeSettings, type TeamSettings } from "../crypto/team/settings.ts";
 import { learn, newTeamGroup, rosterIn, settingsIn, teamByKey } from "../conversation/teams.ts";
-import { verifyCertificate } from "../crypto/identity.ts";
-import { meet } from "../trust/contacts.ts";
 import { fromBase64, fromHex, randomId, type RelayFrameData, toBase64, usernameKey } from "../protocol/index.ts";
 import { deleteState } from "../records/group-state.ts";
 import { get, list, pad, remove } from "../records/records.ts";
-import { endOp } from "../conversation/team-commits.ts";
+import { endOp, retire } from "../conversation/team-commits.ts";
+import { isOfLink } from "../conversation/team-ops.ts";
+import { type ChangeAnswer, fail, isReady, needsKeys, pauseOf, takeKeys } from "./team-needs.ts";
 import type { OpRecord } from "../records/team-records.ts";
 import type { CommitRecord } from "../records/group-records.ts";
 import { addTeam, type Team, teamOf } from "../turn/teams.ts";
 import type { Turn } from "../turn/turn.ts";
-import { isTemporary, type Refusal } from "../wire/connection.ts";
+import { isTemporary } from "../wire/connection.ts";
 import type { Answered, CommitData, Flight } from "./flight.ts";
-
-/** What the relay has handed out for the members that a change adds. */
-export interface ClaimedFor {
-  op: number;
-  answer: Answered<RelayFrameData<"key_list">>;
-}
-
-export interface WantedKeys {
-  op: number;
-  names: string[];
-}
 
 type Keys = RelayFrameData<"keys">;
 
-/** By which a change is known among what waits for better times. */
-function pauseOf(op: number): string {
-  return `op/${op}`;
-}
-
-/** Whether a commit can be made now. */
-function isReady(turn: Turn, { record }: Team): boolean {
-  return record.state === "open" && !turn.cache.commits.has(record.id) && record.epoch >= record.wait_for_epoch;
-}
-
-/** Whose key packages are needed for changes that wait. */
-export async function wantedKeys(turn: Turn, flight: Flight): Promise<WantedKeys[]> {
-  const wanted: WantedKeys[] = [];
-  for (const { seq, kind, key, names } of await list(turn.tx, "op/")) {
-    if ((kind !== "create" && kind !== "add") || flight.isPaused(pauseOf(seq), turn.ticks)) continue;
-    const team = await teamByKey(turn, key);
-    // One that is being founded has them; of others one change is made after another.
-    if (kind === "create" ? team === undefined : team !== undefined && isReady(turn, team.team))
-      wanted.push({ op: seq, names });
-  }
-  return wanted;
-}
+/** Until a wish to be taken in again that nobody has fulfilled is told once more. Milliseconds. */
+const ASK_AGAIN_MS = 660_000;
 
 /** Makes the commits of changes that wait: one for each team at a time, since two of one epoch would be encrypted under one key. */
-export async function makeChanges(turn: Turn, flight: Flight, claimed: ClaimedFor[]): Promise<void> {
+export async function makeChanges(turn: Turn, flight: Flight, answers: ChangeAnswer[]): Promise<void> {
   for (const op of await list(turn.tx, "op/")) {
-    const keys = claimed.find((one) => one.op === op.seq)?.answer;
-    await turn.on(`op/${pad(op.seq)}`, () =>
-      op.kind === "create" ? found(turn, flight, op, keys) : change(turn, flight, op, keys),
-    );
+    const answer = answers.find((one) => one.op === op.seq)?.answer;
+    await turn.on(`op/${pad(op.seq)}`, () => {
+      if (op.kind === "create") return found(turn, flight, op, answer);
+      return op.kind === "leave" || op.kind === "rejoin"
+        ? heardOf(turn, flight, op, answer)
+        : change(turn, flight, op, answer);
+    });
   }
 }
 
-async function found(turn: Turn, flight: Flight, op: OpRecord, keys: ClaimedFor["answer"] | undefined): Promise<void> {
+/** The relay tells the others, and we wait for what one of them does. */
+async function heardOf(turn: Turn, flight: Flight, op: OpRecord, answer: ChangeAnswer["answer"] | undefined): Promise<void> {
+  const team = op.group === undefined ? undefined : await teamOf(turn, op.group);
+  if (answer === undefined) return;
+  if ("refusal" in answer && isTemporary(answer.refusal))
+    return flight.backOff(pauseOf(op.seq), turn.ticks, answer.refusal.retry_after_ms);
+  // Whoever is no member any more needs to ask for nothing.
+  const isOut = "refusal" in answer && answer.refusal.reason === "not_a_member";
+  if (op.kind === "rejoin" && !isOut && !("refusal" in answer))
+    return flight.pause(pauseOf(op.seq), turn.ticks + ASK_AGAIN_MS);
+  if (team !== undefined && (isOut || !("refusal" in answer))) await retire(turn, team);
+  await endOp(turn, op.seq, "refusal" in answer && !isOut ? { reason: answer.refusal.reason } : {});
+}
+
+async function found(turn: Turn, flight: Flight, op: OpRecord, keys: ChangeAnswer["answer"] | undefined): Promise<void> {
   if ((await turn.tx.get(`team/${op.key}`)) !== undefined) return;
   const packages = await takeKeys(turn, flight, op, keys);
   if (packages === undefined) return;
@@ -106,21 +92,22 @@ async function found(turn: Turn, flight: Flight, op: OpRecord, keys: ClaimedFor[
   });
 }
 
-async function change(turn: Turn, flight: Flight, op: OpRecord, keys: ClaimedFor["answer"] | undefined): Promise<void> {
+async function change(turn: Turn, flight: Flight, op: OpRecord, keys: ChangeAnswer["answer"] | undefined): Promise<void> {
   const found = await teamByKey(turn, op.key);
-  if (found === undefined || found.row.state !== "active") return fail(turn, op, "not_a_member");
+  // The group is followed before its owner has taken the invitation, but not changed.
+  if (found === undefined || (found.row.state !== "active" && !isOfLink(op))) return fail(turn, op, "not_a_member");
   const { team } = found;
   const { record } = team;
   if (!isReady(turn, team)) return;
-  const packages = op.kind === "add" ? await takeKeys(turn, flight, op, keys) : [];
+  const packages = needsKeys(op) ? await takeKeys(turn, flight, op, keys) : [];
   if (packages === undefined) return;
   const commitId = randomId();
   let made: OwnCommit;
   let removed: { username: string; device: string }[];
   try {
-    const { what, gone } = await changeOf(turn, team, op, packages);
+    const { what, gone, statements } = await changeOf(turn, team, op, packages);
     removed = gone;
-    made = await commitChange(turn.teams, team.group, what, { commitId, now: turn.relayNow });
+    made = await commitChange(turn.teams, team.group, what, { commitId, statements, now: turn.relayNow });
   } catch (error) {
     if (!(error instanceof GroupError)) throw error;
     return fail(turn, op, error.message);
@@ -141,24 +128,32 @@ async function change(turn: Turn, flight: Flight, op: OpRecord, keys: ClaimedFor
 async function changeOf(
   turn: Turn,
   team: Team,
-  { kind, names, name, about }: OpRecord,
+  { kind, names, name, about, statement = "" }: OpRecord,
   packages: Keys[],
-): Promise<{ what: Change; gone: { username: string; device: string }[] }> {
+): Promise<Made> {
   const settings = settingsIn(turn, team);
   const { admins } = settings;
   switch (kind) {
     case "add":
-      return { what: { add: packages.map(({ key_package }) => fromBase64(key_package)) }, gone: [] };
-    case "remove": {
+      return { what: { add: packages.map(keyPackage) }, gone: [], statements: [] };
+    case "remove":
+    case "release":
+    case "readmit": {
       const roster = await rosterIn(turn, team);
       const leaving = names.map((one) => roster.find((member) => member.name === one));
       const gone = leaving.map((member) => {
         if (member === undefined) throw new GroupError("unknown_leaf");
-        return { username: member.name, device: member.device, leaf: member.leaf };
+        return member;
       });
+      // A newer device of the same agent may take its place without a word.
+      const needsWord = kind === "release" || (kind === "readmit" && !(await isNewer(turn, packages, gone)));
       return {
-        what: { remove: gone.map(({ leaf }) => leaf) },
-        gone: gone.map(({ username, device }) => ({ username, device })),
+        what: {
+          remove: gone.map(({ leaf }) => leaf),
+          ...(kind === "readmit" ? { add: packages.map(keyPackage) } : {}),
+        },
+        gone: gone.map((member) => ({ username: member.name, device: member.device })),
+        statements: needsWord ? [fromBase64(statement)] : [],
       };
     }
     case "promote":
@@ -170,46 +165,24 @@ async function changeOf(
   }
 }
 
-function changed(settings: TeamSettings): { what: Change; gone: never[] } {
-  return { what: { settings: encodeSettings(settings) }, gone: [] };
+/** A change as it is committed, whom it removes, and what these have said. */
+interface Made {
+  what: Change;
+  gone: { username: string; device: string }[];
+  statements: Uint8Array[];
 }
 
-/** The key packages of those whom a change adds, all of them trusted. Undefined: not yet, or it has failed. */
-async function takeKeys(
-  turn: Turn,
-  flight: Flight,
-  op: OpRecord,
-  answer: ClaimedFor["answer"] | undefined,
-): Promise<Keys[] | undefined> {
-  if (answer === undefined) return undefined;
-  if ("refusal" in answer) {
-    if (isTemporary(answer.refusal)) flight.backOff(pauseOf(op.seq), turn.ticks, answer.refusal.retry_after_ms);
-    else await fail(turn, op, answer.refusal.reason);
-    return undefined;
-  }
-  const { keys, refused } = answer.ok;
-  const [first] = refused;
-  if (first !== undefined) {
-    // Nobody is left out without a word: all are added, or none.
-    if (first.reason === "rate_limited") flight.backOff(pauseOf(op.seq), turn.ticks);
-    else await fail(turn, op, first.reason, usernameKey(first.username));
-    return undefined;
-  }
-  for (const key of keys) {
-    const certificate = await verifyCertificate(turn.crypto, fromBase64(key.device.certificate));
-    const name = usernameKey(key.username);
-    if (certificate?.username !== name || toBase64(certificate.identityKey) !== key.identity_key)
-      return void (await fail(turn, op, "bad_key_package", name));
-    const trust = await meet(turn, certificate, "relay");
-    if (trust !== "trusted") return void (await fail(turn, op, trust, name));
-    const leaf = await certifiedBy(turn.teams.keyPackageLeaf(fromBase64(key.key_package)).certificate);
-    if (leaf?.name !== name || leaf.device !== key.device.id)
-      return void (await fail(turn, op, "bad_key_package", name));
-  }
-  if (keys.length === op.names.length) return keys;
-  // The relay has forgotten somebody, which it may think of yet.
-  flight.backOff(pauseOf(op.seq), turn.ticks);
-  return undefined;
+function changed(settings: TeamSettings): Made {
+  return { what: { settings: encodeSettings(settings) }, gone: [], statements: [] };
+}
+
+function keyPackage({ key_package }: Keys): Uint8Array {
+  return fromBase64(key_package);
+}
+
+async function isNewer(turn: Turn, [keys]: Keys[], [member]: TeamMember[]): Promise<boolean> {
+  const leaf = keys && (await certifiedBy(turn.teams.keyPackageLeaf(keyPackage(keys)).certificate));
+  return leaf !== undefined && member !== undefined && leaf.counter > member.counter;
 }
 
 async function send(turn: Turn, flight: Flight, op: OpRecord, frame: CommitData): Promise<void> {
@@ -267,10 +240,6 @@ async function undoFounding(turn: Turn, { record }: Team): Promise<void> {
   await remove(turn.tx, "team-group/", record.id);
   await remove(turn.tx, "team/", record.key);
   await deleteState(turn.tx, record.id);
-}
-
-async function fail(turn: Turn, op: OpRecord, reason: Refusal["reason"], who?: string): Promise<void> {
-  await endOp(turn, op.seq, { reason, ...(who === undefined ? {} : { who }) });
 }
 
 function deviceOf({ username, device }: Keys): { username: string; device: string } {

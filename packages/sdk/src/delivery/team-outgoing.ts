@@ -85,7 +85,7 @@ async function recipientsOf(turn: Turn, team: Team): Promise<OutboxRecord["recip
   const names = (await rosterIn(turn, team)).map(({ name }) => name).filter((name) => name !== own);
   const at = `${id}/${pad(epoch)}`;
   if ((await turn.tx.get(`roster/${at}`)) === undefined) await put(turn.tx, "roster/", at, { names });
-  return { epoch, all: names.length, received: 0, handled: 0, failed: 0, gone: 0 };
+  return { epoch, all: names.length, received: 0, handled: 0, failed: 0, expired: 0, gone: 0 };
 }
 
 /** A frame that one member alone can read. It is no part of a ratchet: when it is lost, the next one says it again. */

@@ -26,7 +26,10 @@ import { sweep } from "./retention.ts";
 import { askForBlobs, untilAsk } from "./blobs.ts";
 import { serveRequests } from "./serve-requests.ts";
 import { makeTurn } from "./set-aside.ts";
-import { type ClaimedFor, type WantedKeys, makeChanges, wantedKeys } from "../delivery/team-changes.ts";
+import { hearStatement } from "../conversation/team-ops.ts";
+import { makeChanges } from "../delivery/team-changes.ts";
+import { type ChangeAnswer, type Need, needsOf } from "../delivery/team-needs.ts";
+import { askFor } from "./team-asks.ts";
 import type { WireRecord } from "../records/tables.ts";
 import { Cache, Turn } from "../turn/turn.ts";
 
@@ -80,8 +83,8 @@ export class Session {
   /** When something in the outbox expires next. Unix milliseconds. */
   #expiresAt = Infinity;
   #asked = false;
-  /** Changes of teams that wait for the key packages of those whom they add. */
-  #toClaim: WantedKeys[] = [];
+  /** What changes of teams need of the relay before they can be made. */
+  #needs: Need[] = [];
   /** Files wait: for room at the relay, to be uploaded, or to be deleted there. */
   #hasFiles = false;
   /** When the relay is to be asked for some of them, by `performance.now()`. */
@@ -174,7 +177,8 @@ export class Session {
     if (batch.length > 0) this.#heardAt = performance.now();
     let received = 0;
     const openings = await this.#claim();
-    const claimed = await this.#claimForTeams();
+    const answers = await this.#askForTeams();
+    const statements = connection.statements.splice(0);
     const turn = await this.#turn(async (turn) => {
       await applyAnswers(turn, flight);
       await this.#keys.hear(turn);
@@ -191,7 +195,8 @@ export class Session {
             if ("refusal" in answer) await cannotOpen(turn, flight, username, answer.refusal);
             else if (!this.#cache.isHeld(username)) await openWith(turn, flight, username, answer.ok);
           });
-      await makeChanges(turn, flight, claimed);
+      for (const statement of statements) await hearStatement(turn, statement);
+      await makeChanges(turn, flight, answers);
       await this.#sweepIfDue(turn);
       await heal(turn, (group) => flight.postCommit(group));
       await repeatCommits(turn, flight);
@@ -204,7 +209,7 @@ export class Session {
       flight.taken = undefined;
       await turn.flush(taken);
       this.#asked = (await turn.tx.list({ prefix: "ask/", limit: 1 })).length > 0;
-      this.#toClaim = await wantedKeys(turn, flight);
+      this.#needs = await needsOf(turn, flight);
       this.#hasFiles = (await turn.tx.list({ prefix: "blob/", limit: 1 })).length > 0;
       this.#askAt = turn.ticks + (this.#hasFiles ? await untilAsk(turn.tx) : Infinity);
     }, batch);
@@ -220,7 +225,7 @@ export class Session {
     const waiting = this.#arrivals.waiting + flight.sendAnswers.length + flight.commitAnswers.length;
     if (turn.isCut) await new Promise((resolve) => setTimeout(resolve, GIVE_WAY_MS));
     const goesOn = turn.isCut || (flight.mayHaveMore && turn.after.length > 0);
-    const isDone = waiting === 0 && !served && !goesOn && this.#toClaim.length === 0;
+    const isDone = waiting === 0 && !served && !goesOn && this.#needs.length === 0;
     return isDone && (await this.#openable()).length === 0;
   }
 
@@ -338,17 +343,9 @@ export class Session {
     );
   }
 
-  /** Claims key packages for those whom changes of teams add. */
-  async #claimForTeams(): Promise<ClaimedFor[]> {
-    return Promise.all(
-      this.#toClaim.map(async ({ op, names }) => {
-        const answer = await this.#connection.ask("claim_keys", { usernames: names });
-        if ("refusal" in answer) return { op, answer };
-        if (answer.frame.type !== "key_list")
-          throw new AgentError("relay_protocol", "the relay answered claim_keys with something else");
-        return { op, answer: { ok: answer.frame.data } };
-      }),
-    );
+  /** Asks for what changes of teams need. */
+  #askForTeams(): Promise<ChangeAnswer[]> {
+    return Promise.all(this.#needs.splice(0).map((need) => askFor(this.#connection, need)));
   }
 
   /** Contacts that need a conversation, and for whom no back-off runs. */

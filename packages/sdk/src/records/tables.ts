@@ -146,9 +146,17 @@ export interface OutboxRecord extends Marks {
   of?: number;
   /**
    * Of a message to a team, once it is encrypted: the epoch whose roster it is for, how many that are, and how many of them have it,
-   * have handled it, never will, and are gone.
+   * have handled it, never will, do not by the relay's word, and are gone.
    */
-  recipients?: { epoch: number; all: number; received: number; handled: number; failed: number; gone: number };
+  recipients?: {
+    epoch: number;
+    all: number;
+    received: number;
+    handled: number;
+    failed: number;
+    expired: number;
+    gone: number;
+  };
 }
 
 /** `lately/<when, Unix ms>/<message id>`: a digest of a message for which whoever sends the same again does not send it twice. */

@@ -60,12 +60,19 @@ export interface ToRecord {
   at?: number;
 }
 
-/** `op/<seq>`: a change of a team that the owner wants, until it is done or has failed. */
+/**
+ * `op/<seq>`: a change of a team that is to be made. The owner's, until it is done or has failed; and the link's own: another member's
+ * will to leave (`release`) or to be taken in again (`readmit`), and our own to be (`rejoin`).
+ */
 export interface OpRecord {
   seq: number;
-  kind: "create" | "add" | "remove" | "promote" | "demote" | "rename";
-  /** Of the team; of `create` the one that it will have. */
+  kind: "create" | "add" | "remove" | "promote" | "demote" | "rename" | "leave" | "release" | "readmit" | "rejoin";
+  /** Of the team; of `create` the one that it will have; of a `rejoin` from another device's store there is none. */
   key: string;
+  /** Of the link's own: the MLS group. */
+  group?: string;
+  /** What the member has signed (base64). */
+  statement?: string;
   /** Of `create` and `rename`. */
   name?: string;
   about?: string;

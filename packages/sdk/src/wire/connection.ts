@@ -38,7 +38,10 @@ const PUSHED: ReadonlySet<string | undefined> = new Set([
   "offline_message",
   "error",
   "keys_low",
+  "statement",
 ] satisfies RelayFrameType[]);
+/** Statements of members that are kept until a turn takes them; the relay offers them to others as well. */
+const STATEMENTS = 100;
 /** After so long without a word from the relay we ask for one. */
 const QUIET_MS = 30_000;
 
@@ -72,6 +75,8 @@ export class Connection {
   unasked: Refusal | undefined;
   /** Key packages that are left at the relay, once it has said that they are few. */
   keysLow: number | undefined;
+  /** What members of teams want others to commit, until a turn takes it. */
+  readonly statements: RelayFrameData<"statement">[] = [];
   readonly #socket: Socket;
   readonly #onEvent: () => void;
   readonly #pushed: (Pushed & { length: number })[] = [];
@@ -213,6 +218,7 @@ export class Connection {
       // Somebody else listens with this device's keys. Who goes on is decided by the next login.
       if (frame.data.reason === "listen_superseded") this.close();
     } else if (frame.type === "keys_low") this.keysLow = frame.data.remaining;
+    else if (frame.type === "statement" && this.statements.length < STATEMENTS) this.statements.push(frame.data);
     this.#onEvent();
   }
 

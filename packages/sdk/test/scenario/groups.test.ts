@@ -183,4 +183,57 @@ describe("a group", () => {
       failed: [{ name: "carol", state: "failed", reason: "out of paper" }],
     });
   });
+
+  test("lets go of whoever leaves, and nobody waits for it any more", async () => {
+    await using world = await World.create({ noLimits: true });
+    const { alice, bob, carol } = await online(world, "alice", "bob", "carol");
+    await alice.agent.groups.create("team", ["bob", "carol"]);
+    await (await alice.agent.send("@team", "one")).handled();
+    await carol.agent.groups.leave("@team");
+    expect(await carol.agent.groups.list()).toEqual([]);
+    await eventually(
+      "the others see it",
+      async () => (await bob.agent.groups.find("team")).members.join() === "alice,bob",
+    );
+    await (await bob.agent.send("@team", "two")).handled();
+    await hears(carol, "@team alice: one");
+    expect(await rejection(alice.agent.groups.leave("team"))).toMatchObject({
+      code: "usage",
+      message: "this agent is the only admin of @team",
+    });
+    await alice.agent.groups.promote("team", ["bob"]);
+    await alice.agent.groups.leave("team");
+    await eventually("bob is alone", async () => (await bob.agent.groups.find("team")).members.join() === "bob");
+  });
+
+  test("takes a member in again that was removed", async () => {
+    await using world = await World.create({ noLimits: true });
+    const { alice, bob, carol } = await online(world, "alice", "bob", "carol");
+    await alice.agent.groups.create("team", ["bob", "carol"]);
+    await alice.agent.groups.remove("team", ["carol"]);
+    await (await alice.agent.send("@team", "not for carol")).handled();
+    await alice.agent.groups.add("team", ["carol"]);
+    await (await bob.agent.send("@team", "for all")).handled();
+    await hears(carol, "@team bob: for all");
+  });
+
+  test("takes in again, without an admin, a member that cannot follow a commit; it misses nothing", async () => {
+    await using world = await World.create({ noLimits: true });
+    const { alice, bob, carol } = await online(world, "alice", "bob", "carol", "dave");
+    await alice.agent.groups.create("team", ["bob", "carol"]);
+    await (await bob.agent.send("@team", "one")).handled();
+    world.proxy.rule = ({ agent, toRelay, frame }) =>
+      agent === "carol" && !toRelay && frame.data.kind === "commit" ? [edit(frame, { body: "AAEAAg==" })] : undefined;
+    await alice.agent.groups.add("team", ["dave"]);
+    await eventually("carol cannot follow", async () =>
+      (await carol.agent.alerts()).some(({ kind }) => kind === "bad_commit"),
+    );
+    world.proxy.rule = undefined;
+    await alice.agent.close();
+    await bob.agent.send("@team", "two");
+    await eventually("carol has it", () => carol.got.length === 2);
+    expect(texts(carol)).toEqual(["@team bob: one", "@team bob: two"]);
+    await (await carol.agent.send("@team", "back again")).stored();
+    await eventually("bob hears carol", () => bob.got.length === 1);
+  });
 });

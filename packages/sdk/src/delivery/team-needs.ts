@@ -1,0 +1,121 @@
+/** What changes of teams need of the relay before they can be made: key packages of those whom they add, and that it tells others what we want. */
+import { verifyCertificate } from "../crypto/identity.ts";
+import { certifiedBy } from "../crypto/team/roster.ts";
+import { leafDigest, signStatement } from "../crypto/team/statements.ts";
+import { endOp } from "../conversation/team-commits.ts";
+import { teamByKey } from "../conversation/teams.ts";
+import { meet } from "../trust/contacts.ts";
+import { fromBase64, type RelayFrameData, toBase64, usernameKey } from "../protocol/index.ts";
+import { list } from "../records/records.ts";
+import type { OpRecord } from "../records/team-records.ts";
+import { type Team, teamOf } from "../turn/teams.ts";
+import type { Turn } from "../turn/turn.ts";
+import { isTemporary, type Refusal } from "../wire/connection.ts";
+import type { Answered, Flight } from "./flight.ts";
+
+type Keys = RelayFrameData<"keys">;
+
+/** A request that a change needs an answer to. */
+export type Need = { op: number } & (
+  | { type: "claim_keys"; names: string[] }
+  | { type: "leave" | "rejoin"; group_id: string; statement: string }
+);
+
+/** What the relay has said to it. */
+export interface ChangeAnswer {
+  op: number;
+  answer: Answered<RelayFrameData<"key_list"> | RelayFrameData<"ack">>;
+}
+
+/** By which a change is known among what waits for better times. */
+export function pauseOf(op: number): string {
+  return `op/${op}`;
+}
+
+/** Whether a commit can be made now. */
+export function isReady(turn: Turn, { record }: Team): boolean {
+  return record.state === "open" && !turn.cache.commits.has(record.id) && record.epoch >= record.wait_for_epoch;
+}
+
+export function needsKeys({ kind }: OpRecord): boolean {
+  return kind === "create" || kind === "add" || kind === "readmit";
+}
+
+/** What the changes that wait need now. */
+export async function needsOf(turn: Turn, flight: Flight): Promise<Need[]> {
+  const needs: Need[] = [];
+  for (const op of await list(turn.tx, "op/")) {
+    if (flight.isPaused(pauseOf(op.seq), turn.ticks)) continue;
+    if (op.kind === "leave" || op.kind === "rejoin") needs.push(await wish(turn, op, op.kind));
+    else if (needsKeys(op)) {
+      const team = await teamByKey(turn, op.key);
+      // One that is being founded has them; of others one change is made after another.
+      if (op.kind === "create" ? team === undefined : team !== undefined && isReady(turn, team.team))
+        needs.push({ op: op.seq, type: "claim_keys", names: op.names });
+    }
+  }
+  return needs;
+}
+
+/** What we sign so that another member may commit it. */
+async function wish(turn: Turn, { seq, group = "" }: OpRecord, kind: "leave" | "rejoin"): Promise<Need> {
+  const { device, identity } = turn.account;
+  const team = await teamOf(turn, group);
+  const node = team && turn.teams.leafNode(team.group, turn.teams.ownLeaf(team.group));
+  const statement = {
+    kind,
+    group,
+    name: usernameKey(identity.username),
+    device: device.id,
+    epoch: team?.record.epoch ?? 0,
+    // A new device does not know the leaf of the one before it, and needs no word of its own to take its place.
+    leaf: node === undefined ? new Uint8Array(32) : await leafDigest(node),
+  };
+  const signed = await signStatement(turn.teams.primitives, statement, device.privateKey);
+  return { op: seq, type: kind, group_id: group, statement: toBase64(signed) };
+}
+
+/** The key packages of those whom a change adds, all of them trusted. Undefined: not yet, or it has failed. */
+export async function takeKeys(
+  turn: Turn,
+  flight: Flight,
+  op: OpRecord,
+  answer: ChangeAnswer["answer"] | undefined,
+): Promise<Keys[] | undefined> {
+  if (answer === undefined) return undefined;
+  if ("refusal" in answer) {
+    if (isTemporary(answer.refusal)) flight.backOff(pauseOf(op.seq), turn.ticks, answer.refusal.retry_after_ms);
+    else await fail(turn, op, answer.refusal.reason);
+    return undefined;
+  }
+  if (!("keys" in answer.ok)) return undefined;
+  const { keys, refused } = answer.ok;
+  const [first] = refused;
+  if (first !== undefined) {
+    // Nobody is left out without a word: all are added, or none.
+    if (first.reason === "rate_limited") flight.backOff(pauseOf(op.seq), turn.ticks);
+    else await fail(turn, op, first.reason, usernameKey(first.username));
+    return undefined;
+  }
+  for (const key of keys) {
+    const certificate = await verifyCertificate(turn.crypto, fromBase64(key.device.certificate));
+    const name = usernameKey(key.username);
+    if (certificate?.username !== name || toBase64(certificate.identityKey) !== key.identity_key)
+      return void (await fail(turn, op, "bad_key_package", name));
+    const trust = await meet(turn, certificate, "relay");
+    if (trust !== "trusted") return void (await fail(turn, op, trust, name));
+    const leaf = await certifiedBy(turn.teams.keyPackageLeaf(fromBase64(key.key_package)).certificate);
+    if (leaf?.name !== name || leaf.device !== key.device.id)
+      return void (await fail(turn, op, "bad_key_package", name));
+  }
+  if (keys.length === op.names.length) return keys;
+  // The relay has forgotten somebody, which it may think of yet.
+  flight.backOff(pauseOf(op.seq), turn.ticks);
+  return undefined;
+}
+
+/** Ends a change that cannot be made. */
+export async function fail(turn: Turn, op: OpRecord, reason: Refusal["reason"], who?: string): Promise<void> {
+  await endOp(turn, op.seq, { reason, ...(who === undefined ? {} : { who }) });
+}
+
