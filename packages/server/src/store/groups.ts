@@ -8,6 +8,9 @@ import type { StoreLimits, TeamOf } from "./store.ts";
 /** A group, two members, and their places in indexes. Each member of a team counts {@link ROW_BYTES} beside it. */
 export const GROUP_BYTES = 5 * ROW_BYTES;
 
+/** Members of which remembered groups have as many as other things that are remembered have rows. */
+const MEMBERS_A_PLACE = 20;
+
 interface GroupRow {
   epoch: number;
   used: number;
@@ -26,6 +29,7 @@ interface MemberRow {
   adder: string | null;
   adder_address: number | null;
   rejoined_at: number | null;
+  away_since: number | null;
   gone: number;
 }
 
@@ -43,15 +47,15 @@ export function groupsTable(
   // Of a team the names stay when a mailbox is forgotten: its members know them still.
   const selectMembers = db.prepare(
     `SELECT mailbox, coalesce(m.name, b.name, '') AS name, coalesce(m.device, b.device, '') AS device, joined, lapsed, leaves,
-        adder, adder_address, rejoined_at, b.closed IS 'unregistered' AS gone
+        adder, adder_address, rejoined_at, away_since, b.closed IS 'unregistered' AS gone
       FROM members m LEFT JOIN mailboxes b USING (mailbox) WHERE group_id = ?`,
   );
   const insertGroup = db.prepare(
     "INSERT INTO groups (group_id, epoch, opener, address, used, team, floor) VALUES (?, ?, ?, ?, ?, ?, ?)",
   );
   const putMember = db.prepare(
-    `INSERT OR REPLACE INTO members (group_id, mailbox, name, device, joined, lapsed, leaves, adder, adder_address, rejoined_at)
-      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    `INSERT OR REPLACE INTO members (group_id, mailbox, name, device, joined, lapsed, leaves, adder, adder_address, rejoined_at, away_since)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   );
   const deleteMember = db.prepare("DELETE FROM members WHERE group_id = ? AND mailbox = ?");
   const setEpoch = db.prepare("UPDATE groups SET epoch = ?, used = ? WHERE group_id = ?");
@@ -71,8 +75,12 @@ export function groupsTable(
     `SELECT count(*) AS count, count(*) FILTER (WHERE adder IS NOT NULL AND coalesce(adder_address, adder) = ?) AS here
       FROM members WHERE name = ? AND leaves IS NULL`,
   );
-  const lapse = db.prepare("UPDATE members SET lapsed = 1 WHERE mailbox = ? AND name IS NOT NULL");
-  const leave = db.prepare("UPDATE members SET lapsed = 1, leaves = 1 WHERE name = ?");
+  const lapse = db.prepare(
+    "UPDATE members SET lapsed = 1, away_since = coalesce(away_since, ?) WHERE mailbox = ? AND name IS NOT NULL",
+  );
+  const leave = db.prepare(
+    "UPDATE members SET lapsed = 1, leaves = 1, away_since = coalesce(away_since, ?) WHERE name = ?",
+  );
   const end = db.prepare("UPDATE groups SET ended = ? WHERE ended IS NULL AND group_id = ?");
   const tooMany = db.prepare(
     `SELECT group_id, address FROM groups WHERE opener = ? AND team IS NULL ORDER BY used DESC, rowid DESC
@@ -83,7 +91,8 @@ export function groupsTable(
   const deleteGroup = db.prepare("DELETE FROM groups WHERE group_id = ?");
   const deleteStatements = db.prepare("DELETE FROM statements WHERE group_id = ?");
   const deleteMembers = db.prepare("DELETE FROM members WHERE group_id = ? RETURNING name");
-  const groups = new BoundedMap<string, Group | undefined>();
+  // By their members: of groups alone so many fit as would take more memory than there is.
+  const groups = new BoundedMap<string, Group | undefined>((group) => 1 + (group?.members.size ?? 0) / MEMBERS_A_PLACE);
 
   const today = (): number => dayOf(clock());
 
@@ -99,7 +108,7 @@ export function groupsTable(
   }
 
   function write(groupId: string, member: Member, isOfTeam: boolean): void {
-    const { mailbox, name, device, joined, lapsed, leaves, adder, rejoinedAt } = member;
+    const { mailbox, name, device, joined, lapsed, leaves, adder, rejoinedAt, awaySince } = member;
     putMember.run(
       groupId,
       mailbox,
@@ -111,6 +120,7 @@ export function groupsTable(
       adder?.sender ?? null,
       adder?.address ?? null,
       rejoinedAt ?? null,
+      awaySince ?? null,
     );
   }
 
@@ -184,11 +194,11 @@ export function groupsTable(
     },
     /** Nobody reads a mailbox any more: its teams have no rows for it. */
     lapseAll(mailbox: number): void {
-      if (lapse.run(mailbox).changes > 0) groups.clear();
+      if (lapse.run(clock(), mailbox).changes > 0) groups.clear();
     },
     /** An account is removed: whoever registers its name next is in none of its teams. */
     leaveAll(name: string): void {
-      if (leave.run(name).changes > 0) groups.clear();
+      if (leave.run(clock(), name).changes > 0) groups.clear();
     },
     /**
      * Ends some of the groups of a device that is gone for good: nobody can send in those of two, and a team goes on without it. Their
@@ -197,7 +207,7 @@ export function groupsTable(
     removeMember(mailbox: number, limit: number): number {
       const rows = ofMember.all(mailbox, limit) as { group_id: string; team: number | null }[];
       for (const { group_id: group, team } of rows) {
-        if (team === 1) lapse.run(mailbox);
+        if (team === 1) lapse.run(clock(), mailbox);
         else {
           end.run(today(), group);
           deleteMembers.all(group);
@@ -240,5 +250,6 @@ function toMember(row: MemberRow): Member {
     leaves: row.leaves === 1,
     adder: adder === null ? undefined : { sender: adder, address: row.adder_address ?? undefined, stranger: true },
     rejoinedAt: row.rejoined_at ?? undefined,
+    awaySince: row.away_since ?? undefined,
   };
 }

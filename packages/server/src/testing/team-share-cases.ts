@@ -156,6 +156,57 @@ export const teamShareCases: Record<string, StoreCase["run"]> = {
     assert.equal(await world.store.highWater(bob.mailbox), entry?.seq);
   },
 
+  async "a repeat names those that had lapsed when it was first asked for, of whom nothing is kept with it"(open) {
+    await using world = new StoreWorld(open);
+    const { alice, carol } = await team(world);
+    const said = (id: string) => world.say(alice, TEAM, 2, id);
+    const rejoin = { sender: carol.mailbox, groupId: TEAM, kind: "rejoin", statement: "YWdhaW4=" } as const;
+    assert.deepEqual(accepted(await said("m1")).team?.lapsed, []);
+    world.now += 1000;
+    assert.equal(await world.store.state(rejoin), undefined);
+    assert.deepEqual(accepted(await said("m2")).team?.lapsed, ["carol"]);
+    assert.deepEqual(accepted(await said("m1")).team?.lapsed, []);
+    assert.deepEqual(accepted(await said("m2")).team?.lapsed, ["carol"]);
+    assert.deepEqual(accepted(await world.change(alice, TEAM, 2)).lapsed, ["carol"]);
+    assert.deepEqual(accepted(await world.change(alice, TEAM, 2)).lapsed, ["carol"]);
+    // Who was added anew asks itself for what it lacks.
+    accepted(await world.change(alice, TEAM, 3, { remove: [carol], add: [carol] }));
+    assert.deepEqual(accepted(await said("m2")).team?.lapsed, []);
+  },
+
+  async "a statement that nobody is there to take is looked at less and less, up to a minute"(open) {
+    await using world = new StoreWorld(open);
+    const { alice, bob } = await team(world);
+    await world.store.state({ sender: bob.mailbox, groupId: TEAM, kind: "leave", statement: "bGVhdmU=" });
+    const waits: number[] = [];
+    for (let count = 0; count < 6; count++) {
+      const { next } = await world.store.offers();
+      waits.push(next - world.now);
+      world.now = next;
+    }
+    assert.deepEqual(waits, [4_000, 8_000, 16_000, 32_000, 60_000, 60_000]);
+    world.pushed.add(alice.mailbox);
+    assert.equal((await world.store.offers()).offers.length, 1);
+  },
+
+  async "many large messages that expire at once become stubs some at a time, so that nobody waits for all of them"(
+    open,
+  ) {
+    await using world = new StoreWorld(open);
+    const { alice, bob } = await team(world, ["bob"]);
+    await settled(world, bob);
+    const message = "x".repeat(1_000_000);
+    const expiresAt = world.now + 1000;
+    for (let count = 1; count <= 12; count++)
+      accepted(await world.say(alice, TEAM, 2, `m${count}`, { message, expiresAt }));
+    world.now += 1000;
+    assert.equal((await world.store.sweep()).more, true);
+    const kinds = (await world.waiting(bob.mailbox)).map(({ kind }) => kind);
+    assert.ok(kinds.includes("stub") && kinds.includes("application"));
+    await world.sweep();
+    assert.ok((await world.waiting(bob.mailbox)).every(({ kind }) => kind === "stub"));
+  },
+
   async "a file stands for one thing alone that a commit brings"(open) {
     await using world = new StoreWorld(open);
     const { alice, rest } = await team(world);

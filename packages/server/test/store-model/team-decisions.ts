@@ -30,7 +30,15 @@ export function say(model: Model, request: SendRequest & { messageId: string }):
   if (repeat?.reasons !== undefined) return repeat;
   if (repeat?.past !== undefined) {
     const waiting = model.entries.some(({ seq }) => seq === repeat.past.seq);
-    return { answer: repeat.past.answer ?? { waiting } };
+    if (repeat.past.answer === undefined) return { answer: { waiting } };
+    // As far as those are members still that got nothing.
+    const { team: sent, ...rest } = repeat.past.answer as { team: object };
+    return {
+      answer: {
+        ...rest,
+        team: { ...sent, lapsed: model.teams.awayAt(groupId, mailbox, { epoch, at: repeat.past.at }) },
+      },
+    };
   }
   const team = model.teams.all.get(groupId);
   const own = model.teams.member(groupId, mailbox);
@@ -138,7 +146,10 @@ export function teamCommit(model: Model, request: TeamRequest): Outcome<object> 
   const digest = JSON.stringify(request);
   const repeat = pastOf(model, mailbox, "commit", id, digest);
   if (repeat?.reasons !== undefined) return repeat;
-  if (repeat?.past !== undefined) return { answer: { ...repeat.past.answer, highWater } };
+  if (repeat?.past !== undefined) {
+    const lapsed = model.teams.awayAt(request.groupId, mailbox, { epoch: request.epoch, at: repeat.past.at });
+    return { answer: { ...repeat.past.answer, lapsed, highWater } };
+  }
   const result = request.members === undefined ? change(model, sender, request) : found(model, sender, request);
   if ("reasons" in result) return result;
   model.remember(mailbox, "commit", id, { digest, mailbox: 0, seq: 0, answer: result.answer });
@@ -163,7 +174,7 @@ function found(model: Model, sender: Account, request: TeamRequest): Outcome<obj
   if (model.teams.all.has(groupId) || model.groups.has(groupId)) reasons.push(asReason("group_exists"));
   reasons.push(...objections(model, sender, request, { add: others, swapped: new Set() }));
   if (reasons.length > 0) return { reasons };
-  const base = { lapsed: false, leaves: false, gone: false, rejoinedAt: undefined };
+  const base = { lapsed: false, leaves: false, awaySince: undefined, gone: false, rejoinedAt: undefined };
   const founder = {
     ...base,
     mailbox: sender.mailbox,
@@ -279,7 +290,7 @@ function add(
     const own = lower(username);
     const rejoinedAt = before.find((member) => member.name === own)?.rejoinedAt;
     const adder = { sender: name, address: sender.address, stranger: true };
-    const fresh = { lapsed: false, leaves: false, gone: false, adder, rejoinedAt };
+    const fresh = { lapsed: false, leaves: false, awaySince: undefined, gone: false, adder, rejoinedAt };
     team.members.push({ mailbox, name: own, device, joined: team.epoch, ...fresh });
     model.claims.delete(`${sender.mailbox}/${mailbox}`);
     const welcome = welcomes.find(({ to }) => lower(to) === own)?.welcome ?? "";
@@ -301,11 +312,13 @@ export function state(
   const team = model.teams.all.get(groupId);
   const own = team?.members.find((member) => member.name === name && !member.gone);
   if (team === undefined || own === undefined) return { reasons: ["not_a_member", "device_replaced"].map(asReason) };
-  if (kind === "leave" && own.mailbox !== mailbox) return { reasons: [asReason("device_replaced")] };
+  if (kind === "leave" && own.mailbox !== mailbox)
+    return { reasons: ["device_replaced", ...(own.leaves ? ["not_a_member"] : [])].map(asReason) };
   if (own.leaves) return kind === "leave" ? { answer: undefined } : { reasons: [asReason("not_a_member")] };
   const next = (own.rejoinedAt ?? -Infinity) + REJOIN_MS;
   if (kind === "rejoin" && model.now < next) return { reasons: [{ refused: "rate_limited" }] };
   team.statements.set(name, { kind, text: statement, to: 0, tries: 0, at: -Infinity, soughtAt: -Infinity });
+  own.awaySince ??= model.now;
   if (kind === "leave") own.leaves = true;
   else Object.assign(own, { lapsed: true, rejoinedAt: model.now });
   return { answer: undefined };

@@ -26,7 +26,7 @@ export function state(work: Work, request: StatementRequest, { now, isFull }: Oc
   if (kind === "rejoin" && since >= 0 && since < REJOIN_MS)
     return { refused: "rate_limited", retryAfterMs: REJOIN_MS - since };
   work.statements.put(groupId, sender.name, { kind, statement }, now);
-  if (kind === "leave") work.groups.setMember(groupId, { ...own, leaves: true });
-  else work.groups.setMember(groupId, { ...own, lapsed: true, rejoinedAt: now });
+  if (kind === "leave") work.groups.setMember(groupId, { ...own, leaves: true, awaySince: own.awaySince ?? now });
+  else work.groups.setMember(groupId, { ...own, lapsed: true, awaySince: own.awaySince ?? now, rejoinedAt: now });
   return undefined;
 }

@@ -7,6 +7,7 @@ import type { Amount, Group, Member, NewEntry, Payer, RoomKind, Work } from "./w
 export const NEWCOMER: Omit<Member, "mailbox" | "name" | "device" | "joined"> = {
   lapsed: false,
   leaves: false,
+  awaySince: undefined,
   adder: undefined,
   rejoinedAt: undefined,
 };
@@ -31,6 +32,21 @@ export function isAway({ lapsed, leaves }: Member): boolean {
 export function audience(group: Group, sender: number, epoch: number): { present: Member[]; away: Member[] } {
   const others = [...group.members.values()].filter(({ mailbox, joined }) => mailbox !== sender && joined <= epoch);
   return { present: others.filter((member) => !isAway(member)), away: others.filter(isAway) };
+}
+
+/**
+ * Those that got nothing of what was sent in an epoch at some time, as far as they are members still. With each answer they would be kept
+ * for as long as it is remembered, a name for each.
+ */
+export function awayAt(
+  group: Group | undefined,
+  sender: number,
+  { epoch, at }: { epoch: number; at: number },
+): string[] {
+  if (group === undefined) return [];
+  return audience(group, sender, epoch)
+    .away.filter(({ awaySince }) => (awaySince ?? 0) <= at)
+    .map(({ name }) => name);
 }
 
 /** Where in a member's mailbox something of a team is charged, and to whom: to its adder until it has said something there itself. [P-5.11] */
@@ -126,7 +142,7 @@ export function lapse(
   { members, messageId, now }: { members: Lapsing[]; messageId: string; now: number },
 ): void {
   for (const { member, isTold } of members) {
-    work.groups.setMember(groupId, { ...member, lapsed: true });
+    work.groups.setMember(groupId, { ...member, lapsed: true, awaySince: member.awaySince ?? now });
     if (!isTold) continue;
     work.mail.add({
       ...noticePayer(member),
