@@ -146,6 +146,26 @@ export const teamShareCases: Record<string, StoreCase["run"]> = {
     assert.deepEqual(accepted(await world.say(alice, TEAM, 2, "m4", { message })).team?.lapsed, []);
   },
 
+  async "what a member says to those whom another has added is its own, and not that one's, on the disk"(open) {
+    await using world = new StoreWorld(open, { accountBytes: 12_000 });
+    const { alice, bob, carol } = await team(world);
+    const message = "x".repeat(6_000);
+    accepted(await world.say(bob, TEAM, 2, "m1", { message }));
+    assertRefused(await world.say(bob, TEAM, 2, "m2", { message }), "storage_quota");
+    // Carol has said nothing, and her room is the part of Alice, who has added her.
+    assert.deepEqual(accepted(await world.say(alice, TEAM, 2, "m3", { message })).team?.lapsed, []);
+    for (const member of [alice, carol]) await read(world, member);
+    accepted(await world.say(bob, TEAM, 2, "m2", { message }));
+  },
+
+  async "nothing is kept of what was signed to leave a team that all have left"(open) {
+    await using world = new StoreWorld(open);
+    const { alice, bob } = await team(world, ["bob"]);
+    for (const { mailbox } of [alice, bob])
+      await world.store.state({ sender: mailbox, groupId: TEAM, kind: "leave", statement: "bGVhdmU=" });
+    assert.deepEqual(await world.store.offers(), { offers: [], next: Infinity });
+  },
+
   async "a place among the messages of a team is high water also when what stands there has expired"(open) {
     await using world = new StoreWorld(open);
     const { alice, bob } = await team(world);

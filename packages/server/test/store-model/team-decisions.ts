@@ -65,7 +65,7 @@ export function say(model: Model, request: SendRequest & { messageId: string }):
     reasons.push(...of);
     if (direct !== true) reasons.push("invalid_data");
     if (member !== undefined && epoch < member.joined) reasons.push("stale_epoch");
-    const payer = member && model.teams.payer(team, member, sender.address);
+    const payer = member && model.teams.payer(team, member, sender);
     if (member !== undefined && payer !== undefined) {
       const kind = payer.stranger ? "application" : "group";
       if (!model.hasRoom(member.mailbox, kind, payer, 1)) reasons.push("mailbox_full");
@@ -83,7 +83,7 @@ export function say(model: Model, request: SendRequest & { messageId: string }):
   team.said.set(epoch, pos);
   const text = JSON.stringify({ message });
   const shared = { ...common, kind: "application" as const, pos, text, message: "" };
-  const { got, lapsed } = share(model, team, { mailbox, address: sender.address, epoch, shared });
+  const { got, lapsed } = share(model, team, { sender, epoch, shared });
   for (const member of lapsed.full) model.teams.lapse(model, team, member, id);
   const offline = got.filter((member) => !model.listening.has(member.mailbox)).length;
   const answer = { team: { pos, offline, lapsed: lapsed.names, recipients: got.length } };
@@ -112,25 +112,24 @@ function share(
   model: Model,
   team: Team,
   what: {
-    mailbox: number;
-    address: string;
+    sender: Account;
     epoch: number;
     shared: Omit<Entry, "seq" | "at" | "mailbox" | "sender" | "stranger" | "address">;
   },
 ) {
-  const { mailbox, address, epoch, shared } = what;
-  const others = model.teams.others(team, mailbox, epoch);
+  const { sender, epoch, shared } = what;
+  const others = model.teams.others(team, sender.mailbox, epoch);
   const away = others.filter(({ lapsed, leaves }) => lapsed || leaves);
   const got: Member[] = [];
   const full: Member[] = [];
   for (const member of others.filter((other) => !away.includes(other))) {
-    const payer = model.teams.payer(team, member, address);
+    const payer = model.teams.payer(team, member, sender);
     const kind = payer.stranger ? (shared.kind === "commit" ? "commit" : "application") : "group";
     if (model.hasRoom(member.mailbox, kind, payer, 1)) got.push(member);
     else full.push(member);
   }
   for (const member of got)
-    model.add({ ...shared, ...model.teams.payer(team, member, address), mailbox: member.mailbox });
+    model.add({ ...shared, ...model.teams.payer(team, member, sender), mailbox: member.mailbox });
   return { got, lapsed: { away, full, names: [...away, ...full].map(({ name }) => name) } };
 }
 
@@ -225,7 +224,7 @@ function change(model: Model, sender: Account, request: TeamRequest): Outcome<ob
   });
   const common = { from: sender.username, id, group: groupId, expires: undefined, unknown: false, reason: undefined };
   const shared = { ...common, epoch, kind: "commit" as const, message: "", text };
-  const { got, lapsed } = share(model, team, { mailbox: sender.mailbox, address: sender.address, epoch, shared });
+  const { got, lapsed } = share(model, team, { sender, epoch, shared });
   const stays = (member: Member): boolean => !removed.includes(member);
   for (const member of lapsed.full.filter(stays)) model.teams.lapse(model, team, member, id);
   own.adder = undefined;
@@ -321,6 +320,8 @@ export function state(
   own.awaySince ??= model.now;
   if (kind === "leave") own.leaves = true;
   else Object.assign(own, { lapsed: true, rejoinedAt: model.now });
+  // Nobody is left to do anything.
+  if (kind === "leave" && team.members.every(({ leaves, gone }) => leaves || gone)) team.statements.clear();
   return { answer: undefined };
 }
 

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import type { Model } from "./model.ts";
-import type { Entry, Payer, RoomKind } from "./records.ts";
+import type { Account, Entry, Payer, RoomKind } from "./records.ts";
 
 export interface Member {
   mailbox: number;
@@ -90,8 +90,10 @@ export class ModelTeams {
     return others.filter(({ awaySince }) => (awaySince ?? Infinity) <= at).map(({ name }) => name);
   }
 
-  payer({ id }: Team, { adder }: Member, address: string): Payer {
-    return adder ?? { sender: id, address, stranger: false };
+  /** Whose room something takes. Of a sender whose address is not known it is at its payer's place. */
+  payer({ id }: Team, { adder }: Member, { username, address }: Account): Payer {
+    const room = adder ?? { sender: id, stranger: false };
+    return { ...room, address: address === username.toLowerCase() ? room.sender : address };
   }
 
   /** A device is replaced, or its account removed. */

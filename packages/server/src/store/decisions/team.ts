@@ -1,6 +1,6 @@
 /** What decisions about teams have in common: who is a member, who gets something, and who is charged for it. */
 import type { Body, KeyAccount, Refused } from "../store.ts";
-import { accountOf, amountOf, hasSpace, isBusy, roomObjection, sizeOf } from "./room.ts";
+import { amountOf, hasSpace, isBusy, roomObjection, sizeOf } from "./room.ts";
 import type { Amount, Group, Member, NewEntry, Payer, RoomKind, Work } from "./work.ts";
 
 /** A member as it begins, but for who it is. */
@@ -55,8 +55,10 @@ export function placeIn(
   { mailbox, adder }: Member,
   { kind, sender }: { kind: "application" | "commit"; sender: KeyAccount },
 ): { place: { mailbox: number; kind: RoomKind }; payer: Payer } {
-  if (adder !== undefined) return { place: { mailbox, kind }, payer: adder };
-  const payer = { sender: groupId, account: sender.name, address: sender.address, stranger: false };
+  // The room in the mailbox is its adder's, or its team's; what lies on the disk is in any case what its sender has sent.
+  const own = { account: sender.name, address: sender.address };
+  if (adder !== undefined) return { place: { mailbox, kind }, payer: { ...adder, ...own } };
+  const payer = { sender: groupId, ...own, stranger: false };
   return { place: { mailbox, kind: "group" }, payer };
 }
 
@@ -108,11 +110,10 @@ export function withRoom(
 ): { recipients: Recipient[]; full: Lapsing[] } | Refused {
   const recipients: Recipient[] = [];
   const full: Member[] = [];
-  const places = present.map((member) => ({ member, ...placeIn(groupId, member, { kind, sender }) }));
-  const own = places.filter(({ payer }) => accountOf(payer) === sender.name);
-  const payer = { sender: sender.name, address: sender.address };
-  if (own.length > 0 && !hasSpace(work, payer, own.length * amount.bytes)) return { refused: "storage_quota" };
-  for (const { member, place, payer } of places) {
+  const own = { sender: sender.name, address: sender.address };
+  if (present.length > 0 && !hasSpace(work, own, present.length * amount.bytes)) return { refused: "storage_quota" };
+  for (const member of present) {
+    const { place, payer } = placeIn(groupId, member, { kind, sender });
     const isFull =
       roomObjection(work, place, payer, amount) !== undefined ||
       (kind === "application" && isBusy(work, member.mailbox, payer, amount));

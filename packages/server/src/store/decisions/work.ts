@@ -37,7 +37,7 @@ export interface Payer {
   address: number | undefined;
   /** The mailbox's owner has not let it in. */
   stranger: boolean;
-  /** Whose mail it is, where a team has the room for it: lower-case name. */
+  /** Whose mail it is, where somebody else's room is taken: lower-case name. */
   account?: string | undefined;
 }
 
