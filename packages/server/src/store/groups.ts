@@ -45,11 +45,11 @@ export function groupsTable(
   const selectGroup = db.prepare("SELECT epoch, used, team, floor, pos, pos_before FROM groups WHERE group_id = ?");
   const selectAddress = db.prepare("SELECT address FROM groups WHERE group_id = ?");
   // Of a team the names stay when a mailbox is forgotten: its members know them still.
-  const selectMembers = db.prepare(
-    `SELECT mailbox, coalesce(m.name, b.name, '') AS name, coalesce(m.device, b.device, '') AS device, joined, lapsed, leaves,
+  const ofMembers = `SELECT mailbox, coalesce(m.name, b.name, '') AS name, coalesce(m.device, b.device, '') AS device, joined, lapsed, leaves,
         adder, adder_address, rejoined_at, away_since, b.closed IS 'unregistered' AS gone
-      FROM members m LEFT JOIN mailboxes b USING (mailbox) WHERE group_id = ?`,
-  );
+      FROM members m LEFT JOIN mailboxes b USING (mailbox) WHERE group_id = ?`;
+  const selectMembers = db.prepare(ofMembers);
+  const selectMember = db.prepare(`${ofMembers} AND mailbox = ? AND m.name IS NOT NULL`);
   const insertGroup = db.prepare(
     "INSERT INTO groups (group_id, epoch, opener, address, used, team, floor) VALUES (?, ?, ?, ?, ?, ?, ?)",
   );
@@ -141,6 +141,13 @@ export function groupsTable(
       const group = row && toGroup(row, isOver ? [] : members);
       groups.set(groupId, group);
       return group;
+    },
+    /** A member of a team, if there is one: all of them need not be read for it. */
+    member(groupId: string, mailbox: number): Member | undefined {
+      const known = groups.get(groupId);
+      if (known !== undefined) return known.isTeam ? known.members.get(mailbox) : undefined;
+      const row = selectMember.get(groupId, mailbox) as MemberRow | undefined;
+      return row && toMember(row);
     },
     /** A device that opens too many loses those that it has not used for longest. */
     open(groupId: string, group: Group, { mailbox, address }: Opener): void {

@@ -126,8 +126,7 @@ export function sweeper(db: DatabaseSync, tables: Tables, clock: () => number) {
 
   /** Whoever has lost something of a team by its age can follow it no more, unless it was added anew since. */
   function lapseBy({ group_id, epoch, mailbox, message_id: messageId, kind }: SweptRow): void {
-    const group = group_id === null || kind === "notice" ? undefined : groups.find(group_id);
-    const member = group?.isTeam === true ? group.members.get(mailbox) : undefined;
+    const member = group_id === null || kind === "notice" ? undefined : groups.member(group_id, mailbox);
     if (group_id === null || member === undefined || member.lapsed) return;
     if ((epoch ?? 0) < member.joined) return;
     lapse(tables, group_id, { members: lapsingOf(tables, [member]), messageId, now: clock() });
