@@ -4,9 +4,6 @@ import type { Context } from "../context.ts";
 import { ack, type Answer, refuse, refused } from "./session.ts";
 import type { Login } from "../delivery/login.ts";
 
-/** So many names cost as much as one frame more. [P-11.2] */
-const MEMBERS_A_FRAME = 64;
-
 /** [P-6.3] [P-6.10] */
 export async function commit(
   { store, blobs, rates }: Context,
@@ -18,9 +15,6 @@ export async function commit(
   const { add = [], remove = [], body, tree } = data;
   const wait = data.team === true ? rates.groupCommits.take(login.name) : 0;
   if (wait > 0) return refuse("rate_limited", { retry_after_ms: wait, commit_id });
-  // Each of them is looked up, also if it is refused then.
-  const names = (data.members?.length ?? 0) + add.length + remove.length;
-  rates.frames.owe(login.name, Math.floor(names / MEMBERS_A_FRAME));
   // The store is asked in any case: of a repeat the files may be gone, since everybody has what they were for.
   let areAsSaid = true;
   for (const said of data.team === true ? [body, tree] : [])
