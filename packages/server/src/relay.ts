@@ -143,7 +143,7 @@ async function start(config: Config): Promise<Relay> {
     },
     (mailbox) => hub.isListening(mailbox),
   );
-  const offers = parts.use(startOffers(store, hub, log));
+  const offers = parts.use(startOffers(store, hub, log, clock));
   const rates = ratesOf(config.limits);
   const deliveries: DeliveryOptions = {
     store,

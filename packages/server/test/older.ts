@@ -6,7 +6,7 @@ const columns = (table: string, ...names: string[]): string =>
 export const withoutTeams = `DROP TABLE statements; DROP INDEX entries_by_body; ${columns("entries", "pos", "body")}
   DROP TABLE bodies; DROP INDEX blobs_held; ${columns("blobs", "held")} ${columns("requests", "answer")}
   DROP INDEX members_by_name;
-  ${columns("members", "name", "device", "joined", "lapsed", "leaves", "adder", "adder_address", "rejoined_at")}
+  ${columns("members", "name", "device", "joined", "lapsed", "leaves", "adder", "adder_address", "rejoined_at", "away_since")}
   ${columns("groups", "team", "floor", "pos", "pos_before")} PRAGMA user_version = 9;`;
 
 /** As it was in version 8, before there were files. */

@@ -75,6 +75,23 @@ test("[P-6.9] a message to a team is pushed to all of its members, with its plac
   expect((await pushed(bob)).data).toMatchObject({ pos: 2, expires_at: expect.any(Number) });
 });
 
+test("[P-6.9] a message of any length is one frame for each of its members, with what was written before and behind it", async () => {
+  const { clients, groupId } = await team();
+  const [alice, bob, carol] = clients;
+  const lengths = [3, 12_000, 12_300, 40_000, 60_000, 700_000, 1];
+  for (const [index, length] of lengths.entries()) {
+    const message = Buffer.alloc(length, index).toString("base64");
+    const sent = { group_id: groupId, epoch: 2, message, message_id: `m${index}` };
+    expect((await alice.ask("send", sent)).data.status).toBe("delivered");
+    if (index % 2 === 0) bob.write("heartbeat");
+  }
+  for (const client of [bob, carol])
+    for (const [index, length] of lengths.entries()) {
+      const { data } = await pushed(client);
+      expect([data.pos, data.message]).toEqual([index + 1, Buffer.alloc(length, index).toString("base64")]);
+    }
+});
+
 test("[P-6.9] a direct frame goes to one member", async () => {
   const { clients, groupId } = await team();
   const [alice, bob, carol] = clients;

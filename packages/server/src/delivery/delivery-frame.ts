@@ -1,14 +1,25 @@
 import { encodeRelayFrame } from "@aimessage/sdk/protocol";
 import type { Body, Entry } from "../store/store.ts";
 
+/** A frame of which the end is the same for many connections, so that each of these holds the same bytes of it. */
+export interface SharedFrame {
+  own: string;
+  shared: Buffer;
+}
+
+/** What is shorter is joined: it takes less than to write twice. */
+const LEAST_SHARED = 2 ** 14;
+
 /** An entry as it is pushed: `message` if it is live, `offline_message` if it has waited. [P-5.2] */
-export function deliveryFrame(entry: Entry, live: boolean): string {
+export function deliveryFrame(entry: Entry, live: boolean): string | SharedFrame {
   const type = live ? "message" : "offline_message";
   const { body, seq, message } = entry;
   if (body !== undefined) {
-    const own = message === "" ? { seq } : { seq, message };
+    const fields = message === "" ? { seq } : { seq, message };
     const timestamp = Math.floor(Date.now() / 1000);
-    return `{"type":"${type}","id":"seq-${seq}","timestamp":${timestamp},"data":{${inner(JSON.stringify(own))},${sharedText(entry, body)}}}`;
+    const own = `{"type":"${type}","id":"seq-${seq}","timestamp":${timestamp},"data":{${inner(JSON.stringify(fields))},`;
+    const shared = sharedEnd(entry, body);
+    return typeof shared === "string" ? own + shared : { own, shared };
   }
   return encodeRelayFrame(type, `seq-${seq}`, undefined, { ...fieldsOf(entry), ...contentOf(entry), seq });
 }
@@ -19,12 +30,15 @@ function contentOf({ kind, message }: Entry): { message: string } | { sha256: st
 }
 
 /** What frames of entries that share a body have in common is made once. */
-const texts = new WeakMap<Body, string>();
+const ends = new WeakMap<Body, string | Buffer>();
 
-function sharedText(entry: Entry, body: Body): string {
-  let text = texts.get(body);
-  if (text === undefined) texts.set(body, (text = `${inner(JSON.stringify(fieldsOf(entry)))},${inner(body.text)}`));
-  return text;
+function sharedEnd(entry: Entry, body: Body): string | Buffer {
+  let end = ends.get(body);
+  if (end === undefined) {
+    const text = `${inner(JSON.stringify(fieldsOf(entry)))},${inner(body.text)}}}`;
+    ends.set(body, (end = text.length < LEAST_SHARED ? text : Buffer.from(text)));
+  }
+  return end;
 }
 
 /** The fields of an object that is written as JSON. */

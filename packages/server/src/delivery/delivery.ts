@@ -2,7 +2,7 @@ import type { Entry, RelayStore } from "../store/store.ts";
 import type * as z from "zod/mini";
 import { closeCodes, type RelayFrameType, type relayFrames, type WireReason } from "@aimessage/sdk/protocol";
 import type { Login } from "./login.ts";
-import { deliveryFrame } from "./delivery-frame.ts";
+import { deliveryFrame, type SharedFrame } from "./delivery-frame.ts";
 import { stubOf } from "../store/stub.ts";
 
 export type FrameData<T extends RelayFrameType> = z.input<(typeof relayFrames)[T]>;
@@ -16,8 +16,8 @@ export interface Recipient {
   readonly unread: number;
   /** Sends a frame that answers nothing. */
   push<T extends RelayFrameType>(type: T, data: FrameData<T>): void;
-  /** Sends text that is a frame already. */
-  write(text: string): void;
+  /** Sends what is a frame already. */
+  write(frame: string | SharedFrame): void;
   /** Pings with a place in the mailbox, once a turn: its pong acknowledges. [P-5.4] */
   pingUpTo(seq: number): void;
   /** Says that another connection has the mailbox now. [P-5.6] */

@@ -45,7 +45,7 @@ export async function send(
   const status = !result.waiting || result.listening ? "delivered" : "stored_offline";
   const { team } = result;
   if (team === undefined) return ack({ status, message_id: result.messageId });
-  rates.frames.owe(login.name, Math.floor(team.recipients / MEMBERS_A_FRAME));
+  rates.frames.owe(login.name, Math.floor((team.recipients + team.lapsed.length) / MEMBERS_A_FRAME));
   rates.fanOut.owe(login.name, data.message.length * team.recipients);
   const { pos, offline, lapsed } = team;
   return ack({ status, message_id: result.messageId, pos, offline, ...(lapsed.length > 0 ? { lapsed } : {}) });

@@ -12,6 +12,7 @@ import { Answers } from "./answers.ts";
 import * as bounds from "./bounds.ts";
 import type { Context } from "../context.ts";
 import type { Delivery } from "../delivery/delivery.ts";
+import type { SharedFrame } from "../delivery/delivery-frame.ts";
 import { Framing } from "./framing.ts";
 import { handle, refuseBad, runsAlone } from "../handlers/index.ts";
 import { chargeAccount, groupOf, Intake, type Read, requestId } from "./intake.ts";
@@ -92,9 +93,10 @@ export class Connection implements Session {
     this.write(encodeRelayFrame(type, this.#nextId(), undefined, data));
   }
 
-  write(text: string): void {
+  write(frame: string | SharedFrame): void {
     if (!this.isOpen) return;
-    this.#writer.write(text);
+    if (typeof frame === "string") this.#writer.write(frame);
+    else this.#writer.writeShared(frame);
     this.#limitUnread();
   }
 

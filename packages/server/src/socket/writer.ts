@@ -1,5 +1,6 @@
 import type { Duplex } from "node:stream";
 import type { WebSocket } from "ws";
+import type { SharedFrame } from "../delivery/delivery-frame.ts";
 
 /** The writing side of one socket: what is written in one turn of the event loop leaves together, and one ping behind it. */
 export class Writer {
@@ -23,6 +24,26 @@ export class Writer {
   write(text: string): void {
     this.#cork();
     this.#webSocket.send(text);
+  }
+
+  /** The same as one message, of bytes that many connections hold: `ws` would make each of them its own. (RFC 6455, section 5.2) */
+  writeShared({ own, shared }: SharedFrame): void {
+    // Bun's own WebSockets show no socket beneath.
+    if (process.versions["bun"] !== undefined) return this.write(own + shared.toString());
+    const begin = Buffer.from(own);
+    const length = begin.length + shared.length;
+    const header = Buffer.alloc(length < 2 ** 16 ? 4 : 10);
+    header[0] = 0x81;
+    if (length < 2 ** 16) {
+      header[1] = 126;
+      header.writeUInt16BE(length, 2);
+    } else {
+      header[1] = 127;
+      header.writeBigUInt64BE(BigInt(length), 2);
+    }
+    this.#cork();
+    this.#socket.write(Buffer.concat([header, begin]));
+    this.#socket.write(shared);
   }
 
   /** Pings with a place in the mailbox at the end of this turn. [P-5.4] */

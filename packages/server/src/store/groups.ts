@@ -8,6 +8,9 @@ import type { StoreLimits, TeamOf } from "./store.ts";
 /** A group, two members, and their places in indexes. Each member of a team counts {@link ROW_BYTES} beside it. */
 export const GROUP_BYTES = 5 * ROW_BYTES;
 
+/** Members of which remembered groups have as many as other things that are remembered have rows. */
+const MEMBERS_A_PLACE = 20;
+
 interface GroupRow {
   epoch: number;
   used: number;
@@ -26,6 +29,7 @@ interface MemberRow {
   adder: string | null;
   adder_address: number | null;
   rejoined_at: number | null;
+  away_since: number | null;
   gone: number;
 }
 
@@ -41,17 +45,17 @@ export function groupsTable(
   const selectGroup = db.prepare("SELECT epoch, used, team, floor, pos, pos_before FROM groups WHERE group_id = ?");
   const selectAddress = db.prepare("SELECT address FROM groups WHERE group_id = ?");
   // Of a team the names stay when a mailbox is forgotten: its members know them still.
-  const selectMembers = db.prepare(
-    `SELECT mailbox, coalesce(m.name, b.name, '') AS name, coalesce(m.device, b.device, '') AS device, joined, lapsed, leaves,
-        adder, adder_address, rejoined_at, b.closed IS 'unregistered' AS gone
-      FROM members m LEFT JOIN mailboxes b USING (mailbox) WHERE group_id = ?`,
-  );
+  const ofMembers = `SELECT mailbox, coalesce(m.name, b.name, '') AS name, coalesce(m.device, b.device, '') AS device, joined, lapsed, leaves,
+        adder, adder_address, rejoined_at, away_since, b.closed IS 'unregistered' AS gone
+      FROM members m LEFT JOIN mailboxes b USING (mailbox) WHERE group_id = ?`;
+  const selectMembers = db.prepare(ofMembers);
+  const selectMember = db.prepare(`${ofMembers} AND mailbox = ? AND m.name IS NOT NULL`);
   const insertGroup = db.prepare(
     "INSERT INTO groups (group_id, epoch, opener, address, used, team, floor) VALUES (?, ?, ?, ?, ?, ?, ?)",
   );
   const putMember = db.prepare(
-    `INSERT OR REPLACE INTO members (group_id, mailbox, name, device, joined, lapsed, leaves, adder, adder_address, rejoined_at)
-      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    `INSERT OR REPLACE INTO members (group_id, mailbox, name, device, joined, lapsed, leaves, adder, adder_address, rejoined_at, away_since)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   );
   const deleteMember = db.prepare("DELETE FROM members WHERE group_id = ? AND mailbox = ?");
   const setEpoch = db.prepare("UPDATE groups SET epoch = ?, used = ? WHERE group_id = ?");
@@ -71,8 +75,12 @@ export function groupsTable(
     `SELECT count(*) AS count, count(*) FILTER (WHERE adder IS NOT NULL AND coalesce(adder_address, adder) = ?) AS here
       FROM members WHERE name = ? AND leaves IS NULL`,
   );
-  const lapse = db.prepare("UPDATE members SET lapsed = 1 WHERE mailbox = ? AND name IS NOT NULL");
-  const leave = db.prepare("UPDATE members SET lapsed = 1, leaves = 1 WHERE name = ?");
+  const lapse = db.prepare(
+    "UPDATE members SET lapsed = 1, away_since = coalesce(away_since, ?) WHERE mailbox = ? AND name IS NOT NULL",
+  );
+  const leave = db.prepare(
+    "UPDATE members SET lapsed = 1, leaves = 1, away_since = coalesce(away_since, ?) WHERE name = ?",
+  );
   const end = db.prepare("UPDATE groups SET ended = ? WHERE ended IS NULL AND group_id = ?");
   const tooMany = db.prepare(
     `SELECT group_id, address FROM groups WHERE opener = ? AND team IS NULL ORDER BY used DESC, rowid DESC
@@ -83,7 +91,8 @@ export function groupsTable(
   const deleteGroup = db.prepare("DELETE FROM groups WHERE group_id = ?");
   const deleteStatements = db.prepare("DELETE FROM statements WHERE group_id = ?");
   const deleteMembers = db.prepare("DELETE FROM members WHERE group_id = ? RETURNING name");
-  const groups = new BoundedMap<string, Group | undefined>();
+  // By their members: of groups alone so many fit as would take more memory than there is.
+  const groups = new BoundedMap<string, Group | undefined>((group) => 1 + (group?.members.size ?? 0) / MEMBERS_A_PLACE);
 
   const today = (): number => dayOf(clock());
 
@@ -99,7 +108,7 @@ export function groupsTable(
   }
 
   function write(groupId: string, member: Member, isOfTeam: boolean): void {
-    const { mailbox, name, device, joined, lapsed, leaves, adder, rejoinedAt } = member;
+    const { mailbox, name, device, joined, lapsed, leaves, adder, rejoinedAt, awaySince } = member;
     putMember.run(
       groupId,
       mailbox,
@@ -111,6 +120,7 @@ export function groupsTable(
       adder?.sender ?? null,
       adder?.address ?? null,
       rejoinedAt ?? null,
+      awaySince ?? null,
     );
   }
 
@@ -131,6 +141,13 @@ export function groupsTable(
       const group = row && toGroup(row, isOver ? [] : members);
       groups.set(groupId, group);
       return group;
+    },
+    /** A member of a team, if there is one: all of them need not be read for it. */
+    member(groupId: string, mailbox: number): Member | undefined {
+      const known = groups.get(groupId);
+      if (known !== undefined) return known.isTeam ? known.members.get(mailbox) : undefined;
+      const row = selectMember.get(groupId, mailbox) as MemberRow | undefined;
+      return row && toMember(row);
     },
     /** A device that opens too many loses those that it has not used for longest. */
     open(groupId: string, group: Group, { mailbox, address }: Opener): void {
@@ -184,11 +201,11 @@ export function groupsTable(
     },
     /** Nobody reads a mailbox any more: its teams have no rows for it. */
     lapseAll(mailbox: number): void {
-      if (lapse.run(mailbox).changes > 0) groups.clear();
+      if (lapse.run(clock(), mailbox).changes > 0) groups.clear();
     },
     /** An account is removed: whoever registers its name next is in none of its teams. */
     leaveAll(name: string): void {
-      if (leave.run(name).changes > 0) groups.clear();
+      if (leave.run(clock(), name).changes > 0) groups.clear();
     },
     /**
      * Ends some of the groups of a device that is gone for good: nobody can send in those of two, and a team goes on without it. Their
@@ -197,7 +214,7 @@ export function groupsTable(
     removeMember(mailbox: number, limit: number): number {
       const rows = ofMember.all(mailbox, limit) as { group_id: string; team: number | null }[];
       for (const { group_id: group, team } of rows) {
-        if (team === 1) lapse.run(mailbox);
+        if (team === 1) lapse.run(clock(), mailbox);
         else {
           end.run(today(), group);
           deleteMembers.all(group);
@@ -240,5 +257,6 @@ function toMember(row: MemberRow): Member {
     leaves: row.leaves === 1,
     adder: adder === null ? undefined : { sender: adder, address: row.adder_address ?? undefined, stranger: true },
     rejoinedAt: row.rejoined_at ?? undefined,
+    awaySince: row.away_since ?? undefined,
   };
 }

@@ -230,8 +230,9 @@ function payerOf({ sender, stranger, address }: Pick<EntryRow, "sender" | "stran
   return { sender, stranger: stranger === 1, address: address ?? undefined };
 }
 
-function accountOfRow({ sender, from_name }: Pick<EntryRow, "sender" | "from_name">): string {
-  return sender.length === GROUP_ID_LENGTH ? usernameKey(from_name) : sender;
+/** Whose mail it is: of the relay's own words whom they are for. */
+function accountOfRow({ sender, kind, from_name }: Pick<EntryRow, "sender" | "kind" | "from_name">): string {
+  return kind === "notice" ? sender : usernameKey(from_name);
 }
 
 /** Of a team, where it is charged and not the one who has added its owner, entries have room of their own. */

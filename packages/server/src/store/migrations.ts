@@ -272,6 +272,7 @@ const migrations: string[] = [
   ALTER TABLE members ADD COLUMN joined INTEGER NOT NULL DEFAULT 0;    -- the first epoch that it can read
   ALTER TABLE members ADD COLUMN lapsed INTEGER;                       -- 1: it gets nothing until it is added anew
   ALTER TABLE members ADD COLUMN leaves INTEGER;                       -- 1: it has left, and waits to be removed
+  ALTER TABLE members ADD COLUMN away_since INTEGER;                   -- when it lapsed or left: Unix ms
   ALTER TABLE members ADD COLUMN adder TEXT;                           -- who is charged until it has said something there
   ALTER TABLE members ADD COLUMN adder_address INTEGER;
   ALTER TABLE members ADD COLUMN rejoined_at INTEGER;                  -- when it has asked last to be added anew
@@ -294,6 +295,7 @@ const migrations: string[] = [
     statement TEXT NOT NULL,
     offered_to INTEGER NOT NULL,     -- the mailbox that had it last
     tries INTEGER NOT NULL,
+    looks INTEGER NOT NULL,          -- how often it was looked in vain for somebody to have it
     due_at INTEGER NOT NULL,         -- when it is offered next
     PRIMARY KEY (group_id, name)
   ) WITHOUT ROWID;

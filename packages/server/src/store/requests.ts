@@ -9,7 +9,7 @@ export type Requests = ReturnType<typeof requestsTable>;
 /** What devices have sent: makes `send` and `commit` idempotent. */
 export function requestsTable(db: DatabaseSync, capacity: number, clock: () => number) {
   const select = db.prepare(
-    "SELECT digest, mailbox, seq, answer FROM requests WHERE sender = ? AND kind = ? AND id = ?",
+    "SELECT digest, mailbox, seq, at, answer FROM requests WHERE sender = ? AND kind = ? AND id = ?",
   );
   const insert = db.prepare(
     "INSERT INTO requests (sender, kind, id, digest, mailbox, seq, at, answer) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",

@@ -4,6 +4,7 @@ import type { Statement } from "./decisions/work.ts";
 /** Whoever has a statement has so long to commit it, before another member gets it; and how soon it is looked again whether there is any. Milliseconds. */
 const PATIENCE_MS = 30_000;
 const LOOK_MS = 4_000;
+const LAST_LOOK_MS = 60_000;
 /** After so many members have had one, it waits, twice as long each time. */
 const TRIES = 3;
 const LAST_WAIT_MS = 3_600_000;
@@ -17,22 +18,24 @@ export interface WaitingStatement extends Statement {
   /** Mailbox of the member that had it last; 0 if none had. */
   offeredTo: number;
   tries: number;
+  /** How often it was looked in vain for somebody. */
+  looks: number;
 }
 
 export type Statements = ReturnType<typeof statementsTable>;
 
 /** What members of teams have signed to leave, or to be taken in again, until a commit of another member does it. */
 export function statementsTable(db: DatabaseSync) {
-  const put = db.prepare("INSERT OR REPLACE INTO statements VALUES (?, ?, ?, ?, 0, 0, ?)");
+  const put = db.prepare("INSERT OR REPLACE INTO statements VALUES (?, ?, ?, ?, 0, 0, 0, ?)");
   const removeAll = db.prepare("DELETE FROM statements WHERE name = ? AND kind = 'rejoin'");
   const remove = db.prepare("DELETE FROM statements WHERE group_id = ? AND name = ?");
   const due = db.prepare(
-    `SELECT group_id AS groupId, name, kind, statement, offered_to AS offeredTo, tries FROM statements
+    `SELECT group_id AS groupId, name, kind, statement, offered_to AS offeredTo, tries, looks FROM statements
       WHERE due_at <= ? ORDER BY due_at LIMIT ${AT_ONCE}`,
   );
   const next = db.prepare("SELECT min(due_at) AS due FROM statements");
   const offered = db.prepare(
-    "UPDATE statements SET offered_to = ?, tries = ?, due_at = ? WHERE group_id = ? AND name = ?",
+    "UPDATE statements SET offered_to = ?, tries = ?, looks = ?, due_at = ? WHERE group_id = ? AND name = ?",
   );
 
   return {
@@ -48,13 +51,14 @@ export function statementsTable(db: DatabaseSync) {
     /** When one is due next; Infinity if none waits. */
     next: () => (next.get() as { due: number | null }).due ?? Infinity,
     /** @param to The member that has it now; undefined: nobody was there */
-    offered({ groupId, name, offeredTo, tries }: WaitingStatement, to: number | undefined, now: number): void {
+    offered({ groupId, name, offeredTo, tries, looks }: WaitingStatement, to: number | undefined, now: number): void {
       const count = to === undefined ? tries : tries + 1;
       const round = Math.floor(count / TRIES);
       const isOver = to !== undefined && count % TRIES === 0;
-      const patience = to === undefined ? LOOK_MS : PATIENCE_MS;
+      // Of a team in which nobody listens for long there may be many.
+      const patience = to === undefined ? Math.min(LOOK_MS * 2 ** looks, LAST_LOOK_MS) : PATIENCE_MS;
       const wait = isOver ? Math.min(PATIENCE_MS * 2 ** round, LAST_WAIT_MS) : patience;
-      offered.run(to ?? offeredTo, count, now + wait, groupId, name);
+      offered.run(to ?? offeredTo, count, to === undefined ? looks + 1 : 0, now + wait, groupId, name);
     },
   };
 }

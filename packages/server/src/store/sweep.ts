@@ -10,6 +10,15 @@ import type { Tables } from "./tables.ts";
 /** Entries in one transaction: a long one would hold up everybody's messages. */
 const BATCH = 500;
 
+/** Of what has expired in teams so much is read in one: the messages, for their digests. */
+const MOST_READ = 4 * 2 ** 20;
+
+/** Digests of messages, by their bodies, and how much was read for them. */
+interface Read {
+  digests: Map<number, string>;
+  bytes: number;
+}
+
 /** All of an entry but its message, which may be long. */
 type SweptRow = Pick<
   EntryRow,
@@ -91,30 +100,33 @@ export function sweeper(db: DatabaseSync, tables: Tables, clock: () => number) {
 
   function sweepExpired(): number {
     const rows = expired.all(clock(), BATCH) as unknown as SweptRow[];
-    const digests = new Map<number, string>();
-    for (const row of rows)
+    const read: Read = { digests: new Map(), bytes: 0 };
+    for (const row of rows) {
+      // What is left is more for the next time.
+      if (read.bytes > MOST_READ) return BATCH;
       if (row.pos === null) drop(row, "expired", "expired");
       else {
-        mail.toStub(row, digestOf(row, digests));
+        mail.toStub(row, digestOf(row, read));
         notice(row, "expired", "expired");
       }
+    }
     return rows.length;
   }
 
   /** SHA-256 of a message to a team, in base64. */
-  function digestOf({ body }: SweptRow, known: Map<number, string>): string {
-    const found = known.get(body ?? 0);
+  function digestOf({ body }: SweptRow, read: Read): string {
+    const found = read.digests.get(body ?? 0);
     if (found !== undefined) return found;
     const { text } = bodyText.get(body) as { text: string };
     const digest = stubOf(text);
-    known.set(body ?? 0, digest);
+    read.bytes += text.length;
+    read.digests.set(body ?? 0, digest);
     return digest;
   }
 
   /** Whoever has lost something of a team by its age can follow it no more, unless it was added anew since. */
   function lapseBy({ group_id, epoch, mailbox, message_id: messageId, kind }: SweptRow): void {
-    const group = group_id === null || kind === "notice" ? undefined : groups.find(group_id);
-    const member = group?.isTeam === true ? group.members.get(mailbox) : undefined;
+    const member = group_id === null || kind === "notice" ? undefined : groups.member(group_id, mailbox);
     if (group_id === null || member === undefined || member.lapsed) return;
     if ((epoch ?? 0) < member.joined) return;
     lapse(tables, group_id, { members: lapsingOf(tables, [member]), messageId, now: clock() });

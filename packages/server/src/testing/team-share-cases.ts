@@ -146,6 +146,26 @@ export const teamShareCases: Record<string, StoreCase["run"]> = {
     assert.deepEqual(accepted(await world.say(alice, TEAM, 2, "m4", { message })).team?.lapsed, []);
   },
 
+  async "what a member says to those whom another has added is its own, and not that one's, on the disk"(open) {
+    await using world = new StoreWorld(open, { accountBytes: 12_000 });
+    const { alice, bob, carol } = await team(world);
+    const message = "x".repeat(6_000);
+    accepted(await world.say(bob, TEAM, 2, "m1", { message }));
+    assertRefused(await world.say(bob, TEAM, 2, "m2", { message }), "storage_quota");
+    // Carol has said nothing, and her room is the part of Alice, who has added her.
+    assert.deepEqual(accepted(await world.say(alice, TEAM, 2, "m3", { message })).team?.lapsed, []);
+    for (const member of [alice, carol]) await read(world, member);
+    accepted(await world.say(bob, TEAM, 2, "m2", { message }));
+  },
+
+  async "nothing is kept of what was signed to leave a team that all have left"(open) {
+    await using world = new StoreWorld(open);
+    const { alice, bob } = await team(world, ["bob"]);
+    for (const { mailbox } of [alice, bob])
+      await world.store.state({ sender: mailbox, groupId: TEAM, kind: "leave", statement: "bGVhdmU=" });
+    assert.deepEqual(await world.store.offers(), { offers: [], next: Infinity });
+  },
+
   async "a place among the messages of a team is high water also when what stands there has expired"(open) {
     await using world = new StoreWorld(open);
     const { alice, bob } = await team(world);
@@ -154,6 +174,57 @@ export const teamShareCases: Record<string, StoreCase["run"]> = {
     world.now += 1000;
     const [entry] = await world.waiting(bob.mailbox);
     assert.equal(await world.store.highWater(bob.mailbox), entry?.seq);
+  },
+
+  async "a repeat names those that had lapsed when it was first asked for, of whom nothing is kept with it"(open) {
+    await using world = new StoreWorld(open);
+    const { alice, carol } = await team(world);
+    const said = (id: string) => world.say(alice, TEAM, 2, id);
+    const rejoin = { sender: carol.mailbox, groupId: TEAM, kind: "rejoin", statement: "YWdhaW4=" } as const;
+    assert.deepEqual(accepted(await said("m1")).team?.lapsed, []);
+    world.now += 1000;
+    assert.equal(await world.store.state(rejoin), undefined);
+    assert.deepEqual(accepted(await said("m2")).team?.lapsed, ["carol"]);
+    assert.deepEqual(accepted(await said("m1")).team?.lapsed, []);
+    assert.deepEqual(accepted(await said("m2")).team?.lapsed, ["carol"]);
+    assert.deepEqual(accepted(await world.change(alice, TEAM, 2)).lapsed, ["carol"]);
+    assert.deepEqual(accepted(await world.change(alice, TEAM, 2)).lapsed, ["carol"]);
+    // Who was added anew asks itself for what it lacks.
+    accepted(await world.change(alice, TEAM, 3, { remove: [carol], add: [carol] }));
+    assert.deepEqual(accepted(await said("m2")).team?.lapsed, []);
+  },
+
+  async "a statement that nobody is there to take is looked at less and less, up to a minute"(open) {
+    await using world = new StoreWorld(open);
+    const { alice, bob } = await team(world);
+    await world.store.state({ sender: bob.mailbox, groupId: TEAM, kind: "leave", statement: "bGVhdmU=" });
+    const waits: number[] = [];
+    for (let count = 0; count < 6; count++) {
+      const { next } = await world.store.offers();
+      waits.push(next - world.now);
+      world.now = next;
+    }
+    assert.deepEqual(waits, [4_000, 8_000, 16_000, 32_000, 60_000, 60_000]);
+    world.pushed.add(alice.mailbox);
+    assert.equal((await world.store.offers()).offers.length, 1);
+  },
+
+  async "many large messages that expire at once become stubs some at a time, so that nobody waits for all of them"(
+    open,
+  ) {
+    await using world = new StoreWorld(open);
+    const { alice, bob } = await team(world, ["bob"]);
+    await settled(world, bob);
+    const message = "x".repeat(1_000_000);
+    const expiresAt = world.now + 1000;
+    for (let count = 1; count <= 12; count++)
+      accepted(await world.say(alice, TEAM, 2, `m${count}`, { message, expiresAt }));
+    world.now += 1000;
+    assert.equal((await world.store.sweep()).more, true);
+    const kinds = new Set((await world.waiting(bob.mailbox)).map(({ kind }) => kind));
+    assert.ok(kinds.has("stub") && kinds.has("application"));
+    await world.sweep();
+    assert.ok((await world.waiting(bob.mailbox)).every(({ kind }) => kind === "stub"));
   },
 
   async "a file stands for one thing alone that a commit brings"(open) {

@@ -150,7 +150,7 @@ export class Model {
   close(mailbox: number, reason: "device_replaced" | "unregistered"): void {
     const box = this.boxes.get(mailbox);
     if (box !== undefined) Object.assign(box, { closed: reason, drained: false });
-    this.teams.lapseAll(mailbox);
+    this.teams.lapseAll(mailbox, this.now);
   }
 
   stock(mailbox: number): Package[] {
@@ -188,7 +188,7 @@ export class Model {
     for (const [box, { name }] of this.boxes) {
       if (name !== own) continue;
       this.close(box, "unregistered");
-      this.teams.removeAll(own);
+      this.teams.removeAll(own, this.now);
       this.removeGroups(box);
     }
     this.removeKeys(mailbox);

@@ -30,7 +30,15 @@ export function say(model: Model, request: SendRequest & { messageId: string }):
   if (repeat?.reasons !== undefined) return repeat;
   if (repeat?.past !== undefined) {
     const waiting = model.entries.some(({ seq }) => seq === repeat.past.seq);
-    return { answer: repeat.past.answer ?? { waiting } };
+    if (repeat.past.answer === undefined) return { answer: { waiting } };
+    // As far as those are members still that got nothing.
+    const { team: sent, ...rest } = repeat.past.answer as { team: object };
+    return {
+      answer: {
+        ...rest,
+        team: { ...sent, lapsed: model.teams.awayAt(groupId, mailbox, { epoch, at: repeat.past.at }) },
+      },
+    };
   }
   const team = model.teams.all.get(groupId);
   const own = model.teams.member(groupId, mailbox);
@@ -57,7 +65,7 @@ export function say(model: Model, request: SendRequest & { messageId: string }):
     reasons.push(...of);
     if (direct !== true) reasons.push("invalid_data");
     if (member !== undefined && epoch < member.joined) reasons.push("stale_epoch");
-    const payer = member && model.teams.payer(team, member, sender.address);
+    const payer = member && model.teams.payer(team, member, sender);
     if (member !== undefined && payer !== undefined) {
       const kind = payer.stranger ? "application" : "group";
       if (!model.hasRoom(member.mailbox, kind, payer, 1)) reasons.push("mailbox_full");
@@ -75,7 +83,7 @@ export function say(model: Model, request: SendRequest & { messageId: string }):
   team.said.set(epoch, pos);
   const text = JSON.stringify({ message });
   const shared = { ...common, kind: "application" as const, pos, text, message: "" };
-  const { got, lapsed } = share(model, team, { mailbox, address: sender.address, epoch, shared });
+  const { got, lapsed } = share(model, team, { sender, epoch, shared });
   for (const member of lapsed.full) model.teams.lapse(model, team, member, id);
   const offline = got.filter((member) => !model.listening.has(member.mailbox)).length;
   const answer = { team: { pos, offline, lapsed: lapsed.names, recipients: got.length } };
@@ -104,25 +112,24 @@ function share(
   model: Model,
   team: Team,
   what: {
-    mailbox: number;
-    address: string;
+    sender: Account;
     epoch: number;
     shared: Omit<Entry, "seq" | "at" | "mailbox" | "sender" | "stranger" | "address">;
   },
 ) {
-  const { mailbox, address, epoch, shared } = what;
-  const others = model.teams.others(team, mailbox, epoch);
+  const { sender, epoch, shared } = what;
+  const others = model.teams.others(team, sender.mailbox, epoch);
   const away = others.filter(({ lapsed, leaves }) => lapsed || leaves);
   const got: Member[] = [];
   const full: Member[] = [];
   for (const member of others.filter((other) => !away.includes(other))) {
-    const payer = model.teams.payer(team, member, address);
+    const payer = model.teams.payer(team, member, sender);
     const kind = payer.stranger ? (shared.kind === "commit" ? "commit" : "application") : "group";
     if (model.hasRoom(member.mailbox, kind, payer, 1)) got.push(member);
     else full.push(member);
   }
   for (const member of got)
-    model.add({ ...shared, ...model.teams.payer(team, member, address), mailbox: member.mailbox });
+    model.add({ ...shared, ...model.teams.payer(team, member, sender), mailbox: member.mailbox });
   return { got, lapsed: { away, full, names: [...away, ...full].map(({ name }) => name) } };
 }
 
@@ -138,7 +145,10 @@ export function teamCommit(model: Model, request: TeamRequest): Outcome<object> 
   const digest = JSON.stringify(request);
   const repeat = pastOf(model, mailbox, "commit", id, digest);
   if (repeat?.reasons !== undefined) return repeat;
-  if (repeat?.past !== undefined) return { answer: { ...repeat.past.answer, highWater } };
+  if (repeat?.past !== undefined) {
+    const lapsed = model.teams.awayAt(request.groupId, mailbox, { epoch: request.epoch, at: repeat.past.at });
+    return { answer: { ...repeat.past.answer, lapsed, highWater } };
+  }
   const result = request.members === undefined ? change(model, sender, request) : found(model, sender, request);
   if ("reasons" in result) return result;
   model.remember(mailbox, "commit", id, { digest, mailbox: 0, seq: 0, answer: result.answer });
@@ -163,7 +173,7 @@ function found(model: Model, sender: Account, request: TeamRequest): Outcome<obj
   if (model.teams.all.has(groupId) || model.groups.has(groupId)) reasons.push(asReason("group_exists"));
   reasons.push(...objections(model, sender, request, { add: others, swapped: new Set() }));
   if (reasons.length > 0) return { reasons };
-  const base = { lapsed: false, leaves: false, gone: false, rejoinedAt: undefined };
+  const base = { lapsed: false, leaves: false, awaySince: undefined, gone: false, rejoinedAt: undefined };
   const founder = {
     ...base,
     mailbox: sender.mailbox,
@@ -214,7 +224,7 @@ function change(model: Model, sender: Account, request: TeamRequest): Outcome<ob
   });
   const common = { from: sender.username, id, group: groupId, expires: undefined, unknown: false, reason: undefined };
   const shared = { ...common, epoch, kind: "commit" as const, message: "", text };
-  const { got, lapsed } = share(model, team, { mailbox: sender.mailbox, address: sender.address, epoch, shared });
+  const { got, lapsed } = share(model, team, { sender, epoch, shared });
   const stays = (member: Member): boolean => !removed.includes(member);
   for (const member of lapsed.full.filter(stays)) model.teams.lapse(model, team, member, id);
   own.adder = undefined;
@@ -279,7 +289,7 @@ function add(
     const own = lower(username);
     const rejoinedAt = before.find((member) => member.name === own)?.rejoinedAt;
     const adder = { sender: name, address: sender.address, stranger: true };
-    const fresh = { lapsed: false, leaves: false, gone: false, adder, rejoinedAt };
+    const fresh = { lapsed: false, leaves: false, awaySince: undefined, gone: false, adder, rejoinedAt };
     team.members.push({ mailbox, name: own, device, joined: team.epoch, ...fresh });
     model.claims.delete(`${sender.mailbox}/${mailbox}`);
     const welcome = welcomes.find(({ to }) => lower(to) === own)?.welcome ?? "";
@@ -301,13 +311,17 @@ export function state(
   const team = model.teams.all.get(groupId);
   const own = team?.members.find((member) => member.name === name && !member.gone);
   if (team === undefined || own === undefined) return { reasons: ["not_a_member", "device_replaced"].map(asReason) };
-  if (kind === "leave" && own.mailbox !== mailbox) return { reasons: [asReason("device_replaced")] };
+  if (kind === "leave" && own.mailbox !== mailbox)
+    return { reasons: ["device_replaced", ...(own.leaves ? ["not_a_member"] : [])].map(asReason) };
   if (own.leaves) return kind === "leave" ? { answer: undefined } : { reasons: [asReason("not_a_member")] };
   const next = (own.rejoinedAt ?? -Infinity) + REJOIN_MS;
   if (kind === "rejoin" && model.now < next) return { reasons: [{ refused: "rate_limited" }] };
   team.statements.set(name, { kind, text: statement, to: 0, tries: 0, at: -Infinity, soughtAt: -Infinity });
+  own.awaySince ??= model.now;
   if (kind === "leave") own.leaves = true;
   else Object.assign(own, { lapsed: true, rejoinedAt: model.now });
+  // Nobody is left to do anything.
+  if (kind === "leave" && team.members.every(({ leaves, gone }) => leaves || gone)) team.statements.clear();
   return { answer: undefined };
 }
 

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import type { Model } from "./model.ts";
-import type { Entry, Payer, RoomKind } from "./records.ts";
+import type { Account, Entry, Payer, RoomKind } from "./records.ts";
 
 export interface Member {
   mailbox: number;
@@ -9,6 +9,8 @@ export interface Member {
   joined: number;
   lapsed: boolean;
   leaves: boolean;
+  /** Since when it gets nothing. */
+  awaySince: number | undefined;
   /** Its account was removed: whoever has its name next is somebody else. */
   gone: boolean;
   /** Who pays for what it gets, until it has said something. */
@@ -81,21 +83,32 @@ export class ModelTeams {
       .toSorted((one, other) => one.mailbox - other.mailbox);
   }
 
-  payer({ id }: Team, { adder }: Member, address: string): Payer {
-    return adder ?? { sender: id, address, stranger: false };
+  /** Those that got nothing of an epoch at some time, and are members still. */
+  awayAt(id: string, sender: number, { epoch, at }: { epoch: number; at: number }): string[] {
+    const team = this.all.get(id);
+    const others = team === undefined ? [] : this.others(team, sender, epoch);
+    return others.filter(({ awaySince }) => (awaySince ?? Infinity) <= at).map(({ name }) => name);
+  }
+
+  /** Whose room something takes. Of a sender whose address is not known it is at its payer's place. */
+  payer({ id }: Team, { adder }: Member, { username, address }: Account): Payer {
+    const room = adder ?? { sender: id, stranger: false };
+    return { ...room, address: address === username.toLowerCase() ? room.sender : address };
   }
 
   /** A device is replaced, or its account removed. */
-  lapseAll(mailbox: number): void {
+  lapseAll(mailbox: number, now: number): void {
     for (const { members } of this.all.values())
-      for (const member of members) if (member.mailbox === mailbox) member.lapsed = true;
+      for (const member of members)
+        if (member.mailbox === mailbox) Object.assign(member, { lapsed: true, awaySince: member.awaySince ?? now });
   }
 
-  removeAll(name: string): void {
+  removeAll(name: string, now: number): void {
     for (const { members, statements } of this.all.values())
       for (const member of members)
         if (member.name === name) {
           member.gone = member.lapsed = true;
+          member.awaySince ??= now;
           if (statements.get(name)?.kind === "rejoin") statements.delete(name);
         }
   }
@@ -103,6 +116,7 @@ export class ModelTeams {
   /** It has lost something of a team, and is told so. */
   lapse(model: Model, team: Team, member: Member, id: string): void {
     member.lapsed = true;
+    member.awaySince ??= model.now;
     const notice = { kind: "notice", from: "", reason: "lapsed", id, group: team.id } as const;
     const payer = { sender: member.name, address: "", stranger: false };
     model.add({ ...notice, ...payer, mailbox: member.mailbox, expires: undefined, unknown: false });

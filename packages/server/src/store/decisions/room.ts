@@ -83,7 +83,7 @@ export function isBusy(work: Work, mailbox: number | undefined, payer: Payer, { 
 }
 
 /** Whose mail it is that somebody is charged for. */
-export function accountOf({ account, sender }: Pick<Payer, "sender" | "account">): string {
+function accountOf({ account, sender }: Pick<Payer, "sender" | "account">): string {
   return account ?? sender;
 }
 

@@ -5,7 +5,7 @@ import { digestOf, isSame } from "./digest.ts";
 import { payerOf, senderOf } from "./payer.ts";
 import { isBusy, roomObjection, sizeOf } from "./room.ts";
 import { sendToTeam } from "./team-send.ts";
-import { admits, isAway, memberOf, placeIn } from "./team.ts";
+import { admits, awayAt, isAway, memberOf, placeIn } from "./team.ts";
 import type { Group, Occasion, Payer, Work } from "./work.ts";
 
 /** A message as it is decided about: with the id that the relay gives to one that has none. */
@@ -38,7 +38,8 @@ function decide(work: Work, { request, id }: SendDecision, { now, isFull }: Occa
   const past = messageId === undefined ? undefined : requests.find(senderMailbox, "message", messageId);
   if (messageId !== undefined && past !== undefined) {
     if (!isSame(past.digest, messageDigest(request))) return { refused: "message_id_reused" };
-    if (past.answer !== undefined) return repeatInTeam(work, senderMailbox, messageId, past.answer);
+    if (past.answer !== undefined)
+      return repeatInTeam(work, { ...request, messageId }, { ...past, answer: past.answer });
     const waiting = mail.isWaiting(past.mailbox, past.seq);
     const listening = work.isListening(past.mailbox);
     // The newest is the one that was answered last: by that order the client knows it.
@@ -123,9 +124,14 @@ interface Target {
 }
 
 /** What was sent in a team is answered as it was. */
-function repeatInTeam(work: Work, sender: number, messageId: string, answer: string): Sent {
+function repeatInTeam(
+  work: Work,
+  { sender, messageId, groupId = "", epoch = 0 }: SendRequest & { messageId: string },
+  { answer, at }: { answer: string; at: number },
+): Sent {
+  const lapsed = awayAt(work.groups.find(groupId), sender, { epoch, at });
+  const team = { ...(JSON.parse(answer) as TeamSent), lapsed };
   work.requests.setLast(sender, messageId);
-  const team = JSON.parse(answer) as TeamSent;
   return { messageId, waiting: true, listening: team.offline === 0, team };
 }
 

@@ -25,8 +25,15 @@ export function state(work: Work, request: StatementRequest, { now, isFull }: Oc
   const since = now - (own.rejoinedAt ?? -Infinity);
   if (kind === "rejoin" && since >= 0 && since < REJOIN_MS)
     return { refused: "rate_limited", retryAfterMs: REJOIN_MS - since };
-  work.statements.put(groupId, sender.name, { kind, statement }, now);
-  if (kind === "leave") work.groups.setMember(groupId, { ...own, leaves: true });
-  else work.groups.setMember(groupId, { ...own, lapsed: true, rejoinedAt: now });
+  const others = [...group.members.values()].filter((member) => member !== own);
+  // Of a team that all have left nobody does anything any more.
+  if (kind === "leave" && others.every(({ leaves }) => leaves))
+    work.statements.remove(
+      groupId,
+      others.map(({ name }) => name),
+    );
+  else work.statements.put(groupId, sender.name, { kind, statement }, now);
+  if (kind === "leave") work.groups.setMember(groupId, { ...own, leaves: true, awaySince: own.awaySince ?? now });
+  else work.groups.setMember(groupId, { ...own, lapsed: true, awaySince: own.awaySince ?? now, rejoinedAt: now });
   return undefined;
 }

@@ -58,7 +58,7 @@ export function sendToTeam(
     mailbox: 0,
     seq: 0,
     at: now,
-    answer: JSON.stringify(team),
+    answer: JSON.stringify({ ...team, lapsed: [] }),
   });
   work.requests.setLast(sender.mailbox, id);
   if (group.used !== dayOf(now)) work.groups.use(groupId, dayOf(now));

@@ -1,12 +1,13 @@
 /** What decisions about teams have in common: who is a member, who gets something, and who is charged for it. */
 import type { Body, KeyAccount, Refused } from "../store.ts";
-import { accountOf, amountOf, hasSpace, isBusy, roomObjection, sizeOf } from "./room.ts";
+import { amountOf, hasSpace, isBusy, roomObjection, sizeOf } from "./room.ts";
 import type { Amount, Group, Member, NewEntry, Payer, RoomKind, Work } from "./work.ts";
 
 /** A member as it begins, but for who it is. */
 export const NEWCOMER: Omit<Member, "mailbox" | "name" | "device" | "joined"> = {
   lapsed: false,
   leaves: false,
+  awaySince: undefined,
   adder: undefined,
   rejoinedAt: undefined,
 };
@@ -33,14 +34,31 @@ export function audience(group: Group, sender: number, epoch: number): { present
   return { present: others.filter((member) => !isAway(member)), away: others.filter(isAway) };
 }
 
+/**
+ * Those that got nothing of what was sent in an epoch at some time, as far as they are members still. With each answer they would be kept
+ * for as long as it is remembered, a name for each.
+ */
+export function awayAt(
+  group: Group | undefined,
+  sender: number,
+  { epoch, at }: { epoch: number; at: number },
+): string[] {
+  if (group === undefined) return [];
+  return audience(group, sender, epoch)
+    .away.filter(({ awaySince }) => (awaySince ?? 0) <= at)
+    .map(({ name }) => name);
+}
+
 /** Where in a member's mailbox something of a team is charged, and to whom: to its adder until it has said something there itself. [P-5.11] */
 export function placeIn(
   groupId: string,
   { mailbox, adder }: Member,
   { kind, sender }: { kind: "application" | "commit"; sender: KeyAccount },
 ): { place: { mailbox: number; kind: RoomKind }; payer: Payer } {
-  if (adder !== undefined) return { place: { mailbox, kind }, payer: adder };
-  const payer = { sender: groupId, account: sender.name, address: sender.address, stranger: false };
+  // The room in the mailbox is its adder's, or its team's; what lies on the disk is in any case what its sender has sent.
+  const own = { account: sender.name, address: sender.address };
+  if (adder !== undefined) return { place: { mailbox, kind }, payer: { ...adder, ...own } };
+  const payer = { sender: groupId, ...own, stranger: false };
   return { place: { mailbox, kind: "group" }, payer };
 }
 
@@ -92,11 +110,10 @@ export function withRoom(
 ): { recipients: Recipient[]; full: Lapsing[] } | Refused {
   const recipients: Recipient[] = [];
   const full: Member[] = [];
-  const places = present.map((member) => ({ member, ...placeIn(groupId, member, { kind, sender }) }));
-  const own = places.filter(({ payer }) => accountOf(payer) === sender.name);
-  const payer = { sender: sender.name, address: sender.address };
-  if (own.length > 0 && !hasSpace(work, payer, own.length * amount.bytes)) return { refused: "storage_quota" };
-  for (const { member, place, payer } of places) {
+  const own = { sender: sender.name, address: sender.address };
+  if (present.length > 0 && !hasSpace(work, own, present.length * amount.bytes)) return { refused: "storage_quota" };
+  for (const member of present) {
+    const { place, payer } = placeIn(groupId, member, { kind, sender });
     const isFull =
       roomObjection(work, place, payer, amount) !== undefined ||
       (kind === "application" && isBusy(work, member.mailbox, payer, amount));
@@ -126,7 +143,7 @@ export function lapse(
   { members, messageId, now }: { members: Lapsing[]; messageId: string; now: number },
 ): void {
   for (const { member, isTold } of members) {
-    work.groups.setMember(groupId, { ...member, lapsed: true });
+    work.groups.setMember(groupId, { ...member, lapsed: true, awaySince: member.awaySince ?? now });
     if (!isTold) continue;
     work.mail.add({
       ...noticePayer(member),

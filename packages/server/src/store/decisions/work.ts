@@ -37,7 +37,7 @@ export interface Payer {
   address: number | undefined;
   /** The mailbox's owner has not let it in. */
   stranger: boolean;
-  /** Whose mail it is, where a team has the room for it: lower-case name. */
+  /** Whose mail it is, where somebody else's room is taken: lower-case name. */
   account?: string | undefined;
 }
 
@@ -77,6 +77,8 @@ export interface Member {
   lapsed: boolean;
   /** It has left, and waits to be removed. */
   leaves: boolean;
+  /** Since when it has lapsed or left: Unix ms. */
+  awaySince: number | undefined;
   /** Who is charged for what it gets, until it has sent or committed something there; undefined: the group is. */
   adder: Payer | undefined;
   /** When it has asked last to be taken in again: Unix ms. */
@@ -121,6 +123,8 @@ export interface PastRequest {
   /** The recipient's mailbox and the entry's place in it; 0 of what was sent to a team. */
   mailbox: number;
   seq: number;
+  /** When it was taken: Unix ms. */
+  at: number;
   /** What was answered, where that cannot be known again, as JSON. */
   answer?: string | undefined;
 }
@@ -181,7 +185,7 @@ export interface Work {
   /** What devices have sent: by it repeats are known. */
   readonly requests: {
     find(sender: number, kind: "message" | "commit", id: string): PastRequest | undefined;
-    add(request: PastRequest & { sender: number; kind: "message" | "commit"; id: string; at: number }): void;
+    add(request: PastRequest & { sender: number; kind: "message" | "commit"; id: string }): void;
     /** The id of the newest `send` or `commit` that was taken from a key account's device. */
     setLast(sender: number, id: string): void;
   };
