@@ -107,6 +107,10 @@ async function discardConversations(tx: WriteTransaction): Promise<void> {
     "contact-group/",
     "replaces/",
     "again/",
+    "team-group/",
+    "team-member/",
+    "roster/",
+    "to/",
   ];
   for (const prefix of secrets) for (const [key] of await tx.list({ prefix })) await tx.delete(key);
   for (const group of await list(tx, "group/")) {
@@ -122,7 +126,12 @@ async function discardConversations(tx: WriteTransaction): Promise<void> {
 }
 
 async function queueOnceMore(tx: WriteTransaction, row: OutboxRecord): Promise<void> {
-  const { group: _group, counter: _counter, ...rest } = (await get(tx, "out/", pad(row.seq))) ?? row;
+  const {
+    group: _group,
+    counter: _counter,
+    recipients: _recipients,
+    ...rest
+  } = (await get(tx, "out/", pad(row.seq))) ?? row;
   const left = hasLeft(row) ? ({ left: true } as const) : {};
   await put(tx, "out/", pad(row.seq), { ...rest, ...left, state: "queued", attempt: 0 });
   // It leaves when its files are up, as before.

@@ -11,7 +11,7 @@ import type { OpEndRecord } from "../records/team-records.ts";
 import { goneFrom } from "./team-outcomes.ts";
 import { addLinkOp, isOfLink } from "./team-ops.ts";
 import { learn, rosterIn, settingsIn } from "./teams.ts";
-import { type Team, teamOf } from "../turn/teams.ts";
+import { forgetMember, type Team, teamOf } from "../turn/teams.ts";
 import type { Turn } from "../turn/turn.ts";
 
 /** A commit of another member of a team. */
@@ -90,18 +90,27 @@ interface Before {
 
 async function enter(turn: Turn, team: Team, before: Before): Promise<void> {
   team.record.epoch = before.epoch + 1;
+  team.record.base = team.record.send_counter;
   team.record.direct_before = { epoch: before.epoch, secret: toBase64(before.secret) };
   team.dirty = true;
   await learn(turn, team);
-  const now = new Set((await rosterIn(turn, team)).map(({ name }) => name));
-  for (const { name } of before.roster) if (!now.has(name)) await goneFrom(turn, team, name);
+  const now = new Map((await rosterIn(turn, team)).map(({ name, device }) => [name, device]));
+  for (const { name, device } of before.roster) {
+    if (!now.has(name)) await goneFrom(turn, team, name);
+    // Another device of it counts from the beginning.
+    if (now.get(name) !== device) await forgetMember(turn, team, name);
+  }
   for (const { name } of before.roster) if (before.added.includes(name)) await sendAllToOne(turn, team, name);
 }
 
 /** Nothing of the team can be followed any more: any member may take us in again. */
 async function stuck(turn: Turn, team: Team, from: string, why: string): Promise<void> {
   await askToRejoin(turn, team);
-  await turn.alert("bad_commit", from, `a commit of ${from} in a group cannot be followed: ${why}; this agent asks to be taken in again`);
+  await turn.alert(
+    "bad_commit",
+    from,
+    `a commit of ${from} in a group cannot be followed: ${why}; this agent asks to be taken in again`,
+  );
 }
 
 /** The relay had to drop something that we need. */
@@ -109,7 +118,11 @@ export async function lapse(turn: Turn, team: Team): Promise<void> {
   if (team.record.state !== "open") return;
   await askToRejoin(turn, team);
   const { name } = settingsIn(turn, team);
-  await turn.alert("lapsed", undefined, `mail of the group @${name} was lost at the relay: this agent asks to be taken in again`);
+  await turn.alert(
+    "lapsed",
+    undefined,
+    `mail of the group @${name} was lost at the relay: this agent asks to be taken in again`,
+  );
 }
 
 async function askToRejoin(turn: Turn, { record }: Team): Promise<void> {

@@ -1,5 +1,5 @@
 /** What comes in a team: messages to all, and direct frames of one member. */
-import { type Content, decodeContent, isFrameIdOf } from "../crypto/content.ts";
+import { type Content, decodeContent, type Header, isFrameIdOf } from "../crypto/content.ts";
 import { GroupError } from "../crypto/mls/seam.ts";
 import { openDirect } from "../crypto/team/direct.ts";
 import { isTeamDataOf } from "../crypto/team/message-data.ts";
@@ -34,7 +34,7 @@ export async function receiveTeamMessage(turn: Turn, team: Team, delivery: Deliv
     return undefined;
   }
   const { content, sender } = opened;
-  count(team, await teamMember(turn, team, sender.name), content.header.counter);
+  count(team, await teamMember(turn, team, sender.name), content.header);
   return deliver(turn, team, { sender, offline }, content);
 }
 
@@ -126,7 +126,8 @@ async function openMessage(
 }
 
 /** Keeps the books on what one member has said. */
-function count(team: Team, member: TeamMemberRecord, counter: number): void {
+function count(team: Team, member: TeamMemberRecord, { counter, base = 0 }: Header): void {
+  if (member.receive_counter === 0) member.receive_counter = Math.min(base, counter - 1);
   const gaps = new Set(member.gaps);
   gaps.delete(counter);
   const newest = Math.min(counter, member.receive_counter + MISSING_AT_MOST + 1);

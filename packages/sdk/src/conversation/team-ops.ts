@@ -6,7 +6,7 @@ import type { OpRecord } from "../records/team-records.ts";
 import type { Turn } from "../turn/turn.ts";
 
 /** So many wait at most: the relay offers what we do not take to others. */
-const MOST = 100;
+const MOST = 600;
 
 export function isOfLink({ kind }: OpRecord): boolean {
   return kind === "release" || kind === "readmit" || kind === "rejoin";

@@ -9,9 +9,16 @@ import type { Turn } from "../turn/turn.ts";
 /** Final states do not change, but for the relay's word, which the recipient's outweighs. */
 const RANK = { missing: 0, expired: 1, received: 2, gone: 3, refused: 3, failed: 3, handled: 3 } as const;
 
+/** Whether a message was for somebody: whoever came later asks for it in vain, and has no say on it. */
+export async function isFor(turn: Turn, { group, recipients }: OutboxRecord, name: string): Promise<boolean> {
+  if (group === undefined || recipients === undefined) return false;
+  const roster = await get(turn.tx, "roster/", `${group}/${pad(recipients.epoch)}`);
+  return roster?.names.includes(name) === true;
+}
+
 /** Writes down what became of a message at one of its recipients, and what that makes of the whole. */
 export async function settleAt(turn: Turn, row: OutboxRecord, name: string, outcome: ToRecord): Promise<void> {
-  if (row.recipients === undefined) return;
+  if (row.recipients === undefined || !(await isFor(turn, row, name))) return;
   const at = `${pad(row.seq)}/${name}`;
   const before = (await get(turn.tx, "to/", at))?.state ?? "missing";
   if (RANK[outcome.state] <= RANK[before]) return;

@@ -6,7 +6,7 @@ import type { OutboxRecord } from "../records/tables.ts";
 import { sentIn } from "../turn/outbox-rows.ts";
 import type { Team } from "../turn/teams.ts";
 import type { Turn } from "../turn/turn.ts";
-import { settleAt } from "./team-outcomes.ts";
+import { isFor, settleAt } from "./team-outcomes.ts";
 
 /** Times that one message is sent again to one member. */
 const AGAIN = 3;
@@ -17,18 +17,13 @@ const AGAIN_MS = 10_000;
 export async function sendAllToOne(turn: Turn, team: Team, name: string): Promise<void> {
   for await (const [, seq] of sentIn(turn, team.record.id)) {
     const row = await get(turn.tx, "out/", pad(Number(seq)));
-    const isFor = row?.recipients === undefined ? undefined : await get(turn.tx, "roster/", rosterAt(team, row.recipients.epoch));
-    if (row !== undefined && isFor?.names.includes(name) === true) await sendToOne(turn, team, row, name);
+    if (row !== undefined) await sendToOne(turn, team, row, name);
   }
-}
-
-function rosterAt({ record }: Team, epoch: number): string {
-  return `${record.id}/${pad(epoch)}`;
 }
 
 /** Sends a message again to one of those whom it was for. */
 export async function sendToOne(turn: Turn, team: Team, row: OutboxRecord, name: string): Promise<void> {
-  if (row.kind !== "message" || row.recipients === undefined) return;
+  if (row.kind !== "message" || row.group !== team.record.id || !(await isFor(turn, row, name))) return;
   const at = `${pad(row.seq)}/${name}`;
   const before = (await get(turn.tx, "to/", at)) ?? { state: "missing" };
   const { state, times = 0, at: last = 0 } = before;

@@ -56,6 +56,7 @@ export async function acceptTeamWelcome(turn: Turn, delivery: Delivery): Promise
       return refuse("welcome_replayed", `a Welcome from ${from} leads back to what was before in a group`);
     // What we send goes on where it was, so that what the others lack is missed.
     record.send_counter = known.send_counter;
+    record.base = known.send_counter;
     await deleteState(turn.tx, id);
   }
   const team = addTeam(turn, record, group);

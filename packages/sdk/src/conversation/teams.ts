@@ -56,5 +56,5 @@ export function newTeamGroup(
   turn: Turn,
   { id, key, epoch, state }: Pick<TeamGroupRecord, "id" | "key" | "epoch" | "state">,
 ): TeamGroupRecord {
-  return { id, key, state, epoch, send_counter: 0, created_at: turn.now, wait_for_epoch: 0 };
+  return { id, key, state, epoch, send_counter: 0, base: 0, created_at: turn.now, wait_for_epoch: 0 };
 }

@@ -51,6 +51,8 @@ const Header = z.object({
   counter: z.int().check(z.positive()),
   /** Highest counter read in this group, if everything below it was read, too. */
   read: optional(z.int().check(z.positive())),
+  /** In a team: how many its sender had sent when the epoch began. Whoever has just come lacks nothing up to there. */
+  base: optional(z.int().check(z.nonnegative())),
   /** In a direct frame to a member of a team: the message that it lacks, and the counter that this was sent to all under. [P-15.10] */
   again: optional(
     z.object({ id: z.string().check(z.regex(/^[A-Za-z0-9_-]{1,60}$/)), counter: z.int().check(z.positive()) }),

@@ -38,7 +38,12 @@ export async function makeChanges(turn: Turn, flight: Flight, answers: ChangeAns
 }
 
 /** The relay tells the others, and we wait for what one of them does. */
-async function heardOf(turn: Turn, flight: Flight, op: OpRecord, answer: ChangeAnswer["answer"] | undefined): Promise<void> {
+async function heardOf(
+  turn: Turn,
+  flight: Flight,
+  op: OpRecord,
+  answer: ChangeAnswer["answer"] | undefined,
+): Promise<void> {
   const team = op.group === undefined ? undefined : await teamOf(turn, op.group);
   if (answer === undefined) return;
   if ("refusal" in answer && isTemporary(answer.refusal))
@@ -51,7 +56,12 @@ async function heardOf(turn: Turn, flight: Flight, op: OpRecord, answer: ChangeA
   await endOp(turn, op.seq, "refusal" in answer && !isOut ? { reason: answer.refusal.reason } : {});
 }
 
-async function found(turn: Turn, flight: Flight, op: OpRecord, keys: ChangeAnswer["answer"] | undefined): Promise<void> {
+async function found(
+  turn: Turn,
+  flight: Flight,
+  op: OpRecord,
+  keys: ChangeAnswer["answer"] | undefined,
+): Promise<void> {
   if ((await turn.tx.get(`team/${op.key}`)) !== undefined) return;
   const packages = await takeKeys(turn, flight, op, keys);
   if (packages === undefined) return;
@@ -92,7 +102,12 @@ async function found(turn: Turn, flight: Flight, op: OpRecord, keys: ChangeAnswe
   });
 }
 
-async function change(turn: Turn, flight: Flight, op: OpRecord, keys: ChangeAnswer["answer"] | undefined): Promise<void> {
+async function change(
+  turn: Turn,
+  flight: Flight,
+  op: OpRecord,
+  keys: ChangeAnswer["answer"] | undefined,
+): Promise<void> {
   const found = await teamByKey(turn, op.key);
   // The group is followed before its owner has taken the invitation, but not changed.
   if (found === undefined || (found.row.state !== "active" && !isOfLink(op))) return fail(turn, op, "not_a_member");

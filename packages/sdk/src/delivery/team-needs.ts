@@ -3,6 +3,7 @@ import { verifyCertificate } from "../crypto/identity.ts";
 import { certifiedBy } from "../crypto/team/roster.ts";
 import { leafDigest, signStatement } from "../crypto/team/statements.ts";
 import { endOp } from "../conversation/team-commits.ts";
+import { addLinkOp } from "../conversation/team-ops.ts";
 import { teamByKey } from "../conversation/teams.ts";
 import { meet } from "../trust/contacts.ts";
 import { fromBase64, type RelayFrameData, toBase64, usernameKey } from "../protocol/index.ts";
@@ -15,16 +16,22 @@ import type { Answered, Flight } from "./flight.ts";
 
 type Keys = RelayFrameData<"keys">;
 
+/** The number of no change: our question which teams we are in. */
+const OWN_TEAMS = 0;
+/** The device that has asked it. */
+const ASKED = "meta/teams-asked";
+
 /** A request that a change needs an answer to. */
 export type Need = { op: number } & (
   | { type: "claim_keys"; names: string[] }
   | { type: "leave" | "rejoin"; group_id: string; statement: string }
+  | { type: "groups" }
 );
 
 /** What the relay has said to it. */
 export interface ChangeAnswer {
   op: number;
-  answer: Answered<RelayFrameData<"key_list"> | RelayFrameData<"ack">>;
+  answer: Answered<RelayFrameData<"key_list"> | RelayFrameData<"group_list"> | RelayFrameData<"ack">>;
 }
 
 /** By which a change is known among what waits for better times. */
@@ -44,6 +51,13 @@ export function needsKeys({ kind }: OpRecord): boolean {
 /** What the changes that wait need now. */
 export async function needsOf(turn: Turn, flight: Flight): Promise<Need[]> {
   const needs: Need[] = [];
+  const { device } = turn.account;
+  if (
+    device.counter > 1 &&
+    !flight.isPaused(pauseOf(OWN_TEAMS), turn.ticks) &&
+    (await turn.tx.get(ASKED)) !== device.id
+  )
+    needs.push({ op: OWN_TEAMS, type: "groups" });
   for (const op of await list(turn.tx, "op/")) {
     if (flight.isPaused(pauseOf(op.seq), turn.ticks)) continue;
     if (op.kind === "leave" || op.kind === "rejoin") needs.push(await wish(turn, op, op.kind));
@@ -55,6 +69,19 @@ export async function needsOf(turn: Turn, flight: Flight): Promise<Need[]> {
     }
   }
   return needs;
+}
+
+/** A device that has taken another one's place asks to be taken in again by the teams of that. */
+export async function hearOwnTeams(turn: Turn, flight: Flight, answers: ChangeAnswer[]): Promise<void> {
+  const answer = answers.find(({ op }) => op === OWN_TEAMS)?.answer;
+  if (answer === undefined) return;
+  if ("refusal" in answer && isTemporary(answer.refusal))
+    return flight.backOff(pauseOf(OWN_TEAMS), turn.ticks, answer.refusal.retry_after_ms);
+  await turn.tx.put(ASKED, turn.account.device.id);
+  const groups = "ok" in answer && "groups" in answer.ok ? answer.ok.groups : [];
+  for (const { group_id: group, device, lapsed } of groups)
+    if (lapsed || device !== turn.account.device.id)
+      await addLinkOp(turn, { kind: "rejoin", key: "", group, names: [] });
 }
 
 /** What we sign so that another member may commit it. */
@@ -118,4 +145,3 @@ export async function takeKeys(
 export async function fail(turn: Turn, op: OpRecord, reason: Refusal["reason"], who?: string): Promise<void> {
   await endOp(turn, op.seq, { reason, ...(who === undefined ? {} : { who }) });
 }
-

@@ -48,7 +48,7 @@ async function encryptToTeam(turn: Turn, team: Team, row: OutboxRecord, body: Ui
   const { identity, device } = turn.account;
   record.send_counter += 1;
   const messageId = frameId(row.id, row.attempt);
-  const header = headerOf(turn, row, record.send_counter);
+  const header = { ...headerOf(turn, row, record.send_counter), base: record.base };
   const data = teamMessageData({
     messageId,
     from: identity.username,

@@ -28,7 +28,7 @@ import { serveRequests } from "./serve-requests.ts";
 import { makeTurn } from "./set-aside.ts";
 import { hearStatement } from "../conversation/team-ops.ts";
 import { makeChanges } from "../delivery/team-changes.ts";
-import { type ChangeAnswer, type Need, needsOf } from "../delivery/team-needs.ts";
+import { type ChangeAnswer, hearOwnTeams, type Need, needsOf } from "../delivery/team-needs.ts";
 import { askFor } from "./team-asks.ts";
 import type { WireRecord } from "../records/tables.ts";
 import { Cache, Turn } from "../turn/turn.ts";
@@ -196,6 +196,7 @@ export class Session {
             else if (!this.#cache.isHeld(username)) await openWith(turn, flight, username, answer.ok);
           });
       for (const statement of statements) await hearStatement(turn, statement);
+      await hearOwnTeams(turn, flight, answers);
       await makeChanges(turn, flight, answers);
       await this.#sweepIfDue(turn);
       await heal(turn, (group) => flight.postCommit(group));

@@ -10,6 +10,12 @@ const CLAIMS_AT_ONCE = 50;
 export async function askFor(connection: Connection, need: Need): Promise<ChangeAnswer> {
   const { op } = need;
   if (need.type === "claim_keys") return { op, answer: await claim(connection, need.names) };
+  if (need.type === "groups") {
+    const answer = await connection.ask("groups", {});
+    if ("refusal" in answer) return { op, answer };
+    if (answer.frame.type !== "group_list") throw notAsked("groups");
+    return { op, answer: { ok: answer.frame.data } };
+  }
   const { group_id, statement } = need;
   const answer = await connection.ask(need.type, { group_id, statement });
   if ("refusal" in answer) return { op, answer };

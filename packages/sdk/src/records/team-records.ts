@@ -29,6 +29,8 @@ export interface TeamGroupRecord {
   state: "founding" | "open" | "stuck" | "closed";
   epoch: number;
   send_counter: number;
+  /** What it was when the epoch began. */
+  base: number;
   created_at: number;
   /** Nothing is encrypted before the group has reached this epoch. */
   wait_for_epoch: number;

@@ -61,6 +61,13 @@ export async function teamMember(turn: InTurn, team: Team, name: string): Promis
   return member;
 }
 
+/** What is known of a member, or of a device of it, that is gone. */
+export async function forgetMember(turn: InTurn, team: Team, name: string): Promise<void> {
+  team.members.delete(name);
+  team.changed.delete(name);
+  await turn.tx.delete(`team-member/${team.record.id}/${name}`);
+}
+
 /** Writes what has changed. */
 export async function flushTeams(turn: InTurn): Promise<void> {
   for (const team of turn.cache.teams.values()) {

@@ -3,6 +3,8 @@ import { describe, expect, test } from "vitest";
 import type { Agent } from "../../src/agent/agent.ts";
 import type { IncomingMessage } from "../../src/agent/message.ts";
 import { edit, type Frame } from "./proxy.ts";
+import { MemoryFolder, MemoryStore } from "../../src/store/memory.ts";
+import { nodeCryptoProvider } from "../../src/node/provider.ts";
 import { caughtUp, eventually, follow, rejection, World } from "./world.ts";
 
 interface Member {
@@ -235,5 +237,26 @@ describe("a group", () => {
     expect(texts(carol)).toEqual(["@team bob: one", "@team bob: two"]);
     await (await carol.agent.send("@team", "back again")).stored();
     await eventually("bob hears carol", () => bob.got.length === 1);
+  });
+
+  test("takes in again an agent that was restored, as its new device, with what it missed", async () => {
+    await using world = await World.create({ noLimits: true });
+    const { alice, bob, carol } = await online(world, "alice", "bob", "carol");
+    await alice.agent.groups.create("team", ["bob", "carol"]);
+    await (await carol.agent.send("@team", "I was here")).handled();
+    const { makeBackup, readBackup, restoreBackup } = await import("../../src/agent/backup.ts");
+    const backup = await makeBackup(world.memory("carol"));
+    await carol.agent.close();
+    const missed = await bob.agent.send("@team", "in between");
+    await missed.stored();
+    const store = new MemoryStore(new MemoryFolder());
+    await restoreBackup(store, readBackup(JSON.stringify(backup)), nodeCryptoProvider);
+    const restored = await world.open("carol", store);
+    const got = follow(restored);
+    await eventually("it is in the group again", async () => (await restored.groups.list()).length === 1);
+    await missed.handled();
+    await (await restored.send("@team", "here again")).handled();
+    await hears({ agent: restored, got }, "@team bob: in between");
+    await hears(bob, "@team carol: I was here", "@team carol: here again");
   });
 });
