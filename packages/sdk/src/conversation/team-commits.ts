@@ -7,12 +7,16 @@ import { sendAllToOne } from "./team-resend.ts";
 import { type Delivery, fromBase64, isBase64, toBase64, usernameKey } from "../protocol/index.ts";
 import type { CommitRecord } from "../records/group-records.ts";
 import { get, pad, put, remove } from "../records/records.ts";
-import type { OpEndRecord } from "../records/team-records.ts";
+import { planHealing } from "./team-healing.ts";
+import type { OpEndRecord, OpRecord } from "../records/team-records.ts";
 import { goneFrom } from "./team-outcomes.ts";
 import { addLinkOp, isOfLink } from "./team-ops.ts";
 import { learn, rosterIn, settingsIn } from "./teams.ts";
 import { forgetMember, type Team, teamOf } from "../turn/teams.ts";
 import type { Turn } from "../turn/turn.ts";
+
+/** Changes that give us new keys as well. */
+const BRINGS_KEYS: ReadonlySet<OpRecord["kind"]> = new Set(["update", "remove", "release", "readmit"]);
 
 /** A commit of another member of a team. */
 export async function receiveTeamCommit(turn: Turn, team: Team, delivery: Delivery): Promise<void> {
@@ -59,6 +63,10 @@ export async function applyTeamCommit(turn: Turn, { group: id, op }: CommitRecor
     team.group = turn.teams.apply(team.group, turn.crypto.decode(next as Uint8Array));
     const record = op === undefined ? undefined : await get(turn.tx, "op/", pad(op));
     await enter(turn, team, { epoch, secret, roster: before, added: record?.kind === "readmit" ? record.names : [] });
+    if (record !== undefined && BRINGS_KEYS.has(record.kind)) {
+      team.record.healed = true;
+      await planHealing(turn, team);
+    }
     turn.healed = true;
   }
   await turn.removeCommit(id);
@@ -91,6 +99,7 @@ interface Before {
 async function enter(turn: Turn, team: Team, before: Before): Promise<void> {
   team.record.epoch = before.epoch + 1;
   team.record.base = team.record.send_counter;
+  team.record.entered_at = turn.now;
   team.record.direct_before = { epoch: before.epoch, secret: toBase64(before.secret) };
   team.dirty = true;
   await learn(turn, team);

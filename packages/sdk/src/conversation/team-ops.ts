@@ -9,7 +9,7 @@ import type { Turn } from "../turn/turn.ts";
 const MOST = 600;
 
 export function isOfLink({ kind }: OpRecord): boolean {
-  return kind === "release" || kind === "readmit" || kind === "rejoin";
+  return kind === "release" || kind === "readmit" || kind === "rejoin" || kind === "update";
 }
 
 /** Adds one, unless it waits already. */

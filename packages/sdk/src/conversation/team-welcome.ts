@@ -8,6 +8,7 @@ import { hex } from "../crypto/mls/bytes.ts";
 import { deleteState } from "../records/group-state.ts";
 import { get } from "../records/records.ts";
 import { endOp } from "./team-commits.ts";
+import { planHealing } from "./team-healing.ts";
 import { rejoinOf } from "./team-ops.ts";
 import { useKeyPackage } from "./conversations.ts";
 import { learn, newTeamGroup, settingsIn } from "./teams.ts";
@@ -60,6 +61,8 @@ export async function acceptTeamWelcome(turn: Turn, delivery: Delivery): Promise
     await deleteState(turn.tx, id);
   }
   const team = addTeam(turn, record, group);
+  // A key package of last resort is handed out more than once.
+  await planHealing(turn, team, key.last_resort);
   if (rejoin !== undefined) {
     await endOp(turn, rejoin.seq);
     await learn(turn, team, { state: "active" });

@@ -10,6 +10,7 @@ import { fromBase64, fromHex, randomId, type RelayFrameData, toBase64, usernameK
 import { deleteState } from "../records/group-state.ts";
 import { get, list, pad, remove } from "../records/records.ts";
 import { endOp, retire } from "../conversation/team-commits.ts";
+import { planHealing } from "../conversation/team-healing.ts";
 import { isOfLink } from "../conversation/team-ops.ts";
 import { type ChangeAnswer, fail, isReady, needsKeys, pauseOf, takeKeys } from "./team-needs.ts";
 import type { OpRecord } from "../records/team-records.ts";
@@ -175,6 +176,8 @@ async function changeOf(
       return changed({ ...settings, admins: [...new Set([...admins, ...names])] });
     case "demote":
       return changed({ ...settings, admins: admins.filter((admin) => !names.includes(admin)) });
+    case "update":
+      return { what: {}, gone: [], statements: [] };
     default:
       return changed({ ...settings, name: name ?? settings.name, about: about ?? settings.about });
   }
@@ -229,6 +232,7 @@ export async function applyChangeAnswer(
       team.dirty = true;
       await turn.removeCommit(commit.group);
       await learn(turn, team, { state: "active" });
+      await planHealing(turn, team);
       await endOp(turn, commit.op);
     } else await turn.saveCommit({ ...commit, high_water: answer.ok.high_water ?? turn.position });
     return;

@@ -5,6 +5,7 @@ import { teamMessageData } from "../crypto/team/message-data.ts";
 import { sentInEpoch } from "../crypto/mls/state.ts";
 import { TEAM_EPOCH_MESSAGES } from "../crypto/mls/team-seam.ts";
 import { directSecret } from "../conversation/team-commits.ts";
+import { addLinkOp } from "../conversation/team-ops.ts";
 import { rosterIn, teamByKey } from "../conversation/teams.ts";
 import { toBase64, usernameKey } from "../protocol/index.ts";
 import { readAddress } from "../records/addresses.ts";
@@ -28,6 +29,9 @@ export async function serveTeam(turn: Turn, flight: Flight, to: string, most: nu
   flight.lastServed = to;
   if (address.kind === "team") {
     const left = TEAM_EPOCH_MESSAGES - sentInEpoch(team.group);
+    // Before the epoch is full, the next one begins.
+    if (left < TEAM_EPOCH_MESSAGES / 2)
+      await addLinkOp(turn, { kind: "update", key: record.key, group: record.id, names: [] });
     const seal = (row: OutboxRecord, body: Uint8Array) => encryptToTeam(turn, team, row, body);
     return sendQueued(turn, flight, { to, group: record.id, identityKey: "", most, left, seal });
   }

@@ -26,6 +26,7 @@ import { sweep } from "./retention.ts";
 import { askForBlobs, untilAsk } from "./blobs.ts";
 import { serveRequests } from "./serve-requests.ts";
 import { makeTurn } from "./set-aside.ts";
+import { healTeams } from "../conversation/team-healing.ts";
 import { hearStatement } from "../conversation/team-ops.ts";
 import { makeChanges } from "../delivery/team-changes.ts";
 import { type ChangeAnswer, hearOwnTeams, type Need, needsOf } from "../delivery/team-needs.ts";
@@ -196,6 +197,7 @@ export class Session {
             else if (!this.#cache.isHeld(username)) await openWith(turn, flight, username, answer.ok);
           });
       for (const statement of statements) await hearStatement(turn, statement);
+      await healTeams(turn);
       await hearOwnTeams(turn, flight, answers);
       await makeChanges(turn, flight, answers);
       await this.#sweepIfDue(turn);
@@ -289,6 +291,7 @@ export class Session {
       1,
       Math.min(
         this.#sweepAfter,
+        this.#cache.healsAt - Date.now(),
         this.#expiresAt - Date.now(),
         this.#asking === undefined ? this.#askAt - now : Infinity,
         resume - now,

@@ -32,6 +32,11 @@ export interface TeamGroupRecord {
   /** What it was when the epoch began. */
   base: number;
   created_at: number;
+  /** Our clock at its beginning, Unix ms. */
+  entered_at?: number;
+  /** When we give ourselves new keys next, and whether we have done so before. Our clock. */
+  heals_at?: number;
+  healed?: true;
   /** Nothing is encrypted before the group has reached this epoch. */
   wait_for_epoch: number;
   /** The secret of direct frames of the epoch before (base64): what is under way is still read. */
@@ -62,13 +67,16 @@ export interface ToRecord {
   at?: number;
 }
 
+/** Changes that the link wants by itself. */
+type LinkOpKind = "release" | "readmit" | "rejoin" | "update";
+
 /**
  * `op/<seq>`: a change of a team that is to be made. The owner's, until it is done or has failed; and the link's own: another member's
- * will to leave (`release`) or to be taken in again (`readmit`), and our own to be (`rejoin`).
+ * will to leave (`release`) or to be taken in again (`readmit`), our own to be (`rejoin`), and new keys of ours (`update`).
  */
 export interface OpRecord {
   seq: number;
-  kind: "create" | "add" | "remove" | "promote" | "demote" | "rename" | "leave" | "release" | "readmit" | "rejoin";
+  kind: "create" | "add" | "remove" | "promote" | "demote" | "rename" | "leave" | LinkOpKind;
   /** Of the team; of `create` the one that it will have; of a `rejoin` from another device's store there is none. */
   key: string;
   /** Of the link's own: the MLS group. */

@@ -46,6 +46,8 @@ const REMEMBERED = 64;
 export class Cache {
   readonly conversations = new Map<string, Conversation>();
   readonly teams = new Map<string, Team>();
+  /** When we give ourselves new keys in a team next, as far as is known. Our clock, Unix ms. */
+  healsAt = 0;
   readonly commits = new Map<string, CommitRecord>();
   readonly waste = new Waste();
   readonly strangers = new Strangers();
@@ -67,6 +69,7 @@ export class Cache {
   clear(): void {
     this.conversations.clear();
     this.teams.clear();
+    this.healsAt = 0;
     this.commits.clear();
     this.reporting.clear();
     this.again.clear();

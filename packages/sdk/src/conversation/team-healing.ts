@@ -1,0 +1,62 @@
+/** When this agent gives itself new keys in its teams: whoever has stolen its state reads nothing that comes after. [P-15.11] */
+import { nextHealing, slotLength } from "../crypto/team/slots.ts";
+import { get, pad, rowsUnder } from "../records/records.ts";
+import { type Team, teamOf } from "../turn/teams.ts";
+import type { Turn } from "../turn/turn.ts";
+import { addLinkOp } from "./team-ops.ts";
+
+/** Whoever came by a key package that others may have used heals within this time. Milliseconds. */
+const SOON_MS = 600_000;
+/** After a commit so long nobody heals: it would only be in the way. */
+const QUIET_MS = 30_000;
+
+/** Plans the next time in place of the one that was planned. `soon`: there is reason for haste. */
+export async function planHealing(turn: Turn, team: Team, soon = false): Promise<void> {
+  const { record, group } = team;
+  const width = turn.teams.width(group);
+  const now = turn.relayNow;
+  const [random = 0] = globalThis.crypto.getRandomValues(new Uint32Array(1));
+  const part = random / 2 ** 32;
+  const length = slotLength(width, record.healed !== true);
+  const at = soon ? now + part * SOON_MS : nextHealing({ leaf: turn.teams.ownLeaf(group), width }, now, length, part);
+  await plan(turn, team, Math.floor(turn.now + at - now));
+}
+
+async function plan(turn: Turn, { record }: Team, at: number): Promise<void> {
+  if (record.heals_at !== undefined) await turn.tx.delete(keyOf(record.heals_at, record.id));
+  record.heals_at = at;
+  await turn.tx.put(keyOf(at, record.id), "");
+  turn.cache.healsAt = Math.min(turn.cache.healsAt, at);
+  const team = turn.cache.teams.get(record.id);
+  if (team !== undefined) team.dirty = true;
+}
+
+function keyOf(at: number, group: string): string {
+  return `heal/${pad(at)}/${group}`;
+}
+
+/** Begins the Updates whose time has come. */
+export async function healTeams(turn: Turn): Promise<void> {
+  if (!turn.isTimeSure || turn.now < turn.cache.healsAt) return;
+  turn.cache.healsAt = Infinity;
+  for await (const [key] of rowsUnder(turn.tx, "heal/")) {
+    const [, at, id = ""] = key.split("/");
+    if (Number(at) > turn.now) {
+      turn.cache.healsAt = Math.min(turn.cache.healsAt, Number(at));
+      return;
+    }
+    await turn.tx.delete(key);
+    await turn.on(`team-group/${id}`, () => healTeam(turn, id));
+  }
+}
+
+async function healTeam(turn: Turn, id: string): Promise<void> {
+  const team = await teamOf(turn, id);
+  if (team === undefined || team.record.state !== "open") return;
+  const { key, entered_at: entered = 0 } = team.record;
+  // Where its owner has not taken the invitation, we say nothing there.
+  const isTaken = (await get(turn.tx, "team/", key))?.state === "active";
+  const quiet = entered + QUIET_MS - turn.now;
+  if (!isTaken || (quiet > 0 && quiet <= QUIET_MS)) return plan(turn, team, turn.now + QUIET_MS + Math.max(0, quiet));
+  await addLinkOp(turn, { kind: "update", key, group: id, names: [] });
+}
