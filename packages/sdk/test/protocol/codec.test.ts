@@ -50,6 +50,24 @@ describe("a frame", () => {
     });
   });
 
+  it("that commits to a team can be read by those who follow it, however many it adds and removes", () => {
+    const members = (count: number) =>
+      Array.from({ length: count }, (_, at) => ({ username: `member-${at}`, device: `device-${at}` }));
+    const group = { group_id: "a".repeat(64), epoch: 2, body: "AAAA" };
+    const frame = (add: number) =>
+      client({
+        type: "commit",
+        data: { ...group, commit_id: "c", team: true, add: members(add), remove: members(1000) },
+      });
+    expect(frame(200)).toHaveProperty("frame");
+    expect(frame(201)).toEqual(invalid("commit"));
+    const named = { add: members(200), remove: members(1000) };
+    const place = { from: "alice", device: "d", kind: "commit", message_id: "c", seq: 1, timestamp: 1 };
+    expect(relay({ type: "message", data: { ...group, ...place, ...named } })).toMatchObject({
+      frame: { data: named },
+    });
+  });
+
   it.each(["listen", "list_users", "heartbeat", "info", "unregister"])("%s needs no data", (type) => {
     for (const frame of [{ type }, { type, data: null }, { type, data: {} }, { type, data: { extra: 1 } }])
       expect(client(frame)).toMatchObject({ frame: { type } });
