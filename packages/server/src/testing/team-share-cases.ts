@@ -116,6 +116,16 @@ export const teamShareCases: Record<string, StoreCase["run"]> = {
     assertRefused(await world.send(alice, "bob", { direct: true, groupId: TEAM, epoch: 2 }), "member_lapsed");
   },
 
+  async "whoever has left is in the team no more, also by another device"(open) {
+    await using world = new StoreWorld(open);
+    const { bob } = await team(world);
+    const left = { groupId: TEAM, kind: "leave", statement: "bGVhdmU=" } as const;
+    assert.equal(await world.store.state({ ...left, sender: bob.mailbox }), undefined);
+    const next = await world.agent("bob", 2);
+    for (const kind of ["leave", "rejoin"] as const)
+      assertRefused(await world.store.state({ ...left, kind, sender: next.mailbox }), "not_a_member");
+  },
+
   async "who was added anew loses nothing by the age of what it was sent before"(open) {
     await using world = new StoreWorld(open);
     const { alice, bob } = await team(world);
@@ -154,6 +164,22 @@ export const teamShareCases: Record<string, StoreCase["run"]> = {
     world.now += 1000;
     const [entry] = await world.waiting(bob.mailbox);
     assert.equal(await world.store.highWater(bob.mailbox), entry?.seq);
+  },
+
+  async "a repeat in a team says who gets nothing by then; who does is not remembered with each message"(open) {
+    await using world = new StoreWorld(open);
+    const { alice, bob } = await team(world);
+    assert.deepEqual(accepted(await world.say(alice, TEAM, 2, "m1")).team?.lapsed, []);
+    const asked = { sender: bob.mailbox, groupId: TEAM, statement: "c2lnbmVk" };
+    assert.equal(await world.store.state({ ...asked, kind: "rejoin" }), undefined);
+    const said = accepted(await world.say(alice, TEAM, 2, "m1")).team;
+    assert.deepEqual([said?.pos, said?.offline, said?.lapsed], [1, 2, ["bob"]]);
+    for (let count = 0; count < 2; count++) {
+      const change = accepted(await world.change(alice, TEAM, 2));
+      assert.deepEqual(change.lapsed, ["bob"]);
+    }
+    accepted(await world.change(alice, TEAM, 3, { remove: [bob], add: [bob] }));
+    assert.deepEqual(accepted(await world.change(alice, TEAM, 2)).lapsed, []);
   },
 
   async "a file stands for one thing alone that a commit brings"(open) {

@@ -30,7 +30,9 @@ export function say(model: Model, request: SendRequest & { messageId: string }):
   if (repeat?.reasons !== undefined) return repeat;
   if (repeat?.past !== undefined) {
     const waiting = model.entries.some(({ seq }) => seq === repeat.past.seq);
-    return { answer: repeat.past.answer ?? { waiting } };
+    const answer = repeat.past.answer as { team: object } | undefined;
+    const lapsed = awayNow(model, groupId, { mailbox, epoch });
+    return { answer: answer === undefined ? { waiting } : { ...answer, team: { ...answer.team, lapsed } } };
   }
   const team = model.teams.all.get(groupId);
   const own = model.teams.member(groupId, mailbox);
@@ -86,6 +88,13 @@ export function say(model: Model, request: SendRequest & { messageId: string }):
   return { answer: { ...answer, listening: offline === 0 } };
 }
 
+/** Who gets nothing by now of what somebody says. */
+function awayNow({ teams }: Model, groupId: string, { mailbox, epoch }: { mailbox: number; epoch: number }): string[] {
+  const team = teams.all.get(groupId);
+  const others = team === undefined ? [] : teams.others(team, mailbox, epoch);
+  return others.filter(({ lapsed, leaves }) => lapsed || leaves).map(({ name }) => name);
+}
+
 function recipientOf(model: Model, team: Team, own: Member, to: string, reasons: string[]): Member | undefined {
   const account = model.account(to);
   if (account === undefined || account.kind === "removed") reasons.push("unknown_user");
@@ -138,7 +147,10 @@ export function teamCommit(model: Model, request: TeamRequest): Outcome<object> 
   const digest = JSON.stringify(request);
   const repeat = pastOf(model, mailbox, "commit", id, digest);
   if (repeat?.reasons !== undefined) return repeat;
-  if (repeat?.past !== undefined) return { answer: { ...repeat.past.answer, highWater } };
+  if (repeat?.past !== undefined) {
+    const lapsed = awayNow(model, request.groupId, { mailbox, epoch: request.epoch });
+    return { answer: { ...repeat.past.answer, lapsed, highWater } };
+  }
   const result = request.members === undefined ? change(model, sender, request) : found(model, sender, request);
   if ("reasons" in result) return result;
   model.remember(mailbox, "commit", id, { digest, mailbox: 0, seq: 0, answer: result.answer });
@@ -301,6 +313,8 @@ export function state(
   const team = model.teams.all.get(groupId);
   const own = team?.members.find((member) => member.name === name && !member.gone);
   if (team === undefined || own === undefined) return { reasons: ["not_a_member", "device_replaced"].map(asReason) };
+  // Another device of somebody who has left is in the team no more than anybody else.
+  if (own.leaves && own.mailbox !== mailbox) return { reasons: [asReason("not_a_member")] };
   if (kind === "leave" && own.mailbox !== mailbox) return { reasons: [asReason("device_replaced")] };
   if (own.leaves) return kind === "leave" ? { answer: undefined } : { reasons: [asReason("not_a_member")] };
   const next = (own.rejoinedAt ?? -Infinity) + REJOIN_MS;

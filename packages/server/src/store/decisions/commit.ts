@@ -6,7 +6,7 @@ import { payerOf, senderOf } from "./payer.ts";
 import { amountOf, isBusy, roomObjection, sizeOf } from "./room.ts";
 import { messageDigest } from "./send.ts";
 import { commitToTeam } from "./team-commit.ts";
-import { NEWCOMER } from "./team.ts";
+import { awayFrom, NEWCOMER } from "./team.ts";
 import type { Group, Member, Occasion, Payer, Work } from "./work.ts";
 
 /** Decides about a commit and stores all of it, or nothing. */
@@ -23,10 +23,13 @@ export function commit(work: Work, request: CommitRequest, { now, isFull }: Occa
   if (past !== undefined) {
     if (!isSame(past.digest, digest)) return { refused: "message_id_reused" };
     const highWater = mail.highWater(sender.mailbox, now);
-    const listening = work.isListening(past.mailbox);
+    const { answer } = past;
+    const result =
+      answer === undefined
+        ? { listening: work.isListening(past.mailbox) }
+        : { ...(JSON.parse(answer) as Pick<Committed, "listening">), lapsed: awayFrom(work, sender.mailbox, request) };
     requests.setLast(sender.mailbox, request.commitId);
-    if (past.answer === undefined) return { highWater, listening };
-    return { ...(JSON.parse(past.answer) as Omit<Committed, "highWater">), highWater };
+    return { ...result, highWater };
   }
 
   if (isFull) return { refused: "storage_full" };
@@ -34,7 +37,7 @@ export function commit(work: Work, request: CommitRequest, { now, isFull }: Occa
     const highWater = mail.highWater(sender.mailbox, now);
     const result = commitToTeam(work, sender, { ...request, team: request.team }, { now, isFull });
     if ("refused" in result) return result;
-    const answer = JSON.stringify(result);
+    const answer = JSON.stringify({ listening: result.listening });
     const own = { sender: sender.mailbox, kind: "commit", id: request.commitId, digest, answer } as const;
     requests.add({ ...own, mailbox: 0, seq: 0, at: now });
     requests.setLast(sender.mailbox, request.commitId);

@@ -5,7 +5,7 @@ import { digestOf, isSame } from "./digest.ts";
 import { payerOf, senderOf } from "./payer.ts";
 import { isBusy, roomObjection, sizeOf } from "./room.ts";
 import { sendToTeam } from "./team-send.ts";
-import { admits, isAway, memberOf, placeIn } from "./team.ts";
+import { admits, awayFrom, isAway, memberOf, placeIn } from "./team.ts";
 import type { Group, Occasion, Payer, Work } from "./work.ts";
 
 /** A message as it is decided about: with the id that the relay gives to one that has none. */
@@ -38,7 +38,7 @@ function decide(work: Work, { request, id }: SendDecision, { now, isFull }: Occa
   const past = messageId === undefined ? undefined : requests.find(senderMailbox, "message", messageId);
   if (messageId !== undefined && past !== undefined) {
     if (!isSame(past.digest, messageDigest(request))) return { refused: "message_id_reused" };
-    if (past.answer !== undefined) return repeatInTeam(work, senderMailbox, messageId, past.answer);
+    if (past.answer !== undefined) return repeatInTeam(work, request, messageId, past.answer);
     const waiting = mail.isWaiting(past.mailbox, past.seq);
     const listening = work.isListening(past.mailbox);
     // The newest is the one that was answered last: by that order the client knows it.
@@ -122,10 +122,11 @@ interface Target {
   payer?: Payer;
 }
 
-/** What was sent in a team is answered as it was. */
-function repeatInTeam(work: Work, sender: number, messageId: string, answer: string): Sent {
-  work.requests.setLast(sender, messageId);
-  const team = JSON.parse(answer) as TeamSent;
+/** What was sent in a team is answered as it was, but for who gets nothing there by now. */
+function repeatInTeam(work: Work, request: SendRequest, messageId: string, answer: string): Sent {
+  const lapsed = awayFrom(work, request.sender, request);
+  const team: TeamSent = { ...(JSON.parse(answer) as Omit<TeamSent, "lapsed">), lapsed };
+  work.requests.setLast(request.sender, messageId);
   return { messageId, waiting: true, listening: team.offline === 0, team };
 }
 

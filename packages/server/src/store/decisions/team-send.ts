@@ -27,12 +27,9 @@ export function sendToTeam(
 
   const isPresent = epoch === group.epoch;
   const pos = 1 + (isPresent ? group.pos : group.posBefore);
-  const team: TeamSent = {
-    pos,
-    offline,
-    lapsed: [...away, ...full.map(({ member }) => member)].map(({ name }) => name),
-    recipients: recipients.length,
-  };
+  // Without the names of those who get nothing: a thousand of them for each message would be much to remember.
+  const answer: Omit<TeamSent, "lapsed"> = { pos, offline, recipients: recipients.length };
+  const lapsed = [...away, ...full.map(({ member }) => member)].map(({ name }) => name);
   work.groups.setPos(groupId, isPresent ? { pos, posBefore: group.posBefore } : { pos: group.pos, posBefore: pos });
   if (recipients.length > 0)
     addShared(work, recipients, {
@@ -58,9 +55,9 @@ export function sendToTeam(
     mailbox: 0,
     seq: 0,
     at: now,
-    answer: JSON.stringify(team),
+    answer: JSON.stringify(answer),
   });
   work.requests.setLast(sender.mailbox, id);
   if (group.used !== dayOf(now)) work.groups.use(groupId, dayOf(now));
-  return { messageId: id, waiting: true, listening: offline === 0, team };
+  return { messageId: id, waiting: true, listening: offline === 0, team: { ...answer, lapsed } };
 }

@@ -1,5 +1,5 @@
 /** What decisions about teams have in common: who is a member, who gets something, and who is charged for it. */
-import type { Body, KeyAccount, Refused } from "../store.ts";
+import type { Body, KeyAccount, Refused, SendRequest } from "../store.ts";
 import { accountOf, amountOf, hasSpace, isBusy, roomObjection, sizeOf } from "./room.ts";
 import type { Amount, Group, Member, NewEntry, Payer, RoomKind, Work } from "./work.ts";
 
@@ -31,6 +31,16 @@ export function isAway({ lapsed, leaves }: Member): boolean {
 export function audience(group: Group, sender: number, epoch: number): { present: Member[]; away: Member[] } {
   const others = [...group.members.values()].filter(({ mailbox, joined }) => mailbox !== sender && joined <= epoch);
   return { present: others.filter((member) => !isAway(member)), away: others.filter(isAway) };
+}
+
+/** Names of those who get nothing, as it is now, of what a sender says in an epoch. */
+export function awayFrom(
+  { groups }: Work,
+  sender: number,
+  { groupId, epoch }: Pick<SendRequest, "groupId" | "epoch">,
+): string[] {
+  const group = groupId === undefined ? undefined : groups.find(groupId);
+  return group === undefined ? [] : audience(group, sender, epoch ?? 0).away.map(({ name }) => name);
 }
 
 /** Where in a member's mailbox something of a team is charged, and to whom: to its adder until it has said something there itself. [P-5.11] */
