@@ -8,6 +8,9 @@ import type { StoreLimits, TeamOf } from "./store.ts";
 /** A group, two members, and their places in indexes. Each member of a team counts {@link ROW_BYTES} beside it. */
 export const GROUP_BYTES = 5 * ROW_BYTES;
 
+/** A team of more members than this is remembered in the place of several groups: of some 200,000 members in all. */
+const MEMBERS = 10;
+
 interface GroupRow {
   epoch: number;
   used: number;
@@ -83,7 +86,9 @@ export function groupsTable(
   const deleteGroup = db.prepare("DELETE FROM groups WHERE group_id = ?");
   const deleteStatements = db.prepare("DELETE FROM statements WHERE group_id = ?");
   const deleteMembers = db.prepare("DELETE FROM members WHERE group_id = ? RETURNING name");
-  const groups = new BoundedMap<string, Group | undefined>();
+  const groups = new BoundedMap<string, Group | undefined>((group) =>
+    Math.max(1, (group?.members.size ?? 0) / MEMBERS),
+  );
 
   const today = (): number => dayOf(clock());
 
