@@ -16,6 +16,8 @@ const relay = (frame: unknown) => decodeRelayFrame(JSON.stringify(frame));
 const publish = (key: string) => client({ type: "publish_keys", data: { key_packages: [key] } });
 const commit = (bytes: string) =>
   client({ type: "commit", data: { commit_id: "c", group_id: "a".repeat(64), epoch: 1, commit: bytes } });
+const members = (count: number) =>
+  Array.from({ length: count }, (_, at) => ({ username: `member-${at}`, device: `device-${at}` }));
 const invalid = (type: string, id?: string) => ({ bad: { reason: "invalid_data", type, id } });
 
 describe("a frame", () => {
@@ -51,8 +53,6 @@ describe("a frame", () => {
   });
 
   it("that commits to a team can be read by those who follow it, however many it adds and removes", () => {
-    const members = (count: number) =>
-      Array.from({ length: count }, (_, at) => ({ username: `member-${at}`, device: `device-${at}` }));
     const group = { group_id: "a".repeat(64), epoch: 2, body: "AAAA" };
     const frame = (add: number) =>
       client({
