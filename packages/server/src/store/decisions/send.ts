@@ -21,10 +21,12 @@ export interface SendDecision {
 export function send(work: Work, decision: SendDecision, occasion: Occasion): Sent | Refused {
   const { request, blocked } = decision;
   const { groupId } = request;
-  if (groupId !== undefined && request.resume) blocked.delete(groupId);
-  if (groupId !== undefined && blocked.has(groupId)) return { refused: "send_blocked" };
+  // What one member of a team says to one other has no place among the messages: whom it does not reach holds up nobody else.
+  if (groupId === undefined || request.direct === true) return decide(work, decision, occasion);
+  if (request.resume === true) blocked.delete(groupId);
+  if (blocked.has(groupId)) return { refused: "send_blocked" };
   const result = decide(work, decision, occasion);
-  if ("refused" in result && groupId !== undefined) blocked.add(groupId);
+  if ("refused" in result) blocked.add(groupId);
   return result;
 }
 
