@@ -200,7 +200,7 @@ export const limitOptions = {
   registrationsBurst: { unit: "count", value: 60, why: "how many of them at once" },
   claimsPerHour: { unit: "per hour", value: 10, lifted: NONE, why: "key packages that one device takes of another" },
   addressClaimsPerSecond: { unit: "per second", value: 5, lifted: NONE, why: "key packages claimed from one address" },
-  addressClaimsBurst: { unit: "count", value: 200, why: "how many of them at once" },
+  addressClaimsBurst: { unit: "count", value: 1_000, why: "how many of them at once" },
   publishesPerHour: { unit: "per hour", value: 360, lifted: NONE, why: "stocks of key packages of one device" },
   addressRefusedBytesPerSecond: {
     unit: "bytes",
