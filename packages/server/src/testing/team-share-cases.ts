@@ -109,6 +109,21 @@ export const teamShareCases: Record<string, StoreCase["run"]> = {
     assert.equal(accepted(await world.say(bob, TEAM, 2, "m2")).team?.pos, 1);
   },
 
+  async "a direct frame to somebody who is no member, or not by this device, says who that is"(open) {
+    await using world = new StoreWorld(open);
+    const { alice } = await team(world);
+    await world.agent("dave");
+    await world.agent("bob", 2);
+    const direct = { direct: true, groupId: TEAM, epoch: 2 };
+    for (const [to, refused] of [
+      ["dave", "not_a_member"],
+      ["bob", "device_replaced"],
+    ] as const)
+      assert.deepEqual(await world.send(alice, to, direct), { refused, username: to });
+    const dave = await world.agent("dave", 2);
+    assert.deepEqual(await world.send(dave, "alice", direct), { refused: "not_a_member" });
+  },
+
   async "a direct frame to a member that leaves is refused as one to a member that has lapsed"(open) {
     await using world = new StoreWorld(open);
     const { alice, bob } = await team(world);

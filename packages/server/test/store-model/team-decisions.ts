@@ -64,7 +64,11 @@ export function say(model: Model, request: SendRequest & { messageId: string }):
       const kind = payer.stranger ? "application" : "group";
       if (!model.hasRoom(member.mailbox, kind, payer, 1)) reasons.push("mailbox_full");
     }
-    if (reasons.length > 0 || member === undefined || payer === undefined) return { reasons: reasons.map(asReason) };
+    // Of whom it is for it is said that it is no member, since its sender could be none.
+    const isNamed = (reason: string) => ["not_a_member", "device_replaced"].includes(reason);
+    const username = model.account(to)?.username ?? "";
+    if (reasons.length > 0 || member === undefined || payer === undefined)
+      return { reasons: reasons.map((refused) => (isNamed(refused) ? { refused, username } : { refused })) };
     const seq = model.add({ ...common, ...payer, mailbox: member.mailbox, kind: "direct", message });
     model.remember(mailbox, "message", id, { digest, mailbox: member.mailbox, seq });
     Object.assign(team, { used: model.today });

@@ -60,6 +60,7 @@ function decide(work: Work, { request, id }: SendDecision, { now, isFull }: Occa
       ? tokenTarget(work, sender, to, { ...request, to: request.to })
       : keyTarget(work, sender, to, request);
   if (typeof target === "string") return { refused: target };
+  if ("refused" in target) return target;
   // Members of a team hear each other, whatever they think of each other.
   const payer = target.payer ?? payerOf(work, sender, to?.name);
   if (payer === undefined) return { refused: "blocked" };
@@ -151,7 +152,7 @@ function keyTarget(
   sender: KeyAccount,
   to: Account | undefined,
   { groupId, epoch, direct = false }: SendRequest,
-): Target | WireReason {
+): Target | WireReason | Refused {
   if (to === undefined || to.kind === "removed") return "unknown_user";
   if (to.kind === "token") return "encryption_required";
   if (to.name === sender.name) return "self_send";
@@ -163,8 +164,12 @@ function keyTarget(
   if (group === undefined || own === undefined) return "not_a_member";
   if (group.isTeam !== direct) return "invalid_data";
   const member = group.members.get(to.mailbox);
-  if (member === undefined)
-    return [...group.members.values()].some(({ name }) => name === to.name) ? "device_replaced" : "not_a_member";
+  if (member === undefined) {
+    const isThere = [...group.members.values()].some(({ name }) => name === to.name);
+    const refused = isThere ? "device_replaced" : "not_a_member";
+    // In a team it could be the sender itself that is none.
+    return group.isTeam ? { refused, username: to.username } : refused;
+  }
   if (!admits(group, epoch) || epoch < Math.max(own.joined, member.joined)) return "stale_epoch";
   if (!group.isTeam) return { mailbox: to.mailbox, unknown: false, group };
   if (isAway(member)) return "member_lapsed";
