@@ -3,6 +3,7 @@ import { limits, type Model } from "./model.ts";
 import type { Account, Entry } from "./records.ts";
 import type { Member, Team } from "./team-model.ts";
 
+const OF_MEMBERS = ["not_a_member", "device_replaced"];
 const REJOIN_MS = 600_000;
 
 /** Why something is refused: any of these may be said. */
@@ -65,10 +66,11 @@ export function say(model: Model, request: SendRequest & { messageId: string }):
       if (!model.hasRoom(member.mailbox, kind, payer, 1)) reasons.push("mailbox_full");
     }
     // Of whom it is for it is said that it is no member, since its sender could be none.
-    const isNamed = (reason: string) => ["not_a_member", "device_replaced"].includes(reason);
     const username = model.account(to)?.username ?? "";
     if (reasons.length > 0 || member === undefined || payer === undefined)
-      return { reasons: reasons.map((refused) => (isNamed(refused) ? { refused, username } : { refused })) };
+      return {
+        reasons: reasons.map((refused) => (OF_MEMBERS.includes(refused) ? { refused, username } : { refused })),
+      };
     const seq = model.add({ ...common, ...payer, mailbox: member.mailbox, kind: "direct", message });
     model.remember(mailbox, "message", id, { digest, mailbox: member.mailbox, seq });
     Object.assign(team, { used: model.today });
