@@ -3,7 +3,7 @@ import { limits, type Model } from "./model.ts";
 import type { Account, Entry } from "./records.ts";
 import type { Member, Team } from "./team-model.ts";
 
-const OF_MEMBERS = ["not_a_member", "device_replaced"];
+const OF_MEMBERS = new Set(["not_a_member", "device_replaced"]);
 const REJOIN_MS = 600_000;
 
 /** Why something is refused: any of these may be said. */
@@ -69,7 +69,7 @@ export function say(model: Model, request: SendRequest & { messageId: string }):
     const username = model.account(to)?.username ?? "";
     if (reasons.length > 0 || member === undefined || payer === undefined)
       return {
-        reasons: reasons.map((refused) => (OF_MEMBERS.includes(refused) ? { refused, username } : { refused })),
+        reasons: reasons.map((refused) => (OF_MEMBERS.has(refused) ? { refused, username } : { refused })),
       };
     const seq = model.add({ ...common, ...payer, mailbox: member.mailbox, kind: "direct", message });
     model.remember(mailbox, "message", id, { digest, mailbox: member.mailbox, seq });
