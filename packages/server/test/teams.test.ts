@@ -5,7 +5,7 @@ import { createRelay, type RelayOptions } from "../src/index.ts";
 import { type Agent, newAgent, randomGroup } from "./agent.ts";
 import { folder } from "./folder.ts";
 import type { Frame, RawClient } from "./raw-client.ts";
-import { askRoom, bring, fetchBlob } from "./uploader.ts";
+import { askRoom, bring, drop, fetchBlob } from "./uploader.ts";
 
 const base64 = (text: string): string => Buffer.from(text).toString("base64");
 
@@ -170,6 +170,7 @@ test("[P-6.10] a tree that is too large for a frame is a file, which the relay k
   expect(data.tree).toEqual(said);
   // Its uploader has no say in it any more, and it may be fetched as often as it is needed.
   expect((await alices.ask("blob_delete", { blob })).data.reason).toBe("unknown_blob");
+  expect((await drop(relay.url, file)).status).toBe(404);
   for (let count = 0; count < 6; count++) expect((await fetchBlob(relay.url, file)).body.equals(tree)).toBe(true);
   await bobs.ask("received", { log_id: await logOf(bobs), seq: data.seq });
   expect((await fetchBlob(relay.url, file)).status).toBe(200);

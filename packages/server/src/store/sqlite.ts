@@ -168,11 +168,12 @@ function openStore(db: DatabaseSync, options: StoreOptions, below: Below | undef
     return owner.disabled ? { refused: "account_disabled" } : blobs.reserve(owner, blob);
   }
 
-  function removeBlob(id: string, mailbox: number | undefined): boolean {
-    if (mailbox === undefined) return blobs.remove(id);
+  function removeBlob(id: string, by: number | "token" | undefined): boolean {
+    if (by === undefined) return blobs.remove(id);
+    if (by === "token") return blobs.remove(id, {});
     // Of an account that is gone, or a device that was replaced, it is no more.
-    const owner = senderOf(tables, mailbox);
-    return owner !== undefined && blobs.remove(id, owner.name);
+    const owner = senderOf(tables, by);
+    return owner !== undefined && blobs.remove(id, { owner: owner.name });
   }
 
   return {
@@ -235,7 +236,7 @@ function openStore(db: DatabaseSync, options: StoreOptions, below: Below | undef
           group.write(() => resolve(blobs.advance(id, from, to)), false).catch(reject);
         }),
       seal: (id) => keep(() => blobs.seal(id)),
-      remove: (id, mailbox) => keep(() => removeBlob(id, mailbox)),
+      remove: (id, by) => keep(() => removeBlob(id, by)),
       removeOverdue: (limit) => group.write(() => blobs.removeOverdue(limit), false),
       known: (ids) => group.read(() => blobs.known(ids)),
       sealedAfter: (id, limit) => group.read(() => blobs.sealedAfter(id, limit)),
