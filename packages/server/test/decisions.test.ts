@@ -211,10 +211,11 @@ test("a decision that finds something missing has written nothing, and is the sa
   expect(missing).toBeGreaterThan(140);
 });
 
+const digestOf = (...fields: unknown[]) => hash("sha256", JSON.stringify(fields), "buffer");
+
 test("what was asked of a version before is known again: the digests of requests stay what they were", () => {
   const { tables, boxes } = someTables();
   const sender = boxes["alice"] ?? 0;
-  const digestOf = (...fields: unknown[]) => hash("sha256", JSON.stringify(fields), "buffer");
   const commitId = "c-old";
   // In the order of its fields, without those that are undefined.
   const asked = { sender, commitId, groupId: "old", epoch: 3, commit: "commit", welcomes: [], messages: [] };

@@ -109,6 +109,17 @@ export const teamShareCases: Record<string, StoreCase["run"]> = {
     assert.equal(accepted(await world.say(bob, TEAM, 2, "m2")).team?.pos, 1);
   },
 
+  async "whoever says something to one member is no newcomer any more either"(open) {
+    await using world = new StoreWorld(open, { mailboxMessages: 16 });
+    const { alice, bob, carol } = await team(world);
+    await settled(world, bob);
+    await read(world, carol);
+    accepted(await world.send(carol, "alice", { direct: true, groupId: TEAM, epoch: 2 }));
+    // As Alice's, who is a stranger, there would be room for one message.
+    for (const id of ["m1", "m2", "m3"])
+      assert.deepEqual(accepted(await world.say(alice, TEAM, 2, id)).team?.lapsed, []);
+  },
+
   async "a direct frame to somebody who is no member, or not by this device, says who that is"(open) {
     await using world = new StoreWorld(open);
     const { alice } = await team(world);

@@ -73,6 +73,7 @@ export function say(model: Model, request: SendRequest & { messageId: string }):
       };
     const seq = model.add({ ...common, ...payer, mailbox: member.mailbox, kind: "direct", message });
     model.remember(mailbox, "message", id, { digest, mailbox: member.mailbox, seq });
+    own.adder = undefined;
     Object.assign(team, { used: model.today });
     model.last.set(mailbox, id);
     return { answer: { waiting: true, listening: model.listening.has(member.mailbox) } };

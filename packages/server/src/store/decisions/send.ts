@@ -5,8 +5,8 @@ import { digestOf, isSame } from "./digest.ts";
 import { payerOf, senderOf } from "./payer.ts";
 import { isBusy, roomObjection, sizeOf } from "./room.ts";
 import { sendToTeam } from "./team-send.ts";
-import { admits, awayFrom, isAway, memberOf, placeIn } from "./team.ts";
-import type { Group, Occasion, Payer, Work } from "./work.ts";
+import { admits, awayFrom, isAway, memberOf, placeIn, settleIn } from "./team.ts";
+import type { Group, Member, Occasion, Payer, Work } from "./work.ts";
 
 /** A message as it is decided about: with the id that the relay gives to one that has none. */
 export interface SendDecision {
@@ -94,6 +94,7 @@ function decide(work: Work, { request, id }: SendDecision, { now, isFull }: Occa
   if (messageId !== undefined)
     requests.add({ sender: senderMailbox, kind: "message", id, digest: messageDigest(request), mailbox, seq, at: now });
   if (sender.kind === "key") requests.setLast(senderMailbox, id);
+  if (target.own !== undefined) settleIn(work, request.groupId ?? "", target.own);
   if (target.group !== undefined && target.group.used !== dayOf(now))
     work.groups.use(request.groupId ?? "", dayOf(now));
   return { messageId: id, waiting: true, listening };
@@ -121,8 +122,9 @@ interface Target {
   unknown: boolean;
   /** In which it is sent. */
   group?: Group;
-  /** Of a direct frame in a team. */
+  /** Of a direct frame in a team: who pays for it, and who sends it. */
   payer?: Payer;
+  own?: Member;
 }
 
 /** What was sent in a team is answered as it was, but for who gets nothing there by now. */
@@ -174,5 +176,5 @@ function keyTarget(
   if (!group.isTeam) return { mailbox: to.mailbox, unknown: false, group };
   if (isAway(member)) return "member_lapsed";
   const { payer } = placeIn(groupId, member, { kind: "application", sender });
-  return { mailbox: to.mailbox, unknown: false, group, payer };
+  return { mailbox: to.mailbox, unknown: false, group, payer, own };
 }
