@@ -10,7 +10,7 @@ import { commit } from "./decisions/commit.ts";
 import { senderOf } from "./decisions/payer.ts";
 import { hasSpace } from "./decisions/room.ts";
 import { send } from "./decisions/send.ts";
-import { state } from "./decisions/statement.ts";
+import { keepStatement } from "./decisions/statement.ts";
 import type { Occasion } from "./decisions/work.ts";
 import { administer } from "./deeds.ts";
 import { Disk } from "./disk.ts";
@@ -212,7 +212,7 @@ function openStore(db: DatabaseSync, options: StoreOptions, below: Below | undef
     send: (request, blocked) =>
       keep(() => send(tables, { request, id: request.messageId ?? randomUUID(), blocked }, occasion())),
     commit: (request) => keep(() => commit(tables, request, occasion())),
-    state: (request) => keep(() => state(tables, request, occasion())),
+    keepStatement: (request) => keep(() => keepStatement(tables, request, occasion())),
     offers: () =>
       group.write(() => ({ offers: offerStatements(tables, clock()), next: tables.statements.next() }), false),
     teamsOf: (mailbox) => group.glance(() => tables.groups.teamsOf(accounts.owner(mailbox)?.name ?? "")),

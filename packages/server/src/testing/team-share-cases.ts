@@ -31,7 +31,7 @@ export const teamShareCases: Record<string, StoreCase["run"]> = {
     assert.deepEqual(await world.store.teamsOf(other.mailbox), []);
     for (const kind of ["leave", "rejoin"] as const) {
       const asked = { sender: other.mailbox, groupId: TEAM, kind, statement: "c2lnbmVk" };
-      assertRefused(await world.store.state(asked), "not_a_member");
+      assertRefused(await world.store.keepStatement(asked), "not_a_member");
     }
     // Nor do they count among its own.
     accepted(await world.found(other, [await world.agent("dave")], OTHER));
@@ -45,8 +45,8 @@ export const teamShareCases: Record<string, StoreCase["run"]> = {
     await using world = new StoreWorld(open);
     const { alice, bob, carol } = await team(world);
     const asked = { groupId: TEAM, statement: "c2lnbmVk" };
-    assert.equal(await world.store.state({ ...asked, sender: bob.mailbox, kind: "leave" }), undefined);
-    assert.equal(await world.store.state({ ...asked, sender: carol.mailbox, kind: "rejoin" }), undefined);
+    assert.equal(await world.store.keepStatement({ ...asked, sender: bob.mailbox, kind: "leave" }), undefined);
+    assert.equal(await world.store.keepStatement({ ...asked, sender: carol.mailbox, kind: "rejoin" }), undefined);
     for (const { mailbox } of [bob, carol]) await world.store.removeAccount(mailbox, false);
     await world.sweep();
     world.pushed.add(alice.mailbox);
@@ -67,7 +67,7 @@ export const teamShareCases: Record<string, StoreCase["run"]> = {
     assert.deepEqual(refused, { refused: "group_quota", username: "bob" });
     accepted(await world.change(alice, TEAM, 2, { remove: [bob], add: [bob] }));
     // Whoever leaves waits for nobody to have room for another one.
-    await world.store.state({ sender: bob.mailbox, groupId: TEAM, kind: "leave", statement: "bGVhdmU=" });
+    await world.store.keepStatement({ sender: bob.mailbox, groupId: TEAM, kind: "leave", statement: "bGVhdmU=" });
     accepted(await world.found(dave, [bob], OTHER));
   },
 
@@ -138,7 +138,7 @@ export const teamShareCases: Record<string, StoreCase["run"]> = {
   async "a direct frame to a member that leaves is refused as one to a member that has lapsed"(open) {
     await using world = new StoreWorld(open);
     const { alice, bob } = await team(world);
-    await world.store.state({ sender: bob.mailbox, groupId: TEAM, kind: "leave", statement: "bGVhdmU=" });
+    await world.store.keepStatement({ sender: bob.mailbox, groupId: TEAM, kind: "leave", statement: "bGVhdmU=" });
     assertRefused(await world.send(alice, "bob", { direct: true, groupId: TEAM, epoch: 2 }), "member_lapsed");
   },
 
@@ -146,10 +146,10 @@ export const teamShareCases: Record<string, StoreCase["run"]> = {
     await using world = new StoreWorld(open);
     const { bob } = await team(world);
     const left = { groupId: TEAM, kind: "leave", statement: "bGVhdmU=" } as const;
-    assert.equal(await world.store.state({ ...left, sender: bob.mailbox }), undefined);
+    assert.equal(await world.store.keepStatement({ ...left, sender: bob.mailbox }), undefined);
     const next = await world.agent("bob", 2);
     for (const kind of ["leave", "rejoin"] as const)
-      assertRefused(await world.store.state({ ...left, kind, sender: next.mailbox }), "not_a_member");
+      assertRefused(await world.store.keepStatement({ ...left, kind, sender: next.mailbox }), "not_a_member");
   },
 
   async "who was added anew loses nothing by the age of what it was sent before"(open) {
@@ -197,7 +197,7 @@ export const teamShareCases: Record<string, StoreCase["run"]> = {
     const { alice, bob } = await team(world);
     assert.deepEqual(accepted(await world.say(alice, TEAM, 2, "m1")).team?.lapsed, []);
     const asked = { sender: bob.mailbox, groupId: TEAM, statement: "c2lnbmVk" };
-    assert.equal(await world.store.state({ ...asked, kind: "rejoin" }), undefined);
+    assert.equal(await world.store.keepStatement({ ...asked, kind: "rejoin" }), undefined);
     const said = accepted(await world.say(alice, TEAM, 2, "m1")).team;
     assert.deepEqual([said?.pos, said?.offline, said?.lapsed], [1, 2, ["bob"]]);
     for (let count = 0; count < 2; count++) {

@@ -166,7 +166,7 @@ export const states = fc
   .map(([who, isOld, at, kind]) =>
     command(`${who} asks to ${kind} in team ${at}`, async (model, { store }) => {
       const made = { sender: boxOf(model, who, isOld), groupId: TEAMS[at] ?? "", kind, statement: "c2lnbmVk" };
-      judge(await store.state(made), state(model, made));
+      judge(await store.keepStatement(made), state(model, made));
     }),
   );
 

@@ -9,7 +9,7 @@ const REJOIN_MS = 600_000;
  * Keeps what a member has signed, until a commit does it. Whoever leaves sends nothing and gets nothing from now on; any device of an account
  * may ask for it to be taken in again that has one in the team. [P-6.11]
  */
-export function state(work: Work, request: StatementRequest, { now, isFull }: Occasion): Refused | undefined {
+export function keepStatement(work: Work, request: StatementRequest, { now, isFull }: Occasion): Refused | undefined {
   const { groupId, kind, statement } = request;
   const sender = senderOf(work, request.sender);
   if (sender === undefined) return { refused: "device_replaced" };
