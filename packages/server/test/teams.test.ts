@@ -200,7 +200,15 @@ test("[P-6.11] a statement is handed to a member that listens, and its commit en
   expect((await say(carols, groupId, 2, "still-here")).data.reason).toBe("not_a_member");
   expect((await bobs.ask("commit", bob.change(groupId, 2, { remove: [carol] }))).data.status).toBe("committed");
   expect((await carols.ask("groups")).data).toEqual({ groups: [] });
+  // Whoever was removed is told another thing than whoever's team is gone.
   expect((await carols.ask("rejoin", { group_id: groupId, statement })).data.reason).toBe("not_a_member");
+  const gone = { group_id: randomGroup(), statement };
+  for (const frame of ["rejoin", "leave"]) expect((await carols.ask(frame, gone)).data.reason).toBe("unknown_group");
+  for (const more of [{}, { to: "bob", direct: true }])
+    expect((await say(carols, gone.group_id, 2, "nowhere", { ...more, resume: true })).data.reason).toBe(
+      "unknown_group",
+    );
+  expect((await bobs.ask("commit", bob.change(gone.group_id, 9))).data.reason).toBe("unknown_group");
 });
 
 test("[P-6.12] an account hears in which teams it is, by which device, and whether that has lapsed", async () => {

@@ -37,10 +37,12 @@ export function say(model: Model, request: SendRequest & { messageId: string }):
   }
   const team = model.teams.all.get(groupId);
   const own = model.teams.member(groupId, mailbox);
+  // What is said as in a conversation of two is refused as it is there.
+  const nowhere = to === undefined || direct === true ? ofNone(team) : "not_a_member";
   if (sender.kind === "token")
     return { reasons: ["invalid_data", "encryption_required", "unknown_user"].map(asReason) };
   if (team === undefined || own === undefined || own.leaves)
-    return { reasons: ["not_a_member", "unknown_user", "self_send", "encryption_required", "expired"].map(asReason) };
+    return { reasons: [nowhere, "unknown_user", "self_send", "encryption_required", "expired"].map(asReason) };
   const reasons: string[] = [];
   if (expires !== undefined && expires <= model.now) reasons.push("expired");
   if (!model.teams.admits(team, epoch) || epoch < own.joined) reasons.push("stale_epoch");
@@ -209,7 +211,7 @@ function change(model: Model, sender: Account, request: TeamRequest): Outcome<ob
   const { groupId, epoch, team: asked, commitId: id } = request;
   const team = model.teams.all.get(groupId);
   const own = model.teams.member(groupId, sender.mailbox);
-  if (team === undefined || own === undefined || own.leaves) return { reasons: [asReason("not_a_member")] };
+  if (team === undefined || own === undefined || own.leaves) return { reasons: [asReason(ofNone(team))] };
   const reasons: Reasons = [];
   const removed = asked.remove.map(({ username, device }) =>
     team.members.find((member) => member.name === lower(username) && member.device === device),
@@ -319,7 +321,7 @@ export function state(
   const name = model.name(mailbox);
   const team = model.teams.all.get(groupId);
   const own = team?.members.find((member) => member.name === name && !member.gone);
-  if (team === undefined || own === undefined) return { reasons: ["not_a_member", "device_replaced"].map(asReason) };
+  if (team === undefined || own === undefined) return { reasons: [ofNone(team), "device_replaced"].map(asReason) };
   // Another device of somebody who has left is in the team no more than anybody else.
   if (own.leaves && own.mailbox !== mailbox) return { reasons: [asReason("not_a_member")] };
   if (kind === "leave" && own.mailbox !== mailbox) return { reasons: [asReason("device_replaced")] };
@@ -334,6 +336,11 @@ export function state(
 
 function deviceOf({ username, counter }: Account): string {
   return `${lower(username)}-${counter}`;
+}
+
+/** That somebody is no member of a team, or that there is none. */
+function ofNone(team: Team | undefined): string {
+  return team === undefined ? "unknown_group" : "not_a_member";
 }
 
 function asReason(refused: string): { refused: string } {

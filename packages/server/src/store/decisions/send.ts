@@ -163,6 +163,7 @@ function keyTarget(
   if (groupId === undefined || epoch === undefined) return "invalid_data";
   const group = groups.find(groupId);
   const own = memberOf(group, sender.mailbox);
+  if (group === undefined && direct) return "unknown_group";
   if (group === undefined || own === undefined) return "not_a_member";
   if (group.isTeam !== direct) return "invalid_data";
   const member = group.members.get(to.mailbox);

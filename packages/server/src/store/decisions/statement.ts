@@ -16,8 +16,9 @@ export function keepStatement(work: Work, request: StatementRequest, { now, isFu
   if (sender.disabled) return { refused: "account_disabled" };
   if (isFull) return { refused: "storage_full" };
   const group = work.groups.find(groupId);
-  const own = [...(group?.members.values() ?? [])].find(({ name }) => name === sender.name);
-  if (group?.isTeam !== true || own === undefined) return { refused: "not_a_member" };
+  if (group === undefined) return { refused: "unknown_group" };
+  const own = [...group.members.values()].find(({ name }) => name === sender.name);
+  if (!group.isTeam || own === undefined) return { refused: "not_a_member" };
   if (own.leaves && own.mailbox !== sender.mailbox) return { refused: "not_a_member" };
   if (kind === "leave" && own.mailbox !== sender.mailbox) return { refused: "device_replaced" };
   // What was said last holds, but whoever has left comes back by being invited alone.

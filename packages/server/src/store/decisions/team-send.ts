@@ -14,7 +14,8 @@ export function sendToTeam(
   if (groupId === undefined || epoch === undefined || messageId === undefined) return { refused: "invalid_data" };
   const group = work.groups.find(groupId);
   const own = memberOf(group, sender.mailbox);
-  if (group === undefined || own === undefined) return { refused: "not_a_member" };
+  if (group === undefined) return { refused: "unknown_group" };
+  if (own === undefined) return { refused: "not_a_member" };
   if (!group.isTeam) return { refused: "invalid_data" };
   if (!admits(group, epoch) || epoch < own.joined) return { refused: "stale_epoch" };
   const { present, away } = audience(group, sender.mailbox, epoch);
