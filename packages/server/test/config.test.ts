@@ -35,6 +35,7 @@ test("every limit is an option with sizes and times in plain units", () => {
 test("no relay takes larger frames than its clients do", () => {
   expect(read(["--frame-bytes", "16MiB"]).limits.frameBytes).toBe(2 ** 24);
   expect(() => read(["--frame-bytes", "17MiB"])).toThrow("--frame-bytes is 16MiB at most, not '17MiB'");
+  expect(() => read(["--group-members", "1001"])).toThrow("--group-members is 1000 at most, not '1001'");
 });
 
 test("metrics have a port of their own if they are given one", () => {

@@ -1,4 +1,5 @@
 // Decisions are made upon what was read, anew when something turns out to be missing: so they look before they write.
+import { hash } from "node:crypto";
 import { DatabaseSync } from "node:sqlite";
 import { expect, onTestFinished, test } from "vitest";
 import { defaultLimits } from "../src/config/limits.ts";
@@ -208,4 +209,21 @@ test("a decision that finds something missing has written nothing, and is the sa
     ),
   );
   expect(missing).toBeGreaterThan(140);
+});
+
+const digestOf = (...fields: unknown[]) => hash("sha256", JSON.stringify(fields), "buffer");
+
+test("what was asked of a version before is known again: the digests of requests stay what they were", () => {
+  const { tables, boxes } = someTables();
+  const sender = boxes["alice"] ?? 0;
+  const commitId = "c-old";
+  // In the order of its fields, without those that are undefined.
+  const asked = { sender, commitId, groupId: "old", epoch: 3, commit: "commit", welcomes: [], messages: [] };
+  const of = { sender, mailbox: boxes["bob"] ?? 0, seq: 1, at: NOW };
+  tables.requests.add({ ...of, kind: "commit", id: commitId, digest: digestOf(asked) });
+  tables.requests.add({ ...of, kind: "message", id: "m1", digest: digestOf("bob", "a body", null, "old", 3, null) });
+  const request: CommitRequest = { ...asked, members: undefined };
+  expect(commit(tables, request, occasion)).toEqual({ highWater: 0, listening: true });
+  const again: SendRequest = { ...message({}), sender };
+  expect(send(tables, { request: again, id: "m1", blocked: new Set() }, occasion)).toMatchObject({ waiting: false });
 });

@@ -53,7 +53,7 @@ const clientBounds: Record<ClientFrameType, FrameBounds> = {
 
 /** Names, features and limits, or keys and a certificate. */
 const ANSWER: FrameBounds = { length: 64 * KIB, items: 2_048 };
-/** A commit that adds and removes a thousand members. */
+/** A commit that adds two hundred members and removes a thousand. */
 const DELIVERY: FrameBounds = { length: ANY_LENGTH, items: 4_096 };
 
 const relayBounds: Record<RelayFrameType, FrameBounds> = {

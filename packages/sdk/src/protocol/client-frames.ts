@@ -40,6 +40,8 @@ const MOST_BODY_BYTES = 8 * 2 ** 20;
 /** A member of a group, by its device. */
 const Member = z.object({ username: Name, device: Id });
 const Members = z.array(Member).check(z.maxLength(1000));
+/** Members that one commit adds: more is forbidden by a team's rules, and those who follow it have to read all of their names. [P-15.3] */
+const Added = z.array(Member).check(z.maxLength(200));
 
 /**
  * A commit or a tree: base64 of up to 64 KiB, or the encrypted file at the relay in which it lies, with its read token, and what the relay
@@ -141,7 +143,7 @@ export const clientFrames = {
     epoch: Epoch,
     team: optional(z.literal(true)),
     members: optional(Members),
-    add: optional(Members),
+    add: optional(Added),
     remove: optional(Members),
     body: optional(Body),
     tree: optional(Body),

@@ -147,6 +147,12 @@ export const wireErrors = {
     hint: "check the spelling; names are registered by `register`",
     retry: false,
   },
+  unknown_group: {
+    code: 404,
+    message: "Group not found",
+    hint: "the relay has forgotten it, or was put back to before it was there: found it anew",
+    retry: false,
+  },
   unknown_blob: {
     code: 404,
     message: "File not found",

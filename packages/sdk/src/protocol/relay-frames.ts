@@ -195,7 +195,7 @@ export const relayFrames = {
     /** The request's `message_id` or `commit_id`. */
     message_id: optional(Id),
     commit_id: optional(Id),
-    /** Of a team's commit: whom it was refused for. */
+    /** Of what is committed in a team, or said there to one member: whom it was refused for. */
     username: optional(z.string().check(z.maxLength(64))),
   }),
 } as const;

@@ -16,6 +16,8 @@ const relay = (frame: unknown) => decodeRelayFrame(JSON.stringify(frame));
 const publish = (key: string) => client({ type: "publish_keys", data: { key_packages: [key] } });
 const commit = (bytes: string) =>
   client({ type: "commit", data: { commit_id: "c", group_id: "a".repeat(64), epoch: 1, commit: bytes } });
+const members = (count: number) =>
+  Array.from({ length: count }, (_, at) => ({ username: `member-${at}`, device: `device-${at}` }));
 const invalid = (type: string, id?: string) => ({ bad: { reason: "invalid_data", type, id } });
 
 describe("a frame", () => {
@@ -47,6 +49,22 @@ describe("a frame", () => {
       }),
     ).toEqual({
       frame: { type: "agent", replyTo: undefined, data: { username: "bob", kind: "key", device } },
+    });
+  });
+
+  it("that commits to a team can be read by those who follow it, however many it adds and removes", () => {
+    const group = { group_id: "a".repeat(64), epoch: 2, body: "AAAA" };
+    const frame = (add: number) =>
+      client({
+        type: "commit",
+        data: { ...group, commit_id: "c", team: true, add: members(add), remove: members(1000) },
+      });
+    expect(frame(200)).toHaveProperty("frame");
+    expect(frame(201)).toEqual(invalid("commit"));
+    const named = { add: members(200), remove: members(1000) };
+    const place = { from: "alice", device: "d", kind: "commit", message_id: "c", seq: 1, timestamp: 1 };
+    expect(relay({ type: "message", data: { ...group, ...place, ...named } })).toMatchObject({
+      frame: { data: named },
     });
   });
 

@@ -184,9 +184,9 @@ export class Blobs implements AsyncDisposable {
     return (await isHere()) ? "here" : "lost";
   }
 
-  /** Removes a file: of an account, by its mailbox, or whosever it is. */
-  async remove(id: string, mailbox?: number): Promise<boolean> {
-    if (!(await this.rows.remove(id, mailbox))) return false;
+  /** Removes a file: of an account, by its mailbox, by its upload token, or whatever it is. */
+  async remove(id: string, by?: number | "token"): Promise<boolean> {
+    if (!(await this.rows.remove(id, by))) return false;
     await this.#discard(id);
     return true;
   }

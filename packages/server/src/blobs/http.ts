@@ -89,7 +89,7 @@ async function answerUploader(
       if (!admit(request, response, `account ${blob.owner}`)) return tooMany(response);
       return receivePart(blobs, blob, request, response);
     case "DELETE":
-      await blobs.remove(blob.id);
+      if (!(await blobs.remove(blob.id, "token"))) return refuseBy(response, "unknown_blob", { close: true });
       return answerEmpty(response, 204);
     default:
       return notAllowed(response, "HEAD, PATCH, DELETE, OPTIONS");

@@ -20,6 +20,9 @@ const MIB = 1024 * KIB;
 const GIB = 1024 * MIB;
 const SECOND = 1000;
 const DAY = 24 * 3600 * SECOND;
+/** As many members as frames name, and teams as a `group_list` that clients read. [P-2.8] */
+const FRAME_MEMBERS = 1_000;
+const FRAME_GROUPS = 1_500;
 
 /** Every limit of a relay. The flag is the name in kebab-case; so is the environment variable, in capitals. A rate of 0 is none. */
 export const limitOptions = {
@@ -84,8 +87,14 @@ export const limitOptions = {
     value: 90 * DAY,
     why: "a group that is not used for so long is forgotten, and opened anew when it is",
   },
-  groupMembers: { unit: "count", value: 1_000, lifted: HUGE, why: "members of one team" },
-  accountGroups: { unit: "count", value: 500, lifted: HUGE, why: "teams in which one account has a device" },
+  groupMembers: { unit: "count", value: 1_000, most: FRAME_MEMBERS, why: "members of one team" },
+  accountGroups: {
+    unit: "count",
+    value: 500,
+    lifted: FRAME_GROUPS,
+    most: FRAME_GROUPS,
+    why: "teams in which one account has a device",
+  },
   groupCommits: {
     unit: "count",
     value: 30,
@@ -200,7 +209,7 @@ export const limitOptions = {
   registrationsBurst: { unit: "count", value: 60, why: "how many of them at once" },
   claimsPerHour: { unit: "per hour", value: 10, lifted: NONE, why: "key packages that one device takes of another" },
   addressClaimsPerSecond: { unit: "per second", value: 5, lifted: NONE, why: "key packages claimed from one address" },
-  addressClaimsBurst: { unit: "count", value: 200, why: "how many of them at once" },
+  addressClaimsBurst: { unit: "count", value: 1_000, why: "how many of them at once" },
   publishesPerHour: { unit: "per hour", value: 360, lifted: NONE, why: "stocks of key packages of one device" },
   addressRefusedBytesPerSecond: {
     unit: "bytes",

@@ -107,8 +107,8 @@ export class Delivery {
 
   /** An entry is on disk. */
   stored(entry: Entry): void {
-    if (!this.#active) return;
-    if (this.#caughtUp && this.#hasRoom(lengthOf(entry))) {
+    if (!this.#active || entry.seq <= this.#cursor) return;
+    if (this.#caughtUp && (entry.before ?? 0) <= this.#cursor && this.#hasRoom(lengthOf(entry))) {
       this.#push(entry);
       return;
     }

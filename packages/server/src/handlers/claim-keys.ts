@@ -19,12 +19,14 @@ export async function claimKeys(
     const claimed = await claim(context, session, login, data);
     return "data" in claimed ? claimed : { type: "keys", data: claimed };
   }
+  // At once: one after another each would wait for the disk.
+  const all = await Promise.all(data.usernames.map((username) => claim(context, session, login, { username })));
   const list: RelayFrameData<"key_list"> = { keys: [], refused: [] };
-  for (const username of data.usernames) {
-    const claimed = await claim(context, session, login, { username });
+  for (const [at, claimed] of all.entries()) {
     if (!("data" in claimed)) list.keys.push(claimed);
     else {
       const { reason = "internal", retry_after_ms } = claimed.data;
+      const username = data.usernames[at] ?? "";
       list.refused.push({ username, reason, ...(retry_after_ms === undefined ? {} : { retry_after_ms }) });
     }
   }

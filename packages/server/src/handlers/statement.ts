@@ -11,7 +11,7 @@ export async function statement(
   { group_id: groupId, statement: signed }: ClientFrameData<"leave">,
 ): Promise<Answer> {
   if (login.kind === "token") return refuse("token_account");
-  const refusal = await context.store.state({ sender: login.mailbox, groupId, kind, statement: signed });
+  const refusal = await context.store.keepStatement({ sender: login.mailbox, groupId, kind, statement: signed });
   if (refusal !== undefined) return refused(refusal);
   context.offersSoon();
   return ack({ status: kind === "leave" ? "left" : "rejoining" });

@@ -56,8 +56,8 @@ export interface BlobRows {
   advance(id: string, from: number, to: number): Promise<boolean>;
   /** Its bytes are on disk, and when this resolves so is that. False: it is gone. */
   seal(id: string): Promise<boolean>;
-  /** Removes one; of an account alone, by its mailbox, if one is given. */
-  remove(id: string, mailbox?: number): Promise<boolean>;
+  /** Removes one: of an account, by its mailbox, or by its upload token, if the relay does not keep it for others; else whatever it is. */
+  remove(id: string, by?: number | "token"): Promise<boolean>;
   /** Removes some of those that have expired, or were not finished within a day; returns their ids. */
   removeOverdue(limit: number): Promise<string[]>;
   /** Those of some ids that are known. */

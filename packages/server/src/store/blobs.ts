@@ -182,11 +182,11 @@ export function blobsTable(db: DatabaseSync, addresses: Addresses, limits: Store
 
     room,
 
-    /** @param owner If it is given: of that account alone. */
-    remove(id: string, owner?: string): boolean {
+    /** @param by Its uploader, of the account if it is given: what mail names is not its own any more. Else the relay. */
+    remove(id: string, by?: { owner?: string }): boolean {
       const row = select.get(id) as Row | undefined;
       if (row === undefined) return false;
-      if (owner !== undefined && (row.owner !== owner || row.held !== null)) return false;
+      if (by !== undefined && (row.held !== null || row.owner !== (by.owner ?? row.owner))) return false;
       drop(row);
       return true;
     },

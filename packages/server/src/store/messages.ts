@@ -28,6 +28,11 @@ export interface Entry {
   bytes: number;
   status: "expired" | "refused" | "dropped" | undefined;
   reason: string | undefined;
+  /**
+   * Of a store that several relays share: the mailbox's highest `seq` before it that waits, 0 if none does. A relay may not have heard of that
+   * yet, and what it hands out instead would have it deleted.
+   */
+  before?: number | undefined;
   /** Of a message to a team: its place within its epoch, from 1. */
   pos?: number | undefined;
   /** What it shares with others. */

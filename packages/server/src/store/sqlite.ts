@@ -10,7 +10,7 @@ import { commit } from "./decisions/commit.ts";
 import { senderOf } from "./decisions/payer.ts";
 import { hasSpace } from "./decisions/room.ts";
 import { send } from "./decisions/send.ts";
-import { state } from "./decisions/statement.ts";
+import { keepStatement } from "./decisions/statement.ts";
 import type { Occasion } from "./decisions/work.ts";
 import { administer } from "./deeds.ts";
 import { Disk } from "./disk.ts";
@@ -168,11 +168,12 @@ function openStore(db: DatabaseSync, options: StoreOptions, below: Below | undef
     return owner.disabled ? { refused: "account_disabled" } : blobs.reserve(owner, blob);
   }
 
-  function removeBlob(id: string, mailbox: number | undefined): boolean {
-    if (mailbox === undefined) return blobs.remove(id);
+  function removeBlob(id: string, by: number | "token" | undefined): boolean {
+    if (by === undefined) return blobs.remove(id);
+    if (by === "token") return blobs.remove(id, {});
     // Of an account that is gone, or a device that was replaced, it is no more.
-    const owner = senderOf(tables, mailbox);
-    return owner !== undefined && blobs.remove(id, owner.name);
+    const owner = senderOf(tables, by);
+    return owner !== undefined && blobs.remove(id, { owner: owner.name });
   }
 
   return {
@@ -211,7 +212,7 @@ function openStore(db: DatabaseSync, options: StoreOptions, below: Below | undef
     send: (request, blocked) =>
       keep(() => send(tables, { request, id: request.messageId ?? randomUUID(), blocked }, occasion())),
     commit: (request) => keep(() => commit(tables, request, occasion())),
-    state: (request) => keep(() => state(tables, request, occasion())),
+    keepStatement: (request) => keep(() => keepStatement(tables, request, occasion())),
     offers: () =>
       group.write(() => ({ offers: offerStatements(tables, clock()), next: tables.statements.next() }), false),
     teamsOf: (mailbox) => group.glance(() => tables.groups.teamsOf(accounts.owner(mailbox)?.name ?? "")),
@@ -235,7 +236,7 @@ function openStore(db: DatabaseSync, options: StoreOptions, below: Below | undef
           group.write(() => resolve(blobs.advance(id, from, to)), false).catch(reject);
         }),
       seal: (id) => keep(() => blobs.seal(id)),
-      remove: (id, mailbox) => keep(() => removeBlob(id, mailbox)),
+      remove: (id, by) => keep(() => removeBlob(id, by)),
       removeOverdue: (limit) => group.write(() => blobs.removeOverdue(limit), false),
       known: (ids) => group.read(() => blobs.known(ids)),
       sealedAfter: (id, limit) => group.read(() => blobs.sealedAfter(id, limit)),

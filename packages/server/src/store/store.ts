@@ -248,7 +248,7 @@ export interface RelayStore extends AsyncDisposable {
   /** Opens a group or ends an epoch. */
   commit(request: CommitRequest): Promise<Committed | Refused>;
   /** Keeps what a member has signed, until a commit does it. */
-  state(request: StatementRequest): Promise<Refused | undefined>;
+  keepStatement(request: StatementRequest): Promise<Refused | undefined>;
   /** Statements for members that listen now, one after another, and when there are more at the latest: Unix ms, or Infinity. */
   offers(): Promise<{ offers: Offer[]; next: number }>;
   /** Teams in which the account of a mailbox has a device. */

@@ -275,7 +275,7 @@ export const teamCases: Record<string, StoreCase["run"]> = {
     await using world = new StoreWorld(open);
     const { alice, bob, carol } = await team(world);
     const leave = { sender: carol.mailbox, groupId: TEAM, kind: "leave", statement: "bGVhdmU=" } as const;
-    assert.equal(await world.store.state(leave), undefined);
+    assert.equal(await world.store.keepStatement(leave), undefined);
     assertRefused(await world.say(carol, TEAM, 2, "m1"), "not_a_member");
     assert.deepEqual(accepted(await world.say(alice, TEAM, 2, "m2")).team?.lapsed, ["carol"]);
     assert.deepEqual(await world.store.offers(), { offers: [], next: world.now + 4000 });
@@ -307,17 +307,17 @@ export const teamCases: Record<string, StoreCase["run"]> = {
     const { alice, bob } = await team(world);
     const next = accepted(await world.store.registerDevice(world.newDevice("bob", 2))).account;
     const rejoin = { sender: next.mailbox, groupId: TEAM, kind: "rejoin", statement: "YWdhaW4=" } as const;
-    assertRefused(await world.store.state({ ...rejoin, sender: bob.mailbox }), "device_replaced");
-    assert.equal(await world.store.state(rejoin), undefined);
-    assert.deepEqual(await world.store.state(rejoin), { refused: "rate_limited", retryAfterMs: 600_000 });
+    assertRefused(await world.store.keepStatement({ ...rejoin, sender: bob.mailbox }), "device_replaced");
+    assert.equal(await world.store.keepStatement(rejoin), undefined);
+    assert.deepEqual(await world.store.keepStatement(rejoin), { refused: "rate_limited", retryAfterMs: 600_000 });
     world.pushed.add(alice.mailbox);
     assert.equal((await world.store.offers()).offers[0]?.kind, "rejoin");
     accepted(await world.change(alice, TEAM, 2, { remove: [bob], add: [next] }));
-    assertRefused(await world.store.state(rejoin), "rate_limited");
+    assertRefused(await world.store.keepStatement(rejoin), "rate_limited");
     world.now += 600_000;
-    assert.equal(await world.store.state(rejoin), undefined);
+    assert.equal(await world.store.keepStatement(rejoin), undefined);
     const dave = await world.agent("dave");
-    assertRefused(await world.store.state({ ...rejoin, sender: dave.mailbox }), "not_a_member");
+    assertRefused(await world.store.keepStatement({ ...rejoin, sender: dave.mailbox }), "not_a_member");
   },
 
   async "a team is no conversation of two, and the other way round"(open) {

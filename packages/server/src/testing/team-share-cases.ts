@@ -31,7 +31,7 @@ export const teamShareCases: Record<string, StoreCase["run"]> = {
     assert.deepEqual(await world.store.teamsOf(other.mailbox), []);
     for (const kind of ["leave", "rejoin"] as const) {
       const asked = { sender: other.mailbox, groupId: TEAM, kind, statement: "c2lnbmVk" };
-      assertRefused(await world.store.state(asked), "not_a_member");
+      assertRefused(await world.store.keepStatement(asked), "not_a_member");
     }
     // Nor do they count among its own.
     accepted(await world.found(other, [await world.agent("dave")], OTHER));
@@ -45,8 +45,8 @@ export const teamShareCases: Record<string, StoreCase["run"]> = {
     await using world = new StoreWorld(open);
     const { alice, bob, carol } = await team(world);
     const asked = { groupId: TEAM, statement: "c2lnbmVk" };
-    assert.equal(await world.store.state({ ...asked, sender: bob.mailbox, kind: "leave" }), undefined);
-    assert.equal(await world.store.state({ ...asked, sender: carol.mailbox, kind: "rejoin" }), undefined);
+    assert.equal(await world.store.keepStatement({ ...asked, sender: bob.mailbox, kind: "leave" }), undefined);
+    assert.equal(await world.store.keepStatement({ ...asked, sender: carol.mailbox, kind: "rejoin" }), undefined);
     for (const { mailbox } of [bob, carol]) await world.store.removeAccount(mailbox, false);
     await world.sweep();
     world.pushed.add(alice.mailbox);
@@ -67,7 +67,7 @@ export const teamShareCases: Record<string, StoreCase["run"]> = {
     assert.deepEqual(refused, { refused: "group_quota", username: "bob" });
     accepted(await world.change(alice, TEAM, 2, { remove: [bob], add: [bob] }));
     // Whoever leaves waits for nobody to have room for another one.
-    await world.store.state({ sender: bob.mailbox, groupId: TEAM, kind: "leave", statement: "bGVhdmU=" });
+    await world.store.keepStatement({ sender: bob.mailbox, groupId: TEAM, kind: "leave", statement: "bGVhdmU=" });
     accepted(await world.found(dave, [bob], OTHER));
   },
 
@@ -109,11 +109,47 @@ export const teamShareCases: Record<string, StoreCase["run"]> = {
     assert.equal(accepted(await world.say(bob, TEAM, 2, "m2")).team?.pos, 1);
   },
 
+  async "whoever says something to one member is no newcomer any more either"(open) {
+    await using world = new StoreWorld(open, { mailboxMessages: 16 });
+    const { alice, bob, carol } = await team(world);
+    await settled(world, bob);
+    await read(world, carol);
+    accepted(await world.send(carol, "alice", { direct: true, groupId: TEAM, epoch: 2 }));
+    // As Alice's, who is a stranger, there would be room for one message.
+    for (const id of ["m1", "m2", "m3"])
+      assert.deepEqual(accepted(await world.say(alice, TEAM, 2, id)).team?.lapsed, []);
+  },
+
+  async "a direct frame to somebody who is no member, or not by this device, says who that is"(open) {
+    await using world = new StoreWorld(open);
+    const { alice } = await team(world);
+    await world.agent("dave");
+    await world.agent("bob", 2);
+    const direct = { direct: true, groupId: TEAM, epoch: 2 };
+    for (const [to, refused] of [
+      ["dave", "not_a_member"],
+      ["bob", "device_replaced"],
+    ] as const)
+      assert.deepEqual(await world.send(alice, to, direct), { refused, username: to });
+    const dave = await world.agent("dave", 2);
+    assert.deepEqual(await world.send(dave, "alice", direct), { refused: "not_a_member" });
+  },
+
   async "a direct frame to a member that leaves is refused as one to a member that has lapsed"(open) {
     await using world = new StoreWorld(open);
     const { alice, bob } = await team(world);
-    await world.store.state({ sender: bob.mailbox, groupId: TEAM, kind: "leave", statement: "bGVhdmU=" });
+    await world.store.keepStatement({ sender: bob.mailbox, groupId: TEAM, kind: "leave", statement: "bGVhdmU=" });
     assertRefused(await world.send(alice, "bob", { direct: true, groupId: TEAM, epoch: 2 }), "member_lapsed");
+  },
+
+  async "whoever has left is in the team no more, also by another device"(open) {
+    await using world = new StoreWorld(open);
+    const { bob } = await team(world);
+    const left = { groupId: TEAM, kind: "leave", statement: "bGVhdmU=" } as const;
+    assert.equal(await world.store.keepStatement({ ...left, sender: bob.mailbox }), undefined);
+    const next = await world.agent("bob", 2);
+    for (const kind of ["leave", "rejoin"] as const)
+      assertRefused(await world.store.keepStatement({ ...left, kind, sender: next.mailbox }), "not_a_member");
   },
 
   async "who was added anew loses nothing by the age of what it was sent before"(open) {
@@ -162,7 +198,7 @@ export const teamShareCases: Record<string, StoreCase["run"]> = {
     await using world = new StoreWorld(open);
     const { alice, bob } = await team(world, ["bob"]);
     for (const { mailbox } of [alice, bob])
-      await world.store.state({ sender: mailbox, groupId: TEAM, kind: "leave", statement: "bGVhdmU=" });
+      await world.store.keepStatement({ sender: mailbox, groupId: TEAM, kind: "leave", statement: "bGVhdmU=" });
     assert.deepEqual(await world.store.offers(), { offers: [], next: Infinity });
   },
 
@@ -183,7 +219,7 @@ export const teamShareCases: Record<string, StoreCase["run"]> = {
     const rejoin = { sender: carol.mailbox, groupId: TEAM, kind: "rejoin", statement: "YWdhaW4=" } as const;
     assert.deepEqual(accepted(await said("m1")).team?.lapsed, []);
     world.now += 1000;
-    assert.equal(await world.store.state(rejoin), undefined);
+    assert.equal(await world.store.keepStatement(rejoin), undefined);
     assert.deepEqual(accepted(await said("m2")).team?.lapsed, ["carol"]);
     assert.deepEqual(accepted(await said("m1")).team?.lapsed, []);
     assert.deepEqual(accepted(await said("m2")).team?.lapsed, ["carol"]);
@@ -197,7 +233,7 @@ export const teamShareCases: Record<string, StoreCase["run"]> = {
   async "a statement that nobody is there to take is looked at less and less, up to a minute"(open) {
     await using world = new StoreWorld(open);
     const { alice, bob } = await team(world);
-    await world.store.state({ sender: bob.mailbox, groupId: TEAM, kind: "leave", statement: "bGVhdmU=" });
+    await world.store.keepStatement({ sender: bob.mailbox, groupId: TEAM, kind: "leave", statement: "bGVhdmU=" });
     const waits: number[] = [];
     for (let count = 0; count < 6; count++) {
       const { next } = await world.store.offers();

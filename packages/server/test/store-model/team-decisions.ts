@@ -3,6 +3,7 @@ import { limits, type Model } from "./model.ts";
 import type { Account, Entry } from "./records.ts";
 import type { Member, Team } from "./team-model.ts";
 
+const OF_MEMBERS = new Set(["not_a_member", "device_replaced"]);
 const REJOIN_MS = 600_000;
 
 /** Why something is refused: any of these may be said. */
@@ -42,10 +43,12 @@ export function say(model: Model, request: SendRequest & { messageId: string }):
   }
   const team = model.teams.all.get(groupId);
   const own = model.teams.member(groupId, mailbox);
+  // What is said as in a conversation of two is refused as it is there.
+  const nowhere = to === undefined || direct === true ? ofNone(team) : "not_a_member";
   if (sender.kind === "token")
     return { reasons: ["invalid_data", "encryption_required", "unknown_user"].map(asReason) };
   if (team === undefined || own === undefined || own.leaves)
-    return { reasons: ["not_a_member", "unknown_user", "self_send", "encryption_required", "expired"].map(asReason) };
+    return { reasons: [nowhere, "unknown_user", "self_send", "encryption_required", "expired"].map(asReason) };
   const reasons: string[] = [];
   if (expires !== undefined && expires <= model.now) reasons.push("expired");
   if (!model.teams.admits(team, epoch) || epoch < own.joined) reasons.push("stale_epoch");
@@ -70,9 +73,15 @@ export function say(model: Model, request: SendRequest & { messageId: string }):
       const kind = payer.stranger ? "application" : "group";
       if (!model.hasRoom(member.mailbox, kind, payer, 1)) reasons.push("mailbox_full");
     }
-    if (reasons.length > 0 || member === undefined || payer === undefined) return { reasons: reasons.map(asReason) };
+    // Of whom it is for it is said that it is no member, since its sender could be none.
+    const username = model.account(to)?.username ?? "";
+    if (reasons.length > 0 || member === undefined || payer === undefined)
+      return {
+        reasons: reasons.map((refused) => (OF_MEMBERS.has(refused) ? { refused, username } : { refused })),
+      };
     const seq = model.add({ ...common, ...payer, mailbox: member.mailbox, kind: "direct", message });
     model.remember(mailbox, "message", id, { digest, mailbox: member.mailbox, seq });
+    own.adder = undefined;
     Object.assign(team, { used: model.today });
     model.last.set(mailbox, id);
     return { answer: { waiting: true, listening: model.listening.has(member.mailbox) } };
@@ -200,7 +209,7 @@ function change(model: Model, sender: Account, request: TeamRequest): Outcome<ob
   const { groupId, epoch, team: asked, commitId: id } = request;
   const team = model.teams.all.get(groupId);
   const own = model.teams.member(groupId, sender.mailbox);
-  if (team === undefined || own === undefined || own.leaves) return { reasons: [asReason("not_a_member")] };
+  if (team === undefined || own === undefined || own.leaves) return { reasons: [asReason(ofNone(team))] };
   const reasons: Reasons = [];
   const removed = asked.remove.map(({ username, device }) =>
     team.members.find((member) => member.name === lower(username) && member.device === device),
@@ -310,7 +319,7 @@ export function state(
   const name = model.name(mailbox);
   const team = model.teams.all.get(groupId);
   const own = team?.members.find((member) => member.name === name && !member.gone);
-  if (team === undefined || own === undefined) return { reasons: ["not_a_member", "device_replaced"].map(asReason) };
+  if (team === undefined || own === undefined) return { reasons: [ofNone(team), "device_replaced"].map(asReason) };
   if (kind === "leave" && own.mailbox !== mailbox)
     return { reasons: ["device_replaced", ...(own.leaves ? ["not_a_member"] : [])].map(asReason) };
   if (own.leaves) return kind === "leave" ? { answer: undefined } : { reasons: [asReason("not_a_member")] };
@@ -327,6 +336,11 @@ export function state(
 
 function deviceOf({ username, counter }: Account): string {
   return `${lower(username)}-${counter}`;
+}
+
+/** That somebody is no member of a team, or that there is none. */
+function ofNone(team: Team | undefined): string {
+  return team === undefined ? "unknown_group" : "not_a_member";
 }
 
 function asReason(refused: string): { refused: string } {

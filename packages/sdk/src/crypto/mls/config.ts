@@ -1,9 +1,9 @@
-/** What we ask of the library in every group, and how its errors are ours. */
+/** What we ask of the library in every group. */
 import type { ClientConfig, GroupState } from "ts-mls";
 import { defaultKeyPackageEqualityConfig } from "ts-mls/keyPackageEqualityConfig.js";
 import { equal } from "../../protocol/index.ts";
 import { LONGEST_LIFETIME } from "./key-package.ts";
-import { type Authenticate, EPOCH_MESSAGES, type Group, GroupError } from "./seam.ts";
+import { type Authenticate, EPOCH_MESSAGES, type Group } from "./seam.ts";
 import { leavesOf } from "./state.ts";
 
 /** After the opening nobody's name, identity or device key may change: a leaf is one that the group has already. */
@@ -14,13 +14,14 @@ export function settled(state: GroupState): Group {
   return { state: { ...state, clientConfig: configOf(known) } };
 }
 
-export function configOf(authenticate: Authenticate): ClientConfig {
+/** @param most Messages that a member encrypts in one epoch. */
+export function configOf(authenticate: Authenticate, most: number = EPOCH_MESSAGES): ClientConfig {
   return {
     // A skipped generation's ratchet secret would open all that follow it (RFC 9420, section 9.2).
     keyRetentionConfig: {
       retainKeysForGenerations: 0,
       retainKeysForEpochs: 1,
-      maximumForwardRatchetSteps: EPOCH_MESSAGES - 1,
+      maximumForwardRatchetSteps: most - 1,
     },
     lifetimeConfig: { maximumTotalLifetime: LONGEST_LIFETIME, validateLifetimeOnReceive: false },
     keyPackageEqualityConfig: defaultKeyPackageEqualityConfig,
@@ -30,13 +31,4 @@ export function configOf(authenticate: Authenticate): ClientConfig {
         credential.credentialType === "basic" ? authenticate(credential.identity, key) : Promise.resolve(false),
     },
   };
-}
-
-/** The library throws errors of many classes on bad input; for the caller they are one. */
-export async function guard<T>(what: string, work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (cause) {
-    throw cause instanceof GroupError ? cause : new GroupError(what, { cause });
-  }
 }

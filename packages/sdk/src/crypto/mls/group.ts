@@ -4,7 +4,7 @@
  * then wipes.
  */
 // By its parts: the whole brings all cryptography that the library knows.
-import type { CiphersuiteImpl, ClientState, MlsPrivateMessage } from "ts-mls";
+import type { CiphersuiteImpl } from "ts-mls";
 import {
   addHistoricalReceiverData,
   createGroup,
@@ -15,16 +15,16 @@ import {
 import { createCommit } from "ts-mls/createCommit.js";
 import { createApplicationMessage } from "ts-mls/createMessage.js";
 import { getCiphersuiteFromName } from "ts-mls/crypto/ciphersuite.js";
-import { generateKeyPackageWithKey, makeKeyPackageRef } from "ts-mls/keyPackage.js";
+import { makeKeyPackageRef } from "ts-mls/keyPackage.js";
 import { encodeMlsMessage } from "ts-mls/message.js";
-import { decryptSenderData } from "ts-mls/privateMessage.js";
 import { processPrivateMessage } from "ts-mls/processMessages.js";
 import { emptyPskIndex } from "ts-mls/pskIndex.js";
 import { CIPHER_SUITE, equal, lengthPrefixed, splitLengthPrefixed } from "../../protocol/index.ts";
 import type { CryptoProvider, Primitives } from "../primitives.ts";
 import { decodeWhole, hex, readPrivateMessage } from "./bytes.ts";
-import { configOf, guard, settled } from "./config.ts";
-import { CAPS, checkLifetime, DAY, KEY_PACKAGE_DAYS, privatePackage, readKeyPackage } from "./key-package.ts";
+import { configOf, settled } from "./config.ts";
+import { guard } from "./guard.ts";
+import { CAPS, checkLifetime, generatePackage, privatePackage, readKeyPackage } from "./key-package.ts";
 import { assembleParts, decodeExactly, partsOf } from "./parts.ts";
 import {
   type Authenticate,
@@ -37,6 +37,7 @@ import {
   type PartReader,
   type PartsChanged,
 } from "./seam.ts";
+import { stepsTo } from "./steps.ts";
 import { checkTwoLeaves, ownNodeIndex, secretTreeOf, stateOf } from "./state.ts";
 
 /** The library's own, loaded with the first suite that is asked of it: on Node most never need it. */
@@ -97,21 +98,7 @@ export class GroupCrypto {
 
   /** A key package (RFC 9420, section 10), valid from a day before `now` (Unix milliseconds) for 90 days. */
   async makeKeyPackage(leaf: LeafKeys, now: number): Promise<KeyPackagePair> {
-    const notBefore = BigInt(Math.floor(now / 1000) - DAY);
-    const { publicPackage, privatePackage } = await generateKeyPackageWithKey(
-      { credentialType: "basic", identity: leaf.certificate },
-      {
-        versions: ["mls10"],
-        ciphersuites: [CIPHER_SUITE],
-        extensions: [...CAPS],
-        proposals: [],
-        credentials: ["basic"],
-      },
-      { notBefore, notAfter: notBefore + BigInt(KEY_PACKAGE_DAYS * DAY) },
-      [],
-      { signKey: leaf.privateKey, publicKey: leaf.publicKey },
-      this.#suite,
-    );
+    const { publicPackage, privatePackage } = await generatePackage(leaf, now, this.#suite);
     const encoded = encodeMlsMessage({ version: "mls10", wireformat: "mls_key_package", keyPackage: publicPackage });
     return {
       ref: hex(await makeKeyPackageRef(publicPackage, this.#suite.hash)),
@@ -223,7 +210,7 @@ export class GroupCrypto {
         incoming.kind === "commit" && incoming.proposals.length === 0 ? "accept" : "reject",
       ),
     ).catch(async (error: GroupError) => {
-      error.steps = await this.#stepsTo(stateOf(group), message.privateMessage);
+      error.steps = await stepsTo(this.#suite, stateOf(group), message.privateMessage, EPOCH_MESSAGES);
       throw error;
     });
     if (result.kind === "newState") {
@@ -244,18 +231,6 @@ export class GroupCrypto {
       authenticatedData: message.privateMessage.authenticatedData,
       consumed: result.consumed,
     };
-  }
-
-  /** Steps of the sender's ratchet to the generation that a message names, as far as they are taken. */
-  async #stepsTo(state: ClientState, message: MlsPrivateMessage["privateMessage"]): Promise<number> {
-    const past = state.historicalReceiverData.get(message.epoch);
-    const secret = past?.senderDataSecret ?? state.keySchedule.senderDataSecret;
-    const sender = await decryptSenderData(message, secret, this.#suite).catch(() => undefined);
-    const node = secretTreeOf(state, message.epoch)?.[2 * (sender?.leafIndex ?? 0)];
-    if (sender === undefined || node === undefined) return 0;
-    const { generation } = message.contentType === "application" ? node.application : node.handshake;
-    const steps = sender.generation - generation;
-    return steps < EPOCH_MESSAGES ? Math.max(0, steps) : 0;
   }
 
   /**

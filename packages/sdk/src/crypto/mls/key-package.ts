@@ -1,10 +1,11 @@
 /** Key packages: what they are made of, and when they may be used. */
-import type { KeyPackage } from "ts-mls";
+import type { CiphersuiteImpl, KeyPackage } from "ts-mls";
+import { generateKeyPackageWithKey } from "ts-mls/keyPackage.js";
 import { CIPHER_SUITE, splitLengthPrefixed } from "../../protocol/index.ts";
 import { decodeWhole } from "./bytes.ts";
 import { GroupError, type LeafKeys } from "./seam.ts";
 
-export const DAY = 86_400;
+const DAY = 86_400;
 
 /** GroupContext extension of a team's settings. Whoever announces it in a leaf (RFC 9420, section 7.2) can be added to one. */
 export const SETTINGS = 0xf0a1;
@@ -12,9 +13,28 @@ export const SETTINGS = 0xf0a1;
 /** Types of extensions that our key packages announce. */
 export const CAPS: readonly number[] = [SETTINGS];
 
-export const KEY_PACKAGE_DAYS = 90;
+const KEY_PACKAGE_DAYS = 90;
 
 export const LONGEST_LIFETIME = BigInt((KEY_PACKAGE_DAYS + 1) * DAY);
+
+/** A key package of a device, valid from a day before `now` (Unix milliseconds). */
+export function generatePackage(leaf: LeafKeys, now: number, suite: CiphersuiteImpl) {
+  const notBefore = BigInt(Math.floor(now / 1000) - DAY);
+  return generateKeyPackageWithKey(
+    { credentialType: "basic", identity: leaf.certificate },
+    {
+      versions: ["mls10"],
+      ciphersuites: [CIPHER_SUITE],
+      extensions: [...CAPS],
+      proposals: [],
+      credentials: ["basic"],
+    },
+    { notBefore, notAfter: notBefore + BigInt(KEY_PACKAGE_DAYS * DAY) },
+    [],
+    { signKey: leaf.privateKey, publicKey: leaf.publicKey },
+    suite,
+  );
+}
 
 export function readKeyPackage(bytes: Uint8Array): KeyPackage {
   const message = decodeWhole(bytes);

@@ -43,7 +43,7 @@ export async function makeCommit(
       groupInfoExtensions: [{ extensionType: SETTINGS, extensionData: key }],
     },
   );
-  const pending = settled(result.newState, state, watch.derived);
+  const pending = asItMustBe(result.newState, state, watch.derived);
   return {
     pending: { state: { ...pending, historicalReceiverData: new Map() } },
     commit: encodeMlsMessage(result.commit),
@@ -103,7 +103,7 @@ async function invitationOf(
 }
 
 /** A new state whose tree and keys are as they must be. */
-function settled(next: ClientState, before: ClientState, derived: Derived): ClientState {
+function asItMustBe(next: ClientState, before: ClientState, derived: Derived): ClientState {
   if (next.groupContext.epoch !== before.groupContext.epoch + 1n) throw new GroupError("not the next epoch");
   checkTeam(next);
   checkKeysOnce(next.ratchetTree);
@@ -200,7 +200,7 @@ export async function followCommit(
       kind === "commit" ? "accept" : "reject",
     );
     if (result.kind !== "newState") throw new GroupError("not a commit");
-    const next = settled(result.newState, state, watch.derived);
+    const next = asItMustBe(result.newState, state, watch.derived);
     return { kind: "applied", commit, group: { state: next }, consumed: result.consumed };
   } catch (cause) {
     return { kind: "unusable", commit, cause: cause instanceof Error ? cause : new GroupError("commit", { cause }) };

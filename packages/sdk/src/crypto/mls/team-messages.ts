@@ -2,11 +2,11 @@
 import type { CiphersuiteImpl, ClientState, PrivateMessage } from "ts-mls";
 import { processPrivateMessage } from "ts-mls/processMessages.js";
 import { emptyPskIndex } from "ts-mls/pskIndex.js";
-import { decryptSenderData } from "ts-mls/privateMessage.js";
 import { equal } from "../../protocol/index.ts";
 import { guard } from "./guard.ts";
 import { GroupError } from "./seam.ts";
 import { secretTreeOf } from "./state.ts";
+import { stepsTo } from "./steps.ts";
 import { type Leaf, TEAM_EPOCH_MESSAGES, type TeamMessage } from "./team-seam.ts";
 import { leafOf } from "./team-state.ts";
 
@@ -22,7 +22,7 @@ export async function readMessage(
   const result = await guard("message does not decrypt", () =>
     processPrivateMessage(state, message, emptyPskIndex, suite, () => "reject"),
   ).catch(async (error: GroupError) => {
-    error.steps = await stepsTo(suite, state, message);
+    error.steps = await stepsTo(suite, state, message, TEAM_EPOCH_MESSAGES);
     throw error;
   });
   if (result.kind !== "applicationMessage") throw new GroupError("not a message");
@@ -50,15 +50,4 @@ function movedLeaf(before: ClientState["secretTree"], after: ClientState["secret
 function isOwn(state: ClientState, sender: Leaf): boolean {
   const own = leafOf(state.ratchetTree, state.privatePath.leafIndex);
   return own !== undefined && equal(own.signatureKey, sender.signatureKey);
-}
-
-/** Steps of the sender's ratchet to the generation that a message names, as far as they are taken. */
-async function stepsTo(suite: CiphersuiteImpl, state: ClientState, message: PrivateMessage): Promise<number> {
-  const past = state.historicalReceiverData.get(message.epoch);
-  const secret = past?.senderDataSecret ?? state.keySchedule.senderDataSecret;
-  const sender = await decryptSenderData(message, secret, suite).catch(() => undefined);
-  const node = secretTreeOf(state, message.epoch)?.[2 * (sender?.leafIndex ?? 0)];
-  if (sender === undefined || node === undefined) return 0;
-  const steps = sender.generation - node.application.generation;
-  return steps < TEAM_EPOCH_MESSAGES ? Math.max(0, steps) : 0;
 }

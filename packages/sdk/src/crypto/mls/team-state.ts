@@ -1,30 +1,16 @@
 /** What is in the state of a team. */
 import type { ClientConfig, ClientState, RatchetTree } from "ts-mls";
-import { defaultKeyPackageEqualityConfig } from "ts-mls/keyPackageEqualityConfig.js";
 import type { Extension } from "ts-mls/extension.js";
 import { encodeLeafNode } from "ts-mls/leafNode.js";
-import { LONGEST_LIFETIME, SETTINGS } from "./key-package.ts";
+import { configOf } from "./config.ts";
+import { SETTINGS } from "./key-package.ts";
 import { type Authenticate, GroupError } from "./seam.ts";
 import { type Leaf, TEAM_EPOCH_MESSAGES } from "./team-seam.ts";
 import { certificateIn } from "./tree-check.ts";
 import { leafAt } from "./tree-shape.ts";
 
 export function teamConfig(authenticate: Authenticate): ClientConfig {
-  return {
-    // A skipped generation's ratchet secret would open all that follow it (RFC 9420, section 9.2).
-    keyRetentionConfig: {
-      retainKeysForGenerations: 0,
-      retainKeysForEpochs: 1,
-      maximumForwardRatchetSteps: TEAM_EPOCH_MESSAGES - 1,
-    },
-    lifetimeConfig: { maximumTotalLifetime: LONGEST_LIFETIME, validateLifetimeOnReceive: false },
-    keyPackageEqualityConfig: defaultKeyPackageEqualityConfig,
-    paddingConfig: { kind: "padUntilLength", padUntilLength: 0 },
-    authService: {
-      validateCredential: (credential, key) =>
-        credential.credentialType === "basic" ? authenticate(credential.identity, key) : Promise.resolve(false),
-    },
-  };
+  return configOf(authenticate, TEAM_EPOCH_MESSAGES);
 }
 
 export function leafOf(tree: RatchetTree, index: number): Leaf | undefined {

@@ -4,7 +4,6 @@ import { createGroup } from "ts-mls/clientState.js";
 import { createCommit } from "ts-mls/createCommit.js";
 import { createApplicationMessage } from "ts-mls/createMessage.js";
 import { getCiphersuiteFromName } from "ts-mls/crypto/ciphersuite.js";
-import { generateKeyPackageWithKey } from "ts-mls/keyPackage.js";
 import { encodeMlsMessage } from "ts-mls/message.js";
 import { mlsExporter } from "ts-mls/keySchedule.js";
 import { CIPHER_SUITE, equal, splitLengthPrefixed } from "../../protocol/index.ts";
@@ -12,7 +11,7 @@ import type { CryptoProvider, Primitives } from "../primitives.ts";
 import { openTree } from "../team/sealed-tree.ts";
 import { decodeWhole, hex, readPrivateMessage } from "./bytes.ts";
 import { defaultCryptoProvider } from "./group.ts";
-import { CAPS, checkLifetime, DAY, KEY_PACKAGE_DAYS, privatePackage, readKeyPackage, SETTINGS } from "./key-package.ts";
+import { checkLifetime, generatePackage, privatePackage, readKeyPackage, SETTINGS } from "./key-package.ts";
 import { type Authenticate, type Group, GroupError, type LeafKeys } from "./seam.ts";
 import { stateOf } from "./state.ts";
 import { guard } from "./guard.ts";
@@ -70,7 +69,10 @@ export class TeamCrypto {
     const { leaf, now, authenticate, members } = founding;
     if (members.length === 0) throw new GroupError("a team of nobody else");
     checkPackages(members, now);
-    const [own, dummy] = [await this.#package(leaf, now), await this.#package(await this.#nobody(), now)];
+    const [own, dummy] = [
+      await generatePackage(leaf, now, this.#suite),
+      await generatePackage(await this.#nobody(), now, this.#suite),
+    ];
     const nobody = dummy.publicPackage.leafNode.signaturePublicKey;
     const alone = await guard("founding refused", () =>
       createGroup(
@@ -240,24 +242,6 @@ export class TeamCrypto {
   async #nobody(): Promise<LeafKeys> {
     const { signKey, publicKey } = await this.#suite.signature.keygen();
     return { privateKey: signKey.slice(-32), publicKey, certificate: new Uint8Array() };
-  }
-
-  #package(leaf: LeafKeys, now: number) {
-    const notBefore = BigInt(Math.floor(now / 1000) - DAY);
-    return generateKeyPackageWithKey(
-      { credentialType: "basic", identity: leaf.certificate },
-      {
-        versions: ["mls10"],
-        ciphersuites: [CIPHER_SUITE],
-        extensions: [...CAPS],
-        proposals: [],
-        credentials: ["basic"],
-      },
-      { notBefore, notAfter: notBefore + BigInt(KEY_PACKAGE_DAYS * DAY) },
-      [],
-      { signKey: leaf.privateKey, publicKey: leaf.publicKey },
-      this.#suite,
-    );
   }
 }
 

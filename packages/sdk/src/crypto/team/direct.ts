@@ -67,17 +67,17 @@ export async function openDirect(
   }
 }
 
-function fieldsOf({ group, epoch, from, to, messageId }: DirectPlace) {
+function fieldsOfPlace({ group, epoch, from, to, messageId }: DirectPlace) {
   const names = [usernameKey(from.name), from.device, usernameKey(to.name), to.device];
   return [DIRECT, group, epoch, ...names, messageId];
 }
 
 /** The associated data. */
 export function directData(place: DirectPlace): Uint8Array {
-  return lengthPrefixed(...fieldsOf(place));
+  return lengthPrefixed(...fieldsOfPlace(place));
 }
 
 /** What the sender's device key signs. `ciphertext` has its tag. */
 export function directSigned(place: DirectPlace, nonce: Uint8Array, ciphertext: Uint8Array): Uint8Array {
-  return lengthPrefixed(...fieldsOf(place), nonce, ciphertext);
+  return lengthPrefixed(...fieldsOfPlace(place), nonce, ciphertext);
 }

@@ -5,8 +5,8 @@ import { digestOf, isSame } from "./digest.ts";
 import { payerOf, senderOf } from "./payer.ts";
 import { isBusy, roomObjection, sizeOf } from "./room.ts";
 import { sendToTeam } from "./team-send.ts";
-import { admits, awayAt, isAway, memberOf, placeIn } from "./team.ts";
-import type { Group, Occasion, Payer, Work } from "./work.ts";
+import { admits, awayAt, isAway, memberOf, placeIn, settleIn } from "./team.ts";
+import type { Group, Member, Occasion, Payer, Work } from "./work.ts";
 
 /** A message as it is decided about: with the id that the relay gives to one that has none. */
 export interface SendDecision {
@@ -21,10 +21,12 @@ export interface SendDecision {
 export function send(work: Work, decision: SendDecision, occasion: Occasion): Sent | Refused {
   const { request, blocked } = decision;
   const { groupId } = request;
-  if (groupId !== undefined && request.resume) blocked.delete(groupId);
-  if (groupId !== undefined && blocked.has(groupId)) return { refused: "send_blocked" };
+  // What one member of a team says to one other has no place among the messages: whom it does not reach holds up nobody else.
+  if (groupId === undefined || request.direct === true) return decide(work, decision, occasion);
+  if (request.resume === true) blocked.delete(groupId);
+  if (blocked.has(groupId)) return { refused: "send_blocked" };
   const result = decide(work, decision, occasion);
-  if ("refused" in result && groupId !== undefined) blocked.add(groupId);
+  if ("refused" in result) blocked.add(groupId);
   return result;
 }
 
@@ -59,6 +61,7 @@ function decide(work: Work, { request, id }: SendDecision, { now, isFull }: Occa
       ? tokenTarget(work, sender, to, { ...request, to: request.to })
       : keyTarget(work, sender, to, request);
   if (typeof target === "string") return { refused: target };
+  if ("refused" in target) return target;
   // Members of a team hear each other, whatever they think of each other.
   const payer = target.payer ?? payerOf(work, sender, to?.name);
   if (payer === undefined) return { refused: "blocked" };
@@ -92,6 +95,7 @@ function decide(work: Work, { request, id }: SendDecision, { now, isFull }: Occa
   if (messageId !== undefined)
     requests.add({ sender: senderMailbox, kind: "message", id, digest: messageDigest(request), mailbox, seq, at: now });
   if (sender.kind === "key") requests.setLast(senderMailbox, id);
+  if (target.own !== undefined) settleIn(work, request.groupId ?? "", target.own);
   if (target.group !== undefined && target.group.used !== dayOf(now))
     work.groups.use(request.groupId ?? "", dayOf(now));
   return { messageId: id, waiting: true, listening };
@@ -119,8 +123,9 @@ interface Target {
   unknown: boolean;
   /** In which it is sent. */
   group?: Group;
-  /** Of a direct frame in a team. */
+  /** Of a direct frame in a team: who pays for it, and who sends it. */
   payer?: Payer;
+  own?: Member;
 }
 
 /** What was sent in a team is answered as it was. */
@@ -154,7 +159,7 @@ function keyTarget(
   sender: KeyAccount,
   to: Account | undefined,
   { groupId, epoch, direct = false }: SendRequest,
-): Target | WireReason {
+): Target | WireReason | Refused {
   if (to === undefined || to.kind === "removed") return "unknown_user";
   if (to.kind === "token") return "encryption_required";
   if (to.name === sender.name) return "self_send";
@@ -163,14 +168,19 @@ function keyTarget(
   if (groupId === undefined || epoch === undefined) return "invalid_data";
   const group = groups.find(groupId);
   const own = memberOf(group, sender.mailbox);
+  if (group === undefined && direct) return "unknown_group";
   if (group === undefined || own === undefined) return "not_a_member";
   if (group.isTeam !== direct) return "invalid_data";
   const member = group.members.get(to.mailbox);
-  if (member === undefined)
-    return [...group.members.values()].some(({ name }) => name === to.name) ? "device_replaced" : "not_a_member";
+  if (member === undefined) {
+    const isThere = [...group.members.values()].some(({ name }) => name === to.name);
+    const refused = isThere ? "device_replaced" : "not_a_member";
+    // In a team it could be the sender itself that is none.
+    return group.isTeam ? { refused, username: to.username } : refused;
+  }
   if (!admits(group, epoch) || epoch < Math.max(own.joined, member.joined)) return "stale_epoch";
   if (!group.isTeam) return { mailbox: to.mailbox, unknown: false, group };
   if (isAway(member)) return "member_lapsed";
   const { payer } = placeIn(groupId, member, { kind: "application", sender });
-  return { mailbox: to.mailbox, unknown: false, group, payer };
+  return { mailbox: to.mailbox, unknown: false, group, payer, own };
 }

@@ -9,15 +9,16 @@ const REJOIN_MS = 600_000;
  * Keeps what a member has signed, until a commit does it. Whoever leaves sends nothing and gets nothing from now on; any device of an account
  * may ask for it to be taken in again that has one in the team. [P-6.11]
  */
-export function state(work: Work, request: StatementRequest, { now, isFull }: Occasion): Refused | undefined {
+export function keepStatement(work: Work, request: StatementRequest, { now, isFull }: Occasion): Refused | undefined {
   const { groupId, kind, statement } = request;
   const sender = senderOf(work, request.sender);
   if (sender === undefined) return { refused: "device_replaced" };
   if (sender.disabled) return { refused: "account_disabled" };
   if (isFull) return { refused: "storage_full" };
   const group = work.groups.find(groupId);
-  const own = [...(group?.members.values() ?? [])].find(({ name }) => name === sender.name);
-  if (group?.isTeam !== true || own === undefined) return { refused: "not_a_member" };
+  if (group === undefined) return { refused: "unknown_group" };
+  const own = [...group.members.values()].find(({ name }) => name === sender.name);
+  if (!group.isTeam || own === undefined) return { refused: "not_a_member" };
   if (own.leaves && own.mailbox !== sender.mailbox) return { refused: "not_a_member" };
   if (kind === "leave" && own.mailbox !== sender.mailbox) return { refused: "device_replaced" };
   // What was said last holds, but whoever has left comes back by being invited alone.

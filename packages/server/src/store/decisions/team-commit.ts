@@ -81,7 +81,8 @@ function endEpoch(
   const { groupId, epoch, team, commitId } = request;
   const group = work.groups.find(groupId);
   const own = memberOf(group, sender.mailbox);
-  if (group === undefined || own === undefined) return { refused: "not_a_member" };
+  if (group === undefined) return { refused: "unknown_group" };
+  if (own === undefined) return { refused: "not_a_member" };
   if (!group.isTeam || team.body === undefined || !isWhole(request, team.add)) return { refused: "invalid_data" };
   if (epoch !== group.epoch) return { refused: epoch < group.epoch ? "epoch_taken" : "stale_epoch" };
   const removed = team.remove.map((named) => memberNamed(group, named));

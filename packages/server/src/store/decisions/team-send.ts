@@ -14,7 +14,8 @@ export function sendToTeam(
   if (groupId === undefined || epoch === undefined || messageId === undefined) return { refused: "invalid_data" };
   const group = work.groups.find(groupId);
   const own = memberOf(group, sender.mailbox);
-  if (group === undefined || own === undefined) return { refused: "not_a_member" };
+  if (group === undefined) return { refused: "unknown_group" };
+  if (own === undefined) return { refused: "not_a_member" };
   if (!group.isTeam) return { refused: "invalid_data" };
   if (!admits(group, epoch) || epoch < own.joined) return { refused: "stale_epoch" };
   const { present, away } = audience(group, sender.mailbox, epoch);
@@ -27,12 +28,9 @@ export function sendToTeam(
 
   const isPresent = epoch === group.epoch;
   const pos = 1 + (isPresent ? group.pos : group.posBefore);
-  const team: TeamSent = {
-    pos,
-    offline,
-    lapsed: [...away, ...full.map(({ member }) => member)].map(({ name }) => name),
-    recipients: recipients.length,
-  };
+  // Without the names of those who get nothing: a thousand of them for each message would be much to remember.
+  const answer: Omit<TeamSent, "lapsed"> = { pos, offline, recipients: recipients.length };
+  const lapsed = [...away, ...full.map(({ member }) => member)].map(({ name }) => name);
   work.groups.setPos(groupId, isPresent ? { pos, posBefore: group.posBefore } : { pos: group.pos, posBefore: pos });
   if (recipients.length > 0)
     addShared(work, recipients, {
@@ -58,9 +56,9 @@ export function sendToTeam(
     mailbox: 0,
     seq: 0,
     at: now,
-    answer: JSON.stringify({ ...team, lapsed: [] }),
+    answer: JSON.stringify({ ...answer, lapsed: [] }),
   });
   work.requests.setLast(sender.mailbox, id);
   if (group.used !== dayOf(now)) work.groups.use(groupId, dayOf(now));
-  return { messageId: id, waiting: true, listening: offline === 0, team };
+  return { messageId: id, waiting: true, listening: offline === 0, team: { ...answer, lapsed } };
 }

@@ -79,7 +79,7 @@ export interface Member {
   leaves: boolean;
   /** Since when it has lapsed or left: Unix ms. */
   awaySince: number | undefined;
-  /** Who is charged for what it gets, until it has sent or committed something there; undefined: the group is. */
+  /** Who is charged for what it gets, until it has sent (to one member is enough) or committed something there; undefined: the group is. */
   adder: Payer | undefined;
   /** When it has asked last to be taken in again: Unix ms. */
   rejoinedAt: number | undefined;
