@@ -4,9 +4,20 @@ import { groupIdOf } from "../crypto/mls/state.ts";
 import type { Change, OwnCommit } from "../crypto/mls/team-seam.ts";
 import { commitChange } from "../crypto/team/changes.ts";
 import { certified, certifiedBy, type TeamMember } from "../crypto/team/roster.ts";
+import { leafDigest, readStatement } from "../crypto/team/statements.ts";
 import { encodeSettings, type TeamSettings } from "../crypto/team/settings.ts";
 import { learn, newTeamGroup, rosterIn, settingsIn, teamByKey } from "../conversation/teams.ts";
-import { fromBase64, fromHex, randomId, type RelayFrameData, toBase64, usernameKey } from "../protocol/index.ts";
+import {
+  equal,
+  fromBase64,
+  fromHex,
+  isBase64,
+  splitLengthPrefixed,
+  randomId,
+  type RelayFrameData,
+  toBase64,
+  usernameKey,
+} from "../protocol/index.ts";
 import { deleteState } from "../records/group-state.ts";
 import { get, list, pad, remove } from "../records/records.ts";
 import { endOp, retire } from "../conversation/team-commits.ts";
@@ -169,7 +180,7 @@ async function changeOf(
           ...(kind === "readmit" ? { add: packages.map(keyPackage) } : {}),
         },
         gone: gone.map((member) => ({ username: member.name, device: member.device })),
-        statements: needsWord ? [fromBase64(statement)] : [],
+        statements: needsWord ? await wordOf(turn, team, statement, gone) : [],
       };
     }
     case "promote":
@@ -196,6 +207,14 @@ function changed(settings: TeamSettings): Made {
 
 function keyPackage({ key_package }: Keys): Uint8Array {
   return fromBase64(key_package);
+}
+
+/** The statement that speaks of a member's present leaf, of those that it has signed. */
+async function wordOf(turn: Turn, { group }: Team, said: string, [member]: TeamMember[]): Promise<Uint8Array[]> {
+  const node = member && turn.teams.leafNode(group, member.leaf);
+  const digest = node && (await leafDigest(node));
+  const statements = isBase64(said) ? (splitLengthPrefixed(fromBase64(said)) ?? []) : [];
+  return statements.filter((bytes) => digest !== undefined && equal(readStatement(bytes)?.leaf ?? bytes, digest));
 }
 
 async function isNewer(turn: Turn, [keys]: Keys[], [member]: TeamMember[]): Promise<boolean> {

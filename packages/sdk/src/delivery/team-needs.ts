@@ -6,7 +6,8 @@ import { endOp } from "../conversation/team-commits.ts";
 import { addLinkOp } from "../conversation/team-ops.ts";
 import { teamByKey } from "../conversation/teams.ts";
 import { meet } from "../trust/contacts.ts";
-import { fromBase64, type RelayFrameData, toBase64, usernameKey } from "../protocol/index.ts";
+import type { Group } from "../crypto/mls/seam.ts";
+import { fromBase64, lengthPrefixed, type RelayFrameData, toBase64, usernameKey } from "../protocol/index.ts";
 import { list } from "../records/records.ts";
 import type { OpRecord } from "../records/team-records.ts";
 import { type Team, teamOf } from "../turn/teams.ts";
@@ -88,18 +89,23 @@ export async function hearOwnTeams(turn: Turn, flight: Flight, answers: ChangeAn
 async function wish(turn: Turn, { seq, group = "" }: OpRecord, kind: "leave" | "rejoin"): Promise<Need> {
   const { device, identity } = turn.account;
   const team = await teamOf(turn, group);
-  const node = team && turn.teams.leafNode(team.group, turn.teams.ownLeaf(team.group));
-  const statement = {
-    kind,
-    group,
-    name: usernameKey(identity.username),
-    device: device.id,
-    epoch: team?.record.epoch ?? 0,
-    // A new device does not know the leaf of the one before it, and needs no word of its own to take its place.
-    leaf: node === undefined ? new Uint8Array(32) : await leafDigest(node),
-  };
-  const signed = await signStatement(turn.teams.primitives, statement, device.privateKey);
-  return { op: seq, type: kind, group_id: group, statement: toBase64(signed) };
+  const signed: Uint8Array[] = [];
+  // A new device does not know the leaf of the one before it, and needs no word of its own to take its place.
+  for (const [at, state] of team === undefined ? [] : [team.group, await stateToCome(turn, group)].entries()) {
+    const node = state && turn.teams.leafNode(state, turn.teams.ownLeaf(state));
+    if (team === undefined || node === undefined) continue;
+    const name = usernameKey(identity.username);
+    const epoch = team.record.epoch + at;
+    const statement = { kind, group, name, device: device.id, epoch, leaf: await leafDigest(node) };
+    signed.push(await signStatement(turn.teams.primitives, statement, device.privateKey));
+  }
+  return { op: seq, type: kind, group_id: group, statement: toBase64(lengthPrefixed(...signed)) };
+}
+
+/** The state of a group after a commit of ours that is under way. */
+async function stateToCome(turn: Turn, group: string): Promise<Group | undefined> {
+  const next = await turn.tx.get(`next/${group}`);
+  return next === undefined ? undefined : turn.crypto.decode(next as Uint8Array);
 }
 
 /** The key packages of those whom a change adds, all of them trusted. Undefined: not yet, or it has failed. */

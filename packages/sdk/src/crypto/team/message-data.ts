@@ -1,4 +1,4 @@
-/** What a message to a team is bound to beside its group: the relay cannot move it to another id, sender or expiry. [P-15.9] */
+/** What a message to a team is bound to beside its group: the relay cannot move it to another id, sender or expiry. [P-15.10] */
 import { equal, lengthPrefixed, usernameKey } from "../../protocol/index.ts";
 
 export interface BoundTo {
