@@ -13,6 +13,8 @@ export interface MessageJson {
   peer_id: string;
   from: string;
   to: string;
+  /** The group that it was sent to, by its name here, if it was to one. */
+  group?: string;
   /** Null if the body is not UTF-8 text; then `body_base64` has it. */
   body: string | null;
   body_base64?: string;
@@ -41,6 +43,7 @@ export function messageJson(message: Message, files: readonly SavedFile[] = mess
     peer_id: message.peerId,
     from: message.from,
     to: message.to,
+    ...(message.group === undefined ? {} : { group: message.group }),
     body: text ?? null,
     ...(text === undefined ? { body_base64: Buffer.from(message.bytes).toString("base64") } : {}),
     content_type: message.contentType,
@@ -63,8 +66,9 @@ export function messageJson(message: Message, files: readonly SavedFile[] = mess
  * @param labels Of its files.
  */
 export function messageLine(message: Message, labels = message.files.map((file) => fileLabel(file))): Line {
-  const { from, sentAt, offline } = message;
-  return { line: `[${offline ? "OFFLINE " : ""}${clock(sentAt)}] ${from}: `, body: withFiles(message, labels) };
+  const { from, group, sentAt, offline } = message;
+  const who = group === undefined ? from : `@${group} ${from}`;
+  return { line: `[${offline ? "OFFLINE " : ""}${clock(sentAt)}] ${who}: `, body: withFiles(message, labels) };
 }
 
 /** The body, or a word on a body that is no text. */

@@ -41,6 +41,7 @@ const commands: Record<string, { summary: string; load: () => Promise<CommandFil
   requests: { summary: "strangers: list, show, accept, refuse, block", load: () => import("./commands/requests.ts") },
   guard: { summary: "limits for programs that answer each other", load: () => import("./commands/guard.ts") },
   contacts: { summary: "list, add, trust, rate, block, allow contacts", load: () => import("./commands/contacts.ts") },
+  group: { summary: "groups: create, add, remove, leave, list", load: () => import("./commands/group.ts") },
   backup: { summary: "write identity and contacts into a file", load: () => import("./commands/backup.ts") },
   restore: { summary: "make the agent of a backup this machine's", load: () => import("./commands/restore.ts") },
   seal: { summary: "seal this agent's store with a passphrase", load: () => import("./commands/seal.ts") },

@@ -10,6 +10,8 @@ export type { FileInfo, IncomingFile, OutgoingFile, SaveOptions } from "./agent/
 export type { FileProgress, FileToSend } from "./files/host.ts";
 export type { HandleOptions, Handler } from "./agent/handle.ts";
 export type { Contact } from "./agent/address-book.ts";
+export type { CreateOptions, Group, Groups } from "./agent/groups.ts";
+export type { Recipients } from "./agent/recipients.ts";
 export type { Guard, Guarded } from "./agent/guard.ts";
 export type { Request, Requests } from "./agent/requests.ts";
 export type { Tier } from "./records/tier.ts";
@@ -17,7 +19,7 @@ export type { Explanation, Transport } from "./wire/connect.ts";
 export type { Socket } from "./wire/connection.ts";
 export type { Check, Diagnosis } from "./agent/diagnosis.ts";
 export type { ListenOptions } from "./agent/listen.ts";
-export type { InboxEntry, Message, Reply } from "./agent/message.ts";
+export type { InboxEntry, Message, Reply, ReplyOptions } from "./agent/message.ts";
 export type { Pending, PendingOptions } from "./agent/inbox.ts";
 export type { SendOptions } from "./agent/enqueue.ts";
 export type { Asked, AskOptions, Question } from "./agent/questions.ts";

@@ -12,6 +12,7 @@ import { MESSAGE_ID, patience } from "../values.ts";
 
 interface Options extends Kind, FileFlags {
   message?: string;
+  privately?: true;
   timeout: number;
 }
 
@@ -29,6 +30,7 @@ export function configure(command: Command, act: Act): void {
     .description("Answer a message. Done when the relay has the answer on its disk.")
     .argument("<message-id>", MESSAGE_ID)
     .option("-m, --message <text>", "the answer; - or, without -f, no -m with a pipe: exactly what stdin holds")
+    .option("--privately", "of a message to a group: to its sender alone")
     .addOption(new Option("--timeout <time>", "how long to wait").argParser(patience).default(30_000, "30s"))
     .addHelpText("after", EXAMPLES)
     .action(act(reply));
@@ -44,6 +46,7 @@ async function reply(call: Call, options: Options, typed: string): Promise<void>
   const sent = await message.reply(checkedBody(await read(agent.largestBody), options), {
     ...kindOf(options),
     ...files,
+    ...(options.privately === undefined ? {} : { privately: true }),
     onProgress: shown.onProgress,
     ...senderOf(call.context),
   });

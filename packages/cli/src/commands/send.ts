@@ -28,6 +28,7 @@ const EXAMPLES = `
 Examples:
   aimessage send -t bob -m "hello"
   git diff | aimessage send -t bob
+  aimessage send -t @team -m "ship it" --wait handled
   aimessage send -t bob -m "deploy now" --wait handled --timeout 2m
   aimessage send -t bob -f report.pdf -f data.csv -m "numbers"
 
@@ -39,7 +40,7 @@ ${FILES_GO_ON}.
 export function configure(command: Command, act: Act): void {
   command
     .description("Send an end-to-end encrypted message. Done when the relay has it on its disk.")
-    .requiredOption("-t, --to <name>", "recipient: NAME, or NAME#FINGERPRINT to pin before first contact")
+    .requiredOption("-t, --to <name>", "recipient: NAME, NAME#FINGERPRINT to pin before first contact, or @GROUP")
     .option("-m, --message <text>", "the message; - or, without -f, no -m with a pipe: exactly what stdin holds")
     .addOption(new Option("--wait <state>", "wait until the message is").choices(["stored", "received", "handled"]))
     .addOption(new Option("--timeout <time>", "how long to wait").argParser(patience).default(30_000, "30s"))
@@ -82,7 +83,7 @@ const DAY_MS = 86_400_000;
 
 /** A message to somebody of whom nothing has come for long may wait as long. By what has come from it, not by the relay's word. */
 async function sayIfSilent(agent: Agent, name: string, out: Output): Promise<void> {
-  const contact = await agent.contact(name);
+  const contact = name.startsWith("@") ? undefined : await agent.contact(name);
   if (contact === undefined) return;
   const { heardAt } = contact;
   if (heardAt === undefined && Date.now() - contact.pinnedAt > DAY_MS)
@@ -97,7 +98,8 @@ async function confirmed(
   out: Output,
   wait: () => Promise<MessageStatus>,
 ): Promise<MessageStatus> {
-  const waitsFor = `Waiting until ${sent.to} has ${state} the message...`;
+  const who = sent.to.startsWith("@") ? `everybody in ${sent.to}` : sent.to;
+  const waitsFor = `Waiting until ${who} has ${state} the message...`;
   const silence =
     state === "received" || state === "handled" ? setTimeout(() => out.note(waitsFor), SILENT_MS) : undefined;
   try {

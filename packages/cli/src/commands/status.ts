@@ -9,7 +9,7 @@ import { filesInLine } from "../reaching.ts";
 import { statusJson, statusWithFiles } from "../status.ts";
 import { fileSize } from "../units.ts";
 import { patience } from "../values.ts";
-import type { Agent, MessageState, MessageStatus } from "@aimessage/sdk/node";
+import type { Agent, MessageState, MessageStatus, Recipients } from "@aimessage/sdk/node";
 
 interface Options {
   follow?: true;
@@ -64,13 +64,34 @@ async function status(call: Call, options: Options, typed: string | undefined): 
     ["To:", found.to],
     ["Status:", found.state],
     ["Reason:", found.reason ?? ""],
+    ...(await recipientRows(agent, found)),
     ["Files:", filesRow(found)],
     ["Sent:", localTime(found.createdAt)],
     ["Since:", localTime(found.updatedAt)],
     ["Expires:", found.expiresAt === undefined ? "" : localTime(found.expiresAt)],
   ];
-  await call.out.data(table(rows.filter(([, value]) => value !== "")), statusWithFiles(found));
+  const recipients = found.to.startsWith("@") ? { recipients: await recipientsOf(agent, found) } : {};
+  await call.out.data(table(rows.filter(([, value]) => value !== "")), { ...statusWithFiles(found), ...recipients });
   return context.interrupted.aborted ? interruptedExit(context) : 0;
+}
+
+async function recipientsOf(agent: Agent, { id }: MessageStatus): Promise<Recipients | undefined> {
+  return (await agent.sent(id))?.recipients();
+}
+
+/** How a message to a group is at its members. */
+async function recipientRows(agent: Agent, found: MessageStatus): Promise<string[][]> {
+  const who = found.to.startsWith("@") ? await recipientsOf(agent, found) : undefined;
+  if (who === undefined) return [];
+  const { received, handled, failed, waiting, gone } = who;
+  const all = received.length + waiting.length + failed.filter(({ state }) => state === "expired").length;
+  const counts = all === 0 ? "" : `received ${received.length}/${all}, handled ${handled.length}/${all}`;
+  return [
+    ["Members:", counts],
+    ["Waiting:", waiting.join(", ")],
+    ["Failed:", failed.map(({ name, reason }) => `${name} (${reason.replaceAll("_", " ")})`).join(", ")],
+    ["Gone:", gone.join(", ")],
+  ];
 }
 
 function filesRow(found: MessageStatus): string {

@@ -6,6 +6,7 @@ import type { AddressBook } from "./address-book.ts";
 import { parseAddress } from "./address.ts";
 import { check } from "./arguments.ts";
 import { readAddress, teamAddress } from "../records/addresses.ts";
+import { nameOfTeam } from "../records/team-names.ts";
 import { teamNamed, teamToSend } from "./team-lookup.ts";
 import { span } from "../records/clock.ts";
 import type { FileClaim, GivenFile } from "../records/file-records.ts";
@@ -84,7 +85,7 @@ export async function enqueue(
   check("body", { body });
   check("send", options, "options");
   const bytes = typeof body === "string" ? utf8(body) : body;
-  const { to, fingerprint, identityKey, tier } = await recipientOf(tx, book, own, letter);
+  const { to, toName, fingerprint, identityKey, tier } = await recipientOf(tx, book, own, letter);
   await checkRelay(tx, bytes, letter);
   const id = options.messageId ?? randomId();
   if ((await tx.get(`out-id/${id}`)) !== undefined)
@@ -111,6 +112,7 @@ export async function enqueue(
     updated_at: now,
     state: "queued",
     attempt: 0,
+    ...(toName === undefined ? {} : { to_name: toName }),
     ...(fingerprint === undefined ? {} : { fingerprint }),
     ...(identityKey === undefined ? {} : { identity_key: identityKey }),
     ...(replyTo === undefined ? {} : { reply_to: replyTo }),
@@ -139,6 +141,7 @@ export async function enqueue(
 interface Recipient {
   /** As the rows of the outbox have it. */
   to: string;
+  toName?: string;
   fingerprint?: string | undefined;
   identityKey?: string | undefined;
   tier: Tier;
@@ -150,7 +153,7 @@ async function recipientOf(tx: ReadTransaction, book: AddressBook, own: string, 
     const team = letter.team === undefined ? await teamNamed(tx, letter.to) : await teamToSend(tx, letter.team);
     if (letter.expectsReply === true || letter.given !== undefined)
       throw usage("a question, or a file, is for one agent", "send it to one member of the team");
-    return { to: teamAddress(team.key), tier: "known" };
+    return { to: teamAddress(team.key), toName: `@${(await nameOfTeam(tx, team.key)) ?? team.name}`, tier: "known" };
   }
   const { username: to, fingerprint } = parseAddress(letter.to);
   if (to === own) throw usage("an agent cannot send to itself", "choose another recipient");

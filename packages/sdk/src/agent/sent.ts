@@ -27,6 +27,11 @@ export interface MessageStatus {
 
 const ORDER: MessageState[] = ["queued", "stored", "received", "handled"];
 
+/** Whom a message is for, as one types it. */
+function toOf({ to, to_name: name }: OutboxRecord): string {
+  return name ?? to;
+}
+
 /** What is known of a message, and of its files. */
 export async function statusOf(tx: ReadTransaction, row: OutboxRecord): Promise<MessageStatus> {
   if (row.files === undefined) return toStatus(row);
@@ -36,7 +41,7 @@ export async function statusOf(tx: ReadTransaction, row: OutboxRecord): Promise<
 function toStatus(row: OutboxRecord): MessageStatus {
   return {
     id: row.id,
-    to: row.to,
+    to: toOf(row),
     state: row.state,
     ...(row.reason === undefined ? {} : { reason: row.reason }),
     ...(row.delivered === undefined ? {} : { delivered: row.delivered }),
@@ -59,7 +64,7 @@ export class Sent {
   constructor(store: ClientStore, link: Link, row: OutboxRecord, repeated = false) {
     this.id = row.id;
     this.repeated = repeated;
-    this.to = row.to;
+    this.to = toOf(row);
     this.#seq = row.seq;
     this.#store = store;
     this.#link = link;
@@ -141,6 +146,7 @@ const WAYS_OUT = new Map([
   ["file_changed", "a file changed while it was sent, twice, or is gone: send it when nobody writes to it"],
   ["blob_too_large", "a file is larger than the relay takes: split it, or ask the relay's operator"],
   ["expired", "send it again with a later expiry"],
+  ["partial", "some have handled it: aimessage status ID says who has not, and why"],
   ["clock", "check this machine's clock, and have the recipient check theirs (aimessage doctor); then send it again"],
 ]);
 
@@ -156,9 +162,9 @@ export function whyNever(row: OutboxRecord): AgentError {
         ? "came too late, by the recipient's clock"
         : "expired before it was received"
       : row.state === "refused"
-        ? `was refused by ${isRefusal(reason) ? row.to : "the relay"}: ${reason.replaceAll("_", " ")}`
+        ? `was refused by ${isRefusal(reason) ? toOf(row) : "the relay"}: ${reason.replaceAll("_", " ")}`
         : `failed: ${reason}`;
-  return new AgentError(code, `message ${row.id} to ${row.to} ${said}`, { reason, hint: WAYS_OUT.get(reason) });
+  return new AgentError(code, `message ${row.id} to ${toOf(row)} ${said}`, { reason, hint: WAYS_OUT.get(reason) });
 }
 
 /** The fingerprint that was given is not the contact's, and nothing was to be sent. */

@@ -12,7 +12,7 @@ import { list } from "../records/records.ts";
 import type { OpRecord } from "../records/team-records.ts";
 import { type Team, teamOf } from "../turn/teams.ts";
 import type { Turn } from "../turn/turn.ts";
-import { isTemporary, type Refusal } from "../wire/connection.ts";
+import { isTemporary } from "../wire/connection.ts";
 import type { Answered, Flight } from "./flight.ts";
 
 type Keys = RelayFrameData<"keys">;
@@ -131,15 +131,10 @@ export async function takeKeys(
     return undefined;
   }
   for (const key of keys) {
-    const certificate = await verifyCertificate(turn.crypto, fromBase64(key.device.certificate));
-    const name = usernameKey(key.username);
-    if (certificate?.username !== name || toBase64(certificate.identityKey) !== key.identity_key)
-      return void (await fail(turn, op, "bad_key_package", name));
-    const trust = await meet(turn, certificate, "relay");
-    if (trust !== "trusted") return void (await fail(turn, op, trust, name));
-    const leaf = await certifiedBy(turn.teams.keyPackageLeaf(fromBase64(key.key_package)).certificate);
-    if (leaf?.name !== name || leaf.device !== key.device.id)
-      return void (await fail(turn, op, "bad_key_package", name));
+    const reason = await objectionTo(turn, key);
+    if (reason === undefined) continue;
+    await fail(turn, op, reason, usernameKey(key.username));
+    return undefined;
   }
   if (keys.length === op.names.length) return keys;
   // The relay has forgotten somebody, which it may think of yet.
@@ -147,7 +142,19 @@ export async function takeKeys(
   return undefined;
 }
 
+/** Why a key package is not taken: it is not right, or its owner is not who was pinned under that name. */
+async function objectionTo(turn: Turn, key: Keys): Promise<string | undefined> {
+  const name = usernameKey(key.username);
+  const certificate = await verifyCertificate(turn.crypto, fromBase64(key.device.certificate));
+  if (certificate?.username !== name || toBase64(certificate.identityKey) !== key.identity_key)
+    return "bad_key_package";
+  const trust = await meet(turn, certificate, "relay");
+  if (trust !== "trusted") return trust;
+  const leaf = await certifiedBy(turn.teams.keyPackageLeaf(fromBase64(key.key_package)).certificate);
+  return leaf?.name === name && leaf.device === key.device.id ? undefined : "bad_key_package";
+}
+
 /** Ends a change that cannot be made. */
-export async function fail(turn: Turn, op: OpRecord, reason: Refusal["reason"], who?: string): Promise<void> {
+export async function fail(turn: Turn, op: OpRecord, reason: string, who?: string): Promise<void> {
   await endOp(turn, op.seq, { reason, ...(who === undefined ? {} : { who }) });
 }

@@ -144,6 +144,8 @@ export interface OutboxRecord extends Marks {
   offers?: number;
   /** Of an offer: the place of its message in the outbox. */
   of?: number;
+  /** Of a message to a team: how that is called here when it is sent, as in `@team`. */
+  to_name?: string;
   /**
    * Of a message to a team, once it is encrypted: the epoch whose roster it is for, how many that are, and how many of them have it,
    * have handled it, never will, do not by the relay's word, and are gone.
