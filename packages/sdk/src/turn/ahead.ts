@@ -56,7 +56,8 @@ export class Ahead {
   async #decryptFrom(turn: Asked, group: Group, first: Delivery): Promise<Known[]> {
     const run = await this.#runFrom(turn, first);
     if (run.length < FEW) return [];
-    const all = await turn.crypto.decryptAll(group, run.map(bytesOf));
+    const messages = run.map(({ message }) => fromBase64(message));
+    const all = await turn.crypto.decryptAll(group, messages);
     this.#aloneUpTo = run[all.length]?.seq ?? this.#aloneUpTo;
     return all.map((opened, index) => ({
       seq: (run[index] as Delivery).seq,
