@@ -40,7 +40,8 @@ function sendTogether(socket: Pick<Socket, "send">, raw: Pick<Writable, "cork" |
     if (!isCorked) {
       isCorked = true;
       raw.cork();
-      process.nextTick(() => {
+      // Before whatever else is done in this turn of the event loop: who waits for it waits no longer for that.
+      queueMicrotask(() => {
         isCorked = false;
         raw.uncork();
       });
