@@ -4,7 +4,7 @@
  * then wipes.
  */
 // By its parts: the whole brings all cryptography that the library knows.
-import type { CiphersuiteImpl } from "ts-mls";
+import type { CiphersuiteImpl, MlsPrivateMessage } from "ts-mls";
 import {
   addHistoricalReceiverData,
   createGroup,
