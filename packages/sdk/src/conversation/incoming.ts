@@ -31,6 +31,7 @@ const COMMIT_EVERY = 50;
  */
 export async function receive(turn: Turn, batch: Pushed[]): Promise<number> {
   let count = 0;
+  turn.ahead.begin(batch);
   for (const { delivery, offline } of batch) {
     if (count > 0 && !turn.mayGoOn(SHARE)) return count;
     if (isMessage(delivery) && hasEnough(turn, usernameKey(delivery.from))) {

@@ -83,10 +83,10 @@ async function judgeLine(turn: Turn, { record }: Conversation, content: Content,
 async function open(turn: Turn, conversation: Conversation, delivery: Delivery): Promise<Content | undefined> {
   const { record, peer } = conversation;
   const { waste } = turn.cache;
-  const bytes = isBase64(delivery.message) ? fromBase64(delivery.message) : new Uint8Array();
-  if (waste.remembers && waste.hasFailed(await turn.crypto.digest(bytes))) return undefined;
+  const digest = () => turn.crypto.digest(isBase64(delivery.message) ? fromBase64(delivery.message) : new Uint8Array());
+  if (waste.remembers && waste.hasFailed(await digest())) return undefined;
   try {
-    const opened = await turn.crypto.decrypt(conversation.group, bytes);
+    const opened = await turn.ahead.decrypt(turn, conversation, delivery);
     if (opened.kind !== "application") throw new GroupError("a commit as an application message");
     conversation.group = opened.group;
     conversation.dirty = true;
@@ -122,7 +122,7 @@ async function open(turn: Turn, conversation: Conversation, delivery: Delivery):
   } catch (error) {
     if (!(error instanceof GroupError)) throw error;
     if (error.steps !== undefined) {
-      waste.remember(await turn.crypto.digest(bytes));
+      waste.remember(await digest());
       turn.wasted(record.contact, ATTEMPT + error.steps * STEP);
     }
     return undefined;

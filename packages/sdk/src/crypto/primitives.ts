@@ -83,6 +83,8 @@ export interface Primitives {
   signature: {
     sign(key: Uint8Array, message: Uint8Array): Promise<Uint8Array>;
     verify(key: Uint8Array, message: Uint8Array, signature: Uint8Array): Promise<boolean>;
+    /** The same on another thread, where the runtime has one for it: several can go on at once. */
+    verifyBeside?: (key: Uint8Array, message: Uint8Array, signature: Uint8Array) => Promise<boolean>;
     keygen(): Promise<{ publicKey: Uint8Array; signKey: Uint8Array }>;
   };
   rng: { randomBytes(count: number): Uint8Array };

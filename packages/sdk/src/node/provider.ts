@@ -111,6 +111,7 @@ const ed25519 = {
       signature,
     );
   },
+  ...("bun" in process.versions ? {} : { verifyBeside }),
   async keygen() {
     const pair = generateKeyPairSync("ed25519");
     return {
@@ -119,6 +120,15 @@ const ed25519 = {
     };
   },
 };
+
+function verifyBeside(key: Uint8Array, message: Uint8Array, signature: Uint8Array): Promise<boolean> {
+  const publicKey = parse(key, () => parsePublic(SPKI, key));
+  return new Promise((resolve, reject) => {
+    verify(null, message, publicKey, signature, (error, isValid) =>
+      error === null ? resolve(isValid) : reject(error),
+    );
+  });
+}
 
 function parse(raw: Uint8Array, make: () => KeyObject): KeyObject {
   let key = parsed.get(raw);

@@ -1,3 +1,4 @@
+import type { Writable } from "node:stream";
 import type { Transport } from "../wire/connect.ts";
 import type { Socket } from "../wire/connection.ts";
 import { MOST_FRAME_BYTES } from "../protocol/index.ts";
@@ -25,7 +26,26 @@ export const nodeTransport: Transport = {
     const given = new AbortController();
     const socket = new ws.WebSocket(url, { ...OPTIONS, ...(await wayTo(url, given.signal)) } as object);
     socket.on("close", () => given.abort());
+    socket.once("upgrade", ({ socket: raw }) => sendTogether(socket, raw));
     return socket;
   },
   explain: explainUnreachable,
 };
+
+/** What is sent at the same moment, as the messages of one turn, is written at once: each write takes longer than what it writes takes to be made. */
+function sendTogether(socket: Pick<Socket, "send">, raw: Pick<Writable, "cork" | "uncork">): void {
+  const send = socket.send.bind(socket);
+  let isCorked = false;
+  socket.send = (text) => {
+    if (!isCorked) {
+      isCorked = true;
+      raw.cork();
+      // Before whatever else is done in this turn of the event loop: who waits for it waits no longer for that.
+      queueMicrotask(() => {
+        isCorked = false;
+        raw.uncork();
+      });
+    }
+    send(text);
+  };
+}

@@ -86,7 +86,9 @@ export function concat(...parts: Uint8Array[]): Uint8Array {
 
 /** Whether two byte strings are equal. Not constant in time: for public values only. */
 export function equal(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((byte, index) => byte === b[index]);
+  if (a.length !== b.length) return false;
+  for (let at = 0; at < a.length; at++) if (a[at] !== b[at]) return false;
+  return true;
 }
 
 /** A field of a signed or hashed byte string: bytes, a text, or an unsigned number below 2^53. */
@@ -97,14 +99,25 @@ export type Field = Uint8Array | string | number;
  * texts in UTF-8, numbers as 8 bytes, big-endian. No two lists of fields share an encoding.
  */
 export function lengthPrefixed(...fields: Field[]): Uint8Array {
-  const parts: Uint8Array[] = [];
+  let most = 0;
+  for (const field of fields) most += 4 + mostBytes(field);
+  const whole = new Uint8Array(most);
+  const view = new DataView(whole.buffer);
+  let at = 0;
   for (const field of fields) {
-    const bytes = typeof field === "string" ? utf8(field) : typeof field === "number" ? uint64(field) : field;
-    const length = new Uint8Array(4);
-    new DataView(length.buffer).setUint32(0, bytes.length);
-    parts.push(length, bytes);
+    let length = mostBytes(field);
+    if (typeof field === "string") length = encoder.encodeInto(field, whole.subarray(at + 4)).written;
+    else if (typeof field === "number") view.setBigUint64(at + 4, BigInt(field));
+    else whole.set(field, at + 4);
+    view.setUint32(at, length);
+    at += 4 + length;
   }
-  return concat(...parts);
+  return at === most ? whole : whole.slice(0, at);
+}
+
+/** Bytes that a field takes at most: in UTF-8 three for each code unit. */
+function mostBytes(field: Field): number {
+  return typeof field === "string" ? 3 * field.length : typeof field === "number" ? 8 : field.length;
 }
 
 /** The fields of a {@link lengthPrefixed} byte string, or undefined if it is none. */
@@ -119,12 +132,6 @@ export function splitLengthPrefixed(bytes: Uint8Array): Uint8Array[] | undefined
     at = end;
   }
   return fields;
-}
-
-function uint64(value: number): Uint8Array {
-  const bytes = new Uint8Array(8);
-  new DataView(bytes.buffer).setBigUint64(0, BigInt(value));
-  return bytes;
 }
 
 /** The number in 8 big-endian bytes, or undefined if there are not 8 of them or it is not below 2^53. */

@@ -58,7 +58,7 @@ export async function settle(
     await turn.tx.delete(`wire/${pad(row.seq)}`);
   }
   if (state === "received" || state === "handled") {
-    await turn.tx.delete(`out-body/${pad(row.seq)}`);
+    if (row.state !== "received") await turn.tx.delete(`out-body/${pad(row.seq)}`);
     if (row.files !== undefined) {
       await wereTold(turn.tx, row.seq);
       await haveLeft(turn.tx, row.seq);

@@ -15,6 +15,7 @@ import type { InboxPolicy } from "../records/consent-records.ts";
 import { tierOf } from "../records/tier.ts";
 import { type Judged, judgedOf } from "../trust/guards.ts";
 import { policyOf, standingOf } from "../trust/standing.ts";
+import { Ahead } from "./ahead.ts";
 import { Strangers } from "./strangers.ts";
 import type { CommitRecord, GroupRecord, MemberRecord } from "../records/group-records.ts";
 import type { ContactRecord } from "../records/tables.ts";
@@ -112,6 +113,7 @@ export class Turn {
   readonly clock: () => number;
   readonly after: (() => void)[] = [];
   readonly consumed: Uint8Array[] = [];
+  readonly ahead = new Ahead();
   /** Contacts of whom something readable has come: they are there, and have read. */
   readonly heard = new Set<string>();
   /** Messages that could not be read and of which a contact will be told, at most; where any have come in this turn. */

@@ -49,6 +49,12 @@ export class Waste {
     return own >= most;
   }
 
+  /** Whether all that a contact has wasted is forgiven. */
+  owesNothing(contact: string, now: number): boolean {
+    const level = this.#by.get(contact);
+    return level === undefined || left(level, FORGIVEN, now) === 0;
+  }
+
   /** Whether any ciphertext is remembered, so that it is worth while to make a digest of the next. */
   get remembers(): boolean {
     return this.#failed.size > 0;

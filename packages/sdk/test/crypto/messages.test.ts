@@ -3,7 +3,10 @@ import { EPOCH_MESSAGES, GroupError } from "../../src/crypto/mls/seam.ts";
 import { epochOf, groupIdOf, sentInEpoch, wipe } from "../../src/crypto/mls/state.ts";
 import { utf8 } from "../../src/protocol/index.ts";
 import { Random, seed } from "../random.ts";
-import { groupId, pair, receive, receiveText, send, update } from "./pair.ts";
+import { defaultCryptoProvider } from "../../src/crypto/mls/group.ts";
+import type { CryptoProvider } from "../../src/crypto/primitives.ts";
+import { nodeCryptoProvider } from "../../src/node/provider.ts";
+import { groupId, pair, receive, receiveText, send, type Side, update } from "./pair.ts";
 
 const hexId = Buffer.from(groupId).toString("hex");
 
@@ -146,10 +149,64 @@ describe("a message is refused, and the state stays as it was,", () => {
   });
 });
 
-type Side = Parameters<typeof receive>[0];
-
 async function refuses(side: Side, messages: Uint8Array[]): Promise<void> {
   const before = side.crypto.encode(side.group);
   for (const message of messages) await expect(side.crypto.decrypt(side.group, message)).rejects.toThrow(GroupError);
   expect(Buffer.from(side.crypto.encode(side.group)).equals(before)).toBe(true);
 }
+
+/** Three of Alice's, of which she may sign some wrongly. */
+async function three(lies: number[] = []): Promise<{ alice: Side; bob: Side; sent: Uint8Array[] }> {
+  let count = 0;
+  const liar: CryptoProvider = {
+    getCiphersuiteImpl: async (suite) => {
+      const { signature, ...rest } = await nodeCryptoProvider.getCiphersuiteImpl(suite);
+      const sign = async (key: Uint8Array, message: Uint8Array) => {
+        const made = await signature.sign(key, message);
+        return lies.includes(count) ? made.fill(1) : made;
+      };
+      return { ...rest, signature: { ...signature, sign } };
+    },
+  };
+  const { alice, bob } = await pair(liar, nodeCryptoProvider);
+  const sent: Uint8Array[] = [];
+  for (count = 1; count <= 3; count++) sent.push(await send(alice, `message ${count}`));
+  count = 0;
+  return { alice, bob, sent };
+}
+
+describe("messages that are decrypted together", () => {
+  it("are the same, and leave the same state, as one after the other", async () => {
+    const { bob, sent } = await three();
+    const together = await bob.crypto.decryptAll(bob.group, sent);
+    for (const [index, message] of sent.entries()) {
+      const { group, ...alone } = await receive(bob, message);
+      expect(together[index]).toMatchObject(alone);
+      expect(bob.crypto.encode(together[index]!.group)).toEqual(bob.crypto.encode(group));
+    }
+  });
+
+  it.each([1, 2, 3])(
+    "end before the first that is not signed by its sender, here number %i, which is refused alone as well",
+    async (lie) => {
+      const { bob, sent } = await three([lie]);
+      const together = await bob.crypto.decryptAll(bob.group, sent);
+      expect(together).toHaveLength(lie - 1);
+      bob.group = together.at(-1)?.group ?? bob.group;
+      await expect(receive(bob, sent[lie - 1]!)).rejects.toThrow(GroupError);
+      for (const message of sent.slice(lie)) expect(await receiveText(bob, message)).toMatch(/^message/);
+    },
+  );
+
+  it("end before a repeat, a commit, and what is no message", async () => {
+    const { alice, bob, sent } = await three();
+    const { commit } = await alice.crypto.update(alice.group);
+    for (const other of [sent[0]!, commit, new Uint8Array(9)])
+      expect(await bob.crypto.decryptAll(bob.group, [...sent, other])).toHaveLength(3);
+  });
+
+  it("are none where the runtime verifies nothing beside", async () => {
+    const { alice, bob } = await pair(defaultCryptoProvider);
+    expect(await bob.crypto.decryptAll(bob.group, [await send(alice, "one")])).toEqual([]);
+  });
+});

@@ -1,8 +1,10 @@
 /** What waits, and must not wait for ever: for room, for keys, for its turn, for the last moment of its sender. */
 import { getEventListeners } from "node:events";
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
+import { GroupCrypto } from "../../src/crypto/mls/group.ts";
 import { connect } from "../../src/wire/connect.ts";
 import { nodeTransport } from "../../src/node/transport.ts";
+import { edit } from "./proxy.ts";
 import { alertKinds, atRest, caughtUp, eventually, follow, numbered, World } from "./world.ts";
 
 const DAY_MS = 86_400_000;
@@ -147,4 +149,35 @@ test("a connection that is over leaves nothing on the signal that could end it",
   for (let count = 0; count < 5; count++)
     (await connect(nodeTransport, new URL(world.server), () => undefined, stopping.signal)).close();
   expect(getEventListeners(stopping.signal, "abort")).toEqual([]);
+});
+
+test("much that has waited is decrypted together; what was dented on its way is asked for again, and all of it comes once", async () => {
+  await using world = await World.create({ noLimits: true });
+  const [alice, awake] = [await world.open("alice"), await world.open("bob")];
+  follow(awake);
+  await (await alice.send("bob", "hello")).handled();
+  await awake.close();
+  const sent = await Promise.all(numbered(40).map((text) => alice.send("bob", text)));
+  for (const one of sent) await one.stored();
+  let count = 0;
+  world.proxy.rule = ({ agent, toRelay, frame }) => {
+    const { kind, message = "" } = frame.data;
+    const isOne = agent === "bob" && !toRelay && frame.type === "offline_message" && kind === undefined;
+    if (!isOne || ++count !== 20) return undefined;
+    const bytes = Buffer.from(message, "base64");
+    bytes.writeUInt8(bytes.readUInt8(bytes.length - 1) ^ 1, bytes.length - 1);
+    return [edit(frame, { message: bytes.toString("base64") })];
+  };
+  const together = vi.spyOn(GroupCrypto.prototype, "decryptAll");
+  onTestFinished(() => together.mockRestore());
+  const bob = await world.open("bob");
+  const got: string[] = [];
+  follow(bob, async (message) => {
+    got.push(message.body);
+    await message.handled();
+  });
+  for (const one of sent) await one.handled();
+  expect(got.toSorted()).toEqual(numbered(40).toSorted());
+  const runs = await Promise.all(together.mock.results.map(({ value }) => value));
+  expect(runs.reduce((sum, { length }) => sum + length, 0)).toBeGreaterThan(30);
 });

@@ -4,7 +4,7 @@
  * then wipes.
  */
 // By its parts: the whole brings all cryptography that the library knows.
-import type { CiphersuiteImpl } from "ts-mls";
+import type { CiphersuiteImpl, MlsPrivateMessage } from "ts-mls";
 import {
   addHistoricalReceiverData,
   createGroup,
@@ -201,12 +201,49 @@ export class GroupCrypto {
    * @throws GroupError for everything else; the group is unchanged then.
    */
   async decrypt(group: Group, bytes: Uint8Array): Promise<Opened> {
-    const message = readPrivateMessage(bytes);
+    return this.#decrypt(group, readPrivateMessage(bytes), this.#suite);
+  }
+
+  /**
+   * Application messages, each decrypted in the state behind the one before, while their signatures are verified beside each other. Nothing of them is
+   * known to the caller before those are.
+   * @returns those before the first that {@link decrypt} would not take, or that is something else; none where the runtime verifies nothing beside
+   */
+  async decryptAll(group: Group, messages: readonly Uint8Array[]): Promise<Opened[]> {
+    const { verifyBeside, ...signature } = this.#suite.signature as Primitives["signature"];
+    if (verifyBeside === undefined) return [];
+    const opened: Opened[] = [];
+    const checks: Promise<boolean>[] = [];
+    try {
+      for (const bytes of messages) {
+        const message = readPrivateMessage(bytes);
+        if (message.privateMessage.contentType !== "application") break;
+        let check: Promise<boolean> | undefined;
+        const verify: typeof verifyBeside = async (...args) => {
+          check = verifyBeside(...args).catch(() => false);
+          return true;
+        };
+        const one = await this.#decrypt(opened.at(-1)?.group ?? group, message, {
+          ...this.#suite,
+          signature: { ...signature, verify },
+        });
+        if (one.kind !== "application" || check === undefined) break;
+        opened.push(one);
+        checks.push(check);
+      }
+    } catch {
+      // What is wrong with it is told by the attempt that is made of it alone.
+    }
+    const invalid = (await Promise.all(checks)).indexOf(false);
+    return invalid === -1 ? opened : opened.slice(0, invalid);
+  }
+
+  async #decrypt(group: Group, message: MlsPrivateMessage, suite: CiphersuiteImpl): Promise<Opened> {
     const before = secretTreeOf(stateOf(group), message.privateMessage.epoch);
     if (!equal(message.privateMessage.groupId, stateOf(group).groupContext.groupId) || before === undefined)
       throw new GroupError("message of another group or epoch");
     const result = await guard("message does not decrypt", () =>
-      processPrivateMessage(stateOf(group), message.privateMessage, emptyPskIndex, this.#suite, (incoming) =>
+      processPrivateMessage(stateOf(group), message.privateMessage, emptyPskIndex, suite, (incoming) =>
         incoming.kind === "commit" && incoming.proposals.length === 0 ? "accept" : "reject",
       ),
     ).catch(async (error: GroupError) => {

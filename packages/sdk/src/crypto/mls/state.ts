@@ -1,6 +1,5 @@
 /** What is in a group's state. */
 import type { ClientState, GroupState } from "ts-mls";
-import { zeroOutUint8Array } from "ts-mls/util/byteArray.js";
 import { hex } from "./bytes.ts";
 import { type Group, GroupError } from "./seam.ts";
 
@@ -20,7 +19,7 @@ export function sentInEpoch(group: Group): number {
 
 /** Overwrites secrets that a committed step has used up. Best effort: the runtime may have copied them. */
 export function wipe(consumed: Uint8Array[]): void {
-  for (const secret of consumed) zeroOutUint8Array(secret);
+  for (const secret of consumed) secret.fill(0);
 }
 
 export function leavesOf(state: GroupState): { credential: Uint8Array; signatureKey: Uint8Array }[] {
