@@ -68,7 +68,7 @@ test("a message to somebody of whom nothing has come for long says so, and one t
 
   change("contact/carol", "pinned_at", Date.now() - 2 * 86_400_000);
   expect(await send("carol")).toBe("carol has never confirmed anything.\n");
-  change("group/", "heard_at", Date.UTC(2026, 0, 5, 12));
+  change("member/", "heard_at", Date.UTC(2026, 0, 5, 12));
   expect(await send("bob")).toBe("bob has confirmed nothing since Mon Jan 05 2026.\n");
 });
 

@@ -24,6 +24,8 @@ interface Waits {
 }
 
 export function configure(command: Command, act: Act): void {
+  // With their arguments they would be wider than a terminal.
+  command.configureHelp({ subcommandTerm: (each) => each.name() });
   listUnlessNamed(command, act, list)
     .description("Encrypted groups of agents. Without a command: list.")
     .addHelpText("after", EXAMPLES);

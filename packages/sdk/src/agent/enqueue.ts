@@ -149,6 +149,7 @@ interface Recipient {
 
 /** Whom a letter is for. @throws AgentError */
 async function recipientOf(tx: ReadTransaction, book: AddressBook, own: string, letter: Letter): Promise<Recipient> {
+  check("text", { text: letter.to }, "name");
   if (letter.team !== undefined || letter.to.startsWith("@")) {
     const team = letter.team === undefined ? await teamNamed(tx, letter.to) : await teamToSend(tx, letter.team);
     if (letter.expectsReply === true || letter.given !== undefined)

@@ -10,7 +10,6 @@ import { learn, newTeamGroup, rosterIn, settingsIn, teamByKey } from "../convers
 import {
   equal,
   fromBase64,
-  fromHex,
   isBase64,
   splitLengthPrefixed,
   randomId,
@@ -33,6 +32,8 @@ import type { Answered, CommitData, Flight } from "./flight.ts";
 
 type Keys = RelayFrameData<"keys">;
 
+/** Characters of base64 of a commit or a tree that stand in a frame: 64 KiB. [P-6.10] */
+const MOST_INLINE = 4 * Math.ceil((64 * 2 ** 10) / 3);
 /** Until a wish to be taken in again that nobody has fulfilled is told once more. Milliseconds. */
 const ASK_AGAIN_MS = 660_000;
 
@@ -79,7 +80,7 @@ async function found(
   if (packages === undefined) return;
   const { identity, device } = turn.account;
   const settings: TeamSettings = {
-    key: fromHex(op.key),
+    key: keyOf(op),
     name: op.name ?? "",
     about: op.about ?? "",
     foundedAt: turn.relayNow,
@@ -194,6 +195,11 @@ async function changeOf(
   }
 }
 
+/** The key of a team as its settings have it. */
+function keyOf({ key }: OpRecord): Uint8Array {
+  return Uint8Array.from(key.match(/../g) ?? [], (byte) => Number.parseInt(byte, 16));
+}
+
 /** A change as it is committed, whom it removes, and what these have said. */
 interface Made {
   what: Change;
@@ -223,6 +229,13 @@ async function isNewer(turn: Turn, [keys]: Keys[], [member]: TeamMember[]): Prom
 }
 
 async function send(turn: Turn, flight: Flight, op: OpRecord, frame: CommitData): Promise<void> {
+  const isTooLarge = [frame.body, frame.tree].some((part) => typeof part === "string" && part.length > MOST_INLINE);
+  if (isTooLarge) {
+    const team = turn.cache.teams.get(frame.group_id);
+    await turn.tx.delete(`next/${frame.group_id}`);
+    if (team?.record.state === "founding") await undoFounding(turn, team);
+    return fail(turn, op, "group_too_large");
+  }
   await turn.saveCommit({
     group: frame.group_id,
     commit_id: frame.commit_id,

@@ -69,11 +69,6 @@ export function toBase32(bytes: Uint8Array): string {
 }
 
 /** Concatenation of byte strings. */
-/** Bytes in hex. */
-export function fromHex(text: string): Uint8Array {
-  return Uint8Array.from(text.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16));
-}
-
 export function concat(...parts: Uint8Array[]): Uint8Array {
   const whole = new Uint8Array(parts.reduce((length, part) => length + part.length, 0));
   let at = 0;

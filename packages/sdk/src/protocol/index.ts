@@ -3,7 +3,6 @@ export {
   concat,
   equal,
   fromBase64,
-  fromHex,
   fromUint64,
   fromUtf8,
   isBase64,

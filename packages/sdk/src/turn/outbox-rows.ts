@@ -79,6 +79,8 @@ export async function deleteRow(turn: Turn, row: OutboxRecord): Promise<void> {
   // The ids before that of an offer are its message's.
   for (let attempt = row.of === undefined ? 0 : row.attempt; attempt <= row.attempt; attempt++)
     await turn.tx.delete(`out-id/${frameId(row.id, attempt)}`);
+  if (row.recipients !== undefined)
+    for await (const [key] of rowsUnder(turn.tx, `to/${pad(row.seq)}/`)) await turn.tx.delete(key);
   for (const prefix of ["out/", "out-body/", "wire/", `queue/${row.to}/`]) await turn.tx.delete(prefix + pad(row.seq));
 }
 

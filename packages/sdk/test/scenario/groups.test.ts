@@ -259,4 +259,17 @@ describe("a group", () => {
     await hears({ agent: restored, got }, "@team bob: in between");
     await hears(bob, "@team carol: I was here", "@team carol: here again");
   });
+
+  test("leaves nothing behind of a change that was made, nor of a message that is forgotten", async () => {
+    await using world = await World.create({ noLimits: true });
+    const { alice } = await online(world, "alice", "bob", "carol");
+    await alice.agent.groups.create("team", ["bob", "carol"]);
+    await alice.agent.groups.rename("team", "ops");
+    await (await alice.agent.send("@ops", "read it and forget it")).handled();
+    const store = world.memory("alice");
+    const keys = await store.read(async (tx) => (await tx.list({ prefix: "" })).map(([key]) => key.split("/")[0]));
+    for (const table of ["op", "op-end", "commit", "next", "wire", "sent"]) expect(keys).not.toContain(table);
+    const all = (await store.read((tx) => tx.list({ prefix: "" }))).map(([, value]) => value).join(" ");
+    expect(all).not.toContain("forget it");
+  });
 });
