@@ -66,7 +66,8 @@ async function leaveAlone(turn: Turn, delivery: Delivery): Promise<void> {
 }
 
 async function receiveOne(turn: Turn, delivery: Delivery, offline: boolean): Promise<void> {
-  const team = await teamOf(turn, delivery.group_id ?? "");
+  const { group_id: group = "" } = delivery;
+  const team = turn.cache.conversations.has(group) ? undefined : await teamOf(turn, group);
   if (team !== undefined) return receiveInTeam(turn, team, delivery, offline);
   switch (delivery.kind ?? "application") {
     case "application":
