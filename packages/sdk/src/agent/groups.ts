@@ -3,7 +3,9 @@ import { AgentError } from "../errors.ts";
 import type { Link } from "../link/link.ts";
 import { usernameKey } from "../protocol/index.ts";
 import { hex } from "../crypto/mls/bytes.ts";
-import { get, nextSeq, pad, put, remove } from "../records/records.ts";
+import { directAddress } from "../records/addresses.ts";
+import { owed } from "../records/owed.ts";
+import { get, list, nextSeq, pad, put, remove } from "../records/records.ts";
 import { nameOfTeam, teamsByName } from "../records/team-names.ts";
 import type { OpRecord, TeamRecord } from "../records/team-records.ts";
 import type { ClientStore, WriteTransaction } from "../store/store.ts";
@@ -104,11 +106,15 @@ export class Groups {
     await this.#ofAdmin(group, { kind: "rename", name: name.replace(/^@/, ""), names: [] }, wait);
   }
 
-  /** Takes an invitation. @throws AgentError unknown_group */
+  /** Takes an invitation: what was sent since comes now. @throws AgentError unknown_group */
   async accept(group: string): Promise<void> {
     await this.#store.write(async (tx) => {
       const team = await findTeam(tx, group);
-      if (team.state === "invited") await put(tx, "team/", team.key, { ...team, state: "active" });
+      if (team.state !== "invited") return;
+      await put(tx, "team/", team.key, { ...team, state: "active" });
+      // What has come meanwhile is asked for.
+      for (const { name, receive_counter: upTo } of await list(tx, "team-member/", { under: `${team.group}/` }))
+        if (upTo > 0) await tx.put(owed(directAddress(team.key, name), "read", team.group), String(upTo));
     });
   }
 

@@ -10,9 +10,11 @@ import { settleRow } from "./settling.ts";
 const AT_ONCE = 200;
 
 /** The owner's word on a message that is about to be handed out, as it is now. */
-export async function wordOn(tx: ReadTransaction, { from }: InboxRecord): Promise<"give" | "wait" | "refuse"> {
+export async function wordOn(tx: ReadTransaction, { from, team }: InboxRecord): Promise<"give" | "wait" | "refuse"> {
   const standing = await standingOf(tx, from);
   if (standing !== undefined) return standing === "allow" ? "give" : "refuse";
+  // Whoever is in a group that the owner has taken part in needs no other consent.
+  if (team !== undefined) return "give";
   return (await policyOf(tx)) === "open" ? "give" : "wait";
 }
 
@@ -32,8 +34,9 @@ export async function unwantedOf(tx: ReadTransaction, rows: InboxRecord[], isGon
   const words = new Map<string, Awaited<ReturnType<typeof wordOn>>>();
   const unwanted = new Set<InboxRecord>();
   for (const row of rows) {
-    const word = words.get(row.from) ?? (await wordOn(tx, row));
-    words.set(row.from, word);
+    const whose = row.team === undefined ? row.from : `${row.from} in a group`;
+    const word = words.get(whose) ?? (await wordOn(tx, row));
+    words.set(whose, word);
     if (word !== "give" || (isGone && (await tx.get(`in/${pad(row.seq)}`)) === undefined)) unwanted.add(row);
   }
   return unwanted;

@@ -34,7 +34,11 @@ export async function receiveTeamMessage(turn: Turn, team: Team, delivery: Deliv
     return undefined;
   }
   const { content, sender } = opened;
-  count(team, await teamMember(turn, team, sender.name), content.header);
+  const member = await teamMember(turn, team, sender.name);
+  count(team, member, content.header);
+  // Nobody hears that it was received before the owner has taken the invitation; then it is asked for.
+  if ((await get(turn.tx, "team/", team.record.key))?.state === "invited")
+    return void (member.gaps = [...(member.gaps ?? []), content.header.counter].slice(-MISSING_AT_MOST));
   return deliver(turn, team, { sender, offline }, content);
 }
 
@@ -83,6 +87,9 @@ async function deliver(
   const { key, id } = team.record;
   const { name, identityKey } = sender;
   const { receive_counter: upTo } = await teamMember(turn, team, name);
+  // Its ratchet has to move; what it says is for nobody here.
+  if ((await turn.contact(name))?.blocked === true)
+    return turn.tx.put(owed(directAddress(key, name), "lost", content.header.id), "blocked");
   if (upTo > 0) await turn.tx.put(owed(directAddress(key, name), "read", id), String(upTo));
   const row = await get(turn.tx, "team/", key);
   if (content.header.type !== "message" || row?.state !== "active") return;

@@ -17,7 +17,10 @@ export async function addLinkOp(turn: Turn, op: Omit<OpRecord, "seq" | "at">): P
   const waiting = (await list(turn.tx, "op/")).filter(isOfLink);
   const isSame = ({ kind, group, names }: OpRecord) =>
     kind === op.kind && group === op.group && names.join() === op.names.join();
-  if (waiting.length >= MOST || waiting.some(isSame)) return;
+  if (waiting.length < MOST && !waiting.some(isSame)) await addOp(turn, op);
+}
+
+export async function addOp(turn: Turn, op: Omit<OpRecord, "seq" | "at">): Promise<void> {
   const seq = await nextSeq(turn.tx, "op");
   await put(turn.tx, "op/", pad(seq), { ...op, seq, at: turn.now });
 }

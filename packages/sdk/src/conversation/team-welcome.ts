@@ -9,7 +9,7 @@ import { deleteState } from "../records/group-state.ts";
 import { get } from "../records/records.ts";
 import { endOp } from "./team-commits.ts";
 import { planHealing } from "./team-healing.ts";
-import { rejoinOf } from "./team-ops.ts";
+import { addOp, rejoinOf } from "./team-ops.ts";
 import { useKeyPackage } from "./conversations.ts";
 import { learn, newTeamGroup, settingsIn } from "./teams.ts";
 import { addTeam } from "../turn/teams.ts";
@@ -72,6 +72,7 @@ export async function acceptTeamWelcome(turn: Turn, delivery: Delivery): Promise
   const policy = await turn.policy();
   const isWanted = policy === "open" || !(await turn.isStranger(username));
   await learn(turn, team, { inviter: username, state: isWanted ? "active" : "invited", since: turn.now });
+  if (!isWanted && policy === "closed") return addOp(turn, { kind: "leave", key: teamKey, group: id, names: [] });
   if (!isWanted)
     await turn.alert("invited", username, `${from} has added this agent to the team @${settingsIn(turn, team).name}`);
 }

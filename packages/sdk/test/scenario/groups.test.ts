@@ -272,4 +272,44 @@ describe("a group", () => {
     const all = (await store.read((tx) => tx.list({ prefix: "" }))).map(([, value]) => value).join(" ");
     expect(all).not.toContain("forget it");
   });
+
+  test("waits for the consent of whoever it is new to, who then gets what was sent meanwhile", async () => {
+    await using world = await World.create({ noLimits: true });
+    const { alice, bob, carol } = await online(world, "alice", "bob", "carol");
+    await carol.agent.requests.setPolicy("contacts");
+    await alice.agent.groups.create("team", ["bob", "carol"]);
+    const sent = [await alice.agent.send("@team", "one"), await bob.agent.send("@team", "two")];
+    await eventually("the owner sees it", async () => (await carol.agent.groups.list()).length === 1);
+    await eventually("bob has it", () => bob.got.length === 1);
+    await caughtUp(carol.agent);
+    expect(carol.got).toEqual([]);
+    expect((await sent[0]?.recipients())?.waiting).toEqual(["carol"]);
+    expect(await rejection(carol.agent.send("@team", "hello"))).toMatchObject({ code: "not_a_member" });
+    await carol.agent.groups.accept("team");
+    for (const one of sent) await one.handled();
+    await hears(carol, "@team alice: one", "@team bob: two");
+  });
+
+  test("is left at once by an agent that is closed to whoever has added it", async () => {
+    await using world = await World.create({ noLimits: true });
+    const { alice, carol } = await online(world, "alice", "bob", "carol");
+    await carol.agent.requests.setPolicy("closed");
+    await alice.agent.groups.create("team", ["bob", "carol"]);
+    await eventually("it has left", async () => (await alice.agent.groups.find("team")).members.join() === "alice,bob");
+    expect(await carol.agent.groups.list()).toEqual([]);
+  });
+
+  test("has members that are blocked by others, whose messages these do not get, and they hear so", async () => {
+    await using world = await World.create({ noLimits: true });
+    const { alice, bob, carol } = await online(world, "alice", "bob", "carol");
+    await alice.agent.groups.create("team", ["bob", "carol"]);
+    await (await alice.agent.send("@team", "hello")).handled();
+    await carol.agent.verify("alice");
+    await carol.agent.block("alice");
+    const sent = await alice.agent.send("@team", "are you there?");
+    expect(await rejection(sent.handled())).toMatchObject({ reason: "partial" });
+    expect((await sent.recipients()).failed).toEqual([{ name: "carol", state: "failed", reason: "blocked" }]);
+    await (await bob.agent.send("@team", "I am")).handled();
+    await hears(carol, "@team alice: hello", "@team bob: I am");
+  });
 });
