@@ -93,7 +93,10 @@ async function deliver(
   if (upTo > 0) await turn.tx.put(owed(directAddress(key, name), "read", id), String(upTo));
   const row = await get(turn.tx, "team/", key);
   if (content.header.type !== "message" || row?.state !== "active") return;
-  await keep(turn, { from: name, identityKey: toBase64(identityKey), team: key }, content, { name, offline });
+  // Files are for one recipient: who sends some to a team by another program is read without them.
+  const { header, body } = content;
+  const whose = { from: name, identityKey: toBase64(identityKey), team: key };
+  await keep(turn, whose, { header, body }, { name, offline });
 }
 
 async function secretOf(turn: Turn, team: Team, epoch: number): Promise<Uint8Array | undefined> {

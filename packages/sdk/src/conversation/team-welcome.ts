@@ -51,6 +51,11 @@ export async function acceptTeamWelcome(turn: Turn, delivery: Delivery): Promise
   if (reason !== undefined) return refuse("bad_welcome", `a Welcome from ${from} is not acceptable: ${reason}`);
   await useKeyPackage(turn, key.ref, key.last_resort, from);
   const teamKey = hex(settingsIn(turn, { group }).key);
+  // Whoever has been in a team knows its key: nobody takes its place by that.
+  const row = await get(turn.tx, "team/", teamKey);
+  const isAnother = row !== undefined && row.state !== "over" && row.group !== id;
+  if (isAnother || (known !== undefined && known.key !== teamKey))
+    return refuse("bad_welcome", `a Welcome from ${from} poses as a group that this agent is in`);
   const record = newTeamGroup(turn, { id, key: teamKey, epoch: epochOf(group), state: "open" });
   if (known !== undefined) {
     if (record.epoch <= known.epoch)

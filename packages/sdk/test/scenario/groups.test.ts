@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import type { Agent } from "../../src/agent/agent.ts";
 import type { IncomingMessage } from "../../src/agent/message.ts";
 import { edit, type Frame } from "./proxy.ts";
+import { list, pad, put } from "../../src/records/records.ts";
 import { MemoryFolder, MemoryStore } from "../../src/store/memory.ts";
 import { nodeCryptoProvider } from "../../src/node/provider.ts";
 import { caughtUp, eventually, follow, rejection, World } from "./world.ts";
@@ -313,5 +314,20 @@ describe("a group", () => {
     expect((await sent.recipients()).failed).toEqual([{ name: "carol", state: "failed", reason: "blocked" }]);
     await (await bob.agent.send("@team", "I am")).handled();
     await hears(carol, "@team alice: hello", "@team bob: I am");
+  });
+
+  test("is not replaced by another one of somebody who knows its key", async () => {
+    await using world = await World.create({ noLimits: true });
+    const { alice, bob, mallory } = await online(world, "alice", "bob", "carol", "mallory");
+    await alice.agent.groups.create("team", ["bob", "carol"]);
+    const [team] = await world.memory("alice").read((tx) => list(tx, "team/"));
+    const key = team?.key ?? "";
+    const forged = { seq: 1, kind: "create" as const, key, name: "team", about: "", names: ["bob"], at: Date.now() };
+    await world.memory("mallory").write((tx) => put(tx, "op/", pad(1), forged));
+    await mallory.agent.sync();
+    await eventually("bob is told", async () => (await bob.agent.alerts()).some(({ kind }) => kind === "bad_welcome"));
+    expect((await bob.agent.groups.list()).map(({ members }) => members)).toEqual([["alice", "bob", "carol"]]);
+    await (await bob.agent.send("@team", "for us")).handled();
+    expect(mallory.got).toEqual([]);
   });
 });
