@@ -11,7 +11,7 @@ import { isQuiet, rowById } from "../records/outbox-records.ts";
 import { deleteRow, LAST_ATTEMPT, requeue, settle, unlink } from "../turn/outbox-rows.ts";
 import { queuedRows } from "./queue.ts";
 import { isOfTeam, refusedInTeam, storedInTeam } from "./team-answers.ts";
-import { applyChangeAnswer } from "./team-changes.ts";
+import { applyChangeAnswer } from "./team-commit-answers.ts";
 import { get, pad, remove } from "../records/records.ts";
 import type { CommitRecord } from "../records/group-records.ts";
 import type { OutboxRecord } from "../records/tables.ts";

@@ -17,18 +17,16 @@ import {
   toBase64,
   usernameKey,
 } from "../protocol/index.ts";
-import { deleteState } from "../records/group-state.ts";
-import { get, list, pad, remove } from "../records/records.ts";
+import { list, pad } from "../records/records.ts";
 import { endOp, retire } from "../conversation/team-commits.ts";
-import { planHealing } from "../conversation/team-healing.ts";
 import { isOfLink } from "../conversation/team-ops.ts";
+import { undoFounding } from "./team-commit-answers.ts";
 import { type ChangeAnswer, fail, isReady, needsKeys, pauseOf, takeKeys } from "./team-needs.ts";
 import type { OpRecord } from "../records/team-records.ts";
-import type { CommitRecord } from "../records/group-records.ts";
 import { addTeam, type Team, teamOf } from "../turn/teams.ts";
 import type { Turn } from "../turn/turn.ts";
 import { isTemporary } from "../wire/connection.ts";
-import type { Answered, CommitData, Flight } from "./flight.ts";
+import type { CommitData, Flight } from "./flight.ts";
 
 type Keys = RelayFrameData<"keys">;
 
@@ -247,50 +245,6 @@ async function send(turn: Turn, flight: Flight, op: OpRecord, frame: CommitData)
     created_at: turn.now,
   });
   turn.after.push(() => flight.postCommit(frame.group_id));
-}
-
-/** The relay's answer to a commit of a team. */
-export async function applyChangeAnswer(
-  turn: Turn,
-  flight: Flight,
-  commit: CommitRecord,
-  answer: Answered<RelayFrameData<"ack">>,
-): Promise<void> {
-  const team = await teamOf(turn, commit.group);
-  const op = commit.op === undefined ? undefined : await get(turn.tx, "op/", pad(commit.op));
-  if ("ok" in answer) {
-    if (team?.record.state === "founding") {
-      team.record.state = "open";
-      team.dirty = true;
-      await turn.removeCommit(commit.group);
-      await learn(turn, team, { state: "active" });
-      await planHealing(turn, team);
-      await endOp(turn, commit.op);
-    } else await turn.saveCommit({ ...commit, high_water: answer.ok.high_water ?? turn.position });
-    return;
-  }
-  const { refusal } = answer;
-  if (isTemporary(refusal)) {
-    flight.commitsToRepeat.add(commit.group);
-    flight.pausedUntil = turn.ticks + (refusal.retry_after_ms ?? 1_000);
-    return;
-  }
-  await turn.removeCommit(commit.group);
-  // The winner's commit is on its way: the change is made anew behind it.
-  if (refusal.reason === "epoch_taken" && team !== undefined) {
-    team.record.wait_for_epoch = Math.max(team.record.wait_for_epoch, commit.epoch + 1);
-    team.dirty = true;
-    return;
-  }
-  if (team?.record.state === "founding") await undoFounding(turn, team);
-  if (op !== undefined) await fail(turn, op, refusal.reason, refusal.username);
-}
-
-async function undoFounding(turn: Turn, { record }: Team): Promise<void> {
-  turn.cache.teams.delete(record.id);
-  await remove(turn.tx, "team-group/", record.id);
-  await remove(turn.tx, "team/", record.key);
-  await deleteState(turn.tx, record.id);
 }
 
 function deviceOf({ username, device }: Keys): { username: string; device: string } {
