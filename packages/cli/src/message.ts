@@ -66,9 +66,16 @@ export function messageJson(message: Message, files: readonly SavedFile[] = mess
  * @param labels Of its files.
  */
 export function messageLine(message: Message, labels = message.files.map((file) => fileLabel(file))): Line {
-  const { from, group, sentAt, offline } = message;
-  const who = group === undefined ? from : `@${group} ${from}`;
-  return { line: `[${offline ? "OFFLINE " : ""}${clock(sentAt)}] ${who}: `, body: withFiles(message, labels) };
+  const { sentAt, offline } = message;
+  return {
+    line: `[${offline ? "OFFLINE " : ""}${clock(sentAt)}] ${senderIn(message)}: `,
+    body: withFiles(message, labels),
+  };
+}
+
+/** `alice`, or `@team alice` for what was sent to a group. */
+export function senderIn({ from, group }: Message): string {
+  return group === undefined ? from : `@${group} ${from}`;
 }
 
 /** The body, or a word on a body that is no text. */

@@ -3,7 +3,7 @@ import { openAgent } from "../agent.ts";
 import { FilesShown } from "../file-progress.ts";
 import { shortId } from "../ids.ts";
 import { listUnlessNamed } from "../groups.ts";
-import { messageJson, previewWithFiles } from "../message.ts";
+import { messageJson, previewWithFiles, senderIn } from "../message.ts";
 import { sayWhoWaits } from "../requests.ts";
 import { type Explained, isAgentError, UsageError } from "../errors.ts";
 import { fileJson, folderOf, saveAll, saveCommand, type SavedFile } from "../saving.ts";
@@ -53,7 +53,7 @@ async function inbox(call: Call, { last }: { last: number }): Promise<void> {
     shortId(entry.id),
     entry.state,
     localTime(entry.sentAt),
-    entry.from,
+    senderIn(entry),
     previewWithFiles(entry),
   ]);
   const lines = rows.length === 0 ? ["No messages."] : table([["ID", "STATE", "SENT", "FROM", "TEXT"], ...rows]);

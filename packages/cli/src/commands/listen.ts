@@ -39,7 +39,7 @@ Examples:
   aimessage listen --json --ack
   aimessage listen --save-dir in --max-file 500MiB
 
---exec: the body is its input; AIMESSAGE_FROM, _ID, _THREAD, _REPLY_TO, _CONTENT_TYPE, _VERIFIED, _TRUST, _ATTEMPT and _EXPECTS_REPLY are in its environment, and with --save-dir _FILES, a whole path a line. Exit
+--exec: the body is its input; AIMESSAGE_FROM, _GROUP, _ID, _THREAD, _REPLY_TO, _CONTENT_TYPE, _VERIFIED, _TRUST, _ATTEMPT and _EXPECTS_REPLY are in its environment, and with --save-dir _FILES, a whole path a line. Exit
 code 0: handled. 75, or a signal: again later. 65: a dead letter. Anything else: again, and after --attempts a dead letter, with the last line of its
 stderr, but for hints, as the reason. What a sender sends is handled in its order. Listeners with --exec or --ack take turns.
 --ack: after each line it waits for {"handled": ID}, {"failed": ID, "reason": TEXT} or {"retry": ID} on stdin; what nothing is said of is given back

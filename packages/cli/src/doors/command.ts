@@ -239,6 +239,7 @@ const VARIABLES: Record<string, (message: Message) => string | undefined> = {
   /** What it runs of this program is for the agent that the message is for. */
   AIMESSAGE_USERNAME: ({ to }) => to,
   AIMESSAGE_FROM: ({ from }) => from,
+  AIMESSAGE_GROUP: ({ group }) => group,
   AIMESSAGE_ID: ({ id }) => id,
   AIMESSAGE_THREAD: ({ thread }) => thread,
   AIMESSAGE_REPLY_TO: ({ replyTo }) => replyTo,

@@ -50,6 +50,8 @@ export const Message = z.object({
   peer_id: Id,
   from: Text,
   to: Text,
+  /** The group that it was sent to, if it was to one; a reply goes to all of it. */
+  group: optional(Text),
   /** Null if the body is not UTF-8 text: then `body_base64` has it. */
   body: z.nullable(Text),
   body_base64: optional(z.base64()),

@@ -112,7 +112,7 @@ export function wholeMessage(
   tokens: number,
   { offset = 0, files = message.files, isSaving = false }: Part = {},
 ): object {
-  const { bytes, contentType, thread, replyTo, late, headers } = message;
+  const { bytes, contentType, group, thread, replyTo, late, headers } = message;
   const text = utf8(bytes);
   const body = text ?? Buffer.from(bytes).toString("base64");
   const attached = files.map(fileOf);
@@ -120,6 +120,7 @@ export function wholeMessage(
   const { shown, next } = partOf(body, Math.min(offset, body.length), Math.max(left, OVERHEAD));
   return {
     ...head(message),
+    ...(group === undefined ? {} : { group: word(group) }),
     ...(thread === undefined ? {} : { thread: word(thread) }),
     ...(replyTo === undefined ? {} : { reply_to: word(replyTo) }),
     ...(late ? { late: true } : {}),
