@@ -35,6 +35,17 @@ export interface CreateOptions extends Wait {
   about?: string;
 }
 
+/** What to do where the reason alone does not say it. */
+const HINTS: ReadonlyMap<string, string> = new Map([
+  ["invalid_data", "this relay is older, and does not know groups yet: ask its operator to update it"],
+  ["group_too_large", "a group has some 35 members at most so far: make it smaller, or two of it"],
+  ["not_admin", "only an admin of the group may do this"],
+  ["admin_removed", "an admin is demoted before it is removed: aimessage group demote @GROUP NAME"],
+  ["admin_not_member", "only members can be admins, and one of them has to be: aimessage group info @GROUP"],
+  ["unknown_leaf", "somebody who is named is no member: aimessage group info @GROUP"],
+  ["name_twice", "somebody who is named is a member already: aimessage group info @GROUP"],
+]);
+
 export class Groups {
   readonly #store: ClientStore;
   readonly #link: Link;
@@ -184,7 +195,7 @@ export class Groups {
     const about = who === undefined ? "the group was not changed" : `${who} cannot be added`;
     throw new AgentError("failed", `${about}: ${reason.replaceAll("_", " ")}`, {
       reason,
-      hint: "nothing of the change was made; mend what is named, and try again",
+      hint: HINTS.get(reason) ?? "nothing of the change was made; mend what is named, and try again",
     });
   }
 }

@@ -161,6 +161,8 @@ async function changeOf(
   const { admins } = settings;
   switch (kind) {
     case "add":
+      if ((await rosterIn(turn, team)).some((member) => names.includes(member.name)))
+        throw new GroupError("name_twice");
       return { what: { add: packages.map(keyPackage) }, gone: [], statements: [] };
     case "remove":
     case "release":

@@ -330,4 +330,18 @@ describe("a group", () => {
     await (await bob.agent.send("@team", "for us")).handled();
     expect(mallory.got).toEqual([]);
   });
+
+  test("says why a change was not made, and what to do", async () => {
+    await using world = await World.create({ noLimits: true });
+    const { alice } = await online(world, "alice", "bob", "carol", "dave");
+    const { groups } = alice.agent;
+    await groups.create("team", ["bob", "carol"]);
+    await groups.promote("team", ["bob"]);
+    expect(await rejection(groups.remove("team", ["bob"]))).toMatchObject({ reason: "admin_removed" });
+    expect(await rejection(groups.remove("team", ["dave"]))).toMatchObject({ reason: "unknown_leaf" });
+    expect(await rejection(groups.promote("team", ["dave"]))).toMatchObject({ reason: "admin_not_member" });
+    expect(await rejection(groups.add("team", ["carol"]))).toMatchObject({ reason: "name_twice" });
+    await groups.demote("team", ["bob"]);
+    expect((await groups.find("team")).admins).toEqual(["alice"]);
+  });
 });
