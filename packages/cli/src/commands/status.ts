@@ -59,31 +59,25 @@ async function status(call: Call, options: Options, typed: string | undefined): 
     const hint = "check the id; messages that are done are forgotten after a while";
     throw new AgentError("unknown_message", `no message ${id} was sent from here`, { hint });
   }
+  const recipients = found.to.startsWith("@") ? await (await agent.sent(found.id))?.recipients() : undefined;
   const rows = [
     ["Message:", found.id],
     ["To:", found.to],
     ["Status:", found.state],
     ["Reason:", found.reason ?? ""],
-    ...(await recipientRows(agent, found)),
+    ...(recipients === undefined ? [] : recipientRows(recipients)),
     ["Files:", filesRow(found)],
     ["Sent:", localTime(found.createdAt)],
     ["Since:", localTime(found.updatedAt)],
     ["Expires:", found.expiresAt === undefined ? "" : localTime(found.expiresAt)],
   ];
-  const recipients = found.to.startsWith("@") ? { recipients: await recipientsOf(agent, found) } : {};
-  await call.out.data(table(rows.filter(([, value]) => value !== "")), { ...statusWithFiles(found), ...recipients });
+  const json = { ...statusWithFiles(found), ...(recipients === undefined ? {} : { recipients }) };
+  await call.out.data(table(rows.filter(([, value]) => value !== "")), json);
   return context.interrupted.aborted ? interruptedExit(context) : 0;
 }
 
-async function recipientsOf(agent: Agent, { id }: MessageStatus): Promise<Recipients | undefined> {
-  return (await agent.sent(id))?.recipients();
-}
-
 /** How a message to a group is at its members. */
-async function recipientRows(agent: Agent, found: MessageStatus): Promise<string[][]> {
-  const who = found.to.startsWith("@") ? await recipientsOf(agent, found) : undefined;
-  if (who === undefined) return [];
-  const { received, handled, failed, waiting, gone } = who;
+function recipientRows({ received, handled, failed, waiting, gone }: Recipients): string[][] {
   const all = received.length + waiting.length + failed.filter(({ state }) => state === "expired").length;
   const counts = all === 0 ? "" : `received ${received.length}/${all}, handled ${handled.length}/${all}`;
   return [

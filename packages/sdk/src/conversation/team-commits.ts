@@ -134,11 +134,11 @@ export async function lapse(turn: Turn, team: Team): Promise<void> {
   );
 }
 
-async function askToRejoin(turn: Turn, { record }: Team): Promise<void> {
-  const team = turn.cache.teams.get(record.id);
-  if (team !== undefined) team.dirty = true;
-  record.state = "stuck";
-  await addLinkOp(turn, { kind: "rejoin", key: record.key, group: record.id, names: [] });
+async function askToRejoin(turn: Turn, team: Team): Promise<void> {
+  const { key, id } = team.record;
+  team.record.state = "stuck";
+  team.dirty = true;
+  await addLinkOp(turn, { kind: "rejoin", key, group: id, names: [] });
 }
 
 /** We are no member any more. */

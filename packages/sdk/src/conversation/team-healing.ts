@@ -22,13 +22,13 @@ export async function planHealing(turn: Turn, team: Team, soon = false): Promise
   await plan(turn, team, Math.floor(turn.now + at - now));
 }
 
-async function plan(turn: Turn, { record }: Team, at: number): Promise<void> {
+async function plan(turn: Turn, team: Team, at: number): Promise<void> {
+  const { record } = team;
   if (record.heals_at !== undefined) await turn.tx.delete(keyOf(record.heals_at, record.id));
   record.heals_at = at;
   await turn.tx.put(keyOf(at, record.id), "");
   turn.cache.healsAt = Math.min(turn.cache.healsAt, at);
-  const team = turn.cache.teams.get(record.id);
-  if (team !== undefined) team.dirty = true;
+  team.dirty = true;
 }
 
 function keyOf(at: number, group: string): string {

@@ -3,7 +3,7 @@ import { directAddress } from "../records/addresses.ts";
 import { randomId } from "../protocol/index.ts";
 import { get, nextSeq, pad, put, toBytes } from "../records/records.ts";
 import type { OutboxRecord } from "../records/tables.ts";
-import { sentIn } from "../turn/outbox-rows.ts";
+import { addRow, sentIn } from "../turn/outbox-rows.ts";
 import type { Team } from "../turn/teams.ts";
 import type { Turn } from "../turn/turn.ts";
 import { isFor, settleAt } from "./team-outcomes.ts";
@@ -46,8 +46,5 @@ export async function sendToOne(turn: Turn, team: Team, row: OutboxRecord, name:
     state: "queued",
     attempt: 0,
   };
-  await put(turn.tx, "out/", pad(seq), again);
-  await turn.tx.put(`out-body/${pad(seq)}`, toBytes(body));
-  await turn.tx.put(`out-id/${again.id}`, String(seq));
-  await turn.tx.put(`queue/${again.to}/${pad(seq)}`, "");
+  await addRow(turn, again, toBytes(body));
 }

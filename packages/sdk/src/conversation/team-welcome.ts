@@ -1,8 +1,8 @@
 /** Joining a team by a Welcome. */
 import { GroupError } from "../crypto/mls/seam.ts";
 import { epochOf, groupIdOf } from "../crypto/mls/state.ts";
-import { forbiddenGroup } from "../crypto/team/judge.ts";
-import { certified, certifiedBy } from "../crypto/team/roster.ts";
+import { joinTeam } from "../crypto/team/changes.ts";
+import { certifiedBy } from "../crypto/team/roster.ts";
 import { type Delivery, fromBase64, isBase64, usernameKey } from "../protocol/index.ts";
 import { hex } from "../crypto/mls/bytes.ts";
 import { deleteState } from "../records/group-state.ts";
@@ -30,15 +30,10 @@ export async function acceptTeamWelcome(turn: Turn, delivery: Delivery): Promise
   const secret = key === undefined ? undefined : await turn.tx.get(`key-secret/${key.ref}`);
   if (key === undefined || secret === undefined || typeof tree !== "string")
     return refuse("welcome_without_key", `a Welcome from ${from} uses a key package that this device does not have`);
-  let joined: Awaited<ReturnType<Turn["teams"]["join"]>>;
+  let joined: Awaited<ReturnType<typeof joinTeam>>;
   try {
     const invited = { welcome, tree: fromBase64(tree) };
-    joined = await turn.teams.join(
-      invited,
-      secret as Uint8Array,
-      turn.account.device,
-      certified(turn.teams.primitives),
-    );
+    joined = await joinTeam(turn.teams, invited, secret as Uint8Array, turn.account.device);
   } catch (error) {
     if (!(error instanceof GroupError)) throw error;
     return refuse("bad_welcome", `a Welcome from ${from} is not acceptable: ${error.message}`);
@@ -47,8 +42,8 @@ export async function acceptTeamWelcome(turn: Turn, delivery: Delivery): Promise
   const by = await certifiedBy(inviter.certificate);
   const id = groupIdOf(group);
   const isAsSaid = by?.name === username && (device ?? by.device) === by.device && (announced ?? id) === id;
-  const reason = isAsSaid ? await forbiddenGroup(turn.teams, group) : "not what the relay says it is";
-  if (reason !== undefined) return refuse("bad_welcome", `a Welcome from ${from} is not acceptable: ${reason}`);
+  if (!isAsSaid)
+    return refuse("bad_welcome", `a Welcome from ${from} is not acceptable: not what the relay says it is`);
   await useKeyPackage(turn, key.ref, key.last_resort, from);
   const teamKey = hex(settingsIn(turn, { group }).key);
   // Whoever has been in a team knows its key: nobody takes its place by that.

@@ -10,6 +10,7 @@ import type { Answered, Flight } from "./flight.ts";
 import { isQuiet, rowById } from "../records/outbox-records.ts";
 import { deleteRow, LAST_ATTEMPT, requeue, settle, unlink } from "../turn/outbox-rows.ts";
 import { queuedRows } from "./queue.ts";
+import { withdraw } from "./sending.ts";
 import { isOfTeam, refusedInTeam, storedInTeam } from "./team-answers.ts";
 import { applyChangeAnswer } from "./team-commit-answers.ts";
 import { get, pad, remove } from "../records/records.ts";
@@ -122,18 +123,6 @@ function mayBeTaken({ kind }: OutboxRecord, refusal: Refusal): boolean {
 /** Receipts and commits lose nothing by waiting for room; messages are refused, so that their owner hears of it. */
 function isForRoom({ reason }: Refusal): boolean {
   return reason === "mailbox_full" || reason === "storage_quota";
-}
-
-/** Nobody has seen these, from a refused one on: they are encrypted again, in order, under the same counters. */
-async function withdraw(turn: Turn, conversation: Conversation, from: number): Promise<void> {
-  const { record } = conversation;
-  const prefix = `sent/${record.id}/`;
-  for (const [key, seq] of await turn.tx.list({ prefix, after: prefix + pad(from - 1) })) {
-    await remove(turn.tx, "wire/", pad(Number(seq)));
-    await turn.tx.delete(key);
-  }
-  record.send_counter = Math.min(record.send_counter, from - 1);
-  conversation.dirty = true;
 }
 
 /** A pinned contact without a key is a changed one; any other is refused. */

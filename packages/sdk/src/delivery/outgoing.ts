@@ -1,4 +1,4 @@
-import { authenticatedData, type Content, encodeContent, frameId, type Header, marksOf } from "../crypto/content.ts";
+import { authenticatedData, type Content, encodeContent, frameId, type Header } from "../crypto/content.ts";
 import { EPOCH_MESSAGES } from "../crypto/mls/seam.ts";
 import { sentInEpoch } from "../crypto/mls/state.ts";
 import { toBase64, utf8 } from "../protocol/index.ts";
@@ -10,7 +10,7 @@ import { contactsWithQueue, endWaiting, hasMessage } from "./queue.ts";
 import { readAddress } from "../records/addresses.ts";
 import { offersOf } from "../records/files.ts";
 import type { ContactRecord, OutboxRecord } from "../records/tables.ts";
-import { isUnderWay, remember, sendQueued } from "./sending.ts";
+import { headerOf, isUnderWay, remember, sendQueued } from "./sending.ts";
 import { serveTeam } from "./team-outgoing.ts";
 import type { Conversation, Turn } from "../turn/turn.ts";
 
@@ -66,10 +66,6 @@ async function encryptFor(
   return sendQueued(turn, flight, { to, group, identityKey, most, left, seal });
 }
 
-function lifetimeOf({ created_at, expires_at = 0 }: OutboxRecord): { lifetime?: number } {
-  return expires_at > created_at ? { lifetime: expires_at - created_at } : {};
-}
-
 /** What of a row is made when it leaves: the proof of a pairing, and where its files lie by now. */
 async function contentOf(
   turn: Turn,
@@ -95,18 +91,13 @@ export async function encryptRow(
   const { record, peer } = conversation;
   const { device, identity } = turn.account;
   const messageId = frameId(row.id, row.attempt);
-  const expiresAt = row.expires_at === undefined ? undefined : row.expires_at + turn.account.relay.clock_offset;
   record.send_counter += 1;
   const header: Header = {
-    id: row.id,
-    type: row.kind,
-    ...marksOf(row),
-    counter: record.send_counter,
-    sent_at: row.created_at,
-    ...(expiresAt === undefined ? {} : { expires_at: expiresAt, ...lifetimeOf(row) }),
+    ...headerOf(turn, row, record.send_counter),
     ...(peer.receive_counter === 0 || (peer.gaps ?? []).length > 0 ? {} : { read: peer.receive_counter }),
     ...(record.send_counter === 1 && record.replaces.length > 0 ? { replaces: record.replaces } : {}),
   };
+  const { expires_at: expiresAt } = header;
   const aad = authenticatedData({
     messageId,
     from: identity.username,

@@ -6,8 +6,9 @@ import { readAddress } from "../records/addresses.ts";
 import { teamMember, teamOf } from "../turn/teams.ts";
 import { owed } from "../records/owed.ts";
 import { emptyReceipt, GROUPS, PER_RECEIPT, type Receipt } from "../conversation/receipt.ts";
-import { get, nextSeq, pad, parse, put } from "../records/records.ts";
+import { get, nextSeq, parse } from "../records/records.ts";
 import type { FetchedRecord, OutboxRecord, OutcomeRecord, OwedKind } from "../records/tables.ts";
+import { addRow } from "../turn/outbox-rows.ts";
 import type { Turn } from "../turn/turn.ts";
 
 /** Puts the next receipt to a contact into the outbox. What finds no room in it travels in the one behind it. */
@@ -98,12 +99,5 @@ async function enqueueReceipt(
     state: "queued",
     attempt: 0,
   };
-  await enqueue(turn, row, utf8(JSON.stringify(body)));
-}
-
-async function enqueue(turn: Turn, row: OutboxRecord, body: Uint8Array): Promise<void> {
-  await put(turn.tx, "out/", pad(row.seq), row);
-  await turn.tx.put(`out-body/${pad(row.seq)}`, body);
-  await turn.tx.put(`out-id/${row.id}`, String(row.seq));
-  await turn.tx.put(`queue/${row.to}/${pad(row.seq)}`, "");
+  await addRow(turn, row, utf8(JSON.stringify(body)));
 }

@@ -1,6 +1,7 @@
 /** What waits for one address leaves, in order, whatever it is encrypted by. */
+import { type Header, marksOf } from "../crypto/content.ts";
 import { settle, unlink } from "../turn/outbox-rows.ts";
-import { get, pad, parse, put } from "../records/records.ts";
+import { get, pad, parse, put, remove } from "../records/records.ts";
 import type { OutboxRecord, WireRecord } from "../records/tables.ts";
 import type { Turn } from "../turn/turn.ts";
 import type { Flight, SendData } from "./flight.ts";
@@ -90,4 +91,37 @@ export async function remember(
   await put(turn.tx, "wire/", pad(row.seq), { ...place, frame: JSON.stringify(data) });
   await put(turn.tx, "out/", pad(row.seq), { ...row, group, counter });
   await turn.tx.put(`sent/${group}/${pad(counter)}`, String(row.seq));
+}
+
+/** What every message says of itself, whatever it is encrypted by. */
+export function headerOf(turn: Turn, row: OutboxRecord, counter: number): Header {
+  const expires = row.expires_at === undefined ? undefined : row.expires_at + turn.account.relay.clock_offset;
+  const lifetime = (row.expires_at ?? 0) - row.created_at;
+  return {
+    id: row.id,
+    type: row.kind,
+    ...marksOf(row),
+    counter,
+    sent_at: row.created_at,
+    ...(expires === undefined ? {} : { expires_at: expires }),
+    ...(lifetime > 0 ? { lifetime } : {}),
+  };
+}
+
+/** What is sent in, and how many were: a conversation, or a team. */
+interface Sending {
+  record: { id: string; send_counter: number };
+  dirty: boolean;
+}
+
+/** Nobody has seen these, from a refused one on: they are encrypted again, in order, under the same counters. */
+export async function withdraw(turn: Turn, sending: Sending, from: number): Promise<void> {
+  const { record } = sending;
+  const prefix = `sent/${record.id}/`;
+  for (const [key, seq] of await turn.tx.list({ prefix, after: prefix + pad(from - 1) })) {
+    await remove(turn.tx, "wire/", pad(Number(seq)));
+    await turn.tx.delete(key);
+  }
+  record.send_counter = Math.min(record.send_counter, from - 1);
+  sending.dirty = true;
 }

@@ -7,9 +7,10 @@ import { isQuiet } from "../records/outbox-records.ts";
 import { get, pad, remove } from "../records/records.ts";
 import type { OutboxRecord } from "../records/tables.ts";
 import { deleteRow, settle } from "../turn/outbox-rows.ts";
-import { type Team, teamOf } from "../turn/teams.ts";
+import { teamOf } from "../turn/teams.ts";
 import type { Turn } from "../turn/turn.ts";
 import { isTemporary, type Refusal } from "../wire/connection.ts";
+import { withdraw } from "./sending.ts";
 import type { Flight } from "./flight.ts";
 
 const RETRY_MS = 1_000;
@@ -56,16 +57,4 @@ export async function refusedInTeam(turn: Turn, flight: Flight, row: OutboxRecor
   }
   if (isQuiet(row)) await deleteRow(turn, row);
   else await settle(turn, row, { state: "refused", reason: refusal.reason, provisional: true });
-}
-
-/** Nobody has seen these, from a refused one on: they are encrypted again, in order, under the same counters. */
-async function withdraw(turn: Turn, team: Team, from: number): Promise<void> {
-  const { record } = team;
-  const prefix = `sent/${record.id}/`;
-  for (const [key, seq] of await turn.tx.list({ prefix, after: prefix + pad(from - 1) })) {
-    await remove(turn.tx, "wire/", pad(Number(seq)));
-    await turn.tx.delete(key);
-  }
-  record.send_counter = Math.min(record.send_counter, from - 1);
-  team.dirty = true;
 }

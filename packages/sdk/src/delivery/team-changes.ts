@@ -2,8 +2,8 @@
 import { GroupError } from "../crypto/mls/seam.ts";
 import { groupIdOf } from "../crypto/mls/state.ts";
 import type { Change, OwnCommit } from "../crypto/mls/team-seam.ts";
-import { commitChange } from "../crypto/team/changes.ts";
-import { certified, certifiedBy, type TeamMember } from "../crypto/team/roster.ts";
+import { commitChange, foundTeam } from "../crypto/team/changes.ts";
+import { certifiedBy, type TeamMember } from "../crypto/team/roster.ts";
 import { leafDigest, readStatement } from "../crypto/team/statements.ts";
 import { encodeSettings, type TeamSettings } from "../crypto/team/settings.ts";
 import { learn, newTeamGroup, rosterIn, settingsIn, teamByKey } from "../conversation/teams.ts";
@@ -55,16 +55,16 @@ async function heardOf(
   op: OpRecord,
   answer: ChangeAnswer["answer"] | undefined,
 ): Promise<void> {
-  const team = op.group === undefined ? undefined : await teamOf(turn, op.group);
-  if (answer === undefined) return;
-  if ("refusal" in answer && isTemporary(answer.refusal))
-    return flight.backOff(pauseOf(op.seq), turn.ticks, answer.refusal.retry_after_ms);
+  if (answer === undefined) return undefined;
+  const refusal = "refusal" in answer ? answer.refusal : undefined;
+  if (refusal !== undefined && isTemporary(refusal))
+    return flight.backOff(pauseOf(op.seq), turn.ticks, refusal.retry_after_ms);
+  if (op.kind === "rejoin" && refusal === undefined) return flight.pause(pauseOf(op.seq), turn.ticks + ASK_AGAIN_MS);
   // Whoever is no member any more needs to ask for nothing.
-  const isOut = "refusal" in answer && answer.refusal.reason === "not_a_member";
-  if (op.kind === "rejoin" && !isOut && !("refusal" in answer))
-    return flight.pause(pauseOf(op.seq), turn.ticks + ASK_AGAIN_MS);
-  if (team !== undefined && (isOut || !("refusal" in answer))) await retire(turn, team);
-  await endOp(turn, op.seq, "refusal" in answer && !isOut ? { reason: answer.refusal.reason } : {});
+  if (refusal !== undefined && refusal.reason !== "not_a_member") return fail(turn, op, refusal.reason);
+  const team = op.group === undefined ? undefined : await teamOf(turn, op.group);
+  if (team !== undefined) await retire(turn, team);
+  return endOp(turn, op.seq);
 }
 
 async function found(
@@ -85,15 +85,13 @@ async function found(
     admins: [usernameKey(identity.username)],
     replaces: "",
   };
-  let made: Awaited<ReturnType<Turn["teams"]["found"]>>;
+  let made: Awaited<ReturnType<typeof foundTeam>>;
   try {
-    made = await turn.teams.found({
+    made = await foundTeam(turn.teams, settings, {
       groupId: globalThis.crypto.getRandomValues(new Uint8Array(32)),
       leaf: device,
-      settings: encodeSettings(settings),
-      members: packages.map(({ key_package }) => fromBase64(key_package)),
+      members: packages.map(keyPackage),
       now: turn.relayNow,
-      authenticate: certified(turn.teams.primitives),
     });
   } catch (error) {
     if (!(error instanceof GroupError)) throw error;

@@ -1,5 +1,5 @@
 /** What leaves for teams: messages to all of a team, and receipts to one of its members. */
-import { encodeContent, frameId, type Header, marksOf } from "../crypto/content.ts";
+import { encodeContent, frameId, type Header } from "../crypto/content.ts";
 import { sealDirect } from "../crypto/team/direct.ts";
 import { teamMessageData } from "../crypto/team/message-data.ts";
 import { sentInEpoch } from "../crypto/mls/state.ts";
@@ -16,7 +16,7 @@ import { type Team, teamMember } from "../turn/teams.ts";
 import type { Turn } from "../turn/turn.ts";
 import type { Flight, SendData } from "./flight.ts";
 import { queuedRows } from "./queue.ts";
-import { remember, sendQueued } from "./sending.ts";
+import { headerOf, remember, sendQueued } from "./sending.ts";
 
 /** Encrypts what waits for a team, or for one of its members. */
 export async function serveTeam(turn: Turn, flight: Flight, to: string, most: number): Promise<void> {
@@ -135,18 +135,4 @@ async function directHeader(turn: Turn, row: OutboxRecord, counter: number): Pro
   if (original?.counter === undefined) return headerOf(turn, row, counter);
   const again = { id: original.id, counter: original.counter };
   return { ...headerOf(turn, original, counter), id: row.id, again };
-}
-
-function headerOf(turn: Turn, row: OutboxRecord, counter: number): Header {
-  const expires = row.expires_at === undefined ? undefined : row.expires_at + turn.account.relay.clock_offset;
-  const lifetime = (row.expires_at ?? 0) - row.created_at;
-  return {
-    id: row.id,
-    type: row.kind,
-    ...marksOf(row),
-    counter,
-    sent_at: row.created_at,
-    ...(expires === undefined ? {} : { expires_at: expires }),
-    ...(lifetime > 0 ? { lifetime } : {}),
-  };
 }

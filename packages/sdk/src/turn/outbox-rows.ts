@@ -12,6 +12,14 @@ export const LAST_ATTEMPT = 9;
 /** Where our clock may be wrong, it is looked at again after so long. Milliseconds. */
 const LOOK_AGAIN_MS = 60_000;
 
+/** Adds a row of the link's own, to be encrypted. */
+export async function addRow(turn: Turn, row: OutboxRecord, body: Uint8Array): Promise<void> {
+  await put(turn.tx, "out/", pad(row.seq), row);
+  await turn.tx.put(`out-body/${pad(row.seq)}`, body);
+  await turn.tx.put(`out-id/${row.id}`, String(row.seq));
+  await turn.tx.put(`queue/${row.to}/${pad(row.seq)}`, "");
+}
+
 /** Puts a row back into the queue, to be encrypted anew. */
 export async function requeue(turn: Turn, row: OutboxRecord): Promise<void> {
   const { group: _group, counter: _counter, reason: _reason, delivered: _delivered, by_relay: _byRelay, ...rest } = row;
