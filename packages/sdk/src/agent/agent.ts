@@ -22,6 +22,7 @@ import { Files, type Ways } from "./files.ts";
 import { type Handles, handlesOf } from "./handles.ts";
 import { leave, type LeaveOptions } from "./leave.ts";
 import { Link } from "../link/link.ts";
+import { webRequest } from "../files/web-request.ts";
 import { followLink, type LinkEvent } from "./link-events.ts";
 import { listen, type ListenOptions } from "./listen.ts";
 import type { InboxEntry, IncomingMessage, Message } from "./message.ts";
@@ -82,7 +83,10 @@ export class Agent implements AsyncDisposable {
     this.username = account.identity.username;
     this.fingerprint = formatFingerprint(plainFingerprint);
     this.server = account.server;
-    this.#link = new Link(store, crypto, role, account, transport);
+    this.#link = new Link(store, crypto, role, account, {
+      transport,
+      request: (url, asked) => (files === undefined ? webRequest(url, asked) : files.request(url, asked)),
+    });
     this.#transport = transport;
     const bring = (...files: Parameters<Files["bring"]>): void => this.#files.bring(...files);
     this.outbox = new Outbox(store, this.#link, { send: (...message) => this.send(...message), bring });

@@ -38,13 +38,16 @@ export interface CreateOptions extends Wait {
 /** What to do where the reason alone does not say it. */
 const HINTS: ReadonlyMap<string, string> = new Map([
   ["invalid_data", "this relay is older, and does not know groups yet: ask its operator to update it"],
-  ["group_too_large", "a group has some 35 members at most so far: make it smaller, or two of it"],
+  ["group_quota", "the relay takes no larger group, or no more of them: aimessage group list"],
   ["not_admin", "only an admin of the group may do this"],
   ["admin_removed", "an admin is demoted before it is removed: aimessage group demote @GROUP NAME"],
   ["admin_not_member", "only members can be admins, and one of them has to be: aimessage group info @GROUP"],
   ["unknown_leaf", "somebody who is named is no member: aimessage group info @GROUP"],
   ["name_twice", "somebody who is named is a member already: aimessage group info @GROUP"],
 ]);
+
+const TRY_AGAIN = "nothing of the change was made; mend what is named, and try again";
+const ADD_THE_REST = "see who is in it, and add the others: aimessage group info @GROUP";
 
 export class Groups {
   readonly #store: ClientStore;
@@ -190,12 +193,13 @@ export class Groups {
       wait,
     );
     await this.#store.write((tx) => remove(tx, "op-end/", pad(seq)));
-    const { reason, who } = end;
+    const { reason, who, in_part: isInPart } = end;
     if (reason === undefined) return;
-    const about = who === undefined ? "the group was not changed" : `${who} cannot be added`;
+    const what = isInPart === true ? "not all of them were added" : "the group was not changed";
+    const about = who === undefined ? what : `${who} cannot be added`;
     throw new AgentError("failed", `${about}: ${reason.replaceAll("_", " ")}`, {
       reason,
-      hint: HINTS.get(reason) ?? "nothing of the change was made; mend what is named, and try again",
+      hint: HINTS.get(reason) ?? (isInPart === true ? ADD_THE_REST : TRY_AGAIN),
     });
   }
 }

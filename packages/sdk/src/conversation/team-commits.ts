@@ -6,11 +6,11 @@ import { certifiedBy, type TeamMember } from "../crypto/team/roster.ts";
 import { sendAllToOne } from "./team-resend.ts";
 import { type Delivery, fromBase64, isBase64, toBase64, usernameKey } from "../protocol/index.ts";
 import type { CommitRecord } from "../records/group-records.ts";
-import { get, pad, put, remove } from "../records/records.ts";
+import { get, pad } from "../records/records.ts";
 import { planHealing } from "./team-healing.ts";
-import type { OpEndRecord, OpRecord } from "../records/team-records.ts";
+import type { OpRecord } from "../records/team-records.ts";
 import { goneFrom } from "./team-outcomes.ts";
-import { addLinkOp, isOfLink } from "./team-ops.ts";
+import { addLinkOp, endOrGoOn } from "./team-ops.ts";
 import { learn, rosterIn, settingsIn } from "./teams.ts";
 import { forgetMember, type Team, teamOf } from "../turn/teams.ts";
 import type { Turn } from "../turn/turn.ts";
@@ -56,12 +56,12 @@ export async function receiveTeamCommit(turn: Turn, team: Team, delivery: Delive
 export async function applyTeamCommit(turn: Turn, { group: id, op }: CommitRecord): Promise<void> {
   const team = await teamOf(turn, id);
   const next = await turn.tx.get(`next/${id}`);
+  const record = op === undefined ? undefined : await get(turn.tx, "op/", pad(op));
   if (team !== undefined && next !== undefined) {
     const { epoch } = team.record;
     const secret = await directSecret(turn, team);
     const before = await rosterIn(turn, team);
     team.group = turn.teams.apply(team.group, turn.crypto.decode(next as Uint8Array));
-    const record = op === undefined ? undefined : await get(turn.tx, "op/", pad(op));
     await enter(turn, team, { epoch, secret, roster: before, added: record?.kind === "readmit" ? record.names : [] });
     if (record !== undefined && BRINGS_KEYS.has(record.kind)) {
       team.record.healed = true;
@@ -70,16 +70,7 @@ export async function applyTeamCommit(turn: Turn, { group: id, op }: CommitRecor
     turn.healed = true;
   }
   await turn.removeCommit(id);
-  await endOp(turn, op);
-}
-
-/** A change is done, or has failed. */
-export async function endOp(turn: Turn, op: number | undefined, why: Omit<OpEndRecord, "at"> = {}): Promise<void> {
-  const record = op === undefined ? undefined : await get(turn.tx, "op/", pad(op));
-  if (record === undefined) return;
-  await remove(turn.tx, "op/", pad(record.seq));
-  // Nobody waits for what the link wants of itself.
-  if (!isOfLink(record)) await put(turn.tx, "op-end/", pad(record.seq), { at: turn.now, ...why });
+  if (record !== undefined) await endOrGoOn(turn, team, record);
 }
 
 /** The secret of direct frames in the present epoch. */

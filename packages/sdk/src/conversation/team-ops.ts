@@ -1,8 +1,9 @@
 /** Changes of teams that the link wants by itself. */
 import { type RelayFrameData, usernameKey } from "../protocol/index.ts";
-import { teamOf } from "../turn/teams.ts";
-import { list, nextSeq, pad, put } from "../records/records.ts";
-import type { OpRecord } from "../records/team-records.ts";
+import { rosterIn } from "./teams.ts";
+import { type Team, teamOf } from "../turn/teams.ts";
+import { get, list, nextSeq, pad, put, remove } from "../records/records.ts";
+import type { OpEndRecord, OpRecord } from "../records/team-records.ts";
 import type { Turn } from "../turn/turn.ts";
 
 /** So many wait at most: the relay offers what we do not take to others. */
@@ -18,6 +19,29 @@ export async function addLinkOp(turn: Turn, op: Omit<OpRecord, "seq" | "at">): P
   const isSame = ({ kind, group, names }: OpRecord) =>
     kind === op.kind && group === op.group && names.join() === op.names.join();
   if (waiting.length < MOST && !waiting.some(isSame)) await addOp(turn, op);
+}
+
+/** A change is made, or a part of it: whoever is left to be added is added next. */
+export async function endOrGoOn(turn: Turn, team: Team | undefined, op: OpRecord): Promise<void> {
+  const kept = op.goes_on === true ? await get(turn.tx, "op-keys/", pad(op.seq)) : undefined;
+  const there = new Set(team === undefined ? [] : (await rosterIn(turn, team)).map(({ name }) => name));
+  const left = kept?.keys.filter(({ username }) => !there.has(usernameKey(username))) ?? [];
+  if (team === undefined || left.length === 0) return endOp(turn, op.seq);
+  await put(turn.tx, "op-keys/", pad(op.seq), { keys: left });
+  const names = left.map(({ username }) => usernameKey(username));
+  await put(turn.tx, "op/", pad(op.seq), { ...op, kind: "add", names, began: true });
+}
+
+/** A change is done, or has failed. */
+export async function endOp(turn: Turn, op: number | undefined, why: Omit<OpEndRecord, "at"> = {}): Promise<void> {
+  const record = op === undefined ? undefined : await get(turn.tx, "op/", pad(op));
+  if (record === undefined) return;
+  await remove(turn.tx, "op/", pad(record.seq));
+  await remove(turn.tx, "op-keys/", pad(record.seq));
+  // Nobody waits for what the link wants of itself.
+  if (isOfLink(record)) return;
+  const part = record.began === true && why.reason !== undefined ? { in_part: true as const } : {};
+  await put(turn.tx, "op-end/", pad(record.seq), { at: turn.now, ...why, ...part });
 }
 
 export async function addOp(turn: Turn, op: Omit<OpRecord, "seq" | "at">): Promise<void> {

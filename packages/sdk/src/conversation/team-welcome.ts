@@ -7,9 +7,8 @@ import { type Delivery, fromBase64, isBase64, usernameKey } from "../protocol/in
 import { hex } from "../crypto/mls/bytes.ts";
 import { deleteState } from "../records/group-state.ts";
 import { get } from "../records/records.ts";
-import { endOp } from "./team-commits.ts";
 import { planHealing } from "./team-healing.ts";
-import { addOp, rejoinOf } from "./team-ops.ts";
+import { addOp, endOp, rejoinOf } from "./team-ops.ts";
 import { useKeyPackage } from "./conversations.ts";
 import { learn, newTeamGroup, settingsIn } from "./teams.ts";
 import { addTeam } from "../turn/teams.ts";
@@ -28,7 +27,9 @@ export async function acceptTeamWelcome(turn: Turn, delivery: Delivery): Promise
   const [ref, ...others] = turn.crypto.welcomeRefs(welcome);
   const key = ref === undefined || others.length > 0 ? undefined : await get(turn.tx, "key/", ref);
   const secret = key === undefined ? undefined : await turn.tx.get(`key-secret/${key.ref}`);
-  if (key === undefined || secret === undefined || typeof tree !== "string")
+  if (typeof tree !== "string")
+    return refuse("bad_welcome", `a Welcome from ${from} is not acceptable: its tree is not at the relay`);
+  if (key === undefined || secret === undefined)
     return refuse("welcome_without_key", `a Welcome from ${from} uses a key package that this device does not have`);
   let joined: Awaited<ReturnType<typeof joinTeam>>;
   try {

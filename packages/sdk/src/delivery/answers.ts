@@ -12,7 +12,7 @@ import { deleteRow, LAST_ATTEMPT, requeue, settle, unlink } from "../turn/outbox
 import { queuedRows } from "./queue.ts";
 import { withdraw } from "./sending.ts";
 import { isOfTeam, refusedInTeam, storedInTeam } from "./team-answers.ts";
-import { applyChangeAnswer } from "./team-commit-answers.ts";
+import { applyChangeAnswer, pauseOfCommit } from "./team-commit-answers.ts";
 import { get, pad, remove } from "../records/records.ts";
 import type { CommitRecord } from "../records/group-records.ts";
 import type { OutboxRecord } from "../records/tables.ts";
@@ -29,7 +29,7 @@ export async function applyAnswers(turn: Turn, flight: Flight): Promise<void> {
       if (commit?.kind === "team" && commit.commit_id === commitId)
         await applyChangeAnswer(turn, flight, commit, answer);
       // Its conversation may have been closed, or its epoch lost, meanwhile.
-      else if (commit !== undefined && commit.commit_id === commitId)
+      else if (commit !== undefined && commit.commit_id === commitId && !("brought" in answer))
         await applyCommitAnswer(turn, flight, commit, answer);
       else if ((await turn.conversation(group)) === undefined) flight.forget(group);
     });
@@ -137,7 +137,7 @@ async function refusedAsToken(turn: Turn, flight: Flight, row: OutboxRecord): Pr
 export async function repeatCommits(turn: Turn, flight: Flight): Promise<void> {
   for (const group of flight.commitsToRepeat) {
     const contact = (await turn.conversation(group))?.record.contact;
-    if (contact !== undefined && flight.isPaused(contact, turn.ticks)) continue;
+    if (flight.isPaused(contact ?? pauseOfCommit(group), turn.ticks)) continue;
     flight.commitsToRepeat.delete(group);
     if (!turn.cache.commits.has(group)) {
       // Its conversation was closed meanwhile: no answer comes any more for what travelled in it.

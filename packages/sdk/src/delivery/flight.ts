@@ -1,10 +1,13 @@
 import type { ClientFrameInput, RelayFrame, RelayFrameData } from "../protocol/index.ts";
 import type { Refusal } from "../wire/connection.ts";
+import type { LargePart } from "../records/group-records.ts";
 import type { OutboxRecord } from "../records/tables.ts";
 
 export type Answered<T> = { ok: T } | { refusal: Refusal };
 export type SendData = ClientFrameInput<"send">;
 export type CommitData = ClientFrameInput<"commit">;
+/** What has come of a commit that was posted: the relay's answer, or what is too large for its frame lies at the relay now. */
+export type CommitAnswer = Answered<RelayFrameData<"ack">> | { brought: LargePart[] };
 
 const RETRY_MS = 1_000;
 const RETRY_LAST_MS = 60_000;
@@ -30,7 +33,7 @@ interface Sending {
 export class Flight {
   readonly sends = new Map<number, Sending>();
   readonly sendAnswers: { seq: number; group: string; answer: Answered<RelayFrameData<"ack">> }[] = [];
-  readonly commitAnswers: { group: string; commitId: string; answer: Answered<RelayFrameData<"ack">> }[] = [];
+  readonly commitAnswers: { group: string; commitId: string; answer: CommitAnswer }[] = [];
   /** Id of the last `send` or `commit` that the relay has taken, in the order of its answers, until it is stored. */
   taken: string | undefined;
   /** Groups whose commit was refused for a while: it is sent again when their contact's pause is over. */

@@ -14,24 +14,21 @@ import {
   splitLengthPrefixed,
   randomId,
   type RelayFrameData,
-  toBase64,
   usernameKey,
 } from "../protocol/index.ts";
 import { list, pad } from "../records/records.ts";
-import { endOp, retire } from "../conversation/team-commits.ts";
-import { isOfLink } from "../conversation/team-ops.ts";
-import { undoFounding } from "./team-commit-answers.ts";
+import { retire } from "../conversation/team-commits.ts";
+import { endOp, isOfLink } from "../conversation/team-ops.ts";
+import { deviceOf, MOST_ADDED, MOST_FOUNDING, nextOf, postTeamCommit } from "./team-frames.ts";
 import { type ChangeAnswer, fail, isReady, needsKeys, pauseOf, takeKeys } from "./team-needs.ts";
 import type { OpRecord } from "../records/team-records.ts";
 import { addTeam, type Team, teamOf } from "../turn/teams.ts";
 import type { Turn } from "../turn/turn.ts";
 import { isTemporary } from "../wire/connection.ts";
-import type { CommitData, Flight } from "./flight.ts";
+import type { Flight } from "./flight.ts";
 
 type Keys = RelayFrameData<"keys">;
 
-/** Characters of base64 of a commit or a tree that stand in a frame: 64 KiB. [P-6.10] */
-const MOST_INLINE = 4 * Math.ceil((64 * 2 ** 10) / 3);
 /** Until a wish to be taken in again that nobody has fulfilled is told once more. Milliseconds. */
 const ASK_AGAIN_MS = 660_000;
 
@@ -74,8 +71,8 @@ async function found(
   keys: ChangeAnswer["answer"] | undefined,
 ): Promise<void> {
   if ((await turn.tx.get(`team/${op.key}`)) !== undefined) return;
-  const packages = await takeKeys(turn, flight, op, keys);
-  if (packages === undefined) return;
+  const all = await takeKeys(turn, flight, op, keys);
+  if (all === undefined) return;
   const { identity, device } = turn.account;
   const settings: TeamSettings = {
     key: keyOf(op),
@@ -85,6 +82,8 @@ async function found(
     admins: [usernameKey(identity.username)],
     replaces: "",
   };
+  const room = { most: MOST_FOUNDING, settings: encodeSettings(settings).length };
+  const packages = await nextOf(turn, op, all, room);
   let made: Awaited<ReturnType<typeof foundTeam>>;
   try {
     made = await foundTeam(turn.teams, settings, {
@@ -100,14 +99,12 @@ async function found(
   const id = groupIdOf(made.group);
   const team = addTeam(turn, newTeamGroup(turn, { id, key: op.key, epoch: 2, state: "founding" }), made.group);
   await learn(turn, team, { state: "founding" });
-  const others = packages.map(deviceOf);
-  await send(turn, flight, op, {
-    commit_id: randomId(),
-    group_id: id,
-    epoch: 1,
-    team: true,
-    members: [{ username: usernameKey(identity.username), device: device.id }, ...others],
-    ...invitationOf(made.invitation, others),
+  const added = packages.map(deviceOf);
+  const members = [{ username: usernameKey(identity.username), device: device.id }, ...added];
+  await postTeamCommit(turn, flight, {
+    data: { commit_id: randomId(), group_id: id, epoch: 1, team: true, members },
+    made: { invitation: made.invitation, added },
+    op,
   });
 }
 
@@ -123,8 +120,10 @@ async function change(
   const { team } = found;
   const { record } = team;
   if (!isReady(turn, team)) return;
-  const packages = needsKeys(op) ? await takeKeys(turn, flight, op, keys) : [];
-  if (packages === undefined) return;
+  const all = needsKeys(op) ? await takeKeys(turn, flight, op, keys) : [];
+  if (all === undefined) return;
+  const room = { most: MOST_ADDED, settings: encodeSettings(settingsIn(turn, team)).length };
+  const packages = await nextOf(turn, op, all, room);
   const commitId = randomId();
   let made: OwnCommit;
   let removed: { username: string; device: string }[];
@@ -137,15 +136,18 @@ async function change(
     return fail(turn, op, error.message);
   }
   await turn.tx.put(`next/${record.id}`, turn.crypto.encode(made.pending));
-  const others = packages.map(deviceOf);
-  await send(turn, flight, op, {
-    commit_id: commitId,
-    group_id: record.id,
-    epoch: record.epoch,
-    team: true,
-    body: toBase64(made.commit),
-    ...(removed.length > 0 ? { remove: removed } : {}),
-    ...(made.invitation === undefined ? {} : { add: others, ...invitationOf(made.invitation, others) }),
+  const added = packages.map(deviceOf);
+  await postTeamCommit(turn, flight, {
+    data: {
+      commit_id: commitId,
+      group_id: record.id,
+      epoch: record.epoch,
+      team: true,
+      ...(removed.length > 0 ? { remove: removed } : {}),
+      ...(made.invitation === undefined ? {} : { add: added }),
+    },
+    made: { commit: made.commit, invitation: made.invitation, added },
+    op,
   });
 }
 
@@ -224,43 +226,4 @@ async function wordOf(turn: Turn, { group }: Team, said: string, [member]: TeamM
 async function isNewer(turn: Turn, [keys]: Keys[], [member]: TeamMember[]): Promise<boolean> {
   const leaf = keys && (await certifiedBy(turn.teams.keyPackageLeaf(keyPackage(keys)).certificate));
   return leaf !== undefined && member !== undefined && leaf.counter > member.counter;
-}
-
-async function send(turn: Turn, flight: Flight, op: OpRecord, frame: CommitData): Promise<void> {
-  const isTooLarge = [frame.body, frame.tree].some((part) => typeof part === "string" && part.length > MOST_INLINE);
-  if (isTooLarge) {
-    const team = turn.cache.teams.get(frame.group_id);
-    await turn.tx.delete(`next/${frame.group_id}`);
-    if (team?.record.state === "founding") await undoFounding(turn, team);
-    return fail(turn, op, "group_too_large");
-  }
-  await turn.saveCommit({
-    group: frame.group_id,
-    commit_id: frame.commit_id,
-    kind: "team",
-    epoch: frame.epoch,
-    frame: JSON.stringify(frame),
-    rows: [],
-    op: op.seq,
-    created_at: turn.now,
-  });
-  turn.after.push(() => flight.postCommit(frame.group_id));
-}
-
-function deviceOf({ username, device }: Keys): { username: string; device: string } {
-  return { username: usernameKey(username), device: device.id };
-}
-
-function invitationOf(
-  { welcomes, tree }: NonNullable<OwnCommit["invitation"]>,
-  others: { username: string; device: string }[],
-): Pick<CommitData, "welcomes" | "tree"> {
-  return {
-    welcomes: welcomes.map(({ welcome }, at) => ({
-      to: others[at]?.username ?? "",
-      device: others[at]?.device ?? "",
-      welcome: toBase64(welcome),
-    })),
-    tree: toBase64(tree),
-  };
 }

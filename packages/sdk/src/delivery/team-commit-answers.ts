@@ -1,15 +1,15 @@
 /** The relay's answers to commits of teams. */
 import { planHealing } from "../conversation/team-healing.ts";
-import { endOp } from "../conversation/team-commits.ts";
+import { endOrGoOn } from "../conversation/team-ops.ts";
 import { learn } from "../conversation/teams.ts";
-import type { RelayFrameData } from "../protocol/index.ts";
-import type { CommitRecord } from "../records/group-records.ts";
+import { randomId } from "../protocol/index.ts";
+import type { CommitRecord, LargePart } from "../records/group-records.ts";
 import { deleteState } from "../records/group-state.ts";
 import { get, pad, remove } from "../records/records.ts";
 import { type Team, teamOf } from "../turn/teams.ts";
 import type { Turn } from "../turn/turn.ts";
 import { isTemporary } from "../wire/connection.ts";
-import type { Answered, Flight } from "./flight.ts";
+import type { CommitAnswer, Flight } from "./flight.ts";
 import { fail } from "./team-needs.ts";
 
 /** The relay's answer to a commit of a team. */
@@ -17,25 +17,34 @@ export async function applyChangeAnswer(
   turn: Turn,
   flight: Flight,
   commit: CommitRecord,
-  answer: Answered<RelayFrameData<"ack">>,
+  answer: CommitAnswer,
 ): Promise<void> {
+  if ("brought" in answer) {
+    await turn.saveCommit({ ...commit, large: answer.brought });
+    turn.after.push(() => flight.postCommit(commit.group));
+    return;
+  }
   const team = await teamOf(turn, commit.group);
   const op = commit.op === undefined ? undefined : await get(turn.tx, "op/", pad(commit.op));
   if ("ok" in answer) {
+    flight.found(pauseOfCommit(commit.group));
     if (team?.record.state === "founding") {
       team.record.state = "open";
       team.dirty = true;
       await turn.removeCommit(commit.group);
       await learn(turn, team, { state: "active" });
       await planHealing(turn, team);
-      await endOp(turn, commit.op);
+      if (op !== undefined) await endOrGoOn(turn, team, op);
     } else await turn.saveCommit({ ...commit, high_water: answer.ok.high_water ?? turn.position });
     return;
   }
   const { refusal } = answer;
-  if (isTemporary(refusal)) {
+  const isGone = refusal.reason === "unknown_blob" && commit.large !== undefined;
+  if (isTemporary(refusal) || isGone) {
     flight.commitsToRepeat.add(commit.group);
-    flight.pausedUntil = turn.ticks + (refusal.retry_after_ms ?? 1_000);
+    flight.backOff(pauseOfCommit(commit.group), turn.ticks, refusal.retry_after_ms);
+    // What lay there too long is brought again.
+    if (isGone) await turn.saveCommit({ ...commit, large: commit.large?.map(anew) ?? [] });
     return;
   }
   await turn.removeCommit(commit.group);
@@ -47,6 +56,15 @@ export async function applyChangeAnswer(
   }
   if (team?.record.state === "founding") await undoFounding(turn, team);
   if (op !== undefined) await fail(turn, op, refusal.reason, refusal.username);
+}
+
+/** By which the commit of a group is known among what waits for better times. */
+export function pauseOfCommit(group: string): string {
+  return `commit/${group}`;
+}
+
+function anew({ field, bytes, token }: LargePart): LargePart {
+  return { field, bytes, token, request_id: randomId() };
 }
 
 /** A group that was not founded leaves nothing behind. */

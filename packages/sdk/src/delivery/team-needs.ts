@@ -2,13 +2,12 @@
 import { verifyCertificate } from "../crypto/identity.ts";
 import { certifiedBy } from "../crypto/team/roster.ts";
 import { leafDigest, signStatement } from "../crypto/team/statements.ts";
-import { endOp } from "../conversation/team-commits.ts";
-import { addLinkOp } from "../conversation/team-ops.ts";
+import { addLinkOp, endOp } from "../conversation/team-ops.ts";
 import { teamByKey } from "../conversation/teams.ts";
 import { meet } from "../trust/contacts.ts";
 import type { Group } from "../crypto/mls/seam.ts";
 import { fromBase64, lengthPrefixed, type RelayFrameData, toBase64, usernameKey } from "../protocol/index.ts";
-import { list } from "../records/records.ts";
+import { get, list, pad } from "../records/records.ts";
 import type { OpRecord } from "../records/team-records.ts";
 import { type Team, teamOf } from "../turn/teams.ts";
 import type { Turn } from "../turn/turn.ts";
@@ -62,7 +61,7 @@ export async function needsOf(turn: Turn, flight: Flight): Promise<Need[]> {
   for (const op of await list(turn.tx, "op/")) {
     if (flight.isPaused(pauseOf(op.seq), turn.ticks)) continue;
     if (op.kind === "leave" || op.kind === "rejoin") needs.push(await wish(turn, op, op.kind));
-    else if (needsKeys(op)) {
+    else if (needsKeys(op) && op.goes_on !== true) {
       const team = await teamByKey(turn, op.key);
       // One that is being founded has them; of others one change is made after another.
       if (op.kind === "create" ? team === undefined : team !== undefined && isReady(turn, team.team))
@@ -115,6 +114,7 @@ export async function takeKeys(
   op: OpRecord,
   answer: ChangeAnswer["answer"] | undefined,
 ): Promise<Keys[] | undefined> {
+  if (op.goes_on === true) return (await get(turn.tx, "op-keys/", pad(op.seq)))?.keys ?? [];
   if (answer === undefined) return undefined;
   if ("refusal" in answer) {
     if (isTemporary(answer.refusal)) flight.backOff(pauseOf(op.seq), turn.ticks, answer.refusal.retry_after_ms);

@@ -5,6 +5,7 @@ import type { ClientStore } from "../store/store.ts";
 import { deviceReplaced, login } from "../account/account.ts";
 import { watchClock } from "../records/clock.ts";
 import { connect, type Transport } from "../wire/connect.ts";
+import type { Request } from "../files/bodies.ts";
 import type { Connection } from "../wire/connection.ts";
 import { liftStore } from "./lift.ts";
 import { otherAddress, refuseIfElsewhere, sayWhere } from "./link-address.ts";
@@ -38,6 +39,12 @@ export type LinkState =
   | { state: "unreachable"; error: AgentError; attempt: number }
   | { state: "stopped"; error: AgentError };
 
+/** How a runtime reaches a relay. */
+export interface LinkWays {
+  transport: Transport;
+  request: Request;
+}
+
 /**
  * The one process of an agent that talks to the relay and touches the ratchets. Works through the store: whatever waits
  * there is sent, whatever comes is put there. Runs until it is stopped; takes the link whenever it is free.
@@ -56,7 +63,7 @@ export class Link {
   readonly #crypto: GroupCrypto;
   readonly #role: string;
   readonly #opened: Account;
-  readonly #transport: Transport;
+  readonly #ways: LinkWays;
   readonly #listeners = new Set<() => void>();
   readonly #stopping = new AbortController();
   #running: Promise<void> | undefined;
@@ -68,12 +75,12 @@ export class Link {
   #startedAt = 0;
   readonly #changed = (): void => this.wake();
 
-  constructor(store: ClientStore, crypto: GroupCrypto, role: string, opened: Account, transport: Transport) {
+  constructor(store: ClientStore, crypto: GroupCrypto, role: string, opened: Account, ways: LinkWays) {
     this.#store = store;
     this.#crypto = crypto;
     this.#role = role;
     this.#opened = opened;
-    this.#transport = transport;
+    this.#ways = ways;
   }
 
   /** Calls `listener` whenever `state` has changed. */
@@ -196,7 +203,7 @@ export class Link {
         work: (turn) => expire(turn).then(() => turn.flush()),
       });
       const url = new URL(account.server);
-      connection = await connect(this.#transport, url, () => this.wake(), this.#stopping.signal);
+      connection = await connect(this.#ways.transport, url, () => this.wake(), this.#stopping.signal);
       if (account.relay.new_device === true) await registerReplacement(this.#store, this.#crypto, account, connection);
       const result = await login(this.#store, this.#crypto, account, connection);
       if (result.kind === "old_copy") {
@@ -213,6 +220,7 @@ export class Link {
         listening: result.listening,
         wake: (): void => this.wake(),
         changed: this.#changed,
+        request: this.#ways.request,
         onFiles,
         onSwept,
       };

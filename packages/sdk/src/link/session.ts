@@ -4,12 +4,15 @@ import { AgentError } from "../errors.ts";
 import type { RelayFrameData } from "../protocol/index.ts";
 import type { ClientStore } from "../store/store.ts";
 import { applyAnswers, repeatCommits } from "../delivery/answers.ts";
+import type { Request } from "../files/bodies.ts";
 import { Arrivals } from "./arrivals.ts";
+import { Bodies } from "./bodies.ts";
+import { CommitPosts } from "./commit-posts.ts";
 import { judgeClock } from "../records/clock.ts";
 import { applyOwn, heal, isWaiting } from "../conversation/commits.ts";
 import type { Connection, Pushed } from "../wire/connection.ts";
 import { reopenDelay } from "../conversation/conversations.ts";
-import { type Answered, asAck, type CommitData, Flight, tooLarge, unsendable } from "../delivery/flight.ts";
+import { type Answered, asAck, Flight } from "../delivery/flight.ts";
 import { Gathering } from "../delivery/gathering.ts";
 import { receive } from "../conversation/incoming.ts";
 import { STOCK } from "../records/key-records.ts";
@@ -19,7 +22,7 @@ import { expire } from "../turn/outbox-rows.ts";
 import { encryptQueued } from "../delivery/outgoing.ts";
 import type { Account } from "../records/own-account.ts";
 import { PeersAtRelay } from "./peers.ts";
-import { parse, readable, rowsUnder } from "../records/records.ts";
+import { parse, rowsUnder } from "../records/records.ts";
 import { continueReports } from "../conversation/reports.ts";
 import { continueAgain } from "../conversation/resend.ts";
 import { sweep } from "./retention.ts";
@@ -38,8 +41,6 @@ import { Cache, Turn } from "../turn/turn.ts";
 const GIVE_WAY_MS = 5;
 /** Frames with ciphertexts that are read into memory at once. */
 const CIPHERTEXTS = 16;
-/** What a frame holds beside its data, in bytes. */
-const ENVELOPE = 128;
 /** An admitted commit is applied when our mailbox has been quiet for so long, even if its mark was never reached. */
 const QUIET_MS = 10_000;
 
@@ -54,6 +55,8 @@ interface Begun {
   wake: () => void;
   /** Listens to the store for the link, which has seen what its own turns write. */
   changed: () => void;
+  /** How the runtime asks the relay by HTTP. */
+  request: Request;
   onFiles: () => void;
   onSwept: () => void;
 }
@@ -72,6 +75,9 @@ export class Session {
   readonly #cache = new Cache();
   readonly #flight: Flight;
   readonly #arrivals: Arrivals;
+  readonly #bodies: Bodies;
+  readonly #commits: CommitPosts;
+  readonly #ending = new AbortController();
   #sweptAt = 0;
   #sweepAfter = 0;
   #heardAt = performance.now();
@@ -119,8 +125,14 @@ export class Session {
           if ("ok" in answer) this.#flight.taken = data.message_id;
           this.#flight.sendAnswers.push({ seq, group: data.group_id ?? "", answer });
         }),
-      (group) => this.#postCommit(group),
+      (group) => this.#commits.post(group),
     );
+    const { wake, request } = begun;
+    const bodies = { request, server: account.server, signal: this.#ending.signal };
+    this.#bodies = new Bodies(bodies, wake);
+    const { commits } = this.#cache;
+    const frameBytes = account.relay.frame_bytes;
+    this.#commits = new CommitPosts({ connection, commits, flight: this.#flight, bodies, frameBytes, wake });
   }
 
   /** Begins on a connection that is logged in and listens; repeats the commits that were not answered. */
@@ -141,7 +153,7 @@ export class Session {
         session.#flight.repeat((parse(key, wire) as WireRecord).group, Number(key.slice("wire/".length)));
       await session.#keys.begin(turn, stock);
     });
-    for (const group of session.#cache.commits.keys()) session.#postCommit(group);
+    for (const group of session.#cache.commits.keys()) session.#commits.post(group);
     return session;
   }
 
@@ -163,8 +175,10 @@ export class Session {
     return this.#arrivals.waiting > 0 ? 0 : performance.now() - this.#heardAt;
   }
 
-  /** Resolves when nothing goes on beside the turns any more. */
+  /** The connection is over. Resolves when nothing goes on beside the turns any more. */
   async settled(): Promise<void> {
+    this.#ending.abort();
+    await this.#commits.settled();
     await this.#keys.settled();
     await this.#asking;
   }
@@ -175,6 +189,7 @@ export class Session {
     const connection = this.#connection;
     const flight = this.#flight;
     const { batch, disorder } = this.#arrivals.take();
+    this.#arrivals.putBack(batch.splice(this.#bodies.whole(batch)));
     if (batch.length > 0) this.#heardAt = performance.now();
     let received = 0;
     const openings = await this.#claim();
@@ -225,7 +240,8 @@ export class Session {
     const served = this.#asked && (await serveRequests(this.#store, connection));
     this.#written ||= batch.length > 0 || turn.after.length > 0;
     this.#arrivals.putBack(batch.slice(received));
-    const waiting = this.#arrivals.waiting + flight.sendAnswers.length + flight.commitAnswers.length;
+    const unread = this.#bodies.isFetching ? 0 : this.#arrivals.waiting;
+    const waiting = unread + flight.sendAnswers.length + flight.commitAnswers.length;
     if (turn.isCut) await new Promise((resolve) => setTimeout(resolve, GIVE_WAY_MS));
     const goesOn = turn.isCut || (flight.mayHaveMore && turn.after.length > 0);
     const isDone = waiting === 0 && !served && !goesOn && this.#needs.length === 0;
@@ -316,20 +332,6 @@ export class Session {
       this.#connection.tell("received", { log_id: relay.log_id ?? "", seq });
     }
     for (const effect of turn.after) effect();
-  }
-
-  #postCommit(group: string): void {
-    const commit = this.#cache.commits.get(group);
-    if (commit === undefined || commit.high_water !== undefined) return;
-    const answered = (answer: Answered<RelayFrameData<"ack">>) => {
-      if ("ok" in answer) this.#flight.taken = commit.commit_id;
-      this.#flight.commitAnswers.push({ group, commitId: commit.commit_id, answer });
-    };
-    const frame = readable(commit.frame) as CommitData | undefined;
-    if (frame === undefined) answered({ refusal: unsendable });
-    // The relay takes less than when it was made, and would end the connection again and again.
-    else if (commit.frame.length + ENVELOPE > this.#account.relay.frame_bytes) answered({ refusal: tooLarge });
-    else this.#connection.post("commit", frame, (answer) => answered(asAck(answer)));
   }
 
   /** Claims key packages for those to whom something waits and with whom there is no conversation. */

@@ -47,6 +47,18 @@ export interface MemberRecord {
   said_at_commit?: number;
 }
 
+/** A field of a commit's frame that is brought to the relay as a blob before the frame leaves. */
+export interface LargePart {
+  field: "body" | "tree";
+  /** Base64. */
+  bytes: string;
+  /** The read token (base64), and by which name room is asked for. */
+  token: string;
+  request_id: string;
+  /** Where it lies, once it does. */
+  at_relay?: { blob: string; token: string; bytes: number; sha256: string };
+}
+
 /** `commit/<group id>`: a commit that waits for the relay's answer, or to be applied. The next MLS state is `next/<group id>`. */
 export interface CommitRecord {
   group: string;
@@ -59,6 +71,8 @@ export interface CommitRecord {
   rows: number[];
   /** Of a team's: the change that it makes. */
   op?: number;
+  /** Of a team's: what of it is too large for the frame. */
+  large?: LargePart[];
   /** Unix milliseconds. */
   created_at: number;
   /** Set when admitted: our mailbox's highest `seq` at that moment, to be processed before it is applied. */

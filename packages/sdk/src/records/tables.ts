@@ -9,6 +9,7 @@ import type { CommitRecord, GroupRecord, MemberRecord } from "./group-records.ts
 import type { LineRecord, PairingRecord } from "./pairing-records.ts";
 import type {
   OpEndRecord,
+  OpKeysRecord,
   OpRecord,
   RosterRecord,
   TeamGroupRecord,
@@ -361,6 +362,7 @@ export interface Tables {
   "to/": ToRecord;
   "op/": OpRecord;
   "op-end/": OpEndRecord;
+  "op-keys/": OpKeysRecord;
   "roster/": RosterRecord;
   "commit/": CommitRecord;
   "out/": OutboxRecord;

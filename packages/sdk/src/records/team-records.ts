@@ -1,5 +1,7 @@
 /** Records of teams: what their owner calls them, the groups that serve them, their members, and changes that are wanted of them. */
 
+import type { RelayFrameData } from "../protocol/index.ts";
+
 /** `team/<key>`: a team of this agent's, as one addresses it. Its key is 16 bytes in hex, which it keeps for life. */
 export interface TeamRecord {
   key: string;
@@ -88,7 +90,16 @@ export interface OpRecord {
   about?: string;
   /** Lower case. */
   names: string[];
+  /** One commit does not add all of them: the key packages of those who are left are kept in `op-keys/`. */
+  goes_on?: true;
+  /** Some of them are added. */
+  began?: true;
   at: number;
+}
+
+/** `op-keys/<seq>`: key packages of those whom a change is still to add: all were claimed before the first commit left. */
+export interface OpKeysRecord {
+  keys: RelayFrameData<"keys">[];
 }
 
 /** `op-end/<seq>`: what became of a change, for whoever waits for it. */
@@ -97,6 +108,8 @@ export interface OpEndRecord {
   /** Why it has failed, and whom that is about. */
   reason?: string;
   who?: string;
+  /** Some of it was made before. */
+  in_part?: true;
 }
 
 /** `roster/<group id>/<epoch>`: the members of a team, ourselves left out, in an epoch in which something was sent. In lower case. */

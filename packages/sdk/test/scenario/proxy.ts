@@ -1,4 +1,5 @@
 import { once } from "node:events";
+import { createServer, type IncomingMessage, request, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { WebSocket, WebSocketServer } from "ws";
 
@@ -62,16 +63,21 @@ export class Proxy implements AsyncDisposable {
   rule: Rule | undefined;
   /** Every frame as its sender wrote it. */
   readonly recorded: Passage[] = [];
-  readonly #server: WebSocketServer;
+  /** What is asked for by HTTP gets this status instead of the relay's answer. */
+  httpStatus: number | undefined;
+  readonly #server: Server;
+  readonly #sockets: WebSocketServer;
   readonly #pairs = new Set<Pair>();
 
-  private constructor(server: WebSocketServer) {
+  private constructor(server: Server) {
     this.#server = server;
-    server.on("connection", (client) => this.#connect(client));
+    this.#sockets = new WebSocketServer({ server });
+    this.#sockets.on("connection", (client) => this.#connect(client));
+    server.on("request", (asked, response) => this.#passHttp(asked, response));
   }
 
   static async listen(): Promise<Proxy> {
-    const server = new WebSocketServer({ port: 0, host: "127.0.0.1" });
+    const server = createServer().listen(0, "127.0.0.1");
     await once(server, "listening");
     return new Proxy(server);
   }
@@ -133,8 +139,27 @@ export class Proxy implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.cut();
+    this.#sockets.close();
     this.#server.close();
+    this.#server.closeAllConnections();
     await once(this.#server, "close");
+  }
+
+  /** Files pass as they are. */
+  #passHttp(asked: IncomingMessage, response: ServerResponse): void {
+    if (this.httpStatus !== undefined) {
+      asked.resume();
+      return void response.writeHead(this.httpStatus, { "tus-resumable": "1.0.0" }).end();
+    }
+    const { hostname, port } = new URL(this.target);
+    const { method, headers, url: path } = asked;
+    const onward = request({ hostname, port, method, path, headers, agent: false }, (answer) => {
+      response.writeHead(answer.statusCode ?? 502, answer.headers);
+      answer.pipe(response);
+    });
+    onward.on("error", () => response.destroy());
+    response.on("close", () => onward.destroy());
+    asked.pipe(onward);
   }
 
   #pair(agent: string): Pair {

@@ -1,0 +1,112 @@
+/** Frames of commits of teams: what stands in them, what is brought beside them, and how many members fit. [P-6.10] */
+import type { OwnCommit } from "../crypto/mls/team-seam.ts";
+import { randomId, type RelayFrameData, toBase64, usernameKey } from "../protocol/index.ts";
+import type { LargePart } from "../records/group-records.ts";
+import { pad, put } from "../records/records.ts";
+import type { OpRecord } from "../records/team-records.ts";
+import type { Turn } from "../turn/turn.ts";
+import type { CommitData, Flight } from "./flight.ts";
+
+type Keys = RelayFrameData<"keys">;
+
+/** Bytes of a commit or a tree that stand in a frame; and no more than a part of the longest that the relay takes. */
+const MOST_INLINE = 64 * 2 ** 10;
+const PART_INLINE = 1 / 8;
+/** What a Welcome has beside the settings, and what a frame has beside Welcomes and members, at most. Bytes. */
+const WELCOME_BYTES = 1_800;
+const FRAME_REST = 4_096;
+/** Those whom a founding adds at once, and any later commit [P-15.3]. */
+export const MOST_FOUNDING = 400;
+export const MOST_ADDED = 200;
+
+/** A member by its device, as frames name it. */
+export interface FrameMember {
+  username: string;
+  device: string;
+}
+
+export function deviceOf({ username, device }: Keys): FrameMember {
+  return { username: usernameKey(username), device: device.id };
+}
+
+/**
+ * Those whom the next commit adds; where that is not all, the others wait with their key packages for the commits behind it.
+ * @param settings Bytes of the group's settings, which each Welcome holds
+ */
+export async function nextOf(
+  turn: Turn,
+  op: OpRecord,
+  packages: Keys[],
+  { most, settings }: { most: number; settings: number },
+): Promise<Keys[]> {
+  let room = turn.account.relay.frame_bytes - FRAME_REST;
+  let count = 0;
+  for (const one of packages.slice(0, most)) {
+    const { username, device } = deviceOf(one);
+    const welcome = 4 * Math.ceil((WELCOME_BYTES + settings) / 3);
+    room -=
+      welcome +
+      JSON.stringify([
+        { to: username, device, welcome: "" },
+        { username, device },
+      ]).length;
+    // One is tried in any case: the relay says what is wrong with it.
+    if (room < 0 && count > 0) break;
+    count += 1;
+  }
+  const isAll = count === packages.length;
+  if (!isAll && op.goes_on !== true) {
+    await put(turn.tx, "op-keys/", pad(op.seq), { keys: packages });
+    await put(turn.tx, "op/", pad(op.seq), { ...op, goes_on: true });
+  }
+  return packages.slice(0, count);
+}
+
+/** A commit, and what it adds to a group. */
+export interface Made {
+  commit?: Uint8Array;
+  invitation?: OwnCommit["invitation"];
+  added: FrameMember[];
+}
+
+/** Keeps a commit, and has it leave behind the turn. */
+export async function postTeamCommit(
+  turn: Turn,
+  flight: Flight,
+  { data, made, op }: { data: CommitData; made: Made; op: OpRecord },
+): Promise<void> {
+  const { commit: body, invitation, added } = made;
+  const parts = { ...(body && { body }), ...(invitation && { tree: invitation.tree }) };
+  const mostInline = Math.min(MOST_INLINE, PART_INLINE * turn.account.relay.frame_bytes);
+  const large: LargePart[] = [];
+  const frame: CommitData = { ...data };
+  for (const field of ["body", "tree"] as const) {
+    const bytes = parts[field];
+    if (bytes === undefined) continue;
+    const text = toBase64(bytes);
+    if (bytes.length <= mostInline) frame[field] = text;
+    else large.push({ field, bytes: text, token: randomToken(), request_id: randomId() });
+  }
+  if (invitation !== undefined)
+    frame.welcomes = invitation.welcomes.map(({ welcome }, at) => ({
+      to: added[at]?.username ?? "",
+      device: added[at]?.device ?? "",
+      welcome: toBase64(welcome),
+    }));
+  await turn.saveCommit({
+    group: data.group_id,
+    commit_id: data.commit_id,
+    kind: "team",
+    epoch: data.epoch,
+    frame: JSON.stringify(frame),
+    ...(large.length > 0 ? { large } : {}),
+    rows: [],
+    op: op.seq,
+    created_at: turn.now,
+  });
+  turn.after.push(() => flight.postCommit(data.group_id));
+}
+
+function randomToken(): string {
+  return toBase64(globalThis.crypto.getRandomValues(new Uint8Array(32)));
+}
