@@ -1,6 +1,7 @@
 import type { Plan, Result } from "../compare.ts";
 import { drain, encrypted, roundTrip } from "./encrypted.ts";
 import { files } from "./files.ts";
+import { groups } from "./groups.ts";
 import { hostile } from "./hostile.ts";
 import { logins } from "./logins.ts";
 import { memory } from "./memory.ts";
@@ -18,6 +19,7 @@ export const figures = {
   drain,
   memory,
   send,
+  groups,
   files,
   uploads,
   hostile,

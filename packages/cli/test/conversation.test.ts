@@ -227,17 +227,6 @@ test("dead letters and the outbox can be looked at and acted upon", async () => 
   expect((await world.cli("status -u alice")).exit).toBe(2);
 });
 
-test("bench measures a relay and leaves nothing behind", async () => {
-  const world = await createWorld();
-  const { exit, stdout } = await world.cli("bench --pairs 2 --window 4 --seconds 0.5 --json");
-  expect(exit).toBe(0);
-  const result = JSON.parse(stdout) as { messages: number; handled: { p50_ms: number } };
-  expect(result).toMatchObject({ pairs: 2, size: 128, window: 4 });
-  expect(result.messages).toBeGreaterThan(1);
-  expect(result.handled.p50_ms).toBeGreaterThan(0);
-  expect((await world.cli("whoami")).exit).toBe(3);
-});
-
 test("the beginning of a message id is enough wherever a command takes one; of several it is wrong usage", async () => {
   const world = await createWorld();
   await world.register("alice", "bob");

@@ -17,6 +17,7 @@ interface Options {
   window: number;
   seconds: number;
   files?: number;
+  group?: number;
 }
 
 /** One message's way, in milliseconds: until its sender knew that it was on the relay's disk, and that it was handled. */
@@ -32,9 +33,13 @@ pairs it is this machine that is measured. A relay's limits apply: by default 20
 With --files a file goes from one agent to another, and the same bytes by bare HTTP to a server on this machine and back, three times in turns: what there
 is to be had here without encryption and a relay. up: until the relay has it on its disk; down: until it is saved.
 
+With --group a group of that many is founded, by an agent whose members are accounts that listen and read nothing, and gets messages. Beside it: as many
+seals of HPKE as it has members, and the same bytes from one bare socket to as many others.
+
 Examples:
   aimessage bench -s ws://localhost:8080 --pairs 2 --window 16 --seconds 5
   aimessage bench -s ws://localhost:8080 --files 100MiB
+  aimessage bench -s ws://localhost:8080 --group 50
 `;
 
 export function configure(command: Command, act: Act): void {
@@ -51,6 +56,7 @@ export function configure(command: Command, act: Act): void {
         return bytes;
       }),
     )
+    .addOption(new Option("--group <members>", "measure a group of so many instead: 3 to 1000").argParser(members))
     .addHelpText("after", NOTES)
     .action(act(bench));
 }
@@ -78,6 +84,12 @@ async function bench(call: Call, options: Options): Promise<number> {
       out.note(`Measuring ${server} by a file of ${fileSize(files)}...`);
       const { benchFiles } = await import("../bench/files.ts");
       await benchFiles(call, { sender, receiver, bytes: files, folder: join(folder, "files") });
+      return context.interrupted.aborted ? interruptedExit(context) : 0;
+    }
+    const { group } = options;
+    if (group !== undefined) {
+      const { benchGroup } = await import("../bench/group.ts");
+      await benchGroup(call, { server, founder: await register("f"), members: group });
       return context.interrupted.aborted ? interruptedExit(context) : 0;
     }
     for (let index = 0; index < options.pairs; index++) pairs.push([await register("s"), await register("r")]);
@@ -149,6 +161,12 @@ async function report({ out }: Call, { pairs, size, window }: Options, ways: Way
     stored: quantiles(stored),
     handled: quantiles(handled),
   });
+}
+
+function members(text: string): number {
+  const members = count(text);
+  if (members < 3 || members > 1_000) throw new InvalidArgumentError("Write a number from 3 to 1000.");
+  return members;
 }
 
 function whole(flags: string, about: string, value: number): Option {

@@ -18,11 +18,10 @@ import { inboxIdOf, type InboxOptions, listInbox, listPending, type PendingOptio
 import { handleAll, type HandleOptions, type Handler } from "./handle.ts";
 import { Groups } from "./groups.ts";
 import { Guard } from "./guard.ts";
-import { Files, type Ways } from "./files.ts";
+import { Files, linkWays, type Ways } from "./files.ts";
 import { type Handles, handlesOf } from "./handles.ts";
 import { leave, type LeaveOptions } from "./leave.ts";
 import { Link } from "../link/link.ts";
-import { webRequest } from "../files/web-request.ts";
 import { followLink, type LinkEvent } from "./link-events.ts";
 import { listen, type ListenOptions } from "./listen.ts";
 import type { InboxEntry, IncomingMessage, Message } from "./message.ts";
@@ -83,10 +82,7 @@ export class Agent implements AsyncDisposable {
     this.username = account.identity.username;
     this.fingerprint = formatFingerprint(plainFingerprint);
     this.server = account.server;
-    this.#link = new Link(store, crypto, role, account, {
-      transport,
-      request: (url, asked) => (files === undefined ? webRequest(url, asked) : files.request(url, asked)),
-    });
+    this.#link = new Link(store, crypto, role, account, linkWays(transport, files));
     this.#transport = transport;
     const bring = (...files: Parameters<Files["bring"]>): void => this.#files.bring(...files);
     this.outbox = new Outbox(store, this.#link, { send: (...message) => this.send(...message), bring });

@@ -2,7 +2,8 @@
 import { AgentError } from "../errors.ts";
 import type { Claimer } from "../files/claim.ts";
 import type { FileHost } from "../files/host.ts";
-import type { Link } from "../link/link.ts";
+import type { Link, LinkWays } from "../link/link.ts";
+import { webRequest } from "../files/web-request.ts";
 import type { Transport } from "../wire/connect.ts";
 import { randomId } from "../protocol/index.ts";
 import type { InboxRecord, OutboxRecord } from "../records/tables.ts";
@@ -18,6 +19,14 @@ import { Uploads } from "./uploads.ts";
 export interface Ways {
   transport?: Transport | undefined;
   files?: FileHost | undefined;
+}
+
+/** The link asks a relay by HTTP as files do, where a runtime has them. */
+export function linkWays(transport: Transport, files: FileHost | undefined): LinkWays {
+  return {
+    transport,
+    request: (url, asked) => (files === undefined ? webRequest(url, asked) : files.request(url, asked)),
+  };
 }
 
 interface Means {
