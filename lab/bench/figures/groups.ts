@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { Agent } from "@aimessage/sdk/node";
-import { measureGroup } from "../../../packages/cli/src/bench/group.ts";
+import { type GroupFigures, measureGroup } from "../../../packages/cli/src/bench/group.ts";
 import { median } from "../../shared/percentiles.ts";
 import { startRelay } from "../../shared/relay.ts";
 import type { Plan, Result } from "../compare.ts";
@@ -22,51 +22,34 @@ export async function groups({ folder, progress }: Plan): Promise<Result[]> {
   const server = `ws://localhost:${relay.port}/ws`;
   const results: Result[] = [];
   for (const [members, under] of SIZES) {
-    const found: Awaited<ReturnType<typeof measureGroup>>[] = [];
+    const found: GroupFigures[] = [];
     for (let round = 1; round <= ROUNDS; round++) {
       progress(`group of ${members}: round ${round} of ${ROUNDS}`);
       await using founder = await Agent.open({ home: folder, username: `founder-${members}-${round}`, server });
       found.push(await measureGroup({ server, founder, members, note: () => undefined }));
     }
-    const row = (
-      title: string,
-      aim: number,
-      value: (of: (typeof found)[0]) => number,
-      floor: typeof value,
-    ): Result => ({
-      figure: "groups",
-      title,
-      unit: " ms",
-      value: median(found.map(value)),
-      floor: median(found.map(floor)),
-      ratio: median(found.map((one) => value(one) / floor(one))),
-      aim: { under: aim },
-    });
-    results.push(
-      row(
-        `group of ${members}, founded`,
-        under,
-        (of) => of.founded,
-        (of) => of.sealed,
-      ),
-    );
+    results.push(row(found, { title: `group of ${members}, founded`, under }, ["founded", "sealed"]));
     if (members !== TALKS.members) continue;
+    results.push(row(found, { title: `message to ${members}, stored`, under: TALKS.stored }, ["stored", "bare"]));
     results.push(
-      row(
-        `message to ${members}, stored`,
-        TALKS.stored,
-        (of) => of.stored,
-        (of) => of.bare,
-      ),
-    );
-    results.push(
-      row(
-        `message to ${members}, pushed to all`,
-        TALKS.pushed,
-        (of) => of.pushed,
-        (of) => of.bare,
-      ),
+      row(found, { title: `message to ${members}, pushed to all`, under: TALKS.pushed }, ["pushed", "bare"]),
     );
   }
   return results;
+}
+
+function row(
+  found: GroupFigures[],
+  { title, under }: { title: string; under: number },
+  [value, floor]: [keyof GroupFigures, keyof GroupFigures],
+): Result {
+  return {
+    figure: "groups",
+    title,
+    unit: " ms",
+    value: median(found.map((one) => one[value])),
+    floor: median(found.map((one) => one[floor])),
+    ratio: median(found.map((one) => one[value] / one[floor])),
+    aim: { under },
+  };
 }
