@@ -6,6 +6,7 @@ import { acceptWelcome, closeConversation } from "./conversations.ts";
 import { rowById } from "../records/outbox-records.ts";
 import { LAST_ATTEMPT, requeue, settle, unlink } from "../turn/outbox-rows.ts";
 import { receiveMessage, unreadable } from "./received.ts";
+import { isComputed } from "./team-ahead.ts";
 import { lapse, receiveTeamCommit } from "./team-commits.ts";
 import { receiveDirect, receiveTeamMessage } from "./team-messages.ts";
 import { settleAt } from "./team-outcomes.ts";
@@ -38,12 +39,19 @@ export async function receive(turn: Turn, batch: Pushed[]): Promise<number> {
       turn.isCut = true;
       return count;
     }
+    if (delivery.seq > turn.position) {
+      await applyAdmitted(turn, delivery.seq);
+      if (!(await isComputed(turn, delivery))) {
+        turn.isCut = true;
+        return count;
+      }
+    }
     count += 1;
     if (delivery.seq <= turn.position) continue;
-    await applyAdmitted(turn, delivery.seq);
     const at = `pushed/${delivery.seq}`;
     if (!turn.aside.has(at)) await turn.on(at, () => receiveOne(turn, delivery, offline));
     else await leaveAlone(turn, delivery);
+    turn.cache.between.forget(at);
     turn.position = delivery.seq;
     turn.cache.arrived = { at: turn.ticks, storedAt: delivery.timestamp * 1000 };
   }

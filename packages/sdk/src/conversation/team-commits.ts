@@ -3,6 +3,7 @@ import { GroupError } from "../crypto/mls/seam.ts";
 import { DIRECT, DIRECT_BYTES } from "../crypto/team/direct.ts";
 import { followChange } from "../crypto/team/changes.ts";
 import { certifiedBy, type TeamMember } from "../crypto/team/roster.ts";
+import { aheadOf } from "./team-ahead.ts";
 import { sendAllToOne } from "./team-resend.ts";
 import { type Delivery, fromBase64, isBase64, toBase64, usernameKey } from "../protocol/index.ts";
 import type { CommitRecord } from "../records/group-records.ts";
@@ -31,7 +32,8 @@ export async function receiveTeamCommit(turn: Turn, team: Team, delivery: Delive
   const before = await directSecret(turn, team);
   let followed: Awaited<ReturnType<typeof followChange>>;
   try {
-    followed = await followChange(turn.teams, team.group, fromBase64(body));
+    const ahead = turn.cache.between.get(aheadOf(delivery), team.group);
+    followed = (ahead as typeof followed | undefined) ?? (await followChange(turn.teams, team.group, fromBase64(body)));
   } catch (error) {
     if (!(error instanceof GroupError)) throw error;
     return stuck(turn, team, from, error.message);

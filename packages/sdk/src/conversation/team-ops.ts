@@ -23,7 +23,7 @@ export async function addLinkOp(turn: Turn, op: Omit<OpRecord, "seq" | "at">): P
 
 /** A change is made, or a part of it: whoever is left to be added is added next. */
 export async function endOrGoOn(turn: Turn, team: Team | undefined, op: OpRecord): Promise<void> {
-  const kept = op.goes_on === true ? await get(turn.tx, "op-keys/", pad(op.seq)) : undefined;
+  const kept = op.keys_kept === true ? await get(turn.tx, "op-keys/", pad(op.seq)) : undefined;
   const there = new Set(team === undefined ? [] : (await rosterIn(turn, team)).map(({ name }) => name));
   const left = kept?.keys.filter(({ username }) => !there.has(usernameKey(username))) ?? [];
   if (team === undefined || left.length === 0) return endOp(turn, op.seq);

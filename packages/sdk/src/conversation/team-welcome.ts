@@ -8,6 +8,7 @@ import { hex } from "../crypto/mls/bytes.ts";
 import { deleteState } from "../records/group-state.ts";
 import { get } from "../records/records.ts";
 import { planHealing } from "./team-healing.ts";
+import { aheadOf } from "./team-ahead.ts";
 import { addOp, endOp, rejoinOf } from "./team-ops.ts";
 import { useKeyPackage } from "./conversations.ts";
 import { learn, newTeamGroup, settingsIn } from "./teams.ts";
@@ -34,7 +35,10 @@ export async function acceptTeamWelcome(turn: Turn, delivery: Delivery): Promise
   let joined: Awaited<ReturnType<typeof joinTeam>>;
   try {
     const invited = { welcome, tree: fromBase64(tree) };
-    joined = await joinTeam(turn.teams, invited, secret as Uint8Array, turn.account.device);
+    const ahead = turn.cache.between.get(aheadOf(delivery), "");
+    joined =
+      (ahead as typeof joined | undefined) ??
+      (await joinTeam(turn.teams, invited, secret as Uint8Array, turn.account.device));
   } catch (error) {
     if (!(error instanceof GroupError)) throw error;
     return refuse("bad_welcome", `a Welcome from ${from} is not acceptable: ${error.message}`);

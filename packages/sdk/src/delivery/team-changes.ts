@@ -1,7 +1,7 @@
 /** Changes of teams: founding them, who is in them, what they are called. */
 import { GroupError } from "../crypto/mls/seam.ts";
 import { groupIdOf } from "../crypto/mls/state.ts";
-import type { Change, OwnCommit } from "../crypto/mls/team-seam.ts";
+import type { Change } from "../crypto/mls/team-seam.ts";
 import { commitChange, foundTeam } from "../crypto/team/changes.ts";
 import { certifiedBy, type TeamMember } from "../crypto/team/roster.ts";
 import { leafDigest, readStatement } from "../crypto/team/statements.ts";
@@ -19,7 +19,7 @@ import {
 import { list, pad } from "../records/records.ts";
 import { retire } from "../conversation/team-commits.ts";
 import { endOp, isOfLink } from "../conversation/team-ops.ts";
-import { deviceOf, MOST_ADDED, MOST_FOUNDING, nextOf, postTeamCommit } from "./team-frames.ts";
+import { deviceOf, MOST_ADDED, MOST_FOUNDING, nextOf, postTeamCommit, takesLong } from "./team-frames.ts";
 import { type ChangeAnswer, fail, isReady, needsKeys, pauseOf, takeKeys } from "./team-needs.ts";
 import type { OpRecord } from "../records/team-records.ts";
 import { addTeam, type Team, teamOf } from "../turn/teams.ts";
@@ -82,20 +82,17 @@ async function found(
     admins: [usernameKey(identity.username)],
     replaces: "",
   };
-  const room = { most: MOST_FOUNDING, settings: encodeSettings(settings).length };
+  const room = { most: MOST_FOUNDING, settings: encodeSettings(settings).length, members: 1 };
   const packages = await nextOf(turn, op, all, room);
-  let made: Awaited<ReturnType<typeof foundTeam>>;
-  try {
-    made = await foundTeam(turn.teams, settings, {
-      groupId: globalThis.crypto.getRandomValues(new Uint8Array(32)),
-      leaf: device,
-      members: packages.map(keyPackage),
-      now: turn.relayNow,
-    });
-  } catch (error) {
-    if (!(error instanceof GroupError)) throw error;
-    return fail(turn, op, error.message);
-  }
+  const founding = {
+    groupId: globalThis.crypto.getRandomValues(new Uint8Array(32)),
+    leaf: device,
+    members: packages.map(keyPackage),
+    now: turn.relayNow,
+  };
+  const run = () => foundTeam(turn.teams, settings, founding);
+  const made = await computed(turn, op, { of: op.key, run, isLater: takesLong(1 + packages.length) });
+  if (made === undefined) return;
   const id = groupIdOf(made.group);
   const team = addTeam(turn, newTeamGroup(turn, { id, key: op.key, epoch: 2, state: "founding" }), made.group);
   await learn(turn, team, { state: "founding" });
@@ -122,19 +119,22 @@ async function change(
   if (!isReady(turn, team)) return;
   const all = needsKeys(op) ? await takeKeys(turn, flight, op, keys) : [];
   if (all === undefined) return;
-  const room = { most: MOST_ADDED, settings: encodeSettings(settingsIn(turn, team)).length };
+  const members = (await rosterIn(turn, team)).length;
+  const room = { most: MOST_ADDED, settings: encodeSettings(settingsIn(turn, team)).length, members };
   const packages = await nextOf(turn, op, all, room);
-  const commitId = randomId();
-  let made: OwnCommit;
-  let removed: { username: string; device: string }[];
-  try {
-    const { what, gone, statements } = await changeOf(turn, team, op, packages);
-    removed = gone;
-    made = await commitChange(turn.teams, team.group, what, { commitId, statements, now: turn.relayNow });
-  } catch (error) {
-    if (!(error instanceof GroupError)) throw error;
-    return fail(turn, op, error.message);
-  }
+  const ordered = { commitId: randomId(), now: turn.relayNow };
+  const { group } = team;
+  const asked = await changeOf(turn, team, op, packages).catch(asFailure(turn, op));
+  if (asked === undefined) return;
+  const run = async () => {
+    const { what, gone: removed, statements } = asked;
+    return { ...(await commitChange(turn.teams, group, what, { ...ordered, statements })), ...ordered, removed };
+  };
+  // It holds as long as the epoch does: messages move nothing that it stands on.
+  const of = `${record.id}/${record.epoch}`;
+  const made = await computed(turn, op, { of, run, isLater: takesLong(members + packages.length) });
+  if (made === undefined) return;
+  const { commitId, removed } = made;
   await turn.tx.put(`next/${record.id}`, turn.crypto.encode(made.pending));
   const added = packages.map(deviceOf);
   await postTeamCommit(turn, flight, {
@@ -149,6 +149,30 @@ async function change(
     made: { commit: made.commit, invitation: made.invitation, added },
     op,
   });
+}
+
+/** What was computed for a change between two turns; what is quick, now. Undefined: not yet, or it cannot be, and has failed. */
+async function computed<T>(
+  turn: Turn,
+  op: OpRecord,
+  { of, run, isLater }: { of: string; run: () => Promise<T>; isLater: boolean },
+): Promise<T | undefined> {
+  const { between } = turn.cache;
+  const at = `op/${pad(op.seq)}`;
+  if (isLater && !between.isThere({ at, of, run })) return undefined;
+  const take = async (): Promise<T | undefined> => between.get(at, of) as T | undefined;
+  const made = await (isLater ? take() : run()).catch(asFailure(turn, op));
+  between.forget(at);
+  return made;
+}
+
+/** What cannot be, or is against the rules, ends the change. */
+function asFailure(turn: Turn, op: OpRecord): (error: unknown) => Promise<undefined> {
+  return async (error) => {
+    if (!(error instanceof GroupError)) throw error;
+    await fail(turn, op, error.message);
+    return undefined;
+  };
 }
 
 async function changeOf(

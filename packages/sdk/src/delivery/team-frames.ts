@@ -19,6 +19,13 @@ const FRAME_REST = 4_096;
 export const MOST_FOUNDING = 400;
 export const MOST_ADDED = 200;
 
+/** A commit of a group of more members takes longer than a turn has. */
+const QUICK = 40;
+
+export function takesLong(members: number): boolean {
+  return members > QUICK;
+}
+
 /** A member by its device, as frames name it. */
 export interface FrameMember {
   username: string;
@@ -31,33 +38,35 @@ export function deviceOf({ username, device }: Keys): FrameMember {
 
 /**
  * Those whom the next commit adds; where that is not all, the others wait with their key packages for the commits behind it.
- * @param settings Bytes of the group's settings, which each Welcome holds
+ * @param room `settings`: bytes of the group's settings, which each Welcome holds; `members`: those that it has. Where all of that takes long, the
+ *   commit is made in a later turn, until when all key packages wait
  */
 export async function nextOf(
   turn: Turn,
   op: OpRecord,
   packages: Keys[],
-  { most, settings }: { most: number; settings: number },
+  room: { most: number; settings: number; members: number },
 ): Promise<Keys[]> {
-  let room = turn.account.relay.frame_bytes - FRAME_REST;
+  const { most, settings, members } = room;
+  let left = turn.account.relay.frame_bytes - FRAME_REST;
   let count = 0;
   for (const one of packages.slice(0, most)) {
     const { username, device } = deviceOf(one);
     const welcome = 4 * Math.ceil((WELCOME_BYTES + settings) / 3);
-    room -=
+    left -=
       welcome +
       JSON.stringify([
         { to: username, device, welcome: "" },
         { username, device },
       ]).length;
     // One is tried in any case: the relay says what is wrong with it.
-    if (room < 0 && count > 0) break;
+    if (left < 0 && count > 0) break;
     count += 1;
   }
-  const isAll = count === packages.length;
-  if (!isAll && op.goes_on !== true) {
+  const isKept = count < packages.length || (count > 0 && takesLong(members + count));
+  if (isKept && op.keys_kept !== true) {
     await put(turn.tx, "op-keys/", pad(op.seq), { keys: packages });
-    await put(turn.tx, "op/", pad(op.seq), { ...op, goes_on: true });
+    await put(turn.tx, "op/", pad(op.seq), { ...op, keys_kept: true });
   }
   return packages.slice(0, count);
 }

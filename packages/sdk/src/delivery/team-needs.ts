@@ -61,7 +61,7 @@ export async function needsOf(turn: Turn, flight: Flight): Promise<Need[]> {
   for (const op of await list(turn.tx, "op/")) {
     if (flight.isPaused(pauseOf(op.seq), turn.ticks)) continue;
     if (op.kind === "leave" || op.kind === "rejoin") needs.push(await wish(turn, op, op.kind));
-    else if (needsKeys(op) && op.goes_on !== true) {
+    else if (needsKeys(op) && op.keys_kept !== true) {
       const team = await teamByKey(turn, op.key);
       // One that is being founded has them; of others one change is made after another.
       if (op.kind === "create" ? team === undefined : team !== undefined && isReady(turn, team.team))
@@ -114,7 +114,7 @@ export async function takeKeys(
   op: OpRecord,
   answer: ChangeAnswer["answer"] | undefined,
 ): Promise<Keys[] | undefined> {
-  if (op.goes_on === true) return (await get(turn.tx, "op-keys/", pad(op.seq)))?.keys ?? [];
+  if (op.keys_kept === true) return (await get(turn.tx, "op-keys/", pad(op.seq)))?.keys ?? [];
   if (answer === undefined) return undefined;
   if ("refusal" in answer) {
     if (isTemporary(answer.refusal)) flight.backOff(pauseOf(op.seq), turn.ticks, answer.refusal.retry_after_ms);

@@ -25,6 +25,7 @@ export async function serveTeam(turn: Turn, flight: Flight, to: string, most: nu
   if (address.kind === "pair" || found === undefined || found.team.record.state !== "open") return;
   const { team } = found;
   const { record } = team;
+  if (turn.cache.between.isHeld(record.id)) return;
   if (record.epoch < record.wait_for_epoch || (found.row.state !== "active" && address.kind === "team")) return;
   flight.lastServed = to;
   if (address.kind === "team") {

@@ -242,8 +242,11 @@ export class Session {
     this.#arrivals.putBack(batch.slice(received));
     const unread = this.#bodies.isFetching ? 0 : this.#arrivals.waiting;
     const waiting = unread + flight.sendAnswers.length + flight.commitAnswers.length;
-    if (turn.isCut) await new Promise((resolve) => setTimeout(resolve, GIVE_WAY_MS));
-    const goesOn = turn.isCut || (flight.mayHaveMore && turn.after.length > 0);
+    const { between } = this.#cache;
+    const isCut = turn.isCut || between.isWanted;
+    await between.compute();
+    if (isCut) await new Promise((resolve) => setTimeout(resolve, GIVE_WAY_MS));
+    const goesOn = isCut || (flight.mayHaveMore && turn.after.length > 0);
     const isDone = waiting === 0 && !served && !goesOn && this.#needs.length === 0;
     return isDone && (await this.#openable()).length === 0;
   }

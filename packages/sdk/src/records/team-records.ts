@@ -90,8 +90,8 @@ export interface OpRecord {
   about?: string;
   /** Lower case. */
   names: string[];
-  /** One commit does not add all of them: the key packages of those who are left are kept in `op-keys/`. */
-  goes_on?: true;
+  /** Their key packages are kept in `op-keys/`: one commit does not add all of them, or it is made later. */
+  keys_kept?: true;
   /** Some of them are added. */
   began?: true;
   at: number;

@@ -16,6 +16,7 @@ import { tierOf } from "../records/tier.ts";
 import { type Judged, judgedOf } from "../trust/guards.ts";
 import { policyOf, standingOf } from "../trust/standing.ts";
 import { Ahead } from "./ahead.ts";
+import { Between } from "./between.ts";
 import { Strangers } from "./strangers.ts";
 import type { CommitRecord, GroupRecord, MemberRecord } from "../records/group-records.ts";
 import type { ContactRecord } from "../records/tables.ts";
@@ -47,6 +48,7 @@ const REMEMBERED = 64;
 export class Cache {
   readonly conversations = new Map<string, Conversation>();
   readonly teams = new Map<string, Team>();
+  readonly between = new Between();
   /** When we give ourselves new keys in a team next, as far as is known. Our clock, Unix ms. */
   healsAt = 0;
   readonly commits = new Map<string, CommitRecord>();
@@ -70,6 +72,7 @@ export class Cache {
   clear(): void {
     this.conversations.clear();
     this.teams.clear();
+    this.between.clear();
     this.healsAt = 0;
     this.commits.clear();
     this.reporting.clear();
