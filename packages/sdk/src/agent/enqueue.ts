@@ -15,7 +15,7 @@ import { find, get, nextSeq, pad, put } from "../records/records.ts";
 import type { FileProgress, FileToSend } from "../files/host.ts";
 import { raiseAlert } from "../trust/alerts.ts";
 import { type Tier, tierOf } from "../records/tier.ts";
-import { countAnswer, excessText, goOn, guardLimits } from "../trust/guards.ts";
+import { countAnswer, countTeamAnswer, excessText, goOn, guardLimits } from "../trust/guards.ts";
 import { stoppedError } from "./sent.ts";
 import { isForPerson, letIn } from "../trust/standing.ts";
 import { letHeldIn } from "../trust/held.ts";
@@ -271,7 +271,11 @@ async function count(
   }
   if (options.byPerson === true || pairs === true || (await isAskedFor(tx, answered))) return undefined;
   const causes = [answered, cause].filter((row) => row !== undefined);
-  const { exchange, excess } = await countAnswer(tx, to, { now, tier, causes, before: options.exchange });
+  const counted = { now, causes, before: options.exchange };
+  const { exchange, excess } =
+    readAddress(to).kind === "team"
+      ? await countTeamAnswer(tx, to, counted)
+      : await countAnswer(tx, to, { ...counted, tier });
   if (excess !== undefined)
     await raiseAlert(tx, now, {
       kind: "guard",

@@ -6,7 +6,7 @@ import { hex } from "../crypto/mls/bytes.ts";
 import { directAddress } from "../records/addresses.ts";
 import { owed } from "../records/owed.ts";
 import { get, list, nextSeq, pad, put, remove } from "../records/records.ts";
-import { nameOfTeam, teamsByName } from "../records/team-names.ts";
+import { aliasFor, nameOfTeam, teamsByName } from "../records/team-names.ts";
 import type { OpRecord, TeamRecord } from "../records/team-records.ts";
 import type { ClientStore, WriteTransaction } from "../store/store.ts";
 import { parseName } from "./address.ts";
@@ -125,7 +125,7 @@ export class Groups {
     await this.#store.write(async (tx) => {
       const team = await findTeam(tx, group);
       if (team.state !== "invited") return;
-      await put(tx, "team/", team.key, { ...team, state: "active" });
+      await put(tx, "team/", team.key, { ...team, state: "active", alias: await aliasFor(tx, team) });
       // What has come meanwhile is asked for.
       for (const { name, receive_counter: upTo } of await list(tx, "team-member/", { under: `${team.group}/` }))
         if (upTo > 0) await tx.put(owed(directAddress(team.key, name), "read", team.group), String(upTo));

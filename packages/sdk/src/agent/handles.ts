@@ -31,9 +31,10 @@ export function handlesOf(row: InboxRecord, means: Means): Handles {
   const { store, crypto, send, sent, writing, enqueue, files } = means;
   const letter = (body: Letter["body"], { privately = false, ...more }: ReplyOptions = {}): Letter => {
     const thread = row.thread === undefined ? {} : { thread: row.thread };
-    const options = { replyTo: row.id, ...thread, ...more };
-    if (row.team !== undefined && !privately) return { to: row.from, team: row.team, body, options };
-    return { to: row.from, body, options, identityKey: row.identity_key };
+    // In a team several may have sent something under one id: ours says which is meant.
+    if (row.team !== undefined && !privately)
+      return { to: row.from, team: row.team, body, options: { replyTo: row.local_id, ...thread, ...more } };
+    return { to: row.from, body, options: { replyTo: row.id, ...thread, ...more }, identityKey: row.identity_key };
   };
   /** Says which message it answers: it is the same at each attempt. */
   const answerId = async () => (await crypto.digest(utf8(`reply ${row.from}/${row.id}`))).slice(0, 32);

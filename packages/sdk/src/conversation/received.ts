@@ -184,7 +184,7 @@ export async function keep(
     return repeatOutcome(turn, Number(before));
   }
   const seq = await nextSeq(turn.tx, "in");
-  const question = await questionOf(turn, from, header);
+  const question = await questionOf(turn, { from, identityKey }, header);
   const row: InboxRecord = {
     seq,
     id: header.id,
@@ -221,7 +221,7 @@ export async function keep(
 /** The question of ours that a message answers, and whether it comes too late; undefined if it answers none, or not as its first. */
 async function questionOf(
   turn: Turn,
-  from: string,
+  { from, identityKey }: Whose,
   { reply_to }: Header,
 ): Promise<{ id: string; late: boolean; record: QuestionRecord } | undefined> {
   const question = reply_to === undefined ? undefined : await get(turn.tx, "question/", reply_to);
@@ -229,7 +229,7 @@ async function questionOf(
     return undefined;
   // Whoever has the name now was not asked.
   const asked = await get(turn.tx, "out/", pad(question.seq));
-  if (asked?.identity_key !== (await turn.contact(from))?.identity_key) return undefined;
+  if (asked?.identity_key !== identityKey) return undefined;
   return { id: question.id, record: question, late: question.state === "over" || question.deadline <= turn.now };
 }
 

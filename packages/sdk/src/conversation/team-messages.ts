@@ -18,28 +18,35 @@ import type { Turn } from "../turn/turn.ts";
 
 /** Counters of a member that were not read, at most: what is more is not asked for any more. */
 const MISSING_AT_MOST = 400;
-/** The cost of trying to decrypt. See `Waste`. */
+/** The costs of trying to decrypt, and of one step of a ratchet: ms of an ordinary core. See `Waste`. */
 const ATTEMPT = 0.5;
+const STEP = 0.02;
+/** Messages of one member that were not read and of which it has not been told, at most: of more it hears by their counters. */
+const OWED_AT_MOST = 400;
 
 /** A message to all. */
 export async function receiveTeamMessage(turn: Turn, team: Team, delivery: Delivery, offline: boolean): Promise<void> {
   const from = usernameKey(delivery.from);
   if (turn.isSpent(from)) return;
   const opened = await openMessage(turn, team, delivery);
-  if (opened === undefined) {
-    turn.wasted(from, ATTEMPT);
-    // Its sender hears that it was not read, and sends it again, to us alone.
-    if ((await rosterIn(turn, team)).some(({ name }) => name === from))
-      await turn.tx.put(owed(directAddress(team.record.key, from), "lost", delivery.message_id), "");
-    return undefined;
-  }
+  if (opened === undefined) return unreadIn(turn, team, from, delivery.message_id);
   const { content, sender } = opened;
   const member = await teamMember(turn, team, sender.name);
-  count(team, member, content.header);
+  const lost = count(team, member, content.header);
+  if (lost > 0)
+    await turn.alert("lost", sender.name, `${lost} of its messages in a group are missing, and not asked for any more`);
   // Nobody hears that it was received before the owner has taken the invitation; then it is asked for.
   if ((await get(turn.tx, "team/", team.record.key))?.state === "invited")
     return void (member.gaps = [...(member.gaps ?? []), content.header.counter].slice(-MISSING_AT_MOST));
   return deliver(turn, team, { sender, offline }, content);
+}
+
+/** Its sender hears that a message was not read, and sends it again, to us alone. */
+async function unreadIn(turn: Turn, team: Team, from: string, messageId: string): Promise<void> {
+  if (!(await rosterIn(turn, team)).some(({ name }) => name === from)) return;
+  const prefix = owed(directAddress(team.record.key, from), "lost");
+  const waiting = await turn.tx.list({ prefix, limit: OWED_AT_MOST });
+  if (waiting.length < OWED_AT_MOST) await turn.tx.put(prefix + messageId, "");
 }
 
 /** A direct frame: a receipt, or a message that we lack. */
@@ -88,8 +95,8 @@ async function deliver(
   const { name, identityKey } = sender;
   const { receive_counter: upTo } = await teamMember(turn, team, name);
   // Its ratchet has to move; what it says is for nobody here.
-  if ((await turn.contact(name))?.blocked === true)
-    return turn.tx.put(owed(directAddress(key, name), "lost", content.header.id), "blocked");
+  const objection = await objectionTo(turn, sender, content);
+  if (objection !== undefined) return turn.tx.put(owed(directAddress(key, name), "lost", content.header.id), objection);
   if (upTo > 0) await turn.tx.put(owed(directAddress(key, name), "read", id), String(upTo));
   const row = await get(turn.tx, "team/", key);
   if (content.header.type !== "message" || row?.state !== "active") return;
@@ -97,6 +104,25 @@ async function deliver(
   const { header, body } = content;
   const whose = { from: name, identityKey: toBase64(identityKey), team: key };
   await keep(turn, whose, { header, body }, { name, offline });
+}
+
+/** Why a message of a member is not kept: what its sender hears. */
+async function objectionTo(
+  turn: Turn,
+  { name, identityKey }: Omit<TeamMember, "leaf">,
+  { header, body }: Content,
+): Promise<"blocked" | "identity_changed" | "stranger_quota" | undefined> {
+  const contact = await turn.contact(name);
+  if (contact?.blocked === true) return "blocked";
+  if (header.type !== "message") return undefined;
+  // A group is whatever its admins make it: in the name of somebody who is pinned nobody else is heard.
+  if (contact !== undefined && contact.identity_key !== toBase64(identityKey)) {
+    const text = `${name} has another identity key in a group than the pinned one; nothing is read from that until you trust it`;
+    await turn.alert("identity_changed", name, text);
+    return "identity_changed";
+  }
+  const isStranger = await turn.isStranger(name);
+  return isStranger && !(await turn.cache.strangers.hasRoom(turn, name, body.length)) ? "stranger_quota" : undefined;
 }
 
 async function secretOf(turn: Turn, team: Team, epoch: number): Promise<Uint8Array | undefined> {
@@ -110,8 +136,11 @@ async function openMessage(
   team: Team,
   delivery: Delivery,
 ): Promise<{ content: Content; sender: Omit<TeamMember, "leaf"> } | undefined> {
+  const bytes = isBase64(delivery.message) ? fromBase64(delivery.message) : new Uint8Array();
+  const { waste } = turn.cache;
+  const from = usernameKey(delivery.from);
+  if (waste.remembers && waste.hasFailed(await turn.crypto.digest(bytes))) return undefined;
   try {
-    const bytes = isBase64(delivery.message) ? fromBase64(delivery.message) : new Uint8Array();
     const opened = await turn.teams.decrypt(team.group, bytes);
     team.group = opened.group;
     team.dirty = true;
@@ -128,21 +157,27 @@ async function openMessage(
       sender.name,
       `a message from ${sender.name} came with other names, ids or expiry than its sender gave it`,
     );
+    turn.wasted(from, ATTEMPT);
     return undefined;
   } catch (error) {
     if (!(error instanceof GroupError)) throw error;
+    if (error.steps !== undefined) waste.remember(await turn.crypto.digest(bytes));
+    turn.wasted(from, ATTEMPT + (error.steps ?? 0) * STEP);
     return undefined;
   }
 }
 
-/** Keeps the books on what one member has said. */
-function count(team: Team, member: TeamMemberRecord, { counter, base = 0 }: Header): void {
+/** Keeps the books on what one member has said. @returns how many of its messages are given up, since there are too many gaps */
+function count(team: Team, member: TeamMemberRecord, { counter, base = 0 }: Header): number {
   if (member.receive_counter === 0) member.receive_counter = Math.min(base, counter - 1);
   const gaps = new Set(member.gaps);
   gaps.delete(counter);
-  const newest = Math.min(counter, member.receive_counter + MISSING_AT_MOST + 1);
-  for (let missing = member.receive_counter + 1; missing < newest; missing++) gaps.add(missing);
-  member.gaps = [...gaps];
+  const first = Math.max(member.receive_counter + 1, counter - MISSING_AT_MOST);
+  for (let missing = first; missing < counter; missing++) gaps.add(missing);
+  const passed = Math.max(0, first - member.receive_counter - 1);
+  const kept = [...gaps].slice(-MISSING_AT_MOST);
+  member.gaps = kept;
   member.receive_counter = Math.max(member.receive_counter, counter);
   team.changed.add(member.name);
+  return passed + gaps.size - kept.length;
 }

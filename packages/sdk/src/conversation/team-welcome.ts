@@ -1,25 +1,35 @@
 /** Joining a team by a Welcome. */
 import { GroupError } from "../crypto/mls/seam.ts";
 import { epochOf, groupIdOf } from "../crypto/mls/state.ts";
+import { verifyCertificate } from "../crypto/identity.ts";
 import { joinTeam } from "../crypto/team/changes.ts";
-import { certifiedBy } from "../crypto/team/roster.ts";
-import { type Delivery, fromBase64, isBase64, usernameKey } from "../protocol/index.ts";
+import { type Certified, certifiedBy } from "../crypto/team/roster.ts";
+import { type Delivery, equal, fromBase64, isBase64, usernameKey } from "../protocol/index.ts";
 import { hex } from "../crypto/mls/bytes.ts";
 import { deleteState } from "../records/group-state.ts";
 import { get } from "../records/records.ts";
 import { planHealing } from "./team-healing.ts";
 import { aheadOf } from "./team-ahead.ts";
 import { addOp, endOp, rejoinOf } from "./team-ops.ts";
+import { meet } from "../trust/contacts.ts";
 import { useKeyPackage } from "./conversations.ts";
-import { learn, newTeamGroup, settingsIn } from "./teams.ts";
-import { addTeam } from "../turn/teams.ts";
+import { learn, newTeamGroup, rosterIn, settingsIn } from "./teams.ts";
+import { addTeam, type Team, teamOf } from "../turn/teams.ts";
 import type { Turn } from "../turn/turn.ts";
+
+/** The costs of joining a group in vain, and of a Welcome by none of our key packages: ms of an ordinary core. See `Waste`. */
+const JOINING = 20;
+const UNTRIED = 0.2;
 
 /** Joins the group of a Welcome that has a tree beside it. Whatever is wrong with it is reported, and it is dropped. */
 export async function acceptTeamWelcome(turn: Turn, delivery: Delivery): Promise<void> {
   const { from, device, group_id: announced, message, tree } = delivery;
   const username = usernameKey(from);
-  const refuse = (kind: string, text: string) => turn.alert(kind, username, text);
+  if (turn.isSpent(username)) return;
+  const refuse = (kind: string, text: string) => {
+    turn.wasted(username, kind === "welcome_without_key" ? UNTRIED : JOINING);
+    return turn.alert(kind, username, text);
+  };
   const welcome = isBase64(message) ? fromBase64(message) : new Uint8Array();
   const known = announced === undefined ? undefined : await get(turn.tx, "team-group/", announced);
   const rejoin = announced === undefined ? undefined : await rejoinOf(turn, announced);
@@ -49,6 +59,9 @@ export async function acceptTeamWelcome(turn: Turn, delivery: Delivery): Promise
   const isAsSaid = by?.name === username && (device ?? by.device) === by.device && (announced ?? id) === id;
   if (!isAsSaid)
     return refuse("bad_welcome", `a Welcome from ${from} is not acceptable: not what the relay says it is`);
+  // Whoever poses as somebody who is pinned adds us to nothing.
+  const said = await verifyCertificate(turn.crypto, inviter.certificate);
+  if (said === undefined || (await meet(turn, said, "welcome")) !== "trusted") return undefined;
   await useKeyPackage(turn, key.ref, key.last_resort, from);
   const teamKey = hex(settingsIn(turn, { group }).key);
   // Whoever has been in a team knows its key: nobody takes its place by that.
@@ -60,6 +73,11 @@ export async function acceptTeamWelcome(turn: Turn, delivery: Delivery): Promise
   if (known !== undefined) {
     if (record.epoch <= known.epoch)
       return refuse("welcome_replayed", `a Welcome from ${from} leads back to what was before in a group`);
+    const before = rejoin === undefined ? undefined : await teamOf(turn, id);
+    // What has become of the group is the word of one member alone: of one whom we know, and whoever rules it now is shown.
+    if (before !== undefined && !(await isMemberOf(turn, before, by)))
+      return refuse("bad_welcome", `a Welcome from ${from} leads into a group in which this agent does not know it`);
+    if (before !== undefined) await showRulers(turn, from, { before, now: { group } });
     // What we send goes on where it was, so that what the others lack is missed.
     record.send_counter = known.send_counter;
     record.base = known.send_counter;
@@ -70,8 +88,7 @@ export async function acceptTeamWelcome(turn: Turn, delivery: Delivery): Promise
   await planHealing(turn, team, key.last_resort);
   if (rejoin !== undefined) {
     await endOp(turn, rejoin.seq);
-    await learn(turn, team, { state: "active" });
-    return undefined;
+    if (row !== undefined) return void (await learn(turn, team));
   }
   // A stranger's invitation waits for the owner.
   const policy = await turn.policy();
@@ -80,4 +97,20 @@ export async function acceptTeamWelcome(turn: Turn, delivery: Delivery): Promise
   if (!isWanted && policy === "closed") return addOp(turn, { kind: "leave", key: teamKey, group: id, names: [] });
   if (!isWanted)
     await turn.alert("invited", username, `${from} has added this agent to the team @${settingsIn(turn, team).name}`);
+}
+
+async function isMemberOf(turn: Turn, team: Team, { name, identityKey }: Certified): Promise<boolean> {
+  return (await rosterIn(turn, team)).some((one) => one.name === name && equal(one.identityKey, identityKey));
+}
+
+/** Tells the owner who may change a group now, where that is others than before by the word of somebody who was no admin. */
+async function showRulers(
+  turn: Turn,
+  from: string,
+  { before, now }: { before: Team; now: Pick<Team, "group"> },
+): Promise<void> {
+  const [old, { admins, name }] = [settingsIn(turn, before), settingsIn(turn, now)];
+  if (old.admins.includes(usernameKey(from)) || old.admins.toSorted().join() === admins.toSorted().join()) return;
+  const text = `by the word of ${from}, who was no admin, the group @${name} has other admins now: ${admins.join(", ")}`;
+  await turn.alert("admins_changed", usernameKey(from), text);
 }

@@ -3,6 +3,7 @@ import type { Group } from "../crypto/mls/seam.ts";
 import { rosterOf, type TeamMember } from "../crypto/team/roster.ts";
 import { decodeSettings, type TeamSettings } from "../crypto/team/settings.ts";
 import { get, put } from "../records/records.ts";
+import { aliasFor } from "../records/team-names.ts";
 import type { TeamGroupRecord, TeamRecord } from "../records/team-records.ts";
 import { type Team, teamOf } from "../turn/teams.ts";
 import type { Turn } from "../turn/turn.ts";
@@ -48,6 +49,8 @@ export async function learn(turn: Turn, team: Team, more: Partial<TeamRecord> = 
     group: team.record.id,
     ...more,
   };
+  if (row.state !== "invited" && (row.alias === undefined || before?.name !== name))
+    row.alias = await aliasFor(turn.tx, row);
   await put(turn.tx, "team/", key, row);
   return row;
 }

@@ -1,4 +1,7 @@
-/** What teams are called. Their names stand in their settings, so two may have the same: the newer one has a number behind it. */
+/**
+ * What teams are called. Their names stand in their settings, so two may have the same: whoever has it first keeps it, whatever others
+ * are called later, and one to which this agent is only invited takes it from nobody.
+ */
 import type { ReadTransaction } from "../store/store.ts";
 import { list } from "./records.ts";
 import type { TeamRecord } from "./team-records.ts";
@@ -7,12 +10,24 @@ import type { TeamRecord } from "./team-records.ts";
 export async function teamsByName(tx: ReadTransaction): Promise<Map<string, TeamRecord>> {
   const named = new Map<string, TeamRecord>();
   const teams = (await list(tx, "team/")).filter(({ state }) => state !== "over");
-  for (const team of teams.toSorted((a, b) => a.since - b.since || (a.key < b.key ? -1 : 1))) {
-    let name = team.name;
-    for (let number = 2; named.has(name); number++) name = `${team.name}~${number}`;
-    named.set(name, team);
-  }
+  for (const team of teams) if (team.alias !== undefined) named.set(team.alias, team);
+  for (const team of teams.toSorted((a, b) => a.since - b.since || (a.key < b.key ? -1 : 1)))
+    if (team.alias === undefined) named.set(freeName(team.name, named), team);
   return named;
+}
+
+/** What a team is called from now on that its owner is in, or whose name has changed. */
+export async function aliasFor(tx: ReadTransaction, { key, name }: Pick<TeamRecord, "key" | "name">): Promise<string> {
+  const taken = new Set<string>();
+  for (const team of await list(tx, "team/"))
+    if (team.key !== key && team.state !== "over" && team.alias !== undefined) taken.add(team.alias);
+  return freeName(name, taken);
+}
+
+function freeName(name: string, taken: { has(name: string): boolean }): string {
+  let free = name;
+  for (let number = 2; taken.has(free); number++) free = `${name}~${number}`;
+  return free;
 }
 
 /** The name of a team here, by its key; undefined if it is over. */

@@ -7,6 +7,8 @@ export interface TeamRecord {
   key: string;
   /** By its settings in the last epoch that is known here. */
   name: string;
+  /** What it is called here: its own name, or where another one has that, with a number behind it. It has one from when the owner is in it. */
+  alias?: string;
   about: string;
   founded_at: number;
   /** Lower case, in order of rank. */
@@ -15,7 +17,7 @@ export interface TeamRecord {
   members: string[];
   /** The MLS group that is sent in. */
   group: string;
-  /** Since when it is known here: of two with one name the newer has a number behind it. Unix ms. */
+  /** Since when it is known here. Unix ms. */
   since: number;
   /** Whoever has added us. */
   inviter?: string;

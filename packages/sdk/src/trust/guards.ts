@@ -3,6 +3,7 @@
  * hears of it. Counted here, from what we have received and sent ourselves: contacts have no say in it but by writing.
  */
 import type { ReadTransaction, WriteTransaction } from "../store/store.ts";
+import { teamAddress } from "../records/addresses.ts";
 import { find, pad, put } from "../records/records.ts";
 import type { AnsweredRecord, GuardLimits, HeardRecord } from "../records/consent-records.ts";
 import type { InboxRecord } from "../records/tables.ts";
@@ -85,16 +86,23 @@ function isOver(since: number, length: number, now: number): boolean {
  */
 export async function exchangeOf(
   tx: ReadTransaction,
-  { from, reply_to, exchange = 0, let_in }: Pick<InboxRecord, "from" | "reply_to" | "exchange" | "let_in">,
+  {
+    from,
+    team,
+    reply_to,
+    exchange = 0,
+    let_in,
+  }: Pick<InboxRecord, "from" | "team" | "reply_to" | "exchange" | "let_in">,
 ): Promise<number> {
   if (let_in === true) return 0;
-  return reply_to === undefined ? exchange : Math.max(exchange, await answersUpTo(tx, from, reply_to));
+  const to = team === undefined ? from : teamAddress(team);
+  return reply_to === undefined ? exchange : Math.max(exchange, await answersUpTo(tx, to, reply_to));
 }
 
-async function answersUpTo(tx: ReadTransaction, from: string, reply_to: string): Promise<number> {
+async function answersUpTo(tx: ReadTransaction, to: string, reply_to: string): Promise<number> {
   const seq = await tx.get(`out-id/${reply_to}`);
   const row = seq === undefined ? undefined : await find(tx, "out/", pad(Number(seq)));
-  return row?.to === from ? (row.exchange ?? 0) : 0;
+  return row?.to === to ? (row.exchange ?? 0) : 0;
 }
 
 /** What is counted of a message of ours that no person has written. */
@@ -144,6 +152,27 @@ export async function countAnswer(
         ? "answers_per_day"
         : undefined;
   return { ...(exchange === 0 ? {} : { exchange }), ...(excess === undefined ? {} : { excess }) };
+}
+
+/**
+ * Counts a message of ours to a team that no person has written. There an answer is answered by many, so the depth of an exchange bounds
+ * nothing: what counts is how often this agent has answered answers since the last message that was none.
+ */
+export async function countTeamAnswer(
+  tx: WriteTransaction,
+  to: string,
+  { now, causes, before: told }: { now: number; causes: readonly InboxRecord[]; before: number | undefined },
+): Promise<Counted> {
+  if (causes.length === 0 && told === undefined) return {};
+  let depth = told === undefined ? 1 : told + 1;
+  for (const cause of causes) depth = Math.max(depth, (await exchangeOf(tx, cause)) + 1);
+  const before = await find(tx, "answered/", to);
+  const goesOn = depth > 1 && before !== undefined && !isOver(before.since, DAY_MS, now);
+  const answers = goesOn ? before.answers + 1 : 1;
+  await put(tx, "answered/", to, { since: goesOn ? before.since : now, answers, heard: 0 });
+  const exchange = Math.max(depth, answers);
+  const { answers_per_exchange: most } = await guardLimits(tx);
+  return { exchange, ...(exchange === most ? { excess: "answers_per_exchange" as const } : {}) };
 }
 
 /** A person goes on with somebody: everything is counted anew. `now`: Unix milliseconds. */
