@@ -12,7 +12,9 @@ import { planHealing } from "./team-healing.ts";
 import type { OpRecord } from "../records/team-records.ts";
 import { goneFrom } from "./team-outcomes.ts";
 import { addLinkOp, endOrGoOn } from "./team-ops.ts";
+import { compareWords } from "./team-words.ts";
 import { learn, rosterIn, settingsIn } from "./teams.ts";
+import { beginOrder, dropOrders } from "../turn/team-order.ts";
 import { forgetMember, type Team, teamOf } from "../turn/teams.ts";
 import type { Turn } from "../turn/turn.ts";
 
@@ -24,11 +26,16 @@ export async function receiveTeamCommit(turn: Turn, team: Team, delivery: Delive
   const { record } = team;
   const epoch = delivery.epoch ?? -1;
   const from = usernameKey(delivery.from);
-  if (record.state !== "open" || epoch < record.epoch) return;
-  if (epoch > record.epoch) return stuck(turn, team, from, "a commit is missing");
+  const pending = turn.cache.commits.get(record.id);
+  if (record.state !== "open") return undefined;
+  // Of the epoch before, whoever brings what is known repeats it.
+  const isSecond = epoch === record.epoch - 1 && (record.ended_by ?? delivery.message_id) !== delivery.message_id;
+  const isBehindOurs = pending?.epoch === epoch && pending.high_water !== undefined;
+  if (isSecond || isBehindOurs) return forked(turn, team, from);
+  if (epoch < record.epoch) return undefined;
+  if (epoch > record.epoch) return commitMissing(turn, team);
   const { body } = delivery;
   if (typeof body !== "string" || !isBase64(body)) return stuck(turn, team, from, "its commit is not there");
-  const pending = turn.cache.commits.get(record.id);
   const before = await directSecret(turn, team);
   let followed: Awaited<ReturnType<typeof followChange>>;
   try {
@@ -38,6 +45,7 @@ export async function receiveTeamCommit(turn: Turn, team: Team, delivery: Delive
     if (!(error instanceof GroupError)) throw error;
     return stuck(turn, team, from, error.message);
   }
+  await compareWords(turn, followed.commit, delivery);
   if (followed.kind === "removed") return retire(turn, team);
   if (followed.kind === "refused") return stuck(turn, team, from, followed.reason);
   if (followed.kind === "unusable") return stuck(turn, team, from, followed.cause.message);
@@ -51,11 +59,12 @@ export async function receiveTeamCommit(turn: Turn, team: Team, delivery: Delive
     const said = proposal.kind === "add" ? await certifiedBy(proposal.certificate) : undefined;
     if (said !== undefined) added.push(said.name);
   }
+  record.ended_by = delivery.message_id;
   await enter(turn, team, { epoch, secret: before, roster, added });
 }
 
 /** Applies our own admitted commit, once our mailbox is processed up to where it stood when the commit was admitted. */
-export async function applyTeamCommit(turn: Turn, { group: id, op }: CommitRecord): Promise<void> {
+export async function applyTeamCommit(turn: Turn, { group: id, op, commit_id }: CommitRecord): Promise<void> {
   const team = await teamOf(turn, id);
   const next = await turn.tx.get(`next/${id}`);
   const record = op === undefined ? undefined : await get(turn.tx, "op/", pad(op));
@@ -64,6 +73,7 @@ export async function applyTeamCommit(turn: Turn, { group: id, op }: CommitRecor
     const secret = await directSecret(turn, team);
     const before = await rosterIn(turn, team);
     team.group = turn.teams.apply(team.group, turn.crypto.decode(next as Uint8Array));
+    team.record.ended_by = commit_id;
     await enter(turn, team, { epoch, secret, roster: before, added: record?.kind === "readmit" ? record.names : [] });
     if (record !== undefined && BRINGS_KEYS.has(record.kind)) {
       team.record.healed = true;
@@ -95,6 +105,7 @@ async function enter(turn: Turn, team: Team, before: Before): Promise<void> {
   team.record.entered_at = turn.now;
   team.record.direct_before = { epoch: before.epoch, secret: toBase64(before.secret) };
   team.dirty = true;
+  await beginOrder(turn, team);
   await learn(turn, team);
   const now = new Map((await rosterIn(turn, team)).map(({ name, device }) => [name, device]));
   for (const { name, device } of before.roster) {
@@ -115,6 +126,27 @@ async function stuck(turn: Turn, team: Team, from: string, why: string): Promise
   );
 }
 
+/** What comes in an epoch that we cannot reach says that the commit before it was kept from us. */
+export async function commitMissing(turn: Turn, team: Team): Promise<void> {
+  if (team.record.state !== "open") return;
+  await askToRejoin(turn, team);
+  await turn.alert(
+    "withheld",
+    undefined,
+    `the relay keeps back a commit of the group @${settingsIn(turn, team).name}: this agent asks to be taken in again`,
+  );
+}
+
+/** The relay has admitted two commits for one epoch: members who follow the one are lost to those who follow the other. */
+async function forked(turn: Turn, team: Team, from: string): Promise<void> {
+  await askToRejoin(turn, team);
+  await turn.alert(
+    "relay_fork",
+    from,
+    `a second commit for one epoch of the group @${settingsIn(turn, team).name} came from ${from}; harmless if the relay was restored from a backup, else the relay lies; this agent asks to be taken in again`,
+  );
+}
+
 /** The relay had to drop something that we need. */
 export async function lapse(turn: Turn, team: Team): Promise<void> {
   if (team.record.state !== "open") return;
@@ -131,6 +163,7 @@ async function askToRejoin(turn: Turn, team: Team): Promise<void> {
   const { key, id } = team.record;
   team.record.state = "stuck";
   team.dirty = true;
+  await dropOrders(turn, team);
   await addLinkOp(turn, { kind: "rejoin", key, group: id, names: [] });
 }
 
@@ -139,5 +172,6 @@ export async function retire(turn: Turn, team: Team): Promise<void> {
   await learn(turn, team, { state: "over" });
   team.record.state = "closed";
   team.dirty = true;
+  await dropOrders(turn, team);
   await turn.removeCommit(team.record.id);
 }

@@ -10,8 +10,9 @@ import { owed } from "../records/owed.ts";
 import { get } from "../records/records.ts";
 import type { TeamMemberRecord } from "../records/team-records.ts";
 import { keep } from "./received.ts";
-import { directSecret } from "./team-commits.ts";
+import { commitMissing, directSecret } from "./team-commits.ts";
 import { applyTeamReceipt } from "./team-reports.ts";
+import { hearSeen } from "./team-order.ts";
 import { rosterIn } from "./teams.ts";
 import { type Team, teamMember } from "../turn/teams.ts";
 import type { Turn } from "../turn/turn.ts";
@@ -27,6 +28,7 @@ export async function receiveTeamMessage(turn: Turn, team: Team, delivery: Deliv
   if (turn.isSpent(from)) return;
   const opened = await openMessage(turn, team, delivery);
   if (opened === undefined) {
+    if ((delivery.epoch ?? 0) > team.record.epoch) return commitMissing(turn, team);
     turn.wasted(from, ATTEMPT);
     // Its sender hears that it was not read, and sends it again, to us alone.
     if ((await rosterIn(turn, team)).some(({ name }) => name === from))
@@ -34,6 +36,7 @@ export async function receiveTeamMessage(turn: Turn, team: Team, delivery: Deliv
     return undefined;
   }
   const { content, sender } = opened;
+  await hearSeen(turn, team, sender.name, content.header.seen);
   const member = await teamMember(turn, team, sender.name);
   count(team, member, content.header);
   // Nobody hears that it was received before the owner has taken the invitation; then it is asked for.
@@ -48,6 +51,7 @@ export async function receiveDirect(turn: Turn, team: Team, delivery: Delivery, 
   if (turn.isSpent(from)) return;
   const sender = (await rosterIn(turn, team)).find(({ name }) => name === from);
   const secret = await secretOf(turn, team, delivery.epoch ?? -1);
+  if ((delivery.epoch ?? 0) > team.record.epoch) return commitMissing(turn, team);
   if (sender === undefined || secret === undefined || !isBase64(delivery.message)) return turn.wasted(from, ATTEMPT);
   const { device, identity } = turn.account;
   const plaintext = await openDirect(
@@ -70,6 +74,7 @@ export async function receiveDirect(turn: Turn, team: Team, delivery: Delivery, 
   member.direct_in = content.header.counter;
   team.changed.add(from);
   turn.heard.add(directAddress(team.record.key, from));
+  await hearSeen(turn, team, from, content.header.seen);
   if (content.header.type === "receipt") return applyTeamReceipt(turn, team, from, content.body);
   const { again } = content.header;
   if (content.header.type !== "message" || again === undefined) return undefined;
@@ -121,12 +126,18 @@ async function openMessage(
     if (sender === undefined || content === undefined) return undefined;
     const bound = { messageId: delivery.message_id, from: sender.name, fromDevice: sender.device };
     const isBound = isTeamDataOf(opened.authenticatedData, { ...bound, expiresAt: delivery.expires_at });
-    if (isBound && usernameKey(delivery.from) === sender.name && isFrameIdOf(delivery.message_id, content.header.id))
+    const isThere = opened.epoch === delivery.epoch && (delivery.device ?? sender.device) === sender.device;
+    if (
+      isBound &&
+      isThere &&
+      usernameKey(delivery.from) === sender.name &&
+      isFrameIdOf(delivery.message_id, content.header.id)
+    )
       return { content, sender };
     await turn.alert(
       "relay_mismatch",
       sender.name,
-      `a message from ${sender.name} came with other names, ids or expiry than its sender gave it`,
+      `a message from ${sender.name} came with other names, ids, epoch or expiry than its sender gave it`,
     );
     return undefined;
   } catch (error) {

@@ -1,6 +1,7 @@
 /** Our word to contacts on what has come from them: gathered in rows, sent as receipts. */
 import { randomId, toBase64, utf8 } from "../protocol/index.ts";
 import type { ReadTransaction, Value } from "../store/store.ts";
+import { teamsFor } from "../conversation/team-forks.ts";
 import { rosterIn, teamByKey } from "../conversation/teams.ts";
 import { readAddress } from "../records/addresses.ts";
 import { teamMember, teamOf } from "../turn/teams.ts";
@@ -42,6 +43,8 @@ export async function flushReceipt(turn: Turn, username: string): Promise<void> 
     else (body.unfetched ??= []).push({ id, file, reason });
   }
   if (Object.values(body).every((part) => Object.keys(part).length === 0)) return;
+  const teams = readAddress(username).kind === "pair" ? await teamsFor(turn, username) : [];
+  if (teams.length > 0) body.teams = teams;
   await enqueueReceipt(turn, { to: username, ...(present === undefined ? {} : { identity_key: present }) }, body);
 }
 

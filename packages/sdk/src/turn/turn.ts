@@ -49,6 +49,8 @@ export class Cache {
   readonly conversations = new Map<string, Conversation>();
   readonly teams = new Map<string, Team>();
   readonly between = new Between();
+  /** Epochs of teams that began since this session did, and which contacts were told of how many of them. */
+  readonly forks = { entered: 0, told: new Map<string, { all?: number; after?: string | undefined; from?: number }>() };
   /** When we give ourselves new keys in a team next, as far as is known. Our clock, Unix ms. */
   healsAt = 0;
   readonly commits = new Map<string, CommitRecord>();
@@ -73,6 +75,7 @@ export class Cache {
     this.conversations.clear();
     this.teams.clear();
     this.between.clear();
+    this.forks.told.clear();
     this.healsAt = 0;
     this.commits.clear();
     this.reporting.clear();
