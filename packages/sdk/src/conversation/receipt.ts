@@ -46,6 +46,8 @@ const Receipt = z.object({
     [],
   ),
   undecryptable: z._default(Ids, []),
+  /** In a team: what is up to this counter was not looked for. It was sent before its receiver was there, or got lost. */
+  since: optional(Counter),
   /** Files of messages, by their places there, that are on disk, and those that could not be fetched. */
   fetched: optional(z.array(z.object({ id: MessageId, file: Place })).check(z.maxLength(PER_RECEIPT))),
   unfetched: optional(

@@ -10,8 +10,9 @@ import { owed } from "../records/owed.ts";
 import { get } from "../records/records.ts";
 import type { TeamMemberRecord } from "../records/team-records.ts";
 import { keep } from "./received.ts";
-import { commitMissing, directSecret } from "./team-commits.ts";
+import { directSecret } from "./team-commits.ts";
 import { applyTeamReceipt } from "./team-reports.ts";
+import { commitMissing } from "./team-stuck.ts";
 import { hearSeen } from "./team-order.ts";
 import { rosterIn } from "./teams.ts";
 import { type Team, teamMember } from "../turn/teams.ts";
@@ -79,6 +80,7 @@ export async function receiveDirect(turn: Turn, team: Team, delivery: Delivery, 
   const { again } = content.header;
   if (content.header.type !== "message" || again === undefined) return undefined;
   member.gaps = (member.gaps ?? []).filter((gap) => gap !== again.counter);
+  lookFrom(member, again.counter);
   await deliver(turn, team, { sender, offline }, { ...content, header: { ...content.header, id: again.id } });
 }
 
@@ -146,9 +148,21 @@ async function openMessage(
   }
 }
 
+/** A member sends again what is older than all that was looked for: so was what followed on it for us. */
+function lookFrom(member: TeamMemberRecord, counter: number): void {
+  const { since = 0, gaps = [] } = member;
+  if (counter > since || since - counter + gaps.length > MISSING_AT_MOST) return;
+  for (let missing = counter + 1; missing <= since; missing++) gaps.push(missing);
+  member.gaps = gaps;
+  member.since = counter - 1;
+}
+
 /** Keeps the books on what one member has said. */
 function count(team: Team, member: TeamMemberRecord, { counter, base = 0 }: Header): void {
-  if (member.receive_counter === 0) member.receive_counter = Math.min(base, counter - 1);
+  if (member.receive_counter === 0) {
+    member.receive_counter = Math.min(base, counter - 1);
+    if (member.receive_counter > 0) member.since = member.receive_counter;
+  }
   const gaps = new Set(member.gaps);
   gaps.delete(counter);
   const newest = Math.min(counter, member.receive_counter + MISSING_AT_MOST + 1);

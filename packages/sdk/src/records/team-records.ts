@@ -43,6 +43,8 @@ export interface TeamGroupRecord {
   healed?: true;
   /** Nothing is encrypted before the group has reached this epoch. */
   wait_for_epoch: number;
+  /** Since when it waits for it (Unix ms). */
+  waiting_since?: number;
   /** The secret of direct frames of the epoch before (base64): what is under way is still read. */
   direct_before?: { epoch: number; secret: string };
 }
@@ -53,6 +55,8 @@ export interface TeamMemberRecord {
   /** Highest counter of its messages that was read, and those below it that were not. */
   receive_counter: number;
   gaps?: number[];
+  /** Up to here nothing of its was looked for, since it was said before the first epoch in which it was heard: it knows what of that was for us. */
+  since?: number;
   /** Highest counter of our messages that it has said it has. */
   confirmed?: number;
   /** Counters below that which it lacks, as it has said last. */

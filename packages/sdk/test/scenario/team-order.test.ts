@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import type { Agent } from "../../src/agent/agent.ts";
 import { Random, seed } from "../random.ts";
 import { LIES, orderOf } from "./orders.ts";
-import { alertKinds, atRest, eventually, follow, numbered, World } from "./world.ts";
+import { alertKinds, atRest, eventually, follow, jump, numbered, SAME_CLOCK, World } from "./world.ts";
 
 async function online(world: World, ...names: string[]): Promise<Agent[]> {
   const agents: Agent[] = [];
@@ -61,7 +61,7 @@ test(`[P-15.8] members who send all at once, through connections that break and 
 });
 
 test("[P-15.8] whoever sleeps while a message expires, or comes later, or has run an earlier program, is not alarmed", async () => {
-  await using world = await World.create({ noLimits: true });
+  await using world = await World.create({ noLimits: true, ...SAME_CLOCK });
   const [alice, bob, carol] = (await online(world, "alice", "bob", "carol", "dave")) as [Agent, Agent, Agent];
   await alice.groups.create("team", ["bob", "carol"]);
   await (await alice.send("@team", "one")).handled();
@@ -71,8 +71,8 @@ test("[P-15.8] whoever sleeps while a message expires, or comes later, or has ru
     for (const prefix of ["order/", "order-page/", "order-start/"])
       for (const [key] of await tx.list({ prefix })) await tx.delete(key);
   });
-  await (await alice.send("@team", "gone before it was read", { expiresIn: 100 })).stored();
-  await new Promise((resolve) => setTimeout(resolve, 150));
+  await (await alice.send("@team", "gone before it was read", { expiresIn: 60_000 })).stored();
+  jump(61_000);
   await (await alice.send("@team", "two")).stored();
   const [again, late] = (await online(world, "bob", "carol")) as [Agent, Agent];
   await eventually("what has expired is a stub", () => world.proxy.pushedTo("carol", "stub").length === 1);
