@@ -5,32 +5,45 @@
 import { isSameSeen, SEEN_BYTES } from "../crypto/team/transcript.ts";
 import { fromBase64, toBase64 } from "../protocol/index.ts";
 import { get, parse } from "../records/records.ts";
-import type { TeamRecord } from "../records/team-records.ts";
+import type { TeamGroupRecord, TeamRecord } from "../records/team-records.ts";
 import { startOf } from "../turn/team-order.ts";
 import type { Turn } from "../turn/turn.ts";
 import { type Receipt, TEAMS } from "./receipt.ts";
 
 type Said = NonNullable<Receipt["teams"]>[number];
 
-/** What a receipt to a contact says of the teams that both are in, as far as that contact was not told; some of them at a time. */
+/** What a receipt to a contact says of the teams that both are in, as far as that contact was not told in this session; some of them at a time. */
 export async function teamsFor(turn: Turn, name: string): Promise<Said[]> {
   const { told, entered } = turn.cache.forks;
-  const before = told.get(name);
-  if (before?.all === entered) return [];
-  const rows = await turn.tx.list({ prefix: "team/", after: before?.after, limit: TEAMS });
-  const said: Said[] = [];
-  for (const [key, value] of rows) {
-    const { state, members, group } = parse(key, value) as TeamRecord;
-    if (state !== "active" || !members.includes(name)) continue;
-    const record = turn.cache.teams.get(group)?.record ?? (await get(turn.tx, "team-group/", group));
-    const start = record === undefined ? undefined : await startOf(turn.tx, group, record.epoch);
-    if (record === undefined || start === undefined) continue;
-    said.push({ group, epoch: record.epoch, start: toBase64(start.slice(0, SEEN_BYTES)) });
+  const state = told.get(name) ?? { next: Math.max(0, entered.length - TEAMS), after: "" };
+  told.set(name, state);
+  // First what is new, the latest of it to whom we talk for the first time; then, once, all the others.
+  const groups = entered.slice(state.next, state.next + TEAMS);
+  state.next += groups.length;
+  const rows: TeamRecord[] = [];
+  for (const group of new Set(groups)) {
+    const record = await recordOf(turn, group);
+    const row = record === undefined ? undefined : await get(turn.tx, "team/", record.key);
+    if (row?.group === group) rows.push(row);
   }
-  // What changes while they are gone through is said the next time.
-  const from = before?.from ?? entered;
-  told.set(name, rows.length < TEAMS ? { all: from } : { after: rows.at(-1)?.[0], from });
+  if (rows.length === 0 && state.after !== undefined) {
+    const page = await turn.tx.list({ prefix: "team/", after: state.after || undefined, limit: TEAMS });
+    rows.push(...page.map(([key, value]) => parse(key, value) as TeamRecord));
+    state.after = page.length < TEAMS ? undefined : page.at(-1)?.[0];
+  }
+  const said: Said[] = [];
+  for (const { state: standing, members, group } of rows) {
+    if (standing !== "active" || !members.includes(name)) continue;
+    const epoch = (await recordOf(turn, group))?.epoch;
+    const start = epoch === undefined ? undefined : await startOf(turn.tx, group, epoch);
+    if (epoch !== undefined && start !== undefined)
+      said.push({ group, epoch, start: toBase64(start.slice(0, SEEN_BYTES)) });
+  }
   return said;
+}
+
+async function recordOf(turn: Turn, group: string): Promise<TeamGroupRecord | undefined> {
+  return turn.cache.teams.get(group)?.record ?? (await get(turn.tx, "team-group/", group));
 }
 
 /** What a contact says of them. What it says of others counts for nothing. */
@@ -38,7 +51,7 @@ export async function hearTeams(turn: Turn, name: string, said: readonly Said[])
   for (const { group, epoch, start } of said) {
     const known = await startOf(turn.tx, group, epoch);
     if (known === undefined || isSameSeen(known, fromBase64(start))) continue;
-    const record = await get(turn.tx, "team-group/", group);
+    const record = await recordOf(turn, group);
     const team = record === undefined ? undefined : await get(turn.tx, "team/", record.key);
     if (team?.members.includes(name) !== true) continue;
     await turn.alert(

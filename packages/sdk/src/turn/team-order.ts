@@ -38,13 +38,17 @@ interface InTeam {
 
 /** Begins the order of a team's present epoch, whose first message is to come. */
 export async function beginOrder(
-  { tx, teams, cache }: InTurn & { teams: Pick<TeamCrypto, "authenticator">; cache: { forks: { entered: number } } },
+  {
+    tx,
+    teams,
+    cache,
+  }: InTurn & { teams: Pick<TeamCrypto, "authenticator">; cache: { forks: { enter(group: string): void } } },
   team: InTeam & { group: Group },
 ): Promise<void> {
   const { id, epoch } = team.record;
   const order: Order = { group: id, epoch, record: { pos: 0, open: 0 }, pages: new Map(), changed: true };
   team.orders.set(epoch, order);
-  cache.forks.entered += 1;
+  cache.forks.enter(id);
   await put(tx, "order/", `${id}/${pad(epoch)}`, order.record);
   await tx.put(`order-start/${id}/${pad(epoch)}`, teams.authenticator(team.group));
   await tx.delete(`order-start/${id}/${pad(epoch - KNOWN_EPOCHS)}`);

@@ -67,6 +67,7 @@ async function talk(group: string): Promise<SentMessage[]> {
 /** Someone is added, or the group is called something else, and then they talk. */
 async function rename(group: string): Promise<SentMessage[]> {
   await agents.alice.groups.rename(group, `${group}-2`);
+  await knows("bob", `${group}-2`);
   return talk(`${group}-2`);
 }
 
@@ -83,10 +84,13 @@ async function arriveOnce(group: string, sent: SentMessage[]): Promise<void> {
 
 async function found(group: string): Promise<void> {
   await agents.alice.groups.create(group, ["bob", "carol"]);
-  for (const name of ["bob", "carol"] as const)
-    await eventually("they are in it", async () =>
-      (await agents[name].groups.list()).some((one) => one.name === group),
-    );
+  for (const name of ["bob", "carol"] as const) await knows(name, group);
+}
+
+async function knows(name: Name, group: string): Promise<void> {
+  await eventually(`${name} is in ${group}`, async () =>
+    (await agents[name].groups.list()).some((one) => one.name === group),
+  );
 }
 
 async function told(name: Name, kind: string, before: number): Promise<void> {
@@ -398,7 +402,10 @@ async function tellLie({ seen, to = "carol", tell, during = talk, lie }: Lie): P
   for (const [name, kind] of Object.entries(seen) as [Name, string][]) await told(name, kind, before[name]);
   world.proxy.rule = undefined;
   const after = sent.at(-1)?.to ?? `@${group}`;
-  for (const name of NAMES) sent.push(await agents[name].send(after, `${name} afterwards in ${group}`));
+  for (const name of NAMES) {
+    await knows(name, after.slice(1));
+    sent.push(await agents[name].send(after, `${name} afterwards in ${group}`));
+  }
   await arriveOnce(group, sent);
 }
 
@@ -450,9 +457,7 @@ describe("a relay that", () => {
     await told("alice", "relay_fork", before);
     world.proxy.rule = undefined;
     await agents.alice.groups.rename("split-2", "split-3");
-    await eventually("bob is back", async () =>
-      (await agents.bob.groups.list()).some(({ name }) => name === "split-3"),
-    );
+    await knows("bob", "split-3");
     await arriveOnce("split", [lost, await agents.bob.send("@split-3", "back in split")]);
   });
 
@@ -514,9 +519,7 @@ describe("a relay that", () => {
     world.proxy.rule = undefined;
     await agents.alice.groups.remove(group, ["carol"]);
     await agents.alice.groups.add(group, ["carol"]);
-    await eventually("carol is in it", async () =>
-      (await agents.carol.groups.list()).some(({ name }) => name === group),
-    );
+    await knows("carol", group);
     await arriveOnce(group, [await agents.carol.send(`@${group}`, `carol in ${group}`)]);
   });
 
