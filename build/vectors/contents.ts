@@ -1,5 +1,5 @@
 /** What is inside the encryption: headers, bodies and their padding, receipts. */
-import { lengthPrefixed, utf8 } from "../../packages/sdk/src/protocol/bytes.ts";
+import { lengthPrefixed, toBase64, utf8 } from "../../packages/sdk/src/protocol/bytes.ts";
 import { GROUP, hex, TIME, type Vector } from "./vector.ts";
 
 const HEADER = { id: "m-1", type: "message", content_type: "text/plain", counter: 1, sent_at: TIME };
@@ -68,9 +68,11 @@ export function contentVectors(): Vector[] {
     headers: { "x-trace": "7f" },
     replaces: [GROUP],
   };
+  const seen = { epoch: 7, pos: 3, hash: toBase64(new Uint8Array(16).fill(9)) };
   return [
     right("a text", HEADER, utf8("hello")),
     right("every field", full, utf8("hello")),
+    right("in a team", { ...HEADER, counter: 5, base: 2, again: { id: "m-0", counter: 3 }, seen }, utf8("hello")),
     right("no body", HEADER, new Uint8Array()),
     right("bytes", { ...HEADER, content_type: "application/octet-stream" }, Uint8Array.of(0, 255, 0)),
     right("a text beyond ASCII", HEADER, utf8("caf\u{e9} \u{1f44b}")),
@@ -97,6 +99,7 @@ export function contentVectors(): Vector[] {
     wrongHeader("seventeen headers", {
       headers: Object.fromEntries(Array.from({ length: 17 }, (_, index) => [`h${index}`, ""])),
     }),
+    wrongHeader("seen by a hash of 15 bytes", { seen: { ...seen, hash: toBase64(new Uint8Array(15)) } }),
     wrongHeader("a group that is none", { replaces: [GROUP.slice(2)] }),
     {
       clause,

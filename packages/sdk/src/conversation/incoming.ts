@@ -7,8 +7,11 @@ import { rowById } from "../records/outbox-records.ts";
 import { LAST_ATTEMPT, requeue, settle, unlink } from "../turn/outbox-rows.ts";
 import { receiveMessage, unreadable } from "./received.ts";
 import { isComputed } from "./team-ahead.ts";
-import { lapse, receiveTeamCommit } from "./team-commits.ts";
+import { receiveTeamCommit } from "./team-commits.ts";
+import { lapse } from "./team-stuck.ts";
 import { receiveDirect, receiveTeamMessage } from "./team-messages.ts";
+import { applyUnanswered as applyUnansweredInTeam } from "./team-admitted.ts";
+import { forgetPlaces, place } from "./team-order.ts";
 import { settleAt } from "./team-outcomes.ts";
 import { acceptTeamWelcome } from "./team-welcome.ts";
 import { type Team, teamOf } from "../turn/teams.ts";
@@ -66,11 +69,15 @@ function isMessage({ kind }: Delivery): boolean {
 
 /** Passes over an entry on which the turn has failed: its sender hears that it was not readable, unless that fails, too. */
 async function leaveAlone(turn: Turn, delivery: Delivery): Promise<void> {
-  const { seq, from, message_id } = delivery;
+  const { seq, from, message_id, group_id: group = "", epoch } = delivery;
   turn.wasted(usernameKey(from), HANDSHAKE);
   const at = `unread/${seq}`;
-  if (isMessage(delivery) && !turn.aside.has(at))
-    await turn.on(at, () => unreadable(turn, usernameKey(from), message_id));
+  if (turn.aside.has(at)) return;
+  await turn.on(at, async () => {
+    const team = delivery.pos === undefined ? undefined : await teamOf(turn, group);
+    if (team !== undefined) await forgetPlaces(turn, team, epoch);
+    if (isMessage(delivery)) await unreadable(turn, usernameKey(from), message_id);
+  });
 }
 
 async function receiveOne(turn: Turn, delivery: Delivery, offline: boolean): Promise<void> {
@@ -90,8 +97,12 @@ async function receiveOne(turn: Turn, delivery: Delivery, offline: boolean): Pro
 }
 
 async function receiveInTeam(turn: Turn, team: Team, delivery: Delivery, offline: boolean): Promise<void> {
+  await applyUnansweredInTeam(turn, team, delivery);
   switch (delivery.kind ?? "application") {
+    case "stub":
+      return place(turn, team, delivery);
     case "application":
+      await place(turn, team, delivery);
       return receiveTeamMessage(turn, team, delivery, offline);
     case "direct":
       return receiveDirect(turn, team, delivery, offline);

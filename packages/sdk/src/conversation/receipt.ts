@@ -1,5 +1,5 @@
 import { MOST_FILES } from "../crypto/content.ts";
-import { fromUtf8, utf8 } from "../protocol/index.ts";
+import { fromUtf8, isBase64, utf8 } from "../protocol/index.ts";
 import { optional } from "../protocol/optional.ts";
 
 import * as z from "zod/mini";
@@ -8,6 +8,9 @@ import * as z from "zod/mini";
 export const PER_RECEIPT = 500;
 /** Groups that a receipt may name: a few are kept for a contact, and closed ones are named once more. */
 export const GROUPS = 100;
+
+/** Teams that a receipt tells of. */
+export const TEAMS = 20;
 
 const Ids = z.array(z.string().check(z.maxLength(64))).check(z.maxLength(PER_RECEIPT));
 const MessageId = z.string().check(z.maxLength(64));
@@ -43,12 +46,26 @@ const Receipt = z.object({
     [],
   ),
   undecryptable: z._default(Ids, []),
+  /** In a team: what is up to this counter was not looked for. It was sent before its receiver was there, or got lost. */
+  since: optional(Counter),
   /** Files of messages, by their places there, that are on disk, and those that could not be fetched. */
   fetched: optional(z.array(z.object({ id: MessageId, file: Place })).check(z.maxLength(PER_RECEIPT))),
   unfetched: optional(
     z
       .array(z.object({ id: MessageId, file: Place, reason: z.string().check(z.maxLength(64)) }))
       .check(z.maxLength(PER_RECEIPT)),
+  ),
+  /** Between two: how the present epoch of teams that both are in began, by the first 16 bytes of its authenticator. */
+  teams: optional(
+    z
+      .array(
+        z.object({
+          group: z.string().check(z.regex(/^[0-9a-f]{64}$/)),
+          epoch: z.int().check(z.nonnegative()),
+          start: z.string().check(z.length(24), z.refine(isBase64)),
+        }),
+      )
+      .check(z.maxLength(TEAMS)),
   ),
 });
 

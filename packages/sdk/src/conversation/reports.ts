@@ -6,6 +6,7 @@ import { deleteRow, rowByCounter, sentIn, settle } from "../turn/outbox-rows.ts"
 import { fileFetched, fileUnfetched } from "./file-reports.ts";
 import { paired } from "./pairing.ts";
 import { readReceipt } from "./receipt.ts";
+import { hearTeams } from "./team-forks.ts";
 import { get, nextSeq, pad, parse, put, toBytes } from "../records/records.ts";
 import { AT_LEAST, isTo, replace, sendAgain, SHARE } from "./resend.ts";
 import type { OutboxRecord, ReportRecord } from "../records/tables.ts";
@@ -27,9 +28,11 @@ const KNOWN_GAP = 0.002;
  * do nothing.
  */
 export async function applyReceipt(turn: Turn, { record }: Conversation, body: Uint8Array): Promise<void> {
-  const receipt = readReceipt(body);
+  const read = readReceipt(body);
   const { contact, id: conversation } = record;
-  if (receipt === undefined) return turn.wasted(contact, MALFORMED);
+  if (read === undefined) return turn.wasted(contact, MALFORMED);
+  const { teams = [], ...receipt } = read;
+  await hearTeams(turn, contact, teams);
   if (!(await turn.isStranger(contact))) return report(turn, contact, { conversation, ...receipt });
   // Nobody has written to it, so it has little to say. What is not applied now is not worth being kept: the next one says it.
   const { received, ...words } = receipt;

@@ -11,8 +11,11 @@ import { get, pad } from "../records/records.ts";
 import { planHealing } from "./team-healing.ts";
 import type { OpRecord } from "../records/team-records.ts";
 import { goneFrom } from "./team-outcomes.ts";
-import { addLinkOp, endOrGoOn } from "./team-ops.ts";
-import { learn, rosterIn, settingsIn } from "./teams.ts";
+import { endOrGoOn } from "./team-ops.ts";
+import { commitMissing, forked, stuck } from "./team-stuck.ts";
+import { compareWords } from "./team-words.ts";
+import { learn, rosterIn } from "./teams.ts";
+import { beginOrder, dropOrders } from "../turn/team-order.ts";
 import { forgetMember, type Team, teamOf } from "../turn/teams.ts";
 import type { Turn } from "../turn/turn.ts";
 
@@ -24,11 +27,16 @@ export async function receiveTeamCommit(turn: Turn, team: Team, delivery: Delive
   const { record } = team;
   const epoch = delivery.epoch ?? -1;
   const from = usernameKey(delivery.from);
-  if (record.state !== "open" || epoch < record.epoch) return;
-  if (epoch > record.epoch) return stuck(turn, team, from, "a commit is missing");
+  const pending = turn.cache.commits.get(record.id);
+  if (record.state !== "open") return undefined;
+  // Of the epoch before, whoever brings what is known repeats it.
+  const isSecond = epoch === record.epoch - 1 && (record.ended_by ?? delivery.message_id) !== delivery.message_id;
+  const isBehindOurs = pending?.epoch === epoch && pending.high_water !== undefined;
+  if (isSecond || isBehindOurs) return forked(turn, team, from);
+  if (epoch < record.epoch) return undefined;
+  if (epoch > record.epoch) return commitMissing(turn, team);
   const { body } = delivery;
   if (typeof body !== "string" || !isBase64(body)) return stuck(turn, team, from, "its commit is not there");
-  const pending = turn.cache.commits.get(record.id);
   const before = await directSecret(turn, team);
   let followed: Awaited<ReturnType<typeof followChange>>;
   try {
@@ -38,6 +46,7 @@ export async function receiveTeamCommit(turn: Turn, team: Team, delivery: Delive
     if (!(error instanceof GroupError)) throw error;
     return stuck(turn, team, from, error.message);
   }
+  await compareWords(turn, followed.commit, delivery);
   if (followed.kind === "removed") return retire(turn, team);
   if (followed.kind === "refused") return stuck(turn, team, from, followed.reason);
   if (followed.kind === "unusable") return stuck(turn, team, from, followed.cause.message);
@@ -51,11 +60,12 @@ export async function receiveTeamCommit(turn: Turn, team: Team, delivery: Delive
     const said = proposal.kind === "add" ? await certifiedBy(proposal.certificate) : undefined;
     if (said !== undefined) added.push(said.name);
   }
+  record.ended_by = delivery.message_id;
   await enter(turn, team, { epoch, secret: before, roster, added });
 }
 
 /** Applies our own admitted commit, once our mailbox is processed up to where it stood when the commit was admitted. */
-export async function applyTeamCommit(turn: Turn, { group: id, op }: CommitRecord): Promise<void> {
+export async function applyTeamCommit(turn: Turn, { group: id, op, commit_id }: CommitRecord): Promise<void> {
   const team = await teamOf(turn, id);
   const next = await turn.tx.get(`next/${id}`);
   const record = op === undefined ? undefined : await get(turn.tx, "op/", pad(op));
@@ -64,6 +74,7 @@ export async function applyTeamCommit(turn: Turn, { group: id, op }: CommitRecor
     const secret = await directSecret(turn, team);
     const before = await rosterIn(turn, team);
     team.group = turn.teams.apply(team.group, turn.crypto.decode(next as Uint8Array));
+    team.record.ended_by = commit_id;
     await enter(turn, team, { epoch, secret, roster: before, added: record?.kind === "readmit" ? record.names : [] });
     if (record !== undefined && BRINGS_KEYS.has(record.kind)) {
       team.record.healed = true;
@@ -95,6 +106,7 @@ async function enter(turn: Turn, team: Team, before: Before): Promise<void> {
   team.record.entered_at = turn.now;
   team.record.direct_before = { epoch: before.epoch, secret: toBase64(before.secret) };
   team.dirty = true;
+  await beginOrder(turn, team);
   await learn(turn, team);
   const now = new Map((await rosterIn(turn, team)).map(({ name, device }) => [name, device]));
   for (const { name, device } of before.roster) {
@@ -105,39 +117,11 @@ async function enter(turn: Turn, team: Team, before: Before): Promise<void> {
   for (const { name } of before.roster) if (before.added.includes(name)) await sendAllToOne(turn, team, name);
 }
 
-/** Nothing of the team can be followed any more: any member may take us in again. */
-async function stuck(turn: Turn, team: Team, from: string, why: string): Promise<void> {
-  await askToRejoin(turn, team);
-  await turn.alert(
-    "bad_commit",
-    from,
-    `a commit of ${from} in a group cannot be followed: ${why}; this agent asks to be taken in again`,
-  );
-}
-
-/** The relay had to drop something that we need. */
-export async function lapse(turn: Turn, team: Team): Promise<void> {
-  if (team.record.state !== "open") return;
-  await askToRejoin(turn, team);
-  const { name } = settingsIn(turn, team);
-  await turn.alert(
-    "lapsed",
-    undefined,
-    `mail of the group @${name} was lost at the relay: this agent asks to be taken in again`,
-  );
-}
-
-async function askToRejoin(turn: Turn, team: Team): Promise<void> {
-  const { key, id } = team.record;
-  team.record.state = "stuck";
-  team.dirty = true;
-  await addLinkOp(turn, { kind: "rejoin", key, group: id, names: [] });
-}
-
 /** We are no member any more. */
 export async function retire(turn: Turn, team: Team): Promise<void> {
   await learn(turn, team, { state: "over" });
   team.record.state = "closed";
   team.dirty = true;
+  await dropOrders(turn, team);
   await turn.removeCommit(team.record.id);
 }

@@ -12,6 +12,8 @@ import type { TeamMemberRecord } from "../records/team-records.ts";
 import { keep } from "./received.ts";
 import { directSecret } from "./team-commits.ts";
 import { applyTeamReceipt } from "./team-reports.ts";
+import { commitMissing } from "./team-stuck.ts";
+import { hearSeen } from "./team-order.ts";
 import { rosterIn } from "./teams.ts";
 import { type Team, teamMember } from "../turn/teams.ts";
 import type { Turn } from "../turn/turn.ts";
@@ -29,8 +31,10 @@ export async function receiveTeamMessage(turn: Turn, team: Team, delivery: Deliv
   const from = usernameKey(delivery.from);
   if (turn.isSpent(from)) return;
   const opened = await openMessage(turn, team, delivery);
+  if (opened === undefined && (delivery.epoch ?? 0) > team.record.epoch) return commitMissing(turn, team);
   if (opened === undefined) return unreadIn(turn, team, from, delivery.message_id);
   const { content, sender } = opened;
+  await hearSeen(turn, team, sender.name, content.header.seen);
   const member = await teamMember(turn, team, sender.name);
   const lost = count(team, member, content.header);
   if (lost > 0)
@@ -55,6 +59,7 @@ export async function receiveDirect(turn: Turn, team: Team, delivery: Delivery, 
   if (turn.isSpent(from)) return;
   const sender = (await rosterIn(turn, team)).find(({ name }) => name === from);
   const secret = await secretOf(turn, team, delivery.epoch ?? -1);
+  if ((delivery.epoch ?? 0) > team.record.epoch) return commitMissing(turn, team);
   if (sender === undefined || secret === undefined || !isBase64(delivery.message)) return turn.wasted(from, ATTEMPT);
   const { device, identity } = turn.account;
   const plaintext = await openDirect(
@@ -77,10 +82,12 @@ export async function receiveDirect(turn: Turn, team: Team, delivery: Delivery, 
   member.direct_in = content.header.counter;
   team.changed.add(from);
   turn.heard.add(directAddress(team.record.key, from));
+  await hearSeen(turn, team, from, content.header.seen);
   if (content.header.type === "receipt") return applyTeamReceipt(turn, team, from, content.body);
   const { again } = content.header;
   if (content.header.type !== "message" || again === undefined) return undefined;
   member.gaps = (member.gaps ?? []).filter((gap) => gap !== again.counter);
+  lookFrom(member, again.counter);
   await deliver(turn, team, { sender, offline }, { ...content, header: { ...content.header, id: again.id } });
 }
 
@@ -150,12 +157,18 @@ async function openMessage(
     if (sender === undefined || content === undefined) return undefined;
     const bound = { messageId: delivery.message_id, from: sender.name, fromDevice: sender.device };
     const isBound = isTeamDataOf(opened.authenticatedData, { ...bound, expiresAt: delivery.expires_at });
-    if (isBound && usernameKey(delivery.from) === sender.name && isFrameIdOf(delivery.message_id, content.header.id))
+    const isThere = opened.epoch === delivery.epoch && (delivery.device ?? sender.device) === sender.device;
+    if (
+      isBound &&
+      isThere &&
+      usernameKey(delivery.from) === sender.name &&
+      isFrameIdOf(delivery.message_id, content.header.id)
+    )
       return { content, sender };
     await turn.alert(
       "relay_mismatch",
       sender.name,
-      `a message from ${sender.name} came with other names, ids or expiry than its sender gave it`,
+      `a message from ${sender.name} came with other names, ids, epoch or expiry than its sender gave it`,
     );
     turn.wasted(from, ATTEMPT);
     return undefined;
@@ -167,9 +180,21 @@ async function openMessage(
   }
 }
 
+/** A member sends again what is older than all that was looked for: so was what followed on it for us. */
+function lookFrom(member: TeamMemberRecord, counter: number): void {
+  const { since = 0, gaps = [] } = member;
+  if (counter > since || since - counter + gaps.length > MISSING_AT_MOST) return;
+  for (let missing = counter + 1; missing <= since; missing++) gaps.push(missing);
+  member.gaps = gaps;
+  member.since = counter - 1;
+}
+
 /** Keeps the books on what one member has said. @returns how many of its messages are given up, since there are too many gaps */
 function count(team: Team, member: TeamMemberRecord, { counter, base = 0 }: Header): number {
-  if (member.receive_counter === 0) member.receive_counter = Math.min(base, counter - 1);
+  if (member.receive_counter === 0) {
+    member.receive_counter = Math.min(base, counter - 1);
+    if (member.receive_counter > 0) member.since = member.receive_counter;
+  }
   const gaps = new Set(member.gaps);
   gaps.delete(counter);
   const first = Math.max(member.receive_counter + 1, counter - MISSING_AT_MOST);

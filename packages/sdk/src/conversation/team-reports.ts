@@ -1,5 +1,5 @@
 /** Members' reports on what was sent to their team. */
-import { settleAt } from "./team-outcomes.ts";
+import { isFor, settleAt } from "./team-outcomes.ts";
 import { sendToOne } from "./team-resend.ts";
 import { readReceipt } from "./receipt.ts";
 import { rowById } from "../records/outbox-records.ts";
@@ -21,7 +21,7 @@ export async function applyTeamReceipt(turn: Turn, team: Team, from: string, bod
   const { id, key } = team.record;
   const upTo = receipt.received[id] ?? 0;
   const missing = new Set(receipt.missing.filter(({ group }) => group === id).map(({ counter }) => counter));
-  if (upTo > 0) await confirm(turn, team, from, { upTo, missing });
+  if (upTo > 0) await confirm(turn, team, from, { upTo, missing, since: receipt.since ?? 0 });
   for (const counter of missing) {
     const row = await rowByCounter(turn, id, counter);
     if (row !== undefined) await sendToOne(turn, team, row, from);
@@ -41,12 +41,15 @@ export async function applyTeamReceipt(turn: Turn, team: Team, from: string, bod
     await tell(message, { state: expired === true ? "expired" : "failed", reason });
 }
 
-/** It has everything on disk that we sent up to a counter, but for what it misses. */
+/**
+ * It has everything on disk that we sent up to a counter, but for what it misses, and but for what is before all that it has looked for: of that it
+ * lacks what was for it.
+ */
 async function confirm(
   turn: Turn,
   team: Team,
   from: string,
-  { upTo, missing }: { upTo: number; missing: Set<number> },
+  { upTo, missing, since }: { upTo: number; missing: Set<number>; since: number },
 ): Promise<void> {
   const member = await teamMember(turn, team, from);
   const before = member.confirmed ?? 0;
@@ -54,21 +57,35 @@ async function confirm(
     const row = await get(turn.tx, "out/", pad(seq));
     if (row !== undefined) await settleAt(turn, row, from, { state: "received" });
   };
+  const lacks: number[] = [];
   for (const counter of member.lacks ?? []) {
     const row = missing.has(counter) ? undefined : await rowByCounter(turn, team.record.id, counter);
-    if (row !== undefined) await received(row.seq);
+    if (row !== undefined && counter > since) await received(row.seq);
+    else if (row !== undefined) {
+      lacks.push(counter);
+      await sendToOne(turn, team, row, from);
+    }
   }
   const known = Math.min(upTo, team.record.send_counter);
-  const lacks = [...missing].filter((counter) => counter <= known);
+  lacks.push(...[...missing].filter((counter) => counter <= known));
   if (known <= before && lacks.join() === (member.lacks ?? []).join()) return;
   const prefix = `sent/${team.record.id}/`;
   for await (const [key, seq] of rowsUnder(turn.tx, prefix, prefix + pad(before))) {
     const counter = Number(key.slice(prefix.length));
     if (counter > known) break;
     if (missing.has(counter)) continue;
-    await received(Number(seq));
+    if (counter > since) await received(Number(seq));
+    else if (await lacksOld(turn, team, from, Number(seq))) lacks.push(counter);
   }
   member.confirmed = Math.max(before, known);
   member.lacks = lacks;
   team.changed.add(from);
+}
+
+/** Sends a message again to a member that has not looked for it, if it was for that one. @returns whether it was */
+async function lacksOld(turn: Turn, team: Team, from: string, seq: number): Promise<boolean> {
+  const row = await get(turn.tx, "out/", pad(seq));
+  if (row === undefined || !(await isFor(turn, row, from))) return false;
+  await sendToOne(turn, team, row, from);
+  return true;
 }

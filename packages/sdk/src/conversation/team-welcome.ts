@@ -14,6 +14,7 @@ import { addOp, endOp, rejoinOf } from "./team-ops.ts";
 import { meet } from "../trust/contacts.ts";
 import { useKeyPackage } from "./conversations.ts";
 import { learn, newTeamGroup, rosterIn, settingsIn } from "./teams.ts";
+import { beginOrder, dropOrders } from "../turn/team-order.ts";
 import { addTeam, type Team, teamOf } from "../turn/teams.ts";
 import type { Turn } from "../turn/turn.ts";
 
@@ -84,6 +85,8 @@ export async function acceptTeamWelcome(turn: Turn, delivery: Delivery): Promise
     await deleteState(turn.tx, id);
   }
   const team = addTeam(turn, record, group);
+  await dropOrders(turn, team);
+  await beginOrder(turn, team);
   // A key package of last resort is handed out more than once.
   await planHealing(turn, team, key.last_resort);
   if (rejoin !== undefined) {

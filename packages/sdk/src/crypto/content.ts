@@ -57,6 +57,14 @@ const Header = z.object({
   again: optional(
     z.object({ id: z.string().check(z.regex(/^[A-Za-z0-9_-]{1,60}$/)), counter: z.int().check(z.positive()) }),
   ),
+  /** In a team: how far its sender has seen the order of an epoch's messages, by the first 16 bytes of h(p) (base64). [P-15.8] */
+  seen: optional(
+    z.object({
+      epoch: z.int().check(z.nonnegative()),
+      pos: z.int().check(z.nonnegative()),
+      hash: z.string().check(z.length(24), z.refine(isBase64)),
+    }),
+  ),
   /** Sender's clock, Unix milliseconds. */
   sent_at: z.int().check(z.nonnegative()),
   /** Milliseconds from `sent_at` after which it is worth nothing, whatever a relay says of the time. */

@@ -1,6 +1,7 @@
 /** Our word to contacts on what has come from them: gathered in rows, sent as receipts. */
 import { randomId, toBase64, utf8 } from "../protocol/index.ts";
 import type { ReadTransaction, Value } from "../store/store.ts";
+import { teamsFor } from "../conversation/team-forks.ts";
 import { rosterIn, teamByKey } from "../conversation/teams.ts";
 import { readAddress } from "../records/addresses.ts";
 import { teamMember, teamOf } from "../turn/teams.ts";
@@ -17,6 +18,8 @@ export async function flushReceipt(turn: Turn, username: string): Promise<void> 
   for (const [group, counter] of await take(turn.tx, username, "read", GROUPS))
     if (await addGaps(turn, { group, username }, body)) {
       body.received[group] = Number(counter);
+      const since = await sinceOf(turn, group, username);
+      if (since > 0) body.since = since;
       await turn.tx.delete(owed(username, "read", group));
     }
   const present = await identityAt(turn, username);
@@ -41,7 +44,9 @@ export async function flushReceipt(turn: Turn, username: string): Promise<void> 
     if (reason === undefined) (body.fetched ??= []).push({ id, file });
     else (body.unfetched ??= []).push({ id, file, reason });
   }
-  if (Object.values(body).every((part) => Object.keys(part).length === 0)) return;
+  if (Object.values(body).every((part) => typeof part === "object" && Object.keys(part).length === 0)) return;
+  const teams = readAddress(username).kind === "pair" ? await teamsFor(turn, username) : [];
+  if (teams.length > 0) body.teams = teams;
   await enqueueReceipt(turn, { to: username, ...(present === undefined ? {} : { identity_key: present }) }, body);
 }
 
@@ -72,6 +77,15 @@ async function addGaps(
   if (body.missing.length + gaps.length > PER_RECEIPT) return false;
   body.missing.push(...gaps.map((counter) => ({ group, counter })));
   return true;
+}
+
+/** Up to where nothing of a member of a team was looked for. */
+async function sinceOf(turn: Turn, group: string, username: string): Promise<number> {
+  const address = readAddress(username);
+  const team = address.kind === "direct" ? await teamOf(turn, group) : undefined;
+  return address.kind !== "direct" || team === undefined
+    ? 0
+    : ((await teamMember(turn, team, address.name)).since ?? 0);
 }
 
 async function gapsOf(turn: Turn, group: string, username: string): Promise<number[] | undefined> {

@@ -83,7 +83,7 @@ async function repeatsOf(turn: Turn, flight: Flight, group: string) {
 export async function remember(
   turn: Turn,
   row: OutboxRecord,
-  place: Pick<WireRecord, "group" | "epoch" | "counter">,
+  place: Omit<WireRecord, "frame">,
   data: SendData,
 ): Promise<void> {
   const { group, counter } = place;

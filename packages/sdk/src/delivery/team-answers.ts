@@ -1,6 +1,7 @@
 /** The relay's answers to what was sent to a team, or to one of its members. */
 import type { RelayFrameData, WireReason } from "../protocol/index.ts";
-import { settleAt } from "../conversation/team-outcomes.ts";
+import { settleAll, settleAt } from "../conversation/team-outcomes.ts";
+import { placeOwn, placesWithdrawn } from "../conversation/team-order.ts";
 import { learn } from "../conversation/teams.ts";
 import { readAddress } from "../records/addresses.ts";
 import { isQuiet } from "../records/outbox-records.ts";
@@ -23,8 +24,14 @@ export function isOfTeam({ to }: OutboxRecord): boolean {
 export async function storedInTeam(turn: Turn, row: OutboxRecord, ack: RelayFrameData<"ack">): Promise<void> {
   // What a direct frame says is said again by the next one, if this one gets lost.
   if (readAddress(row.to).kind === "direct") return deleteRow(turn, row);
+  const wire = await get(turn.tx, "wire/", pad(row.seq));
+  const team = wire === undefined ? undefined : await teamOf(turn, wire.group);
+  if (wire !== undefined && team !== undefined) await placeOwn(turn, team, wire, ack.pos);
   const delivered = ack.status === "delivered";
   await settle(turn, { ...row, delivered }, { state: "stored" });
+  // Receipts may have come before the answer.
+  const stored = await get(turn.tx, "out/", pad(row.seq));
+  if (stored !== undefined) await settleAll(turn, stored);
   for (const name of ack.lapsed ?? []) {
     const now = await get(turn.tx, "out/", pad(row.seq));
     if (now !== undefined) await settleAt(turn, now, name, { state: "expired", reason: "lapsed" });
@@ -44,7 +51,10 @@ export async function refusedInTeam(turn: Turn, flight: Flight, row: OutboxRecor
     return;
   }
   if (isDirect || team === undefined) await remove(turn.tx, "wire/", pad(row.seq));
-  else await withdraw(turn, team, wire.counter);
+  else {
+    await placesWithdrawn(turn, team, wire.counter);
+    await withdraw(turn, team, wire.counter);
+  }
   switch (refusal.reason as WireReason) {
     case "stale_epoch":
       if (team !== undefined) team.record.wait_for_epoch = Math.max(team.record.wait_for_epoch, wire.epoch + 1);

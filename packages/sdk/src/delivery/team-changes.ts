@@ -22,6 +22,7 @@ import { endOp, isOfLink } from "../conversation/team-ops.ts";
 import { deviceOf, MOST_ADDED, MOST_FOUNDING, nextOf, postTeamCommit, takesLong } from "./team-frames.ts";
 import { type ChangeAnswer, fail, isReady, needsKeys, pauseOf, takeKeys } from "./team-needs.ts";
 import type { OpRecord } from "../records/team-records.ts";
+import { beginOrder } from "../turn/team-order.ts";
 import { addTeam, type Team, teamOf } from "../turn/teams.ts";
 import type { Turn } from "../turn/turn.ts";
 import { isTemporary } from "../wire/connection.ts";
@@ -95,6 +96,7 @@ async function found(
   if (made === undefined) return;
   const id = groupIdOf(made.group);
   const team = addTeam(turn, newTeamGroup(turn, { id, key: op.key, epoch: 2, state: "founding" }), made.group);
+  await beginOrder(turn, team);
   await learn(turn, team, { state: "founding" });
   const added = packages.map(deviceOf);
   const members = [{ username: usernameKey(identity.username), device: device.id }, ...added];

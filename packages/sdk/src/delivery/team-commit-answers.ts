@@ -1,11 +1,10 @@
 /** The relay's answers to commits of teams. */
-import { planHealing } from "../conversation/team-healing.ts";
-import { endOrGoOn } from "../conversation/team-ops.ts";
-import { learn } from "../conversation/teams.ts";
+import { foundingAdmitted } from "../conversation/team-admitted.ts";
 import { randomId } from "../protocol/index.ts";
 import type { CommitRecord, LargePart } from "../records/group-records.ts";
 import { deleteState } from "../records/group-state.ts";
 import { get, pad, remove } from "../records/records.ts";
+import { dropOrders } from "../turn/team-order.ts";
 import { type Team, teamOf } from "../turn/teams.ts";
 import type { Turn } from "../turn/turn.ts";
 import { isTemporary } from "../wire/connection.ts";
@@ -28,14 +27,8 @@ export async function applyChangeAnswer(
   const op = commit.op === undefined ? undefined : await get(turn.tx, "op/", pad(commit.op));
   if ("ok" in answer) {
     flight.found(pauseOfCommit(commit.group));
-    if (team?.record.state === "founding") {
-      team.record.state = "open";
-      team.dirty = true;
-      await turn.removeCommit(commit.group);
-      await learn(turn, team, { state: "active" });
-      await planHealing(turn, team);
-      if (op !== undefined) await endOrGoOn(turn, team, op);
-    } else await turn.saveCommit({ ...commit, high_water: answer.ok.high_water ?? turn.position });
+    if (team?.record.state === "founding") await foundingAdmitted(turn, team);
+    else await turn.saveCommit({ ...commit, high_water: answer.ok.high_water ?? turn.position });
     return;
   }
   const { refusal } = answer;
@@ -68,8 +61,10 @@ function anew({ field, bytes, token }: LargePart): LargePart {
 }
 
 /** A group that was not founded leaves nothing behind. */
-export async function undoFounding(turn: Turn, { record }: Team): Promise<void> {
+export async function undoFounding(turn: Turn, team: Team): Promise<void> {
+  const { record } = team;
   turn.cache.teams.delete(record.id);
+  await dropOrders(turn, team);
   await remove(turn.tx, "team-group/", record.id);
   await remove(turn.tx, "team/", record.key);
   await deleteState(turn.tx, record.id);

@@ -6,6 +6,7 @@ import { sentInEpoch } from "../crypto/mls/state.ts";
 import { TEAM_EPOCH_MESSAGES } from "../crypto/mls/team-seam.ts";
 import { directSecret } from "../conversation/team-commits.ts";
 import { addLinkOp } from "../conversation/team-ops.ts";
+import { placeToCome, seenBy } from "../conversation/team-order.ts";
 import { rosterIn, teamByKey } from "../conversation/teams.ts";
 import { toBase64, usernameKey } from "../protocol/index.ts";
 import { readAddress } from "../records/addresses.ts";
@@ -55,7 +56,12 @@ async function encryptToTeam(turn: Turn, team: Team, row: OutboxRecord, body: Ui
   const { identity, device } = turn.account;
   record.send_counter += 1;
   const messageId = frameId(row.id, row.attempt);
-  const header = { ...headerOf(turn, row, record.send_counter), base: record.base };
+  const seen = await seenBy(turn, team);
+  const header = {
+    ...headerOf(turn, row, record.send_counter),
+    base: record.base,
+    ...(seen === undefined ? {} : { seen }),
+  };
   const data = teamMessageData({
     messageId,
     from: identity.username,
@@ -75,11 +81,12 @@ async function encryptToTeam(turn: Turn, team: Team, row: OutboxRecord, body: Ui
     message_id: messageId,
     ...(header.expires_at === undefined ? {} : { expires_at: header.expires_at }),
   };
+  await placeToCome(turn, team);
   const recipients = await recipientsOf(turn, team);
   await remember(
     turn,
     { ...row, ...(recipients === undefined ? {} : { recipients }) },
-    { group: record.id, epoch: record.epoch, counter: record.send_counter },
+    { group: record.id, epoch: record.epoch, counter: record.send_counter, at: turn.now },
     frame,
   );
   return frame;
@@ -107,7 +114,11 @@ async function sealTo(
   member.direct_out += 1;
   team.changed.add(to.name);
   const messageId = frameId(row.id, row.attempt);
-  const header = await directHeader(turn, row, member.direct_out);
+  const seen = await seenBy(turn, team);
+  const header = {
+    ...(await directHeader(turn, row, member.direct_out)),
+    ...(seen === undefined ? {} : { seen }),
+  };
   const message = await sealDirect(
     turn.teams.primitives,
     encodeContent({ header, body }),

@@ -11,6 +11,8 @@ import type {
   OpEndRecord,
   OpKeysRecord,
   OpRecord,
+  OrderRecord,
+  OrderWaitRecord,
   RosterRecord,
   TeamGroupRecord,
   TeamMemberRecord,
@@ -185,6 +187,8 @@ export interface WireRecord {
   epoch: number;
   counter: number;
   frame: string;
+  /** Of a message to a team: when it was encrypted. */
+  at?: number;
 }
 
 /** `in/<seq>`; its body is `in-body/<seq>`. */
@@ -364,6 +368,8 @@ export interface Tables {
   "op-end/": OpEndRecord;
   "op-keys/": OpKeysRecord;
   "roster/": RosterRecord;
+  "order/": OrderRecord;
+  "order-wait/": OrderWaitRecord;
   "commit/": CommitRecord;
   "out/": OutboxRecord;
   "out-file/": OutFileRecord;

@@ -36,6 +36,8 @@ export interface TeamGroupRecord {
   /** What it was when the epoch began. */
   base: number;
   created_at: number;
+  /** The id of the commit that ended the epoch before. */
+  ended_by?: string;
   /** Our clock at its beginning, Unix ms. */
   entered_at?: number;
   /** When we give ourselves new keys next, and whether we have done so before. Our clock. */
@@ -43,6 +45,8 @@ export interface TeamGroupRecord {
   healed?: true;
   /** Nothing is encrypted before the group has reached this epoch. */
   wait_for_epoch: number;
+  /** Since when it waits for it (Unix ms). */
+  waiting_since?: number;
   /** The secret of direct frames of the epoch before (base64): what is under way is still read. */
   direct_before?: { epoch: number; secret: string };
 }
@@ -53,6 +57,8 @@ export interface TeamMemberRecord {
   /** Highest counter of its messages that was read, and those below it that were not. */
   receive_counter: number;
   gaps?: number[];
+  /** Up to here nothing of its was looked for, since it was said before the first epoch in which it was heard: it knows what of that was for us. */
+  since?: number;
   /** Highest counter of our messages that it has said it has. */
   confirmed?: number;
   /** Counters below that which it lacks, as it has said last. */
@@ -117,4 +123,28 @@ export interface OpEndRecord {
 /** `roster/<group id>/<epoch>`: the members of a team, ourselves left out, in an epoch in which something was sent. In lower case. */
 export interface RosterRecord {
   names: string[];
+}
+
+/** `order/<group id>/<epoch>`: how far the order of messages in an epoch of a team is known. [P-15.8] */
+export interface OrderRecord {
+  /** The last place up to which it is. */
+  pos: number;
+  /** Messages of ours whose place the relay has not said: as many places may be theirs. */
+  open: number;
+  /** What has come before something that has its place before it: how many, and the last place of these; and places of ours that wait likewise. */
+  waits?: number;
+  last?: number;
+  own?: number[];
+  /** What a member has seen further on (its hash in base64): what it says is judged when we are there. */
+  claim?: { name: string; pos: number; hash: string };
+  /** Something was withheld: nothing more is known of this epoch. */
+  lost?: true;
+}
+
+/** `order-wait/<group id>/<epoch>/<place>`: what waits for the place before it to be known. */
+export interface OrderWaitRecord {
+  sender: string;
+  id: string;
+  /** SHA-256 of the ciphertext (base64). */
+  digest: string;
 }

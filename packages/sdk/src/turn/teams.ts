@@ -5,6 +5,7 @@ import { epochOf } from "../crypto/mls/state.ts";
 import type { WriteTransaction } from "../store/store.ts";
 import { readPart, saveState } from "../records/group-state.ts";
 import { get, put } from "../records/records.ts";
+import { flushOrders, type Order } from "./team-order.ts";
 import type { TeamGroupRecord, TeamMemberRecord } from "../records/team-records.ts";
 
 export interface Team {
@@ -16,6 +17,8 @@ export interface Team {
   members: Map<string, TeamMemberRecord>;
   /** Names of those that have changed. */
   changed: Set<string>;
+  /** The order of messages in the epochs that were looked at. */
+  orders: Map<number, Order>;
   dirty: boolean;
 }
 
@@ -35,13 +38,16 @@ export async function teamOf(turn: InTurn, id: string): Promise<Team | undefined
   if (record === undefined || record.state === "closed") return undefined;
   const group = await turn.on(`team-group/${id}`, () => turn.crypto.assemble((name) => readPart(turn.tx, id, name)));
   if (group === undefined) return undefined;
-  const team: Team = { record, group, saved: group, members: new Map(), changed: new Set(), dirty: false };
-  turn.cache.teams.set(id, team);
-  return team;
+  return remember(turn, record, group, group);
 }
 
 export function addTeam(turn: InTurn, record: TeamGroupRecord, group: Group): Team {
-  const team: Team = { record, group, saved: undefined, members: new Map(), changed: new Set(), dirty: true };
+  return remember(turn, record, group, undefined);
+}
+
+function remember(turn: InTurn, record: TeamGroupRecord, group: Group, saved: Group | undefined): Team {
+  const known = { members: new Map(), changed: new Set<string>(), orders: new Map() };
+  const team: Team = { record, group, saved, ...known, dirty: saved === undefined };
   turn.cache.teams.set(record.id, team);
   return team;
 }
@@ -72,6 +78,7 @@ export async function forgetMember(turn: InTurn, team: Team, name: string): Prom
 export async function flushTeams(turn: InTurn): Promise<void> {
   for (const team of turn.cache.teams.values()) {
     const { record, group, saved, changed, members } = team;
+    await flushOrders(turn, team);
     if (!team.dirty && changed.size === 0) continue;
     await turn.on(`team-group/${record.id}`, async () => {
       record.epoch = epochOf(group);

@@ -21,6 +21,7 @@ import { Strangers } from "./strangers.ts";
 import type { CommitRecord, GroupRecord, MemberRecord } from "../records/group-records.ts";
 import type { ContactRecord } from "../records/tables.ts";
 import { flushTeams, type Team } from "./teams.ts";
+import { Told } from "./told.ts";
 import { Waste } from "./waste.ts";
 
 /** A conversation in memory: its records and its MLS state, which only the link changes. */
@@ -49,6 +50,7 @@ export class Cache {
   readonly conversations = new Map<string, Conversation>();
   readonly teams = new Map<string, Team>();
   readonly between = new Between();
+  readonly forks = new Told();
   /** When we give ourselves new keys in a team next, as far as is known. Our clock, Unix ms. */
   healsAt = 0;
   readonly commits = new Map<string, CommitRecord>();
@@ -73,6 +75,7 @@ export class Cache {
     this.conversations.clear();
     this.teams.clear();
     this.between.clear();
+    this.forks.clear();
     this.healsAt = 0;
     this.commits.clear();
     this.reporting.clear();

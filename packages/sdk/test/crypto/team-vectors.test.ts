@@ -15,7 +15,7 @@ import {
   type Statement,
   statementBytes,
 } from "../../src/crypto/team/statements.ts";
-import { extendTranscript, seenOf, startTranscript } from "../../src/crypto/team/transcript.ts";
+import { hashAt, SEEN_BYTES } from "../../src/crypto/team/transcript.ts";
 import { nodeCryptoProvider } from "../../src/node/provider.ts";
 
 interface Signed {
@@ -69,11 +69,11 @@ interface Chain {
   seen: string[];
 }
 test.each(vectorsWith<Chain>("teams", "transcript"))("$clause: $what", async (vector) => {
-  let transcript = startTranscript(7, bytesOf(vector.authenticator));
+  let hash = bytesOf(vector.authenticator);
   for (const [at, { pos, sender, message_id: messageId, sha256 }] of vector.transcript.entries()) {
-    transcript = (await extendTranscript(transcript, { pos, sender, messageId, digest: bytesOf(sha256) }))!;
-    expect(hexOf(transcript.hash)).toBe(vector.hashes[at]);
-    expect(hexOf(seenOf(transcript).hash)).toBe(vector.seen[at]);
+    hash = await hashAt(hash, { pos, sender, messageId, digest: bytesOf(sha256) });
+    expect(hexOf(hash)).toBe(vector.hashes[at]);
+    expect(hexOf(hash.slice(0, SEEN_BYTES))).toBe(vector.seen[at]);
   }
 });
 
