@@ -4,7 +4,7 @@ import { acceptCommit, applyAdmitted, applyUnanswered } from "./commits.ts";
 import type { Pushed } from "../wire/connection.ts";
 import { acceptWelcome, closeConversation } from "./conversations.ts";
 import { rowById } from "../records/outbox-records.ts";
-import { LAST_ATTEMPT, requeue, settle, unlink } from "../turn/outbox-rows.ts";
+import { settle, unlink } from "../turn/outbox-rows.ts";
 import { receiveMessage, unreadable } from "./received.ts";
 import { isComputed } from "./team-ahead.ts";
 import { lapse, receiveTeamCommit } from "./team-commits.ts";
@@ -13,7 +13,7 @@ import { settleAt } from "./team-outcomes.ts";
 import { acceptTeamWelcome } from "./team-welcome.ts";
 import { type Team, teamOf } from "../turn/teams.ts";
 import { hasEnough } from "./reports.ts";
-import { anotherOffer, type sendAgain } from "./resend.ts";
+import { type sendAgain, underAnotherId } from "./resend.ts";
 import type { Turn } from "../turn/turn.ts";
 
 /** The part of a turn that goes into what comes and into what was left of it before. */
@@ -163,7 +163,5 @@ async function receiveNotice(turn: Turn, delivery: Delivery): Promise<void> {
 async function sendAgainToNewDevice(turn: Turn, row: Parameters<typeof sendAgain>[2]): Promise<void> {
   await unlink(turn, row);
   // Not the message's fault, so it does not count as a failed sending; but its frame needs a new id.
-  if (row.kind === "offer") await anotherOffer(turn, row);
-  else if (row.attempt < LAST_ATTEMPT) await requeue(turn, { ...row, attempt: row.attempt + 1 });
-  else await settle(turn, row, { state: "failed", reason: "device_replaced" });
+  await underAnotherId(turn, row, "device_replaced");
 }

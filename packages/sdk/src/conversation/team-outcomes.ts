@@ -35,7 +35,7 @@ export async function settleAt(turn: Turn, row: OutboxRecord, name: string, outc
 }
 
 /** The state of a message to a team is that of whoever is furthest behind. */
-async function settleAll(turn: Turn, row: OutboxRecord): Promise<void> {
+export async function settleAll(turn: Turn, row: OutboxRecord): Promise<void> {
   if (row.recipients === undefined || row.state === "queued") return put(turn.tx, "out/", pad(row.seq), row);
   const { received, handled, failed, expired, gone } = row.recipients;
   // Who is no member any more is not waited for.
