@@ -6,6 +6,7 @@ import { acceptWelcome, closeConversation } from "./conversations.ts";
 import { rowById } from "../records/outbox-records.ts";
 import { settle, unlink } from "../turn/outbox-rows.ts";
 import { receiveMessage, unreadable } from "./received.ts";
+import { applyUnansweredInTeam } from "./team-admitted.ts";
 import { isComputed } from "./team-ahead.ts";
 import { lapse, receiveTeamCommit } from "./team-commits.ts";
 import { receiveDirect, receiveTeamMessage } from "./team-messages.ts";
@@ -90,11 +91,14 @@ async function receiveOne(turn: Turn, delivery: Delivery, offline: boolean): Pro
 }
 
 async function receiveInTeam(turn: Turn, team: Team, delivery: Delivery, offline: boolean): Promise<void> {
+  await applyUnansweredInTeam(turn, team, delivery);
+  // Of what a member that cannot follow does not read, it gets again what it lacks when it is taken in again.
+  const isFollowed = team.record.state === "open";
   switch (delivery.kind ?? "application") {
     case "application":
-      return receiveTeamMessage(turn, team, delivery, offline);
+      return isFollowed ? receiveTeamMessage(turn, team, delivery, offline) : undefined;
     case "direct":
-      return receiveDirect(turn, team, delivery, offline);
+      return isFollowed ? receiveDirect(turn, team, delivery, offline) : undefined;
     case "commit":
       return receiveTeamCommit(turn, team, delivery);
     case "notice":

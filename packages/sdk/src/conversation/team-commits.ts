@@ -127,7 +127,7 @@ export async function lapse(turn: Turn, team: Team): Promise<void> {
   );
 }
 
-async function askToRejoin(turn: Turn, team: Team): Promise<void> {
+export async function askToRejoin(turn: Turn, team: Team): Promise<void> {
   const { key, id } = team.record;
   team.record.state = "stuck";
   team.dirty = true;

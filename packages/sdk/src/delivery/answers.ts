@@ -1,7 +1,7 @@
 /** The relay's answers to what was sent. */
 import { frameId } from "../crypto/content.ts";
 import type { RelayFrameData, WireReason } from "../protocol/index.ts";
-import { applyAdmitted, isWaiting } from "../conversation/commits.ts";
+import { applyAdmitted, waitForEpoch } from "../conversation/commits.ts";
 import { isTemporary, type Refusal } from "../wire/connection.ts";
 import { refuseWithoutKey } from "../trust/contacts.ts";
 import { closeConversation, forget } from "../conversation/conversations.ts";
@@ -85,10 +85,7 @@ async function refusedSend(turn: Turn, flight: Flight, row: OutboxRecord, refusa
       return underAnotherId(turn, row, "message_id_reused");
     case "stale_epoch":
       if (conversation === undefined || record === undefined || wire === undefined) return;
-      record.waiting_since = isWaiting(record) ? (record.waiting_since ?? turn.now) : turn.now;
-      record.refused_at = turn.relayNow;
-      record.wait_for_epoch = wire.epoch + 1;
-      return;
+      return waitForEpoch(turn, record, wire.epoch + 1);
     case "device_replaced":
     case "not_a_member":
       if (conversation !== undefined) await closeConversation(turn, conversation);

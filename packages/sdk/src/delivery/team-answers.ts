@@ -1,6 +1,7 @@
 /** The relay's answers to what was sent to a team, or to one of its members. */
 import type { RelayFrameData, WireReason } from "../protocol/index.ts";
 import { settleAll, settleAt } from "../conversation/team-outcomes.ts";
+import { waitForEpoch } from "../conversation/commits.ts";
 import { underAnotherId } from "../conversation/resend.ts";
 import { learn } from "../conversation/teams.ts";
 import { readAddress } from "../records/addresses.ts";
@@ -56,8 +57,9 @@ export async function refusedInTeam(turn: Turn, flight: Flight, row: OutboxRecor
     case "message_id_reused":
       return underAnotherId(turn, row, refusal.reason);
     case "stale_epoch":
-      if (team !== undefined) team.record.wait_for_epoch = Math.max(team.record.wait_for_epoch, wire.epoch + 1);
-      if (team !== undefined) team.dirty = true;
+      if (team === undefined) return;
+      waitForEpoch(turn, team.record, wire.epoch + 1);
+      team.dirty = true;
       return;
     case "not_a_member":
       if (team !== undefined && !isDirect) await learn(turn, team, { state: "over" });

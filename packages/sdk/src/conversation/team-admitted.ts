@@ -1,0 +1,44 @@
+/** Our own commits of teams that the relay has admitted, whether or not its answer has come; and those of others that do not come. */
+import type { Delivery } from "../protocol/index.ts";
+import type { CommitRecord } from "../records/group-records.ts";
+import { get, pad } from "../records/records.ts";
+import type { Team } from "../turn/teams.ts";
+import type { Turn } from "../turn/turn.ts";
+import { waitsInVain } from "./commits.ts";
+import { applyTeamCommit, askToRejoin } from "./team-commits.ts";
+import { planHealing } from "./team-healing.ts";
+import { endOrGoOn } from "./team-ops.ts";
+import { learn, settingsIn } from "./teams.ts";
+
+/** The relay has a team that we have founded. */
+export async function admitFounding(turn: Turn, team: Team, commit: CommitRecord | undefined): Promise<void> {
+  team.record.state = "open";
+  team.dirty = true;
+  await turn.removeCommit(team.record.id);
+  await learn(turn, team, { state: "active" });
+  await planHealing(turn, team);
+  const op = commit?.op === undefined ? undefined : await get(turn.tx, "op/", pad(commit.op));
+  if (op !== undefined) await endOrGoOn(turn, team, op);
+}
+
+/** What comes in a team shows that a commit of ours was admitted before it, though its answer has not reached us. */
+export async function applyUnansweredInTeam(turn: Turn, team: Team, { kind, epoch }: Delivery): Promise<void> {
+  const { record } = team;
+  const pending = turn.cache.commits.get(record.id);
+  if (kind === "welcome") return;
+  if (record.state === "founding") await admitFounding(turn, team, pending);
+  else if (pending?.kind === "team" && record.epoch === pending.epoch && epoch === pending.epoch + 1)
+    await applyTeamCommit(turn, pending);
+}
+
+/** A commit that the relay must have does not come: any member may take us in again. */
+export async function rejoinWhereLate(turn: Turn): Promise<void> {
+  for (const team of [...turn.cache.teams.values()]) {
+    if (team.record.state !== "open" || !waitsInVain(turn, team.record)) continue;
+    await turn.on(`team-group/${team.record.id}`, async () => {
+      await askToRejoin(turn, team);
+      const text = `a commit of the group @${settingsIn(turn, team).name} does not come: this agent asks to be taken in again`;
+      await turn.alert("stale_epoch", undefined, text);
+    });
+  }
+}
