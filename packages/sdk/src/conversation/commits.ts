@@ -17,9 +17,26 @@ const CATCH_UP_PATIENCE_MS = 600_000;
 /** After a refusal for a stale epoch, and all mail of before, the commit that the relay must have had comes within this time. Milliseconds. */
 const STALE_PATIENCE_MS = 10_000;
 
+/** What of a group, of two or of many, says whether its next epoch is awaited. */
+type Awaiting = Pick<GroupRecord, "epoch" | "wait_for_epoch" | "waiting_since" | "refused_at">;
+
 /** Whether nothing is encrypted before the group has reached another epoch. */
-export function isWaiting({ epoch, wait_for_epoch }: GroupRecord): boolean {
+export function isWaiting({ epoch, wait_for_epoch }: Awaiting): boolean {
   return epoch < wait_for_epoch;
+}
+
+/** The relay takes nothing of a group before an epoch: the commit that begins it is on its way to us. */
+export function waitForEpoch(turn: Turn, record: Awaiting, epoch: number): void {
+  record.waiting_since = isWaiting(record) ? (record.waiting_since ?? turn.now) : turn.now;
+  record.refused_at = turn.relayNow;
+  record.wait_for_epoch = Math.max(record.wait_for_epoch, epoch);
+}
+
+/** Whether the commit that is awaited has not come, though all mail of before has. */
+export function waitsInVain(turn: Turn, record: Awaiting): boolean {
+  // If that is still to come, the clock was set back: how long it has waited is not known.
+  const waited = isWaiting(record) ? Math.abs(turn.now - (record.waiting_since ?? 0)) : 0;
+  return waited >= STALE_PATIENCE_MS && !isBehind(turn, record, waited);
 }
 
 /** A commit of the other member. @returns false if it closed the conversation. */
@@ -115,7 +132,7 @@ export async function heal(turn: Turn, post: (group: string) => void): Promise<v
 }
 
 /** Whether mail is still being read that the relay had before it refused an epoch: the commit that ended it may stand behind that. */
-function isBehind(turn: Turn, { refused_at = 0 }: GroupRecord, waited: number): boolean {
+function isBehind(turn: Turn, { refused_at = 0 }: Awaiting, waited: number): boolean {
   if (waited >= CATCH_UP_PATIENCE_MS) return false;
   const { arrived } = turn.cache;
   return !turn.isCurrent || (turn.ticks - arrived.at < STALE_PATIENCE_MS && arrived.storedAt <= refused_at);
@@ -123,9 +140,7 @@ function isBehind(turn: Turn, { refused_at = 0 }: GroupRecord, waited: number): 
 
 async function healOne(turn: Turn, conversation: Conversation, post: (group: string) => void): Promise<void> {
   const { record } = conversation;
-  // If that is still to come, the clock was set back: how long it has waited is not known.
-  const waited = isWaiting(record) ? Math.abs(turn.now - (record.waiting_since ?? 0)) : 0;
-  if (waited >= STALE_PATIENCE_MS && !isBehind(turn, record, waited)) {
+  if (waitsInVain(turn, record)) {
     // The relay knows no epoch that we know: it may have been restored from a backup.
     const { contact } = record;
     const text = `the relay takes nothing for ${contact} in this conversation any more`;

@@ -4,19 +4,19 @@ import { acceptCommit, applyAdmitted, applyUnanswered } from "./commits.ts";
 import type { Pushed } from "../wire/connection.ts";
 import { acceptWelcome, closeConversation } from "./conversations.ts";
 import { rowById } from "../records/outbox-records.ts";
-import { LAST_ATTEMPT, requeue, settle, unlink } from "../turn/outbox-rows.ts";
+import { settle, unlink } from "../turn/outbox-rows.ts";
 import { receiveMessage, unreadable } from "./received.ts";
+import { applyUnansweredInTeam } from "./team-admitted.ts";
 import { isComputed } from "./team-ahead.ts";
 import { receiveTeamCommit } from "./team-commits.ts";
 import { lapse } from "./team-stuck.ts";
 import { receiveDirect, receiveTeamMessage } from "./team-messages.ts";
-import { applyUnanswered as applyUnansweredInTeam } from "./team-admitted.ts";
 import { forgetPlaces, place } from "./team-order.ts";
 import { settleAt } from "./team-outcomes.ts";
 import { acceptTeamWelcome } from "./team-welcome.ts";
 import { type Team, teamOf } from "../turn/teams.ts";
 import { hasEnough } from "./reports.ts";
-import { anotherOffer, type sendAgain } from "./resend.ts";
+import { type sendAgain, underAnotherId } from "./resend.ts";
 import type { Turn } from "../turn/turn.ts";
 
 /** The part of a turn that goes into what comes and into what was left of it before. */
@@ -98,14 +98,16 @@ async function receiveOne(turn: Turn, delivery: Delivery, offline: boolean): Pro
 
 async function receiveInTeam(turn: Turn, team: Team, delivery: Delivery, offline: boolean): Promise<void> {
   await applyUnansweredInTeam(turn, team, delivery);
+  // Of what a member that cannot follow does not read, it gets again what it lacks when it is taken in again.
+  const isFollowed = team.record.state === "open";
   switch (delivery.kind ?? "application") {
     case "stub":
       return place(turn, team, delivery);
     case "application":
       await place(turn, team, delivery);
-      return receiveTeamMessage(turn, team, delivery, offline);
+      return isFollowed ? receiveTeamMessage(turn, team, delivery, offline) : undefined;
     case "direct":
-      return receiveDirect(turn, team, delivery, offline);
+      return isFollowed ? receiveDirect(turn, team, delivery, offline) : undefined;
     case "commit":
       return receiveTeamCommit(turn, team, delivery);
     case "notice":
@@ -174,7 +176,5 @@ async function receiveNotice(turn: Turn, delivery: Delivery): Promise<void> {
 async function sendAgainToNewDevice(turn: Turn, row: Parameters<typeof sendAgain>[2]): Promise<void> {
   await unlink(turn, row);
   // Not the message's fault, so it does not count as a failed sending; but its frame needs a new id.
-  if (row.kind === "offer") await anotherOffer(turn, row);
-  else if (row.attempt < LAST_ATTEMPT) await requeue(turn, { ...row, attempt: row.attempt + 1 });
-  else await settle(turn, row, { state: "failed", reason: "device_replaced" });
+  await underAnotherId(turn, row, "device_replaced");
 }

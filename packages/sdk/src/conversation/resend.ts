@@ -1,6 +1,6 @@
 /** Sending again what the other side could not read, or may not have read. */
 import { nameReplaced } from "../trust/contact-records.ts";
-import { deleteRow, requeue, settle, unlink } from "../turn/outbox-rows.ts";
+import { deleteRow, LAST_ATTEMPT, requeue, settle, unlink } from "../turn/outbox-rows.ts";
 import { get, pad, put, remove, rowsUnder } from "../records/records.ts";
 import { offerAgain } from "../records/file-offers.ts";
 import type { GroupRecord } from "../records/group-records.ts";
@@ -113,6 +113,13 @@ export async function sendAgain(turn: Turn, from: string, row: OutboxRecord): Pr
   else if (row.kind === "receipt") await deleteRow(turn, row);
   else await settle(turn, row, { state: "failed", reason: "undecryptable" });
   return true;
+}
+
+/** Nobody reads it under the id that its frame had. Whoever has read it drops it by its inner id. `why`: for when that was so too often. */
+export async function underAnotherId(turn: Turn, row: OutboxRecord, why: string): Promise<void> {
+  if (row.kind === "offer") await anotherOffer(turn, row);
+  else if (row.attempt < LAST_ATTEMPT) await requeue(turn, { ...row, attempt: row.attempt + 1 });
+  else await settle(turn, row, { state: "failed", reason: why });
 }
 
 /** An offer that was not read, or not taken under its number: there is one of what is true now. */

@@ -1,30 +1,45 @@
-/** Changes of a team that the relay has admitted, as its answer says, or what comes after them. */
+/** Our own commits of teams that the relay has admitted, whether or not its answer has come; and those of others that do not come. */
 import type { Delivery } from "../protocol/index.ts";
+import type { CommitRecord } from "../records/group-records.ts";
 import { get, pad } from "../records/records.ts";
 import type { Team } from "../turn/teams.ts";
 import type { Turn } from "../turn/turn.ts";
+import { waitsInVain } from "./commits.ts";
 import { applyTeamCommit } from "./team-commits.ts";
 import { planHealing } from "./team-healing.ts";
 import { endOrGoOn } from "./team-ops.ts";
-import { learn } from "./teams.ts";
+import { askToRejoin } from "./team-stuck.ts";
+import { learn, settingsIn } from "./teams.ts";
 
-/** The relay has admitted the team that we have founded. */
-export async function foundingAdmitted(turn: Turn, team: Team): Promise<void> {
-  const { record } = team;
-  const op = turn.cache.commits.get(record.id)?.op;
-  const change = op === undefined ? undefined : await get(turn.tx, "op/", pad(op));
-  record.state = "open";
+/** The relay has a team that we have founded. */
+export async function admitFounding(turn: Turn, team: Team, commit: CommitRecord | undefined): Promise<void> {
+  team.record.state = "open";
   team.dirty = true;
-  await turn.removeCommit(record.id);
+  await turn.removeCommit(team.record.id);
   await learn(turn, team, { state: "active" });
   await planHealing(turn, team);
-  if (change !== undefined) await endOrGoOn(turn, team, change);
+  const op = commit?.op === undefined ? undefined : await get(turn.tx, "op/", pad(commit.op));
+  if (op !== undefined) await endOrGoOn(turn, team, op);
 }
 
-/** What comes in a team that we have founded, or in the epoch that our commit opens, says that it was admitted. */
-export async function applyUnanswered(turn: Turn, team: Team, { epoch = -1 }: Delivery): Promise<void> {
+/** What comes in a team shows that a commit of ours was admitted before it, though its answer has not reached us. */
+export async function applyUnansweredInTeam(turn: Turn, team: Team, { kind, epoch }: Delivery): Promise<void> {
   const { record } = team;
-  if (record.state === "founding") return foundingAdmitted(turn, team);
   const pending = turn.cache.commits.get(record.id);
-  if (pending?.epoch === record.epoch && epoch === record.epoch + 1) await applyTeamCommit(turn, pending);
+  if (kind === "welcome") return;
+  if (record.state === "founding") await admitFounding(turn, team, pending);
+  else if (pending?.kind === "team" && record.epoch === pending.epoch && epoch === pending.epoch + 1)
+    await applyTeamCommit(turn, pending);
+}
+
+/** A commit that the relay must have does not come: any member may take us in again. */
+export async function rejoinWhereLate(turn: Turn): Promise<void> {
+  for (const team of [...turn.cache.teams.values()]) {
+    if (team.record.state !== "open" || !waitsInVain(turn, team.record)) continue;
+    await turn.on(`team-group/${team.record.id}`, async () => {
+      await askToRejoin(turn, team);
+      const text = `a commit of the group @${settingsIn(turn, team).name} does not come: this agent asks to be taken in again`;
+      await turn.alert("stale_epoch", undefined, text);
+    });
+  }
 }

@@ -4,7 +4,6 @@ import { get, pad, rowsUnder } from "../records/records.ts";
 import { type Team, teamOf } from "../turn/teams.ts";
 import type { Turn } from "../turn/turn.ts";
 import { addLinkOp } from "./team-ops.ts";
-import { untilStale } from "./team-stuck.ts";
 
 /** Whoever came by a key package that others may have used heals within this time. Milliseconds. */
 const SOON_MS = 600_000;
@@ -36,14 +35,8 @@ function keyOf(at: number, group: string): string {
   return `heal/${pad(at)}/${group}`;
 }
 
-/** Begins the Updates whose time has come, and leaves what the relay takes nothing for any more. */
+/** Begins the Updates whose time has come. */
 export async function healTeams(turn: Turn): Promise<void> {
-  await healDue(turn);
-  for (const team of turn.cache.teams.values())
-    turn.cache.healsAt = Math.min(turn.cache.healsAt, await untilStale(turn, team));
-}
-
-async function healDue(turn: Turn): Promise<void> {
   if (!turn.isTimeSure || turn.now < turn.cache.healsAt) return;
   turn.cache.healsAt = Infinity;
   for await (const [key] of rowsUnder(turn.tx, "heal/")) {

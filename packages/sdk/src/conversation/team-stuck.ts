@@ -5,11 +5,6 @@ import type { Turn } from "../turn/turn.ts";
 import { addLinkOp } from "./team-ops.ts";
 import { settingsIn } from "./teams.ts";
 
-/** A commit that the relay must have had comes within this time, also one that lies beside its frame. Milliseconds. */
-const STALE_PATIENCE_MS = 150_000;
-/** However much else there is to be read. Milliseconds. */
-const CATCH_UP_PATIENCE_MS = 600_000;
-
 /** A commit that cannot be followed. */
 export async function stuck(turn: Turn, team: Team, from: string, why: string): Promise<void> {
   await askToRejoin(turn, team);
@@ -53,32 +48,10 @@ export async function lapse(turn: Turn, team: Team): Promise<void> {
   );
 }
 
-async function askToRejoin(turn: Turn, team: Team): Promise<void> {
+export async function askToRejoin(turn: Turn, team: Team): Promise<void> {
   const { key, id } = team.record;
   team.record.state = "stuck";
   team.dirty = true;
   await dropOrders(turn, team);
   await addLinkOp(turn, { kind: "rejoin", key, group: id, names: [] });
-}
-
-/** The relay takes nothing in our epoch, and brings no other one. @returns when that is sure, by our clock in Unix ms: Infinity if there is no sign of it */
-export async function untilStale(turn: Turn, team: Team): Promise<number> {
-  const { record } = team;
-  if (record.state !== "open" || record.epoch >= record.wait_for_epoch) {
-    if (record.waiting_since !== undefined) team.dirty = true;
-    delete record.waiting_since;
-    return Infinity;
-  }
-  if (record.waiting_since === undefined) team.dirty = true;
-  record.waiting_since ??= turn.now;
-  const waited = Math.abs(turn.now - record.waiting_since);
-  const isQuiet = turn.isCurrent && turn.ticks - turn.cache.arrived.at >= STALE_PATIENCE_MS;
-  if (waited < (isQuiet ? STALE_PATIENCE_MS : CATCH_UP_PATIENCE_MS)) return turn.now + STALE_PATIENCE_MS;
-  await askToRejoin(turn, team);
-  await turn.alert(
-    "stale_epoch",
-    undefined,
-    `the relay takes nothing for the group @${settingsIn(turn, team).name} any more: this agent asks to be taken in again`,
-  );
-  return Infinity;
 }

@@ -1,21 +1,23 @@
 /** The relay's answers to what was sent. */
 import { frameId } from "../crypto/content.ts";
 import type { RelayFrameData, WireReason } from "../protocol/index.ts";
-import { applyAdmitted, isWaiting } from "../conversation/commits.ts";
+import { applyAdmitted, waitForEpoch } from "../conversation/commits.ts";
 import { isTemporary, type Refusal } from "../wire/connection.ts";
 import { refuseWithoutKey } from "../trust/contacts.ts";
 import { closeConversation, forget } from "../conversation/conversations.ts";
-import { anotherOffer } from "../conversation/resend.ts";
+import { underAnotherId } from "../conversation/resend.ts";
 import type { Answered, Flight } from "./flight.ts";
-import { isQuiet, rowById } from "../records/outbox-records.ts";
-import { deleteRow, LAST_ATTEMPT, requeue, settle, unlink } from "../turn/outbox-rows.ts";
+import { rowById } from "../records/outbox-records.ts";
+import { deleteRow, settle, unlink } from "../turn/outbox-rows.ts";
 import { queuedRows } from "./queue.ts";
+import { isForRoom, mayBeTaken } from "./refusals.ts";
 import { withdraw } from "./sending.ts";
 import { isOfTeam, refusedInTeam, storedInTeam } from "./team-answers.ts";
 import { applyChangeAnswer, pauseOfCommit } from "./team-commit-answers.ts";
 import { get, pad, remove } from "../records/records.ts";
 import type { CommitRecord } from "../records/group-records.ts";
 import type { OutboxRecord } from "../records/tables.ts";
+import { teamOf } from "../turn/teams.ts";
 import type { Conversation, Turn } from "../turn/turn.ts";
 
 const RETRY_MS = 1_000;
@@ -28,13 +30,19 @@ export async function applyAnswers(turn: Turn, flight: Flight): Promise<void> {
       const commit = turn.cache.commits.get(group);
       if (commit?.kind === "team" && commit.commit_id === commitId)
         await applyChangeAnswer(turn, flight, commit, answer);
-      // Its conversation may have been closed, or its epoch lost, meanwhile.
       else if (commit !== undefined && commit.commit_id === commitId && !("brought" in answer))
         await applyCommitAnswer(turn, flight, commit, answer);
-      else if ((await turn.conversation(group)) === undefined) flight.forget(group);
+      // Its conversation may have been closed, or its epoch lost, meanwhile.
+      else await forgetClosed(turn, flight, group);
     });
   for (const sent of flight.sendAnswers.splice(0))
     await turn.on(`out/${pad(sent.seq)}`, () => applySendAnswer(turn, flight, sent));
+}
+
+/** No answer comes any more for what travelled in a conversation that is closed. */
+async function forgetClosed(turn: Turn, flight: Flight, group: string): Promise<void> {
+  const isThere = (await turn.conversation(group)) !== undefined || (await teamOf(turn, group)) !== undefined;
+  if (!isThere) flight.forget(group);
 }
 
 async function applySendAnswer(
@@ -74,13 +82,10 @@ async function refusedSend(turn: Turn, flight: Flight, row: OutboxRecord, refusa
     case "send_blocked":
       return;
     case "message_id_reused":
-      return underAnotherId(turn, row);
+      return underAnotherId(turn, row, "message_id_reused");
     case "stale_epoch":
       if (conversation === undefined || record === undefined || wire === undefined) return;
-      record.waiting_since = isWaiting(record) ? (record.waiting_since ?? turn.now) : turn.now;
-      record.refused_at = turn.relayNow;
-      record.wait_for_epoch = wire.epoch + 1;
-      return;
+      return waitForEpoch(turn, record, wire.epoch + 1);
     case "device_replaced":
     case "not_a_member":
       if (conversation !== undefined) await closeConversation(turn, conversation);
@@ -103,26 +108,9 @@ async function refusedSend(turn: Turn, flight: Flight, row: OutboxRecord, refusa
   }
 }
 
-/** The relay has an earlier sending, in another conversation perhaps. Whoever has that drops this one by its inner id. */
-async function underAnotherId(turn: Turn, row: OutboxRecord): Promise<void> {
-  if (row.kind === "offer") await anotherOffer(turn, row);
-  else if (row.attempt < LAST_ATTEMPT) await requeue(turn, { ...row, attempt: row.attempt + 1 });
-  else await settle(turn, row, { state: "failed", reason: "message_id_reused" });
-}
-
 /** Tries again later. A recipient that is busy is reading: whoever waits for longer leaves the room to those who do not. */
 function waitFor(turn: Turn, flight: Flight, contact: string, { reason, retry_after_ms: least }: Refusal): void {
   flight.backOff(contact, turn.ticks, least, reason === "recipient_busy" ? BUSY_LAST_MS : undefined);
-}
-
-/** Whether the same bytes may be taken later. What a receipt says is said nowhere else: it waits for room. */
-function mayBeTaken({ kind }: OutboxRecord, refusal: Refusal): boolean {
-  return isTemporary(refusal) || (isQuiet({ kind }) && isForRoom(refusal));
-}
-
-/** Receipts and commits lose nothing by waiting for room; messages are refused, so that their owner hears of it. */
-function isForRoom({ reason }: Refusal): boolean {
-  return reason === "mailbox_full" || reason === "storage_quota";
 }
 
 /** A pinned contact without a key is a changed one; any other is refused. */
@@ -140,8 +128,7 @@ export async function repeatCommits(turn: Turn, flight: Flight): Promise<void> {
     if (flight.isPaused(contact ?? pauseOfCommit(group), turn.ticks)) continue;
     flight.commitsToRepeat.delete(group);
     if (!turn.cache.commits.has(group)) {
-      // Its conversation was closed meanwhile: no answer comes any more for what travelled in it.
-      flight.forget(group);
+      await forgetClosed(turn, flight, group);
       continue;
     }
     turn.after.push(() => flight.postCommit(group));
@@ -242,7 +229,8 @@ async function undoOpening(turn: Turn, flight: Flight, { commit, conversation, r
     await expireFirst(turn, culprit === undefined ? await inside(turn, flight, commit, conversation) : [culprit]);
   else if (refusal.reason === "message_id_reused")
     // It does not say which.
-    for (const row of await inside(turn, flight, commit, conversation)) await underAnotherId(turn, row);
+    for (const row of await inside(turn, flight, commit, conversation))
+      await underAnotherId(turn, row, "message_id_reused");
   else if (refusal.reason === "encryption_required" && conversation !== undefined)
     await refuseWithoutKey(turn, conversation.record.contact);
   else if (!retry.includes(refusal.reason as WireReason))

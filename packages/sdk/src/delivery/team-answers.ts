@@ -2,6 +2,8 @@
 import type { RelayFrameData, WireReason } from "../protocol/index.ts";
 import { settleAll, settleAt } from "../conversation/team-outcomes.ts";
 import { placeOwn, placesWithdrawn } from "../conversation/team-order.ts";
+import { waitForEpoch } from "../conversation/commits.ts";
+import { underAnotherId } from "../conversation/resend.ts";
 import { learn } from "../conversation/teams.ts";
 import { readAddress } from "../records/addresses.ts";
 import { isQuiet } from "../records/outbox-records.ts";
@@ -10,7 +12,8 @@ import type { OutboxRecord } from "../records/tables.ts";
 import { deleteRow, settle } from "../turn/outbox-rows.ts";
 import { teamOf } from "../turn/teams.ts";
 import type { Turn } from "../turn/turn.ts";
-import { isTemporary, type Refusal } from "../wire/connection.ts";
+import type { Refusal } from "../wire/connection.ts";
+import { isForRoom, mayBeTaken } from "./refusals.ts";
 import { withdraw } from "./sending.ts";
 import type { Flight } from "./flight.ts";
 
@@ -36,6 +39,9 @@ export async function storedInTeam(turn: Turn, row: OutboxRecord, ack: RelayFram
     const now = await get(turn.tx, "out/", pad(row.seq));
     if (now !== undefined) await settleAt(turn, now, name, { state: "expired", reason: "lapsed" });
   }
+  // Their word may have come before the relay's, whose answer got lost on its way.
+  const now = await get(turn.tx, "out/", pad(row.seq));
+  if (now?.state === "stored" && (now.recipients?.all ?? 0) > 0) await settleAll(turn, now);
 }
 
 export async function refusedInTeam(turn: Turn, flight: Flight, row: OutboxRecord, refusal: Refusal): Promise<void> {
@@ -44,8 +50,10 @@ export async function refusedInTeam(turn: Turn, flight: Flight, row: OutboxRecor
   const team = await teamOf(turn, wire.group);
   const isDirect = readAddress(row.to).kind === "direct";
   flight.blocked.add(wire.group);
-  if (refusal.reason === "send_blocked" || isTemporary(refusal)) {
-    flight.repeat(wire.group, row.seq);
+  if (refusal.reason === "send_blocked" || mayBeTaken(row, refusal)) {
+    // A direct frame that waits for room keeps no place before what goes to others.
+    if (isDirect && isForRoom(refusal)) await remove(turn.tx, "wire/", pad(row.seq));
+    else flight.repeat(wire.group, row.seq);
     if (refusal.reason === "rate_limited") flight.pausedUntil = turn.ticks + (refusal.retry_after_ms ?? RETRY_MS);
     else if (refusal.reason !== "send_blocked") flight.backOff(row.to, turn.ticks, refusal.retry_after_ms);
     return;
@@ -56,9 +64,12 @@ export async function refusedInTeam(turn: Turn, flight: Flight, row: OutboxRecor
     await withdraw(turn, team, wire.counter);
   }
   switch (refusal.reason as WireReason) {
+    case "message_id_reused":
+      return underAnotherId(turn, row, refusal.reason);
     case "stale_epoch":
-      if (team !== undefined) team.record.wait_for_epoch = Math.max(team.record.wait_for_epoch, wire.epoch + 1);
-      if (team !== undefined) team.dirty = true;
+      if (team === undefined) return;
+      waitForEpoch(turn, team.record, wire.epoch + 1);
+      team.dirty = true;
       return;
     case "not_a_member":
       if (team !== undefined && !isDirect) await learn(turn, team, { state: "over" });

@@ -241,12 +241,21 @@ function keyPackage({ key_package }: Keys): Uint8Array {
   return fromBase64(key_package);
 }
 
-/** The statement that speaks of a member's present leaf, of those that it has signed. */
-async function wordOf(turn: Turn, { group }: Team, said: string, [member]: TeamMember[]): Promise<Uint8Array[]> {
+/** The last statement that speaks of a member's present leaf and counts in this epoch, of those that it has signed: more than one is too many. */
+async function wordOf(
+  turn: Turn,
+  { group, record }: Team,
+  said: string,
+  [member]: TeamMember[],
+): Promise<Uint8Array[]> {
   const node = member && turn.teams.leafNode(group, member.leaf);
   const digest = node && (await leafDigest(node));
   const statements = isBase64(said) ? (splitLengthPrefixed(fromBase64(said)) ?? []) : [];
-  return statements.filter((bytes) => digest !== undefined && equal(readStatement(bytes)?.leaf ?? bytes, digest));
+  const word = statements.findLast((bytes) => {
+    const read = readStatement(bytes);
+    return digest !== undefined && read !== undefined && equal(read.leaf, digest) && read.epoch <= record.epoch;
+  });
+  return word === undefined ? [] : [word];
 }
 
 async function isNewer(turn: Turn, [keys]: Keys[], [member]: TeamMember[]): Promise<boolean> {

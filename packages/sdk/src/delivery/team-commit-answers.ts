@@ -1,5 +1,6 @@
 /** The relay's answers to commits of teams. */
-import { foundingAdmitted } from "../conversation/team-admitted.ts";
+import { waitForEpoch } from "../conversation/commits.ts";
+import { admitFounding } from "../conversation/team-admitted.ts";
 import { randomId } from "../protocol/index.ts";
 import type { CommitRecord, LargePart } from "../records/group-records.ts";
 import { deleteState } from "../records/group-state.ts";
@@ -27,7 +28,7 @@ export async function applyChangeAnswer(
   const op = commit.op === undefined ? undefined : await get(turn.tx, "op/", pad(commit.op));
   if ("ok" in answer) {
     flight.found(pauseOfCommit(commit.group));
-    if (team?.record.state === "founding") await foundingAdmitted(turn, team);
+    if (team?.record.state === "founding") await admitFounding(turn, team, commit);
     else await turn.saveCommit({ ...commit, high_water: answer.ok.high_water ?? turn.position });
     return;
   }
@@ -43,7 +44,7 @@ export async function applyChangeAnswer(
   await turn.removeCommit(commit.group);
   // The winner's commit is on its way: the change is made anew behind it.
   if (refusal.reason === "epoch_taken" && team !== undefined) {
-    team.record.wait_for_epoch = Math.max(team.record.wait_for_epoch, commit.epoch + 1);
+    waitForEpoch(turn, team.record, commit.epoch + 1);
     team.dirty = true;
     return;
   }

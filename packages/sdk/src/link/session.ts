@@ -29,6 +29,7 @@ import { sweep } from "./retention.ts";
 import { askForBlobs, untilAsk } from "./blobs.ts";
 import { serveRequests } from "./serve-requests.ts";
 import { makeTurn } from "./set-aside.ts";
+import { rejoinWhereLate } from "../conversation/team-admitted.ts";
 import { healTeams } from "../conversation/team-healing.ts";
 import { hearStatement } from "../conversation/team-ops.ts";
 import { makeChanges } from "../delivery/team-changes.ts";
@@ -212,6 +213,7 @@ export class Session {
             else if (!this.#cache.isHeld(username)) await openWith(turn, flight, username, answer.ok);
           });
       for (const statement of statements) await hearStatement(turn, statement);
+      await rejoinWhereLate(turn);
       await healTeams(turn);
       await hearOwnTeams(turn, flight, answers);
       await makeChanges(turn, flight, answers);
@@ -300,7 +302,8 @@ export class Session {
     const now = performance.now();
     const resume = this.#flight.nextResume(this.#turnedAt) ?? Infinity;
     const receipts = Math.min(this.#gathering.dueAt, this.#peers.dueAt);
-    const waiting = [...this.#cache.conversations.values()].some(({ record }) => isWaiting(record));
+    const { conversations, teams } = this.#cache;
+    const waiting = [...conversations.values(), ...teams.values()].some(({ record }) => isWaiting(record));
     const quiet = waiting || this.#cache.commits.size > 0 ? QUIET_MS : Infinity;
     // Receipts that were put off until some of the waste of their contact is forgiven.
     const putOff = this.#cache.reporting.size > 0 ? PUT_OFF_MS : Infinity;

@@ -45,8 +45,9 @@ export interface TeamGroupRecord {
   healed?: true;
   /** Nothing is encrypted before the group has reached this epoch. */
   wait_for_epoch: number;
-  /** Since when it waits for it (Unix ms). */
+  /** Since when it waits for it (Unix ms), and when the relay refused the epoch before, by its clock (Unix ms). */
   waiting_since?: number;
+  refused_at?: number;
   /** The secret of direct frames of the epoch before (base64): what is under way is still read. */
   direct_before?: { epoch: number; secret: string };
 }

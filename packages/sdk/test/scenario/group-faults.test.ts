@@ -1,0 +1,190 @@
+/** Groups whose relay's answers get lost, whose members find no room, and other things that go wrong on the way. */
+import { describe, expect, test } from "vitest";
+import { gathered, groupOf, hears, online } from "./members.ts";
+import { edit, type Frame } from "./proxy.ts";
+import { alertKinds, eventually, jump, World } from "./world.ts";
+
+/** From the first frame of a type that an agent sends on, nothing that the relay says reaches it. @returns whether that frame has left */
+function deafFrom({ proxy }: World, agent: string, type: string): () => boolean {
+  let sent = false;
+  proxy.rule = (passage) => {
+    if (passage.agent !== agent) return undefined;
+    if (passage.toRelay) sent ||= passage.frame.type === type;
+    return !passage.toRelay && sent ? [] : undefined;
+  };
+  return () => sent;
+}
+
+describe("a message to a group", () => {
+  test("is handled by all, whether the relay's answer or their word comes first", async () => {
+    await using world = await World.create({ noLimits: true });
+    const { alice, bob, carol } = await gathered(world, "alice", "bob", "carol");
+    deafFrom(world, "alice", "send");
+    const sent = await alice.agent.send("@team", "one");
+    await hears(bob, "@team alice: one");
+    await hears(carol, "@team alice: one");
+    await eventually("both have said so", () => world.proxy.sentBy("bob", "send").length > 0);
+    await eventually("both have said so", () => world.proxy.sentBy("carol", "send").length > 0);
+    world.proxy.rule = undefined;
+    world.proxy.cut("alice");
+    await sent.handled();
+  });
+
+  test("that is under way is not shown as refused since a change of the group was not admitted", async () => {
+    await using world = await World.create({ noLimits: true });
+    const { alice, bob, carol } = await gathered(world, "alice", "bob", "carol");
+    await alice.agent.groups.promote("team", ["bob"]);
+    await eventually("bob knows", async () => (await bob.agent.groups.find("team")).admins.includes("bob"));
+    let commit: Frame | undefined;
+    const acks: Frame[] = [];
+    const sends = new Set<string>();
+    let isHeld = false;
+    world.proxy.rule = ({ agent, toRelay, frame }) => {
+      if (agent !== "alice") return undefined;
+      if (toRelay && frame.type === "commit" && commit === undefined) return ((commit = structuredClone(frame)), []);
+      if (toRelay && frame.type === "send" && frame.id !== undefined) sends.add(frame.id);
+      if (toRelay || !isHeld || !sends.has(frame.reply_to ?? "")) return undefined;
+      acks.push(structuredClone(frame));
+      return [];
+    };
+    const change = alice.agent.groups.rename("team", "ops").catch(() => undefined);
+    await eventually("alice's change has left", () => commit !== undefined);
+    await bob.agent.groups.demote("team", ["alice"]);
+    await eventually("alice has bob's", async () => (await groupOf(world, "alice"))?.epoch === 4);
+    isHeld = true;
+    const sent = await alice.agent.send("@team", "one");
+    await hears(bob, "@team alice: one");
+    await hears(carol, "@team alice: one");
+    if (commit !== undefined) world.proxy.toRelay("alice", commit);
+    await change;
+    isHeld = false;
+    for (const ack of acks) world.proxy.raw("alice", JSON.stringify(ack));
+    await sent.handled();
+    const frames = world.proxy.sentBy("alice", "send").filter(({ data }) => data.direct !== true);
+    expect(frames).toHaveLength(1);
+  });
+
+  test("leaves again under another id if the relay knows its own from before", async () => {
+    await using world = await World.create({ noLimits: true });
+    const { alice, bob } = await gathered(world, "alice", "bob", "carol");
+    let refused = 0;
+    world.proxy.rule = ({ agent, toRelay, frame }) => {
+      if (agent !== "alice" || !toRelay || frame.type !== "send" || frame.data.direct === true) return undefined;
+      if ((refused += 1) > 1) return undefined;
+      const data = {
+        code: 409,
+        reason: "message_id_reused",
+        message: "known",
+        message_id: frame.data.message_id ?? "",
+      };
+      queueMicrotask(() => world.proxy.answer("alice", frame.id ?? "", { type: "error", data }));
+      return [];
+    };
+    await (await alice.agent.send("@team", "one")).handled();
+    await hears(bob, "@team alice: one");
+  });
+
+  test("is handled although a member's word on it found no room at first", async () => {
+    await using world = await World.create({ noLimits: true });
+    const { alice, bob } = await gathered(world, "alice", "bob", "carol");
+    let refused = 0;
+    world.proxy.rule = ({ agent, toRelay, frame }) => {
+      if (agent !== "bob" || !toRelay || frame.type !== "send" || (refused += 1) > 1) return undefined;
+      const data = { code: 429, reason: "mailbox_full", message: "full", message_id: frame.data.message_id ?? "" };
+      queueMicrotask(() => world.proxy.answer("bob", frame.id ?? "", { type: "error", data }));
+      return [];
+    };
+    await (await alice.agent.send("@team", "one")).handled();
+    expect(refused).toBeGreaterThan(1);
+    await hears(bob, "@team alice: one");
+  });
+});
+
+/** An agent is cut off, and does not get back to the relay before the rule is gone. */
+function keepAway({ proxy }: World, name: string): void {
+  proxy.rule = ({ agent, toRelay, frame }) =>
+    agent === name && toRelay && frame.type === "authenticate" ? "cut" : undefined;
+  proxy.cut(name);
+}
+
+/** A member gets the commits of the others with another body. */
+function spoilCommits({ proxy }: World, name: string): void {
+  proxy.rule = ({ agent, toRelay, frame }) =>
+    agent === name && !toRelay && frame.data.kind === "commit" ? [edit(frame, { body: "AAEAAg==" })] : undefined;
+}
+
+describe("a change of a group", () => {
+  test("is made although the answer to the founding got lost, and others have changed the group since", async () => {
+    await using world = await World.create({ noLimits: true });
+    const { alice, bob, carol } = await online(world, "alice", "bob", "carol", "dave");
+    deafFrom(world, "alice", "commit");
+    const founding = alice.agent.groups.create("team", ["bob", "carol", "dave"]);
+    for (const { agent } of [bob, carol])
+      await eventually(`${agent.username} is in`, async () => (await agent.groups.list()).length === 1);
+    keepAway(world, "alice");
+    await carol.agent.groups.leave("team");
+    await eventually("carol is out", async () => (await bob.agent.groups.find("team")).members.length === 3);
+    await (await bob.agent.send("@team", "hello")).stored();
+    world.proxy.rule = undefined;
+    await founding;
+    await hears(alice, "@team bob: hello");
+    await alice.agent.groups.rename("team", "ops");
+    await (await alice.agent.send("@ops", "hello bob")).handled();
+    expect(await alertKinds(alice.agent)).toEqual([]);
+  });
+
+  test("is made once if its answer got lost, and others have changed the group since", async () => {
+    await using world = await World.create({ noLimits: true });
+    const { alice, bob } = await gathered(world, "alice", "bob", "carol", "dave");
+    await alice.agent.groups.promote("team", ["bob"]);
+    await eventually("bob knows", async () => (await bob.agent.groups.find("team")).admins.includes("bob"));
+    deafFrom(world, "alice", "commit");
+    const change = alice.agent.groups.rename("team", "ops");
+    await eventually("bob knows", async () => (await bob.agent.groups.list())[0]?.name === "ops");
+    keepAway(world, "alice");
+    await bob.agent.groups.remove("ops", ["dave"]);
+    await (await bob.agent.send("@ops", "hello")).stored();
+    world.proxy.rule = undefined;
+    await change;
+    await hears(alice, "@ops bob: hello");
+    expect(await alertKinds(alice.agent)).toEqual([]);
+  });
+
+  test("of a member that cannot follow any more keeps nobody from taking it in again", async () => {
+    await using world = await World.create({ noLimits: true });
+    const { alice, carol } = await gathered(world, "alice", "bob", "carol");
+    await alice.agent.groups.promote("team", ["carol"]);
+    await eventually("carol knows", async () => (await carol.agent.groups.find("team")).admins.includes("carol"));
+    world.proxy.rule = ({ agent, toRelay, frame }) =>
+      agent === "carol" && toRelay && frame.type === "commit" ? [] : undefined;
+    const change = carol.agent.groups.rename("team", "ours");
+    await eventually("carol's change has left", () => world.proxy.sentBy("carol", "commit").length === 1);
+    spoilCommits(world, "carol");
+    await alice.agent.groups.rename("team", "ops");
+    await eventually("carol is in again", async () => (await groupOf(world, "carol"))?.epoch === 5);
+    world.proxy.rule = undefined;
+    world.proxy.cut("carol");
+    await change;
+    await (await carol.agent.send("@ours", "hello")).handled();
+  });
+
+  test("that does not come although the relay must have it has the member ask to be taken in again", async () => {
+    await using world = await World.create({ noLimits: true });
+    const { alice } = await gathered(world, "alice", "bob", "carol");
+    let refused = false;
+    world.proxy.rule = ({ agent, toRelay, frame }) => {
+      if (agent !== "alice" || !toRelay || frame.type !== "send" || refused) return undefined;
+      refused = true;
+      const data = { code: 409, reason: "stale_epoch", message: "old", message_id: frame.data.message_id ?? "" };
+      queueMicrotask(() => world.proxy.answer("alice", frame.id ?? "", { type: "error", data }));
+      return [];
+    };
+    const sent = await alice.agent.send("@team", "one");
+    await eventually("it is refused", async () => ((await groupOf(world, "alice"))?.wait_for_epoch ?? 0) === 3);
+    jump(11_000);
+    world.proxy.cut("alice");
+    await (await alice.agent.send("bob", "something else")).stored();
+    await sent.handled();
+    expect(await alertKinds(alice.agent)).toContain("stale_epoch");
+  });
+});
