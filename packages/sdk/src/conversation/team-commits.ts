@@ -9,7 +9,7 @@ import type { CommitRecord } from "../records/group-records.ts";
 import { get, pad, put, remove } from "../records/records.ts";
 import { planHealing } from "./team-healing.ts";
 import type { OpEndRecord, OpRecord } from "../records/team-records.ts";
-import { goneFrom } from "./team-outcomes.ts";
+import { endAllSent, goneFrom } from "./team-outcomes.ts";
 import { addLinkOp, isOfLink } from "./team-ops.ts";
 import { learn, rosterIn, settingsIn } from "./teams.ts";
 import { forgetMember, type Team, teamOf } from "../turn/teams.ts";
@@ -144,6 +144,7 @@ async function askToRejoin(turn: Turn, team: Team): Promise<void> {
 /** We are no member any more. */
 export async function retire(turn: Turn, team: Team): Promise<void> {
   await learn(turn, team, { state: "over" });
+  await endAllSent(turn, team);
   team.record.state = "closed";
   team.dirty = true;
   await turn.removeCommit(team.record.id);

@@ -1,6 +1,6 @@
 /** The relay's answers to what was sent to a team, or to one of its members. */
 import type { RelayFrameData, WireReason } from "../protocol/index.ts";
-import { settleAt } from "../conversation/team-outcomes.ts";
+import { endSent, settleAt } from "../conversation/team-outcomes.ts";
 import { learn } from "../conversation/teams.ts";
 import { readAddress } from "../records/addresses.ts";
 import { isQuiet } from "../records/outbox-records.ts";
@@ -25,6 +25,7 @@ export async function storedInTeam(turn: Turn, row: OutboxRecord, ack: RelayFram
   if (readAddress(row.to).kind === "direct") return deleteRow(turn, row);
   const delivered = ack.status === "delivered";
   await settle(turn, { ...row, delivered }, { state: "stored" });
+  if (row.group === undefined || (await teamOf(turn, row.group)) === undefined) return endSent(turn, row.seq);
   for (const name of ack.lapsed ?? []) {
     const now = await get(turn.tx, "out/", pad(row.seq));
     if (now !== undefined) await settleAt(turn, now, name, { state: "expired", reason: "lapsed" });
