@@ -20,6 +20,7 @@ import {
 import { list, pad } from "../records/records.ts";
 import { endOp, retire } from "../conversation/team-commits.ts";
 import { isOfLink } from "../conversation/team-ops.ts";
+import { use } from "./packages.ts";
 import { undoFounding } from "./team-commit-answers.ts";
 import { type ChangeAnswer, fail, isReady, needsKeys, pauseOf, takeKeys } from "./team-needs.ts";
 import type { OpRecord } from "../records/team-records.ts";
@@ -109,6 +110,7 @@ async function found(
     members: [{ username: usernameKey(identity.username), device: device.id }, ...others],
     ...invitationOf(made.invitation, others),
   });
+  if (turn.cache.commits.has(id)) use(flight, id, packages);
 }
 
 async function change(
@@ -147,6 +149,7 @@ async function change(
     ...(removed.length > 0 ? { remove: removed } : {}),
     ...(made.invitation === undefined ? {} : { add: others, ...invitationOf(made.invitation, others) }),
   });
+  if (turn.cache.commits.has(record.id)) use(flight, record.id, packages);
 }
 
 async function changeOf(
