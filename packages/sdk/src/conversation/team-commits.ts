@@ -10,7 +10,7 @@ import type { CommitRecord } from "../records/group-records.ts";
 import { get, pad } from "../records/records.ts";
 import { planHealing } from "./team-healing.ts";
 import type { OpRecord } from "../records/team-records.ts";
-import { goneFrom } from "./team-outcomes.ts";
+import { endAllSent, goneFrom } from "./team-outcomes.ts";
 import { endOrGoOn } from "./team-ops.ts";
 import { commitMissing, forked, stuck } from "./team-stuck.ts";
 import { compareWords } from "./team-words.ts";
@@ -120,6 +120,7 @@ async function enter(turn: Turn, team: Team, before: Before): Promise<void> {
 /** We are no member any more. */
 export async function retire(turn: Turn, team: Team): Promise<void> {
   await learn(turn, team, { state: "over" });
+  await endAllSent(turn, team);
   team.record.state = "closed";
   team.dirty = true;
   await dropOrders(turn, team);

@@ -50,6 +50,23 @@ export async function settleAll(turn: Turn, row: OutboxRecord): Promise<void> {
   return put(turn.tx, "out/", pad(row.seq), row);
 }
 
+/** We are no member any more: of what we have sent nothing more will be heard. What waits is ended when it would leave. */
+export async function endAllSent(turn: Turn, { record }: Team): Promise<void> {
+  for await (const [, seq] of sentIn(turn, record.id)) await endSent(turn, Number(seq));
+}
+
+/** Of a message to a team that we are out of: nobody is waited for who has not said what became of it. */
+export async function endSent(turn: Turn, seq: number): Promise<void> {
+  const row = await get(turn.tx, "out/", pad(seq));
+  if (row?.recipients === undefined || row.state === "queued") return;
+  const roster = await get(turn.tx, "roster/", `${row.group}/${pad(row.recipients.epoch)}`);
+  for (const name of roster?.names ?? []) {
+    const now = await get(turn.tx, "out/", pad(seq));
+    if (now !== undefined) await settleAt(turn, now, name, { state: "gone" });
+  }
+  await unlink(turn, row);
+}
+
 /** Somebody is no member any more: nobody waits for it. */
 export async function goneFrom(turn: Turn, team: Team, name: string): Promise<void> {
   for await (const [, seq] of sentIn(turn, team.record.id)) {

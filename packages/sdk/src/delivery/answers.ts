@@ -13,6 +13,7 @@ import { queuedRows } from "./queue.ts";
 import { isForRoom, mayBeTaken } from "./refusals.ts";
 import { withdraw } from "./sending.ts";
 import { isOfTeam, refusedInTeam, storedInTeam } from "./team-answers.ts";
+import { unuse } from "./packages.ts";
 import { applyChangeAnswer, pauseOfCommit } from "./team-commit-answers.ts";
 import { get, pad, remove } from "../records/records.ts";
 import type { CommitRecord } from "../records/group-records.ts";
@@ -27,6 +28,7 @@ const BUSY_LAST_MS = 2_000;
 export async function applyAnswers(turn: Turn, flight: Flight): Promise<void> {
   for (const { group, commitId, answer } of flight.commitAnswers.splice(0))
     await turn.on(`group/${group}`, async () => {
+      if ("refusal" in answer) unuse(flight, group);
       const commit = turn.cache.commits.get(group);
       if (commit?.kind === "team" && commit.commit_id === commitId)
         await applyChangeAnswer(turn, flight, commit, answer);

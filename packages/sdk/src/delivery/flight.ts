@@ -54,6 +54,8 @@ export class Flight {
   readonly ending = new Map<string, End>();
   /** Packages of contacts that were not acceptable: another one is asked for. */
   readonly badPackages = new Set<string>();
+  /** Packages that were used, and the group that each opens. See `packages.ts`. */
+  readonly packages = new Map<string, string>();
   /** Back-off of single contacts, and of all, until then: milliseconds by a clock that nobody sets. */
   readonly pausedContacts = new Map<string, number>();
   readonly #delays = new Map<string, number>();
@@ -68,7 +70,7 @@ export class Flight {
 
   /** @returns what puts everything back as it is now, but for the answers that have come since: for a turn that is undone */
   keep(): () => void {
-    const maps = [this.sends, this.pausedContacts, this.#delays, this.ending].map((map) =>
+    const maps = [this.sends, this.pausedContacts, this.#delays, this.ending, this.packages].map((map) =>
       keepEntries<unknown, unknown>(map),
     );
     const sets = [this.commitsToRepeat, this.blocked, this.toOpen, this.strange, this.badPackages].map(keepMembers);

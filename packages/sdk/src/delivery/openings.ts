@@ -6,6 +6,7 @@ import { refuseWithoutKey } from "../trust/contacts.ts";
 import { openConversation } from "../conversation/conversations.ts";
 import type { CommitData, Flight } from "./flight.ts";
 import { encryptRow } from "./outgoing.ts";
+import { isInUse, use } from "./packages.ts";
 import { bodyToSend, endWaiting, failWaiting, lengthOf, queuedRows } from "./queue.ts";
 import { pad } from "../records/records.ts";
 import type { OutboxRecord } from "../records/tables.ts";
@@ -34,6 +35,7 @@ export async function openWith(
     });
   // Whoever was meant is not there: nobody is pinned for those who come later.
   if (bodies.size === 0 || bodies.size < rows.length) return;
+  if (isInUse(turn, flight, keys)) return flight.backOff(username, turn.ticks, RETRY_MS);
   const isNew = (await turn.contact(username)) === undefined;
   const opening = await openConversation(turn, keys);
   if ("failed" in opening) {
@@ -90,6 +92,7 @@ export async function openWith(
     rows: inside,
     created_at: turn.now,
   });
+  use(flight, record.id, [keys]);
   turn.after.push(() => flight.postCommit(record.id));
 }
 

@@ -1,6 +1,6 @@
 /** The relay's answers to what was sent to a team, or to one of its members. */
 import type { RelayFrameData, WireReason } from "../protocol/index.ts";
-import { settleAll, settleAt } from "../conversation/team-outcomes.ts";
+import { endSent, settleAll, settleAt } from "../conversation/team-outcomes.ts";
 import { placeOwn, placesWithdrawn } from "../conversation/team-order.ts";
 import { waitForEpoch } from "../conversation/commits.ts";
 import { underAnotherId } from "../conversation/resend.ts";
@@ -35,6 +35,7 @@ export async function storedInTeam(turn: Turn, row: OutboxRecord, ack: RelayFram
   // Receipts may have come before the answer.
   const stored = await get(turn.tx, "out/", pad(row.seq));
   if (stored !== undefined) await settleAll(turn, stored);
+  if (row.group === undefined || team === undefined) return endSent(turn, row.seq);
   for (const name of ack.lapsed ?? []) {
     const now = await get(turn.tx, "out/", pad(row.seq));
     if (now !== undefined) await settleAt(turn, now, name, { state: "expired", reason: "lapsed" });

@@ -19,6 +19,7 @@ import {
 import { list, pad } from "../records/records.ts";
 import { retire } from "../conversation/team-commits.ts";
 import { endOp, isOfLink } from "../conversation/team-ops.ts";
+import { use } from "./packages.ts";
 import { deviceOf, MOST_ADDED, MOST_FOUNDING, nextOf, postTeamCommit, takesLong } from "./team-frames.ts";
 import { type ChangeAnswer, fail, isReady, needsKeys, pauseOf, takeKeys } from "./team-needs.ts";
 import type { OpRecord } from "../records/team-records.ts";
@@ -105,6 +106,7 @@ async function found(
     made: { invitation: made.invitation, added },
     op,
   });
+  if (turn.cache.commits.has(id)) use(flight, id, packages);
 }
 
 async function change(
@@ -151,6 +153,7 @@ async function change(
     made: { commit: made.commit, invitation: made.invitation, added },
     op,
   });
+  if (turn.cache.commits.has(record.id)) use(flight, record.id, packages);
 }
 
 /** What was computed for a change between two turns; what is quick, now. Undefined: not yet, or it cannot be, and has failed. */

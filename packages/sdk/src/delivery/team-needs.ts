@@ -13,6 +13,7 @@ import { type Team, teamOf } from "../turn/teams.ts";
 import type { Turn } from "../turn/turn.ts";
 import { isTemporary } from "../wire/connection.ts";
 import type { Answered, Flight } from "./flight.ts";
+import { isInUse } from "./packages.ts";
 
 type Keys = RelayFrameData<"keys">;
 
@@ -128,6 +129,10 @@ export async function takeKeys(
     // Nobody is left out without a word: all are added, or none.
     if (first.reason === "rate_limited") flight.backOff(pauseOf(op.seq), turn.ticks);
     else await fail(turn, op, first.reason, usernameKey(first.username));
+    return undefined;
+  }
+  if (keys.some((key) => isInUse(turn, flight, key))) {
+    flight.backOff(pauseOf(op.seq), turn.ticks);
     return undefined;
   }
   for (const key of keys) {

@@ -16,12 +16,16 @@ import { deleteRow } from "../turn/outbox-rows.ts";
 import { type Team, teamMember } from "../turn/teams.ts";
 import type { Turn } from "../turn/turn.ts";
 import type { Flight, SendData } from "./flight.ts";
-import { queuedRows } from "./queue.ts";
+import { endWaiting, queuedRows } from "./queue.ts";
 import { headerOf, remember, sendQueued } from "./sending.ts";
 
 /** Encrypts what waits for a team, or for one of its members. */
 export async function serveTeam(turn: Turn, flight: Flight, to: string, most: number): Promise<void> {
   const address = readAddress(to);
+  const known = address.kind === "pair" ? undefined : await get(turn.tx, "team/", address.key);
+  // Whoever is no member any more sends nothing, and owes nobody a word.
+  if (known?.state === "over")
+    return endWaiting(turn, flight, to, { state: "refused", reason: "not_a_member", keepsReceipts: false });
   const found = address.kind === "pair" ? undefined : await teamByKey(turn, address.key);
   if (address.kind === "pair" || found === undefined || found.team.record.state !== "open") return;
   const { team } = found;

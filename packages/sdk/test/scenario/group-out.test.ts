@@ -1,0 +1,37 @@
+/** What is left of a group at a member that is no member any more. */
+import { describe, expect, test } from "vitest";
+import { caughtUp, eventually, follow, World } from "./world.ts";
+
+describe("a member that was removed", () => {
+  test("waits for nobody's word on what it had sent, and keeps nothing that cannot leave any more", async () => {
+    await using world = await World.create({ noLimits: true });
+    const [alice, bob, carol] = [await world.open("alice"), await world.open("bob"), await world.open("carol")];
+    const [, got] = [alice, bob, carol].map((agent) => follow(agent));
+    for (const agent of [alice, bob, carol]) await agent.sync();
+    await alice.groups.create("team", ["bob", "carol"]);
+    await (await alice.send("@team", "hello")).handled();
+    await carol.close();
+    const sent = await bob.send("@team", "anybody?");
+    await eventually("alice has handled it", async () => (await sent.recipients()).handled.length === 1);
+    // What bob owes alice, and what it sends, waits until it hears that it is out.
+    world.proxy.rule = ({ agent, toRelay, frame }) =>
+      agent === "bob" && toRelay && frame.type === "send" ? [] : undefined;
+    const last = await alice.send("@team", "you are out");
+    await eventually("bob has it", () => got?.length === 2);
+    const late = await bob.send("@team", "am I?");
+    await alice.groups.remove("team", ["bob"]);
+    world.proxy.rule = undefined;
+    world.proxy.cut("bob");
+    await caughtUp(bob);
+    await sent.handled();
+    expect(await sent.recipients()).toMatchObject({ handled: ["alice"], waiting: [], gone: ["carol"] });
+    await eventually("its last message is refused", async () => (await late.status()).state === "refused");
+    expect((await late.status()).reason).toBe("not_a_member");
+    expect((await last.recipients()).gone).toEqual(["bob"]);
+    const left = () =>
+      world
+        .memory("bob")
+        .read(async (tx) => [...(await tx.list({ prefix: "queue/@" })), ...(await tx.list({ prefix: "owed/@" }))]);
+    await eventually("nothing waits", async () => (await left()).length === 0);
+  });
+});
