@@ -9,6 +9,7 @@ import { type Delivery, fromBase64, isBase64, toBase64, usernameKey } from "../p
 import type { CommitRecord } from "../records/group-records.ts";
 import { get, pad } from "../records/records.ts";
 import { planHealing } from "./team-healing.ts";
+import { comparePins, forgetPins } from "./team-pins.ts";
 import type { OpRecord } from "../records/team-records.ts";
 import { goneFrom } from "./team-outcomes.ts";
 import { addLinkOp, endOrGoOn } from "./team-ops.ts";
@@ -96,6 +97,7 @@ async function enter(turn: Turn, team: Team, before: Before): Promise<void> {
   team.record.direct_before = { epoch: before.epoch, secret: toBase64(before.secret) };
   team.dirty = true;
   await learn(turn, team);
+  await comparePins(turn, team, before.roster);
   const now = new Map((await rosterIn(turn, team)).map(({ name, device }) => [name, device]));
   for (const { name, device } of before.roster) {
     if (!now.has(name)) await goneFrom(turn, team, name);
@@ -140,4 +142,5 @@ export async function retire(turn: Turn, team: Team): Promise<void> {
   team.record.state = "closed";
   team.dirty = true;
   await turn.removeCommit(team.record.id);
+  await forgetPins(turn, team.record.key);
 }

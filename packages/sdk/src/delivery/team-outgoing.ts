@@ -9,9 +9,11 @@ import { addLinkOp } from "../conversation/team-ops.ts";
 import { rosterIn, teamByKey } from "../conversation/teams.ts";
 import { toBase64, usernameKey } from "../protocol/index.ts";
 import { readAddress } from "../records/addresses.ts";
-import { get, pad, put } from "../records/records.ts";
+import { isTrusted, untrustedIn } from "../records/team-pins.ts";
+import { hasLeft } from "../records/outbox-records.ts";
+import { get, pad, put, rowsUnder } from "../records/records.ts";
 import type { OutboxRecord } from "../records/tables.ts";
-import { deleteRow } from "../turn/outbox-rows.ts";
+import { deleteRow, settle } from "../turn/outbox-rows.ts";
 import { type Team, teamMember } from "../turn/teams.ts";
 import type { Turn } from "../turn/turn.ts";
 import type { Flight, SendData } from "./flight.ts";
@@ -36,9 +38,13 @@ export async function serveTeam(turn: Turn, flight: Flight, to: string, most: nu
     if (left < TEAM_EPOCH_MESSAGES / 2)
       await addLinkOp(turn, { kind: "update", key: record.key, group: record.id, names: [] });
     const seal = (row: OutboxRecord, body: Uint8Array) => encryptToTeam(turn, team, row, body);
-    return sendQueued(turn, flight, { to, group: record.id, identityKey: "", most, left, seal });
+    const isStopped = (await untrustedIn(turn.tx, record.key)) !== undefined;
+    if (isStopped) await failUnsent(turn, to);
+    // What is encrypted is for those of before.
+    return sendQueued(turn, flight, { to, group: record.id, identityKey: "", most, left: isStopped ? 0 : left, seal });
   }
   const member = (await rosterIn(turn, team)).find(({ name }) => name === address.name);
+  if (!(await isTrusted(turn.tx, record.key, address.name))) return undefined;
   if (member === undefined) {
     // Whoever is no member any more needs no word of what came from it.
     for (const row of await queuedRows(turn, flight, to, most)) await deleteRow(turn, row);
@@ -48,6 +54,18 @@ export async function serveTeam(turn: Turn, flight: Flight, to: string, most: nu
   const seal = (row: OutboxRecord, body: Uint8Array) => sealTo(turn, team, { row, body, to: { name, device } });
   const identityKey = toBase64(member.identityKey);
   return sendQueued(turn, flight, { to, group: record.id, identityKey, most, left: most, seal });
+}
+
+/** What would leave for somebody whom the owner has to trust first fails, visibly, rather than leave later by surprise. */
+async function failUnsent(turn: Turn, to: string): Promise<void> {
+  const prefix = `queue/${to}/`;
+  for await (const [key] of rowsUnder(turn.tx, prefix)) {
+    if (!turn.mayGoOn()) return;
+    const seq = key.slice(prefix.length);
+    const row = await get(turn.tx, "out/", seq);
+    if (row !== undefined && (await turn.tx.get(`wire/${seq}`)) === undefined)
+      await settle(turn, row, { state: "failed", reason: "identity_changed", provisional: hasLeft(row) });
+  }
 }
 
 async function encryptToTeam(turn: Turn, team: Team, row: OutboxRecord, body: Uint8Array): Promise<SendData> {
