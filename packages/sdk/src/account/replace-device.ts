@@ -111,6 +111,10 @@ async function discardConversations(tx: WriteTransaction): Promise<void> {
     "team-member/",
     "roster/",
     "to/",
+    "team-held/",
+    "team-held-body/",
+    "team-taken/",
+    "team-pin/",
   ];
   for (const prefix of secrets) for (const [key] of await tx.list({ prefix })) await tx.delete(key);
   for (const group of await list(tx, "group/")) {

@@ -8,6 +8,7 @@ import { LAST_ATTEMPT, requeue, settle, unlink } from "../turn/outbox-rows.ts";
 import { receiveMessage, unreadable } from "./received.ts";
 import { isComputed } from "./team-ahead.ts";
 import { lapse, receiveTeamCommit } from "./team-commits.ts";
+import { letTakenIn } from "./team-held.ts";
 import { receiveDirect, receiveTeamMessage } from "./team-messages.ts";
 import { settleAt } from "./team-outcomes.ts";
 import { acceptTeamWelcome } from "./team-welcome.ts";
@@ -32,6 +33,7 @@ const COMMIT_EVERY = 50;
  */
 export async function receive(turn: Turn, batch: Pushed[]): Promise<number> {
   let count = 0;
+  await letTakenIn(turn);
   turn.ahead.begin(batch);
   for (const { delivery, offline } of batch) {
     if (count > 0 && !turn.mayGoOn(SHARE)) return count;

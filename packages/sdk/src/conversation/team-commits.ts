@@ -10,6 +10,7 @@ import type { CommitRecord } from "../records/group-records.ts";
 import { get, pad } from "../records/records.ts";
 import { planHealing } from "./team-healing.ts";
 import { comparePins, forgetPins } from "./team-pins.ts";
+import { forgetHeld } from "../records/team-held.ts";
 import type { OpRecord } from "../records/team-records.ts";
 import { goneFrom } from "./team-outcomes.ts";
 import { addLinkOp, endOrGoOn } from "./team-ops.ts";
@@ -143,4 +144,5 @@ export async function retire(turn: Turn, team: Team): Promise<void> {
   team.dirty = true;
   await turn.removeCommit(team.record.id);
   await forgetPins(turn, team.record.key);
+  await forgetHeld(turn.tx, team.record.key);
 }

@@ -29,8 +29,7 @@ export async function serveTeam(turn: Turn, flight: Flight, to: string, most: nu
   const { record } = team;
   if (turn.cache.between.isHeld(record.id)) return;
   // Before its owner has taken the invitation nothing is said, to nobody.
-  if (record.epoch < record.wait_for_epoch || found.row.state === "invited") return;
-  if (found.row.state !== "active" && address.kind === "team") return;
+  if (record.epoch < record.wait_for_epoch || found.row.state !== "active") return;
   flight.lastServed = to;
   if (address.kind === "team") {
     const left = TEAM_EPOCH_MESSAGES - sentInEpoch(team.group);

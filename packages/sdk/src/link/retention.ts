@@ -2,6 +2,7 @@ import { settleAlerts, sweepAlerts } from "../trust/alerts.ts";
 import { nameReplaced } from "../trust/contact-records.ts";
 import { ageHeld } from "../trust/held.ts";
 import { closeConversation, closedKey, forget, knowClosed } from "../conversation/conversations.ts";
+import { leaveUntaken } from "../conversation/team-held.ts";
 import { sweepKeyPackages } from "../account/key-packages.ts";
 import { forgetName } from "../trust/lookalikes.ts";
 import { fileKey } from "../records/files.ts";
@@ -156,6 +157,7 @@ export async function sweep(turn: Turn, isCurrent: boolean): Promise<number> {
   await round(turn, "out/", outbox);
   await round(turn, "group/", group);
   await round(turn, "contact/", contact);
+  await round(turn, "team/", (key) => leaveUntaken(turn, key));
   await round(turn, "question/", question);
   await round(turn, "held/", (key) => ageHeld(tx, key, now));
   await round(turn, "line/", line);

@@ -7,6 +7,7 @@ import type { Marks, Offer } from "../crypto/content.ts";
 import type { InFileRecord, OutFileRecord } from "./file-records.ts";
 import type { CommitRecord, GroupRecord, MemberRecord } from "./group-records.ts";
 import type { LineRecord, PairingRecord } from "./pairing-records.ts";
+import type { TeamHeldRecord } from "./team-held.ts";
 import type {
   OpEndRecord,
   OpKeysRecord,
@@ -359,6 +360,7 @@ export interface Tables {
   "team/": TeamRecord;
   "team-group/": TeamGroupRecord;
   "team-member/": TeamMemberRecord;
+  "team-held/": TeamHeldRecord;
   "to/": ToRecord;
   "op/": OpRecord;
   "op-end/": OpEndRecord;

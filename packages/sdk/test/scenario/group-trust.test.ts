@@ -7,7 +7,7 @@ import type { IncomingMessage } from "../../src/agent/message.ts";
 import { alertKinds, caughtUp, eventually, follow, rejection, World } from "./world.ts";
 
 function texts(got: IncomingMessage[]): string[] {
-  return got.map(({ body }) => String(body));
+  return got.map(({ body }) => body);
 }
 
 /** Alice has founded a group with Bob and Carol; somebody is Dave to Bob, and somebody else, whom Alice adds, to her. */
