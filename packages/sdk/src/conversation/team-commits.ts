@@ -9,6 +9,7 @@ import { type Delivery, fromBase64, isBase64, toBase64, usernameKey } from "../p
 import type { CommitRecord } from "../records/group-records.ts";
 import { get, pad } from "../records/records.ts";
 import { planHealing } from "./team-healing.ts";
+import { heardFrom } from "./team-lost.ts";
 import { comparePins, forgetPins } from "./team-pins.ts";
 import { forgetHeld } from "../records/team-held.ts";
 import type { OpRecord } from "../records/team-records.ts";
@@ -46,6 +47,7 @@ export async function receiveTeamCommit(turn: Turn, team: Team, delivery: Delive
   // The winner is applied: ours for the same epoch lost, and its change is made anew.
   if (pending !== undefined) await turn.removeCommit(record.id);
   turn.consumed.push(...followed.consumed);
+  await heardFrom(turn, team, from);
   const roster = await rosterIn(turn, team);
   team.group = followed.group;
   const added: string[] = [];

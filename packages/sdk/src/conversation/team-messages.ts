@@ -12,6 +12,7 @@ import type { TeamMemberRecord } from "../records/team-records.ts";
 import { keep } from "./received.ts";
 import { directSecret } from "./team-commits.ts";
 import { holdInTeam } from "./team-held.ts";
+import { heardFrom } from "./team-lost.ts";
 import { applyTeamReceipt } from "./team-reports.ts";
 import { rosterIn } from "./teams.ts";
 import { type Team, teamMember } from "../turn/teams.ts";
@@ -36,6 +37,7 @@ export async function receiveTeamMessage(turn: Turn, team: Team, delivery: Deliv
   const lost = count(team, member, content.header);
   if (lost > 0)
     await turn.alert("lost", sender.name, `${lost} of its messages in a group are missing, and not asked for any more`);
+  await heardFrom(turn, team, sender.name);
   return deliver(turn, team, { sender, offline }, content);
 }
 
@@ -73,6 +75,7 @@ export async function receiveDirect(turn: Turn, team: Team, delivery: Delivery, 
   // The relay brings it once more, or another member does that has seen it.
   if (content.header.counter <= member.direct_in) return;
   member.direct_in = content.header.counter;
+  await heardFrom(turn, team, from);
   team.changed.add(from);
   turn.heard.add(directAddress(team.record.key, from));
   if (content.header.type === "receipt") return applyTeamReceipt(turn, team, from, content.body);

@@ -3,6 +3,7 @@ import { nameReplaced } from "../trust/contact-records.ts";
 import { ageHeld } from "../trust/held.ts";
 import { closeConversation, closedKey, forget, knowClosed } from "../conversation/conversations.ts";
 import { leaveUntaken } from "../conversation/team-held.ts";
+import { giveUpSilent } from "../conversation/team-lost.ts";
 import { sweepKeyPackages } from "../account/key-packages.ts";
 import { forgetName } from "../trust/lookalikes.ts";
 import { fileKey } from "../records/files.ts";
@@ -158,6 +159,7 @@ export async function sweep(turn: Turn, isCurrent: boolean): Promise<number> {
   await round(turn, "group/", group);
   await round(turn, "contact/", contact);
   await round(turn, "team/", (key) => leaveUntaken(turn, key));
+  await round(turn, "team-member/", (at) => giveUpSilent(turn, at));
   await round(turn, "question/", question);
   await round(turn, "held/", (key) => ageHeld(tx, key, now));
   await round(turn, "line/", line);

@@ -57,6 +57,8 @@ export interface TeamMemberRecord {
   confirmed?: number;
   /** Counters below that which it lacks, as it has said last. */
   lacks?: number[];
+  /** When something readable came of it last, to the day (Unix ms). */
+  heard_at?: number;
   /** Counters of direct frames, to it and from it. */
   direct_out: number;
   direct_in: number;
