@@ -110,6 +110,7 @@ async function discardConversations(tx: WriteTransaction): Promise<void> {
     "team-group/",
     "team-member/",
     "roster/",
+    "roster-row/",
     "to/",
     "team-held/",
     "team-held-body/",

@@ -107,6 +107,8 @@ async function enter(turn: Turn, team: Team, before: Before): Promise<void> {
     // Another device of it counts from the beginning.
     if (now.get(name) !== device) await forgetMember(turn, team, name);
   }
+  if (now.size !== before.roster.length || before.roster.some(({ name }) => !now.has(name)))
+    delete team.record.roster_epoch;
   for (const { name } of before.roster) if (before.added.includes(name)) await sendAllToOne(turn, team, name);
 }
 

@@ -6,7 +6,7 @@ import { sentInEpoch } from "../crypto/mls/state.ts";
 import { TEAM_EPOCH_MESSAGES } from "../crypto/mls/team-seam.ts";
 import { directSecret } from "../conversation/team-commits.ts";
 import { addLinkOp } from "../conversation/team-ops.ts";
-import { rosterIn, teamByKey } from "../conversation/teams.ts";
+import { rosterIn } from "../conversation/teams.ts";
 import { toBase64, usernameKey } from "../protocol/index.ts";
 import { readAddress } from "../records/addresses.ts";
 import { isTrusted, untrustedIn } from "../records/team-pins.ts";
@@ -14,7 +14,8 @@ import { hasLeft } from "../records/outbox-records.ts";
 import { get, pad, put, rowsUnder } from "../records/records.ts";
 import type { OutboxRecord } from "../records/tables.ts";
 import { deleteRow, settle } from "../turn/outbox-rows.ts";
-import { type Team, teamMember } from "../turn/teams.ts";
+import { enterRoster } from "../turn/rosters.ts";
+import { type Team, teamMember, teamOf } from "../turn/teams.ts";
 import type { Turn } from "../turn/turn.ts";
 import type { Flight, SendData } from "./flight.ts";
 import { queuedRows } from "./queue.ts";
@@ -23,13 +24,15 @@ import { headerOf, remember, sendQueued } from "./sending.ts";
 /** Encrypts what waits for a team, or for one of its members. */
 export async function serveTeam(turn: Turn, flight: Flight, to: string, most: number): Promise<void> {
   const address = readAddress(to);
-  const found = address.kind === "pair" ? undefined : await teamByKey(turn, address.key);
-  if (address.kind === "pair" || found === undefined || found.team.record.state !== "open") return;
-  const { team } = found;
+  if (address.kind === "pair") return;
+  const row = await get(turn.tx, "team/", address.key);
+  if (row === undefined || row.state === "over") return endUnsent(turn, flight, to, "not_a_member");
+  const team = await teamOf(turn, row.group);
+  if (team?.record.state !== "open") return;
   const { record } = team;
   if (turn.cache.between.isHeld(record.id)) return;
   // Before its owner has taken the invitation nothing is said, to nobody.
-  if (record.epoch < record.wait_for_epoch || found.row.state !== "active") return;
+  if (record.epoch < record.wait_for_epoch || row.state !== "active") return;
   flight.lastServed = to;
   if (address.kind === "team") {
     const left = TEAM_EPOCH_MESSAGES - sentInEpoch(team.group);
@@ -38,8 +41,7 @@ export async function serveTeam(turn: Turn, flight: Flight, to: string, most: nu
       await addLinkOp(turn, { kind: "update", key: record.key, group: record.id, names: [] });
     const seal = (row: OutboxRecord, body: Uint8Array) => encryptToTeam(turn, team, row, body);
     const isStopped = (await untrustedIn(turn.tx, record.key)) !== undefined;
-    if (isStopped) await failUnsent(turn, to);
-    // What is encrypted is for those of before.
+    if (isStopped) await endUnsent(turn, flight, to, "identity_changed");
     return sendQueued(turn, flight, { to, group: record.id, identityKey: "", most, left: isStopped ? 0 : left, seal });
   }
   const member = (await rosterIn(turn, team)).find(({ name }) => name === address.name);
@@ -55,15 +57,23 @@ export async function serveTeam(turn: Turn, flight: Flight, to: string, most: nu
   return sendQueued(turn, flight, { to, group: record.id, identityKey, most, left: most, seal });
 }
 
-/** What would leave for somebody whom the owner has to trust first fails, visibly, rather than leave later by surprise. */
-async function failUnsent(turn: Turn, to: string): Promise<void> {
+/** What never will leave fails, visibly; what would leave for somebody whom the owner has to trust first does, rather than leave later by surprise. */
+async function endUnsent(
+  turn: Turn,
+  flight: Flight,
+  to: string,
+  reason: "not_a_member" | "identity_changed",
+): Promise<void> {
   const prefix = `queue/${to}/`;
   for await (const [key] of rowsUnder(turn.tx, prefix)) {
     if (!turn.mayGoOn()) return;
     const seq = key.slice(prefix.length);
     const row = await get(turn.tx, "out/", seq);
-    if (row !== undefined && (await turn.tx.get(`wire/${seq}`)) === undefined)
-      await settle(turn, row, { state: "failed", reason: "identity_changed", provisional: hasLeft(row) });
+    // What is encrypted was so for those of before.
+    const waits = reason === "not_a_member" || (await turn.tx.get(`wire/${seq}`)) === undefined;
+    if (row === undefined || !waits || flight.sends.has(row.seq)) continue;
+    if (row.kind === "receipt") await deleteRow(turn, row);
+    else await settle(turn, row, { state: "failed", reason, provisional: hasLeft(row) });
   }
 }
 
@@ -92,7 +102,7 @@ async function encryptToTeam(turn: Turn, team: Team, row: OutboxRecord, body: Ui
     message_id: messageId,
     ...(header.expires_at === undefined ? {} : { expires_at: header.expires_at }),
   };
-  const recipients = await recipientsOf(turn, team);
+  const recipients = await recipientsOf(turn, team, row);
   await remember(
     turn,
     { ...row, ...(recipients === undefined ? {} : { recipients }) },
@@ -102,14 +112,11 @@ async function encryptToTeam(turn: Turn, team: Team, row: OutboxRecord, body: Ui
   return frame;
 }
 
-/** Whom a message is for: the roster of the epoch, which stands once for all that is sent in it. */
-async function recipientsOf(turn: Turn, team: Team): Promise<OutboxRecord["recipients"]> {
-  const { id, epoch } = team.record;
+/** Whom a message is for. */
+async function recipientsOf(turn: Turn, team: Team, row: OutboxRecord): Promise<OutboxRecord["recipients"]> {
   const own = usernameKey(turn.account.identity.username);
   const names = (await rosterIn(turn, team)).map(({ name }) => name).filter((name) => name !== own);
-  const at = `${id}/${pad(epoch)}`;
-  if ((await turn.tx.get(`roster/${at}`)) === undefined) await put(turn.tx, "roster/", at, { names });
-  return { epoch, all: names.length, received: 0, handled: 0, failed: 0, expired: 0, gone: 0 };
+  return enterRoster(turn.tx, team, row, names);
 }
 
 /** A frame that one member alone can read. It is no part of a ratchet: when it is lost, the next one says it again. */

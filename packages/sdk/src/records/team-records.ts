@@ -36,6 +36,8 @@ export interface TeamGroupRecord {
   /** What it was when the epoch began. */
   base: number;
   created_at: number;
+  /** The epoch under whose number the names of the present members stand, if anything was sent to these. */
+  roster_epoch?: number;
   /** Our clock at its beginning, Unix ms. */
   entered_at?: number;
   /** When we give ourselves new keys next, and whether we have done so before. Our clock. */
@@ -116,7 +118,10 @@ export interface OpEndRecord {
   in_part?: true;
 }
 
-/** `roster/<group id>/<epoch>`: the members of a team, ourselves left out, in an epoch in which something was sent. In lower case. */
+/**
+ * `roster/<group id>/<epoch>`: the members of a team, ourselves left out, from an epoch on in which something was sent, until they change. In
+ * lower case. `roster-row/<group id>/<epoch>/<out seq>`: what was sent to these.
+ */
 export interface RosterRecord {
   names: string[];
 }
