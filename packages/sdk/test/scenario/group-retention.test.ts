@@ -1,8 +1,10 @@
 /** What is kept of groups, and for how long. */
 import { expect, test } from "vitest";
+import type { Group } from "../../src/crypto/mls/seam.ts";
 import { sweep } from "../../src/link/retention.ts";
 import { list } from "../../src/records/records.ts";
 import { deleteRow } from "../../src/turn/outbox-rows.ts";
+import { type Team, teamOf, trimTeams } from "../../src/turn/teams.ts";
 import { turns } from "./turns.ts";
 import { caughtUp, eventually, follow, rejection, World } from "./world.ts";
 
@@ -69,4 +71,49 @@ test("of a group that one has left no keys are kept, and what waits for it says 
   for (const prefix of ["mls/", "tree/", "ratchet/", "team-member/", "heal/", "queue/@"])
     expect(await keys("carol", prefix)).toEqual([]);
   expect(await keys("carol", "team-group/")).toHaveLength(1);
+});
+
+test("of any number of groups so many are in memory as have eight thousand leaves, those that were used last", async () => {
+  const teams = new Map<string, Team>();
+  const turn = {
+    teams: { width: (group: Group) => Number(group) },
+    cache: { teams, commits: new Map([["under way", 1]]) },
+  };
+  const use = (id: string, width: number, dirty = false) => {
+    teams.set(id, { group: width, dirty, changed: new Set() } as unknown as Team);
+    trimTeams(turn);
+  };
+  use("under way", 1_024);
+  use("unwritten", 1_024, true);
+  for (let one = 1; one <= 500; one++) use(`small ${one}`, 4);
+  expect(teams.size).toBe(502);
+  for (let one = 1; one <= 500; one++) use(`large ${one}`, 1_024);
+  expect([...teams.keys()]).toEqual([
+    "under way",
+    "unwritten",
+    ...[495, 496, 497, 498, 499, 500].map((one) => `large ${one}`),
+  ]);
+});
+
+test("a group that is not in memory any more is read again where it is needed, and goes on as before", async () => {
+  const { world: opened, alice, bob } = await team();
+  await using world = opened;
+  await (await alice.send("@team", "one")).handled();
+  await alice.close();
+  const { run, cache } = await turns(world.memory("alice"));
+  const [{ id } = { id: "" }] = await world.memory("alice").read((tx) => list(tx, "team-group/"));
+  const before = await run(async (turn) => {
+    const found = (await teamOf(turn, id)) as Team;
+    found.record.wait_for_epoch = 1;
+    found.dirty = true;
+    return found;
+  });
+  expect(cache.teams.get(id)).toBe(before);
+  cache.teams.clear();
+  const after = await run((turn) => teamOf(turn, id));
+  expect(after?.record).toEqual(before.record);
+  const again = await world.open("alice");
+  follow(again);
+  await (await again.send("@team", "two")).handled();
+  await (await bob.send("@team", "three")).handled();
 });
