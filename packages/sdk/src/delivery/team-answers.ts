@@ -11,7 +11,7 @@ import { teamOf } from "../turn/teams.ts";
 import type { Turn } from "../turn/turn.ts";
 import { isTemporary, type Refusal } from "../wire/connection.ts";
 import { withdraw } from "./sending.ts";
-import type { Flight } from "./flight.ts";
+import { type Flight, laneOf } from "./flight.ts";
 
 const RETRY_MS = 1_000;
 
@@ -36,9 +36,10 @@ export async function refusedInTeam(turn: Turn, flight: Flight, row: OutboxRecor
   if (wire === undefined) return;
   const team = await teamOf(turn, wire.group);
   const isDirect = readAddress(row.to).kind === "direct";
-  flight.blocked.add(wire.group);
+  const lane = laneOf(wire);
+  flight.blocked.add(lane);
   if (refusal.reason === "send_blocked" || isTemporary(refusal)) {
-    flight.repeat(wire.group, row.seq);
+    flight.repeat(lane, row.seq);
     if (refusal.reason === "rate_limited") flight.pausedUntil = turn.ticks + (refusal.retry_after_ms ?? RETRY_MS);
     else if (refusal.reason !== "send_blocked") flight.backOff(row.to, turn.ticks, refusal.retry_after_ms);
     return;

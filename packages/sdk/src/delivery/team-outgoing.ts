@@ -54,7 +54,7 @@ export async function serveTeam(turn: Turn, flight: Flight, to: string, most: nu
   const { name, device } = member;
   const seal = (row: OutboxRecord, body: Uint8Array) => sealTo(turn, team, { row, body, to: { name, device } });
   const identityKey = toBase64(member.identityKey);
-  return sendQueued(turn, flight, { to, group: record.id, identityKey, most, left: most, seal });
+  return sendQueued(turn, flight, { to, group: record.id, direct: name, identityKey, most, left: most, seal });
 }
 
 /** What never will leave fails, visibly; what would leave for somebody whom the owner has to trust first does, rather than leave later by surprise. */
@@ -148,6 +148,7 @@ async function sealTo(
   };
   await put(turn.tx, "wire/", pad(row.seq), {
     group: record.id,
+    direct: to.name,
     epoch: record.epoch,
     counter: member.direct_out,
     frame: JSON.stringify(frame),

@@ -183,6 +183,8 @@ export interface QuestionRecord {
 /** `wire/<seq>`: the data of a `send` as it left, so that a repeat is byte-identical. */
 export interface WireRecord {
   group: string;
+  /** Of a direct frame, which stands outside of the order of its group: its recipient there. [P-6.5] */
+  direct?: string;
   epoch: number;
   counter: number;
   frame: string;
