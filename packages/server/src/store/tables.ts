@@ -34,7 +34,7 @@ export function openTables(db: DatabaseSync, { limits, clock, announce, isListen
   const groups = groupsTable(db, addresses, limits, clock);
   const requests = requestsTable(db, limits.rememberedRequests, clock);
   const keyPackages = keyPackagesTable(db, addresses, limits, clock);
-  const mail = mailTable(db, addresses, bodiesTable(db), announce);
+  const mail = mailTable(db, addresses, bodiesTable(db, clock), announce);
   const statements = statementsTable(db);
   const blobs = blobsTable(db, addresses, limits, clock);
   const audit = auditTable(db, clock);
