@@ -210,6 +210,8 @@ test("[P-6.11] a statement is handed to a member that listens, and its commit en
   const [alices, bobs, carols] = clients;
   const statement = base64("signed");
   expect((await carols.ask("leave", { group_id: groupId, statement })).data).toEqual({ status: "left" });
+  const { groups } = (await carols.ask("groups")).data as { groups: object[] };
+  expect(groups).toMatchObject([{ group_id: groupId, leaves: true }]);
   expect((await alices.read(({ type }) => type === "statement")).data).toEqual({
     group_id: groupId,
     kind: "leave",

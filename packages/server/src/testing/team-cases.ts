@@ -44,7 +44,7 @@ export const teamCases: Record<string, StoreCase["run"]> = {
     }
     assert.deepEqual(await world.waiting(alice.mailbox), []);
     assert.deepEqual(await world.store.teamsOf(bob.mailbox), [
-      { groupId: TEAM, epoch: 2, device: "bob-1", lapsed: false },
+      { groupId: TEAM, epoch: 2, device: "bob-1", lapsed: false, leaves: false },
     ]);
     assertRefused(await world.found(bob, [carol], TEAM, { commitId: "again" }), "group_exists");
   },
@@ -190,7 +190,7 @@ export const teamCases: Record<string, StoreCase["run"]> = {
       ["notice", "m17", "lapsed"],
     ]);
     assert.deepEqual(await world.store.teamsOf(carol.mailbox), [
-      { groupId: TEAM, epoch: 2, device: "carol-1", lapsed: true },
+      { groupId: TEAM, epoch: 2, device: "carol-1", lapsed: true, leaves: false },
     ]);
     assertRefused(
       await world.send(alice, "carol", { direct: true, groupId: TEAM, epoch: 2, messageId: "d1" }),
@@ -261,7 +261,7 @@ export const teamCases: Record<string, StoreCase["run"]> = {
     await world.sweep();
     assert.deepEqual(accepted(await world.say(alice, TEAM, 2, "m1")).team?.lapsed.toSorted(), ["bob", "carol"]);
     assert.deepEqual(await world.store.teamsOf(next.mailbox), [
-      { groupId: TEAM, epoch: 2, device: "bob-1", lapsed: true },
+      { groupId: TEAM, epoch: 2, device: "bob-1", lapsed: true, leaves: false },
     ]);
     assertRefused(await world.say(next, TEAM, 2, "m2"), "not_a_member");
     // By one commit a member's new device takes the place of its old one.
@@ -280,6 +280,11 @@ export const teamCases: Record<string, StoreCase["run"]> = {
     assertRefused(await world.say(carol, TEAM, 2, "m1"), "not_a_member");
     assert.deepEqual(accepted(await world.say(alice, TEAM, 2, "m2")).team?.lapsed, ["carol"]);
     assert.deepEqual(await world.store.offers(), { offers: [], next: world.now + 4000 });
+    assert.deepEqual(await world.store.teamsOf(carol.mailbox), [
+      { groupId: TEAM, epoch: 2, device: "carol-1", lapsed: false, leaves: true },
+    ]);
+    // What was said last holds.
+    assert.equal(await world.store.keepStatement({ ...leave, statement: "bm93" }), undefined);
     for (const member of [alice, bob]) world.pushed.add(member.mailbox);
     const taken: (number | undefined)[] = [];
     for (let count = 0; count < 3; count++) {
@@ -289,7 +294,7 @@ export const teamCases: Record<string, StoreCase["run"]> = {
         mailbox: offers[0]?.mailbox,
         groupId: TEAM,
         kind: "leave",
-        statement: "bGVhdmU=",
+        statement: "bm93",
         username: "carol",
       });
       taken.push(offers[0]?.mailbox);
