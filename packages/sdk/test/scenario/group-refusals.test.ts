@@ -1,7 +1,7 @@
 /** What the relay refuses of what goes to members of a group. */
 import { expect, test } from "vitest";
 import type { Frame } from "./proxy.ts";
-import { eventually, follow, World } from "./world.ts";
+import { eventually, follow, rejection, World } from "./world.ts";
 
 /** The relay's answer to a frame that it takes another time. */
 function busy(ack: Frame): Frame {
@@ -44,4 +44,22 @@ test("[P-6.5] a direct frame that is refused holds up nothing else of its group,
   );
   expect(new Set(again.map(({ frame }) => frame.data.message)).size).toBe(1);
   expect(again.some(({ frame }) => frame.data["resume"] === true)).toBe(false);
+});
+
+test("[P-6.9] a message that expires is so at all who have not taken it, by one word of the relay", async () => {
+  await using world = await World.create({ noLimits: true });
+  const [alice, bob] = [await world.open("alice"), await world.open("bob")];
+  for (const agent of [alice, bob]) follow(agent);
+  await Promise.all([alice.sync(), bob.sync()]);
+  for (const name of ["carol", "dave", "erin"]) await (await world.open(name)).close();
+  await alice.groups.create("team", ["bob", "carol", "dave", "erin"]);
+  const sent = await alice.send("@team", "for today", { expiresIn: 1_500 });
+  await eventually("bob has handled it", async () => (await sent.recipients()).handled.length === 1);
+  await eventually("it has expired", async () => (await sent.recipients()).failed.length === 3);
+  expect((await sent.recipients()).failed).toEqual(
+    ["carol", "dave", "erin"].map((name) => ({ name, state: "expired", reason: "expired" })),
+  );
+  expect(await rejection(sent.handled())).toMatchObject({ reason: "partial" });
+  const notices = world.proxy.recorded.filter(({ frame }) => frame.data.kind === "notice");
+  expect(notices).toHaveLength(1);
 });

@@ -220,11 +220,9 @@ export const teamCases: Record<string, StoreCase["run"]> = {
     accepted(await world.send(alice, "bob", direct));
   },
 
-  async "a message to a team that expires leaves a stub with its digest, and its sender hears of each that it was for"(
-    open,
-  ) {
+  async "a message to a team that expires leaves a stub with its digest, and its sender hears so once"(open) {
     await using world = new StoreWorld(open);
-    const { alice, bob, carol } = await team(world);
+    const { alice, bob, carol } = await team(world, ["bob", "carol", "dave", "erin"]);
     for (const member of [bob, carol]) await read(world, member);
     const message = Buffer.from("soon").toString("base64");
     accepted(await world.say(alice, TEAM, 2, "m1", { message, expiresAt: world.now + 1000 }));
@@ -237,7 +235,7 @@ export const teamCases: Record<string, StoreCase["run"]> = {
     assert.equal(stub?.message, hash("sha256", "soon", "base64"));
     assert.deepEqual([after?.messageId, after?.pos], ["m2", 2]);
     const notices = (await world.waiting(alice.mailbox)).map(({ from, kind, status }) => [from, kind, status]);
-    assert.deepEqual(notices, [["bob", "notice", "expired"]]);
+    assert.deepEqual(notices, [["", "notice", "expired"]]);
   },
 
   async "who loses something of a team by its age lapses"(open) {
