@@ -6,7 +6,7 @@ const PATIENCE_MS = 30_000;
 const LOOK_MS = 4_000;
 const LAST_LOOK_MS = 60_000;
 /** After so many members have had one, it waits, twice as long each time. */
-const TRIES = 3;
+export const TRIES = 3;
 const LAST_WAIT_MS = 3_600_000;
 /** Statements that are offered at a time. */
 const AT_ONCE = 64;

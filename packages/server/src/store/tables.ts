@@ -4,6 +4,7 @@ import { addressesTable } from "./addresses.ts";
 import { auditTable } from "./audit.ts";
 import { blobsTable } from "./blobs.ts";
 import { bodiesTable } from "./bodies.ts";
+import { BoundedMap } from "./bounded-map.ts";
 import type { Work } from "./decisions/work.ts";
 import { groupsTable } from "./groups.ts";
 import { invitesTable } from "./invites.ts";
@@ -52,6 +53,8 @@ export function openTables(db: DatabaseSync, { limits, clock, announce, isListen
     statements,
     blobs,
     audit,
+    /** When mailboxes acknowledged or committed something last, as far as is remembered. */
+    heard: new BoundedMap<number, number>(),
 
     /** Drops everything that is remembered of the database: it may never have been stored. */
     forget(): void {

@@ -306,6 +306,27 @@ export const teamCases: Record<string, StoreCase["run"]> = {
     assert.deepEqual(await world.store.offers(), { offers: [], next: Infinity });
   },
 
+  async "a statement goes first to whoever has acknowledged or committed something lately"(open) {
+    await using world = new StoreWorld(open);
+    const { rest } = await team(world, ["bob", "carol", "dave", "erin", "frank"]);
+    const [bob, carol, dave, erin] = rest as [KeyAccount, KeyAccount, KeyAccount, KeyAccount];
+    for (const { mailbox } of [bob, carol, dave, erin]) world.pushed.add(mailbox);
+    await read(world, dave);
+    world.now += DAY;
+    accepted(await world.change(erin, TEAM, 2));
+    await read(world, carol);
+    const leave = { groupId: TEAM, kind: "leave", statement: "bGVhdmU=" } as const;
+    await world.store.keepStatement({ ...leave, sender: (rest[4] as KeyAccount).mailbox });
+    const taken: (number | undefined)[] = [];
+    for (let count = 0; count < 6; count++) {
+      taken.push((await world.store.offers()).offers[0]?.mailbox);
+      world.now += count === 2 ? 60_000 : 30_000;
+    }
+    // Where these do not do it, in the next round the others have it, too.
+    const [first, ...others] = [carol, erin, carol, dave, erin, bob].map(({ mailbox }) => mailbox);
+    assert.deepEqual(taken, [first, ...others]);
+  },
+
   async "a member asks to be taken in again once in ten minutes, by whatever device of its account"(open) {
     await using world = new StoreWorld(open);
     const { alice, bob } = await team(world);
