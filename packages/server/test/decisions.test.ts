@@ -22,6 +22,7 @@ const WRITES = new Set(
     "groups.setMember",
     "statements.put",
     "statements.remove",
+    "statements.renew",
     "requests.add",
     "requests.setLast",
     "keyPackages.used",

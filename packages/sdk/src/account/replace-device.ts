@@ -110,7 +110,12 @@ async function discardConversations(tx: WriteTransaction): Promise<void> {
     "team-group/",
     "team-member/",
     "roster/",
+    "roster-row/",
     "to/",
+    "team-held/",
+    "team-held-body/",
+    "team-taken/",
+    "team-pin/",
   ];
   for (const prefix of secrets) for (const [key] of await tx.list({ prefix })) await tx.delete(key);
   for (const group of await list(tx, "group/")) {

@@ -6,6 +6,7 @@ import { hex } from "../crypto/mls/bytes.ts";
 import { directAddress } from "../records/addresses.ts";
 import { owed } from "../records/owed.ts";
 import { get, list, nextSeq, pad, put, remove } from "../records/records.ts";
+import { TAKEN } from "../records/team-held.ts";
 import { aliasFor, nameOfTeam, teamsByName } from "../records/team-names.ts";
 import type { OpRecord, TeamRecord } from "../records/team-records.ts";
 import type { ClientStore, WriteTransaction } from "../store/store.ts";
@@ -126,7 +127,8 @@ export class Groups {
       const team = await findTeam(tx, group);
       if (team.state !== "invited") return;
       await put(tx, "team/", team.key, { ...team, state: "active", alias: await aliasFor(tx, team) });
-      // What has come meanwhile is asked for.
+      await tx.put(TAKEN + team.key, "");
+      // Their senders hear what has come meanwhile, and what had no room.
       for (const { name, receive_counter: upTo } of await list(tx, "team-member/", { under: `${team.group}/` }))
         if (upTo > 0) await tx.put(owed(directAddress(team.key, name), "read", team.group), String(upTo));
     });

@@ -153,6 +153,7 @@ const WAYS_OUT = new Map([
 /** Why a message will never be handled. */
 export function whyNever(row: OutboxRecord): AgentError {
   const reason = row.reason ?? row.state;
+  if (reason === "identity_changed" && row.to_name !== undefined) return teamStoppedError(row.to_name.slice(1));
   if (reason === "identity_changed" || reason === "device_changed" || reason === "fingerprint_mismatch")
     return stoppedError(reason, row.to);
   const code: ErrorCode = Object.hasOwn(localErrors, row.state) ? (row.state as ErrorCode) : "failed";
@@ -182,6 +183,18 @@ export function mismatch(contact: string): AgentError {
 /** Whether it says that nothing was sent since the relay showed somebody else in the place of a contact. */
 export function isStop(error: unknown): boolean {
   return error instanceof AgentError && (error.code === "identity_changed" || error.code === "device_changed");
+}
+
+/** Somebody is in a team under another identity than the pinned one, and so a message was not sent. Says the way out. */
+export function teamStoppedError(team: string, who = "a member"): AgentError {
+  return new AgentError(
+    "identity_changed",
+    `${who} is in @${team} under another identity key than the pinned one: this may be somebody else; nothing was sent`,
+    {
+      reason: "identity_changed",
+      hint: `ask its owner, over another channel, for its fingerprint; if it is right: aimessage contacts trust ${who === "a member" ? "NAME" : who}#FINGERPRINT; else have an admin remove it from @${team}`,
+    },
+  );
 }
 
 /** A contact is stopped, or is not who it was expected to be, and so a message was not sent. Says the way out. */

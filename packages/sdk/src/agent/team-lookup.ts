@@ -1,5 +1,7 @@
 /** Teams as one types them. */
 import { AgentError } from "../errors.ts";
+import { untrustedIn } from "../records/team-pins.ts";
+import { teamStoppedError } from "./sent.ts";
 import { get } from "../records/records.ts";
 import { teamsByName } from "../records/team-names.ts";
 import type { TeamRecord } from "../records/team-records.ts";
@@ -16,19 +18,21 @@ export async function findTeam(tx: ReadTransaction, typed: string): Promise<Team
   return team;
 }
 
-/** The same, if it can be sent to. @throws AgentError unknown_group, not_a_member */
+/** The same, if it can be sent to. @throws AgentError unknown_group, not_a_member, identity_changed */
 export async function teamNamed(tx: ReadTransaction, typed: string): Promise<TeamRecord> {
-  return mayBeSentTo(await findTeam(tx, typed));
+  return mayBeSentTo(tx, await findTeam(tx, typed));
 }
 
 /** The same, by its key. */
 export async function teamToSend(tx: ReadTransaction, key: string): Promise<TeamRecord> {
   const team = await get(tx, "team/", key);
-  if (team !== undefined) return mayBeSentTo(team);
+  if (team !== undefined) return mayBeSentTo(tx, team);
   throw new AgentError("unknown_group", "this agent does not know the group any more");
 }
 
-function mayBeSentTo(team: TeamRecord): TeamRecord {
+async function mayBeSentTo(tx: ReadTransaction, team: TeamRecord): Promise<TeamRecord> {
+  const who = team.state === "active" ? await untrustedIn(tx, team.key) : undefined;
+  if (who !== undefined) throw teamStoppedError(team.name, who);
   if (team.state === "active") return team;
   throw new AgentError(
     "not_a_member",

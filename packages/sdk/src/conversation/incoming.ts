@@ -9,10 +9,11 @@ import { receiveMessage, unreadable } from "./received.ts";
 import { applyUnansweredInTeam } from "./team-admitted.ts";
 import { isComputed } from "./team-ahead.ts";
 import { receiveTeamCommit } from "./team-commits.ts";
+import { letTakenIn } from "./team-held.ts";
 import { lapse } from "./team-stuck.ts";
 import { receiveDirect, receiveTeamMessage } from "./team-messages.ts";
 import { forgetPlaces, place } from "./team-order.ts";
-import { settleAt } from "./team-outcomes.ts";
+import { expireAtOthers, settleAt } from "./team-outcomes.ts";
 import { acceptTeamWelcome } from "./team-welcome.ts";
 import { type Team, teamOf } from "../turn/teams.ts";
 import { hasEnough } from "./reports.ts";
@@ -35,6 +36,7 @@ const COMMIT_EVERY = 50;
  */
 export async function receive(turn: Turn, batch: Pushed[]): Promise<number> {
   let count = 0;
+  await letTakenIn(turn);
   turn.ahead.begin(batch);
   for (const { delivery, offline } of batch) {
     if (count > 0 && !turn.mayGoOn(SHARE)) return count;
@@ -117,7 +119,7 @@ async function receiveInTeam(turn: Turn, team: Team, delivery: Delivery, offline
   }
 }
 
-/** The relay's word on a message to a team, at one of its recipients. */
+/** The relay's word on a message to a team: at one of its recipients, or at all that do not have it. */
 async function receiveTeamNotice(
   turn: Turn,
   team: Team,
@@ -126,7 +128,9 @@ async function receiveTeamNotice(
   if (reason === "lapsed" && status === "dropped") return lapse(turn, team);
   const row = await rowById(turn.tx, message_id);
   if (row === undefined || row.kind === "receipt" || status !== "expired") return;
-  await settleAt(turn, row, usernameKey(from), { state: "expired", reason: reason ?? "expired" });
+  const outcome = { state: "expired", reason: reason ?? "expired" } as const;
+  if (from === "") await expireAtOthers(turn, row, outcome);
+  else await settleAt(turn, row, usernameKey(from), outcome);
 }
 
 /** Of whoever is not read now, messages in another conversation are not readable: it hears of them as of those. */

@@ -9,6 +9,9 @@ import { type Delivery, fromBase64, isBase64, toBase64, usernameKey } from "../p
 import type { CommitRecord } from "../records/group-records.ts";
 import { get, pad } from "../records/records.ts";
 import { planHealing } from "./team-healing.ts";
+import { heardFrom } from "./team-lost.ts";
+import { comparePins, forgetPins } from "./team-pins.ts";
+import { forgetHeld } from "../records/team-held.ts";
 import type { OpRecord } from "../records/team-records.ts";
 import { endAllSent, goneFrom } from "./team-outcomes.ts";
 import { endOrGoOn } from "./team-ops.ts";
@@ -53,6 +56,7 @@ export async function receiveTeamCommit(turn: Turn, team: Team, delivery: Delive
   // The winner is applied: ours for the same epoch lost, and its change is made anew.
   if (pending !== undefined) await turn.removeCommit(record.id);
   turn.consumed.push(...followed.consumed);
+  await heardFrom(turn, team, from);
   const roster = await rosterIn(turn, team);
   team.group = followed.group;
   const added: string[] = [];
@@ -108,12 +112,15 @@ async function enter(turn: Turn, team: Team, before: Before): Promise<void> {
   team.dirty = true;
   await beginOrder(turn, team);
   await learn(turn, team);
+  await comparePins(turn, team, before.roster);
   const now = new Map((await rosterIn(turn, team)).map(({ name, device }) => [name, device]));
   for (const { name, device } of before.roster) {
     if (!now.has(name)) await goneFrom(turn, team, name);
     // Another device of it counts from the beginning.
     if (now.get(name) !== device) await forgetMember(turn, team, name);
   }
+  if (now.size !== before.roster.length || before.roster.some(({ name }) => !now.has(name)))
+    delete team.record.roster_epoch;
   for (const { name } of before.roster) if (before.added.includes(name)) await sendAllToOne(turn, team, name);
 }
 
@@ -125,4 +132,6 @@ export async function retire(turn: Turn, team: Team): Promise<void> {
   team.dirty = true;
   await dropOrders(turn, team);
   await turn.removeCommit(team.record.id);
+  await forgetPins(turn, team.record.key);
+  await forgetHeld(turn.tx, team.record.key);
 }

@@ -24,14 +24,14 @@ export async function planHealing(turn: Turn, team: Team, soon = false): Promise
 
 async function plan(turn: Turn, team: Team, at: number): Promise<void> {
   const { record } = team;
-  if (record.heals_at !== undefined) await turn.tx.delete(keyOf(record.heals_at, record.id));
+  if (record.heals_at !== undefined) await turn.tx.delete(healKey(record.heals_at, record.id));
   record.heals_at = at;
-  await turn.tx.put(keyOf(at, record.id), "");
+  await turn.tx.put(healKey(at, record.id), "");
   turn.cache.healsAt = Math.min(turn.cache.healsAt, at);
   team.dirty = true;
 }
 
-function keyOf(at: number, group: string): string {
+export function healKey(at: number, group: string): string {
   return `heal/${pad(at)}/${group}`;
 }
 

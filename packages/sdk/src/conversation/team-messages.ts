@@ -11,6 +11,8 @@ import { get } from "../records/records.ts";
 import type { TeamMemberRecord } from "../records/team-records.ts";
 import { keep } from "./received.ts";
 import { directSecret } from "./team-commits.ts";
+import { holdInTeam } from "./team-held.ts";
+import { heardFrom } from "./team-lost.ts";
 import { applyTeamReceipt } from "./team-reports.ts";
 import { commitMissing } from "./team-stuck.ts";
 import { hearSeen } from "./team-order.ts";
@@ -39,9 +41,7 @@ export async function receiveTeamMessage(turn: Turn, team: Team, delivery: Deliv
   const lost = count(team, member, content.header);
   if (lost > 0)
     await turn.alert("lost", sender.name, `${lost} of its messages in a group are missing, and not asked for any more`);
-  // Nobody hears that it was received before the owner has taken the invitation; then it is asked for.
-  if ((await get(turn.tx, "team/", team.record.key))?.state === "invited")
-    return void (member.gaps = [...(member.gaps ?? []), content.header.counter].slice(-MISSING_AT_MOST));
+  await heardFrom(turn, team, sender.name);
   return deliver(turn, team, { sender, offline }, content);
 }
 
@@ -80,6 +80,7 @@ export async function receiveDirect(turn: Turn, team: Team, delivery: Delivery, 
   // The relay brings it once more, or another member does that has seen it.
   if (content.header.counter <= member.direct_in) return;
   member.direct_in = content.header.counter;
+  await heardFrom(turn, team, from);
   team.changed.add(from);
   turn.heard.add(directAddress(team.record.key, from));
   await hearSeen(turn, team, from, content.header.seen);
@@ -104,8 +105,9 @@ async function deliver(
   // Its ratchet has to move; what it says is for nobody here.
   const objection = await objectionTo(turn, sender, content);
   if (objection !== undefined) return turn.tx.put(owed(directAddress(key, name), "lost", content.header.id), objection);
-  if (upTo > 0) await turn.tx.put(owed(directAddress(key, name), "read", id), String(upTo));
   const row = await get(turn.tx, "team/", key);
+  if (row?.state === "invited") return keepForOwner(turn, team, { sender, offline }, content);
+  if (upTo > 0) await turn.tx.put(owed(directAddress(key, name), "read", id), String(upTo));
   if (content.header.type !== "message" || row?.state !== "active") return;
   // Files are for one recipient: who sends some to a team by another program is read without them.
   const { header, body } = content;
@@ -130,6 +132,22 @@ async function objectionTo(
   }
   const isStranger = await turn.isStranger(name);
   return isStranger && !(await turn.cache.strangers.hasRoom(turn, name, body.length)) ? "stranger_quota" : undefined;
+}
+
+/** Nobody hears that it was received before the owner has taken the invitation; what has no room is asked for then. */
+async function keepForOwner(
+  turn: Turn,
+  team: Team,
+  { sender: { name, identityKey }, offline }: { sender: Omit<TeamMember, "leaf">; offline: boolean },
+  content: Content,
+): Promise<void> {
+  const { type, counter, again } = content.header;
+  if (type !== "message") return;
+  const whose = { from: name, from_name: name, identity_key: toBase64(identityKey), offline };
+  if (await holdInTeam(turn, team.record.key, whose, content)) return;
+  const member = await teamMember(turn, team, name);
+  member.gaps = [...(member.gaps ?? []), again?.counter ?? counter].slice(-MISSING_AT_MOST);
+  team.changed.add(name);
 }
 
 async function secretOf(turn: Turn, team: Team, epoch: number): Promise<Uint8Array | undefined> {

@@ -34,6 +34,21 @@ export async function settleAt(turn: Turn, row: OutboxRecord, name: string, outc
   await settleAll(turn, { ...row, recipients: counts });
 }
 
+/** A message has expired, for all at once: at all of whom nothing is known it ends. */
+export async function expireAtOthers(turn: Turn, row: OutboxRecord, outcome: ToRecord): Promise<void> {
+  if (row.group === undefined || row.recipients === undefined) return;
+  const { epoch, expired: before } = row.recipients;
+  const roster = await get(turn.tx, "roster/", `${row.group}/${pad(epoch)}`);
+  let expired = before;
+  for (const name of roster?.names ?? []) {
+    const at = `${pad(row.seq)}/${name}`;
+    if (((await get(turn.tx, "to/", at))?.state ?? "missing") !== "missing") continue;
+    await put(turn.tx, "to/", at, outcome);
+    expired += 1;
+  }
+  if (expired > before) await settleAll(turn, { ...row, recipients: { ...row.recipients, expired } });
+}
+
 /** The state of a message to a team is that of whoever is furthest behind; as soon as the relay has it. */
 export async function settleAll(turn: Turn, row: OutboxRecord): Promise<void> {
   if (row.recipients === undefined || row.state === "queued") return put(turn.tx, "out/", pad(row.seq), row);

@@ -10,6 +10,8 @@ import { deleteState } from "../records/group-state.ts";
 import { get } from "../records/records.ts";
 import { planHealing } from "./team-healing.ts";
 import { aheadOf } from "./team-ahead.ts";
+import { goneMeanwhile } from "./team-lost.ts";
+import { comparePins } from "./team-pins.ts";
 import { addOp, endOp, rejoinOf } from "./team-ops.ts";
 import { meet } from "../trust/contacts.ts";
 import { useKeyPackage } from "./conversations.ts";
@@ -89,6 +91,8 @@ export async function acceptTeamWelcome(turn: Turn, delivery: Delivery): Promise
   await beginOrder(turn, team);
   // A key package of last resort is handed out more than once.
   await planHealing(turn, team, key.last_resort);
+  await comparePins(turn, team);
+  if (known !== undefined) await goneMeanwhile(turn, team, row?.members);
   if (rejoin !== undefined) {
     await endOp(turn, rejoin.seq);
     if (row !== undefined) return void (await learn(turn, team));

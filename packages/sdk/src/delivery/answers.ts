@@ -53,7 +53,7 @@ async function applySendAnswer(
   { seq, group, answer }: Flight["sendAnswers"][0],
 ): Promise<void> {
   const sent = flight.landed(seq, group);
-  if ("ok" in answer && sent !== undefined) flight.succeeded(sent.contact, group);
+  if ("ok" in answer && sent !== undefined) flight.succeeded(sent);
   const row = await get(turn.tx, "out/", pad(seq));
   // Meanwhile it may be encrypted in another conversation, or the other side has asked for it again: then it waits under
   // another frame id.

@@ -24,6 +24,8 @@ const WINDOW_SIZE = 2 ** 20;
 interface Sending {
   contact: string;
   group: string;
+  /** What keeps an order of its own: see {@link laneOf}. */
+  lane: string;
   kind: OutboxRecord["kind"];
   /** Characters of its ciphertext. */
   size: number;
@@ -38,9 +40,9 @@ export class Flight {
   taken: string | undefined;
   /** Groups whose commit was refused for a while: it is sent again when their contact's pause is over. */
   readonly commitsToRepeat = new Set<string>();
-  /** Groups in which a send was refused: once all answers are in, one goes alone with `resume`, until one is taken. */
+  /** Lanes in which a send was refused: once all answers are in, one goes alone with `resume`, until one is taken. */
   readonly blocked = new Set<string>();
-  /** Outbox rows that are encrypted but were not taken, by group: they go first, byte by byte as they were. */
+  /** Outbox rows that are encrypted but were not taken, by lane: they go first, byte by byte as they were. */
   readonly repeats = new Map<string, Set<number>>();
   /** Contacts to whom something waits, but there is no conversation. */
   readonly toOpen = new Set<string>();
@@ -119,9 +121,9 @@ export class Flight {
     return false;
   }
 
-  repeat(group: string, seq: number): void {
-    const repeats = this.repeats.get(group) ?? new Set();
-    this.repeats.set(group, repeats.add(seq));
+  repeat(lane: string, seq: number): void {
+    const repeats = this.repeats.get(lane) ?? new Set();
+    this.repeats.set(lane, repeats.add(seq));
   }
 
   /** Waits for longer from time to time, up to a minute. */
@@ -133,10 +135,10 @@ export class Flight {
     this.pause(contact, now + Math.max(delay, atLeast));
   }
 
-  /** Something was taken: all is well again with this contact and this group. */
-  succeeded(contact: string, group: string): void {
+  /** Something was taken: all is well again with this contact and this lane. */
+  succeeded({ contact, lane }: Pick<Sending, "contact" | "lane">): void {
     this.#delays.delete(contact);
-    this.blocked.delete(group);
+    this.blocked.delete(lane);
   }
 
   pause(contact: string, until: number): void {
@@ -163,6 +165,11 @@ export class Flight {
     const ends = [this.pausedUntil, ...this.pausedContacts.values()].filter((end) => end > since);
     return ends.length === 0 ? undefined : Math.min(...ends);
   }
+}
+
+/** What keeps an order of its own: a group, or what goes to one of its members alone. A refusal there holds up nothing else. */
+export function laneOf({ group, direct }: { group: string; direct?: string | undefined }): string {
+  return direct === undefined ? group : `${group}/${direct}`;
 }
 
 /** What we would refuse ourselves, so that a relay need not. */

@@ -1,5 +1,9 @@
 import { conversationFor } from "../conversation/conversations.ts";
+import { rosterIn, teamByKey } from "../conversation/teams.ts";
+import { usernameKey } from "../protocol/index.ts";
 import type { Flight } from "./flight.ts";
+import { Pace, type Place } from "./pace.ts";
+import { readAddress } from "../records/addresses.ts";
 import { owed } from "../records/owed.ts";
 import { flushReceipt } from "./receipts.ts";
 import { get, partsUnder } from "../records/records.ts";
@@ -31,6 +35,7 @@ export class Gathering {
   #flushedAt = -Infinity;
   /** When a receipt left for a contact that does not confirm them. */
   readonly #leftAt = new Map<string, number>();
+  readonly #pace = new Pace();
 
   /** Puts what is due into the outbox; everything, if this is the `last` turn. */
   async flush(turn: Turn, flight: Flight, last: boolean): Promise<void> {
@@ -65,12 +70,15 @@ export class Gathering {
     for (const contact of names) {
       if (!turn.mayGoOn()) return;
       if (this.#leftAt.has(contact)) this.#leftAt.set(contact, turn.ticks);
+      if (readAddress(contact).kind === "direct") this.#pace.left(contact, turn.ticks);
       await turn.on(`owed/${contact}`, () => flushReceipt(turn, contact));
     }
   }
 
-  /** When the next receipt to a contact may leave, for want of confirmation of those before. */
+  /** When the next receipt to a contact may leave, for want of confirmation of those before; to a member of a team, for the sake of its peace. */
   async #earliest(turn: Turn, contact: string): Promise<number> {
+    const address = readAddress(contact);
+    if (address.kind === "direct") return this.#pace.due(contact, turn.ticks, () => placeIn(turn, address.key));
     const wait = await apart(turn, contact);
     if (wait === 0) this.#leftAt.delete(contact);
     else if (!this.#leftAt.has(contact)) this.#leftAt.set(contact, turn.ticks);
@@ -84,6 +92,14 @@ async function receiptWaits(turn: Turn, contact: string): Promise<boolean> {
   for (const [key] of await turn.tx.list({ prefix, reverse: true, limit: LAST }))
     if ((await get(turn.tx, "out/", key.slice(prefix.length)))?.kind === "receipt") return true;
   return false;
+}
+
+/** Our place among the members of a team. */
+async function placeIn(turn: Turn, key: string): Promise<Place> {
+  const found = await teamByKey(turn, key);
+  const names = found === undefined ? [] : (await rosterIn(turn, found.team)).map(({ name }) => name);
+  const index = names.indexOf(usernameKey(turn.account.identity.username));
+  return { index: Math.max(0, index), members: Math.max(1, names.length) };
 }
 
 /** How long after one receipt to a contact the next one leaves. Milliseconds. */

@@ -69,7 +69,13 @@ export async function openWith(
       message_id: data.message_id ?? row.id,
       ...(data.expires_at === undefined ? {} : { expires_at: data.expires_at }),
     });
-    flight.sends.set(row.seq, { contact: username, group: record.id, kind: row.kind, size: data.message.length });
+    flight.sends.set(row.seq, {
+      contact: username,
+      group: record.id,
+      lane: record.id,
+      kind: row.kind,
+      size: data.message.length,
+    });
   }
   const commitId = randomId();
   const frame: CommitData = {

@@ -4,15 +4,15 @@ import { settle, unlink } from "../turn/outbox-rows.ts";
 import { get, pad, parse, put, remove } from "../records/records.ts";
 import type { OutboxRecord, WireRecord } from "../records/tables.ts";
 import type { Turn } from "../turn/turn.ts";
-import type { Flight, SendData } from "./flight.ts";
+import { type Flight, laneOf, type SendData } from "./flight.ts";
 import { bodyToSend, isTooLarge, queuedRows } from "./queue.ts";
 
 /** However much has come in this turn, something leaves as well. */
 const LATEST = 1.3;
 
-/** Whether anything that was sent in a group is not answered. */
-export function isUnderWay(flight: Flight, group: string): boolean {
-  for (const send of flight.sends.values()) if (send.group === group) return true;
+/** Whether anything that was sent in a lane is not answered. */
+export function isUnderWay(flight: Flight, lane: string): boolean {
+  for (const send of flight.sends.values()) if (send.lane === lane) return true;
   return false;
 }
 
@@ -20,6 +20,8 @@ export function isUnderWay(flight: Flight, group: string): boolean {
 export interface Queued {
   to: string;
   group: string;
+  /** Of what goes to one member of a team alone: its name. */
+  direct?: string;
   /** Of the identity that it is for; of a team none. */
   identityKey: string;
   most: number;
@@ -32,19 +34,20 @@ export interface Queued {
 export async function sendQueued(
   turn: Turn,
   flight: Flight,
-  { to, group, identityKey, most, left, seal }: Queued,
+  { to, group, direct, identityKey, most, left, seal }: Queued,
 ): Promise<void> {
-  const blocked = flight.blocked.has(group);
-  if (blocked && isUnderWay(flight, group)) return;
+  const lane = laneOf({ group, direct });
+  const blocked = flight.blocked.has(lane);
+  if (blocked && isUnderWay(flight, lane)) return;
   let room = blocked ? 1 : Math.min(most, flight.room);
   const send = (row: OutboxRecord, data: SendData): void => {
-    flight.sends.set(row.seq, { contact: to, group, kind: row.kind, size: data.message.length });
-    turn.after.push(() => flight.post(row.seq, blocked ? { ...data, resume: true } : data));
+    flight.sends.set(row.seq, { contact: to, group, lane, kind: row.kind, size: data.message.length });
+    turn.after.push(() => flight.post(row.seq, blocked && direct === undefined ? { ...data, resume: true } : data));
     room = Math.min(room - 1, flight.room);
   };
-  for (const { row, wire } of await repeatsOf(turn, flight, group)) {
+  for (const { row, wire } of await repeatsOf(turn, flight, lane)) {
     if (room <= 0) return;
-    flight.repeats.get(group)?.delete(row.seq);
+    flight.repeats.get(lane)?.delete(row.seq);
     await turn.on(`out/${pad(row.seq)}`, async () => {
       if (!(await isTooLarge(turn, row)))
         return send(row, parse(`wire/${pad(row.seq)}`, wire.frame) as unknown as SendData);
@@ -64,15 +67,15 @@ export async function sendQueued(
   }
 }
 
-async function repeatsOf(turn: Turn, flight: Flight, group: string) {
+async function repeatsOf(turn: Turn, flight: Flight, lane: string) {
   const repeats: { row: OutboxRecord; wire: WireRecord }[] = [];
-  for (const seq of flight.repeats.get(group) ?? []) {
+  for (const seq of flight.repeats.get(lane) ?? []) {
     const wire = await get(turn.tx, "wire/", pad(seq));
     const row = await get(turn.tx, "out/", pad(seq));
     // Meanwhile it may have been settled, or encrypted for another group.
-    if (wire?.group === group && row?.state === "queued") repeats.push({ row, wire });
+    if (wire !== undefined && laneOf(wire) === lane && row?.state === "queued") repeats.push({ row, wire });
     else {
-      flight.repeats.get(group)?.delete(seq);
+      flight.repeats.get(lane)?.delete(seq);
       if (row?.state !== "queued") await turn.tx.delete(`wire/${pad(seq)}`);
     }
   }

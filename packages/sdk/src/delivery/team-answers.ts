@@ -13,9 +13,9 @@ import { deleteRow, settle } from "../turn/outbox-rows.ts";
 import { teamOf } from "../turn/teams.ts";
 import type { Turn } from "../turn/turn.ts";
 import type { Refusal } from "../wire/connection.ts";
-import { isForRoom, mayBeTaken } from "./refusals.ts";
+import { mayBeTaken } from "./refusals.ts";
 import { withdraw } from "./sending.ts";
-import type { Flight } from "./flight.ts";
+import { type Flight, laneOf } from "./flight.ts";
 
 const RETRY_MS = 1_000;
 
@@ -40,9 +40,6 @@ export async function storedInTeam(turn: Turn, row: OutboxRecord, ack: RelayFram
     const now = await get(turn.tx, "out/", pad(row.seq));
     if (now !== undefined) await settleAt(turn, now, name, { state: "expired", reason: "lapsed" });
   }
-  // Their word may have come before the relay's, whose answer got lost on its way.
-  const now = await get(turn.tx, "out/", pad(row.seq));
-  if (now?.state === "stored" && (now.recipients?.all ?? 0) > 0) await settleAll(turn, now);
 }
 
 export async function refusedInTeam(turn: Turn, flight: Flight, row: OutboxRecord, refusal: Refusal): Promise<void> {
@@ -50,11 +47,10 @@ export async function refusedInTeam(turn: Turn, flight: Flight, row: OutboxRecor
   if (wire === undefined) return;
   const team = await teamOf(turn, wire.group);
   const isDirect = readAddress(row.to).kind === "direct";
-  flight.blocked.add(wire.group);
+  const lane = laneOf(wire);
+  flight.blocked.add(lane);
   if (refusal.reason === "send_blocked" || mayBeTaken(row, refusal)) {
-    // A direct frame that waits for room keeps no place before what goes to others.
-    if (isDirect && isForRoom(refusal)) await remove(turn.tx, "wire/", pad(row.seq));
-    else flight.repeat(wire.group, row.seq);
+    flight.repeat(lane, row.seq);
     if (refusal.reason === "rate_limited") flight.pausedUntil = turn.ticks + (refusal.retry_after_ms ?? RETRY_MS);
     else if (refusal.reason !== "send_blocked") flight.backOff(row.to, turn.ticks, refusal.retry_after_ms);
     return;

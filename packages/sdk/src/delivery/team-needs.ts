@@ -80,8 +80,8 @@ export async function hearOwnTeams(turn: Turn, flight: Flight, answers: ChangeAn
     return flight.backOff(pauseOf(OWN_TEAMS), turn.ticks, answer.refusal.retry_after_ms);
   await turn.tx.put(ASKED, turn.account.device.id);
   const groups = "ok" in answer && "groups" in answer.ok ? answer.ok.groups : [];
-  for (const { group_id: group, device, lapsed } of groups)
-    if (lapsed || device !== turn.account.device.id)
+  for (const { group_id: group, device, lapsed, leaves } of groups)
+    if (leaves !== true && (lapsed || device !== turn.account.device.id))
       await addLinkOp(turn, { kind: "rejoin", key: "", group, names: [] });
 }
 

@@ -7,13 +7,16 @@ import { TEAM_EPOCH_MESSAGES } from "../crypto/mls/team-seam.ts";
 import { directSecret } from "../conversation/team-commits.ts";
 import { addLinkOp } from "../conversation/team-ops.ts";
 import { placeToCome, seenBy } from "../conversation/team-order.ts";
-import { rosterIn, teamByKey } from "../conversation/teams.ts";
+import { rosterIn } from "../conversation/teams.ts";
 import { toBase64, usernameKey } from "../protocol/index.ts";
 import { readAddress } from "../records/addresses.ts";
-import { get, pad, put } from "../records/records.ts";
+import { isTrusted, untrustedIn } from "../records/team-pins.ts";
+import { hasLeft } from "../records/outbox-records.ts";
+import { get, pad, put, rowsUnder } from "../records/records.ts";
 import type { OutboxRecord } from "../records/tables.ts";
-import { deleteRow } from "../turn/outbox-rows.ts";
-import { type Team, teamMember } from "../turn/teams.ts";
+import { deleteRow, settle } from "../turn/outbox-rows.ts";
+import { enterRoster } from "../turn/rosters.ts";
+import { type Team, teamMember, teamOf } from "../turn/teams.ts";
 import type { Turn } from "../turn/turn.ts";
 import type { Flight, SendData } from "./flight.ts";
 import { endWaiting, queuedRows } from "./queue.ts";
@@ -22,18 +25,17 @@ import { headerOf, remember, sendQueued } from "./sending.ts";
 /** Encrypts what waits for a team, or for one of its members. */
 export async function serveTeam(turn: Turn, flight: Flight, to: string, most: number): Promise<void> {
   const address = readAddress(to);
-  const known = address.kind === "pair" ? undefined : await get(turn.tx, "team/", address.key);
+  if (address.kind === "pair") return;
+  const row = await get(turn.tx, "team/", address.key);
   // Whoever is no member any more sends nothing, and owes nobody a word.
-  if (known?.state === "over")
+  if (row === undefined || row.state === "over")
     return endWaiting(turn, flight, to, { state: "refused", reason: "not_a_member", keepsReceipts: false });
-  const found = address.kind === "pair" ? undefined : await teamByKey(turn, address.key);
-  if (address.kind === "pair" || found === undefined || found.team.record.state !== "open") return;
-  const { team } = found;
+  const team = await teamOf(turn, row.group);
+  if (team?.record.state !== "open") return;
   const { record } = team;
   if (turn.cache.between.isHeld(record.id)) return;
   // Before its owner has taken the invitation nothing is said, to nobody.
-  if (record.epoch < record.wait_for_epoch || found.row.state === "invited") return;
-  if (found.row.state !== "active" && address.kind === "team") return;
+  if (record.epoch < record.wait_for_epoch || row.state !== "active") return;
   flight.lastServed = to;
   if (address.kind === "team") {
     const left = TEAM_EPOCH_MESSAGES - sentInEpoch(team.group);
@@ -41,9 +43,12 @@ export async function serveTeam(turn: Turn, flight: Flight, to: string, most: nu
     if (left < TEAM_EPOCH_MESSAGES / 2)
       await addLinkOp(turn, { kind: "update", key: record.key, group: record.id, names: [] });
     const seal = (row: OutboxRecord, body: Uint8Array) => encryptToTeam(turn, team, row, body);
-    return sendQueued(turn, flight, { to, group: record.id, identityKey: "", most, left, seal });
+    const isStopped = (await untrustedIn(turn.tx, record.key)) !== undefined;
+    if (isStopped) await endUntrusted(turn, flight, to);
+    return sendQueued(turn, flight, { to, group: record.id, identityKey: "", most, left: isStopped ? 0 : left, seal });
   }
   const member = (await rosterIn(turn, team)).find(({ name }) => name === address.name);
+  if (!(await isTrusted(turn.tx, record.key, address.name))) return undefined;
   if (member === undefined) {
     // Whoever is no member any more needs no word of what came from it.
     for (const row of await queuedRows(turn, flight, to, most)) await deleteRow(turn, row);
@@ -52,7 +57,21 @@ export async function serveTeam(turn: Turn, flight: Flight, to: string, most: nu
   const { name, device } = member;
   const seal = (row: OutboxRecord, body: Uint8Array) => sealTo(turn, team, { row, body, to: { name, device } });
   const identityKey = toBase64(member.identityKey);
-  return sendQueued(turn, flight, { to, group: record.id, identityKey, most, left: most, seal });
+  return sendQueued(turn, flight, { to, group: record.id, direct: name, identityKey, most, left: most, seal });
+}
+
+/** What would leave for somebody whom the owner has to trust first fails, rather than leave later by surprise. */
+async function endUntrusted(turn: Turn, flight: Flight, to: string): Promise<void> {
+  const prefix = `queue/${to}/`;
+  for await (const [key] of rowsUnder(turn.tx, prefix)) {
+    if (!turn.mayGoOn()) return;
+    const seq = key.slice(prefix.length);
+    const row = await get(turn.tx, "out/", seq);
+    // What is encrypted was so for those of before.
+    if (row === undefined || (await turn.tx.get(`wire/${seq}`)) !== undefined || flight.sends.has(row.seq)) continue;
+    if (row.kind === "receipt") await deleteRow(turn, row);
+    else await settle(turn, row, { state: "failed", reason: "identity_changed", provisional: hasLeft(row) });
+  }
 }
 
 async function encryptToTeam(turn: Turn, team: Team, row: OutboxRecord, body: Uint8Array): Promise<SendData> {
@@ -86,7 +105,7 @@ async function encryptToTeam(turn: Turn, team: Team, row: OutboxRecord, body: Ui
     ...(header.expires_at === undefined ? {} : { expires_at: header.expires_at }),
   };
   await placeToCome(turn, team);
-  const recipients = await recipientsOf(turn, team);
+  const recipients = await recipientsOf(turn, team, row);
   await remember(
     turn,
     { ...row, ...(recipients === undefined ? {} : { recipients }) },
@@ -96,14 +115,11 @@ async function encryptToTeam(turn: Turn, team: Team, row: OutboxRecord, body: Ui
   return frame;
 }
 
-/** Whom a message is for: the roster of the epoch, which stands once for all that is sent in it. */
-async function recipientsOf(turn: Turn, team: Team): Promise<OutboxRecord["recipients"]> {
-  const { id, epoch } = team.record;
+/** Whom a message is for. */
+async function recipientsOf(turn: Turn, team: Team, row: OutboxRecord): Promise<OutboxRecord["recipients"]> {
   const own = usernameKey(turn.account.identity.username);
   const names = (await rosterIn(turn, team)).map(({ name }) => name).filter((name) => name !== own);
-  const at = `${id}/${pad(epoch)}`;
-  if ((await turn.tx.get(`roster/${at}`)) === undefined) await put(turn.tx, "roster/", at, { names });
-  return { epoch, all: names.length, received: 0, handled: 0, failed: 0, expired: 0, gone: 0 };
+  return enterRoster(turn.tx, team, row, names);
 }
 
 /** A frame that one member alone can read. It is no part of a ratchet: when it is lost, the next one says it again. */
@@ -139,6 +155,7 @@ async function sealTo(
   };
   await put(turn.tx, "wire/", pad(row.seq), {
     group: record.id,
+    direct: to.name,
     epoch: record.epoch,
     counter: member.direct_out,
     frame: JSON.stringify(frame),

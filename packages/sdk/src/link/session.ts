@@ -12,7 +12,7 @@ import { judgeClock } from "../records/clock.ts";
 import { applyOwn, heal, isWaiting } from "../conversation/commits.ts";
 import type { Connection, Pushed } from "../wire/connection.ts";
 import { reopenDelay } from "../conversation/conversations.ts";
-import { type Answered, asAck, Flight } from "../delivery/flight.ts";
+import { type Answered, asAck, Flight, laneOf } from "../delivery/flight.ts";
 import { Gathering } from "../delivery/gathering.ts";
 import { receive } from "../conversation/incoming.ts";
 import { STOCK } from "../records/key-records.ts";
@@ -151,7 +151,7 @@ export class Session {
       const { tx } = turn;
       await session.#cache.load(tx);
       for await (const [key, wire] of rowsUnder(tx, "wire/", undefined, CIPHERTEXTS))
-        session.#flight.repeat((parse(key, wire) as WireRecord).group, Number(key.slice("wire/".length)));
+        session.#flight.repeat(laneOf(parse(key, wire) as WireRecord), Number(key.slice("wire/".length)));
       await session.#keys.begin(turn, stock);
     });
     for (const group of session.#cache.commits.keys()) session.#commits.post(group);

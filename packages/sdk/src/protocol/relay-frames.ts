@@ -168,9 +168,11 @@ export const relayFrames = {
       }),
     ),
   }),
-  /** Teams of the account: of each the epoch, the device that is in it, and whether that has lapsed. */
+  /** Teams of the account: of each the epoch, the device that is in it, and whether that has lapsed, or leaves. */
   group_list: z.object({
-    groups: z.array(z.object({ group_id: GroupId, epoch: Count, device: Id, lapsed: z.boolean() })),
+    groups: z.array(
+      z.object({ group_id: GroupId, epoch: Count, device: Id, lapsed: z.boolean(), leaves: optional(z.literal(true)) }),
+    ),
   }),
   /** Unasked: a member wants to leave a team, or to be taken in again; a commit by whoever gets this does it. */
   statement: z.object({

@@ -7,6 +7,7 @@ import type { Marks, Offer } from "../crypto/content.ts";
 import type { InFileRecord, OutFileRecord } from "./file-records.ts";
 import type { CommitRecord, GroupRecord, MemberRecord } from "./group-records.ts";
 import type { LineRecord, PairingRecord } from "./pairing-records.ts";
+import type { TeamHeldRecord } from "./team-held.ts";
 import type {
   OpEndRecord,
   OpKeysRecord,
@@ -184,6 +185,8 @@ export interface QuestionRecord {
 /** `wire/<seq>`: the data of a `send` as it left, so that a repeat is byte-identical. */
 export interface WireRecord {
   group: string;
+  /** Of a direct frame, which stands outside of the order of its group: its recipient there. [P-6.5] */
+  direct?: string;
   epoch: number;
   counter: number;
   frame: string;
@@ -363,6 +366,7 @@ export interface Tables {
   "team/": TeamRecord;
   "team-group/": TeamGroupRecord;
   "team-member/": TeamMemberRecord;
+  "team-held/": TeamHeldRecord;
   "to/": ToRecord;
   "op/": OpRecord;
   "op-end/": OpEndRecord;

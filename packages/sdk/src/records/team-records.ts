@@ -38,6 +38,8 @@ export interface TeamGroupRecord {
   created_at: number;
   /** The id of the commit that ended the epoch before. */
   ended_by?: string;
+  /** The epoch under whose number the names of the present members stand, if anything was sent to these. */
+  roster_epoch?: number;
   /** Our clock at its beginning, Unix ms. */
   entered_at?: number;
   /** When we give ourselves new keys next, and whether we have done so before. Our clock. */
@@ -64,6 +66,8 @@ export interface TeamMemberRecord {
   confirmed?: number;
   /** Counters below that which it lacks, as it has said last. */
   lacks?: number[];
+  /** When something readable came of it last, to the day (Unix ms). */
+  heard_at?: number;
   /** Counters of direct frames, to it and from it. */
   direct_out: number;
   direct_in: number;
@@ -121,7 +125,10 @@ export interface OpEndRecord {
   in_part?: true;
 }
 
-/** `roster/<group id>/<epoch>`: the members of a team, ourselves left out, in an epoch in which something was sent. In lower case. */
+/**
+ * `roster/<group id>/<epoch>`: the members of a team, ourselves left out, from an epoch on in which something was sent, until they change. In
+ * lower case. `roster-row/<group id>/<epoch>/<out seq>`: what was sent to these.
+ */
 export interface RosterRecord {
   names: string[];
 }

@@ -5,6 +5,7 @@ import { endFiles, endOffered, forgetFiles, haveLeft, wereTold } from "../record
 import { hasLeft, isFinal, isRefusal } from "../records/outbox-records.ts";
 import { get, pad, put, rowsUnder } from "../records/records.ts";
 import type { OutboxRecord } from "../records/tables.ts";
+import { leaveRoster } from "./rosters.ts";
 import type { Turn } from "./turn.ts";
 
 /** Sendings of one message for whatever reason: the id of a frame ends in a digit. */
@@ -87,8 +88,10 @@ export async function deleteRow(turn: Turn, row: OutboxRecord): Promise<void> {
   // The ids before that of an offer are its message's.
   for (let attempt = row.of === undefined ? 0 : row.attempt; attempt <= row.attempt; attempt++)
     await turn.tx.delete(`out-id/${frameId(row.id, attempt)}`);
-  if (row.recipients !== undefined)
+  if (row.recipients !== undefined) {
     for await (const [key] of rowsUnder(turn.tx, `to/${pad(row.seq)}/`)) await turn.tx.delete(key);
+    await leaveRoster(turn.tx, row);
+  }
   for (const prefix of ["out/", "out-body/", "wire/", `queue/${row.to}/`]) await turn.tx.delete(prefix + pad(row.seq));
 }
 

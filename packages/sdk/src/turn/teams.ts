@@ -8,6 +8,12 @@ import { get, put } from "../records/records.ts";
 import { flushOrders, type Order } from "./team-order.ts";
 import type { TeamGroupRecord, TeamMemberRecord } from "../records/team-records.ts";
 
+/**
+ * Leaves of the trees that are kept in memory, at most: some four kilobytes each, with its certificate and keys. A team of a thousand has as
+ * many as two hundred and fifty of three.
+ */
+const LEAVES_IN_MEMORY = 8_192;
+
 export interface Team {
   record: TeamGroupRecord;
   group: Group;
@@ -26,14 +32,20 @@ export interface Team {
 interface InTurn {
   readonly tx: WriteTransaction;
   readonly crypto: GroupCrypto;
-  readonly cache: { readonly teams: Map<string, Team> };
+  readonly teams: { width(group: Group): number };
+  readonly cache: { readonly teams: Map<string, Team>; readonly commits: Pick<Map<string, unknown>, "has"> };
   on<T>(at: string, work: () => Promise<T>): Promise<T>;
 }
 
 /** The team that a group serves, if it does. */
 export async function teamOf(turn: InTurn, id: string): Promise<Team | undefined> {
   const cached = turn.cache.teams.get(id);
-  if (cached !== undefined) return cached;
+  if (cached !== undefined) {
+    // The order of the map is that of use.
+    turn.cache.teams.delete(id);
+    turn.cache.teams.set(id, cached);
+    return cached;
+  }
   const record = await get(turn.tx, "team-group/", id);
   if (record === undefined || record.state === "closed") return undefined;
   const group = await turn.on(`team-group/${id}`, () => turn.crypto.assemble((name) => readPart(turn.tx, id, name)));
@@ -74,6 +86,18 @@ export async function forgetMember(turn: InTurn, team: Team, name: string): Prom
   await turn.tx.delete(`team-member/${team.record.id}/${name}`);
 }
 
+/** Lets go of the teams that were used least lately, but for those that are not written, or whose commit is under way. */
+export function trimTeams({ teams: crypto, cache: { teams, commits } }: Pick<InTurn, "teams" | "cache">): void {
+  let leaves = 0;
+  for (const { group } of teams.values()) leaves += crypto.width(group);
+  for (const [id, { group, dirty, changed }] of teams) {
+    if (leaves <= LEAVES_IN_MEMORY) return;
+    if (dirty || changed.size > 0 || commits.has(id)) continue;
+    teams.delete(id);
+    leaves -= crypto.width(group);
+  }
+}
+
 /** Writes what has changed. */
 export async function flushTeams(turn: InTurn): Promise<void> {
   for (const team of turn.cache.teams.values()) {
@@ -93,4 +117,5 @@ export async function flushTeams(turn: InTurn): Promise<void> {
     team.dirty = false;
     team.saved = group;
   }
+  trimTeams(turn);
 }

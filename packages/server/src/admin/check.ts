@@ -99,7 +99,7 @@ const rules: [problem: string, about: string, sql: string | ((version: number) =
   [
     "held_without_body",
     "files that are kept for a text that is gone",
-    "FROM blobs WHERE held IS NOT NULL AND held NOT IN (SELECT body FROM bodies)",
+    "FROM blobs WHERE held >= 0 AND held NOT IN (SELECT body FROM bodies)",
     TEAMS_SINCE,
   ],
   [

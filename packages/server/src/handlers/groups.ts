@@ -10,6 +10,9 @@ export async function groups({ store, rates }: Context, login: Login): Promise<A
   if (login.kind === "token") return refuse("token_account");
   const teams = await store.teamsOf(login.mailbox);
   rates.frames.owe(login.name, Math.floor(teams.length / TEAMS_A_FRAME));
-  const listed = teams.map(({ groupId, epoch, device, lapsed }) => ({ group_id: groupId, epoch, device, lapsed }));
+  const listed = teams.map(({ groupId, epoch, device, lapsed, leaves }) => {
+    const group = { group_id: groupId, epoch, device, lapsed };
+    return leaves ? Object.assign(group, { leaves: true as const }) : group;
+  });
   return { type: "group_list", data: { groups: listed } };
 }

@@ -30,7 +30,7 @@ export interface Blob {
   come: number;
   /** All of it is on disk. */
   sealed: boolean;
-  /** The relay keeps it for as long as mail names it: nobody else can delete it, and it does not expire. */
+  /** The relay keeps it for as long as mail names it, and a day longer: nobody else can delete it, and only then it expires. */
   held: boolean;
   /** Unix milliseconds. */
   expiresAt: number;

@@ -63,7 +63,7 @@ export function blobsTable(db: DatabaseSync, addresses: Addresses, limits: Store
   const seal = db.prepare("UPDATE blobs SET sealed = 1, come = bytes WHERE id = ?");
   const remove = db.prepare("DELETE FROM blobs WHERE id = ?");
   const disown = db.prepare("UPDATE blobs SET owner = '' WHERE owner = ?");
-  const expired = db.prepare("SELECT * FROM blobs WHERE expires_at <= ? AND held IS NULL LIMIT ?");
+  const expired = db.prepare("SELECT * FROM blobs WHERE expires_at <= ? AND coalesce(held, -1) < 0 LIMIT ?");
   const unfinished = db.prepare("SELECT * FROM blobs WHERE sealed IS NULL AND touched_at <= ? LIMIT ?");
   const sealedAfter = db.prepare("SELECT * FROM blobs WHERE id > ? AND sealed = 1 ORDER BY id LIMIT ?");
   const sums = db.prepare(
@@ -162,7 +162,7 @@ export function blobsTable(db: DatabaseSync, addresses: Addresses, limits: Store
 
     find(id: string): Blob | undefined {
       const row = select.get(id) as Row | undefined;
-      return row === undefined || (row.held === null && row.expires_at <= clock()) ? undefined : toBlob(row);
+      return row === undefined || ((row.held ?? -1) < 0 && row.expires_at <= clock()) ? undefined : toBlob(row);
     },
 
     advance(id: string, from: number, to: number): boolean {

@@ -33,6 +33,11 @@ interface MemberRow {
   gone: number;
 }
 
+interface GroupOf {
+  group_id: string;
+  epoch: number;
+}
+
 export type Groups = ReturnType<typeof groupsTable>;
 
 /** Groups: who may send in them, and which epoch they are in (RFC 9750, section 5.2: one commit ends each epoch). [P-6.3] */
@@ -68,7 +73,9 @@ export function groupsTable(
     "SELECT group_id, team FROM members JOIN groups USING (group_id) WHERE mailbox = ? AND lapsed IS NULL LIMIT ?",
   );
   const ofName = db.prepare(
-    "SELECT group_id, epoch, device, lapsed FROM members JOIN groups USING (group_id) WHERE name = ? AND leaves IS NULL",
+    // What it leaves by its own will is its own still; of an account that was removed nobody has any.
+    `SELECT group_id, epoch, m.device AS device, lapsed, leaves FROM members m JOIN groups USING (group_id) LEFT JOIN mailboxes b USING (mailbox)
+      WHERE m.name = ? AND (leaves IS NULL OR (b.mailbox IS NOT NULL AND b.closed IS NOT 'unregistered'))`,
   );
   // Of those in which it has said nothing, also how many whoever is at one place has added it to.
   const countOfName = db.prepare(
@@ -187,12 +194,13 @@ export function groupsTable(
     },
     /** Teams in which an account has a device. */
     teamsOf(name: string): TeamOf[] {
-      const rows = ofName.all(name) as { group_id: string; epoch: number; device: string; lapsed: number | null }[];
-      return rows.map(({ group_id, epoch, device, lapsed }) => ({
+      const rows = ofName.all(name) as unknown as (Pick<MemberRow, "device" | "lapsed" | "leaves"> & GroupOf)[];
+      return rows.map(({ group_id, epoch, device, lapsed, leaves }) => ({
         groupId: group_id,
         epoch,
         device,
         lapsed: lapsed === 1,
+        leaves: leaves === 1,
       }));
     },
     countTeamsOf(name: string, place: number | string): { all: number; here: number } {

@@ -90,6 +90,8 @@ export function mailTable(db: DatabaseSync, addresses: Addresses, bodies: Bodies
   const countAll = db.prepare("SELECT count(*) AS count FROM entries");
 
   const usages = new BoundedMap<number, Usage>();
+  /** Bodies of messages to teams whose sender has been told that they expired. */
+  const told = new BoundedMap<number, true>();
 
   function usage(mailbox: number): Usage {
     const known = usages.get(mailbox);
@@ -116,6 +118,14 @@ export function mailTable(db: DatabaseSync, addresses: Addresses, bodies: Bodies
   return {
     forget(): void {
       usages.clear();
+      told.clear();
+    },
+
+    /** Whether this body is the first of those that share it to expire, as far as is remembered. */
+    isFirst(body: number): boolean {
+      const isFirst = !told.has(body);
+      told.set(body, true);
+      return isFirst;
     },
 
     addBody: (text: string, blobs: string[]): Body => bodies.add(text, blobs),

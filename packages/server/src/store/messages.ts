@@ -45,6 +45,8 @@ export interface TeamOf {
   epoch: number;
   device: string;
   lapsed: boolean;
+  /** It has left, and waits for a commit to remove it. */
+  leaves: boolean;
 }
 
 export interface SendRequest {

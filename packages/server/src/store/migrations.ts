@@ -283,7 +283,7 @@ const migrations: string[] = [
   ALTER TABLE entries ADD COLUMN pos INTEGER;                          -- of a team's message: its place in its epoch
   ALTER TABLE entries ADD COLUMN body INTEGER;
   CREATE INDEX entries_by_body ON entries (body) WHERE body IS NOT NULL;
-  ALTER TABLE blobs ADD COLUMN held INTEGER;                           -- the body that names it: it is kept as long as that
+  ALTER TABLE blobs ADD COLUMN held INTEGER;                           -- the body that names it: it is kept as long as that; below 0 if that is gone
   CREATE INDEX blobs_held ON blobs (held) WHERE held IS NOT NULL;
   ALTER TABLE requests ADD COLUMN answer TEXT;                         -- of what is sent in a team, as JSON
 

@@ -162,6 +162,11 @@ function openStore(db: DatabaseSync, options: StoreOptions, below: Below | undef
     return undefined;
   }
 
+  function received(mailbox: number, seq: number): number {
+    tables.heard.set(mailbox, clock());
+    return mail.received(mailbox, seq);
+  }
+
   function reserveBlob(blob: NewBlob): Blob | Refused {
     const owner = senderOf(tables, blob.mailbox);
     if (owner === undefined) return { refused: "device_replaced" };
@@ -211,14 +216,19 @@ function openStore(db: DatabaseSync, options: StoreOptions, below: Below | undef
     setPeers: (mailbox, change) => keep(() => setPeers(mailbox, change), "soon"),
     send: (request, blocked) =>
       keep(() => send(tables, { request, id: request.messageId ?? randomUUID(), blocked }, occasion())),
-    commit: (request) => keep(() => commit(tables, request, occasion())),
+    commit: (request) =>
+      keep(() => {
+        const result = commit(tables, request, occasion());
+        if (!("refused" in result)) tables.heard.set(request.sender, clock());
+        return result;
+      }),
     keepStatement: (request) => keep(() => keepStatement(tables, request, occasion())),
     offers: () =>
       group.write(() => ({ offers: offerStatements(tables, clock()), next: tables.statements.next() }), false),
     teamsOf: (mailbox) => group.glance(() => tables.groups.teamsOf(accounts.owner(mailbox)?.name ?? "")),
     entries: (mailbox, after, room) => group.read(() => mail.between(mailbox, after, onDisk, room)),
-    received: (mailbox, seq) => group.write(() => mail.received(mailbox, seq), false),
-    receivedSoon: (mailbox, seq, deleted) => group.later(() => deleted(mail.received(mailbox, seq))),
+    received: (mailbox, seq) => group.write(() => received(mailbox, seq), false),
+    receivedSoon: (mailbox, seq, deleted) => group.later(() => deleted(received(mailbox, seq))),
     lastRequest: (mailbox) => group.glance(() => requests.last(mailbox)),
     highWater: (mailbox) => group.read(() => mail.highWater(mailbox, clock())),
     lastSeq: () => group.glance(() => onDisk),

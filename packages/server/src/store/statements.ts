@@ -6,7 +6,7 @@ const PATIENCE_MS = 30_000;
 const LOOK_MS = 4_000;
 const LAST_LOOK_MS = 60_000;
 /** After so many members have had one, it waits, twice as long each time. */
-const TRIES = 3;
+export const TRIES = 3;
 const LAST_WAIT_MS = 3_600_000;
 /** Statements that are offered at a time. */
 const AT_ONCE = 64;
@@ -27,6 +27,7 @@ export type Statements = ReturnType<typeof statementsTable>;
 /** What members of teams have signed to leave, or to be taken in again, until a commit of another member does it. */
 export function statementsTable(db: DatabaseSync) {
   const put = db.prepare("INSERT OR REPLACE INTO statements VALUES (?, ?, ?, ?, 0, 0, 0, ?)");
+  const renew = db.prepare("UPDATE statements SET statement = ? WHERE group_id = ? AND name = ?");
   const removeAll = db.prepare("DELETE FROM statements WHERE name = ? AND kind = 'rejoin'");
   const remove = db.prepare("DELETE FROM statements WHERE group_id = ? AND name = ?");
   const due = db.prepare(
@@ -42,6 +43,7 @@ export function statementsTable(db: DatabaseSync) {
     put(groupId: string, name: string, { kind, statement }: Statement, dueAt: number): void {
       put.run(groupId, name, kind, statement, dueAt);
     },
+    renew: (groupId: string, name: string, statement: string): void => void renew.run(statement, groupId, name),
     remove(groupId: string, names: string[]): void {
       for (const name of names) remove.run(groupId, name);
     },

@@ -63,11 +63,22 @@ export function sweeper(db: DatabaseSync, tables: Tables, clock: () => number) {
   function drop(row: SweptRow, status: NonNullable<Entry["status"]>, reason: string): void {
     mail.remove(row);
     if (accounts.isUnknown(row.mailbox) && mail.isEmpty(row.mailbox)) accounts.forgetMailbox(row.mailbox);
-    notice(row, status, reason);
+    if (row.pos !== null && status === "expired") noticeOnce(row, reason);
+    else notice(row, status, reason, ownerOf(row));
+  }
+
+  /** Of a message to a team that is too old for all at once its sender hears once, and not of each that it was for. [P-6.9] */
+  function noticeOnce(row: SweptRow, reason: string): void {
+    if (mail.isFirst(row.body ?? 0)) notice(row, "expired", reason, "");
+  }
+
+  function ownerOf({ mailbox }: SweptRow): string {
+    const name = accounts.owner(mailbox)?.name ?? "";
+    return accounts.find(name)?.username ?? name;
   }
 
   /** Tells the sender of a message what became of it. */
-  function notice(row: SweptRow, status: NonNullable<Entry["status"]>, reason: string): void {
+  function notice(row: SweptRow, status: NonNullable<Entry["status"]>, reason: string, from: string): void {
     const sender = accounts.find(row.from_name);
     if (row.kind !== "application" || sender?.kind !== "key") return;
     // Its name may be somebody else's by now.
@@ -78,11 +89,10 @@ export function sweeper(db: DatabaseSync, tables: Tables, clock: () => number) {
       unnoticed += 1;
       return;
     }
-    const recipient = accounts.find(accounts.owner(row.mailbox)?.name ?? "");
     mail.add({
       ...payer,
       mailbox: sender.mailbox,
-      from: recipient?.username ?? accounts.owner(row.mailbox)?.name ?? "",
+      from,
       device: undefined,
       kind: "notice",
       message: "",
@@ -107,7 +117,7 @@ export function sweeper(db: DatabaseSync, tables: Tables, clock: () => number) {
       if (row.pos === null) drop(row, "expired", "expired");
       else {
         mail.toStub(row, digestOf(row, read));
-        notice(row, "expired", "expired");
+        noticeOnce(row, "expired");
       }
     }
     return rows.length;

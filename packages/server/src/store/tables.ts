@@ -4,6 +4,7 @@ import { addressesTable } from "./addresses.ts";
 import { auditTable } from "./audit.ts";
 import { blobsTable } from "./blobs.ts";
 import { bodiesTable } from "./bodies.ts";
+import { BoundedMap } from "./bounded-map.ts";
 import type { Work } from "./decisions/work.ts";
 import { groupsTable } from "./groups.ts";
 import { invitesTable } from "./invites.ts";
@@ -34,7 +35,7 @@ export function openTables(db: DatabaseSync, { limits, clock, announce, isListen
   const groups = groupsTable(db, addresses, limits, clock);
   const requests = requestsTable(db, limits.rememberedRequests, clock);
   const keyPackages = keyPackagesTable(db, addresses, limits, clock);
-  const mail = mailTable(db, addresses, bodiesTable(db), announce);
+  const mail = mailTable(db, addresses, bodiesTable(db, clock), announce);
   const statements = statementsTable(db);
   const blobs = blobsTable(db, addresses, limits, clock);
   const audit = auditTable(db, clock);
@@ -52,6 +53,8 @@ export function openTables(db: DatabaseSync, { limits, clock, announce, isListen
     statements,
     blobs,
     audit,
+    /** When mailboxes acknowledged or committed something last, as far as is remembered. */
+    heard: new BoundedMap<number, number>(),
 
     /** Drops everything that is remembered of the database: it may never have been stored. */
     forget(): void {

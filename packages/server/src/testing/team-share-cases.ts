@@ -273,9 +273,16 @@ export const teamShareCases: Record<string, StoreCase["run"]> = {
     assertRefused(await world.change(alice, TEAM, 2, change), "unknown_blob");
     accepted(await world.change(alice, TEAM, 2, { ...change, team: { ...change.team, tree: other } }));
     for (const member of rest) await read(world, member);
-    // Each is kept as long as what names it.
-    assert.equal(await world.store.blobs.find(one.blob), undefined);
-    assert.equal((await world.store.blobs.find(other.blob))?.held, true);
+    // Each is kept as long as what names it, and a day longer: whoever has acknowledged that may come for it still.
+    const keeps = async () =>
+      Promise.all([one, other].map(async ({ blob }) => (await world.store.blobs.find(blob))?.held));
+    world.now += DAY - 1;
+    await world.store.blobs.removeOverdue(10);
+    assert.deepEqual(await keeps(), [true, true]);
+    assert.equal(await world.store.blobs.remove(one.blob, alice.mailbox), false);
+    world.now += 1;
+    assert.deepEqual(await keeps(), [undefined, true]);
+    assert.deepEqual(await world.store.blobs.removeOverdue(10), [one.blob]);
   },
 
   async "a commit is known again when its files are gone, since everybody has read them"(open) {

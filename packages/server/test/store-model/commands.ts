@@ -134,7 +134,7 @@ function checked(inner: Command): Command {
       for (const [own, { kind, username, mailbox }] of model.accounts) {
         expect(await real.store.account(own)).toMatchObject({ kind, username });
         const found = kind === "removed" ? [] : await real.store.teamsOf(mailbox);
-        expect(found.toSorted(byId)).toEqual(kind === "removed" ? [] : model.teams.of(own).toSorted(byId));
+        expect(found.toSorted(byId)).toEqual(kind === "removed" ? [] : model.teams.listed(own).toSorted(byId));
       }
       real.look();
     },

@@ -172,6 +172,9 @@ export class Model {
     for (const key of this.claims.keys()) if (key.split("/").includes(String(mailbox))) this.claims.delete(key);
   }
 
+  /** Messages to teams whose senders have been told that they expired. */
+  readonly #told = new Set<string>();
+
   /** They are over, and end with the next sweep. */
   removeGroups(mailbox: number): void {
     for (const group of this.groups.values()) {
@@ -258,6 +261,11 @@ export class Model {
   }
 
   #notice(entry: Entry, reason: string): void {
+    const isForAll = entry.pos !== undefined && (reason === "expired" || reason === "mailbox_age");
+    const message = `${entry.group}/${entry.epoch}/${entry.pos}`;
+    // Of a message to a team its sender hears once.
+    if (isForAll && this.#told.has(message)) return;
+    if (isForAll && entry.kind === "application") this.#told.add(message);
     const sender = this.accounts.get(entry.from.toLowerCase());
     if (entry.kind !== "application" || sender?.kind !== "key") return;
     // Whoever has the name now may be somebody else.
@@ -265,7 +273,7 @@ export class Model {
       closed !== "unregistered" && `${name}-${counter}` === entry.device;
     if (![...this.boxes.values()].some(isDevice)) return;
     const name = this.name(entry.mailbox);
-    const from = this.accounts.get(name)?.username ?? name;
+    const from = isForAll ? "" : (this.accounts.get(name)?.username ?? name);
     const { id, group } = entry;
     const rest = { expires: undefined, unknown: false, stranger: false, address: sender.address, reason };
     const charged = sender.username.toLowerCase();

@@ -165,7 +165,12 @@ export const states = fc
   .tuple(name, old, team, fc.constantFrom("leave" as const, "rejoin" as const, "rejoin" as const))
   .map(([who, isOld, at, kind]) =>
     command(`${who} asks to ${kind} in team ${at}`, async (model, { store }) => {
-      const made = { sender: boxOf(model, who, isOld), groupId: TEAMS[at] ?? "", kind, statement: "c2lnbmVk" };
+      const made = {
+        sender: boxOf(model, who, isOld),
+        groupId: TEAMS[at] ?? "",
+        kind,
+        statement: String(1000 + (model.now % 9000)),
+      };
       judge(await store.keepStatement(made), state(model, made));
     }),
   );

@@ -322,7 +322,12 @@ export function state(
   if (team === undefined || own === undefined) return { reasons: [ofNone(team), "device_replaced"].map(asReason) };
   if (kind === "leave" && own.mailbox !== mailbox)
     return { reasons: ["device_replaced", ...(own.leaves ? ["not_a_member"] : [])].map(asReason) };
-  if (own.leaves) return kind === "leave" ? { answer: undefined } : { reasons: [asReason("not_a_member")] };
+  if (own.leaves && kind === "rejoin") return { reasons: [asReason("not_a_member")] };
+  if (own.leaves) {
+    const kept = team.statements.get(name);
+    if (kept !== undefined) kept.text = statement;
+    return { answer: undefined };
+  }
   const next = (own.rejoinedAt ?? -Infinity) + REJOIN_MS;
   if (kind === "rejoin" && model.now < next) return { reasons: [{ refused: "rate_limited" }] };
   team.statements.set(name, { kind, text: statement, to: 0, tries: 0, at: -Infinity, soughtAt: -Infinity });

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import type { TeamOf } from "../../src/store/store.ts";
 import type { Model } from "./model.ts";
 import type { Account, Entry, Payer, RoomKind } from "./records.ts";
 
@@ -56,13 +57,18 @@ export class ModelTeams {
     return [...this.all.values()].some(({ members }) => members.some((member) => member.mailbox === mailbox));
   }
 
-  /** Teams in which an account has a device, which has not left. */
-  of(name: string): { groupId: string; epoch: number; device: string; lapsed: boolean }[] {
+  /** Teams in which an account has a device. */
+  listed(name: string): TeamOf[] {
     return [...this.all.values()].flatMap(({ id: groupId, epoch, members }) =>
       members
-        .filter((member) => member.name === name && !member.leaves && !member.gone)
-        .map(({ device, lapsed }) => ({ groupId, epoch, device, lapsed })),
+        .filter((member) => member.name === name && !member.gone)
+        .map(({ device, lapsed, leaves }) => ({ groupId, epoch, device, lapsed, leaves })),
     );
+  }
+
+  /** Those of them that it has not left. */
+  of(name: string): TeamOf[] {
+    return this.listed(name).filter(({ leaves }) => !leaves);
   }
 
   /** Those in which it has said nothing, by whoever has the address of this adder. */

@@ -21,8 +21,13 @@ export function keepStatement(work: Work, request: StatementRequest, { now, isFu
   if (!group.isTeam || own === undefined) return { refused: "not_a_member" };
   if (own.leaves && own.mailbox !== sender.mailbox) return { refused: "not_a_member" };
   if (kind === "leave" && own.mailbox !== sender.mailbox) return { refused: "device_replaced" };
-  // What was said last holds, but whoever has left comes back by being invited alone.
-  if (own.leaves) return kind === "leave" ? undefined : { refused: "not_a_member" };
+  // Whoever has left comes back by being invited alone.
+  if (own.leaves && kind === "rejoin") return { refused: "not_a_member" };
+  // What was said last holds: the words of before may count for a leaf that is no more.
+  if (own.leaves) {
+    work.statements.renew(groupId, sender.name, statement);
+    return undefined;
+  }
   const since = now - (own.rejoinedAt ?? -Infinity);
   if (kind === "rejoin" && since >= 0 && since < REJOIN_MS)
     return { refused: "rate_limited", retryAfterMs: REJOIN_MS - since };

@@ -1,6 +1,6 @@
 /** What decisions about teams have in common: who is a member, who gets something, and who is charged for it. */
 import type { Body, KeyAccount, Refused } from "../store.ts";
-import { amountOf, hasSpace, isBusy, roomObjection, sizeOf } from "./room.ts";
+import { amountOf, hasSpace, roomObjection, sizeOf } from "./room.ts";
 import type { Amount, Group, Member, NewEntry, Payer, RoomKind, Work } from "./work.ts";
 
 /** A member as it begins, but for who it is. */
@@ -114,10 +114,8 @@ export function withRoom(
   if (present.length > 0 && !hasSpace(work, own, present.length * amount.bytes)) return { refused: "storage_quota" };
   for (const member of present) {
     const { place, payer } = placeIn(groupId, member, { kind, sender });
-    const isFull =
-      roomObjection(work, place, payer, amount) !== undefined ||
-      (kind === "application" && isBusy(work, member.mailbox, payer, amount));
-    if (isFull) full.push(member);
+    // Whoever reads is not kept waiting by what stands before its contacts' mail, as by strangers' letters: it would lapse by any burst.
+    if (roomObjection(work, place, payer, amount) !== undefined) full.push(member);
     else recipients.push({ member, payer });
   }
   return { recipients, full: lapsingOf(work, full) };

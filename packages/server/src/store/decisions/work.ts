@@ -180,6 +180,8 @@ export interface Work {
   readonly statements: {
     /** In the place of one of before. */
     put(groupId: string, name: string, statement: Statement, due: number): void;
+    /** The same once more, by other words: whoever would have it next gets these. */
+    renew(groupId: string, name: string, statement: string): void;
     remove(groupId: string, names: string[]): void;
   };
   /** What devices have sent: by it repeats are known. */

@@ -1,0 +1,49 @@
+/** Messages of members that never came, and never will: their owner hears how many. [P-15.15] */
+import { get } from "../records/records.ts";
+import { forgetMember, type Team, teamMember, teamOf } from "../turn/teams.ts";
+import type { Turn } from "../turn/turn.ts";
+import { goneFrom } from "./team-outcomes.ts";
+import { rosterIn } from "./teams.ts";
+
+const DAY_MS = 86_400_000;
+/** How long a relay keeps a message, if ours has not said. Milliseconds. */
+const MAILBOX_MS = 14 * DAY_MS;
+
+/** Something readable has come of a member. */
+export async function heardFrom(turn: Turn, team: Team, name: string): Promise<void> {
+  const member = await teamMember(turn, team, name);
+  const today = Math.floor(turn.now / DAY_MS) * DAY_MS;
+  if (member.heard_at === today) return;
+  member.heard_at = today;
+  team.changed.add(name);
+}
+
+/** Members that went while we were no member, or could not follow. */
+export async function goneMeanwhile(turn: Turn, team: Team, before: readonly string[] = []): Promise<void> {
+  const now = new Set((await rosterIn(turn, team)).map(({ name }) => name));
+  for (const name of before)
+    if (!now.has(name)) {
+      await goneFrom(turn, team, name);
+      await forgetMember(turn, team, name);
+    }
+}
+
+/** Gives up what is missing of a member that has been silent for as long as any relay keeps what it would say. `at`: group and name. */
+export async function giveUpSilent(turn: Turn, at: string): Promise<void> {
+  const record = await get(turn.tx, "team-member/", at);
+  if (!turn.isTimeSure || (record?.gaps ?? []).length === 0) return;
+  const [id = "", name = ""] = at.split("/");
+  const team = await teamOf(turn, id);
+  if (team === undefined) return;
+  const member = await teamMember(turn, team, name);
+  const { mailbox_age_ms: age = MAILBOX_MS } = turn.account.relay;
+  // Of a store of before nobody knows.
+  if (member.heard_at === undefined) await heardFrom(turn, team, name);
+  else if (turn.now - member.heard_at > age + DAY_MS) {
+    const lost = member.gaps?.length ?? 0;
+    member.gaps = [];
+    const text = `${lost} of its messages in a group never came, and ${name} has said nothing there for as long as the relay keeps a message`;
+    await turn.alert("lost", name, text);
+    team.changed.add(name);
+  }
+}

@@ -1,0 +1,24 @@
+/** What is kept of teams that this agent is in no longer. */
+import { healKey } from "../conversation/team-healing.ts";
+import { get, remove, rowsUnder } from "../records/records.ts";
+import { deleteState } from "../records/group-state.ts";
+import type { Turn } from "../turn/turn.ts";
+
+/**
+ * Its keys go, and what was known of its members; that it was there is known for as long as a Welcome to it could come again.
+ * @param keptMs for so long, milliseconds
+ */
+export async function forgetTeam(turn: Turn, id: string, keptMs: number): Promise<void> {
+  const { tx } = turn;
+  const record = await get(tx, "team-group/", id);
+  // What is in memory and not written yet would come back.
+  if (record?.state !== "closed" || turn.cache.teams.get(id)?.dirty === true) return;
+  turn.cache.teams.delete(id);
+  await deleteState(tx, id);
+  if (record.heals_at !== undefined) await tx.delete(healKey(record.heals_at, id));
+  for await (const [key] of rowsUnder(tx, `team-member/${id}/`)) await tx.delete(key);
+  if (!turn.isTimeSure || turn.now - record.created_at <= keptMs) return;
+  await remove(tx, "team-group/", id);
+  const team = await get(tx, "team/", record.key);
+  if (team?.group === id && team.state === "over") await remove(tx, "team/", record.key);
+}

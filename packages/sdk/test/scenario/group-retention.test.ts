@@ -1,0 +1,119 @@
+/** What is kept of groups, and for how long. */
+import { expect, test } from "vitest";
+import type { Group } from "../../src/crypto/mls/seam.ts";
+import { sweep } from "../../src/link/retention.ts";
+import { list } from "../../src/records/records.ts";
+import { deleteRow } from "../../src/turn/outbox-rows.ts";
+import { type Team, teamOf, trimTeams } from "../../src/turn/teams.ts";
+import { turns } from "./turns.ts";
+import { caughtUp, eventually, follow, rejection, World } from "./world.ts";
+
+/** Alice, Bob and Carol in a group. */
+async function team() {
+  const world = await World.create({ noLimits: true });
+  const [alice, bob, carol] = [await world.open("alice"), await world.open("bob"), await world.open("carol")];
+  for (const agent of [alice, bob, carol]) follow(agent);
+  await Promise.all([alice.sync(), bob.sync(), carol.sync()]);
+  await alice.groups.create("team", ["bob", "carol"]);
+  const keys = async (of: string, prefix: string) =>
+    (await world.memory(of).read((tx) => tx.list({ prefix }))).map(([key]) => key);
+  return { world, alice, bob, carol, keys };
+}
+
+test("names of those whom messages are for stand once until they change, and go with the last message to these", async () => {
+  const { world: opened, alice, keys } = await team();
+  await using world = opened;
+  await (await alice.send("@team", "one")).handled();
+  await alice.groups.rename("team", "ops");
+  const second = await alice.send("@ops", "two, in another epoch");
+  await second.handled();
+  expect(await keys("alice", "roster/")).toHaveLength(1);
+  await alice.groups.remove("ops", ["carol"]);
+  const third = await alice.send("@ops", "three, to others");
+  await third.handled();
+  expect(await keys("alice", "roster/")).toHaveLength(2);
+  expect((await second.recipients()).handled).toEqual(["bob", "carol"]);
+  expect((await third.recipients()).handled).toEqual(["bob"]);
+  await alice.close();
+  const store = world.memory("alice");
+  const { run } = await turns(store);
+  const forget = (body: number) =>
+    run(async (turn) => {
+      const rows = (await list(turn.tx, "out/")).filter(({ kind }) => kind === "message");
+      for (const row of rows.slice(0, body)) await deleteRow(turn, row);
+    });
+  await forget(1);
+  expect(await keys("alice", "roster/")).toHaveLength(2);
+  await forget(1);
+  expect(await keys("alice", "roster/")).toHaveLength(1);
+  await forget(1);
+  expect(await keys("alice", "roster")).toEqual([]);
+  expect(await keys("alice", "to/")).toEqual([]);
+});
+
+test("of a group that one has left no keys are kept, and what waits for it says so", async () => {
+  const { world: opened, alice, carol, keys } = await team();
+  await using world = opened;
+  await (await alice.send("@team", "one")).handled();
+  await (await carol.send("@team", "two")).handled();
+  await caughtUp(carol);
+  await carol.close();
+  await alice.groups.remove("team", ["carol"]);
+  world.proxy.rule = ({ agent }) => (agent === "carol" ? "cut" : undefined);
+  const again = await world.open("carol");
+  const sent = await again.send("@team", "too late");
+  world.proxy.rule = undefined;
+  expect(await rejection(sent.handled())).toMatchObject({ reason: "not_a_member" });
+  await eventually("it is out", async () => (await again.groups.list()).length === 0);
+  await again.close();
+  const { run } = await turns(world.memory("carol"));
+  await run((turn) => sweep(turn, true));
+  for (const prefix of ["mls/", "tree/", "ratchet/", "team-member/", "heal/", "queue/@"])
+    expect(await keys("carol", prefix)).toEqual([]);
+  expect(await keys("carol", "team-group/")).toHaveLength(1);
+});
+
+test("of any number of groups so many are in memory as have eight thousand leaves, those that were used last", async () => {
+  const teams = new Map<string, Team>();
+  const turn = {
+    teams: { width: (group: Group) => Number(group) },
+    cache: { teams, commits: new Map([["under way", 1]]) },
+  };
+  const use = (id: string, width: number, dirty = false) => {
+    teams.set(id, { group: width, dirty, changed: new Set() } as unknown as Team);
+    trimTeams(turn);
+  };
+  use("under way", 1_024);
+  use("unwritten", 1_024, true);
+  for (let one = 1; one <= 500; one++) use(`small ${one}`, 4);
+  expect(teams.size).toBe(502);
+  for (let one = 1; one <= 500; one++) use(`large ${one}`, 1_024);
+  expect([...teams.keys()]).toEqual([
+    "under way",
+    "unwritten",
+    ...[495, 496, 497, 498, 499, 500].map((one) => `large ${one}`),
+  ]);
+});
+
+test("a group that is not in memory any more is read again where it is needed, and goes on as before", async () => {
+  const { world: opened, alice, bob } = await team();
+  await using world = opened;
+  await (await alice.send("@team", "one")).handled();
+  await alice.close();
+  const { run, cache } = await turns(world.memory("alice"));
+  const [{ id } = { id: "" }] = await world.memory("alice").read((tx) => list(tx, "team-group/"));
+  const before = await run(async (turn) => {
+    const found = (await teamOf(turn, id)) as Team;
+    found.record.wait_for_epoch = 1;
+    found.dirty = true;
+    return found;
+  });
+  expect(cache.teams.get(id)).toBe(before);
+  cache.teams.clear();
+  const after = await run((turn) => teamOf(turn, id));
+  expect(after?.record).toEqual(before.record);
+  const again = await world.open("alice");
+  follow(again);
+  await (await again.send("@team", "two")).handled();
+  await (await bob.send("@team", "three")).handled();
+});
