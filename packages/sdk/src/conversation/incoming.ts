@@ -7,7 +7,7 @@ import { rowById } from "../records/outbox-records.ts";
 import { LAST_ATTEMPT, requeue, settle, unlink } from "../turn/outbox-rows.ts";
 import { receiveMessage, unreadable } from "./received.ts";
 import { isComputed } from "./team-ahead.ts";
-import { lapse, receiveTeamCommit } from "./team-commits.ts";
+import { applyUnansweredInTeam, lapse, receiveTeamCommit } from "./team-commits.ts";
 import { receiveDirect, receiveTeamMessage } from "./team-messages.ts";
 import { settleAt } from "./team-outcomes.ts";
 import { acceptTeamWelcome } from "./team-welcome.ts";
@@ -90,6 +90,8 @@ async function receiveOne(turn: Turn, delivery: Delivery, offline: boolean): Pro
 }
 
 async function receiveInTeam(turn: Turn, team: Team, delivery: Delivery, offline: boolean): Promise<void> {
+  if (delivery.kind !== "welcome" && delivery.kind !== "notice")
+    await applyUnansweredInTeam(turn, team, delivery.epoch);
   switch (delivery.kind ?? "application") {
     case "application":
       return receiveTeamMessage(turn, team, delivery, offline);

@@ -19,6 +19,13 @@ import type { Turn } from "../turn/turn.ts";
 /** Changes that give us new keys as well. */
 const BRINGS_KEYS: ReadonlySet<OpRecord["kind"]> = new Set(["update", "remove", "release", "readmit"]);
 
+/** Others are in the epoch that our commit opens: it was admitted, though its answer has not reached us. */
+export async function applyUnansweredInTeam(turn: Turn, { record }: Team, epoch: number | undefined): Promise<void> {
+  const pending = turn.cache.commits.get(record.id);
+  const isBehind = pending?.kind === "team" && record.epoch === pending.epoch && epoch === pending.epoch + 1;
+  if (isBehind && record.state === "open") await applyTeamCommit(turn, pending);
+}
+
 /** A commit of another member of a team. */
 export async function receiveTeamCommit(turn: Turn, team: Team, delivery: Delivery): Promise<void> {
   const { record } = team;
@@ -39,7 +46,11 @@ export async function receiveTeamCommit(turn: Turn, team: Team, delivery: Delive
     return stuck(turn, team, from, error.message);
   }
   if (followed.kind === "removed") return retire(turn, team);
-  if (followed.kind === "refused") return stuck(turn, team, from, followed.reason);
+  if (followed.kind === "refused") {
+    const by = await certifiedBy(followed.commit.committer.certificate);
+    if (by !== undefined) record.accused = [...new Set([...(record.accused ?? []), by.name])];
+    return stuck(turn, team, from, followed.reason);
+  }
   if (followed.kind === "unusable") return stuck(turn, team, from, followed.cause.message);
   // The winner is applied: ours for the same epoch lost, and its change is made anew.
   if (pending !== undefined) await turn.removeCommit(record.id);

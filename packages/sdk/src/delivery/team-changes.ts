@@ -4,11 +4,10 @@ import { groupIdOf } from "../crypto/mls/state.ts";
 import type { Change } from "../crypto/mls/team-seam.ts";
 import { commitChange, foundTeam } from "../crypto/team/changes.ts";
 import { certifiedBy, type TeamMember } from "../crypto/team/roster.ts";
-import { leafDigest, readStatement } from "../crypto/team/statements.ts";
+import { holdsFor, leafDigest, readStatement } from "../crypto/team/statements.ts";
 import { encodeSettings, type TeamSettings } from "../crypto/team/settings.ts";
 import { learn, newTeamGroup, rosterIn, settingsIn, teamByKey } from "../conversation/teams.ts";
 import {
-  equal,
   fromBase64,
   isBase64,
   splitLengthPrefixed,
@@ -175,12 +174,8 @@ function asFailure(turn: Turn, op: OpRecord): (error: unknown) => Promise<undefi
   };
 }
 
-async function changeOf(
-  turn: Turn,
-  team: Team,
-  { kind, names, name, about, statement = "" }: OpRecord,
-  packages: Keys[],
-): Promise<Made> {
+async function changeOf(turn: Turn, team: Team, op: OpRecord, packages: Keys[]): Promise<Made> {
+  const { kind, names, name, about } = op;
   const settings = settingsIn(turn, team);
   const { admins } = settings;
   switch (kind) {
@@ -205,7 +200,7 @@ async function changeOf(
           ...(kind === "readmit" ? { add: packages.map(keyPackage) } : {}),
         },
         gone: gone.map((member) => ({ username: member.name, device: member.device })),
-        statements: needsWord ? await wordOf(turn, team, statement, gone) : [],
+        statements: needsWord ? await wordOf(turn, team, op, gone) : [],
       };
     }
     case "promote":
@@ -239,12 +234,22 @@ function keyPackage({ key_package }: Keys): Uint8Array {
   return fromBase64(key_package);
 }
 
-/** The statement that speaks of a member's present leaf, of those that it has signed. */
-async function wordOf(turn: Turn, { group }: Team, said: string, [member]: TeamMember[]): Promise<Uint8Array[]> {
+/** The statement that holds now, of those that a member has signed. One is enough, and more than are needed are forbidden. */
+async function wordOf(
+  turn: Turn,
+  { group, record }: Team,
+  { kind, statement: said = "" }: OpRecord,
+  [member]: TeamMember[],
+): Promise<Uint8Array[]> {
   const node = member && turn.teams.leafNode(group, member.leaf);
-  const digest = node && (await leafDigest(node));
+  if (member === undefined || node === undefined) return [];
+  const place = { group: record.id, epoch: record.epoch, leaf: await leafDigest(node) };
   const statements = isBase64(said) ? (splitLengthPrefixed(fromBase64(said)) ?? []) : [];
-  return statements.filter((bytes) => digest !== undefined && equal(readStatement(bytes)?.leaf ?? bytes, digest));
+  const holds = (bytes: Uint8Array): boolean => {
+    const statement = readStatement(bytes);
+    return statement !== undefined && holdsFor(statement, kind === "release" ? "leave" : "rejoin", member, place);
+  };
+  return statements.filter(holds).slice(0, 1);
 }
 
 async function isNewer(turn: Turn, [keys]: Keys[], [member]: TeamMember[]): Promise<boolean> {

@@ -41,6 +41,8 @@ export interface TeamGroupRecord {
   healed?: true;
   /** Nothing is encrypted before the group has reached this epoch. */
   wait_for_epoch: number;
+  /** Lower-case names of those whom we saw sign a forbidden commit. */
+  accused?: string[];
   /** The secret of direct frames of the epoch before (base64): what is under way is still read. */
   direct_before?: { epoch: number; secret: string };
 }
