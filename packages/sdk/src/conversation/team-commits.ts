@@ -51,7 +51,11 @@ export async function receiveTeamCommit(turn: Turn, team: Team, delivery: Delive
   }
   await compareWords(turn, followed.commit, delivery);
   if (followed.kind === "removed") return retire(turn, team);
-  if (followed.kind === "refused") return stuck(turn, team, from, followed.reason);
+  if (followed.kind === "refused") {
+    const by = await certifiedBy(followed.commit.committer.certificate);
+    if (by !== undefined) record.accused = [...new Set([...(record.accused ?? []), by.name])];
+    return stuck(turn, team, from, followed.reason);
+  }
   if (followed.kind === "unusable") return stuck(turn, team, from, followed.cause.message);
   // The winner is applied: ours for the same epoch lost, and its change is made anew.
   if (pending !== undefined) await turn.removeCommit(record.id);

@@ -1,4 +1,7 @@
 /** Changes of teams that the link wants by itself. */
+import type { Group } from "../crypto/mls/seam.ts";
+import { epochOf, groupIdOf } from "../crypto/mls/state.ts";
+import { leafDigest, signStatement } from "../crypto/team/statements.ts";
 import { type RelayFrameData, usernameKey } from "../protocol/index.ts";
 import { rosterIn } from "./teams.ts";
 import { type Team, teamOf } from "../turn/teams.ts";
@@ -57,6 +60,17 @@ export async function hearStatement(turn: Turn, heard: RelayFrameData<"statement
   if (team?.record.state !== "open" || name === usernameKey(turn.account.identity.username)) return;
   const { key } = team.record;
   await addLinkOp(turn, { kind: kind === "leave" ? "release" : "readmit", key, group, names: [name], statement });
+}
+
+/** Our word to leave, or to be taken in again, for our leaf in the epoch of a group. */
+export async function signWord(turn: Turn, kind: "leave" | "rejoin", group: Group): Promise<Uint8Array[]> {
+  const { device, identity } = turn.account;
+  const node = turn.teams.leafNode(group, turn.teams.ownLeaf(group));
+  if (node === undefined) return [];
+  const name = usernameKey(identity.username);
+  const place = { group: groupIdOf(group), epoch: epochOf(group), leaf: await leafDigest(node) };
+  const statement = { kind, name, device: device.id, ...place };
+  return [await signStatement(turn.teams.primitives, statement, device.privateKey)];
 }
 
 /** Our wish to be taken in again by a group, if we have one. */

@@ -1,18 +1,19 @@
 /** Joining a team by a Welcome. */
+import { mayTakeIn } from "../crypto/team/foundings.ts";
 import { GroupError } from "../crypto/mls/seam.ts";
 import { epochOf, groupIdOf } from "../crypto/mls/state.ts";
 import { verifyCertificate } from "../crypto/identity.ts";
 import { joinTeam } from "../crypto/team/changes.ts";
-import { type Certified, certifiedBy } from "../crypto/team/roster.ts";
-import { type Delivery, equal, fromBase64, isBase64, usernameKey } from "../protocol/index.ts";
+import { certifiedBy, memberAt } from "../crypto/team/roster.ts";
+import { type Delivery, fromBase64, isBase64, lengthPrefixed, toBase64, usernameKey } from "../protocol/index.ts";
 import { hex } from "../crypto/mls/bytes.ts";
 import { deleteState } from "../records/group-state.ts";
-import { get } from "../records/records.ts";
+import { get, pad, put } from "../records/records.ts";
 import { planHealing } from "./team-healing.ts";
 import { aheadOf } from "./team-ahead.ts";
 import { goneMeanwhile } from "./team-lost.ts";
 import { comparePins } from "./team-pins.ts";
-import { addOp, endOp, rejoinOf } from "./team-ops.ts";
+import { addOp, endOp, rejoinOf, signWord } from "./team-ops.ts";
 import { meet } from "../trust/contacts.ts";
 import { useKeyPackage } from "./conversations.ts";
 import { learn, newTeamGroup, rosterIn, settingsIn } from "./teams.ts";
@@ -76,14 +77,19 @@ export async function acceptTeamWelcome(turn: Turn, delivery: Delivery): Promise
   if (known !== undefined) {
     if (record.epoch <= known.epoch)
       return refuse("welcome_replayed", `a Welcome from ${from} leads back to what was before in a group`);
-    const before = rejoin === undefined ? undefined : await teamOf(turn, id);
-    // What has become of the group is the word of one member alone: of one whom we know, and whoever rules it now is shown.
-    if (before !== undefined && !(await isMemberOf(turn, before, by)))
-      return refuse("bad_welcome", `a Welcome from ${from} leads into a group in which this agent does not know it`);
-    if (before !== undefined) await showRulers(turn, from, { before, now: { group } });
+    // What we have missed we cannot judge any more.
+    const before = known.state === "stuck" ? await teamOf(turn, id) : undefined;
+    if (before !== undefined && rejoin !== undefined && !(await isLetTakeUsIn(turn, before, joined))) {
+      const statement = toBase64(lengthPrefixed(...(await signWord(turn, "rejoin", group))));
+      await put(turn.tx, "op/", pad(rejoin.seq), { ...rejoin, statement });
+      return refuse("bad_welcome", `a Welcome from ${from}, who was no admin, names other admins of a group`);
+    }
     // What we send goes on where it was, so that what the others lack is missed.
     record.send_counter = known.send_counter;
     record.base = known.send_counter;
+    if (known.accused !== undefined) record.accused = known.accused;
+    // A commit of ours that was under way belongs to the state that goes.
+    await turn.removeCommit(id);
     await deleteState(turn.tx, id);
   }
   const team = addTeam(turn, record, group);
@@ -106,18 +112,16 @@ export async function acceptTeamWelcome(turn: Turn, delivery: Delivery): Promise
     await turn.alert("invited", username, `${from} has added this agent to the team @${settingsIn(turn, team).name}`);
 }
 
-async function isMemberOf(turn: Turn, team: Team, { name, identityKey }: Certified): Promise<boolean> {
-  return (await rosterIn(turn, team)).some((one) => one.name === name && equal(one.identityKey, identityKey));
-}
-
-/** Tells the owner who may change a group now, where that is others than before by the word of somebody who was no admin. */
-async function showRulers(
+/** Whether whoever takes us in again may, as far as we can tell. */
+async function isLetTakeUsIn(
   turn: Turn,
-  from: string,
-  { before, now }: { before: Team; now: Pick<Team, "group"> },
-): Promise<void> {
-  const [old, { admins, name }] = [settingsIn(turn, before), settingsIn(turn, now)];
-  if (old.admins.includes(usernameKey(from)) || old.admins.toSorted().join() === admins.toSorted().join()) return;
-  const text = `by the word of ${from}, who was no admin, the group @${name} has other admins now: ${admins.join(", ")}`;
-  await turn.alert("admins_changed", usernameKey(from), text);
+  before: Team,
+  { group, inviter }: Awaited<ReturnType<typeof joinTeam>>,
+): Promise<boolean> {
+  const by = await memberAt(inviter);
+  if (by === undefined) return false;
+  const accused = new Set(before.record.accused);
+  const known = { settings: settingsIn(turn, before), roster: await rosterIn(turn, before), accused };
+  const there = { settings: settingsIn(turn, { group }), roster: await rosterIn(turn, { group }) };
+  return mayTakeIn({ group: before.record.id, inviter: by, ...there }, known);
 }

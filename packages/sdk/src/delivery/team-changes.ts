@@ -4,11 +4,10 @@ import { groupIdOf } from "../crypto/mls/state.ts";
 import type { Change } from "../crypto/mls/team-seam.ts";
 import { commitChange, foundTeam } from "../crypto/team/changes.ts";
 import { certifiedBy, type TeamMember } from "../crypto/team/roster.ts";
-import { leafDigest, readStatement } from "../crypto/team/statements.ts";
+import { holdsFor, leafDigest, readStatement } from "../crypto/team/statements.ts";
 import { encodeSettings, type TeamSettings } from "../crypto/team/settings.ts";
 import { learn, newTeamGroup, rosterIn, settingsIn, teamByKey } from "../conversation/teams.ts";
 import {
-  equal,
   fromBase64,
   isBase64,
   splitLengthPrefixed,
@@ -180,12 +179,8 @@ function asFailure(turn: Turn, op: OpRecord): (error: unknown) => Promise<undefi
   };
 }
 
-async function changeOf(
-  turn: Turn,
-  team: Team,
-  { kind, names, name, about, statement = "" }: OpRecord,
-  packages: Keys[],
-): Promise<Made> {
+async function changeOf(turn: Turn, team: Team, op: OpRecord, packages: Keys[]): Promise<Made> {
+  const { kind, names, name, about } = op;
   const settings = settingsIn(turn, team);
   const { admins } = settings;
   switch (kind) {
@@ -210,7 +205,7 @@ async function changeOf(
           ...(kind === "readmit" ? { add: packages.map(keyPackage) } : {}),
         },
         gone: gone.map((member) => ({ username: member.name, device: member.device })),
-        statements: needsWord ? await wordOf(turn, team, statement, gone) : [],
+        statements: needsWord ? await wordOf(turn, team, op, gone) : [],
       };
     }
     case "promote":
@@ -244,21 +239,22 @@ function keyPackage({ key_package }: Keys): Uint8Array {
   return fromBase64(key_package);
 }
 
-/** The last statement that speaks of a member's present leaf and counts in this epoch, of those that it has signed: more than one is too many. */
+/** The statement that holds now, of those that a member has signed. One is enough, and more than are needed are forbidden. */
 async function wordOf(
   turn: Turn,
   { group, record }: Team,
-  said: string,
+  { kind, statement: said = "" }: OpRecord,
   [member]: TeamMember[],
 ): Promise<Uint8Array[]> {
   const node = member && turn.teams.leafNode(group, member.leaf);
-  const digest = node && (await leafDigest(node));
+  if (member === undefined || node === undefined) return [];
+  const place = { group: record.id, epoch: record.epoch, leaf: await leafDigest(node) };
   const statements = isBase64(said) ? (splitLengthPrefixed(fromBase64(said)) ?? []) : [];
-  const word = statements.findLast((bytes) => {
-    const read = readStatement(bytes);
-    return digest !== undefined && read !== undefined && equal(read.leaf, digest) && read.epoch <= record.epoch;
-  });
-  return word === undefined ? [] : [word];
+  const holds = (bytes: Uint8Array): boolean => {
+    const statement = readStatement(bytes);
+    return statement !== undefined && holdsFor(statement, kind === "release" ? "leave" : "rejoin", member, place);
+  };
+  return statements.filter(holds).slice(0, 1);
 }
 
 async function isNewer(turn: Turn, [keys]: Keys[], [member]: TeamMember[]): Promise<boolean> {

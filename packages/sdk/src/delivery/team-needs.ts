@@ -1,12 +1,19 @@
 /** What changes of teams need of the relay before they can be made: key packages of those whom they add, and that it tells others what we want. */
 import { verifyCertificate } from "../crypto/identity.ts";
 import { certifiedBy } from "../crypto/team/roster.ts";
-import { leafDigest, signStatement } from "../crypto/team/statements.ts";
-import { addLinkOp, endOp } from "../conversation/team-ops.ts";
+import { addLinkOp, endOp, signWord } from "../conversation/team-ops.ts";
 import { teamByKey } from "../conversation/teams.ts";
 import { meet } from "../trust/contacts.ts";
 import type { Group } from "../crypto/mls/seam.ts";
-import { fromBase64, lengthPrefixed, type RelayFrameData, toBase64, usernameKey } from "../protocol/index.ts";
+import {
+  fromBase64,
+  isBase64,
+  lengthPrefixed,
+  type RelayFrameData,
+  splitLengthPrefixed,
+  toBase64,
+  usernameKey,
+} from "../protocol/index.ts";
 import { get, list, pad } from "../records/records.ts";
 import type { OpRecord } from "../records/team-records.ts";
 import { type Team, teamOf } from "../turn/teams.ts";
@@ -86,19 +93,16 @@ export async function hearOwnTeams(turn: Turn, flight: Flight, answers: ChangeAn
 }
 
 /** What we sign so that another member may commit it. */
-async function wish(turn: Turn, { seq, group = "" }: OpRecord, kind: "leave" | "rejoin"): Promise<Need> {
-  const { device, identity } = turn.account;
+async function wish(
+  turn: Turn,
+  { seq, group = "", statement = "" }: OpRecord,
+  kind: "leave" | "rejoin",
+): Promise<Need> {
   const team = await teamOf(turn, group);
-  const signed: Uint8Array[] = [];
+  const signed: Uint8Array[] = isBase64(statement) ? (splitLengthPrefixed(fromBase64(statement)) ?? []) : [];
   // A new device does not know the leaf of the one before it, and needs no word of its own to take its place.
-  for (const [at, state] of team === undefined ? [] : [team.group, await stateToCome(turn, group)].entries()) {
-    const node = state && turn.teams.leafNode(state, turn.teams.ownLeaf(state));
-    if (team === undefined || node === undefined) continue;
-    const name = usernameKey(identity.username);
-    const epoch = team.record.epoch + at;
-    const statement = { kind, group, name, device: device.id, epoch, leaf: await leafDigest(node) };
-    signed.push(await signStatement(turn.teams.primitives, statement, device.privateKey));
-  }
+  for (const state of team === undefined ? [] : [team.group, await stateToCome(turn, group)])
+    if (state !== undefined) signed.push(...(await signWord(turn, kind, state)));
   return { op: seq, type: kind, group_id: group, statement: toBase64(lengthPrefixed(...signed)) };
 }
 

@@ -50,6 +50,8 @@ export interface TeamGroupRecord {
   /** Since when it waits for it (Unix ms), and when the relay refused the epoch before, by its clock (Unix ms). */
   waiting_since?: number;
   refused_at?: number;
+  /** Lower-case names of those whom we saw sign a forbidden commit. */
+  accused?: string[];
   /** The secret of direct frames of the epoch before (base64): what is under way is still read. */
   direct_before?: { epoch: number; secret: string };
 }

@@ -6,6 +6,7 @@ import {
   isFoundedAnew,
   type LastKnown,
   leftOut,
+  mayTakeIn,
   rankOf,
   settingsAnew,
 } from "../../src/crypto/team/foundings.ts";
@@ -47,14 +48,57 @@ it("of two the one counts whose admin is first in rank, then the one with the sm
     [alice, bob],
     [bob, alice],
   ] as const)
-    expect(firstFounding(...pair, known)).toBe(alice);
+    expect(firstFounding(...pair)).toBe(alice);
   const smaller = by(member("alice"));
   for (const pair of [
     [alice, smaller],
     [smaller, alice],
   ] as const)
-    expect(firstFounding(...pair, known)).toBe(smaller);
+    expect(firstFounding(...pair)).toBe(smaller);
   expect(["alice", "bob", "carol"].map((name) => rankOf(settings, name))).toEqual([0, 1, Infinity]);
+});
+
+it("of two all choose the same, also those who have missed that an admin was demoted, which the foundings say", () => {
+  const [alice, bob] = [by(member("alice")), by(member("bob"), { group: "ff".repeat(32) })];
+  const alone = { ...bob, settings: { ...bob.settings, admins: ["bob"] } };
+  const turned = { ...bob, settings: { ...bob.settings, admins: ["bob", "alice"] } };
+  expect(firstFounding(alice, alone)).toBe(alone);
+  expect(firstFounding(alone, alice)).toBe(alone);
+  // Where they differ in who is first, the id says it.
+  expect(firstFounding(alice, turned)).toBe(alice);
+  expect(firstFounding(turned, alice)).toBe(alice);
+});
+
+/** Taken in again by a member. */
+function again(name: string, change: Partial<Invited> = {}): Invited {
+  return by(member(name), { group, settings, ...change });
+}
+
+describe("whoever could not follow is taken in again", () => {
+  const risen = { settings: { ...settings, admins: ["carol"] } };
+
+  it.each<[string, Invited]>([
+    ["any member, where the admins are who they were", again("carol")],
+    ["whom it does not know yet, likewise", again("carol", { inviter: { ...certificate("zoe"), leaf: 9 } })],
+    ["an admin, whoever has become one meanwhile", again("bob", risen)],
+  ])("by %s", (_name, invited) => {
+    expect(mayTakeIn(invited, known)).toBe(true);
+  });
+
+  const swapped = roster.map((one) => (one.name === "bob" ? { ...certificate("bob", 1, "mallory"), leaf: 1 } : one));
+  it.each<[string, Invited, string[]?]>([
+    ["a member that has made itself an admin where nobody followed", again("carol", risen)],
+    ["a member that has put another one in the place of an admin", again("carol", { roster: swapped })],
+    ["a member with another team", again("carol", { settings: { ...settings, key: new Uint8Array(16).fill(1) } })],
+    ["a member whom it saw sign a forbidden commit", again("carol"), ["carol"]],
+    ["an admin whom it saw sign one", again("bob", risen), ["bob"]],
+    [
+      "another identity of an admin",
+      again("bob", { ...risen, inviter: { ...certificate("bob", 2, "mallory"), leaf: 1 } }),
+    ],
+  ])("but not by %s", (_name, invited, accused = []) => {
+    expect(mayTakeIn(invited, { ...known, accused: new Set(accused) })).toBe(false);
+  });
 });
 
 it("those who signed a forbidden commit are left out, and everybody sees who is", () => {

@@ -24,15 +24,44 @@ export interface Invited {
 /** Whether a team is a right founding anew of one that we know; if not, it is another one, whatever its key. */
 export function isFoundedAnew({ settings, inviter }: Invited, known: LastKnown): boolean {
   if (!equal(settings.key, known.settings.key) || settings.replaces === "") return false;
-  const before = known.roster.find(({ name }) => name === inviter.name);
-  const isAdmin = before !== undefined && known.settings.admins.includes(before.name);
-  return isAdmin && equal(before.identityKey, inviter.identityKey) && !known.accused.has(before.name);
+  return isOfAdmin(inviter, known);
 }
 
-/** Which of two right foundings anew all members go on in: that of the admin who is first in rank, then the one with the smaller id. */
-export function firstFounding<T extends Invited>(one: T, other: T, known: LastKnown): T {
-  const [rank, otherRank] = [one, other].map(({ inviter }) => rankOf(known.settings, inviter.name));
-  if (rank !== otherRank) return rank! < otherRank! ? one : other;
+/**
+ * Whether we let somebody take us in again, in a later epoch of a group that we know. What we have missed we cannot judge any more: so who was
+ * no admin there has changed nothing of who is one, or it could make itself one where nobody followed, and take in all who ask.
+ */
+export function mayTakeIn({ settings, roster, inviter }: Invited, known: LastKnown): boolean {
+  if (isOfAdmin(inviter, known)) return true;
+  const { key, replaces, admins } = known.settings;
+  if (known.accused.has(inviter.name) || !equal(settings.key, key) || settings.replaces !== replaces) return false;
+  return settings.admins.join() === admins.join() && admins.every((admin) => isSame(admin, roster, known.roster));
+}
+
+/** Whether somebody was an admin in the last epoch that we know, under the same identity, and has done nothing forbidden. */
+function isOfAdmin({ name, identityKey }: TeamMember, { settings, roster, accused }: LastKnown): boolean {
+  const before = roster.find((member) => member.name === name);
+  if (before === undefined || !settings.admins.includes(name) || accused.has(name)) return false;
+  return equal(before.identityKey, identityKey);
+}
+
+/** Whether a name is of the same identity in both. */
+function isSame(name: string, ...[now, before]: (readonly TeamMember[])[]): boolean {
+  const [one, other] = [now, before].map((roster) => roster?.find((member) => member.name === name));
+  return one !== undefined && other !== undefined && equal(one.identityKey, other.identityKey);
+}
+
+/**
+ * Which of two right foundings anew all members go on in: that of the admin who is first in rank, then the one with the smaller id. Both are asked,
+ * and not what oneself knows, since that differs: an admin may have been demoted in an epoch that it has missed. So whoever founds without being
+ * an admin by the other founding is behind one who is.
+ */
+export function firstFounding<T extends Invited>(one: T, other: T): T {
+  const isNamed = rankOf(other.settings, one.inviter.name) < Infinity;
+  if (isNamed !== rankOf(one.settings, other.inviter.name) < Infinity) return isNamed ? one : other;
+  const isFirst = ({ settings }: T) => rankOf(settings, one.inviter.name) < rankOf(settings, other.inviter.name);
+  const isSame = one.inviter.name === other.inviter.name || isFirst(one) !== isFirst(other);
+  if (isNamed && !isSame) return isFirst(one) ? one : other;
   return one.group < other.group ? one : other;
 }
 
