@@ -27,7 +27,7 @@ export { checkUsername, openAgent, type OpenAgentOptions } from "./agent/open.ts
 export type { GuardLimits, InboxPolicy } from "./records/consent-records.ts";
 export type { MessageState } from "./records/tables.ts";
 export type { News, NewsSender } from "./records/news.ts";
-export { type MessageStatus, type Sent } from "./agent/sent.ts";
+export { type MessageStatus, type Reach, type Sent } from "./agent/sent.ts";
 export type { Wait } from "./agent/waiting.ts";
 export type { CryptoProvider } from "./crypto/primitives.ts";
 export { GroupCrypto } from "./crypto/mls/group.ts";
