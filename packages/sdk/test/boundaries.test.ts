@@ -211,6 +211,7 @@ describe("the public face is exactly this list", () => {
     "FileProgress",
     "FileToSend",
     "Group",
+    "GroupMember",
     "Groups",
     "Guard",
     "GuardLimits",
@@ -240,6 +241,7 @@ describe("the public face is exactly this list", () => {
     "PendingOptions",
     "Question",
     "Range",
+    "Reach",
     "ReadTransaction",
     "Recipients",
     "Reply",
@@ -255,6 +257,7 @@ describe("the public face is exactly this list", () => {
     "Transport",
     "Value",
     "Wait",
+    "WaitingChange",
     "WriteTransaction",
   ];
   const node = [

@@ -11,6 +11,7 @@ import { get, pad } from "../records/records.ts";
 import { planHealing } from "./team-healing.ts";
 import type { OpRecord } from "../records/team-records.ts";
 import { goneFrom } from "./team-outcomes.ts";
+import { heardFrom, keysOf } from "./team-heard.ts";
 import { addLinkOp, endOrGoOn } from "./team-ops.ts";
 import { learn, rosterIn, settingsIn } from "./teams.ts";
 import { forgetMember, type Team, teamOf } from "../turn/teams.ts";
@@ -52,6 +53,8 @@ export async function receiveTeamCommit(turn: Turn, team: Team, delivery: Delive
     if (said !== undefined) added.push(said.name);
   }
   await enter(turn, team, { epoch, secret: before, roster, added });
+  const committer = await certifiedBy(followed.commit.committer.certificate);
+  if (committer !== undefined) await heardFrom(turn, team, committer.name, followed.commit.path !== "none");
 }
 
 /** Applies our own admitted commit, once our mailbox is processed up to where it stood when the commit was admitted. */
@@ -66,6 +69,7 @@ export async function applyTeamCommit(turn: Turn, { group: id, op }: CommitRecor
     team.group = turn.teams.apply(team.group, turn.crypto.decode(next as Uint8Array));
     await enter(turn, team, { epoch, secret, roster: before, added: record?.kind === "readmit" ? record.names : [] });
     if (record !== undefined && BRINGS_KEYS.has(record.kind)) {
+      await keysOf(turn, team, [usernameKey(turn.account.identity.username)]);
       team.record.healed = true;
       await planHealing(turn, team);
     }
@@ -103,6 +107,9 @@ async function enter(turn: Turn, team: Team, before: Before): Promise<void> {
     if (now.get(name) !== device) await forgetMember(turn, team, name);
   }
   for (const { name } of before.roster) if (before.added.includes(name)) await sendAllToOne(turn, team, name);
+  const had = new Set(before.roster.map(({ name }) => name));
+  const fresh = [...now.keys()].filter((name) => !had.has(name) || before.added.includes(name));
+  await keysOf(turn, team, fresh);
 }
 
 /** Nothing of the team can be followed any more: any member may take us in again. */

@@ -11,6 +11,7 @@ import { get } from "../records/records.ts";
 import type { TeamMemberRecord } from "../records/team-records.ts";
 import { keep } from "./received.ts";
 import { directSecret } from "./team-commits.ts";
+import { heardFrom } from "./team-heard.ts";
 import { applyTeamReceipt } from "./team-reports.ts";
 import { rosterIn } from "./teams.ts";
 import { type Team, teamMember } from "../turn/teams.ts";
@@ -36,6 +37,7 @@ export async function receiveTeamMessage(turn: Turn, team: Team, delivery: Deliv
   const { content, sender } = opened;
   const member = await teamMember(turn, team, sender.name);
   count(team, member, content.header);
+  await heardFrom(turn, team, sender.name);
   // Nobody hears that it was received before the owner has taken the invitation; then it is asked for.
   if ((await get(turn.tx, "team/", team.record.key))?.state === "invited")
     return void (member.gaps = [...(member.gaps ?? []), content.header.counter].slice(-MISSING_AT_MOST));
@@ -70,6 +72,7 @@ export async function receiveDirect(turn: Turn, team: Team, delivery: Delivery, 
   member.direct_in = content.header.counter;
   team.changed.add(from);
   turn.heard.add(directAddress(team.record.key, from));
+  await heardFrom(turn, team, from);
   if (content.header.type === "receipt") return applyTeamReceipt(turn, team, from, content.body);
   const { again } = content.header;
   if (content.header.type !== "message" || again === undefined) return undefined;

@@ -58,6 +58,9 @@ export interface TeamMemberRecord {
   /** Counters of direct frames, to it and from it. */
   direct_out: number;
   direct_in: number;
+  /** When something readable came of it last, to the day; and when it was last seen to have got new keys. Our clock, Unix ms. */
+  heard_at?: number;
+  keys_at?: number;
 }
 
 /** `to/<out seq>/<username>`: what became of a message to a team at one of those whom it was for, once that is more than `stored`. */
