@@ -27,7 +27,7 @@ export function groupJson({ name, about, state, foundedAt, admins, members, invi
   members: string[];
   inviter: string | undefined;
   lapsed: true | undefined;
-  waiting: object[] | undefined;
+  waiting: ReturnType<typeof changeJson>[] | undefined;
 } {
   return {
     name,

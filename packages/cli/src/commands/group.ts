@@ -3,6 +3,7 @@ import { openAgent } from "../agent.ts";
 import type { Act, Call } from "../call.ts";
 import { addYesFlag, agreed } from "../consent.ts";
 import { UsageError } from "../errors.ts";
+import { found } from "../group-change.ts";
 import { groupJson, infoLines, listLines, memberJson } from "../group-view.ts";
 import { listUnlessNamed } from "../groups.ts";
 import { patience } from "../values.ts";
@@ -138,13 +139,8 @@ async function create(call: Call, options: Founding, name: string, members: stri
   if (members.length === 0 && like === undefined)
     throw new UsageError("a group needs members", "as in: aimessage group create team bob carol");
   await using agent = await openAgent(call, "group");
-  const others = like === undefined ? [] : (await agent.groups.find(like)).members;
-  const own = agent.username.toLowerCase();
-  const all = [...new Set([...members, ...others.filter((member) => member !== own)])];
-  const group = await agent.groups.create(name, all, {
-    ...(about === undefined ? {} : { about }),
-    ...waitOf(call, options),
-  });
+  const how = { ...(about === undefined ? {} : { about }), ...waitOf(call, options) };
+  const group = await found(agent, name, { members, like, ...how });
   await call.out.confirm([`@${group.name} created: ${group.members.length} members`], groupJson(group));
 }
 
