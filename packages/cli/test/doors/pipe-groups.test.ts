@@ -20,7 +20,7 @@ test("a program founds a group, changes it, writes to it, waits for some of it, 
   });
   await eventually("bob is in it", async () => {
     const { result } = await bob.call("groups.list");
-    return (result?.["groups"] as unknown[]).length === 1;
+    return ((result?.["groups"] ?? []) as unknown[]).length === 1;
   });
   const { result: sent } = await alice.call("send", { to: "@team", body: "who can?" });
   await eventually("it has come", () => bob.told("message").length === 1);
@@ -86,7 +86,7 @@ test("what a program cannot do with a group says a stable word, a sentence and w
   await alice.call("groups.create", { name: "team", members: ["bob", "carol"] });
   await eventually("bob is invited", async () => {
     const { result } = await bob.call("groups.list");
-    return (result?.["groups"] as { state: string }[])[0]?.state === "invited";
+    return ((result?.["groups"] ?? []) as { state: string }[])[0]?.state === "invited";
   });
   // A stranger's invitation is for the owner.
   expect(await why(bob, "groups.accept", { group: "team" })).toEqual([
@@ -110,7 +110,7 @@ test("an invitation of somebody whom the owner has let in meanwhile is taken by 
   const bob = program(world, "bob");
   await eventually("alice waits", async () => {
     const { result } = await bob.call("requests.list");
-    return (result?.["requests"] as unknown[]).length === 1;
+    return ((result?.["requests"] ?? []) as unknown[]).length === 1;
   });
   expect((await world.cli("requests accept -u bob alice --yes")).exit).toBe(0);
   expect((await bob.call("groups.accept", { group: "team" })).result).toMatchObject({ state: "active" });

@@ -102,7 +102,7 @@ test("no line is longer than is said, however much is in the inbox, and whatever
   const bob = program(world, "bob");
   await eventually("all have come", async () => {
     const { result } = await bob.call("inbox", { last: 1 });
-    return (result?.["messages"] as { body: string }[])[0]?.body === "last";
+    return ((result?.["messages"] ?? []) as { body: string }[])[0]?.body === "last";
   });
   await bob.call("subscribe", { window: 1 });
   await eventually("the first has come", () => bob.told("message").length === 1);
