@@ -118,7 +118,12 @@ describe("the SDK", () => {
   it("has a look at what waits, which loads next to nothing", () => {
     const { files, outside } = reach(join(sdk, "node/glance.ts"), loadedBy);
     const loaded = [...files].map((file) => relative(sdk, file)).filter((file) => !file.startsWith("node/"));
-    expect(loaded.toSorted()).toEqual(["protocol/username-key.ts", "records/news.ts", "records/tier.ts"]);
+    expect(loaded.toSorted()).toEqual([
+      "protocol/username-key.ts",
+      "records/news.ts",
+      "records/team-naming.ts",
+      "records/tier.ts",
+    ]);
     expect([...outside].filter((name) => !name.startsWith("node:"))).toEqual([]);
   });
 

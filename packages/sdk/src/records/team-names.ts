@@ -1,18 +1,12 @@
 /** What teams are called. Their names stand in their settings, so two may have the same: the newer one has a number behind it. */
 import type { ReadTransaction } from "../store/store.ts";
 import { list } from "./records.ts";
+import { nameTeams } from "./team-naming.ts";
 import type { TeamRecord } from "./team-records.ts";
 
 /** The teams that this agent is in, or is invited to, each under its name here: `team`, `team~2`. */
 export async function teamsByName(tx: ReadTransaction): Promise<Map<string, TeamRecord>> {
-  const named = new Map<string, TeamRecord>();
-  const teams = (await list(tx, "team/")).filter(({ state }) => state !== "over");
-  for (const team of teams.toSorted((a, b) => a.since - b.since || (a.key < b.key ? -1 : 1))) {
-    let name = team.name;
-    for (let number = 2; named.has(name); number++) name = `${team.name}~${number}`;
-    named.set(name, team);
-  }
-  return named;
+  return nameTeams((await list(tx, "team/")).filter(({ state }) => state !== "over"));
 }
 
 /** The name of a team here, by its key; undefined if it is over. */

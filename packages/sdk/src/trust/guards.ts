@@ -3,6 +3,7 @@
  * hears of it. Counted here, from what we have received and sent ourselves: contacts have no say in it but by writing.
  */
 import type { ReadTransaction, WriteTransaction } from "../store/store.ts";
+import { teamAddress } from "../records/addresses.ts";
 import { find, pad, put } from "../records/records.ts";
 import type { AnsweredRecord, GuardLimits, HeardRecord } from "../records/consent-records.ts";
 import type { InboxRecord } from "../records/tables.ts";
@@ -85,16 +86,24 @@ function isOver(since: number, length: number, now: number): boolean {
  */
 export async function exchangeOf(
   tx: ReadTransaction,
-  { from, reply_to, exchange = 0, let_in }: Pick<InboxRecord, "from" | "reply_to" | "exchange" | "let_in">,
+  {
+    from,
+    team,
+    reply_to,
+    exchange = 0,
+    let_in,
+  }: Pick<InboxRecord, "from" | "team" | "reply_to" | "exchange" | "let_in">,
 ): Promise<number> {
   if (let_in === true) return 0;
-  return reply_to === undefined ? exchange : Math.max(exchange, await answersUpTo(tx, from, reply_to));
+  const sentTo = team === undefined ? [from] : [from, teamAddress(team)];
+  return reply_to === undefined ? exchange : Math.max(exchange, await answersUpTo(tx, sentTo, reply_to));
 }
 
-async function answersUpTo(tx: ReadTransaction, from: string, reply_to: string): Promise<number> {
+/** @param sentTo To whom one of ours went that may be answered: to its sender, or to all of its team. */
+async function answersUpTo(tx: ReadTransaction, sentTo: readonly string[], reply_to: string): Promise<number> {
   const seq = await tx.get(`out-id/${reply_to}`);
   const row = seq === undefined ? undefined : await find(tx, "out/", pad(Number(seq)));
-  return row?.to === from ? (row.exchange ?? 0) : 0;
+  return row !== undefined && sentTo.includes(row.to) ? (row.exchange ?? 0) : 0;
 }
 
 /** What is counted of a message of ours that no person has written. */
