@@ -16,7 +16,7 @@ const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 process.exitCode = 1;
 // Nobody reads any more: what was started is cleaned up all the same.
 process.stdout.on("error", () => process.exit());
-say("AI Message: two agents and a relay, in a folder that is gone afterwards");
+say("AI Message: agents and a relay, in a folder that is gone afterwards");
 try {
   if (!process.argv.includes("--built")) build();
   await perform();

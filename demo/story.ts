@@ -15,6 +15,9 @@ const QUESTION = "how many words are these";
 const ERRAND = "fly to the moon";
 const RIDDLE = "are you awake";
 const SOLUTION = "since you asked";
+const GROUP = "moonshot";
+const TO_ALL = "countdown begins";
+const WITHOUT_CAROL = "carol stays on earth";
 const EXCUSE = "I count words, I fly nowhere";
 
 /** @returns 0, the exit code. @throws Failed */
@@ -27,7 +30,21 @@ export async function play(stage: Stage): Promise<number> {
   const line = await aFile(stage, states, relay.log);
   await toCommands(stage, states);
   await toAnAssistant(stage);
-  const texts = [GREETING, ...WHILE_ASLEEP, FOR_THE_FILE, FILE, line, QUESTION, ERRAND, EXCUSE, RIDDLE, SOLUTION];
+  await toAGroup(stage, relay.server);
+  const said = [GROUP, TO_ALL, WITHOUT_CAROL];
+  const texts = [
+    ...said,
+    GREETING,
+    ...WHILE_ASLEEP,
+    FOR_THE_FILE,
+    FILE,
+    line,
+    QUESTION,
+    ERRAND,
+    EXCUSE,
+    RIDDLE,
+    SOLUTION,
+  ];
   lookFor([code, ...texts], stage, relay.log);
   return 0;
 }
@@ -158,6 +175,35 @@ async function toAnAssistant(stage: Stage): Promise<void> {
   expectThat(reply === SOLUTION, reply);
   ok("the reply is what the assistant wrote");
   await server.end();
+}
+
+/** Three of them in a group: one message for all, which is encrypted once, and one that is not for whoever was removed. */
+async function toAGroup(stage: Stage, server: string): Promise<void> {
+  title("A message to a group of three, and to those who are left of it");
+  output((await stage.run("register", "-u", "carol", "-s", server)).split("\n")[0] ?? "");
+  const made = await stage.run("-u", "alice", "group", "create", GROUP, "bob", "carol");
+  expectThat(made === `@${GROUP} created: 3 members`, made);
+  output(made);
+  const members = ["bob", "carol"].map((name) => stage.start("aimessage", ["-u", name, "listen"]));
+  await sendToAll(stage, TO_ALL);
+  for (const member of members) {
+    const shown = await member.until("a member has not printed it", (lines) => lines[0]);
+    expectThat(/^\[(OFFLINE )?[0-9:]{8}\] @moonshot alice: countdown begins$/.test(shown), shown);
+  }
+  note(`bob's terminal, and carol's: @${GROUP} alice: ${TO_ALL}`);
+  output(await stage.run("-u", "alice", "group", "remove", `@${GROUP}`, "carol"));
+  await sendToAll(stage, WITHOUT_CAROL);
+  await members[0]?.until("bob has not printed it", (lines) => lines[1]);
+  expectThat(members[1]?.lines.length === 1, members[1]?.said ?? "");
+  ok("bob has it, and carol, who was removed, has not");
+  for (const member of members) await member.end();
+}
+
+/** Sends to the group, and waits until all have handled it. */
+async function sendToAll(stage: Stage, text: string): Promise<void> {
+  const said = await stage.run("-u", "alice", "send", "-t", `@${GROUP}`, "-m", text, "--wait", "handled");
+  expectThat(said === `Message sent to @${GROUP} (handled)`, said);
+  output(said);
 }
 
 /** Nothing of this, a code and texts, may stand in what the relay has written. */

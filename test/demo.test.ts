@@ -61,7 +61,7 @@ test(
     const { child, folder, said } = startDemo();
     const [code] = (await once(child, "close")) as [number];
     expect({ code, stderr: said.stderr }).toEqual({ code: 0, stderr: "" });
-    for (const title of titles) expect(said.stdout).toMatch(new RegExp(`^\\d\\. ${title}$`, "m"));
+    for (const title of titles) expect(said.stdout).toMatch(new RegExp(`^\\d+\\. ${title}$`, "m"));
     for (const states of [/(queued > )?stored/, /(\w+ > )*handled/, /(\w+ > )*failed/])
       expect(said.stdout).toMatch(new RegExp(`^ +alice sees: ${states.source}$`, "m"));
     expect(said.stdout).toMatch(/failed\n +reason: I count words, I fly nowhere/);

@@ -63,6 +63,20 @@ test("two agents exchange files", async () => {
   expect(said).toBe("printer: 2 lines\nnumbered.txt, 35 bytes:\n1 call me Ishmael\n2 some years ago\n");
 });
 
+test("five agents share work in a group", async () => {
+  const { relay, run } = await world();
+  const said = await run(example("team-work.ts"), relay.url);
+  expect(said.split("\n")).toEqual([
+    'ann: 3 words in "call me Ishmael"',
+    'ben: 3 words in "some years ago"',
+    'cleo: 4 words in "never mind how long"',
+    'dan: 5 words in "having little or no money"',
+    'ann: 3 words in "in my purse"',
+    "all 4 have handled all 5 tasks",
+    "",
+  ]);
+});
+
 test("without a relay they say so, and what to do, by whatever its address is given", async () => {
   const { run } = await world("ws://127.0.0.1:1");
   const said = await run(example("negotiate.ts")).catch((error: unknown) => error);

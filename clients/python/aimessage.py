@@ -25,7 +25,18 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, AsyncIterator, Dict, Iterator, List, Optional, Sequence, Union
 
-__all__ = ["Agent", "AgentError", "AsyncAgent", "AsyncMessage", "File", "Message"]
+__all__ = [
+    "Agent",
+    "AgentError",
+    "AsyncAgent",
+    "AsyncGroups",
+    "AsyncMessage",
+    "File",
+    "Group",
+    "GroupMember",
+    "Groups",
+    "Message",
+]
 
 Body = Union[str, bytes]
 Path = Union[str, "os.PathLike[str]"]
@@ -59,6 +70,40 @@ class File:
 
 
 @dataclass
+class GroupMember:
+    """A member of a group. Times are Unix milliseconds; `heard_at` is None if nothing has ever come of it."""
+
+    username: str
+    admin: bool
+    is_self: bool
+    verified: bool
+    trust: str
+    keys_at: int
+    identity_changed: bool = False
+    device: Optional[str] = None
+    device_counter: Optional[int] = None
+    heard_at: Optional[int] = None
+    keys_old: bool = False
+    lapsed: bool = False
+
+
+@dataclass
+class Group:
+    """A group. `state` is founding, invited or active; `roster` is there if `info` was asked, `waiting` has changes not made yet."""
+
+    name: str
+    about: str
+    state: str
+    founded_at: int
+    admins: List[str]
+    members: List[str]
+    inviter: Optional[str] = None
+    lapsed: bool = False
+    waiting: List[Dict[str, Any]] = field(default_factory=list)
+    roster: List[GroupMember] = field(default_factory=list)
+
+
+@dataclass
 class _Fields:
     """A message that was received. Times are Unix milliseconds."""
 
@@ -80,6 +125,8 @@ class _Fields:
     headers: Dict[str, str]
     files: List[File]
     attempt: int
+    #: The group that it was sent to, if it was to one. `reply` goes to all of it, `reply(..., privately=True)` to its sender.
+    group: Optional[str]
     _agent: Any = field(repr=False, compare=False)
 
 
@@ -129,6 +176,121 @@ class AsyncMessage(_Fields):
 
     async def retry(self, reason: str = "", after_ms: int = 1000) -> None:
         await self._agent.call("retry", message_id=self.id, reason=reason, after_ms=after_ms)
+
+
+class Groups:
+    """Groups of an agent: `agent.groups`. A message to one is `agent.send("@team", ...)`. Each raises AgentError.
+
+    A change is kept, and made once, also where the relay's word on it does not come within `timeout` seconds.
+    """
+
+    def __init__(self, agent: "Agent"):
+        self._agent = agent
+
+    def list(self) -> "List[Group]":
+        """Those that the agent is in, or is invited to."""
+        found: "List[Group]" = []
+        more = True
+        while more:
+            answer = self._agent.call("groups.list", **({"after": found[-1].name} if found else {}))
+            found += [_group(value) for value in answer["groups"]]
+            more = answer.get("more", False)
+        return found
+
+    def info(self, group: str) -> Group:
+        """One of them, with its `roster`: admins first, by rank."""
+        return _group(self._agent.call("groups.show", group=group))
+
+    def create(
+        self,
+        name: str,
+        members: Sequence[str] = (),
+        *,
+        like: Optional[str] = None,
+        about: Optional[str] = None,
+        timeout: float = 30.0,
+    ) -> Group:
+        """Founds one, with `members` and those of the group `like`. All are added, or there is none."""
+        return _group(self._agent.call("groups.create", **_founding(name, members, like, about, timeout)))
+
+    def add(self, group: str, members: Sequence[str], *, timeout: float = 30.0) -> Group:
+        return _group(self._agent.call("groups.add", **_change(group, members, timeout)))
+
+    def remove(self, group: str, members: Sequence[str], *, timeout: float = 30.0) -> Group:
+        return _group(self._agent.call("groups.remove", **_change(group, members, timeout)))
+
+    def promote(self, group: str, members: Sequence[str], *, timeout: float = 30.0) -> Group:
+        return _group(self._agent.call("groups.promote", **_change(group, members, timeout)))
+
+    def demote(self, group: str, members: Sequence[str], *, timeout: float = 30.0) -> Group:
+        return _group(self._agent.call("groups.demote", **_change(group, members, timeout)))
+
+    def rename(self, group: str, name: str, *, timeout: float = 30.0) -> Group:
+        return _group(self._agent.call("groups.rename", group=group, name=name, timeout_ms=int(timeout * 1000)))
+
+    def accept(self, group: str) -> Group:
+        """Takes an invitation; one of a stranger is its owner's to take."""
+        return _group(self._agent.call("groups.accept", group=group))
+
+    def refuse(self, group: str, *, timeout: float = 30.0) -> None:
+        self._agent.call("groups.refuse", group=group, timeout_ms=int(timeout * 1000))
+
+    def leave(self, group: str, *, timeout: float = 30.0) -> None:
+        self._agent.call("groups.leave", group=group, timeout_ms=int(timeout * 1000))
+
+
+class AsyncGroups:
+    """The same for asyncio."""
+
+    def __init__(self, agent: "AsyncAgent"):
+        self._agent = agent
+
+    async def list(self) -> "List[Group]":
+        found: "List[Group]" = []
+        more = True
+        while more:
+            answer = await self._agent.call("groups.list", **({"after": found[-1].name} if found else {}))
+            found += [_group(value) for value in answer["groups"]]
+            more = answer.get("more", False)
+        return found
+
+    async def info(self, group: str) -> Group:
+        return _group(await self._agent.call("groups.show", group=group))
+
+    async def create(
+        self,
+        name: str,
+        members: Sequence[str] = (),
+        *,
+        like: Optional[str] = None,
+        about: Optional[str] = None,
+        timeout: float = 30.0,
+    ) -> Group:
+        return _group(await self._agent.call("groups.create", **_founding(name, members, like, about, timeout)))
+
+    async def add(self, group: str, members: Sequence[str], *, timeout: float = 30.0) -> Group:
+        return _group(await self._agent.call("groups.add", **_change(group, members, timeout)))
+
+    async def remove(self, group: str, members: Sequence[str], *, timeout: float = 30.0) -> Group:
+        return _group(await self._agent.call("groups.remove", **_change(group, members, timeout)))
+
+    async def promote(self, group: str, members: Sequence[str], *, timeout: float = 30.0) -> Group:
+        return _group(await self._agent.call("groups.promote", **_change(group, members, timeout)))
+
+    async def demote(self, group: str, members: Sequence[str], *, timeout: float = 30.0) -> Group:
+        return _group(await self._agent.call("groups.demote", **_change(group, members, timeout)))
+
+    async def rename(self, group: str, name: str, *, timeout: float = 30.0) -> Group:
+        return _group(await self._agent.call("groups.rename", group=group, name=name, timeout_ms=int(timeout * 1000)))
+
+    async def accept(self, group: str) -> Group:
+        return _group(await self._agent.call("groups.accept", group=group))
+
+    async def refuse(self, group: str, *, timeout: float = 30.0) -> None:
+        await self._agent.call("groups.refuse", group=group, timeout_ms=int(timeout * 1000))
+
+    async def leave(self, group: str, *, timeout: float = 30.0) -> None:
+        await self._agent.call("groups.leave", group=group, timeout_ms=int(timeout * 1000))
 
 
 class _Pipe:
@@ -241,7 +403,18 @@ class Agent(_Pipe):
             yield message
 
     def status(self, message_id: str) -> Dict[str, Any]:
+        """What became of a message that was sent; of one to a group its `recipients` say how it is at each member."""
         return self.call("status", message_id=message_id)
+
+    def wait(
+        self, message_id: str, state: str = "handled", *, at_least: Optional[int] = None, timeout: float = 30.0
+    ) -> Dict[str, Any]:
+        """Its status, once it is `handled`, or `received`; of one to a group by all of it, or by `at_least` so many."""
+        return self.call("wait", **_waiting(message_id, state, at_least, timeout))
+
+    @property
+    def groups(self) -> Groups:
+        return Groups(self)
 
     def whoami(self) -> Dict[str, Any]:
         return self.call("whoami")
@@ -349,6 +522,15 @@ class AsyncAgent(_Pipe):
     async def status(self, message_id: str) -> Dict[str, Any]:
         return await self.call("status", message_id=message_id)
 
+    async def wait(
+        self, message_id: str, state: str = "handled", *, at_least: Optional[int] = None, timeout: float = 30.0
+    ) -> Dict[str, Any]:
+        return await self.call("wait", **_waiting(message_id, state, at_least, timeout))
+
+    @property
+    def groups(self) -> AsyncGroups:
+        return AsyncGroups(self)
+
     async def close(self) -> None:
         assert self._process.stdin is not None
         self._process.stdin.close()
@@ -441,6 +623,34 @@ def _files(files: Paths) -> Dict[str, List[str]]:
     return {} if files is None else {"files": [os.path.abspath(os.fspath(path)) for path in files]}
 
 
+def _waiting(message_id: str, state: str, at_least: Optional[int], timeout: float) -> Dict[str, Any]:
+    params: Dict[str, Any] = {"message_id": message_id, "state": state, "timeout_ms": int(timeout * 1000)}
+    return params if at_least is None else {**params, "at_least": at_least}
+
+
+def _founding(
+    name: str, members: Sequence[str], like: Optional[str], about: Optional[str], timeout: float
+) -> Dict[str, Any]:
+    names = [members] if isinstance(members, str) else list(members)
+    params = {"name": name, "members": names, "like": like, "about": about, "timeout_ms": int(timeout * 1000)}
+    return {key: value for key, value in params.items() if value is not None}
+
+
+def _change(group: str, members: Sequence[str], timeout: float) -> Dict[str, Any]:
+    # A text is a sequence of letters, too.
+    names = [members] if isinstance(members, str) else list(members)
+    return {"group": group, "members": names, "timeout_ms": int(timeout * 1000)}
+
+
+def _group(value: Dict[str, Any]) -> Group:
+    known = {key: value[key] for key in Group.__dataclass_fields__ if key in value}
+    roster = []
+    for each in value.get("roster", []):
+        named = {**each, "is_self": each["self"]}
+        roster.append(GroupMember(**{key: named[key] for key in GroupMember.__dataclass_fields__ if key in named}))
+    return Group(**{**known, "roster": roster})
+
+
 def _saving(
     message: _Fields, folder: Optional[Path], file: Optional[str], max_bytes: Optional[int]
 ) -> Dict[str, Any]:
@@ -487,6 +697,7 @@ def _fields(value: Dict[str, Any], agent: Any) -> Dict[str, Any]:
             File(file["name"], file["bytes"], file["sha256"], file.get("type")) for file in value.get("files", [])
         ],
         "attempt": value.get("attempt", 0),
+        "group": value.get("group"),
         "_agent": agent,
     }
 

@@ -13,6 +13,8 @@ export type Reached = "stored" | "received" | "handled";
 
 interface How {
   state?: Reached | undefined;
+  /** Of a message to a group: so many of its members are enough. */
+  atLeast?: number | undefined;
   /** Milliseconds, from the last of its files that has moved. */
   timeout: number;
   signal: AbortSignal;
@@ -30,12 +32,12 @@ export async function reached(agent: Agent, sent: Sent, how: How, shown: FilesSh
   }
 }
 
-async function waited(sent: Sent, { state = "stored", timeout, signal }: How, shown: FilesShown) {
+async function waited(sent: Sent, { state = "stored", atLeast, timeout, signal }: How, shown: FilesShown) {
   const begun = performance.now();
   for (;;) {
     const left = Math.max(begun, shown.lastAt) + timeout - performance.now();
     try {
-      return await sent[state]({ timeout: Math.max(0, left), signal });
+      return await sent[state]({ timeout: Math.max(0, left), signal, atLeast });
     } catch (error) {
       const mayMove = isAgentError(error) && (error.code === "timeout" || error.code === "relay_unreachable");
       if (!mayMove || performance.now() - shown.lastAt >= timeout) throw error;

@@ -12,4 +12,9 @@ export async function sayWhoWaits(agent: Agent, out: Output): Promise<void> {
   const { length } = await agent.requests.list();
   if (length > 0)
     out.note(`${length === 1 ? "1 stranger waits" : `${length} strangers wait`} for your consent: aimessage requests`);
+  const invitations = (await agent.groups.list()).filter(({ state }) => state === "invited").length;
+  if (invitations > 0)
+    out.note(
+      `${invitations === 1 ? "1 invitation to a group waits" : `${invitations} invitations to groups wait`}: aimessage group list`,
+    );
 }

@@ -11,6 +11,7 @@ export type { FileProgress, FileToSend } from "./files/host.ts";
 export type { HandleOptions, Handler } from "./agent/handle.ts";
 export type { Contact } from "./agent/address-book.ts";
 export type { CreateOptions, Group, Groups } from "./agent/groups.ts";
+export type { GroupMember, WaitingChange } from "./agent/group-members.ts";
 export type { Recipients } from "./agent/recipients.ts";
 export type { Guard, Guarded } from "./agent/guard.ts";
 export type { Request, Requests } from "./agent/requests.ts";
@@ -27,7 +28,7 @@ export { checkUsername, openAgent, type OpenAgentOptions } from "./agent/open.ts
 export type { GuardLimits, InboxPolicy } from "./records/consent-records.ts";
 export type { MessageState } from "./records/tables.ts";
 export type { News, NewsSender } from "./records/news.ts";
-export { type MessageStatus, type Sent } from "./agent/sent.ts";
+export { type MessageStatus, type Reach, type Sent } from "./agent/sent.ts";
 export type { Wait } from "./agent/waiting.ts";
 export type { CryptoProvider } from "./crypto/primitives.ts";
 export { GroupCrypto } from "./crypto/mls/group.ts";

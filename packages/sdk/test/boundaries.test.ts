@@ -118,7 +118,12 @@ describe("the SDK", () => {
   it("has a look at what waits, which loads next to nothing", () => {
     const { files, outside } = reach(join(sdk, "node/glance.ts"), loadedBy);
     const loaded = [...files].map((file) => relative(sdk, file)).filter((file) => !file.startsWith("node/"));
-    expect(loaded.toSorted()).toEqual(["protocol/username-key.ts", "records/news.ts", "records/tier.ts"]);
+    expect(loaded.toSorted()).toEqual([
+      "protocol/username-key.ts",
+      "records/news.ts",
+      "records/team-naming.ts",
+      "records/tier.ts",
+    ]);
     expect([...outside].filter((name) => !name.startsWith("node:"))).toEqual([]);
   });
 
@@ -211,6 +216,7 @@ describe("the public face is exactly this list", () => {
     "FileProgress",
     "FileToSend",
     "Group",
+    "GroupMember",
     "Groups",
     "Guard",
     "GuardLimits",
@@ -240,6 +246,7 @@ describe("the public face is exactly this list", () => {
     "PendingOptions",
     "Question",
     "Range",
+    "Reach",
     "ReadTransaction",
     "Recipients",
     "Reply",
@@ -255,6 +262,7 @@ describe("the public face is exactly this list", () => {
     "Transport",
     "Value",
     "Wait",
+    "WaitingChange",
     "WriteTransaction",
   ];
   const node = [

@@ -3,10 +3,10 @@ import { openAgent } from "../agent.ts";
 import type { Act, Call } from "../call.ts";
 import { addYesFlag, agreed } from "../consent.ts";
 import { UsageError } from "../errors.ts";
+import { found } from "../group-change.ts";
+import { groupJson, infoLines, listLines, memberJson } from "../group-view.ts";
 import { listUnlessNamed } from "../groups.ts";
-import { localTime } from "../times.ts";
 import { patience } from "../values.ts";
-import { table } from "@aimessage/sdk/program";
 import type { Agent, Group } from "@aimessage/sdk/node";
 
 const EXAMPLES = `
@@ -17,6 +17,17 @@ Examples:
 
 Any admin changes a group, the founder is the first; only its members know its name, who is an admin and what is said. Who is removed reads nothing of
 what is sent from then on, who is added nothing of before. A change is made once, or not at all; what the relay cannot be told now is told later.
+`;
+
+const INFO = `
+Examples:
+  aimessage group info @team
+  aimessage group info @team --json
+
+What needs a look stands first: members whose key is another one than is pinned here; lapsed ones, for whom the relay had to drop something, until a member
+takes them in again; those from whom nothing has come yet, whose owners may not have taken the invitation; who is silent for a week; old keys, which were
+not renewed for two rounds of a day, or of up to 11 days at 1,000 members; and who is not verified: aimessage verify NAME FINGERPRINT.
+DEVICE: the how manieth of that agent. HEARD: when something came of it in this group last. KEYS: how old they are, as far as is known here.
 `;
 
 interface Waits {
@@ -78,8 +89,9 @@ export function configure(command: Command, act: Act): void {
     .action(act(list));
   command
     .command("info <group>")
-    .description("Show a group and its members.")
-    .addHelpText("after", "\nExample:\n  aimessage group info @team\n")
+    .description("Show a group: what needs a look, its admins, its members.")
+    .option("--all", "each member by a line, however many there are")
+    .addHelpText("after", INFO)
     .action(act(info));
 }
 
@@ -127,13 +139,8 @@ async function create(call: Call, options: Founding, name: string, members: stri
   if (members.length === 0 && like === undefined)
     throw new UsageError("a group needs members", "as in: aimessage group create team bob carol");
   await using agent = await openAgent(call, "group");
-  const others = like === undefined ? [] : (await agent.groups.find(like)).members;
-  const own = agent.username.toLowerCase();
-  const all = [...new Set([...members, ...others.filter((member) => member !== own)])];
-  const group = await agent.groups.create(name, all, {
-    ...(about === undefined ? {} : { about }),
-    ...waitOf(call, options),
-  });
+  const how = { ...(about === undefined ? {} : { about }), ...waitOf(call, options) };
+  const group = await found(agent, name, { members, like, ...how });
   await call.out.confirm([`@${group.name} created: ${group.members.length} members`], groupJson(group));
 }
 
@@ -161,37 +168,17 @@ async function leave(call: Call, options: Waits, group: string): Promise<void> {
 async function list(call: Call): Promise<void> {
   await using agent = await openAgent(call, "group");
   const groups = await agent.groups.list();
-  const rows = groups.map(({ name, state, members, about }) => [
-    `@${name}`,
-    state === "active" ? "" : state,
-    String(members.length),
-    about,
-  ]);
-  const lines = rows.length === 0 ? ["No groups."] : table([["NAME", "STATE", "MEMBERS", "ABOUT"], ...rows]);
-  await call.out.data(lines, { groups: groups.map(groupJson) });
+  await call.out.data(listLines(groups), { groups: groups.map(groupJson) });
 }
 
-async function info(call: Call, _options: object, name: string): Promise<void> {
+async function info(call: Call, { all }: { all?: true }, name: string): Promise<void> {
   await using agent = await openAgent(call, "group");
   const group = await agent.groups.find(name);
-  const { about, state, admins, members, inviter, foundedAt } = group;
-  const rows = [
-    ["Group:", `@${group.name}`],
-    ["About:", about],
-    ["State:", state === "active" ? "" : state],
-    ["Founded:", localTime(foundedAt)],
-    ["Invited by:", state === "invited" ? (inviter ?? "") : ""],
-    ["Admins:", admins.join(", ")],
-    ["Members:", `${members.length}: ${members.join(", ")}`],
-  ];
-  await call.out.data(table(rows.filter(([, value]) => value !== "")), groupJson(group));
+  const members = await agent.groups.members(name);
+  const lines = infoLines(group, members, { all: all === true });
+  await call.out.data(lines, { ...groupJson(group), roster: members.map(memberJson) });
 }
 
 async function confirm(call: Call, group: Group): Promise<void> {
   await call.out.confirm([`@${group.name}: ${group.members.length} members`], groupJson(group));
-}
-
-/** A group as JSON. Times are Unix milliseconds. */
-function groupJson({ name, about, state, foundedAt, admins, members, inviter }: Group): object {
-  return { name, about, state, founded_at: foundedAt, admins, members, inviter };
 }

@@ -9,8 +9,9 @@ A request and its answer, a line each (JSON-RPC 2.0):
   {"jsonrpc":"2.0","id":1,"method":"send","params":{"to":"bob","body":"hello"}}
   {"jsonrpc":"2.0","id":1,"result":{"message_id":"1f0c9a52b7d84e3f","to":"bob"}}
 
-Methods: send, ask, reply, handled, failed, retry, save, status, inbox, sent, contacts.list, contacts.show, requests.list,
-requests.show, users, whoami, subscribe.
+Methods: send, ask, reply, handled, failed, retry, save, status, wait, inbox, sent, contacts.list, contacts.show, requests.list, requests.show,
+groups.list, groups.show, groups.create, groups.add, groups.remove, groups.promote, groups.demote, groups.rename, groups.accept, groups.refuse,
+groups.leave, users, whoami, subscribe.
 Notifications: message, state, progress, alert, link. docs/pipe.schema.json has all of it, clients/python a client.
 
 A message is handled when the program says so. When stdin ends, what is unsettled is given back, what waits is sent, and pipe ends 0.

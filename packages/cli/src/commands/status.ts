@@ -6,6 +6,7 @@ import { UsageError } from "../errors.ts";
 import { table } from "@aimessage/sdk/program";
 import { clock, localTime } from "../times.ts";
 import { filesInLine } from "../reaching.ts";
+import { living } from "../recipients.ts";
 import { statusJson, statusWithFiles } from "../status.ts";
 import { fileSize } from "../units.ts";
 import { patience } from "../values.ts";
@@ -77,8 +78,9 @@ async function status(call: Call, options: Options, typed: string | undefined): 
 }
 
 /** How a message to a group is at its members. */
-function recipientRows({ received, handled, failed, waiting, gone }: Recipients): string[][] {
-  const all = received.length + waiting.length + failed.filter(({ state }) => state === "expired").length;
+function recipientRows(recipients: Recipients): string[][] {
+  const { received, handled, failed, waiting, gone } = recipients;
+  const all = living(recipients);
   const counts = all === 0 ? "" : `received ${received.length}/${all}, handled ${handled.length}/${all}`;
   return [
     ["Members:", counts],

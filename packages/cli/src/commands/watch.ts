@@ -49,8 +49,8 @@ async function watch(call: Call, options: Options): Promise<number> {
   const overdue = options.timeout === undefined ? undefined : AbortSignal.timeout(options.timeout);
   const signal = overdue === undefined ? context.interrupted : AbortSignal.any([context.interrupted, overdue]);
   // A line of this may be what a model reads: strangers who wait are a number there, too.
-  await using agent = await openAgent(call, "watch", ["request"]);
-  agent.onAlert(({ kind }) => void (kind === "request" && sayWhoWaits(agent, out)));
+  await using agent = await openAgent(call, "watch", ["request", "invited"]);
+  agent.onAlert(({ kind }) => void ((kind === "request" || kind === "invited") && sayWhoWaits(agent, out)));
   const isBounded = options.count !== undefined && options.timeout !== undefined;
   const outage = followOutages(agent, isBounded ? undefined : out, signal);
   await using running = await tellerOf(call, options, signal);
@@ -103,7 +103,7 @@ async function tellerOf({ context, out }: Call, { exec, execTimeout }: Options, 
 
 /** Of what a command prints. Bytes. */
 const MOST_OUTPUT = 2 ** 20;
-/** Of the names of senders. Characters. */
+/** Of the names of senders, and of groups. Characters. */
 const MOST_NAMES = 1_024;
 
 function factsOf(news: News, agent: string) {
@@ -112,6 +112,10 @@ function factsOf(news: News, agent: string) {
     AIMESSAGE_TO: agent,
     AIMESSAGE_MESSAGES: String(news.messages),
     AIMESSAGE_REPLIES: String(news.replies),
+    AIMESSAGE_GROUPS: news.groups
+      .map(({ name }) => name)
+      .join(",")
+      .slice(0, MOST_NAMES),
     AIMESSAGE_SENDERS: [...new Set([...news.senders.map(({ name }) => name), ...news.repliers])]
       .join(",")
       .slice(0, MOST_NAMES),

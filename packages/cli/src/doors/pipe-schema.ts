@@ -1,6 +1,7 @@
 /** What programs say by `aimessage pipe`, and hear: JSON-RPC 2.0, an object a line. docs/pipe.schema.json is made of this. */
 import * as z from "zod/mini";
 import { MOST_FILES } from "../most-files.ts";
+import { groupMethods, Recipients } from "./pipe-group-schema.ts";
 
 const Text = z.string();
 const Id = z.string().check(z.minLength(1));
@@ -17,6 +18,9 @@ const kind = {
 
 /** Paths of files, whole or from the root of files on. */
 const files = { files: optional(z.array(Text).check(z.maxLength(MOST_FILES))) };
+
+/** Of a message to a group: the answer is for its sender alone. */
+const privately = optional(z.boolean());
 
 const Tier = z.enum(["unknown", "known", "verified", "trusted"]);
 
@@ -83,6 +87,8 @@ const Status = z.object({
   expires_at: optional(z.number()),
   /** Of `status`: it is queued until the relay has them. */
   files: optional(z.array(SentFile)),
+  /** Of `status` and `wait`, of a message to a group: how it is at each member. */
+  recipients: optional(Recipients),
 });
 const Contact = z.object({
   username: Text,
@@ -139,13 +145,13 @@ export const methods = {
     result: Message,
   },
   reply: {
-    about: "Answers a message.",
-    params: z.strictObject({ message_id: Id, ...body, ...files, ...kind }),
+    about: "Answers a message; one to a group to all of it, or `privately` to its sender.",
+    params: z.strictObject({ message_id: Id, ...body, ...files, ...kind, privately }),
     result: z.object({ message_id: Id, to: Text }),
   },
   handled: {
     about: "A message is handled, and, in the same transaction, answered by `body` and `files`, if there are any.",
-    params: z.strictObject({ message_id: Id, ...body, ...files, ...kind }),
+    params: z.strictObject({ message_id: Id, ...body, ...files, ...kind, privately }),
     result: Nothing,
   },
   failed: {
@@ -173,6 +179,17 @@ export const methods = {
   status: {
     about: "What became of a message that was sent.",
     params: z.strictObject({ message_id: Id }),
+    result: Status,
+  },
+  wait: {
+    about:
+      "Answered when a message that was sent is `received`, or `handled`, of one to a group by all of its members, or by `at_least` so many; an error says why it never will be, or that the time (30 s) is out.",
+    params: z.strictObject({
+      message_id: Id,
+      state: z.enum(["received", "handled"]),
+      at_least: optional(z.int().check(z.positive())),
+      timeout_ms: optional(Millis),
+    }),
     result: Status,
   },
   inbox: {
@@ -203,6 +220,7 @@ export const methods = {
     params: z.strictObject({ username: Text }),
     result: Request,
   },
+  ...groupMethods,
   users: { about: "Who is online.", params: Nothing, result: z.object({ users: z.array(Text) }) },
   whoami: {
     about: "This agent, and the longest line, read or written, in characters.",

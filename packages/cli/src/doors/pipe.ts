@@ -1,9 +1,10 @@
 /** The agent as a program in any language has it: `aimessage pipe`. */
 import { Buffer } from "node:buffer";
-import type { Agent, Contact, FilesRoot, MessageStatus, SendOptions } from "@aimessage/sdk/node";
+import type { Agent, Contact, FilesRoot, MessageStatus, SendOptions, Sent } from "@aimessage/sdk/node";
 import { createOutput, escapeJson, StdoutError } from "@aimessage/sdk/program";
 import { usernameKey } from "@aimessage/sdk/protocol";
 import type { Context } from "../context.ts";
+import { UsageError } from "../errors.ts";
 import { kindOf } from "../kind.ts";
 import { messageJson } from "../message.ts";
 import { requestJson } from "../requests.ts";
@@ -19,6 +20,7 @@ import {
   type Result,
 } from "./pipe-schema.ts";
 import { PipeFiles } from "./pipe-files.ts";
+import { pipeGroups } from "./pipe-groups.ts";
 import { watchReader } from "./reader.ts";
 import { RpcError, serve } from "./rpc.ts";
 import type * as z from "zod/mini";
@@ -133,13 +135,13 @@ class Pipe {
       throw new RpcError(codes.params, `${name}: ${issue?.path.join(".") ?? ""} ${issue?.message ?? ""}`.trim());
     }
     try {
-      return await (this.#methods[method] as (params: unknown) => Promise<unknown>)(parsed.data);
+      return await (this.#methods()[method] as (params: unknown) => Promise<unknown>)(parsed.data);
     } catch (error) {
       throw asRpcError(error);
     }
   }
 
-  readonly #methods: Methods = {
+  readonly #own: Omit<Methods, keyof ReturnType<typeof pipeGroups>> = {
     send: async ({ to, reply_to, expires_in_ms, message_id, ...rest }) => {
       const known = message_id === undefined ? undefined : await this.#agent.status(message_id);
       if (known !== undefined) return { message_id: known.id, to: known.to };
@@ -162,22 +164,31 @@ class Pipe {
       });
       return messageJson(await reply);
     },
-    reply: async ({ message_id, ...rest }) => {
-      const sent = await (await this.#agent.message(message_id)).reply(bodyOf(rest), this.#marksOf(rest));
+    reply: async ({ message_id, privately, ...rest }) => {
+      const options = { ...this.#marksOf(rest), ...(privately === true ? { privately } : {}) };
+      const sent = await (await this.#agent.message(message_id)).reply(bodyOf(rest), options);
       return { message_id: sent.id, to: sent.to };
     },
-    handled: ({ message_id, ...rest }) => {
+    handled: ({ message_id, privately, ...rest }) => {
       const answers = [rest.body, rest.body_base64, rest.files].some((given) => given !== undefined);
-      const reply = answers ? { reply: { body: bodyOf(rest), options: this.#marksOf(rest) } } : {};
+      const reply = answers
+        ? {
+            reply: {
+              body: bodyOf(rest),
+              options: { ...this.#marksOf(rest), ...(privately === true ? { privately } : {}) },
+            },
+          }
+        : {};
       return this.#settle(message_id, { kind: "handled", ...reply });
     },
     failed: ({ message_id, reason }) => this.#settle(message_id, { kind: "failed", reason }),
     retry: ({ message_id, reason, after_ms: afterMs }) => this.#settle(message_id, { kind: "retry", reason, afterMs }),
     save: (params) => this.#files.save(params, this.#signal),
-    status: async ({ message_id }) => {
-      const status = await this.#agent.status(message_id);
-      if (status !== undefined) return statusWithFiles(status);
-      throw new RpcError(codes.failed, `no message ${message_id} is known here`, { code: "unknown_message" });
+    status: async ({ message_id }) => statusOf(await this.#sent(message_id)),
+    wait: async ({ message_id, state, at_least: atLeast, timeout_ms: timeout }) => {
+      const sent = await this.#sent(message_id);
+      await sent[state]({ atLeast, timeout, signal: this.#signal });
+      return statusOf(sent);
     },
     inbox: async ({ last = Infinity, before }) => {
       const room = new Room(this.#agent);
@@ -230,6 +241,17 @@ class Pipe {
       return {};
     },
   };
+
+  #methods(): Methods {
+    const fill = <T extends object>(values: readonly T[]): T[] => new Room(this.#agent).fill(values);
+    return { ...this.#own, ...pipeGroups(this.#agent, { signal: this.#signal, fill }) };
+  }
+
+  async #sent(id: string): Promise<Sent> {
+    const sent = await this.#agent.sent(id);
+    if (sent !== undefined) return sent;
+    throw new RpcError(codes.failed, `no message ${id} is known here`, { code: "unknown_message" });
+  }
 
   /** @throws AgentError bad_file */
   #marksOf({ thread, content_type: contentType, headers: header, files }: Kind): SendOptions {
@@ -316,8 +338,14 @@ function asRpcError(error: unknown, more: object = {}): RpcError {
   if (error instanceof RpcError) return error;
   const { code, hint, reason } = error as { code?: string; hint?: string; reason?: string };
   const known = error instanceof Error && error.name === "AgentError";
-  const data = { code: known ? code : "internal", hint, reason, ...more };
+  const usage = error instanceof UsageError ? "usage" : "internal";
+  const data = { code: known ? code : usage, hint, reason, ...more };
   return new RpcError(codes.failed, error instanceof Error ? error.message : String(error), data);
+}
+
+async function statusOf(sent: Sent): Promise<Result<"status">> {
+  const recipients = sent.to.startsWith("@") ? { recipients: await sent.recipients() } : {};
+  return { ...statusWithFiles(await sent.status()), ...recipients };
 }
 
 function bodyOf({ body, body_base64, files }: Body): string | Uint8Array {

@@ -110,9 +110,10 @@ function reasonOf(error: unknown): string {
 }
 
 function about(message: Message): Record<string, string> {
-  const { from, id, peerId, thread, replyTo, verified, attempt, expectsReply } = message;
+  const { from, group, id, peerId, thread, replyTo, verified, attempt, expectsReply } = message;
   return {
     "aimessage-from": from,
+    ...(group === undefined ? {} : { "aimessage-group": group }),
     "aimessage-id": id,
     "aimessage-peer-id": peerId,
     ...(thread === undefined ? {} : { "aimessage-thread": thread }),
@@ -160,6 +161,7 @@ const KEYS: ReadonlySet<string> = new Set<keyof MessageJson>([
   "peer_id",
   "from",
   "to",
+  "group",
   "body",
   "body_base64",
   "content_type",

@@ -5,12 +5,12 @@ import type { News, NewsSender } from "@aimessage/sdk/glance";
 /** Names that are said. */
 const NAMED = 5;
 
-/** `3 new messages for alice, from bob (verified) and carol; a reply to a question of alice's, from dave`. */
+/** `3 new messages for alice, 2 in @team, from bob (verified) and carol; a reply to a question of alice's, from dave`. */
 export function newsText(news: News, agent: string): string {
   const parts: string[] = [];
   if (news.messages > 0)
     parts.push(
-      `${news.more ? "more than " : ""}${counted(news.messages, "new message")} for ${agent}${from(news.senders.map(named))}`,
+      `${news.more ? "more than " : ""}${counted(news.messages, "new message")} for ${agent}${inGroups(news)}${from(news.senders.map(named))}`,
     );
   if (news.replies > 0)
     parts.push(
@@ -22,9 +22,19 @@ export function newsText(news: News, agent: string): string {
 }
 
 /** The same for a program. */
-export function newsJson({ messages, replies, requests, more, senders, repliers }: News, to: string): object {
+export function newsJson(news: News, to: string): object {
+  const { messages, replies, requests, more, senders, repliers, groups: all } = news;
+  const groups = all.length === 0 ? {} : { groups: all };
   const from = senders.map(({ name, trust, messages }) => ({ username: name, trust, messages }));
-  return { to, messages, replies, requests, more, from, replies_from: repliers };
+  return { to, messages, replies, requests, more, from, ...groups, replies_from: repliers };
+}
+
+/** `, in @team`, where all is in one; else how much is in each. */
+function inGroups({ messages, more, groups }: News): string {
+  const [first, ...others] = groups;
+  if (first === undefined) return "";
+  if (others.length === 0 && first.messages === messages && !more) return `, in @${first.name}`;
+  return `, ${listed(groups.map(({ name, messages: count }) => `${count} in @${name}`))}`;
 }
 
 function named({ name, trust, messages }: NewsSender, _: number, all: readonly NewsSender[]): string {
@@ -36,10 +46,14 @@ function named({ name, trust, messages }: NewsSender, _: number, all: readonly N
 }
 
 function from(names: readonly string[]): string {
-  if (names.length === 0) return "";
-  const said = names.slice(0, NAMED);
-  const rest = names.length - said.length;
+  return names.length === 0 ? "" : `, from ${listed(names)}`;
+}
+
+/** `a, b and c`, and how many are left out. */
+function listed(all: readonly string[]): string {
+  const said = all.slice(0, NAMED);
+  const rest = all.length - said.length;
   if (rest > 0) said.push(`${rest} other${rest === 1 ? "" : "s"}`);
   const last = said.pop() ?? "";
-  return `, from ${said.length === 0 ? last : `${said.join(", ")} and ${last}`}`;
+  return said.length === 0 ? last : `${said.join(", ")} and ${last}`;
 }

@@ -1,45 +1,12 @@
 /** An agent for programs in any language: JSON-RPC over stdin and stdout. */
 import { readFile } from "node:fs/promises";
-import { PassThrough } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { Agent } from "@aimessage/sdk/node";
 import { expect, test } from "vitest";
 import { eventually } from "../../../../test/waiting.ts";
 import { pipeSchema } from "../../src/doors/pipe-schema.ts";
-import { Recorder } from "../console.ts";
 import { createWorld, type World } from "../world.ts";
-
-interface Answer {
-  id?: number | null;
-  method?: string;
-  params?: Record<string, unknown>;
-  result?: Record<string, unknown>;
-  error?: { code: number; message: string; data?: Record<string, unknown> };
-}
-
-/** A program that talks to `pipe`. */
-function program(world: World, name: string) {
-  const [stdin, stdout] = [new PassThrough(), new Recorder()];
-  const done = world.cli(["-u", name, "pipe"], { terminal: stdin, stdout });
-  let last = 0;
-  const lines = (): Answer[] =>
-    stdout.text
-      .split("\n")
-      .filter((line) => line !== "")
-      .map((line) => JSON.parse(line) as Answer);
-  const call = async (method: string, params: object = {}): Promise<Answer> => {
-    const id = ++last;
-    stdin.write(`${JSON.stringify({ jsonrpc: "2.0", id, method, params })}\n`);
-    await eventually(`${method} is answered`, () => lines().some((line) => line.id === id));
-    return lines().find((line) => line.id === id) as Answer;
-  };
-  const told = (method: string) => lines().flatMap((line) => (line.method === method ? [line.params ?? {}] : []));
-  const end = async () => {
-    stdin.end();
-    return (await done).exit;
-  };
-  return { call, told, end, stdin, lines };
-}
+import { type Answer, program } from "./pipe-program.ts";
 
 async function pair(): Promise<World> {
   const world = await createWorld();
@@ -133,10 +100,10 @@ test("no line is longer than is said, however much is in the inbox, and whatever
   for (let count = 0; count < 5; count++) await (await alice.send("bob", body)).stored();
   await alice.send("bob", "last").then((sent) => sent.stored());
   const bob = program(world, "bob");
-  await eventually(
-    "all have come",
-    async () => (await bob.call("inbox", { last: 1 })).result?.["messages"] !== undefined,
-  );
+  await eventually("all have come", async () => {
+    const { result } = await bob.call("inbox", { last: 1 });
+    return ((result?.["messages"] ?? []) as { body: string }[])[0]?.body === "last";
+  });
   await bob.call("subscribe", { window: 1 });
   await eventually("the first has come", () => bob.told("message").length === 1);
   const line = (await bob.call("whoami")).result?.["line"] as number;

@@ -87,7 +87,7 @@ export class Agent implements AsyncDisposable {
     const bring = (...files: Parameters<Files["bring"]>): void => this.#files.bring(...files);
     this.outbox = new Outbox(store, this.#link, { send: (...message) => this.send(...message), bring });
     this.deadLetters = new DeadLetters(store, this.username);
-    this.groups = new Groups(store, this.#link, this.username);
+    this.groups = new Groups(store, this.#link, crypto, this.username);
     this.requests = new Requests(store, this.username);
     this.guard = new Guard(store);
     this.#book = new AddressBook(store, crypto, account, (username, wait) => this.#ask("lookup", { username }, wait));

@@ -80,6 +80,7 @@ const kinds = {
   stream: z.object(fetching),
   ask: z.object({ timeout: Millis.check(z.positive()) }),
   wait: z.object(waiting),
+  reach: z.object({ atLeast: optional(Whole) }),
   leave: z.object({ ...waiting, release: optional(z.boolean()) }),
   listen: z.object(listening),
   handle: z.object({
@@ -143,6 +144,7 @@ const HINTS: Record<string, string> = {
   answers_per_exchange: LIMIT,
   answers_per_day: LIMIT,
   timeout: "milliseconds from 0, 100 years at most",
+  atLeast: "how many recipients, a whole number from 1",
   signal: "give an AbortSignal",
   from: "give the name of a sender",
   attempts: "a whole number from 1",

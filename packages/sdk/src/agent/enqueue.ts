@@ -91,9 +91,9 @@ export async function enqueue(
   if ((await tx.get(`out-id/${id}`)) !== undefined)
     throw usage(`message id ${id} was used before`, "choose another one");
   const now = Date.now();
-  const { answered, cause } = await causesOf(tx, to, options);
+  const { answered, cause } = await causesOf(tx, to, letter);
   const exchange = await count(tx, letter, { to, tier, now, answered, cause });
-  const answers = answered ?? (cause !== undefined && addressOf(cause) === to ? cause : undefined);
+  const answers = answered ?? (cause !== undefined && isAnswered(cause, to) ? cause : undefined);
   const replyTo =
     options.replyTo === undefined
       ? answers?.expects_reply === true
@@ -265,22 +265,25 @@ async function count(
   { options, pairs }: Letter,
   { to, tier, now, answered, cause }: Counted & Causes,
 ): Promise<number | undefined> {
+  // What is said in a team because of somebody's message there is counted as said to that one.
+  const who = to.startsWith("@") ? (answered?.from ?? cause?.from ?? to) : to;
   if (options.byPerson === true) {
-    await goOn(tx, to, now);
-    await letHeldIn(tx, "guard", to);
+    await goOn(tx, who, now);
+    await letHeldIn(tx, "guard", who);
   }
   if (options.byPerson === true || pairs === true || (await isAskedFor(tx, answered))) return undefined;
   const causes = [answered, cause].filter((row) => row !== undefined);
+  const theirs = who === to ? tier : tierOf(await find(tx, "contact/", who), true);
   const counted = { now, causes, before: options.exchange };
-  const { exchange, excess } =
-    readAddress(to).kind === "team"
-      ? await countTeamAnswer(tx, to, counted)
-      : await countAnswer(tx, to, { ...counted, tier });
+  const byOne = await countAnswer(tx, who, { ...counted, tier: theirs });
+  const byAll = readAddress(to).kind === "team" ? await countTeamAnswer(tx, to, counted) : {};
+  const exchange = Math.max(byOne.exchange ?? 0, byAll.exchange ?? 0) || undefined;
+  const excess = byOne.excess ?? byAll.excess;
   if (excess !== undefined)
     await raiseAlert(tx, now, {
       kind: "guard",
-      contact: to,
-      text: excessText(to, excess, { limits: await guardLimits(tx), tier }),
+      contact: who,
+      text: excessText(who, excess, { limits: await guardLimits(tx), tier: theirs }),
     });
   return exchange;
 }
@@ -292,23 +295,33 @@ async function isAskedFor(tx: WriteTransaction, answered: InboxRecord | undefine
   return true;
 }
 
-async function causesOf(tx: WriteTransaction, to: string, { replyTo, cause }: SendOptions): Promise<Causes> {
+async function causesOf(
+  tx: WriteTransaction,
+  to: string,
+  { to: sender, options: { replyTo, cause } }: Letter,
+): Promise<Causes> {
   const rowAt = async (place: string): Promise<InboxRecord | undefined> => {
     const seq = await tx.get(place);
     return seq === undefined ? undefined : find(tx, "in/", pad(Number(seq)));
   };
-  // Both ids are shown, and a program may give either: ours counts where its sender has not chosen the same.
+  // Both ids are shown, and a program may give either: ours counts where its sender has not chosen the same. What answers all of a team
+  // names the one who has sent there.
+  const seen = async (from: string): Promise<InboxRecord | undefined> => rowAt(`seen/${from}/${replyTo}`);
   const answered =
-    replyTo === undefined ? undefined : ((await rowAt(`seen/${to}/${replyTo}`)) ?? (await rowAt(`in-id/${replyTo}`)));
+    replyTo === undefined
+      ? undefined
+      : ((await seen(to)) ??
+        (to.startsWith("@") ? await seen(sender) : undefined) ??
+        (await rowAt(`in-id/${replyTo}`)));
   return {
-    answered: answered !== undefined && addressOf(answered) === to ? answered : undefined,
+    answered: answered !== undefined && isAnswered(answered, to) ? answered : undefined,
     cause: cause === undefined ? undefined : await rowAt(`in-id/${cause}`),
   };
 }
 
-/** Where an answer to a message goes: to its sender, or to all of its team. */
-function addressOf({ from, team }: InboxRecord): string {
-  return team === undefined ? from : teamAddress(team);
+/** Whether what goes there may answer a message: to its sender, or to all of its team. */
+function isAnswered({ from, team }: InboxRecord, to: string): boolean {
+  return from === to || (team !== undefined && teamAddress(team) === to);
 }
 
 function usage(message: string, hint: string): AgentError {

@@ -3,15 +3,17 @@ import { AgentError } from "../errors.ts";
 import type { Link } from "../link/link.ts";
 import { usernameKey } from "../protocol/index.ts";
 import { hex } from "../crypto/mls/bytes.ts";
+import type { GroupCrypto } from "../crypto/mls/group.ts";
 import { directAddress } from "../records/addresses.ts";
 import { owed } from "../records/owed.ts";
-import { get, list, nextSeq, pad, put, remove } from "../records/records.ts";
+import { find, get, list, nextSeq, pad, put, remove } from "../records/records.ts";
 import { TAKEN } from "../records/team-held.ts";
 import { aliasFor, nameOfTeam, teamsByName } from "../records/team-names.ts";
 import type { OpRecord, TeamRecord } from "../records/team-records.ts";
-import type { ClientStore, WriteTransaction } from "../store/store.ts";
+import type { ClientStore, ReadTransaction, WriteTransaction } from "../store/store.ts";
 import { parseName } from "./address.ts";
 import { check } from "./arguments.ts";
+import { type GroupMember, membersOf, type WaitingChange, waitingChanges } from "./group-members.ts";
 import { findTeam } from "./team-lookup.ts";
 import { type Wait, waitFor } from "./waiting.ts";
 
@@ -29,6 +31,10 @@ export interface Group {
   members: string[];
   /** Who has added this agent; undefined if it is its founder. */
   inviter: string | undefined;
+  /** This agent cannot follow it any more, and waits for another member to take it in again. */
+  isLapsed: boolean;
+  /** Changes that were asked for here, and are not made yet. */
+  waiting: WaitingChange[];
 }
 
 export interface CreateOptions extends Wait {
@@ -53,19 +59,27 @@ const ADD_THE_REST = "see who is in it, and add the others: aimessage group info
 export class Groups {
   readonly #store: ClientStore;
   readonly #link: Link;
+  readonly #crypto: GroupCrypto;
   readonly #own: string;
 
-  constructor(store: ClientStore, link: Link, own: string) {
+  constructor(store: ClientStore, link: Link, crypto: GroupCrypto, own: string) {
     this.#store = store;
     this.#link = link;
+    this.#crypto = crypto;
     this.#own = usernameKey(own);
   }
 
   /** By name. */
   list(): Promise<Group[]> {
     return this.#store.read(async (tx) => {
-      const teams = [...(await teamsByName(tx))];
-      return teams.map(([name, team]) => show(name, team)).toSorted((a, b) => (a.name < b.name ? -1 : 1));
+      const changes = await waitingChanges(tx);
+      const groups: Group[] = [];
+      for (const [name, team] of await teamsByName(tx)) groups.push(await read(tx, name, team, changes));
+      // What is to be founded, and the relay has not heard of.
+      for (const [key, [change]] of changes)
+        if (change?.kind === "create" && (await find(tx, "team/", key)) === undefined)
+          groups.push(this.#wanted(change));
+      return groups.toSorted((a, b) => (a.name < b.name ? -1 : 1));
     });
   }
 
@@ -73,7 +87,15 @@ export class Groups {
   async find(name: string): Promise<Group> {
     return this.#store.read(async (tx) => {
       const team = await findTeam(tx, name);
-      return show((await nameOfTeam(tx, team.key)) ?? team.name, team);
+      return read(tx, (await nameOfTeam(tx, team.key)) ?? team.name, team);
+    });
+  }
+
+  /** Who is in it, admins first by rank, then by name, and what is known of each. @throws AgentError unknown_group */
+  async members(group: string): Promise<GroupMember[]> {
+    return this.#store.read(async (tx) => {
+      const means = { crypto: this.#crypto, own: this.#own, now: Date.now() };
+      return membersOf(tx, await findTeam(tx, group), means);
     });
   }
 
@@ -90,7 +112,7 @@ export class Groups {
     return this.#store.read(async (tx) => {
       const team = await get(tx, "team/", key);
       if (team === undefined) throw new AgentError("internal", "the group was founded, and is not there");
-      return show((await nameOfTeam(tx, key)) ?? name, team);
+      return read(tx, (await nameOfTeam(tx, key)) ?? name, team);
     });
   }
 
@@ -158,6 +180,21 @@ export class Groups {
     return this.leave(group, wait);
   }
 
+  #wanted(change: WaitingChange): Group {
+    const { name = "", names, askedAt } = change;
+    return {
+      name,
+      about: "",
+      state: "founding",
+      foundedAt: askedAt,
+      admins: [this.#own],
+      members: [this.#own, ...names].toSorted(),
+      inviter: undefined,
+      isLapsed: false,
+      waiting: [change],
+    };
+  }
+
   #others(members: string[]): string[] {
     const names = [...new Set(members.map(parseName))];
     if (names.length > 0 && !names.includes(this.#own)) return names;
@@ -206,7 +243,23 @@ export class Groups {
   }
 }
 
-function show(name: string, { about, state, founded_at, admins, members, inviter }: TeamRecord): Group {
+async function read(
+  tx: ReadTransaction,
+  name: string,
+  team: TeamRecord,
+  changes?: ReadonlyMap<string, WaitingChange[]>,
+): Promise<Group> {
+  const { key, about, state, founded_at, admins, members, inviter, group } = team;
   if (state === "over") throw new AgentError("unknown_group", `this agent is not in @${name} any more`);
-  return { name, about, state, foundedAt: founded_at, admins, members: members.toSorted(), inviter };
+  return {
+    name,
+    about,
+    state,
+    foundedAt: founded_at,
+    admins,
+    members: members.toSorted(),
+    inviter,
+    isLapsed: (await find(tx, "team-group/", group))?.state === "stuck",
+    waiting: (changes ?? (await waitingChanges(tx))).get(key) ?? [],
+  };
 }

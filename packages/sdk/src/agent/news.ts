@@ -1,6 +1,7 @@
 import type { Link } from "../link/link.ts";
 import { LOOKED_AT, type News, newsOf } from "../records/news.ts";
 import { find, pad } from "../records/records.ts";
+import { teamsByName } from "../records/team-names.ts";
 import type { ContactRecord, InboxRecord, PeerStanding } from "../records/tables.ts";
 import type { ClientStore, ReadTransaction } from "../store/store.ts";
 import { standingOf } from "../trust/standing.ts";
@@ -26,7 +27,10 @@ export async function readNews(tx: ReadTransaction, after: number): Promise<News
   const [last] = await tx.list({ prefix, reverse: true, limit: 1 });
   const position = last === undefined ? after : Number(last[0].slice(prefix.length));
   const requests = (await tx.list({ prefix: "holding/consent/" })).length;
-  return newsOf({ rows, about, position, more: keys.length > LOOKED_AT, requests }, Date.now());
+  const isOfGroups = rows.some((row) => row?.team !== undefined);
+  const teams = isOfGroups ? await teamsByName(tx) : [];
+  const groupNames = new Map(Array.from(teams, ([name, { key }]) => [key, name]));
+  return newsOf({ rows, about, groupNames, position, more: keys.length > LOOKED_AT, requests }, Date.now());
 }
 
 /** News of what waits, and then of what comes, each batch once. Ends when `signal` aborts. */

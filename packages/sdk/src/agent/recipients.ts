@@ -32,3 +32,15 @@ function add(all: Recipients, name: string, { state, reason }: ToRecord = { stat
   if (state === "handled") all.handled.push(name);
   else if (state !== "received") all.failed.push({ name, state, reason: reason ?? state });
 }
+
+type Counts = NonNullable<OutboxRecord["recipients"]>;
+
+/** Whether so many recipients are as far. */
+export function enough(counts: Counts, state: "received" | "handled", atLeast: number): boolean {
+  return counts[state] >= atLeast;
+}
+
+/** Whether so many may still be. Where it has expired by the relay's word it may: whoever comes back asks for it. */
+export function mayBeEnough({ all, gone, failed }: Counts, state: "received" | "handled", atLeast: number): boolean {
+  return all - gone - (state === "handled" ? failed : 0) >= atLeast;
+}

@@ -6,7 +6,8 @@ import { type OutgoingFile, outgoingFiles } from "./file-info.ts";
 import { isRefusal } from "../records/outbox-records.ts";
 import { get, pad } from "../records/records.ts";
 import type { MessageState, OutboxRecord } from "../records/tables.ts";
-import { type Recipients, recipientsOf } from "./recipients.ts";
+import { check } from "./arguments.ts";
+import { enough, mayBeEnough, type Recipients, recipientsOf } from "./recipients.ts";
 import { type Wait, waitFor } from "./waiting.ts";
 
 /** What is known of a message that was sent. Times in Unix milliseconds. */
@@ -23,6 +24,12 @@ export interface MessageStatus {
   expiresAt?: number;
   /** Its files, in their order. */
   files?: OutgoingFile[];
+}
+
+/** Until when to wait, where a message is for several. */
+export interface Reach extends Wait {
+  /** Of a message to a group: so many of its members are enough; all of them if not given. */
+  atLeast?: number | undefined;
 }
 
 const ORDER: MessageState[] = ["queued", "stored", "received", "handled"];
@@ -76,17 +83,17 @@ export class Sent {
   }
 
   /** Resolves when it is decrypted and on the recipient's disk: its encrypted receipt. @throws AgentError as {@link handled} */
-  received(wait?: Wait): Promise<MessageStatus> {
-    return this.#reach("received", wait);
+  received(reach?: Reach): Promise<MessageStatus> {
+    return this.#reach("received", reach);
   }
 
   /**
    * Resolves when the recipient's handler has succeeded: its encrypted receipt.
    * @throws AgentError refused, expired, failed, identity_changed, device_changed, fingerprint_mismatch: it will never
-   * be; timeout, relay_unreachable, aborted: it may still be
+   * be; timeout, relay_unreachable, aborted: it may still be; usage: `atLeast` of a message that is for one agent
    */
-  handled(wait?: Wait): Promise<MessageStatus> {
-    return this.#reach("handled", wait);
+  handled(reach?: Reach): Promise<MessageStatus> {
+    return this.#reach("handled", reach);
   }
 
   /** Of a message to a group: how it is at each of its members. Of others, and while it has not left, nobody is named. */
@@ -107,14 +114,23 @@ export class Sent {
     return this.#store.read((tx) => get(tx, "out/", pad(this.#seq)));
   }
 
-  #reach(state: MessageState, wait: Wait | undefined): Promise<MessageStatus> {
+  async #reach(state: "stored" | "received" | "handled", { atLeast, ...wait }: Reach = {}): Promise<MessageStatus> {
+    check("reach", { atLeast });
+    if (atLeast !== undefined && atLeast > 1 && !this.to.startsWith("@"))
+      throw new AgentError("usage", `a message to ${this.to} has one recipient, and no ${atLeast}`, {
+        hint: "leave atLeast out, or send to a group",
+      });
     return waitFor(
       this.#store,
       this.#link,
-      `message ${this.id} to be ${state}`,
+      `message ${this.id} to be ${state}${atLeast === undefined ? "" : ` by ${atLeast}`}`,
       async () => {
         const row = await this.#row();
         if (row === undefined) throw new AgentError("unknown_message", `message ${this.id} is not known any more`);
+        if (state !== "stored" && atLeast !== undefined && row.recipients !== undefined && row.state !== "queued") {
+          if (enough(row.recipients, state, atLeast)) return this.#store.read((tx) => statusOf(tx, row));
+          if (!mayBeEnough(row.recipients, state, atLeast)) throw neverBy(row, state, atLeast);
+        }
         const reached = ORDER.indexOf(row.state);
         if (reached === -1) throw whyNever(row);
         return reached >= ORDER.indexOf(state) ? this.#store.read((tx) => statusOf(tx, row)) : undefined;
@@ -149,6 +165,15 @@ const WAYS_OUT = new Map([
   ["partial", "some have handled it: aimessage status ID says who has not, and why"],
   ["clock", "check this machine's clock, and have the recipient check theirs (aimessage doctor); then send it again"],
 ]);
+
+/** So many recipients will never be as far, though some may be. */
+function neverBy(row: OutboxRecord, state: string, atLeast: number): AgentError {
+  const { all = 0, failed = 0, gone = 0 } = row.recipients ?? {};
+  const lost = state === "handled" ? failed + gone : gone;
+  const why = lost === 0 ? "" : `, ${lost} of whom have failed or are gone`;
+  const text = `message ${row.id} to ${toOf(row)} will never be ${state} by ${atLeast}: it was for ${all}${why}`;
+  return new AgentError("failed", text, { reason: "partial", hint: WAYS_OUT.get("partial") });
+}
 
 /** Why a message will never be handled. */
 export function whyNever(row: OutboxRecord): AgentError {

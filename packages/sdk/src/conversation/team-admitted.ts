@@ -34,7 +34,7 @@ export async function applyUnansweredInTeam(turn: Turn, team: Team, { kind, epoc
 
 /** A commit that the relay must have does not come: any member may take us in again. */
 export async function rejoinWhereLate(turn: Turn): Promise<void> {
-  for (const team of [...turn.cache.teams.values()]) {
+  for (const team of turn.cache.teams.values()) {
     if (team.record.state !== "open" || !waitsInVain(turn, team.record)) continue;
     await turn.on(`team-group/${team.record.id}`, async () => {
       await askToRejoin(turn, team);

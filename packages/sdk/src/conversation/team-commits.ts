@@ -9,11 +9,11 @@ import { type Delivery, fromBase64, isBase64, toBase64, usernameKey } from "../p
 import type { CommitRecord } from "../records/group-records.ts";
 import { get, pad } from "../records/records.ts";
 import { planHealing } from "./team-healing.ts";
-import { heardFrom } from "./team-lost.ts";
 import { comparePins, forgetPins } from "./team-pins.ts";
 import { forgetHeld } from "../records/team-held.ts";
 import type { OpRecord } from "../records/team-records.ts";
 import { endAllSent, goneFrom } from "./team-outcomes.ts";
+import { heardFrom, keysOf } from "./team-heard.ts";
 import { endOrGoOn } from "./team-ops.ts";
 import { commitMissing, forked, stuck } from "./team-stuck.ts";
 import { compareWords } from "./team-words.ts";
@@ -70,6 +70,8 @@ export async function receiveTeamCommit(turn: Turn, team: Team, delivery: Delive
   }
   record.ended_by = delivery.message_id;
   await enter(turn, team, { epoch, secret: before, roster, added });
+  const committer = await certifiedBy(followed.commit.committer.certificate);
+  if (committer !== undefined) await heardFrom(turn, team, committer.name, followed.commit.path !== "none");
 }
 
 /** Applies our own admitted commit, once our mailbox is processed up to where it stood when the commit was admitted. */
@@ -85,6 +87,7 @@ export async function applyTeamCommit(turn: Turn, { group: id, op, commit_id }: 
     team.record.ended_by = commit_id;
     await enter(turn, team, { epoch, secret, roster: before, added: record?.kind === "readmit" ? record.names : [] });
     if (record !== undefined && BRINGS_KEYS.has(record.kind)) {
+      await keysOf(turn, team, [usernameKey(turn.account.identity.username)]);
       team.record.healed = true;
       await planHealing(turn, team);
     }
@@ -126,6 +129,9 @@ async function enter(turn: Turn, team: Team, before: Before): Promise<void> {
   if (now.size !== before.roster.length || before.roster.some(({ name }) => !now.has(name)))
     delete team.record.roster_epoch;
   for (const { name } of before.roster) if (before.added.includes(name)) await sendAllToOne(turn, team, name);
+  const had = new Set(before.roster.map(({ name }) => name));
+  const fresh = [...now.keys()].filter((name) => !had.has(name) || before.added.includes(name));
+  await keysOf(turn, team, fresh);
 }
 
 /** We are no member any more. */

@@ -2,21 +2,13 @@
 import { get } from "../records/records.ts";
 import { forgetMember, type Team, teamMember, teamOf } from "../turn/teams.ts";
 import type { Turn } from "../turn/turn.ts";
+import { heardFrom } from "./team-heard.ts";
 import { goneFrom } from "./team-outcomes.ts";
 import { rosterIn } from "./teams.ts";
 
 const DAY_MS = 86_400_000;
 /** How long a relay keeps a message, if ours has not said. Milliseconds. */
 const MAILBOX_MS = 14 * DAY_MS;
-
-/** Something readable has come of a member. */
-export async function heardFrom(turn: Turn, team: Team, name: string): Promise<void> {
-  const member = await teamMember(turn, team, name);
-  const today = Math.floor(turn.now / DAY_MS) * DAY_MS;
-  if (member.heard_at === today) return;
-  member.heard_at = today;
-  team.changed.add(name);
-}
 
 /** Members that went while we were no member, or could not follow. */
 export async function goneMeanwhile(turn: Turn, team: Team, before: readonly string[] = []): Promise<void> {

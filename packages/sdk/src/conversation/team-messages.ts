@@ -12,7 +12,7 @@ import type { TeamMemberRecord } from "../records/team-records.ts";
 import { keep } from "./received.ts";
 import { directSecret } from "./team-commits.ts";
 import { holdInTeam } from "./team-held.ts";
-import { heardFrom } from "./team-lost.ts";
+import { heardFrom } from "./team-heard.ts";
 import { applyTeamReceipt } from "./team-reports.ts";
 import { commitMissing } from "./team-stuck.ts";
 import { hearSeen } from "./team-order.ts";

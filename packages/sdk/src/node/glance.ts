@@ -10,10 +10,12 @@ import { DatabaseSync } from "node:sqlite";
 import { pathToFileURL } from "node:url";
 import { type Found, LOOKED_AT, type News, newsOf } from "../records/news.ts";
 import type { ContactRecord, InboxRecord, PeerStanding } from "../records/tables.ts";
+import { nameTeams } from "../records/team-naming.ts";
+import type { TeamRecord } from "../records/team-records.ts";
 import { ANNOUNCED } from "./home.ts";
 import { asOwnerOf } from "./program/owner.ts";
 
-export type { News, NewsSender } from "../records/news.ts";
+export type { News, NewsGroup, NewsSender } from "../records/news.ts";
 export { agentFolder, agentFolders, homeFolder, userHome } from "./home.ts";
 
 /** How long another process may hold the database up. Milliseconds. */
@@ -26,6 +28,10 @@ const WAITING = `SELECT waiting.key AS key, row.value AS value FROM records AS w
   LEFT JOIN records AS row ON row.key = 'in/' || substr(waiting.key, 11)
   WHERE waiting.key > ? AND waiting.key < 'unhandled/~' ORDER BY waiting.key LIMIT ?`;
 const REQUESTS = "SELECT count(*) AS count FROM records WHERE key >= 'holding/consent/' AND key < 'holding/consent/~'";
+// Of a group's row, which names all of its members, no more than that is read.
+const TEAMS = `SELECT substr(key, 6) AS key, json_extract(value, '$.name') AS name, json_extract(value, '$.since') AS since,
+    json_extract(value, '$.alias') AS alias
+  FROM records WHERE key > 'team/' AND key < 'team/~' AND typeof(value) = 'text' AND json_extract(value, '$.state') <> 'over'`;
 const NEWEST = "SELECT max(key) AS key FROM records WHERE key >= 'unhandled/' AND key < 'unhandled/~'";
 
 /** News of what waits in the store of a folder behind a place of its inbox; undefined if nothing does. @throws what SQLite says */
@@ -37,7 +43,8 @@ export function glance(folder: string, after = 0): News | undefined {
     const position = more ? placeIn(db.prepare(NEWEST).get()?.["key"]) : (waiting.at(-1)?.place ?? after);
     const rows = waiting.slice(0, LOOKED_AT).map(({ row }) => row);
     const requests = Number(db.prepare(REQUESTS).get()?.["count"]);
-    return newsOf({ rows, about: sendersOf(db, rows), position, more, requests }, Date.now());
+    const found = { rows, about: sendersOf(db, rows), groupNames: groupsOf(db, rows) };
+    return newsOf({ ...found, position, more, requests }, Date.now());
   });
 }
 
@@ -100,6 +107,17 @@ function sendersOf(db: DatabaseSync, rows: readonly (InboxRecord | null)[]): Fou
       },
     ]),
   );
+}
+
+/** Names of the groups that something was sent to. */
+function groupsOf(db: DatabaseSync, rows: readonly (InboxRecord | null)[]): Found["groupNames"] {
+  if (!rows.some((row) => row?.team !== undefined)) return new Map();
+  type Row = Pick<TeamRecord, "key" | "name" | "since"> & { alias: string | null };
+  const teams = (db.prepare(TEAMS).all() as unknown as Row[]).map(({ alias, ...team }) => ({
+    ...team,
+    ...(alias === null ? {} : { alias }),
+  }));
+  return new Map(Array.from(nameTeams(teams), ([name, { key }]) => [key, name]));
 }
 
 /** A record as an object; null if it is sealed, or cannot be read. */

@@ -4,16 +4,12 @@
  */
 import type { ReadTransaction } from "../store/store.ts";
 import { list } from "./records.ts";
+import { freeName, nameTeams } from "./team-naming.ts";
 import type { TeamRecord } from "./team-records.ts";
 
 /** The teams that this agent is in, or is invited to, each under its name here: `team`, `team~2`. */
 export async function teamsByName(tx: ReadTransaction): Promise<Map<string, TeamRecord>> {
-  const named = new Map<string, TeamRecord>();
-  const teams = (await list(tx, "team/")).filter(({ state }) => state !== "over");
-  for (const team of teams) if (team.alias !== undefined) named.set(team.alias, team);
-  for (const team of teams.toSorted((a, b) => a.since - b.since || (a.key < b.key ? -1 : 1)))
-    if (team.alias === undefined) named.set(freeName(team.name, named), team);
-  return named;
+  return nameTeams((await list(tx, "team/")).filter(({ state }) => state !== "over"));
 }
 
 /** What a team is called from now on that its owner is in, or whose name has changed. */
@@ -22,12 +18,6 @@ export async function aliasFor(tx: ReadTransaction, { key, name }: Pick<TeamReco
   for (const team of await list(tx, "team/"))
     if (team.key !== key && team.state !== "over" && team.alias !== undefined) taken.add(team.alias);
   return freeName(name, taken);
-}
-
-function freeName(name: string, taken: { has(name: string): boolean }): string {
-  let free = name;
-  for (let number = 2; taken.has(free); number++) free = `${name}~${number}`;
-  return free;
 }
 
 /** The name of a team here, by its key; undefined if it is over. */

@@ -68,11 +68,12 @@ export interface TeamMemberRecord {
   confirmed?: number;
   /** Counters below that which it lacks, as it has said last. */
   lacks?: number[];
-  /** When something readable came of it last, to the day (Unix ms). */
-  heard_at?: number;
   /** Counters of direct frames, to it and from it. */
   direct_out: number;
   direct_in: number;
+  /** When something readable came of it last, to the day; and when it was last seen to have got new keys. Our clock, Unix ms. */
+  heard_at?: number;
+  keys_at?: number;
 }
 
 /** `to/<out seq>/<username>`: what became of a message to a team at one of those whom it was for, once that is more than `stored`. */

@@ -34,13 +34,17 @@ const row = (more: Partial<InboxRecord>): InboxRecord =>
 test("what is handled is not told, nor what has expired; a name that has another identity now has no tier", () => {
   const contact = { identity_key: "a", verified: true } as never;
   const about = new Map([["alice", { contact, standing: undefined }]]);
-  const found = { about, position: 9, more: false, requests: 0 };
+  const found = { about, groupNames: new Map([["k", "team"]]), position: 9, more: false, requests: 0 };
   const tell = (...rows: (InboxRecord | null)[]) => newsOf({ ...found, rows }, 1_000);
   expect(tell(row({ expires_at: 1_000 }))).toBeUndefined();
   expect(tell(row({ expires_at: 1_001 }))).toMatchObject({ messages: 1, position: 9 });
   expect(tell(row({ identity_key: "a" }))?.senders).toEqual([{ name: "Alice", trust: "verified", messages: 1 }]);
   expect(tell(row({ identity_key: "b" }))?.senders).toEqual([{ name: "Alice", trust: "unknown", messages: 1 }]);
   expect(tell(row({ answers: "q" }))).toMatchObject({ messages: 0, replies: 1, senders: [], repliers: ["Alice"] });
+  expect(tell(row({ team: "k" }), row({}), row({ team: "k" }), row({ team: "other" }))).toMatchObject({
+    messages: 4,
+    groups: [{ name: "team", messages: 2 }],
+  });
   // Sealed, or damaged.
   expect(tell(null, null)).toMatchObject({ messages: 2, senders: [] });
 });

@@ -11,6 +11,9 @@ const HINTS: Partial<Record<string, string>> = {
   several_agents: "ask your owner to name one in the host's settings of this server: args -u NAME mcp",
   unknown_message:
     "check_inbox and read_messages show ids of what came; send_message and ask_agent returned those of yours",
+  unknown_group: "list_agents shows the groups that you are in",
+  not_a_member:
+    "ask your owner to take the invitation, in a terminal: aimessage group accept; or an admin of the group to add this agent",
   disk_full: "ask your owner to free some space, or choose another folder",
   "bad_file hard_link": BELOW,
   "bad_file hidden": BELOW,

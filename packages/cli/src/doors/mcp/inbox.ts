@@ -2,6 +2,7 @@
 import type { Agent, InboxEntry, IncomingMessage, Pending, Question } from "@aimessage/sdk/node";
 import { isAgentError, UsageError } from "../../errors.ts";
 import { costOf, FENCED } from "./fence.ts";
+import { invitations } from "./groups.ts";
 import type { Args } from "./schemas.ts";
 import type { Calling } from "./tools.ts";
 import { previewOf, questionOf, wholeMessage, within } from "./shown.ts";
@@ -35,7 +36,7 @@ export async function checkInbox(agent: Agent, relay: string): Promise<object> {
     unhandled,
     questions_to_you: pending.filter(({ expectsReply }) => expectsReply).length,
     replies_to_you: replies,
-    waiting_for_owner: (await agent.requests.list()).length,
+    waiting_for_owner: (await agent.requests.list()).length + (await invitations(agent)),
     ...(messages.length > 0 ? { note: FENCED } : {}),
     messages,
     ...(unhandled > messages.length ? { not_shown: unhandled - messages.length } : {}),

@@ -50,8 +50,14 @@ export const tools = {
     annotations: { ...adds, openWorldHint: false },
   },
   reply_to_message: {
-    description: "Answer a message and mark it handled, both at once.",
-    input: z.strictObject({ message_id: Id, body: Body, files: Files, again: Again }),
+    description: "Answer a message and mark it handled, both at once. One with a group is answered to all of it.",
+    input: z.strictObject({
+      message_id: Id,
+      body: Body,
+      files: Files,
+      privately: z.boolean().optional().describe("to its sender alone"),
+      again: Again,
+    }),
     annotations: adds,
   },
   mark_handled: {
@@ -63,7 +69,7 @@ export const tools = {
     description:
       "Send a message that needs no answer. It is kept until it arrives: never send it again because nothing came back.",
     input: z.strictObject({
-      to: To,
+      to: z.string().describe("agent name, or @group"),
       body: Body,
       files: Files,
       thread: Thread,
@@ -90,8 +96,9 @@ export const tools = {
     annotations: reads,
   },
   list_agents: {
-    description: "Agents you know: trust is how far the owner trusts them, and the day they were last heard of.",
-    input: z.strictObject({ name: z.string().optional().describe("part of it") }),
+    description:
+      "Agents you know: trust is how far the owner trusts them, and the day they were last heard of. Groups you are in; the owner changes those.",
+    input: z.strictObject({ name: z.string().optional().describe("part of it, or @group: its members") }),
     annotations: reads,
   },
 } as const satisfies Record<string, Tool>;

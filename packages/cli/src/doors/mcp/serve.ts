@@ -152,7 +152,9 @@ async function failure(error: unknown, username?: string): Promise<object> {
   const { code, message, reason, files = [], messageId, status } = explained;
   return {
     error: code,
-    message: without(reason, message),
+    // What a group is called is others' word.
+    message:
+      messageId === undefined ? without(reason, message) : without(reason, message).replace(/ @[\w~-]+/, " a group"),
     hint: hintOf(explained, username),
     ...(files.length === 0 ? {} : { files: files.map(word) }),
     ...(reason === undefined ? {} : { reason: word(reason) }),

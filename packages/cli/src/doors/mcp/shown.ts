@@ -37,6 +37,7 @@ const REASONS: ReadonlySet<string> = new Set([
   "hidden",
   "identity_changed",
   "internal",
+  "lapsed",
   "mailbox_age",
   "missing",
   "no_file",
@@ -45,6 +46,7 @@ const REASONS: ReadonlySet<string> = new Set([
   "not_handled",
   "outside",
   "own_store",
+  "partial",
   "pairing_expired",
   "pairing_refused",
   "refused",
@@ -66,6 +68,11 @@ export function word(text: string): string {
   return isOurs(text) ? text : fence(text);
 }
 
+/** Whom a message is for: a group is called as others have called it. */
+export function addressee(to: string): string {
+  return to.startsWith("@") ? word(to) : to;
+}
+
 /** A sentence of ours without the reason that others gave, which stands in a fence, and nowhere else. */
 export function without(reason: string | undefined, sentence: string): string {
   if (reason === undefined || isOurs(reason)) return sentence;
@@ -74,10 +81,11 @@ export function without(reason: string | undefined, sentence: string): string {
 
 /** What is said of a message beside its body. */
 function head(message: Message & { inWork?: boolean; state?: string; reason?: string }): object {
-  const { id, from, verified, trust, receivedAt, expectsReply, expiresAt, inWork, state, reason } = message;
+  const { id, from, group, verified, trust, receivedAt, expectsReply, expiresAt, inWork, state, reason } = message;
   return {
     message_id: id,
     from,
+    ...(group === undefined ? {} : { group: word(`@${group}`) }),
     verified,
     trust,
     received_at: time(receivedAt),
@@ -112,7 +120,7 @@ export function wholeMessage(
   tokens: number,
   { offset = 0, files = message.files, isSaving = false }: Part = {},
 ): object {
-  const { bytes, contentType, group, thread, replyTo, late, headers } = message;
+  const { bytes, contentType, thread, replyTo, late, headers } = message;
   const text = utf8(bytes);
   const body = text ?? Buffer.from(bytes).toString("base64");
   const attached = files.map(fileOf);
@@ -120,7 +128,6 @@ export function wholeMessage(
   const { shown, next } = partOf(body, Math.min(offset, body.length), Math.max(left, OVERHEAD));
   return {
     ...head(message),
-    ...(group === undefined ? {} : { group: word(group) }),
     ...(thread === undefined ? {} : { thread: word(thread) }),
     ...(replyTo === undefined ? {} : { reply_to: word(replyTo) }),
     ...(late ? { late: true } : {}),
@@ -168,7 +175,7 @@ function sentFileOf({ name, bytes, done, state, reason }: OutgoingFile): object 
 export function statusOf({ id, to, state, reason, files, createdAt, updatedAt, expiresAt }: MessageStatus): object {
   return {
     message_id: id,
-    to,
+    to: addressee(to),
     status: state,
     ...(reason === undefined ? {} : { reason: word(reason) }),
     ...(files === undefined || files.length === 0 ? {} : { files: files.map(sentFileOf) }),

@@ -1,13 +1,14 @@
 /** What the tools of an assistant do. */
-import type { Agent, Sent } from "@aimessage/sdk/node";
+import type { Agent, MessageStatus, Sent } from "@aimessage/sdk/node";
 import { usernameKey } from "@aimessage/sdk/protocol";
 import { AskError, isAgentError, SendError, UsageError } from "../../errors.ts";
 import { FENCED } from "./fence.ts";
+import { groupOf, groupsOf, recipientsOf } from "./groups.ts";
 import { checkInbox, PAGE, questionBy, readMessages, received } from "./inbox.ts";
 import { whatIsWrong } from "./keeper.ts";
 import type { Args, ToolName } from "./schemas.ts";
 import type { McpFiles } from "./mcp-files.ts";
-import { contactOf, questionOf, statusOf, time, wholeMessage, word } from "./shown.ts";
+import { addressee, contactOf, questionOf, statusOf, time, wholeMessage, word } from "./shown.ts";
 
 /** Within this time the same message is the same message: a model repeats what it has not seen the result of. Milliseconds. */
 const SAME_MS = 600_000;
@@ -59,10 +60,10 @@ export const run: Tools = {
     }
   },
 
-  reply_to_message: async ({ message_id: typed, body: given, files, again }, calling) => {
+  reply_to_message: async ({ message_id: typed, body: given, files, privately, again }, calling) => {
     const { agent } = calling;
     const body = bodyOf(given, files);
-    const options = calling.files.given(files);
+    const options = { ...calling.files.given(files), ...(privately === true ? { privately } : {}) };
     const message = await received(agent, typed);
     const isOver = message.state !== "unhandled";
     if (!isOver && (message.expiresAt ?? Infinity) <= Date.now())
@@ -98,13 +99,14 @@ export const run: Tools = {
       return { message_id: local, from, state, ...(reason === undefined ? {} : { reason: word(reason) }) };
     }
     const question = await questionBy(agent, id);
-    if (question === undefined) return statusOf(status);
+    if (question === undefined) return { ...statusOf(status), ...(await atMembers(agent, status)) };
     const known = { ...statusOf(status), ...questionOf(question) };
     if (question.replyId === undefined) return known;
     return { ...known, note: FENCED, reply: wholeMessage(await agent.message(question.replyId), tokens) };
   },
 
   list_agents: async ({ name = "" }, { agent }) => {
+    if (name.startsWith("@")) return groupOf(agent, name);
     // Whoever waits for the owner's consent is a number, and no name: that is the stranger's to choose.
     const waiting = new Set((await agent.requests.list()).map(({ username }) => usernameKey(username)));
     const isOpen = (await agent.requests.policy()) === "open";
@@ -118,9 +120,16 @@ export const run: Tools = {
       you: agent.username,
       agents,
       ...(all.length > agents.length ? { not_shown: all.length - agents.length } : {}),
+      ...(await groupsOf(agent, name)),
     };
   },
 };
+
+/** Of a message to a group. */
+async function atMembers(agent: Agent, { id, to }: MessageStatus): Promise<object> {
+  const sent = to.startsWith("@") ? await agent.sent(id) : undefined;
+  return sent === undefined ? {} : { recipients: recipientsOf(await sent.recipients()) };
+}
 
 /** @throws UsageError if there is neither a text nor a file */
 function bodyOf(body: string | undefined, files: readonly string[] = []): string {
@@ -138,7 +147,7 @@ function once(again: boolean | undefined): { sameWithin?: number } {
 
 /** How far a message is, after a moment. @throws SendError if it has ended in vain */
 async function progress(sent: Sent, { signal, left }: Calling): Promise<object> {
-  const known = { message_id: sent.id, to: sent.to, ...(sent.repeated ? { repeated: true } : {}) };
+  const known = { message_id: sent.id, to: addressee(sent.to), ...(sent.repeated ? { repeated: true } : {}) };
   try {
     const { state, delivered } = await sent.stored({ timeout: Math.min(left(), STORED_MS), signal });
     return { ...known, status: state, ...(state === "stored" ? { waits_for_recipient: delivered !== true } : {}) };
