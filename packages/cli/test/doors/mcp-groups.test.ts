@@ -37,7 +37,7 @@ test("an assistant sees its groups, writes to one, answers all of it or one alon
   expect(await bob.call("list_agents", { name: `@${team}` })).toMatchObject({
     members: 3,
     agents: [
-      { name: "alice", admin: true, trust: "known" },
+      { name: "alice", admin: true, trust: "unknown" },
       { name: "bob", you: true },
       { name: "carol", trust: "unknown" },
     ],
