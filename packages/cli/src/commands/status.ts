@@ -66,7 +66,8 @@ async function status(call: Call, options: Options, typed: string | undefined): 
     ["Status:", found.state],
     ["Reason:", found.reason ?? ""],
     ...(recipients === undefined ? [] : recipientRows(recipients)),
-    ["Files:", filesRow(found)],
+    ["Files:", filesRow(found, recipients)],
+    ["Without:", recipients === undefined ? "" : withoutRow(found, recipients)],
     ["Sent:", localTime(found.createdAt)],
     ["Since:", localTime(found.updatedAt)],
     ["Expires:", found.expiresAt === undefined ? "" : localTime(found.expiresAt)],
@@ -76,9 +77,14 @@ async function status(call: Call, options: Options, typed: string | undefined): 
   return context.interrupted.aborted ? interruptedExit(context) : 0;
 }
 
+/** How many of those whom a message to a group was for are in it still. */
+function livingIn({ received, failed, waiting }: Pick<Recipients, "received" | "failed" | "waiting">): number {
+  return received.length + waiting.length + failed.filter(({ state }) => state === "expired").length;
+}
+
 /** How a message to a group is at its members. */
 function recipientRows({ received, handled, failed, waiting, gone }: Recipients): string[][] {
-  const all = received.length + waiting.length + failed.filter(({ state }) => state === "expired").length;
+  const all = livingIn({ received, failed, waiting });
   const counts = all === 0 ? "" : `received ${received.length}/${all}, handled ${handled.length}/${all}`;
   return [
     ["Members:", counts],
@@ -88,12 +94,22 @@ function recipientRows({ received, handled, failed, waiting, gone }: Recipients)
   ];
 }
 
-function filesRow(found: MessageStatus): string {
+/** Members of a group who could not have a file of a message so far. */
+function withoutRow({ files = [] }: MessageStatus, { unfetched = [] }: Recipients): string {
+  const said = unfetched.map(
+    ({ name, file, reason }) => `${name} (${files[file]?.name ?? "a file"}: ${reason.replaceAll("_", " ")})`,
+  );
+  return said.join(", ");
+}
+
+function filesRow(found: MessageStatus, recipients: Recipients | undefined): string {
   const waiting = filesInLine(found);
   if (waiting !== "") return waiting;
   return (found.files ?? [])
-    .map(({ name, bytes, state, reason }) => {
-      const ended = state === "fetched" ? "fetched" : state === "failed" ? reason?.replaceAll("_", " ") : undefined;
+    .map(({ name, bytes, state, reason, fetched }) => {
+      const isThere = fetched === undefined ? state === "fetched" : fetched > 0;
+      const by = recipients === undefined || fetched === undefined ? "" : ` by ${fetched}/${livingIn(recipients)}`;
+      const ended = isThere ? `fetched${by}` : state === "failed" ? reason?.replaceAll("_", " ") : undefined;
       return `${name} ${fileSize(bytes)}${ended === undefined ? "" : `, ${ended}`}`;
     })
     .join("; ");
