@@ -194,5 +194,8 @@ const MEANINGS: Record<Excess, (name: string, limit: number) => string> = {
 /** The alert about it. */
 export function excessText(name: string, excess: Excess, { limits, tier }: Pick<Judged, "limits" | "tier">): string {
   const limit = limits[excess] * (tier === "trusted" ? TRUSTED : 1);
+  // Members hold what others of them send, each by itself.
+  if (name.startsWith("@"))
+    return `${MEANINGS[excess](name, limit)}: what this agent sends there in this way may wait at the others until their owners release it, or a person writes`;
   return `${MEANINGS[excess](name, limit)}: what it sends in this way waits until you say: aimessage guard release ${name}; its guard may hold, too, and then both owners release`;
 }
