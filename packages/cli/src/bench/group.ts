@@ -36,11 +36,6 @@ export async function benchGroup(call: Call, bench: Omit<Bench, "note" | "signal
   const signal = context.interrupted;
   const figures = await measureGroup({ ...bench, note: (text) => out.note(text), signal });
   const { founded, sealed, stored, pushed, bare } = figures;
-  const row = (name: string, value: number, floor?: number): string[] => [
-    name,
-    `${value.toFixed(1)} ms`,
-    ...(floor === undefined ? ["", ""] : [`${floor.toFixed(1)} ms`, (value / floor).toFixed(1)]),
-  ];
   await out.data(
     [
       `a group of ${figures.members}, messages of ${BODY_BYTES} bytes`,
@@ -59,6 +54,11 @@ export async function benchGroup(call: Call, bench: Omit<Bench, "note" | "signal
       pushed: { ms: round(pushed), bare_ms: round(bare) },
     },
   );
+}
+
+function row(name: string, value: number, floor?: number): string[] {
+  const beside = floor === undefined ? ["", ""] : [`${floor.toFixed(1)} ms`, (value / floor).toFixed(1)];
+  return [name, `${value.toFixed(1)} ms`, ...beside];
 }
 
 /** @param bench `members`: all of them, the founder among them */

@@ -29,12 +29,7 @@ import { sweep } from "./retention.ts";
 import { askForBlobs, untilAsk } from "./blobs.ts";
 import { serveRequests } from "./serve-requests.ts";
 import { makeTurn } from "./set-aside.ts";
-import { rejoinWhereLate } from "../conversation/team-admitted.ts";
-import { healTeams } from "../conversation/team-healing.ts";
-import { hearStatement } from "../conversation/team-ops.ts";
-import { makeChanges } from "../delivery/team-changes.ts";
-import { type ChangeAnswer, hearOwnTeams, type Need, needsOf } from "../delivery/team-needs.ts";
-import { askFor } from "./team-asks.ts";
+import { TeamWork } from "./team-work.ts";
 import type { WireRecord } from "../records/tables.ts";
 import { Cache, Turn } from "../turn/turn.ts";
 
@@ -91,8 +86,7 @@ export class Session {
   /** When something in the outbox expires next. Unix milliseconds. */
   #expiresAt = Infinity;
   #asked = false;
-  /** What changes of teams need of the relay before they can be made. */
-  #needs: Need[] = [];
+  readonly #teams: TeamWork;
   /** Files wait: for room at the relay, to be uploaded, or to be deleted there. */
   #hasFiles = false;
   /** When the relay is to be asked for some of them, by `performance.now()`. */
@@ -128,6 +122,7 @@ export class Session {
         }),
       (group) => this.#commits.post(group),
     );
+    this.#teams = new TeamWork(connection, this.#flight);
     const { wake, request } = begun;
     const bodies = { request, server: account.server, signal: this.#ending.signal };
     this.#bodies = new Bodies(bodies, wake);
@@ -194,8 +189,7 @@ export class Session {
     if (batch.length > 0) this.#heardAt = performance.now();
     let received = 0;
     const openings = await this.#claim();
-    const answers = await this.#askForTeams();
-    const statements = connection.statements.splice(0);
+    const heard = await this.#teams.hear();
     const turn = await this.#turn(async (turn) => {
       await applyAnswers(turn, flight);
       await this.#keys.hear(turn);
@@ -212,11 +206,7 @@ export class Session {
             if ("refusal" in answer) await cannotOpen(turn, flight, username, answer.refusal);
             else if (!this.#cache.isHeld(username)) await openWith(turn, flight, username, answer.ok);
           });
-      for (const statement of statements) await hearStatement(turn, statement);
-      await rejoinWhereLate(turn);
-      await healTeams(turn);
-      await hearOwnTeams(turn, flight, answers);
-      await makeChanges(turn, flight, answers);
+      await this.#teams.turn(turn, heard);
       await this.#sweepIfDue(turn);
       await heal(turn, (group) => flight.postCommit(group));
       await repeatCommits(turn, flight);
@@ -229,7 +219,7 @@ export class Session {
       flight.taken = undefined;
       await turn.flush(taken);
       this.#asked = (await turn.tx.list({ prefix: "ask/", limit: 1 })).length > 0;
-      this.#needs = await needsOf(turn, flight);
+      await this.#teams.look(turn);
       this.#hasFiles = (await turn.tx.list({ prefix: "blob/", limit: 1 })).length > 0;
       this.#askAt = turn.ticks + (this.#hasFiles ? await untilAsk(turn.tx) : Infinity);
     }, batch);
@@ -249,7 +239,7 @@ export class Session {
     await between.compute();
     if (isCut) await new Promise((resolve) => setTimeout(resolve, GIVE_WAY_MS));
     const goesOn = isCut || (flight.mayHaveMore && turn.after.length > 0);
-    const isDone = waiting === 0 && !served && !goesOn && this.#needs.length === 0;
+    const isDone = waiting === 0 && !served && !goesOn && !this.#teams.isWaiting;
     return isDone && (await this.#openable()).length === 0;
   }
 
@@ -353,11 +343,6 @@ export class Session {
         return { username, answer: { ok: answer.frame.data } };
       }),
     );
-  }
-
-  /** Asks for what changes of teams need. */
-  #askForTeams(): Promise<ChangeAnswer[]> {
-    return Promise.all(this.#needs.splice(0).map((need) => askFor(this.#connection, need)));
   }
 
   /** Contacts that need a conversation, and for whom no back-off runs. */
