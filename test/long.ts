@@ -9,6 +9,7 @@ const lengths = {
   FILE_MEMORY_MIB: "2048",
   TEAM_STEPS: "10000",
   CHAOS_CYCLES: "200",
+  CHAOS_GROUP_CYCLES: "50",
   CHAOS_BUGS: "1",
   SETTINGS_RUNS: "300",
 };
@@ -18,6 +19,7 @@ const steps = [
   ["lab/chaos/main.ts", "--cycles", "1000"],
   ["lab/chaos/main.ts", "--cycles", "1000", "--without", "old-copy"],
   ["lab/chaos/main.ts", "--cycles", "300", "--files"],
+  ["lab/chaos/main.ts", "--cycles", "400", "--groups"],
   ["--conditions=@aimessage/source", "lab/fuzz/main.ts", "--frames", "1000000"],
   ["--conditions=@aimessage/source", "lab/soak/main.ts"],
 ];

@@ -1,11 +1,14 @@
 import { cpSync, mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { setTimeout as delay } from "node:timers/promises";
+import { Agent as SdkAgent, AgentError } from "@aimessage/sdk/node";
 import { readBooks } from "../shared/books.ts";
 import type { Letter } from "../shared/letter.ts";
 import type { Bug } from "./bugs.ts";
 import type { Ledger } from "./ledger.ts";
 import type { Order } from "./orders.ts";
+import { RETRY_MS } from "./patience.ts";
 import { Process, type Hooks } from "./process.ts";
 import type { Proxy } from "./proxy.ts";
 import { Turns } from "./turns.ts";
@@ -33,10 +36,14 @@ export class Agent {
   readonly share: boolean;
   readonly #ledger: Ledger;
   readonly #copyFolder: string;
+  readonly #home: string;
+  readonly #server: string;
   #copiedAt: number | undefined;
   #replaced = 0;
   #clock = 0;
   ended = false;
+  /** Where there are teams: as the ledger's. */
+  openOfTeams: Ledger["openOf"] = () => ({ letters: [], watched: [] });
   /** When a copy of its store was put back last. */
   putBackAt = 0;
 
@@ -53,6 +60,8 @@ export class Agent {
   ) {
     this.name = name;
     this.folder = join(home, name);
+    this.#home = home;
+    this.#server = server;
     this.#copyFolder = `${this.folder}.copy`;
     this.outFolder = join(home, "..", "out", name);
     this.inFolder = join(home, "..", "in", name);
@@ -83,6 +92,9 @@ export class Agent {
   /** After `ready`: what it had not promised yet, and what it shall look after. */
   resume(): void {
     const { letters, watched } = this.#ledger.openOf(this.name);
+    const ofTeams = this.openOfTeams(this.name);
+    letters.push(...ofTeams.letters);
+    watched.push(...ofTeams.watched);
     if (watched.length > 0) this.sender.order({ kind: "watch", messages: watched });
     if (letters.length > 0) this.sender.order({ kind: "send", messages: letters });
   }
@@ -128,18 +140,35 @@ export class Agent {
     return this.#copiedAt !== undefined;
   }
 
+  /** Makes it known to the relay, however long that takes. */
+  async register(): Promise<void> {
+    for (const options = { home: this.#home, username: this.name, server: this.#server }; ; await delay(RETRY_MS))
+      try {
+        return await (await SdkAgent.open(options)).close();
+      } catch (error) {
+        if (!(error instanceof AgentError && error.shouldRetry())) throw error;
+      }
+  }
+
+  /** Its store is a new one, of which nothing is known of before. */
+  renewed(): void {
+    this.#copiedAt = undefined;
+    this.#ledger.putBack(this.name, 0);
+    this.putBackAt = Date.now();
+  }
+
   /**
    * Its processes must have ended. A copy is put back once, and not if its device was replaced since: a device that was
-   * replaced is refused for good. @returns whether it was put back
+   * replaced is refused for good. @returns when it was made, and ids of what had not ended in it; undefined: it was not put back
    */
-  async putBack(): Promise<boolean> {
+  async putBack(): Promise<{ copiedAt: number; open: Set<string> } | undefined> {
     const copiedAt = this.#copiedAt;
     this.#copiedAt = undefined;
-    if (copiedAt === undefined) return false;
+    if (copiedAt === undefined) return undefined;
     const { sent, device } = await readBooks(this.#copyFolder);
-    if (device !== (await readBooks(this.folder)).device) return false;
-    for (const { id, state, by_relay: byRelay } of sent.values())
-      if (OPEN.has(state) || byRelay === true) this.#ledger.forget(id, state);
+    if (device !== (await readBooks(this.folder)).device) return undefined;
+    const open = [...sent.values()].filter(({ state, by_relay: byRelay }) => OPEN.has(state) || byRelay === true);
+    for (const { id, state } of open) this.#ledger.forget(id, state);
     rmSync(this.folder, { recursive: true });
     cpSync(this.#copyFolder, this.folder, { recursive: true });
     this.#ledger.putBack(this.name, copiedAt);
@@ -147,7 +176,7 @@ export class Agent {
     this.putBackAt = Date.now();
     // The latest clock that any of its lives had: by it, it was replaced long ago.
     this.setClock(HOUR_MS);
-    return true;
+    return { copiedAt, open: new Set(open.map(({ id }) => id)) };
   }
 }
 

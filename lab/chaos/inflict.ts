@@ -112,7 +112,7 @@ export async function inflict(world: World, { fault, agent: index, dice }: Plann
       return;
     }
     case "old-copy":
-      if (agent.copied) return;
+      if (agent.copied || world.teams?.mayReplace(agent) === false) return;
       await agent.turns.take(async () => {
         await agent.killAll();
         agent.copy();
@@ -121,7 +121,11 @@ export async function inflict(world: World, { fault, agent: index, dice }: Plann
       await delay(COPY_AGE_MS * (1 + 2 * first));
       return agent.turns.take(async () => {
         await agent.killAll();
-        if (await agent.putBack()) world.hit(fault);
+        const before = await agent.putBack();
+        if (before !== undefined) {
+          world.hit(fault);
+          world.teams?.ledger.putBack(agent.name, before.copiedAt, before.open);
+        }
         agent.startAll();
       });
   }

@@ -56,6 +56,10 @@ export class Ledger {
     this.#cutShort.set(life, Date.now());
   }
 
+  wasCutShort(life: string): boolean {
+    return this.#cutShort.has(life);
+  }
+
   /** What a sender that has started again shall send, since it has not said that it is in the store, and look after. */
   openOf(sender: string): { letters: Letter[]; watched: Watched[] } {
     const letters: Letter[] = [];

@@ -8,7 +8,7 @@ import { type Outcome, run } from "./run.ts";
 await main(usage, async (args) => {
   const options = readOptions(args);
   process.stderr.write(`seed ${options.seed}\n`);
-  const outcome = await run(options, (text) => process.stderr.isTTY && progress(text));
+  const outcome = await run(options, (text) => (process.stderr.isTTY || options.groups) && progress(text));
   endProgress();
   report(outcome, options.seed, options.json);
 });

@@ -10,16 +10,19 @@ export interface Options extends Schedule {
   strangers: boolean;
   /** Many messages have files, and some of these are large. */
   files: boolean;
+  /** There are teams, too. */
+  groups: boolean;
 }
 
-export const usage = `npm run chaos -- [--seed N] [--cycles N] [--agents N] [--without FAULT ...] [--files] [--no-strangers] [--json] [--bug ${bugs.join("|")}]`;
+export const usage = `npm run chaos -- [--seed N] [--cycles N] [--agents N] [--without FAULT ...] [--groups] [--files] [--no-strangers] [--json] [--bug ${bugs.join("|")}]`;
 
 /** @throws UsageError */
 export function readOptions(args: string[]): Options {
   const { seed, cycles, agents, without, json, ...given } = parse(args, {
     seed: { type: "string", default: String(randomInt(2 ** 31)) },
     cycles: { type: "string", default: "50" },
-    agents: { type: "string", default: "4" },
+    agents: { type: "string" },
+    groups: { type: "boolean", default: false },
     without: { type: "string", multiple: true, default: [] },
     files: { type: "boolean", default: false },
     "no-strangers": { type: "boolean", default: false },
@@ -34,10 +37,11 @@ export function readOptions(args: string[]): Options {
     without: without as Fault[],
     seed: whole("seed", seed, { least: 0 }),
     cycles: whole("cycles", cycles, { least: 1 }),
-    agents: whole("agents", agents, { least: 2 }),
+    agents: whole("agents", agents ?? (given.groups ? "12" : "4"), { least: given.groups ? 4 : 2 }),
     json,
     bug,
     strangers: !given["no-strangers"],
     files: given.files,
+    groups: given.groups,
   };
 }

@@ -12,7 +12,17 @@ export type Order =
   | { kind: "lift" }
   /** To a sender. */
   | { kind: "send"; messages: Letter[] }
-  | { kind: "watch"; messages: Watched[] };
+  | { kind: "watch"; messages: Watched[] }
+  | { kind: "change"; change: TeamChange };
+
+/** A change of a team, which is known by what it is about. */
+export interface TeamChange {
+  id: string;
+  team: string;
+  what: "create" | "add" | "remove" | "promote" | "demote" | "rename" | "leave";
+  names: string[];
+  name?: string;
+}
 
 /** A message that a sender has sent, and shall say what becomes of. */
 export interface Watched {
@@ -27,6 +37,10 @@ export type Line =
   /** Of a sender: what the SDK has promised. `lost`: the store does not know what it had promised to keep. */
   | { kind: "queued" | "stored" | "handled" | "lost"; id: string }
   | { kind: "ended"; id: string; code: string; reason?: string }
+  /** It is in no team that the message is for, and has not taken it. */
+  | { kind: "unsent"; id: string; reason: string }
+  /** What became of a change of a team; `unclear`: it may be made yet. */
+  | { kind: "changed" | "unchanged" | "unclear"; id: string; reason?: string }
   /** Of a listener: handed to the handler; the handler's success or failure is on disk. */
   | { kind: "got"; id: string; from: string; body: string }
   /** A file of a message is in its folder. */

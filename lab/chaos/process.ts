@@ -3,9 +3,11 @@ import { appendFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { eachLine } from "../../test/processes/processes.ts";
 import { end } from "../shared/ending.ts";
+import type { Tapped } from "./groups/tap.ts";
 import type { Line, Order } from "./orders.ts";
 
 const faults = fileURLToPath(new URL("faults.ts", import.meta.url));
+const tap = fileURLToPath(new URL("groups/tap.ts", import.meta.url));
 const planted = fileURLToPath(new URL("planted.ts", import.meta.url));
 
 export interface Hooks {
@@ -13,6 +15,8 @@ export interface Hooks {
   /** Not ended by the driver. */
   died: (process: Process, code: number | null, signal: NodeJS.Signals | null) => void;
   hit: (fault: string) => void;
+  /** Where there are teams: what the store of an agent is told of them. */
+  tapped?: (process: Process, tapped: Tapped) => void;
 }
 
 /** One of the processes under test, over all its lives. */
@@ -48,7 +52,10 @@ export class Process {
     this.injured = false;
     this.ready = false;
     this.#ending = false;
-    const imports = ["--import", faults, ...(this.#bug === undefined ? [] : ["--import", planted])];
+    const modules = [faults];
+    if (this.#bug !== undefined) modules.push(planted);
+    if (this.#hooks.tapped !== undefined && this.#role === "agent") modules.push(tap);
+    const imports = modules.flatMap((module) => ["--import", module]);
     const child = spawn(process.execPath, [...imports, ...this.#args], {
       stdio: ["ignore", "pipe", "pipe", "ipc"],
       env: {
@@ -65,7 +72,8 @@ export class Process {
       this.#note(`stderr: ${data.trimEnd()}`);
       this.text += data;
     });
-    child.on("message", ({ hit }: { hit: string }) => {
+    child.on("message", ({ hit, tapped }: { hit: string; tapped: undefined } | { hit: undefined; tapped: Tapped }) => {
+      if (hit === undefined) return this.#hooks.tapped?.(this, tapped);
       this.injured = true;
       this.#note(`--- fault: ${hit}`);
       this.#hooks.hit(hit);

@@ -11,12 +11,16 @@ import { integrity } from "./stores.ts";
 import { World } from "./world.ts";
 
 const CYCLE_MS = 700;
+/** Where there are teams, everything is sent to many. */
+const TEAM_CYCLE_MS = 3_000;
 const MESSAGES = 12;
 const LARGEST_FILLER = 3_000;
 const EXPIRING = 0.1;
 const FAILING = 0.05;
 /** How long everything may take to come to rest: a dead connection is noticed in 30 s, and then there are back-offs. */
 const REST_MS = 90_000;
+/** A member that is taken in again waits for one that lives: each has half a minute. */
+const TEAM_REST_MS = 240_000;
 
 export interface Outcome {
   verdict: Verdict;
@@ -36,10 +40,11 @@ export async function run(options: Options, progress: (text: string) => void): P
   const world = await World.start(options);
   const { ledger } = world;
   world.onRelayDeath = () => checkRelayDisk(world);
+  const cycleMs = options.groups ? TEAM_CYCLE_MS : CYCLE_MS;
   let cycles = 0;
   const under = new Set<Promise<void>>();
   const later = (at: number, work: () => Promise<void> | void) => {
-    const task = delay(at * CYCLE_MS)
+    const task = delay(at * cycleMs)
       .then(work)
       .catch((error: unknown) => ledger.violation(`the driver failed: ${String((error as Error).stack)}`))
       .finally(() => under.delete(task));
@@ -49,10 +54,13 @@ export async function run(options: Options, progress: (text: string) => void): P
     for (const planned of faults) later(planned.at, () => inflict(world, planned));
     for (const [index, one] of mail.entries())
       later(one.at, () => post(world, one, { number: `${cycles * MESSAGES + index}`, files: options.files }));
-    await delay(CYCLE_MS);
+    world.teams?.cycle(later);
+    await delay(cycleMs);
     cycles += 1;
-    progress(`cycle ${cycles} of ${options.cycles}, ${ledger.entries.size} messages`);
-    if (ledger.violations.length > 0) break;
+    progress(
+      `cycle ${cycles} of ${options.cycles}, ${ledger.entries.size + (world.teams?.ledger.entries.size ?? 0)} messages`,
+    );
+    if (ledger.violations.length > 0 || (world.teams?.ledger.violations.length ?? 0) > 0) break;
   }
   await Promise.all(under);
   await world.quiet();
@@ -61,13 +69,14 @@ export async function run(options: Options, progress: (text: string) => void): P
   progress("faults are over");
   const resting = performance.now();
   // Once something is wrong, all that follows from it says no more.
-  const sound = ledger.violations.length === 0;
+  const sound = ledger.violations.length === 0 && (world.teams?.ledger.violations ?? []).length === 0;
   if (sound) await comeToRest(world);
   const restSeconds = Math.round((performance.now() - resting) / 1000);
   await stop(world);
   const books = sound ? await readAllBooks(world.agents) : new Map<string, Books>();
   const verdict = judge(ledger, books);
   await checkFiles(verdict, world, books);
+  await world.teams?.judge(verdict, sound);
   for (const agent of world.agents)
     for (const file of ["agent.db", "link.db"]) checkIntegrity(verdict, agent.folder, file);
   checkIntegrity(verdict, world.relay.folder, "relay.db");
@@ -75,7 +84,7 @@ export async function run(options: Options, progress: (text: string) => void): P
     verdict,
     hits: world.hits,
     attacks,
-    messages: ledger.entries.size,
+    messages: ledger.entries.size + (world.teams?.ledger.entries.size ?? 0),
     cycles,
     seconds: Math.round((performance.now() - begun) / 1000),
     restSeconds,
@@ -127,15 +136,21 @@ async function comeToRest(world: World): Promise<void> {
     agent.startAll();
   }
   const cured = (await rest(world)) === undefined ? ", until all was started again" : "";
-  world.ledger.violation(`stuck: ${restless} after ${REST_MS / 1000} s without faults${cured}`);
+  world.ledger.violation(`stuck: ${restless} after ${restMs(world) / 1000} s without faults${cured}`);
+}
+
+function restMs({ teams }: World): number {
+  return teams === undefined ? REST_MS : TEAM_REST_MS;
 }
 
 /** Waits until nothing waits any more. @returns what still does */
 async function rest(world: World): Promise<string | undefined> {
-  for (const end = performance.now() + REST_MS; ; await delay(500)) {
+  for (const end = performance.now() + restMs(world); ; await delay(500)) {
     await world.quiet();
     const books = await readAllBooks(world.agents);
-    const restless = unfinished(world, books) ?? (await missingFile(world, books));
+    const restless: string | undefined =
+      unfinished(world, books) ?? (await missingFile(world, books)) ?? (await world.teams?.unfinished());
+    if (process.env["CHAOS_DEBUG"] !== undefined) process.stderr.write(`${restless?.slice(0, 300)}\n`);
     if (restless === undefined || performance.now() > end) return restless;
   }
 }

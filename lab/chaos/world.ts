@@ -2,11 +2,11 @@ import { mkdirSync, mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { Agent as SdkAgent } from "@aimessage/sdk/node";
 import { freePort } from "../../test/processes/processes.ts";
 import { eventually } from "../../test/waiting.ts";
 import { Agent, lifeOf } from "./agent.ts";
 import { Ledger } from "./ledger.ts";
+import { Teams } from "./groups/teams.ts";
 import type { Options } from "./options.ts";
 import type { Fault } from "./plan.ts";
 import type { Process, Hooks } from "./process.ts";
@@ -28,11 +28,12 @@ export class World {
   relay!: Relay;
   /** Ends the attacks of strangers. @returns how many requests they have made */
   callOff: () => Promise<number> = async () => 0;
+  teams: Teams | undefined;
   /** Called when the relay has died by itself, before it is started again. */
   onRelayDeath: () => Promise<void> = async () => undefined;
   readonly #dying = new Map<Process, Fault>();
 
-  static async start({ agents, bug, strangers }: Options): Promise<World> {
+  static async start({ agents, bug, strangers, groups, seed }: Options): Promise<World> {
     const world = new World();
     const logs = join(world.folder, "logs");
     mkdirSync(logs);
@@ -44,13 +45,14 @@ export class World {
       line: (process, line) => {
         if (line.kind === "ready") world.agents.find(({ sender }) => sender === process)?.resume();
         else if (line.kind === "error") process.text += `${line.code}: ${line.message}\n`;
-        else world.ledger.read(lifeOf(process), line);
+        else if (world.teams?.ledger.read(lifeOf(process), line) !== true) world.ledger.read(lifeOf(process), line);
       },
       died: (process, code, signal) => world.#died(process, code, signal),
       hit: (fault) => {
         world.hit(fault as Fault);
         if (fault === "sync-failed") void world.restartRelay(300);
       },
+      ...(groups ? { tapped: ({ name }, tapped) => world.teams?.tapped(name.replace(/-.*/, ""), tapped) } : {}),
     };
     world.relay = new Relay(join(world.folder, "relay"), logs, relayPort, proxyPorts, bug, hooks);
     world.relay.start();
@@ -59,8 +61,9 @@ export class World {
       const proxy = await Proxy.start(port, relayPort);
       const name = `agent${index}`;
       const server = `ws://127.0.0.1:${port}/ws`;
-      await (await SdkAgent.open({ home, username: name, server })).close();
-      world.agents.push(new Agent(name, home, logs, server, proxy, index % 2 === 1, bug, world.ledger, hooks));
+      const agent = new Agent(name, home, logs, server, proxy, index % 2 === 1, bug, world.ledger, hooks);
+      await agent.register();
+      world.agents.push(agent);
     }
     for (const agent of world.agents) agent.startAll();
     if (strangers)
@@ -70,6 +73,11 @@ export class World {
       );
     const ready = () => world.agents.every(({ processes }) => processes.every((process) => process.ready));
     await eventually("all agents start", ready, START_MS);
+    if (groups) {
+      const teams = (world.teams = new Teams(world, seed));
+      for (const agent of world.agents) agent.openOfTeams = (name) => teams.ledger.openOf(name);
+      await teams.found();
+    }
     return world;
   }
 

@@ -28,6 +28,8 @@ export async function addLinkOp(turn: Turn, op: Omit<OpRecord, "seq" | "at">): P
 export async function endOrGoOn(turn: Turn, team: Team | undefined, op: OpRecord): Promise<void> {
   const kept = op.keys_kept === true ? await get(turn.tx, "op-keys/", pad(op.seq)) : undefined;
   const there = new Set(team === undefined ? [] : (await rosterIn(turn, team)).map(({ name }) => name));
+  // It was an admin still, and this has demoted it: now it can be let go.
+  if (op.kind === "release" && op.names.some((name) => there.has(name))) return;
   const left = kept?.keys.filter(({ username }) => !there.has(usernameKey(username))) ?? [];
   if (team === undefined || left.length === 0) return endOp(turn, op.seq);
   await put(turn.tx, "op-keys/", pad(op.seq), { keys: left });

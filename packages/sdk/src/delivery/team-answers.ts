@@ -18,6 +18,8 @@ import { withdraw } from "./sending.ts";
 import { type Flight, laneOf } from "./flight.ts";
 
 const RETRY_MS = 1_000;
+/** Of a frame to one member: that one is not there at the moment. */
+const IS_AWAY: ReadonlySet<WireReason> = new Set(["member_lapsed", "device_replaced", "not_a_member"]);
 
 /** Whether a row is for a team, or for one of its members. */
 export function isOfTeam({ to }: OutboxRecord): boolean {
@@ -60,6 +62,8 @@ export async function refusedInTeam(turn: Turn, flight: Flight, row: OutboxRecor
     await placesWithdrawn(turn, team, wire.counter);
     await withdraw(turn, team, wire.counter);
   }
+  // Whoever it is for comes back, in a later epoch, or is let go by a commit that is on its way to us. What it says is said nowhere else.
+  if (isDirect && IS_AWAY.has(refusal.reason as WireReason)) return flight.backOff(row.to, turn.ticks);
   switch (refusal.reason as WireReason) {
     case "message_id_reused":
       return underAnotherId(turn, row, refusal.reason);

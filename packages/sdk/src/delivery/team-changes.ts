@@ -183,6 +183,7 @@ async function changeOf(turn: Turn, team: Team, op: OpRecord, packages: Keys[]):
   const { kind, names, name, about } = op;
   const settings = settingsIn(turn, team);
   const { admins } = settings;
+  const own = usernameKey(turn.account.identity.username);
   switch (kind) {
     case "add":
       if ((await rosterIn(turn, team)).some((member) => names.includes(member.name)))
@@ -197,6 +198,9 @@ async function changeOf(turn: Turn, team: Team, op: OpRecord, packages: Keys[]):
         if (member === undefined) throw new GroupError("unknown_leaf");
         return member;
       });
+      // Whoever was made an admin while it left is demoted first; what it has said waits at the relay for the next commit.
+      if (kind === "release" && isAdmin(settings, own) && gone.some((member) => isAdmin(settings, member.name)))
+        return changed({ ...settings, admins: admins.filter((admin) => !names.includes(admin)) });
       // A newer device of the same agent may take its place without a word.
       const needsWord = kind === "release" || (kind === "readmit" && !(await isNewer(turn, packages, gone)));
       return {
@@ -217,6 +221,10 @@ async function changeOf(turn: Turn, team: Team, op: OpRecord, packages: Keys[]):
     default:
       return changed({ ...settings, name: name ?? settings.name, about: about ?? settings.about });
   }
+}
+
+function isAdmin({ admins }: TeamSettings, name: string): boolean {
+  return admins.includes(name);
 }
 
 /** The key of a team as its settings have it. */

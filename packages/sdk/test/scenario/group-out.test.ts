@@ -1,5 +1,6 @@
 /** What is left of a group at a member that is no member any more. */
 import { describe, expect, test } from "vitest";
+import { list, pad, put } from "../../src/records/records.ts";
 import { caughtUp, eventually, follow, World } from "./world.ts";
 
 describe("a member that was removed", () => {
@@ -34,4 +35,29 @@ describe("a member that was removed", () => {
         .read(async (tx) => [...(await tx.list({ prefix: "queue/@" })), ...(await tx.list({ prefix: "owed/@" }))]);
     await eventually("nothing waits", async () => (await left()).length === 0);
   });
+});
+
+test("a member that was made an admin while it left is demoted and let go by another one", async () => {
+  await using world = await World.create({ noLimits: true });
+  const [alice, bob, carol] = [await world.open("alice"), await world.open("bob"), await world.open("carol")];
+  for (const agent of [alice, bob, carol]) {
+    follow(agent);
+    await agent.sync();
+  }
+  await alice.groups.create("team", ["bob", "carol"]);
+  await eventually("carol is in it", async () => (await carol.groups.list()).length === 1);
+  await alice.groups.promote("team", ["carol"]);
+  await eventually("carol knows", async () => (await carol.groups.find("team")).admins.includes("carol"));
+  // Carol's will to leave was written down before it heard so.
+  await world.memory("carol").write(async (tx) => {
+    const [team] = await list(tx, "team/");
+    const { key = "", group = "" } = team ?? {};
+    await put(tx, "op/", pad(99), { seq: 99, kind: "leave", key, group, names: [], at: Date.now() });
+  });
+  await carol.sync();
+  await eventually("carol has left", async () => (await carol.groups.list()).length === 0);
+  for (const agent of [alice, bob])
+    await eventually("it is gone", async () => (await agent.groups.find("team")).members.join() === "alice,bob");
+  expect((await bob.groups.find("team")).admins).toEqual(["alice"]);
+  await (await bob.send("@team", "farewell")).handled();
 });

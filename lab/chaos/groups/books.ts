@@ -1,0 +1,133 @@
+/** What an agent's store says of its teams, and the relay's of the same. */
+import { createHash } from "node:crypto";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { SqliteStore } from "@aimessage/sdk/node";
+import { decodeGroupStateWithoutTree } from "ts-mls/clientState.js";
+
+interface Counts {
+  epoch: number;
+  all: number;
+  received: number;
+  handled: number;
+  failed: number;
+  expired: number;
+  gone: number;
+}
+
+/** A message to a team in its sender's outbox. */
+export interface TeamSent {
+  seq: number;
+  id: string;
+  state: string;
+  reason?: string;
+  group?: string;
+  recipients?: Counts;
+  /** What is known of each for whom it was: `missing` where nothing is. */
+  at: Map<string, { state: string; reason?: string }>;
+}
+
+export interface TeamState {
+  key: string;
+  about: string;
+  name: string;
+  admins: string[];
+  members: string[];
+  group: string;
+  state: string;
+  epoch: number | undefined;
+  /** Of the MLS group. */
+  groupState: string | undefined;
+  /** Its MLS state. */
+  mls: Uint8Array | undefined;
+}
+
+export interface TeamBooks {
+  sent: Map<string, TeamSent>;
+  /** Messages to teams, by id, in their order. */
+  received: Map<string, { seq: number; from: string; state: string; reason?: string }>;
+  teams: TeamState[];
+  /** Changes and commits that wait. */
+  waiting: string[];
+}
+
+/** Where a change waits, or a word that others wait for. */
+const OPEN = ["queue/@", "op/", "commit/", "next/", "again/", "report/", "owed/"];
+
+export async function readTeamBooks(folder: string): Promise<TeamBooks> {
+  await using store = await SqliteStore.open(folder);
+  return store.read(async (tx) => {
+    const rows = async <T>(prefix: string): Promise<[string, T][]> =>
+      (await tx.list({ prefix })).map(([key, value]) => [key, JSON.parse(value as string) as T]);
+    const rosters = new Map(await rows<{ names: string[] }>("roster/"));
+    const outcomes = new Map(await rows<{ state: string; reason?: string }>("to/"));
+    const sent = new Map<string, TeamSent>();
+    for (const [key, row] of await rows<TeamSent & { to: string; kind: string }>("out/")) {
+      if (row.kind !== "message" || !row.to.startsWith("@")) continue;
+      const { recipients, group } = row;
+      const names = rosters.get(`roster/${group}/${String(recipients?.epoch).padStart(16, "0")}`)?.names ?? [];
+      const seq = key.slice("out/".length);
+      const at = names.map((name) => [name, outcomes.get(`to/${seq}/${name}`) ?? { state: "missing" }] as const);
+      sent.set(row.id, { ...row, at: new Map(at) });
+    }
+    const received = new Map<string, { seq: number; from: string; state: string }>();
+    for (const [, row] of await rows<{ seq: number; id: string; from: string; state: string; team?: string }>("in/"))
+      if (row.team !== undefined) received.set(row.id, row);
+    const groups = new Map(await rows<{ epoch: number; state: string }>("team-group/"));
+    const teams: TeamState[] = [];
+    for (const [, team] of await rows<TeamState>("team/")) {
+      const group = groups.get(`team-group/${team.group}`);
+      const mls = await tx.get(`mls/${team.group}`);
+      teams.push({ ...team, epoch: group?.epoch, groupState: group?.state, mls: mls as Uint8Array | undefined });
+    }
+    const waiting = (await Promise.all(OPEN.map((prefix) => tx.list({ prefix }))))
+      .flat()
+      .map(([key, value]) => `${key}${typeof value === "string" ? ` ${value.slice(0, 200)}` : ""}`);
+    return { sent, received, teams, waiting };
+  });
+}
+
+/** What of an epoch is the same at all, from the small secrets of a state (`crypto/mls/parts.ts`). */
+export function epochOf(mls: Uint8Array): { epoch: number; authenticator: string } {
+  // The form, and how many leaves there are.
+  const decoded = decodeGroupStateWithoutTree([])(mls, 5);
+  if (decoded === undefined) throw new Error("this is no state of a group");
+  const [{ groupContext, keySchedule }] = decoded;
+  const authenticator = createHash("sha256").update(keySchedule.epochAuthenticator).digest("hex").slice(0, 16);
+  return { epoch: Number(groupContext.epoch), authenticator };
+}
+
+export interface RelayTeam {
+  epoch: number;
+  members: { name: string; device: string; lapsed: number | null; leaves: number | null }[];
+}
+
+/** Teams as the relay has them. */
+export function readRelayTeams(folder: string): { teams: Map<string, RelayTeam>; faults: string[] } {
+  using db = new DatabaseSync(join(folder, "relay.db"), { readOnly: true, timeout: 2_000 });
+  const teams = new Map<string, RelayTeam>();
+  const rows = db.prepare(
+    "SELECT group_id AS id, epoch, name, device, lapsed, leaves FROM members JOIN groups USING (group_id) WHERE team = 1",
+  );
+  for (const { id, epoch, ...member } of rows.all() as unknown as ({
+    id: string;
+    epoch: number;
+  } & RelayTeam["members"][number])[]) {
+    const team = teams.get(id) ?? { epoch, members: [] };
+    team.members.push(member);
+    teams.set(id, team);
+  }
+  const count = (sql: string) => (db.prepare(sql).get() as { n: number }).n;
+  const faults: string[] = [];
+  const alone = count(
+    "SELECT count(*) n FROM bodies WHERE body NOT IN (SELECT body FROM entries WHERE body IS NOT NULL)",
+  );
+  const missing = count(
+    "SELECT count(*) n FROM entries WHERE body IS NOT NULL AND body NOT IN (SELECT body FROM bodies)",
+  );
+  const statements = count("SELECT count(*) n FROM statements");
+  if (alone > 0) faults.push(`the relay has ${alone} bodies of which no mailbox has a row`);
+  if (missing > 0) faults.push(`the relay has ${missing} rows without their bodies`);
+  if (statements > 0) faults.push(`the relay still has ${statements} statements of members`);
+  return { teams, faults };
+}
