@@ -84,6 +84,26 @@ export async function teamMember(turn: InTurn, team: Team, name: string): Promis
   return member;
 }
 
+/** The same, by its present device: it may have become another one while we could not follow. */
+export async function memberBy(
+  turn: InTurn,
+  team: Team,
+  { name, device }: { name: string; device: string },
+): Promise<TeamMemberRecord> {
+  let member = await teamMember(turn, team, name);
+  if (member.device === device) return member;
+  if (member.device !== undefined) {
+    const { direct_out } = member;
+    await forgetMember(turn, team, name);
+    member = await teamMember(turn, team, name);
+    // What was sent to it meanwhile has its numbers.
+    member.direct_out = direct_out;
+  }
+  member.device = device;
+  team.changed.add(name);
+  return member;
+}
+
 /** What is known of a member, or of a device of it, that is gone. */
 export async function forgetMember(turn: InTurn, team: Team, name: string): Promise<void> {
   team.members.delete(name);
