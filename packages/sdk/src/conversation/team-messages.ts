@@ -18,7 +18,7 @@ import { applyTeamReceipt } from "./team-reports.ts";
 import { commitMissing } from "./team-stuck.ts";
 import { hearSeen } from "./team-order.ts";
 import { rosterIn } from "./teams.ts";
-import { type Team, teamMember } from "../turn/teams.ts";
+import { memberBy, type Team, teamMember } from "../turn/teams.ts";
 import type { Turn } from "../turn/turn.ts";
 
 /** Counters of a member that were not read, at most: what is more is not asked for any more. */
@@ -38,8 +38,10 @@ export async function receiveTeamMessage(turn: Turn, team: Team, delivery: Deliv
   if (opened === undefined) return unreadIn(turn, team, from, delivery.message_id);
   const { content, sender } = opened;
   await hearSeen(turn, team, sender.name, content.header.seen);
-  const member = await teamMember(turn, team, sender.name);
-  const lost = count(team, member, content.header);
+  const present = (await rosterIn(turn, team)).find(({ name }) => name === sender.name);
+  // What another device of it has left in the epoch before is not of the same count.
+  const isPresent = present?.device === sender.device;
+  const lost = isPresent ? count(team, await memberBy(turn, team, sender), content.header) : 0;
   if (lost > 0)
     await turn.alert("lost", sender.name, `${lost} of its messages in a group are missing, and not asked for any more`);
   await heardFrom(turn, team, sender.name);
@@ -77,7 +79,7 @@ export async function receiveDirect(turn: Turn, team: Team, delivery: Delivery, 
   );
   const content = plaintext === undefined ? undefined : decodeContent(plaintext);
   if (content === undefined || !isFrameIdOf(delivery.message_id, content.header.id)) return turn.wasted(from, ATTEMPT);
-  const member = await teamMember(turn, team, from);
+  const member = await memberBy(turn, team, sender);
   // The relay brings it once more, or another member does that has seen it.
   if (content.header.counter <= member.direct_in) return;
   member.direct_in = content.header.counter;

@@ -59,6 +59,8 @@ export interface TeamGroupRecord {
 /** `team-member/<group id>/<username>`: what has come from another member, and what of ours it has. */
 export interface TeamMemberRecord {
   name: string;
+  /** By which all of this was counted: another one counts from the beginning. Missing: nothing of it has come. */
+  device?: string;
   /** Highest counter of its messages that was read, and those below it that were not. */
   receive_counter: number;
   gaps?: number[];

@@ -1,6 +1,7 @@
 /** Teams in memory: their groups, which only the link changes, and what is known of their members. */
 import type { GroupCrypto } from "../crypto/mls/group.ts";
 import type { Group } from "../crypto/mls/seam.ts";
+import type { Between } from "./between.ts";
 import { epochOf } from "../crypto/mls/state.ts";
 import type { WriteTransaction } from "../store/store.ts";
 import { readPart, saveState } from "../records/group-state.ts";
@@ -33,7 +34,11 @@ interface InTurn {
   readonly tx: WriteTransaction;
   readonly crypto: GroupCrypto;
   readonly teams: { width(group: Group): number };
-  readonly cache: { readonly teams: Map<string, Team>; readonly commits: Pick<Map<string, unknown>, "has"> };
+  readonly cache: {
+    readonly teams: Map<string, Team>;
+    readonly commits: Pick<Map<string, unknown>, "has">;
+    readonly between: Pick<Between, "isHeld">;
+  };
   on<T>(at: string, work: () => Promise<T>): Promise<T>;
 }
 
@@ -79,6 +84,26 @@ export async function teamMember(turn: InTurn, team: Team, name: string): Promis
   return member;
 }
 
+/** The same, by its present device: it may have become another one while we could not follow. */
+export async function memberBy(
+  turn: InTurn,
+  team: Team,
+  { name, device }: { name: string; device: string },
+): Promise<TeamMemberRecord> {
+  let member = await teamMember(turn, team, name);
+  if (member.device === device) return member;
+  if (member.device !== undefined) {
+    const { direct_out } = member;
+    await forgetMember(turn, team, name);
+    member = await teamMember(turn, team, name);
+    // What was sent to it meanwhile has its numbers.
+    member.direct_out = direct_out;
+  }
+  member.device = device;
+  team.changed.add(name);
+  return member;
+}
+
 /** What is known of a member, or of a device of it, that is gone. */
 export async function forgetMember(turn: InTurn, team: Team, name: string): Promise<void> {
   team.members.delete(name);
@@ -86,13 +111,16 @@ export async function forgetMember(turn: InTurn, team: Team, name: string): Prom
   await turn.tx.delete(`team-member/${team.record.id}/${name}`);
 }
 
-/** Lets go of the teams that were used least lately, but for those that are not written, or whose commit is under way. */
-export function trimTeams({ teams: crypto, cache: { teams, commits } }: Pick<InTurn, "teams" | "cache">): void {
+/** Lets go of the teams that were used least lately, but for those that are not written, or whose commit is under way or is computed. */
+export function trimTeams({
+  teams: crypto,
+  cache: { teams, commits, between },
+}: Pick<InTurn, "teams" | "cache">): void {
   let leaves = 0;
   for (const { group } of teams.values()) leaves += crypto.width(group);
   for (const [id, { group, dirty, changed }] of teams) {
     if (leaves <= LEAVES_IN_MEMORY) return;
-    if (dirty || changed.size > 0 || commits.has(id)) continue;
+    if (dirty || changed.size > 0 || commits.has(id) || between.isHeld(id)) continue;
     teams.delete(id);
     leaves -= crypto.width(group);
   }

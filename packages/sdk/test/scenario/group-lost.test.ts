@@ -1,5 +1,9 @@
 /** Messages of a group that never came, and never will. */
 import { describe, expect, test } from "vitest";
+import { makeBackup, readBackup, restoreBackup } from "../../src/agent/backup.ts";
+import { nodeCryptoProvider } from "../../src/node/provider.ts";
+import { MemoryFolder, MemoryStore } from "../../src/store/memory.ts";
+import { edit } from "./proxy.ts";
 import { caughtUp, eventually, follow, jump, SAME_CLOCK, World } from "./world.ts";
 
 /** Carol, who lacks two messages of Bob's in a group, however often he sends them again. */
@@ -21,6 +25,32 @@ async function lacking() {
   const lost = async () => (await carol.alerts()).filter(({ kind }) => kind === "lost").map(({ text }) => text);
   return { world, alice, bob, carol, lost };
 }
+
+test("what a member counted by another device begins anew, also for whoever could not follow when it was taken in", async () => {
+  await using world = await World.create({ noLimits: true });
+  const [alice, bob, carol] = [await world.open("alice"), await world.open("bob"), await world.open("carol")];
+  for (const agent of [alice, bob, carol]) follow(agent);
+  await Promise.all([alice.sync(), bob.sync(), carol.sync()]);
+  await alice.groups.create("team", ["bob", "carol"]);
+  for (const text of ["one", "two", "three"]) await (await bob.send("@team", text)).handled();
+  const backup = await makeBackup(world.memory("carol"));
+  await carol.close();
+  await bob.close();
+  const store = new MemoryStore(new MemoryFolder());
+  await restoreBackup(store, readBackup(JSON.stringify(backup)), nodeCryptoProvider);
+  const restored = await world.open("carol", store);
+  const got = follow(restored);
+  await eventually("it is in the group again", async () => (await restored.groups.list()).length === 1);
+  // Bob cannot follow that, and is taken in again himself.
+  world.proxy.rule = ({ agent, toRelay, frame }) =>
+    agent === "bob" && !toRelay && frame.data.kind === "commit" ? [edit(frame, { body: "AAEAAg==" })] : undefined;
+  const again = await world.open("bob");
+  follow(again);
+  await eventually("bob cannot follow", async () => (await again.alerts()).some(({ kind }) => kind === "bad_commit"));
+  world.proxy.rule = undefined;
+  await (await again.send("@team", "four")).handled();
+  expect(got.map(({ body }) => body)).toEqual(["four"]);
+});
 
 describe("[P-15.15] messages of a member that never came", () => {
   test("are lost when it is no member any more, and the owner hears how many", async () => {

@@ -4,6 +4,7 @@ import type { Group } from "../../src/crypto/mls/seam.ts";
 import { sweep } from "../../src/link/retention.ts";
 import { list } from "../../src/records/records.ts";
 import { deleteRow } from "../../src/turn/outbox-rows.ts";
+import { Between } from "../../src/turn/between.ts";
 import { type Team, teamOf, trimTeams } from "../../src/turn/teams.ts";
 import { turns } from "./turns.ts";
 import { caughtUp, eventually, follow, rejection, World } from "./world.ts";
@@ -77,7 +78,7 @@ test("of any number of groups so many are in memory as have eight thousand leave
   const teams = new Map<string, Team>();
   const turn = {
     teams: { width: (group: Group) => Number(group) },
-    cache: { teams, commits: new Map([["under way", 1]]) },
+    cache: { teams, commits: new Map([["under way", 1]]), between: new Between() },
   };
   const use = (id: string, width: number, dirty = false) => {
     teams.set(id, { group: width, dirty, changed: new Set() } as unknown as Team);

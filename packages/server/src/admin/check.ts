@@ -18,6 +18,8 @@ const BLOBS_SINCE = 9;
 
 /** The first version with groups of more than two. */
 const TEAMS_SINCE = 10;
+/** Statements are charged. */
+const STATEMENTS_SINCE = 11;
 
 const GONE = "NOT IN (SELECT mailbox FROM mailboxes)";
 
@@ -26,6 +28,7 @@ function charged(version: number): string {
   const blobs = version < BLOBS_SINCE ? "" : `UNION ALL SELECT address, ${ROW_BYTES} FROM blobs`;
   const ofTeams = `SELECT address, ${ROW_BYTES} FROM members JOIN groups USING (group_id) WHERE name IS NOT NULL`;
   const teams = version < TEAMS_SINCE ? "" : `UNION ALL ${ofTeams}`;
+  const ofStatements = `UNION ALL SELECT address, ${ROW_BYTES} + length(statement) FROM statements`;
   return `SELECT address, sum(bytes) AS bytes FROM (
     SELECT address, bytes FROM entries
     UNION ALL SELECT address, length(package) FROM key_packages
@@ -35,6 +38,7 @@ function charged(version: number): string {
     UNION ALL SELECT address, ${ROW_BYTES} FROM peers
     ${blobs}
     ${teams}
+    ${version < STATEMENTS_SINCE ? "" : ofStatements}
   ) WHERE address IS NOT NULL GROUP BY address`;
 }
 

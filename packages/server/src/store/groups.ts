@@ -3,6 +3,7 @@ import { type Addresses, ROW_BYTES } from "./addresses.ts";
 import { BoundedMap } from "./bounded-map.ts";
 import { DAY_MS, dayOf } from "./days.ts";
 import type { Ended, Group, Member, Opener } from "./decisions/work.ts";
+import type { Statements } from "./statements.ts";
 import type { StoreLimits, TeamOf } from "./store.ts";
 
 /** A group, two members, and their places in indexes. Each member of a team counts {@link ROW_BYTES} beside it. */
@@ -43,7 +44,7 @@ export type Groups = ReturnType<typeof groupsTable>;
 /** Groups: who may send in them, and which epoch they are in (RFC 9750, section 5.2: one commit ends each epoch). [P-6.3] */
 export function groupsTable(
   db: DatabaseSync,
-  addresses: Addresses,
+  { addresses, statements }: { addresses: Addresses; statements: Statements },
   limits: Pick<StoreLimits, "groups" | "groupAge" | "mailboxAge">,
   clock: () => number,
 ) {
@@ -96,7 +97,6 @@ export function groupsTable(
   const unused = db.prepare("SELECT group_id, address FROM groups WHERE used < ? LIMIT ?");
   const ended = db.prepare("SELECT group_id, address FROM groups WHERE ended < ? LIMIT ?");
   const deleteGroup = db.prepare("DELETE FROM groups WHERE group_id = ?");
-  const deleteStatements = db.prepare("DELETE FROM statements WHERE group_id = ?");
   const deleteMembers = db.prepare("DELETE FROM members WHERE group_id = ? RETURNING name");
   // By their members: of groups alone so many fit as would take more memory than there is.
   const groups = new BoundedMap<string, Group | undefined>((group) => 1 + (group?.members.size ?? 0) / MEMBERS_A_PLACE);
@@ -106,7 +106,7 @@ export function groupsTable(
   function remove(rows: unknown[]): void {
     for (const { group_id, address } of rows as { group_id: string; address: number | null }[]) {
       deleteGroup.run(group_id);
-      deleteStatements.run(group_id);
+      statements.removeGroup(group_id);
       const members = deleteMembers.all(group_id) as { name: string | null }[];
       groups.delete(group_id);
       const ofTeam = members.filter(({ name }) => name !== null).length;

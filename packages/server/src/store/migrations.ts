@@ -301,6 +301,9 @@ const migrations: string[] = [
   ) WITHOUT ROWID;
   CREATE INDEX statements_due ON statements (due_at);
   `,
+  `
+  ALTER TABLE statements ADD COLUMN address INTEGER; -- that it is charged to
+  `,
 ];
 
 /** The version to which {@link migrate} brings a database. */

@@ -1,4 +1,5 @@
 import type { DatabaseSync } from "node:sqlite";
+import { type Addresses, ROW_BYTES } from "./addresses.ts";
 import type { Statement } from "./decisions/work.ts";
 
 /** Whoever has a statement has so long to commit it, before another member gets it; and how soon it is looked again whether there is any. Milliseconds. */
@@ -11,7 +12,7 @@ const LAST_WAIT_MS = 3_600_000;
 /** Statements that are offered at a time. */
 const AT_ONCE = 64;
 
-export interface WaitingStatement extends Statement {
+export interface WaitingStatement extends Omit<Statement, "address"> {
   groupId: string;
   /** Whose it is, in lower case. */
   name: string;
@@ -22,14 +23,31 @@ export interface WaitingStatement extends Statement {
   looks: number;
 }
 
+interface Charged {
+  name: string;
+  address: number | null;
+  statement: string;
+}
+
+/** What one is charged for, to whoever has signed it and to the address of that. */
+export function bytesOf(statement: string): number {
+  return ROW_BYTES + statement.length;
+}
+
 export type Statements = ReturnType<typeof statementsTable>;
 
 /** What members of teams have signed to leave, or to be taken in again, until a commit of another member does it. */
-export function statementsTable(db: DatabaseSync) {
-  const put = db.prepare("INSERT OR REPLACE INTO statements VALUES (?, ?, ?, ?, 0, 0, 0, ?)");
+export function statementsTable(db: DatabaseSync, addresses: Addresses) {
+  const put = db.prepare("INSERT OR REPLACE INTO statements VALUES (?, ?, ?, ?, 0, 0, 0, ?, ?)");
   const renew = db.prepare("UPDATE statements SET statement = ? WHERE group_id = ? AND name = ?");
-  const removeAll = db.prepare("DELETE FROM statements WHERE name = ? AND kind = 'rejoin'");
-  const remove = db.prepare("DELETE FROM statements WHERE group_id = ? AND name = ?");
+  const select = db.prepare("SELECT name, address, statement FROM statements WHERE group_id = ? AND name = ?");
+  const removeAll = db.prepare(
+    "DELETE FROM statements WHERE name = ? AND kind = 'rejoin' RETURNING name, address, statement",
+  );
+  const remove = db.prepare(
+    "DELETE FROM statements WHERE group_id = ? AND name = ? RETURNING name, address, statement",
+  );
+  const removeGroup = db.prepare("DELETE FROM statements WHERE group_id = ? RETURNING name, address, statement");
   const due = db.prepare(
     `SELECT group_id AS groupId, name, kind, statement, offered_to AS offeredTo, tries, looks FROM statements
       WHERE due_at <= ? ORDER BY due_at LIMIT ${AT_ONCE}`,
@@ -39,16 +57,31 @@ export function statementsTable(db: DatabaseSync) {
     "UPDATE statements SET offered_to = ?, tries = ?, looks = ?, due_at = ? WHERE group_id = ? AND name = ?",
   );
 
+  /** Gives back what is charged for these. */
+  function release(rows: unknown[]): void {
+    for (const { name, address, statement } of rows as Charged[])
+      addresses.chargeMail(address ?? undefined, name, -bytesOf(statement));
+  }
+
   return {
-    put(groupId: string, name: string, { kind, statement }: Statement, dueAt: number): void {
-      put.run(groupId, name, kind, statement, dueAt);
+    put(groupId: string, name: string, { kind, statement, address }: Statement, dueAt: number): void {
+      release(select.all(groupId, name));
+      put.run(groupId, name, kind, statement, dueAt, address ?? null);
+      addresses.chargeMail(address, name, bytesOf(statement));
     },
-    renew: (groupId: string, name: string, statement: string): void => void renew.run(statement, groupId, name),
+    renew(groupId: string, name: string, statement: string): void {
+      for (const before of select.all(groupId, name) as unknown as Charged[]) {
+        renew.run(statement, groupId, name);
+        addresses.chargeMail(before.address ?? undefined, name, bytesOf(statement) - bytesOf(before.statement));
+      }
+    },
     remove(groupId: string, names: string[]): void {
-      for (const name of names) remove.run(groupId, name);
+      for (const name of names) release(remove.all(groupId, name));
     },
     /** An account is removed: it cannot be taken in again, but what it had to say of leaving is to be done still. */
-    removeAll: (name: string): void => void removeAll.run(name),
+    removeAll: (name: string): void => release(removeAll.all(name)),
+    /** Its group is forgotten. */
+    removeGroup: (groupId: string): void => release(removeGroup.all(groupId)),
     due: (now: number) => due.all(now) as unknown as WaitingStatement[],
     /** When one is due next; Infinity if none waits. */
     next: () => (next.get() as { due: number | null }).due ?? Infinity,

@@ -32,11 +32,11 @@ export function openTables(db: DatabaseSync, { limits, clock, announce, isListen
   const invites = invitesTable(db, clock);
   const accounts = accountsTable(db, addresses, invites, clock);
   const peers = peersTable(db, addresses, limits.peers);
-  const groups = groupsTable(db, addresses, limits, clock);
+  const statements = statementsTable(db, addresses);
+  const groups = groupsTable(db, { addresses, statements }, limits, clock);
   const requests = requestsTable(db, limits.rememberedRequests, clock);
   const keyPackages = keyPackagesTable(db, addresses, limits, clock);
   const mail = mailTable(db, addresses, bodiesTable(db, clock), announce);
-  const statements = statementsTable(db);
   const blobs = blobsTable(db, addresses, limits, clock);
   const audit = auditTable(db, clock);
   return {

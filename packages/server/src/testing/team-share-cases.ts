@@ -194,6 +194,26 @@ export const teamShareCases: Record<string, StoreCase["run"]> = {
     accepted(await world.say(bob, TEAM, 2, "m2", { message }));
   },
 
+  async "what a member signs is charged to it until a commit has done it"(open) {
+    await using world = new StoreWorld(open, { accountBytes: 3_000 });
+    const { alice, bob, carol } = await team(world);
+    for (const member of [bob, carol]) await settled(world, member);
+    const rejoin = { sender: bob.mailbox, groupId: TEAM, kind: "rejoin", statement: "A".repeat(1_024) } as const;
+    assert.equal(await world.store.keepStatement(rejoin), undefined);
+    const message = "x".repeat(2_000);
+    assertRefused(await world.say(bob, TEAM, 2, "m1", { message }), "storage_quota");
+    world.now += 600_000;
+    // Once more it is the same: what was before is given back.
+    assert.equal(await world.store.keepStatement({ ...rejoin, statement: "B".repeat(1_000) }), undefined);
+    accepted(await world.change(alice, TEAM, 2, { remove: [bob], add: [bob] }));
+    accepted(await world.say(bob, TEAM, 3, "m2", { message }));
+    for (const member of [alice, bob, carol]) await read(world, member);
+    assertRefused(
+      await world.store.keepStatement({ ...rejoin, sender: carol.mailbox, statement: "A".repeat(3_000) }),
+      "storage_quota",
+    );
+  },
+
   async "nothing is kept of what was signed to leave a team that all have left"(open) {
     await using world = new StoreWorld(open);
     const { alice, bob } = await team(world, ["bob"]);

@@ -1,5 +1,7 @@
 import type { Refused, StatementRequest } from "../store.ts";
+import { bytesOf } from "../statements.ts";
 import { senderOf } from "./payer.ts";
+import { hasSpace } from "./room.ts";
 import type { Occasion, Work } from "./work.ts";
 
 /** A member may ask so often to be taken in again. Milliseconds. */
@@ -31,6 +33,8 @@ export function keepStatement(work: Work, request: StatementRequest, { now, isFu
   const since = now - (own.rejoinedAt ?? -Infinity);
   if (kind === "rejoin" && since >= 0 && since < REJOIN_MS)
     return { refused: "rate_limited", retryAfterMs: REJOIN_MS - since };
+  const { name, address } = sender;
+  if (!hasSpace(work, { sender: name, address }, bytesOf(statement))) return { refused: "storage_quota" };
   const others = [...group.members.values()].filter((member) => member !== own);
   // Of a team that all have left nobody does anything any more.
   if (kind === "leave" && others.every(({ leaves }) => leaves))
@@ -38,7 +42,7 @@ export function keepStatement(work: Work, request: StatementRequest, { now, isFu
       groupId,
       others.map(({ name }) => name),
     );
-  else work.statements.put(groupId, sender.name, { kind, statement }, now);
+  else work.statements.put(groupId, sender.name, { kind, statement, address }, now);
   if (kind === "leave") work.groups.setMember(groupId, { ...own, leaves: true, awaySince: own.awaySince ?? now });
   else work.groups.setMember(groupId, { ...own, lapsed: true, awaySince: own.awaySince ?? now, rejoinedAt: now });
   return undefined;

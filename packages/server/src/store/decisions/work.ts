@@ -137,6 +137,8 @@ export interface Statement {
   kind: "leave" | "rejoin";
   /** Base64. */
   statement: string;
+  /** That it is charged to. */
+  address: number | undefined;
 }
 
 /** Somebody's standing with an account: let in by its owner, blocked by it, or neither. */
