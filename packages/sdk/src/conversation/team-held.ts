@@ -1,7 +1,8 @@
 /** Invitations that their owner has not taken: what comes meanwhile is kept, some of it, and nobody hears of it. [P-15.14] */
 import { type Content, decodeContent, encodeContent } from "../crypto/content.ts";
 import { get, list, nextSeq, pad, parse, partsUnder, put, rowsUnder, toBytes } from "../records/records.ts";
-import { forgetHeld, TAKEN, type TeamHeldRecord } from "../records/team-held.ts";
+import { forgetHeld, TAKEN } from "../records/team-held.ts";
+import type { TeamHeldRecord } from "../records/team-records.ts";
 import type { Turn } from "../turn/turn.ts";
 import { keep } from "./received.ts";
 import { addOp } from "./team-ops.ts";

@@ -7,7 +7,6 @@ import type { Marks, Offer } from "../crypto/content.ts";
 import type { InFileRecord, OutFileRecord } from "./file-records.ts";
 import type { CommitRecord, GroupRecord, MemberRecord } from "./group-records.ts";
 import type { LineRecord, PairingRecord } from "./pairing-records.ts";
-import type { TeamHeldRecord } from "./team-held.ts";
 import type {
   OpEndRecord,
   OpKeysRecord,
@@ -16,6 +15,7 @@ import type {
   OrderWaitRecord,
   RosterRecord,
   TeamGroupRecord,
+  TeamHeldRecord,
   TeamMemberRecord,
   TeamRecord,
   ToRecord,

@@ -163,3 +163,14 @@ export interface OrderWaitRecord {
   /** SHA-256 of the ciphertext (base64). */
   digest: string;
 }
+
+/** `team-held/<key>/<seq>`: a message that came before; as it was inside the encryption it is `team-held-body/<key>/<seq>`. */
+export interface TeamHeldRecord {
+  from: string;
+  /** As its sender spells it. */
+  from_name: string;
+  /** The identity that has sent it. */
+  identity_key: string;
+  offline: boolean;
+  bytes: number;
+}
