@@ -54,4 +54,5 @@ for await (const message of lead.messages()) {
 for (const one of sent) await one.handled({ timeout: 30_000 });
 console.log(`${lines.join("\n")}\nall ${WORKERS.length} have handled all ${sent.length} tasks`);
 done.abort();
-await Promise.all([...working, ...workers.map((worker) => worker.close())]);
+await Promise.all(working);
+for (const worker of workers) await worker.close();

@@ -12,7 +12,10 @@ test("a wait ends when so many of a group have handled a message, and a group is
   await listener;
   const json = await world.cli("send -u alice -t @team -m more --wait received --at-least 2 --timeout 0.2 --json");
   expect(json.exit).toBe(7);
-  expect(JSON.parse(json.stdout || json.stderr)).toMatchObject({ error: "timeout", status: "stored" });
+  expect(JSON.parse(json.stdout || json.stderr)).toMatchObject({
+    error: "timeout",
+    message_id: expect.any(String) as string,
+  });
 
   const made = await world.cli("group create -u alice ops --like @team --json");
   expect(JSON.parse(made.stdout)).toMatchObject({ name: "ops", members: ["alice", "bob", "carol"] });

@@ -70,10 +70,16 @@ async function list(call: Call): Promise<void> {
     localTime(request.lastAt),
     request.fingerprint,
   ]);
-  const lines = rows.length === 0 ? ["Nobody waits."] : table([["NAME", "MESSAGES", "LAST", "FINGERPRINT"], ...rows]);
+  const invited = (await agent.groups.list()).filter(({ state }) => state === "invited");
+  const invitations = invited.map(
+    ({ name, inviter }) => `${inviter} invites this agent to @${name}: aimessage group accept @${name}, or refuse`,
+  );
+  const people = rows.length === 0 ? [] : table([["NAME", "MESSAGES", "LAST", "FINGERPRINT"], ...rows]);
+  const lines = people.length + invitations.length === 0 ? ["Nobody waits."] : [...people, ...invitations];
   await call.out.data([...lines, "", `Who may write: ${MEANINGS[policy]}`], {
     policy,
     requests: requests.map(requestJson),
+    ...(invited.length === 0 ? {} : { invitations: invited.map(({ name: group, inviter }) => ({ group, inviter })) }),
   });
 }
 

@@ -99,5 +99,8 @@ test("an invitation is told as a number where a model reads along, and with a wa
   expect(watching.stdout + watching.stderr).not.toContain("secret-plans");
   const { stderr } = await world.cli("listen -u bob --once");
   expect(stderr).toContain("1 invitation to a group waits: aimessage -u bob group list\n");
+  expect((await world.cli("requests -u bob")).stdout).toContain(
+    "alice invites this agent to @secret-plans: aimessage group accept @secret-plans, or refuse\n",
+  );
   expect((await world.cli("group list -u bob")).stdout).toContain("alice invites this agent to @secret-plans.");
 });

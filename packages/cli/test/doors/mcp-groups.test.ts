@@ -58,10 +58,16 @@ test("an assistant sees its groups, writes to one, answers all of it or one alon
     error: "unknown_group",
     hint: "list_agents shows the groups that you are in",
   });
-  expect(await bob.call("ask_agent", { to: `@${team}`, body: "who?" })).toMatchObject({
-    isError: true,
-    error: "usage",
+  // A group is asked as one agent is, and its first answer counts.
+  const answering = world.cli("listen -u carol --exec cat --reply --count 1");
+  const asked = await bob.call("ask_agent", { to: `@${team}`, body: "who?" });
+  await answering;
+  expect(inside(String(asked["to"]))).toBe(`@${team}`);
+  const answered = await eventually("it is answered", async () => {
+    const said = await bob.call("message_status", { message_id: asked["ask_id"] });
+    return said["reply"] !== undefined && said;
   });
+  expect(answered["reply"]).toMatchObject({ from: "carol" });
 });
 
 test("an invitation of a stranger is a number to an assistant, and neither its name nor a way in", async () => {

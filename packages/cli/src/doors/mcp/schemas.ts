@@ -2,7 +2,8 @@
 import * as z from "zod";
 import { MOST_FILES } from "../../most-files.ts";
 
-const To = z.string().describe("agent name");
+const Name = z.string().describe("agent name");
+const To = z.string().describe("agent name, or @group");
 const Body = z.string().optional().describe("text; may be left out with files");
 const Id = z.string().describe("message_id, or its first 6+ characters");
 const Again = z.boolean().optional().describe("send although the same was sent within 10 minutes");
@@ -27,7 +28,7 @@ interface Tool {
 const which = {
   message_id: Id.optional(),
   offset: z.number().min(0).optional(),
-  from: To.optional(),
+  from: Name.optional(),
   after: z.string().optional().describe("message_id behind which the page begins"),
   max_tokens: Tokens,
 };
@@ -69,7 +70,7 @@ export const tools = {
     description:
       "Send a message that needs no answer. It is kept until it arrives: never send it again because nothing came back.",
     input: z.strictObject({
-      to: z.string().describe("agent name, or @group"),
+      to: To,
       body: Body,
       files: Files,
       thread: Thread,
@@ -79,7 +80,7 @@ export const tools = {
   },
   ask_agent: {
     description:
-      "Ask another agent. Waits some seconds for the reply, then returns an ask_id: the question stays, and message_status has the reply later.",
+      "Ask another agent, or a group: the first answer counts. Waits some seconds for the reply, then returns an ask_id: the question stays, and message_status has the reply later.",
     input: z.strictObject({
       to: To,
       body: Body,

@@ -154,7 +154,9 @@ async function failure(error: unknown, username?: string): Promise<object> {
     error: code,
     // What a group is called is others' word.
     message:
-      messageId === undefined ? without(reason, message) : without(reason, message).replace(/ @[\w~-]+/, " a group"),
+      messageId === undefined
+        ? without(reason, message)
+        : without(reason, message).replaceAll(/(^| )@[\w~-]+/g, "$1a group"),
     hint: hintOf(explained, username),
     ...(files.length === 0 ? {} : { files: files.map(word) }),
     ...(reason === undefined ? {} : { reason: word(reason) }),

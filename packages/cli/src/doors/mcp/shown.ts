@@ -152,7 +152,7 @@ export function previewOf(message: Message): object {
 export function questionOf({ id, to, state, reason, askedAt, deadline, replyId }: Question): object {
   return {
     ask_id: id,
-    to,
+    to: addressee(to),
     state,
     ...(reason === undefined ? {} : { reason: word(reason) }),
     asked_at: time(askedAt),

@@ -50,7 +50,7 @@ export const run: Tools = {
     const timeout = Math.round(minutes * MINUTE_MS);
     const options = { ...marks(thread), ...once(again), ...calling.files.given(files), timeout };
     const asked = await agent.question(to, bodyOf(body, files), options);
-    const known = { ask_id: asked.id, to: asked.to, ...(asked.repeated ? { repeated: true } : {}) };
+    const known = { ask_id: asked.id, to: addressee(asked.to), ...(asked.repeated ? { repeated: true } : {}) };
     try {
       const reply = await asked.reply({ timeout: left(), signal });
       return { ...known, note: FENCED, reply: wholeMessage(reply, PAGE) };
