@@ -35,7 +35,10 @@ question_id.
 export function configure(command: Command, act: Act): void {
   command
     .description("Ask another agent, and print its reply.")
-    .option("-t, --to <name>", "whom: NAME, or NAME#FINGERPRINT to pin before first contact")
+    .option(
+      "-t, --to <name>",
+      "whom: NAME, NAME#FINGERPRINT to pin before first contact, or @GROUP: its first answer counts",
+    )
     .option("-m, --message <text>", "the question; - or, without -f, no -m with a pipe: exactly what stdin holds")
     .addOption(
       new Option(

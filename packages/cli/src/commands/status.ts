@@ -67,7 +67,8 @@ async function status(call: Call, options: Options, typed: string | undefined): 
     ["Status:", found.state],
     ["Reason:", found.reason ?? ""],
     ...(recipients === undefined ? [] : recipientRows(recipients)),
-    ["Files:", filesRow(found)],
+    ["Files:", filesRow(found, recipients)],
+    ["Without:", recipients === undefined ? "" : withoutRow(found, recipients)],
     ["Sent:", localTime(found.createdAt)],
     ["Since:", localTime(found.updatedAt)],
     ["Expires:", found.expiresAt === undefined ? "" : localTime(found.expiresAt)],
@@ -90,12 +91,22 @@ function recipientRows(recipients: Recipients): string[][] {
   ];
 }
 
-function filesRow(found: MessageStatus): string {
+/** Members of a group who could not have a file of a message so far. */
+function withoutRow({ files = [] }: MessageStatus, { unfetched = [] }: Recipients): string {
+  const said = unfetched.map(
+    ({ name, file, reason }) => `${name} (${files[file]?.name ?? "a file"}: ${reason.replaceAll("_", " ")})`,
+  );
+  return said.join(", ");
+}
+
+function filesRow(found: MessageStatus, recipients: Recipients | undefined): string {
   const waiting = filesInLine(found);
   if (waiting !== "") return waiting;
   return (found.files ?? [])
-    .map(({ name, bytes, state, reason }) => {
-      const ended = state === "fetched" ? "fetched" : state === "failed" ? reason?.replaceAll("_", " ") : undefined;
+    .map(({ name, bytes, state, reason, fetched }) => {
+      const isThere = fetched === undefined ? state === "fetched" : fetched > 0;
+      const by = recipients === undefined || fetched === undefined ? "" : ` by ${fetched}/${living(recipients)}`;
+      const ended = isThere ? `fetched${by}` : state === "failed" ? reason?.replaceAll("_", " ") : undefined;
       return `${name} ${fileSize(bytes)}${ended === undefined ? "" : `, ${ended}`}`;
     })
     .join("; ");

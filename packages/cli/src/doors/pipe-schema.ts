@@ -44,6 +44,8 @@ const SentFile = z.object({
   bytes: z.int(),
   done: z.int(),
   state: z.enum(["waits", "up", "fetched", "failed"]),
+  /** Of a message to a group: how many have it. */
+  fetched: optional(z.int()),
   reason: optional(Text),
 });
 

@@ -85,7 +85,7 @@ export class Agent implements AsyncDisposable {
     this.#link = new Link(store, crypto, role, account, linkWays(transport, files));
     this.#transport = transport;
     const bring = (...files: Parameters<Files["bring"]>): void => this.#files.bring(...files);
-    this.outbox = new Outbox(store, this.#link, { send: (...message) => this.send(...message), bring });
+    this.outbox = new Outbox(store, this.#link, { send: (letter) => this.#send(letter), bring });
     this.deadLetters = new DeadLetters(store, this.username);
     this.groups = new Groups(store, this.#link, crypto, this.username);
     this.requests = new Requests(store, this.username);

@@ -7,9 +7,10 @@ import { parseAddress } from "./address.ts";
 import { check } from "./arguments.ts";
 import { readAddress, teamAddress } from "../records/addresses.ts";
 import { nameOfTeam } from "../records/team-names.ts";
+import type { TeamRecord } from "../records/team-records.ts";
 import { teamNamed, teamToSend } from "./team-lookup.ts";
 import { span } from "../records/clock.ts";
-import type { FileClaim, GivenFile } from "../records/file-records.ts";
+import type { FileClaim, GivenFile, OutFileRecord } from "../records/file-records.ts";
 import { blobLength, newSecrets, sendFile } from "../records/files.ts";
 import { find, get, nextSeq, pad, put } from "../records/records.ts";
 import type { FileProgress, FileToSend } from "../files/host.ts";
@@ -20,6 +21,9 @@ import { stoppedError } from "./sent.ts";
 import { isForPerson, letIn } from "../trust/standing.ts";
 import { letHeldIn } from "../trust/held.ts";
 import type { ContactRecord, InboxRecord, OutboxRecord } from "../records/tables.ts";
+
+/** Readers of one file of which a relay may be told. */
+const MOST_READERS = 1000;
 
 export interface SendOptions {
   /** Default `text/plain` for text, `application/octet-stream` for bytes. */
@@ -85,7 +89,7 @@ export async function enqueue(
   check("body", { body });
   check("send", options, "options");
   const bytes = typeof body === "string" ? utf8(body) : body;
-  const { to, toName, fingerprint, identityKey, tier } = await recipientOf(tx, book, own, letter);
+  const { to, toName, readers, fingerprint, identityKey, tier } = await recipientOf(tx, book, own, letter);
   await checkRelay(tx, bytes, letter);
   const id = options.messageId ?? randomId();
   if ((await tx.get(`out-id/${id}`)) !== undefined)
@@ -127,13 +131,21 @@ export async function enqueue(
   await tx.put(`out-body/${pad(seq)}`, bytes);
   await tx.put(`out-id/${id}`, String(seq));
   if (given === undefined) await tx.put(`queue/${to}/${pad(seq)}`, "");
-  else await addFiles(tx, seq, given);
+  else await addFiles(tx, { seq, ...(readers === undefined ? {} : { readers }) }, given);
   // A program that only answers says nothing of whom the owner wants to hear.
   // A pairing lets its other side in when that has shown who it is.
   if (readAddress(to).kind === "pair" && pairs !== true && (options.byPerson === true || answers === undefined))
     await letIn(tx, to);
   if (expectsReply === true)
-    await put(tx, "question/", id, { id, seq, to, asked_at: now, deadline: expiresAt ?? now, state: "open" });
+    await put(tx, "question/", id, {
+      id,
+      seq,
+      to,
+      ...(toName === undefined ? {} : { to_name: toName }),
+      asked_at: now,
+      deadline: expiresAt ?? now,
+      state: "open",
+    });
   if (expiresAt !== undefined) await tx.put(`expiry/${pad(expiresAt)}/${pad(seq)}`, "");
   return record;
 }
@@ -144,6 +156,8 @@ interface Recipient {
   toName?: string;
   fingerprint?: string | undefined;
   identityKey?: string | undefined;
+  /** Of a team: how many others are in it. */
+  readers?: number;
   tier: Tier;
 }
 
@@ -152,9 +166,8 @@ async function recipientOf(tx: ReadTransaction, book: AddressBook, own: string, 
   check("text", { text: letter.to }, "name");
   if (letter.team !== undefined || letter.to.startsWith("@")) {
     const team = letter.team === undefined ? await teamNamed(tx, letter.to) : await teamToSend(tx, letter.team);
-    if (letter.expectsReply === true || letter.given !== undefined)
-      throw usage("a question, or a file, is for one agent", "send it to one member of the team");
-    return { to: teamAddress(team.key), toName: `@${(await nameOfTeam(tx, team.key)) ?? team.name}`, tier: "known" };
+    const toName = `@${(await nameOfTeam(tx, team.key)) ?? team.name}`;
+    return { to: teamAddress(team.key), toName, readers: readersOf(team), tier: "known" };
   }
   const { username: to, fingerprint } = parseAddress(letter.to);
   if (to === own) throw usage("an agent cannot send to itself", "choose another recipient");
@@ -163,14 +176,19 @@ async function recipientOf(tx: ReadTransaction, book: AddressBook, own: string, 
   return { to, fingerprint, identityKey, tier: tierOf(contact, true) };
 }
 
+/** What a relay is told of how many fetch a file: it wants to hear of one at least, and of so many at most. */
+function readersOf({ members }: TeamRecord): number {
+  return Math.min(Math.max(1, members.length - 1), MOST_READERS);
+}
+
 /** The message waits until they are up: others overtake it. */
 async function addFiles(
   tx: WriteTransaction,
-  seq: number,
+  message: Pick<OutFileRecord, "seq" | "readers">,
   { files, claim }: NonNullable<Letter["given"]>,
 ): Promise<void> {
   for (const [index, file] of files.entries())
-    await sendFile(tx, { seq, index, ...file, ...newSecrets(), state: "waits", claim });
+    await sendFile(tx, { ...message, index, ...file, ...newSecrets(), state: "waits", claim });
 }
 
 /** @throws AgentError message_too_large, bad_file, device_replaced, usage */

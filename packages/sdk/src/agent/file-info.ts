@@ -5,7 +5,7 @@ import { fromBase64 } from "../protocol/index.ts";
 import { segmentOf } from "../crypto/streaming.ts";
 import type { OutFileRecord } from "../records/file-records.ts";
 import { paddedLength } from "../records/files.ts";
-import type { InboxRecord } from "../records/tables.ts";
+import type { InboxRecord, OutboxRecord } from "../records/tables.ts";
 
 /** A file of a message, as its sender describes it. */
 export interface FileInfo {
@@ -54,18 +54,24 @@ export interface OutgoingFile {
   readonly bytes: number;
   /** So many may have left, to some 16 MiB. */
   readonly done: number;
-  /** waits: the relay does not have it yet. up: it does. fetched: its recipient has it. failed: it will never be there. */
+  /** waits: the relay does not have it yet. up: it does. fetched: its recipient has it, or everybody of a group who may come by it. failed: it will never be there. */
   readonly state: OutFileRecord["state"];
+  /** Of a message to a group: how many have it. */
+  readonly fetched?: number;
   /** Why it waits, or has failed: a stable word. */
   readonly reason?: string;
 }
 
-export function outgoingFiles(records: readonly OutFileRecord[]): OutgoingFile[] {
+export function outgoingFiles(
+  records: readonly OutFileRecord[],
+  recipients: OutboxRecord["recipients"],
+): OutgoingFile[] {
   return records.map((record) => {
-    const { name, bytes, state, reason, block } = record;
+    const { name, bytes, state, reason, block, index } = record;
+    const fetched = recipients === undefined ? {} : { fetched: recipients.files?.[index]?.fetched ?? 0 };
     const left = block === undefined ? 0 : segmentOf(paddedLength(record), block.segments - 1).plain.to;
     const done = state === "up" || state === "fetched" ? bytes : Math.min(bytes, left);
-    return { name, bytes, done, state, ...(reason === undefined ? {} : { reason }) };
+    return { name, bytes, done, state, ...fetched, ...(reason === undefined ? {} : { reason }) };
   });
 }
 

@@ -3,9 +3,10 @@ import type { ClientStore, ReadTransaction } from "../store/store.ts";
 import { check } from "./arguments.ts";
 import type { OutFileRecord } from "../records/file-records.ts";
 import { fileKey, filesOf } from "../records/files.ts";
-import type { SendOptions } from "./enqueue.ts";
+import type { Letter, SendOptions } from "./enqueue.ts";
 import type { FileProgress, FileToSend } from "../files/host.ts";
 import type { Link } from "../link/link.ts";
+import { readAddress } from "../records/addresses.ts";
 import { giveUp, isFinal, rowById } from "../records/outbox-records.ts";
 import { find as findRow, get, list, pad, toBytes } from "../records/records.ts";
 import { type MessageStatus, Sent, statusOf } from "./sent.ts";
@@ -19,8 +20,8 @@ const PAUSE_MS = 20;
 
 /** What an outbox has its agent do. */
 interface Means {
-  /** Sends a body to a contact, as {@link Agent.send} does. */
-  send: (to: string, body: Uint8Array, options: SendOptions) => Promise<Sent>;
+  /** Sends what is to be sent anew. */
+  send: (letter: Letter) => Promise<Sent>;
   /** Has this process bring the files of a message, unless another one does. */
   bring: (row: OutboxRecord, onProgress: RetryOptions["onProgress"]) => void;
 }
@@ -100,14 +101,16 @@ export class Outbox {
             : "send it again; its recipient may have it among its dead letters",
       });
     const to = row.fingerprint === undefined ? row.to : `${row.to}#${row.fingerprint}`;
-    const sent = this.#means.send(to, toBytes(body), {
+    const address = readAddress(row.to);
+    const options: SendOptions = {
       ...(files.length === 0 ? {} : { files: files.map(toFile), ...(onProgress === undefined ? {} : { onProgress }) }),
       contentType: row.content_type,
       ...(row.reply_to === undefined ? {} : { replyTo: row.reply_to }),
       ...(row.thread === undefined ? {} : { thread: row.thread }),
       ...(row.headers === undefined ? {} : { headers: row.headers }),
-    });
-    return await sent.catch(withoutFile);
+    };
+    const team = address.kind === "pair" ? {} : { team: address.key };
+    return await this.#means.send({ to, ...team, body: toBytes(body), options }).catch(withoutFile);
   }
 
   /** Gives a message up that has not ended yet, or forgets the text of one that has. @throws AgentError unknown_message */

@@ -2,7 +2,7 @@
 import { AgentError } from "../errors.ts";
 import { isFinal } from "../records/outbox-records.ts";
 import { find, get, list, pad } from "../records/records.ts";
-import type { QuestionRecord } from "../records/tables.ts";
+import type { OutboxRecord, QuestionRecord } from "../records/tables.ts";
 import type { ClientStore, ReadTransaction } from "../store/store.ts";
 import type { Link } from "../link/link.ts";
 import { check } from "./arguments.ts";
@@ -51,7 +51,7 @@ export class Asked {
   constructor(store: ClientStore, link: Link, own: string, record: QuestionRecord & { repeated?: boolean }) {
     this.id = record.id;
     this.repeated = record.repeated === true;
-    this.to = record.to;
+    this.to = record.to_name ?? record.to;
     this.deadline = record.deadline;
     this.#store = store;
     this.#link = link;
@@ -88,7 +88,8 @@ export class Asked {
       const question = await find(tx, "question/", this.id);
       if (question?.reply !== undefined) return question.reply;
       const row = await get(tx, "out/", pad(question?.seq ?? 0));
-      if (row !== undefined && isFinal(row.state) && row.state !== "handled") throw whyNever(row);
+      if (row !== undefined && isFinal(row.state) && row.state !== "handled" && !mayBeAnswered(row))
+        throw whyNever(row);
       if (this.deadline > Date.now()) return undefined;
       const said =
         row?.state === "handled"
@@ -100,6 +101,11 @@ export class Asked {
       });
     });
   }
+}
+
+/** Whether a question to a group that not all of it have handled is one that others have. */
+function mayBeAnswered({ reason, recipients }: OutboxRecord): boolean {
+  return reason === "partial" && (recipients?.handled ?? 0) > 0;
 }
 
 /** The question of an id, or of its beginning. @throws AgentError unknown_message, usage */
@@ -127,14 +133,14 @@ export function listQuestions(store: ClientStore): Promise<Question[]> {
 
 async function show(
   tx: ReadTransaction,
-  { id, to, seq, state, reply, asked_at, deadline }: QuestionRecord,
+  { id, to, to_name: name = to, seq, state, reply, asked_at, deadline }: QuestionRecord,
 ): Promise<Question> {
   const replyId = reply === undefined ? undefined : (await find(tx, "in/", pad(reply)))?.local_id;
-  const question = { id, to, askedAt: asked_at, deadline, ...(replyId === undefined ? {} : { replyId }) };
+  const question = { id, to: name, askedAt: asked_at, deadline, ...(replyId === undefined ? {} : { replyId }) };
   if (state === "taken") return { ...question, state };
   if (reply !== undefined) return { ...question, state: "answered" };
   const row = await find(tx, "out/", pad(seq));
-  if (row?.state === "refused" || row?.state === "failed")
+  if ((row?.state === "refused" || row?.state === "failed") && !mayBeAnswered(row))
     return { ...question, state: row.state, reason: row.reason ?? row.state };
   return { ...question, state: deadline <= Date.now() || row?.state === "expired" ? "expired" : "open" };
 }

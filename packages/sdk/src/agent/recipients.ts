@@ -15,14 +15,36 @@ export interface Recipients {
   waiting: string[];
   /** Who is no member any more, and is not waited for. */
   gone: string[];
+  /** Of a message with files: who has all of them; who could not have one so far, by its place, and why. */
+  fetched?: string[];
+  unfetched?: { name: string; file: number; reason: string }[];
 }
 
 export async function recipientsOf(tx: ReadTransaction, row: OutboxRecord | undefined): Promise<Recipients> {
   const all: Recipients = { received: [], handled: [], failed: [], waiting: [], gone: [] };
   if (row?.recipients === undefined || row.group === undefined) return all;
   const roster = await get(tx, "roster/", `${row.group}/${pad(row.recipients.epoch)}`);
-  for (const name of (roster?.names ?? []).toSorted()) add(all, name, await get(tx, "to/", `${pad(row.seq)}/${name}`));
+  if (row.files !== undefined) Object.assign(all, { fetched: [], unfetched: [] });
+  for (const name of (roster?.names ?? []).toSorted()) {
+    const at = await get(tx, "to/", `${pad(row.seq)}/${name}`);
+    add(all, name, at);
+    addFiles(all, name, at?.files ?? {}, row.files);
+  }
   return all;
+}
+
+/** @param of How many there are */
+function addFiles(
+  { fetched, unfetched }: Recipients,
+  name: string,
+  words: Record<string, string>,
+  of: number | undefined,
+): void {
+  const said = Object.entries(words);
+  if (said.length === of && said.every(([, word]) => word === "fetched")) fetched?.push(name);
+  // Where the message did not come to be read, that says enough.
+  for (const [file, reason] of said)
+    if (reason === "file_damaged" || reason === "file_expired") unfetched?.push({ name, file: Number(file), reason });
 }
 
 function add(all: Recipients, name: string, { state, reason }: ToRecord = { state: "missing" }): void {

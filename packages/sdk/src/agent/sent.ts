@@ -42,7 +42,7 @@ function toOf({ to, to_name: name }: OutboxRecord): string {
 /** What is known of a message, and of its files. */
 export async function statusOf(tx: ReadTransaction, row: OutboxRecord): Promise<MessageStatus> {
   if (row.files === undefined) return toStatus(row);
-  return { ...toStatus(row), files: outgoingFiles(await filesOf(tx, row.seq)) };
+  return { ...toStatus(row), files: outgoingFiles(await filesOf(tx, row.seq), row.recipients) };
 }
 
 function toStatus(row: OutboxRecord): MessageStatus {
@@ -163,6 +163,7 @@ const WAYS_OUT = new Map([
   ["blob_too_large", "a file is larger than the relay takes: split it, or ask the relay's operator"],
   ["expired", "send it again with a later expiry"],
   ["partial", "some have handled it: aimessage status ID says who has not, and why"],
+  ["not_a_member", "this agent is not in the group any more: an admin of it can add it, and then it can be sent anew"],
   ["clock", "check this machine's clock, and have the recipient check theirs (aimessage doctor); then send it again"],
 ]);
 

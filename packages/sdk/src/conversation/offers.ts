@@ -5,7 +5,7 @@ import { fileKey } from "../records/files.ts";
 import { oweFile } from "../records/owed.ts";
 import { find, pad, put } from "../records/records.ts";
 import type { InboxRecord } from "../records/tables.ts";
-import type { Conversation, Turn } from "../turn/turn.ts";
+import type { Turn } from "../turn/turn.ts";
 
 import * as z from "zod/mini";
 
@@ -15,24 +15,26 @@ const Places = z.object({ places: z.array(z.int().check(z.nonnegative())) });
 const MALFORMED = 2;
 
 /** What is said of files takes the place of what was said of them before. Of a message that is not here it says nothing. */
-export async function takeOffers(
-  turn: Turn,
-  { record }: Conversation,
-  { header, body, files = [] }: Content,
-): Promise<void> {
+export async function takeOffers(turn: Turn, whose: Whose, { header, body, files = [] }: Content): Promise<void> {
+  const { from } = whose;
   const places = placesIn(body);
-  if (places?.length !== files.length) return turn.wasted(record.contact, MALFORMED);
-  const seq = await turn.tx.get(`seen/${record.contact}/${header.id}`);
+  if (places?.length !== files.length) return turn.wasted(from, MALFORMED);
+  const seq = await turn.tx.get(`seen/${from}/${header.id}`);
   if (seq === undefined) return;
-  await replaceOffers(turn, record.contact, Number(seq), {
+  await replaceOffers(turn, whose, Number(seq), {
     offers: new Map(places.map((place, index) => [place, files[index]!])),
     isWhole: false,
   });
 }
 
 /** A message came once more, whose files may lie elsewhere by now. */
-export async function repeatOffers(turn: Turn, from: string, seq: number, files: Offer[]): Promise<void> {
-  await replaceOffers(turn, from, seq, { offers: new Map(files.entries()), isWhole: true });
+export async function repeatOffers(turn: Turn, whose: Whose, seq: number, files: Offer[]): Promise<void> {
+  await replaceOffers(turn, whose, seq, { offers: new Map(files.entries()), isWhole: true });
+}
+
+interface Whose {
+  from: string;
+  identityKey: string;
 }
 
 interface Offered {
@@ -42,7 +44,12 @@ interface Offered {
   isWhole: boolean;
 }
 
-async function replaceOffers(turn: Turn, from: string, seq: number, { offers, isWhole }: Offered): Promise<void> {
+async function replaceOffers(
+  turn: Turn,
+  { from, identityKey }: Whose,
+  seq: number,
+  { offers, isWhole }: Offered,
+): Promise<void> {
   const { tx } = turn;
   // It is in the inbox, or waits for the owner's word.
   for (const [table, key] of [
@@ -52,6 +59,8 @@ async function replaceOffers(turn: Turn, from: string, seq: number, { offers, is
   ] as const) {
     const row: InboxRecord | undefined = await find(tx, table, key);
     if (row?.files === undefined || (isWhole && offers.size !== row.files.length)) continue;
+    // In a group somebody else may go by the name of whoever has sent it.
+    if (row.identity_key !== undefined && row.identity_key !== identityKey) continue;
     const files = [...row.files];
     for (const [place, offer] of offers) {
       const known = files[place];

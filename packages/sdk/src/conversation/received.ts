@@ -1,18 +1,21 @@
 /** One message that has come: decrypted, counted, and put into the inbox, or else reported as not readable. */
 import { type Content, decodeContent, type Header, isBoundTo, isFrameIdOf, marksOf } from "../crypto/content.ts";
 import { GroupError } from "../crypto/mls/seam.ts";
-import { type Delivery, fromBase64, isBase64, randomId, usernameKey } from "../protocol/index.ts";
+import { type Delivery, fromBase64, isBase64, randomId, toBase64, usernameKey } from "../protocol/index.ts";
 import { admit } from "./admission.ts";
 import { applyUnanswered } from "./commits.ts";
 import { mayAnswer } from "../trust/contacts.ts";
 import { closeConversation } from "./conversations.ts";
+import { readAddress } from "../records/addresses.ts";
 import { owe, owed } from "../records/owed.ts";
 import { fromBody, get, nextSeq, pad, put } from "../records/records.ts";
 import { mayPair, receiveLine } from "./pairing.ts";
 import { repeatOffers, takeOffers } from "./offers.ts";
 import { applyReceipt, confirm } from "./reports.ts";
 import { leave } from "./resend.ts";
-import type { InboxRecord, QuestionRecord } from "../records/tables.ts";
+import { isFor } from "./team-outcomes.ts";
+import { rosterIn, teamByKey } from "./teams.ts";
+import type { InboxRecord, OutboxRecord, QuestionRecord } from "../records/tables.ts";
 import type { Conversation, Turn } from "../turn/turn.ts";
 
 /** Counters of a conversation that were not read, at most. With more it is lost, and what is unread is sent in another. */
@@ -54,7 +57,8 @@ export async function receiveMessage(turn: Turn, delivery: Delivery, offline: bo
   await countAndFollow(turn, conversation, content);
   if (content.header.type === "receipt") await applyReceipt(turn, conversation, content.body);
   else if (content.header.type === "pairing") await judgeLine(turn, conversation, content, delivery);
-  else if (content.header.type === "offer") await takeOffers(turn, conversation, content);
+  else if (content.header.type === "offer")
+    await takeOffers(turn, { from: record.contact, identityKey: contact.identity_key }, content);
   else if (isRoom)
     await keep(turn, { from: record.contact, identityKey: contact.identity_key }, content, {
       name: delivery.from,
@@ -180,11 +184,11 @@ export async function keep(
   const seen = `seen/${from}/${header.id}`;
   const before = await turn.tx.get(seen);
   if (before !== undefined) {
-    if (files !== undefined) await repeatOffers(turn, from, Number(before), files);
+    if (files !== undefined) await repeatOffers(turn, { from, identityKey }, Number(before), files);
     return repeatOutcome(turn, Number(before));
   }
   const seq = await nextSeq(turn.tx, "in");
-  const question = await questionOf(turn, { from, identityKey }, header);
+  const question = await questionOf(turn, { from, identityKey, ...(team === undefined ? {} : { team }) }, header);
   const row: InboxRecord = {
     seq,
     id: header.id,
@@ -221,16 +225,25 @@ export async function keep(
 /** The question of ours that a message answers, and whether it comes too late; undefined if it answers none, or not as its first. */
 async function questionOf(
   turn: Turn,
-  { from, identityKey }: Whose,
+  whose: Whose,
   { reply_to }: Header,
 ): Promise<{ id: string; late: boolean; record: QuestionRecord } | undefined> {
   const question = reply_to === undefined ? undefined : await get(turn.tx, "question/", reply_to);
-  if (question === undefined || question.to !== from || question.state === "answered" || question.state === "taken")
-    return undefined;
-  // Whoever has the name now was not asked.
+  if (question === undefined || question.state === "answered" || question.state === "taken") return undefined;
   const asked = await get(turn.tx, "out/", pad(question.seq));
-  if (asked?.identity_key !== identityKey) return undefined;
+  if (asked === undefined || !(await wasAsked(turn, asked, whose))) return undefined;
   return { id: question.id, record: question, late: question.state === "over" || question.deadline <= turn.now };
+}
+
+/** Whether a question was put to somebody, and not to another identity that had its name before. Of a team each member may answer, to all or to us alone. */
+async function wasAsked(turn: Turn, asked: OutboxRecord, { from, identityKey, team }: Whose): Promise<boolean> {
+  const address = readAddress(asked.to);
+  if (address.kind === "pair") return asked.to === from && asked.identity_key === identityKey;
+  if (address.kind === "direct" || !(await isFor(turn, asked, from))) return false;
+  if (team !== undefined) return team === address.key;
+  const known = await teamByKey(turn, address.key);
+  const member = known && (await rosterIn(turn, known.team)).find(({ name }) => name === from);
+  return member !== undefined && toBase64(member.identityKey) === identityKey;
 }
 
 /** When it ends by the relay's clock, and by its sender's where that is earlier by more than measuring them explains. */

@@ -9,6 +9,7 @@ import { directAddress } from "../records/addresses.ts";
 import { owed } from "../records/owed.ts";
 import { get } from "../records/records.ts";
 import type { TeamMemberRecord } from "../records/team-records.ts";
+import { takeOffers } from "./offers.ts";
 import { keep } from "./received.ts";
 import { directSecret } from "./team-commits.ts";
 import { holdInTeam } from "./team-held.ts";
@@ -86,10 +87,14 @@ export async function receiveDirect(turn: Turn, team: Team, delivery: Delivery, 
   await hearSeen(turn, team, from, content.header.seen);
   if (content.header.type === "receipt") return applyTeamReceipt(turn, team, from, content.body);
   const { again } = content.header;
-  if (content.header.type !== "message" || again === undefined) return undefined;
+  if (again === undefined) return undefined;
+  const original = { ...content, header: { ...content.header, id: again.id } };
+  if (content.header.type === "offer")
+    return takeOffers(turn, { from, identityKey: toBase64(sender.identityKey) }, original);
+  if (content.header.type !== "message") return undefined;
   member.gaps = (member.gaps ?? []).filter((gap) => gap !== again.counter);
   lookFrom(member, again.counter);
-  await deliver(turn, team, { sender, offline }, { ...content, header: { ...content.header, id: again.id } });
+  await deliver(turn, team, { sender, offline }, original);
 }
 
 /** A message of a member, however it has come: its sender hears that it is here. */
@@ -109,10 +114,8 @@ async function deliver(
   if (row?.state === "invited") return keepForOwner(turn, team, { sender, offline }, content);
   if (upTo > 0) await turn.tx.put(owed(directAddress(key, name), "read", id), String(upTo));
   if (content.header.type !== "message" || row?.state !== "active") return;
-  // Files are for one recipient: who sends some to a team by another program is read without them.
-  const { header, body } = content;
   const whose = { from: name, identityKey: toBase64(identityKey), team: key };
-  await keep(turn, whose, { header, body }, { name, offline });
+  await keep(turn, whose, content, { name, offline });
 }
 
 /** Why a message of a member is not kept: what its sender hears. */

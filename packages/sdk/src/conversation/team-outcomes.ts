@@ -2,7 +2,9 @@
 import { get, pad, put } from "../records/records.ts";
 import type { OutboxRecord } from "../records/tables.ts";
 import type { ToRecord } from "../records/team-records.ts";
+import { isRefusal } from "../records/outbox-records.ts";
 import { sentIn, settle, unlink } from "../turn/outbox-rows.ts";
+import { awaitsFetching, filesWithout } from "./team-files.ts";
 import { type Team, teamMember } from "../turn/teams.ts";
 import type { Turn } from "../turn/turn.ts";
 
@@ -20,10 +22,12 @@ export async function isFor(turn: Turn, { group, recipients }: OutboxRecord, nam
 export async function settleAt(turn: Turn, row: OutboxRecord, name: string, outcome: ToRecord): Promise<void> {
   if (row.recipients === undefined || !(await isFor(turn, row, name))) return;
   const at = `${pad(row.seq)}/${name}`;
-  const before = (await get(turn.tx, "to/", at))?.state ?? "missing";
+  const known = await get(turn.tx, "to/", at);
+  const before = known?.state ?? "missing";
   if (RANK[outcome.state] <= RANK[before]) return;
-  await put(turn.tx, "to/", at, outcome);
-  const counts = { ...row.recipients };
+  await put(turn.tx, "to/", at, { ...outcome, ...(known?.files === undefined ? {} : { files: known.files }) });
+  const now = isForNobody(outcome) ? await filesWithout(turn, row, name, outcome.reason ?? outcome.state) : row;
+  const counts = { ...(now.recipients ?? row.recipients) };
   if (before === "expired") counts.expired -= 1;
   const had = before === "received";
   // Whoever has failed on it had it.
@@ -49,6 +53,11 @@ export async function expireAtOthers(turn: Turn, row: OutboxRecord, outcome: ToR
   if (expired > before) await settleAll(turn, { ...row, recipients: { ...row.recipients, expired } });
 }
 
+/** Whether a member never fetches files of a message: it does not want it, or could not read it. */
+function isForNobody({ state, reason }: ToRecord): boolean {
+  return isRefusal(reason) || (state === "failed" && reason === "undecryptable");
+}
+
 /** The state of a message to a team is that of whoever is furthest behind; as soon as the relay has it. */
 export async function settleAll(turn: Turn, row: OutboxRecord): Promise<void> {
   if (row.recipients === undefined || row.state === "queued") return put(turn.tx, "out/", pad(row.seq), row);
@@ -57,7 +66,7 @@ export async function settleAll(turn: Turn, row: OutboxRecord): Promise<void> {
   const living = row.recipients.all - gone;
   if (handled + failed + expired === living) {
     // What the relay has dropped is sent again to whoever comes back.
-    if (expired === 0) await unlink(turn, row);
+    if (expired === 0 && !(await awaitsFetching(turn, row))) await unlink(turn, row);
     const failure = { state: "failed", reason: "partial", provisional: expired > 0 } as const;
     return settle(turn, row, handled === living && living > 0 ? { state: "handled" } : failure);
   }
@@ -86,7 +95,11 @@ export async function endSent(turn: Turn, seq: number): Promise<void> {
 export async function goneFrom(turn: Turn, team: Team, name: string): Promise<void> {
   for await (const [, seq] of sentIn(turn, team.record.id)) {
     const row = await get(turn.tx, "out/", pad(Number(seq)));
-    if (row !== undefined) await settleAt(turn, row, name, { state: "gone" });
+    if (row === undefined) continue;
+    await settleAt(turn, row, name, { state: "gone" });
+    // Nor for its files, which whoever has handled it may not have fetched. (Where we are gone ourselves, the others may still fetch them.)
+    const settled = row.files === undefined ? undefined : await get(turn.tx, "out/", pad(row.seq));
+    if (settled !== undefined && (await isFor(turn, settled, name))) await filesWithout(turn, settled, name, "gone");
   }
   const member = await teamMember(turn, team, name);
   const lost = member.gaps?.length ?? 0;

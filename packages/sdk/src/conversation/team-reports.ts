@@ -1,4 +1,6 @@
 /** Members' reports on what was sent to their team. */
+import { isUnfetched } from "./file-reports.ts";
+import { FETCHED, fileAtMember } from "./team-files.ts";
 import { isFor, settleAt } from "./team-outcomes.ts";
 import { sendToOne } from "./team-resend.ts";
 import { readReceipt } from "./receipt.ts";
@@ -39,6 +41,15 @@ export async function applyTeamReceipt(turn: Turn, team: Team, from: string, bod
   for (const message of receipt.handled) await tell(message, { state: "handled" });
   for (const { id: message, reason, expired } of receipt.failed)
     await tell(message, { state: expired === true ? "expired" : "failed", reason });
+  const { fetched = [], unfetched = [] } = receipt;
+  const onFile = async (message: string, file: number, word: string): Promise<void> => {
+    const row = await rowById(turn.tx, message);
+    const isOurs = row !== undefined && row.to === teamAddress(key) && (await isFor(turn, row, from));
+    // A word that is no news costs as much as one about nothing.
+    if (!isOurs || (await fileAtMember(turn, row, { name: from, file, word })) === row) turn.wasted(from, MISS);
+  };
+  for (const { id: message, file } of fetched) await onFile(message, file, FETCHED);
+  for (const { id: message, file, reason } of unfetched) if (isUnfetched(reason)) await onFile(message, file, reason);
 }
 
 /**

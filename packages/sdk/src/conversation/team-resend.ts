@@ -39,6 +39,7 @@ export async function sendToOne(turn: Turn, team: Team, row: OutboxRecord, name:
     // As a receipt it is shown to nobody; if it gets lost, it is asked for again.
     kind: "receipt",
     of: row.seq,
+    ...(row.files === undefined ? {} : { files: row.files }),
     to: directAddress(team.record.key, name),
     content_type: row.content_type,
     created_at: turn.now,

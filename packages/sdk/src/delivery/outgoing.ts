@@ -1,16 +1,16 @@
 import { authenticatedData, type Content, encodeContent, frameId, type Header } from "../crypto/content.ts";
 import { EPOCH_MESSAGES } from "../crypto/mls/seam.ts";
 import { sentInEpoch } from "../crypto/mls/state.ts";
-import { toBase64, utf8 } from "../protocol/index.ts";
+import { toBase64 } from "../protocol/index.ts";
 import { isWaiting } from "../conversation/commits.ts";
 import { shownLine } from "../conversation/pairing.ts";
 import { conversationFor } from "../conversation/conversations.ts";
 import { type Flight, type SendData, WINDOW } from "./flight.ts";
 import { contactsWithQueue, endWaiting, hasMessage } from "./queue.ts";
 import { readAddress } from "../records/addresses.ts";
-import { offersOf } from "../records/files.ts";
 import type { ContactRecord, OutboxRecord } from "../records/tables.ts";
 import { headerOf, isUnderWay, remember, sendQueued } from "./sending.ts";
+import { withFiles } from "./offered-files.ts";
 import { serveTeam } from "./team-outgoing.ts";
 import type { Conversation, Turn } from "../turn/turn.ts";
 
@@ -72,13 +72,7 @@ async function contentOf(
   row: OutboxRecord,
   { record, body }: Pick<Conversation, "record"> & { body: Uint8Array },
 ): Promise<Omit<Content, "header">> {
-  if (row.kind === "pairing") return { body: await shownLine(turn, record, body) };
-  if (row.files === undefined) return { body };
-  const { places, offers: files } = await offersOf(turn.tx, row.of ?? row.seq);
-  const said = row.kind === "offer" ? utf8(JSON.stringify({ places })) : body;
-  // A message tells of all of its files, or, where its recipient has fetched some already, of none.
-  const isAll = row.kind === "offer" || files.length === row.files;
-  return files.length === 0 || !isAll ? { body: said } : { body: said, files };
+  return row.kind === "pairing" ? { body: await shownLine(turn, record, body) } : withFiles(turn, row, body);
 }
 
 /** Encrypts one row in the present epoch, and remembers it as it leaves. */

@@ -19,6 +19,7 @@ import { enterRoster } from "../turn/rosters.ts";
 import { type Team, teamMember, teamOf } from "../turn/teams.ts";
 import type { Turn } from "../turn/turn.ts";
 import type { Flight, SendData } from "./flight.ts";
+import { withFiles } from "./offered-files.ts";
 import { endWaiting, queuedRows } from "./queue.ts";
 import { headerOf, remember, sendQueued } from "./sending.ts";
 
@@ -91,8 +92,9 @@ async function encryptToTeam(turn: Turn, team: Team, row: OutboxRecord, body: Ui
     fromDevice: device.id,
     expiresAt: header.expires_at,
   });
+  const plaintext = encodeContent({ header, ...(await withFiles(turn, row, body)) });
   const { group, message, consumed } = await turn.on(`team-group/${record.id}`, () =>
-    turn.teams.encrypt(team.group, encodeContent({ header, body }), data),
+    turn.teams.encrypt(team.group, plaintext, data),
   );
   team.group = group;
   team.dirty = true;
@@ -141,7 +143,7 @@ async function sealTo(
   };
   const message = await sealDirect(
     turn.teams.primitives,
-    encodeContent({ header, body }),
+    encodeContent({ header, ...(await withFiles(turn, row, body)) }),
     { group: record.id, epoch: record.epoch, from: { name: identity.username, device: device.id }, to, messageId },
     { secret: await directSecret(turn, team), privateKey: device.privateKey },
   );
@@ -164,10 +166,11 @@ async function sealTo(
   return frame;
 }
 
-/** Of a receipt, or of a message that its recipient lacks. */
+/** Of a receipt, of a message that its recipient lacks, or of where the files of one lie now. */
 async function directHeader(turn: Turn, row: OutboxRecord, counter: number): Promise<Header> {
   const original = row.of === undefined ? undefined : await get(turn.tx, "out/", pad(row.of));
   if (original?.counter === undefined) return headerOf(turn, row, counter);
   const again = { id: original.id, counter: original.counter };
-  return { ...headerOf(turn, original, counter), id: row.id, again };
+  const type = row.kind === "offer" ? row.kind : original.kind;
+  return { ...headerOf(turn, original, counter), id: row.id, type, again };
 }

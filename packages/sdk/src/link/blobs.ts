@@ -1,5 +1,6 @@
 /** The link's half of files that are sent: it asks the relay for room, and has it delete what nobody needs any more. */
 import { fromBase64, type RelayFrameData, toBase64 } from "../protocol/index.ts";
+import { readAddress } from "../records/addresses.ts";
 import type { OutFileRecord } from "../records/file-records.ts";
 import {
   askLater,
@@ -110,7 +111,7 @@ async function unknownNames(
   connection: Connection,
   waiting: readonly Waiting[],
 ): Promise<Set<string>> {
-  const names = new Set(waiting.map(({ row }) => row.to));
+  const names = new Set(waiting.map(({ row }) => row.to).filter((to) => readAddress(to).kind === "pair"));
   await store.read(async (tx) => {
     for (const name of names) if ((await find(tx, "contact/", name)) !== undefined) names.delete(name);
   });
@@ -181,7 +182,7 @@ async function askForRoom(
   return connection.ask("blob", {
     request_id: file.request_id,
     bytes: blobLength(file),
-    readers: 1,
+    readers: file.readers ?? 1,
     read_hash: await hashOf(file.read_token),
     ...(row.expires_at === undefined ? {} : { ttl_ms: Math.max(1, row.expires_at - Date.now()) + AFTER_MS }),
   });

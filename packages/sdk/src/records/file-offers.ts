@@ -1,9 +1,11 @@
 /** Where files of a message lie now that has left before. */
 import { frameId } from "../crypto/content.ts";
+import { randomId } from "../protocol/index.ts";
 import type { WriteTransaction } from "../store/store.ts";
 import type { OutFileRecord } from "./file-records.ts";
 import { endFile, fileKey, filesOf } from "./files.ts";
-import { nextSeq, pad, put } from "./records.ts";
+import { directAddress, readAddress } from "./addresses.ts";
+import { get, nextSeq, pad, put } from "./records.ts";
 import type { OutboxRecord } from "./tables.ts";
 
 /**
@@ -17,31 +19,56 @@ const LAST_OFFER = 99;
 export async function offerAgain(tx: WriteTransaction, row: OutboxRecord): Promise<void> {
   const untold = (await filesOf(tx, row.seq)).filter(({ state, key }) => state === "up" && key !== "");
   if (untold.length === 0) return;
+  const address = readAddress(row.to);
+  if (address.kind === "team") return offerToMembers(tx, row, { team: address.key, files: untold });
   const { offers = 0 } = row;
   const attempt = FIRST_OFFER + offers;
   if (attempt > LAST_OFFER) return endUntold(tx, untold);
   await put(tx, "out/", pad(row.seq), { ...row, offers: offers + 1 });
+  const { id, to, identity_key } = row;
+  const seq = await addOffer(tx, row, { id, to, attempt, ...(identity_key === undefined ? {} : { identity_key }) });
+  for (const file of untold) await put(tx, "out-file/", fileKey(file), { ...file, told: seq });
+}
+
+/** @returns its place in the outbox */
+async function addOffer(
+  tx: WriteTransaction,
+  { seq: of, files = 0 }: OutboxRecord,
+  more: Pick<OutboxRecord, "id" | "to" | "attempt" | "identity_key">,
+): Promise<number> {
   const seq = await nextSeq(tx, "out");
   const now = Date.now();
   const offer: OutboxRecord = {
     seq,
-    id: row.id,
     kind: "offer",
-    to: row.to,
-    ...(row.identity_key === undefined ? {} : { identity_key: row.identity_key }),
+    ...more,
     content_type: "application/json",
     created_at: now,
     updated_at: now,
     state: "queued",
-    attempt,
-    files: row.files ?? 0,
-    of: row.seq,
+    files,
+    of,
   };
   await put(tx, "out/", pad(seq), offer);
-  for (const file of untold) await put(tx, "out-file/", fileKey(file), { ...file, told: seq });
   await tx.put(`out-body/${pad(seq)}`, "");
-  await tx.put(`out-id/${frameId(row.id, attempt)}`, String(seq));
-  await tx.put(`queue/${row.to}/${pad(seq)}`, "");
+  await tx.put(`out-id/${frameId(more.id, more.attempt)}`, String(seq));
+  await tx.put(`queue/${more.to}/${pad(seq)}`, "");
+  return seq;
+}
+
+/** Of a team each member that still waits for one of them is told by itself: those who have come since were not sent it. */
+async function offerToMembers(
+  tx: WriteTransaction,
+  row: OutboxRecord,
+  { team, files }: { team: string; files: OutFileRecord[] },
+): Promise<void> {
+  if (row.group === undefined || row.recipients === undefined) return;
+  const roster = await get(tx, "roster/", `${row.group}/${pad(row.recipients.epoch)}`);
+  for (const name of roster?.names ?? []) {
+    const words = (await get(tx, "to/", `${pad(row.seq)}/${name}`))?.files;
+    if (files.every(({ index }) => words?.[index] !== undefined)) continue;
+    await addOffer(tx, row, { id: randomId(), to: directAddress(team, name), attempt: 0 });
+  }
 }
 
 async function endUntold(tx: WriteTransaction, files: OutFileRecord[]): Promise<void> {

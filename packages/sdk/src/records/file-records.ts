@@ -29,6 +29,8 @@ export interface GivenFile {
 export interface OutFileRecord extends GivenFile {
   seq: number;
   index: number;
+  /** How many it is for, if not one: as many as were in the team when it was sent. */
+  readers?: number;
   /** By which the relay knows a repeat. */
   request_id: string;
   /** Of the encryption, and of whoever fetches it: base64. Fresh for each blob. */
@@ -46,7 +48,7 @@ export interface OutFileRecord extends GivenFile {
   expires_at?: number;
   /** Segments that may have left, and the SHA-256 of the file up to there (base64): what is sent again has the same bytes. */
   block?: { segments: number; sha256: string };
-  /** waits: it is not up yet. fetched: all have it. failed: it will never be there. */
+  /** waits: it is not up yet. fetched: all have it; of a team, who may still come by it and is there. failed: it will never be there. */
   state: "waits" | "up" | "fetched" | "failed";
   /** Of what is up: base64. */
   sha256?: string;

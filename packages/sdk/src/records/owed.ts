@@ -15,8 +15,12 @@ export function owe(tx: WriteTransaction, row: Owed): Promise<void> {
   const failed = { failed: reason.slice(0, 1000), ...(state === "expired" ? { expired: true as const } : {}) };
   const whose = identity_key === undefined ? {} : { identity_key };
   const outcome: OutcomeRecord = { id, ...whose, ...(state === "handled" ? {} : failed) };
-  const to = team === undefined ? from : directAddress(team, from);
-  return tx.put(owed(to, "done", pad(seq)), JSON.stringify(outcome));
+  return tx.put(owed(senderOf({ from, team }), "done", pad(seq)), JSON.stringify(outcome));
+}
+
+/** Who hears of it: its sender, of a message to a team as a member of that. */
+function senderOf({ from, team }: { from: string; team: string | undefined }): string {
+  return team === undefined ? from : directAddress(team, from);
 }
 
 type Owed = Pick<InboxRecord, "from" | "team" | "seq" | "id" | "identity_key" | "state" | "reason">;
@@ -24,10 +28,10 @@ type Owed = Pick<InboxRecord, "from" | "team" | "seq" | "id" | "identity_key" | 
 /** The next receipt tells the sender of a message that a file of it is here, or why it cannot be had. */
 export function oweFile(
   tx: WriteTransaction,
-  { from, seq, id, identity_key }: Pick<InboxRecord, "from" | "seq" | "id" | "identity_key">,
+  { from, team, seq, id, identity_key }: Omit<Owed, "state" | "reason">,
   { index, reason }: { index: number; reason?: string },
 ): Promise<void> {
   const whose = identity_key === undefined ? {} : { identity_key };
   const record: FetchedRecord = { id, file: index, ...whose, ...(reason === undefined ? {} : { reason }) };
-  return tx.put(owed(from, "file", `${pad(seq)}/${index}`), JSON.stringify(record));
+  return tx.put(owed(senderOf({ from, team }), "file", `${pad(seq)}/${index}`), JSON.stringify(record));
 }

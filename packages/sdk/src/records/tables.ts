@@ -162,6 +162,8 @@ export interface OutboxRecord extends Marks {
     failed: number;
     expired: number;
     gone: number;
+    /** Of its files, by their places: how many have it, and how many are not waited for, those among them. */
+    files?: Record<string, { fetched: number; ended: number }>;
   };
 }
 
@@ -173,6 +175,8 @@ export interface QuestionRecord {
   /** Place of its message in the outbox. */
   seq: number;
   to: string;
+  /** Of a team: as it was called here when it was asked. */
+  to_name?: string;
   asked_at: number;
   /** When nobody waits for a reply any more. Our clock, Unix ms. */
   deadline: number;

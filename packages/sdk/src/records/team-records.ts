@@ -83,6 +83,8 @@ export interface ToRecord {
   /** Of what is missing: how often it was sent again to this one alone, and when last. Unix ms. */
   times?: number;
   at?: number;
+  /** Its files, by their places: `fetched`, or why they were not. Missing: they may still be. */
+  files?: Record<string, string>;
 }
 
 /** Changes that the link wants by itself. */

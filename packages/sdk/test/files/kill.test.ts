@@ -1,6 +1,6 @@
 /** Whoever is killed, whenever: files arrive whole, and nothing else stays. */
 import { createHash, randomBytes } from "node:crypto";
-import { createReadStream, mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { createReadStream, existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { setTimeout as delay } from "node:timers/promises";
@@ -36,10 +36,10 @@ async function digest(path: string): Promise<string> {
   return hash.digest("hex");
 }
 
-test(
-  `kill -9 of sender, relay and receiver, and cut connections: files arrive whole, and nothing else stays (FILE_SEED=${SEED})`,
+test.each([{ names: ["bob"] }, { names: ["bob", "carol"] }])(
+  `kill -9 of sender, relay and $names, and cut connections: files arrive whole, and nothing else stays (FILE_SEED=${SEED})`,
   { tags: ["long"], timeout: 3_600_000 },
-  async () => {
+  async ({ names }) => {
     using folder = temporaryFolder();
     await using proxy = await HttpProxy.listen();
     const next = random(SEED);
@@ -72,23 +72,28 @@ test(
     proxy.recordEvery = TOTAL > 256 * MIB ? 64 : 1;
     const paths = [...files.keys()].map((name) => join(out, name));
     const args = ["--conditions=@aimessage/source", child];
-    const sender = new Program([...args, "send", home, "alice", "bob", ...paths]);
-    const receiver = new Program([...args, "receive", home, "bob", into]);
-    const programs = [relay, sender, receiver];
+    const [first = ""] = names;
+    const sender = new Program([...args, "send", home, "alice", names.length > 1 ? "@team" : first, ...paths]);
+    const receivers = names.map((name) => new Program([...args, "receive", home, name, join(into, name)]));
+    const programs = [relay, sender, ...receivers];
     let [kills, cuts] = [0, 0];
     /** A name that is not a part's is that of a whole file, at any time. */
     const checkNames = async (): Promise<void> => {
-      const names = readdirSync(folder.path).includes("in") ? readdirSync(into) : [];
-      for (const name of names)
-        if (!name.startsWith(".")) expect([name, await digest(join(into, name))]).toEqual([name, files.get(name)]);
+      for (const at of names.map((name) => join(into, name)).filter(existsSync))
+        for (const name of readdirSync(at))
+          if (!name.startsWith(".")) expect([name, await digest(join(at, name))]).toEqual([name, files.get(name)]);
     };
     try {
       relay.start();
       await eventually("the relay starts", () => relay.lines.some((line) => line.startsWith("Health check")));
-      for (const username of ["alice", "bob"]) await (await Agent.open({ server, username, home })).close();
+      for (const username of [...names, "alice"]) {
+        await using agent = await Agent.open({ server, username, home });
+        await agent.sync();
+        if (username === "alice" && names.length > 1) await agent.groups.create("team", names);
+      }
       // Slow enough for all faults to come while something is under way.
       proxy.bytesPerMs = Math.ceil((3 * TOTAL) / ((KILLS + CUTS) * PACE_MS));
-      for (const program of [sender, receiver]) program.start();
+      for (const program of [sender, ...receivers]) program.start();
       while (kills < KILLS || cuts < CUTS) {
         await delay(2 * PACE_MS * next());
         for (const program of programs) if (!program.running) program.start();
@@ -107,7 +112,7 @@ test(
       const isDone = (): boolean => new Set(sender.lines).size === files.size;
       await eventually("all files arrive", isDone, 60_000 + TOTAL / 2_000);
       await checkNames();
-      expect(readdirSync(into).toSorted()).toEqual([...files.keys()].toSorted());
+      for (const name of names) expect(readdirSync(join(into, name)).toSorted()).toEqual([...files.keys()].toSorted());
       const kept = (): unknown[] => {
         using data = new DatabaseSync(join(db, "relay.db"), { readOnly: true });
         return data.prepare("SELECT * FROM blobs").all();
@@ -118,18 +123,14 @@ test(
       // Each as one blob: what had left was never wrong, and nothing had to begin anew.
       expect([proxy.sent.size, proxy.conflicts]).toEqual([files.size, []]);
       console.log(
-        `${relay.kills} relay, ${sender.kills} sender, ${receiver.kills} receiver kills, ${cuts} cuts, ` +
+        `${relay.kills} relay, ${sender.kills} sender, ${receivers.map((each) => each.kills).join()} receiver kills, ${cuts} cuts, ` +
           `${proxy.sent.size} blobs, ${Math.round(proxy.up / MIB)} MiB up and ${Math.round(proxy.down / MIB)} down for ${Math.round(paths.length)} files`,
       );
     } catch (error) {
-      throw new Error(
-        `${String(error)}; sender: ${sender.errors.slice(-1000)}; receiver: ${receiver.errors.slice(-1000)}`,
-        {
-          cause: error,
-        },
-      );
+      const said = receivers.map((each) => each.errors.slice(-1000)).join("; ");
+      throw new Error(`${String(error)}; sender: ${sender.errors.slice(-1000)}; receivers: ${said}`, { cause: error });
     } finally {
-      for (const program of [sender, receiver, relay]) await program.end("SIGTERM");
+      for (const program of [sender, ...receivers, relay]) await program.end("SIGTERM");
     }
   },
 );

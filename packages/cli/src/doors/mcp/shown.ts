@@ -162,12 +162,13 @@ export function questionOf({ id, to, state, reason, askedAt, deadline, replyId }
 }
 
 /** How far a file is that goes with a message: its name may be that of one that others have sent. */
-function sentFileOf({ name, bytes, done, state, reason }: OutgoingFile): object {
+function sentFileOf({ name, bytes, done, state, fetched, reason }: OutgoingFile): object {
   return {
     name: word(name),
     bytes,
     ...(state === "waits" ? { done } : {}),
     state,
+    ...(fetched === undefined ? {} : { fetched }),
     ...(reason === undefined ? {} : { reason: word(reason) }),
   };
 }
