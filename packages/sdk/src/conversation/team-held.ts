@@ -20,7 +20,7 @@ type Whose = Omit<TeamHeldRecord, "bytes">;
 /** @returns whether there was room; what there was none for is asked for when the invitation is taken */
 export async function holdInTeam(turn: Turn, key: string, whose: Whose, content: Content): Promise<boolean> {
   const { tx } = turn;
-  const body = encodeContent({ header: content.header, body: content.body });
+  const body = encodeContent(content);
   const held = await list(tx, "team-held/", { under: `${key}/` });
   const bytes = held.reduce((sum, one) => sum + one.bytes, body.length);
   if (held.length >= MESSAGES || bytes > BYTES || (held.length === 0 && (await invitations(turn)) >= INVITATIONS))

@@ -53,9 +53,9 @@ export async function expireAtOthers(turn: Turn, row: OutboxRecord, outcome: ToR
   if (expired > before) await settleAll(turn, { ...row, recipients: { ...row.recipients, expired } });
 }
 
-/** Whether a member never fetches files of a message: it is no member any more, does not want it, or could not read it. */
+/** Whether a member never fetches files of a message: it does not want it, or could not read it. */
 function isForNobody({ state, reason }: ToRecord): boolean {
-  return state === "gone" || isRefusal(reason) || (state === "failed" && reason === "undecryptable");
+  return isRefusal(reason) || (state === "failed" && reason === "undecryptable");
 }
 
 /** The state of a message to a team is that of whoever is furthest behind; as soon as the relay has it. */
@@ -97,7 +97,7 @@ export async function goneFrom(turn: Turn, team: Team, name: string): Promise<vo
     const row = await get(turn.tx, "out/", pad(Number(seq)));
     if (row === undefined) continue;
     await settleAt(turn, row, name, { state: "gone" });
-    // Whoever has handled it may not have fetched its files.
+    // Nor for its files, which whoever has handled it may not have fetched. (Where we are gone ourselves, the others may still fetch them.)
     const settled = row.files === undefined ? undefined : await get(turn.tx, "out/", pad(row.seq));
     if (settled !== undefined && (await isFor(turn, settled, name))) await filesWithout(turn, settled, name, "gone");
   }
