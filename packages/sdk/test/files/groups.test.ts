@@ -138,6 +138,20 @@ describe("a file to a group", () => {
     expect(world.proxy.sent.size).toBe(1);
   });
 
+  test("stays for the others when its sender leaves", async () => {
+    await using world = await FileWorld.create();
+    const { alice, bob, carol } = await team(world, "alice", "bob", "carol");
+    const path = world.file("a", "content");
+    const sent = await bob.send("@team", "goodbye", { files: [path] });
+    const [atAlice, atCarol] = [await next(alice), await next(carol)];
+    await sent.received();
+    await bob.groups.leave("team");
+    await bob.sync();
+    expect(world.blobs.length).toBe(1);
+    for (const message of [atAlice, atCarol])
+      expect(isSame(await message.files[0]!.save(world.path("in")), path)).toBe(true);
+  });
+
   test("is in what a member is sent again that was restored from a backup", async () => {
     await using world = await FileWorld.create();
     const { bob, carol } = await team(world, "alice", "bob", "carol");
