@@ -28,9 +28,9 @@ export async function serveTeam(turn: Turn, flight: Flight, to: string, most: nu
   const address = readAddress(to);
   if (address.kind === "pair") return;
   const row = await get(turn.tx, "team/", address.key);
-  // Whoever is no member any more says nothing there again; of what waits nothing leaves by surprise if it is added anew.
+  // Whoever is no member any more says nothing there again, as the relay would say; of what waits nothing leaves by surprise if it is added anew.
   if (row === undefined || row.state === "over")
-    return endWaiting(turn, flight, to, { state: "failed", reason: "not_a_member", keepsReceipts: false });
+    return endWaiting(turn, flight, to, { state: "refused", reason: "not_a_member", keepsReceipts: false });
   const team = await teamOf(turn, row.group);
   if (team?.record.state !== "open") return;
   const { record } = team;
