@@ -25,6 +25,11 @@ export function isWaiting({ epoch, wait_for_epoch }: Awaiting): boolean {
   return epoch < wait_for_epoch;
 }
 
+/** Whether any does, of those in memory. */
+export function isAnyWaiting({ conversations, teams }: Turn["cache"]): boolean {
+  return [...conversations.values(), ...teams.values()].some(({ record }) => isWaiting(record));
+}
+
 /** The relay takes nothing of a group before an epoch: the commit that begins it is on its way to us. */
 export function waitForEpoch(turn: Turn, record: Awaiting, epoch: number): void {
   record.waiting_since = isWaiting(record) ? (record.waiting_since ?? turn.now) : turn.now;
@@ -33,10 +38,10 @@ export function waitForEpoch(turn: Turn, record: Awaiting, epoch: number): void 
 }
 
 /** Whether the commit that is awaited has not come, though all mail of before has. */
-export function waitsInVain(turn: Turn, record: Awaiting): boolean {
+export function waitsInVain(turn: Turn, record: Awaiting, patience: number): boolean {
   // If that is still to come, the clock was set back: how long it has waited is not known.
   const waited = isWaiting(record) ? Math.abs(turn.now - (record.waiting_since ?? 0)) : 0;
-  return waited >= STALE_PATIENCE_MS && !isBehind(turn, record, waited);
+  return waited >= patience && !isBehind(turn, record, { waited, patience });
 }
 
 /** A commit of the other member. @returns false if it closed the conversation. */
@@ -132,15 +137,19 @@ export async function heal(turn: Turn, post: (group: string) => void): Promise<v
 }
 
 /** Whether mail is still being read that the relay had before it refused an epoch: the commit that ended it may stand behind that. */
-function isBehind(turn: Turn, { refused_at = 0 }: Awaiting, waited: number): boolean {
+function isBehind(
+  turn: Turn,
+  { refused_at = 0 }: Awaiting,
+  { waited, patience }: { waited: number; patience: number },
+): boolean {
   if (waited >= CATCH_UP_PATIENCE_MS) return false;
   const { arrived } = turn.cache;
-  return !turn.isCurrent || (turn.ticks - arrived.at < STALE_PATIENCE_MS && arrived.storedAt <= refused_at);
+  return !turn.isCurrent || (turn.ticks - arrived.at < patience && arrived.storedAt <= refused_at);
 }
 
 async function healOne(turn: Turn, conversation: Conversation, post: (group: string) => void): Promise<void> {
   const { record } = conversation;
-  if (waitsInVain(turn, record)) {
+  if (waitsInVain(turn, record, STALE_PATIENCE_MS)) {
     // The relay knows no epoch that we know: it may have been restored from a backup.
     const { contact } = record;
     const text = `the relay takes nothing for ${contact} in this conversation any more`;

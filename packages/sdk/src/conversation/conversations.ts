@@ -240,6 +240,15 @@ async function readExpected(turn: Turn, encoded: Uint8Array, username: string): 
 }
 
 async function isKnownGroup(turn: Turn, id: string): Promise<boolean> {
+  return (
+    (await isConversation(turn, id)) ||
+    (await turn.tx.get(`team-group/${id}`)) !== undefined ||
+    turn.cache.teams.has(id)
+  );
+}
+
+/** Whether a group is one of two. */
+export async function isConversation(turn: Turn, id: string): Promise<boolean> {
   return (await turn.tx.get(`group/${id}`)) !== undefined || turn.cache.conversations.has(id);
 }
 

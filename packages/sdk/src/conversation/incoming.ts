@@ -86,6 +86,9 @@ async function receiveOne(turn: Turn, delivery: Delivery, offline: boolean): Pro
   const { group_id: group = "" } = delivery;
   const team = turn.cache.conversations.has(group) ? undefined : await teamOf(turn, group);
   if (team !== undefined) return receiveInTeam(turn, team, delivery, offline);
+  // Of a group that is over, or whose state is lost, nothing is read but that we are in it again.
+  const isOver = !turn.cache.conversations.has(group) && (await turn.tx.get(`team-group/${group}`)) !== undefined;
+  if (isOver && delivery.kind !== "welcome") return undefined;
   switch (delivery.kind ?? "application") {
     case "application":
       return receiveMessage(turn, delivery, offline);

@@ -11,6 +11,9 @@ import { endOrGoOn } from "./team-ops.ts";
 import { askToRejoin } from "./team-stuck.ts";
 import { learn, settingsIn } from "./teams.ts";
 
+/** As for pairs, but all mail may wait for a large commit of some group. Milliseconds. */
+const STALE_PATIENCE_MS = 150_000;
+
 /** The relay has a team that we have founded. */
 export async function admitFounding(turn: Turn, team: Team, commit: CommitRecord | undefined): Promise<void> {
   team.record.state = "open";
@@ -35,7 +38,7 @@ export async function applyUnansweredInTeam(turn: Turn, team: Team, { kind, epoc
 /** A commit that the relay must have does not come: any member may take us in again. */
 export async function rejoinWhereLate(turn: Turn): Promise<void> {
   for (const team of turn.cache.teams.values()) {
-    if (team.record.state !== "open" || !waitsInVain(turn, team.record)) continue;
+    if (team.record.state !== "open" || !waitsInVain(turn, team.record, STALE_PATIENCE_MS)) continue;
     await turn.on(`team-group/${team.record.id}`, async () => {
       await askToRejoin(turn, team);
       const text = `a commit of the group @${settingsIn(turn, team).name} does not come: this agent asks to be taken in again`;

@@ -4,21 +4,21 @@ import { DIRECT, DIRECT_BYTES } from "../crypto/team/direct.ts";
 import { followChange } from "../crypto/team/changes.ts";
 import { certifiedBy, type TeamMember } from "../crypto/team/roster.ts";
 import { aheadOf } from "./team-ahead.ts";
-import { sendAllToOne } from "./team-resend.ts";
+import { oweAllToOne, sendAllToOne } from "./team-resend.ts";
 import { type Delivery, fromBase64, isBase64, toBase64, usernameKey } from "../protocol/index.ts";
 import type { CommitRecord } from "../records/group-records.ts";
 import { get, pad } from "../records/records.ts";
 import { planHealing } from "./team-healing.ts";
-import { comparePins, forgetPins } from "./team-pins.ts";
-import { forgetHeld } from "../records/team-held.ts";
+import { comparePins } from "./team-pins.ts";
 import type { OpRecord } from "../records/team-records.ts";
-import { endAllSent, goneFrom } from "./team-outcomes.ts";
+import { goneFrom } from "./team-outcomes.ts";
 import { heardFrom, keysOf } from "./team-heard.ts";
+import { retire } from "./team-end.ts";
 import { endOrGoOn } from "./team-ops.ts";
 import { commitMissing, forked, stuck } from "./team-stuck.ts";
 import { compareWords } from "./team-words.ts";
 import { learn, rosterIn } from "./teams.ts";
-import { beginOrder, dropOrders } from "../turn/team-order.ts";
+import { beginOrder } from "../turn/team-order.ts";
 import { forgetMember, type Team, teamOf } from "../turn/teams.ts";
 import type { Turn } from "../turn/turn.ts";
 
@@ -128,20 +128,12 @@ async function enter(turn: Turn, team: Team, before: Before): Promise<void> {
   }
   if (now.size !== before.roster.length || before.roster.some(({ name }) => !now.has(name)))
     delete team.record.roster_epoch;
-  for (const { name } of before.roster) if (before.added.includes(name)) await sendAllToOne(turn, team, name);
+  for (const { name } of before.roster) {
+    if (!before.added.includes(name)) continue;
+    await sendAllToOne(turn, team, name);
+    await oweAllToOne(turn, team, name);
+  }
   const had = new Set(before.roster.map(({ name }) => name));
   const fresh = [...now.keys()].filter((name) => !had.has(name) || before.added.includes(name));
   await keysOf(turn, team, fresh);
-}
-
-/** We are no member any more. */
-export async function retire(turn: Turn, team: Team): Promise<void> {
-  await learn(turn, team, { state: "over" });
-  await endAllSent(turn, team);
-  team.record.state = "closed";
-  team.dirty = true;
-  await dropOrders(turn, team);
-  await turn.removeCommit(team.record.id);
-  await forgetPins(turn, team.record.key);
-  await forgetHeld(turn.tx, team.record.key);
 }

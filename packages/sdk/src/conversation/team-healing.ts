@@ -31,6 +31,7 @@ async function plan(turn: Turn, team: Team, at: number): Promise<void> {
   team.dirty = true;
 }
 
+/** Where stands when a group is due. */
 export function healKey(at: number, group: string): string {
   return `heal/${pad(at)}/${group}`;
 }

@@ -66,13 +66,22 @@ export async function hearStatement(turn: Turn, heard: RelayFrameData<"statement
 
 /** Our word to leave, or to be taken in again, for our leaf in the epoch of a group. */
 export async function signWord(turn: Turn, kind: "leave" | "rejoin", group: Group): Promise<Uint8Array[]> {
-  const { device, identity } = turn.account;
   const node = turn.teams.leafNode(group, turn.teams.ownLeaf(group));
   if (node === undefined) return [];
-  const name = usernameKey(identity.username);
-  const place = { group: groupIdOf(group), epoch: epochOf(group), leaf: await leafDigest(node) };
-  const statement = { kind, name, device: device.id, ...place };
-  return [await signStatement(turn.teams.primitives, statement, device.privateKey)];
+  return [
+    await signPlace(turn, kind, { group: groupIdOf(group), epoch: epochOf(group), leaf: await leafDigest(node) }),
+  ];
+}
+
+/** The same where no more is known of a group than our place in it. */
+export async function signPlace(
+  turn: Turn,
+  kind: "leave" | "rejoin",
+  place: { group: string; epoch: number; leaf: Uint8Array },
+): Promise<Uint8Array> {
+  const { device, identity } = turn.account;
+  const statement = { kind, name: usernameKey(identity.username), device: device.id, ...place };
+  return signStatement(turn.teams.primitives, statement, device.privateKey);
 }
 
 /** Our wish to be taken in again by a group, if we have one. */

@@ -75,7 +75,7 @@ export async function settleAll(turn: Turn, row: OutboxRecord): Promise<void> {
 }
 
 /** We are no member any more: of what we have sent nothing more will be heard. What waits is ended when it would leave. */
-export async function endAllSent(turn: Turn, { record }: Team): Promise<void> {
+export async function endAllSent(turn: Turn, { record }: Pick<Team, "record">): Promise<void> {
   for await (const [, seq] of sentIn(turn, record.id)) await endSent(turn, Number(seq));
 }
 

@@ -15,10 +15,10 @@ import { goneMeanwhile } from "./team-lost.ts";
 import { comparePins } from "./team-pins.ts";
 import { addOp, endOp, rejoinOf, signWord } from "./team-ops.ts";
 import { meet } from "../trust/contacts.ts";
-import { useKeyPackage } from "./conversations.ts";
+import { isConversation, useKeyPackage } from "./conversations.ts";
 import { learn, newTeamGroup, rosterIn, settingsIn } from "./teams.ts";
 import { beginOrder, dropOrders } from "../turn/team-order.ts";
-import { addTeam, type Team, teamOf } from "../turn/teams.ts";
+import { addTeam, countDirectAnew, type Team, teamOf } from "../turn/teams.ts";
 import type { Turn } from "../turn/turn.ts";
 
 /** The costs of joining a group in vain, and of a Welcome by none of our key packages: ms of an ordinary core. See `Waste`. */
@@ -60,6 +60,9 @@ export async function acceptTeamWelcome(turn: Turn, delivery: Delivery): Promise
   const { group, inviter } = joined;
   const by = await certifiedBy(inviter.certificate);
   const id = groupIdOf(group);
+  // Whoever founds a group chooses its id: it takes the place of no conversation.
+  if (await isConversation(turn, id))
+    return refuse("bad_welcome", `a Welcome from ${from} is not acceptable: its group has the id of a conversation`);
   const isAsSaid = by?.name === username && (device ?? by.device) === by.device && (announced ?? id) === id;
   if (!isAsSaid)
     return refuse("bad_welcome", `a Welcome from ${from} is not acceptable: not what the relay says it is`);
@@ -91,6 +94,7 @@ export async function acceptTeamWelcome(turn: Turn, delivery: Delivery): Promise
     // A commit of ours that was under way belongs to the state that goes.
     await turn.removeCommit(id);
     await deleteState(turn.tx, id);
+    await countDirectAnew(turn.tx, id);
   }
   const team = addTeam(turn, record, group);
   await dropOrders(turn, team);

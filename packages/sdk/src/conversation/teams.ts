@@ -2,6 +2,8 @@
 import type { Group } from "../crypto/mls/seam.ts";
 import { rosterOf, type TeamMember } from "../crypto/team/roster.ts";
 import { decodeSettings, type TeamSettings } from "../crypto/team/settings.ts";
+import { leafDigest } from "../crypto/team/statements.ts";
+import { toBase64 } from "../protocol/index.ts";
 import { get, put } from "../records/records.ts";
 import { aliasFor } from "../records/team-names.ts";
 import type { TeamGroupRecord, TeamRecord } from "../records/team-records.ts";
@@ -36,6 +38,7 @@ export async function learn(turn: Turn, team: Team, more: Partial<TeamRecord> = 
   const { key } = team.record;
   const { name, about, foundedAt, admins } = settingsIn(turn, team);
   const before = await get(turn.tx, "team/", key);
+  await noteLeaf(turn, team);
   const row: TeamRecord = {
     since: turn.now,
     state: "active",
@@ -53,6 +56,14 @@ export async function learn(turn: Turn, team: Team, more: Partial<TeamRecord> = 
     row.alias = await aliasFor(turn.tx, row);
   await put(turn.tx, "team/", key, row);
   return row;
+}
+
+/** Our own leaf changes with our own commits alone. */
+async function noteLeaf({ teams }: Turn, team: Team): Promise<void> {
+  const node = teams.leafNode(team.group, teams.ownLeaf(team.group));
+  if (node === undefined) return;
+  team.record.leaf = toBase64(await leafDigest(node));
+  team.dirty = true;
 }
 
 export function newTeamGroup(

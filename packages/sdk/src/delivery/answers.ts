@@ -27,7 +27,7 @@ const BUSY_LAST_MS = 2_000;
 /** Applies the relay's answers to what was sent. */
 export async function applyAnswers(turn: Turn, flight: Flight): Promise<void> {
   for (const { group, commitId, answer } of flight.commitAnswers.splice(0))
-    await turn.on(`group/${group}`, async () => {
+    await turn.on(`${turn.cache.commits.get(group)?.kind === "team" ? "team-group" : "group"}/${group}`, async () => {
       if ("refusal" in answer) unuse(flight, group);
       const commit = turn.cache.commits.get(group);
       if (commit?.kind === "team" && commit.commit_id === commitId)

@@ -4,7 +4,7 @@ import { endSent, settleAll, settleAt } from "../conversation/team-outcomes.ts";
 import { placeOwn, placesWithdrawn } from "../conversation/team-order.ts";
 import { waitForEpoch } from "../conversation/commits.ts";
 import { underAnotherId } from "../conversation/resend.ts";
-import { learn } from "../conversation/teams.ts";
+import { retire } from "../conversation/team-end.ts";
 import { readAddress } from "../records/addresses.ts";
 import { isQuiet } from "../records/outbox-records.ts";
 import { get, pad, remove } from "../records/records.ts";
@@ -73,7 +73,7 @@ export async function refusedInTeam(turn: Turn, flight: Flight, row: OutboxRecor
       team.dirty = true;
       return;
     case "not_a_member":
-      if (team !== undefined && !isDirect) await learn(turn, team, { state: "over" });
+      if (team !== undefined && !isDirect) return retire(turn, team);
       break;
     default:
   }

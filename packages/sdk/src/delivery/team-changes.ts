@@ -15,8 +15,8 @@ import {
   type RelayFrameData,
   usernameKey,
 } from "../protocol/index.ts";
-import { list, pad } from "../records/records.ts";
-import { retire } from "../conversation/team-commits.ts";
+import { get, list, pad } from "../records/records.ts";
+import { retire, retireLost } from "../conversation/team-end.ts";
 import { endOp, isOfLink } from "../conversation/team-ops.ts";
 import { use } from "./packages.ts";
 import { deviceOf, MOST_ADDED, MOST_FOUNDING, nextOf, postTeamCommit, takesLong } from "./team-frames.ts";
@@ -57,11 +57,16 @@ async function heardOf(
   const refusal = "refusal" in answer ? answer.refusal : undefined;
   if (refusal !== undefined && isTemporary(refusal))
     return flight.backOff(pauseOf(op.seq), turn.ticks, refusal.retry_after_ms);
-  if (op.kind === "rejoin" && refusal === undefined) return flight.pause(pauseOf(op.seq), turn.ticks + ASK_AGAIN_MS);
+  const record = op.group === undefined ? undefined : await get(turn.tx, "team-group/", op.group);
+  const isOut = refusal?.reason === "not_a_member";
+  // Whoever cannot follow has no other way: it asks until it is in again, or out.
+  if (op.kind === "rejoin" && !isOut && (refusal === undefined || record?.state === "stuck"))
+    return flight.pause(pauseOf(op.seq), turn.ticks + ASK_AGAIN_MS);
   // Whoever is no member any more needs to ask for nothing.
-  if (refusal !== undefined && refusal.reason !== "not_a_member") return fail(turn, op, refusal.reason);
-  const team = op.group === undefined ? undefined : await teamOf(turn, op.group);
+  if (refusal !== undefined && !isOut) return fail(turn, op, refusal.reason);
+  const team = record === undefined ? undefined : await teamOf(turn, record.id);
   if (team !== undefined) await retire(turn, team);
+  else if (record !== undefined && record.state !== "closed") await retireLost(turn, record);
   return endOp(turn, op.seq);
 }
 

@@ -1,6 +1,7 @@
 /** The relay's answers to commits of teams. */
 import { waitForEpoch } from "../conversation/commits.ts";
 import { admitFounding } from "../conversation/team-admitted.ts";
+import { endWaitingFor } from "../conversation/team-end.ts";
 import { randomId } from "../protocol/index.ts";
 import type { CommitRecord, LargePart } from "../records/group-records.ts";
 import { deleteState } from "../records/group-state.ts";
@@ -64,6 +65,7 @@ function anew({ field, bytes, token }: LargePart): LargePart {
 /** A group that was not founded leaves nothing behind. */
 export async function undoFounding(turn: Turn, team: Team): Promise<void> {
   const { record } = team;
+  await endWaitingFor(turn, record.key);
   turn.cache.teams.delete(record.id);
   await dropOrders(turn, team);
   await remove(turn.tx, "team-group/", record.id);

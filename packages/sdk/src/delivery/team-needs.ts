@@ -1,7 +1,7 @@
 /** What changes of teams need of the relay before they can be made: key packages of those whom they add, and that it tells others what we want. */
 import { verifyCertificate } from "../crypto/identity.ts";
 import { certifiedBy } from "../crypto/team/roster.ts";
-import { addLinkOp, endOp, signWord } from "../conversation/team-ops.ts";
+import { addLinkOp, endOp, signPlace, signWord } from "../conversation/team-ops.ts";
 import { teamByKey } from "../conversation/teams.ts";
 import { meet } from "../trust/contacts.ts";
 import type { Group } from "../crypto/mls/seam.ts";
@@ -103,6 +103,9 @@ async function wish(
   // A new device does not know the leaf of the one before it, and needs no word of its own to take its place.
   for (const state of team === undefined ? [] : [team.group, await stateToCome(turn, group)])
     if (state !== undefined) signed.push(...(await signWord(turn, kind, state)));
+  const lost = team === undefined ? await get(turn.tx, "team-group/", group) : undefined;
+  if (lost?.leaf !== undefined && lost.state === "stuck")
+    signed.push(await signPlace(turn, kind, { group, epoch: lost.epoch, leaf: fromBase64(lost.leaf) }));
   return { op: seq, type: kind, group_id: group, statement: toBase64(lengthPrefixed(...signed)) };
 }
 

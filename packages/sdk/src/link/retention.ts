@@ -10,7 +10,7 @@ import { fileKey } from "../records/files.ts";
 import { giveUp, isFinal, LATELY_MS } from "../records/outbox-records.ts";
 import { deleteRow, settle } from "../turn/outbox-rows.ts";
 import { owe, owed } from "../records/owed.ts";
-import { forgetTeam } from "./team-retention.ts";
+import { askOn, forgetTeam } from "./team-retention.ts";
 import { forgetGroup } from "../records/members.ts";
 import type { LineRecord } from "../records/pairing-records.ts";
 import { find, get, pad, parse, put, remove } from "../records/records.ts";
@@ -160,8 +160,13 @@ export async function sweep(turn: Turn, isCurrent: boolean): Promise<number> {
   await round(turn, "group/", group);
   await round(turn, "contact/", contact);
   await round(turn, "team/", (key) => leaveUntaken(turn, key));
-  await round(turn, "team-group/", (id) => forgetTeam(turn, id, CLOSED_MS));
   await round(turn, "team-member/", (at) => giveUpSilent(turn, at));
+  await round(turn, "team-group/", async (id) => {
+    await forgetTeam(turn, id, CLOSED_MS);
+    await askOn(turn, id);
+  });
+  // What cannot be read is set aside.
+  await round(turn, "op/", async (seq) => void (await get(tx, "op/", seq)));
   await round(turn, "question/", question);
   await round(turn, "held/", (key) => ageHeld(tx, key, now));
   await round(turn, "line/", line);

@@ -9,7 +9,7 @@ import { Arrivals } from "./arrivals.ts";
 import { Bodies } from "./bodies.ts";
 import { CommitPosts } from "./commit-posts.ts";
 import { judgeClock } from "../records/clock.ts";
-import { applyOwn, heal, isWaiting } from "../conversation/commits.ts";
+import { applyOwn, heal, isAnyWaiting } from "../conversation/commits.ts";
 import type { Connection, Pushed } from "../wire/connection.ts";
 import { reopenDelay } from "../conversation/conversations.ts";
 import { type Answered, asAck, Flight, laneOf } from "../delivery/flight.ts";
@@ -292,8 +292,7 @@ export class Session {
     const now = performance.now();
     const resume = this.#flight.nextResume(this.#turnedAt) ?? Infinity;
     const receipts = Math.min(this.#gathering.dueAt, this.#peers.dueAt);
-    const { conversations, teams } = this.#cache;
-    const waiting = [...conversations.values(), ...teams.values()].some(({ record }) => isWaiting(record));
+    const waiting = isAnyWaiting(this.#cache);
     const quiet = waiting || this.#cache.commits.size > 0 ? QUIET_MS : Infinity;
     // Receipts that were put off until some of the waste of their contact is forgiven.
     const putOff = this.#cache.reporting.size > 0 ? PUT_OFF_MS : Infinity;

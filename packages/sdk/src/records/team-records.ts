@@ -23,6 +23,8 @@ export interface TeamRecord {
   inviter?: string;
   /** founding: the relay has not admitted it yet. invited: the owner has not accepted it. over: we are no member any more. */
   state: "founding" | "invited" | "active" | "over";
+  /** Since when it is over. Unix ms. */
+  over_at?: number;
 }
 
 /** `team-group/<group id>`: an MLS group that serves a team; its state has records of its own. */
@@ -31,6 +33,9 @@ export interface TeamGroupRecord {
   key: string;
   /** stuck: it cannot be followed any more. closed: nothing of it is read. */
   state: "founding" | "open" | "stuck" | "closed";
+  closed_at?: number;
+  /** SHA-256 (base64) of our leaf node: by it we are taken in again where the rest is lost. */
+  leaf?: string;
   epoch: number;
   send_counter: number;
   /** What it was when the epoch began. */

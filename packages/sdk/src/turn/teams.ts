@@ -5,7 +5,7 @@ import type { Between } from "./between.ts";
 import { epochOf } from "../crypto/mls/state.ts";
 import type { WriteTransaction } from "../store/store.ts";
 import { readPart, saveState } from "../records/group-state.ts";
-import { get, put } from "../records/records.ts";
+import { get, list, put } from "../records/records.ts";
 import { flushOrders, type Order } from "./team-order.ts";
 import type { TeamGroupRecord, TeamMemberRecord } from "../records/team-records.ts";
 
@@ -124,6 +124,12 @@ export function trimTeams({
     teams.delete(id);
     leaves -= crypto.width(group);
   }
+}
+
+/** Direct frames of before are closed to us from now on, and nobody repeats them; whoever has seen us go counts ours, and its own, from one on. */
+export async function countDirectAnew(tx: WriteTransaction, id: string): Promise<void> {
+  for (const member of await list(tx, "team-member/", { under: `${id}/` }))
+    await put(tx, "team-member/", `${id}/${member.name}`, { ...member, direct_in: 0 });
 }
 
 /** Writes what has changed. */

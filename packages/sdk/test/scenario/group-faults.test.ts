@@ -1,8 +1,10 @@
 /** Groups whose relay's answers get lost, whose members find no room, and other things that go wrong on the way. */
 import { describe, expect, test } from "vitest";
-import { gathered, groupOf, hears, online } from "./members.ts";
+import type { Agent } from "../../src/agent/agent.ts";
+import { get, list, pad } from "../../src/records/records.ts";
+import { gathered, groupOf, hears, online, records } from "./members.ts";
 import { edit, type Frame } from "./proxy.ts";
-import { alertKinds, eventually, jump, World } from "./world.ts";
+import { alertKinds, eventually, follow, jump, rejection, World } from "./world.ts";
 
 /** From the first frame of a type that an agent sends on, nothing that the relay says reaches it. @returns whether that frame has left */
 function deafFrom({ proxy }: World, agent: string, type: string): () => boolean {
@@ -181,10 +183,165 @@ describe("a change of a group", () => {
     };
     const sent = await alice.agent.send("@team", "one");
     await eventually("it is refused", async () => ((await groupOf(world, "alice"))?.wait_for_epoch ?? 0) === 3);
-    jump(11_000);
+    jump(151_000);
     world.proxy.cut("alice");
     await (await alice.agent.send("bob", "something else")).stored();
     await sent.handled();
     expect(await alertKinds(alice.agent)).toContain("stale_epoch");
+  });
+});
+
+describe("a member that is out", () => {
+  test("has nothing left that waits for the group, nor its secrets", async () => {
+    await using world = await World.create({ noLimits: true });
+    const { alice, bob } = await gathered(world, "alice", "bob", "carol");
+    await (await alice.agent.send("@team", "zero")).handled();
+    await (await bob.agent.send("@team", "one")).handled();
+    world.proxy.rule = ({ agent, toRelay, frame }) =>
+      agent === "bob" && toRelay && frame.type === "send" ? [] : undefined;
+    const queued = await bob.agent.send("@team", "two");
+    await alice.agent.groups.remove("team", ["bob"]);
+    expect(await rejection(queued.handled())).toMatchObject({ code: "refused", reason: "not_a_member" });
+    world.proxy.rule = undefined;
+    world.proxy.cut("bob");
+    for (const table of ["queue/@", "owed/@", "mls/", "tree/", "ratchet/", "next/", "commit/", "heal/", "team-member/"])
+      expect(await records(world, "bob", table)).toEqual([]);
+  });
+
+  test("hears what became of its messages when it is in again, and lacks nothing that was not for it", async () => {
+    await using world = await World.create({ noLimits: true });
+    const { alice, bob } = await gathered(world, "alice", "bob", "carol");
+    for (const body of ["one", "two", "three"]) await (await bob.agent.send("@team", body)).handled();
+    await alice.agent.groups.remove("team", ["bob"]);
+    await eventually("bob is out", async () => (await bob.agent.groups.list()).length === 0);
+    await (await alice.agent.send("@team", "without bob")).handled();
+    await alice.agent.groups.add("team", ["bob"]);
+    await eventually("bob is in", async () => (await bob.agent.groups.list()).length === 1);
+    await (await bob.agent.send("@team", "back")).handled();
+    await (await alice.agent.send("@team", "welcome")).handled();
+    await hears(bob, "@team alice: welcome");
+    const books = await world.memory("bob").read((tx) => list(tx, "team-member/"));
+    expect(books.flatMap(({ gaps = [] }) => gaps)).toEqual([]);
+  });
+});
+
+describe("a member that cannot follow", () => {
+  test("hears later what became of its messages meanwhile, and charges nobody for what it could not read", async () => {
+    await using world = await World.create({ noLimits: true });
+    const { alice, bob, carol } = await gathered(world, "alice", "bob", "carol");
+    await bob.agent.close();
+    const again = await world.open("bob");
+    const held = Promise.withResolvers<void>();
+    const got = follow(again, async (message) => {
+      await held.promise;
+      await message.handled();
+    });
+    const sent = await carol.agent.send("@team", "one");
+    await eventually("bob has it", () => got.length === 1);
+    world.proxy.rule = ({ agent, toRelay, frame }) => {
+      if (agent !== "carol") return undefined;
+      if (toRelay && frame.type === "rejoin") return [];
+      return !toRelay && frame.data.kind === "commit" ? [edit(frame, { body: "AAEAAg==" })] : undefined;
+    };
+    await alice.agent.groups.rename("team", "ops");
+    await eventually("carol is stuck", async () => (await groupOf(world, "carol"))?.state === "stuck");
+    held.resolve();
+    await eventually("bob has said so", () => world.proxy.pushedTo("carol", "direct").length >= 2);
+    await (await alice.agent.send("@ops", "two")).stored();
+    await eventually("carol has two", () => world.proxy.pushedTo("carol", "application").length >= 1);
+    expect(await records(world, "carol", "owed/")).toEqual([]);
+    world.proxy.rule = undefined;
+    world.proxy.cut("carol");
+    await sent.handled();
+    await hears(carol, "@ops alice: two");
+  });
+
+  test("since its state is damaged asks to be taken in again", async () => {
+    await using world = await World.create({ noLimits: true });
+    const { alice, bob } = await gathered(world, "alice", "bob", "carol");
+    await (await alice.agent.send("@team", "one")).handled();
+    await alice.agent.close();
+    await world.memory("alice").write(async (tx) => {
+      for (const table of ["mls/", "tree/", "ratchet/"])
+        for (const [key] of await tx.list({ prefix: table })) await tx.put(key, new Uint8Array([1, 2, 3]));
+    });
+    const again = await world.open("alice");
+    follow(again);
+    await (await again.send("@team", "two")).handled();
+    await hears(bob, "@team alice: one", "@team alice: two");
+    expect(await alertKinds(again)).toEqual(["internal"]);
+  });
+});
+
+describe("a member that asks to be taken in again", () => {
+  test("goes on asking although the relay has refused it", async () => {
+    await using world = await World.create({ noLimits: true });
+    const { alice } = await gathered(world, "alice", "bob", "carol");
+    spoilCommits(world, "carol");
+    const { rule: spoil } = world.proxy;
+    let refused = false;
+    world.proxy.rule = (passage) => {
+      const { agent, toRelay, frame } = passage;
+      if (agent !== "carol" || !toRelay || frame.type !== "rejoin") return spoil?.(passage);
+      refused = true;
+      const data = { code: 400, reason: "invalid_data", message: "no" };
+      queueMicrotask(() => world.proxy.answer("carol", frame.id ?? "", { type: "error", data }));
+      return [];
+    };
+    await alice.agent.groups.rename("team", "ops");
+    await eventually("it is refused", () => refused);
+    world.proxy.rule = undefined;
+    world.proxy.cut("carol");
+    await eventually("carol is in again", async () => (await groupOf(world, "carol"))?.state === "open");
+  });
+
+  test("is out, and knows it, if it was removed meanwhile", async () => {
+    await using world = await World.create({ noLimits: true });
+    const { alice, bob } = await gathered(world, "alice", "bob", "carol");
+    await bob.agent.close();
+    await alice.agent.groups.remove("team", ["bob"]);
+    await world.memory("bob").write(async (tx) => {
+      for (const [key] of await tx.list({ prefix: "tree/" })) await tx.put(key, new Uint8Array([1, 2, 3]));
+    });
+    const again = await world.open("bob");
+    await again.sync();
+    await eventually("bob knows", async () => (await again.groups.list()).length === 0);
+    expect((await groupOf(world, "bob"))?.state).toBe("closed");
+  });
+});
+
+/** Alice, who has founded a group, and in whose store tables of it are damaged. */
+async function damaged(world: World, ...tables: string[]): Promise<Agent> {
+  const { alice } = await gathered(world, "alice", "bob", "carol");
+  await (await alice.agent.send("@team", "one")).handled();
+  await alice.agent.close();
+  await world.memory("alice").write(async (tx) => {
+    for (const prefix of tables) for (const [key] of await tx.list({ prefix })) await tx.put(key, "{broken");
+    await tx.put(`op/${pad(77)}`, "{broken");
+  });
+  const again = await world.open("alice");
+  follow(again);
+  await again.sync();
+  return again;
+}
+
+describe("a record of a group that cannot be read", () => {
+  test("keeps nothing from being sent if it says how the group is called, or what its members have sent; and a change fails for whoever waits", async () => {
+    await using world = await World.create({ noLimits: true });
+    const alice = await damaged(world, "team/", "team-member/");
+    await eventually("it is there", async () => (await alice.groups.list()).length === 1);
+    await (await alice.send("@team", "two")).handled();
+    expect(await alertKinds(alice)).toContain("internal");
+    const end = await world.memory("alice").read((tx) => get(tx, "op-end/", pad(77)));
+    expect(end?.reason).toBe("internal");
+  });
+
+  test("ends the group here, and its owner hears what to do, if it is the group's own", async () => {
+    await using world = await World.create({ noLimits: true });
+    const alice = await damaged(world, "team-group/");
+    await eventually("it is over", async () => (await alice.groups.list()).length === 0);
+    expect((await alice.alerts()).map(({ text }) => text).join()).toContain(
+      "has to remove this agent and add it again",
+    );
   });
 });

@@ -1,0 +1,74 @@
+/** The end of a group of many here: what waits for it ends, and its secrets go. */
+import { deleteState } from "../records/group-state.ts";
+import { hasLeft } from "../records/outbox-records.ts";
+import { directAddress, teamAddress } from "../records/addresses.ts";
+import { forgetHeld } from "../records/team-held.ts";
+import { find, get, put, rowsUnder } from "../records/records.ts";
+import type { TeamGroupRecord } from "../records/team-records.ts";
+import { deleteRow, settle, unlink } from "../turn/outbox-rows.ts";
+import { dropOrders } from "../turn/team-order.ts";
+import type { Team } from "../turn/teams.ts";
+import type { Turn } from "../turn/turn.ts";
+import { healKey } from "./team-healing.ts";
+import { forgetPins } from "./team-pins.ts";
+import { endAllSent } from "./team-outcomes.ts";
+import { learn } from "./teams.ts";
+
+/** We are no member any more. */
+export async function retire(turn: Turn, team: Team): Promise<void> {
+  const { record } = team;
+  await endAllSent(turn, team);
+  // Where another group serves the team by now, that goes on.
+  if ((await get(turn.tx, "team/", record.key))?.group === record.id) {
+    await learn(turn, team, { state: "over", over_at: turn.now });
+    await endWaitingFor(turn, record.key);
+  }
+  await forgetTeamGroup(turn, record);
+}
+
+/** The same of a group whose state is lost. */
+export async function retireLost(turn: Turn, record: TeamGroupRecord): Promise<void> {
+  await endAllSent(turn, { record });
+  const row = await find(turn.tx, "team/", record.key);
+  if (row?.group === record.id) {
+    await put(turn.tx, "team/", record.key, { ...row, state: "over", over_at: turn.now });
+    await endWaitingFor(turn, record.key);
+  }
+  await forgetTeamGroup(turn, record);
+}
+
+/** What has not left goes nowhere any more: neither to this team, nor to another one that might have its key later. */
+export async function endWaitingFor(turn: Turn, key: string): Promise<void> {
+  for (const [prefix, isDirect] of [
+    [`queue/${teamAddress(key)}/`, false],
+    [`queue/${directAddress(key, "")}`, true],
+  ] as const)
+    for await (const [at] of rowsUnder(turn.tx, prefix)) {
+      const row = await get(turn.tx, "out/", at.slice(at.lastIndexOf("/") + 1));
+      if (row === undefined) await turn.tx.delete(at);
+      else if (isDirect) await deleteRow(turn, row);
+      else {
+        await unlink(turn, row);
+        await settle(turn, row, { state: "refused", reason: "not_a_member", provisional: hasLeft(row) });
+      }
+    }
+  for await (const [at] of rowsUnder(turn.tx, `owed/${directAddress(key, "")}`)) await turn.tx.delete(at);
+}
+
+/** Deletes the secrets of a group, and keeps by what it is known again. */
+async function forgetTeamGroup(turn: Turn, record: TeamGroupRecord): Promise<void> {
+  const { heals_at: due, direct_before: _secret, ...known } = record;
+  const { id, key } = record;
+  turn.cache.teams.delete(id);
+  if ((await find(turn.tx, "team/", key))?.group === id) {
+    await forgetPins(turn, key);
+    await forgetHeld(turn.tx, key);
+  }
+  await turn.removeCommit(id);
+  await deleteState(turn.tx, id);
+  await dropOrders(turn, { record, orders: new Map() });
+  if (due !== undefined) await turn.tx.delete(healKey(due, id));
+  // Whoever takes us in again sees us as new.
+  for await (const [at] of rowsUnder(turn.tx, `team-member/${id}/`)) await turn.tx.delete(at);
+  await put(turn.tx, "team-group/", id, { ...known, state: "closed", closed_at: turn.now });
+}
