@@ -1,4 +1,4 @@
-import { cpSync, mkdirSync, rmSync } from "node:fs";
+import { appendFileSync, cpSync, mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { setTimeout as delay } from "node:timers/promises";
@@ -38,6 +38,7 @@ export class Agent {
   readonly #copyFolder: string;
   readonly #home: string;
   readonly #server: string;
+  readonly #logs: string;
   #copiedAt: number | undefined;
   #replaced = 0;
   #clock = 0;
@@ -62,6 +63,7 @@ export class Agent {
     this.folder = join(home, name);
     this.#home = home;
     this.#server = server;
+    this.#logs = logs;
     this.#copyFolder = `${this.folder}.copy`;
     this.outFolder = join(home, "..", "out", name);
     this.inFolder = join(home, "..", "in", name);
@@ -147,6 +149,10 @@ export class Agent {
         return await (await SdkAgent.open(options)).close();
       } catch (error) {
         if (!(error instanceof AgentError && error.shouldRetry())) throw error;
+        appendFileSync(
+          `${this.#logs}/${this.name}-register.log`,
+          `${new Date().toISOString()} ${error.code}: ${error.message}\n`,
+        );
       }
   }
 

@@ -8,7 +8,12 @@ import { type Outcome, run } from "./run.ts";
 await main(usage, async (args) => {
   const options = readOptions(args);
   process.stderr.write(`seed ${options.seed}\n`);
-  const outcome = await run(options, (text) => (process.stderr.isTTY || options.groups) && progress(text));
+  const isShown = process.stderr.isTTY || options.groups;
+  let last = "";
+  const outcome = await run(options, (text) => {
+    if (isShown && text !== last) progress(text.slice(0, 150));
+    last = text;
+  });
   endProgress();
   report(outcome, options.seed, options.json);
 });

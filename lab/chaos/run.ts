@@ -70,7 +70,7 @@ export async function run(options: Options, progress: (text: string) => void): P
   const resting = performance.now();
   // Once something is wrong, all that follows from it says no more.
   const sound = ledger.violations.length === 0 && (world.teams?.ledger.violations ?? []).length === 0;
-  if (sound) await comeToRest(world);
+  if (sound) await comeToRest(world, progress);
   const restSeconds = Math.round((performance.now() - resting) / 1000);
   await stop(world);
   const books = sound ? await readAllBooks(world.agents) : new Map<string, Books>();
@@ -128,14 +128,14 @@ function lift(world: World): void {
 }
 
 /** Nobody may need to be started again for that; if it helps, that is said as well. */
-async function comeToRest(world: World): Promise<void> {
-  const restless = await rest(world);
+async function comeToRest(world: World, progress: (text: string) => void): Promise<void> {
+  const restless = await rest(world, progress);
   if (restless === undefined) return;
   for (const agent of world.agents) {
     await agent.killAll();
     agent.startAll();
   }
-  const cured = (await rest(world)) === undefined ? ", until all was started again" : "";
+  const cured = (await rest(world, progress)) === undefined ? ", until all was started again" : "";
   world.ledger.violation(`stuck: ${restless} after ${restMs(world) / 1000} s without faults${cured}`);
 }
 
@@ -144,13 +144,13 @@ function restMs({ teams }: World): number {
 }
 
 /** Waits until nothing waits any more. @returns what still does */
-async function rest(world: World): Promise<string | undefined> {
+async function rest(world: World, progress: (text: string) => void): Promise<string | undefined> {
   for (const end = performance.now() + restMs(world); ; await delay(500)) {
     await world.quiet();
     const books = await readAllBooks(world.agents);
     const restless: string | undefined =
       unfinished(world, books) ?? (await missingFile(world, books)) ?? (await world.teams?.unfinished());
-    if (process.env["CHAOS_DEBUG"] !== undefined) process.stderr.write(`${restless?.slice(0, 300)}\n`);
+    progress(`waits: ${restless ?? "for nothing"}`);
     if (restless === undefined || performance.now() > end) return restless;
   }
 }

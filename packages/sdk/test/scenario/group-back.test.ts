@@ -1,9 +1,10 @@
 /** An agent that has another device comes back into its groups. */
+import { cpSync, rmSync } from "node:fs";
 import { expect, test } from "vitest";
 import { makeBackup, readBackup, restoreBackup } from "../../src/agent/backup.ts";
 import { nodeCryptoProvider } from "../../src/node/provider.ts";
 import { MemoryFolder, MemoryStore } from "../../src/store/memory.ts";
-import { eventually, follow, World } from "./world.ts";
+import { alertKinds, eventually, follow, World } from "./world.ts";
 
 test("an agent that was restored is in all of its groups again, and is written to, though one member alone takes it in", async () => {
   await using world = await World.create({ noLimits: true });
@@ -26,4 +27,45 @@ test("an agent that was restored is in all of its groups again, and is written t
   await Promise.all([missed.handled(), direct.handled()]);
   expect(got.map(({ body }) => body).toSorted()).toEqual(["and for you alone", "in between"]);
   expect((await restored.alerts()).map(({ kind }) => kind)).toEqual([]);
+});
+
+test("an agent whose store was put back to an old copy is in its group again, and goes on in both directions", async () => {
+  await using world = await World.create({ noLimits: true });
+  const [folder, copy] = [world.folder(), world.folder()];
+  const [alice, bob] = [await world.open("alice"), await world.open("bob")];
+  const [heard] = [alice, bob].map((agent) => follow(agent));
+  for (const agent of [alice, bob]) await agent.sync();
+  const open = async () => world.open("carol", await world.sqlite(folder));
+  const first = await open();
+  follow(first);
+  await first.sync();
+  await alice.groups.create("team", ["bob", "carol"]);
+  await (await alice.send("@team", "before the copy")).handled();
+  await first.close();
+  cpSync(folder, copy, { recursive: true });
+  const second = await open();
+  follow(second);
+  await (await second.send("@team", "after the copy")).handled();
+  await alice.groups.rename("team", "ops");
+  await (await bob.send("@ops", "to the second")).handled();
+  await second.close();
+  rmSync(folder, { recursive: true });
+  cpSync(copy, folder, { recursive: true });
+  const missed = await bob.send("@ops", "while it was away");
+  await missed.stored();
+  const third = await open();
+  const got = follow(third);
+  await missed.handled();
+  await eventually("it knows the name", async () => (await third.groups.list())[0]?.name === "ops");
+  await (await third.send("@ops", "after the restore")).handled();
+  await (await alice.send("@ops", "to the third")).handled();
+  expect(got.map(({ body }) => body).filter((body) => body !== "to the second")).toEqual([
+    "while it was away",
+    "to the third",
+  ]);
+  expect(heard?.filter(({ from }) => from === "carol").map(({ body }) => body)).toEqual([
+    "after the copy",
+    "after the restore",
+  ]);
+  expect(await alertKinds(third)).toContain("old_copy");
 });
