@@ -19,6 +19,7 @@ import { hasLeft, rowById } from "../records/outbox-records.ts";
 import { raiseAlert } from "../trust/alerts.ts";
 import { APART_MS, span } from "../records/clock.ts";
 import { type Connection, type Refusal, refused } from "../wire/connection.ts";
+import { renewalIsDue } from "./key-stock.ts";
 import { saveKeyPackages } from "../records/key-records.ts";
 import { type Account, changeRelay, toDeviceRecord, updateRelay } from "../records/own-account.ts";
 import { get, list, put } from "../records/records.ts";
@@ -165,7 +166,11 @@ export async function login(
     // No honest relay has given what we remember: mail that we have not seen waits below it.
     if (account.relay.position > (listening.last_seq ?? Infinity))
       account.relay = await updateRelay(store, (record) => ({ ...record, position: 0 }));
-  } else account.relay = await updateRelay(store, (record) => ({ ...record, log_id: log, position: 0 }));
+  } else {
+    // It hands out key packages that are used.
+    if (account.relay.log_id !== undefined) await store.write((tx) => renewalIsDue(tx, 0));
+    account.relay = await updateRelay(store, (record) => ({ ...record, log_id: log, position: 0 }));
+  }
   return { kind: "in", info, listening };
 }
 

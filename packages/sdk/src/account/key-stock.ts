@@ -20,8 +20,8 @@ const OVERDUE_MS = 3_600_000;
 /**
  * The key packages that the relay hands out for us. They are filled up when few are left, and replaced after each commit
  * that heals: who had stolen their private parts could read what is opened by them long after the commit has locked them out
- * of the conversation. They are replaced, too, where their lifetime is not one by the relay's clock, which others judge by, and where they
- * were made by a version that announces less.
+ * of the conversation. They are replaced, too, where their lifetime is not one by the relay's clock, which others judge by, where they
+ * were made by a version that announces less, and where the relay was restored from a backup: that hands out some a second time.
  */
 export class KeyStock {
   readonly #filling: Filling;
@@ -151,7 +151,7 @@ export class KeyStock {
 }
 
 /** Has the stock be replaced, as something that is due since then (Unix ms). */
-async function renewalIsDue(tx: WriteTransaction, since: number): Promise<void> {
+export async function renewalIsDue(tx: WriteTransaction, since: number): Promise<void> {
   const renewal = (await get(tx, "meta/renewal")) ?? {};
   if (since < (renewal.due ?? Infinity)) await put(tx, "meta/renewal", "", { ...renewal, due: since });
 }

@@ -10,7 +10,7 @@ import { applyUnansweredInTeam } from "./team-admitted.ts";
 import { isComputed } from "./team-ahead.ts";
 import { receiveTeamCommit } from "./team-commits.ts";
 import { letTakenIn } from "./team-held.ts";
-import { lapse } from "./team-stuck.ts";
+import { hearLapsed } from "./team-stuck.ts";
 import { receiveDirect, receiveTeamMessage } from "./team-messages.ts";
 import { forgetPlaces, place } from "./team-order.ts";
 import { expireAtOthers, settleAt } from "./team-outcomes.ts";
@@ -128,7 +128,7 @@ async function receiveTeamNotice(
   team: Team,
   { message_id, from, status, reason }: Delivery,
 ): Promise<void> {
-  if (reason === "lapsed" && status === "dropped") return lapse(turn, team);
+  if (reason === "lapsed" && status === "dropped") return hearLapsed(turn, team.record.id);
   const row = await rowById(turn.tx, message_id);
   if (row === undefined || row.kind === "receipt" || status !== "expired") return;
   const outcome = { state: "expired", reason: reason ?? "expired" } as const;
@@ -168,6 +168,8 @@ async function receiveCommit(turn: Turn, delivery: Delivery): Promise<void> {
 
 /** The relay's word on a message that it had stored. A receipt outweighs it. */
 async function receiveNotice(turn: Turn, delivery: Delivery): Promise<void> {
+  const { group_id: group, reason, status } = delivery;
+  if (group !== undefined && reason === "lapsed" && status === "dropped") return hearLapsed(turn, group);
   const row = await rowById(turn.tx, delivery.message_id);
   if (row === undefined || (row.state !== "stored" && row.state !== "queued")) return;
   if (row.to !== usernameKey(delivery.from)) return;

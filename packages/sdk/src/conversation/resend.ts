@@ -2,10 +2,12 @@
 import { nameReplaced } from "../trust/contact-records.ts";
 import { deleteRow, LAST_ATTEMPT, requeue, settle, unlink } from "../turn/outbox-rows.ts";
 import { get, pad, put, remove, rowsUnder } from "../records/records.ts";
+import { readAddress } from "../records/addresses.ts";
 import { offerAgain } from "../records/file-offers.ts";
 import type { GroupRecord } from "../records/group-records.ts";
 import type { AgainRecord, OutboxRecord } from "../records/tables.ts";
 import type { Turn } from "../turn/turn.ts";
+import { againInTeam } from "./team-founded.ts";
 
 /** Sendings of one message, at most, that the other side could not read. */
 const RESENDS = 3;
@@ -48,8 +50,13 @@ export async function continueAgain(turn: Turn): Promise<void> {
   for (const group of turn.cache.again.keys()) {
     const record = await get(turn.tx, "again/", group);
     if (record === undefined) turn.cache.again.delete(group);
-    else if (!(await turn.on(`again/${group}`, () => again(turn, group, record, SHARE)))) return;
+    else if (!(await turn.on(`again/${group}`, () => goOn(turn, group, record)))) return;
   }
+}
+
+function goOn(turn: Turn, group: string, record: AgainRecord): Promise<boolean> {
+  if (readAddress(record.contact).kind === "team") return againInTeam(turn, group, record);
+  return again(turn, group, record, SHARE);
 }
 
 /** First the messages, in order, then the last receipts. @returns whether that is all */

@@ -7,7 +7,8 @@ import type { Turn } from "../turn/turn.ts";
 import { waitsInVain } from "./commits.ts";
 import { applyTeamCommit } from "./team-commits.ts";
 import { planHealing } from "./team-healing.ts";
-import { endOrGoOn } from "./team-ops.ts";
+import { takeOwnFounding } from "./team-founded.ts";
+import { endOp, endOrGoOn } from "./team-ops.ts";
 import { askToRejoin } from "./team-stuck.ts";
 import { learn, settingsIn } from "./teams.ts";
 
@@ -19,9 +20,10 @@ export async function admitFounding(turn: Turn, team: Team, commit: CommitRecord
   team.record.state = "open";
   team.dirty = true;
   await turn.removeCommit(team.record.id);
-  await learn(turn, team, { state: "active" });
-  await planHealing(turn, team);
   const op = commit?.op === undefined ? undefined : await get(turn.tx, "op/", pad(commit.op));
+  await planHealing(turn, team);
+  if (settingsIn(turn, team).replaces !== "" && !(await takeOwnFounding(turn, team))) return endOp(turn, commit?.op);
+  await learn(turn, team, { state: "active" });
   if (op !== undefined) await endOrGoOn(turn, team, op);
 }
 

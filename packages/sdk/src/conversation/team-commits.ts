@@ -15,7 +15,7 @@ import { goneFrom } from "./team-outcomes.ts";
 import { heardFrom, keysOf } from "./team-heard.ts";
 import { retire } from "./team-end.ts";
 import { endOrGoOn } from "./team-ops.ts";
-import { commitMissing, forked, stuck } from "./team-stuck.ts";
+import { cannotFollow, commitMissing, forked } from "./team-stuck.ts";
 import { compareWords } from "./team-words.ts";
 import { learn, rosterIn } from "./teams.ts";
 import { beginOrder } from "../turn/team-order.ts";
@@ -39,7 +39,8 @@ export async function receiveTeamCommit(turn: Turn, team: Team, delivery: Delive
   if (epoch < record.epoch) return undefined;
   if (epoch > record.epoch) return commitMissing(turn, team);
   const { body } = delivery;
-  if (typeof body !== "string" || !isBase64(body)) return stuck(turn, team, from, "its commit is not there");
+  if (typeof body !== "string" || !isBase64(body))
+    return cannotFollow(turn, team, { why: "it is not there", sender: from });
   const before = await directSecret(turn, team);
   let followed: Awaited<ReturnType<typeof followChange>>;
   try {
@@ -47,16 +48,17 @@ export async function receiveTeamCommit(turn: Turn, team: Team, delivery: Delive
     followed = (ahead as typeof followed | undefined) ?? (await followChange(turn.teams, team.group, fromBase64(body)));
   } catch (error) {
     if (!(error instanceof GroupError)) throw error;
-    return stuck(turn, team, from, error.message);
+    return cannotFollow(turn, team, { why: error.message, sender: from });
   }
   await compareWords(turn, followed.commit, delivery);
   if (followed.kind === "removed") return retire(turn, team);
-  if (followed.kind === "refused") {
-    const by = await certifiedBy(followed.commit.committer.certificate);
-    if (by !== undefined) record.accused = [...new Set([...(record.accused ?? []), by.name])];
-    return stuck(turn, team, from, followed.reason);
+  if (followed.kind !== "applied") {
+    // Who has signed it is not the relay's word.
+    const signer = (await certifiedBy(followed.commit.committer.certificate))?.name ?? from;
+    const isForbidden = followed.kind === "refused";
+    const why = followed.kind === "refused" ? followed.reason.replaceAll("_", " ") : followed.cause.message;
+    return cannotFollow(turn, team, { why, signer, isForbidden });
   }
-  if (followed.kind === "unusable") return stuck(turn, team, from, followed.cause.message);
   // The winner is applied: ours for the same epoch lost, and its change is made anew.
   if (pending !== undefined) await turn.removeCommit(record.id);
   turn.consumed.push(...followed.consumed);

@@ -13,7 +13,7 @@ import type { Turn } from "../turn/turn.ts";
 const MOST = 600;
 
 export function isOfLink({ kind }: OpRecord): boolean {
-  return kind === "release" || kind === "readmit" || kind === "rejoin" || kind === "update";
+  return ["release", "readmit", "rejoin", "update", "refound"].includes(kind);
 }
 
 /** Adds one, unless it waits already. */

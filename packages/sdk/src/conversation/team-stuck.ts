@@ -1,17 +1,59 @@
 /** A member that cannot go on in its team: any other one may take it in again. */
+import { get, put } from "../records/records.ts";
 import { dropOrders } from "../turn/team-order.ts";
-import type { Team } from "../turn/teams.ts";
+import { type Team, teamOf } from "../turn/teams.ts";
 import type { Turn } from "../turn/turn.ts";
 import { addLinkOp } from "./team-ops.ts";
+import { watch } from "./team-watch.ts";
 import { settingsIn } from "./teams.ts";
 
-/** A commit that cannot be followed. */
-export async function stuck(turn: Turn, team: Team, from: string, why: string): Promise<void> {
+/** Of commits that do not open, two of one account within this time are for the owner to know. Milliseconds. */
+const TWICE_MS = 86_400_000;
+
+/** A commit cannot be followed. Whoever has signed one that is forbidden is accused; without a signature nobody is. */
+export async function cannotFollow(
+  turn: Turn,
+  team: Team,
+  {
+    why,
+    signer,
+    isForbidden = false,
+    sender,
+  }: { why: string; signer?: string; isForbidden?: boolean; sender?: string },
+): Promise<void> {
+  const { record } = team;
   await askToRejoin(turn, team);
+  if (signer !== undefined && isForbidden) record.accused = [...new Set([...(record.accused ?? []), signer])];
+  const again = sender !== undefined && (await isSecond(turn, record.key, sender)) ? sender : undefined;
+  const who = signer ?? again;
+  const whose = who === undefined ? "a commit" : `a commit of ${who}`;
+  const twice =
+    signer === undefined && again !== undefined ? ", the second one in a day that the relay says is of it" : "";
   await turn.alert(
     "bad_commit",
-    from,
-    `a commit of ${from} in a group cannot be followed: ${why}; this agent asks to be taken in again`,
+    who,
+    `${whose} in the group @${settingsIn(turn, team).name} cannot be followed: ${why}${twice}; this agent asks to be taken in again`,
+  );
+}
+
+/** Whether a commit of the same account did not open within a day before. */
+async function isSecond(turn: Turn, key: string, account: string): Promise<boolean> {
+  const row = await get(turn.tx, "team/", key);
+  if (row === undefined) return false;
+  const lately = Object.entries(row.unopened ?? {}).filter(([, at]) => Math.abs(turn.now - at) < TWICE_MS);
+  await put(turn.tx, "team/", key, { ...row, unopened: { ...Object.fromEntries(lately), [account]: turn.now } });
+  return lately.some(([name]) => name === account);
+}
+
+/** The relay does not know the group any more, or knows it as it was before: it has lost something itself. */
+export async function lose(turn: Turn, team: Team): Promise<void> {
+  if (team.record.state !== "open") return;
+  await askToRejoin(turn, team);
+  const { name } = settingsIn(turn, team);
+  await turn.alert(
+    "group_lost",
+    undefined,
+    `the relay has lost the group @${name}, or what it was lately: it was restored from a backup, or it lies; an admin founds the group anew, and what was not received is sent there`,
   );
 }
 
@@ -36,9 +78,12 @@ export async function forked(turn: Turn, team: Team, from: string): Promise<void
   );
 }
 
-/** The relay had to drop something that we need. */
-export async function lapse(turn: Turn, team: Team): Promise<void> {
-  if (team.record.state !== "open") return;
+/** The relay had to drop something that we need: of a group that we have not even seen its Welcome. */
+export async function hearLapsed(turn: Turn, group: string): Promise<void> {
+  const team = await teamOf(turn, group);
+  const isKnown = team !== undefined || (await get(turn.tx, "team-group/", group)) !== undefined;
+  if (!isKnown) return addLinkOp(turn, { kind: "rejoin", key: "", group, names: [] });
+  if (team?.record.state !== "open") return;
   await askToRejoin(turn, team);
   const { name } = settingsIn(turn, team);
   await turn.alert(
@@ -48,10 +93,12 @@ export async function lapse(turn: Turn, team: Team): Promise<void> {
   );
 }
 
+/** Nothing more is sent in this group: any member may take us in again. */
 export async function askToRejoin(turn: Turn, team: Team): Promise<void> {
   const { key, id } = team.record;
   team.record.state = "stuck";
   team.dirty = true;
   await dropOrders(turn, team);
   await addLinkOp(turn, { kind: "rejoin", key, group: id, names: [] });
+  await watch(turn, id);
 }

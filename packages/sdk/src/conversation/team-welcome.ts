@@ -1,22 +1,28 @@
 /** Joining a team by a Welcome. */
-import { mayTakeIn } from "../crypto/team/foundings.ts";
 import { GroupError } from "../crypto/mls/seam.ts";
 import { epochOf, groupIdOf } from "../crypto/mls/state.ts";
 import { verifyCertificate } from "../crypto/identity.ts";
 import { joinTeam } from "../crypto/team/changes.ts";
+import { mayTakeIn } from "../crypto/team/foundings.ts";
+import { sha256 } from "../crypto/team/fields.ts";
 import { certifiedBy, memberAt } from "../crypto/team/roster.ts";
-import { type Delivery, fromBase64, isBase64, lengthPrefixed, toBase64, usernameKey } from "../protocol/index.ts";
+import { type Delivery, fromBase64, isBase64, lengthPrefixed, toBase64, usernameKey, utf8 } from "../protocol/index.ts";
 import { hex } from "../crypto/mls/bytes.ts";
 import { deleteState } from "../records/group-state.ts";
-import { get, pad, put } from "../records/records.ts";
+import { get, list, pad, put } from "../records/records.ts";
+import { nameOfTeam } from "../records/team-names.ts";
+import type { TeamGroupRecord } from "../records/team-records.ts";
+import { goOnIn, judgeFounding, leaveSilently } from "./team-founded.ts";
 import { planHealing } from "./team-healing.ts";
 import { aheadOf } from "./team-ahead.ts";
+import { addOp, endOp, rejoinOf, signWord } from "./team-ops.ts";
 import { goneMeanwhile } from "./team-lost.ts";
 import { comparePins } from "./team-pins.ts";
-import { addOp, endOp, rejoinOf, signWord } from "./team-ops.ts";
+import { hearLapsed } from "./team-stuck.ts";
+import { unwatch } from "./team-watch.ts";
 import { meet } from "../trust/contacts.ts";
 import { isConversation, useKeyPackage } from "./conversations.ts";
-import { learn, newTeamGroup, rosterIn, settingsIn } from "./teams.ts";
+import { lastKnown, learn, newTeamGroup, rosterIn, settingsIn } from "./teams.ts";
 import { beginOrder, dropOrders } from "../turn/team-order.ts";
 import { addTeam, countDirectAnew, type Team, teamOf } from "../turn/teams.ts";
 import type { Turn } from "../turn/turn.ts";
@@ -24,6 +30,8 @@ import type { Turn } from "../turn/turn.ts";
 /** The costs of joining a group in vain, and of a Welcome by none of our key packages: ms of an ordinary core. See `Waste`. */
 const JOINING = 20;
 const UNTRIED = 0.2;
+
+type Joined = Awaited<ReturnType<typeof joinTeam>>;
 
 /** Joins the group of a Welcome that has a tree beside it. Whatever is wrong with it is reported, and it is dropped. */
 export async function acceptTeamWelcome(turn: Turn, delivery: Delivery): Promise<void> {
@@ -37,6 +45,8 @@ export async function acceptTeamWelcome(turn: Turn, delivery: Delivery): Promise
   const welcome = isBase64(message) ? fromBase64(message) : new Uint8Array();
   const known = announced === undefined ? undefined : await get(turn.tx, "team-group/", announced);
   const rejoin = announced === undefined ? undefined : await rejoinOf(turn, announced);
+  // Whoever takes us in again there does not know yet that another group is in its place.
+  if (known?.state === "replaced") return;
   if (known !== undefined && known.state !== "closed" && (known.state !== "stuck" || rejoin === undefined))
     return refuse("welcome_replayed", `a Welcome from ${from} names a team that is known already`);
   const [ref, ...others] = turn.crypto.welcomeRefs(welcome);
@@ -44,22 +54,23 @@ export async function acceptTeamWelcome(turn: Turn, delivery: Delivery): Promise
   const secret = key === undefined ? undefined : await turn.tx.get(`key-secret/${key.ref}`);
   if (typeof tree !== "string")
     return refuse("bad_welcome", `a Welcome from ${from} is not acceptable: its tree is not at the relay`);
-  if (key === undefined || secret === undefined)
+  if (key === undefined || secret === undefined) {
+    // A relay that was put back hands out key packages once more: whoever has added us does so anew.
+    if (known === undefined && announced !== undefined) await hearLapsed(turn, announced);
     return refuse("welcome_without_key", `a Welcome from ${from} uses a key package that this device does not have`);
-  let joined: Awaited<ReturnType<typeof joinTeam>>;
+  }
+  let joined: Joined;
   try {
     const invited = { welcome, tree: fromBase64(tree) };
     const ahead = turn.cache.between.get(aheadOf(delivery), "");
     joined =
-      (ahead as typeof joined | undefined) ??
-      (await joinTeam(turn.teams, invited, secret as Uint8Array, turn.account.device));
+      (ahead as Joined | undefined) ?? (await joinTeam(turn.teams, invited, secret as Uint8Array, turn.account.device));
   } catch (error) {
     if (!(error instanceof GroupError)) throw error;
     return refuse("bad_welcome", `a Welcome from ${from} is not acceptable: ${error.message}`);
   }
-  const { group, inviter } = joined;
-  const by = await certifiedBy(inviter.certificate);
-  const id = groupIdOf(group);
+  const by = await certifiedBy(joined.inviter.certificate);
+  const id = groupIdOf(joined.group);
   // Whoever founds a group chooses its id: it takes the place of no conversation.
   if (await isConversation(turn, id))
     return refuse("bad_welcome", `a Welcome from ${from} is not acceptable: its group has the id of a conversation`);
@@ -67,65 +78,138 @@ export async function acceptTeamWelcome(turn: Turn, delivery: Delivery): Promise
   if (!isAsSaid)
     return refuse("bad_welcome", `a Welcome from ${from} is not acceptable: not what the relay says it is`);
   // Whoever poses as somebody who is pinned adds us to nothing.
-  const said = await verifyCertificate(turn.crypto, inviter.certificate);
-  if (said === undefined || (await meet(turn, said, "welcome")) !== "trusted") return undefined;
+  const said = await verifyCertificate(turn.crypto, joined.inviter.certificate);
+  if (said === undefined || (await meet(turn, said, "welcome")) !== "trusted") return;
   await useKeyPackage(turn, key.ref, key.last_resort, from);
-  const teamKey = hex(settingsIn(turn, { group }).key);
-  // Whoever has been in a team knows its key: nobody takes its place by that.
-  const row = await get(turn.tx, "team/", teamKey);
-  const isAnother = row !== undefined && row.state !== "over" && row.group !== id;
-  if (isAnother || (known !== undefined && known.key !== teamKey))
-    return refuse("bad_welcome", `a Welcome from ${from} poses as a group that this agent is in`);
-  const record = newTeamGroup(turn, { id, key: teamKey, epoch: epochOf(group), state: "open" });
-  if (known !== undefined) {
-    if (record.epoch <= known.epoch)
-      return refuse("welcome_replayed", `a Welcome from ${from} leads back to what was before in a group`);
-    // What we have missed we cannot judge any more.
-    const before = known.state === "stuck" ? await teamOf(turn, id) : undefined;
-    if (before !== undefined && rejoin !== undefined && !(await isLetTakeUsIn(turn, before, joined))) {
-      const statement = toBase64(lengthPrefixed(...(await signWord(turn, "rejoin", group))));
-      await put(turn.tx, "op/", pad(rejoin.seq), { ...rejoin, statement });
-      return refuse("bad_welcome", `a Welcome from ${from}, who was no admin, names other admins of a group`);
-    }
-    // What we send goes on where it was, so that what the others lack is missed.
-    record.send_counter = known.send_counter;
-    record.base = known.send_counter;
-    if (known.accused !== undefined) record.accused = known.accused;
-    // A commit of ours that was under way belongs to the state that goes.
-    await turn.removeCommit(id);
-    await deleteState(turn.tx, id);
-    await countDirectAnew(turn.tx, id);
+  // A key package of last resort is handed out more than once.
+  const isSoon = key.last_resort;
+  if (known === undefined) return joinNew(turn, joined, { from, isSoon });
+  const objection = await objectionTo(turn, joined, { known, from });
+  if (objection !== undefined) return refuse(...objection);
+  await deleteState(turn.tx, id);
+  await countDirectAnew(turn.tx, id);
+  // Of the state that is gone.
+  await turn.removeCommit(id);
+  return join(turn, joined, { from, isSoon, known });
+}
+
+/** Why a Welcome leads into no group that we know: the kind of an alert, and its text. */
+async function objectionTo(
+  turn: Turn,
+  joined: Joined,
+  { known, from }: { known: TeamGroupRecord; from: string },
+): Promise<[kind: string, text: string] | undefined> {
+  const { id, key, shared = key, epoch } = known;
+  if (shared !== hex(settingsIn(turn, joined).key))
+    return ["bad_welcome", `a Welcome from ${from} poses as a group that this agent is in`];
+  if (epochOf(joined.group) <= epoch)
+    return ["welcome_replayed", `a Welcome from ${from} leads back to what was before in a group`];
+  // What we have missed we cannot judge any more.
+  const rejoin = await rejoinOf(turn, id);
+  const before = known.state === "stuck" ? await teamOf(turn, id) : undefined;
+  if (before === undefined || rejoin === undefined || (await isLetTakeUsIn(turn, before, joined))) return undefined;
+  const statement = toBase64(lengthPrefixed(...(await signWord(turn, "rejoin", joined.group))));
+  await put(turn.tx, "op/", pad(rejoin.seq), { ...rejoin, statement });
+  return [
+    "bad_welcome",
+    `a Welcome from ${from} leads to what this agent cannot judge, by the word of nobody who may say so`,
+  ];
+}
+
+/** Whether whoever takes us in again may, as far as we can tell. */
+async function isLetTakeUsIn(turn: Turn, before: Team, { group, inviter }: Joined): Promise<boolean> {
+  const by = await memberAt(inviter);
+  if (by === undefined) return false;
+  const known = await lastKnown(turn, before);
+  // Nobody who keeps to the rules has followed a forbidden commit: what comes after it is its maker's.
+  if (known.accused.size > 0 && !known.settings.admins.includes(by.name)) return false;
+  const there = { settings: settingsIn(turn, { group }), roster: await rosterIn(turn, { group }) };
+  return mayTakeIn({ group: before.record.id, inviter: by, ...there }, known);
+}
+
+/** A group that we have not been in: a new team, one of ours that was founded anew, or one that has its key. */
+async function joinNew(turn: Turn, joined: Joined, { from, isSoon }: Pick<How, "from" | "isSoon">): Promise<void> {
+  const { group } = joined;
+  const id = groupIdOf(group);
+  const settings = settingsIn(turn, joined);
+  const shared = hex(settings.key);
+  const before = settings.replaces === "" ? undefined : await get(turn.tx, "team-group/", settings.replaces);
+  const key = before !== undefined && (before.shared ?? before.key) === shared ? before.key : shared;
+  const row = await get(turn.tx, "team/", key);
+  const named = key === shared ? {} : { shared };
+  if (row === undefined || row.state === "over") return join(turn, joined, { from, isSoon, key, ...named });
+  const inviter = await memberAt(joined.inviter);
+  const roster = await rosterIn(turn, joined);
+  const founding = inviter && (await judgeFounding(turn, { group: id, settings, roster, inviter }, row));
+  // All go on in another one that was founded at the same time.
+  if (founding === "behind") return leaveSilently(turn, id);
+  if (founding === "next") {
+    const record = newTeamGroup(turn, { id, key, epoch: epochOf(group), state: "open", ...named });
+    const team = addTeam(turn, record, group);
+    await beginOrder(turn, team);
+    await planHealing(turn, team, isSoon);
+    await comparePins(turn, team);
+    await endOp(turn, (await rejoinOf(turn, id))?.seq);
+    return goOnIn(turn, team, usernameKey(from));
   }
+  // Whoever has been in a team knows its key: nobody takes its place by that.
+  const other = hex((await sha256(utf8(shared + id))).slice(0, 16));
+  await join(turn, joined, { from, isSoon, key: other, shared });
+  const name = (await nameOfTeam(turn.tx, key)) ?? row.name;
+  const shown = await nameOfTeam(turn.tx, other);
+  const isShown = shown === undefined ? "" : `: it is @${shown} here, and not the same`;
+  return turn.alert(
+    "group_twice",
+    usernameKey(from),
+    `${from} has added this agent to another group that poses as @${name}${isShown}`,
+  );
+}
+
+interface How {
+  from: string;
+  /** New keys are due soon. */
+  isSoon: boolean;
+  /** As it was, if we were in it. */
+  known?: TeamGroupRecord;
+  /** Else its key here, and the one that it has, if that is another one. */
+  key?: string;
+  shared?: string;
+}
+
+async function join(turn: Turn, { group }: Joined, { from, isSoon, known, ...keys }: How): Promise<void> {
+  const username = usernameKey(from);
+  const id = groupIdOf(group);
+  const { key = known?.key ?? "", shared = known?.shared } = keys;
+  const record = newTeamGroup(turn, {
+    id,
+    key,
+    epoch: epochOf(group),
+    state: "open",
+    ...(shared === undefined ? {} : { shared }),
+    ...(known?.accused === undefined ? {} : { accused: known.accused }),
+    ...(known?.founder === undefined ? {} : { founder: known.founder }),
+    // What we send goes on where it was, so that what the others lack is missed.
+    ...(known === undefined ? {} : { send_counter: known.send_counter, base: known.send_counter }),
+  });
   const team = addTeam(turn, record, group);
   await dropOrders(turn, team);
   await beginOrder(turn, team);
-  // A key package of last resort is handed out more than once.
-  await planHealing(turn, team, key.last_resort);
+  await planHealing(turn, team, isSoon);
   await comparePins(turn, team);
-  if (known !== undefined) await goneMeanwhile(turn, team, row?.members);
+  if (known !== undefined) await goneMeanwhile(turn, team, (await get(turn.tx, "team/", key))?.members);
+  const rejoin = await rejoinOf(turn, id);
   if (rejoin !== undefined) {
+    await unwatch(turn, id);
+    for (const op of await list(turn.tx, "op/"))
+      if (op.kind === "refound" && op.group === id) await endOp(turn, op.seq);
     await endOp(turn, rejoin.seq);
-    if (row !== undefined) return void (await learn(turn, team));
+    if ((await turn.tx.get(`team/${key}`)) !== undefined) return void (await learn(turn, team));
   }
   // A stranger's invitation waits for the owner.
   const policy = await turn.policy();
   const isWanted = policy === "open" || !(await turn.isStranger(username));
   await learn(turn, team, { inviter: username, state: isWanted ? "active" : "invited", since: turn.now });
-  if (!isWanted && policy === "closed") return addOp(turn, { kind: "leave", key: teamKey, group: id, names: [] });
+  if (!isWanted && policy === "closed") return addOp(turn, { kind: "leave", key, group: id, names: [] });
   if (!isWanted)
     await turn.alert("invited", username, `${from} has added this agent to the team @${settingsIn(turn, team).name}`);
-}
-
-/** Whether whoever takes us in again may, as far as we can tell. */
-async function isLetTakeUsIn(
-  turn: Turn,
-  before: Team,
-  { group, inviter }: Awaited<ReturnType<typeof joinTeam>>,
-): Promise<boolean> {
-  const by = await memberAt(inviter);
-  if (by === undefined) return false;
-  const accused = new Set(before.record.accused);
-  const known = { settings: settingsIn(turn, before), roster: await rosterIn(turn, before), accused };
-  const there = { settings: settingsIn(turn, { group }), roster: await rosterIn(turn, { group }) };
-  return mayTakeIn({ group: before.record.id, inviter: by, ...there }, known);
 }

@@ -1,5 +1,6 @@
 /** Teams as the store has them, and what is learnt of them from their groups. */
 import type { Group } from "../crypto/mls/seam.ts";
+import type { LastKnown } from "../crypto/team/foundings.ts";
 import { rosterOf, type TeamMember } from "../crypto/team/roster.ts";
 import { decodeSettings, type TeamSettings } from "../crypto/team/settings.ts";
 import { leafDigest } from "../crypto/team/statements.ts";
@@ -24,6 +25,12 @@ export function settingsIn(turn: Turn, { group }: Pick<Team, "group">): TeamSett
   // Nobody joins or follows a group without.
   if (settings === undefined) throw new Error("a team without settings");
   return settings;
+}
+
+/** What is decided by where a team is founded anew: the last epoch of a group that we know. */
+export async function lastKnown(turn: Turn, team: Team): Promise<LastKnown> {
+  const accused = new Set(team.record.accused);
+  return { settings: settingsIn(turn, team), roster: await rosterIn(turn, team), accused };
 }
 
 /** A team by its key, with the group that is sent in. */
@@ -68,7 +75,7 @@ async function noteLeaf({ teams }: Turn, team: Team): Promise<void> {
 
 export function newTeamGroup(
   turn: Turn,
-  { id, key, epoch, state }: Pick<TeamGroupRecord, "id" | "key" | "epoch" | "state">,
+  given: Pick<TeamGroupRecord, "id" | "key" | "epoch" | "state"> & Partial<TeamGroupRecord>,
 ): TeamGroupRecord {
-  return { id, key, state, epoch, send_counter: 0, base: 0, created_at: turn.now, wait_for_epoch: 0 };
+  return { send_counter: 0, base: 0, created_at: turn.now, wait_for_epoch: 0, ...given };
 }

@@ -5,6 +5,7 @@ import { placeOwn, placesWithdrawn } from "../conversation/team-order.ts";
 import { waitForEpoch } from "../conversation/commits.ts";
 import { underAnotherId } from "../conversation/resend.ts";
 import { retire } from "../conversation/team-end.ts";
+import { lose } from "../conversation/team-stuck.ts";
 import { readAddress } from "../records/addresses.ts";
 import { isQuiet } from "../records/outbox-records.ts";
 import { get, pad, remove } from "../records/records.ts";
@@ -72,6 +73,10 @@ export async function refusedInTeam(turn: Turn, flight: Flight, row: OutboxRecor
       waitForEpoch(turn, team.record, wire.epoch + 1);
       team.dirty = true;
       return;
+    // It waits for the group that takes the place of this one.
+    case "unknown_group":
+      if (team === undefined) break;
+      return lose(turn, team);
     case "not_a_member":
       if (team !== undefined && !isDirect) return retire(turn, team);
       break;

@@ -23,7 +23,7 @@ import { deviceOf, MOST_ADDED, MOST_FOUNDING, nextOf, postTeamCommit, takesLong 
 import { type ChangeAnswer, fail, isReady, needsKeys, pauseOf, takeKeys } from "./team-needs.ts";
 import type { OpRecord } from "../records/team-records.ts";
 import { beginOrder } from "../turn/team-order.ts";
-import { addTeam, type Team, teamOf } from "../turn/teams.ts";
+import { addTeam, type Team, teamMember, teamOf } from "../turn/teams.ts";
 import type { Turn } from "../turn/turn.ts";
 import { isTemporary } from "../wire/connection.ts";
 import type { Flight } from "./flight.ts";
@@ -36,6 +36,7 @@ const ASK_AGAIN_MS = 660_000;
 /** Makes the commits of changes that wait: one for each team at a time, since two of one epoch would be encrypted under one key. */
 export async function makeChanges(turn: Turn, flight: Flight, answers: ChangeAnswer[]): Promise<void> {
   for (const op of await list(turn.tx, "op/")) {
+    if (op.kind === "refound") continue;
     const answer = answers.find((one) => one.op === op.seq)?.answer;
     await turn.on(`op/${pad(op.seq)}`, () => {
       if (op.kind === "create") return found(turn, flight, op, answer);
@@ -58,7 +59,7 @@ async function heardOf(
   if (refusal !== undefined && isTemporary(refusal))
     return flight.backOff(pauseOf(op.seq), turn.ticks, refusal.retry_after_ms);
   const record = op.group === undefined ? undefined : await get(turn.tx, "team-group/", op.group);
-  const isOut = refusal?.reason === "not_a_member";
+  const isOut = refusal?.reason === "not_a_member" || (op.kind === "leave" && refusal?.reason === "unknown_group");
   // Whoever cannot follow has no other way: it asks until it is in again, or out.
   if (op.kind === "rejoin" && !isOut && (refusal === undefined || record?.state === "stuck"))
     return flight.pause(pauseOf(op.seq), turn.ticks + ASK_AGAIN_MS);
@@ -161,7 +162,7 @@ async function change(
 }
 
 /** What was computed for a change between two turns; what is quick, now. Undefined: not yet, or it cannot be, and has failed. */
-async function computed<T>(
+export async function computed<T>(
   turn: Turn,
   op: OpRecord,
   { of, run, isLater }: { of: string; run: () => Promise<T>; isLater: boolean },
@@ -208,13 +209,16 @@ async function changeOf(turn: Turn, team: Team, op: OpRecord, packages: Keys[]):
         return changed({ ...settings, admins: admins.filter((admin) => !names.includes(admin)) });
       // A newer device of the same agent may take its place without a word.
       const needsWord = kind === "release" || (kind === "readmit" && !(await isNewer(turn, packages, gone)));
+      const words = needsWord ? await wordOf(turn, team, op, gone) : [];
+      if (kind === "readmit" && needsWord && words.length === 0 && !(await mayBeUnseen(turn, team, gone)))
+        throw new GroupError("bad_statement");
       return {
         what: {
           remove: gone.map(({ leaf }) => leaf),
           ...(kind === "readmit" ? { add: packages.map(keyPackage) } : {}),
         },
         gone: gone.map((member) => ({ username: member.name, device: member.device })),
-        statements: needsWord ? await wordOf(turn, team, op, gone) : [],
+        statements: words,
       };
     }
     case "promote":
@@ -248,7 +252,7 @@ function changed(settings: TeamSettings): Made {
   return { what: { settings: encodeSettings(settings) }, gone: [], statements: [] };
 }
 
-function keyPackage({ key_package }: Keys): Uint8Array {
+export function keyPackage({ key_package }: Keys): Uint8Array {
   return fromBase64(key_package);
 }
 
@@ -268,6 +272,16 @@ async function wordOf(
     return statement !== undefined && holdsFor(statement, kind === "release" ? "leave" : "rejoin", member, place);
   };
   return statements.filter(holds).slice(0, 1);
+}
+
+/**
+ * Whether nothing has ever come from a member: its Welcome may have been lost, so that it has no leaf to speak of. An admin may put it in its own
+ * place anew without a word; for others the rules forbid it.
+ */
+async function mayBeUnseen(turn: Turn, team: Team, [member]: TeamMember[]): Promise<boolean> {
+  if (member === undefined) return false;
+  const { receive_counter: received, direct_in: direct } = await teamMember(turn, team, member.name);
+  return received === 0 && direct === 0;
 }
 
 async function isNewer(turn: Turn, [keys]: Keys[], [member]: TeamMember[]): Promise<boolean> {

@@ -2,10 +2,11 @@
 import { waitForEpoch } from "../conversation/commits.ts";
 import { admitFounding } from "../conversation/team-admitted.ts";
 import { endWaitingFor } from "../conversation/team-end.ts";
-import { randomId } from "../protocol/index.ts";
+import { lose } from "../conversation/team-stuck.ts";
+import { randomId, usernameKey } from "../protocol/index.ts";
 import type { CommitRecord, LargePart } from "../records/group-records.ts";
 import { deleteState } from "../records/group-state.ts";
-import { get, pad, remove } from "../records/records.ts";
+import { get, pad, put, remove } from "../records/records.ts";
 import { dropOrders } from "../turn/team-order.ts";
 import { type Team, teamOf } from "../turn/teams.ts";
 import type { Turn } from "../turn/turn.ts";
@@ -49,7 +50,18 @@ export async function applyChangeAnswer(
     team.dirty = true;
     return;
   }
+  // The change is made where the team is founded anew.
+  if (team?.record.state === "open" && ["unknown_group", "stale_epoch"].includes(refusal.reason))
+    return lose(turn, team);
   if (team?.record.state === "founding") await undoFounding(turn, team);
+  const { username } = refusal;
+  const left = op?.names.filter((name) => name !== usernameKey(username ?? "")) ?? [];
+  // It is founded without whoever cannot be added.
+  if (op?.kind === "refound" && left.length > 0 && left.length < op.names.length) {
+    const { keys_kept: _kept, ...rest } = op;
+    await remove(turn.tx, "op-keys/", pad(op.seq));
+    return put(turn.tx, "op/", pad(op.seq), { ...rest, names: left });
+  }
   if (op !== undefined) await fail(turn, op, refusal.reason, refusal.username);
 }
 
@@ -69,6 +81,6 @@ export async function undoFounding(turn: Turn, team: Team): Promise<void> {
   turn.cache.teams.delete(record.id);
   await dropOrders(turn, team);
   await remove(turn.tx, "team-group/", record.id);
-  await remove(turn.tx, "team/", record.key);
+  if ((await get(turn.tx, "team/", record.key))?.group === record.id) await remove(turn.tx, "team/", record.key);
   await deleteState(turn.tx, record.id);
 }

@@ -2,6 +2,8 @@
 import { verifyCertificate } from "../crypto/identity.ts";
 import { certifiedBy } from "../crypto/team/roster.ts";
 import { addLinkOp, endOp, signPlace, signWord } from "../conversation/team-ops.ts";
+import { hearLapsed, lose } from "../conversation/team-stuck.ts";
+import { hasReadAll } from "../conversation/team-watch.ts";
 import { teamByKey } from "../conversation/teams.ts";
 import { meet } from "../trust/contacts.ts";
 import type { Group } from "../crypto/mls/seam.ts";
@@ -52,6 +54,11 @@ export function isReady(turn: Turn, { record }: Team): boolean {
   return record.state === "open" && !turn.cache.commits.has(record.id) && record.epoch >= record.wait_for_epoch;
 }
 
+/** Whether the commit of a change has left. */
+export function isUnderWay(turn: Turn, { seq }: OpRecord): boolean {
+  return [...turn.cache.commits.values()].some(({ op }) => op === seq);
+}
+
 export function needsKeys({ kind }: OpRecord): boolean {
   return kind === "create" || kind === "add" || kind === "readmit";
 }
@@ -59,16 +66,17 @@ export function needsKeys({ kind }: OpRecord): boolean {
 /** What the changes that wait need now. */
 export async function needsOf(turn: Turn, flight: Flight): Promise<Need[]> {
   const needs: Need[] = [];
-  const { device } = turn.account;
-  if (
-    device.counter > 1 &&
-    !flight.isPaused(pauseOf(OWN_TEAMS), turn.ticks) &&
-    (await turn.tx.get(ASKED)) !== device.id
-  )
+  if (!flight.isPaused(pauseOf(OWN_TEAMS), turn.ticks) && (await asksForOwn(turn))) {
+    turn.cache.teamsAskedAt = turn.now;
     needs.push({ op: OWN_TEAMS, type: "groups" });
+  }
   for (const op of await list(turn.tx, "op/")) {
     if (flight.isPaused(pauseOf(op.seq), turn.ticks)) continue;
-    if (op.kind === "leave" || op.kind === "rejoin") needs.push(await wish(turn, op, op.kind));
+    if (op.kind === "refound") {
+      // Among what has not been read yet there may be a Welcome.
+      const isFree = hasReadAll(turn) && op.keys_kept !== true && !isUnderWay(turn, op);
+      if (isFree) needs.push({ op: op.seq, type: "claim_keys", names: op.names });
+    } else if (op.kind === "leave" || op.kind === "rejoin") needs.push(await wish(turn, op, op.kind));
     else if (needsKeys(op) && op.keys_kept !== true) {
       const team = await teamByKey(turn, op.key);
       // One that is being founded has them; of others one change is made after another.
@@ -79,17 +87,43 @@ export async function needsOf(turn: Turn, flight: Flight): Promise<Need[]> {
   return needs;
 }
 
-/** A device that has taken another one's place asks to be taken in again by the teams of that. */
+/** By which the relay's answer would be another one: our device, and its log, which is anew where it was restored. */
+function asker({ account }: Turn): string {
+  return `${account.device.id} ${account.relay.log_id ?? ""}`;
+}
+
+/** Whether the relay is to be asked which teams we are in: by a new device, or by one that is in some and does not know this log. */
+async function asksForOwn(turn: Turn): Promise<boolean> {
+  if (!hasReadAll(turn)) return false;
+  const { counter } = turn.account.device;
+  const isIn = counter > 1 || (await turn.tx.list({ prefix: "team-group/", limit: 1 })).length > 0;
+  return isIn && (await turn.tx.get(ASKED)) !== asker(turn);
+}
+
+/**
+ * A device that has taken another one's place asks to be taken in again by the teams of that. Where the relay knows a team no more, or an epoch
+ * that we have left, it has lost that.
+ */
 export async function hearOwnTeams(turn: Turn, flight: Flight, answers: ChangeAnswer[]): Promise<void> {
   const answer = answers.find(({ op }) => op === OWN_TEAMS)?.answer;
   if (answer === undefined) return;
   if ("refusal" in answer && isTemporary(answer.refusal))
     return flight.backOff(pauseOf(OWN_TEAMS), turn.ticks, answer.refusal.retry_after_ms);
-  await turn.tx.put(ASKED, turn.account.device.id);
+  await turn.tx.put(ASKED, asker(turn));
   const groups = "ok" in answer && "groups" in answer.ok ? answer.ok.groups : [];
-  for (const { group_id: group, device, lapsed, leaves } of groups)
-    if (leaves !== true && (lapsed || device !== turn.account.device.id))
-      await addLinkOp(turn, { kind: "rejoin", key: "", group, names: [] });
+  for (const { group_id: group, device, lapsed, leaves } of groups) {
+    if (leaves === true) continue;
+    if (device !== turn.account.device.id) await addLinkOp(turn, { kind: "rejoin", key: "", group, names: [] });
+    else if (lapsed) await hearLapsed(turn, group);
+  }
+  if (!("ok" in answer)) return;
+  for (const { id, state } of await list(turn.tx, "team-group/")) {
+    const team = state === "open" ? await teamOf(turn, id) : undefined;
+    const there = groups.find(({ group_id }) => group_id === id);
+    // Of what has begun since it was asked the relay may not have known yet.
+    const isOlder = (team?.record.entered_at ?? team?.record.created_at ?? Infinity) < turn.cache.teamsAskedAt;
+    if (team !== undefined && isOlder && (there?.epoch ?? -1) < team.record.epoch) await lose(turn, team);
+  }
 }
 
 /** What we sign so that another member may commit it. */
@@ -155,7 +189,7 @@ export async function takeKeys(
 }
 
 /** Why a key package is not taken: it is not right, or its owner is not who was pinned under that name. */
-async function objectionTo(turn: Turn, key: Keys): Promise<string | undefined> {
+export async function objectionTo(turn: Turn, key: Keys): Promise<string | undefined> {
   const name = usernameKey(key.username);
   const certificate = await verifyCertificate(turn.crypto, fromBase64(key.device.certificate));
   if (certificate?.username !== name || toBase64(certificate.identityKey) !== key.identity_key)

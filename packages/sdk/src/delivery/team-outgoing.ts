@@ -7,6 +7,7 @@ import { TEAM_EPOCH_MESSAGES } from "../crypto/mls/team-seam.ts";
 import { directSecret } from "../conversation/team-commits.ts";
 import { addLinkOp } from "../conversation/team-ops.ts";
 import { placeToCome, seenBy } from "../conversation/team-order.ts";
+import { countAnew } from "../conversation/team-recount.ts";
 import { rosterIn } from "../conversation/teams.ts";
 import { toBase64, usernameKey } from "../protocol/index.ts";
 import { readAddress } from "../records/addresses.ts";
@@ -117,11 +118,11 @@ async function encryptToTeam(turn: Turn, team: Team, row: OutboxRecord, body: Ui
   return frame;
 }
 
-/** Whom a message is for. */
+/** Whom a message is for. What it became at whom it reached before is known. */
 async function recipientsOf(turn: Turn, team: Team, row: OutboxRecord): Promise<OutboxRecord["recipients"]> {
   const own = usernameKey(turn.account.identity.username);
   const names = (await rosterIn(turn, team)).map(({ name }) => name).filter((name) => name !== own);
-  return enterRoster(turn.tx, team, row, names);
+  return countAnew(turn, row, await enterRoster(turn.tx, team, row, names), names);
 }
 
 /** A frame that one member alone can read. It is no part of a ratchet: when it is lost, the next one says it again. */

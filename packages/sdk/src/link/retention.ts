@@ -1,6 +1,7 @@
 import { settleAlerts, sweepAlerts } from "../trust/alerts.ts";
 import { nameReplaced } from "../trust/contact-records.ts";
 import { ageHeld } from "../trust/held.ts";
+import { retireReplaced } from "../conversation/team-founded.ts";
 import { closeConversation, closedKey, forget, knowClosed } from "../conversation/conversations.ts";
 import { leaveUntaken } from "../conversation/team-held.ts";
 import { giveUpSilent } from "../conversation/team-lost.ts";
@@ -158,6 +159,7 @@ export async function sweep(turn: Turn, isCurrent: boolean): Promise<number> {
   await round(turn, "in/", inbox);
   await round(turn, "out/", outbox);
   await round(turn, "group/", group);
+  await round(turn, "team-group/", (id) => retireReplaced(turn, id, now));
   await round(turn, "contact/", contact);
   await round(turn, "team/", (key) => leaveUntaken(turn, key));
   await round(turn, "team-member/", (at) => giveUpSilent(turn, at));

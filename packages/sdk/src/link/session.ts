@@ -303,6 +303,7 @@ export class Session {
       Math.min(
         this.#sweepAfter,
         this.#cache.healsAt - Date.now(),
+        this.#cache.stuckAt - now,
         this.#expiresAt - Date.now(),
         this.#asking === undefined ? this.#askAt - now : Infinity,
         resume - now,

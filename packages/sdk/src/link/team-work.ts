@@ -2,8 +2,10 @@
 import { rejoinWhereLate } from "../conversation/team-admitted.ts";
 import { healTeams } from "../conversation/team-healing.ts";
 import { hearStatement } from "../conversation/team-ops.ts";
+import { watchStuck } from "../conversation/team-watch.ts";
 import type { Flight } from "../delivery/flight.ts";
 import { makeChanges } from "../delivery/team-changes.ts";
+import { foundTeamsAnew } from "../delivery/team-foundings.ts";
 import { type ChangeAnswer, hearOwnTeams, type Need, needsOf } from "../delivery/team-needs.ts";
 import type { RelayFrameData } from "../protocol/index.ts";
 import type { Turn } from "../turn/turn.ts";
@@ -43,6 +45,8 @@ export class TeamWork {
     await healTeams(turn);
     await hearOwnTeams(turn, this.#flight, answers);
     await makeChanges(turn, this.#flight, answers);
+    await foundTeamsAnew(turn, this.#flight, answers);
+    await watchStuck(turn);
   }
 
   /** Looks what the next turn needs. */

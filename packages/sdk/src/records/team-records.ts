@@ -25,14 +25,20 @@ export interface TeamRecord {
   state: "founding" | "invited" | "active" | "over";
   /** Since when it is over. Unix ms. */
   over_at?: number;
+  /** When we began to found it anew last, by the relay's clock. Unix ms. */
+  founded_anew_at?: number;
+  /** Accounts of which a commit has come that did not open, and when that was last. Unix ms. */
+  unopened?: Record<string, number>;
 }
 
 /** `team-group/<group id>`: an MLS group that serves a team; its state has records of its own. */
 export interface TeamGroupRecord {
   id: string;
   key: string;
-  /** stuck: it cannot be followed any more. closed: nothing of it is read. */
-  state: "founding" | "open" | "stuck" | "closed";
+  /** The key that its settings have, where that was another team's before. */
+  shared?: string;
+  /** stuck: it cannot be followed any more. replaced: another serves its team, and this one is only read. closed: nothing of it is read. */
+  state: "founding" | "open" | "stuck" | "replaced" | "closed";
   closed_at?: number;
   /** SHA-256 (base64) of our leaf node: by it we are taken in again where the rest is lost. */
   leaf?: string;
@@ -47,9 +53,15 @@ export interface TeamGroupRecord {
   roster_epoch?: number;
   /** Our clock at its beginning, Unix ms. */
   entered_at?: number;
-  /** When we give ourselves new keys next, and whether we have done so before. Our clock. */
+  /** When we give ourselves new keys next, and whether we have done so before; when we last had some, and since when we want some. Our clock. */
   heals_at?: number;
   healed?: true;
+  healed_at?: number;
+  wants_keys_at?: number;
+  /** Of one that was founded anew: by whom. */
+  founder?: string;
+  /** Since when another serves its team. Our clock. */
+  replaced_at?: number;
   /** Nothing is encrypted before the group has reached this epoch. */
   wait_for_epoch: number;
   /** Since when it waits for it (Unix ms), and when the relay refused the epoch before, by its clock (Unix ms). */
@@ -95,11 +107,12 @@ export interface ToRecord {
 }
 
 /** Changes that the link wants by itself. */
-type LinkOpKind = "release" | "readmit" | "rejoin" | "update";
+type LinkOpKind = "release" | "readmit" | "rejoin" | "update" | "refound";
 
 /**
  * `op/<seq>`: a change of a team that is to be made. The owner's, until it is done or has failed; and the link's own: another member's
- * will to leave (`release`) or to be taken in again (`readmit`), our own to be (`rejoin`), and new keys of ours (`update`).
+ * will to leave (`release`) or to be taken in again (`readmit`), our own to be (`rejoin`), new keys of ours (`update`), and the team anew,
+ * with its members (`refound`).
  */
 export interface OpRecord {
   seq: number;

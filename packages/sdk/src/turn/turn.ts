@@ -53,6 +53,12 @@ export class Cache {
   readonly forks = new Told();
   /** When we give ourselves new keys in a team next, as far as is known. Our clock, Unix ms. */
   healsAt = 0;
+  /** When groups in which we are stuck are looked at next, and when that was last; when this began. By the clock of {@link Turn.ticks}. */
+  stuckAt = 0;
+  stuckSeen: number | undefined;
+  readonly begunAt = performance.now();
+  /** When the relay was asked last which teams we are in. Our clock, Unix ms. */
+  teamsAskedAt = 0;
   readonly commits = new Map<string, CommitRecord>();
   readonly waste = new Waste();
   readonly strangers = new Strangers();
@@ -77,6 +83,8 @@ export class Cache {
     this.between.clear();
     this.forks.clear();
     this.healsAt = 0;
+    this.stuckAt = 0;
+    this.stuckSeen = undefined;
     this.commits.clear();
     this.reporting.clear();
     this.again.clear();

@@ -17,14 +17,14 @@ import type { Crypto, Member } from "./team.ts";
 export const suiteOf = ({ teams }: Crypto): CiphersuiteImpl => teams.primitives as CiphersuiteImpl;
 
 /** The group of somebody who takes every certificate. */
-export function trusting(member: Member): ClientState {
+export function trusting(member: Pick<Member, "group">): ClientState {
   const state = stateOf(member.group);
   return { ...state, clientConfig: { ...state.clientConfig, authService: { validateCredential: async () => true } } };
 }
 
 export async function lawless(
   crypto: Crypto,
-  by: Member,
+  by: Pick<Member, "group">,
   options: CreateCommitOptions = {},
   cipherSuite: CiphersuiteImpl = suiteOf(crypto),
 ): Promise<CreateCommitResult & { bytes: Uint8Array }> {

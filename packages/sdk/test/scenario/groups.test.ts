@@ -325,8 +325,12 @@ describe("a group", () => {
     const forged = { seq: 1, kind: "create" as const, key, name: "team", about: "", names: ["bob"], at: Date.now() };
     await world.memory("mallory").write((tx) => put(tx, "op/", pad(1), forged));
     await mallory.agent.sync();
-    await eventually("bob is told", async () => (await bob.agent.alerts()).some(({ kind }) => kind === "bad_welcome"));
-    expect((await bob.agent.groups.list()).map(({ members }) => members)).toEqual([["alice", "bob", "carol"]]);
+    await eventually("bob is told", async () => (await bob.agent.alerts()).some(({ kind }) => kind === "group_twice"));
+    const groups = (await bob.agent.groups.list()).map(({ name, members }) => [name, members.join()]);
+    expect(groups).toEqual([
+      ["team", "alice,bob,carol"],
+      ["team~2", "bob,mallory"],
+    ]);
     await (await bob.agent.send("@team", "for us")).handled();
     expect(mallory.got).toEqual([]);
   });

@@ -1,0 +1,213 @@
+/** A team that an admin has founded anew: whether that is right, and how a member goes on in it. [P-15.9] */
+import { firstFounding, type Invited, isFoundedAnew, leftOut } from "../crypto/team/foundings.ts";
+import { toBase64, usernameKey } from "../protocol/index.ts";
+import { directAddress, teamAddress } from "../records/addresses.ts";
+import { isQuiet } from "../records/outbox-records.ts";
+import { get, list, pad, put, remove, rowsUnder } from "../records/records.ts";
+import type { AgainRecord, OutboxRecord } from "../records/tables.ts";
+import type { TeamRecord } from "../records/team-records.ts";
+import { deleteRow, LAST_ATTEMPT, requeue, settle, unlink } from "../turn/outbox-rows.ts";
+import { leaveRoster } from "../turn/rosters.ts";
+import { dropOrders } from "../turn/team-order.ts";
+import { type Team, teamOf } from "../turn/teams.ts";
+import type { Turn } from "../turn/turn.ts";
+import { addOp, endOp, isOfLink, rejoinOf } from "./team-ops.ts";
+import { settleAt } from "./team-outcomes.ts";
+import { unwatch } from "./team-watch.ts";
+import { lastKnown, learn, rosterIn, settingsIn } from "./teams.ts";
+
+/** So many of those who are left out are named. */
+const NAMED = 10;
+/** Rows of what was sent that are looked at in any case, so that it comes to an end. */
+const AT_LEAST = 8;
+/** A relay keeps a message for 14 days at most: nothing comes in a replaced group after twice that. Milliseconds. */
+const READ_MS = 28 * 86_400_000;
+/** The part of a turn that goes into what earlier turns have left. */
+const SHARE = 0.4;
+
+/**
+ * What another group is that has the key of a team of ours: founded anew and to go on in (`next`), founded anew beside the one that we go on in
+ * (`behind`), or another team (undefined).
+ */
+export async function judgeFounding(
+  turn: Turn,
+  invited: Invited,
+  row: TeamRecord,
+): Promise<"next" | "behind" | undefined> {
+  const { replaces } = invited.settings;
+  const present = await teamOf(turn, row.group);
+  // Another device of ours has the group no more, and asks for it: what the owner was shown of it is all that is known.
+  if (present === undefined) {
+    const isAwaited = replaces === row.group && (await rejoinOf(turn, row.group)) !== undefined;
+    const { name, identityKey } = invited.inviter;
+    const pinned = (await turn.contact(name))?.identity_key ?? toBase64(identityKey);
+    return isAwaited && row.admins.includes(name) && pinned === toBase64(identityKey) ? "next" : undefined;
+  }
+  const isSibling = replaces !== "" && settingsIn(turn, present).replaces === replaces;
+  const base = isSibling ? await teamOf(turn, replaces) : present;
+  if (base === undefined) return "behind";
+  const known = await lastKnown(turn, base);
+  if (!isFoundedAnew(invited, known)) return undefined;
+  if (!isSibling) return "next";
+  const { settings, roster } = await lastKnown(turn, present);
+  const inviter = roster.find(({ name }) => name === present.record.founder);
+  if (inviter === undefined) return "behind";
+  const other: Invited = { group: present.record.id, settings, roster, inviter };
+  return firstFounding(invited, other) === invited ? "next" : "behind";
+}
+
+/** From now on the team is this group. The one before it is only read, and what was not received there is sent here. */
+export async function goOnIn(turn: Turn, team: Team, founder: string): Promise<void> {
+  const { key, id } = team.record;
+  const row = await get(turn.tx, "team/", key);
+  const before = row === undefined || row.group === id ? undefined : row.group;
+  const old = before === undefined ? undefined : await teamOf(turn, before);
+  const out = old === undefined ? [] : leftOut(await invitedTo(turn, team, founder), await lastKnown(turn, old));
+  team.record.founder = founder;
+  team.record.state = "open";
+  team.dirty = true;
+  const { name } = await learn(turn, team);
+  if (before !== undefined) await leaveBehind(turn, { key, before, old, next: id });
+  const own = usernameKey(turn.account.identity.username);
+  const names = out.map((member) => member.name).filter((member) => member !== own);
+  const by = founder === own ? "this agent" : founder;
+  await turn.alert(
+    "founded_anew",
+    founder === own ? undefined : founder,
+    `the group @${name} could not go on, and was founded anew by ${by}, with ${names.length === 0 ? "all of its members" : `all of its members but ${listed(names)}`}`,
+  );
+}
+
+function listed(names: string[]): string {
+  const more = names.length - NAMED;
+  return names.slice(0, NAMED).join(", ") + (more > 0 ? ` and ${more} more` : "");
+}
+
+/** The relay has admitted a founding anew of ours: that is where the team goes on, unless another admin's counts more. @returns whether it does */
+export async function takeOwnFounding(turn: Turn, team: Team): Promise<boolean> {
+  const own = usernameKey(turn.account.identity.username);
+  const row = await get(turn.tx, "team/", team.record.key);
+  const invited = await invitedTo(turn, team, own);
+  const isNext = row !== undefined && (await judgeFounding(turn, invited, row)) === "next";
+  if (isNext) await goOnIn(turn, team, own);
+  else {
+    team.record.state = "closed";
+    team.dirty = true;
+    await dropOrders(turn, team);
+    await leaveSilently(turn, team.record.id);
+  }
+  return isNext;
+}
+
+/** Nobody goes on in this group, and it takes no room at the relay. */
+export function leaveSilently(turn: Turn, group: string): Promise<void> {
+  return addOp(turn, { kind: "leave", key: "", group, names: [] });
+}
+
+/** A group as one is invited to it. */
+async function invitedTo(turn: Turn, team: Team, founder: string): Promise<Invited> {
+  const { settings, roster } = await lastKnown(turn, team);
+  const inviter = roster.find(({ name }) => name === founder);
+  // Whoever has signed for it is in it.
+  if (inviter === undefined) throw new Error("a group without its founder");
+  return { group: team.record.id, settings, roster, inviter };
+}
+
+async function leaveBehind(
+  turn: Turn,
+  { key, before, old, next }: { key: string; before: string; old: Team | undefined; next: string },
+): Promise<void> {
+  if (old !== undefined) {
+    old.record.state = "replaced";
+    old.record.replaced_at = turn.now;
+    old.dirty = true;
+    await dropOrders(turn, old);
+  }
+  await unwatch(turn, before);
+  await turn.removeCommit(before);
+  for (const op of await list(turn.tx, "op/")) {
+    // A founding anew ends by itself, or goes on with those who are not added yet.
+    if (op.group !== before || op.kind === "refound") continue;
+    // Whoever wants to leave wants to leave the team.
+    if (isOfLink(op)) await endOp(turn, op.seq);
+    else await put(turn.tx, "op/", pad(op.seq), { ...op, group: next });
+  }
+  // What one member lacked there is sent to all here.
+  for await (const [at] of rowsUnder(turn.tx, `queue/${directAddress(key, "")}`)) {
+    const row = await get(turn.tx, "out/", at.slice(at.lastIndexOf("/") + 1));
+    if (row?.of !== undefined) await deleteRow(turn, row);
+    else if (row?.group === before) await requeueOnceMore(turn, row);
+  }
+  await againInTeam(turn, before, { contact: teamAddress(key) }, 1);
+}
+
+/** Closes a group that was replaced so long ago that nothing of it comes any more. */
+export async function retireReplaced(turn: Turn, id: string, now: number): Promise<void> {
+  const record = await get(turn.tx, "team-group/", id);
+  if (record?.state !== "replaced" || now - (record.replaced_at ?? now) < READ_MS) return;
+  turn.cache.teams.delete(id);
+  await put(turn.tx, "team-group/", id, { ...record, state: "closed" });
+  await leaveSilently(turn, id);
+}
+
+/** Has what was not received in a group wait for the one that has replaced it. @returns whether that is all */
+export async function againInTeam(
+  turn: Turn,
+  group: string,
+  { contact, after: begun }: AgainRecord,
+  share = SHARE,
+): Promise<boolean> {
+  const row = await get(turn.tx, "team/", contact.slice(1));
+  const next = row === undefined ? undefined : await teamOf(turn, row.group);
+  const names = next === undefined ? [] : (await rosterIn(turn, next)).map(({ name }) => name);
+  let after = begun;
+  let count = 0;
+  for await (const [at, seq] of rowsUnder(turn.tx, `sent/${group}/`, begun)) {
+    if ((count += 1) > AT_LEAST && !turn.mayGoOn(share)) {
+      turn.cache.again.set(group, contact);
+      await put(turn.tx, "again/", group, { contact, ...(after === undefined ? {} : { after }) });
+      return false;
+    }
+    await sendAnew(turn, pad(Number(seq)), new Set(names));
+    after = at;
+  }
+  turn.cache.again.delete(group);
+  await remove(turn.tx, "again/", group);
+  return true;
+}
+
+async function sendAnew(turn: Turn, seq: string, names: Set<string>): Promise<void> {
+  const before = await get(turn.tx, "out/", seq);
+  if (before?.group === undefined || before.recipients === undefined) return;
+  const were = (await get(turn.tx, "roster/", `${before.group}/${pad(before.recipients.epoch)}`))?.names ?? [];
+  // Nobody waits for whom the team was founded without.
+  for (const name of were) {
+    const now = names.has(name) ? undefined : await get(turn.tx, "out/", seq);
+    if (now !== undefined) await settleAt(turn, now, name, { state: "gone" });
+  }
+  const row = await get(turn.tx, "out/", seq);
+  if (row === undefined || !(await isLacking(turn, row, were, names))) return;
+  await leaveRoster(turn.tx, row);
+  await unlink(turn, row);
+  await requeueOnceMore(turn, row);
+}
+
+/** Whether somebody who is still there has not got it, and it can be sent. */
+async function isLacking(turn: Turn, row: OutboxRecord, were: string[], names: Set<string>): Promise<boolean> {
+  const mayBeSent =
+    row.state === "queued" || row.state === "stored" || (row.state === "failed" && row.by_relay === true);
+  if (!mayBeSent || (await turn.tx.get(`out-body/${pad(row.seq)}`)) === undefined) return false;
+  for (const name of were) {
+    if (!names.has(name)) continue;
+    const state = (await get(turn.tx, "to/", `${pad(row.seq)}/${name}`))?.state ?? "missing";
+    if (state === "missing" || state === "expired") return true;
+  }
+  return false;
+}
+
+/** Under another id of its frame, since the relay may have it under this one. */
+async function requeueOnceMore(turn: Turn, row: OutboxRecord): Promise<void> {
+  if (row.attempt < LAST_ATTEMPT) await requeue(turn, { ...row, attempt: row.attempt + 1 });
+  else if (isQuiet(row)) await deleteRow(turn, row);
+  else await settle(turn, row, { state: "failed", reason: "undecryptable", provisional: true });
+}

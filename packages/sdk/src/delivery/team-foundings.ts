@@ -1,0 +1,107 @@
+/** Founding a team anew, with those whom we saw do nothing that is forbidden. [P-15.9] */
+import { settingsAnew } from "../crypto/team/foundings.ts";
+import { foundTeam } from "../crypto/team/changes.ts";
+import { certifiedBy } from "../crypto/team/roster.ts";
+import { encodeSettings } from "../crypto/team/settings.ts";
+import { groupIdOf } from "../crypto/mls/state.ts";
+import { endOp } from "../conversation/team-ops.ts";
+import { lastKnown, newTeamGroup } from "../conversation/teams.ts";
+import { equal, fromBase64, randomId, type RelayFrameData, usernameKey } from "../protocol/index.ts";
+import { get, list, pad } from "../records/records.ts";
+import type { OpRecord } from "../records/team-records.ts";
+import { beginOrder } from "../turn/team-order.ts";
+import { addTeam, type Team, teamOf } from "../turn/teams.ts";
+import type { Turn } from "../turn/turn.ts";
+import { isTemporary } from "../wire/connection.ts";
+import type { Flight } from "./flight.ts";
+import { computed, keyPackage } from "./team-changes.ts";
+import { deviceOf, MOST_FOUNDING, nextOf, postTeamCommit, takesLong } from "./team-frames.ts";
+import { type ChangeAnswer, fail, isUnderWay, objectionTo, pauseOf } from "./team-needs.ts";
+
+type Keys = RelayFrameData<"keys">;
+
+/** Makes the foundings whose key packages have come. */
+export async function foundTeamsAnew(turn: Turn, flight: Flight, answers: ChangeAnswer[]): Promise<void> {
+  for (const op of await list(turn.tx, "op/")) {
+    if (op.kind !== "refound" || isUnderWay(turn, op)) continue;
+    const answer = answers.find((one) => one.op === op.seq)?.answer;
+    await turn.on(`op/${pad(op.seq)}`, () => found(turn, flight, op, answer));
+  }
+}
+
+async function found(
+  turn: Turn,
+  flight: Flight,
+  op: OpRecord,
+  answer: ChangeAnswer["answer"] | undefined,
+): Promise<void> {
+  const old = await teamOf(turn, op.group ?? "");
+  // Somebody has taken us in meanwhile.
+  if (old?.record.state !== "stuck") return endOp(turn, op.seq);
+  const all = await packagesOf(turn, flight, { op, old, answer });
+  if (all === undefined) return;
+  const { identity, device } = turn.account;
+  const own = usernameKey(identity.username);
+  const anew = settingsAnew(await lastKnown(turn, old), old.record.id);
+  const room = { most: MOST_FOUNDING, settings: encodeSettings(anew).length, members: 1 };
+  const packages = await nextOf(turn, op, all, room);
+  const added = packages.map(deviceOf);
+  const there = new Set([own, ...added.map(({ username }) => username)]);
+  // Whoever cannot be added is none of its admins.
+  const settings = { ...anew, admins: anew.admins.filter((admin) => there.has(admin)) };
+  const founding = {
+    groupId: globalThis.crypto.getRandomValues(new Uint8Array(32)),
+    leaf: device,
+    members: packages.map(keyPackage),
+    now: turn.relayNow,
+  };
+  const run = () => foundTeam(turn.teams, settings, founding);
+  const made = await computed(turn, op, { of: old.record.id, run, isLater: takesLong(1 + packages.length) });
+  if (made === undefined) return;
+  const id = groupIdOf(made.group);
+  const { key, shared } = old.record;
+  const named = shared === undefined ? {} : { shared };
+  const record = newTeamGroup(turn, { id, key, epoch: 2, state: "founding", founder: own, ...named });
+  await beginOrder(turn, addTeam(turn, record, made.group));
+  const members = [{ username: own, device: device.id }, ...added];
+  await postTeamCommit(turn, flight, {
+    data: { commit_id: randomId(), group_id: id, epoch: 1, team: true, members },
+    made: { invitation: made.invitation, added },
+    op,
+  });
+}
+
+/** Key packages of all who can be added, under the identity that they had in the team. Undefined: not yet, or it has failed. */
+async function packagesOf(
+  turn: Turn,
+  flight: Flight,
+  { op, old, answer }: { op: OpRecord; old: Team; answer: ChangeAnswer["answer"] | undefined },
+): Promise<Keys[] | undefined> {
+  if (op.keys_kept === true) return (await get(turn.tx, "op-keys/", pad(op.seq)))?.keys ?? [];
+  if (answer === undefined) return undefined;
+  if ("refusal" in answer) {
+    const { refusal } = answer;
+    if (isTemporary(refusal)) flight.backOff(pauseOf(op.seq), turn.ticks, refusal.retry_after_ms);
+    else await fail(turn, op, refusal.reason);
+    return undefined;
+  }
+  const { keys, refused } = "keys" in answer.ok ? answer.ok : { keys: [], refused: [] };
+  if (refused.some(({ reason }) => reason === "rate_limited")) {
+    flight.backOff(pauseOf(op.seq), turn.ticks);
+    return undefined;
+  }
+  const { roster, settings } = await lastKnown(turn, old);
+  const packages: Keys[] = [];
+  for (const given of keys) {
+    const member = roster.find(({ name }) => name === usernameKey(given.username));
+    const said = await certifiedBy(fromBase64(given.device.certificate));
+    const isSame = member !== undefined && said !== undefined && equal(said.identityKey, member.identityKey);
+    if (isSame && op.names.includes(member.name) && (await objectionTo(turn, given)) === undefined)
+      packages.push(given);
+  }
+  // Those whom the first commit adds may be admins.
+  const isAdmin = ({ username }: Keys): number => Number(settings.admins.includes(usernameKey(username)));
+  if (packages.length > 0) return packages.toSorted((a, b) => isAdmin(b) - isAdmin(a));
+  await fail(turn, op, "nobody_to_add");
+  return undefined;
+}
