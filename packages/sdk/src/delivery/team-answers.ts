@@ -83,5 +83,8 @@ export async function refusedInTeam(turn: Turn, flight: Flight, row: OutboxRecor
     default:
   }
   if (isQuiet(row)) await deleteRow(turn, row);
-  else await settle(turn, row, { state: "refused", reason: refusal.reason, provisional: true });
+  else {
+    const state = refusal.reason === "expired" ? "expired" : "refused";
+    await settle(turn, row, { state, reason: refusal.reason, provisional: true });
+  }
 }

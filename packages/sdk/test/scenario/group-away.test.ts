@@ -4,7 +4,7 @@ import type { Agent } from "../../src/agent/agent.ts";
 import type { IncomingMessage } from "../../src/agent/message.ts";
 import { list } from "../../src/records/records.ts";
 import { edit } from "./proxy.ts";
-import { eventually, follow, jump, World } from "./world.ts";
+import { eventually, follow, jump, rejection, World } from "./world.ts";
 
 /** Agents of these names in one group, which the first has founded. */
 async function together<T extends string>(world: World, ...names: T[]) {
@@ -44,6 +44,20 @@ describe("a group", () => {
     await renamed;
     await (await bob.agent.send("@ops", "yes")).handled();
     expect(bob.got.map(({ body }) => body)).toEqual(["are you there?"]);
+  });
+
+  test("does not have a message that ran out of time on its way, and its sender is told so", async () => {
+    await using world = await World.create({ noLimits: true });
+    const { alice, bob } = await together(world, "alice", "bob", "carol");
+    world.proxy.rule = ({ agent, toRelay, frame }) =>
+      agent === "alice" && toRelay && frame.type === "send" && frame.data["direct"] !== true ? "cut" : undefined;
+    const sent = await alice.agent.send("@team", "now or never", { expiresIn: 300 });
+    await eventually("it has left", () => world.proxy.sentBy("alice", "send").length > 0);
+    await eventually("its time is over", async () => Date.now() > ((await sent.status()).expiresAt ?? 0));
+    world.proxy.rule = undefined;
+    expect(await rejection(sent.handled())).toMatchObject({ code: "expired", reason: "expired" });
+    await (await alice.agent.send("@team", "on we go")).handled();
+    expect(bob.got.map(({ body }) => body)).toEqual(["on we go"]);
   });
 
   test("is changed by two processes of one agent at once, each change once", async () => {
