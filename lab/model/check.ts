@@ -112,22 +112,19 @@ export function apart(
   const busy = honest.find((who) => state.box[who]!.length > 0 || state.pending[who] !== undefined);
   if (busy !== undefined) return `${NAMES[busy]} has something under way`;
   const open = honest.filter((who) => state.phase[who] === "open");
-  const groups = new Set(
-    open.map((who) => book.epochs[state.at[who]!]!).map(({ settings, group }) => settings.replaces && group),
-  );
-  // Of several foundings all choose the same.
-  const isChosen = [...groups].filter((group) => group !== "").length < 2;
   const isOne = open.some((one) => {
     const at = state.at[one]!;
     const { group, epoch, roster, settings } = book.epochs[at]!;
     const isThere = (who: number) => state.phase[who] === "open" && state.at[who] === at;
-    const hasAside = (who: number) => !isStrict && book.epochs[state.aside[who]!]?.group === group;
+    const ofAnew = (who: number) => [book.epochs[state.at[who]!]].find((own) => (own?.settings.replaces ?? "") !== "");
+    // Of several foundings all choose the same.
+    const hasAside = (who: number) =>
+      !isStrict && ofAnew(who) === undefined && book.epochs[state.aside[who]!]?.group === group;
     // Whoever was demoted where it did not see it, and founds the team anew, parts from those who go on in the old group.
-    const hasParted = (who: number) => {
-      const own = book.epochs[state.at[who]!];
-      const isAnew = settings.replaces === "" && own !== undefined && own.settings.replaces !== "";
-      return isAnew && own.founder.name === NAMES[who] && !settings.admins.includes(NAMES[who]!);
-    };
+    const hasParted = (who: number) =>
+      settings.replaces === "" &&
+      ofAnew(who)?.founder.name === NAMES[who] &&
+      !settings.admins.includes(NAMES[who] ?? "");
     const isCurrent = state.relay.some((table) => table.group === group && table.epoch === epoch);
     return (
       isCurrent &&
@@ -136,7 +133,7 @@ export function apart(
       )
     );
   });
-  if ((isOne && isChosen) || honest.length === 0) return undefined;
+  if (isOne || honest.length === 0) return undefined;
   return honest
     .map((who) => `${NAMES[who]} is ${state.phase[who] === "open" ? `in epoch e${state.at[who]}` : state.phase[who]}`)
     .join(", ");

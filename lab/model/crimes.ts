@@ -79,7 +79,10 @@ export function* crimes(state: State, book: Book, who: number): Generator<Move> 
       hasForbidden ||= commit.verdict !== undefined;
       yield crime(book, on, who, change);
     }
-    yield crime(book, on, who, { what: "junk", unfit: -1 });
+    // What is behind it nobody sees; an admin may change who is one in any case.
+    const isAdmin = on.settings.admins.includes(NAMES[who]!);
+    const hidden = isAdmin ? {} : { settings: [{ ...on.settings, admins: [NAMES[who]!] }] };
+    yield crime(book, on, who, { what: "junk, with what only it knows", ...hidden, unfit: -1 });
     for (const [victim, name] of NAMES.entries())
       if (victim !== who && on.roster.some((one) => one.name === name))
         yield crime(book, on, who, { what: `an update that ${name} cannot follow`, unfit: victim });

@@ -1,6 +1,6 @@
 /**
  * What a member does with what it gets. The decisions are the rules' own; the steps around them follow `conversation/team-commits.ts` and
- * `team-welcome.ts`, and the design where founding anew is not there yet.
+ * `team-welcome.ts` and `team-founded.ts`.
  */
 import type { Invited, LastKnown } from "../../packages/sdk/src/crypto/team/foundings.ts";
 import type { TeamSettings } from "../../packages/sdk/src/crypto/team/settings.ts";
@@ -212,7 +212,7 @@ function receiveWelcome(step: Step, to: Epoch, mail: string): string {
   if (to.group === at.group) {
     if (state.phase[who] === "open" || to.epoch <= at.epoch) return "takes it for a replay";
     const isAgain = state.phase[who] === "stuck";
-    if (isAgain && !book.rules.mayTakeIn(invitedBy(to, book), knownTo(step, who, at.id))) return refuse(step, to);
+    if (isAgain && !mayTakeIn(step, to, at)) return refuse(step, to);
     const wrong = isAgain ? risenBetween(at, to, book) : undefined;
     if (wrong !== undefined) throw new Violation(`${NAMES[who]} is taken in where ${wrong}`);
     return joins(step, to);
@@ -220,6 +220,14 @@ function receiveWelcome(step: Step, to: Epoch, mail: string): string {
   if (mail.startsWith("w") && state.phase[who] !== "out") return "takes it for another team";
   if (mail.startsWith("w")) return joins(step, to);
   return receiveFounding(step, to, at);
+}
+
+function mayTakeIn(step: Step, to: Epoch, at: Epoch): boolean {
+  const invited = invitedBy(to, step.book);
+  const known = knownTo(step, step.who, at.id);
+  // Nobody who keeps to the rules has followed a forbidden commit: what comes after it is its maker's.
+  if (known.accused.size > 0 && !known.settings.admins.includes(invited.inviter.name)) return false;
+  return step.book.rules.mayTakeIn(invited, known);
 }
 
 function receiveFounding(step: Step, to: Epoch, at: Epoch): string {
