@@ -3,11 +3,6 @@ import { expect, onTestFinished, test, vi } from "vitest";
 import { list } from "../../src/records/records.ts";
 import { eventually, follow, numbered, SAME_CLOCK, World } from "./world.ts";
 
-vi.mock("../../src/crypto/mls/team-seam.ts", async (original) => ({
-  ...(await original<object>()),
-  TEAM_EPOCH_MESSAGES: 40,
-}));
-
 async function team(world: World) {
   const [alice, bob, carol] = [await world.open("alice"), await world.open("bob"), await world.open("carol")];
   const got = [alice, bob, carol].map((agent) => follow(agent));
@@ -19,18 +14,23 @@ async function team(world: World) {
   return { alice, bob, carol, got, groupOf };
 }
 
-test("a group begins another epoch before one member has sent all that it may in one, and nothing is lost or doubled [P-15.11]", async () => {
-  await using world = await World.create({ noLimits: true });
-  const { bob, got, groupOf } = await team(world);
-  const texts = numbered(60);
-  const sent = [];
-  for (const text of texts) sent.push(await bob.send("@team", text));
-  await Promise.all(sent.map((one) => one.handled()));
-  for (const at of [0, 2]) expect(got[at]?.map(({ body }) => body)).toEqual(texts);
-  // From 21 messages on, and again from as many behind that.
-  expect((await groupOf("carol"))?.epoch).toBeGreaterThanOrEqual(3);
-  expect((await groupOf("bob"))?.epoch).toBe((await groupOf("carol"))?.epoch);
-});
+test(
+  "a group begins another epoch when one member has sent a thousand messages in one, and nothing is lost or doubled [P-15.11]",
+  { tags: ["long"] },
+  async () => {
+    await using world = await World.create({ noLimits: true });
+    const { bob, got, groupOf } = await team(world);
+    const texts = numbered(1_050);
+    const sent = [];
+    for (const text of texts) sent.push(await bob.send("@team", text));
+    await Promise.all(sent.map((one) => one.handled({ timeout: 150_000 })));
+    for (const at of [0, 2]) expect(got[at]?.map(({ body }) => body)).toEqual(texts);
+    await eventually("all are in the next epoch", async () => {
+      const epochs = await Promise.all(["alice", "bob", "carol"].map(groupOf));
+      return epochs.every((group) => group?.epoch === 3);
+    });
+  },
+);
 
 test("each member gives itself new keys when its slot comes, and all follow [P-15.11]", async () => {
   await using world = await World.create({ noLimits: true, ...SAME_CLOCK });
@@ -43,14 +43,18 @@ test("each member gives itself new keys when its slot comes, and all follow [P-1
   onTestFinished(() => spy.mockRestore());
   const names = ["alice", "bob", "carol"];
   const healed = async () => (await Promise.all(names.map(groupOf))).filter((group) => group?.healed === true).length;
-  for (const count of names.keys()) {
-    // The first round of four slots, a tenth of six hours each. After the Update of another one each waits for half a minute.
+  let jumped = -Infinity;
+  await eventually("all have new keys", async () => {
+    if ((await healed()) === names.length) return true;
+    // The first round has four slots, a tenth of six hours each. After the Update of another one each waits for half a minute: until the next jump.
+    if (performance.now() - jumped < 1_500) return false;
+    jumped = performance.now();
     offset += 3 * 3_600_000;
     world.proxy.cut();
-    await eventually("one more has new keys", async () => (await healed()) > count);
-  }
+    return false;
+  });
   await (await alice.send("@team", "healed")).handled();
   await (await bob.send("@team", "so are we")).handled();
   const epochs = (await Promise.all(names.map(groupOf))).map((group) => group?.epoch);
-  expect(epochs).toEqual(names.map(() => before + 3));
+  expect(Math.min(...epochs.map((epoch) => epoch ?? 0))).toBeGreaterThanOrEqual(before + 3);
 });
