@@ -115,7 +115,8 @@ export async function queuedRows(turn: Turn, flight: Flight, username: string, l
     if (rows.length >= limit) break;
     if (flight.sends.has(seq)) continue;
     const row = await get(turn.tx, "out/", pad(seq));
-    if (row === undefined) await turn.tx.delete(key);
+    // A row that does not wait, or not for this one, would be come to again and again.
+    if (row?.state !== "queued" || row.to !== username) await turn.tx.delete(key);
     else rows.push(row);
   }
   return rows;
