@@ -1,5 +1,5 @@
 /** A member of a group that is nothing but an account: it has one key package, listens, acknowledges, and reads nothing. */
-import type { GroupCrypto } from "@aimessage/sdk/node";
+import { AgentError, type GroupCrypto } from "@aimessage/sdk/node";
 import {
   certificateBody,
   type DeviceCertificate,
@@ -14,7 +14,7 @@ import {
 interface Frame {
   type: string;
   reply_to?: string;
-  data: { kind?: string; seq?: number; log_id?: string; challenge?: string; message?: string };
+  data: { kind?: string; seq?: number; log_id?: string; challenge?: string; message?: string; reason?: string };
 }
 
 export class BenchMember {
@@ -43,7 +43,9 @@ export class BenchMember {
     const socket = new WebSocket(server);
     await new Promise((resolve, reject) => {
       socket.addEventListener("open", resolve);
-      socket.addEventListener("error", () => reject(new Error(`no relay answers at ${server}`)));
+      socket.addEventListener("error", () =>
+        reject(new AgentError("relay_unreachable", `no relay answers at ${server}`)),
+      );
     });
     const keys = await crypto.generateKeys();
     const member = new BenchMember(username, relayName(new URL(server)), { crypto, keys, socket });
@@ -109,7 +111,7 @@ export class BenchMember {
     const id = String(++this.#asked);
     return new Promise((resolve, reject) => {
       this.#answers.set(id, (frame) => {
-        if (frame.type === "error") reject(new Error(`the relay refused ${type}: ${frame.data.message}`));
+        if (frame.type === "error") reject(refused(type, frame.data));
         else resolve(frame);
       });
       this.#socket.send(JSON.stringify({ type, id, data }));
@@ -127,6 +129,13 @@ export class BenchMember {
     if (data.kind === "application") this.#heard();
     this.#socket.send(JSON.stringify({ type: "received", data: { log_id: this.#log, seq: data.seq } }));
   }
+}
+
+function refused(type: string, { message = "", reason }: Frame["data"]): AgentError {
+  return new AgentError("refused", `the relay refused ${type} for a member: ${message}`, {
+    reason,
+    hint: "a relay takes so many accounts of one address at a time: choose fewer members, or start one for this with --no-limits",
+  });
 }
 
 type Keys = Awaited<ReturnType<GroupCrypto["generateKeys"]>>;

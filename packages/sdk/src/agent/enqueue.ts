@@ -288,7 +288,7 @@ async function count(
   // What is said in a team because of somebody's message there is counted as said to that one.
   const who = to.startsWith("@") ? (answered?.from ?? cause?.from ?? to) : to;
   if (options.byPerson === true) {
-    await goOn(tx, who, now);
+    for (const one of new Set([who, to])) await goOn(tx, one, now);
     await letHeldIn(tx, "guard", who);
   }
   if (options.byPerson === true || pairs === true || (await isAskedFor(tx, answered))) return undefined;

@@ -167,7 +167,7 @@ export class Groups {
         throw new AgentError("usage", `this agent is the only admin of @${name}`, {
           hint: `make another member one first: aimessage group promote @${name} NAME`,
         });
-      await this.demote(group, [this.#own], wait);
+      if (members.length > 1) await this.demote(group, [this.#own], wait);
     }
     await this.#change(async (tx) => {
       const team = await findTeam(tx, group);

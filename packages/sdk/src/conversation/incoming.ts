@@ -11,7 +11,7 @@ import { isComputed } from "./team-ahead.ts";
 import { receiveTeamCommit } from "./team-commits.ts";
 import { letTakenIn } from "./team-held.ts";
 import { hearLapsed } from "./team-stuck.ts";
-import { receiveDirect, receiveTeamMessage } from "./team-messages.ts";
+import { receiveDirect, receiveTeamMessage, unreadIn } from "./team-messages.ts";
 import { forgetPlaces, place } from "./team-order.ts";
 import { expireAtOthers, settleAt } from "./team-outcomes.ts";
 import { acceptTeamWelcome } from "./team-welcome.ts";
@@ -78,7 +78,9 @@ async function leaveAlone(turn: Turn, delivery: Delivery): Promise<void> {
   await turn.on(at, async () => {
     const team = delivery.pos === undefined ? undefined : await teamOf(turn, group);
     if (team !== undefined) await forgetPlaces(turn, team, epoch);
-    if (isMessage(delivery)) await unreadable(turn, usernameKey(from), message_id);
+    if (!isMessage(delivery)) return;
+    if (team !== undefined) await unreadIn(turn, team, usernameKey(from), message_id);
+    else await unreadable(turn, usernameKey(from), message_id);
   });
 }
 

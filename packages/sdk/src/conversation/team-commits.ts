@@ -62,7 +62,6 @@ export async function receiveTeamCommit(turn: Turn, team: Team, delivery: Delive
   // The winner is applied: ours for the same epoch lost, and its change is made anew.
   if (pending !== undefined) await turn.removeCommit(record.id);
   turn.consumed.push(...followed.consumed);
-  await heardFrom(turn, team, from);
   const roster = await rosterIn(turn, team);
   team.group = followed.group;
   const added: string[] = [];

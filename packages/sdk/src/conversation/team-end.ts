@@ -31,7 +31,8 @@ export async function retireLost(turn: Turn, record: TeamGroupRecord): Promise<v
   await endAllSent(turn, { record });
   const row = await find(turn.tx, "team/", record.key);
   if (row?.group === record.id) {
-    await put(turn.tx, "team/", record.key, { ...row, state: "over", over_at: turn.now });
+    const { alias: _alias, ...rest } = row;
+    await put(turn.tx, "team/", record.key, { ...rest, state: "over", over_at: turn.now });
     await endWaitingFor(turn, record.key);
   }
   await forgetTeamGroup(turn, record);

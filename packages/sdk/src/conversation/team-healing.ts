@@ -11,6 +11,8 @@ import { settingsIn } from "./teams.ts";
 const SOON_MS = 600_000;
 /** After a commit so long nobody heals: it would only be in the way. */
 const QUIET_MS = 30_000;
+/** While our clock is not believed, it is looked so often whether it is. Milliseconds. */
+const UNSURE_MS = 60_000;
 /** The relay has so long to admit new keys of ours, while we listen, however late they are. Milliseconds. */
 const PATIENCE_MS = 600_000;
 /** What is looked at later than this after its time was slept through. Milliseconds. */
@@ -46,8 +48,10 @@ export function healKey(at: number, group: string): string {
 
 /** Begins the Updates whose time has come. */
 export async function healTeams(turn: Turn): Promise<void> {
-  if (!turn.isTimeSure || turn.now < turn.cache.healsAt) return;
-  turn.cache.healsAt = Infinity;
+  if (turn.now < turn.cache.healsAt) return;
+  // It is asked again whether the clock is believed by then.
+  turn.cache.healsAt = turn.isTimeSure ? Infinity : turn.now + UNSURE_MS;
+  if (!turn.isTimeSure) return;
   for await (const [key] of rowsUnder(turn.tx, "heal/")) {
     const [, at, id = ""] = key.split("/");
     if (Number(at) > turn.now) {

@@ -32,7 +32,7 @@ const OWED_AT_MOST = 400;
 /** A message to all. */
 export async function receiveTeamMessage(turn: Turn, team: Team, delivery: Delivery, offline: boolean): Promise<void> {
   const from = usernameKey(delivery.from);
-  if (turn.isSpent(from)) return;
+  if (turn.isSpent(from)) return unreadIn(turn, team, from, delivery.message_id);
   const opened = await openMessage(turn, team, delivery);
   if (opened === undefined && (delivery.epoch ?? 0) > team.record.epoch) return commitMissing(turn, team);
   if (opened === undefined) return unreadIn(turn, team, from, delivery.message_id);
@@ -49,7 +49,7 @@ export async function receiveTeamMessage(turn: Turn, team: Team, delivery: Deliv
 }
 
 /** Its sender hears that a message was not read, and sends it again, to us alone. */
-async function unreadIn(turn: Turn, team: Team, from: string, messageId: string): Promise<void> {
+export async function unreadIn(turn: Turn, team: Team, from: string, messageId: string): Promise<void> {
   if (!(await rosterIn(turn, team)).some(({ name }) => name === from)) return;
   const prefix = owed(directAddress(team.record.key, from), "lost");
   const waiting = await turn.tx.list({ prefix, limit: OWED_AT_MOST });

@@ -188,6 +188,8 @@ async function join(turn: Turn, { group }: Joined, { from, isSoon, known, ...key
     ...(shared === undefined ? {} : { shared }),
     ...(known?.accused === undefined ? {} : { accused: known.accused }),
     ...(known?.founder === undefined ? {} : { founder: known.founder }),
+    // The time that was planned is planned anew.
+    ...(known?.heals_at === undefined ? {} : { heals_at: known.heals_at }),
     // What we send goes on where it was, so that what the others lack is missed.
     ...(known === undefined ? {} : { send_counter: known.send_counter, base: known.send_counter }),
   });

@@ -59,8 +59,10 @@ export async function learn(turn: Turn, team: Team, more: Partial<TeamRecord> = 
     group: team.record.id,
     ...more,
   };
-  if (row.state !== "invited" && (row.alias === undefined || before?.name !== name))
-    row.alias = await aliasFor(turn.tx, row);
+  // What it was called before it was over may be another one's by now.
+  const isKept = before?.name === name && before.state !== "over" && before.alias !== undefined;
+  if (row.state === "over" || row.state === "invited") delete row.alias;
+  else if (!isKept) row.alias = await aliasFor(turn.tx, row);
   await put(turn.tx, "team/", key, row);
   return row;
 }

@@ -316,6 +316,31 @@ describe("a group", () => {
     await hears(carol, "@team alice: hello", "@team bob: I am");
   });
 
+  test("that one was in before has another name, if its own is another one's by now", async () => {
+    await using world = await World.create({ noLimits: true });
+    const { alice, bob, carol } = await online(world, "alice", "bob", "carol", "dave");
+    await bob.agent.groups.create("team", ["alice", "dave"]);
+    await eventually("alice is in it", async () => (await alice.agent.groups.list()).length === 1);
+    await bob.agent.groups.remove("team", ["alice"]);
+    await eventually("alice is out", async () => (await alice.agent.groups.list()).length === 0);
+    await carol.agent.groups.create("team", ["alice", "dave"]);
+    await eventually("alice is in the other", async () => (await alice.agent.groups.list()).length === 1);
+    await bob.agent.groups.add("team", ["alice"]);
+    await eventually("alice is in both", async () => (await alice.agent.groups.list()).length === 2);
+    expect((await alice.agent.groups.list()).map(({ name }) => name)).toEqual(["team", "team~2"]);
+    await (await bob.agent.send("@team", "hello")).handled();
+    expect(texts(alice)).toEqual(["@team~2 bob: hello"]);
+  });
+
+  test("whose only member is its admin is left like any other", async () => {
+    await using world = await World.create({ noLimits: true });
+    const { alice } = await online(world, "alice", "bob", "carol");
+    await alice.agent.groups.create("team", ["bob", "carol"]);
+    await alice.agent.groups.remove("team", ["bob", "carol"]);
+    await alice.agent.groups.leave("team");
+    expect(await alice.agent.groups.list()).toEqual([]);
+  });
+
   test("is not replaced by another one of somebody who knows its key", async () => {
     await using world = await World.create({ noLimits: true });
     const { alice, bob, mallory } = await online(world, "alice", "bob", "carol", "mallory");
