@@ -12,8 +12,9 @@ import { STATE_TABLES } from "../records/group-state.ts";
 import { hasLeft } from "../records/outbox-records.ts";
 import { type Account, toDeviceRecord, updateRelay } from "../records/own-account.ts";
 import { owe, oweFile } from "../records/owed.ts";
-import { find, get, list, pad, put } from "../records/records.ts";
+import { find, get, list, pad, put, remove } from "../records/records.ts";
 import type { InboxRecord, OutboxRecord } from "../records/tables.ts";
+import type { TeamGroupRecord } from "../records/team-records.ts";
 
 /** Copies of one agent that were put back one after another; more are a relay's invention, which would use counters up. */
 const MOST_REPLACED = 10_000;
@@ -107,7 +108,6 @@ async function discardConversations(tx: WriteTransaction): Promise<void> {
     "contact-group/",
     "replaces/",
     "again/",
-    "team-group/",
     "team-member/",
     "roster/",
     "roster-row/",
@@ -123,11 +123,33 @@ async function discardConversations(tx: WriteTransaction): Promise<void> {
     await put(tx, "group/", group.id, { ...group, state: "closed" });
     await nameReplaced(tx, group.contact, group.id);
   }
+  for (const team of await list(tx, "team-group/")) await discardTeam(tx, team);
   for (const row of await list(tx, "out/")) {
     if (row.state !== "stored" && row.state !== "queued") continue;
     if (row.kind === "offer") await offerOnceMore(tx, row);
     else await queueOnceMore(tx, row);
   }
+}
+
+/** A group is known again by its record when a member takes the new device in. Whether one that was being founded is there the relay says. */
+async function discardTeam(tx: WriteTransaction, { id, ...team }: TeamGroupRecord): Promise<void> {
+  const { key, shared, epoch, state, accused, founder, created_at } = team;
+  if (state === "founding") {
+    await remove(tx, "team-group/", id);
+    if ((await get(tx, "team/", key))?.group === id) await remove(tx, "team/", key);
+    for (const op of await list(tx, "op/")) if (op.kind === "create" && op.key === key) await endCreating(tx, op.seq);
+  }
+  if (state !== "open" && state !== "stuck") return;
+  // Another device counts from the beginning, and does not know the leaf of the one before it.
+  const known = { id, key, epoch, created_at, send_counter: 0, base: 0, wait_for_epoch: 0 };
+  const more = { ...(shared && { shared }), ...(accused && { accused }), ...(founder && { founder }) };
+  await put(tx, "team-group/", id, { ...known, ...more, state: "stuck" });
+}
+
+async function endCreating(tx: WriteTransaction, seq: number): Promise<void> {
+  await remove(tx, "op/", pad(seq));
+  await remove(tx, "op-keys/", pad(seq));
+  await put(tx, "op-end/", pad(seq), { at: Date.now(), reason: "device_replaced" });
 }
 
 async function queueOnceMore(tx: WriteTransaction, row: OutboxRecord): Promise<void> {

@@ -13,6 +13,7 @@ import { type Team, teamOf } from "../turn/teams.ts";
 import type { Turn } from "../turn/turn.ts";
 import { addOp, endOp, isOfLink, rejoinOf } from "./team-ops.ts";
 import { settleAt } from "./team-outcomes.ts";
+import { comparePins } from "./team-pins.ts";
 import { unwatch } from "./team-watch.ts";
 import { lastKnown, learn, rosterIn, settingsIn } from "./teams.ts";
 
@@ -67,6 +68,7 @@ export async function goOnIn(turn: Turn, team: Team, founder: string): Promise<v
   team.record.state = "open";
   team.dirty = true;
   const { name } = await learn(turn, team);
+  await comparePins(turn, team);
   if (before !== undefined) await leaveBehind(turn, { key, before, old, next: id });
   const own = usernameKey(turn.account.identity.username);
   const names = out.map((member) => member.name).filter((member) => member !== own);

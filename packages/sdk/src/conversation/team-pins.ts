@@ -6,13 +6,15 @@ import type { Team } from "../turn/teams.ts";
 import type { Turn } from "../turn/turn.ts";
 import { rosterIn, settingsIn } from "./teams.ts";
 
-/** Compares those who are new since `before` with the pins, and forgets what there was about those who are gone. */
+/** Compares those who are new since `before` with the pins, and forgets what there was about all who are no members. */
 export async function comparePins(turn: Turn, team: Team, before: readonly TeamMember[] = []): Promise<void> {
   const { key } = team.record;
   const old = new Map(before.map(({ name, identityKey }) => [name, toBase64(identityKey)]));
   const roster = await rosterIn(turn, team);
   const names = new Set(roster.map(({ name }) => name));
-  for (const name of old.keys()) if (!names.has(name)) await turn.tx.delete(teamPin(key, name));
+  // Somebody may have gone while we could not follow.
+  for (const [at] of await turn.tx.list({ prefix: teamPin(key) }))
+    if (!names.has(at.slice(teamPin(key).length))) await turn.tx.delete(at);
   for (const { name, identityKey } of roster) {
     const shown = toBase64(identityKey);
     if (old.get(name) === shown || name === usernameKey(turn.account.identity.username)) continue;

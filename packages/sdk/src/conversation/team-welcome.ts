@@ -148,7 +148,6 @@ async function joinNew(turn: Turn, joined: Joined, { from, isSoon }: Pick<How, "
     const team = addTeam(turn, record, group);
     await beginOrder(turn, team);
     await planHealing(turn, team, isSoon);
-    await comparePins(turn, team);
     await endOp(turn, (await rejoinOf(turn, id))?.seq);
     return goOnIn(turn, team, usernameKey(from));
   }

@@ -77,10 +77,13 @@ function anew({ field, bytes, token }: LargePart): LargePart {
 /** A group that was not founded leaves nothing behind. */
 export async function undoFounding(turn: Turn, team: Team): Promise<void> {
   const { record } = team;
-  await endWaitingFor(turn, record.key);
   turn.cache.teams.delete(record.id);
   await dropOrders(turn, team);
   await remove(turn.tx, "team-group/", record.id);
-  if ((await get(turn.tx, "team/", record.key))?.group === record.id) await remove(turn.tx, "team/", record.key);
+  // What waits for a team that was to be founded anew still waits for it.
+  if ((await get(turn.tx, "team/", record.key))?.group === record.id) {
+    await endWaitingFor(turn, record.key);
+    await remove(turn.tx, "team/", record.key);
+  }
   await deleteState(turn.tx, record.id);
 }

@@ -112,12 +112,15 @@ export async function hearOwnTeams(turn: Turn, flight: Flight, answers: ChangeAn
   await turn.tx.put(ASKED, asker(turn));
   const groups = "ok" in answer && "groups" in answer.ok ? answer.ok.groups : [];
   for (const { group_id: group, device, lapsed, leaves } of groups) {
-    if (leaves === true) continue;
+    // What was founded anew elsewhere is only read.
+    if (leaves === true || (await get(turn.tx, "team-group/", group))?.state === "replaced") continue;
     if (device !== turn.account.device.id) await addLinkOp(turn, { kind: "rejoin", key: "", group, names: [] });
     else if (lapsed) await hearLapsed(turn, group);
   }
   if (!("ok" in answer)) return;
-  for (const { id, state } of await list(turn.tx, "team-group/")) {
+  for (const { id, key, state, leaf } of await list(turn.tx, "team-group/")) {
+    // Whoever is no member any more hears it when it asks.
+    if (state === "stuck" && leaf === undefined) await addLinkOp(turn, { kind: "rejoin", key, group: id, names: [] });
     const team = state === "open" ? await teamOf(turn, id) : undefined;
     const there = groups.find(({ group_id }) => group_id === id);
     // Of what has begun since it was asked the relay may not have known yet.

@@ -4,6 +4,7 @@ import { expect, test } from "vitest";
 import { makeBackup, readBackup, restoreBackup } from "../../src/agent/backup.ts";
 import { nodeCryptoProvider } from "../../src/node/provider.ts";
 import { MemoryFolder, MemoryStore } from "../../src/store/memory.ts";
+import { gathered, online } from "./members.ts";
 import { alertKinds, eventually, follow, World } from "./world.ts";
 
 test("an agent that was restored is in all of its groups again, and is written to, though one member alone takes it in", async () => {
@@ -67,5 +68,74 @@ test("an agent whose store was put back to an old copy is in its group again, an
     "after the copy",
     "after the restore",
   ]);
-  expect(await alertKinds(third)).toContain("old_copy");
+  expect(await alertKinds(third)).toEqual(["old_copy"]);
+  expect(await third.groups.list()).toMatchObject([
+    { name: "ops", state: "active", members: ["alice", "bob", "carol"], isLapsed: false },
+  ]);
+});
+
+/** Opens an agent on a store; `copy` keeps that as it is now, and `putBack` has it be so again. */
+function copied(world: World, name: string) {
+  const [folder, kept] = [world.folder(), world.folder()];
+  const open = async () => world.open(name, await world.sqlite(folder));
+  const copy = () => cpSync(folder, kept, { recursive: true });
+  const putBack = () => {
+    rmSync(folder, { recursive: true });
+    cpSync(kept, folder, { recursive: true });
+  };
+  return { open, copy, putBack };
+}
+
+test("an agent that was removed since its store was copied is out when that is put back", async () => {
+  await using world = await World.create({ noLimits: true });
+  const { alice } = await gathered(world, "alice", "bob");
+  const { open, copy, putBack } = copied(world, "carol");
+  const first = await open();
+  await first.sync();
+  await alice.agent.groups.add("team", ["carol"]);
+  await eventually("it is in", async () => (await first.groups.list()).length === 1);
+  await first.close();
+  copy();
+  const second = await open();
+  follow(second);
+  await (await second.send("@team", "after the copy")).handled();
+  await alice.agent.groups.remove("team", ["carol"]);
+  await eventually("it is out", async () => (await second.groups.list()).length === 0);
+  await second.close();
+  putBack();
+  const third = await open();
+  follow(third);
+  await eventually("it is out again", async () => (await third.groups.list()).length === 0);
+  expect(await alertKinds(third)).toEqual(["old_copy"]);
+});
+
+test("a group whose founding was not answered yet when its founder's store was copied is there once", async () => {
+  await using world = await World.create({ noLimits: true });
+  const { bob } = await online(world, "bob");
+  const { open, copy, putBack } = copied(world, "alice");
+  const first = await open();
+  await first.sync();
+  world.proxy.rule = ({ agent, toRelay, frame }) =>
+    agent === "alice" && toRelay && frame.type === "commit" ? "cut" : undefined;
+  const founding = first.groups.create("team", ["bob"]).catch(() => undefined);
+  await eventually("it has begun", () => world.proxy.sentBy("alice", "commit").length > 0);
+  await first.close();
+  await founding;
+  copy();
+  world.proxy.rule = undefined;
+  const second = await open();
+  follow(second);
+  await eventually("bob is in", async () => (await bob.agent.groups.list()).length === 1);
+  await (await second.send("@team", "founded")).handled();
+  await second.close();
+  putBack();
+  const third = await open();
+  follow(third);
+  await eventually("it is in again", async () => {
+    const groups = await third.groups.list();
+    return groups.length === 1 && groups[0]?.state === "active" && !groups[0].isLapsed;
+  });
+  await (await third.send("@team", "after the restore")).handled();
+  expect(await alertKinds(third)).toEqual(["old_copy"]);
+  expect((await third.groups.list()).map(({ name, members }) => [name, members.length])).toEqual([["team", 2]]);
 });

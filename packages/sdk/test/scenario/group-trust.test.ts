@@ -4,6 +4,7 @@ import { MemoryStore } from "../../src/store/memory.ts";
 import { list } from "../../src/records/records.ts";
 import { teamPin } from "../../src/records/team-pins.ts";
 import type { IncomingMessage } from "../../src/agent/message.ts";
+import { edit } from "./proxy.ts";
 import { alertKinds, caughtUp, eventually, follow, rejection, World } from "./world.ts";
 
 function texts(got: IncomingMessage[]): string[] {
@@ -70,5 +71,23 @@ describe("[P-15.13] a member that came under another identity than the pinned on
     expect(await rejection(sent.handled())).toMatchObject({ code: "identity_changed" });
     await caughtUp(again);
     expect(texts(gotByCarol)).toEqual(["one", "among us"]);
+  });
+
+  test("is in nobody's way once it is gone, though it went while this agent could not follow", async () => {
+    const { world: opened, alice, bob, gotByCarol } = await anotherDave();
+    await using _ = opened;
+    opened.proxy.rule = ({ agent, toRelay, frame }) => {
+      if (agent !== "bob" || frame.data.kind !== "commit") return undefined;
+      return toRelay ? undefined : [edit(frame, { body: "AAEAAg==" })];
+    };
+    await alice.groups.remove("team", ["dave"]);
+    await eventually("bob cannot follow", async () => (await alertKinds(bob)).includes("bad_commit"));
+    opened.proxy.rule = undefined;
+    await eventually("bob is taken in", async () => {
+      const { isLapsed, members } = await bob.groups.find("team");
+      return !isLapsed && !members.includes("dave");
+    });
+    await (await bob.send("@team", "among us")).handled();
+    expect(texts(gotByCarol)).toContain("among us");
   });
 });

@@ -111,6 +111,27 @@ describe("[P-15.9] a group in which somebody has signed a forbidden commit", () 
     expect(groups.map((list) => list.map(({ name }) => name))).toEqual([["team"], ["team"], ["team"]]);
   });
 
+  test("and whose founding anew the relay refuses once still has what waits for it", async () => {
+    await using world = await World.create({ noLimits: true });
+    const { alice, bob, carol } = await withMallory(world);
+    await seizePower(world, "mallory");
+    for (const member of [alice, bob, carol]) await eventually("it is stuck", () => isStuck(member));
+    const waiting = await alice.agent.send("@team", "meanwhile");
+    // As where Carol has got another device since her key package was claimed.
+    let isRefused = false;
+    world.proxy.rule = ({ agent, toRelay, frame }) => {
+      if (agent !== "alice" || !toRelay || frame.type !== "commit" || isRefused) return undefined;
+      isRefused = true;
+      const data = { code: 409, reason: "device_replaced", message: "another device", username: "carol" };
+      queueMicrotask(() => world.proxy.answer("alice", frame.id ?? "", { type: "error", data }));
+      return [];
+    };
+    await listening([alice, bob, carol], 140_000);
+    expect(isRefused).toBe(true);
+    await waiting.handled();
+    expect(bob.got.map(({ body }) => body)).toContain("meanwhile");
+  });
+
   test("is founded anew by one admin once an hour at most", { tags: ["long"] }, async () => {
     const clock = clockAhead();
     await using world = await World.create({ noLimits: true, ...SAME_CLOCK });
