@@ -201,9 +201,10 @@ describe("a member that is out", () => {
       agent === "bob" && toRelay && frame.type === "send" ? [] : undefined;
     const queued = await bob.agent.send("@team", "two");
     await alice.agent.groups.remove("team", ["bob"]);
-    expect(await rejection(queued.handled())).toMatchObject({ code: "refused", reason: "not_a_member" });
+    await eventually("bob is out", async () => (await bob.agent.groups.list()).length === 0);
     world.proxy.rule = undefined;
     world.proxy.cut("bob");
+    expect(await rejection(queued.handled())).toMatchObject({ code: "refused", reason: "not_a_member" });
     for (const table of ["queue/@", "owed/@", "mls/", "tree/", "ratchet/", "next/", "commit/", "heal/", "team-member/"])
       expect(await records(world, "bob", table)).toEqual([]);
   });
