@@ -337,6 +337,26 @@ describe("a record of a group that cannot be read", () => {
     expect(end?.reason).toBe("internal");
   });
 
+  test("fails its founding, for which the relay is asked for nothing more", async () => {
+    await using world = await World.create({ noLimits: true });
+    const { alice } = await online(world, "alice", "bob");
+    world.proxy.rule = ({ agent, toRelay, frame }) =>
+      agent === "alice" && toRelay && frame.type === "commit" ? [] : undefined;
+    const founding = rejection(alice.agent.groups.create("team", ["bob"]));
+    await eventually("it has left", () => world.proxy.sentBy("alice", "commit").length === 1);
+    await alice.agent.close();
+    await founding;
+    await world.memory("alice").write(async (tx) => {
+      for (const [key] of await tx.list({ prefix: "team-group/" })) await tx.put(key, "{broken");
+    });
+    world.proxy.rule = undefined;
+    const again = await world.open("alice");
+    await again.sync();
+    await eventually("it has failed", async () => (await records(world, "alice", "op-end/")).length === 1);
+    expect(await records(world, "alice", "op/")).toEqual([]);
+    expect(world.proxy.sentBy("alice", "claim_keys").length).toBe(1);
+  });
+
   test("ends the group here, and its owner hears what to do, if it is the group's own", async () => {
     await using world = await World.create({ noLimits: true });
     const alice = await damaged(world, "team-group/");
