@@ -1,9 +1,12 @@
 /** Groups whose relay's answers get lost, whose members find no room, and other things that go wrong on the way. */
 import { describe, expect, test } from "vitest";
 import type { Agent } from "../../src/agent/agent.ts";
+import { storedInTeam } from "../../src/delivery/team-answers.ts";
+import { endTeamGroup } from "../../src/link/set-aside-teams.ts";
 import { get, list, pad } from "../../src/records/records.ts";
 import { gathered, groupOf, hears, online, records } from "./members.ts";
 import { edit, type Frame } from "./proxy.ts";
+import { turns } from "./turns.ts";
 import { alertKinds, eventually, follow, jump, rejection, World } from "./world.ts";
 
 /** From the first frame of a type that an agent sends on, nothing that the relay says reaches it. @returns whether that frame has left */
@@ -272,6 +275,25 @@ describe("a member that cannot follow", () => {
     await hears(bob, "@team alice: one", "@team alice: two");
     expect(await alertKinds(again)).toEqual(["internal"]);
   });
+});
+
+test("a member whose state is lost waits for the word of all others on what the relay has taken since", async () => {
+  await using world = await World.create({ noLimits: true });
+  const { alice, bob } = await gathered(world, "alice", "bob", "carol");
+  const hasLeft = deafFrom(world, "alice", "send");
+  await alice.agent.send("@team", "one");
+  await hears(bob, "@team alice: one");
+  expect(hasLeft()).toBe(true);
+  const { id = "" } = (await groupOf(world, "alice")) ?? {};
+  await alice.agent.close();
+  const store = world.memory("alice");
+  const { run } = await turns(store);
+  await run(async (turn) => {
+    await endTeamGroup(turn, id);
+    for (const row of await list(turn.tx, "out/"))
+      if (row.kind === "message") await storedInTeam(turn, row, { message_id: row.id, status: "delivered", pos: 1 });
+  });
+  expect((await store.read((tx) => list(tx, "out/")))[0]).toMatchObject({ state: "stored", recipients: { gone: 0 } });
 });
 
 describe("a member that asks to be taken in again", () => {
