@@ -173,6 +173,16 @@ describe("a change of a group", () => {
     await (await carol.agent.send("@ours", "hello")).handled();
   });
 
+  test("asks for key packages when its turn comes, however many wait behind it", async () => {
+    await using world = await World.create({ noLimits: true });
+    const { alice } = await gathered(world, "alice", "bob");
+    const more = ["carol", "dave", "erin", "frank", "grace", "heidi"];
+    for (const name of more) await (await world.open(name)).close();
+    const before = world.proxy.sentBy("alice", "claim_keys").length;
+    await Promise.all(more.map((name) => alice.agent.groups.add("team", [name])));
+    expect(world.proxy.sentBy("alice", "claim_keys")).toHaveLength(before + more.length);
+  });
+
   test("that does not come although the relay must have it has the member ask to be taken in again", async () => {
     await using world = await World.create({ noLimits: true });
     const { alice } = await gathered(world, "alice", "bob", "carol");
