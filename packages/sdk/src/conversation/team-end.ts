@@ -3,7 +3,7 @@ import { deleteState } from "../records/group-state.ts";
 import { hasLeft } from "../records/outbox-records.ts";
 import { directAddress, teamAddress } from "../records/addresses.ts";
 import { forgetHeld } from "../records/team-held.ts";
-import { find, get, put, rowsUnder } from "../records/records.ts";
+import { find, get, pad, put, rowsUnder } from "../records/records.ts";
 import type { TeamGroupRecord } from "../records/team-records.ts";
 import { deleteRow, settle, unlink } from "../turn/outbox-rows.ts";
 import { dropOrders } from "../turn/team-order.ts";
@@ -48,7 +48,8 @@ export async function endWaitingFor(turn: Turn, key: string): Promise<void> {
       const row = await get(turn.tx, "out/", at.slice(at.lastIndexOf("/") + 1));
       if (row === undefined) await turn.tx.delete(at);
       else if (isDirect) await deleteRow(turn, row);
-      else {
+      // All may have what has left: the relay says what became of it.
+      else if ((await turn.tx.get(`wire/${pad(row.seq)}`)) === undefined) {
         await unlink(turn, row);
         await settle(turn, row, { state: "refused", reason: "not_a_member", provisional: hasLeft(row) });
       }

@@ -8,7 +8,7 @@ import { retire } from "../conversation/team-end.ts";
 import { lose } from "../conversation/team-stuck.ts";
 import { readAddress } from "../records/addresses.ts";
 import { isQuiet } from "../records/outbox-records.ts";
-import { get, pad, remove } from "../records/records.ts";
+import { find, get, pad, remove } from "../records/records.ts";
 import type { OutboxRecord } from "../records/tables.ts";
 import { deleteRow, settle } from "../turn/outbox-rows.ts";
 import { teamOf } from "../turn/teams.ts";
@@ -38,11 +38,17 @@ export async function storedInTeam(turn: Turn, row: OutboxRecord, ack: RelayFram
   // Receipts may have come before the answer.
   const stored = await get(turn.tx, "out/", pad(row.seq));
   if (stored !== undefined) await settleAll(turn, stored);
-  if (row.group === undefined || team === undefined) return endSent(turn, row.seq);
+  // Whoever has lost the state of a group, and asks to be taken in again, hears of that later.
+  if (!(await isStillIn(turn, row))) return endSent(turn, row.seq);
   for (const name of ack.lapsed ?? []) {
     const now = await get(turn.tx, "out/", pad(row.seq));
     if (now !== undefined) await settleAt(turn, now, name, { state: "expired", reason: "lapsed" });
   }
+}
+
+async function isStillIn(turn: Turn, { group = "" }: OutboxRecord): Promise<boolean> {
+  const record = await find(turn.tx, "team-group/", group);
+  return record !== undefined && record.state !== "closed";
 }
 
 export async function refusedInTeam(turn: Turn, flight: Flight, row: OutboxRecord, refusal: Refusal): Promise<void> {

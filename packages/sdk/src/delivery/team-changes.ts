@@ -20,7 +20,7 @@ import { retire, retireLost } from "../conversation/team-end.ts";
 import { endOp, isOfLink } from "../conversation/team-ops.ts";
 import { use } from "./packages.ts";
 import { deviceOf, MOST_ADDED, MOST_FOUNDING, nextOf, postTeamCommit, takesLong } from "./team-frames.ts";
-import { type ChangeAnswer, fail, isReady, needsKeys, pauseOf, takeKeys } from "./team-needs.ts";
+import { type ChangeAnswer, fail, isReady, isUnderWay, needsKeys, pauseOf, takeKeys } from "./team-needs.ts";
 import type { OpRecord } from "../records/team-records.ts";
 import { beginOrder } from "../turn/team-order.ts";
 import { addTeam, type Team, teamMember, teamOf } from "../turn/teams.ts";
@@ -77,7 +77,9 @@ async function found(
   op: OpRecord,
   keys: ChangeAnswer["answer"] | undefined,
 ): Promise<void> {
-  if ((await turn.tx.get(`team/${op.key}`)) !== undefined) return;
+  // Where it is there and no commit is, its records were lost: nothing comes of it any more.
+  if ((await turn.tx.get(`team/${op.key}`)) !== undefined)
+    return isUnderWay(turn, op) ? undefined : fail(turn, op, "internal");
   const all = await takeKeys(turn, flight, op, keys);
   if (all === undefined) return;
   const { identity, device } = turn.account;

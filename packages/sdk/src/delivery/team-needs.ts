@@ -66,6 +66,7 @@ export function needsKeys({ kind }: OpRecord): boolean {
 /** What the changes that wait need now. */
 export async function needsOf(turn: Turn, flight: Flight): Promise<Need[]> {
   const needs: Need[] = [];
+  const served = new Set<string>();
   if (!flight.isPaused(pauseOf(OWN_TEAMS), turn.ticks) && (await asksForOwn(turn))) {
     turn.cache.teamsAskedAt = turn.now;
     needs.push({ op: OWN_TEAMS, type: "groups" });
@@ -77,11 +78,12 @@ export async function needsOf(turn: Turn, flight: Flight): Promise<Need[]> {
       const isFree = hasReadAll(turn) && op.keys_kept !== true && !isUnderWay(turn, op);
       if (isFree) needs.push({ op: op.seq, type: "claim_keys", names: op.names });
     } else if (op.kind === "leave" || op.kind === "rejoin") needs.push(await wish(turn, op, op.kind));
-    else if (needsKeys(op) && op.keys_kept !== true) {
+    else if (needsKeys(op) && op.keys_kept !== true && !served.has(op.key)) {
       const team = await teamByKey(turn, op.key);
       // One that is being founded has them; of others one change is made after another.
-      if (op.kind === "create" ? team === undefined : team !== undefined && isReady(turn, team.team))
-        needs.push({ op: op.seq, type: "claim_keys", names: op.names });
+      if (op.kind === "create" ? team !== undefined : team === undefined || !isReady(turn, team.team)) continue;
+      needs.push({ op: op.seq, type: "claim_keys", names: op.names });
+      served.add(op.key);
     }
   }
   return needs;

@@ -30,8 +30,10 @@ export async function serveTeam(turn: Turn, flight: Flight, to: string, most: nu
   if (address.kind === "pair") return;
   const row = await get(turn.tx, "team/", address.key);
   // Whoever is no member any more says nothing there again, as the relay would say; of what waits nothing leaves by surprise if it is added anew.
-  if (row === undefined || row.state === "over")
+  if (row === undefined || row.state === "over") {
+    if (row !== undefined && (await repeatsIn(turn, flight, { to, group: row.group, most }))) return undefined;
     return endWaiting(turn, flight, to, { state: "refused", reason: "not_a_member", keepsReceipts: false });
+  }
   const team = await teamOf(turn, row.group);
   if (team?.record.state !== "open") return;
   const { record } = team;
@@ -60,6 +62,20 @@ export async function serveTeam(turn: Turn, flight: Flight, to: string, most: nu
   const seal = (row: OutboxRecord, body: Uint8Array) => sealTo(turn, team, { row, body, to: { name, device } });
   const identityKey = toBase64(member.identityKey);
   return sendQueued(turn, flight, { to, group: record.id, direct: name, identityKey, most, left: most, seal });
+}
+
+/** What has left for a group that is over leaves again, since its answer was lost: all may have it. @returns whether some of it has to wait */
+async function repeatsIn(
+  turn: Turn,
+  flight: Flight,
+  { to, group, most }: { to: string; group: string; most: number },
+): Promise<boolean> {
+  await sendQueued(turn, flight, { to, group, identityKey: "", most, left: 0, seal: sealNothing });
+  return (flight.repeats.get(group)?.size ?? 0) > 0;
+}
+
+function sealNothing(): Promise<never> {
+  return Promise.reject(new Error("nothing is encrypted for a group that is over"));
 }
 
 /** What would leave for somebody whom the owner has to trust first fails, rather than leave later by surprise. */

@@ -159,13 +159,13 @@ export async function sweep(turn: Turn, isCurrent: boolean): Promise<number> {
   await round(turn, "in/", inbox);
   await round(turn, "out/", outbox);
   await round(turn, "group/", group);
-  await round(turn, "team-group/", (id) => retireReplaced(turn, id, now));
   await round(turn, "contact/", contact);
   await round(turn, "team/", (key) => leaveUntaken(turn, key));
   await round(turn, "team-member/", (at) => giveUpSilent(turn, at));
   await round(turn, "team-group/", async (id) => {
     await forgetTeam(turn, id, CLOSED_MS);
     await askOn(turn, id);
+    await retireReplaced(turn, id, now);
   });
   // What cannot be read is set aside.
   await round(turn, "op/", async (seq) => void (await get(tx, "op/", seq)));

@@ -1,9 +1,12 @@
 /** Groups whose relay's answers get lost, whose members find no room, and other things that go wrong on the way. */
 import { describe, expect, test } from "vitest";
 import type { Agent } from "../../src/agent/agent.ts";
+import { storedInTeam } from "../../src/delivery/team-answers.ts";
+import { endTeamGroup } from "../../src/link/set-aside-teams.ts";
 import { get, list, pad } from "../../src/records/records.ts";
 import { gathered, groupOf, hears, online, records } from "./members.ts";
 import { edit, type Frame } from "./proxy.ts";
+import { turns } from "./turns.ts";
 import { alertKinds, eventually, follow, jump, rejection, World } from "./world.ts";
 
 /** From the first frame of a type that an agent sends on, nothing that the relay says reaches it. @returns whether that frame has left */
@@ -170,6 +173,16 @@ describe("a change of a group", () => {
     await (await carol.agent.send("@ours", "hello")).handled();
   });
 
+  test("asks for key packages when its turn comes, however many wait behind it", async () => {
+    await using world = await World.create({ noLimits: true });
+    const { alice } = await gathered(world, "alice", "bob");
+    const more = ["carol", "dave", "erin", "frank", "grace", "heidi"];
+    for (const name of more) await (await world.open(name)).close();
+    const before = world.proxy.sentBy("alice", "claim_keys").length;
+    await Promise.all(more.map((name) => alice.agent.groups.add("team", [name])));
+    expect(world.proxy.sentBy("alice", "claim_keys")).toHaveLength(before + more.length);
+  });
+
   test("that does not come although the relay must have it has the member ask to be taken in again", async () => {
     await using world = await World.create({ noLimits: true });
     const { alice } = await gathered(world, "alice", "bob", "carol");
@@ -201,9 +214,10 @@ describe("a member that is out", () => {
       agent === "bob" && toRelay && frame.type === "send" ? [] : undefined;
     const queued = await bob.agent.send("@team", "two");
     await alice.agent.groups.remove("team", ["bob"]);
-    expect(await rejection(queued.handled())).toMatchObject({ code: "refused", reason: "not_a_member" });
+    await eventually("bob is out", async () => (await bob.agent.groups.list()).length === 0);
     world.proxy.rule = undefined;
     world.proxy.cut("bob");
+    expect(await rejection(queued.handled())).toMatchObject({ code: "refused", reason: "not_a_member" });
     for (const table of ["queue/@", "owed/@", "mls/", "tree/", "ratchet/", "next/", "commit/", "heal/", "team-member/"])
       expect(await records(world, "bob", table)).toEqual([]);
   });
@@ -273,6 +287,25 @@ describe("a member that cannot follow", () => {
   });
 });
 
+test("a member whose state is lost waits for the word of all others on what the relay has taken since", async () => {
+  await using world = await World.create({ noLimits: true });
+  const { alice, bob } = await gathered(world, "alice", "bob", "carol");
+  const hasLeft = deafFrom(world, "alice", "send");
+  await alice.agent.send("@team", "one");
+  await hears(bob, "@team alice: one");
+  expect(hasLeft()).toBe(true);
+  const { id = "" } = (await groupOf(world, "alice")) ?? {};
+  await alice.agent.close();
+  const store = world.memory("alice");
+  const { run } = await turns(store);
+  await run(async (turn) => {
+    await endTeamGroup(turn, id);
+    for (const row of await list(turn.tx, "out/"))
+      if (row.kind === "message") await storedInTeam(turn, row, { message_id: row.id, status: "delivered", pos: 1 });
+  });
+  expect((await store.read((tx) => list(tx, "out/")))[0]).toMatchObject({ state: "stored", recipients: { gone: 0 } });
+});
+
 describe("a member that asks to be taken in again", () => {
   test("goes on asking although the relay has refused it", async () => {
     await using world = await World.create({ noLimits: true });
@@ -334,6 +367,26 @@ describe("a record of a group that cannot be read", () => {
     expect(await alertKinds(alice)).toContain("internal");
     const end = await world.memory("alice").read((tx) => get(tx, "op-end/", pad(77)));
     expect(end?.reason).toBe("internal");
+  });
+
+  test("fails its founding, for which the relay is asked for nothing more", async () => {
+    await using world = await World.create({ noLimits: true });
+    const { alice } = await online(world, "alice", "bob");
+    world.proxy.rule = ({ agent, toRelay, frame }) =>
+      agent === "alice" && toRelay && frame.type === "commit" ? [] : undefined;
+    const founding = rejection(alice.agent.groups.create("team", ["bob"]));
+    await eventually("it has left", () => world.proxy.sentBy("alice", "commit").length === 1);
+    await alice.agent.close();
+    await founding;
+    await world.memory("alice").write(async (tx) => {
+      for (const [key] of await tx.list({ prefix: "team-group/" })) await tx.put(key, "{broken");
+    });
+    world.proxy.rule = undefined;
+    const again = await world.open("alice");
+    await again.sync();
+    await eventually("it has failed", async () => (await records(world, "alice", "op-end/")).length === 1);
+    expect(await records(world, "alice", "op/")).toEqual([]);
+    expect(world.proxy.sentBy("alice", "claim_keys").length).toBe(1);
   });
 
   test("ends the group here, and its owner hears what to do, if it is the group's own", async () => {

@@ -1,6 +1,8 @@
 /** What is left of a group at a member that is no member any more. */
 import { describe, expect, test } from "vitest";
 import { list, pad, put } from "../../src/records/records.ts";
+import { gathered, records } from "./members.ts";
+import type { Frame } from "./proxy.ts";
 import { caughtUp, eventually, follow, World } from "./world.ts";
 
 describe("a member that was removed", () => {
@@ -35,6 +37,30 @@ describe("a member that was removed", () => {
         .read(async (tx) => [...(await tx.list({ prefix: "queue/@" })), ...(await tx.list({ prefix: "owed/@" }))]);
     await eventually("nothing waits", async () => (await left()).length === 0);
   });
+
+  test.each(["comes late", "gets lost"])(
+    "knows who has a message of which the relay's answer %s, behind the commit that removes it",
+    async (how) => {
+      await using world = await World.create({ noLimits: true });
+      const { alice, bob } = await gathered(world, "alice", "bob", "carol");
+      const acks: Frame[] = [];
+      world.proxy.rule = ({ agent, toRelay, frame }) => {
+        if (agent !== "bob" || toRelay || frame.data["pos"] === undefined) return undefined;
+        acks.push(structuredClone(frame));
+        return [];
+      };
+      const sent = await bob.agent.send("@team", "last word");
+      await eventually("both have said so", () => world.proxy.pushedTo("bob", "direct").length === 2);
+      await alice.agent.groups.remove("team", ["bob"]);
+      await eventually("bob is out", async () => (await bob.agent.groups.list()).length === 0);
+      world.proxy.rule = undefined;
+      if (how === "gets lost") world.proxy.cut("bob");
+      else for (const ack of acks) world.proxy.raw("bob", JSON.stringify(ack));
+      await sent.handled();
+      expect((await sent.recipients()).handled).toEqual(["alice", "carol"]);
+      expect(await records(world, "bob", "queue/@")).toEqual([]);
+    },
+  );
 });
 
 test("a member that was made an admin while it left is demoted and let go by another one", async () => {

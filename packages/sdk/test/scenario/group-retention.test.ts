@@ -2,7 +2,7 @@
 import { expect, test } from "vitest";
 import type { Group } from "../../src/crypto/mls/seam.ts";
 import { sweep } from "../../src/link/retention.ts";
-import { list } from "../../src/records/records.ts";
+import { list, pad, put } from "../../src/records/records.ts";
 import { deleteRow } from "../../src/turn/outbox-rows.ts";
 import { Between } from "../../src/turn/between.ts";
 import { type Team, teamOf, trimTeams } from "../../src/turn/teams.ts";
@@ -72,6 +72,20 @@ test("of a group that one has left no keys are kept, and what waits for it says 
   for (const prefix of ["mls/", "tree/", "ratchet/", "team-member/", "heal/", "queue/@"])
     expect(await keys("carol", prefix)).toEqual([]);
   expect(await keys("carol", "team-group/")).toHaveLength(1);
+});
+
+test("of all groups that are over for long nothing is known any more, however many they are", async () => {
+  const { world: opened, alice, keys } = await team();
+  await using world = opened;
+  await alice.close();
+  const over = { state: "closed", key: "", epoch: 2, send_counter: 0, base: 0, wait_for_epoch: 0 } as const;
+  await world.memory("alice").write(async (tx) => {
+    for (let one = 0; one < 700; one++)
+      await put(tx, "team-group/", `~${pad(one)}`, { ...over, id: `~${pad(one)}`, created_at: 0, closed_at: 0 });
+  });
+  const { run } = await turns(world.memory("alice"));
+  for (let round = 0; round < 6; round++) await run((turn) => sweep(turn, true));
+  expect(await keys("alice", "team-group/")).toHaveLength(1);
 });
 
 test("of any number of groups so many are in memory as have eight thousand leaves, those that were used last", async () => {
