@@ -26,8 +26,8 @@ type Past = ClientState["historicalReceiverData"] extends Map<bigint, infer Data
 
 /** First byte of the small secrets. A whole state begins with the two of MLS's version, which are 0 and 1. */
 const FORM = 2;
-/** Leaves of the secret tree in one part: 4.5 KB. */
-const PAGE = 32;
+/** Leaves of the secret tree in one part, which a message rewrites: 1.2 KB. */
+const PAGE = 8;
 
 /** What is big of an epoch. */
 interface Trees {
