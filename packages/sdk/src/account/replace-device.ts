@@ -13,8 +13,9 @@ import { hasLeft } from "../records/outbox-records.ts";
 import { type Account, toDeviceRecord, updateRelay } from "../records/own-account.ts";
 import { owe, oweFile } from "../records/owed.ts";
 import { find, get, list, pad, put, remove } from "../records/records.ts";
+import { isOfLink } from "../records/team-changes.ts";
 import type { InboxRecord, OutboxRecord } from "../records/tables.ts";
-import type { TeamGroupRecord } from "../records/team-records.ts";
+import type { OpRecord, TeamGroupRecord } from "../records/team-records.ts";
 
 /** Copies of one agent that were put back one after another; more are a relay's invention, which would use counters up. */
 const MOST_REPLACED = 10_000;
@@ -116,8 +117,16 @@ async function discardConversations(tx: WriteTransaction): Promise<void> {
     "team-held-body/",
     "team-taken/",
     "team-pin/",
+    "order/",
+    "order-page/",
+    "order-wait/",
+    "order-start/",
+    "heal/",
+    "stuck/",
+    "op-keys/",
   ];
   for (const prefix of secrets) for (const [key] of await tx.list({ prefix })) await tx.delete(key);
+  for (const op of await list(tx, "op/")) await discardChange(tx, op);
   for (const group of await list(tx, "group/")) {
     if (group.state === "closed") continue;
     await put(tx, "group/", group.id, { ...group, state: "closed" });
@@ -148,8 +157,14 @@ async function discardTeam(tx: WriteTransaction, { id, ...team }: TeamGroupRecor
 
 async function endCreating(tx: WriteTransaction, seq: number): Promise<void> {
   await remove(tx, "op/", pad(seq));
-  await remove(tx, "op-keys/", pad(seq));
   await put(tx, "op-end/", pad(seq), { at: Date.now(), reason: "device_replaced" });
+}
+
+/** What the owner wants stays, to be made by key packages that nobody has used since; what the link wanted was of the old device. */
+async function discardChange(tx: WriteTransaction, op: OpRecord): Promise<void> {
+  const { keys_kept: _kept, ...rest } = op;
+  if (isOfLink(op)) await tx.delete(`op/${pad(op.seq)}`);
+  else await put(tx, "op/", pad(op.seq), rest);
 }
 
 async function queueOnceMore(tx: WriteTransaction, row: OutboxRecord): Promise<void> {

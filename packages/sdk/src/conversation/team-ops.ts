@@ -5,16 +5,13 @@ import { leafDigest, signStatement } from "../crypto/team/statements.ts";
 import { type RelayFrameData, usernameKey } from "../protocol/index.ts";
 import { rosterIn } from "./teams.ts";
 import { type Team, teamOf } from "../turn/teams.ts";
+import { isOfLink } from "../records/team-changes.ts";
 import { get, list, nextSeq, pad, put, remove } from "../records/records.ts";
 import type { OpEndRecord, OpRecord } from "../records/team-records.ts";
 import type { Turn } from "../turn/turn.ts";
 
 /** So many wait at most: the relay offers what we do not take to others. */
 const MOST = 600;
-
-export function isOfLink({ kind }: OpRecord): boolean {
-  return ["release", "readmit", "rejoin", "update", "refound"].includes(kind);
-}
 
 /** Adds one, unless it waits already. */
 export async function addLinkOp(turn: Turn, op: Omit<OpRecord, "seq" | "at">): Promise<void> {

@@ -32,3 +32,12 @@ export function use(flight: Flight, group: string, packages: Keys[]): void {
 export function unuse(flight: Flight, group: string): void {
   for (const [name, used] of flight.packages) if (used === group) flight.packages.delete(name);
 }
+
+/**
+ * At the end of a turn: the relay has taken the commits that are not under way any more, and gives other packages to whoever claims now. Those that
+ * were claimed before and are kept for a later commit may be the same.
+ */
+export async function forgetTaken(turn: Turn, flight: Flight): Promise<void> {
+  if (flight.packages.size === 0 || (await turn.tx.list({ prefix: "op-keys/", limit: 1 })).length > 0) return;
+  for (const [name, group] of flight.packages) if (!turn.cache.commits.has(group)) flight.packages.delete(name);
+}

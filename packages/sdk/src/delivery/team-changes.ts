@@ -17,7 +17,8 @@ import {
 } from "../protocol/index.ts";
 import { get, list, pad } from "../records/records.ts";
 import { retire, retireLost } from "../conversation/team-end.ts";
-import { endOp, isOfLink } from "../conversation/team-ops.ts";
+import { endOp } from "../conversation/team-ops.ts";
+import { isOfLink } from "../records/team-changes.ts";
 import { use } from "./packages.ts";
 import { deviceOf, MOST_ADDED, MOST_FOUNDING, nextOf, postTeamCommit, takesLong } from "./team-frames.ts";
 import { type ChangeAnswer, fail, isReady, isUnderWay, needsKeys, pauseOf, takeKeys } from "./team-needs.ts";

@@ -5,6 +5,7 @@ import { hearStatement } from "../conversation/team-ops.ts";
 import { watchStuck } from "../conversation/team-watch.ts";
 import type { Flight } from "../delivery/flight.ts";
 import { makeChanges } from "../delivery/team-changes.ts";
+import { forgetTaken } from "../delivery/packages.ts";
 import { foundTeamsAnew } from "../delivery/team-foundings.ts";
 import { type ChangeAnswer, hearOwnTeams, type Need, needsOf } from "../delivery/team-needs.ts";
 import type { RelayFrameData } from "../protocol/index.ts";
@@ -51,6 +52,7 @@ export class TeamWork {
 
   /** Looks what the next turn needs. */
   async look(turn: Turn): Promise<void> {
+    await forgetTaken(turn, this.#flight);
     this.#needs = await needsOf(turn, this.#flight);
   }
 }

@@ -1,12 +1,18 @@
 /** What is kept of groups, and for how long. */
 import { expect, test } from "vitest";
+import { replaceDevice } from "../../src/account/replace-device.ts";
 import type { Group } from "../../src/crypto/mls/seam.ts";
+import { use } from "../../src/delivery/packages.ts";
 import { sweep } from "../../src/link/retention.ts";
-import { list, pad, put } from "../../src/records/records.ts";
+import { TeamWork } from "../../src/link/team-work.ts";
+import type { RelayFrameData } from "../../src/protocol/index.ts";
+import type { CommitRecord } from "../../src/records/group-records.ts";
+import { readAccount } from "../../src/records/own-account.ts";
+import { list, pad, put, remove } from "../../src/records/records.ts";
 import { deleteRow } from "../../src/turn/outbox-rows.ts";
 import { Between } from "../../src/turn/between.ts";
 import { type Team, teamOf, trimTeams } from "../../src/turn/teams.ts";
-import { turns } from "./turns.ts";
+import { nothingUnderWay, turns } from "./turns.ts";
 import { caughtUp, eventually, follow, rejection, World } from "./world.ts";
 
 /** Alice, Bob and Carol in a group. */
@@ -86,6 +92,54 @@ test("of all groups that are over for long nothing is known any more, however ma
   const { run } = await turns(world.memory("alice"));
   for (let round = 0; round < 6; round++) await run((turn) => sweep(turn, true));
   expect(await keys("alice", "team-group/")).toHaveLength(1);
+});
+
+test("of the groups of an old copy nothing is left that only its device could go on with, but what its owner wants of them", async () => {
+  const { world: opened, alice, keys } = await team();
+  await using world = opened;
+  await (await alice.send("@team", "one")).handled();
+  await alice.close();
+  const store = world.memory("alice");
+  const { crypto } = await turns(store);
+  const [{ id, key } = { id: "", key: "" }] = await store.read((tx) => list(tx, "team-group/"));
+  const op = { key, group: id, names: ["dave"], keys_kept: true, at: 1 } as const;
+  const account = await store.write(async (tx) => {
+    await put(tx, "op/", pad(98), { ...op, seq: 98, kind: "refound" });
+    await put(tx, "op/", pad(99), { ...op, seq: 99, kind: "add" });
+    for (const seq of [98, 99]) await put(tx, "op-keys/", pad(seq), { keys: [] });
+    await tx.put(`stuck/${id}`, "1");
+    await tx.put(`order-wait/${id}/${pad(3)}/${pad(1)}`, "{}");
+    return readAccount(tx);
+  });
+  await replaceDevice(store, crypto, account!);
+  for (const prefix of ["order", "heal/", "stuck/", "op-keys/"]) expect(await keys("alice", prefix)).toEqual([]);
+  const { keys_kept: _kept, ...anew } = { ...op, seq: 99, kind: "add" };
+  expect(await store.read((tx) => list(tx, "op/"))).toEqual([anew]);
+});
+
+test("key packages are known as used until the relay has said what became of their commit, and while others wait that were claimed before", async () => {
+  const { world: opened, alice } = await team();
+  await using world = opened;
+  await alice.close();
+  const { run, cache } = await turns(world.memory("alice"));
+  const flight = nothingUnderWay();
+  const work = new TeamWork(undefined as never, flight);
+  const keys = { key_package: "a key package" } as RelayFrameData<"keys">;
+  const keepKeys = (kept: boolean) =>
+    run(async ({ tx }) => (kept ? put(tx, "op-keys/", pad(99), { keys: [keys] }) : remove(tx, "op-keys/", pad(99))));
+  const isUsed = () =>
+    run(async (turn) => {
+      await work.look(turn);
+      return flight.packages.size === 1;
+    });
+  use(flight, "a group", [keys]);
+  cache.commits.set("a group", { group: "a group", frame: "" } as CommitRecord);
+  expect(await isUsed()).toBe(true);
+  cache.commits.clear();
+  await keepKeys(true);
+  expect(await isUsed()).toBe(true);
+  await keepKeys(false);
+  expect(await isUsed()).toBe(false);
 });
 
 test("of any number of groups so many are in memory as have eight thousand leaves, those that were used last", async () => {
