@@ -106,7 +106,10 @@ async function receiveOne(turn: Turn, delivery: Delivery, offline: boolean): Pro
 async function receiveInTeam(turn: Turn, team: Team, delivery: Delivery, offline: boolean): Promise<void> {
   await applyUnansweredInTeam(turn, team, delivery);
   // Of what a member that cannot follow does not read, it gets again what it lacks when it is taken in again.
-  const isFollowed = team.record.state === "open";
+  const { state, accused } = team.record;
+  // A group that was founded anew is read still, but for whoever it was founded anew without.
+  const isFollowed =
+    state === "open" || (state === "replaced" && accused?.includes(usernameKey(delivery.from)) !== true);
   switch (delivery.kind ?? "application") {
     case "stub":
       return place(turn, team, delivery);

@@ -102,7 +102,7 @@ test("of the groups of an old copy nothing is left that only its device could go
   const store = world.memory("alice");
   const { crypto } = await turns(store);
   const [{ id, key } = { id: "", key: "" }] = await store.read((tx) => list(tx, "team-group/"));
-  const op = { key, group: id, names: ["dave"], keys_kept: true, at: 1 } as const;
+  const op = { key, group: id, names: ["dave"], keys_kept: true as const, at: 1 };
   const account = await store.write(async (tx) => {
     await put(tx, "op/", pad(98), { ...op, seq: 98, kind: "refound" });
     await put(tx, "op/", pad(99), { ...op, seq: 99, kind: "add" });

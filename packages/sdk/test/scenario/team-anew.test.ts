@@ -201,6 +201,28 @@ describe("a member", () => {
     for (const member of honest) expect(await alertsOf(member, "founded_anew")).toEqual([]);
   });
 
+  test("that was taken to the new group reads what comes in the old one", async () => {
+    await using world = await World.create({ noLimits: true });
+    const { alice, bob, carol } = await online(world, "alice", "bob", "carol");
+    await alice.agent.groups.create("team", ["bob", "carol"]);
+    await alice.agent.groups.promote("team", ["carol"]);
+    await agree([bob, carol], ["alice", "bob", "carol"]);
+    await eventually("carol knows", async () => (await carol.agent.groups.find("team")).admins.includes("carol"));
+    // Alice alone cannot follow, nobody hears it, and Bob does not get to know where she has founded the group anew.
+    world.proxy.rule = ({ agent, toRelay, frame }) => {
+      if (toRelay) return undefined;
+      if (frame.type === "statement" || (agent === "bob" && frame.data?.kind === "welcome")) return [];
+      return agent === "alice" && frame.data?.kind === "commit" ? [edit(frame, { body: "AAEAAg==" })] : undefined;
+    };
+    await carol.agent.groups.rename("team", "ops");
+    await agree([bob], ["alice", "bob", "carol"], "ops");
+    await listening([alice, carol], 140_000);
+    await eventually("carol is told", async () => (await alertsOf(carol, "founded_anew")).length === 1);
+    await bob.agent.send("@ops", "in the old one");
+    await eventually("carol reads it", () => carol.got.some(({ body }) => body === "in the old one"));
+    expect(carol.got.at(-1)?.group).toBe("team");
+  });
+
   test("that gets two commits in a day that do not open is told from which account; from one it is accused of nothing", async () => {
     await using world = await World.create({ noLimits: true });
     const { alice, bob, carol } = await online(world, "alice", "bob", "carol");
