@@ -40,7 +40,7 @@ export async function applyTeamReceipt(turn: Turn, team: Team, from: string, bod
   };
   for (const message of receipt.handled) await tell(message, { state: "handled" });
   for (const { id: message, reason, expired } of receipt.failed)
-    await tell(message, { state: expired === true ? "expired" : "failed", reason });
+    await tell(message, { state: "failed", reason: expired === true ? "expired" : reason });
   const { fetched = [], unfetched = [] } = receipt;
   const onFile = async (message: string, file: number, word: string): Promise<void> => {
     const row = await rowById(turn.tx, message);

@@ -332,6 +332,20 @@ describe("a group", () => {
     expect(texts(alice)).toEqual(["@team~2 bob: hello"]);
   });
 
+  test("hears of a member that had a message, and for which its time was over before it was handled", async () => {
+    await using world = await World.create({ noLimits: true });
+    const { alice } = await online(world, "alice", "bob");
+    const carol = await world.open("carol");
+    await carol.sync();
+    await alice.agent.groups.create("team", ["bob", "carol"]);
+    const sent = await alice.agent.send("@team", "now or never", { expiresIn: 1_000 });
+    await sent.received();
+    await new Promise((resolve) => setTimeout(resolve, 1_000));
+    follow(carol);
+    expect(await rejection(sent.handled())).toMatchObject({ code: "failed", reason: "partial" });
+    expect(await sent.recipients()).toMatchObject({ handled: ["bob"], failed: [{ name: "carol", reason: "expired" }] });
+  });
+
   test("whose only member is its admin is left like any other", async () => {
     await using world = await World.create({ noLimits: true });
     const { alice } = await online(world, "alice", "bob", "carol");
