@@ -8,6 +8,9 @@ import { dropOrders } from "../turn/team-order.ts";
 import { teamOf } from "../turn/teams.ts";
 import type { Turn } from "../turn/turn.ts";
 
+/** States of a group that serves its team; the first of them counts. */
+const SERVING = ["open", "founding", "stuck"] as const;
+
 /** Its state goes. Whoever knows its own leaf may be taken in again; else the group is over here. */
 export async function endTeamGroup(turn: Turn, id: string): Promise<string> {
   const { tx } = turn;
@@ -33,7 +36,9 @@ export async function endTeamGroup(turn: Turn, id: string): Promise<string> {
 /** What a group is called is learnt from its state; whether its owner has taken the invitation is asked again, if nothing tells. */
 export async function learnAnew(turn: Turn, key: string): Promise<string> {
   await turn.tx.delete(`team/${key}`);
-  const group = (await list(turn.tx, "team-group/")).find((one) => one.key === key && one.state !== "closed");
+  const groups = (await list(turn.tx, "team-group/")).filter((one) => one.key === key);
+  // The one that is sent in, and none that it has replaced.
+  const group = SERVING.map((state) => groups.find((one) => one.state === state)).find((one) => one !== undefined);
   const team = group === undefined ? undefined : await teamOf(turn, group.id);
   if (team === undefined) return "a group was forgotten";
   const { state, send_counter: sent } = team.record;

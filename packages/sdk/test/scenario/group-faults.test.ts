@@ -336,6 +336,23 @@ describe("a record of a group that cannot be read", () => {
     expect(end?.reason).toBe("internal");
   });
 
+  test("is learnt from the group that is sent in, and from none that this one has replaced", async () => {
+    await using world = await World.create({ noLimits: true });
+    const { alice } = await gathered(world, "alice", "bob");
+    await (await alice.agent.send("@team", "one")).handled();
+    await alice.agent.close();
+    await world.memory("alice").write(async (tx) => {
+      const [group] = await list(tx, "team-group/");
+      await tx.put("team-group/0", JSON.stringify({ ...group, id: "0", state: "replaced", replaced_at: Date.now() }));
+      await tx.put(`team/${group?.key}`, "{broken");
+    });
+    const again = await world.open("alice");
+    follow(again);
+    await again.sync();
+    await eventually("it is there", async () => (await again.groups.list()).length === 1);
+    await (await again.send("@team", "two")).handled();
+  });
+
   test("ends the group here, and its owner hears what to do, if it is the group's own", async () => {
     await using world = await World.create({ noLimits: true });
     const alice = await damaged(world, "team-group/");
