@@ -392,6 +392,7 @@ describe("a record of a group that cannot be read", () => {
   test("is learnt from the group that is sent in, and from none that this one has replaced", async () => {
     await using world = await World.create({ noLimits: true });
     const { alice } = await gathered(world, "alice", "bob");
+    await (await alice.agent.send("@team", "one")).handled();
     await alice.agent.close();
     await world.memory("alice").write(async (tx) => {
       const [group] = await list(tx, "team-group/");
