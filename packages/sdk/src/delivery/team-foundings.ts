@@ -7,7 +7,7 @@ import { groupIdOf } from "../crypto/mls/state.ts";
 import { endOp } from "../conversation/team-ops.ts";
 import { lastKnown, newTeamGroup } from "../conversation/teams.ts";
 import { equal, fromBase64, randomId, type RelayFrameData, usernameKey } from "../protocol/index.ts";
-import { get, list, pad } from "../records/records.ts";
+import { list, pad } from "../records/records.ts";
 import type { OpRecord } from "../records/team-records.ts";
 import { beginOrder } from "../turn/team-order.ts";
 import { addTeam, type Team, teamOf } from "../turn/teams.ts";
@@ -16,7 +16,8 @@ import { isTemporary } from "../wire/connection.ts";
 import type { Flight } from "./flight.ts";
 import { computed, keyPackage } from "./team-changes.ts";
 import { deviceOf, MOST_FOUNDING, nextOf, postTeamCommit, takesLong } from "./team-frames.ts";
-import { type ChangeAnswer, fail, isUnderWay, objectionTo, pauseOf } from "./team-needs.ts";
+import { isInUse, use } from "./packages.ts";
+import { type ChangeAnswer, fail, isUnderWay, keptKeys, objectionTo, pauseOf } from "./team-needs.ts";
 
 type Keys = RelayFrameData<"keys">;
 
@@ -69,6 +70,7 @@ async function found(
     made: { invitation: made.invitation, added },
     op,
   });
+  if (turn.cache.commits.has(id)) use(flight, id, packages);
 }
 
 /** Key packages of all who can be added, under the identity that they had in the team. Undefined: not yet, or it has failed. */
@@ -77,7 +79,7 @@ async function packagesOf(
   flight: Flight,
   { op, old, answer }: { op: OpRecord; old: Team; answer: ChangeAnswer["answer"] | undefined },
 ): Promise<Keys[] | undefined> {
-  if (op.keys_kept === true) return (await get(turn.tx, "op-keys/", pad(op.seq)))?.keys ?? [];
+  if (op.keys_kept === true) return keptKeys(turn, flight, op);
   if (answer === undefined) return undefined;
   if ("refusal" in answer) {
     const { refusal } = answer;
@@ -98,6 +100,10 @@ async function packagesOf(
     const isSame = member !== undefined && said !== undefined && equal(said.identityKey, member.identityKey);
     if (isSame && op.names.includes(member.name) && (await objectionTo(turn, given)) === undefined)
       packages.push(given);
+  }
+  if (packages.some((one) => isInUse(turn, flight, one))) {
+    flight.backOff(pauseOf(op.seq), turn.ticks);
+    return undefined;
   }
   // Those whom the first commit adds may be admins.
   const isAdmin = ({ username }: Keys): number => Number(settings.admins.includes(usernameKey(username)));

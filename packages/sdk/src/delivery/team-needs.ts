@@ -16,7 +16,7 @@ import {
   toBase64,
   usernameKey,
 } from "../protocol/index.ts";
-import { get, list, pad } from "../records/records.ts";
+import { get, list, pad, put, remove } from "../records/records.ts";
 import type { OpRecord } from "../records/team-records.ts";
 import { type Team, teamOf } from "../turn/teams.ts";
 import type { Turn } from "../turn/turn.ts";
@@ -161,7 +161,7 @@ export async function takeKeys(
   op: OpRecord,
   answer: ChangeAnswer["answer"] | undefined,
 ): Promise<Keys[] | undefined> {
-  if (op.keys_kept === true) return (await get(turn.tx, "op-keys/", pad(op.seq)))?.keys ?? [];
+  if (op.keys_kept === true) return keptKeys(turn, flight, op);
   if (answer === undefined) return undefined;
   if ("refusal" in answer) {
     if (isTemporary(answer.refusal)) flight.backOff(pauseOf(op.seq), turn.ticks, answer.refusal.retry_after_ms);
@@ -189,6 +189,18 @@ export async function takeKeys(
   }
   if (keys.length === op.names.length) return keys;
   // The relay has forgotten somebody, which it may think of yet.
+  flight.backOff(pauseOf(op.seq), turn.ticks);
+  return undefined;
+}
+
+/** The key packages that wait with a change. Where another group has been opened by one of them since, all are claimed anew. */
+export async function keptKeys(turn: Turn, flight: Flight, op: OpRecord): Promise<Keys[] | undefined> {
+  const keys = (await get(turn.tx, "op-keys/", pad(op.seq)))?.keys ?? [];
+  if (!keys.some((key) => isInUse(turn, flight, key))) return keys;
+  const { keys_kept: _kept, ...rest } = op;
+  await remove(turn.tx, "op-keys/", pad(op.seq));
+  await put(turn.tx, "op/", pad(op.seq), rest);
+  turn.cache.between.forget(`op/${pad(op.seq)}`);
   flight.backOff(pauseOf(op.seq), turn.ticks);
   return undefined;
 }
