@@ -58,7 +58,7 @@ export async function endWaitingFor(turn: Turn, key: string): Promise<void> {
 }
 
 /** Deletes the secrets of a group, and keeps by what it is known again. */
-async function forgetTeamGroup(turn: Turn, record: TeamGroupRecord): Promise<void> {
+export async function forgetTeamGroup(turn: Turn, record: TeamGroupRecord): Promise<void> {
   const { heals_at: due, direct_before: _secret, ...known } = record;
   const { id, key } = record;
   turn.cache.teams.delete(id);

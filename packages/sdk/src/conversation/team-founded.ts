@@ -1,6 +1,7 @@
 /** A team that an admin has founded anew: whether that is right, and how a member goes on in it. [P-15.9] */
 import { firstFounding, type Invited, isFoundedAnew, leftOut } from "../crypto/team/foundings.ts";
-import { toBase64, usernameKey } from "../protocol/index.ts";
+import type { Group } from "../crypto/mls/seam.ts";
+import { lengthPrefixed, toBase64, usernameKey } from "../protocol/index.ts";
 import { directAddress, teamAddress } from "../records/addresses.ts";
 import { isQuiet } from "../records/outbox-records.ts";
 import { get, list, pad, put, remove, rowsUnder } from "../records/records.ts";
@@ -12,7 +13,8 @@ import { dropOrders } from "../turn/team-order.ts";
 import { type Team, teamOf } from "../turn/teams.ts";
 import type { Turn } from "../turn/turn.ts";
 import { isOfLink } from "../records/team-changes.ts";
-import { addOp, endOp, rejoinOf } from "./team-ops.ts";
+import { forgetTeamGroup } from "./team-end.ts";
+import { addOp, endOp, rejoinOf, signWord } from "./team-ops.ts";
 import { settleAt } from "./team-outcomes.ts";
 import { comparePins } from "./team-pins.ts";
 import { unwatch } from "./team-watch.ts";
@@ -94,17 +96,23 @@ export async function takeOwnFounding(turn: Turn, team: Team): Promise<boolean> 
   const isNext = row !== undefined && (await judgeFounding(turn, invited, row)) === "next";
   if (isNext) await goOnIn(turn, team, own);
   else {
+    await leaveSilently(turn, team.record.id, team.group);
     team.record.state = "closed";
-    team.dirty = true;
-    await dropOrders(turn, team);
-    await leaveSilently(turn, team.record.id);
+    await forgetTeamGroup(turn, team.record);
   }
   return isNext;
 }
 
-/** Nobody goes on in this group, and it takes no room at the relay. */
-export function leaveSilently(turn: Turn, group: string): Promise<void> {
-  return addOp(turn, { kind: "leave", key: "", group, names: [] });
+/** Nobody goes on in this group, and it takes no room at the relay. Its state goes, so the word to leave is signed now. */
+export async function leaveSilently(turn: Turn, id: string, group: Group | undefined): Promise<void> {
+  const statement = group === undefined ? [] : await signWord(turn, "leave", group);
+  return addOp(turn, {
+    kind: "leave",
+    key: "",
+    group: id,
+    names: [],
+    statement: toBase64(lengthPrefixed(...statement)),
+  });
 }
 
 /** A group as one is invited to it. */
@@ -148,9 +156,8 @@ async function leaveBehind(
 export async function retireReplaced(turn: Turn, id: string, now: number): Promise<void> {
   const record = await get(turn.tx, "team-group/", id);
   if (record?.state !== "replaced" || now - (record.replaced_at ?? now) < READ_MS) return;
-  turn.cache.teams.delete(id);
-  await put(turn.tx, "team-group/", id, { ...record, state: "closed" });
-  await leaveSilently(turn, id);
+  await leaveSilently(turn, id, (await teamOf(turn, id))?.group);
+  await forgetTeamGroup(turn, record);
 }
 
 /** Has what was not received in a group wait for the one that has replaced it. @returns whether that is all */

@@ -142,7 +142,7 @@ async function joinNew(turn: Turn, joined: Joined, { from, isSoon }: Pick<How, "
   const roster = await rosterIn(turn, joined);
   const founding = inviter && (await judgeFounding(turn, { group: id, settings, roster, inviter }, row));
   // All go on in another one that was founded at the same time.
-  if (founding === "behind") return leaveSilently(turn, id);
+  if (founding === "behind") return leaveSilently(turn, id, group);
   if (founding === "next") {
     const record = newTeamGroup(turn, { id, key, epoch: epochOf(group), state: "open", ...named });
     const team = addTeam(turn, record, group);

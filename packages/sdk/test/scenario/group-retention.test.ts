@@ -5,7 +5,9 @@ import type { Group } from "../../src/crypto/mls/seam.ts";
 import { use } from "../../src/delivery/packages.ts";
 import { sweep } from "../../src/link/retention.ts";
 import { TeamWork } from "../../src/link/team-work.ts";
-import type { RelayFrameData } from "../../src/protocol/index.ts";
+import { fromBase64, type RelayFrameData, splitLengthPrefixed } from "../../src/protocol/index.ts";
+import { retireReplaced } from "../../src/conversation/team-founded.ts";
+import { STATE_TABLES } from "../../src/records/group-state.ts";
 import type { CommitRecord } from "../../src/records/group-records.ts";
 import { readAccount } from "../../src/records/own-account.ts";
 import { list, pad, put, remove } from "../../src/records/records.ts";
@@ -185,4 +187,21 @@ test("a group that is not in memory any more is read again where it is needed, a
   follow(again);
   await (await again.send("@team", "two")).handled();
   await (await bob.send("@team", "three")).handled();
+});
+
+test("a group that was replaced long ago is left by a word that is signed, and no keys of it are kept", async () => {
+  const { world: opened, alice, keys } = await team();
+  await using world = opened;
+  await (await alice.send("@team", "one")).handled();
+  await alice.close();
+  const store = world.memory("alice");
+  const [group] = await store.read((tx) => list(tx, "team-group/"));
+  const { id } = group!;
+  await store.write((tx) => put(tx, "team-group/", id, { ...group!, state: "replaced", replaced_at: 1 }));
+  await (await turns(store)).run((turn) => retireReplaced(turn, id, Date.now()));
+  const [[op], [closed]] = await store.read(async (tx) => [await list(tx, "op/"), await list(tx, "team-group/")]);
+  expect(op).toMatchObject({ kind: "leave", group: id });
+  expect(splitLengthPrefixed(fromBase64(op?.statement ?? ""))).toHaveLength(1);
+  expect(closed?.closed_at).toBeDefined();
+  for (const table of STATE_TABLES) expect(await keys("alice", `${table}${id}/`)).toEqual([]);
 });
