@@ -1,26 +1,10 @@
 /** What members of a group, whoever adds others to one, and a relay may try, and what it comes to. */
 import { expect, test } from "vitest";
-import type { Agent } from "../../src/agent/agent.ts";
-import type { IncomingMessage } from "../../src/agent/message.ts";
 import { list } from "../../src/records/records.ts";
 import { HostileTeamMember } from "./hostile-team-member.ts";
 import { edit } from "./proxy.ts";
+import { type Member, online } from "./members.ts";
 import { caughtUp, eventually, follow, World } from "./world.ts";
-
-interface Member {
-  agent: Agent;
-  got: IncomingMessage[];
-}
-
-async function online<T extends string>(world: World, ...names: T[]): Promise<Record<T, Member>> {
-  const open = async (name: string): Promise<[string, Member]> => {
-    const agent = await world.open(name);
-    const got = follow(agent);
-    await agent.sync();
-    return [name, { agent, got }];
-  };
-  return Object.fromEntries(await Promise.all(names.map(open))) as Record<T, Member>;
-}
 
 const kinds = async ({ agent }: Member): Promise<string[]> => (await agent.alerts()).map(({ kind }) => kind);
 

@@ -1,38 +1,12 @@
 /** Groups of agents, each over its own store, at a real relay. */
 import { describe, expect, test } from "vitest";
-import type { Agent } from "../../src/agent/agent.ts";
 import type { IncomingMessage } from "../../src/agent/message.ts";
 import { edit, type Frame } from "./proxy.ts";
 import { list, pad, put } from "../../src/records/records.ts";
 import { MemoryFolder, MemoryStore } from "../../src/store/memory.ts";
 import { nodeCryptoProvider } from "../../src/node/provider.ts";
+import { hears, online, texts } from "./members.ts";
 import { caughtUp, eventually, follow, rejection, World } from "./world.ts";
-
-interface Member {
-  agent: Agent;
-  got: IncomingMessage[];
-}
-
-/** Agents of these names, all of them online and handling what comes. */
-async function online<T extends string>(world: World, ...names: T[]): Promise<Record<T, Member>> {
-  const members: [string, Member][] = [];
-  for (const name of names) {
-    const agent = await world.open(name);
-    members.push([name, { agent, got: follow(agent) }]);
-    await agent.sync();
-  }
-  return Object.fromEntries(members) as Record<T, Member>;
-}
-
-function texts({ got }: Member): string[] {
-  return got.map(({ from, group, body }) => `@${group} ${from}: ${body}`);
-}
-
-async function hears(member: Member, ...lines: string[]): Promise<void> {
-  await eventually(`${member.agent.username} has heard it`, () => member.got.length >= lines.length);
-  await caughtUp(member.agent);
-  expect(texts(member).toSorted()).toEqual(lines.toSorted());
-}
 
 describe("a group", () => {
   test("takes a message to all of its members, who each handle it, and its sender hears so", async () => {

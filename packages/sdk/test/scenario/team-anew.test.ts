@@ -1,6 +1,7 @@
 /** Groups that cannot go on, and are founded anew. [P-15.9] */
 import { cpSync, rmSync } from "node:fs";
 import { describe, expect, test } from "vitest";
+import { type Member, online } from "./members.ts";
 import {
   agree,
   alertsOf,
@@ -13,8 +14,6 @@ import {
   type Lawless,
   lawlessAs,
   listening,
-  type Member,
-  online,
   welcomeBehind,
 } from "./team-world.ts";
 import { edit } from "./proxy.ts";

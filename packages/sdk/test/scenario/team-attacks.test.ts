@@ -7,6 +7,7 @@ import { rosterOf } from "../../src/crypto/team/roster.ts";
 import { decodeSettings, encodeSettings, type TeamSettings } from "../../src/crypto/team/settings.ts";
 import { utf8 } from "../../src/protocol/index.ts";
 import { lawless, suiteOf } from "../crypto/team-lawless.ts";
+import { type Member, online } from "./members.ts";
 import {
   agree,
   alertsOf,
@@ -18,8 +19,6 @@ import {
   type Lawless,
   lawlessAs,
   listening,
-  type Member,
-  online,
 } from "./team-world.ts";
 import { caughtUp, eventually, SAME_CLOCK, World } from "./world.ts";
 

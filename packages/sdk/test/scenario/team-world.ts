@@ -1,7 +1,6 @@
 /** Groups whose members do as they please: for tests of what the others do then. */
 import { onTestFinished, vi } from "vitest";
-import type { Agent, Alert } from "../../src/agent/agent.ts";
-import type { IncomingMessage } from "../../src/agent/message.ts";
+import type { Alert } from "../../src/agent/agent.ts";
 import { GroupCrypto } from "../../src/crypto/mls/group.ts";
 import type { Group } from "../../src/crypto/mls/seam.ts";
 import { epochOf, groupIdOf } from "../../src/crypto/mls/state.ts";
@@ -17,23 +16,8 @@ import { moveOn } from "../../../../test/clocks.ts";
 import { anyone } from "../crypto/team.ts";
 import { lawless, suiteOf } from "../crypto/team-lawless.ts";
 import type { Frame } from "./proxy.ts";
-import { caughtUp, eventually, follow, type World } from "./world.ts";
-
-export interface Member {
-  agent: Agent;
-  got: IncomingMessage[];
-}
-
-/** Agents of these names, all of them online and handling what comes. */
-export async function online<T extends string>(world: World, ...names: T[]): Promise<Record<T, Member>> {
-  const members: [string, Member][] = [];
-  for (const name of names) {
-    const agent = await world.open(name);
-    members.push([name, { agent, got: follow(agent) }]);
-    await agent.sync();
-  }
-  return Object.fromEntries(members) as Record<T, Member>;
-}
+import type { Member } from "./members.ts";
+import { caughtUp, eventually, type World } from "./world.ts";
 
 /** Somebody who has the keys of a member, and keeps none of our rules. */
 export interface Lawless {
