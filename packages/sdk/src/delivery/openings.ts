@@ -6,7 +6,7 @@ import { refuseWithoutKey } from "../trust/contacts.ts";
 import { openConversation } from "../conversation/conversations.ts";
 import type { CommitData, Flight } from "./flight.ts";
 import { encryptRow } from "./outgoing.ts";
-import { isInUse, use } from "./packages.ts";
+import { IN_USE_MS, isInUse, use } from "./packages.ts";
 import { bodyToSend, endWaiting, failWaiting, lengthOf, queuedRows } from "./queue.ts";
 import { pad } from "../records/records.ts";
 import type { OutboxRecord } from "../records/tables.ts";
@@ -35,7 +35,7 @@ export async function openWith(
     });
   // Whoever was meant is not there: nobody is pinned for those who come later.
   if (bodies.size === 0 || bodies.size < rows.length) return;
-  if (isInUse(turn, flight, keys)) return flight.backOff(username, turn.ticks, RETRY_MS);
+  if (isInUse(turn, flight, keys)) return flight.pause(username, turn.ticks + IN_USE_MS);
   const isNew = (await turn.contact(username)) === undefined;
   const opening = await openConversation(turn, keys);
   if ("failed" in opening) {

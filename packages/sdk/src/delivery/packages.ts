@@ -8,6 +8,8 @@ import type { Flight } from "./flight.ts";
 
 type Keys = RelayFrameData<"keys">;
 
+/** How long what finds a package in use waits until it is asked for again: a commit is answered by then. Milliseconds. */
+export const IN_USE_MS = 100;
 /** Of a package's base64: its signature, by which it is told from all others. */
 const TAIL = 88;
 

@@ -16,7 +16,7 @@ import { isTemporary } from "../wire/connection.ts";
 import type { Flight } from "./flight.ts";
 import { computed, keyPackage } from "./team-changes.ts";
 import { deviceOf, MOST_FOUNDING, nextOf, postTeamCommit, takesLong } from "./team-frames.ts";
-import { isInUse, use } from "./packages.ts";
+import { IN_USE_MS, isInUse, use } from "./packages.ts";
 import { type ChangeAnswer, fail, isUnderWay, keptKeys, objectionTo, pauseOf } from "./team-needs.ts";
 
 type Keys = RelayFrameData<"keys">;
@@ -102,7 +102,7 @@ async function packagesOf(
       packages.push(given);
   }
   if (packages.some((one) => isInUse(turn, flight, one))) {
-    flight.backOff(pauseOf(op.seq), turn.ticks);
+    flight.pause(pauseOf(op.seq), turn.ticks + IN_USE_MS);
     return undefined;
   }
   // Those whom the first commit adds may be admins.

@@ -22,7 +22,7 @@ import { type Team, teamOf } from "../turn/teams.ts";
 import type { Turn } from "../turn/turn.ts";
 import { isTemporary } from "../wire/connection.ts";
 import type { Answered, Flight } from "./flight.ts";
-import { isInUse } from "./packages.ts";
+import { IN_USE_MS, isInUse } from "./packages.ts";
 
 type Keys = RelayFrameData<"keys">;
 
@@ -178,7 +178,7 @@ export async function takeKeys(
     return undefined;
   }
   if (keys.some((key) => isInUse(turn, flight, key))) {
-    flight.backOff(pauseOf(op.seq), turn.ticks);
+    flight.pause(pauseOf(op.seq), turn.ticks + IN_USE_MS);
     return undefined;
   }
   for (const key of keys) {
@@ -201,7 +201,7 @@ export async function keptKeys(turn: Turn, flight: Flight, op: OpRecord): Promis
   await remove(turn.tx, "op-keys/", pad(op.seq));
   await put(turn.tx, "op/", pad(op.seq), rest);
   turn.cache.between.forget(`op/${pad(op.seq)}`);
-  flight.backOff(pauseOf(op.seq), turn.ticks);
+  flight.pause(pauseOf(op.seq), turn.ticks + IN_USE_MS);
   return undefined;
 }
 

@@ -139,3 +139,26 @@ test("a group whose founding was not answered yet when its founder's store was c
   expect(await alertKinds(third)).toEqual(["old_copy"]);
   expect((await third.groups.list()).map(({ name, members }) => [name, members.length])).toEqual([["team", 2]]);
 });
+
+test(
+  "a restored agent is back in twenty groups, one after another, with the mail of the meantime",
+  { tags: ["long"] },
+  async () => {
+    await using world = await World.create({ noLimits: true });
+    const { alice, bob, dave } = await online(world, "alice", "bob", "carol", "dave");
+    const teams = Array.from({ length: 20 }, (_, at) => `team${at}`);
+    for (const team of teams) await alice.agent.groups.create(team, ["bob", "carol", "dave"]);
+    await eventually("dave is in all", async () => (await dave.agent.groups.list()).length === teams.length);
+    const backup = await makeBackup(world.memory("dave"));
+    await dave.agent.close();
+    // No admin is there.
+    await alice.agent.close();
+    for (const team of teams) await (await bob.agent.send(`@${team}`, team)).stored();
+    const store = new MemoryStore(new MemoryFolder());
+    await restoreBackup(store, readBackup(JSON.stringify(backup)), nodeCryptoProvider);
+    const restored = await world.open("dave", store);
+    const got = follow(restored);
+    await eventually("all has come", () => got.length === teams.length, 30_000);
+    expect(got.map(({ body }) => body).toSorted()).toEqual(teams.toSorted());
+  },
+);
