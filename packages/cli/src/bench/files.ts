@@ -9,6 +9,7 @@ import { table } from "@aimessage/sdk/program";
 import type { Call } from "../call.ts";
 import { fileSize } from "../units.ts";
 import { BareServer } from "./bare.ts";
+import { hundredths, median, timed } from "./figures.ts";
 
 const ROUNDS = 3;
 const CHUNK = 2 ** 20;
@@ -57,12 +58,6 @@ async function fill(path: string, bytes: number): Promise<void> {
   await once(file, "close");
 }
 
-async function timed(work: () => Promise<unknown>): Promise<number> {
-  const begun = performance.now();
-  await work();
-  return performance.now() - begun;
-}
-
 /** Up: until the relay has all of it on its disk. Down: until it is saved. */
 async function oneFile({ sender, receiver, folder }: Bench, path: string, signal: AbortSignal) {
   const to = join(folder, "in");
@@ -94,7 +89,7 @@ async function report({ out }: Call, bytes: number, rounds: readonly Round[]): P
   const figures = (side: "up" | "down", floor: "put" | "get") => ({
     bytes_per_second: Math.round(speed(side)),
     bare: Math.round(speed(floor)),
-    ratio: Math.round(ratio(side, floor) * 100) / 100,
+    ratio: hundredths(ratio(side, floor)),
   });
   await out.data(
     [
@@ -104,8 +99,4 @@ async function report({ out }: Call, bytes: number, rounds: readonly Round[]): P
     ],
     { bytes, rounds: rounds.length, up: figures("up", "put"), down: figures("down", "get") },
   );
-}
-
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[Math.floor((values.length - 1) / 2)] ?? 0;
 }

@@ -4,6 +4,7 @@ import { type Agent, GroupCrypto, nodeCryptoProvider } from "@aimessage/sdk/node
 import { table } from "@aimessage/sdk/program";
 import type { Call } from "../call.ts";
 import { FanOut, sealFor } from "./bare-group.ts";
+import { hundredths, median, timed } from "./figures.ts";
 import { BenchMember } from "./member.ts";
 
 const ROUNDS = 5;
@@ -49,9 +50,9 @@ export async function benchGroup(call: Call, bench: Omit<Bench, "note" | "signal
     ],
     {
       members: figures.members,
-      founded: { ms: round(founded), bare_ms: round(sealed) },
-      stored: { ms: round(stored) },
-      pushed: { ms: round(pushed), bare_ms: round(bare) },
+      founded: { ms: hundredths(founded), bare_ms: hundredths(sealed) },
+      stored: { ms: hundredths(stored) },
+      pushed: { ms: hundredths(pushed), bare_ms: hundredths(bare) },
     },
   );
 }
@@ -103,18 +104,4 @@ export async function measureGroup({ server, founder, members, note, signal }: B
   } finally {
     await Promise.all(others.map((member) => member.leave()));
   }
-}
-
-async function timed(work: () => Promise<unknown>): Promise<number> {
-  const begun = performance.now();
-  await work();
-  return performance.now() - begun;
-}
-
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[Math.floor((values.length - 1) / 2)] ?? 0;
-}
-
-function round(value: number): number {
-  return Math.round(value * 100) / 100;
 }

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { InvalidArgumentError, Option, type Command } from "commander";
 import type { Act, Call } from "../call.ts";
+import { hundredths } from "../bench/figures.ts";
 import { interruptedExit } from "../context.ts";
 import { UsageError } from "../errors.ts";
 import { table } from "@aimessage/sdk/program";
@@ -150,11 +151,10 @@ async function report({ out }: Call, { pairs, size, window }: Options, ways: Way
       ["handled", ...times(handled)],
     ]),
   ];
-  const quantiles = (sorted: number[]) => ({ p50_ms: round(at(sorted, 0.5)), p99_ms: round(at(sorted, 0.99)) });
   await out.data(lines, {
     messages: ways.length,
-    seconds: round(elapsed / 1000),
-    per_second: round(perSecond),
+    seconds: hundredths(elapsed / 1000),
+    per_second: hundredths(perSecond),
     pairs,
     size,
     window,
@@ -182,6 +182,6 @@ function times(sorted: number[]): string[] {
   return [0.5, 0.99].map((share) => `${at(sorted, share).toFixed(1)} ms`);
 }
 
-function round(value: number): number {
-  return Math.round(value * 100) / 100;
+function quantiles(sorted: number[]) {
+  return { p50_ms: hundredths(at(sorted, 0.5)), p99_ms: hundredths(at(sorted, 0.99)) };
 }

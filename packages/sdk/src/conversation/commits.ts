@@ -91,7 +91,7 @@ export async function acceptCommit(
 }
 
 /** Applies our own admitted commit, once our mailbox is processed up to where it stood when the commit was admitted. */
-export async function applyCommit(turn: Turn, group: string): Promise<void> {
+async function applyCommit(turn: Turn, group: string): Promise<void> {
   const conversation = await turn.conversation(group);
   const next = await turn.tx.get(`next/${group}`);
   if (conversation !== undefined && next !== undefined) {

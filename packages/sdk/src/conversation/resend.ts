@@ -130,7 +130,7 @@ export async function underAnotherId(turn: Turn, row: OutboxRecord, why: string)
 }
 
 /** An offer that was not read, or not taken under its number: there is one of what is true now. */
-export async function anotherOffer(turn: Turn, offer: OutboxRecord): Promise<void> {
+async function anotherOffer(turn: Turn, offer: OutboxRecord): Promise<void> {
   const row = await get(turn.tx, "out/", pad(offer.of ?? 0));
   await deleteRow(turn, offer);
   if (row !== undefined) await offerAgain(turn.tx, row);

@@ -1,12 +1,11 @@
 /** Changes of teams: founding them, who is in them, what they are called. */
 import { GroupError } from "../crypto/mls/seam.ts";
-import { groupIdOf } from "../crypto/mls/state.ts";
 import type { Change } from "../crypto/mls/team-seam.ts";
-import { commitChange, foundTeam } from "../crypto/team/changes.ts";
+import { commitChange } from "../crypto/team/changes.ts";
 import { certifiedBy, type TeamMember } from "../crypto/team/roster.ts";
 import { holdsFor, leafDigest, readStatement } from "../crypto/team/statements.ts";
 import { encodeSettings, type TeamSettings } from "../crypto/team/settings.ts";
-import { learn, newTeamGroup, rosterIn, settingsIn, teamByKey } from "../conversation/teams.ts";
+import { rosterIn, settingsIn, teamByKey } from "../conversation/teams.ts";
 import {
   fromBase64,
   isBase64,
@@ -20,11 +19,11 @@ import { retire, retireLost } from "../conversation/team-end.ts";
 import { endOp } from "../conversation/team-ops.ts";
 import { isOfLink } from "../records/team-changes.ts";
 import { use } from "./packages.ts";
-import { deviceOf, MOST_ADDED, MOST_FOUNDING, nextOf, postTeamCommit, takesLong } from "./team-frames.ts";
-import { type ChangeAnswer, fail, isReady, isUnderWay, needsKeys, pauseOf, takeKeys } from "./team-needs.ts";
+import { foundNew } from "./team-foundings.ts";
+import { deviceOf, keyPackage, MOST_ADDED, nextOf, postTeamCommit, takesLong } from "./team-frames.ts";
+import { asFailure, type ChangeAnswer, computed, fail, isReady, needsKeys, pauseOf, takeKeys } from "./team-needs.ts";
 import type { OpRecord } from "../records/team-records.ts";
-import { beginOrder } from "../turn/team-order.ts";
-import { addTeam, type Team, teamMember, teamOf } from "../turn/teams.ts";
+import { type Team, teamMember, teamOf } from "../turn/teams.ts";
 import type { Turn } from "../turn/turn.ts";
 import { isTemporary } from "../wire/connection.ts";
 import type { Flight } from "./flight.ts";
@@ -40,7 +39,7 @@ export async function makeChanges(turn: Turn, flight: Flight, answers: ChangeAns
     if (op.kind === "refound") continue;
     const answer = answers.find((one) => one.op === op.seq)?.answer;
     await turn.on(`op/${pad(op.seq)}`, () => {
-      if (op.kind === "create") return found(turn, flight, op, answer);
+      if (op.kind === "create") return foundNew(turn, flight, op, answer);
       return op.kind === "leave" || op.kind === "rejoin"
         ? heardOf(turn, flight, op, answer)
         : change(turn, flight, op, answer);
@@ -70,51 +69,6 @@ async function heardOf(
   if (team !== undefined) await retire(turn, team);
   else if (record !== undefined && record.state !== "closed") await retireLost(turn, record);
   return endOp(turn, op.seq);
-}
-
-async function found(
-  turn: Turn,
-  flight: Flight,
-  op: OpRecord,
-  keys: ChangeAnswer["answer"] | undefined,
-): Promise<void> {
-  // Where it is there and no commit is, its records were lost: nothing comes of it any more.
-  if ((await turn.tx.get(`team/${op.key}`)) !== undefined)
-    return isUnderWay(turn, op) ? undefined : fail(turn, op, "internal");
-  const all = await takeKeys(turn, flight, op, keys);
-  if (all === undefined) return;
-  const { identity, device } = turn.account;
-  const settings: TeamSettings = {
-    key: keyOf(op),
-    name: op.name ?? "",
-    about: op.about ?? "",
-    foundedAt: turn.relayNow,
-    admins: [usernameKey(identity.username)],
-    replaces: "",
-  };
-  const room = { most: MOST_FOUNDING, settings: encodeSettings(settings).length, members: 1 };
-  const packages = await nextOf(turn, op, all, room);
-  const founding = {
-    groupId: globalThis.crypto.getRandomValues(new Uint8Array(32)),
-    leaf: device,
-    members: packages.map(keyPackage),
-    now: turn.relayNow,
-  };
-  const run = () => foundTeam(turn.teams, settings, founding);
-  const made = await computed(turn, op, { of: op.key, run, isLater: takesLong(1 + packages.length) });
-  if (made === undefined) return;
-  const id = groupIdOf(made.group);
-  const team = addTeam(turn, newTeamGroup(turn, { id, key: op.key, epoch: 2, state: "founding" }), made.group);
-  await beginOrder(turn, team);
-  await learn(turn, team, { state: "founding" });
-  const added = packages.map(deviceOf);
-  const members = [{ username: usernameKey(identity.username), device: device.id }, ...added];
-  await postTeamCommit(turn, flight, {
-    data: { commit_id: randomId(), group_id: id, epoch: 1, team: true, members },
-    made: { invitation: made.invitation, added },
-    op,
-  });
-  if (turn.cache.commits.has(id)) use(flight, id, packages);
 }
 
 async function change(
@@ -161,31 +115,7 @@ async function change(
     made: { commit: made.commit, invitation: made.invitation, added },
     op,
   });
-  if (turn.cache.commits.has(record.id)) use(flight, record.id, packages);
-}
-
-/** What was computed for a change between two turns; what is quick, now. Undefined: not yet, or it cannot be, and has failed. */
-export async function computed<T>(
-  turn: Turn,
-  op: OpRecord,
-  { of, run, isLater }: { of: string; run: () => Promise<T>; isLater: boolean },
-): Promise<T | undefined> {
-  const { between } = turn.cache;
-  const at = `op/${pad(op.seq)}`;
-  if (isLater && !between.isThere({ at, of, run })) return undefined;
-  const take = async (): Promise<T | undefined> => between.get(at, of) as T | undefined;
-  const made = await (isLater ? take() : run()).catch(asFailure(turn, op));
-  between.forget(at);
-  return made;
-}
-
-/** What cannot be, or is against the rules, ends the change. */
-function asFailure(turn: Turn, op: OpRecord): (error: unknown) => Promise<undefined> {
-  return async (error) => {
-    if (!(error instanceof GroupError)) throw error;
-    await fail(turn, op, error.message);
-    return undefined;
-  };
+  use(flight, record.id, packages);
 }
 
 async function changeOf(turn: Turn, team: Team, op: OpRecord, packages: Keys[]): Promise<Made> {
@@ -239,11 +169,6 @@ function isAdmin({ admins }: TeamSettings, name: string): boolean {
   return admins.includes(name);
 }
 
-/** The key of a team as its settings have it. */
-function keyOf({ key }: OpRecord): Uint8Array {
-  return Uint8Array.from(key.match(/../g) ?? [], (byte) => Number.parseInt(byte, 16));
-}
-
 /** A change as it is committed, whom it removes, and what these have said. */
 interface Made {
   what: Change;
@@ -253,10 +178,6 @@ interface Made {
 
 function changed(settings: TeamSettings): Made {
   return { what: { settings: encodeSettings(settings) }, gone: [], statements: [] };
-}
-
-export function keyPackage({ key_package }: Keys): Uint8Array {
-  return fromBase64(key_package);
 }
 
 /** The statement that holds now, of those that a member has signed. One is enough, and more than are needed are forbidden. */

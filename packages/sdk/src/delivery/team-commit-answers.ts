@@ -75,7 +75,7 @@ function anew({ field, bytes, token }: LargePart): LargePart {
 }
 
 /** A group that was not founded leaves nothing behind. */
-export async function undoFounding(turn: Turn, team: Team): Promise<void> {
+async function undoFounding(turn: Turn, team: Team): Promise<void> {
   const { record } = team;
   turn.cache.teams.delete(record.id);
   await dropOrders(turn, team);

@@ -1,6 +1,6 @@
 /** Frames of commits of teams: what stands in them, what is brought beside them, and how many members fit. [P-6.10] */
 import type { OwnCommit } from "../crypto/mls/team-seam.ts";
-import { randomId, type RelayFrameData, toBase64, usernameKey } from "../protocol/index.ts";
+import { fromBase64, randomId, type RelayFrameData, toBase64, usernameKey } from "../protocol/index.ts";
 import type { LargePart } from "../records/group-records.ts";
 import { pad, put } from "../records/records.ts";
 import type { OpRecord } from "../records/team-records.ts";
@@ -34,6 +34,10 @@ export interface FrameMember {
 
 export function deviceOf({ username, device }: Keys): FrameMember {
   return { username: usernameKey(username), device: device.id };
+}
+
+export function keyPackage({ key_package }: Keys): Uint8Array {
+  return fromBase64(key_package);
 }
 
 /**

@@ -6,7 +6,7 @@ import { hearLapsed, lose } from "../conversation/team-stuck.ts";
 import { hasReadAll } from "../conversation/team-watch.ts";
 import { teamByKey } from "../conversation/teams.ts";
 import { meet } from "../trust/contacts.ts";
-import type { Group } from "../crypto/mls/seam.ts";
+import { type Group, GroupError } from "../crypto/mls/seam.ts";
 import {
   fromBase64,
   isBase64,
@@ -220,4 +220,28 @@ export async function objectionTo(turn: Turn, key: Keys): Promise<string | undef
 /** Ends a change that cannot be made. */
 export async function fail(turn: Turn, op: OpRecord, reason: string, who?: string): Promise<void> {
   await endOp(turn, op.seq, { reason, ...(who === undefined ? {} : { who }) });
+}
+
+/** What was computed for a change between two turns; what is quick, now. Undefined: not yet, or it cannot be, and has failed. */
+export async function computed<T>(
+  turn: Turn,
+  op: OpRecord,
+  { of, run, isLater }: { of: string; run: () => Promise<T>; isLater: boolean },
+): Promise<T | undefined> {
+  const { between } = turn.cache;
+  const at = `op/${pad(op.seq)}`;
+  if (isLater && !between.isThere({ at, of, run })) return undefined;
+  const take = async (): Promise<T | undefined> => between.get(at, of) as T | undefined;
+  const made = await (isLater ? take() : run()).catch(asFailure(turn, op));
+  between.forget(at);
+  return made;
+}
+
+/** What cannot be, or is against the rules, ends the change. */
+export function asFailure(turn: Turn, op: OpRecord): (error: unknown) => Promise<undefined> {
+  return async (error) => {
+    if (!(error instanceof GroupError)) throw error;
+    await fail(turn, op, error.message);
+    return undefined;
+  };
 }
