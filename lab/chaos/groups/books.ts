@@ -80,8 +80,12 @@ export async function readTeamBooks(folder: string): Promise<TeamBooks> {
       const mls = await tx.get(`mls/${team.group}`);
       teams.push({ ...team, epoch: group?.epoch, groupState: group?.state, mls: mls as Uint8Array | undefined });
     }
+    // Of pairs others ask, and what waits for hostile accounts, whose mailboxes are full, waits on.
+    const isOfPair = (key: string) =>
+      /^(commit|next)\//.test(key) && !groups.has(key.replace(/^(commit|next)/, "team-group"));
     const waiting = (await Promise.all(OPEN.map((prefix) => tx.list({ prefix }))))
       .flat()
+      .filter(([key]) => !isOfPair(key))
       .map(([key, value]) => `${key}${typeof value === "string" ? ` ${value.slice(0, 200)}` : ""}`);
     return { sent, received, teams, waiting };
   });
