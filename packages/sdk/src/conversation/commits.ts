@@ -1,56 +1,37 @@
 /** Commits: new keys for our own leaf (healing), and those of the other member. */
 import { GroupError } from "../crypto/mls/seam.ts";
-import { fromBase64, isBase64, randomId, toBase64 } from "../protocol/index.ts";
+import { type ClientFrameInput, fromBase64, isBase64, randomId, toBase64 } from "../protocol/index.ts";
+import { CATCH_UP_PATIENCE_MS, waitsInVain } from "./awaiting.ts";
 import { closeConversation } from "./conversations.ts";
 import { applyTeamCommit } from "./team-commits.ts";
-import type { CommitRecord, GroupRecord } from "../records/group-records.ts";
-import type { Conversation, Turn } from "../turn/turn.ts";
+import type { CommitRecord } from "../records/group-records.ts";
+import { pairOf, pairsIn, type Pair } from "../turn/groups.ts";
+import type { Turn } from "../turn/turn.ts";
+
+type CommitData = ClientFrameInput<"commit">;
 
 /** Messages (sent and received) and time after which a device commits new keys of its own. */
 const HEAL_MESSAGES = 100;
 const HEAL_MS = 24 * 3_600_000;
 /** However many messages pass meanwhile, the relay has so long to admit a commit. Milliseconds. */
 const HEAL_PATIENCE_MS = 60_000;
-/** An admitted commit waits so long for the messages that the relay says come before it. Milliseconds. */
-const CATCH_UP_PATIENCE_MS = 600_000;
-
 /** After a refusal for a stale epoch, and all mail of before, the commit that the relay must have had comes within this time. Milliseconds. */
 const STALE_PATIENCE_MS = 10_000;
 
-/** What of a group, of two or of many, says whether its next epoch is awaited. */
-type Awaiting = Pick<GroupRecord, "epoch" | "wait_for_epoch" | "waiting_since" | "refused_at">;
-
-/** Whether nothing is encrypted before the group has reached another epoch. */
-export function isWaiting({ epoch, wait_for_epoch }: Awaiting): boolean {
-  return epoch < wait_for_epoch;
-}
-
-/** Whether any does, of those in memory. */
-export function isAnyWaiting({ conversations, teams }: Turn["cache"]): boolean {
-  return [...conversations.values(), ...teams.values()].some(({ record }) => isWaiting(record));
-}
-
-/** The relay takes nothing of a group before an epoch: the commit that begins it is on its way to us. */
-export function waitForEpoch(turn: Turn, record: Awaiting, epoch: number): void {
-  record.waiting_since = isWaiting(record) ? (record.waiting_since ?? turn.now) : turn.now;
-  record.refused_at = turn.relayNow;
-  record.wait_for_epoch = Math.max(record.wait_for_epoch, epoch);
-}
-
-/** Whether the commit that is awaited has not come, though all mail of before has. */
-export function waitsInVain(turn: Turn, record: Awaiting, patience: number): boolean {
-  // If that is still to come, the clock was set back: how long it has waited is not known.
-  const waited = isWaiting(record) ? Math.abs(turn.now - (record.waiting_since ?? 0)) : 0;
-  return waited >= patience && !isBehind(turn, record, { waited, patience });
+/** Keeps a commit as it leaves behind the turn, so that a repeat is byte-identical. `post` sends it. */
+export async function keepCommit(
+  turn: Turn,
+  post: (group: string) => void,
+  { frame, ...given }: Pick<CommitRecord, "kind" | "op" | "large"> & { rows?: number[]; frame: CommitData },
+): Promise<void> {
+  const { group_id: group, commit_id, epoch } = frame;
+  const kept = { rows: [], ...given, frame: JSON.stringify(frame) };
+  await turn.saveCommit({ group, commit_id, epoch, created_at: turn.now, ...kept });
+  turn.after.push(() => post(group));
 }
 
 /** A commit of the other member. @returns false if it closed the conversation. */
-export async function acceptCommit(
-  turn: Turn,
-  conversation: Conversation,
-  epoch: number,
-  message: string,
-): Promise<boolean> {
+export async function acceptCommit(turn: Turn, conversation: Pair, epoch: number, message: string): Promise<boolean> {
   const { record } = conversation;
   const pending = turn.cache.commits.get(record.id);
   if (
@@ -92,7 +73,7 @@ export async function acceptCommit(
 
 /** Applies our own admitted commit, once our mailbox is processed up to where it stood when the commit was admitted. */
 async function applyCommit(turn: Turn, group: string): Promise<void> {
-  const conversation = await turn.conversation(group);
+  const conversation = await pairOf(turn, group);
   const next = await turn.tx.get(`next/${group}`);
   if (conversation !== undefined && next !== undefined) {
     conversation.group = turn.crypto.applyUpdate(conversation.group, next as Uint8Array);
@@ -107,7 +88,7 @@ async function applyCommit(turn: Turn, group: string): Promise<void> {
 }
 
 /** The other side is in the epoch that our commit opens: it was admitted, though its answer has not reached us. */
-export async function applyUnanswered(turn: Turn, { record }: Conversation, epoch: number | undefined): Promise<void> {
+export async function applyUnanswered(turn: Turn, { record }: Pair, epoch: number | undefined): Promise<void> {
   const pending = turn.cache.commits.get(record.id);
   if (pending?.kind === "update" && epoch === pending.epoch + 1 && record.epoch === pending.epoch)
     await applyCommit(turn, record.id);
@@ -129,25 +110,11 @@ export async function applyAdmitted(turn: Turn, seq: number): Promise<void> {
 
 /** Makes the Update commits that are due in the conversations in use. Sent by the caller's `post`. */
 export async function heal(turn: Turn, post: (group: string) => void): Promise<void> {
-  // Looking one up changes their order.
-  const conversations = [...turn.cache.conversations.values()];
-  for (const conversation of conversations)
-    if (conversation.record.state === "open")
-      await turn.on(`group/${conversation.record.id}`, () => healOne(turn, conversation, post));
+  for (const pair of pairsIn(turn.cache))
+    if (pair.record.state === "open") await turn.on(`group/${pair.record.id}`, () => healOne(turn, pair, post));
 }
 
-/** Whether mail is still being read that the relay had before it refused an epoch: the commit that ended it may stand behind that. */
-function isBehind(
-  turn: Turn,
-  { refused_at = 0 }: Awaiting,
-  { waited, patience }: { waited: number; patience: number },
-): boolean {
-  if (waited >= CATCH_UP_PATIENCE_MS) return false;
-  const { arrived } = turn.cache;
-  return !turn.isCurrent || (turn.ticks - arrived.at < patience && arrived.storedAt <= refused_at);
-}
-
-async function healOne(turn: Turn, conversation: Conversation, post: (group: string) => void): Promise<void> {
+async function healOne(turn: Turn, conversation: Pair, post: (group: string) => void): Promise<void> {
   const { record } = conversation;
   if (waitsInVain(turn, record, STALE_PATIENCE_MS)) {
     // The relay knows no epoch that we know: it may have been restored from a backup.
@@ -176,21 +143,12 @@ async function healOne(turn: Turn, conversation: Conversation, post: (group: str
   }
   if ((messages < HEAL_MESSAGES && age < HEAL_MS) || !turn.mayGoOn()) return;
   const { pending: next, commit } = await turn.crypto.update(conversation.group);
-  const commitId = randomId();
   await turn.tx.put(`next/${record.id}`, next);
-  await turn.saveCommit({
-    group: record.id,
-    commit_id: commitId,
-    kind: "update",
+  const frame = {
+    commit_id: randomId(),
+    group_id: record.id,
     epoch: record.epoch,
-    frame: JSON.stringify({
-      commit_id: commitId,
-      group_id: record.id,
-      epoch: record.epoch,
-      commit: toBase64(commit),
-    }),
-    rows: [],
-    created_at: turn.now,
-  });
-  turn.after.push(() => post(record.id));
+    commit: toBase64(commit),
+  };
+  await keepCommit(turn, post, { kind: "update", frame });
 }

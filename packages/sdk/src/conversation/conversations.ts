@@ -15,21 +15,21 @@ import type { ReadTransaction, WriteTransaction } from "../store/store.ts";
 import { GROUPS_PER_CONTACT, nameReplaced, replacedGroups } from "../trust/contact-records.ts";
 import { meet, type Trust } from "../trust/contacts.ts";
 import { deleteState } from "../records/group-state.ts";
-import { leastStock, lessIsLeft, removeKeyPackage } from "../records/key-records.ts";
 import { owed } from "../records/owed.ts";
 import { forgetGroup } from "../records/members.ts";
 import { get, pad, put } from "../records/records.ts";
 import { sendUnreadAgain } from "./resend.ts";
+import { packageOf, useKeyPackage } from "./welcomes.ts";
 import type { GroupRecord } from "../records/group-records.ts";
 import type { ContactRecord } from "../records/tables.ts";
-import type { Conversation, Turn } from "../turn/turn.ts";
+import { addPair, pairsWith, type Pair } from "../turn/groups.ts";
+import type { Turn } from "../turn/turn.ts";
 
 /** Back-off of re-openings: doubles from the first to the last. Milliseconds. */
 const REOPEN_FIRST_MS = 1_000;
 const REOPEN_LAST_MS = 3_600_000;
 /** Closed conversations of one contact that are known, at most: the oldest are the first to be forgotten. */
 const CLOSED_AT_MOST = 100;
-const LAST_RESORT_GRACE_MS = 24 * 3_600_000;
 /** Conversations that one contact may open by the same last-resort package, which is there to be used again. */
 const LAST_RESORT_USES = 3;
 
@@ -37,8 +37,8 @@ const LAST_RESORT_USES = 3;
  * The conversation to send in: with the contact's present device, one that has been answered before one that has not,
  * and between equals the smaller id, so that two sides that opened at once agree.
  */
-export async function conversationFor(turn: Turn, contact: ContactRecord): Promise<Conversation | undefined> {
-  const usable = (await turn.conversationsWith(contact.username)).filter(
+export async function conversationFor(turn: Turn, contact: ContactRecord): Promise<Pair | undefined> {
+  const usable = (await pairsWith(turn, contact.username)).filter(
     ({ record, peer }) =>
       (record.state === "open" || record.state === "opening") &&
       peer.device === contact.device_id &&
@@ -50,7 +50,7 @@ export async function conversationFor(turn: Turn, contact: ContactRecord): Promi
 }
 
 /** What a claimed key package led to. */
-export type Opening = { conversation: Conversation; welcome: Uint8Array } | { failed: Trust | "bad_key_package" };
+export type Opening = { conversation: Pair; welcome: Uint8Array } | { failed: Trust | "bad_key_package" };
 
 /** Opens a conversation by a claimed key package: everything but sending it. */
 export async function openConversation(turn: Turn, keys: RelayFrameData<"keys">): Promise<Opening> {
@@ -80,7 +80,7 @@ export async function openConversation(turn: Turn, keys: RelayFrameData<"keys">)
     if (!(error instanceof GroupError)) throw error;
     return refuse(`a key package of ${certificate.username} is not acceptable: ${error.message}`);
   }
-  const earlier = (await turn.conversationsWith(certificate.username)).filter(({ record }) => record.state === "open");
+  const earlier = (await pairsWith(turn, certificate.username)).filter(({ record }) => record.state === "open");
   const owes = (await turn.tx.list({ prefix: owed(certificate.username), limit: 1 })).length > 0;
   const records = await newRecords(turn, opened.group, certificate, "opener");
   const { record } = records;
@@ -93,7 +93,7 @@ export async function openConversation(turn: Turn, keys: RelayFrameData<"keys">)
   ].slice(-GROUPS_PER_CONTACT);
   await turn.tx.delete(`replaces/${certificate.username}`);
   if (owes || record.replaces.length > 0) await backOff(turn, certificate.username);
-  const conversation = await turn.addConversation(records, opened.group);
+  const conversation = await addPair(turn, records, opened.group);
   await evict(turn, certificate.username, record.id);
   return { conversation, welcome: opened.welcome };
 }
@@ -110,11 +110,8 @@ export async function acceptWelcome(
   const welcome = isBase64(message) ? fromBase64(message) : new Uint8Array();
   if (announcedGroup !== undefined && (await isKnownGroup(turn, announcedGroup)))
     return refuse("welcome_replayed", `a Welcome from ${from} names a conversation that is known already`);
-  const refs = turn.crypto.welcomeRefs(welcome);
-  const ref = refs.length === 1 ? refs[0] : undefined;
-  const key = ref === undefined ? undefined : await get(turn.tx, "key/", ref);
-  const secret = ref === undefined ? undefined : await turn.tx.get(`key-secret/${ref}`);
-  if (key === undefined || secret === undefined)
+  const key = await packageOf(turn, welcome);
+  if (key === undefined)
     return refuse("welcome_without_key", `a Welcome from ${from} uses a key package that this device does not have`);
   const uses = `joined/${key.ref}/${username}/`;
   if ((await turn.tx.list({ prefix: uses, limit: LAST_RESORT_USES })).length === LAST_RESORT_USES)
@@ -123,7 +120,7 @@ export async function acceptWelcome(
   let peer: DeviceCertificate | undefined;
   let group: Group;
   try {
-    group = await turn.crypto.join(welcome, secret as Uint8Array, device, async (credential, leafKey) => {
+    group = await turn.crypto.join(welcome, key.secret, device, async (credential, leafKey) => {
       if (equal(credential, device.certificate)) return equal(leafKey, device.publicKey);
       peer = await readExpected(turn, credential, from);
       return peer !== undefined && equal(peer.deviceKey, leafKey) && (fromDevice ?? peer.deviceId) === peer.deviceId;
@@ -138,44 +135,18 @@ export async function acceptWelcome(
     return refuse("bad_welcome", `a Welcome from ${from} is not what the relay says it is`);
   const trust = await meet(turn, peer, "welcome");
   if (trust !== "trusted") return;
-  await useKeyPackage(turn, key.ref, key.last_resort, from);
+  await useKeyPackage(turn, key, from);
   // By its Welcome this group could be joined once more, for as long as the private part is there.
   if (key.last_resort) await turn.tx.put(uses + id, "");
   // First thing after joining, our own keys replace those of the published package.
   const records = await newRecords(turn, group, peer, "joiner");
   records.record.committed_at = 0;
-  await turn.addConversation(records, group);
+  await addPair(turn, records, group);
   await evict(turn, records.record.contact, records.record.id);
 }
 
-/** A single-use private part is gone with its use; the last resort's a day later. */
-export async function useKeyPackage(turn: Turn, ref: string, lastResort: boolean, from: string): Promise<void> {
-  if (!lastResort) {
-    await removeKeyPackage(turn.tx, ref);
-    // Of what came before, the relay has not counted it among what it said at the login.
-    if (turn.isCurrent) await lessIsLeft(turn.tx, (await leastStock(turn.tx)) - 1);
-    return;
-  }
-  const key = await get(turn.tx, "key/", ref);
-  if (key !== undefined && key.delete_at === undefined)
-    await put(turn.tx, "key/", ref, { ...key, delete_at: turn.now + LAST_RESORT_GRACE_MS });
-  turn.lastResortUsed = true;
-  const stock = await leastStock(turn.tx);
-  if (stock > 0)
-    await turn.alert(
-      "last_resort",
-      usernameKey(from),
-      `${from} was given the last-resort key package while ${stock} others were left`,
-    );
-}
-
 /** Ends a conversation for good. The next one with this contact names it as replaced. */
-export async function closeConversation(
-  turn: Turn,
-  conversation: Conversation,
-  kind?: string,
-  text?: string,
-): Promise<void> {
+export async function closeConversation(turn: Turn, conversation: Pair, kind?: string, text?: string): Promise<void> {
   const { record } = conversation;
   if (kind !== undefined && text !== undefined) await turn.alert(kind, record.contact, text);
   record.state = "closed";
@@ -186,10 +157,10 @@ export async function closeConversation(
 }
 
 /** Deletes the secrets of a conversation, and keeps its record, by which its id is known. */
-export async function forget(turn: Turn, conversation: Conversation): Promise<void> {
+export async function forget(turn: Turn, conversation: Pair): Promise<void> {
   const { record } = conversation;
   conversation.dirty = false;
-  turn.cache.conversations.delete(record.id);
+  turn.cache.groups.delete(record.id);
   await deleteState(turn.tx, record.id);
   await turn.tx.delete(`contact-group/${record.contact}/${record.id}`);
   await put(turn.tx, "group/", record.id, { ...record, state: "closed" });
@@ -241,15 +212,15 @@ async function readExpected(turn: Turn, encoded: Uint8Array, username: string): 
 
 async function isKnownGroup(turn: Turn, id: string): Promise<boolean> {
   return (
-    (await isConversation(turn, id)) ||
-    (await turn.tx.get(`team-group/${id}`)) !== undefined ||
-    turn.cache.teams.has(id)
+    turn.cache.groups.has(id) ||
+    (await turn.tx.get(`group/${id}`)) !== undefined ||
+    (await turn.tx.get(`team-group/${id}`)) !== undefined
   );
 }
 
 /** Whether a group is one of two. */
 export async function isConversation(turn: Turn, id: string): Promise<boolean> {
-  return (await turn.tx.get(`group/${id}`)) !== undefined || turn.cache.conversations.has(id);
+  return (await turn.tx.get(`group/${id}`)) !== undefined || turn.cache.groups.get(id)?.kind === "pair";
 }
 
 async function newRecords(
@@ -257,7 +228,7 @@ async function newRecords(
   group: Group,
   { username, deviceId }: DeviceCertificate,
   role: GroupRecord["role"],
-): Promise<Pick<Conversation, "record" | "peer">> {
+): Promise<Pick<Pair, "record" | "peer">> {
   const contact = await turn.contact(username);
   const record: GroupRecord = {
     id: groupIdOf(group),
@@ -278,7 +249,7 @@ async function newRecords(
 }
 
 async function evict(turn: Turn, contact: string, keep: string): Promise<void> {
-  const all = (await turn.conversationsWith(contact)).filter(({ record }) => record.id !== keep);
+  const all = (await pairsWith(turn, contact)).filter(({ record }) => record.id !== keep);
   all.sort(({ record: a }, { record: b }) => a.created_at - b.created_at);
   for (const old of all.slice(0, Math.max(0, all.length + 1 - GROUPS_PER_CONTACT))) await closeConversation(turn, old);
 }

@@ -15,9 +15,10 @@ import { receiveDirect, receiveTeamMessage, unreadIn } from "./team-messages.ts"
 import { forgetPlaces, place } from "./team-order.ts";
 import { expireAtOthers, settleAt } from "./team-outcomes.ts";
 import { acceptTeamWelcome } from "./team-welcome.ts";
-import { type Team, teamOf } from "../turn/teams.ts";
+import { groupOf, pairOf, pairsWith, type Team, teamOf } from "../turn/groups.ts";
 import { hasEnough } from "./reports.ts";
 import { type sendAgain, underAnotherId } from "./resend.ts";
+import { packageOf } from "./welcomes.ts";
 import type { Turn } from "../turn/turn.ts";
 
 /** The part of a turn that goes into what comes and into what was left of it before. */
@@ -86,10 +87,10 @@ async function leaveAlone(turn: Turn, delivery: Delivery): Promise<void> {
 
 async function receiveOne(turn: Turn, delivery: Delivery, offline: boolean): Promise<void> {
   const { group_id: group = "" } = delivery;
-  const team = turn.cache.conversations.has(group) ? undefined : await teamOf(turn, group);
-  if (team !== undefined) return receiveInTeam(turn, team, delivery, offline);
+  const known = await groupOf(turn, group);
+  if (known?.kind === "team") return receiveInTeam(turn, known, delivery, offline);
   // Of a group that is over, or whose state is lost, nothing is read but that we are in it again.
-  const isOver = !turn.cache.conversations.has(group) && (await turn.tx.get(`team-group/${group}`)) !== undefined;
+  const isOver = known === undefined && (await turn.tx.get(`team-group/${group}`)) !== undefined;
   if (isOver && delivery.kind !== "welcome") return undefined;
   switch (delivery.kind ?? "application") {
     case "application":
@@ -146,16 +147,15 @@ async function receiveWelcome(turn: Turn, delivery: Delivery): Promise<void> {
   const { from, message } = delivery;
   const username = usernameKey(from);
   if ((await turn.contact(username))?.blocked === true || turn.isSpent(username)) return;
-  const alone = (await turn.conversationsWith(username)).length === 0;
-  const [ref] = turn.crypto.welcomeRefs(isBase64(message) ? fromBase64(message) : new Uint8Array());
-  const isTried = ref !== undefined && (await turn.tx.get(`key/${ref}`)) !== undefined;
+  const alone = (await pairsWith(turn, username)).length === 0;
+  const isTried = (await packageOf(turn, isBase64(message) ? fromBase64(message) : new Uint8Array())) !== undefined;
   await acceptWelcome(turn, delivery);
-  const joined = alone && (await turn.conversationsWith(username)).length > 0;
+  const joined = alone && (await pairsWith(turn, username)).length > 0;
   if (!joined) turn.wasted(username, isTried ? HANDSHAKE : UNTRIED);
 }
 
 async function receiveCommit(turn: Turn, delivery: Delivery): Promise<void> {
-  const conversation = await turn.conversation(delivery.group_id ?? "");
+  const conversation = await pairOf(turn, delivery.group_id ?? "");
   // A commit of a conversation that is gone has nothing to advance.
   if (conversation === undefined) return;
   const { record, peer } = conversation;

@@ -10,7 +10,8 @@ import type { LineRecord } from "../records/pairing-records.ts";
 import type { GroupRecord } from "../records/group-records.ts";
 import type { ContactRecord, OutboxRecord } from "../records/tables.ts";
 import { hasOpenLine, isBlocked, isForAnother, isOpen, verified } from "../trust/pairing.ts";
-import type { Conversation, Turn } from "../turn/turn.ts";
+import type { Pair } from "../turn/groups.ts";
+import type { Turn } from "../turn/turn.ts";
 
 /** Why a line does not pair: a word of the receipt. */
 export type Objection =
@@ -34,7 +35,7 @@ const UNKNOWN = 0.2;
 const FIRST_MESSAGE = 4_096;
 
 /** Whether a message may be read although there is no room for its sender's: it may be the one that a line is open for. */
-export async function mayPair(turn: Turn, { record, peer }: Conversation, length: number): Promise<boolean> {
+export async function mayPair(turn: Turn, { record, peer }: Pair, length: number): Promise<boolean> {
   if (record.role !== "joiner" || peer.receive_counter > 0 || length > FIRST_MESSAGE) return false;
   return hasOpenLine(turn.tx, turn.now);
 }

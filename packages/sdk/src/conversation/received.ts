@@ -1,7 +1,7 @@
 /** One message that has come: decrypted, counted, and put into the inbox, or else reported as not readable. */
-import { type Content, decodeContent, type Header, isBoundTo, isFrameIdOf, marksOf } from "../crypto/content.ts";
+import { type Content, type Header, isBoundTo, marksOf } from "../crypto/content.ts";
 import { GroupError } from "../crypto/mls/seam.ts";
-import { type Delivery, fromBase64, isBase64, randomId, toBase64, usernameKey } from "../protocol/index.ts";
+import { type Delivery, randomId, toBase64, usernameKey } from "../protocol/index.ts";
 import { admit } from "./admission.ts";
 import { applyUnanswered } from "./commits.ts";
 import { mayAnswer } from "../trust/contacts.ts";
@@ -11,18 +11,15 @@ import { owe, owed } from "../records/owed.ts";
 import { fromBody, get, nextSeq, pad, put } from "../records/records.ts";
 import { mayPair, receiveLine } from "./pairing.ts";
 import { repeatOffers, takeOffers } from "./offers.ts";
+import { countIn, MISSING_AT_MOST, readMessage } from "./reading.ts";
 import { applyReceipt, confirm } from "./reports.ts";
 import { leave } from "./resend.ts";
 import { isFor } from "./team-outcomes.ts";
 import { rosterIn, teamByKey } from "./teams.ts";
 import type { InboxRecord, OutboxRecord, QuestionRecord } from "../records/tables.ts";
-import type { Conversation, Turn } from "../turn/turn.ts";
+import { pairOf, pairsWith, type Pair } from "../turn/groups.ts";
+import type { Turn } from "../turn/turn.ts";
 
-/** Counters of a conversation that were not read, at most. With more it is lost, and what is unread is sent in another. */
-const MISSING_AT_MOST = 400;
-/** The costs of trying to decrypt, and of one step of a ratchet: ms of an ordinary core. See `Waste`. */
-const ATTEMPT = 0.5;
-const STEP = 0.02;
 /** A conversation that is named as replaced. */
 const NAMED = 0.02;
 const DAY_MS = 86_400_000;
@@ -38,7 +35,7 @@ const OWED_TO_STRANGERS = 200;
 /** One message or receipt. */
 export async function receiveMessage(turn: Turn, delivery: Delivery, offline: boolean): Promise<void> {
   const from = usernameKey(delivery.from);
-  const conversation = await turn.conversation(delivery.group_id ?? "");
+  const conversation = await pairOf(turn, delivery.group_id ?? "");
   if (conversation === undefined) return unreadable(turn, from, delivery.message_id);
   const { record } = conversation;
   const contact = await turn.contact(record.contact);
@@ -78,26 +75,21 @@ export async function receiveMessage(turn: Turn, delivery: Delivery, offline: bo
 }
 
 /** A pairing line is shown: before anything is asked of whose messages are taken. */
-async function judgeLine(turn: Turn, { record }: Conversation, content: Content, delivery: Delivery): Promise<void> {
+async function judgeLine(turn: Turn, { record }: Pair, content: Content, delivery: Delivery): Promise<void> {
   const objection = await receiveLine(turn, record, content);
   if (objection !== undefined) await unreadable(turn, record.contact, delivery.message_id, objection);
 }
 
-/** Decrypts, and compares what was encrypted with what the relay says around it. */
-async function open(turn: Turn, conversation: Conversation, delivery: Delivery): Promise<Content | undefined> {
-  const { record, peer } = conversation;
-  const { waste } = turn.cache;
-  const digest = () => turn.crypto.digest(isBase64(delivery.message) ? fromBase64(delivery.message) : new Uint8Array());
-  if (waste.remembers && waste.hasFailed(await digest())) return undefined;
-  try {
-    const opened = await turn.ahead.decrypt(turn, conversation, delivery);
+/** Decrypts what came between two, and compares it. */
+async function open(turn: Turn, pair: Pair, delivery: Delivery): Promise<Content | undefined> {
+  const { record, peer } = pair;
+  const { device, identity } = turn.account;
+  const read = await readMessage(turn, { from: record.contact, delivery }, async () => {
+    const opened = await turn.ahead.decrypt(turn, pair, delivery);
     if (opened.kind !== "application") throw new GroupError("a commit as an application message");
-    conversation.group = opened.group;
-    conversation.dirty = true;
-    turn.consumed.push(...opened.consumed);
-    const content = decodeContent(opened.plaintext);
-    const { device, identity } = turn.account;
-    const bound = isBoundTo(opened.authenticatedData, {
+    pair.group = opened.group;
+    pair.dirty = true;
+    const isBound = isBoundTo(opened.authenticatedData, {
       messageId: delivery.message_id,
       from: delivery.from,
       fromDevice: peer.device,
@@ -105,45 +97,17 @@ async function open(turn: Turn, conversation: Conversation, delivery: Delivery):
       toDevice: device.id,
       expiresAt: delivery.expires_at,
     });
-    if (content === undefined) {
-      turn.wasted(record.contact, ATTEMPT);
-      return undefined;
-    }
-    if (
-      !bound ||
-      usernameKey(delivery.from) !== record.contact ||
-      !isFrameIdOf(delivery.message_id, content.header.id)
-    ) {
-      await turn.alert(
-        "relay_mismatch",
-        record.contact,
-        `a message from ${record.contact} came with other names, ids or expiry than its sender gave it`,
-      );
-      turn.wasted(record.contact, ATTEMPT);
-      return undefined;
-    }
-    return content;
-  } catch (error) {
-    if (!(error instanceof GroupError)) throw error;
-    if (error.steps !== undefined) {
-      waste.remember(await digest());
-      turn.wasted(record.contact, ATTEMPT + error.steps * STEP);
-    }
-    return undefined;
-  }
+    return { ...opened, isBound: isBound && usernameKey(delivery.from) === record.contact, sender: undefined };
+  });
+  return read?.content;
 }
 
 /** Keeps the books of the conversation: counters, gaps, what it replaces, that it works. */
-async function countAndFollow(turn: Turn, conversation: Conversation, { header }: Content): Promise<void> {
+async function countAndFollow(turn: Turn, conversation: Pair, { header }: Content): Promise<void> {
   const { record, peer } = conversation;
   turn.heard.add(record.contact);
-  const gaps = new Set(peer.gaps);
-  gaps.delete(header.counter);
-  const newest = Math.min(header.counter, peer.receive_counter + MISSING_AT_MOST + 1);
-  const hasGap = newest > peer.receive_counter + 1;
-  for (let counter = peer.receive_counter + 1; counter < newest; counter++) gaps.add(counter);
-  peer.gaps = [...gaps];
-  peer.receive_counter = Math.max(peer.receive_counter, header.counter);
+  const hasGap = header.counter > peer.receive_counter + 1;
+  countIn(peer, header.counter);
   if (header.read !== undefined && header.read > (peer.confirmed ?? 0)) {
     peer.confirmed = Math.min(header.read, record.send_counter);
     await confirm(turn, record.contact, record.id, header.read);
@@ -269,7 +233,7 @@ export async function unreadable(turn: Turn, from: string, messageId: string, wh
   // A relay could make us open conversations with whomever it names.
   if (contact === undefined && !(await mayAnswer(turn, from))) return;
   // Its conversations have ended with it, and none is opened to say so.
-  if (contact?.blocked === true && (await turn.conversationsWith(from)).length === 0) return;
+  if (contact?.blocked === true && (await pairsWith(turn, from)).length === 0) return;
   // Nothing is told to a contact that is stopped, and anybody may write in its name.
   const limit = (await turn.isStranger(from)) ? OWED_TO_STRANGERS : OWED_AT_MOST;
   const prefix = owed(from, "lost");

@@ -10,7 +10,8 @@ import { hearTeams } from "./team-forks.ts";
 import { get, nextSeq, pad, parse, put, toBytes } from "../records/records.ts";
 import { AT_LEAST, isTo, replace, sendAgain, SHARE } from "./resend.ts";
 import type { OutboxRecord, ReportRecord } from "../records/tables.ts";
-import type { Conversation, Turn } from "../turn/turn.ts";
+import { pairOf, type Pair } from "../turn/groups.ts";
+import type { Turn } from "../turn/turn.ts";
 
 const NOTHING = { received: {}, handled: [], failed: [], missing: [], undecryptable: [] };
 /** Receipts of one contact that wait to be applied. Enough for all that is said at once of tens of thousands of messages. */
@@ -27,7 +28,7 @@ const KNOWN_GAP = 0.002;
  * Applies a receipt that came in `conversation`. It counts only for messages that were sent to its contact. Malformed ones
  * do nothing.
  */
-export async function applyReceipt(turn: Turn, { record }: Conversation, body: Uint8Array): Promise<void> {
+export async function applyReceipt(turn: Turn, { record }: Pair, body: Uint8Array): Promise<void> {
   const read = readReceipt(body);
   const { contact, id: conversation } = record;
   if (read === undefined) return turn.wasted(contact, MALFORMED);
@@ -194,7 +195,7 @@ export async function receivedUpTo(
 }
 
 async function oneReceiptLess(turn: Turn, group: string): Promise<void> {
-  const conversation = await turn.conversation(group);
+  const conversation = await pairOf(turn, group);
   if (conversation === undefined) return;
   const { peer } = conversation;
   peer.receipts_out = Math.max(0, (peer.receipts_out ?? 0) - 1);
@@ -205,7 +206,7 @@ async function oneReceiptLess(turn: Turn, group: string): Promise<void> {
 async function forgetGaps(turn: Turn, row: OutboxRecord): Promise<void> {
   const receipt = readReceipt(toBytes((await turn.tx.get(`out-body/${pad(row.seq)}`)) ?? ""));
   for (const { group, counter } of receipt?.missing ?? []) {
-    const conversation = await turn.conversation(group);
+    const conversation = await pairOf(turn, group);
     if (conversation?.peer.gaps?.includes(counter) !== true) continue;
     conversation.peer.gaps = conversation.peer.gaps.filter((gap) => gap !== counter);
     conversation.dirty = true;

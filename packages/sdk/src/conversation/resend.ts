@@ -6,6 +6,7 @@ import { readAddress } from "../records/addresses.ts";
 import { offerAgain } from "../records/file-offers.ts";
 import type { GroupRecord } from "../records/group-records.ts";
 import type { AgainRecord, OutboxRecord } from "../records/tables.ts";
+import { pairOf } from "../turn/groups.ts";
 import type { Turn } from "../turn/turn.ts";
 import { againInTeam } from "./team-founded.ts";
 
@@ -20,14 +21,14 @@ export const AT_LEAST = 8;
 
 /** Leaves a group, and has the other side leave it: the next one names it as replaced. */
 export async function replace(turn: Turn, contact: string, group: string): Promise<void> {
-  if ((await turn.conversation(group))?.record.state !== "open") return;
+  if ((await pairOf(turn, group))?.record.state !== "open") return;
   await leave(turn, contact, group);
   await nameReplaced(turn.tx, contact, group);
 }
 
 /** Nothing is sent in this group again; it is still read. */
 export async function leave(turn: Turn, contact: string, group: string): Promise<void> {
-  const old = await turn.conversation(group);
+  const old = await pairOf(turn, group);
   if (old === undefined || old.record.contact !== contact || old.record.state === "replaced") return;
   old.record.state = "replaced";
   old.dirty = true;

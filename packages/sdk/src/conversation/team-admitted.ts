@@ -1,19 +1,14 @@
-/** Our own commits of teams that the relay has admitted, whether or not its answer has come; and those of others that do not come. */
+/** Our own commits of teams that the relay has admitted, whether or not its answer has come. */
 import type { Delivery } from "../protocol/index.ts";
 import type { CommitRecord } from "../records/group-records.ts";
 import { get, pad } from "../records/records.ts";
-import type { Team } from "../turn/teams.ts";
+import type { Team } from "../turn/groups.ts";
 import type { Turn } from "../turn/turn.ts";
-import { waitsInVain } from "./commits.ts";
 import { applyTeamCommit } from "./team-commits.ts";
 import { planHealing } from "./team-healing.ts";
 import { takeOwnFounding } from "./team-founded.ts";
 import { endOp, endOrGoOn } from "./team-ops.ts";
-import { askToRejoin } from "./team-stuck.ts";
 import { learn, settingsIn } from "./teams.ts";
-
-/** As for pairs, but all mail may wait for a large commit of some group. Milliseconds. */
-const STALE_PATIENCE_MS = 150_000;
 
 /** The relay has a team that we have founded. */
 export async function admitFounding(turn: Turn, team: Team, commit: CommitRecord | undefined): Promise<void> {
@@ -35,16 +30,4 @@ export async function applyUnansweredInTeam(turn: Turn, team: Team, { kind, epoc
   if (record.state === "founding") await admitFounding(turn, team, pending);
   else if (pending?.kind === "team" && record.epoch === pending.epoch && epoch === pending.epoch + 1)
     await applyTeamCommit(turn, pending);
-}
-
-/** A commit that the relay must have does not come: any member may take us in again. */
-export async function rejoinWhereLate(turn: Turn): Promise<void> {
-  for (const team of turn.cache.teams.values()) {
-    if (team.record.state !== "open" || !waitsInVain(turn, team.record, STALE_PATIENCE_MS)) continue;
-    await turn.on(`team-group/${team.record.id}`, async () => {
-      await askToRejoin(turn, team);
-      const text = `a commit of the group @${settingsIn(turn, team).name} does not come: this agent asks to be taken in again`;
-      await turn.alert("stale_epoch", undefined, text);
-    });
-  }
 }

@@ -1,10 +1,10 @@
 /** What of a team's mail takes long, and is computed before the turn that it changes: commits of large groups, and joining them. */
 import { followChange, joinTeam } from "../crypto/team/changes.ts";
 import { type Delivery, fromBase64, isBase64 } from "../protocol/index.ts";
-import { get } from "../records/records.ts";
-import { teamOf } from "../turn/teams.ts";
+import { teamOf } from "../turn/groups.ts";
 import type { Turn } from "../turn/turn.ts";
 import { rosterIn } from "./teams.ts";
+import { packageOf } from "./welcomes.ts";
 
 /** A commit of a group of fewer members, and a tree of fewer characters, take no longer than a turn has. */
 const LARGE_MEMBERS = 50;
@@ -25,7 +25,7 @@ export async function isComputed(turn: Turn, delivery: Delivery): Promise<boolea
 
 async function isFollowed(turn: Turn, delivery: Delivery): Promise<boolean> {
   const { group_id: id = "", body, epoch } = delivery;
-  const team = turn.cache.conversations.has(id) ? undefined : await teamOf(turn, id);
+  const team = await teamOf(turn, id);
   if (team?.record.state !== "open" || team.record.epoch !== epoch) return true;
   if (typeof body !== "string" || !isBase64(body)) return true;
   if ((await rosterIn(turn, team)).length < LARGE_MEMBERS) return true;
@@ -39,11 +39,9 @@ async function isJoined(turn: Turn, delivery: Delivery): Promise<boolean> {
   const { message, tree } = delivery;
   if (typeof tree !== "string" || tree.length < LARGE_TREE || !isBase64(message) || !isBase64(tree)) return true;
   const invited = { welcome: fromBase64(message), tree: fromBase64(tree) };
-  const [ref] = turn.crypto.welcomeRefs(invited.welcome);
-  const key = ref === undefined ? undefined : await get(turn.tx, "key/", ref);
-  const secret = key === undefined ? undefined : await turn.tx.get(`key-secret/${key.ref}`);
-  if (secret === undefined) return true;
+  const key = await packageOf(turn, invited.welcome);
+  if (key === undefined) return true;
   const { device } = turn.account;
-  const run = () => joinTeam(turn.teams, invited, secret as Uint8Array, device);
+  const run = () => joinTeam(turn.teams, invited, key.secret, device);
   return turn.cache.between.isThere({ at: aheadOf(delivery), of: "", run });
 }

@@ -19,7 +19,7 @@ import { cannotFollow, commitMissing, forked } from "./team-stuck.ts";
 import { compareWords } from "./team-words.ts";
 import { learn, rosterIn } from "./teams.ts";
 import { beginOrder } from "../turn/team-order.ts";
-import { forgetMember, type Team, teamOf } from "../turn/teams.ts";
+import { forgetMember, type Team, teamOf } from "../turn/groups.ts";
 import type { Turn } from "../turn/turn.ts";
 
 /** Changes that give us new keys as well. */
@@ -51,7 +51,7 @@ export async function receiveTeamCommit(turn: Turn, team: Team, delivery: Delive
     return cannotFollow(turn, team, { why: error.message, sender: from });
   }
   await compareWords(turn, followed.commit, delivery);
-  if (followed.kind === "removed") return retire(turn, team);
+  if (followed.kind === "removed") return retire(turn, record);
   if (followed.kind !== "applied") {
     // Who has signed it is not the relay's word.
     const signer = (await certifiedBy(followed.commit.committer.certificate))?.name ?? from;

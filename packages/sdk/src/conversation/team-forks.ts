@@ -43,7 +43,8 @@ export async function teamsFor(turn: Turn, name: string): Promise<Said[]> {
 }
 
 async function recordOf(turn: Turn, group: string): Promise<TeamGroupRecord | undefined> {
-  return turn.cache.teams.get(group)?.record ?? (await get(turn.tx, "team-group/", group));
+  const known = turn.cache.groups.get(group);
+  return known?.kind === "team" ? known.record : get(turn.tx, "team-group/", group);
 }
 
 /** What a contact says of them. What it says of others counts for nothing. */

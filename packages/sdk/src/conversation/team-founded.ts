@@ -1,7 +1,6 @@
 /** A team that an admin has founded anew: whether that is right, and how a member goes on in it. [P-15.9] */
 import { firstFounding, type Invited, isFoundedAnew, leftOut } from "../crypto/team/foundings.ts";
-import type { Group } from "../crypto/mls/seam.ts";
-import { lengthPrefixed, toBase64, usernameKey } from "../protocol/index.ts";
+import { toBase64, usernameKey } from "../protocol/index.ts";
 import { directAddress, teamAddress } from "../records/addresses.ts";
 import { isQuiet } from "../records/outbox-records.ts";
 import { get, list, pad, put, remove, rowsUnder } from "../records/records.ts";
@@ -10,11 +9,11 @@ import type { TeamRecord } from "../records/team-records.ts";
 import { deleteRow, LAST_ATTEMPT, requeue, settle, unlink } from "../turn/outbox-rows.ts";
 import { leaveRoster } from "../turn/rosters.ts";
 import { dropOrders } from "../turn/team-order.ts";
-import { type Team, teamOf } from "../turn/teams.ts";
+import { type Team, teamOf } from "../turn/groups.ts";
 import type { Turn } from "../turn/turn.ts";
 import { isOfLink } from "../records/team-changes.ts";
-import { forgetTeamGroup } from "./team-end.ts";
-import { addOp, endOp, rejoinOf, signWord } from "./team-ops.ts";
+import { leaveReplaced } from "./team-end.ts";
+import { endOp, rejoinOf } from "./team-ops.ts";
 import { settleAt } from "./team-outcomes.ts";
 import { comparePins } from "./team-pins.ts";
 import { unwatch } from "./team-watch.ts";
@@ -96,23 +95,10 @@ export async function takeOwnFounding(turn: Turn, team: Team): Promise<boolean> 
   const isNext = row !== undefined && (await judgeFounding(turn, invited, row)) === "next";
   if (isNext) await goOnIn(turn, team, own);
   else {
-    await leaveSilently(turn, team.record.id, team.group);
     team.record.state = "closed";
-    await forgetTeamGroup(turn, team.record);
+    await leaveReplaced(turn, team.record, team.group);
   }
   return isNext;
-}
-
-/** Nobody goes on in this group, and it takes no room at the relay. Its state goes, so the word to leave is signed now. */
-export async function leaveSilently(turn: Turn, id: string, group: Group | undefined): Promise<void> {
-  const statement = group === undefined ? [] : await signWord(turn, "leave", group);
-  return addOp(turn, {
-    kind: "leave",
-    key: "",
-    group: id,
-    names: [],
-    statement: toBase64(lengthPrefixed(...statement)),
-  });
 }
 
 /** A group as one is invited to it. */
@@ -156,8 +142,7 @@ async function leaveBehind(
 export async function retireReplaced(turn: Turn, id: string, now: number): Promise<void> {
   const record = await get(turn.tx, "team-group/", id);
   if (record?.state !== "replaced" || now - (record.replaced_at ?? now) < READ_MS) return;
-  await leaveSilently(turn, id, (await teamOf(turn, id))?.group);
-  await forgetTeamGroup(turn, record);
+  await leaveReplaced(turn, record, (await teamOf(turn, id))?.group);
 }
 
 /** Has what was not received in a group wait for the one that has replaced it. @returns whether that is all */

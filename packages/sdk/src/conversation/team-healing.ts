@@ -1,7 +1,7 @@
 /** When this agent gives itself new keys in its teams: whoever has stolen its state reads nothing that comes after. [P-15.11] */
 import { nextHealing, slotLength } from "../crypto/team/slots.ts";
 import { get, pad, rowsUnder } from "../records/records.ts";
-import { type Team, teamOf } from "../turn/teams.ts";
+import { type Team, teamOf } from "../turn/groups.ts";
 import type { Turn } from "../turn/turn.ts";
 import { addLinkOp } from "./team-ops.ts";
 import { askToRejoin } from "./team-stuck.ts";

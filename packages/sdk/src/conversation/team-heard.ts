@@ -1,5 +1,5 @@
 /** What of a member of a team shows that it is there: when something came of it last, and when it gave itself new keys. */
-import { type Team, teamMember } from "../turn/teams.ts";
+import { type Team, teamMember } from "../turn/groups.ts";
 import type { Turn } from "../turn/turn.ts";
 
 const DAY_MS = 86_400_000;

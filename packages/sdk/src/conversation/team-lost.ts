@@ -1,6 +1,6 @@
 /** Messages of members that never came, and never will: their owner hears how many. [P-15.15] */
 import { get } from "../records/records.ts";
-import { forgetMember, type Team, teamMember, teamOf } from "../turn/teams.ts";
+import { forgetMember, type Team, teamMember, teamOf } from "../turn/groups.ts";
 import type { Turn } from "../turn/turn.ts";
 import { heardFrom } from "./team-heard.ts";
 import { goneFrom } from "./team-outcomes.ts";

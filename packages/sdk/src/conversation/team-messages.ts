@@ -1,6 +1,5 @@
 /** What comes in a team: messages to all, and direct frames of one member. */
 import { type Content, decodeContent, type Header, isFrameIdOf } from "../crypto/content.ts";
-import { GroupError } from "../crypto/mls/seam.ts";
 import { openDirect } from "../crypto/team/direct.ts";
 import { isTeamDataOf } from "../crypto/team/message-data.ts";
 import { certifiedBy, type TeamMember } from "../crypto/team/roster.ts";
@@ -14,18 +13,14 @@ import { keep } from "./received.ts";
 import { directSecret } from "./team-commits.ts";
 import { holdInTeam } from "./team-held.ts";
 import { heardFrom } from "./team-heard.ts";
+import { ATTEMPT, countIn, MISSING_AT_MOST, readMessage } from "./reading.ts";
 import { applyTeamReceipt } from "./team-reports.ts";
 import { commitMissing } from "./team-stuck.ts";
 import { hearSeen } from "./team-order.ts";
 import { rosterIn } from "./teams.ts";
-import { memberBy, type Team, teamMember } from "../turn/teams.ts";
+import { memberBy, type Team, teamMember } from "../turn/groups.ts";
 import type { Turn } from "../turn/turn.ts";
 
-/** Counters of a member that were not read, at most: what is more is not asked for any more. */
-const MISSING_AT_MOST = 400;
-/** The costs of trying to decrypt, and of one step of a ratchet: ms of an ordinary core. See `Waste`. */
-const ATTEMPT = 0.5;
-const STEP = 0.02;
 /** Messages of one member that were not read and of which it has not been told, at most: of more it hears by their counters. */
 const OWED_AT_MOST = 400;
 
@@ -166,41 +161,20 @@ async function openMessage(
   team: Team,
   delivery: Delivery,
 ): Promise<{ content: Content; sender: Omit<TeamMember, "leaf"> } | undefined> {
-  const bytes = isBase64(delivery.message) ? fromBase64(delivery.message) : new Uint8Array();
-  const { waste } = turn.cache;
-  const from = usernameKey(delivery.from);
-  if (waste.remembers && waste.hasFailed(await turn.crypto.digest(bytes))) return undefined;
-  try {
+  return readMessage(turn, { from: usernameKey(delivery.from), delivery }, async (bytes) => {
     const opened = await turn.teams.decrypt(team.group, bytes);
     team.group = opened.group;
     team.dirty = true;
-    turn.consumed.push(...opened.consumed);
     const sender = await certifiedBy(opened.sender.certificate);
-    const content = decodeContent(opened.plaintext);
-    if (sender === undefined || content === undefined) return undefined;
+    if (sender === undefined) return undefined;
     const bound = { messageId: delivery.message_id, from: sender.name, fromDevice: sender.device };
-    const isBound = isTeamDataOf(opened.authenticatedData, { ...bound, expiresAt: delivery.expires_at });
-    const isThere = opened.epoch === delivery.epoch && (delivery.device ?? sender.device) === sender.device;
-    if (
-      isBound &&
-      isThere &&
-      usernameKey(delivery.from) === sender.name &&
-      isFrameIdOf(delivery.message_id, content.header.id)
-    )
-      return { content, sender };
-    await turn.alert(
-      "relay_mismatch",
-      sender.name,
-      `a message from ${sender.name} came with other names, ids, epoch or expiry than its sender gave it`,
-    );
-    turn.wasted(from, ATTEMPT);
-    return undefined;
-  } catch (error) {
-    if (!(error instanceof GroupError)) throw error;
-    if (error.steps !== undefined) waste.remember(await turn.crypto.digest(bytes));
-    turn.wasted(from, ATTEMPT + (error.steps ?? 0) * STEP);
-    return undefined;
-  }
+    const isBound =
+      isTeamDataOf(opened.authenticatedData, { ...bound, expiresAt: delivery.expires_at }) &&
+      opened.epoch === delivery.epoch &&
+      (delivery.device ?? sender.device) === sender.device &&
+      usernameKey(delivery.from) === sender.name;
+    return { ...opened, isBound, sender };
+  });
 }
 
 /** A member sends again what is older than all that was looked for: so was what followed on it for us. */
@@ -218,14 +192,6 @@ function count(team: Team, member: TeamMemberRecord, { counter, base = 0 }: Head
     member.receive_counter = Math.min(base, counter - 1);
     if (member.receive_counter > 0) member.since = member.receive_counter;
   }
-  const gaps = new Set(member.gaps);
-  gaps.delete(counter);
-  const first = Math.max(member.receive_counter + 1, counter - MISSING_AT_MOST);
-  for (let missing = first; missing < counter; missing++) gaps.add(missing);
-  const passed = Math.max(0, first - member.receive_counter - 1);
-  const kept = [...gaps].slice(-MISSING_AT_MOST);
-  member.gaps = kept;
-  member.receive_counter = Math.max(member.receive_counter, counter);
   team.changed.add(member.name);
-  return passed + gaps.size - kept.length;
+  return countIn(member, counter);
 }

@@ -4,7 +4,7 @@ import { epochOf, groupIdOf } from "../crypto/mls/state.ts";
 import { leafDigest, signStatement } from "../crypto/team/statements.ts";
 import { type RelayFrameData, usernameKey } from "../protocol/index.ts";
 import { rosterIn } from "./teams.ts";
-import { type Team, teamOf } from "../turn/teams.ts";
+import { type Team, teamOf } from "../turn/groups.ts";
 import { isOfLink } from "../records/team-changes.ts";
 import { get, list, nextSeq, pad, put, remove } from "../records/records.ts";
 import type { OpEndRecord, OpRecord } from "../records/team-records.ts";

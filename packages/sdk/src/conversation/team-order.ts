@@ -10,7 +10,7 @@ import { get, pad } from "../records/records.ts";
 import type { WireRecord } from "../records/tables.ts";
 import type { OrderRecord } from "../records/team-records.ts";
 import { addHash, hashOf, letWait, loseOrder, type Order, orderOf, waitsAt, waitsNoMore } from "../turn/team-order.ts";
-import type { Team } from "../turn/teams.ts";
+import type { Team } from "../turn/groups.ts";
 import type { Turn } from "../turn/turn.ts";
 import { settingsIn } from "./teams.ts";
 

@@ -5,7 +5,7 @@ import type { ToRecord } from "../records/team-records.ts";
 import { isRefusal } from "../records/outbox-records.ts";
 import { sentIn, settle, unlink } from "../turn/outbox-rows.ts";
 import { awaitsFetching, filesWithout } from "./team-files.ts";
-import { type Team, teamMember } from "../turn/teams.ts";
+import { type Team, teamMember } from "../turn/groups.ts";
 import type { Turn } from "../turn/turn.ts";
 
 /** Final states do not change, but for the relay's word, which the recipient's outweighs. */

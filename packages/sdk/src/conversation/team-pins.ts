@@ -2,7 +2,7 @@
 import type { TeamMember } from "../crypto/team/roster.ts";
 import { toBase64, usernameKey } from "../protocol/index.ts";
 import { teamPin } from "../records/team-pins.ts";
-import type { Team } from "../turn/teams.ts";
+import type { Team } from "../turn/groups.ts";
 import type { Turn } from "../turn/turn.ts";
 import { rosterIn, settingsIn } from "./teams.ts";
 

@@ -9,7 +9,7 @@ import { teamAddress } from "../records/addresses.ts";
 import { get, pad, rowsUnder } from "../records/records.ts";
 import type { ToRecord } from "../records/team-records.ts";
 import { rowByCounter } from "../turn/outbox-rows.ts";
-import { type Team, teamMember } from "../turn/teams.ts";
+import { type Team, teamMember } from "../turn/groups.ts";
 import type { Turn } from "../turn/turn.ts";
 
 /** Costs of a receipt that is none, and of a word in one that changes nothing. See `Waste`. */

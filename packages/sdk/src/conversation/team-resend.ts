@@ -5,7 +5,7 @@ import { owe, owed } from "../records/owed.ts";
 import { get, list, nextSeq, pad, put, toBytes } from "../records/records.ts";
 import type { OutboxRecord } from "../records/tables.ts";
 import { addRow, sentIn } from "../turn/outbox-rows.ts";
-import { type Team, teamMember } from "../turn/teams.ts";
+import { type Team, teamMember } from "../turn/groups.ts";
 import type { Turn } from "../turn/turn.ts";
 import { isFor, settleAt } from "./team-outcomes.ts";
 

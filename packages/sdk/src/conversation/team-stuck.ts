@@ -1,14 +1,18 @@
 /** A member that cannot go on in its team: any other one may take it in again. */
 import { get, put } from "../records/records.ts";
 import { dropOrders } from "../turn/team-order.ts";
-import { type Team, teamOf } from "../turn/teams.ts";
+import { type Team, teamOf, teamsIn } from "../turn/groups.ts";
 import type { Turn } from "../turn/turn.ts";
+import { waitsInVain } from "./awaiting.ts";
 import { addLinkOp } from "./team-ops.ts";
 import { watch } from "./team-watch.ts";
 import { settingsIn } from "./teams.ts";
 
 /** Of commits that do not open, two of one account within this time are for the owner to know. Milliseconds. */
 const TWICE_MS = 86_400_000;
+
+/** As for pairs, but all mail may wait for a large commit of some group. Milliseconds. */
+const STALE_PATIENCE_MS = 150_000;
 
 /** A commit cannot be followed. Whoever has signed one that is forbidden is accused; without a signature nobody is. */
 export async function cannotFollow(
@@ -91,6 +95,18 @@ export async function hearLapsed(turn: Turn, group: string): Promise<void> {
     undefined,
     `mail of the group @${name} was lost at the relay: this agent asks to be taken in again`,
   );
+}
+
+/** A commit that the relay must have does not come: any member may take us in again. */
+export async function rejoinWhereLate(turn: Turn): Promise<void> {
+  for (const team of teamsIn(turn.cache)) {
+    if (team.record.state !== "open" || !waitsInVain(turn, team.record, STALE_PATIENCE_MS)) continue;
+    await turn.on(`team-group/${team.record.id}`, async () => {
+      await askToRejoin(turn, team);
+      const text = `a commit of the group @${settingsIn(turn, team).name} does not come: this agent asks to be taken in again`;
+      await turn.alert("stale_epoch", undefined, text);
+    });
+  }
 }
 
 /** Nothing more is sent in this group: any member may take us in again. */

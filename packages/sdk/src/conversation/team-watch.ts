@@ -4,7 +4,7 @@
 import { rankOf } from "../crypto/team/foundings.ts";
 import { usernameKey } from "../protocol/index.ts";
 import { get, put } from "../records/records.ts";
-import { type Team, teamOf } from "../turn/teams.ts";
+import { type Team, teamOf } from "../turn/groups.ts";
 import type { Turn } from "../turn/turn.ts";
 import { addLinkOp } from "./team-ops.ts";
 import { lastKnown, rosterIn } from "./teams.ts";

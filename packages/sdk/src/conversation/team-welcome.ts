@@ -12,7 +12,8 @@ import { deleteState } from "../records/group-state.ts";
 import { get, list, pad, put } from "../records/records.ts";
 import { nameOfTeam } from "../records/team-names.ts";
 import type { TeamGroupRecord } from "../records/team-records.ts";
-import { goOnIn, judgeFounding, leaveSilently } from "./team-founded.ts";
+import { leaveSilently } from "./team-end.ts";
+import { goOnIn, judgeFounding } from "./team-founded.ts";
 import { planHealing } from "./team-healing.ts";
 import { aheadOf } from "./team-ahead.ts";
 import { addOp, endOp, rejoinOf, signWord } from "./team-ops.ts";
@@ -21,10 +22,11 @@ import { comparePins } from "./team-pins.ts";
 import { hearLapsed } from "./team-stuck.ts";
 import { unwatch } from "./team-watch.ts";
 import { meet } from "../trust/contacts.ts";
-import { isConversation, useKeyPackage } from "./conversations.ts";
+import { isConversation } from "./conversations.ts";
+import { packageOf, useKeyPackage } from "./welcomes.ts";
 import { lastKnown, learn, newTeamGroup, rosterIn, settingsIn } from "./teams.ts";
 import { beginOrder, dropOrders } from "../turn/team-order.ts";
-import { addTeam, countDirectAnew, type Team, teamOf } from "../turn/teams.ts";
+import { addTeam, countDirectAnew, type Team, teamOf } from "../turn/groups.ts";
 import type { Turn } from "../turn/turn.ts";
 
 /** The costs of joining a group in vain, and of a Welcome by none of our key packages: ms of an ordinary core. See `Waste`. */
@@ -49,12 +51,10 @@ export async function acceptTeamWelcome(turn: Turn, delivery: Delivery): Promise
   if (known?.state === "replaced") return;
   if (known !== undefined && known.state !== "closed" && (known.state !== "stuck" || rejoin === undefined))
     return refuse("welcome_replayed", `a Welcome from ${from} names a team that is known already`);
-  const [ref, ...others] = turn.crypto.welcomeRefs(welcome);
-  const key = ref === undefined || others.length > 0 ? undefined : await get(turn.tx, "key/", ref);
-  const secret = key === undefined ? undefined : await turn.tx.get(`key-secret/${key.ref}`);
+  const key = await packageOf(turn, welcome);
   if (typeof tree !== "string")
     return refuse("bad_welcome", `a Welcome from ${from} is not acceptable: its tree is not at the relay`);
-  if (key === undefined || secret === undefined) {
+  if (key === undefined) {
     // A relay that was put back hands out key packages once more: whoever has added us does so anew.
     if (known === undefined && announced !== undefined) await hearLapsed(turn, announced);
     return refuse("welcome_without_key", `a Welcome from ${from} uses a key package that this device does not have`);
@@ -63,8 +63,7 @@ export async function acceptTeamWelcome(turn: Turn, delivery: Delivery): Promise
   try {
     const invited = { welcome, tree: fromBase64(tree) };
     const ahead = turn.cache.between.get(aheadOf(delivery), "");
-    joined =
-      (ahead as Joined | undefined) ?? (await joinTeam(turn.teams, invited, secret as Uint8Array, turn.account.device));
+    joined = (ahead as Joined | undefined) ?? (await joinTeam(turn.teams, invited, key.secret, turn.account.device));
   } catch (error) {
     if (!(error instanceof GroupError)) throw error;
     return refuse("bad_welcome", `a Welcome from ${from} is not acceptable: ${error.message}`);
@@ -80,7 +79,7 @@ export async function acceptTeamWelcome(turn: Turn, delivery: Delivery): Promise
   // Whoever poses as somebody who is pinned adds us to nothing.
   const said = await verifyCertificate(turn.crypto, joined.inviter.certificate);
   if (said === undefined || (await meet(turn, said, "welcome")) !== "trusted") return;
-  await useKeyPackage(turn, key.ref, key.last_resort, from);
+  await useKeyPackage(turn, key, from);
   // A key package of last resort is handed out more than once.
   const isSoon = key.last_resort;
   if (known === undefined) return joinNew(turn, joined, { from, isSoon });

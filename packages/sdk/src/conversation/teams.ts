@@ -8,7 +8,7 @@ import { toBase64 } from "../protocol/index.ts";
 import { get, put } from "../records/records.ts";
 import { aliasFor } from "../records/team-names.ts";
 import type { TeamGroupRecord, TeamRecord } from "../records/team-records.ts";
-import { type Team, teamOf } from "../turn/teams.ts";
+import { type Team, teamOf } from "../turn/groups.ts";
 import type { Turn } from "../turn/turn.ts";
 
 const rosters = new WeakMap<Group, TeamMember[]>();

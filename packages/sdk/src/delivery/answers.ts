@@ -1,7 +1,8 @@
 /** The relay's answers to what was sent. */
 import { frameId } from "../crypto/content.ts";
 import type { RelayFrameData, WireReason } from "../protocol/index.ts";
-import { applyAdmitted, waitForEpoch } from "../conversation/commits.ts";
+import { applyAdmitted } from "../conversation/commits.ts";
+import { waitForEpoch } from "../conversation/awaiting.ts";
 import { isTemporary, type Refusal } from "../wire/connection.ts";
 import { refuseWithoutKey } from "../trust/contacts.ts";
 import { closeConversation, forget } from "../conversation/conversations.ts";
@@ -18,8 +19,8 @@ import { applyChangeAnswer, pauseOfCommit } from "./team-commit-answers.ts";
 import { get, pad, remove } from "../records/records.ts";
 import type { CommitRecord } from "../records/group-records.ts";
 import type { OutboxRecord } from "../records/tables.ts";
-import { teamOf } from "../turn/teams.ts";
-import type { Conversation, Turn } from "../turn/turn.ts";
+import { groupOf, pairOf, type Pair } from "../turn/groups.ts";
+import type { Turn } from "../turn/turn.ts";
 
 const RETRY_MS = 1_000;
 const BUSY_LAST_MS = 2_000;
@@ -43,8 +44,7 @@ export async function applyAnswers(turn: Turn, flight: Flight): Promise<void> {
 
 /** No answer comes any more for what travelled in a conversation that is closed. */
 async function forgetClosed(turn: Turn, flight: Flight, group: string): Promise<void> {
-  const isThere = (await turn.conversation(group)) !== undefined || (await teamOf(turn, group)) !== undefined;
-  if (!isThere) flight.forget(group);
+  if ((await groupOf(turn, group)) === undefined) flight.forget(group);
 }
 
 async function applySendAnswer(
@@ -73,7 +73,7 @@ async function stored(turn: Turn, row: OutboxRecord, delivered: boolean): Promis
 
 async function refusedSend(turn: Turn, flight: Flight, row: OutboxRecord, refusal: Refusal): Promise<void> {
   const wire = await get(turn.tx, "wire/", pad(row.seq));
-  const conversation = wire === undefined ? undefined : await turn.conversation(wire.group);
+  const conversation = wire === undefined ? undefined : await pairOf(turn, wire.group);
   if (wire !== undefined) flight.blocked.add(wire.group);
   if (refusal.reason === "send_blocked" || mayBeTaken(row, refusal)) {
     // The same bytes can be taken another time, and so can those behind it: no keys are spent on waiting.
@@ -126,7 +126,7 @@ async function refusedAsToken(turn: Turn, flight: Flight, row: OutboxRecord): Pr
 /** Sends the commits again that were refused for a while, once that is over. */
 export async function repeatCommits(turn: Turn, flight: Flight): Promise<void> {
   for (const group of flight.commitsToRepeat) {
-    const contact = (await turn.conversation(group))?.record.contact;
+    const contact = (await pairOf(turn, group))?.record.contact;
     if (flight.isPaused(contact ?? pauseOfCommit(group), turn.ticks)) continue;
     flight.commitsToRepeat.delete(group);
     if (!turn.cache.commits.has(group)) {
@@ -143,7 +143,7 @@ async function applyCommitAnswer(
   commit: CommitRecord,
   answer: Answered<RelayFrameData<"ack">>,
 ): Promise<void> {
-  const conversation = await turn.conversation(commit.group);
+  const conversation = await pairOf(turn, commit.group);
   if ("ok" in answer) {
     if (commit.kind === "update") {
       await turn.saveCommit({ ...commit, high_water: answer.ok.high_water ?? turn.position });
@@ -187,7 +187,7 @@ async function inside(
   turn: Turn,
   flight: Flight,
   commit: CommitRecord,
-  conversation: Conversation | undefined,
+  conversation: Pair | undefined,
 ): Promise<OutboxRecord[]> {
   if (commit.rows.length === 0)
     return conversation === undefined ? [] : queuedRows(turn, flight, conversation.record.contact, 1);
@@ -209,7 +209,7 @@ async function expireFirst(turn: Turn, rows: OutboxRecord[]): Promise<void> {
 
 interface Refused {
   commit: CommitRecord;
-  conversation: Conversation | undefined;
+  conversation: Pair | undefined;
   refusal: Refusal;
 }
 

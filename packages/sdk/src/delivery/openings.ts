@@ -3,6 +3,7 @@ import { largestBody } from "../crypto/content.ts";
 import { randomId, type RelayFrameData, toBase64, usernameKey } from "../protocol/index.ts";
 import { isTemporary, type Refusal } from "../wire/connection.ts";
 import { refuseWithoutKey } from "../trust/contacts.ts";
+import { keepCommit } from "../conversation/commits.ts";
 import { openConversation } from "../conversation/conversations.ts";
 import type { CommitData, Flight } from "./flight.ts";
 import { encryptRow } from "./outgoing.ts";
@@ -77,9 +78,8 @@ export async function openWith(
       size: data.message.length,
     });
   }
-  const commitId = randomId();
   const frame: CommitData = {
-    commit_id: commitId,
+    commit_id: randomId(),
     group_id: record.id,
     epoch: 0,
     members: [
@@ -89,17 +89,8 @@ export async function openWith(
     welcomes: [{ to: username, device: peer.device, welcome: toBase64(welcome) }],
     messages,
   };
-  await turn.saveCommit({
-    group: record.id,
-    commit_id: commitId,
-    kind: "open",
-    epoch: 0,
-    frame: JSON.stringify(frame),
-    rows: inside,
-    created_at: turn.now,
-  });
   use(flight, record.id, [keys]);
-  turn.after.push(() => flight.postCommit(record.id));
+  await keepCommit(turn, flight.postCommit, { kind: "open", frame, rows: inside });
 }
 
 /** The relay had no key package for us. */

@@ -2,7 +2,7 @@ import { authenticatedData, type Content, encodeContent, frameId, type Header } 
 import { EPOCH_MESSAGES } from "../crypto/mls/seam.ts";
 import { sentInEpoch } from "../crypto/mls/state.ts";
 import { toBase64 } from "../protocol/index.ts";
-import { isWaiting } from "../conversation/commits.ts";
+import { isWaiting } from "../conversation/awaiting.ts";
 import { shownLine } from "../conversation/pairing.ts";
 import { conversationFor } from "../conversation/conversations.ts";
 import { type Flight, type SendData, WINDOW } from "./flight.ts";
@@ -12,7 +12,8 @@ import type { ContactRecord, OutboxRecord } from "../records/tables.ts";
 import { headerOf, isUnderWay, remember, sendQueued } from "./sending.ts";
 import { withFiles } from "./offered-files.ts";
 import { serveTeam } from "./team-outgoing.ts";
-import type { Conversation, Turn } from "../turn/turn.ts";
+import type { Pair } from "../turn/groups.ts";
+import type { Turn } from "../turn/turn.ts";
 
 /** Contacts to whom something waits that are looked at in one turn; most of them may have to wait for something else. */
 const LOOKED_AT = 8 * WINDOW;
@@ -47,7 +48,7 @@ async function serve(turn: Turn, flight: Flight, username: string, most: number)
   }
 }
 
-function isReady({ record }: Conversation, flight: Flight): boolean {
+function isReady({ record }: Pair, flight: Flight): boolean {
   if (record.state !== "open" || isWaiting(record)) return false;
   return !flight.blocked.has(record.id) || !isUnderWay(flight, record.id);
 }
@@ -56,7 +57,7 @@ function isReady({ record }: Conversation, flight: Flight): boolean {
 async function encryptFor(
   turn: Turn,
   flight: Flight,
-  { contact, conversation, most }: { contact: ContactRecord; conversation: Conversation; most: number },
+  { contact, conversation, most }: { contact: ContactRecord; conversation: Pair; most: number },
 ): Promise<void> {
   const { username: to, identity_key: identityKey } = contact;
   const { id: group } = conversation.record;
@@ -70,7 +71,7 @@ async function encryptFor(
 async function contentOf(
   turn: Turn,
   row: OutboxRecord,
-  { record, body }: Pick<Conversation, "record"> & { body: Uint8Array },
+  { record, body }: Pick<Pair, "record"> & { body: Uint8Array },
 ): Promise<Omit<Content, "header">> {
   return row.kind === "pairing" ? { body: await shownLine(turn, record, body) } : withFiles(turn, row, body);
 }
@@ -78,7 +79,7 @@ async function contentOf(
 /** Encrypts one row in the present epoch, and remembers it as it leaves. */
 export async function encryptRow(
   turn: Turn,
-  conversation: Conversation,
+  conversation: Pair,
   row: OutboxRecord,
   body: Uint8Array,
 ): Promise<SendData> {

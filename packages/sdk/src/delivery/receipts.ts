@@ -4,24 +4,27 @@ import type { ReadTransaction, Value } from "../store/store.ts";
 import { teamsFor } from "../conversation/team-forks.ts";
 import { rosterIn, teamByKey } from "../conversation/teams.ts";
 import { readAddress } from "../records/addresses.ts";
-import { teamMember, teamOf } from "../turn/teams.ts";
+import { groupOf, teamMember } from "../turn/groups.ts";
 import { owed } from "../records/owed.ts";
 import { emptyReceipt, GROUPS, PER_RECEIPT, type Receipt } from "../conversation/receipt.ts";
 import { get, nextSeq, parse } from "../records/records.ts";
 import type { FetchedRecord, OutboxRecord, OutcomeRecord, OwedKind } from "../records/tables.ts";
+import type { TeamMemberRecord } from "../records/team-records.ts";
 import { addRow } from "../turn/outbox-rows.ts";
 import type { Turn } from "../turn/turn.ts";
 
 /** Puts the next receipt to a contact into the outbox. What finds no room in it travels in the one behind it. */
 export async function flushReceipt(turn: Turn, username: string): Promise<void> {
   const body = emptyReceipt();
-  for (const [group, counter] of await take(turn.tx, username, "read", GROUPS))
-    if (await addGaps(turn, { group, username }, body)) {
-      body.received[group] = Number(counter);
-      const since = await sinceOf(turn, group, username);
-      if (since > 0) body.since = since;
-      await turn.tx.delete(owed(username, "read", group));
-    }
+  for (const [group, counter] of await take(turn.tx, username, "read", GROUPS)) {
+    const { gaps = [], since = 0 } = (await bookOn(turn, group, username)) ?? {};
+    // Every counter that was not read is named: without it this one would say that it was received, and the receipt that asked for it may be lost.
+    if (body.missing.length + gaps.length > PER_RECEIPT) continue;
+    body.missing.push(...gaps.map((missing) => ({ group, counter: missing })));
+    body.received[group] = Number(counter);
+    if (since > 0) body.since = since;
+    await turn.tx.delete(owed(username, "read", group));
+  }
   const present = await identityAt(turn, username);
   for (const [place, value] of await take(turn.tx, username, "done", PER_RECEIPT)) {
     const record = parse(owed(username, "done", place), value) as OutcomeRecord;
@@ -64,36 +67,17 @@ async function take(tx: ReadTransaction, username: string, kind: OwedKind, limit
   return (await tx.list({ prefix, limit })).map(([key, value]) => [key.slice(prefix.length), value]);
 }
 
-/**
- * Names every counter that was not read in a group that the receipt is about: without it this one would say that it was
- * received, and the one that asked for it may be lost. @returns whether they found room
- */
-async function addGaps(
+/** What has come of a contact in a group of ours with it, or of a member of a team. */
+async function bookOn(
   turn: Turn,
-  { group, username }: { group: string; username: string },
-  body: Receipt,
-): Promise<boolean> {
-  const gaps = (await gapsOf(turn, group, username)) ?? [];
-  if (body.missing.length + gaps.length > PER_RECEIPT) return false;
-  body.missing.push(...gaps.map((counter) => ({ group, counter })));
-  return true;
-}
-
-/** Up to where nothing of a member of a team was looked for. */
-async function sinceOf(turn: Turn, group: string, username: string): Promise<number> {
+  group: string,
+  username: string,
+): Promise<Pick<TeamMemberRecord, "gaps" | "since"> | undefined> {
+  const known = await groupOf(turn, group);
+  if (known?.kind === "pair") return known.peer;
   const address = readAddress(username);
-  const team = address.kind === "direct" ? await teamOf(turn, group) : undefined;
-  return address.kind !== "direct" || team === undefined
-    ? 0
-    : ((await teamMember(turn, team, address.name)).since ?? 0);
-}
-
-async function gapsOf(turn: Turn, group: string, username: string): Promise<number[] | undefined> {
-  const address = readAddress(username);
-  const team = address.kind === "direct" ? await teamOf(turn, group) : undefined;
-  if (address.kind === "direct") return team && (await teamMember(turn, team, address.name)).gaps;
-  const known = (await turn.conversation(group))?.peer ?? (await get(turn.tx, "member/", `${group}/${username}`));
-  return known?.gaps;
+  if (address.kind !== "direct") return get(turn.tx, "member/", `${group}/${username}`);
+  return known && teamMember(turn, known, address.name);
 }
 
 async function enqueueReceipt(

@@ -2,7 +2,7 @@
 import type { RelayFrameData, WireReason } from "../protocol/index.ts";
 import { endSent, settleAll, settleAt } from "../conversation/team-outcomes.ts";
 import { placeOwn, placesWithdrawn } from "../conversation/team-order.ts";
-import { waitForEpoch } from "../conversation/commits.ts";
+import { waitForEpoch } from "../conversation/awaiting.ts";
 import { underAnotherId } from "../conversation/resend.ts";
 import { retire } from "../conversation/team-end.ts";
 import { lose } from "../conversation/team-stuck.ts";
@@ -11,7 +11,7 @@ import { isQuiet } from "../records/outbox-records.ts";
 import { find, get, pad, remove } from "../records/records.ts";
 import type { OutboxRecord } from "../records/tables.ts";
 import { deleteRow, settle } from "../turn/outbox-rows.ts";
-import { teamOf } from "../turn/teams.ts";
+import { teamOf } from "../turn/groups.ts";
 import type { Turn } from "../turn/turn.ts";
 import type { Refusal } from "../wire/connection.ts";
 import { mayBeTaken } from "./refusals.ts";
@@ -84,7 +84,7 @@ export async function refusedInTeam(turn: Turn, flight: Flight, row: OutboxRecor
       if (team === undefined) break;
       return lose(turn, team);
     case "not_a_member":
-      if (team !== undefined && !isDirect) return retire(turn, team);
+      if (team !== undefined && !isDirect) return retire(turn, team.record);
       break;
     default:
   }

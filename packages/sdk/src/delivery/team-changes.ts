@@ -15,7 +15,7 @@ import {
   usernameKey,
 } from "../protocol/index.ts";
 import { get, list, pad } from "../records/records.ts";
-import { retire, retireLost } from "../conversation/team-end.ts";
+import { retire } from "../conversation/team-end.ts";
 import { endOp } from "../conversation/team-ops.ts";
 import { isOfLink } from "../records/team-changes.ts";
 import { use } from "./packages.ts";
@@ -23,7 +23,7 @@ import { foundNew } from "./team-foundings.ts";
 import { deviceOf, keyPackage, MOST_ADDED, nextOf, postTeamCommit, takesLong } from "./team-frames.ts";
 import { asFailure, type ChangeAnswer, computed, fail, isReady, needsKeys, pauseOf, takeKeys } from "./team-needs.ts";
 import type { OpRecord } from "../records/team-records.ts";
-import { type Team, teamMember, teamOf } from "../turn/teams.ts";
+import { type Team, teamMember, teamOf } from "../turn/groups.ts";
 import type { Turn } from "../turn/turn.ts";
 import { isTemporary } from "../wire/connection.ts";
 import type { Flight } from "./flight.ts";
@@ -58,16 +58,15 @@ async function heardOf(
   const refusal = "refusal" in answer ? answer.refusal : undefined;
   if (refusal !== undefined && isTemporary(refusal))
     return flight.backOff(pauseOf(op.seq), turn.ticks, refusal.retry_after_ms);
-  const record = op.group === undefined ? undefined : await get(turn.tx, "team-group/", op.group);
+  const { group = "" } = op;
+  const record = (await teamOf(turn, group))?.record ?? (await get(turn.tx, "team-group/", group));
   const isOut = refusal?.reason === "not_a_member" || (op.kind === "leave" && refusal?.reason === "unknown_group");
   // Whoever cannot follow has no other way: it asks until it is in again, or out.
   if (op.kind === "rejoin" && !isOut && (refusal === undefined || record?.state === "stuck"))
     return flight.pause(pauseOf(op.seq), turn.ticks + ASK_AGAIN_MS);
   // Whoever is no member any more needs to ask for nothing.
   if (refusal !== undefined && !isOut) return fail(turn, op, refusal.reason);
-  const team = record === undefined ? undefined : await teamOf(turn, record.id);
-  if (team !== undefined) await retire(turn, team);
-  else if (record !== undefined && record.state !== "closed") await retireLost(turn, record);
+  if (record !== undefined && record.state !== "closed") await retire(turn, record);
   return endOp(turn, op.seq);
 }
 

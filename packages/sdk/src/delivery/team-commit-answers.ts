@@ -1,14 +1,12 @@
 /** The relay's answers to commits of teams. */
-import { waitForEpoch } from "../conversation/commits.ts";
+import { waitForEpoch } from "../conversation/awaiting.ts";
 import { admitFounding } from "../conversation/team-admitted.ts";
-import { endWaitingFor } from "../conversation/team-end.ts";
+import { undoFounding } from "../conversation/team-end.ts";
 import { lose } from "../conversation/team-stuck.ts";
 import { randomId, usernameKey } from "../protocol/index.ts";
 import type { CommitRecord, LargePart } from "../records/group-records.ts";
-import { deleteState } from "../records/group-state.ts";
 import { get, pad, put, remove } from "../records/records.ts";
-import { dropOrders } from "../turn/team-order.ts";
-import { type Team, teamOf } from "../turn/teams.ts";
+import { teamOf } from "../turn/groups.ts";
 import type { Turn } from "../turn/turn.ts";
 import { isTemporary } from "../wire/connection.ts";
 import type { CommitAnswer, Flight } from "./flight.ts";
@@ -72,18 +70,4 @@ export function pauseOfCommit(group: string): string {
 
 function anew({ field, bytes, token }: LargePart): LargePart {
   return { field, bytes, token, request_id: randomId() };
-}
-
-/** A group that was not founded leaves nothing behind. */
-async function undoFounding(turn: Turn, team: Team): Promise<void> {
-  const { record } = team;
-  turn.cache.teams.delete(record.id);
-  await dropOrders(turn, team);
-  await remove(turn.tx, "team-group/", record.id);
-  // What waits for a team that was to be founded anew still waits for it.
-  if ((await get(turn.tx, "team/", record.key))?.group === record.id) {
-    await endWaitingFor(turn, record.key);
-    await remove(turn.tx, "team/", record.key);
-  }
-  await deleteState(turn.tx, record.id);
 }

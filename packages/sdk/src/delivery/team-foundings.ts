@@ -10,20 +10,19 @@ import { equal, fromBase64, randomId, type RelayFrameData, usernameKey } from ".
 import { list, pad } from "../records/records.ts";
 import type { OpRecord, TeamGroupRecord } from "../records/team-records.ts";
 import { beginOrder } from "../turn/team-order.ts";
-import { addTeam, type Team, teamOf } from "../turn/teams.ts";
+import { addTeam, type Team, teamOf } from "../turn/groups.ts";
 import type { Turn } from "../turn/turn.ts";
-import { isTemporary } from "../wire/connection.ts";
 import type { Flight } from "./flight.ts";
 import { deviceOf, keyPackage, MOST_FOUNDING, nextOf, postTeamCommit, takesLong } from "./team-frames.ts";
-import { IN_USE_MS, isInUse, use } from "./packages.ts";
+import { use } from "./packages.ts";
 import {
   type ChangeAnswer,
   computed,
   fail,
   isUnderWay,
+  claimedFor,
   keptKeys,
   objectionTo,
-  pauseOf,
   takeKeys,
 } from "./team-needs.ts";
 
@@ -134,30 +133,16 @@ async function packagesOf(
   { op, old, answer }: { op: OpRecord; old: Team; answer: ChangeAnswer["answer"] | undefined },
 ): Promise<Keys[] | undefined> {
   if (op.keys_kept === true) return keptKeys(turn, flight, op);
-  if (answer === undefined) return undefined;
-  if ("refusal" in answer) {
-    const { refusal } = answer;
-    if (isTemporary(refusal)) flight.backOff(pauseOf(op.seq), turn.ticks, refusal.retry_after_ms);
-    else await fail(turn, op, refusal.reason);
-    return undefined;
-  }
-  const { keys, refused } = "keys" in answer.ok ? answer.ok : { keys: [], refused: [] };
-  if (refused.some(({ reason }) => reason === "rate_limited")) {
-    flight.backOff(pauseOf(op.seq), turn.ticks);
-    return undefined;
-  }
+  const claimed = await claimedFor(turn, flight, op, answer);
+  if (claimed === undefined) return undefined;
   const { roster, settings } = await lastKnown(turn, old);
   const packages: Keys[] = [];
-  for (const given of keys) {
+  for (const given of claimed.keys) {
     const member = roster.find(({ name }) => name === usernameKey(given.username));
     const said = await certifiedBy(fromBase64(given.device.certificate));
     const isSame = member !== undefined && said !== undefined && equal(said.identityKey, member.identityKey);
     if (isSame && op.names.includes(member.name) && (await objectionTo(turn, given)) === undefined)
       packages.push(given);
-  }
-  if (packages.some((one) => isInUse(turn, flight, one))) {
-    flight.pause(pauseOf(op.seq), turn.ticks + IN_USE_MS);
-    return undefined;
   }
   // Those whom the first commit adds may be admins.
   const isAdmin = ({ username }: Keys): number => Number(settings.admins.includes(usernameKey(username)));

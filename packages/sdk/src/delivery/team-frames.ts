@@ -1,5 +1,6 @@
 /** Frames of commits of teams: what stands in them, what is brought beside them, and how many members fit. [P-6.10] */
 import type { OwnCommit } from "../crypto/mls/team-seam.ts";
+import { keepCommit } from "../conversation/commits.ts";
 import { fromBase64, randomId, type RelayFrameData, toBase64, usernameKey } from "../protocol/index.ts";
 import type { LargePart } from "../records/group-records.ts";
 import { pad, put } from "../records/records.ts";
@@ -106,18 +107,12 @@ export async function postTeamCommit(
       device: added[at]?.device ?? "",
       welcome: toBase64(welcome),
     }));
-  await turn.saveCommit({
-    group: data.group_id,
-    commit_id: data.commit_id,
+  await keepCommit(turn, flight.postCommit, {
     kind: "team",
-    epoch: data.epoch,
-    frame: JSON.stringify(frame),
-    ...(large.length > 0 ? { large } : {}),
-    rows: [],
     op: op.seq,
-    created_at: turn.now,
+    frame,
+    ...(large.length > 0 ? { large } : {}),
   });
-  turn.after.push(() => flight.postCommit(data.group_id));
 }
 
 function randomToken(): string {

@@ -18,7 +18,7 @@ import {
 } from "../protocol/index.ts";
 import { get, list, pad, put, remove } from "../records/records.ts";
 import type { OpRecord } from "../records/team-records.ts";
-import { type Team, teamOf } from "../turn/teams.ts";
+import { type Team, teamOf } from "../turn/groups.ts";
 import type { Turn } from "../turn/turn.ts";
 import { isTemporary } from "../wire/connection.ts";
 import type { Answered, Flight } from "./flight.ts";
@@ -154,14 +154,13 @@ async function stateToCome(turn: Turn, group: string): Promise<Group | undefined
   return next === undefined ? undefined : turn.crypto.decode(next as Uint8Array);
 }
 
-/** The key packages of those whom a change adds, all of them trusted. Undefined: not yet, or it has failed. */
-export async function takeKeys(
+/** What the relay has given of those whom a change adds, none of it in use. Undefined: not yet, or it has failed. */
+export async function claimedFor(
   turn: Turn,
   flight: Flight,
   op: OpRecord,
   answer: ChangeAnswer["answer"] | undefined,
-): Promise<Keys[] | undefined> {
-  if (op.keys_kept === true) return keptKeys(turn, flight, op);
+): Promise<RelayFrameData<"key_list"> | undefined> {
   if (answer === undefined) return undefined;
   if ("refusal" in answer) {
     if (isTemporary(answer.refusal)) flight.backOff(pauseOf(op.seq), turn.ticks, answer.refusal.retry_after_ms);
@@ -170,15 +169,27 @@ export async function takeKeys(
   }
   if (!("keys" in answer.ok)) return undefined;
   const { keys, refused } = answer.ok;
+  const isLater = refused.some(({ reason }) => reason === "rate_limited");
+  const isUsed = keys.some((key) => isInUse(turn, flight, key));
+  if (isLater) flight.backOff(pauseOf(op.seq), turn.ticks);
+  else if (isUsed) flight.pause(pauseOf(op.seq), turn.ticks + IN_USE_MS);
+  return isLater || isUsed ? undefined : answer.ok;
+}
+
+/** The key packages of those whom a change adds, all of them trusted: nobody is left out without a word. Undefined: not yet, or it has failed. */
+export async function takeKeys(
+  turn: Turn,
+  flight: Flight,
+  op: OpRecord,
+  answer: ChangeAnswer["answer"] | undefined,
+): Promise<Keys[] | undefined> {
+  if (op.keys_kept === true) return keptKeys(turn, flight, op);
+  const claimed = await claimedFor(turn, flight, op, answer);
+  if (claimed === undefined) return undefined;
+  const { keys, refused } = claimed;
   const [first] = refused;
   if (first !== undefined) {
-    // Nobody is left out without a word: all are added, or none.
-    if (first.reason === "rate_limited") flight.backOff(pauseOf(op.seq), turn.ticks);
-    else await fail(turn, op, first.reason, usernameKey(first.username));
-    return undefined;
-  }
-  if (keys.some((key) => isInUse(turn, flight, key))) {
-    flight.pause(pauseOf(op.seq), turn.ticks + IN_USE_MS);
+    await fail(turn, op, first.reason, usernameKey(first.username));
     return undefined;
   }
   for (const key of keys) {

@@ -17,7 +17,7 @@ import { get, pad, put, rowsUnder } from "../records/records.ts";
 import type { OutboxRecord } from "../records/tables.ts";
 import { deleteRow, settle } from "../turn/outbox-rows.ts";
 import { enterRoster } from "../turn/rosters.ts";
-import { type Team, teamMember, teamOf } from "../turn/teams.ts";
+import { type Team, teamMember, teamOf } from "../turn/groups.ts";
 import type { Turn } from "../turn/turn.ts";
 import type { Flight, SendData } from "./flight.ts";
 import { withFiles } from "./offered-files.ts";

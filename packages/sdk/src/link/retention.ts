@@ -17,7 +17,8 @@ import type { LineRecord } from "../records/pairing-records.ts";
 import { find, get, pad, parse, put, remove } from "../records/records.ts";
 import type { ContactRecord, InboxRecord, OutboxRecord, QuestionRecord } from "../records/tables.ts";
 import type { WriteTransaction } from "../store/store.ts";
-import type { Conversation, Turn } from "../turn/turn.ts";
+import { pairOf, pairsWith, type Pair } from "../turn/groups.ts";
+import type { Turn } from "../turn/turn.ts";
 
 const DAY_MS = 86_400_000;
 /** From one sweep to the next, and while more is due than one deletes. */
@@ -127,12 +128,12 @@ export async function sweep(turn: Turn, isCurrent: boolean): Promise<number> {
       await tx.delete(closedKey(record));
     }
     // Healing looks at what is in memory: new keys are due for it.
-    if (record.state === "open" && turn.now - record.committed_at >= DAY_MS) await turn.conversation(id);
+    if (record.state === "open" && turn.now - record.committed_at >= DAY_MS) await pairOf(turn, id);
     const heard = (await find(tx, "member/", `${id}/${record.contact}`))?.heard_at ?? 0;
     const silent = now - Math.max(heard, record.created_at);
     const conversation =
       (record.state === "replaced" && age > 2 * MAILBOX_MS) || (record.state === "open" && silent > STRANGER_MS)
-        ? await turn.conversation(id)
+        ? await pairOf(turn, id)
         : undefined;
     if (conversation === undefined) return;
     if (record.state === "replaced") await closeConversation(turn, conversation);
@@ -237,7 +238,7 @@ async function keepPin(turn: Turn, username: string): Promise<void> {
 }
 
 /** Nothing is said in it any more: what is still owed there interests nobody. */
-async function forgetStranger(turn: Turn, conversation: Conversation): Promise<void> {
+async function forgetStranger(turn: Turn, conversation: Pair): Promise<void> {
   const { contact, id } = conversation.record;
   await turn.removeCommit(id);
   await forget(turn, conversation);
@@ -252,7 +253,7 @@ async function endBlocked(turn: Turn, username: string): Promise<void> {
     if (row !== undefined && row.kind !== "receipt") await giveUp(turn.tx, row, "blocked");
   }
   if (queue.length > 0 || (await turn.tx.list({ prefix: owed(username), limit: 1 })).length > 0) return;
-  for (const conversation of await turn.conversationsWith(username)) {
+  for (const conversation of await pairsWith(turn, username)) {
     await nameReplaced(turn.tx, username, conversation.record.id);
     await turn.removeCommit(conversation.record.id);
     await forget(turn, conversation);

@@ -1,11 +1,11 @@
 /** What becomes of a group of many of which a record cannot be read. */
 import { addLinkOp } from "../conversation/team-ops.ts";
-import { retireLost } from "../conversation/team-end.ts";
+import { retire } from "../conversation/team-end.ts";
 import { learn } from "../conversation/teams.ts";
 import { deleteState } from "../records/group-state.ts";
 import { find, list, put, remove } from "../records/records.ts";
 import { dropOrders } from "../turn/team-order.ts";
-import { teamOf } from "../turn/teams.ts";
+import { teamOf } from "../turn/groups.ts";
 import type { Turn } from "../turn/turn.ts";
 
 /** States of a group that serves its team; the first of them counts. */
@@ -29,7 +29,7 @@ export async function endTeamGroup(turn: Turn, id: string): Promise<string> {
   }
   const key = row?.key ?? record?.key ?? "";
   const bare = { id, key, epoch: 0, send_counter: 0, base: 0, created_at: turn.now, wait_for_epoch: 0 };
-  await retireLost(turn, { ...bare, ...record, state: "closed" });
+  await retire(turn, { ...bare, ...record, state: "closed" });
   return `${what} cannot be read any more, and is over here: one of its admins has to remove this agent and add it again`;
 }
 
@@ -56,7 +56,7 @@ export async function failChange({ tx, now }: Turn, seq: string): Promise<string
 }
 
 /** The member takes our direct frames only if their counter rises. */
-export async function countAnew({ tx, now }: Turn, at: string): Promise<string> {
+export async function countMemberAnew({ tx, now }: Turn, at: string): Promise<string> {
   const name = at.slice(at.lastIndexOf("/") + 1);
   await put(tx, "team-member/", at, { name, receive_counter: 0, direct_in: 0, direct_out: now });
   return `what came from ${name} in a group is counted anew`;

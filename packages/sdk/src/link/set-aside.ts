@@ -2,7 +2,7 @@
 import type { ClientStore, WriteTransaction } from "../store/store.ts";
 import { nameReplaced } from "../trust/contact-records.ts";
 import { dropHeld } from "../trust/held.ts";
-import { countAnew, endTeamGroup, failChange, learnAnew } from "./set-aside-teams.ts";
+import { countMemberAnew, endTeamGroup, failChange, learnAnew } from "./set-aside-teams.ts";
 import { Fault } from "../records/fault.ts";
 import { deleteState } from "../records/group-state.ts";
 import { hasLeft } from "../records/outbox-records.ts";
@@ -78,7 +78,7 @@ const ENDS: Record<string, (turn: Turn, key: string, at: string) => Promise<stri
   commit: async (turn, id) =>
     (await turn.tx.get(`team-group/${id}`)) === undefined ? endConversation(turn, id) : endTeamGroup(turn, id),
   "team-group": endTeamGroup,
-  "team-member": countAnew,
+  "team-member": countMemberAnew,
   team: learnAnew,
   op: failChange,
   contact: failAllTo,

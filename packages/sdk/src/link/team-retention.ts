@@ -13,8 +13,8 @@ export async function forgetTeam(turn: Turn, id: string, keptMs: number): Promis
   const { tx } = turn;
   const record = await get(tx, "team-group/", id);
   // What is in memory and not written yet would come back.
-  if (record?.state !== "closed" || turn.cache.teams.get(id)?.dirty === true) return;
-  turn.cache.teams.delete(id);
+  if (record?.state !== "closed" || turn.cache.groups.get(id)?.dirty === true) return;
+  turn.cache.groups.delete(id);
   await deleteState(tx, id);
   if (record.heals_at !== undefined) await tx.delete(healKey(record.heals_at, id));
   for await (const [key] of rowsUnder(tx, `team-member/${id}/`)) await tx.delete(key);

@@ -1,5 +1,5 @@
 /** What the link does for teams around and in each turn: what the relay is asked for before, and what is changed then. */
-import { rejoinWhereLate } from "../conversation/team-admitted.ts";
+import { rejoinWhereLate } from "../conversation/team-stuck.ts";
 import { healTeams } from "../conversation/team-healing.ts";
 import { hearStatement } from "../conversation/team-ops.ts";
 import { watchStuck } from "../conversation/team-watch.ts";

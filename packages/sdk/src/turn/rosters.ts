@@ -2,7 +2,7 @@
 import { get, pad, put } from "../records/records.ts";
 import type { OutboxRecord } from "../records/tables.ts";
 import type { WriteTransaction } from "../store/store.ts";
-import type { Team } from "./teams.ts";
+import type { Team } from "./groups.ts";
 
 /** A message is for the present members: `names` without ourselves. */
 export async function enterRoster(

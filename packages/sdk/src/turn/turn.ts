@@ -1,5 +1,3 @@
-import { epochOf } from "../crypto/mls/state.ts";
-import type { Group } from "../crypto/mls/seam.ts";
 import type { GroupCrypto } from "../crypto/mls/group.ts";
 import { TeamCrypto } from "../crypto/mls/team.ts";
 import { fingerprint } from "../crypto/identity.ts";
@@ -8,8 +6,6 @@ import type { WriteTransaction } from "../store/store.ts";
 import { type About, raiseAlert } from "../trust/alerts.ts";
 import { Fault, isFromBelow } from "../records/fault.ts";
 import type { Account } from "../records/own-account.ts";
-import { readPart, saveState } from "../records/group-state.ts";
-import { readPeer } from "../records/members.ts";
 import { get, parse, partsUnder, put, remove } from "../records/records.ts";
 import type { InboxPolicy } from "../records/consent-records.ts";
 import { tierOf } from "../records/tier.ts";
@@ -18,25 +14,12 @@ import { policyOf, standingOf } from "../trust/standing.ts";
 import { Ahead } from "./ahead.ts";
 import { Between } from "./between.ts";
 import { Strangers } from "./strangers.ts";
-import type { CommitRecord, GroupRecord, MemberRecord } from "../records/group-records.ts";
+import type { CommitRecord } from "../records/group-records.ts";
 import type { ContactRecord } from "../records/tables.ts";
-import { flushTeams, type Team } from "./teams.ts";
+import { flushGroups, type Groups } from "./groups.ts";
 import { Told } from "./told.ts";
 import { Waste } from "./waste.ts";
 
-/** A conversation in memory: its records and its MLS state, which only the link changes. */
-export interface Conversation {
-  record: GroupRecord;
-  /** The other side. */
-  peer: MemberRecord;
-  group: Group;
-  /** The state as the store has it, by which is known what of it has changed. */
-  saved: Group | undefined;
-  dirty: boolean;
-}
-
-/** Conversations that are kept in memory, at most: anybody may open one more. */
-const IN_MEMORY = 500;
 /** How long a turn takes up more work. With what it has begun, and its commit, others wait for it twice as long at most. */
 const TURN_MS = 100;
 /** Ids of requests that are gone from the store and may be unanswered. */
@@ -47,8 +30,7 @@ const REMEMBERED = 64;
  * fails.
  */
 export class Cache {
-  readonly conversations = new Map<string, Conversation>();
-  readonly teams = new Map<string, Team>();
+  readonly groups: Groups = new Map();
   readonly between = new Between();
   readonly forks = new Told();
   /** When we give ourselves new keys in a team next, as far as is known. Our clock, Unix ms. */
@@ -69,17 +51,8 @@ export class Cache {
   /** The last entry of our mailbox: when it was read (`performance.now()`), and stored, by the relay's clock (Unix ms). */
   arrived = { at: -Infinity, storedAt: 0 };
 
-  /** Lets go of the conversations that were used least lately, but for those in which something is awaited. */
-  trim(): void {
-    for (const [id, { record, dirty }] of this.conversations) {
-      if (this.conversations.size <= IN_MEMORY) return;
-      if (!dirty && !this.commits.has(id) && record.epoch >= record.wait_for_epoch) this.conversations.delete(id);
-    }
-  }
-
   clear(): void {
-    this.conversations.clear();
-    this.teams.clear();
+    this.groups.clear();
     this.between.clear();
     this.forks.clear();
     this.healsAt = 0;
@@ -238,41 +211,6 @@ export class Turn {
     this.#contacts.set(record.username, { record, dirty: true });
   }
 
-  async conversation(id: string): Promise<Conversation | undefined> {
-    const cached = this.cache.conversations.get(id);
-    if (cached !== undefined) {
-      // The order of the map is that of use.
-      this.cache.conversations.delete(id);
-      this.cache.conversations.set(id, cached);
-      return cached;
-    }
-    const record = await get(this.tx, "group/", id);
-    if (record === undefined) return undefined;
-    const group = await this.on(`group/${id}`, () => this.crypto.assemble((name) => readPart(this.tx, id, name)));
-    if (group === undefined) return undefined;
-    const peer = await this.on(`group/${id}`, () => readPeer(this.tx, record));
-    const conversation = { record, peer, group, saved: group, dirty: false };
-    this.cache.conversations.set(id, conversation);
-    return conversation;
-  }
-
-  async addConversation({ record, peer }: Pick<Conversation, "record" | "peer">, group: Group): Promise<Conversation> {
-    const conversation = { record, peer, group, saved: undefined, dirty: true };
-    this.cache.conversations.set(record.id, conversation);
-    await this.tx.put(`contact-group/${record.contact}/${record.id}`, "");
-    return conversation;
-  }
-
-  async conversationsWith(contact: string): Promise<Conversation[]> {
-    const prefix = `contact-group/${contact}/`;
-    const found: Conversation[] = [];
-    for (const [key] of await this.tx.list({ prefix })) {
-      const conversation = await this.conversation(key.slice(prefix.length));
-      if (conversation !== undefined) found.push(conversation);
-    }
-    return found;
-  }
-
   async saveCommit(record: CommitRecord): Promise<void> {
     this.cache.commits.set(record.group, record);
     await put(this.tx, "commit/", record.group, record);
@@ -325,20 +263,7 @@ export class Turn {
       if (dirty && record !== undefined) await put(this.tx, "contact/", username, record);
       else if (dirty) await remove(this.tx, "contact/", username);
     for (const [username, { heard }] of this.#judged) await put(this.tx, "heard/", username, heard);
-    for (const conversation of this.cache.conversations.values()) {
-      if (!conversation.dirty) continue;
-      conversation.dirty = false;
-      const { record, peer, group, saved } = conversation;
-      await this.on(`group/${record.id}`, async () => {
-        record.epoch = epochOf(group);
-        await put(this.tx, "group/", record.id, record);
-        await put(this.tx, "member/", `${record.id}/${peer.name}`, peer);
-        await saveState(this.tx, record.id, this.crypto.parts(group, saved));
-      });
-      conversation.saved = group;
-    }
-    await flushTeams(this);
-    this.cache.trim();
+    await flushGroups(this);
     await this.cache.strangers.save(this.tx);
     if (this.position !== this.account.relay.position || taken !== undefined) {
       const relay = await get(this.tx, "meta/relay");

@@ -3,6 +3,7 @@ import { expect, onTestFinished, test, vi } from "vitest";
 import { Gathering } from "../../src/delivery/gathering.ts";
 import { list, pad } from "../../src/records/records.ts";
 import { owed } from "../../src/records/owed.ts";
+import { pairsWith } from "../../src/turn/groups.ts";
 import type { Turn } from "../../src/turn/turn.ts";
 import { utf8 } from "../../src/protocol/index.ts";
 import { Layer } from "../../src/store/layer.ts";
@@ -115,7 +116,7 @@ test("[A-2] receipts that are not confirmed go further and further apart, and no
     }).then(() => run(leave));
   const unconfirmed = (count: number) =>
     run(async (turn) => {
-      for (const { peer } of await turn.conversationsWith("alice")) peer.receipts_out = count;
+      for (const { peer } of await pairsWith(turn, "alice")) peer.receipts_out = count;
     });
   const before = await receipts();
   await unconfirmed(1_000);

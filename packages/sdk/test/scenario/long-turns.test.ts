@@ -9,7 +9,8 @@ import { list, pad, put } from "../../src/records/records.ts";
 import { applyReceipt, continueReports } from "../../src/conversation/reports.ts";
 import { continueAgain } from "../../src/conversation/resend.ts";
 import { sweep } from "../../src/link/retention.ts";
-import { type Conversation, Turn } from "../../src/turn/turn.ts";
+import { type Pair, pairOf } from "../../src/turn/groups.ts";
+import { Turn } from "../../src/turn/turn.ts";
 import { utf8 } from "../../src/protocol/index.ts";
 import { nothingUnderWay, turns, workClock } from "./turns.ts";
 import { eventually, World } from "./world.ts";
@@ -54,7 +55,7 @@ async function unconfirmed(state: "stored" | "queued" = "stored") {
     (await store.read((tx) => list(tx, "out/")))
       .filter((row) => row.seq > 1_000 && row.state === wanted)
       .map(({ seq }) => seq);
-  const conversation = async (one: Turn) => (await one.conversation(group)) as Conversation;
+  const conversation = async (one: Turn) => (await pairOf(one, group)) as Pair;
   return { store, run, turn, cache, group, inState, conversation };
 }
 

@@ -7,6 +7,7 @@ import { encryptQueued } from "../../src/delivery/outgoing.ts";
 import { receivedUpTo } from "../../src/conversation/reports.ts";
 import { sendAgain } from "../../src/conversation/resend.ts";
 import { get, list, pad, put } from "../../src/records/records.ts";
+import { pairsWith } from "../../src/turn/groups.ts";
 import type { Turn } from "../../src/turn/turn.ts";
 import { EPOCH_MESSAGES } from "../../src/crypto/mls/seam.ts";
 import type { Range } from "../../src/store/store.ts";
@@ -56,7 +57,7 @@ test("each message keeps its place in the conversation when others are encrypted
       answer: { refusal: { code: 409, reason: index === 0 ? "stale_epoch" : "send_blocked", message: "" } },
     });
   await run((turn) => applyAnswers(turn, flight));
-  for (const { record } of cache.conversations.values()) record.wait_for_epoch = 0;
+  for (const { record } of cache.groups.values()) record.wait_for_epoch = 0;
   for (let round = 0; round < 3; round++) {
     await run((turn) => encryptQueued(turn, flight));
     for (const [seq, { group }] of flight.sends)
@@ -209,8 +210,8 @@ test.each([
   async (_, isCurrent, last, state) => {
     await using opened = await conversation();
     const { run, cache } = opened;
-    await run((turn) => turn.conversationsWith("bob"));
-    const [record] = [...cache.conversations.values()].map(({ record }) => record);
+    await run((turn) => pairsWith(turn, "bob"));
+    const [record] = [...cache.groups.values()].map(({ record }) => record);
     if (record === undefined) throw new Error("no conversation");
     await run(async (turn) => {
       const refused = turn.now - REFUSED_MS;

@@ -5,6 +5,7 @@ import type { WriteTransaction } from "../../src/store/store.ts";
 import { steal } from "./attacker.ts";
 import { Recorder } from "./recorder.ts";
 import { turns } from "./turns.ts";
+import { pairsWith } from "../../src/turn/groups.ts";
 import { atRest, eventually, follow, numbered, talking, World } from "./world.ts";
 
 const ofStates = (key: string) => STATE_TABLES.some((table) => key.startsWith(table));
@@ -30,7 +31,7 @@ test("a message writes one row of a conversation's state, as long after 20 epoch
     for (let message = 0; message < 3; message++) {
       written.length = 0;
       await run(async (turn) => {
-        const [conversation] = await turn.conversationsWith("bob");
+        const [conversation] = await pairsWith(turn, "bob");
         conversation!.group = (await crypto.encrypt(conversation!.group, new Uint8Array(9), new Uint8Array())).group;
         conversation!.dirty = true;
       }, counted);
@@ -38,7 +39,7 @@ test("a message writes one row of a conversation's state, as long after 20 epoch
       lengths.add(written[0]![1]);
     }
     await run(async (turn) => {
-      const [conversation] = await turn.conversationsWith("bob");
+      const [conversation] = await pairsWith(turn, "bob");
       const { pending } = await crypto.update(conversation!.group);
       conversation!.group = crypto.applyUpdate(conversation!.group, pending);
       conversation!.dirty = true;

@@ -4,6 +4,7 @@ import { receive } from "../../src/conversation/incoming.ts";
 import { list } from "../../src/records/records.ts";
 import { owed } from "../../src/records/owed.ts";
 import { applyReceipt, continueReports } from "../../src/conversation/reports.ts";
+import { pairsWith } from "../../src/turn/groups.ts";
 import { Turn } from "../../src/turn/turn.ts";
 import type { Delivery } from "../../src/protocol/index.ts";
 import { utf8 } from "../../src/protocol/index.ts";
@@ -68,7 +69,7 @@ test("[A-2] receipts that say again what is known are applied no further than th
       await cache.load(turn.tx);
       // Most of what it has.
       turn.wasted("mallory", 250);
-      const [conversation] = await turn.conversationsWith("mallory");
+      const [conversation] = await pairsWith(turn, "mallory");
       const body = utf8(JSON.stringify(said));
       for (let count = 0; count < 20; count++) await applyReceipt(turn, conversation!, body);
       for (const [key] of await turn.tx.list({ prefix: "report/" })) await turn.tx.delete(key);
@@ -133,7 +134,7 @@ test("[A-11] what a stranger's receipts say is applied at once, or not kept", as
   const ids = Array.from({ length: 500 }, (_, index) => `never-sent-${index}`);
   const body = utf8(JSON.stringify({ handled: ids, undecryptable: ids }));
   await run(async (turn) => {
-    const [conversation] = await turn.conversationsWith("mallory");
+    const [conversation] = await pairsWith(turn, "mallory");
     for (let count = 0; count < 10; count++) await applyReceipt(turn, conversation!, body);
   }, counted);
   expect(await world.memory("bob").read((tx) => tx.list({ prefix: "report/" }))).toEqual([]);

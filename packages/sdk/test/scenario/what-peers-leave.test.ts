@@ -4,7 +4,8 @@ import { nameReplaced, replacedGroups } from "../../src/trust/contact-records.ts
 import { type GroupRecord } from "../../src/records/group-records.ts";
 import { STATE_TABLES } from "../../src/records/group-state.ts";
 import { list, put } from "../../src/records/records.ts";
-import { Cache, type Conversation } from "../../src/turn/turn.ts";
+import { type Pair, trimGroups } from "../../src/turn/groups.ts";
+import { Cache } from "../../src/turn/turn.ts";
 import { MemoryStore } from "../../src/store/memory.ts";
 import { keptOf } from "./attacker.ts";
 import { foreignWelcome } from "./forge.ts";
@@ -113,11 +114,11 @@ test("the groups that the next one with a contact replaces are three, the newest
 
 test("of the conversations in memory those are let go that were used least lately, and in which nothing is awaited", () => {
   const cache = new Cache();
-  for (let index = 0; index < 600; index++) cache.conversations.set(String(index), conversation(index));
+  for (let index = 0; index < 612; index++) cache.groups.set(String(index), conversation(index));
   cache.commits.set("3", {} as never);
-  cache.trim();
-  expect([...cache.conversations.keys()].slice(0, 4)).toEqual(["1", "2", "3", "103"]);
-  expect(cache.conversations.size).toBe(500);
+  trimGroups({ teams: { width: () => 2 }, cache });
+  expect([...cache.groups.keys()].slice(0, 4)).toEqual(["1", "2", "3", "103"]);
+  expect(cache.groups.size).toBe(512);
 });
 
 const closed = (contact: string, index: number): GroupRecord => ({
@@ -137,6 +138,7 @@ const closed = (contact: string, index: number): GroupRecord => ({
 
 const conversation = (index: number) =>
   ({
+    kind: "pair",
     record: { id: String(index), epoch: 1, wait_for_epoch: index === 1 ? 2 : 0 },
     dirty: index === 2,
-  }) as unknown as Conversation;
+  }) as unknown as Pair;

@@ -5,13 +5,7 @@
  */
 // By its parts: the whole brings all cryptography that the library knows.
 import type { CiphersuiteImpl, MlsPrivateMessage } from "ts-mls";
-import {
-  addHistoricalReceiverData,
-  createGroup,
-  decodeGroupState,
-  encodeGroupState,
-  joinGroup,
-} from "ts-mls/clientState.js";
+import { createGroup, decodeGroupState, encodeGroupState, joinGroup } from "ts-mls/clientState.js";
 import { createCommit } from "ts-mls/createCommit.js";
 import { createApplicationMessage } from "ts-mls/createMessage.js";
 import { getCiphersuiteFromName } from "ts-mls/crypto/ciphersuite.js";
@@ -38,7 +32,7 @@ import {
   type PartsChanged,
 } from "./seam.ts";
 import { stepsTo } from "./steps.ts";
-import { checkTwoLeaves, ownNodeIndex, secretTreeOf, stateOf } from "./state.ts";
+import { afterOwn, checkTwoLeaves, ownNodeIndex, secretTreeOf, stateOf } from "./state.ts";
 
 /** The library's own, loaded with the first suite that is asked of it: on Node most never need it. */
 export const defaultCryptoProvider: CryptoProvider = {
@@ -284,9 +278,7 @@ export class GroupCrypto {
 
   /** The group after its own admitted commit. Receives what is under way of the epoch that ends. */
   applyUpdate(group: Group, pending: Uint8Array): Group {
-    const next = this.decode(pending);
-    const [history] = addHistoricalReceiverData(stateOf(group));
-    return { state: { ...stateOf(next), historicalReceiverData: history } };
+    return { state: afterOwn(stateOf(group), stateOf(this.decode(pending))) };
   }
 
   /** All of it in one piece. */

@@ -1,5 +1,7 @@
 /** What is in a group's state. */
 import type { ClientState, GroupState } from "ts-mls";
+import { addHistoricalReceiverData } from "ts-mls/clientState.js";
+import { equal } from "../../protocol/index.ts";
 import { hex } from "./bytes.ts";
 import { type Group, GroupError } from "./seam.ts";
 
@@ -15,6 +17,15 @@ export function epochOf(group: Group): number {
 /** Messages that this member has encrypted in the present epoch, whether or not anybody got them. */
 export function sentInEpoch(group: Group): number {
   return stateOf(group).secretTree[ownNodeIndex(stateOf(group))]?.application.generation ?? 0;
+}
+
+/** The group after our own commit. What is under way of the epoch that ends is still read. */
+export function afterOwn(before: ClientState, pending: ClientState): ClientState {
+  const [{ groupId, epoch }, next] = [before.groupContext, pending.groupContext];
+  if (!equal(next.groupId, groupId)) throw new GroupError("commit of another group");
+  if (next.epoch !== epoch + 1n) throw new GroupError("commit of another epoch");
+  const [history] = addHistoricalReceiverData(before);
+  return { ...pending, historicalReceiverData: history };
 }
 
 /** Overwrites secrets that a committed step has used up. Best effort: the runtime may have copied them. */

@@ -4,7 +4,6 @@ import { createCommit } from "ts-mls/createCommit.js";
 import { encodeMlsMessage } from "ts-mls/message.js";
 import { processPrivateMessage } from "ts-mls/processMessages.js";
 import { emptyPskIndex } from "ts-mls/pskIndex.js";
-import { addHistoricalReceiverData } from "ts-mls/clientState.js";
 import type { Commit } from "ts-mls/commit.js";
 import { encodeCapabilities } from "ts-mls/capabilities.js";
 import { encodeCredential } from "ts-mls/credential.js";
@@ -49,15 +48,6 @@ export async function makeCommit(
     commit: encodeMlsMessage(result.commit),
     invitation: result.welcome && (await invitationOf(suite, pending, result.welcome, key)),
   };
-}
-
-/** The group after our own commit. What is under way of the epoch that ends is still read. */
-export function afterOwn(before: ClientState, pending: ClientState): ClientState {
-  const [{ groupId, epoch }, next] = [before.groupContext, pending.groupContext];
-  if (!equal(next.groupId, groupId)) throw new GroupError("commit of another group");
-  if (next.epoch !== epoch + 1n) throw new GroupError("commit of another epoch");
-  const [history] = addHistoricalReceiverData(before);
-  return { ...pending, historicalReceiverData: history };
 }
 
 function proposalsOf({ remove = [], add = [], settings }: Change): Proposal[] {
