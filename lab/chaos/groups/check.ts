@@ -14,8 +14,8 @@ export function unfinishedLetter(ledger: TeamLedger, books: Map<string, TeamBook
     if (senderExcused || unsent !== undefined) continue;
     if (queuedAt === undefined) return `${letter.id} is not queued`;
     const sent = books.get(from)?.sent.get(letter.id);
-    // Its sender is out, and has heard so: nobody has it.
-    if (sent?.state === "refused") continue;
+    // Its sender is out, or it was too late, and has heard so: nobody has it.
+    if (sent?.state === "refused" || sent?.state === "expired") continue;
     if (sent?.state === "queued") return `${letter.id} is still queued`;
     for (const [name, { state }] of sent?.at ?? [])
       if (!FINAL.has(state) && !(excused.has(name) && state === "received"))
@@ -39,8 +39,11 @@ export function judgeLetters(verdict: Verdict, ledger: TeamLedger, books: Map<st
     }
     judgeSent(verdict, ledger, entry, sent);
     if (sent.state === "refused") continue;
-    for (const [name, outcome] of sent.at)
+    for (const [name, known] of sent.at) {
+      // What has expired for all at once is not said of each.
+      const outcome = sent.state === "expired" && known.state === "missing" ? { state: "expired" } : known;
       judgeAt(verdict, { entry, name, outcome, ledger, received: books.get(name)?.received.get(entry.letter.id) });
+    }
   }
   judgeOrder(verdict, ledger, books);
 }

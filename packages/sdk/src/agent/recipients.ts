@@ -27,7 +27,8 @@ export async function recipientsOf(tx: ReadTransaction, row: OutboxRecord | unde
   if (row.files !== undefined) Object.assign(all, { fetched: [], unfetched: [] });
   for (const name of (roster?.names ?? []).toSorted()) {
     const at = await get(tx, "to/", `${pad(row.seq)}/${name}`);
-    add(all, name, at);
+    if (at === undefined || at.state === "missing") addUnheard(all, name, row);
+    else add(all, name, at.state, at.reason);
     addFiles(all, name, at?.files ?? {}, row.files);
   }
   return all;
@@ -47,12 +48,22 @@ function addFiles(
     if (reason === "file_damaged" || reason === "file_expired") unfetched?.push({ name, file: Number(file), reason });
 }
 
-function add(all: Recipients, name: string, { state, reason }: ToRecord = { state: "missing" }): void {
-  if (state === "missing") return void all.waiting.push(name);
+/** Where a message has ended for all at once, nothing more is awaited of whoever has said nothing. */
+function addUnheard(all: Recipients, name: string, { state, reason = state }: OutboxRecord): void {
+  if (state === "failed" || state === "refused" || state === "expired") all.failed.push({ name, state, reason });
+  else all.waiting.push(name);
+}
+
+function add(
+  all: Recipients,
+  name: string,
+  state: Exclude<ToRecord["state"], "missing">,
+  reason: string = state,
+): void {
   if (state === "gone") return void all.gone.push(name);
   if (state !== "expired") all.received.push(name);
   if (state === "handled") all.handled.push(name);
-  else if (state !== "received") all.failed.push({ name, state, reason: reason ?? state });
+  else if (state !== "received") all.failed.push({ name, state, reason });
 }
 
 type Counts = NonNullable<OutboxRecord["recipients"]>;

@@ -63,3 +63,38 @@ test("[P-6.9] a message that expires is so at all who have not taken it, by one 
   const notices = world.proxy.recorded.filter(({ frame }) => frame.data.kind === "notice");
   expect(notices).toHaveLength(1);
 });
+
+test.each([
+  { reason: "expired", state: "expired" },
+  { reason: "message_too_large", state: "refused" },
+])("a message that the relay refuses as $reason is awaited of nobody", async ({ reason, state }) => {
+  await using world = await World.create({ noLimits: true });
+  const [alice, bob] = [await world.open("alice"), await world.open("bob")];
+  follow(bob);
+  await Promise.all([alice.sync(), bob.sync()]);
+  await (await world.open("carol")).close();
+  await alice.groups.create("team", ["bob", "carol"]);
+  await (await alice.send("@team", "one")).stored();
+  const refused: Frame[] = [];
+  world.proxy.rule = ({ agent, toRelay, frame }) => {
+    if (agent !== "alice") return undefined;
+    if (toRelay && frame.type === "send") {
+      refused.push(frame);
+      return [{ ...frame, type: "lookup", data: { username: "bob" } }];
+    }
+    const sent = refused.find(({ id }) => id !== undefined && id === frame.reply_to);
+    const { message_id = "" } = sent?.data ?? {};
+    return sent === undefined || toRelay
+      ? undefined
+      : [{ ...frame, type: "error", data: { code: 400, reason, message: "it says so", message_id } }];
+  };
+  const two = await alice.send("@team", "two");
+  await eventually("it is refused", async () => (await two.status())?.state === state);
+  expect(await two.recipients()).toEqual({
+    received: [],
+    handled: [],
+    failed: ["bob", "carol"].map((name) => ({ name, state, reason })),
+    waiting: [],
+    gone: [],
+  });
+});
