@@ -1,0 +1,18 @@
+import { execFile } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { expect, test } from "vitest";
+import type { Figures } from "./judge.ts";
+
+const program = fileURLToPath(new URL("main.ts", import.meta.url));
+
+test(
+  "of a group each member handles each message once, the relay has one body of it, and a full mailbox holds nobody up",
+  { tags: ["long"] },
+  async () => {
+    const args = ["--members", "12", "--messages", "60", "--json"];
+    const { stdout } = await promisify(execFile)(process.execPath, [program, ...args]);
+    const figures = JSON.parse(stdout) as Figures & { wrong: string[] };
+    expect(figures).toMatchObject({ wrong: [], handled: { exact: 60, all: 660 }, stored: { bodies: 30 }, lapsed: 1 });
+  },
+);
