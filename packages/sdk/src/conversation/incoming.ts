@@ -41,7 +41,7 @@ export async function receive(turn: Turn, batch: Pushed[]): Promise<number> {
   turn.ahead.begin(batch);
   for (const { delivery, offline } of batch) {
     if (count > 0 && !turn.mayGoOn(SHARE)) return count;
-    if (isMessage(delivery) && hasEnough(turn, usernameKey(delivery.from))) {
+    if (await hasEnough(turn, delivery)) {
       turn.isCut = true;
       return count;
     }

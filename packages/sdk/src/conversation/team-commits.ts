@@ -4,14 +4,13 @@ import { DIRECT, DIRECT_BYTES } from "../crypto/team/direct.ts";
 import { followChange } from "../crypto/team/changes.ts";
 import { certifiedBy, type TeamMember } from "../crypto/team/roster.ts";
 import { aheadOf } from "./team-ahead.ts";
-import { oweAllToOne, sendAllToOne } from "./team-resend.ts";
 import { type Delivery, fromBase64, isBase64, toBase64, usernameKey } from "../protocol/index.ts";
 import type { CommitRecord } from "../records/group-records.ts";
 import { get, pad } from "../records/records.ts";
 import { planHealing } from "./team-healing.ts";
 import { comparePins } from "./team-pins.ts";
 import type { OpRecord } from "../records/team-records.ts";
-import { goneFrom } from "./team-outcomes.ts";
+import { memberBack, memberGone } from "./team-turnover.ts";
 import { heardFrom, keysOf } from "./team-heard.ts";
 import { retire } from "./team-end.ts";
 import { endOrGoOn } from "./team-ops.ts";
@@ -123,17 +122,13 @@ async function enter(turn: Turn, team: Team, before: Before): Promise<void> {
   await comparePins(turn, team, before.roster);
   const now = new Map((await rosterIn(turn, team)).map(({ name, device }) => [name, device]));
   for (const { name, device } of before.roster) {
-    if (!now.has(name)) await goneFrom(turn, team, name);
+    if (!now.has(name)) await memberGone(turn, team, name);
     // Another device of it counts from the beginning.
     if (now.get(name) !== device) await forgetMember(turn, team, name);
   }
   if (now.size !== before.roster.length || before.roster.some(({ name }) => !now.has(name)))
     delete team.record.roster_epoch;
-  for (const { name } of before.roster) {
-    if (!before.added.includes(name)) continue;
-    await sendAllToOne(turn, team, name);
-    await oweAllToOne(turn, team, name);
-  }
+  for (const { name } of before.roster) if (before.added.includes(name)) await memberBack(turn, team, name);
   const had = new Set(before.roster.map(({ name }) => name));
   const fresh = [...now.keys()].filter((name) => !had.has(name) || before.added.includes(name));
   await keysOf(turn, team, fresh);

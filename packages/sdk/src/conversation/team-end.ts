@@ -7,18 +7,18 @@ import { directAddress, teamAddress } from "../records/addresses.ts";
 import { forgetHeld } from "../records/team-held.ts";
 import { find, get, pad, put, remove, rowsUnder } from "../records/records.ts";
 import type { TeamGroupRecord } from "../records/team-records.ts";
-import { deleteRow, settle, unlink } from "../turn/outbox-rows.ts";
+import { deleteRow, sentIn, settle, unlink } from "../turn/outbox-rows.ts";
 import { dropOrders } from "../turn/team-order.ts";
 import type { Team } from "../turn/groups.ts";
 import type { Turn } from "../turn/turn.ts";
 import { addOp, signWord } from "./team-ops.ts";
 import { healKey } from "./team-healing.ts";
 import { forgetPins } from "./team-pins.ts";
-import { endAllSent } from "./team-outcomes.ts";
+import { endSent } from "./team-outcomes.ts";
 
 /** We are no member any more, whether or not the state of the group is still there. */
 export async function retire(turn: Turn, record: TeamGroupRecord): Promise<void> {
-  await endAllSent(turn, { record });
+  for await (const [, seq] of sentIn(turn, record.id)) await endSent(turn, Number(seq));
   const row = await find(turn.tx, "team/", record.key);
   // Where another group serves the team by now, that goes on.
   if (row?.group === record.id) {

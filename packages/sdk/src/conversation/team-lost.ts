@@ -3,7 +3,7 @@ import { get } from "../records/records.ts";
 import { forgetMember, type Team, teamMember, teamOf } from "../turn/groups.ts";
 import type { Turn } from "../turn/turn.ts";
 import { heardFrom } from "./team-heard.ts";
-import { goneFrom } from "./team-outcomes.ts";
+import { memberGone } from "./team-turnover.ts";
 import { rosterIn } from "./teams.ts";
 
 const DAY_MS = 86_400_000;
@@ -15,7 +15,7 @@ export async function goneMeanwhile(turn: Turn, team: Team, before: readonly str
   const now = new Set((await rosterIn(turn, team)).map(({ name }) => name));
   for (const name of before)
     if (!now.has(name)) {
-      await goneFrom(turn, team, name);
+      await memberGone(turn, team, name);
       await forgetMember(turn, team, name);
     }
 }

@@ -14,7 +14,7 @@ import { directSecret } from "./team-commits.ts";
 import { holdInTeam } from "./team-held.ts";
 import { heardFrom } from "./team-heard.ts";
 import { ATTEMPT, countIn, MISSING_AT_MOST, readMessage } from "./reading.ts";
-import { applyTeamReceipt } from "./team-reports.ts";
+import { applyTeamReceipt } from "./reports.ts";
 import { commitMissing } from "./team-stuck.ts";
 import { hearSeen } from "./team-order.ts";
 import { rosterIn } from "./teams.ts";

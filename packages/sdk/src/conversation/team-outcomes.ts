@@ -1,21 +1,21 @@
 /** What became of a message to a team at each of those whom it was for, and what that makes of the whole. */
-import { get, pad, put } from "../records/records.ts";
+import { get, pad, parse, put } from "../records/records.ts";
 import type { OutboxRecord } from "../records/tables.ts";
 import type { ToRecord } from "../records/team-records.ts";
 import { isRefusal } from "../records/outbox-records.ts";
-import { sentIn, settle, unlink } from "../turn/outbox-rows.ts";
+import { settle, unlink } from "../turn/outbox-rows.ts";
+import { recipientsOf } from "../turn/rosters.ts";
 import { awaitsFetching, filesWithout } from "./team-files.ts";
-import { type Team, teamMember } from "../turn/groups.ts";
 import type { Turn } from "../turn/turn.ts";
+
+type Counts = NonNullable<OutboxRecord["recipients"]>;
 
 /** Final states do not change, but for the relay's word, which the recipient's outweighs. */
 const RANK = { missing: 0, expired: 1, received: 2, gone: 3, refused: 3, failed: 3, handled: 3 } as const;
 
 /** Whether a message was for somebody: whoever came later asks for it in vain, and has no say on it. */
-export async function isFor(turn: Turn, { group, recipients }: OutboxRecord, name: string): Promise<boolean> {
-  if (group === undefined || recipients === undefined) return false;
-  const roster = await get(turn.tx, "roster/", `${group}/${pad(recipients.epoch)}`);
-  return roster?.names.includes(name) === true;
+export async function isFor(turn: Turn, row: OutboxRecord, name: string): Promise<boolean> {
+  return (await recipientsOf(turn.tx, row)).has(name);
 }
 
 /** Writes down what became of a message at one of its recipients, and what that makes of the whole. */
@@ -23,34 +23,61 @@ export async function settleAt(turn: Turn, row: OutboxRecord, name: string, outc
   if (row.recipients === undefined || !(await isFor(turn, row, name))) return;
   const at = `${pad(row.seq)}/${name}`;
   const known = await get(turn.tx, "to/", at);
-  const before = known?.state ?? "missing";
-  if (RANK[outcome.state] <= RANK[before]) return;
-  await put(turn.tx, "to/", at, { ...outcome, ...(known?.files === undefined ? {} : { files: known.files }) });
+  if (!(await note(turn, at, known, outcome))) return;
   const now = isForNobody(outcome) ? await filesWithout(turn, row, name, outcome.reason ?? outcome.state) : row;
   const counts = { ...(now.recipients ?? row.recipients) };
-  if (before === "expired") counts.expired -= 1;
-  const had = before === "received";
-  // Whoever has failed on it had it.
-  const has = outcome.state !== "gone" && outcome.state !== "expired";
-  counts.received += Number(has) - Number(had);
-  if (outcome.state === "refused") counts.failed += 1;
-  else if (outcome.state !== "received" && outcome.state !== "missing") counts[outcome.state] += 1;
+  count(counts, known?.state ?? "missing", outcome.state);
   await settleAll(turn, { ...row, recipients: counts });
 }
 
-/** A message has expired, for all at once: at all of whom nothing is known it ends. */
-export async function expireAtOthers(turn: Turn, row: OutboxRecord, outcome: ToRecord): Promise<void> {
-  if (row.group === undefined || row.recipients === undefined) return;
-  const { epoch, expired: before } = row.recipients;
-  const roster = await get(turn.tx, "roster/", `${row.group}/${pad(epoch)}`);
-  let expired = before;
-  for (const name of roster?.names ?? []) {
-    const at = `${pad(row.seq)}/${name}`;
-    if (((await get(turn.tx, "to/", at))?.state ?? "missing") !== "missing") continue;
-    await put(turn.tx, "to/", at, outcome);
-    expired += 1;
+/** The same at several at once, who never say a word on it any more. */
+export async function settleAtEach(
+  turn: Turn,
+  row: OutboxRecord,
+  names: Iterable<string>,
+  outcome: ToRecord & { state: "gone" | "expired" },
+): Promise<void> {
+  if (row.recipients === undefined) return;
+  const prefix = `to/${pad(row.seq)}/`;
+  const known = new Map<string, ToRecord>();
+  for (const [key, value] of await turn.tx.list({ prefix }))
+    known.set(key.slice(prefix.length), parse(key, value) as ToRecord);
+  const all = await recipientsOf(turn.tx, row);
+  const counts = { ...row.recipients };
+  let isNews = false;
+  for (const name of names) {
+    const before = known.get(name);
+    if (!all.has(name) || !(await note(turn, `${pad(row.seq)}/${name}`, before, outcome))) continue;
+    count(counts, before?.state ?? "missing", outcome.state);
+    isNews = true;
   }
-  if (expired > before) await settleAll(turn, { ...row, recipients: { ...row.recipients, expired } });
+  if (isNews) await settleAll(turn, { ...row, recipients: counts });
+}
+
+/** @returns whether it is more than was known */
+async function note(turn: Turn, at: string, known: ToRecord | undefined, outcome: ToRecord): Promise<boolean> {
+  if (RANK[outcome.state] <= RANK[known?.state ?? "missing"]) return false;
+  await put(turn.tx, "to/", at, { ...outcome, ...(known?.files === undefined ? {} : { files: known.files }) });
+  return true;
+}
+
+function count(counts: Counts, before: ToRecord["state"], state: ToRecord["state"]): void {
+  if (before === "expired") counts.expired -= 1;
+  const had = before === "received";
+  // Whoever has failed on it had it.
+  const has = state !== "gone" && state !== "expired";
+  counts.received += Number(has) - Number(had);
+  if (state === "refused") counts.failed += 1;
+  else if (state !== "received" && state !== "missing") counts[state] += 1;
+}
+
+/** A message has expired, for all at once: at all of whom nothing is known it ends. */
+export async function expireAtOthers(
+  turn: Turn,
+  row: OutboxRecord,
+  outcome: ToRecord & { state: "expired" },
+): Promise<void> {
+  await settleAtEach(turn, row, await recipientsOf(turn.tx, row), outcome);
 }
 
 /** Whether a member never fetches files of a message: it does not want it, or could not read it. */
@@ -74,37 +101,18 @@ export async function settleAll(turn: Turn, row: OutboxRecord): Promise<void> {
   return put(turn.tx, "out/", pad(row.seq), row);
 }
 
-/** We are no member any more: of what we have sent nothing more will be heard. What waits is ended when it would leave. */
-export async function endAllSent(turn: Turn, { record }: Pick<Team, "record">): Promise<void> {
-  for await (const [, seq] of sentIn(turn, record.id)) await endSent(turn, Number(seq));
-}
-
 /** Of a message to a team that we are out of: nobody is waited for who has not said what became of it. */
 export async function endSent(turn: Turn, seq: number): Promise<void> {
   const row = await get(turn.tx, "out/", pad(seq));
   if (row?.recipients === undefined || row.state === "queued") return;
-  const roster = await get(turn.tx, "roster/", `${row.group}/${pad(row.recipients.epoch)}`);
-  for (const name of roster?.names ?? []) {
-    const now = await get(turn.tx, "out/", pad(seq));
-    if (now !== undefined) await settleAt(turn, now, name, { state: "gone" });
-  }
+  await settleAtEach(turn, row, await recipientsOf(turn.tx, row), { state: "gone" });
   await unlink(turn, row);
 }
 
-/** Somebody is no member any more: nobody waits for it. */
-export async function goneFrom(turn: Turn, team: Team, name: string): Promise<void> {
-  for await (const [, seq] of sentIn(turn, team.record.id)) {
-    const row = await get(turn.tx, "out/", pad(Number(seq)));
-    if (row === undefined) continue;
-    await settleAt(turn, row, name, { state: "gone" });
-    // Nor for its files, which whoever has handled it may not have fetched. (Where we are gone ourselves, the others may still fetch them.)
-    const settled = row.files === undefined ? undefined : await get(turn.tx, "out/", pad(row.seq));
-    if (settled !== undefined && (await isFor(turn, settled, name))) await filesWithout(turn, settled, name, "gone");
-  }
-  const member = await teamMember(turn, team, name);
-  const lost = member.gaps?.length ?? 0;
-  if (lost === 0) return;
-  member.gaps = [];
-  team.changed.add(name);
-  await turn.alert("lost", name, `${lost} of its messages in a group never came, and ${name} is no member any more`);
+/** Of a message to a team: somebody whom it was for is no member any more, and nobody waits for it. */
+export async function goneFrom(turn: Turn, row: OutboxRecord, name: string): Promise<void> {
+  await settleAt(turn, row, name, { state: "gone" });
+  // Nor for its files, which whoever has handled it may not have fetched. (Where we are gone ourselves, the others may still fetch them.)
+  const settled = row.files === undefined ? undefined : await get(turn.tx, "out/", pad(row.seq));
+  if (settled !== undefined && (await isFor(turn, settled, name))) await filesWithout(turn, settled, name, "gone");
 }

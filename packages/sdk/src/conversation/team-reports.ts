@@ -1,102 +1,158 @@
-/** Members' reports on what was sent to their team. */
+/** What members report on what was sent to their team, and what becomes of that when they go or come back. */
 import { isUnfetched } from "./file-reports.ts";
+import { eachOf } from "./each.ts";
 import { FETCHED, fileAtMember } from "./team-files.ts";
-import { isFor, settleAt } from "./team-outcomes.ts";
-import { sendToOne } from "./team-resend.ts";
-import { readReceipt } from "./receipt.ts";
+import { goneFrom, isFor, settleAt } from "./team-outcomes.ts";
+import { oweAllToOne, sendToOne } from "./team-resend.ts";
 import { rowById } from "../records/outbox-records.ts";
 import { teamAddress } from "../records/addresses.ts";
 import { get, pad, rowsUnder } from "../records/records.ts";
-import type { ToRecord } from "../records/team-records.ts";
+import type { ReportRecord } from "../records/left-records.ts";
+import type { OutboxRecord } from "../records/tables.ts";
+import type { TeamGroupRecord, TeamMemberRecord, ToRecord } from "../records/team-records.ts";
 import { rowByCounter } from "../turn/outbox-rows.ts";
-import { type Team, teamMember } from "../turn/groups.ts";
+import { type Team, teamMember, teamOf } from "../turn/groups.ts";
 import type { Turn } from "../turn/turn.ts";
 
-/** Costs of a receipt that is none, and of a word in one that changes nothing. See `Waste`. */
-const MALFORMED = 2;
+/** The cost of a word in a receipt that changes nothing. See `Waste`. */
 const MISS = 0.02;
 
-/** What a member says of messages that were sent to all. */
-export async function applyTeamReceipt(turn: Turn, team: Team, from: string, body: Uint8Array): Promise<void> {
-  const receipt = readReceipt(body);
-  if (receipt === undefined) return turn.wasted(from, MALFORMED);
-  const { id, key } = team.record;
-  const upTo = receipt.received[id] ?? 0;
-  const missing = new Set(receipt.missing.filter(({ group }) => group === id).map(({ counter }) => counter));
-  if (upTo > 0) await confirm(turn, team, from, { upTo, missing, since: receipt.since ?? 0 });
-  for (const counter of missing) {
-    const row = await rowByCounter(turn, id, counter);
-    if (row !== undefined) await sendToOne(turn, team, row, from);
-  }
-  for (const message of receipt.undecryptable) {
-    const row = await rowById(turn.tx, message);
-    if (row === undefined || row.to !== teamAddress(key)) turn.wasted(from, MISS);
-    else await sendToOne(turn, team, row, from);
-  }
-  const tell = async (message: string, outcome: ToRecord): Promise<void> => {
-    const row = await rowById(turn.tx, message);
-    if (row === undefined || row.to !== teamAddress(key)) turn.wasted(from, MISS);
-    else await settleAt(turn, row, from, outcome);
+/** Of which group, and of whom in it; the group in memory is not there any more when it is over. */
+interface Where {
+  group: TeamGroupRecord;
+  team: Team | undefined;
+  from: string;
+}
+
+/** Applies a report of a member, and takes out of it what is applied. @returns whether that is all of it */
+export async function applyFromMember(
+  turn: Turn,
+  { key, name: from }: { key: string; name: string },
+  record: ReportRecord,
+  goesOn: () => boolean,
+): Promise<boolean> {
+  const team = await teamOf(turn, record.conversation);
+  const group = team?.record ?? (await get(turn.tx, "team-group/", record.conversation));
+  if (group === undefined) return true;
+  const where = { group, team, from };
+  if (record.turned !== undefined) return applyTurn(turn, where, record.turned, goesOn);
+  if (!(await confirm(turn, where, record, goesOn))) return false;
+  const again = async (row: OutboxRecord | undefined): Promise<void> => {
+    if (row !== undefined) await sendToOne(turn, group, row, from);
   };
-  for (const message of receipt.handled) await tell(message, { state: "handled" });
-  for (const { id: message, reason, expired } of receipt.failed)
-    await tell(message, { state: "failed", reason: expired === true ? "expired" : reason });
-  const { fetched = [], unfetched = [] } = receipt;
-  const onFile = async (message: string, file: number, word: string): Promise<void> => {
-    const row = await rowById(turn.tx, message);
-    const isOurs = row !== undefined && row.to === teamAddress(key) && (await isFor(turn, row, from));
-    // A word that is no news costs as much as one about nothing.
-    if (!isOurs || (await fileAtMember(turn, row, { name: from, file, word })) === row) turn.wasted(from, MISS);
+  const onMessage = async (id: string, work: (row: OutboxRecord) => Promise<void>): Promise<void> => {
+    const row = await rowById(turn.tx, id);
+    if (row === undefined || row.to !== teamAddress(key)) turn.wasted(from, MISS);
+    else await work(row);
   };
-  for (const { id: message, file } of fetched) await onFile(message, file, FETCHED);
-  for (const { id: message, file, reason } of unfetched) if (isUnfetched(reason)) await onFile(message, file, reason);
+  const tell = (id: string, outcome: ToRecord): Promise<void> =>
+    onMessage(id, (row) => settleAt(turn, row, from, outcome));
+  const onFile = (id: string, file: number, word: string): Promise<void> =>
+    onMessage(id, async (row) => {
+      const isTold =
+        (await isFor(turn, row, from)) && (await fileAtMember(turn, row, { name: from, file, word })) !== row;
+      // A word that is no news costs as much as one about nothing.
+      if (!isTold) turn.wasted(from, MISS);
+    });
+  const { missing, undecryptable, handled, failed, fetched = [], unfetched = [] } = record;
+  const askedFor = async (gap: { group: string; counter: number }): Promise<void> => {
+    if (gap.group === group.id) await again(await rowByCounter(turn, group.id, gap.counter));
+  };
+  return (
+    (await eachOf(missing, goesOn, askedFor)) &&
+    (await eachOf(undecryptable, goesOn, (id) => onMessage(id, again))) &&
+    (await eachOf(handled, goesOn, (id) => tell(id, { state: "handled" }))) &&
+    (await eachOf(failed, goesOn, ({ id, reason, expired }) =>
+      tell(id, { state: "failed", reason: expired === true ? "expired" : reason }),
+    )) &&
+    (await eachOf(fetched, goesOn, ({ id, file }) => onFile(id, file, FETCHED))) &&
+    eachOf(unfetched, goesOn, async ({ id, file, reason }) => {
+      if (isUnfetched(reason)) await onFile(id, file, reason);
+    })
+  );
 }
 
 /**
  * It has everything on disk that we sent up to a counter, but for what it misses, and but for what is before all that it has looked for: of that it
- * lacks what was for it.
+ * lacks what was for it. What it lacked before comes first: that is below all else.
  */
 async function confirm(
   turn: Turn,
-  team: Team,
-  from: string,
-  { upTo, missing, since }: { upTo: number; missing: Set<number>; since: number },
-): Promise<void> {
-  const member = await teamMember(turn, team, from);
+  { group, team, from }: Where,
+  record: ReportRecord,
+  goesOn: () => boolean,
+): Promise<boolean> {
+  const { id, send_counter: sent } = group;
+  const known = Math.min(record.received[id] ?? 0, sent);
+  if (known === 0) return true;
+  const { since = 0 } = record;
+  const missing = new Set(record.missing.filter((gap) => gap.group === id).map(({ counter }) => counter));
+  // Of a device that is not there any more nothing is kept but what it had.
+  const member = await countOf(turn, { team, from }, record.device);
+  const lacks = new Set([...(member.lacks ?? []), ...[...missing].filter((counter) => counter <= known)]);
   const before = member.confirmed ?? 0;
-  const received = async (seq: number): Promise<void> => {
-    const row = await get(turn.tx, "out/", pad(seq));
-    if (row !== undefined) await settleAt(turn, row, from, { state: "received" });
+  /** One that it does not miss: it has it, unless it has not looked for it. */
+  const look = async (counter: number, row: OutboxRecord | undefined): Promise<void> => {
+    record.upTo = counter;
+    lacks.delete(counter);
+    if (row === undefined) return;
+    if (counter > since) return settleAt(turn, row, from, { state: "received" });
+    if (!(await isFor(turn, row, from))) return;
+    lacks.add(counter);
+    await sendToOne(turn, group, row, from);
   };
-  const lacks: number[] = [];
-  for (const counter of member.lacks ?? []) {
-    const row = missing.has(counter) ? undefined : await rowByCounter(turn, team.record.id, counter);
-    if (row !== undefined && counter > since) await received(row.seq);
-    else if (row !== undefined) {
-      lacks.push(counter);
-      await sendToOne(turn, team, row, from);
+  const keep = (upTo: number): void => {
+    member.confirmed = Math.max(before, upTo);
+    member.lacks = [...lacks].toSorted((a, b) => a - b);
+    if (team !== undefined && team.members.get(from) === member) team.changed.add(from);
+  };
+  for (const counter of [...lacks].toSorted((a, b) => a - b)) {
+    if (missing.has(counter) || counter <= (record.upTo ?? 0) || counter > before) continue;
+    if (!goesOn()) return (keep(before), false);
+    await look(counter, await rowByCounter(turn, id, counter));
+  }
+  const prefix = `sent/${id}/`;
+  if (known > before)
+    for await (const [key, seq] of rowsUnder(turn.tx, prefix, prefix + pad(Math.max(before, record.upTo ?? 0)))) {
+      const counter = Number(key.slice(prefix.length));
+      if (counter > known) break;
+      if (missing.has(counter)) continue;
+      if (!goesOn()) return (keep(record.upTo ?? 0), false);
+      await look(counter, await get(turn.tx, "out/", pad(Number(seq))));
     }
-  }
-  const known = Math.min(upTo, team.record.send_counter);
-  lacks.push(...[...missing].filter((counter) => counter <= known));
-  if (known <= before && lacks.join() === (member.lacks ?? []).join()) return;
-  const prefix = `sent/${team.record.id}/`;
-  for await (const [key, seq] of rowsUnder(turn.tx, prefix, prefix + pad(before))) {
-    const counter = Number(key.slice(prefix.length));
-    if (counter > known) break;
-    if (missing.has(counter)) continue;
-    if (counter > since) await received(Number(seq));
-    else if (await lacksOld(turn, team, from, Number(seq))) lacks.push(counter);
-  }
-  member.confirmed = Math.max(before, known);
-  member.lacks = lacks;
-  team.changed.add(from);
+  keep(known);
+  delete record.received[id];
+  return true;
 }
 
-/** Sends a message again to a member that has not looked for it, if it was for that one. @returns whether it was */
-async function lacksOld(turn: Turn, team: Team, from: string, seq: number): Promise<boolean> {
-  const row = await get(turn.tx, "out/", pad(seq));
-  if (row === undefined || !(await isFor(turn, row, from))) return false;
-  await sendToOne(turn, team, row, from);
+/** What is known of the device that has said it. */
+async function countOf(
+  turn: Turn,
+  { team, from }: Pick<Where, "team" | "from">,
+  device: string | undefined,
+): Promise<Pick<TeamMemberRecord, "confirmed" | "lacks">> {
+  const member = team === undefined ? undefined : await teamMember(turn, team, from);
+  return member?.device === device && member !== undefined ? member : {};
+}
+
+/** A member went, and nobody waits for it; or it is back, and is sent again what it lacks, and told once more what became of its messages. */
+async function applyTurn(
+  turn: Turn,
+  { group, team, from }: Where,
+  turned: NonNullable<ReportRecord["turned"]>,
+  goesOn: () => boolean,
+): Promise<boolean> {
+  const prefix = `sent/${group.id}/`;
+  for await (const [key, seq] of rowsUnder(turn.tx, prefix, turned.after)) {
+    if (Number(key.slice(prefix.length)) > turned.upTo) break;
+    if (!goesOn()) return false;
+    const row = await get(turn.tx, "out/", pad(Number(seq)));
+    if (row !== undefined && turned.to === "gone") await goneFrom(turn, row, from);
+    else if (row !== undefined) await sendToOne(turn, group, row, from);
+    turned.after = key;
+  }
+  if (turned.to === "gone") return true;
+  if (!goesOn()) return false;
+  if (team !== undefined) await oweAllToOne(turn, team, from);
   return true;
 }

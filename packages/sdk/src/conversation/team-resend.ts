@@ -4,7 +4,8 @@ import { randomId } from "../protocol/index.ts";
 import { owe, owed } from "../records/owed.ts";
 import { get, list, nextSeq, pad, put, toBytes } from "../records/records.ts";
 import type { OutboxRecord } from "../records/tables.ts";
-import { addRow, sentIn } from "../turn/outbox-rows.ts";
+import { addRow } from "../turn/outbox-rows.ts";
+import type { TeamGroupRecord } from "../records/team-records.ts";
 import { type Team, teamMember } from "../turn/groups.ts";
 import type { Turn } from "../turn/turn.ts";
 import { isFor, settleAt } from "./team-outcomes.ts";
@@ -15,14 +16,6 @@ const AGAIN = 3;
 const LATEST = 1_000;
 /** Until whoever asks once more is believed not to have got it. Milliseconds. */
 const AGAIN_MS = 10_000;
-
-/** Sends all that one has not got, as far as is known, to it alone: it was away from the group. */
-export async function sendAllToOne(turn: Turn, team: Team, name: string): Promise<void> {
-  for await (const [, seq] of sentIn(turn, team.record.id)) {
-    const row = await get(turn.tx, "out/", pad(Number(seq)));
-    if (row !== undefined) await sendToOne(turn, team, row, name);
-  }
-}
 
 /** Says once more, to one who was away, what became of its messages: what was said meanwhile it could not read. */
 export async function oweAllToOne(turn: Turn, team: Team, name: string): Promise<void> {
@@ -37,8 +30,13 @@ export async function oweAllToOne(turn: Turn, team: Team, name: string): Promise
 }
 
 /** Sends a message again to one of those whom it was for. */
-export async function sendToOne(turn: Turn, team: Team, row: OutboxRecord, name: string): Promise<void> {
-  if (row.kind !== "message" || row.group !== team.record.id || !(await isFor(turn, row, name))) return;
+export async function sendToOne(
+  turn: Turn,
+  { id, key, state: standing }: TeamGroupRecord,
+  row: OutboxRecord,
+  name: string,
+): Promise<void> {
+  if (standing === "closed" || row.kind !== "message" || row.group !== id || !(await isFor(turn, row, name))) return;
   const at = `${pad(row.seq)}/${name}`;
   const before = (await get(turn.tx, "to/", at)) ?? { state: "missing" };
   const { state, times = 0, at: last = 0 } = before;
@@ -55,7 +53,7 @@ export async function sendToOne(turn: Turn, team: Team, row: OutboxRecord, name:
     kind: "receipt",
     of: row.seq,
     ...(row.files === undefined ? {} : { files: row.files }),
-    to: directAddress(team.record.key, name),
+    to: directAddress(key, name),
     content_type: row.content_type,
     created_at: turn.now,
     updated_at: turn.now,

@@ -3,6 +3,7 @@ import type { ClientStore, WriteTransaction } from "../store/store.ts";
 import { nameReplaced } from "../trust/contact-records.ts";
 import { dropHeld } from "../trust/held.ts";
 import { countMemberAnew, endTeamGroup, failChange, learnAnew } from "./set-aside-teams.ts";
+import { readAddress } from "../records/addresses.ts";
 import { Fault } from "../records/fault.ts";
 import { deleteState } from "../records/group-state.ts";
 import { hasLeft } from "../records/outbox-records.ts";
@@ -87,8 +88,10 @@ const ENDS: Record<string, (turn: Turn, key: string, at: string) => Promise<stri
     return `what was to be confirmed to ${username} was dropped`;
   },
   report: async (turn, key) => {
-    const [username] = await dropAt(turn, `report/${key}`);
-    return `what ${username} has confirmed was dropped`;
+    const [whose = ""] = await dropAt(turn, `report/${key}`);
+    const address = readAddress(whose);
+    const where = address.kind === "direct" ? " in a group" : "";
+    return `what ${address.kind === "direct" ? address.name : whose} has confirmed${where} was dropped`;
   },
   again: async (turn, key) => {
     await dropAt(turn, `again/${key}`);

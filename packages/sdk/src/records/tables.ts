@@ -7,6 +7,7 @@ import type { Marks, Offer } from "../crypto/content.ts";
 import type { InFileRecord, OutFileRecord } from "./file-records.ts";
 import type { CommitRecord, GroupRecord, MemberRecord } from "./group-records.ts";
 import type { LineRecord, PairingRecord } from "./pairing-records.ts";
+import type { AgainRecord, ReportRecord } from "./left-records.ts";
 import type {
   OpEndRecord,
   OpKeysRecord,
@@ -272,26 +273,6 @@ export interface FetchedRecord {
   file: number;
   identity_key?: string;
   reason?: string;
-}
-
-/** `report/<username>/<seq>`: what of a contact's receipt is not applied yet, and the conversation in which it came. */
-export interface ReportRecord {
-  conversation: string;
-  received: Record<string, number>;
-  handled: string[];
-  /** `expired`: it came too late, for the reason given. */
-  failed: { id: string; reason: string; expired?: true }[];
-  missing: { group: string; counter: number }[];
-  undecryptable: string[];
-  fetched?: { id: string; file: number }[];
-  unfetched?: { id: string; file: number; reason: string }[];
-}
-
-/** `again/<group id>`: what is unread in a conversation that ended, and not all in the queue again yet. */
-export interface AgainRecord {
-  contact: string;
-  /** Up to this key under `sent/` it is. */
-  after?: string;
 }
 
 /**

@@ -1,8 +1,25 @@
 /** Whom messages to teams are for: the names stand once for all that was sent while they were the same, and go with the last of it. */
 import { get, pad, put } from "../records/records.ts";
 import type { OutboxRecord } from "../records/tables.ts";
-import type { WriteTransaction } from "../store/store.ts";
+import type { ReadTransaction, WriteTransaction } from "../store/store.ts";
 import type { Team } from "./groups.ts";
+
+const read = new WeakMap<ReadTransaction, Map<string, ReadonlySet<string>>>();
+
+/** Whom a message is for. A receipt asks it of thousands, which have few rosters: each is read once in a transaction. */
+export async function recipientsOf(
+  tx: ReadTransaction,
+  { group, recipients }: OutboxRecord,
+): Promise<ReadonlySet<string>> {
+  if (group === undefined || recipients === undefined) return new Set();
+  const at = `${group}/${pad(recipients.epoch)}`;
+  const known = read.get(tx) ?? new Map<string, ReadonlySet<string>>();
+  read.set(tx, known);
+  const names = known.get(at) ?? new Set((await get(tx, "roster/", at))?.names);
+  // What is not there yet may be written in this transaction; whatever is there stays as it is until it goes.
+  if (names.size > 0) known.set(at, names);
+  return names;
+}
 
 /** A message is for the present members: `names` without ourselves. */
 export async function enterRoster(
@@ -24,5 +41,7 @@ export async function leaveRoster(tx: WriteTransaction, { seq, group, recipients
   if (group === undefined || recipients === undefined) return;
   const at = `${group}/${pad(recipients.epoch)}`;
   await tx.delete(`roster-row/${at}/${pad(seq)}`);
-  if ((await tx.list({ prefix: `roster-row/${at}/`, limit: 1 })).length === 0) await tx.delete(`roster/${at}`);
+  if ((await tx.list({ prefix: `roster-row/${at}/`, limit: 1 })).length > 0) return;
+  await tx.delete(`roster/${at}`);
+  read.get(tx)?.delete(at);
 }

@@ -4,7 +4,7 @@ import { applyAnswers } from "../../src/delivery/answers.ts";
 import { heal } from "../../src/conversation/commits.ts";
 import { Flight } from "../../src/delivery/flight.ts";
 import { encryptQueued } from "../../src/delivery/outgoing.ts";
-import { receivedUpTo } from "../../src/conversation/reports.ts";
+import { receivedUpTo } from "../../src/conversation/contact-reports.ts";
 import { sendAgain } from "../../src/conversation/resend.ts";
 import { get, list, pad, put } from "../../src/records/records.ts";
 import { pairsWith } from "../../src/turn/groups.ts";

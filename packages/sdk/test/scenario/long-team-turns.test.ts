@@ -1,0 +1,250 @@
+/** What is said in a group, and what becomes of it when somebody goes or comes back, is made in pieces as well, however much it is. */
+import { describe, expect, test } from "vitest";
+import { applyTeamReceipt, continueReports } from "../../src/conversation/reports.ts";
+import { memberBack, memberGone } from "../../src/conversation/team-turnover.ts";
+import { type Receipt } from "../../src/conversation/receipt.ts";
+import { utf8 } from "../../src/protocol/index.ts";
+import { get, list, pad, put } from "../../src/records/records.ts";
+import type { TeamGroupRecord } from "../../src/records/team-records.ts";
+import type { Turn } from "../../src/turn/turn.ts";
+import { type Team, teamOf } from "../../src/turn/groups.ts";
+import { Random, seed } from "../random.ts";
+import { gathered } from "./members.ts";
+import { turns, workClock } from "./turns.ts";
+import { World } from "./world.ts";
+
+const COUNT = 300;
+/** A turn's time, with what it has begun, in steps of the clock that counts work. */
+const BOUND = 250;
+const all = Array.from({ length: COUNT }, (_, index) => 1_001 + index);
+const last = 1_000 + COUNT;
+const ids = (seqs: number[]) => seqs.map((seq) => `m${seq}`);
+
+/** Alice, who has sent so many messages to a group that wait for a word of its members, without a relay. */
+async function unconfirmed(others: string[] = []) {
+  await using world = await World.create();
+  const { alice } = await gathered(world, "alice", "bob", "carol");
+  await (await alice.agent.send("@team", "hello")).handled();
+  await alice.agent.close();
+  const store = world.memory("alice");
+  const names = ["bob", "carol", ...others];
+  const [{ group, key } = { group: "", key: "" }] = await store.read((tx) => list(tx, "team/"));
+  await store.write(async (tx) => {
+    const record = (await get(tx, "team-group/", group)) as TeamGroupRecord;
+    await put(tx, "team-group/", group, { ...record, send_counter: last });
+    await put(tx, "roster/", `${group}/${pad(99)}`, { names });
+    await tx.put("meta/next-out", "5000");
+    for (const seq of all) {
+      const row = { seq, id: `m${seq}`, kind: "message", to: `@${key}`, content_type: "text/plain" } as const;
+      const recipients = { epoch: 99, all: names.length, received: 0, handled: 0, failed: 0, expired: 0, gone: 0 };
+      const sent = { state: "stored", group, counter: seq, attempt: 0, recipients } as const;
+      await put(tx, "out/", pad(seq), { ...row, ...sent, created_at: Date.now(), updated_at: Date.now() });
+      await tx.put(`out-body/${pad(seq)}`, "text");
+      await tx.put(`out-id/m${seq}`, String(seq));
+      await tx.put(`sent/${group}/${pad(seq)}`, String(seq));
+      await tx.put(`roster-row/${group}/${pad(99)}/${pad(seq)}`, "");
+    }
+  });
+  const { clock, counted } = workClock();
+  let { run, cache } = await turns(store, clock);
+  /** One turn; it takes no longer than it may. @returns whether it has left something */
+  const turn = async (work: (turn: Turn, team: Team) => Promise<unknown>): Promise<boolean> => {
+    const since = clock();
+    const isCut = await run(async (one) => {
+      await work(one, (await teamOf(one, group)) as Team);
+      return one.isCut;
+    }, counted);
+    expect(clock() - since).toBeLessThan(BOUND);
+    return isCut;
+  };
+  /** The process dies, and another one has the link. */
+  const restart = async (): Promise<void> => {
+    ({ run, cache } = await turns(store, clock));
+    await store.write((tx) => cache.load(tx));
+  };
+  const goOn = async (): Promise<void> => {
+    for (let count = 0; await turn(continueReports); count++) expect(count).toBeLessThan(5_000);
+    expect(await store.read((tx) => tx.list({ prefix: "report/" }))).toEqual([]);
+  };
+  const rows = () => store.read((tx) => list(tx, "out/", { after: pad(1_000) }));
+  /** How many of the messages are in each state. */
+  const states = async (): Promise<Record<string, number>> => {
+    const counts: Record<string, number> = {};
+    for (const { kind, state } of await rows()) if (kind === "message") counts[state] = (counts[state] ?? 0) + 1;
+    return counts;
+  };
+  /** What became of each at one of them, by place. */
+  const at = (name: string) =>
+    store.read(async (tx) => {
+      const found: [number, string][] = [];
+      for (const seq of all) found.push([seq, (await get(tx, "to/", `${pad(seq)}/${name}`))?.state ?? "missing"]);
+      return new Map(found);
+    });
+  return { store, turn, restart, goOn, rows, states, at, group, key };
+}
+
+function says(one: Turn, team: Team, from: string, receipt: Partial<Receipt>): Promise<void> {
+  return applyTeamReceipt(one, team, from, utf8(JSON.stringify(receipt)));
+}
+
+/** Each message's counts are those of the words on it. */
+async function expectExact({ rows, at }: Awaited<ReturnType<typeof unconfirmed>>): Promise<void> {
+  const [bob, carol] = [await at("bob"), await at("carol")];
+  for (const { seq, recipients, kind } of await rows()) {
+    if (kind !== "message") continue;
+    const said = [bob.get(seq), carol.get(seq)];
+    const of = (...wanted: string[]) => said.filter((state) => wanted.includes(state ?? "")).length;
+    expect(recipients).toMatchObject({
+      received: of("received", "handled", "failed", "refused"),
+      handled: of("handled"),
+      failed: of("failed", "refused"),
+      gone: of("gone"),
+    });
+  }
+}
+
+describe("in a group", () => {
+  test("a receipt for many messages is applied over several turns, also when the link is another one in between", async () => {
+    const team = await unconfirmed();
+    const { turn, restart, goOn, states, at, group } = team;
+    const first = { received: { [group]: last }, handled: ids(all.slice(0, 200)) };
+    expect(await turn((one, of) => says(one, of, "bob", first))).toBe(true);
+    // What comes behind it is applied behind it.
+    await turn((one, of) => says(one, of, "bob", { failed: [{ id: "m1001", reason: "too late" }] }));
+    await restart();
+    await goOn();
+    const bob = await at("bob");
+    expect(all.filter((seq) => bob.get(seq) === "handled")).toEqual(all.slice(0, 200));
+    expect(all.filter((seq) => bob.get(seq) === "received")).toEqual(all.slice(200));
+    expect(await states()).toEqual({ stored: COUNT });
+    await turn((one, of) => says(one, of, "carol", { received: { [group]: last }, handled: ids(all) }));
+    await restart();
+    await goOn();
+    expect(await states()).toEqual({ handled: 200, received: 100 });
+    await expectExact(team);
+  });
+
+  test("what is sent while a receipt is applied is not taken for received", async () => {
+    const { store, turn, goOn, at, group } = await unconfirmed();
+    await turn(async (one, of) => {
+      // As if all but the first of them were sent later.
+      of.record.send_counter = 1_001 + COUNT / 2;
+      await says(one, of, "bob", { received: { [group]: 1_000_000 } });
+    });
+    await turn(async (_one, of) => {
+      of.record.send_counter = last;
+      of.dirty = true;
+    });
+    await goOn();
+    const bob = await at("bob");
+    expect(all.filter((seq) => bob.get(seq) === "received")).toEqual(all.slice(0, COUNT / 2 + 1));
+    expect(await store.read((tx) => tx.list({ prefix: "report/" }))).toEqual([]);
+  });
+
+  test("a member that has all but some messages gets those alone, however many turns its receipt takes", async () => {
+    const { turn, restart, goOn, rows, at, group } = await unconfirmed();
+    const lacks = all.filter((seq) => seq % 3 === 0);
+    const missing = lacks.map((counter) => ({ group, counter }));
+    expect(await turn((one, of) => says(one, of, "bob", { received: { [group]: last }, missing }))).toBe(true);
+    await restart();
+    await goOn();
+    const bob = await at("bob");
+    expect(all.filter((seq) => bob.get(seq) === "missing")).toEqual(lacks);
+    expect((await rows()).filter(({ of }) => of !== undefined).map(({ of }) => of)).toEqual(lacks);
+    // It has them by now.
+    await turn((one, of) => says(one, of, "bob", { received: { [group]: last } }));
+    await goOn();
+    expect(new Set((await at("bob")).values())).toEqual(new Set(["received"]));
+  });
+
+  test("a member that goes is not waited for, behind what it has said before, over as many turns as it takes", async () => {
+    const team = await unconfirmed();
+    const { turn, restart, goOn, states, at, group } = team;
+    await turn((one, of) => says(one, of, "carol", { received: { [group]: last }, handled: ids(all) }));
+    await goOn();
+    await turn((one, of) => says(one, of, "bob", { received: { [group]: last }, handled: ids(all.slice(0, 150)) }));
+    expect(await turn((one, of) => memberGone(one, of, "bob"))).toBe(true);
+    await restart();
+    await goOn();
+    const bob = await at("bob");
+    expect(all.filter((seq) => bob.get(seq) === "handled")).toEqual(all.slice(0, 150));
+    expect(all.filter((seq) => bob.get(seq) === "gone")).toEqual(all.slice(150));
+    expect(await states()).toEqual({ handled: COUNT });
+    await expectExact(team);
+  });
+
+  test("a member that goes and is added again while that is written down is waited for from then on", async () => {
+    const { store, turn, goOn, at, group } = await unconfirmed();
+    expect(await turn((one, of) => memberGone(one, of, "bob"))).toBe(true);
+    const row = { seq: last + 1, id: "new", kind: "message", to: "@", content_type: "text/plain" } as const;
+    await store.write(async (tx) => {
+      const recipients = { epoch: 99, all: 2, received: 0, handled: 0, failed: 0, expired: 0, gone: 0 };
+      const sent = { state: "stored", group, counter: last + 1, attempt: 0, recipients } as const;
+      await put(tx, "out/", pad(last + 1), { ...row, ...sent, created_at: Date.now(), updated_at: Date.now() });
+      await tx.put(`sent/${group}/${pad(last + 1)}`, String(last + 1));
+    });
+    await turn(async (_one, of) => {
+      of.record.send_counter = last + 1;
+      of.dirty = true;
+    });
+    await goOn();
+    expect(new Set((await at("bob")).values())).toEqual(new Set(["gone"]));
+    expect(await store.read((tx) => tx.get(`to/${pad(last + 1)}/bob`))).toBeUndefined();
+  });
+
+  test("a member that comes back is sent all that it lacks, once, and over several turns", async () => {
+    const { turn, restart, goOn, rows, group } = await unconfirmed();
+    // What it says on its way, by another device or before it was away, comes first.
+    await turn((one, of) => says(one, of, "bob", { received: { [group]: 1_150 } }));
+    expect(await turn((one, of) => memberBack(one, of, "bob"))).toBe(true);
+    await restart();
+    await goOn();
+    const again = (await rows()).filter(({ of }) => of !== undefined);
+    expect(again.map(({ of }) => of)).toEqual(all.filter((seq) => seq > 1_150));
+    expect(new Set(again.map(({ to }) => to)).size).toBe(1);
+  });
+
+  test("however many go at once, no turn takes longer", async () => {
+    const names = Array.from({ length: 20 }, (_, index) => `member${index}`);
+    const { store, turn, restart, goOn, at } = await unconfirmed(names);
+    // A report for each that is to be gone, and no more.
+    await turn(async (one, of) => {
+      for (const name of names) await memberGone(one, of, name);
+    });
+    await restart();
+    await turn((one, of) => memberGone(one, of, "bob"));
+    expect((await store.read((tx) => tx.list({ prefix: "report/" }))).length).toBeGreaterThan(15);
+    await goOn();
+    for (const name of ["bob", ...names]) expect(new Set((await at(name)).values())).toEqual(new Set(["gone"]));
+    expect(new Set((await at("carol")).values())).toEqual(new Set(["missing"]));
+  });
+
+  test(`receipts in any order, cut anywhere, come to what they say (seed ${seed})`, { timeout: 60_000 }, async () => {
+    const random = new Random();
+    const isOneOf = (many: number): boolean => random.int(many) === 0;
+    const team = await unconfirmed();
+    const { turn, restart, goOn, at, group, states } = team;
+    const best = { bob: new Map<number, number>(), carol: new Map<number, number>() };
+    const note = (name: "bob" | "carol", seqs: number[], rank: number): void => {
+      for (const seq of seqs) best[name].set(seq, Math.max(rank, best[name].get(seq) ?? 0));
+    };
+    for (let step = 0; step < 12; step++) {
+      const name = isOneOf(2) ? "bob" : "carol";
+      const upTo = 1_000 + random.int(COUNT + 1);
+      const handled = all.filter(() => isOneOf(5));
+      await turn((one, of) => says(one, of, name, { received: { [group]: upTo }, handled: ids(handled) }));
+      note(name, all.slice(0, Math.max(0, upTo - 1_000)), 1);
+      note(name, handled, 2);
+      if (isOneOf(3)) await restart();
+      if (isOneOf(3)) await turn(continueReports);
+    }
+    await goOn();
+    for (const name of ["bob", "carol"] as const) {
+      const said = all.map((seq) => [seq, ["missing", "received", "handled"][best[name].get(seq) ?? 0]] as const);
+      expect(await at(name)).toEqual(new Map(said));
+    }
+    await expectExact(team);
+    const isHandled = (seq: number) => best.bob.get(seq) === 2 && best.carol.get(seq) === 2;
+    expect((await states())["handled"] ?? 0).toBe(all.filter(isHandled).length);
+  });
+});
