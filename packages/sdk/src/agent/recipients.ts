@@ -1,5 +1,6 @@
 /** How a message to a group is at each of those whom it was for. */
 import { get, pad } from "../records/records.ts";
+import { namesFor } from "../records/rosters.ts";
 import type { ReadTransaction } from "../store/store.ts";
 import type { OutboxRecord } from "../records/tables.ts";
 import type { ToRecord } from "../records/team-records.ts";
@@ -22,10 +23,9 @@ export interface Recipients {
 
 export async function recipientsOf(tx: ReadTransaction, row: OutboxRecord | undefined): Promise<Recipients> {
   const all: Recipients = { received: [], handled: [], failed: [], waiting: [], gone: [] };
-  if (row?.recipients === undefined || row.group === undefined) return all;
-  const roster = await get(tx, "roster/", `${row.group}/${pad(row.recipients.epoch)}`);
+  if (row?.recipients === undefined) return all;
   if (row.files !== undefined) Object.assign(all, { fetched: [], unfetched: [] });
-  for (const name of (roster?.names ?? []).toSorted()) {
+  for (const name of [...(await namesFor(tx, row))].toSorted()) {
     const at = await get(tx, "to/", `${pad(row.seq)}/${name}`);
     if (at === undefined || at.state === "missing") addUnheard(all, name, row);
     else add(all, name, at.state, at.reason);

@@ -8,7 +8,7 @@ import type { AgainRecord } from "../records/left-records.ts";
 import type { OutboxRecord } from "../records/tables.ts";
 import type { TeamRecord } from "../records/team-records.ts";
 import { deleteRow, LAST_ATTEMPT, requeue, settle, unlink } from "../turn/outbox-rows.ts";
-import { leaveRoster } from "../turn/rosters.ts";
+import { leaveRoster, namesFor } from "../records/rosters.ts";
 import { dropOrders } from "../turn/team-order.ts";
 import { type Team, teamOf } from "../turn/groups.ts";
 import type { Turn } from "../turn/turn.ts";
@@ -175,7 +175,7 @@ export async function againInTeam(
 async function sendAnew(turn: Turn, seq: string, names: Set<string>): Promise<void> {
   const before = await get(turn.tx, "out/", seq);
   if (before?.group === undefined || before.recipients === undefined) return;
-  const were = (await get(turn.tx, "roster/", `${before.group}/${pad(before.recipients.epoch)}`))?.names ?? [];
+  const were = await namesFor(turn.tx, before);
   // Nobody waits for whom the team was founded without.
   for (const name of were) {
     const now = names.has(name) ? undefined : await get(turn.tx, "out/", seq);
@@ -189,7 +189,12 @@ async function sendAnew(turn: Turn, seq: string, names: Set<string>): Promise<vo
 }
 
 /** Whether somebody who is still there has not got it, and it can be sent. */
-async function isLacking(turn: Turn, row: OutboxRecord, were: string[], names: Set<string>): Promise<boolean> {
+async function isLacking(
+  turn: Turn,
+  row: OutboxRecord,
+  were: ReadonlySet<string>,
+  names: Set<string>,
+): Promise<boolean> {
   const mayBeSent =
     row.state === "queued" || row.state === "stored" || (row.state === "failed" && row.by_relay === true);
   if (!mayBeSent || (await turn.tx.get(`out-body/${pad(row.seq)}`)) === undefined) return false;

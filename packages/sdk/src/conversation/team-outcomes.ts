@@ -4,7 +4,7 @@ import type { OutboxRecord } from "../records/tables.ts";
 import type { ToRecord } from "../records/team-records.ts";
 import { isRefusal } from "../records/outbox-records.ts";
 import { settle, unlink } from "../turn/outbox-rows.ts";
-import { recipientsOf } from "../turn/rosters.ts";
+import { namesFor } from "../records/rosters.ts";
 import { awaitsFetching, filesWithout } from "./team-files.ts";
 import type { Turn } from "../turn/turn.ts";
 
@@ -15,7 +15,7 @@ const RANK = { missing: 0, expired: 1, received: 2, gone: 3, refused: 3, failed:
 
 /** Whether a message was for somebody: whoever came later asks for it in vain, and has no say on it. */
 export async function isFor(turn: Turn, row: OutboxRecord, name: string): Promise<boolean> {
-  return (await recipientsOf(turn.tx, row)).has(name);
+  return (await namesFor(turn.tx, row)).has(name);
 }
 
 /** Writes down what became of a message at one of its recipients, and what that makes of the whole. */
@@ -42,7 +42,7 @@ export async function settleAtEach(
   const known = new Map<string, ToRecord>();
   for (const [key, value] of await turn.tx.list({ prefix }))
     known.set(key.slice(prefix.length), parse(key, value) as ToRecord);
-  const all = await recipientsOf(turn.tx, row);
+  const all = await namesFor(turn.tx, row);
   const counts = { ...row.recipients };
   let isNews = false;
   for (const name of names) {
@@ -77,7 +77,7 @@ export async function expireAtOthers(
   row: OutboxRecord,
   outcome: ToRecord & { state: "expired" },
 ): Promise<void> {
-  await settleAtEach(turn, row, await recipientsOf(turn.tx, row), outcome);
+  await settleAtEach(turn, row, await namesFor(turn.tx, row), outcome);
 }
 
 /** Whether a member never fetches files of a message: it does not want it, or could not read it. */
@@ -105,7 +105,7 @@ export async function settleAll(turn: Turn, row: OutboxRecord): Promise<void> {
 export async function endSent(turn: Turn, seq: number): Promise<void> {
   const row = await get(turn.tx, "out/", pad(seq));
   if (row?.recipients === undefined || row.state === "queued") return;
-  await settleAtEach(turn, row, await recipientsOf(turn.tx, row), { state: "gone" });
+  await settleAtEach(turn, row, await namesFor(turn.tx, row), { state: "gone" });
   await unlink(turn, row);
 }
 

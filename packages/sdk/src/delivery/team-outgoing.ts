@@ -16,7 +16,7 @@ import { hasLeft } from "../records/outbox-records.ts";
 import { get, pad, put, rowsUnder } from "../records/records.ts";
 import type { OutboxRecord } from "../records/tables.ts";
 import { deleteRow, settle } from "../turn/outbox-rows.ts";
-import { enterRoster } from "../turn/rosters.ts";
+import { enterRoster } from "../records/rosters.ts";
 import { type Team, teamMember, teamOf } from "../turn/groups.ts";
 import type { Turn } from "../turn/turn.ts";
 import type { Flight, SendData } from "./flight.ts";
@@ -138,7 +138,7 @@ async function encryptToTeam(turn: Turn, team: Team, row: OutboxRecord, body: Ui
 async function recipientsOf(turn: Turn, team: Team, row: OutboxRecord): Promise<OutboxRecord["recipients"]> {
   const own = usernameKey(turn.account.identity.username);
   const names = (await rosterIn(turn, team)).map(({ name }) => name).filter((name) => name !== own);
-  return countAnew(turn, row, await enterRoster(turn.tx, team, row, names), names);
+  return countAnew(turn, row, await enterRoster(turn.tx, team.record, row, names), names);
 }
 
 /** A frame that one member alone can read. It is no part of a ratchet: when it is lost, the next one says it again. */

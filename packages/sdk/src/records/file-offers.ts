@@ -5,6 +5,7 @@ import type { WriteTransaction } from "../store/store.ts";
 import type { OutFileRecord } from "./file-records.ts";
 import { endFile, fileKey, filesOf } from "./files.ts";
 import { directAddress, readAddress } from "./addresses.ts";
+import { namesFor } from "./rosters.ts";
 import { get, nextSeq, pad, put } from "./records.ts";
 import type { OutboxRecord } from "./tables.ts";
 
@@ -62,9 +63,7 @@ async function offerToMembers(
   row: OutboxRecord,
   { team, files }: { team: string; files: OutFileRecord[] },
 ): Promise<void> {
-  if (row.group === undefined || row.recipients === undefined) return;
-  const roster = await get(tx, "roster/", `${row.group}/${pad(row.recipients.epoch)}`);
-  for (const name of roster?.names ?? []) {
+  for (const name of await namesFor(tx, row)) {
     const words = (await get(tx, "to/", `${pad(row.seq)}/${name}`))?.files;
     if (files.every(({ index }) => words?.[index] !== undefined)) continue;
     await addOffer(tx, row, { id: randomId(), to: directAddress(team, name), attempt: 0 });

@@ -5,7 +5,7 @@ import { endFiles, endOffered, forgetFiles, haveLeft, wereTold } from "../record
 import { hasLeft, isFinal, isRefusal } from "../records/outbox-records.ts";
 import { get, pad, put, rowsUnder } from "../records/records.ts";
 import type { OutboxRecord } from "../records/tables.ts";
-import { leaveRoster } from "./rosters.ts";
+import { leaveRoster } from "../records/rosters.ts";
 import type { Turn } from "./turn.ts";
 
 /** Sendings of one message for whatever reason: the id of a frame ends in a digit. */

@@ -1,16 +1,13 @@
 /** Whom messages to teams are for: the names stand once for all that was sent while they were the same, and go with the last of it. */
-import { get, pad, put } from "../records/records.ts";
-import type { OutboxRecord } from "../records/tables.ts";
+import { get, pad, put } from "./records.ts";
+import type { OutboxRecord } from "./tables.ts";
 import type { ReadTransaction, WriteTransaction } from "../store/store.ts";
-import type { Team } from "./groups.ts";
+import type { TeamGroupRecord } from "./team-records.ts";
 
 const read = new WeakMap<ReadTransaction, Map<string, ReadonlySet<string>>>();
 
 /** Whom a message is for. A receipt asks it of thousands, which have few rosters: each is read once in a transaction. */
-export async function recipientsOf(
-  tx: ReadTransaction,
-  { group, recipients }: OutboxRecord,
-): Promise<ReadonlySet<string>> {
+export async function namesFor(tx: ReadTransaction, { group, recipients }: OutboxRecord): Promise<ReadonlySet<string>> {
   if (group === undefined || recipients === undefined) return new Set();
   const at = `${group}/${pad(recipients.epoch)}`;
   const known = read.get(tx) ?? new Map<string, ReadonlySet<string>>();
@@ -24,7 +21,7 @@ export async function recipientsOf(
 /** A message is for the present members: `names` without ourselves. */
 export async function enterRoster(
   tx: WriteTransaction,
-  { record }: Team,
+  record: TeamGroupRecord,
   row: OutboxRecord,
   names: string[],
 ): Promise<NonNullable<OutboxRecord["recipients"]>> {
