@@ -9,7 +9,7 @@ import type { AgainRecord } from "../records/left-records.ts";
 import type { OutboxRecord } from "../records/tables.ts";
 import { pairOf } from "../turn/groups.ts";
 import type { Turn } from "../turn/turn.ts";
-import { againInTeam } from "./team-founded.ts";
+import { goOnInTeam } from "./team-again.ts";
 
 /** Sendings of one message, at most, that the other side could not read. */
 const RESENDS = 3;
@@ -57,7 +57,7 @@ export async function continueAgain(turn: Turn): Promise<void> {
 }
 
 function goOn(turn: Turn, group: string, record: AgainRecord): Promise<boolean> {
-  if (readAddress(record.contact).kind === "team") return againInTeam(turn, group, record);
+  if (readAddress(record.contact).kind === "team") return goOnInTeam(turn, group, record, SHARE);
   return again(turn, group, record, SHARE);
 }
 

@@ -2,31 +2,29 @@
 import type { Group } from "../crypto/mls/seam.ts";
 import { lengthPrefixed, toBase64 } from "../protocol/index.ts";
 import { deleteState } from "../records/group-state.ts";
-import { hasLeft } from "../records/outbox-records.ts";
-import { directAddress, teamAddress } from "../records/addresses.ts";
 import { forgetHeld } from "../records/team-held.ts";
-import { find, get, pad, put, remove, rowsUnder } from "../records/records.ts";
+import { find, get, put, remove, rowsUnder } from "../records/records.ts";
 import type { TeamGroupRecord } from "../records/team-records.ts";
-import { deleteRow, sentIn, settle, unlink } from "../turn/outbox-rows.ts";
 import { dropOrders } from "../turn/team-order.ts";
 import type { Team } from "../turn/groups.ts";
 import type { Turn } from "../turn/turn.ts";
+import { beginInTeam } from "./team-again.ts";
 import { addOp, signWord } from "./team-ops.ts";
 import { healKey } from "./team-healing.ts";
 import { forgetPins } from "./team-pins.ts";
-import { endSent } from "./team-outcomes.ts";
 
 /** We are no member any more, whether or not the state of the group is still there. */
 export async function retire(turn: Turn, record: TeamGroupRecord): Promise<void> {
-  for await (const [, seq] of sentIn(turn, record.id)) await endSent(turn, Number(seq));
-  const row = await find(turn.tx, "team/", record.key);
+  const { id: group, key } = record;
+  const row = await find(turn.tx, "team/", key);
   // Where another group serves the team by now, that goes on.
-  if (row?.group === record.id) {
+  const isTeams = row?.group === group;
+  if (isTeams) {
     const { alias: _alias, ...rest } = row;
-    await put(turn.tx, "team/", record.key, { ...rest, state: "over", over_at: turn.now });
-    await endWaitingFor(turn, record.key);
+    await put(turn.tx, "team/", key, { ...rest, state: "over", over_at: turn.now });
   }
   await forgetTeamGroup(turn, record);
+  await beginInTeam(turn, { group, key, what: "end", isTeams });
 }
 
 /** A group that the relay has not admitted leaves nothing behind. */
@@ -36,10 +34,7 @@ export async function undoFounding(turn: Turn, team: Team): Promise<void> {
   await dropOrders(turn, team);
   await remove(turn.tx, "team-group/", record.id);
   // What waits for a team that was to be founded anew still waits for it.
-  if ((await get(turn.tx, "team/", record.key))?.group === record.id) {
-    await endWaitingFor(turn, record.key);
-    await remove(turn.tx, "team/", record.key);
-  }
+  if ((await get(turn.tx, "team/", record.key))?.group === record.id) await remove(turn.tx, "team/", record.key);
   await deleteState(turn.tx, record.id);
 }
 
@@ -59,25 +54,6 @@ export async function leaveSilently(turn: Turn, id: string, group: Group | undef
     names: [],
     statement: toBase64(lengthPrefixed(...statement)),
   });
-}
-
-/** What has not left goes nowhere any more: neither to this team, nor to another one that might have its key later. */
-async function endWaitingFor(turn: Turn, key: string): Promise<void> {
-  for (const [prefix, isDirect] of [
-    [`queue/${teamAddress(key)}/`, false],
-    [`queue/${directAddress(key, "")}`, true],
-  ] as const)
-    for await (const [at] of rowsUnder(turn.tx, prefix)) {
-      const row = await get(turn.tx, "out/", at.slice(at.lastIndexOf("/") + 1));
-      if (row === undefined) await turn.tx.delete(at);
-      else if (isDirect) await deleteRow(turn, row);
-      // All may have what has left: the relay says what became of it.
-      else if ((await turn.tx.get(`wire/${pad(row.seq)}`)) === undefined) {
-        await unlink(turn, row);
-        await settle(turn, row, { state: "refused", reason: "not_a_member", provisional: hasLeft(row) });
-      }
-    }
-  for await (const [at] of rowsUnder(turn.tx, `owed/${directAddress(key, "")}`)) await turn.tx.delete(at);
 }
 
 /** Deletes the secrets of a group, and keeps by what it is known again. */

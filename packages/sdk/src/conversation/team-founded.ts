@@ -1,33 +1,23 @@
 /** A team that an admin has founded anew: whether that is right, and how a member goes on in it. [P-15.9] */
 import { firstFounding, type Invited, isFoundedAnew, leftOut } from "../crypto/team/foundings.ts";
 import { toBase64, usernameKey } from "../protocol/index.ts";
-import { directAddress, teamAddress } from "../records/addresses.ts";
-import { isQuiet } from "../records/outbox-records.ts";
-import { get, list, pad, put, remove, rowsUnder } from "../records/records.ts";
-import type { AgainRecord } from "../records/left-records.ts";
-import type { OutboxRecord } from "../records/tables.ts";
+import { get, list, pad, put } from "../records/records.ts";
 import type { TeamRecord } from "../records/team-records.ts";
-import { deleteRow, LAST_ATTEMPT, requeue, settle, unlink } from "../turn/outbox-rows.ts";
-import { leaveRoster, namesFor } from "../records/rosters.ts";
 import { dropOrders } from "../turn/team-order.ts";
 import { type Team, teamOf } from "../turn/groups.ts";
 import type { Turn } from "../turn/turn.ts";
 import { isOfLink } from "../records/team-changes.ts";
+import { beginInTeam } from "./team-again.ts";
 import { leaveReplaced } from "./team-end.ts";
 import { endOp, rejoinOf } from "./team-ops.ts";
-import { settleAt } from "./team-outcomes.ts";
 import { comparePins } from "./team-pins.ts";
 import { unwatch } from "./team-watch.ts";
-import { lastKnown, learn, rosterIn, settingsIn } from "./teams.ts";
+import { lastKnown, learn, settingsIn } from "./teams.ts";
 
 /** So many of those who are left out are named. */
 const NAMED = 10;
-/** Rows of what was sent that are looked at in any case, so that it comes to an end. */
-const AT_LEAST = 8;
 /** A relay keeps a message for 14 days at most: nothing comes in a replaced group after twice that. Milliseconds. */
 const READ_MS = 28 * 86_400_000;
-/** The part of a turn that goes into what earlier turns have left. */
-const SHARE = 0.4;
 
 /**
  * What another group is that has the key of a team of ours: founded anew and to go on in (`next`), founded anew beside the one that we go on in
@@ -130,13 +120,7 @@ async function leaveBehind(
     if (isOfLink(op)) await endOp(turn, op.seq);
     else await put(turn.tx, "op/", pad(op.seq), { ...op, group: next });
   }
-  // What one member lacked there is sent to all here.
-  for await (const [at] of rowsUnder(turn.tx, `queue/${directAddress(key, "")}`)) {
-    const row = await get(turn.tx, "out/", at.slice(at.lastIndexOf("/") + 1));
-    if (row?.of !== undefined) await deleteRow(turn, row);
-    else if (row?.group === before) await requeueOnceMore(turn, row);
-  }
-  await againInTeam(turn, before, { contact: teamAddress(key) }, 1);
+  await beginInTeam(turn, { group: before, key, what: "sendAnew", isTeams: true });
 }
 
 /** Closes a group that was replaced so long ago that nothing of it comes any more. */
@@ -144,71 +128,4 @@ export async function retireReplaced(turn: Turn, id: string, now: number): Promi
   const record = await get(turn.tx, "team-group/", id);
   if (record?.state !== "replaced" || now - (record.replaced_at ?? now) < READ_MS) return;
   await leaveReplaced(turn, record, (await teamOf(turn, id))?.group);
-}
-
-/** Has what was not received in a group wait for the one that has replaced it. @returns whether that is all */
-export async function againInTeam(
-  turn: Turn,
-  group: string,
-  { contact, after: begun }: AgainRecord,
-  share = SHARE,
-): Promise<boolean> {
-  const row = await get(turn.tx, "team/", contact.slice(1));
-  const next = row === undefined ? undefined : await teamOf(turn, row.group);
-  const names = next === undefined ? [] : (await rosterIn(turn, next)).map(({ name }) => name);
-  let after = begun;
-  let count = 0;
-  for await (const [at, seq] of rowsUnder(turn.tx, `sent/${group}/`, begun)) {
-    if ((count += 1) > AT_LEAST && !turn.mayGoOn(share)) {
-      turn.cache.again.set(group, contact);
-      await put(turn.tx, "again/", group, { contact, ...(after === undefined ? {} : { after }) });
-      return false;
-    }
-    await sendAnew(turn, pad(Number(seq)), new Set(names));
-    after = at;
-  }
-  turn.cache.again.delete(group);
-  await remove(turn.tx, "again/", group);
-  return true;
-}
-
-async function sendAnew(turn: Turn, seq: string, names: Set<string>): Promise<void> {
-  const before = await get(turn.tx, "out/", seq);
-  if (before?.group === undefined || before.recipients === undefined) return;
-  const were = await namesFor(turn.tx, before);
-  // Nobody waits for whom the team was founded without.
-  for (const name of were) {
-    const now = names.has(name) ? undefined : await get(turn.tx, "out/", seq);
-    if (now !== undefined) await settleAt(turn, now, name, { state: "gone" });
-  }
-  const row = await get(turn.tx, "out/", seq);
-  if (row === undefined || !(await isLacking(turn, row, were, names))) return;
-  await leaveRoster(turn.tx, row);
-  await unlink(turn, row);
-  await requeueOnceMore(turn, row);
-}
-
-/** Whether somebody who is still there has not got it, and it can be sent. */
-async function isLacking(
-  turn: Turn,
-  row: OutboxRecord,
-  were: ReadonlySet<string>,
-  names: Set<string>,
-): Promise<boolean> {
-  const mayBeSent =
-    row.state === "queued" || row.state === "stored" || (row.state === "failed" && row.by_relay === true);
-  if (!mayBeSent || (await turn.tx.get(`out-body/${pad(row.seq)}`)) === undefined) return false;
-  for (const name of were) {
-    if (!names.has(name)) continue;
-    const state = (await get(turn.tx, "to/", `${pad(row.seq)}/${name}`))?.state ?? "missing";
-    if (state === "missing" || state === "expired") return true;
-  }
-  return false;
-}
-
-/** Under another id of its frame, since the relay may have it under this one. */
-async function requeueOnceMore(turn: Turn, row: OutboxRecord): Promise<void> {
-  if (row.attempt < LAST_ATTEMPT) await requeue(turn, { ...row, attempt: row.attempt + 1 });
-  else if (isQuiet(row)) await deleteRow(turn, row);
-  else await settle(turn, row, { state: "failed", reason: "undecryptable", provisional: true });
 }

@@ -38,8 +38,13 @@ export async function applyAnswers(turn: Turn, flight: Flight): Promise<void> {
       // Its conversation may have been closed, or its epoch lost, meanwhile.
       else await forgetClosed(turn, flight, group);
     });
-  for (const sent of flight.sendAnswers.splice(0))
+  // There are no more than the window has; but each may name hundreds of members of a group that get nothing. What is left then comes first in the next turn.
+  for (let named = 0; flight.sendAnswers.length > 0 && (named === 0 || turn.mayGoOn());) {
+    const [sent] = flight.sendAnswers.splice(0, 1);
+    if (sent === undefined) return;
+    named += "ok" in sent.answer ? (sent.answer.ok.lapsed ?? []).length : 0;
     await turn.on(`out/${pad(sent.seq)}`, () => applySendAnswer(turn, flight, sent));
+  }
 }
 
 /** No answer comes any more for what travelled in a conversation that is closed. */

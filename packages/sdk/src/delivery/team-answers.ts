@@ -1,6 +1,6 @@
 /** The relay's answers to what was sent to a team, or to one of its members. */
 import type { RelayFrameData, WireReason } from "../protocol/index.ts";
-import { endSent, settleAll, settleAt } from "../conversation/team-outcomes.ts";
+import { endSent, settleAll, settleAtEach } from "../conversation/team-outcomes.ts";
 import { placeOwn, placesWithdrawn } from "../conversation/team-order.ts";
 import { waitForEpoch } from "../conversation/awaiting.ts";
 import { underAnotherId } from "../conversation/resend.ts";
@@ -40,10 +40,8 @@ export async function storedInTeam(turn: Turn, row: OutboxRecord, ack: RelayFram
   if (stored !== undefined) await settleAll(turn, stored);
   // Whoever has lost the state of a group, and asks to be taken in again, hears of that later.
   if (!(await isStillIn(turn, row))) return endSent(turn, row.seq);
-  for (const name of ack.lapsed ?? []) {
-    const now = await get(turn.tx, "out/", pad(row.seq));
-    if (now !== undefined) await settleAt(turn, now, name, { state: "expired", reason: "lapsed" });
-  }
+  const now = ack.lapsed === undefined ? undefined : await get(turn.tx, "out/", pad(row.seq));
+  if (now !== undefined) await settleAtEach(turn, now, ack.lapsed ?? [], { state: "expired", reason: "lapsed" });
 }
 
 async function isStillIn(turn: Turn, { group = "" }: OutboxRecord): Promise<boolean> {

@@ -22,9 +22,20 @@ export interface ReportRecord {
   turned?: { to: "gone" | "back"; upTo: number; after?: string };
 }
 
-/** `again/<group id>`: what is unread in a conversation that ended, and not all in the queue again yet. */
+/**
+ * `again/<group id>`: what is unread in a conversation that ended, and not all in the queue again yet; of a team also what is not all ended yet since
+ * we are in it no more.
+ */
 export interface AgainRecord {
+  /** A contact, or a team. */
   contact: string;
   /** Up to this key under `sent/` it is. */
   after?: string;
+  /** Of a team that is over: nothing is sent again, and what was sent up to this counter ends. */
+  endsAt?: number;
+  /** Of a team: with what waits in the outbox before this place, and behind members' reports before this number. */
+  before?: number;
+  behind?: number;
+  /** What is to be done when this is. */
+  next?: AgainRecord;
 }

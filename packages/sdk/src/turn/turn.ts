@@ -63,9 +63,10 @@ export class Cache {
     this.again.clear();
   }
 
-  /** Whether something older than what waits for a contact is still to be put before it. */
+  /** Whether something older than what waits for a contact, a team or one of its members is still to be put before it, or to end. */
   isHeld(contact: string): boolean {
-    for (const held of this.again.values()) if (held === contact) return true;
+    const team = contact.startsWith("@") ? contact.split(".")[0] : contact;
+    for (const held of this.again.values()) if (held === contact || held === team) return true;
     return false;
   }
 

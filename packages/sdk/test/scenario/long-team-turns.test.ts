@@ -1,16 +1,22 @@
 /** What is said in a group, and what becomes of it when somebody goes or comes back, is made in pieces as well, however much it is. */
 import { describe, expect, test } from "vitest";
+import { continueAgain } from "../../src/conversation/resend.ts";
+import { beginInTeam } from "../../src/conversation/team-again.ts";
+import { retire } from "../../src/conversation/team-end.ts";
+import { applyAnswers } from "../../src/delivery/answers.ts";
+import { encryptQueued } from "../../src/delivery/outgoing.ts";
 import { applyTeamReceipt, continueReports } from "../../src/conversation/reports.ts";
 import { memberBack, memberGone } from "../../src/conversation/team-turnover.ts";
 import { type Receipt } from "../../src/conversation/receipt.ts";
-import { utf8 } from "../../src/protocol/index.ts";
+import { type RelayFrameData, utf8 } from "../../src/protocol/index.ts";
+import type { AgainRecord } from "../../src/records/left-records.ts";
 import { get, list, pad, put } from "../../src/records/records.ts";
 import type { TeamGroupRecord } from "../../src/records/team-records.ts";
 import type { Turn } from "../../src/turn/turn.ts";
 import { type Team, teamOf } from "../../src/turn/groups.ts";
 import { Random, seed } from "../random.ts";
 import { gathered } from "./members.ts";
-import { turns, workClock } from "./turns.ts";
+import { nothingUnderWay, turns, workClock } from "./turns.ts";
 import { World } from "./world.ts";
 
 const COUNT = 300;
@@ -48,13 +54,13 @@ async function unconfirmed(others: string[] = []) {
   const { clock, counted } = workClock();
   let { run, cache } = await turns(store, clock);
   /** One turn; it takes no longer than it may. @returns whether it has left something */
-  const turn = async (work: (turn: Turn, team: Team) => Promise<unknown>): Promise<boolean> => {
+  const turn = async (work: (turn: Turn, team: Team) => Promise<unknown>, bound = BOUND): Promise<boolean> => {
     const since = clock();
     const isCut = await run(async (one) => {
       await work(one, (await teamOf(one, group)) as Team);
       return one.isCut;
     }, counted);
-    expect(clock() - since).toBeLessThan(BOUND);
+    expect(clock() - since).toBeLessThan(bound);
     return isCut;
   };
   /** The process dies, and another one has the link. */
@@ -63,8 +69,22 @@ async function unconfirmed(others: string[] = []) {
     await store.write((tx) => cache.load(tx));
   };
   const goOn = async (): Promise<void> => {
-    for (let count = 0; await turn(continueReports); count++) expect(count).toBeLessThan(5_000);
-    expect(await store.read((tx) => tx.list({ prefix: "report/" }))).toEqual([]);
+    for (let count = 0; await turn(continueBoth); count++) expect(count).toBeLessThan(5_000);
+    for (const prefix of ["report/", "again/"]) expect(await store.read((tx) => tx.list({ prefix }))).toEqual([]);
+  };
+  /** Messages of Alice that have not left. @returns their places */
+  const wait = async (count: number): Promise<number[]> => {
+    const seqs = Array.from({ length: count }, (_, index) => 4_000 + index);
+    await store.write(async (tx) => {
+      for (const seq of seqs) {
+        const row = { seq, id: `w${seq}`, kind: "message", to: `@${key}`, content_type: "text/plain" } as const;
+        const queued = { state: "queued", attempt: 0, created_at: Date.now(), updated_at: Date.now() } as const;
+        await put(tx, "out/", pad(seq), { ...row, ...queued });
+        await tx.put(`out-body/${pad(seq)}`, "text");
+        await tx.put(`queue/@${key}/${pad(seq)}`, "");
+      }
+    });
+    return seqs;
   };
   const rows = () => store.read((tx) => list(tx, "out/", { after: pad(1_000) }));
   /** How many of the messages are in each state. */
@@ -80,7 +100,12 @@ async function unconfirmed(others: string[] = []) {
       for (const seq of all) found.push([seq, (await get(tx, "to/", `${pad(seq)}/${name}`))?.state ?? "missing"]);
       return new Map(found);
     });
-  return { store, turn, restart, goOn, rows, states, at, group, key };
+  return { store, turn, restart, goOn, rows, wait, states, at, group, key };
+}
+
+async function continueBoth(one: Turn): Promise<void> {
+  await continueAgain(one);
+  await continueReports(one);
 }
 
 function says(one: Turn, team: Team, from: string, receipt: Partial<Receipt>): Promise<void> {
@@ -217,6 +242,91 @@ describe("in a group", () => {
     await goOn();
     for (const name of ["bob", ...names]) expect(new Set((await at(name)).values())).toEqual(new Set(["gone"]));
     expect(new Set((await at("carol")).values())).toEqual(new Set(["missing"]));
+  });
+
+  test("when this agent is out of it, all that it has sent ends, behind what was said of it before, over several turns", async () => {
+    const team = await unconfirmed();
+    const { store, turn, restart, goOn, rows, wait, states, at, group, key } = team;
+    const waiting = await wait(100);
+    await store.write(async (tx) => {
+      for (const seq of all) await tx.put(`owed/@${key}.bob/done/${pad(seq)}`, JSON.stringify({ id: `x${seq}` }));
+    });
+    const said = { received: { [group]: last }, handled: ids(all.slice(0, 100)) };
+    await turn((one, of) => says(one, of, "bob", said));
+    await turn((one, of) => says(one, of, "carol", said));
+    // What goes is the state of the group, in one piece, and no more.
+    expect(await turn((one, of) => retire(one, of.record), 2 * BOUND)).toBe(true);
+    // Nothing leaves meanwhile, whoever is added again.
+    const flight = nothingUnderWay();
+    await turn((one) => encryptQueued(one, flight));
+    expect(flight.sends.size).toBe(0);
+    await restart();
+    await goOn();
+    for (const name of ["bob", "carol"]) {
+      const outcomes = await at(name);
+      expect(all.filter((seq) => outcomes.get(seq) === "handled")).toEqual(all.slice(0, 100));
+      expect(all.filter((seq) => outcomes.get(seq) === "gone")).toEqual(all.slice(100));
+    }
+    expect(await states()).toEqual({ handled: 100, failed: 200, refused: waiting.length });
+    await expectExact({ ...team, rows: async () => (await rows()).filter(({ seq }) => seq <= last) });
+    for (const prefix of ["sent/", "queue/", "owed/"])
+      expect(await store.read((tx) => tx.list({ prefix }))).toEqual([]);
+  });
+
+  test("what is written while an end goes on is not touched by it", async () => {
+    const { store, turn, restart, goOn, wait, group, key } = await unconfirmed();
+    expect(await turn((one, of) => retire(one, of.record), 2 * BOUND)).toBe(true);
+    await store.write((tx) => tx.put("meta/next-out", "4000"));
+    await store.write(async (tx) => {
+      // As if it had begun here.
+      const again = (await get(tx, "again/", group)) as AgainRecord;
+      await put(tx, "again/", group, { ...again, before: 4_000 });
+    });
+    const waiting = await wait(5);
+    await restart();
+    await goOn();
+    expect((await store.read((tx) => tx.list({ prefix: `queue/@${key}/` }))).length).toBe(waiting.length);
+  });
+
+  test("a group that is founded anew takes over what was not received, over several turns, and then ends where it must", async () => {
+    const { store, turn, restart, goOn, states, group, key } = await unconfirmed();
+    const handled = ids(all.slice(0, 100));
+    for (const name of ["bob", "carol"])
+      await turn((one, of) => says(one, of, name, { received: { [group]: 1_200 }, handled }));
+    // Its own group stands for the next one here: the same members are in it.
+    const began = { group, key, isTeams: true };
+    await turn((one) => beginInTeam(one, { ...began, what: "sendAnew" }));
+    await turn((one) => beginInTeam(one, { ...began, isTeams: false, what: "end" }));
+    await restart();
+    await goOn();
+    expect(await states()).toEqual({ handled: 100, failed: 100, queued: 100 });
+    expect((await store.read((tx) => tx.list({ prefix: `queue/@${key}/` }))).length).toBe(100);
+    expect(await store.read((tx) => tx.list({ prefix: "sent/" }))).toEqual([]);
+  });
+
+  test("what the relay says of many members at once, for many messages, is written over several turns", async () => {
+    const names = Array.from({ length: 20 }, (_, index) => `member${index}`);
+    const { store, turn, rows, at, group } = await unconfirmed(names);
+    const flight = nothingUnderWay();
+    const sent = all.slice(0, 60);
+    await store.write(async (tx) => {
+      for (const seq of sent) {
+        await put(tx, "out/", pad(seq), { ...(await get(tx, "out/", pad(seq)))!, state: "queued" });
+        const frame = JSON.stringify({ message: "", message_id: `m${seq}` });
+        await put(tx, "wire/", pad(seq), { group, epoch: 2, counter: seq, frame });
+      }
+    });
+    const ok = { status: "stored", lapsed: names } as RelayFrameData<"ack">;
+    for (const seq of sent) flight.sendAnswers.push({ seq, group, answer: { ok } });
+    let count = 0;
+    for (; flight.sendAnswers.length > 0; count++) await turn((one) => applyAnswers(one, flight));
+    expect(count).toBeGreaterThan(1);
+    for (const name of names) {
+      const outcomes = await at(name);
+      expect(all.filter((seq) => outcomes.get(seq) === "expired")).toEqual(sent);
+    }
+    for (const { seq, recipients } of await rows())
+      expect(recipients).toMatchObject({ all: 22, expired: sent.includes(seq) ? 20 : 0 });
   });
 
   test(`receipts in any order, cut anywhere, come to what they say (seed ${seed})`, { timeout: 60_000 }, async () => {
