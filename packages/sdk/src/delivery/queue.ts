@@ -7,6 +7,7 @@ import { deleteRow, settle } from "../turn/outbox-rows.ts";
 import { withoutOutcomes } from "../conversation/receipt.ts";
 import { get, pad, partsUnder, rowsUnder, toBytes } from "../records/records.ts";
 import type { OutboxRecord } from "../records/tables.ts";
+import type { Value } from "../store/store.ts";
 import type { Turn } from "../turn/turn.ts";
 
 /**
@@ -62,8 +63,15 @@ export async function bodyToSend(turn: Turn, row: OutboxRecord, identityKey: str
     await settle(turn, row, { state: "failed", reason: "fingerprint_mismatch", provisional: hasLeft(row) });
   else if (await isTooLarge(turn, row))
     await settle(turn, row, { state: "refused", reason: "message_too_large", provisional: hasLeft(row) });
+  // What it sends again is needed by nobody any more.
+  else if (isAgain(row) && (await storedBody(turn, row)) === undefined) await deleteRow(turn, row);
   else return (await isFor(turn, row, identityKey)) ? bodyOf(turn, row) : receiptToAnother(turn, row);
   return undefined;
+}
+
+/** Whether it is a message to a team that is sent again to one of its members. */
+function isAgain({ kind, of }: OutboxRecord): boolean {
+  return kind === "receipt" && of !== undefined;
 }
 
 async function receiptToAnother(turn: Turn, row: OutboxRecord): Promise<Uint8Array | undefined> {
@@ -88,8 +96,14 @@ export function lengthOf({ files = 0 }: OutboxRecord, body: Uint8Array): number 
   return body.length + files * FILE_ROOM;
 }
 
-async function bodyOf(turn: Turn, { seq }: OutboxRecord): Promise<Uint8Array> {
-  return toBytes((await turn.tx.get(`out-body/${pad(seq)}`)) ?? "");
+async function bodyOf(turn: Turn, row: OutboxRecord): Promise<Uint8Array> {
+  return toBytes((await storedBody(turn, row)) ?? "");
+}
+
+/** A row has its own, or is of another one that has it. */
+async function storedBody({ tx }: Turn, row: OutboxRecord): Promise<Value | undefined> {
+  const own = await tx.get(`out-body/${pad(row.seq)}`);
+  return own === undefined && isAgain(row) ? tx.get(`out-body/${pad(row.of ?? 0)}`) : own;
 }
 
 /** Contacts to whom something waits and may leave now, some of them, beginning behind the one that was served last. */

@@ -117,7 +117,7 @@ export interface ToldRecord {
 
 export type MessageState = "queued" | "stored" | "received" | "handled" | "expired" | "refused" | "failed";
 
-/** `out/<seq>`; its body is `out-body/<seq>`, its ciphertext until the relay has it `wire/<seq>`. */
+/** `out/<seq>`; its body is `out-body/<seq>` (of what is sent again to one member of a team that of its message), its ciphertext until the relay has it `wire/<seq>`. */
 export interface OutboxRecord extends Marks {
   seq: number;
   id: string;
@@ -147,7 +147,7 @@ export interface OutboxRecord extends Marks {
   files?: number;
   /** How many offers have told of its files. */
   offers?: number;
-  /** Of an offer: the place of its message in the outbox. */
+  /** Of an offer, and of what is sent again to one member of a team: the place of its message in the outbox. */
   of?: number;
   /** Of a message to a team: how that is called here when it is sent, as in `@team`. */
   to_name?: string;

@@ -13,10 +13,10 @@ export const LAST_ATTEMPT = 9;
 /** Where our clock may be wrong, it is looked at again after so long. Milliseconds. */
 const LOOK_AGAIN_MS = 60_000;
 
-/** Adds a row of the link's own, to be encrypted. */
-export async function addRow(turn: Turn, row: OutboxRecord, body: Uint8Array): Promise<void> {
+/** Adds a row of the link's own, to be encrypted. One that sends another row again (`of`) has that one's body. */
+export async function addRow(turn: Turn, row: OutboxRecord, body?: Uint8Array): Promise<void> {
   await put(turn.tx, "out/", pad(row.seq), row);
-  await turn.tx.put(`out-body/${pad(row.seq)}`, body);
+  if (body !== undefined) await turn.tx.put(`out-body/${pad(row.seq)}`, body);
   await turn.tx.put(`out-id/${row.id}`, String(row.seq));
   await turn.tx.put(`queue/${row.to}/${pad(row.seq)}`, "");
 }

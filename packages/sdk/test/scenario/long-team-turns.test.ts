@@ -329,6 +329,24 @@ describe("in a group", () => {
       expect(recipients).toMatchObject({ all: 22, expired: sent.includes(seq) ? 20 : 0 });
   });
 
+  test("what many lack is kept once for all of them, and what is not needed any more is sent to nobody", async () => {
+    const { store, turn, goOn, rows } = await unconfirmed();
+    for (const name of ["bob", "carol"]) await turn((one, of) => memberBack(one, of, name));
+    await goOn();
+    const again = (await rows()).filter(({ of }) => of !== undefined);
+    expect(again).toHaveLength(2 * COUNT);
+    const bodies = await store.read((tx) => tx.list({ prefix: "out-body/", after: `out-body/${pad(1_000)}` }));
+    expect(bodies.map(([key]) => key)).toEqual(all.map((seq) => `out-body/${pad(seq)}`));
+    // Meanwhile all have the first one.
+    await store.write((tx) => tx.delete(`out-body/${pad(1_001)}`));
+    const flight = nothingUnderWay();
+    await turn((one) => encryptQueued(one, flight), 2 * BOUND);
+    const left = [...flight.sends.keys()].map((seq) => again.find((row) => row.seq === seq)?.of);
+    expect(left.length).toBeGreaterThan(0);
+    expect(left).not.toContain(1_001);
+    expect((await rows()).filter(({ of, to }) => of === 1_001 && to.endsWith("bob"))).toEqual([]);
+  });
+
   test(`receipts in any order, cut anywhere, come to what they say (seed ${seed})`, { timeout: 60_000 }, async () => {
     const random = new Random();
     const isOneOf = (many: number): boolean => random.int(many) === 0;
