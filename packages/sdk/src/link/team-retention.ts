@@ -1,6 +1,7 @@
 /** What is kept of teams that this agent is in no longer. */
 import { healKey } from "../conversation/team-healing.ts";
 import { addLinkOp, rejoinOf } from "../conversation/team-ops.ts";
+import { teamAddress } from "../records/addresses.ts";
 import { get, remove, rowsUnder } from "../records/records.ts";
 import { deleteState } from "../records/group-state.ts";
 import type { Turn } from "../turn/turn.ts";
@@ -18,10 +19,13 @@ export async function forgetTeam(turn: Turn, id: string, keptMs: number): Promis
   await deleteState(tx, id);
   if (record.heals_at !== undefined) await tx.delete(healKey(record.heals_at, id));
   for await (const [key] of rowsUnder(tx, `team-member/${id}/`)) await tx.delete(key);
+  const team = await get(tx, "team/", record.key);
+  const isOver = team === undefined || (team.group === id && team.state === "over");
+  // Nothing is answered there any more.
+  if (isOver) await remove(tx, "answered/", teamAddress(record.key));
   if (!turn.isTimeSure || turn.now - (record.closed_at ?? record.created_at) <= keptMs) return;
   await remove(tx, "team-group/", id);
-  const team = await get(tx, "team/", record.key);
-  if (team?.group === id && team.state === "over") await remove(tx, "team/", record.key);
+  if (isOver) await remove(tx, "team/", record.key);
 }
 
 /** Whoever cannot follow a group wants to be taken in again, though the wish itself may have been lost. */
