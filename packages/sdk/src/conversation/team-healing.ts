@@ -52,9 +52,10 @@ export async function healTeams(turn: Turn): Promise<void> {
   // It is asked again whether the clock is believed by then.
   turn.cache.healsAt = turn.isTimeSure ? Infinity : turn.now + UNSURE_MS;
   if (!turn.isTimeSure) return;
+  let count = 0;
   for await (const [key] of rowsUnder(turn.tx, "heal/")) {
     const [, at, id = ""] = key.split("/");
-    if (Number(at) > turn.now) {
+    if (Number(at) > turn.now || (count++ > 0 && !turn.mayGoOn())) {
       turn.cache.healsAt = Math.min(turn.cache.healsAt, Number(at));
       return;
     }

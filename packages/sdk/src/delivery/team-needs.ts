@@ -233,6 +233,9 @@ export async function fail(turn: Turn, op: OpRecord, reason: string, who?: strin
   await endOp(turn, op.seq, { reason, ...(who === undefined ? {} : { who }) });
 }
 
+/** However much has come in a turn, something is changed as well. */
+const LATEST = 1.3;
+
 /** What was computed for a change between two turns; what is quick, now. Undefined: not yet, or it cannot be, and has failed. */
 export async function computed<T>(
   turn: Turn,
@@ -242,6 +245,9 @@ export async function computed<T>(
   const { between } = turn.cache;
   const at = `op/${pad(op.seq)}`;
   if (isLater && !between.isThere({ at, of, run })) return undefined;
+  // New keys may be due in all teams at once. Key packages that have come are used in this turn, or were claimed in vain.
+  const mayWait = !isLater && !needsKeys(op) && op.kind !== "refound";
+  if (mayWait && !turn.mayGoOn(LATEST)) return undefined;
   const take = async (): Promise<T | undefined> => between.get(at, of) as T | undefined;
   const made = await (isLater ? take() : run()).catch(asFailure(turn, op));
   between.forget(at);

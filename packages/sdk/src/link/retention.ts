@@ -14,7 +14,7 @@ import { owe, owed } from "../records/owed.ts";
 import { askOn, forgetTeam } from "./team-retention.ts";
 import { forgetGroup } from "../records/members.ts";
 import type { LineRecord } from "../records/pairing-records.ts";
-import { find, get, pad, parse, put, remove } from "../records/records.ts";
+import { find, get, pad, parse, put, remove, rowsUnder } from "../records/records.ts";
 import type { ContactRecord, InboxRecord, OutboxRecord, QuestionRecord } from "../records/tables.ts";
 import type { WriteTransaction } from "../store/store.ts";
 import { pairOf, pairsWith, type Pair } from "../turn/groups.ts";
@@ -144,8 +144,8 @@ export async function sweep(turn: Turn, isCurrent: boolean): Promise<number> {
     const record = await find(tx, "contact/", username);
     if (record?.blocked === true) await endBlocked(turn, username);
     if (record?.stranger !== true || now - record.pinned_at < ROW_MS || !(await isForgotten(turn, record))) return;
+    if (!(await forgetOwed(turn, username))) return;
     turn.forgetContact(username);
-    for (const [key] of await tx.list({ prefix: owed(username) })) await tx.delete(key);
     for (const table of ["replaces", "heard", "answered"]) await tx.delete(`${table}/${username}`);
     await forgetName(tx, username);
     turn.cache.strangers.forget(username);
@@ -240,9 +240,18 @@ async function keepPin(turn: Turn, username: string): Promise<void> {
 /** Nothing is said in it any more: what is still owed there interests nobody. */
 async function forgetStranger(turn: Turn, conversation: Pair): Promise<void> {
   const { contact, id } = conversation.record;
+  if (!(await forgetOwed(turn, contact))) return;
   await turn.removeCommit(id);
   await forget(turn, conversation);
-  for (const [key] of await turn.tx.list({ prefix: owed(contact) })) await turn.tx.delete(key);
+}
+
+/** It may be as much as somebody has sent. @returns whether that is all of it; else the next time round goes on */
+async function forgetOwed(turn: Turn, username: string): Promise<boolean> {
+  for await (const [key] of rowsUnder(turn.tx, owed(username))) {
+    if (!turn.mayGoOn()) return false;
+    await turn.tx.delete(key);
+  }
+  return true;
 }
 
 /** When a blocked contact has heard all that it shall, its conversations end: whatever comes in them is never read. */

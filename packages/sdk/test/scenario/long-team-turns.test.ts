@@ -3,6 +3,8 @@ import { describe, expect, test } from "vitest";
 import { continueAgain } from "../../src/conversation/resend.ts";
 import { beginInTeam } from "../../src/conversation/team-again.ts";
 import { retire } from "../../src/conversation/team-end.ts";
+import { healTeams } from "../../src/conversation/team-healing.ts";
+import { makeChanges } from "../../src/delivery/team-changes.ts";
 import { applyAnswers } from "../../src/delivery/answers.ts";
 import { encryptQueued } from "../../src/delivery/outgoing.ts";
 import { applyTeamReceipt, continueReports } from "../../src/conversation/reports.ts";
@@ -15,7 +17,7 @@ import type { TeamGroupRecord } from "../../src/records/team-records.ts";
 import type { Turn } from "../../src/turn/turn.ts";
 import { type Team, teamOf } from "../../src/turn/groups.ts";
 import { Random, seed } from "../random.ts";
-import { gathered } from "./members.ts";
+import { gathered, online } from "./members.ts";
 import { nothingUnderWay, turns, workClock } from "./turns.ts";
 import { World } from "./world.ts";
 
@@ -375,4 +377,35 @@ describe("in a group", () => {
     const isHandled = (seq: number) => best.bob.get(seq) === 2 && best.carol.get(seq) === 2;
     expect((await states())["handled"] ?? 0).toBe(all.filter(isHandled).length);
   });
+});
+
+test("new keys that are due in many groups at once are made over several turns, in each of them once", async () => {
+  await using world = await World.create({ noLimits: true });
+  const { alice } = await online(world, "alice", "bob", "carol");
+  const names = Array.from({ length: 8 }, (_, index) => `team${index}`);
+  for (const name of names) await alice.agent.groups.create(name, ["bob", "carol"]);
+  await alice.agent.close();
+  const store = world.memory("alice");
+  await store.write(async (tx) => {
+    for (const [at] of await tx.list({ prefix: "heal/" })) await tx.delete(at);
+    for (const record of await list(tx, "team-group/")) {
+      await put(tx, "team-group/", record.id, { ...record, entered_at: 1, heals_at: Date.now() - 1 });
+      await tx.put(`heal/${pad(Date.now() - 1)}/${record.id}`, "");
+    }
+  });
+  const { clock, counted } = workClock();
+  const { run } = await turns(store, () => 4 * clock());
+  const flight = nothingUnderWay();
+  const made: number[] = [];
+  while ((made.at(-1) ?? 0) < names.length) {
+    const isCut = await run(async (turn) => {
+      await healTeams(turn);
+      await makeChanges(turn, flight, []);
+      return turn.isCut;
+    }, counted);
+    made.push((await store.read((tx) => tx.list({ prefix: "commit/" }))).length);
+    expect(isCut).toBe(made.at(-1)! < names.length);
+  }
+  expect(made.length).toBeGreaterThan(2);
+  expect((await store.read((tx) => list(tx, "op/"))).map(({ kind }) => kind)).toEqual(names.map(() => "update"));
 });
