@@ -5,8 +5,8 @@ import { GroupCrypto } from "../../src/crypto/mls/group.ts";
 import { nodeCryptoProvider } from "../../src/node/provider.ts";
 import type { ClientStore, WriteTransaction } from "../../src/store/store.ts";
 
-/** Runs turns over an agent's store, as a session does. */
-export async function turns(store: ClientStore, clock?: () => number) {
+/** Runs turns over an agent's store, as a session does. The clock of their work stands still: a busy machine makes no less of it in one. */
+export async function turns(store: ClientStore, clock: () => number = () => 0) {
   const crypto = await GroupCrypto.load(nodeCryptoProvider);
   const cache = new Cache();
   const run = <T>(work: (turn: Turn) => Promise<T>, over: (tx: WriteTransaction) => WriteTransaction = (tx) => tx) =>
