@@ -1,4 +1,6 @@
 /** Whatever comes from outside, a terminal obeys none of it, and shows all of it. */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Agent } from "@aimessage/sdk/node";
 import { beforeEach, expect, onTestFinished, test } from "vitest";
@@ -42,6 +44,13 @@ function expectSafe(words: unknown, { stdout, stderr }: { stdout: string; stderr
 }
 
 test("no command prints what was typed as it is", async () => {
+  // A folder that is named is made where it is named from.
+  const [before, there] = [process.cwd(), mkdtempSync(join(tmpdir(), "aimessage typed "))];
+  process.chdir(there);
+  onTestFinished(() => {
+    process.chdir(before);
+    rmSync(there, { recursive: true });
+  });
   const commands = await everyCommand();
   expect(commands.length).toBeGreaterThan(25);
   const interrupted = AbortSignal.abort();
