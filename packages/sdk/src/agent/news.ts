@@ -1,7 +1,7 @@
 import type { Link } from "../link/link.ts";
 import { LOOKED_AT, type News, newsOf } from "../records/news.ts";
 import { find, pad } from "../records/records.ts";
-import { teamsByName } from "../records/team-names.ts";
+import { namesOfTeams } from "../records/team-names.ts";
 import type { ContactRecord, InboxRecord, PeerStanding } from "../records/tables.ts";
 import type { ClientStore, ReadTransaction } from "../store/store.ts";
 import { standingOf } from "../trust/standing.ts";
@@ -28,8 +28,7 @@ export async function readNews(tx: ReadTransaction, after: number): Promise<News
   const position = last === undefined ? after : Number(last[0].slice(prefix.length));
   const requests = (await tx.list({ prefix: "holding/consent/" })).length;
   const isOfGroups = rows.some((row) => row?.team !== undefined);
-  const teams = isOfGroups ? await teamsByName(tx) : [];
-  const groupNames = new Map(Array.from(teams, ([name, { key }]) => [key, name]));
+  const groupNames = isOfGroups ? await namesOfTeams(tx) : new Map<string, string>();
   return newsOf({ rows, about, groupNames, position, more: keys.length > LOOKED_AT, requests }, Date.now());
 }
 

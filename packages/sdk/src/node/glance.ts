@@ -30,8 +30,8 @@ const WAITING = `SELECT waiting.key AS key, row.value AS value FROM records AS w
 const REQUESTS = "SELECT count(*) AS count FROM records WHERE key >= 'holding/consent/' AND key < 'holding/consent/~'";
 // Of a group's row, which names all of its members, no more than that is read.
 const TEAMS = `SELECT substr(key, 6) AS key, json_extract(value, '$.name') AS name, json_extract(value, '$.since') AS since,
-    json_extract(value, '$.alias') AS alias
-  FROM records WHERE key > 'team/' AND key < 'team/~' AND typeof(value) = 'text' AND json_extract(value, '$.state') <> 'over'`;
+    json_extract(value, '$.alias') AS alias, json_extract(value, '$.state') AS state
+  FROM records WHERE key > 'team/' AND key < 'team/~' AND typeof(value) = 'text'`;
 const NEWEST = "SELECT max(key) AS key FROM records WHERE key >= 'unhandled/' AND key < 'unhandled/~'";
 
 /** News of what waits in the store of a folder behind a place of its inbox; undefined if nothing does. @throws what SQLite says */
@@ -112,7 +112,7 @@ function sendersOf(db: DatabaseSync, rows: readonly (InboxRecord | null)[]): Fou
 /** Names of the groups that something was sent to. */
 function groupsOf(db: DatabaseSync, rows: readonly (InboxRecord | null)[]): Found["groupNames"] {
   if (!rows.some((row) => row?.team !== undefined)) return new Map();
-  type Row = Pick<TeamRecord, "key" | "name" | "since"> & { alias: string | null };
+  type Row = Pick<TeamRecord, "key" | "name" | "since" | "state"> & { alias: string | null };
   const teams = (db.prepare(TEAMS).all() as unknown as Row[]).map(({ alias, ...team }) => ({
     ...team,
     ...(alias === null ? {} : { alias }),

@@ -9,7 +9,13 @@ import type { TeamRecord } from "./team-records.ts";
 
 /** The teams that this agent is in, or is invited to, each under its name here: `team`, `team~2`. */
 export async function teamsByName(tx: ReadTransaction): Promise<Map<string, TeamRecord>> {
-  return nameTeams((await list(tx, "team/")).filter(({ state }) => state !== "over"));
+  const all = nameTeams(await list(tx, "team/"));
+  return new Map([...all].filter(([, { state }]) => state !== "over"));
+}
+
+/** Names of teams here by their keys, also of those that are over. */
+export async function namesOfTeams(tx: ReadTransaction): Promise<Map<string, string>> {
+  return new Map(Array.from(nameTeams(await list(tx, "team/")), ([name, { key }]) => [key, name]));
 }
 
 /** What a team is called from now on that its owner is in, or whose name has changed. */
@@ -20,8 +26,7 @@ export async function aliasFor(tx: ReadTransaction, { key, name }: Pick<TeamReco
   return freeName(name, taken);
 }
 
-/** The name of a team here, by its key; undefined if it is over. */
+/** The name of a team here, by its key; undefined if nothing is known of it any more. */
 export async function nameOfTeam(tx: ReadTransaction, key: string): Promise<string | undefined> {
-  for (const [name, team] of await teamsByName(tx)) if (team.key === key) return name;
-  return undefined;
+  return (await namesOfTeams(tx)).get(key);
 }

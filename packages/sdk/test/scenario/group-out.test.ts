@@ -87,3 +87,19 @@ test("a member that was made an admin while it left is demoted and let go by ano
   expect((await bob.groups.find("team")).admins).toEqual(["alice"]);
   await (await bob.send("@team", "farewell")).handled();
 });
+
+test("what was sent to a group is shown as of it where it comes after its recipient was removed, and is no other group's", async () => {
+  await using world = await World.create({ noLimits: true });
+  const { alice, bob } = await gathered(world, "alice", "bob", "carol");
+  await bob.agent.close();
+  await (await alice.agent.send("@team", "for three")).stored();
+  await alice.agent.groups.remove("team", ["bob"]);
+  const again = await world.open("bob");
+  const got = follow(again);
+  await eventually("bob has it", () => got.length === 1);
+  await eventually("bob is out", async () => (await again.groups.list()).length === 0);
+  const groupsOf = async () => (await again.inbox()).map(({ group }) => group);
+  expect(await groupsOf()).toEqual(["team"]);
+  await again.groups.create("team", ["carol"]);
+  expect(await groupsOf()).toEqual(["team~2"]);
+});
