@@ -50,8 +50,9 @@ export interface Context {
   deliver(mailbox: number, session: Session): Delivery;
   /** Ends all that an account has open, but for one connection. */
   evict(account: { mailbox: number; username: string }, why: Ended, except?: Session): void;
-  /** Has members of teams commit what others have signed, soon. */
+  /** Has members of teams commit what others have signed, soon; and one that listens since just now. */
   offersSoon(): void;
+  listens(mailbox: number): void;
   /** Turns what has expired or lost its mailbox into notices, soon. */
   sweepSoon(): void;
 }

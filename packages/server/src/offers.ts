@@ -8,6 +8,8 @@ const LOOK_MS = 5_000;
 interface Offers extends AsyncDisposable {
   /** A statement has come. */
   soon: () => void;
+  /** A mailbox is listened to: who is there for moments takes them, too. */
+  listens: (mailbox: number) => void;
 }
 
 /** Has members of teams that listen commit what others have signed. */
@@ -17,8 +19,8 @@ export function startOffers(store: RelayStore, hub: Hub, log: Log, clock: () => 
 
   async function run(): Promise<void> {
     // However many are due: whoever has them wait without anybody to take them holds up no others.
-    for (let next = 0; next <= clock() && !isOver;) {
-      const made = await store.offers();
+    for (let next = 0; (next <= clock() || newcomers.length > 0) && !isOver;) {
+      const made = await store.offers(newcomers.splice(0));
       for (const { mailbox, groupId, ...rest } of made.offers)
         void hub.hand(mailbox, { type: "statement", data: { group_id: groupId, ...rest } });
       ({ next } = made);
@@ -36,10 +38,16 @@ export function startOffers(store: RelayStore, hub: Hub, log: Log, clock: () => 
 
   /** Some wait, perhaps: those of before the start. */
   let isWaiting = true;
+  const newcomers: number[] = [];
   const timer = setInterval(() => isWaiting && soon(), LOOK_MS);
   timer.unref();
   return {
     soon,
+    listens(mailbox) {
+      if (!isWaiting || isOver) return;
+      newcomers.push(mailbox);
+      soon();
+    },
     async [Symbol.asyncDispose]() {
       isOver = true;
       clearInterval(timer);

@@ -175,6 +175,7 @@ async function start(config: Config): Promise<Relay> {
     },
     sweepSoon: sweeps.soon,
     offersSoon: offers.soon,
+    listens: offers.listens,
     deliver: (mailbox, session) => new Delivery(mailbox, session, deliveries),
   };
 

@@ -23,6 +23,7 @@ export async function listen(context: Context, session: Session, login: Login): 
     const delivery = context.deliver(login.mailbox, session);
     session.delivery = delivery;
     hub.listen(delivery);
+    context.listens(login.mailbox);
     delivery.start().catch((error: unknown) => context.log.error({ err: error }, "mailbox cannot be read"));
   });
 }

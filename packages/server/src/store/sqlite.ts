@@ -223,8 +223,11 @@ function openStore(db: DatabaseSync, options: StoreOptions, below: Below | undef
         return result;
       }),
     keepStatement: (request) => keep(() => keepStatement(tables, request, occasion())),
-    offers: () =>
-      group.write(() => ({ offers: offerStatements(tables, clock()), next: tables.statements.next() }), false),
+    offers: (newcomers = []) =>
+      group.write(() => {
+        for (const mailbox of newcomers) tables.statements.awaken(mailbox, clock());
+        return { offers: offerStatements(tables, clock()), next: tables.statements.next() };
+      }, false),
     teamsOf: (mailbox) => group.glance(() => tables.groups.teamsOf(accounts.owner(mailbox)?.name ?? "")),
     entries: (mailbox, after, room) => group.read(() => mail.between(mailbox, after, onDisk, room)),
     received: (mailbox, seq) => group.write(() => received(mailbox, seq), false),

@@ -57,6 +57,10 @@ export function statementsTable(db: DatabaseSync, addresses: Addresses) {
     "UPDATE statements SET offered_to = ?, tries = ?, looks = ?, due_at = ? WHERE group_id = ? AND name = ?",
   );
 
+  const awaken = db.prepare(
+    "UPDATE statements SET due_at = ? WHERE looks > 0 AND group_id IN (SELECT group_id FROM members WHERE mailbox = ?)",
+  );
+
   /** Gives back what is charged for these. */
   function release(rows: unknown[]): void {
     for (const { name, address, statement } of rows as Charged[])
@@ -83,6 +87,8 @@ export function statementsTable(db: DatabaseSync, addresses: Addresses) {
     /** Its group is forgotten. */
     removeGroup: (groupId: string): void => release(removeGroup.all(groupId)),
     due: (now: number) => due.all(now) as unknown as WaitingStatement[],
+    /** A member listens: those that nobody was there for are due. */
+    awaken: (mailbox: number, now: number) => void awaken.run(now, mailbox),
     /** When one is due next; Infinity if none waits. */
     next: () => (next.get() as { due: number | null }).due ?? Infinity,
     /** @param to The member that has it now; undefined: nobody was there */

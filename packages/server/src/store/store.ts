@@ -249,8 +249,11 @@ export interface RelayStore extends AsyncDisposable {
   commit(request: CommitRequest): Promise<Committed | Refused>;
   /** Keeps what a member has signed, until a commit does it. */
   keepStatement(request: StatementRequest): Promise<Refused | undefined>;
-  /** Statements for members that listen now, one after another, and when there are more at the latest: Unix ms, or Infinity. */
-  offers(): Promise<{ offers: Offer[]; next: number }>;
+  /**
+   * Statements for members that listen now, one after another, and when there are more at the latest: Unix ms, or Infinity.
+   * @param newcomers mailboxes that listen since just now: they may be the only ones for a short time
+   */
+  offers(newcomers?: readonly number[]): Promise<{ offers: Offer[]; next: number }>;
   /** Teams in which the account of a mailbox has a device. */
   teamsOf(mailbox: number): Promise<TeamOf[]>;
   /** What waits on disk behind `after`, oldest first, as much as fits (but at least one entry). */

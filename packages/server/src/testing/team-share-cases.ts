@@ -57,6 +57,30 @@ export const teamShareCases: Record<string, StoreCase["run"]> = {
     );
   },
 
+  async "a statement that nobody was there for is given to whoever listens next, at once"(open) {
+    await using world = new StoreWorld(open);
+    const { alice, bob, carol } = await team(world);
+    const asked = { groupId: TEAM, statement: "c2lnbmVk", kind: "leave" } as const;
+    assert.equal(await world.store.keepStatement({ ...asked, sender: bob.mailbox }), undefined);
+    for (let look = 0; look < 5; look++) {
+      const { offers, next } = await world.store.offers();
+      assert.deepEqual(offers, []);
+      world.now = next;
+    }
+    await world.store.offers();
+    // Of another member it is not due yet, nor of who is in no group.
+    const dave = await world.agent("dave");
+    for (const { mailbox } of [alice, carol, dave]) world.pushed.add(mailbox);
+    assert.deepEqual((await world.store.offers([dave.mailbox])).offers, []);
+    const { offers } = await world.store.offers([carol.mailbox]);
+    assert.deepEqual(
+      offers.map(({ username, kind }) => [username, kind]),
+      [["bob", "leave"]],
+    );
+    // Once somebody has it, nobody else does who comes.
+    assert.deepEqual((await world.store.offers([alice.mailbox])).offers, []);
+  },
+
   async "an account is in so many teams at most, also of those that others add it to; to be added anew makes no more"(
     open,
   ) {
