@@ -31,8 +31,10 @@ function report({ verdict, hits, folder, ...counts }: Outcome, seed: number, jso
       `${JSON.stringify({ ok, seed, ...counts, outcomes: verdict.counts, hits: Object.fromEntries(hits), violations: violations.slice(0, 20), ...(ok ? {} : { folder }) }, null, 2)}\n`,
     );
   else {
+    const { changes } = counts;
+    const changed = changes === undefined ? "" : ` ${changes.ordered} changes of groups, ${changes.made} of them made,`;
     process.stdout.write(
-      `${counts.messages} messages, ${counts.cycles} cycles, ${counts.seconds} seconds, at rest after ${counts.restSeconds}\n` +
+      `${counts.messages} messages,${changed} ${counts.cycles} cycles, ${counts.seconds} seconds, at rest after ${counts.restSeconds}\n` +
         `outcomes:\n${list(Object.entries(verdict.counts))}\n` +
         `faults:\n${list(faults.map((fault) => [fault, hits.get(fault) ?? 0]))}\n` +
         `${counts.attacks} requests of hostile accounts\n` +

@@ -28,6 +28,8 @@ export interface Outcome {
   /** Requests of hostile accounts. */
   attacks: number;
   messages: number;
+  /** Of groups; undefined where there are none. */
+  changes: { ordered: number; made: number } | undefined;
   cycles: number;
   seconds: number;
   restSeconds: number;
@@ -57,8 +59,9 @@ export async function run(options: Options, progress: (text: string) => void): P
     world.teams?.cycle(later);
     await delay(cycleMs);
     cycles += 1;
+    const changes = world.teams === undefined ? "" : `, ${world.teams.changes.ordered} changes of groups`;
     progress(
-      `cycle ${cycles} of ${options.cycles}, ${ledger.entries.size + (world.teams?.ledger.entries.size ?? 0)} messages`,
+      `cycle ${cycles} of ${options.cycles}, ${ledger.entries.size + (world.teams?.ledger.entries.size ?? 0)} messages${changes}`,
     );
     if (ledger.violations.length > 0 || (world.teams?.ledger.violations.length ?? 0) > 0) break;
   }
@@ -85,6 +88,7 @@ export async function run(options: Options, progress: (text: string) => void): P
     hits: world.hits,
     attacks,
     messages: ledger.entries.size + (world.teams?.ledger.entries.size ?? 0),
+    changes: world.teams?.changes,
     cycles,
     seconds: Math.round((performance.now() - begun) / 1000),
     restSeconds,

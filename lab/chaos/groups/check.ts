@@ -45,7 +45,6 @@ export function judgeLetters(verdict: Verdict, ledger: TeamLedger, books: Map<st
       judgeAt(verdict, { entry, name, outcome, ledger, received: books.get(name)?.received.get(entry.letter.id) });
     }
   }
-  judgeOrder(verdict, ledger, books);
 }
 
 function tally(verdict: Verdict, what: string): void {
@@ -142,22 +141,4 @@ function judgeAt(verdict: Verdict, { entry, name, outcome, received, ledger }: J
   if (!agrees && !(state === "failed" && reason === "expired")) verdict.lost.push(`the two sides disagree: ${story}`);
   if (entry.done.has(name) && !ENDED.has(received?.state ?? ""))
     verdict.lost.push(`the recipient's store does not know what was done: ${story}`);
-}
-
-/** Of each sender, messages to a team stand in each inbox in the order of its outbox, but for what was sent again. */
-function judgeOrder(verdict: Verdict, ledger: TeamLedger, books: Map<string, TeamBooks>): void {
-  for (const [name, { received }] of books) {
-    const last = new Map<string, TeamSent>();
-    for (const [id] of [...received].toSorted(([, a], [, b]) => a.seq - b.seq)) {
-      const entry = ledger.entries.get(id);
-      const sent = entry && books.get(entry.from)?.sent.get(id);
-      if (entry === undefined || sent === undefined || entry.senderExcused) continue;
-      if (entry.excused.has(name) || entry.again.has(name)) continue;
-      const stream = `${entry.from} ${entry.team}`;
-      const before = last.get(stream);
-      if (before !== undefined && before.seq > sent.seq)
-        verdict.disordered.push(`out of order: ${name} has ${before.id} before ${id}`);
-      else last.set(stream, sent);
-    }
-  }
 }

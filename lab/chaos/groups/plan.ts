@@ -11,6 +11,8 @@ export const TEAMS = [
 /** How often each is picked. */
 const KINDS = { add: 5, remove: 3, promote: 2, demote: 2, rename: 2, leave: 1 } as const;
 export type ChangeKind = keyof typeof KINDS;
+/** Changes that are ordered in a cycle: as many, and up to two more. Of ten seven are made: in 500 cycles a thousand. */
+const LEAST_CHANGES = 2;
 /** Of cycles, those in which an agent is restored from a backup. */
 const NEW_DEVICE = 0.12;
 
@@ -47,7 +49,7 @@ export function* planTeams(seed: number, agents: number, messages: number): Gene
     for (let count = 0; count < messages; count++)
       mail.push({ at: next(), team: whole(TEAMS.length), from: whole(agents), dice: dice() });
     const changes: PlannedChange[] = [];
-    for (let count = whole(3); count > 0; count--)
+    for (let count = LEAST_CHANGES + whole(3); count > 0; count--)
       changes.push({ at: next(), team: whole(TEAMS.length), kind: kinds[whole(kinds.length)] ?? "add", dice: dice() });
     const newDevice = next() < NEW_DEVICE ? { at: next(), agent: whole(agents) } : undefined;
     yield { mail: mail.toSorted((a, b) => a.at - b.at), changes, newDevice };

@@ -10,11 +10,13 @@ import type { World } from "../world.ts";
 import { readRelayTeams, readTeamBooks, type TeamBooks } from "./books.ts";
 import { judgeLetters, unfinishedLetter } from "./check.ts";
 import { TeamLedger } from "./ledger.ts";
+import { judgeOrder } from "./order.ts";
 import { type PlannedChange, planTeams, type TeamCycle, type TeamMail, TEAMS } from "./plan.ts";
 import { disagreement, Epochs, judgeRosters } from "./rosters.ts";
 import type { Tapped } from "./tap.ts";
 
-const MESSAGES = 8;
+/** In each cycle. Some are not sent, since who was to do it is no member, or down. */
+const MESSAGES = 12;
 const FAILING = 0.05;
 const EXPIRING = 0.05;
 const LARGEST_FILLER = 2_000;
@@ -46,6 +48,12 @@ export class Teams {
     this.#world = world;
     this.#plan = planTeams(seed, world.agents.length, MESSAGES);
     this.ledger = new TeamLedger((life) => world.ledger.wasCutShort(life));
+  }
+
+  /** How many changes were ordered, and how many of them are known to be made. */
+  get changes(): { ordered: number; made: number } {
+    const all = [...this.ledger.changes.values()];
+    return { ordered: all.length, made: all.filter(({ end }) => end === "changed").length };
   }
 
   get abouts(): string[] {
@@ -237,5 +245,6 @@ export class Teams {
     verdict.other.push(...faults);
     judgeRosters(verdict, this.abouts, { books, relay }, this.ledger);
     judgeLetters(verdict, this.ledger, books);
+    judgeOrder(verdict, this.ledger, books);
   }
 }
