@@ -21,6 +21,10 @@ async function together<T extends string>(world: World, ...names: T[]) {
   return members;
 }
 
+function expiredAt(...names: string[]): object[] {
+  return names.map((name) => ({ name, state: "expired", reason: "expired" }));
+}
+
 describe("a group", () => {
   test("has a member back that had a change of its settings under way when it lapsed", async () => {
     await using world = await World.create({ noLimits: true });
@@ -56,8 +60,24 @@ describe("a group", () => {
     await eventually("its time is over", async () => Date.now() > ((await sent.status()).expiresAt ?? 0));
     world.proxy.rule = undefined;
     expect(await rejection(sent.handled())).toMatchObject({ code: "expired", reason: "expired" });
+    expect(await sent.recipients()).toMatchObject({ waiting: [], failed: expiredAt("bob", "carol") });
     await (await alice.agent.send("@team", "on we go")).handled();
     expect(bob.got.map(({ body }) => body)).toEqual(["on we go"]);
+  });
+
+  test("does not have a message that ran out of time while its sender waited for another epoch", async () => {
+    await using world = await World.create({ noLimits: true });
+    const { alice } = await together(world, "alice", "bob", "carol");
+    world.proxy.rule = ({ agent, toRelay, frame }) => {
+      const { message_id, direct } = frame.data ?? {};
+      if (agent !== "alice" || !toRelay || frame.type !== "send" || direct === true) return undefined;
+      const data = { code: 409, reason: "stale_epoch", message: "it has ended", message_id: message_id! };
+      world.proxy.answer("alice", frame.id!, { type: "error", data });
+      return [];
+    };
+    const sent = await alice.agent.send("@team", "now or never", { expiresIn: 300 });
+    expect(await rejection(sent.handled())).toMatchObject({ code: "expired", reason: "expired" });
+    expect(await sent.recipients()).toMatchObject({ waiting: [], failed: expiredAt("bob", "carol") });
   });
 
   test("is changed by two processes of one agent at once, each change once", async () => {
