@@ -63,3 +63,21 @@ test("what cannot be done with a group says why, and what to do", async () => {
   expect(await said("group create -u alice team alice")).toBe("2 Error: this agent itself is named");
   expect(await said("group leave -u alice team")).toBe("1 Error: this agent is in no group @team");
 });
+
+test("whoever was just added sees so at once, and whoever looks sees what the relay had for it; without a relay it is said", async () => {
+  const world = await createWorld();
+  await world.register("alice", "bob", "carol");
+  expect(await world.cli("group create -u alice team bob")).toMatchObject({ exit: 0 });
+  expect((await world.cli("group list -u bob")).stdout).toMatch(/^@team +2/m);
+  expect(await world.cli("group add -u alice @team carol")).toMatchObject({ exit: 0 });
+  expect(JSON.parse((await world.cli("group info -u bob @team --json")).stdout)).toMatchObject({
+    members: ["alice", "bob", "carol"],
+  });
+  await world.stop();
+  const { exit, stdout, stderr } = await world.cli("group list -u carol");
+  expect({ exit, stdout, note: stderr.split(":")[0] }).toEqual({
+    exit: 0,
+    stdout: "No groups.\n",
+    note: "This is what was known last",
+  });
+});

@@ -3,6 +3,7 @@ import { openAgent } from "../agent.ts";
 import type { Act, Call } from "../call.ts";
 import { addYesFlag, agreed } from "../consent.ts";
 import { UsageError } from "../errors.ts";
+import { fetchWaiting } from "../fresh.ts";
 import { found } from "../group-change.ts";
 import { groupJson, infoLines, listLines, memberJson } from "../group-view.ts";
 import { listUnlessNamed } from "../groups.ts";
@@ -167,12 +168,14 @@ async function leave(call: Call, options: Waits, group: string): Promise<void> {
 
 async function list(call: Call): Promise<void> {
   await using agent = await openAgent(call, "group");
+  await fetchWaiting(call, agent);
   const groups = await agent.groups.list();
   await call.out.data(listLines(groups), { groups: groups.map(groupJson) });
 }
 
 async function info(call: Call, { all }: { all?: true }, name: string): Promise<void> {
   await using agent = await openAgent(call, "group");
+  await fetchWaiting(call, agent);
   const group = await agent.groups.find(name);
   const members = await agent.groups.members(name);
   const lines = infoLines(group, members, { all: all === true });

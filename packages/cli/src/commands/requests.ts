@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import { openAgent } from "../agent.ts";
+import { fetchWaiting } from "../fresh.ts";
 import type { Act, Call } from "../call.ts";
 import { agreed, addYesFlag } from "../consent.ts";
 import { listUnlessNamed } from "../groups.ts";
@@ -63,6 +64,7 @@ export function configure(command: Command, act: Act): void {
 
 async function list(call: Call): Promise<void> {
   await using agent = await openAgent(call, "requests");
+  await fetchWaiting(call, agent);
   const [policy, requests] = [await agent.requests.policy(), await agent.requests.list()];
   const rows = requests.map((request) => [
     request.username,

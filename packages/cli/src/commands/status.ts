@@ -2,6 +2,7 @@ import { Option, type Command } from "commander";
 import { openAgent } from "../agent.ts";
 import type { Act, Call } from "../call.ts";
 import { interruptedExit } from "../context.ts";
+import { fetchWaiting } from "../fresh.ts";
 import { UsageError } from "../errors.ts";
 import { table } from "@aimessage/sdk/program";
 import { clock, localTime } from "../times.ts";
@@ -29,7 +30,6 @@ Examples:
 
 /** Receipts of these may wait at the relay. */
 const WAITING: ReadonlySet<MessageState> = new Set(["queued", "stored", "received"]);
-const SYNC_MS = 5_000;
 
 export function configure(command: Command, act: Act): void {
   command
@@ -45,14 +45,13 @@ async function status(call: Call, options: Options, typed: string | undefined): 
   const { follow } = options;
   if (typed === undefined && follow !== true)
     throw new UsageError("a message id is required", "name it, or follow all: status --follow");
-  const { context, out } = call;
+  const { context } = call;
   await using agent = await openAgent(call, "status");
   const id = typed === undefined ? undefined : await agent.outbox.idOf(typed);
   if (id === undefined || follow === true) return await followChanges(call, agent, options, id);
   let found = await agent.status(id);
   if (found !== undefined && WAITING.has(found.state)) {
-    const wait = { timeout: SYNC_MS, signal: context.interrupted };
-    await agent.sync(wait).catch((error: Error) => out.note(`This is what was known last: ${error.message}`));
+    await fetchWaiting(call, agent);
     found = await agent.status(id);
   }
   if (found === undefined) {
