@@ -11,6 +11,7 @@ export type { FileProgress, FileToSend } from "./files/host.ts";
 export type { HandleOptions, Handler } from "./agent/handle.ts";
 export type { Contact } from "./agent/address-book.ts";
 export type { CreateOptions, Group, Groups } from "./agent/groups.ts";
+export type { GroupChange } from "./agent/group-changes.ts";
 export type { GroupMember, WaitingChange } from "./agent/group-members.ts";
 export type { Recipients } from "./agent/recipients.ts";
 export type { Guard, Guarded } from "./agent/guard.ts";

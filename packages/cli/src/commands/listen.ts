@@ -7,6 +7,7 @@ import type { WebhookFlags } from "../doors/webhook-flags.ts";
 import { UsageError } from "../errors.ts";
 import { addRootFlag, filesRoot } from "../file-flags.ts";
 import { FilesShown } from "../file-progress.ts";
+import { tellGroupChanges } from "../group-changes.ts";
 import { shortId } from "../ids.ts";
 import { messageJson, messageLine } from "../message.ts";
 import { Repeatable } from "../repeatable.ts";
@@ -113,6 +114,7 @@ async function listen(call: Call, options: Options): Promise<number> {
   await warnOfStranger(agent, options.from, out);
   await warnOfOther(agent, options, out);
   await sayWhoWaits(agent, out);
+  if (options.once !== true) tellGroupChanges(agent, out);
   const outage = followOutages(agent, options.once === true ? undefined : out, signal);
   if (!signal.aborted)
     out.note(

@@ -13,6 +13,7 @@ import type { OpRecord, TeamRecord } from "../records/team-records.ts";
 import type { ClientStore, ReadTransaction, WriteTransaction } from "../store/store.ts";
 import { parseName } from "./address.ts";
 import { check } from "./arguments.ts";
+import { followGroupChanges, type GroupChange } from "./group-changes.ts";
 import { type GroupMember, membersOf, type WaitingChange, waitingChanges } from "./group-members.ts";
 import { findTeam } from "./team-lookup.ts";
 import { type Wait, waitFor } from "./waiting.ts";
@@ -67,6 +68,11 @@ export class Groups {
     this.#link = link;
     this.#crypto = crypto;
     this.#own = usernameKey(own);
+  }
+
+  /** Calls `listener` with each change of a group that is made from now on, by whomever. */
+  onChange(listener: (change: GroupChange) => void): () => void {
+    return followGroupChanges(this.#store, listener);
   }
 
   /** By name. */

@@ -2,7 +2,7 @@
 import { GroupError } from "../crypto/mls/seam.ts";
 import { DIRECT, DIRECT_BYTES } from "../crypto/team/direct.ts";
 import { followChange } from "../crypto/team/changes.ts";
-import { certifiedBy, type TeamMember } from "../crypto/team/roster.ts";
+import { certifiedBy } from "../crypto/team/roster.ts";
 import { aheadOf } from "./team-ahead.ts";
 import { type Delivery, fromBase64, isBase64, toBase64, usernameKey } from "../protocol/index.ts";
 import type { CommitRecord } from "../records/group-records.ts";
@@ -16,7 +16,8 @@ import { retire } from "./team-end.ts";
 import { endOrGoOn } from "./team-ops.ts";
 import { cannotFollow, commitMissing, forked } from "./team-stuck.ts";
 import { compareWords } from "./team-words.ts";
-import { learn, rosterIn } from "./teams.ts";
+import { type AsItWas, leaversIn, tell, tellChange } from "./team-news.ts";
+import { learn, rosterIn, settingsIn } from "./teams.ts";
 import { beginOrder } from "../turn/team-order.ts";
 import { forgetMember, type Team, teamOf } from "../turn/groups.ts";
 import type { Turn } from "../turn/turn.ts";
@@ -50,7 +51,12 @@ export async function receiveTeamCommit(turn: Turn, team: Team, delivery: Delive
     return cannotFollow(turn, team, { why: error.message, sender: from });
   }
   await compareWords(turn, followed.commit, delivery);
-  if (followed.kind === "removed") return retire(turn, record);
+  const own = usernameKey(turn.account.identity.username);
+  if (followed.kind === "removed") {
+    const by = (await certifiedBy(followed.commit.committer.certificate))?.name;
+    await tell(turn, record.key, { by, removed: [own] });
+    return retire(turn, record);
+  }
   if (followed.kind !== "applied") {
     // Who has signed it is not the relay's word.
     const signer = (await certifiedBy(followed.commit.committer.certificate))?.name ?? from;
@@ -61,7 +67,13 @@ export async function receiveTeamCommit(turn: Turn, team: Team, delivery: Delive
   // The winner is applied: ours for the same epoch lost, and its change is made anew.
   if (pending !== undefined) await turn.removeCommit(record.id);
   turn.consumed.push(...followed.consumed);
-  const roster = await rosterIn(turn, team);
+  const committer = await certifiedBy(followed.commit.committer.certificate);
+  const was = {
+    roster: await rosterIn(turn, team),
+    settings: settingsIn(turn, team),
+    by: committer?.name,
+    left: leaversIn(followed.commit.authenticatedData),
+  };
   team.group = followed.group;
   const added: string[] = [];
   for (const proposal of followed.commit.proposals) {
@@ -69,8 +81,7 @@ export async function receiveTeamCommit(turn: Turn, team: Team, delivery: Delive
     if (said !== undefined) added.push(said.name);
   }
   record.ended_by = delivery.message_id;
-  await enter(turn, team, { epoch, secret: before, roster, added });
-  const committer = await certifiedBy(followed.commit.committer.certificate);
+  await enter(turn, team, { epoch, secret: before, ...was, added });
   if (committer !== undefined) await heardFrom(turn, team, committer.name, followed.commit.path !== "none");
 }
 
@@ -82,12 +93,18 @@ export async function applyTeamCommit(turn: Turn, { group: id, op, commit_id }: 
   if (team !== undefined && next !== undefined) {
     const { epoch } = team.record;
     const secret = await directSecret(turn, team);
-    const before = await rosterIn(turn, team);
+    const own = usernameKey(turn.account.identity.username);
+    const was = {
+      roster: await rosterIn(turn, team),
+      settings: settingsIn(turn, team),
+      by: own,
+      left: record?.kind === "release" ? record.names : [],
+    };
     team.group = turn.teams.apply(team.group, turn.crypto.decode(next as Uint8Array));
     team.record.ended_by = commit_id;
-    await enter(turn, team, { epoch, secret, roster: before, added: record?.kind === "readmit" ? record.names : [] });
+    await enter(turn, team, { epoch, secret, ...was, added: record?.kind === "readmit" ? record.names : [] });
     if (record !== undefined && BRINGS_KEYS.has(record.kind)) {
-      await keysOf(turn, team, [usernameKey(turn.account.identity.username)]);
+      await keysOf(turn, team, [own]);
       team.record.healed = true;
       await planHealing(turn, team);
     }
@@ -103,10 +120,9 @@ export function directSecret(turn: Turn, { group }: Team): Promise<Uint8Array> {
 }
 
 /** What of an epoch is of use in the next one. */
-interface Before {
+interface Before extends AsItWas {
   epoch: number;
   secret: Uint8Array;
-  roster: TeamMember[];
   /** Whom the commit that ended it has added, those among them who were there before. */
   added: string[];
 }
@@ -119,6 +135,7 @@ async function enter(turn: Turn, team: Team, before: Before): Promise<void> {
   team.dirty = true;
   await beginOrder(turn, team);
   await learn(turn, team);
+  await tellChange(turn, team, before);
   await comparePins(turn, team, before.roster);
   const now = new Map((await rosterIn(turn, team)).map(({ name, device }) => [name, device]));
   for (const { name, device } of before.roster) {

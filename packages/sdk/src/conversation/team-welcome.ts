@@ -18,6 +18,7 @@ import { planHealing } from "./team-healing.ts";
 import { aheadOf } from "./team-ahead.ts";
 import { addOp, endOp, rejoinOf, signWord } from "./team-ops.ts";
 import { goneMeanwhile } from "./team-lost.ts";
+import { tell } from "./team-news.ts";
 import { comparePins } from "./team-pins.ts";
 import { hearLapsed } from "./team-stuck.ts";
 import { unwatch } from "./team-watch.ts";
@@ -209,6 +210,7 @@ async function join(turn: Turn, { group }: Joined, { from, isSoon, known, ...key
   const policy = await turn.policy();
   const isWanted = policy === "open" || !(await turn.isStranger(username));
   await learn(turn, team, { inviter: username, state: isWanted ? "active" : "invited", since: turn.now });
+  if (isWanted) await tell(turn, key, { by: username, added: [usernameKey(turn.account.identity.username)] });
   if (!isWanted && policy === "closed") return addOp(turn, { kind: "leave", key, group: id, names: [] });
   if (!isWanted)
     await turn.alert("invited", username, `${from} has added this agent to the team @${settingsIn(turn, team).name}`);

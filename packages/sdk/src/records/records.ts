@@ -93,7 +93,7 @@ export async function* partsUnder(tx: ReadTransaction, prefix: string, behind?: 
 /** The next number of a sequence that never repeats. */
 export async function nextSeq(
   tx: WriteTransaction,
-  sequence: "out" | "in" | "alert" | "report" | "op",
+  sequence: "out" | "in" | "alert" | "report" | "op" | "team-news",
 ): Promise<number> {
   const key = `meta/next-${sequence}`;
   const seq = Number((await tx.get(key)) ?? "1");

@@ -18,6 +18,7 @@ import type {
   TeamGroupRecord,
   TeamHeldRecord,
   TeamMemberRecord,
+  TeamNewsRecord,
   TeamRecord,
   ToRecord,
 } from "./team-records.ts";
@@ -351,6 +352,7 @@ export interface Tables {
   "team/": TeamRecord;
   "team-group/": TeamGroupRecord;
   "team-member/": TeamMemberRecord;
+  "team-news/": TeamNewsRecord;
   "team-held/": TeamHeldRecord;
   "to/": ToRecord;
   "op/": OpRecord;

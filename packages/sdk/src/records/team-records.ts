@@ -158,6 +158,20 @@ export interface RosterRecord {
   names: string[];
 }
 
+/** `team-news/<seq>`: a change of a team that was made: who made it, and what it is. */
+export interface TeamNewsRecord {
+  key: string;
+  at: number;
+  by?: string;
+  added?: string[];
+  removed?: string[];
+  left?: string[];
+  promoted?: string[];
+  demoted?: string[];
+  /** What it was called before. */
+  before?: string;
+}
+
 /** `order/<group id>/<epoch>`: how far the order of messages in an epoch of a team is known. [P-15.8] */
 export interface OrderRecord {
   /** The last place up to which it is. */

@@ -4,6 +4,7 @@
  */
 import type { ClientStore, WriteTransaction } from "../store/store.ts";
 import { get, nextSeq, pad, parse, put, readable, remove } from "../records/records.ts";
+import { followRows } from "../records/follow.ts";
 import { standingOf } from "./standing.ts";
 import type { AlertRecord } from "../records/tables.ts";
 
@@ -129,17 +130,5 @@ function indexOf({ kind, contact, about, known }: Place): string {
 
 /** Calls `listener` with each alert from now on, whichever process raised it; with a repeat once a day. */
 export function followAlerts(store: ClientStore, listener: (alert: AlertRecord) => void): () => void {
-  let last: string | undefined;
-  let tail: Promise<void> = Promise.resolve();
-  const look = async (quietly: boolean) => {
-    const news = await store.read((tx) => tx.list({ prefix: "alert/", after: last }));
-    last = news.at(-1)?.[0] ?? last;
-    const alerts = news.map(([, text]) => readable(text) as AlertRecord | undefined);
-    if (!quietly) for (const alert of alerts) if (alert !== undefined) listener(alert);
-  };
-  const next = (quietly: boolean) => {
-    tail = tail.then(() => look(quietly)).catch(() => undefined);
-  };
-  next(true);
-  return store.onChange(() => next(false));
+  return followRows(store, "alert/", async (_tx, text) => readable(text) as AlertRecord | undefined, listener);
 }
