@@ -16,6 +16,8 @@ export interface Decrypted<S> {
   consumed: Uint8Array[];
   /** Whether what was authenticated with it is what the relay says of it. */
   isBound: boolean;
+  /** Who has signed it, in lower case. */
+  signer: string;
   sender: S;
 }
 
@@ -42,8 +44,8 @@ export async function readMessage<S>(
     if (content !== undefined)
       await turn.alert(
         "relay_mismatch",
-        from,
-        `a message from ${from} came with other names, ids, epoch or expiry than its sender gave it`,
+        decrypted.signer,
+        `a message from ${decrypted.signer} came with other names, ids, epoch or expiry than its sender gave it`,
       );
   } catch (error) {
     if (!(error instanceof GroupError)) throw error;

@@ -97,7 +97,12 @@ async function open(turn: Turn, pair: Pair, delivery: Delivery): Promise<Content
       toDevice: device.id,
       expiresAt: delivery.expires_at,
     });
-    return { ...opened, isBound: isBound && usernameKey(delivery.from) === record.contact, sender: undefined };
+    return {
+      ...opened,
+      isBound: isBound && usernameKey(delivery.from) === record.contact,
+      signer: record.contact,
+      sender: undefined,
+    };
   });
   return read?.content;
 }

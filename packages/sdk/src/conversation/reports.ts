@@ -11,8 +11,7 @@ import { directAddress, readAddress } from "../records/addresses.ts";
 import { nextSeq, pad, parse, put } from "../records/records.ts";
 import { AT_LEAST, SHARE } from "./resend.ts";
 import type { ReportRecord } from "../records/left-records.ts";
-import { type Team, teamMember, teamOf } from "../turn/groups.ts";
-import type { Pair } from "../turn/groups.ts";
+import { type Pair, type Team, teamMember, teamOf } from "../turn/groups.ts";
 import type { Turn } from "../turn/turn.ts";
 
 type Turned = NonNullable<ReportRecord["turned"]>;
@@ -68,11 +67,11 @@ export function reportTurn(
   name: string,
   to: Turned["to"],
 ): Promise<void> {
-  const { id, key, send_counter: upTo } = record;
+  const { id, key, send_counter: upTo, epoch } = record;
   return report(turn, directAddress(key, name), {
     conversation: id,
     ...structuredClone(NOTHING),
-    turned: { to, upTo },
+    turned: { to, upTo, epoch },
   });
 }
 
@@ -83,7 +82,7 @@ async function report(turn: Turn, whose: string, record: ReportRecord): Promise<
   const isBegun = !reporting.has(whose) && (record.turned === undefined || turn.mayGoOn());
   if (isBegun && (await apply(turn, whose, record, 1))) return;
   reporting.set(whose, (reporting.get(whose) ?? 0) + 1);
-  turn.isCut ||= !turn.isSpent(nameOf(whose));
+  turn.isCut ||= record.turned !== undefined || !turn.isSpent(nameOf(whose));
   await put(turn.tx, "report/", `${whose}/${pad(await nextSeq(turn.tx, "report"))}`, record);
 }
 
@@ -102,7 +101,7 @@ export async function continueReports(turn: Turn): Promise<void> {
   const { reporting } = turn.cache;
   const all = [...reporting];
   for (const [whose, waiting] of all) {
-    if (turn.isSpent(nameOf(whose))) continue;
+    if (turn.isSpent(nameOf(whose)) && !(await dropUpToTurn(turn, whose))) continue;
     reporting.delete(whose);
     const applied = await continueFor(turn, whose);
     // In the next turn the others come first.
@@ -118,6 +117,7 @@ async function continueFor(turn: Turn, whose: string): Promise<number | "all"> {
     if (next === undefined) return "all";
     const [key, value] = next;
     const record = parse(key, value) as ReportRecord;
+    if (record.turned === undefined && turn.isSpent(nameOf(whose))) return done;
     const isWhole = await turn.on(key, () => apply(turn, whose, record, SHARE));
     done += isWhole ? 1 : 0;
     if (isWhole) await turn.tx.delete(key);
@@ -126,11 +126,22 @@ async function continueFor(turn: Turn, whose: string): Promise<number | "all"> {
   }
 }
 
+/** Whoever is not read for now has gone, or is back: nobody waits for what it has said before. @returns whether it has */
+async function dropUpToTurn({ tx }: Turn, whose: string): Promise<boolean> {
+  const prefix = `report/${whose}/`;
+  const rows = await tx.list({ prefix });
+  const at = rows.findIndex(([key, value]) => (parse(key, value) as ReportRecord).turned !== undefined);
+  for (const [key] of rows.slice(0, Math.max(0, at))) await tx.delete(key);
+  return at !== -1;
+}
+
 /** Applies a report, and takes out of it what is applied. @returns whether that is all of it */
 function apply(turn: Turn, whose: string, record: ReportRecord, share: number): Promise<boolean> {
   const address = readAddress(whose);
   let count = 0;
-  const goesOn = () => !turn.isSpent(nameOf(whose)) && (count++ < AT_LEAST || turn.mayGoOn(share));
+  // That it went, or is back, is no word of its own.
+  const isRead = () => record.turned !== undefined || !turn.isSpent(nameOf(whose));
+  const goesOn = () => isRead() && (count++ < AT_LEAST || turn.mayGoOn(share));
   return address.kind === "direct"
     ? applyFromMember(turn, address, record, goesOn)
     : applyFromContact(turn, whose, record, goesOn);

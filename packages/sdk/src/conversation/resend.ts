@@ -52,7 +52,11 @@ export async function continueAgain(turn: Turn): Promise<void> {
   for (const group of turn.cache.again.keys()) {
     const record = await get(turn.tx, "again/", group);
     if (record === undefined) turn.cache.again.delete(group);
-    else if (!(await turn.on(`again/${group}`, () => goOn(turn, group, record)))) return;
+    else if (!(await turn.on(`again/${group}`, () => goOn(turn, group, record)))) {
+      // In the next turn the others come first.
+      if (turn.cache.again.delete(group)) turn.cache.again.set(group, record.contact);
+      return;
+    }
   }
 }
 

@@ -33,7 +33,7 @@ export async function beginInTeam(turn: Turn, { group, key, what, isTeams }: Whe
   const prefix = `sent/${group}/`;
   const [last] = await tx.list({ prefix, reverse: true, limit: 1 });
   const known = await find(tx, "again/", group);
-  const nextOf = async (what: string) => Number((await tx.get(`meta/next-${what}`)) ?? "1");
+  const nextOf = async (sequence: "report" | "out") => Number((await tx.get(`meta/next-${sequence}`)) ?? "1");
   const record: AgainRecord = {
     contact: teamAddress(key),
     behind: await nextOf("report"),
@@ -43,14 +43,14 @@ export async function beginInTeam(turn: Turn, { group, key, what, isTeams }: Whe
   turn.cache.again.set(group, record.contact);
   if (known === undefined) return void (await goOnInTeam(turn, group, record, 1));
   turn.isCut = true;
-  await put(tx, "again/", group, behind(known, record));
+  await put(tx, "again/", group, chained(known, record));
 }
 
 /** Of two ends that wait behind something else the later one is for all. */
-function behind(known: AgainRecord, record: AgainRecord): AgainRecord {
+function chained(known: AgainRecord, record: AgainRecord): AgainRecord {
   const { next } = known;
   const isLast = next === undefined || (next.endsAt !== undefined && record.endsAt !== undefined);
-  return { ...known, next: isLast ? record : behind(next, record) };
+  return { ...known, next: isLast ? record : chained(next, record) };
 }
 
 /** @returns whether the turn has time for others of the kind */
@@ -94,7 +94,7 @@ const endAll: Work = async (turn, group, record, goesOn) => {
   for await (const [at, seq] of rowsUnder(turn.tx, `sent/${group}/`, record.after)) {
     if (counterIn(at) > endsAt) break;
     if (!goesOn()) return false;
-    await endSent(turn, Number(seq));
+    await turn.on(`out/${pad(Number(seq))}`, () => endSent(turn, Number(seq)));
     record.after = at;
   }
   return before === undefined || endWaiting(turn, contact.slice(1), before, goesOn);
@@ -134,7 +134,7 @@ const sendAllAnew: Work = async (turn, group, record, goesOn) => {
   const names = new Set(next === undefined ? [] : (await rosterIn(turn, next)).map(({ name }) => name));
   for await (const [at, seq] of rowsUnder(turn.tx, `sent/${group}/`, record.after)) {
     if (!goesOn()) return false;
-    await sendAnew(turn, pad(Number(seq)), names);
+    await turn.on(`out/${pad(Number(seq))}`, () => sendAnew(turn, pad(Number(seq)), names));
     record.after = at;
   }
   // What one member lacked there is sent to all here.

@@ -38,8 +38,8 @@ export async function undoFounding(turn: Turn, team: Team): Promise<void> {
   await deleteState(turn.tx, record.id);
 }
 
-/** Nobody goes on in a group that another one has replaced: we leave it without a word to its owner. */
-export async function leaveReplaced(turn: Turn, record: TeamGroupRecord, group: Group | undefined): Promise<void> {
+/** Nobody goes on in a group, since another one serves its team: we leave it without a word to our owner. */
+export async function abandon(turn: Turn, record: TeamGroupRecord, group: Group | undefined): Promise<void> {
   await leaveSilently(turn, record.id, group);
   await forgetTeamGroup(turn, record);
 }

@@ -8,7 +8,7 @@ import { type Team, teamOf } from "../turn/groups.ts";
 import type { Turn } from "../turn/turn.ts";
 import { isOfLink } from "../records/team-changes.ts";
 import { beginInTeam } from "./team-again.ts";
-import { leaveReplaced } from "./team-end.ts";
+import { abandon } from "./team-end.ts";
 import { endOp, rejoinOf } from "./team-ops.ts";
 import { comparePins } from "./team-pins.ts";
 import { unwatch } from "./team-watch.ts";
@@ -87,7 +87,7 @@ export async function takeOwnFounding(turn: Turn, team: Team): Promise<boolean> 
   if (isNext) await goOnIn(turn, team, own);
   else {
     team.record.state = "closed";
-    await leaveReplaced(turn, team.record, team.group);
+    await abandon(turn, team.record, team.group);
   }
   return isNext;
 }
@@ -127,5 +127,5 @@ async function leaveBehind(
 export async function retireReplaced(turn: Turn, id: string, now: number): Promise<void> {
   const record = await get(turn.tx, "team-group/", id);
   if (record?.state !== "replaced" || now - (record.replaced_at ?? now) < READ_MS) return;
-  await leaveReplaced(turn, record, (await teamOf(turn, id))?.group);
+  await abandon(turn, record, (await teamOf(turn, id))?.group);
 }

@@ -173,7 +173,7 @@ async function openMessage(
       opened.epoch === delivery.epoch &&
       (delivery.device ?? sender.device) === sender.device &&
       usernameKey(delivery.from) === sender.name;
-    return { ...opened, isBound, sender };
+    return { ...opened, isBound, signer: sender.name, sender };
   });
 }
 

@@ -18,16 +18,17 @@ export async function isFor(turn: Turn, row: OutboxRecord, name: string): Promis
   return (await namesFor(turn.tx, row)).has(name);
 }
 
-/** Writes down what became of a message at one of its recipients, and what that makes of the whole. */
-export async function settleAt(turn: Turn, row: OutboxRecord, name: string, outcome: ToRecord): Promise<void> {
-  if (row.recipients === undefined || !(await isFor(turn, row, name))) return;
+/** Writes down what became of a message at one of its recipients, and what that makes of the whole. @returns whether it is news */
+export async function settleAt(turn: Turn, row: OutboxRecord, name: string, outcome: ToRecord): Promise<boolean> {
+  if (row.recipients === undefined || !(await isFor(turn, row, name))) return false;
   const at = `${pad(row.seq)}/${name}`;
   const known = await get(turn.tx, "to/", at);
-  if (!(await note(turn, at, known, outcome))) return;
+  if (!(await note(turn, at, known, outcome))) return false;
   const now = isForNobody(outcome) ? await filesWithout(turn, row, name, outcome.reason ?? outcome.state) : row;
   const counts = { ...(now.recipients ?? row.recipients) };
   count(counts, known?.state ?? "missing", outcome.state);
   await settleAll(turn, { ...row, recipients: counts });
+  return true;
 }
 
 /** The same at several at once, who never say a word on it any more. */

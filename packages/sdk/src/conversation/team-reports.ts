@@ -14,8 +14,13 @@ import { rowByCounter } from "../turn/outbox-rows.ts";
 import { type Team, teamMember, teamOf } from "../turn/groups.ts";
 import type { Turn } from "../turn/turn.ts";
 
-/** The cost of a word in a receipt that changes nothing. See `Waste`. */
+/** The costs of a word in a receipt that is about nothing, and of one that says again what is known. See `Waste`. */
 const MISS = 0.02;
+const KNOWN = 0.01;
+/** A gap that is named again, as every receipt does until one was read. */
+const KNOWN_GAP = 0.002;
+/** Counters of ours that a member lacks, at most: beyond them, what it has said it has is not gone through. Honest ones name 400. */
+const LACKS_AT_MOST = 1_000;
 
 /** Of which group, and of whom in it; the group in memory is not there any more when it is over. */
 interface Where {
@@ -37,8 +42,8 @@ export async function applyFromMember(
   const where = { group, team, from };
   if (record.turned !== undefined) return applyTurn(turn, where, record.turned, goesOn);
   if (!(await confirm(turn, where, record, goesOn))) return false;
-  const again = async (row: OutboxRecord | undefined): Promise<void> => {
-    if (row !== undefined) await sendToOne(turn, group, row, from);
+  const again = async (row: OutboxRecord | undefined, known: number): Promise<void> => {
+    if (row === undefined || !(await sendToOne(turn, group, row, from))) turn.wasted(from, known);
   };
   const onMessage = async (id: string, work: (row: OutboxRecord) => Promise<void>): Promise<void> => {
     const row = await rowById(turn.tx, id);
@@ -46,7 +51,9 @@ export async function applyFromMember(
     else await work(row);
   };
   const tell = (id: string, outcome: ToRecord): Promise<void> =>
-    onMessage(id, (row) => settleAt(turn, row, from, outcome));
+    onMessage(id, async (row) => {
+      if (!(await settleAt(turn, row, from, outcome))) turn.wasted(from, KNOWN);
+    });
   const onFile = (id: string, file: number, word: string): Promise<void> =>
     onMessage(id, async (row) => {
       const isTold =
@@ -56,11 +63,11 @@ export async function applyFromMember(
     });
   const { missing, undecryptable, handled, failed, fetched = [], unfetched = [] } = record;
   const askedFor = async (gap: { group: string; counter: number }): Promise<void> => {
-    if (gap.group === group.id) await again(await rowByCounter(turn, group.id, gap.counter));
+    if (gap.group === group.id) await again(await rowByCounter(turn, group.id, gap.counter), KNOWN_GAP);
   };
   return (
     (await eachOf(missing, goesOn, askedFor)) &&
-    (await eachOf(undecryptable, goesOn, (id) => onMessage(id, again))) &&
+    (await eachOf(undecryptable, goesOn, (id) => onMessage(id, (row) => again(row, KNOWN)))) &&
     (await eachOf(handled, goesOn, (id) => tell(id, { state: "handled" }))) &&
     (await eachOf(failed, goesOn, ({ id, reason, expired }) =>
       tell(id, { state: "failed", reason: expired === true ? "expired" : reason }),
@@ -89,17 +96,18 @@ async function confirm(
   const missing = new Set(record.missing.filter((gap) => gap.group === id).map(({ counter }) => counter));
   // Of a device that is not there any more nothing is kept but what it had.
   const member = await countOf(turn, { team, from }, record.device);
-  const lacks = new Set([...(member.lacks ?? []), ...[...missing].filter((counter) => counter <= known)]);
+  const named = [...missing].filter((counter) => counter <= known);
+  const lacks = new Set([...(member.lacks ?? []), ...named].slice(0, LACKS_AT_MOST));
   const before = member.confirmed ?? 0;
   /** One that it does not miss: it has it, unless it has not looked for it. */
   const look = async (counter: number, row: OutboxRecord | undefined): Promise<void> => {
     record.upTo = counter;
     lacks.delete(counter);
     if (row === undefined) return;
-    if (counter > since) return settleAt(turn, row, from, { state: "received" });
+    if (counter > since) return void (await settleAt(turn, row, from, { state: "received" }));
     if (!(await isFor(turn, row, from))) return;
     lacks.add(counter);
-    await sendToOne(turn, group, row, from);
+    if (!(await sendToOne(turn, group, row, from))) turn.wasted(from, MISS);
   };
   const keep = (upTo: number): void => {
     member.confirmed = Math.max(before, upTo);
@@ -118,6 +126,11 @@ async function confirm(
       if (counter > known) break;
       if (missing.has(counter)) continue;
       if (!goesOn()) return (keep(record.upTo ?? 0), false);
+      if (counter <= since && lacks.size >= LACKS_AT_MOST) {
+        keep(record.upTo ?? 0);
+        delete record.received[id];
+        return true;
+      }
       await look(counter, await get(turn.tx, "out/", pad(Number(seq))));
     }
   keep(known);
@@ -147,8 +160,10 @@ async function applyTurn(
     if (Number(key.slice(prefix.length)) > turned.upTo) break;
     if (!goesOn()) return false;
     const row = await get(turn.tx, "out/", pad(Number(seq)));
-    if (row !== undefined && turned.to === "gone") await goneFrom(turn, row, from);
-    else if (row !== undefined) await sendToOne(turn, group, row, from);
+    // A counter is used again where the relay has refused what had it.
+    const isOlder = (row?.recipients?.epoch ?? -1) < turned.epoch;
+    if (row !== undefined && turned.to === "gone" && isOlder) await goneFrom(turn, row, from);
+    else if (row !== undefined && turned.to === "back") await sendToOne(turn, group, row, from);
     turned.after = key;
   }
   if (turned.to === "gone") return true;

@@ -29,18 +29,22 @@ export async function oweAllToOne(turn: Turn, team: Team, name: string): Promise
     if (row.team === key && row.from === name && row.settled_at !== undefined) await owe(turn.tx, row);
 }
 
-/** Sends a message again to one of those whom it was for. */
+/**
+ * Sends a message again to one of those whom it was for. Where another group has taken the place of this one, it is sent there, to all.
+ * @returns whether it was
+ */
 export async function sendToOne(
   turn: Turn,
   { id, key, state: standing }: TeamGroupRecord,
   row: OutboxRecord,
   name: string,
-): Promise<void> {
-  if (standing === "closed" || row.kind !== "message" || row.group !== id || !(await isFor(turn, row, name))) return;
+): Promise<boolean> {
+  if (standing === "closed" || standing === "replaced" || row.kind !== "message" || row.group !== id) return false;
+  if (!(await isFor(turn, row, name))) return false;
   const at = `${pad(row.seq)}/${name}`;
   const before = (await get(turn.tx, "to/", at)) ?? { state: "missing" };
   const { state, times = 0, at: last = 0 } = before;
-  if ((state !== "missing" && state !== "expired") || (times > 0 && Math.abs(turn.now - last) < AGAIN_MS)) return;
+  if ((state !== "missing" && state !== "expired") || (times > 0 && Math.abs(turn.now - last) < AGAIN_MS)) return false;
   const body = await turn.tx.get(`out-body/${pad(row.seq)}`);
   if (times >= AGAIN || body === undefined)
     return settleAt(turn, row, name, { state: "failed", reason: "undecryptable" });
@@ -62,4 +66,5 @@ export async function sendToOne(
   };
   // Its body stands once, however many lack it.
   await addRow(turn, again);
+  return true;
 }

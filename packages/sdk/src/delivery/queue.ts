@@ -5,6 +5,7 @@ import type { End, Flight } from "./flight.ts";
 import { hasLeft } from "../records/outbox-records.ts";
 import { deleteRow, settle } from "../turn/outbox-rows.ts";
 import { withoutOutcomes } from "../conversation/receipt.ts";
+import { readAddress } from "../records/addresses.ts";
 import { get, pad, partsUnder, rowsUnder, toBytes } from "../records/records.ts";
 import type { OutboxRecord } from "../records/tables.ts";
 import type { Value } from "../store/store.ts";
@@ -63,8 +64,8 @@ export async function bodyToSend(turn: Turn, row: OutboxRecord, identityKey: str
     await settle(turn, row, { state: "failed", reason: "fingerprint_mismatch", provisional: hasLeft(row) });
   else if (await isTooLarge(turn, row))
     await settle(turn, row, { state: "refused", reason: "message_too_large", provisional: hasLeft(row) });
-  // What it sends again is needed by nobody any more.
-  else if (isAgain(row) && (await storedBody(turn, row)) === undefined) await deleteRow(turn, row);
+  // What it sends again is needed by nobody any more, or is sent to all.
+  else if (isAgain(row) && !(await isLacked(turn, row))) await deleteRow(turn, row);
   else return (await isFor(turn, row, identityKey)) ? bodyOf(turn, row) : receiptToAnother(turn, row);
   return undefined;
 }
@@ -72,6 +73,15 @@ export async function bodyToSend(turn: Turn, row: OutboxRecord, identityKey: str
 /** Whether it is a message to a team that is sent again to one of its members. */
 function isAgain({ kind, of }: OutboxRecord): boolean {
   return kind === "receipt" && of !== undefined;
+}
+
+/** Whether what it sends again is there still, as it was sent in the group that its team has now. */
+async function isLacked(turn: Turn, row: OutboxRecord): Promise<boolean> {
+  const address = readAddress(row.to);
+  const team = address.kind === "direct" ? await get(turn.tx, "team/", address.key) : undefined;
+  const original = await get(turn.tx, "out/", pad(row.of ?? 0));
+  const isThere = original?.counter !== undefined && original.group !== undefined && original.group === team?.group;
+  return isThere && (await storedBody(turn, row)) !== undefined;
 }
 
 async function receiptToAnother(turn: Turn, row: OutboxRecord): Promise<Uint8Array | undefined> {

@@ -21,6 +21,7 @@ import {
   fail,
   isUnderWay,
   claimedFor,
+  isUsable,
   keptKeys,
   objectionTo,
   takeKeys,
@@ -134,7 +135,7 @@ async function packagesOf(
 ): Promise<Keys[] | undefined> {
   if (op.keys_kept === true) return keptKeys(turn, flight, op);
   const claimed = await claimedFor(turn, flight, op, answer);
-  if (claimed === undefined) return undefined;
+  if (claimed === undefined || !isUsable(turn, flight, op, claimed)) return undefined;
   const { roster, settings } = await lastKnown(turn, old);
   const packages: Keys[] = [];
   for (const given of claimed.keys) {

@@ -154,7 +154,7 @@ async function stateToCome(turn: Turn, group: string): Promise<Group | undefined
   return next === undefined ? undefined : turn.crypto.decode(next as Uint8Array);
 }
 
-/** What the relay has given of those whom a change adds, none of it in use. Undefined: not yet, or it has failed. */
+/** What the relay has given of those whom a change adds. Undefined: not yet, or it has failed. */
 export async function claimedFor(
   turn: Turn,
   flight: Flight,
@@ -167,13 +167,21 @@ export async function claimedFor(
     else await fail(turn, op, answer.refusal.reason);
     return undefined;
   }
-  if (!("keys" in answer.ok)) return undefined;
-  const { keys, refused } = answer.ok;
+  return "keys" in answer.ok ? answer.ok : undefined;
+}
+
+/** Whether what was claimed can be used now: all of it was given, and none of it opens another group at the moment. */
+export function isUsable(
+  turn: Turn,
+  flight: Flight,
+  op: OpRecord,
+  { keys, refused }: RelayFrameData<"key_list">,
+): boolean {
   const isLater = refused.some(({ reason }) => reason === "rate_limited");
   const isUsed = keys.some((key) => isInUse(turn, flight, key));
   if (isLater) flight.backOff(pauseOf(op.seq), turn.ticks);
   else if (isUsed) flight.pause(pauseOf(op.seq), turn.ticks + IN_USE_MS);
-  return isLater || isUsed ? undefined : answer.ok;
+  return !isLater && !isUsed;
 }
 
 /** The key packages of those whom a change adds, all of them trusted: nobody is left out without a word. Undefined: not yet, or it has failed. */
@@ -187,11 +195,12 @@ export async function takeKeys(
   const claimed = await claimedFor(turn, flight, op, answer);
   if (claimed === undefined) return undefined;
   const { keys, refused } = claimed;
-  const [first] = refused;
-  if (first !== undefined) {
-    await fail(turn, op, first.reason, usernameKey(first.username));
+  const never = refused.find(({ reason }) => reason !== "rate_limited");
+  if (never !== undefined) {
+    await fail(turn, op, never.reason, usernameKey(never.username));
     return undefined;
   }
+  if (!isUsable(turn, flight, op, claimed)) return undefined;
   for (const key of keys) {
     const reason = await objectionTo(turn, key);
     if (reason === undefined) continue;
@@ -233,7 +242,7 @@ export async function fail(turn: Turn, op: OpRecord, reason: string, who?: strin
   await endOp(turn, op.seq, { reason, ...(who === undefined ? {} : { who }) });
 }
 
-/** However much has come in a turn, something is changed as well. */
+/** However much has come in a turn, this much of it goes into new keys as well. */
 const LATEST = 1.3;
 
 /** What was computed for a change between two turns; what is quick, now. Undefined: not yet, or it cannot be, and has failed. */
@@ -245,9 +254,8 @@ export async function computed<T>(
   const { between } = turn.cache;
   const at = `op/${pad(op.seq)}`;
   if (isLater && !between.isThere({ at, of, run })) return undefined;
-  // New keys may be due in all teams at once. Key packages that have come are used in this turn, or were claimed in vain.
-  const mayWait = !isLater && !needsKeys(op) && op.kind !== "refound";
-  if (mayWait && !turn.mayGoOn(LATEST)) return undefined;
+  // New keys may be due in all teams at once; what anybody wants of a team is made in any case.
+  if (op.kind === "update" && !isLater && !turn.mayGoOn(LATEST)) return undefined;
   const take = async (): Promise<T | undefined> => between.get(at, of) as T | undefined;
   const made = await (isLater ? take() : run()).catch(asFailure(turn, op));
   between.forget(at);

@@ -1,5 +1,6 @@
 /** What becomes of a group of many of which a record cannot be read. */
 import { addLinkOp } from "../conversation/team-ops.ts";
+import { beginInTeam } from "../conversation/team-again.ts";
 import { retire } from "../conversation/team-end.ts";
 import { learn } from "../conversation/teams.ts";
 import { deleteState } from "../records/group-state.ts";
@@ -31,6 +32,16 @@ export async function endTeamGroup(turn: Turn, id: string): Promise<string> {
   const bare = { id, key, epoch: 0, send_counter: 0, base: 0, created_at: turn.now, wait_for_epoch: 0 };
   await retire(turn, { ...bare, ...record, state: "closed" });
   return `${what} cannot be read any more, and is over here: one of its admins has to remove this agent and add it again`;
+}
+
+/** How far the end of a group had come is lost: it begins once more. @returns whether it is one that is over */
+export async function endAnew(turn: Turn, group: string): Promise<boolean> {
+  const record = await find(turn.tx, "team-group/", group);
+  if (record?.state !== "closed") return false;
+  const { key } = record;
+  const isTeams = (await find(turn.tx, "team/", key))?.group === group;
+  await beginInTeam(turn, { group, key, what: "end", isTeams });
+  return true;
 }
 
 /** What a group is called is learnt from its state; whether its owner has taken the invitation is asked again, if nothing tells. */

@@ -2,7 +2,7 @@
 import type { ClientStore, WriteTransaction } from "../store/store.ts";
 import { nameReplaced } from "../trust/contact-records.ts";
 import { dropHeld } from "../trust/held.ts";
-import { countMemberAnew, endTeamGroup, failChange, learnAnew } from "./set-aside-teams.ts";
+import { countMemberAnew, endAnew, endTeamGroup, failChange, learnAnew } from "./set-aside-teams.ts";
 import { readAddress } from "../records/addresses.ts";
 import { Fault } from "../records/fault.ts";
 import { deleteState } from "../records/group-state.ts";
@@ -95,6 +95,7 @@ const ENDS: Record<string, (turn: Turn, key: string, at: string) => Promise<stri
   },
   again: async (turn, key) => {
     await dropAt(turn, `again/${key}`);
+    if (await endAnew(turn, key)) return "what was sent in a group ends once more";
     return "what was not received in a conversation was not sent again";
   },
   pushed: async () => "something that the relay pushed was left alone",

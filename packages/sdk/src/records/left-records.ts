@@ -18,8 +18,8 @@ export interface ReportRecord {
   device?: string;
   since?: number;
   upTo?: number;
-  /** No receipt, but that a member went, or came back: for all that was sent up to a counter. `after`: up to this key under `sent/` it is made. */
-  turned?: { to: "gone" | "back"; upTo: number; after?: string };
+  /** No receipt, but that a member went, or came back, and the epoch that began then: for all that was sent before, up to a counter. `after`: up to this key under `sent/` it is made. */
+  turned?: { to: "gone" | "back"; upTo: number; epoch: number; after?: string };
 }
 
 /**

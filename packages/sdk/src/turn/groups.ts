@@ -13,11 +13,11 @@ import type { Between } from "./between.ts";
 import { flushOrders, type Order } from "./team-order.ts";
 
 /**
- * Leaves of the trees that are kept in memory, at most: some four kilobytes each, with its certificate and keys. A pair takes as much as a tree
- * of sixteen: there may be five hundred, and anybody may open one more. A team of a thousand has as many as two hundred and fifty of three.
+ * What is kept in memory, at most: pairs, of which anybody may open one more, and leaves of the trees of teams, some four kilobytes each, with its
+ * certificate and keys. A team of a thousand has as many as two hundred and fifty of three.
  */
+const PAIRS_IN_MEMORY = 500;
 const LEAVES_IN_MEMORY = 8_192;
-const LEAVES_OF_PAIR = 16;
 
 interface InMemory<R> {
   record: R;
@@ -186,16 +186,16 @@ export async function forgetMember(turn: InTurn, team: Team, name: string): Prom
 
 /** Lets go of the groups that were used least lately, but for those that are not written, or in which something is awaited or is computed. */
 export function trimGroups({ teams, cache: { groups, commits, between } }: Pick<InTurn, "teams" | "cache">): void {
-  const weight = (one: Pair | Team): number => (one.kind === "pair" ? LEAVES_OF_PAIR : teams.width(one.group));
-  let leaves = 0;
-  for (const one of groups.values()) leaves += weight(one);
+  const weight = (one: Pair | Team): number => (one.kind === "pair" ? 1 : teams.width(one.group));
+  const room = { pair: PAIRS_IN_MEMORY, team: LEAVES_IN_MEMORY };
+  for (const one of groups.values()) room[one.kind] -= weight(one);
   for (const [id, one] of groups) {
-    if (leaves <= LEAVES_IN_MEMORY) return;
+    if (room[one.kind] >= 0) continue;
     const isChanged = one.dirty || (one.kind === "team" && one.changed.size > 0);
     const isAwaited = one.record.epoch < one.record.wait_for_epoch || commits.has(id) || between.isHeld(id);
     if (isChanged || isAwaited) continue;
     groups.delete(id);
-    leaves -= weight(one);
+    room[one.kind] += weight(one);
   }
 }
 

@@ -44,9 +44,9 @@ export class Cache {
   readonly commits = new Map<string, CommitRecord>();
   readonly waste = new Waste();
   readonly strangers = new Strangers();
-  /** Contacts whose receipts are not applied whole yet, and about how many of them wait. */
+  /** Contacts, and members of teams, of whom not all reports are applied yet, and about how many wait. */
   readonly reporting = new Map<string, number>();
-  /** Conversations that ended, of which not everything unread waits again yet; and their contacts. */
+  /** Groups, and whom they serve, of which not all that was sent waits again yet, or has ended. */
   readonly again = new Map<string, string>();
   /** The last entry of our mailbox: when it was read (`performance.now()`), and stored, by the relay's clock (Unix ms). */
   arrived = { at: -Infinity, storedAt: 0 };

@@ -114,11 +114,11 @@ test("the groups that the next one with a contact replaces are three, the newest
 
 test("of the conversations in memory those are let go that were used least lately, and in which nothing is awaited", () => {
   const cache = new Cache();
-  for (let index = 0; index < 612; index++) cache.groups.set(String(index), conversation(index));
+  for (let index = 0; index < 600; index++) cache.groups.set(String(index), conversation(index));
   cache.commits.set("3", {} as never);
   trimGroups({ teams: { width: () => 2 }, cache });
   expect([...cache.groups.keys()].slice(0, 4)).toEqual(["1", "2", "3", "103"]);
-  expect(cache.groups.size).toBe(512);
+  expect(cache.groups.size).toBe(500);
 });
 
 const closed = (contact: string, index: number): GroupRecord => ({
