@@ -45,8 +45,8 @@ export class Agent {
   ended = false;
   /** Where there are teams: as the ledger's. */
   openOfTeams: Ledger["openOf"] = () => ({ letters: [], watched: [] });
-  /** When a copy of its store was put back last. */
-  putBackAt = 0;
+  /** Since when it works with a store that was put back, or is a new one; Infinity until it does. Unix ms. */
+  backAt = 0;
 
   constructor(
     name: string,
@@ -156,11 +156,16 @@ export class Agent {
       }
   }
 
+  /** One of its processes works. */
+  works(): void {
+    if (this.backAt === Infinity) this.backAt = Date.now();
+  }
+
   /** Its store is a new one, of which nothing is known of before. */
   renewed(): void {
     this.#copiedAt = undefined;
     this.#ledger.putBack(this.name, 0);
-    this.putBackAt = Date.now();
+    this.backAt = Infinity;
   }
 
   /**
@@ -179,7 +184,7 @@ export class Agent {
     cpSync(this.#copyFolder, this.folder, { recursive: true });
     this.#ledger.putBack(this.name, copiedAt);
     this.#replaced += 1;
-    this.putBackAt = Date.now();
+    this.backAt = Infinity;
     // The latest clock that any of its lives had: by it, it was replaced long ago.
     this.setClock(HOUR_MS);
     return { copiedAt, open: new Set(open.map(({ id }) => id)) };

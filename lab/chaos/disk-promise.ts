@@ -5,14 +5,14 @@ import type { World } from "./world.ts";
  * What a recipient whose store was put back has at the relay is dropped when its new device comes, and sent again by its
  * sender. Until then, and for as long as that may take.
  */
-const AFTER_PUT_BACK_MS = 20_000;
+const AFTER_PUT_BACK_MS = 60_000;
 
 /**
  * While the relay is down: everything that it had acknowledged must be on its disk, or on its recipient's. Senders would
  * mend most of what it lost, so that the end alone does not tell.
  */
 export async function checkRelayDisk(world: World): Promise<void> {
-  const putBackAt = (agent: string) => world.agents.find(({ name }) => name === agent)?.putBackAt ?? 0;
+  const backAt = (agent: string) => world.agents.find(({ name }) => name === agent)?.backAt ?? 0;
   const acknowledged = [...world.ledger.entries.values()].filter(
     ({ storedAt, got, letter, excused, ended, from }) =>
       storedAt !== undefined &&
@@ -20,7 +20,7 @@ export async function checkRelayDisk(world: World): Promise<void> {
       ended === undefined &&
       letter.expiresIn === undefined &&
       excused.size === 0 &&
-      Date.now() - Math.max(putBackAt(letter.to), putBackAt(from)) > AFTER_PUT_BACK_MS,
+      Date.now() - Math.max(backAt(letter.to), backAt(from)) > AFTER_PUT_BACK_MS,
   );
   if (acknowledged.length === 0) return;
   const onDisk = world.relay.stored();

@@ -43,8 +43,10 @@ export class World {
     const [relayPort = 0, ...proxyPorts] = ports;
     const hooks: Hooks = {
       line: (process, line) => {
-        if (line.kind === "ready") world.agents.find(({ sender }) => sender === process)?.resume();
-        else if (line.kind === "error") process.text += `${line.code}: ${line.message}\n`;
+        if (line.kind === "ready") {
+          world.agents.find(({ processes }) => processes.includes(process))?.works();
+          world.agents.find(({ sender }) => sender === process)?.resume();
+        } else if (line.kind === "error") process.text += `${line.code}: ${line.message}\n`;
         else if (world.teams?.ledger.read(lifeOf(process), line) !== true) world.ledger.read(lifeOf(process), line);
       },
       died: (process, code, signal) => world.#died(process, code, signal),
