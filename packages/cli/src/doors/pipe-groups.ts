@@ -47,10 +47,8 @@ export function pipeGroups(agent: Agent, { signal, fill }: Means): Methods {
     "groups.remove": change("remove"),
     "groups.promote": change("promote"),
     "groups.demote": change("demote"),
-    "groups.rename": async ({ group, name, timeout_ms }) => {
-      await agent.groups.rename(group, name, wait(timeout_ms));
-      return shown(name);
-    },
+    "groups.rename": async ({ group, name, timeout_ms }) =>
+      groupJson(await agent.groups.rename(group, name, wait(timeout_ms))),
     "groups.accept": async ({ group }) => groupJson(await acceptByProgram(agent, group)),
     "groups.refuse": async ({ group, timeout_ms }) => {
       await agent.groups.refuse(group, wait(timeout_ms));

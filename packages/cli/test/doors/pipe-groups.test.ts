@@ -76,9 +76,9 @@ test("what a program cannot do with a group says a stable word, a sentence and w
     "string",
   ]);
   expect(await why(alice, "groups.create", { name: "team", members: ["nobody"] })).toEqual([
-    "failed",
+    "refused",
     "unknown_user",
-    "nobody cannot be added: unknown user",
+    "nobody cannot be added: there is no agent nobody at this relay",
     "string",
   ]);
   expect((await why(alice, "groups.show", { group: "team" })).slice(0, 1)).toEqual(["unknown_group"]);

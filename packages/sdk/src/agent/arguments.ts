@@ -90,7 +90,7 @@ const kinds = {
     lastRetryMs: optional(Millis),
     concurrency: optional(Whole.check(z.maximum(1_000))),
   }),
-  group: z.object({ name: matching(/^[a-z0-9_-]{2,32}$/), about: Text.check(z.maxLength(512)) }),
+  group: z.object({ about: Text.check(z.maxLength(512)) }),
   policy: z.object({ policy: z.enum(["open", "contacts", "closed"]) }),
   tier: z.object({ tier: z.enum(["known", "verified", "trusted"]) }),
   guards: z.strictObject({
@@ -135,7 +135,6 @@ const HINTS: Record<string, string> = {
   root: "the path of a folder",
   messageId:
     "1 to 60 of A-Za-z0-9_-, not ending in two dashes and a number of one or two digits, which names repeats of a message",
-  name: "2 to 32 of a-z, 0-9, dash and underscore",
   about: "at most 512 characters",
   policy: "open, contacts or closed",
   tier: "known, verified or trusted",

@@ -15,7 +15,8 @@ import { parseName } from "./address.ts";
 import { check } from "./arguments.ts";
 import { followGroupChanges, type GroupChange } from "./group-changes.ts";
 import { type GroupMember, membersOf, type WaitingChange, waitingChanges } from "./group-members.ts";
-import { findTeam } from "./team-lookup.ts";
+import { groupName, nobodyElse, notAnAdmin, notChanged, onlyAdmin, whileKept } from "./group-words.ts";
+import { findTeam, nameTyped } from "./team-lookup.ts";
 import { type Wait, waitFor } from "./waiting.ts";
 
 /** A group that this agent is in, or is invited to. */
@@ -42,20 +43,6 @@ export interface CreateOptions extends Wait {
   /** What the group is for: 512 bytes at most, seen by members alone. */
   about?: string;
 }
-
-/** What to do where the reason alone does not say it. */
-const HINTS: ReadonlyMap<string, string> = new Map([
-  ["invalid_data", "this relay is older, and does not know groups yet: ask its operator to update it"],
-  ["group_quota", "the relay takes no larger group, or no more of them: aimessage group list"],
-  ["not_admin", "only an admin of the group may do this"],
-  ["admin_removed", "an admin is demoted before it is removed: aimessage group demote @GROUP NAME"],
-  ["admin_not_member", "only members can be admins, and one of them has to be: aimessage group info @GROUP"],
-  ["unknown_leaf", "somebody who is named is no member: aimessage group info @GROUP"],
-  ["name_twice", "somebody who is named is a member already: aimessage group info @GROUP"],
-]);
-
-const TRY_AGAIN = "nothing of the change was made; mend what is named, and try again";
-const ADD_THE_REST = "see who is in it, and add the others: aimessage group info @GROUP";
 
 export class Groups {
   readonly #store: ClientStore;
@@ -91,10 +78,7 @@ export class Groups {
 
   /** @throws AgentError unknown_group */
   async find(name: string): Promise<Group> {
-    return this.#store.read(async (tx) => {
-      const team = await findTeam(tx, name);
-      return read(tx, (await nameOfTeam(tx, team.key)) ?? team.name, team);
-    });
+    return this.#store.read(async (tx) => read(tx, nameTyped(name), await findTeam(tx, name)));
   }
 
   /** Who is in it, admins first by rank, then by name, and what is known of each. @throws AgentError unknown_group */
@@ -111,26 +95,26 @@ export class Groups {
    */
   async create(name: string, members: string[], options: CreateOptions = {}): Promise<Group> {
     const { about = "", ...wait } = options;
-    const names = this.#others(members);
-    check("group", { name: name.replace(/^@/, ""), about });
+    const plain = groupName(name);
+    check("group", { about });
+    const names = this.#others(members, "create", plain);
     const key = hex(globalThis.crypto.getRandomValues(new Uint8Array(16)));
-    await this.#change(async () => ({ kind: "create", key, name: name.replace(/^@/, ""), about, names }), wait);
+    await this.#change(plain, async () => ({ kind: "create", key, name: plain, about, names }), wait);
     return this.#store.read(async (tx) => {
       const team = await get(tx, "team/", key);
       if (team === undefined) throw new AgentError("internal", "the group was founded, and is not there");
-      return read(tx, (await nameOfTeam(tx, key)) ?? name, team);
+      return read(tx, (await nameOfTeam(tx, key)) ?? plain, team);
     });
   }
 
   /** Only an admin may. @throws AgentError unknown_group, not_an_admin, and as {@link create} */
   async add(group: string, members: string[], wait?: Wait): Promise<void> {
-    const names = this.#others(members);
-    await this.#ofAdmin(group, { kind: "add", names }, wait);
+    await this.#ofAdmin(group, { kind: "add", names: this.#others(members, "add", nameTyped(group)) }, wait);
   }
 
   /** What is sent from then on they cannot read. Only an admin may. @throws AgentError unknown_group, not_an_admin, failed */
   async remove(group: string, members: string[], wait?: Wait): Promise<void> {
-    await this.#ofAdmin(group, { kind: "remove", names: this.#others(members) }, wait);
+    await this.#ofAdmin(group, { kind: "remove", names: this.#others(members, "remove", nameTyped(group)) }, wait);
   }
 
   /** Makes members admins. Only an admin may. @throws AgentError as {@link remove} */
@@ -143,10 +127,16 @@ export class Groups {
     await this.#ofAdmin(group, { kind: "demote", names: members.map(parseName) }, wait);
   }
 
-  /** For all of its members. Only an admin may. @throws AgentError as {@link remove} */
-  async rename(group: string, name: string, wait?: Wait): Promise<void> {
-    check("group", { name: name.replace(/^@/, ""), about: "" });
-    await this.#ofAdmin(group, { kind: "rename", name: name.replace(/^@/, ""), names: [] }, wait);
+  /**
+   * For all of its members. Only an admin may. @returns the group as it is called here then: another one may have that name
+   * @throws AgentError as {@link remove}
+   */
+  async rename(group: string, name: string, wait?: Wait): Promise<Group> {
+    const key = await this.#ofAdmin(group, { kind: "rename", name: groupName(name), names: [] }, wait);
+    return this.#store.read(async (tx) => {
+      const here = (await nameOfTeam(tx, key)) ?? name;
+      return read(tx, here, await findTeam(tx, here));
+    });
   }
 
   /** Takes an invitation: what was sent since comes now. @throws AgentError unknown_group */
@@ -167,18 +157,23 @@ export class Groups {
    * @throws AgentError unknown_group, usage, failed, timeout, relay_unreachable
    */
   async leave(group: string, wait: Wait = {}): Promise<void> {
-    const { admins, name, members } = await this.#store.read((tx) => findTeam(tx, group));
+    const here = nameTyped(group);
+    const { admins, members } = await this.#store.read((tx) => findTeam(tx, group));
     if (admins.includes(this.#own)) {
-      if (admins.length === 1 && members.length > 1)
-        throw new AgentError("usage", `this agent is the only admin of @${name}`, {
-          hint: `make another member one first: aimessage group promote @${name} NAME`,
-        });
-      if (members.length > 1) await this.demote(group, [this.#own], wait);
+      const others = members.filter((name) => name !== this.#own);
+      if (admins.length === 1 && others.length > 0) throw onlyAdmin(here, others);
+      // An admin that leaves is demoted first.
+      const kept = `that this agent is no admin any more is kept; leave then: aimessage group leave @${here}`;
+      if (others.length > 0) await this.#ofAdmin(group, { kind: "demote", names: [this.#own] }, wait, kept);
     }
-    await this.#change(async (tx) => {
-      const team = await findTeam(tx, group);
-      return { kind: "leave", key: team.key, group: team.group, names: [] };
-    }, wait);
+    await this.#change(
+      here,
+      async (tx) => {
+        const team = await findTeam(tx, group);
+        return { kind: "leave", key: team.key, group: team.group, names: [] };
+      },
+      wait,
+    );
   }
 
   /** Declines an invitation, which is to leave. @throws AgentError as {@link leave} */
@@ -201,51 +196,55 @@ export class Groups {
     };
   }
 
-  #others(members: string[]): string[] {
+  #others(members: string[], kind: OpRecord["kind"], group: string): string[] {
     const names = [...new Set(members.map(parseName))];
     if (names.length > 0 && !names.includes(this.#own)) return names;
-    throw new AgentError("usage", names.length === 0 ? "nobody is named" : "this agent itself is named", {
-      hint: "name one or more other agents",
-    });
+    throw nobodyElse(names, kind, group);
   }
 
-  async #ofAdmin(group: string, change: Pick<OpRecord, "kind" | "name" | "names">, wait: Wait = {}): Promise<void> {
-    await this.#change(async (tx) => {
-      const { key, name, admins } = await findTeam(tx, group);
-      if (!admins.includes(this.#own))
-        throw new AgentError("not_an_admin", `only an admin of @${name} may do this`, {
-          hint: `ask one of them: ${admins.join(", ")}`,
-        });
+  /** @returns the key of the group */
+  async #ofAdmin(
+    group: string,
+    change: Pick<OpRecord, "kind" | "name" | "names">,
+    wait: Wait = {},
+    kept?: string,
+  ): Promise<string> {
+    const here = nameTyped(group);
+    const make = async (tx: ReadTransaction) => {
+      const { key, admins } = await findTeam(tx, group);
+      if (!admins.includes(this.#own)) throw notAnAdmin(here, admins);
       return { key, ...change };
-    }, wait);
+    };
+    return this.#change(here, make, wait, kept);
   }
 
-  /** Writes down a change, and waits until it is made. */
-  async #change(make: (tx: WriteTransaction) => Promise<Omit<OpRecord, "seq" | "at">>, wait: Wait): Promise<void> {
+  /** Writes down a change, and waits until it is made. @param kept What to say where it may still be made. @returns the key of its group */
+  async #change(
+    here: string,
+    make: (tx: WriteTransaction) => Promise<Omit<OpRecord, "seq" | "at">>,
+    wait: Wait,
+    kept?: string,
+  ): Promise<string> {
     await this.#link.begin();
-    const seq = await this.#store.write(async (tx) => {
-      const change = await make(tx);
+    const change = await this.#store.write(async (tx) => {
+      const asked = await make(tx);
       const seq = await nextSeq(tx, "op");
-      await put(tx, "op/", pad(seq), { ...change, seq, at: Date.now() });
-      return seq;
+      await put(tx, "op/", pad(seq), { ...asked, seq, at: Date.now() });
+      return { ...asked, seq };
     });
     this.#link.start();
-    const end = await waitFor(
-      this.#store,
-      this.#link,
-      "the change of the group",
-      () => this.#store.read((tx) => get(tx, "op-end/", pad(seq))),
-      wait,
+    const [key, at] = [change.key, pad(change.seq)];
+    const look = () => this.#store.read((tx) => get(tx, "op-end/", at));
+    const end = await waitFor(this.#store, this.#link, "the change of the group", look, wait).catch(
+      (error: unknown) => {
+        throw whileKept(error, kept);
+      },
     );
-    await this.#store.write((tx) => remove(tx, "op-end/", pad(seq)));
-    const { reason, who, in_part: isInPart } = end;
-    if (reason === undefined) return;
-    const what = isInPart === true ? "not all of them were added" : "the group was not changed";
-    const about = who === undefined ? what : `${who} cannot be added`;
-    throw new AgentError("failed", `${about}: ${reason.replaceAll("_", " ")}`, {
-      reason,
-      hint: HINTS.get(reason) ?? (isInPart === true ? ADD_THE_REST : TRY_AGAIN),
-    });
+    await this.#store.write((tx) => remove(tx, "op-end/", at));
+    const { reason } = end;
+    if (reason === undefined) return key;
+    const team = await this.#store.read((tx) => get(tx, "team/", key));
+    throw notChanged({ ...change, here, team, own: this.#own }, { ...end, reason });
   }
 }
 

@@ -9,7 +9,7 @@ import { check } from "./arguments.ts";
 import type { SendOptions } from "./enqueue.ts";
 import { type Message, readMessage } from "./message.ts";
 import { settleRow, takeReply } from "./settling.ts";
-import { whyNever } from "./sent.ts";
+import { whyNeverHere } from "./sent.ts";
 import { idMeantBy } from "./short-ids.ts";
 import { type Wait, waitFor } from "./waiting.ts";
 
@@ -89,7 +89,7 @@ export class Asked {
       if (question?.reply !== undefined) return question.reply;
       const row = await get(tx, "out/", pad(question?.seq ?? 0));
       if (row !== undefined && isFinal(row.state) && row.state !== "handled" && !mayBeAnswered(row))
-        throw whyNever(row);
+        throw await whyNeverHere(tx, row);
       if (this.deadline > Date.now()) return undefined;
       const said =
         row?.state === "handled"

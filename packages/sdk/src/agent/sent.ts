@@ -6,6 +6,7 @@ import { type OutgoingFile, outgoingFiles } from "./file-info.ts";
 import { isRefusal } from "../records/outbox-records.ts";
 import { get, pad } from "../records/records.ts";
 import type { MessageState, OutboxRecord } from "../records/tables.ts";
+import { teamsByName } from "../records/team-names.ts";
 import { check } from "./arguments.ts";
 import { enough, mayBeEnough, type Recipients, recipientsOf } from "./recipients.ts";
 import { type Wait, waitFor } from "./waiting.ts";
@@ -132,7 +133,7 @@ export class Sent {
           if (!mayBeEnough(row.recipients, state, atLeast)) throw neverBy(row, state, atLeast);
         }
         const reached = ORDER.indexOf(row.state);
-        if (reached === -1) throw whyNever(row);
+        if (reached === -1) throw await this.#store.read((tx) => whyNeverHere(tx, row));
         return reached >= ORDER.indexOf(state) ? this.#store.read((tx) => statusOf(tx, row)) : undefined;
       },
       wait,
@@ -162,10 +163,13 @@ const WAYS_OUT = new Map([
   ["file_changed", "a file changed while it was sent, twice, or is gone: send it when nobody writes to it"],
   ["blob_too_large", "a file is larger than the relay takes: split it, or ask the relay's operator"],
   ["expired", "send it again with a later expiry"],
-  ["partial", "some have handled it: aimessage status ID says who has not, and why"],
   ["not_a_member", "this agent is not in the group any more: an admin of it can add it, and then it can be sent anew"],
   ["clock", "check this machine's clock, and have the recipient check theirs (aimessage doctor); then send it again"],
 ]);
+
+function partial({ id }: OutboxRecord): string {
+  return `some have handled it: aimessage status ${id} says who has not, and why`;
+}
 
 /** So many recipients will never be as far, though some may be. */
 function neverBy(row: OutboxRecord, state: string, atLeast: number): AgentError {
@@ -173,7 +177,15 @@ function neverBy(row: OutboxRecord, state: string, atLeast: number): AgentError 
   const lost = state === "handled" ? failed + gone : gone;
   const why = lost === 0 ? "" : `, ${lost} of whom have failed or are gone`;
   const text = `message ${row.id} to ${toOf(row)} will never be ${state} by ${atLeast}: it was for ${all}${why}`;
-  return new AgentError("failed", text, { reason: "partial", hint: WAYS_OUT.get("partial") });
+  return new AgentError("failed", text, { reason: "partial", hint: partial(row) });
+}
+
+/** Why a message will never be handled; where it was for a name that only a group has here, that says so. */
+export async function whyNeverHere(tx: ReadTransaction, row: OutboxRecord): Promise<AgentError> {
+  const error = whyNever(row);
+  if (error.reason !== "unknown_user" || !(await teamsByName(tx)).has(row.to)) return error;
+  const hint = `a group is called so here, and is written to as @${row.to}`;
+  return new AgentError(error.code, error.message, { reason: error.reason, hint });
 }
 
 /** Why a message will never be handled. */
@@ -191,7 +203,8 @@ export function whyNever(row: OutboxRecord): AgentError {
       : row.state === "refused"
         ? `was refused by ${isRefusal(reason) ? toOf(row) : "the relay"}: ${reason.replaceAll("_", " ")}`
         : `failed: ${reason}`;
-  return new AgentError(code, `message ${row.id} to ${toOf(row)} ${said}`, { reason, hint: WAYS_OUT.get(reason) });
+  const hint = reason === "partial" ? partial(row) : WAYS_OUT.get(reason);
+  return new AgentError(code, `message ${row.id} to ${toOf(row)} ${said}`, { reason, hint });
 }
 
 /** The fingerprint that was given is not the contact's, and nothing was to be sent. */

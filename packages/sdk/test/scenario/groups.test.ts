@@ -69,9 +69,9 @@ describe("a group", () => {
     await using world = await World.create({ noLimits: true });
     const { alice } = await online(world, "alice", "bob");
     expect(await rejection(alice.agent.groups.create("team", ["bob", "nobody"]))).toMatchObject({
-      code: "failed",
+      code: "refused",
       reason: "unknown_user",
-      message: "nobody cannot be added: unknown user",
+      message: "nobody cannot be added: there is no agent nobody at this relay",
     });
     expect(await alice.agent.groups.list()).toEqual([]);
   });
