@@ -1,6 +1,7 @@
-import type { AgentError, MessageState, MessageStatus } from "@aimessage/sdk/node";
+import type { AgentError, MessageState, MessageStatus, Recipients } from "@aimessage/sdk/node";
 import { CommanderError } from "commander";
 import { shortId } from "./ids.ts";
+import { howFar } from "./recipients.ts";
 import { explainParser, type Output, StdoutError } from "@aimessage/sdk/program";
 
 /** What was typed makes no sense: exit code 2. */
@@ -17,9 +18,12 @@ export class UsageError extends Error {
 export class SendError extends Error {
   override name = "SendError";
   readonly status: MessageStatus;
-  constructor(status: MessageStatus, cause: unknown) {
+  /** Of a message to a group: how it is at each of its members. */
+  readonly recipients: Recipients | undefined;
+  constructor(status: MessageStatus, cause: unknown, recipients?: Recipients) {
     super("not confirmed", { cause });
     this.status = status;
+    this.recipients = recipients;
   }
 }
 
@@ -67,7 +71,7 @@ export interface Explained {
 export async function explain(error: unknown): Promise<Explained> {
   // What went wrong first matters, not that closing failed too.
   if (error instanceof SuppressedError) return explain(error.suppressed);
-  if (error instanceof SendError) return explainSend(error.status, await explain(error.cause));
+  if (error instanceof SendError) return explainSend(error, await explain(error.cause));
   if (error instanceof AskError) return explainAsk(error, await explain(error.cause));
   if (error instanceof UsageError) return { code: "usage", message: error.message, hint: error.hint, exit: 2 };
   if (error instanceof StdoutError) return { code: "stdout", message: error.message, exit: 1 };
@@ -93,7 +97,8 @@ export function isAgentError(error: unknown): error is AgentError {
 export const FILES_GO_ON =
   "its files go on with a command that stays (listen, watch, pipe, mcp, a longer send -f), or at once with outbox retry ID";
 
-function explainSend({ id, state, files }: MessageStatus, why: Explained): Explained {
+function explainSend({ status, recipients }: SendError, why: Explained): Explained {
+  const { id, state, files } = status;
   const where: Partial<Record<MessageState, string>> = {
     queued: "the message stays in the outbox and is sent as soon as possible",
     stored: "the message waits at the relay until it is fetched",
@@ -107,7 +112,8 @@ function explainSend({ id, state, files }: MessageStatus, why: Explained): Expla
   if (kept === undefined) return known;
   const isOfFiles = state === "queued" && files?.some(({ state }) => state === "waits") === true;
   const short = shortId(id);
-  const hint = isOfFiles ? `what has gone stays; ${FILES_GO_ON}` : `${kept}; see: aimessage status ${id}`;
+  const far = recipients === undefined ? kept : (howFar(recipients) ?? kept);
+  const hint = isOfFiles ? `what has gone stays; ${FILES_GO_ON}` : `${far}; see: aimessage status ${short}`;
   return {
     ...known,
     hint: why.hint === undefined ? hint : `${why.hint}; ${hint}`,

@@ -13,7 +13,8 @@ export async function found(agent: Agent, name: string, { members, like, ...opti
   const others = like === undefined ? [] : (await agent.groups.find(like)).members;
   const own = agent.username.toLowerCase();
   const all = [...new Set([...members, ...others.filter((member) => member !== own)])];
-  if (all.length === 0) throw new UsageError("a group needs members", "as in: aimessage group create team bob carol");
+  if (all.length === 0)
+    throw new UsageError("a group needs members", `as in: aimessage group create ${name} bob carol`);
   return agent.groups.create(name, all, options);
 }
 

@@ -82,19 +82,37 @@ export function memberJson(member: GroupMember): {
   };
 }
 
-/** Groups in lines of 80 columns, those that wait for the owner first. */
-export function listLines(groups: readonly Group[]): string[] {
+/** Groups in lines of 80 columns, those that wait for the owner first. @param own The name of this agent. */
+export function listLines(groups: readonly Group[], own: string): string[] {
   if (groups.length === 0) return ["No groups."];
-  const sorted = groups.toSorted((a, b) => order(a) - order(b));
-  const rows = sorted.map((group) => [`@${group.name}`, stateOf(group), String(group.members.length), group.about]);
-  const lines = table([["NAME", "STATE", "MEMBERS", "ABOUT"], ...rows]).map(cut);
-  const invited = sorted.filter(({ state }) => state === "invited");
-  const asks = invited.map(({ name, inviter = "somebody" }) => `${inviter} invites this agent to @${name}.`);
-  if (asks.length > 0)
-    asks.push(
-      `To join, or not: aimessage group accept @${invited[0]?.name}, aimessage group refuse @${invited[0]?.name}`,
-    );
-  return [...lines, ...asks];
+  const rows = inOrder(groups).map((group) => [
+    `@${group.name}`,
+    stateOf(group),
+    group.admins.includes(own.toLowerCase()) ? "admin" : group.state === "invited" ? "" : "member",
+    String(group.members.length),
+    group.about,
+  ]);
+  return table([["NAME", "STATE", "ROLE", "MEMBERS", "ABOUT"], ...rows]).map(cut);
+}
+
+/** Who invites this agent to what. */
+export function invitationLines(groups: readonly Group[]): string[] {
+  return invitedIn(groups).map(({ name, inviter = "somebody" }) => `${inviter} invites this agent to @${name}.`);
+}
+
+/** What the owner can do about that. */
+export function invitationHints(groups: readonly Group[]): string[] {
+  return invitedIn(groups).map(
+    ({ name }) => `To join @${name}, or not: aimessage group accept @${name}; aimessage group refuse @${name}`,
+  );
+}
+
+function invitedIn(groups: readonly Group[]): Group[] {
+  return inOrder(groups).filter(({ state }) => state === "invited");
+}
+
+function inOrder(groups: readonly Group[]): Group[] {
+  return groups.toSorted((a, b) => order(a) - order(b));
 }
 
 /** What waits for the owner first, then what waits for others. */

@@ -28,7 +28,7 @@ export async function reached(agent: Agent, sent: Sent, how: How, shown: FilesSh
     await following.look();
     return status;
   } catch (error) {
-    throw new SendError(await sent.status(), error);
+    throw new SendError(await sent.status(), error, sent.to.startsWith("@") ? await sent.recipients() : undefined);
   }
 }
 

@@ -5,3 +5,24 @@ import type { Recipients } from "@aimessage/sdk/node";
 export function living({ received, waiting, failed }: Recipients): number {
   return received.length + waiting.length + failed.filter(({ state }) => state === "expired").length;
 }
+
+/** Names in a line. */
+const SAID = 8;
+
+/** `handled by bob; not by carol, dave`. Undefined while the message is for nobody. */
+export function howFar({ received, handled, failed, waiting }: Recipients): string | undefined {
+  const ended = new Set([...handled, ...failed.map(({ name }) => name)]);
+  const parts = [
+    ["handled by", handled],
+    ["received and not handled by", received.filter((name) => !ended.has(name))],
+    ["no word yet from", waiting],
+    ["failed at", failed.map(({ name }) => name)],
+  ] as const;
+  const said = parts.flatMap(([what, names]) => (names.length === 0 ? [] : [`${what} ${some(names)}`]));
+  return said.length === 0 ? undefined : said.join(", ");
+}
+
+function some(names: readonly string[]): string {
+  const more = names.length - SAID;
+  return `${names.slice(0, SAID).join(", ")}${more > 0 ? ` and ${more} more` : ""}`;
+}

@@ -1,6 +1,6 @@
 import type { Group, GroupMember } from "@aimessage/sdk/node";
 import { expect, test } from "vitest";
-import { infoLines, listLines } from "../src/group-view.ts";
+import { infoLines, invitationHints, invitationLines, listLines } from "../src/group-view.ts";
 
 const DAY_MS = 86_400_000;
 const now = Date.UTC(2026, 10, 29, 12);
@@ -96,17 +96,25 @@ test("a group of 400 fits on a screen of 80 columns, or has a line for each, as 
 
 test("groups are listed in 80 columns, what waits for the owner first", () => {
   const many = Array.from({ length: 400 }, (_, index) => member(`a${index}`));
-  const lines = listLines([
+  const groups = [
     group(many, { name: "all", about: "everybody who has anything to do with the release of next spring, and more" }),
-    group([member("alice")], { name: "gone", isLapsed: true }),
+    group([member("alice", { isAdmin: true })], { name: "gone", isLapsed: true }),
     group([member("alice")], { name: "new", state: "invited", inviter: "mallory" }),
+    group([member("alice")], { name: "old~2", state: "invited", inviter: "carol" }),
+  ];
+  expect(listLines(groups, "Alice")).toEqual([
+    "NAME    STATE    ROLE    MEMBERS  ABOUT",
+    "@new    invited          1",
+    "@old~2  invited          1",
+    "@gone   lapsed   admin   1",
+    "@all             member  400      everybody who has anything to do with the r...",
   ]);
-  expect(lines).toEqual([
-    "NAME   STATE    MEMBERS  ABOUT",
-    "@new   invited  1",
-    "@gone  lapsed   1",
-    "@all            400      everybody who has anything to do with the release of...",
+  expect(invitationLines(groups)).toEqual([
     "mallory invites this agent to @new.",
-    "To join, or not: aimessage group accept @new, aimessage group refuse @new",
+    "carol invites this agent to @old~2.",
+  ]);
+  expect(invitationHints(groups)).toEqual([
+    "To join @new, or not: aimessage group accept @new; aimessage group refuse @new",
+    "To join @old~2, or not: aimessage group accept @old~2; aimessage group refuse @old~2",
   ]);
 });

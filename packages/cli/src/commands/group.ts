@@ -5,10 +5,12 @@ import { addYesFlag, agreed } from "../consent.ts";
 import { UsageError } from "../errors.ts";
 import { fetchWaiting } from "../fresh.ts";
 import { found } from "../group-change.ts";
-import { groupJson, infoLines, listLines, memberJson } from "../group-view.ts";
+import { aliasNote, changedText, type MemberChange, renamedText } from "../group-said.ts";
+import { groupJson, infoLines, invitationHints, invitationLines, listLines, memberJson } from "../group-view.ts";
+import { counted } from "../counted.ts";
 import { listUnlessNamed } from "../groups.ts";
 import { patience } from "../values.ts";
-import type { Agent, Group } from "@aimessage/sdk/node";
+import type { Group } from "@aimessage/sdk/node";
 
 const EXAMPLES = `
 Examples:
@@ -28,7 +30,7 @@ Examples:
 What needs a look stands first: members whose key is another one than is pinned here; lapsed ones, for whom the relay had to drop something, until a member
 takes them in again; those from whom nothing has come yet, whose owners may not have taken the invitation; who is silent for a week; old keys, which were
 not renewed for two rounds of a day, or of up to 11 days at 1,000 members; and who is not verified: aimessage verify NAME FINGERPRINT.
-DEVICE: the how manieth of that agent. HEARD: when something came of it in this group last. KEYS: how old they are, as far as is known here.
+DEVICE: 1 for the first device of that agent, 2 for the one that took its place. HEARD: when something came of it in this group last. KEYS: how old they are, as far as is known here.
 `;
 
 interface Waits {
@@ -47,38 +49,37 @@ export function configure(command: Command, act: Act): void {
     .option("--like <group>", "with the members of another group, this agent left out")
     .addHelpText("after", '\nExample:\n  aimessage group create team bob carol --about "release crew"\n')
     .action(act(create));
-  changes(command, act, {
-    name: "add",
-    does: "Add members. They decide by their inbox policy; they read what is sent from then on.",
-    apply: (agent, group, members, wait) => agent.groups.add(group, members, wait),
-  });
-  changes(command, act, {
-    name: "remove",
-    does: "Remove members. They read nothing of what is sent from then on.",
-    apply: (agent, group, members, wait) => agent.groups.remove(group, members, wait),
-  });
-  changes(command, act, {
-    name: "promote",
-    does: "Make members admins.",
-    apply: (agent, group, members, wait) => agent.groups.promote(group, members, wait),
-  });
-  changes(command, act, {
-    name: "demote",
-    does: "Make admins members like others.",
-    apply: (agent, group, members, wait) => agent.groups.demote(group, members, wait),
-  });
+  changes(
+    command,
+    act,
+    "add",
+    "Add members, which an admin may. They decide by their inbox policy; they read what is sent from then on.",
+  );
+  changes(
+    command,
+    act,
+    "remove",
+    "Remove members, which an admin may. They read nothing of what is sent from then on. One that is an admin is demoted first.",
+  );
+  changes(command, act, "promote", "Make members admins, which an admin may.");
+  changes(
+    command,
+    act,
+    "demote",
+    "Make admins members like others, which an admin may. The last one makes somebody else one first.",
+  );
   waits(command.command("rename <group> <name>"))
-    .description("Give a group another name, for all of its members.")
+    .description("Give a group another name, for all of its members, which an admin may.")
     .addHelpText("after", "\nExample:\n  aimessage group rename @team ops\n")
     .action(act(rename));
   waits(addYesFlag(command.command("accept <group>")))
-    .description("Take an invitation: what is sent from now on comes to this agent.")
+    .description("Take an invitation: what is sent from now on comes to this agent. Without a terminal it wants --yes.")
     .addHelpText("after", "\nExample:\n  aimessage group accept @team\n")
     .action(act(accept));
   waits(command.command("refuse <group>"))
     .description("Decline an invitation.")
     .addHelpText("after", "\nExample:\n  aimessage group refuse @team\n")
-    .action(act(leave));
+    .action(act(refuse));
   waits(command.command("leave <group>"))
     .description("Leave a group. Its last admin makes somebody else one first.")
     .addHelpText("after", "\nExample:\n  aimessage group leave @team\n")
@@ -102,27 +103,18 @@ function waits(command: Command): Command {
   );
 }
 
-interface Change {
-  name: string;
-  does: string;
-  apply: (
-    agent: Agent,
-    group: string,
-    members: string[],
-    wait: { timeout: number; signal: AbortSignal },
-  ) => Promise<void>;
-}
-
 /** A command that changes who is in a group, or what they may do. */
-function changes(command: Command, act: Act, { name, does, apply }: Change): void {
+function changes(command: Command, act: Act, kind: MemberChange, does: string): void {
   const change = async (call: Call, options: Waits, group: string, members: string[]): Promise<void> => {
     await using agent = await openAgent(call, "group");
-    await apply(agent, group, members, waitOf(call, options));
-    await confirm(call, await agent.groups.find(group));
+    const before = await agent.groups.find(group);
+    await agent.groups[kind](group, members, waitOf(call, options));
+    const after = await agent.groups.find(group);
+    await call.out.confirm([changedText(kind, members, before, after)], groupJson(after));
   };
-  waits(command.command(`${name} <group> <members...>`))
+  waits(command.command(`${kind} <group> <members...>`))
     .description(does)
-    .addHelpText("after", `\nExample:\n  aimessage group ${name} @team dave\n`)
+    .addHelpText("after", `\nExample:\n  aimessage group ${kind} @team dave\n`)
     .action(act(change));
 }
 
@@ -138,24 +130,38 @@ interface Founding extends Waits {
 async function create(call: Call, options: Founding, name: string, members: string[]): Promise<void> {
   const { about, like } = options;
   if (members.length === 0 && like === undefined)
-    throw new UsageError("a group needs members", "as in: aimessage group create team bob carol");
+    throw new UsageError("a group needs members", `as in: aimessage group create ${name} bob carol`);
   await using agent = await openAgent(call, "group");
   const how = { ...(about === undefined ? {} : { about }), ...waitOf(call, options) };
   const group = await found(agent, name, { members, like, ...how });
-  await call.out.confirm([`@${group.name} created: ${group.members.length} members`], groupJson(group));
+  await call.out.confirm([`@${group.name} created: ${counted(group.members.length, "member")}`], groupJson(group));
+  sayAlias(call, name, group);
 }
 
 async function rename(call: Call, options: Waits, group: string, name: string): Promise<void> {
   await using agent = await openAgent(call, "group");
-  await agent.groups.rename(group, name, waitOf(call, options));
-  await confirm(call, await agent.groups.find(name));
+  const before = await agent.groups.find(group);
+  const after = await agent.groups.rename(group, name, waitOf(call, options));
+  await call.out.confirm([renamedText(before, after)], groupJson(after));
+  sayAlias(call, name, after);
 }
 
-async function accept(call: Call, { yes }: Waits & { yes?: true }, group: string): Promise<number> {
+/** Another group may have the name. */
+function sayAlias({ out }: Call, wanted: string, group: Group): void {
+  const note = aliasNote(wanted.replace(/^@/, ""), group);
+  if (note !== undefined) out.note(note);
+}
+
+async function accept(call: Call, { yes }: Waits & { yes?: true }, named: string): Promise<number> {
+  const group = `@${named.replace(/^@/, "")}`;
   if (!(await agreed(call, { yes, what: `joining ${group}`, question: `Take the invitation to ${group}?` }))) return 1;
   await using agent = await openAgent(call, "group");
   await agent.groups.accept(group);
-  await confirm(call, await agent.groups.find(group));
+  const joined = await agent.groups.find(group);
+  await call.out.confirm(
+    [`This agent is in @${joined.name}: ${counted(joined.members.length, "member")}`],
+    groupJson(joined),
+  );
   return 0;
 }
 
@@ -166,11 +172,22 @@ async function leave(call: Call, options: Waits, group: string): Promise<void> {
   await call.out.confirm([`This agent is not in @${name} any more.`], { group: name, left: true });
 }
 
+async function refuse(call: Call, options: Waits, group: string): Promise<void> {
+  await using agent = await openAgent(call, "group");
+  const { name, state } = await agent.groups.find(group);
+  await agent.groups.refuse(group, waitOf(call, options));
+  const said =
+    state === "invited" ? `The invitation to @${name} is refused.` : `This agent is not in @${name} any more.`;
+  await call.out.confirm([said], { group: name, left: true });
+}
+
 async function list(call: Call): Promise<void> {
   await using agent = await openAgent(call, "group");
   await fetchWaiting(call, agent);
   const groups = await agent.groups.list();
-  await call.out.data(listLines(groups), { groups: groups.map(groupJson) });
+  const lines = [...listLines(groups, agent.username), ...invitationLines(groups)];
+  await call.out.data(lines, { groups: groups.map(groupJson) });
+  if (!call.settings.json) for (const hint of invitationHints(groups)) call.out.note(hint);
 }
 
 async function info(call: Call, { all }: { all?: true }, name: string): Promise<void> {
@@ -180,8 +197,4 @@ async function info(call: Call, { all }: { all?: true }, name: string): Promise<
   const members = await agent.groups.members(name);
   const lines = infoLines(group, members, { all: all === true });
   await call.out.data(lines, { ...groupJson(group), roster: members.map(memberJson) });
-}
-
-async function confirm(call: Call, group: Group): Promise<void> {
-  await call.out.confirm([`@${group.name}: ${group.members.length} members`], groupJson(group));
 }

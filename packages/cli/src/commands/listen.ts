@@ -111,7 +111,7 @@ async function listen(call: Call, options: Options): Promise<number> {
     throw new UsageError("the path of --save-dir has a line break", "AIMESSAGE_FILES has a path a line");
   const door = await doorOf(options, call, saver);
   await using agent = await openAgent(call, roleOf(options));
-  await warnOfStranger(agent, options.from, out);
+  await sayIfUnheard(agent, options.from, out);
   await warnOfOther(agent, options, out);
   await sayWhoWaits(agent, out);
   if (options.once !== true) tellGroupChanges(agent, out);
@@ -234,10 +234,10 @@ function refuseMixed(options: Options, { settings }: Call): void {
     throw new UsageError("--reply needs --exec or --webhook", "what that prints, or answers, is the reply");
 }
 
-/** A listener for a name that nobody has waits for ever. @throws AgentError bad_username */
-async function warnOfStranger(agent: Agent, name: string | undefined, out: Output): Promise<void> {
+/** A listener for a name that nobody has waits for ever; one that is there before its sender has written does not. @throws AgentError bad_username */
+async function sayIfUnheard(agent: Agent, name: string | undefined, out: Output): Promise<void> {
   if (name === undefined || (await agent.contact(name)) !== undefined) return;
-  out.warn(`${name} is not among the contacts: this waits until somebody of that name has written for the first time`);
+  out.note(`Nothing has come from ${name} yet: its first message is waited for.`);
 }
 
 /** What this listener does, for others of its agent. */

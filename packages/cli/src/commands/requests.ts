@@ -3,6 +3,7 @@ import { openAgent } from "../agent.ts";
 import { fetchWaiting } from "../fresh.ts";
 import type { Act, Call } from "../call.ts";
 import { agreed, addYesFlag } from "../consent.ts";
+import { invitationHints, invitationLines } from "../group-view.ts";
 import { listUnlessNamed } from "../groups.ts";
 import { messageJson, messageLine } from "../message.ts";
 import { requestJson } from "../requests.ts";
@@ -73,9 +74,7 @@ async function list(call: Call): Promise<void> {
     request.fingerprint,
   ]);
   const invited = (await agent.groups.list()).filter(({ state }) => state === "invited");
-  const invitations = invited.map(
-    ({ name, inviter }) => `${inviter} invites this agent to @${name}: aimessage group accept @${name}, or refuse`,
-  );
+  const invitations = invitationLines(invited);
   const people = rows.length === 0 ? [] : table([["NAME", "MESSAGES", "LAST", "FINGERPRINT"], ...rows]);
   const lines = people.length + invitations.length === 0 ? ["Nobody waits."] : [...people, ...invitations];
   await call.out.data([...lines, "", `Who may write: ${MEANINGS[policy]}`], {
@@ -83,6 +82,7 @@ async function list(call: Call): Promise<void> {
     requests: requests.map(requestJson),
     ...(invited.length === 0 ? {} : { invitations: invited.map(({ name: group, inviter }) => ({ group, inviter })) }),
   });
+  if (!call.settings.json) for (const hint of invitationHints(invited)) call.out.note(hint);
 }
 
 const MEANINGS: Record<InboxPolicy, string> = {

@@ -45,6 +45,8 @@ async function status(call: Call, options: Options, typed: string | undefined): 
   const { follow } = options;
   if (typed === undefined && follow !== true)
     throw new UsageError("a message id is required", "name it, or follow all: status --follow");
+  if (typed?.startsWith("@") === true)
+    throw new UsageError(`${typed} is a group, and status is of a message`, `see: aimessage group info ${typed}`);
   const { context } = call;
   await using agent = await openAgent(call, "status");
   const id = typed === undefined ? undefined : await agent.outbox.idOf(typed);

@@ -2,7 +2,7 @@
 import type { Agent, IncomingMessage } from "@aimessage/sdk/node";
 import type { Output } from "@aimessage/sdk/program";
 import { isAgentError } from "../errors.ts";
-import { utf8 } from "../message.ts";
+import { senderIn, utf8 } from "../message.ts";
 import { takeTurns, type TurnOptions } from "./turns.ts";
 
 /** Between two attempts, doubled from one to the next. Milliseconds. */
@@ -119,12 +119,13 @@ async function handled(message: IncomingMessage, output: Buffer, isAnswered: boo
 }
 
 async function say(message: IncomingMessage, { state, reason }: Outcome, out: Output): Promise<void> {
-  const { id: message_id, peerId: peer_id, from, attempt } = message;
+  const { id: message_id, peerId: peer_id, from, group, attempt } = message;
   const why = reason === undefined ? "" : ` (${reason})`;
-  await out.data([{ line: `${message_id} of ${from}: ${state}`, body: why }], {
+  await out.data([{ line: `${message_id} of ${senderIn(message)}: ${state}`, body: why }], {
     message_id,
     peer_id,
     from,
+    ...(group === undefined ? {} : { group }),
     state,
     reason,
     attempt,

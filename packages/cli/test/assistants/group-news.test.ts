@@ -99,8 +99,10 @@ test("an invitation is told as a number where a model reads along, and with a wa
   expect(watching.stdout + watching.stderr).not.toContain("secret-plans");
   const { stderr } = await world.cli("listen -u bob --once");
   expect(stderr).toContain("1 invitation to a group waits: aimessage -u bob group list\n");
-  expect((await world.cli("requests -u bob")).stdout).toContain(
-    "alice invites this agent to @secret-plans: aimessage group accept @secret-plans, or refuse\n",
+  const requests = await world.cli("requests -u bob");
+  expect(requests.stdout).toContain("alice invites this agent to @secret-plans.\n");
+  expect(requests.stderr).toContain(
+    "or not: aimessage -u bob group accept @secret-plans; aimessage -u bob group refuse",
   );
   expect((await world.cli("group list -u bob")).stdout).toContain("alice invites this agent to @secret-plans.");
 });
