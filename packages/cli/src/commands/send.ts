@@ -4,6 +4,7 @@ import { beginBody } from "../body.ts";
 import { FILES_GO_ON, UsageError } from "../errors.ts";
 import { addFileFlags, type FileFlags, filesOf } from "../file-flags.ts";
 import { FilesShown } from "../file-progress.ts";
+import { shortId } from "../ids.ts";
 import { addKindFlags, checkedBody, type Kind, kindOf } from "../kind.ts";
 import { senderOf } from "../sender.ts";
 import type { Act, Call } from "../call.ts";
@@ -81,7 +82,9 @@ async function send(call: Call, options: Options): Promise<void> {
   const where = options.wait ?? (at === "delivered" ? at : "stored for offline delivery");
   const reachedBy = recipients?.[options.wait === "handled" ? "handled" : "received"].length;
   const by = recipients === undefined ? "" : ` by ${reachedBy} of ${living(recipients)}`;
-  await call.out.confirm([`Message sent to ${sent.to} (${where}${by})`], {
+  // Whoever has waited knows what became of it.
+  const id = options.wait === undefined ? [`Its id: ${shortId(sent.id)}`] : [];
+  await call.out.confirm([`Message sent to ${sent.to} (${where}${by})`, ...id], {
     message_id: sent.id,
     to: sent.to,
     status: options.wait ?? at,
