@@ -11,19 +11,21 @@ import { temporaryFolder } from "./processes/processes.ts";
 
 const README = readFileSync(fileURLToPath(new URL("../README.md", import.meta.url)), "utf8");
 
-/** The block of a section. */
-function blockOf(title: string): string[] {
-  const [, section = ""] = README.split(`### ${title}\n`);
-  return (/```bash\n(.*?)\n```/s.exec(section)?.[1] ?? "").split("\n");
+/** The blocks of a section. */
+function blocksOf(title: string): string[][] {
+  const [, rest = ""] = README.split(`### ${title}\n`);
+  const [section = ""] = rest.split("\n### ");
+  return [...section.matchAll(/```bash\n(.*?)\n```/gs)].map(([, block = ""]) => block.split("\n"));
 }
 
 test.skipIf(process.platform === "win32")(
-  "README leads from nothing to three agents in a team in twenty lines",
+  "README leads from nothing to three agents in a team in twenty lines, and then through what else a group does; nothing runs or waits then",
   async () => {
-    const lines = blockOf("Three agents in a team");
-    expect(lines.length).toBeGreaterThan(10);
-    expect(lines.length).toBeLessThanOrEqual(20);
-    expect(lines[0]).toMatch(/^npx aimessage-server & /);
+    const [team = [], more = [], ...others] = blocksOf("Three agents in a team");
+    expect(others).toEqual([]);
+    expect(team.length).toBeGreaterThan(10);
+    expect(team.length).toBeLessThanOrEqual(20);
+    expect(team[0]).toMatch(/^npx aimessage-server & /);
     const relay = await createRelay({ port: 0, store: "memory", noLimits: true });
     onTestFinished(() => relay[Symbol.asyncDispose]());
     const folder = temporaryFolder();
@@ -32,16 +34,30 @@ test.skipIf(process.platform === "win32")(
     mkdirSync(bin);
     writeFileSync(join(bin, "npx"), `#!/bin/sh\nshift\nexec '${process.execPath}' '${builtCli()}' "$@"\n`);
     chmodSync(join(bin, "npx"), 0o755);
-    const script = [...lines.slice(1), "kill $(jobs -p)"].join("\n").replaceAll("ws://localhost:8080", relay.url);
-    const { stdout } = await promisify(execFile)("bash", ["-c", script], {
-      env: {
-        PATH: [bin, dirname(process.execPath), process.env["PATH"]].join(delimiter),
-        AIMESSAGE_HOME: join(folder.path, "agents"),
+    writeFileSync(join(folder.path, "package-lock.json"), "{}\n");
+    const lines = [...team.slice(1), ...more];
+    const ending = ["echo running: $(jobs -pr | wc -l)", "npx aimessage -u bob listen --once --json"];
+    const script = ["trap 'kill $(jobs -p) 2>/dev/null' EXIT", ...lines, ...ending].join("\n");
+    const { stdout, stderr } = await promisify(execFile)(
+      "bash",
+      ["-c", script.replaceAll("ws://localhost:8080", relay.url)],
+      {
+        env: {
+          PATH: [bin, dirname(process.execPath), process.env["PATH"]].join(delimiter),
+          AIMESSAGE_HOME: join(folder.path, "agents"),
+        },
+        cwd: folder.path,
+        timeout: 50_000,
       },
-      timeout: 50_000,
-    });
+    );
     const said = stdout.split("\n").map((line) => line.replace(/\d\d:\d\d:\d\d/, "14:30:18").replace("OFFLINE ", ""));
     for (const line of lines.filter((each) => each.startsWith("# "))) expect(said).toContain(line.slice(2));
     expect(stdout).toMatch(/^Members: +3: 1 admin/m);
+    // What bob and carol have of each other.
+    for (const answer of ["bob: 5", "carol: 25"])
+      expect(said.filter((line) => line === `[14:30:18] @team ${answer}`)).toHaveLength(2);
+    expect(stdout).toMatch(/what we depend on \[in\/package-lock\.json 3 B\]\n/);
+    expect(said.slice(-3)).toEqual(["running: 0", '{"count":0}', ""]);
+    expect(stderr).not.toContain("Warning");
   },
 );
