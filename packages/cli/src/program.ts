@@ -101,7 +101,7 @@ async function runCommand(argv: readonly string[], context: Context): Promise<nu
   try {
     const args = withHelpFlag(helpFirst(argv), (command) => isCommand(command) && !WITH_NAMES.has(command));
     refuseGarbled(argv);
-    program = createProgram(out, json, act, (text) => (help += text));
+    program = createProgram(out, act, { json, columns: columnsOf(context), writeHelp: (text) => (help += text) });
     await program.parseAsync(args, { from: "user" });
     return exitCode;
   } catch (error) {
@@ -182,7 +182,13 @@ async function printHelp(help: string, out: Output, columns: number | undefined)
   );
 }
 
-function createProgram(out: Output, json: boolean, act: Act, writeHelp: (text: string) => void): Command {
+interface Printed {
+  json: boolean;
+  columns: number | undefined;
+  writeHelp: (text: string) => void;
+}
+
+function createProgram(out: Output, act: Act, { json, columns = COLUMNS, writeHelp }: Printed): Command {
   const program = new Command("aimessage");
   const version = VERSION;
   program
@@ -192,6 +198,9 @@ function createProgram(out: Output, json: boolean, act: Act, writeHelp: (text: s
     .exitOverride()
     .configureOutput({
       writeOut: writeHelp,
+      // As wide as paragraphs are made, or these would be broken once more.
+      getOutHelpWidth: () => columns - 1,
+      getErrHelpWidth: () => columns - 1,
       // Help that nobody asked for; programs get an error instead.
       writeErr: (text) => void (json || out.text(text, "stderr")),
       // Told once, by reportError.

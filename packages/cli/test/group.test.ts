@@ -35,6 +35,7 @@ test("a group is founded, written to, answered and left by one command each", as
     `env > '${file}'; echo done`,
   ]);
   expect(done.exit).toBe(0);
+  expect(done.stdout).toMatch(/^[0-9a-f]{32} of @team alice: handled$/m);
   expect(await readFile(file, "utf8")).toContain("AIMESSAGE_GROUP=team\n");
   expect((await world.cli("listen -u bob --count 1")).stdout).toMatch(/@team carol: done$/m);
 

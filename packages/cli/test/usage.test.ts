@@ -30,6 +30,22 @@ describe("help", () => {
     }
   });
 
+  test.each([80, 61])("what a command does is broken once, at %i columns", async (columns) => {
+    const pages = below(await help("group")).map((name) => ["group", name]);
+    for (const words of [...pages, ["send"], ["listen"], ["requests"]]) {
+      const terminal = Object.assign(new Recorder(), { columns });
+      await aimessage([...words, "--help"], { stdout: terminal });
+      const [, does = ""] = terminal.text.split("\n\n");
+      const lines = does.split("\n");
+      // Each line has no room for the word with which the next one begins.
+      const broken = lines.filter((line, at) => {
+        const [next = ""] = lines[at + 1]?.split(" ") ?? [];
+        return next !== "" && line.length + 1 + next.length < columns;
+      });
+      expect([words, broken]).toEqual([words, []]);
+    }
+  });
+
   const commands =
     "register send listen users inbox status whoami verify contacts doctor unregister watch install uninstall hook".split(
       " ",
