@@ -169,7 +169,8 @@ async function leave(call: Call, options: Waits, group: string): Promise<void> {
   await using agent = await openAgent(call, "group");
   const { name } = await agent.groups.find(group);
   await agent.groups.leave(group, waitOf(call, options));
-  await call.out.confirm([`This agent is not in @${name} any more.`], { group: name, left: true });
+  const said = [`This agent is not in @${name} any more.`, "The others see that when one of them is there."];
+  await call.out.confirm(said, { group: name, left: true });
 }
 
 async function refuse(call: Call, options: Waits, group: string): Promise<void> {

@@ -1,7 +1,8 @@
 import { Option, type Command } from "commander";
 import { openAgent } from "../agent.ts";
 import { beginBody } from "../body.ts";
-import { FILES_GO_ON, UsageError } from "../errors.ts";
+import { FILES_GO_ON, isAgentError, UsageError } from "../errors.ts";
+import { fetchWaiting } from "../fresh.ts";
 import { addFileFlags, type FileFlags, filesOf } from "../file-flags.ts";
 import { FilesShown } from "../file-progress.ts";
 import { shortId } from "../ids.ts";
@@ -66,6 +67,7 @@ async function send(call: Call, options: Options): Promise<void> {
   const body = checkedBody(await read(agent.largestBody), options);
   const { expires, replyTo, atLeast } = options;
   if (atLeast !== undefined) await refuseTooMany(agent, to, atLeast);
+  if (to.startsWith("@")) await hearOf(call, agent, to);
   using shown = new FilesShown(call);
   const sent = await agent.send(to, body, {
     ...kindOf(options),
@@ -91,6 +93,13 @@ async function send(call: Call, options: Options): Promise<void> {
     ...(recipients === undefined ? {} : { recipients }),
   });
   if (at === "stored_offline" && options.wait === undefined) await sayIfSilent(agent, sent.to, call.out);
+}
+
+/** Whoever was just added to a group may not have heard of it yet. */
+async function hearOf(call: Call, agent: Agent, group: string): Promise<void> {
+  await agent.groups.find(group).catch(async (error: unknown) => {
+    if (isAgentError(error) && error.code === "unknown_group") await fetchWaiting(call, agent);
+  });
 }
 
 /** Whom it is for. @throws UsageError */

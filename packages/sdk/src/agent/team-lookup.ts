@@ -37,7 +37,8 @@ async function nowCalled(tx: ReadTransaction, name: string): Promise<AgentError 
     const row = readable(value) as OutboxRecord | undefined;
     if (row?.to_name !== `@${name}`) continue;
     const address = readAddress(row.to);
-    const now = address.kind === "team" ? await nameOfTeam(tx, address.key) : undefined;
+    if (address.kind !== "team") continue;
+    const now = [...(await teamsByName(tx))].find(([, team]) => team.key === address.key)?.[0];
     if (now === undefined || now === name) continue;
     return new AgentError("unknown_group", `@${name} is called @${now} now`, {
       hint: `use that name: aimessage group info @${now}`,
