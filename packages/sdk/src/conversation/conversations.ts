@@ -19,7 +19,7 @@ import { owed } from "../records/owed.ts";
 import { forgetGroup } from "../records/members.ts";
 import { get, pad, put } from "../records/records.ts";
 import { sendUnreadAgain } from "./resend.ts";
-import { packageOf, useKeyPackage } from "./welcomes.ts";
+import { isUsedUp, LAST_RESORT_USES, packageOf, useKeyPackage, wasJoined } from "./welcomes.ts";
 import type { GroupRecord } from "../records/group-records.ts";
 import type { ContactRecord } from "../records/tables.ts";
 import { addPair, pairsWith, type Pair } from "../turn/groups.ts";
@@ -30,8 +30,6 @@ const REOPEN_FIRST_MS = 1_000;
 const REOPEN_LAST_MS = 3_600_000;
 /** Closed conversations of one contact that are known, at most: the oldest are the first to be forgotten. */
 const CLOSED_AT_MOST = 100;
-/** Conversations that one contact may open by the same last-resort package, which is there to be used again. */
-const LAST_RESORT_USES = 3;
 
 /**
  * The conversation to send in: with the contact's present device, one that has been answered before one that has not,
@@ -113,8 +111,7 @@ export async function acceptWelcome(
   const key = await packageOf(turn, welcome);
   if (key === undefined)
     return refuse("welcome_without_key", `a Welcome from ${from} uses a key package that this device does not have`);
-  const uses = `joined/${key.ref}/${username}/`;
-  if ((await turn.tx.list({ prefix: uses, limit: LAST_RESORT_USES })).length === LAST_RESORT_USES)
+  if (await isUsedUp(turn, key, from))
     return refuse("too_many_welcomes", `${from} opens more than ${LAST_RESORT_USES} conversations by one key package`);
   const { device } = turn.account;
   let peer: DeviceCertificate | undefined;
@@ -130,14 +127,12 @@ export async function acceptWelcome(
     return refuse("bad_welcome", `a Welcome from ${from} is not acceptable: ${error.message}`);
   }
   const id = groupIdOf(group);
-  const known = (await isKnownGroup(turn, id)) || (await turn.tx.get(uses + id)) !== undefined;
+  const known = (await isKnownGroup(turn, id)) || (await wasJoined(turn, key, from, id));
   if (peer === undefined || (announcedGroup ?? id) !== id || known)
     return refuse("bad_welcome", `a Welcome from ${from} is not what the relay says it is`);
   const trust = await meet(turn, peer, "welcome");
   if (trust !== "trusted") return;
-  await useKeyPackage(turn, key, from);
-  // By its Welcome this group could be joined once more, for as long as the private part is there.
-  if (key.last_resort) await turn.tx.put(uses + id, "");
+  await useKeyPackage(turn, key, from, id);
   // First thing after joining, our own keys replace those of the published package.
   const records = await newRecords(turn, group, peer, "joiner");
   records.record.committed_at = 0;

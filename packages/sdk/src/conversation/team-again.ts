@@ -58,7 +58,7 @@ export async function goOnInTeam(turn: Turn, group: string, record: AgainRecord,
   const { cache, tx } = turn;
   let count = 0;
   const goesOn = () => count++ < AT_LEAST || turn.mayGoOn(share);
-  const isWaiting = await waitsForReports(turn, record);
+  const isWaiting = (await waitsForReports(turn, record)) || (await waitsForOther(turn, group, record));
   const work = record.endsAt === undefined ? sendAllAnew : endAll;
   if (isWaiting || !(await work(turn, group, record, goesOn))) {
     await put(tx, "again/", group, record);
@@ -80,6 +80,19 @@ async function waitsForReports(turn: Turn, { contact, behind: end = 0 }: AgainRe
   for await (const name of partsUnder(turn.tx, prefix)) {
     const [first] = turn.isSpent(name) ? [] : await turn.tx.list({ prefix: `${prefix}${name}/`, limit: 1 });
     if (first === undefined || counterIn(first[0]) >= end) continue;
+    turn.isCut = true;
+    return true;
+  }
+  return false;
+}
+
+/** What was not received in a group that this one has replaced is sent in this one, before that ends. */
+async function waitsForOther(turn: Turn, group: string, { contact, endsAt }: AgainRecord): Promise<boolean> {
+  if (endsAt === undefined) return false;
+  for (const [other, whose] of turn.cache.again) {
+    if (other === group || whose !== contact) continue;
+    const record = await find(turn.tx, "again/", other);
+    if (record === undefined || record.endsAt !== undefined) continue;
     turn.isCut = true;
     return true;
   }

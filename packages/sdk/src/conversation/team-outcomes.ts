@@ -98,7 +98,9 @@ export async function settleAll(turn: Turn, row: OutboxRecord): Promise<void> {
     const failure = { state: "failed", reason: "partial", provisional: expired > 0 } as const;
     return settle(turn, row, handled === living && living > 0 ? { state: "handled" } : failure);
   }
-  if (received === living && row.state === "stored") return settle(turn, row, { state: "received" });
+  // The relay's word, that it has dropped it, is outweighed by theirs.
+  const isOpen = row.state === "stored" || (row.by_relay === true && row.state !== "refused");
+  if (received === living && isOpen) return settle(turn, row, { state: "received" });
   return put(turn.tx, "out/", pad(row.seq), row);
 }
 

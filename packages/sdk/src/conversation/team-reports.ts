@@ -15,10 +15,10 @@ import { type Team, teamMember, teamOf } from "../turn/groups.ts";
 import type { Turn } from "../turn/turn.ts";
 
 /** The costs of a word in a receipt that is about nothing, and of one that says again what is known. See `Waste`. */
-const MISS = 0.02;
-const KNOWN = 0.01;
+const MISS = 0.05;
+const KNOWN = 0.05;
 /** A gap that is named again, as every receipt does until one was read. */
-const KNOWN_GAP = 0.002;
+const KNOWN_GAP = 0.005;
 /** Counters of ours that a member lacks, at most: beyond them, what it has said it has is not gone through. Honest ones name 400. */
 const LACKS_AT_MOST = 1_000;
 

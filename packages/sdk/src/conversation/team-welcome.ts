@@ -24,7 +24,7 @@ import { hearLapsed } from "./team-stuck.ts";
 import { unwatch } from "./team-watch.ts";
 import { meet } from "../trust/contacts.ts";
 import { isConversation } from "./conversations.ts";
-import { packageOf, useKeyPackage } from "./welcomes.ts";
+import { isUsedUp, LAST_RESORT_USES, packageOf, useKeyPackage } from "./welcomes.ts";
 import { lastKnown, learn, newTeamGroup, rosterIn, settingsIn } from "./teams.ts";
 import { beginOrder, dropOrders } from "../turn/team-order.ts";
 import { addTeam, countDirectAnew, type Team, teamOf } from "../turn/groups.ts";
@@ -60,6 +60,8 @@ export async function acceptTeamWelcome(turn: Turn, delivery: Delivery): Promise
     if (known === undefined && announced !== undefined) await hearLapsed(turn, announced);
     return refuse("welcome_without_key", `a Welcome from ${from} uses a key package that this device does not have`);
   }
+  if (await isUsedUp(turn, key, from))
+    return refuse("too_many_welcomes", `${from} opens more than ${LAST_RESORT_USES} groups by one key package`);
   let joined: Joined;
   try {
     const invited = { welcome, tree: fromBase64(tree) };
@@ -80,7 +82,7 @@ export async function acceptTeamWelcome(turn: Turn, delivery: Delivery): Promise
   // Whoever poses as somebody who is pinned adds us to nothing.
   const said = await verifyCertificate(turn.crypto, joined.inviter.certificate);
   if (said === undefined || (await meet(turn, said, "welcome")) !== "trusted") return;
-  await useKeyPackage(turn, key, from);
+  await useKeyPackage(turn, key, from, id);
   // A key package of last resort is handed out more than once.
   const isSoon = key.last_resort;
   if (known === undefined) return joinNew(turn, joined, { from, isSoon });
@@ -213,5 +215,5 @@ async function join(turn: Turn, { group }: Joined, { from, isSoon, known, ...key
   if (isWanted) await tell(turn, key, { by: username, added: [usernameKey(turn.account.identity.username)] });
   if (!isWanted && policy === "closed") return addOp(turn, { kind: "leave", key, group: id, names: [] });
   if (!isWanted)
-    await turn.alert("invited", username, `${from} has added this agent to the team @${settingsIn(turn, team).name}`);
+    await turn.alert("invited", username, `${from} invites this agent to the group @${settingsIn(turn, team).name}`);
 }

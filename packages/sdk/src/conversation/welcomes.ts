@@ -5,6 +5,8 @@ import { get, put } from "../records/records.ts";
 import type { KeyRecord } from "../records/tables.ts";
 import type { Turn } from "../turn/turn.ts";
 
+/** Groups that one sender may open by the same last-resort package, which is there to be used again. */
+export const LAST_RESORT_USES = 3;
 const LAST_RESORT_GRACE_MS = 24 * 3_600_000;
 
 /** The package that a Welcome is made for, with its private part. Undefined if this device has it no more, or if there are several. */
@@ -18,14 +20,31 @@ export async function packageOf(
   return key === undefined || secret === undefined ? undefined : { ...key, secret: secret as Uint8Array };
 }
 
-/** A single-use private part is gone with its use; the last resort's a day later. */
-export async function useKeyPackage(turn: Turn, { ref, last_resort }: KeyRecord, from: string): Promise<void> {
+/** Whether a sender has opened as many groups by a package as it may. */
+export async function isUsedUp(turn: Turn, { ref }: KeyRecord, from: string): Promise<boolean> {
+  const prefix = `joined/${ref}/${usernameKey(from)}/`;
+  return (await turn.tx.list({ prefix, limit: LAST_RESORT_USES })).length === LAST_RESORT_USES;
+}
+
+/** Whether a group was joined by a package before: by the same Welcome it could be once more, for as long as the private part is there. */
+export async function wasJoined(turn: Turn, { ref }: KeyRecord, from: string, group: string): Promise<boolean> {
+  return (await turn.tx.get(`joined/${ref}/${usernameKey(from)}/${group}`)) !== undefined;
+}
+
+/** A group was opened: a single-use private part is gone with its use; the last resort's a day later. */
+export async function useKeyPackage(
+  turn: Turn,
+  { ref, last_resort }: KeyRecord,
+  from: string,
+  group: string,
+): Promise<void> {
   if (!last_resort) {
     await removeKeyPackage(turn.tx, ref);
     // Of what came before, the relay has not counted it among what it said at the login.
     if (turn.isCurrent) await lessIsLeft(turn.tx, (await leastStock(turn.tx)) - 1);
     return;
   }
+  await turn.tx.put(`joined/${ref}/${usernameKey(from)}/${group}`, "");
   const key = await get(turn.tx, "key/", ref);
   if (key !== undefined && key.delete_at === undefined)
     await put(turn.tx, "key/", ref, { ...key, delete_at: turn.now + LAST_RESORT_GRACE_MS });

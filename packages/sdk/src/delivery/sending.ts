@@ -117,14 +117,24 @@ interface Sending {
   dirty: boolean;
 }
 
-/** Nobody has seen these, from a refused one on: they are encrypted again, in order, under the same counters. */
+/**
+ * Nobody has seen these, from a refused one on: they are encrypted again, in order, under the same counters; but for what the relay has taken behind
+ * it, though it says that it takes nothing there: no other message gets a counter below that.
+ */
 export async function withdraw(turn: Turn, sending: Sending, from: number): Promise<void> {
   const { record } = sending;
   const prefix = `sent/${record.id}/`;
+  let taken = from - 1;
   for (const [key, seq] of await turn.tx.list({ prefix, after: prefix + pad(from - 1) })) {
+    const counter = Number(key.slice(prefix.length));
+    const row = await get(turn.tx, "out/", pad(Number(seq)));
+    if (counter > from && row !== undefined && row.state !== "queued") {
+      taken = counter;
+      continue;
+    }
     await remove(turn.tx, "wire/", pad(Number(seq)));
     await turn.tx.delete(key);
   }
-  record.send_counter = Math.min(record.send_counter, from - 1);
+  record.send_counter = Math.min(record.send_counter, taken);
   sending.dirty = true;
 }

@@ -22,6 +22,8 @@ import { Waste } from "./waste.ts";
 
 /** How long a turn takes up more work. With what it has begun, and its commit, others wait for it twice as long at most. */
 const TURN_MS = 100;
+/** Reports of one that are counted where it is not known how many wait. */
+const REPORTS_COUNTED = 64;
 /** Ids of requests that are gone from the store and may be unanswered. */
 const REMEMBERED = 64;
 
@@ -75,7 +77,8 @@ export class Cache {
     for (const [key, value] of await tx.list({ prefix: "commit/" }))
       this.commits.set(key.slice("commit/".length), parse(key, value) as CommitRecord);
     await this.strangers.load(tx);
-    for await (const contact of partsUnder(tx, "report/")) this.reporting.set(contact, 1);
+    for await (const contact of partsUnder(tx, "report/"))
+      this.reporting.set(contact, (await tx.list({ prefix: `report/${contact}/`, limit: REPORTS_COUNTED })).length);
     for await (const group of partsUnder(tx, "again/")) {
       const record = await get(tx, "again/", group);
       if (record !== undefined) this.again.set(group, record.contact);
