@@ -53,6 +53,10 @@ async function postTo(letter: Letter): Promise<Sent | undefined> {
       print({ kind: "unsent", id: letter.id, reason: "unknown_group" });
       return undefined;
     } catch (error) {
+      if (error instanceof AgentError && error.reason === "no_members") {
+        print({ kind: "unsent", id: letter.id, reason: error.reason });
+        return undefined;
+      }
       // It may be called something else since.
       if (!(error instanceof AgentError && OUT.has(error.code))) throw error;
       await delay(RETRY_MS);

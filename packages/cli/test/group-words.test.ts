@@ -67,7 +67,7 @@ test("a change says what was done, or that nothing was", async () => {
   expect(await said("group remove -u alice team dave")).toBe("dave was removed from @team: 1 member\n");
 
   expect(await saidIn(world, "send -u alice -t @team -m hello")).toEqual([
-    "2",
+    "1",
     "Error: @team has no other members",
     "Hint: nothing was sent; add one: aimessage -u alice group add @team NAME",
   ]);
@@ -156,8 +156,8 @@ test("whoever writes to a group that it has left, that is called otherwise now, 
   await world.cli("group rename -u alice @team two");
   expect(await said("send -u alice -t @team -m two")).toEqual([
     "1",
-    "Error: @team is called @two now",
-    "Hint: use that name: aimessage -u alice group info @two",
+    "Error: @team has another name now",
+    "Hint: it is called @two: aimessage -u alice group info @two",
   ]);
   expect((await world.cli("listen -u bob --once")).exit).toBe(0);
   expect((await world.cli("group leave -u bob @two")).exit).toBe(0);

@@ -40,8 +40,9 @@ async function nowCalled(tx: ReadTransaction, name: string): Promise<AgentError 
     if (address.kind !== "team") continue;
     const now = [...(await teamsByName(tx))].find(([, team]) => team.key === address.key)?.[0];
     if (now === undefined || now === name) continue;
-    return new AgentError("unknown_group", `@${name} is called @${now} now`, {
-      hint: `use that name: aimessage group info @${now}`,
+    // The new name is others' word, which a model reads in a fence alone: it gets no hint of ours.
+    return new AgentError("unknown_group", `@${name} has another name now`, {
+      hint: `it is called @${now}: aimessage group info @${now}`,
     });
   }
   return undefined;
@@ -59,12 +60,13 @@ async function isOver(tx: ReadTransaction, name: string): Promise<AgentError | u
   });
 }
 
-/** The same, if it can be sent to. @throws AgentError unknown_group, not_a_member, identity_changed, usage */
+/** The same, if it can be sent to. @throws AgentError unknown_group, not_a_member, identity_changed, failed: nobody else is in it */
 export async function teamNamed(tx: ReadTransaction, typed: string): Promise<TeamRecord> {
   const here = nameTyped(typed);
   const team = await mayBeSentTo(tx, await findTeam(tx, typed), here);
   if (team.members.length > 1) return team;
-  throw new AgentError("usage", `@${here} has no other members`, {
+  throw new AgentError("failed", `@${here} has no other members`, {
+    reason: "no_members",
     hint: `nothing was sent; add one: aimessage group add @${here} NAME`,
   });
 }

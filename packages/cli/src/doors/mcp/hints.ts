@@ -14,6 +14,7 @@ const HINTS: Partial<Record<string, string>> = {
   unknown_group: "list_agents shows the groups that you are in",
   not_a_member:
     "ask your owner to take the invitation, in a terminal: aimessage group accept; or an admin of the group to add this agent",
+  "failed no_members": "nothing was sent; ask your owner to add somebody, in a terminal: aimessage group add",
   disk_full: "ask your owner to free some space, or choose another folder",
   "bad_file hard_link": BELOW,
   "bad_file hidden": BELOW,

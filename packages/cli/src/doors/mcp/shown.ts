@@ -42,6 +42,7 @@ const REASONS: ReadonlySet<string> = new Set([
   "missing",
   "no_file",
   "no_files",
+  "no_members",
   "no_root",
   "not_handled",
   "outside",
