@@ -82,8 +82,11 @@ export async function receiveDirect(turn: Turn, team: Team, delivery: Delivery, 
   team.changed.add(from);
   turn.heard.add(directAddress(team.record.key, from));
   await hearSeen(turn, team, from, content.header.seen);
-  if (content.header.type === "receipt") return applyTeamReceipt(turn, team, from, content.body);
   const { again } = content.header;
+  // Nothing has that counter any more.
+  if (again !== undefined && content.header.type === "receipt")
+    member.gaps = (member.gaps ?? []).filter((gap) => gap !== again.counter);
+  if (content.header.type === "receipt") return applyTeamReceipt(turn, team, from, content.body);
   if (again === undefined) return undefined;
   const original = { ...content, header: { ...content.header, id: again.id } };
   if (content.header.type === "offer")

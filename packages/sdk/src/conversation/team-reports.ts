@@ -1,11 +1,12 @@
 /** What members report on what was sent to their team, and what becomes of that when they go or come back. */
 import { isUnfetched } from "./file-reports.ts";
 import { eachOf } from "./each.ts";
+import { fillInTeam } from "./fillers.ts";
 import { FETCHED, fileAtMember } from "./team-files.ts";
 import { goneFrom, isFor, settleAt } from "./team-outcomes.ts";
 import { oweAllToOne, sendToOne } from "./team-resend.ts";
 import { rowById } from "../records/outbox-records.ts";
-import { teamAddress } from "../records/addresses.ts";
+import { directAddress, teamAddress } from "../records/addresses.ts";
 import { get, pad, rowsUnder } from "../records/records.ts";
 import type { ReportRecord } from "../records/left-records.ts";
 import type { OutboxRecord } from "../records/tables.ts";
@@ -63,7 +64,11 @@ export async function applyFromMember(
     });
   const { missing, undecryptable, handled, failed, fetched = [], unfetched = [] } = record;
   const askedFor = async (gap: { group: string; counter: number }): Promise<void> => {
-    if (gap.group === group.id) await again(await rowByCounter(turn, group.id, gap.counter), KNOWN_GAP);
+    if (gap.group !== group.id) return;
+    const row = await rowByCounter(turn, group.id, gap.counter);
+    const asked = { record: group, counter: gap.counter, to: directAddress(key, from) };
+    if (row === undefined && group.state === "open" && (await fillInTeam(turn, asked))) return;
+    await again(row, KNOWN_GAP);
   };
   return (
     (await eachOf(missing, goesOn, askedFor)) &&

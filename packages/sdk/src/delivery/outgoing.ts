@@ -9,7 +9,7 @@ import { type Flight, type SendData, WINDOW } from "./flight.ts";
 import { contactsWithQueue, endWaiting, hasMessage } from "./queue.ts";
 import { readAddress } from "../records/addresses.ts";
 import type { ContactRecord, OutboxRecord } from "../records/tables.ts";
-import { headerOf, isUnderWay, remember, sendQueued } from "./sending.ts";
+import { counterFor, headerOf, isUnderWay, remember, sendQueued } from "./sending.ts";
 import { withFiles } from "./offered-files.ts";
 import { serveTeam } from "./team-outgoing.ts";
 import type { Pair } from "../turn/groups.ts";
@@ -86,11 +86,11 @@ export async function encryptRow(
   const { record, peer } = conversation;
   const { device, identity } = turn.account;
   const messageId = frameId(row.id, row.attempt);
-  record.send_counter += 1;
+  const counter = await counterFor(turn, conversation, row);
   const header: Header = {
-    ...headerOf(turn, row, record.send_counter),
+    ...headerOf(turn, row, counter),
     ...(peer.receive_counter === 0 || (peer.gaps ?? []).length > 0 ? {} : { read: peer.receive_counter }),
-    ...(record.send_counter === 1 && record.replaces.length > 0 ? { replaces: record.replaces } : {}),
+    ...(counter === 1 && record.replaces.length > 0 ? { replaces: record.replaces } : {}),
   };
   const { expires_at: expiresAt } = header;
   const aad = authenticatedData({
@@ -122,6 +122,6 @@ export async function encryptRow(
   const now = { ...row };
   const contact = row.kind === "receipt" ? undefined : await turn.contact(record.contact);
   if (contact !== undefined) now.identity_key ??= contact.identity_key;
-  await remember(turn, now, { group: record.id, epoch: record.epoch, counter: record.send_counter }, data);
+  await remember(turn, now, { group: record.id, epoch: record.epoch, counter }, data);
   return data;
 }

@@ -113,28 +113,39 @@ export function headerOf(turn: Turn, row: OutboxRecord, counter: number): Header
 
 /** What is sent in, and how many were: a conversation, or a team. */
 interface Sending {
-  record: { id: string; send_counter: number };
+  record: { id: string; send_counter: number; freed?: number[] };
   dirty: boolean;
 }
 
+/** Counters that nothing has any more, at most: others ask for them. */
+const FREED_AT_MOST = 400;
+
 /**
- * Nobody has seen these, from a refused one on: they are encrypted again, in order, under the same counters; but for what the relay has taken behind
- * it, though it says that it takes nothing there: no other message gets a counter below that.
+ * Nobody has seen these, from a refused one on, or so the relay says: they are encrypted again, in order, each under its own counter. No counter is ever
+ * another message's: whoever has one in spite of that would take the other for read.
  */
 export async function withdraw(turn: Turn, sending: Sending, from: number): Promise<void> {
   const { record } = sending;
   const prefix = `sent/${record.id}/`;
-  let taken = from - 1;
   for (const [key, seq] of await turn.tx.list({ prefix, after: prefix + pad(from - 1) })) {
-    const counter = Number(key.slice(prefix.length));
     const row = await get(turn.tx, "out/", pad(Number(seq)));
-    if (counter > from && row !== undefined && row.state !== "queued") {
-      taken = counter;
-      continue;
-    }
+    // What it has taken behind that stays where it is, though it has said that it takes nothing there.
+    if (row !== undefined && row.state !== "queued") continue;
     await remove(turn.tx, "wire/", pad(Number(seq)));
     await turn.tx.delete(key);
   }
-  record.send_counter = Math.min(record.send_counter, taken);
+  record.freed = [...(record.freed ?? []).filter((counter) => counter !== from), from].slice(-FREED_AT_MOST);
   sending.dirty = true;
+}
+
+/** The counter of a row in a group: the one that it has had there, or the next. */
+export async function counterFor(turn: Turn, { record }: Sending, row: OutboxRecord): Promise<number> {
+  const own = row.group === record.id ? row.counter : undefined;
+  const holder = own === undefined ? undefined : await turn.tx.get(`sent/${record.id}/${pad(own)}`);
+  if (own !== undefined && (holder === undefined || holder === String(row.seq))) {
+    if (record.freed !== undefined) record.freed = record.freed.filter((counter) => counter !== own);
+    return own;
+  }
+  record.send_counter += 1;
+  return record.send_counter;
 }

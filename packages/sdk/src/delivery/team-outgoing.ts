@@ -22,7 +22,7 @@ import type { Turn } from "../turn/turn.ts";
 import type { Flight, SendData } from "./flight.ts";
 import { withFiles } from "./offered-files.ts";
 import { endWaiting, queuedRows } from "./queue.ts";
-import { headerOf, remember, sendQueued } from "./sending.ts";
+import { counterFor, headerOf, remember, sendQueued } from "./sending.ts";
 
 /** Encrypts what waits for a team, or for one of its members. */
 export async function serveTeam(turn: Turn, flight: Flight, to: string, most: number): Promise<void> {
@@ -95,11 +95,11 @@ async function endUntrusted(turn: Turn, flight: Flight, to: string): Promise<voi
 async function encryptToTeam(turn: Turn, team: Team, row: OutboxRecord, body: Uint8Array): Promise<SendData> {
   const { record } = team;
   const { identity, device } = turn.account;
-  record.send_counter += 1;
+  const counter = await counterFor(turn, team, row);
   const messageId = frameId(row.id, row.attempt);
   const seen = await seenBy(turn, team);
   const header = {
-    ...headerOf(turn, row, record.send_counter),
+    ...headerOf(turn, row, counter),
     base: record.base,
     ...(seen === undefined ? {} : { seen }),
   };
@@ -128,7 +128,7 @@ async function encryptToTeam(turn: Turn, team: Team, row: OutboxRecord, body: Ui
   await remember(
     turn,
     { ...row, ...(recipients === undefined ? {} : { recipients }) },
-    { group: record.id, epoch: record.epoch, counter: record.send_counter, at: turn.now },
+    { group: record.id, epoch: record.epoch, counter, at: turn.now },
     frame,
   );
   return frame;
@@ -185,6 +185,9 @@ async function sealTo(
 
 /** Of a receipt, of a message that its recipient lacks, or of where the files of one lie now. */
 async function directHeader(turn: Turn, row: OutboxRecord, counter: number): Promise<Header> {
+  // A counter that nothing has any more: its recipient waits for it no longer.
+  if (row.of === undefined && row.counter !== undefined)
+    return { ...headerOf(turn, row, counter), again: { id: row.id, counter: row.counter } };
   const original = row.of === undefined ? undefined : await get(turn.tx, "out/", pad(row.of));
   if (original?.counter === undefined) return headerOf(turn, row, counter);
   const again = { id: original.id, counter: original.counter };

@@ -8,7 +8,7 @@ import type { Pushed } from "../wire/connection.ts";
 /** Fetched at a time. */
 const AT_ONCE = 2;
 /** What does not come for so long is as what is not there: all mail behind it waits. Milliseconds. */
-const PATIENCE_MS = 120_000;
+const PATIENCE_MS = 600_000;
 /** Between two attempts: first, doubled up to the last. Milliseconds. */
 const FIRST_WAIT_MS = 200;
 const LAST_WAIT_MS = 10_000;

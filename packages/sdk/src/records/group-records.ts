@@ -28,6 +28,8 @@ export interface GroupRecord {
   lost_commit?: { epoch: number; since: number };
   /** Groups that it replaces, named in the first message. */
   replaces: string[];
+  /** Counters of ours that nothing has any more, since the relay has refused what had them. */
+  freed?: number[];
 }
 
 /** `member/<group id>/<username>`: another member of a group, and what has come from it there. */

@@ -1,0 +1,48 @@
+/** Counters that nothing has any more: an empty receipt takes the place of what had them, so that nobody waits for that. */
+import { randomId, utf8 } from "../protocol/index.ts";
+import { nextSeq, pad } from "../records/records.ts";
+import type { OutboxRecord } from "../records/tables.ts";
+import { addRow } from "../turn/outbox-rows.ts";
+import type { Turn } from "../turn/turn.ts";
+import { emptyReceipt } from "./receipt.ts";
+
+/** What is asked for, where, and by whom: an address. */
+interface Asked {
+  record: { id: string; freed?: number[] };
+  counter: number;
+  to: string;
+}
+
+/** In a group of two it is sent under that counter. @returns whether nothing has it */
+export async function fillInPair(turn: Turn, { record, counter, to }: Asked): Promise<boolean> {
+  if (record.freed?.includes(counter) !== true) return false;
+  const seq = await add(turn, { record, counter, to });
+  await turn.tx.put(`sent/${record.id}/${pad(counter)}`, String(seq));
+  return true;
+}
+
+/** In a group of many it is sent to whoever asks, alone, unless something waits for that one already: it will ask again. */
+export async function fillInTeam(turn: Turn, { record, counter, to }: Asked): Promise<boolean> {
+  if (record.freed?.includes(counter) !== true) return false;
+  if ((await turn.tx.list({ prefix: `queue/${to}/`, limit: 1 })).length === 0) await add(turn, { record, counter, to });
+  return true;
+}
+
+async function add(turn: Turn, { record, counter, to }: Asked): Promise<number> {
+  const seq = await nextSeq(turn.tx, "out");
+  const row: OutboxRecord = {
+    seq,
+    id: randomId(),
+    kind: "receipt",
+    to,
+    group: record.id,
+    counter,
+    content_type: "application/json",
+    created_at: turn.now,
+    updated_at: turn.now,
+    state: "queued",
+    attempt: 0,
+  };
+  await addRow(turn, row, utf8(JSON.stringify(emptyReceipt())));
+  return seq;
+}
