@@ -216,6 +216,7 @@ describe("the public face is exactly this list", () => {
     "FileProgress",
     "FileToSend",
     "Group",
+    "GroupChange",
     "GroupMember",
     "Groups",
     "Guard",
