@@ -54,6 +54,12 @@ function shape({ key, name, admins, members, group, epoch, groupState }: TeamSta
   });
 }
 
+/** Those whom nobody can let go: where the last admin was made one again while it left, a group is closed to changes. */
+function leavingForEver({ admins }: TeamState, table: RelayTeam | undefined): Set<string> {
+  const leaving = table?.members.filter(({ leaves }) => leaves === 1).map(({ name }) => name) ?? [];
+  return new Set(admins.every((admin) => leaving.includes(admin)) ? leaving : []);
+}
+
 /** Why the members of a team do not agree yet; undefined: they do. */
 export function disagreement(about: string, { books, relay }: Seen): string | undefined {
   const all = active(books, about);
@@ -66,18 +72,23 @@ export function disagreement(about: string, { books, relay }: Seen): string | un
     .map(([name]) => name)
     .toSorted()
     .join();
+  const table = relay.get(team.group);
+  const kept = leavingForEver(team, table);
   const members = team.members.toSorted().join();
-  if (here !== members) return `@${about}: its members are ${members}, and in it are ${here}`;
+  const there = team.members
+    .filter((name) => !kept.has(name))
+    .toSorted()
+    .join();
+  if (here !== there) return `@${about}: its members are ${there}, and in it are ${here}`;
   if (!team.admins.every((admin) => team.members.includes(admin)))
     return `@${about}: not all of its admins ${team.admins.join()} are members`;
-  const table = relay.get(team.group);
   const told = table?.members
     .map(({ name }) => name)
     .toSorted()
     .join();
   if (told !== members) return `@${about}: its members are ${members}, and the relay's ${told}`;
   if (table?.epoch !== team.epoch) return `@${about}: is in epoch ${team.epoch}, and the relay in ${table?.epoch}`;
-  const away = table?.members.find(({ lapsed, leaves }) => lapsed === 1 || leaves === 1);
+  const away = table?.members.find(({ name, lapsed, leaves }) => !kept.has(name) && (lapsed === 1 || leaves === 1));
   return away === undefined ? undefined : `@${about}: to the relay ${away.name} has lapsed, or leaves`;
 }
 
@@ -89,7 +100,9 @@ export function judgeRosters(verdict: Verdict, teams: string[], seen: Seen, ledg
     const [first] = active(seen.books, about);
     if (first === undefined) continue;
     const [, team] = first;
+    const kept = leavingForEver(team, seen.relay.get(team.group));
     for (const name of seen.books.keys()) {
+      if (kept.has(name)) continue;
       const due = isMemberAtEnd(ledger, about, name);
       if (due !== undefined && due !== team.members.includes(name))
         verdict.lost.push(`a change was lost: ${name} should ${due ? "" : "not "}be in @${about}`);
