@@ -21,7 +21,7 @@ test("whoever listens is told that it was added, and of what is changed then", a
   const listening = world.cli("listen -u bob --count 1");
   await world.cli("group create -u alice team bob");
   await world.cli("group add -u alice @team carol");
-  await world.cli("send -u alice -t @team -m done --wait received");
+  await world.cli("send -u alice -t @team -m done");
   const { stderr, stdout } = await listening;
   expect(stdout).toMatch(/@team alice: done/);
   expect(stderr).toContain("-- alice added this agent to @team\n");
