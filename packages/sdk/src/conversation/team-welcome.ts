@@ -24,7 +24,7 @@ import { hearLapsed } from "./team-stuck.ts";
 import { unwatch } from "./team-watch.ts";
 import { meet } from "../trust/contacts.ts";
 import { isConversation } from "./conversations.ts";
-import { isUsedUp, LAST_RESORT_USES, packageOf, useKeyPackage } from "./welcomes.ts";
+import { packageOf, useKeyPackage } from "./welcomes.ts";
 import { lastKnown, learn, newTeamGroup, rosterIn, settingsIn } from "./teams.ts";
 import { beginOrder, dropOrders } from "../turn/team-order.ts";
 import { addTeam, countDirectAnew, type Team, teamOf } from "../turn/groups.ts";
@@ -60,9 +60,6 @@ export async function acceptTeamWelcome(turn: Turn, delivery: Delivery): Promise
     if (known === undefined && announced !== undefined) await hearLapsed(turn, announced);
     return refuse("welcome_without_key", `a Welcome from ${from} uses a key package that this device does not have`);
   }
-  // Whom the owner knows may add it to many groups while it sleeps.
-  if ((await turn.isStranger(username)) && (await isUsedUp(turn, key, from)))
-    return refuse("too_many_welcomes", `${from} opens more than ${LAST_RESORT_USES} groups by one key package`);
   let joined: Joined;
   try {
     const invited = { welcome, tree: fromBase64(tree) };
@@ -83,7 +80,7 @@ export async function acceptTeamWelcome(turn: Turn, delivery: Delivery): Promise
   // Whoever poses as somebody who is pinned adds us to nothing.
   const said = await verifyCertificate(turn.crypto, joined.inviter.certificate);
   if (said === undefined || (await meet(turn, said, "welcome")) !== "trusted") return;
-  await useKeyPackage(turn, key, from, id);
+  await useKeyPackage(turn, key, from);
   // A key package of last resort is handed out more than once.
   const isSoon = key.last_resort;
   if (known === undefined) return joinNew(turn, joined, { from, isSoon });

@@ -5,7 +5,7 @@ import { get, put } from "../records/records.ts";
 import type { KeyRecord } from "../records/tables.ts";
 import type { Turn } from "../turn/turn.ts";
 
-/** Groups that one sender may open by the same last-resort package, which is there to be used again. */
+/** Groups of two that one sender may open by the same last-resort package, which is there to be used again. */
 export const LAST_RESORT_USES = 3;
 const LAST_RESORT_GRACE_MS = 24 * 3_600_000;
 
@@ -36,7 +36,7 @@ export async function useKeyPackage(
   turn: Turn,
   { ref, last_resort }: KeyRecord,
   from: string,
-  group: string,
+  pair?: string,
 ): Promise<void> {
   if (!last_resort) {
     await removeKeyPackage(turn.tx, ref);
@@ -44,7 +44,7 @@ export async function useKeyPackage(
     if (turn.isCurrent) await lessIsLeft(turn.tx, (await leastStock(turn.tx)) - 1);
     return;
   }
-  await turn.tx.put(`joined/${ref}/${usernameKey(from)}/${group}`, "");
+  if (pair !== undefined) await turn.tx.put(`joined/${ref}/${usernameKey(from)}/${pair}`, "");
   const key = await get(turn.tx, "key/", ref);
   if (key !== undefined && key.delete_at === undefined)
     await put(turn.tx, "key/", ref, { ...key, delete_at: turn.now + LAST_RESORT_GRACE_MS });
