@@ -1,6 +1,7 @@
 /** Changes of groups as a person reads them, while something listens. */
 import type { Agent, GroupChange } from "@aimessage/sdk/node";
 import type { Output } from "@aimessage/sdk/program";
+import { someOf } from "./names.ts";
 
 /** Names that are told of a change. */
 const NAMED = 10;
@@ -13,10 +14,7 @@ export function tellGroupChanges(agent: Agent, out: Output): void {
 export function changeLine(change: GroupChange, own: string): string {
   const { group, by, added, removed, left, promoted, demoted, before } = change;
   const called = (name: string): string => (name === own ? "this agent" : name);
-  const all = (names: string[]): string => {
-    const more = names.length - NAMED;
-    return names.slice(0, NAMED).map(called).join(", ") + (more > 0 ? ` and ${more} more` : "");
-  };
+  const all = (names: string[]): string => someOf(names.map(called), NAMED);
   const who = by === undefined ? "somebody" : called(by);
   const parts = [
     left.length > 0 ? `${all(left)} left @${group}` : "",

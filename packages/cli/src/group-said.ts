@@ -1,6 +1,7 @@
 /** What commands say of changes of a group that were made. */
 import type { Group } from "@aimessage/sdk/node";
 import { counted } from "./counted.ts";
+import { together } from "./names.ts";
 
 export type MemberChange = "add" | "remove" | "promote" | "demote";
 
@@ -14,14 +15,11 @@ export function changedText(kind: MemberChange, named: readonly string[], before
   if (kind === "add") return `${who} ${were} added to ${group}: ${members}`;
   if (kind === "remove") return `${who} ${were} removed from ${group}: ${members}`;
   const isPromoted = kind === "promote";
+  const what = names.length === 1 ? ["admin", "an admin"] : ["admins", "admins"];
+  const said = `${who} ${are} ${isPromoted ? what[1] : `no ${what[0]}`} of ${group}`;
   if (names.every((name) => before.admins.includes(name) === isPromoted))
-    return isPromoted
-      ? `Nothing changed: ${who} ${are} ${names.length === 1 ? "an admin" : "admins"} of ${group} already`
-      : `Nothing changed: ${who} ${are} no ${names.length === 1 ? "admin" : "admins"} of ${group}`;
-  const what = names.length === 1 ? "an admin" : "admins";
-  return isPromoted
-    ? `${who} ${are} ${what} of ${group}`
-    : `${who} ${are} no ${names.length === 1 ? "admin" : "admins"} of ${group} any more`;
+    return `Nothing changed: ${said}${isPromoted ? " already" : ""}`;
+  return isPromoted ? said : `${said} any more`;
 }
 
 /** What a group is called now. */
@@ -34,8 +32,4 @@ export function renamedText(before: Group, { name, members }: Group): string {
 export function aliasNote(wanted: string, { name }: Group): string | undefined {
   if (name === wanted) return undefined;
   return `Another group is called @${wanted} here, so this one is @${name}: aimessage send -t @${name} -m TEXT`;
-}
-
-function together(names: readonly string[]): string {
-  return names.length < 2 ? names.join("") : `${names.slice(0, -1).join(", ")} and ${names.at(-1)}`;
 }

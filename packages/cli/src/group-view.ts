@@ -2,6 +2,7 @@
 import type { Group, GroupMember, WaitingChange } from "@aimessage/sdk/node";
 import { escapeLine, table } from "@aimessage/sdk/program";
 import { counted } from "./counted.ts";
+import { someOf } from "./names.ts";
 import { localTime } from "./times.ts";
 
 const WIDTH = 80;
@@ -159,8 +160,7 @@ export function infoLines(
 function changeText({ kind, names, name }: WaitingChange): string {
   if (kind === "rename") return `rename to @${name}`;
   if (kind === "create" || kind === "leave") return kind === "create" ? "to be founded" : "leave";
-  const more = names.length - SAID;
-  return `${kind} ${names.slice(0, SAID).join(", ")}${more > 0 ? ` and ${more} more` : ""}`;
+  return `${kind} ${someOf(names, SAID)}`;
 }
 
 interface Need {

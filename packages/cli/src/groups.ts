@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import type { Act, Call, Handler } from "./call.ts";
 import { UsageError } from "./errors.ts";
+import { together } from "./names.ts";
 import { nearest } from "./nearest.ts";
 
 /** Makes a command that has commands of its own list where none is named, and refuse one that it does not have. */
@@ -10,8 +11,8 @@ export function listUnlessNamed<O>(command: Command, act: Act, list: Handler<O, 
     const [name, names] = [command.name(), command.commands.map((each) => each.name())];
     const near = nearest(named, names);
     const meant = near === undefined ? "" : `did you mean: aimessage ${name} ${near}; `;
-    const all = `${names.slice(0, -1).join(", ")} and ${names.at(-1)}`;
-    throw new UsageError(`unknown command '${name} ${named}'`, `${meant}${name} has the commands ${all}`);
+    const all = `${name} has the commands ${together(names)}`;
+    throw new UsageError(`unknown command '${name} ${named}'`, meant + all);
   };
   return (
     command

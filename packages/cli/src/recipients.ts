@@ -1,5 +1,6 @@
 /** How many of a group have a message, in words. */
 import type { Recipients } from "@aimessage/sdk/node";
+import { someOf } from "./names.ts";
 
 /** All whom a message is for, but for those who are gone. */
 export function living({ received, waiting, failed }: Recipients): number {
@@ -18,11 +19,6 @@ export function howFar({ received, handled, failed, waiting }: Recipients): stri
     ["no word yet from", waiting],
     ["failed at", failed.map(({ name }) => name)],
   ] as const;
-  const said = parts.flatMap(([what, names]) => (names.length === 0 ? [] : [`${what} ${some(names)}`]));
+  const said = parts.flatMap(([what, names]) => (names.length === 0 ? [] : [`${what} ${someOf(names, SAID)}`]));
   return said.length === 0 ? undefined : said.join(", ");
-}
-
-function some(names: readonly string[]): string {
-  const more = names.length - SAID;
-  return `${names.slice(0, SAID).join(", ")}${more > 0 ? ` and ${more} more` : ""}`;
 }

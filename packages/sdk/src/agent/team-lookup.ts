@@ -33,12 +33,13 @@ function unknownGroup(name: string): AgentError {
 
 /** One that has another name meanwhile, as far as something was sent to it under this one. */
 async function nowCalled(tx: ReadTransaction, name: string): Promise<AgentError | undefined> {
+  const names = new Map(Array.from(await teamsByName(tx), ([here, { key }]) => [key, here]));
   for (const [, value] of await tx.list({ prefix: "out/", reverse: true, limit: LOOKED_AT })) {
     const row = readable(value) as OutboxRecord | undefined;
     if (row?.to_name !== `@${name}`) continue;
     const address = readAddress(row.to);
     if (address.kind !== "team") continue;
-    const now = [...(await teamsByName(tx))].find(([, team]) => team.key === address.key)?.[0];
+    const now = names.get(address.key);
     if (now === undefined || now === name) continue;
     // The new name is others' word, which a model reads in a fence alone: it gets no hint of ours.
     return new AgentError("unknown_group", `@${name} has another name now`, {

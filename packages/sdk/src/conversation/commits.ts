@@ -8,8 +8,6 @@ import type { CommitRecord } from "../records/group-records.ts";
 import { pairOf, pairsIn, type Pair } from "../turn/groups.ts";
 import type { Turn } from "../turn/turn.ts";
 
-type CommitData = ClientFrameInput<"commit">;
-
 /** Messages (sent and received) and time after which a device commits new keys of its own. */
 const HEAL_MESSAGES = 100;
 const HEAL_MS = 24 * 3_600_000;
@@ -22,7 +20,10 @@ const STALE_PATIENCE_MS = 10_000;
 export async function keepCommit(
   turn: Turn,
   post: (group: string) => void,
-  { frame, ...given }: Pick<CommitRecord, "kind" | "op" | "large"> & { rows?: number[]; frame: CommitData },
+  {
+    frame,
+    ...given
+  }: Pick<CommitRecord, "kind" | "op" | "large"> & { rows?: number[]; frame: ClientFrameInput<"commit"> },
 ): Promise<void> {
   const { group_id: group, commit_id, epoch } = frame;
   const kept = { rows: [], ...given, frame: JSON.stringify(frame) };

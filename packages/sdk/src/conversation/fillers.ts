@@ -1,8 +1,7 @@
 /** Counters that nothing has any more: an empty receipt takes the place of what had them, so that nobody waits for that. */
-import { randomId, utf8 } from "../protocol/index.ts";
-import { nextSeq, pad } from "../records/records.ts";
-import type { OutboxRecord } from "../records/tables.ts";
-import { addRow } from "../turn/outbox-rows.ts";
+import { utf8 } from "../protocol/index.ts";
+import { pad } from "../records/records.ts";
+import { addReceipt } from "../turn/outbox-rows.ts";
 import type { Turn } from "../turn/turn.ts";
 import { emptyReceipt } from "./receipt.ts";
 
@@ -28,21 +27,7 @@ export async function fillInTeam(turn: Turn, { record, counter, to }: Asked): Pr
   return true;
 }
 
-async function add(turn: Turn, { record, counter, to }: Asked): Promise<number> {
-  const seq = await nextSeq(turn.tx, "out");
-  const row: OutboxRecord = {
-    seq,
-    id: randomId(),
-    kind: "receipt",
-    to,
-    group: record.id,
-    counter,
-    content_type: "application/json",
-    created_at: turn.now,
-    updated_at: turn.now,
-    state: "queued",
-    attempt: 0,
-  };
-  await addRow(turn, row, utf8(JSON.stringify(emptyReceipt())));
-  return seq;
+function add(turn: Turn, { record, counter, to }: Asked): Promise<number> {
+  const row = { to, group: record.id, counter, content_type: "application/json" };
+  return addReceipt(turn, row, utf8(JSON.stringify(emptyReceipt())));
 }

@@ -3,7 +3,7 @@
  * has time. The rest is on disk, each one's in order, and later turns go on with it.
  */
 import { applyFromContact } from "./contact-reports.ts";
-import { readReceipt } from "./receipt.ts";
+import { emptyReceipt, readReceipt } from "./receipt.ts";
 import { hearTeams } from "./team-forks.ts";
 import { applyFromMember } from "./team-reports.ts";
 import { type Delivery, usernameKey } from "../protocol/index.ts";
@@ -16,7 +16,6 @@ import type { Turn } from "../turn/turn.ts";
 
 type Turned = NonNullable<ReportRecord["turned"]>;
 
-const NOTHING = { received: {}, handled: [], failed: [], missing: [], undecryptable: [] };
 /** Receipts of one contact that wait to be applied. Enough for all that is said at once of tens of thousands of messages. */
 const WAITING_AT_MOST = 64;
 /** The cost of a receipt that is none. See `Waste`. */
@@ -36,12 +35,12 @@ export async function applyReceipt(turn: Turn, { record }: Pair, body: Uint8Arra
   // Nobody has written to it, so it has little to say. What is not applied now is not worth being kept: the next one says it.
   const { received, ...words } = receipt;
   if (await apply(turn, contact, { conversation, received: {}, ...words }, Infinity))
-    await report(turn, contact, { conversation, ...NOTHING, received });
+    await report(turn, contact, { conversation, ...emptyReceipt(), received });
 }
 
 /** The other side has everything on disk that we sent in this group up to this counter. */
 export function confirm(turn: Turn, contact: string, group: string, counter: number): Promise<void> {
-  return report(turn, contact, { conversation: group, ...NOTHING, received: { [group]: counter } });
+  return report(turn, contact, { conversation: group, ...emptyReceipt(), received: { [group]: counter } });
 }
 
 /** What a member says of messages that were sent to all of its team. */
@@ -70,7 +69,7 @@ export function reportTurn(
   const { id, key, send_counter: upTo, epoch } = record;
   return report(turn, directAddress(key, name), {
     conversation: id,
-    ...structuredClone(NOTHING),
+    ...emptyReceipt(),
     turned: { to, upTo, epoch },
   });
 }

@@ -51,15 +51,15 @@ export async function receiveTeamCommit(turn: Turn, team: Team, delivery: Delive
     return cannotFollow(turn, team, { why: error.message, sender: from });
   }
   await compareWords(turn, followed.commit, delivery);
-  const own = usernameKey(turn.account.identity.username);
+  // Who has signed it is not the relay's word.
+  const committer = await certifiedBy(followed.commit.committer.certificate);
   if (followed.kind === "removed") {
-    const by = (await certifiedBy(followed.commit.committer.certificate))?.name;
-    await tell(turn, record.key, { by, removed: [own] });
+    const own = usernameKey(turn.account.identity.username);
+    await tell(turn, record.key, { by: committer?.name, removed: [own] });
     return retire(turn, record);
   }
   if (followed.kind !== "applied") {
-    // Who has signed it is not the relay's word.
-    const signer = (await certifiedBy(followed.commit.committer.certificate))?.name ?? from;
+    const signer = committer?.name ?? from;
     const isForbidden = followed.kind === "refused";
     const why = followed.kind === "refused" ? followed.reason.replaceAll("_", " ") : followed.cause.message;
     return cannotFollow(turn, team, { why, signer, isForbidden });
@@ -67,7 +67,6 @@ export async function receiveTeamCommit(turn: Turn, team: Team, delivery: Delive
   // The winner is applied: ours for the same epoch lost, and its change is made anew.
   if (pending !== undefined) await turn.removeCommit(record.id);
   turn.consumed.push(...followed.consumed);
-  const committer = await certifiedBy(followed.commit.committer.certificate);
   const was = {
     roster: await rosterIn(turn, team),
     settings: settingsIn(turn, team),

@@ -165,7 +165,7 @@ async function applyTurn(
     if (Number(key.slice(prefix.length)) > turned.upTo) break;
     if (!goesOn()) return false;
     const row = await get(turn.tx, "out/", pad(Number(seq)));
-    // A counter is used again where the relay has refused what had it.
+    // What the relay has refused is encrypted again under its own counter: for those who are there then.
     const isOlder = (row?.recipients?.epoch ?? -1) < turned.epoch;
     if (row !== undefined && turned.to === "gone" && isOlder) await goneFrom(turn, row, from);
     else if (row !== undefined && turned.to === "back") await sendToOne(turn, group, row, from);

@@ -1,10 +1,9 @@
 /** What one member of a team lacks is sent again, to that one alone. [P-15.10] */
 import { directAddress } from "../records/addresses.ts";
-import { randomId } from "../protocol/index.ts";
 import { owe, owed } from "../records/owed.ts";
-import { get, list, nextSeq, pad, put } from "../records/records.ts";
+import { get, list, pad, put } from "../records/records.ts";
 import type { OutboxRecord } from "../records/tables.ts";
-import { addRow } from "../turn/outbox-rows.ts";
+import { addReceipt } from "../turn/outbox-rows.ts";
 import type { TeamGroupRecord } from "../records/team-records.ts";
 import { type Team, teamMember } from "../turn/groups.ts";
 import type { Turn } from "../turn/turn.ts";
@@ -49,22 +48,8 @@ export async function sendToOne(
   if (times >= AGAIN || body === undefined)
     return settleAt(turn, row, name, { state: "failed", reason: "undecryptable" });
   await put(turn.tx, "to/", at, { ...before, times: times + 1, at: turn.now });
-  const seq = await nextSeq(turn.tx, "out");
-  const again: OutboxRecord = {
-    seq,
-    id: randomId(),
-    // As a receipt it is shown to nobody; if it gets lost, it is asked for again.
-    kind: "receipt",
-    of: row.seq,
-    ...(row.files === undefined ? {} : { files: row.files }),
-    to: directAddress(key, name),
-    content_type: row.content_type,
-    created_at: turn.now,
-    updated_at: turn.now,
-    state: "queued",
-    attempt: 0,
-  };
-  // Its body stands once, however many lack it.
-  await addRow(turn, again);
+  // If it gets lost, it is asked for again. Its body stands once, however many lack it.
+  const files = row.files === undefined ? {} : { files: row.files };
+  await addReceipt(turn, { to: directAddress(key, name), content_type: row.content_type, of: row.seq, ...files });
   return true;
 }

@@ -20,18 +20,23 @@ export async function packageOf(
   return key === undefined || secret === undefined ? undefined : { ...key, secret: secret as Uint8Array };
 }
 
-/** Whether a sender has opened as many groups by a package as it may. */
-export async function isUsedUp(turn: Turn, { ref }: KeyRecord, from: string): Promise<boolean> {
-  const prefix = `joined/${ref}/${usernameKey(from)}/`;
+/** Under which it is kept which pairs a sender has opened by a package of last resort. */
+function joinedBy({ ref }: Pick<KeyRecord, "ref">, from: string): string {
+  return `joined/${ref}/${usernameKey(from)}/`;
+}
+
+/** Whether a sender has opened as many pairs by a package as it may. */
+export async function isUsedUp(turn: Turn, key: KeyRecord, from: string): Promise<boolean> {
+  const prefix = joinedBy(key, from);
   return (await turn.tx.list({ prefix, limit: LAST_RESORT_USES })).length === LAST_RESORT_USES;
 }
 
-/** Whether a group was joined by a package before: by the same Welcome it could be once more, for as long as the private part is there. */
-export async function wasJoined(turn: Turn, { ref }: KeyRecord, from: string, group: string): Promise<boolean> {
-  return (await turn.tx.get(`joined/${ref}/${usernameKey(from)}/${group}`)) !== undefined;
+/** Whether a pair was joined by a package before: by the same Welcome it could be once more, for as long as the private part is there. */
+export async function wasJoined(turn: Turn, key: KeyRecord, from: string, pair: string): Promise<boolean> {
+  return (await turn.tx.get(joinedBy(key, from) + pair)) !== undefined;
 }
 
-/** A group was opened: a single-use private part is gone with its use; the last resort's a day later. */
+/** A group was opened, which is a `pair` or a team: a single-use private part is gone with its use; the last resort's a day later. */
 export async function useKeyPackage(
   turn: Turn,
   { ref, last_resort }: KeyRecord,
@@ -44,7 +49,7 @@ export async function useKeyPackage(
     if (turn.isCurrent) await lessIsLeft(turn.tx, (await leastStock(turn.tx)) - 1);
     return;
   }
-  if (pair !== undefined) await turn.tx.put(`joined/${ref}/${usernameKey(from)}/${pair}`, "");
+  if (pair !== undefined) await turn.tx.put(joinedBy({ ref }, from) + pair, "");
   const key = await get(turn.tx, "key/", ref);
   if (key !== undefined && key.delete_at === undefined)
     await put(turn.tx, "key/", ref, { ...key, delete_at: turn.now + LAST_RESORT_GRACE_MS });

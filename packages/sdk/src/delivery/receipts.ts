@@ -1,16 +1,16 @@
 /** Our word to contacts on what has come from them: gathered in rows, sent as receipts. */
-import { randomId, toBase64, utf8 } from "../protocol/index.ts";
+import { toBase64, utf8 } from "../protocol/index.ts";
 import type { ReadTransaction, Value } from "../store/store.ts";
 import { teamsFor } from "../conversation/team-forks.ts";
 import { rosterIn, teamByKey } from "../conversation/teams.ts";
 import { readAddress } from "../records/addresses.ts";
 import { groupOf, teamMember } from "../turn/groups.ts";
 import { owed } from "../records/owed.ts";
-import { emptyReceipt, GROUPS, PER_RECEIPT, type Receipt } from "../conversation/receipt.ts";
-import { get, nextSeq, parse } from "../records/records.ts";
-import type { FetchedRecord, OutboxRecord, OutcomeRecord, OwedKind } from "../records/tables.ts";
+import { emptyReceipt, GROUPS, PER_RECEIPT } from "../conversation/receipt.ts";
+import { get, parse } from "../records/records.ts";
+import type { FetchedRecord, OutcomeRecord, OwedKind } from "../records/tables.ts";
 import type { TeamMemberRecord } from "../records/team-records.ts";
-import { addRow } from "../turn/outbox-rows.ts";
+import { addReceipt } from "../turn/outbox-rows.ts";
 import type { Turn } from "../turn/turn.ts";
 
 /** Puts the next receipt to a contact into the outbox. What finds no room in it travels in the one behind it. */
@@ -50,7 +50,8 @@ export async function flushReceipt(turn: Turn, username: string): Promise<void> 
   if (Object.values(body).every((part) => typeof part === "object" && Object.keys(part).length === 0)) return;
   const teams = readAddress(username).kind === "pair" ? await teamsFor(turn, username) : [];
   if (teams.length > 0) body.teams = teams;
-  await enqueueReceipt(turn, { to: username, ...(present === undefined ? {} : { identity_key: present }) }, body);
+  const whom = { to: username, ...(present === undefined ? {} : { identity_key: present }) };
+  await addReceipt(turn, { ...whom, content_type: "application/json" }, utf8(JSON.stringify(body)));
 }
 
 /** The identity key of a contact, or of a member of a team, as it is now. */
@@ -78,24 +79,4 @@ async function bookOn(
   const address = readAddress(username);
   if (address.kind !== "direct") return get(turn.tx, "member/", `${group}/${username}`);
   return known && teamMember(turn, known, address.name);
-}
-
-async function enqueueReceipt(
-  turn: Turn,
-  whom: Pick<OutboxRecord, "to" | "identity_key">,
-  body: Receipt,
-): Promise<void> {
-  const seq = await nextSeq(turn.tx, "out");
-  const row: OutboxRecord = {
-    seq,
-    id: randomId(),
-    kind: "receipt",
-    ...whom,
-    content_type: "application/json",
-    created_at: turn.now,
-    updated_at: turn.now,
-    state: "queued",
-    attempt: 0,
-  };
-  await addRow(turn, row, utf8(JSON.stringify(body)));
 }

@@ -1,9 +1,10 @@
 /** The rows of the outbox, and what becomes of them. */
 import { frameId } from "../crypto/content.ts";
+import { randomId } from "../protocol/index.ts";
 import type { Value } from "../store/store.ts";
 import { endFiles, endOffered, forgetFiles, haveLeft, wereTold } from "../records/files.ts";
 import { hasLeft, isFinal, isRefusal } from "../records/outbox-records.ts";
-import { get, pad, put, rowsUnder } from "../records/records.ts";
+import { get, nextSeq, pad, put, rowsUnder } from "../records/records.ts";
 import type { OutboxRecord } from "../records/tables.ts";
 import { leaveRoster } from "../records/rosters.ts";
 import type { Turn } from "./turn.ts";
@@ -13,12 +14,25 @@ export const LAST_ATTEMPT = 9;
 /** Where our clock may be wrong, it is looked at again after so long. Milliseconds. */
 const LOOK_AGAIN_MS = 60_000;
 
-/** Adds a row of the link's own, to be encrypted. One that sends another row again (`of`) has that one's body. */
-export async function addRow(turn: Turn, row: OutboxRecord, body?: Uint8Array): Promise<void> {
-  await put(turn.tx, "out/", pad(row.seq), row);
-  if (body !== undefined) await turn.tx.put(`out-body/${pad(row.seq)}`, body);
-  await turn.tx.put(`out-id/${row.id}`, String(row.seq));
-  await turn.tx.put(`queue/${row.to}/${pad(row.seq)}`, "");
+/** What of a row of the link's own its maker says. */
+type Own = Pick<OutboxRecord, "to" | "content_type"> &
+  Partial<Pick<OutboxRecord, "identity_key" | "group" | "counter" | "of" | "files">>;
+
+/**
+ * Adds a row of the link's own, to be encrypted: as a receipt it is shown to nobody. One that sends another row
+ * again (`of`) has that one's body.
+ * @returns its place
+ */
+export async function addReceipt(turn: Turn, own: Own, body?: Uint8Array): Promise<number> {
+  const seq = await nextSeq(turn.tx, "out");
+  const id = randomId();
+  const [created_at, updated_at] = [turn.now, turn.now];
+  const row: OutboxRecord = { seq, id, kind: "receipt", ...own, created_at, updated_at, state: "queued", attempt: 0 };
+  await put(turn.tx, "out/", pad(seq), row);
+  if (body !== undefined) await turn.tx.put(`out-body/${pad(seq)}`, body);
+  await turn.tx.put(`out-id/${id}`, String(seq));
+  await turn.tx.put(`queue/${row.to}/${pad(seq)}`, "");
+  return seq;
 }
 
 /** Puts a row back into the queue, to be encrypted anew. */
