@@ -6,6 +6,7 @@ import { SqliteStore } from "@aimessage/sdk/node";
 import { decodeGroupStateWithoutTree } from "ts-mls/clientState.js";
 
 interface Counts {
+  group: string;
   epoch: number;
   all: number;
   received: number;
@@ -64,8 +65,9 @@ export async function readTeamBooks(folder: string): Promise<TeamBooks> {
     const sent = new Map<string, TeamSent>();
     for (const [key, row] of await rows<TeamSent & { to: string; kind: string }>("out/")) {
       if (row.kind !== "message" || !row.to.startsWith("@")) continue;
-      const { recipients, group } = row;
-      const names = rosters.get(`roster/${group}/${String(recipients?.epoch).padStart(16, "0")}`)?.names ?? [];
+      const { recipients } = row;
+      const names =
+        rosters.get(`roster/${recipients?.group}/${String(recipients?.epoch).padStart(16, "0")}`)?.names ?? [];
       const seq = key.slice("out/".length);
       const at = names.map((name) => [name, outcomes.get(`to/${seq}/${name}`) ?? { state: "missing" }] as const);
       sent.set(row.id, { ...row, at: new Map(at) });

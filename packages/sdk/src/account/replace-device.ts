@@ -110,9 +110,6 @@ async function discardConversations(tx: WriteTransaction): Promise<void> {
     "replaces/",
     "again/",
     "team-member/",
-    "roster/",
-    "roster-row/",
-    "to/",
     "team-held/",
     "team-held-body/",
     "team-taken/",
@@ -168,12 +165,7 @@ async function discardChange(tx: WriteTransaction, op: OpRecord): Promise<void> 
 }
 
 async function queueOnceMore(tx: WriteTransaction, row: OutboxRecord): Promise<void> {
-  const {
-    group: _group,
-    counter: _counter,
-    recipients: _recipients,
-    ...rest
-  } = (await get(tx, "out/", pad(row.seq))) ?? row;
+  const { group: _group, counter: _counter, ...rest } = (await get(tx, "out/", pad(row.seq))) ?? row;
   const left = hasLeft(row) ? ({ left: true } as const) : {};
   await put(tx, "out/", pad(row.seq), { ...rest, ...left, state: "queued", attempt: 0 });
   // It leaves when its files are up, as before.

@@ -9,7 +9,7 @@ import { find, get, pad, parse, partsUnder, put, remove, rowsUnder } from "../re
 import type { OutboxRecord } from "../records/tables.ts";
 import type { ToRecord } from "../records/team-records.ts";
 import { deleteRow, LAST_ATTEMPT, requeue, settle, unlink } from "../turn/outbox-rows.ts";
-import { leaveRoster, namesFor } from "../records/rosters.ts";
+import { namesFor } from "../records/rosters.ts";
 import { teamOf } from "../turn/groups.ts";
 import type { Turn } from "../turn/turn.ts";
 import { endSent, settleAtEach } from "./team-outcomes.ts";
@@ -162,7 +162,7 @@ const sendAllAnew: Work = async (turn, group, record, goesOn) => {
 
 async function sendAnew(turn: Turn, seq: string, names: ReadonlySet<string>): Promise<void> {
   const before = await get(turn.tx, "out/", seq);
-  if (before?.group === undefined || before.recipients === undefined) return;
+  if (before?.recipients === undefined) return;
   const were = await namesFor(turn.tx, before);
   // Nobody waits for whom the team was founded without.
   await settleAtEach(
@@ -173,7 +173,6 @@ async function sendAnew(turn: Turn, seq: string, names: ReadonlySet<string>): Pr
   );
   const row = await get(turn.tx, "out/", seq);
   if (row === undefined || !(await isLacking(turn, row, were, names))) return;
-  await leaveRoster(turn.tx, row);
   await unlink(turn, row);
   await requeueOnceMore(turn, row);
 }

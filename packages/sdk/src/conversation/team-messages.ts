@@ -36,9 +36,7 @@ export async function receiveTeamMessage(turn: Turn, team: Team, delivery: Deliv
   const present = (await rosterIn(turn, team)).find(({ name }) => name === sender.name);
   // What another device of it has left in the epoch before is not of the same count.
   const isPresent = present?.device === sender.device;
-  const lost = isPresent ? count(team, await memberBy(turn, team, sender), content.header) : 0;
-  if (lost > 0)
-    await turn.alert("lost", sender.name, `${lost} of its messages in a group are missing, and not asked for any more`);
+  if (isPresent) await count(turn, team, await memberBy(turn, team, sender), content.header);
   await heardFrom(turn, team, sender.name);
   return deliver(turn, team, { sender, offline }, content);
 }
@@ -92,8 +90,7 @@ export async function receiveDirect(turn: Turn, team: Team, delivery: Delivery, 
   if (content.header.type === "offer")
     return takeOffers(turn, { from, identityKey: toBase64(sender.identityKey) }, original);
   if (content.header.type !== "message") return undefined;
-  member.gaps = (member.gaps ?? []).filter((gap) => gap !== again.counter);
-  lookFrom(member, again.counter);
+  await countAgain(turn, team, member, { ...content.header, counter: again.counter });
   await deliver(turn, team, { sender, offline }, original);
 }
 
@@ -189,12 +186,22 @@ function lookFrom(member: TeamMemberRecord, counter: number): void {
   member.since = counter - 1;
 }
 
-/** Keeps the books on what one member has said. @returns how many of its messages are given up, since there are too many gaps */
-function count(team: Team, member: TeamMemberRecord, { counter, base = 0 }: Header): number {
+/** What one member has sent again is counted as it would have been by the way of all, if it was sent in this epoch; what is older is no gap any more. */
+async function countAgain(turn: Turn, team: Team, member: TeamMemberRecord, header: Header): Promise<void> {
+  const { counter, base = 0 } = header;
+  if (counter > base) return count(turn, team, member, header);
+  member.gaps = (member.gaps ?? []).filter((gap) => gap !== counter);
+  lookFrom(member, counter);
+}
+
+/** Keeps the books on what one member has said: where there are too many gaps, some are given up. */
+async function count(turn: Turn, team: Team, member: TeamMemberRecord, { counter, base = 0 }: Header): Promise<void> {
   if (member.receive_counter === 0) {
     member.receive_counter = Math.min(base, counter - 1);
     if (member.receive_counter > 0) member.since = member.receive_counter;
   }
   team.changed.add(member.name);
-  return countIn(member, counter);
+  const lost = countIn(member, counter);
+  if (lost > 0)
+    await turn.alert("lost", member.name, `${lost} of its messages in a group are missing, and not asked for any more`);
 }

@@ -67,7 +67,8 @@ export async function applyFromMember(
     if (gap.group !== group.id) return;
     const row = await rowByCounter(turn, group.id, gap.counter);
     const asked = { record: group, counter: gap.counter, to: directAddress(key, from) };
-    if (row === undefined && group.state === "open" && (await fillInTeam(turn, asked))) return;
+    const isNobodys = row === undefined || !(await isFor(turn, row, from));
+    if (isNobodys && group.state === "open" && (await fillInTeam(turn, asked))) return;
     await again(row, KNOWN_GAP);
   };
   return (
@@ -166,7 +167,8 @@ async function applyTurn(
     if (!goesOn()) return false;
     const row = await get(turn.tx, "out/", pad(Number(seq)));
     // What the relay has refused is encrypted again under its own counter: for those who are there then.
-    const isOlder = (row?.recipients?.epoch ?? -1) < turned.epoch;
+    const { group: of, epoch = -1 } = row?.recipients ?? {};
+    const isOlder = of !== group.id || epoch < turned.epoch;
     if (row !== undefined && turned.to === "gone" && isOlder) await goneFrom(turn, row, from);
     else if (row !== undefined && turned.to === "back") await sendToOne(turn, group, row, from);
     turned.after = key;

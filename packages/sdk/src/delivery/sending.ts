@@ -27,7 +27,8 @@ export interface Queued {
   most: number;
   /** Messages that may still be encrypted in this epoch. */
   left: number;
-  seal: (row: OutboxRecord, body: Uint8Array) => Promise<SendData>;
+  /** Undefined: it leaves in another way. */
+  seal: (row: OutboxRecord, body: Uint8Array) => Promise<SendData | undefined>;
 }
 
 /** First what is encrypted already, in the order of its counters, then more. After a refusal one goes alone. */
@@ -62,7 +63,8 @@ export async function sendQueued(
     if (room <= 0 || (flight.sends.size > 0 && !turn.mayGoOn(LATEST))) return;
     await turn.on(`out/${pad(row.seq)}`, async () => {
       const body = await bodyToSend(turn, row, identityKey);
-      if (body !== undefined) send(row, await seal(row, body));
+      const data = body === undefined ? undefined : await seal(row, body);
+      if (data !== undefined) send(row, data);
     });
   }
 }
@@ -134,7 +136,13 @@ export async function withdraw(turn: Turn, sending: Sending, from: number): Prom
     await remove(turn.tx, "wire/", pad(Number(seq)));
     await turn.tx.delete(key);
   }
-  record.freed = [...(record.freed ?? []).filter((counter) => counter !== from), from].slice(-FREED_AT_MOST);
+  free(sending, from);
+}
+
+/** Whoever asks for a counter, and has nothing to get that was sent under it, is sent an empty receipt in its place. */
+export function free(sending: Sending, counter: number): void {
+  const { record } = sending;
+  record.freed = [...(record.freed ?? []).filter((freed) => freed !== counter), counter].slice(-FREED_AT_MOST);
   sending.dirty = true;
 }
 

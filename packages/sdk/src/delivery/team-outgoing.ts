@@ -8,6 +8,8 @@ import { directSecret } from "../conversation/team-commits.ts";
 import { addLinkOp } from "../conversation/team-ops.ts";
 import { placeToCome, seenBy } from "../conversation/team-order.ts";
 import { countAnew } from "../conversation/team-recount.ts";
+import { settleAtEach } from "../conversation/team-outcomes.ts";
+import { sendToOne } from "../conversation/team-resend.ts";
 import { rosterIn } from "../conversation/teams.ts";
 import { toBase64, usernameKey } from "../protocol/index.ts";
 import { readAddress } from "../records/addresses.ts";
@@ -16,13 +18,13 @@ import { hasLeft } from "../records/outbox-records.ts";
 import { get, pad, put, rowsUnder } from "../records/records.ts";
 import type { OutboxRecord } from "../records/tables.ts";
 import { deleteRow, settle } from "../turn/outbox-rows.ts";
-import { enterRoster } from "../records/rosters.ts";
+import { enterRoster, namesFor } from "../records/rosters.ts";
 import { type Team, teamMember, teamOf } from "../turn/groups.ts";
 import type { Turn } from "../turn/turn.ts";
 import type { Flight, SendData } from "./flight.ts";
 import { withFiles } from "./offered-files.ts";
 import { endWaiting, queuedRows } from "./queue.ts";
-import { counterFor, headerOf, remember, sendQueued } from "./sending.ts";
+import { counterFor, free, headerOf, remember, sendQueued } from "./sending.ts";
 
 /** Encrypts what waits for a team, or for one of its members. */
 export async function serveTeam(turn: Turn, flight: Flight, to: string, most: number): Promise<void> {
@@ -92,8 +94,14 @@ async function endUntrusted(turn: Turn, flight: Flight, to: string): Promise<voi
   }
 }
 
-async function encryptToTeam(turn: Turn, team: Team, row: OutboxRecord, body: Uint8Array): Promise<SendData> {
+async function encryptToTeam(
+  turn: Turn,
+  team: Team,
+  row: OutboxRecord,
+  body: Uint8Array,
+): Promise<SendData | undefined> {
   const { record } = team;
+  if (await isOfBefore(turn, team, row)) return sendToEach(turn, team, row);
   const { identity, device } = turn.account;
   const counter = await counterFor(turn, team, row);
   const messageId = frameId(row.id, row.attempt);
@@ -124,10 +132,9 @@ async function encryptToTeam(turn: Turn, team: Team, row: OutboxRecord, body: Ui
     ...(header.expires_at === undefined ? {} : { expires_at: header.expires_at }),
   };
   await placeToCome(turn, team);
-  const recipients = await recipientsOf(turn, team, row);
   await remember(
     turn,
-    { ...row, ...(recipients === undefined ? {} : { recipients }) },
+    { ...row, recipients: await recipientsOf(turn, team, row) },
     { group: record.id, epoch: record.epoch, counter, at: turn.now },
     frame,
   );
@@ -135,10 +142,42 @@ async function encryptToTeam(turn: Turn, team: Team, row: OutboxRecord, body: Ui
 }
 
 /** Whom a message is for. What it became at whom it reached before is known. */
-async function recipientsOf(turn: Turn, team: Team, row: OutboxRecord): Promise<OutboxRecord["recipients"]> {
-  const own = usernameKey(turn.account.identity.username);
-  const names = (await rosterIn(turn, team)).map(({ name }) => name).filter((name) => name !== own);
+async function recipientsOf(
+  turn: Turn,
+  team: Team,
+  row: OutboxRecord,
+): Promise<NonNullable<OutboxRecord["recipients"]>> {
+  const names = await othersIn(turn, team);
   return countAnew(turn, row, await enterRoster(turn.tx, team.record, row, names), names);
+}
+
+async function othersIn(turn: Turn, team: Team): Promise<string[]> {
+  const own = usernameKey(turn.account.identity.username);
+  return (await rosterIn(turn, team)).map(({ name }) => name).filter((name) => name !== own);
+}
+
+/** Whether a message was said to fewer than are there now, in another group or by another device: whoever has come since then is not to hear it. */
+async function isOfBefore(turn: Turn, team: Team, row: OutboxRecord): Promise<boolean> {
+  if (row.recipients === undefined || row.group === team.record.id) return false;
+  const were = await namesFor(turn.tx, row);
+  return (await othersIn(turn, team)).some((name) => !were.has(name));
+}
+
+/** What was said before some of the members came leaves for the others, for each alone. It has a counter of its own all the same, by which it is asked for. */
+async function sendToEach(turn: Turn, team: Team, row: OutboxRecord): Promise<undefined> {
+  const { record } = team;
+  const counter = await counterFor(turn, team, row);
+  free(team, counter);
+  await turn.tx.put(`sent/${record.id}/${pad(counter)}`, String(row.seq));
+  const before = { ...row, group: record.id, counter };
+  await settle(turn, before, { state: "stored" });
+  const present = new Set(await othersIn(turn, team));
+  const gone = [...(await namesFor(turn.tx, row))].filter((name) => !present.has(name));
+  await settleAtEach(turn, { ...before, state: "stored" }, gone, { state: "gone" });
+  for (const name of present) {
+    const now = await get(turn.tx, "out/", pad(row.seq));
+    if (now !== undefined) await sendToOne(turn, record, now, name);
+  }
 }
 
 /** A frame that one member alone can read. It is no part of a ratchet: when it is lost, the next one says it again. */
@@ -156,6 +195,7 @@ async function sealTo(
   const seen = await seenBy(turn, team);
   const header = {
     ...(await directHeader(turn, row, member.direct_out)),
+    base: record.base,
     ...(seen === undefined ? {} : { seen }),
   };
   const message = await sealDirect(

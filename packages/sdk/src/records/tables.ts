@@ -153,10 +153,11 @@ export interface OutboxRecord extends Marks {
   /** Of a message to a team: how that is called here when it is sent, as in `@team`. */
   to_name?: string;
   /**
-   * Of a message to a team, once it is encrypted: the epoch whose roster it is for, how many that are, and how many of them have it,
+   * Of a message to a team, once it is encrypted: the group and the epoch whose roster it is for, how many that are, and how many of them have it,
    * have handled it, never will, do not by the relay's word, and are gone.
    */
   recipients?: {
+    group: string;
     epoch: number;
     all: number;
     received: number;

@@ -3,6 +3,7 @@ import { cpSync, rmSync } from "node:fs";
 import { expect, test } from "vitest";
 import { makeBackup, readBackup, restoreBackup } from "../../src/agent/backup.ts";
 import { nodeCryptoProvider } from "../../src/node/provider.ts";
+import { list } from "../../src/records/records.ts";
 import { MemoryFolder, MemoryStore } from "../../src/store/memory.ts";
 import { gathered, online } from "./members.ts";
 import { alertKinds, eventually, follow, World } from "./world.ts";
@@ -162,3 +163,50 @@ test(
     expect(got.map(({ body }) => body).toSorted()).toEqual(teams.toSorted());
   },
 );
+
+/** Carol has said something to a group of which Bob sleeps; then Dave has come, and her store is put back. */
+async function saidBeforeDave(world: World) {
+  const { alice, bob, dave } = await online(world, "alice", "bob", "dave");
+  const { open, copy, putBack } = copied(world, "carol");
+  const first = await open();
+  await first.sync();
+  await alice.agent.groups.create("team", ["bob", "carol"]);
+  await eventually("bob is in", async () => (await bob.agent.groups.list()).length === 1);
+  const old = await first.send("@team", "known to all");
+  await old.handled();
+  await bob.agent.close();
+  const said = await first.send("@team", "before dave");
+  await said.handled({ atLeast: 1 });
+  await first.close();
+  copy();
+  await alice.agent.groups.add("team", ["dave"]);
+  await eventually("dave is in", async () => (await dave.agent.groups.list()).length === 1);
+  return { alice, dave, open, putBack, old: old.id, said: said.id };
+}
+
+test("what an agent said before its store was put back goes to nobody who has come since, and what became of it is known of each", async () => {
+  await using world = await World.create({ noLimits: true });
+  const { alice, dave, open, putBack, old, said } = await saidBeforeDave(world);
+  const second = await open();
+  await second.sync();
+  await second.close();
+  putBack();
+  const third = await open();
+  const bob = await world.open("bob");
+  const heard = follow(bob);
+  await eventually("bob has it", () => heard.length === 1);
+  await eventually("all have", async () => (await (await third.sent(said))?.status())?.state === "handled");
+  await (await third.send("@team", "to all")).handled();
+  await (await third.send("@team", "and once more")).handled();
+  expect(heard.map(({ body }) => body)).toEqual(["before dave", "to all", "and once more"]);
+  expect(dave.got.map(({ body }) => body)).toEqual(["to all", "and once more"]);
+  expect(alice.got.map(({ body }) => body)).toEqual(["known to all", "before dave", "to all", "and once more"]);
+  for (const id of [old, said])
+    expect(await (await third.sent(id))?.recipients()).toMatchObject({ handled: ["alice", "bob"], waiting: [] });
+  // Nor does Dave go on asking for it.
+  await eventually("he lacks nothing", async () => {
+    const members = await world.memory("dave").read((tx) => list(tx, "team-member/"));
+    return members.every(({ gaps = [] }) => gaps.length === 0);
+  });
+  expect(await dave.agent.alerts()).toEqual([]);
+});

@@ -26,7 +26,7 @@ for (const isKilled of [false, true])
       await tx.put("meta/next-out", "5000");
       for (let seq = 1_001; seq <= 1_300; seq++) {
         const row = { seq, id: `m${seq}`, kind: "message", to: `@${key}`, content_type: "text/plain" } as const;
-        const recipients = { epoch: 99, all: 2, received: 0, handled: 0, failed: 0, expired: 0, gone: 0 };
+        const recipients = { group: old, epoch: 99, all: 2, received: 0, handled: 0, failed: 0, expired: 0, gone: 0 };
         await put(tx, "out/", pad(seq), {
           ...row,
           state: "stored",

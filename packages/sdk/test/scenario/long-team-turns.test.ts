@@ -92,7 +92,7 @@ describe("in a group", () => {
     expect(await turn((one, of) => memberGone(one, of, "bob"))).toBe(true);
     const row = { seq: last + 1, id: "new", kind: "message", to: "@", content_type: "text/plain" } as const;
     await store.write(async (tx) => {
-      const recipients = { epoch: 1, all: 2, received: 0, handled: 0, failed: 0, expired: 0, gone: 0 };
+      const recipients = { group, epoch: 1, all: 2, received: 0, handled: 0, failed: 0, expired: 0, gone: 0 };
       const sent = { state: "stored", group, counter: last + 1, attempt: 0, recipients } as const;
       await put(tx, "out/", pad(last + 1), { ...row, ...sent, created_at: Date.now(), updated_at: Date.now() });
       await tx.put(`sent/${group}/${pad(last + 1)}`, String(last + 1));

@@ -66,6 +66,30 @@ describe("[P-15.9] a group in which somebody has signed a forbidden commit", () 
     expect(mallory.got.some(({ body }) => body.startsWith("after") || body === "meanwhile")).toBe(false);
   });
 
+  test("is founded anew, and whoever came late hears nothing there of what was said before it came", async () => {
+    await using world = await World.create({ noLimits: true });
+    const { alice, bob, carol } = await withMallory(world);
+    await carol.agent.close();
+    const said = await alice.agent.send("@team", "before dave");
+    await said.handled({ atLeast: 2 });
+    const { dave } = await online(world, "dave");
+    await alice.agent.groups.add("team", ["dave"]);
+    await eventually("dave is in", async () => (await dave.agent.groups.list()).length === 1);
+    await seizePower(world, "mallory");
+    for (const member of [alice, bob, dave]) await eventually("it is stuck", () => isStuck(member));
+    await listening([alice, bob, dave], 120_000);
+    const agent = await world.open("carol");
+    const back = { agent, got: follow(agent) };
+    await agree([alice, bob, back, dave], ["alice", "bob", "carol", "dave"]);
+    await said.handled();
+    await (await alice.agent.send("@team", "after")).handled();
+    const ofAlice = ({ got }: Member) => got.filter(({ from }) => from === "alice").map(({ body }) => body);
+    expect(ofAlice(back)).toEqual(["before dave", "after"]);
+    expect(ofAlice(dave)).toEqual(["after"]);
+    expect(ofAlice(bob).slice(-2)).toEqual(["before dave", "after"]);
+    expect(await said.recipients()).toMatchObject({ handled: ["bob", "carol", "mallory"], waiting: [] });
+  });
+
   test("is founded anew by the next one a minute later, which a kill does not begin anew; whoever comes back follows", async () => {
     await using world = await World.create({ noLimits: true });
     const { alice, bob, carol } = await withMallory(world);

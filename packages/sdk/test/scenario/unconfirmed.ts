@@ -37,7 +37,16 @@ export async function unconfirmed(others: string[] = []) {
     await tx.put("meta/next-out", "5000");
     for (const seq of all) {
       const row = { seq, id: `m${seq}`, kind: "message", to: `@${key}`, content_type: "text/plain" } as const;
-      const recipients = { epoch: EPOCH, all: names.length, received: 0, handled: 0, failed: 0, expired: 0, gone: 0 };
+      const recipients = {
+        group,
+        epoch: EPOCH,
+        all: names.length,
+        received: 0,
+        handled: 0,
+        failed: 0,
+        expired: 0,
+        gone: 0,
+      };
       const sent = { state: "stored", group, counter: seq, attempt: 0, recipients } as const;
       await put(tx, "out/", pad(seq), { ...row, ...sent, created_at: Date.now(), updated_at: Date.now() });
       await tx.put(`out-body/${pad(seq)}`, "text");
