@@ -7,14 +7,14 @@ import { raiseAlert } from "../trust/alerts.ts";
 import { type Connection, refused } from "../wire/connection.ts";
 import { nameReplaced } from "../trust/contact-records.ts";
 import { offerAgain } from "../records/file-offers.ts";
-import { fileKey, filesOf, sendAnew } from "../records/files.ts";
+import { filesOf, sendAnew } from "../records/files.ts";
 import { STATE_TABLES } from "../records/group-state.ts";
 import { hasLeft } from "../records/outbox-records.ts";
 import { type Account, toDeviceRecord, updateRelay } from "../records/own-account.ts";
-import { owe, oweFile } from "../records/owed.ts";
-import { find, get, list, pad, put, remove } from "../records/records.ts";
+import { oweAll } from "../records/owed.ts";
+import { get, list, pad, put, remove } from "../records/records.ts";
 import { isOfLink } from "../records/team-changes.ts";
-import type { InboxRecord, OutboxRecord } from "../records/tables.ts";
+import type { OutboxRecord } from "../records/tables.ts";
 import type { OpRecord, TeamGroupRecord } from "../records/team-records.ts";
 
 /** Copies of one agent that were put back one after another; more are a relay's invention, which would use counters up. */
@@ -82,17 +82,7 @@ const TOLD_AGAIN = 256;
  * back: it knows that its message was received, keeps no text of it, and waits for the rest.
  */
 async function tellAgain(tx: WriteTransaction): Promise<void> {
-  for (const row of await list(tx, "in/", { reverse: true, limit: TOLD_AGAIN })) {
-    await tellFilesAgain(tx, row);
-    if (row.state !== "unhandled") await owe(tx, row);
-  }
-}
-
-async function tellFilesAgain(tx: WriteTransaction, row: InboxRecord): Promise<void> {
-  for (const index of row.files?.keys() ?? []) {
-    const file = await find(tx, "in-file/", fileKey({ seq: row.seq, index }));
-    if (file?.path !== undefined) await oweFile(tx, row, { index });
-  }
+  for (const row of await list(tx, "in/", { reverse: true, limit: TOLD_AGAIN })) await oweAll(tx, row);
 }
 
 /** Deletes all ratchets and key packages; what had not reached its recipient goes into the queue again. */

@@ -138,7 +138,10 @@ export class Pairing {
       return line;
     });
     if (line.state === "paired" || line.state === "refused")
-      await store.write(async (tx) => put(tx, "line/", id, { ...(await lineOf(tx, id)), heard: true }));
+      await store
+        .write(async (tx) => put(tx, "line/", id, { ...(await lineOf(tx, id)), heard: true }))
+        // It is used, whatever the disk says now; it is told once more.
+        .catch(() => undefined);
     return line;
   }
 

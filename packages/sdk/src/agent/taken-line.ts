@@ -64,13 +64,14 @@ export class Taken {
     await waitFor(store, link, `${this.username} ${what}`, look, wait);
   }
 
-  /** Nobody needs to be told again how it has ended. */
-  #heard(): Promise<void> {
+  /** Nobody needs to be told again how it has ended; whatever the disk says now, so it has. */
+  async #heard(): Promise<void> {
     const { id, seq } = this.#record;
-    return this.#parts.store.write(async (tx) => {
+    const note = this.#parts.store.write(async (tx) => {
       const record = await get(tx, "pairing/", id);
       if (record?.seq === seq && record.heard !== true) await put(tx, "pairing/", id, { ...record, heard: true });
     });
+    await note.catch(() => undefined);
   }
 
   async #row(): Promise<OutboxRecord> {

@@ -16,6 +16,7 @@ import { heardFrom } from "./team-heard.ts";
 import { ATTEMPT, countIn, MISSING_AT_MOST, readMessage } from "./reading.ts";
 import { applyTeamReceipt } from "./reports.ts";
 import { commitMissing } from "./team-stuck.ts";
+import { askForUnheard, isFirst } from "./team-direct.ts";
 import { hearSeen } from "./team-order.ts";
 import { rosterIn } from "./teams.ts";
 import { memberBy, type Team, teamMember } from "../turn/groups.ts";
@@ -73,9 +74,7 @@ export async function receiveDirect(turn: Turn, team: Team, delivery: Delivery, 
   const content = plaintext === undefined ? undefined : decodeContent(plaintext);
   if (content === undefined || !isFrameIdOf(delivery.message_id, content.header.id)) return turn.wasted(from, ATTEMPT);
   const member = await memberBy(turn, team, sender);
-  // The relay brings it once more, or another member does that has seen it.
-  if (content.header.counter <= member.direct_in) return;
-  member.direct_in = content.header.counter;
+  if (!isFirst(team, member, content.header.counter)) return;
   await heardFrom(turn, team, from);
   team.changed.add(from);
   turn.heard.add(directAddress(team.record.key, from));
@@ -84,7 +83,8 @@ export async function receiveDirect(turn: Turn, team: Team, delivery: Delivery, 
   // Nothing has that counter any more.
   if (again !== undefined && content.header.type === "receipt")
     member.gaps = (member.gaps ?? []).filter((gap) => gap !== again.counter);
-  if (content.header.type === "receipt") return applyTeamReceipt(turn, team, from, content.body);
+  if (content.header.type === "receipt") await applyTeamReceipt(turn, team, from, content.body);
+  await askForUnheard(turn, team, member);
   if (again === undefined) return undefined;
   const original = { ...content, header: { ...content.header, id: again.id } };
   if (content.header.type === "offer")

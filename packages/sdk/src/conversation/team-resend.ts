@@ -1,32 +1,16 @@
 /** What one member of a team lacks is sent again, to that one alone. [P-15.10] */
 import { directAddress } from "../records/addresses.ts";
-import { owe, owed } from "../records/owed.ts";
-import { get, list, pad, put } from "../records/records.ts";
+import { get, pad, put } from "../records/records.ts";
 import type { OutboxRecord } from "../records/tables.ts";
 import { addReceipt } from "../turn/outbox-rows.ts";
 import type { TeamGroupRecord } from "../records/team-records.ts";
-import { type Team, teamMember } from "../turn/groups.ts";
 import type { Turn } from "../turn/turn.ts";
 import { isFor, settleAt } from "./team-outcomes.ts";
 
 /** Times that one message is sent again to one member. */
 const AGAIN = 3;
-/** Of so many messages, the last that have come of all senders. */
-const LATEST = 1_000;
 /** Until whoever asks once more is believed not to have got it. Milliseconds. */
 const AGAIN_MS = 10_000;
-
-/** Says once more, to one who was away, what became of its messages: what was said meanwhile it could not read. */
-export async function oweAllToOne(turn: Turn, team: Team, name: string): Promise<void> {
-  const { id, key } = team.record;
-  // Before the invitation is taken, and to whom we have blocked, nothing is said.
-  const isSilent = (await get(turn.tx, "team/", key))?.state !== "active";
-  if (isSilent || (await turn.contact(name))?.blocked === true) return;
-  const { receive_counter: upTo } = await teamMember(turn, team, name);
-  if (upTo > 0) await turn.tx.put(owed(directAddress(key, name), "read", id), String(upTo));
-  for (const row of await list(turn.tx, "in/", { reverse: true, limit: LATEST }))
-    if (row.team === key && row.from === name && row.settled_at !== undefined) await owe(turn.tx, row);
-}
 
 /**
  * Sends a message again to one of those whom it was for. Where another group has taken the place of this one, it is sent there, to all.

@@ -47,6 +47,10 @@ export async function flushReceipt(turn: Turn, username: string): Promise<void> 
     if (reason === undefined) (body.fetched ??= []).push({ id, file });
     else (body.unfetched ??= []).push({ id, file, reason });
   }
+  for (const [what, counter] of await take(turn.tx, username, "direct", 2)) {
+    if (what === "unheard" || what === "told") body[what] = Number(counter);
+    await turn.tx.delete(owed(username, "direct", what));
+  }
   if (Object.values(body).every((part) => typeof part === "object" && Object.keys(part).length === 0)) return;
   const teams = readAddress(username).kind === "pair" ? await teamsFor(turn, username) : [];
   if (teams.length > 0) body.teams = teams;

@@ -189,12 +189,15 @@ async function sealTo(
   const { record } = team;
   const { identity, device } = turn.account;
   const member = await teamMember(turn, team, to.name);
-  member.direct_out += 1;
+  // What the relay has refused, and may have delivered, keeps its counter: another one would leave a hole.
+  const own = row.group === record.id && row.direct?.device === to.device ? row.direct.counter : undefined;
+  const counter = own ?? member.direct_out + 1;
+  member.direct_out = Math.max(member.direct_out, counter);
   team.changed.add(to.name);
   const messageId = frameId(row.id, row.attempt);
   const seen = await seenBy(turn, team);
   const header = {
-    ...(await directHeader(turn, row, member.direct_out)),
+    ...(await directHeader(turn, row, counter)),
     base: record.base,
     ...(seen === undefined ? {} : { seen }),
   };
@@ -216,10 +219,10 @@ async function sealTo(
     group: record.id,
     direct: to.name,
     epoch: record.epoch,
-    counter: member.direct_out,
+    counter,
     frame: JSON.stringify(frame),
   });
-  await put(turn.tx, "out/", pad(row.seq), { ...row, group: record.id });
+  await put(turn.tx, "out/", pad(row.seq), { ...row, group: record.id, direct: { device: to.device, counter } });
   return frame;
 }
 

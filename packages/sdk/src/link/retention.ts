@@ -69,8 +69,10 @@ export async function sweep(turn: Turn, isCurrent: boolean): Promise<number> {
     if (now - Number(key.split("/")[1]) < LATELY_MS) break;
     await tx.delete(key);
   }
-  for (const [key] of await tx.list({ prefix: "op-end/", limit: AT_ONCE }))
-    if (now - ((await find(tx, "op-end/", key.slice("op-end/".length)))?.at ?? 0) > DAY_MS) await tx.delete(key);
+  // Whoever has asked takes them, unless it has died meanwhile.
+  for (const prefix of ["op-end/", "answer/"] as const)
+    for (const [key] of await tx.list({ prefix, limit: AT_ONCE }))
+      if (now - ((await find(tx, prefix, key.slice(prefix.length)))?.at ?? 0) > DAY_MS) await tx.delete(key);
   const inbox: Visit = async (seq) => {
     const row = await get(tx, "in/", seq);
     if (row?.state === "unhandled" && row.strange !== undefined && now - row.received_at > ROW_MS)

@@ -29,13 +29,14 @@ async function serve(connection: Connection, key: string, value: Value): Promise
   try {
     const { type, data, at } = parse(key, value) as AskRecord;
     if (Date.now() - at > STALE_MS) return undefined;
-    return { ok: await connection.request(type, data, ANSWERS[type]) };
+    return { at: Date.now(), ok: await connection.request(type, data, ANSWERS[type]) };
   } catch (error) {
     // A request that was not asked to the end is asked on the next connection; one that cannot be asked at all is answered.
     const known = error instanceof AgentError ? error : new Fault(key, error);
     if (known.code === "relay_unreachable") throw known;
     const { code, message, hint, reason } = known;
     return {
+      at: Date.now(),
       error: {
         code,
         message,

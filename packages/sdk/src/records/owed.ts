@@ -1,7 +1,8 @@
 /** What is owed to contacts: said by the next receipts. */
 import type { WriteTransaction } from "../store/store.ts";
 import { directAddress } from "./addresses.ts";
-import { pad } from "./records.ts";
+import { fileKey } from "./files.ts";
+import { find, pad } from "./records.ts";
 import type { FetchedRecord, InboxRecord, OutcomeRecord, OwedKind } from "./tables.ts";
 
 /** The key of something that is owed to a contact; without `what`, the prefix of all of its kind; without `kind`, of all. */
@@ -16,6 +17,15 @@ export function owe(tx: WriteTransaction, row: Owed): Promise<void> {
   const whose = identity_key === undefined ? {} : { identity_key };
   const outcome: OutcomeRecord = { id, ...whose, ...(state === "handled" ? {} : failed) };
   return tx.put(owed(senderOf({ from, team }), "done", pad(seq)), JSON.stringify(outcome));
+}
+
+/** The same, and what became of the files of the message: to whom that was said before, and may have got lost. */
+export async function oweAll(tx: WriteTransaction, row: InboxRecord): Promise<void> {
+  for (const index of row.files?.keys() ?? []) {
+    const file = await find(tx, "in-file/", fileKey({ seq: row.seq, index }));
+    if (file?.path !== undefined) await oweFile(tx, row, { index });
+  }
+  if (row.state !== "unhandled") await owe(tx, row);
 }
 
 /** Who hears of it: its sender, of a message to a team as a member of that. */

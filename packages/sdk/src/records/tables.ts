@@ -142,6 +142,8 @@ export interface OutboxRecord extends Marks {
   attempt: number;
   group?: string;
   counter?: number;
+  /** Of what goes to one member of a team alone: its counter among direct frames to that one's device in its group. */
+  direct?: { device: string; counter: number };
   /** It waits again, and has left before: it may have arrived. */
   left?: true;
   /** How many files go with it. */
@@ -256,6 +258,7 @@ export interface InboxRecord extends Marks {
  * What the next receipts to a contact say, each thing in a row of its own, so that it costs the same however much waits:
  * `owed/<username>/read/<group id>`: the highest counter read in a group, as text.
  * `owed/<username>/done/<place in the inbox>`: what became of a message.
+ * `owed/@<key>.<username>/direct/unheard`, `../told`: up to which direct frame some never came; up to which what became of messages is said once more.
  * `owed/<username>/lost/<message id>`: a message that was not read: "", or why it never will be.
  */
 export interface OutcomeRecord {
@@ -267,7 +270,7 @@ export interface OutcomeRecord {
   expired?: true;
 }
 
-export type OwedKind = "read" | "done" | "lost" | "file";
+export type OwedKind = "read" | "done" | "lost" | "file" | "direct";
 
 /** `owed/<username>/file/<place in the inbox>/<index>`: a file of a message was fetched, or why not. */
 export interface FetchedRecord {
@@ -303,9 +306,10 @@ export interface AskRecord {
   at: number;
 }
 
-export type AnswerRecord =
+export type AnswerRecord = { at: number } & (
   | { ok: Record<string, unknown> }
-  | { error: { code: string; message: string; hint?: string; reason?: string } };
+  | { error: { code: string; message: string; hint?: string; reason?: string } }
+);
 
 /**
  * `alert/<seq>`: what the owner should know; by kind and contact it is found in `alert-of/<kind>/<contact>`, or, if the owner

@@ -89,9 +89,15 @@ export interface TeamMemberRecord {
   confirmed?: number;
   /** Counters below that which it lacks, as it has said last. */
   lacks?: number[];
-  /** Counters of direct frames, to it and from it. */
+  /** Counter of direct frames to it. */
   direct_out: number;
-  direct_in: number;
+  /** Highest counter of those from it that was read, and those below it that were not. Missing: where they begin is not known. */
+  direct_in?: number;
+  direct_gaps?: number[];
+  /** Up to here some never came: it is asked for what became of our messages. When it was last, and when it was last told the same. Our clock, Unix ms. */
+  unheard?: number;
+  asked_at?: number;
+  told_at?: number;
   /** When something readable came of it last, to the day; and when it was last seen to have got new keys. Our clock, Unix ms. */
   heard_at?: number;
   keys_at?: number;

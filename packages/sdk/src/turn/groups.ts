@@ -201,8 +201,10 @@ export function trimGroups({ teams, cache: { groups, commits, between } }: Pick<
 
 /** Direct frames of before are closed to us from now on, and nobody repeats them; whoever has seen us go counts ours, and its own, from one on. */
 export async function countDirectAnew(tx: WriteTransaction, id: string): Promise<void> {
-  for (const member of await list(tx, "team-member/", { under: `${id}/` }))
-    await put(tx, "team-member/", `${id}/${member.name}`, { ...member, direct_in: 0 });
+  for (const row of await list(tx, "team-member/", { under: `${id}/` })) {
+    const { direct_in: _in, direct_gaps: _gaps, unheard: _unheard, asked_at: _asked, ...member } = row;
+    await put(tx, "team-member/", `${id}/${member.name}`, member);
+  }
 }
 
 /** Writes what has changed. */

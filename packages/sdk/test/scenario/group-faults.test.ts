@@ -1,6 +1,9 @@
 /** Groups whose relay's answers get lost, whose members find no room, and other things that go wrong on the way. */
 import { describe, expect, test } from "vitest";
 import type { Agent } from "../../src/agent/agent.ts";
+import { AgentError } from "../../src/errors.ts";
+import { MemoryStore } from "../../src/store/memory.ts";
+import type { WriteOptions, WriteTransaction } from "../../src/store/store.ts";
 import { storedInTeam } from "../../src/delivery/team-answers.ts";
 import { endTeamGroup } from "../../src/link/set-aside-teams.ts";
 import { get, list, pad } from "../../src/records/records.ts";
@@ -414,4 +417,39 @@ describe("a record of a group that cannot be read", () => {
       "has to remove this agent and add it again",
     );
   });
+});
+
+/** A disk that takes nothing any more once an outcome is known, as it shows when that is cleared away. */
+class FullAtTheEnd extends MemoryStore {
+  refused = 0;
+
+  override write<T>(work: (tx: WriteTransaction) => Promise<T>, options?: WriteOptions): Promise<T> {
+    return super.write((tx) => work(this.#refusing(tx)), options);
+  }
+
+  #refusing(tx: WriteTransaction): WriteTransaction {
+    const deleted = (key: string) => {
+      if (!/^(op-end|answer)\//.test(key)) return tx.delete(key);
+      this.refused += 1;
+      throw new AgentError("home_unwritable", "disk I/O error");
+    };
+    return new Proxy(tx, {
+      get(target, name) {
+        if (name === "delete") return deleted;
+        const value: unknown = Reflect.get(target, name);
+        return typeof value === "function" ? value.bind(target) : value;
+      },
+    });
+  }
+}
+
+test("what was done is not called failed, whatever the disk says afterwards", async () => {
+  await using world = await World.create({ noLimits: true });
+  await online(world, "bob");
+  const store = new FullAtTheEnd();
+  const alice = await world.open("alice", store);
+  expect((await alice.groups.create("team", ["bob"])).members).toEqual(["alice", "bob"]);
+  await alice.groups.rename("team", "ops");
+  expect(await alice.users()).toEqual(["bob"]);
+  expect(store.refused).toBeGreaterThanOrEqual(3);
 });

@@ -461,6 +461,33 @@ describe("a relay that", () => {
     await arriveOnce("split", [lost, await agents.bob.send("@split-3", "back in split")]);
   });
 
+  test.each([
+    ["delivers it to nobody", "lost"],
+    ["gives a later word first", "late"],
+  ])("[G-10] acknowledges what a member says of messages, and %s, has it say all of it once more", async (_, group) => {
+    await found(group);
+    const before = await count("alice", "withheld");
+    const kept: Frame[] = [];
+    let isKept = true;
+    world.proxy.rule = ({ agent, toRelay, frame }) => {
+      const isWord = agent === "alice" && !toRelay && frame.data?.kind === "direct" && frame.data.from === "bob";
+      if (!isWord || !isKept) return undefined;
+      kept.push(frame);
+      return [];
+    };
+    const one = await agents.alice.send(`@${group}`, `alice in ${group}`);
+    await one.handled({ atLeast: 1 });
+    await eventually("bob has said so", () => kept.length > 0);
+    await caughtUp(agents.bob);
+    isKept = false;
+    const other = await agents.alice.send(`@${group}`, `alice again in ${group}`);
+    await other.handled();
+    if (group === "late") for (const frame of kept) world.proxy.push("alice", frame);
+    else await told("alice", "withheld", before);
+    world.proxy.rule = undefined;
+    await arriveOnce(group, [one, other, await agents.bob.send(`@${group}`, `bob in ${group}`)]);
+  });
+
   test(
     "[G-5] calls the epoch of a group stale, and brings no other one, is told to the owner, who is taken in again",
     { tags: ["long"] },

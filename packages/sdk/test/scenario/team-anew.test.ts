@@ -42,6 +42,8 @@ async function withMallory(world: World) {
   return members;
 }
 
+const ofAlice = ({ got }: Member) => got.filter(({ from }) => from === "alice").map(({ body }) => body);
+
 const isStuck = async (member: Member) => (await alertsOf(member, "bad_commit")).length === 1;
 
 describe("[P-15.9] a group in which somebody has signed a forbidden commit", () => {
@@ -83,7 +85,6 @@ describe("[P-15.9] a group in which somebody has signed a forbidden commit", () 
     await agree([alice, bob, back, dave], ["alice", "bob", "carol", "dave"]);
     await said.handled();
     await (await alice.agent.send("@team", "after")).handled();
-    const ofAlice = ({ got }: Member) => got.filter(({ from }) => from === "alice").map(({ body }) => body);
     expect(ofAlice(back)).toEqual(["before dave", "after"]);
     expect(ofAlice(dave)).toEqual(["after"]);
     expect(ofAlice(bob).slice(-2)).toEqual(["before dave", "after"]);

@@ -1,0 +1,90 @@
+/**
+ * The books on direct frames. What one of them says of outcomes is said nowhere else: so where one never came, whoever should have it asks for
+ * what became of its messages, and is told all of it once more. [P-15.7]
+ */
+import { directAddress } from "../records/addresses.ts";
+import { oweAll, owed } from "../records/owed.ts";
+import { get, list } from "../records/records.ts";
+import type { TeamMemberRecord } from "../records/team-records.ts";
+import { type Team, teamMember } from "../turn/groups.ts";
+import type { Turn } from "../turn/turn.ts";
+import { MISSING_AT_MOST } from "./reading.ts";
+
+/** Of so many messages, the last that have come of all senders. */
+const LATEST = 1_000;
+/** Between two questions for what became of messages, and between two answers. Milliseconds. */
+const APART_MS = 10_000;
+/** The cost of a question too soon, or about nothing. See `Waste`. */
+const IDLE = 0.5;
+
+/** Whether a direct frame is read for the first time: the relay may bring it once more, or another member that has seen it. */
+export function isFirst(team: Team, member: TeamMemberRecord, counter: number): boolean {
+  const { direct_in: last, direct_gaps: gaps = [] } = member;
+  const isNew = last === undefined || counter > last;
+  if (!isNew && !gaps.includes(counter)) return false;
+  team.changed.add(member.name);
+  if (!isNew) {
+    member.direct_gaps = gaps.filter((gap) => gap !== counter);
+    return true;
+  }
+  member.direct_in = counter;
+  if (last === undefined || counter === last + 1) return true;
+  const first = Math.max(last + 1, counter - MISSING_AT_MOST);
+  const missing = Array.from({ length: counter - first }, (_, at) => first + at);
+  member.direct_gaps = [...gaps, ...missing].slice(-MISSING_AT_MOST);
+  member.unheard = counter;
+  delete member.asked_at;
+  return true;
+}
+
+/** Asks once more, from time to time, what was said in frames that never came. */
+export async function askForUnheard(turn: Turn, team: Team, member: TeamMemberRecord): Promise<void> {
+  const { unheard, asked_at, name } = member;
+  if (unheard === undefined || isSoon(turn, asked_at)) return;
+  member.asked_at = turn.now;
+  team.changed.add(name);
+  await turn.tx.put(owed(directAddress(team.record.key, name), "direct", "unheard"), String(unheard));
+}
+
+/** What a member says of direct frames: up to which one some never came to it, and up to which it has said all once more. */
+export async function hearUnheard(
+  turn: Turn,
+  team: Team,
+  member: TeamMemberRecord,
+  { unheard, told }: { unheard?: number | undefined; told?: number | undefined },
+): Promise<void> {
+  if (unheard !== undefined) await tellAgain(turn, team, member, unheard);
+  if (told === undefined || member.unheard === undefined || told < member.unheard) return;
+  const lost = (member.direct_gaps ?? []).filter((gap) => gap < told).length;
+  member.direct_gaps = (member.direct_gaps ?? []).filter((gap) => gap > told);
+  delete member.unheard;
+  delete member.asked_at;
+  team.changed.add(member.name);
+  const text = `${lost} frames that ${member.name} sent to this agent alone were not delivered; what they said was said once more`;
+  if (lost > 0) await turn.alert("withheld", member.name, text);
+}
+
+async function tellAgain(turn: Turn, team: Team, member: TeamMemberRecord, unheard: number): Promise<void> {
+  const { name, direct_out, told_at } = member;
+  if (unheard > direct_out || isSoon(turn, told_at)) return turn.wasted(name, IDLE);
+  member.told_at = turn.now;
+  team.changed.add(name);
+  await oweAllToOne(turn, team, name);
+  await turn.tx.put(owed(directAddress(team.record.key, name), "direct", "told"), String(unheard));
+}
+
+/** Says once more, to one who could not read it or has never got it, what became of its newest messages, and of their files. */
+export async function oweAllToOne(turn: Turn, team: Team, name: string): Promise<void> {
+  const { id, key } = team.record;
+  // Before the invitation is taken, and to whom we have blocked, nothing is said.
+  const isSilent = (await get(turn.tx, "team/", key))?.state !== "active";
+  if (isSilent || (await turn.contact(name))?.blocked === true) return;
+  const { receive_counter: upTo } = await teamMember(turn, team, name);
+  if (upTo > 0) await turn.tx.put(owed(directAddress(key, name), "read", id), String(upTo));
+  for (const row of await list(turn.tx, "in/", { reverse: true, limit: LATEST }))
+    if (row.team === key && row.from === name) await oweAll(turn.tx, row);
+}
+
+function isSoon({ now }: Turn, at: number | undefined): boolean {
+  return at !== undefined && Math.abs(now - at) < APART_MS;
+}
