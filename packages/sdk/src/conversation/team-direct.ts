@@ -2,6 +2,7 @@
  * The books on direct frames. What one of them says of outcomes is said nowhere else: so where one never came, whoever should have it asks for
  * what became of its messages, and is told all of it once more. [P-15.7]
  */
+import type { Header } from "../crypto/content.ts";
 import { directAddress } from "../records/addresses.ts";
 import { oweAll, owed } from "../records/owed.ts";
 import { get, list } from "../records/records.ts";
@@ -18,20 +19,17 @@ const APART_MS = 10_000;
 const IDLE = 0.5;
 
 /** Whether a direct frame is read for the first time: the relay may bring it once more, or another member that has seen it. */
-export function isFirst(team: Team, member: TeamMemberRecord, counter: number): boolean {
-  const { direct_in: last, direct_gaps: gaps = [] } = member;
-  const isNew = last === undefined || counter > last;
-  if (!isNew && !gaps.includes(counter)) return false;
-  team.changed.add(member.name);
-  if (!isNew) {
-    member.direct_gaps = gaps.filter((gap) => gap !== counter);
-    return true;
-  }
-  member.direct_in = counter;
-  if (last === undefined || counter === last + 1) return true;
+export function isFirst(team: Team, member: TeamMemberRecord, { counter, since = 0 }: Header): boolean {
+  const gaps = (member.direct_gaps ?? []).filter((gap) => gap > since);
+  // What was made before we came, or came back, is not for us.
+  const last = member.direct_in === undefined ? counter - 1 : Math.max(member.direct_in, since);
+  if (counter <= last && !gaps.includes(counter)) return false;
   const first = Math.max(last + 1, counter - MISSING_AT_MOST);
-  const missing = Array.from({ length: counter - first }, (_, at) => first + at);
-  member.direct_gaps = [...gaps, ...missing].slice(-MISSING_AT_MOST);
+  const missing = Array.from({ length: Math.max(0, counter - first) }, (_, at) => first + at);
+  member.direct_gaps = [...gaps, ...missing].filter((gap) => gap !== counter).slice(-MISSING_AT_MOST);
+  member.direct_in = Math.max(last, counter);
+  team.changed.add(member.name);
+  if (missing.length === 0) return true;
   member.unheard = counter;
   delete member.asked_at;
   return true;

@@ -74,7 +74,7 @@ export async function receiveDirect(turn: Turn, team: Team, delivery: Delivery, 
   const content = plaintext === undefined ? undefined : decodeContent(plaintext);
   if (content === undefined || !isFrameIdOf(delivery.message_id, content.header.id)) return turn.wasted(from, ATTEMPT);
   const member = await memberBy(turn, team, sender);
-  if (!isFirst(team, member, content.header.counter)) return;
+  if (!isFirst(team, member, content.header)) return;
   await heardFrom(turn, team, from);
   team.changed.add(from);
   turn.heard.add(directAddress(team.record.key, from));

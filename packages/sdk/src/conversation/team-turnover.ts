@@ -15,6 +15,9 @@ export async function memberGone(turn: Turn, team: Team, name: string): Promise<
 }
 
 /** Somebody was away from the group: it is sent, alone, all that it has not got, and told what became of its messages: what was said meanwhile it could not read. */
-export function memberBack(turn: Turn, team: Team, name: string): Promise<void> {
+export async function memberBack(turn: Turn, team: Team, name: string): Promise<void> {
+  const member = await teamMember(turn, team, name);
+  member.direct_since = member.direct_out;
+  team.changed.add(name);
   return reportTurn(turn, team, name, "back");
 }

@@ -57,6 +57,8 @@ const Header = z.object({
   again: optional(
     z.object({ id: z.string().check(z.regex(/^[A-Za-z0-9_-]{1,60}$/)), counter: z.int().check(z.positive()) }),
   ),
+  /** In a direct frame: up to which counter such frames were for its recipient before that came, or came back. [P-15.7] */
+  since: optional(z.int().check(z.nonnegative())),
   /** In a team: how far its sender has seen the order of an epoch's messages, by the first 16 bytes of h(p) (base64). [P-15.8] */
   seen: optional(
     z.object({

@@ -190,8 +190,9 @@ async function sealTo(
   const { identity, device } = turn.account;
   const member = await teamMember(turn, team, to.name);
   // What the relay has refused, and may have delivered, keeps its counter: another one would leave a hole.
-  const own = row.group === record.id && row.direct?.device === to.device ? row.direct.counter : undefined;
-  const counter = own ?? member.direct_out + 1;
+  const { device: of, counter: before = 0 } = (row.group === record.id && row.direct) || {};
+  const { direct_since: since = 0 } = member;
+  const counter = of === to.device && before > since ? before : member.direct_out + 1;
   member.direct_out = Math.max(member.direct_out, counter);
   team.changed.add(to.name);
   const messageId = frameId(row.id, row.attempt);
@@ -199,6 +200,7 @@ async function sealTo(
   const header = {
     ...(await directHeader(turn, row, counter)),
     base: record.base,
+    ...(since === 0 ? {} : { since }),
     ...(seen === undefined ? {} : { seen }),
   };
   const message = await sealDirect(

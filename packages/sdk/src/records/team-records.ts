@@ -89,9 +89,10 @@ export interface TeamMemberRecord {
   confirmed?: number;
   /** Counters below that which it lacks, as it has said last. */
   lacks?: number[];
-  /** Counter of direct frames to it. */
+  /** Counter of direct frames to it; those up to `direct_since` were made before it or we came, or came back, and are closed to it. */
   direct_out: number;
-  /** Highest counter of those from it that was read, and those below it that were not. Missing: where they begin is not known. */
+  direct_since?: number;
+  /** Highest counter of those from it that was read, and those below it that were not. Missing: its record was lost, and where they go on is not known. */
   direct_in?: number;
   direct_gaps?: number[];
   /** Up to here some never came: it is asked for what became of our messages. When it was last, and when it was last told the same. Our clock, Unix ms. */

@@ -170,7 +170,7 @@ export async function memberBy(
     await forgetMember(turn, team, name);
     member = await teamMember(turn, team, name);
     // What was sent to it meanwhile has its numbers.
-    member.direct_out = direct_out;
+    Object.assign(member, { direct_out, direct_since: direct_out });
   }
   member.device = device;
   team.changed.add(name);
@@ -199,11 +199,12 @@ export function trimGroups({ teams, cache: { groups, commits, between } }: Pick<
   }
 }
 
-/** Direct frames of before are closed to us from now on, and nobody repeats them; whoever has seen us go counts ours, and its own, from one on. */
+/** Direct frames of before are closed to us from now on, and ours to the others: these may have seen us go, and count from the beginning. */
 export async function countDirectAnew(tx: WriteTransaction, id: string): Promise<void> {
   for (const row of await list(tx, "team-member/", { under: `${id}/` })) {
-    const { direct_in: _in, direct_gaps: _gaps, unheard: _unheard, asked_at: _asked, ...member } = row;
-    await put(tx, "team-member/", `${id}/${member.name}`, member);
+    const { direct_gaps: _gaps, unheard: _unheard, asked_at: _asked, ...member } = row;
+    const anew = { direct_in: 0, direct_since: row.direct_out };
+    await put(tx, "team-member/", `${id}/${member.name}`, { ...member, ...anew });
   }
 }
 

@@ -108,7 +108,7 @@ test("what a relay does not delete for now is asked of it more and more rarely, 
   expect(waits).toEqual([2, 4, 8, 50]);
 });
 
-test("mail goes on while the relay does not answer whether it has room for a file", async () => {
+test("mail goes on while the relay does not answer whether it has room for a file", { tags: ["long"] }, async () => {
   await using world = await World.create({ noLimits: true });
   const folder = mkdtempSync(join(tmpdir(), "aimessage asks "));
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }));

@@ -52,7 +52,7 @@ async function sentBeforeCopy(
 }
 
 describe("a file on its way to the relay", () => {
-  test("goes on where it was when its connection is cut, again and again", async () => {
+  test("goes on where it was when its connection is cut, again and again", { tags: ["long"] }, async () => {
     const { world: opened, alice, bob, path } = await sending();
     await using world = opened;
     world.proxy.cutUpIn = 5 * MIB + 77;

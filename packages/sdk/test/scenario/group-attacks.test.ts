@@ -45,37 +45,41 @@ test("nobody is added to a group by whoever poses as a pinned contact, nor hears
   expect(alice.got).toHaveLength(1);
 });
 
-test("in a group nobody is heard in the name of a contact that was pinned later, and a question to it is not answered", async () => {
-  await using world = await World.create({ noLimits: true });
-  const { alice, bob } = await online(world, "alice", "bob");
-  const posing = await HostileTeamMember.posingAs(world, "bob", "alice");
-  await eventually("alice is in it", async () => (await alice.agent.groups.list()).length === 1);
-  await alice.agent.close();
-  await world.memory("alice").write((tx) => tx.delete("contact/bob"));
-  const again = await world.open("alice");
-  const got = follow(again);
-  await again.sync();
-  await (await bob.agent.send("alice", "hello")).handled();
-  let id: string | undefined;
-  world.proxy.rule = ({ agent, toRelay, frame }) => {
-    if (agent !== "alice" || !toRelay || frame.type !== "send" || frame.data["to"] !== "bob") return undefined;
-    id = frame.data.message_id;
-    return [];
-  };
-  const stop = new AbortController();
-  const asked = again.ask("bob", "may I?", { signal: stop.signal }).then(
-    () => "answered",
-    ({ code }: { code: string }) => code,
-  );
-  await eventually("it was asked", () => id !== undefined);
-  await posing.says("alice", "yes", { reply_to: id as string });
-  await eventually("alice has an alert", async () =>
-    (await again.alerts()).some(({ kind, contact }) => kind === "identity_changed" && contact === "bob"),
-  );
-  stop.abort();
-  expect(await asked).toBe("aborted");
-  expect(got.map(({ body }) => body)).toEqual(["hello"]);
-});
+test(
+  "in a group nobody is heard in the name of a contact that was pinned later, and a question to it is not answered",
+  { tags: ["long"] },
+  async () => {
+    await using world = await World.create({ noLimits: true });
+    const { alice, bob } = await online(world, "alice", "bob");
+    const posing = await HostileTeamMember.posingAs(world, "bob", "alice");
+    await eventually("alice is in it", async () => (await alice.agent.groups.list()).length === 1);
+    await alice.agent.close();
+    await world.memory("alice").write((tx) => tx.delete("contact/bob"));
+    const again = await world.open("alice");
+    const got = follow(again);
+    await again.sync();
+    await (await bob.agent.send("alice", "hello")).handled();
+    let id: string | undefined;
+    world.proxy.rule = ({ agent, toRelay, frame }) => {
+      if (agent !== "alice" || !toRelay || frame.type !== "send" || frame.data["to"] !== "bob") return undefined;
+      id = frame.data.message_id;
+      return [];
+    };
+    const stop = new AbortController();
+    const asked = again.ask("bob", "may I?", { signal: stop.signal }).then(
+      () => "answered",
+      ({ code }: { code: string }) => code,
+    );
+    await eventually("it was asked", () => id !== undefined);
+    await posing.says("alice", "yes", { reply_to: id as string });
+    await eventually("alice has an alert", async () =>
+      (await again.alerts()).some(({ kind, contact }) => kind === "identity_changed" && contact === "bob"),
+    );
+    stop.abort();
+    expect(await asked).toBe("aborted");
+    expect(got.map(({ body }) => body)).toEqual(["hello"]);
+  },
+);
 
 test("an invitation waits for the owner's word even if the group cannot be followed meanwhile", async () => {
   await using world = await World.create({ noLimits: true });

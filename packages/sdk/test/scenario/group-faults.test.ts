@@ -290,24 +290,28 @@ describe("a member that cannot follow", () => {
   });
 });
 
-test("a member whose state is lost waits for the word of all others on what the relay has taken since", async () => {
-  await using world = await World.create({ noLimits: true });
-  const { alice, bob } = await gathered(world, "alice", "bob", "carol");
-  const hasLeft = deafFrom(world, "alice", "send");
-  await alice.agent.send("@team", "one");
-  await hears(bob, "@team alice: one");
-  expect(hasLeft()).toBe(true);
-  const { id = "" } = (await groupOf(world, "alice")) ?? {};
-  await alice.agent.close();
-  const store = world.memory("alice");
-  const { run } = await turns(store);
-  await run(async (turn) => {
-    await endTeamGroup(turn, id);
-    for (const row of await list(turn.tx, "out/"))
-      if (row.kind === "message") await storedInTeam(turn, row, { message_id: row.id, status: "delivered", pos: 1 });
-  });
-  expect((await store.read((tx) => list(tx, "out/")))[0]).toMatchObject({ state: "stored", recipients: { gone: 0 } });
-});
+test(
+  "a member whose state is lost waits for the word of all others on what the relay has taken since",
+  { tags: ["long"] },
+  async () => {
+    await using world = await World.create({ noLimits: true });
+    const { alice, bob } = await gathered(world, "alice", "bob", "carol");
+    const hasLeft = deafFrom(world, "alice", "send");
+    await alice.agent.send("@team", "one");
+    await hears(bob, "@team alice: one");
+    expect(hasLeft()).toBe(true);
+    const { id = "" } = (await groupOf(world, "alice")) ?? {};
+    await alice.agent.close();
+    const store = world.memory("alice");
+    const { run } = await turns(store);
+    await run(async (turn) => {
+      await endTeamGroup(turn, id);
+      for (const row of await list(turn.tx, "out/"))
+        if (row.kind === "message") await storedInTeam(turn, row, { message_id: row.id, status: "delivered", pos: 1 });
+    });
+    expect((await store.read((tx) => list(tx, "out/")))[0]).toMatchObject({ state: "stored", recipients: { gone: 0 } });
+  },
+);
 
 describe("a member that asks to be taken in again", () => {
   test("goes on asking although the relay has refused it", async () => {

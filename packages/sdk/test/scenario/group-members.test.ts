@@ -33,7 +33,7 @@ test("an agent knows of each member its role, its trust, its device, when it was
   expect((await bob.groups.find("team")).waiting).toEqual([]);
 });
 
-test("a change that the relay has not heard of yet is shown as waiting", async () => {
+test("a change that the relay has not heard of yet is shown as waiting", { tags: ["long"] }, async () => {
   await using world = await World.create({ noLimits: true });
   const alice = await world.open("alice");
   await world.open("bob");

@@ -86,3 +86,38 @@ test("a member that comes back is taken in by who was an admin, where the admins
   follow(again);
   await eventually("carol is back", async () => (await adminsAt(again)) === "alice,bob,dave");
 });
+
+/** All of them talk, each hears of each what became of that, and nobody is told that anything was withheld. */
+async function talkInPeace(agents: Agent[], word: string): Promise<void> {
+  for (const round of [1, 2, 3])
+    for (const agent of agents) await (await agent.send("@team", `${agent.username} ${round} ${word}`)).handled();
+  for (const agent of agents) expect(await alertKinds(agent)).not.toContain("withheld");
+}
+
+test("[P-15.7] what is said to members alone is counted on, or anew, where one was removed and added again", async () => {
+  await using world = await World.create({ noLimits: true });
+  const { agents, first: alice } = await team(world, "alice", "bob", "carol");
+  await talkInPeace(agents, "before");
+  await alice.groups.remove("team", ["carol"]);
+  const [, , carol] = agents;
+  await eventually("carol is out", async () => (await carol!.groups.list()).length === 0);
+  await talkInPeace(agents.slice(0, 2), "without carol");
+  await alice.groups.add("team", ["carol"]);
+  await eventually("carol is in", async () => (await carol!.groups.list()).length === 1);
+  await talkInPeace(agents, "after");
+});
+
+test("[P-15.7] the same where one cannot follow, and is taken in again with the device that it has", async () => {
+  await using world = await World.create({ noLimits: true });
+  const { agents, first: alice } = await team(world, "alice", "bob", "carol");
+  await talkInPeace(agents, "before");
+  world.proxy.rule = ({ agent, toRelay, frame }) =>
+    agent === "carol" && !toRelay && frame.data?.kind === "commit" ? garbled(frame) : undefined;
+  await alice.groups.demote("team", ["bob"]);
+  const [, bob, carol] = agents;
+  await eventually("carol cannot follow", async () => (await alertKinds(carol!)).includes("bad_commit"));
+  const missed = await bob!.send("@team", "meanwhile");
+  world.proxy.rule = undefined;
+  await missed.handled();
+  await talkInPeace(agents, "after");
+});

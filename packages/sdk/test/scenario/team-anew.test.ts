@@ -372,6 +372,7 @@ describe("[G-13] a relay that was put back from a backup", () => {
     await backUp();
     await alice.agent.groups.rename("team", "ops");
     await alice.agent.groups.rename("ops", "team");
+    for (const { agent } of members) await caughtUp(agent);
     await allTalk(members, "forgotten by the relay");
     await putBack(false);
     const waiting = await bob.agent.send("@team", "meanwhile");
