@@ -59,12 +59,17 @@ export async function sendQueued(
   }
   room = Math.min(room, left);
   if (room <= 0) return;
+  let isSomeServed = flight.sends.size > 0;
   for (const row of await queuedRows(turn, flight, to, room)) {
-    if (room <= 0 || (flight.sends.size > 0 && !turn.mayGoOn(LATEST))) return;
+    if (room <= 0 || (isSomeServed && !turn.mayGoOn(LATEST))) return;
+    isSomeServed = true;
     await turn.on(`out/${pad(row.seq)}`, async () => {
       const body = await bodyToSend(turn, row, identityKey);
-      const data = body === undefined ? undefined : await seal(row, body);
-      if (data !== undefined) send(row, data);
+      if (body === undefined) return;
+      const data = await seal(row, body);
+      if (data !== undefined) return send(row, data);
+      // No answer of the relay has the link look for what waits behind it.
+      turn.isCut = true;
     });
   }
 }

@@ -1,6 +1,7 @@
 /** An agent that has another device comes back into its groups. */
 import { cpSync, rmSync } from "node:fs";
 import { expect, test } from "vitest";
+import type { Sent } from "../../src/agent/sent.ts";
 import { makeBackup, readBackup, restoreBackup } from "../../src/agent/backup.ts";
 import { nodeCryptoProvider } from "../../src/node/provider.ts";
 import { list } from "../../src/records/records.ts";
@@ -165,7 +166,7 @@ test(
 );
 
 /** Carol has said something to a group of which Bob sleeps; then Dave has come, and her store is put back. */
-async function saidBeforeDave(world: World) {
+async function saidBeforeDave(world: World, count = 1) {
   const { alice, bob, dave } = await online(world, "alice", "bob", "dave");
   const { open, copy, putBack } = copied(world, "carol");
   const first = await open();
@@ -175,13 +176,14 @@ async function saidBeforeDave(world: World) {
   const old = await first.send("@team", "known to all");
   await old.handled();
   await bob.agent.close();
-  const said = await first.send("@team", "before dave");
-  await said.handled({ atLeast: 1 });
+  const sent: Sent[] = [];
+  for (let at = 0; at < count; at++) sent.push(await first.send("@team", "before dave"));
+  for (const one of sent) await one.handled({ atLeast: 1 });
   await first.close();
   copy();
   await alice.agent.groups.add("team", ["dave"]);
   await eventually("dave is in", async () => (await dave.agent.groups.list()).length === 1);
-  return { alice, dave, open, putBack, old: old.id, said: said.id };
+  return { alice, dave, open, putBack, old: old.id, said: sent.map(({ id }) => id) };
 }
 
 test("what an agent said before its store was put back goes to nobody who has come since, and what became of it is known of each", async () => {
@@ -195,13 +197,13 @@ test("what an agent said before its store was put back goes to nobody who has co
   const bob = await world.open("bob");
   const heard = follow(bob);
   await eventually("bob has it", () => heard.length === 1);
-  await eventually("all have", async () => (await (await third.sent(said))?.status())?.state === "handled");
+  await eventually("all have", async () => (await (await third.sent(said[0]!))?.status())?.state === "handled");
   await (await third.send("@team", "to all")).handled();
   await (await third.send("@team", "and once more")).handled();
   expect(heard.map(({ body }) => body)).toEqual(["before dave", "to all", "and once more"]);
   expect(dave.got.map(({ body }) => body)).toEqual(["to all", "and once more"]);
   expect(alice.got.map(({ body }) => body)).toEqual(["known to all", "before dave", "to all", "and once more"]);
-  for (const id of [old, said])
+  for (const id of [old, ...said])
     expect(await (await third.sent(id))?.recipients()).toMatchObject({ handled: ["alice", "bob"], waiting: [] });
   // Nor does Dave go on asking for it.
   await eventually("he lacks nothing", async () => {
@@ -209,4 +211,24 @@ test("what an agent said before its store was put back goes to nobody who has co
     return members.every(({ gaps = [] }) => gaps.length === 0);
   });
   expect(await dave.agent.alerts()).toEqual([]);
+});
+
+test("the same of hundreds, in whose way nothing stands", async () => {
+  await using world = await World.create({ noLimits: true });
+  const { dave, open, putBack, said } = await saidBeforeDave(world, 300);
+  const second = await open();
+  await second.sync();
+  await second.close();
+  putBack();
+  const third = await open();
+  const after = await third.send("@team", "to all");
+  const bob = await world.open("bob");
+  const heard = follow(bob);
+  await after.handled();
+  await eventually("bob has all", () => heard.length === said.length + 1);
+  await eventually("it is known of all", async () => {
+    const all = await Promise.all(said.map(async (id) => (await third.sent(id))?.status()));
+    return all.every((status) => status?.state === "handled");
+  });
+  expect(dave.got.map(({ body }) => body)).toEqual(["to all"]);
 });
