@@ -7,7 +7,7 @@ import { fileFetched, fileUnfetched } from "./file-reports.ts";
 import { paired } from "./pairing.ts";
 import { readReceipt } from "./receipt.ts";
 import { get, pad, toBytes } from "../records/records.ts";
-import { fillInPair } from "./fillers.ts";
+import { fillIn } from "./fillers.ts";
 import { isTo, replace, sendAgain } from "./resend.ts";
 import { eachOf } from "./each.ts";
 import type { ReportRecord } from "../records/left-records.ts";
@@ -39,7 +39,7 @@ export async function applyFromContact(
     const row = await rowByCounter(turn, group, counter);
     const pair = row === undefined ? await pairOf(turn, group) : undefined;
     const isOurs = pair?.record.contact === from && pair.record.state === "open";
-    if (isOurs && (await fillInPair(turn, { record: pair.record, counter, to: from }))) return;
+    if (isOurs && (await fillIn(turn, { record: pair.record, counter, to: from }))) return;
     if (row?.to !== from) turn.wasted(from, KNOWN_GAP);
     else if (!(await sendAgain(turn, from, row))) turn.wasted(from, KNOWN);
   };

@@ -12,22 +12,11 @@ interface Asked {
   to: string;
 }
 
-/** In a group of two it is sent under that counter. @returns whether nothing has it */
-export async function fillInPair(turn: Turn, { record, counter, to }: Asked): Promise<boolean> {
+/** It is sent under that counter. @returns whether nothing has it */
+export async function fillIn(turn: Turn, { record, counter, to }: Asked): Promise<boolean> {
   if (record.freed?.includes(counter) !== true) return false;
-  const seq = await add(turn, { record, counter, to });
+  const row = { to, group: record.id, counter, content_type: "application/json" };
+  const seq = await addReceipt(turn, row, utf8(JSON.stringify(emptyReceipt())));
   await turn.tx.put(`sent/${record.id}/${pad(counter)}`, String(seq));
   return true;
-}
-
-/** In a group of many it is sent to whoever asks, alone, unless something waits for that one already: it will ask again. */
-export async function fillInTeam(turn: Turn, { record, counter, to }: Asked): Promise<boolean> {
-  if (record.freed?.includes(counter) !== true) return false;
-  if ((await turn.tx.list({ prefix: `queue/${to}/`, limit: 1 })).length === 0) await add(turn, { record, counter, to });
-  return true;
-}
-
-function add(turn: Turn, { record, counter, to }: Asked): Promise<number> {
-  const row = { to, group: record.id, counter, content_type: "application/json" };
-  return addReceipt(turn, row, utf8(JSON.stringify(emptyReceipt())));
 }

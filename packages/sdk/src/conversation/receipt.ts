@@ -48,6 +48,8 @@ const Receipt = z.object({
   undecryptable: z._default(Ids, []),
   /** In a team: what is up to this counter was not looked for. It was sent before its receiver was there, or got lost. */
   since: optional(Counter),
+  /** In a team: counters of mine under which you have nothing to get. */
+  freed: optional(z.array(Counter).check(z.maxLength(PER_RECEIPT))),
   /** In a team: of direct frames up to this counter some never came: say once more what became of my messages; and up to which counter that is said. */
   unheard: optional(Counter),
   told: optional(Counter),

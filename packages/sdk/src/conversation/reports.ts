@@ -4,7 +4,7 @@
  */
 import { applyFromContact } from "./contact-reports.ts";
 import { emptyReceipt, readReceipt } from "./receipt.ts";
-import { hearUnheard } from "./team-direct.ts";
+import { hearFreed, hearUnheard } from "./team-direct.ts";
 import { hearTeams } from "./team-forks.ts";
 import { applyFromMember } from "./team-reports.ts";
 import { type Delivery, usernameKey } from "../protocol/index.ts";
@@ -30,7 +30,7 @@ export async function applyReceipt(turn: Turn, { record }: Pair, body: Uint8Arra
   const read = readReceipt(body);
   const { contact, id: conversation } = record;
   if (read === undefined) return turn.wasted(contact, MALFORMED);
-  const { teams = [], unheard: _unheard, told: _told, ...receipt } = read;
+  const { teams = [], unheard: _unheard, told: _told, freed: _freed, ...receipt } = read;
   await hearTeams(turn, contact, teams);
   if (!(await turn.isStranger(contact))) return report(turn, contact, { conversation, ...receipt });
   // Nobody has written to it, so it has little to say. What is not applied now is not worth being kept: the next one says it.
@@ -49,9 +49,10 @@ export async function applyTeamReceipt(turn: Turn, team: Team, from: string, bod
   const read = readReceipt(body);
   if (read === undefined) return turn.wasted(from, MALFORMED);
   const { id, key } = team.record;
-  const { teams: _teams, unheard, told, received, ...receipt } = read;
+  const { teams: _teams, unheard, told, freed = [], received, ...receipt } = read;
   const member = await teamMember(turn, team, from);
   const { device } = member;
+  if (freed.length > 0) hearFreed(team, member, freed);
   await hearUnheard(turn, team, member, { unheard, told });
   // What is sent before all of it is applied, nobody has.
   const upTo = Math.min(received[id] ?? 0, team.record.send_counter);

@@ -12,7 +12,7 @@ import { deleteRow, LAST_ATTEMPT, requeue, settle, unlink } from "../turn/outbox
 import { namesFor } from "../records/rosters.ts";
 import { teamOf } from "../turn/groups.ts";
 import type { Turn } from "../turn/turn.ts";
-import { endSent, settleAtEach } from "./team-outcomes.ts";
+import { endSent, goneFromEach } from "./team-outcomes.ts";
 import { rosterIn } from "./teams.ts";
 
 /** Messages that are looked at in any case, so that it comes to an end: each has as many rows as the group has members. */
@@ -150,7 +150,7 @@ const sendAllAnew: Work = async (turn, group, record, goesOn) => {
     await turn.on(`out/${pad(Number(seq))}`, () => sendAnew(turn, pad(Number(seq)), names));
     record.after = at;
   }
-  // What one member lacked there is sent to all here.
+  // What one member lacked there is sent here with the message itself.
   for await (const [, row] of waitingRows(turn, `queue/${directAddress(key, "")}`, before ?? 0)) {
     if (row === undefined || (row.of === undefined && row.group !== group)) continue;
     if (!goesOn()) return false;
@@ -165,11 +165,10 @@ async function sendAnew(turn: Turn, seq: string, names: ReadonlySet<string>): Pr
   if (before?.recipients === undefined) return;
   const were = await namesFor(turn.tx, before);
   // Nobody waits for whom the team was founded without.
-  await settleAtEach(
+  await goneFromEach(
     turn,
     before,
     [...were].filter((name) => !names.has(name)),
-    { state: "gone" },
   );
   const row = await get(turn.tx, "out/", seq);
   if (row === undefined || !(await isLacking(turn, row, were, names))) return;

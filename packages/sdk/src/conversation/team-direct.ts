@@ -17,6 +17,8 @@ const LATEST = 1_000;
 const APART_MS = 10_000;
 /** The cost of a question too soon, or about nothing. See `Waste`. */
 const IDLE = 0.5;
+/** That of an answer. */
+const TELLING = 5;
 
 /** Whether a direct frame is read for the first time: the relay may bring it once more, or another member that has seen it. */
 export function isFirst(team: Team, member: TeamMemberRecord, { counter, since = 0 }: Header): boolean {
@@ -29,16 +31,33 @@ export function isFirst(team: Team, member: TeamMemberRecord, { counter, since =
   member.direct_gaps = [...gaps, ...missing].filter((gap) => gap !== counter).slice(-MISSING_AT_MOST);
   member.direct_in = Math.max(last, counter);
   team.changed.add(member.name);
+  // What came late was all.
+  if (member.direct_gaps.length === 0) delete member.unheard;
   if (missing.length === 0) return true;
   member.unheard = counter;
   delete member.asked_at;
   return true;
 }
 
+/** One is not read, since too much of its sender's led to nothing: what it leaves out is no fault of the relay's. */
+export async function uncounted(turn: Turn, team: Team, name: string): Promise<void> {
+  const member = await teamMember(turn, team, name);
+  if (member.direct_in === undefined) return;
+  delete member.direct_in;
+  team.changed.add(name);
+}
+
+/** Nothing waits for us under these counters of its. */
+export function hearFreed(team: Team, member: TeamMemberRecord, freed: readonly number[]): void {
+  const gone = new Set(freed);
+  member.gaps = (member.gaps ?? []).filter((gap) => !gone.has(gap));
+  team.changed.add(member.name);
+}
+
 /** Asks once more, from time to time, what was said in frames that never came. */
 export async function askForUnheard(turn: Turn, team: Team, member: TeamMemberRecord): Promise<void> {
   const { unheard, asked_at, name } = member;
-  if (unheard === undefined || isSoon(turn, asked_at)) return;
+  if (unheard === undefined || isSoon(turn, asked_at) || (await isSilentTo(turn, team, name))) return;
   member.asked_at = turn.now;
   team.changed.add(name);
   await turn.tx.put(owed(directAddress(team.record.key, name), "direct", "unheard"), String(unheard));
@@ -58,13 +77,15 @@ export async function hearUnheard(
   delete member.unheard;
   delete member.asked_at;
   team.changed.add(member.name);
-  const text = `${lost} frames that ${member.name} sent to this agent alone were not delivered; what they said was said once more`;
+  const text = `${lost} frames that ${member.name} has numbered for this agent alone have not come; it has said once more what became of the newest messages`;
   if (lost > 0) await turn.alert("withheld", member.name, text);
 }
 
 async function tellAgain(turn: Turn, team: Team, member: TeamMemberRecord, unheard: number): Promise<void> {
   const { name, direct_out, told_at } = member;
   if (unheard > direct_out || isSoon(turn, told_at)) return turn.wasted(name, IDLE);
+  if (await isSilentTo(turn, team, name)) return;
+  turn.wasted(name, TELLING);
   member.told_at = turn.now;
   team.changed.add(name);
   await oweAllToOne(turn, team, name);
@@ -74,13 +95,17 @@ async function tellAgain(turn: Turn, team: Team, member: TeamMemberRecord, unhea
 /** Says once more, to one who could not read it or has never got it, what became of its newest messages, and of their files. */
 export async function oweAllToOne(turn: Turn, team: Team, name: string): Promise<void> {
   const { id, key } = team.record;
-  // Before the invitation is taken, and to whom we have blocked, nothing is said.
-  const isSilent = (await get(turn.tx, "team/", key))?.state !== "active";
-  if (isSilent || (await turn.contact(name))?.blocked === true) return;
+  if (await isSilentTo(turn, team, name)) return;
   const { receive_counter: upTo } = await teamMember(turn, team, name);
   if (upTo > 0) await turn.tx.put(owed(directAddress(key, name), "read", id), String(upTo));
   for (const row of await list(turn.tx, "in/", { reverse: true, limit: LATEST }))
     if (row.team === key && row.from === name) await oweAll(turn.tx, row);
+}
+
+/** Before the invitation is taken, and to whom we have blocked, nothing is said. */
+async function isSilentTo(turn: Turn, team: Team, name: string): Promise<boolean> {
+  if ((await get(turn.tx, "team/", team.record.key))?.state !== "active") return true;
+  return (await turn.contact(name))?.blocked === true;
 }
 
 function isSoon({ now }: Turn, at: number | undefined): boolean {

@@ -18,6 +18,13 @@ export async function isFor(turn: Turn, row: OutboxRecord, name: string): Promis
   return (await namesFor(turn.tx, row)).has(name);
 }
 
+/** Whether somebody whom a message was for may not have it. */
+export async function mayLack(turn: Turn, row: OutboxRecord, name: string): Promise<boolean> {
+  if (!(await isFor(turn, row, name))) return false;
+  const { state = "missing" } = (await get(turn.tx, "to/", `${pad(row.seq)}/${name}`)) ?? {};
+  return state === "missing" || state === "expired";
+}
+
 /** Writes down what became of a message at one of its recipients, and what that makes of the whole. @returns whether it is news */
 export async function settleAt(turn: Turn, row: OutboxRecord, name: string, outcome: ToRecord): Promise<boolean> {
   if (row.recipients === undefined || !(await isFor(turn, row, name))) return false;
@@ -113,9 +120,17 @@ export async function endSent(turn: Turn, seq: number): Promise<void> {
 }
 
 /** Of a message to a team: somebody whom it was for is no member any more, and nobody waits for it. */
-export async function goneFrom(turn: Turn, row: OutboxRecord, name: string): Promise<void> {
-  await settleAt(turn, row, name, { state: "gone" });
+export function goneFrom(turn: Turn, row: OutboxRecord, name: string): Promise<void> {
+  return goneFromEach(turn, row, [name]);
+}
+
+/** The same of several at once. */
+export async function goneFromEach(turn: Turn, row: OutboxRecord, names: readonly string[]): Promise<void> {
+  await settleAtEach(turn, row, names, { state: "gone" });
   // Nor for its files, which whoever has handled it may not have fetched. (Where we are gone ourselves, the others may still fetch them.)
-  const settled = row.files === undefined ? undefined : await get(turn.tx, "out/", pad(row.seq));
-  if (settled !== undefined && (await isFor(turn, settled, name))) await filesWithout(turn, settled, name, "gone");
+  if (row.files === undefined) return;
+  for (const name of names) {
+    const settled = await get(turn.tx, "out/", pad(row.seq));
+    if (settled !== undefined && (await isFor(turn, settled, name))) await filesWithout(turn, settled, name, "gone");
+  }
 }

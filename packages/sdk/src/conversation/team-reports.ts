@@ -1,13 +1,13 @@
 /** What members report on what was sent to their team, and what becomes of that when they go or come back. */
 import { isUnfetched } from "./file-reports.ts";
 import { eachOf } from "./each.ts";
-import { fillInTeam } from "./fillers.ts";
 import { FETCHED, fileAtMember } from "./team-files.ts";
-import { goneFrom, isFor, settleAt } from "./team-outcomes.ts";
+import { goneFrom, isFor, mayLack, settleAt } from "./team-outcomes.ts";
 import { oweAllToOne } from "./team-direct.ts";
 import { sendToOne } from "./team-resend.ts";
 import { rowById } from "../records/outbox-records.ts";
 import { directAddress, teamAddress } from "../records/addresses.ts";
+import { owed } from "../records/owed.ts";
 import { get, pad, rowsUnder } from "../records/records.ts";
 import type { ReportRecord } from "../records/left-records.ts";
 import type { OutboxRecord } from "../records/tables.ts";
@@ -67,10 +67,11 @@ export async function applyFromMember(
   const askedFor = async (gap: { group: string; counter: number }): Promise<void> => {
     if (gap.group !== group.id) return;
     const row = await rowByCounter(turn, group.id, gap.counter);
-    const asked = { record: group, counter: gap.counter, to: directAddress(key, from) };
-    const isNobodys = row === undefined || !(await isFor(turn, row, from));
-    if (isNobodys && group.state === "open" && (await fillInTeam(turn, asked))) return;
-    await again(row, KNOWN_GAP);
+    const isOurs = group.state === "open" && gap.counter <= group.send_counter;
+    if (!isOurs || (row !== undefined && (await mayLack(turn, row, from)))) return again(row, KNOWN_GAP);
+    // Nothing has that counter any more, or nothing that is for it, or it has that already.
+    turn.wasted(from, KNOWN_GAP);
+    await turn.tx.put(owed(directAddress(key, from), "free", pad(gap.counter)), "");
   };
   return (
     (await eachOf(missing, goesOn, askedFor)) &&
@@ -112,7 +113,7 @@ async function confirm(
     lacks.delete(counter);
     if (row === undefined) return;
     if (counter > since) return void (await settleAt(turn, row, from, { state: "received" }));
-    if (!(await isFor(turn, row, from))) return;
+    if (!(await mayLack(turn, row, from))) return;
     lacks.add(counter);
     if (!(await sendToOne(turn, group, row, from))) turn.wasted(from, MISS);
   };

@@ -13,7 +13,7 @@ const AGAIN = 3;
 const AGAIN_MS = 10_000;
 
 /**
- * Sends a message again to one of those whom it was for. Where another group has taken the place of this one, it is sent there, to all.
+ * Sends a message again to one of those whom it was for. Where another group has taken the place of this one, it is sent there.
  * @returns whether it was
  */
 export async function sendToOne(

@@ -12,7 +12,7 @@ import { rowById } from "../records/outbox-records.ts";
 import { deleteRow, settle, unlink } from "../turn/outbox-rows.ts";
 import { queuedRows } from "./queue.ts";
 import { isForRoom, mayBeTaken } from "./refusals.ts";
-import { withdraw } from "./sending.ts";
+import { free, withdraw } from "./sending.ts";
 import { isOfTeam, refusedInTeam, storedInTeam } from "./team-answers.ts";
 import { unuse } from "./packages.ts";
 import { applyChangeAnswer, pauseOfCommit } from "./team-commit-answers.ts";
@@ -83,7 +83,10 @@ async function refusedSend(turn: Turn, flight: Flight, row: OutboxRecord, refusa
   if (refusal.reason === "send_blocked" || mayBeTaken(row, refusal)) {
     // The same bytes can be taken another time, and so can those behind it: no keys are spent on waiting.
     if (wire !== undefined) flight.repeat(wire.group, row.seq);
-  } else if (conversation !== undefined && wire !== undefined) await withdraw(turn, conversation, wire.counter);
+  } else if (conversation !== undefined && wire !== undefined) {
+    await withdraw(turn, conversation, wire.counter);
+    free(conversation, wire.counter);
+  }
   const { record } = conversation ?? {};
   switch (refusal.reason as WireReason) {
     case "send_blocked":

@@ -64,7 +64,7 @@ export async function bodyToSend(turn: Turn, row: OutboxRecord, identityKey: str
     await settle(turn, row, { state: "failed", reason: "fingerprint_mismatch", provisional: hasLeft(row) });
   else if (await isTooLarge(turn, row))
     await settle(turn, row, { state: "refused", reason: "message_too_large", provisional: hasLeft(row) });
-  // What it sends again is needed by nobody any more, or is sent to all.
+  // What it sends again is needed by nobody any more, or is sent in another group.
   else if (isAgain(row) && !(await isLacked(turn, row))) await deleteRow(turn, row);
   else return (await isFor(turn, row, identityKey)) ? bodyOf(turn, row) : receiptToAnother(turn, row);
   return undefined;

@@ -47,7 +47,14 @@ export async function flushReceipt(turn: Turn, username: string): Promise<void> 
     if (reason === undefined) (body.fetched ??= []).push({ id, file });
     else (body.unfetched ??= []).push({ id, file, reason });
   }
-  for (const [what, counter] of await take(turn.tx, username, "direct", 2)) {
+  for (const [counter] of await take(turn.tx, username, "free", PER_RECEIPT)) {
+    (body.freed ??= []).push(Number(counter));
+    await turn.tx.delete(owed(username, "free", counter));
+  }
+  // That all is said stands in the last one.
+  const isLast =
+    (await take(turn.tx, username, "done", 1)).length === 0 && (await take(turn.tx, username, "file", 1)).length === 0;
+  for (const [what, counter] of isLast ? await take(turn.tx, username, "direct", 2) : []) {
     if (what === "unheard" || what === "told") body[what] = Number(counter);
     await turn.tx.delete(owed(username, "direct", what));
   }

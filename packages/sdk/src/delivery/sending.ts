@@ -141,14 +141,13 @@ export async function withdraw(turn: Turn, sending: Sending, from: number): Prom
     await remove(turn.tx, "wire/", pad(Number(seq)));
     await turn.tx.delete(key);
   }
-  free(sending, from);
+  sending.dirty = true;
 }
 
-/** Whoever asks for a counter, and has nothing to get that was sent under it, is sent an empty receipt in its place. */
+/** Between two: whoever asks for a counter that nothing has any more is sent an empty receipt in its place. */
 export function free(sending: Sending, counter: number): void {
   const { record } = sending;
   record.freed = [...(record.freed ?? []).filter((freed) => freed !== counter), counter].slice(-FREED_AT_MOST);
-  sending.dirty = true;
 }
 
 /** The counter of a row in a group: the one that it has had there, or the next. */

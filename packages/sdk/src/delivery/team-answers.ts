@@ -28,7 +28,7 @@ export function isOfTeam({ to }: OutboxRecord): boolean {
 }
 
 export async function storedInTeam(turn: Turn, row: OutboxRecord, ack: RelayFrameData<"ack">): Promise<void> {
-  // What a direct frame says is said again by the next one, if this one gets lost.
+  // If it gets lost, whoever it is for asks for what it said.
   if (readAddress(row.to).kind === "direct") return deleteRow(turn, row);
   const wire = await get(turn.tx, "wire/", pad(row.seq));
   const team = wire === undefined ? undefined : await teamOf(turn, wire.group);

@@ -8,7 +8,7 @@ import { directSecret } from "../conversation/team-commits.ts";
 import { addLinkOp } from "../conversation/team-ops.ts";
 import { placeToCome, seenBy } from "../conversation/team-order.ts";
 import { countAnew } from "../conversation/team-recount.ts";
-import { settleAtEach } from "../conversation/team-outcomes.ts";
+import { goneFromEach, settleAll } from "../conversation/team-outcomes.ts";
 import { sendToOne } from "../conversation/team-resend.ts";
 import { rosterIn } from "../conversation/teams.ts";
 import { toBase64, usernameKey } from "../protocol/index.ts";
@@ -24,7 +24,7 @@ import type { Turn } from "../turn/turn.ts";
 import type { Flight, SendData } from "./flight.ts";
 import { withFiles } from "./offered-files.ts";
 import { endWaiting, queuedRows } from "./queue.ts";
-import { counterFor, free, headerOf, remember, sendQueued } from "./sending.ts";
+import { counterFor, headerOf, remember, sendQueued } from "./sending.ts";
 
 /** Encrypts what waits for a team, or for one of its members. */
 export async function serveTeam(turn: Turn, flight: Flight, to: string, most: number): Promise<void> {
@@ -108,7 +108,7 @@ async function encryptToTeam(
   const seen = await seenBy(turn, team);
   const header = {
     ...headerOf(turn, row, counter),
-    base: record.base,
+    base: Math.max(record.base, record.alone ?? 0),
     ...(seen === undefined ? {} : { seen }),
   };
   const data = teamMessageData({
@@ -167,20 +167,27 @@ async function isOfBefore(turn: Turn, team: Team, row: OutboxRecord): Promise<bo
 async function sendToEach(turn: Turn, team: Team, row: OutboxRecord): Promise<undefined> {
   const { record } = team;
   const counter = await counterFor(turn, team, row);
-  free(team, counter);
+  record.alone = counter;
+  team.dirty = true;
   await turn.tx.put(`sent/${record.id}/${pad(counter)}`, String(row.seq));
   const before = { ...row, group: record.id, counter };
   await settle(turn, before, { state: "stored" });
   const present = new Set(await othersIn(turn, team));
   const gone = [...(await namesFor(turn.tx, row))].filter((name) => !present.has(name));
-  await settleAtEach(turn, { ...before, state: "stored" }, gone, { state: "gone" });
+  await goneFromEach(turn, { ...before, state: "stored" }, gone);
   for (const name of present) {
-    const now = await get(turn.tx, "out/", pad(row.seq));
+    const [at, now] = [`${pad(row.seq)}/${name}`, await get(turn.tx, "out/", pad(row.seq))];
+    const to = await get(turn.tx, "to/", at);
+    // How often it was sent to it before, by another device or in another group, counts for nothing.
+    if (to?.times !== undefined) await put(turn.tx, "to/", at, { ...to, times: 0 });
     if (now !== undefined) await sendToOne(turn, record, now, name);
   }
+  // All may have said meanwhile what became of it.
+  const now = await get(turn.tx, "out/", pad(row.seq));
+  if (now !== undefined) await settleAll(turn, now);
 }
 
-/** A frame that one member alone can read. It is no part of a ratchet: when it is lost, the next one says it again. */
+/** A frame that one member alone can read. It is no part of a ratchet: where one is lost, that one sees so by the counter of the next. */
 async function sealTo(
   turn: Turn,
   team: Team,
@@ -190,9 +197,8 @@ async function sealTo(
   const { identity, device } = turn.account;
   const member = await teamMember(turn, team, to.name);
   // What the relay has refused, and may have delivered, keeps its counter: another one would leave a hole.
-  const { device: of, counter: before = 0 } = (row.group === record.id && row.direct) || {};
   const { direct_since: since = 0 } = member;
-  const counter = of === to.device && before > since ? before : member.direct_out + 1;
+  const counter = directCounter(row, { group: record.id, device: to.device, since }) ?? member.direct_out + 1;
   member.direct_out = Math.max(member.direct_out, counter);
   team.changed.add(to.name);
   const messageId = frameId(row.id, row.attempt);
@@ -228,11 +234,17 @@ async function sealTo(
   return frame;
 }
 
+/** The counter that a direct frame has had before; undefined: it has not been made yet, or for nobody who is there now. */
+function directCounter(
+  { group: of, direct }: OutboxRecord,
+  { group, device, since }: { group: string; device: string; since: number },
+): number | undefined {
+  if (of !== group || direct?.device !== device || direct.counter <= since) return undefined;
+  return direct.counter;
+}
+
 /** Of a receipt, of a message that its recipient lacks, or of where the files of one lie now. */
 async function directHeader(turn: Turn, row: OutboxRecord, counter: number): Promise<Header> {
-  // A counter that nothing has any more: its recipient waits for it no longer.
-  if (row.of === undefined && row.counter !== undefined)
-    return { ...headerOf(turn, row, counter), again: { id: row.id, counter: row.counter } };
   const original = row.of === undefined ? undefined : await get(turn.tx, "out/", pad(row.of));
   if (original?.counter === undefined) return headerOf(turn, row, counter);
   const again = { id: original.id, counter: original.counter };

@@ -69,6 +69,6 @@ export async function failChange({ tx, now }: Turn, seq: string): Promise<string
 /** The member takes our direct frames only if their counter rises. */
 export async function countMemberAnew({ tx, now }: Turn, at: string): Promise<string> {
   const name = at.slice(at.lastIndexOf("/") + 1);
-  await put(tx, "team-member/", at, { name, receive_counter: 0, direct_out: now });
+  await put(tx, "team-member/", at, { name, receive_counter: 0, direct_out: now, direct_since: now });
   return `what came from ${name} in a group is counted anew`;
 }

@@ -259,6 +259,7 @@ export interface InboxRecord extends Marks {
  * `owed/<username>/read/<group id>`: the highest counter read in a group, as text.
  * `owed/<username>/done/<place in the inbox>`: what became of a message.
  * `owed/@<key>.<username>/direct/unheard`, `../told`: up to which direct frame some never came; up to which what became of messages is said once more.
+ * `owed/@<key>.<username>/free/<counter>`: a counter of ours under which it has nothing to get.
  * `owed/<username>/lost/<message id>`: a message that was not read: "", or why it never will be.
  */
 export interface OutcomeRecord {
@@ -270,7 +271,7 @@ export interface OutcomeRecord {
   expired?: true;
 }
 
-export type OwedKind = "read" | "done" | "lost" | "file" | "direct";
+export type OwedKind = "read" | "done" | "lost" | "file" | "direct" | "free";
 
 /** `owed/<username>/file/<place in the inbox>/<index>`: a file of a message was fetched, or why not. */
 export interface FetchedRecord {

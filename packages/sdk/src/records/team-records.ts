@@ -44,8 +44,8 @@ export interface TeamGroupRecord {
   leaf?: string;
   epoch: number;
   send_counter: number;
-  /** Counters of ours that nothing has any more, since the relay has refused what had them. */
-  freed?: number[];
+  /** Highest counter of what was sent to each alone: who hears us first behind that has nothing of before to look for. */
+  alone?: number;
   /** What it was when the epoch began. */
   base: number;
   created_at: number;

@@ -3,6 +3,7 @@ import type { GroupCrypto } from "../crypto/mls/group.ts";
 import type { Group } from "../crypto/mls/seam.ts";
 import type { TeamCrypto } from "../crypto/mls/team.ts";
 import { epochOf } from "../crypto/mls/state.ts";
+import { directAddress } from "../records/addresses.ts";
 import type { GroupRecord, MemberRecord } from "../records/group-records.ts";
 import { readPart, saveState } from "../records/group-state.ts";
 import { readPeer } from "../records/members.ts";
@@ -181,6 +182,14 @@ export async function memberBy(
 export async function forgetMember(turn: InTurn, team: Team, name: string): Promise<void> {
   team.members.delete(name);
   team.changed.delete(name);
+  // What waits for it has no counter there any more: if it comes back, it counts from the beginning.
+  const prefix = `queue/${directAddress(team.record.key, name)}/`;
+  for (const [key] of await turn.tx.list({ prefix })) {
+    const row = await get(turn.tx, "out/", key.slice(prefix.length));
+    if (row?.direct === undefined) continue;
+    const { direct: _direct, ...rest } = row;
+    await put(turn.tx, "out/", key.slice(prefix.length), rest);
+  }
   await turn.tx.delete(`team-member/${team.record.id}/${name}`);
 }
 

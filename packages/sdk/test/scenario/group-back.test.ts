@@ -165,6 +165,13 @@ test(
   },
 );
 
+async function lacksNothing(world: World, name: string): Promise<void> {
+  await eventually(`${name} lacks nothing`, async () => {
+    const members = await world.memory(name).read((tx) => list(tx, "team-member/"));
+    return members.every(({ gaps = [] }) => gaps.length === 0);
+  });
+}
+
 /** Carol has said something to a group of which Bob sleeps; then Dave has come, and her store is put back. */
 async function saidBeforeDave(world: World, count = 1) {
   const { alice, bob, dave } = await online(world, "alice", "bob", "dave");
@@ -205,17 +212,14 @@ test("what an agent said before its store was put back goes to nobody who has co
   expect(alice.got.map(({ body }) => body)).toEqual(["known to all", "before dave", "to all", "and once more"]);
   for (const id of [old, ...said])
     expect(await (await third.sent(id))?.recipients()).toMatchObject({ handled: ["alice", "bob"], waiting: [] });
-  // Nor does Dave go on asking for it.
-  await eventually("he lacks nothing", async () => {
-    const members = await world.memory("dave").read((tx) => list(tx, "team-member/"));
-    return members.every(({ gaps = [] }) => gaps.length === 0);
-  });
+  // Nor does Dave go on asking for it, nor Alice, who has had it.
+  for (const name of ["alice", "dave"]) await lacksNothing(world, name);
   expect(await dave.agent.alerts()).toEqual([]);
 });
 
 test("the same of hundreds, in whose way nothing stands", async () => {
   await using world = await World.create({ noLimits: true });
-  const { dave, open, putBack, said } = await saidBeforeDave(world, 300);
+  const { alice, dave, open, putBack, said } = await saidBeforeDave(world, 300);
   const second = await open();
   await second.sync();
   await second.close();
@@ -231,4 +235,8 @@ test("the same of hundreds, in whose way nothing stands", async () => {
     return all.every((status) => status?.state === "handled");
   });
   expect(dave.got.map(({ body }) => body)).toEqual(["to all"]);
+  for (const name of ["alice", "dave"]) await lacksNothing(world, name);
+  await third.groups.leave("team");
+  await eventually("all know", async () => !(await alice.agent.groups.find("team")).members.includes("carol"));
+  for (const { agent } of [alice, dave]) expect(await alertKinds(agent)).not.toContain("lost");
 });

@@ -1,6 +1,7 @@
 /** Members of groups that have fallen behind, and how they come back. What is tried here was found by `npm run model`. */
 import { expect, test } from "vitest";
 import type { Agent } from "../../src/agent/agent.ts";
+import { records } from "./members.ts";
 import { edit, type Frame } from "./proxy.ts";
 import { alertKinds, eventually, follow, jump, SAME_CLOCK, World } from "./world.ts";
 
@@ -120,4 +121,38 @@ test("[P-15.7] the same where one cannot follow, and is taken in again with the 
   world.proxy.rule = undefined;
   await missed.handled();
   await talkInPeace(agents, "after");
+});
+
+test("[P-15.7] the same where what was to be said to one waits while that one is removed and added again", async () => {
+  await using world = await World.create({ noLimits: true });
+  const { agents, first: alice } = await team(world, "alice", "bob", "carol");
+  await talkInPeace(agents, "before");
+  const [, , carol] = agents;
+  // Bob's word reaches the relay when Carol has been removed, and Bob does not know that yet.
+  const kept: Frame[] = [];
+  world.proxy.rule = ({ agent, toRelay, frame }) => {
+    if (agent !== "bob" || toRelay || frame.data?.kind !== "commit") return undefined;
+    kept.push(frame);
+    return [];
+  };
+  await (await carol!.send("@team", "and one more")).stored();
+  await alice.groups.remove("team", ["carol"]);
+  await alice.groups.add("team", ["carol"]);
+  await eventually("carol is in", async () => (await carol!.groups.list()).length === 1);
+  world.proxy.rule = undefined;
+  for (const frame of kept) world.proxy.push("bob", frame);
+  await talkInPeace(agents, "after");
+});
+
+test("[P-15.7] the same where what a member knew of another one was damaged", async () => {
+  await using world = await World.create({ noLimits: true });
+  const { agents } = await team(world, "alice", "bob", "carol");
+  await talkInPeace(agents, "before");
+  const [alice, bob, carol] = agents;
+  await bob!.close();
+  const [key = ""] = (await records(world, "bob", "team-member/")).filter((one) => one.endsWith("/carol"));
+  await world.memory("bob").write((tx) => tx.put(key, "{"));
+  const again = await world.open("bob");
+  follow(again);
+  await talkInPeace([alice!, again, carol!], "after");
 });
