@@ -19,8 +19,11 @@ const EXPIRING = 0.1;
 const FAILING = 0.05;
 /** How long everything may take to come to rest: a dead connection is noticed in 30 s, and then there are back-offs. */
 const REST_MS = 90_000;
-/** A member that is taken in again waits for one that lives: each has half a minute. */
-const TEAM_REST_MS = 240_000;
+/**
+ * A member that is taken in again waits for one that lives: each has half a minute. One that was made an admin while it left waits for an admin: the
+ * relay, which does not know who is one, offers its word to one of twelve after another, in rounds that are further and further apart.
+ */
+const TEAM_REST_MS = 900_000;
 
 export interface Outcome {
   verdict: Verdict;
