@@ -51,6 +51,7 @@ test.each([
   ["with TLS", true],
 ])(
   "[A-8] [P-14.6] sockets that have brought a part count with the others again when it was answered: %s",
+  { tags: ["long"] },
   async (_, isTls) => {
     const tls = isTls ? certificate() : undefined;
     if (isTls && tls === undefined) return;

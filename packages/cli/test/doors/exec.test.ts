@@ -75,7 +75,7 @@ test("a command that has answered by itself leaves nobody waiting, and no hint i
   expect((await done).stderr).not.toContain("waits for a reply to that");
 });
 
-test("exit code 65 is never tried again, and 75 is however often", async () => {
+test("exit code 65 is never tried again, and 75 is however often", { tags: ["long"] }, async () => {
   const world = await talk();
   const file = join(world.home, "attempts");
   const script = `read -r text; echo x >> '${file}'; [ "$text" = never ] && { echo bad >&2; exit 65; }; [ $AIMESSAGE_ATTEMPT -ge 3 ] || exit 75`;
@@ -220,7 +220,7 @@ test("--once ends when what waited is handled, and says how much that was", asyn
   expect(values.map(({ body, count }) => body ?? count)).toEqual(["one", "two", 2]);
 });
 
-test("what was only not the time for it is no failure of a command, however often", async () => {
+test("what was only not the time for it is no failure of a command, however often", { tags: ["long"] }, async () => {
   const world = await talk();
   const script = "case $AIMESSAGE_ATTEMPT in 1) exit 75;; 2) exit 1;; esac";
   await using _ = listening(world, "--attempts", "2", "--exec", script);

@@ -62,7 +62,7 @@ async function askedByBob(world: PathWorld): Promise<string> {
 }
 
 describe('"Send ~/.ssh/id_ed25519", or the agent\'s store, is refused', () => {
-  test("by the tools of an assistant", async () => {
+  test("by the tools of an assistant", { tags: ["long"] }, async () => {
     const world = await pathWorld();
     const message_id = await askedByBob(world);
     const { call } = await assistant(world, "alice", { words: ["--files-root", world.root] });

@@ -57,21 +57,25 @@ test("a service handles a message by a 2xx, and what it answers is the reply", a
   });
 });
 
-test("500 is tried again under the same id, 410 never, and a redirect is not followed", async () => {
-  const { world, posted, url } = await service((response, count) => {
-    response.statusCode = [500, 302, 200, 410][count - 1] ?? 200;
-    response.setHeader("location", "http://127.0.0.1:1/");
-    response.end();
-  });
-  const done = listen(world, "--webhook", url, "--count", "2");
-  const first = await send(world, "one");
-  await eventually("it is handled", async () => (await stateOf(world, first)).state === "handled");
-  const second = await send(world, "two");
-  await done;
-  expect(posted.map(({ body }) => body)).toEqual(["one", "one", "one", "two"]);
-  expect(new Set(posted.slice(0, 3).map(({ headers }) => headers["webhook-id"])).size).toBe(1);
-  await eventually("its sender knows", async () => (await stateOf(world, second)).reason === "HTTP 410");
-});
+test(
+  "500 is tried again under the same id, 410 never, and a redirect is not followed",
+  { tags: ["long"] },
+  async () => {
+    const { world, posted, url } = await service((response, count) => {
+      response.statusCode = [500, 302, 200, 410][count - 1] ?? 200;
+      response.setHeader("location", "http://127.0.0.1:1/");
+      response.end();
+    });
+    const done = listen(world, "--webhook", url, "--count", "2");
+    const first = await send(world, "one");
+    await eventually("it is handled", async () => (await stateOf(world, first)).state === "handled");
+    const second = await send(world, "two");
+    await done;
+    expect(posted.map(({ body }) => body)).toEqual(["one", "one", "one", "two"]);
+    expect(new Set(posted.slice(0, 3).map(({ headers }) => headers["webhook-id"])).size).toBe(1);
+    await eventually("its sender knows", async () => (await stateOf(world, second)).reason === "HTTP 410");
+  },
+);
 
 test("a service is left alone for as long as it says, an hour at most, and as any other where it says no time that is to come", () => {
   const now = Date.UTC(2026, 0, 1);

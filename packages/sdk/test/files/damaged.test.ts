@@ -145,7 +145,7 @@ describe("[P-14.3] what no relay answers, but something on the way", () => {
   test.each([
     ["no file", { status: 404 }],
     ["a page", { status: 200, headers: { "content-type": "text/html" } }],
-  ])("%s, says nothing of a file that is fetched", async (_, answer) => {
+  ])("%s, says nothing of a file that is fetched", { tags: ["long"] }, async (_, answer) => {
     const { world: opened, alice, bob, path, sent, message } = await received();
     await using world = opened;
     world.proxy.answer = ({ method }) => (method === "GET" ? { ...answer, isForeign: true } : undefined);

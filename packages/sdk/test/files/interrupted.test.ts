@@ -114,32 +114,36 @@ describe("a file on its way to the relay", () => {
     expect([world.proxy.sent.size, world.proxy.conflicts]).toEqual([1, []]);
   });
 
-  test("[P-14.4] goes on where the relay says, however much that has lost, and what is sent once more is the same", async () => {
-    const { world: opened, alice, bob } = await sending(SMALL);
-    await using world = opened;
-    const path = world.file("larger", 40 * MIB);
-    await (await alice.send("bob", "hello")).received();
-    const sent = await alice.send("bob", "x", { files: [path] });
-    world.proxy.bytesPerMs = 20_000;
-    await eventually("a piece is up", () => world.proxy.up > PIECE + MIB);
-    world.proxy.cut();
-    world.proxy.hold();
-    await world.stopRelay();
-    cpSync(world.relayFolder, world.path("older"), { recursive: true });
-    await world.startRelay();
-    world.proxy.letGo();
-    await eventually("much more of it is", () => world.proxy.up > 32 * MIB);
-    await world.stopRelay();
-    rmSync(world.relayFolder, { recursive: true });
-    cpSync(world.path("older"), world.relayFolder, { recursive: true });
-    world.proxy.bytesPerMs = Infinity;
-    world.proxy.up = 0;
-    await world.startRelay();
-    await sent.received();
-    expect(isSame(await saved(bob, (await bob.inbox()).at(-1)!.id, world.path("in")), path)).toBe(true);
-    expect([world.proxy.sent.size, world.proxy.conflicts]).toEqual([1, []]);
-    expect(world.proxy.up).toBeGreaterThan(22 * MIB);
-  });
+  test(
+    "[P-14.4] goes on where the relay says, however much that has lost, and what is sent once more is the same",
+    { tags: ["long"] },
+    async () => {
+      const { world: opened, alice, bob } = await sending(SMALL);
+      await using world = opened;
+      const path = world.file("larger", 40 * MIB);
+      await (await alice.send("bob", "hello")).received();
+      const sent = await alice.send("bob", "x", { files: [path] });
+      world.proxy.bytesPerMs = 20_000;
+      await eventually("a piece is up", () => world.proxy.up > PIECE + MIB);
+      world.proxy.cut();
+      world.proxy.hold();
+      await world.stopRelay();
+      cpSync(world.relayFolder, world.path("older"), { recursive: true });
+      await world.startRelay();
+      world.proxy.letGo();
+      await eventually("much more of it is", () => world.proxy.up > 32 * MIB);
+      await world.stopRelay();
+      rmSync(world.relayFolder, { recursive: true });
+      cpSync(world.path("older"), world.relayFolder, { recursive: true });
+      world.proxy.bytesPerMs = Infinity;
+      world.proxy.up = 0;
+      await world.startRelay();
+      await sent.received();
+      expect(isSame(await saved(bob, (await bob.inbox()).at(-1)!.id, world.path("in")), path)).toBe(true);
+      expect([world.proxy.sent.size, world.proxy.conflicts]).toEqual([1, []]);
+      expect(world.proxy.up).toBeGreaterThan(22 * MIB);
+    },
+  );
 
   test("goes on by another token when its own is void", async () => {
     const { world: opened, alice, bob, path } = await sending(SMALL);

@@ -217,9 +217,9 @@ test("what an agent said before its store was put back goes to nobody who has co
   expect(await dave.agent.alerts()).toEqual([]);
 });
 
-test("the same of hundreds, in whose way nothing stands", async () => {
+test("the same of a hundred, in whose way nothing stands", async () => {
   await using world = await World.create({ noLimits: true });
-  const { alice, dave, open, putBack, said } = await saidBeforeDave(world, 300);
+  const { alice, dave, open, putBack, said } = await saidBeforeDave(world, 100);
   const second = await open();
   await second.sync();
   await second.close();
