@@ -84,22 +84,25 @@ export async function hearUnheard(
 async function tellAgain(turn: Turn, team: Team, member: TeamMemberRecord, unheard: number): Promise<void> {
   const { name, direct_out, told_at } = member;
   if (unheard > direct_out || isSoon(turn, told_at)) return turn.wasted(name, IDLE);
-  if (await isSilentTo(turn, team, name)) return;
+  if (!(await oweAllToOne(turn, team, name))) return;
   turn.wasted(name, TELLING);
   member.told_at = turn.now;
   team.changed.add(name);
-  await oweAllToOne(turn, team, name);
   await turn.tx.put(owed(directAddress(team.record.key, name), "direct", "told"), String(unheard));
 }
 
-/** Says once more, to one who could not read it or has never got it, what became of its newest messages, and of their files. */
-export async function oweAllToOne(turn: Turn, team: Team, name: string): Promise<void> {
+/**
+ * Says once more, to one who could not read it or has never got it, what became of its newest messages, and of their files.
+ * @returns whether anything is said to it at all
+ */
+export async function oweAllToOne(turn: Turn, team: Team, name: string): Promise<boolean> {
   const { id, key } = team.record;
-  if (await isSilentTo(turn, team, name)) return;
+  if (await isSilentTo(turn, team, name)) return false;
   const { receive_counter: upTo } = await teamMember(turn, team, name);
   if (upTo > 0) await turn.tx.put(owed(directAddress(key, name), "read", id), String(upTo));
   for (const row of await list(turn.tx, "in/", { reverse: true, limit: LATEST }))
     if (row.team === key && row.from === name) await oweAll(turn.tx, row);
+  return true;
 }
 
 /** Before the invitation is taken, and to whom we have blocked, nothing is said. */

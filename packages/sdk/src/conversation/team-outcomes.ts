@@ -120,14 +120,19 @@ export async function endSent(turn: Turn, seq: number): Promise<void> {
 }
 
 /** Of a message to a team: somebody whom it was for is no member any more, and nobody waits for it. */
-export function goneFrom(turn: Turn, row: OutboxRecord, name: string): Promise<void> {
-  return goneFromEach(turn, row, [name]);
+export async function goneFrom(turn: Turn, row: OutboxRecord, name: string): Promise<void> {
+  await settleAt(turn, row, name, { state: "gone" });
+  await filesGoneFrom(turn, row, [name]);
 }
 
 /** The same of several at once. */
 export async function goneFromEach(turn: Turn, row: OutboxRecord, names: readonly string[]): Promise<void> {
   await settleAtEach(turn, row, names, { state: "gone" });
-  // Nor for its files, which whoever has handled it may not have fetched. (Where we are gone ourselves, the others may still fetch them.)
+  await filesGoneFrom(turn, row, names);
+}
+
+/** Nobody waits for its files either, which whoever has handled it may not have fetched. (Where we are gone ourselves, the others may still fetch them.) */
+async function filesGoneFrom(turn: Turn, row: OutboxRecord, names: readonly string[]): Promise<void> {
   if (row.files === undefined) return;
   for (const name of names) {
     const settled = await get(turn.tx, "out/", pad(row.seq));

@@ -5,7 +5,7 @@ import type { OutboxRecord } from "../records/tables.ts";
 import { addReceipt } from "../turn/outbox-rows.ts";
 import type { TeamGroupRecord } from "../records/team-records.ts";
 import type { Turn } from "../turn/turn.ts";
-import { isFor, settleAt } from "./team-outcomes.ts";
+import { mayLack, settleAt } from "./team-outcomes.ts";
 
 /** Times that one message is sent again to one member. */
 const AGAIN = 3;
@@ -23,11 +23,11 @@ export async function sendToOne(
   name: string,
 ): Promise<boolean> {
   if (standing === "closed" || standing === "replaced" || row.kind !== "message" || row.group !== id) return false;
-  if (!(await isFor(turn, row, name))) return false;
+  if (!(await mayLack(turn, row, name))) return false;
   const at = `${pad(row.seq)}/${name}`;
   const before = (await get(turn.tx, "to/", at)) ?? { state: "missing" };
-  const { state, times = 0, at: last = 0 } = before;
-  if ((state !== "missing" && state !== "expired") || (times > 0 && Math.abs(turn.now - last) < AGAIN_MS)) return false;
+  const { times = 0, at: last = 0 } = before;
+  if (times > 0 && Math.abs(turn.now - last) < AGAIN_MS) return false;
   const body = await turn.tx.get(`out-body/${pad(row.seq)}`);
   if (times >= AGAIN || body === undefined)
     return settleAt(turn, row, name, { state: "failed", reason: "undecryptable" });

@@ -66,7 +66,7 @@ export async function failChange({ tx, now }: Turn, seq: string): Promise<string
   return "a change of a group has failed";
 }
 
-/** The member takes our direct frames only if their counter rises. */
+/** The member takes our direct frames only if their counter rises, and misses none where they say from where on it does. */
 export async function countMemberAnew({ tx, now }: Turn, at: string): Promise<string> {
   const name = at.slice(at.lastIndexOf("/") + 1);
   await put(tx, "team-member/", at, { name, receive_counter: 0, direct_out: now, direct_since: now });
