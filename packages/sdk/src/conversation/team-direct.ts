@@ -10,6 +10,7 @@ import type { TeamMemberRecord } from "../records/team-records.ts";
 import { type Team, teamMember } from "../turn/groups.ts";
 import type { Turn } from "../turn/turn.ts";
 import { MISSING_AT_MOST } from "./reading.ts";
+import { rosterIn } from "./teams.ts";
 
 /** Of so many messages, the last that have come of all senders. */
 const LATEST = 1_000;
@@ -32,18 +33,22 @@ export function isFirst(team: Team, member: TeamMemberRecord, { counter, since =
   member.direct_in = Math.max(last, counter);
   team.changed.add(member.name);
   // What came late was all.
-  if (member.direct_gaps.length === 0) delete member.unheard;
+  if (member.direct_gaps.length === 0) {
+    delete member.unread;
+    delete member.unheard;
+  }
   if (missing.length === 0) return true;
   member.unheard = counter;
   delete member.asked_at;
   return true;
 }
 
-/** One is not read, since too much of its sender's led to nothing: what it leaves out is no fault of the relay's. */
-export async function uncounted(turn: Turn, team: Team, name: string): Promise<void> {
+/** One is not read, since too much of its sender's led to nothing. By the next that is read we see whether it had a number, and ask for what it said. */
+export async function leaveUnread(turn: Turn, team: Team, name: string): Promise<void> {
+  if (!(await rosterIn(turn, team)).some((member) => member.name === name)) return;
   const member = await teamMember(turn, team, name);
-  if (member.direct_in === undefined) return;
-  delete member.direct_in;
+  if (member.unread === true) return;
+  member.unread = true;
   team.changed.add(name);
 }
 
@@ -72,8 +77,10 @@ export async function hearUnheard(
 ): Promise<void> {
   if (unheard !== undefined) await tellAgain(turn, team, member, unheard);
   if (told === undefined || member.unheard === undefined || told < member.unheard) return;
-  const lost = (member.direct_gaps ?? []).filter((gap) => gap < told).length;
+  // What we have not read ourselves nobody has withheld.
+  const lost = member.unread === true ? 0 : (member.direct_gaps ?? []).filter((gap) => gap < told).length;
   member.direct_gaps = (member.direct_gaps ?? []).filter((gap) => gap > told);
+  delete member.unread;
   delete member.unheard;
   delete member.asked_at;
   team.changed.add(member.name);

@@ -16,7 +16,7 @@ import { heardFrom } from "./team-heard.ts";
 import { ATTEMPT, countIn, MISSING_AT_MOST, readMessage } from "./reading.ts";
 import { applyTeamReceipt } from "./reports.ts";
 import { commitMissing } from "./team-stuck.ts";
-import { askForUnheard, isFirst, uncounted } from "./team-direct.ts";
+import { askForUnheard, isFirst, leaveUnread } from "./team-direct.ts";
 import { hearSeen } from "./team-order.ts";
 import { rosterIn } from "./teams.ts";
 import { memberBy, type Team, teamMember } from "../turn/groups.ts";
@@ -53,7 +53,7 @@ export async function unreadIn(turn: Turn, team: Team, from: string, messageId: 
 /** A direct frame: a receipt, or a message that we lack. */
 export async function receiveDirect(turn: Turn, team: Team, delivery: Delivery, offline: boolean): Promise<void> {
   const from = usernameKey(delivery.from);
-  if (turn.isSpent(from)) return uncounted(turn, team, from);
+  if (turn.isSpent(from)) return leaveUnread(turn, team, from);
   const sender = (await rosterIn(turn, team)).find(({ name }) => name === from);
   const secret = await secretOf(turn, team, delivery.epoch ?? -1);
   if ((delivery.epoch ?? 0) > team.record.epoch) return commitMissing(turn, team);

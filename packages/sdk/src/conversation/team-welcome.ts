@@ -40,13 +40,17 @@ type Joined = Awaited<ReturnType<typeof joinTeam>>;
 export async function acceptTeamWelcome(turn: Turn, delivery: Delivery): Promise<void> {
   const { from, device, group_id: announced, message, tree } = delivery;
   const username = usernameKey(from);
-  if (turn.isSpent(username)) return;
+  const known = announced === undefined ? undefined : await get(turn.tx, "team-group/", announced);
+  if (turn.isSpent(username)) {
+    // What a contact adds us to we are in all the same: any of the members may take us in.
+    const isMissed = known === undefined && announced !== undefined && !(await turn.isStranger(username));
+    return isMissed ? hearLapsed(turn, announced) : undefined;
+  }
   const refuse = (kind: string, text: string) => {
     turn.wasted(username, kind === "welcome_without_key" ? UNTRIED : JOINING);
     return turn.alert(kind, username, text);
   };
   const welcome = isBase64(message) ? fromBase64(message) : new Uint8Array();
-  const known = announced === undefined ? undefined : await get(turn.tx, "team-group/", announced);
   const rejoin = announced === undefined ? undefined : await rejoinOf(turn, announced);
   // Whoever takes us in again there does not know yet that another group is in its place.
   if (known?.state === "replaced") return;

@@ -203,7 +203,7 @@ async function wordOf(
  */
 async function mayBeUnseen(turn: Turn, team: Team, [member]: TeamMember[]): Promise<boolean> {
   if (member === undefined) return false;
-  const { receive_counter: received, direct_in: direct = 0 } = await teamMember(turn, team, member.name);
+  const { receive_counter: received, direct_in: direct } = await teamMember(turn, team, member.name);
   return received === 0 && direct === 0;
 }
 

@@ -95,6 +95,8 @@ export interface TeamMemberRecord {
   /** Highest counter of those from it that was read, and those below it that were not. Missing: its record was lost, and where they go on is not known. */
   direct_in?: number;
   direct_gaps?: number[];
+  /** Some of them were not read, since too much that led to nothing had come in its name. */
+  unread?: true;
   /** Up to here some never came: it is asked for what became of our messages. When it was last, and when it was last told the same. Our clock, Unix ms. */
   unheard?: number;
   asked_at?: number;

@@ -211,7 +211,7 @@ export function trimGroups({ teams, cache: { groups, commits, between } }: Pick<
 /** Direct frames of before are closed to us from now on, and ours to the others: these may have seen us go, and count from the beginning. */
 export async function countDirectAnew(tx: WriteTransaction, id: string): Promise<void> {
   for (const row of await list(tx, "team-member/", { under: `${id}/` })) {
-    const { direct_gaps: _gaps, unheard: _unheard, asked_at: _asked, ...member } = row;
+    const { direct_gaps: _gaps, unread: _unread, unheard: _unheard, asked_at: _asked, ...member } = row;
     const anew = { direct_in: 0, direct_since: row.direct_out };
     await put(tx, "team-member/", `${id}/${member.name}`, { ...member, ...anew });
   }

@@ -6,12 +6,13 @@ import { owed } from "../../src/records/owed.ts";
 import { applyReceipt, continueReports } from "../../src/conversation/reports.ts";
 import { pairsWith } from "../../src/turn/groups.ts";
 import { Turn } from "../../src/turn/turn.ts";
+import { Waste } from "../../src/turn/waste.ts";
 import type { Delivery } from "../../src/protocol/index.ts";
 import { utf8 } from "../../src/protocol/index.ts";
 import type { WriteTransaction } from "../../src/store/store.ts";
 import { HostileMember } from "./hostile-member.ts";
 import { turns, workClock } from "./turns.ts";
-import { follow, World } from "./world.ts";
+import { alertKinds, atRest, eventually, follow, World } from "./world.ts";
 
 /** Bob's store, by a clock that stands still: he has talked with Mallory, and she has handled what he wrote. */
 async function talked(clock = () => 0) {
@@ -155,4 +156,67 @@ test("[A-2] while much of what a contact has reported waits, what else it sends 
   expect(read).toBe(1);
   const inbox = await world.memory("bob").read((tx) => list(tx, "in/"));
   expect(inbox.map(({ id }) => id)).toContain("behind");
+});
+
+/** Alice, Bob and Carol, online in a team. */
+async function team() {
+  const world = await World.create({ noLimits: true });
+  onTestFinished(() => world[Symbol.asyncDispose]());
+  const [alice, bob, carol] = [await world.open("alice"), await world.open("bob"), await world.open("carol")];
+  const got = [alice, bob, carol].map((agent) => follow(agent))[1]!;
+  await Promise.all([alice.sync(), bob.sync(), carol.sync()]);
+  await alice.groups.create("team", ["bob", "carol"]);
+  await (await alice.send("@team", "one")).handled();
+  return { world, alice, bob, got };
+}
+
+test("[A-3] what a member said while too much came in its name is asked for later, and was withheld by nobody", async () => {
+  const { world, alice, bob, got } = await team();
+  const spent = vi.spyOn(Waste.prototype, "isSpent").mockImplementation((contact) => contact === "bob");
+  onTestFinished(() => spent.mockRestore());
+  const unheard = await alice.send("@team", "two");
+  await eventually("bob has it", () => got.some(({ body }) => body === "two"));
+  await atRest(world, alice, bob);
+  spent.mockRestore();
+  await (await alice.send("@team", "three")).handled();
+  await unheard.handled();
+  expect(await alertKinds(alice)).toEqual([]);
+});
+
+test("[A-3] whoever is added to a team while too much has come in the name of its adder is in it soon", async () => {
+  const { world, alice } = await team();
+  const dave = await world.open("dave");
+  follow(dave);
+  await (await dave.send("alice", "hello")).handled();
+  const spent = vi.spyOn(Waste.prototype, "isSpent").mockImplementation((contact) => contact === "alice");
+  onTestFinished(() => spent.mockRestore());
+  world.proxy.rule = ({ agent, toRelay, frame }) => {
+    if (agent === "dave" && toRelay && frame.type === "rejoin") spent.mockRestore();
+    return undefined;
+  };
+  await alice.groups.add("team", ["dave"]);
+  await eventually("dave is in it", async () => (await dave.groups.list()).length === 1);
+  await (await alice.send("@team", "welcome")).handled();
+  expect((await dave.inbox()).map(({ body }) => body)).toEqual(["welcome"]);
+});
+
+test("[A-3] of frames in a team that are not read, since too much came in the name of their sender, nothing is kept where that is no member", async () => {
+  const { world, alice } = await team();
+  const [group] = await world.memory("alice").read((tx) => list(tx, "team/"));
+  await alice.close();
+  const { run } = await turns(world.memory("alice"));
+  const members = () =>
+    world.memory("alice").read(async (tx) => (await list(tx, "team-member/")).map(({ name }) => name));
+  const before = await members();
+  await run((turn) => {
+    for (const from of ["nobody", "bob"]) turn.wasted(from, 1_000);
+    return receive(
+      turn,
+      ["nobody", "bob"].map((from, index) => ({
+        delivery: delivery({ from, kind: "direct", group_id: group!.group, epoch: 1, seq: 10_000_000 + index }),
+        offline: false,
+      })),
+    );
+  });
+  expect(await members()).toEqual(before);
 });
