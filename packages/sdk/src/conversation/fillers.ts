@@ -1,9 +1,12 @@
 /** Counters that nothing has any more: an empty receipt takes the place of what had them, so that nobody waits for that. */
-import { utf8 } from "../protocol/index.ts";
-import { pad } from "../records/records.ts";
-import { addReceipt } from "../turn/outbox-rows.ts";
+import { fromUtf8, utf8 } from "../protocol/index.ts";
+import { pad, toBytes } from "../records/records.ts";
+import type { OutboxRecord } from "../records/tables.ts";
+import { addReceipt, type Settled, settle } from "../turn/outbox-rows.ts";
 import type { Turn } from "../turn/turn.ts";
 import { emptyReceipt } from "./receipt.ts";
+
+const EMPTY = JSON.stringify(emptyReceipt());
 
 /** What is asked for, where, and by whom: an address. */
 interface Asked {
@@ -16,7 +19,16 @@ interface Asked {
 export async function fillIn(turn: Turn, { record, counter, to }: Asked): Promise<boolean> {
   if (record.freed?.includes(counter) !== true) return false;
   const row = { to, group: record.id, counter, content_type: "application/json" };
-  const seq = await addReceipt(turn, row, utf8(JSON.stringify(emptyReceipt())));
+  const seq = await addReceipt(turn, row, utf8(EMPTY));
   await turn.tx.put(`sent/${record.id}/${pad(counter)}`, String(seq));
   return true;
+}
+
+/** Ends what never leaves for one member of a team; or any other row. If it had a number there, that one misses nothing. */
+export async function endNumbered(turn: Turn, row: OutboxRecord, outcome: Settled): Promise<void> {
+  const { to, direct } = row;
+  const isEmpty = fromUtf8(toBytes((await turn.tx.get(`out-body/${pad(row.seq)}`)) ?? "")) === EMPTY;
+  await settle(turn, row, outcome);
+  if (direct !== undefined && !isEmpty)
+    await addReceipt(turn, { to, direct, content_type: "application/json" }, utf8(EMPTY));
 }

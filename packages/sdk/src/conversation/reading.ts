@@ -56,22 +56,3 @@ export async function readMessage<S>(
   }
   return undefined;
 }
-
-/** What has come of another member, by its counters. */
-interface Counted {
-  receive_counter: number;
-  gaps?: number[];
-}
-
-/** @returns how many of its messages are given up, since there are too many gaps: the newest are asked for */
-export function countIn(member: Counted, counter: number): number {
-  const gaps = new Set(member.gaps);
-  gaps.delete(counter);
-  const first = Math.max(member.receive_counter + 1, counter - MISSING_AT_MOST);
-  for (let missing = first; missing < counter; missing++) gaps.add(missing);
-  const passed = Math.max(0, first - member.receive_counter - 1);
-  const kept = [...gaps].slice(-MISSING_AT_MOST);
-  member.gaps = kept;
-  member.receive_counter = Math.max(member.receive_counter, counter);
-  return passed + gaps.size - kept.length;
-}

@@ -11,7 +11,7 @@ import { owe, owed } from "../records/owed.ts";
 import { fromBody, get, nextSeq, pad, put } from "../records/records.ts";
 import { mayPair, receiveLine } from "./pairing.ts";
 import { repeatOffers, takeOffers } from "./offers.ts";
-import { countIn, MISSING_AT_MOST, readMessage } from "./reading.ts";
+import { MISSING_AT_MOST, readMessage } from "./reading.ts";
 import { applyReceipt, confirm } from "./reports.ts";
 import { leave } from "./resend.ts";
 import { isFor } from "./team-outcomes.ts";
@@ -107,12 +107,21 @@ async function open(turn: Turn, pair: Pair, delivery: Delivery): Promise<Content
   return read?.content;
 }
 
+/** The newest of the counters that are missing once another one is here: with more than are kept the conversation ends. */
+function gapsAfter({ receive_counter: last, gaps = [] }: Pair["peer"], counter: number): number[] {
+  const missing = new Set(gaps);
+  missing.delete(counter);
+  for (let gap = Math.max(last + 1, counter - MISSING_AT_MOST); gap < counter; gap++) missing.add(gap);
+  return [...missing].slice(-MISSING_AT_MOST);
+}
+
 /** Keeps the books of the conversation: counters, gaps, what it replaces, that it works. */
 async function countAndFollow(turn: Turn, conversation: Pair, { header }: Content): Promise<void> {
   const { record, peer } = conversation;
   turn.heard.add(record.contact);
   const hasGap = header.counter > peer.receive_counter + 1;
-  countIn(peer, header.counter);
+  peer.gaps = gapsAfter(peer, header.counter);
+  peer.receive_counter = Math.max(peer.receive_counter, header.counter);
   if (header.read !== undefined && header.read > (peer.confirmed ?? 0)) {
     peer.confirmed = Math.min(header.read, record.send_counter);
     await confirm(turn, record.contact, record.id, header.read);

@@ -123,7 +123,6 @@ export async function sendAgain(turn: Turn, from: string, row: OutboxRecord): Pr
   await unlink(turn, row);
   if (row.kind === "offer") await anotherOffer(turn, row);
   else if (row.attempt < RESENDS) await requeue(turn, { ...row, attempt: row.attempt + 1 });
-  else if (row.kind === "receipt") await deleteRow(turn, row);
   else await settle(turn, row, { state: "failed", reason: "undecryptable" });
   return true;
 }

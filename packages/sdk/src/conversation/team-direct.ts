@@ -10,6 +10,7 @@ import type { TeamMemberRecord } from "../records/team-records.ts";
 import { type Team, teamMember } from "../turn/groups.ts";
 import type { Turn } from "../turn/turn.ts";
 import { MISSING_AT_MOST } from "./reading.ts";
+import { strikeOff } from "./team-gaps.ts";
 import { rosterIn } from "./teams.ts";
 
 /** Of so many messages, the last that have come of all senders. */
@@ -25,6 +26,7 @@ const TELLING = 5;
 export function isFirst(team: Team, member: TeamMemberRecord, { counter, since = 0 }: Header): boolean {
   const gaps = (member.direct_gaps ?? []).filter((gap) => gap > since);
   // What was made before we came, or came back, is not for us.
+  const isUnknown = member.direct_in === undefined;
   const last = member.direct_in === undefined ? counter - 1 : Math.max(member.direct_in, since);
   if (counter <= last && !gaps.includes(counter)) return false;
   const first = Math.max(last + 1, counter - MISSING_AT_MOST);
@@ -37,7 +39,7 @@ export function isFirst(team: Team, member: TeamMemberRecord, { counter, since =
     delete member.unread;
     delete member.unheard;
   }
-  if (missing.length === 0) return true;
+  if (missing.length === 0 && !isUnknown) return true;
   member.unheard = counter;
   delete member.asked_at;
   return true;
@@ -54,8 +56,7 @@ export async function leaveUnread(turn: Turn, team: Team, name: string): Promise
 
 /** Nothing waits for us under these counters of its. */
 export function hearFreed(team: Team, member: TeamMemberRecord, freed: readonly number[]): void {
-  const gone = new Set(freed);
-  member.gaps = (member.gaps ?? []).filter((gap) => !gone.has(gap));
+  strikeOff(member, freed);
   team.changed.add(member.name);
 }
 

@@ -2,6 +2,7 @@
 import { get } from "../records/records.ts";
 import { forgetMember, type Team, teamMember, teamOf } from "../turn/groups.ts";
 import type { Turn } from "../turn/turn.ts";
+import { giveUp } from "./team-gaps.ts";
 import { heardFrom } from "./team-heard.ts";
 import { memberGone } from "./team-turnover.ts";
 import { rosterIn } from "./teams.ts";
@@ -32,9 +33,7 @@ export async function giveUpSilent(turn: Turn, at: string): Promise<void> {
   // Of a store of before nobody knows.
   if (member.heard_at === undefined) await heardFrom(turn, team, name);
   else if (turn.now - member.heard_at > age + DAY_MS) {
-    const lost = member.gaps?.length ?? 0;
-    member.gaps = [];
-    const text = `${lost} of its messages in a group never came, and ${name} has said nothing there for as long as the relay keeps a message`;
+    const text = `${giveUp(member)} of its messages in a group never came, and ${name} has said nothing there for as long as the relay keeps a message`;
     await turn.alert("lost", name, text);
     team.changed.add(name);
   }

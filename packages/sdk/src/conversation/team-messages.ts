@@ -13,9 +13,10 @@ import { keep } from "./received.ts";
 import { directSecret } from "./team-commits.ts";
 import { holdInTeam } from "./team-held.ts";
 import { heardFrom } from "./team-heard.ts";
-import { ATTEMPT, countIn, MISSING_AT_MOST, readMessage } from "./reading.ts";
+import { ATTEMPT, readMessage } from "./reading.ts";
 import { applyTeamReceipt } from "./reports.ts";
 import { commitMissing } from "./team-stuck.ts";
+import { countIn, lookFrom, miss, strikeOff } from "./team-gaps.ts";
 import { askForUnheard, isFirst, leaveUnread } from "./team-direct.ts";
 import { hearSeen } from "./team-order.ts";
 import { rosterIn } from "./teams.ts";
@@ -37,7 +38,7 @@ export async function receiveTeamMessage(turn: Turn, team: Team, delivery: Deliv
   const present = (await rosterIn(turn, team)).find(({ name }) => name === sender.name);
   // What another device of it has left in the epoch before is not of the same count.
   const isPresent = present?.device === sender.device;
-  if (isPresent) await count(turn, team, await memberBy(turn, team, sender), content.header);
+  if (isPresent) count(team, await memberBy(turn, team, sender), content.header);
   await heardFrom(turn, team, sender.name);
   return deliver(turn, team, { sender, offline }, content);
 }
@@ -87,7 +88,7 @@ export async function receiveDirect(turn: Turn, team: Team, delivery: Delivery, 
   if (content.header.type === "offer")
     return takeOffers(turn, { from, identityKey: toBase64(sender.identityKey) }, original);
   if (content.header.type !== "message") return undefined;
-  await countAgain(turn, team, member, { ...content.header, counter: again.counter });
+  countAgain(team, member, { ...content.header, counter: again.counter });
   await deliver(turn, team, { sender, offline }, original);
 }
 
@@ -142,8 +143,8 @@ async function keepForOwner(
   if (type !== "message") return;
   const whose = { from: name, from_name: name, identity_key: toBase64(identityKey), offline };
   if (await holdInTeam(turn, team.record.key, whose, content)) return;
-  const member = await teamMember(turn, team, name);
-  member.gaps = [...(member.gaps ?? []), again?.counter ?? counter].slice(-MISSING_AT_MOST);
+  const missed = again?.counter ?? counter;
+  miss(await teamMember(turn, team, name), [missed, missed]);
   team.changed.add(name);
 }
 
@@ -174,31 +175,20 @@ async function openMessage(
   });
 }
 
-/** A member sends again what is older than all that was looked for: so was what followed on it for us. */
-function lookFrom(member: TeamMemberRecord, counter: number): void {
-  const { since = 0, gaps = [] } = member;
-  if (counter > since || since - counter + gaps.length > MISSING_AT_MOST) return;
-  for (let missing = counter + 1; missing <= since; missing++) gaps.push(missing);
-  member.gaps = gaps;
-  member.since = counter - 1;
-}
-
 /** What one member has sent again is counted as it would have been by the way of all, if it was sent in this epoch; what is older is no gap any more. */
-async function countAgain(turn: Turn, team: Team, member: TeamMemberRecord, header: Header): Promise<void> {
+function countAgain(team: Team, member: TeamMemberRecord, header: Header): void {
   const { counter, base = 0 } = header;
-  if (counter > base) return count(turn, team, member, header);
-  member.gaps = (member.gaps ?? []).filter((gap) => gap !== counter);
+  if (counter > base) return count(team, member, header);
+  strikeOff(member, [counter]);
   lookFrom(member, counter);
 }
 
-/** Keeps the books on what one member has said: where there are too many gaps, some are given up. */
-async function count(turn: Turn, team: Team, member: TeamMemberRecord, { counter, base = 0 }: Header): Promise<void> {
+/** Keeps the books on what one member has said. */
+function count(team: Team, member: TeamMemberRecord, { counter, base = 0 }: Header): void {
   if (member.receive_counter === 0) {
     member.receive_counter = Math.min(base, counter - 1);
     if (member.receive_counter > 0) member.since = member.receive_counter;
   }
   team.changed.add(member.name);
-  const lost = countIn(member, counter);
-  if (lost > 0)
-    await turn.alert("lost", member.name, `${lost} of its messages in a group are missing, and not asked for any more`);
+  countIn(member, counter);
 }

@@ -12,7 +12,7 @@ import { get, pad, rowsUnder } from "../records/records.ts";
 import type { ReportRecord } from "../records/left-records.ts";
 import type { OutboxRecord } from "../records/tables.ts";
 import type { TeamGroupRecord, TeamMemberRecord, ToRecord } from "../records/team-records.ts";
-import { rowByCounter } from "../turn/outbox-rows.ts";
+import { countersWaiting, rowByCounter } from "../turn/outbox-rows.ts";
 import { type Team, teamMember, teamOf } from "../turn/groups.ts";
 import type { Turn } from "../turn/turn.ts";
 
@@ -64,13 +64,16 @@ export async function applyFromMember(
       if (!isTold) turn.wasted(from, MISS);
     });
   const { missing, undecryptable, handled, failed, fetched = [], unfetched = [] } = record;
+  let waiting: Set<number> | undefined;
   const askedFor = async (gap: { group: string; counter: number }): Promise<void> => {
     if (gap.group !== group.id) return;
     const row = await rowByCounter(turn, group.id, gap.counter);
     const isOurs = group.state === "open" && gap.counter <= group.send_counter;
     if (!isOurs || (row !== undefined && (await mayLack(turn, row, from)))) return again(row, KNOWN_GAP);
-    // Nothing has that counter any more, or nothing that is for it, or it has that already.
     turn.wasted(from, KNOWN_GAP);
+    waiting ??= await countersWaiting(turn, teamAddress(key), group.id);
+    if (row === undefined && waiting.has(gap.counter)) return undefined;
+    // Nothing has that counter any more, or nothing that is for it, or it has that already.
     await turn.tx.put(owed(directAddress(key, from), "free", pad(gap.counter)), "");
   };
   return (
@@ -123,7 +126,7 @@ async function confirm(
     if (team !== undefined && team.members.get(from) === member) team.changed.add(from);
   };
   for (const counter of [...lacks].toSorted((a, b) => a - b)) {
-    if (missing.has(counter) || counter <= (record.upTo ?? 0) || counter > before) continue;
+    if (missing.has(counter) || counter <= (record.upTo ?? 0) || counter > Math.min(before, known)) continue;
     if (!goesOn()) return (keep(before), false);
     await look(counter, await rowByCounter(turn, id, counter));
   }

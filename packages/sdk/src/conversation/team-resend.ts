@@ -26,14 +26,16 @@ export async function sendToOne(
   if (!(await mayLack(turn, row, name))) return false;
   const at = `${pad(row.seq)}/${name}`;
   const before = (await get(turn.tx, "to/", at)) ?? { state: "missing" };
-  const { times = 0, at: last = 0 } = before;
+  const { times = 0, at: last = 0, copy } = before;
   if (times > 0 && Math.abs(turn.now - last) < AGAIN_MS) return false;
+  // What has not left yet is lost to nobody.
+  if (copy !== undefined && (await turn.tx.get(`out/${pad(copy)}`)) !== undefined) return false;
   const body = await turn.tx.get(`out-body/${pad(row.seq)}`);
   if (times >= AGAIN || body === undefined)
     return settleAt(turn, row, name, { state: "failed", reason: "undecryptable" });
-  await put(turn.tx, "to/", at, { ...before, times: times + 1, at: turn.now });
   // If it gets lost, it is asked for again. Its body stands once, however many lack it.
   const files = row.files === undefined ? {} : { files: row.files };
-  await addReceipt(turn, { to: directAddress(key, name), content_type: row.content_type, of: row.seq, ...files });
+  const again = { to: directAddress(key, name), content_type: row.content_type, of: row.seq, ...files };
+  await put(turn.tx, "to/", at, { ...before, times: times + 1, at: turn.now, copy: await addReceipt(turn, again) });
   return true;
 }

@@ -2,14 +2,14 @@
 import { type Team, teamMember } from "../turn/groups.ts";
 import type { Turn } from "../turn/turn.ts";
 import { reportTurn } from "./reports.ts";
+import { giveUp } from "./team-gaps.ts";
 
 /** Somebody is no member any more: nobody waits for it. */
 export async function memberGone(turn: Turn, team: Team, name: string): Promise<void> {
   await reportTurn(turn, team, name, "gone");
   const member = await teamMember(turn, team, name);
-  const lost = member.gaps?.length ?? 0;
+  const lost = giveUp(member);
   if (lost === 0) return;
-  member.gaps = [];
   team.changed.add(name);
   await turn.alert("lost", name, `${lost} of its messages in a group never came, and ${name} is no member any more`);
 }

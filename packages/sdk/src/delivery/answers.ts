@@ -9,7 +9,7 @@ import { closeConversation, forget } from "../conversation/conversations.ts";
 import { underAnotherId } from "../conversation/resend.ts";
 import type { Answered, Flight } from "./flight.ts";
 import { rowById } from "../records/outbox-records.ts";
-import { deleteRow, settle, unlink } from "../turn/outbox-rows.ts";
+import { settle, unlink } from "../turn/outbox-rows.ts";
 import { queuedRows } from "./queue.ts";
 import { isForRoom, mayBeTaken } from "./refusals.ts";
 import { free, withdraw } from "./sending.ts";
@@ -108,7 +108,6 @@ async function refusedSend(turn: Turn, flight: Flight, row: OutboxRecord, refusa
       return;
     default:
       if (mayBeTaken(row, refusal)) waitFor(turn, flight, row.to, refusal);
-      else if (row.kind === "receipt") await deleteRow(turn, row);
       else
         await settle(turn, row, {
           state: refusal.reason === "expired" ? "expired" : "refused",
@@ -246,7 +245,6 @@ async function undoOpening(turn: Turn, flight: Flight, { commit, conversation, r
   else if (!retry.includes(refusal.reason as WireReason))
     for (const row of await inside(turn, flight, commit, conversation))
       if (mayBeTaken(row, refusal)) continue;
-      else if (row.kind === "receipt") await deleteRow(turn, row);
       else await settle(turn, row, { state: "refused", reason: refusal.reason, provisional: true });
   if (conversation !== undefined) waitFor(turn, flight, conversation.record.contact, refusal);
 }

@@ -4,6 +4,8 @@ import type { Stop } from "../trust/contact-records.ts";
 import type { End, Flight } from "./flight.ts";
 import { hasLeft } from "../records/outbox-records.ts";
 import { deleteRow, settle } from "../turn/outbox-rows.ts";
+import { endNumbered } from "../conversation/fillers.ts";
+import { settleAt } from "../conversation/team-outcomes.ts";
 import { withoutOutcomes } from "../conversation/receipt.ts";
 import { readAddress } from "../records/addresses.ts";
 import { get, pad, partsUnder, rowsUnder, toBytes } from "../records/records.ts";
@@ -36,9 +38,8 @@ export async function endWaiting(turn: Turn, flight: Flight, username: string, e
 async function endRow(turn: Turn, seq: string, { state, reason, keepsReceipts }: End): Promise<void> {
   const row = await get(turn.tx, "out/", seq);
   if (row === undefined) return;
-  if (row.kind !== "receipt")
+  if (row.kind !== "receipt" || !keepsReceipts)
     await settle(turn, row, { state, reason, provisional: state === "refused" || hasLeft(row) });
-  else if (!keepsReceipts) await deleteRow(turn, row);
 }
 
 /** Whether a message, and not only receipts, waits for this contact. */
@@ -62,12 +63,19 @@ export async function bodyToSend(turn: Turn, row: OutboxRecord, identityKey: str
     await settle(turn, row, { state: "expired", reason: "expired", provisional: hasLeft(row) });
   else if (row.kind !== "receipt" && !(await isFor(turn, row, identityKey)))
     await settle(turn, row, { state: "failed", reason: "fingerprint_mismatch", provisional: hasLeft(row) });
-  else if (await isTooLarge(turn, row))
-    await settle(turn, row, { state: "refused", reason: "message_too_large", provisional: hasLeft(row) });
+  else if (await isTooLarge(turn, row)) await endTooLarge(turn, row);
   // What it sends again is needed by nobody any more, or is sent in another group.
-  else if (isAgain(row) && !(await isLacked(turn, row))) await deleteRow(turn, row);
+  else if (isAgain(row) && !(await isLacked(turn, row))) await endNumbered(turn, row, { state: "refused" });
   else return (await isFor(turn, row, identityKey)) ? bodyOf(turn, row) : receiptToAnother(turn, row);
   return undefined;
+}
+
+/** This relay takes no messages of this size; one that is sent again to one member of a team that one never gets. */
+export async function endTooLarge(turn: Turn, row: OutboxRecord): Promise<void> {
+  const [address, outcome] = [readAddress(row.to), { state: "refused", reason: "message_too_large" } as const];
+  const original = isAgain(row) ? await get(turn.tx, "out/", pad(row.of ?? 0)) : undefined;
+  if (original !== undefined && address.kind === "direct") await settleAt(turn, original, address.name, outcome);
+  await endNumbered(turn, row, { ...outcome, provisional: hasLeft(row) });
 }
 
 /** Whether it is a message to a team that is sent again to one of its members. */

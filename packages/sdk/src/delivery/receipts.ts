@@ -2,6 +2,7 @@
 import { toBase64, utf8 } from "../protocol/index.ts";
 import type { ReadTransaction, Value } from "../store/store.ts";
 import { teamsFor } from "../conversation/team-forks.ts";
+import { saidOf } from "../conversation/team-gaps.ts";
 import { rosterIn, teamByKey } from "../conversation/teams.ts";
 import { readAddress } from "../records/addresses.ts";
 import { groupOf, teamMember } from "../turn/groups.ts";
@@ -9,7 +10,6 @@ import { owed } from "../records/owed.ts";
 import { emptyReceipt, GROUPS, PER_RECEIPT } from "../conversation/receipt.ts";
 import { get, parse } from "../records/records.ts";
 import type { FetchedRecord, OutcomeRecord, OwedKind } from "../records/tables.ts";
-import type { TeamMemberRecord } from "../records/team-records.ts";
 import { addReceipt } from "../turn/outbox-rows.ts";
 import type { Turn } from "../turn/turn.ts";
 
@@ -17,11 +17,11 @@ import type { Turn } from "../turn/turn.ts";
 export async function flushReceipt(turn: Turn, username: string): Promise<void> {
   const body = emptyReceipt();
   for (const [group, counter] of await take(turn.tx, username, "read", GROUPS)) {
-    const { gaps = [], since = 0 } = (await bookOn(turn, group, username)) ?? {};
+    const { missing, since = 0, upTo = Infinity } = await saidIn(turn, group, username);
     // Every counter that was not read is named: without it this one would say that it was received, and the receipt that asked for it may be lost.
-    if (body.missing.length + gaps.length > PER_RECEIPT) continue;
-    body.missing.push(...gaps.map((missing) => ({ group, counter: missing })));
-    body.received[group] = Number(counter);
+    if (body.missing.length + missing.length > PER_RECEIPT) continue;
+    body.missing.push(...missing.map((gap) => ({ group, counter: gap })));
+    body.received[group] = Math.min(Number(counter), upTo);
     if (since > 0) body.since = since;
     await turn.tx.delete(owed(username, "read", group));
   }
@@ -79,15 +79,18 @@ async function take(tx: ReadTransaction, username: string, kind: OwedKind, limit
   return (await tx.list({ prefix, limit })).map(([key, value]) => [key.slice(prefix.length), value]);
 }
 
-/** What has come of a contact in a group of ours with it, or of a member of a team. */
-async function bookOn(
+/** What is missing of a contact in a group of ours with it, or of a member of a team. */
+async function saidIn(
   turn: Turn,
   group: string,
   username: string,
-): Promise<Pick<TeamMemberRecord, "gaps" | "since"> | undefined> {
+): Promise<{ missing: number[]; upTo?: number; since?: number }> {
   const known = await groupOf(turn, group);
-  if (known?.kind === "pair") return known.peer;
   const address = readAddress(username);
-  if (address.kind !== "direct") return get(turn.tx, "member/", `${group}/${username}`);
-  return known && teamMember(turn, known, address.name);
+  if (known?.kind === "team" && address.kind === "direct") {
+    const member = await teamMember(turn, known, address.name);
+    return { ...saidOf(member), ...(member.since === undefined ? {} : { since: member.since }) };
+  }
+  const peer = known?.kind === "pair" ? known.peer : await get(turn.tx, "member/", `${group}/${username}`);
+  return { missing: peer?.gaps ?? [] };
 }

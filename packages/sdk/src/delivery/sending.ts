@@ -1,11 +1,12 @@
 /** What waits for one address leaves, in order, whatever it is encrypted by. */
 import { type Header, marksOf } from "../crypto/content.ts";
-import { settle, unlink } from "../turn/outbox-rows.ts";
+import { unlink } from "../turn/outbox-rows.ts";
 import { get, pad, parse, put, remove } from "../records/records.ts";
 import type { OutboxRecord, WireRecord } from "../records/tables.ts";
 import type { Turn } from "../turn/turn.ts";
+import { pairOf } from "../turn/groups.ts";
 import { type Flight, laneOf, type SendData } from "./flight.ts";
-import { bodyToSend, isTooLarge, queuedRows } from "./queue.ts";
+import { bodyToSend, endTooLarge, isTooLarge, queuedRows } from "./queue.ts";
 
 /** However much has come in this turn, something leaves as well. */
 const LATEST = 1.3;
@@ -52,9 +53,11 @@ export async function sendQueued(
     await turn.on(`out/${pad(row.seq)}`, async () => {
       if (!(await isTooLarge(turn, row)))
         return send(row, parse(`wire/${pad(row.seq)}`, wire.frame) as unknown as SendData);
-      // The relay takes less than when it was encrypted. Its counter stays unused, since those behind it have theirs.
-      await turn.tx.delete(`sent/${group}/${pad(wire.counter)}`);
-      await settle(turn, row, { state: "refused", reason: "message_too_large", provisional: true });
+      // The relay takes less than when it was encrypted. Its counter is nobody else's, since those behind it have theirs.
+      await unlink(turn, row);
+      const pair = await pairOf(turn, group);
+      if (pair !== undefined) free(pair, wire.counter);
+      await endTooLarge(turn, row);
     });
   }
   room = Math.min(room, left);

@@ -2,12 +2,12 @@
 import type { RelayFrameData, WireReason } from "../protocol/index.ts";
 import { endSent, settleAll, settleAtEach } from "../conversation/team-outcomes.ts";
 import { placeOwn, placesWithdrawn } from "../conversation/team-order.ts";
+import { endNumbered } from "../conversation/fillers.ts";
 import { waitForEpoch } from "../conversation/awaiting.ts";
 import { underAnotherId } from "../conversation/resend.ts";
 import { retire } from "../conversation/team-end.ts";
 import { lose } from "../conversation/team-stuck.ts";
 import { readAddress } from "../records/addresses.ts";
-import { isQuiet } from "../records/outbox-records.ts";
 import { find, get, pad, remove } from "../records/records.ts";
 import type { OutboxRecord } from "../records/tables.ts";
 import { deleteRow, settle } from "../turn/outbox-rows.ts";
@@ -20,7 +20,12 @@ import { type Flight, laneOf } from "./flight.ts";
 
 const RETRY_MS = 1_000;
 /** Of a frame to one member: that one is not there at the moment. */
-const IS_AWAY: ReadonlySet<WireReason> = new Set(["member_lapsed", "device_replaced", "not_a_member"]);
+const IS_AWAY: ReadonlySet<WireReason> = new Set([
+  "member_lapsed",
+  "device_replaced",
+  "not_a_member",
+  "account_disabled",
+]);
 
 /** Whether a row is for a team, or for one of its members. */
 export function isOfTeam({ to }: OutboxRecord): boolean {
@@ -86,9 +91,6 @@ export async function refusedInTeam(turn: Turn, flight: Flight, row: OutboxRecor
       break;
     default:
   }
-  if (isQuiet(row)) await deleteRow(turn, row);
-  else {
-    const state = refusal.reason === "expired" ? "expired" : "refused";
-    await settle(turn, row, { state, reason: refusal.reason, provisional: true });
-  }
+  const state = refusal.reason === "expired" ? "expired" : "refused";
+  await endNumbered(turn, row, { state, reason: refusal.reason, provisional: true });
 }

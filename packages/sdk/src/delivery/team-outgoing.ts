@@ -89,8 +89,7 @@ async function endUntrusted(turn: Turn, flight: Flight, to: string): Promise<voi
     const row = await get(turn.tx, "out/", seq);
     // What is encrypted was so for those of before.
     if (row === undefined || (await turn.tx.get(`wire/${seq}`)) !== undefined || flight.sends.has(row.seq)) continue;
-    if (row.kind === "receipt") await deleteRow(turn, row);
-    else await settle(turn, row, { state: "failed", reason: "identity_changed", provisional: hasLeft(row) });
+    await settle(turn, row, { state: "failed", reason: "identity_changed", provisional: hasLeft(row) });
   }
 }
 
@@ -230,16 +229,20 @@ async function sealTo(
     counter,
     frame: JSON.stringify(frame),
   });
-  await put(turn.tx, "out/", pad(row.seq), { ...row, group: record.id, direct: { device: to.device, counter } });
+  await put(turn.tx, "out/", pad(row.seq), {
+    ...row,
+    group: record.id,
+    direct: { group: record.id, device: to.device, counter },
+  });
   return frame;
 }
 
 /** The counter that a direct frame has had before; undefined: it has not been made yet, or for nobody who is there now. */
 function directCounter(
-  { group: of, direct }: OutboxRecord,
+  { direct }: OutboxRecord,
   { group, device, since }: { group: string; device: string; since: number },
 ): number | undefined {
-  if (of !== group || direct?.device !== device || direct.counter <= since) return undefined;
+  if (direct?.group !== group || direct.device !== device || direct.counter <= since) return undefined;
   return direct.counter;
 }
 

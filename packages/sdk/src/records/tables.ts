@@ -142,8 +142,8 @@ export interface OutboxRecord extends Marks {
   attempt: number;
   group?: string;
   counter?: number;
-  /** Of what goes to one member of a team alone: its counter among direct frames to that one's device in its group. */
-  direct?: { device: string; counter: number };
+  /** Of what goes to one member of a team alone: its counter among direct frames to that one's device in a group. */
+  direct?: { group: string; device: string; counter: number };
   /** It waits again, and has left before: it may have arrived. */
   left?: true;
   /** How many files go with it. */

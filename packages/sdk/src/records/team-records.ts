@@ -75,6 +75,9 @@ export interface TeamGroupRecord {
   direct_before?: { epoch: number; secret: string };
 }
 
+/** Counters of messages in a row that have not come: the first and the last. */
+export type Gap = [first: number, last: number];
+
 /** `team-member/<group id>/<username>`: what has come from another member, and what of ours it has. */
 export interface TeamMemberRecord {
   name: string;
@@ -82,7 +85,7 @@ export interface TeamMemberRecord {
   device?: string;
   /** Highest counter of its messages that was read, and those below it that were not. */
   receive_counter: number;
-  gaps?: number[];
+  gaps?: Gap[];
   /** Up to here nothing of its was looked for, since it was said before the first epoch in which it was heard: it knows what of that was for us. */
   since?: number;
   /** Highest counter of our messages that it has said it has. */
@@ -110,9 +113,10 @@ export interface TeamMemberRecord {
 export interface ToRecord {
   state: "missing" | "received" | "handled" | "failed" | "refused" | "expired" | "gone";
   reason?: string;
-  /** Of what is missing: how often it was sent again to this one alone, and when last. Unix ms. */
+  /** Of what is missing: how often it was sent again to this one alone, when last (Unix ms), and the place of that in the outbox, where it may still wait. */
   times?: number;
   at?: number;
+  copy?: number;
   /** Its files, by their places: `fetched`, or why they were not. Missing: they may still be. */
   files?: Record<string, string>;
 }

@@ -3,7 +3,7 @@ import { frameId } from "../crypto/content.ts";
 import { randomId } from "../protocol/index.ts";
 import type { Value } from "../store/store.ts";
 import { endFiles, endOffered, forgetFiles, haveLeft, wereTold } from "../records/files.ts";
-import { hasLeft, isFinal, isRefusal } from "../records/outbox-records.ts";
+import { hasLeft, isFinal, isQuiet, isRefusal } from "../records/outbox-records.ts";
 import { get, nextSeq, pad, put, rowsUnder } from "../records/records.ts";
 import type { OutboxRecord } from "../records/tables.ts";
 import { leaveRoster } from "../records/rosters.ts";
@@ -13,10 +13,12 @@ import type { Turn } from "./turn.ts";
 export const LAST_ATTEMPT = 9;
 /** Where our clock may be wrong, it is looked at again after so long. Milliseconds. */
 const LOOK_AGAIN_MS = 60_000;
+/** What the relay has refused stands before all else that waits: more than are under way at once. */
+const WAITING_AT_MOST = 1_000;
 
 /** What of a row of the link's own its maker says. */
 type Own = Pick<OutboxRecord, "to" | "content_type"> &
-  Partial<Pick<OutboxRecord, "identity_key" | "group" | "counter" | "of" | "files">>;
+  Partial<Pick<OutboxRecord, "identity_key" | "group" | "counter" | "direct" | "of" | "files">>;
 
 /**
  * Adds a row of the link's own, to be encrypted: as a receipt it is shown to nobody. One that sends another row
@@ -50,7 +52,7 @@ export async function requeue(turn: Turn, row: OutboxRecord): Promise<void> {
   if (row.expires_at !== undefined) await turn.tx.put(`expiry/${pad(row.expires_at)}/${pad(row.seq)}`, "");
 }
 
-interface Settled {
+export interface Settled {
   state: OutboxRecord["state"];
   reason?: string | undefined;
   /** A receipt outweighs it. */
@@ -63,9 +65,9 @@ export async function settle(
   row: OutboxRecord,
   { state, reason, provisional = false }: Settled,
 ): Promise<void> {
-  // Nobody is shown what became of an offer, but what became of its files.
-  if (row.kind === "offer" && isFinal(state)) {
-    await endOffered(turn.tx, row, reason);
+  // Nobody is shown what became of these, but what became of the files that an offer is of.
+  if (isQuiet(row) && isFinal(state)) {
+    if (row.kind === "offer") await endOffered(turn.tx, row, reason);
     return deleteRow(turn, row);
   }
   const { reason: _reason, by_relay: _byRelay, ...rest } = row;
@@ -120,6 +122,17 @@ export async function rowByCounter(turn: Turn, group: string, counter: number): 
   const seq = await turn.tx.get(`sent/${group}/${pad(counter)}`);
   const row = seq === undefined ? undefined : await get(turn.tx, "out/", pad(Number(seq)));
   return row?.group === group && row.counter === counter ? row : undefined;
+}
+
+/** Counters in a group of messages that have left in it and wait to leave again. */
+export async function countersWaiting(turn: Turn, to: string, group: string): Promise<Set<number>> {
+  const prefix = `queue/${to}/`;
+  const counters = new Set<number>();
+  for (const [key] of await turn.tx.list({ prefix, limit: WAITING_AT_MOST })) {
+    const row = await get(turn.tx, "out/", key.slice(prefix.length));
+    if (row?.group === group && row.counter !== undefined) counters.add(row.counter);
+  }
+  return counters;
 }
 
 /** Sent in a group and not confirmed, by counter. */

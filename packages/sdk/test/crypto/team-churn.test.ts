@@ -16,12 +16,12 @@ async function churn(random: Random, provider: CryptoProvider, life: { steps: nu
 }
 
 test(
-  `after each of 200 steps all members agree, nobody is refused, and nobody reads what is not theirs (seed ${seed})`,
+  `after each of 80 steps all members agree, nobody is refused, and nobody reads what is not theirs (seed ${seed})`,
   { timeout: 180_000 },
   async () => {
     const random = new Random();
-    for (let team = 0; team < 5; team++) await churn(random, quickProvider, { steps: 40, most: 6 });
-    expect(counts["joins"]).toBeGreaterThan(50);
+    for (let team = 0; team < 2; team++) await churn(random, quickProvider, { steps: 40, most: 6 });
+    expect(counts["joins"]).toBeGreaterThan(20);
   },
 );
 

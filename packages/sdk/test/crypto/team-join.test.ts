@@ -93,7 +93,7 @@ describe.skipIf(missing)("RFC 9420's vectors of passive clients", () => {
       let { state } = first;
       joins++;
       expect(hex(state.keySchedule.epochAuthenticator)).toBe(vector.initial_epoch_authenticator);
-      for (let round = 0; round < 6; round++) {
+      for (let round = 0; round < 2; round++) {
         const changed = joined(vector, (tree) => {
           const other = tree.slice();
           other[random.int(other.length)]! ^= 1 + random.int(255);

@@ -132,6 +132,5 @@ test("what a member sends grows no record without end, and has no more room than
   for (let at = 1; at <= 10; at++) await hostile.says("alice", "x", { counter: at * 1_000, id: `j${at}` });
   await eventually("all came", () => alice.got.length === 11);
   const books = await world.memory("alice").read((tx) => list(tx, "team-member/"));
-  expect(books.find(({ name }) => name === "mallory")?.gaps).toHaveLength(400);
-  expect(await kinds(alice)).toContain("lost");
+  expect(JSON.stringify(books.find(({ name }) => name === "mallory")).length).toBeLessThan(600);
 });

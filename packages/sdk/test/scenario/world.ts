@@ -157,11 +157,17 @@ export function replaceNoStock(world: World, username: string): Promise<void> {
   return world.memory(username).write((tx) => put(tx, "meta/renewal", "", { done: Array<number>(4).fill(Date.now()) }));
 }
 
-/** From now on the clock of this process is ahead. */
+const now = Date.now.bind(Date);
+let ahead = 0;
+
+/** From now on the clock of this process is ahead, or further ahead. */
 export function jump(milliseconds: number): void {
-  const now = Date.now;
-  const spy = vi.spyOn(Date, "now").mockImplementation(() => now() + milliseconds);
-  onTestFinished(() => spy.mockRestore());
+  ahead += milliseconds;
+  const spy = vi.spyOn(Date, "now").mockImplementation(() => now() + ahead);
+  onTestFinished(() => {
+    ahead = 0;
+    spy.mockRestore();
+  });
 }
 
 /** The bodies in an agent's inbox once there are so many, and everything that was pushed beside them is processed. */
