@@ -13,7 +13,7 @@ export default defineConfig({
     testTimeout: 60_000,
     hookTimeout: 60_000,
     // Much of a test is waiting for something, so there may be more of them than cores; many more make time-outs likelier.
-    maxWorkers: 3,
+    maxWorkers: 4,
     tags: [
       {
         name: "long",
