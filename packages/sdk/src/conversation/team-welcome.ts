@@ -20,6 +20,7 @@ import { addOp, endOp, rejoinOf, signWord } from "./team-ops.ts";
 import { goneMeanwhile } from "./team-lost.ts";
 import { tell } from "./team-news.ts";
 import { comparePins } from "./team-pins.ts";
+import { hasRoomForTeam } from "./strange-teams.ts";
 import { hearLapsed } from "./team-stuck.ts";
 import { unwatch } from "./team-watch.ts";
 import { meet } from "../trust/contacts.ts";
@@ -141,7 +142,8 @@ async function joinNew(turn: Turn, joined: Joined, { from, isSoon }: Pick<How, "
   const key = before !== undefined && (before.shared ?? before.key) === shared ? before.key : shared;
   const row = await get(turn.tx, "team/", key);
   const named = key === shared ? {} : { shared };
-  if (row === undefined || row.state === "over") return join(turn, joined, { from, isSoon, key, ...named });
+  if (row === undefined || row.state === "over")
+    return void (await joinAnother(turn, joined, { from, isSoon, key, ...named }));
   const inviter = await memberAt(joined.inviter);
   const roster = await rosterIn(turn, joined);
   const founding = inviter && (await judgeFounding(turn, { group: id, settings, roster, inviter }, row));
@@ -157,7 +159,7 @@ async function joinNew(turn: Turn, joined: Joined, { from, isSoon }: Pick<How, "
   }
   // Whoever has been in a team knows its key: nobody takes its place by that.
   const other = hex((await sha256(utf8(shared + id))).slice(0, 16));
-  await join(turn, joined, { from, isSoon, key: other, shared });
+  if (!(await joinAnother(turn, joined, { from, isSoon, key: other, shared }))) return;
   const name = (await nameOfTeam(turn.tx, key)) ?? row.name;
   const shown = await nameOfTeam(turn.tx, other);
   const isShown = shown === undefined ? "" : `: it is @${shown} here, and not the same`;
@@ -166,6 +168,21 @@ async function joinNew(turn: Turn, joined: Joined, { from, isSoon }: Pick<How, "
     usernameKey(from),
     `${from} has added this agent to another group that poses as @${name}${isShown}`,
   );
+}
+
+/** A team that is none of ours yet. @returns whether there was room for it */
+async function joinAnother(turn: Turn, joined: Joined, how: How): Promise<boolean> {
+  const { group } = joined;
+  const username = usernameKey(how.from);
+  const isRoom = await hasRoomForTeam(turn, username, (await rosterIn(turn, joined)).length);
+  if (isRoom) await join(turn, joined, how);
+  else {
+    turn.wasted(username, JOINING);
+    await leaveSilently(turn, groupIdOf(group), group);
+    const text = `${how.from}, whom you have neither written to nor accepted, adds this agent to more groups than there is room for, and it has left the last one`;
+    await turn.alert("stranger_quota", username, text);
+  }
+  return isRoom;
 }
 
 interface How {

@@ -1,7 +1,8 @@
 /** Invitations into groups, which wait for an owner's word. */
 import { describe, expect, test } from "vitest";
 import type { RelayOptions } from "@aimessage/server";
-import { alertKinds, caughtUp, eventually, follow, jump, SAME_CLOCK, World } from "./world.ts";
+import { list, put } from "../../src/records/records.ts";
+import { alertKinds, caughtUp, eventually, follow, jump, numbered, SAME_CLOCK, World } from "./world.ts";
 
 /** Carol, whose owner has not said yet whether it wants to be in the group of Alice and Bob. */
 async function invited(options: RelayOptions = {}) {
@@ -67,4 +68,27 @@ describe("[P-15.14] an invitation that waits for its owner", () => {
     await eventually("the others know", async () => !(await alice.groups.find("team")).members.includes("carol"));
     expect(await count("team-held")).toBe(0);
   });
+});
+
+test("[A-11] of groups to which strangers add an agent those of one have a quarter of what the others leave, and no contact's count", async () => {
+  await using world = await World.create({ noLimits: true });
+  const [bob, mallory, carol] = [await world.open("bob"), await world.open("mallory"), await world.open("carol")];
+  for (const agent of [bob, mallory, carol]) follow(agent);
+  await Promise.all([bob.sync(), mallory.sync(), carol.sync()]);
+  await mallory.groups.create("first", ["bob"]);
+  await eventually("bob is in it", async () => (await bob.groups.list()).length === 1);
+  // As if it were as large as what a stranger may have.
+  await world.memory("bob").write(async (tx) => {
+    for (const team of await list(tx, "team/"))
+      await put(tx, "team/", team.key, { ...team, members: numbered(4_095, "member") });
+  });
+  await mallory.groups.create("second", ["bob"]);
+  await eventually("bob's owner is told", async () => (await alertKinds(bob)).includes("stranger_quota"));
+  await eventually("bob has left it", async () => (await mallory.groups.find("second")).members.join() === "mallory");
+  await carol.groups.create("third", ["bob"]);
+  await eventually("carol's has room", async () => (await bob.groups.list()).length === 2);
+  await (await bob.send("mallory", "who are you?")).handled();
+  await mallory.groups.create("fourth", ["bob"]);
+  await eventually("a contact's has room", async () => (await bob.groups.list()).length === 3);
+  expect((await bob.groups.list()).map(({ name }) => name).toSorted()).toEqual(["first", "fourth", "third"]);
 });
