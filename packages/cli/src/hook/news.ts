@@ -1,5 +1,6 @@
 /** What waits, in words: counts and names, and no word of what a message says. */
 import { counted } from "../counted.ts";
+import { together } from "../names.ts";
 import type { News, NewsSender } from "@aimessage/sdk/glance";
 
 /** Names that are said. */
@@ -54,6 +55,5 @@ function listed(all: readonly string[]): string {
   const said = all.slice(0, NAMED);
   const rest = all.length - said.length;
   if (rest > 0) said.push(`${rest} other${rest === 1 ? "" : "s"}`);
-  const last = said.pop() ?? "";
-  return said.length === 0 ? last : `${said.join(", ")} and ${last}`;
+  return together(said);
 }

@@ -8,8 +8,8 @@ import { pairOf } from "../turn/groups.ts";
 import { type Flight, laneOf, type SendData } from "./flight.ts";
 import { bodyToSend, endTooLarge, isTooLarge, queuedRows } from "./queue.ts";
 
-/** However much has come in this turn, something leaves as well. */
-const LATEST = 1.3;
+/** However much has come in a turn, so much of it goes into what leaves as well. */
+export const LATEST = 1.3;
 
 /** Whether anything that was sent in a lane is not answered. */
 export function isUnderWay(flight: Flight, lane: string): boolean {

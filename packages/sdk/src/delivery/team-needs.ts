@@ -23,6 +23,7 @@ import type { Turn } from "../turn/turn.ts";
 import { isTemporary } from "../wire/connection.ts";
 import type { Answered, Flight } from "./flight.ts";
 import { IN_USE_MS, isInUse } from "./packages.ts";
+import { LATEST } from "./sending.ts";
 
 type Keys = RelayFrameData<"keys">;
 
@@ -241,9 +242,6 @@ export async function objectionTo(turn: Turn, key: Keys): Promise<string | undef
 export async function fail(turn: Turn, op: OpRecord, reason: string, who?: string): Promise<void> {
   await endOp(turn, op.seq, { reason, ...(who === undefined ? {} : { who }) });
 }
-
-/** However much has come in a turn, this much of it goes into new keys as well. */
-const LATEST = 1.3;
 
 /** What was computed for a change between two turns; what is quick, now. Undefined: not yet, or it cannot be, and has failed. */
 export async function computed<T>(

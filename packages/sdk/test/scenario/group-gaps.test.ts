@@ -2,7 +2,7 @@
 import { describe, expect, onTestFinished, test } from "vitest";
 import type { Agent } from "../../src/agent/agent.ts";
 import { list } from "../../src/records/records.ts";
-import { records } from "./members.ts";
+import { gathered, online, records } from "./members.ts";
 import { edit, type Frame } from "./proxy.ts";
 import { alertKinds, atRest, caughtUp, eventually, follow, jump, never, numbered, SAME_CLOCK, World } from "./world.ts";
 
@@ -10,12 +10,10 @@ import { alertKinds, atRest, caughtUp, eventually, follow, jump, never, numbered
 async function team(options: Parameters<typeof World.create>[0] = {}) {
   const world = await World.create({ noLimits: true, ...options });
   onTestFinished(() => world[Symbol.asyncDispose]());
-  const [alice, bob, carol] = [await world.open("alice"), await world.open("bob"), await world.open("carol")];
-  const got = [alice, bob, carol].map((agent) => follow(agent))[2]!;
-  await Promise.all([alice.sync(), bob.sync(), carol.sync()]);
-  await alice.groups.create("team", ["bob", "carol"]);
+  const members = await gathered(world, "alice", "bob", "carol");
+  const [alice, bob, carol] = [members.alice.agent, members.bob.agent, members.carol.agent];
   await (await alice.send("@team", "hello")).handled();
-  return { world, alice, bob, carol, got };
+  return { world, alice, bob, carol, got: members.carol.got };
 }
 
 const isFor = (who: string, frame: Frame) =>
@@ -41,9 +39,9 @@ async function atCarol(sent: Awaited<ReturnType<Agent["send"]>>[]): Promise<{ re
 
 test("[P-15.14] of what is said before an invitation is taken nothing is lost, however much it is", async () => {
   await using world = await World.create({ noLimits: true });
-  const [alice, bob, carol] = [await world.open("alice"), await world.open("bob"), await world.open("carol")];
-  const got = [alice, bob, carol].map((agent) => follow(agent))[2]!;
-  await Promise.all([alice.sync(), bob.sync(), carol.sync()]);
+  const members = await online(world, "alice", "bob", "carol");
+  const { agent: alice } = members.alice;
+  const { agent: carol, got } = members.carol;
   await carol.requests.setPolicy("contacts");
   await alice.groups.create("team", ["bob", "carol"]);
   await eventually("carol's owner is told", async () => (await alertKinds(carol)).includes("invited"));

@@ -11,6 +11,7 @@ import type { Delivery } from "../../src/protocol/index.ts";
 import { utf8 } from "../../src/protocol/index.ts";
 import type { WriteTransaction } from "../../src/store/store.ts";
 import { HostileMember } from "./hostile-member.ts";
+import { gathered } from "./members.ts";
 import { turns, workClock } from "./turns.ts";
 import { alertKinds, atRest, eventually, follow, World } from "./world.ts";
 
@@ -162,12 +163,10 @@ test("[A-2] while much of what a contact has reported waits, what else it sends 
 async function team() {
   const world = await World.create({ noLimits: true });
   onTestFinished(() => world[Symbol.asyncDispose]());
-  const [alice, bob, carol] = [await world.open("alice"), await world.open("bob"), await world.open("carol")];
-  const got = [alice, bob, carol].map((agent) => follow(agent))[1]!;
-  await Promise.all([alice.sync(), bob.sync(), carol.sync()]);
-  await alice.groups.create("team", ["bob", "carol"]);
+  const members = await gathered(world, "alice", "bob", "carol");
+  const [alice, bob] = [members.alice.agent, members.bob.agent];
   await (await alice.send("@team", "one")).handled();
-  return { world, alice, bob, got };
+  return { world, alice, bob, got: members.bob.got };
 }
 
 test("[A-3] what a member said while too much came in its name is asked for later, and was withheld by nobody", async () => {
