@@ -1,6 +1,6 @@
 /** How a message to a group is at each of those whom it was for. */
 import { get, pad } from "../records/records.ts";
-import { namesFor } from "../records/rosters.ts";
+import { whomFor } from "../records/rosters.ts";
 import type { ReadTransaction } from "../store/store.ts";
 import type { OutboxRecord } from "../records/tables.ts";
 import type { ToRecord } from "../records/team-records.ts";
@@ -25,7 +25,7 @@ export async function recipientsOf(tx: ReadTransaction, row: OutboxRecord | unde
   const all: Recipients = { received: [], handled: [], failed: [], waiting: [], gone: [] };
   if (row?.recipients === undefined) return all;
   if (row.files !== undefined) Object.assign(all, { fetched: [], unfetched: [] });
-  for (const name of [...(await namesFor(tx, row))].toSorted()) {
+  for (const name of [...(await whomFor(tx, row)).keys()].toSorted()) {
     const at = await get(tx, "to/", `${pad(row.seq)}/${name}`);
     if (at === undefined || at.state === "missing") addUnheard(all, name, row);
     else add(all, name, at.state, at.reason);

@@ -15,6 +15,7 @@ import { MISSING_AT_MOST, readMessage } from "./reading.ts";
 import { applyReceipt, confirm } from "./reports.ts";
 import { leave } from "./resend.ts";
 import { isFor } from "./team-outcomes.ts";
+import { knownBy } from "../records/rosters.ts";
 import { rosterIn, teamByKey } from "./teams.ts";
 import type { InboxRecord, OutboxRecord, QuestionRecord } from "../records/tables.ts";
 import { pairOf, pairsWith, type Pair } from "../turn/groups.ts";
@@ -150,20 +151,21 @@ interface Whose {
   team?: string;
 }
 
-/** Puts a message into the inbox, once. */
+/** Puts a message into the inbox, once. @returns whether it is there, or waits for its owner; else its sender hears why */
 export async function keep(
   turn: Turn,
   { from, identityKey, team }: Whose,
   content: Content,
   { name, offline }: { name: string; offline: boolean },
-): Promise<void> {
+): Promise<boolean> {
   const { header, body, files } = content;
   const contact = await turn.contact(from);
   const seen = `seen/${from}/${header.id}`;
   const before = await turn.tx.get(seen);
   if (before !== undefined) {
     if (files !== undefined) await repeatOffers(turn, { from, identityKey }, Number(before), files);
-    return repeatOutcome(turn, Number(before));
+    await repeatOutcome(turn, Number(before));
+    return true;
   }
   const seq = await nextSeq(turn.tx, "in");
   const question = await questionOf(turn, { from, identityKey, ...(team === undefined ? {} : { team }) }, header);
@@ -187,10 +189,10 @@ export async function keep(
   };
   const place = await admit(turn, row, body);
   // What is refused may come again, and is refused again.
-  if (place === "refused") return;
+  if (place === "refused") return false;
   await turn.tx.put(seen, String(seq));
   await turn.tx.put(`seen-at/${pad(turn.now)}/${from}/${header.id}`, "");
-  if (place === "waits") return;
+  if (place === "waits") return true;
   const strange = (await turn.isStranger(from)) ? { strange: turn.cache.strangers.add(from, body.length) } : {};
   await put(turn.tx, "in/", pad(seq), { ...row, ...strange });
   await turn.tx.put(`in-id/${row.local_id}`, String(seq));
@@ -198,6 +200,7 @@ export async function keep(
   await turn.tx.put(`unhandled/${pad(seq)}`, "");
   if (question?.late === false)
     await put(turn.tx, "question/", question.id, { ...question.record, state: "answered", reply: seq });
+  return true;
 }
 
 /** The question of ours that a message answers, and whether it comes too late; undefined if it answers none, or not as its first. */
@@ -217,7 +220,7 @@ async function questionOf(
 async function wasAsked(turn: Turn, asked: OutboxRecord, { from, identityKey, team }: Whose): Promise<boolean> {
   const address = readAddress(asked.to);
   if (address.kind === "pair") return asked.to === from && asked.identity_key === identityKey;
-  if (address.kind === "direct" || !(await isFor(turn, asked, from))) return false;
+  if (address.kind === "direct" || !(await isFor(turn, asked, from, knownBy(identityKey)))) return false;
   if (team !== undefined) return team === address.key;
   const known = await teamByKey(turn, address.key);
   const member = known && (await rosterIn(turn, known.team)).find(({ name }) => name === from);

@@ -7,6 +7,7 @@ import { emptyReceipt, readReceipt } from "./receipt.ts";
 import { hearFreed, hearUnheard } from "./team-direct.ts";
 import { hearTeams } from "./team-forks.ts";
 import { applyFromMember } from "./team-reports.ts";
+import { knownIn } from "./teams.ts";
 import { type Delivery, usernameKey } from "../protocol/index.ts";
 import { directAddress, readAddress } from "../records/addresses.ts";
 import { nextSeq, pad, parse, put } from "../records/records.ts";
@@ -52,11 +53,17 @@ export async function applyTeamReceipt(turn: Turn, team: Team, from: string, bod
   const { teams: _teams, unheard, told, freed = [], received, ...receipt } = read;
   const member = await teamMember(turn, team, from);
   const { device } = member;
-  if (freed.length > 0) hearFreed(team, member, freed);
+  if (freed.length > 0) await hearFreed(turn, team, member, freed);
   await hearUnheard(turn, team, member, { unheard, told });
   // What is sent before all of it is applied, nobody has.
   const upTo = Math.min(received[id] ?? 0, team.record.send_counter);
-  const said = { conversation: id, ...receipt, ...(device === undefined ? {} : { device }) };
+  const by = await knownIn(turn, id, from);
+  const said = {
+    conversation: id,
+    ...receipt,
+    ...(device === undefined ? {} : { device }),
+    ...(by === undefined ? {} : { by }),
+  };
   await report(turn, directAddress(key, from), { ...said, received: upTo > 0 ? { [id]: upTo } : {} });
 }
 

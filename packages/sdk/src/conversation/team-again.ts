@@ -9,11 +9,11 @@ import { find, get, pad, parse, partsUnder, put, remove, rowsUnder } from "../re
 import type { OutboxRecord } from "../records/tables.ts";
 import type { ToRecord } from "../records/team-records.ts";
 import { deleteRow, LAST_ATTEMPT, requeue, settle, unlink } from "../turn/outbox-rows.ts";
-import { namesFor } from "../records/rosters.ts";
+import { type Whom, whomFor } from "../records/rosters.ts";
 import { teamOf } from "../turn/groups.ts";
 import type { Turn } from "../turn/turn.ts";
 import { endSent, goneFromEach } from "./team-outcomes.ts";
-import { rosterIn } from "./teams.ts";
+import { whomIn } from "./teams.ts";
 
 /** Messages that are looked at in any case, so that it comes to an end: each has as many rows as the group has members. */
 const AT_LEAST = 1;
@@ -144,10 +144,10 @@ const sendAllAnew: Work = async (turn, group, record, goesOn) => {
   const key = contact.slice(1);
   const team = await get(turn.tx, "team/", key);
   const next = team === undefined ? undefined : await teamOf(turn, team.group);
-  const names = new Set(next === undefined ? [] : (await rosterIn(turn, next)).map(({ name }) => name));
+  const whom = next === undefined ? new Map<string, string>() : await whomIn(turn, next);
   for await (const [at, seq] of rowsUnder(turn.tx, `sent/${group}/`, record.after)) {
     if (!goesOn()) return false;
-    await turn.on(`out/${pad(Number(seq))}`, () => sendAnew(turn, pad(Number(seq)), names));
+    await turn.on(`out/${pad(Number(seq))}`, () => sendAnew(turn, pad(Number(seq)), whom));
     record.after = at;
   }
   // What one member lacked there is sent here with the message itself.
@@ -160,29 +160,22 @@ const sendAllAnew: Work = async (turn, group, record, goesOn) => {
   return true;
 };
 
-async function sendAnew(turn: Turn, seq: string, names: ReadonlySet<string>): Promise<void> {
+async function sendAnew(turn: Turn, seq: string, whom: Whom): Promise<void> {
   const before = await get(turn.tx, "out/", seq);
   if (before?.recipients === undefined) return;
-  const were = await namesFor(turn.tx, before);
+  const were = [...(await whomFor(turn.tx, before))];
+  const gone = were.filter(([name, by]) => whom.get(name) !== by).map(([name]) => name);
   // Nobody waits for whom the team was founded without.
-  await goneFromEach(
-    turn,
-    before,
-    [...were].filter((name) => !names.has(name)),
-  );
+  await goneFromEach(turn, before, gone);
   const row = await get(turn.tx, "out/", seq);
-  if (row === undefined || !(await isLacking(turn, row, were, names))) return;
+  const there = were.filter(([name, by]) => whom.get(name) === by).map(([name]) => name);
+  if (row === undefined || !(await isLacking(turn, row, there))) return;
   await unlink(turn, row);
   await requeueOnceMore(turn, row);
 }
 
 /** Whether somebody who is still there has not got it, and it can be sent. */
-async function isLacking(
-  turn: Turn,
-  row: OutboxRecord,
-  were: ReadonlySet<string>,
-  names: ReadonlySet<string>,
-): Promise<boolean> {
+async function isLacking(turn: Turn, row: OutboxRecord, there: readonly string[]): Promise<boolean> {
   const mayBeSent =
     row.state === "queued" || row.state === "stored" || (row.state === "failed" && row.by_relay === true);
   if (!mayBeSent || (await turn.tx.get(`out-body/${pad(row.seq)}`)) === undefined) return false;
@@ -192,7 +185,7 @@ async function isLacking(
     const { state } = parse(key, value) as ToRecord;
     if (state !== "missing" && state !== "expired") have.add(key.slice(prefix.length));
   }
-  return [...were].some((name) => names.has(name) && !have.has(name));
+  return there.some((name) => !have.has(name));
 }
 
 /** Under another id of its frame, since the relay may have it under this one. */

@@ -19,6 +19,8 @@ const LATEST = 1_000;
 const APART_MS = 10_000;
 /** The cost of a question too soon, or about nothing. See `Waste`. */
 const IDLE = 0.5;
+/** That of a counter that is said to be nobody's and was not asked for. */
+const UNASKED = 0.02;
 /** That of an answer. */
 const TELLING = 5;
 
@@ -55,9 +57,20 @@ export async function leaveUnread(turn: Turn, team: Team, name: string): Promise
 }
 
 /** Nothing waits for us under these counters of its. */
-export function hearFreed(team: Team, member: TeamMemberRecord, freed: readonly number[]): void {
-  strikeOff(member, freed);
-  team.changed.add(member.name);
+export async function hearFreed(
+  turn: Turn,
+  team: Team,
+  member: TeamMemberRecord,
+  freed: readonly number[],
+): Promise<void> {
+  const { id, key } = team.record;
+  const { name, receive_counter: upTo } = member;
+  const struck = strikeOff(member, freed);
+  turn.wasted(name, (freed.length - struck) * UNASKED);
+  if (struck === 0) return;
+  team.changed.add(name);
+  // More are missing than one receipt names: it hears of the next.
+  if ((member.gaps ?? []).length > 0) await turn.tx.put(owed(directAddress(key, name), "read", id), String(upTo));
 }
 
 /** Asks once more, from time to time, what was said in frames that never came. */

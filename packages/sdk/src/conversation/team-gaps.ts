@@ -2,6 +2,9 @@
  * The books on what has come of a member's messages to all, by their counters. Whatever is not here and not named as missing its sender takes
  * for received: so nothing is ever struck off for want of room. [P-15.10]
  */
+import type { Content } from "../crypto/content.ts";
+import { type Team, teamMember } from "../turn/groups.ts";
+import type { Turn } from "../turn/turn.ts";
 import type { Gap, TeamMemberRecord } from "../records/team-records.ts";
 
 /** Runs of missing counters, at most. Where there are more, the oldest are taken for one, with what is here between them. */
@@ -30,25 +33,38 @@ export function miss(books: Books, gap: Gap): void {
   books.gaps = bounded(gaps);
 }
 
-/** These have come, or nothing is to come under them. */
-export function strikeOff(books: Books, counters: readonly number[]): void {
-  let gaps = books.gaps ?? [];
-  for (const counter of counters)
-    gaps = gaps.flatMap(([first, last]): Gap[] => {
-      if (counter < first || counter > last) return [[first, last]];
-      const parts: Gap[] = [
-        [first, counter - 1],
-        [counter + 1, last],
-      ];
-      return parts.filter(([from, to]) => from <= to);
-    });
+/** These have come, or nothing is to come under them. @returns how many of them were missing */
+export function strikeOff(books: Books, counters: readonly number[]): number {
+  const gaps: Gap[] = [];
+  const sorted = [...new Set(counters)].toSorted((a, b) => a - b);
+  let [at, count] = [0, 0];
+  for (const [first, last] of books.gaps ?? []) {
+    let from = first;
+    for (; (sorted[at] ?? Infinity) <= last; at++) {
+      const counter = sorted[at] ?? 0;
+      if (counter < from) continue;
+      if (counter > from) gaps.push([from, counter - 1]);
+      from = counter + 1;
+      count += 1;
+    }
+    if (from <= last) gaps.push([from, last]);
+  }
   books.gaps = bounded(gaps);
+  return count;
 }
 
 function bounded(gaps: Gap[]): Gap[] {
   const merged = gaps.slice(0, Math.max(1, gaps.length - GAPS_AT_MOST + 1));
   const [first, last] = [merged[0]?.[0], merged.at(-1)?.[1]];
   return first === undefined || last === undefined ? [] : [[first, last], ...gaps.slice(merged.length)];
+}
+
+/** A message that has come is not kept. That it is not here its sender hears by its counter, too: the word on why that is may be lost. */
+export async function missAgain(turn: Turn, team: Team, name: string, { header }: Content): Promise<void> {
+  if (header.type !== "message") return;
+  const counter = header.again?.counter ?? header.counter;
+  miss(await teamMember(turn, team, name), [counter, counter]);
+  team.changed.add(name);
 }
 
 /** A member sends again what is older than all that was looked for: so was what followed on it for us. */

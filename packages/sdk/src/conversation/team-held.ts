@@ -1,10 +1,14 @@
 /** Invitations that their owner has not taken: what comes meanwhile is kept, some of it, and nobody hears of it. [P-15.14] */
 import { type Content, decodeContent, encodeContent } from "../crypto/content.ts";
 import { get, list, nextSeq, pad, parse, partsUnder, put, rowsUnder, toBytes } from "../records/records.ts";
+import { directAddress } from "../records/addresses.ts";
+import { owed } from "../records/owed.ts";
 import { forgetHeld, TAKEN } from "../records/team-held.ts";
 import type { TeamHeldRecord } from "../records/team-records.ts";
 import type { Turn } from "../turn/turn.ts";
 import { keep } from "./received.ts";
+import { teamByKey } from "./teams.ts";
+import { missAgain } from "./team-gaps.ts";
 import { addOp } from "./team-ops.ts";
 
 /** Of one invitation, at most. */
@@ -51,9 +55,14 @@ export async function letTakenIn(turn: Turn): Promise<void> {
 async function letIn(turn: Turn, team: string, held: TeamHeldRecord, bodyAt: string): Promise<void> {
   const content = decodeContent(toBytes((await turn.tx.get(bodyAt)) ?? ""));
   const { from, from_name: name, identity_key: identityKey, offline } = held;
-  const pinned = (await turn.contact(from))?.identity_key ?? identityKey;
-  if (content !== undefined && pinned === identityKey)
-    await keep(turn, { from, identityKey, team }, content, { name, offline });
+  if (content === undefined) return;
+  const contact = await turn.contact(from);
+  const isAnother = (contact?.identity_key ?? identityKey) !== identityKey;
+  const objection = isAnother ? "identity_changed" : contact?.blocked === true ? "blocked" : undefined;
+  if (objection !== undefined) await turn.tx.put(owed(directAddress(team, from), "lost", content.header.id), objection);
+  else if (await keep(turn, { from, identityKey, team }, content, { name, offline })) return;
+  const found = await teamByKey(turn, team);
+  if (found !== undefined) await missAgain(turn, found.team, from, content);
 }
 
 /** Leaves a team whose invitation was not taken in time. */

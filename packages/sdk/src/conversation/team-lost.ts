@@ -1,21 +1,24 @@
 /** Messages of members that never came, and never will: their owner hears how many. [P-15.15] */
 import { get } from "../records/records.ts";
+import type { TeamRecord } from "../records/team-records.ts";
 import { forgetMember, type Team, teamMember, teamOf } from "../turn/groups.ts";
 import type { Turn } from "../turn/turn.ts";
 import { giveUp } from "./team-gaps.ts";
 import { heardFrom } from "./team-heard.ts";
 import { memberGone } from "./team-turnover.ts";
-import { rosterIn } from "./teams.ts";
+import { whomIn } from "./teams.ts";
 
 const DAY_MS = 86_400_000;
 /** How long a relay keeps a message, if ours has not said. Milliseconds. */
 const MAILBOX_MS = 14 * DAY_MS;
 
 /** Members that went while we were no member, or could not follow. */
-export async function goneMeanwhile(turn: Turn, team: Team, before: readonly string[] = []): Promise<void> {
-  const now = new Set((await rosterIn(turn, team)).map(({ name }) => name));
-  for (const name of before)
-    if (!now.has(name)) {
+export async function goneMeanwhile(turn: Turn, team: Team, before: TeamRecord | undefined): Promise<void> {
+  const { members = [], known_by = [] } = before ?? {};
+  const now = await whomIn(turn, team);
+  for (const [at, name] of members.entries())
+    // A name may be somebody else's by now.
+    if (!now.has(name) || (known_by[at] ?? now.get(name)) !== now.get(name)) {
       await memberGone(turn, team, name);
       await forgetMember(turn, team, name);
     }

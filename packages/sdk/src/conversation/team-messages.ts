@@ -16,7 +16,7 @@ import { heardFrom } from "./team-heard.ts";
 import { ATTEMPT, readMessage } from "./reading.ts";
 import { applyTeamReceipt } from "./reports.ts";
 import { commitMissing } from "./team-stuck.ts";
-import { countIn, lookFrom, miss, strikeOff } from "./team-gaps.ts";
+import { countIn, lookFrom, missAgain, strikeOff } from "./team-gaps.ts";
 import { askForUnheard, isFirst, leaveUnread } from "./team-direct.ts";
 import { hearSeen } from "./team-order.ts";
 import { rosterIn } from "./teams.ts";
@@ -45,10 +45,14 @@ export async function receiveTeamMessage(turn: Turn, team: Team, delivery: Deliv
 
 /** Its sender hears that a message was not read, and sends it again, to us alone. */
 export async function unreadIn(turn: Turn, team: Team, from: string, messageId: string): Promise<void> {
-  if (!(await rosterIn(turn, team)).some(({ name }) => name === from)) return;
-  const prefix = owed(directAddress(team.record.key, from), "lost");
+  if ((await rosterIn(turn, team)).some(({ name }) => name === from)) await oweLost(turn, team, from, messageId, "");
+}
+
+/** Where nothing leaves for it, there are not more and more of them: its counter is asked for all the same. */
+async function oweLost(turn: Turn, team: Team, name: string, id: string, why: string): Promise<void> {
+  const prefix = owed(directAddress(team.record.key, name), "lost");
   const waiting = await turn.tx.list({ prefix, limit: OWED_AT_MOST });
-  if (waiting.length < OWED_AT_MOST) await turn.tx.put(prefix + messageId, "");
+  if (waiting.length < OWED_AT_MOST) await turn.tx.put(prefix + id, why);
 }
 
 /** A direct frame: a receipt, or a message that we lack. */
@@ -104,13 +108,16 @@ async function deliver(
   const { receive_counter: upTo } = await teamMember(turn, team, name);
   // Its ratchet has to move; what it says is for nobody here.
   const objection = await objectionTo(turn, sender, content);
-  if (objection !== undefined) return turn.tx.put(owed(directAddress(key, name), "lost", content.header.id), objection);
+  if (objection !== undefined) {
+    await missAgain(turn, team, name, content);
+    return oweLost(turn, team, name, content.header.id, objection);
+  }
   const row = await get(turn.tx, "team/", key);
   if (row?.state === "invited") return keepForOwner(turn, team, { sender, offline }, content);
   if (upTo > 0) await turn.tx.put(owed(directAddress(key, name), "read", id), String(upTo));
   if (content.header.type !== "message" || row?.state !== "active") return;
   const whose = { from: name, identityKey: toBase64(identityKey), team: key };
-  await keep(turn, whose, content, { name, offline });
+  if (!(await keep(turn, whose, content, { name, offline }))) await missAgain(turn, team, name, content);
 }
 
 /** Why a message of a member is not kept: what its sender hears. */
@@ -139,13 +146,9 @@ async function keepForOwner(
   { sender: { name, identityKey }, offline }: { sender: Omit<TeamMember, "leaf">; offline: boolean },
   content: Content,
 ): Promise<void> {
-  const { type, counter, again } = content.header;
-  if (type !== "message") return;
+  if (content.header.type !== "message") return;
   const whose = { from: name, from_name: name, identity_key: toBase64(identityKey), offline };
-  if (await holdInTeam(turn, team.record.key, whose, content)) return;
-  const missed = again?.counter ?? counter;
-  miss(await teamMember(turn, team, name), [missed, missed]);
-  team.changed.add(name);
+  if (!(await holdInTeam(turn, team.record.key, whose, content))) await missAgain(turn, team, name, content);
 }
 
 async function secretOf(turn: Turn, team: Team, epoch: number): Promise<Uint8Array | undefined> {

@@ -4,23 +4,34 @@ import type { OutboxRecord } from "../records/tables.ts";
 import type { ToRecord } from "../records/team-records.ts";
 import { isRefusal } from "../records/outbox-records.ts";
 import { settle, unlink } from "../turn/outbox-rows.ts";
-import { namesFor } from "../records/rosters.ts";
+import { whomFor } from "../records/rosters.ts";
 import { awaitsFetching, filesWithout } from "./team-files.ts";
 import type { Turn } from "../turn/turn.ts";
+import { knownIn } from "./teams.ts";
 
 type Counts = NonNullable<OutboxRecord["recipients"]>;
 
-/** Final states do not change, but for the relay's word, which the recipient's outweighs. */
+/** Why we give up what a member has asked for too often. */
+export const UNDECRYPTABLE = "undecryptable";
+/** Final states do not change, but for the relay's word, and ours, which the recipient's outweighs. */
 const RANK = { missing: 0, expired: 1, received: 2, gone: 3, refused: 3, failed: 3, handled: 3 } as const;
 
-/** Whether a message was for somebody: whoever came later asks for it in vain, and has no say on it. */
-export async function isFor(turn: Turn, row: OutboxRecord, name: string): Promise<boolean> {
-  return (await namesFor(turn.tx, row)).has(name);
+function rankOf({ state, reason }: ToRecord): number {
+  return state === "failed" && reason === UNDECRYPTABLE ? RANK.expired : RANK[state];
 }
 
-/** Whether somebody whom a message was for may not have it. */
+/**
+ * Whether a message was for somebody: whoever came later asks for it in vain, and has no say on it.
+ * @param by By which it is known that it is the same; undefined: whoever had that name then
+ */
+export async function isFor(turn: Turn, row: OutboxRecord, name: string, by?: string): Promise<boolean> {
+  const known = (await whomFor(turn.tx, row)).get(name);
+  return known !== undefined && known === (by ?? known);
+}
+
+/** Whether a member whom a message was for may not have it. */
 export async function mayLack(turn: Turn, row: OutboxRecord, name: string): Promise<boolean> {
-  if (!(await isFor(turn, row, name))) return false;
+  if (!(await isFor(turn, row, name, await knownIn(turn, row.group ?? "", name)))) return false;
   const { state = "missing" } = (await get(turn.tx, "to/", `${pad(row.seq)}/${name}`)) ?? {};
   return state === "missing" || state === "expired";
 }
@@ -29,11 +40,11 @@ export async function mayLack(turn: Turn, row: OutboxRecord, name: string): Prom
 export async function settleAt(turn: Turn, row: OutboxRecord, name: string, outcome: ToRecord): Promise<boolean> {
   if (row.recipients === undefined || !(await isFor(turn, row, name))) return false;
   const at = `${pad(row.seq)}/${name}`;
-  const known = await get(turn.tx, "to/", at);
+  const known = (await get(turn.tx, "to/", at)) ?? UNKNOWN;
   if (!(await note(turn, at, known, outcome))) return false;
   const now = isForNobody(outcome) ? await filesWithout(turn, row, name, outcome.reason ?? outcome.state) : row;
   const counts = { ...(now.recipients ?? row.recipients) };
-  count(counts, known?.state ?? "missing", outcome.state);
+  count(counts, known.state, outcome.state);
   await settleAll(turn, { ...row, recipients: counts });
   return true;
 }
@@ -50,34 +61,42 @@ export async function settleAtEach(
   const known = new Map<string, ToRecord>();
   for (const [key, value] of await turn.tx.list({ prefix }))
     known.set(key.slice(prefix.length), parse(key, value) as ToRecord);
-  const all = await namesFor(turn.tx, row);
+  const all = await whomFor(turn.tx, row);
   const counts = { ...row.recipients };
   let isNews = false;
   for (const name of names) {
-    const before = known.get(name);
+    const before = known.get(name) ?? UNKNOWN;
     if (!all.has(name) || !(await note(turn, `${pad(row.seq)}/${name}`, before, outcome))) continue;
-    count(counts, before?.state ?? "missing", outcome.state);
+    count(counts, before.state, outcome.state);
     isNews = true;
   }
   if (isNews) await settleAll(turn, { ...row, recipients: counts });
 }
 
 /** @returns whether it is more than was known */
-async function note(turn: Turn, at: string, known: ToRecord | undefined, outcome: ToRecord): Promise<boolean> {
-  if (RANK[outcome.state] <= RANK[known?.state ?? "missing"]) return false;
-  await put(turn.tx, "to/", at, { ...outcome, ...(known?.files === undefined ? {} : { files: known.files }) });
+async function note(turn: Turn, at: string, known: ToRecord, outcome: ToRecord): Promise<boolean> {
+  if (rankOf(outcome) <= rankOf(known)) return false;
+  await put(turn.tx, "to/", at, { ...outcome, ...(known.files === undefined ? {} : { files: known.files }) });
   return true;
 }
 
+const UNKNOWN: ToRecord = { state: "missing" };
+
 function count(counts: Counts, before: ToRecord["state"], state: ToRecord["state"]): void {
-  if (before === "expired") counts.expired -= 1;
-  const had = before === "received";
-  // Whoever has failed on it had it.
-  const has = state !== "gone" && state !== "expired";
-  counts.received += Number(has) - Number(had);
-  if (state === "refused") counts.failed += 1;
-  else if (state !== "received" && state !== "missing") counts[state] += 1;
+  for (const counted of COUNTED[before]) counts[counted] -= 1;
+  for (const counted of COUNTED[state]) counts[counted] += 1;
 }
+
+/** Whoever has failed on it had it. */
+const COUNTED: Record<ToRecord["state"], readonly ("received" | "handled" | "failed" | "expired" | "gone")[]> = {
+  missing: [],
+  expired: ["expired"],
+  received: ["received"],
+  handled: ["received", "handled"],
+  failed: ["received", "failed"],
+  refused: ["received", "failed"],
+  gone: ["gone"],
+};
 
 /** A message has expired, for all at once: at all of whom nothing is known it ends. */
 export async function expireAtOthers(
@@ -85,12 +104,12 @@ export async function expireAtOthers(
   row: OutboxRecord,
   outcome: ToRecord & { state: "expired" },
 ): Promise<void> {
-  await settleAtEach(turn, row, await namesFor(turn.tx, row), outcome);
+  await settleAtEach(turn, row, (await whomFor(turn.tx, row)).keys(), outcome);
 }
 
 /** Whether a member never fetches files of a message: it does not want it, or could not read it. */
 function isForNobody({ state, reason }: ToRecord): boolean {
-  return isRefusal(reason) || (state === "failed" && reason === "undecryptable");
+  return isRefusal(reason) || (state === "failed" && reason === UNDECRYPTABLE);
 }
 
 /** The state of a message to a team is that of whoever is furthest behind; as soon as the relay has it. */
@@ -115,7 +134,7 @@ export async function settleAll(turn: Turn, row: OutboxRecord): Promise<void> {
 export async function endSent(turn: Turn, seq: number): Promise<void> {
   const row = await get(turn.tx, "out/", pad(seq));
   if (row?.recipients === undefined || row.state === "queued") return;
-  await settleAtEach(turn, row, await namesFor(turn.tx, row), { state: "gone" });
+  await settleAtEach(turn, row, (await whomFor(turn.tx, row)).keys(), { state: "gone" });
   await unlink(turn, row);
 }
 

@@ -49,7 +49,9 @@ export async function applyFromMember(
   };
   const onMessage = async (id: string, work: (row: OutboxRecord) => Promise<void>): Promise<void> => {
     const row = await rowById(turn.tx, id);
-    if (row === undefined || row.to !== teamAddress(key)) turn.wasted(from, MISS);
+    // Of what was for somebody else who had its name it knows nothing.
+    const isOurs = row?.to === teamAddress(key) && (await isFor(turn, row, from, record.by));
+    if (row === undefined || !isOurs) turn.wasted(from, MISS);
     else await work(row);
   };
   const tell = (id: string, outcome: ToRecord): Promise<void> =>
@@ -58,10 +60,8 @@ export async function applyFromMember(
     });
   const onFile = (id: string, file: number, word: string): Promise<void> =>
     onMessage(id, async (row) => {
-      const isTold =
-        (await isFor(turn, row, from)) && (await fileAtMember(turn, row, { name: from, file, word })) !== row;
       // A word that is no news costs as much as one about nothing.
-      if (!isTold) turn.wasted(from, MISS);
+      if ((await fileAtMember(turn, row, { name: from, file, word })) === row) turn.wasted(from, MISS);
     });
   const { missing, undecryptable, handled, failed, fetched = [], unfetched = [] } = record;
   let waiting: Set<number> | undefined;
@@ -71,7 +71,10 @@ export async function applyFromMember(
     const isOurs = group.state === "open" && gap.counter <= group.send_counter;
     if (!isOurs || (row !== undefined && (await mayLack(turn, row, from)))) return again(row, KNOWN_GAP);
     turn.wasted(from, KNOWN_GAP);
-    waiting ??= await countersWaiting(turn, teamAddress(key), group.id);
+    if (waiting === undefined) {
+      waiting = await countersWaiting(turn, teamAddress(key), group.id);
+      turn.wasted(from, waiting.size * KNOWN_GAP);
+    }
     if (row === undefined && waiting.has(gap.counter)) return undefined;
     // Nothing has that counter any more, or nothing that is for it, or it has that already.
     await turn.tx.put(owed(directAddress(key, from), "free", pad(gap.counter)), "");
@@ -114,7 +117,7 @@ async function confirm(
   const look = async (counter: number, row: OutboxRecord | undefined): Promise<void> => {
     record.upTo = counter;
     lacks.delete(counter);
-    if (row === undefined) return;
+    if (row === undefined || !(await isFor(turn, row, from, record.by))) return;
     if (counter > since) return void (await settleAt(turn, row, from, { state: "received" }));
     if (!(await mayLack(turn, row, from))) return;
     lacks.add(counter);

@@ -6,18 +6,39 @@ import { decodeSettings, type TeamSettings } from "../crypto/team/settings.ts";
 import { leafDigest } from "../crypto/team/statements.ts";
 import { toBase64 } from "../protocol/index.ts";
 import { get, put } from "../records/records.ts";
+import { knownBy, type Whom } from "../records/rosters.ts";
 import { aliasFor } from "../records/team-names.ts";
 import type { TeamGroupRecord, TeamRecord } from "../records/team-records.ts";
 import { type Team, teamOf } from "../turn/groups.ts";
 import type { Turn } from "../turn/turn.ts";
 
 const rosters = new WeakMap<Group, TeamMember[]>();
+/** A thousand of them are looked at for each message, and they are the same. */
+const beginnings = new WeakMap<Uint8Array, string>();
 
 /** The members of a team in its present epoch, ourselves among them. */
 export async function rosterIn(turn: Turn, { group }: Pick<Team, "group">): Promise<TeamMember[]> {
   const known = rosters.get(group) ?? (await rosterOf(turn.teams.leaves(group)));
   rosters.set(group, known);
   return known;
+}
+
+/** The members of a team by name, and by which each is known again. */
+export async function whomIn(turn: Turn, team: Pick<Team, "group">): Promise<Whom> {
+  return new Map((await rosterIn(turn, team)).map((member) => [member.name, knownAs(member)]));
+}
+
+function knownAs({ identityKey }: TeamMember): string {
+  const known = beginnings.get(identityKey) ?? knownBy(toBase64(identityKey));
+  beginnings.set(identityKey, known);
+  return known;
+}
+
+/** By which a member of a group is known again; undefined: it is none, or nothing is known of the group. */
+export async function knownIn(turn: Turn, group: string, name: string): Promise<string | undefined> {
+  const team = await teamOf(turn, group);
+  const member = team && (await rosterIn(turn, team)).find((one) => one.name === name);
+  return member && knownAs(member);
 }
 
 export function settingsIn(turn: Turn, { group }: Pick<Team, "group">): TeamSettings {
@@ -45,6 +66,7 @@ export async function learn(turn: Turn, team: Team, more: Partial<TeamRecord> = 
   const { key } = team.record;
   const { name, about, foundedAt, admins } = settingsIn(turn, team);
   const before = await get(turn.tx, "team/", key);
+  const whom = await whomIn(turn, team);
   await noteLeaf(turn, team);
   const row: TeamRecord = {
     since: turn.now,
@@ -55,7 +77,8 @@ export async function learn(turn: Turn, team: Team, more: Partial<TeamRecord> = 
     about,
     founded_at: foundedAt,
     admins: [...admins],
-    members: (await rosterIn(turn, team)).map((member) => member.name),
+    members: [...whom.keys()],
+    known_by: [...whom.values()],
     group: team.record.id,
     ...more,
   };

@@ -8,6 +8,7 @@ import { endNumbered } from "../conversation/fillers.ts";
 import { settleAt } from "../conversation/team-outcomes.ts";
 import { withoutOutcomes } from "../conversation/receipt.ts";
 import { readAddress } from "../records/addresses.ts";
+import { knownBy } from "../records/rosters.ts";
 import { get, pad, partsUnder, rowsUnder, toBytes } from "../records/records.ts";
 import type { OutboxRecord } from "../records/tables.ts";
 import type { Value } from "../store/store.ts";
@@ -62,10 +63,11 @@ export async function bodyToSend(turn: Turn, row: OutboxRecord, identityKey: str
     // What has left us once may have arrived: a receipt outweighs this.
     await settle(turn, row, { state: "expired", reason: "expired", provisional: hasLeft(row) });
   else if (row.kind !== "receipt" && !(await isFor(turn, row, identityKey)))
-    await settle(turn, row, { state: "failed", reason: "fingerprint_mismatch", provisional: hasLeft(row) });
+    await endNumbered(turn, row, { state: "failed", reason: "fingerprint_mismatch", provisional: hasLeft(row) });
   else if (await isTooLarge(turn, row)) await endTooLarge(turn, row);
   // What it sends again is needed by nobody any more, or is sent in another group.
-  else if (isAgain(row) && !(await isLacked(turn, row))) await endNumbered(turn, row, { state: "refused" });
+  else if (isAgain(row) && !((await isFor(turn, row, identityKey)) && (await isLacked(turn, row))))
+    await endNumbered(turn, row, { state: "refused" });
   else return (await isFor(turn, row, identityKey)) ? bodyOf(turn, row) : receiptToAnother(turn, row);
   return undefined;
 }
@@ -100,7 +102,8 @@ async function receiptToAnother(turn: Turn, row: OutboxRecord): Promise<Uint8Arr
 
 /** Whether a row was meant for this identity: what was written to one is not sent to another that has its name now. */
 async function isFor(turn: Turn, row: OutboxRecord, identityKey: string): Promise<boolean> {
-  if (row.identity_key !== undefined) return row.identity_key === identityKey;
+  if (row.identity_key !== undefined)
+    return row.identity_key === identityKey || row.identity_key === knownBy(identityKey);
   return row.fingerprint === undefined || row.fingerprint === (await turn.fingerprintOf(row.to, identityKey));
 }
 

@@ -16,7 +16,14 @@ import type { Turn } from "../turn/turn.ts";
 /** Puts the next receipt to a contact into the outbox. What finds no room in it travels in the one behind it. */
 export async function flushReceipt(turn: Turn, username: string): Promise<void> {
   const body = emptyReceipt();
+  const address = readAddress(username);
+  const present = address.kind === "direct" ? (await get(turn.tx, "team/", address.key))?.group : undefined;
   for (const [group, counter] of await take(turn.tx, username, "read", GROUPS)) {
+    // To a member of a team it is said of the group that it is said in, and of no other.
+    if (present !== undefined && present !== group) {
+      await turn.tx.delete(owed(username, "read", group));
+      continue;
+    }
     const { missing, since = 0, upTo = Infinity } = await saidIn(turn, group, username);
     // Every counter that was not read is named: without it this one would say that it was received, and the receipt that asked for it may be lost.
     if (body.missing.length + missing.length > PER_RECEIPT) continue;
@@ -25,13 +32,13 @@ export async function flushReceipt(turn: Turn, username: string): Promise<void> 
     if (since > 0) body.since = since;
     await turn.tx.delete(owed(username, "read", group));
   }
-  const present = await identityAt(turn, username);
+  const identity = await identityAt(turn, username);
   for (const [place, value] of await take(turn.tx, username, "done", PER_RECEIPT)) {
     const record = parse(owed(username, "done", place), value) as OutcomeRecord;
-    const { id, failed: reason, identity_key = present, ...rest } = record;
+    const { id, failed: reason, identity_key = identity, ...rest } = record;
     await turn.tx.delete(owed(username, "done", place));
     // Nobody hears of what another identity has sent.
-    if (identity_key !== present) continue;
+    if (identity_key !== identity) continue;
     if (reason === undefined) body.handled.push(id);
     else body.failed.push({ id, reason, ...rest });
   }
@@ -41,9 +48,9 @@ export async function flushReceipt(turn: Turn, username: string): Promise<void> 
     await turn.tx.delete(owed(username, "lost", id));
   }
   for (const [place, value] of await take(turn.tx, username, "file", PER_RECEIPT)) {
-    const { id, file, reason, identity_key = present } = parse(owed(username, "file", place), value) as FetchedRecord;
+    const { id, file, reason, identity_key = identity } = parse(owed(username, "file", place), value) as FetchedRecord;
     await turn.tx.delete(owed(username, "file", place));
-    if (identity_key !== present) continue;
+    if (identity_key !== identity) continue;
     if (reason === undefined) (body.fetched ??= []).push({ id, file });
     else (body.unfetched ??= []).push({ id, file, reason });
   }
@@ -61,7 +68,7 @@ export async function flushReceipt(turn: Turn, username: string): Promise<void> 
   if (Object.values(body).every((part) => typeof part === "object" && Object.keys(part).length === 0)) return;
   const teams = readAddress(username).kind === "pair" ? await teamsFor(turn, username) : [];
   if (teams.length > 0) body.teams = teams;
-  const whom = { to: username, ...(present === undefined ? {} : { identity_key: present }) };
+  const whom = { to: username, ...(identity === undefined ? {} : { identity_key: identity }) };
   await addReceipt(turn, { ...whom, content_type: "application/json" }, utf8(JSON.stringify(body)));
 }
 

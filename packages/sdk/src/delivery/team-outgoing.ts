@@ -10,7 +10,7 @@ import { placeToCome, seenBy } from "../conversation/team-order.ts";
 import { countAnew } from "../conversation/team-recount.ts";
 import { goneFromEach, settleAll } from "../conversation/team-outcomes.ts";
 import { sendToOne } from "../conversation/team-resend.ts";
-import { rosterIn } from "../conversation/teams.ts";
+import { rosterIn, whomIn } from "../conversation/teams.ts";
 import { toBase64, usernameKey } from "../protocol/index.ts";
 import { readAddress } from "../records/addresses.ts";
 import { isTrusted, untrustedIn } from "../records/team-pins.ts";
@@ -18,7 +18,7 @@ import { hasLeft } from "../records/outbox-records.ts";
 import { get, pad, put, rowsUnder } from "../records/records.ts";
 import type { OutboxRecord } from "../records/tables.ts";
 import { deleteRow, settle } from "../turn/outbox-rows.ts";
-import { enterRoster, namesFor } from "../records/rosters.ts";
+import { enterRoster, type Whom, whomFor } from "../records/rosters.ts";
 import { type Team, teamMember, teamOf } from "../turn/groups.ts";
 import type { Turn } from "../turn/turn.ts";
 import type { Flight, SendData } from "./flight.ts";
@@ -146,20 +146,21 @@ async function recipientsOf(
   team: Team,
   row: OutboxRecord,
 ): Promise<NonNullable<OutboxRecord["recipients"]>> {
-  const names = await othersIn(turn, team);
-  return countAnew(turn, row, await enterRoster(turn.tx, team.record, row, names), names);
+  const whom = await othersIn(turn, team);
+  return countAnew(turn, row, await enterRoster(turn.tx, team.record, row, whom), [...whom.keys()]);
 }
 
-async function othersIn(turn: Turn, team: Team): Promise<string[]> {
-  const own = usernameKey(turn.account.identity.username);
-  return (await rosterIn(turn, team)).map(({ name }) => name).filter((name) => name !== own);
+async function othersIn(turn: Turn, team: Team): Promise<Whom> {
+  const others = new Map(await whomIn(turn, team));
+  others.delete(usernameKey(turn.account.identity.username));
+  return others;
 }
 
 /** Whether a message was said to fewer than are there now, in another group or by another device: whoever has come since then is not to hear it. */
 async function isOfBefore(turn: Turn, team: Team, row: OutboxRecord): Promise<boolean> {
   if (row.recipients === undefined || row.group === team.record.id) return false;
-  const were = await namesFor(turn.tx, row);
-  return (await othersIn(turn, team)).some((name) => !were.has(name));
+  const were = await whomFor(turn.tx, row);
+  return [...(await othersIn(turn, team))].some(([name, by]) => were.get(name) !== by);
 }
 
 /** What was said before some of the members came leaves for the others, for each alone. It has a counter of its own all the same, by which it is asked for. */
@@ -171,10 +172,12 @@ async function sendToEach(turn: Turn, team: Team, row: OutboxRecord): Promise<un
   await turn.tx.put(`sent/${record.id}/${pad(counter)}`, String(row.seq));
   const before = { ...row, group: record.id, counter };
   await settle(turn, before, { state: "stored" });
-  const present = new Set(await othersIn(turn, team));
-  const gone = [...(await namesFor(turn.tx, row))].filter((name) => !present.has(name));
+  const present = await othersIn(turn, team);
+  const gone = [...(await whomFor(turn.tx, row))]
+    .filter(([name, by]) => present.get(name) !== by)
+    .map(([name]) => name);
   await goneFromEach(turn, { ...before, state: "stored" }, gone);
-  for (const name of present) {
+  for (const name of present.keys()) {
     const [at, now] = [`${pad(row.seq)}/${name}`, await get(turn.tx, "out/", pad(row.seq))];
     const to = await get(turn.tx, "to/", at);
     // How often it was sent to it before, by another device or in another group, counts for nothing.

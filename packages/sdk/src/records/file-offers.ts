@@ -5,7 +5,7 @@ import type { WriteTransaction } from "../store/store.ts";
 import type { OutFileRecord } from "./file-records.ts";
 import { endFile, fileKey, filesOf } from "./files.ts";
 import { directAddress, readAddress } from "./addresses.ts";
-import { namesFor } from "./rosters.ts";
+import { whomFor } from "./rosters.ts";
 import { get, nextSeq, pad, put } from "./records.ts";
 import type { OutboxRecord } from "./tables.ts";
 
@@ -63,10 +63,10 @@ async function offerToMembers(
   row: OutboxRecord,
   { team, files }: { team: string; files: OutFileRecord[] },
 ): Promise<void> {
-  for (const name of await namesFor(tx, row)) {
+  for (const [name, by] of await whomFor(tx, row)) {
     const words = (await get(tx, "to/", `${pad(row.seq)}/${name}`))?.files;
     if (files.every(({ index }) => words?.[index] !== undefined)) continue;
-    await addOffer(tx, row, { id: randomId(), to: directAddress(team, name), attempt: 0 });
+    await addOffer(tx, row, { id: randomId(), to: directAddress(team, name), attempt: 0, identity_key: by });
   }
 }
 

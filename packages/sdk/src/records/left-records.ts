@@ -16,6 +16,8 @@ export interface ReportRecord {
   unfetched?: { id: string; file: number; reason: string }[];
   /** Of a member of a team: its device, up to where it has looked for nothing, and up to which counter it is applied. */
   device?: string;
+  /** By which it is known again. */
+  by?: string;
   since?: number;
   upTo?: number;
   /** No receipt, but that a member went, or came back, and the epoch that began then: for all that was sent before, up to a counter. `after`: up to this key under `sent/` it is made. */

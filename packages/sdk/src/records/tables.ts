@@ -127,7 +127,7 @@ export interface OutboxRecord extends Marks {
   to: string;
   /** Of `NAME#FINGERPRINT`. */
   fingerprint?: string;
-  /** Of the identity that it is for: the one that was pinned when it was written, or else first encrypted. */
+  /** Of the identity that it is for: the one that was pinned when it was written, or else first encrypted. To one member of a team: how it begins. */
   identity_key?: string;
   created_at: number;
   updated_at: number;

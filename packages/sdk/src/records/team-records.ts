@@ -13,8 +13,9 @@ export interface TeamRecord {
   founded_at: number;
   /** Lower case, in order of rank. */
   admins: string[];
-  /** All of them, in lower case. */
+  /** All of them, in lower case; and how the identity key of each begins. */
   members: string[];
+  known_by?: string[];
   /** The MLS group that is sent in. */
   group: string;
   /** Since when it is known here. Unix ms. */
@@ -170,7 +171,8 @@ export interface OpEndRecord {
  * lower case. `roster-row/<group id>/<epoch>/<out seq>`: what was sent to these.
  */
 export interface RosterRecord {
-  names: string[];
+  /** Names, and how the identity key of each begins. */
+  whom: [name: string, by: string][];
 }
 
 /** `team-news/<seq>`: a change of a team that was made: who made it, and what it is. */

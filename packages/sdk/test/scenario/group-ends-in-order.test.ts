@@ -22,7 +22,8 @@ for (const isKilled of [false, true])
     await store.write(async (tx) => {
       const record = (await get(tx, "team-group/", group)) as TeamGroupRecord;
       await put(tx, "team-group/", old, { ...record, id: old, state: "replaced", send_counter: 2_000 });
-      await put(tx, "roster/", `${old}/${pad(99)}`, { names: ["bob", "carol"] });
+      const [roster] = await list(tx, "roster/");
+      await put(tx, "roster/", `${old}/${pad(99)}`, roster!);
       await tx.put("meta/next-out", "5000");
       for (let seq = 1_001; seq <= 1_300; seq++) {
         const row = { seq, id: `m${seq}`, kind: "message", to: `@${key}`, content_type: "text/plain" } as const;

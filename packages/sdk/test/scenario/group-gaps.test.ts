@@ -37,25 +37,29 @@ async function atCarol(sent: Awaited<ReturnType<Agent["send"]>>[]): Promise<{ re
   };
 }
 
-test("[P-15.14] of what is said before an invitation is taken nothing is lost, however much it is", async () => {
-  await using world = await World.create({ noLimits: true });
-  const members = await online(world, "alice", "bob", "carol");
-  const { agent: alice } = members.alice;
-  const { agent: carol, got } = members.carol;
-  await carol.requests.setPolicy("contacts");
-  await alice.groups.create("team", ["bob", "carol"]);
-  await eventually("carol's owner is told", async () => (await alertKinds(carol)).includes("invited"));
-  // A hundred of them are kept, and not all of the others can be named at once.
-  const texts = numbered(550);
-  const sent = [];
-  for (const text of texts) sent.push(await alice.send("@team", text));
-  await Promise.all(sent.map((one) => one.stored()));
-  await caughtUp(carol);
-  await carol.groups.accept("team");
-  const last = await alice.send("@team", "and one more");
-  for (const one of [...sent, last]) await one.handled({ timeout: 50_000 });
-  expect(new Set(got.map(({ body }) => body))).toEqual(new Set([...texts, "and one more"]));
-});
+test(
+  "[P-15.14] of what is said before an invitation is taken nothing is lost, however much it is",
+  { tags: ["long"] },
+  async () => {
+    await using world = await World.create({ noLimits: true });
+    const members = await online(world, "alice", "bob", "carol");
+    const { agent: alice } = members.alice;
+    const { agent: carol, got } = members.carol;
+    await carol.requests.setPolicy("contacts");
+    await alice.groups.create("team", ["bob", "carol"]);
+    await eventually("carol's owner is told", async () => (await alertKinds(carol)).includes("invited"));
+    // A hundred of them are kept, and not all of the others can be named at once.
+    const texts = numbered(550);
+    const sent = [];
+    for (const text of texts) sent.push(await alice.send("@team", text));
+    await Promise.all(sent.map((one) => one.stored()));
+    await caughtUp(carol);
+    await carol.groups.accept("team");
+    const last = await alice.send("@team", "and one more");
+    for (const one of [...sent, last]) await one.handled({ timeout: 50_000 });
+    expect(new Set(got.map(({ body }) => body))).toEqual(new Set([...texts, "and one more"]));
+  },
+);
 
 test(
   "[P-15.10] who comes back gets all that has passed it by, and is said to have nothing before it has",

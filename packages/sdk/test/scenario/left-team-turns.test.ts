@@ -156,7 +156,8 @@ test("a message that has the number of a refused one is not ended with a member 
   await store.write(async (tx) => {
     const row = (await get(tx, "out/", pad(last)))!;
     await put(tx, "out/", pad(last), { ...row, recipients: { ...row.recipients!, epoch: 99 } });
-    await put(tx, "roster/", `${group}/${pad(99)}`, { names: ["bob", "carol"] });
+    const [roster] = await list(tx, "roster/");
+    await put(tx, "roster/", `${group}/${pad(99)}`, roster!);
   });
   await goOn();
   expect(await store.read((tx) => get(tx, "to/", `${pad(last)}/carol`))).toBeUndefined();

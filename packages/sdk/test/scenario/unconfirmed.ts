@@ -28,19 +28,21 @@ export async function unconfirmed(others: string[] = []) {
   await (await alice.agent.send("@team", "hello")).handled();
   await alice.agent.close();
   const store = world.memory("alice");
-  const names = ["bob", "carol", ...others];
+  const [{ whom } = { whom: [] }] = await store.read((tx) => list(tx, "roster/"));
   const [{ group, key } = { group: "", key: "" }] = await store.read((tx) => list(tx, "team/"));
   await store.write(async (tx) => {
     const record = (await get(tx, "team-group/", group)) as TeamGroupRecord;
     await put(tx, "team-group/", group, { ...record, send_counter: last });
-    await put(tx, "roster/", `${group}/${pad(EPOCH)}`, { names });
+    await put(tx, "roster/", `${group}/${pad(EPOCH)}`, {
+      whom: [...whom, ...others.map((name): [string, string] => [name, name])],
+    });
     await tx.put("meta/next-out", "5000");
     for (const seq of all) {
       const row = { seq, id: `m${seq}`, kind: "message", to: `@${key}`, content_type: "text/plain" } as const;
       const recipients = {
         group,
         epoch: EPOCH,
-        all: names.length,
+        all: whom.length + others.length,
         received: 0,
         handled: 0,
         failed: 0,
