@@ -27,12 +27,17 @@ test("a group whose name another one has is named as it is called here, and its 
     "Another group is called @team here, so this one is @team~2: aimessage -u alice send -t @team~2 -m TEXT\n",
   );
   const only = "Hint: make another member one first: aimessage -u alice group promote @team~2 bob";
-  const alone = ["2", "Error: this agent is the only admin of @team~2", only];
+  const alone = ["1", "Error: this agent is the only admin of @team~2", only];
   expect(await saidIn(world, "group leave -u alice @team~2")).toEqual(alone);
   expect(await saidIn(world, "group demote -u alice @team~2 alice")).toEqual([
     "1",
     "Error: this agent is the only admin of @team~2",
     only,
+  ]);
+  expect(await saidIn(world, "group demote -u alice @team~2 alice bob")).toEqual([
+    "1",
+    "Error: @team~2 needs an admin",
+    "Hint: leave out one of those you have named",
   ]);
   expect((await world.cli("listen -u bob --once")).exit).toBe(0);
   expect(await saidIn(world, "group add -u bob @team~2 alice")).toEqual([

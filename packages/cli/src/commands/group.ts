@@ -167,9 +167,12 @@ async function accept(call: Call, { yes }: Waits & { yes?: true }, named: string
 
 async function leave(call: Call, options: Waits, group: string): Promise<void> {
   await using agent = await openAgent(call, "group");
-  const { name } = await agent.groups.find(group);
+  const { name, members } = await agent.groups.find(group);
   await agent.groups.leave(group, waitOf(call, options));
-  const said = [`This agent is not in @${name} any more.`, "The others see that when one of them is there."];
+  const said = [
+    `This agent is not in @${name} any more.`,
+    ...(members.length > 1 ? ["The others see that when one of them is there."] : []),
+  ];
   await call.out.confirm(said, { group: name, left: true });
 }
 

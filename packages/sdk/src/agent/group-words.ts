@@ -38,7 +38,8 @@ function together(names: readonly string[], word = "and"): string {
 /** Somebody else has to be an admin first. @param others Members beside this agent. */
 export function onlyAdmin(here: string, others: readonly string[]): AgentError {
   const [first = "NAME"] = others;
-  return new AgentError("usage", `this agent is the only admin of @${here}`, {
+  return new AgentError("failed", `this agent is the only admin of @${here}`, {
+    reason: "bad_settings",
     hint: `make another member one first: aimessage group promote @${here} ${first}${others.length > 1 ? `; or, in its place, ${together(others.slice(1, 5), "or")}` : ""}`,
   });
 }
@@ -127,8 +128,14 @@ function known({ kind, names, here, team, own }: Asked, { reason, who }: OpEndRe
     }
     case "bad_settings": {
       if (kind !== "demote") return undefined;
-      const { message, hint = "" } = onlyAdmin(here, team?.members.filter((name) => name !== own) ?? []);
-      return names.length === 1 && names[0] === own ? { message, hint } : { message: `@${here} needs an admin`, hint };
+      const others = team?.members.filter((name) => name !== own && !names.includes(name)) ?? [];
+      const { message, hint = "" } = onlyAdmin(here, others);
+      if (names.length === 1 && names[0] === own) return { message, hint };
+      const isNobodyLeft = others.length === 0;
+      return {
+        message: `@${here} needs an admin`,
+        hint: isNobodyLeft ? "leave out one of those you have named" : hint,
+      };
     }
     case "not_admin":
       return { message: `only an admin of @${here} may do this`, hint: look(here) };

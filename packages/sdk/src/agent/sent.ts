@@ -163,6 +163,7 @@ const WAYS_OUT = new Map([
   ["file_changed", "a file changed while it was sent, twice, or is gone: send it when nobody writes to it"],
   ["blob_too_large", "a file is larger than the relay takes: split it, or ask the relay's operator"],
   ["expired", "send it again with a later expiry"],
+  ["gone", "nobody of those whom it was for is in the group any more: aimessage group info says who is"],
   ["not_a_member", "this agent is not in the group any more: an admin of it can add it, and then it can be sent anew"],
   ["clock", "check this machine's clock, and have the recipient check theirs (aimessage doctor); then send it again"],
 ]);

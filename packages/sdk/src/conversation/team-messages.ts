@@ -45,12 +45,13 @@ export async function receiveTeamMessage(turn: Turn, team: Team, delivery: Deliv
 
 /** Its sender hears that a message was not read, and sends it again, to us alone. */
 export async function unreadIn(turn: Turn, team: Team, from: string, messageId: string): Promise<void> {
-  if ((await rosterIn(turn, team)).some(({ name }) => name === from)) await oweLost(turn, team, from, messageId, "");
+  if ((await rosterIn(turn, team)).some(({ name }) => name === from))
+    await oweLost(turn, directAddress(team.record.key, from), messageId, "");
 }
 
 /** Where nothing leaves for it, there are not more and more of them: its counter is asked for all the same. */
-async function oweLost(turn: Turn, team: Team, name: string, id: string, why: string): Promise<void> {
-  const prefix = owed(directAddress(team.record.key, name), "lost");
+async function oweLost(turn: Turn, to: string, id: string, why: string): Promise<void> {
+  const prefix = owed(to, "lost");
   const waiting = await turn.tx.list({ prefix, limit: OWED_AT_MOST });
   if (waiting.length < OWED_AT_MOST) await turn.tx.put(prefix + id, why);
 }
@@ -110,7 +111,7 @@ async function deliver(
   const objection = await objectionTo(turn, sender, content);
   if (objection !== undefined) {
     await missAgain(turn, team, name, content);
-    return oweLost(turn, team, name, content.header.id, objection);
+    return oweLost(turn, directAddress(key, name), content.header.id, objection);
   }
   const row = await get(turn.tx, "team/", key);
   if (row?.state === "invited") return keepForOwner(turn, team, { sender, offline }, content);

@@ -121,7 +121,11 @@ export async function settleAll(turn: Turn, row: OutboxRecord): Promise<void> {
   if (handled + failed + expired === living) {
     // What the relay has dropped is sent again to whoever comes back.
     if (expired === 0 && !(await awaitsFetching(turn, row))) await unlink(turn, row);
-    const failure = { state: "failed", reason: "partial", provisional: expired > 0 } as const;
+    const failure = {
+      state: "failed",
+      reason: living === 0 ? "gone" : "partial",
+      provisional: expired > 0,
+    } as const;
     return settle(turn, row, handled === living && living > 0 ? { state: "handled" } : failure);
   }
   // The relay's word, that it has dropped it, is outweighed by theirs.

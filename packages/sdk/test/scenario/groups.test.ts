@@ -175,7 +175,7 @@ describe("a group", () => {
     await (await bob.agent.send("@team", "two")).handled();
     await hears(carol, "@team alice: one");
     expect(await rejection(alice.agent.groups.leave("team"))).toMatchObject({
-      code: "usage",
+      code: "failed",
       message: "this agent is the only admin of @team",
     });
     await alice.agent.groups.promote("team", ["bob"]);

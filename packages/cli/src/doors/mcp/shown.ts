@@ -32,6 +32,7 @@ const REASONS: ReadonlySet<string> = new Set([
   "file_failed",
   "file_gone",
   "fingerprint_mismatch",
+  "gone",
   "guard",
   "hard_link",
   "hidden",
