@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { SqliteStore } from "@aimessage/sdk/node";
+import type { RosterRecord } from "../../../packages/sdk/src/records/team-records.ts";
 import { decodeGroupStateWithoutTree } from "ts-mls/clientState.js";
 
 interface Counts {
@@ -60,14 +61,16 @@ export async function readTeamBooks(folder: string): Promise<TeamBooks> {
   return store.read(async (tx) => {
     const rows = async <T>(prefix: string): Promise<[string, T][]> =>
       (await tx.list({ prefix })).map(([key, value]) => [key, JSON.parse(value as string) as T]);
-    const rosters = new Map(await rows<{ names: string[] }>("roster/"));
+    const rosters = new Map(await rows<RosterRecord>("roster/"));
     const outcomes = new Map(await rows<{ state: string; reason?: string }>("to/"));
     const sent = new Map<string, TeamSent>();
     for (const [key, row] of await rows<TeamSent & { to: string; kind: string }>("out/")) {
       if (row.kind !== "message" || !row.to.startsWith("@")) continue;
       const { recipients } = row;
-      const names =
-        rosters.get(`roster/${recipients?.group}/${String(recipients?.epoch).padStart(16, "0")}`)?.names ?? [];
+      const place = `roster/${recipients?.group}/${String(recipients?.epoch).padStart(16, "0")}`;
+      const roster = rosters.get(place);
+      if (recipients !== undefined && roster === undefined) throw new Error(`it is not known whom ${row.id} was for`);
+      const names = (roster?.whom ?? []).map(([name]) => name);
       const seq = key.slice("out/".length);
       const at = names.map((name) => [name, outcomes.get(`to/${seq}/${name}`) ?? { state: "missing" }] as const);
       sent.set(row.id, { ...row, at: new Map(at) });

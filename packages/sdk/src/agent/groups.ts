@@ -143,8 +143,10 @@ export class Groups {
   async accept(group: string): Promise<void> {
     await this.#store.write(async (tx) => {
       const team = await findTeam(tx, group);
+      if (team.state === "active") await put(tx, "team/", team.key, { ...team, accepted: true });
       if (team.state !== "invited") return;
-      await put(tx, "team/", team.key, { ...team, state: "active", alias: await aliasFor(tx, team) });
+      const alias = await aliasFor(tx, team);
+      await put(tx, "team/", team.key, { ...team, accepted: true, state: "active", alias });
       await tx.put(TAKEN + team.key, "");
       // Their senders hear what has come meanwhile, and what had no room.
       for (const { name, receive_counter: upTo } of await list(tx, "team-member/", { under: `${team.group}/` }))

@@ -85,8 +85,7 @@ async function outcome(
   reason?: string,
 ): Promise<boolean> {
   if (isFinalByReceipt(row)) return false;
-  if (row.kind === "receipt") await deleteRow(turn, row);
-  else await settle(turn, row, { state: state === "failed" && isRefusal(reason) ? "refused" : state, reason });
+  await settle(turn, row, { state: state === "failed" && isRefusal(reason) ? "refused" : state, reason });
   if (row.kind === "pairing" && state === "handled") await paired(turn, row);
   return true;
 }

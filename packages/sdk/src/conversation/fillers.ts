@@ -24,11 +24,18 @@ export async function fillIn(turn: Turn, { record, counter, to }: Asked): Promis
   return true;
 }
 
-/** Ends what never leaves for one member of a team; or any other row. If it had a number there, that one misses nothing. */
+/** Ends what never leaves for one member of a team; or any other row. */
 export async function endNumbered(turn: Turn, row: OutboxRecord, outcome: Settled): Promise<void> {
-  const { to, direct } = row;
-  const isEmpty = fromUtf8(toBytes((await turn.tx.get(`out-body/${pad(row.seq)}`)) ?? "")) === EMPTY;
+  const fill = await fillerOf(turn, row);
   await settle(turn, row, outcome);
-  if (direct !== undefined && !isEmpty)
-    await addReceipt(turn, { to, direct, content_type: "application/json" }, utf8(EMPTY));
+  await fill();
+}
+
+/** What takes the number of a row that goes: if it had one at a member of a team, that one misses nothing. */
+export async function fillerOf(turn: Turn, { seq, to, direct }: OutboxRecord): Promise<() => Promise<void>> {
+  const isEmpty = fromUtf8(toBytes((await turn.tx.get(`out-body/${pad(seq)}`)) ?? "")) === EMPTY;
+  return async () => {
+    if (direct !== undefined && !isEmpty)
+      await addReceipt(turn, { to, direct, content_type: "application/json" }, utf8(EMPTY));
+  };
 }

@@ -1,4 +1,4 @@
-/** What was encrypted, compared with what the relay says around it; and the books on what one other member has said. */
+/** What was encrypted, compared with what the relay says around it. */
 import { type Content, decodeContent, isFrameIdOf } from "../crypto/content.ts";
 import { GroupError } from "../crypto/mls/seam.ts";
 import { type Delivery, fromBase64, isBase64 } from "../protocol/index.ts";

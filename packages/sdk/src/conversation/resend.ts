@@ -9,6 +9,7 @@ import type { AgainRecord } from "../records/left-records.ts";
 import type { OutboxRecord } from "../records/tables.ts";
 import { pairOf } from "../turn/groups.ts";
 import type { Turn } from "../turn/turn.ts";
+import { endNumbered, fillerOf } from "./fillers.ts";
 import { goOnInTeam } from "./team-again.ts";
 
 /** Sendings of one message, at most, that the other side could not read. */
@@ -131,13 +132,15 @@ export async function sendAgain(turn: Turn, from: string, row: OutboxRecord): Pr
 export async function underAnotherId(turn: Turn, row: OutboxRecord, why: string): Promise<void> {
   if (row.kind === "offer") await anotherOffer(turn, row);
   else if (row.attempt < LAST_ATTEMPT) await requeue(turn, { ...row, attempt: row.attempt + 1 });
-  else await settle(turn, row, { state: "failed", reason: why });
+  else await endNumbered(turn, row, { state: "failed", reason: why });
 }
 
 /** An offer that was not read, or not taken under its number: there is one of what is true now. */
 async function anotherOffer(turn: Turn, offer: OutboxRecord): Promise<void> {
   const row = await get(turn.tx, "out/", pad(offer.of ?? 0));
+  const fill = await fillerOf(turn, offer);
   await deleteRow(turn, offer);
+  await fill();
   if (row !== undefined) await offerAgain(turn.tx, row);
 }
 

@@ -4,7 +4,7 @@
  */
 import { directAddress, teamAddress } from "../records/addresses.ts";
 import type { AgainRecord } from "../records/left-records.ts";
-import { hasLeft, isQuiet } from "../records/outbox-records.ts";
+import { hasLeft } from "../records/outbox-records.ts";
 import { find, get, pad, parse, partsUnder, put, remove, rowsUnder } from "../records/records.ts";
 import type { OutboxRecord } from "../records/tables.ts";
 import type { ToRecord } from "../records/team-records.ts";
@@ -191,7 +191,6 @@ async function isLacking(turn: Turn, row: OutboxRecord, there: readonly string[]
 /** Under another id of its frame, since the relay may have it under this one. */
 async function requeueOnceMore(turn: Turn, row: OutboxRecord): Promise<void> {
   if (row.attempt < LAST_ATTEMPT) await requeue(turn, { ...row, attempt: row.attempt + 1 });
-  else if (isQuiet(row)) await deleteRow(turn, row);
   else await settle(turn, row, { state: "failed", reason: "undecryptable", provisional: true });
 }
 

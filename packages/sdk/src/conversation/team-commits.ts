@@ -10,6 +10,7 @@ import { get, pad } from "../records/records.ts";
 import { planHealing } from "./team-healing.ts";
 import { comparePins } from "./team-pins.ts";
 import type { OpRecord } from "../records/team-records.ts";
+import { leaveIfTooLarge } from "./strange-teams.ts";
 import { memberBack, memberGone } from "./team-turnover.ts";
 import { heardFrom, keysOf } from "./team-heard.ts";
 import { retire } from "./team-end.ts";
@@ -133,7 +134,8 @@ async function enter(turn: Turn, team: Team, before: Before): Promise<void> {
   team.record.direct_before = { epoch: before.epoch, secret: toBase64(before.secret) };
   team.dirty = true;
   await beginOrder(turn, team);
-  await learn(turn, team);
+  const row = await learn(turn, team);
+  if (before.added.length > 0) await leaveIfTooLarge(turn, row);
   await tellChange(turn, team, before);
   await comparePins(turn, team, before.roster);
   const now = new Map((await rosterIn(turn, team)).map(({ name, device }) => [name, device]));

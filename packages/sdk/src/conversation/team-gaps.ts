@@ -59,12 +59,21 @@ function bounded(gaps: Gap[]): Gap[] {
   return first === undefined || last === undefined ? [] : [[first, last], ...gaps.slice(merged.length)];
 }
 
-/** A message that has come is not kept. That it is not here its sender hears by its counter, too: the word on why that is may be lost. */
-export async function missAgain(turn: Turn, team: Team, name: string, { header }: Content): Promise<void> {
-  if (header.type !== "message") return;
+/**
+ * A message that has come is not kept. That it is not here its sender hears by its counter, too: the word on why that is may be lost.
+ * @param from Its sender, by the device whose count that is of: of another one there are other books by now
+ */
+export async function missAgain(
+  turn: Turn,
+  team: Team,
+  from: { name: string; device: string | undefined },
+  { header }: Content,
+): Promise<void> {
+  const books = await teamMember(turn, team, from.name);
+  if (header.type !== "message" || books.device !== from.device) return;
   const counter = header.again?.counter ?? header.counter;
-  miss(await teamMember(turn, team, name), [counter, counter]);
-  team.changed.add(name);
+  miss(books, [counter, counter]);
+  team.changed.add(from.name);
 }
 
 /** A member sends again what is older than all that was looked for: so was what followed on it for us. */

@@ -1,13 +1,14 @@
 /** Invitations that their owner has not taken: what comes meanwhile is kept, some of it, and nobody hears of it. [P-15.14] */
 import { type Content, decodeContent, encodeContent } from "../crypto/content.ts";
 import { get, list, nextSeq, pad, parse, partsUnder, put, rowsUnder, toBytes } from "../records/records.ts";
+import { toBase64 } from "../protocol/index.ts";
 import { directAddress } from "../records/addresses.ts";
 import { owed } from "../records/owed.ts";
 import { forgetHeld, TAKEN } from "../records/team-held.ts";
 import type { TeamHeldRecord } from "../records/team-records.ts";
 import type { Turn } from "../turn/turn.ts";
 import { keep } from "./received.ts";
-import { teamByKey } from "./teams.ts";
+import { rosterIn, teamByKey } from "./teams.ts";
 import { missAgain } from "./team-gaps.ts";
 import { addOp } from "./team-ops.ts";
 
@@ -62,7 +63,9 @@ async function letIn(turn: Turn, team: string, held: TeamHeldRecord, bodyAt: str
   if (objection !== undefined) await turn.tx.put(owed(directAddress(team, from), "lost", content.header.id), objection);
   else if (await keep(turn, { from, identityKey, team }, content, { name, offline })) return;
   const found = await teamByKey(turn, team);
-  if (found !== undefined) await missAgain(turn, found.team, from, content);
+  const roster = found === undefined ? [] : await rosterIn(turn, found.team);
+  const sender = roster.find((member) => member.name === from && toBase64(member.identityKey) === identityKey);
+  if (found !== undefined && sender !== undefined) await missAgain(turn, found.team, sender, content);
 }
 
 /** Leaves a team whose invitation was not taken in time. */

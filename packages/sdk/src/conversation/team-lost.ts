@@ -1,6 +1,5 @@
 /** Messages of members that never came, and never will: their owner hears how many. [P-15.15] */
-import { get } from "../records/records.ts";
-import type { TeamRecord } from "../records/team-records.ts";
+import { get, list } from "../records/records.ts";
 import { forgetMember, type Team, teamMember, teamOf } from "../turn/groups.ts";
 import type { Turn } from "../turn/turn.ts";
 import { giveUp } from "./team-gaps.ts";
@@ -13,12 +12,13 @@ const DAY_MS = 86_400_000;
 const MAILBOX_MS = 14 * DAY_MS;
 
 /** Members that went while we were no member, or could not follow. */
-export async function goneMeanwhile(turn: Turn, team: Team, before: TeamRecord | undefined): Promise<void> {
-  const { members = [], known_by = [] } = before ?? {};
+export async function goneMeanwhile(turn: Turn, team: Team, before: readonly string[] = []): Promise<void> {
   const now = await whomIn(turn, team);
-  for (const [at, name] of members.entries())
-    // A name may be somebody else's by now.
-    if (!now.has(name) || (known_by[at] ?? now.get(name)) !== now.get(name)) {
+  const [last] = await list(turn.tx, "roster/", { under: `${team.record.id}/`, reverse: true, limit: 1 });
+  const were = new Map(last?.whom);
+  for (const name of before)
+    // A name that something was sent to may be somebody else's by now.
+    if (!now.has(name) || (were.get(name) ?? now.get(name)) !== now.get(name)) {
       await memberGone(turn, team, name);
       await forgetMember(turn, team, name);
     }

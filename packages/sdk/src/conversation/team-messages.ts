@@ -110,7 +110,7 @@ async function deliver(
   // Its ratchet has to move; what it says is for nobody here.
   const objection = await objectionTo(turn, sender, content);
   if (objection !== undefined) {
-    await missAgain(turn, team, name, content);
+    await missAgain(turn, team, sender, content);
     return oweLost(turn, directAddress(key, name), content.header.id, objection);
   }
   const row = await get(turn.tx, "team/", key);
@@ -118,7 +118,7 @@ async function deliver(
   if (upTo > 0) await turn.tx.put(owed(directAddress(key, name), "read", id), String(upTo));
   if (content.header.type !== "message" || row?.state !== "active") return;
   const whose = { from: name, identityKey: toBase64(identityKey), team: key };
-  if (!(await keep(turn, whose, content, { name, offline }))) await missAgain(turn, team, name, content);
+  if (!(await keep(turn, whose, content, { name, offline }))) await missAgain(turn, team, sender, content);
 }
 
 /** Why a message of a member is not kept: what its sender hears. */
@@ -144,12 +144,13 @@ async function objectionTo(
 async function keepForOwner(
   turn: Turn,
   team: Team,
-  { sender: { name, identityKey }, offline }: { sender: Omit<TeamMember, "leaf">; offline: boolean },
+  { sender, offline }: { sender: Omit<TeamMember, "leaf">; offline: boolean },
   content: Content,
 ): Promise<void> {
+  const { name, identityKey } = sender;
   if (content.header.type !== "message") return;
   const whose = { from: name, from_name: name, identity_key: toBase64(identityKey), offline };
-  if (!(await holdInTeam(turn, team.record.key, whose, content))) await missAgain(turn, team, name, content);
+  if (!(await holdInTeam(turn, team.record.key, whose, content))) await missAgain(turn, team, sender, content);
 }
 
 async function secretOf(turn: Turn, team: Team, epoch: number): Promise<Uint8Array | undefined> {

@@ -14,10 +14,11 @@ type Counts = NonNullable<OutboxRecord["recipients"]>;
 /** Why we give up what a member has asked for too often. */
 export const UNDECRYPTABLE = "undecryptable";
 /** Final states do not change, but for the relay's word, and ours, which the recipient's outweighs. */
-const RANK = { missing: 0, expired: 1, received: 2, gone: 3, refused: 3, failed: 3, handled: 3 } as const;
+const RANK = { missing: 0, expired: 1, received: 3, gone: 4, refused: 4, failed: 4, handled: 4 } as const;
+const RANK_OF_OURS = 2;
 
 function rankOf({ state, reason }: ToRecord): number {
-  return state === "failed" && reason === UNDECRYPTABLE ? RANK.expired : RANK[state];
+  return state === "failed" && reason === UNDECRYPTABLE ? RANK_OF_OURS : RANK[state];
 }
 
 /**
@@ -109,7 +110,7 @@ export async function expireAtOthers(
 
 /** Whether a member never fetches files of a message: it does not want it, or could not read it. */
 function isForNobody({ state, reason }: ToRecord): boolean {
-  return isRefusal(reason) || (state === "failed" && reason === UNDECRYPTABLE);
+  return isRefusal(reason) || state === "refused" || (state === "failed" && reason === UNDECRYPTABLE);
 }
 
 /** The state of a message to a team is that of whoever is furthest behind; as soon as the relay has it. */

@@ -71,11 +71,12 @@ export async function applyFromMember(
     const isOurs = group.state === "open" && gap.counter <= group.send_counter;
     if (!isOurs || (row !== undefined && (await mayLack(turn, row, from)))) return again(row, KNOWN_GAP);
     turn.wasted(from, KNOWN_GAP);
-    if (waiting === undefined) {
-      waiting = await countersWaiting(turn, teamAddress(key), group.id);
-      turn.wasted(from, waiting.size * KNOWN_GAP);
+    if (row === undefined && waiting === undefined) {
+      const { counters, looks } = await countersWaiting(turn, teamAddress(key), group.id);
+      waiting = counters;
+      turn.wasted(from, looks * KNOWN_GAP);
     }
-    if (row === undefined && waiting.has(gap.counter)) return undefined;
+    if (row === undefined && waiting?.has(gap.counter) === true) return undefined;
     // Nothing has that counter any more, or nothing that is for it, or it has that already.
     await turn.tx.put(owed(directAddress(key, from), "free", pad(gap.counter)), "");
   };

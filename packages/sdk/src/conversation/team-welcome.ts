@@ -218,7 +218,7 @@ async function join(turn: Turn, { group }: Joined, { from, isSoon, known, ...key
   await beginOrder(turn, team);
   await planHealing(turn, team, isSoon);
   await comparePins(turn, team);
-  if (known !== undefined) await goneMeanwhile(turn, team, await get(turn.tx, "team/", key));
+  if (known !== undefined) await goneMeanwhile(turn, team, (await get(turn.tx, "team/", key))?.members);
   const rejoin = await rejoinOf(turn, id);
   if (rejoin !== undefined) {
     await unwatch(turn, id);

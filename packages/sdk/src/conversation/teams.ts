@@ -13,6 +13,7 @@ import { type Team, teamOf } from "../turn/groups.ts";
 import type { Turn } from "../turn/turn.ts";
 
 const rosters = new WeakMap<Group, TeamMember[]>();
+const whoms = new WeakMap<Group, Whom>();
 /** A thousand of them are looked at for each message, and they are the same. */
 const beginnings = new WeakMap<Uint8Array, string>();
 
@@ -25,7 +26,11 @@ export async function rosterIn(turn: Turn, { group }: Pick<Team, "group">): Prom
 
 /** The members of a team by name, and by which each is known again. */
 export async function whomIn(turn: Turn, team: Pick<Team, "group">): Promise<Whom> {
-  return new Map((await rosterIn(turn, team)).map((member) => [member.name, knownAs(member)]));
+  const known = whoms.get(team.group);
+  if (known !== undefined) return known;
+  const whom = new Map((await rosterIn(turn, team)).map((member) => [member.name, knownAs(member)]));
+  whoms.set(team.group, whom);
+  return whom;
 }
 
 function knownAs({ identityKey }: TeamMember): string {
@@ -37,8 +42,7 @@ function knownAs({ identityKey }: TeamMember): string {
 /** By which a member of a group is known again; undefined: it is none, or nothing is known of the group. */
 export async function knownIn(turn: Turn, group: string, name: string): Promise<string | undefined> {
   const team = await teamOf(turn, group);
-  const member = team && (await rosterIn(turn, team)).find((one) => one.name === name);
-  return member && knownAs(member);
+  return team && (await whomIn(turn, team)).get(name);
 }
 
 export function settingsIn(turn: Turn, { group }: Pick<Team, "group">): TeamSettings {
@@ -78,7 +82,6 @@ export async function learn(turn: Turn, team: Team, more: Partial<TeamRecord> = 
     founded_at: foundedAt,
     admins: [...admins],
     members: [...whom.keys()],
-    known_by: [...whom.values()],
     group: team.record.id,
     ...more,
   };

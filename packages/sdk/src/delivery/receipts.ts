@@ -5,7 +5,7 @@ import { teamsFor } from "../conversation/team-forks.ts";
 import { saidOf } from "../conversation/team-gaps.ts";
 import { rosterIn, teamByKey } from "../conversation/teams.ts";
 import { readAddress } from "../records/addresses.ts";
-import { groupOf, teamMember } from "../turn/groups.ts";
+import { groupOf, type Team, teamMember } from "../turn/groups.ts";
 import { owed } from "../records/owed.ts";
 import { emptyReceipt, GROUPS, PER_RECEIPT } from "../conversation/receipt.ts";
 import { get, parse } from "../records/records.ts";
@@ -16,8 +16,8 @@ import type { Turn } from "../turn/turn.ts";
 /** Puts the next receipt to a contact into the outbox. What finds no room in it travels in the one behind it. */
 export async function flushReceipt(turn: Turn, username: string): Promise<void> {
   const body = emptyReceipt();
-  const address = readAddress(username);
-  const present = address.kind === "direct" ? (await get(turn.tx, "team/", address.key))?.group : undefined;
+  const team = await teamOfMember(turn, username);
+  const present = team?.record.id;
   for (const [group, counter] of await take(turn.tx, username, "read", GROUPS)) {
     // To a member of a team it is said of the group that it is said in, and of no other.
     if (present !== undefined && present !== group) {
@@ -28,11 +28,13 @@ export async function flushReceipt(turn: Turn, username: string): Promise<void> 
     // Every counter that was not read is named: without it this one would say that it was received, and the receipt that asked for it may be lost.
     if (body.missing.length + missing.length > PER_RECEIPT) continue;
     body.missing.push(...missing.map((gap) => ({ group, counter: gap })));
-    body.received[group] = Math.min(Number(counter), upTo);
+    const received = Math.min(Number(counter), upTo);
+    // Of a member that counts anew nothing has come.
+    if (received > 0) body.received[group] = received;
     if (since > 0) body.since = since;
     await turn.tx.delete(owed(username, "read", group));
   }
-  const identity = await identityAt(turn, username);
+  const identity = await identityAt(turn, username, team);
   for (const [place, value] of await take(turn.tx, username, "done", PER_RECEIPT)) {
     const record = parse(owed(username, "done", place), value) as OutcomeRecord;
     const { id, failed: reason, identity_key = identity, ...rest } = record;
@@ -72,12 +74,17 @@ export async function flushReceipt(turn: Turn, username: string): Promise<void> 
   await addReceipt(turn, { ...whom, content_type: "application/json" }, utf8(JSON.stringify(body)));
 }
 
+/** Of a member of a team: that team, if its state is there. */
+async function teamOfMember(turn: Turn, username: string): Promise<Team | undefined> {
+  const address = readAddress(username);
+  return address.kind === "direct" ? (await teamByKey(turn, address.key))?.team : undefined;
+}
+
 /** The identity key of a contact, or of a member of a team, as it is now. */
-async function identityAt(turn: Turn, username: string): Promise<string | undefined> {
+async function identityAt(turn: Turn, username: string, team: Team | undefined): Promise<string | undefined> {
   const address = readAddress(username);
   if (address.kind !== "direct") return (await turn.contact(username))?.identity_key;
-  const found = await teamByKey(turn, address.key);
-  const member = found && (await rosterIn(turn, found.team)).find(({ name }) => name === address.name);
+  const member = team && (await rosterIn(turn, team)).find(({ name }) => name === address.name);
   return member && toBase64(member.identityKey);
 }
 
@@ -94,8 +101,11 @@ async function saidIn(
 ): Promise<{ missing: number[]; upTo?: number; since?: number }> {
   const known = await groupOf(turn, group);
   const address = readAddress(username);
-  if (known?.kind === "team" && address.kind === "direct") {
-    const member = await teamMember(turn, known, address.name);
+  if (address.kind === "direct") {
+    const isThere = known?.kind === "team";
+    const at = `${group}/${address.name}`;
+    const member = isThere ? await teamMember(turn, known, address.name) : await get(turn.tx, "team-member/", at);
+    if (member === undefined) return { missing: [] };
     return { ...saidOf(member), ...(member.since === undefined ? {} : { since: member.since }) };
   }
   const peer = known?.kind === "pair" ? known.peer : await get(turn.tx, "member/", `${group}/${username}`);

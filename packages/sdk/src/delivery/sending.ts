@@ -151,6 +151,7 @@ export async function withdraw(turn: Turn, sending: Sending, from: number): Prom
 export function free(sending: Sending, counter: number): void {
   const { record } = sending;
   record.freed = [...(record.freed ?? []).filter((freed) => freed !== counter), counter].slice(-FREED_AT_MOST);
+  sending.dirty = true;
 }
 
 /** The counter of a row in a group: the one that it has had there, or the next. */

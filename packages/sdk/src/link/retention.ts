@@ -3,6 +3,7 @@ import { nameReplaced } from "../trust/contact-records.ts";
 import { ageHeld } from "../trust/held.ts";
 import { retireReplaced } from "../conversation/team-founded.ts";
 import { closeConversation, closedKey, forget, knowClosed } from "../conversation/conversations.ts";
+import { endNumbered } from "../conversation/fillers.ts";
 import { leaveUntaken } from "../conversation/team-held.ts";
 import { giveUpSilent } from "../conversation/team-lost.ts";
 import { sweepKeyPackages } from "../account/key-packages.ts";
@@ -113,7 +114,8 @@ export async function sweep(turn: Turn, isCurrent: boolean): Promise<number> {
     if (row === undefined) return;
     const age = now - row.updated_at;
     // A receipt for a contact that was not found again. What it would say is of no use to anybody by now.
-    if (row.state === "queued" && row.kind === "receipt" && age > ROW_MS) return deleteRow(turn, row);
+    if (row.state === "queued" && row.kind === "receipt" && age > ROW_MS)
+      return endNumbered(turn, row, { state: "failed" });
     if (row.state === "queued") return;
     if (isFinal(row.state) && age > BODY_MS) await tx.delete(`out-body/${seq}`);
     if (row.kind === "receipt" ? age > MAILBOX_MS : age > ROW_MS && row.state !== "stored") await deleteRow(turn, row);

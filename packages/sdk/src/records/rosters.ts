@@ -39,7 +39,7 @@ export async function enterRoster(
   await leaveRoster(tx, row);
   const epoch = (record.roster_epoch ??= record.epoch);
   const at = `${record.id}/${pad(epoch)}`;
-  if ((await get(tx, "roster/", at)) === undefined) await put(tx, "roster/", at, { whom: [...whom] });
+  if ((await tx.get(`roster/${at}`)) === undefined) await put(tx, "roster/", at, { whom: [...whom] });
   await tx.put(`roster-row/${at}/${pad(row.seq)}`, "");
   return { group: record.id, epoch, all: whom.size, received: 0, handled: 0, failed: 0, expired: 0, gone: 0 };
 }

@@ -13,15 +13,15 @@ export interface TeamRecord {
   founded_at: number;
   /** Lower case, in order of rank. */
   admins: string[];
-  /** All of them, in lower case; and how the identity key of each begins. */
+  /** All of them, in lower case. */
   members: string[];
-  known_by?: string[];
   /** The MLS group that is sent in. */
   group: string;
   /** Since when it is known here. Unix ms. */
   since: number;
-  /** Whoever has added us. */
+  /** Whoever has added us; and that the owner has taken its invitation. */
   inviter?: string;
+  accepted?: true;
   /** founding: the relay has not admitted it yet. invited: the owner has not accepted it. over: we are no member any more. */
   state: "founding" | "invited" | "active" | "over";
   /** Since when it is over. Unix ms. */

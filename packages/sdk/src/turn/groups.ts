@@ -7,6 +7,7 @@ import { directAddress } from "../records/addresses.ts";
 import type { GroupRecord, MemberRecord } from "../records/group-records.ts";
 import { readPart, saveState } from "../records/group-state.ts";
 import { readPeer } from "../records/members.ts";
+import { owed } from "../records/owed.ts";
 import { get, list, put } from "../records/records.ts";
 import type { TeamGroupRecord, TeamMemberRecord } from "../records/team-records.ts";
 import type { WriteTransaction } from "../store/store.ts";
@@ -191,6 +192,10 @@ export async function forgetMember(turn: InTurn, team: Team, name: string): Prom
     await put(turn.tx, "out/", key.slice(prefix.length), rest);
   }
   await turn.tx.delete(`team-member/${team.record.id}/${name}`);
+  // What was to be said by counters of before is of none that it has now.
+  const to = directAddress(team.record.key, name);
+  for (const kind of ["read", "free", "direct"] as const)
+    for (const [key] of await turn.tx.list({ prefix: owed(to, kind) })) await turn.tx.delete(key);
 }
 
 /** Lets go of the groups that were used least lately, but for those that are not written, or in which something is awaited or is computed. */

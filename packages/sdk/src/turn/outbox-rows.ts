@@ -124,15 +124,20 @@ export async function rowByCounter(turn: Turn, group: string, counter: number): 
   return row?.group === group && row.counter === counter ? row : undefined;
 }
 
-/** Counters in a group of messages that have left in it and wait to leave again. */
-export async function countersWaiting(turn: Turn, to: string, group: string): Promise<Set<number>> {
+/** Counters in a group of messages that have left in it and wait to leave again; and how many rows were looked at for that. */
+export async function countersWaiting(
+  turn: Turn,
+  to: string,
+  group: string,
+): Promise<{ counters: Set<number>; looks: number }> {
   const prefix = `queue/${to}/`;
   const counters = new Set<number>();
-  for (const [key] of await turn.tx.list({ prefix, limit: WAITING_AT_MOST })) {
+  const waiting = await turn.tx.list({ prefix, limit: WAITING_AT_MOST });
+  for (const [key] of waiting) {
     const row = await get(turn.tx, "out/", key.slice(prefix.length));
     if (row?.group === group && row.counter !== undefined) counters.add(row.counter);
   }
-  return counters;
+  return { counters, looks: waiting.length };
 }
 
 /** Sent in a group and not confirmed, by counter. */

@@ -1,8 +1,18 @@
 /** A member's word on what it does not have, where that word is lost, or comes late. [P-15.10] */
 import { expect, onTestFinished, test } from "vitest";
-import { list, put } from "../../src/records/records.ts";
+import { readReceipt } from "../../src/conversation/receipt.ts";
+import { settleAt } from "../../src/conversation/team-outcomes.ts";
+import { flushReceipt } from "../../src/delivery/receipts.ts";
+import { directAddress } from "../../src/records/addresses.ts";
+import { owed } from "../../src/records/owed.ts";
+import { get, list, pad, put, toBytes } from "../../src/records/records.ts";
+import type { OutboxRecord } from "../../src/records/tables.ts";
+import type { TeamRecord } from "../../src/records/team-records.ts";
+import { forgetMember, teamOf } from "../../src/turn/groups.ts";
 import { gathered } from "./members.ts";
 import { edit, type Frame } from "./proxy.ts";
+import { turns } from "./turns.ts";
+import { BOUND, last, unconfirmed } from "./unconfirmed.ts";
 import { atRest, caughtUp, eventually, follow, jump, numbered, SAME_CLOCK, World } from "./world.ts";
 
 async function team() {
@@ -106,4 +116,43 @@ test("what lies above four hundred counters under which nothing is to come is as
   await (await again.send("@team", "the next")).handled({ atLeast: 2 });
   await lost.handled();
   expect(got.map(({ body }) => body)).toContain("the one");
+});
+
+test("what is to be said to a member that counts anew leaves out up to where all has come, and nothing else", async () => {
+  const { world, alice } = await team();
+  const [{ key, group }] = (await world.memory("alice").read((tx) => list(tx, "team/"))) as [TeamRecord];
+  await alice.close();
+  const { run } = await turns(world.memory("alice"));
+  const to = directAddress(key, "bob");
+  const said = await run(async (turn) => {
+    const known = (await teamOf(turn, group))!;
+    await forgetMember(turn, known, "bob");
+    await turn.tx.put(owed(to, "read", group), "7");
+    await turn.tx.put(owed(to, "lost", "a-message"), "");
+    await flushReceipt(turn, to);
+    const [row] = (await list(turn.tx, "out/", { reverse: true, limit: 1 })) as [OutboxRecord];
+    return readReceipt(toBytes((await turn.tx.get(`out-body/${pad(row.seq)}`)) ?? ""));
+  });
+  expect(said).toMatchObject({ received: {}, undecryptable: ["a-message"] });
+});
+
+test("what a member had no room for, and could not be sent again, has failed there, until it says otherwise", async () => {
+  const { store, turn } = await unconfirmed();
+  const row = async () => (await store.read((tx) => get(tx, "out/", pad(last))))!;
+  const outcomes = [
+    [
+      { state: "expired", reason: "lapsed" },
+      { expired: 1, failed: 0, received: 0, handled: 0 },
+    ],
+    [
+      { state: "failed", reason: "undecryptable" },
+      { expired: 0, failed: 1, received: 1, handled: 0 },
+    ],
+    [{ state: "handled" }, { expired: 0, failed: 0, received: 1, handled: 1 }],
+  ] as const;
+  for (const [outcome, counts] of outcomes) {
+    const before = await row();
+    await turn((one) => settleAt(one, before, "bob", outcome), BOUND);
+    expect((await row()).recipients).toMatchObject(counts);
+  }
 });
