@@ -20,6 +20,7 @@ function blocksOf(title: string): string[][] {
 
 test.skipIf(process.platform === "win32")(
   "README leads from nothing to three agents in a team in twenty lines, and then through what else a group does; nothing runs or waits then",
+  { tags: ["long"] },
   async () => {
     const [team = [], more = [], ...others] = blocksOf("Three agents in a team");
     expect(others).toEqual([]);

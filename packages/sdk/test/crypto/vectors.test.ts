@@ -48,8 +48,8 @@ const providers: [string, CryptoProvider][] = [
 
 describe.skipIf(missing).each(providers)("official MLS vectors, %s", (_name, provider) => {
   for (const name of names) {
-    // The longest has 200 epochs of a group of changing size, and takes the provider in JavaScript ten seconds.
-    const tags = name === "random" && provider === defaultCryptoProvider ? ["long"] : [];
+    // The longest has 200 epochs of a group of changing size.
+    const tags = name === "random" ? ["long"] : [];
     it(name, { timeout: 180_000, tags }, async () => {
       const vectors = (JSON.parse(readFileSync(fileOf(name), "utf8")) as Vector[]).filter(
         (vector) => vector.cipher_suite === 1,
