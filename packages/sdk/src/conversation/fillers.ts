@@ -26,16 +26,13 @@ export async function fillIn(turn: Turn, { record, counter, to }: Asked): Promis
 
 /** Ends what never leaves for one member of a team; or any other row. */
 export async function endNumbered(turn: Turn, row: OutboxRecord, outcome: Settled): Promise<void> {
-  const fill = await fillerOf(turn, row);
+  await fillNumber(turn, row);
   await settle(turn, row, outcome);
-  await fill();
 }
 
-/** What takes the number of a row that goes: if it had one at a member of a team, that one misses nothing. */
-export async function fillerOf(turn: Turn, { seq, to, direct }: OutboxRecord): Promise<() => Promise<void>> {
+/** Before a row goes: if it had a number at a member of a team, that one misses nothing. */
+export async function fillNumber(turn: Turn, { seq, to, direct }: OutboxRecord): Promise<void> {
+  if (direct === undefined) return;
   const isEmpty = fromUtf8(toBytes((await turn.tx.get(`out-body/${pad(seq)}`)) ?? "")) === EMPTY;
-  return async () => {
-    if (direct !== undefined && !isEmpty)
-      await addReceipt(turn, { to, direct, content_type: "application/json" }, utf8(EMPTY));
-  };
+  if (!isEmpty) await addReceipt(turn, { to, direct, content_type: "application/json" }, utf8(EMPTY));
 }

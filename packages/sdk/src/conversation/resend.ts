@@ -9,7 +9,7 @@ import type { AgainRecord } from "../records/left-records.ts";
 import type { OutboxRecord } from "../records/tables.ts";
 import { pairOf } from "../turn/groups.ts";
 import type { Turn } from "../turn/turn.ts";
-import { endNumbered, fillerOf } from "./fillers.ts";
+import { endNumbered, fillNumber } from "./fillers.ts";
 import { goOnInTeam } from "./team-again.ts";
 
 /** Sendings of one message, at most, that the other side could not read. */
@@ -138,9 +138,8 @@ export async function underAnotherId(turn: Turn, row: OutboxRecord, why: string)
 /** An offer that was not read, or not taken under its number: there is one of what is true now. */
 async function anotherOffer(turn: Turn, offer: OutboxRecord): Promise<void> {
   const row = await get(turn.tx, "out/", pad(offer.of ?? 0));
-  const fill = await fillerOf(turn, offer);
+  await fillNumber(turn, offer);
   await deleteRow(turn, offer);
-  await fill();
   if (row !== undefined) await offerAgain(turn.tx, row);
 }
 

@@ -1,8 +1,8 @@
 /** Room for teams to which somebody has added us whom our owner has neither written to nor accepted: their trees are kept here. Row A-11 of SECURITY.md. */
-import { addOp } from "./team-ops.ts";
 import { list } from "../records/records.ts";
 import type { TeamRecord } from "../records/team-records.ts";
 import type { Turn } from "../turn/turn.ts";
+import { leaveByItself } from "./team-ops.ts";
 
 /** Members in all of them; each takes some 4 KiB of a tree. */
 const ALL = 16_384;
@@ -16,9 +16,9 @@ async function isStrange(turn: Turn, { state, accepted, inviter }: TeamRecord): 
 
 /** A team has grown: if there is no room for it any more, we leave it. */
 export async function leaveIfTooLarge(turn: Turn, row: TeamRecord): Promise<void> {
-  const { key, group, inviter, name } = row;
+  const { inviter, name } = row;
   if (inviter === undefined || !(await isStrange(turn, row)) || (await hasRoomForTeam(turn, inviter, 0))) return;
-  await addOp(turn, { kind: "leave", key, group, names: [] });
+  await leaveByItself(turn, row);
   const text = `@${name}, to which ${inviter} has added this agent, whom you have neither written to nor accepted, has grown beyond the room for such groups; the agent leaves it`;
   await turn.alert("stranger_quota", inviter, text);
 }

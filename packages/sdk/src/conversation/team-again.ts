@@ -9,7 +9,7 @@ import { find, get, pad, parse, partsUnder, put, remove, rowsUnder } from "../re
 import type { OutboxRecord } from "../records/tables.ts";
 import type { ToRecord } from "../records/team-records.ts";
 import { deleteRow, LAST_ATTEMPT, requeue, settle, unlink } from "../turn/outbox-rows.ts";
-import { type Whom, whomFor } from "../records/rosters.ts";
+import { notAmong, type Whom, whomFor } from "../records/rosters.ts";
 import { teamOf } from "../turn/groups.ts";
 import type { Turn } from "../turn/turn.ts";
 import { endSent, goneFromEach } from "./team-outcomes.ts";
@@ -163,12 +163,12 @@ const sendAllAnew: Work = async (turn, group, record, goesOn) => {
 async function sendAnew(turn: Turn, seq: string, whom: Whom): Promise<void> {
   const before = await get(turn.tx, "out/", seq);
   if (before?.recipients === undefined) return;
-  const were = [...(await whomFor(turn.tx, before))];
-  const gone = were.filter(([name, by]) => whom.get(name) !== by).map(([name]) => name);
+  const were = await whomFor(turn.tx, before);
+  const gone = new Set(notAmong(were, whom));
   // Nobody waits for whom the team was founded without.
-  await goneFromEach(turn, before, gone);
+  await goneFromEach(turn, before, [...gone]);
   const row = await get(turn.tx, "out/", seq);
-  const there = were.filter(([name, by]) => whom.get(name) === by).map(([name]) => name);
+  const there = [...were.keys()].filter((name) => !gone.has(name));
   if (row === undefined || !(await isLacking(turn, row, there))) return;
   await unlink(turn, row);
   await requeueOnceMore(turn, row);

@@ -11,7 +11,7 @@ import { type Team, teamMember } from "../turn/groups.ts";
 import type { Turn } from "../turn/turn.ts";
 import { MISSING_AT_MOST } from "./reading.ts";
 import { strikeOff } from "./team-gaps.ts";
-import { rosterIn } from "./teams.ts";
+import { whomIn } from "./teams.ts";
 
 /** Of so many messages, the last that have come of all senders. */
 const LATEST = 1_000;
@@ -27,9 +27,9 @@ const TELLING = 5;
 /** Whether a direct frame is read for the first time: the relay may bring it once more, or another member that has seen it. */
 export function isFirst(team: Team, member: TeamMemberRecord, { counter, since = 0 }: Header): boolean {
   const gaps = (member.direct_gaps ?? []).filter((gap) => gap > since);
+  const { direct_in: known } = member;
   // What was made before we came, or came back, is not for us.
-  const isUnknown = member.direct_in === undefined;
-  const last = member.direct_in === undefined ? counter - 1 : Math.max(member.direct_in, since);
+  const last = known === undefined ? counter - 1 : Math.max(known, since);
   if (counter <= last && !gaps.includes(counter)) return false;
   const first = Math.max(last + 1, counter - MISSING_AT_MOST);
   const missing = Array.from({ length: Math.max(0, counter - first) }, (_, at) => first + at);
@@ -41,7 +41,7 @@ export function isFirst(team: Team, member: TeamMemberRecord, { counter, since =
     delete member.unread;
     delete member.unheard;
   }
-  if (missing.length === 0 && !isUnknown) return true;
+  if (missing.length === 0 && known !== undefined) return true;
   member.unheard = counter;
   delete member.asked_at;
   return true;
@@ -49,7 +49,7 @@ export function isFirst(team: Team, member: TeamMemberRecord, { counter, since =
 
 /** One is not read, since too much of its sender's led to nothing. By the next that is read we see whether it had a number, and ask for what it said. */
 export async function leaveUnread(turn: Turn, team: Team, name: string): Promise<void> {
-  if (!(await rosterIn(turn, team)).some((member) => member.name === name)) return;
+  if (!(await whomIn(turn, team)).has(name)) return;
   const member = await teamMember(turn, team, name);
   if (member.unread === true) return;
   member.unread = true;

@@ -10,7 +10,7 @@ import type { Turn } from "../turn/turn.ts";
 import { keep } from "./received.ts";
 import { rosterIn, teamByKey } from "./teams.ts";
 import { missAgain } from "./team-gaps.ts";
-import { addOp } from "./team-ops.ts";
+import { leaveByItself } from "./team-ops.ts";
 
 /** Of one invitation, at most. */
 const MESSAGES = 100;
@@ -72,6 +72,5 @@ async function letIn(turn: Turn, team: string, held: TeamHeldRecord, bodyAt: str
 export async function leaveUntaken(turn: Turn, key: string): Promise<void> {
   const row = await get(turn.tx, "team/", key);
   if (!turn.isTimeSure || row?.state !== "invited" || turn.now - row.since <= INVITED_MS) return;
-  const isLeaving = (await list(turn.tx, "op/")).some((op) => op.kind === "leave" && op.key === key);
-  if (!isLeaving) await addOp(turn, { kind: "leave", key, group: row.group, names: [] });
+  await leaveByItself(turn, row);
 }

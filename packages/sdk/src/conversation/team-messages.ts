@@ -19,7 +19,7 @@ import { commitMissing } from "./team-stuck.ts";
 import { countIn, lookFrom, missAgain, strikeOff } from "./team-gaps.ts";
 import { askForUnheard, isFirst, leaveUnread } from "./team-direct.ts";
 import { hearSeen } from "./team-order.ts";
-import { rosterIn } from "./teams.ts";
+import { rosterIn, whomIn } from "./teams.ts";
 import { memberBy, type Team, teamMember } from "../turn/groups.ts";
 import type { Turn } from "../turn/turn.ts";
 
@@ -45,8 +45,7 @@ export async function receiveTeamMessage(turn: Turn, team: Team, delivery: Deliv
 
 /** Its sender hears that a message was not read, and sends it again, to us alone. */
 export async function unreadIn(turn: Turn, team: Team, from: string, messageId: string): Promise<void> {
-  if ((await rosterIn(turn, team)).some(({ name }) => name === from))
-    await oweLost(turn, directAddress(team.record.key, from), messageId, "");
+  if ((await whomIn(turn, team)).has(from)) await oweLost(turn, directAddress(team.record.key, from), messageId, "");
 }
 
 /** Where nothing leaves for it, there are not more and more of them: its counter is asked for all the same. */

@@ -7,7 +7,7 @@ import { rosterIn } from "./teams.ts";
 import { type Team, teamOf } from "../turn/groups.ts";
 import { isOfLink } from "../records/team-changes.ts";
 import { get, list, nextSeq, pad, put, remove } from "../records/records.ts";
-import type { OpEndRecord, OpRecord } from "../records/team-records.ts";
+import type { OpEndRecord, OpRecord, TeamRecord } from "../records/team-records.ts";
 import type { Turn } from "../turn/turn.ts";
 
 /** So many wait at most: the relay offers what we do not take to others. */
@@ -49,6 +49,12 @@ export async function endOp(turn: Turn, op: number | undefined, why: Omit<OpEndR
 export async function addOp(turn: Turn, op: Omit<OpRecord, "seq" | "at">): Promise<void> {
   const seq = await nextSeq(turn.tx, "op");
   await put(turn.tx, "op/", pad(seq), { ...op, seq, at: turn.now });
+}
+
+/** The agent is to leave a team by itself, unless it is leaving it already. */
+export async function leaveByItself(turn: Turn, { key, group }: Pick<TeamRecord, "key" | "group">): Promise<void> {
+  const isLeaving = (await list(turn.tx, "op/")).some((op) => op.kind === "leave" && op.key === key);
+  if (!isLeaving) await addOp(turn, { kind: "leave", key, group, names: [] });
 }
 
 /** Another member wants to leave, or to be taken in again: whoever hears of it commits it. Whether it may is asked of the rules. */

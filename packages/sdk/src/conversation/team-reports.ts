@@ -65,18 +65,21 @@ export async function applyFromMember(
     });
   const { missing, undecryptable, handled, failed, fetched = [], unfetched = [] } = record;
   let waiting: Set<number> | undefined;
+  const isWaiting = async (counter: number): Promise<boolean> => {
+    if (waiting === undefined) {
+      const { counters, looks } = await countersWaiting(turn, teamAddress(key), group.id);
+      turn.wasted(from, looks * KNOWN_GAP);
+      waiting = counters;
+    }
+    return waiting.has(counter);
+  };
   const askedFor = async (gap: { group: string; counter: number }): Promise<void> => {
     if (gap.group !== group.id) return;
     const row = await rowByCounter(turn, group.id, gap.counter);
     const isOurs = group.state === "open" && gap.counter <= group.send_counter;
     if (!isOurs || (row !== undefined && (await mayLack(turn, row, from)))) return again(row, KNOWN_GAP);
     turn.wasted(from, KNOWN_GAP);
-    if (row === undefined && waiting === undefined) {
-      const { counters, looks } = await countersWaiting(turn, teamAddress(key), group.id);
-      waiting = counters;
-      turn.wasted(from, looks * KNOWN_GAP);
-    }
-    if (row === undefined && waiting?.has(gap.counter) === true) return undefined;
+    if (row === undefined && (await isWaiting(gap.counter))) return;
     // Nothing has that counter any more, or nothing that is for it, or it has that already.
     await turn.tx.put(owed(directAddress(key, from), "free", pad(gap.counter)), "");
   };

@@ -58,17 +58,18 @@ export async function hasMessage(turn: Turn, username: string): Promise<boolean>
  * so much, or it was meant for another identity than the one that is there.
  */
 export async function bodyToSend(turn: Turn, row: OutboxRecord, identityKey: string): Promise<Uint8Array | undefined> {
+  const isTheirs = await isFor(turn, row, identityKey);
   // Where our clock may be wrong, the relay judges by its own.
   if (turn.isTimeSure && row.expires_at !== undefined && row.expires_at <= turn.now)
     // What has left us once may have arrived: a receipt outweighs this.
     await settle(turn, row, { state: "expired", reason: "expired", provisional: hasLeft(row) });
-  else if (row.kind !== "receipt" && !(await isFor(turn, row, identityKey)))
+  else if (row.kind !== "receipt" && !isTheirs)
     await endNumbered(turn, row, { state: "failed", reason: "fingerprint_mismatch", provisional: hasLeft(row) });
   else if (await isTooLarge(turn, row)) await endTooLarge(turn, row);
   // What it sends again is needed by nobody any more, or is sent in another group.
-  else if (isAgain(row) && !((await isFor(turn, row, identityKey)) && (await isLacked(turn, row))))
+  else if (isAgain(row) && !(isTheirs && (await isLacked(turn, row))))
     await endNumbered(turn, row, { state: "refused" });
-  else return (await isFor(turn, row, identityKey)) ? bodyOf(turn, row) : receiptToAnother(turn, row);
+  else return isTheirs ? bodyOf(turn, row) : receiptToAnother(turn, row);
   return undefined;
 }
 

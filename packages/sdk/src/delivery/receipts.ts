@@ -5,7 +5,7 @@ import { teamsFor } from "../conversation/team-forks.ts";
 import { saidOf } from "../conversation/team-gaps.ts";
 import { rosterIn, teamByKey } from "../conversation/teams.ts";
 import { readAddress } from "../records/addresses.ts";
-import { groupOf, type Team, teamMember } from "../turn/groups.ts";
+import { pairOf, type Team, teamMember } from "../turn/groups.ts";
 import { owed } from "../records/owed.ts";
 import { emptyReceipt, GROUPS, PER_RECEIPT } from "../conversation/receipt.ts";
 import { get, parse } from "../records/records.ts";
@@ -24,7 +24,7 @@ export async function flushReceipt(turn: Turn, username: string): Promise<void> 
       await turn.tx.delete(owed(username, "read", group));
       continue;
     }
-    const { missing, since = 0, upTo = Infinity } = await saidIn(turn, group, username);
+    const { missing, since = 0, upTo = Infinity } = await saidIn(turn, group, { username, team });
     // Every counter that was not read is named: without it this one would say that it was received, and the receipt that asked for it may be lost.
     if (body.missing.length + missing.length > PER_RECEIPT) continue;
     body.missing.push(...missing.map((gap) => ({ group, counter: gap })));
@@ -97,17 +97,14 @@ async function take(tx: ReadTransaction, username: string, kind: OwedKind, limit
 async function saidIn(
   turn: Turn,
   group: string,
-  username: string,
-): Promise<{ missing: number[]; upTo?: number; since?: number }> {
-  const known = await groupOf(turn, group);
+  { username, team }: { username: string; team: Team | undefined },
+): Promise<{ missing: number[]; upTo?: number; since?: number | undefined }> {
   const address = readAddress(username);
   if (address.kind === "direct") {
-    const isThere = known?.kind === "team";
-    const at = `${group}/${address.name}`;
-    const member = isThere ? await teamMember(turn, known, address.name) : await get(turn.tx, "team-member/", at);
-    if (member === undefined) return { missing: [] };
-    return { ...saidOf(member), ...(member.since === undefined ? {} : { since: member.since }) };
+    const { name } = address;
+    const member = team ? await teamMember(turn, team, name) : await get(turn.tx, "team-member/", `${group}/${name}`);
+    return member === undefined ? { missing: [] } : { ...saidOf(member), since: member.since };
   }
-  const peer = known?.kind === "pair" ? known.peer : await get(turn.tx, "member/", `${group}/${username}`);
+  const peer = (await pairOf(turn, group))?.peer ?? (await get(turn.tx, "member/", `${group}/${username}`));
   return { missing: peer?.gaps ?? [] };
 }

@@ -18,7 +18,7 @@ import { hasLeft } from "../records/outbox-records.ts";
 import { get, pad, put, rowsUnder } from "../records/records.ts";
 import type { OutboxRecord } from "../records/tables.ts";
 import { deleteRow, settle } from "../turn/outbox-rows.ts";
-import { enterRoster, type Whom, whomFor } from "../records/rosters.ts";
+import { enterRoster, notAmong, type Whom, whomFor } from "../records/rosters.ts";
 import { type Team, teamMember, teamOf } from "../turn/groups.ts";
 import type { Turn } from "../turn/turn.ts";
 import type { Flight, SendData } from "./flight.ts";
@@ -160,7 +160,7 @@ async function othersIn(turn: Turn, team: Team): Promise<Whom> {
 async function isOfBefore(turn: Turn, team: Team, row: OutboxRecord): Promise<boolean> {
   if (row.recipients === undefined || row.group === team.record.id) return false;
   const were = await whomFor(turn.tx, row);
-  return [...(await othersIn(turn, team))].some(([name, by]) => were.get(name) !== by);
+  return notAmong(await othersIn(turn, team), were).length > 0;
 }
 
 /** What was said before some of the members came leaves for the others, for each alone. It has a counter of its own all the same, by which it is asked for. */
@@ -173,10 +173,7 @@ async function sendToEach(turn: Turn, team: Team, row: OutboxRecord): Promise<un
   const before = { ...row, group: record.id, counter };
   await settle(turn, before, { state: "stored" });
   const present = await othersIn(turn, team);
-  const gone = [...(await whomFor(turn.tx, row))]
-    .filter(([name, by]) => present.get(name) !== by)
-    .map(([name]) => name);
-  await goneFromEach(turn, { ...before, state: "stored" }, gone);
+  await goneFromEach(turn, { ...before, state: "stored" }, notAmong(await whomFor(turn.tx, row), present));
   for (const name of present.keys()) {
     const [at, now] = [`${pad(row.seq)}/${name}`, await get(turn.tx, "out/", pad(row.seq))];
     const to = await get(turn.tx, "to/", at);

@@ -17,6 +17,11 @@ export function knownBy(identityKey: string): string {
   return identityKey.slice(0, 16);
 }
 
+/** The names of those who are not among the others, or are somebody else there. */
+export function notAmong(whom: Whom, others: Whom): string[] {
+  return [...whom].filter(([name, by]) => others.get(name) !== by).map(([name]) => name);
+}
+
 /** Whom a message is for. A receipt asks it of thousands, which have few rosters: each is read once in a transaction. */
 export async function whomFor(tx: ReadTransaction, { recipients }: OutboxRecord): Promise<Whom> {
   if (recipients === undefined) return new Map();

@@ -1,7 +1,9 @@
 /** Invitations into groups, which wait for an owner's word. */
 import { describe, expect, test } from "vitest";
 import type { RelayOptions } from "@aimessage/server";
+import { leaveIfTooLarge } from "../../src/conversation/strange-teams.ts";
 import { list, put } from "../../src/records/records.ts";
+import { turns } from "./turns.ts";
 import { alertKinds, caughtUp, eventually, follow, jump, numbered, SAME_CLOCK, World } from "./world.ts";
 
 /** Carol, whose owner has not said yet whether it wants to be in the group of Alice and Bob. */
@@ -95,4 +97,12 @@ test("[A-11] of groups to which strangers add an agent those of one have a quart
   await bob.groups.accept("large");
   await mallory.groups.create("third", ["bob"]);
   await isIn("carols", "large", "third");
+  // However often it grows before it is left: that is asked for once.
+  await bob.close();
+  const third = (await world.memory("bob").read((tx) => list(tx, "team/"))).find(({ name }) => name === "third")!;
+  const grown = { ...third, members: numbered(4_097, "member") };
+  await world.memory("bob").write((tx) => put(tx, "team/", third.key, grown));
+  const { run } = await turns(world.memory("bob"));
+  for (const _ of [1, 2]) await run((turn) => leaveIfTooLarge(turn, grown));
+  expect((await world.memory("bob").read((tx) => list(tx, "op/"))).map(({ kind }) => kind)).toEqual(["leave"]);
 });
