@@ -10,7 +10,7 @@ import type { Metrics } from "./metrics.ts";
 import type { Bucket, Buckets } from "./socket/rate-limit.ts";
 import type { Refusals } from "./refusals.ts";
 import type { Session } from "./handlers/session.ts";
-import type { RelayStore } from "./store/store.ts";
+import type { Listening, RelayStore } from "./store/store.ts";
 import type { TokenKeys } from "./handlers/token-keys.ts";
 import type { Turns } from "./socket/turns.ts";
 
@@ -47,7 +47,7 @@ export interface Context {
   log: Log;
   clock: () => number;
   /** A push of a mailbox to a connection, not begun. */
-  deliver(mailbox: number, session: Session): Delivery;
+  deliver(mailbox: number, session: Session, listening: Listening): Delivery;
   /** Ends all that an account has open, but for one connection. */
   evict(account: { mailbox: number; username: string }, why: Ended, except?: Session): void;
   /** Has members of teams commit what others have signed, soon; and one that listens since just now. */

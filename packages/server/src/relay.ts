@@ -19,6 +19,7 @@ import { crowd } from "./socket/crowd.ts";
 import { descriptorsLeft } from "./socket/descriptors.ts";
 import { Delivery, type DeliveryOptions } from "./delivery/delivery.ts";
 import { evictor } from "./evict.ts";
+import { forASecond } from "./for-a-second.ts";
 import { gate, refuse } from "./socket/gate.ts";
 import { Heap } from "./socket/heap.ts";
 import { unfinished } from "./socket/held.ts";
@@ -88,7 +89,7 @@ export async function createRelay(options: RelayOptions = {}): Promise<Relay> {
 
 async function start(config: Config): Promise<Relay> {
   const metrics = createMetrics(
-    () => store.depth(),
+    forASecond(() => store.depth()),
     () => store.blobs.totals(),
   );
   const log = createLog(config.log, () => metrics.logLineLost());
@@ -124,25 +125,23 @@ async function start(config: Config): Promise<Relay> {
   // A login takes less than a second: what only stays gives way.
   const strangers = crowd({ most, share, between: "oldest" }, () => metrics.crowdedOut());
   const { bus } = config;
-  const hub = new Hub(config.limits.accountConnections, bus);
+  const hub = new Hub({ connections: config.limits.accountConnections, bus, store });
   const evict = evictor(hub, blobs);
   bus.hear({
     evict,
-    superseded: (mailbox) => hub.superseded(mailbox),
+    superseded: (mailbox, claim) => hub.superseded(mailbox, claim),
+    freed: (mailbox) => hub.freed(mailbox),
     wake: (mailboxes) => hub.wake(mailboxes),
     hand: (mailbox, frame) => hub.handHere(mailbox, frame),
   });
   const refusals = parts.use(new Refusals(store, clock, log));
   const sweeps = parts.use(startSweeps(store, metrics, log, clock));
-  store.watch(
-    (entries) => {
-      metrics.stored.inc(entries.length);
-      hub.stored(entries);
-      if (entries.length > 0) blobs.pace.mail();
-      for (const { expiresAt } of entries) if (expiresAt !== undefined) sweeps.at(expiresAt);
-    },
-    (mailbox) => hub.isListening(mailbox),
-  );
+  store.watch((entries) => {
+    metrics.stored.inc(entries.length);
+    hub.stored(entries);
+    if (entries.length > 0) blobs.pace.mail();
+    for (const { expiresAt } of entries) if (expiresAt !== undefined) sweeps.at(expiresAt);
+  });
   const offers = parts.use(startOffers(store, hub, log, clock));
   const rates = ratesOf(config.limits);
   const deliveries: DeliveryOptions = {
@@ -176,7 +175,7 @@ async function start(config: Config): Promise<Relay> {
     sweepSoon: sweeps.soon,
     offersSoon: offers.soon,
     listens: offers.listens,
-    deliver: (mailbox, session) => new Delivery(mailbox, session, deliveries),
+    deliver: (mailbox, session, listening) => new Delivery(session, { mailbox, ...listening }, deliveries),
   };
 
   // 'close' follows; ws has closed with the right code (1009, 1007, 1002).
@@ -189,7 +188,8 @@ async function start(config: Config): Promise<Relay> {
   const hindrance: Hindrances = {
     async all() {
       if (!server.listening) return "shutting_down";
-      return (await store.highWater(0)) === 0 ? store.hindrance() : "internal";
+      // Of a mailbox that nobody has: whether the store can be read at all.
+      return (await store.look(0)).highWater === 0 ? store.hindrance() : "internal";
     },
     files: async () => ((await blobs.isThere()) ? undefined : "storage_lost"),
   };

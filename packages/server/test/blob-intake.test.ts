@@ -28,7 +28,7 @@ const DAY_MS = 86_400_000;
 
 /** Files of a store whose clock stands, and a server that takes parts of them. */
 async function intake(store: BlobStore) {
-  const world = new StoreWorld(openMemoryStore);
+  const world = await StoreWorld.open(openMemoryStore);
   const lines: string[] = [];
   const log = createLogTo("json", { write: (line: string) => lines.push(line) });
   const { blobs: rows, logId } = world.store;

@@ -15,7 +15,8 @@ function sharedBus(): () => Bus {
     return {
       hear: (ears) => void all.push((own = ears)),
       evict: (...of) => others().forEach((ears) => ears.evict(...of)),
-      superseded: (mailbox) => others().forEach((ears) => ears.superseded(mailbox)),
+      superseded: (...of) => others().forEach((ears) => ears.superseded(...of)),
+      freed: (mailbox) => others().forEach((ears) => ears.freed(mailbox)),
       wake: (mailboxes) => others().forEach((ears) => ears.wake(mailboxes)),
       hand: async (...of) => others().some((ears) => ears.hand(...of)),
     };
@@ -26,7 +27,7 @@ function sharedBus(): () => Bus {
 async function twoRelays(): Promise<[Relay, Relay]> {
   const join = sharedBus();
   let store: RelayStore | undefined;
-  const listening: ((mailbox: number) => boolean)[] = [];
+  let isWatched = false;
   const first = join();
   const start = async (bus: Bus): Promise<Relay> => {
     const relay = await createRelay({
@@ -38,14 +39,13 @@ async function twoRelays(): Promise<[Relay, Relay]> {
       store: async (options) => {
         store ??= openMemoryStore(options);
         const shared: RelayStore = store;
-        const watch = (stored: (entries: Entry[]) => void, isListening: (mailbox: number) => boolean): void => {
-          listening.push(isListening);
-          if (listening.length > 1) return;
-          const announced = (entries: Entry[]): void => {
+        const watch = (stored: (entries: Entry[]) => void): void => {
+          if (isWatched) return;
+          isWatched = true;
+          shared.watch((entries) => {
             stored(entries);
             first.wake(entries.map(({ mailbox }) => mailbox));
-          };
-          shared.watch(announced, (mailbox) => listening.some((is) => is(mailbox)));
+          });
         };
         return { ...shared, watch, [Symbol.asyncDispose]: async () => {} };
       },

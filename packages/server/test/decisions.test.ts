@@ -4,6 +4,7 @@ import { DatabaseSync } from "node:sqlite";
 import { expect, onTestFinished, test } from "vitest";
 import { defaultLimits } from "../src/config/limits.ts";
 import { commit } from "../src/store/decisions/commit.ts";
+import { registerDevice, registerToken } from "../src/store/decisions/register.ts";
 import { send } from "../src/store/decisions/send.ts";
 import { NEWCOMER } from "../src/store/decisions/team.ts";
 import { type Group, type Member, Missing, type Work } from "../src/store/decisions/work.ts";
@@ -48,9 +49,11 @@ function someTables() {
     const bytes = new Uint8Array(32);
     const device = { id: `${username}-1`, key: bytes, certificate: bytes, counter: 1 };
     const parts = { username, identityKey: bytes, device, keyPackages: [], lastResort: bytes, address: "" };
-    boxes[username] = accepted(tables.accounts.registerDevice(parts, "open")).account.mailbox;
+    boxes[username] = accepted(registerDevice(tables, parts, { admission: "open", now: NOW })).account.mailbox;
   }
-  boxes["tom"] = accepted(tables.accounts.registerToken("tom", new Uint8Array(32), "", "open")).mailbox;
+  boxes["tom"] = accepted(
+    registerToken(tables, { username: "tom", derivedKey: new Uint8Array(32), address: "", admission: "open" }, NOW),
+  ).mailbox;
   const change = { clear: undefined, block: [] };
   tables.peers.change("bob", undefined, { ...change, allow: ["alice"] });
   const members = ["alice", "bob"].map((name): [number, Member] => {

@@ -21,11 +21,11 @@ async function pushing() {
     write: (text: string) => pushed.push((JSON.parse(text) as { data: { seq: number } }).data.seq),
   } as unknown as Recipient;
   const store = {
-    highWater: async () => stored.at(-1)?.seq ?? 0,
     entries: async (_: number, after: number) => ({ entries: stored.filter(({ seq }) => seq > after), more: false }),
   };
   const rest = { inFlightMessages: 100, inFlightBytes: 10_000, clock: () => 0 };
-  const delivery = new Delivery(MAILBOX, session, { ...rest, store } as unknown as DeliveryOptions);
+  const listening = { mailbox: MAILBOX, logId: "log", claim: 1, highWater: 0 };
+  const delivery = new Delivery(session, listening, { ...rest, store } as unknown as DeliveryOptions);
   await delivery.start();
   return { delivery, stored, pushed };
 }

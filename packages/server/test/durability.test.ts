@@ -81,10 +81,7 @@ test("what is not on disk yet is not handed out", async () => {
   const [alice, bob] = [await store.registerToken("alice", key, ""), await store.registerToken("bob", key, "")];
   if ("refused" in alice || "refused" in bob) throw new Error("refused");
   const stored: number[] = [];
-  store.watch(
-    (entries) => stored.push(...entries.map(({ seq }) => seq)),
-    () => false,
-  );
+  store.watch((entries) => stored.push(...entries.map(({ seq }) => seq)));
   const request = { to: "bob", message: "x", ...emptySend };
   const sent = store.send({ sender: alice.mailbox, ...request }, new Set());
   expect((await store.entries(bob.mailbox, 0, room)).entries).toEqual([]);

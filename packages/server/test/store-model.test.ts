@@ -9,6 +9,7 @@ import type { RelayStore } from "../src/store/store.ts";
 import { folder } from "./folder.ts";
 import type { Real } from "./store-model/command.ts";
 import { pairs, type Stories, teams } from "./store-model/commands.ts";
+import { Places } from "./store-model/places.ts";
 import { limits, Model } from "./store-model/model.ts";
 import { compareTables } from "./store-model/team-tables.ts";
 
@@ -19,7 +20,7 @@ const AT_MOST_MS = 12_000;
 /** A store, opened again as often as the commands say: the one in memory would be empty then. */
 function stores(
   kind: "sqlite" | "memory",
-): (options: StoreOptions) => { open: () => RelayStore; path: string | undefined } {
+): (options: StoreOptions) => { open: () => RelayStore | Promise<RelayStore>; path: string | undefined } {
   if (kind === "memory") return (options) => ({ open: () => openMemoryStore(options), path: undefined });
   return (options) => {
     const path = folder();
@@ -32,20 +33,15 @@ async function run(kind: "sqlite" | "memory", numRuns: number, { prelude, comman
     fc.asyncProperty(fc.commands([commands], { size: "max", maxCommands: 60 }), async (story) => {
       const model = new Model();
       const { open, path } = stores(kind)({ limits: { ...defaultLimits(), ...limits }, clock: () => model.now });
-      const opened = (): RelayStore => {
-        const store = open();
-        store.watch(
-          () => {},
-          (mailbox) => model.listening.has(mailbox),
-        );
-        return store;
-      };
       const real: Real = {
-        store: opened(),
+        store: await open(),
+        places: new Places(),
+        claims: new Map(),
         async reopen() {
           if (path === undefined) return;
           await real.store[Symbol.asyncDispose]();
-          real.store = opened();
+          real.store = await open();
+          for (const mailbox of real.claims.keys()) real.claims.set(mailbox, (await real.store.listen(mailbox)).claim);
         },
         // Nothing is left of what has gone, and to each address is charged what it has here.
         look() {

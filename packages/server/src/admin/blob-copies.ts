@@ -2,7 +2,7 @@
 import { rmSync } from "node:fs";
 import type { DatabaseSync } from "node:sqlite";
 import { asOwnerOf } from "@aimessage/sdk/program";
-import { ROW_BYTES } from "../store/addresses.ts";
+import { ROW_BYTES } from "../store/charges.ts";
 import { blobPath } from "../store/blob-layout.ts";
 import { type BlobFolder, carrier, markOf, sizeOf } from "./blob-files.ts";
 import { openReadOnly } from "./read-only.ts";

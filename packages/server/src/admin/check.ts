@@ -1,6 +1,5 @@
 import type { DatabaseSync } from "node:sqlite";
-import { ROW_BYTES } from "../store/addresses.ts";
-import { GROUP_BYTES } from "../store/groups.ts";
+import { GROUP_BYTES, ROW_BYTES } from "../store/charges.ts";
 import { SCHEMA_VERSION, schemaVersion } from "../store/migrations.ts";
 import { freeBytes, isShort, reserveOn, reusableBytes } from "../store/reserve.ts";
 import { brokenFiles, type Problem } from "./check-files.ts";

@@ -1,4 +1,4 @@
-import type { Entry, RelayStore } from "../store/store.ts";
+import type { Entry, Listening, RelayStore } from "../store/store.ts";
 import type * as z from "zod/mini";
 import { closeCodes, type RelayFrameType, type relayFrames, type WireReason } from "@aimessage/sdk/protocol";
 import type { Login } from "./login.ts";
@@ -38,6 +38,11 @@ export interface DeliveryOptions {
   onError: (error: unknown) => void;
 }
 
+/** A mailbox as it was when the connection had it. */
+export interface Pushed extends Pick<Listening, "logId" | "claim" | "highWater"> {
+  mailbox: number;
+}
+
 /**
  * Pushes one mailbox to one connection, oldest first, at most so much ahead of the acknowledgements. Entries that arrive
  * while everything before them is pushed go out from memory; all others are read from the store. [P-5]
@@ -45,11 +50,15 @@ export interface DeliveryOptions {
 export class Delivery {
   readonly mailbox: number;
   readonly session: Recipient;
+  /** Of the log whose places are pushed and acknowledged. */
+  readonly logId: string;
+  /** By which the store knows who has the mailbox. */
+  claim: number;
   readonly #options: DeliveryOptions;
   /** Everything up to here was pushed, or needs not be. */
   #cursor = 0;
   /** Entries up to here were stored before the push began. */
-  #backlogEnd = Number.MAX_SAFE_INTEGER;
+  readonly #backlogEnd: number;
   #highestPushed: number;
   #inFlight: { seq: number; bytes: number }[] = [];
   #inFlightBytes = 0;
@@ -60,12 +69,16 @@ export class Delivery {
   #missed = false;
   #backlogPushed: () => void = () => {};
 
-  constructor(mailbox: number, session: Recipient, options: DeliveryOptions) {
+  constructor(session: Recipient, { mailbox, logId, claim, highWater }: Pushed, options: DeliveryOptions) {
     this.mailbox = mailbox;
     this.session = session;
+    this.logId = logId;
+    this.claim = claim;
+    this.#backlogEnd = highWater;
     this.#options = options;
     // One that listens again may still acknowledge what it got before.
-    this.#highestPushed = session.delivery?.highestPushed ?? 0;
+    const before = session.delivery;
+    this.#highestPushed = before?.logId === logId ? before.highestPushed : 0;
   }
 
   /** Highest `seq` that was pushed on this connection: what may be acknowledged. [P-5.3] */
@@ -82,12 +95,8 @@ export class Delivery {
   async start(): Promise<void> {
     if (!this.#active) return;
     const done = new Promise<void>((resolve) => (this.#backlogPushed = resolve));
-    this.#backlogEnd = await this.#options.store.highWater(this.mailbox);
-    // Most logins find an empty mailbox: there is nothing to read.
-    if (this.#backlogEnd === 0 && this.#cursor === 0 && !this.#missed && this.#active) {
-      this.#caughtUp = true;
-      this.#backlogPushed();
-    } else this.#pump();
+    // Also of an empty mailbox: what has come since it was looked at was announced to nobody.
+    this.#pump();
     return done;
   }
 

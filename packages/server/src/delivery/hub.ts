@@ -1,17 +1,25 @@
 import { closeCodes, type WireReason } from "@aimessage/sdk/protocol";
-import { alone, type Bus, type Unasked } from "../store/bus.ts";
+import type { Bus, Unasked } from "../store/bus.ts";
 import type { Delivery, Recipient } from "./delivery.ts";
-import type { Entry } from "../store/store.ts";
+import type { Entry, RelayStore } from "../store/store.ts";
 
 /** Bytes. What is exchanged between others must not be what fills a connection up: it has not asked for it. [P-6.6] */
 const MOST_UNREAD = 2 ** 16;
 
 interface Place {
-  username: string;
   /** Oldest first. */
   sessions: Recipient[];
   /** The last one has the mailbox. Token accounts may have several, key accounts one. */
   deliveries: Delivery[];
+}
+
+interface HubOptions {
+  /** How many of one account there may be. */
+  connections: number;
+  /** To other relays, on which connections of the same mailboxes may be. */
+  bus: Bus;
+  /** Knows who listens, here and there. */
+  store: Pick<RelayStore, "listen" | "unlisten">;
 }
 
 /** Who is connected, and which connection each mailbox is pushed to. */
@@ -19,14 +27,12 @@ export class Hub {
   readonly #places = new Map<number, Place>();
   readonly #connections: number;
   readonly #bus: Bus;
+  readonly #store: HubOptions["store"];
 
-  /**
-   * @param connections How many of one account there may be.
-   * @param bus To other relays, on which connections of the same mailboxes may be.
-   */
-  constructor(connections: number, bus = alone) {
+  constructor({ connections, bus, store }: HubOptions) {
     this.#connections = connections;
     this.#bus = bus;
+    this.#store = store;
   }
 
   /** A connection has logged in. */
@@ -35,8 +41,7 @@ export class Hub {
     // It may have closed while its login was on its way.
     if (login === undefined || !session.isOpen) return;
     let place = this.#places.get(login.mailbox);
-    if (place === undefined)
-      this.#places.set(login.mailbox, (place = { username: login.username, sessions: [], deliveries: [] }));
+    if (place === undefined) this.#places.set(login.mailbox, (place = { sessions: [], deliveries: [] }));
     if (!place.sessions.includes(session)) place.sessions.push(session);
     while (place.sessions.length > this.#connections) place.sessions.shift()?.close(closeCodes.tooMany, "rate_limited");
   }
@@ -52,9 +57,30 @@ export class Hub {
       const had = place.deliveries.at(-1) === delivery;
       place.deliveries = place.deliveries.filter((other) => other !== delivery);
       delivery.suspend();
-      if (had) place.deliveries.at(-1)?.resume();
+      if (had) this.#giveUp(delivery, place.deliveries.at(-1));
     }
     if (place.sessions.length === 0) this.#places.delete(mailbox);
+  }
+
+  /** A delivery has its mailbox no more: the next one here takes it over, or one of another relay. */
+  #giveUp({ mailbox, claim }: Delivery, next: Delivery | undefined): void {
+    if (next !== undefined) return this.#claimAgain(next);
+    this.#store.unlisten(mailbox, claim);
+    return this.#bus.freed(mailbox);
+  }
+
+  #claimAgain(delivery: Delivery): void {
+    const { mailbox, session } = delivery;
+    delivery.resume();
+    this.#store.listen(mailbox).then(
+      ({ claim }) => {
+        delivery.claim = claim;
+        // What has come meanwhile was told to another relay, perhaps; and this connection may be gone.
+        if (this.#current(mailbox) === delivery) delivery.wake();
+        else if (!this.has(delivery)) this.#store.unlisten(mailbox, claim);
+      },
+      () => session.close(closeCodes.internal, "internal"),
+    );
   }
 
   /** A connection takes over the mailbox. That of a key account is told when it loses it. [P-5.6] */
@@ -62,6 +88,7 @@ export class Hub {
     const place = this.#places.get(delivery.mailbox);
     if (place === undefined || !place.sessions.includes(delivery.session)) {
       delivery.suspend();
+      this.#store.unlisten(delivery.mailbox, delivery.claim);
       return;
     }
     const previous = place.deliveries.at(-1);
@@ -70,18 +97,24 @@ export class Hub {
       previous?.session.superseded();
       place.deliveries = [delivery];
     } else place.deliveries.push(delivery);
-    this.#bus.superseded(delivery.mailbox);
+    this.#bus.superseded(delivery.mailbox, delivery.claim);
   }
 
-  /** A connection of another relay has the mailbox now. */
-  superseded(mailbox: number): void {
+  /** A connection of another relay has the mailbox now, unless one of this relay has taken it over since. */
+  superseded(mailbox: number, claim: number): void {
     const place = this.#places.get(mailbox);
     const delivery = place?.deliveries.at(-1);
-    if (place === undefined || delivery === undefined) return;
+    if (place === undefined || delivery === undefined || delivery.claim > claim) return;
     delivery.suspend();
     if (delivery.session.login?.kind !== "key") return;
     delivery.session.superseded();
     place.deliveries = [];
+  }
+
+  /** Another relay has given the mailbox up: of a token account, the newest connection here gets the messages again. */
+  freed(mailbox: number): void {
+    const delivery = this.#current(mailbox);
+    if (delivery !== undefined && delivery.session.login?.kind === "token") this.#claimAgain(delivery);
   }
 
   /** Whether a delivery still has its mailbox. */
@@ -89,22 +122,17 @@ export class Hub {
     return this.#places.get(delivery.mailbox)?.deliveries.includes(delivery) ?? false;
   }
 
-  isListening(mailbox: number): boolean {
-    return this.listener(mailbox) !== undefined;
-  }
-
-  /** The connection that the mailbox is pushed to. */
-  listener(mailbox: number): Recipient | undefined {
-    return this.#places.get(mailbox)?.deliveries.at(-1)?.session;
+  #current(mailbox: number): Delivery | undefined {
+    return this.#places.get(mailbox)?.deliveries.at(-1);
   }
 
   /** Gives a frame that answers nothing to whoever listens, here or at another relay; resolves to whether somebody has it. */
   async hand(mailbox: number, frame: Unasked): Promise<boolean> {
-    return this.isListening(mailbox) ? this.handHere(mailbox, frame) : this.#bus.hand(mailbox, frame);
+    return this.#current(mailbox) === undefined ? this.#bus.hand(mailbox, frame) : this.handHere(mailbox, frame);
   }
 
   handHere(mailbox: number, { type, data }: Unasked): boolean {
-    const recipient = this.listener(mailbox);
+    const recipient = this.#current(mailbox)?.session;
     if (recipient === undefined || (type !== "keys_low" && recipient.unread > MOST_UNREAD)) return false;
     recipient.push(type, data);
     return true;
@@ -112,23 +140,16 @@ export class Hub {
 
   /** Another relay has stored something in these mailboxes. */
   wake(mailboxes: number[]): void {
-    for (const mailbox of mailboxes) this.#places.get(mailbox)?.deliveries.at(-1)?.wake();
+    for (const mailbox of mailboxes) this.#current(mailbox)?.wake();
   }
 
   stored(entries: Entry[]): void {
-    for (const entry of entries) this.#places.get(entry.mailbox)?.deliveries.at(-1)?.stored(entry);
+    for (const entry of entries) this.#current(entry.mailbox)?.stored(entry);
   }
 
   /** How many accounts are logged in: at least as many as are online. */
   get size(): number {
     return this.#places.size;
-  }
-
-  /** Usernames with a mailbox that is being pushed. */
-  online(): string[] {
-    const names: string[] = [];
-    for (const { username, deliveries } of this.#places.values()) if (deliveries.length > 0) names.push(username);
-    return names;
   }
 
   /** Ends all connections of a mailbox that is no more, but for one. */

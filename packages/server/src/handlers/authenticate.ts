@@ -3,6 +3,7 @@ import type { Context } from "../context.ts";
 import { namesHint } from "../config/names.ts";
 import { ack, type Answer, type Challenge, refuse, refused, type Session } from "./session.ts";
 import type { Login } from "../delivery/login.ts";
+import { startPush } from "./listen.ts";
 import { verifySignature } from "./signatures.ts";
 import type { KeyAccount, TokenAccount } from "../store/store.ts";
 import { takesTokenAccounts } from "../config/token-accounts.ts";
@@ -40,12 +41,10 @@ async function authenticateToken(
   if (session.login === undefined) {
     const { name, username, mailbox } = account;
     context.store.entered(mailbox);
-    enter(context, session, { kind: "token", name, username, mailbox, device: undefined });
-    const delivery = context.deliver(mailbox, session);
-    session.delivery = delivery;
-    context.hub.listen(delivery);
+    const login: Login = { kind: "token", name, username, mailbox, device: undefined };
+    enter(context, session, login);
     // What has waited comes before the answer, as in the original. [P-5.4]
-    await delivery.start();
+    await startPush(context, session, login, await context.store.listen(mailbox));
   }
   return ack({ status: "authenticated" });
 }

@@ -13,7 +13,7 @@ export async function received(
   const { delivery } = session;
   if (login.kind === "token") return refuse("token_account");
   if (delivery === undefined) return refuse("not_listening");
-  if (log_id !== store.logId || seq > delivery.highestPushed) return refuse("received_out_of_range");
+  if (log_id !== delivery.logId || seq > delivery.highestPushed) return refuse("received_out_of_range");
   delivery.acknowledged(seq);
   if (isAsked) metrics.delivered.inc(await store.received(login.mailbox, seq));
   else store.receivedSoon(login.mailbox, seq, (count) => metrics.delivered.inc(count));

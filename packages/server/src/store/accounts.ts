@@ -1,12 +1,9 @@
 import type { DatabaseSync } from "node:sqlite";
-import { equal, usernameKey } from "@aimessage/sdk/protocol";
-import type { Addresses } from "./addresses.ts";
+import { usernameKey } from "@aimessage/sdk/protocol";
 import { BoundedMap } from "./bounded-map.ts";
-import { dayOf } from "./days.ts";
+import type { ClosedMailbox, SeenAccount } from "./decisions/tables.ts";
 import type { Owner } from "./decisions/work.ts";
-import type { Invites } from "./invites.ts";
-import type { Account, Admission, Device, KeyAccount, NewDevice } from "./store.ts";
-import type { Refused, RemovedAccount, TokenAccount } from "./store.ts";
+import type { Account, Device, KeyAccount, NewDevice, RemovedAccount, TokenAccount } from "./store.ts";
 
 interface Row {
   name: string;
@@ -34,13 +31,17 @@ interface MailboxRow {
 export type Accounts = ReturnType<typeof accountsTable>;
 
 /** Accounts, their devices, and the mailboxes that belong to them. */
-export function accountsTable(db: DatabaseSync, addresses: Addresses, invites: Invites, clock: () => number) {
+export function accountsTable(db: DatabaseSync) {
   const selectAccount = db.prepare("SELECT * FROM accounts WHERE name = ?");
   const putAccount = db.prepare(
     `INSERT OR REPLACE INTO accounts (name, username, kind, mailbox, derived_key, identity_key, disabled, address, seen)
       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   );
   const setSeen = db.prepare("UPDATE accounts SET seen = ?, entered = 1 WHERE name = ?");
+  const closed = db.prepare(
+    "SELECT mailbox, name, closed FROM mailboxes WHERE closed IS NOT NULL AND drained IS NULL LIMIT 1",
+  );
+  const setDrained = db.prepare("UPDATE mailboxes SET drained = 1 WHERE mailbox = ?");
   const setDisabled = db.prepare("UPDATE accounts SET disabled = ? WHERE name = ?");
   const deleteAccount = db.prepare("DELETE FROM accounts WHERE name = ?");
   const selectMailbox = db.prepare("SELECT * FROM mailboxes WHERE mailbox = ?");
@@ -66,7 +67,6 @@ export function accountsTable(db: DatabaseSync, addresses: Addresses, invites: I
         EXISTS (SELECT 1 FROM peers WHERE owner = a.name)) AS used
       FROM accounts a WHERE name > ? ORDER BY name LIMIT ?`,
   );
-  const nameIsKnown = db.prepare("UPDATE entries SET unknown = NULL WHERE mailbox = ?");
 
   const accounts = new BoundedMap<string, Account | undefined>();
   const owners = new BoundedMap<number, Owner | undefined>();
@@ -154,17 +154,6 @@ export function accountsTable(db: DatabaseSync, addresses: Addresses, invites: I
     return Number(lastInsertRowid);
   }
 
-  const today = (): number => dayOf(clock());
-
-  /** A row is written once a day. */
-  function enter<A extends TokenAccount | KeyAccount>(account: A, isFirst: boolean): A {
-    if (account.seen === today() && !isFirst) return account;
-    setSeen.run(today(), account.name);
-    const seen = { ...account, seen: today(), ...(account.kind === "token" ? { entered: true } : {}) };
-    accounts.set(account.name, seen);
-    return seen;
-  }
-
   /** The mailbox in which messages for a name wait that nobody has registered. */
   function unknownMailbox(name: string): number | undefined {
     const row = selectDevice.get(name, "") as MailboxRow | undefined;
@@ -186,25 +175,21 @@ export function accountsTable(db: DatabaseSync, addresses: Addresses, invites: I
       return { ...toDevice(row), active: row.closed === null };
     },
 
-    /** Whether a mailbox is that of a name that nobody has registered. */
     isUnknown(mailbox: number): boolean {
       const of = owner(mailbox);
       return of !== undefined && of.device === "" && !of.closed && find(of.name)?.kind !== "token";
     },
 
-    /** Of a name that nobody has, or a device that is gone, once nothing waits in it. */
     forgetMailbox(mailbox: number): void {
       deleteMailbox.run(mailbox);
       owners.delete(mailbox);
     },
 
-    /** Devices of a name that were replaced and have been emptied, but for the newest. */
     surplusDevices(name: string, kept: number): number[] {
       return (surplus.all(name, kept) as { mailbox: number }[]).map(({ mailbox }) => mailbox);
     },
 
-    /** Some accounts behind a name, in order, and whether nothing was ever done with them. */
-    after(name: string, limit: number): { name: string; mailbox: number; seen: number; used: boolean }[] {
+    after(name: string, limit: number): SeenAccount[] {
       const rows = page.all(name, limit) as unknown as (Row & { mailbox: number; used: number })[];
       return rows.map(({ name: of, mailbox, kind, seen, used }) => ({
         name: of,
@@ -217,94 +202,20 @@ export function accountsTable(db: DatabaseSync, addresses: Addresses, invites: I
     mailboxOfUnknown: (username: string) => unknownMailbox(usernameKey(username)),
     addMailboxOfUnknown: (username: string) => createMailbox(usernameKey(username), undefined),
 
-    registerToken(
-      username: string,
-      derivedKey: Uint8Array,
-      from: string,
-      admission: Admission,
-    ): TokenAccount | Refused {
-      const objection = invites.objection(admission);
-      if (objection !== undefined) return objection;
-      if (find(username) !== undefined) return { refused: "username_taken" };
-      const address = addresses.idOf(from);
-      if (!addresses.takesAccount(address)) return { refused: "storage_quota" };
-      addresses.countAccount(address, 1);
-      invites.use(admission);
-      const name = usernameKey(username);
-      const mailbox = unknownMailbox(name) ?? createMailbox(name, undefined);
-      nameIsKnown.run(mailbox);
-      const common = { name, username, mailbox, disabled: false, address, seen: today() };
-      const account: TokenAccount = { kind: "token", ...common, entered: false, derivedKey };
-      put(account);
-      return account;
+    put,
+    createMailbox,
+    close,
+
+    setLogin(account: KeyAccount, counter: number): void {
+      setLogin.run(counter, account.mailbox);
+      accounts.set(account.name, { ...account, device: { ...account.device, loginCounter: counter } });
     },
 
-    registerDevice(
-      { username, identityKey, device, address: from }: NewDevice,
-      admission: Admission,
-    ): { account: KeyAccount; replaced: number | undefined; repeat: boolean } | Refused {
-      const name = usernameKey(username);
-      const known = find(username);
-      const isKnown = known?.kind === "key" && equal(known.identityKey, identityKey);
-      // Before it is said whether the name is there.
-      const objection = isKnown ? undefined : invites.objection(admission);
-      if (objection !== undefined) return objection;
-      const address = known === undefined ? addresses.idOf(from) : known.address;
-      if (known !== undefined) {
-        if (!isKnown) return { refused: "username_taken" };
-        if (known.disabled) return { refused: "account_disabled" };
-        const current = known.device;
-        if (current.id === device.id && equal(current.key, device.key))
-          return { account: known, replaced: undefined, repeat: true };
-        if (device.counter <= current.counter) return { refused: "device_counter", highest: current.counter };
-        close(known.mailbox, "device_replaced");
-      } else {
-        if (!addresses.takesAccount(address)) return { refused: "storage_quota" };
-        addresses.countAccount(address, 1);
-        invites.use(admission);
-        // Token accounts may have written to this name; a key account cannot read that.
-        const waiting = unknownMailbox(name);
-        if (waiting !== undefined) close(waiting, "unregistered");
-      }
-      const mailbox = createMailbox(name, device);
-      const account: KeyAccount = {
-        kind: "key",
-        name,
-        username: known?.username ?? username,
-        mailbox,
-        disabled: false,
-        address,
-        seen: today(),
-        identityKey,
-        device: { ...device, mailbox, loginCounter: 0 },
-      };
-      put(account);
-      return { account, replaced: known?.kind === "key" ? known.mailbox : undefined, repeat: false };
-    },
-
-    login(mailbox: number, counter: number): Refused | undefined {
-      const account = find(owner(mailbox)?.name ?? "");
-      if (account?.kind !== "key" || account.mailbox !== mailbox) return { refused: "device_replaced" };
-      if (account.disabled) return { refused: "account_disabled" };
-      const { device } = account;
-      if (counter <= device.loginCounter) return { refused: "login_counter", highest: device.loginCounter };
-      setLogin.run(counter, mailbox);
-      const entered = enter(account, device.loginCounter === 0);
-      accounts.set(account.name, { ...entered, device: { ...device, loginCounter: counter } });
-      return undefined;
-    },
-
-    /** Somebody is at work with an account: a token account has logged in, or a device has published keys. */
-    entered(mailbox: number): void {
-      const account = find(owner(mailbox)?.name ?? "");
-      if (account === undefined || account.kind === "removed" || account.mailbox !== mailbox) return;
-      enter(account, account.kind === "token" && !account.entered);
-    },
-
-    /** Whether there is nothing of that to be written: a login shall cost no commit for it. */
-    hasEntered(mailbox: number): boolean {
-      const account = find(owner(mailbox)?.name ?? "");
-      return account?.kind === "token" && account.entered && account.seen === today();
+    setSeen<A extends TokenAccount | KeyAccount>(account: A, day: number): A {
+      setSeen.run(day, account.name);
+      const seen = { ...account, seen: day, ...(account.kind === "token" ? { entered: true } : {}) };
+      accounts.set(account.name, seen);
+      return seen;
     },
 
     setDisabled(account: TokenAccount | KeyAccount, disabled: boolean): void {
@@ -312,26 +223,22 @@ export function accountsTable(db: DatabaseSync, addresses: Addresses, invites: I
       accounts.set(account.name, { ...account, disabled });
     },
 
-    /** A name that stayed reserved can be registered again. */
-    release({ name, address }: RemovedAccount): void {
-      addresses.countAccount(address, -1);
+    release({ name }: Pick<RemovedAccount, "name">): void {
       deleteAccount.run(name);
       accounts.delete(name);
     },
 
-    /** By its mailbox: the name may be somebody else's by now, and the device a replaced one. */
-    remove(mailbox: number, release: boolean): boolean {
-      const account = find(owner(mailbox)?.name ?? "");
-      if (account === undefined || account.kind === "removed" || account.mailbox !== mailbox) return false;
-      closeAll.run(account.name);
+    closeAll(name: string): void {
+      closeAll.run(name);
       owners.clear();
-      const { name, username, address } = account;
-      if (release) {
-        addresses.countAccount(address, -1);
-        deleteAccount.run(account.name);
-        accounts.delete(account.name);
-      } else put({ kind: "removed", name, username, address });
-      return true;
+    },
+
+    nextClosed(): ClosedMailbox | undefined {
+      return closed.get() as ClosedMailbox | undefined;
+    },
+
+    setDrained(mailbox: number): void {
+      setDrained.run(mailbox);
     },
   };
 }

@@ -1,9 +1,6 @@
 import type { DatabaseSync } from "node:sqlite";
 import type { StoreLimits } from "./store.ts";
 
-/** Charged to an address beside what is stored, roughly: a row and its place in indexes. Bytes. */
-export const ROW_BYTES = 100;
-
 /** Addresses that are remembered; beyond them all are read again. */
 const REMEMBERED = 20_000;
 

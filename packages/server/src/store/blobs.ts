@@ -1,12 +1,12 @@
-import { randomBytes } from "node:crypto";
 import type { DatabaseSync } from "node:sqlite";
-import { type Addresses, ROW_BYTES } from "./addresses.ts";
+import type { Addresses } from "./addresses.ts";
+import { ROW_BYTES } from "./charges.ts";
 import type { Blob, BlobTotals, NewBlob } from "./blob-rows.ts";
 import { DAY_MS } from "./days.ts";
-import type { Refused, StoreLimits } from "./store.ts";
+import { chargeOf, LEAST_CHARGE, roomForBlobs } from "./decisions/blob.ts";
+import type { BlobOwner } from "./decisions/tables.ts";
+import type { StoreLimits } from "./store.ts";
 
-/** However small, each takes a file of the disk. Bytes. */
-const LEAST_CHARGE = 2 ** 16;
 /** One of which nothing has come for so long is not waited for. Milliseconds. */
 const UNFINISHED_MS = DAY_MS;
 /** Begins the request of a file that has expired, so that its id may be used again: no client's begins so. */
@@ -24,16 +24,6 @@ interface Row {
   sealed: number | null;
   held: number | null;
   expires_at: number;
-}
-
-/** Of a disk that is not small mail is left so much more than it must have, at least. Bytes. */
-const LEFT_TO_MAIL = 2 ** 28;
-
-/** The account that asks for room. */
-export interface BlobOwner {
-  /** Lower-case name. */
-  name: string;
-  address: number | undefined;
 }
 
 /** Bytes that are kept, of accounts, of addresses and of all. */
@@ -91,20 +81,9 @@ export function blobsTable(db: DatabaseSync, addresses: Addresses, limits: Store
     if (address !== null) add(all.addresses, address, bytes);
   }
 
-  /** Whoever has much has less of what is left: neither one account nor one address takes it all. */
-  function fits({ name, address }: BlobOwner, bytes: number, most: number): boolean {
-    const { accounts, addresses: places, all } = totals();
-    const own = accounts.get(name) ?? 0;
-    const here = address === undefined ? own : (places.get(address) ?? 0);
-    const mostOfOne = Math.min(limits.accountBlobs, Math.floor((most - (all - own)) / 4));
-    return own + bytes <= mostOfOne && here + bytes <= Math.floor((most - (all - here)) / 2);
-  }
-
   /** Bytes that may come of files while so much of the disk is free. */
   function room(free: number): number {
-    if (free === Infinity) return Infinity;
-    const { all, awaited: toCome } = totals();
-    return free - leftToMail(free + all - toCome, limits.reserveBytes);
+    return roomForBlobs(totals(), free, limits.reserveBytes);
   }
 
   function drop(row: Row): void {
@@ -120,44 +99,32 @@ export function blobsTable(db: DatabaseSync, addresses: Addresses, limits: Store
       known = undefined;
     },
 
-    reserve(owner: BlobOwner, blob: NewBlob): Blob | Refused {
-      const now = clock();
-      const before = byRequest.get(owner.name, blob.requestId) as Row | undefined;
-      if (before !== undefined && before.expires_at > now) {
-        const isSame =
-          before.bytes === blob.bytes && before.readers === blob.readers && equal(before.read_hash, blob.readHash);
-        if (!isSame) return { refused: "message_id_reused" };
-        setToken.run(blob.tokenHash, before.id);
-        return toBlob({ ...before, token_hash: blob.tokenHash });
-      }
-      // Its file and its room go with it, when it is removed.
-      if (before !== undefined) setRequest.run(`${ENDED}${before.id}`, before.id);
-      if (blob.bytes > limits.blobBytes) return { refused: "blob_too_large" };
-      // Of a disk that is smaller than what files may take there are shares, too: one account must not leave nothing to others.
-      const toCome = totals().awaited;
-      const left = room(blob.free ?? Infinity);
-      if (left - toCome < blob.bytes) return { refused: "storage_full" };
-      const most = Math.min(limits.blobs, totals().all - toCome + left);
-      if (!fits(owner, chargeOf(blob.bytes), most)) return { refused: "blob_quota" };
-      const row: Row = {
-        id: randomBytes(16).toString("hex"),
-        owner: owner.name,
-        address: owner.address ?? null,
-        token_hash: blob.tokenHash,
-        read_hash: blob.readHash,
-        bytes: blob.bytes,
-        readers: blob.readers,
-        come: 0,
-        sealed: null,
-        held: null,
-        expires_at: now + Math.min(blob.ttl ?? limits.blobAge, limits.blobAge),
-      };
-      const { id, address, token_hash, read_hash, bytes, readers, expires_at } = row;
-      insert.run(id, row.owner, address, blob.requestId, token_hash, read_hash, bytes, readers, now, expires_at);
-      count(row, chargeOf(bytes));
+    byRequest(owner: string, requestId: string): Blob | undefined {
+      const row = byRequest.get(owner, requestId) as Row | undefined;
+      return row && toBlob(row);
+    },
+
+    room({ name, address }: BlobOwner) {
+      const { accounts, addresses: places, all, awaited: toCome } = totals();
+      const own = accounts.get(name) ?? 0;
+      return { all, own, here: address === undefined ? own : (places.get(address) ?? 0), awaited: toCome };
+    },
+
+    add({ name, address }: BlobOwner, blob: NewBlob & Pick<Blob, "id" | "expiresAt">): void {
+      const { id, requestId, tokenHash, readHash, bytes, readers, expiresAt } = blob;
+      totals();
+      insert.run(id, name, address ?? null, requestId, tokenHash, readHash, bytes, readers, clock(), expiresAt);
+      count({ owner: name, address: address ?? null }, chargeOf(bytes));
       totals().awaited += bytes;
-      addresses.charge(owner.address, ROW_BYTES);
-      return toBlob(row);
+      addresses.charge(address, ROW_BYTES);
+    },
+
+    setToken(id: string, tokenHash: Uint8Array): void {
+      setToken.run(tokenHash, id);
+    },
+
+    endRequest(id: string): void {
+      setRequest.run(`${ENDED}${id}`, id);
     },
 
     find(id: string): Blob | undefined {
@@ -180,7 +147,7 @@ export function blobsTable(db: DatabaseSync, addresses: Addresses, limits: Store
       return true;
     },
 
-    room,
+    mayCome: room,
 
     /** @param by Its uploader, of the account if it is given: what mail names is not its own any more. Else the relay. */
     remove(id: string, by?: { owner?: string }): boolean {
@@ -191,7 +158,6 @@ export function blobsTable(db: DatabaseSync, addresses: Addresses, limits: Store
       return true;
     },
 
-    /** An account is removed: what it has sent may still be fetched. */
     disown(owner: string): void {
       if (disown.run(owner).changes > 0) known = undefined;
     },
@@ -220,26 +186,10 @@ export function blobsTable(db: DatabaseSync, addresses: Addresses, limits: Store
   };
 }
 
-/**
- * What files leave to mail of a disk that has so many bytes for both: clearly more than mail must have, so that it goes on where no files
- * are taken any more. Of a small disk three quarters.
- */
-function leftToMail(space: number, reserve: number): number {
-  return Math.min(reserve + Math.max(LEFT_TO_MAIL, space / 10), Math.max((reserve * 5) / 4, (space * 3) / 4));
-}
-
-function chargeOf(bytes: number): number {
-  return Math.max(bytes, LEAST_CHARGE);
-}
-
 function add<K>(amounts: Map<K, number>, key: K, bytes: number): void {
   const amount = (amounts.get(key) ?? 0) + bytes;
   if (amount > 0) amounts.set(key, amount);
   else amounts.delete(key);
-}
-
-function equal(one: Uint8Array, other: Uint8Array): boolean {
-  return Buffer.compare(one, other) === 0;
 }
 
 function toBlob(row: Row): Blob {

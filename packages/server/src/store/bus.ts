@@ -15,8 +15,10 @@ type UnaskedType = "keys_low" | "key_request" | "key_response" | "statement";
 export interface Ears {
   /** A mailbox is no more, or nobody may use it. */
   evict(account: { mailbox: number; username: string }, why: Ended): void;
-  /** A connection of another relay has taken the mailbox over. */
-  superseded(mailbox: number): void;
+  /** A connection of another relay has taken the mailbox over, by this claim. */
+  superseded(mailbox: number, claim: number): void;
+  /** No connection of the relay that had the mailbox has it any more. */
+  freed(mailbox: number): void;
   /** Something was stored in these mailboxes. */
   wake(mailboxes: number[]): void;
   /** @returns whether a connection has taken it */
@@ -29,6 +31,7 @@ export interface Bus {
   hear(ears: Ears): void;
   evict: Ears["evict"];
   superseded: Ears["superseded"];
+  freed: Ears["freed"];
   wake: Ears["wake"];
   hand(mailbox: number, frame: Unasked): Promise<boolean>;
 }
@@ -38,6 +41,7 @@ export const alone: Bus = {
   hear: () => {},
   evict: () => {},
   superseded: () => {},
+  freed: () => {},
   wake: () => {},
   hand: async () => false,
 };

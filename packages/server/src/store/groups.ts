@@ -1,13 +1,11 @@
 import type { DatabaseSync } from "node:sqlite";
-import { type Addresses, ROW_BYTES } from "./addresses.ts";
+import type { Addresses } from "./addresses.ts";
+import { GROUP_BYTES, ROW_BYTES } from "./charges.ts";
 import { BoundedMap } from "./bounded-map.ts";
 import { DAY_MS, dayOf } from "./days.ts";
 import type { Ended, Group, Member, Opener } from "./decisions/work.ts";
 import type { Statements } from "./statements.ts";
 import type { StoreLimits, TeamOf } from "./store.ts";
-
-/** A group, two members, and their places in indexes. Each member of a team counts {@link ROW_BYTES} beside it. */
-export const GROUP_BYTES = 5 * ROW_BYTES;
 
 /** Members of which remembered groups have as many as other things that are remembered have rows. */
 const MEMBERS_A_PLACE = 20;
@@ -149,7 +147,6 @@ export function groupsTable(
       groups.set(groupId, group);
       return group;
     },
-    /** A member of a team, if there is one: all of them need not be read for it. */
     member(groupId: string, mailbox: number): Member | undefined {
       const known = groups.get(groupId);
       if (known !== undefined) return known.isTeam ? known.members.get(mailbox) : undefined;
@@ -207,18 +204,14 @@ export function groupsTable(
       const { count, here } = countOfName.get(place, name) as { count: number; here: number };
       return { all: count, here };
     },
-    /** Nobody reads a mailbox any more: its teams have no rows for it. */
     lapseAll(mailbox: number): void {
       if (lapse.run(clock(), mailbox).changes > 0) groups.clear();
     },
-    /** An account is removed: whoever registers its name next is in none of its teams. */
     leaveAll(name: string): void {
-      if (leave.run(clock(), name).changes > 0) groups.clear();
+      leave.run(clock(), name);
+      // Those of two are over as soon as one of their mailboxes is closed.
+      groups.clear();
     },
-    /**
-     * Ends some of the groups of a device that is gone for good: nobody can send in those of two, and a team goes on without it. Their
-     * ids stay for as long as mail of them could. @returns how many; fewer than `limit` are all that were left
-     */
     removeMember(mailbox: number, limit: number): number {
       const rows = ofMember.all(mailbox, limit) as { group_id: string; team: number | null }[];
       for (const { group_id: group, team } of rows) {
@@ -231,7 +224,6 @@ export function groupsTable(
       }
       return rows.length;
     },
-    /** Forgets some of those that were not used for long, and the ids of those that have ended; returns how many. */
     sweep(limit: number): number {
       const mailDays = Math.ceil(limits.mailboxAge / DAY_MS) + 1;
       const days = Math.max(Math.ceil(limits.groupAge / DAY_MS), mailDays);

@@ -1,32 +1,15 @@
 import { hash } from "node:crypto";
 import type { DatabaseSync } from "node:sqlite";
-import { lifetimeOf } from "./package-lifetime.ts";
+import { handedOutUntil } from "./package-lifetime.ts";
 import type { Addresses } from "./addresses.ts";
-import { DAY_MS } from "./days.ts";
+import type { Published, StockOwner } from "./decisions/tables.ts";
 import type { StoreLimits } from "./store.ts";
-
-/** The longest time from its publication for which a package is handed out, whatever lifetime it says that it has. */
-const HANDED_OUT_MS = 88 * DAY_MS;
-/** None is handed out that could end on its way. */
-const BEFORE_END_MS = DAY_MS;
 
 /** A row was charged for its package, wherever that is. */
 const CHARGED = "RETURNING address, length(package) AS bytes";
 
 /** Packages that were handed out, of one device, that are known again if they are published once more. */
 const REMEMBERED = 1_000;
-
-export interface StockOwner {
-  mailbox: number;
-  address: number | undefined;
-}
-
-export interface Published {
-  packages: Uint8Array[];
-  lastResort: Uint8Array | undefined;
-  /** In the place of what was published before, the last resort aside. */
-  replace: boolean;
-}
 
 export type KeyPackages = ReturnType<typeof keyPackagesTable>;
 
@@ -92,15 +75,6 @@ export function keyPackagesTable(
     giveBack(rows);
   }
 
-  /** Until when a package is handed out; 0 if it is not valid by our clock, now or for a day to come. */
-  function handedOutUntil(bytes: Uint8Array): number {
-    const now = clock();
-    // Of what is none of MLS its owner has to know what it is good for.
-    const { notBefore, notAfter } = lifetimeOf(bytes) ?? { notBefore: 0, notAfter: Infinity };
-    const until = Math.min(now + HANDED_OUT_MS, notAfter - BEFORE_END_MS);
-    return notBefore <= now && until > now ? until : 0;
-  }
-
   function count(mailbox: number): number {
     return (countLeft.get(mailbox, clock()) as { count: number }).count;
   }
@@ -108,7 +82,6 @@ export function keyPackagesTable(
   return {
     count,
 
-    /** The size of a stock that may be replaced, in bytes. */
     bytes(mailbox: number): number {
       const rows = tooMany.all(mailbox, 0) as { bytes: number }[];
       return rows.reduce((sum, { bytes }) => sum + bytes, 0);
@@ -125,7 +98,7 @@ export function keyPackagesTable(
         giveBack(deleteClaimsOf.all(mailbox));
       }
       for (const bytes of packages) {
-        const until = handedOutUntil(bytes);
+        const until = handedOutUntil(bytes, clock());
         if (until === 0) continue;
         const { changes } = insert.run(mailbox, hash("sha256", bytes, "buffer"), bytes, clock(), from, until);
         if (Number(changes) > 0) addresses.charge(address, bytes.length);
@@ -134,7 +107,7 @@ export function keyPackagesTable(
         keepNewest(mailbox, limits.keyPackages);
         forget.run(mailbox, REMEMBERED);
       }
-      const lastUntil = lastResort === undefined ? 0 : handedOutUntil(lastResort);
+      const lastUntil = lastResort === undefined ? 0 : handedOutUntil(lastResort, clock());
       if (lastResort !== undefined && lastUntil > 0) {
         giveBack(removeLastResort.all(mailbox));
         putLastResort.run(mailbox, lastResort, clock(), from, lastUntil);
@@ -143,7 +116,6 @@ export function keyPackagesTable(
       return count(mailbox);
     },
 
-    /** What this claimant holds already and has not used; it gets the same again. */
     unusedClaim(claimant: number, mailbox: number): Uint8Array | undefined {
       return (
         selectClaim.get(claimant, mailbox, clock(), clock() - limits.claimAge) as { package: Uint8Array } | undefined

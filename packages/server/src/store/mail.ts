@@ -4,6 +4,7 @@ import type { Addresses } from "./addresses.ts";
 import { BoundedMap } from "./bounded-map.ts";
 import type { Bodies } from "./bodies.ts";
 import { sizeOf } from "./decisions/room.ts";
+import type { Swept } from "./decisions/tables.ts";
 import type { NewEntry, Payer, Room, RoomKind } from "./decisions/work.ts";
 import { CountedRoom } from "./room.ts";
 import type { Body, Entry } from "./store.ts";
@@ -41,11 +42,13 @@ type SizeArray = [
   body: number | null,
   from: string,
 ];
-type Size = Pick<EntryRow, "mailbox" | "sender" | "kind" | "bytes" | "stranger" | "address">;
-/** Who is charged for it beside its room. */
-type Charged = Size & Pick<EntryRow, "from_name">;
+/** What is needed to give back what an entry took. */
+type Charged = Pick<EntryRow, "mailbox" | "sender" | "kind" | "bytes" | "stranger" | "address" | "from_name">;
 
 type Usage = Record<RoomKind, CountedRoom>;
+
+const SWEPT =
+  "seq, mailbox, sender, from_name, device, kind, bytes, group_id, epoch, message_id, stored_at, stranger, address, pos, body";
 
 const GROUP_ID_LENGTH = 64;
 
@@ -87,6 +90,17 @@ export function mailTable(db: DatabaseSync, addresses: Addresses, bodies: Bodies
       WHERE mailbox = ? GROUP BY kind, sender, stranger, address`,
   );
   const countUnknown = db.prepare("SELECT count(*) AS count FROM entries WHERE sender = ? AND unknown = 1");
+  const known = db.prepare("UPDATE entries SET unknown = NULL WHERE mailbox = ?");
+  const expired = db.prepare(
+    `SELECT ${SWEPT} FROM entries WHERE expires_at IS NOT NULL AND expires_at <= ? ORDER BY expires_at LIMIT ? + 0`,
+  );
+  const nextExpiry = db.prepare("SELECT MIN(expires_at) AS next FROM entries WHERE expires_at IS NOT NULL");
+  const inMailbox = db.prepare(`SELECT ${SWEPT} FROM entries WHERE mailbox = ? ORDER BY seq LIMIT ? + 0`);
+  const behind = db.prepare(`SELECT ${SWEPT} FROM entries WHERE seq > ? ORDER BY seq LIMIT ? + 0`);
+  const bodyText = db.prepare("SELECT text FROM bodies WHERE body = ?");
+  const follows = db.prepare(
+    "SELECT 1 FROM entries WHERE mailbox = ? AND group_id = ? AND seq > ? AND kind = 'application' LIMIT 1",
+  );
   const countAll = db.prepare("SELECT count(*) AS count FROM entries");
 
   const usages = new BoundedMap<number, Usage>();
@@ -103,7 +117,7 @@ export function mailTable(db: DatabaseSync, addresses: Addresses, bodies: Bodies
       notice: new CountedRoom(),
       group: new CountedRoom(),
     };
-    for (const row of sums.all(mailbox) as unknown as (Size & { messages: number })[])
+    for (const row of sums.all(mailbox) as unknown as (Charged & { messages: number })[])
       fresh[roomKindOf(row)].charge(payerOf(row), row.messages, row.bytes);
     usages.set(mailbox, fresh);
     return fresh;
@@ -121,7 +135,6 @@ export function mailTable(db: DatabaseSync, addresses: Addresses, bodies: Bodies
       told.clear();
     },
 
-    /** Whether this body is the first of those that share it to expire, as far as is remembered. */
     isFirst(body: number): boolean {
       const isFirst = !told.has(body);
       told.set(body, true);
@@ -199,23 +212,43 @@ export function mailTable(db: DatabaseSync, addresses: Addresses, bodies: Bodies
       return rows.length;
     },
 
-    remove(row: Charged & Pick<EntryRow, "seq" | "body">): void {
-      deleteOne.run(row.seq);
-      release(row, 1);
-      if (row.body !== null) bodies.release(row.body);
+    nameIsKnown(mailbox: number): void {
+      known.run(mailbox);
     },
 
-    /**
-     * Puts a stub in the place of a message to a team that has expired: who it was for sees that nothing was withheld. [P-6.9]
-     * @param sha256 Of the message, in base64
-     */
-    toStub(row: Charged & Pick<EntryRow, "seq" | "body">, sha256: string): void {
+    expired: (now: number, limit: number): Swept[] => (expired.all(now, limit) as unknown as SweptRow[]).map(toSwept),
+
+    nextExpiry: (): number => (nextExpiry.get() as { next: number | null }).next ?? Infinity,
+
+    inMailbox: (mailbox: number, limit: number): Swept[] =>
+      (inMailbox.all(mailbox, limit) as unknown as SweptRow[]).map(toSwept),
+
+    /** In the order of `seq`, which is nearly that of time: behind a page of which nothing is old there is hardly anything that is. */
+    storedBefore(time: number, after: number, limit: number): { old: Swept[]; next: number } {
+      const page = behind.all(after, limit) as unknown as SweptRow[];
+      const old = page.filter((row) => row.stored_at < time).map(toSwept);
+      const isLast = page.length < limit || old.length === 0;
+      return { old, next: isLast ? 0 : (page.at(-1)?.seq ?? 0) };
+    },
+
+    isFollowed: ({ mailbox, groupId, seq }: Swept): boolean => follows.get(mailbox, groupId ?? null, seq) !== undefined,
+
+    bodyText: (body: number): string => (bodyText.get(body) as { text: string }).text,
+
+    remove(entry: Swept): void {
+      deleteOne.run(entry.seq);
+      release(toCharged(entry), 1);
+      if (entry.body !== undefined) bodies.release(entry.body);
+    },
+
+    toStub(entry: Swept, sha256: string): void {
+      const row = toCharged(entry);
       release(row, 1);
       const bytes = sizeOf(sha256, undefined);
-      makeStub.run(sha256, bytes, row.seq);
-      addresses.chargeMail(row.address ?? undefined, accountOfRow(row), bytes);
-      usages.get(row.mailbox)?.[roomKindOf({ ...row, kind: "stub" })].charge(payerOf(row), 1, bytes);
-      if (row.body !== null) bodies.release(row.body);
+      makeStub.run(sha256, bytes, entry.seq);
+      addresses.chargeMail(entry.address, accountOfRow(row), bytes);
+      usages.get(entry.mailbox)?.[roomKindOf({ ...row, kind: "stub" })].charge(payerOf(row), 1, bytes);
+      if (entry.body !== undefined) bodies.release(entry.body);
     },
 
     highWater(mailbox: number, now: number): number {
@@ -234,6 +267,32 @@ export function mailTable(db: DatabaseSync, addresses: Addresses, bodies: Bodies
       return (countAll.get() as { count: number }).count;
     },
   };
+}
+
+type SweptRow = Omit<EntryRow, "message" | "session_id" | "expires_at" | "status" | "reason" | "text">;
+
+function toSwept(row: SweptRow): Swept {
+  return {
+    seq: row.seq,
+    mailbox: row.mailbox,
+    sender: row.sender,
+    from: row.from_name,
+    device: row.device ?? undefined,
+    kind: row.kind,
+    bytes: row.bytes,
+    groupId: row.group_id ?? undefined,
+    epoch: row.epoch ?? undefined,
+    messageId: row.message_id,
+    storedAt: row.stored_at,
+    stranger: row.stranger === 1,
+    address: row.address ?? undefined,
+    pos: row.pos ?? undefined,
+    body: row.body ?? undefined,
+  };
+}
+
+function toCharged({ mailbox, sender, from, kind, bytes, stranger, address }: Swept): Charged {
+  return { mailbox, sender, from_name: from, kind, bytes, stranger: stranger ? 1 : null, address: address ?? null };
 }
 
 function payerOf({ sender, stranger, address }: Pick<EntryRow, "sender" | "stranger" | "address">): Payer {

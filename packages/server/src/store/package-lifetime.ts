@@ -1,3 +1,10 @@
+import { DAY_MS } from "./days.ts";
+
+/** The longest time from its publication for which a package is handed out, whatever lifetime it says that it has. */
+const HANDED_OUT_MS = 88 * DAY_MS;
+/** None is handed out that could end on its way. */
+const BEFORE_END_MS = DAY_MS;
+
 /** When a key package is valid: Unix milliseconds. */
 export interface Lifetime {
   notBefore: number;
@@ -11,6 +18,14 @@ const CREDENTIALS = new Set([1, 2]);
 const FROM_KEY_PACKAGE = 1;
 /** Versions, cipher suites, extensions, proposals and credentials that a member can do. */
 const CAPABILITIES = 5;
+
+/** Until when a package is handed out; 0 if it is not valid by the relay's clock, now or for a day to come. */
+export function handedOutUntil(bytes: Uint8Array, now: number): number {
+  // Of what is none of MLS its owner has to know what it is good for.
+  const { notBefore, notAfter } = lifetimeOf(bytes) ?? { notBefore: 0, notAfter: Infinity };
+  const until = Math.min(now + HANDED_OUT_MS, notAfter - BEFORE_END_MS);
+  return notBefore <= now && until > now ? until : 0;
+}
 
 /**
  * The lifetime in a key package that travels as an MLSMessage (RFC 9420, sections 6, 10 and 7.2), or undefined if it is none. Nothing

@@ -1,5 +1,6 @@
 import type { DatabaseSync } from "node:sqlite";
-import { type Addresses, ROW_BYTES } from "./addresses.ts";
+import type { Addresses } from "./addresses.ts";
+import { ROW_BYTES } from "./charges.ts";
 import type { Standing } from "./decisions/work.ts";
 import type { PeersChange } from "./store.ts";
 

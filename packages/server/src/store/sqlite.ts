@@ -3,27 +3,29 @@ import { closeSync, fdatasync, openSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { asOwnerOf } from "@aimessage/sdk/program";
-import { usernameKey } from "@aimessage/sdk/protocol";
-import { ROW_BYTES } from "./addresses.ts";
-import type { Blob, NewBlob } from "./blob-rows.ts";
+import { reserveBlob } from "./decisions/blob.ts";
 import { commit } from "./decisions/commit.ts";
+import { administer } from "./decisions/deeds.ts";
+import { claimKeys, publishKeys } from "./decisions/keys.ts";
+import { entered, hasEntered, login } from "./decisions/login.ts";
+import { offerStatements } from "./decisions/offers.ts";
 import { senderOf } from "./decisions/payer.ts";
-import { hasSpace } from "./decisions/room.ts";
+import { setPeers } from "./decisions/peers.ts";
+import { registerDevice, registerToken } from "./decisions/register.ts";
+import { removeAccount } from "./decisions/remove.ts";
 import { send } from "./decisions/send.ts";
 import { keepStatement } from "./decisions/statement.ts";
+import { sweep, SWEEP_START } from "./decisions/sweep.ts";
 import type { Occasion } from "./decisions/work.ts";
-import { administer } from "./deeds.ts";
 import { Disk } from "./disk.ts";
 import { GroupCommit, type Sync } from "./group-commit.ts";
-import { claimKeys, publishKeys } from "./keys.ts";
+import { Listeners } from "./listeners.ts";
 import { lockFolder, makeFolder, makePrivate, refuseLinks } from "./lock.ts";
 import { migrate } from "./migrations.ts";
-import { offerStatements } from "./offers.ts";
 import { Place } from "./place.ts";
 import { Reserve } from "./reserve.ts";
-import { type Entry, type Hindrance, type Refused, type RelayStore, StorageError } from "./store.ts";
-import type { PeersChange, StoreLimits } from "./store.ts";
-import { sweeper } from "./sweep.ts";
+import { type Entry, type Hindrance, type RelayStore, StorageError } from "./store.ts";
+import type { MailboxState, StoreLimits } from "./store.ts";
 import { openTables } from "./tables.ts";
 
 export interface StoreOptions {
@@ -118,7 +120,7 @@ function openStore(db: DatabaseSync, options: StoreOptions, below: Below | undef
   /** Entries up to here are on disk. What is not is not handed out: the next start could use its `seq` again. */
   let onDisk = highestSeq(db);
   let listener: ((entries: Entry[]) => void) | undefined;
-  let isListening: ((mailbox: number) => boolean) | undefined;
+  const listeners = new Listeners();
   const group = new GroupCommit(db, {
     sync: below?.sync,
     disk: below?.disk,
@@ -143,34 +145,30 @@ function openStore(db: DatabaseSync, options: StoreOptions, below: Below | undef
     limits,
     clock,
     announce: (entry) => group.announce(entry),
-    isListening: (mailbox) => isListening?.(mailbox) === true,
+    isListening: (mailbox) => listeners.has(mailbox),
   });
   const { accounts, audit, blobs, invites, keyPackages, mail, peers, requests } = tables;
-  const sweep = sweeper(db, tables, clock);
+  let swept = SWEEP_START;
   const occasion = (): Occasion => ({ now: clock(), isFull: hindrance() === "storage_full" });
 
-  function setPeers(mailbox: number, change: PeersChange): Refused | undefined {
-    const owner = senderOf(tables, mailbox);
-    if (owner === undefined) return { refused: "device_replaced" };
-    const bytes = ROW_BYTES * (change.allow.length + change.block.length);
-    if (!hasSpace(tables, { sender: owner.name, address: owner.address }, bytes)) return { refused: "storage_quota" };
-    peers.change(owner.name, owner.address, {
-      clear: change.clear,
-      allow: change.allow.map(usernameKey),
-      block: change.block.map(usernameKey),
-    });
-    return undefined;
+  function look(mailbox: number): MailboxState {
+    return {
+      logId,
+      lastSeq: onDisk,
+      highWater: mail.highWater(mailbox, clock()),
+      keyPackages: keyPackages.count(mailbox),
+      lastRequest: requests.last(mailbox),
+    };
+  }
+
+  function usernameOf(mailbox: number): string[] {
+    const account = senderOf(tables, mailbox);
+    return account === undefined ? [] : [account.username];
   }
 
   function received(mailbox: number, seq: number): number {
     tables.heard.set(mailbox, clock());
     return mail.received(mailbox, seq);
-  }
-
-  function reserveBlob(blob: NewBlob): Blob | Refused {
-    const owner = senderOf(tables, blob.mailbox);
-    if (owner === undefined) return { refused: "device_replaced" };
-    return owner.disabled ? { refused: "account_disabled" } : blobs.reserve(owner, blob);
   }
 
   function removeBlob(id: string, by: number | "token" | undefined): boolean {
@@ -184,36 +182,21 @@ function openStore(db: DatabaseSync, options: StoreOptions, below: Below | undef
   return {
     logId,
     hindrance,
-    watch: (stored, listening) => {
-      listener = stored;
-      isListening = listening;
-    },
+    watch: (stored) => void (listener = stored),
     account: (username) => group.glance(() => accounts.find(username)),
     device: (username, id) => group.glance(() => accounts.device(username, id)),
     objection: (admission) => group.glance(() => invites.objection(admission)),
     registerToken: (username, derivedKey, address, admission = "open") =>
-      grow(() => accounts.registerToken(username, derivedKey, address, admission)),
+      grow(() => registerToken(tables, { username, derivedKey, address, admission }, clock())),
     registerDevice: (device, admission = "open") =>
-      grow(() => {
-        const result = accounts.registerDevice(device, admission);
-        if ("refused" in result) return result;
-        const { account, replaced, repeat } = result;
-        if (replaced !== undefined) {
-          keyPackages.removeAll(replaced);
-          tables.groups.lapseAll(replaced);
-        }
-        // A repeat brings nothing new: its packages were stored with the first, or replaced since.
-        const { keyPackages: packages, lastResort } = device;
-        if (!repeat) keyPackages.publish(account, { packages, lastResort, replace: false });
-        return { account, replaced };
-      }),
+      grow(() => registerDevice(tables, device, { admission, now: clock() })),
     entered: (mailbox) => {
-      if (!accounts.hasEntered(mailbox)) group.later(() => accounts.entered(mailbox));
+      if (!hasEntered(tables, mailbox, clock())) group.later(() => entered(tables, mailbox, clock()));
     },
-    login: (mailbox, counter) => group.writeSoon(() => accounts.login(mailbox, counter)),
-    removeAccount: (mailbox, release) => keep(() => tables.removeAccount(mailbox, release)),
+    login: (mailbox, counter) => group.writeSoon(() => login(tables, { mailbox, counter }, clock())),
+    removeAccount: (mailbox, release) => keep(() => removeAccount(tables, mailbox, release)),
     isBlocked: (owner, peer) => group.glance(() => peers.standing(owner, peer) === "blocked"),
-    setPeers: (mailbox, change) => keep(() => setPeers(mailbox, change), "soon"),
+    setPeers: (mailbox, change) => keep(() => setPeers(tables, mailbox, change), "soon"),
     send: (request, blocked) =>
       keep(() => send(tables, { request, id: request.messageId ?? randomUUID(), blocked }, occasion())),
     commit: (request) =>
@@ -232,16 +215,16 @@ function openStore(db: DatabaseSync, options: StoreOptions, below: Below | undef
     entries: (mailbox, after, room) => group.read(() => mail.between(mailbox, after, onDisk, room)),
     received: (mailbox, seq) => group.write(() => received(mailbox, seq), false),
     receivedSoon: (mailbox, seq, deleted) => group.later(() => deleted(received(mailbox, seq))),
-    lastRequest: (mailbox) => group.glance(() => requests.last(mailbox)),
-    highWater: (mailbox) => group.read(() => mail.highWater(mailbox, clock())),
-    lastSeq: () => group.glance(() => onDisk),
+    look: (mailbox) => group.read(() => look(mailbox)),
+    listen: (mailbox) => group.read(() => ({ ...look(mailbox), claim: listeners.add(mailbox) })),
+    unlisten: (mailbox, claim) => listeners.remove(mailbox, claim),
+    online: () => group.glance(() => listeners.mailboxes().flatMap(usernameOf)),
     publishKeys: (mailbox, packages, lastResort, replace) =>
-      grow(() => publishKeys(tables, mailbox, { packages, lastResort, replace })),
-    countKeys: (mailbox) => group.glance(() => keyPackages.count(mailbox)),
+      grow(() => publishKeys(tables, { mailbox, packages, lastResort, replace }, clock())),
     claimKeys: (claimant, username, another, admit) =>
       grow(() => claimKeys(tables, { claimant, username, another, admit })),
     blobs: {
-      reserve: (blob) => grow(() => reserveBlob(blob)),
+      reserve: (blob) => grow(() => reserveBlob(tables, blob, { id: randomBytes(16).toString("hex"), now: clock() })),
       find: (id) => group.glance(() => blobs.find(id)),
       // Decided at once: nobody waits for the disk.
       advance: (id, from, to) =>
@@ -253,12 +236,17 @@ function openStore(db: DatabaseSync, options: StoreOptions, below: Below | undef
       removeOverdue: (limit) => group.write(() => blobs.removeOverdue(limit), false),
       known: (ids) => group.read(() => blobs.known(ids)),
       sealedAfter: (id, limit) => group.read(() => blobs.sealedAfter(id, limit)),
-      room: (free) => group.glance(() => blobs.room(free)),
+      room: (free) => group.glance(() => blobs.mayCome(free)),
       totals: () => group.glance(() => blobs.totals()),
       mark: () => group.glance(() => blobs.mark()),
       setMark: (mark) => keep(() => blobs.setMark(mark)),
     },
-    sweep: () => group.write(sweep, false),
+    sweep: () =>
+      group.write(() => {
+        const { place, ...done } = sweep(tables, swept, clock());
+        swept = place;
+        return done;
+      }, false),
     depth: () => group.read(() => mail.depth()),
     administer: (deed) => keep(() => administer(tables, deed)),
     countRefusals: (counts) => group.writeSoon(() => audit.countRefusals(counts)),

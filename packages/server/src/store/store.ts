@@ -112,6 +112,26 @@ export interface PeersChange {
   block: string[];
 }
 
+/** What a device is told of its mailbox. */
+export interface MailboxState {
+  /** Random id of the mailboxes' logs; new when a database is created or restored, or has lost what was acknowledged. */
+  logId: string;
+  /** Highest `seq` that was ever given to an entry that is on disk. */
+  lastSeq: number;
+  /** Highest `seq` that waits, 0 if nothing does. */
+  highWater: number;
+  /** Key packages of a key account's device that nobody has claimed. */
+  keyPackages: number;
+  /** Id of the newest `send` or `commit` that was taken from this device of a key account. */
+  lastRequest: string | undefined;
+}
+
+/** A mailbox is pushed to a connection of this relay from now on. */
+export interface Listening extends MailboxState {
+  /** By which it is given up; a higher one has taken it over. */
+  claim: number;
+}
+
 export interface ClaimedKeys {
   account: KeyAccount;
   keyPackage: Uint8Array;
@@ -191,18 +211,15 @@ export interface StoreLimits {
  * is not; requests are decided in the order of the calls. The suite in `@aimessage/server/testing` says the rest.
  */
 export interface RelayStore extends AsyncDisposable {
-  /** Random id of the mailboxes' logs; new when a database is created or restored. */
+  /** As in {@link MailboxState}. */
   readonly logId: string;
   /**
    * Why nothing new is taken at the moment; undefined if all is well. Logins, reading and `received` go on in any case.
    * Whoever asks for more is refused with it.
    */
   hindrance(): Hindrance | undefined;
-  /**
-   * @param stored Gets new entries in the order of `seq`, once they are on disk, and before their requests are answered.
-   * @param isPushed Says whether a mailbox is being pushed to a connection.
-   */
-  watch(stored: (entries: Entry[]) => void, isPushed: (mailbox: number) => boolean): void;
+  /** @param stored Gets new entries in the order of `seq`, once they are on disk, and before their requests are answered. */
+  watch(stored: (entries: Entry[]) => void): void;
 
   /** What is asked for here and below may not be on disk yet, and may be undone: but for {@link entries}. */
   account(username: string): Promise<Account | undefined>;
@@ -269,12 +286,13 @@ export interface RelayStore extends AsyncDisposable {
    * meanwhile finds them deleted. `deleted` is told how many.
    */
   receivedSoon(mailbox: number, seq: number, deleted: (count: number) => void): void;
-  /** Id of the newest `send` or `commit` that was taken from this device of a key account. */
-  lastRequest(mailbox: number): Promise<string | undefined>;
-  /** Highest `seq` that waits, 0 if nothing does. */
-  highWater(mailbox: number): Promise<number>;
-  /** Highest `seq` that was ever given to an entry that is on disk. */
-  lastSeq(): Promise<number>;
+  look(mailbox: number): Promise<MailboxState>;
+  /** A connection has the mailbox from now on, whoever had it before: what is sent to it is said to be delivered. */
+  listen(mailbox: number): Promise<Listening>;
+  /** It has it no more, unless it was taken over. */
+  unlisten(mailbox: number, claim: number): void;
+  /** Usernames of those who listen, at most a second old. */
+  online(): Promise<string[]>;
 
   /** Adds to a device's stock, or replaces all of it that nobody has used; returns its size. */
   publishKeys(
@@ -283,7 +301,6 @@ export interface RelayStore extends AsyncDisposable {
     lastResort: Uint8Array | undefined,
     replace: boolean,
   ): Promise<number | Refused>;
-  countKeys(mailbox: number): Promise<number>;
   /**
    * Hands out a key package, the one that this claimant holds already unless it wants `another`. `admit` is asked before
    * a new one leaves the stock: milliseconds to wait, or 0.
@@ -299,7 +316,7 @@ export interface RelayStore extends AsyncDisposable {
    * clock; Infinity: none does).
    */
   sweep(): Promise<{ expired: number; unnoticed: number; more: boolean; next: number }>;
-  /** Entries in all mailboxes. */
+  /** Entries in all mailboxes, counted one by one. */
   depth(): Promise<number>;
 
   /** Does what an administrator asks for, and writes it down: both, or neither. */

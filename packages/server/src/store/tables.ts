@@ -5,7 +5,7 @@ import { auditTable } from "./audit.ts";
 import { blobsTable } from "./blobs.ts";
 import { bodiesTable } from "./bodies.ts";
 import { BoundedMap } from "./bounded-map.ts";
-import type { Work } from "./decisions/work.ts";
+import type { Tables } from "./decisions/tables.ts";
 import { groupsTable } from "./groups.ts";
 import { invitesTable } from "./invites.ts";
 import { keyPackagesTable } from "./key-packages.ts";
@@ -24,13 +24,13 @@ export interface TableOptions {
   isListening: (mailbox: number) => boolean;
 }
 
-export type Tables = ReturnType<typeof openTables>;
+export type SqliteTables = ReturnType<typeof openTables>;
 
 /** All tables of a database: together they are what decisions work on. */
 export function openTables(db: DatabaseSync, { limits, clock, announce, isListening }: TableOptions) {
   const addresses = addressesTable(db, limits);
   const invites = invitesTable(db, clock);
-  const accounts = accountsTable(db, addresses, invites, clock);
+  const accounts = accountsTable(db);
   const peers = peersTable(db, addresses, limits.peers);
   const statements = statementsTable(db, addresses);
   const groups = groupsTable(db, { addresses, statements }, limits, clock);
@@ -53,25 +53,11 @@ export function openTables(db: DatabaseSync, { limits, clock, announce, isListen
     statements,
     blobs,
     audit,
-    /** When mailboxes acknowledged or committed something last, as far as is remembered. */
     heard: new BoundedMap<number, number>(),
 
     /** Drops everything that is remembered of the database: it may never have been stored. */
     forget(): void {
       for (const table of [accounts, groups, mail, peers, addresses, blobs]) table.forget();
     },
-
-    /** An account goes, with what is its own. */
-    removeAccount(mailbox: number, release: boolean): boolean {
-      const name = accounts.owner(mailbox)?.name ?? "";
-      if (!accounts.remove(mailbox, release)) return false;
-      peers.removeAll(name);
-      blobs.disown(name);
-      groups.leaveAll(name);
-      statements.removeAll(name);
-      groups.forget();
-      keyPackages.removeAll(mailbox);
-      return true;
-    },
-  } satisfies Work & Record<string, unknown>;
+  } satisfies Tables & Record<string, unknown>;
 }

@@ -27,7 +27,7 @@ function hash(text: string): Uint8Array {
 /** Duties of a store that have to do with encrypted files, whose bytes lie elsewhere. [P-14] */
 export const blobCases: Record<string, StoreCase["run"]> = {
   async "a file that is asked for again is the same one, with another token"(open) {
-    await using world = new StoreWorld(open);
+    await using world = await StoreWorld.open(open);
     const { blobs } = world.store;
     const alice = await world.agent("alice");
     const first = accepted(await blobs.reserve(blob(alice)));
@@ -42,7 +42,7 @@ export const blobCases: Record<string, StoreCase["run"]> = {
   },
 
   async "what has come moves on from where it stood, and nowhere else"(open) {
-    await using world = new StoreWorld(open);
+    await using world = await StoreWorld.open(open);
     const { blobs } = world.store;
     const { id } = accepted(await blobs.reserve(blob(await world.agent("alice"))));
     assert.equal((await blobs.totals()).awaited, MIB);
@@ -64,7 +64,7 @@ export const blobCases: Record<string, StoreCase["run"]> = {
   },
 
   async "room is kept from the moment on that it is asked for, and comes back"(open) {
-    await using world = new StoreWorld(open, { accountBlobs: 3 * MIB, blobBytes: 2 * MIB });
+    await using world = await StoreWorld.open(open, { accountBlobs: 3 * MIB, blobBytes: 2 * MIB });
     const { blobs } = world.store;
     const [alice, bob] = [await world.agent("alice"), await world.agent("bob")];
     assertRefused(await blobs.reserve(blob(alice, { bytes: 2 * MIB + 1 })), "blob_too_large");
@@ -78,7 +78,7 @@ export const blobCases: Record<string, StoreCase["run"]> = {
   },
 
   async "however many accounts ask for room, some is left: of a whole an account has a quarter, an address half"(open) {
-    await using world = new StoreWorld(open, { blobs: 16 * MIB, accountBlobs: 16 * MIB });
+    await using world = await StoreWorld.open(open, { blobs: 16 * MIB, accountBlobs: 16 * MIB });
     const { blobs } = world.store;
     const taken = async (name: string): Promise<number> => {
       const agent = await world.agent(name);
@@ -104,7 +104,7 @@ export const blobCases: Record<string, StoreCase["run"]> = {
     open,
   ) {
     const limits = { blobs: 2 ** 36, accountBlobs: 2 ** 36, blobBytes: 2 ** 36, reserveBytes: 64 * MIB };
-    await using world = new StoreWorld(open, limits);
+    await using world = await StoreWorld.open(open, limits);
     const { blobs } = world.store;
     const free = 1344 * MIB;
     // 64 MiB, and 256: 1 GiB is left.
@@ -129,7 +129,7 @@ export const blobCases: Record<string, StoreCase["run"]> = {
   },
 
   async "the smallest file takes room as well, so that nobody has a million of them"(open) {
-    await using world = new StoreWorld(open, { accountBlobs: MIB });
+    await using world = await StoreWorld.open(open, { accountBlobs: MIB });
     const { blobs } = world.store;
     const alice = await world.agent("alice");
     for (let count = 0; count < 16; count++)
@@ -138,7 +138,7 @@ export const blobCases: Record<string, StoreCase["run"]> = {
   },
 
   async "a file ends after its time, or a day after something came of it last; its request is a new one then"(open) {
-    await using world = new StoreWorld(open, { blobAge: 15 * DAY_MS });
+    await using world = await StoreWorld.open(open, { blobAge: 15 * DAY_MS });
     const { blobs } = world.store;
     const alice = await world.agent("alice");
     const make = async (requestId: string, ttl?: number) =>
@@ -162,7 +162,7 @@ export const blobCases: Record<string, StoreCase["run"]> = {
   },
 
   async "a file that has ended keeps its room until it is told of, also where its request was used again"(open) {
-    await using world = new StoreWorld(open, { accountBlobs: 2 * MIB });
+    await using world = await StoreWorld.open(open, { accountBlobs: 2 * MIB });
     const { blobs } = world.store;
     const alice = await world.agent("alice");
     const ask = () => blobs.reserve(blob(alice, { ttl: 1000 }));
@@ -178,7 +178,7 @@ export const blobCases: Record<string, StoreCase["run"]> = {
   },
 
   async "the mark of the place where bytes lie is kept"(open) {
-    await using world = new StoreWorld(open);
+    await using world = await StoreWorld.open(open);
     const { blobs } = world.store;
     assert.equal(await blobs.mark(), undefined);
     await blobs.setMark("one");
@@ -186,7 +186,7 @@ export const blobCases: Record<string, StoreCase["run"]> = {
   },
 
   async "who asks for a file again, or brings nothing of it, does not keep it"(open) {
-    await using world = new StoreWorld(open, { blobAge: 15 * DAY_MS });
+    await using world = await StoreWorld.open(open, { blobAge: 15 * DAY_MS });
     const { blobs } = world.store;
     const alice = await world.agent("alice");
     const make = async (requestId: string) => accepted(await blobs.reserve(blob(alice, { requestId }))).id;
@@ -201,7 +201,7 @@ export const blobCases: Record<string, StoreCase["run"]> = {
   },
 
   async "what an account that was removed has sent can be fetched still, and is nobody else's who has its name"(open) {
-    await using world = new StoreWorld(open);
+    await using world = await StoreWorld.open(open);
     const { blobs } = world.store;
     const alice = await world.agent("alice");
     const { id } = accepted(await blobs.reserve(blob(alice)));

@@ -7,7 +7,7 @@ const KIB = 1024;
 /** A store's duties so that nobody takes its disk for long: budgets, and an end for what is not used. */
 export const budgetCases: Record<string, StoreCase["run"]> = {
   async "accounts of one address leave so much lying here, and room comes back when it is read"(open) {
-    await using world = new StoreWorld(open, { addressBytes: 64 * KIB });
+    await using world = await StoreWorld.open(open, { addressBytes: 64 * KIB });
     const bob = await world.token("bob");
     world.address = "192.0.2.1";
     const eves = await Promise.all(["eve-1", "eve-2", "eve-3"].map((name) => world.token(name)));
@@ -28,7 +28,7 @@ export const budgetCases: Record<string, StoreCase["run"]> = {
   },
 
   async "what one account leaves is bounded, whatever its address has left"(open) {
-    await using world = new StoreWorld(open, { accountBytes: 20 * KIB });
+    await using world = await StoreWorld.open(open, { accountBytes: 20 * KIB });
     const [eve, frank] = [await world.token("eve"), await world.token("frank")];
     const message = "x".repeat(6 * KIB);
     for (const to of ["bob-1", "bob-2", "bob-3"])
@@ -41,7 +41,7 @@ export const budgetCases: Record<string, StoreCase["run"]> = {
   },
 
   async "key packages, groups and peers are charged to the address of their account, until they go"(open) {
-    await using world = new StoreWorld(open, { addressBytes: 4 * KIB });
+    await using world = await StoreWorld.open(open, { addressBytes: 4 * KIB });
     const bob = await world.agent("bob");
     world.address = "192.0.2.1";
     const eve = await world.agent("eve");
@@ -68,7 +68,7 @@ export const budgetCases: Record<string, StoreCase["run"]> = {
   },
 
   async "one address registers so many names, and a reserved one counts until it is released"(open) {
-    await using world = new StoreWorld(open, { addressAccounts: 2 });
+    await using world = await StoreWorld.open(open, { addressAccounts: 2 });
     const register = (name: string, address: string) => world.store.registerToken(name, new Uint8Array(32), address);
     const one = accepted(await register("one", "192.0.2.1"));
     world.address = "192.0.2.1";
@@ -86,7 +86,7 @@ export const budgetCases: Record<string, StoreCase["run"]> = {
   },
 
   async "a group that rests for too long is forgotten, and its id with it; one that is used is not"(open) {
-    await using world = new StoreWorld(open);
+    await using world = await StoreWorld.open(open);
     const [alice, bob] = [await world.agent("alice"), await world.agent("bob")];
     accepted(await world.open(alice, bob, "used"));
     accepted(await world.open(alice, bob, "rests"));
@@ -101,7 +101,7 @@ export const budgetCases: Record<string, StoreCase["run"]> = {
   },
 
   async "the id of a group that has ended is taken for as long as mail of it could wait"(open) {
-    await using world = new StoreWorld(open);
+    await using world = await StoreWorld.open(open);
     const [alice, bob, carol] = [await world.agent("alice"), await world.agent("bob"), await world.agent("carol")];
     accepted(await world.open(alice, bob, "g"));
     await world.store.removeAccount(bob.mailbox, false);
@@ -119,7 +119,7 @@ export const budgetCases: Record<string, StoreCase["run"]> = {
   async "an account goes in no time, however many groups it is in: they end some at a time, and nobody sends in them meanwhile"(
     open,
   ) {
-    await using world = new StoreWorld(open, { handshakeMessages: 1_000_000, groups: 10_000 });
+    await using world = await StoreWorld.open(open, { handshakeMessages: 1_000_000, groups: 10_000 });
     const [alice, bob] = [await world.agent("alice"), await world.agent("bob")];
     const GROUPS = 1_200;
     for (let group = 0; group < GROUPS; group++) {
@@ -139,7 +139,7 @@ export const budgetCases: Record<string, StoreCase["run"]> = {
   },
 
   async "who opens too many groups loses those that were not used for longest"(open) {
-    await using world = new StoreWorld(open, { groups: 3, handshakeMessages: 1000 });
+    await using world = await StoreWorld.open(open, { groups: 3, handshakeMessages: 1000 });
     const [alice, bob] = [await world.agent("alice"), await world.agent("bob")];
     for (const group of ["1", "2", "3"]) accepted(await world.open(alice, bob, group));
     world.now += DAY;
@@ -153,7 +153,7 @@ export const budgetCases: Record<string, StoreCase["run"]> = {
   },
 
   async "an account with which nothing was ever done is removed, and its name is free"(open) {
-    await using world = new StoreWorld(open);
+    await using world = await StoreWorld.open(open);
     const [idle, late, waits] = [await world.agent("idle"), await world.agent("late"), await world.agent("waits")];
     const [alice, bob] = [await world.agent("alice"), await world.agent("bob")];
     await world.token("script");
@@ -175,7 +175,7 @@ export const budgetCases: Record<string, StoreCase["run"]> = {
   },
 
   async "the mailbox of a name that nobody has goes with its last message"(open) {
-    await using world = new StoreWorld(open);
+    await using world = await StoreWorld.open(open);
     const alice = await world.token("alice");
     const send = async (extra: { expiresAt?: number } = {}): Promise<number | undefined> => {
       accepted(await world.send(alice, "nobody", extra));
@@ -193,7 +193,7 @@ export const budgetCases: Record<string, StoreCase["run"]> = {
   },
 
   async "of many replaced devices the newest are still known"(open) {
-    await using world = new StoreWorld(open, { devices: 2 });
+    await using world = await StoreWorld.open(open, { devices: 2 });
     for (let counter = 1; counter <= 5; counter++)
       accepted(await world.store.registerDevice(world.newDevice("bob", counter)));
     await world.sweep();
@@ -202,7 +202,7 @@ export const budgetCases: Record<string, StoreCase["run"]> = {
   },
 
   async "a claim that is not used is held for a day"(open) {
-    await using world = new StoreWorld(open);
+    await using world = await StoreWorld.open(open);
     const [alice] = [await world.agent("alice"), await world.agent("bob")];
     const claim = async () => accepted(await world.store.claimKeys(alice.mailbox, "bob", false, () => 0)).keyPackage;
     const first = await claim();
@@ -213,7 +213,7 @@ export const budgetCases: Record<string, StoreCase["run"]> = {
   },
 
   async "so many requests are known again, the newest"(open) {
-    await using world = new StoreWorld(open, { rememberedRequests: 3 });
+    await using world = await StoreWorld.open(open, { rememberedRequests: 3 });
     const alice = await world.token("alice");
     const send = (messageId: string) => world.send(alice, "alice", { messageId, message: "m" });
     for (const id of ["1", "2", "3", "4"]) await send(id);

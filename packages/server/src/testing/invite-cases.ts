@@ -7,7 +7,7 @@ const hash = (text: string): string => Buffer.from(text.padEnd(32)).toString("he
 /** Duties of a store for a relay that registers new names by invite alone. [P-3.8] */
 export const inviteCases: Record<string, StoreCase["run"]> = {
   async "an invite registers as many names as it is for, of both kinds, and no more"(open) {
-    await using world = new StoreWorld(open);
+    await using world = await StoreWorld.open(open);
     const { store } = world;
     const invite = await world.invite("one", { uses: 2 });
     const key = new Uint8Array(32);
@@ -23,7 +23,7 @@ export const inviteCases: Record<string, StoreCase["run"]> = {
   },
 
   async "a repeat, and another device of an agent, need no invite and use none"(open) {
-    await using world = new StoreWorld(open);
+    await using world = await StoreWorld.open(open);
     const { store } = world;
     const invite = await world.invite("one");
     accepted(await store.registerDevice(world.newDevice("bob"), { invite }));
@@ -38,7 +38,7 @@ export const inviteCases: Record<string, StoreCase["run"]> = {
   },
 
   async "what is refused uses up no invite, and without one nobody learns which names are taken"(open) {
-    await using world = new StoreWorld(open, { addressAccounts: 1 });
+    await using world = await StoreWorld.open(open, { addressAccounts: 1 });
     const { store } = world;
     const invite = await world.invite("one");
     await world.token("bob");
@@ -53,7 +53,7 @@ export const inviteCases: Record<string, StoreCase["run"]> = {
   },
 
   async "an invite ends when it expires or is revoked, and is forgotten a month later"(open) {
-    await using world = new StoreWorld(open);
+    await using world = await StoreWorld.open(open);
     const { store } = world;
     const invite = await world.invite("one", { expiresAt: world.now + DAY_MS });
     const other = await world.invite("two", { expiresAt: world.now + DAY_MS });
@@ -72,7 +72,7 @@ export const inviteCases: Record<string, StoreCase["run"]> = {
   },
 
   async "that invites were made and revoked is written down, and neither they nor their hashes are"(open) {
-    await using world = new StoreWorld(open);
+    await using world = await StoreWorld.open(open);
     const invite = await world.invite("one");
     await world.administer("revoke", "one");
     const lines = await world.store.audit(10);

@@ -7,7 +7,7 @@ const SMALL = { mailboxMessages: 160, handshakeMessages: 160 };
 /** A store's duties to those whom the owner of a mailbox knows, and against everybody else. */
 export const peerCases: Record<string, StoreCase["run"]> = {
   async "a peer takes a quarter of what the others leave, and room comes back"(open) {
-    await using world = new StoreWorld(open, { mailboxMessages: 20 });
+    await using world = await StoreWorld.open(open, { mailboxMessages: 20 });
     const [alice, carol, bob] = [await world.token("alice"), await world.token("carol"), await world.token("bob")];
     await world.peers(bob, { allow: ["Alice", "carol"] });
     const fill = (from: { mailbox: number }): Promise<number> => world.fill(from, "bob");
@@ -17,7 +17,7 @@ export const peerCases: Record<string, StoreCase["run"]> = {
   },
 
   async "strangers of one address cannot fill a mailbox, neither for peers nor for strangers of another"(open) {
-    await using world = new StoreWorld(open, SMALL);
+    await using world = await StoreWorld.open(open, SMALL);
     const [bob, alice] = [await world.token("bob"), await world.token("alice")];
     await world.peers(bob, { allow: ["alice"] });
     world.address = "192.0.2.1";
@@ -35,7 +35,7 @@ export const peerCases: Record<string, StoreCase["run"]> = {
   },
 
   async "before a recipient that reads little of strangers waits, and nobody of them keeps the next one out"(open) {
-    await using world = new StoreWorld(open, { strangersAheadBytes: 256 * 1024 });
+    await using world = await StoreWorld.open(open, { strangersAheadBytes: 256 * 1024 });
     const [bob, alice] = [await world.agent("bob"), await world.agent("alice")];
     await world.peers(bob, { allow: ["alice"] });
     const at = (address: string, ...names: string[]) => {
@@ -57,7 +57,7 @@ export const peerCases: Record<string, StoreCase["run"]> = {
     // Nobody waits for a mailbox that nobody reads.
     assert.deepEqual([await send(heidi, 300_000), await send(heidi, 300_000)], ["taken", "taken"]);
     await world.store.received(bob.mailbox, 1_000_000);
-    world.pushed.add(bob.mailbox);
+    await world.store.listen(bob.mailbox);
     for (const one of [eve, mallory, frank])
       assert.deepEqual([await send(one, LONG), await send(one, LONG)], ["taken", "recipient_busy"], one?.username);
     // Another account of the crowded address, a short message; another address, a long one; and then only short ones.
@@ -70,7 +70,7 @@ export const peerCases: Record<string, StoreCase["run"]> = {
   },
 
   async "strangers have no more than peers leave"(open) {
-    await using world = new StoreWorld(open, SMALL);
+    await using world = await StoreWorld.open(open, SMALL);
     const bob = await world.token("bob");
     const names = Array.from({ length: 12 }, (_, index) => `peer-${index}`);
     await world.peers(bob, { allow: names });
@@ -82,7 +82,7 @@ export const peerCases: Record<string, StoreCase["run"]> = {
   },
 
   async "Welcomes and commits of strangers take no room of peers' Welcomes and commits"(open) {
-    await using world = new StoreWorld(open, SMALL);
+    await using world = await StoreWorld.open(open, SMALL);
     const [bob, alice] = [await world.agent("bob"), await world.agent("alice")];
     await world.peers(bob, { allow: ["alice"] });
     world.address = "192.0.2.1";
@@ -104,7 +104,7 @@ export const peerCases: Record<string, StoreCase["run"]> = {
   },
 
   async "who is blocked neither sends, commits nor claims, until it is let in or forgotten"(open) {
-    await using world = new StoreWorld(open);
+    await using world = await StoreWorld.open(open);
     const [alice, bob] = [await world.agent("alice"), await world.agent("Bob")];
     accepted(await world.open(alice, bob, "g"));
     const message = { groupId: "g", epoch: 1 };
@@ -128,7 +128,7 @@ export const peerCases: Record<string, StoreCase["run"]> = {
   },
 
   async "peers are the account's, not the device's, and go with the account"(open) {
-    await using world = new StoreWorld(open);
+    await using world = await StoreWorld.open(open);
     const [alice, bob] = [await world.agent("alice"), await world.agent("bob")];
     await world.peers(bob, { block: ["alice"] });
     const { account } = accepted(await world.store.registerDevice(world.newDevice("bob", 2)));
@@ -139,7 +139,7 @@ export const peerCases: Record<string, StoreCase["run"]> = {
   },
 
   async "of too many peers the newest are kept, and blocks do not push out those who are let in"(open) {
-    await using world = new StoreWorld(open, { peers: 3, mailboxMessages: 160 });
+    await using world = await StoreWorld.open(open, { peers: 3, mailboxMessages: 160 });
     const bob = await world.token("bob");
     const of = async (name: string) => world.fill(await world.token(name), "bob");
     await world.peers(bob, { allow: ["one", "two", "three"] });

@@ -13,7 +13,7 @@ const DAY = 24 * HOUR;
 
 const cases: Record<string, StoreCase["run"]> = {
   async "names are unique without regard to case"(open) {
-    await using world = new StoreWorld(open);
+    await using world = await StoreWorld.open(open);
     await world.token("Alice");
     assertRefused(await world.store.registerToken("alice", new Uint8Array(32), ""), "username_taken");
     assertRefused(await world.store.registerDevice(world.newDevice("ALICE")), "username_taken");
@@ -21,7 +21,7 @@ const cases: Record<string, StoreCase["run"]> = {
   },
 
   async "a login counter only rises"(open) {
-    await using world = new StoreWorld(open);
+    await using world = await StoreWorld.open(open);
     const alice = await world.agent("alice");
     assert.equal(await world.store.login(alice.mailbox, 3), undefined);
     for (const counter of [1, 3])
@@ -32,12 +32,12 @@ const cases: Record<string, StoreCase["run"]> = {
   async "the last request of a device, a repeat too, is known for as long as the device; refusals do not change it"(
     open,
   ) {
-    await using world = new StoreWorld(open);
+    await using world = await StoreWorld.open(open);
     const alice = await world.agent("alice");
     const bob = await world.agent("bob");
-    assert.equal(await world.store.lastRequest(alice.mailbox), undefined);
+    assert.equal((await world.store.look(alice.mailbox)).lastRequest, undefined);
     accepted(await world.open(alice, bob, "g", ["first"]));
-    assert.equal(await world.store.lastRequest(alice.mailbox), "open-g");
+    assert.equal((await world.store.look(alice.mailbox)).lastRequest, "open-g");
     const message = { groupId: "g", epoch: 1, message: "m" };
     accepted(await world.send(alice, "bob", { ...message, messageId: "second" }));
     accepted(await world.send(alice, "bob", { ...message, messageId: "third" }));
@@ -45,12 +45,12 @@ const cases: Record<string, StoreCase["run"]> = {
     assertRefused(await world.send(alice, "bob", { ...message, epoch: 9, messageId: "fourth" }), "stale_epoch");
     world.now += 90 * DAY;
     await world.sweep();
-    assert.equal(await world.store.lastRequest(alice.mailbox), "second");
-    assert.equal(await world.store.lastRequest(bob.mailbox), undefined);
+    assert.equal((await world.store.look(alice.mailbox)).lastRequest, "second");
+    assert.equal((await world.store.look(bob.mailbox)).lastRequest, undefined);
   },
 
   async "entries come in order, as much as fits, and are deleted by their position"(open) {
-    await using world = new StoreWorld(open);
+    await using world = await StoreWorld.open(open);
     const alice = await world.token("alice");
     const bob = await world.token("bob");
     await Promise.all(Array.from({ length: 10 }, () => world.send(alice, "bob")));
@@ -68,29 +68,29 @@ const cases: Record<string, StoreCase["run"]> = {
   },
 
   async "positions are never used again, even when a mailbox is empty"(open) {
-    await using world = new StoreWorld(open);
+    await using world = await StoreWorld.open(open);
     const alice = await world.token("alice");
     await world.send(alice, "alice");
-    const before = await world.store.highWater(alice.mailbox);
+    const before = (await world.store.look(alice.mailbox)).highWater;
     await world.store.received(alice.mailbox, before);
-    assert.equal(await world.store.highWater(alice.mailbox), 0);
+    assert.equal((await world.store.look(alice.mailbox)).highWater, 0);
     await world.send(alice, "alice");
-    assert.ok((await world.store.highWater(alice.mailbox)) > before);
+    assert.ok((await world.store.look(alice.mailbox)).highWater > before);
   },
 
   async "the highest position of a mailbox is that of an entry that may still be pushed"(open) {
-    await using world = new StoreWorld(open);
+    await using world = await StoreWorld.open(open);
     const alice = await world.token("alice");
     await world.send(alice, "alice");
-    const before = await world.store.highWater(alice.mailbox);
+    const before = (await world.store.look(alice.mailbox)).highWater;
     await world.send(alice, "alice", { expiresAt: world.now + 1_000 });
-    assert.ok((await world.store.highWater(alice.mailbox)) > before);
+    assert.ok((await world.store.look(alice.mailbox)).highWater > before);
     world.now += 2_000;
-    assert.equal(await world.store.highWater(alice.mailbox), before);
+    assert.equal((await world.store.look(alice.mailbox)).highWater, before);
   },
 
   async "what is received soon is gone for whoever asks next"(open) {
-    await using world = new StoreWorld(open);
+    await using world = await StoreWorld.open(open);
     const alice = await world.token("alice");
     await world.send(alice, "alice");
     let deleted = 0;
@@ -100,7 +100,7 @@ const cases: Record<string, StoreCase["run"]> = {
   },
 
   async "entries are announced in order, before their requests are answered"(open) {
-    await using world = new StoreWorld(open);
+    await using world = await StoreWorld.open(open);
     const alice = await world.token("alice");
     const answers = [1, 2, 3].map(async () => {
       await world.send(alice, "alice");
@@ -114,7 +114,7 @@ const cases: Record<string, StoreCase["run"]> = {
   },
 
   async "a message id is remembered for a day; a refused one is not"(open) {
-    await using world = new StoreWorld(open);
+    await using world = await StoreWorld.open(open);
     const alice = await world.token("alice");
     const send = (message: string, extra = {}) => world.send(alice, "alice", { messageId: "id", message, ...extra });
     assertRefused(await send("x", { expiresAt: world.now }), "expired");
@@ -129,7 +129,7 @@ const cases: Record<string, StoreCase["run"]> = {
   },
 
   async "a refused message blocks its group for what follows it in the same turn"(open) {
-    await using world = new StoreWorld(open);
+    await using world = await StoreWorld.open(open);
     const alice = await world.agent("alice");
     const bob = await world.agent("bob");
     accepted(await world.open(alice, bob, "g"));
@@ -144,7 +144,7 @@ const cases: Record<string, StoreCase["run"]> = {
   },
 
   async "of commits at once for one epoch one is admitted"(open) {
-    await using world = new StoreWorld(open);
+    await using world = await StoreWorld.open(open);
     const alice = await world.agent("alice");
     const bob = await world.agent("bob");
     accepted(await world.open(alice, bob, "g"));
@@ -158,7 +158,7 @@ const cases: Record<string, StoreCase["run"]> = {
   },
 
   async "a commit that is refused stores nothing of it"(open) {
-    await using world = new StoreWorld(open, { mailboxMessages: 8 });
+    await using world = await StoreWorld.open(open, { mailboxMessages: 8 });
     const alice = await world.agent("alice");
     const bob = await world.agent("bob");
     await world.peers(bob, { allow: ["alice"] });
@@ -169,7 +169,7 @@ const cases: Record<string, StoreCase["run"]> = {
   },
 
   async "key packages are handed out once, and an unused claim again"(open) {
-    await using world = new StoreWorld(open);
+    await using world = await StoreWorld.open(open);
     const [alice, carol, dave] = [await world.agent("alice"), await world.agent("carol"), await world.agent("dave")];
     const bob = await world.agent("bob");
     const claim = async (by: { mailbox: number }) =>
@@ -178,7 +178,7 @@ const cases: Record<string, StoreCase["run"]> = {
     assert.notDeepEqual(first.keyPackage, second.keyPackage);
     assert.deepEqual((await claim(alice)).keyPackage, first.keyPackage);
     assert.equal((await claim(dave)).lastResort, true);
-    assert.equal(await world.store.countKeys(bob.mailbox), 0);
+    assert.equal((await world.store.look(bob.mailbox)).keyPackages, 0);
     assert.deepEqual(await world.store.claimKeys(dave.mailbox, "bob", false, () => 7), {
       refused: "rate_limited",
       retryAfterMs: 7,
@@ -188,7 +188,7 @@ const cases: Record<string, StoreCase["run"]> = {
   },
 
   async "whoever registers the name of a removed account hears nothing of what that had sent"(open) {
-    await using world = new StoreWorld(open);
+    await using world = await StoreWorld.open(open);
     const [alice, bob] = [await world.agent("alice"), await world.agent("bob")];
     accepted(await world.open(alice, bob, "g", ["m1"]));
     await world.store.removeAccount(alice.mailbox, true);
@@ -200,7 +200,7 @@ const cases: Record<string, StoreCase["run"]> = {
   },
 
   async "expired messages become notices for full agents"(open) {
-    await using world = new StoreWorld(open);
+    await using world = await StoreWorld.open(open);
     const alice = await world.agent("alice");
     const bob = await world.agent("Bob");
     accepted(await world.open(alice, bob, "g"));
@@ -217,7 +217,7 @@ const cases: Record<string, StoreCase["run"]> = {
   },
 
   async "old messages expire; a Welcome stays while messages need it"(open) {
-    await using world = new StoreWorld(open);
+    await using world = await StoreWorld.open(open);
     const alice = await world.agent("alice");
     const bob = await world.agent("bob");
     accepted(await world.open(alice, bob, "g", ["old"]));
@@ -232,7 +232,7 @@ const cases: Record<string, StoreCase["run"]> = {
   },
 
   async "what a replaced or removed device leaves comes back to its senders"(open) {
-    await using world = new StoreWorld(open);
+    await using world = await StoreWorld.open(open);
     const alice = await world.agent("alice");
     const bob = await world.agent("bob");
     accepted(await world.open(alice, bob, "g", ["1"]));
@@ -258,7 +258,7 @@ const cases: Record<string, StoreCase["run"]> = {
   },
 
   async "what waits for an unknown name is for the token account that takes it"(open) {
-    await using world = new StoreWorld(open, { unknownUserMessages: 2 });
+    await using world = await StoreWorld.open(open, { unknownUserMessages: 2 });
     const alice = await world.token("alice");
     await world.send(alice, "Later");
     await world.send(alice, "never");

@@ -17,7 +17,7 @@ import type {
 } from "../store/store.ts";
 
 /** Opens an empty store. */
-export type OpenStore = (options: StoreOptions) => RelayStore;
+export type OpenStore = (options: StoreOptions) => RelayStore | Promise<RelayStore>;
 
 /** A case of the acceptance suite: a sentence, and a promise that rejects if the store does not do it. */
 export interface StoreCase {
@@ -33,16 +33,18 @@ export class StoreWorld implements AsyncDisposable {
   readonly store: RelayStore;
   /** What the store has announced as durable. */
   readonly stored: Entry[] = [];
-  /** Mailboxes that are being pushed. */
-  readonly pushed = new Set<number>();
   #ids = 0;
 
-  constructor(open: OpenStore, limits: Partial<StoreOptions["limits"]> = {}) {
-    this.store = open({ limits: { ...defaultLimits(), ...limits }, clock: () => this.now });
-    this.store.watch(
-      (entries) => this.stored.push(...entries),
-      (mailbox) => this.pushed.has(mailbox),
+  private constructor(store: RelayStore) {
+    this.store = store;
+    store.watch((entries) => this.stored.push(...entries));
+  }
+
+  static async open(open: OpenStore, limits: Partial<StoreOptions["limits"]> = {}): Promise<StoreWorld> {
+    const world: StoreWorld = new StoreWorld(
+      await open({ limits: { ...defaultLimits(), ...limits }, clock: () => world.now }),
     );
+    return world;
   }
 
   async token(username: string): Promise<TokenAccount> {

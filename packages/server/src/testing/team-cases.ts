@@ -35,7 +35,7 @@ export const teamCases: Record<string, StoreCase["run"]> = {
   async "a team is founded with all of its members, each of whom gets its own Welcome and the tree that they share"(
     open,
   ) {
-    await using world = new StoreWorld(open);
+    await using world = await StoreWorld.open(open);
     const { alice, bob, carol } = await team(world);
     for (const member of [bob, carol]) {
       const [welcome, ...more] = await world.waiting(member.mailbox);
@@ -50,7 +50,7 @@ export const teamCases: Record<string, StoreCase["run"]> = {
   },
 
   async "a repeat of a founding, a commit or a message of a team gets the same answer, and is stored once"(open) {
-    await using world = new StoreWorld(open);
+    await using world = await StoreWorld.open(open);
     const { alice, bob, carol } = await team(world);
     for (let count = 0; count < 2; count++) {
       assert.deepEqual(accepted(await world.found(alice, [bob, carol], TEAM)).lapsed, []);
@@ -63,7 +63,7 @@ export const teamCases: Record<string, StoreCase["run"]> = {
   },
 
   async "nobody is added who cannot be, and then nothing is stored"(open) {
-    await using world = new StoreWorld(open, { groupMembers: 4 });
+    await using world = await StoreWorld.open(open, { groupMembers: 4 });
     const { alice, bob } = await team(world);
     const [dave, erin, frank] = await agents(world, ["dave", "erin", "frank"]);
     const tom = await world.token("tom");
@@ -87,7 +87,7 @@ export const teamCases: Record<string, StoreCase["run"]> = {
   },
 
   async "the first commit for an epoch of a team wins, and is stored once for all"(open) {
-    await using world = new StoreWorld(open);
+    await using world = await StoreWorld.open(open);
     const { alice, bob, carol } = await team(world);
     accepted(await world.change(bob, TEAM, 2));
     assertRefused(await world.change(alice, TEAM, 2), "epoch_taken");
@@ -105,7 +105,7 @@ export const teamCases: Record<string, StoreCase["run"]> = {
   },
 
   async "messages of a team are numbered within their epoch, in the order in which they are stored"(open) {
-    await using world = new StoreWorld(open);
+    await using world = await StoreWorld.open(open);
     const { alice, bob, carol } = await team(world);
     accepted(await world.say(alice, TEAM, 2, "m1"));
     accepted(await world.say(bob, TEAM, 2, "m2"));
@@ -133,7 +133,7 @@ export const teamCases: Record<string, StoreCase["run"]> = {
   },
 
   async "after a removal nothing of the epoch before is taken, and who was removed gets nothing but that commit"(open) {
-    await using world = new StoreWorld(open);
+    await using world = await StoreWorld.open(open);
     const { alice, bob, carol } = await team(world);
     accepted(await world.change(alice, TEAM, 2, { remove: [carol] }));
     assertRefused(await world.say(bob, TEAM, 2, "m1"), "stale_epoch");
@@ -145,7 +145,7 @@ export const teamCases: Record<string, StoreCase["run"]> = {
   },
 
   async "who is added gets nothing of the epochs before"(open) {
-    await using world = new StoreWorld(open);
+    await using world = await StoreWorld.open(open);
     const { alice, bob } = await team(world);
     const dave = await world.agent("dave");
     accepted(await world.change(alice, TEAM, 2, { add: [dave] }));
@@ -156,7 +156,7 @@ export const teamCases: Record<string, StoreCase["run"]> = {
   },
 
   async "a direct frame goes to one member alone, and has no place among the messages"(open) {
-    await using world = new StoreWorld(open);
+    await using world = await StoreWorld.open(open);
     const { alice, bob, carol } = await team(world);
     for (const member of [bob, carol]) await read(world, member);
     const direct = { to: "bob", direct: true, groupId: TEAM, epoch: 2 };
@@ -171,7 +171,7 @@ export const teamCases: Record<string, StoreCase["run"]> = {
   },
 
   async "a member without room lapses, hears so, and delays nobody"(open) {
-    await using world = new StoreWorld(open, { mailboxMessages: 64 });
+    await using world = await StoreWorld.open(open, { mailboxMessages: 64 });
     const { alice, bob, carol } = await team(world);
     // Who has said something has room of the team's own: a quarter of the mailbox.
     for (const member of [bob, carol]) {
@@ -199,7 +199,7 @@ export const teamCases: Record<string, StoreCase["run"]> = {
   },
 
   async "what an invited member gets counts as its adder's, a stranger's, until it says something"(open) {
-    await using world = new StoreWorld(open, { mailboxMessages: 64 });
+    await using world = await StoreWorld.open(open, { mailboxMessages: 64 });
     const { alice, bob } = await team(world, ["bob"]);
     await read(world, bob);
     // Half of the mailbox is for strangers, a quarter of that for one address, half of it for one account.
@@ -208,9 +208,9 @@ export const teamCases: Record<string, StoreCase["run"]> = {
   },
 
   async "a newcomer that listens gets all of a burst; what one writes to it alone waits until it has read"(open) {
-    await using world = new StoreWorld(open, { strangersAheadBytes: 64 * 1024 });
+    await using world = await StoreWorld.open(open, { strangersAheadBytes: 64 * 1024 });
     const { alice, bob } = await team(world, ["bob"]);
-    world.pushed.add(bob.mailbox);
+    await world.store.listen(bob.mailbox);
     const message = "x".repeat(20_000);
     for (let count = 1; count <= 20; count++)
       assert.deepEqual(accepted(await world.say(alice, TEAM, 2, `m${count}`, { message })).team?.lapsed, []);
@@ -221,7 +221,7 @@ export const teamCases: Record<string, StoreCase["run"]> = {
   },
 
   async "a message to a team that expires leaves a stub with its digest, and its sender hears so once"(open) {
-    await using world = new StoreWorld(open);
+    await using world = await StoreWorld.open(open);
     const { alice, bob, carol } = await team(world, ["bob", "carol", "dave", "erin"]);
     for (const member of [bob, carol]) await read(world, member);
     const message = Buffer.from("soon").toString("base64");
@@ -239,7 +239,7 @@ export const teamCases: Record<string, StoreCase["run"]> = {
   },
 
   async "who loses something of a team by its age lapses"(open) {
-    await using world = new StoreWorld(open);
+    await using world = await StoreWorld.open(open);
     const { alice, bob } = await team(world);
     await read(world, bob);
     accepted(await world.change(alice, TEAM, 2));
@@ -252,7 +252,7 @@ export const teamCases: Record<string, StoreCase["run"]> = {
   },
 
   async "a new device, and an account that is removed, leave the team as it is for all others"(open) {
-    await using world = new StoreWorld(open);
+    await using world = await StoreWorld.open(open);
     const { alice, bob, carol } = await team(world);
     const next = accepted(await world.store.registerDevice(world.newDevice("bob", 2))).account;
     await world.store.removeAccount(carol.mailbox, false);
@@ -271,7 +271,7 @@ export const teamCases: Record<string, StoreCase["run"]> = {
   },
 
   async "who leaves gets and says nothing any more, and is offered to members that listen until one removes it"(open) {
-    await using world = new StoreWorld(open);
+    await using world = await StoreWorld.open(open);
     const { alice, bob, carol } = await team(world);
     const leave = { sender: carol.mailbox, groupId: TEAM, kind: "leave", statement: "bGVhdmU=" } as const;
     assert.equal(await world.store.keepStatement(leave), undefined);
@@ -283,7 +283,7 @@ export const teamCases: Record<string, StoreCase["run"]> = {
     ]);
     // What was said last holds.
     assert.equal(await world.store.keepStatement({ ...leave, statement: "bm93" }), undefined);
-    for (const member of [alice, bob]) world.pushed.add(member.mailbox);
+    for (const member of [alice, bob]) await world.store.listen(member.mailbox);
     const taken: (number | undefined)[] = [];
     for (let count = 0; count < 3; count++) {
       world.now += 30_000;
@@ -307,10 +307,10 @@ export const teamCases: Record<string, StoreCase["run"]> = {
   },
 
   async "a statement goes first to whoever has acknowledged or committed something lately"(open) {
-    await using world = new StoreWorld(open);
+    await using world = await StoreWorld.open(open);
     const { rest } = await team(world, ["bob", "carol", "dave", "erin", "frank"]);
     const [bob, carol, dave, erin] = rest as [KeyAccount, KeyAccount, KeyAccount, KeyAccount];
-    for (const { mailbox } of [bob, carol, dave, erin]) world.pushed.add(mailbox);
+    for (const { mailbox } of [bob, carol, dave, erin]) await world.store.listen(mailbox);
     await read(world, dave);
     world.now += DAY;
     accepted(await world.change(erin, TEAM, 2));
@@ -328,14 +328,14 @@ export const teamCases: Record<string, StoreCase["run"]> = {
   },
 
   async "a member asks to be taken in again once in ten minutes, by whatever device of its account"(open) {
-    await using world = new StoreWorld(open);
+    await using world = await StoreWorld.open(open);
     const { alice, bob } = await team(world);
     const next = accepted(await world.store.registerDevice(world.newDevice("bob", 2))).account;
     const rejoin = { sender: next.mailbox, groupId: TEAM, kind: "rejoin", statement: "YWdhaW4=" } as const;
     assertRefused(await world.store.keepStatement({ ...rejoin, sender: bob.mailbox }), "device_replaced");
     assert.equal(await world.store.keepStatement(rejoin), undefined);
     assert.deepEqual(await world.store.keepStatement(rejoin), { refused: "rate_limited", retryAfterMs: 600_000 });
-    world.pushed.add(alice.mailbox);
+    await world.store.listen(alice.mailbox);
     assert.equal((await world.store.offers()).offers[0]?.kind, "rejoin");
     accepted(await world.change(alice, TEAM, 2, { remove: [bob], add: [next] }));
     assertRefused(await world.store.keepStatement(rejoin), "rate_limited");
@@ -346,7 +346,7 @@ export const teamCases: Record<string, StoreCase["run"]> = {
   },
 
   async "a team is no conversation of two, and the other way round"(open) {
-    await using world = new StoreWorld(open);
+    await using world = await StoreWorld.open(open);
     const { alice, bob } = await team(world);
     accepted(await world.open(alice, bob, OTHER));
     assertRefused(await world.say(alice, OTHER, 1, "m1"), "invalid_data");
@@ -356,7 +356,7 @@ export const teamCases: Record<string, StoreCase["run"]> = {
   },
 
   async "an account is in so many teams at most"(open) {
-    await using world = new StoreWorld(open, { accountGroups: 1 });
+    await using world = await StoreWorld.open(open, { accountGroups: 1 });
     const { alice } = await team(world);
     const [dave, erin] = (await agents(world, ["dave", "erin"])) as [KeyAccount, KeyAccount];
     assertRefused(await world.found(alice, [dave], OTHER), "group_quota");
@@ -364,7 +364,7 @@ export const teamCases: Record<string, StoreCase["run"]> = {
   },
 
   async "what members share is kept once, for as long as one of them has not read it"(open) {
-    await using world = new StoreWorld(open);
+    await using world = await StoreWorld.open(open);
     const { alice, bob, carol } = await team(world);
     const before = await world.store.depth();
     accepted(await world.say(alice, TEAM, 2, "m1", { message: "x".repeat(10_000) }));

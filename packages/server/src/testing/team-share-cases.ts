@@ -23,7 +23,7 @@ async function file(world: StoreWorld, { mailbox }: KeyAccount, requestId: strin
 /** Cases of the acceptance suite about what whoever is in a team takes of others' room, and who is in one. */
 export const teamShareCases: Record<string, StoreCase["run"]> = {
   async "whoever registers the name of an account that was removed is in none of its teams"(open) {
-    await using world = new StoreWorld(open, { accountGroups: 1 });
+    await using world = await StoreWorld.open(open, { accountGroups: 1 });
     const { alice, bob } = await team(world);
     await world.store.removeAccount(bob.mailbox, true);
     await world.sweep();
@@ -42,14 +42,14 @@ export const teamShareCases: Record<string, StoreCase["run"]> = {
   async "what an account has said of leaving is still to be done when it is removed, and it is taken in again by nobody"(
     open,
   ) {
-    await using world = new StoreWorld(open);
+    await using world = await StoreWorld.open(open);
     const { alice, bob, carol } = await team(world);
     const asked = { groupId: TEAM, statement: "c2lnbmVk" };
     assert.equal(await world.store.keepStatement({ ...asked, sender: bob.mailbox, kind: "leave" }), undefined);
     assert.equal(await world.store.keepStatement({ ...asked, sender: carol.mailbox, kind: "rejoin" }), undefined);
     for (const { mailbox } of [bob, carol]) await world.store.removeAccount(mailbox, false);
     await world.sweep();
-    world.pushed.add(alice.mailbox);
+    await world.store.listen(alice.mailbox);
     const { offers } = await world.store.offers();
     assert.deepEqual(
       offers.map(({ username, kind }) => [username, kind]),
@@ -58,7 +58,7 @@ export const teamShareCases: Record<string, StoreCase["run"]> = {
   },
 
   async "a statement that nobody was there for is given to whoever listens next, at once"(open) {
-    await using world = new StoreWorld(open);
+    await using world = await StoreWorld.open(open);
     const { alice, bob, carol } = await team(world);
     const asked = { groupId: TEAM, statement: "c2lnbmVk", kind: "leave" } as const;
     assert.equal(await world.store.keepStatement({ ...asked, sender: bob.mailbox }), undefined);
@@ -70,7 +70,7 @@ export const teamShareCases: Record<string, StoreCase["run"]> = {
     await world.store.offers();
     // Of another member it is not due yet, nor of who is in no group.
     const dave = await world.agent("dave");
-    for (const { mailbox } of [alice, carol, dave]) world.pushed.add(mailbox);
+    for (const { mailbox } of [alice, carol, dave]) await world.store.listen(mailbox);
     assert.deepEqual((await world.store.offers([dave.mailbox])).offers, []);
     const { offers } = await world.store.offers([carol.mailbox]);
     assert.deepEqual(
@@ -84,7 +84,7 @@ export const teamShareCases: Record<string, StoreCase["run"]> = {
   async "an account is in so many teams at most, also of those that others add it to; to be added anew makes no more"(
     open,
   ) {
-    await using world = new StoreWorld(open, { accountGroups: 1 });
+    await using world = await StoreWorld.open(open, { accountGroups: 1 });
     const { alice, bob } = await team(world);
     const dave = await world.agent("dave");
     const refused = await world.found(dave, [bob], OTHER);
@@ -96,7 +96,7 @@ export const teamShareCases: Record<string, StoreCase["run"]> = {
   },
 
   async "nobody alone adds an account to so many teams that it finds room in no other"(open) {
-    await using world = new StoreWorld(open, { accountGroups: 4 });
+    await using world = await StoreWorld.open(open, { accountGroups: 4 });
     const [victim, friend] = [await world.agent("victim"), await world.agent("friend")];
     world.address = "192.0.2.1";
     const [one, other] = await agents(world, ["mallory1", "mallory2"]);
@@ -110,7 +110,7 @@ export const teamShareCases: Record<string, StoreCase["run"]> = {
   },
 
   async "a founder is named once, with the rest of what it founds"(open) {
-    await using world = new StoreWorld(open);
+    await using world = await StoreWorld.open(open);
     const [alice, bob] = (await agents(world, ["alice", "bob"])) as [KeyAccount, KeyAccount];
     const members = ["alice", "ALICE", "bob"].map((username) => ({
       username,
@@ -123,7 +123,7 @@ export const teamShareCases: Record<string, StoreCase["run"]> = {
   },
 
   async "who was added says nothing of the epochs before either"(open) {
-    await using world = new StoreWorld(open);
+    await using world = await StoreWorld.open(open);
     const { alice, bob } = await team(world);
     const dave = await world.agent("dave");
     accepted(await world.change(alice, TEAM, 2, { add: [dave] }));
@@ -134,7 +134,7 @@ export const teamShareCases: Record<string, StoreCase["run"]> = {
   },
 
   async "whoever says something to one member is no newcomer any more either"(open) {
-    await using world = new StoreWorld(open, { mailboxMessages: 16 });
+    await using world = await StoreWorld.open(open, { mailboxMessages: 16 });
     const { alice, bob, carol } = await team(world);
     await settled(world, bob);
     await read(world, carol);
@@ -145,7 +145,7 @@ export const teamShareCases: Record<string, StoreCase["run"]> = {
   },
 
   async "a direct frame to somebody who is no member, or not by this device, says who that is"(open) {
-    await using world = new StoreWorld(open);
+    await using world = await StoreWorld.open(open);
     const { alice } = await team(world);
     await world.agent("dave");
     await world.agent("bob", 2);
@@ -160,14 +160,14 @@ export const teamShareCases: Record<string, StoreCase["run"]> = {
   },
 
   async "a direct frame to a member that leaves is refused as one to a member that has lapsed"(open) {
-    await using world = new StoreWorld(open);
+    await using world = await StoreWorld.open(open);
     const { alice, bob } = await team(world);
     await world.store.keepStatement({ sender: bob.mailbox, groupId: TEAM, kind: "leave", statement: "bGVhdmU=" });
     assertRefused(await world.send(alice, "bob", { direct: true, groupId: TEAM, epoch: 2 }), "member_lapsed");
   },
 
   async "whoever has left is in the team no more, also by another device"(open) {
-    await using world = new StoreWorld(open);
+    await using world = await StoreWorld.open(open);
     const { bob } = await team(world);
     const left = { groupId: TEAM, kind: "leave", statement: "bGVhdmU=" } as const;
     assert.equal(await world.store.keepStatement({ ...left, sender: bob.mailbox }), undefined);
@@ -177,7 +177,7 @@ export const teamShareCases: Record<string, StoreCase["run"]> = {
   },
 
   async "who was added anew loses nothing by the age of what it was sent before"(open) {
-    await using world = new StoreWorld(open);
+    await using world = await StoreWorld.open(open);
     const { alice, bob } = await team(world);
     accepted(await world.say(alice, TEAM, 2, "m1"));
     world.now += 10 * DAY;
@@ -193,7 +193,7 @@ export const teamShareCases: Record<string, StoreCase["run"]> = {
   },
 
   async "whoever has no more room for what others have not read is refused, and no member lapses for it"(open) {
-    await using world = new StoreWorld(open, { accountBytes: 20_000 });
+    await using world = await StoreWorld.open(open, { accountBytes: 20_000 });
     const { alice, bob, carol } = await team(world);
     for (const member of [bob, carol]) await settled(world, member);
     const message = "x".repeat(6_000);
@@ -207,7 +207,7 @@ export const teamShareCases: Record<string, StoreCase["run"]> = {
   },
 
   async "what a member says to those whom another has added is its own, and not that one's, on the disk"(open) {
-    await using world = new StoreWorld(open, { accountBytes: 12_000 });
+    await using world = await StoreWorld.open(open, { accountBytes: 12_000 });
     const { alice, bob, carol } = await team(world);
     const message = "x".repeat(6_000);
     accepted(await world.say(bob, TEAM, 2, "m1", { message }));
@@ -219,7 +219,7 @@ export const teamShareCases: Record<string, StoreCase["run"]> = {
   },
 
   async "what a member signs is charged to it until a commit has done it"(open) {
-    await using world = new StoreWorld(open, { accountBytes: 3_000 });
+    await using world = await StoreWorld.open(open, { accountBytes: 3_000 });
     const { alice, bob, carol } = await team(world);
     for (const member of [bob, carol]) await settled(world, member);
     const rejoin = { sender: bob.mailbox, groupId: TEAM, kind: "rejoin", statement: "A".repeat(1_024) } as const;
@@ -239,7 +239,7 @@ export const teamShareCases: Record<string, StoreCase["run"]> = {
   },
 
   async "nothing is kept of what was signed to leave a team that all have left"(open) {
-    await using world = new StoreWorld(open);
+    await using world = await StoreWorld.open(open);
     const { alice, bob } = await team(world, ["bob"]);
     for (const { mailbox } of [alice, bob])
       await world.store.keepStatement({ sender: mailbox, groupId: TEAM, kind: "leave", statement: "bGVhdmU=" });
@@ -247,17 +247,17 @@ export const teamShareCases: Record<string, StoreCase["run"]> = {
   },
 
   async "a place among the messages of a team is high water also when what stands there has expired"(open) {
-    await using world = new StoreWorld(open);
+    await using world = await StoreWorld.open(open);
     const { alice, bob } = await team(world);
     await read(world, bob);
     accepted(await world.say(alice, TEAM, 2, "m1", { expiresAt: world.now + 1000 }));
     world.now += 1000;
     const [entry] = await world.waiting(bob.mailbox);
-    assert.equal(await world.store.highWater(bob.mailbox), entry?.seq);
+    assert.equal((await world.store.look(bob.mailbox)).highWater, entry?.seq);
   },
 
   async "a repeat names those that had lapsed when it was first asked for, of whom nothing is kept with it"(open) {
-    await using world = new StoreWorld(open);
+    await using world = await StoreWorld.open(open);
     const { alice, carol } = await team(world);
     const said = (id: string) => world.say(alice, TEAM, 2, id);
     const rejoin = { sender: carol.mailbox, groupId: TEAM, kind: "rejoin", statement: "YWdhaW4=" } as const;
@@ -275,7 +275,7 @@ export const teamShareCases: Record<string, StoreCase["run"]> = {
   },
 
   async "a statement that nobody is there to take is looked at less and less, up to a minute"(open) {
-    await using world = new StoreWorld(open);
+    await using world = await StoreWorld.open(open);
     const { alice, bob } = await team(world);
     await world.store.keepStatement({ sender: bob.mailbox, groupId: TEAM, kind: "leave", statement: "bGVhdmU=" });
     const waits: number[] = [];
@@ -285,14 +285,14 @@ export const teamShareCases: Record<string, StoreCase["run"]> = {
       world.now = next;
     }
     assert.deepEqual(waits, [4_000, 8_000, 16_000, 32_000, 60_000, 60_000]);
-    world.pushed.add(alice.mailbox);
+    await world.store.listen(alice.mailbox);
     assert.equal((await world.store.offers()).offers.length, 1);
   },
 
   async "many large messages that expire at once become stubs some at a time, so that nobody waits for all of them"(
     open,
   ) {
-    await using world = new StoreWorld(open);
+    await using world = await StoreWorld.open(open);
     const { alice, bob } = await team(world, ["bob"]);
     await settled(world, bob);
     const message = "x".repeat(1_000_000);
@@ -308,7 +308,7 @@ export const teamShareCases: Record<string, StoreCase["run"]> = {
   },
 
   async "a file stands for one thing alone that a commit brings"(open) {
-    await using world = new StoreWorld(open);
+    await using world = await StoreWorld.open(open);
     const { alice, rest } = await team(world);
     const dave = await world.agent("dave");
     const [one, other] = [await file(world, alice, "one"), await file(world, alice, "other")];
@@ -330,7 +330,7 @@ export const teamShareCases: Record<string, StoreCase["run"]> = {
   },
 
   async "a commit is known again when its files are gone, since everybody has read them"(open) {
-    await using world = new StoreWorld(open);
+    await using world = await StoreWorld.open(open);
     const { alice, rest } = await team(world);
     const change = { add: [], remove: [], body: await file(world, alice, "one"), tree: undefined };
     const first = accepted(await world.change(alice, TEAM, 2, { team: change }));

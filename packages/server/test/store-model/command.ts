@@ -1,10 +1,14 @@
 import * as fc from "fast-check";
 import type { RelayStore } from "../../src/store/store.ts";
 import type { Model } from "./model.ts";
+import type { Places } from "./places.ts";
 
 /** The store, and how it is closed and opened again. */
 export interface Real {
   store: RelayStore;
+  places: Places;
+  /** Of mailboxes that are listened to. */
+  claims: Map<number, number>;
   reopen: () => Promise<void>;
   /** Looks at what lies on the disk. */
   look: () => void;

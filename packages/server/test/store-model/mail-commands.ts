@@ -85,11 +85,11 @@ export const commits = fc
   .map((one) => asCommit(...one));
 
 export const received = fc.tuple(name, old, fc.nat({ max: 6 })).map(([username, isOld, count]) =>
-  command(`${username} has received ${count}`, async (model, { store }) => {
+  command(`${username} has received ${count}`, async (model, { store, places }) => {
     const mailbox = boxOf(model, username, isOld);
-    const upTo = model.waiting(mailbox)[count]?.seq ?? model.seq;
-    const gone = model.waiting(mailbox).filter(({ seq }) => seq <= upTo);
-    expect(await store.received(mailbox, upTo)).toBe(gone.length);
+    const upTo = model.waiting(mailbox)[count]?.seq;
+    const gone = model.waiting(mailbox).filter(({ seq }) => seq <= (upTo ?? model.seq));
+    expect(await store.received(mailbox, upTo === undefined ? places.highest : places.of(upTo))).toBe(gone.length);
     model.entries = model.entries.filter((entry) => !gone.includes(entry));
   }),
 );
@@ -97,12 +97,12 @@ export const received = fc.tuple(name, old, fc.nat({ max: 6 })).map(([username, 
 export const reads = fc
   .tuple(name, fc.nat({ max: 3 }), fc.integer({ min: 1, max: 3 }))
   .map(([username, after, messages]) =>
-    command(`${username} reads ${messages} behind ${after}`, async (model, { store }) => {
+    command(`${username} reads ${messages} behind ${after}`, async (model, { store, places }) => {
       const mailbox = boxOf(model, username, false);
       const from = after === 0 ? 0 : (model.waiting(mailbox)[after - 1]?.seq ?? 0);
       const all = model.waiting(mailbox).filter(({ seq }) => seq > from);
-      const { entries, more } = await store.entries(mailbox, from, { messages, bytes: 1e9 });
-      expect(entries.map(({ seq }) => seq)).toEqual(all.slice(0, messages).map(({ seq }) => seq));
+      const { entries, more } = await store.entries(mailbox, places.of(from), { messages, bytes: 1e9 });
+      expect(entries.map(({ seq }) => seq)).toEqual(all.slice(0, messages).map(({ seq }) => places.of(seq)));
       expect(more).toBe(all.length > messages);
     }),
   );

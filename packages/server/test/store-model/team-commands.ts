@@ -176,10 +176,17 @@ export const states = fc
   );
 
 export const listens = fc.tuple(name, fc.boolean()).map(([who, isOn]) =>
-  command(`${who} ${isOn ? "listens" : "is gone"}`, async (model) => {
+  command(`${who} ${isOn ? "listens" : "is gone"}`, async (model, { store, claims }) => {
     const mailbox = boxOf(model, who, false);
-    if (isOn && model.active(mailbox) !== undefined) model.listening.add(mailbox);
-    else model.listening.delete(mailbox);
+    const claim = claims.get(mailbox);
+    if (isOn && model.active(mailbox) !== undefined) {
+      model.listening.add(mailbox);
+      claims.set(mailbox, (await store.listen(mailbox)).claim);
+    } else if (claim !== undefined) {
+      model.listening.delete(mailbox);
+      claims.delete(mailbox);
+      store.unlisten(mailbox, claim);
+    }
   }),
 );
 

@@ -43,10 +43,12 @@ export function roomObjection(
   const capacity = capacityOf(work.limits, kind);
   if (kind === "notice") return room.all.messages + count <= capacity.messages ? undefined : "mailbox_full";
   if (!hasSpace(work, payer, bytes)) return "storage_quota";
-  const own = room.of(payer.sender);
-  if (kind === "commit" && !payer.stranger && own.messages + count <= COMMITS) return undefined;
-  if (kind === "welcome" && own.messages + count > WELCOMES) return "mailbox_full";
-  return fits(room, capacity, payer, amount) ? undefined : "mailbox_full";
+  // Nobody has more of it than all have together.
+  if (kind === "welcome" && room.all.messages + count > WELCOMES && room.of(payer.sender).messages + count > WELCOMES)
+    return "mailbox_full";
+  if (fits(room, capacity, payer, amount)) return undefined;
+  const isFirst = kind === "commit" && !payer.stranger && room.of(payer.sender).messages + count <= COMMITS;
+  return isFirst ? undefined : "mailbox_full";
 }
 
 /** Whether so many bytes more of an account may lie here. */
@@ -74,6 +76,8 @@ export function isBusy(work: Work, mailbox: number | undefined, payer: Payer, { 
   const room = work.mail.room(mailbox, "application");
   const { strangers } = room;
   if (strangers.messages === 0) return false;
+  // Also if all that is there were its own.
+  if (room.all.bytes + bytes <= half(half(most) + room.all.bytes - strangers.bytes)) return false;
   const here = room.ofStrangersAt(placeOf(payer)).bytes;
   const own = room.of(payer.sender).bytes;
   if (own === 0 && bytes <= FIRST) return strangers.bytes >= 2 * most || here >= most;
@@ -100,8 +104,10 @@ function capacityOf(limits: StoreLimits, kind: RoomKind): Amount {
   return { messages: limits.handshakeMessages, bytes: limits.handshakeBytes };
 }
 
-/** Whether so much more of one sender fits. */
-function fits(room: Room, capacity: Amount, payer: Payer, { messages, bytes }: Amount): boolean {
+/** Whether so much more of one sender fits. Mostly that is so whoever has sent what is there: then nobody's part is counted. */
+function fits(room: Room, capacity: Amount, payer: Payer, amount: Amount): boolean {
+  const { messages, bytes } = amount;
+  if (fitsAnybody(room, capacity, payer, amount)) return true;
   const own = room.of(payer.sender);
   const most = (part: keyof Amount): number =>
     payer.stranger
@@ -110,16 +116,29 @@ function fits(room: Room, capacity: Amount, payer: Payer, { messages, bytes }: A
   return own.messages + messages <= most("messages") && own.bytes + bytes <= most("bytes");
 }
 
+/** Whether it would fit if all that is there were its sender's, and of its address nothing: with less of its own it fits, too. */
+function fitsAnybody({ all, strangers }: Room, capacity: Amount, { stranger }: Payer, amount: Amount): boolean {
+  return (["messages", "bytes"] as const).every((part) => {
+    const would = all[part] + amount[part];
+    if (!stranger) return would <= quarter(capacity[part]);
+    return would <= half(quarter(theirs({ all, strangers }, capacity[part], part) - strangers[part]));
+  });
+}
+
+/** The part of strangers: what peers leave, and half of the room at most. */
+function theirs({ all, strangers }: Pick<Room, "all" | "strangers">, capacity: number, part: keyof Amount): number {
+  return Math.min(half(capacity), capacity - (all[part] - strangers[part]));
+}
+
 /**
- * Strangers have what peers leave, and half of the room at most. An address takes a quarter of what the others leave of
- * that, an account half of what the others leave its address: neither one name nor many of one address take it all.
+ * An address takes a quarter of what the others leave of the part of strangers, an account half of what the others leave its address:
+ * neither one name nor many of one address take it all.
  */
 function strangersShare(room: Room, capacity: number, payer: Payer, part: keyof Amount): number {
   const own = room.of(payer.sender)[part];
   const taken = room.strangers[part];
-  const theirs = Math.min(half(capacity), capacity - (room.all[part] - taken));
   const here = room.ofStrangersAt(placeOf(payer))[part];
-  return half(quarter(theirs - (taken - here)) - Math.max(0, here - own));
+  return half(quarter(theirs(room, capacity, part) - (taken - here)) - Math.max(0, here - own));
 }
 
 function half(left: number): number {

@@ -1,5 +1,5 @@
 import type { Refused, StatementRequest } from "../store.ts";
-import { bytesOf } from "../statements.ts";
+import { statementBytes } from "../charges.ts";
 import { senderOf } from "./payer.ts";
 import { hasSpace } from "./room.ts";
 import type { Occasion, Work } from "./work.ts";
@@ -34,7 +34,7 @@ export function keepStatement(work: Work, request: StatementRequest, { now, isFu
   if (kind === "rejoin" && since >= 0 && since < REJOIN_MS)
     return { refused: "rate_limited", retryAfterMs: REJOIN_MS - since };
   const { name, address } = sender;
-  if (!hasSpace(work, { sender: name, address }, bytesOf(statement))) return { refused: "storage_quota" };
+  if (!hasSpace(work, { sender: name, address }, statementBytes(statement))) return { refused: "storage_quota" };
   const others = [...group.members.values()].filter((member) => member !== own);
   // Of a team that all have left nobody does anything any more.
   if (kind === "leave" && others.every(({ leaves }) => leaves))

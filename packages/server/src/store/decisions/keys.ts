@@ -1,12 +1,16 @@
 /** Who may add to a stock of key packages, and who gets one. */
-import { hasSpace } from "./decisions/room.ts";
-import { payerOf, senderOf } from "./decisions/payer.ts";
-import type { Published } from "./key-packages.ts";
-import type { ClaimedKeys, Refused } from "./store.ts";
-import type { Tables } from "./tables.ts";
+import type { ClaimedKeys, Refused } from "../store.ts";
+import { entered } from "./login.ts";
+import { hasSpace } from "./room.ts";
+import { payerOf, senderOf } from "./payer.ts";
+import type { Published, Tables } from "./tables.ts";
 
-export function publishKeys(tables: Tables, mailbox: number, published: Published): number | Refused {
-  const { accounts, keyPackages } = tables;
+export function publishKeys(
+  tables: Tables,
+  { mailbox, ...published }: Published & { mailbox: number },
+  now: number,
+): number | Refused {
+  const { keyPackages } = tables;
   const owner = senderOf(tables, mailbox);
   // Packages of a device that was replaced or removed meanwhile would be left over.
   if (owner === undefined) return { refused: "device_replaced" };
@@ -16,7 +20,7 @@ export function publishKeys(tables: Tables, mailbox: number, published: Publishe
   const bytes = packages.reduce((sum, { length }) => sum + length, lastResort?.length ?? 0) - freed;
   if (bytes > 0 && !hasSpace(tables, { sender, address }, bytes)) return { refused: "storage_quota" };
   // Also of an agent that has listened for months, on one connection, for somebody who writes first.
-  accounts.entered(mailbox);
+  entered(tables, mailbox, now);
   return keyPackages.publish({ mailbox, address }, published);
 }
 

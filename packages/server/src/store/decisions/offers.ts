@@ -1,6 +1,13 @@
-import type { Offer } from "./store.ts";
-import { TRIES, type WaitingStatement } from "./statements.ts";
-import type { Tables } from "./tables.ts";
+import type { Offer } from "../store.ts";
+import type { Offering, Tables, WaitingStatement } from "./tables.ts";
+
+/** Whoever has a statement has so long to commit it, before another member gets it; and how soon it is looked again whether there is any. Milliseconds. */
+const PATIENCE_MS = 30_000;
+const LOOK_MS = 4_000;
+const LAST_LOOK_MS = 60_000;
+/** After so many members have had one, it waits, twice as long each time. */
+const TRIES = 3;
+const LAST_WAIT_MS = 3_600_000;
 
 /** Whoever has acknowledged or committed something since is surely there, and has a statement before the others. Milliseconds. */
 const LATELY_MS = 600_000;
@@ -18,22 +25,34 @@ export function offerStatements(tables: Tables, now: number): Offer[] {
       statements.remove(waiting.groupId, [waiting.name]);
       return [];
     }
-    statements.offered(waiting, to, now);
-    if (to === undefined) return [];
     const { groupId, kind, statement, name } = waiting;
+    statements.setOffering(groupId, name, offeringOf(waiting, to, now));
+    if (to === undefined) return [];
     return [{ mailbox: to, groupId, kind, statement, username: tables.accounts.find(name)?.username ?? name }];
   });
 }
 
+/** @param to The member that has it now; undefined: nobody was there */
+function offeringOf({ offeredTo, tries, looks }: WaitingStatement, to: number | undefined, now: number): Offering {
+  // Of a team in which nobody listens for long there may be many.
+  if (to === undefined)
+    return { offeredTo, tries, looks: looks + 1, dueAt: now + Math.min(LOOK_MS * 2 ** looks, LAST_LOOK_MS) };
+  const count = tries + 1;
+  const isOver = count % TRIES === 0;
+  const wait = isOver ? Math.min(PATIENCE_MS * 2 ** (count / TRIES), LAST_WAIT_MS) : PATIENCE_MS;
+  return { offeredTo: to, tries: count, looks: 0, dueAt: now + wait };
+}
+
 function takerOf(
-  { groups, heard, isListening }: Tables,
+  tables: Tables,
   { groupId, name, offeredTo, tries }: WaitingStatement,
   now: number,
 ): number | "over" | undefined {
+  const { groups, heard } = tables;
   const members = [...(groups.find(groupId)?.members.values() ?? [])];
   if (!members.some((member) => member.name === name)) return "over";
   const able = members
-    .filter((member) => !member.lapsed && !member.leaves && member.name !== name && isListening(member.mailbox))
+    .filter((member) => !member.lapsed && !member.leaves && member.name !== name && tables.isListening(member.mailbox))
     .map(({ mailbox }) => mailbox)
     .toSorted((one, other) => one - other);
   const lively = tries < TRIES ? able.filter((mailbox) => now - (heard.get(mailbox) ?? -Infinity) < LATELY_MS) : [];

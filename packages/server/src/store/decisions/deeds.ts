@@ -1,4 +1,5 @@
-import type { Deed, DeedDone } from "./store.ts";
+import type { Deed, DeedDone } from "../store.ts";
+import { removeAccount } from "./remove.ts";
 import type { Tables } from "./tables.ts";
 
 /** Does what an administrator asks for, and writes it down, also that there was nothing to do. */
@@ -9,7 +10,7 @@ export function administer(tables: Tables, deed: Deed): DeedDone {
 }
 
 function decide(tables: Tables, { what, target, release, invite }: Deed): DeedDone {
-  const { accounts, invites } = tables;
+  const { accounts, addresses, invites } = tables;
   // Those are done by the administrator's own process, and only written down here.
   if (what === "backup" || what === "restore") return { outcome: "done", mailbox: undefined };
   if (what === "revoke") return { outcome: invites.revoke(target), mailbox: undefined };
@@ -21,11 +22,14 @@ function decide(tables: Tables, { what, target, release, invite }: Deed): DeedDo
   if (account === undefined) return { outcome: "unknown_user", mailbox: undefined };
   if (account.kind === "removed") {
     if (what !== "remove") return { outcome: "unknown_user", mailbox: undefined };
-    if (release) accounts.release(account);
+    if (release) {
+      addresses.countAccount(account.address, -1);
+      accounts.release(account);
+    }
     return { outcome: release ? "done" : "unchanged", mailbox: undefined };
   }
   const { mailbox } = account;
-  if (what === "remove") return { outcome: tables.removeAccount(mailbox, release) ? "done" : "unchanged", mailbox };
+  if (what === "remove") return { outcome: removeAccount(tables, mailbox, release) ? "done" : "unchanged", mailbox };
   const disabled = what === "disable";
   if (account.disabled === disabled) return { outcome: "unchanged", mailbox };
   accounts.setDisabled(account, disabled);
