@@ -5,7 +5,7 @@ import { expect, test } from "vitest";
 import { createRelay, defaultLimits, openSqliteStore, type Relay } from "@aimessage/server";
 import { Agent, type AgentError } from "@aimessage/sdk/node";
 import { check } from "../../packages/server/src/admin/check.ts";
-import { freeBytes } from "../../packages/server/src/store/reserve.ts";
+import { freeBytes } from "../../packages/server/src/store/sqlite/reserve.ts";
 import { newAgent, randomGroup, type Agent as TestAgent } from "../../packages/server/test/agent.ts";
 import { loginToken, RawClient, registerToken, tokenClient } from "../../packages/server/test/raw-client.ts";
 import { smallDisk } from "../small-disk.ts";

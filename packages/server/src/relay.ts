@@ -38,7 +38,7 @@ import { Refusals } from "./refusals.ts";
 import { shutDown } from "./shutdown.ts";
 import { asStartupError } from "./startup-error.ts";
 import { sayWhatIsLost, storageLog } from "./storage-log.ts";
-import { openMemoryStore, openSqliteStore } from "./store/sqlite.ts";
+import { openMemoryStore, openSqliteStore } from "./store/sqlite/sqlite.ts";
 import { boundSockets } from "./socket/sockets.ts";
 import { SteadyClock } from "./config/steady-clock.ts";
 import { startSweeps } from "./sweeps.ts";

@@ -1,7 +1,7 @@
 import type { Config } from "./config/config.ts";
-import { freeBytes } from "./store/reserve.ts";
-import { FolderLockedError } from "./store/lock.ts";
-import { NewerSchemaError } from "./store/migrations.ts";
+import { freeBytes } from "./store/sqlite/reserve.ts";
+import { FolderLockedError } from "./store/sqlite/lock.ts";
+import { NewerSchemaError } from "./store/sqlite/migrations.ts";
 
 /** SQLite's codes for what a full disk may be called (https://sqlite.org/rescode.html): IOERR, FULL, CANTOPEN. */
 const NO_ROOM = new Set([10, 13, 14]);

@@ -6,7 +6,7 @@ import { expect, test } from "vitest";
 import { check } from "../src/admin/check.ts";
 import { defaultLimits } from "../src/config/limits.ts";
 import { createRelay, openSqliteStore } from "../src/index.ts";
-import { SCHEMA_VERSION } from "../src/store/migrations.ts";
+import { SCHEMA_VERSION } from "../src/store/sqlite/migrations.ts";
 import { newAgent, randomGroup } from "./agent.ts";
 import { commandHere as command } from "./console.ts";
 import { withoutFiles, withoutTeams } from "./older.ts";

@@ -9,7 +9,7 @@ import { backup } from "../src/admin/backup.ts";
 import { restore } from "../src/admin/restore.ts";
 import { openSqliteStore } from "../src/index.ts";
 import { defaultLimits } from "../src/config/limits.ts";
-import { lockFolder } from "../src/store/lock.ts";
+import { lockFolder } from "../src/store/sqlite/lock.ts";
 import { folder } from "./folder.ts";
 import { command, runningRelay } from "./relay-process.ts";
 

@@ -17,7 +17,7 @@ import { createRelay } from "../src/index.ts";
 import { createLogTo } from "../src/log.ts";
 import { transfers } from "../src/socket/transfers.ts";
 import type { BlobStore } from "../src/store/blob-store.ts";
-import { openMemoryStore } from "../src/store/sqlite.ts";
+import { openMemoryStore } from "../src/store/sqlite/sqlite.ts";
 import { accepted, StoreWorld } from "../src/testing/store-world.ts";
 import { newAgent } from "./agent.ts";
 import { folder } from "./folder.ts";

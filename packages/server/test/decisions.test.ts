@@ -8,9 +8,9 @@ import { registerDevice, registerToken } from "../src/store/decisions/register.t
 import { send } from "../src/store/decisions/send.ts";
 import { NEWCOMER } from "../src/store/decisions/team.ts";
 import { type Group, type Member, Missing, type Work } from "../src/store/decisions/work.ts";
-import { migrate } from "../src/store/migrations.ts";
+import { migrate } from "../src/store/sqlite/migrations.ts";
 import type { CommitRequest, Refused, SendRequest } from "../src/store/store.ts";
-import { openTables } from "../src/store/tables.ts";
+import { openTables } from "../src/store/sqlite/tables.ts";
 
 const NOW = 1_700_000_000_000;
 const occasion = { now: NOW, isFull: false };

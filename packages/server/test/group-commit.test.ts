@@ -1,6 +1,6 @@
 import { DatabaseSync } from "node:sqlite";
 import { expect, test } from "vitest";
-import { GroupCommit, type Sync } from "../src/store/group-commit.ts";
+import { GroupCommit, type Sync } from "../src/store/sqlite/group-commit.ts";
 
 function world(sync?: Sync) {
   const db = new DatabaseSync(":memory:");

@@ -10,7 +10,7 @@ import { stats } from "../src/admin/stats.ts";
 import { listUsers, showUser } from "../src/admin/users.ts";
 import { openSqliteStore } from "../src/index.ts";
 import { defaultLimits } from "../src/config/limits.ts";
-import { lastLines } from "../src/store/audit.ts";
+import { lastLines } from "../src/store/sqlite/audit.ts";
 import { folder } from "./folder.ts";
 
 interface Step {

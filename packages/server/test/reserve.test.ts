@@ -1,7 +1,7 @@
 import { linkSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { Reserve } from "../src/store/reserve.ts";
+import { Reserve } from "../src/store/sqlite/reserve.ts";
 import { folder } from "./folder.ts";
 
 const MIB = 2 ** 20;

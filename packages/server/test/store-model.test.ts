@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import { check } from "../src/admin/check.ts";
 import { openMemoryStore, openSqliteStore } from "../src/index.ts";
 import { defaultLimits } from "../src/config/limits.ts";
-import type { StoreOptions } from "../src/store/sqlite.ts";
+import type { StoreOptions } from "../src/store/options.ts";
 import type { RelayStore } from "../src/store/store.ts";
 import { folder } from "./folder.ts";
 import type { Real } from "./store-model/command.ts";

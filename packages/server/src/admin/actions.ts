@@ -1,6 +1,6 @@
 import { becomeOwnerOf, type Output } from "@aimessage/sdk/program";
 import { UsageError } from "../config/usage-error.ts";
-import { lastLines } from "../store/audit.ts";
+import { lastLines } from "../store/sqlite/audit.ts";
 import { AdminError } from "./admin-error.ts";
 import { backup } from "./backup.ts";
 import { check } from "./check.ts";

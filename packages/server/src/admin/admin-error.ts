@@ -1,6 +1,6 @@
 import { UsageError } from "../config/usage-error.ts";
-import { FolderLockedError } from "../store/lock.ts";
-import { NewerSchemaError } from "../store/migrations.ts";
+import { FolderLockedError } from "../store/sqlite/lock.ts";
+import { NewerSchemaError } from "../store/sqlite/migrations.ts";
 import { StorageError } from "../store/store.ts";
 
 /** An administrator's command could not be done; one sentence says why, and the hint what to do. */

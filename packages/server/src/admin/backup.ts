@@ -3,7 +3,7 @@ import { renameSync, rmSync, statSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { asOwnerOf, makeWhole } from "@aimessage/sdk/program";
-import { schemaVersion } from "../store/migrations.ts";
+import { schemaVersion } from "../store/sqlite/migrations.ts";
 import { AdminError } from "./admin-error.ts";
 import { dropBlobs, dropUnsealed, gather, type Gathered, hasBlobs, missingMark } from "./blob-copies.ts";
 import { mergeInto, moveTo, removeOthers } from "./blob-files.ts";

@@ -1,7 +1,7 @@
 import type { DatabaseSync } from "node:sqlite";
 import { GROUP_BYTES, ROW_BYTES } from "../store/charges.ts";
-import { SCHEMA_VERSION, schemaVersion } from "../store/migrations.ts";
-import { freeBytes, isShort, reserveOn, reusableBytes } from "../store/reserve.ts";
+import { SCHEMA_VERSION, schemaVersion } from "../store/sqlite/migrations.ts";
+import { freeBytes, isShort, reserveOn, reusableBytes } from "../store/sqlite/reserve.ts";
 import { brokenFiles, type Problem } from "./check-files.ts";
 import { faultsOf, isDamage } from "./faults.ts";
 import { databaseFile, openReadOnly, requireDatabase } from "./read-only.ts";

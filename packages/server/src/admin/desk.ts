@@ -2,7 +2,7 @@ import { type FSWatcher, watch } from "node:fs";
 import { readdir, readFile, rename, stat, unlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Log } from "../log.ts";
-import { makeFolder } from "../store/lock.ts";
+import { makeFolder } from "../store/sqlite/lock.ts";
 import type { Deed, DeedDone } from "../store/store.ts";
 import { namesOf, type Reply, Request, requestsFolder } from "./request.ts";
 

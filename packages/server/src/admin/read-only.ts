@@ -1,8 +1,8 @@
 import { statSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { refuseLinks } from "../store/lock.ts";
-import { NewerSchemaError, SCHEMA_VERSION, schemaVersion } from "../store/migrations.ts";
+import { refuseLinks } from "../store/sqlite/lock.ts";
+import { NewerSchemaError, SCHEMA_VERSION, schemaVersion } from "../store/sqlite/migrations.ts";
 import { AdminError } from "./admin-error.ts";
 
 /** How long a relay that starts or ends may hold the database. Milliseconds. */

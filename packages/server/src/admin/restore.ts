@@ -12,11 +12,11 @@ import {
 import { dirname, join, resolve } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { asOwnerOf, makeWhole } from "@aimessage/sdk/program";
-import { auditTable } from "../store/audit.ts";
-import { FolderLockedError, lockFolder, makeFolder } from "../store/lock.ts";
-import { migrate, schemaVersion } from "../store/migrations.ts";
+import { auditTable } from "../store/sqlite/audit.ts";
+import { FolderLockedError, lockFolder, makeFolder } from "../store/sqlite/lock.ts";
+import { migrate, schemaVersion } from "../store/sqlite/migrations.ts";
 import { writeMark } from "../store/blob-layout.ts";
-import { readLogId } from "../store/sqlite.ts";
+import { readLogId } from "../store/sqlite/sqlite.ts";
 import { AdminError } from "./admin-error.ts";
 import { filesOf } from "./backup.ts";
 import { blobMark, dropBlobs, dropUnsealed, gather, type Gathered, setBlobMark } from "./blob-copies.ts";

@@ -7,7 +7,7 @@ import { commandsHelp, isAdminCommand } from "./commands.ts";
 import { defaultLimits, type Limits } from "./limits.ts";
 import { formatLimit, generalOptions, limitFlags, type Option, parseLimit } from "./options.ts";
 import { alone, type Bus } from "../store/bus.ts";
-import type { StoreOptions } from "../store/sqlite.ts";
+import type { StoreOptions } from "../store/options.ts";
 import type { RelayStore } from "../store/store.ts";
 import { systemUptime } from "./steady-clock.ts";
 import { LISTS, UsageError } from "./usage-error.ts";

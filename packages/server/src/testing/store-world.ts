@@ -1,6 +1,6 @@
 import { strict as assert } from "node:assert";
 import { defaultLimits } from "../config/limits.ts";
-import type { StoreOptions } from "../store/sqlite.ts";
+import type { StoreOptions } from "../store/options.ts";
 import type {
   CommitRequest,
   Deed,

@@ -1,5 +1,5 @@
 import type { DatabaseSync } from "node:sqlite";
-import type { StoreLimits } from "./store.ts";
+import type { StoreLimits } from "../store.ts";
 
 /** Addresses that are remembered; beyond them all are read again. */
 const REMEMBERED = 20_000;

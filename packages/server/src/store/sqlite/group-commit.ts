@@ -1,6 +1,6 @@
 import type { DatabaseSync } from "node:sqlite";
 import type { Disk } from "./disk.ts";
-import { StorageError, type Entry } from "./store.ts";
+import { StorageError, type Entry } from "../store.ts";
 
 interface Waiting {
   succeed: () => void;

@@ -1,11 +1,11 @@
 import type { DatabaseSync } from "node:sqlite";
 import type { Addresses } from "./addresses.ts";
-import { ROW_BYTES } from "./charges.ts";
-import type { Blob, BlobTotals, NewBlob } from "./blob-rows.ts";
-import { DAY_MS } from "./days.ts";
-import { chargeOf, LEAST_CHARGE, roomForBlobs } from "./decisions/blob.ts";
-import type { BlobOwner } from "./decisions/tables.ts";
-import type { StoreLimits } from "./store.ts";
+import { ROW_BYTES } from "../charges.ts";
+import type { Blob, BlobTotals, NewBlob } from "../blob-rows.ts";
+import { DAY_MS } from "../days.ts";
+import { chargeOf, LEAST_CHARGE, roomForBlobs } from "../decisions/blob.ts";
+import type { BlobOwner } from "../decisions/tables.ts";
+import type { StoreLimits } from "../store.ts";
 
 /** One of which nothing has come for so long is not waited for. Milliseconds. */
 const UNFINISHED_MS = DAY_MS;

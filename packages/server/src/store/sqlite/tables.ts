@@ -5,7 +5,7 @@ import { auditTable } from "./audit.ts";
 import { blobsTable } from "./blobs.ts";
 import { bodiesTable } from "./bodies.ts";
 import { BoundedMap } from "./bounded-map.ts";
-import type { Tables } from "./decisions/tables.ts";
+import type { Tables } from "../decisions/tables.ts";
 import { groupsTable } from "./groups.ts";
 import { invitesTable } from "./invites.ts";
 import { keyPackagesTable } from "./key-packages.ts";
@@ -13,7 +13,7 @@ import { mailTable } from "./mail.ts";
 import { peersTable } from "./peers.ts";
 import { requestsTable } from "./requests.ts";
 import { statementsTable } from "./statements.ts";
-import type { Entry, StoreLimits } from "./store.ts";
+import type { Entry, StoreLimits } from "../store.ts";
 
 export interface TableOptions {
   limits: StoreLimits;

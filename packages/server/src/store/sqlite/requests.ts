@@ -1,5 +1,5 @@
 import type { DatabaseSync } from "node:sqlite";
-import type { PastRequest, Work } from "./decisions/work.ts";
+import type { PastRequest, Work } from "../decisions/work.ts";
 
 /** How long a repeat is known as one, if there are no more than are remembered. */
 const MEMORY_MS = 48 * 3600 * 1000;

@@ -3,11 +3,11 @@ import { type DeliveryKind, usernameKey } from "@aimessage/sdk/protocol";
 import type { Addresses } from "./addresses.ts";
 import { BoundedMap } from "./bounded-map.ts";
 import type { Bodies } from "./bodies.ts";
-import { sizeOf } from "./decisions/room.ts";
-import type { Swept } from "./decisions/tables.ts";
-import type { NewEntry, Payer, Room, RoomKind } from "./decisions/work.ts";
+import { sizeOf } from "../decisions/room.ts";
+import type { Swept } from "../decisions/tables.ts";
+import type { NewEntry, Payer, Room, RoomKind } from "../decisions/work.ts";
 import { CountedRoom } from "./room.ts";
-import type { Body, Entry } from "./store.ts";
+import type { Body, Entry } from "../store.ts";
 
 export interface EntryRow {
   seq: number;

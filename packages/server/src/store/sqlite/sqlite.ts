@@ -3,20 +3,20 @@ import { closeSync, fdatasync, openSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { asOwnerOf } from "@aimessage/sdk/program";
-import { reserveBlob } from "./decisions/blob.ts";
-import { commit } from "./decisions/commit.ts";
-import { administer } from "./decisions/deeds.ts";
-import { claimKeys, publishKeys } from "./decisions/keys.ts";
-import { entered, hasEntered, login } from "./decisions/login.ts";
-import { offerStatements } from "./decisions/offers.ts";
-import { senderOf } from "./decisions/payer.ts";
-import { setPeers } from "./decisions/peers.ts";
-import { registerDevice, registerToken } from "./decisions/register.ts";
-import { removeAccount } from "./decisions/remove.ts";
-import { send } from "./decisions/send.ts";
-import { keepStatement } from "./decisions/statement.ts";
-import { sweep, SWEEP_START } from "./decisions/sweep.ts";
-import type { Occasion } from "./decisions/work.ts";
+import { reserveBlob } from "../decisions/blob.ts";
+import { commit } from "../decisions/commit.ts";
+import { administer } from "../decisions/deeds.ts";
+import { claimKeys, publishKeys } from "../decisions/keys.ts";
+import { entered, hasEntered, login } from "../decisions/login.ts";
+import { offerStatements } from "../decisions/offers.ts";
+import { senderOf } from "../decisions/payer.ts";
+import { setPeers } from "../decisions/peers.ts";
+import { registerDevice, registerToken } from "../decisions/register.ts";
+import { removeAccount } from "../decisions/remove.ts";
+import { send } from "../decisions/send.ts";
+import { keepStatement } from "../decisions/statement.ts";
+import { sweep, SWEEP_START } from "../decisions/sweep.ts";
+import type { Occasion } from "../decisions/work.ts";
 import { Disk } from "./disk.ts";
 import { GroupCommit, type Sync } from "./group-commit.ts";
 import { Listeners } from "./listeners.ts";
@@ -24,20 +24,11 @@ import { lockFolder, makeFolder, makePrivate, refuseLinks } from "./lock.ts";
 import { migrate } from "./migrations.ts";
 import { Place } from "./place.ts";
 import { Reserve } from "./reserve.ts";
-import { type Entry, type Hindrance, type RelayStore, StorageError } from "./store.ts";
-import type { MailboxState, StoreLimits } from "./store.ts";
+import type { StoreOptions } from "../options.ts";
+import { type Entry, type Hindrance, type MailboxState, type RelayStore, StorageError } from "../store.ts";
 import { openTables } from "./tables.ts";
 
-export interface StoreOptions {
-  limits: StoreLimits;
-  /** Unix milliseconds. Default: the system's clock. */
-  clock?: () => number;
-  /** Told of each commit's duration in milliseconds. */
-  onCommit?: (milliseconds: number) => void;
-  /** The database was restored from a backup: its logs get a new id, since clients may know entries that it does not. */
-  restored?: boolean;
-  /** Told of what keeps new mail from being stored when it is noticed, and with undefined when it is over. */
-  onHindrance?: (hindrance: Hindrance | undefined) => void;
+export interface SqliteOptions extends StoreOptions {
   /** How long to wait, blocking, for a folder or a database that another process holds. Milliseconds. */
   lockPatienceMs?: number;
   /** Largest size of the database in pages of 4096 bytes: a small disk, for tests. */
@@ -48,11 +39,11 @@ export interface StoreOptions {
  * Opens the store in a folder, making it if there is none. Only one relay at a time can. Root opens it as the folder's owner.
  * @throws NewerSchemaError, FolderLockedError, or what the file system says.
  */
-export function openSqliteStore(folder: string, options: StoreOptions): RelayStore {
+export function openSqliteStore(folder: string, options: SqliteOptions): RelayStore {
   return asOwnerOf(folder, () => openInFolder(folder, options));
 }
 
-function openInFolder(folder: string, options: StoreOptions): RelayStore {
+function openInFolder(folder: string, options: SqliteOptions): RelayStore {
   makeFolder(folder);
   using parts = new DisposableStack();
   const reserve = new Reserve(folder, options.limits.reserveBytes);
@@ -86,7 +77,7 @@ function openInFolder(folder: string, options: StoreOptions): RelayStore {
 }
 
 /** A store that is gone with its process: the same tables, in memory. */
-export function openMemoryStore(options: StoreOptions): RelayStore {
+export function openMemoryStore(options: SqliteOptions): RelayStore {
   const db = new DatabaseSync(":memory:");
   const store = openStore(db, options, undefined);
   return {
@@ -109,7 +100,7 @@ interface Below {
   disk: Disk;
 }
 
-function openStore(db: DatabaseSync, options: StoreOptions, below: Below | undefined): RelayStore {
+function openStore(db: DatabaseSync, options: SqliteOptions, below: Below | undefined): RelayStore {
   const { limits, clock = Date.now, onCommit = () => {} } = options;
   db.exec("PRAGMA temp_store = MEMORY; PRAGMA cache_size = -8192");
   migrate(db);

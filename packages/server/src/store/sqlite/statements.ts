@@ -1,8 +1,8 @@
 import type { DatabaseSync } from "node:sqlite";
 import type { Addresses } from "./addresses.ts";
-import { statementBytes } from "./charges.ts";
-import type { Offering, WaitingStatement } from "./decisions/tables.ts";
-import type { Statement } from "./decisions/work.ts";
+import { statementBytes } from "../charges.ts";
+import type { Offering, WaitingStatement } from "../decisions/tables.ts";
+import type { Statement } from "../decisions/work.ts";
 
 /** Statements that are offered at a time. */
 const AT_ONCE = 64;

@@ -1,9 +1,9 @@
 import type { DatabaseSync } from "node:sqlite";
 import { usernameKey } from "@aimessage/sdk/protocol";
 import { BoundedMap } from "./bounded-map.ts";
-import type { ClosedMailbox, SeenAccount } from "./decisions/tables.ts";
-import type { Owner } from "./decisions/work.ts";
-import type { Account, Device, KeyAccount, NewDevice, RemovedAccount, TokenAccount } from "./store.ts";
+import type { ClosedMailbox, SeenAccount } from "../decisions/tables.ts";
+import type { Owner } from "../decisions/work.ts";
+import type { Account, Device, KeyAccount, NewDevice, RemovedAccount, TokenAccount } from "../store.ts";
 
 interface Row {
   name: string;

@@ -1,5 +1,5 @@
 import type { DatabaseSync } from "node:sqlite";
-import type { AuditLine, Deed, DeedDone, RefusalCount } from "./store.ts";
+import type { AuditLine, Deed, DeedDone, RefusalCount } from "../store.ts";
 
 /** Rows that are kept. Apart, so that a flood of refusals does not wash away what administrators did. */
 const KEPT = { deed: 20_000, refusal: 80_000 };

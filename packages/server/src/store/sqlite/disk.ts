@@ -1,7 +1,7 @@
 import type { DatabaseSync } from "node:sqlite";
 import type { Place } from "./place.ts";
 import { type Reserve, reusableBytes } from "./reserve.ts";
-import type { Hindrance } from "./store.ts";
+import type { Hindrance } from "../store.ts";
 
 /** How often the disk is looked at, and at most while much is written. Milliseconds. */
 const INTERVAL_MS = 1_000;

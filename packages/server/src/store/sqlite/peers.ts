@@ -1,8 +1,8 @@
 import type { DatabaseSync } from "node:sqlite";
 import type { Addresses } from "./addresses.ts";
-import { ROW_BYTES } from "./charges.ts";
-import type { Standing } from "./decisions/work.ts";
-import type { PeersChange } from "./store.ts";
+import { ROW_BYTES } from "../charges.ts";
+import type { Standing } from "../decisions/work.ts";
+import type { PeersChange } from "../store.ts";
 
 /** Pairs that are remembered; beyond them all are forgotten, and read again. */
 const REMEMBERED = 20_000;

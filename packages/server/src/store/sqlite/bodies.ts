@@ -1,6 +1,6 @@
 import type { DatabaseSync } from "node:sqlite";
-import { DAY_MS } from "./days.ts";
-import type { Body } from "./store.ts";
+import { DAY_MS } from "../days.ts";
+import type { Body } from "../store.ts";
 
 /** A file stays so long after the last entry that names it: whoever has acknowledged that and ended before it had the file comes again. Milliseconds. */
 const KEPT_MS = DAY_MS;

@@ -1,9 +1,9 @@
 import { hash } from "node:crypto";
 import type { DatabaseSync } from "node:sqlite";
-import { handedOutUntil } from "./package-lifetime.ts";
+import { handedOutUntil } from "../package-lifetime.ts";
 import type { Addresses } from "./addresses.ts";
-import type { Published, StockOwner } from "./decisions/tables.ts";
-import type { StoreLimits } from "./store.ts";
+import type { Published, StockOwner } from "../decisions/tables.ts";
+import type { StoreLimits } from "../store.ts";
 
 /** A row was charged for its package, wherever that is. */
 const CHARGED = "RETURNING address, length(package) AS bytes";

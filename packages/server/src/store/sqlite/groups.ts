@@ -1,11 +1,11 @@
 import type { DatabaseSync } from "node:sqlite";
 import type { Addresses } from "./addresses.ts";
-import { GROUP_BYTES, ROW_BYTES } from "./charges.ts";
+import { GROUP_BYTES, ROW_BYTES } from "../charges.ts";
 import { BoundedMap } from "./bounded-map.ts";
-import { DAY_MS, dayOf } from "./days.ts";
-import type { Ended, Group, Member, Opener } from "./decisions/work.ts";
+import { DAY_MS, dayOf } from "../days.ts";
+import type { Ended, Group, Member, Opener } from "../decisions/work.ts";
 import type { Statements } from "./statements.ts";
-import type { StoreLimits, TeamOf } from "./store.ts";
+import type { StoreLimits, TeamOf } from "../store.ts";
 
 /** Members of which remembered groups have as many as other things that are remembered have rows. */
 const MEMBERS_A_PLACE = 20;

@@ -1,6 +1,6 @@
 import type { DatabaseSync } from "node:sqlite";
-import { DAY_MS } from "./days.ts";
-import type { Admission, NewInvite, Refused } from "./store.ts";
+import { DAY_MS } from "../days.ts";
+import type { Admission, NewInvite, Refused } from "../store.ts";
 
 /** An invite that has ended stays in the list for so long. Milliseconds. */
 const KEPT_MS = 30 * DAY_MS;

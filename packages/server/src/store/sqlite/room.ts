@@ -1,5 +1,5 @@
-import { placeOf } from "./decisions/room.ts";
-import type { Amount, Payer, Room } from "./decisions/work.ts";
+import { placeOf } from "../decisions/room.ts";
+import type { Amount, Payer, Room } from "../decisions/work.ts";
 
 /** Of those who have nothing there any more some are kept: mostly they come again. */
 const KEPT_EMPTY = 8;
