@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { BoundedMap } from "../src/store/sqlite/bounded-map.ts";
+import { BoundedMap } from "../src/store/bounded-map.ts";
 
 test("what is remembered is bounded by how many values there are, or by what they weigh", () => {
   const plain = new BoundedMap<number, number>();

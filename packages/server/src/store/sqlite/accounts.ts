@@ -1,6 +1,6 @@
 import type { DatabaseSync } from "node:sqlite";
 import { usernameKey } from "@aimessage/sdk/protocol";
-import { BoundedMap } from "./bounded-map.ts";
+import { BoundedMap } from "../bounded-map.ts";
 import type { ClosedMailbox, SeenAccount } from "../decisions/tables.ts";
 import type { Owner } from "../decisions/work.ts";
 import type { Account, Device, KeyAccount, NewDevice, RemovedAccount, TokenAccount } from "../store.ts";

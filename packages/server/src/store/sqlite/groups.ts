@@ -1,7 +1,7 @@
 import type { DatabaseSync } from "node:sqlite";
 import type { Addresses } from "./addresses.ts";
 import { GROUP_BYTES, ROW_BYTES } from "../charges.ts";
-import { BoundedMap } from "./bounded-map.ts";
+import { BoundedMap } from "../bounded-map.ts";
 import { DAY_MS, dayOf } from "../days.ts";
 import type { Ended, Group, Member, Opener } from "../decisions/work.ts";
 import type { Statements } from "./statements.ts";

@@ -1,7 +1,7 @@
 import type { DatabaseSync } from "node:sqlite";
 import { type DeliveryKind, usernameKey } from "@aimessage/sdk/protocol";
 import type { Addresses } from "./addresses.ts";
-import { BoundedMap } from "./bounded-map.ts";
+import { BoundedMap } from "../bounded-map.ts";
 import type { Bodies } from "./bodies.ts";
 import { sizeOf } from "../decisions/room.ts";
 import type { Swept } from "../decisions/tables.ts";

@@ -4,7 +4,7 @@ import { addressesTable } from "./addresses.ts";
 import { auditTable } from "./audit.ts";
 import { blobsTable } from "./blobs.ts";
 import { bodiesTable } from "./bodies.ts";
-import { BoundedMap } from "./bounded-map.ts";
+import { BoundedMap } from "../bounded-map.ts";
 import type { Tables } from "../decisions/tables.ts";
 import { groupsTable } from "./groups.ts";
 import { invitesTable } from "./invites.ts";

@@ -1,0 +1,342 @@
+import { usernameKey } from "@aimessage/sdk/protocol";
+import { BoundedMap } from "../bounded-map.ts";
+import type { ClosedMailbox, SeenAccount, Tables } from "../decisions/tables.ts";
+import { Missing } from "../decisions/work.ts";
+import type { Account, Device, KeyAccount, NewDevice, RemovedAccount, TokenAccount } from "../store.ts";
+import { type Box, type Boxes, emptyBox, isActive } from "./boxes.ts";
+import { tableWrites } from "./columns.ts";
+import type { Numbers } from "./numbers.ts";
+import { keyOf, type Look, type Part, type Send, valuesOf } from "./part.ts";
+import { Rows } from "./rows.ts";
+
+/** A name that is registered, or reserved. */
+export interface NameRow {
+  name: string;
+  username: string;
+  kind: Account["kind"];
+  mailbox: number | null;
+  address: number | null;
+}
+
+/** What of a mailbox's device and account never changes. */
+export interface DeviceRow {
+  mailbox: number;
+  device_key: Uint8Array | null;
+  certificate: Uint8Array | null;
+  counter: number;
+  identity_key: Uint8Array | null;
+  derived_key: Uint8Array | null;
+}
+
+const names = tableWrites<NameRow>("accounts", ["name"], {
+  name: "text",
+  username: "text",
+  kind: "text",
+  mailbox: "bigint",
+  address: "bigint",
+});
+const devices = tableWrites<DeviceRow>("devices", ["mailbox"], {
+  mailbox: "bigint",
+  device_key: "bytea",
+  certificate: "bytea",
+  counter: "bigint",
+  identity_key: "bytea",
+  derived_key: "bytea",
+});
+
+export const selectDevices = "SELECT * FROM devices WHERE mailbox = ANY ($1::bigint[])";
+
+export type KnownDevices = BoundedMap<number, DeviceRow>;
+
+/** Accounts, their devices, and the mailboxes that belong to them. */
+export class Accounts implements Part {
+  readonly looks: Record<string, Look>;
+  readonly #boxes: Boxes;
+  readonly #numbers: Numbers;
+  readonly #known: KnownDevices;
+  readonly #names = new Rows<string, NameRow>("name");
+  readonly #newDevices = new Map<number, DeviceRow>();
+  readonly #unknown = new Map<string, number | undefined>();
+  readonly #lists = new Map<string, unknown>();
+
+  constructor(boxes: Boxes, numbers: Numbers, known: KnownDevices) {
+    this.#boxes = boxes;
+    this.#numbers = numbers;
+    this.#known = known;
+    this.looks = {
+      name: (sql, keys) => this.#readNames(sql, keys),
+      devices: async (sql, keys) => {
+        for (const row of await sql<DeviceRow>(selectDevices, [keys.map(Number)])) known.set(row.mailbox, row);
+      },
+      // The lock keeps others from registering the name, or from making its mailbox, meanwhile.
+      "new name": async (sql, keys) => {
+        const all = keys.toSorted();
+        await sql("SELECT pg_advisory_xact_lock(hashtextextended(n, 0)) FROM unnest($1::text[]) n", [all]);
+        const rows = await sql<{ name: string; mailbox: number }>(
+          "SELECT name, mailbox FROM mailboxes WHERE name = ANY ($1::text[]) AND device = '' AND closed IS NULL",
+          [all],
+        );
+        for (const name of all) this.#unknown.set(name, undefined);
+        for (const { name, mailbox } of rows) this.#unknown.set(name, mailbox);
+        await this.#readNames(sql, all);
+      },
+      "mailboxes of": (sql, keys) =>
+        this.#list(keys, async (name) =>
+          numbersOf(await sql<{ mailbox: number }>("SELECT mailbox FROM mailboxes WHERE name = $1", [name])),
+        ),
+      device: (sql, keys) =>
+        this.#list(keys, async (key) => {
+          const [name, id] = valuesOf<[string, string]>(key);
+          const [found] = await sql<{ mailbox: number; closed: string | null }>(
+            `SELECT mailbox, closed FROM mailboxes WHERE name = $1 AND device = $2 AND closed IS DISTINCT FROM 'unregistered'
+              ORDER BY mailbox DESC LIMIT 1`,
+            [name, id],
+          );
+          return found;
+        }),
+      "next closed": (sql, keys) =>
+        this.#list(keys, async () => {
+          const [found] = await sql<ClosedMailbox>(
+            "SELECT mailbox, name, closed FROM mailboxes WHERE closed IS NOT NULL AND NOT drained ORDER BY mailbox LIMIT 1",
+            [],
+          );
+          return found;
+        }),
+      "surplus devices": (sql, keys) =>
+        this.#list(keys, async (key) =>
+          numbersOf(
+            await sql<{ mailbox: number }>(
+              `SELECT mailbox FROM mailboxes WHERE name = $1 AND closed = 'device_replaced' AND drained
+                ORDER BY mailbox DESC OFFSET $2::bigint`,
+              valuesOf<[string, number]>(key),
+            ),
+          ),
+        ),
+      "accounts after": (sql, keys) =>
+        this.#list(keys, (key) => sql<SeenAccount>(SEEN, valuesOf<[string, number]>(key))),
+    };
+  }
+
+  async #readNames(sql: Parameters<Look>[0], keys: readonly string[]): Promise<void> {
+    for (const name of keys) this.#names.learn(name, undefined);
+    for (const row of await sql<NameRow>("SELECT * FROM accounts WHERE name = ANY ($1::text[])", [keys]))
+      this.#names.learn(row.name, row);
+  }
+
+  async #list(keys: string[], read: (key: string) => Promise<unknown>): Promise<void> {
+    await Promise.all(keys.map(async (key) => this.#lists.set(key, await read(key))));
+  }
+
+  #listed<T>(look: string, key: string): T {
+    if (!this.#lists.has(key)) throw new Missing(look, key);
+    return this.#lists.get(key) as T;
+  }
+
+  readonly tables: Tables["accounts"] = {
+    find: (username) => (username.length > 32 ? undefined : this.#find(usernameKey(username))),
+    owner: (mailbox) => {
+      const box = this.#boxes.get(mailbox);
+      return box && { name: box.name, device: box.device, closed: box.closed !== null };
+    },
+    mailboxOfUnknown: (username) => this.#mailboxOfUnknown(usernameKey(username)),
+    addMailboxOfUnknown: (username) => this.#createMailbox(usernameKey(username), undefined),
+    device: (username, id) => {
+      const found = this.#listed<{ mailbox: number; closed: string | null } | undefined>(
+        "device",
+        keyOf(usernameKey(username), id),
+      );
+      if (found === undefined) return undefined;
+      const row = this.#device(found.mailbox);
+      return row.device_key === null
+        ? undefined
+        : { ...deviceOf({ mailbox: found.mailbox, device: id, login_counter: 0 }, row), active: found.closed === null };
+    },
+    put: (account) => this.#put(account),
+    createMailbox: (name, device) => this.#createMailbox(name, device),
+    close: (mailbox, reason) => void this.#boxes.change(mailbox, { closed: reason, drained: false, listener: null }),
+    closeAll: (name) => {
+      for (const mailbox of this.#listed<number[]>("mailboxes of", name))
+        if (this.#boxes.get(mailbox) !== undefined)
+          this.#boxes.change(mailbox, { closed: "unregistered", drained: false, listener: null });
+    },
+    setLogin: ({ mailbox }, counter) => void this.#boxes.change(mailbox, { login_counter: counter }),
+    setSeen: (account, day) => {
+      this.#boxes.change(account.mailbox, { seen: day, entered: true });
+      return this.#find(account.name) as typeof account;
+    },
+    setDisabled: ({ mailbox }, disabled) => void this.#boxes.change(mailbox, { disabled }),
+    release: ({ name }) => this.#names.remove(name),
+    nextClosed: () => this.#listed<ClosedMailbox | undefined>("next closed", "next closed"),
+    setDrained: (mailbox) => void this.#boxes.change(mailbox, { drained: true }),
+    isUnknown: (mailbox) => {
+      const box = this.#boxes.get(mailbox);
+      return box !== undefined && box.device === "" && box.closed === null && box.kind === null;
+    },
+    forgetMailbox: (mailbox) => this.#boxes.remove(mailbox),
+    surplusDevices: (name, kept) => this.#listed<number[]>("surplus devices", keyOf(name, kept)),
+    after: (name, limit) => this.#listed<SeenAccount[]>("accounts after", keyOf(name, limit)),
+  };
+
+  #find(name: string): Account | undefined {
+    const box = this.#boxes.activeOf(name);
+    if (box !== undefined) return this.#accountOf(box);
+    const row = this.#names.get(name);
+    if (row === undefined) return undefined;
+    if (row.kind === "removed" || row.mailbox === null)
+      return { kind: "removed", name, username: row.username, address: row.address ?? undefined };
+    // It is there, and not locked yet; or was made the present one of somebody else since.
+    const found = this.#boxes.get(row.mailbox);
+    return found !== undefined && isActive(found) ? this.#accountOf(found) : undefined;
+  }
+
+  /** What never changes is read when it is asked for: most decisions do not. */
+  #accountOf(box: Box): TokenAccount | KeyAccount {
+    const { mailbox, name, seen, disabled } = box;
+    const common = { name, mailbox, username: box.username ?? name, disabled, address: box.address ?? undefined, seen };
+    const device = (): DeviceRow => this.#device(mailbox);
+    if (box.kind === "token")
+      return {
+        kind: "token",
+        ...common,
+        entered: box.entered,
+        get derivedKey() {
+          return device().derived_key ?? new Uint8Array();
+        },
+      };
+    return {
+      kind: "key",
+      ...common,
+      get identityKey() {
+        return device().identity_key ?? new Uint8Array();
+      },
+      device: {
+        id: box.device,
+        mailbox,
+        loginCounter: box.login_counter,
+        get key() {
+          return device().device_key ?? new Uint8Array();
+        },
+        get certificate() {
+          return device().certificate ?? new Uint8Array();
+        },
+        get counter() {
+          return device().counter;
+        },
+      },
+    };
+  }
+
+  #device(mailbox: number): DeviceRow {
+    const row = this.#newDevices.get(mailbox) ?? this.#known.get(mailbox);
+    if (row === undefined) throw new Missing("devices", String(mailbox));
+    return row;
+  }
+
+  #mailboxOfUnknown(name: string): number | undefined {
+    if (!this.#unknown.has(name)) throw new Missing("new name", name);
+    const mailbox = this.#unknown.get(name);
+    const box = mailbox === undefined ? undefined : this.#boxes.get(mailbox);
+    return box !== undefined && box.closed === null && box.kind === null ? mailbox : undefined;
+  }
+
+  #createMailbox(name: string, device: NewDevice["device"] | undefined): number {
+    const mailbox = this.#numbers.mailbox();
+    this.#boxes.put(mailbox, emptyBox(mailbox, name, device?.id ?? ""));
+    this.#newDevices.set(mailbox, {
+      mailbox,
+      device_key: device?.key ?? null,
+      certificate: device?.certificate ?? null,
+      counter: device?.counter ?? 0,
+      identity_key: null,
+      derived_key: null,
+    });
+    if (device === undefined) this.#unknown.set(name, mailbox);
+    return mailbox;
+  }
+
+  #put(account: Account): void {
+    const { name, username, kind, address = null } = account;
+    if (account.kind === "removed") {
+      this.#names.put(name, { name, username, kind, mailbox: null, address });
+      return;
+    }
+    const { mailbox, disabled, seen } = account;
+    this.#names.put(name, { name, username, kind, mailbox, address });
+    const entered = account.kind === "token" && account.entered;
+    this.#boxes.change(mailbox, { username, kind: account.kind, disabled, address, seen, entered });
+    const row = this.#newDevices.get(mailbox) ?? {
+      mailbox,
+      device_key: null,
+      certificate: null,
+      counter: 0,
+      identity_key: null,
+      derived_key: null,
+    };
+    this.#newDevices.set(
+      mailbox,
+      account.kind === "token"
+        ? { ...row, derived_key: account.derivedKey }
+        : { ...row, identity_key: account.identityKey },
+    );
+  }
+
+  undo(): void {
+    this.#names.undo();
+    for (const { mailbox } of this.#newDevices.values()) this.#forgetNew(mailbox);
+    this.#newDevices.clear();
+  }
+
+  /** A mailbox that was made for a name is none that was read. */
+  #forgetNew(mailbox: number): void {
+    for (const [name, made] of this.#unknown) if (made === mailbox) this.#unknown.set(name, undefined);
+  }
+
+  write(send: Send): void {
+    const rows = this.#names.kept;
+    if (rows.length > 0) send(names.upsert, names.values(rows));
+    const gone = [...this.#names.made].filter(([, row]) => row === undefined).map(([name]) => name);
+    if (gone.length > 0) send("DELETE FROM accounts WHERE name = ANY ($1::text[])", [gone]);
+    if (this.#newDevices.size > 0) send(devices.upsert, devices.values([...this.#newDevices.values()]));
+  }
+
+  committed(): void {
+    for (const [mailbox, row] of this.#newDevices) this.#known.set(mailbox, row);
+  }
+}
+
+/** Those of before the day was written down count as used. A key account is used that has sent, talks, or knows somebody. */
+const SEEN = `SELECT a.name, a.mailbox, coalesce(m.seen, 0) AS seen, a.kind = 'removed' OR m.seen = 0 OR (a.kind = 'token' AND m.entered)
+    OR m.last_request IS NOT NULL OR EXISTS (SELECT 1 FROM members x WHERE x.mailbox = a.mailbox)
+    OR EXISTS (SELECT 1 FROM peers p WHERE p.owner = a.name) AS used
+  FROM accounts a LEFT JOIN mailboxes m ON m.mailbox = a.mailbox WHERE a.name > $1 ORDER BY a.name LIMIT $2::bigint`;
+
+export function deviceOf(
+  { mailbox, device, login_counter }: Pick<Box, "mailbox" | "device" | "login_counter">,
+  row: DeviceRow,
+): Device {
+  return {
+    id: device,
+    mailbox,
+    key: row.device_key ?? new Uint8Array(),
+    certificate: row.certificate ?? new Uint8Array(),
+    counter: row.counter,
+    loginCounter: login_counter,
+  };
+}
+
+function numbersOf(rows: { mailbox: number }[]): number[] {
+  return rows.map(({ mailbox }) => mailbox);
+}
+
+/** An account that is read without locks. */
+export function accountOfRow(
+  row: NameRow & Pick<Box, "device" | "disabled" | "seen" | "entered" | "login_counter"> & Omit<DeviceRow, "mailbox">,
+): Account {
+  const { name, username, kind, mailbox, disabled, seen } = row;
+  const address = row.address ?? undefined;
+  if (kind === "removed" || mailbox === null) return { kind: "removed", name, username, address } satisfies RemovedAccount;
+  const common = { name, username, mailbox, disabled, address, seen };
+  if (kind === "token") return { kind, ...common, entered: row.entered, derivedKey: row.derived_key ?? new Uint8Array() };
+  const device = deviceOf({ mailbox, device: row.device, login_counter: row.login_counter }, { ...row, mailbox });
+  return { kind, ...common, identityKey: row.identity_key ?? new Uint8Array(), device };
+}

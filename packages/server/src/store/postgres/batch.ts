@@ -1,0 +1,179 @@
+import { BoundedMap } from "../bounded-map.ts";
+import type { Tables } from "../decisions/tables.ts";
+import { Missing } from "../decisions/work.ts";
+import type { Entry, StoreLimits } from "../store.ts";
+import { Accounts, type KnownDevices } from "./accounts.ts";
+import { BlobTable } from "./blobs.ts";
+import { Boxes } from "./boxes.ts";
+import { Charges, KnownCharges } from "./charges.ts";
+import { Groups } from "./groups.ts";
+import type { Hints } from "./hints.ts";
+import { KeyPackages } from "./key-packages.ts";
+import type { Sql } from "./link.ts";
+import { Mail } from "./mail.ts";
+import { Numbers } from "./numbers.ts";
+import type { Look, Part, Send } from "./part.ts";
+import { Peers } from "./peers.ts";
+import { Addresses, Audit, Invites } from "./registry.ts";
+import { Requests } from "./requests.ts";
+import { Statements } from "./statements.ts";
+import { Upkeep } from "./upkeep.ts";
+
+/** What a relay remembers beyond a batch, and what it is. */
+export interface Memory {
+  readonly limits: StoreLimits;
+  readonly relay: number;
+  /** Relays that live, as far as is known. */
+  living: ReadonlySet<number>;
+  /** Requests from before this time are forgotten: Unix ms. */
+  requestsSince: number;
+  readonly devices: KnownDevices;
+  readonly charges: KnownCharges;
+  /** Bodies of messages to teams whose sender has been told that they expired. */
+  readonly told: BoundedMap<number, true>;
+  /** When mailboxes acknowledged or committed something last: Unix ms. */
+  readonly heard: BoundedMap<number, number>;
+  readonly spareMailboxes: number[];
+  /** Days of which there are tables of requests. */
+  readonly days: Set<number>;
+}
+
+export function newMemory(of: Pick<Memory, "limits" | "relay" | "requestsSince">): Memory {
+  return {
+    ...of,
+    living: new Set([of.relay]),
+    devices: new BoundedMap(),
+    charges: new KnownCharges(),
+    told: new BoundedMap(),
+    heard: new BoundedMap(),
+    spareMailboxes: [],
+    days: new Set(),
+  };
+}
+
+/** All tables, as one transaction has read them under its locks, and as it will write them. */
+export class Batch {
+  readonly tables: Tables;
+  readonly boxes = new Boxes();
+  readonly mail: Mail;
+  readonly blobs: BlobTable;
+  readonly numbers: Numbers;
+  readonly upkeep: Upkeep;
+  readonly #charges: Charges;
+  readonly #requests: Requests;
+  readonly #groups: Groups;
+  readonly #peers: Peers;
+  readonly #accounts: Accounts;
+  readonly #parts: Part[];
+  readonly #looks: Record<string, Look>;
+  #statements: [text: string, values: readonly unknown[]][] = [];
+
+  constructor(memory: Memory, now: number) {
+    const { limits, relay, heard } = memory;
+    const { boxes } = this;
+    const charges = (this.#charges = new Charges(relay, memory.charges));
+    const numbers = (this.numbers = new Numbers(memory.spareMailboxes));
+    const mail = (this.mail = new Mail({ boxes, charges, numbers, told: memory.told, now }));
+    const blobs = (this.blobs = new BlobTable(charges, now));
+    const accounts = (this.#accounts = new Accounts(boxes, numbers, memory.devices));
+    const peers = (this.#peers = new Peers(charges, limits.peers));
+    const groups = (this.#groups = new Groups({ boxes, charges, relay, limits, now }));
+    const requests = (this.#requests = new Requests(boxes, memory.requestsSince));
+    const statements = new Statements(charges);
+    const keyPackages = new KeyPackages({ charges, relay, limits, now });
+    const addresses = new Addresses(charges, limits);
+    const invites = new Invites(now);
+    const audit = new Audit(now);
+    const upkeep = (this.upkeep = new Upkeep(memory.days, now));
+    requests.onAdd = (at) => upkeep.hasDayOf(at);
+    mail.isWaiting = (mailbox, seq) => requests.wasWaiting(mailbox, seq);
+    mail.onHold = (ids, body) => blobs.hold(ids, body);
+    // What deletes goes first; charges come last, when all is counted.
+    this.#parts = [mail, blobs, accounts, boxes, requests, groups, statements, peers, keyPackages, addresses, invites];
+    this.#parts.push(audit, upkeep, numbers, charges);
+    this.#looks = Object.assign({}, ...this.#parts.map(({ looks }) => looks)) as Record<string, Look>;
+    this.tables = {
+      limits,
+      heard,
+      isListening: (mailbox) => {
+        const listener = boxes.get(mailbox)?.listener;
+        return listener !== null && listener !== undefined && memory.living.has(listener);
+      },
+      accounts: accounts.tables,
+      addresses: addresses.tables,
+      invites: invites.tables,
+      peers: peers.tables,
+      groups: groups.tables,
+      statements: statements.tables,
+      requests: requests.tables,
+      keyPackages: keyPackages.tables,
+      mail: mail.tables,
+      blobs: blobs.tables,
+      audit: audit.tables,
+    };
+  }
+
+  /** Locks, and reads with later snapshots what those locks guard: one trip. */
+  async begin(sql: Sql, hints: Hints): Promise<void> {
+    const { groups, requests, pairs, received, highWaters, places, payers } = hints;
+    await Promise.all([
+      this.boxes.lock(sql, hints),
+      this.#groups.read(sql, [...groups]),
+      this.#requests.read(sql, requests),
+      pairs.length > 0 ? this.#peers.read(sql, pairs) : undefined,
+      received.length > 0 ? this.mail.readReceived(sql, received) : undefined,
+      highWaters.length > 0 ? this.mail.readHighWater(sql, highWaters) : undefined,
+      payers.length > 0 ? this.#charges.read(sql, payers) : undefined,
+      this.numbers.prepare(sql, places),
+    ]);
+  }
+
+  /** Reads what was missing. */
+  async read(sql: Sql, missing: ReadonlyMap<string, ReadonlySet<string>>): Promise<void> {
+    await Promise.all(
+      [...missing].map(([name, keys]) => {
+        const look = this.#looks[name];
+        if (look === undefined) throw new Error(`Nothing reads "${name}"`);
+        return look(sql, [...keys]);
+      }),
+    );
+  }
+
+  undo(): void {
+    this.#statements = [];
+    for (const part of this.#parts) part.undo();
+  }
+
+  /** Has a statement done with what is written: for what is no decision. */
+  readonly sendLater: Send = (text, values) => void this.#statements.push([text, values]);
+
+  /** Sends what was made. */
+  write(send: Send): void {
+    for (const part of this.#parts) part.write(send);
+    for (const [text, values] of this.#statements) send(text, values);
+  }
+
+  committed(): void {
+    this.#charges.committed();
+    this.#accounts.committed();
+    this.mail.committed();
+    this.numbers.committed();
+  }
+
+  get added(): readonly Entry[] {
+    return this.mail.added;
+  }
+}
+
+/** Decides, and notes what is missing instead of failing. @returns undefined if something is */
+export function attempt<T>(decide: () => T, missing: Map<string, Set<string>>): T | undefined {
+  try {
+    return decide();
+  } catch (error) {
+    if (!(error instanceof Missing)) throw error;
+    const keys = missing.get(error.look);
+    if (keys === undefined) missing.set(error.look, new Set([error.key]));
+    else keys.add(error.key);
+    return undefined;
+  }
+}

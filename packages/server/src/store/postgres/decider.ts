@@ -1,0 +1,63 @@
+import { attempt, Batch, type Memory } from "./batch.ts";
+import { LOCK_LOOK } from "./boxes.ts";
+import { Again, type Decided } from "./fenced-writes.ts";
+import { allHints } from "./hints.ts";
+import { BlockedSets, type Item } from "./items.ts";
+import type { Sql } from "./link.ts";
+
+/** More questions than any decision has. */
+const MOST_ROUNDS = 50;
+
+interface DeciderOptions {
+  memory: Memory;
+  clock: () => number;
+  /** Told of each batch when it is committed, before its answers. */
+  onCommitted: (batch: Batch) => void;
+}
+
+/** Decides about a batch of items in a transaction that has begun: locks, reads, decides, and sends what is to be written. */
+export function decider({ memory, clock, onCommitted }: DeciderOptions): (sql: Sql, items: Item[]) => Promise<Decided> {
+  return async (sql, items) => {
+    const batch = new Batch(memory, clock());
+    const hints = allHints(items.map(({ hints: known }) => known));
+    const mailboxes = [...new Set([...hints.mailboxes, ...items.flatMap(({ locks }) => [...locks])])];
+    await batch.begin(sql, { ...hints, mailboxes });
+    for (let round = 0; round < MOST_ROUNDS; round++) {
+      const missing = new Map<string, Set<string>>();
+      const blocked = new BlockedSets();
+      const answers = items.map((item) => decideOne(batch, item, { blocked, missing }));
+      if (missing.size === 0) {
+        const writes: Promise<unknown>[] = [];
+        batch.write((text, values) => void writes.push(sql(text, values)));
+        const committed = (): void => {
+          batch.committed();
+          blocked.commit();
+          onCommitted(batch);
+          items.forEach((item, at) => item.committed?.(answers[at]));
+        };
+        return { answers, writes, committed };
+      }
+      // Locks are taken in the order of all: with one more of them it begins anew.
+      if (missing.has(LOCK_LOOK)) throw new Again();
+      batch.undo();
+      await batch.read(sql, missing);
+    }
+    throw new Error("A decision asks for more and more");
+  };
+}
+
+function decideOne(
+  batch: Batch,
+  item: Item,
+  { blocked, missing }: { blocked: BlockedSets; missing: Map<string, Set<string>> },
+): unknown {
+  const own = new Map<string, Set<string>>();
+  const answer = attempt(() => item.decide(batch, blocked), own);
+  for (const [look, keys] of own) {
+    if (look === LOCK_LOOK) for (const key of keys) item.locks.add(Number(key));
+    const all = missing.get(look) ?? new Set();
+    for (const key of keys) all.add(key);
+    missing.set(look, all);
+  }
+  return answer;
+}

@@ -1,0 +1,275 @@
+import { GROUP_BYTES, ROW_BYTES } from "../charges.ts";
+import { DAY_MS, dayOf } from "../days.ts";
+import type { Tables } from "../decisions/tables.ts";
+import { type Group, type Member, Missing } from "../decisions/work.ts";
+import type { StoreLimits } from "../store.ts";
+import type { Boxes } from "./boxes.ts";
+import { type Charges, givingBack } from "./charges.ts";
+import { type GroupRow, groupWrites, type MemberRow, memberWrites, toMember, toMemberRow } from "./group-rows.ts";
+import type { Sql } from "./link.ts";
+import { keyOf, type Look, type Part, type Send, valuesOf } from "./part.ts";
+import { Rows } from "./rows.ts";
+
+interface GroupsContext {
+  boxes: Boxes;
+  charges: Charges;
+  relay: number;
+  limits: Pick<StoreLimits, "groups" | "groupAge" | "mailboxAge">;
+  now: number;
+}
+
+type Membership = Pick<MemberRow, "group_id" | "mailbox" | "leaves"> & { place: string | null; lapsed: boolean; team: boolean };
+
+/** Groups: who may send in them, and which epoch they are in (RFC 9750, section 5.2: one commit ends each epoch). [P-6.3] */
+export class Groups implements Part {
+  readonly looks: Record<string, Look>;
+  readonly #context: GroupsContext;
+  readonly #groups = new Rows<string, GroupRow>("group");
+  readonly #members = new Map<string, Map<number, MemberRow>>();
+  /** By group and mailbox; undefined: it is a member no more. */
+  readonly #made = new Map<string, Map<number, MemberRow | undefined>>();
+  readonly #found = new Map<string, Group | undefined>();
+  readonly #ofName = new Map<string, Membership[]>();
+  readonly #ofMailbox = new Map<number, Membership[]>();
+  #old: string[] | undefined;
+  /** Statements of what is rare, as they come. */
+  #statements: [text: string, values: unknown[]][] = [];
+
+  constructor(context: GroupsContext) {
+    this.#context = context;
+    this.looks = {
+      group: (sql, keys) => this.read(sql, keys),
+      "memberships of": async (sql, keys) => {
+        for (const name of keys) this.#ofName.set(name, []);
+        for (const row of await sql<Membership & { name: string }>(
+          `SELECT name, group_id, mailbox, leaves, lapsed, true AS team, coalesce(adder_address::text, adder) AS place FROM members
+            WHERE team AND name = ANY ($1::text[])`,
+          [keys],
+        ))
+          this.#ofName.get(row.name)?.push(row);
+      },
+      "groups of mailbox": async (sql, keys) => {
+        for (const key of keys) {
+          const [mailbox, limit] = valuesOf<[number, number]>(key);
+          const rows = await sql<Membership>(
+            "SELECT group_id, mailbox, leaves, lapsed, team, NULL AS place FROM members WHERE mailbox = $1 AND NOT lapsed LIMIT $2::bigint",
+            [mailbox, limit],
+          );
+          this.#ofMailbox.set(mailbox, rows);
+          await this.read(sql, rows.map(({ group_id }) => group_id));
+        }
+      },
+      "old groups": async (sql, keys) => {
+        const [day, endedDay, limit] = valuesOf<[number, number, number]>(keys[0] ?? "");
+        const rows = await sql<{ group_id: string }>(
+          `(SELECT group_id FROM groups WHERE used < $1 LIMIT $3::bigint) UNION (SELECT group_id FROM groups WHERE ended < $2 LIMIT $3::bigint)`,
+          [day, endedDay, limit],
+        );
+        this.#old = rows.map(({ group_id }) => group_id);
+      },
+    };
+  }
+
+  async read(sql: Sql, ids: readonly string[]): Promise<void> {
+    if (ids.length === 0) return;
+    for (const id of ids) {
+      this.#groups.learn(id, undefined);
+      this.#members.set(id, new Map());
+    }
+    const [groups, members] = await Promise.all([
+      sql<GroupRow>("SELECT * FROM groups WHERE group_id = ANY ($1::text[])", [ids]),
+      sql<MemberRow>("SELECT * FROM members WHERE group_id = ANY ($1::text[])", [ids]),
+    ]);
+    for (const row of groups) this.#groups.learn(row.group_id, row);
+    for (const row of members) this.#members.get(row.group_id)?.set(row.mailbox, row);
+  }
+
+  readonly tables: Tables["groups"] = {
+    find: (groupId) => this.#find(groupId),
+    member: (groupId, mailbox) => {
+      const group = this.#find(groupId);
+      return group?.isTeam === true ? group.members.get(mailbox) : undefined;
+    },
+    open: (groupId, { epoch, used, isTeam, floor, members }, { mailbox, address }) => {
+      const { charges, limits } = this.#context;
+      const row = { group_id: groupId, epoch, opener: mailbox, address: address ?? null, used, ended: null };
+      this.#groups.put(groupId, { ...row, team: isTeam, floor, pos: 0, pos_before: 0 });
+      this.#members.set(groupId, new Map());
+      for (const member of members.values()) this.#putMember(groupId, member, isTeam);
+      this.#found.delete(groupId);
+      charges.addAt(address, GROUP_BYTES + (isTeam ? members.size * ROW_BYTES : 0));
+      // A device that opens too many loses those that it has not used for longest.
+      if (!isTeam) this.#statements.push([SURPLUS, [this.#context.relay, mailbox, limits.groups, groupId]]);
+    },
+    advance: (groupId, epoch, day) => this.#change(groupId, { epoch, used: day }),
+    use: (groupId, day) => this.#change(groupId, { used: day }),
+    end: (groupId, { epoch, floor, day, add, remove }) => {
+      const row = this.#groups.get(groupId);
+      if (row === undefined) return;
+      this.#change(groupId, { epoch, floor, used: day, pos: 0, pos_before: row.pos });
+      for (const mailbox of remove) this.#make(groupId, mailbox, undefined);
+      for (const member of add) this.#putMember(groupId, member, true);
+      this.#found.delete(groupId);
+      this.#context.charges.addAt(row.address ?? undefined, (add.length - remove.length) * ROW_BYTES);
+    },
+    setPos: (groupId, { pos, posBefore }) => {
+      const row = this.#groups.get(groupId);
+      if (row !== undefined) this.#groups.put(groupId, { ...row, pos, pos_before: posBefore });
+      Object.assign(this.#found.get(groupId) ?? {}, { pos, posBefore });
+    },
+    setMember: (groupId, member) => {
+      this.#putMember(groupId, member, true);
+      this.#found.get(groupId)?.members.set(member.mailbox, member);
+    },
+    countTeamsOf: (name, place) => {
+      const rows = this.#membershipsOf(name).filter(({ leaves }) => !leaves);
+      return { all: rows.length, here: rows.filter((row) => row.place === String(place)).length };
+    },
+    lapseAll: (mailbox) => {
+      const { now } = this.#context;
+      this.#statements.push([
+        "UPDATE members SET lapsed = true, away_since = coalesce(away_since, $1::bigint) WHERE mailbox = $2 AND team",
+        [now, mailbox],
+      ]);
+    },
+    leaveAll: (name) => {
+      const { now } = this.#context;
+      this.#statements.push([
+        "UPDATE members SET lapsed = true, leaves = true, away_since = coalesce(away_since, $1::bigint) WHERE name = $2 AND team",
+        [now, name],
+      ]);
+    },
+    removeMember: (mailbox, limit) => {
+      const rows = this.#ofMailbox.get(mailbox);
+      if (rows === undefined) throw new Missing("groups of mailbox", keyOf(mailbox, limit));
+      for (const { group_id: group, team } of rows) {
+        if (team) {
+          const member = this.#members.get(group)?.get(mailbox);
+          if (member !== undefined) this.tables.setMember(group, { ...toMember(member), lapsed: true, awaySince: member.away_since ?? this.#context.now });
+        } else this.#endPair(group);
+      }
+      return rows.length;
+    },
+    sweep: (limit) => {
+      const { limits, now, relay } = this.#context;
+      const mailDays = Math.ceil(limits.mailboxAge / DAY_MS) + 1;
+      const days = Math.max(Math.ceil(limits.groupAge / DAY_MS), mailDays);
+      if (this.#old === undefined)
+        throw new Missing("old groups", keyOf(dayOf(now) - days, dayOf(now) - mailDays, limit));
+      if (this.#old.length > 0) this.#statements.push([FORGET, [relay, this.#old]]);
+      return this.#old.length;
+    },
+  };
+
+  #find(groupId: string): Group | undefined {
+    if (this.#found.has(groupId)) return this.#found.get(groupId);
+    const row = this.#groups.get(groupId);
+    const members = row === undefined ? [] : this.#membersOf(groupId);
+    // Of a removed account a sweep ends the groups of two, some at a time: nobody sends in them meanwhile.
+    const isOver = row?.team === false && members.some(({ mailbox }) => this.#isGone(mailbox));
+    const group = row && {
+      isTeam: row.team,
+      epoch: row.epoch,
+      floor: row.floor,
+      pos: row.pos,
+      posBefore: row.pos_before,
+      used: row.used,
+      members: new Map((isOver ? [] : members).map((member): [number, Member] => [member.mailbox, toMember(member)])),
+    };
+    this.#found.set(groupId, group);
+    return group;
+  }
+
+  #isGone(mailbox: number): boolean {
+    return this.#context.boxes.get(mailbox)?.closed === "unregistered";
+  }
+
+  #membersOf(groupId: string): MemberRow[] {
+    const read = this.#members.get(groupId);
+    if (read === undefined) throw new Missing("group", groupId);
+    const made = this.#made.get(groupId);
+    if (made === undefined) return [...read.values()];
+    return [...new Map([...read, ...made]).values()].filter((row) => row !== undefined);
+  }
+
+  #membershipsOf(name: string): Membership[] {
+    const read = this.#ofName.get(name);
+    if (read === undefined) throw new Missing("memberships of", name);
+    const all = new Map(read.map((row) => [keyOf(row.group_id, row.mailbox), row]));
+    for (const [group, members] of this.#made)
+      for (const [mailbox, row] of members) {
+        if (row === undefined) all.delete(keyOf(group, mailbox));
+        else if (row.name === name && row.team)
+          all.set(keyOf(group, mailbox), { ...row, place: row.adder === null ? null : String(row.adder_address ?? row.adder) });
+      }
+    return [...all.values()];
+  }
+
+  #putMember(groupId: string, member: Member, isTeam: boolean): void {
+    this.#make(groupId, member.mailbox, toMemberRow(groupId, member, isTeam));
+  }
+
+  #make(groupId: string, mailbox: number, row: MemberRow | undefined): void {
+    const members = this.#made.get(groupId);
+    if (members === undefined) this.#made.set(groupId, new Map([[mailbox, row]]));
+    else members.set(mailbox, row);
+  }
+
+  #change(groupId: string, change: Partial<GroupRow>): void {
+    const row = this.#groups.get(groupId);
+    if (row !== undefined) this.#groups.put(groupId, { ...row, ...change });
+    this.#found.delete(groupId);
+  }
+
+  /** Its id stays for as long as mail of it could. */
+  #endPair(group: string): void {
+    const row = this.#groups.get(group);
+    if (row === undefined) return;
+    this.#change(group, { ended: row.ended ?? dayOf(this.#context.now) });
+    for (const mailbox of this.#members.get(group)?.keys() ?? []) this.#make(group, mailbox, undefined);
+  }
+
+  undo(): void {
+    this.#groups.undo();
+    this.#made.clear();
+    this.#found.clear();
+    this.#statements = [];
+  }
+
+  write(send: Send): void {
+    const groups = this.#groups.kept;
+    const fresh = groups.filter(({ group_id }) => this.#groups.before(group_id) === undefined);
+    const changed = groups.filter(({ group_id }) => this.#groups.before(group_id) !== undefined);
+    if (fresh.length > 0) send(groupWrites.insert, groupWrites.values(fresh));
+    if (changed.length > 0) send(groupWrites.update, groupWrites.values(changed));
+    const gone: [group: string, mailbox: number][] = [];
+    const kept: MemberRow[] = [];
+    for (const [group, members] of this.#made)
+      for (const [mailbox, row] of members) {
+        if (row === undefined) gone.push([group, mailbox]);
+        else kept.push(row);
+      }
+    if (gone.length > 0)
+      send("DELETE FROM members t USING unnest($1::text[], $2::bigint[]) x(g, m) WHERE t.group_id = x.g AND t.mailbox = x.m", [
+        gone.map(([group]) => group),
+        gone.map(([, mailbox]) => mailbox),
+      ]);
+    if (kept.length > 0) send(memberWrites.upsert, memberWrites.values(kept));
+    for (const [text, values] of this.#statements) send(text, values);
+  }
+}
+
+/** Groups go with their members and statements, and give back what they were charged. */
+function forgetting(which: string): string {
+  return givingBack(
+    `WITH old AS (DELETE FROM groups WHERE group_id IN (${which}) RETURNING group_id, address),
+      members AS (DELETE FROM members WHERE group_id IN (SELECT group_id FROM old) RETURNING group_id, team),
+      counts AS (SELECT group_id, count(*) FILTER (WHERE team) AS teams FROM members GROUP BY group_id)
+    SELECT address, ${GROUP_BYTES} + ${ROW_BYTES} * coalesce(teams, 0) AS bytes FROM old LEFT JOIN counts USING (group_id)`,
+  );
+}
+
+const FORGET = forgetting("SELECT unnest($2::text[])");
+const SURPLUS = forgetting(
+  "SELECT group_id FROM groups WHERE opener = $2 AND NOT team AND group_id <> $4::text ORDER BY used DESC, number DESC OFFSET $3::bigint - 1",
+);

@@ -1,0 +1,97 @@
+import { usernameKey } from "@aimessage/sdk/protocol";
+import type { CommitRequest, SendRequest } from "../store.ts";
+import type { Batch } from "./batch.ts";
+import { type Hints, NO_HINTS } from "./hints.ts";
+
+/** What is decided in one batch with others. */
+export interface Item {
+  hints: Hints;
+  /** Mailboxes that turned out to be needed, too. */
+  locks: Set<number>;
+  /** About how much is written for it. */
+  bytes: number;
+  /** It has a transaction of its own. */
+  isAlone: boolean;
+  /** May be called several times, upon tables as they were read; of what it returns the last counts. */
+  decide: (batch: Batch, blocked: BlockedSets) => unknown;
+  /** What it means beyond the tables, once it is committed. */
+  committed?: ((answer: unknown) => void) | undefined;
+}
+
+/** Beside what is written for an item whatever it is. Bytes. */
+const ITEM_BYTES = 500;
+
+export function itemOf<T>(
+  decide: (batch: Batch, blocked: BlockedSets) => T,
+  {
+    hints = {},
+    bytes = 0,
+    isAlone = false,
+    committed,
+  }: { hints?: Partial<Hints>; bytes?: number; isAlone?: boolean; committed?: (answer: T) => void } = {},
+): Item {
+  const item = { hints: { ...NO_HINTS, ...hints }, locks: new Set<number>(), bytes: ITEM_BYTES + bytes, isAlone, decide };
+  return { ...item, committed: committed as Item["committed"] };
+}
+
+/** Groups in which connections were refused, as a batch makes them: they are those of the connections when it is committed. */
+export class BlockedSets {
+  readonly #copies = new Map<Set<string>, Set<string>>();
+
+  of(original: Set<string>): Set<string> {
+    const known = this.#copies.get(original);
+    if (known !== undefined) return known;
+    const copy = new Set(original);
+    this.#copies.set(original, copy);
+    return copy;
+  }
+
+  commit(): void {
+    for (const [original, copy] of this.#copies) {
+      for (const group of original) if (!copy.has(group)) original.delete(group);
+      for (const group of copy) original.add(group);
+    }
+  }
+}
+
+/** No account has a longer name. */
+const LONGEST_NAME = 32;
+
+function namesOf(usernames: readonly string[]): string[] {
+  // Others are names of nobody, and no text for the engine perhaps.
+  return usernames.filter((name) => name.length <= LONGEST_NAME && !name.includes("\0")).map(usernameKey);
+}
+
+export function hintsOfSend({ sender, to, groupId, messageId }: SendRequest): Partial<Hints> {
+  const names = to === undefined ? [] : namesOf([to]);
+  return {
+    mailboxes: [sender],
+    names,
+    groups: groupId === undefined ? [] : [groupId],
+    requests: messageId === undefined ? [] : [{ sender, kind: "message", id: messageId }],
+    pairs: names.map((name) => [sender, name] as const),
+    places: 1,
+  };
+}
+
+export function hintsOfCommit({ sender, commitId, groupId, members, messages, team }: CommitRequest): Partial<Hints> {
+  const named = [...(members ?? []), ...(team?.add ?? [])].map(({ username }) => username);
+  const names = namesOf([...named, ...messages.map(({ to }) => to)]);
+  return {
+    mailboxes: [sender],
+    names,
+    groups: [groupId],
+    requests: [
+      { sender, kind: "commit", id: commitId },
+      ...messages.map(({ messageId }) => ({ sender, kind: "message" as const, id: messageId })),
+    ],
+    pairs: names.map((name) => [sender, name] as const),
+    highWaters: [sender],
+    places: 1 + messages.length,
+  };
+}
+
+export function hintsOfNames(usernames: readonly string[], mailboxes: readonly number[] = []): Partial<Hints> {
+  const names = namesOf(usernames);
+  return { names, mailboxes, pairs: mailboxes.flatMap((mailbox) => names.map((name) => [mailbox, name] as const)) };
+}

@@ -1,0 +1,277 @@
+import { randomBytes, randomUUID } from "node:crypto";
+import type { NewBlob } from "../blob-rows.ts";
+import { reserveBlob } from "../decisions/blob.ts";
+import { commit } from "../decisions/commit.ts";
+import { administer } from "../decisions/deeds.ts";
+import { claimKeys, publishKeys } from "../decisions/keys.ts";
+import { entered, login } from "../decisions/login.ts";
+import { offerStatements } from "../decisions/offers.ts";
+import { senderOf } from "../decisions/payer.ts";
+import { setPeers } from "../decisions/peers.ts";
+import { registerDevice, registerToken } from "../decisions/register.ts";
+import { removeAccount } from "../decisions/remove.ts";
+import { send } from "../decisions/send.ts";
+import { keepStatement } from "../decisions/statement.ts";
+import { sweep, SWEEP_START } from "../decisions/sweep.ts";
+import type { Occasion } from "../decisions/work.ts";
+import type { Admission, CommitRequest, Entry, Listening, MailboxState, NewDevice, RelayStore, SendRequest } from "../store.ts";
+import type { Batch, Memory } from "./batch.ts";
+import type { Hints } from "./hints.ts";
+import { hintsOfCommit, hintsOfNames, hintsOfSend, type Item, itemOf } from "./items.ts";
+import type { Lane } from "./lane.ts";
+import type { Reads } from "./reads.ts";
+import { countRefusals } from "./registry.ts";
+
+
+/** How long what need not be done at once may wait for company. Milliseconds. */
+const LATER_MS = 5;
+
+interface StoreParts {
+  memory: Memory;
+  lane: Lane<Item>;
+  reads: Reads;
+  clock: () => number;
+  logId: () => string;
+  deleting: Deleting;
+  /** Whether somebody else may be told: a relay, of a mailbox that was taken over. */
+  superseded: (relay: number, mailbox: number, claim: number) => void;
+  watch: (stored: (entries: Entry[]) => void) => void;
+  end: () => Promise<void>;
+}
+
+/** Up to where mailboxes are being deleted. */
+export class Deleting {
+  readonly #upTo = new Map<number, number>();
+
+  begin(mailbox: number, seq: number): void {
+    this.#upTo.set(mailbox, Math.max(seq, this.of(mailbox)));
+  }
+
+  end(mailbox: number, seq: number): void {
+    if (this.#upTo.get(mailbox) === seq) this.#upTo.delete(mailbox);
+  }
+
+  of(mailbox: number): number {
+    return this.#upTo.get(mailbox) ?? 0;
+  }
+}
+
+/** The same decisions as upon SQLite, in the lane of this relay. */
+export function postgresStore(parts: StoreParts): RelayStore {
+  const { memory, lane, reads, clock, logId, deleting } = parts;
+  let swept = SWEEP_START;
+  let sweptBody = 0;
+  const occasion = (): Occasion => ({ now: clock(), isFull: false });
+
+  const ask = <T>(decide: (batch: Batch) => T, more: Parameters<typeof itemOf<T>>[1] = {}): Promise<T> =>
+    lane.do<T>(itemOf((batch) => decide(batch), more));
+  const rare = <T>(decide: (batch: Batch) => T, hints: Partial<Hints> = {}): Promise<T> =>
+    ask(decide, { hints, isAlone: true });
+
+  function received(mailbox: number, seq: number): Promise<number> {
+    const done = ask((batch) => batch.mail.received(mailbox, seq), {
+      hints: { mailboxes: [mailbox], received: [[mailbox, seq]] },
+      committed: () => memory.heard.set(mailbox, clock()),
+    });
+    deleting.begin(mailbox, seq);
+    done.finally(() => deleting.end(mailbox, seq)).catch(() => {});
+    return done;
+  }
+
+  async function look(mailbox: number): Promise<MailboxState> {
+    return { logId: logId(), ...(await reads.look(mailbox)) };
+  }
+
+  async function listen(mailbox: number): Promise<Listening> {
+    const taken = ask(
+      ({ boxes, numbers, tables }) => {
+        const box = boxes.get(mailbox);
+        const claim = numbers.place();
+        const highWater = tables.mail.highWater(mailbox, clock());
+        if (box !== undefined) boxes.change(mailbox, { listener: memory.relay, claim });
+        return { claim, highWater, lastRequest: box?.last_request ?? undefined, previous: box?.listener ?? undefined };
+      },
+      {
+        hints: { mailboxes: [mailbox], highWaters: [mailbox], places: 1 },
+        committed: ({ previous, claim }) => {
+          if (previous !== undefined && previous !== memory.relay) parts.superseded(previous, mailbox, claim);
+        },
+      },
+    );
+    const [{ claim, highWater, lastRequest }, keyPackages] = await Promise.all([taken, reads.countKeys(mailbox)]);
+    // It was given under the lock of the mailbox: all that is in it has a lower place.
+    return { logId: logId(), lastSeq: claim, highWater, keyPackages, lastRequest, claim };
+  }
+
+  const later: (() => void)[] = [];
+  function soon(start: () => void): void {
+    later.push(start);
+    if (later.length === 1) setTimeout(catchUp, LATER_MS);
+  }
+  function catchUp(): void {
+    for (const start of later.splice(0)) start();
+  }
+
+  return {
+    get logId() {
+      return logId();
+    },
+    hindrance: () => undefined,
+    watch: parts.watch,
+    account: (username) => reads.account(username),
+    device: (username, id) => reads.device(username, id),
+    objection: (admission) => reads.objection(admission),
+    registerToken: (username, derivedKey, address, admission: Admission = "open") =>
+      rare(
+        ({ tables }) => registerToken(tables, { username, derivedKey, address, admission }, clock()),
+        hintsOfNames([username]),
+      ),
+    registerDevice: (device: NewDevice, admission: Admission = "open") =>
+      rare(({ tables }) => registerDevice(tables, device, { admission, now: clock() }), hintsOfNames([device.username])),
+    entered: (mailbox) => {
+      ask(({ tables }) => entered(tables, mailbox, clock()), { hints: { mailboxes: [mailbox] } }).catch(() => {});
+    },
+    login: (mailbox, counter) =>
+      ask(({ tables }) => login(tables, { mailbox, counter }, clock()), { hints: { mailboxes: [mailbox] } }),
+    removeAccount: (mailbox, release) =>
+      rare(({ tables }) => removeAccount(tables, mailbox, release), { mailboxes: [mailbox] }),
+    setPeers: (mailbox, change) => rare(({ tables }) => setPeers(tables, mailbox, change), { mailboxes: [mailbox] }),
+    isBlocked: (owner, peer) => reads.isBlocked(owner, peer),
+
+    send: (request: SendRequest, blocked) => {
+      const id = request.messageId ?? randomUUID();
+      return lane.do(
+        itemOf((batch, sets) => send(batch.tables, { request, id, blocked: sets.of(blocked) }, occasion()), {
+          hints: hintsOfSend(request),
+          bytes: request.message.length,
+        }),
+      );
+    },
+    commit: (request: CommitRequest) =>
+      ask(({ tables }) => commit(tables, request, occasion()), {
+        hints: hintsOfCommit(request),
+        bytes: bytesOf(request),
+        committed: (result) => {
+          if (!("refused" in result)) memory.heard.set(request.sender, clock());
+        },
+      }),
+    keepStatement: (request) =>
+      ask(({ tables }) => keepStatement(tables, request, occasion()), {
+        hints: { mailboxes: [request.sender], groups: [request.groupId] },
+      }),
+    offers: (newcomers = []) =>
+      ask(({ tables }) => {
+        const now = clock();
+        for (const mailbox of newcomers) tables.statements.awaken(mailbox, now);
+        return { offers: offerStatements(tables, now), next: tables.statements.next() };
+      }),
+    teamsOf: (mailbox) => reads.teamsOf(mailbox),
+    entries: (mailbox, after, room) => {
+      catchUp();
+      return reads.entries(mailbox, after, room);
+    },
+    received: (mailbox, seq) => received(mailbox, seq),
+    receivedSoon: (mailbox, seq, deleted) => {
+      deleting.begin(mailbox, seq);
+      soon(() => void received(mailbox, seq).then(deleted, () => {}));
+    },
+    look: (mailbox) => {
+      catchUp();
+      return look(mailbox);
+    },
+    listen: (mailbox) => {
+      catchUp();
+      return listen(mailbox);
+    },
+    unlisten: (mailbox, claim) => {
+      ask(
+        ({ boxes }) => {
+          const box = boxes.get(mailbox);
+          if (box?.listener === memory.relay && box.claim === claim) boxes.change(mailbox, { listener: null });
+        },
+        { hints: { mailboxes: [mailbox] } },
+      ).catch(() => {});
+    },
+    online: () => reads.online(),
+
+    publishKeys: (mailbox, packages, lastResort, replace) =>
+      ask(({ tables }) => publishKeys(tables, { mailbox, packages, lastResort, replace }, clock()), {
+        hints: { mailboxes: [mailbox] },
+        isAlone: replace,
+        bytes: packages.reduce((sum, { length }) => sum + length, 0),
+      }),
+    claimKeys: (claimant, username, another, admit) => {
+      // A decision may be made several times, and costs one allowance.
+      let wait: number | undefined;
+      const once = (): number => (wait ??= admit());
+      return ask(({ tables }) => claimKeys(tables, { claimant, username, another, admit: once }), {
+        hints: hintsOfNames([username], [claimant]),
+      });
+    },
+    blobs: {
+      reserve: (blob: NewBlob) => {
+        const id = randomBytes(16).toString("hex");
+        return ask(({ tables }) => reserveBlob(tables, blob, { id, now: clock() }), {
+          hints: { mailboxes: [blob.mailbox] },
+        });
+      },
+      find: (id) => reads.blob(id),
+      advance: (id, from, to) => ask(({ blobs }) => blobs.advance(id, from, to)),
+      seal: (id) => ask(({ blobs }) => blobs.seal(id)),
+      remove: (id, by) =>
+        ask(
+          ({ blobs, tables }) => {
+            if (by === undefined) return blobs.remove(id);
+            if (by === "token") return blobs.remove(id, {});
+            // Of an account that is gone, or a device that was replaced, it is no more.
+            const owner = senderOf(tables, by);
+            return owner !== undefined && blobs.remove(id, { owner: owner.name });
+          },
+          { hints: { mailboxes: typeof by === "number" ? [by] : [] } },
+        ),
+      removeOverdue: (limit) => rare(({ blobs }) => blobs.removeOverdue(limit)),
+      known: (ids) => reads.knownBlobs(ids),
+      sealedAfter: (id, limit) => reads.sealedAfter(id, limit),
+      room: (free) => reads.blobRoom(free, memory.limits.reserveBytes),
+      totals: () => reads.blobTotals(),
+      mark: () => reads.meta("blobs_mark"),
+      setMark: (mark) => rare(({ sendLater }) => sendLater(SET_MARK, [mark])),
+    },
+    sweep: async () => {
+      const result = await rare(({ tables, upkeep }) => {
+        // One relay sweeps; the others have nothing to do.
+        if (!upkeep.hasTurn) return undefined;
+        return { ...sweep(tables, swept, clock()), ...upkeep.sweep(sweptBody) };
+      });
+      if (result === undefined) return { expired: 0, unnoticed: 0, more: false, next: Infinity };
+      const { place, body, requestsSince, ...done } = result;
+      swept = place;
+      sweptBody = body;
+      memory.requestsSince = requestsSince;
+      // What was given back by statements alone is read again.
+      memory.charges.clear();
+      return done;
+    },
+    depth: () => {
+      catchUp();
+      return lane.idle().then(() => reads.depth());
+    },
+    administer: (deed) => rare(({ tables }) => administer(tables, deed), hintsOfNames([deed.target])),
+    countRefusals: (counts) => rare(({ sendLater }) => countRefusals(sendLater, counts)),
+    audit: (last) => reads.audit(last),
+    [Symbol.asyncDispose]: () => {
+      catchUp();
+      return parts.end();
+    },
+  };
+}
+
+const SET_MARK = "INSERT INTO meta VALUES ('blobs_mark', $1) ON CONFLICT (key) DO UPDATE SET value = excluded.value";
+
+function bytesOf({ commit: text = "", welcomes, messages, team }: CommitRequest): number {
+  const shared = team === undefined ? 0 : JSON.stringify([team.body, team.tree]).length;
+  const each = [...welcomes.map(({ welcome }) => welcome), ...messages.map(({ message }) => message)];
+  return text.length + shared + each.reduce((sum, { length }) => sum + length, 0);
+}
+
+

@@ -1,0 +1,243 @@
+import { usernameKey } from "@aimessage/sdk/protocol";
+import type { Blob, BlobTotals } from "../blob-rows.ts";
+import { roomForBlobs } from "../decisions/blob.ts";
+import type { Account, Admission, AuditLine, Body, DeedDone, Device, Entry, MailboxState, Refused, TeamOf } from "../store.ts";
+import { accountOfRow, deviceOf, type DeviceRow, type NameRow } from "./accounts.ts";
+import { type BlobRow, isThere, toBlob } from "./blobs.ts";
+import type { Box } from "./boxes.ts";
+import { payers } from "./charges.ts";
+import { type EntryRow, toEntry } from "./entries.ts";
+import type { Link } from "./link.ts";
+import { LinkError, patience } from "./link.ts";
+import { HIGH_WATER } from "./mail.ts";
+import { BLOCK } from "./numbers.ts";
+import { type InviteRow, objectionTo } from "./registry.ts";
+import { StorageError } from "../store.ts";
+
+/** The engine may take so long for what is only read. Milliseconds. */
+const PATIENCE_MS = 10_000;
+/** Nobody has a longer name. */
+const LONGEST_NAME = 32;
+
+const ACCOUNT = `SELECT a.*, m.device, m.disabled, m.seen, m.entered, m.login_counter, d.device_key, d.certificate, d.counter, d.identity_key, d.derived_key
+  FROM accounts a LEFT JOIN mailboxes m ON m.mailbox = a.mailbox LEFT JOIN devices d ON d.mailbox = a.mailbox WHERE a.name = $1`;
+
+const ENTRIES = `SELECT r.i, x.*, b.text FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) WITH ORDINALITY r(m, a, n, i),
+  LATERAL (SELECT * FROM entries e WHERE e.mailbox = r.m AND e.seq > r.a ORDER BY e.seq LIMIT r.n) x
+  LEFT JOIN bodies b ON b.body = x.body ORDER BY r.i, x.seq`;
+
+interface Room {
+  messages: number;
+  bytes: number;
+}
+
+interface Wanted {
+  mailbox: number;
+  after: number;
+  room: Room;
+  resolve: (found: { entries: Entry[]; more: boolean }) => void;
+  reject: (error: unknown) => void;
+}
+
+/** What a store is asked without deciding anything: on a connection of its own, of what is committed. */
+export class Reads {
+  readonly #link: Link;
+  readonly #clock: () => number;
+  /** Up to where a mailbox is being deleted: what is read meanwhile is not handed out again. */
+  readonly #deletedUpTo: (mailbox: number) => number;
+  #wanted: Wanted[] = [];
+
+  constructor(link: Link, clock: () => number, deletedUpTo: (mailbox: number) => number) {
+    this.#link = link;
+    this.#clock = clock;
+    this.#deletedUpTo = deletedUpTo;
+  }
+
+  /** @throws StorageError */
+  async ask<R extends object>(text: string, values: unknown[] = []): Promise<R[]> {
+    try {
+      return await patience((await this.#link.use())<R>(text, values), PATIENCE_MS);
+    } catch (error) {
+      if (error instanceof LinkError && error.kind === "timeout") this.#link.cut();
+      throw new StorageError("internal", error instanceof Error ? error : new Error(String(error)));
+    }
+  }
+
+  async #first<R extends object>(text: string, values: unknown[] = []): Promise<R | undefined> {
+    return (await this.ask<R>(text, values))[0];
+  }
+
+  async account(username: string): Promise<Account | undefined> {
+    if (username.length > LONGEST_NAME || username.includes("\0")) return undefined;
+    const row = await this.#first<NameRow & Box & DeviceRow>(ACCOUNT, [usernameKey(username)]);
+    return row && accountOfRow(row);
+  }
+
+  async device(username: string, id: string): Promise<(Device & { active: boolean }) | undefined> {
+    const row = await this.#first<Box & DeviceRow>(
+      `SELECT m.mailbox, m.device, m.closed, m.login_counter, d.* FROM mailboxes m JOIN devices d USING (mailbox)
+        WHERE m.name = $1 AND m.device = $2 AND m.closed IS DISTINCT FROM 'unregistered' ORDER BY m.mailbox DESC LIMIT 1`,
+      [usernameKey(username), id],
+    );
+    if (row === undefined || row.device_key === null) return undefined;
+    return { ...deviceOf(row, row), active: row.closed === null };
+  }
+
+  async objection(admission: Admission): Promise<Refused | undefined> {
+    const hash = typeof admission === "object" ? admission.invite : undefined;
+    const row =
+      hash === undefined ? undefined : await this.#first<InviteRow>("SELECT * FROM invites WHERE hash = $1", [hash]);
+    return objectionTo(admission, () => row, this.#clock());
+  }
+
+  async isBlocked(owner: string, peer: string): Promise<boolean> {
+    return (await this.#first("SELECT 1 FROM peers WHERE owner = $1 AND peer = $2 AND blocked", [owner, peer])) !== undefined;
+  }
+
+  async look(mailbox: number): Promise<Omit<MailboxState, "logId">> {
+    const now = this.#clock();
+    const [row, water] = await Promise.all([
+      this.#first<{ last_value: number; keys: number; last_request: string | null }>(
+        `SELECT (SELECT last_value FROM blocks) AS last_value, (SELECT last_request FROM mailboxes WHERE mailbox = $1) AS last_request,
+          (SELECT count(*) FROM key_packages WHERE mailbox = $1 AND package IS NOT NULL AND valid_until > $2) AS keys`,
+        [mailbox, now],
+      ),
+      this.#first<{ seq: number | null }>(HIGH_WATER, [[mailbox], now]),
+    ]);
+    const seq = water?.seq ?? 0;
+    return {
+      lastSeq: (row?.last_value ?? 0) * BLOCK + BLOCK - 1,
+      highWater: seq > this.#deletedUpTo(mailbox) ? seq : 0,
+      keyPackages: row?.keys ?? 0,
+      lastRequest: row?.last_request ?? undefined,
+    };
+  }
+
+  async countKeys(mailbox: number): Promise<number> {
+    const row = await this.#first<{ keys: number }>(
+      "SELECT count(*) AS keys FROM key_packages WHERE mailbox = $1 AND package IS NOT NULL AND valid_until > $2",
+      [mailbox, this.#clock()],
+    );
+    return row?.keys ?? 0;
+  }
+
+  async online(): Promise<string[]> {
+    const rows = await this.ask<{ username: string }>(
+      "SELECT username FROM mailboxes m JOIN relays r ON r.relay = m.listener WHERE m.closed IS NULL AND m.username IS NOT NULL",
+    );
+    return rows.map(({ username }) => username);
+  }
+
+  async teamsOf(mailbox: number): Promise<TeamOf[]> {
+    return this.ask<TeamOf>(
+      // What it leaves by its own will is its own still; of an account that was removed nobody has any.
+      `SELECT m.group_id AS "groupId", g.epoch, m.device, m.lapsed, m.leaves FROM mailboxes own JOIN members m ON m.name = own.name AND m.team
+        JOIN groups g ON g.group_id = m.group_id LEFT JOIN mailboxes b ON b.mailbox = m.mailbox
+        WHERE own.mailbox = $1 AND (NOT m.leaves OR (b.mailbox IS NOT NULL AND b.closed IS DISTINCT FROM 'unregistered'))`,
+      [mailbox],
+    );
+  }
+
+  /** What is asked for in the same turn is read together. */
+  entries(mailbox: number, after: number, room: Room): Promise<{ entries: Entry[]; more: boolean }> {
+    return new Promise((resolve, reject) => {
+      if (this.#wanted.length === 0) setImmediate(() => void this.#readEntries());
+      this.#wanted.push({ mailbox, after, room, resolve, reject });
+    });
+  }
+
+  async #readEntries(): Promise<void> {
+    const wanted = this.#wanted;
+    this.#wanted = [];
+    try {
+      const rows = await this.ask<EntryRow & { i: number; text: string | null }>(ENTRIES, [
+        wanted.map(({ mailbox }) => mailbox),
+        wanted.map(({ mailbox, after }) => Math.max(after, this.#deletedUpTo(mailbox))),
+        wanted.map(({ room }) => room.messages + 1),
+      ]);
+      const shared = new Map<number, Body>();
+      const found = wanted.map((): Entry[] => []);
+      for (const row of rows) found[row.i - 1]?.push(toEntry(row, shared));
+      wanted.forEach(({ room, resolve }, at) => resolve(fitting(found[at] ?? [], room)));
+    } catch (error) {
+      for (const { reject } of wanted) reject(error);
+    }
+  }
+
+  async depth(): Promise<number> {
+    return (await this.#first<{ count: number }>("SELECT count(*) AS count FROM entries"))?.count ?? 0;
+  }
+
+  async audit(last: number): Promise<AuditLine[]> {
+    const rows = await this.ask<AuditRow>("SELECT * FROM audit ORDER BY number DESC LIMIT $1::bigint", [last]);
+    return rows.toReversed().map(toLine);
+  }
+
+  async blob(id: string): Promise<Blob | undefined> {
+    const row = await this.#first<BlobRow>("SELECT * FROM blobs WHERE id = $1", [id]);
+    return row !== undefined && isThere(row, this.#clock()) ? toBlob(row) : undefined;
+  }
+
+  async knownBlobs(ids: string[]): Promise<Set<string>> {
+    const rows = await this.ask<{ id: string }>("SELECT id FROM blobs WHERE id = ANY ($1::text[])", [ids]);
+    return new Set(rows.map(({ id }) => id));
+  }
+
+  async sealedAfter(id: string, limit: number): Promise<Blob[]> {
+    const rows = await this.ask<BlobRow>("SELECT * FROM blobs WHERE id > $1 AND sealed ORDER BY id LIMIT $2::bigint", [
+      id,
+      limit,
+    ]);
+    return rows.map(toBlob);
+  }
+
+  async blobTotals(): Promise<BlobTotals> {
+    const row = await this.#first<BlobTotals>(
+      `SELECT count(*) AS count, coalesce(sum(bytes), 0)::bigint AS bytes,
+        coalesce(sum(bytes - come) FILTER (WHERE NOT sealed), 0)::bigint AS awaited FROM blobs`,
+    );
+    return row ?? { count: 0, bytes: 0, awaited: 0 };
+  }
+
+  async blobRoom(free: number, reserveBytes: number): Promise<number> {
+    const rows = await this.ask<{ payer: string; bytes: number }>(
+      "SELECT payer, sum(bytes)::bigint AS bytes FROM charges WHERE payer = ANY ($1::text[]) GROUP BY payer",
+      [[payers.blobs, payers.blobsAwaited]],
+    );
+    const of = (payer: string): number => rows.find((row) => row.payer === payer)?.bytes ?? 0;
+    return roomForBlobs({ all: of(payers.blobs), awaited: of(payers.blobsAwaited) }, free, reserveBytes);
+  }
+
+  async meta(key: string): Promise<string | undefined> {
+    return (await this.#first<{ value: string }>("SELECT value FROM meta WHERE key = $1", [key]))?.value;
+  }
+}
+
+/** As much as fits, but at least one entry. */
+function fitting(all: Entry[], room: Room): { entries: Entry[]; more: boolean } {
+  let bytes = 0;
+  let count = 0;
+  for (const entry of all) {
+    bytes += entry.bytes + (entry.body?.text.length ?? 0);
+    if (count === room.messages || (count > 0 && bytes > room.bytes)) break;
+    count += 1;
+  }
+  return { entries: all.slice(0, count), more: count < all.length };
+}
+
+interface AuditRow {
+  kind: AuditLine["kind"];
+  at: number;
+  who: string;
+  what: string;
+  target: string | null;
+  outcome: DeedDone["outcome"] | null;
+  count: number | null;
+}
+
+function toLine({ kind, at, who, what, target, outcome, count }: AuditRow): AuditLine {
+  if (kind === "refusal") return { kind, hour: at, reason: what, who, count: count ?? 0 };
+  return { kind, at, who, what, target: target ?? "", outcome: outcome ?? "done" };
+}
+
+

@@ -1,0 +1,57 @@
+import { Missing } from "../decisions/work.ts";
+
+/** Rows of one kind as a batch has read them under its locks, and as it makes them: what was not read is {@link Missing}. */
+export class Rows<K extends string | number, R> {
+  readonly #look: string;
+  readonly #read = new Map<K, R | undefined>();
+  readonly #made = new Map<K, R | undefined>();
+
+  /** @param look Names what has to be read if a row is missing. */
+  constructor(look: string) {
+    this.#look = look;
+  }
+
+  /** @throws Missing */
+  get(key: K): R | undefined {
+    if (this.#made.has(key)) return this.#made.get(key);
+    if (!this.#read.has(key)) throw new Missing(this.#look, String(key));
+    return this.#read.get(key);
+  }
+
+  isKnown(key: K): boolean {
+    return this.#made.has(key) || this.#read.has(key);
+  }
+
+  /** What was read; undefined: there is none. */
+  learn(key: K, row: R | undefined): void {
+    this.#read.set(key, row);
+  }
+
+  /** What was read, whatever was made of it. */
+  before(key: K): R | undefined {
+    return this.#read.get(key);
+  }
+
+  put(key: K, row: R): void {
+    this.#made.set(key, row);
+  }
+
+  remove(key: K): void {
+    this.#made.set(key, undefined);
+  }
+
+  /** What was made, by keys; undefined: it was removed. */
+  get made(): ReadonlyMap<K, R | undefined> {
+    return this.#made;
+  }
+
+  /** Those that were made, and not removed. */
+  get kept(): R[] {
+    return [...this.#made.values()].filter((row) => row !== undefined);
+  }
+
+  /** The batch is decided anew, upon what was read. */
+  undo(): void {
+    this.#made.clear();
+  }
+}
