@@ -5,7 +5,7 @@ export default defineConfig({
   ssr: { resolve: { conditions: ["@aimessage/source"] } },
   test: {
     include: ["packages/*/test/**/*.test.ts", "test/**/*.test.ts", "lab/**/*.test.ts"],
-    globalSetup: "test/memory-disk.ts",
+    globalSetup: ["test/memory-disk.ts", "test/shared-postgres.ts"],
     // A machine that is shared may stand still for seconds: what fails there is tried once more, which the report says.
     retry: process.env["CI"] === undefined ? 0 : 1,
     // Test files share processes, and what they load: a third of the time was loading. Whatever a test changes of its process it puts back.

@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 import { type DetailedError, Upload } from "tus-js-client";
 import { expect, test } from "vitest";
 import { createRelay } from "@aimessage/server";
-import { Proxy } from "../lab/chaos/proxy.ts";
+import { Proxy } from "../lab/shared/proxy.ts";
 import { newAgent } from "../packages/server/test/agent.ts";
 import { folder } from "../packages/server/test/folder.ts";
 import { askRoom, type Blob, fetchBlob, head } from "../packages/server/test/uploader.ts";
@@ -15,7 +15,7 @@ const MIB = 2 ** 20;
 async function world(bytes: number) {
   const relay = await createRelay({ port: 0, store: "sqlite", db: folder(), noLimits: true });
   const port = await freePort();
-  const network = await Proxy.start(port, relay.port);
+  const network = await Proxy.start({ port, to: relay.port });
   using client = await (await newAgent(relay.url, "alice")).connect();
   return {
     url: relay.url,

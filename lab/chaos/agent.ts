@@ -5,12 +5,12 @@ import { setTimeout as delay } from "node:timers/promises";
 import { Agent as SdkAgent, AgentError } from "@aimessage/sdk/node";
 import { readBooks } from "../shared/books.ts";
 import type { Letter } from "../shared/letter.ts";
+import type { Proxy } from "../shared/proxy.ts";
 import type { Bug } from "./bugs.ts";
 import type { Ledger } from "./ledger.ts";
 import type { Order } from "./orders.ts";
 import { RETRY_MS } from "./patience.ts";
 import { Process, type Hooks } from "./process.ts";
-import type { Proxy } from "./proxy.ts";
 import { Turns } from "./turns.ts";
 
 const senderScript = fileURLToPath(new URL("sender.ts", import.meta.url));

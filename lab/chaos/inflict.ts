@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
+import type { Weather } from "../shared/proxy.ts";
 import { type Agent, HOUR_MS } from "./agent.ts";
 import type { Planned } from "./plan.ts";
-import type { Weather } from "./proxy.ts";
 import type { World } from "./world.ts";
 
 /** SQLite's codes for a disk that fails (https://sqlite.org/rescode.html): IOERR_WRITE, IOERR_FSYNC, FULL. */

@@ -4,13 +4,13 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { freePort } from "../../test/processes/processes.ts";
 import { eventually } from "../../test/waiting.ts";
+import { Proxy } from "../shared/proxy.ts";
 import { Agent, lifeOf } from "./agent.ts";
 import { Ledger } from "./ledger.ts";
 import { Teams } from "./groups/teams.ts";
 import type { Options } from "./options.ts";
 import type { Fault } from "./plan.ts";
 import type { Process, Hooks } from "./process.ts";
-import { Proxy } from "./proxy.ts";
 import { Relay } from "./relay.ts";
 import { unleash } from "./strangers.ts";
 
@@ -60,7 +60,7 @@ export class World {
     world.relay.start();
     await eventually("the relay starts", () => world.relay.process.ready, START_MS);
     for (const [index, port] of proxyPorts.entries()) {
-      const proxy = await Proxy.start(port, relayPort);
+      const proxy = await Proxy.start({ port, to: relayPort });
       const name = `agent${index}`;
       const server = `ws://127.0.0.1:${port}/ws`;
       const agent = new Agent(name, home, logs, server, proxy, index % 2 === 1, bug, world.ledger, hooks);

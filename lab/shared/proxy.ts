@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { connect, createServer, type Server, type Socket } from "node:net";
+import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
 import { setTimeout } from "node:timers/promises";
 
 /** What a network does to whoever uses it. Stalls and half-open connections neither carry nor close. */
@@ -12,36 +12,54 @@ export type Weather =
   | { kind: "delay"; ms: number };
 type Direction = "up" | "down";
 
+/** A proxy's own port, 0 for a free one, and its server's. */
+interface Ports {
+  port: number;
+  to: number;
+}
+
 const LOOK_MS = 5;
 
-/** A TCP proxy before the relay, whose network can be bad. */
+/** A TCP proxy on 127.0.0.1 before a server, whose network can be bad. */
 export class Proxy implements AsyncDisposable {
   weather: Weather = { kind: "fair" };
-  readonly #server: Server;
+  readonly #door: Server;
   readonly #pairs = new Set<Pair>();
+  #port: number;
 
-  private constructor(server: Server) {
-    this.#server = server;
-  }
-
-  static async start(port: number, relayPort: number): Promise<Proxy> {
-    const server = createServer({ allowHalfOpen: false, noDelay: true });
-    const proxy = new Proxy(server);
-    server.on("connection", (client) => {
-      const pair = new Pair(
-        client,
-        connect({ port: relayPort, host: "127.0.0.1", noDelay: true }),
-        () => proxy.weather,
-      );
-      proxy.#pairs.add(pair);
+  private constructor({ port, to }: Ports) {
+    this.#port = port;
+    this.#door = createServer({ allowHalfOpen: false, noDelay: true }, (client) => {
+      const server = connect({ port: to, host: "127.0.0.1", noDelay: true });
+      const pair = new Pair(client, server, () => this.weather);
+      this.#pairs.add(pair);
       pair.closed.then(
-        () => proxy.#pairs.delete(pair),
+        () => this.#pairs.delete(pair),
         () => undefined,
       );
     });
-    server.listen(port, "127.0.0.1");
-    await once(server, "listening");
+  }
+
+  static async start(ports: Ports): Promise<Proxy> {
+    const proxy = new Proxy(ports);
+    await proxy.admit();
     return proxy;
+  }
+
+  get port(): number {
+    return this.#port;
+  }
+
+  /** Refuses connections from now on, as where nobody listens. Those that there are stay. */
+  refuse(): void {
+    this.#door.close();
+  }
+
+  /** Takes connections again. */
+  async admit(): Promise<void> {
+    this.#door.listen(this.#port, "127.0.0.1");
+    await once(this.#door, "listening");
+    this.#port = (this.#door.address() as AddressInfo).port;
   }
 
   get connections(): number {
@@ -59,7 +77,7 @@ export class Proxy implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#server.close();
+    this.refuse();
     for (const pair of this.#pairs) pair.reset();
   }
 }
@@ -68,21 +86,21 @@ class Pair {
   forsaken = false;
   readonly closed: Promise<void>;
   readonly #client: Socket;
-  readonly #relay: Socket;
+  readonly #server: Socket;
   readonly #weather: () => Weather;
   #over = false;
 
-  constructor(client: Socket, relay: Socket, weather: () => Weather) {
+  constructor(client: Socket, server: Socket, weather: () => Weather) {
     this.#client = client;
-    this.#relay = relay;
+    this.#server = server;
     this.#weather = weather;
-    this.closed = Promise.all([this.#carry(client, relay, "up"), this.#carry(relay, client, "down")]).then(() => {});
+    this.closed = Promise.all([this.#carry(client, server, "up"), this.#carry(server, client, "down")]).then(() => {});
   }
 
   reset(): void {
     this.#over = true;
     this.#client.resetAndDestroy();
-    this.#relay.resetAndDestroy();
+    this.#server.resetAndDestroy();
   }
 
   async #carry(from: Socket, to: Socket, direction: Direction): Promise<void> {
