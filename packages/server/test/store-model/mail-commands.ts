@@ -48,7 +48,7 @@ export const asCommit = (
 ): Command =>
   command(
     `${from} ${opens ? "opens" : "commits in"} ${groupId} with ${to} by ${commitId}`,
-    async (model, { store }) => {
+    async (model, { store, places }) => {
       const sender = boxOf(model, from, isOld);
       const epoch = opens ? 0 : Math.max(1, (model.groups.get(groupId)?.epoch ?? 1) + offset);
       const device = `${to.toLowerCase()}-${model.account(to)?.counter ?? 1}`;
@@ -68,7 +68,7 @@ export const asCommit = (
           expiresAt: after === undefined ? undefined : model.now + after,
         })),
       };
-      expect(await store.commit(request)).toMatchObject(commit(model, request));
+      expect(await store.commit(request)).toMatchObject(places.answer(commit(model, request)));
     },
   );
 export const commits = fc

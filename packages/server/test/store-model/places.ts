@@ -19,6 +19,11 @@ export class Places {
     return seq === 0 ? 0 : (this.#real.get(seq) ?? NaN);
   }
 
+  /** An answer of the model as the store gives it. */
+  answer<T extends object>(wanted: T): T {
+    return "highWater" in wanted ? { ...wanted, highWater: this.of(Number(wanted.highWater)) } : wanted;
+  }
+
   get highest(): number {
     return Math.max(0, ...this.#real.values());
   }

@@ -3,6 +3,7 @@ import { expect } from "vitest";
 import type { CommitRequest, NamedDevice, Offer, SendRequest } from "../../src/store/store.ts";
 import { boxOf, type Command, command, expires, id, name, off, old } from "./command.ts";
 import type { Model } from "./model.ts";
+import type { Places } from "./places.ts";
 import { type Reasons, say, state, teamCommit } from "./team-decisions.ts";
 
 const TEAMS = ["t", "u", "v", "w"].map((letter) => letter.repeat(64));
@@ -14,13 +15,13 @@ const messageIds = fc.nat({ max: 30 }).map(String);
 const LATE_MS = 60_000;
 
 /** Compares what the store says with what the model does: any of the reasons, or the answer. */
-function judge(result: unknown, wanted: { reasons: Reasons } | { answer: object | undefined }): void {
+function judge(places: Places, result: unknown, wanted: { reasons: Reasons } | { answer: object | undefined }): void {
   if ("reasons" in wanted) {
     const { refused, username } = (result ?? {}) as { refused?: string; username?: string };
     const shown = username === undefined ? { refused } : { refused, username };
     expect(wanted.reasons).toContainEqual(shown);
   } else if (wanted.answer === undefined) expect(result).toBeUndefined();
-  else expect(result).toMatchObject(wanted.answer);
+  else expect(result).toMatchObject(places.answer(wanted.answer));
 }
 
 /** A device as it is, or one that it might be. */
@@ -90,10 +91,10 @@ interface Asked {
 export const asFounding = (from: string, at: number, add: string[], commitId: string, wrong: Fault = "none"): Command =>
   command(
     `${from} founds team ${at} with ${add.join(", ")} by ${commitId}, wrong: ${wrong}`,
-    async (model, { store }) => {
+    async (model, { store, places }) => {
       const asked = { groupId: TEAMS[at] ?? "", epoch: 1, commitId, add, remove: [], founds: true, wrong };
       const made = request(model, boxOf(model, from, false), asked);
-      judge(await store.commit(made), teamCommit(model, made));
+      judge(places, await store.commit(made), teamCommit(model, made));
     },
   );
 export const founds = fc.tuple(name, team, names, id, fault).map((all) => asFounding(...all));
@@ -105,24 +106,24 @@ export const changes = fc
     const what = `adds ${add.join(", ")}, removes ${remove.join(", ")}`;
     return command(
       `${from} ${what} in team ${at} by ${commitId}, epoch ${offset}, wrong: ${wrong}`,
-      async (model, { store }) => {
+      async (model, { store, places }) => {
         const groupId = TEAMS[at] ?? "";
         const epoch = Math.max(1, (model.teams.all.get(groupId)?.epoch ?? 2) + offset);
         const asked = { groupId, epoch, commitId, add, remove, founds: false, wrong };
         const made = request(model, boxOf(model, from, isOld), asked);
-        judge(await store.commit(made), teamCommit(model, made));
+        judge(places, await store.commit(made), teamCommit(model, made));
       },
     );
   });
 
 /** Somebody's leaf anew, as a commit does it that follows a statement or a new device. */
 export const swaps = fc.tuple(name, team, name, id).map(([from, at, who, commitId]) =>
-  command(`${from} takes ${who} into team ${at} again by ${commitId}`, async (model, { store }) => {
+  command(`${from} takes ${who} into team ${at} again by ${commitId}`, async (model, { store, places }) => {
     const groupId = TEAMS[at] ?? "";
     const { epoch = 2 } = model.teams.all.get(groupId) ?? {};
     const asked = { groupId, epoch, commitId, add: [who], remove: [who], founds: false, wrong: "none" } as const;
     const made = request(model, boxOf(model, from, false), { ...asked, add: [who], remove: [who] });
-    judge(await store.commit(made), teamCommit(model, made));
+    judge(places, await store.commit(made), teamCommit(model, made));
   }),
 );
 
@@ -131,7 +132,7 @@ export const says = fc
   .map(([from, isOld, to, at, offset, messageId, direct, after, resume]) =>
     command(
       `${from} says ${messageId} to ${to ?? "all"}${direct ? ", directly," : ""} in team ${at}, epoch ${offset}, for ${after} ms`,
-      async (model, { store }) => {
+      async (model, { store, places }) => {
         const sender = boxOf(model, from, isOld);
         const groupId = TEAMS[at] ?? "";
         const made: SendRequest & { messageId: string } = {
@@ -155,7 +156,7 @@ export const says = fc
         const isHeldUp = isInOrder && blocked.has(groupId);
         const wanted = isHeldUp ? { reasons: [{ refused: "send_blocked" }] } : say(model, made);
         if ("reasons" in wanted && isInOrder) blocked.add(groupId);
-        judge(result, wanted);
+        judge(places, result, wanted);
         expect(its).toEqual(blocked);
       },
     ),
@@ -164,14 +165,14 @@ export const says = fc
 export const states = fc
   .tuple(name, old, team, fc.constantFrom("leave" as const, "rejoin" as const, "rejoin" as const))
   .map(([who, isOld, at, kind]) =>
-    command(`${who} asks to ${kind} in team ${at}`, async (model, { store }) => {
+    command(`${who} asks to ${kind} in team ${at}`, async (model, { store, places }) => {
       const made = {
         sender: boxOf(model, who, isOld),
         groupId: TEAMS[at] ?? "",
         kind,
         statement: String(1000 + (model.now % 9000)),
       };
-      judge(await store.keepStatement(made), state(model, made));
+      judge(places, await store.keepStatement(made), state(model, made));
     }),
   );
 

@@ -58,6 +58,7 @@ export class Accounts implements Part {
   readonly #newDevices = new Map<number, DeviceRow>();
   readonly #unknown = new Map<string, number | undefined>();
   readonly #lists = new Map<string, unknown>();
+  readonly #gone: number[] = [];
 
   constructor(boxes: Boxes, numbers: Numbers, known: KnownDevices) {
     this.#boxes = boxes;
@@ -172,7 +173,11 @@ export class Accounts implements Part {
       const box = this.#boxes.get(mailbox);
       return box !== undefined && box.device === "" && box.closed === null && box.kind === null;
     },
-    forgetMailbox: (mailbox) => this.#boxes.remove(mailbox),
+    forgetMailbox: (mailbox) => {
+      if (this.#boxes.get(mailbox) === undefined) return;
+      this.#boxes.remove(mailbox);
+      this.#gone.push(mailbox);
+    },
     surplusDevices: (name, kept) => this.#listed<number[]>("surplus devices", keyOf(name, kept)),
     after: (name, limit) => this.#listed<SeenAccount[]>("accounts after", keyOf(name, limit)),
   };
@@ -284,6 +289,7 @@ export class Accounts implements Part {
     this.#names.undo();
     for (const { mailbox } of this.#newDevices.values()) this.#forgetNew(mailbox);
     this.#newDevices.clear();
+    this.#gone.length = 0;
   }
 
   /** A mailbox that was made for a name is none that was read. */
@@ -294,8 +300,9 @@ export class Accounts implements Part {
   write(send: Send): void {
     const rows = this.#names.kept;
     if (rows.length > 0) send(names.upsert, names.values(rows));
-    const gone = [...this.#names.made].filter(([, row]) => row === undefined).map(([name]) => name);
-    if (gone.length > 0) send("DELETE FROM accounts WHERE name = ANY ($1::text[])", [gone]);
+    const released = [...this.#names.made].filter(([, row]) => row === undefined).map(([name]) => name);
+    if (released.length > 0) send("DELETE FROM accounts WHERE name = ANY ($1::text[])", [released]);
+    if (this.#gone.length > 0) send("DELETE FROM devices WHERE mailbox = ANY ($1::bigint[])", [this.#gone]);
     if (this.#newDevices.size > 0) send(devices.upsert, devices.values([...this.#newDevices.values()]));
   }
 
@@ -334,9 +341,11 @@ export function accountOfRow(
 ): Account {
   const { name, username, kind, mailbox, disabled, seen } = row;
   const address = row.address ?? undefined;
-  if (kind === "removed" || mailbox === null) return { kind: "removed", name, username, address } satisfies RemovedAccount;
+  if (kind === "removed" || mailbox === null)
+    return { kind: "removed", name, username, address } satisfies RemovedAccount;
   const common = { name, username, mailbox, disabled, address, seen };
-  if (kind === "token") return { kind, ...common, entered: row.entered, derivedKey: row.derived_key ?? new Uint8Array() };
+  if (kind === "token")
+    return { kind, ...common, entered: row.entered, derivedKey: row.derived_key ?? new Uint8Array() };
   const device = deviceOf({ mailbox, device: row.device, login_counter: row.login_counter }, { ...row, mailbox });
   return { kind, ...common, identityKey: row.identity_key ?? new Uint8Array(), device };
 }

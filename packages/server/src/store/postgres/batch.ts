@@ -158,6 +158,7 @@ export class Batch {
     this.#accounts.committed();
     this.mail.committed();
     this.numbers.committed();
+    this.upkeep.committed();
   }
 
   get added(): readonly Entry[] {

@@ -63,10 +63,9 @@ export class BlobTable implements Part {
     this.looks = {
       blob: async (sql, keys) => {
         for (const id of keys) this.#rows.learn(id, undefined);
-        for (const row of await sql<BlobRow>(
-          "SELECT * FROM blobs WHERE id = ANY ($1::text[]) ORDER BY id FOR UPDATE",
-          [keys],
-        ))
+        for (const row of await sql<BlobRow>("SELECT * FROM blobs WHERE id = ANY ($1::text[]) ORDER BY id FOR UPDATE", [
+          keys,
+        ]))
           this.#rows.learn(row.id, row);
       },
       "blob request": async (sql, keys) => {
@@ -209,8 +208,18 @@ export function isThere({ held, expires_at }: BlobRow, now: number): boolean {
 
 export function toBlob(row: BlobRow): Blob {
   const { id, owner, bytes, readers, come, sealed, held } = row;
-  const [readHash, tokenHash] = [row.read_hash, row.token_hash];
-  return { id, owner, bytes, readers, readHash, tokenHash, come, sealed, held: held !== null, expiresAt: row.expires_at };
+  // Not the engine's own kind of bytes.
+  const [readHash, tokenHash] = [new Uint8Array(row.read_hash), new Uint8Array(row.token_hash)];
+  return {
+    id,
+    owner,
+    bytes,
+    readers,
+    readHash,
+    tokenHash,
+    come,
+    sealed,
+    held: held !== null,
+    expiresAt: row.expires_at,
+  };
 }
-
-

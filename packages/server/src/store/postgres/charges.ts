@@ -29,9 +29,12 @@ export const payers = {
   blobsAt: (address: number): string => `blobs at:${address}`,
 };
 
-/** A statement whose rows give back what they were charged: of each `address`, and how many `bytes`. It ends with `RETURNING`, or selects. */
-export function givingBack(statement: string): string {
-  return `WITH gone AS (${statement}), sums AS (SELECT '@' || address AS payer, sum(bytes) AS bytes FROM gone WHERE address IS NOT NULL GROUP BY address)
+/**
+ * A statement whose rows give back what they were charged: of each `address`, and how many `bytes`. It ends with `RETURNING`, or selects.
+ * @param before What the statement refers to, as `name AS (...),`
+ */
+export function givingBack(statement: string, before = ""): string {
+  return `WITH ${before} gone AS (${statement}), sums AS (SELECT '@' || address AS payer, sum(bytes) AS bytes FROM gone WHERE address IS NOT NULL GROUP BY address)
     INSERT INTO charges (payer, relay, bytes) SELECT payer, $1::bigint, -bytes FROM sums WHERE bytes <> 0
     ON CONFLICT (payer, relay) DO UPDATE SET bytes = charges.bytes + excluded.bytes`;
 }

@@ -91,15 +91,15 @@ export interface MailChanges {
 export function entryWrites(send: Send, changes: MailChanges): void {
   const { added, bodies, upTo, removed, stubs, named, released, now } = changes;
   if (upTo.size > 0)
-    send("DELETE FROM entries e USING unnest($1::bigint[], $2::bigint[]) x(m, s) WHERE e.mailbox = x.m AND e.seq <= x.s", [
-      [...upTo.keys()],
-      [...upTo.values()],
-    ]);
+    send(
+      "DELETE FROM entries e USING unnest($1::bigint[], $2::bigint[]) x(m, s) WHERE e.mailbox = x.m AND e.seq <= x.s",
+      [[...upTo.keys()], [...upTo.values()]],
+    );
   if (removed.length > 0)
-    send("DELETE FROM entries e USING unnest($1::bigint[], $2::bigint[]) x(m, s) WHERE e.mailbox = x.m AND e.seq = x.s", [
-      removed.map(({ mailbox }) => mailbox),
-      removed.map(({ seq }) => seq),
-    ]);
+    send(
+      "DELETE FROM entries e USING unnest($1::bigint[], $2::bigint[]) x(m, s) WHERE e.mailbox = x.m AND e.seq = x.s",
+      [removed.map(({ mailbox }) => mailbox), removed.map(({ seq }) => seq)],
+    );
   if (stubs.length > 0)
     send(
       `UPDATE entries e SET kind = 'stub', message = x.t, body = NULL, expires_at = NULL, bytes = x.b
@@ -201,7 +201,10 @@ export function toEntry(row: EntryRow & { text: string | null }, shared: Map<num
   };
 }
 
-function bodyOf({ body, text }: { body: number | null; text: string | null }, shared: Map<number, Body>): Body | undefined {
+function bodyOf(
+  { body, text }: { body: number | null; text: string | null },
+  shared: Map<number, Body>,
+): Body | undefined {
   if (body === null || text === null) return undefined;
   const known = shared.get(body) ?? { id: body, text };
   shared.set(body, known);

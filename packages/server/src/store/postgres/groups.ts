@@ -18,7 +18,11 @@ interface GroupsContext {
   now: number;
 }
 
-type Membership = Pick<MemberRow, "group_id" | "mailbox" | "leaves"> & { place: string | null; lapsed: boolean; team: boolean };
+type Membership = Pick<MemberRow, "group_id" | "mailbox" | "leaves"> & {
+  place: string | null;
+  lapsed: boolean;
+  team: boolean;
+};
 
 /** Groups: who may send in them, and which epoch they are in (RFC 9750, section 5.2: one commit ends each epoch). [P-6.3] */
 export class Groups implements Part {
@@ -56,7 +60,10 @@ export class Groups implements Part {
             [mailbox, limit],
           );
           this.#ofMailbox.set(mailbox, rows);
-          await this.read(sql, rows.map(({ group_id }) => group_id));
+          await this.read(
+            sql,
+            rows.map(({ group_id }) => group_id),
+          );
         }
       },
       "old groups": async (sql, keys) => {
@@ -78,7 +85,7 @@ export class Groups implements Part {
     }
     const [groups, members] = await Promise.all([
       sql<GroupRow>("SELECT * FROM groups WHERE group_id = ANY ($1::text[])", [ids]),
-      sql<MemberRow>("SELECT * FROM members WHERE group_id = ANY ($1::text[])", [ids]),
+      sql<MemberRow>("SELECT * FROM members WHERE group_id = ANY ($1::text[]) ORDER BY mailbox", [ids]),
     ]);
     for (const row of groups) this.#groups.learn(row.group_id, row);
     for (const row of members) this.#members.get(row.group_id)?.set(row.mailbox, row);
@@ -145,7 +152,12 @@ export class Groups implements Part {
       for (const { group_id: group, team } of rows) {
         if (team) {
           const member = this.#members.get(group)?.get(mailbox);
-          if (member !== undefined) this.tables.setMember(group, { ...toMember(member), lapsed: true, awaySince: member.away_since ?? this.#context.now });
+          if (member !== undefined)
+            this.tables.setMember(group, {
+              ...toMember(member),
+              lapsed: true,
+              awaySince: member.away_since ?? this.#context.now,
+            });
         } else this.#endPair(group);
       }
       return rows.length;
@@ -189,7 +201,8 @@ export class Groups implements Part {
     if (read === undefined) throw new Missing("group", groupId);
     const made = this.#made.get(groupId);
     if (made === undefined) return [...read.values()];
-    return [...new Map([...read, ...made]).values()].filter((row) => row !== undefined);
+    const all = [...new Map([...read, ...made]).values()].filter((row) => row !== undefined);
+    return all.toSorted((one, other) => one.mailbox - other.mailbox);
   }
 
   #membershipsOf(name: string): Membership[] {
@@ -200,7 +213,10 @@ export class Groups implements Part {
       for (const [mailbox, row] of members) {
         if (row === undefined) all.delete(keyOf(group, mailbox));
         else if (row.name === name && row.team)
-          all.set(keyOf(group, mailbox), { ...row, place: row.adder === null ? null : String(row.adder_address ?? row.adder) });
+          all.set(keyOf(group, mailbox), {
+            ...row,
+            place: row.adder === null ? null : String(row.adder_address ?? row.adder),
+          });
       }
     return [...all.values()];
   }
@@ -250,10 +266,10 @@ export class Groups implements Part {
         else kept.push(row);
       }
     if (gone.length > 0)
-      send("DELETE FROM members t USING unnest($1::text[], $2::bigint[]) x(g, m) WHERE t.group_id = x.g AND t.mailbox = x.m", [
-        gone.map(([group]) => group),
-        gone.map(([, mailbox]) => mailbox),
-      ]);
+      send(
+        "DELETE FROM members t USING unnest($1::text[], $2::bigint[]) x(g, m) WHERE t.group_id = x.g AND t.mailbox = x.m",
+        [gone.map(([group]) => group), gone.map(([, mailbox]) => mailbox)],
+      );
     if (kept.length > 0) send(memberWrites.upsert, memberWrites.values(kept));
     for (const [text, values] of this.#statements) send(text, values);
   }
@@ -262,10 +278,10 @@ export class Groups implements Part {
 /** Groups go with their members and statements, and give back what they were charged. */
 function forgetting(which: string): string {
   return givingBack(
-    `WITH old AS (DELETE FROM groups WHERE group_id IN (${which}) RETURNING group_id, address),
-      members AS (DELETE FROM members WHERE group_id IN (SELECT group_id FROM old) RETURNING group_id, team),
-      counts AS (SELECT group_id, count(*) FILTER (WHERE team) AS teams FROM members GROUP BY group_id)
-    SELECT address, ${GROUP_BYTES} + ${ROW_BYTES} * coalesce(teams, 0) AS bytes FROM old LEFT JOIN counts USING (group_id)`,
+    `SELECT address, ${GROUP_BYTES} + ${ROW_BYTES} * coalesce(teams, 0) AS bytes FROM old LEFT JOIN counts USING (group_id)`,
+    `old AS (DELETE FROM groups WHERE group_id IN (${which}) RETURNING group_id, address),
+      parted AS (DELETE FROM members WHERE group_id IN (SELECT group_id FROM old) RETURNING group_id, team),
+      counts AS (SELECT group_id, count(*) FILTER (WHERE team) AS teams FROM parted GROUP BY group_id),`,
   );
 }
 

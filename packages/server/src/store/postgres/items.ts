@@ -30,7 +30,13 @@ export function itemOf<T>(
     committed,
   }: { hints?: Partial<Hints>; bytes?: number; isAlone?: boolean; committed?: (answer: T) => void } = {},
 ): Item {
-  const item = { hints: { ...NO_HINTS, ...hints }, locks: new Set<number>(), bytes: ITEM_BYTES + bytes, isAlone, decide };
+  const item = {
+    hints: { ...NO_HINTS, ...hints },
+    locks: new Set<number>(),
+    bytes: ITEM_BYTES + bytes,
+    isAlone,
+    decide,
+  };
   return { ...item, committed: committed as Item["committed"] };
 }
 

@@ -163,7 +163,14 @@ export class KeyPackages implements Part {
     const fresh = packages.flatMap((bytes): StockRow[] => {
       const valid_until = handedOutUntil(bytes, now);
       const digest = hash("sha256", bytes, "buffer");
-      const row = { digest, package: bytes, bytes: bytes.length, address: address ?? null, published_at: now, valid_until };
+      const row = {
+        digest,
+        package: bytes,
+        bytes: bytes.length,
+        address: address ?? null,
+        published_at: now,
+        valid_until,
+      };
       return valid_until === 0 ? [] : [row];
     });
     const known = this.#knownDigests(mailbox, fresh);

@@ -11,6 +11,9 @@ import type { Sql } from "./link.ts";
 import type { Numbers } from "./numbers.ts";
 import { keyOf, type Look, type Part, type Send, valuesOf } from "./part.ts";
 
+/** A sweep looks at entries in three ways, of which each may remove as many as it is given. */
+const MORE = 3;
+
 const GROUP_ID_LENGTH = 64;
 const NOTHING: Readonly<Amount> = { messages: 0, bytes: 0 };
 const EMPTY: Room = { all: NOTHING, strangers: NOTHING, of: () => NOTHING, ofStrangersAt: () => NOTHING };
@@ -70,17 +73,29 @@ export class Mail implements Part {
         ))
           this.#unknown.set(sender, count);
       },
-      received: (sql, keys) => this.readReceived(sql, keys.map((key) => valuesOf<[number, number]>(key))),
+      received: (sql, keys) =>
+        this.readReceived(
+          sql,
+          keys.map((key) => valuesOf<[number, number]>(key)),
+        ),
       expired: (sql, keys) =>
-        this.#readSwept(sql, keys, `SELECT ${SWEPT} FROM entries WHERE expires_at <= $1 ORDER BY expires_at, seq LIMIT $2::bigint`),
+        this.#readSwept(
+          sql,
+          keys,
+          `SELECT ${SWEPT} FROM entries WHERE expires_at <= $1 ORDER BY expires_at, seq LIMIT $2::bigint * ${MORE}`,
+        ),
       "in mailbox": (sql, keys) =>
-        this.#readSwept(sql, keys, `SELECT ${SWEPT} FROM entries WHERE mailbox = $1 ORDER BY seq LIMIT $2::bigint`),
+        this.#readSwept(
+          sql,
+          keys,
+          `SELECT ${SWEPT} FROM entries WHERE mailbox = $1 ORDER BY seq LIMIT $2::bigint * ${MORE}`,
+        ),
       // By time, which has an index of ranges: entries of many mailboxes lie in the order in which they came.
       old: (sql, keys) =>
         this.#readSwept(
           sql,
           keys,
-          `SELECT ${SWEPT} FROM entries WHERE stored_at < $1 AND seq > $2 ORDER BY seq LIMIT $3::bigint`,
+          `SELECT ${SWEPT} FROM entries WHERE stored_at < $1 AND seq > $2 ORDER BY seq LIMIT $3::bigint * ${MORE}`,
         ),
       "next expiry": async (sql) => {
         this.#nextExpiries = await sql<{ mailbox: number; seq: number; expires_at: number }>(
@@ -140,11 +155,18 @@ export class Mail implements Part {
     for (const key of keys) this.#swept.set(key, (await sql<SweptRow>(text, valuesOf(key).slice(1))).map(toSwept));
   }
 
+  /** Without what has gone since it was read, for which more were read than are asked for; and stubs as they are now. */
   #listed(look: string, ...of: number[]): Swept[] {
     const key = keyOf(look, ...of);
     const found = this.#swept.get(key);
     if (found === undefined) throw new Missing(look, key);
-    return found;
+    const left = found.flatMap((entry): Swept[] => {
+      const place = keyOf(entry.mailbox, entry.seq);
+      if (this.#removed.has(place)) return [];
+      const stub = this.#stubs.get(place);
+      return [stub === undefined ? entry : { ...entry, kind: "stub", bytes: stub.bytes, body: undefined }];
+    });
+    return left.slice(0, of.at(-1));
   }
 
   readonly tables: Tables["mail"] = {
@@ -231,7 +253,10 @@ export class Mail implements Part {
     if (gone.length === 0) return 0;
     this.#upTo.set(mailbox, Math.max(from, seq));
     for (const { sender, kind, bytes, stranger, address, from_name, body, files } of gone) {
-      this.#charge({ mailbox, sender, kind, bytes: -bytes, stranger, address: address ?? undefined, from: from_name }, -1);
+      this.#charge(
+        { mailbox, sender, kind, bytes: -bytes, stranger, address: address ?? undefined, from: from_name },
+        -1,
+      );
       if (body !== null && files) this.#released.add(body);
     }
     return gone.length;

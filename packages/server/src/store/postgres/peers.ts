@@ -40,7 +40,9 @@ export class Peers implements Part {
         for (const owner of keys)
           this.#lists.set(
             owner,
-            await sql<PeerRow>("SELECT number, peer, blocked, address FROM peers WHERE owner = $1 ORDER BY number", [owner]),
+            await sql<PeerRow>("SELECT number, peer, blocked, address FROM peers WHERE owner = $1 ORDER BY number", [
+              owner,
+            ]),
           );
       },
     };
@@ -112,7 +114,12 @@ export class Peers implements Part {
       if (fresh.length > 0)
         send(
           "INSERT INTO peers (owner, peer, blocked, address) SELECT $1, p, b, a FROM unnest($2::text[], $3::boolean[], $4::bigint[]) WITH ORDINALITY x(p, b, a, n) ORDER BY n",
-          [owner, fresh.map(({ peer }) => peer), fresh.map(({ blocked }) => blocked), fresh.map(({ address }) => address)],
+          [
+            owner,
+            fresh.map(({ peer }) => peer),
+            fresh.map(({ blocked }) => blocked),
+            fresh.map(({ address }) => address),
+          ],
         );
     }
   }

@@ -14,14 +14,22 @@ import { send } from "../decisions/send.ts";
 import { keepStatement } from "../decisions/statement.ts";
 import { sweep, SWEEP_START } from "../decisions/sweep.ts";
 import type { Occasion } from "../decisions/work.ts";
-import type { Admission, CommitRequest, Entry, Listening, MailboxState, NewDevice, RelayStore, SendRequest } from "../store.ts";
+import type {
+  Admission,
+  CommitRequest,
+  Entry,
+  Listening,
+  MailboxState,
+  NewDevice,
+  RelayStore,
+  SendRequest,
+} from "../store.ts";
 import type { Batch, Memory } from "./batch.ts";
 import type { Hints } from "./hints.ts";
 import { hintsOfCommit, hintsOfNames, hintsOfSend, type Item, itemOf } from "./items.ts";
 import type { Lane } from "./lane.ts";
 import type { Reads } from "./reads.ts";
 import { countRefusals } from "./registry.ts";
-
 
 /** How long what need not be done at once may wait for company. Milliseconds. */
 const LATER_MS = 5;
@@ -127,7 +135,10 @@ export function postgresStore(parts: StoreParts): RelayStore {
         hintsOfNames([username]),
       ),
     registerDevice: (device: NewDevice, admission: Admission = "open") =>
-      rare(({ tables }) => registerDevice(tables, device, { admission, now: clock() }), hintsOfNames([device.username])),
+      rare(
+        ({ tables }) => registerDevice(tables, device, { admission, now: clock() }),
+        hintsOfNames([device.username]),
+      ),
     entered: (mailbox) => {
       ask(({ tables }) => entered(tables, mailbox, clock()), { hints: { mailboxes: [mailbox] } }).catch(() => {});
     },
@@ -241,7 +252,10 @@ export function postgresStore(parts: StoreParts): RelayStore {
       const result = await rare(({ tables, upkeep }) => {
         // One relay sweeps; the others have nothing to do.
         if (!upkeep.hasTurn) return undefined;
-        return { ...sweep(tables, swept, clock()), ...upkeep.sweep(sweptBody) };
+        return {
+          ...sweep(tables, swept, clock()),
+          ...upkeep.sweep({ afterBody: sweptBody, remembered: memory.limits.rememberedRequests }),
+        };
       });
       if (result === undefined) return { expired: 0, unnoticed: 0, more: false, next: Infinity };
       const { place, body, requestsSince, ...done } = result;
@@ -273,5 +287,3 @@ function bytesOf({ commit: text = "", welcomes, messages, team }: CommitRequest)
   const each = [...welcomes.map(({ welcome }) => welcome), ...messages.map(({ message }) => message)];
   return text.length + shared + each.reduce((sum, { length }) => sum + length, 0);
 }
-
-

@@ -48,9 +48,19 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Postg
   const clock = options.clock ?? (() => incarnation.clock.now());
   const memory = newMemory({ limits, relay: incarnation.relay, requestsSince });
   const deleting = new Deleting();
-  const laneLink = parts.use(new Link(address, { settings: { search_path: schema, ...LANE_SETTINGS, application_name: nameOf(incarnation, "lane") } }));
+  const laneLink = parts.use(
+    new Link(address, {
+      settings: { search_path: schema, ...LANE_SETTINGS, application_name: nameOf(incarnation, "lane") },
+    }),
+  );
   const readLink = parts.use(
-    new Link(address, { settings: { search_path: schema, plan_cache_mode: "force_generic_plan", application_name: nameOf(incarnation, "reads") } }),
+    new Link(address, {
+      settings: {
+        search_path: schema,
+        plan_cache_mode: "force_generic_plan",
+        application_name: nameOf(incarnation, "reads"),
+      },
+    }),
   );
   const reads = new Reads(readLink, clock, (mailbox) => deleting.of(mailbox));
   let stored: (entries: Entry[]) => void = () => {};
@@ -149,5 +159,3 @@ async function readLogId(sql: Sql, renew: boolean): Promise<string> {
   const [row] = await sql<{ value: string }>("SELECT value FROM meta WHERE key = 'log_id'", []);
   return row?.value ?? "";
 }
-
-

@@ -1,7 +1,18 @@
 import { usernameKey } from "@aimessage/sdk/protocol";
 import type { Blob, BlobTotals } from "../blob-rows.ts";
 import { roomForBlobs } from "../decisions/blob.ts";
-import type { Account, Admission, AuditLine, Body, DeedDone, Device, Entry, MailboxState, Refused, TeamOf } from "../store.ts";
+import type {
+  Account,
+  Admission,
+  AuditLine,
+  Body,
+  DeedDone,
+  Device,
+  Entry,
+  MailboxState,
+  Refused,
+  TeamOf,
+} from "../store.ts";
 import { accountOfRow, deviceOf, type DeviceRow, type NameRow } from "./accounts.ts";
 import { type BlobRow, isThere, toBlob } from "./blobs.ts";
 import type { Box } from "./boxes.ts";
@@ -56,7 +67,7 @@ export class Reads {
   /** @throws StorageError */
   async ask<R extends object>(text: string, values: unknown[] = []): Promise<R[]> {
     try {
-      return await patience((await this.#link.use())<R>(text, values), PATIENCE_MS);
+      return [...(await patience((await this.#link.use())<R>(text, values), PATIENCE_MS))];
     } catch (error) {
       if (error instanceof LinkError && error.kind === "timeout") this.#link.cut();
       throw new StorageError("internal", error instanceof Error ? error : new Error(String(error)));
@@ -91,7 +102,9 @@ export class Reads {
   }
 
   async isBlocked(owner: string, peer: string): Promise<boolean> {
-    return (await this.#first("SELECT 1 FROM peers WHERE owner = $1 AND peer = $2 AND blocked", [owner, peer])) !== undefined;
+    return (
+      (await this.#first("SELECT 1 FROM peers WHERE owner = $1 AND peer = $2 AND blocked", [owner, peer])) !== undefined
+    );
   }
 
   async look(mailbox: number): Promise<Omit<MailboxState, "logId">> {
@@ -239,5 +252,3 @@ function toLine({ kind, at, who, what, target, outcome, count }: AuditRow): Audi
   if (kind === "refusal") return { kind, hour: at, reason: what, who, count: count ?? 0 };
   return { kind, at, who, what, target: target ?? "", outcome: outcome ?? "done" };
 }
-
-

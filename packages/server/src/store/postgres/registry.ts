@@ -33,7 +33,9 @@ export class Addresses implements Part {
     this.#limits = limits;
     this.looks = {
       "address of": async (sql, keys) => {
-        await sql("INSERT INTO addresses (address) SELECT unnest($1::text[]) ON CONFLICT DO NOTHING", [keys.toSorted()]);
+        await sql("INSERT INTO addresses (address) SELECT unnest($1::text[]) ON CONFLICT DO NOTHING", [
+          keys.toSorted(),
+        ]);
         for (const row of await sql<AddressRow>(
           "SELECT id, address, accounts FROM addresses WHERE address = ANY ($1::text[]) ORDER BY id FOR UPDATE",
           [keys],
@@ -217,10 +219,13 @@ export class Audit implements Part {
 const TRIM = `DELETE FROM audit WHERE kind = $1 AND number <= (SELECT number FROM audit WHERE kind = $1 ORDER BY number DESC LIMIT 1 OFFSET $2::bigint)`;
 
 /** Adds to what is written down of refusals. */
-export function countRefusals(send: Send, counts: { hour: number; reason: string; who: string; count: number }[]): void {
+export function countRefusals(
+  send: Send,
+  counts: { hour: number; reason: string; who: string; count: number }[],
+): void {
   send(
-    `INSERT INTO audit (kind, at, who, what, count) SELECT 'refusal', h, w, r, sum(c) FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bigint[]) x(h, w, r, c)
-      GROUP BY h, w, r
+    `INSERT INTO audit (kind, at, who, what, count) SELECT 'refusal', h, w, r, sum(c) FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bigint[])
+      WITH ORDINALITY x(h, w, r, c, n) GROUP BY h, w, r ORDER BY min(n)
       ON CONFLICT (at, what, who) WHERE kind = 'refusal' DO UPDATE SET count = audit.count + excluded.count`,
     [
       counts.map(({ hour }) => hour),

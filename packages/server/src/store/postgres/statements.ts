@@ -48,8 +48,10 @@ export class Statements implements Part {
   constructor(charges: Charges) {
     this.#charges = charges;
     this.looks = {
-      "statements in": (sql, keys) => this.#read(sql, "SELECT * FROM statements WHERE group_id = ANY ($1::text[])", keys, this.#groups),
-      "statements of": (sql, keys) => this.#read(sql, "SELECT * FROM statements WHERE name = ANY ($1::text[])", keys, this.#names),
+      "statements in": (sql, keys) =>
+        this.#read(sql, "SELECT * FROM statements WHERE group_id = ANY ($1::text[])", keys, this.#groups),
+      "statements of": (sql, keys) =>
+        this.#read(sql, "SELECT * FROM statements WHERE name = ANY ($1::text[])", keys, this.#names),
       due: async (sql) => {
         const rows = await sql<StatementRow>(`SELECT * FROM statements ORDER BY due_at LIMIT ${AT_ONCE + 1}`, []);
         this.#due = rows.map((row) => this.#learn(row));

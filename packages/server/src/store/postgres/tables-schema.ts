@@ -76,7 +76,10 @@ CREATE TABLE entries (
 ) PARTITION BY HASH (mailbox);
 ${Array.from(
   { length: PARTITIONS },
-  (_, part) => `CREATE TABLE entries_${part} PARTITION OF entries FOR VALUES WITH (MODULUS ${PARTITIONS}, REMAINDER ${part})
+  (
+    _,
+    part,
+  ) => `CREATE TABLE entries_${part} PARTITION OF entries FOR VALUES WITH (MODULUS ${PARTITIONS}, REMAINDER ${part})
   WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000,
     autovacuum_vacuum_insert_scale_factor = 0, autovacuum_vacuum_insert_threshold = 20000);
 ALTER TABLE entries_${part} ALTER COLUMN message SET STORAGE EXTERNAL;`,
@@ -97,6 +100,8 @@ CREATE TABLE requests (
   at bigint NOT NULL,
   answer text
 ) PARTITION BY RANGE (at);
+-- Under its sender's lock nobody else makes the same; one that is forgotten may lie beside a new one until its day is dropped.
+CREATE INDEX requests_by_id ON requests (sender, id);
 
 CREATE TABLE groups (
   number bigint GENERATED ALWAYS AS IDENTITY,

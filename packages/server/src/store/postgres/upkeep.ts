@@ -10,15 +10,20 @@ export const LOCK_SCHEMA = 2;
 /** Of bodies that nothing names any more so many are looked for at a time. */
 const BODIES = 2_000;
 
+/** No request takes less: below that nobody counts them. Bytes. */
+const REQUEST_BYTES = 60;
+
 /** What only one relay at a time does, now and then: days of requests begin and end, texts go that nothing names, and charges of the dead are added up. */
 export class Upkeep implements Part {
   readonly looks: Record<string, Look>;
   readonly #now: number;
-  /** Days of requests that are there. */
+  /** Days of requests that are there, and those that are made now. */
   readonly #days: Set<number>;
+  readonly #made = new Set<number>();
   #turn: boolean | undefined;
   #allDays: number[] | undefined;
   #bodies: { seen: number; orphans: number[] } | undefined;
+  #oldest: number | undefined;
   #isSwept = false;
   #after = 0;
 
@@ -27,7 +32,9 @@ export class Upkeep implements Part {
     this.#now = now;
     this.looks = {
       "sweep turn": async (sql) => {
-        const [row] = await sql<{ ours: boolean }>("SELECT pg_try_advisory_xact_lock($1::bigint) AS ours", [LOCK_SWEEP]);
+        const [row] = await sql<{ ours: boolean }>("SELECT pg_try_advisory_xact_lock($1::bigint) AS ours", [
+          LOCK_SWEEP,
+        ]);
         this.#turn = row?.ours === true;
       },
       "all days": async (sql) => {
@@ -36,12 +43,20 @@ export class Upkeep implements Part {
           [],
         );
         this.#allDays = rows.map(({ name }) => Number(name.replace("requests_", "")));
-        for (const day of this.#allDays) this.#days.add(day);
+        for (const day of this.#allDays) this.#made.add(day);
+      },
+      "oldest request": async (sql, keys) => {
+        const [row] = await sql<{ at: number }>(
+          `SELECT at FROM requests WHERE (SELECT sum(pg_relation_size(inhrelid)) FROM pg_inherits WHERE inhparent = 'requests'::regclass)
+              > $1::bigint * ${REQUEST_BYTES} ORDER BY at DESC OFFSET $1::bigint - 1 LIMIT 1`,
+          [Number(keys[0])],
+        );
+        this.#oldest = row?.at ?? 0;
       },
       day: async (sql, keys) => {
         for (const key of keys) {
           await sql(createDay(Number(key)));
-          this.#days.add(Number(key));
+          this.#made.add(Number(key));
         }
       },
       bodies: async (sql, keys) => {
@@ -65,17 +80,26 @@ export class Upkeep implements Part {
   /** Requests are kept by the day. @throws Missing */
   hasDayOf(time: number): void {
     const day = dayOf(time);
-    if (!this.#days.has(day)) throw new Missing("day", String(day));
+    if (!this.#days.has(day) && !this.#made.has(day)) throw new Missing("day", String(day));
   }
 
-  /** @param afterBody From where on texts are looked at. @returns from where on next, and since when requests are known */
-  sweep(afterBody: number): { body: number; requestsSince: number } {
+  /**
+   * @param afterBody From where on texts are looked at
+   * @param remembered So many requests are known, the newest
+   * @returns from where on texts are looked at next, and since when requests are known
+   */
+  sweep({ afterBody, remembered }: { afterBody: number; remembered: number }): { body: number; requestsSince: number } {
     if (this.#allDays === undefined) throw new Missing("all days", "all days");
+    if (this.#oldest === undefined) throw new Missing("oldest request", String(remembered));
     this.hasDayOf(this.#now + DAY_MS);
     if (this.#bodies === undefined) throw new Missing("bodies", String(afterBody));
     this.#isSwept = true;
     this.#after = this.#bodies.seen;
-    return { body: this.#after, requestsSince: this.#now - MEMORY_MS };
+    return { body: this.#after, requestsSince: this.#since };
+  }
+
+  get #since(): number {
+    return Math.max(this.#now - MEMORY_MS, this.#oldest ?? 0);
   }
 
   undo(): void {
@@ -84,22 +108,29 @@ export class Upkeep implements Part {
 
   write(send: Send): void {
     if (!this.#isSwept) return;
-    const since = this.#now - MEMORY_MS;
+    const since = this.#since;
     for (const day of this.#allDays ?? [])
       if ((day + 1) * DAY_MS <= since) {
         send(`DROP TABLE requests_${day}`, []);
+        this.#made.delete(day);
         this.#days.delete(day);
       }
-    send("INSERT INTO meta VALUES ('requests_since', $1::text) ON CONFLICT (key) DO UPDATE SET value = excluded.value", [
-      String(since),
-    ]);
+    send(
+      "INSERT INTO meta VALUES ('requests_since', $1::text) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+      [String(since)],
+    );
     const orphans = this.#bodies?.orphans ?? [];
     if (orphans.length > 0)
-      send("DELETE FROM bodies b WHERE body = ANY ($1::bigint[]) AND NOT EXISTS (SELECT 1 FROM entries e WHERE e.body = b.body)", [
-        orphans,
-      ]);
+      send(
+        "DELETE FROM bodies b WHERE body = ANY ($1::bigint[]) AND NOT EXISTS (SELECT 1 FROM entries e WHERE e.body = b.body)",
+        [orphans],
+      );
     send(FOLD, []);
     send("DELETE FROM charges WHERE bytes = 0 AND relay = 0", []);
+  }
+
+  committed(): void {
+    for (const day of this.#made) this.#days.add(day);
   }
 }
 
@@ -110,6 +141,5 @@ const FOLD = `WITH gone AS (DELETE FROM charges c WHERE relay <> 0 AND NOT EXIST
 
 function createDay(day: number): string {
   const name = `requests_${day}`;
-  return `CREATE TABLE IF NOT EXISTS ${name} PARTITION OF requests (PRIMARY KEY (sender, id))
-    FOR VALUES FROM (${day * DAY_MS}) TO (${(day + 1) * DAY_MS})`;
+  return `CREATE TABLE IF NOT EXISTS ${name} PARTITION OF requests FOR VALUES FROM (${day * DAY_MS}) TO (${(day + 1) * DAY_MS})`;
 }

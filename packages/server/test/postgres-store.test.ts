@@ -1,0 +1,12 @@
+import { describe, test } from "vitest";
+import { database, hasPostgres } from "../../../test/postgres.ts";
+import { openPostgresStore } from "../src/store/postgres/postgres.ts";
+import { relayStoreCases } from "../src/testing/index.ts";
+
+describe.runIf(hasPostgres)("the PostgreSQL store", () => {
+  for (const { name: sentence, run } of relayStoreCases)
+    test(sentence, async () => {
+      const url = await database();
+      await run((options) => openPostgresStore({ ...options, url }));
+    });
+});
