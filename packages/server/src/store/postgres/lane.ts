@@ -1,0 +1,284 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { DatabaseError } from "pg";
+import { StorageError } from "../store.ts";
+import { Again, type Decided, FencedWrites, FenceError } from "./fenced-writes.ts";
+import type { Incarnation } from "./incarnation.ts";
+import { type Link, LinkError, type Sql } from "./link.ts";
+
+export { Again, type Decided } from "./fenced-writes.ts";
+
+/** Parameters of the connection of a lane. A relay that has stopped holds its locks for three seconds, which is less than others wait for it. */
+export const LANE_SETTINGS = {
+  idle_in_transaction_session_timeout: 3000,
+  lock_timeout: 5000,
+  plan_cache_mode: "force_generic_plan",
+};
+
+export interface LaneOptions<Item> {
+  link: Pick<Link, "use" | "cut">;
+  incarnation: Pick<Incarnation, "relay" | "isFenced" | "fence">;
+  /**
+   * Reads, decides and writes in a transaction that has begun, and does not end it. Its writes need not be awaited. May be called several times for
+   * the same items, of which the last counts.
+   * @throws Again, or whatever the engine says; an error that is no {@link LinkError} leaves nothing written
+   */
+  decide: (sql: Sql, items: Item[]) => Promise<Decided>;
+  /** About how many bytes an item takes on its way to the engine. */
+  sizeOf: (item: Item) => number;
+  /** Whether an item has a transaction of its own. */
+  isAlone: (item: Item) => boolean;
+  /** Told how long a batch took until it was known to be committed: milliseconds. */
+  onCommit: (milliseconds: number) => void;
+  /** The engine does not have what it had told to be committed. */
+  onForgot: () => void;
+  patience?: Partial<Patience>;
+}
+
+/** Milliseconds. */
+export interface Patience {
+  /** For one of the two trips of a transaction. */
+  tripMs: number;
+  /** How long an item waits for an engine that is away: then it fails. */
+  engineMs: number;
+  /** How much longer it is asked whether a batch was committed whose COMMIT had left. */
+  doubtMs: number;
+  /** Between two attempts to reach it. */
+  pauseMs: number;
+}
+
+const PATIENCE: Patience = { tripMs: 8000, engineMs: 15_000, doubtMs: 30_000, pauseMs: 100 };
+const BATCH_ITEMS = 1000;
+const BATCH_BYTES = 4 * 1024 * 1024;
+const MOST_TRIES = 20;
+
+/** Serialization failure, deadlock, unique violation (somebody was faster), lock not available in time: the same may succeed the next time. */
+const TRANSIENT = new Set(["40001", "40P01", "23505", "55P03"]);
+/** A prepared statement fits the tables no longer, or is not there: a new connection prepares it anew. */
+const STALE = new Set(["0A000", "26000"]);
+/** Classes of errors that meet every batch: resources of the engine, its system. */
+const OF_ALL = /^(53|58)/;
+const DISK_FULL = "53100";
+
+interface Waiting<Item> {
+  item: Item;
+  bytes: number;
+  isAlone: boolean;
+  /** When it came, by `performance.now()`. */
+  at: number;
+  resolve: (answer: never) => void;
+  reject: (error: StorageError) => void;
+}
+
+/**
+ * How a relay writes: one connection, one transaction at a time, in the order of the calls. What comes meanwhile is the next batch.
+ * A broken connection is nobody's failure as long as it can be found out what became of the transaction.
+ */
+export class Lane<Item> implements AsyncDisposable {
+  readonly #options: LaneOptions<Item>;
+  readonly #patience: Patience;
+  readonly #writes: FencedWrites;
+  readonly #queue: Waiting<Item>[] = [];
+  readonly #waiting = { items: 0, bytes: 0 };
+  #idle: (() => void)[] = [];
+  #isBusy = false;
+  #isEnded = false;
+  /** Since when the engine does not answer, by `performance.now()`. */
+  #awaySince: number | undefined;
+  #givingUp: NodeJS.Timeout | undefined;
+
+  constructor(options: LaneOptions<Item>) {
+    const { incarnation, onForgot } = options;
+    this.#options = options;
+    this.#patience = { ...PATIENCE, ...options.patience };
+    this.#writes = new FencedWrites({ incarnation, tripMs: this.#patience.tripMs, onForgot });
+  }
+
+  /** What has no answer yet. */
+  get waiting(): Readonly<{ items: number; bytes: number }> {
+    return this.#waiting;
+  }
+
+  /**
+   * Has an item decided and written; resolves with its answer when that is durable.
+   * @throws StorageError: it was not written. Or nobody can say: the engine was away for longer than all patience, in the moment of the COMMIT.
+   */
+  do<T>(item: Item): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      if (this.#isEnded) return reject(new StorageError("internal", new Error("the relay ends")));
+      const { sizeOf, isAlone } = this.#options;
+      const bytes = sizeOf(item);
+      this.#waiting.items += 1;
+      this.#waiting.bytes += bytes;
+      this.#queue.push({ item, bytes, isAlone: isAlone(item), at: performance.now(), resolve, reject });
+      if (this.#isBusy) return;
+      this.#isBusy = true;
+      // What is asked for in the same turn shares the batch.
+      setImmediate(() => void this.#run());
+    });
+  }
+
+  /** Resolves when nothing waits. */
+  async idle(): Promise<void> {
+    if (this.#isBusy) await new Promise<void>((resolve) => this.#idle.push(resolve));
+  }
+
+  /** Takes nothing more; resolves when all that it has taken is answered. The link stays open. */
+  async end(): Promise<void> {
+    this.#isEnded = true;
+    await this.idle();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.end();
+  }
+
+  async #run(): Promise<void> {
+    while (this.#queue.length > 0) await this.#carry(this.#take());
+    this.#back();
+    this.#isBusy = false;
+    const idle = this.#idle;
+    this.#idle = [];
+    for (const resolve of idle) resolve();
+  }
+
+  #take(): Waiting<Item>[] {
+    let count = 0;
+    let bytes = 0;
+    for (const next of this.#queue) {
+      bytes += next.bytes;
+      if (count > 0 && (next.isAlone || count === BATCH_ITEMS || bytes > BATCH_BYTES)) break;
+      count += 1;
+      if (next.isAlone) break;
+    }
+    return this.#queue.splice(0, count);
+  }
+
+  /** Does a batch until it is known what became of it. Never rejects. */
+  async #carry(batch: Waiting<Item>[]): Promise<void> {
+    const began = performance.now();
+    let decided: Decided;
+    try {
+      decided = await this.#persist(batch);
+    } catch (error) {
+      // So that only the culprit fails.
+      if (batch.length > 1 && !concernsAll(error)) for (const each of batch) await this.#carry([each]);
+      else this.#refuse(batch, error);
+      return;
+    }
+    this.#options.onCommit(performance.now() - began);
+    try {
+      decided.committed?.();
+    } catch (error) {
+      // Others wait for what is now in the store and will not hear of it: a relay that starts anew looks.
+      this.#options.incarnation.fence(`what was committed could not be announced: ${String(error)}`);
+    }
+    batch.forEach((each, i) => {
+      this.#forget(each);
+      each.resolve(decided.answers[i] as never);
+    });
+  }
+
+  /** @throws StorageError if the engine is away for too long, or takes nothing more; else what it says against the batch */
+  async #persist(batch: Waiting<Item>[]): Promise<Decided> {
+    const { link, incarnation, decide } = this.#options;
+    const items = batch.map(({ item }) => item);
+    /** What may be committed already. */
+    let sent: Decided | undefined;
+    for (let tries = 1; ;) {
+      const began = performance.now();
+      try {
+        if (incarnation.isFenced) throw new FenceError();
+        const sql = await link.use();
+        if (this.#writes.isInDoubt && (await this.#writes.settle(sql)) && sent !== undefined) return this.#back(sent);
+        sent = undefined;
+        if (this.#isLate(batch, 0)) throw new LinkError("unreachable", "The engine was away for too long");
+        return this.#back(
+          await this.#writes.write(
+            sql,
+            (sql) => decide(sql, items),
+            (decided) => (sent = decided),
+          ),
+        );
+      } catch (error) {
+        if (error instanceof LinkError) {
+          if (error.kind === "timeout") link.cut();
+          this.#away(began);
+          if (this.#isLate(batch, sent === undefined ? 0 : this.#patience.doubtMs)) throw failure(error);
+          await delay(this.#patience.pauseMs);
+        } else {
+          // Whether it is fenced for good is asked as long as it is in doubt.
+          if (incarnation.isFenced) throw failure(error);
+          sent = undefined;
+          this.#back();
+          const isStale = STALE.has(codeOf(error));
+          if (isStale) link.cut();
+          if (!(isStale || isTransient(error)) || tries === MOST_TRIES || isOld(batch, this.#patience)) throw error;
+          tries += 1;
+          // Relays that have hindered each other twice are not to go on in step.
+          if (tries > 2) await delay(Math.random() * tries);
+        }
+      }
+    }
+  }
+
+  #away(since: number): void {
+    this.#awaySince ??= since;
+    this.#givingUp ??= setInterval(() => this.#giveUp(), this.#patience.pauseMs);
+  }
+
+  #back<T>(value?: T): T {
+    this.#awaySince = undefined;
+    clearInterval(this.#givingUp);
+    this.#givingUp = undefined;
+    return value as T;
+  }
+
+  /** Refuses what has waited for too long, while another batch may still be asked about. */
+  #giveUp(): void {
+    const young = this.#queue.findIndex((each) => !this.#isLate([each], 0));
+    const old = this.#queue.splice(0, young < 0 ? this.#queue.length : young);
+    this.#refuse(old, new LinkError("unreachable", "The engine was away for too long"));
+  }
+
+  #isLate([oldest]: Waiting<Item>[], more: number): boolean {
+    if (oldest === undefined || this.#awaySince === undefined) return false;
+    return performance.now() - Math.max(oldest.at, this.#awaySince) > this.#patience.engineMs + more;
+  }
+
+  #refuse(batch: Waiting<Item>[], error: unknown): void {
+    const reason = failure(error);
+    for (const each of batch) {
+      this.#forget(each);
+      each.reject(reason);
+    }
+  }
+
+  #forget({ bytes }: Waiting<Item>): void {
+    this.#waiting.items -= 1;
+    this.#waiting.bytes -= bytes;
+  }
+}
+
+/** What hinders again and again is not waited for longer than an engine that is away. */
+function isOld([oldest]: Waiting<unknown>[], { engineMs }: Patience): boolean {
+  return oldest !== undefined && performance.now() - oldest.at > engineMs;
+}
+
+function isTransient(error: unknown): boolean {
+  return error instanceof Again || error instanceof FenceError || TRANSIENT.has(codeOf(error));
+}
+
+function concernsAll(error: unknown): boolean {
+  return error instanceof StorageError || error instanceof FenceError || OF_ALL.test(codeOf(error));
+}
+
+/** Of an error of the engine, its code of five characters; else nothing. */
+function codeOf(error: unknown): string {
+  return (error instanceof DatabaseError ? error.code : undefined) ?? "";
+}
+
+function failure(error: unknown): StorageError {
+  if (error instanceof StorageError) return error;
+  const cause = error instanceof Error ? error : new Error("no error", { cause: error });
+  return new StorageError(codeOf(error) === DISK_FULL ? "storage_full" : "internal", cause);
+}

@@ -1,0 +1,93 @@
+import { randomUUID } from "node:crypto";
+import type { Bus, Ears } from "../bus.ts";
+import type { Channel } from "./channel.ts";
+import type { Message } from "./messages.ts";
+
+export interface PostgresBusOptions {
+  channel: Channel;
+  relay: number;
+  /** Something was stored in any mailbox, or anything else has changed, and nobody knows what. */
+  onMissed: () => void;
+  /** No connection of another relay listens to the mailbox any more. */
+  onFreed: (mailbox: number) => void;
+  /** How long another relay may take to say whether it has taken a frame: milliseconds. */
+  handMs?: number;
+}
+
+const HAND_MS = 2000;
+
+interface Handing {
+  answers: number;
+  /** How many were asked, once that is known. */
+  asked: number | undefined;
+  settle: (taken: boolean) => void;
+}
+
+/** The bus of relays that share a PostgreSQL. */
+export function openBus({ channel, relay, onMissed, onFreed, handMs = HAND_MS }: PostgresBusOptions): Bus {
+  const handing = new Map<string, Handing>();
+  let ears: Ears | undefined;
+
+  function settleRefused(id: string): void {
+    const found = handing.get(id);
+    if (found?.asked !== undefined && found.answers >= found.asked) found.settle(false);
+  }
+
+  function handed({ id, taken }: Message & { type: "handed" }): void {
+    const found = handing.get(id);
+    if (found === undefined) return;
+    found.answers += 1;
+    if (taken) found.settle(true);
+    else settleRefused(id);
+  }
+
+  function heard(message: Message): void {
+    switch (message.type) {
+      case "wake":
+        return ears?.wake(message.mailboxes);
+      case "superseded":
+        return ears?.superseded(message.mailbox);
+      case "evict":
+        return ears?.evict({ mailbox: message.mailbox, username: message.username }, message.why);
+      case "hand":
+        return channel.tell(message.relay, {
+          type: "handed",
+          id: message.id,
+          taken: ears?.hand(message.mailbox, message.frame) ?? false,
+        });
+      case "handed":
+        return handed(message);
+      case "freed":
+        return onFreed(message.mailbox);
+      case "all":
+        return onMissed();
+      case "parcel":
+        return undefined;
+    }
+  }
+
+  channel.hear({ message: heard, reopened: onMissed });
+  const tellAll = (message: Message): void => void channel.tellAll(message);
+  return {
+    hear: (given) => void (ears = given),
+    evict: ({ mailbox, username }, why) => tellAll({ type: "evict", mailbox, username, why }),
+    superseded: (mailbox) => tellAll({ type: "superseded", mailbox }),
+    wake: (mailboxes) => tellAll({ type: "wake", mailboxes }),
+    hand: (mailbox, frame) =>
+      new Promise((resolve) => {
+        const id = randomUUID();
+        const timer = setTimeout(() => settle(false), handMs);
+        const settle = (taken: boolean): void => {
+          clearTimeout(timer);
+          handing.delete(id);
+          resolve(taken);
+        };
+        const one: Handing = { answers: 0, asked: undefined, settle };
+        handing.set(id, one);
+        void channel.tellAll({ type: "hand", id, relay, mailbox, frame }).then((asked) => {
+          one.asked = asked;
+          settleRefused(id);
+        });
+      }),
+  };
+}
