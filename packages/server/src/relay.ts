@@ -132,6 +132,7 @@ async function start(config: Config): Promise<Relay> {
     superseded: (mailbox, claim) => hub.superseded(mailbox, claim),
     freed: (mailbox) => hub.freed(mailbox),
     wake: (mailboxes) => hub.wake(mailboxes),
+    missed: () => hub.wakeAll(),
     hand: (mailbox, frame) => hub.handHere(mailbox, frame),
   });
   const refusals = parts.use(new Refusals(store, clock, log));

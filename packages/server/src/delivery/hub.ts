@@ -143,6 +143,11 @@ export class Hub {
     for (const mailbox of mailboxes) this.#current(mailbox)?.wake();
   }
 
+  /** Nobody knows which. */
+  wakeAll(): void {
+    for (const { deliveries } of this.#places.values()) deliveries.at(-1)?.wake();
+  }
+
   stored(entries: Entry[]): void {
     for (const entry of entries) this.#current(entry.mailbox)?.stored(entry);
   }

@@ -21,6 +21,8 @@ export interface Ears {
   freed(mailbox: number): void;
   /** Something was stored in these mailboxes. */
   wake(mailboxes: number[]): void;
+  /** Something may have been said that was not heard: everything is to be looked at. */
+  missed(): void;
   /** @returns whether a connection has taken it */
   hand(mailbox: number, frame: Unasked): boolean;
 }

@@ -87,7 +87,7 @@ export class Accounts implements Part {
         ),
       device: (sql, keys) =>
         this.#list(keys, async (key) => {
-          const [name, id] = valuesOf<[string, string]>(key);
+          const [name, id] = valuesOf(key) as [string, string];
           const [found] = await sql<{ mailbox: number; closed: string | null }>(
             `SELECT mailbox, closed FROM mailboxes WHERE name = $1 AND device = $2 AND closed IS DISTINCT FROM 'unregistered'
               ORDER BY mailbox DESC LIMIT 1`,
@@ -109,12 +109,11 @@ export class Accounts implements Part {
             await sql<{ mailbox: number }>(
               `SELECT mailbox FROM mailboxes WHERE name = $1 AND closed = 'device_replaced' AND drained
                 ORDER BY mailbox DESC OFFSET $2::bigint`,
-              valuesOf<[string, number]>(key),
+              valuesOf(key),
             ),
           ),
         ),
-      "accounts after": (sql, keys) =>
-        this.#list(keys, (key) => sql<SeenAccount>(SEEN, valuesOf<[string, number]>(key))),
+      "accounts after": (sql, keys) => this.#list(keys, (key) => sql<SeenAccount>(SEEN, valuesOf(key))),
     };
   }
 
@@ -128,9 +127,9 @@ export class Accounts implements Part {
     await Promise.all(keys.map(async (key) => this.#lists.set(key, await read(key))));
   }
 
-  #listed<T>(look: string, key: string): T {
+  #listed(look: string, key: string): unknown {
     if (!this.#lists.has(key)) throw new Missing(look, key);
-    return this.#lists.get(key) as T;
+    return this.#lists.get(key);
   }
 
   readonly tables: Tables["accounts"] = {
@@ -142,10 +141,9 @@ export class Accounts implements Part {
     mailboxOfUnknown: (username) => this.#mailboxOfUnknown(usernameKey(username)),
     addMailboxOfUnknown: (username) => this.#createMailbox(usernameKey(username), undefined),
     device: (username, id) => {
-      const found = this.#listed<{ mailbox: number; closed: string | null } | undefined>(
-        "device",
-        keyOf(usernameKey(username), id),
-      );
+      const found = this.#listed("device", keyOf(usernameKey(username), id)) as
+        | { mailbox: number; closed: string | null }
+        | undefined;
       if (found === undefined) return undefined;
       const row = this.#device(found.mailbox);
       return row.device_key === null
@@ -156,7 +154,7 @@ export class Accounts implements Part {
     createMailbox: (name, device) => this.#createMailbox(name, device),
     close: (mailbox, reason) => void this.#boxes.change(mailbox, { closed: reason, drained: false, listener: null }),
     closeAll: (name) => {
-      for (const mailbox of this.#listed<number[]>("mailboxes of", name))
+      for (const mailbox of this.#listed("mailboxes of", name) as number[])
         if (this.#boxes.get(mailbox) !== undefined)
           this.#boxes.change(mailbox, { closed: "unregistered", drained: false, listener: null });
     },
@@ -167,7 +165,7 @@ export class Accounts implements Part {
     },
     setDisabled: ({ mailbox }, disabled) => void this.#boxes.change(mailbox, { disabled }),
     release: ({ name }) => this.#names.remove(name),
-    nextClosed: () => this.#listed<ClosedMailbox | undefined>("next closed", "next closed"),
+    nextClosed: () => this.#listed("next closed", "next closed") as ClosedMailbox | undefined,
     setDrained: (mailbox) => void this.#boxes.change(mailbox, { drained: true }),
     isUnknown: (mailbox) => {
       const box = this.#boxes.get(mailbox);
@@ -178,8 +176,8 @@ export class Accounts implements Part {
       this.#boxes.remove(mailbox);
       this.#gone.push(mailbox);
     },
-    surplusDevices: (name, kept) => this.#listed<number[]>("surplus devices", keyOf(name, kept)),
-    after: (name, limit) => this.#listed<SeenAccount[]>("accounts after", keyOf(name, limit)),
+    surplusDevices: (name, kept) => this.#listed("surplus devices", keyOf(name, kept)) as number[],
+    after: (name, limit) => this.#listed("accounts after", keyOf(name, limit)) as SeenAccount[],
   };
 
   #find(name: string): Account | undefined {

@@ -72,7 +72,7 @@ export class BlobTable implements Part {
         for (const key of keys) {
           const [row] = await sql<BlobRow>(
             "SELECT * FROM blobs WHERE owner = $1 AND request_id = $2 FOR UPDATE",
-            valuesOf<[string, string]>(key),
+            valuesOf(key),
           );
           if (row !== undefined) this.#rows.learn(row.id, row);
           this.#requests.set(key, row?.id);
@@ -126,8 +126,8 @@ export class BlobTable implements Part {
       this.#rows.put(id, row);
       this.#charge(row, 1);
     },
-    setToken: (id, tokenHash) => void this.#change(id, { token_hash: tokenHash }),
-    endRequest: (id) => void this.#change(id, { request_id: `${ENDED}${id}` }),
+    setToken: (id, tokenHash) => this.#change(id, { token_hash: tokenHash }),
+    endRequest: (id) => this.#change(id, { request_id: `${ENDED}${id}` }),
     disown: (owner) => {
       this.#charges.add(payers.blobsOf(owner), -this.#charges.of(payers.blobsOf(owner)));
       this.#disowned.push(owner);

@@ -87,10 +87,16 @@ export class Channel implements AsyncDisposable {
     if (this.#relay === undefined) return;
     await sql(`LISTEN ${this.#prefix}${this.#relay}`);
     setImmediate(() => {
-      if (this.#isOwing) void this.tellAll({ type: "all" });
-      this.#isOwing = false;
+      this.#makeUp();
       this.#ears.reopened();
     });
+  }
+
+  /** What could not be told is found by whoever looks at everything. */
+  #makeUp(): void {
+    if (!this.#isOwing) return;
+    this.#isOwing = false;
+    void this.tellAll({ type: "all" });
   }
 
   /** Tells one relay something, soon. */
@@ -122,6 +128,7 @@ export class Channel implements AsyncDisposable {
       this.#posted = [];
       try {
         await patience(this.#send(posted), this.#patienceMs);
+        this.#makeUp();
       } catch (error) {
         if (error instanceof LinkError && error.kind === "timeout") this.link.cut();
         this.#isOwing = true;

@@ -54,7 +54,7 @@ export class Groups implements Part {
       },
       "groups of mailbox": async (sql, keys) => {
         for (const key of keys) {
-          const [mailbox, limit] = valuesOf<[number, number]>(key);
+          const [mailbox, limit] = valuesOf(key) as [number, number];
           const rows = await sql<Membership>(
             "SELECT group_id, mailbox, leaves, lapsed, team, NULL AS place FROM members WHERE mailbox = $1 AND NOT lapsed LIMIT $2::bigint",
             [mailbox, limit],
@@ -67,7 +67,7 @@ export class Groups implements Part {
         }
       },
       "old groups": async (sql, keys) => {
-        const [day, endedDay, limit] = valuesOf<[number, number, number]>(keys[0] ?? "");
+        const [day, endedDay, limit] = valuesOf(keys[0] ?? "") as [number, number, number];
         const rows = await sql<{ group_id: string }>(
           `(SELECT group_id FROM groups WHERE used < $1 LIMIT $3::bigint) UNION (SELECT group_id FROM groups WHERE ended < $2 LIMIT $3::bigint)`,
           [day, endedDay, limit],

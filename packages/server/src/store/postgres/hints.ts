@@ -25,11 +25,14 @@ export const NO_HINTS: Hints = {
   places: 0,
 };
 
+function once<T>(values: readonly T[]): T[] {
+  return [...new Set(values)];
+}
+
 /** Those of several decisions together. */
 export function allHints(hints: readonly Hints[]): Hints {
   const all = <K extends keyof Hints>(key: K): Hints[K] =>
     hints.flatMap((each) => each[key] as readonly unknown[]) as unknown as Hints[K];
-  const once = <T>(values: readonly T[]): T[] => [...new Set(values)];
   return {
     mailboxes: once(all("mailboxes")),
     names: once(all("names")),

@@ -93,7 +93,7 @@ export class KeyPackages implements Part {
       },
       digests: async (sql, keys) => {
         for (const key of keys) {
-          const [mailbox, digests] = valuesOf<[number, string]>(key);
+          const [mailbox, digests] = valuesOf(key) as [number, string];
           const rows = await sql<{ digest: Uint8Array }>(
             "SELECT digest FROM key_packages WHERE mailbox = $1 AND digest = ANY ($2::bytea[])",
             [mailbox, digests.split(",").map((digest) => Buffer.from(digest, "hex"))],
@@ -109,7 +109,7 @@ export class KeyPackages implements Part {
           this.#lastResorts.learn(row.mailbox, row);
       },
       claim: async (sql, keys) => {
-        const all = keys.map((key) => valuesOf<[number, number]>(key));
+        const all = keys.map((key) => valuesOf(key) as [number, number]);
         for (const key of keys) this.#claims.learn(key, undefined);
         for (const row of await sql<ClaimRow>(
           "SELECT c.* FROM unnest($1::bigint[], $2::bigint[]) x(a, b) JOIN claims c ON c.claimant = x.a AND c.mailbox = x.b",

@@ -76,7 +76,7 @@ export class Mail implements Part {
       received: (sql, keys) =>
         this.readReceived(
           sql,
-          keys.map((key) => valuesOf<[number, number]>(key)),
+          keys.map((key) => valuesOf(key) as [number, number]),
         ),
       expired: (sql, keys) =>
         this.#readSwept(
@@ -111,7 +111,7 @@ export class Mail implements Part {
           this.#texts.set(body, text);
       },
       followed: async (sql, keys) => {
-        const all = keys.map((key) => valuesOf<[number, string, number]>(key));
+        const all = keys.map((key) => valuesOf(key) as [number, string, number]);
         const rows = await sql<{ at: number }>(
           `SELECT x.at FROM unnest($1::bigint[], $2::text[], $3::bigint[]) WITH ORDINALITY x(m, g, s, at) WHERE EXISTS
             (SELECT 1 FROM entries e WHERE e.mailbox = x.m AND e.seq > x.s AND e.group_id = x.g AND e.kind = 'application')`,

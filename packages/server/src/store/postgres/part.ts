@@ -22,6 +22,6 @@ export function keyOf(...values: (string | number)[]): string {
 }
 
 /** What {@link keyOf} was made of. */
-export function valuesOf<T extends unknown[]>(key: string): T {
-  return JSON.parse(key) as T;
+export function valuesOf(key: string): unknown[] {
+  return JSON.parse(key) as unknown[];
 }

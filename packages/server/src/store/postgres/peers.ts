@@ -28,7 +28,7 @@ export class Peers implements Part {
     this.#capacity = capacity;
     this.looks = {
       pair: async (sql, keys) => {
-        const pairs = keys.map((key) => valuesOf<[string, string]>(key));
+        const pairs = keys.map((key) => valuesOf(key) as [string, string]);
         for (const key of keys) this.#pairs.set(key, undefined);
         for (const { owner, peer, blocked } of await sql<{ owner: string; peer: string; blocked: boolean }>(
           "SELECT p.owner, p.peer, p.blocked FROM unnest($1::text[], $2::text[]) x(o, p) JOIN peers p ON p.owner = x.o AND p.peer = x.p",

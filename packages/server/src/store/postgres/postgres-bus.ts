@@ -6,8 +6,6 @@ import type { Message } from "./messages.ts";
 export interface PostgresBusOptions {
   channel: Channel;
   relay: number;
-  /** Something was stored in any mailbox, or anything else has changed, and nobody knows what. */
-  onMissed: () => void;
   /** How long another relay may take to say whether it has taken a frame: milliseconds. */
   handMs?: number;
 }
@@ -22,7 +20,7 @@ interface Handing {
 }
 
 /** The bus of relays that share a PostgreSQL. */
-export function openBus({ channel, relay, onMissed, handMs = HAND_MS }: PostgresBusOptions): Bus {
+export function openBus({ channel, relay, handMs = HAND_MS }: PostgresBusOptions): Bus {
   const handing = new Map<string, Handing>();
   let ears: Ears | undefined;
 
@@ -58,13 +56,13 @@ export function openBus({ channel, relay, onMissed, handMs = HAND_MS }: Postgres
       case "freed":
         return ears?.freed(message.mailbox);
       case "all":
-        return onMissed();
+        return ears?.missed();
       case "parcel":
         return undefined;
     }
   }
 
-  channel.hear({ message: heard, reopened: onMissed });
+  channel.hear({ message: heard, reopened: () => ears?.missed() });
   const tellAll = (message: Message): void => void channel.tellAll(message);
   return {
     hear: (given) => void (ears = given),

@@ -63,10 +63,10 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Postg
     }),
   );
   const reads = new Reads(readLink, clock, (mailbox) => deleting.of(mailbox));
-  let stored: (entries: Entry[]) => void = () => {};
+  let stored: ((entries: Entry[]) => void) | undefined;
   const announce = (batch: Batch): void => {
     if (batch.added.length === 0) return;
-    stored([...batch.added]);
+    stored?.([...batch.added]);
     wakeOthers(batch, { channel, relay: incarnation.relay, living: memory.living });
   };
   const lane = parts.use(
@@ -82,7 +82,7 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Postg
   );
   const living = followLiving(reads, memory);
   parts.defer(() => living());
-  const bus = openBus({ channel, relay: incarnation.relay, onMissed: () => {} });
+  const bus = openBus({ channel, relay: incarnation.relay });
   const running = parts.move();
   const store = postgresStore({
     memory,

@@ -121,7 +121,7 @@ function textOf({ sender, kind, id }: RequestKey): string {
 }
 
 function keyFrom(text: string): RequestKey {
-  const [sender, kind, id] = valuesOf<[number, RequestKey["kind"], string]>(text);
+  const [sender, kind, id] = valuesOf(text) as [number, RequestKey["kind"], string];
   return { sender, kind, id };
 }
 

@@ -61,7 +61,7 @@ export class Statements implements Part {
         for (const key of keys) {
           await sql(
             "UPDATE statements SET due_at = $1::bigint WHERE looks > 0 AND group_id IN (SELECT group_id FROM members WHERE mailbox = $2)",
-            valuesOf<[number, number]>(key),
+            valuesOf(key) as [number, number],
           );
           this.#awakened.add(key);
         }

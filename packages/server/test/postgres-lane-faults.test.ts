@@ -1,0 +1,206 @@
+// What becomes of writes when connections break, the engine is away, or others take the relay for dead.
+import { setImmediate } from "node:timers/promises";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { eventually } from "../../../test/waiting.ts";
+import type { LaneOptions } from "../src/store/postgres/lane.ts";
+import { Link, type Sql } from "../src/store/postgres/link.ts";
+import { BadNetwork, isPostgresHere, type Postgres, startPostgres } from "./postgres-for-tests.ts";
+import { decideLines, IMPATIENT, type Line, newLedger, type ToyRelay, toyRelay } from "./postgres-ledger.ts";
+
+let postgres: Postgres;
+let link: Link;
+let admin: Sql;
+
+beforeAll(async () => {
+  if (!isPostgresHere) return;
+  postgres = await startPostgres();
+  link = new Link(postgres.address, { settings: {} });
+  admin = await link.use();
+});
+afterAll(async () => {
+  await link?.end();
+  await postgres?.stop();
+});
+
+type Options = Partial<LaneOptions<Line>> & { committed?: (ids: number[]) => void; address?: ToyAddress };
+type ToyAddress = Postgres["address"];
+
+async function start(options: Options = {}, given?: string): Promise<ToyRelay & { schema: string }> {
+  const schema = given ?? (await newLedger(admin));
+  const relay = await toyRelay(admin, { schema, address: options.address ?? postgres.address }, options);
+  onTestFinished(() => relay[Symbol.asyncDispose]());
+  return Object.assign(relay, { schema });
+}
+
+const lines = async (schema: string): Promise<number[]> =>
+  (await admin<{ id: number }>(`SELECT id FROM ${schema}.ledger ORDER BY place`)).map(({ id }) => id);
+
+const failed = (reason: string) => expect.objectContaining({ name: "StorageError", reason });
+
+/** When the line of that id is decided, the engine does what it is told, and nobody hears of it. */
+function muting(network: BadNetwork, id: number, committed?: (ids: number[]) => void): LaneOptions<Line>["decide"] {
+  const decide = decideLines(committed);
+  return async (sql, items) => {
+    const decided = await decide(sql, items);
+    if (items.some((item) => item.id === id)) network.mute();
+    return decided;
+  };
+}
+
+/** A transaction whose end comes to the engine when it was given up and is being done again. */
+async function belated(plant: (text: string) => string): Promise<number[]> {
+  await using network = new BadNetwork(postgres.port);
+  const decide = decideLines();
+  let isFirst = true;
+  const relay = await start({
+    address: await network.listen(),
+    patience: IMPATIENT,
+    decide: async (sql, items) => {
+      const decided = await decide(sql, items);
+      if (isFirst) network.hold();
+      isFirst = false;
+      return decided;
+    },
+  });
+  relay.link.change = plant;
+  const done = relay.lane.do({ id: 1 });
+  await eventually("COMMIT has left", () => relay.link.said.includes("COMMIT"));
+  // Not before the network has it.
+  await setImmediate();
+  network.cutLate();
+  await eventually(
+    "it is done again",
+    () => relay.link.said.filter((text) => text.startsWith("SELECT n")).length === 2,
+  );
+  network.release();
+  await done;
+  return lines(relay.schema);
+}
+
+/** A relay that was declared dead, with a transaction that has begun before that. */
+async function frozen(
+  plant: (text: string) => string,
+): Promise<{ relay: ToyRelay; lines: number[]; rejected: number }> {
+  const decide = decideLines();
+  let thaw: (() => void) | undefined;
+  const relay = await start({
+    patience: IMPATIENT,
+    decide: async (sql, items) => {
+      const decided = await decide(sql, items);
+      if (items.some(({ id }) => id === 2)) await new Promise<void>((resolve) => (thaw = resolve));
+      return decided;
+    },
+  });
+  relay.link.change = plant;
+  const living = await start({}, relay.schema);
+  await relay.lane.do({ id: 1 });
+  const begun = relay.lane.do({ id: 2 });
+  await eventually("it has begun", () => thaw !== undefined);
+  await admin(`DELETE FROM ${relay.schema}.relays WHERE relay = $1`, [relay.relay]);
+  thaw?.();
+  const results = await Promise.allSettled([begun, relay.lane.do({ id: 3 })]);
+  await living.lane.do({ id: 4 });
+  const rejected = results.filter(({ status }) => status === "rejected").length;
+  return { relay, lines: await lines(relay.schema), rejected };
+}
+
+describe.skipIf(!isPostgresHere)("a lane", () => {
+  test("tells of a COMMIT before anybody gets an answer, and when its end was lost, too", async () => {
+    await using network = new BadNetwork(postgres.port);
+    const told: number[] = [];
+    const patience = IMPATIENT;
+    const decide = muting(network, 2, (ids) => told.push(...ids));
+    const relay = await start({ address: await network.listen(), decide, patience });
+    await relay.lane.do({ id: 1 });
+    const isThere = async (): Promise<boolean> => (await lines(relay.schema)).length === 2;
+    const done = relay.lane.do({ id: 2 }).then((answer) => [answer, [...told]]);
+    await eventually("the engine has committed", isThere);
+    network.cut();
+    expect(await done).toEqual([2, [1, 2]]);
+    expect(relay.link.outcomes).toEqual({ committed: 1, not: 0 });
+    expect(await lines(relay.schema)).toEqual([1, 2]);
+  });
+
+  test("dooms a transaction that was given up, so that it is not done twice", async () => {
+    expect(await belated((text) => text)).toEqual([1]);
+  });
+
+  test("would do it twice by a fence that does not look at the attempt, or a question that dooms nothing", async () => {
+    expect(await belated((text) => text.replace("AND attempt = $3", "AND $3::bigint IS NOT NULL"))).toEqual([1, 1]);
+    const idle = "SELECT batch, attempt FROM relays WHERE relay = $1";
+    expect(await belated((text) => (text.includes("SET attempt") ? idle : text))).toEqual([1, 1]);
+  });
+
+  test("waits for an engine that is away, for so long, and goes on when it is back", async () => {
+    await using network = new BadNetwork(postgres.port);
+    const address = await network.listen();
+    const patience = { ...IMPATIENT, engineMs: 300 };
+    const relay = await start({ address, patience });
+    await relay.lane.do({ id: 1 });
+    network.isDown = true;
+    network.cut();
+    const given = await Promise.allSettled([2, 3].map((id) => relay.lane.do({ id })));
+    expect(given.map(({ status }) => status)).toEqual(["rejected", "rejected"]);
+    expect(given[0]).toMatchObject({ reason: failed("internal") });
+    const later = relay.lane.do({ id: 4 });
+    setTimeout(() => (network.isDown = false), 50);
+    await later;
+    expect(await lines(relay.schema)).toEqual([1, 4]);
+  });
+
+  test("refuses what waits while it still asks what became of a batch, and answers that when it knows", async () => {
+    await using network = new BadNetwork(postgres.port);
+    const patience = { ...IMPATIENT, tripMs: 100, engineMs: 300, doubtMs: 20_000 };
+    const relay = await start({ address: await network.listen(), decide: muting(network, 2), patience });
+    await relay.lane.do({ id: 1 });
+    const inDoubt = relay.lane.do<number>({ id: 2 });
+    await eventually("the engine has committed", async () => (await lines(relay.schema)).length === 2);
+    network.isDown = true;
+    network.cut();
+    await expect(relay.lane.do({ id: 3 })).rejects.toEqual(failed("internal"));
+    network.isDown = false;
+    expect(await inDoubt).toBe(2);
+    await relay.lane.do({ id: 4 });
+    expect(await lines(relay.schema)).toEqual([1, 2, 4]);
+  });
+
+  test("of a batch that is in doubt for too long refuses it, and is not misled by it afterwards", async () => {
+    await using network = new BadNetwork(postgres.port);
+    const patience = { ...IMPATIENT, tripMs: 100, engineMs: 100, doubtMs: 100 };
+    const relay = await start({ address: await network.listen(), decide: muting(network, 1), patience });
+    const inDoubt = relay.lane.do<number>({ id: 1 });
+    await eventually("the engine has committed", async () => (await lines(relay.schema)).length === 1);
+    network.isDown = true;
+    network.cut();
+    await expect(inDoubt).rejects.toEqual(failed("internal"));
+    network.isDown = false;
+    await relay.lane.do({ id: 2 });
+    expect(relay.forgot).toBe(0);
+    expect(await lines(relay.schema)).toEqual([1, 2]);
+  });
+
+  test("notices when the engine has forgotten what it had told to be committed", async () => {
+    const relay = await start();
+    for (const id of [1, 2, 3]) await relay.lane.do({ id });
+    // As a standby does that was behind.
+    await admin(`UPDATE ${relay.schema}.relays SET batch = 1`);
+    await relay.lane.do({ id: 4 });
+    expect(relay.forgot).toBe(1);
+    await relay.lane.do({ id: 5 });
+    expect(relay.forgot).toBe(1);
+    expect(await lines(relay.schema)).toEqual([1, 2, 3, 4, 5]);
+  });
+
+  test("writes nothing any more once another relay has declared its relay dead", async () => {
+    const { relay, lines, rejected } = await frozen((text) => text);
+    expect(lines).toEqual([1, 4]);
+    expect(rejected).toBe(2);
+    expect(relay.fenced).toEqual(["another relay has declared it dead"]);
+    await expect(relay.lane.do({ id: 5 })).rejects.toEqual(failed("internal"));
+  });
+
+  test("without a fence it would", async () => {
+    const nothing = "SELECT $1::bigint, $2::bigint, $3::bigint";
+    expect((await frozen((text) => (text.includes("SET batch") ? nothing : text))).lines).toEqual([1, 2, 3, 4]);
+  });
+});

@@ -1,0 +1,172 @@
+// All writes of a relay go through one lane.
+import { setImmediate } from "node:timers/promises";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { eventually } from "../../../test/waiting.ts";
+import { Again, type LaneOptions } from "../src/store/postgres/lane.ts";
+import { Link, type Sql } from "../src/store/postgres/link.ts";
+import { isPostgresHere, type Postgres, startPostgres } from "./postgres-for-tests.ts";
+import { decideLines, type Line, newLedger, type ToyRelay, toyRelay } from "./postgres-ledger.ts";
+
+let postgres: Postgres;
+let link: Link;
+let admin: Sql;
+
+beforeAll(async () => {
+  if (!isPostgresHere) return;
+  postgres = await startPostgres();
+  link = new Link(postgres.address, { settings: {} });
+  admin = await link.use();
+});
+afterAll(async () => {
+  await link?.end();
+  await postgres?.stop();
+});
+
+type Options = Partial<LaneOptions<Line>> & { committed?: (ids: number[]) => void; address?: ToyAddress };
+type ToyAddress = Postgres["address"];
+
+async function start(options: Options = {}, given?: string): Promise<ToyRelay & { schema: string }> {
+  const schema = given ?? (await newLedger(admin));
+  const relay = await toyRelay(admin, { schema, address: options.address ?? postgres.address }, options);
+  onTestFinished(() => relay[Symbol.asyncDispose]());
+  return Object.assign(relay, { schema });
+}
+
+const lines = async (schema: string): Promise<number[]> =>
+  (await admin<{ id: number }>(`SELECT id FROM ${schema}.ledger ORDER BY place`)).map(({ id }) => id);
+
+const upTo = (count: number): number[] => Array.from({ length: count }, (_, i) => i + 1);
+
+const failed = (reason: string) => expect.objectContaining({ name: "StorageError", reason });
+
+describe.skipIf(!isPostgresHere)("a lane", () => {
+  test("keeps the order of the calls, and answers each with its own answer", async () => {
+    const { lane, schema } = await start();
+    const answers = await Promise.all(upTo(2500).map((id) => lane.do<number>({ id })));
+    expect(answers).toEqual(upTo(2500));
+    expect(await lines(schema)).toEqual(upTo(2500));
+  });
+
+  test("does what comes together in one batch of two trips, and what comes meanwhile in the next", async () => {
+    const { lane, link } = await start();
+    const first = upTo(5).map((id) => lane.do({ id }));
+    await setImmediate();
+    await Promise.all([...first, ...upTo(7).map((id) => lane.do({ id: 100 + id }))]);
+    const begins = link.said.filter((text) => text === "BEGIN");
+    expect(begins).toHaveLength(2);
+    const [begin, read, ...rest] = link.said.map((text) => text.split(/[ \n]/, 1)[0]);
+    expect([begin, read, ...rest.slice(0, 4)]).toEqual(["BEGIN", "SELECT", "INSERT", "UPDATE", "WITH", "COMMIT"]);
+  });
+
+  test("bounds a batch by its items and by its bytes, and lets an item stand alone", async () => {
+    const sizes: number[] = [];
+    const decide = decideLines();
+    const { lane } = await start({ decide: (sql, items) => (sizes.push(items.length), decide(sql, items)) });
+    await Promise.all(upTo(1500).map((id) => lane.do({ id })));
+    const text = "x".repeat(1_500_000);
+    await Promise.all([1, 2, 3].map((id) => lane.do({ id, text })));
+    await lane.do({ id: 1, text: text.repeat(4) });
+    await Promise.all([1, 2, 3, 4, 5].map((id) => lane.do({ id, isAlone: id === 3 })));
+    expect(sizes).toEqual([1000, 500, 2, 1, 1, 2, 1, 2]);
+  });
+
+  test("tells what has no answer yet", async () => {
+    const { lane } = await start();
+    const done = Promise.all([lane.do({ id: 1, text: "abc" }), lane.do({ id: 2, text: "de" })]);
+    expect(lane.waiting).toEqual({ items: 2, bytes: 5 });
+    await done;
+    expect(lane.waiting).toEqual({ items: 0, bytes: 0 });
+    await lane.idle();
+  });
+
+  test("lets only the culprit fail, and keeps the order of the others", async () => {
+    const { lane, schema } = await start();
+    const results = await Promise.allSettled(upTo(9).map((id) => lane.do({ id, text: id === 4 ? "a\0b" : "ab" })));
+    expect(results.map(({ status }) => status === "fulfilled")).toEqual(upTo(9).map((id) => id !== 4));
+    expect(results[3]).toMatchObject({ reason: failed("internal") });
+    expect(await lines(schema)).toEqual([1, 2, 3, 5, 6, 7, 8, 9]);
+  });
+
+  test("has what is thrown while it decides fail alone, too, and writes nothing of it", async () => {
+    const decide = decideLines();
+    const strange: Options["decide"] = async (sql, items) => {
+      const decided = await decide(sql, items);
+      if (items.some(({ id }) => id === 2)) throw new RangeError("a mistake");
+      if (items.some(({ id }) => id === 3)) await sql("SELECT $1::text", [{}]);
+      return decided;
+    };
+    const { lane, schema } = await start({ decide: strange });
+    const results = await Promise.allSettled(upTo(5).map((id) => lane.do({ id })));
+    expect(results.map(({ status }) => status)).toEqual([
+      "fulfilled",
+      "rejected",
+      "rejected",
+      "fulfilled",
+      "fulfilled",
+    ]);
+    expect(await lines(schema)).toEqual([1, 4, 5]);
+  });
+
+  test("does everything again when it is told so, and gives up after twenty times", async () => {
+    const decide = decideLines();
+    let tries = 0;
+    const hesitant: Options["decide"] = async (sql, items) => {
+      tries += 1;
+      const decided = await decide(sql, items);
+      if (items[0]?.id === 2 || tries < 5) throw new Again();
+      return decided;
+    };
+    const { lane, schema } = await start({ decide: hesitant });
+    await lane.do({ id: 1 });
+    expect(tries).toBe(5);
+    await expect(lane.do({ id: 2 })).rejects.toEqual(failed("internal"));
+    expect(tries).toBe(25);
+    expect(await lines(schema)).toEqual([1]);
+  });
+
+  test("does again what has lost a race, and what another relay has blocked for long", async () => {
+    const schema = await newLedger(admin);
+    await admin(`ALTER TABLE ${schema}.ledger ADD UNIQUE (place)`);
+    const decide = decideLines();
+    // Without the lock of the counter two relays give the same places.
+    const blind: Options["decide"] = (sql, items) =>
+      decide((text, values) => sql(text.replace("FOR UPDATE", ""), values), items);
+    const [one, two] = [await start({ decide: blind }, schema), await start({ decide: blind }, schema)];
+    await Promise.all(upTo(200).map((id) => (id % 2 === 0 ? one : two).lane.do({ id })));
+    expect([...one.link.said, ...two.link.said]).toContain("ROLLBACK");
+    expect((await lines(schema)).toSorted((a, b) => a - b)).toEqual(upTo(200));
+
+    const blocked = await start();
+    await using blocker = new Link(postgres.address, { settings: { search_path: blocked.schema } });
+    const hold = await blocker.use();
+    await hold("BEGIN; SELECT n FROM counter FOR UPDATE");
+    const done = blocked.lane.do({ id: 1 });
+    await eventually("it is tried again", () => blocked.link.said.filter((text) => text === "BEGIN").length > 1);
+    await hold("ROLLBACK");
+    await done;
+    expect(await lines(blocked.schema)).toEqual([1]);
+  });
+
+  test("prepares its statements anew when the tables have changed below them", async () => {
+    const decide = decideLines();
+    const reading: Options["decide"] = async (sql, items) => {
+      await sql("SELECT * FROM ledger LIMIT 1", []);
+      return decide(sql, items);
+    };
+    const { lane, schema } = await start({ decide: reading });
+    await lane.do({ id: 1 });
+    await admin(`ALTER TABLE ${schema}.ledger ADD COLUMN more text`);
+    await lane.do({ id: 2 });
+    expect(await lines(schema)).toEqual([1, 2]);
+  });
+
+  test("takes nothing more when it was ended, and does what it has taken", async () => {
+    const { lane, schema } = await start();
+    const done = lane.do({ id: 1 });
+    const ended = lane.end();
+    await expect(lane.do({ id: 2 })).rejects.toEqual(failed("internal"));
+    await ended;
+    await done;
+    expect(await lines(schema)).toEqual([1]);
+  });
+});
