@@ -2,8 +2,8 @@
 import { chmodSync, writeFileSync } from "node:fs";
 import { inspect } from "node:util";
 import { expect, test } from "vitest";
-import { AddressError, parseAddress } from "../src/store/postgres/address.ts";
-import { passwordFor } from "../src/store/postgres/password.ts";
+import { AddressError, parseAddress } from "../src/store/postgres/link/address.ts";
+import { passwordFor } from "../src/store/postgres/link/password.ts";
 import { folder } from "./folder.ts";
 
 const verified = { rejectUnauthorized: true };

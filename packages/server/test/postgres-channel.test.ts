@@ -2,10 +2,10 @@
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { eventually } from "../../../test/waiting.ts";
 import type { Bus, Ears, Unasked } from "../src/store/bus.ts";
-import { Channel } from "../src/store/postgres/channel.ts";
-import { Link, type Sql } from "../src/store/postgres/link.ts";
-import { channelPrefix, decodeMessage, encodeMessage, type Message } from "../src/store/postgres/messages.ts";
-import { openBus } from "../src/store/postgres/postgres-bus.ts";
+import { Channel } from "../src/store/postgres/lane/channel.ts";
+import { Link, type Sql } from "../src/store/postgres/link/link.ts";
+import { channelPrefix, decodeMessage, encodeMessage, type Message } from "../src/store/postgres/lane/messages.ts";
+import { openBus } from "../src/store/postgres/lane/postgres-bus.ts";
 import { BadNetwork, isPostgresHere, type Postgres, startPostgres } from "./postgres-for-tests.ts";
 import { newLedger } from "./postgres-ledger.ts";
 

@@ -5,8 +5,8 @@ import { chownSync, existsSync, globSync, mkdtempSync, rmSync } from "node:fs";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type Address, parseAddress } from "../src/store/postgres/address.ts";
-import { Link } from "../src/store/postgres/link.ts";
+import { type Address, parseAddress } from "../src/store/postgres/link/address.ts";
+import { Link } from "../src/store/postgres/link/link.ts";
 import { eventually } from "../../../test/waiting.ts";
 
 const programs = globSync("/usr/lib/postgresql/*/bin").sort().at(-1) ?? "/usr/bin";

@@ -2,9 +2,9 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { eventually, never } from "../../../test/waiting.ts";
-import { EngineClock } from "../src/store/postgres/engine-clock.ts";
-import { incarnate, type Incarnation, type Times } from "../src/store/postgres/incarnation.ts";
-import { Link, type Sql } from "../src/store/postgres/link.ts";
+import { EngineClock } from "../src/store/postgres/lane/engine-clock.ts";
+import { incarnate, type Incarnation, type Times } from "../src/store/postgres/lane/incarnation.ts";
+import { Link, type Sql } from "../src/store/postgres/link/link.ts";
 import { BadNetwork, isPostgresHere, type Postgres, startPostgres } from "./postgres-for-tests.ts";
 import { newLedger } from "./postgres-ledger.ts";
 

@@ -2,8 +2,8 @@
 import { setImmediate } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { eventually } from "../../../test/waiting.ts";
-import type { LaneOptions } from "../src/store/postgres/lane.ts";
-import { Link, type Sql } from "../src/store/postgres/link.ts";
+import type { LaneOptions } from "../src/store/postgres/lane/lane.ts";
+import { Link, type Sql } from "../src/store/postgres/link/link.ts";
 import { BadNetwork, isPostgresHere, type Postgres, startPostgres } from "./postgres-for-tests.ts";
 import { decideLines, IMPATIENT, type Line, newLedger, type ToyRelay, toyRelay } from "./postgres-ledger.ts";
 

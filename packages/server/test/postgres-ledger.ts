@@ -1,8 +1,8 @@
 /** A toy that is decided by a lane: a ledger with a line for each item, in places that a locked counter gives. */
-import type { Address } from "../src/store/postgres/address.ts";
-import { LANE_SETTINGS, Lane, type LaneOptions, type Patience } from "../src/store/postgres/lane.ts";
-import { Link, type Sql } from "../src/store/postgres/link.ts";
-import { RELAYS_SCHEMA } from "../src/store/postgres/schema.ts";
+import type { Address } from "../src/store/postgres/link/address.ts";
+import { LANE_SETTINGS, Lane, type LaneOptions, type Patience } from "../src/store/postgres/lane/lane.ts";
+import { Link, type Sql } from "../src/store/postgres/link/link.ts";
+import { RELAYS_SCHEMA } from "../src/store/postgres/lane/relays-schema.ts";
 
 export interface Line {
   id: number;

@@ -3,8 +3,8 @@ import { once } from "node:events";
 import { createServer } from "node:net";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { eventually } from "../../../test/waiting.ts";
-import { parseAddress } from "../src/store/postgres/address.ts";
-import { Link, LinkError, type LinkOptions, patience } from "../src/store/postgres/link.ts";
+import { parseAddress } from "../src/store/postgres/link/address.ts";
+import { Link, LinkError, type LinkOptions, patience } from "../src/store/postgres/link/link.ts";
 import { BadNetwork, isPostgresHere, type Postgres, startPostgres } from "./postgres-for-tests.ts";
 
 let postgres: Postgres;

@@ -2,7 +2,7 @@
 import { randomInt } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { Link, type Sql } from "../src/store/postgres/link.ts";
+import { Link, type Sql } from "../src/store/postgres/link/link.ts";
 import { BadNetwork, isPostgresHere, type Postgres, startPostgres } from "./postgres-for-tests.ts";
 import { IMPATIENT, newLedger, toyRelay } from "./postgres-ledger.ts";
 

@@ -2,22 +2,22 @@ import { BoundedMap } from "../bounded-map.ts";
 import type { Tables } from "../decisions/tables.ts";
 import { Missing } from "../decisions/work.ts";
 import type { Entry, StoreLimits } from "../store.ts";
-import { Accounts, type KnownDevices } from "./accounts.ts";
-import { BlobTable } from "./blobs.ts";
-import { Boxes } from "./boxes.ts";
-import { Charges, KnownCharges } from "./charges.ts";
-import { Groups } from "./groups.ts";
+import { Accounts, type KnownDevices } from "./tables/accounts.ts";
+import { BlobTable } from "./tables/blobs.ts";
+import { Boxes } from "./tables/boxes.ts";
+import { Charges, KnownCharges } from "./tables/charges.ts";
+import { Groups } from "./tables/groups.ts";
 import type { Hints } from "./hints.ts";
-import { KeyPackages } from "./key-packages.ts";
-import type { Sql } from "./link.ts";
-import { Mail } from "./mail.ts";
-import { Numbers } from "./numbers.ts";
-import type { Look, Part, Send } from "./part.ts";
-import { Peers } from "./peers.ts";
-import { Addresses, Audit, Invites } from "./registry.ts";
-import { Requests } from "./requests.ts";
-import { Statements } from "./statements.ts";
-import { Upkeep } from "./upkeep.ts";
+import { KeyPackages } from "./tables/key-packages.ts";
+import type { Sql } from "./link/link.ts";
+import { Mail } from "./tables/mail.ts";
+import { Numbers } from "./tables/numbers.ts";
+import type { Look, Part, Send } from "./tables/part.ts";
+import { Peers } from "./tables/peers.ts";
+import { Addresses, Audit, Invites } from "./tables/registry.ts";
+import { Requests } from "./tables/requests.ts";
+import { Statements } from "./tables/statements.ts";
+import { Upkeep } from "./tables/upkeep.ts";
 
 /** What a relay remembers beyond a batch, and what it is. */
 export interface Memory {

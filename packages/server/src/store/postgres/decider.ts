@@ -1,9 +1,9 @@
 import { attempt, Batch, type Memory } from "./batch.ts";
-import { LOCK_LOOK } from "./boxes.ts";
-import { Again, type Decided } from "./fenced-writes.ts";
+import { LOCK_LOOK } from "./tables/boxes.ts";
+import { Again, type Decided } from "./lane/fenced-writes.ts";
 import { allHints } from "./hints.ts";
 import { BlockedSets, type Item } from "./items.ts";
-import type { Sql } from "./link.ts";
+import type { Sql } from "./link/link.ts";
 
 /** More questions than any decision has. */
 const MOST_ROUNDS = 50;

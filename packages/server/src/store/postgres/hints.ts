@@ -1,5 +1,5 @@
-import type { Locks } from "./boxes.ts";
-import type { RequestKey } from "./requests.ts";
+import type { Locks } from "./tables/boxes.ts";
+import type { RequestKey } from "./tables/requests.ts";
 
 /** What a decision is known to need, before it is made. What is not named here is read when it is missing. */
 export interface Hints extends Locks {

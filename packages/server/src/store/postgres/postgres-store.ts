@@ -27,9 +27,9 @@ import type {
 import type { Batch, Memory } from "./batch.ts";
 import type { Hints } from "./hints.ts";
 import { hintsOfCommit, hintsOfNames, hintsOfSend, type Item, itemOf } from "./items.ts";
-import type { Lane } from "./lane.ts";
+import type { Lane } from "./lane/lane.ts";
 import type { Reads } from "./reads.ts";
-import { countRefusals } from "./registry.ts";
+import { countRefusals } from "./tables/registry.ts";
 
 /** How long what need not be done at once may wait for company. Milliseconds. */
 const LATER_MS = 5;

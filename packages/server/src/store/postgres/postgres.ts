@@ -2,20 +2,20 @@ import { randomBytes } from "node:crypto";
 import type { Bus } from "../bus.ts";
 import type { StoreOptions } from "../options.ts";
 import type { Entry, RelayStore } from "../store.ts";
-import { type Address, parseAddress } from "./address.ts";
+import { type Address, parseAddress } from "./link/address.ts";
 import { type Batch, newMemory } from "./batch.ts";
-import { Channel } from "./channel.ts";
+import { Channel } from "./lane/channel.ts";
 import { decider } from "./decider.ts";
-import { type Incarnation, incarnate } from "./incarnation.ts";
+import { type Incarnation, incarnate } from "./lane/incarnation.ts";
 import type { Item } from "./items.ts";
-import { Lane, LANE_SETTINGS } from "./lane.ts";
-import { Link, type Sql } from "./link.ts";
+import { Lane, LANE_SETTINGS } from "./lane/lane.ts";
+import { Link, type Sql } from "./link/link.ts";
 import { Deleting, postgresStore } from "./postgres-store.ts";
-import { openBus } from "./postgres-bus.ts";
+import { openBus } from "./lane/postgres-bus.ts";
 import { Reads } from "./reads.ts";
-import { RELAYS_SCHEMA } from "./schema.ts";
-import { TABLES_SCHEMA } from "./tables-schema.ts";
-import { LOCK_SCHEMA } from "./upkeep.ts";
+import { RELAYS_SCHEMA } from "./lane/relays-schema.ts";
+import { TABLES_SCHEMA } from "./tables/tables-schema.ts";
+import { LOCK_SCHEMA } from "./tables/upkeep.ts";
 
 export interface PostgresOptions extends StoreOptions {
   /** `postgres://user@host1,host2:5432/database` */

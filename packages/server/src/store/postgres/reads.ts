@@ -13,16 +13,16 @@ import type {
   Refused,
   TeamOf,
 } from "../store.ts";
-import { accountOfRow, deviceOf, type DeviceRow, type NameRow } from "./accounts.ts";
-import { type BlobRow, isThere, toBlob } from "./blobs.ts";
-import type { Box } from "./boxes.ts";
-import { payers } from "./charges.ts";
-import { type EntryRow, toEntry } from "./entries.ts";
-import type { Link } from "./link.ts";
-import { LinkError, patience } from "./link.ts";
-import { HIGH_WATER } from "./mail.ts";
-import { BLOCK } from "./numbers.ts";
-import { type InviteRow, objectionTo } from "./registry.ts";
+import { accountOfRow, deviceOf, type DeviceRow, type NameRow } from "./tables/accounts.ts";
+import { type BlobRow, isThere, toBlob } from "./tables/blobs.ts";
+import type { Box } from "./tables/boxes.ts";
+import { payers } from "./tables/charges.ts";
+import { type EntryRow, toEntry } from "./tables/entries.ts";
+import type { Link } from "./link/link.ts";
+import { LinkError, patience } from "./link/link.ts";
+import { HIGH_WATER } from "./tables/mail.ts";
+import { BLOCK } from "./tables/numbers.ts";
+import { type InviteRow, objectionTo } from "./tables/registry.ts";
 import { StorageError } from "../store.ts";
 
 /** The engine may take so long for what is only read. Milliseconds. */

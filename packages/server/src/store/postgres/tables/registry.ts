@@ -1,7 +1,7 @@
-import { DAY_MS } from "../days.ts";
-import type { Tables } from "../decisions/tables.ts";
-import { Missing } from "../decisions/work.ts";
-import type { Admission, DeedDone, Deed, Refused, StoreLimits } from "../store.ts";
+import { DAY_MS } from "../../days.ts";
+import type { Tables } from "../../decisions/tables.ts";
+import { Missing } from "../../decisions/work.ts";
+import type { Admission, DeedDone, Deed, Refused, StoreLimits } from "../../store.ts";
 import { type Charges, payers } from "./charges.ts";
 import { tableWrites } from "./columns.ts";
 import type { Look, Part, Send } from "./part.ts";

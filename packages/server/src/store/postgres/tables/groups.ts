@@ -1,12 +1,12 @@
-import { GROUP_BYTES, ROW_BYTES } from "../charges.ts";
-import { DAY_MS, dayOf } from "../days.ts";
-import type { Tables } from "../decisions/tables.ts";
-import { type Group, type Member, Missing } from "../decisions/work.ts";
-import type { StoreLimits } from "../store.ts";
+import { GROUP_BYTES, ROW_BYTES } from "../../charges.ts";
+import { DAY_MS, dayOf } from "../../days.ts";
+import type { Tables } from "../../decisions/tables.ts";
+import { type Group, type Member, Missing } from "../../decisions/work.ts";
+import type { StoreLimits } from "../../store.ts";
 import type { Boxes } from "./boxes.ts";
 import { type Charges, givingBack } from "./charges.ts";
 import { type GroupRow, groupWrites, type MemberRow, memberWrites, toMember, toMemberRow } from "./group-rows.ts";
-import type { Sql } from "./link.ts";
+import type { Sql } from "../link/link.ts";
 import { keyOf, type Look, type Part, type Send, valuesOf } from "./part.ts";
 import { Rows } from "./rows.ts";
 

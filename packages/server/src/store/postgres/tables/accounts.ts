@@ -1,8 +1,8 @@
 import { usernameKey } from "@aimessage/sdk/protocol";
-import { BoundedMap } from "../bounded-map.ts";
-import type { ClosedMailbox, SeenAccount, Tables } from "../decisions/tables.ts";
-import { Missing } from "../decisions/work.ts";
-import type { Account, Device, KeyAccount, NewDevice, RemovedAccount, TokenAccount } from "../store.ts";
+import { BoundedMap } from "../../bounded-map.ts";
+import type { ClosedMailbox, SeenAccount, Tables } from "../../decisions/tables.ts";
+import { Missing } from "../../decisions/work.ts";
+import type { Account, Device, KeyAccount, NewDevice, RemovedAccount, TokenAccount } from "../../store.ts";
 import { type Box, type Boxes, emptyBox, isActive } from "./boxes.ts";
 import { tableWrites } from "./columns.ts";
 import type { Numbers } from "./numbers.ts";

@@ -1,7 +1,7 @@
-import type { ClosedMailbox } from "../decisions/tables.ts";
-import type { Amount, RoomKind } from "../decisions/work.ts";
+import type { ClosedMailbox } from "../../decisions/tables.ts";
+import type { Amount, RoomKind } from "../../decisions/work.ts";
 import { tableWrites } from "./columns.ts";
-import type { Sql } from "./link.ts";
+import type { Sql } from "../link/link.ts";
 import type { Part, Send } from "./part.ts";
 import { Rows } from "./rows.ts";
 

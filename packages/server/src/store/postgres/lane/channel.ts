@@ -1,5 +1,5 @@
-import type { Address } from "./address.ts";
-import { Link, LinkError, patience, type Sql } from "./link.ts";
+import type { Address } from "../link/address.ts";
+import { Link, LinkError, patience, type Sql } from "../link/link.ts";
 import { channelPrefix, decodeMessage, encodeMessage, type Message, PAYLOAD_BYTES } from "./messages.ts";
 
 export interface ChannelOptions {

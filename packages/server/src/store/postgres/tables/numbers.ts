@@ -1,5 +1,5 @@
-import { Missing } from "../decisions/work.ts";
-import type { Sql } from "./link.ts";
+import { Missing } from "../../decisions/work.ts";
+import type { Sql } from "../link/link.ts";
 import type { Look, Part } from "./part.ts";
 
 /** Places that one block has. Numbers stay exact in JSON for 2^43 blocks. */

@@ -1,8 +1,8 @@
 import type { DeliveryKind } from "@aimessage/sdk/protocol";
-import { DAY_MS } from "../days.ts";
-import type { Swept } from "../decisions/tables.ts";
-import type { NewEntry } from "../decisions/work.ts";
-import type { Body, Entry } from "../store.ts";
+import { DAY_MS } from "../../days.ts";
+import type { Swept } from "../../decisions/tables.ts";
+import type { NewEntry } from "../../decisions/work.ts";
+import type { Body, Entry } from "../../store.ts";
 import { tableWrites } from "./columns.ts";
 import type { Send } from "./part.ts";
 

@@ -1,13 +1,13 @@
 import { type DeliveryKind, usernameKey } from "@aimessage/sdk/protocol";
-import type { BoundedMap } from "../bounded-map.ts";
-import { sizeOf } from "../decisions/room.ts";
-import type { Swept, Tables } from "../decisions/tables.ts";
-import { type Amount, Missing, type NewEntry, type Payer, type Room, type RoomKind } from "../decisions/work.ts";
-import type { Body, Entry } from "../store.ts";
+import type { BoundedMap } from "../../bounded-map.ts";
+import { sizeOf } from "../../decisions/room.ts";
+import type { Swept, Tables } from "../../decisions/tables.ts";
+import { type Amount, Missing, type NewEntry, type Payer, type Room, type RoomKind } from "../../decisions/work.ts";
+import type { Body, Entry } from "../../store.ts";
 import { type Boxes, totalsOf, withMore } from "./boxes.ts";
 import { type Charges, payers } from "./charges.ts";
 import { type EntryRow, entryWrites, RECEIVED, type ReceivedRow, SWEPT, type SweptRow, toSwept } from "./entries.ts";
-import type { Sql } from "./link.ts";
+import type { Sql } from "../link/link.ts";
 import type { Numbers } from "./numbers.ts";
 import { keyOf, type Look, type Part, type Send, valuesOf } from "./part.ts";
 

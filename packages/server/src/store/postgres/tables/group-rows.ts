@@ -1,4 +1,4 @@
-import type { Member } from "../decisions/work.ts";
+import type { Member } from "../../decisions/work.ts";
 import { tableWrites } from "./columns.ts";
 
 export interface GroupRow {

@@ -1,10 +1,10 @@
 import { hash } from "node:crypto";
-import { DAY_MS } from "../days.ts";
-import type { Tables } from "../decisions/tables.ts";
-import type { PastRequest } from "../decisions/work.ts";
+import { DAY_MS } from "../../days.ts";
+import type { Tables } from "../../decisions/tables.ts";
+import type { PastRequest } from "../../decisions/work.ts";
 import type { Boxes } from "./boxes.ts";
 import { tableWrites } from "./columns.ts";
-import type { Sql } from "./link.ts";
+import type { Sql } from "../link/link.ts";
 import { keyOf, type Look, type Part, type Send, valuesOf } from "./part.ts";
 import { Rows } from "./rows.ts";
 

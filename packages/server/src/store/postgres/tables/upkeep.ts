@@ -1,5 +1,5 @@
-import { DAY_MS, dayOf } from "../days.ts";
-import { Missing } from "../decisions/work.ts";
+import { DAY_MS, dayOf } from "../../days.ts";
+import { Missing } from "../../decisions/work.ts";
 import type { Look, Part, Send } from "./part.ts";
 import { MEMORY_MS } from "./requests.ts";
 

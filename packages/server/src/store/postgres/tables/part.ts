@@ -1,4 +1,4 @@
-import type { Sql } from "./link.ts";
+import type { Sql } from "../link/link.ts";
 
 /** Reads what is missing. @param keys As they stand in `Missing` */
 export type Look = (sql: Sql, keys: string[]) => Promise<void>;

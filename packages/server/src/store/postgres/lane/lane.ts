@@ -1,9 +1,9 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { DatabaseError } from "pg";
-import { StorageError } from "../store.ts";
+import { StorageError } from "../../store.ts";
 import { Again, type Decided, FencedWrites, FenceError } from "./fenced-writes.ts";
 import type { Incarnation } from "./incarnation.ts";
-import { type Link, LinkError, type Sql } from "./link.ts";
+import { type Link, LinkError, type Sql } from "../link/link.ts";
 
 export { Again, type Decided } from "./fenced-writes.ts";
 

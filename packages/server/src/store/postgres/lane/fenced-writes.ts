@@ -1,6 +1,6 @@
 import { DatabaseError } from "pg";
 import type { Incarnation } from "./incarnation.ts";
-import { LinkError, patience, type Sql } from "./link.ts";
+import { LinkError, patience, type Sql } from "../link/link.ts";
 
 /** Upon what was read it cannot be decided, since it changed while it was being locked: everything is rolled back and done again. */
 export class Again extends Error {

@@ -1,8 +1,8 @@
-import { ROW_BYTES } from "../charges.ts";
-import type { Tables } from "../decisions/tables.ts";
-import { Missing } from "../decisions/work.ts";
+import { ROW_BYTES } from "../../charges.ts";
+import type { Tables } from "../../decisions/tables.ts";
+import { Missing } from "../../decisions/work.ts";
 import type { Charges } from "./charges.ts";
-import type { Sql } from "./link.ts";
+import type { Sql } from "../link/link.ts";
 import { keyOf, type Look, type Part, type Send, valuesOf } from "./part.ts";
 
 interface PeerRow {

@@ -1,4 +1,4 @@
-import { Missing } from "../decisions/work.ts";
+import { Missing } from "../../decisions/work.ts";
 
 /** Rows of one kind as a batch has read them under its locks, and as it makes them: what was not read is {@link Missing}. */
 export class Rows<K extends string | number, R> {

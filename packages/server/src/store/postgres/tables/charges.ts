@@ -1,8 +1,8 @@
 import { tableWrites } from "./columns.ts";
-import type { Sql } from "./link.ts";
+import type { Sql } from "../link/link.ts";
 import type { Look, Part, Send } from "./part.ts";
-import { Missing } from "../decisions/work.ts";
-import { BoundedMap } from "../bounded-map.ts";
+import { Missing } from "../../decisions/work.ts";
+import { BoundedMap } from "../../bounded-map.ts";
 
 interface Charge {
   payer: string;

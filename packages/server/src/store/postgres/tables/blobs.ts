@@ -1,9 +1,9 @@
-import { ROW_BYTES } from "../charges.ts";
-import type { Blob } from "../blob-rows.ts";
-import { DAY_MS } from "../days.ts";
-import { chargeOf } from "../decisions/blob.ts";
-import type { Tables } from "../decisions/tables.ts";
-import { Missing } from "../decisions/work.ts";
+import { ROW_BYTES } from "../../charges.ts";
+import type { Blob } from "../../blob-rows.ts";
+import { DAY_MS } from "../../days.ts";
+import { chargeOf } from "../../decisions/blob.ts";
+import type { Tables } from "../../decisions/tables.ts";
+import { Missing } from "../../decisions/work.ts";
 import { type Charges, payers } from "./charges.ts";
 import { tableWrites } from "./columns.ts";
 import { keyOf, type Look, type Part, type Send, valuesOf } from "./part.ts";

@@ -1,9 +1,9 @@
-import { statementBytes } from "../charges.ts";
-import type { Offering, Tables, WaitingStatement } from "../decisions/tables.ts";
-import { Missing, type Statement } from "../decisions/work.ts";
+import { statementBytes } from "../../charges.ts";
+import type { Offering, Tables, WaitingStatement } from "../../decisions/tables.ts";
+import { Missing, type Statement } from "../../decisions/work.ts";
 import { type Charges, payers } from "./charges.ts";
 import { tableWrites } from "./columns.ts";
-import type { Sql } from "./link.ts";
+import type { Sql } from "../link/link.ts";
 import { keyOf, type Look, type Part, type Send, valuesOf } from "./part.ts";
 
 /** Statements that are offered at a time. */

@@ -1,8 +1,8 @@
 import { hash } from "node:crypto";
-import type { Published, StockOwner, Tables } from "../decisions/tables.ts";
-import { Missing } from "../decisions/work.ts";
-import { handedOutUntil } from "../package-lifetime.ts";
-import type { StoreLimits } from "../store.ts";
+import type { Published, StockOwner, Tables } from "../../decisions/tables.ts";
+import { Missing } from "../../decisions/work.ts";
+import { handedOutUntil } from "../../package-lifetime.ts";
+import type { StoreLimits } from "../../store.ts";
 import { type Charges, givingBack } from "./charges.ts";
 import { tableWrites } from "./columns.ts";
 import { keyOf, type Look, type Part, type Send, valuesOf } from "./part.ts";

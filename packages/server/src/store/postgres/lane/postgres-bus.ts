@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import type { Bus, Ears } from "../bus.ts";
+import type { Bus, Ears } from "../../bus.ts";
 import type { Channel } from "./channel.ts";
 import type { Message } from "./messages.ts";
 

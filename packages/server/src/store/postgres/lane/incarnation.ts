@@ -1,6 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { EngineClock } from "./engine-clock.ts";
-import { type Link, LinkError, patience, type Sql } from "./link.ts";
+import { type Link, LinkError, patience, type Sql } from "../link/link.ts";
 import { channelPrefix } from "./messages.ts";
 
 export interface IncarnationOptions {
