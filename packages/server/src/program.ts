@@ -49,9 +49,12 @@ export async function run(argv: string[], context: Context): Promise<number> {
     if (error instanceof StdoutError && error.code === "EPIPE") return 0;
     const { code, message, hint } = explain(error);
     out.fail(message, hint, { error: code, message: typeof message === "string" ? message : message.body, hint });
-    return error instanceof UsageError ? 2 : 1;
+    return error instanceof UsageError ? 2 : code === "fenced" ? FENCED : 1;
   }
 }
+
+/** EX_SOFTWARE of sysexits.h: whoever watches the process starts it anew. */
+const FENCED = 70;
 
 /** The command first, and help by the flag: an account may be called `help`, a file and a command are not. */
 function wordsOf(argv: readonly string[]): string[] {
@@ -74,6 +77,12 @@ function explain(error: unknown): { code: string; message: Line; hint: string } 
       code: "stdout",
       message: `Cannot write to standard output (${error.code})`,
       hint: "what was printed is not whole: print it again where there is room",
+    };
+  if ((error as Error).name === "FencedError")
+    return {
+      code: "fenced",
+      message: `This relay is no part of its cluster any more: ${(error as Error).message}`,
+      hint: "start it again; nothing that it acknowledged is lost",
     };
   if ((error as NodeJS.ErrnoException).syscall === "uv_cwd")
     return {

@@ -38,7 +38,8 @@ import { Refusals } from "./refusals.ts";
 import { shutDown } from "./shutdown.ts";
 import { asStartupError } from "./startup-error.ts";
 import { sayWhatIsLost, storageLog } from "./storage-log.ts";
-import { openMemoryStore, openSqliteStore } from "./store/sqlite/sqlite.ts";
+import { openStore } from "./store/open.ts";
+import { isShared } from "./store/shared.ts";
 import { boundSockets } from "./socket/sockets.ts";
 import { SteadyClock } from "./config/steady-clock.ts";
 import { startSweeps } from "./sweeps.ts";
@@ -48,9 +49,6 @@ import { Turns } from "./socket/turns.ts";
 /** Pieces of one message, and of what the system has read of it: each takes a hundred bytes, however small it is. [P-1.3] */
 const MAX_FRAGMENTS = 256;
 const MAX_CHUNKS = 4096;
-
-/** Longer than a command of an administrator holds the folder, and short beside a start. Milliseconds. */
-const LOCK_PATIENCE_MS = 500;
 
 /** What differs from the defaults. Limits that are not named keep theirs; `noLimits` lifts rates and quotas. */
 export type RelayOptions = Partial<Omit<Config, "limits">> & { limits?: Partial<Limits>; noLimits?: boolean };
@@ -66,6 +64,8 @@ export interface Relay extends AsyncDisposable {
   reload(): void;
   /** Names that clients may sign at login. */
   readonly names: readonly string[];
+  /** Resolves with the reason when other relays of a cluster take this one for dead: it is to end, and may start anew. */
+  readonly fenced: Promise<string>;
 }
 
 /**
@@ -98,24 +98,31 @@ async function start(config: Config): Promise<Relay> {
   const steady = new SteadyClock(config.clock, config.uptime, (ahead, isNew) => {
     logJump(log, ahead);
     // Agents have measured the relay's time at their login, and say by it when their messages expire.
-    if (isNew) for (const connection of connections) if (connection.login?.kind === "key") connection.goAway();
+    if (isNew && !isShared(store))
+      for (const connection of connections) if (connection.login?.kind === "key") connection.goAway();
   });
-  const { now: clock } = parts.use(steady);
-  const storeOptions = {
-    limits: config.limits,
-    clock,
-    onCommit: (milliseconds: number) => metrics.committed(milliseconds),
-    restored: config.restored,
-    lockPatienceMs: LOCK_PATIENCE_MS,
-    onHindrance: storageLog(log, config),
-  };
+  parts.use(steady);
+  const fenced = Promise.withResolvers<string>();
+  let isFenced = false;
   const store = parts.use(
-    typeof config.store === "function"
-      ? await config.store(storeOptions)
-      : config.store === "memory"
-        ? openMemoryStore(storeOptions)
-        : openSqliteStore(config.db, storeOptions),
+    await openStore(config, {
+      limits: config.limits,
+      clock: steady.now,
+      onCommit: (milliseconds) => metrics.committed(milliseconds),
+      restored: config.restored,
+      onHindrance: storageLog(log, config),
+      onFenced(why) {
+        log.error(`this relay is no part of its cluster any more, and ends: ${why}`);
+        isFenced = true;
+        fenced.resolve(why);
+      },
+      onNewLog(why) {
+        log.error(`mail that was acknowledged may be lost, and agents open their conversations anew: ${why}`);
+        for (const connection of connections) connection.goAway();
+      },
+    }),
   );
+  const clock = isShared(store) ? store.clock : steady.now;
   parts.defer(() => sayWhatIsLost(store, log));
   const left = descriptorsLeft(config.limits);
   const heap = config.ownProcess ? new Heap() : undefined;
@@ -124,7 +131,7 @@ async function start(config: Config): Promise<Relay> {
   const { strangers: most, addressStrangers: share } = config.limits;
   // A login takes less than a second: what only stays gives way.
   const strangers = crowd({ most, share, between: "oldest" }, () => metrics.crowdedOut());
-  const { bus } = config;
+  const bus = isShared(store) ? store.bus : config.bus;
   const hub = new Hub({ connections: config.limits.accountConnections, bus, store });
   const evict = evictor(hub, blobs);
   bus.hear({
@@ -186,9 +193,11 @@ async function start(config: Config): Promise<Relay> {
     hasRoom: (address) => open.hasRoomFor(networksOf(address)) || bounds.refused(),
     onRefused: (address, status) => refusals.count(`http_${status}`, address),
   });
+  let isStopping = false;
   const hindrance: Hindrances = {
     async all() {
-      if (!server.listening) return "shutting_down";
+      if (!server.listening || isStopping) return "shutting_down";
+      if (isShared(store) && !store.isReady) return "internal";
       // Of a mailbox that nobody has: whether the store can be read at all.
       return (await store.look(0)).highWater === 0 ? store.hindrance() : "internal";
     },
@@ -251,7 +260,10 @@ async function start(config: Config): Promise<Relay> {
     config.tls === undefined ? undefined : parts.use(keepCertificate(server as TlsServer, config.tls, log));
   await listening(server, config);
   const metricsPort = config.metrics === undefined ? undefined : await openMetrics(config.metrics, metrics, parts);
-  parts.defer(() => shutDown(server, connections));
+  parts.defer(async () => {
+    isStopping = true;
+    await shutDown(server, connections, isShared(store) && !isFenced ? config.drain : undefined);
+  });
   if (config.ownProcess && config.store === "sqlite") becomeOwnerOf(config.db);
   // Other processes cannot reach a store of another kind.
   if (config.store === "sqlite") parts.use(await openDesk(config.db, (deed) => administer(context, deed), clock, log));
@@ -268,6 +280,7 @@ async function start(config: Config): Promise<Relay> {
       else certificate.renew();
     },
     names: context.names,
+    fenced: fenced.promise,
     [Symbol.asyncDispose]: () => running.disposeAsync(),
   };
 }

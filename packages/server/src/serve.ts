@@ -6,6 +6,11 @@ import { aboutTokenAccounts } from "./config/token-accounts.ts";
 import { createLog } from "./log.ts";
 import { createRelay, type Relay } from "./relay.ts";
 
+/** The other relays of a cluster take this one for dead: its process is to end, and may be started anew. */
+export class FencedError extends Error {
+  override readonly name = "FencedError";
+}
+
 /** What a relay takes from its process. */
 export interface Surroundings {
   readonly stdout: Writable;
@@ -27,7 +32,10 @@ export async function serve(config: Config, context: Surroundings): Promise<void
     tell(announcement(relay, config));
     if (isWildcard(config.host) && config.publicUrls.length === 0)
       createLog(config.log).warn("agents on other machines cannot log in without --public-url");
-    tell([`AI Message Server stopping (${await stopped})`]);
+    const why = await Promise.race([stopped, relay.fenced.then((reason) => new FencedError(reason))]);
+    tell([`AI Message Server stopping (${why instanceof FencedError ? why.message : why})`]);
+    // What it holds is given up at once: nothing of it can be written.
+    if (why instanceof FencedError) throw why;
   }
   tell(["AI Message Server stopped"]);
 }

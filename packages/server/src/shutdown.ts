@@ -5,8 +5,16 @@ import type { Connection } from "./socket/connection.ts";
 /** How long requests that have begun, and closing handshakes, may take. */
 const PATIENCE_MS = 2000;
 
-/** Takes no more, answers what has begun, closes every connection with 1001. */
-export async function shutDown(server: Server, connections: Set<Connection>): Promise<void> {
+/** Of a cluster's relay, so many at a time: all at once would be a storm of logins at the others. */
+const PART = 20;
+const BETWEEN_MS = 250;
+
+/**
+ * Takes no more, answers what has begun, closes every connection with 1001.
+ * @param drain Of a relay that is one of several: it goes on for so many milliseconds, until balancers lead to others
+ */
+export async function shutDown(server: Server, connections: Set<Connection>, drain?: number): Promise<void> {
+  if (drain !== undefined && connections.size > 0) await handOver(connections, drain);
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
   server.closeIdleConnections();
   for (const connection of connections) connection.stopReading();
@@ -16,6 +24,20 @@ export async function shutDown(server: Server, connections: Set<Connection>): Pr
   for (const connection of connections) connection.terminate();
   server.closeAllConnections();
   await closed;
+}
+
+/** Has clients go to other relays, some after the others. */
+async function handOver(connections: Set<Connection>, drain: number): Promise<void> {
+  await delay(drain);
+  const all = [...connections];
+  const size = Math.ceil(all.length / PART);
+  for (let first = 0; first < all.length; first += size) {
+    const some = all.slice(first, first + size);
+    for (const connection of some) connection.stopReading();
+    await until(() => some.every((connection) => connection.isIdle));
+    for (const connection of some) connection.goAway();
+    if (first + size < all.length) await delay(BETWEEN_MS);
+  }
 }
 
 async function until(condition: () => boolean): Promise<void> {

@@ -25,10 +25,11 @@ export function asStartupError(error: unknown, config: Config): unknown {
 
 function explain(
   error: unknown,
-  { port, host, db, tls, metrics }: Config,
+  { port, host, db, tls, metrics, store }: Config,
 ): [message: string, hint: string] | undefined {
   if (error instanceof FolderLockedError)
     return [`Database folder ${db} is locked by another relay`, "stop that one or choose another folder with --db"];
+  if (typeof store === "string" && store.startsWith("postgres")) return explainEngine(error as Error);
   if (error instanceof NewerSchemaError) return [error.message, "install a newer aimessage-server"];
   const {
     code,
@@ -69,6 +70,25 @@ function explain(
     return [`Cannot use the TLS certificate or key (${code})`, "check --tls-cert and --tls-key, both in PEM"];
   return undefined;
 }
+
+/** What is wrong with a PostgreSQL, or with what was said of it. Its driver is not loaded for that. */
+function explainEngine(error: Error & { hint?: unknown; code?: string }): [message: string, hint: string] | undefined {
+  const { name, message, hint, code = "" } = error;
+  if (name === "AddressError") return [message, "check --store or AIMESSAGE_STORE"];
+  if (name === "EngineError") return [message, String(hint)];
+  if (name === "LinkError")
+    return [message, "check --store, and that PostgreSQL runs there with this database and user"];
+  const [, advice] = ENGINE_ADVICE.find(([codes]) => codes.test(code)) ?? [];
+  return advice === undefined ? undefined : [`PostgreSQL says: ${message}`, advice];
+}
+
+/** By the engine's codes (https://www.postgresql.org/docs/current/errcodes-appendix.html). */
+const ENGINE_ADVICE: [codes: RegExp, advice: string][] = [
+  [/^28/, "check the user in --store, and PGPASSWORD or the file in PGPASSFILE"],
+  [/^3D/, "make the database first: createdb aimessage"],
+  [/^42501$/, "the user of --store must own its database, or may make schemas in it"],
+  [/^53/, "give PostgreSQL more room, or more connections: each relay takes three"],
+];
 
 function isFull(folder: string): boolean {
   try {

@@ -1,4 +1,4 @@
-import { eachOptionOnce, explainParser } from "@aimessage/sdk/program";
+import { eachOptionOnce, explainParser, readDuration } from "@aimessage/sdk/program";
 import type { BlobStore } from "../store/blob-store.ts";
 import { isLoopback } from "@aimessage/sdk/protocol";
 import { Command, CommanderError, Option as Flag } from "commander";
@@ -13,6 +13,8 @@ import { systemUptime } from "./steady-clock.ts";
 import { LISTS, UsageError } from "./usage-error.ts";
 import { VERSION } from "../version.ts";
 
+export type PostgresUrl = `postgres${"" | "ql"}://${string}`;
+
 /** Everything that a relay can be told. */
 export interface Config {
   /** 0: any free port. */
@@ -20,8 +22,12 @@ export interface Config {
   host: string;
   /** Folder of the database. */
   db: string;
-  /** The database, a store that is gone with the process, or one of your own. */
-  store: "sqlite" | "memory" | ((options: StoreOptions) => RelayStore | Promise<RelayStore>);
+  /** The database, a store that is gone with the process, a PostgreSQL that several relays share, or a store of your own. */
+  store: "sqlite" | "memory" | PostgresUrl | ((options: StoreOptions) => RelayStore | Promise<RelayStore>);
+  /** How long requests wait for a PostgreSQL that is away: milliseconds. */
+  enginePatience: number;
+  /** How long a relay that is told to stop goes on, and says that it is not ready: milliseconds. */
+  drain: number;
   /** To other relays that share a store of your own. Default: there are none. */
   bus: Bus;
   /** Where encrypted files lie: a folder beside the database, or one of your own. Undefined: as the store. */
@@ -56,6 +62,8 @@ export const defaultConfig: Config = {
   host: "127.0.0.1",
   db: "./data",
   store: "sqlite",
+  enginePatience: 15_000,
+  drain: 0,
   bus: alone,
   blobStore: undefined,
   publicUrls: [],
@@ -148,10 +156,18 @@ const port = z
   .regex(/^\d{1,5}$/)
   .transform(Number)
   .pipe(z.int().max(65_535));
+const duration = z.string().transform((text, context) => {
+  const milliseconds = readDuration(text);
+  if (milliseconds === undefined) context.addIssue("no time");
+  return milliseconds ?? 0;
+});
 const General = z.object({
   port: port.default(defaultConfig.port),
   host: z.string().min(1).default(defaultConfig.host),
   db: z.string().min(1).default(defaultConfig.db),
+  store: z.custom<PostgresUrl>((text) => typeof text === "string" && isPostgres(text)).optional(),
+  enginePatience: duration.default(defaultConfig.enginePatience),
+  drain: duration.optional(),
   publicUrl: z.array(url("ws:", "wss:", "http:", "https:")).default([]),
   origin: z.array(url("http:", "https:")).default(defaultConfig.origins),
   tlsCert: z.string().optional(),
@@ -166,9 +182,19 @@ const General = z.object({
   noLimits: z.boolean().default(false),
 });
 
+/** Twice as long as balancers mostly need to look again. Milliseconds. */
+const CLUSTER_DRAIN_MS = 5_000;
+
+function isPostgres(text: string): text is PostgresUrl {
+  return /^postgres(ql)?:\/\//.test(text);
+}
+
 /** What an option takes, in the words of an error; of those that are not here any text will do. */
 const NEEDS: Partial<Record<string, string>> = {
   port: "a port from 0 to 65535",
+  store: "a URL such as postgres://user@host/database",
+  enginePatience: "a time such as 15s",
+  drain: "a time such as 5s",
   metricsPort: "a port from 0 to 65535",
   publicUrl: "a URL such as https://relay.example.org",
   origin: "an origin such as https://app.example.org",
@@ -181,9 +207,17 @@ function validate(given: Given, source: Readonly<Record<string, string>>): Confi
   const result = General.safeParse(given);
   if (!result.success) {
     const name = String(result.error.issues[0]?.path[0]);
-    throw new UsageError(`${source[name] ?? name} needs ${NEEDS[name] ?? "a value"}, not '${String(given[name])}'`);
+    // A URL may have a password in it.
+    const found = String(given[name]).replace(/:[^:@/]*@/, ":...@");
+    throw new UsageError(`${source[name] ?? name} needs ${NEEDS[name] ?? "a value"}, not '${found}'`);
   }
-  const { publicUrl, origin, tlsCert, tlsKey, metricsHost, metricsPort, logFormat, noLimits, ...rest } = result.data;
+  const { publicUrl, origin, tlsCert, tlsKey, metricsHost, metricsPort, logFormat, noLimits, store, drain, ...rest } =
+    result.data;
+  if (store !== undefined && given["db"] !== undefined)
+    throw new UsageError(
+      `${source["store"]} and ${source["db"]} exclude each other`,
+      "a relay keeps everything in the one or the other",
+    );
   if ((tlsCert === undefined) !== (tlsKey === undefined))
     throw new UsageError("--tls-cert and --tls-key are needed together", "give both, or neither behind a TLS proxy");
   if (metricsHost !== undefined && metricsPort === undefined)
@@ -196,6 +230,9 @@ function validate(given: Given, source: Readonly<Record<string, string>>): Confi
   return {
     ...defaultConfig,
     ...rest,
+    store: store ?? defaultConfig.store,
+    // A balancer has to notice first.
+    drain: drain ?? (store === undefined ? 0 : CLUSTER_DRAIN_MS),
     publicUrls: publicUrl,
     origins: origin,
     tls: tlsCert === undefined || tlsKey === undefined ? undefined : { cert: tlsCert, key: tlsKey },

@@ -18,6 +18,24 @@ export const generalOptions: Option[] = [
   option("port", "PORT", "number", "TCP port, 0 for any free one (default 8080)"),
   option("host", "HOST", "address", "address to listen on (default 127.0.0.1)"),
   option("db", "DB_PATH", "folder", "folder of the database (default ./data)"),
+  option(
+    "store",
+    "AIMESSAGE_STORE",
+    "url",
+    "PostgreSQL that several relays share, instead of a folder: postgres://user@host/database; its password in PGPASSWORD or a file",
+  ),
+  option(
+    "enginePatience",
+    "AIMESSAGE_ENGINE_PATIENCE",
+    "time",
+    "how long requests wait for a PostgreSQL that is away (default 15s)",
+  ),
+  option(
+    "drain",
+    "AIMESSAGE_DRAIN",
+    "time",
+    "when told to stop, say on /ready for so long that it does, and go on meanwhile (default 5s with --store, else 0s)",
+  ),
   repeatable(option("publicUrl", "PUBLIC_URL", "url", "URL by which clients know this relay; they sign its name")),
   repeatable(
     option("origin", "ORIGINS", "origin", "web origin that may connect (default http and https://localhost:8080)"),

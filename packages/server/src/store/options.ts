@@ -11,4 +11,8 @@ export interface StoreOptions {
   restored?: boolean;
   /** Told of what keeps new mail from being stored when it is noticed, and with undefined when it is over. */
   onHindrance?: (hindrance: Hindrance | undefined) => void;
+  /** Of a store that several relays share: this relay may write nothing any more, since the others take it for dead. */
+  onFenced?: (why: string) => void;
+  /** The same: what was acknowledged may be lost, and logs have a new id. Nobody must go on from a place that it remembers. */
+  onNewLog?: (why: string) => void;
 }

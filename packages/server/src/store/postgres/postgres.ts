@@ -1,10 +1,10 @@
-import { randomBytes } from "node:crypto";
-import type { Bus } from "../bus.ts";
 import type { StoreOptions } from "../options.ts";
-import type { Entry, RelayStore } from "../store.ts";
-import { type Address, parseAddress } from "./link/address.ts";
+import type { SharedStore } from "../shared.ts";
+import type { Entry } from "../store.ts";
+import { parseAddress } from "./link/address.ts";
 import { type Batch, newMemory } from "./batch.ts";
 import { Channel } from "./lane/channel.ts";
+import { heedTimeline, joinCluster, renewLog } from "./cluster.ts";
 import { decider } from "./decider.ts";
 import { type Incarnation, incarnate } from "./lane/incarnation.ts";
 import type { Item } from "./items.ts";
@@ -13,35 +13,26 @@ import { Link, type Sql } from "./link/link.ts";
 import { Deleting, postgresStore } from "./postgres-store.ts";
 import { openBus } from "./lane/postgres-bus.ts";
 import { Reads } from "./reads.ts";
-import { RELAYS_SCHEMA } from "./lane/relays-schema.ts";
-import { TABLES_SCHEMA } from "./tables/tables-schema.ts";
-import { LOCK_SCHEMA } from "./tables/upkeep.ts";
 
 export interface PostgresOptions extends StoreOptions {
   /** `postgres://user@host1,host2:5432/database` */
   url: string;
   /** The engine's word for a namespace: that of this cluster. Default: aimessage. */
   schema?: string;
-  /** Another relay has declared this one dead, or the engine cannot be reached: it writes nothing any more. */
-  onFenced?: (why: string) => void;
-}
-
-/** A store that several relays share, and what connects them. */
-export interface PostgresStore extends RelayStore {
-  readonly bus: Bus;
-  /** The engine was heard of just now. */
-  readonly isReady: boolean;
+  /** How long requests wait for an engine that is away: milliseconds. */
+  enginePatience?: number;
 }
 
 /**
  * Opens the store of a cluster, making its tables if there are none.
- * @throws LinkError if the engine cannot be reached, TypeError for a URL that is none, or what the engine says
+ * @throws LinkError if the engine cannot be reached, AddressError for a URL that is none, EngineError, or what the engine says
  */
-export async function openPostgresStore(options: PostgresOptions): Promise<PostgresStore> {
-  const { url, schema = "aimessage", limits, onCommit = () => {}, onFenced = () => {} } = options;
+export async function openPostgresStore(options: PostgresOptions): Promise<SharedStore> {
+  const { url, schema = "aimessage", limits, onCommit = () => {}, onFenced = () => {}, onNewLog = () => {} } = options;
   const address = parseAddress(url);
   await using parts = new AsyncDisposableStack();
-  const { logId, requestsSince } = await prepare(address, schema, options.restored ?? false);
+  const { requestsSince, ...state } = await joinCluster(address, schema, options.restored ?? false);
+  let { logId } = state;
   const channel = parts.use(new Channel({ address, schema }));
   const incarnation = parts.use(await incarnate({ link: channel.link, schema, onFenced }));
   await channel.listen(incarnation.relay);
@@ -51,6 +42,7 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Postg
   const laneLink = parts.use(
     new Link(address, {
       settings: { search_path: schema, ...LANE_SETTINGS, application_name: nameOf(incarnation, "lane") },
+      opened: heedTimeline,
     }),
   );
   const readLink = parts.use(
@@ -77,11 +69,32 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Postg
       sizeOf: ({ bytes }) => bytes,
       isAlone: ({ isAlone }) => isAlone,
       onCommit,
-      onForgot: () => {},
+      onForgot: () =>
+        void readLink
+          .use()
+          .then(forgot)
+          .catch(() => {}),
+      ...(options.enginePatience === undefined ? {} : { patience: { engineMs: options.enginePatience } }),
     }),
   );
-  const living = followLiving(reads, memory);
-  parts.defer(() => living());
+  /** Gives the logs a new id, or takes over that which another relay has given them. */
+  function setLog(id: string, why: string): void {
+    if (id === logId) return;
+    logId = id;
+    onNewLog(why);
+  }
+  async function forgot(sql: Sql): Promise<void> {
+    setLog(await renewLog(sql, logId), "the engine does not have what it had told to be committed");
+  }
+  parts.use(
+    followCluster(async () => {
+      const rows = await reads.ask<{ relay: number; log_id: string }>(
+        "SELECT relay, (SELECT value FROM meta WHERE key = 'log_id') AS log_id FROM relays",
+      );
+      memory.living = new Set(rows.map(({ relay }) => relay));
+      setLog(rows[0]?.log_id ?? logId, "another relay has found that the engine forgot something");
+    }),
+  );
   const bus = openBus({ channel, relay: incarnation.relay });
   const running = parts.move();
   const store = postgresStore({
@@ -97,8 +110,9 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Postg
   });
   return Object.defineProperties(store, {
     bus: { value: bus },
+    clock: { value: clock },
     isReady: { get: () => incarnation.isReady },
-  }) as PostgresStore;
+  }) as SharedStore;
 }
 
 function nameOf({ relay }: Incarnation, what: string): string {
@@ -121,41 +135,13 @@ function wakeOthers(
   for (const [other, all] of mailboxes) channel.tell(other, { type: "wake", mailboxes: [...all] });
 }
 
-/** How often it is asked which relays live. Milliseconds. */
-const LIVING_MS = 1_000;
+/** How often it is asked which relays live, and what id the logs have. Milliseconds. */
+const LOOK_MS = 1_000;
 
-function followLiving(reads: Reads, memory: { living: ReadonlySet<number> }): () => void {
-  const look = async (): Promise<void> => {
-    const rows = await reads.ask<{ relay: number }>("SELECT relay FROM relays");
-    memory.living = new Set(rows.map(({ relay }) => relay));
-  };
-  const timer = setInterval(() => void look().catch(() => {}), LIVING_MS);
+/** What other relays have changed for all. */
+function followCluster(look: () => Promise<void>): Disposable {
+  const timer = setInterval(() => void look().catch(() => {}), LOOK_MS);
   timer.unref();
   void look().catch(() => {});
-  return () => clearInterval(timer);
-}
-
-/** Has the tables there, once whoever comes first has made them. */
-async function prepare(
-  address: Address,
-  schema: string,
-  restored: boolean,
-): Promise<{ logId: string; requestsSince: number }> {
-  await using link = new Link(address, { settings: { search_path: schema } });
-  const sql = await link.use();
-  await sql("BEGIN");
-  await sql("SELECT pg_advisory_xact_lock($1::bigint)", [LOCK_SCHEMA]);
-  const [known] = await sql("SELECT 1 FROM pg_namespace WHERE nspname = $1", [schema]);
-  if (known === undefined) await sql(`CREATE SCHEMA ${schema}; ${TABLES_SCHEMA} ${RELAYS_SCHEMA}`);
-  const logId = await readLogId(sql, restored);
-  const [since] = await sql<{ value: string }>("SELECT value FROM meta WHERE key = 'requests_since'", []);
-  await sql("COMMIT");
-  return { logId, requestsSince: Number(since?.value ?? 0) };
-}
-
-async function readLogId(sql: Sql, renew: boolean): Promise<string> {
-  if (renew) await sql("DELETE FROM meta WHERE key = 'log_id'", []);
-  await sql("INSERT INTO meta VALUES ('log_id', $1) ON CONFLICT DO NOTHING", [randomBytes(16).toString("hex")]);
-  const [row] = await sql<{ value: string }>("SELECT value FROM meta WHERE key = 'log_id'", []);
-  return row?.value ?? "";
+  return { [Symbol.dispose]: () => clearInterval(timer) };
 }

@@ -1,0 +1,112 @@
+import { randomBytes } from "node:crypto";
+import { RELAYS_SCHEMA } from "./lane/relays-schema.ts";
+import type { Address } from "./link/address.ts";
+import { Link, type Sql } from "./link/link.ts";
+import { TABLES_SCHEMA } from "./tables/tables-schema.ts";
+import { LOCK_SCHEMA } from "./tables/upkeep.ts";
+
+/** The oldest that has all that is used here. */
+const OLDEST_ENGINE = 15;
+
+/** Blocks that are left out when the engine may have forgotten some: no place of theirs comes twice. */
+const FORGOTTEN_BLOCKS = 1_000_000;
+
+/** The engine is not to be trusted with mail, or of a version that does not fit. */
+export class EngineError extends Error {
+  override readonly name = "EngineError";
+  readonly hint: string;
+
+  constructor(message: string, hint: string) {
+    super(message);
+    this.hint = hint;
+  }
+}
+
+/** What all relays of a cluster know of its logs. */
+export interface ClusterState {
+  logId: string;
+  /** Requests from before are forgotten: Unix ms. */
+  requestsSince: number;
+}
+
+/**
+ * Has the tables there, which whoever comes first makes.
+ * @param restored The database is a copy of an older one: what clients remember of it is not to be trusted
+ * @throws EngineError, LinkError, or what the engine says
+ */
+export async function joinCluster(address: Address, schema: string, restored: boolean): Promise<ClusterState> {
+  await using link = new Link(address, { settings: { search_path: schema } });
+  const sql = await link.use();
+  await refuseForgetful(sql);
+  await sql("BEGIN");
+  await sql("SELECT pg_advisory_xact_lock($1::bigint)", [LOCK_SCHEMA]);
+  const [known] = await sql("SELECT 1 FROM pg_namespace WHERE nspname = $1", [schema]);
+  if (known === undefined) await sql(`CREATE SCHEMA ${schema}; ${TABLES_SCHEMA} ${RELAYS_SCHEMA}`);
+  if (restored) {
+    await sql("DELETE FROM meta WHERE key = 'log_id'", []);
+    await leaveOut(sql);
+  }
+  await sql("INSERT INTO meta VALUES ('log_id', $1) ON CONFLICT DO NOTHING", [newLogId()]);
+  const logId = (await readMeta(sql, "log_id")) ?? "";
+  const requestsSince = Number((await readMeta(sql, "requests_since")) ?? 0);
+  await sql("COMMIT");
+  return { logId, requestsSince };
+}
+
+/** An engine that forgets what it has acknowledged when its power fails is none for mail. */
+async function refuseForgetful(sql: Sql): Promise<void> {
+  const [found] = await sql<{ version: number; fsync: string; commits: string; pages: string }>(
+    `SELECT current_setting('server_version_num')::int AS version, current_setting('fsync') AS fsync,
+      current_setting('synchronous_commit') AS commits, current_setting('full_page_writes') AS pages`,
+    [],
+  );
+  const { version = 0, fsync, commits, pages } = found ?? {};
+  const major = Math.floor(version / 10_000);
+  if (major < OLDEST_ENGINE)
+    throw new EngineError(`This is PostgreSQL ${major}`, `take ${OLDEST_ENGINE} or a newer one`);
+  for (const [name, value] of Object.entries({ fsync, synchronous_commit: commits, full_page_writes: pages }))
+    if (value === "off")
+      throw new EngineError(
+        `This PostgreSQL forgets what it has acknowledged when its power fails: ${name} is off`,
+        `set ${name} = on`,
+      );
+}
+
+/** On a new timeline (a failover, a restored backup) what the old one gave last may be unknown here. Whoever comes first leaves it out. */
+export async function heedTimeline(sql: Sql): Promise<void> {
+  const [row] = await sql<{ timeline: string }>(
+    "SELECT substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) AS timeline",
+    [],
+  );
+  const timeline = row?.timeline ?? "";
+  if ((await readMeta(sql, "timeline")) === timeline) return;
+  await sql("BEGIN");
+  await sql("SELECT pg_advisory_xact_lock($1::bigint)", [LOCK_SCHEMA]);
+  const before = await readMeta(sql, "timeline");
+  if (before !== timeline) {
+    if (before !== undefined) await leaveOut(sql);
+    await sql("INSERT INTO meta VALUES ('timeline', $1) ON CONFLICT (key) DO UPDATE SET value = excluded.value", [
+      timeline,
+    ]);
+  }
+  await sql("COMMIT");
+}
+
+/** Gives the logs a new id, unless another relay has done so already. @returns the id that they have now */
+export async function renewLog(sql: Sql, known: string): Promise<string> {
+  await sql("UPDATE meta SET value = $1 WHERE key = 'log_id' AND value = $2", [newLogId(), known]);
+  return (await readMeta(sql, "log_id")) ?? "";
+}
+
+async function leaveOut(sql: Sql): Promise<void> {
+  await sql("SELECT setval('blocks', (SELECT last_value FROM blocks) + $1::bigint)", [FORGOTTEN_BLOCKS]);
+}
+
+export async function readMeta(sql: Sql, key: string): Promise<string | undefined> {
+  const [row] = await sql<{ value: string }>("SELECT value FROM meta WHERE key = $1", [key]);
+  return row?.value;
+}
+
+function newLogId(): string {
+  return randomBytes(16).toString("hex");
+}
