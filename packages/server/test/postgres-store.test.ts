@@ -1,7 +1,10 @@
-import { describe, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { database, hasPostgres } from "../../../test/postgres.ts";
+import { defaultLimits } from "../src/config/limits.ts";
 import { openPostgresStore } from "../src/store/postgres/postgres.ts";
+import type { KeyAccount } from "../src/store/store.ts";
 import { relayStoreCases } from "../src/testing/index.ts";
+import { accepted, StoreWorld } from "../src/testing/store-world.ts";
 
 describe.runIf(hasPostgres)("the PostgreSQL store", () => {
   for (const { name: sentence, run } of relayStoreCases)
@@ -9,4 +12,24 @@ describe.runIf(hasPostgres)("the PostgreSQL store", () => {
       const url = await database();
       await run((options) => openPostgresStore({ ...options, url }));
     });
+
+  test("what is answered by a relay that has seen nothing of an account before is whole", async () => {
+    const url = await database();
+    await using one = await StoreWorld.open((options) => openPostgresStore({ ...options, url }));
+    const [alice, bob] = [await one.agent("alice"), await one.agent("bob")];
+    const clock = (): number => one.now;
+    await using other = await openPostgresStore({ limits: defaultLimits(), clock, url });
+    const { account } = accepted(await other.claimKeys(alice.mailbox, "bob", false, () => 0));
+    expect(readable(account)).toEqual(readable(bob));
+    const { account: again } = accepted(await other.registerDevice(one.newDevice("alice")));
+    expect(readable(again)).toEqual(readable(alice));
+  });
 });
+
+/** An account, with bytes as text, whatever kind of bytes they are. */
+function readable(account: KeyAccount): unknown {
+  const { identityKey, device, ...rest } = account;
+  const bytes = [identityKey, device.key, device.certificate].map((each) => Buffer.from(each).toString("hex"));
+  const { id, mailbox, counter, loginCounter } = device;
+  return { ...rest, bytes, device: { id, mailbox, counter, loginCounter } };
+}

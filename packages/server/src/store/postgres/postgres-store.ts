@@ -18,9 +18,11 @@ import type {
   Admission,
   CommitRequest,
   Entry,
+  KeyAccount,
   Listening,
   MailboxState,
   NewDevice,
+  Refused,
   RelayStore,
   SendRequest,
 } from "../store.ts";
@@ -29,6 +31,7 @@ import type { Hints } from "./hints.ts";
 import { hintsOfCommit, hintsOfNames, hintsOfSend, type Item, itemOf } from "./items.ts";
 import type { Lane } from "./lane/lane.ts";
 import type { Reads } from "./reads.ts";
+import { wholeAccount } from "./tables/accounts.ts";
 import { countRefusals } from "./tables/registry.ts";
 
 /** How long what need not be done at once may wait for company. Milliseconds. */
@@ -131,12 +134,15 @@ export function postgresStore(parts: StoreParts): RelayStore {
     objection: (admission) => reads.objection(admission),
     registerToken: (username, derivedKey, address, admission: Admission = "open") =>
       rare(
-        ({ tables }) => registerToken(tables, { username, derivedKey, address, admission }, clock()),
+        ({ tables }) => {
+          const result = registerToken(tables, { username, derivedKey, address, admission }, clock());
+          return "refused" in result ? result : wholeAccount(result);
+        },
         hintsOfNames([username]),
       ),
     registerDevice: (device: NewDevice, admission: Admission = "open") =>
       rare(
-        ({ tables }) => registerDevice(tables, device, { admission, now: clock() }),
+        ({ tables }) => withAccount(registerDevice(tables, device, { admission, now: clock() })),
         hintsOfNames([device.username]),
       ),
     entered: (mailbox) => {
@@ -215,7 +221,7 @@ export function postgresStore(parts: StoreParts): RelayStore {
       // A decision may be made several times, and costs one allowance.
       let wait: number | undefined;
       const once = (): number => (wait ??= admit());
-      return ask(({ tables }) => claimKeys(tables, { claimant, username, another, admit: once }), {
+      return ask(({ tables }) => withAccount(claimKeys(tables, { claimant, username, another, admit: once })), {
         hints: hintsOfNames([username], [claimant]),
       });
     },
@@ -278,6 +284,10 @@ export function postgresStore(parts: StoreParts): RelayStore {
       return parts.end();
     },
   };
+}
+
+function withAccount<T extends { account: KeyAccount }>(result: T | Refused): T | Refused {
+  return "refused" in result ? result : { ...result, account: wholeAccount(result.account) };
 }
 
 const SET_MARK = "INSERT INTO meta VALUES ('blobs_mark', $1) ON CONFLICT (key) DO UPDATE SET value = excluded.value";

@@ -315,6 +315,12 @@ const SEEN = `SELECT a.name, a.mailbox, coalesce(m.seen, 0) AS seen, a.kind = 'r
     OR EXISTS (SELECT 1 FROM peers p WHERE p.owner = a.name) AS used
   FROM accounts a LEFT JOIN mailboxes m ON m.mailbox = a.mailbox WHERE a.name > $1 ORDER BY a.name LIMIT $2::bigint`;
 
+/** An account with all that never changes of it, to be used when its batch is over. @throws Missing */
+export function wholeAccount<A extends TokenAccount | KeyAccount>(account: A): A {
+  // What is read when it is asked for is asked for here.
+  return account.kind === "key" ? { ...account, device: { ...account.device } } : { ...account };
+}
+
 export function deviceOf(
   { mailbox, device, login_counter }: Pick<Box, "mailbox" | "device" | "login_counter">,
   row: DeviceRow,
