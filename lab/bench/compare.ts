@@ -16,6 +16,8 @@ export interface Result {
   aim: { atLeast: number } | { atMost: number } | { under: number } | undefined;
   /** Microseconds of CPU that the relay spent on each, in all its threads; undefined if that says nothing. */
   relayCpu?: number | undefined;
+  /** The same of the engine of a cluster. */
+  engineCpu?: number | undefined;
 }
 
 /** How a figure is measured. */

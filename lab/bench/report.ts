@@ -3,10 +3,13 @@ import { describe, type Machine } from "../shared/machine.ts";
 import type { Result } from "./compare.ts";
 
 const HEAD = ["figure", "value", "floor", "ratio", "aim", "", "relay CPU"];
+const OF_ENGINE = "engine CPU";
 
 /** The table for people. */
 export function table(machine: Machine, results: Result[]): string {
-  return `${columns([HEAD, ...results.map(row)])}\n\n${describe(machine)}\n`;
+  const hasEngine = results.some(({ engineCpu }) => engineCpu !== undefined);
+  const rows = results.map((result) => [...row(result), ...(hasEngine ? [cpu(result.engineCpu)] : [])]);
+  return `${columns([hasEngine ? [...HEAD, OF_ENGINE] : HEAD, ...rows])}\n\n${describe(machine)}\n`;
 }
 
 /** Whether a result reaches its aim; undefined if it has none. */
@@ -26,8 +29,12 @@ function row(result: Result): string[] {
     ratio.toFixed(2),
     written(aim, unit),
     good === undefined ? "" : good ? "ok" : aim !== undefined && "atLeast" in aim ? "below" : "above",
-    relayCpu === undefined ? "" : `${relayCpu.toFixed(1)} us`,
+    cpu(relayCpu),
   ];
+}
+
+function cpu(microseconds: number | undefined): string {
+  return microseconds === undefined ? "" : `${microseconds.toFixed(1)} us`;
 }
 
 function written(aim: Result["aim"], unit: string): string {

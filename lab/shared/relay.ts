@@ -12,16 +12,17 @@ export interface Server extends Worker {
 
 const START_MS = 20_000;
 
-/** The relay as it is built, with its database in a folder on disk, and rates and quotas lifted unless it is `limited`; `args` say what else holds. */
+/** The relay as it is built, with its database in a folder on disk or in a PostgreSQL (`store`), and rates and quotas lifted unless it is `limited`; `args` say what else holds. */
 export async function startRelay(
   folder: string,
-  { limited = false, args = [] }: { limited?: boolean; args?: string[] } = {},
+  { limited = false, args = [], store }: { limited?: boolean; args?: string[]; store?: string } = {},
 ): Promise<Server> {
   mkdirSync(folder, { recursive: true });
   const file = join(folder, "relay.log");
   const log = openSync(file, "a");
   const from = readFileSync(file, "utf8").length;
-  const always = ["--port", "0", "--db", join(folder, "db"), "--log-format", "json"];
+  const place = store === undefined ? ["--db", join(folder, "db")] : ["--store", store, "--drain", "0s"];
+  const always = ["--port", "0", ...place, "--log-format", "json"];
   const worker = await startWorker(pathToFileURL(builtRelay()), {
     args: [...always, ...(limited ? [] : ["--no-limits"]), ...args],
     execArgv: ["--import", new URL("./usage-probe.ts", import.meta.url).href],

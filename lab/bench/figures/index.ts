@@ -1,4 +1,5 @@
 import type { Plan, Result } from "../compare.ts";
+import { cluster } from "./cluster.ts";
 import { drain, encrypted, roundTrip } from "./encrypted.ts";
 import { files } from "./files.ts";
 import { groups } from "./groups.ts";
@@ -23,5 +24,6 @@ export const figures = {
   files,
   uploads,
   hostile,
+  cluster,
 } satisfies Record<string, (plan: Plan) => Promise<Result[]>>;
 export type FigureName = keyof typeof figures;

@@ -13,8 +13,8 @@ export async function relayed({ seconds, folder, progress }: Plan): Promise<Resu
   await using toRelay = await startWorker(generator);
   await using toForwarder = await startWorker(generator);
   progress(`registers ${CONNECTIONS} token accounts`);
-  await toRelay.ask("connect", { port: relay.port, connections: CONNECTIONS });
-  await toForwarder.ask("connect", { port: forwarder.port, connections: CONNECTIONS });
+  await toRelay.ask("connect", { ports: [relay.port], connections: CONNECTIONS });
+  await toForwarder.ask("connect", { ports: [forwarder.port], connections: CONNECTIONS });
   const results: Result[] = [];
   for (const [window, atLeast] of [
     [1, 0.65],
@@ -38,8 +38,8 @@ export async function offline({ seconds, folder, progress }: Plan): Promise<Resu
   await using toRelay = await startWorker(generator);
   await using toForwarder = await startWorker(generator);
   progress(`registers ${2 * CONNECTIONS} token accounts`);
-  await toRelay.ask("connect", { port: relay.port, connections: CONNECTIONS, to: "registered" });
-  await toForwarder.ask("connect", { port: forwarder.port, connections: CONNECTIONS, to: "nobody" });
+  await toRelay.ask("connect", { ports: [relay.port], connections: CONNECTIONS, to: "registered" });
+  await toForwarder.ask("connect", { ports: [forwarder.port], connections: CONNECTIONS, to: "nobody" });
   const stored = withCpu(relay, () => toRelay.ask("run", { window: 8, seconds }));
   const result = await compare(
     { figure: "offline", title: "messages stored for offline agents", unit: "/s", aim: { atLeast: 0.6 } },

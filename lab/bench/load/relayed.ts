@@ -23,17 +23,19 @@ let pushed = true;
 serve({ connect, run });
 
 interface Plan {
-  port: number;
+  /** Where they connect: each to the one behind that of the one before. */
+  ports: number[];
   connections: number;
   /** Each to the next (default), or to others that are not there: registered ones, or nobody at all. */
   to?: "registered" | "nobody";
 }
 
-async function connect({ port, connections, to }: Plan): Promise<void> {
+async function connect({ ports, connections, to }: Plan): Promise<void> {
   pushed = to === undefined;
   const names = Array.from({ length: connections }, (_, index) => `bench-${index}`);
   await Promise.all(
     names.map(async (username, index) => {
+      const port = ports[index % ports.length] ?? 0;
       const socket = await LoadSocket.open(port);
       await loginToken(socket, await registerToken(socket, username));
       const message = randomBytes(MESSAGE_BYTES).toString("base64").slice(0, MESSAGE_BYTES);

@@ -25,6 +25,10 @@ export const NO_HINTS: Hints = {
   places: 0,
 };
 
+function oncePaired(pairs: Hints["pairs"]): Hints["pairs"] {
+  return [...new Map(pairs.map((pair) => [`${pair[0]} ${pair[1]}`, pair])).values()];
+}
+
 function once<T>(values: readonly T[]): T[] {
   return [...new Set(values)];
 }
@@ -38,7 +42,7 @@ export function allHints(hints: readonly Hints[]): Hints {
     names: once(all("names")),
     groups: once(all("groups")),
     requests: all("requests"),
-    pairs: all("pairs"),
+    pairs: oncePaired(all("pairs")),
     received: all("received"),
     highWaters: once(all("highWaters")),
     payers: once(all("payers")),

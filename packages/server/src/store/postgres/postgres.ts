@@ -8,7 +8,7 @@ import { heedTimeline, joinCluster, renewLog } from "./cluster.ts";
 import { decider } from "./decider.ts";
 import { type Incarnation, incarnate } from "./lane/incarnation.ts";
 import type { Item } from "./items.ts";
-import { Lane, LANE_SETTINGS } from "./lane/lane.ts";
+import { Lane, LANE_SETTINGS, PLANS } from "./lane/lane.ts";
 import { Link, type Sql } from "./link/link.ts";
 import { Deleting, postgresStore } from "./postgres-store.ts";
 import { openBus } from "./lane/postgres-bus.ts";
@@ -49,7 +49,7 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Share
     new Link(address, {
       settings: {
         search_path: schema,
-        plan_cache_mode: "force_generic_plan",
+        ...PLANS,
         application_name: nameOf(incarnation, "reads"),
       },
     }),

@@ -33,8 +33,9 @@ const LONGEST_NAME = 32;
 const ACCOUNT = `SELECT a.*, m.device, m.disabled, m.seen, m.entered, m.login_counter, d.device_key, d.certificate, d.counter, d.identity_key, d.derived_key
   FROM accounts a LEFT JOIN mailboxes m ON m.mailbox = a.mailbox LEFT JOIN devices d ON d.mailbox = a.mailbox WHERE a.name = $1`;
 
-const ENTRIES = `SELECT r.i, x.*, b.text FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) WITH ORDINALITY r(m, a, n, i),
-  LATERAL (SELECT * FROM entries e WHERE e.mailbox = r.m AND e.seq > r.a ORDER BY e.seq LIMIT r.n) x
+const ENTRIES = `SELECT r.i, x.*, b.text FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) WITH ORDINALITY r(m, a, n, i)
+  JOIN mailboxes own ON own.mailbox = r.m,
+  LATERAL (SELECT * FROM entries e WHERE e.mailbox = r.m AND e.seq > greatest(r.a, own.read_seq) ORDER BY e.seq LIMIT r.n) x
   LEFT JOIN bodies b ON b.body = x.body ORDER BY r.i, x.seq`;
 
 interface Room {

@@ -7,11 +7,22 @@ import { type Link, LinkError, type Sql } from "../link/link.ts";
 
 export { Again, type Decided } from "./fenced-writes.ts";
 
+/**
+ * Statements are planned once, for tables of any size: by their indexes. What the engine finds best for tables that are empty reads
+ * all of them later.
+ */
+export const PLANS = {
+  plan_cache_mode: "force_generic_plan",
+  enable_seqscan: "off",
+  enable_hashjoin: "off",
+  enable_mergejoin: "off",
+};
+
 /** Parameters of the connection of a lane. A relay that has stopped holds its locks for three seconds, which is less than others wait for it. */
 export const LANE_SETTINGS = {
   idle_in_transaction_session_timeout: 3000,
   lock_timeout: 5000,
-  plan_cache_mode: "force_generic_plan",
+  ...PLANS,
 };
 
 export interface LaneOptions<Item> {

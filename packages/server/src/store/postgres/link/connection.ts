@@ -2,6 +2,7 @@ import { Socket } from "node:net";
 import { Client, DatabaseError, type QueryResult, types } from "pg";
 import type { Address, Host } from "./address.ts";
 import { errorText, LinkError } from "./link-error.ts";
+import { parameterOf } from "./parameters.ts";
 import { passwordFor } from "./password.ts";
 
 /** What a statement has given, and how many rows it has read or changed. */
@@ -43,6 +44,7 @@ export class Connection {
   readonly #waiting = new Set<(error: LinkError) => void>();
   readonly #onLost: (error: LinkError) => void;
   #lost: LinkError | undefined;
+  #isGathering = false;
 
   constructor({ address, host, settings, heard, onLost }: ConnectionOptions) {
     this.#onLost = onLost;
@@ -82,14 +84,15 @@ export class Connection {
   }
 
   readonly sql: Sql = <R extends object>(text: string, values?: readonly unknown[]): Promise<Rows<R>> => {
-    values?.forEach(refuseStrange);
+    const parameters = values?.map(parameterOf);
+    this.#gather();
     const rows = new Promise<Rows<R>>((resolve, reject) => {
       if (this.#lost !== undefined) {
         reject(this.#lost);
         return;
       }
       this.#waiting.add(reject);
-      this.#query<R>(text, values).then(
+      this.#query<R>(text, parameters).then(
         (result) => {
           this.#waiting.delete(reject);
           // A text of several statements has several results.
@@ -107,11 +110,22 @@ export class Connection {
     return rows;
   };
 
-  async #query<R extends object>(text: string, values?: readonly unknown[]): Promise<QueryResult<R>> {
+  /** What is asked in one turn leaves together. */
+  #gather(): void {
+    if (this.#isGathering) return;
+    this.#isGathering = true;
+    this.#socket.cork();
+    process.nextTick(() => {
+      this.#isGathering = false;
+      this.#socket.uncork();
+    });
+  }
+
+  async #query<R extends object>(text: string, values?: unknown[]): Promise<QueryResult<R>> {
     if (values === undefined) return this.#client.query<R>(text);
     let name = names.get(text);
     if (name === undefined) names.set(text, (name = `s${names.size}`));
-    return this.#client.query<R>({ name, text, values: values as unknown[] });
+    return this.#client.query<R>({ name, text, values });
   }
 
   #lose(kind: LinkError["kind"], cause: unknown): void {
@@ -147,17 +161,6 @@ const getTypeParser = ((oid: number, format?: "text") => {
 /** Types of 64 bits (https://www.postgresql.org/docs/15/catalog-pg-type.html). */
 const INT8 = 20;
 const INT8_LIST = 1016;
-
-/**
- * The library would find out while it sends: then a batch lacks one of its statements, and is committed.
- * @throws TypeError
- */
-function refuseStrange(value: unknown): void {
-  if (Array.isArray(value)) return value.forEach(refuseStrange);
-  const isPlain = value === null || ["undefined", "string", "number", "bigint", "boolean"].includes(typeof value);
-  if (!isPlain && !ArrayBuffer.isView(value))
-    throw new TypeError(`A statement was given a value that it cannot take: ${typeof value}`);
-}
 
 /** Whether an error ends its connection, so that it tells nothing about the statement (https://www.postgresql.org/docs/15/errcodes-appendix.html). */
 function isEnd(error: unknown): boolean {

@@ -59,6 +59,8 @@ export class Accounts implements Part {
   readonly #unknown = new Map<string, number | undefined>();
   readonly #lists = new Map<string, unknown>();
   readonly #gone: number[] = [];
+  /** As they are now: each message asks for the same ones. */
+  readonly #found = new Map<number, TokenAccount | KeyAccount>();
 
   constructor(boxes: Boxes, numbers: Numbers, known: KnownDevices) {
     this.#boxes = boxes;
@@ -152,21 +154,21 @@ export class Accounts implements Part {
     },
     put: (account) => this.#put(account),
     createMailbox: (name, device) => this.#createMailbox(name, device),
-    close: (mailbox, reason) => void this.#boxes.change(mailbox, { closed: reason, drained: false, listener: null }),
+    close: (mailbox, reason) => this.#change(mailbox, { closed: reason, drained: false, listener: null }),
     closeAll: (name) => {
       for (const mailbox of this.#listed("mailboxes of", name) as number[])
         if (this.#boxes.get(mailbox) !== undefined)
-          this.#boxes.change(mailbox, { closed: "unregistered", drained: false, listener: null });
+          this.#change(mailbox, { closed: "unregistered", drained: false, listener: null });
     },
-    setLogin: ({ mailbox }, counter) => void this.#boxes.change(mailbox, { login_counter: counter }),
+    setLogin: ({ mailbox }, counter) => this.#change(mailbox, { login_counter: counter }),
     setSeen: (account, day) => {
-      this.#boxes.change(account.mailbox, { seen: day, entered: true });
+      this.#change(account.mailbox, { seen: day, entered: true });
       return this.#find(account.name) as typeof account;
     },
-    setDisabled: ({ mailbox }, disabled) => void this.#boxes.change(mailbox, { disabled }),
+    setDisabled: ({ mailbox }, disabled) => this.#change(mailbox, { disabled }),
     release: ({ name }) => this.#names.remove(name),
     nextClosed: () => this.#listed("next closed", "next closed") as ClosedMailbox | undefined,
-    setDrained: (mailbox) => void this.#boxes.change(mailbox, { drained: true }),
+    setDrained: (mailbox) => this.#change(mailbox, { drained: true }),
     isUnknown: (mailbox) => {
       const box = this.#boxes.get(mailbox);
       return box !== undefined && box.device === "" && box.closed === null && box.kind === null;
@@ -180,9 +182,18 @@ export class Accounts implements Part {
     after: (name, limit) => this.#listed("accounts after", keyOf(name, limit)) as SeenAccount[],
   };
 
+  #change(mailbox: number, change: Partial<Box>): void {
+    this.#boxes.change(mailbox, change);
+    this.#found.delete(mailbox);
+  }
+
   #find(name: string): Account | undefined {
     const box = this.#boxes.activeOf(name);
-    if (box !== undefined) return this.#accountOf(box);
+    if (box !== undefined) {
+      const known = this.#found.get(box.mailbox) ?? this.#accountOf(box);
+      this.#found.set(box.mailbox, known);
+      return known;
+    }
     const row = this.#names.get(name);
     if (row === undefined) return undefined;
     if (row.kind === "removed" || row.mailbox === null)
@@ -266,7 +277,7 @@ export class Accounts implements Part {
     const { mailbox, disabled, seen } = account;
     this.#names.put(name, { name, username, kind, mailbox, address });
     const entered = account.kind === "token" && account.entered;
-    this.#boxes.change(mailbox, { username, kind: account.kind, disabled, address, seen, entered });
+    this.#change(mailbox, { username, kind: account.kind, disabled, address, seen, entered });
     const row = this.#newDevices.get(mailbox) ?? {
       mailbox,
       device_key: null,
@@ -287,6 +298,7 @@ export class Accounts implements Part {
     this.#names.undo();
     for (const { mailbox } of this.#newDevices.values()) this.#forgetNew(mailbox);
     this.#newDevices.clear();
+    this.#found.clear();
     this.#gone.length = 0;
   }
 

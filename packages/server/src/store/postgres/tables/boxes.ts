@@ -35,8 +35,9 @@ export interface Box extends Totals {
   seen: number;
   entered: boolean;
   login_counter: number;
-  /** Of the newest entry that was ever put in. */
+  /** Of the newest entry that was ever put in, and up to where they were read, and have gone. */
   last_seq: number;
+  read_seq: number;
   last_request: string | null;
   /** The relay of the connection that it is pushed to, and the claim of that. */
   listener: number | null;
@@ -64,6 +65,7 @@ const table = tableWrites<Box>("mailboxes", ["mailbox"], {
   entered: "boolean",
   login_counter: "bigint",
   last_seq: "bigint",
+  read_seq: "bigint",
   last_request: "text",
   listener: "bigint",
   claim: "bigint",
@@ -101,6 +103,7 @@ export function emptyBox(mailbox: number, name: string, device: string): Box {
     entered: false,
     login_counter: 0,
     last_seq: 0,
+    read_seq: 0,
     last_request: null,
     listener: null,
     claim: 0,
@@ -144,13 +147,21 @@ export class Boxes extends Rows<number, Box> implements Part {
     return box !== undefined && isActive(box) ? box : undefined;
   }
 
-  /** Changes a row. @throws Missing */
-  change(mailbox: number, change: Partial<Box>): Box {
+  /** A row that may be changed in place: it is copied once. @throws Missing */
+  own(mailbox: number): Box {
+    const made = this.made.get(mailbox);
+    if (made !== undefined) return made;
     const box = this.get(mailbox);
     if (box === undefined) throw new Error(`There is no mailbox ${mailbox}`);
-    const changed = { ...box, ...change };
-    this.put(mailbox, changed);
-    return changed;
+    const own = { ...box };
+    this.put(mailbox, own);
+    return own;
+  }
+
+  /** @throws Missing */
+  change(mailbox: number, change: Partial<Box>): void {
+    const own = Object.assign(this.own(mailbox), change);
+    if (change.kind !== undefined) this.put(mailbox, own);
   }
 
   override put(mailbox: number, box: Box): void {
@@ -196,15 +207,23 @@ export function totalsOf(box: Box, kind: RoomKind): { all: Amount; strangers: Am
   return { all, strangers };
 }
 
-/** What a row becomes when so much is added to it. */
-export function withMore(box: Box, kind: RoomKind, stranger: boolean, { messages, bytes }: Amount): Partial<Box> {
+/** Adds so much to what is counted in a row. */
+export function addTo(box: Box, kind: RoomKind, stranger: boolean, { messages, bytes }: Amount): void {
   const [own, theirs] = columnsOf(kind);
   const total = stranger && theirs !== undefined ? theirs : own;
-  return { [`${total}_n`]: box[`${total}_n`] + messages, [`${total}_b`]: box[`${total}_b`] + bytes };
+  box[`${total}_n`] += messages;
+  box[`${total}_b`] += bytes;
 }
 
+/** Made once: each message asks. */
+const COLUMNS: Record<RoomKind, [own: Total, strangers: Total | undefined]> = {
+  application: ["application", "application_strangers"],
+  welcome: ["welcome", "welcome_strangers"],
+  commit: ["commit", "commit_strangers"],
+  notice: ["notice", undefined],
+  group: ["mail_of_groups", undefined],
+};
+
 function columnsOf(kind: RoomKind): [own: Total, strangers: Total | undefined] {
-  if (kind === "group") return ["mail_of_groups", undefined];
-  if (kind === "notice") return ["notice", undefined];
-  return [kind, `${kind}_strangers`];
+  return COLUMNS[kind];
 }

@@ -70,14 +70,15 @@ export type ReceivedRow = Pick<
 
 /** What is about to be deleted: who gets back what. */
 export const RECEIVED = `SELECT e.mailbox, e.seq, e.sender, e.from_name, e.kind, e.bytes, e.stranger, e.address, e.body, b.files
-  FROM unnest($1::bigint[], $2::bigint[]) x(m, s) JOIN entries e ON e.mailbox = x.m AND e.seq <= x.s
+  FROM unnest($1::bigint[], $2::bigint[]) x(m, s) JOIN mailboxes own ON own.mailbox = x.m
+  JOIN entries e ON e.mailbox = x.m AND e.seq > own.read_seq AND e.seq <= x.s
   LEFT JOIN bodies b ON b.body = e.body ORDER BY e.mailbox, e.seq`;
 
 /** What a batch has made of mail. */
 export interface MailChanges {
   added: readonly (NewEntry & { seq: number })[];
   bodies: readonly (Body & { blobs: string[] })[];
-  /** Mailboxes, and up to where they are read. */
+  /** Mailboxes, and up to where they are read; where that began is in their rows still. */
   upTo: ReadonlyMap<number, number>;
   removed: readonly Swept[];
   stubs: readonly { entry: Swept; sha256: string; bytes: number }[];
@@ -92,7 +93,8 @@ export function entryWrites(send: Send, changes: MailChanges): void {
   const { added, bodies, upTo, removed, stubs, named, released, now } = changes;
   if (upTo.size > 0)
     send(
-      "DELETE FROM entries e USING unnest($1::bigint[], $2::bigint[]) x(m, s) WHERE e.mailbox = x.m AND e.seq <= x.s",
+      `DELETE FROM entries e USING unnest($1::bigint[], $2::bigint[]) x(m, s) JOIN mailboxes own ON own.mailbox = x.m
+        WHERE e.mailbox = x.m AND e.seq > own.read_seq AND e.seq <= x.s`,
       [[...upTo.keys()], [...upTo.values()]],
     );
   if (removed.length > 0)

@@ -4,7 +4,7 @@ import { sizeOf } from "../../decisions/room.ts";
 import type { Swept, Tables } from "../../decisions/tables.ts";
 import { type Amount, Missing, type NewEntry, type Payer, type Room, type RoomKind } from "../../decisions/work.ts";
 import type { Body, Entry } from "../../store.ts";
-import { type Boxes, totalsOf, withMore } from "./boxes.ts";
+import { type Boxes, addTo, totalsOf } from "./boxes.ts";
 import { type Charges, payers } from "./charges.ts";
 import { type EntryRow, entryWrites, RECEIVED, type ReceivedRow, SWEPT, type SweptRow, toSwept } from "./entries.ts";
 import type { Sql } from "../link/link.ts";
@@ -251,6 +251,9 @@ export class Mail implements Part {
     const from = this.#upTo.get(mailbox) ?? 0;
     const gone = rows.filter((row) => row.seq > from && row.seq <= seq);
     if (gone.length === 0) return 0;
+    const box = this.#context.boxes.own(mailbox);
+    // Whoever looks for entries begins behind them, and not among what is left of those that have gone.
+    box.read_seq = Math.max(box.read_seq, gone.at(-1)?.seq ?? 0);
     this.#upTo.set(mailbox, Math.max(from, seq));
     for (const { sender, kind, bytes, stranger, address, from_name, body, files } of gone) {
       this.#charge(
@@ -304,7 +307,7 @@ export class Mail implements Part {
     const seq = numbers.place();
     this.#added.push({ ...entry, seq, before });
     this.#charge(entry, 1);
-    boxes.change(mailbox, { last_seq: seq });
+    boxes.own(mailbox).last_seq = seq;
     return seq;
   }
 
@@ -320,7 +323,7 @@ export class Mail implements Part {
     charges.addAt(address, bytes);
     charges.add(payers.account(accountOf(entry)), bytes);
     const box = boxes.get(mailbox);
-    if (box !== undefined) boxes.change(mailbox, withMore(box, roomKindOf(entry), stranger, { messages, bytes }));
+    if (box !== undefined) addTo(boxes.own(mailbox), roomKindOf(entry), stranger, { messages, bytes });
     const row = { kind, sender, stranger, address: address ?? null, messages, bytes };
     const changes = this.#changed.get(mailbox);
     if (changes === undefined) this.#changed.set(mailbox, [row]);
@@ -368,6 +371,6 @@ function roomKindOf({ sender, kind }: Pick<EntryRow, "sender" | "kind">): RoomKi
 }
 
 /** What has expired is pushed to nobody: whoever waited for it would wait for ever. Of a message to a team a stub is. */
-export const HIGH_WATER = `SELECT m AS mailbox, (SELECT seq FROM entries e WHERE e.mailbox = m
+export const HIGH_WATER = `SELECT m.mailbox, (SELECT seq FROM entries e WHERE e.mailbox = m.mailbox AND e.seq > m.read_seq
     AND (expires_at IS NULL OR expires_at > $2::bigint OR pos IS NOT NULL) ORDER BY seq DESC LIMIT 1) AS seq
-  FROM unnest($1::bigint[]) m`;
+  FROM mailboxes m WHERE m.mailbox = ANY ($1::bigint[])`;

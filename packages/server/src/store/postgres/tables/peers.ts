@@ -51,7 +51,7 @@ export class Peers implements Part {
   /** What senders are to those to whom they write. @param pairs Senders' mailboxes, and names of recipients */
   async read(sql: Sql, pairs: readonly (readonly [sender: number, to: string])[]): Promise<void> {
     const rows = await sql<{ owner: string; sender: string; blocked: boolean | null }>(
-      `SELECT DISTINCT x.t AS owner, m.name AS sender, p.blocked FROM unnest($1::bigint[], $2::text[]) x(s, t) JOIN mailboxes m ON m.mailbox = x.s
+      `SELECT x.t AS owner, m.name AS sender, p.blocked FROM unnest($1::bigint[], $2::text[]) x(s, t) JOIN mailboxes m ON m.mailbox = x.s
         LEFT JOIN peers p ON p.owner = x.t AND p.peer = m.name`,
       [pairs.map(([sender]) => sender), pairs.map(([, to]) => to)],
     );

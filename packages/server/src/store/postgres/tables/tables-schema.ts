@@ -40,6 +40,7 @@ CREATE TABLE mailboxes (
   entered boolean NOT NULL DEFAULT false,
   login_counter bigint NOT NULL DEFAULT 0,
   last_seq bigint NOT NULL DEFAULT 0,
+  read_seq bigint NOT NULL DEFAULT 0,
   last_request text,
   listener bigint,
   claim bigint NOT NULL DEFAULT 0,
