@@ -77,12 +77,20 @@ async function measure({ load, relays, engine }: Side, window: number, seconds: 
   const [relaysBefore, engineBefore, started] = [await cpuOf(), engineCpu(engine), performance.now()];
   const rate = await load.ask<number>("run", { window, seconds });
   const count = (rate * (performance.now() - started)) / 1000;
-  const sum = (values: number[]): number => values.reduce((all, value) => all + value, 0);
   return {
     rate,
     relayCpu: (sum(await cpuOf()) - sum(relaysBefore)) / count,
     engineCpu: (engineCpu(engine) - engineBefore) / count,
   };
+}
+
+function sum(values: number[]): number {
+  return values.reduce((all, value) => all + value, 0);
+}
+
+/** Median of the rounds' ratios. */
+function ratio(values: number[], floors: number[]): number {
+  return median(values.map((value, at) => value / (floors[at] ?? 1)));
 }
 
 /** Microseconds that all processes of an engine have used. */
@@ -104,8 +112,6 @@ function cpuOfProcess(pid: number): number {
 function resultsOf(sides: Side[], rounds: ReadonlyMap<Side, Measured[]>, window: number): Result[] {
   const [floor, sqlite, ...clusters] = sides.map((side) => ({ name: side.name, all: rounds.get(side) ?? [], side }));
   if (floor === undefined || sqlite === undefined) return [];
-  const ratio = (values: number[], floors: number[]): number =>
-    median(values.map((value, at) => value / (floors[at] ?? 1)));
   const rates = [sqlite, ...clusters].map(({ name, all, side }): Result => {
     const [values, floors] = [all.map(({ rate }) => rate), floor.all.map(({ rate }) => rate)];
     return {

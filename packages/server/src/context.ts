@@ -48,6 +48,8 @@ export interface Context {
   clock: () => number;
   /** A push of a mailbox to a connection, not begun. */
   deliver(mailbox: number, session: Session, listening: Listening): Delivery;
+  /** So much waits for the store that what clients send has to wait, too. */
+  isBehind(): boolean;
   /** Ends all that an account has open, but for one connection. */
   evict(account: { mailbox: number; username: string }, why: Ended, except?: Session): void;
   /** Has members of teams commit what others have signed, soon; and one that listens since just now. */

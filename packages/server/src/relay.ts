@@ -42,6 +42,7 @@ import { openStore } from "./store/open.ts";
 import { isShared } from "./store/shared.ts";
 import { boundSockets } from "./socket/sockets.ts";
 import { SteadyClock } from "./config/steady-clock.ts";
+import { startRounds } from "./rounds.ts";
 import { startSweeps } from "./sweeps.ts";
 import { tokenKeys } from "./handlers/token-keys.ts";
 import { Turns } from "./socket/turns.ts";
@@ -134,12 +135,13 @@ async function start(config: Config): Promise<Relay> {
   const bus = isShared(store) ? store.bus : config.bus;
   const hub = new Hub({ connections: config.limits.accountConnections, bus, store });
   const evict = evictor(hub, blobs);
+  const rounds = parts.use(startRounds({ store, hub, evict, log }));
   bus.hear({
     evict,
     superseded: (mailbox, claim) => hub.superseded(mailbox, claim),
     freed: (mailbox) => hub.freed(mailbox),
     wake: (mailboxes) => hub.wake(mailboxes),
-    missed: () => hub.wakeAll(),
+    missed: () => rounds.soon(),
     hand: (mailbox, frame) => hub.handHere(mailbox, frame),
   });
   const refusals = parts.use(new Refusals(store, clock, log));
@@ -180,6 +182,7 @@ async function start(config: Config): Promise<Relay> {
       evict(account, why, except);
       bus.evict(account, why);
     },
+    isBehind: () => isShared(store) && store.isBehind,
     sweepSoon: sweeps.soon,
     offersSoon: offers.soon,
     listens: offers.listens,

@@ -113,8 +113,7 @@ export class Hub {
 
   /** Another relay has given the mailbox up: of a token account, the newest connection here gets the messages again. */
   freed(mailbox: number): void {
-    const delivery = this.#current(mailbox);
-    if (delivery !== undefined && delivery.session.login?.kind === "token") this.#claimAgain(delivery);
+    if (this.#current(mailbox)?.session.login?.kind === "token") this.claim(mailbox);
   }
 
   /** Whether a delivery still has its mailbox. */
@@ -141,6 +140,17 @@ export class Hub {
   /** Another relay has stored something in these mailboxes. */
   wake(mailboxes: number[]): void {
     for (const mailbox of mailboxes) this.#current(mailbox)?.wake();
+  }
+
+  /** Of which some connection is here. */
+  mailboxes(): number[] {
+    return [...this.#places.keys()];
+  }
+
+  /** Has the mailbox claimed once more for the connection that is pushed to, if one is: nobody is known to have it. */
+  claim(mailbox: number): void {
+    const delivery = this.#current(mailbox);
+    if (delivery !== undefined) this.#claimAgain(delivery);
   }
 
   /** Nobody knows which. */

@@ -16,3 +16,6 @@ export const CLOSE_MS = 2_000;
 export const PAUSE_MS = 1_000;
 /** The same after a refused request, of a client whose address has had more refused than it may. Milliseconds. */
 export const REFUSED_PAUSE_MS = 10_000;
+
+/** How soon it is looked again whether a store that was behind has caught up. Milliseconds. */
+export const BEHIND_MS = 50;

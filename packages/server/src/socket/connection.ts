@@ -50,6 +50,7 @@ export class Connection implements Session {
   readonly #valve: Valve;
   readonly #framing = new Framing();
   #closing = false;
+  #isWaiting = false;
   #frames = 0;
 
   constructor(context: Context, webSocket: WebSocket, socket: Duplex, address: string) {
@@ -229,10 +230,22 @@ export class Connection implements Session {
     for (let next = this.#queue[0]; next !== undefined; next = this.#queue[0]) {
       const alone = runsAlone(next.look.type);
       if (this.#alone !== undefined || this.#running >= bounds.MAX_RUNNING || (alone && this.#running > 0)) return;
+      if (this.#context.isBehind()) return this.#startLater();
       this.#queue.shift();
       this.#start(next, alone);
     }
     this.#valve.open("queue");
+  }
+
+  /** What waits for others is as much as may be: this waits in the network. */
+  #startLater(): void {
+    this.#valve.close("queue");
+    if (this.#isWaiting) return;
+    this.#isWaiting = true;
+    setTimeout(() => {
+      this.#isWaiting = false;
+      this.#startQueued();
+    }, bounds.BEHIND_MS).unref();
   }
 
   #start(read: Read, alone: boolean): void {

@@ -14,6 +14,10 @@ import { Deleting, postgresStore } from "./postgres-store.ts";
 import { openBus } from "./lane/postgres-bus.ts";
 import { Reads } from "./reads.ts";
 
+/** What may wait for an engine that is away, or slow, before clients have to. */
+const MOST_ITEMS = 20_000;
+const MOST_BYTES = 64 * 2 ** 20;
+
 export interface PostgresOptions extends StoreOptions {
   /** `postgres://user@host1,host2:5432/database` */
   url: string;
@@ -112,6 +116,8 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Share
     bus: { value: bus },
     clock: { value: clock },
     isReady: { get: () => incarnation.isReady },
+    isBehind: { get: () => lane.waiting.items > MOST_ITEMS || lane.waiting.bytes > MOST_BYTES },
+    changed: { value: (mailboxes: readonly number[]) => reads.changed(mailboxes) },
   }) as SharedStore;
 }
 

@@ -23,6 +23,7 @@ import { LinkError, patience } from "./link/link.ts";
 import { HIGH_WATER } from "./tables/mail.ts";
 import { BLOCK } from "./tables/numbers.ts";
 import { type InviteRow, objectionTo } from "./tables/registry.ts";
+import { type MailboxChange } from "../shared.ts";
 import { StorageError } from "../store.ts";
 
 /** The engine may take so long for what is only read. Milliseconds. */
@@ -133,6 +134,16 @@ export class Reads {
       [mailbox, this.#clock()],
     );
     return row?.keys ?? 0;
+  }
+
+  async changed(mailboxes: readonly number[]): Promise<MailboxChange[]> {
+    return this.ask<MailboxChange>(
+      `SELECT x.m AS mailbox, coalesce(m.username, m.name, '') AS username, CASE WHEN m.closed = 'device_replaced' THEN 'replaced'
+          WHEN m.mailbox IS NULL OR m.closed IS NOT NULL THEN 'removed' WHEN m.disabled THEN 'disabled' ELSE 'unclaimed' END AS what
+        FROM unnest($1::bigint[]) x(m) LEFT JOIN mailboxes m ON m.mailbox = x.m LEFT JOIN relays r ON r.relay = m.listener
+        WHERE m.mailbox IS NULL OR m.closed IS NOT NULL OR m.disabled OR r.relay IS NULL`,
+      [mailboxes],
+    );
   }
 
   async online(): Promise<string[]> {

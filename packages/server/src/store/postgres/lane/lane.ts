@@ -16,6 +16,8 @@ export const PLANS = {
   enable_seqscan: "off",
   enable_hashjoin: "off",
   enable_mergejoin: "off",
+  // What is planned once and asked often takes less time than to compile it.
+  jit: "off",
 };
 
 /** Parameters of the connection of a lane. A relay that has stopped holds its locks for three seconds, which is less than others wait for it. */

@@ -98,7 +98,9 @@ export class Requests implements Part {
       this.#rows.put(text, { digest: short, mailbox, seq, at, answer });
       this.#added.set(text, { sender, id: hashOf(key), digest: short, mailbox, seq, at, answer: answer ?? null });
     },
-    setLast: (sender, id) => void this.#boxes.change(sender, { last_request: id }),
+    setLast: (sender, id) => {
+      this.#boxes.own(sender).last_request = id;
+    },
     removeLast: (sender) => {
       if (this.#boxes.get(sender) !== undefined) this.#boxes.change(sender, { last_request: null });
     },

@@ -1,0 +1,50 @@
+import type { Context } from "./context.ts";
+import type { Hub } from "./delivery/hub.ts";
+import type { Log } from "./log.ts";
+import { isShared } from "./store/shared.ts";
+import type { RelayStore } from "./store/store.ts";
+
+/** However well relays hear each other: what was lost is noticed so soon. Milliseconds. */
+const INTERVAL_MS = 60_000;
+
+interface Rounds extends AsyncDisposable {
+  soon: () => void;
+}
+
+interface RoundsOptions {
+  store: RelayStore;
+  hub: Hub;
+  evict: Context["evict"];
+  log: Log;
+}
+
+/** Looks now and then at all mailboxes of this relay's connections, since what other relays have said of them may be lost. */
+export function startRounds({ store, hub, evict, log }: RoundsOptions): Rounds {
+  if (!isShared(store)) return { soon: () => {}, [Symbol.asyncDispose]: async () => {} };
+  const shared = store;
+  let running: Promise<void> | undefined;
+
+  async function run(): Promise<void> {
+    hub.wakeAll();
+    for (const { mailbox, username, what } of await shared.changed(hub.mailboxes())) {
+      if (what === "unclaimed") hub.claim(mailbox);
+      else evict({ mailbox, username }, what);
+    }
+  }
+
+  function soon(): void {
+    running ??= run()
+      .catch((error: unknown) => log.warn({ err: error }, "mailboxes cannot be looked at: it is tried again"))
+      .finally(() => (running = undefined));
+  }
+
+  const timer = setInterval(soon, INTERVAL_MS);
+  timer.unref();
+  return {
+    soon,
+    async [Symbol.asyncDispose]() {
+      clearInterval(timer);
+      await running;
+    },
+  };
+}
