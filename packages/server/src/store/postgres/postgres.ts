@@ -3,7 +3,7 @@ import type { Bus } from "../bus.ts";
 import type { StoreOptions } from "../options.ts";
 import type { Entry, RelayStore } from "../store.ts";
 import { type Address, parseAddress } from "./link/address.ts";
-import { type Batch, newMemory } from "./batch.ts";
+import { type Batch, learnRelays, type Memory, newMemory, RELAYS } from "./batch.ts";
 import { Channel } from "./lane/channel.ts";
 import { decider } from "./decider.ts";
 import { type Incarnation, incarnate } from "./lane/incarnation.ts";
@@ -15,7 +15,8 @@ import { openBus } from "./lane/postgres-bus.ts";
 import { Reads } from "./reads.ts";
 import { RELAYS_SCHEMA } from "./lane/relays-schema.ts";
 import { TABLES_SCHEMA } from "./tables/tables-schema.ts";
-import { LOCK_SCHEMA } from "./tables/upkeep.ts";
+import { createDay, LOCK_SCHEMA } from "./tables/upkeep.ts";
+import { dayOf } from "../days.ts";
 
 export interface PostgresOptions extends StoreOptions {
   /** `postgres://user@host1,host2:5432/database` */
@@ -67,7 +68,7 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Postg
   const announce = (batch: Batch): void => {
     if (batch.added.length === 0) return;
     stored?.([...batch.added]);
-    wakeOthers(batch, { channel, relay: incarnation.relay, living: memory.living });
+    wakeOthers(batch, { channel, relay: incarnation.relay });
   };
   const lane = parts.use(
     new Lane<Item>({
@@ -105,15 +106,12 @@ function nameOf({ relay }: Incarnation, what: string): string {
   return `aimessage relay ${relay} ${what}`;
 }
 
-/** Relays that have stored nothing hear of it where they push. */
-function wakeOthers(
-  batch: Batch,
-  { channel, relay, living }: { channel: Channel; relay: number; living: ReadonlySet<number> },
-): void {
+/** Relays that have stored nothing hear of it where they push. One that is dead does not, which is known later than that another has begun. */
+function wakeOthers(batch: Batch, { channel, relay }: { channel: Channel; relay: number }): void {
   const mailboxes = new Map<number, Set<number>>();
   for (const { mailbox } of batch.added) {
     const listener = batch.boxes.get(mailbox)?.listener;
-    if (listener === null || listener === undefined || listener === relay || !living.has(listener)) continue;
+    if (listener === null || listener === undefined || listener === relay) continue;
     const known = mailboxes.get(listener);
     if (known === undefined) mailboxes.set(listener, new Set([mailbox]));
     else known.add(mailbox);
@@ -124,11 +122,8 @@ function wakeOthers(
 /** How often it is asked which relays live. Milliseconds. */
 const LIVING_MS = 1_000;
 
-function followLiving(reads: Reads, memory: { living: ReadonlySet<number> }): () => void {
-  const look = async (): Promise<void> => {
-    const rows = await reads.ask<{ relay: number }>("SELECT relay FROM relays");
-    memory.living = new Set(rows.map(({ relay }) => relay));
-  };
+function followLiving(reads: Reads, memory: Memory): () => void {
+  const look = async (): Promise<void> => learnRelays(memory, await reads.ask<{ relay: number }>(RELAYS));
   const timer = setInterval(() => void look().catch(() => {}), LIVING_MS);
   timer.unref();
   void look().catch(() => {});
@@ -147,6 +142,8 @@ async function prepare(
   await sql("SELECT pg_advisory_xact_lock($1::bigint)", [LOCK_SCHEMA]);
   const [known] = await sql("SELECT 1 FROM pg_namespace WHERE nspname = $1", [schema]);
   if (known === undefined) await sql(`CREATE SCHEMA ${schema}; ${TABLES_SCHEMA} ${RELAYS_SCHEMA}`);
+  // Whoever makes one keeps all others out for a moment: so nobody has to who comes first on this day.
+  for (const day of [0, 1]) await sql(createDay(dayOf(Date.now()) + day));
   const logId = await readLogId(sql, restored);
   const [since] = await sql<{ value: string }>("SELECT value FROM meta WHERE key = 'requests_since'", []);
   await sql("COMMIT");
