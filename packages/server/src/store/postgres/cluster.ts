@@ -1,9 +1,10 @@
 import { randomBytes } from "node:crypto";
+import { dayOf } from "../days.ts";
 import { RELAYS_SCHEMA } from "./lane/relays-schema.ts";
 import type { Address } from "./link/address.ts";
 import { Link, type Sql } from "./link/link.ts";
 import { TABLES_SCHEMA } from "./tables/tables-schema.ts";
-import { LOCK_SCHEMA } from "./tables/upkeep.ts";
+import { createDay, LOCK_SCHEMA } from "./tables/upkeep.ts";
 
 /** The oldest that has all that is used here. */
 const OLDEST_ENGINE = 15;
@@ -42,6 +43,8 @@ export async function joinCluster(address: Address, schema: string, restored: bo
   await sql("SELECT pg_advisory_xact_lock($1::bigint)", [LOCK_SCHEMA]);
   const [known] = await sql("SELECT 1 FROM pg_namespace WHERE nspname = $1", [schema]);
   if (known === undefined) await sql(`CREATE SCHEMA ${schema}; ${TABLES_SCHEMA} ${RELAYS_SCHEMA}`);
+  // Whoever makes one keeps all others out for a moment: so nobody has to who comes first on this day.
+  for (const day of [0, 1]) await sql(createDay(dayOf(Date.now()) + day));
   if (restored) {
     await sql("DELETE FROM meta WHERE key = 'log_id'", []);
     await leaveOut(sql);

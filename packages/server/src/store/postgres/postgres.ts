@@ -2,7 +2,7 @@ import type { StoreOptions } from "../options.ts";
 import type { SharedStore } from "../shared.ts";
 import type { Entry } from "../store.ts";
 import { parseAddress } from "./link/address.ts";
-import { type Batch, newMemory } from "./batch.ts";
+import { type Batch, learnRelays, newMemory } from "./batch.ts";
 import { Channel } from "./lane/channel.ts";
 import { heedTimeline, joinCluster, renewLog } from "./cluster.ts";
 import { decider } from "./decider.ts";
@@ -63,7 +63,7 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Share
   const announce = (batch: Batch): void => {
     if (batch.added.length === 0) return;
     stored?.([...batch.added]);
-    wakeOthers(batch, { channel, relay: incarnation.relay, living: memory.living });
+    wakeOthers(batch, { channel, relay: incarnation.relay });
   };
   const lane = parts.use(
     new Lane<Item>({
@@ -95,7 +95,7 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Share
       const rows = await reads.ask<{ relay: number; log_id: string }>(
         "SELECT relay, (SELECT value FROM meta WHERE key = 'log_id') AS log_id FROM relays",
       );
-      memory.living = new Set(rows.map(({ relay }) => relay));
+      learnRelays(memory, rows);
       setLog(rows[0]?.log_id ?? logId, "another relay has found that the engine forgot something");
     }),
   );
@@ -125,15 +125,12 @@ function nameOf({ relay }: Incarnation, what: string): string {
   return `aimessage relay ${relay} ${what}`;
 }
 
-/** Relays that have stored nothing hear of it where they push. */
-function wakeOthers(
-  batch: Batch,
-  { channel, relay, living }: { channel: Channel; relay: number; living: ReadonlySet<number> },
-): void {
+/** Relays that have stored nothing hear of it where they push. One that is dead does not, which is known later than that another has begun. */
+function wakeOthers(batch: Batch, { channel, relay }: { channel: Channel; relay: number }): void {
   const mailboxes = new Map<number, Set<number>>();
   for (const { mailbox } of batch.added) {
     const listener = batch.boxes.get(mailbox)?.listener;
-    if (listener === null || listener === undefined || listener === relay || !living.has(listener)) continue;
+    if (listener === null || listener === undefined || listener === relay) continue;
     const known = mailboxes.get(listener);
     if (known === undefined) mailboxes.set(listener, new Set([mailbox]));
     else known.add(mailbox);
