@@ -135,7 +135,11 @@ async function start(config: Config): Promise<Relay> {
   const hub = new Hub({ connections: config.limits.accountConnections, bus, store });
   const evict = evictor(hub, blobs);
   bus.hear({
-    evict,
+    evict(account, why) {
+      evict(account, why);
+      // Whoever has removed it may be no relay, and sweep nothing.
+      if (why === "removed") sweeps.soon();
+    },
     superseded: (mailbox, claim) => hub.superseded(mailbox, claim),
     freed: (mailbox) => hub.freed(mailbox),
     wake: (mailboxes) => hub.wake(mailboxes),

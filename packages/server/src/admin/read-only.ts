@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { refuseLinks } from "../store/sqlite/lock.ts";
 import { NewerSchemaError, SCHEMA_VERSION, schemaVersion } from "../store/sqlite/migrations.ts";
+import { refuseMoved } from "../store/sqlite/moved.ts";
 import { AdminError } from "./admin-error.ts";
 
 /** How long a relay that starts or ends may hold the database. Milliseconds. */
@@ -42,6 +43,7 @@ export function openSnapshot(db: string): DatabaseSync {
         `The database has schema version ${version}, and this program reads ${SCHEMA_VERSION}`,
         "start the relay of this version on it once",
       );
+    refuseMoved(database);
     return database;
   } catch (error) {
     database.close();

@@ -10,9 +10,13 @@ import { type Incarnation, incarnate } from "./lane/incarnation.ts";
 import type { Item } from "./items.ts";
 import { Lane, LANE_SETTINGS } from "./lane/lane.ts";
 import { Link, type Sql } from "./link/link.ts";
+import { refuseMoved } from "./move-marks.ts";
 import { Deleting, postgresStore } from "./postgres-store.ts";
 import { openBus } from "./lane/postgres-bus.ts";
 import { Reads } from "./reads.ts";
+
+/** The engine's word for a namespace: that of a cluster's tables. */
+export const SCHEMA = "aimessage";
 
 export interface PostgresOptions extends StoreOptions {
   /** `postgres://user@host1,host2:5432/database` */
@@ -28,13 +32,15 @@ export interface PostgresOptions extends StoreOptions {
  * @throws LinkError if the engine cannot be reached, AddressError for a URL that is none, EngineError, or what the engine says
  */
 export async function openPostgresStore(options: PostgresOptions): Promise<SharedStore> {
-  const { url, schema = "aimessage", limits, onCommit = () => {}, onFenced = () => {}, onNewLog = () => {} } = options;
+  const { url, schema = SCHEMA, limits, onCommit = () => {}, onFenced = () => {}, onNewLog = () => {} } = options;
   const address = parseAddress(url);
   await using parts = new AsyncDisposableStack();
   const { requestsSince, ...state } = await joinCluster(address, schema, options.restored ?? false);
   let { logId } = state;
   const channel = parts.use(new Channel({ address, schema }));
   const incarnation = parts.use(await incarnate({ link: channel.link, schema, onFenced }));
+  // Whoever moves the tables sees this life from here on, or had begun before it, which is seen here.
+  await refuseMoved(await channel.link.use());
   await channel.listen(incarnation.relay);
   const clock = options.clock ?? (() => incarnation.clock.now());
   const memory = newMemory({ limits, relay: incarnation.relay, requestsSince });

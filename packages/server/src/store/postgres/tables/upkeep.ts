@@ -139,7 +139,8 @@ const FOLD = `WITH gone AS (DELETE FROM charges c WHERE relay <> 0 AND NOT EXIST
   INSERT INTO charges (payer, relay, bytes) SELECT payer, 0, sum(bytes) FROM gone GROUP BY payer
   ON CONFLICT (payer, relay) DO UPDATE SET bytes = charges.bytes + excluded.bytes`;
 
-function createDay(day: number): string {
+/** Has requests of a day kept, counted from 1970. */
+export function createDay(day: number): string {
   const name = `requests_${day}`;
   return `CREATE TABLE IF NOT EXISTS ${name} PARTITION OF requests FOR VALUES FROM (${day * DAY_MS}) TO (${(day + 1) * DAY_MS})`;
 }
