@@ -22,6 +22,10 @@ export interface Flags {
   limit: number;
   reserveBytes: number;
   only: string | undefined;
+  /** From a cluster into a folder. */
+  back: boolean;
+  /** Where a cluster has encrypted files. */
+  blobs: string | undefined;
   /** Of an invite. */
   uses: number;
   expiresMs: number;
@@ -48,6 +52,17 @@ export const actions: Record<CommandName, Action> = {
     refuseCluster(flags, "A cluster is restored by PostgreSQL");
     const done = restore(flags.db, file, flags.force, flags.who);
     await out.data(text.restoreText(done), done);
+  },
+
+  async migrate({ store, back, ...rest }, out) {
+    if (store === undefined)
+      throw new UsageError("`migrate` needs --store", "for example: --store postgres://aimessage@db1/aimessage");
+    // Nothing else needs the driver.
+    const flags = { ...rest, store };
+    const done = back
+      ? await (await import("./move/move-out.ts")).moveOut(flags)
+      : await (await import("./move/move-in.ts")).moveIn(flags);
+    await out.data(text.movedText(done), done);
   },
 
   async check(flags, out) {

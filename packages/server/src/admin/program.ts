@@ -72,10 +72,12 @@ function addCommand(parent: Command, name: CommandName, context: Surroundings, h
       >();
       const flags: Flags = {
         who: operator(),
-        ...whereOf(given, context.env, false),
+        ...whereOf(given, context.env, name === "migrate"),
         json: given.json ?? false,
         force: given.force ?? false,
         release: given.release ?? false,
+        back: given.back ?? false,
+        blobs: given.blobs ?? (context.env["AIMESSAGE_BLOBS"] || undefined),
         last: given.last ?? defaultOf(name),
         limit: given.limit ?? defaultOf(name),
         reserveBytes: reserveBytes(given.reserveBytes, context.env["AIMESSAGE_RESERVE_BYTES"]),
@@ -85,7 +87,8 @@ function addCommand(parent: Command, name: CommandName, context: Surroundings, h
       };
       try {
         // Those two have to do with the folders of two users.
-        if (flags.store === undefined && name !== "backup" && name !== "restore") becomeOwnerOf(flags.db);
+        if ((flags.store === undefined || name === "migrate") && name !== "backup" && name !== "restore")
+          becomeOwnerOf(flags.db);
         const out = createOutput(context, { json: flags.json, quiet: false });
         await actions[name](flags, out, command.args[0] ?? "");
       } catch (error) {

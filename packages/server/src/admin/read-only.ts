@@ -30,8 +30,20 @@ export function openReadOnly(file: string): DatabaseSync {
   return new DatabaseSync(file, { readOnly: true, timeout: BUSY_MS });
 }
 
-/** Opens the database in a folder for questions about one moment. @throws if it is not of this program's version */
+/** Opens the database in a folder for questions about one moment. @throws if it is not of this program's version, or has moved */
 export function openSnapshot(db: string): DatabaseSync {
+  const database = openCurrent(db);
+  try {
+    refuseMoved(database);
+    return database;
+  } catch (error) {
+    database.close();
+    throw error;
+  }
+}
+
+/** The same of one that may have moved. */
+export function openCurrent(db: string): DatabaseSync {
   requireDatabase(db);
   const database = openReadOnly(databaseFile(db));
   try {
@@ -43,7 +55,6 @@ export function openSnapshot(db: string): DatabaseSync {
         `The database has schema version ${version}, and this program reads ${SCHEMA_VERSION}`,
         "start the relay of this version on it once",
       );
-    refuseMoved(database);
     return database;
   } catch (error) {
     database.close();
