@@ -8,7 +8,7 @@ import { payers } from "./tables/charges.ts";
 import { BLOCK } from "./tables/numbers.ts";
 
 /** What all payers are to be charged: sizes as the store counts them. */
-const CHARGED = `
+export const CHARGED = `
   SELECT '@' || address AS payer, bytes FROM entries WHERE address IS NOT NULL
   UNION ALL SELECT CASE kind WHEN 'notice' THEN sender ELSE lower(from_name) END, bytes FROM entries
   UNION ALL SELECT '@' || address, length(package) FROM key_packages WHERE address IS NOT NULL AND package IS NOT NULL
@@ -26,7 +26,7 @@ const CHARGED = `
   UNION ALL SELECT '${payers.blobsAwaited}', bytes - come FROM blobs WHERE NOT sealed`;
 
 /** Of which total of its mailbox an entry is a part. */
-const TOTAL = `CASE WHEN length(sender) = 64 THEN 'mail_of_groups' WHEN kind = 'notice' THEN 'notice'
+export const TOTAL = `CASE WHEN length(sender) = 64 THEN 'mail_of_groups' WHEN kind = 'notice' THEN 'notice'
   ELSE CASE kind ${MAIL_KINDS.map((kind) => `WHEN '${kind}' THEN '${kind}'`).join(" ")} ELSE 'application' END
     || CASE WHEN stranger THEN '_strangers' ELSE '' END END`;
 

@@ -10,6 +10,7 @@ import { type Incarnation, incarnate } from "./lane/incarnation.ts";
 import type { Item } from "./items.ts";
 import { Lane, LANE_SETTINGS, PLANS } from "./lane/lane.ts";
 import { Link, type Sql } from "./link/link.ts";
+import { refuseMoved } from "./move-marks.ts";
 import { Deleting, postgresStore } from "./postgres-store.ts";
 import { openBus } from "./lane/postgres-bus.ts";
 import { Reads } from "./reads.ts";
@@ -17,6 +18,9 @@ import { Reads } from "./reads.ts";
 /** What may wait for an engine that is away, or slow, before clients have to. */
 const MOST_ITEMS = 20_000;
 const MOST_BYTES = 64 * 2 ** 20;
+
+/** The engine's word for a namespace: that of a cluster's tables. */
+export const SCHEMA = "aimessage";
 
 export interface PostgresOptions extends StoreOptions {
   /** `postgres://user@host1,host2:5432/database` */
@@ -32,13 +36,15 @@ export interface PostgresOptions extends StoreOptions {
  * @throws LinkError if the engine cannot be reached, AddressError for a URL that is none, EngineError, or what the engine says
  */
 export async function openPostgresStore(options: PostgresOptions): Promise<SharedStore> {
-  const { url, schema = "aimessage", limits, onCommit = () => {}, onFenced = () => {}, onNewLog = () => {} } = options;
+  const { url, schema = SCHEMA, limits, onCommit = () => {}, onFenced = () => {}, onNewLog = () => {} } = options;
   const address = parseAddress(url);
   await using parts = new AsyncDisposableStack();
   const { requestsSince, ...state } = await joinCluster(address, schema, options.restored ?? false);
   let { logId } = state;
   const channel = parts.use(new Channel({ address, schema }));
   const incarnation = parts.use(await incarnate({ link: channel.link, schema, onFenced }));
+  // Whoever moves the tables sees this life from here on, or had begun before it, which is seen here.
+  await refuseMoved(await channel.link.use());
   await channel.listen(incarnation.relay);
   const clock = options.clock ?? (() => incarnation.clock.now());
   const memory = newMemory({ limits, relay: incarnation.relay, requestsSince });

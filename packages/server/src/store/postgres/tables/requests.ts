@@ -1,19 +1,17 @@
-import { hash } from "node:crypto";
 import { DAY_MS } from "../../days.ts";
 import type { Tables } from "../../decisions/tables.ts";
 import type { PastRequest } from "../../decisions/work.ts";
 import type { Boxes } from "./boxes.ts";
 import { tableWrites } from "./columns.ts";
 import type { Sql } from "../link/link.ts";
+import { HASH_BYTES, requestHash } from "../../request-hash.ts";
 import { keyOf, type Look, type Part, type Send, valuesOf } from "./part.ts";
 import { Rows } from "./rows.ts";
 
 /** Requests are known again for so long at least. Milliseconds. */
 export const MEMORY_MS = 2 * DAY_MS;
 
-/** Ids and digests are kept as the first bytes of their SHA-256: a row is half as long. */
-const HASH_BYTES = 16;
-
+/** Of ids and digests the first bytes of their SHA-256: a row is half as long. */
 interface RequestRow {
   sender: number;
   id: Uint8Array;
@@ -128,7 +126,7 @@ function keyFrom(text: string): RequestKey {
 }
 
 function hashOf({ kind, id }: RequestKey): Uint8Array {
-  return hash("sha256", `${kind} ${id}`, "buffer").subarray(0, HASH_BYTES);
+  return requestHash(kind, id);
 }
 
 function hashKey(sender: number, id: Uint8Array): string {

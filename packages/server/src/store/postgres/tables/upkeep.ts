@@ -3,9 +3,10 @@ import { Missing } from "../../decisions/work.ts";
 import type { Look, Part, Send } from "./part.ts";
 import { MEMORY_MS } from "./requests.ts";
 
-/** What relays agree upon by the numbers of their locks: who sweeps, and who changes the tables themselves. */
+/** What relays agree upon by the numbers of their locks: who sweeps, who changes the tables themselves, and who moves all of it. */
 export const LOCK_SWEEP = 1;
 export const LOCK_SCHEMA = 2;
+export const LOCK_MOVE = 3;
 
 /** Of bodies that nothing names any more so many are looked for at a time. */
 const BODIES = 2_000;
