@@ -1,4 +1,5 @@
 import { eachOptionOnce, explainParser } from "@aimessage/sdk/program";
+import { type BlobsAddress, parseBlobs } from "../blobs/address.ts";
 import type { BlobStore } from "../store/blob-store.ts";
 import { isLoopback } from "@aimessage/sdk/protocol";
 import { Command, CommanderError, Option as Flag } from "commander";
@@ -24,7 +25,9 @@ export interface Config {
   store: "sqlite" | "memory" | ((options: StoreOptions) => RelayStore | Promise<RelayStore>);
   /** To other relays that share a store of your own. Default: there are none. */
   bus: Bus;
-  /** Where encrypted files lie: a folder beside the database, or one of your own. Undefined: as the store. */
+  /** Where encrypted files lie that several relays have. Undefined: a folder beside the database. */
+  files: BlobsAddress | undefined;
+  /** A place for them of your own. Undefined: as the store. */
   blobStore: BlobStore | undefined;
   /** URLs by which clients know this relay. None: the loopback names, and `host` if it is an address of its own. */
   publicUrls: string[];
@@ -57,6 +60,7 @@ export const defaultConfig: Config = {
   db: "./data",
   store: "sqlite",
   bus: alone,
+  files: undefined,
   blobStore: undefined,
   publicUrls: [],
   origins: ["http://localhost:8080", "https://localhost:8080"],
@@ -152,6 +156,11 @@ const General = z.object({
   port: port.default(defaultConfig.port),
   host: z.string().min(1).default(defaultConfig.host),
   db: z.string().min(1).default(defaultConfig.db),
+  files: z
+    .string()
+    .transform(parseBlobs)
+    .refine((address) => address !== undefined)
+    .optional(),
   publicUrl: z.array(url("ws:", "wss:", "http:", "https:")).default([]),
   origin: z.array(url("http:", "https:")).default(defaultConfig.origins),
   tlsCert: z.string().optional(),
@@ -170,6 +179,7 @@ const General = z.object({
 const NEEDS: Partial<Record<string, string>> = {
   port: "a port from 0 to 65535",
   metricsPort: "a port from 0 to 65535",
+  files: "a folder that all relays share",
   publicUrl: "a URL such as https://relay.example.org",
   origin: "an origin such as https://app.example.org",
   tokenAccounts: "on, off or loopback",

@@ -18,6 +18,12 @@ export const generalOptions: Option[] = [
   option("port", "PORT", "number", "TCP port, 0 for any free one (default 8080)"),
   option("host", "HOST", "address", "address to listen on (default 127.0.0.1)"),
   option("db", "DB_PATH", "folder", "folder of the database (default ./data)"),
+  option(
+    "files",
+    "AIMESSAGE_FILES",
+    "place",
+    "where encrypted files lie: a folder that all relays share (default: blobs in that of the database)",
+  ),
   repeatable(option("publicUrl", "PUBLIC_URL", "url", "URL by which clients know this relay; they sign its name")),
   repeatable(
     option("origin", "ORIGINS", "origin", "web origin that may connect (default http and https://localhost:8080)"),
