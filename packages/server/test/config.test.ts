@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { type Config, defaultConfig, readConfig, UsageError } from "../src/index.ts";
+import { aboutFiles, hasFiles, withoutFiles } from "../src/config/files.ts";
 import { generalOptions, limitFlags } from "../src/config/options.ts";
 import { VERSION } from "../src/version.ts";
 
@@ -44,6 +45,17 @@ test("metrics have a port of their own if they are given one", () => {
   expect(() => read(["--metrics-host", "10.0.0.5"])).toThrow("--metrics-host needs --metrics-port");
 });
 
+test("encrypted files lie where all relays have them, and are not taken where there is no such place", () => {
+  expect(read(["--files", "/mnt/shared"]).files).toEqual({ folder: "/mnt/shared" });
+  expect(read([], { AIMESSAGE_FILES: "shared" }).files).toEqual({ folder: "shared" });
+  expect(hasFiles(read([]))).toBe(true);
+  const cluster = { ...defaultConfig, store: "postgres://relay@db/aimessage" } as unknown as Config;
+  expect(withoutFiles(cluster).limits.blobs).toBe(0);
+  expect(aboutFiles(cluster)).toEqual(["Encrypted files: none are taken without --files"]);
+  const files = { folder: "/mnt/shared" };
+  expect(withoutFiles({ ...cluster, files }).limits.blobs).toBe(defaultConfig.limits.blobs);
+});
+
 test("lists are repeated as flags and separated in the environment", () => {
   expect(read(["--public-url", "wss://a.example", "--public-url", "wss://b.example"]).publicUrls).toHaveLength(2);
   expect(read([], { PUBLIC_URL: "wss://a.example, wss://b.example", ORIGINS: "https://c.example" })).toMatchObject({
@@ -70,6 +82,7 @@ test.each([
   [["--mailbox-age", "14"], "--mailbox-age needs a time such as 54s or 14d, not '14'"],
   [["--frame-bytes", "1MB"], "--frame-bytes needs a size such as 64KiB or 1MiB, not '1MB'"],
   [["--mailbox-messages", "-1"], "--mailbox-messages needs a whole number, not '-1'"],
+  [["--files", "nfs://host/files"], "--files needs a folder that all relays share, not 'nfs://host/files'"],
   [["--tls-cert", "x"], "--tls-cert and --tls-key are needed together"],
   [["--nope"], "unknown option '--nope'"],
   [["extra"], "unknown command"],

@@ -6,6 +6,7 @@ import type { RelayStore } from "../store/store.ts";
 import { Blobs } from "./blobs.ts";
 import { FolderBlobs } from "./folder-blobs.ts";
 import { MemoryBlobs } from "./memory-blobs.ts";
+import { SharedFolder } from "./shared-folder.ts";
 
 interface BlobsParts {
   store: RelayStore;
@@ -20,7 +21,8 @@ interface BlobsParts {
 export function openBlobs(config: Config, { store, keptOpen, ...parts }: BlobsParts): Blobs {
   const failed = (error: unknown): void => blobs.failed(error, "the disk did not take a file: it is brought anew");
   const inFolder = (): BlobStore => new FolderBlobs(join(config.db, "blobs"), keptOpen, failed);
-  const bytes = config.blobStore ?? (config.store === "sqlite" ? inFolder() : new MemoryBlobs());
+  const beside = (): BlobStore => (config.store === "sqlite" ? inFolder() : new MemoryBlobs());
+  const bytes = config.blobStore ?? (config.files === undefined ? beside() : new SharedFolder(config.files.folder));
   const blobs = new Blobs({ rows: store.blobs, store: bytes, logId: store.logId, ...parts });
   return blobs;
 }

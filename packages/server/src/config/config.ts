@@ -1,4 +1,5 @@
 import { eachOptionOnce, explainParser, readDuration } from "@aimessage/sdk/program";
+import { type BlobsAddress, parseBlobs } from "../blobs/address.ts";
 import type { BlobStore } from "../store/blob-store.ts";
 import { isLoopback } from "@aimessage/sdk/protocol";
 import { Command, CommanderError, Option as Flag } from "commander";
@@ -30,7 +31,9 @@ export interface Config {
   drain: number;
   /** To other relays that share a store of your own. Default: there are none. */
   bus: Bus;
-  /** Where encrypted files lie: a folder beside the database, or one of your own. Undefined: as the store. */
+  /** Where encrypted files lie that several relays have. Undefined: a folder beside the database. */
+  files: BlobsAddress | undefined;
+  /** A place for them of your own. Undefined: as the store. */
   blobStore: BlobStore | undefined;
   /** URLs by which clients know this relay. None: the loopback names, and `host` if it is an address of its own. */
   publicUrls: string[];
@@ -65,6 +68,7 @@ export const defaultConfig: Config = {
   enginePatience: 15_000,
   drain: 0,
   bus: alone,
+  files: undefined,
   blobStore: undefined,
   publicUrls: [],
   origins: ["http://localhost:8080", "https://localhost:8080"],
@@ -168,6 +172,11 @@ const General = z.object({
   store: z.custom<PostgresUrl>((text) => typeof text === "string" && isPostgres(text)).optional(),
   enginePatience: duration.default(defaultConfig.enginePatience),
   drain: duration.optional(),
+  files: z
+    .string()
+    .transform(parseBlobs)
+    .refine((address) => address !== undefined)
+    .optional(),
   publicUrl: z.array(url("ws:", "wss:", "http:", "https:")).default([]),
   origin: z.array(url("http:", "https:")).default(defaultConfig.origins),
   tlsCert: z.string().optional(),
@@ -196,6 +205,7 @@ const NEEDS: Partial<Record<string, string>> = {
   enginePatience: "a time such as 15s",
   drain: "a time such as 5s",
   metricsPort: "a port from 0 to 65535",
+  files: "a folder that all relays share",
   publicUrl: "a URL such as https://relay.example.org",
   origin: "an origin such as https://app.example.org",
   tokenAccounts: "on, off or loopback",
