@@ -19,6 +19,8 @@ interface Ports {
 }
 
 const LOOK_MS = 5;
+/** For what came late a server finds somebody to answer to for so long. */
+const LINGER_MS = 1_000;
 
 /** A TCP proxy on 127.0.0.1 before a server, whose network can be bad. */
 export class Proxy implements AsyncDisposable {
@@ -102,6 +104,7 @@ class Pair {
   readonly #weather: () => Weather;
   #over = false;
   #heldUntil = 0;
+  readonly #late: Buffer[] = [];
 
   constructor(client: Socket, server: Socket, weather: () => Weather) {
     this.#client = client;
@@ -118,6 +121,7 @@ class Pair {
 
   deliverLate(ms: number): void {
     this.#heldUntil = performance.now() + ms;
+    for (let chunk = this.#client.read(); chunk !== null; chunk = this.#client.read()) this.#late.push(chunk as Buffer);
     this.#client.resetAndDestroy();
   }
 
@@ -127,6 +131,11 @@ class Pair {
       for await (const chunk of from as AsyncIterable<Buffer>) await this.#send(chunk, to, direction);
     } catch {
       // Reset by either side: so is the other one.
+    }
+    if (direction === "up" && this.#heldUntil > 0) {
+      for (const chunk of this.#late) await this.#send(chunk, to, direction);
+      // A server that cannot answer does not go on.
+      await setTimeout(LINGER_MS);
     }
     await this.#passage(direction);
     to.destroy();

@@ -81,6 +81,7 @@ export class Client {
       throw new LostError("no login");
     }
     ledger.count("logins");
+    const before = this.#newest;
     const answer = await wire.ask("listen", {});
     if (answer.type !== "ack") {
       if (answer.data.reason !== "internal") ledger.violation(`${this.#name} cannot listen: ${answer.data.reason}`);
@@ -90,7 +91,7 @@ export class Client {
     if (this.#logId !== undefined && this.#logId !== logId)
       ledger.violation(`lost: the log of ${this.#name} has another id, as if something was forgotten`);
     this.#logId = logId;
-    if (lastSeq < this.#newest) ledger.violation(`${this.#name} has ${this.#newest}, and the log ends at ${lastSeq}`);
+    if (lastSeq < before) ledger.violation(`${this.#name} has ${before}, and the log ends at ${lastSeq}`);
     return wire;
   }
 

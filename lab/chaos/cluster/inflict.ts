@@ -51,7 +51,8 @@ export async function inflict(world: World, { fault, dice }: Planned): Promise<v
       return relay.road.cut();
     case "cut-late": {
       const ms = LATE_MS.least + LATE_MS.more * second;
-      relay.road.weather = { kind: "stall" };
+      // It still hears the engine, so that it says the second half of a transaction, which is then on its way.
+      relay.road.weather = { kind: "half-open", dead: "up" };
       await delay(COLLECTED_MS);
       say(`${relay.name} is cut off from the engine, which hears the rest ${Math.round(ms)} ms later`);
       relay.road.deliverLate(ms);
