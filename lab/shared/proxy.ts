@@ -12,25 +12,34 @@ export type Weather =
   | { kind: "delay"; ms: number };
 type Direction = "up" | "down";
 
-/** A proxy's own port, 0 for a free one, and its server's. */
+/** A proxy's own port, 0 for a free one, and its server's, 0 as long as there is none. */
 interface Ports {
   port: number;
   to: number;
 }
 
 const LOOK_MS = 5;
+/** For what came late a server finds somebody to answer to for so long. */
+const LINGER_MS = 1_000;
 
 /** A TCP proxy on 127.0.0.1 before a server, whose network can be bad. */
 export class Proxy implements AsyncDisposable {
   weather: Weather = { kind: "fair" };
+  /** The port of its server, for connections to come; 0: they are refused. */
+  to: number;
   readonly #door: Server;
   readonly #pairs = new Set<Pair>();
   #port: number;
 
   private constructor({ port, to }: Ports) {
     this.#port = port;
+    this.to = to;
     this.#door = createServer({ allowHalfOpen: false, noDelay: true }, (client) => {
-      const server = connect({ port: to, host: "127.0.0.1", noDelay: true });
+      if (this.to === 0) {
+        client.resetAndDestroy();
+        return;
+      }
+      const server = connect({ port: this.to, host: "127.0.0.1", noDelay: true });
       const pair = new Pair(client, server, () => this.weather);
       this.#pairs.add(pair);
       pair.closed.then(
@@ -71,6 +80,11 @@ export class Proxy implements AsyncDisposable {
     for (const pair of this.#pairs) pair.reset();
   }
 
+  /** Ends every connection for clients alone: what they had sent on its way comes to the server after so many milliseconds. */
+  deliverLate(ms: number): void {
+    for (const pair of this.#pairs) pair.deliverLate(ms);
+  }
+
   /** The connections of this moment never carry anything again, and are not closed either. */
   forsake(): void {
     for (const pair of this.#pairs) pair.forsaken = true;
@@ -89,6 +103,8 @@ class Pair {
   readonly #server: Socket;
   readonly #weather: () => Weather;
   #over = false;
+  #heldUntil = 0;
+  readonly #late: Buffer[] = [];
 
   constructor(client: Socket, server: Socket, weather: () => Weather) {
     this.#client = client;
@@ -103,12 +119,23 @@ class Pair {
     this.#server.resetAndDestroy();
   }
 
+  deliverLate(ms: number): void {
+    this.#heldUntil = performance.now() + ms;
+    for (let chunk = this.#client.read(); chunk !== null; chunk = this.#client.read()) this.#late.push(chunk as Buffer);
+    this.#client.resetAndDestroy();
+  }
+
   async #carry(from: Socket, to: Socket, direction: Direction): Promise<void> {
     to.on("error", () => undefined);
     try {
       for await (const chunk of from as AsyncIterable<Buffer>) await this.#send(chunk, to, direction);
     } catch {
       // Reset by either side: so is the other one.
+    }
+    if (direction === "up" && this.#heldUntil > 0) {
+      for (const chunk of this.#late) await this.#send(chunk, to, direction);
+      // A server that cannot answer does not go on.
+      await setTimeout(LINGER_MS);
     }
     await this.#passage(direction);
     to.destroy();
@@ -119,7 +146,7 @@ class Pair {
     while (!this.#over) {
       const weather = this.#weather();
       const dead = weather.kind === "stall" || (weather.kind === "half-open" && weather.dead === direction);
-      if (!dead && !this.forsaken) return;
+      if (!dead && !this.forsaken && performance.now() >= this.#heldUntil) return;
       await setTimeout(LOOK_MS);
     }
   }
