@@ -188,3 +188,13 @@ describe.runIf(hasPostgres)("a sweep, while somebody has the lock of a mailbox",
     expect(accepted(await world.send(anna, "berta", { groupId: "old", epoch: 1 })).waiting).toBe(true);
   });
 });
+
+test.runIf(hasPostgres)("a package that is claimed and used at once is charged to nobody any more", async () => {
+  const url = await database();
+  await using world = await open(url);
+  world.address = "192.0.2.1";
+  const [anna, berta] = [await world.agent("anna"), await world.agent("berta")];
+  for (const groupId of ["one", "two"])
+    await Promise.all([world.store.claimKeys(berta.mailbox, "anna", true, () => 0), world.open(berta, anna, groupId)]);
+  await stays(url);
+});
