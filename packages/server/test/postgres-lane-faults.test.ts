@@ -164,10 +164,12 @@ describe.skipIf(!isPostgresHere)("a lane", () => {
     expect(await lines(relay.schema)).toEqual([1, 2, 4]);
   });
 
-  test("of a batch that is in doubt for too long refuses it, and is not misled by it afterwards", async () => {
+  test("of a batch that is in doubt for too long refuses it, is not misled by it afterwards, and tells of it if it was committed", async () => {
     await using network = new BadNetwork(postgres.port);
     const patience = { ...IMPATIENT, tripMs: 100, engineMs: 100, doubtMs: 100 };
-    const relay = await start({ address: await network.listen(), decide: muting(network, 1), patience });
+    const told: number[] = [];
+    const decide = muting(network, 1, (ids) => told.push(...ids));
+    const relay = await start({ address: await network.listen(), decide, patience });
     const inDoubt = relay.lane.do<number>({ id: 1 });
     await eventually("the engine has committed", async () => (await lines(relay.schema)).length === 1);
     network.isDown = true;
@@ -177,6 +179,7 @@ describe.skipIf(!isPostgresHere)("a lane", () => {
     await relay.lane.do({ id: 2 });
     expect(relay.forgot).toBe(0);
     expect(await lines(relay.schema)).toEqual([1, 2]);
+    expect(told).toEqual([1, 2]);
   });
 
   test("notices when the engine has forgotten what it had told to be committed", async () => {

@@ -15,10 +15,11 @@ interface Run {
   ms: number;
   stores: number;
   isStormy?: boolean;
+  isLong?: boolean;
 }
 
 /** @returns what must not be */
-async function run({ ms, stores, isStormy = false }: Run): Promise<string[]> {
+async function run({ ms, stores, isStormy = false, isLong = false }: Run): Promise<string[]> {
   const dice = new Dice();
   process.stderr.write(`race: SEED=${dice.seed}\n`);
   const url = await database();
@@ -33,7 +34,7 @@ async function run({ ms, stores, isStormy = false }: Run): Promise<string[]> {
     if (isStormy) through.port = String(proxies[at]?.port);
     return through.href;
   });
-  await using race = await Race.open({ url, urls, isStormy }, dice);
+  await using race = await Race.open({ url, urls, isStormy, isLong }, dice);
   const wrong = await everything(race, ms, isStormy ? faults(url, proxies) : undefined);
   process.stderr.write(`race: ${JSON.stringify(race.ledger.counts)}\n`);
   expect(race.ledger.counts["sent"]).toBeGreaterThan(30);
@@ -47,6 +48,10 @@ describe.runIf(hasPostgres)("stores over one PostgreSQL", () => {
 
   test("the same, for longer", { tags: ["long"] }, async () => {
     expect(await run({ ms: LONG_MS, stores: 4 })).toEqual([]);
+  });
+
+  test("agree in what they count while days go by", { tags: ["long"] }, async () => {
+    expect(await run({ ms: LONG_MS / 2, stores: 3, isLong: true })).toEqual([]);
   });
 
   test(

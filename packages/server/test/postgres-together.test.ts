@@ -189,3 +189,49 @@ describe.runIf(hasPostgres)("a sweep, while somebody has the lock of a mailbox",
     expect(accepted(await world.send(anna, "berta", { groupId: "old", epoch: 1 })).waiting).toBe(true);
   });
 });
+
+test.runIf(hasPostgres)("a package that is claimed and used at once is charged to nobody any more", async () => {
+  const url = await database();
+  await using world = await open(url);
+  world.address = "192.0.2.1";
+  const [anna, berta] = [await world.agent("anna"), await world.agent("berta")];
+  for (const groupId of ["one", "two"])
+    await Promise.all([world.store.claimKeys(berta.mailbox, "anna", true, () => 0), world.open(berta, anna, groupId)]);
+  await stays(url);
+});
+
+test.runIf(hasPostgres)("what comes twice at once waits once, and both hear so", async () => {
+  await using world = await open(await database());
+  const [tick, tack] = [await world.token("tick"), await world.token("tack")];
+  const one = { messageId: "one", message: "once" };
+  const answers = await Promise.all([world.send(tick, "tack", one), world.send(tick, "tack", one)]);
+  expect(answers).toMatchObject([{ waiting: true }, { waiting: true }]);
+  await expect(world.ids(tack.mailbox)).resolves.toEqual(["one"]);
+});
+
+test.runIf(hasPostgres)(
+  "a file goes with the text that names it, also while it is said again that all of it has come",
+  async () => {
+    const url = await database();
+    await using world = await open(url);
+    const [anna, berta] = [await world.agent("anna"), await world.agent("berta")];
+    const groupId = "t".repeat(64);
+    accepted(await world.found(anna, [berta], groupId));
+    const { id } = accepted(await world.store.blobs.reserve(file(anna.mailbox, "one")));
+    await world.store.blobs.seal(id);
+    const team = { add: [], remove: [], body: { blob: id } as never, tree: undefined };
+    accepted(await world.change(anna, groupId, 2, { team }));
+    const [seal] = [world.store.blobs.seal(id), world.store.received(berta.mailbox, Number.MAX_SAFE_INTEGER)];
+    await seal;
+    await world.store.depth();
+    await stays(url);
+  },
+);
+
+test.runIf(hasPostgres)("a name that is none costs others nothing", async () => {
+  await using world = await open(await database());
+  const tick = await world.token("tick");
+  await world.token("tack");
+  const answers = await Promise.all([world.send(tick, "a\0b"), world.send(tick, "tack")]);
+  expect(answers).toMatchObject([{ refused: "unknown_user" }, { waiting: true }]);
+});

@@ -9,6 +9,7 @@ import {
   trade,
   upload,
 } from "./accounts.ts";
+import { DAY_MS } from "../../src/store/days.ts";
 import { type Actor, bytes, pause, type Race } from "./race.ts";
 import { again, burst, open, raceForEpoch, type Talk } from "./talk.ts";
 
@@ -58,6 +59,7 @@ export async function everything(race: Race, ms: number, faults?: (race: Race) =
     ...[0, 1].map(() =>
       race.repeat(async () => {
         race.now += dice.below(dice.chance(0.1) ? 700_000 : 500);
+        if (race.isLong && dice.chance(0.3)) race.now += DAY_MS;
         await race.any.sweep();
         await race.any.blobs.removeOverdue(100);
       }, 60),

@@ -17,6 +17,8 @@ export interface RaceOptions {
   schema?: string;
   /** A look-up of a store that fails ends nothing: it may have been cut off. */
   isStormy?: boolean;
+  /** Days go by: messages, requests, groups and packages get old. */
+  isLong?: boolean;
 }
 
 /** Somebody with an account, and the connection by which it is at one of the stores. */
@@ -37,6 +39,7 @@ export class Race implements AsyncDisposable {
   readonly dice: Dice;
   readonly ledger = new Ledger();
   readonly isStormy: boolean;
+  readonly isLong: boolean;
   readonly stores: SharedStore[] = [];
   readonly dead = new Set<number>();
   readonly #url: string;
@@ -48,11 +51,12 @@ export class Race implements AsyncDisposable {
   #numbers = 0;
   #isQuiet = false;
 
-  private constructor({ url, schema = "race", isStormy = false }: RaceOptions, dice: Dice) {
+  private constructor({ url, schema = "race", isStormy = false, isLong = false }: RaceOptions, dice: Dice) {
     this.dice = dice;
     this.#url = url;
     this.#schema = schema;
     this.isStormy = isStormy;
+    this.isLong = isLong;
   }
 
   static async open(options: RaceOptions, dice = new Dice()): Promise<Race> {

@@ -82,7 +82,7 @@ function compose(race: Race, by: Actor, talk: Talk | Actor): Said {
     expiresAt: mayExpire ? now + 1 + dice.below(20_000) : undefined,
     resume: dice.chance(0.6),
   };
-  const isLosable = mayExpire || others.some(({ isSteady }) => !isSteady);
+  const isLosable = mayExpire || race.isLong || others.some(({ isSteady }) => !isSteady);
   const said: Said = { text, by: by.name, to: to.name, request, isLosable, isResent: false, answers: [] };
   ledger.said.push(said);
   return said;
@@ -94,7 +94,8 @@ export async function again(race: Race): Promise<void> {
   const recent = ledger.said.slice(-200).filter(({ answers, request }) => {
     return request.messageId !== undefined && answers.some((answer) => !("refused" in answer));
   });
-  if (recent.length === 0) return;
+  // What was asked days ago is forgotten.
+  if (recent.length === 0 || race.isLong) return;
   const said = dice.of(recent);
   const answer = await race.any.send(said.request, new Set());
   if (!("refused" in answer) || !said.isLosable) ledger.answered(said, answer);

@@ -102,8 +102,8 @@ export class Batch {
     requests.onAdd = (at) => upkeep.hasDayOf(at);
     mail.isWaiting = (mailbox, seq) => requests.wasWaiting(mailbox, seq);
     mail.onHold = (ids, body) => blobs.hold(ids, body);
-    // What deletes goes first; charges come last, when all is counted.
-    this.#parts = [mail, blobs, accounts, boxes, requests, groups, statements, peers, keyPackages, addresses, invites];
+    // Mail goes behind files, which it sets free as they are then; charges come last, when all is counted.
+    this.#parts = [blobs, mail, accounts, boxes, requests, groups, statements, peers, keyPackages, addresses, invites];
     this.#parts.push(audit, upkeep, numbers, charges);
     const relays: Look = async (sql, keys) => learnRelays(memory, await sql(RELAYS, []), Math.max(...keys.map(Number)));
     this.#looks = Object.assign({ relays }, ...this.#parts.map(({ looks }) => looks)) as Record<string, Look>;

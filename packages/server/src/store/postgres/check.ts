@@ -2,7 +2,7 @@ import type { Problem } from "../../admin/check-files.ts";
 import { GROUP_BYTES, ROW_BYTES } from "../charges.ts";
 import { LEAST_CHARGE } from "../decisions/blob.ts";
 import { parseAddress } from "./link/address.ts";
-import { Link } from "./link/link.ts";
+import { Link, type Sql } from "./link/link.ts";
 import { MAIL_KINDS, TOTALS } from "./tables/boxes.ts";
 import { payers } from "./tables/charges.ts";
 import { BLOCK } from "./tables/numbers.ts";
@@ -154,12 +154,18 @@ export async function checkTables(url: string, schema: string): Promise<Problem[
   await using link = new Link(parseAddress(url), { settings: { search_path: schema } });
   const sql = await link.use();
   await sql("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
+  const problems = await problemsIn(sql);
+  await sql("COMMIT");
+  return problems;
+}
+
+/** The same in a transaction that has begun. */
+export async function problemsIn(sql: Sql): Promise<Problem[]> {
   const problems: Problem[] = [];
   for (const [problem, about, from] of rules) {
     const [row] = await sql<{ count: number }>(`SELECT count(*) AS count FROM ${from}`, []);
     const count = row?.count ?? 0;
     if (count > 0) problems.push({ problem, count, about });
   }
-  await sql("COMMIT");
   return problems;
 }

@@ -2,6 +2,7 @@ import { usernameKey } from "@aimessage/sdk/protocol";
 import type { CommitRequest, SendRequest } from "../store.ts";
 import type { Batch } from "./batch.ts";
 import { type Hints, NO_HINTS } from "./hints.ts";
+import { isName } from "./tables/names.ts";
 
 /** What is decided in one batch with others. */
 export interface Item {
@@ -60,12 +61,8 @@ export class BlockedSets {
   }
 }
 
-/** No account has a longer name. */
-const LONGEST_NAME = 32;
-
 function namesOf(usernames: readonly string[]): string[] {
-  // Others are names of nobody, and no text for the engine perhaps.
-  return usernames.filter((name) => name.length <= LONGEST_NAME && !name.includes("\0")).map(usernameKey);
+  return usernames.filter(isName).map(usernameKey);
 }
 
 export function hintsOfSend({ sender, to, groupId, messageId }: SendRequest): Partial<Hints> {

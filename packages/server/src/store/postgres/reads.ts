@@ -21,6 +21,7 @@ import { type EntryRow, toEntry } from "./tables/entries.ts";
 import type { Link } from "./link/link.ts";
 import { LinkError, patience } from "./link/link.ts";
 import { HIGH_WATER } from "./tables/mail.ts";
+import { isName } from "./tables/names.ts";
 import { BLOCK } from "./tables/numbers.ts";
 import { type InviteRow, objectionTo } from "./tables/registry.ts";
 import { type MailboxChange } from "../shared.ts";
@@ -28,8 +29,6 @@ import { StorageError } from "../store.ts";
 
 /** The engine may take so long for what is only read. Milliseconds. */
 const PATIENCE_MS = 10_000;
-/** Nobody has a longer name. */
-const LONGEST_NAME = 32;
 
 const ACCOUNT = `SELECT a.*, m.device, m.disabled, m.seen, m.entered, m.login_counter, d.device_key, d.certificate, d.counter, d.identity_key, d.derived_key
   FROM accounts a LEFT JOIN mailboxes m ON m.mailbox = a.mailbox LEFT JOIN devices d ON d.mailbox = a.mailbox WHERE a.name = $1`;
@@ -81,7 +80,7 @@ export class Reads {
   }
 
   async account(username: string): Promise<Account | undefined> {
-    if (username.length > LONGEST_NAME || username.includes("\0")) return undefined;
+    if (!isName(username)) return undefined;
     const row = await this.#first<NameRow & Box & DeviceRow>(ACCOUNT, [usernameKey(username)]);
     return row && accountOfRow(row);
   }

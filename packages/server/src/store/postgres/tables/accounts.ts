@@ -5,6 +5,7 @@ import { each, Missing } from "../../decisions/work.ts";
 import type { Account, Device, KeyAccount, NewDevice, RemovedAccount, TokenAccount } from "../../store.ts";
 import { type Box, type Boxes, emptyBox, isActive } from "./boxes.ts";
 import { tableWrites } from "./columns.ts";
+import { isName } from "./names.ts";
 import type { Numbers } from "./numbers.ts";
 import { keyOf, type Look, type Part, type Send, valuesOf } from "./part.ts";
 import { Rows } from "./rows.ts";
@@ -135,7 +136,7 @@ export class Accounts implements Part {
   }
 
   readonly tables: Tables["accounts"] = {
-    find: (username) => (username.length > 32 ? undefined : this.#find(usernameKey(username))),
+    find: (username) => (isName(username) ? this.#find(usernameKey(username)) : undefined),
     owner: (mailbox) => {
       const box = this.#boxes.get(mailbox);
       return box && { name: box.name, device: box.device, closed: box.closed !== null };

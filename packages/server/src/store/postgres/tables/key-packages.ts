@@ -72,6 +72,7 @@ export class KeyPackages implements Part {
   readonly #spent = new Map<number, StockRow[]>();
   readonly #published = new Set<number>();
   readonly #used: [claimant: number, mailbox: number][] = [];
+  readonly #replaced: ClaimRow[] = [];
   #statements: [text: string, values: unknown[]][] = [];
 
   constructor(context: KeyPackagesContext) {
@@ -138,8 +139,15 @@ export class KeyPackages implements Part {
       return row !== undefined && row.valid_until > this.#context.now ? row.package : undefined;
     },
     used: (claimant, mailbox) => {
-      this.#claims.remove(keyOf(claimant, mailbox));
-      this.#used.push([claimant, mailbox]);
+      const key = keyOf(claimant, mailbox);
+      // One of the same batch is in no table yet; what it has taken the place of was given back with it.
+      const own = this.#claims.made.get(key);
+      if (own === undefined) this.#used.push([claimant, mailbox]);
+      else {
+        this.#context.charges.addAt(own.address ?? undefined, -own.package.length);
+        this.#replaced.push(own);
+      }
+      this.#claims.remove(key);
     },
     removeAll: (mailbox) => {
       for (const text of REMOVE_ALL) this.#statements.push([text, [this.#context.relay, mailbox]]);
@@ -257,7 +265,7 @@ export class KeyPackages implements Part {
   undo(): void {
     for (const rows of [this.#stocks, this.#lastResorts, this.#claims]) rows.undo();
     for (const each of [this.#taken, this.#published, this.#spent]) each.clear();
-    this.#used.length = 0;
+    this.#used.length = this.#replaced.length = 0;
     this.#statements = [];
   }
 
@@ -266,6 +274,7 @@ export class KeyPackages implements Part {
     for (const [text, values] of this.#statements) send(text, values);
     if (this.#used.length > 0)
       send(USED, [relay, this.#used.map(([claimant]) => claimant), this.#used.map(([, mailbox]) => mailbox)]);
+    if (this.#replaced.length > 0) send(claims.remove, claims.keys(this.#replaced));
     if (this.#taken.size > 0)
       send("UPDATE key_packages SET package = NULL WHERE number = ANY ($1::bigint[])", [[...this.#taken]]);
     for (const [mailbox, stock] of this.#stocks.made) {

@@ -175,8 +175,10 @@ export class Mail implements Part {
 
   readonly tables: Tables["mail"] = {
     room: (mailbox, kind) => (mailbox === undefined ? EMPTY : this.#room(mailbox, kind)),
-    // Requests bring with them what they stand for.
-    isWaiting: (mailbox, seq) => this.isWaiting(mailbox, seq),
+    // Requests bring with them what they stand for, but for those of the same batch.
+    isWaiting: (mailbox, seq) =>
+      this.#added.some((entry) => entry.mailbox === mailbox && entry.seq === seq) ||
+      (seq > (this.#upTo.get(mailbox) ?? 0) && this.isWaiting(mailbox, seq)),
     highWater: (mailbox) => {
       const water = this.#waters.get(mailbox);
       if (water === undefined) throw new Missing("high water", String(mailbox));

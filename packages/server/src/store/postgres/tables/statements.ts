@@ -134,7 +134,7 @@ export class Statements implements Part {
       if (this.#due === undefined) throw new Missing("due", "due");
       return this.#due
         .slice(0, AT_ONCE)
-        .flatMap((key) => this.#rows.get(key) ?? [])
+        .flatMap((key) => (this.#made.has(key) ? this.#made.get(key) : this.#rows.get(key)) ?? [])
         .filter(({ due_at }) => due_at <= now)
         .map(toWaiting);
     },
