@@ -34,9 +34,12 @@ interface FilesMove {
 
 /** Whether both are the same folder, so that all files are where they should be. */
 export function isSamePlace(one: string, other: string): boolean {
-  const real = (folder: string): string =>
-    statSync(folder, { throwIfNoEntry: false }) === undefined ? resolve(folder) : realpathSync(folder);
-  return real(one) === real(other);
+  return realPath(one) === realPath(other);
+}
+
+function realPath(folder: string): string {
+  const isThere = statSync(folder, { throwIfNoEntry: false }) !== undefined;
+  return isThere ? realpathSync(folder) : resolve(folder);
 }
 
 /**

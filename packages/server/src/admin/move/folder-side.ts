@@ -1,10 +1,11 @@
 /** The database in a folder, from which or into which everything moves. */
-import { existsSync, rmSync } from "node:fs";
+import { existsSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { syncFolder } from "@aimessage/sdk/program";
 import { DatabaseSync, type SQLInputValue } from "node:sqlite";
 import { FolderLockedError, lockFolder, makeFolder, makePrivate, refuseLinks } from "../../store/sqlite/lock.ts";
 import { migrate } from "../../store/sqlite/migrations.ts";
-import { readMark } from "../../store/sqlite/moved.ts";
+import { type MoveMark, readMark, setMark } from "../../store/sqlite/moved.ts";
 import { MOVED } from "../../store/sqlite/requests.ts";
 import { requestHash } from "../../store/request-hash.ts";
 import { AdminError } from "../admin-error.ts";
@@ -41,36 +42,38 @@ export function openToMove(db: string): DatabaseSync {
   return database;
 }
 
-/** A new database in a folder in which there is none, or one that has not arrived. @throws AdminError if there is another one */
-export function makeDatabase(db: string): DatabaseSync {
+/**
+ * A new database in a folder in which there is none, or one that has not arrived. It is there with its mark, or not at all.
+ * @throws AdminError if there is another one
+ */
+export function makeDatabase(db: string, mark: MoveMark): DatabaseSync {
   const file = databaseFile(db);
-  if (existsSync(file)) {
-    refuseLinks(db);
-    if (!isUnfinished(file))
-      throw new AdminError(`There is a database in ${db} already`, "name an empty folder with --db");
-    for (const ending of ["-wal", "-shm", ""]) rmSync(file + ending, { force: true });
+  refuseLinks(db);
+  if (existsSync(file) && !isUnfinished(file))
+    throw new AdminError(`There is a database in ${db} already`, "name an empty folder with --db");
+  const draft = `${file}-draft`;
+  for (const each of [draft, file])
+    for (const ending of ["", "-journal", "-wal", "-shm"]) rmSync(each + ending, { force: true });
+  makePrivate(draft);
+  const empty = new DatabaseSync(draft);
+  try {
+    migrate(empty);
+    setMark(empty, "arriving", mark);
+  } finally {
+    empty.close();
   }
-  makePrivate(file);
-  const database = openToMove(db);
-  migrate(database);
-  return database;
+  renameSync(draft, file);
+  syncFolder(db);
+  return openToMove(db);
 }
 
-/** Empty, as whoever was killed at the very beginning leaves it, or marked. */
 function isUnfinished(file: string): boolean {
   const database = new DatabaseSync(file);
   try {
-    const isEmpty = database.prepare("SELECT 1 FROM sqlite_schema").get() === undefined;
-    return isEmpty || readMark(database, "arriving") !== undefined || !hasMeta(database);
+    return readMark(database, "arriving") !== undefined;
   } finally {
     database.close();
   }
-}
-
-/** A relay gives its logs an id before anything else: without one nobody has used it. */
-function hasMeta(database: DatabaseSync): boolean {
-  const isThere = database.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'meta'").get() !== undefined;
-  return isThere && database.prepare("SELECT 1 FROM meta").get() !== undefined;
 }
 
 /** Writes rows as they come from the cluster. */
@@ -88,7 +91,7 @@ export function addUp(database: DatabaseSync, moved: MovedTable): Adding {
   const { table, columns, json = [] } = moved;
   const names = Object.keys(columns).map((name) => (json.includes(name) ? `as_json(${name}) AS ${name}` : name));
   const adding = new Adding(moved);
-  for (const row of database.prepare(`SELECT ${names.join(", ")} FROM ${table}`).iterate()) adding.add(row as Row);
+  for (const row of database.prepare(`SELECT ${names.join(", ")} FROM ${table}`).iterate()) adding.add(row);
   return adding;
 }
 

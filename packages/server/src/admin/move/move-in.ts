@@ -24,8 +24,9 @@ const PAGE_ROWS = 2_000;
 const PAGE_BYTES = 2 ** 21;
 
 /**
- * Moves all of a folder's database into the tables of a cluster. Everything is there, in one transaction, before the folder says that it has
- * moved, and until then the cluster says that it has not arrived: whenever this is killed, one of the two goes on, and to run it again ends it.
+ * Moves all of a folder's database into the tables of a cluster. These say first that it has not arrived, then have everything, in one
+ * transaction; then the folder says that it has moved, and then the cluster that it has arrived: whenever this is killed, one of the two goes
+ * on, and to run it again ends it.
  */
 export async function moveIn({ db, store, blobs }: MoveFlags): Promise<Moved> {
   const began = performance.now();
@@ -50,6 +51,10 @@ export async function moveIn({ db, store, blobs }: MoveFlags): Promise<Moved> {
     const id = randomUUID();
     await sql("BEGIN");
     await makeRoom(sql, to, logId);
+    // From here on no relay begins there, whatever becomes of this process.
+    await setClusterMark(sql, "arriving", newMark(id, from));
+    await sql("COMMIT");
+    await sql("BEGIN");
     const rows = await copyAll(folder, sql);
     const isElsewhere = blobs !== undefined && !isSamePlace(blobs, blobsOf(db));
     // What has come of a file that is not whole stays behind: whoever brings it hears where to go on.
@@ -57,7 +62,6 @@ export async function moveIn({ db, store, blobs }: MoveFlags): Promise<Moved> {
     for (const text of RECOUNT) await sql(text, []);
     await setNumbers(folder, sql);
     await setMeta(sql, { log_id: logId, blobs_mark: blobs === undefined ? undefined : mark });
-    await setClusterMark(sql, "arriving", newMark(id, from));
     await sql("ANALYZE");
     await sql("COMMIT");
     // Already this is on disk when it returns.

@@ -38,10 +38,9 @@ export async function moveOut({ db, store, blobs }: MoveFlags): Promise<Moved> {
     throw new AdminError(`There is no cluster in ${from}`, "name the database that its relays have");
   if (await finish(sql, db)) return { ...about, finished: true, rows: {}, seconds: seconds() };
   await refuseMoved(sql);
-  const folder = makeDatabase(db);
+  const id = randomUUID();
+  const folder = makeDatabase(db, { id, store: from });
   try {
-    const id = randomUUID();
-    setMark(folder, "arriving", { id, store: from });
     await sql("BEGIN");
     await keepRelaysOut(sql);
     const files = await bringFiles(sql, { from: blobs, to: blobsOf(db) });
